@@ -1,0 +1,71 @@
+/*
+ * Words every part of xfed shares: return codes, spans, assertions.
+ *
+ * Return codes: 0 (XFED_OK) or a small negative XFED_ERR_*. They mean that *we* failed (memory, misuse);
+ * what a peer did wrong is an outcome with a reason (xfed/reason.h), never one of these.
+ */
+#ifndef XFED_BASE_H
+#define XFED_BASE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+enum xfed_err {
+	XFED_OK = 0,
+	XFED_ERR_NOMEM = -1,	/* memory, or a stated cap, is used up; the object is unchanged or closed as its header says */
+	XFED_ERR_INVALID = -2,	/* an argument or input that does not parse */
+	XFED_ERR_LIMIT = -3,	/* a limit of xfed/limits.h is exceeded */
+	XFED_ERR_NOT_FOUND = -4,
+	XFED_ERR_STATE = -5,	/* not legal in this state */
+	XFED_ERR_LIBRARY = -6,	/* a library underneath failed for a reason that is not the peer's */
+	XFED_ERR_AGAIN = -7,
+};
+
+/* A borrowed run of bytes, not terminated. Valid for the call it is passed to, unless a header says more. */
+struct xfed_span {
+	const char *data;
+	size_t len;
+};
+
+/* Initialiser for a span over a string literal. */
+#define XFED_SPAN(lit) ((struct xfed_span){ "" lit, sizeof(lit) - 1 })
+
+static inline struct xfed_span xfed_span_make(const void *data, size_t len)
+{
+	return (struct xfed_span){ (const char *)data, len };
+}
+
+/* NULL gives an empty span with data NULL: "absent". */
+static inline struct xfed_span xfed_span_str(const char *s)
+{
+	return (struct xfed_span){ s, s ? strlen(s) : 0 };
+}
+
+static inline bool xfed_span_eq(struct xfed_span a, struct xfed_span b)
+{
+	return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+}
+
+static inline bool xfed_span_is(struct xfed_span a, const char *s)
+{
+	return xfed_span_eq(a, xfed_span_str(s));
+}
+
+/* ASCII case-insensitive comparison; bytes above 0x7f compare as they are. */
+bool xfed_span_eq_nocase(struct xfed_span a, struct xfed_span b);
+
+/* Comparison whose time depends on the lengths only; for keys and other secrets. */
+bool xfed_span_eq_secret(struct xfed_span a, struct xfed_span b);
+
+/* Overwrites memory in a way the compiler does not remove. */
+void xfed_wipe(void *p, size_t len);
+
+/* Aborts with file and line; for broken promises between our own parts, never reachable from the network. */
+#define XFED_REQUIRE(cond) ((cond) ? (void)0 : xfed_require_failed(#cond, __FILE__, __LINE__))
+__attribute__((noreturn)) void xfed_require_failed(const char *cond, const char *file, int line);
+
+#define XFED_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+
+#endif

@@ -1,0 +1,16 @@
+/*
+ * Keyed hashing for tables whose keys come from the network (SipHash-2-4, 64 bit). The key is random and set once
+ * per process, so a peer cannot aim at one bucket. Tables are uthash tables through util/table.h.
+ */
+#ifndef XFED_HASH_H
+#define XFED_HASH_H
+
+#include "xfed/base.h"
+
+/* 16 random bytes; call once at start, before the first table. Tests that do not call it use an all-zero key. */
+void xfed_hash_set_key(const uint8_t key[16]);
+
+uint64_t xfed_hash_bytes(const void *data, size_t len);
+uint64_t xfed_siphash(const uint8_t key[16], const void *data, size_t len);
+
+#endif

@@ -1,0 +1,42 @@
+/*
+ * Addresses of RFC 7622. A parsed JID is normalised: localpart UsernameCaseMapped (RFC 8265 3.3) without the excluded
+ * characters, domain as U-labels in lower case without trailing dot, resource OpaqueString. Parts that are pure ASCII
+ * take a path without library calls. Comparison of normalised JIDs is comparison of bytes.
+ */
+#ifndef XFED_JID_H
+#define XFED_JID_H
+
+#include "xfed/arena.h"
+#include "xfed/base.h"
+
+struct xfed_jid {
+	struct xfed_span local;	   /* data NULL: none */
+	struct xfed_span domain;
+	struct xfed_span resource; /* data NULL: none */
+};
+
+/*
+ * Parses and normalises `s` into memory of the arena. Returns OK, XFED_ERR_INVALID (not a JID: jid-malformed) or
+ * XFED_ERR_NOMEM. [A10-20] to [A10-24]; a leading or trailing space in a resource is accepted.
+ */
+int xfed_jid_parse(struct xfed_arena *a, struct xfed_span s, struct xfed_jid *out);
+
+/* The same for a domain alone: refuses local and resource parts. `*out` is the normalised U-label form. */
+int xfed_jid_domain(struct xfed_arena *a, struct xfed_span s, struct xfed_span *out);
+
+/* A-label form of a normalised domain, for DNS, TLS and SIP. IPv4 and [IPv6] come out as they are. OK, INVALID, NOMEM. */
+int xfed_jid_domain_ascii(struct xfed_arena *a, struct xfed_span domain, struct xfed_span *out);
+
+/* local@domain or domain; local@domain/resource. data NULL on NOMEM. */
+struct xfed_span xfed_jid_bare(struct xfed_arena *a, const struct xfed_jid *j);
+struct xfed_span xfed_jid_full(struct xfed_arena *a, const struct xfed_jid *j);
+bool xfed_jid_equal_bare(const struct xfed_jid *x, const struct xfed_jid *y);
+
+/* XEP-0106. Escape turns any UTF-8 text into a localpart candidate ([B2-01], [B2-02]); unescape is its inverse. */
+int xfed_jid_escape(struct xfed_arena *a, struct xfed_span s, struct xfed_span *out); /* INVALID: leading or trailing space */
+int xfed_jid_unescape(struct xfed_arena *a, struct xfed_span s, struct xfed_span *out);
+
+/* Valid UTF-8 (no overlong forms, surrogates, above U+10FFFF). */
+bool xfed_utf8_is_valid(struct xfed_span s);
+
+#endif

@@ -1,0 +1,29 @@
+/*
+ * The allocator all of xfed uses. One set of functions per process, so that the failing-allocation sweeps
+ * reach every allocation that is ours. Sizes are in bytes. All functions may return NULL except for size 0 of
+ * xfed_realloc, which frees. xfed_free(NULL) is fine.
+ */
+#ifndef XFED_MEM_H
+#define XFED_MEM_H
+
+#include "xfed/base.h"
+
+struct xfed_mem_hooks {
+	void *(*malloc_fn)(size_t size);
+	void *(*realloc_fn)(void *p, size_t size);
+	void (*free_fn)(void *p);
+};
+
+/* Replaces the allocator; NULL restores malloc(3). Only before the first allocation or in single-threaded tests. */
+void xfed_mem_set_hooks(const struct xfed_mem_hooks *hooks);
+
+void *xfed_malloc(size_t size);
+void *xfed_calloc(size_t count, size_t size); /* zeroed; checks the product */
+void *xfed_realloc(void *p, size_t size);
+void xfed_free(void *p);
+
+/* A terminated copy of `s`, released with xfed_free(); NULL on NOMEM. */
+char *xfed_strndup(struct xfed_span s);
+char *xfed_strdup(const char *s);
+
+#endif

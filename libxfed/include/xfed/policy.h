@@ -1,0 +1,82 @@
+/*
+ * Partner policy as data, and the decisions on it: pure, with a reason for every refusal. A snapshot is immutable once
+ * built; the daemons swap snapshots whole. Look-ups are hashed: exact name first, then the longest wildcard suffix.
+ */
+#ifndef XFED_POLICY_H
+#define XFED_POLICY_H
+
+#include "xfed/base.h"
+#include "xfed/reason.h"
+
+enum xfed_partner_type { XFED_PARTNER_FEDERATED, XFED_PARTNER_PUBLIC_VERIFIED, XFED_PARTNER_PUBLIC_UNVERIFIED };
+enum xfed_level { XFED_REQUIRED, XFED_OPTIONAL, XFED_NOT_SUPPORTED };
+enum xfed_kind_bits { XFED_KIND_MESSAGE = 1, XFED_KIND_PRESENCE = 2, XFED_KIND_IQ = 4 };
+enum xfed_dane { XFED_DANE_OFF, XFED_DANE_ON };
+
+/* Methods a pair of settings can end in, best first; bits so that a row is a set. */
+enum xfed_method { XFED_METHOD_EXTERNAL = 1, XFED_METHOD_DIALBACK_TLS = 2, XFED_METHOD_DIALBACK_PLAIN = 4 };
+const char *xfed_method_name(enum xfed_method m); /* "external", "dialback-tls", "dialback-plain" */
+
+struct xfed_partner {
+	const char *domain;		    /* normalised U-labels */
+	const char *description;	    /* or NULL */
+	const char *const *additional;	    /* exact, or "*.domain" */
+	size_t additional_count;
+	enum xfed_partner_type type;
+	enum xfed_level tls, sasl;
+	bool dialback;
+	const char *connect_host;	    /* or NULL: SRV */
+	uint16_t connect_port;
+	bool keepalive;
+	uint32_t max_connections, stanzas_per_second, stanza_bytes;
+	unsigned kinds;
+	enum xfed_dane dane;
+	const char *trust_ca_pem;	    /* PEM text, or NULL: the edge's own trust */
+	const char *const *pins;	    /* lower-case hex SHA-256 of the SPKI */
+	size_t pin_count;
+};
+
+/* ---- the negotiation matrix: 18 rows, xfed's reading ---- */
+struct xfed_matrix_row {
+	int number; /* 1..18, the order of the Lync table */
+	enum xfed_level tls, sasl;
+	bool dialback;
+	unsigned methods;    /* bits of xfed_method; 0: invalid */
+	const char *problem; /* why it is invalid, or what to warn of; NULL: nothing */
+};
+const struct xfed_matrix_row *xfed_matrix_row(enum xfed_level tls, enum xfed_level sasl, bool dialback); /* never NULL */
+/* TLS must be up before anything else is done with this partner. */
+bool xfed_partner_needs_tls(const struct xfed_partner *p);
+unsigned xfed_partner_methods(const struct xfed_partner *p);
+
+/* ---- snapshots ---- */
+struct xfed_policy;
+
+struct xfed_policy_error {
+	enum xfed_reason reason;
+	char text[256]; /* "fabrikam.example and contoso.example both claim it.example" */
+};
+
+/* Builder: add partners and local domains (deep copies), then seal. */
+int xfed_policy_new(struct xfed_policy **out);
+void xfed_policy_free(struct xfed_policy *p);
+int xfed_policy_add_partner(struct xfed_policy *p, const struct xfed_partner *partner, struct xfed_policy_error *err); /* OK, INVALID, NOMEM */
+int xfed_policy_add_local(struct xfed_policy *p, struct xfed_span domain, struct xfed_policy_error *err);
+/* 64 hex characters of current and previous dialback secret hash; may be empty. Wiped on free. */
+int xfed_policy_set_dialback(struct xfed_policy *p, struct xfed_span current, struct xfed_span previous);
+
+/* Canonical bytes of a snapshot (independent of the order of adding) and back; hostile input gives INVALID. */
+struct xfed_buf;
+int xfed_policy_encode(const struct xfed_policy *p, struct xfed_buf *out);
+int xfed_policy_decode(struct xfed_span in, struct xfed_policy **out, struct xfed_policy_error *err);
+
+const struct xfed_partner *xfed_policy_partner(const struct xfed_policy *p, struct xfed_span domain); /* NULL: unlisted */
+bool xfed_policy_is_local(const struct xfed_policy *p, struct xfed_span domain);
+size_t xfed_policy_partner_count(const struct xfed_policy *p);
+const struct xfed_partner *xfed_policy_partner_at(const struct xfed_policy *p, size_t i); /* sorted by domain */
+size_t xfed_policy_local_count(const struct xfed_policy *p);
+const char *xfed_policy_local_at(const struct xfed_policy *p, size_t i);
+struct xfed_span xfed_policy_dialback_current(const struct xfed_policy *p);
+struct xfed_span xfed_policy_dialback_previous(const struct xfed_policy *p);
+
+#endif

@@ -1,0 +1,43 @@
+/*
+ * Reason codes: one stable word for every refusal, the same in log, metric, xfedctl and panel. The table is
+ * libxfed/reasons.def; a code is added there and nowhere else, and never renamed.
+ */
+#ifndef XFED_REASON_H
+#define XFED_REASON_H
+
+#include "xfed/base.h"
+
+enum xfed_side {
+	XFED_SIDE_US,
+	XFED_SIDE_PARTNER,
+	XFED_SIDE_NETWORK,
+	XFED_SIDE_LOCAL_USER,
+	XFED_SIDE_REMOTE_USER,
+	XFED_SIDE_SIP,
+	XFED_SIDE_OPERATOR,
+};
+
+enum xfed_reason {
+	XFED_REASON_NONE = 0,
+#define XFED_REASON(id, code, side, condition, stream_error, sip, remedy) XFED_REASON_##id,
+#include "../../reasons.def"
+#undef XFED_REASON
+	XFED_REASON_COUNT
+};
+
+struct xfed_reason_info {
+	const char *code;	  /* "tls.cert.expired" */
+	enum xfed_side side;	  /* default side at fault; a caller may know better */
+	const char *condition;	  /* XMPP stanza error condition for the sender, or NULL where none is due */
+	const char *stream_error; /* RFC 6120 4.9 condition when it closes a stream, or NULL */
+	int sip_status;		  /* for a SIP sender, 0 where none is due */
+	const char *remedy;	  /* one sentence for the operator */
+};
+
+/* Never NULL; XFED_REASON_NONE and unknown values give the code "none". */
+const struct xfed_reason_info *xfed_reason_info(enum xfed_reason r);
+const char *xfed_reason_code(enum xfed_reason r);
+const char *xfed_side_name(enum xfed_side s); /* "us", "partner", "network", "local-user", ... */
+enum xfed_reason xfed_reason_by_code(struct xfed_span code); /* XFED_REASON_NONE where unknown */
+
+#endif

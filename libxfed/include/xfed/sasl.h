@@ -1,0 +1,36 @@
+/*
+ * SASL EXTERNAL on s2s, both ways (RFC 6120 section 6, XEP-0178 section 3), over libsasl2. The identity decision is made
+ * from the certificate by the caller; this machine handles the exchange, base64 and the authzid rules [A5-03] to [A5-06].
+ */
+#ifndef XFED_SASL_H
+#define XFED_SASL_H
+
+#include "xfed/base.h"
+#include "xfed/xml.h"
+
+/* Once per process, in main, before any sandbox: libsasl2 reads files and opens sockets while it initialises. */
+int xfed_sasl_global_init(void);
+void xfed_sasl_global_deinit(void);
+
+/* Client: the <auth/> element for `local_domain` (authzid included, [A5-05]). NULL on NOMEM or library failure. */
+struct xfed_xml_elem *xfed_sasl_client_auth(struct xfed_arena *a, struct xfed_span local_domain);
+
+struct xfed_sasl_server;
+
+enum xfed_sasl_step {
+	XFED_SASL_CHALLENGE, /* send an empty <challenge/> */
+	XFED_SASL_SUCCESS,   /* authorised as `peer_domain` */
+	XFED_SASL_FAILURE,   /* condition in xfed_sasl_server_condition() */
+	XFED_SASL_NO_MEMORY,
+};
+
+/*
+ * `peer_domain`: normalised stream `from`, already proved by the certificate. Feed every element of the SASL
+ * namespace. The object may be freed at success.
+ */
+int xfed_sasl_server_new(struct xfed_span peer_domain, struct xfed_sasl_server **out);
+void xfed_sasl_server_free(struct xfed_sasl_server *s);
+enum xfed_sasl_step xfed_sasl_server_feed(struct xfed_sasl_server *s, const struct xfed_xml_elem *e);
+const char *xfed_sasl_server_condition(const struct xfed_sasl_server *s); /* [A5-07] */
+
+#endif

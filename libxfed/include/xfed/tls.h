@@ -1,0 +1,112 @@
+/*
+ * TLS over memory buffers (GnuTLS): 1.2 and 1.3 only, forward-secret AEAD suites, no renegotiation, no compression.
+ * One struct xfed_tls is one end of one connection. It is not thread-safe, but a handshake step may run on any thread
+ * while nobody else touches this session (the "job"); everything else runs on the loop.
+ *
+ *   ciphertext in -> xfed_tls_input() ... xfed_tls_handshake_step() (job) ... xfed_tls_read() -> plaintext
+ *   xfed_tls_write() -> xfed_tls_output(): ciphertext to send; the driver consumes it
+ */
+#ifndef XFED_TLS_H
+#define XFED_TLS_H
+
+#include "xfed/base.h"
+#include "xfed/buf.h"
+#include "xfed/cert.h"
+#include "xfed/env.h"
+#include "xfed/reason.h"
+
+/* ---- credentials: immutable, counted, freed with their last session ---- */
+
+struct xfed_tls_creds;
+
+struct xfed_tls_keypair {
+	struct xfed_span certificate_pem; /* leaf first, then its chain */
+	struct xfed_span key_pem;	  /* copied into GnuTLS; wipe yours */
+};
+
+struct xfed_tls_creds_config {
+	const struct xfed_tls_keypair *pairs; /* first one is the default */
+	size_t pair_count;		      /* may be 0 for a client without certificate */
+	struct xfed_span ca_pem;	      /* trust anchors, may be empty */
+	struct xfed_span crl_pem;	      /* may be empty */
+};
+
+/* Returns OK; INVALID with a sentence in `error` (which input, what is wrong); NOMEM. */
+int xfed_tls_creds_new(const struct xfed_tls_creds_config *cfg, struct xfed_tls_creds **out, char *error, size_t error_size);
+struct xfed_tls_creds *xfed_tls_creds_ref(struct xfed_tls_creds *c);
+void xfed_tls_creds_unref(struct xfed_tls_creds *c); /* NULL is fine */
+/* Leaf facts of pair `i`, for start-up checks and metrics; NULL past the end. */
+const struct xfed_cert *xfed_tls_creds_cert(const struct xfed_tls_creds *c, size_t i);
+
+/* ---- sessions ---- */
+
+struct xfed_tls;
+
+enum xfed_tls_role { XFED_TLS_CLIENT, XFED_TLS_SERVER };
+
+struct xfed_tls_params {
+	enum xfed_tls_role role;
+	/*
+	 * client: name sent as SNI (A-labels; empty: none). server: the name whose certificate to present where the
+	 * client sends no SNI (stream `to`).
+	 */
+	struct xfed_span name;
+	struct xfed_span local_name; /* client: our own domain, chooses the certificate we present */
+	struct xfed_span alpn;	     /* offered (client) or accepted (server; absent ALPN passes); empty: none */
+	bool require_peer_cert;	     /* server: a missing certificate fails the handshake (channel); else only asked for */
+	bool tls13_only;
+};
+
+int xfed_tls_new(const struct xfed_env *env, struct xfed_tls_creds *creds, const struct xfed_tls_params *params, struct xfed_tls **out);
+void xfed_tls_free(struct xfed_tls *t);
+
+/* Queues ciphertext from the peer; LIMIT beyond XFED_TLS_INPUT_BYTES (take less: see xfed_tls_input_room). */
+int xfed_tls_input(struct xfed_tls *t, struct xfed_span in);
+size_t xfed_tls_input_room(const struct xfed_tls *t);
+/* Ciphertext to send. The caller consumes from it. */
+struct xfed_buf *xfed_tls_output(struct xfed_tls *t);
+
+enum xfed_tls_result {
+	XFED_TLS_DONE,	     /* handshake complete / data transferred */
+	XFED_TLS_WANT_INPUT, /* needs more ciphertext */
+	XFED_TLS_CLOSED,     /* close_notify received */
+	XFED_TLS_FAILED,     /* xfed_tls_reason(), xfed_tls_error_text() */
+};
+
+/* One step of the handshake with what is queued. The only call that may run as a job. */
+enum xfed_tls_result xfed_tls_handshake_step(struct xfed_tls *t);
+bool xfed_tls_is_established(const struct xfed_tls *t);
+
+/* Decrypts up to `size` bytes. DONE with `*len` > 0, WANT_INPUT, CLOSED, FAILED. Post-handshake messages are handled. */
+enum xfed_tls_result xfed_tls_read(struct xfed_tls *t, char *out, size_t size, size_t *len);
+/* True while ciphertext is queued or plaintext is held inside GnuTLS: read again before waiting for the socket. */
+bool xfed_tls_has_pending(const struct xfed_tls *t);
+/* Encrypts all of `in` into the output buffer. OK, LIMIT (output full, nothing written), LIBRARY. */
+int xfed_tls_write(struct xfed_tls *t, struct xfed_span in);
+/* Queues close_notify. */
+void xfed_tls_bye(struct xfed_tls *t);
+
+/* After FAILED: tls.version.old, tls.handshake.failed, tls.cert.missing; text for the log ("unexpected message"). */
+enum xfed_reason xfed_tls_reason(const struct xfed_tls *t);
+const char *xfed_tls_error_text(const struct xfed_tls *t);
+
+/* ---- facts after the handshake ---- */
+
+struct xfed_tls_facts {
+	const char *version; /* "TLS1.3" */
+	const char *cipher;  /* "AES-256-GCM" as GnuTLS names it */
+	struct xfed_span sni; /* server: what the client asked for; data NULL: nothing */
+	const struct xfed_cert *peer; /* leaf, NULL: none presented */
+	size_t chain_len;
+	/* Trust, validity and revocation of the chain; XFED_REASON_NONE: good. Names and purpose are xfed/identity.h. */
+	enum xfed_reason chain_reason;
+};
+void xfed_tls_facts(const struct xfed_tls *t, struct xfed_tls_facts *out); /* spans live as long as the session */
+/* DER of chain certificate i (0: leaf). */
+struct xfed_span xfed_tls_peer_der(const struct xfed_tls *t, size_t i);
+
+/* Once per process. `wall_s` of env is used for validity checks (process-wide in GnuTLS). */
+int xfed_tls_global_init(const struct xfed_env *env);
+void xfed_tls_global_deinit(void);
+
+#endif

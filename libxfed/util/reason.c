@@ -1,0 +1,50 @@
+#include "xfed/reason.h"
+
+static const struct xfed_reason_info table[XFED_REASON_COUNT] = {
+	[XFED_REASON_NONE] = { "none", XFED_SIDE_US, NULL, NULL, 0, "" },
+#define XFED_REASON(id, code_, side_, condition_, stream_, sip_, remedy_) \
+	[XFED_REASON_##id] = { code_, side_, condition_, stream_, sip_, remedy_ },
+#include "../reasons.def"
+#undef XFED_REASON
+};
+
+const struct xfed_reason_info *xfed_reason_info(enum xfed_reason r)
+{
+	return (unsigned)r < XFED_REASON_COUNT ? &table[r] : &table[XFED_REASON_NONE];
+}
+
+const char *xfed_reason_code(enum xfed_reason r)
+{
+	return xfed_reason_info(r)->code;
+}
+
+const char *xfed_side_name(enum xfed_side s)
+{
+	switch (s) {
+	case XFED_SIDE_US:
+		return "us";
+	case XFED_SIDE_PARTNER:
+		return "partner";
+	case XFED_SIDE_NETWORK:
+		return "network";
+	case XFED_SIDE_LOCAL_USER:
+		return "local-user";
+	case XFED_SIDE_REMOTE_USER:
+		return "remote-user";
+	case XFED_SIDE_SIP:
+		return "sip";
+	case XFED_SIDE_OPERATOR:
+		return "operator";
+	}
+	return "us";
+}
+
+enum xfed_reason xfed_reason_by_code(struct xfed_span code)
+{
+	for (int r = XFED_REASON_NONE + 1; r < XFED_REASON_COUNT; r++) {
+		if (xfed_span_is(code, table[r].code)) {
+			return (enum xfed_reason)r;
+		}
+	}
+	return XFED_REASON_NONE;
+}
