@@ -1,0 +1,139 @@
+/*
+ * The conductor of one server-to-server stream (RFC 6120): headers, features, STARTTLS, SASL EXTERNAL, stanzas, close.
+ * One machine per TCP connection, for either direction. It does no I/O: the driver feeds events, drains actions, and
+ * carries the bytes of the output buffer it handed in.
+ *
+ *   for each input: xfed_s2s_step(); while (xfed_s2s_next()) perform; repeat with PUMP while xfed_s2s_has_pending()
+ *   then rearm the timer from xfed_s2s_deadline()
+ *
+ * The machine stops behind every action that needs an answer and behind every stanza, so at most XFED_S2S_ACTIONS_MAX
+ * actions wait. Calling step with undrained actions is a broken promise (XFED_REQUIRE).
+ *
+ * Security sentence: a STANZA action is only ever given when ESTABLISHED was given before, the domain of its `from` is
+ * the domain proved there, and the domain of its `to` is the local domain of that pair.
+ */
+#ifndef XFED_S2S_H
+#define XFED_S2S_H
+
+#include "xfed/base.h"
+#include "xfed/buf.h"
+#include "xfed/env.h"
+#include "xfed/policy.h"
+#include "xfed/reason.h"
+#include "xfed/stanza.h"
+#include "xfed/tls.h"
+
+struct xfed_s2s;
+
+enum xfed_s2s_direction { XFED_S2S_IN, XFED_S2S_OUT }; /* who opened the TCP connection: the peer, or we */
+
+#define XFED_S2S_STATES(X) \
+	X(WAIT_HEADER, "wait-header")       /* the peer's stream header */ \
+	X(WAIT_DECISION, "wait-decision")   /* the driver's answer to HEADER */ \
+	X(WAIT_FEATURES, "wait-features")   /* out: <stream:features/> */ \
+	X(WAIT_PROCEED, "wait-proceed")     /* out: <proceed/> */ \
+	X(WAIT_NEGOTIATION, "wait-negotiation") /* in: <starttls/> or <auth/> */ \
+	X(HANDSHAKING, "handshaking")       /* TLS */ \
+	X(WAIT_SASL, "wait-sasl")           /* out: <success/> or <failure/> */ \
+	X(READY, "ready") \
+	X(CLOSING, "closing")               /* our closing tag is out, the peer's is awaited */ \
+	X(DONE, "done")
+
+enum xfed_s2s_state {
+#define X(id, name) XFED_S2S_##id,
+	XFED_S2S_STATES(X)
+#undef X
+};
+
+/* What policy says about a pair; the driver's answer to HEADER, or part of the configuration of an outgoing stream. */
+struct xfed_s2s_decision {
+	enum xfed_reason refuse;       /* XFED_REASON_NONE: go on */
+	bool needs_tls;
+	unsigned methods;	       /* bits of enum xfed_method that may end the negotiation */
+	size_t stanza_bytes;	       /* the partner's limit */
+	struct xfed_tls_creds *creds;  /* borrowed for the call; NULL: no TLS here */
+};
+
+struct xfed_s2s_config {
+	const struct xfed_env *env;   /* lives as long as the machine */
+	enum xfed_s2s_direction direction;
+	struct xfed_buf *out;	      /* bytes for the socket; the driver owns and drains it */
+	struct xfed_span local, remote; /* out: normalised domains, copied; in: ignored */
+	struct xfed_s2s_decision decision; /* out only */
+	unsigned time_divisor;	      /* tests: divides every timer; 0 means 1 */
+};
+
+enum xfed_s2s_event_type {
+	XFED_S2S_START,	   /* once, first: the TCP connection is there */
+	XFED_S2S_BYTES,	   /* from the socket; `consumed` comes back; offer the rest again after the actions */
+	XFED_S2S_PUMP,	   /* go on with what the machine still holds */
+	XFED_S2S_JOB_DONE, /* the JOB action ran; `tls_result` is what it returned */
+	XFED_S2S_DECISION, /* answers HEADER */
+	XFED_S2S_TICK,	   /* the deadline has come */
+	XFED_S2S_END,	   /* the socket is gone: `reason` net.stream.lost, or NONE for an orderly end of file */
+	XFED_S2S_CLOSE,	   /* we want it closed: `reason`, optional `text` (for the peer; no secrets) */
+};
+
+struct xfed_s2s_event {
+	enum xfed_s2s_event_type type;
+	struct xfed_span bytes;
+	size_t consumed;
+	enum xfed_tls_result tls_result;
+	struct xfed_s2s_decision decision;
+	enum xfed_reason reason;
+	const char *text;
+};
+
+enum xfed_s2s_action_type {
+	XFED_S2S_JOB,	      /* run xfed_tls_handshake_step(tls) on any thread, then JOB_DONE; do not free meanwhile */
+	XFED_S2S_HEADER,      /* in: who wants to talk to whom; answer with DECISION */
+	XFED_S2S_ESTABLISHED, /* authenticated: xfed_s2s_info() has the facts */
+	XFED_S2S_STANZA,      /* a whole stanza, checked against the pair */
+	XFED_S2S_CLOSED,      /* last action: send what is in the output buffer, close the socket, free the machine */
+};
+
+struct xfed_s2s_action {
+	enum xfed_s2s_action_type type;
+	struct xfed_tls *tls;			 /* JOB */
+	struct xfed_span from, to;		 /* HEADER: normalised; data NULL where absent */
+	bool is_secure;				 /* HEADER */
+	struct xfed_stanza stanza;		 /* STANZA: valid until the next step, like `arena` */
+	struct xfed_arena *arena;
+	size_t stanza_bytes;
+	enum xfed_reason reason;		 /* CLOSED; XFED_REASON_STREAM_CLOSED_* for clean ends */
+	enum xfed_side side;
+	const char *text;			 /* CLOSED: detail for the log, never NULL, valid until free */
+	bool is_abrupt;				 /* CLOSED: drop the connection without sending what is left */
+};
+
+int xfed_s2s_new(const struct xfed_s2s_config *cfg, struct xfed_s2s **out); /* OK, NOMEM */
+void xfed_s2s_free(struct xfed_s2s *s); /* never while a job runs: see xfed_s2s_has_job() */
+
+/* OK; NOMEM: the machine has closed itself (CLOSED follows). */
+int xfed_s2s_step(struct xfed_s2s *s, struct xfed_s2s_event *ev, uint64_t now_ms);
+bool xfed_s2s_next(struct xfed_s2s *s, struct xfed_s2s_action *act);
+uint64_t xfed_s2s_deadline(const struct xfed_s2s *s); /* UINT64_MAX: none */
+bool xfed_s2s_has_pending(const struct xfed_s2s *s);
+bool xfed_s2s_has_job(const struct xfed_s2s *s);
+
+/*
+ * Writes a whole stanza, already canonical and in context jabber:server, to an established outgoing stream. OK; STATE
+ * where the stream is not READY; LIMIT where the output buffer is full (nothing was written).
+ */
+int xfed_s2s_send(struct xfed_s2s *s, struct xfed_span stanza, uint64_t now_ms);
+
+struct xfed_s2s_info {
+	enum xfed_s2s_direction direction;
+	enum xfed_s2s_state state;
+	const char *state_name;
+	struct xfed_span local, remote;	 /* of the pair; empty while unknown */
+	bool is_secure, is_authenticated;
+	enum xfed_method method;	 /* where authenticated */
+	struct xfed_tls_facts tls;	 /* where secure */
+	enum xfed_reason cert_reason;	 /* why the peer's certificate does not prove `remote`; NONE: it does */
+	uint64_t opened_ms, established_ms, last_traffic_ms;
+	struct xfed_span stream_id;
+};
+void xfed_s2s_info(const struct xfed_s2s *s, struct xfed_s2s_info *out);
+
+#endif
