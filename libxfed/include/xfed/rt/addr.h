@@ -1,0 +1,34 @@
+/*
+ * Socket addresses as text: "192.0.2.1:5269", "[2001:db8::1]:5269". Never names.
+ */
+#ifndef XFED_RT_ADDR_H
+#define XFED_RT_ADDR_H
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "xfed/base.h"
+
+struct rt_addr {
+	union {
+		struct sockaddr sa;
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
+	};
+};
+
+#define RT_ADDR_TEXT 56 /* the longest text, with its terminator */
+
+/* "ADDRESS:PORT", or "ADDRESS" with `default_port`; IPv6 in brackets, which may be left out where no port follows. OK, INVALID. */
+int rt_addr_parse(struct rt_addr *out, struct xfed_span text, uint16_t default_port);
+/* An address without port, brackets allowed; the port becomes `port`. OK, INVALID. */
+int rt_addr_parse_host(struct rt_addr *out, struct xfed_span host, uint16_t port);
+void rt_addr_make(struct rt_addr *out, const struct sockaddr *sa); /* any other family becomes AF_UNSPEC */
+
+const char *rt_addr_text(const struct rt_addr *a, char out[RT_ADDR_TEXT]);	/* with port; returns `out` */
+const char *rt_addr_host_text(const struct rt_addr *a, char out[RT_ADDR_TEXT]); /* without port and brackets */
+uint16_t rt_addr_port(const struct rt_addr *a);
+bool rt_addr_is_loopback(const struct rt_addr *a);
+bool rt_addr_eq(const struct rt_addr *a, const struct rt_addr *b); /* port included */
+
+#endif

@@ -1,0 +1,80 @@
+/*
+ * The event loop of a process (libuv): one turn waits, runs what is ready, then posts, then writes what streams have
+ * gathered. Everything here belongs to the loop's thread. Times are in milliseconds of the monotonic clock.
+ *
+ * An object made on a loop (stream, listener, timer ...) is closed by its owner; what is still open in rt_loop_free()
+ * is closed there, and its owner's pointer is dead afterwards.
+ */
+#ifndef XFED_RT_LOOP_H
+#define XFED_RT_LOOP_H
+
+#include <uv.h>
+
+#include "xfed/base.h"
+#include "xfed/env.h"
+
+struct rt_loop;
+
+int rt_loop_new(struct rt_loop **out); /* OK, NOMEM, LIBRARY (no file descriptors) */
+/* Closes what is open, waits for jobs (their `done` still runs), frees. NULL is fine. Never inside a callback. */
+void rt_loop_free(struct rt_loop *l);
+
+void rt_loop_run(struct rt_loop *l);  /* until rt_loop_stop() */
+void rt_loop_stop(struct rt_loop *l); /* the running turn ends first */
+/* One turn; waits for an event when `wait`. For tests. */
+void rt_loop_turn(struct rt_loop *l, bool wait);
+
+/* The turn's time: monotonic, the same within a callback; what deadlines and xfed_*_step() take. */
+uint64_t rt_loop_now_ms(const struct rt_loop *l);
+
+/* For what libuv offers and rt does not wrap (uv_poll). A handle of yours is closed by you before rt_loop_free(). */
+uv_loop_t *rt_loop_uv(struct rt_loop *l);
+
+/* ---- later ---- */
+
+/*
+ * Something to run later in this turn, or in the next one when posted by a post: never recursive, and a chain of posts
+ * does not starve the sockets. Lives in its owner, needs no memory; scheduling twice runs once.
+ */
+struct rt_post {
+	struct rt_loop *loop;
+	void (*fn)(void *arg);
+	void *arg;
+	struct rt_post *prev, *next;
+	bool is_queued;
+};
+void rt_post_init(struct rt_post *p, struct rt_loop *l, void (*fn)(void *arg), void *arg);
+void rt_post_schedule(struct rt_post *p);
+void rt_post_cancel(struct rt_post *p); /* always before its memory goes; fine when not scheduled or zeroed */
+
+/* The same where nobody owns it: `fn(arg)` runs once and cannot be cancelled. OK, NOMEM. */
+int rt_loop_post(struct rt_loop *l, void (*fn)(void *arg), void *arg);
+
+/* Like a post, but runs at the end of the turn, when all events and posts have run: gather, then write once. */
+void rt_post_at_turn_end(struct rt_post *p);
+
+/* ---- signals, lag, environment ---- */
+
+/* Runs `fn` in the loop for each `signum`; replaces an earlier one. SIGPIPE is ignored from rt_loop_new() on. OK, NOMEM, LIBRARY. */
+int rt_loop_on_signal(struct rt_loop *l, int signum, void (*fn)(void *user, int signum), void *user);
+
+/* Measures once a second how late the loop runs, for a histogram. OK, NOMEM. */
+int rt_loop_on_lag(struct rt_loop *l, void (*fn)(void *user, uint64_t lag_us), void *user);
+
+/* Random bytes of the kernel and the wall clock, for the machines; no trace hook. */
+void rt_env(struct xfed_env *out);
+
+/* ---- for rt itself: what rt_loop_free() closes ---- */
+
+struct rt_resource {
+	struct rt_resource *prev, *next;
+	void (*close)(struct rt_resource *self); /* removes itself */
+};
+void rt_loop_own(struct rt_loop *l, struct rt_resource *r, void (*close)(struct rt_resource *self));
+void rt_loop_disown(struct rt_loop *l, struct rt_resource *r);
+
+/* One 64 KiB buffer all readers of the loop share: its content is gone when the read callback returns. */
+#define RT_READ_BYTES (64 * 1024)
+uv_buf_t rt_loop_read_buf(struct rt_loop *l);
+
+#endif

@@ -1,0 +1,92 @@
+/*
+ * Asynchronous DNS through the configured recursive servers: a fresh socket, port, id and 0x20 case for every query,
+ * TCP where an answer is cut off, a bounded cache, equal questions asked once. Callbacks never run inside the call
+ * that asks; what they are given is borrowed for the callback. /etc/hosts is not read.
+ */
+#ifndef XFED_RT_RESOLVER_H
+#define XFED_RT_RESOLVER_H
+
+#include "xfed/dns.h"
+#include "xfed/reason.h"
+#include "xfed/rt/addr.h"
+#include "xfed/rt/loop.h"
+
+struct rt_resolver;
+
+#define RT_RESOLVER_SERVERS_MAX 8
+#define RT_RESOLVER_TARGETS_MAX 16 /* SRV records used of one answer */
+#define RT_RESOLVER_PENDING_MAX 4096 /* questions under way at once */
+
+struct rt_resolver_options {
+	const char *const *servers; /* "ADDRESS[:PORT]"; copied */
+	size_t server_count;	    /* 0: those of resolv_conf, or 127.0.0.1 as resolv.conf(5) says */
+	const char *resolv_conf;    /* NULL: /etc/resolv.conf */
+	bool trust_ad;		    /* dns.dnssec: trust-ad */
+	uint32_t timeout_ms;	    /* 0: XFED_DNS_TIMEOUT_MS */
+};
+
+/* OK; INVALID with one sentence in `error`; NOMEM. */
+int rt_resolver_new(struct rt_loop *loop, const struct rt_resolver_options *options, struct rt_resolver **out, char *error,
+	size_t error_size);
+/* What is still asked gets no answer. NULL is fine. */
+void rt_resolver_free(struct rt_resolver *r);
+
+/*
+ * False where trust_ad was asked for and a server is not on loopback: the caller warns at start. The AD bit is only ever
+ * set in an answer that came from a loopback server under trust_ad.
+ */
+bool rt_resolver_ad_is_usable(const struct rt_resolver *r);
+void rt_resolver_flush(struct rt_resolver *r); /* empties the cache (reload) */
+
+struct rt_resolver_stats {
+	uint64_t queries, tcp_queries, cache_hits, coalesced, timeouts, bogus_replies;
+	size_t cache_entries, pending;
+};
+void rt_resolver_stats(const struct rt_resolver *r, struct rt_resolver_stats *out);
+
+/* ---- one question ---- */
+
+struct rt_resolve; /* a question under way; dead after its callback or its cancel */
+
+/* `answer` is NULL where there is none; then `reason` is dns.timeout, or stream.internal for a fault of ours. */
+typedef void (*rt_resolve_fn)(void *user, const struct xfed_dns_answer *answer, enum xfed_reason reason);
+
+/*
+ * `name` in A-labels. OK, and `*out` (may be NULL) can be cancelled; INVALID (not a name); LIMIT (RT_RESOLVER_PENDING_MAX); NOMEM.
+ */
+int rt_resolve(struct rt_resolver *r, struct xfed_span name, enum xfed_dns_type type, rt_resolve_fn fn, void *user,
+	struct rt_resolve **out);
+void rt_resolve_cancel(struct rt_resolve *q); /* NULL is fine */
+
+/* ---- where to connect ---- */
+
+struct rt_endpoint {
+	struct rt_addr addr;	  /* with port */
+	struct xfed_span target;  /* the host name asked for, A-labels; of a numeric host its text */
+	bool is_ad;		  /* SRV and address were both authenticated (trust_ad) */
+};
+
+struct rt_endpoints {
+	enum xfed_reason reason; /* NONE: there is at least one; else dns.*, or stream.internal */
+	const struct rt_endpoint *list; /* in the order to try: SRV order, of each target its IPv4 then its IPv6 addresses */
+	size_t count;
+	bool is_from_srv;
+	uint32_t ttl_s;
+};
+
+struct rt_lookup; /* dead after its callback or its cancel */
+typedef void (*rt_lookup_fn)(void *user, const struct rt_endpoints *result);
+
+/*
+ * `service` ("_xmpp-server._tcp") at `domain` (A-labels, or an address): RFC 6120 section 3.2 with RFC 2782 order. SRV
+ * answered: only its targets, "." is dns.srv.refused. No SRV: the addresses of the domain itself at `default_port`.
+ * SERVFAIL is dns.bogus, nothing at all dns.name.missing, silence dns.timeout. OK, INVALID, LIMIT, NOMEM.
+ */
+int rt_resolve_service(struct rt_resolver *r, struct xfed_span domain, const char *service, uint16_t default_port,
+	rt_lookup_fn fn, void *user, struct rt_lookup **out);
+/* The addresses of `host`: a name, an address (brackets allowed), or localhost. OK, INVALID, LIMIT, NOMEM. */
+int rt_resolve_host(struct rt_resolver *r, struct xfed_span host, uint16_t port, rt_lookup_fn fn, void *user,
+	struct rt_lookup **out);
+void rt_lookup_cancel(struct rt_lookup *l); /* NULL is fine */
+
+#endif

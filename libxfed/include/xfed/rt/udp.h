@@ -1,0 +1,36 @@
+/*
+ * Datagrams: a bound socket (SIP), or one connected to a single peer from a random port (DNS). Sending is tried at once
+ * and never queued: what the kernel does not take is lost, as datagrams may be, and the caller's timer repeats it.
+ */
+#ifndef XFED_RT_UDP_H
+#define XFED_RT_UDP_H
+
+#include "xfed/rt/addr.h"
+#include "xfed/rt/loop.h"
+
+struct rt_udp;
+
+struct rt_udp_handlers {
+	/* `in` is whole; cut-off datagrams are not handed over. */
+	void (*on_datagram)(void *user, struct xfed_span in, const struct rt_addr *from);
+	/* Connected sockets: the peer's host refuses (ICMP). The socket goes on. May be NULL. */
+	void (*on_error)(void *user, int uv_error);
+};
+
+/* OK; LIBRARY with one sentence in `error` ("cannot listen on udp 127.0.0.1:5060: address already in use"); NOMEM. */
+int rt_udp_bind(struct rt_loop *loop, const struct rt_addr *address, const struct rt_udp_handlers *handlers, void *user,
+	struct rt_udp **out, char *error, size_t error_size);
+/* A fresh socket on a random port that hears only `to`. OK, LIBRARY, NOMEM. */
+int rt_udp_connect(struct rt_loop *loop, const struct rt_addr *to, const struct rt_udp_handlers *handlers, void *user,
+	struct rt_udp **out);
+
+/*
+ * One datagram gathered of `count` (at most 8) parts; `to` is NULL on a connected socket. OK; AGAIN (the kernel's buffer is full);
+ * LIMIT (too large for a datagram); LIBRARY (no route, refused: see rt_udp_error_text()).
+ */
+int rt_udp_send(struct rt_udp *u, const struct rt_addr *to, const struct xfed_span *parts, size_t count);
+const struct rt_addr *rt_udp_addr(const struct rt_udp *u); /* as bound */
+const char *rt_udp_error_text(const struct rt_udp *u);
+void rt_udp_close(struct rt_udp *u); /* NULL is fine; no callback afterwards */
+
+#endif
