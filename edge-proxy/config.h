@@ -1,0 +1,73 @@
+/*
+ * edge.yaml as a struct. A configuration is immutable once loaded; a reload loads a new one and swaps. Strings belong to it.
+ */
+#ifndef EDGE_CONFIG_H
+#define EDGE_CONFIG_H
+
+#include "xfed/rt/conf.h"
+#include "xfed/rt/log.h"
+
+enum edge_dnssec { EDGE_DNSSEC_OFF, EDGE_DNSSEC_TRUST_AD };
+
+struct edge_certificate {
+	const char *certificate, *key; /* paths of PEM files */
+};
+
+struct edge_config {
+	const char *name;
+	struct {
+		struct rt_conf_addresses listen;     /* default 0.0.0.0:5269 and [::]:5269 */
+		struct rt_conf_addresses listen_tls; /* count 0: none */
+		const char *source;		     /* an IP address, or NULL */
+	} external;
+	struct {
+		struct rt_conf_addresses listen; /* at least one */
+		const char *certificate, *key, *ca;
+		struct rt_conf_strings allow; /* names, lower case A-labels; at least one */
+		uint32_t grace_ms;
+	} channel;
+	struct {
+		struct edge_certificate *items;
+		size_t count; /* at least one */
+	} certificates;
+	struct {
+		const char *ca; /* "system" or a path */
+		struct rt_conf_strings crl;
+	} trust;
+	struct {
+		struct rt_conf_addresses servers; /* count 0: resolv.conf */
+		enum edge_dnssec dnssec;
+	} dns;
+	const char *control_socket; /* default /run/xfed/NAME.sock */
+	struct {
+		struct rt_conf_address listen; /* host NULL: off */
+	} http;
+	struct {
+		enum rt_log_level level;
+		enum rt_log_format format;
+		bool mask_addresses;
+	} log;
+	struct {
+		uint32_t connections;	      /* all s2s connections */
+		uint32_t unauthenticated;     /* of these, at most so many not authenticated yet */
+		uint32_t connect_timeout_ms;
+		uint32_t establish_timeout_ms;
+		uint32_t inactivity_ms;
+		uint32_t park_bytes;	      /* parked per stream */
+	} limits;
+	uint32_t stop_timeout_ms;
+
+	struct rt_conf_doc doc; /* the memory behind all of this */
+};
+
+extern const struct rt_conf_table edge_config_table;
+
+/*
+ * Loads and checks; problems go to `errors`. OK: `*out` is released with edge_config_free(). INVALID (errors say why) or
+ * NOMEM leave it NULL. `_parse` takes the text itself (`file` is for the messages).
+ */
+int edge_config_load(const char *path, struct rt_conf_errors *errors, struct edge_config **out);
+int edge_config_parse(const char *file, struct xfed_span text, struct rt_conf_errors *errors, struct edge_config **out);
+void edge_config_free(struct edge_config *c);
+
+#endif

@@ -1,0 +1,32 @@
+/*
+ * access.d: which local users may use federation at all. One rule a file, named after its name in lower case. User beats
+ * site beats global; without any file everyone may; with files, a user whom none covers may not.
+ */
+#ifndef GATEWAY_ACCESS_FILE_H
+#define GATEWAY_ACCESS_FILE_H
+
+#include "xfed/jid.h"
+#include "xfed/rt/conf.h"
+
+#define ACCESS_FILES_MAX	 1000
+#define ACCESS_GRANTED_FILE_BYTES (16 * 1024 * 1024)
+
+extern const struct rt_conf_table access_file_table;
+
+struct access_set;
+
+/* The whole directory. OK: `*out` is released with access_set_free(). INVALID (errors say why) or NOMEM leave it NULL. */
+int access_dir_load(const char *dir, struct rt_conf_errors *errors, struct access_set **out);
+void access_set_free(struct access_set *s);
+
+/* One file into a set, for the directory loader and tests. `s` was made by access_set_new(). */
+int access_set_new(struct access_set **out);
+int access_set_add(struct access_set *s, const char *file, struct xfed_span text, struct rt_conf_errors *errors);
+
+/*
+ * Whether the local user (a normalised bare JID) may use federation. `*rule` becomes the name of the rule that decided, or NULL
+ * where none did; it lives as long as the set.
+ */
+bool access_set_allows(const struct access_set *s, const struct xfed_jid *user, const char **rule);
+
+#endif

@@ -1,0 +1,112 @@
+/*
+ * gateway.yaml as a struct. A configuration is immutable once loaded; a reload loads a new one and swaps. Strings belong to it.
+ */
+#ifndef GATEWAY_CONFIG_H
+#define GATEWAY_CONFIG_H
+
+#include "xfed/rt/conf.h"
+#include "xfed/rt/log.h"
+
+enum gateway_dnssec { GATEWAY_DNSSEC_OFF, GATEWAY_DNSSEC_TRUST_AD };
+enum gateway_dialect { GATEWAY_DIALECT_STANDARD, GATEWAY_DIALECT_LYNC };
+enum gateway_im { GATEWAY_IM_PAGE, GATEWAY_IM_SESSION };
+
+struct gateway_edge {
+	const char *name;
+	struct rt_conf_address address;
+	const char *tls_name; /* the name its certificate must carry: given, or the host of `address` */
+};
+
+struct gateway_network { /* "10.2.0.0/24", or one address */
+	uint8_t bytes[16];   /* IPv4 in the first four */
+	uint8_t bits;
+	bool is_ipv6;
+};
+
+struct gateway_domain {
+	const char *domain;	 /* normalised U-labels */
+	const char *next_hop;	 /* as written */
+	struct rt_conf_address hop; /* next_hop parsed; transport always set, port 5060 or 5061 where it names none */
+	const char *tls_name;	 /* given, or the host of next_hop; NULL where the transport is not tls */
+	struct rt_conf_strings peers; /* certificate names, lower case A-labels */
+	struct rt_conf_strings peer_addresses; /* as written */
+	struct gateway_network *networks;      /* peer_addresses parsed */
+	size_t network_count;
+	bool udp_trusted;
+	enum gateway_dialect dialect;
+	enum gateway_im im;
+	uint32_t max_request_bytes;
+	bool pipeline, gruu, thread_as_call_id;
+	const char *sip_domain; /* normalised; NULL: the same as `domain` */
+};
+
+struct gateway_config {
+	const char *name;
+	struct {
+		struct gateway_edge *items;
+		size_t count; /* at least one */
+	} edges;
+	struct {
+		const char *certificate, *key, *ca;
+	} channel;
+	struct {
+		struct gateway_domain *items;
+		size_t count; /* at least one; no domain twice */
+	} domains;
+	struct {
+		struct rt_conf_addresses listen; /* transport always set; at least one */
+		const char *advertise;
+		const char *certificate, *key, *ca; /* NULL where nothing uses tls */
+		uint32_t answer_within_ms, error_hold_ms;
+	} sip;
+	struct {
+		const char *secret_file; /* NULL: none */
+	} dialback;
+	const char *partners_dir, *access_dir;
+	struct {
+		const char *sqlite;	/* default /var/lib/xfed/gateway.db */
+		const char *postgresql; /* NULL: not used */
+	} store;
+	struct {
+		struct rt_conf_addresses servers; /* count 0: resolv.conf */
+		enum gateway_dnssec dnssec;
+	} dns;
+	const char *control_socket; /* default /run/xfed/NAME.sock */
+	struct {
+		struct rt_conf_address listen; /* host NULL: off */
+	} http;
+	struct {
+		enum rt_log_level level;
+		enum rt_log_format format;
+		bool mask_addresses;
+	} log;
+	struct {
+		uint32_t deadline_ms;
+	} delivery;
+	struct {
+		uint32_t connections;  /* SIP connections over tcp and tls */
+		uint32_t transactions;
+		uint32_t queue_messages; /* waiting for one recipient */
+		uint32_t queue_bytes;
+	} limits;
+	uint32_t stop_timeout_ms;
+
+	struct rt_conf_doc doc;
+};
+
+extern const struct rt_conf_table gateway_config_table;
+
+/*
+ * Loads and checks; problems go to `errors`. OK: `*out` is released with gateway_config_free(). INVALID (errors say why) or
+ * NOMEM leave it NULL. `_parse` takes the text itself (`file` is for the messages).
+ */
+int gateway_config_load(const char *path, struct rt_conf_errors *errors, struct gateway_config **out);
+int gateway_config_parse(const char *file, struct xfed_span text, struct rt_conf_errors *errors, struct gateway_config **out);
+void gateway_config_free(struct gateway_config *c);
+
+/* Our domain by its normalised name, or NULL. */
+const struct gateway_domain *gateway_config_domain(const struct gateway_config *c, struct xfed_span domain);
+/* Whether `ip` (an address as text) is in one of the networks. */
+bool gateway_domain_has_address(const struct gateway_domain *d, const char *ip);
+
+#endif

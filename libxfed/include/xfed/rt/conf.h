@@ -1,0 +1,212 @@
+/*
+ * Option tables: one table describes a configuration file (name, type, unit, range, default, help) and loads it into a
+ * struct, reports what is wrong with it, prints the effective configuration and writes the options part of a man page.
+ *
+ * YAML is taken as libyaml's events, strictly: a scalar is what its row's type says or an error that names what was
+ * found and what is accepted; unknown and duplicate keys, a second document, anchors, aliases, tags, merge keys, tabs
+ * as indentation, NUL, anything but UTF-8, files above RT_CONF_FILE_BYTES and depth above RT_CONF_DEPTH are errors.
+ * All errors of a file are collected, up to RT_CONF_ERRORS.
+ *
+ * Values live in the document's arena: a loaded struct is valid until rt_conf_doc_deinit() of its document.
+ */
+#ifndef XFED_RT_CONF_H
+#define XFED_RT_CONF_H
+
+#include "xfed/arena.h"
+#include "xfed/base.h"
+#include "xfed/buf.h"
+#include "xfed/reason.h"
+
+#define RT_CONF_FILE_BYTES  (1024 * 1024)
+#define RT_CONF_ARENA_BYTES (16 * 1024 * 1024)
+#define RT_CONF_DEPTH	    8
+#define RT_CONF_ERRORS	    50
+#define RT_CONF_LIST_MAX    4096 /* items of one list, unless the row's max says less */
+
+/* ---- values as the structs hold them ---- */
+
+enum rt_conf_transport { RT_TRANSPORT_NONE, RT_TRANSPORT_UDP, RT_TRANSPORT_TCP, RT_TRANSPORT_TLS };
+const char *rt_conf_transport_name(enum rt_conf_transport t); /* "", "udp", "tcp", "tls" */
+
+struct rt_conf_address {
+	const char *host; /* an address without brackets, or a host name; NULL: not set */
+	uint16_t port;
+	bool is_ip; /* `host` is an IPv4 or IPv6 address; always so for what we listen on */
+	enum rt_conf_transport transport;
+};
+struct rt_conf_addresses {
+	struct rt_conf_address *items;
+	size_t count;
+};
+struct rt_conf_strings {
+	const char **items;
+	size_t count;
+};
+
+/* The field of a row's struct must have the type named here. Numbers are uint32_t. */
+enum rt_conf_type {
+	RT_CONF_STRING,	    /* const char *; not empty */
+	RT_CONF_PATH,	    /* const char *; absolute */
+	RT_CONF_BOOL,	    /* bool; true | false, nothing else */
+	RT_CONF_INT,	    /* uint32_t */
+	RT_CONF_DURATION,   /* uint32_t, milliseconds; "500ms" "10s" "2m" "1h" */
+	RT_CONF_SIZE,	    /* uint32_t, bytes; "512B" "15KiB" "1MiB" */
+	RT_CONF_ENUM,	    /* an enum (int sized) */
+	RT_CONF_ENUM_SET,   /* unsigned: the bits of a list of words */
+	RT_CONF_IP,	    /* const char *; an address without port */
+	RT_CONF_ADDRESS,    /* struct rt_conf_address; "host:port" "192.0.2.1:53" "[::1]:53" */
+	RT_CONF_LISTEN,	    /* struct rt_conf_address; an IP address with port */
+	RT_CONF_STRINGS,    /* struct rt_conf_strings */
+	RT_CONF_PATHS,	    /* struct rt_conf_strings */
+	RT_CONF_LISTENS,    /* struct rt_conf_addresses; "0.0.0.0:5269" */
+	RT_CONF_SIP_LISTENS,/* struct rt_conf_addresses; "tls:0.0.0.0:5061" */
+	RT_CONF_OBJECT,	    /* a struct, described by `table` */
+	RT_CONF_OBJECTS,    /* struct { struct x *items; size_t count; }, described by `table` */
+};
+
+enum rt_conf_flags {
+	RT_CONF_REQUIRED = 1,
+	RT_CONF_RELOADABLE = 2, /* a reload applies a change; else it needs a restart and the reload says so */
+	RT_CONF_SECRET = 4,	/* never printed */
+};
+
+struct rt_conf_word {
+	const char *word;
+	int value;
+	const char *not_built; /* a sentence: the word parses, but needs what this version does not have */
+};
+
+struct rt_conf_table;
+struct rt_conf_row {
+	const char *name;
+	enum rt_conf_type type;
+	size_t offset;
+	unsigned flags;
+	uint64_t min, max;	/* numbers: range, in ms or bytes where that is the unit; lists: fewest and most items; 0, 0: none */
+	const char *unit;	/* of an INT: "connections" */
+	const char *fallback;	/* the default as it would stand in the file; lists: words between blanks; NULL: none */
+	const char *help;	/* one or more sentences */
+	const struct rt_conf_word *words; /* ENUM, ENUM_SET: ends with word NULL */
+	const struct rt_conf_table *table;
+	/*
+	 * Strings: a further check, which may rewrite the value. Returns OK, NOMEM, or INVALID with what would be accepted in
+	 * `*accepted` (a phrase: "a domain").
+	 */
+	int (*convert)(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted);
+	const char *not_built; /* a sentence: any value but the default is refused with it */
+};
+
+struct rt_conf_table {
+	const char *name; /* "edge.yaml"; for objects the key they stand under */
+	const char *help;
+	const struct rt_conf_row *rows;
+	size_t row_count;
+	size_t struct_size;
+};
+
+/* ---- problems ---- */
+
+struct rt_conf_problem {
+	const char *file, *key; /* key is a path: "domains[1].next_hop"; may be empty */
+	unsigned line, column;	/* from 1; 0: the file as a whole */
+	bool is_warning;
+	enum xfed_reason reason; /* config.syntax, config.key.unknown, config.value.invalid, config.matrix.* */
+	const char *text;	 /* found "flase", accepted: true | false */
+};
+
+/*
+ * Problems of one load, which may span several files. The counts include what was found beyond the caps; a problem that
+ * could not be kept for want of memory still counts, so `error_count` alone decides whether a load failed.
+ */
+struct rt_conf_errors {
+	struct xfed_arena arena;
+	struct rt_conf_problem items[2 * RT_CONF_ERRORS]; /* at most RT_CONF_ERRORS of each kind */
+	size_t count;
+	size_t error_count, warning_count;
+};
+
+void rt_conf_errors_init(struct rt_conf_errors *e);
+void rt_conf_errors_deinit(struct rt_conf_errors *e);
+void rt_conf_errors_add(struct rt_conf_errors *e, bool is_warning, enum xfed_reason reason, const char *file, unsigned line,
+	unsigned column, const char *key, const char *fmt, ...) __attribute__((format(printf, 8, 9)));
+
+/* "FILE:LINE:COLUMN:KEY: [warning: ]TEXT", without a newline; parts that are not known are left out. OK, LIMIT, NOMEM. */
+int rt_conf_problem_print(const struct rt_conf_problem *p, struct xfed_buf *out);
+/* All of them, one a line, then "N more" where the cap was hit. What --check-config and a failed start write to stderr. */
+int rt_conf_errors_print(const struct rt_conf_errors *e, struct xfed_buf *out);
+
+/* ---- loading ---- */
+
+struct rt_conf_mark;
+struct rt_conf_doc {
+	struct xfed_arena arena;
+	const char *file; /* a copy */
+	const struct rt_conf_table *table;
+	void *object;
+	struct rt_conf_errors *errors;
+	struct rt_conf_mark *marks; /* where each key stood, for later checks across keys */
+};
+
+/*
+ * Parses `text` by `table` into a zeroed struct of table->struct_size in the document's arena, defaults filled in;
+ * `doc->object` is that struct. Problems are added to `errors`, which has to live as long as the document is used with
+ * rt_conf_fail(). Returns OK, XFED_ERR_INVALID where errors were added, or XFED_ERR_NOMEM (one error is added too). The
+ * document is to be released in every case.
+ */
+int rt_conf_load(struct rt_conf_doc *doc, const struct rt_conf_table *table, const char *file, struct xfed_span text,
+	struct rt_conf_errors *errors);
+/* The same for a file; one that cannot be read is an error with the system's words. */
+int rt_conf_load_file(struct rt_conf_doc *doc, const struct rt_conf_table *table, const char *path,
+	struct rt_conf_errors *errors);
+void rt_conf_doc_deinit(struct rt_conf_doc *doc); /* zeroed is fine */
+
+/*
+ * For checks across keys after a load: adds a problem at the place of `key` in `object` (the loaded struct or an object
+ * inside it); where the file does not have the key, at the place of the object. Also true afterwards for warnings.
+ */
+void rt_conf_fail(struct rt_conf_doc *doc, const void *object, const char *key, enum xfed_reason reason, const char *fmt, ...)
+	__attribute__((format(printf, 5, 6)));
+void rt_conf_warn(struct rt_conf_doc *doc, const void *object, const char *key, enum xfed_reason reason, const char *fmt, ...)
+	__attribute__((format(printf, 5, 6)));
+/* Whether the file itself has the key. */
+bool rt_conf_is_set(const struct rt_conf_doc *doc, const void *object, const char *key);
+
+/* ---- what else the tables give ---- */
+
+/* The effective configuration as YAML: every key with its value, secrets as "(hidden)". OK, LIMIT, NOMEM. */
+int rt_conf_print(const struct rt_conf_table *table, const void *object, struct xfed_buf *out);
+
+/*
+ * Compares two loaded structs of a table and calls `changed` with the path of every key that differs, and whether a reload
+ * applies it.
+ */
+void rt_conf_diff(const struct rt_conf_table *table, const void *old_object, const void *new_object,
+	void (*changed)(void *user, const char *key, bool is_reloadable), void *user);
+
+/* The OPTIONS part of a section 5 manual page in roff. OK, LIMIT, NOMEM. */
+int rt_conf_man(const struct rt_conf_table *table, struct xfed_buf *out);
+
+/*
+ * Checks a table itself: field sizes, defaults that parse, names in order of use only once. Returns NULL or a sentence
+ * (static). For the unit tests of the tables.
+ */
+const char *rt_conf_table_check(const struct rt_conf_table *table);
+
+/* ---- helpers for daemons ---- */
+
+/*
+ * Reads a whole file of at most `max` bytes into `*buf` (initialised by this call; its cap is `max`). Returns OK or
+ * XFED_ERR_INVALID with a sentence in `error` ("/etc/xfed/x.pem: Permission denied"). Only regular files and FIFO-like
+ * credentials are read; directories and devices are refused.
+ */
+int rt_file_read(const char *path, size_t max, struct xfed_buf *buf, char error[256]);
+
+/* "what": the parsers behind the row types, for arguments and the like. OK or INVALID. */
+int rt_conf_parse_duration(struct xfed_span s, uint64_t *ms);
+int rt_conf_parse_size(struct xfed_span s, uint64_t *bytes);
+int rt_conf_parse_address(struct xfed_arena *a, struct xfed_span s, enum rt_conf_type type, struct rt_conf_address *out);
+
+/* "ip:port", "[ip6]:port", with "tls:" and so on in front where there is a transport. For log lines. */
+const char *rt_conf_address_text(const struct rt_conf_address *a, char out[320]);
+
+#endif
