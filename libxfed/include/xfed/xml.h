@@ -122,6 +122,8 @@ enum xfed_xml_result xfed_xml_reader_feed(struct xfed_xml_reader *r, struct xfed
 
 /* Tree of the last HEADER or ELEMENT, valid until the next feed, reset or free. */
 struct xfed_xml_elem *xfed_xml_reader_elem(struct xfed_xml_reader *r);
+/* Default namespace declared on the stream header (the content namespace, RFC 6120 4.8.2); data NULL: none. */
+struct xfed_span xfed_xml_reader_content_ns(const struct xfed_xml_reader *r);
 /* The arena of that tree: what is added there lives exactly as long. */
 struct xfed_arena *xfed_xml_reader_arena(struct xfed_xml_reader *r);
 enum xfed_reason xfed_xml_reader_reason(const struct xfed_xml_reader *r);

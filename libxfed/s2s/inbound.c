@@ -1,0 +1,229 @@
+#include "internal.h"
+
+/* [A2-09], [A2-10]: the addresses of the header the peer opened with. */
+void s2s_in_header(struct xfed_s2s *s, const struct xfed_xml_elem *root)
+{
+	struct xfed_arena *a = xfed_xml_reader_arena(s->reader);
+	struct xfed_span from = xfed_xml_attr_get(root, "from"), to = xfed_xml_attr_get(root, "to");
+	struct xfed_span remote = { NULL, 0 }, local = { NULL, 0 };
+	int to_rc = to.data ? xfed_jid_domain(a, to, &local) : XFED_ERR_INVALID;
+	int from_rc = from.data ? xfed_jid_domain(a, from, &remote) : XFED_OK;
+	if (to_rc == XFED_ERR_NOMEM || from_rc == XFED_ERR_NOMEM) {
+		s2s_fault(s, "stream header");
+		return;
+	}
+	if (s->is_authenticated) {
+		bool same = (!remote.data || xfed_span_is(remote, s->remote)) && (!local.data || xfed_span_is(local, s->local));
+		if (!same || from_rc != XFED_OK) {
+			s2s_close(s, XFED_REASON_STREAM_FROM_UNPROVED, "the header behind SASL names another pair"); /* [A5-09] */
+			return;
+		}
+		s2s_send_header(s);
+		s2s_send_str(s, "<stream:features/>");
+		if (!s2s_is_over(s)) {
+			s2s_established(s, XFED_METHOD_EXTERNAL);
+		}
+		return;
+	}
+	if (s2s_set_name(&s->remote, from_rc == XFED_OK ? remote : (struct xfed_span){ NULL, 0 }) != XFED_OK ||
+		s2s_set_name(&s->local, to_rc == XFED_OK ? local : (struct xfed_span){ NULL, 0 }) != XFED_OK) {
+		s2s_fault(s, "stream header");
+		return;
+	}
+	if (to_rc != XFED_OK) {
+		s2s_close(s, XFED_REASON_STREAM_TO_UNKNOWN, to.data ? "'to' is not a domain" : "no 'to' in the header");
+		return;
+	}
+	if (from_rc != XFED_OK) {
+		s2s_close(s, XFED_REASON_STREAM_FROM_UNPROVED, "'from' is not a domain");
+		return;
+	}
+	s2s_enter(s, XFED_S2S_WAIT_DECISION);
+	struct xfed_s2s_action *act = s2s_push(s, XFED_S2S_HEADER);
+	act->from = xfed_span_str(s->remote);
+	act->to = xfed_span_str(s->local);
+	act->is_secure = s->is_secure;
+}
+
+static void offer_starttls(struct xfed_s2s *s)
+{
+	if (!s->creds) {
+		s2s_close_side(s, XFED_REASON_TLS_REQUIRED_MISSING, XFED_SIDE_US, "no certificate for this domain");
+		return;
+	}
+	if (!s->needs_tls && !(s->methods & XFED_METHOD_EXTERNAL)) {
+		s2s_close_side(s, XFED_REASON_DIALBACK_UNAVAILABLE, XFED_SIDE_US, "");
+		return;
+	}
+	s2s_send_header(s);
+	/* [A4-01]: TLS first, and nothing else beside it; what may follow is offered inside. */
+	s2s_send_str(s, "<stream:features><starttls xmlns='" XFED_NS_TLS "'><required/></starttls></stream:features>");
+	if (!s2s_is_over(s)) {
+		s2s_enter(s, XFED_S2S_WAIT_NEGOTIATION);
+	}
+}
+
+/* [A5-01]: EXTERNAL only where it can succeed. */
+static void offer_external(struct xfed_s2s *s)
+{
+	s->cert_reason = s->remote ? s2s_judge_certificate(s) : XFED_REASON_TLS_CERT_NAME_MISMATCH;
+	if (!(s->methods & XFED_METHOD_EXTERNAL)) {
+		s2s_close_side(s, XFED_REASON_DIALBACK_UNAVAILABLE, XFED_SIDE_US, "");
+		return;
+	}
+	if (s->cert_reason != XFED_REASON_NONE) {
+		s2s_close(s, s->cert_reason, s->remote ? "client certificate" : "no 'from' in the header inside TLS");
+		return;
+	}
+	s2s_send_header(s);
+	s2s_send_str(s, "<stream:features><mechanisms xmlns='" XFED_NS_SASL "'><mechanism>EXTERNAL</mechanism></mechanisms></stream:features>");
+	s->external_offered = true;
+	if (!s2s_is_over(s)) {
+		s2s_enter(s, XFED_S2S_WAIT_NEGOTIATION);
+	}
+}
+
+void s2s_in_decision(struct xfed_s2s *s, const struct xfed_s2s_decision *d)
+{
+	if (d->refuse != XFED_REASON_NONE) {
+		s2s_close(s, d->refuse, "");
+		return;
+	}
+	s->needs_tls = d->needs_tls;
+	s->methods = d->methods;
+	s->stanza_bytes = d->stanza_bytes;
+	if (!s->creds && d->creds) {
+		s->creds = xfed_tls_creds_ref(d->creds);
+	}
+	if (!s->peer_has_version) {
+		/* Without a version there are no features, hence neither TLS nor SASL [A2-08]. */
+		s2s_close(s, XFED_REASON_STREAM_VERSION_OLD, "no version in the stream header");
+		return;
+	}
+	if (s->is_secure) {
+		offer_external(s);
+	} else {
+		offer_starttls(s);
+	}
+}
+
+/* ---- what the peer may send ---- */
+
+static bool may_starttls(const struct xfed_s2s *s)
+{
+	return s->state == XFED_S2S_WAIT_NEGOTIATION && !s->is_secure;
+}
+
+static void do_starttls(struct xfed_s2s *s, struct xfed_xml_elem *e)
+{
+	if (s->leftover) {
+		/* Bytes in the clear behind <starttls/> would be read as if they had come inside TLS [A2-13]. */
+		s2s_close(s, XFED_REASON_STARTTLS_INJECTION, "bytes behind <starttls/>");
+		return;
+	}
+	s2s_send_str(s, "<proceed xmlns='" XFED_NS_TLS "'/>");
+	if (!s2s_is_over(s)) {
+		s2s_tls_start(s);
+	}
+}
+
+static bool may_auth(const struct xfed_s2s *s)
+{
+	return s->state == XFED_S2S_WAIT_NEGOTIATION;
+}
+
+static void refuse_auth(struct xfed_s2s *s, const char *condition)
+{
+	struct xfed_buf b;
+	xfed_buf_init(&b, 512);
+	if (xfed_buf_printf(&b, "<failure xmlns='" XFED_NS_SASL "'><%s/></failure>", condition) == XFED_OK) {
+		s2s_send_bytes(s, xfed_buf_span(&b));
+	}
+	xfed_buf_deinit(&b);
+	xfed_sasl_server_free(s->sasl);
+	s->sasl = NULL;
+	if (++s->auth_tries >= XFED_S2S_AUTH_TRIES) {
+		s2s_close(s, XFED_REASON_SASL_REQUIRED_MISSING, "too many tries"); /* [A5-08] */
+	}
+}
+
+static void do_sasl(struct xfed_s2s *s, struct xfed_xml_elem *e)
+{
+	if (!s->is_secure) {
+		refuse_auth(s, "encryption-required");
+		return;
+	}
+	if (!s->external_offered) {
+		refuse_auth(s, "not-authorized");
+		return;
+	}
+	if (!s->sasl && xfed_sasl_server_new(xfed_span_str(s->remote), &s->sasl) != XFED_OK) {
+		s2s_fault(s, "SASL");
+		return;
+	}
+	switch (xfed_sasl_server_feed(s->sasl, e)) {
+	case XFED_SASL_CHALLENGE:
+		s2s_send_str(s, "<challenge xmlns='" XFED_NS_SASL "'/>"); /* [A5-04] */
+		break;
+	case XFED_SASL_SUCCESS:
+		s->is_authenticated = true;
+		s2s_send_str(s, "<success xmlns='" XFED_NS_SASL "'/>");
+		if (!s2s_is_over(s)) {
+			s2s_restart(s);
+		}
+		break;
+	case XFED_SASL_FAILURE:
+		refuse_auth(s, xfed_sasl_server_condition(s->sasl));
+		break;
+	case XFED_SASL_NO_MEMORY:
+		s2s_fault(s, "SASL");
+		break;
+	}
+}
+
+/* [A8-11]: every dialback request gets an answer; [A8-12]: answers nobody asked for are dropped. */
+static void do_dialback(struct xfed_s2s *s, struct xfed_xml_elem *e)
+{
+	if (xfed_xml_attr_get(e, "type").data) {
+		return;
+	}
+	struct xfed_arena *a = xfed_xml_reader_arena(s->reader);
+	struct xfed_span none = { NULL, 0 }, id = xfed_xml_attr_get(e, "id");
+	struct xfed_xml_elem *r = xfed_xml_elem_new(a, XFED_SPAN(XFED_NS_DIALBACK), e->name);
+	int rc = r ? XFED_OK : XFED_ERR_NOMEM;
+	struct xfed_span from = xfed_xml_attr_get(e, "to"), to = xfed_xml_attr_get(e, "from");
+	if (rc == XFED_OK && from.data && to.data) {
+		rc = xfed_xml_set_attr(a, r, none, XFED_SPAN("from"), from) | xfed_xml_set_attr(a, r, none, XFED_SPAN("to"), to);
+	}
+	if (rc == XFED_OK && id.data) {
+		rc = xfed_xml_set_attr(a, r, none, XFED_SPAN("id"), id);
+	}
+	struct xfed_xml_elem *err = NULL;
+	if (rc == XFED_OK) {
+		rc = xfed_xml_set_attr(a, r, none, XFED_SPAN("type"), XFED_SPAN("error"));
+		err = xfed_xml_add_elem(a, r, XFED_SPAN(XFED_NS_SERVER), XFED_SPAN("error"));
+	}
+	if (rc != XFED_OK || !err || xfed_xml_set_attr(a, err, none, XFED_SPAN("type"), XFED_SPAN("cancel")) != XFED_OK ||
+		!xfed_xml_add_elem(a, err, XFED_SPAN(XFED_NS_STANZA_ERR), s->is_secure ? XFED_SPAN("not-authorized") : XFED_SPAN("policy-violation"))) {
+		s2s_fault(s, "dialback answer");
+		return;
+	}
+	s2s_send_elem(s, r);
+	if (++s->auth_tries >= XFED_S2S_AUTH_TRIES && !s->is_authenticated) {
+		s2s_close(s, XFED_REASON_DIALBACK_NOT_ALLOWED, "too many tries");
+	}
+}
+
+static bool may_dialback(const struct xfed_s2s *s)
+{
+	return s->state == XFED_S2S_WAIT_NEGOTIATION || s->state == XFED_S2S_READY;
+}
+
+const struct s2s_row s2s_in_rows[] = {
+	{ XFED_NS_TLS, "starttls", may_starttls, do_starttls },
+	{ XFED_NS_SASL, NULL, may_auth, do_sasl },
+	{ XFED_NS_DIALBACK, "result", may_dialback, do_dialback },
+	{ XFED_NS_DIALBACK, "verify", may_dialback, do_dialback },
+	{ XFED_NS_STREAM, "error", s2s_always, s2s_received_error },
+	{ NULL, NULL, NULL, NULL },
+};

@@ -1,0 +1,105 @@
+/* What the files of the s2s conductor share. See xfed/s2s.h for the contract. */
+#ifndef XFED_S2S_INTERNAL_H
+#define XFED_S2S_INTERNAL_H
+
+#include "xfed/limits.h"
+#include "xfed/mem.h"
+#include "xfed/s2s.h"
+#include "xfed/sasl.h"
+
+/*
+ *  in:   WAIT_HEADER -> WAIT_DECISION -> WAIT_NEGOTIATION -> HANDSHAKING -> WAIT_HEADER -> WAIT_DECISION
+ *        -> WAIT_NEGOTIATION (<auth/>) -> WAIT_HEADER -> READY -> CLOSING -> DONE
+ *  out:  WAIT_HEADER -> WAIT_FEATURES -> WAIT_PROCEED -> HANDSHAKING -> WAIT_HEADER -> WAIT_FEATURES
+ *        -> WAIT_SASL -> WAIT_HEADER -> WAIT_FEATURES -> READY -> CLOSING -> DONE
+ *  Every state goes to CLOSING or DONE on an error, the peer's close or the deadline.
+ */
+struct xfed_s2s {
+	const struct xfed_env *env;
+	enum xfed_s2s_direction direction;
+	enum xfed_s2s_state state;
+	unsigned divisor;
+	uint64_t now_ms;
+
+	struct xfed_buf *out;
+	struct xfed_xml_reader *reader;
+	struct xfed_buf plain; /* decrypted, not yet read */
+	struct xfed_tls *tls;
+	struct xfed_tls_creds *creds;
+	bool is_secure;	      /* handshake complete */
+	bool job_running;
+	bool tls_starved;     /* TLS has seen everything the socket gave */
+	bool header_sent;     /* on the present stream (restarts clear it) */
+	bool peer_closed;     /* the peer's closing tag was read */
+	bool peer_has_version;
+	bool is_authenticated;
+	bool external_offered;
+	bool leftover;	      /* more bytes follow the element being handled, in the same input */
+
+	char *local, *remote; /* normalised domains of the pair, NULL while unknown */
+	char stream_id[33];
+	bool needs_tls;
+	unsigned methods;
+	size_t stanza_bytes;
+	enum xfed_method method;
+	enum xfed_reason cert_reason;
+	struct xfed_sasl_server *sasl;
+	unsigned auth_tries;
+
+	uint64_t opened_ms, established_ms, traffic_ms, stanza_ms, sent_ms, closing_ms;
+
+	enum xfed_reason reason;
+	enum xfed_side side;
+	char text[192];
+
+	struct xfed_s2s_action actions[XFED_S2S_ACTIONS_MAX];
+	size_t action_head, action_count;
+};
+
+/* One row of what a peer may send at the first level: is it legal now, and what to do then. */
+struct s2s_row {
+	const char *ns, *name; /* name NULL: any */
+	bool (*is_legal)(const struct xfed_s2s *s);
+	void (*proceed)(struct xfed_s2s *s, struct xfed_xml_elem *e);
+};
+
+/* conductor.c */
+void s2s_enter(struct xfed_s2s *s, enum xfed_s2s_state state);
+struct xfed_s2s_action *s2s_push(struct xfed_s2s *s, enum xfed_s2s_action_type type);
+void s2s_close(struct xfed_s2s *s, enum xfed_reason reason, const char *text);
+void s2s_close_side(struct xfed_s2s *s, enum xfed_reason reason, enum xfed_side side, const char *text);
+/* The socket is of no more use: nothing is said to the peer. */
+void s2s_drop(struct xfed_s2s *s, enum xfed_reason reason, const char *text);
+void s2s_fault(struct xfed_s2s *s, const char *what); /* ours: out of memory or a library */
+int s2s_set_name(char **slot, struct xfed_span name);
+void s2s_established(struct xfed_s2s *s, enum xfed_method method);
+void s2s_restart(struct xfed_s2s *s); /* a fresh stream on the same connection, RFC 6120 4.3.3 */
+bool s2s_is_over(const struct xfed_s2s *s);
+
+/* output.c: what we write */
+void s2s_send_bytes(struct xfed_s2s *s, struct xfed_span bytes);
+void s2s_send_str(struct xfed_s2s *s, const char *text);
+void s2s_send_header(struct xfed_s2s *s);
+void s2s_send_error(struct xfed_s2s *s, const char *condition, enum xfed_reason reason, const char *text);
+void s2s_send_elem(struct xfed_s2s *s, const struct xfed_xml_elem *e);
+
+/* secure.c: TLS */
+void s2s_tls_start(struct xfed_s2s *s);
+void s2s_tls_take(struct xfed_s2s *s, struct xfed_s2s_event *ev);
+void s2s_tls_job_done(struct xfed_s2s *s, enum xfed_tls_result result);
+bool s2s_tls_read(struct xfed_s2s *s); /* true: plaintext was added */
+void s2s_tls_flush(struct xfed_s2s *s);
+enum xfed_reason s2s_judge_certificate(const struct xfed_s2s *s);
+
+/* inbound.c, outbound.c */
+void s2s_in_header(struct xfed_s2s *s, const struct xfed_xml_elem *root);
+void s2s_in_decision(struct xfed_s2s *s, const struct xfed_s2s_decision *d);
+extern const struct s2s_row s2s_in_rows[];
+void s2s_out_header(struct xfed_s2s *s, const struct xfed_xml_elem *root);
+extern const struct s2s_row s2s_out_rows[];
+void s2s_received_error(struct xfed_s2s *s, struct xfed_xml_elem *e);
+bool s2s_always(const struct xfed_s2s *s);
+/* 0 absent or unreadable, else the major version. */
+unsigned s2s_version(struct xfed_span version);
+
+#endif

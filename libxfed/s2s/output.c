@@ -1,0 +1,125 @@
+#include "internal.h"
+
+#include <stdio.h>
+
+void s2s_send_bytes(struct xfed_s2s *s, struct xfed_span bytes)
+{
+	if (s2s_is_over(s)) {
+		return;
+	}
+	int rc;
+	if (s->is_secure) {
+		rc = xfed_tls_write(s->tls, bytes);
+		if (rc == XFED_OK) {
+			s2s_tls_flush(s);
+		}
+	} else {
+		rc = xfed_buf_append(s->out, bytes);
+	}
+	if (rc == XFED_ERR_LIMIT) {
+		s2s_drop(s, XFED_REASON_STREAM_OUTPUT_FULL, "output buffer full");
+	} else if (rc != XFED_OK) {
+		s2s_fault(s, "output");
+	} else {
+		s->sent_ms = s->now_ms;
+	}
+}
+
+void s2s_send_str(struct xfed_s2s *s, const char *text)
+{
+	s2s_send_bytes(s, xfed_span_str(text));
+}
+
+static void new_stream_id(struct xfed_s2s *s)
+{
+	uint8_t raw[16];
+	s->env->random(s->env->user, raw, sizeof(raw));
+	for (size_t i = 0; i < sizeof(raw); i++) {
+		snprintf(s->stream_id + 2 * i, 3, "%02x", raw[i]);
+	}
+}
+
+/* RFC 6120 4.7: both addresses always, id only from the receiving side, a new one after every restart [A2-07]. */
+void s2s_send_header(struct xfed_s2s *s)
+{
+	struct xfed_buf b;
+	xfed_buf_init(&b, 16384);
+	int rc = xfed_buf_append_str(&b, "<?xml version='1.0'?><stream:stream xmlns='" XFED_NS_SERVER "' xmlns:stream='" XFED_NS_STREAM
+					 "' xmlns:db='" XFED_NS_DIALBACK "' xml:lang='en'");
+	if (s->local) {
+		rc |= xfed_buf_printf(&b, " from='");
+		rc |= xfed_xml_escape(&b, xfed_span_str(s->local));
+		rc |= xfed_buf_append_str(&b, "'");
+	}
+	if (s->remote) {
+		rc |= xfed_buf_append_str(&b, " to='");
+		rc |= xfed_xml_escape(&b, xfed_span_str(s->remote));
+		rc |= xfed_buf_append_str(&b, "'");
+	}
+	if (s->direction == XFED_S2S_IN) {
+		new_stream_id(s);
+		rc |= xfed_buf_printf(&b, " id='%s'", s->stream_id);
+	}
+	/* A peer without a version gets none back [A2-08]. */
+	if (s->direction == XFED_S2S_OUT || s->peer_has_version) {
+		rc |= xfed_buf_append_str(&b, " version='1.0'");
+	}
+	rc |= xfed_buf_append_str(&b, ">");
+	if (rc == XFED_OK) {
+		s->header_sent = true;
+		s2s_send_bytes(s, xfed_buf_span(&b));
+	} else {
+		s2s_fault(s, "stream header");
+	}
+	xfed_buf_deinit(&b);
+}
+
+void s2s_send_error(struct xfed_s2s *s, const char *condition, enum xfed_reason reason, const char *text)
+{
+	struct xfed_buf b;
+	xfed_buf_init(&b, 4096);
+	int rc = xfed_buf_printf(&b, "<stream:error><%s xmlns='" XFED_NS_STREAM_ERR "'/><text xmlns='" XFED_NS_STREAM_ERR "' xml:lang='en'>%s",
+		condition, xfed_reason_code(reason));
+	if (text && *text) {
+		rc |= xfed_buf_append_str(&b, ": ");
+		rc |= xfed_xml_escape(&b, xfed_span_str(text));
+	}
+	rc |= xfed_buf_append_str(&b, "</text>");
+	if (reason == XFED_REASON_STREAM_XML_TOO_BIG || reason == XFED_REASON_POLICY_SIZE_EXCEEDED) {
+		rc |= xfed_buf_append_str(&b, "<stanza-too-big xmlns='" XFED_NS_XMPP_ERRORS "'/>"); /* [A3-07] */
+	}
+	rc |= xfed_buf_append_str(&b, "</stream:error></stream:stream>");
+	if (rc == XFED_OK) {
+		s2s_send_bytes(s, xfed_buf_span(&b));
+	}
+	xfed_buf_deinit(&b);
+}
+
+void s2s_send_elem(struct xfed_s2s *s, const struct xfed_xml_elem *e)
+{
+	struct xfed_buf b;
+	xfed_buf_init(&b, XFED_STANZA_BYTES_MAX);
+	if (e && xfed_xml_write(&b, e, XFED_SPAN(XFED_NS_SERVER)) == XFED_OK) {
+		s2s_send_bytes(s, xfed_buf_span(&b));
+	} else {
+		s2s_fault(s, "element");
+	}
+	xfed_buf_deinit(&b);
+}
+
+int xfed_s2s_send(struct xfed_s2s *s, struct xfed_span stanza, uint64_t now_ms)
+{
+	if (s->state != XFED_S2S_READY || s->direction != XFED_S2S_OUT) {
+		return XFED_ERR_STATE;
+	}
+	/* A record adds at most 22 bytes to 16 KiB; room for the records and the closing tag is kept free. */
+	size_t need = stanza.len + stanza.len / 256 + 1024;
+	size_t used = xfed_buf_len(s->out);
+	if (used > s->out->cap_bytes || s->out->cap_bytes - used < need) {
+		return XFED_ERR_LIMIT;
+	}
+	s->now_ms = now_ms;
+	s2s_send_bytes(s, stanza);
+	s->stanza_ms = now_ms;
+	return s2s_is_over(s) ? XFED_ERR_STATE : XFED_OK;
+}

@@ -1,0 +1,177 @@
+#include "internal.h"
+
+#define PLAIN_BYTES 16384
+
+void s2s_tls_flush(struct xfed_s2s *s)
+{
+	struct xfed_buf *from = xfed_tls_output(s->tls);
+	if (xfed_buf_len(from) == 0) {
+		return;
+	}
+	int rc = xfed_buf_append(s->out, xfed_buf_span(from));
+	xfed_buf_consume(from, xfed_buf_len(from));
+	if (rc == XFED_ERR_LIMIT) {
+		s2s_drop(s, XFED_REASON_STREAM_OUTPUT_FULL, "output buffer full");
+	} else if (rc != XFED_OK) {
+		s2s_fault(s, "output");
+	}
+}
+
+static void queue_job(struct xfed_s2s *s)
+{
+	s->job_running = true;
+	s2s_push(s, XFED_S2S_JOB)->tls = s->tls;
+}
+
+/* The names TLS wants are A-labels. */
+static int ascii_name(struct xfed_arena *a, const char *domain, struct xfed_span *out)
+{
+	*out = (struct xfed_span){ NULL, 0 };
+	return domain ? xfed_jid_domain_ascii(a, xfed_span_str(domain), out) : XFED_OK;
+}
+
+void s2s_tls_start(struct xfed_s2s *s)
+{
+	struct xfed_arena a;
+	xfed_arena_init(&a, 16384);
+	struct xfed_span local, remote;
+	int rc = ascii_name(&a, s->local, &local);
+	if (rc == XFED_OK) {
+		rc = ascii_name(&a, s->remote, &remote);
+	}
+	if (rc == XFED_OK) {
+		bool is_client = s->direction == XFED_S2S_OUT;
+		struct xfed_tls_params params = {
+			.role = is_client ? XFED_TLS_CLIENT : XFED_TLS_SERVER,
+			.name = is_client ? remote : local,
+			.local_name = local,
+		};
+		rc = xfed_tls_new(s->env, s->creds, &params, &s->tls);
+	}
+	xfed_arena_deinit(&a);
+	if (rc != XFED_OK) {
+		s2s_fault(s, "TLS session");
+		return;
+	}
+	s2s_enter(s, XFED_S2S_HANDSHAKING);
+	if (s->direction == XFED_S2S_OUT) {
+		queue_job(s); /* the client speaks first; a server waits for the ClientHello */
+	}
+}
+
+/* Ciphertext from the socket. While a job runs nothing is taken: the driver offers the bytes again. */
+void s2s_tls_take(struct xfed_s2s *s, struct xfed_s2s_event *ev)
+{
+	if (s->job_running) {
+		return;
+	}
+	size_t room = xfed_tls_input_room(s->tls);
+	size_t take = ev->bytes.len < room ? ev->bytes.len : room;
+	if (take == 0) {
+		return;
+	}
+	if (xfed_tls_input(s->tls, xfed_span_make(ev->bytes.data, take)) != XFED_OK) {
+		s2s_fault(s, "TLS input");
+		return;
+	}
+	ev->consumed = take;
+	s->tls_starved = false;
+	if (!s->is_secure) {
+		queue_job(s);
+	}
+}
+
+/* Why the peer's certificate does not prove the peer's domain; NONE: it does. Purpose is judged by our own rule. */
+enum xfed_reason s2s_judge_certificate(const struct xfed_s2s *s)
+{
+	struct xfed_tls_facts f;
+	xfed_tls_facts(s->tls, &f);
+	if (!f.peer) {
+		return XFED_REASON_TLS_CERT_MISSING;
+	}
+	if (f.chain_reason != XFED_REASON_NONE) {
+		return f.chain_reason;
+	}
+	if (!xfed_cert_purpose_ok(f.peer)) {
+		return XFED_REASON_TLS_CERT_PURPOSE;
+	}
+	if (s->remote && !xfed_cert_proves_xmpp(f.peer, xfed_span_str(s->remote))) {
+		return XFED_REASON_TLS_CERT_NAME_MISMATCH;
+	}
+	return XFED_REASON_NONE;
+}
+
+static void handshake_complete(struct xfed_s2s *s)
+{
+	s->is_secure = true;
+	if (s->direction == XFED_S2S_IN) {
+		s2s_restart(s); /* judged when the header inside TLS says who it wants to be [A4-06] */
+		return;
+	}
+	s->cert_reason = s2s_judge_certificate(s);
+	if (s->cert_reason != XFED_REASON_NONE && !(s->methods & XFED_METHOD_DIALBACK_TLS)) {
+		s2s_close(s, s->cert_reason, "certificate of the server we called");
+		return;
+	}
+	s2s_restart(s);
+	s2s_send_header(s);
+}
+
+void s2s_tls_job_done(struct xfed_s2s *s, enum xfed_tls_result result)
+{
+	XFED_REQUIRE(s->job_running);
+	s->job_running = false;
+	if (s->state == XFED_S2S_DONE) {
+		return; /* closed meanwhile */
+	}
+	s2s_tls_flush(s);
+	if (s2s_is_over(s)) {
+		return;
+	}
+	switch (result) {
+	case XFED_TLS_DONE:
+		handshake_complete(s);
+		break;
+	case XFED_TLS_WANT_INPUT:
+		s->tls_starved = true;
+		break;
+	case XFED_TLS_CLOSED:
+		s2s_drop(s, XFED_REASON_TLS_HANDSHAKE_FAILED, "closed during the handshake");
+		break;
+	case XFED_TLS_FAILED:
+		/* No closing tag, only the alert that is already in the output [A4-02]. */
+		s2s_drop(s, xfed_tls_reason(s->tls), xfed_tls_error_text(s->tls));
+		break;
+	}
+}
+
+bool s2s_tls_read(struct xfed_s2s *s)
+{
+	if (!s->is_secure || s->tls_starved) {
+		return false;
+	}
+	char *room = xfed_buf_reserve(&s->plain, PLAIN_BYTES);
+	if (!room) {
+		s2s_fault(s, "plaintext");
+		return false;
+	}
+	size_t len = 0;
+	enum xfed_tls_result r = xfed_tls_read(s->tls, room, PLAIN_BYTES, &len);
+	s2s_tls_flush(s); /* alerts and key updates */
+	switch (r) {
+	case XFED_TLS_DONE:
+		xfed_buf_commit(&s->plain, len);
+		return true;
+	case XFED_TLS_WANT_INPUT:
+		s->tls_starved = true;
+		break;
+	case XFED_TLS_CLOSED:
+		s->tls_starved = true;
+		s2s_drop(s, s->peer_closed ? XFED_REASON_STREAM_CLOSED_PEER : XFED_REASON_NET_STREAM_LOST, "TLS close_notify without a closing tag");
+		break;
+	case XFED_TLS_FAILED:
+		s2s_drop(s, xfed_tls_reason(s->tls), xfed_tls_error_text(s->tls));
+		break;
+	}
+	return false;
+}
