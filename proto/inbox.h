@@ -1,0 +1,108 @@
+/*
+ * The receiver's memory of deliveries, keyed by (sender's name, boot nonce, sequence number): nothing is done twice, and
+ * an outcome whose Settled was lost is told again (the delivery contract; proto/channel.md section 6).
+ *
+ * An entry stays until the sender says that it is settled (lowest_unsettled), or until XFED_DELIVERY_OUTCOME_MS after
+ * the sender's run has ended (a new nonce of the same name, or its link lost and not resumed) and it has an outcome. Nothing is ever
+ * evicted: room is reserved when credit is granted, so a full table grants none.
+ */
+#ifndef PROTO_INBOX_H
+#define PROTO_INBOX_H
+
+#include "xfed/base.h"
+#include "xfed/limits.h"
+
+#include "proto/channel.pb-c.h"
+
+#define PROTO_INBOX_RUNS_MAX 256
+
+#define PROTO_INBOX_STATES(X) \
+	X(PENDING, "pending")	    /* accepted, nothing irrevocable done */ \
+	X(ASKED, "asked")	    /* Attempted sent, its answer outstanding */ \
+	X(ATTEMPTED, "attempted")   /* AttemptedAck came: it may be, or has been, attempted */ \
+	X(SETTLED, "settled")	    /* has its outcome */
+
+enum proto_inbox_state {
+#define PROTO_STATE(id, name) PROTO_INBOX_##id,
+	PROTO_INBOX_STATES(PROTO_STATE)
+#undef PROTO_STATE
+};
+const char *proto_inbox_state_name(enum proto_inbox_state s);
+
+enum proto_inbox_verdict {
+	PROTO_INBOX_FIRST,	       /* new: handle it */
+	PROTO_INBOX_DUPLICATE_PENDING, /* in hand: its outcome will come; do nothing */
+	PROTO_INBOX_DUPLICATE_SETTLED, /* tell the outcome again: entry->outcome */
+	PROTO_INBOX_FORGOTTEN,	       /* below the sender's own mark: ignore */
+};
+
+struct proto_inbox;
+struct proto_inbox_run;
+
+struct proto_inbox_entry {
+	uint64_t seq;
+	enum proto_inbox_state state;
+	uint64_t received_ms, settled_ms;
+	uint64_t cookie;	      /* the caller's, 0 to begin with; write it freely */
+	const Xfed__Outcome *outcome; /* SETTLED: lives as long as the entry */
+};
+
+int proto_inbox_new(size_t max_entries, struct proto_inbox **out); /* 0: XFED_DELIVERY_TABLE_MAX. OK, NOMEM */
+void proto_inbox_free(struct proto_inbox *in);
+
+/* ---- runs and their links ---- */
+/*
+ * A link of this run is up: its memory is found again or made. Another run of the same name is over from now on, unless
+ * a link of it is still up. NULL: PROTO_INBOX_RUNS_MAX or no memory (end the link).
+ */
+struct proto_inbox_run *proto_inbox_link_up(struct proto_inbox *in, struct xfed_span name, uint64_t nonce,
+	uint64_t lowest_unsettled, uint64_t now_ms);
+/* Its reserved credit is given back. The run is remembered. */
+void proto_inbox_link_lost(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t now_ms);
+struct proto_inbox_run *proto_inbox_find_run(struct proto_inbox *in, struct xfed_span name, uint64_t nonce);
+const char *proto_inbox_run_name(const struct proto_inbox_run *run);
+uint64_t proto_inbox_run_nonce(const struct proto_inbox_run *run);
+/* 0 while a link is up, else for how long there has been none. After 10 s nothing of it is attempted any more. */
+uint64_t proto_inbox_link_gone_ms(const struct proto_inbox_run *run, uint64_t now_ms);
+
+/* ---- credit ---- */
+/* Reserves room for up to `want` deliveries of this run; returns how many may be granted (Credit.messages). */
+uint32_t proto_inbox_reserve(struct proto_inbox *in, struct proto_inbox_run *run, uint32_t want);
+
+/* ---- deliveries ---- */
+/*
+ * A Deliver has come. OK with *verdict and, but for FORGOTTEN, *entry (valid until it is forgotten: keep the seq);
+ * LIMIT: not covered by a reservation (the peer overran its credit); NOMEM: nothing changed.
+ * It takes the reservation; a duplicate gives the room back.
+ */
+int proto_inbox_receive(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t seq, uint64_t now_ms,
+	enum proto_inbox_verdict *verdict, struct proto_inbox_entry **entry);
+struct proto_inbox_entry *proto_inbox_find(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t seq);
+
+/* PENDING becomes ASKED. OK; STATE; NOT_FOUND. */
+int proto_inbox_asked(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t seq);
+/* AttemptedAck: ASKED becomes ATTEMPTED. OK: go on; STATE: not asked, or answered before; NOT_FOUND. */
+int proto_inbox_acked(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t seq);
+/*
+ * Writes down the outcome. OK; STATE: it has one already (the first stands); NOT_FOUND; NOMEM: it is settled all the
+ * same, with fate, status and reason but without the text.
+ */
+int proto_inbox_settle(struct proto_inbox *in, struct proto_inbox_run *run, const Xfed__Outcome *outcome, uint64_t now_ms);
+/* The sender gave up on one that was not attempted (AttemptedAck.refused): forgotten. OK, NOT_FOUND. */
+int proto_inbox_forget(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t seq);
+/* The sender's mark (Deliver, Ping, Hello): settled entries below it are forgotten. */
+void proto_inbox_lowest(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t lowest_unsettled);
+
+/*
+ * The entries of a run in order of arrival, for a link that has resumed: outcomes of SETTLED are told again, ASKED ones
+ * are reported as attempted again. NULL begins, NULL ends; nothing may be forgotten in between.
+ */
+struct proto_inbox_entry *proto_inbox_iterate(struct proto_inbox_run *run, struct proto_inbox_entry *after);
+
+/* ---- time and looking ---- */
+void proto_inbox_tick(struct proto_inbox *in, uint64_t now_ms);
+uint64_t proto_inbox_deadline(const struct proto_inbox *in);
+size_t proto_inbox_count(const struct proto_inbox *in);
+size_t proto_inbox_reserved(const struct proto_inbox *in);
+
+#endif

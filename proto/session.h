@@ -1,0 +1,162 @@
+/*
+ * One link of the channel, either end: TLS 1.3 with certificates on both sides, Hello, keep-alive, credit
+ * (proto/channel.md sections 1, 3 and 5). No I/O: the driver carries bytes, runs the jobs and owns the clock.
+ *
+ *   proto_session_new(); drain; then for each event: proto_session_step(); drain;
+ *   drain:  while (proto_session_next(s, &act)) perform(&act);
+ *           write what proto_session_output(s) holds; rearm the timer from proto_session_deadline(s)
+ *   at the end of a loop turn: proto_session_flush(s, now), and write what proto_session_output(s) holds
+ *
+ * proto_session_next() reads frames one by one out of what has come in, so a large chunk never becomes a long queue, and
+ * a driver that stops draining is not fed further (a BYTES event then consumes nothing). The message of an action is
+ * valid until the next proto_session_next() or proto_session_step().
+ */
+#ifndef PROTO_SESSION_H
+#define PROTO_SESSION_H
+
+#include "xfed/buf.h"
+#include "xfed/env.h"
+#include "xfed/reason.h"
+#include "xfed/tls.h"
+
+#include "proto/check.h"
+#include "proto/frame.h"
+
+#define PROTO_VERSION_MIN 1
+#define PROTO_VERSION_MAX 1
+#define PROTO_ALPN	  "xfed-channel"
+
+#define PROTO_OUTPUT_BYTES	(8 * 1024 * 1024) /* frames waiting for TLS and the socket; beyond it the peer is dead */
+#define PROTO_OUTPUT_BULK_BYTES (6 * 1024 * 1024) /* Deliver, PolicyPart, Counters and events stop here: LIMIT */
+
+struct proto_session;
+
+enum proto_role {
+	PROTO_GATEWAY, /* dials: TLS client */
+	PROTO_EDGE,    /* listens: TLS server */
+};
+
+/* What we say of ourselves in Hello. */
+struct proto_hello {
+	struct xfed_span name; /* the daemon's configured name */
+	uint64_t boot_nonce;   /* random, one per process run */
+	uint64_t lowest_unsettled;
+	const char *const *capabilities;
+	size_t capability_count;
+	struct xfed_span software;    /* "xfed-edge 0.1.0" */
+	uint64_t policy_epoch, policy_counter;
+	struct xfed_span policy_hash; /* 32 bytes, or empty: no policy yet */
+	uint64_t owner_epoch;
+	uint32_t version_min, version_max; /* 0: PROTO_VERSION_MIN, PROTO_VERSION_MAX */
+};
+
+struct proto_session_config {
+	const struct xfed_env *env;
+	enum proto_role role;
+	struct xfed_tls_creds *creds; /* the session takes a reference of its own */
+	struct xfed_span host;	      /* gateway: host of edges[].address, or tls_name; A-labels */
+	const char *const *allow;     /* edge: certificate names that may link */
+	size_t allow_count;
+	struct proto_hello hello;     /* copied */
+	bool plaintext_for_tests;     /* no TLS: transcripts and fuzzing; a daemon never sets it */
+};
+
+enum proto_event_type {
+	PROTO_EV_BYTES,	   /* from the socket; `consumed` says how much was taken: offer the rest again after draining */
+	PROTO_EV_EOF,	   /* the socket has closed or failed */
+	PROTO_EV_JOB_DONE, /* proto_session_job_run() has returned */
+	PROTO_EV_TICK,	   /* proto_session_deadline() has come */
+	PROTO_EV_CLOSE,	   /* end it with `reason` and `text` */
+};
+
+struct proto_event {
+	enum proto_event_type type;
+	struct xfed_span bytes;
+	size_t consumed; /* out */
+	enum xfed_reason reason;
+	const char *text; /* may be NULL */
+};
+
+enum proto_action_type {
+	PROTO_ACT_JOB,	   /* run proto_session_job_run() on a worker (or at once), then step JOB_DONE */
+	PROTO_ACT_UP,	   /* Hello exchanged: proto_session_peer() is there, sending is legal */
+	PROTO_ACT_MESSAGE, /* any body but hello, ping, pong, credit and close, which the session keeps to itself */
+	PROTO_ACT_CREDIT,  /* the peer has granted more: try Deliver again */
+	PROTO_ACT_DOWN,	   /* the last action: write the output, close the socket, free the session */
+};
+
+struct proto_action {
+	enum proto_action_type type;
+	const Xfed__Frame *frame; /* MESSAGE */
+	size_t frame_bytes;	  /* MESSAGE: what credit counts, to be granted again for a Deliver */
+	enum xfed_reason reason;  /* DOWN */
+	const char *text;	  /* DOWN: for the log; never NULL; valid as long as the session */
+};
+
+/* The other end. Valid from UP as long as the session. */
+struct proto_peer {
+	const char *name;      /* of its Hello: with boot_nonce the key of delivery ids */
+	uint64_t boot_nonce;
+	const char *cert_name; /* the name of `allow` (edge) or `host` (gateway) its certificate proved; "" without TLS */
+	uint32_t version;      /* agreed */
+	const Xfed__Hello *hello;
+	const char *tls_version, *cipher; /* "" without TLS */
+};
+
+/* OK; NOMEM; LIBRARY. Actions may wait at once (a client's first job). Copies everything in `cfg`. */
+int proto_session_new(const struct proto_session_config *cfg, uint64_t now_ms, struct proto_session **out);
+/* Not while a job runs. NULL is fine. */
+void proto_session_free(struct proto_session *s);
+
+/*
+ * OK, or NOMEM: the link is closing and DOWN follows. Actions of the queue have to be drained before (XFED_REQUIRE);
+ * while a job runs BYTES are queued and CLOSE waits for JOB_DONE.
+ */
+int proto_session_step(struct proto_session *s, struct proto_event *ev, uint64_t now_ms);
+bool proto_session_next(struct proto_session *s, struct proto_action *act);
+uint64_t proto_session_deadline(const struct proto_session *s); /* UINT64_MAX: none */
+
+/* The handshake step; on any thread while nobody else touches the session except by proto_session_step(BYTES or CLOSE). */
+void proto_session_job_run(struct proto_session *s);
+bool proto_session_job_running(const struct proto_session *s);
+
+/* Bytes for the socket; the driver consumes from it, then calls proto_session_flush() again. Empty while a job runs. */
+struct xfed_buf *proto_session_output(struct proto_session *s);
+/* Sends the credit that has been granted since the last call and encrypts what waits. Once per loop turn. */
+void proto_session_flush(struct proto_session *s, uint64_t now_ms);
+/* Bytes that wait for TLS or the socket. */
+size_t proto_session_output_bytes(const struct proto_session *s);
+
+bool proto_session_is_up(const struct proto_session *s);
+const struct proto_peer *proto_session_peer(const struct proto_session *s); /* NULL before UP */
+uint64_t proto_session_rtt_us(const struct proto_session *s); /* of the last ping, in whole ms x 1000; 0: none yet */
+
+/*
+ * Sends one message. OK; STATE (not up, or going down); INVALID (breaks proto/check.h or is not ours to send);
+ * LIMIT (a bulk message does not fit now: try after the output has drained; or larger than a frame); AGAIN (a Deliver
+ * without credit); NOMEM (nothing sent). A message that is not bulk and finds no room ends the link: STATE, DOWN follows.
+ */
+int proto_session_send(struct proto_session *s, const Xfed__Frame *f);
+int proto_session_deliver(struct proto_session *s, const Xfed__Deliver *d);
+int proto_session_settled(struct proto_session *s, const Xfed__Outcome *const *outcomes, size_t count); /* splits as needed */
+int proto_session_attempted(struct proto_session *s, const uint64_t *seqs, size_t count);		/* splits as needed */
+int proto_session_attempted_ack(struct proto_session *s, const uint64_t *seqs, size_t count, const uint64_t *refused,
+	size_t refused_count);
+int proto_session_withdraw(struct proto_session *s, uint64_t seq);
+
+/* ---- credit: Deliver only ---- */
+/* True where the peer's grant and our output have room for a Deliver whose frame is `frame_bytes` long. */
+bool proto_session_may_deliver(const struct proto_session *s, size_t frame_bytes);
+/* Adds to what the peer may send us; goes out with the next flush. A peer that overruns it ends with channel.frame.bad. */
+void proto_session_grant(struct proto_session *s, uint32_t messages, uint64_t bytes);
+/* What the peer may still send us, and we it. */
+void proto_session_credit(const struct proto_session *s, uint32_t *in_messages, uint64_t *in_bytes, uint32_t *out_messages,
+	uint64_t *out_bytes);
+
+/* Carried by the next Hello and each Ping, so that the receiver forgets what is settled on an idle link too. */
+void proto_session_set_lowest(struct proto_session *s, uint64_t lowest_unsettled);
+
+/* Facts of the peer's certificate, NULL before the handshake or without TLS. */
+const struct xfed_cert *proto_session_peer_cert(const struct proto_session *s);
+
+#endif

@@ -1,0 +1,59 @@
+/*
+ * The edge's memory of SIP requests: (Call-ID, From tag, CSeq, Request-URI) and the fate for XFED_DELIVERY_SIP_MEMORY_MS,
+ * so that a retransmission that comes by way of another gateway, or after a restart of one, gets the same answer and no
+ * second stanza (the delivery contract, Identity).
+ */
+#ifndef PROTO_SIPMEMORY_H
+#define PROTO_SIPMEMORY_H
+
+#include "xfed/base.h"
+#include "xfed/limits.h"
+#include "xfed/reason.h"
+
+#include "proto/channel.pb-c.h"
+
+#define PROTO_SIPMEMORY_WAITERS 4
+
+struct proto_sipmemory;
+
+/* Who asked: a run of a gateway and its delivery. */
+struct proto_waiter {
+	char name[256];
+	uint64_t nonce, seq;
+};
+
+struct proto_sip_fate {
+	bool is_settled;
+	Xfed__Fate fate;
+	uint32_t sip_status;
+	enum xfed_reason reason;
+	struct proto_waiter waiters[PROTO_SIPMEMORY_WAITERS]; /* first: the one whose stanza is under way */
+	size_t waiter_count;
+	uint64_t cookie; /* the caller's */
+};
+
+enum proto_sip_verdict {
+	PROTO_SIP_FIRST,   /* remembered as under way: write the stanza */
+	PROTO_SIP_WAIT,	   /* under way for another: this waiter is noted, answer both when it is settled */
+	PROTO_SIP_SETTLED, /* answer with this fate */
+	PROTO_SIP_BUSY,	   /* under way, and no room for one more waiter: refuse with resource-constraint */
+};
+
+int proto_sipmemory_new(size_t max_entries, struct proto_sipmemory **out); /* 0: 4 x XFED_DELIVERY_TABLE_MAX */
+void proto_sipmemory_free(struct proto_sipmemory *m);
+
+/* OK with *verdict and *fate (valid until the next claim or tick); LIMIT: full (refuse, resource-constraint); NOMEM. */
+int proto_sipmemory_claim(struct proto_sipmemory *m, const Xfed__SipKey *key, const struct proto_waiter *who, uint64_t now_ms,
+	enum proto_sip_verdict *verdict, struct proto_sip_fate **fate);
+struct proto_sip_fate *proto_sipmemory_find(struct proto_sipmemory *m, const Xfed__SipKey *key);
+/* Writes down the fate once; the 64 s begin. OK; STATE: has one; NOT_FOUND. */
+int proto_sipmemory_settle(struct proto_sipmemory *m, const Xfed__SipKey *key, Xfed__Fate fate, uint32_t sip_status,
+	enum xfed_reason reason, uint64_t now_ms);
+/* The stanza was never written and may be tried again by a retransmission: forgotten. */
+void proto_sipmemory_release(struct proto_sipmemory *m, const Xfed__SipKey *key);
+
+void proto_sipmemory_tick(struct proto_sipmemory *m, uint64_t now_ms);
+uint64_t proto_sipmemory_deadline(const struct proto_sipmemory *m);
+size_t proto_sipmemory_count(const struct proto_sipmemory *m);
+
+#endif
