@@ -7,6 +7,13 @@
  * UTF-32 start and another declared encoding before the parser sees a byte); DOCTYPE, comment, PI, entity
  * references other than the five predefined, a second declaration and unbound prefixes are fatal.
  * It stops exactly behind the '>' that ends the stream header, a first-level element or the stream.
+ *
+ * What is refused, and how (reason, stream error): bytes that are not UTF-8, a byte order mark or another declared
+ * encoding (STREAM_XML_ENCODING, unsupported-encoding, RFC 6120 4.9.3.22); comment, PI, DOCTYPE, entity
+ * (STREAM_XML_RESTRICTED, restricted-xml); a limit (STREAM_XML_TOO_BIG or _TOO_DEEP, policy-violation); text between
+ * first-level elements or a stream header that closes itself (STREAM_XML_MALFORMED, bad-format); all else, an unbound
+ * prefix included (STREAM_XML_MALFORMED, not-well-formed, RFC 6120 11.3). Namespaces of the header, its version and
+ * prefixed stanzas are judged by the conductor.
  */
 #ifndef XFED_XML_H
 #define XFED_XML_H
@@ -43,7 +50,7 @@ struct xfed_xml_elem;
 struct xfed_xml_node {
 	struct xfed_xml_node *next;
 	struct xfed_xml_elem *elem; /* NULL: text */
-	struct xfed_span text;
+	struct xfed_span text;	    /* never empty where it was read */
 };
 
 struct xfed_xml_elem {
@@ -77,7 +84,8 @@ int xfed_xml_add_child(struct xfed_arena *a, struct xfed_xml_elem *parent, struc
  * Canonical form: UTF-8, no declaration, double quotes, every element whose namespace differs from its parent's
  * carries xmlns=, namespaced attributes get a generated prefix (xml: stays), text escapes & < > and CR (&#xD;),
  * attributes & < " and tab, LF, CR as character references. `context_ns` is the default namespace in force where
- * the bytes will stand: pass an empty span to make the element self-contained.
+ * the bytes will stand: pass an empty span to make the element self-contained. What XML cannot carry (control
+ * characters, broken UTF-8) is written as U+FFFD, so the output is well-formed whatever the text; names are trusted.
  * Returns OK, LIMIT (the buffer's cap), NOMEM; on failure the buffer is as before.
  */
 int xfed_xml_write(struct xfed_buf *out, const struct xfed_xml_elem *e, struct xfed_span context_ns);
@@ -116,13 +124,18 @@ void xfed_xml_reader_free(struct xfed_xml_reader *r);
 /*
  * Feeds bytes and stops at the first result other than MORE, with `*consumed` counting the bytes taken, the final
  * '>' included. Trees of the previous result are gone after the call. White space between first-level elements is
- * consumed silently.
+ * consumed silently. After BAD and NOMEM nothing more is taken; after CLOSE everything is, unread.
  */
 enum xfed_xml_result xfed_xml_reader_feed(struct xfed_xml_reader *r, struct xfed_span in, size_t *consumed);
 
 /* Tree of the last HEADER or ELEMENT, valid until the next feed, reset or free. */
 struct xfed_xml_elem *xfed_xml_reader_elem(struct xfed_xml_reader *r);
 /* Default namespace declared on the stream header (the content namespace, RFC 6120 4.8.2); data NULL: none. */
+struct xfed_span xfed_xml_reader_content_ns(const struct xfed_xml_reader *r);
+/*
+ * The default namespace the stream header declared (the content namespace of RFC 6120 4.8.2); empty where it declared
+ * none, data NULL before HEADER. Valid until restart or free.
+ */
 struct xfed_span xfed_xml_reader_content_ns(const struct xfed_xml_reader *r);
 /* The arena of that tree: what is added there lives exactly as long. */
 struct xfed_arena *xfed_xml_reader_arena(struct xfed_xml_reader *r);
@@ -135,17 +148,26 @@ size_t xfed_xml_reader_stanza_bytes(const struct xfed_xml_reader *r);
 bool xfed_xml_reader_mid_element(const struct xfed_xml_reader *r);
 void xfed_xml_reader_set_limits(struct xfed_xml_reader *r, const struct xfed_xml_limits *limits);
 
-/* Back to waiting for a stream header, with a new parser (stream restart, RFC 6120 4.3.3). */
+/*
+ * Back to waiting for a stream header, with a new parser (stream restart, RFC 6120 4.3.3); a fragment reader is as new.
+ * Also after BAD. Returns XFED_OK; memory is taken by the next feed only.
+ */
 int xfed_xml_reader_restart(struct xfed_xml_reader *r);
 
 /*
  * Hibernation: between first-level elements the parser can be dropped and is made anew from the saved header on the
  * next byte. Call when idle for XFED_XML_IDLE_HIBERNATE_MS; the reader does it by itself after a stanza above
  * XFED_XML_RENEW_STANZA_BYTES, every XFED_XML_RENEW_STANZAS stanzas and XFED_XML_NAMES_BYTES of distinct names.
- * No effect inside an element.
+ * No effect inside an element. Gives back all memory but the header: trees of the previous result are gone.
  */
 void xfed_xml_reader_hibernate(struct xfed_xml_reader *r);
 bool xfed_xml_reader_is_hibernating(const struct xfed_xml_reader *r);
+
+/*
+ * For a fragment reader: reads `in` as one whole element with nothing but white space around it. Returns ELEMENT, BAD
+ * (also for less or more than one element) or NOMEM, and may be called again after each of them.
+ */
+enum xfed_xml_result xfed_xml_reader_fragment(struct xfed_xml_reader *r, struct xfed_span in);
 
 /* Once per process, before the first reader: installs our allocator and a silent error handler in libxml2. */
 int xfed_xml_global_init(void);
