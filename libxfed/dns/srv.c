@@ -1,0 +1,79 @@
+#include "xfed/dns.h"
+
+static void swap(struct xfed_dns_record *a, struct xfed_dns_record *b)
+{
+	struct xfed_dns_record t = *a;
+	*a = *b;
+	*b = t;
+}
+
+/* Uniform in [0, bound]: draws above the last whole multiple are thrown away. */
+static uint32_t draw(const struct xfed_env *env, uint32_t bound)
+{
+	uint32_t n = bound + 1, r;
+	uint32_t limit = UINT32_MAX - UINT32_MAX % n;
+	do {
+		env->random(env->user, &r, sizeof(r));
+	} while (r >= limit);
+	return r % n;
+}
+
+static void sort_by_priority(struct xfed_dns_record *r, size_t count)
+{
+	for (size_t i = 1; i < count; i++) {
+		for (size_t k = i; k > 0 && r[k].srv.priority < r[k - 1].srv.priority; k--) {
+			swap(&r[k], &r[k - 1]);
+		}
+	}
+}
+
+/*
+ * RFC 2782, "Weight": those of weight 0 stand first, then a number between 0 and the sum of weights, both included,
+ * chooses the first whose running sum reaches it. So a record of weight 0 has a very small chance beside others. The
+ * RFC lets them stand "in any order": they are shuffled, or the first of several would always win.
+ */
+static void zeros_first(const struct xfed_env *env, struct xfed_dns_record *r, size_t count)
+{
+	size_t zeros = 0;
+	for (size_t i = 0; i < count; i++) {
+		if (r[i].srv.weight == 0) {
+			swap(&r[i], &r[zeros++]);
+		}
+	}
+	for (size_t i = zeros; i > 1; i--) {
+		swap(&r[i - 1], &r[draw(env, (uint32_t)i - 1)]);
+	}
+}
+
+static void order_group(const struct xfed_env *env, struct xfed_dns_record *r, size_t count)
+{
+	for (; count > 1; r++, count--) {
+		uint32_t sum = 0, running = 0;
+		zeros_first(env, r, count);
+		for (size_t i = 0; i < count; i++) {
+			sum += r[i].srv.weight;
+		}
+		uint32_t chosen = draw(env, sum);
+		size_t i = 0;
+		for (; i + 1 < count; i++) {
+			running += r[i].srv.weight;
+			if (running >= chosen) {
+				break;
+			}
+		}
+		swap(&r[0], &r[i]);
+	}
+}
+
+void xfed_dns_srv_order(const struct xfed_env *env, struct xfed_dns_record *records, size_t count)
+{
+	sort_by_priority(records, count);
+	for (size_t from = 0; from < count;) {
+		size_t to = from + 1;
+		while (to < count && records[to].srv.priority == records[from].srv.priority) {
+			to++;
+		}
+		order_group(env, records + from, to - from);
+		from = to;
+	}
+}
