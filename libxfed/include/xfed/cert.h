@@ -20,12 +20,17 @@ struct xfed_cert_facts {
 	const char *subject, *issuer, *serial_hex;
 	const char *sha256_hex;
 	int64_t not_before_s, not_after_s; /* seconds since 1970 UTC */
-	unsigned eku;			   /* bits of xfed_cert_eku; 0: no such extension */
+	unsigned eku;			   /* bits of xfed_cert_eku; 0: no such extension (an empty one is OTHER) */
 	const char *const *names;	   /* "dns:a.example", "srv:_xmpp-server.a.example", "xmpp:a.example", "uri:sip:a.example" */
 	size_t name_count;
+	const char *spki_sha256_hex;	   /* of the public key (pins); empty for a key of an unknown kind */
 };
 
-/* Copies what it needs. OK, INVALID, NOMEM. */
+/*
+ * Copies what it needs. OK; INVALID: not a certificate, a name with an embedded NUL, a SRVName or XmppAddr of the wrong
+ * type, more than 1024 names or 64 KiB; NOMEM. Control characters, bytes that are no UTF-8 and backslashes in the
+ * strings come out as \xNN, so they are fit for a log line.
+ */
 int xfed_cert_new_der(struct xfed_span der, struct xfed_cert **out);
 void xfed_cert_free(struct xfed_cert *c);
 const struct xfed_cert_facts *xfed_cert_facts(const struct xfed_cert *c);
@@ -37,5 +42,7 @@ bool xfed_cert_proves_sip(const struct xfed_cert *c, struct xfed_span domain);
 /* A host name in A-labels against dNSName entries, no wildcard: the channel's certificates. */
 bool xfed_cert_names_host(const struct xfed_cert *c, struct xfed_span host);
 bool xfed_cert_purpose_ok(const struct xfed_cert *c);
+/* The same for SIP, where sipDomain (RFC 5924) is as good: [C5-02]. */
+bool xfed_cert_purpose_sip_ok(const struct xfed_cert *c);
 
 #endif

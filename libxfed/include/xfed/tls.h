@@ -81,12 +81,16 @@ bool xfed_tls_is_established(const struct xfed_tls *t);
 enum xfed_tls_result xfed_tls_read(struct xfed_tls *t, char *out, size_t size, size_t *len);
 /* True while ciphertext is queued or plaintext is held inside GnuTLS: read again before waiting for the socket. */
 bool xfed_tls_has_pending(const struct xfed_tls *t);
-/* Encrypts all of `in` into the output buffer. OK, LIMIT (output full, nothing written), LIBRARY. */
+/* Encrypts all of `in` into the output buffer. OK; LIMIT (output full) or NOMEM, nothing written; LIBRARY, STATE: dead. */
 int xfed_tls_write(struct xfed_tls *t, struct xfed_span in);
 /* Queues close_notify. */
 void xfed_tls_bye(struct xfed_tls *t);
 
-/* After FAILED: tls.version.old, tls.handshake.failed, tls.cert.missing; text for the log ("unexpected message"). */
+/*
+ * After FAILED: tls.version.old, tls.handshake.failed, tls.cert.missing (server that requires one), or stream.internal
+ * where it was our memory that ran out. The text is for the log: what GnuTLS or the peer's alert says; after a handshake
+ * with a bad chain, what is wrong with it. Never NULL. An alert for the peer may stand in the output: send it, then close.
+ */
 enum xfed_reason xfed_tls_reason(const struct xfed_tls *t);
 const char *xfed_tls_error_text(const struct xfed_tls *t);
 
@@ -98,14 +102,21 @@ struct xfed_tls_facts {
 	struct xfed_span sni; /* server: what the client asked for; data NULL: nothing */
 	const struct xfed_cert *peer; /* leaf, NULL: none presented */
 	size_t chain_len;
-	/* Trust, validity and revocation of the chain; XFED_REASON_NONE: good. Names and purpose are xfed/identity.h. */
+	/*
+	 * Trust, validity and revocation of the chain; XFED_REASON_NONE: good. tls.cert.missing: none presented.
+	 * Names and purpose are for xfed/cert.h. A leaf that does not parse (see xfed_cert_new_der) gives peer NULL,
+	 * chain_len above 0 and tls.cert.untrusted.
+	 */
 	enum xfed_reason chain_reason;
 };
 void xfed_tls_facts(const struct xfed_tls *t, struct xfed_tls_facts *out); /* spans live as long as the session */
 /* DER of chain certificate i (0: leaf). */
 struct xfed_span xfed_tls_peer_der(const struct xfed_tls *t, size_t i);
 
-/* Once per process. `wall_s` of env is used for validity checks (process-wide in GnuTLS). */
+/*
+ * Once per process. `wall_s` of env is used for validity checks (process-wide in GnuTLS), also from threads that run a
+ * job; `env` must live until deinit.
+ */
 int xfed_tls_global_init(const struct xfed_env *env);
 void xfed_tls_global_deinit(void);
 

@@ -1,0 +1,17 @@
+/* What the files of tls/ know about a certificate beyond its public facts. */
+#ifndef XFED_TLS_CERT_PRIV_H
+#define XFED_TLS_CERT_PRIV_H
+
+#include "xfed/cert.h"
+
+/* One block holds the struct, the array of names and every string. */
+struct xfed_cert {
+	struct xfed_cert_facts facts;
+	bool is_ca;
+	const char *strings[]; /* facts.names */
+};
+
+/* The same test as xfed_cert_proves_xmpp() for a name in A-labels, without XmppAddr: choosing our own by SNI. */
+bool xfed_cert_covers_ascii(const struct xfed_cert *c, struct xfed_span name);
+
+#endif

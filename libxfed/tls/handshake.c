@@ -1,0 +1,161 @@
+#include "xfed/tls.h"
+
+#include <gnutls/x509.h>
+
+#include "xfed/mem.h"
+
+#include "tls/cert_priv.h"
+#include "tls/tls_priv.h"
+
+#define SNI_BYTES 256
+
+/* Called inside the handshake, so on the thread of the job: touches this session and read-only credentials. */
+int xfed_tls_retrieve(gnutls_session_t session, const struct gnutls_cert_retr_st *info, gnutls_pcert_st **certs,
+	unsigned *certs_len, gnutls_ocsp_data_st **ocsp, unsigned *ocsp_len, gnutls_privkey_t *key, unsigned *flags)
+{
+	struct xfed_tls *t = gnutls_session_get_ptr(session);
+	struct xfed_span name = xfed_span_str(t->name);
+	char sni[SNI_BYTES];
+	size_t len = sizeof(sni);
+	unsigned type = 0;
+	/* SNI first, then the name the stream header asked for: [A4-05]. Only what lies in this session is looked at. */
+	if (t->role == XFED_TLS_SERVER && gnutls_server_name_get(session, sni, &len, &type, 0) >= 0 &&
+		type == GNUTLS_NAME_DNS && len > 0) {
+		name = xfed_span_make(sni, strnlen(sni, len));
+	}
+	const struct xfed_tls_pair *p = xfed_tls_creds_choose(t->creds, name, info->pk_algos, (size_t)info->pk_algos_length);
+	*ocsp = NULL;
+	*ocsp_len = 0;
+	*flags = 0;
+	*certs = p ? p->chain : NULL;
+	*certs_len = p ? p->chain_len : 0;
+	*key = p ? p->key : NULL;
+	return 0;
+}
+
+static const struct {
+	unsigned bit;
+	enum xfed_reason reason;
+	const char *text;
+} findings[] = {
+	/* The gravest first: what a renewal would not cure stands before what it would. */
+	{ GNUTLS_CERT_REVOKED, XFED_REASON_TLS_CERT_REVOKED, "a certificate of the chain is revoked" },
+	{ GNUTLS_CERT_REVOCATION_DATA_SUPERSEDED, XFED_REASON_TLS_CERT_UNTRUSTED, "our revocation list is out of date" },
+	{ GNUTLS_CERT_REVOCATION_DATA_ISSUED_IN_FUTURE, XFED_REASON_TLS_CERT_UNTRUSTED,
+		"our revocation list is from the future" },
+	{ GNUTLS_CERT_SIGNER_NOT_FOUND, XFED_REASON_TLS_CERT_UNTRUSTED, "no trusted issuer" },
+	{ GNUTLS_CERT_SIGNER_NOT_CA, XFED_REASON_TLS_CERT_UNTRUSTED, "an issuer is not a CA" },
+	{ GNUTLS_CERT_SIGNATURE_FAILURE, XFED_REASON_TLS_CERT_UNTRUSTED, "a signature of the chain is wrong" },
+	{ GNUTLS_CERT_INSECURE_ALGORITHM, XFED_REASON_TLS_CERT_UNTRUSTED, "the chain uses a weak key or algorithm" },
+	{ GNUTLS_CERT_SIGNER_CONSTRAINTS_FAILURE, XFED_REASON_TLS_CERT_UNTRUSTED, "an issuer's constraints are violated" },
+	{ GNUTLS_CERT_UNKNOWN_CRIT_EXTENSIONS, XFED_REASON_TLS_CERT_UNTRUSTED, "a critical extension is unknown" },
+	{ GNUTLS_CERT_EXPIRED, XFED_REASON_TLS_CERT_EXPIRED, "a certificate of the chain has expired" },
+	{ GNUTLS_CERT_NOT_ACTIVATED, XFED_REASON_TLS_CERT_NOT_YET_VALID, "a certificate of the chain is not valid yet" },
+};
+
+static void find(struct xfed_tls *t, enum xfed_reason reason, const char *text)
+{
+	t->chain_reason = reason;
+	t->text = text;
+}
+
+static void judge_status(struct xfed_tls *t, unsigned status)
+{
+	if (status == 0) {
+		find(t, XFED_REASON_NONE, NULL);
+		return;
+	}
+	for (size_t i = 0; i < XFED_ARRAY_LEN(findings); i++) {
+		if (status & findings[i].bit) {
+			find(t, findings[i].reason, findings[i].text);
+			return;
+		}
+	}
+	find(t, XFED_REASON_TLS_CERT_UNTRUSTED, "the chain does not verify");
+}
+
+static void verify_chain(struct xfed_tls *t)
+{
+	unsigned status = 0;
+	/* No host name and no purpose: both are judged by our own rules (identity.c), dialback does without them. */
+	int ret = gnutls_certificate_verify_peers(t->gnutls, NULL, 0, &status);
+	if (ret < 0) {
+		find(t, XFED_REASON_TLS_CERT_UNTRUSTED, gnutls_strerror(ret));
+		return;
+	}
+	judge_status(t, status);
+	/* RFC 6120 13.7.1.1: an end entity's certificate is not a CA's. */
+	if (t->chain_reason == XFED_REASON_NONE && t->peer->is_ca) {
+		find(t, XFED_REASON_TLS_CERT_UNTRUSTED, "the certificate is one of a CA");
+	}
+}
+
+bool xfed_tls_judge_peer(struct xfed_tls *t)
+{
+	const gnutls_datum_t *chain = gnutls_certificate_get_peers(t->gnutls, &t->chain_len);
+	if (!chain || t->chain_len == 0) {
+		t->chain_len = 0;
+		find(t, XFED_REASON_TLS_CERT_MISSING, "no certificate was presented");
+		return true;
+	}
+	int rc = xfed_cert_new_der(xfed_span_make(chain[0].data, chain[0].size), &t->peer);
+	if (rc == XFED_ERR_NOMEM) {
+		return false;
+	}
+	if (rc != XFED_OK) {
+		find(t, XFED_REASON_TLS_CERT_UNTRUSTED, "the certificate is malformed");
+	} else if (t->chain_len > XFED_TLS_CHAIN_MAX) {
+		find(t, XFED_REASON_TLS_CERT_UNTRUSTED, "the chain is too long");
+	} else {
+		verify_chain(t);
+	}
+	return true;
+}
+
+static bool keep_sni(struct xfed_tls *t)
+{
+	char sni[SNI_BYTES];
+	size_t len = sizeof(sni);
+	unsigned type = 0;
+	if (t->role != XFED_TLS_SERVER || gnutls_server_name_get(t->gnutls, sni, &len, &type, 0) < 0 || type != GNUTLS_NAME_DNS) {
+		return true;
+	}
+	t->sni = xfed_strndup(xfed_span_make(sni, strnlen(sni, len)));
+	return t->sni != NULL;
+}
+
+static enum xfed_tls_result finish(struct xfed_tls *t)
+{
+	if (!keep_sni(t) || !xfed_tls_judge_peer(t)) {
+		t->out_of_memory = true;
+		return xfed_tls_fail(t, GNUTLS_E_MEMORY_ERROR);
+	}
+	xfed_free(t->name);
+	t->name = NULL;
+	t->is_established = true;
+	return XFED_TLS_DONE;
+}
+
+enum xfed_tls_result xfed_tls_handshake_step(struct xfed_tls *t)
+{
+	XFED_REQUIRE(!t->is_established);
+	if (t->is_failed) {
+		return XFED_TLS_FAILED;
+	}
+	for (;;) {
+		size_t before = xfed_buf_len(&t->in);
+		int ret = gnutls_handshake(t->gnutls);
+		if (ret >= 0) {
+			return finish(t);
+		}
+		if (gnutls_error_is_fatal(ret)) {
+			return xfed_tls_fail(t, ret);
+		}
+		/* A warning alert, or more to do with what is queued. */
+		size_t left = xfed_buf_len(&t->in);
+		if (left == 0 || left == before) {
+			xfed_buf_trim(&t->in);
+			return XFED_TLS_WANT_INPUT;
+		}
+	}
+}

@@ -1,0 +1,53 @@
+/* What creds.c, global.c, handshake.c and session.c share. */
+#ifndef XFED_TLS_TLS_PRIV_H
+#define XFED_TLS_TLS_PRIV_H
+
+#include <gnutls/abstract.h>
+#include <gnutls/gnutls.h>
+
+#include "xfed/limits.h"
+#include "xfed/tls.h"
+
+struct xfed_tls_pair {
+	gnutls_pcert_st *chain;
+	unsigned chain_len;
+	gnutls_privkey_t key;
+	struct xfed_cert *leaf;
+};
+
+/* The pair that covers `name` (A- or U-labels), best one whose key the peer can use; the default pair; NULL: none at all. */
+const struct xfed_tls_pair *xfed_tls_creds_choose(const struct xfed_tls_creds *c, struct xfed_span name,
+	const gnutls_pk_algorithm_t *algos, size_t algo_count);
+gnutls_certificate_credentials_t xfed_tls_creds_gnutls(const struct xfed_tls_creds *c);
+
+/* Priority cache of the process: shared by all sessions, read-only. NULL before xfed_tls_global_init(). */
+gnutls_priority_t xfed_tls_priority(bool tls13_only);
+
+struct xfed_tls {
+	gnutls_session_t gnutls;
+	struct xfed_tls_creds *creds;
+	struct xfed_buf in, out;
+	enum xfed_tls_role role;
+	bool is_established, is_failed, is_closed;
+	bool out_of_memory; /* the output could not grow: not the peer's fault */
+	unsigned char first[2]; /* the peer's first bytes, to tell old TLS from no TLS */
+	size_t first_len;
+	char *name;	  /* server: whose certificate where there is no SNI; client: whose certificate to present */
+	char *sni;	  /* server: as the client sent it */
+	struct xfed_cert *peer;
+	unsigned chain_len;
+	enum xfed_reason reason, chain_reason;
+	const char *text; /* static */
+};
+
+/* For the credentials: gives GnuTLS the pair of this session. */
+int xfed_tls_retrieve(gnutls_session_t session, const struct gnutls_cert_retr_st *info, gnutls_pcert_st **certs,
+	unsigned *certs_len, gnutls_ocsp_data_st **ocsp, unsigned *ocsp_len, gnutls_privkey_t *key, unsigned *flags);
+
+/* Judges the peer's chain and sets peer, chain_len, chain_reason; false when we are out of memory. */
+bool xfed_tls_judge_peer(struct xfed_tls *t);
+
+/* Marks the session as failed by GnuTLS error `ret` and queues the alert the peer should see. */
+enum xfed_tls_result xfed_tls_fail(struct xfed_tls *t, int ret);
+
+#endif
