@@ -34,6 +34,12 @@ const char *proto_check(const Xfed__Frame *f);
 /* May a peer of this role send this body? */
 bool proto_check_sender(Xfed__Role role, Xfed__Frame__BodyCase body);
 
+/*
+ * A text for people made fit for a field: at most `size` - 1 bytes, cut between characters; what is not UTF-8, and control
+ * characters, become '?'. For what comes from elsewhere: library messages, names in certificates. Returns `out`.
+ */
+const char *proto_text_clean(char *out, size_t size, const char *in);
+
 /* "deliver", "policy-begin", ...; "none" for no body. */
 const char *proto_body_name(Xfed__Frame__BodyCase body);
 

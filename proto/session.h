@@ -80,7 +80,11 @@ struct proto_event {
 enum proto_action_type {
 	PROTO_ACT_JOB,	   /* run proto_session_job_run() on a worker (or at once), then step JOB_DONE */
 	PROTO_ACT_UP,	   /* Hello exchanged: proto_session_peer() is there, sending is legal */
-	PROTO_ACT_MESSAGE, /* any body but hello, ping, pong, credit and close, which the session keeps to itself */
+	/*
+	 * Any body but hello, pong, credit and close, which the session keeps to itself. A ping is answered already and
+	 * comes out for its lowest_unsettled.
+	 */
+	PROTO_ACT_MESSAGE,
 	PROTO_ACT_CREDIT,  /* the peer has granted more: try Deliver again */
 	PROTO_ACT_DOWN,	   /* the last action: write the output, close the socket, free the session */
 };
@@ -109,8 +113,8 @@ int proto_session_new(const struct proto_session_config *cfg, uint64_t now_ms, s
 void proto_session_free(struct proto_session *s);
 
 /*
- * OK, or NOMEM: the link is closing and DOWN follows. Actions of the queue have to be drained before (XFED_REQUIRE);
- * while a job runs BYTES are queued and CLOSE waits for JOB_DONE.
+ * OK, or NOMEM: the link is closing and DOWN follows. While a job runs BYTES are queued (`consumed` may be less than all)
+ * and everything else waits for JOB_DONE.
  */
 int proto_session_step(struct proto_session *s, struct proto_event *ev, uint64_t now_ms);
 bool proto_session_next(struct proto_session *s, struct proto_action *act);
@@ -122,7 +126,10 @@ bool proto_session_job_running(const struct proto_session *s);
 
 /* Bytes for the socket; the driver consumes from it, then calls proto_session_flush() again. Empty while a job runs. */
 struct xfed_buf *proto_session_output(struct proto_session *s);
-/* Sends the credit that has been granted since the last call and encrypts what waits. Once per loop turn. */
+/*
+ * Sends the credit that has been granted since the last call and encrypts what waits; nothing else puts frames into the
+ * output (but for the last ones before DOWN). At the end of every loop turn in which the session was touched.
+ */
 void proto_session_flush(struct proto_session *s, uint64_t now_ms);
 /* Bytes that wait for TLS or the socket. */
 size_t proto_session_output_bytes(const struct proto_session *s);
