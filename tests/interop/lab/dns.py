@@ -4,7 +4,7 @@ import os
 from .net import run
 from .proc import Process, wait_until
 
-# domain -> (host, address, SRV port)
+# domain -> (target, its address, port)
 XMPP_DOMAINS = {
     "partner.example": ("xmpp.partner.example", "10.91.1.10", 5269),
     "partner2.example": ("xmpp.partner2.example", "10.91.1.11", 5269),
@@ -14,6 +14,7 @@ XMPP_DOMAINS = {
     "unlisted.example": ("xmpp.partner2.example", "10.91.1.11", 5269),
     "silent.example": ("xmpp.partner2.example", "10.91.1.11", 5999),  # nobody listens there
     "corp.example": ("edge.corp.example", "10.91.1.20", 5269),
+    "corp2.example": ("edge.corp.example", "10.91.1.20", 5269),
 }
 HOSTS = {
     "xmpp.partner.example": "10.91.1.10",
@@ -87,7 +88,7 @@ stub-zone:
 
 def zone_example():
     rows = [SOA, "ns A 127.0.0.1\n"]
-    for domain, (host, _, port) in XMPP_DOMAINS.items():
+    for domain, (host, _address, port) in XMPP_DOMAINS.items():
         rows.append("_xmpp-server._tcp.%s. SRV 10 10 %d %s.\n" % (domain, port, host))
     rows += ["%s. A %s\n" % host for host in HOSTS.items()]
     rows.append("_xmpp-server._tcp.refused.example. SRV 0 0 0 .\n")

@@ -38,6 +38,12 @@ class NsLoop:
             raise AssertionError("not finished within %.0f s: %r" % (timeout, coroutine)) from None
 
     def close(self):
+        async def cancel_the_rest():
+            rest = [t for t in asyncio.all_tasks() if t is not asyncio.current_task()]
+            for task in rest:
+                task.cancel()
+            await asyncio.gather(*rest, return_exceptions=True)
+        self.run(cancel_the_rest(), 5)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join(5)
         if not self.thread.is_alive():

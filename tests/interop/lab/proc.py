@@ -11,7 +11,8 @@ PR_SET_PDEATHSIG = 1
 libc = ctypes.CDLL(None, use_errno=True)
 
 # What a developer's shell may carry and a test must not depend on.
-SCRUBBED = ("SSLKEYLOGFILE", "GNUTLS_", "SASL_", "OPENSSL_", "SSL_CERT", "LC_", "LANG", "LUA_", "PYTHON")
+SCRUBBED = ("SSLKEYLOGFILE", "GNUTLS_", "SASL_", "OPENSSL_", "SSL_CERT", "LC_", "LANG", "LUA_", "PYTHON",
+            "JOURNAL_STREAM", "NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_")
 
 
 def clean_environment(**extra):

@@ -140,12 +140,16 @@ class SipUser:
 
     # ---- towards the proxy ----
     def register(self, timeout=10):
-        self.nsloop.run(self._open(), timeout)
+        self.connect(timeout)
         response = self.nsloop.run(self._request("REGISTER", "sip:" + self.domain, "<%s>" % self.aor, [
             ("Contact", self._contact()), ("Expires", "600")], b"", self.register_id), timeout)
         if response is None or response.status != 200:
             raise AssertionError("%s was not registered: %s" % (self.aor, response and response.start))
         return self
+
+    def connect(self, timeout=10):
+        """Opens the way to the proxy; register() does it by itself."""
+        self.nsloop.run(self._open(), timeout)
 
     async def _open(self):
         loop = asyncio.get_running_loop()

@@ -1,0 +1,227 @@
+"""xfed-edge and xfed-gateway of a build directory, in the namespaces of the DMZ host and the inside host."""
+import json
+import os
+import re
+import subprocess
+
+from .net import HOSTS
+from .ports import http_get
+from .proc import Process, clean_environment, wait_until
+
+HTTP = ("127.0.0.1", 9560)  # inside each daemon's own namespace
+SANITIZER = re.compile(r"AddressSanitizer|LeakSanitizer|runtime error:|ThreadSanitizer")
+SANITIZER_ENV = {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0:exitcode=99",
+                 "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1:exitcode=99"}
+SAMPLE = re.compile(r'^(\w+)(?:\{(.*)\})? (\S+)$')
+LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+
+EDGE_YAML = """name: edge1
+external:
+  listen: ["{edge[wan]}:5269"]
+  source: {edge[wan]}
+channel:
+  listen: ["{edge[dmz]}:23456"]
+  certificate: {certs}/edge-int.chain.pem
+  key: {certs}/edge-int.key
+  ca: {certs}/ca.pem
+  allow: [fe.corp.example]
+certificates:
+  - {{certificate: {certs}/corp.chain.pem, key: {certs}/corp.key}}
+  - {{certificate: {certs}/corp2.chain.pem, key: {certs}/corp2.key}}
+trust: {{ca: {certs}/ca.pem}}
+dns: {{servers: ["{dns[wan]}:53"], dnssec: off}}
+control_socket: {dir}/edge1.sock
+http: {{listen: "127.0.0.1:9560"}}
+log: {{level: debug, format: text}}
+stop_timeout: 5s
+"""
+GATEWAY_YAML = """name: gw1
+edges: [{{name: edge1, address: "edge-int.corp.example:23456"}}]
+channel: {{certificate: {certs}/fe.chain.pem, key: {certs}/fe.key, ca: {certs}/ca.pem}}
+domains:
+  - domain: corp.example
+    next_hop: "sip:sip.corp.example:5061;transport=tls"
+    peers: [sip.corp.example]
+    max_request: 15KiB
+  - domain: corp2.example
+    next_hop: "sip:{sip[lan]}:5999;transport=tcp"
+    peer_addresses: ["{sip[lan]}"]
+sip:
+  listen: ["tls:{fe[lan]}:5061", "tcp:{fe[lan]}:5060"]
+  advertise: fe.corp.example
+  certificate: {certs}/fe.chain.pem
+  key: {certs}/fe.key
+  ca: {certs}/ca.pem
+  answer_within: 10s
+  error_hold: 1s
+partners_dir: {dir}/partners.d
+access_dir: {dir}/access.d
+store: {{sqlite: {dir}/gateway.db}}
+dns: {{servers: ["{dns[lan]}:53"], dnssec: off}}
+control_socket: {dir}/gw1.sock
+http: {{listen: "127.0.0.1:9560"}}
+log: {{level: debug, format: text}}
+"""
+PARTNER_YAML = """domain: {domain}
+description: partner of the interop lab
+partner_type: federated
+tls: required
+sasl: required
+dialback: false
+limits: {{stanzas_per_second: 1000}}
+"""
+
+
+def write(path, text):
+    """Replaces a file in one step, as an editor does."""
+    with open(path + ".new", "w", encoding="utf-8") as f:
+        f.write(text)
+    os.replace(path + ".new", path)
+
+
+class Daemon:
+    def __init__(self, net, host, name, binary, config, directory):
+        self.net, self.host, self.name, self.binary, self.config = net, host, name, binary, config
+        self.dir = directory
+        self.socket = "%s/%s.sock" % (directory, name)
+        self.process = None
+
+    def start(self):
+        self.process = Process(self.name, [self.binary, "-c", self.config], "%s/%s.log" % (self.dir, self.name),
+                               self.net.ns(self.host), clean_environment(**SANITIZER_ENV))
+
+    def wait_ready(self, timeout=20):
+        wait_until("200 from %s's /readyz" % self.name, lambda: self.get("/readyz")[0] == 200, timeout, self.process)
+
+    def get(self, path):
+        return self.net.call(self.host, http_get, HTTP[0], HTTP[1], path)
+
+    def samples(self):
+        status, text = self.get("/metrics")
+        assert status == 200, "%s: /metrics answers %d" % (self.name, status)
+        for line in text.splitlines():
+            m = SAMPLE.match(line)
+            if m and not line.startswith("#"):
+                yield m.group(1), dict(LABEL.findall(m.group(2) or "")), float(m.group(3))
+
+    def metric(self, name, **labels):
+        """Sum over the series that carry these labels; a label may be a set of values."""
+        def fits(have):
+            return all(have.get(k) in v if isinstance(v, (set, frozenset)) else have.get(k) == v
+                       for k, v in labels.items())
+        return sum(value for n, have, value in self.samples() if n == name and fits(have))
+
+    def ctl(self, tools, *words, as_json=False, check=True):
+        """xfedctl on this daemon: its text or its JSON; with check=False (exit status, text)."""
+        argv = [tools["xfedctl"], "--socket", self.socket] + (["--json"] if as_json else []) + list(words)
+        done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=20,
+                              env=clean_environment(**SANITIZER_ENV), check=False)
+        if not check:
+            return done.returncode, done.stdout
+        assert done.returncode == 0, "%s: exit %d: %s" % (" ".join(argv), done.returncode, done.stdout)
+        return json.loads(done.stdout) if as_json else done.stdout
+
+    def stop(self, timeout=20):
+        """SIGTERM; the exit has to be clean and no sanitizer may have spoken."""
+        if self.process is None:
+            return
+        process, self.process = self.process, None
+        status = process.stop(timeout)
+        reports = [i for i, line in enumerate(process.lines) if SANITIZER.search(line)]
+        assert not reports, "%s: a sanitizer reports:\n%s" % (
+            self.name, "\n".join(process.lines[reports[0]:reports[0] + 40]))
+        assert status == 0, "%s exited with %s after SIGTERM; its last lines:\n%s" % (
+            self.name, status, "\n".join(process.lines[-25:]))
+
+
+class Installation:
+    """One edge and one gateway that federate corp.example with the lab's partners."""
+
+    LISTED = ("partner.example", "untrusted.example", "expired.example", "wrongname.example", "silent.example",
+              "missing.example", "bogus.example", "refused.example")
+
+    def __init__(self, net, directory, certs, tools):
+        self.dir, self.tools = directory, tools
+        self.partners = directory + "/partners.d"
+        os.makedirs(self.partners)
+        os.makedirs(directory + "/access.d")
+        values = dict(HOSTS, certs=certs.dir, dir=directory)
+        write(directory + "/edge.yaml", EDGE_YAML.format(**values))
+        write(directory + "/gateway.yaml", GATEWAY_YAML.format(**values))
+        for domain in self.LISTED:
+            self.list_partner(domain)
+        self.edge = Daemon(net, "edge", "edge1", tools["xfed-edge"], directory + "/edge.yaml", directory)
+        self.gateway = Daemon(net, "fe", "gw1", tools["xfed-gateway"], directory + "/gateway.yaml", directory)
+
+    def list_partner(self, domain, text=PARTNER_YAML):
+        write("%s/%s.yaml" % (self.partners, domain), text.format(domain=domain))
+
+    def unlist_partner(self, domain):
+        os.unlink("%s/%s.yaml" % (self.partners, domain))
+
+    def start(self):
+        self.edge.start()
+        self.gateway.start()
+        self.edge.wait_ready()
+        self.gateway.wait_ready()
+
+    def reload(self, check=True):
+        return self.gateway.ctl(self.tools, "reload", check=check)
+
+    def streams(self):
+        """The edge's live streams, as the objects of `xfedctl --json stream list`."""
+        found = []
+
+        def walk(value):
+            if isinstance(value, dict):
+                if "direction" in value:
+                    found.append(value)
+                else:
+                    for v in value.values():
+                        walk(v)
+            elif isinstance(value, list):
+                for v in value:
+                    walk(v)
+        walk(self.edge.ctl(self.tools, "stream", "list", as_json=True))
+        return found
+
+    def streams_of(self, domain):
+        return [s for s in self.streams() if domain in json.dumps(s)]
+
+    def refusals(self, code):
+        return sum(d.metric("xfed_refusals_total", reason=code) for d in (self.edge, self.gateway))
+
+    def stop(self):
+        try:
+            self.gateway.stop()
+        finally:
+            self.edge.stop()
+
+
+class Refusal:
+    """A block in which exactly this reason has to show up: in a log line and in xfed_refusals_total."""
+
+    def __init__(self, installation, code, mentions=""):
+        self.inst, self.code, self.mentions = installation, code, mentions
+        self.marks = {}
+        self.before = 0
+
+    def __enter__(self):
+        self.before = self.inst.refusals(self.code)
+        self.marks = {d: d.process.mark() for d in (self.inst.edge, self.inst.gateway)}
+        return self
+
+    def __exit__(self, kind, value, trace):
+        if kind is not None:
+            return
+        line = re.compile(r"\breason=%s(\s|$)" % re.escape(self.code))
+
+        def logged():
+            return any(line.search(text) and self.mentions in text
+                       for d, mark in self.marks.items() for text in d.process.lines[mark:])
+        wait_until("log line with reason=%s and %r" % (self.code, self.mentions), logged, 10)
+        wait_until("growth of xfed_refusals_total{reason=%s}" % self.code,
+                   lambda: self.inst.refusals(self.code) > self.before, 10)
+        sides = {have.get("side") for d in self.marks for name, have, _ in d.samples()
+                 if name == "xfed_refusals_total" and have.get("reason") == self.code}
+        assert sides and None not in sides and "" not in sides, "the side at fault is missing: %s" % sides
