@@ -1,29 +1,39 @@
-/*
- * What becomes of a request that is no retransmission, as one table (RFC 3261 sections 8.2.1 to 8.2.2; design: until the
- * rest is built).
- */
+/* The methods there are. Names are case-sensitive ([C1-01]). */
 #ifndef SIP_METHOD_H
 #define SIP_METHOD_H
 
-#include "sip/message.h"
+#include "xfed/base.h"
 
-/* The value of Allow. */
-#define SIP_ALLOW "MESSAGE, OPTIONS"
+/* RFC 3261, 3262, 3265, 3311, 3428, 3515, 3903, 6086. */
+#define SIP_METHODS(X)                                                                              \
+	X(INVITE)                                                                                   \
+	X(ACK)                                                                                      \
+	X(CANCEL)                                                                                   \
+	X(BYE)                                                                                      \
+	X(OPTIONS)                                                                                  \
+	X(REGISTER)                                                                                 \
+	X(MESSAGE)                                                                                  \
+	X(SUBSCRIBE)                                                                                \
+	X(NOTIFY)                                                                                   \
+	X(PUBLISH)                                                                                  \
+	X(INFO)                                                                                     \
+	X(PRACK)                                                                                    \
+	X(UPDATE)                                                                                   \
+	X(REFER)
 
-enum sip_disposition {
-	SIP_DISPOSE_USER,   /* a REQUEST action */
-	SIP_DISPOSE_ANSWER, /* status and header given */
-	SIP_DISPOSE_ABSORB, /* ACK: never answered */
-	SIP_DISPOSE_CANCEL, /* answered by the transactions */
+enum sip_method {
+	SIP_METHOD_UNKNOWN,
+#define X(name) SIP_METHOD_##name,
+	SIP_METHODS(X)
+#undef X
+	SIP_METHOD_COUNT
 };
 
-struct sip_verdict {
-	enum sip_disposition disposition;
-	int status;
-	const char *extra; /* header lines with CRLF, or "" */
-	bool add_unsupported; /* 420: Unsupported with the values of Require */
-};
+enum sip_method sip_method_parse(struct xfed_span name);
 
-struct sip_verdict sip_judge_request(const struct sip_message *m);
+static inline bool sip_method_is_known(struct xfed_span name)
+{
+	return sip_method_parse(name) != SIP_METHOD_UNKNOWN;
+}
 
 #endif

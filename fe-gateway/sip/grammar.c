@@ -1,0 +1,194 @@
+#include "sip/grammar.h"
+
+#include <stdarg.h>
+
+#include <osipparser2/osip_parser.h>
+#include <osipparser2/osip_port.h>
+
+#include "sip/lex.h"
+#include "xfed/mem.h"
+
+/* In place of a Request-URI of another scheme, which osip refuses and the caller answers with 416. */
+#define STAND_IN_URI "sip:stand-in.invalid"
+
+/* osip writes what it refuses to standard error unless its trace has a taker: the note in struct sip_error is ours. */
+static void drop_trace(const char *file, int line, osip_trace_level_t level, const char *format, va_list ap)
+{
+}
+
+static void *osip_alloc(size_t size)
+{
+	return xfed_malloc(size);
+}
+
+static void *osip_resize(void *p, size_t size)
+{
+	return xfed_realloc(p, size);
+}
+
+static void osip_release(void *p)
+{
+	xfed_free(p);
+}
+
+static void start_osip(void)
+{
+	static bool is_started;
+	if (is_started) {
+		return;
+	}
+	osip_set_allocators(osip_alloc, osip_resize, osip_release);
+	osip_trace_initialize_func(TRACE_LEVEL0, drop_trace);
+	for (int level = TRACE_LEVEL0; level < END_TRACE_LEVEL; level++) {
+		osip_trace_disable_level((osip_trace_level_t)level);
+	}
+	parser_init();
+	is_started = true;
+}
+
+static bool is_judged(enum sip_header_id id)
+{
+	return id == SIP_HEADER_VIA || id == SIP_HEADER_FROM || id == SIP_HEADER_TO || id == SIP_HEADER_CALL_ID || id == SIP_HEADER_CSEQ ||
+	       id == SIP_HEADER_CONTACT || id == SIP_HEADER_ROUTE || id == SIP_HEADER_RECORD_ROUTE;
+}
+
+struct text {
+	char *mem;
+	size_t len;
+};
+
+static void add(struct text *t, struct xfed_span s)
+{
+	if (s.len > 0) {
+		memcpy(t->mem + t->len, s.data, s.len);
+	}
+	t->len += s.len;
+}
+
+/* A value; the NUL of a quoted pair would end it for osip, so another character stands there. */
+static void add_value(struct text *t, struct xfed_span s)
+{
+	size_t from = t->len;
+	add(t, s);
+	for (size_t i = from; i < t->len; i++) {
+		if (t->mem[i] == '\0') {
+			t->mem[i] = 'x';
+		}
+	}
+}
+
+static void add_start_line(struct text *t, const struct sip_message *m)
+{
+	if (!m->is_request) {
+		char code[] = { (char)('0' + m->status / 100), (char)('0' + m->status / 10 % 10), (char)('0' + m->status % 10) };
+		add(t, XFED_SPAN("SIP/2.0 "));
+		add(t, xfed_span_make(code, sizeof(code)));
+		add(t, XFED_SPAN(" x\r\n"));
+		return;
+	}
+	add(t, m->method);
+	add(t, XFED_SPAN(" "));
+	add(t, m->uri.is_sip ? m->request_uri : XFED_SPAN(STAND_IN_URI));
+	add(t, XFED_SPAN(" SIP/2.0\r\n"));
+}
+
+static int build_text(const struct sip_message *m, struct text *t)
+{
+	size_t size = m->method.len + m->request_uri.len + sizeof(STAND_IN_URI) + 32;
+	for (size_t i = 0; i < m->header_count; i++) {
+		size += is_judged(m->headers[i].id) ? strlen(sip_header_name(m->headers[i].id)) + m->headers[i].value.len + 4 : 0;
+	}
+	t->len = 0;
+	t->mem = xfed_malloc(size + 1);
+	if (!t->mem) {
+		return XFED_ERR_NOMEM;
+	}
+	add_start_line(t, m);
+	for (size_t i = 0; i < m->header_count; i++) {
+		if (is_judged(m->headers[i].id)) {
+			add(t, xfed_span_str(sip_header_name(m->headers[i].id)));
+			add(t, XFED_SPAN(": "));
+			add_value(t, m->headers[i].value);
+			add(t, XFED_SPAN("\r\n"));
+		}
+	}
+	add(t, XFED_SPAN("\r\n"));
+	t->mem[t->len] = '\0';
+	return XFED_OK;
+}
+
+static bool same(struct xfed_span ours, const char *theirs)
+{
+	return theirs ? xfed_span_is(ours, theirs) : ours.data == NULL;
+}
+
+static bool same_call_id(struct xfed_span ours, const osip_call_id_t *id)
+{
+	if (!id || !id->number) {
+		return false;
+	}
+	size_t n = strlen(id->number), h = id->host ? strlen(id->host) + 1 : 0;
+	return ours.len == n + h && memcmp(ours.data, id->number, n) == 0 &&
+	       (h == 0 || (ours.data[n] == '@' && memcmp(ours.data + n + 1, id->host, h - 1) == 0));
+}
+
+static bool same_cseq(const struct sip_message *m, const osip_cseq_t *cseq)
+{
+	uint64_t number;
+	return cseq && cseq->number && cseq->method && same(m->cseq_method, cseq->method) &&
+	       sip_number(xfed_span_str(cseq->number), UINT32_MAX, &number) && number == m->cseq;
+}
+
+static bool same_tag(struct xfed_span tag, osip_from_t *field)
+{
+	static char name[] = "tag";
+	osip_generic_param_t *param = NULL;
+	if (!field) {
+		return false;
+	}
+	osip_generic_param_get_byname(&field->gen_params, name, &param);
+	return same(tag, param ? param->gvalue : NULL);
+}
+
+static bool same_via(const struct sip_message *m, osip_message_t *osip)
+{
+	static char name[] = "branch";
+	osip_via_t *via = osip_list_get(&osip->vias, 0);
+	osip_generic_param_t *branch = NULL;
+	if (!via || (size_t)osip_list_size(&osip->vias) != m->via_count || !same(m->via.host, via->host)) {
+		return false;
+	}
+	osip_generic_param_get_byname(&via->via_params, name, &branch);
+	uint64_t port = 0;
+	bool port_fine = !via->port || sip_number(xfed_span_str(via->port), 65535, &port);
+	return same(m->via.branch, branch ? branch->gvalue : NULL) && port_fine && port == m->via.port;
+}
+
+static bool agrees(const struct sip_message *m, osip_message_t *osip)
+{
+	return same_call_id(m->call_id, osip->call_id) && same_cseq(m, osip->cseq) && same_tag(m->from.tag, osip->from) &&
+	       same_tag(m->to.tag, (osip_from_t *)osip->to) && same_via(m, osip);
+}
+
+int sip_grammar_check(const struct sip_message *m)
+{
+	start_osip();
+	struct text text;
+	int rc = build_text(m, &text);
+	if (rc != XFED_OK) {
+		return rc;
+	}
+	osip_message_t *osip = NULL;
+	rc = osip_message_init(&osip) == OSIP_SUCCESS ? XFED_OK : XFED_ERR_NOMEM;
+	if (rc == XFED_OK) {
+		int judged = osip_message_parse(osip, text.mem, text.len);
+		if (judged == OSIP_NOMEM) {
+			rc = XFED_ERR_NOMEM;
+		} else if (judged != OSIP_SUCCESS || !agrees(m, osip)) {
+			rc = XFED_ERR_INVALID;
+		}
+		osip_message_free(osip);
+	}
+	xfed_free(text.mem);
+	return rc;
+}

@@ -1,0 +1,457 @@
+#include "sip/message.h"
+
+#include "sip/grammar.h"
+#include "sip/lex.h"
+#include "sip/method.h"
+#include "sip/scan.h"
+#include "xfed/limits.h"
+#include "xfed/mem.h"
+
+struct parse {
+	struct sip_message *m;
+	struct sip_error *err;
+	bool is_refused;
+	size_t head_len;
+	struct xfed_span start_line;
+};
+
+/* The first finding counts; parsing goes on so that a request can be answered all the same. */
+static void refuse(struct parse *p, int status, const char *phrase, bool is_framing)
+{
+	if (!p->is_refused) {
+		p->is_refused = true;
+		*p->err = (struct sip_error){ .status = status, .phrase = phrase };
+	}
+	p->err->is_framing |= is_framing;
+}
+
+/* Limits, before anything is allocated. Sets the length of the header block. */
+static int measure(struct xfed_span bytes, size_t *head_len, size_t *lines, struct sip_error *err)
+{
+	*err = (struct sip_error){ .status = 400, .phrase = "No End of Header", .is_framing = true };
+	if (bytes.len > XFED_SIP_MESSAGE_BYTES) {
+		*err = (struct sip_error){ .status = 413, .phrase = "Message Too Large", .is_framing = true };
+		return XFED_ERR_INVALID;
+	}
+	*head_len = sip_scan_head_length(bytes, 0);
+	if (*head_len > XFED_SIP_HEADER_BYTES || (*head_len == 0 && bytes.len > XFED_SIP_HEADER_BYTES)) {
+		*err = (struct sip_error){ .status = 513, .phrase = "Header Too Large", .is_framing = true };
+		return XFED_ERR_INVALID;
+	}
+	if (*head_len == 0) {
+		return XFED_ERR_INVALID;
+	}
+	*lines = 0;
+	for (size_t i = 0; i < *head_len; i++) {
+		*lines += bytes.data[i] == '\n';
+	}
+	return XFED_OK;
+}
+
+/* One block: the message, its fields, the bytes. */
+static struct sip_message *allocate(struct xfed_span bytes, size_t fields, char **copy)
+{
+	struct sip_message *m = xfed_malloc(sizeof(*m) + fields * sizeof(struct sip_header) + bytes.len + 1);
+	if (!m) {
+		return NULL;
+	}
+	*m = (struct sip_message){ .max_forwards = -1, .expires = -1, .retry_after_s = -1 };
+	m->headers = (struct sip_header *)(m + 1);
+	*copy = (char *)(m->headers + fields);
+	memcpy(*copy, bytes.data, bytes.len);
+	(*copy)[bytes.len] = '\0';
+	return m;
+}
+
+static void unfold(struct xfed_span line)
+{
+	char *p = (char *)(uintptr_t)line.data;
+	for (size_t i = 0; i < line.len; i++) {
+		if (p[i] == '\r' || p[i] == '\n') {
+			p[i] = ' ';
+		}
+	}
+}
+
+static void take_lines(struct parse *p, struct xfed_span head, size_t room)
+{
+	struct sip_message *m = p->m;
+	struct xfed_span line;
+	int rc = sip_scan_line(&head, &p->start_line);
+	if (rc != XFED_OK || !sip_scan_controls_fine(p->start_line) || memchr(p->start_line.data, '\n', p->start_line.len)) {
+		refuse(p, 400, "Bad Start Line", rc != XFED_OK);
+	}
+	while (rc == XFED_OK && (rc = sip_scan_line(&head, &line)) == XFED_OK) {
+		struct sip_header h = { 0 };
+		if (m->header_count == room) {
+			refuse(p, 513, "Too Many Header Fields", false);
+			return;
+		}
+		if (!sip_scan_controls_fine(line)) {
+			refuse(p, 400, "Control Character in Header", false);
+		}
+		unfold(line);
+		if (!sip_scan_header(line, &h.name, &h.value)) {
+			refuse(p, 400, "Bad Header Line", false);
+			continue;
+		}
+		h.id = sip_scan_header_id(h.name);
+		m->headers[m->header_count++] = h;
+	}
+	if (rc == XFED_ERR_INVALID) {
+		refuse(p, 400, "Bad Line End", true);
+	}
+}
+
+static bool is_once_only(enum sip_header_id id)
+{
+	static const bool once[SIP_HEADER_COUNT] = {
+#define X(id, name, compact, single) [SIP_HEADER_##id] = single,
+		SIP_HEADERS(X)
+#undef X
+	};
+	return once[id];
+}
+
+/* [C9] multi01, mcl01: fields that may stand once only. */
+static void check_repeats(struct parse *p)
+{
+	bool seen[SIP_HEADER_COUNT] = { false };
+	for (size_t i = 0; i < p->m->header_count; i++) {
+		enum sip_header_id id = p->m->headers[i].id;
+		if (seen[id] && is_once_only(id)) {
+			refuse(p, 400, "Repeated Header Field", id == SIP_HEADER_CONTENT_LENGTH);
+		}
+		seen[id] = true;
+	}
+}
+
+static struct xfed_span value_of(const struct sip_message *m, enum sip_header_id id)
+{
+	const struct sip_header *h = sip_message_header(m, id, NULL);
+	return h ? h->value : (struct xfed_span){ NULL, 0 };
+}
+
+/* SIP-Version: 0 for SIP/2.0, 505 for another version, 400 for no version at all. */
+static int judge_version(struct xfed_span v)
+{
+	if (xfed_span_eq_nocase(v, XFED_SPAN("SIP/2.0"))) {
+		return 0;
+	}
+	const char *dot = v.len > 4 ? memchr(v.data, '.', v.len) : NULL;
+	uint64_t n;
+	bool versioned = dot && dot > v.data + 4 && xfed_span_eq_nocase(xfed_span_make(v.data, 4), XFED_SPAN("SIP/")) &&
+			 sip_number(xfed_span_make(v.data + 4, (size_t)(dot - v.data) - 4), UINT64_MAX, &n) &&
+			 sip_number(xfed_span_make(dot + 1, v.len - (size_t)(dot - v.data) - 1), UINT64_MAX, &n);
+	return versioned ? 505 : 400;
+}
+
+static void read_request_line(struct parse *p)
+{
+	struct sip_message *m = p->m;
+	struct xfed_span line = p->start_line;
+	const char *one = memchr(line.data, ' ', line.len);
+	const char *two = memrchr(line.data, ' ', line.len);
+	if (!one || two == one) {
+		refuse(p, 400, "Bad Request Line", false);
+		return;
+	}
+	size_t method_len = (size_t)(one - line.data), uri_len = (size_t)(two - one) - 1;
+	m->method = xfed_span_make(line.data, method_len);
+	m->request_uri = xfed_span_make(one + 1, uri_len);
+	int version = judge_version(xfed_span_make(two + 1, line.len - method_len - uri_len - 2));
+	if (version != 0) {
+		refuse(p, version, version == 505 ? "Version Not Supported" : "Bad Request Line", false);
+	}
+	if (!sip_is_token(m->method)) {
+		refuse(p, 400, "Bad Method", false);
+	}
+	if (sip_uri_parse(m->request_uri, &m->uri) != XFED_OK) {
+		refuse(p, 400, "Bad Request-URI", false);
+	}
+	/* RFC 3261 section 19.1.1: no headers in a Request-URI. */
+	if (m->uri.headers.len > 0) {
+		refuse(p, 400, "Headers in Request-URI", false);
+	}
+}
+
+static void read_status_line(struct parse *p)
+{
+	struct xfed_span line = p->start_line;
+	const size_t prefix = strlen("SIP/2.0 ");
+	uint64_t status = 0;
+	bool fine = line.len >= prefix + 3 && judge_version(xfed_span_make(line.data, prefix - 1)) == 0 && line.data[prefix - 1] == ' ' &&
+		    sip_number(xfed_span_make(line.data + prefix, 3), 699, &status) && status >= 100 &&
+		    (line.len == prefix + 3 || line.data[prefix + 3] == ' ');
+	if (!fine) {
+		refuse(p, 400, "Bad Status Line", false);
+		return;
+	}
+	p->m->status = (int)status;
+	size_t used = line.len > prefix + 3 ? prefix + 4 : prefix + 3;
+	p->m->reason = xfed_span_make(line.data + used, line.len - used);
+}
+
+static void read_vias(struct parse *p)
+{
+	struct sip_message *m = p->m;
+	const struct sip_header *h = NULL;
+	while ((h = sip_message_header(m, SIP_HEADER_VIA, h))) {
+		struct xfed_span rest = h->value, element;
+		struct sip_via via;
+		bool bad = false;
+		while (sip_list_next(&rest, &element, &bad)) {
+			bad |= sip_via_parse(element, &via) != XFED_OK;
+			if (m->via_count++ == 0) {
+				m->via = bad ? (struct sip_via){ .value = element } : via;
+			}
+		}
+		if (bad || m->via_count == 0) {
+			refuse(p, 400, "Bad Via", false);
+		}
+	}
+	if (m->via_count == 0) {
+		refuse(p, 400, "No Via", false);
+	}
+}
+
+static void read_address(struct parse *p, enum sip_header_id id, struct sip_addr *out, const char *missing, const char *bad)
+{
+	struct xfed_span value = value_of(p->m, id);
+	struct sip_uri uri;
+	if (!value.data) {
+		refuse(p, 400, missing, false);
+	} else if (sip_addr_parse(value, out) != XFED_OK || sip_uri_parse(out->uri, &uri) != XFED_OK) {
+		*out = (struct sip_addr){ .value = value };
+		refuse(p, 400, bad, false);
+	}
+}
+
+static void read_cseq(struct parse *p)
+{
+	struct sip_message *m = p->m;
+	struct xfed_span v = value_of(m, SIP_HEADER_CSEQ);
+	size_t n = 0;
+	uint64_t number = 0;
+	while (n < v.len && v.data[n] >= '0' && v.data[n] <= '9') {
+		n++;
+	}
+	m->cseq_method = sip_trim(xfed_span_make(v.data + n, v.len - n));
+	bool spaced = n < v.len && (v.data[n] == ' ' || v.data[n] == '\t');
+	if (!v.data) {
+		refuse(p, 400, "No CSeq", false);
+	} else if (!spaced || !sip_number(xfed_span_make(v.data, n), UINT32_MAX, &number) || !sip_is_token(m->cseq_method)) {
+		refuse(p, 400, "Bad CSeq", false);
+	} else if (m->is_request && m->method.len > 0 && !xfed_span_eq(m->method, m->cseq_method)) {
+		/* RFC 4475 section 3.1.2.18: an unknown method decides before the mismatch does. */
+		bool known = sip_method_is_known(m->method);
+		refuse(p, known ? 400 : 501, known ? "CSeq Method Mismatch" : "Not Implemented", false);
+	}
+	m->cseq = (uint32_t)number;
+}
+
+static void read_call_id(struct parse *p)
+{
+	p->m->call_id = value_of(p->m, SIP_HEADER_CALL_ID);
+	if (!p->m->call_id.data) {
+		refuse(p, 400, "No Call-ID", false);
+	} else if (!sip_is_call_id(p->m->call_id)) {
+		refuse(p, 400, "Bad Call-ID", false);
+	}
+}
+
+static void read_max_forwards(struct parse *p)
+{
+	struct xfed_span v = value_of(p->m, SIP_HEADER_MAX_FORWARDS);
+	uint64_t n;
+	if (v.data) {
+		if (sip_number(v, 255, &n)) {
+			p->m->max_forwards = (int)n;
+		} else {
+			refuse(p, 400, "Bad Max-Forwards", false);
+		}
+	} else if (p->m->is_request && p->m->via.has_cookie) {
+		/* RFC 2543 did not know it: [C9] inv2543. */
+		refuse(p, 400, "No Max-Forwards", false);
+	}
+}
+
+static void read_contacts(struct parse *p)
+{
+	const struct sip_header *h = NULL;
+	while ((h = sip_message_header(p->m, SIP_HEADER_CONTACT, h))) {
+		struct xfed_span rest = h->value, element;
+		struct sip_addr addr;
+		struct sip_uri uri;
+		bool bad = false;
+		while (!xfed_span_is(h->value, "*") && sip_list_next(&rest, &element, &bad)) {
+			bad |= sip_addr_parse(element, &addr) != XFED_OK || sip_uri_parse(addr.uri, &uri) != XFED_OK;
+		}
+		if (bad) {
+			refuse(p, 400, "Bad Contact", false);
+		}
+	}
+}
+
+static void read_content_type(struct parse *p)
+{
+	struct sip_message *m = p->m;
+	m->content_type = value_of(m, SIP_HEADER_CONTENT_TYPE);
+	if (!m->content_type.data) {
+		return;
+	}
+	struct xfed_span v = m->content_type, name, value;
+	size_t semi = sip_find_outside(v, ';');
+	semi = semi == SIZE_MAX ? v.len : semi;
+	m->media_type = sip_trim(xfed_span_make(v.data, semi));
+	m->content_type_params = xfed_span_make(v.data + semi, v.len - semi);
+	const char *slash = m->media_type.len > 0 ? memchr(m->media_type.data, '/', m->media_type.len) : NULL;
+	size_t n = slash ? (size_t)(slash - m->media_type.data) : 0;
+	bool bad = !slash || !sip_is_token(sip_trim(xfed_span_make(v.data, n))) ||
+		   !sip_is_token(sip_trim(xfed_span_make(slash + 1, m->media_type.len - n - 1)));
+	struct xfed_span rest = m->content_type_params;
+	while (sip_param_next(&rest, &name, &value, &bad)) {
+	}
+	if (bad) {
+		refuse(p, 400, "Bad Content-Type", false);
+	}
+}
+
+/* delta-seconds, perhaps with a comment or parameters behind it; too large a number counts as the largest. */
+static int64_t read_seconds(struct xfed_span v)
+{
+	size_t n = 0;
+	uint64_t s = 0;
+	while (n < v.len && v.data[n] >= '0' && v.data[n] <= '9') {
+		n++;
+	}
+	if (n == 0) {
+		return -1;
+	}
+	return sip_number(xfed_span_make(v.data, n), UINT32_MAX, &s) ? (int64_t)s : (int64_t)UINT32_MAX;
+}
+
+static void read_others(struct parse *p)
+{
+	struct sip_message *m = p->m;
+	m->content_encoding = value_of(m, SIP_HEADER_CONTENT_ENCODING);
+	m->content_language = value_of(m, SIP_HEADER_CONTENT_LANGUAGE);
+	m->content_disposition = value_of(m, SIP_HEADER_CONTENT_DISPOSITION);
+	m->subject = value_of(m, SIP_HEADER_SUBJECT);
+	m->date = value_of(m, SIP_HEADER_DATE);
+	m->accept = value_of(m, SIP_HEADER_ACCEPT);
+	m->contact = value_of(m, SIP_HEADER_CONTACT);
+	m->expires = read_seconds(value_of(m, SIP_HEADER_EXPIRES));
+	m->retry_after_s = read_seconds(value_of(m, SIP_HEADER_RETRY_AFTER));
+}
+
+static void take_body(struct parse *p, struct xfed_span copy, enum sip_parse_flags flags)
+{
+	struct xfed_span rest = xfed_span_make(copy.data + p->head_len, copy.len - p->head_len);
+	struct xfed_span v = value_of(p->m, SIP_HEADER_CONTENT_LENGTH);
+	uint64_t n = rest.len;
+	bool is_stream = flags & SIP_PARSE_STREAM;
+	if (!v.data) {
+		if (is_stream) {
+			refuse(p, 400, "No Content-Length", true);
+		}
+	} else if (!sip_number(v, UINT32_MAX, &n)) {
+		n = rest.len;
+		refuse(p, 400, "Bad Content-Length", true);
+	} else if (n > XFED_SIP_MESSAGE_BYTES - p->head_len) {
+		refuse(p, 413, "Message Too Large", true);
+	} else if (n > rest.len || (is_stream && n < rest.len)) {
+		refuse(p, 400, "Content-Length Does Not Fit", true);
+	}
+	p->m->body = xfed_span_make(rest.data, n < rest.len ? (size_t)n : rest.len);
+}
+
+static void read_fields(struct parse *p)
+{
+	struct sip_message *m = p->m;
+	struct xfed_span line = p->start_line;
+	m->is_request = line.len < 4 || !xfed_span_eq_nocase(xfed_span_make(line.data, 4), XFED_SPAN("SIP/"));
+	if (m->is_request) {
+		read_request_line(p);
+	} else {
+		read_status_line(p);
+	}
+	check_repeats(p);
+	read_vias(p);
+	read_address(p, SIP_HEADER_FROM, &m->from, "No From", "Bad From");
+	read_address(p, SIP_HEADER_TO, &m->to, "No To", "Bad To");
+	read_call_id(p);
+	read_cseq(p);
+	read_max_forwards(p);
+	read_contacts(p);
+	read_content_type(p);
+	read_others(p);
+}
+
+/* What sip_print_response_head() needs. The ACK of somebody whose start line is broken is not answered either. */
+static bool is_answerable(const struct sip_message *m)
+{
+	return m->is_request && m->via_count > 0 && m->from.value.data && m->to.value.data && m->call_id.data && m->cseq_method.len > 0 &&
+	       !xfed_span_is(m->method, "ACK") && !xfed_span_is(m->cseq_method, "ACK");
+}
+
+int sip_message_parse(struct xfed_span bytes, enum sip_parse_flags flags, struct sip_message **out, struct sip_error *err)
+{
+	*out = NULL;
+	*err = (struct sip_error){ 0 };
+	size_t leading = sip_scan_leading(bytes), lines, fields;
+	bytes = xfed_span_make(bytes.data + leading, bytes.len - leading);
+	struct parse p = { .err = err };
+	if (measure(bytes, &p.head_len, &lines, err) != XFED_OK) {
+		return XFED_ERR_INVALID;
+	}
+	fields = lines < XFED_SIP_HEADERS_MAX ? lines : XFED_SIP_HEADERS_MAX;
+	char *copy;
+	p.m = allocate(bytes, fields, &copy);
+	if (!p.m) {
+		return XFED_ERR_NOMEM;
+	}
+	*err = (struct sip_error){ 0 };
+	take_lines(&p, xfed_span_make(copy, p.head_len), fields);
+	read_fields(&p);
+	take_body(&p, xfed_span_make(copy, bytes.len), flags);
+	int rc = p.is_refused ? XFED_ERR_INVALID : sip_grammar_check(p.m);
+	if (rc == XFED_ERR_INVALID && !p.is_refused) {
+		refuse(&p, 400, "Bad Syntax", false);
+	}
+	if (rc == XFED_OK || (rc == XFED_ERR_INVALID && is_answerable(p.m))) {
+		*out = p.m;
+	} else {
+		sip_message_free(p.m);
+	}
+	return rc;
+}
+
+void sip_message_free(struct sip_message *m)
+{
+	xfed_free(m);
+}
+
+const struct sip_header *sip_message_header(const struct sip_message *m, enum sip_header_id id, const struct sip_header *after)
+{
+	for (size_t i = after ? (size_t)(after - m->headers) + 1 : 0; i < m->header_count; i++) {
+		if (m->headers[i].id == id) {
+			return &m->headers[i];
+		}
+	}
+	return NULL;
+}
+
+const struct sip_header *sip_message_header_named(const struct sip_message *m, const char *name, const struct sip_header *after)
+{
+	enum sip_header_id id = sip_scan_header_id(xfed_span_str(name));
+	if (id != SIP_HEADER_OTHER) {
+		return sip_message_header(m, id, after);
+	}
+	for (size_t i = after ? (size_t)(after - m->headers) + 1 : 0; i < m->header_count; i++) {
+		if (xfed_span_eq_nocase(m->headers[i].name, xfed_span_str(name))) {
+			return &m->headers[i];
+		}
+	}
+	return NULL;
+}
