@@ -1,0 +1,306 @@
+#include "xml/reader.h"
+
+#include <libxml/dict.h>
+#include <libxml/parserInternals.h>
+
+#include "xfed/limits.h"
+#include "xfed/mem.h"
+#include "xml/tree.h"
+
+static struct xfed_span span_of(const xmlChar *s)
+{
+	return s ? xfed_span_str((const char *)s) : XFED_SPAN("");
+}
+
+void xml_reader_die(struct xfed_xml_reader *r, enum xfed_reason reason, const char *stream_error)
+{
+	if (!r->is_dead) {
+		r->is_dead = true;
+		r->reason = reason;
+		r->stream_error = stream_error ? stream_error : xfed_reason_info(reason)->stream_error;
+	}
+}
+
+void xml_reader_nomem(struct xfed_xml_reader *r)
+{
+	xml_reader_die(r, XFED_REASON_STREAM_INTERNAL, NULL);
+	r->is_nomem = true;
+}
+
+/* ---- trees ---- */
+
+/*
+ * With entity substitution off the parser hands '&' in attribute values on as "&#38;", and only that. A value
+ * without one is copied as it is.
+ */
+static struct xfed_span copy_value(struct xfed_arena *a, const char *p, size_t len)
+{
+	static const char escaped[] = "&#38;";
+	if (len == 0) {
+		return XFED_SPAN("");
+	}
+	struct xfed_span v = xfed_arena_copy(a, xfed_span_make(p, len));
+	char *out = v.data ? memchr(v.data, '&', len) : NULL;
+	if (!out) {
+		return v;
+	}
+	const char *in = out, *end = v.data + len;
+	while (in < end) {
+		if ((size_t)(end - in) >= sizeof(escaped) - 1 && memcmp(in, escaped, sizeof(escaped) - 1) == 0) {
+			in += sizeof(escaped) - 2;
+			*out++ = '&';
+			in++;
+		} else {
+			*out++ = *in++;
+		}
+	}
+	return xfed_span_make(v.data, (size_t)(out - v.data));
+}
+
+static bool read_attrs(struct xfed_xml_reader *r, struct xfed_xml_elem *e, int count, const xmlChar **attrs)
+{
+	/* libxml2 gives each attribute as name, prefix, namespace, begin and end of the value. */
+	for (int i = 0; i < count; i++, attrs += 5) {
+		struct xfed_xml_attr *at = xml_attr_append(&r->arena, e);
+		if (!at) {
+			return false;
+		}
+		at->name = span_of(attrs[0]);
+		at->ns = span_of(attrs[2]);
+		at->value = copy_value(&r->arena, (const char *)attrs[3], (size_t)(attrs[4] - attrs[3]));
+		if (!at->value.data) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool keep_content_ns(struct xfed_xml_reader *r, int count, const xmlChar **namespaces)
+{
+	const xmlChar *ns = NULL;
+	for (int i = 0; i < count; i++) {
+		if (!namespaces[2 * i]) {
+			ns = namespaces[2 * i + 1];
+		}
+	}
+	r->content_ns = xfed_strndup(span_of(ns));
+	return r->content_ns != NULL;
+}
+
+static void on_start(void *user, const xmlChar *name, const xmlChar *prefix, const xmlChar *ns, int ns_count,
+	const xmlChar **namespaces, int attr_count, int defaulted, const xmlChar **attrs)
+{
+	(void)defaulted;
+	struct xfed_xml_reader *r = user;
+	if (r->is_dead || r->is_replaying) {
+		return;
+	}
+	if (r->is_complete) {
+		/* The scanner saw no end where the parser saw one: never let the two disagree. */
+		xml_reader_die(r, XFED_REASON_STREAM_XML_MALFORMED, NULL);
+		return;
+	}
+	bool is_root = !r->content_ns;
+	struct xfed_xml_elem *e = xml_elem_append(&r->arena, r->open, span_of(ns), span_of(name));
+	if (!e || !read_attrs(r, e, attr_count, attrs) || (is_root && !keep_content_ns(r, ns_count, namespaces))) {
+		xml_reader_nomem(r);
+		return;
+	}
+	e->has_prefix = prefix != NULL;
+	r->text = NULL;
+	if (!r->open) {
+		r->elem = e;
+	}
+	if (is_root) {
+		r->is_complete = true;
+	} else {
+		r->open = e;
+	}
+}
+
+static void on_end(void *user, const xmlChar *name, const xmlChar *prefix, const xmlChar *ns)
+{
+	(void)name;
+	(void)prefix;
+	(void)ns;
+	struct xfed_xml_reader *r = user;
+	if (r->is_dead) {
+		return;
+	}
+	r->text = NULL;
+	if (!r->open) {
+		r->is_closed = true;
+		return;
+	}
+	r->open = r->open->parent;
+	r->is_complete = !r->open;
+}
+
+/* Text comes in runs of up to 300 bytes; room doubles so that joining them stays linear. */
+static void on_text(void *user, const xmlChar *text, int len)
+{
+	struct xfed_xml_reader *r = user;
+	if (r->is_dead || r->is_replaying || len <= 0) {
+		return;
+	}
+	if (!r->open) {
+		xml_reader_die(r, XFED_REASON_STREAM_XML_MALFORMED, NULL);
+		return;
+	}
+	size_t add = (size_t)len, have = r->text ? r->text->text.len : 0;
+	if (!r->text || r->text_room - have < add) {
+		size_t room = r->text ? 2 * (have + add) : add;
+		char *p = xfed_arena_alloc(&r->arena, room);
+		struct xfed_xml_node *n = r->text ? r->text : xml_node_append(&r->arena, r->open);
+		if (!p || !n) {
+			xml_reader_nomem(r);
+			return;
+		}
+		if (have > 0) {
+			memcpy(p, n->text.data, have);
+		}
+		r->text = n;
+		r->text_room = room;
+		n->text.data = p;
+	}
+	memcpy((char *)r->text->text.data + have, text, add);
+	r->text->text.len = have + add;
+}
+
+/* ---- what may not come (RFC 6120 11.1): the scanner refuses it first, this is the second line ---- */
+
+static void restricted(void *user)
+{
+	xml_reader_die(user, XFED_REASON_STREAM_XML_RESTRICTED, NULL);
+}
+
+static void on_doctype(void *user, const xmlChar *name, const xmlChar *public_id, const xmlChar *system_id)
+{
+	(void)name;
+	(void)public_id;
+	(void)system_id;
+	restricted(user);
+}
+
+static void on_comment(void *user, const xmlChar *text)
+{
+	(void)text;
+	restricted(user);
+}
+
+static void on_pi(void *user, const xmlChar *target, const xmlChar *text)
+{
+	(void)target;
+	(void)text;
+	restricted(user);
+}
+
+static void on_reference(void *user, const xmlChar *name)
+{
+	(void)name;
+	restricted(user);
+}
+
+static xmlEntityPtr on_entity(void *user, const xmlChar *name)
+{
+	(void)name;
+	restricted(user);
+	return NULL;
+}
+
+static xmlParserInputPtr on_external(void *user, const xmlChar *public_id, const xmlChar *system_id)
+{
+	(void)public_id;
+	(void)system_id;
+	restricted(user);
+	return NULL;
+}
+
+/* An unbound prefix is only an error to libxml2, not the end: here it is (RFC 6120 11.3). Warnings pass. */
+static void on_error(void *user, xmlErrorPtr error)
+{
+	struct xfed_xml_reader *r = user;
+	if (error->code == XML_ERR_NO_MEMORY) {
+		xml_reader_nomem(r);
+	} else if (error->level >= XML_ERR_ERROR) {
+		xml_reader_die(r, XFED_REASON_STREAM_XML_MALFORMED, NULL);
+	}
+}
+
+/* ---- the parser ---- */
+
+static xmlSAXHandler handler = {
+	.internalSubset = on_doctype,
+	.externalSubset = on_doctype,
+	.resolveEntity = on_external,
+	.getEntity = on_entity,
+	.getParameterEntity = on_entity,
+	.reference = on_reference,
+	.characters = on_text,
+	.ignorableWhitespace = on_text,
+	.cdataBlock = on_text,
+	.comment = on_comment,
+	.processingInstruction = on_pi,
+	.startElementNs = on_start,
+	.endElementNs = on_end,
+	.serror = on_error,
+	.initialized = XML_SAX2_MAGIC,
+};
+
+void xml_parser_drop(struct xfed_xml_reader *r)
+{
+	if (r->parser) {
+		xmlFreeParserCtxt(r->parser);
+		r->parser = NULL;
+	}
+	r->stanzas = 0;
+	r->wants_renewal = false;
+}
+
+size_t xml_parser_names_bytes(const struct xfed_xml_reader *r)
+{
+	/* Pools of strings, and about 48 bytes of table for each. */
+	return r->parser ? xmlDictGetUsage(r->parser->dict) + 48 * (size_t)xmlDictSize(r->parser->dict) : 0;
+}
+
+static void parse(struct xfed_xml_reader *r, struct xfed_span bytes)
+{
+	while (bytes.len > 0 && !r->is_dead) {
+		size_t n = bytes.len < XFED_XML_SLICE_BYTES ? bytes.len : XFED_XML_SLICE_BYTES;
+		xmlParseChunk(r->parser, bytes.data, (int)n, 0);
+		if (xml_global_take_nomem()) {
+			/* Whatever it made of that: the cause is ours. */
+			r->is_dead = false;
+			xml_reader_nomem(r);
+		} else if (!r->parser->wellFormed || r->parser->disableSAX) {
+			xml_reader_die(r, XFED_REASON_STREAM_XML_MALFORMED, NULL);
+		}
+		bytes = xfed_span_make(bytes.data + n, bytes.len - n);
+	}
+}
+
+static void make_parser(struct xfed_xml_reader *r)
+{
+	/* Each parser has a dictionary of its own: no peer can fill another's. */
+	r->parser = xmlCreatePushParserCtxt(&handler, r, NULL, 0, NULL);
+	if (xml_global_take_nomem() || !r->parser) {
+		xml_reader_nomem(r);
+		return;
+	}
+	xmlCtxtUseOptions(r->parser, XML_PARSE_NONET | XML_PARSE_IGNORE_ENC);
+	xmlSwitchEncoding(r->parser, XML_CHAR_ENCODING_UTF8);
+	if (r->content_ns) {
+		/* The root was read before (or is a fragment's): only the names are needed again. */
+		r->is_replaying = true;
+		parse(r, xfed_span_make(r->header, r->header_len));
+		r->is_replaying = false;
+	}
+}
+
+void xml_parser_feed(struct xfed_xml_reader *r, struct xfed_span bytes)
+{
+	if (!r->parser && !r->is_dead) {
+		make_parser(r);
+	}
+	parse(r, bytes);
+}

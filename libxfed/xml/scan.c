@@ -1,0 +1,644 @@
+#include "xml/scan.h"
+
+#include "xfed/limits.h"
+
+/* ASCII bytes a run stops at, as bit maps; control characters XML does not allow are in each of them. */
+#define CONTROLS      (0xffffffffULL & ~(1ULL << '\t' | 1ULL << '\n' | 1ULL << '\r'))
+#define LOW_BIT(c)    (1ULL << (c))
+#define HIGH_BIT(c)   (1ULL << ((c)-64))
+
+static const uint64_t text_stops[2] = { CONTROLS | LOW_BIT('<') | LOW_BIT('&'), HIGH_BIT(']') };
+static const uint64_t value_stops[2] = { CONTROLS | LOW_BIT('<') | LOW_BIT('&') | LOW_BIT('"') | LOW_BIT('\''), 0 };
+static const uint64_t cdata_stops[2] = { CONTROLS, HIGH_BIT(']') };
+
+typedef const unsigned char *cursor;
+
+static bool is_stop(const uint64_t stops[2], unsigned char c)
+{
+	return c >= 0x80 || (stops[c >> 6] >> (c & 63) & 1);
+}
+
+static cursor skip_run(const uint64_t stops[2], cursor p, cursor stop)
+{
+	while (p < stop && !is_stop(stops, *p)) {
+		p++;
+	}
+	return p;
+}
+
+static cursor refuse(struct xml_scan *s, cursor p, enum xfed_reason reason)
+{
+	s->event = XML_SCAN_BAD;
+	s->reason = reason;
+	s->stream_error = xfed_reason_info(reason)->stream_error;
+	return p;
+}
+
+/* What is XML, but no XML stream: the general condition of RFC 6120 4.9.3.1. */
+static cursor refuse_format(struct xml_scan *s, cursor p)
+{
+	p = refuse(s, p, XFED_REASON_STREAM_XML_MALFORMED);
+	s->stream_error = "bad-format";
+	return p;
+}
+
+/* One character above U+007F, or what is there of it. */
+static cursor character(struct xml_scan *s, cursor p, cursor stop)
+{
+	if (s->utf8.left == 0) {
+		if (!xml_utf8_begin(&s->utf8, *p)) {
+			return refuse(s, p, XFED_REASON_STREAM_XML_ENCODING);
+		}
+		p++;
+	}
+	while (s->utf8.left > 0) {
+		if (p == stop) {
+			return p;
+		}
+		if (!xml_utf8_next(&s->utf8, *p)) {
+			return refuse(s, p, XFED_REASON_STREAM_XML_ENCODING);
+		}
+		p++;
+	}
+	if (!xml_is_char(s->utf8.code)) {
+		return refuse(s, p, XFED_REASON_STREAM_XML_MALFORMED);
+	}
+	return p;
+}
+
+/* A byte none of the cases of its state wants: part of a character, or a control character. */
+static cursor other_byte(struct xml_scan *s, cursor p, cursor stop)
+{
+	if (*p >= 0x80) {
+		return character(s, p, stop);
+	}
+	return refuse(s, p, XFED_REASON_STREAM_XML_MALFORMED);
+}
+
+static bool count_node(struct xml_scan *s)
+{
+	return ++s->nodes <= s->limits.nodes;
+}
+
+static bool count_text(struct xml_scan *s)
+{
+	if (s->in_text) {
+		return true;
+	}
+	s->in_text = true;
+	return count_node(s);
+}
+
+static void end_token(struct xml_scan *s, uint64_t end)
+{
+	s->cut_at = s->safe_at = end;
+	if (s->stop_at_token) {
+		s->event = XML_SCAN_TOKEN;
+	}
+}
+
+static void end_element(struct xml_scan *s, uint64_t end, enum xml_scan_event event)
+{
+	end_token(s, end);
+	s->element_bytes = (size_t)(end - s->element_at);
+	s->element_at = XML_SCAN_NOWHERE;
+	s->state = event == XML_SCAN_CLOSE ? XML_SCAN_DONE : XML_SCAN_BETWEEN;
+	s->event = event;
+}
+
+/* ---- outside elements: the reader has skipped white space ---- */
+
+static cursor step_outside(struct xml_scan *s, cursor p, cursor stop)
+{
+	(void)stop;
+	unsigned char c = *p;
+	if (c == '<') {
+		s->element_at = s->token_at = s->safe_at = s->cut_at = s->at;
+		s->nodes = 0;
+		s->in_text = false;
+		s->state = XML_SCAN_LESS;
+		return p + 1;
+	}
+	/* The first bytes of a byte order mark, of UTF-16 and of UTF-32 (RFC 6120 11.6). */
+	if (s->state == XML_SCAN_START && (c >= 0x80 || c == 0)) {
+		return refuse(s, p, XFED_REASON_STREAM_XML_ENCODING);
+	}
+	struct xml_utf8 u;
+	if (c >= 0x80 && !xml_utf8_begin(&u, c)) {
+		return refuse(s, p, XFED_REASON_STREAM_XML_ENCODING);
+	}
+	if (s->state == XML_SCAN_BETWEEN && xml_is_char(c)) {
+		return refuse_format(s, p);
+	}
+	return refuse(s, p, XFED_REASON_STREAM_XML_MALFORMED);
+}
+
+static bool at_stream_start(const struct xml_scan *s)
+{
+	return s->token_at == 0 && s->depth == 0;
+}
+
+/* The declaration is legal as the very first bytes only (XML 1.0 section 2.8); the rest are PIs. */
+static cursor begin_declaration(struct xml_scan *s, cursor p)
+{
+	if (!at_stream_start(s)) {
+		return refuse(s, p, XFED_REASON_STREAM_XML_RESTRICTED);
+	}
+	s->element_at = XML_SCAN_NOWHERE;
+	s->state = XML_SCAN_DECL;
+	s->matched = 0;
+	s->last = 0;
+	return p + 1;
+}
+
+static cursor step_declaration(struct xml_scan *s, cursor p, cursor stop)
+{
+	static const char target[] = "xml";
+	unsigned char c = *p;
+	if (s->matched < sizeof(target)) {
+		bool is_match = s->matched < 3 ? c == (unsigned char)target[s->matched] : xml_is_space(c);
+		s->matched++;
+		return is_match ? p + 1 : refuse(s, p, XFED_REASON_STREAM_XML_RESTRICTED);
+	}
+	if (c >= 0x80 || !xml_is_char(c)) {
+		return other_byte(s, p, stop);
+	}
+	if (c == '>' && s->last == '?') {
+		s->state = XML_SCAN_PROLOG;
+		s->event = XML_SCAN_DECLARATION;
+		s->cut_at = s->safe_at = s->at + 1;
+	}
+	s->last = c;
+	return p + 1;
+}
+
+/* ---- markup ---- */
+
+static bool may_start_name(unsigned char c)
+{
+	return c >= 0x80 || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == ':';
+}
+
+static cursor begin_tag(struct xml_scan *s, cursor p)
+{
+	if (!may_start_name(*p)) {
+		return refuse(s, p, XFED_REASON_STREAM_XML_MALFORMED);
+	}
+	if (s->depth > 0 && (s->depth > s->limits.depth || !count_node(s))) {
+		return refuse(s, p, XFED_REASON_STREAM_XML_TOO_DEEP);
+	}
+	s->attrs = 0;
+	s->last = 0;
+	s->in_text = false;
+	s->state = XML_SCAN_TAG;
+	return p;
+}
+
+static cursor begin_end_tag(struct xml_scan *s, cursor p)
+{
+	if (s->depth == 0 || (s->depth == 1 && s->is_fragment)) {
+		return refuse(s, p, XFED_REASON_STREAM_XML_MALFORMED);
+	}
+	s->in_text = false;
+	s->state = XML_SCAN_END_TAG;
+	return p + 1;
+}
+
+static cursor step_less(struct xml_scan *s, cursor p, cursor stop)
+{
+	(void)stop;
+	switch (*p) {
+	case '/':
+		return begin_end_tag(s, p);
+	case '?':
+		return begin_declaration(s, p);
+	case '!':
+		s->state = XML_SCAN_BANG;
+		return p + 1;
+	case '\0':
+		/* '<' of UTF-16 or UTF-32, little end first. */
+		return refuse(s, p, at_stream_start(s) ? XFED_REASON_STREAM_XML_ENCODING : XFED_REASON_STREAM_XML_MALFORMED);
+	default:
+		return begin_tag(s, p);
+	}
+}
+
+static cursor step_bang(struct xml_scan *s, cursor p, cursor stop)
+{
+	(void)stop;
+	switch (*p) {
+	case '-':
+	case 'D':
+		return refuse(s, p, XFED_REASON_STREAM_XML_RESTRICTED);
+	case '[':
+		if (s->depth == 1) {
+			return refuse_format(s, p);
+		}
+		if (s->depth == 0) {
+			return refuse(s, p, XFED_REASON_STREAM_XML_MALFORMED);
+		}
+		s->state = XML_SCAN_CDATA_OPEN;
+		s->matched = 0;
+		return p + 1;
+	default:
+		return refuse(s, p, XFED_REASON_STREAM_XML_MALFORMED);
+	}
+}
+
+static cursor step_cdata_open(struct xml_scan *s, cursor p, cursor stop)
+{
+	(void)stop;
+	static const char rest[] = "CDATA[";
+	if (*p != (unsigned char)rest[s->matched]) {
+		return refuse(s, p, XFED_REASON_STREAM_XML_MALFORMED);
+	}
+	if (++s->matched < sizeof(rest) - 1) {
+		return p + 1;
+	}
+	if (!count_text(s)) {
+		return refuse(s, p, XFED_REASON_STREAM_XML_TOO_DEEP);
+	}
+	s->state = XML_SCAN_CDATA;
+	s->brackets = 0;
+	return p + 1;
+}
+
+static cursor step_cdata(struct xml_scan *s, cursor p, cursor stop)
+{
+	cursor start = p;
+	while (p < stop) {
+		unsigned char c = *p;
+		if (c == ']') {
+			s->brackets = s->brackets < 2 ? (uint8_t)(s->brackets + 1) : 2;
+			p++;
+		} else if (c == '>' && s->brackets == 2) {
+			s->state = XML_SCAN_TEXT;
+			s->brackets = 0;
+			end_token(s, s->at + (uint64_t)(p + 1 - start));
+			return p + 1;
+		} else {
+			s->brackets = 0;
+			if (is_stop(cdata_stops, c)) {
+				return other_byte(s, p, stop);
+			}
+			p = skip_run(cdata_stops, p, stop);
+		}
+	}
+	return p;
+}
+
+static void end_start_tag(struct xml_scan *s, uint64_t end)
+{
+	bool is_empty = s->last == '/';
+	if (s->depth == 0) {
+		if (is_empty) {
+			refuse_format(s, NULL);
+			return;
+		}
+		s->depth = 1;
+		end_element(s, end, XML_SCAN_HEADER);
+	} else if (is_empty && s->depth == 1) {
+		end_element(s, end, XML_SCAN_ELEMENT);
+	} else {
+		s->depth += is_empty ? 0 : 1;
+		s->state = XML_SCAN_TEXT;
+		s->brackets = 0;
+		end_token(s, end);
+	}
+}
+
+static cursor begin_value(struct xml_scan *s, cursor p)
+{
+	if (s->last != '=') {
+		return refuse(s, p, XFED_REASON_STREAM_XML_MALFORMED);
+	}
+	if (++s->attrs > XFED_XML_ATTRS_MAX) {
+		return refuse(s, p, XFED_REASON_STREAM_XML_TOO_DEEP);
+	}
+	s->quote = *p;
+	s->state = XML_SCAN_VALUE;
+	return p + 1;
+}
+
+static cursor step_value(struct xml_scan *s, cursor p, cursor stop)
+{
+	for (;;) {
+		p = skip_run(value_stops, p, stop);
+		if (p == stop) {
+			return p;
+		}
+		if (*p == s->quote) {
+			s->state = XML_SCAN_TAG;
+			s->last = s->quote;
+			return p + 1;
+		}
+		if (*p == '&') {
+			s->behind_ref = XML_SCAN_VALUE;
+			s->state = XML_SCAN_REF;
+			s->ref_len = 0;
+			return p + 1;
+		}
+		if (*p != '"' && *p != '\'') {
+			return other_byte(s, p, stop);
+		}
+		p++;
+	}
+}
+
+static cursor step_tag(struct xml_scan *s, cursor p, cursor stop)
+{
+	cursor start = p;
+	for (; p < stop; p++) {
+		unsigned char c = *p;
+		if (c == '>') {
+			end_start_tag(s, s->at + (uint64_t)(p + 1 - start));
+			return p + 1;
+		}
+		if (c == '"' || c == '\'') {
+			return begin_value(s, p);
+		}
+		if (xml_is_space(c)) {
+			continue;
+		}
+		s->last = c;
+		if (c < 0x20 || c >= 0x80 || c == '<' || c == '&') {
+			return other_byte(s, p, stop);
+		}
+	}
+	return p;
+}
+
+static cursor step_end_tag(struct xml_scan *s, cursor p, cursor stop)
+{
+	cursor start = p;
+	for (; p < stop; p++) {
+		unsigned char c = *p;
+		if (c == '>') {
+			uint64_t end = s->at + (uint64_t)(p + 1 - start);
+			s->depth--;
+			if (s->depth <= 1) {
+				end_element(s, end, s->depth == 0 ? XML_SCAN_CLOSE : XML_SCAN_ELEMENT);
+			} else {
+				s->state = XML_SCAN_TEXT;
+				s->brackets = 0;
+				end_token(s, end);
+			}
+			return p + 1;
+		}
+		bool is_wrong = c == '<' || c == '&' || c == '"' || c == '\'' || !xml_is_char(c);
+		if (is_wrong || c >= 0x80) {
+			return other_byte(s, p, stop);
+		}
+	}
+	return p;
+}
+
+/* ---- text and references ---- */
+
+static cursor begin_text_markup(struct xml_scan *s, cursor p, uint64_t at)
+{
+	s->token_at = s->safe_at = at;
+	if (*p == '<') {
+		s->state = XML_SCAN_LESS;
+		return p + 1;
+	}
+	if (!count_text(s)) {
+		return refuse(s, p, XFED_REASON_STREAM_XML_TOO_DEEP);
+	}
+	s->behind_ref = XML_SCAN_TEXT;
+	s->state = XML_SCAN_REF;
+	s->ref_len = 0;
+	return p + 1;
+}
+
+static cursor step_text(struct xml_scan *s, cursor p, cursor stop)
+{
+	cursor start = p;
+	while (p < stop) {
+		unsigned char c = *p;
+		if (c == '<' || c == '&') {
+			s->brackets = 0;
+			return begin_text_markup(s, p, s->at + (uint64_t)(p - start));
+		}
+		if (!count_text(s)) {
+			return refuse(s, p, XFED_REASON_STREAM_XML_TOO_DEEP);
+		}
+		if (c == ']') {
+			s->brackets = s->brackets < 2 ? (uint8_t)(s->brackets + 1) : 2;
+			p++;
+			continue;
+		}
+		if (c == '>' && s->brackets == 2) {
+			/* XML 1.0 section 2.4; the parser misses it where its input is cut between. */
+			return refuse(s, p, XFED_REASON_STREAM_XML_MALFORMED);
+		}
+		s->brackets = 0;
+		if (is_stop(text_stops, c)) {
+			return other_byte(s, p, stop);
+		}
+		p = skip_run(text_stops, p, stop);
+	}
+	return p;
+}
+
+static bool is_predefined(struct xfed_span name)
+{
+	return xfed_span_is(name, "amp") || xfed_span_is(name, "lt") || xfed_span_is(name, "gt") ||
+	       xfed_span_is(name, "quot") || xfed_span_is(name, "apos");
+}
+
+/* A name: one of the five predefined entities, all others are refused (RFC 6120 11.1). */
+static cursor step_ref(struct xml_scan *s, cursor p, cursor stop)
+{
+	(void)stop;
+	unsigned char c = *p;
+	if (c == '#' && s->ref_len == 0) {
+		s->state = XML_SCAN_REF_DEC;
+		s->ref_value = 0;
+		return p + 1;
+	}
+	if (c == ';' && s->ref_len > 0) {
+		if (!is_predefined(xfed_span_make(s->ref_name, s->ref_len))) {
+			return refuse(s, p, XFED_REASON_STREAM_XML_RESTRICTED);
+		}
+		s->state = s->behind_ref;
+		return p + 1;
+	}
+	bool is_name = may_start_name(c) || (s->ref_len > 0 && ((c >= '0' && c <= '9') || c == '-' || c == '.'));
+	if (!is_name) {
+		return refuse(s, p, XFED_REASON_STREAM_XML_MALFORMED);
+	}
+	if (s->ref_len == sizeof(s->ref_name)) {
+		return refuse(s, p, XFED_REASON_STREAM_XML_RESTRICTED);
+	}
+	s->ref_name[s->ref_len++] = (char)c;
+	return p + 1;
+}
+
+/* Value of a digit in `base`, or -1. */
+static int digit(unsigned char c, unsigned base)
+{
+	if (c >= '0' && c <= '9') {
+		return c - '0';
+	}
+	unsigned char lower = c | 0x20;
+	return base == 16 && lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+static cursor step_ref_number(struct xml_scan *s, cursor p, cursor stop)
+{
+	(void)stop;
+	unsigned base = s->state == XML_SCAN_REF_HEX ? 16 : 10;
+	if (*p == 'x' && base == 10 && s->ref_len == 0) {
+		s->state = XML_SCAN_REF_HEX;
+		return p + 1;
+	}
+	if (*p == ';' && s->ref_len > 0 && xml_is_char(s->ref_value)) {
+		s->state = s->behind_ref;
+		return p + 1;
+	}
+	int d = digit(*p, base);
+	if (d < 0) {
+		return refuse(s, p, XFED_REASON_STREAM_XML_MALFORMED);
+	}
+	s->ref_len = 1;
+	s->ref_value = s->ref_value * base + (uint32_t)d;
+	if (s->ref_value > 0x10ffff) {
+		return refuse(s, p, XFED_REASON_STREAM_XML_MALFORMED);
+	}
+	return p + 1;
+}
+
+/* ---- the whole ---- */
+
+static cursor step(struct xml_scan *s, cursor p, cursor stop)
+{
+	if (s->utf8.left > 0) {
+		return character(s, p, stop);
+	}
+	switch (s->state) {
+	case XML_SCAN_START:
+	case XML_SCAN_PROLOG:
+	case XML_SCAN_BETWEEN:
+		return step_outside(s, p, stop);
+	case XML_SCAN_TEXT:
+		return step_text(s, p, stop);
+	case XML_SCAN_LESS:
+		return step_less(s, p, stop);
+	case XML_SCAN_BANG:
+		return step_bang(s, p, stop);
+	case XML_SCAN_CDATA_OPEN:
+		return step_cdata_open(s, p, stop);
+	case XML_SCAN_CDATA:
+		return step_cdata(s, p, stop);
+	case XML_SCAN_DECL:
+		return step_declaration(s, p, stop);
+	case XML_SCAN_TAG:
+		return step_tag(s, p, stop);
+	case XML_SCAN_VALUE:
+		return step_value(s, p, stop);
+	case XML_SCAN_END_TAG:
+		return step_end_tag(s, p, stop);
+	case XML_SCAN_REF:
+		return step_ref(s, p, stop);
+	case XML_SCAN_REF_DEC:
+	case XML_SCAN_REF_HEX:
+		return step_ref_number(s, p, stop);
+	case XML_SCAN_DONE:
+		return stop;
+	}
+	return stop;
+}
+
+static size_t left_of(size_t max, uint64_t used)
+{
+	return used < max ? max - (size_t)used : 0;
+}
+
+/* How many bytes may come before a limit is broken. */
+static size_t allowance(const struct xml_scan *s)
+{
+	size_t left = SIZE_MAX;
+	if (s->element_at != XML_SCAN_NOWHERE) {
+		left = left_of(s->limits.stanza_bytes, s->at - s->element_at);
+	}
+	if (s->state >= XML_SCAN_LESS) {
+		size_t max = s->state == XML_SCAN_CDATA ? XFED_XML_SILENT_CDATA_BYTES : XFED_XML_SILENT_BYTES;
+		size_t token = left_of(max, s->at - s->token_at);
+		left = token < left ? token : left;
+	}
+	return left;
+}
+
+size_t xml_scan(struct xml_scan *s, const char *data, size_t len)
+{
+	cursor begin = (cursor)data, p = begin, end = begin + len;
+	s->event = XML_SCAN_MORE;
+	while (p < end && s->event == XML_SCAN_MORE) {
+		size_t left = allowance(s);
+		if (left == 0) {
+			refuse(s, p, XFED_REASON_STREAM_XML_TOO_BIG);
+			break;
+		}
+		cursor stop = (size_t)(end - p) > left ? p + left : end;
+		cursor next = step(s, p, stop);
+		s->at += (uint64_t)(next - p);
+		p = next;
+		if (s->state == XML_SCAN_TEXT && s->utf8.left == 0) {
+			s->safe_at = s->at;
+		}
+	}
+	return (size_t)(p - begin);
+}
+
+void xml_scan_init(struct xml_scan *s, const struct xfed_xml_limits *limits, bool is_fragment)
+{
+	*s = (struct xml_scan){
+		.limits = *limits,
+		.state = is_fragment ? XML_SCAN_BETWEEN : XML_SCAN_START,
+		.depth = is_fragment ? 1 : 0,
+		.is_fragment = is_fragment,
+		.element_at = XML_SCAN_NOWHERE,
+	};
+}
+
+static struct xfed_span skip_space(struct xfed_span s)
+{
+	while (s.len > 0 && xml_is_space((unsigned char)*s.data)) {
+		s = xfed_span_make(s.data + 1, s.len - 1);
+	}
+	return s;
+}
+
+/* Takes everything before `c` off `s`, and `c`. */
+static bool take_until(struct xfed_span *s, char c, struct xfed_span *out)
+{
+	const char *at = s->len > 0 ? memchr(s->data, c, s->len) : NULL;
+	if (!at) {
+		return false;
+	}
+	*out = xfed_span_make(s->data, (size_t)(at - s->data));
+	*s = xfed_span_make(at + 1, s->len - out->len - 1);
+	return true;
+}
+
+bool xml_scan_declares_utf8(struct xfed_span declaration)
+{
+	struct xfed_span rest = xfed_span_make(declaration.data + 5, declaration.len - 5), name, value;
+	while (take_until(&rest, '=', &name)) {
+		rest = skip_space(rest);
+		if (rest.len == 0 || (*rest.data != '"' && *rest.data != '\'')) {
+			return true;
+		}
+		char quote = *rest.data;
+		rest = xfed_span_make(rest.data + 1, rest.len - 1);
+		if (!take_until(&rest, quote, &value)) {
+			return true;
+		}
+		name = skip_space(name);
+		if (name.len >= 8 && memcmp(name.data, "encoding", 8) == 0) {
+			return xfed_span_eq_nocase(value, XFED_SPAN("utf-8"));
+		}
+	}
+	return true;
+}
