@@ -41,7 +41,7 @@ struct rt_post {
 	void (*fn)(void *arg);
 	void *arg;
 	struct rt_post *prev, *next;
-	bool is_queued;
+	struct rt_post **queue; /* NULL: not scheduled */
 };
 void rt_post_init(struct rt_post *p, struct rt_loop *l, void (*fn)(void *arg), void *arg);
 void rt_post_schedule(struct rt_post *p);

@@ -13,8 +13,8 @@ struct rt_timer {
 int rt_timer_init(struct rt_timer *t, struct rt_loop *l, void (*fn)(void *user), void *user); /* OK, NOMEM */
 
 /*
- * Fires once, in the first turn whose rt_loop_now_ms() is at or past `deadline_ms`; 0 and UINT64_MAX: never. Setting it
- * to what it is set to already costs nothing.
+ * Fires once, in the first turn whose rt_loop_now_ms() is at or past `deadline_ms`; 0 and UINT64_MAX: never. What has
+ * passed already fires in a later turn, a millisecond from now. Setting it to what it is set to already costs nothing.
  */
 void rt_timer_set(struct rt_timer *t, uint64_t deadline_ms);
 

@@ -1,0 +1,114 @@
+#include <utlist.h>
+
+#include "rt/loop_internal.h"
+#include "xfed/mem.h"
+
+void rt_post_init(struct rt_post *p, struct rt_loop *l, void (*fn)(void *arg), void *arg)
+{
+	*p = (struct rt_post){ .loop = l, .fn = fn, .arg = arg };
+}
+
+static void on_idle(uv_idle_t *idle)
+{
+	(void)idle; /* an active idle handle is what keeps the poll from blocking */
+}
+
+static void keep_awake(struct rt_loop *l)
+{
+	if (l->is_closing) {
+		return;
+	}
+	if (l->posts || l->turn_end) {
+		uv_idle_start(&l->idle, on_idle);
+	} else {
+		uv_idle_stop(&l->idle);
+	}
+}
+
+static void enqueue(struct rt_post *p, struct rt_post **queue)
+{
+	if (!p->queue) {
+		p->queue = queue;
+		DL_APPEND(*queue, p);
+		keep_awake(p->loop);
+	}
+}
+
+void rt_post_schedule(struct rt_post *p)
+{
+	enqueue(p, &p->loop->posts);
+}
+
+void rt_post_at_turn_end(struct rt_post *p)
+{
+	enqueue(p, &p->loop->turn_end);
+}
+
+void rt_post_cancel(struct rt_post *p)
+{
+	if (p->queue) {
+		DL_DELETE(*p->queue, p);
+		p->queue = NULL;
+	}
+}
+
+/* A marker behind the last one ends the run, so that posts made by posts wait for the next turn. */
+static void run_queue(struct rt_post **queue)
+{
+	struct rt_post marker = { .queue = queue };
+	if (!*queue) {
+		return;
+	}
+	DL_APPEND(*queue, &marker);
+	while (*queue != &marker) {
+		struct rt_post *p = *queue;
+		rt_post_cancel(p);
+		p->fn(p->arg);
+	}
+	rt_post_cancel(&marker);
+}
+
+void rt_loop_run_posts(struct rt_loop *l)
+{
+	run_queue(&l->posts);
+	run_queue(&l->turn_end);
+	keep_awake(l);
+}
+
+struct loose_post {
+	struct rt_post post;
+	struct rt_resource resource;
+	void (*fn)(void *arg);
+	void *arg;
+};
+
+static void free_loose(struct rt_resource *r)
+{
+	struct loose_post *lp = (struct loose_post *)((char *)r - offsetof(struct loose_post, resource));
+	rt_post_cancel(&lp->post);
+	rt_loop_disown(lp->post.loop, r);
+	xfed_free(lp);
+}
+
+static void run_loose(void *arg)
+{
+	struct loose_post *lp = arg;
+	void (*fn)(void *arg) = lp->fn;
+	void *user = lp->arg;
+	free_loose(&lp->resource);
+	fn(user);
+}
+
+int rt_loop_post(struct rt_loop *l, void (*fn)(void *arg), void *arg)
+{
+	struct loose_post *lp = xfed_calloc(1, sizeof(*lp));
+	if (!lp) {
+		return XFED_ERR_NOMEM;
+	}
+	lp->fn = fn;
+	lp->arg = arg;
+	rt_post_init(&lp->post, l, run_loose, lp);
+	rt_loop_own(l, &lp->resource, free_loose);
+	rt_post_schedule(&lp->post);
+	return XFED_OK;
+}

@@ -1,0 +1,46 @@
+/*
+ * The stream as stream.c (life, reading) and stream_out.c (writing) share it.
+ */
+#ifndef XFED_RT_STREAM_INTERNAL_H
+#define XFED_RT_STREAM_INTERNAL_H
+
+#include "xfed/rt/stream.h"
+#include "xfed/rt/timer.h"
+
+struct rt_stream {
+	uv_tcp_t tcp;
+	union { /* one at a time: connecting, then writes, then the shutdown behind the last of them */
+		uv_connect_t connect;
+		uv_write_t write;
+		uv_shutdown_t shutdown;
+	} req;
+	struct rt_loop *loop;
+	struct rt_resource resource;
+	const struct rt_stream_handlers *handlers;
+	void *user;
+	struct rt_post flush, resume;
+	struct rt_timer timer;	/* while connecting or lingering */
+	struct xfed_buf out;	 /* the machine appends */
+	struct xfed_buf writing; /* handed to libuv, which reads from it */
+	struct xfed_buf left;	 /* read and not consumed */
+	size_t out_bytes, low_water;
+	uint64_t bytes_in, bytes_out, timeout_ms;
+	struct rt_addr peer, local;
+	char error[64];
+	int connect_error; /* known inside rt_stream_connect(), told later */
+	bool is_connected, is_paused, has_eof, is_failed, is_closing, is_lingering;
+	bool wants_shutdown, is_shutting, is_shut;
+	bool was_high;
+};
+
+/* A stream of an accepted socket, which is the stream's from then on; NULL: out of memory, and `fd` is closed. */
+struct rt_stream *rt_stream_adopt(struct rt_loop *l, int fd);
+
+/* stream.c: the connection is dead. Tells the owner once; closes a lingering stream. */
+void rt_stream_fail(struct rt_stream *s, int uv_error);
+/* stream.c: a lingering stream whose both directions have ended closes. */
+void rt_stream_check_linger(struct rt_stream *s);
+/* stream_out.c: what rt_stream_kick() runs at the end of the turn. */
+void rt_stream_flush(void *arg);
+
+#endif

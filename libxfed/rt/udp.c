@@ -1,0 +1,162 @@
+#include "xfed/rt/udp.h"
+
+#include <stdio.h>
+
+#include "xfed/mem.h"
+
+#define PARTS_MAX	8
+#define KERNEL_IN_BYTES (1024 * 1024)
+
+struct rt_udp {
+	uv_udp_t uv;
+	struct rt_loop *loop;
+	struct rt_resource resource;
+	const struct rt_udp_handlers *handlers;
+	void *user;
+	struct rt_addr addr;
+	int last_error;
+	bool is_closing;
+};
+
+static void on_closed(uv_handle_t *h)
+{
+	xfed_free(h->data);
+}
+
+static void close_resource(struct rt_resource *r)
+{
+	rt_udp_close((struct rt_udp *)((char *)r - offsetof(struct rt_udp, resource)));
+}
+
+void rt_udp_close(struct rt_udp *u)
+{
+	if (u && !u->is_closing) {
+		u->is_closing = true;
+		rt_loop_disown(u->loop, &u->resource);
+		uv_close((uv_handle_t *)&u->uv, on_closed);
+	}
+}
+
+static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *buf)
+{
+	struct rt_udp *u = h->data;
+	(void)suggested;
+	*buf = rt_loop_read_buf(u->loop);
+}
+
+static void on_recv(uv_udp_t *uv, ssize_t nread, const uv_buf_t *buf, const struct sockaddr *from, unsigned flags)
+{
+	struct rt_udp *u = uv->data;
+	if (u->is_closing || (nread == 0 && !from) || (flags & UV_UDP_PARTIAL) != 0) {
+		return;
+	}
+	if (nread < 0) {
+		u->last_error = (int)nread;
+		if (u->handlers->on_error) {
+			u->handlers->on_error(u->user, (int)nread);
+		}
+		return;
+	}
+	struct rt_addr a;
+	rt_addr_make(&a, from);
+	u->handlers->on_datagram(u->user, xfed_span_make(buf->base, (size_t)nread), &a);
+}
+
+static struct rt_udp *make_udp(struct rt_loop *loop, const struct rt_udp_handlers *handlers, void *user)
+{
+	struct rt_udp *u = xfed_calloc(1, sizeof(*u));
+	if (u) {
+		uv_udp_init(rt_loop_uv(loop), &u->uv); /* makes no socket yet and cannot fail */
+		u->uv.data = u;
+		u->loop = loop;
+		u->handlers = handlers;
+		u->user = user;
+		rt_loop_own(loop, &u->resource, close_resource);
+	}
+	return u;
+}
+
+static int start(struct rt_udp *u)
+{
+	struct sockaddr_storage ss;
+	int len = sizeof(ss);
+	int rc = uv_udp_recv_start(&u->uv, on_alloc, on_recv);
+	if (rc == 0) {
+		rc = uv_udp_getsockname(&u->uv, (struct sockaddr *)&ss, &len);
+	}
+	rt_addr_make(&u->addr, rc == 0 ? (struct sockaddr *)&ss : NULL);
+	return rc;
+}
+
+int rt_udp_bind(struct rt_loop *loop, const struct rt_addr *address, const struct rt_udp_handlers *handlers, void *user,
+	struct rt_udp **out, char *error, size_t error_size)
+{
+	char text[RT_ADDR_TEXT];
+	int size = KERNEL_IN_BYTES;
+	*out = NULL;
+	struct rt_udp *u = make_udp(loop, handlers, user);
+	if (!u) {
+		return XFED_ERR_NOMEM;
+	}
+	int rc = uv_udp_bind(&u->uv, &address->sa, address->sa.sa_family == AF_INET6 ? UV_UDP_IPV6ONLY : 0);
+	if (rc == 0) {
+		rc = start(u);
+	}
+	if (rc != 0) {
+		snprintf(error, error_size, "cannot listen on udp %s: %s", rt_addr_text(address, text), uv_strerror(rc));
+		rt_udp_close(u);
+		return XFED_ERR_LIBRARY;
+	}
+	uv_recv_buffer_size((uv_handle_t *)&u->uv, &size); /* as much of it as net.core.rmem_max allows */
+	*out = u;
+	return XFED_OK;
+}
+
+int rt_udp_connect(struct rt_loop *loop, const struct rt_addr *to, const struct rt_udp_handlers *handlers, void *user,
+	struct rt_udp **out)
+{
+	*out = NULL;
+	struct rt_udp *u = make_udp(loop, handlers, user);
+	if (!u) {
+		return XFED_ERR_NOMEM;
+	}
+	/* Not bound before: connect(2) makes the kernel choose a random port of the ephemeral range. */
+	int rc = uv_udp_connect(&u->uv, &to->sa);
+	if (rc == 0) {
+		rc = start(u);
+	}
+	if (rc != 0) {
+		rt_udp_close(u);
+		return XFED_ERR_LIBRARY;
+	}
+	*out = u;
+	return XFED_OK;
+}
+
+int rt_udp_send(struct rt_udp *u, const struct rt_addr *to, const struct xfed_span *parts, size_t count)
+{
+	uv_buf_t bufs[PARTS_MAX];
+	XFED_REQUIRE(count <= PARTS_MAX);
+	for (size_t i = 0; i < count; i++) {
+		bufs[i] = uv_buf_init((char *)parts[i].data, (unsigned)parts[i].len);
+	}
+	int n = uv_udp_try_send(&u->uv, bufs, (unsigned)count, to ? &to->sa : NULL);
+	if (n >= 0) {
+		return XFED_OK;
+	}
+	u->last_error = n;
+	if (n == UV_EAGAIN || n == UV_ENOBUFS) {
+		return XFED_ERR_AGAIN;
+	}
+	return n == UV_EMSGSIZE ? XFED_ERR_LIMIT : XFED_ERR_LIBRARY;
+}
+
+const struct rt_addr *rt_udp_addr(const struct rt_udp *u)
+{
+	return &u->addr;
+}
+
+const char *rt_udp_error_text(const struct rt_udp *u)
+{
+	return u->last_error != 0 ? uv_strerror(u->last_error) : "";
+}
