@@ -36,6 +36,13 @@ bool xfed_jid_equal_bare(const struct xfed_jid *x, const struct xfed_jid *y);
 int xfed_jid_escape(struct xfed_arena *a, struct xfed_span s, struct xfed_span *out); /* INVALID: leading or trailing space */
 int xfed_jid_unescape(struct xfed_arena *a, struct xfed_span s, struct xfed_span *out);
 
+/*
+ * The normalised localpart, escaped by XEP-0106, that stands for a text of another system; xfed_jid_unescape() gives
+ * that text back in lower case and NFC. OK, NOMEM, or INVALID where no localpart says just this (empty, a leading or
+ * trailing space, control characters, no UTF-8, what PRECIS does not allow, a combining mark behind an escape).
+ */
+int xfed_jid_local_from_text(struct xfed_arena *a, struct xfed_span text, struct xfed_span *out);
+
 /* Valid UTF-8 (no overlong forms, surrogates, above U+10FFFF). */
 bool xfed_utf8_is_valid(struct xfed_span s);
 

@@ -1,0 +1,163 @@
+#include "xfed/jid.h"
+
+#include "jid/domain.h"
+#include "jid/local.h"
+#include "jid/precis.h"
+#include "xfed/limits.h"
+
+/* An address cut into its parts, inside one copy in the arena. Absent parts have p NULL. */
+struct part {
+	char *p;
+	size_t len;
+};
+struct parts {
+	struct part local, domain, resource;
+};
+
+/* RFC 7622 section 3.2: the first "/" first, then the first "@" before it. */
+static void cut(char *p, size_t len, struct parts *out)
+{
+	*out = (struct parts){ 0 };
+	char *slash = memchr(p, '/', len);
+	if (slash) {
+		out->resource = (struct part){ slash + 1, len - (size_t)(slash + 1 - p) };
+		len = (size_t)(slash - p);
+	}
+	char *at = memchr(p, '@', len);
+	if (at) {
+		out->local = (struct part){ p, (size_t)(at - p) };
+		len -= out->local.len + 1;
+		p = at + 1;
+	}
+	out->domain = (struct part){ p, len };
+}
+
+static struct xfed_span span_of(const struct part *part)
+{
+	return xfed_span_make(part->p, part->len);
+}
+
+static int take_local(struct xfed_arena *a, struct part *in, struct xfed_span *out)
+{
+	switch (jid_local_fold_ascii(in->p, in->len)) {
+	case JID_ASCII_OK:
+		*out = span_of(in);
+		return XFED_OK;
+	case JID_ASCII_BAD:
+		return XFED_ERR_INVALID;
+	case JID_ASCII_NO:
+		break;
+	}
+	return jid_local_full(a, span_of(in), out);
+}
+
+static int take_domain(struct xfed_arena *a, struct part *in, struct xfed_span *out)
+{
+	switch (jid_domain_fold_ascii(in->p, &in->len)) {
+	case JID_ASCII_OK:
+		*out = span_of(in);
+		return XFED_OK;
+	case JID_ASCII_BAD:
+		return XFED_ERR_INVALID;
+	case JID_ASCII_NO:
+		break;
+	}
+	return jid_domain_full(a, span_of(in), out);
+}
+
+static int take_resource(struct xfed_arena *a, struct part *in, struct xfed_span *out)
+{
+	switch (jid_resource_check_ascii(in->p, in->len)) {
+	case JID_ASCII_OK:
+		*out = span_of(in);
+		return XFED_OK;
+	case JID_ASCII_BAD:
+		return XFED_ERR_INVALID;
+	case JID_ASCII_NO:
+		break;
+	}
+	return jid_precis_opaque(a, span_of(in), out);
+}
+
+/* Limits before memory: no part may be longer before it is mapped than any that could come out short enough. */
+static int copy_and_cut(struct xfed_arena *a, struct xfed_span s, struct parts *out)
+{
+	if (s.len == 0 || s.len > 3 * JID_RAW_PART_BYTES + 2) {
+		return XFED_ERR_INVALID;
+	}
+	struct xfed_span copy = xfed_arena_copy(a, s);
+	if (!copy.data) {
+		return XFED_ERR_NOMEM;
+	}
+	cut((char *)copy.data, copy.len, out);
+	return XFED_OK;
+}
+
+int xfed_jid_parse(struct xfed_arena *a, struct xfed_span s, struct xfed_jid *out)
+{
+	struct parts parts;
+	struct xfed_jid j = { { NULL, 0 }, { NULL, 0 }, { NULL, 0 } };
+	int rc = copy_and_cut(a, s, &parts);
+	if (rc == XFED_OK && parts.local.p) {
+		rc = take_local(a, &parts.local, &j.local);
+	}
+	if (rc == XFED_OK) {
+		rc = take_domain(a, &parts.domain, &j.domain);
+	}
+	if (rc == XFED_OK && parts.resource.p) {
+		rc = take_resource(a, &parts.resource, &j.resource);
+	}
+	if (rc == XFED_OK) {
+		*out = j;
+	}
+	return rc;
+}
+
+int xfed_jid_domain(struct xfed_arena *a, struct xfed_span s, struct xfed_span *out)
+{
+	struct parts parts;
+	int rc = copy_and_cut(a, s, &parts);
+	if (rc == XFED_OK && (parts.local.p || parts.resource.p)) {
+		rc = XFED_ERR_INVALID;
+	}
+	return rc == XFED_OK ? take_domain(a, &parts.domain, out) : rc;
+}
+
+static struct xfed_span join(struct xfed_arena *a, const struct xfed_jid *j, bool with_resource)
+{
+	bool has_resource = with_resource && j->resource.data;
+	size_t len = (j->local.data ? j->local.len + 1 : 0) + j->domain.len + (has_resource ? j->resource.len + 1 : 0);
+	char *p = xfed_arena_alloc(a, len + 1);
+	if (!p) {
+		return (struct xfed_span){ NULL, 0 };
+	}
+	char *to = p;
+	if (j->local.data) {
+		memcpy(to, j->local.data, j->local.len);
+		to += j->local.len;
+		*to++ = '@';
+	}
+	memcpy(to, j->domain.data, j->domain.len);
+	to += j->domain.len;
+	if (has_resource) {
+		*to++ = '/';
+		memcpy(to, j->resource.data, j->resource.len);
+	}
+	return xfed_span_make(p, len);
+}
+
+struct xfed_span xfed_jid_bare(struct xfed_arena *a, const struct xfed_jid *j)
+{
+	return join(a, j, false);
+}
+
+struct xfed_span xfed_jid_full(struct xfed_arena *a, const struct xfed_jid *j)
+{
+	return join(a, j, true);
+}
+
+bool xfed_jid_equal_bare(const struct xfed_jid *x, const struct xfed_jid *y)
+{
+	/* An absent localpart and an empty one never meet: a parsed one is not empty. */
+	return xfed_span_eq(x->local, y->local) && xfed_span_eq(x->domain, y->domain);
+}
