@@ -1,0 +1,737 @@
+#include "proto/session.h"
+
+#include <stdio.h>
+
+#include "xfed/mem.h"
+
+#include "proto/session_impl.h"
+
+/* The configuration of a session is small; its peer's Hello is bounded by proto/check.h. */
+#define OWN_BYTES  (256 * 1024)
+#define PEER_BYTES (64 * 1024)
+
+static const char *const state_names[] = { "handshake", "wait-hello", "ready", "closed" };
+
+static void enter(struct proto_session *s, enum proto_session_state state)
+{
+	if (s->env.trace) {
+		s->env.trace(s->env.user, "channel", state_names[state]);
+	}
+	s->state = state;
+}
+
+/* ---- ending ---- */
+
+static void send_close(struct proto_session *s)
+{
+	Xfed__Close close = XFED__CLOSE__INIT;
+	Xfed__Frame f = XFED__FRAME__INIT;
+	close.reason = (char *)(uintptr_t)xfed_reason_code(s->reason);
+	close.text = s->text;
+	f.body_case = XFED__FRAME__BODY_CLOSE;
+	f.close = &close;
+	/* Without room or memory the peer learns it from the closed connection. */
+	(void)proto_session_put(s, &f);
+}
+
+void proto_session_go_down(struct proto_session *s, enum xfed_reason reason, const char *text)
+{
+	if (s->state == PROTO_CLOSED) {
+		return;
+	}
+	bool can_tell = s->state != PROTO_HANDSHAKE && !s->is_eof;
+	s->reason = reason;
+	proto_text_clean(s->text, sizeof(s->text), text);
+	if (can_tell && !s->peer_said_close) {
+		send_close(s);
+	}
+	enter(s, PROTO_CLOSED);
+	s->pending = PENDING_DOWN;
+	if (can_tell && !s->is_plaintext) {
+		proto_session_encrypt(s);
+		xfed_tls_bye(s->tls);
+	}
+}
+
+static void go_bad(struct proto_session *s, const char *problem)
+{
+	proto_session_go_down(s, XFED_REASON_CHANNEL_FRAME_BAD, problem);
+}
+
+static void go_nomem(struct proto_session *s)
+{
+	proto_session_go_down(s, XFED_REASON_STREAM_INTERNAL, "out of memory");
+}
+
+/* ---- making ---- */
+
+static char *own_copy(struct proto_session *s, struct xfed_span in)
+{
+	return (char *)(uintptr_t)xfed_arena_copy(&s->own, in).data;
+}
+
+static Xfed__Revision *own_revision(struct proto_session *s, const struct proto_hello *h)
+{
+	Xfed__Revision *r = xfed_arena_alloc(&s->own, sizeof(*r));
+	if (!r) {
+		return NULL;
+	}
+	xfed__revision__init(r);
+	r->epoch = h->policy_epoch;
+	r->counter = h->policy_counter;
+	r->hash.len = h->policy_hash.len;
+	r->hash.data = (uint8_t *)own_copy(s, h->policy_hash);
+	return r->hash.data ? r : NULL;
+}
+
+static int own_capabilities(struct proto_session *s, const struct proto_hello *h, Xfed__Hello *out)
+{
+	out->capabilities = xfed_arena_alloc(&s->own, (h->capability_count + 1) * sizeof(*out->capabilities));
+	if (!out->capabilities) {
+		return XFED_ERR_NOMEM;
+	}
+	for (size_t i = 0; i < h->capability_count; i++) {
+		out->capabilities[i] = own_copy(s, xfed_span_str(h->capabilities[i]));
+		if (!out->capabilities[i]) {
+			return XFED_ERR_NOMEM;
+		}
+	}
+	out->n_capabilities = h->capability_count;
+	return XFED_OK;
+}
+
+static int own_hello(struct proto_session *s, const struct proto_hello *h)
+{
+	Xfed__Hello *out = xfed_arena_alloc(&s->own, sizeof(*out));
+	if (!out) {
+		return XFED_ERR_NOMEM;
+	}
+	xfed__hello__init(out);
+	out->version_min = h->version_min ? h->version_min : PROTO_VERSION_MIN;
+	out->version_max = h->version_max ? h->version_max : PROTO_VERSION_MAX;
+	out->role = s->role == PROTO_EDGE ? XFED__ROLE__ROLE_EDGE : XFED__ROLE__ROLE_GATEWAY;
+	out->name = own_copy(s, h->name);
+	out->boot_nonce = h->boot_nonce;
+	out->lowest_unsettled = h->lowest_unsettled;
+	out->software = own_copy(s, h->software);
+	out->owner_epoch = h->owner_epoch;
+	out->policy = own_revision(s, h);
+	if (!out->name || !out->software || !out->policy) {
+		return XFED_ERR_NOMEM;
+	}
+	s->hello = out;
+	return own_capabilities(s, h, out);
+}
+
+static int own_names(struct proto_session *s, const struct proto_session_config *cfg)
+{
+	s->host = xfed_arena_copy(&s->own, cfg->host);
+	s->allow = xfed_arena_alloc(&s->own, (cfg->allow_count + 1) * sizeof(*s->allow));
+	if (!s->host.data || !s->allow) {
+		return XFED_ERR_NOMEM;
+	}
+	for (size_t i = 0; i < cfg->allow_count; i++) {
+		s->allow[i] = own_copy(s, xfed_span_str(cfg->allow[i]));
+		if (!s->allow[i]) {
+			return XFED_ERR_NOMEM;
+		}
+	}
+	s->allow_count = cfg->allow_count;
+	return own_hello(s, &cfg->hello);
+}
+
+static int start_tls(struct proto_session *s, const struct proto_session_config *cfg)
+{
+	struct xfed_tls_params params = {
+		.role = s->role == PROTO_EDGE ? XFED_TLS_SERVER : XFED_TLS_CLIENT,
+		.name = s->host,
+		.local_name = { "", 0 },
+		.alpn = XFED_SPAN(PROTO_ALPN),
+		.require_peer_cert = true,
+		.tls13_only = true,
+	};
+	s->creds = xfed_tls_creds_ref(cfg->creds);
+	int rc = xfed_tls_new(&s->env, s->creds, &params, &s->tls);
+	if (rc == XFED_OK && s->role == PROTO_GATEWAY) {
+		s->pending |= PENDING_JOB;
+	}
+	return rc;
+}
+
+static void start_hello(struct proto_session *s)
+{
+	Xfed__Frame f = XFED__FRAME__INIT;
+	f.body_case = XFED__FRAME__BODY_HELLO;
+	f.hello = s->hello;
+	enter(s, PROTO_WAIT_HELLO);
+	if (proto_session_put(s, &f) != XFED_OK) {
+		go_nomem(s);
+	}
+}
+
+int proto_session_new(const struct proto_session_config *cfg, uint64_t now_ms, struct proto_session **out)
+{
+	*out = NULL;
+	struct proto_session *s = xfed_calloc(1, sizeof(*s));
+	if (!s) {
+		return XFED_ERR_NOMEM;
+	}
+	s->env = *cfg->env;
+	s->role = cfg->role;
+	s->is_plaintext = cfg->plaintext_for_tests;
+	s->now_ms = now_ms;
+	s->hello_by_ms = now_ms + XFED_CHANNEL_HELLO_MS;
+	xfed_arena_init(&s->own, OWN_BYTES);
+	xfed_arena_init(&s->peer_memory, PEER_BYTES);
+	proto_frame_reader_init(&s->reader);
+	xfed_buf_init(&s->plain, PROTO_OUTPUT_BYTES);
+	xfed_buf_init(&s->raw, XFED_TLS_INPUT_BYTES);
+	xfed_buf_init(&s->none, 0);
+	int rc = own_names(s, cfg);
+	if (rc == XFED_OK && !s->is_plaintext) {
+		rc = start_tls(s, cfg);
+	}
+	if (rc != XFED_OK) {
+		proto_session_free(s);
+		return rc;
+	}
+	if (s->is_plaintext) {
+		start_hello(s);
+	}
+	*out = s;
+	return XFED_OK;
+}
+
+void proto_session_free(struct proto_session *s)
+{
+	if (!s) {
+		return;
+	}
+	XFED_REQUIRE(!s->job_running);
+	xfed_tls_free(s->tls);
+	xfed_tls_creds_unref(s->creds);
+	proto_frame_reader_deinit(&s->reader);
+	xfed_buf_wipe(&s->plain);
+	xfed_buf_deinit(&s->raw);
+	xfed_arena_deinit(&s->own);
+	xfed_arena_deinit(&s->peer_memory);
+	xfed_free(s);
+}
+
+/* ---- TLS ---- */
+
+static bool server_names_peer(struct proto_session *s, const struct xfed_cert *cert)
+{
+	for (size_t i = 0; i < s->allow_count; i++) {
+		if (xfed_cert_names_host(cert, xfed_span_str(s->allow[i]))) {
+			s->peer.cert_name = s->allow[i];
+			return true;
+		}
+	}
+	return false;
+}
+
+/* The chain has to be good and the name the expected one. A link's server needs the purpose of a server too. */
+static const char *identity_problem(struct proto_session *s)
+{
+	xfed_tls_facts(s->tls, &s->facts);
+	if (!s->facts.peer) {
+		return "the peer presented no certificate";
+	}
+	if (s->facts.chain_reason != XFED_REASON_NONE) {
+		return xfed_reason_code(s->facts.chain_reason);
+	}
+	if (s->role == PROTO_EDGE) {
+		return server_names_peer(s, s->facts.peer) ? NULL : "the gateway's certificate carries no name of channel.allow";
+	}
+	if (!xfed_cert_purpose_ok(s->facts.peer)) {
+		return xfed_reason_code(XFED_REASON_TLS_CERT_PURPOSE);
+	}
+	s->peer.cert_name = s->host.data;
+	return xfed_cert_names_host(s->facts.peer, s->host) ? NULL : "the edge's certificate does not carry its host or tls_name";
+}
+
+static void handshake_done(struct proto_session *s)
+{
+	const char *problem = identity_problem(s);
+	if (problem) {
+		enter(s, PROTO_WAIT_HELLO); /* so that the peer is told why */
+		proto_session_go_down(s, XFED_REASON_CHANNEL_PEER_UNTRUSTED, problem);
+		return;
+	}
+	s->peer.tls_version = s->facts.version;
+	s->peer.cipher = s->facts.cipher;
+	start_hello(s);
+}
+
+/* Hands ciphertext that waited to TLS. True where any went. */
+static bool feed_tls(struct proto_session *s)
+{
+	struct xfed_span in = xfed_buf_span(&s->raw);
+	size_t room = xfed_tls_input_room(s->tls);
+	in.len = in.len < room ? in.len : room;
+	if (in.len == 0) {
+		return false;
+	}
+	if (xfed_tls_input(s->tls, in) != XFED_OK) {
+		go_nomem(s);
+		return false;
+	}
+	xfed_buf_consume(&s->raw, in.len);
+	xfed_buf_trim(&s->raw);
+	return true;
+}
+
+static void handshake_waits(struct proto_session *s)
+{
+	if (feed_tls(s)) {
+		s->pending |= PENDING_JOB;
+	} else if (s->is_eof) {
+		proto_session_go_down(s, XFED_REASON_CHANNEL_DOWN, "closed during the TLS handshake");
+	}
+}
+
+static void job_done(struct proto_session *s)
+{
+	XFED_REQUIRE(s->job_running);
+	s->job_running = false;
+	if (s->is_closing) {
+		char text[sizeof(s->text)];
+		memcpy(text, s->text, sizeof(text));
+		proto_session_go_down(s, s->reason, text);
+		return;
+	}
+	switch (s->job_result) {
+	case XFED_TLS_DONE:
+		handshake_done(s);
+		return;
+	case XFED_TLS_WANT_INPUT:
+		handshake_waits(s);
+		return;
+	case XFED_TLS_CLOSED:
+		proto_session_go_down(s, XFED_REASON_CHANNEL_DOWN, "closed during the TLS handshake");
+		return;
+	case XFED_TLS_FAILED:
+		proto_session_go_down(s, xfed_tls_reason(s->tls), xfed_tls_error_text(s->tls));
+		return;
+	}
+}
+
+void proto_session_job_run(struct proto_session *s)
+{
+	s->job_result = xfed_tls_handshake_step(s->tls);
+}
+
+bool proto_session_job_running(const struct proto_session *s)
+{
+	return s->job_running;
+}
+
+/* ---- frames ---- */
+
+static void send_number(struct proto_session *s, Xfed__Frame__BodyCase body, uint64_t id)
+{
+	Xfed__Ping ping = XFED__PING__INIT;
+	Xfed__Pong pong = XFED__PONG__INIT;
+	Xfed__Frame f = XFED__FRAME__INIT;
+	f.body_case = body;
+	if (body == XFED__FRAME__BODY_PING) {
+		ping.id = id;
+		ping.lowest_unsettled = s->hello->lowest_unsettled;
+		f.ping = &ping;
+	} else {
+		pong.id = id;
+		f.pong = &pong;
+	}
+	int rc = proto_session_put(s, &f);
+	if (rc == XFED_ERR_LIMIT) {
+		proto_session_go_down(s, XFED_REASON_CHANNEL_TIMEOUT, "the peer does not read");
+	} else if (rc != XFED_OK) {
+		go_nomem(s);
+	}
+}
+
+static void *peer_alloc(void *arena, size_t size)
+{
+	return xfed_arena_alloc(arena, size);
+}
+
+static void peer_free(void *arena, void *p)
+{
+	(void)arena;
+	(void)p;
+}
+
+/* A copy of the peer's Hello that outlives its frame. */
+static Xfed__Hello *keep_hello(struct proto_session *s, const Xfed__Hello *h)
+{
+	ProtobufCAllocator allocator = { peer_alloc, peer_free, &s->peer_memory };
+	size_t len = xfed__hello__get_packed_size(h);
+	uint8_t *packed = xfed_arena_alloc(&s->peer_memory, len);
+	if (!packed) {
+		return NULL;
+	}
+	xfed__hello__pack(h, packed);
+	return xfed__hello__unpack(&allocator, len, packed);
+}
+
+static void take_hello(struct proto_session *s, const Xfed__Hello *h)
+{
+	Xfed__Role wanted = s->role == PROTO_EDGE ? XFED__ROLE__ROLE_GATEWAY : XFED__ROLE__ROLE_EDGE;
+	uint32_t low = h->version_min > s->hello->version_min ? h->version_min : s->hello->version_min;
+	uint32_t high = h->version_max < s->hello->version_max ? h->version_max : s->hello->version_max;
+	if (h->role != wanted) {
+		go_bad(s, "hello: both ends have one role");
+		return;
+	}
+	if (low > high) {
+		char text[128];
+		snprintf(text, sizeof(text), "we speak %u to %u, the peer %u to %u", s->hello->version_min,
+			s->hello->version_max, h->version_min, h->version_max);
+		proto_session_go_down(s, XFED_REASON_CHANNEL_VERSION, text);
+		return;
+	}
+	Xfed__Hello *kept = keep_hello(s, h);
+	if (!kept) {
+		go_nomem(s);
+		return;
+	}
+	s->peer.hello = kept;
+	s->peer.name = kept->name;
+	s->peer.boot_nonce = kept->boot_nonce;
+	s->peer.version = high;
+	s->peer.cert_name = s->peer.cert_name ? s->peer.cert_name : "";
+	s->peer.tls_version = s->peer.tls_version ? s->peer.tls_version : "";
+	s->peer.cipher = s->peer.cipher ? s->peer.cipher : "";
+	s->ping_due_ms = s->now_ms + XFED_CHANNEL_PING_MS;
+	s->pending |= PENDING_UP;
+	enter(s, PROTO_READY);
+}
+
+static void take_close(struct proto_session *s, const Xfed__Close *c)
+{
+	enum xfed_reason reason = xfed_reason_by_code(xfed_span_str(c->reason));
+	char text[sizeof(s->text)];
+	snprintf(text, sizeof(text), "the peer closed: %.180s", c->text);
+	s->peer_said_close = true;
+	proto_session_go_down(s, reason != XFED_REASON_NONE ? reason : XFED_REASON_CHANNEL_DOWN, text);
+}
+
+static void take_pong(struct proto_session *s, const Xfed__Pong *p)
+{
+	if (s->ping_outstanding && p->id == s->ping_id) {
+		s->ping_outstanding = false;
+		s->rtt_us = (s->now_ms - s->ping_sent_ms) * 1000;
+	}
+}
+
+static void take_credit(struct proto_session *s, const Xfed__Credit *c)
+{
+	if (!proto_credit_add(&s->credit.out, c->messages, c->bytes)) {
+		go_bad(s, "credit: more than anybody has");
+		return;
+	}
+	s->pending |= PENDING_CREDIT;
+}
+
+/* Legal now, from this peer, and covered by credit? */
+static const char *legal_problem(struct proto_session *s, const Xfed__Frame *f, size_t bytes)
+{
+	bool is_hello = f->body_case == XFED__FRAME__BODY_HELLO;
+	Xfed__Role theirs = s->role == PROTO_EDGE ? XFED__ROLE__ROLE_GATEWAY : XFED__ROLE__ROLE_EDGE;
+	if (s->state == PROTO_WAIT_HELLO) {
+		return is_hello || f->body_case == XFED__FRAME__BODY_CLOSE ? NULL : "a message before hello";
+	}
+	if (is_hello) {
+		return "a second hello";
+	}
+	if (!proto_check_sender(theirs, f->body_case)) {
+		return "a message that is not the peer's to send";
+	}
+	if (f->body_case == XFED__FRAME__BODY_DELIVER && !proto_credit_take(&s->credit.in, bytes)) {
+		return "a deliver beyond the credit";
+	}
+	return NULL;
+}
+
+/* True: the message is the driver's too. */
+static bool take_frame(struct proto_session *s, const Xfed__Frame *f)
+{
+	const char *problem = legal_problem(s, f, s->reader.frame_bytes);
+	if (problem) {
+		go_bad(s, problem);
+		return false;
+	}
+	switch (f->body_case) {
+	case XFED__FRAME__BODY_HELLO:
+		take_hello(s, f->hello);
+		return false;
+	case XFED__FRAME__BODY_PING:
+		send_number(s, XFED__FRAME__BODY_PONG, f->ping->id);
+		return s->state == PROTO_READY;
+	case XFED__FRAME__BODY_PONG:
+		take_pong(s, f->pong);
+		return false;
+	case XFED__FRAME__BODY_CREDIT:
+		take_credit(s, f->credit);
+		return false;
+	case XFED__FRAME__BODY_CLOSE:
+		take_close(s, f->close);
+		return false;
+	default: /* everything else is the driver's; what is none was refused before */
+		return true;
+	}
+}
+
+/* More plaintext for the reader. False: nothing now. */
+static bool decrypt_more(struct proto_session *s)
+{
+	if (s->is_plaintext) {
+		return false;
+	}
+	feed_tls(s);
+	size_t room = s->reader.in.cap_bytes - xfed_buf_len(&s->reader.in), len = 0;
+	char *to = s->state == PROTO_CLOSED ? NULL : xfed_buf_reserve(&s->reader.in, room < 16384 ? room : 16384);
+	if (!to) {
+		go_nomem(s);
+		return false;
+	}
+	switch (xfed_tls_read(s->tls, to, room < 16384 ? room : 16384, &len)) {
+	case XFED_TLS_DONE:
+		xfed_buf_commit(&s->reader.in, len);
+		return true;
+	case XFED_TLS_WANT_INPUT:
+		/* With room again there may be more of what waited. */
+		return xfed_buf_len(&s->raw) > 0 && xfed_tls_input_room(s->tls) > 0;
+	case XFED_TLS_CLOSED:
+		s->is_eof = true;
+		return false;
+	case XFED_TLS_FAILED:
+		proto_session_go_down(s, XFED_REASON_CHANNEL_FRAME_BAD, xfed_tls_error_text(s->tls));
+		return false;
+	}
+	return false;
+}
+
+/* Reads on until there is something to give out. True: *act is a message. */
+static bool pump(struct proto_session *s, struct proto_action *act)
+{
+	const Xfed__Frame *f;
+	while (s->state == PROTO_WAIT_HELLO || s->state == PROTO_READY) {
+		switch (proto_frame_next(&s->reader, &f)) {
+		case PROTO_FRAME_MESSAGE:
+			if (take_frame(s, f)) {
+				*act = (struct proto_action){ PROTO_ACT_MESSAGE, f, s->reader.frame_bytes, XFED_REASON_NONE, "" };
+				return true;
+			}
+			if (s->pending) {
+				return false;
+			}
+			break;
+		case PROTO_FRAME_UNKNOWN:
+			break;
+		case PROTO_FRAME_BAD:
+			go_bad(s, s->reader.problem);
+			return false;
+		case PROTO_FRAME_NOMEM:
+			go_nomem(s);
+			return false;
+		case PROTO_FRAME_MORE:
+			if (decrypt_more(s)) {
+				break;
+			}
+			if (s->is_eof) {
+				proto_session_go_down(s, XFED_REASON_CHANNEL_DOWN, "the connection was closed");
+			}
+			return false;
+		}
+	}
+	return false;
+}
+
+static bool take_pending(struct proto_session *s, unsigned flag)
+{
+	bool is_set = (s->pending & flag) != 0;
+	s->pending &= ~flag;
+	return is_set;
+}
+
+static bool next_pending(struct proto_session *s, struct proto_action *act)
+{
+	*act = (struct proto_action){ .reason = XFED_REASON_NONE, .text = "" };
+	if (take_pending(s, PENDING_JOB)) {
+		s->job_running = true;
+		act->type = PROTO_ACT_JOB;
+	} else if (take_pending(s, PENDING_UP)) {
+		act->type = PROTO_ACT_UP;
+	} else if (take_pending(s, PENDING_CREDIT)) {
+		act->type = PROTO_ACT_CREDIT;
+	} else if (take_pending(s, PENDING_DOWN)) {
+		act->type = PROTO_ACT_DOWN;
+		act->reason = s->reason;
+		act->text = s->text;
+	} else {
+		return false;
+	}
+	return true;
+}
+
+bool proto_session_next(struct proto_session *s, struct proto_action *act)
+{
+	if (s->job_running) {
+		return false;
+	}
+	return next_pending(s, act) || pump(s, act) || next_pending(s, act);
+}
+
+/* ---- events ---- */
+
+static bool is_busy(const struct proto_session *s)
+{
+	return s->job_running || (s->pending & PENDING_JOB);
+}
+
+static int take_bytes(struct proto_session *s, struct proto_event *ev, uint64_t now_ms)
+{
+	bool nomem = false;
+	ev->consumed = 0;
+	if (s->state == PROTO_CLOSED || s->is_eof) {
+		ev->consumed = ev->bytes.len; /* of no interest any more */
+		return XFED_OK;
+	}
+	s->heard_ms = now_ms;
+	if (s->is_plaintext) {
+		ev->consumed = proto_frame_feed(&s->reader, ev->bytes, &nomem);
+	} else {
+		size_t room = s->raw.cap_bytes - xfed_buf_len(&s->raw);
+		struct xfed_span in = { ev->bytes.data, ev->bytes.len < room ? ev->bytes.len : room };
+		nomem = xfed_buf_append(&s->raw, in) != XFED_OK;
+		ev->consumed = nomem ? 0 : in.len;
+	}
+	if (nomem && is_busy(s)) {
+		return XFED_ERR_NOMEM; /* nothing taken; the driver may offer the bytes again */
+	}
+	if (nomem) {
+		go_nomem(s);
+		return XFED_ERR_NOMEM;
+	}
+	if (s->state == PROTO_HANDSHAKE && !is_busy(s)) {
+		handshake_waits(s);
+	}
+	return XFED_OK;
+}
+
+static uint64_t dead_at(const struct proto_session *s)
+{
+	uint64_t by_bytes = s->heard_ms + XFED_CHANNEL_DEAD_MS;
+	uint64_t by_ping = s->ping_sent_ms + XFED_CHANNEL_DEAD_MS - XFED_CHANNEL_PING_MS;
+	return by_bytes > by_ping ? by_bytes : by_ping;
+}
+
+/* The clock of a link that is up: a ping, and the end of a peer that answers none. */
+static void keep_alive(struct proto_session *s, uint64_t now_ms)
+{
+	if (s->ping_outstanding && now_ms >= dead_at(s)) {
+		proto_session_go_down(s, XFED_REASON_CHANNEL_TIMEOUT, "the peer does not answer");
+		return;
+	}
+	if (!s->ping_outstanding && now_ms >= s->ping_due_ms) {
+		s->ping_outstanding = true;
+		s->ping_sent_ms = now_ms;
+		s->ping_due_ms = now_ms + XFED_CHANNEL_PING_MS;
+		send_number(s, XFED__FRAME__BODY_PING, ++s->ping_id);
+	}
+}
+
+static void tick(struct proto_session *s, uint64_t now_ms)
+{
+	if (s->state == PROTO_READY) {
+		keep_alive(s, now_ms);
+	} else if (s->state != PROTO_CLOSED && now_ms >= s->hello_by_ms) {
+		proto_session_go_down(s, XFED_REASON_CHANNEL_TIMEOUT,
+			s->state == PROTO_HANDSHAKE ? "the TLS handshake took too long" : "no hello in time");
+	}
+}
+
+/* What cannot be done while a job runs is done when it comes back. */
+static void defer(struct proto_session *s, const struct proto_event *ev, uint64_t now_ms)
+{
+	if (ev->type == PROTO_EV_EOF) {
+		s->is_eof = true;
+	} else if (!s->is_closing && (ev->type == PROTO_EV_CLOSE || now_ms >= s->hello_by_ms)) {
+		bool is_ours = ev->type == PROTO_EV_CLOSE;
+		s->is_closing = true;
+		s->reason = is_ours ? ev->reason : XFED_REASON_CHANNEL_TIMEOUT;
+		proto_text_clean(s->text, sizeof(s->text), is_ours ? ev->text : "the TLS handshake took too long");
+	}
+}
+
+int proto_session_step(struct proto_session *s, struct proto_event *ev, uint64_t now_ms)
+{
+	s->now_ms = now_ms;
+	if (s->job_running && ev->type != PROTO_EV_BYTES && ev->type != PROTO_EV_JOB_DONE) {
+		defer(s, ev, now_ms);
+		return XFED_OK;
+	}
+	switch (ev->type) {
+	case PROTO_EV_BYTES:
+		return take_bytes(s, ev, now_ms);
+	case PROTO_EV_EOF:
+		s->is_eof = true;
+		if (s->state == PROTO_HANDSHAKE && !is_busy(s)) {
+			handshake_waits(s);
+		}
+		return XFED_OK;
+	case PROTO_EV_JOB_DONE:
+		job_done(s);
+		return XFED_OK;
+	case PROTO_EV_TICK:
+		tick(s, now_ms);
+		return XFED_OK;
+	case PROTO_EV_CLOSE:
+		proto_session_go_down(s, ev->reason, ev->text);
+		return XFED_OK;
+	}
+	return XFED_OK;
+}
+
+uint64_t proto_session_deadline(const struct proto_session *s)
+{
+	switch (s->state) {
+	case PROTO_HANDSHAKE:
+	case PROTO_WAIT_HELLO:
+		return s->is_closing ? UINT64_MAX : s->hello_by_ms;
+	case PROTO_READY:
+		return s->ping_outstanding ? dead_at(s) : s->ping_due_ms;
+	case PROTO_CLOSED:
+		break;
+	}
+	return UINT64_MAX;
+}
+
+/* ---- looking ---- */
+
+bool proto_session_is_up(const struct proto_session *s)
+{
+	return s->state == PROTO_READY;
+}
+
+const struct proto_peer *proto_session_peer(const struct proto_session *s)
+{
+	return s->peer.hello ? &s->peer : NULL;
+}
+
+uint64_t proto_session_rtt_us(const struct proto_session *s)
+{
+	return s->rtt_us;
+}
+
+void proto_session_set_lowest(struct proto_session *s, uint64_t lowest_unsettled)
+{
+	s->hello->lowest_unsettled = lowest_unsettled;
+}
+
+const struct xfed_cert *proto_session_peer_cert(const struct proto_session *s)
+{
+	return s->facts.peer;
+}

@@ -1,0 +1,71 @@
+/* What the files of the session share. Inside proto only. */
+#ifndef PROTO_SESSION_IMPL_H
+#define PROTO_SESSION_IMPL_H
+
+#include "proto/credit.h"
+#include "proto/session.h"
+
+/*
+ *   HANDSHAKE --TLS done, certificate right--> WAIT_HELLO --Hello--> READY
+ *       |                                          |                   |
+ *       +------------------------------------------+-------------------+--> CLOSED (DOWN)
+ */
+enum proto_session_state {
+	PROTO_HANDSHAKE,
+	PROTO_WAIT_HELLO,
+	PROTO_READY,
+	PROTO_CLOSED,
+};
+
+enum { PENDING_JOB = 1, PENDING_UP = 2, PENDING_CREDIT = 4, PENDING_DOWN = 8 };
+
+struct proto_session {
+	struct xfed_env env;
+	enum proto_role role;
+	enum proto_session_state state;
+	bool is_plaintext;
+	struct xfed_arena own; /* copies of the configuration */
+	struct xfed_span host;
+	const char **allow;
+	size_t allow_count;
+	Xfed__Hello *hello;
+
+	struct xfed_tls_creds *creds;
+	struct xfed_tls *tls;
+	bool job_running; /* given out, JOB_DONE not come back */
+	enum xfed_tls_result job_result;
+	struct xfed_buf raw; /* ciphertext TLS has no room for, or that came while a job ran */
+	bool is_eof;
+
+	struct proto_frame_reader reader;
+	struct xfed_buf plain; /* frames waiting; with plaintext_for_tests the output itself */
+	struct xfed_buf none;  /* stays empty: the output while a job runs */
+
+	unsigned pending; /* actions to be given out */
+	bool is_closing;  /* asked for while a job ran */
+	enum xfed_reason reason;
+	char text[256];
+	bool peer_said_close;
+
+	struct proto_credit credit;
+	struct proto_peer peer;
+	struct xfed_arena peer_memory;
+	char *cert_name;
+	struct xfed_tls_facts facts;
+
+	uint64_t hello_by_ms;
+	uint64_t heard_ms, ping_due_ms, ping_sent_ms;
+	uint64_t ping_id;
+	bool ping_outstanding;
+	uint64_t rtt_us;
+	uint64_t now_ms;
+};
+
+/* Ends the link; the first call counts. Tells the peer where it still can be told. */
+void proto_session_go_down(struct proto_session *s, enum xfed_reason reason, const char *text);
+/* Encrypts what waits, as far as there is room. */
+void proto_session_encrypt(struct proto_session *s);
+/* Packs a frame of the session's own, whatever the state. OK, LIMIT, NOMEM. */
+int proto_session_put(struct proto_session *s, const Xfed__Frame *f);
+
+#endif

@@ -1,0 +1,234 @@
+#include "proto/session_impl.h"
+
+/* Settled frames stay well below XFED_FRAME_BYTES_MAX. */
+#define SETTLED_BYTES (192 * 1024)
+/* An emptied buffer larger than this is given back. */
+#define KEEP_BYTES (64 * 1024)
+
+static Xfed__Role own_role(const struct proto_session *s)
+{
+	return s->role == PROTO_EDGE ? XFED__ROLE__ROLE_EDGE : XFED__ROLE__ROLE_GATEWAY;
+}
+
+static bool is_bulk(Xfed__Frame__BodyCase body)
+{
+	return body == XFED__FRAME__BODY_DELIVER || body == XFED__FRAME__BODY_POLICY_PART || body == XFED__FRAME__BODY_COUNTERS ||
+		body == XFED__FRAME__BODY_STREAM_EVENT || body == XFED__FRAME__BODY_FAILURE_EVENT || body == XFED__FRAME__BODY_REPLY;
+}
+
+/* The session keeps these to itself. */
+static bool is_internal(Xfed__Frame__BodyCase body)
+{
+	return body == XFED__FRAME__BODY_HELLO || body == XFED__FRAME__BODY_PING || body == XFED__FRAME__BODY_PONG ||
+		body == XFED__FRAME__BODY_CREDIT || body == XFED__FRAME__BODY_CLOSE;
+}
+
+int proto_session_put(struct proto_session *s, const Xfed__Frame *f)
+{
+	return proto_frame_write(&s->plain, f);
+}
+
+void proto_session_encrypt(struct proto_session *s)
+{
+	if (s->is_plaintext || s->job_running || s->state == PROTO_HANDSHAKE) {
+		return;
+	}
+	while (xfed_buf_len(&s->plain) > 0) {
+		struct xfed_span chunk = xfed_buf_span(&s->plain);
+		chunk.len = chunk.len < 16384 ? chunk.len : 16384;
+		int rc = xfed_tls_write(s->tls, chunk);
+		if (rc == XFED_ERR_LIMIT) {
+			return;
+		}
+		if (rc != XFED_OK) {
+			xfed_buf_clear(&s->plain);
+			proto_session_go_down(s, XFED_REASON_CHANNEL_DOWN, "TLS cannot encrypt");
+			return;
+		}
+		xfed_buf_consume(&s->plain, chunk.len);
+	}
+	if (s->plain.size > KEEP_BYTES) {
+		xfed_buf_trim(&s->plain);
+	}
+}
+
+void proto_session_flush(struct proto_session *s, uint64_t now_ms)
+{
+	struct proto_credit_side *p = &s->credit.pending;
+	s->now_ms = now_ms;
+	if (s->state == PROTO_READY && (p->messages > 0 || p->bytes > 0)) {
+		Xfed__Credit credit = XFED__CREDIT__INIT;
+		Xfed__Frame f = XFED__FRAME__INIT;
+		credit.messages = p->messages;
+		credit.bytes = p->bytes;
+		f.body_case = XFED__FRAME__BODY_CREDIT;
+		f.credit = &credit;
+		/* Without room it goes out with a later flush. */
+		if (proto_session_put(s, &f) == XFED_OK) {
+			s->credit.in.messages += p->messages;
+			s->credit.in.bytes += p->bytes;
+			*p = (struct proto_credit_side){ 0 };
+		}
+	}
+	proto_session_encrypt(s);
+}
+
+struct xfed_buf *proto_session_output(struct proto_session *s)
+{
+	if (s->is_plaintext) {
+		return &s->plain;
+	}
+	return s->job_running || !s->tls ? &s->none : xfed_tls_output(s->tls);
+}
+
+size_t proto_session_output_bytes(const struct proto_session *s)
+{
+	size_t bytes = xfed_buf_len(&s->plain);
+	if (!s->is_plaintext && !s->job_running && s->tls) {
+		bytes += xfed_buf_len(xfed_tls_output(s->tls));
+	}
+	return bytes;
+}
+
+int proto_session_send(struct proto_session *s, const Xfed__Frame *f)
+{
+	if (s->state != PROTO_READY) {
+		return XFED_ERR_STATE;
+	}
+	if (is_internal(f->body_case) || !proto_check_sender(own_role(s), f->body_case) || proto_check(f)) {
+		return XFED_ERR_INVALID;
+	}
+	size_t bytes = proto_frame_size(f);
+	if (bytes > PROTO_FRAME_HEADER + XFED_FRAME_BYTES_MAX) {
+		return XFED_ERR_LIMIT;
+	}
+	bool is_deliver = f->body_case == XFED__FRAME__BODY_DELIVER;
+	if (is_deliver && !proto_credit_covers(&s->credit.out, bytes)) {
+		return XFED_ERR_AGAIN;
+	}
+	if (is_bulk(f->body_case) && proto_session_output_bytes(s) + bytes > PROTO_OUTPUT_BULK_BYTES) {
+		return XFED_ERR_LIMIT;
+	}
+	int rc = proto_session_put(s, f);
+	if (rc == XFED_ERR_LIMIT) {
+		proto_session_go_down(s, XFED_REASON_CHANNEL_TIMEOUT, "the peer does not read");
+		return XFED_ERR_STATE;
+	}
+	if (rc == XFED_OK && is_deliver) {
+		proto_credit_take(&s->credit.out, bytes);
+	}
+	return rc;
+}
+
+int proto_session_deliver(struct proto_session *s, const Xfed__Deliver *d)
+{
+	Xfed__Frame f = XFED__FRAME__INIT;
+	f.body_case = XFED__FRAME__BODY_DELIVER;
+	f.deliver = (Xfed__Deliver *)d;
+	return proto_session_send(s, &f);
+}
+
+static int send_outcomes(struct proto_session *s, const Xfed__Outcome *const *outcomes, size_t count)
+{
+	Xfed__Settled settled = XFED__SETTLED__INIT;
+	Xfed__Frame f = XFED__FRAME__INIT;
+	settled.n_outcomes = count;
+	settled.outcomes = (Xfed__Outcome **)outcomes;
+	f.body_case = XFED__FRAME__BODY_SETTLED;
+	f.settled = &settled;
+	return proto_session_send(s, &f);
+}
+
+int proto_session_settled(struct proto_session *s, const Xfed__Outcome *const *outcomes, size_t count)
+{
+	while (count > 0) {
+		size_t n = 0, bytes = 0;
+		while (n < count && n < PROTO_OUTCOMES_MAX && bytes < SETTLED_BYTES) {
+			bytes += xfed__outcome__get_packed_size(outcomes[n++]) + 4;
+		}
+		int rc = send_outcomes(s, outcomes, n);
+		if (rc != XFED_OK) {
+			return rc;
+		}
+		outcomes += n;
+		count -= n;
+	}
+	return XFED_OK;
+}
+
+int proto_session_attempted(struct proto_session *s, const uint64_t *seqs, size_t count)
+{
+	while (count > 0) {
+		Xfed__Attempted attempted = XFED__ATTEMPTED__INIT;
+		Xfed__Frame f = XFED__FRAME__INIT;
+		attempted.n_seqs = count < PROTO_SEQS_MAX ? count : PROTO_SEQS_MAX;
+		attempted.seqs = (uint64_t *)seqs;
+		f.body_case = XFED__FRAME__BODY_ATTEMPTED;
+		f.attempted = &attempted;
+		int rc = proto_session_send(s, &f);
+		if (rc != XFED_OK) {
+			return rc;
+		}
+		seqs += attempted.n_seqs;
+		count -= attempted.n_seqs;
+	}
+	return XFED_OK;
+}
+
+int proto_session_attempted_ack(struct proto_session *s, const uint64_t *seqs, size_t count, const uint64_t *refused,
+	size_t refused_count)
+{
+	while (count > 0 || refused_count > 0) {
+		Xfed__AttemptedAck ack = XFED__ATTEMPTED_ACK__INIT;
+		Xfed__Frame f = XFED__FRAME__INIT;
+		ack.n_seqs = count < PROTO_SEQS_MAX ? count : PROTO_SEQS_MAX;
+		ack.seqs = (uint64_t *)seqs;
+		ack.n_refused = refused_count < PROTO_SEQS_MAX ? refused_count : PROTO_SEQS_MAX;
+		ack.refused = (uint64_t *)refused;
+		f.body_case = XFED__FRAME__BODY_ATTEMPTED_ACK;
+		f.attempted_ack = &ack;
+		int rc = proto_session_send(s, &f);
+		if (rc != XFED_OK) {
+			return rc;
+		}
+		seqs = ack.n_seqs > 0 ? seqs + ack.n_seqs : seqs;
+		count -= ack.n_seqs;
+		refused = ack.n_refused > 0 ? refused + ack.n_refused : refused;
+		refused_count -= ack.n_refused;
+	}
+	return XFED_OK;
+}
+
+int proto_session_withdraw(struct proto_session *s, uint64_t seq)
+{
+	Xfed__Withdraw withdraw = XFED__WITHDRAW__INIT;
+	Xfed__Frame f = XFED__FRAME__INIT;
+	withdraw.seq = seq;
+	f.body_case = XFED__FRAME__BODY_WITHDRAW;
+	f.withdraw = &withdraw;
+	return proto_session_send(s, &f);
+}
+
+bool proto_session_may_deliver(const struct proto_session *s, size_t frame_bytes)
+{
+	return s->state == PROTO_READY && proto_credit_covers(&s->credit.out, frame_bytes) &&
+		proto_session_output_bytes(s) + frame_bytes <= PROTO_OUTPUT_BULK_BYTES;
+}
+
+void proto_session_grant(struct proto_session *s, uint32_t messages, uint64_t bytes)
+{
+	struct proto_credit_side *in = &s->credit.in, *pending = &s->credit.pending;
+	XFED_REQUIRE(messages <= PROTO_CREDIT_MESSAGES_MAX - in->messages - pending->messages);
+	XFED_REQUIRE(bytes <= PROTO_CREDIT_BYTES_MAX - in->bytes - pending->bytes);
+	pending->messages += messages;
+	pending->bytes += bytes;
+}
+
+void proto_session_credit(const struct proto_session *s, uint32_t *in_messages, uint64_t *in_bytes, uint32_t *out_messages,
+	uint64_t *out_bytes)
+{
+	*in_messages = s->credit.in.messages;
+	*in_bytes = s->credit.in.bytes;
+	*out_messages = s->credit.out.messages;
+	*out_bytes = s->credit.out.bytes;
+}
