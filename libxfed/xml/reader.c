@@ -260,6 +260,10 @@ enum xfed_xml_result xfed_xml_reader_feed(struct xfed_xml_reader *r, struct xfed
 	if (r->has_result) {
 		forget_tree(r);
 	}
+	if (r->scan.state == XML_SCAN_DONE) {
+		*consumed = in.len;
+		return XFED_XML_MORE;
+	}
 	if (r->wants_renewal) {
 		xml_parser_drop(r);
 		xfed_buf_trim(&r->unfed);

@@ -545,7 +545,7 @@ static cursor step(struct xml_scan *s, cursor p, cursor stop)
 	case XML_SCAN_REF_HEX:
 		return step_ref_number(s, p, stop);
 	case XML_SCAN_DONE:
-		return stop;
+		break;
 	}
 	return stop;
 }
