@@ -81,6 +81,16 @@ def xfed(lab, tools, directory):
         inst.stop()
 
 
+@pytest.fixture(autouse=True)
+def still_running(request):
+    """After a crash every wait would run into its bound: say so at once instead."""
+    if "xfed" in request.fixturenames:
+        inst = request.getfixturevalue("xfed")
+        for daemon in (inst.edge, inst.gateway):
+            if daemon.process is not None and not daemon.process.is_running:
+                pytest.fail("%s has exited with %s" % (daemon.name, daemon.process.child.poll()), pytrace=False)
+
+
 @pytest.fixture
 def alice(lab):
     return lab.user("alice")
