@@ -12,6 +12,7 @@
 
 #define BACKLOG		    511
 #define ACCEPTS_PER_TURN    64
+#define DRAIN_ROUNDS	    16
 #define OUT_OF_RESOURCES_MS 100
 
 /*
@@ -27,7 +28,7 @@ struct rt_listener {
 	int fd;
 	rt_accept_fn on_accept;
 	void *user;
-	bool is_closing;
+	bool is_draining, is_closing;
 };
 
 static void on_closed(uv_handle_t *h)
@@ -176,14 +177,15 @@ const struct rt_addr *rt_listener_addr(const struct rt_listener *l)
 
 void rt_listener_close(struct rt_listener *l)
 {
-	if (!l || l->is_closing) {
-		return;
+	if (!l || l->is_draining) {
+		return; /* on_accept may close it too, while we drain */
 	}
-	/* Closing a listening socket resets what the kernel has queued (net.ipv4.tcp_migrate_req is 0). */
-	while (accept_some(l, ACCEPTS_PER_TURN) == XFED_OK && !l->is_closing) {
-	}
-	if (l->is_closing) {
-		return; /* on_accept closed it */
+	l->is_draining = true;
+	/*
+	 * Closing a listening socket resets what the kernel has queued (net.ipv4.tcp_migrate_req is 0). Rounds, because
+	 * somebody who connects without pause must not keep us here.
+	 */
+	for (unsigned n = 0; n < DRAIN_ROUNDS && accept_some(l, ACCEPTS_PER_TURN) == XFED_OK; n++) {
 	}
 	l->is_closing = true;
 	rt_timer_close(&l->retry);

@@ -120,7 +120,7 @@ int rt_udp_connect(struct rt_loop *loop, const struct rt_addr *to, const struct 
 	if (!u) {
 		return XFED_ERR_NOMEM;
 	}
-	/* Not bound before: connect(2) makes the kernel choose a random port of the ephemeral range. */
+	/* libuv binds port 0 first: the kernel chooses a random port of its ephemeral range. */
 	int rc = uv_udp_connect(&u->uv, &to->sa);
 	if (rc == 0) {
 		rc = start(u);

@@ -28,7 +28,7 @@ struct rt_resolver_options {
 /* OK; INVALID with one sentence in `error`; NOMEM. */
 int rt_resolver_new(struct rt_loop *loop, const struct rt_resolver_options *options, struct rt_resolver **out, char *error,
 	size_t error_size);
-/* What is still asked gets no answer. NULL is fine. */
+/* What is still asked gets no answer. NULL is fine. Never inside one of its callbacks. */
 void rt_resolver_free(struct rt_resolver *r);
 
 /*
