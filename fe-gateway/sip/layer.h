@@ -34,14 +34,14 @@ const char *sip_transport_name(enum sip_transport t); /* "UDP", "TCP", "TLS" */
 struct sip_flow_info {
 	uint64_t id;
 	enum sip_transport transport;
-	char peer_ip[SIP_IP_SIZE];
+	char peer_ip[SIP_IP_SIZE]; /* without a zone ("%eth0") */
 	uint16_t peer_port;
 	char local_ip[SIP_IP_SIZE];
 	uint16_t local_port;
 };
 
 struct sip_target {
-	uint64_t flow; /* not 0: this flow and no other; the rest is then unused but transport */
+	uint64_t flow; /* not 0: this connection and no other, or this UDP socket (ip and port then say where to) */
 	enum sip_transport transport;
 	char ip[SIP_IP_SIZE];
 	uint16_t port;
@@ -79,7 +79,7 @@ enum sip_layer_action_kind {
 	SIP_ACT_SEND,	     /* target (flow set: on that flow), bytes; txn not 0: a request of ours, report SENT / SEND_FAILED */
 	SIP_ACT_REQUEST,     /* a new request for the user: txn, message, flow; answer with sip_layer_respond() */
 	SIP_ACT_RESPONSE,    /* cookie, txn, status, message: provisional (not 100) or final; a final one ends the transaction for the user */
-	SIP_ACT_TIMEOUT,     /* cookie, txn: Timer B or F; final. On UDP and after SENT the request may have been delivered */
+	SIP_ACT_TIMEOUT,     /* cookie, txn, was_written (always true on UDP): Timer B or F; final */
 	SIP_ACT_TRANSPORT_ERROR, /* cookie, txn, was_written; final */
 	SIP_ACT_BAD_MESSAGE, /* flow_id, status, note: for log and metric; already answered where that was possible */
 	SIP_ACT_CLOSE_FLOW,  /* flow_id: after everything before it has been sent */

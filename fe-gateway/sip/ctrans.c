@@ -1,0 +1,298 @@
+/* Client transactions: requests of ours (RFC 3261 section 17.1). */
+#include "sip/trans.h"
+
+#include "sip/method.h"
+#include "xfed/limits.h"
+
+#define COOKIE_LEN  strlen("z9hG4bK")
+#define RANDOM_SIZE 16
+
+static void write_hex(const uint8_t *bytes, size_t len, char *out)
+{
+	static const char hex[] = "0123456789abcdef";
+	for (size_t i = 0; i < len; i++) {
+		out[2 * i] = hex[bytes[i] >> 4];
+		out[2 * i + 1] = hex[bytes[i] & 15];
+	}
+}
+
+static struct sip_via_out via_for(const struct sip_layer *l, enum sip_transport transport, struct xfed_span branch)
+{
+	return (struct sip_via_out){
+		.transport = sip_transport_name(transport),
+		.host = xfed_span_str(l->sent_by[transport].host),
+		.port = l->sent_by[transport].port,
+		.branch = branch,
+		.has_rport = transport == SIP_UDP,
+	};
+}
+
+int sip_layer_request_size(const struct sip_layer *l, const struct sip_layer_request *params, size_t *size)
+{
+	char any[2 * RANDOM_SIZE];
+	memset(any, '0', sizeof(any));
+	struct sip_via_out via = via_for(l, params->target.transport, params->branch.data ? params->branch : xfed_span_make(any, sizeof(any)));
+	return sip_print_request(&params->request, &via, NULL, 0, size);
+}
+
+static size_t size_limit(const struct sip_layer_request *params)
+{
+	if (params->target.transport == SIP_UDP) {
+		return XFED_SIP_UDP_REQUEST_BYTES;
+	}
+	size_t limit = params->max_request > 0 ? params->max_request : XFED_SIP_MAX_REQUEST;
+	return limit < XFED_SIP_MESSAGE_BYTES ? limit : XFED_SIP_MESSAGE_BYTES;
+}
+
+/* Everything that can refuse a request before memory is taken. */
+static int check_request(const struct sip_layer *l, const struct sip_layer_request *params, size_t *size)
+{
+	enum sip_method method = sip_method_parse(params->request.method);
+	if (!l->sent_by[params->target.transport].host[0]) {
+		return XFED_ERR_STATE;
+	}
+	if (method == SIP_METHOD_ACK || method == SIP_METHOD_CANCEL || sip_layer_request_size(l, params, size) != XFED_OK) {
+		return XFED_ERR_INVALID;
+	}
+	if (*size > size_limit(params)) {
+		return XFED_ERR_LIMIT;
+	}
+	return sip_layer_is_full(l) ? XFED_ERR_AGAIN : XFED_OK;
+}
+
+static struct sip_trans *make(const struct sip_target *target, uint64_t cookie, size_t size, enum sip_state state)
+{
+	struct sip_trans *t = xfed_calloc(1, sizeof(*t));
+	if (!t) {
+		return NULL;
+	}
+	t->target = *target;
+	t->cookie = cookie;
+	t->state = state;
+	t->last = xfed_malloc(size);
+	if (!t->last) {
+		xfed_free(t);
+		return NULL;
+	}
+	return t;
+}
+
+/* Enters a new transaction and sends its request; on failure it is freed. */
+static int launch(struct sip_layer *l, struct sip_trans *t, uint64_t now_ms)
+{
+	int rc = sip_trans_by_key(l, &t->key) ? XFED_ERR_STATE : sip_trans_add(l, t);
+	if (rc != XFED_OK) {
+		sip_trans_free(t);
+		return rc;
+	}
+	if (t->target.flow != 0 && t->target.transport != SIP_UDP) {
+		sip_trans_bind(l, t, t->target.flow);
+	}
+	sip_trans_enter(l, t, t->state, now_ms);
+	sip_trans_send(l, t);
+	return XFED_OK;
+}
+
+int sip_layer_request(struct sip_layer *l, const struct sip_layer_request *params, uint64_t now_ms, uint64_t *txn)
+{
+	uint8_t random[RANDOM_SIZE];
+	char hex[2 * RANDOM_SIZE];
+	struct xfed_span branch = params->branch;
+	size_t size;
+	sip_layer_begin(l);
+	int rc = check_request(l, params, &size);
+	if (rc != XFED_OK) {
+		return rc;
+	}
+	if (!branch.data) {
+		l->env->random(l->env->user, random, sizeof(random));
+		write_hex(random, sizeof(random), hex);
+		branch = xfed_span_make(hex, sizeof(hex));
+	}
+	bool is_invite = xfed_span_is(params->request.method, "INVITE");
+	struct sip_trans *t = make(&params->target, params->cookie, size, is_invite ? SIP_STATE_CALLING : SIP_STATE_TRYING);
+	if (!t) {
+		return XFED_ERR_NOMEM;
+	}
+	struct sip_via_out via = via_for(l, params->target.transport, branch);
+	rc = sip_print_request(&params->request, &via, t->last, size, &t->last_len);
+	XFED_REQUIRE(rc == XFED_OK && t->last_len == size);
+	t->key = sip_key_client(&l->secret, branch, params->request.method);
+	rc = launch(l, t, now_ms);
+	if (rc == XFED_OK) {
+		*txn = t->id;
+	}
+	return rc;
+}
+
+/* The INVITE we sent, read back: ACK and CANCEL are made of it. */
+static int read_back(const struct sip_trans *t, struct sip_message **invite)
+{
+	struct sip_error err;
+	return sip_message_parse(xfed_span_make(t->last, t->last_len), SIP_PARSE_STREAM, invite, &err);
+}
+
+static struct xfed_span unique_part(struct xfed_span branch)
+{
+	return xfed_span_make(branch.data + COOKIE_LEN, branch.len - COOKIE_LEN);
+}
+
+int sip_layer_cancel(struct sip_layer *l, uint64_t txn, uint64_t now_ms)
+{
+	struct sip_message *invite = NULL;
+	size_t size = 0;
+	sip_layer_begin(l);
+	struct sip_trans *t = sip_trans_by_id(l, txn);
+	if (!t || (t->state != SIP_STATE_CALLING && t->state != SIP_STATE_INVITE_PROCEEDING)) {
+		return XFED_ERR_NOT_FOUND;
+	}
+	/* Section 9.1: not before a provisional response has come. */
+	if (t->state == SIP_STATE_CALLING) {
+		return XFED_ERR_STATE;
+	}
+	int rc = read_back(t, &invite);
+	if (rc == XFED_OK) {
+		rc = sip_print_cancel(invite, NULL, 0, &size);
+	}
+	struct sip_trans *cancel = rc == XFED_OK ? make(&t->target, 0, size, SIP_STATE_TRYING) : NULL;
+	if (rc == XFED_OK && !cancel) {
+		rc = XFED_ERR_NOMEM;
+	}
+	if (rc == XFED_OK) {
+		rc = sip_print_cancel(invite, cancel->last, size, &cancel->last_len);
+		cancel->is_silent = true;
+		cancel->key = sip_key_client(&l->secret, unique_part(invite->via.branch), XFED_SPAN("CANCEL"));
+		rc = launch(l, cancel, now_ms);
+	}
+	if (rc == XFED_OK) {
+		/* Section 9.1: no final response within 64*T1 of the CANCEL means there is none. */
+		t->expire_ms = now_ms + sip_layer_scale(l, XFED_SIP_TIMER_F_MS);
+		sip_trans_rearm(l, t);
+	}
+	sip_message_free(invite);
+	return rc;
+}
+
+static void tell(struct sip_layer *l, const struct sip_trans *t, const struct sip_message *m)
+{
+	if (!t->is_silent && m->status != 100) {
+		struct sip_layer_action act = {
+			.kind = SIP_ACT_RESPONSE, .txn = t->id, .cookie = t->cookie, .status = m->status, .message = m
+		};
+		sip_layer_push(l, &act);
+	}
+}
+
+/* Section 17.1.1.3: the ACK takes the INVITE's place in `last`; copies of the response send it again. */
+static int acknowledge(struct sip_layer *l, struct sip_trans *t, const struct sip_message *response)
+{
+	struct sip_message *invite = NULL;
+	size_t size = 0;
+	int rc = read_back(t, &invite);
+	if (rc == XFED_OK) {
+		rc = sip_print_ack(invite, response, NULL, 0, &size);
+	}
+	char *ack = rc == XFED_OK ? xfed_malloc(size) : NULL;
+	if (ack) {
+		rc = sip_print_ack(invite, response, ack, size, &size);
+		xfed_free(t->last);
+		t->last = ack;
+		t->last_len = size;
+		t->sends = 0;
+		sip_trans_send(l, t);
+	} else if (rc == XFED_OK) {
+		rc = XFED_ERR_NOMEM;
+	}
+	sip_message_free(invite);
+	return rc;
+}
+
+static int invite_final(struct sip_layer *l, struct sip_trans *t, const struct sip_message *m, uint64_t now_ms)
+{
+	if (m->status < 300) {
+		tell(l, t, m);
+		sip_trans_enter(l, t, SIP_STATE_ACCEPTED, now_ms);
+		return XFED_OK;
+	}
+	int rc = acknowledge(l, t, m);
+	if (rc == XFED_OK) {
+		tell(l, t, m);
+		sip_trans_enter(l, t, SIP_STATE_INVITE_COMPLETED, now_ms);
+	}
+	return rc;
+}
+
+int sip_client_receive(struct sip_layer *l, const struct sip_message *m, uint64_t now_ms)
+{
+	struct sip_trans *t = NULL;
+	if (m->via.has_cookie) {
+		struct sip_key key = sip_key_client(&l->secret, unique_part(m->via.branch), m->cseq_method);
+		t = sip_trans_by_key(l, &key);
+	}
+	if (!t) {
+		l->stats.responses_stray++;
+		return XFED_OK;
+	}
+	bool is_final = m->status >= 200;
+	switch (t->state) {
+	case SIP_STATE_TRYING:
+	case SIP_STATE_PROCEEDING:
+		tell(l, t, m);
+		if (is_final) {
+			sip_trans_enter(l, t, SIP_STATE_COMPLETED, now_ms);
+		} else if (t->state == SIP_STATE_TRYING) {
+			sip_trans_enter(l, t, SIP_STATE_PROCEEDING, now_ms);
+		}
+		return XFED_OK;
+	case SIP_STATE_CALLING:
+	case SIP_STATE_INVITE_PROCEEDING:
+		if (is_final) {
+			return invite_final(l, t, m, now_ms);
+		}
+		tell(l, t, m);
+		if (t->state == SIP_STATE_CALLING) {
+			sip_trans_enter(l, t, SIP_STATE_INVITE_PROCEEDING, now_ms);
+		}
+		return XFED_OK;
+	case SIP_STATE_INVITE_COMPLETED:
+		if (m->status >= 300) {
+			sip_trans_send(l, t);
+		}
+		break;
+	case SIP_STATE_ACCEPTED:
+		/* RFC 6026 section 7.2: every 2xx goes up, the user acknowledges each. */
+		if (is_final && m->status < 300) {
+			tell(l, t, m);
+		}
+		return XFED_OK;
+	case SIP_STATE_COMPLETED:
+	case SIP_STATE_S_TRYING:
+	case SIP_STATE_S_PROCEEDING:
+	case SIP_STATE_S_COMPLETED:
+	case SIP_STATE_S_REFUSED:
+	case SIP_STATE_S_CONFIRMED:
+	case SIP_STATE_COUNT:
+		break;
+	}
+	l->stats.retransmissions_absorbed++;
+	return XFED_OK;
+}
+
+void sip_client_sent(struct sip_layer *l, uint64_t txn, uint64_t flow)
+{
+	struct sip_trans *t = sip_trans_by_id(l, txn);
+	if (t && sip_trans_is_client(t) && t->target.transport != SIP_UDP) {
+		t->is_written = true;
+		sip_trans_bind(l, t, flow);
+	}
+}
+
+void sip_client_failed(struct sip_layer *l, struct sip_trans *t, bool was_written)
+{
+	if (sip_trans_is_open(t) && !t->is_silent) {
+		struct sip_layer_action act = { .kind = SIP_ACT_TRANSPORT_ERROR, .txn = t->id, .cookie = t->cookie };
+		act.was_written = was_written || t->is_written || (t->target.transport == SIP_UDP && t->sends > 1);
+		sip_layer_push(l, &act);
+	}
+	sip_trans_end(l, t);
+}

@@ -1,0 +1,219 @@
+#include "sip/layer.h"
+
+#include "sip/trans.h"
+#include "xfed/limits.h"
+
+/* What one timer can push at most. */
+#define ACTIONS_PER_TIMER 2
+
+const char *sip_transport_name(enum sip_transport t)
+{
+	static const char *const names[SIP_TRANSPORT_COUNT] = { "UDP", "TCP", "TLS" };
+	return names[t];
+}
+
+int sip_layer_new(const struct sip_layer_config *config, const struct xfed_env *env, struct sip_layer **out)
+{
+	*out = NULL;
+	struct sip_layer *l = xfed_calloc(1, sizeof(*l));
+	if (!l) {
+		return XFED_ERR_NOMEM;
+	}
+	l->env = env;
+	l->time_divisor = config->time_divisor > 0 ? config->time_divisor : 1;
+	l->transactions_max = config->transactions_max > 0 ? config->transactions_max : XFED_SIP_TRANSACTIONS_MAX;
+	for (int i = 0; i < SIP_TRANSPORT_COUNT; i++) {
+		l->sent_by[i].port = config->sent_by[i].port;
+		l->sent_by[i].host = xfed_strndup(config->sent_by[i].host);
+		if (!l->sent_by[i].host) {
+			sip_layer_free(l);
+			return XFED_ERR_NOMEM;
+		}
+	}
+	env->random(env->user, l->secret.bytes, sizeof(l->secret.bytes));
+	*out = l;
+	return XFED_OK;
+}
+
+static void reap(struct sip_layer *l)
+{
+	while (l->dead) {
+		struct sip_trans *t = l->dead;
+		l->dead = t->dead_next;
+		sip_trans_free(t);
+	}
+	sip_message_free(l->message);
+	l->message = NULL;
+	xfed_free(l->reply);
+	l->reply = NULL;
+}
+
+void sip_layer_free(struct sip_layer *l)
+{
+	if (!l) {
+		return;
+	}
+	struct sip_trans *t, *next;
+	HASH_ITER(hh, l->by_id, t, next)
+	{
+		sip_trans_end(l, t);
+	}
+	reap(l);
+	sip_timers_deinit(&l->timers);
+	for (int i = 0; i < SIP_TRANSPORT_COUNT; i++) {
+		xfed_free(l->sent_by[i].host);
+	}
+	xfed_wipe(&l->secret, sizeof(l->secret));
+	xfed_free(l);
+}
+
+void sip_layer_begin(struct sip_layer *l)
+{
+	XFED_REQUIRE(l->action_next == l->action_count);
+	l->action_next = l->action_count = 0;
+	reap(l);
+}
+
+void sip_layer_push(struct sip_layer *l, const struct sip_layer_action *act)
+{
+	XFED_REQUIRE(l->action_count < SIP_ACTIONS_MAX);
+	l->actions[l->action_count++] = *act;
+}
+
+bool sip_layer_next(struct sip_layer *l, struct sip_layer_action *act)
+{
+	if (l->action_next == l->action_count) {
+		return false;
+	}
+	*act = l->actions[l->action_next++];
+	return true;
+}
+
+uint64_t sip_layer_deadline(const struct sip_layer *l)
+{
+	const struct sip_timer *first = sip_timers_first(&l->timers);
+	return first ? first->at_ms : UINT64_MAX;
+}
+
+static void report(struct sip_layer *l, int status, const char *note)
+{
+	struct sip_layer_action act = { .kind = SIP_ACT_BAD_MESSAGE, .flow_id = l->flow.id, .status = status, .note = note };
+	sip_layer_push(l, &act);
+}
+
+static int receive_bad(struct sip_layer *l, const struct sip_error *err)
+{
+	int rc = XFED_OK;
+	if (l->message) {
+		rc = sip_server_answer(l, l->message, err->status, err->phrase, XFED_SPAN(""));
+	}
+	report(l, err->status, err->phrase);
+	if (err->is_framing && l->flow.transport != SIP_UDP) {
+		struct sip_layer_action act = { .kind = SIP_ACT_CLOSE_FLOW, .flow_id = l->flow.id };
+		sip_layer_push(l, &act);
+	}
+	return rc;
+}
+
+/* [C3-05]: the top sent-by must be one of ours; a port not written is the transport's own. */
+static bool is_ours(const struct sip_layer *l, const struct sip_via *via)
+{
+	for (int i = 0; i < SIP_TRANSPORT_COUNT; i++) {
+		uint16_t standard = i == SIP_TLS ? 5061 : 5060;
+		uint16_t ours = l->sent_by[i].port != 0 ? l->sent_by[i].port : standard;
+		uint16_t theirs = via->port != 0 ? via->port : standard;
+		if (l->sent_by[i].host[0] && ours == theirs && sip_host_eq(via->host, xfed_span_str(l->sent_by[i].host)) &&
+			xfed_span_eq_nocase(via->transport, xfed_span_str(sip_transport_name((enum sip_transport)i)))) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static int receive(struct sip_layer *l, const struct sip_layer_event *ev, uint64_t now_ms)
+{
+	struct sip_error err;
+	l->flow = *ev->flow;
+	enum sip_parse_flags flags = l->flow.transport == SIP_UDP ? SIP_PARSE_DATAGRAM : SIP_PARSE_STREAM;
+	int rc = sip_message_parse(ev->bytes, flags, &l->message, &err);
+	if (rc == XFED_ERR_INVALID) {
+		return receive_bad(l, &err);
+	}
+	if (rc != XFED_OK) {
+		return rc;
+	}
+	if (l->message->is_request) {
+		return sip_server_receive(l, l->message, now_ms);
+	}
+	/* [C2-07]: a response with more than one Via is not for us, nor one with another's sent-by. */
+	if (l->message->via_count != 1 || !is_ours(l, &l->message->via)) {
+		l->stats.responses_stray++;
+		return XFED_OK;
+	}
+	return sip_client_receive(l, l->message, now_ms);
+}
+
+/*
+ * Client transactions on a connection that closed become due at once, so that TICKs report them a few at a time. Server
+ * transactions keep the address to connect to instead.
+ */
+static void close_flow(struct sip_layer *l, uint64_t flow)
+{
+	struct sip_trans *next;
+	for (struct sip_trans *t = l->flows[flow % SIP_FLOW_BUCKETS]; t; t = next) {
+		next = t->flow_next;
+		if (t->target.flow != flow) {
+			continue;
+		}
+		sip_trans_unbind(t);
+		t->target.flow = 0;
+		if (sip_trans_is_client(t) && sip_trans_is_open(t)) {
+			t->is_lost = true;
+			sip_trans_rearm(l, t);
+		}
+	}
+}
+
+static int tick(struct sip_layer *l, uint64_t now_ms)
+{
+	int rc = XFED_OK;
+	while (sip_layer_room(l) >= ACTIONS_PER_TIMER) {
+		struct sip_timer *first = sip_timers_first(&l->timers);
+		if (!first || first->at_ms > now_ms) {
+			break;
+		}
+		int fired = sip_trans_fire(l, (struct sip_trans *)first, now_ms);
+		rc = rc == XFED_OK ? fired : rc;
+	}
+	return rc;
+}
+
+int sip_layer_step(struct sip_layer *l, const struct sip_layer_event *ev, uint64_t now_ms)
+{
+	struct sip_trans *t;
+	sip_layer_begin(l);
+	switch (ev->kind) {
+	case SIP_LAYER_RECV:
+		return receive(l, ev, now_ms);
+	case SIP_LAYER_SENT:
+		sip_client_sent(l, ev->txn, ev->flow_id);
+		return XFED_OK;
+	case SIP_LAYER_SEND_FAILED:
+		t = sip_trans_by_id(l, ev->txn);
+		if (t && sip_trans_is_client(t)) {
+			sip_client_failed(l, t, ev->was_written);
+		}
+		return XFED_OK;
+	case SIP_LAYER_FLOW_CLOSED:
+		close_flow(l, ev->flow_id);
+		return XFED_OK;
+	case SIP_LAYER_TICK:
+		return tick(l, now_ms);
+	}
+	return XFED_OK;
+}
+
+struct sip_layer_stats sip_layer_stats(const struct sip_layer *l)
+{
+	return l->stats;
+}
