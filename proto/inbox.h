@@ -3,8 +3,8 @@
  * an outcome whose Settled was lost is told again (the delivery contract; proto/channel.md section 6).
  *
  * An entry stays until the sender says that it is settled (lowest_unsettled), or until XFED_DELIVERY_OUTCOME_MS after
- * the sender's run has ended (a new nonce of the same name, or its link lost and not resumed) and it has an outcome. Nothing is ever
- * evicted: room is reserved when credit is granted, so a full table grants none.
+ * the sender's run has ended (its link is lost and
+ * not resumed) and it has an outcome. Nothing is ever evicted: room is reserved when credit is granted, so a full table grants none.
  */
 #ifndef PROTO_INBOX_H
 #define PROTO_INBOX_H
@@ -52,12 +52,16 @@ void proto_inbox_free(struct proto_inbox *in);
 
 /* ---- runs and their links ---- */
 /*
- * A link of this run is up: its memory is found again or made. Another run of the same name is over from now on, unless
- * a link of it is still up. NULL: PROTO_INBOX_RUNS_MAX or no memory (end the link).
+ * A link of this run is up: its memory is found again or made; credit begins at nothing. Every link that came up is
+ * taken back by one proto_inbox_link_lost(), in any order where a newer link replaces an older one.
+ * NULL: PROTO_INBOX_RUNS_MAX or no memory (end the link).
  */
 struct proto_inbox_run *proto_inbox_link_up(struct proto_inbox *in, struct xfed_span name, uint64_t nonce,
 	uint64_t lowest_unsettled, uint64_t now_ms);
-/* Its reserved credit is given back. The run is remembered. */
+/*
+ * With the last link its reserved credit is given back. The run is remembered, and its pointer good, for
+ * XFED_DELIVERY_OUTCOME_MS and as long as it has entries without an outcome.
+ */
 void proto_inbox_link_lost(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t now_ms);
 struct proto_inbox_run *proto_inbox_find_run(struct proto_inbox *in, struct xfed_span name, uint64_t nonce);
 const char *proto_inbox_run_name(const struct proto_inbox_run *run);

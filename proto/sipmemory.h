@@ -16,9 +16,8 @@
 
 struct proto_sipmemory;
 
-/* Who asked: a run of a gateway and its delivery. */
+/* Who asked: a run of a gateway, named by its boot nonce, and its delivery. */
 struct proto_waiter {
-	char name[256];
 	uint64_t nonce, seq;
 };
 

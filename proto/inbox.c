@@ -1,0 +1,408 @@
+#include "proto/inbox.h"
+
+#include "util/table.h"
+
+/* A run that is to be forgotten but has entries without an outcome is looked at again after this. */
+#define LOOK_AGAIN_MS 1000
+
+struct inbox_node {
+	struct proto_inbox_entry e; /* first: what the caller sees */
+	Xfed__Outcome outcome;
+	char *texts;
+	struct inbox_node *prev, *next; /* in order of arrival */
+	UT_hash_handle hh;
+};
+
+struct proto_inbox_run {
+	char name[256];
+	uint64_t nonce, lowest;
+	unsigned links;
+	uint64_t lost_ms, forget_at_ms;
+	uint32_t reserved;
+	struct inbox_node *table; /* by number */
+	struct inbox_node *first, *last;
+	struct proto_inbox_run *next;
+};
+
+struct proto_inbox {
+	size_t max, count, reserved, run_count;
+	struct proto_inbox_run *runs;
+};
+
+const char *proto_inbox_state_name(enum proto_inbox_state s)
+{
+	static const char *const names[] = {
+#define PROTO_STATE(id, name) [PROTO_INBOX_##id] = name,
+		PROTO_INBOX_STATES(PROTO_STATE)
+#undef PROTO_STATE
+	};
+	return (unsigned)s < XFED_ARRAY_LEN(names) ? names[s] : "unknown";
+}
+
+int proto_inbox_new(size_t max_entries, struct proto_inbox **out)
+{
+	*out = xfed_calloc(1, sizeof(**out));
+	if (!*out) {
+		return XFED_ERR_NOMEM;
+	}
+	(*out)->max = max_entries ? max_entries : XFED_DELIVERY_TABLE_MAX;
+	return XFED_OK;
+}
+
+/* ---- entries ---- */
+
+static struct inbox_node *find(struct proto_inbox_run *run, uint64_t seq)
+{
+	struct inbox_node *n = NULL;
+	HASH_FIND(hh, run->table, &seq, sizeof(seq), n);
+	return n;
+}
+
+static void forget(struct proto_inbox *in, struct proto_inbox_run *run, struct inbox_node *n)
+{
+	if (n->prev) {
+		n->prev->next = n->next;
+	} else {
+		run->first = n->next;
+	}
+	if (n->next) {
+		n->next->prev = n->prev;
+	} else {
+		run->last = n->prev;
+	}
+	HASH_DEL(run->table, n);
+	in->count--;
+	xfed_free(n->texts);
+	xfed_free(n);
+}
+
+static struct inbox_node *remember(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t seq, uint64_t now_ms)
+{
+	struct inbox_node *n = xfed_calloc(1, sizeof(*n));
+	if (!n) {
+		return NULL;
+	}
+	n->e.seq = seq;
+	n->e.state = PROTO_INBOX_PENDING;
+	n->e.received_ms = now_ms;
+	HASH_ADD(hh, run->table, e.seq, sizeof(n->e.seq), n);
+	if (!XFED_TABLE_ADDED(n)) {
+		xfed_free(n);
+		return NULL;
+	}
+	n->prev = run->last;
+	if (run->last) {
+		run->last->next = n;
+	} else {
+		run->first = n;
+	}
+	run->last = n;
+	in->count++;
+	return n;
+}
+
+/* Forgets what has an outcome and, where `below` is not UINT64_MAX, a smaller number. True: nothing is left. */
+static bool forget_settled(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t below)
+{
+	for (struct inbox_node *n = run->first, *next; n && n->e.seq < below; n = next) {
+		next = n->next;
+		if (n->e.state == PROTO_INBOX_SETTLED) {
+			forget(in, run, n);
+		}
+	}
+	return run->first == NULL;
+}
+
+/* ---- runs ---- */
+
+static void give_back(struct proto_inbox *in, struct proto_inbox_run *run, uint32_t reserved)
+{
+	run->reserved -= reserved;
+	in->reserved -= reserved;
+}
+
+static void free_run(struct proto_inbox *in, struct proto_inbox_run *run)
+{
+	struct proto_inbox_run **at = &in->runs;
+	while (*at != run) {
+		at = &(*at)->next;
+	}
+	*at = run->next;
+	give_back(in, run, run->reserved);
+	while (run->first) {
+		forget(in, run, run->first);
+	}
+	in->run_count--;
+	xfed_free(run);
+}
+
+void proto_inbox_free(struct proto_inbox *in)
+{
+	if (!in) {
+		return;
+	}
+	while (in->runs) {
+		free_run(in, in->runs);
+	}
+	xfed_free(in);
+}
+
+struct proto_inbox_run *proto_inbox_find_run(struct proto_inbox *in, struct xfed_span name, uint64_t nonce)
+{
+	for (struct proto_inbox_run *run = in->runs; run; run = run->next) {
+		if (run->nonce == nonce && xfed_span_is(name, run->name)) {
+			return run;
+		}
+	}
+	return NULL;
+}
+
+static struct proto_inbox_run *make_run(struct proto_inbox *in, struct xfed_span name, uint64_t nonce)
+{
+	struct proto_inbox_run *run;
+	if (in->run_count >= PROTO_INBOX_RUNS_MAX || name.len >= sizeof(run->name)) {
+		return NULL;
+	}
+	run = xfed_calloc(1, sizeof(*run));
+	if (!run) {
+		return NULL;
+	}
+	memcpy(run->name, name.data, name.len);
+	run->nonce = nonce;
+	run->next = in->runs;
+	in->runs = run;
+	in->run_count++;
+	return run;
+}
+
+struct proto_inbox_run *proto_inbox_link_up(struct proto_inbox *in, struct xfed_span name, uint64_t nonce,
+	uint64_t lowest_unsettled, uint64_t now_ms)
+{
+	(void)now_ms;
+	struct proto_inbox_run *run = proto_inbox_find_run(in, name, nonce);
+	run = run ? run : make_run(in, name, nonce);
+	if (!run) {
+		return NULL;
+	}
+	run->links++;
+	give_back(in, run, run->reserved);
+	proto_inbox_lowest(in, run, lowest_unsettled);
+	return run;
+}
+
+void proto_inbox_link_lost(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t now_ms)
+{
+	XFED_REQUIRE(run->links > 0);
+	if (--run->links > 0) {
+		return;
+	}
+	give_back(in, run, run->reserved);
+	run->lost_ms = now_ms;
+	run->forget_at_ms = now_ms + XFED_DELIVERY_OUTCOME_MS;
+}
+
+const char *proto_inbox_run_name(const struct proto_inbox_run *run)
+{
+	return run->name;
+}
+
+uint64_t proto_inbox_run_nonce(const struct proto_inbox_run *run)
+{
+	return run->nonce;
+}
+
+uint64_t proto_inbox_link_gone_ms(const struct proto_inbox_run *run, uint64_t now_ms)
+{
+	return run->links > 0 ? 0 : now_ms - run->lost_ms;
+}
+
+/* ---- credit ---- */
+
+uint32_t proto_inbox_reserve(struct proto_inbox *in, struct proto_inbox_run *run, uint32_t want)
+{
+	size_t used = in->count + in->reserved;
+	size_t room = used < in->max ? in->max - used : 0;
+	if (run->links == 0) {
+		return 0;
+	}
+	uint32_t n = want < room ? want : (uint32_t)room;
+	run->reserved += n;
+	in->reserved += n;
+	return n;
+}
+
+/* ---- deliveries ---- */
+
+int proto_inbox_receive(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t seq, uint64_t now_ms,
+	enum proto_inbox_verdict *verdict, struct proto_inbox_entry **entry)
+{
+	*entry = NULL;
+	if (run->reserved == 0) {
+		return XFED_ERR_LIMIT;
+	}
+	struct inbox_node *n = find(run, seq);
+	if (n) {
+		*verdict = n->e.state == PROTO_INBOX_SETTLED ? PROTO_INBOX_DUPLICATE_SETTLED : PROTO_INBOX_DUPLICATE_PENDING;
+	} else if (seq < run->lowest) {
+		*verdict = PROTO_INBOX_FORGOTTEN;
+	} else {
+		*verdict = PROTO_INBOX_FIRST;
+		n = remember(in, run, seq, now_ms);
+		if (!n) {
+			return XFED_ERR_NOMEM;
+		}
+	}
+	give_back(in, run, 1);
+	*entry = n ? &n->e : NULL;
+	return XFED_OK;
+}
+
+struct proto_inbox_entry *proto_inbox_find(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t seq)
+{
+	(void)in;
+	struct inbox_node *n = find(run, seq);
+	return n ? &n->e : NULL;
+}
+
+static int change(struct proto_inbox_run *run, uint64_t seq, enum proto_inbox_state from, enum proto_inbox_state to)
+{
+	struct inbox_node *n = find(run, seq);
+	if (!n) {
+		return XFED_ERR_NOT_FOUND;
+	}
+	if (n->e.state != from) {
+		return XFED_ERR_STATE;
+	}
+	n->e.state = to;
+	return XFED_OK;
+}
+
+int proto_inbox_asked(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t seq)
+{
+	(void)in;
+	return change(run, seq, PROTO_INBOX_PENDING, PROTO_INBOX_ASKED);
+}
+
+int proto_inbox_acked(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t seq)
+{
+	(void)in;
+	return change(run, seq, PROTO_INBOX_ASKED, PROTO_INBOX_ATTEMPTED);
+}
+
+static char *put(char **at, const char *s)
+{
+	char *p = *at;
+	size_t len = s ? strlen(s) : 0;
+	memcpy(p, s ? s : "", len + 1);
+	*at += len + 1;
+	return p;
+}
+
+static size_t length(const char *s)
+{
+	return s ? strlen(s) + 1 : 1;
+}
+
+/* NOMEM: the texts are left out; the reason code is a constant of ours. */
+static int copy_outcome(struct inbox_node *n, const Xfed__Outcome *from)
+{
+	Xfed__Outcome *to = &n->outcome;
+	xfed__outcome__init(to);
+	to->seq = n->e.seq;
+	to->fate = from->fate;
+	to->sip_status = from->sip_status;
+	enum xfed_reason reason = xfed_reason_by_code(xfed_span_str(from->reason));
+	if (reason != XFED_REASON_NONE) {
+		to->reason = (char *)(uintptr_t)xfed_reason_code(reason);
+	}
+	n->texts = xfed_malloc(length(from->condition) + length(from->error_type) + length(from->text) + length(from->reason) +
+		length(from->rule));
+	if (!n->texts) {
+		return XFED_ERR_NOMEM;
+	}
+	char *at = n->texts;
+	to->condition = put(&at, from->condition);
+	to->error_type = put(&at, from->error_type);
+	to->text = put(&at, from->text);
+	to->reason = put(&at, from->reason);
+	to->rule = put(&at, from->rule);
+	return XFED_OK;
+}
+
+int proto_inbox_settle(struct proto_inbox *in, struct proto_inbox_run *run, const Xfed__Outcome *outcome, uint64_t now_ms)
+{
+	(void)in;
+	struct inbox_node *n = find(run, outcome->seq);
+	if (!n) {
+		return XFED_ERR_NOT_FOUND;
+	}
+	if (n->e.state == PROTO_INBOX_SETTLED) {
+		return XFED_ERR_STATE;
+	}
+	n->e.state = PROTO_INBOX_SETTLED;
+	n->e.settled_ms = now_ms;
+	n->e.outcome = &n->outcome;
+	return copy_outcome(n, outcome);
+}
+
+int proto_inbox_forget(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t seq)
+{
+	struct inbox_node *n = find(run, seq);
+	if (!n) {
+		return XFED_ERR_NOT_FOUND;
+	}
+	forget(in, run, n);
+	return XFED_OK;
+}
+
+void proto_inbox_lowest(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t lowest_unsettled)
+{
+	if (lowest_unsettled > run->lowest) {
+		run->lowest = lowest_unsettled;
+		forget_settled(in, run, lowest_unsettled);
+	}
+}
+
+struct proto_inbox_entry *proto_inbox_iterate(struct proto_inbox_run *run, struct proto_inbox_entry *after)
+{
+	struct inbox_node *n = after ? ((struct inbox_node *)after)->next : run->first;
+	return n ? &n->e : NULL;
+}
+
+/* ---- time and looking ---- */
+
+void proto_inbox_tick(struct proto_inbox *in, uint64_t now_ms)
+{
+	for (struct proto_inbox_run *run = in->runs, *next; run; run = next) {
+		next = run->next;
+		if (run->links > 0 || now_ms < run->forget_at_ms) {
+			continue;
+		}
+		if (forget_settled(in, run, UINT64_MAX)) {
+			free_run(in, run);
+		} else {
+			run->forget_at_ms = now_ms + LOOK_AGAIN_MS;
+		}
+	}
+}
+
+uint64_t proto_inbox_deadline(const struct proto_inbox *in)
+{
+	uint64_t at = UINT64_MAX;
+	for (const struct proto_inbox_run *run = in->runs; run; run = run->next) {
+		if (run->links == 0 && run->forget_at_ms < at) {
+			at = run->forget_at_ms;
+		}
+	}
+	return at;
+}
+
+size_t proto_inbox_count(const struct proto_inbox *in)
+{
+	return in->count;
+}
+
+size_t proto_inbox_reserved(const struct proto_inbox *in)
+{
+	return in->reserved;
+}
