@@ -15,8 +15,12 @@ extern const struct rt_conf_table access_file_table;
 
 struct access_set;
 
-/* The whole directory. OK: `*out` is released with access_set_free(). INVALID (errors say why) or NOMEM leave it NULL. */
-int access_dir_load(const char *dir, struct rt_conf_errors *errors, struct access_set **out);
+/*
+ * The whole directory. `may_be_missing`: a directory that does not exist is an empty one; for a path nobody configured
+ * (!rt_conf_is_set(&config->doc, config, "access_dir")), since a mistyped one must not let everyone in. OK: `*out` is released
+ * with access_set_free(). INVALID (errors say why) or NOMEM leave it NULL.
+ */
+int access_dir_load(const char *dir, bool may_be_missing, struct rt_conf_errors *errors, struct access_set **out);
 void access_set_free(struct access_set *s);
 
 /* One file into a set, for the directory loader and tests. `s` was made by access_set_new(). */

@@ -98,7 +98,8 @@ extern const struct rt_conf_table gateway_config_table;
 
 /*
  * Loads and checks; problems go to `errors`. OK: `*out` is released with gateway_config_free(). INVALID (errors say why) or
- * NOMEM leave it NULL. `_parse` takes the text itself (`file` is for the messages).
+ * NOMEM leave it NULL. `_parse` takes the text itself (`file` is for the messages). For later checks with rt_conf_fail()
+ * (PEM files) `doc.errors` stays `errors`; set it anew when that collector is gone.
  */
 int gateway_config_load(const char *path, struct rt_conf_errors *errors, struct gateway_config **out);
 int gateway_config_parse(const char *file, struct xfed_span text, struct rt_conf_errors *errors, struct gateway_config **out);

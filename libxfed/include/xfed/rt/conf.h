@@ -196,12 +196,25 @@ const char *rt_conf_table_check(const struct rt_conf_table *table);
 
 /*
  * Reads a whole file of at most `max` bytes into `*buf` (initialised by this call; its cap is `max`). Returns OK or
- * XFED_ERR_INVALID with a sentence in `error` ("/etc/xfed/x.pem: Permission denied"). Only regular files and FIFO-like
- * credentials are read; directories and devices are refused.
+ * XFED_ERR_INVALID with a sentence in `error` ("/etc/xfed/x.pem: Permission denied"). Only regular files are
+ * read (systemd credentials are), so a FIFO cannot hang the start.
  */
 int rt_file_read(const char *path, size_t max, struct xfed_buf *buf, char error[256]);
 
-/* "what": the parsers behind the row types, for arguments and the like. OK or INVALID. */
+/*
+ * Checks for rows (`convert`): a domain, normalised by xfed_jid_domain(); a host name as lower-case A-labels; the name of an
+ * instance or edge: [a-z0-9][a-z0-9._-]*, at most 64.
+ */
+int rt_conf_convert_domain(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted);
+int rt_conf_convert_host(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted);
+int rt_conf_convert_name(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted);
+
+/* What daemons check alike: /run/xfed/NAME.sock where `*control_socket` is NULL, and its length. OK, INVALID (added), NOMEM. */
+int rt_conf_control_socket(struct rt_conf_doc *doc, const char *name, const char **control_socket);
+/* A warning for each of the servers that is not on the loopback; call it where the AD bit is to be trusted. */
+void rt_conf_check_trust_ad(struct rt_conf_doc *doc, const struct rt_conf_addresses *servers);
+
+/* The parsers behind the row types, for arguments and the like. OK or INVALID. */
 int rt_conf_parse_duration(struct xfed_span s, uint64_t *ms);
 int rt_conf_parse_size(struct xfed_span s, uint64_t *bytes);
 int rt_conf_parse_address(struct xfed_arena *a, struct xfed_span s, enum rt_conf_type type, struct rt_conf_address *out);

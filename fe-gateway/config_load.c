@@ -1,0 +1,224 @@
+/* Loading gateway.yaml: the checks across keys, and what is worked out from them. */
+#include "config.h"
+
+#include <arpa/inet.h>
+
+#include "config_convert.h"
+
+#define VALUE XFED_REASON_CONFIG_VALUE_INVALID
+
+static void check_edges(struct rt_conf_doc *doc, struct gateway_config *c)
+{
+	for (size_t i = 0; i < c->edges.count; i++) {
+		struct gateway_edge *e = &c->edges.items[i];
+		for (size_t j = 0; j < i; j++) {
+			if (strcmp(e->name, c->edges.items[j].name) == 0) {
+				rt_conf_fail(doc, e, "name", VALUE, "found \"%s\" a second time, accepted: a name of its own for each edge", e->name);
+			}
+		}
+		if (!e->tls_name && e->address.is_ip) {
+			rt_conf_fail(doc, e, "tls_name", VALUE, "missing, accepted: the name in the edge's certificate (address is an IP address)");
+		}
+		e->tls_name = e->tls_name ? e->tls_name : e->address.host;
+	}
+}
+
+static int fill_networks(struct rt_conf_doc *doc, struct gateway_domain *d)
+{
+	d->networks = xfed_arena_alloc(&doc->arena, d->peer_addresses.count * sizeof(d->networks[0]));
+	if (!d->networks) {
+		return XFED_ERR_NOMEM;
+	}
+	d->network_count = d->peer_addresses.count;
+	for (size_t i = 0; i < d->network_count; i++) {
+		XFED_REQUIRE(config_parse_network(xfed_span_str(d->peer_addresses.items[i]), &d->networks[i]) == XFED_OK);
+	}
+	return XFED_OK;
+}
+
+static int fill_hop(struct rt_conf_doc *doc, struct gateway_domain *d)
+{
+	if (!d->next_hop) {
+		rt_conf_fail(doc, d, "next_hop", VALUE, "missing: finding the server by RFC 3263 is not built in this version, name it");
+		return XFED_OK;
+	}
+	int rc = config_parse_next_hop(&doc->arena, xfed_span_str(d->next_hop), &d->hop);
+	if (rc != XFED_OK) {
+		return rc;
+	}
+	if (d->hop.transport != RT_TRANSPORT_TLS) {
+		if (d->tls_name) {
+			rt_conf_warn(doc, d, "tls_name", VALUE, "not used: next_hop is reached over %s", rt_conf_transport_name(d->hop.transport));
+		}
+		d->tls_name = NULL;
+	} else if (!d->tls_name && d->hop.is_ip) {
+		rt_conf_fail(doc, d, "tls_name", VALUE, "missing, accepted: the name in the server's certificate (next_hop is an IP address)");
+	} else if (!d->tls_name) {
+		d->tls_name = d->hop.host;
+	}
+	return XFED_OK;
+}
+
+/* Two domains that share a name, here or inside, could not be told apart. */
+static void check_unique(struct rt_conf_doc *doc, struct gateway_config *c, size_t i)
+{
+	struct gateway_domain *d = &c->domains.items[i];
+	for (size_t j = 0; j < i; j++) {
+		const struct gateway_domain *o = &c->domains.items[j];
+		if (strcmp(d->domain, o->domain) == 0) {
+			rt_conf_fail(doc, d, "domain", VALUE, "found \"%s\" a second time, accepted: each domain once", d->domain);
+		} else if (strcmp(d->sip_domain ? d->sip_domain : d->domain, o->sip_domain ? o->sip_domain : o->domain) == 0) {
+			rt_conf_fail(doc, d, d->sip_domain ? "sip_domain" : "domain", VALUE,
+				"found \"%s\", which stands inside for \"%s\" already, accepted: another domain", d->sip_domain ? d->sip_domain : d->domain,
+				o->domain);
+		}
+	}
+}
+
+static bool listens_on(const struct gateway_config *c, enum rt_conf_transport t)
+{
+	for (size_t i = 0; i < c->sip.listen.count; i++) {
+		if (c->sip.listen.items[i].transport == t) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static void check_senders(struct rt_conf_doc *doc, const struct gateway_config *c, const struct gateway_domain *d)
+{
+	if (d->peers.count == 0 && d->peer_addresses.count == 0) {
+		rt_conf_warn(doc, d, "peers", VALUE, "neither peers nor peer_addresses: nobody may send us SIP as %s", d->domain);
+	}
+	if (d->udp_trusted && d->peer_addresses.count == 0) {
+		rt_conf_fail(doc, d, "udp_trusted", VALUE, "found true without peer_addresses, accepted: false, or a list of addresses");
+	}
+	if (d->next_hop && d->hop.transport == RT_TRANSPORT_UDP && !listens_on(c, RT_TRANSPORT_UDP)) {
+		rt_conf_fail(doc, d, "next_hop", VALUE, "needs udp, and sip.listen has no udp address to send from");
+	}
+}
+
+static int check_domains(struct rt_conf_doc *doc, struct gateway_config *c)
+{
+	int rc = XFED_OK;
+	for (size_t i = 0; i < c->domains.count && rc == XFED_OK; i++) {
+		struct gateway_domain *d = &c->domains.items[i];
+		check_unique(doc, c, i);
+		rc = fill_networks(doc, d);
+		if (rc == XFED_OK) {
+			rc = fill_hop(doc, d);
+		}
+		if (rc == XFED_OK) {
+			check_senders(doc, c, d);
+		}
+	}
+	return rc;
+}
+
+static void check_sip_tls(struct rt_conf_doc *doc, const struct gateway_config *c)
+{
+	bool is_used = listens_on(c, RT_TRANSPORT_TLS);
+	for (size_t i = 0; i < c->domains.count; i++) {
+		is_used = is_used || c->domains.items[i].hop.transport == RT_TRANSPORT_TLS;
+	}
+	const char *const keys[] = { "sip.certificate", "sip.key", "sip.ca" };
+	const char *const values[] = { c->sip.certificate, c->sip.key, c->sip.ca };
+	for (size_t i = 0; is_used && i < XFED_ARRAY_LEN(keys); i++) {
+		if (!values[i]) {
+			rt_conf_fail(doc, c, keys[i], VALUE, "missing, accepted: an absolute path (tls is used)");
+		}
+	}
+}
+
+static int check(struct rt_conf_doc *doc, struct gateway_config *c)
+{
+	size_t errors_before = doc->errors->error_count;
+	check_edges(doc, c);
+	int rc = check_domains(doc, c);
+	if (rc != XFED_OK) {
+		return rc;
+	}
+	check_sip_tls(doc, c);
+	if (c->dns.dnssec == GATEWAY_DNSSEC_TRUST_AD) {
+		rt_conf_check_trust_ad(doc, &c->dns.servers);
+	}
+	rc = rt_conf_control_socket(doc, c->name, &c->control_socket);
+	return rc == XFED_OK && doc->errors->error_count > errors_before ? XFED_ERR_INVALID : rc;
+}
+
+/* Takes over the document. */
+static int finish(int rc, struct rt_conf_doc *doc, struct gateway_config **out)
+{
+	struct gateway_config *c = doc->object;
+	if (rc == XFED_OK) {
+		rc = check(doc, c);
+	}
+	if (rc != XFED_OK) {
+		rt_conf_doc_deinit(doc);
+		return rc;
+	}
+	c->doc = *doc;
+	*out = c;
+	return XFED_OK;
+}
+
+int gateway_config_load(const char *path, struct rt_conf_errors *errors, struct gateway_config **out)
+{
+	struct rt_conf_doc doc;
+	*out = NULL;
+	return finish(rt_conf_load_file(&doc, &gateway_config_table, path, errors), &doc, out);
+}
+
+int gateway_config_parse(const char *file, struct xfed_span text, struct rt_conf_errors *errors, struct gateway_config **out)
+{
+	struct rt_conf_doc doc;
+	*out = NULL;
+	return finish(rt_conf_load(&doc, &gateway_config_table, file, text, errors), &doc, out);
+}
+
+void gateway_config_free(struct gateway_config *c)
+{
+	if (c) {
+		/* The struct lies in its own document's arena. */
+		struct rt_conf_doc doc = c->doc;
+		rt_conf_doc_deinit(&doc);
+	}
+}
+
+const struct gateway_domain *gateway_config_domain(const struct gateway_config *c, struct xfed_span domain)
+{
+	for (size_t i = 0; i < c->domains.count; i++) {
+		if (xfed_span_is(domain, c->domains.items[i].domain)) {
+			return &c->domains.items[i];
+		}
+	}
+	return NULL;
+}
+
+static bool is_in(const struct gateway_network *n, const uint8_t *bytes)
+{
+	for (unsigned i = 0; i < n->bits; i++) {
+		if ((n->bytes[i / 8] ^ bytes[i / 8]) & (0x80u >> (i % 8))) {
+			return false;
+		}
+	}
+	return true;
+}
+
+bool gateway_domain_has_address(const struct gateway_domain *d, const char *ip)
+{
+	struct gateway_network address;
+	/* An IPv4 peer of a dual-stack socket shows as ::ffff:192.0.2.1. */
+	if (strncmp(ip, "::ffff:", 7) == 0 && strchr(ip, '.')) {
+		ip += 7;
+	}
+	if (strchr(ip, '/') || config_parse_network(xfed_span_str(ip), &address) != XFED_OK) {
+		return false;
+	}
+	for (size_t i = 0; i < d->network_count; i++) {
+		if (d->networks[i].is_ipv6 == address.is_ipv6 && is_in(&d->networks[i], address.bytes)) {
+			return true;
+		}
+	}
+	return false;
+}

@@ -1,0 +1,86 @@
+/* Checks that rows of several tables share. */
+#include "conf_internal.h"
+
+#include <arpa/inet.h>
+#include <sys/un.h>
+
+#include "xfed/jid.h"
+
+int rt_conf_convert_domain(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted)
+{
+	int rc = xfed_jid_domain(a, in, out);
+	if (rc == XFED_OK) {
+		/* The spans of a JID need not be terminated; the structs hold C strings. */
+		*out = xfed_arena_copy(a, *out);
+		rc = out->data ? XFED_OK : XFED_ERR_NOMEM;
+	}
+	*accepted = "a domain such as example.com";
+	return rc;
+}
+
+int rt_conf_convert_host(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted)
+{
+	struct xfed_span domain;
+	int rc = xfed_jid_domain(a, in, &domain);
+	if (rc == XFED_OK) {
+		rc = xfed_jid_domain_ascii(a, domain, out);
+	}
+	if (rc == XFED_OK) {
+		*out = xfed_arena_copy(a, *out);
+		rc = out->data ? XFED_OK : XFED_ERR_NOMEM;
+	}
+	*accepted = "a host name such as gw1.int.example.com";
+	return rc;
+}
+
+int rt_conf_convert_name(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted)
+{
+	*accepted = "a name of at most 64 of a-z 0-9 . _ -, beginning with a letter or digit";
+	for (size_t i = 0; i < in.len; i++) {
+		char c = in.data[i];
+		bool is_first = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+		if (!is_first && (i == 0 || (c != '.' && c != '_' && c != '-'))) {
+			return XFED_ERR_INVALID;
+		}
+	}
+	*out = in;
+	return in.len <= 64 ? XFED_OK : XFED_ERR_INVALID;
+}
+
+int rt_conf_control_socket(struct rt_conf_doc *doc, const char *name, const char **control_socket)
+{
+	const size_t max = sizeof(((struct sockaddr_un *)0)->sun_path) - 1;
+	if (!*control_socket) {
+		*control_socket = xfed_arena_printf(&doc->arena, "/run/xfed/%s.sock", name).data;
+		if (!*control_socket) {
+			return XFED_ERR_NOMEM;
+		}
+	}
+	if (strlen(*control_socket) > max) {
+		rt_conf_fail(doc, doc->object, "control_socket", XFED_REASON_CONFIG_VALUE_INVALID, "found a path of %zu bytes, accepted: at most %zu",
+			strlen(*control_socket), max);
+		return XFED_ERR_INVALID;
+	}
+	return XFED_OK;
+}
+
+static bool is_loopback(const struct rt_conf_address *a)
+{
+	struct in_addr v4;
+	struct in6_addr v6;
+	if (inet_pton(AF_INET, a->host, &v4) == 1) {
+		return (ntohl(v4.s_addr) >> 24) == 127;
+	}
+	return inet_pton(AF_INET6, a->host, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
+}
+
+void rt_conf_check_trust_ad(struct rt_conf_doc *doc, const struct rt_conf_addresses *servers)
+{
+	for (size_t i = 0; i < servers->count; i++) {
+		if (!is_loopback(&servers->items[i])) {
+			rt_conf_warn(doc, doc->object, "dns.dnssec", XFED_REASON_CONFIG_VALUE_INVALID,
+				"the AD bit is trusted from resolvers on the loopback only, and %s is not: its answers count as unsigned",
+				servers->items[i].host);
+		}
+	}
+}

@@ -1,0 +1,84 @@
+/* Between the files of the option tables; see xfed/rt/conf.h. */
+#ifndef RT_CONF_INTERNAL_H
+#define RT_CONF_INTERNAL_H
+
+#include "util/table.h"
+#include "xfed/rt/conf.h"
+
+#define CONF_NODES_MAX	100000
+#define CONF_PATH_BYTES 512
+#define CONF_FOUND_BYTES 96 /* of a value quoted in a message */
+#define CONF_ACCEPTED_BYTES 768
+
+/* ---- the file as a tree ---- */
+
+enum conf_node_kind { CONF_SCALAR, CONF_LIST, CONF_MAP };
+struct conf_node {
+	enum conf_node_kind kind;
+	unsigned line, column; /* from 1 */
+	bool is_plain;	       /* a scalar without quotes */
+	struct xfed_span text;
+	struct conf_node *child, *last, *next; /* of a map: key, value, key, value ... */
+	size_t count;			       /* children */
+};
+
+/* OK, INVALID (errors added) or NOMEM. The tree lives in `a`. */
+int conf_yaml_parse(struct xfed_arena *a, const char *file, struct xfed_span text, struct rt_conf_errors *errors,
+	struct conf_node **root);
+
+/* ---- values ---- */
+
+/* What a row takes, as a phrase: "true | false", "a duration from 1s to 10m, such as 30s". */
+void conf_accepted(const struct rt_conf_row *row, char out[CONF_ACCEPTED_BYTES]);
+/* The same for one item of a row that is a list of scalars. */
+void conf_accepted_item(const struct rt_conf_row *row, char out[CONF_ACCEPTED_BYTES]);
+/* "\"flase\"", shortened, control characters escaped. */
+const char *conf_quote(struct xfed_span s, char out[CONF_FOUND_BYTES]);
+
+/*
+ * Stores one scalar of a row's type, or one item of a list of scalars, at `out`. OK, NOMEM, or INVALID with, where a row's own
+ * check knows better than conf_accepted(), a phrase in `*accepted`, and where it parses but is not built, a sentence in `*not_built`.
+ */
+int conf_store(struct xfed_arena *a, const struct rt_conf_row *row, struct xfed_span text, void *out, const char **accepted,
+	const char **not_built);
+bool conf_is_scalar_list(enum rt_conf_type type);
+bool conf_is_text(enum rt_conf_type type); /* quoting makes no difference */
+size_t conf_item_size(const struct rt_conf_row *row); /* of one item of a list, or of the whole field of anything else */
+/* Number, duration or size in the words of the file: "10s", "15KiB". */
+const char *conf_number_text(enum rt_conf_type type, uint64_t n, char out[32]);
+/* The next blank-separated word of a list default; false at the end. */
+bool conf_next_word(struct xfed_span *rest, struct xfed_span *word);
+
+/* ---- loading ---- */
+
+/* Where the keys of one object stood: the struct itself, or an item of a list of objects. */
+struct conf_key_mark {
+	const char *key; /* relative to the object: "sip.listen[1]" */
+	unsigned line, column;
+	struct conf_key_mark *next;
+};
+struct rt_conf_mark {
+	const void *object;
+	const char *path; /* "", "domains[1]" */
+	unsigned line, column;
+	struct conf_key_mark *keys;
+	UT_hash_handle hh;
+};
+
+/* The items of any list field. */
+struct conf_list {
+	void *items;
+	size_t count;
+};
+
+/* One row's field. */
+static inline void *conf_field(const struct rt_conf_row *row, void *object)
+{
+	return (char *)object + row->offset;
+}
+static inline const void *conf_field_const(const struct rt_conf_row *row, const void *object)
+{
+	return (const char *)object + row->offset;
+}
+
+#endif
