@@ -1,5 +1,7 @@
 #include "proto/inbox.h"
 
+#include "xfed/reason.h"
+
 #include "util/table.h"
 
 /* A run that is to be forgotten but has entries without an outcome is looked at again after this. */

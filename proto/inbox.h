@@ -3,8 +3,8 @@
  * an outcome whose Settled was lost is told again (the delivery contract; proto/channel.md section 6).
  *
  * An entry stays until the sender says that it is settled (lowest_unsettled), or until XFED_DELIVERY_OUTCOME_MS after
- * the sender's run has ended (its link is lost and
- * not resumed) and it has an outcome. Nothing is ever evicted: room is reserved when credit is granted, so a full table grants none.
+ * the last link of its run was lost and not resumed, and it has an outcome. Nothing is ever evicted: room is reserved
+ * when credit is granted, so a full table grants none.
  */
 #ifndef PROTO_INBOX_H
 #define PROTO_INBOX_H
