@@ -28,11 +28,11 @@ static void sort_by_priority(struct xfed_dns_record *r, size_t count)
 }
 
 /*
- * RFC 2782, "Weight": those of weight 0 stand first, then a number between 0 and the sum of weights, both included,
- * chooses the first whose running sum reaches it. So a record of weight 0 has a very small chance beside others. The
- * RFC lets them stand "in any order": they are shuffled, or the first of several would always win.
+ * RFC 2782, "Weight": those of weight 0 stand first, then a number up to the sum of weights chooses the first whose
+ * running sum reaches it; 0 chooses one of weight 0, which so has a very small chance beside others. The RFC lets them
+ * stand "in any order": they are shuffled, or the first of several would always win. Returns how many there are.
  */
-static void zeros_first(const struct xfed_env *env, struct xfed_dns_record *r, size_t count)
+static size_t zeros_first(const struct xfed_env *env, struct xfed_dns_record *r, size_t count)
 {
 	size_t zeros = 0;
 	for (size_t i = 0; i < count; i++) {
@@ -43,23 +43,21 @@ static void zeros_first(const struct xfed_env *env, struct xfed_dns_record *r, s
 	for (size_t i = zeros; i > 1; i--) {
 		swap(&r[i - 1], &r[draw(env, (uint32_t)i - 1)]);
 	}
+	return zeros;
 }
 
 static void order_group(const struct xfed_env *env, struct xfed_dns_record *r, size_t count)
 {
 	for (; count > 1; r++, count--) {
 		uint32_t sum = 0, running = 0;
-		zeros_first(env, r, count);
-		for (size_t i = 0; i < count; i++) {
-			sum += r[i].srv.weight;
+		size_t zeros = zeros_first(env, r, count), i = 0;
+		for (size_t k = 0; k < count; k++) {
+			sum += r[k].srv.weight;
 		}
-		uint32_t chosen = draw(env, sum);
-		size_t i = 0;
-		for (; i + 1 < count; i++) {
-			running += r[i].srv.weight;
-			if (running >= chosen) {
-				break;
-			}
+		/* Without zeros 0 is not drawn: it would go to whoever stands first, beyond its weight. */
+		uint32_t chosen = zeros > 0 ? draw(env, sum) : 1 + draw(env, sum - 1);
+		while (i + 1 < count && (running += r[i].srv.weight) < chosen) {
+			i++;
 		}
 		swap(&r[0], &r[i]);
 	}
