@@ -119,17 +119,23 @@ static int load_pair(struct xfed_tls_pair *p, const struct xfed_tls_keypair *fro
 	return rc;
 }
 
+/* GnuTLS counts what it took from PEM text and calls nothing at all a success. */
+static int some(int count)
+{
+	return count == 0 ? GNUTLS_E_NO_CERTIFICATE_FOUND : count;
+}
+
 static int load_trust(struct xfed_tls_creds *c, const struct xfed_tls_creds_config *cfg, char *error, size_t error_size)
 {
 	int rc = XFED_OK;
 	if (cfg->ca_pem.len > 0) {
 		gnutls_datum_t d = datum(cfg->ca_pem);
-		rc = outcome(gnutls_certificate_set_x509_trust_mem(c->gnutls, &d, GNUTLS_X509_FMT_PEM), error, error_size,
+		rc = outcome(some(gnutls_certificate_set_x509_trust_mem(c->gnutls, &d, GNUTLS_X509_FMT_PEM)), error, error_size,
 			"trusted certificates", 0);
 	}
 	if (rc == XFED_OK && cfg->crl_pem.len > 0) {
 		gnutls_datum_t d = datum(cfg->crl_pem);
-		rc = outcome(gnutls_certificate_set_x509_crl_mem(c->gnutls, &d, GNUTLS_X509_FMT_PEM), error, error_size,
+		rc = outcome(some(gnutls_certificate_set_x509_crl_mem(c->gnutls, &d, GNUTLS_X509_FMT_PEM)), error, error_size,
 			"revocation lists", 0);
 	}
 	return rc;

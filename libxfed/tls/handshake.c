@@ -133,6 +133,7 @@ static enum xfed_tls_result finish(struct xfed_tls *t)
 	xfed_free(t->name);
 	t->name = NULL;
 	t->is_established = true;
+	t->silent_bytes = 0;
 	return XFED_TLS_DONE;
 }
 
@@ -145,6 +146,9 @@ enum xfed_tls_result xfed_tls_handshake_step(struct xfed_tls *t)
 	for (;;) {
 		size_t before = xfed_buf_len(&t->in);
 		int ret = gnutls_handshake(t->gnutls);
+		if (xfed_tls_is_broken(t)) {
+			return xfed_tls_fail(t, GNUTLS_E_INTERNAL_ERROR);
+		}
 		if (ret >= 0) {
 			return finish(t);
 		}

@@ -28,7 +28,7 @@ static bool is_ascii(struct xfed_span s)
 }
 
 /* An address literal: no certificate authenticates it as a domain, [A6-08]. No top-level domain is all digits. */
-static bool is_address(struct xfed_span domain)
+bool xfed_cert_is_address(struct xfed_span domain)
 {
 	size_t i = domain.len;
 	while (i > 0 && domain.data[i - 1] >= '0' && domain.data[i - 1] <= '9') {
@@ -58,7 +58,7 @@ static bool dns_matches(struct xfed_span pattern, struct xfed_span name)
 
 bool xfed_cert_covers_ascii(const struct xfed_cert *c, struct xfed_span name)
 {
-	if (name.len == 0 || is_address(name)) {
+	if (name.len == 0 || xfed_cert_is_address(name)) {
 		return false;
 	}
 	for (size_t i = 0; i < c->facts.name_count; i++) {
@@ -89,7 +89,7 @@ static bool xmpp_addr_matches(struct xfed_arena *a, const struct xfed_cert *c, s
 
 bool xfed_cert_proves_xmpp(const struct xfed_cert *c, struct xfed_span domain)
 {
-	if (domain.len == 0 || is_address(domain)) {
+	if (domain.len == 0 || xfed_cert_is_address(domain)) {
 		return false;
 	}
 	struct xfed_arena a;
@@ -103,7 +103,7 @@ bool xfed_cert_proves_xmpp(const struct xfed_cert *c, struct xfed_span domain)
 
 bool xfed_cert_names_host(const struct xfed_cert *c, struct xfed_span host)
 {
-	if (host.len == 0 || is_address(host)) {
+	if (host.len == 0 || xfed_cert_is_address(host)) {
 		return false;
 	}
 	for (size_t i = 0; i < c->facts.name_count; i++) {
@@ -117,7 +117,7 @@ bool xfed_cert_names_host(const struct xfed_cert *c, struct xfed_span host)
 
 bool xfed_cert_proves_sip(const struct xfed_cert *c, struct xfed_span domain)
 {
-	if (domain.len == 0 || is_address(domain)) {
+	if (domain.len == 0 || xfed_cert_is_address(domain)) {
 		return false;
 	}
 	/* RFC 5922 7.1: a URI with a user part names a user; sips: is not accepted. Any other sip: URI hides the dNSNames. */

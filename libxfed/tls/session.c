@@ -4,6 +4,7 @@
 
 #include "xfed/mem.h"
 
+#include "tls/cert_priv.h"
 #include "tls/tls_priv.h"
 
 /* A record of 16 KiB (RFC 8446 5.1) gains at most header, explicit nonce, type and tag. */
@@ -21,6 +22,16 @@ static ssize_t pull(gnutls_transport_ptr_t ptr, void *out, size_t size)
 		return -1;
 	}
 	size_t n = in.len < size ? in.len : size;
+	/*
+	 * GnuTLS 3.7 collects a handshake message of whatever length it announces, up to 16 MB, before and after the
+	 * handshake; the maximum one can set with gnutls_handshake_set_max_packet_length() is compared too late.
+	 */
+	if (n > XFED_TLS_SILENT_BYTES - t->silent_bytes) {
+		t->is_flooded = true;
+		gnutls_transport_set_errno(t->gnutls, EIO);
+		return -1;
+	}
+	t->silent_bytes += n;
 	memcpy(out, in.data, n);
 	xfed_buf_consume(&t->in, n);
 	return (ssize_t)n;
@@ -41,6 +52,11 @@ static ssize_t push(gnutls_transport_ptr_t ptr, const void *data, size_t size)
 		return -1;
 	}
 	return (ssize_t)size;
+}
+
+bool xfed_tls_is_broken(const struct xfed_tls *t)
+{
+	return t->out_of_memory || t->is_flooded;
 }
 
 /* GnuTLS would write secrets to the file SSLKEYLOGFILE names: this takes the place of the function that does. */
@@ -66,7 +82,8 @@ static int configure(struct xfed_tls *t, const struct xfed_tls_params *p)
 	if (ret >= 0) {
 		ret = set_alpn(s, p->alpn, p->role);
 	}
-	if (ret >= 0 && p->role == XFED_TLS_CLIENT && p->name.len > 0) {
+	/* RFC 6066 3: no literal addresses. */
+	if (ret >= 0 && p->role == XFED_TLS_CLIENT && p->name.len > 0 && !xfed_cert_is_address(p->name)) {
 		ret = gnutls_server_name_set(s, GNUTLS_NAME_DNS, p->name.data, p->name.len);
 	}
 	if (p->role == XFED_TLS_SERVER) {
@@ -170,8 +187,9 @@ static enum xfed_reason reason_of(const struct xfed_tls *t, int ret)
 	if (ret == GNUTLS_E_NO_CERTIFICATE_FOUND || ret == GNUTLS_E_CERTIFICATE_REQUIRED) {
 		return t->role == XFED_TLS_SERVER ? XFED_REASON_TLS_CERT_MISSING : XFED_REASON_TLS_HANDSHAKE_FAILED;
 	}
-	if ((ret == GNUTLS_E_UNSUPPORTED_VERSION_PACKET && is_tls) ||
-		(ret == GNUTLS_E_FATAL_ALERT_RECEIVED && gnutls_alert_get(t->gnutls) == GNUTLS_A_PROTOCOL_VERSION)) {
+	bool is_version = (ret == GNUTLS_E_UNSUPPORTED_VERSION_PACKET && is_tls) ||
+		(ret == GNUTLS_E_FATAL_ALERT_RECEIVED && gnutls_alert_get(t->gnutls) == GNUTLS_A_PROTOCOL_VERSION);
+	if (is_version && !t->is_established) {
 		return XFED_REASON_TLS_VERSION_OLD;
 	}
 	return XFED_REASON_TLS_HANDSHAKE_FAILED;
@@ -184,6 +202,8 @@ enum xfed_tls_result xfed_tls_fail(struct xfed_tls *t, int ret)
 	t->text = gnutls_strerror(ret);
 	if (t->out_of_memory) {
 		t->text = "out of memory";
+	} else if (t->is_flooded) {
+		t->text = "too many bytes without a finished handshake or plaintext";
 	} else if (ret == GNUTLS_E_FATAL_ALERT_RECEIVED) {
 		const char *alert = gnutls_alert_get_name(gnutls_alert_get(t->gnutls));
 		t->text = alert ? alert : "unknown alert received";
@@ -208,6 +228,7 @@ enum xfed_tls_result xfed_tls_read(struct xfed_tls *t, char *out, size_t size, s
 		ssize_t n = gnutls_record_recv(t->gnutls, out, size);
 		if (n > 0) {
 			*len = (size_t)n;
+			t->silent_bytes = 0;
 			return XFED_TLS_DONE;
 		}
 		if (n == 0) {
@@ -215,7 +236,7 @@ enum xfed_tls_result xfed_tls_read(struct xfed_tls *t, char *out, size_t size, s
 			return XFED_TLS_CLOSED;
 		}
 		/* Renegotiation is not fatal to GnuTLS; to us it is: [A4-07]. */
-		if (gnutls_error_is_fatal((int)n) || n == GNUTLS_E_REHANDSHAKE) {
+		if (gnutls_error_is_fatal((int)n) || n == GNUTLS_E_REHANDSHAKE || xfed_tls_is_broken(t)) {
 			return xfed_tls_fail(t, (int)n);
 		}
 		size_t left = xfed_buf_len(&t->in);

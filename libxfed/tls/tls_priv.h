@@ -30,6 +30,8 @@ struct xfed_tls {
 	enum xfed_tls_role role;
 	bool is_established, is_failed, is_closed;
 	bool out_of_memory; /* the output could not grow: not the peer's fault */
+	bool is_flooded;	/* more than XFED_TLS_SILENT_BYTES without effect */
+	size_t silent_bytes;
 	unsigned char first[2]; /* the peer's first bytes, to tell old TLS from no TLS */
 	size_t first_len;
 	char *name;	  /* server: whose certificate where there is no SNI; client: whose certificate to present */
@@ -46,6 +48,9 @@ int xfed_tls_retrieve(gnutls_session_t session, const struct gnutls_cert_retr_st
 
 /* Judges the peer's chain and sets peer, chain_len, chain_reason; false when we are out of memory. */
 bool xfed_tls_judge_peer(struct xfed_tls *t);
+
+/* A buffer of ours refused: GnuTLS would remember what it could not send and try again as if nothing had happened. */
+bool xfed_tls_is_broken(const struct xfed_tls *t);
 
 /* Marks the session as failed by GnuTLS error `ret` and queues the alert the peer should see. */
 enum xfed_tls_result xfed_tls_fail(struct xfed_tls *t, int ret);

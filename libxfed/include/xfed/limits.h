@@ -40,6 +40,7 @@
 /* TLS */
 #define XFED_TLS_INPUT_BYTES	 (128 * 1024) /* ciphertext queued while a job runs */
 #define XFED_TLS_OUTPUT_BYTES	 (1024 * 1024)
+#define XFED_TLS_SILENT_BYTES	 (64 * 1024) /* a whole handshake, and later what may come without plaintext */
 #define XFED_TLS_CHAIN_MAX	 10 /* certificates of a peer */
 #define XFED_TLS_HANDSHAKE_MS	 30000
 

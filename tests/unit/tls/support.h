@@ -17,6 +17,8 @@ struct xfed_span test_der(const char *name);   /* the same as DER, released with
 /* Credentials of up to four pairs (NULL ends) named like the files; ca and crl are file names or NULL. */
 struct xfed_tls_creds *test_creds(const char *const *pairs, const char *ca, const char *crl);
 
+extern size_t test_refused; /* calls of xfed_tls_input() that failed */
+
 struct link {
 	struct xfed_tls *client, *server;
 	enum xfed_tls_result client_result, server_result;
