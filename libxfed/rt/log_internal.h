@@ -1,0 +1,28 @@
+/* Between log.c (where lines go, which ones) and log_line.c (how they look). */
+#ifndef RT_LOG_INTERNAL_H
+#define RT_LOG_INTERNAL_H
+
+#include "xfed/rt/log.h"
+
+/* A line being written: never grown; fields that do not fit are left out and cut=true says so. */
+struct log_line {
+	char text[RT_LOG_LINE_BYTES];
+	size_t len;
+	size_t body; /* where time and level end and event= begins */
+	bool is_cut;
+};
+
+struct log_view {
+	int64_t wall_ms;
+	enum rt_log_level level;
+	const char *event;
+	const struct rt_log_field *fields;
+	bool mask_addresses;
+};
+
+void log_line_text(struct log_line *l, const struct log_view *v);
+void log_line_json(struct log_line *l, const struct log_view *v);
+/* A field's value alone, without quotes; for the journal. */
+void log_line_value(struct log_line *l, const struct rt_log_field *f, bool mask_addresses);
+
+#endif
