@@ -187,6 +187,7 @@ static bool is_agreed(const struct xfed_xml_reader *r)
 static enum xfed_xml_result fail(struct xfed_xml_reader *r)
 {
 	xml_parser_drop(r);
+	xmlResetLastError(); /* libxml2 keeps a copy of the error's words for the thread */
 	forget_tree(r);
 	xfed_buf_deinit(&r->unfed);
 	return r->is_nomem ? XFED_XML_NOMEM : XFED_XML_BAD;
