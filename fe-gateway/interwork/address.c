@@ -1,0 +1,265 @@
+#include "interwork/address.h"
+
+#include "interwork/percent.h"
+#include "xfed/limits.h"
+
+static const char *const prefixes[] = {
+	[IW_SCHEME_SIP] = "sip:",
+	[IW_SCHEME_IM] = "im:",
+	[IW_SCHEME_PRES] = "pres:",
+};
+
+/* [B2-05]: the text a localpart stands for, where it comes back as exactly this localpart. */
+static int user_of(struct xfed_arena *a, struct xfed_span local, struct xfed_span *user)
+{
+	struct xfed_span back;
+	int rc = xfed_jid_unescape(a, local, user);
+	if (rc == XFED_OK) {
+		rc = xfed_jid_local_from_text(a, *user, &back);
+	}
+	if (rc == XFED_OK && !xfed_span_eq(back, local)) {
+		rc = XFED_ERR_INVALID;
+	}
+	return rc;
+}
+
+static char *put(char *p, struct xfed_span s)
+{
+	memcpy(p, s.data, s.len);
+	return p + s.len;
+}
+
+int iw_jid_to_sip(struct xfed_arena *a, const struct xfed_jid *j, const struct iw_address_options *o, struct xfed_span *uri)
+{
+	static const struct iw_address_options defaults = { .scheme = IW_SCHEME_SIP };
+	struct xfed_span user, host;
+	o = o ? o : &defaults;
+	if (!j->local.data) {
+		return XFED_ERR_INVALID;
+	}
+	int rc = user_of(a, j->local, &user);
+	if (rc == XFED_OK) {
+		rc = xfed_jid_domain_ascii(a, j->domain, &host);
+	}
+	if (rc != XFED_OK) {
+		return rc;
+	}
+	bool is_sip = o->scheme == IW_SCHEME_SIP;
+	struct xfed_span gr = o->with_gr && is_sip && j->resource.data ? j->resource : xfed_span_make("", 0);
+	struct xfed_span prefix = xfed_span_str(prefixes[o->scheme]);
+	char *start = xfed_arena_alloc(a, prefix.len + iw_percent_room(user) + 1 + host.len + 4 + iw_percent_room(gr));
+	if (!start) {
+		return XFED_ERR_NOMEM;
+	}
+	char *p = put(start, prefix);
+	p += iw_percent_encode(user, is_sip ? iw_raw_in_sip_user : iw_raw_in_im_user, p);
+	*p++ = '@';
+	p = put(p, host);
+	if (gr.len > 0) {
+		p = put(p, XFED_SPAN(";gr="));
+		p += iw_percent_encode(gr, iw_raw_in_param, p);
+	}
+	*uri = xfed_span_make(start, (size_t)(p - start));
+	return XFED_OK;
+}
+
+/* ---- SIP to XMPP ---- */
+
+static struct xfed_span from(struct xfed_span s, size_t at)
+{
+	return xfed_span_make(s.data + at, s.len - at);
+}
+
+static struct xfed_span trim(struct xfed_span s)
+{
+	while (s.len > 0 && (s.data[0] == ' ' || s.data[0] == '\t')) {
+		s = from(s, 1);
+	}
+	while (s.len > 0 && (s.data[s.len - 1] == ' ' || s.data[s.len - 1] == '\t')) {
+		s.len--;
+	}
+	return s;
+}
+
+/* The first of `any` outside a quoted string, or s.len. */
+static size_t find_unquoted(struct xfed_span s, const char *any)
+{
+	bool is_quoted = false;
+	for (size_t i = 0; i < s.len; i++) {
+		if (is_quoted && s.data[i] == '\\') {
+			i++;
+		} else if (s.data[i] == '"') {
+			is_quoted = !is_quoted;
+		} else if (!is_quoted && s.data[i] != '\0' && strchr(any, s.data[i])) {
+			return i;
+		}
+	}
+	return s.len;
+}
+
+/* Cuts a name-addr: the URI, and the header parameters behind the <>. */
+static bool cut_brackets(struct xfed_span s, struct xfed_span *uri, struct xfed_span *params)
+{
+	s = trim(s);
+	*uri = s;
+	*params = xfed_span_make("", 0);
+	size_t open = find_unquoted(s, "<");
+	if (open == s.len) {
+		return true;
+	}
+	struct xfed_span inside = from(s, open + 1);
+	const char *close = memchr(inside.data, '>', inside.len);
+	if (!close) {
+		return false;
+	}
+	*uri = xfed_span_make(inside.data, (size_t)(close - inside.data));
+	*params = from(inside, uri->len + 1);
+	return true;
+}
+
+/* Value of the first gr parameter of ";a=b;c"; empty where there is none, or none with a value ([B2-10]). */
+static struct xfed_span find_gr(struct xfed_span params)
+{
+	while (params.len > 0) {
+		size_t end = find_unquoted(params, ";");
+		struct xfed_span one = trim(xfed_span_make(params.data, end));
+		params = from(params, end < params.len ? end + 1 : end);
+		size_t equals = find_unquoted(one, "=");
+		if (equals == one.len || !xfed_span_eq_nocase(trim(xfed_span_make(one.data, equals)), XFED_SPAN("gr"))) {
+			continue;
+		}
+		struct xfed_span value = trim(from(one, equals + 1));
+		if (value.len >= 2 && value.data[0] == '"' && value.data[value.len - 1] == '"') {
+			value = xfed_span_make(value.data + 1, value.len - 2);
+		}
+		return value;
+	}
+	return xfed_span_make("", 0);
+}
+
+struct uri {
+	struct xfed_span user, host, gr;
+};
+
+/* hostport, uri-parameters and headers behind the "@". */
+static bool cut_host(struct xfed_span rest, struct uri *out)
+{
+	size_t end = 0;
+	if (rest.len > 0 && rest.data[0] == '[') {
+		const char *close = memchr(rest.data, ']', rest.len);
+		if (!close) {
+			return false;
+		}
+		end = (size_t)(close - rest.data) + 1;
+	} else {
+		while (end < rest.len && rest.data[end] != ':' && rest.data[end] != ';' && rest.data[end] != '?') {
+			end++;
+		}
+	}
+	out->host = xfed_span_make(rest.data, end);
+	rest = from(rest, end);
+	if (rest.len > 0 && rest.data[0] == ':') {
+		size_t digits = 1;
+		while (digits < rest.len && rest.data[digits] >= '0' && rest.data[digits] <= '9') {
+			digits++;
+		}
+		if (digits == 1) {
+			return false;
+		}
+		rest = from(rest, digits);
+	}
+	const char *headers = memchr(rest.data, '?', rest.len);
+	struct xfed_span params = xfed_span_make(rest.data, headers ? (size_t)(headers - rest.data) : rest.len);
+	if (params.len > 0 && params.data[0] != ';') {
+		return false;
+	}
+	out->gr = find_gr(params);
+	return true;
+}
+
+static enum xfed_reason check_scheme(struct xfed_span uri, size_t *len)
+{
+	size_t n = 0;
+	while (n < uri.len && uri.data[n] != ':') {
+		n++;
+	}
+	struct xfed_span scheme = xfed_span_make(uri.data, n);
+	*len = n + 1;
+	if (n == 0 || n == uri.len) {
+		return XFED_REASON_SIP_ADDRESS_UNMAPPABLE;
+	}
+	if (xfed_span_eq_nocase(scheme, XFED_SPAN("sips"))) {
+		return XFED_REASON_SIP_SIPS_REFUSED;
+	}
+	bool is_known = xfed_span_eq_nocase(scheme, XFED_SPAN("sip")) || xfed_span_eq_nocase(scheme, XFED_SPAN("im")) ||
+			xfed_span_eq_nocase(scheme, XFED_SPAN("pres"));
+	return is_known ? XFED_REASON_NONE : XFED_REASON_SIP_SCHEME_UNSUPPORTED;
+}
+
+/* The part behind the scheme. The first "@" ends the user part: it cannot stand raw in one (RFC 7247 section 6.4 step 2). */
+static bool cut_uri(struct xfed_span s, struct uri *out)
+{
+	const char *at = memchr(s.data, '@', s.len);
+	if (!at) {
+		return false;
+	}
+	out->user = xfed_span_make(s.data, (size_t)(at - s.data));
+	const char *password = memchr(out->user.data, ':', out->user.len);
+	if (password) {
+		out->user.len = (size_t)(password - out->user.data);
+	}
+	return out->user.len > 0 && cut_host(from(s, (size_t)(at - s.data) + 1), out);
+}
+
+/* OK, INVALID, NOMEM. */
+static int build_jid(struct xfed_arena *a, const struct uri *u, struct xfed_jid *out)
+{
+	struct xfed_span user, gr;
+	struct xfed_jid j = { { NULL, 0 }, { NULL, 0 }, { NULL, 0 } };
+	int rc = iw_percent_decode(a, u->user, &user);
+	if (rc == XFED_OK) {
+		rc = xfed_jid_local_from_text(a, user, &j.local);
+	}
+	if (rc == XFED_OK) {
+		rc = xfed_jid_domain(a, u->host, &j.domain);
+	}
+	if (rc == XFED_OK && u->gr.len > 0) {
+		rc = iw_percent_decode(a, u->gr, &gr);
+		j.resource = gr;
+		if (rc == XFED_OK) {
+			struct xfed_span full = xfed_jid_full(a, &j);
+			rc = full.data ? xfed_jid_parse(a, full, &j) : XFED_ERR_NOMEM;
+		}
+	}
+	if (rc == XFED_OK) {
+		*out = j;
+	}
+	return rc;
+}
+
+int iw_sip_to_jid(struct xfed_arena *a, struct xfed_span text, struct xfed_jid *out, enum xfed_reason *why)
+{
+	struct xfed_span uri, params;
+	struct uri u;
+	size_t scheme_len;
+	*why = XFED_REASON_SIP_ADDRESS_UNMAPPABLE;
+	if (text.len == 0 || text.len > XFED_SIP_HEADER_BYTES || !cut_brackets(text, &uri, &params)) {
+		return XFED_ERR_INVALID;
+	}
+	enum xfed_reason scheme = check_scheme(uri, &scheme_len);
+	if (scheme != XFED_REASON_NONE) {
+		*why = scheme;
+		return XFED_ERR_INVALID;
+	}
+	if (!cut_uri(from(uri, scheme_len), &u)) {
+		return XFED_ERR_INVALID;
+	}
+	if (u.gr.len == 0) {
+		u.gr = find_gr(params);
+	}
+	int rc = build_jid(a, &u, out);
+	if (rc != XFED_ERR_INVALID) {
+		*why = XFED_REASON_NONE;
+	}
+	return rc;
+}

@@ -1,0 +1,34 @@
+/*
+ * Addresses between XMPP and SIP (RFC 7247 section 6, XEP-0106, RFC 5627): [B2-01] to [B2-15]. What maps one way maps
+ * back to the same address; what could not is refused instead of guessed, so no two JIDs share a SIP address.
+ */
+#ifndef INTERWORK_ADDRESS_H
+#define INTERWORK_ADDRESS_H
+
+#include "xfed/jid.h"
+#include "xfed/reason.h"
+
+enum iw_scheme { IW_SCHEME_SIP, IW_SCHEME_IM, IW_SCHEME_PRES };
+
+struct iw_address_options {
+	enum iw_scheme scheme; /* [B2-14]: sip unless the domain publishes another */
+	bool with_gr;	       /* the resource becomes ;gr= ([B2-15]); sip only, otherwise it is dropped */
+};
+
+/*
+ * A normalised JID to a URI without <>, in ASCII: user part unescaped and percent-encoded, domain as A-labels. `o` NULL
+ * means sip without gr. The result lives in the arena. XFED_OK, XFED_ERR_NOMEM, or XFED_ERR_INVALID: the JID has no
+ * localpart, a localpart that is no canonical XEP-0106 form (such as "\5cfoo" or "\20foo", which would meet another
+ * JID at the same SIP address), or a domain too long for DNS; XFED_REASON_SIP_ADDRESS_UNMAPPABLE fits.
+ */
+int iw_jid_to_sip(struct xfed_arena *a, const struct xfed_jid *j, const struct iw_address_options *o, struct xfed_span *uri);
+
+/*
+ * A URI, or a name-addr with display name and parameters behind it, to a normalised JID in the arena; `gr` is taken from
+ * the URI, else from behind the <> ([B2-09]). Password, port, other parameters and headers are dropped ([B2-07], [B2-08]).
+ * XFED_OK, XFED_ERR_NOMEM, or XFED_ERR_INVALID with `*why`: SIP_SIPS_REFUSED ([B1-05]), SIP_SCHEME_UNSUPPORTED (tel,
+ * xmpp, any but sip, im, pres), SIP_ADDRESS_UNMAPPABLE (no user, control characters, no UTF-8, a host that is none...).
+ */
+int iw_sip_to_jid(struct xfed_arena *a, struct xfed_span uri, struct xfed_jid *out, enum xfed_reason *why);
+
+#endif

@@ -1,0 +1,28 @@
+/* Percent-encoding of URI parts (RFC 3261 section 19.1.2). Internal to interwork. */
+#ifndef INTERWORK_PERCENT_H
+#define INTERWORK_PERCENT_H
+
+#include "xfed/arena.h"
+#include "xfed/base.h"
+
+/* Sets of bytes that stand for themselves besides letters and digits. */
+extern const char iw_raw_in_sip_user[]; /* RFC 7247 table 1 */
+extern const char iw_raw_in_im_user[];	/* the same table, without what section 6.5 step 5 encodes */
+extern const char iw_raw_in_param[];	/* RFC 3261 section 25.1, paramchar */
+
+/* Most bytes the encoded form takes. */
+static inline size_t iw_percent_room(struct xfed_span s)
+{
+	return 3 * s.len;
+}
+
+/* Writes the encoded form to `out` and returns its length. */
+size_t iw_percent_encode(struct xfed_span s, const char *raw, char *out);
+
+/*
+ * OK, NOMEM, or INVALID: a "%" without two hex digits, a control character (encoded or not, so %00 too), a raw blank,
+ * quotation mark or angle bracket.
+ */
+int iw_percent_decode(struct xfed_arena *a, struct xfed_span s, struct xfed_span *out);
+
+#endif

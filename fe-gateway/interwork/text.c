@@ -1,0 +1,138 @@
+#include "interwork/text.h"
+
+#include "xfed/jid.h"
+
+#define LANGUAGE_BYTES 35
+
+/* Bytes of a character XML may not hold at `at` (UTF-8 is valid): a C0 control, U+FFFE, U+FFFF; 0 where it may. */
+static size_t forbidden_at(struct xfed_span s, size_t at)
+{
+	uint8_t c = (uint8_t)s.data[at];
+	if (c < 0x20) {
+		return c == '\t' || c == '\n' || c == '\r' ? 0 : 1;
+	}
+	bool is_noncharacter = c == 0xEF && s.len - at >= 3 && (uint8_t)s.data[at + 1] == 0xBF && (uint8_t)s.data[at + 2] >= 0xBE;
+	return is_noncharacter ? 3 : 0;
+}
+
+int iw_text_for_xml(struct xfed_arena *a, struct xfed_span s, struct xfed_span *out)
+{
+	size_t first = 0;
+	while (first < s.len && forbidden_at(s, first) == 0) {
+		first++;
+	}
+	if (first == s.len) {
+		*out = s;
+		return XFED_OK;
+	}
+	char *p = xfed_arena_alloc(a, s.len + 1);
+	if (!p) {
+		return XFED_ERR_NOMEM;
+	}
+	size_t len = 0;
+	for (size_t i = 0; i < s.len;) {
+		size_t skip = forbidden_at(s, i);
+		if (skip > 0) {
+			i += skip;
+		} else {
+			p[len++] = s.data[i++];
+		}
+	}
+	*out = xfed_span_make(p, len);
+	return XFED_OK;
+}
+
+/* Bytes at `at` that may not stand in a line: a control character (C1 too: NEXT LINE is a line end to some), or no XML. */
+static size_t control_at(struct xfed_span s, size_t at)
+{
+	uint8_t c = (uint8_t)s.data[at];
+	if (c < 0x20 || c == 0x7F) {
+		return 1;
+	}
+	if (c == 0xC2 && s.len - at >= 2 && (uint8_t)s.data[at + 1] < 0xA0) {
+		return 2;
+	}
+	return forbidden_at(s, at);
+}
+
+int iw_text_line(struct xfed_arena *a, struct xfed_span s, struct xfed_span *out)
+{
+	if (!xfed_utf8_is_valid(s)) {
+		return XFED_ERR_INVALID;
+	}
+	char *p = xfed_arena_alloc(a, s.len + 1);
+	if (!p) {
+		return XFED_ERR_NOMEM;
+	}
+	size_t len = 0;
+	bool in_gap = false;
+	for (size_t i = 0; i < s.len;) {
+		size_t skip = control_at(s, i);
+		bool is_blank = skip > 0 || s.data[i] == ' ';
+		/* No blank at the start, and one for a run of control characters. */
+		if (!is_blank || (len > 0 && !(skip > 0 && in_gap))) {
+			p[len++] = is_blank ? ' ' : s.data[i];
+		}
+		in_gap = skip > 0;
+		i += skip > 0 ? skip : 1;
+	}
+	while (len > 0 && p[len - 1] == ' ') {
+		len--;
+	}
+	*out = xfed_span_make(p, len);
+	return XFED_OK;
+}
+
+struct xfed_span iw_text_cut(struct xfed_span s, size_t max)
+{
+	if (s.len <= max) {
+		return s;
+	}
+	while (max > 0 && ((uint8_t)s.data[max] & 0xC0) == 0x80) {
+		max--;
+	}
+	return xfed_span_make(s.data, max);
+}
+
+int iw_text_from_latin1(struct xfed_arena *a, struct xfed_span s, struct xfed_span *out)
+{
+	char *p = s.len < SIZE_MAX / 2 ? xfed_arena_alloc(a, 2 * s.len + 1) : NULL;
+	if (!p) {
+		return XFED_ERR_NOMEM;
+	}
+	size_t len = 0;
+	for (size_t i = 0; i < s.len; i++) {
+		uint8_t c = (uint8_t)s.data[i];
+		if (c < 0x80) {
+			p[len++] = (char)c;
+		} else {
+			p[len++] = (char)(0xC0 | c >> 6);
+			p[len++] = (char)(0x80 | (c & 0x3F));
+		}
+	}
+	*out = xfed_span_make(p, len);
+	return XFED_OK;
+}
+
+bool iw_text_is_language(struct xfed_span s)
+{
+	size_t subtag = 0;
+	bool is_first = true;
+	if (s.len == 0 || s.len > LANGUAGE_BYTES) {
+		return false;
+	}
+	for (size_t i = 0; i < s.len; i++) {
+		char c = (char)(s.data[i] | 0x20);
+		bool is_letter = c >= 'a' && c <= 'z';
+		bool is_digit = s.data[i] >= '0' && s.data[i] <= '9';
+		if (s.data[i] == '-' && subtag > 0) {
+			subtag = 0;
+			is_first = false;
+		} else if ((is_letter || (is_digit && !is_first)) && ++subtag <= 8) {
+			continue;
+		} else {
+			return false;
+		}
+	}
+	return subtag > 0;
+}

@@ -1,0 +1,26 @@
+/* Text that crosses: what XML 1.0 may hold, and what one header line may hold. Internal to interwork. */
+#ifndef INTERWORK_TEXT_H
+#define INTERWORK_TEXT_H
+
+#include "xfed/arena.h"
+#include "xfed/base.h"
+
+/*
+ * One line: a run of control characters becomes a space, none at the ends, no U+FFFE and U+FFFF.
+ * OK, NOMEM, or INVALID where it is no UTF-8.
+ */
+int iw_text_line(struct xfed_arena *a, struct xfed_span s, struct xfed_span *out);
+
+/* At most `max` bytes, cut between characters. */
+struct xfed_span iw_text_cut(struct xfed_span s, size_t max);
+
+/* Valid UTF-8 without the characters XML 1.0 section 2.2 forbids; the span itself where there are none. OK or NOMEM. */
+int iw_text_for_xml(struct xfed_arena *a, struct xfed_span s, struct xfed_span *out);
+
+/* ISO-8859-1 to UTF-8. OK or NOMEM. */
+int iw_text_from_latin1(struct xfed_arena *a, struct xfed_span s, struct xfed_span *out);
+
+/* A language tag of RFC 5646: subtags of one to eight letters and digits, at most 35 octets (RFC 5646 section 4.4.1). */
+bool iw_text_is_language(struct xfed_span s);
+
+#endif

@@ -1,0 +1,360 @@
+/* RFC 7572, RFC 3428: [B4-01] to [B4-14]. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "interwork/im.h"
+#include "interwork/presence.h"
+#include "xfed/limits.h"
+#include "xfed/mem.h"
+
+static const struct xfed_xml_limits limits = { XFED_STANZA_BYTES_MAX, XFED_XML_DEPTH_MAX, XFED_XML_NODES_MAX };
+
+static struct xfed_arena arena;
+static struct xfed_xml_reader *reader;
+
+static int setup(void **state)
+{
+	(void)state;
+	xfed_arena_init(&arena, 1024 * 1024);
+	return xfed_xml_reader_new_fragment(&limits, &reader);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	xfed_xml_reader_free(reader);
+	xfed_arena_deinit(&arena);
+	return 0;
+}
+
+static bool is_same(struct xfed_span got, const char *want)
+{
+	return want ? got.data && xfed_span_is(got, want) : got.data == NULL;
+}
+
+static void read_stanza(const char *xml, struct xfed_stanza *out)
+{
+	size_t consumed;
+	assert_int_equal(xfed_xml_reader_feed(reader, xfed_span_str(xml), &consumed), XFED_XML_ELEMENT);
+	assert_int_equal(xfed_stanza_view(&arena, xfed_xml_reader_elem(reader), out), XFED_STANZA_OK);
+}
+
+/* ---- XMPP to SIP ---- */
+
+struct xmpp_row {
+	const char *name, *attrs, *children;
+	enum iw_fate fate;
+	const char *body, *subject, *language, *thread;
+	const char *rule_or_condition;
+};
+
+static const struct xmpp_row xmpp_rows[] = {
+	{ "body", "", "<body>hello</body>", IW_DELIVER, "hello", NULL, NULL, NULL, NULL },
+	{ "type normal", "type='normal'", "<body>a</body>", IW_DELIVER, "a", NULL, NULL, NULL, NULL },
+	{ "type chat", "type='chat'", "<body>a</body>", IW_DELIVER, "a", NULL, NULL, NULL, NULL },
+	{ "unknown type is normal", "type='x'", "<body>a</body>", IW_DELIVER, "a", NULL, NULL, NULL, NULL },
+	{ "all of the table", "xml:lang='en'", "<subject>Hi</subject><body>a</body><thread>t1</thread>", IW_DELIVER, "a", "Hi", "en", "t1", NULL },
+	{ "unknown payload beside a body", "", "<body>a</body><x xmlns='urn:x'><body>b</body></x>", IW_DELIVER, "a", NULL, NULL, NULL, NULL },
+	{ "a body of another namespace is none", "", "<body xmlns='http://www.w3.org/1999/xhtml'>a</body>", IW_DROP, NULL, NULL, NULL, NULL, "no-body" },
+	{ "special characters", "", "<body>&lt;&amp;&gt;&quot;&apos;</body>", IW_DELIVER, "<&>\"'", NULL, NULL, NULL, NULL },
+	/* [B4-13] */
+	{ "line ends as they are", "", "<body>a\nb&#xD;\nc&#xD;d</body>", IW_DELIVER, "a\nb\r\nc\rd", NULL, NULL, NULL, NULL },
+	{ "blanks at the ends", "", "<body>  a \t</body>", IW_DELIVER, "  a \t", NULL, NULL, NULL, NULL },
+	{ "only blanks", "", "<body> </body>", IW_DELIVER, " ", NULL, NULL, NULL, NULL },
+	/* [B4-12] */
+	{ "several: the one without lang", "xml:lang='en'", "<body xml:lang='de'>d</body><body>e</body>", IW_DELIVER, "e", NULL, "en", NULL, NULL },
+	{ "several: the stanza's language", "xml:lang='en'", "<body xml:lang='de'>d</body><body xml:lang='EN'>e</body>", IW_DELIVER, "e", NULL, "EN", NULL, NULL },
+	{ "several: the first", "", "<body xml:lang='de'>d</body><body xml:lang='en'>e</body>", IW_DELIVER, "d", NULL, "de", NULL, NULL },
+	{ "several: an empty one does not count", "", "<body/><body xml:lang='en'>e</body>", IW_DELIVER, "e", NULL, "en", NULL, NULL },
+	{ "the subject of the body's language", "", "<subject xml:lang='en'>S</subject><subject xml:lang='de'>B</subject><body xml:lang='de'>d</body>", IW_DELIVER, "d", "B", "de", NULL, NULL },
+	{ "the subject without lang otherwise", "", "<subject xml:lang='en'>S</subject><subject>N</subject><body xml:lang='de'>d</body>", IW_DELIVER, "d", "N", "de", NULL, NULL },
+	{ "a lang that is no tag", "xml:lang='en&#xD;&#xA;Via: x'", "<body>a</body>", IW_DELIVER, "a", NULL, NULL, NULL, NULL },
+	{ "a lang with script and region", "xml:lang='zh-Hant-TW'", "<body>a</body>", IW_DELIVER, "a", NULL, "zh-Hant-TW", NULL, NULL },
+	/* a subject is one line */
+	{ "subject with line ends", "", "<subject>a&#xD;\nVia: evil</subject><body>b</body>", IW_DELIVER, "b", "a Via: evil", NULL, NULL, NULL },
+	{ "subject of blanks", "", "<subject> \n </subject><body>b</body>", IW_DELIVER, "b", NULL, NULL, NULL, NULL },
+	{ "empty thread", "", "<body>b</body><thread/>", IW_DELIVER, "b", NULL, NULL, NULL, NULL },
+	/* [B4-11] */
+	{ "no body", "", "<active xmlns='http://jabber.org/protocol/chatstates'/>", IW_DROP, NULL, NULL, NULL, NULL, "no-body" },
+	{ "empty body", "", "<body/>", IW_DROP, NULL, NULL, NULL, NULL, "no-body" },
+	{ "subject alone", "", "<subject>s</subject>", IW_DROP, NULL, NULL, NULL, NULL, "no-body" },
+	{ "error", "type='error'", "<body>a</body>", IW_DROP, NULL, NULL, NULL, NULL, "type-error" },
+	{ "headline", "type='headline'", "<body>a</body>", IW_DROP, NULL, NULL, NULL, NULL, "headline" },
+	{ "groupchat", "type='groupchat'", "<body>a</body>", IW_REFUSE, NULL, NULL, NULL, NULL, "service-unavailable" },
+};
+
+static void to_sip(void **state)
+{
+	(void)state;
+	int failed = 0;
+	for (size_t i = 0; i < XFED_ARRAY_LEN(xmpp_rows); i++) {
+		const struct xmpp_row *r = &xmpp_rows[i];
+		struct xfed_stanza s;
+		struct iw_sip_im im;
+		struct xfed_span xml = xfed_arena_printf(
+			&arena, "<message from='romeo@xmpp.example/orchard' to='juliet@sip.example' %s>%s</message>", r->attrs, r->children);
+		read_stanza(xml.data, &s);
+		enum iw_fate fate = iw_im_to_sip(&arena, &s, &im);
+		const char *got = fate == IW_DROP ? im.rule : fate == IW_REFUSE ? im.refusal.condition : "";
+		const char *want = r->rule_or_condition ? r->rule_or_condition : "";
+		bool is_right = fate == r->fate && strcmp(got, want) == 0;
+		if (is_right && fate == IW_DELIVER) {
+			is_right = is_same(im.body, r->body) && is_same(im.subject, r->subject) && is_same(im.language, r->language) &&
+				   is_same(im.thread, r->thread);
+		}
+		if (!is_right) {
+			print_error("%s: fate %d %s, body '%.*s'\n", r->name, (int)fate, got, (int)im.body.len, im.body.data ? im.body.data : "");
+			failed++;
+		}
+	}
+	assert_int_equal(failed, 0);
+}
+
+static void to_a_domain(void **state)
+{
+	(void)state;
+	struct xfed_stanza s;
+	struct iw_sip_im im;
+	read_stanza("<message from='romeo@xmpp.example' to='sip.example'><body>a</body></message>", &s);
+	assert_int_equal(iw_im_to_sip(&arena, &s, &im), IW_REFUSE);
+	assert_string_equal(im.refusal.condition, "service-unavailable");
+	assert_string_equal(im.refusal.type, "cancel");
+	assert_int_equal(im.refusal.reason, XFED_REASON_XMPP_FEATURE_MISSING);
+}
+
+static void long_ones(void **state)
+{
+	(void)state;
+	struct xfed_stanza s;
+	struct iw_sip_im im;
+	char text[IW_SUBJECT_BYTES + 101];
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	struct xfed_span xml = xfed_arena_printf(&arena,
+		"<message from='a@b' to='c@d'><subject>%s</subject><body>b</body><thread>%s</thread></message>", text, text);
+	read_stanza(xml.data, &s);
+	assert_int_equal(iw_im_to_sip(&arena, &s, &im), IW_DELIVER);
+	assert_int_equal(im.subject.len, IW_SUBJECT_BYTES);
+	assert_null(im.thread.data);
+}
+
+static void call_ids(void **state)
+{
+	(void)state;
+	static const char *const good[] = { "a", "a@b", "711609sa-AB.c", "()<>:\\\"/[]?{}@x", "!%*_+`'~" };
+	static const char *const bad[] = { "", "@", "a@", "@b", "a@b@c", "a b", "a\tb", "a;b", "a,b", "\xC3\xBC", "a\r\nb" };
+	for (size_t i = 0; i < XFED_ARRAY_LEN(good); i++) {
+		if (!iw_thread_is_call_id(xfed_span_str(good[i]))) {
+			fail_msg("'%s' is a Call-ID", good[i]);
+		}
+	}
+	for (size_t i = 0; i < XFED_ARRAY_LEN(bad); i++) {
+		if (iw_thread_is_call_id(xfed_span_str(bad[i]))) {
+			fail_msg("'%s' is no Call-ID", bad[i]);
+		}
+	}
+	assert_false(iw_thread_is_call_id(xfed_span_make(NULL, 0)));
+	assert_false(iw_thread_is_call_id(xfed_span_make("a\0b", 3)));
+}
+
+static void presence(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *type;
+		enum iw_fate fate;
+	} rows[] = {
+		{ "", IW_DROP },
+		{ "type='unavailable'", IW_DROP },
+		{ "type='subscribe'", IW_REFUSE },
+		{ "type='subscribed'", IW_DROP },
+		{ "type='unsubscribe'", IW_DROP },
+		{ "type='unsubscribed'", IW_DROP },
+		{ "type='probe'", IW_DROP },
+		{ "type='error'", IW_DROP },
+	};
+	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
+		struct xfed_stanza s;
+		struct iw_xmpp_error e;
+		const char *rule;
+		struct xfed_span xml = xfed_arena_printf(&arena, "<presence from='a@b' to='c@d' %s/>", rows[i].type);
+		read_stanza(xml.data, &s);
+		if (iw_presence_to_sip(&s, &rule, &e) != rows[i].fate) {
+			fail_msg("presence %s", rows[i].type);
+		}
+		if (rows[i].fate == IW_DROP) {
+			assert_string_equal(rule, "presence");
+		} else {
+			assert_null(rule);
+			assert_string_equal(e.condition, "service-unavailable");
+		}
+	}
+}
+
+/* ---- SIP to XMPP ---- */
+
+#define NO { NULL, 0 }
+#define S(lit) { lit, sizeof(lit) - 1 }
+
+struct sip_row {
+	const char *name;
+	struct iw_sip_message in;
+	const char *type, *thread;
+	const char *xml; /* NULL: refused with `status` */
+	int status;
+};
+
+#define HEAD  "<message from=\"juliet@sip.example\" to=\"romeo@xmpp.example\" id=\"i1\""
+#define PLAIN S("text/plain")
+
+static const struct sip_row sip_rows[] = {
+	{ "plain", { PLAIN, NO, NO, NO, NO, S("hello") }, NULL, NULL, HEAD "><body>hello</body></message>", 0 },
+	{ "all of the table", { S("text/plain;charset=UTF-8"), NO, S("en"), NO, S("Hi"), S("a") }, "chat", "t1",
+		HEAD " type=\"chat\" xml:lang=\"en\"><subject>Hi</subject><body>a</body><thread>t1</thread></message>", 0 },
+	{ "type and charset without case, quoted", { S("Text/PLAIN ; format=flowed ; Charset = \"utf-8\""), NO, NO, NO, NO, S("\xC3\xBC") }, NULL, NULL,
+		HEAD "><body>\xC3\xBC</body></message>", 0 },
+	{ "identity", { PLAIN, S("identity"), NO, NO, NO, S("a") }, NULL, NULL, HEAD "><body>a</body></message>", 0 },
+	{ "US-ASCII", { S("text/plain;charset=US-ASCII"), NO, NO, NO, NO, S("a") }, NULL, NULL, HEAD "><body>a</body></message>", 0 },
+	{ "ISO-8859-1", { S("text/plain;charset=ISO-8859-1"), NO, NO, NO, NO, S("gr\xFC\xDF") }, NULL, NULL,
+		HEAD "><body>gr\xC3\xBC\xC3\x9F</body></message>", 0 },
+	{ "CR LF", { PLAIN, NO, NO, NO, NO, S("a\r\nb\rc\nd") }, NULL, NULL, HEAD "><body>a&#xD;\nb&#xD;c\nd</body></message>", 0 },
+	{ "markup is text", { PLAIN, NO, NO, NO, NO, S("<body>&amp;]]>") }, NULL, NULL, HEAD "><body>&lt;body&gt;&amp;amp;]]&gt;</body></message>", 0 },
+	{ "NUL and controls left out", { PLAIN, NO, NO, NO, NO, S("a\0b\x01\x1F\tc\x7F") }, NULL, NULL, HEAD "><body>ab\tc\x7F</body></message>", 0 },
+	{ "noncharacters left out", { PLAIN, NO, NO, NO, NO, S("a\xEF\xBF\xBE" "b\xEF\xBF\xBF" "c\xEF\xBF\xBD") }, NULL, NULL,
+		HEAD "><body>abc\xEF\xBF\xBD</body></message>", 0 },
+	{ "first language of a list", { PLAIN, NO, S(" en-GB , de"), NO, NO, S("a") }, NULL, NULL, HEAD " xml:lang=\"en-GB\"><body>a</body></message>", 0 },
+	{ "language that is none", { PLAIN, NO, S("e\"n"), NO, NO, S("a") }, NULL, NULL, HEAD "><body>a</body></message>", 0 },
+	{ "subject not UTF-8", { PLAIN, NO, NO, NO, S("a\xFF"), S("a") }, NULL, NULL, HEAD "><body>a</body></message>", 0 },
+	{ "subject empty", { PLAIN, NO, NO, NO, S(""), S("a") }, NULL, NULL, HEAD "><body>a</body></message>", 0 },
+	{ "disposition render", { PLAIN, NO, NO, S("render;handling=required"), NO, S("a") }, NULL, NULL, HEAD "><body>a</body></message>", 0 },
+	{ "disposition unknown, optional", { PLAIN, NO, NO, S("x;handling=optional"), NO, S("a") }, NULL, NULL, HEAD "><body>a</body></message>", 0 },
+	{ "disposition unknown, required", { PLAIN, NO, NO, S("x;handling=required"), NO, S("a") }, NULL, NULL, NULL, 415 },
+	{ "html", { S("text/html"), NO, NO, NO, NO, S("<p>a</p>") }, NULL, NULL, NULL, 415 },
+	{ "cpim", { S("message/cpim"), NO, NO, NO, NO, S("a") }, NULL, NULL, NULL, 415 },
+	{ "typing", { S("application/im-iscomposing+xml"), NO, NO, NO, NO, S("<x/>") }, NULL, NULL, NULL, 415 },
+	{ "imdn deflated (linphone)", { S("message/imdn+xml"), S("deflate"), NO, NO, NO, S("x") }, NULL, NULL, NULL, 415 },
+	{ "plain deflated", { PLAIN, S("deflate"), NO, NO, NO, S("x") }, NULL, NULL, NULL, 415 },
+	{ "identity and gzip", { PLAIN, S("identity, gzip"), NO, NO, NO, S("x") }, NULL, NULL, NULL, 415 },
+	{ "no type", { NO, NO, NO, NO, NO, S("x") }, NULL, NULL, NULL, 415 },
+	{ "type that is none", { S("text"), NO, NO, NO, NO, S("x") }, NULL, NULL, NULL, 415 },
+	{ "another charset", { S("text/plain;charset=EUC-JP"), NO, NO, NO, NO, S("x") }, NULL, NULL, NULL, 415 },
+	{ "empty charset", { S("text/plain;charset="), NO, NO, NO, NO, S("x") }, NULL, NULL, NULL, 415 },
+	{ "not UTF-8", { PLAIN, NO, NO, NO, NO, S("a\xFF") }, NULL, NULL, NULL, 415 },
+	{ "not ASCII", { S("text/plain;charset=us-ascii"), NO, NO, NO, NO, S("\xC3\xBC") }, NULL, NULL, NULL, 415 },
+	{ "empty", { PLAIN, NO, NO, NO, NO, S("") }, NULL, NULL, NULL, 400 },
+	{ "nothing but NUL", { PLAIN, NO, NO, NO, NO, S("\0\0") }, NULL, NULL, NULL, 400 },
+};
+
+static void to_xmpp(void **state)
+{
+	(void)state;
+	int failed = 0;
+	struct xfed_jid from, to;
+	assert_int_equal(xfed_jid_parse(&arena, XFED_SPAN("juliet@sip.example"), &from), XFED_OK);
+	assert_int_equal(xfed_jid_parse(&arena, XFED_SPAN("romeo@xmpp.example"), &to), XFED_OK);
+	for (size_t i = 0; i < XFED_ARRAY_LEN(sip_rows); i++) {
+		const struct sip_row *r = &sip_rows[i];
+		const struct iw_xmpp_envelope env = { &from, &to, XFED_SPAN("i1"), xfed_span_str(r->type), xfed_span_str(r->thread) };
+		struct iw_xmpp_im im;
+		struct xfed_buf buf;
+		xfed_buf_init(&buf, 65536);
+		enum iw_fate fate = iw_im_to_xmpp(&arena, &r->in, &env, &im);
+		bool is_right = fate == (r->xml ? IW_DELIVER : IW_REFUSE);
+		if (is_right && r->xml) {
+			assert_int_equal(xfed_xml_write(&buf, im.elem, XFED_SPAN(XFED_NS_SERVER)), XFED_OK);
+			is_right = xfed_span_is(xfed_buf_span(&buf), r->xml);
+		} else if (is_right) {
+			is_right = im.refusal.status == r->status && im.refusal.needs_accept == (r->status == 415) &&
+				   im.refusal.reason == XFED_REASON_SIP_CONTENT_UNSUPPORTED;
+		}
+		if (!is_right) {
+			print_error("%s: fate %d, status %d, %.*s\n", r->name, (int)fate, im.refusal.status, (int)xfed_buf_len(&buf), xfed_buf_span(&buf).data);
+			failed++;
+		}
+		xfed_buf_deinit(&buf);
+	}
+	assert_int_equal(failed, 0);
+}
+
+/* The sender's resource where the GRUU is known ([B4] table 2: from). */
+static void full_from(void **state)
+{
+	(void)state;
+	struct xfed_jid from, to;
+	struct iw_xmpp_im im;
+	const struct iw_sip_message in = { .content_type = PLAIN, .body = S("a") };
+	assert_int_equal(xfed_jid_parse(&arena, XFED_SPAN("juliet@sip.example/gr1"), &from), XFED_OK);
+	assert_int_equal(xfed_jid_parse(&arena, XFED_SPAN("romeo@xmpp.example"), &to), XFED_OK);
+	const struct iw_xmpp_envelope env = { .from = &from, .to = &to, .id = XFED_SPAN("i") };
+	assert_int_equal(iw_im_to_xmpp(&arena, &in, &env, &im), IW_DELIVER);
+	assert_true(is_same(xfed_xml_attr_get(im.elem, "from"), "juliet@sip.example/gr1"));
+	assert_null(xfed_xml_attr_get(im.elem, "type").data);
+}
+
+static size_t left;
+
+static void *failing_malloc(size_t size)
+{
+	if (left == 0) {
+		return NULL;
+	}
+	left--;
+	return malloc(size);
+}
+
+static void allocation_sweep(void **state)
+{
+	(void)state;
+	static const struct xfed_mem_hooks hooks = { failing_malloc, realloc, free };
+	static char body[20000]; /* several blocks of an arena */
+	memset(body, '\xFC', sizeof(body));
+	struct xfed_stanza s;
+	struct xfed_span xml = xfed_arena_printf(&arena,
+		"<message from='a@b' to='c@d' xml:lang='en'><subject>%05000d</subject><body>%05000d</body><body xml:lang='en'>x<i/>%05000d</body>"
+		"<thread>t</thread></message>", 1, 2, 3);
+	read_stanza(xml.data, &s);
+	const struct iw_sip_message in = { .content_type = S("text/plain;charset=latin1"), .subject = S("s"), .body = { body, sizeof(body) } };
+	const struct iw_xmpp_envelope env = { &s.from, &s.to, XFED_SPAN("i"), XFED_SPAN("chat"), XFED_SPAN("t") };
+	enum iw_fate out = IW_NO_MEMORY, back = IW_NO_MEMORY;
+	for (size_t allowed = 0; out != IW_DELIVER || back != IW_DELIVER; allowed++) {
+		struct xfed_arena a;
+		struct iw_sip_im im;
+		struct iw_xmpp_im xim;
+		xfed_arena_init(&a, 1024 * 1024);
+		xfed_mem_set_hooks(&hooks);
+		left = allowed;
+		out = iw_im_to_sip(&a, &s, &im);
+		left = allowed;
+		back = iw_im_to_xmpp(&a, &in, &env, &xim);
+		xfed_mem_set_hooks(NULL);
+		xfed_arena_deinit(&a);
+		assert_true(out == IW_DELIVER || out == IW_NO_MEMORY);
+		assert_true(back == IW_DELIVER || back == IW_NO_MEMORY);
+		assert_true(allowed < 100);
+	}
+}
+
+int main(void)
+{
+	if (xfed_xml_global_init() != XFED_OK) {
+		return 1;
+	}
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(to_sip, setup, teardown),
+		cmocka_unit_test_setup_teardown(to_a_domain, setup, teardown),
+		cmocka_unit_test_setup_teardown(long_ones, setup, teardown),
+		cmocka_unit_test(call_ids),
+		cmocka_unit_test_setup_teardown(presence, setup, teardown),
+		cmocka_unit_test_setup_teardown(to_xmpp, setup, teardown),
+		cmocka_unit_test_setup_teardown(full_from, setup, teardown),
+		cmocka_unit_test_setup_teardown(allocation_sweep, setup, teardown),
+	};
+	int rc = cmocka_run_group_tests(tests, NULL, NULL);
+	xfed_xml_global_deinit();
+	return rc;
+}
