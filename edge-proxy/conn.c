@@ -1,0 +1,426 @@
+#include "edge.h"
+
+#include "xfed/mem.h"
+
+#define LINGER_MS 3000
+
+static const struct rt_stream_handlers in_handlers, out_handlers;
+static void drive(struct edge_conn *c, struct xfed_s2s_event *ev);
+
+static struct edge_conn *conn_new(struct edge *e, enum xfed_s2s_direction direction)
+{
+	struct edge_conn *c = xfed_calloc(1, sizeof(*c));
+	if (!c) {
+		return NULL;
+	}
+	c->edge = e;
+	c->id = ++e->next_conn;
+	c->direction = direction;
+	HASH_ADD(hh, e->conns, id, sizeof(c->id), c);
+	if (!c->hh.tbl) {
+		xfed_free(c);
+		return NULL;
+	}
+	e->conn_count++;
+	e->unauthenticated++;
+	return c;
+}
+
+struct edge_conn *edge_conn_find(struct edge *e, uint64_t id)
+{
+	struct edge_conn *c = NULL;
+	HASH_FIND(hh, e->conns, &id, sizeof(id), c);
+	return c;
+}
+
+/* Frees what a closed connection still holds; one whose job runs is freed when it comes back. */
+static void conn_release(struct edge_conn *c)
+{
+	if (c->s2s && xfed_s2s_has_job(c->s2s)) {
+		return;
+	}
+	struct edge *e = c->edge;
+	HASH_DELETE(hh, e->conns, c);
+	xfed_s2s_free(c->s2s);
+	rt_timer_close(&c->timer);
+	xfed_free(c);
+	edge_service_conn_gone(e);
+}
+
+static void leave_books(struct edge_conn *c)
+{
+	c->edge->conn_count--;
+	if (!c->is_established) {
+		c->edge->unauthenticated--;
+	}
+}
+
+/* The last action of the conductor: say what is left to say, tell everyone, go. */
+static void on_closed(struct edge_conn *c, const struct xfed_s2s_action *act)
+{
+	c->is_closed = true;
+	edge_report_closed(c, act);
+	leave_books(c);
+	if (act->is_abrupt) {
+		rt_stream_close(c->stream);
+	} else {
+		rt_stream_kick(c->stream);
+		rt_stream_linger(c->stream, LINGER_MS);
+	}
+	c->stream = NULL;
+	rt_timer_set(&c->timer, 0);
+	struct edge_pair *p = c->pair;
+	c->pair = NULL;
+	if (p) {
+		edge_pair_lost(p, act->reason, act->side);
+	}
+}
+
+static void run_job(void *arg)
+{
+	struct edge_conn *c = arg;
+	c->job_result = xfed_tls_handshake_step(c->job_tls);
+}
+
+static void job_done(void *arg)
+{
+	struct edge_conn *c = arg;
+	struct xfed_s2s_event ev = { .type = XFED_S2S_JOB_DONE, .tls_result = c->job_result };
+	c->job_tls = NULL;
+	if (c->job_result == XFED_TLS_DONE) {
+		double seconds = (double)(rt_loop_now_ms(c->edge->loop) - c->job_started_ms) / 1000.0;
+		rt_metric_observe(c->edge->metrics, RT_M_HANDSHAKE, seconds, RT_NO_LABELS);
+		c->job_started_ms = 0;
+	}
+	drive(c, &ev);
+}
+
+static void start_job(struct edge_conn *c, struct xfed_tls *tls)
+{
+	c->job_tls = tls;
+	if (c->job_started_ms == 0) {
+		c->job_started_ms = rt_loop_now_ms(c->edge->loop);
+	}
+	if (rt_job_submit(c->edge->loop, run_job, job_done, c) != XFED_OK) {
+		run_job(c); /* no memory for a queue entry: do it here, the conductor needs its answer */
+		if (rt_loop_post(c->edge->loop, job_done, c) != XFED_OK) {
+			job_done(c);
+		}
+	}
+}
+
+static void perform(struct edge_conn *c, struct xfed_s2s_action *act)
+{
+	switch (act->type) {
+	case XFED_S2S_JOB:
+		start_job(c, act->tls);
+		break;
+	case XFED_S2S_HEADER:
+		edge_inbound_decide(c, act, &c->decision);
+		c->has_decision = true;
+		break;
+	case XFED_S2S_ESTABLISHED:
+		c->is_established = true;
+		c->edge->unauthenticated--;
+		edge_report_established(c);
+		if (c->pair) {
+			edge_pair_ready(c->pair);
+		}
+		break;
+	case XFED_S2S_STANZA:
+		c->stanzas_in++;
+		edge_inbound_stanza(c, act);
+		break;
+	case XFED_S2S_CLOSED:
+		on_closed(c, act);
+		break;
+	}
+}
+
+static void drain(struct edge_conn *c)
+{
+	struct xfed_s2s_action act;
+	while (xfed_s2s_next(c->s2s, &act)) {
+		perform(c, &act);
+	}
+}
+
+/* What was decided while actions were performed is fed back as later events. */
+static bool next_answer(struct edge_conn *c, struct xfed_s2s_event *ev)
+{
+	if (c->is_closed) {
+		return false;
+	}
+	if (c->close_reason != XFED_REASON_NONE) {
+		*ev = (struct xfed_s2s_event){ .type = XFED_S2S_CLOSE, .reason = c->close_reason, .text = c->close_text };
+		c->close_reason = XFED_REASON_NONE;
+		return true;
+	}
+	if (c->has_decision) {
+		c->has_decision = false;
+		*ev = (struct xfed_s2s_event){ .type = XFED_S2S_DECISION, .decision = c->decision };
+		return true;
+	}
+	return false;
+}
+
+static void one_step(struct edge_conn *c, struct xfed_s2s_event *ev)
+{
+	c->is_driving = true;
+	xfed_s2s_step(c->s2s, ev, rt_loop_now_ms(c->edge->loop));
+	drain(c);
+	struct xfed_s2s_event answer;
+	while (next_answer(c, &answer)) {
+		xfed_s2s_step(c->s2s, &answer, rt_loop_now_ms(c->edge->loop));
+		drain(c);
+	}
+	c->is_driving = false;
+}
+
+static void pump(struct edge_conn *c)
+{
+	struct xfed_s2s_event ev = { .type = XFED_S2S_PUMP };
+	while (!c->is_closed && !c->is_paused && xfed_s2s_has_pending(c->s2s)) {
+		one_step(c, &ev);
+	}
+}
+
+static void settle_down(struct edge_conn *c)
+{
+	if (c->is_closed) {
+		conn_release(c);
+		return;
+	}
+	rt_stream_kick(c->stream);
+	rt_timer_set(&c->timer, xfed_s2s_deadline(c->s2s));
+}
+
+/* One event, everything that follows from it, then the timer. `c` may be gone afterwards. */
+static void drive(struct edge_conn *c, struct xfed_s2s_event *ev)
+{
+	bool was_job = ev->type == XFED_S2S_JOB_DONE;
+	one_step(c, ev);
+	pump(c);
+	if (was_job && !c->is_closed) {
+		rt_stream_resume(c->stream);
+	}
+	settle_down(c);
+}
+
+static size_t on_bytes(void *user, struct xfed_span in)
+{
+	struct edge_conn *c = user;
+	size_t taken = 0;
+	while (taken < in.len && !c->is_closed && !c->is_paused && !xfed_s2s_has_job(c->s2s)) {
+		struct xfed_s2s_event ev = { .type = XFED_S2S_BYTES, .bytes = xfed_span_make(in.data + taken, in.len - taken) };
+		one_step(c, &ev);
+		pump(c);
+		taken += ev.consumed;
+		if (ev.consumed == 0) {
+			break;
+		}
+	}
+	settle_down(c);
+	return taken;
+}
+
+static void on_end(struct edge_conn *c, enum xfed_reason reason)
+{
+	struct xfed_s2s_event ev = { .type = XFED_S2S_END, .reason = reason };
+	drive(c, &ev);
+}
+
+static void on_eof(void *user)
+{
+	on_end(user, XFED_REASON_NONE);
+}
+
+static void on_error(void *user, enum xfed_reason reason)
+{
+	on_end(user, reason);
+}
+
+static void on_timer(void *user)
+{
+	struct edge_conn *c = user;
+	if (c->is_closed || !c->s2s) {
+		return;
+	}
+	struct xfed_s2s_event ev = { .type = XFED_S2S_TICK };
+	drive(c, &ev);
+}
+
+static void start(struct edge_conn *c)
+{
+	rt_addr_text(rt_stream_peer(c->stream), c->address);
+	rt_stream_keepalive(c->stream, 120);
+	struct xfed_s2s_event ev = { .type = XFED_S2S_START };
+	drive(c, &ev);
+}
+
+/* Undoes conn_new() before the conductor began. */
+static void conn_abandon(struct edge_conn *c)
+{
+	leave_books(c);
+	rt_stream_close(c->stream);
+	conn_release(c);
+}
+
+static int make_conductor(struct edge_conn *c)
+{
+	struct xfed_s2s_config cfg = {
+		.env = &c->edge->env,
+		.direction = c->direction,
+		.out = rt_stream_out(c->stream),
+	};
+	if (c->pair) {
+		cfg.local = xfed_span_str(c->pair->local);
+		cfg.remote = xfed_span_str(c->pair->remote);
+		cfg.decision = c->decision;
+	}
+	return xfed_s2s_new(&cfg, &c->s2s);
+}
+
+int edge_conn_accept(struct edge *e, struct rt_stream *s)
+{
+	struct edge_conn *c = conn_new(e, XFED_S2S_IN);
+	if (!c) {
+		rt_stream_close(s);
+		return XFED_ERR_NOMEM;
+	}
+	c->stream = s;
+	if (rt_timer_init(&c->timer, e->loop, on_timer, c) != XFED_OK) {
+		conn_abandon(c);
+		return XFED_ERR_NOMEM;
+	}
+	rt_stream_start(s, &in_handlers, c, XFED_S2S_OUTPUT_BYTES);
+	if (make_conductor(c) != XFED_OK) {
+		conn_abandon(c);
+		return XFED_ERR_NOMEM;
+	}
+	start(c);
+	return XFED_OK;
+}
+
+static void on_connect(void *user, enum xfed_reason reason)
+{
+	struct edge_conn *c = user;
+	struct edge_pair *p = c->pair;
+	if (reason == XFED_REASON_NONE && make_conductor(c) == XFED_OK) {
+		p->state = EDGE_PAIR_NEGOTIATING;
+		start(c);
+		return;
+	}
+	rt_log(RT_LOG_INFO, "s2s.connect-failed", RT_KV_STR("partner", p->remote), RT_KV_STR("local", p->local),
+		RT_KV_STR("address", c->address), RT_KV_U64("conn", c->id), RT_KV_REASON(reason),
+		RT_KV_STR("text", rt_stream_error_text(c->stream)), RT_END);
+	c->pair = NULL;
+	p->conn = NULL;
+	c->is_closed = true;
+	conn_abandon(c);
+	edge_pair_connect_failed(p, reason != XFED_REASON_NONE ? reason : XFED_REASON_STREAM_INTERNAL);
+}
+
+int edge_conn_dial(struct edge_pair *p, const struct rt_addr *to)
+{
+	struct edge *e = p->edge;
+	const struct xfed_partner *partner = e->policy ? xfed_policy_partner(e->policy, xfed_span_str(p->remote)) : NULL;
+	XFED_REQUIRE(partner != NULL);
+	struct edge_conn *c = conn_new(e, XFED_S2S_OUT);
+	if (!c) {
+		return XFED_ERR_NOMEM;
+	}
+	edge_decision_for(e, partner, &c->decision);
+	struct rt_addr source;
+	const char *from = e->config->external.source;
+	bool has_source = from && rt_addr_parse_host(&source, xfed_span_str(from), 0) == XFED_OK;
+	has_source = has_source && source.sa.sa_family == to->sa.sa_family;
+	int rc = rt_timer_init(&c->timer, e->loop, on_timer, c);
+	if (rc == XFED_OK) {
+		rc = rt_stream_connect(e->loop, to, has_source ? &source : NULL, e->config->limits.connect_timeout_ms, &out_handlers, c,
+			XFED_S2S_OUTPUT_BYTES, &c->stream);
+	}
+	if (rc != XFED_OK) {
+		c->is_closed = true;
+		conn_abandon(c);
+		return rc;
+	}
+	rt_addr_text(to, c->address);
+	c->pair = p;
+	p->conn = c;
+	return XFED_OK;
+}
+
+static const struct rt_stream_handlers in_handlers = { .on_bytes = on_bytes, .on_eof = on_eof, .on_error = on_error };
+static const struct rt_stream_handlers out_handlers = {
+	.on_connect = on_connect, .on_bytes = on_bytes, .on_eof = on_eof, .on_error = on_error
+};
+
+void edge_conn_close(struct edge_conn *c, enum xfed_reason reason, const char *text)
+{
+	if (c->is_closed) {
+		return;
+	}
+	if (!c->s2s) { /* still connecting */
+		struct edge_pair *p = c->pair;
+		c->pair = NULL;
+		c->is_closed = true;
+		conn_abandon(c);
+		if (p) {
+			p->conn = NULL;
+			edge_pair_lost(p, reason, xfed_reason_info(reason)->side);
+		}
+		return;
+	}
+	if (c->is_driving) {
+		c->close_reason = reason;
+		c->close_text = text;
+		return;
+	}
+	struct xfed_s2s_event ev = { .type = XFED_S2S_CLOSE, .reason = reason, .text = text };
+	drive(c, &ev);
+}
+
+int edge_conn_write(struct edge_conn *c, struct xfed_span stanza)
+{
+	if (c->is_closed || !c->s2s) {
+		return XFED_ERR_STATE;
+	}
+	int rc = xfed_s2s_send(c->s2s, stanza, rt_loop_now_ms(c->edge->loop));
+	if (rc == XFED_OK) {
+		c->stanzas_out++;
+	}
+	if (!c->is_driving) {
+		drain(c); /* a fault ends the stream at once */
+		settle_down(c);
+	}
+	return rc;
+}
+
+void edge_conn_resume(struct edge_conn *c)
+{
+	if (!c->is_paused || c->is_closed) {
+		return;
+	}
+	c->is_paused = false;
+	rt_stream_resume(c->stream);
+}
+
+void edge_conns_free(struct edge *e)
+{
+	struct edge_conn *c, *next;
+	HASH_ITER(hh, e->conns, c, next) {
+		if (!c->is_closed) {
+			leave_books(c);
+			rt_stream_close(c->stream);
+			c->stream = NULL;
+			c->is_closed = true;
+		}
+		if (c->pair) {
+			c->pair->conn = NULL;
+			c->pair = NULL;
+		}
+		rt_timer_close(&c->timer);
+		conn_release(c);
+	}
+}

@@ -1,0 +1,261 @@
+/*
+ * xfed-edge: what its parts share. One struct edge per process; everything in it belongs to the loop's thread. Objects
+ * refer to each other by pointers only where one owns the other; else by number through a table.
+ *
+ *   listener.c   5269: accepting            conn.c     one s2s connection: conductor, stream, timer
+ *   inbound.c    who may talk to whom       outbound.c pairs: resolve, connect, park, write, bounce
+ *   router.c     stanzas to gateways, outcomes to senders, deliveries from gateways
+ *   iq.c         queries answered here      link.c     the channel's listening side
+ *   policy.c     snapshots from the gateway service.c  in and out of service, drain
+ *   report.c     log, metrics, events       control.c  what xfedctl and gateways ask
+ */
+#ifndef EDGE_EDGE_H
+#define EDGE_EDGE_H
+
+#include "config.h"
+#include "proto/inbox.h"
+#include "proto/outbox.h"
+#include "proto/session.h"
+#include "proto/sipmemory.h"
+#include "proto/transfer.h"
+#include "util/table.h"
+#include "xfed/policy.h"
+#include "xfed/rt/control.h"
+#include "xfed/rt/http.h"
+#include "xfed/rt/job.h"
+#include "xfed/rt/listener.h"
+#include "xfed/rt/log.h"
+#include "xfed/rt/loop.h"
+#include "xfed/rt/metrics.h"
+#include "xfed/rt/notify.h"
+#include "xfed/rt/resolver.h"
+#include "xfed/rt/stream.h"
+#include "xfed/rt/timer.h"
+#include "xfed/s2s.h"
+
+struct edge;
+struct edge_pair;
+
+/* ---- s2s connections ---- */
+
+struct edge_conn {
+	struct edge *edge;
+	uint64_t id;
+	enum xfed_s2s_direction direction;
+	struct rt_stream *stream; /* NULL once handed to linger */
+	struct xfed_s2s *s2s;	  /* NULL while an outgoing connection is not there yet */
+	struct rt_timer timer;
+	struct edge_pair *pair; /* out: whose stream this is */
+	struct xfed_tls *job_tls;
+	enum xfed_tls_result job_result;
+	uint64_t job_started_ms;
+	bool has_decision, is_paused, is_closed, is_established;
+	bool is_driving;	       /* inside the conductor's actions: a close waits */
+	enum xfed_reason close_reason; /* asked for meanwhile; NONE: nothing */
+	const char *close_text;
+	struct xfed_s2s_decision decision;
+	size_t parked_bytes; /* in: of stanzas that no gateway has been sent yet */
+	uint64_t stanzas_in, stanzas_out;
+	double tokens; /* rate limit: stanzas that may still come now */
+	uint64_t tokens_ms;
+	char address[RT_ADDR_TEXT];
+	UT_hash_handle hh; /* edge->conns by id */
+};
+
+/* ---- what waits for a partner ---- */
+
+/* Where a stanza for a partner comes from; run NULL: from the edge itself (an error, an IQ answer). */
+struct edge_origin {
+	struct proto_inbox_run *run;
+	uint64_t seq;
+	bool has_sip;
+	Xfed__SipKey sip; /* strings in the item's own block */
+};
+
+struct edge_item {
+	struct edge_item *prev, *next;
+	struct edge_origin origin;
+	uint64_t added_ms, deadline_ms;
+	const char *rule; /* dropped by this rule where it cannot be sent and no error is due; origin.run NULL only */
+	Xfed__Kind kind;
+	const char *remote;	/* whose partner it is for, for the metrics */
+	struct edge_pair *pair; /* where it is parked; NULL: nowhere */
+	struct xfed_span stanza;
+	size_t bytes;
+};
+
+enum edge_pair_state { EDGE_PAIR_IDLE, EDGE_PAIR_RESOLVING, EDGE_PAIR_CONNECTING, EDGE_PAIR_NEGOTIATING, EDGE_PAIR_READY };
+
+struct edge_pair {
+	struct edge *edge;
+	char *local, *remote; /* normalised; `remote` follows `local` in the key */
+	size_t key_len;
+	enum edge_pair_state state;
+	struct rt_lookup *lookup;
+	struct rt_addr *endpoints;
+	size_t endpoint_count, endpoint_next;
+	struct edge_conn *conn;
+	struct edge_item *queue;
+	size_t queue_bytes, queue_count;
+	uint64_t backoff_ms, retry_at_ms, started_ms;
+	enum xfed_reason last_reason;
+	UT_hash_handle hh; /* edge->pairs by key */
+};
+
+/* ---- the channel ---- */
+
+struct edge_link {
+	struct edge_link *prev, *next;
+	struct edge *edge;
+	struct rt_stream *stream;
+	struct proto_session *session;
+	struct rt_timer timer;
+	struct proto_transfer_in transfer;
+	struct proto_inbox_run *run;
+	int peer; /* in the outbox */
+	bool is_up, is_closed, job_running, is_draining;
+	int64_t since_s;
+	char address[RT_ADDR_TEXT];
+};
+
+enum edge_service { EDGE_OUT_OF_SERVICE, EDGE_IN_SERVICE, EDGE_LEAVING, EDGE_DRAINING };
+
+struct edge {
+	char *config_path;
+	struct edge_config *config;
+	struct rt_loop *loop;
+	struct xfed_env env;
+	struct rt_metrics *metrics;
+	struct rt_resolver *resolver;
+	struct rt_control *control;
+	struct rt_http *http;
+	struct rt_notify *notify;
+	struct xfed_tls_creds *creds, *channel_creds;
+
+	uint64_t boot_nonce, next_conn;
+	uint64_t started_ms;
+	struct edge_conn *conns;
+	size_t conn_count, unauthenticated;
+	struct edge_pair *pairs;
+
+	struct xfed_policy *policy; /* NULL: none yet */
+	struct proto_revision revision;
+
+	struct edge_link *links;
+	size_t link_count, links_up;
+	enum xfed_reason link_reason; /* why there is none */
+	int64_t link_since_s;
+	struct proto_outbox *outbox;
+	struct proto_inbox *inbox;
+	struct proto_sipmemory *sips;
+	struct xfed_xml_reader *fragments; /* reads what gateways send */
+	struct xfed_buf scratch;
+
+	struct rt_listener **listeners, **channel_listeners;
+	size_t listener_count, channel_listener_count;
+	enum edge_service service;
+	struct rt_timer tick, grace, leave;
+	struct rt_post flush;
+	bool is_closing; /* draining, and the streams have been told */
+	int exit_code;
+};
+
+/* edge.c */
+int edge_new(const char *config_path, struct edge_config *config, struct edge **out, char error[256]);
+void edge_free(struct edge *e);
+void edge_flush_soon(struct edge *e); /* links and deadlines are looked at once at the end of this turn */
+int64_t edge_wall_s(const struct edge *e);
+/* Reloads certificates, log settings and what else may change. Problems go to `errors`. */
+bool edge_reload(struct edge *e, struct rt_conf_errors *errors);
+int edge_load_creds(const struct edge_config *c, struct xfed_tls_creds **partners, struct xfed_tls_creds **channel, char error[256]);
+
+/* conn.c */
+int edge_conn_accept(struct edge *e, struct rt_stream *s);
+/* Connects to the pair's next endpoint. OK or an error; then nothing was begun. */
+int edge_conn_dial(struct edge_pair *p, const struct rt_addr *to);
+void edge_conn_close(struct edge_conn *c, enum xfed_reason reason, const char *text);
+/* Writes a whole stanza to a stream that is READY; what xfed_s2s_send() returns. */
+int edge_conn_write(struct edge_conn *c, struct xfed_span stanza);
+void edge_conn_resume(struct edge_conn *c);
+struct edge_conn *edge_conn_find(struct edge *e, uint64_t id);
+void edge_conns_free(struct edge *e);
+
+/* inbound.c */
+void edge_inbound_decide(struct edge_conn *c, const struct xfed_s2s_action *act, struct xfed_s2s_decision *out);
+void edge_decision_for(const struct edge *e, const struct xfed_partner *partner, struct xfed_s2s_decision *out);
+void edge_inbound_stanza(struct edge_conn *c, const struct xfed_s2s_action *act);
+
+/* outbound.c */
+/*
+ * Sends a stanza from our domain to a partner's, now or when the stream is there. Takes ownership of the item in every
+ * case; its fate is settled through edge_item_settle().
+ */
+void edge_pair_send(struct edge *e, struct xfed_span local, struct xfed_span remote, struct edge_item *item);
+struct edge_item *edge_item_new(struct xfed_span stanza, struct xfed_span remote, Xfed__Kind kind, const struct edge_origin *origin);
+void edge_pair_ready(struct edge_pair *p);
+/* The connection of the pair has ended, or never came. */
+void edge_pair_lost(struct edge_pair *p, enum xfed_reason reason, enum xfed_side side);
+void edge_pair_connect_failed(struct edge_pair *p, enum xfed_reason reason);
+/* Takes a parked stanza back: it ends as withdrawn, with the reason of the step it waited on. */
+void edge_pair_withdraw(struct edge *e, struct edge_item *item);
+size_t edge_pairs_waiting(const struct edge *e); /* stanzas parked for partners */
+void edge_pairs_refuse(struct edge *e, bool (*which)(const struct edge_pair *p), enum xfed_reason reason);
+void edge_pairs_forget_backoff(struct edge *e);
+void edge_pairs_tick(struct edge *e, uint64_t now_ms);
+void edge_pairs_free(struct edge *e);
+
+/* router.c */
+void edge_route_to_gateway(struct edge_conn *c, const struct xfed_s2s_action *act);
+void edge_route_pump(struct edge *e); /* outbox to links */
+void edge_route_outcome(struct edge *e, struct proto_delivery *d, const Xfed__Outcome *oc);
+void edge_route_ended(struct edge *e);
+void edge_route_from_gateway(struct edge_link *l, const Xfed__Deliver *d, size_t frame_bytes);
+void edge_route_withdraw(struct edge_link *l, uint64_t seq);
+/* The fate of a stanza from a gateway: tells whoever asked. */
+void edge_item_settle(struct edge *e, struct edge_item *item, Xfed__Fate fate, enum xfed_reason reason, enum xfed_side side);
+/* Answers a stanza of a partner with an error where one may be sent. */
+void edge_bounce(struct edge *e, struct xfed_arena *a, const struct xfed_stanza *s, const struct xfed_stanza_error *err);
+void edge_refuse_stanza(struct edge_conn *c, const struct xfed_s2s_action *act, enum xfed_reason reason);
+void edge_send_elem(struct edge *e, struct xfed_span local, struct xfed_span remote, const struct xfed_xml_elem *elem, const char *rule);
+
+/* iq.c */
+void edge_iq(struct edge_conn *c, const struct xfed_s2s_action *act);
+
+/* link.c */
+int edge_link_accept(struct edge *e, struct rt_stream *s);
+struct edge_link *edge_link_of(struct edge *e, const struct proto_inbox_run *run);
+struct edge_link *edge_link_of_peer(struct edge *e, int peer);
+void edge_links_flush(struct edge *e);
+void edge_links_send(struct edge *e, const Xfed__Frame *f); /* to every link that is up; a full one misses events */
+void edge_links_drain(struct edge *e, uint32_t grace_ms);
+void edge_links_free(struct edge *e);
+
+/* policy.c */
+void edge_policy_take(struct edge_link *l, const Xfed__Frame *f);
+const char *edge_partner_label(const struct edge *e, struct xfed_span remote); /* for metrics: "other" where unlisted */
+
+/* service.c */
+int edge_service_start(struct edge *e, char error[256]);
+void edge_service_judge(struct edge *e); /* after each change of policy or links */
+void edge_service_drain(struct edge *e);
+void edge_service_conn_gone(struct edge *e);
+void edge_service_stop_listening(struct edge *e);
+const char *edge_service_name(enum edge_service s);
+
+/* report.c */
+void edge_report_established(struct edge_conn *c);
+void edge_report_closed(struct edge_conn *c, const struct xfed_s2s_action *act);
+void edge_report_refusal(struct edge *e, enum xfed_reason reason, enum xfed_side side);
+void edge_report_stanza(struct edge *e, struct xfed_span remote, const char *direction, const char *kind, const char *fate);
+void edge_report_snapshot(struct edge_link *l); /* all live streams to a new link */
+void edge_report_counters(struct edge_link *l);
+void edge_report_gauges(struct edge *e);
+const char *edge_kind_word(Xfed__Kind kind);
+
+/* control.c */
+extern const struct rt_control_command edge_commands[];
+json_t *edge_control_status(struct edge *e);
+json_t *edge_control_streams(struct edge *e, struct xfed_span domain);
+void edge_control_request(struct edge_link *l, const Xfed__Request *r);
+
+#endif

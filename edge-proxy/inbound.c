@@ -1,0 +1,123 @@
+#include "edge.h"
+
+/* What this version can end a negotiation in. */
+#define BUILT_METHODS XFED_METHOD_EXTERNAL
+
+void edge_decision_for(const struct edge *e, const struct xfed_partner *partner, struct xfed_s2s_decision *out)
+{
+	*out = (struct xfed_s2s_decision){
+		.needs_tls = xfed_partner_needs_tls(partner),
+		.methods = xfed_partner_methods(partner) & BUILT_METHODS,
+		.stanza_bytes = partner->stanza_bytes,
+		.creds = partner->tls == XFED_NOT_SUPPORTED ? NULL : e->creds,
+	};
+}
+
+static size_t partner_streams(const struct edge *e, const struct xfed_partner *partner)
+{
+	size_t n = 0;
+	for (const struct edge_conn *c = e->conns; c; c = c->hh.next) {
+		struct xfed_s2s_info info;
+		if (c->is_closed || !c->s2s) {
+			continue;
+		}
+		xfed_s2s_info(c->s2s, &info);
+		n += info.remote.len > 0 && xfed_policy_partner(e->policy, info.remote) == partner;
+	}
+	return n;
+}
+
+static enum xfed_reason refuse_header(const struct edge_conn *c, const struct xfed_s2s_action *act, const struct xfed_partner **partner)
+{
+	const struct edge *e = c->edge;
+	*partner = NULL;
+	if (e->service != EDGE_IN_SERVICE || !e->policy) {
+		return e->service == EDGE_DRAINING ? XFED_REASON_STREAM_CLOSED_DRAIN : XFED_REASON_CHANNEL_DOWN;
+	}
+	if (!xfed_policy_is_local(e->policy, act->to)) {
+		return XFED_REASON_STREAM_TO_UNKNOWN;
+	}
+	if (!act->from.data) {
+		return XFED_REASON_NONE; /* before TLS that is tolerated [A2-09]; inside it proves nothing */
+	}
+	*partner = xfed_policy_partner(e->policy, act->from);
+	if (!*partner || xfed_policy_is_local(e->policy, act->from)) {
+		return XFED_REASON_POLICY_PARTNER_UNLISTED;
+	}
+	/* Counted once the certificate has spoken, so that a stranger cannot use up a partner's streams. */
+	if (act->is_secure && partner_streams(e, *partner) > (*partner)->max_connections) {
+		return XFED_REASON_POLICY_CONNECTIONS_EXCEEDED;
+	}
+	return XFED_REASON_NONE;
+}
+
+void edge_inbound_decide(struct edge_conn *c, const struct xfed_s2s_action *act, struct xfed_s2s_decision *out)
+{
+	const struct xfed_partner *partner;
+	enum xfed_reason refuse = refuse_header(c, act, &partner);
+	if (partner && refuse == XFED_REASON_NONE) {
+		edge_decision_for(c->edge, partner, out);
+		return;
+	}
+	*out = (struct xfed_s2s_decision){
+		.refuse = refuse,
+		.needs_tls = true,
+		.methods = BUILT_METHODS,
+		.stanza_bytes = XFED_STANZA_BYTES_DEFAULT,
+		.creds = c->edge->creds,
+	};
+}
+
+/* A bucket of one second's worth of stanzas. */
+static bool within_rate(struct edge_conn *c, const struct xfed_partner *partner)
+{
+	uint64_t now = rt_loop_now_ms(c->edge->loop);
+	double most = partner->stanzas_per_second;
+	if (c->tokens_ms == 0) {
+		c->tokens = most;
+	} else {
+		c->tokens += (double)(now - c->tokens_ms) * most / 1000.0;
+		c->tokens = c->tokens > most ? most : c->tokens;
+	}
+	c->tokens_ms = now;
+	if (c->tokens < 1.0) {
+		return false;
+	}
+	c->tokens -= 1.0;
+	return true;
+}
+
+static unsigned kind_bit(enum xfed_stanza_kind k)
+{
+	switch (k) {
+	case XFED_STANZA_MESSAGE:
+		return XFED_KIND_MESSAGE;
+	case XFED_STANZA_PRESENCE:
+		return XFED_KIND_PRESENCE;
+	case XFED_STANZA_IQ:
+		return XFED_KIND_IQ;
+	}
+	return 0;
+}
+
+void edge_inbound_stanza(struct edge_conn *c, const struct xfed_s2s_action *act)
+{
+	const struct xfed_partner *partner = xfed_policy_partner(c->edge->policy, act->stanza.from.domain);
+	if (!partner) {
+		edge_conn_close(c, XFED_REASON_POLICY_PARTNER_UNLISTED, "");
+		return;
+	}
+	if (!within_rate(c, partner)) {
+		edge_refuse_stanza(c, act, XFED_REASON_POLICY_RATE_EXCEEDED);
+		return;
+	}
+	if (!(partner->kinds & kind_bit(act->stanza.kind))) {
+		edge_refuse_stanza(c, act, XFED_REASON_POLICY_KIND_FORBIDDEN);
+		return;
+	}
+	if (act->stanza.kind == XFED_STANZA_IQ) {
+		edge_iq(c, act);
+	} else {
+		edge_route_to_gateway(c, act);
+	}
+}

@@ -1,0 +1,397 @@
+#include "edge.h"
+
+#include <utlist.h>
+
+#include "xfed/mem.h"
+
+#define LINK_BUFFER_BYTES (PROTO_OUTPUT_BYTES + 1024 * 1024)
+#define LINKS_MAX	  64
+#define LINGER_MS	  2000
+
+static const char *const capabilities[] = { "im", "iq-local" };
+
+static void drain(struct edge_link *l);
+
+static void link_release(struct edge_link *l)
+{
+	if (proto_session_job_running(l->session)) {
+		return; /* freed when the job comes back */
+	}
+	struct edge *e = l->edge;
+	DL_DELETE(e->links, l);
+	e->link_count--;
+	proto_transfer_in_deinit(&l->transfer);
+	proto_session_free(l->session);
+	rt_timer_close(&l->timer);
+	xfed_free(l);
+}
+
+/* Output of the session goes to the stream; the stream writes at the end of the turn. */
+static void move_output(struct edge_link *l)
+{
+	struct xfed_buf *from = proto_session_output(l->session), *to = rt_stream_out(l->stream);
+	size_t len = xfed_buf_len(from);
+	size_t room = to->cap_bytes > rt_stream_out_len(l->stream) ? to->cap_bytes - rt_stream_out_len(l->stream) : 0;
+	len = len < room ? len : room;
+	if (len > 0 && xfed_buf_append(to, xfed_span_make(xfed_buf_span(from).data, len)) == XFED_OK) {
+		xfed_buf_consume(from, len);
+		rt_stream_kick(l->stream);
+	}
+}
+
+static void link_up(struct edge_link *l)
+{
+	struct edge *e = l->edge;
+	const struct proto_peer *peer = proto_session_peer(l->session);
+	uint64_t now = rt_loop_now_ms(e->loop);
+	l->run = proto_inbox_link_up(e->inbox, xfed_span_str(peer->name), peer->boot_nonce, peer->hello->lowest_unsettled, now);
+	l->peer = proto_outbox_peer(e->outbox, xfed_span_str(peer->name));
+	if (!l->run || l->peer == PROTO_OUTBOX_NO_PEER) {
+		struct proto_event ev = { .type = PROTO_EV_CLOSE, .reason = XFED_REASON_CHANNEL_FRAME_BAD, .text = "too many gateways" };
+		proto_session_step(l->session, &ev, now);
+		return;
+	}
+	struct edge_link *old = edge_link_of_peer(e, l->peer);
+	l->is_up = true;
+	l->since_s = edge_wall_s(e);
+	e->links_up++;
+	if (old) {
+		struct proto_event ev = { .type = PROTO_EV_CLOSE, .reason = XFED_REASON_CHANNEL_REPLACED, .text = "a newer link of that name" };
+		proto_session_step(old->session, &ev, now);
+		drain(old);
+	}
+	proto_outbox_peer_up(e->outbox, l->peer, peer->boot_nonce, now);
+	uint32_t credit = proto_inbox_reserve(e->inbox, l->run, XFED_CHANNEL_CREDIT_MSGS);
+	proto_session_grant(l->session, credit, XFED_CHANNEL_CREDIT_BYTES);
+	rt_metric_set(e->metrics, RT_M_CHANNEL_UP, 1, RT_LABELS(xfed_span_str(peer->name)));
+	rt_log(RT_LOG_INFO, "channel.up", RT_KV_STR("peer", peer->name), RT_KV_STR("certificate", peer->cert_name),
+		RT_KV_STR("address", l->address), RT_KV_STR("tls", peer->tls_version), RT_KV_STR("cipher", peer->cipher),
+		RT_KV_HEX("boot", peer->boot_nonce), RT_END);
+	edge_report_snapshot(l);
+	edge_service_judge(e);
+	edge_flush_soon(e);
+}
+
+static void link_down(struct edge_link *l, enum xfed_reason reason, const char *text)
+{
+	struct edge *e = l->edge;
+	uint64_t now = rt_loop_now_ms(e->loop);
+	const struct proto_peer *peer = proto_session_peer(l->session);
+	rt_log(l->is_up ? RT_LOG_WARNING : RT_LOG_INFO, "channel.down", RT_KV_STR("peer", peer ? peer->name : NULL),
+		RT_KV_STR("address", l->address), RT_KV_REASON(reason), RT_KV_STR("text", text), RT_END);
+	l->is_closed = true;
+	move_output(l);
+	rt_stream_linger(l->stream, LINGER_MS);
+	l->stream = NULL;
+	if (l->is_up) {
+		l->is_up = false;
+		e->links_up--;
+		proto_inbox_link_lost(e->inbox, l->run, now);
+		if (!edge_link_of_peer(e, l->peer)) {
+			proto_outbox_peer_lost(e->outbox, l->peer, now);
+			rt_metric_set(e->metrics, RT_M_CHANNEL_UP, 0, RT_LABELS(xfed_span_str(peer->name)));
+		}
+		e->link_reason = reason;
+		e->link_since_s = edge_wall_s(e);
+	}
+	edge_service_judge(e);
+	edge_flush_soon(e);
+}
+
+/* ---- messages ---- */
+
+static void take_settled(struct edge_link *l, const Xfed__Settled *m)
+{
+	for (size_t i = 0; i < m->n_outcomes; i++) {
+		struct proto_delivery *d = proto_outbox_settled(l->edge->outbox, l->peer, m->outcomes[i]);
+		if (d) {
+			edge_route_outcome(l->edge, d, m->outcomes[i]);
+		}
+	}
+	edge_flush_soon(l->edge);
+}
+
+static void take_attempted(struct edge_link *l, const Xfed__Attempted *m)
+{
+	uint64_t yes[PROTO_SEQS_MAX], no[PROTO_SEQS_MAX];
+	size_t n_yes = 0, n_no = 0;
+	for (size_t i = 0; i < m->n_seqs; i++) {
+		if (proto_outbox_attempted(l->edge->outbox, l->peer, m->seqs[i])) {
+			yes[n_yes++] = m->seqs[i];
+		} else {
+			no[n_no++] = m->seqs[i];
+		}
+	}
+	proto_session_attempted_ack(l->session, yes, n_yes, no, n_no);
+	edge_flush_soon(l->edge);
+}
+
+static void take_message(struct edge_link *l, const Xfed__Frame *f, size_t frame_bytes)
+{
+	switch (f->body_case) {
+	case XFED__FRAME__BODY_DELIVER:
+		edge_route_from_gateway(l, f->deliver, frame_bytes);
+		break;
+	case XFED__FRAME__BODY_SETTLED:
+		take_settled(l, f->settled);
+		break;
+	case XFED__FRAME__BODY_ATTEMPTED:
+		take_attempted(l, f->attempted);
+		break;
+	case XFED__FRAME__BODY_WITHDRAW:
+		edge_route_withdraw(l, f->withdraw->seq);
+		break;
+	case XFED__FRAME__BODY_REQUEST:
+		edge_control_request(l, f->request);
+		break;
+	case XFED__FRAME__BODY_POLICY_BEGIN:
+	case XFED__FRAME__BODY_POLICY_PART:
+	case XFED__FRAME__BODY_POLICY_COMMIT:
+		edge_policy_take(l, f);
+		break;
+	case XFED__FRAME__BODY_DRAIN:
+		l->is_draining = true; /* nothing new goes there; what is there is settled */
+		edge_service_judge(l->edge);
+		break;
+	default:
+		break; /* the session lets nothing else of a gateway through */
+	}
+}
+
+/* ---- the machine's driver ---- */
+
+static void run_job(void *arg)
+{
+	proto_session_job_run(((struct edge_link *)arg)->session);
+}
+
+static void job_done(void *arg)
+{
+	struct edge_link *l = arg;
+	struct proto_event ev = { .type = PROTO_EV_JOB_DONE };
+	l->job_running = false;
+	proto_session_step(l->session, &ev, rt_loop_now_ms(l->edge->loop));
+	if (!l->is_closed) {
+		rt_stream_resume(l->stream);
+	}
+	drain(l);
+}
+
+static void perform(struct edge_link *l, const struct proto_action *act)
+{
+	switch (act->type) {
+	case PROTO_ACT_JOB:
+		l->job_running = true;
+		if (rt_job_submit(l->edge->loop, run_job, job_done, l) != XFED_OK) {
+			run_job(l);
+			if (rt_loop_post(l->edge->loop, job_done, l) != XFED_OK) {
+				XFED_REQUIRE(!"no memory for a link's handshake");
+			}
+		}
+		break;
+	case PROTO_ACT_UP:
+		link_up(l);
+		break;
+	case PROTO_ACT_MESSAGE:
+		take_message(l, act->frame, act->frame_bytes);
+		break;
+	case PROTO_ACT_CREDIT:
+		edge_flush_soon(l->edge);
+		break;
+	case PROTO_ACT_DOWN:
+		link_down(l, act->reason, act->text);
+		break;
+	}
+}
+
+/* `l` may be gone afterwards. */
+static void drain(struct edge_link *l)
+{
+	struct proto_action act;
+	while (!l->is_closed && proto_session_next(l->session, &act)) {
+		perform(l, &act);
+	}
+	if (l->is_closed) {
+		link_release(l);
+		return;
+	}
+	move_output(l);
+	rt_timer_set(&l->timer, proto_session_deadline(l->session));
+}
+
+static size_t on_bytes(void *user, struct xfed_span in)
+{
+	struct edge_link *l = user;
+	struct proto_event ev = { .type = PROTO_EV_BYTES, .bytes = in };
+	proto_session_step(l->session, &ev, rt_loop_now_ms(l->edge->loop));
+	size_t consumed = ev.consumed;
+	if (consumed < in.len && !l->job_running) {
+		rt_stream_resume(l->stream);
+	}
+	drain(l);
+	return consumed;
+}
+
+static void on_gone(void *user)
+{
+	struct edge_link *l = user;
+	struct proto_event ev = { .type = PROTO_EV_EOF };
+	proto_session_step(l->session, &ev, rt_loop_now_ms(l->edge->loop));
+	drain(l);
+}
+
+static void on_error(void *user, enum xfed_reason reason)
+{
+	on_gone(user);
+}
+
+static void on_drained(void *user)
+{
+	struct edge_link *l = user;
+	move_output(l);
+	edge_flush_soon(l->edge);
+}
+
+static void on_timer(void *user)
+{
+	struct edge_link *l = user;
+	if (l->is_closed) {
+		return;
+	}
+	struct proto_event ev = { .type = PROTO_EV_TICK };
+	proto_session_step(l->session, &ev, rt_loop_now_ms(l->edge->loop));
+	drain(l);
+}
+
+static const struct rt_stream_handlers handlers = {
+	.on_bytes = on_bytes, .on_eof = on_gone, .on_error = on_error, .on_drained = on_drained
+};
+
+static size_t handshaking(const struct edge *e)
+{
+	size_t n = 0;
+	for (const struct edge_link *l = e->links; l; l = l->next) {
+		n += !l->is_up;
+	}
+	return n;
+}
+
+int edge_link_accept(struct edge *e, struct rt_stream *s)
+{
+	if (e->link_count >= LINKS_MAX || handshaking(e) >= XFED_CHANNEL_UNAUTH_MAX) {
+		rt_log(RT_LOG_WARNING, "channel.refused", RT_KV_STR("text", "too many unauthenticated links"), RT_END);
+		rt_stream_close(s);
+		return XFED_ERR_LIMIT;
+	}
+	struct edge_link *l = xfed_calloc(1, sizeof(*l));
+	if (!l) {
+		rt_stream_close(s);
+		return XFED_ERR_NOMEM;
+	}
+	l->edge = e;
+	l->stream = s;
+	l->peer = PROTO_OUTBOX_NO_PEER;
+	char software[64];
+	snprintf(software, sizeof(software), "xfed-edge %s", XFED_VERSION);
+	struct proto_session_config cfg = {
+		.env = &e->env,
+		.role = PROTO_EDGE,
+		.creds = e->channel_creds,
+		.allow = (const char *const *)e->config->channel.allow.items,
+		.allow_count = e->config->channel.allow.count,
+		.hello = {
+			.name = xfed_span_str(e->config->name),
+			.boot_nonce = e->boot_nonce,
+			.lowest_unsettled = proto_outbox_lowest_unsettled(e->outbox),
+			.capabilities = capabilities,
+			.capability_count = XFED_ARRAY_LEN(capabilities),
+			.software = xfed_span_str(software),
+			.policy_epoch = e->revision.epoch,
+			.policy_counter = e->revision.counter,
+			.policy_hash = xfed_span_make(e->revision.hash, e->policy ? sizeof(e->revision.hash) : 0),
+		},
+	};
+	int rc = rt_timer_init(&l->timer, e->loop, on_timer, l);
+	if (rc == XFED_OK) {
+		rc = proto_session_new(&cfg, rt_loop_now_ms(e->loop), &l->session);
+	}
+	if (rc != XFED_OK) {
+		rt_timer_close(&l->timer);
+		rt_stream_close(s);
+		xfed_free(l);
+		return rc;
+	}
+	DL_APPEND(e->links, l);
+	e->link_count++;
+	rt_stream_start(s, &handlers, l, LINK_BUFFER_BYTES);
+	rt_addr_text(rt_stream_peer(s), l->address);
+	drain(l);
+	return XFED_OK;
+}
+
+struct edge_link *edge_link_of(struct edge *e, const struct proto_inbox_run *run)
+{
+	for (struct edge_link *l = e->links; l; l = l->next) {
+		if (l->is_up && l->run == run) {
+			return l;
+		}
+	}
+	return NULL;
+}
+
+struct edge_link *edge_link_of_peer(struct edge *e, int peer)
+{
+	for (struct edge_link *l = e->links; l; l = l->next) {
+		if (l->is_up && l->peer == peer) {
+			return l;
+		}
+	}
+	return NULL;
+}
+
+/* Once per turn: what was granted and encrypted since. A session may end here; drain() sees to it. */
+void edge_links_flush(struct edge *e)
+{
+	struct edge_link *l, *next;
+	uint64_t now = rt_loop_now_ms(e->loop);
+	DL_FOREACH_SAFE(e->links, l, next) {
+		if (l->is_closed || l->job_running) {
+			continue;
+		}
+		proto_session_set_lowest(l->session, proto_outbox_lowest_unsettled(e->outbox));
+		proto_session_flush(l->session, now);
+		drain(l);
+	}
+}
+
+void edge_links_send(struct edge *e, const Xfed__Frame *f)
+{
+	for (struct edge_link *l = e->links; l; l = l->next) {
+		if (l->is_up && !l->is_closed) {
+			proto_session_send(l->session, f);
+		}
+	}
+	edge_flush_soon(e);
+}
+
+void edge_links_drain(struct edge *e, uint32_t grace_ms)
+{
+	Xfed__Frame f = XFED__FRAME__INIT;
+	Xfed__Drain d = XFED__DRAIN__INIT;
+	d.grace_ms = grace_ms;
+	f.body_case = XFED__FRAME__BODY_DRAIN;
+	f.drain = &d;
+	edge_links_send(e, &f);
+}
+
+void edge_links_free(struct edge *e)
+{
+	struct edge_link *l, *next;
+	DL_FOREACH_SAFE(e->links, l, next) {
+		rt_stream_close(l->stream);
+		l->stream = NULL;
+		l->is_closed = true;
+		rt_timer_close(&l->timer);
+		link_release(l);
+	}
+}

@@ -1,0 +1,386 @@
+#include "edge.h"
+
+#include <utlist.h>
+
+#include "xfed/mem.h"
+
+#define BACKOFF_MIN_MS 1000
+#define BACKOFF_MAX_MS 60000
+
+/* ---- items ---- */
+
+static char *put(char **at, struct xfed_span s)
+{
+	char *p = *at;
+	if (s.len > 0) {
+		memcpy(p, s.data, s.len);
+	}
+	p[s.len] = '\0';
+	*at += s.len + 1;
+	return p;
+}
+
+struct edge_item *edge_item_new(struct xfed_span stanza, struct xfed_span remote, Xfed__Kind kind, const struct edge_origin *origin)
+{
+	struct xfed_span call_id = { NULL, 0 }, tag = { NULL, 0 }, uri = { NULL, 0 };
+	if (origin && origin->has_sip) {
+		call_id = xfed_span_str(origin->sip.call_id);
+		tag = xfed_span_str(origin->sip.from_tag);
+		uri = xfed_span_str(origin->sip.request_uri);
+	}
+	size_t size = sizeof(struct edge_item) + stanza.len + remote.len + call_id.len + tag.len + uri.len + 5;
+	struct edge_item *it = xfed_malloc(size);
+	if (!it) {
+		return NULL;
+	}
+	memset(it, 0, sizeof(*it));
+	it->bytes = size;
+	char *at = (char *)(it + 1);
+	it->kind = kind;
+	it->stanza = xfed_span_make(put(&at, stanza), stanza.len);
+	it->remote = put(&at, remote);
+	if (origin) {
+		it->origin = *origin;
+		it->origin.sip.call_id = put(&at, call_id);
+		it->origin.sip.from_tag = put(&at, tag);
+		it->origin.sip.request_uri = put(&at, uri);
+	}
+	return it;
+}
+
+/* ---- pairs ---- */
+
+static struct edge_pair *pair_find(struct edge *e, struct xfed_span local, struct xfed_span remote)
+{
+	char key[2 * XFED_JID_PART_BYTES + 2];
+	size_t len = local.len + remote.len + 2;
+	if (len > sizeof(key)) {
+		return NULL;
+	}
+	char *at = key;
+	put(&at, local);
+	put(&at, remote);
+	struct edge_pair *p = NULL;
+	HASH_FIND(hh, e->pairs, key, len, p);
+	return p;
+}
+
+static struct edge_pair *pair_new(struct edge *e, struct xfed_span local, struct xfed_span remote)
+{
+	size_t len = local.len + remote.len + 2;
+	struct edge_pair *p = xfed_calloc(1, sizeof(*p) + len);
+	if (!p) {
+		return NULL;
+	}
+	p->edge = e;
+	char *at = (char *)(p + 1);
+	p->local = put(&at, local);
+	p->remote = put(&at, remote);
+	p->key_len = len;
+	HASH_ADD_KEYPTR(hh, e->pairs, p->local, len, p);
+	if (!p->hh.tbl) {
+		xfed_free(p);
+		return NULL;
+	}
+	return p;
+}
+
+static void pair_free(struct edge_pair *p)
+{
+	HASH_DELETE(hh, p->edge->pairs, p);
+	rt_lookup_cancel(p->lookup);
+	xfed_free(p->endpoints);
+	xfed_free(p);
+}
+
+static struct edge_item *unpark(struct edge_pair *p, struct edge_item *it)
+{
+	DL_DELETE(p->queue, it);
+	p->queue_bytes -= it->bytes;
+	p->queue_count--;
+	it->pair = NULL;
+	return it;
+}
+
+static void end_item(struct edge *e, struct edge_item *it, Xfed__Fate fate, enum xfed_reason reason, enum xfed_side side)
+{
+	edge_item_settle(e, it, fate, reason, side);
+	xfed_free(it);
+}
+
+static void bounce_all(struct edge_pair *p, enum xfed_reason reason, enum xfed_side side)
+{
+	while (p->queue) {
+		end_item(p->edge, unpark(p, p->queue), XFED__FATE__FATE_REFUSED, reason, side);
+	}
+}
+
+/* The attempt is over: everybody who waited is told, and the next one waits a little longer [A1-06]. */
+static void attempt_failed(struct edge_pair *p, enum xfed_reason reason, enum xfed_side side)
+{
+	uint64_t now = rt_loop_now_ms(p->edge->loop);
+	p->state = EDGE_PAIR_IDLE;
+	p->conn = NULL;
+	p->last_reason = reason;
+	p->backoff_ms = p->backoff_ms == 0 ? BACKOFF_MIN_MS : p->backoff_ms * 2;
+	p->backoff_ms = p->backoff_ms > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : p->backoff_ms;
+	p->retry_at_ms = now + p->backoff_ms;
+	rt_log(RT_LOG_WARNING, "s2s.out-failed", RT_KV_STR("partner", p->remote), RT_KV_STR("local", p->local), RT_KV_REASON_SIDE(reason, side),
+		RT_KV_U64("waiting", p->queue_count), RT_KV_U64("next_try_ms", p->backoff_ms), RT_END);
+	bounce_all(p, reason, side);
+}
+
+static void try_next_endpoint(struct edge_pair *p, enum xfed_reason reason, enum xfed_side side)
+{
+	const struct xfed_partner *partner = xfed_policy_partner(p->edge->policy, xfed_span_str(p->remote));
+	while (partner && p->endpoint_next < p->endpoint_count) {
+		p->state = EDGE_PAIR_CONNECTING;
+		if (edge_conn_dial(p, &p->endpoints[p->endpoint_next++]) == XFED_OK) {
+			return;
+		}
+		reason = XFED_REASON_STREAM_INTERNAL;
+		side = XFED_SIDE_US;
+	}
+	attempt_failed(p, partner ? reason : XFED_REASON_POLICY_PARTNER_UNLISTED, partner ? side : XFED_SIDE_OPERATOR);
+}
+
+static void on_lookup(void *user, const struct rt_endpoints *r)
+{
+	struct edge_pair *p = user;
+	p->lookup = NULL;
+	enum xfed_reason reason = r->reason;
+	xfed_free(p->endpoints);
+	p->endpoints = NULL;
+	p->endpoint_count = p->endpoint_next = 0;
+	if (reason == XFED_REASON_NONE) {
+		p->endpoints = xfed_calloc(r->count, sizeof(*p->endpoints));
+		if (!p->endpoints) {
+			reason = XFED_REASON_STREAM_INTERNAL;
+		} else {
+			for (size_t i = 0; i < r->count; i++) {
+				p->endpoints[p->endpoint_count++] = r->list[i].addr;
+			}
+		}
+	}
+	if (reason != XFED_REASON_NONE) {
+		attempt_failed(p, reason, xfed_reason_info(reason)->side);
+		return;
+	}
+	try_next_endpoint(p, XFED_REASON_DNS_NAME_MISSING, XFED_SIDE_PARTNER);
+}
+
+static int start_lookup(struct edge_pair *p, const struct xfed_partner *partner)
+{
+	if (partner->connect_host) {
+		return rt_resolve_host(p->edge->resolver, xfed_span_str(partner->connect_host), partner->connect_port, on_lookup, p, &p->lookup);
+	}
+	struct xfed_arena a;
+	xfed_arena_init(&a, 16384);
+	struct xfed_span name;
+	int rc = xfed_jid_domain_ascii(&a, xfed_span_str(p->remote), &name);
+	if (rc == XFED_OK) {
+		rc = rt_resolve_service(p->edge->resolver, name, "_xmpp-server._tcp", 5269, on_lookup, p, &p->lookup);
+	}
+	xfed_arena_deinit(&a);
+	return rc;
+}
+
+static void start_attempt(struct edge_pair *p, const struct xfed_partner *partner)
+{
+	p->state = EDGE_PAIR_RESOLVING;
+	p->started_ms = rt_loop_now_ms(p->edge->loop);
+	int rc = start_lookup(p, partner);
+	if (rc != XFED_OK) {
+		enum xfed_reason reason = rc == XFED_ERR_INVALID ? XFED_REASON_DNS_NAME_MISSING : XFED_REASON_STREAM_INTERNAL;
+		attempt_failed(p, reason, xfed_reason_info(reason)->side);
+	}
+}
+
+/* Written to an authenticated stream: delivered, as the contract has it without stream management. */
+static void write_item(struct edge_pair *p, struct edge_item *it)
+{
+	struct edge *e = p->edge;
+	int rc = p->conn ? edge_conn_write(p->conn, it->stanza) : XFED_ERR_STATE;
+	if (rc == XFED_OK) {
+		end_item(e, it, XFED__FATE__FATE_DELIVERED, XFED_REASON_NONE, XFED_SIDE_US);
+	} else if (rc == XFED_ERR_LIMIT) {
+		end_item(e, it, XFED__FATE__FATE_REFUSED, XFED_REASON_STREAM_OUTPUT_FULL, XFED_SIDE_PARTNER);
+	} else {
+		end_item(e, it, XFED__FATE__FATE_REFUSED, XFED_REASON_NET_STREAM_LOST, XFED_SIDE_NETWORK);
+	}
+}
+
+void edge_pair_ready(struct edge_pair *p)
+{
+	p->state = EDGE_PAIR_READY;
+	p->backoff_ms = p->retry_at_ms = 0;
+	p->last_reason = XFED_REASON_NONE;
+	while (p->queue && p->state == EDGE_PAIR_READY) {
+		write_item(p, unpark(p, p->queue));
+	}
+}
+
+void edge_pair_connect_failed(struct edge_pair *p, enum xfed_reason reason)
+{
+	try_next_endpoint(p, reason, xfed_reason_info(reason)->side);
+}
+
+/* A server that goes out of service, or does not work, has others beside it (RFC 6120 3.2.1); a refusal is final. */
+static bool next_may_help(enum xfed_reason reason)
+{
+	return reason == XFED_REASON_NET_STREAM_LOST || reason == XFED_REASON_STREAM_ERROR_RECEIVED || reason == XFED_REASON_STREAM_CLOSED_PEER ||
+	       reason == XFED_REASON_STREAM_ESTABLISH_TIMEOUT;
+}
+
+void edge_pair_lost(struct edge_pair *p, enum xfed_reason reason, enum xfed_side side)
+{
+	bool was_ready = p->state == EDGE_PAIR_READY;
+	p->conn = NULL;
+	if (was_ready) {
+		p->state = EDGE_PAIR_IDLE;
+		bounce_all(p, reason, side);
+		return;
+	}
+	if (next_may_help(reason) && p->endpoint_next < p->endpoint_count) {
+		try_next_endpoint(p, reason, side);
+		return;
+	}
+	if (xfed_reason_info(reason)->condition == NULL) {
+		reason = XFED_REASON_NET_STREAM_LOST; /* a clean close before the end of the negotiation is no clean close */
+	}
+	attempt_failed(p, reason, side);
+}
+
+static enum xfed_reason refuse_send(const struct edge *e, struct xfed_span local, struct xfed_span remote, const struct xfed_partner **partner)
+{
+	*partner = e->policy ? xfed_policy_partner(e->policy, remote) : NULL;
+	if (!e->policy) {
+		return XFED_REASON_CHANNEL_DOWN;
+	}
+	if (!*partner || !xfed_policy_is_local(e->policy, local)) {
+		return XFED_REASON_POLICY_PARTNER_UNLISTED;
+	}
+	return XFED_REASON_NONE;
+}
+
+static void park(struct edge_pair *p, struct edge_item *it, const struct xfed_partner *partner)
+{
+	struct edge *e = p->edge;
+	uint64_t now = rt_loop_now_ms(e->loop);
+	if (p->queue_bytes + it->bytes > e->config->limits.park_bytes) {
+		end_item(e, it, XFED__FATE__FATE_REFUSED, XFED_REASON_DELIVERY_QUEUE_FULL, XFED_SIDE_US);
+		return;
+	}
+	if (p->state == EDGE_PAIR_IDLE && now < p->retry_at_ms) {
+		end_item(e, it, XFED__FATE__FATE_REFUSED, p->last_reason, xfed_reason_info(p->last_reason)->side);
+		return;
+	}
+	it->pair = p;
+	DL_APPEND(p->queue, it);
+	p->queue_bytes += it->bytes;
+	p->queue_count++;
+	if (p->state == EDGE_PAIR_IDLE) {
+		start_attempt(p, partner);
+	}
+}
+
+void edge_pair_send(struct edge *e, struct xfed_span local, struct xfed_span remote, struct edge_item *it)
+{
+	const struct xfed_partner *partner;
+	enum xfed_reason refuse = refuse_send(e, local, remote, &partner);
+	struct edge_pair *p = NULL;
+	it->added_ms = rt_loop_now_ms(e->loop);
+	if (it->deadline_ms == 0) {
+		it->deadline_ms = it->added_ms + XFED_DELIVERY_DEADLINE_MS;
+	}
+	if (refuse == XFED_REASON_NONE) {
+		p = pair_find(e, local, remote);
+		p = p ? p : pair_new(e, local, remote);
+		refuse = p ? XFED_REASON_NONE : XFED_REASON_STREAM_INTERNAL;
+	}
+	if (refuse != XFED_REASON_NONE) {
+		end_item(e, it, XFED__FATE__FATE_REFUSED, refuse, xfed_reason_info(refuse)->side);
+	} else if (p->state == EDGE_PAIR_READY) {
+		write_item(p, it);
+	} else {
+		park(p, it, partner);
+	}
+}
+
+/* What a parked stanza waits for, as a reason: what a withdrawal answers with. */
+static enum xfed_reason waits_on(const struct edge_pair *p)
+{
+	switch (p->state) {
+	case EDGE_PAIR_RESOLVING:
+		return XFED_REASON_DNS_TIMEOUT;
+	case EDGE_PAIR_CONNECTING:
+		return XFED_REASON_NET_CONNECT_TIMEOUT;
+	case EDGE_PAIR_NEGOTIATING:
+		return XFED_REASON_STREAM_ESTABLISH_TIMEOUT;
+	case EDGE_PAIR_IDLE:
+	case EDGE_PAIR_READY:
+		break;
+	}
+	return XFED_REASON_DELIVERY_DEADLINE;
+}
+
+void edge_pair_withdraw(struct edge *e, struct edge_item *it)
+{
+	struct edge_pair *p = it->pair;
+	if (p) {
+		enum xfed_reason reason = waits_on(p);
+		end_item(e, unpark(p, it), XFED__FATE__FATE_WITHDRAWN, reason, xfed_reason_info(reason)->side);
+	}
+}
+
+size_t edge_pairs_waiting(const struct edge *e)
+{
+	size_t n = 0;
+	for (const struct edge_pair *p = e->pairs; p; p = p->hh.next) {
+		n += p->queue_count;
+	}
+	return n;
+}
+
+void edge_pairs_refuse(struct edge *e, bool (*which)(const struct edge_pair *p), enum xfed_reason reason)
+{
+	struct edge_pair *p, *next;
+	HASH_ITER(hh, e->pairs, p, next) {
+		if (!which || which(p)) {
+			bounce_all(p, reason, xfed_reason_info(reason)->side);
+		}
+	}
+}
+
+void edge_pairs_forget_backoff(struct edge *e)
+{
+	for (struct edge_pair *p = e->pairs; p; p = p->hh.next) {
+		p->backoff_ms = p->retry_at_ms = 0;
+	}
+}
+
+/* Parked stanzas have a deadline; pairs with nothing to do are forgotten. */
+void edge_pairs_tick(struct edge *e, uint64_t now_ms)
+{
+	struct edge_pair *p, *next;
+	HASH_ITER(hh, e->pairs, p, next) {
+		while (p->queue && p->queue->deadline_ms <= now_ms) {
+			end_item(e, unpark(p, p->queue), XFED__FATE__FATE_REFUSED, waits_on(p), xfed_reason_info(waits_on(p))->side);
+		}
+		bool is_quiet = p->state == EDGE_PAIR_IDLE && !p->queue && !p->conn;
+		if (is_quiet && now_ms >= p->retry_at_ms + BACKOFF_MAX_MS) {
+			pair_free(p);
+		}
+	}
+}
+
+void edge_pairs_free(struct edge *e)
+{
+	struct edge_pair *p, *next;
+	HASH_ITER(hh, e->pairs, p, next) {
+		while (p->queue) {
+			xfed_free(unpark(p, p->queue));
+		}
+		pair_free(p);
+	}
+}

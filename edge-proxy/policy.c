@@ -1,0 +1,136 @@
+#include "edge.h"
+
+/* A partner's domain as a label: bounded by what policy lists. */
+const char *edge_partner_label(const struct edge *e, struct xfed_span remote)
+{
+	const struct xfed_partner *p = e->policy && remote.len > 0 ? xfed_policy_partner(e->policy, remote) : NULL;
+	return p ? p->domain : "other";
+}
+
+static void answer(struct edge_link *l, const struct proto_revision *r, bool ok, enum xfed_reason reason, const char *text)
+{
+	Xfed__Frame f = XFED__FRAME__INIT;
+	Xfed__PolicyResult m = XFED__POLICY_RESULT__INIT;
+	Xfed__Revision rev = XFED__REVISION__INIT;
+	rev.epoch = r->epoch;
+	rev.counter = r->counter;
+	rev.hash.data = (uint8_t *)r->hash;
+	rev.hash.len = sizeof(r->hash);
+	m.revision = &rev;
+	m.ok = ok;
+	m.reason = (char *)(reason != XFED_REASON_NONE ? xfed_reason_code(reason) : "");
+	m.text = (char *)(text ? text : "");
+	f.body_case = XFED__FRAME__BODY_POLICY_RESULT;
+	f.policy_result = &m;
+	proto_session_send(l->session, &f);
+	edge_flush_soon(l->edge);
+}
+
+/* Whether a live stream could be made again under the policy of now. */
+static enum xfed_reason judge(const struct edge *e, const struct xfed_s2s_info *info)
+{
+	if (!xfed_policy_is_local(e->policy, info->local)) {
+		return XFED_REASON_STREAM_TO_UNKNOWN;
+	}
+	const struct xfed_partner *p = xfed_policy_partner(e->policy, info->remote);
+	if (!p) {
+		return XFED_REASON_POLICY_PARTNER_UNLISTED;
+	}
+	if (info->is_authenticated && !(xfed_partner_methods(p) & info->method)) {
+		return info->method == XFED_METHOD_EXTERNAL ? XFED_REASON_SASL_REQUIRED_MISSING : XFED_REASON_DIALBACK_NOT_ALLOWED;
+	}
+	return XFED_REASON_NONE;
+}
+
+static bool is_unlisted(const struct edge_pair *p)
+{
+	const struct edge *e = p->edge;
+	return !xfed_policy_partner(e->policy, xfed_span_str(p->remote)) || !xfed_policy_is_local(e->policy, xfed_span_str(p->local));
+}
+
+/* Rule 5: after a swap every live stream is judged again. */
+static void judge_again(struct edge *e)
+{
+	struct edge_conn *c, *next;
+	HASH_ITER(hh, e->conns, c, next) {
+		struct xfed_s2s_info info;
+		if (c->is_closed || !c->s2s) {
+			continue;
+		}
+		xfed_s2s_info(c->s2s, &info);
+		if (info.local.len == 0 || info.remote.len == 0) {
+			continue;
+		}
+		enum xfed_reason reason = judge(e, &info);
+		if (reason != XFED_REASON_NONE) {
+			edge_conn_close(c, reason, "no longer allowed");
+		}
+	}
+	edge_pairs_refuse(e, is_unlisted, XFED_REASON_POLICY_PARTNER_UNLISTED);
+	edge_pairs_forget_backoff(e);
+}
+
+static bool accept_revision(struct edge_link *l, const struct proto_revision *r)
+{
+	struct edge *e = l->edge;
+	if (!e->policy) {
+		return true;
+	}
+	int order = proto_revision_compare(r, &e->revision);
+	if (order > 0) {
+		return true;
+	}
+	bool same = memcmp(r->hash, e->revision.hash, sizeof(r->hash)) == 0;
+	if (order == 0 && !same) {
+		/* One revision, two contents: somebody restored a store. Nothing changes, somebody has to look. */
+		rt_log(RT_LOG_ERROR, "policy.drift", RT_KV_REASON(XFED_REASON_CHANNEL_POLICY_DRIFT), RT_KV_U64("epoch", r->epoch),
+			RT_KV_U64("revision", r->counter), RT_END);
+		answer(l, r, false, XFED_REASON_CHANNEL_POLICY_DRIFT, "another policy has this revision");
+		return false;
+	}
+	answer(l, r, same, XFED_REASON_NONE, order < 0 ? "an older revision than the one in force" : "in force already");
+	return false;
+}
+
+static void swap_policy(struct edge_link *l, struct proto_transfer_in *t)
+{
+	struct edge *e = l->edge;
+	struct xfed_policy *fresh = NULL;
+	struct xfed_policy_error err = { .text = "" };
+	if (!accept_revision(l, &t->revision)) {
+		return;
+	}
+	if (xfed_policy_decode(xfed_span_make(t->bytes, t->total), &fresh, &err) != XFED_OK) {
+		rt_log(RT_LOG_ERROR, "policy.refused", RT_KV_STR("text", err.text), RT_END);
+		answer(l, &t->revision, false, XFED_REASON_CHANNEL_FRAME_BAD, err.text);
+		return;
+	}
+	struct xfed_policy *old = e->policy;
+	e->policy = fresh;
+	e->revision = t->revision;
+	rt_metric_set(e->metrics, RT_M_POLICY_REVISION, (double)e->revision.counter, RT_NO_LABELS);
+	rt_log(RT_LOG_INFO, "policy.applied", RT_KV_U64("epoch", e->revision.epoch), RT_KV_U64("revision", e->revision.counter),
+		RT_KV_U64("partners", xfed_policy_partner_count(fresh)), RT_KV_U64("domains", xfed_policy_local_count(fresh)), RT_END);
+	judge_again(e);
+	xfed_policy_free(old);
+	answer(l, &e->revision, true, XFED_REASON_NONE, "");
+	edge_service_judge(e);
+}
+
+void edge_policy_take(struct edge_link *l, const Xfed__Frame *f)
+{
+	struct proto_event ev = { .type = PROTO_EV_CLOSE, .reason = XFED_REASON_CHANNEL_FRAME_BAD, .text = "policy transfer" };
+	switch (proto_transfer_take(&l->transfer, f)) {
+	case PROTO_TRANSFER_MORE:
+		break;
+	case PROTO_TRANSFER_COMPLETE:
+		swap_policy(l, &l->transfer);
+		proto_transfer_in_deinit(&l->transfer);
+		break;
+	case PROTO_TRANSFER_BAD:
+	case PROTO_TRANSFER_NOMEM:
+		proto_transfer_in_deinit(&l->transfer);
+		proto_session_step(l->session, &ev, rt_loop_now_ms(l->edge->loop));
+		break;
+	}
+}
