@@ -1,0 +1,155 @@
+#include "support.h"
+
+#include <stdio.h>
+
+static void fixed_random(void *user, void *out, size_t len)
+{
+	memset(out, 0x5a, len);
+}
+
+static int64_t fixed_wall(void *user)
+{
+	return 1800000000;
+}
+
+static void note(struct rig *r, const char *text)
+{
+	size_t used = strlen(r->actions);
+	snprintf(r->actions + used, sizeof(r->actions) - used, "%s%s", used ? " " : "", text);
+}
+
+static void note_header(struct rig *r, const struct xfed_s2s_action *act)
+{
+	char text[256];
+	snprintf(text, sizeof(text), "header(%.*s,%.*s,%s)", (int)act->from.len, act->from.data ? act->from.data : "", (int)act->to.len,
+		act->to.data ? act->to.data : "", act->is_secure ? "secure" : "clear");
+	note(r, text);
+}
+
+static void note_stanza(struct rig *r, const struct xfed_s2s_action *act)
+{
+	char text[256];
+	snprintf(text, sizeof(text), "stanza(%.*s)", (int)act->stanza.id.len, act->stanza.id.data ? act->stanza.id.data : "");
+	note(r, text);
+	r->stanzas++;
+	/* The security sentence of xfed/s2s.h. */
+	struct xfed_s2s_info info;
+	xfed_s2s_info(r->s2s, &info);
+	XFED_REQUIRE(r->was_established && info.is_authenticated);
+	XFED_REQUIRE(xfed_span_eq(act->stanza.from.domain, info.remote) && xfed_span_eq(act->stanza.to.domain, info.local));
+}
+
+static bool perform(struct rig *r, const struct xfed_s2s_action *act, struct xfed_s2s_event *answer)
+{
+	char text[256];
+	switch (act->type) {
+	case XFED_S2S_JOB:
+		*answer = (struct xfed_s2s_event){ .type = XFED_S2S_JOB_DONE, .tls_result = xfed_tls_handshake_step(act->tls) };
+		return true;
+	case XFED_S2S_HEADER:
+		note_header(r, act);
+		*answer = (struct xfed_s2s_event){ .type = XFED_S2S_DECISION, .decision = r->decision };
+		return true;
+	case XFED_S2S_ESTABLISHED:
+		r->was_established = true;
+		note(r, "established");
+		break;
+	case XFED_S2S_STANZA:
+		note_stanza(r, act);
+		break;
+	case XFED_S2S_CLOSED:
+		r->is_over = true;
+		snprintf(text, sizeof(text), "closed(%s)", xfed_reason_code(act->reason));
+		note(r, text);
+		break;
+	}
+	return false;
+}
+
+static void step(struct rig *r, struct xfed_s2s_event *ev)
+{
+	struct xfed_s2s_event now = *ev, next;
+	bool more = true;
+	for (int turns = 0; more; turns++) {
+		XFED_REQUIRE(turns < 100);
+		xfed_s2s_step(r->s2s, &now, r->now_ms);
+		if (turns == 0) {
+			ev->consumed = now.consumed;
+		}
+		more = false;
+		struct xfed_s2s_action act;
+		while (xfed_s2s_next(r->s2s, &act)) {
+			more |= perform(r, &act, &next);
+		}
+		now = next;
+	}
+}
+
+void rig_event(struct rig *r, struct xfed_s2s_event *ev)
+{
+	step(r, ev);
+	while (!r->is_over && xfed_s2s_has_pending(r->s2s)) {
+		struct xfed_s2s_event pump = { .type = XFED_S2S_PUMP };
+		step(r, &pump);
+	}
+}
+
+void rig_receive(struct rig *r, struct xfed_span bytes)
+{
+	size_t at = 0;
+	while (at < bytes.len && !r->is_over) {
+		size_t len = bytes.len - at;
+		if (r->chunk && len > r->chunk) {
+			len = r->chunk;
+		}
+		size_t end = at + len;
+		for (int stalls = 0; at < end && !r->is_over;) {
+			struct xfed_s2s_event ev = { .type = XFED_S2S_BYTES, .bytes = xfed_span_make(bytes.data + at, end - at) };
+			rig_event(r, &ev);
+			at += ev.consumed;
+			XFED_REQUIRE(ev.consumed > 0 || ++stalls < 10);
+		}
+	}
+}
+
+bool rig_up(struct rig *r, enum xfed_s2s_direction direction)
+{
+	size_t chunk = r->chunk;
+	*r = (struct rig){ .chunk = chunk, .now_ms = 1000 };
+	r->env = (struct xfed_env){ .random = fixed_random, .wall_s = fixed_wall };
+	xfed_buf_init(&r->out, XFED_S2S_OUTPUT_BYTES);
+	struct xfed_tls_creds_config none = { 0 };
+	char error[64];
+	if (xfed_tls_creds_new(&none, &r->creds, error, sizeof(error)) != XFED_OK) {
+		return false;
+	}
+	r->decision = (struct xfed_s2s_decision){
+		.needs_tls = true, .methods = XFED_METHOD_EXTERNAL, .stanza_bytes = XFED_STANZA_BYTES_DEFAULT, .creds = r->creds
+	};
+	struct xfed_s2s_config cfg = { .env = &r->env, .direction = direction, .out = &r->out };
+	if (direction == XFED_S2S_OUT) {
+		cfg.local = XFED_SPAN("corp.example");
+		cfg.remote = XFED_SPAN("partner.example");
+		cfg.decision = r->decision;
+	}
+	if (xfed_s2s_new(&cfg, &r->s2s) != XFED_OK) {
+		return false;
+	}
+	struct xfed_s2s_event ev = { .type = XFED_S2S_START };
+	rig_event(r, &ev);
+	return true;
+}
+
+void rig_down(struct rig *r)
+{
+	xfed_s2s_free(r->s2s);
+	xfed_tls_creds_unref(r->creds);
+	xfed_buf_deinit(&r->out);
+}
+
+const char *rig_take_actions(struct rig *r, char *to, size_t size)
+{
+	snprintf(to, size, "%s", r->actions);
+	r->actions[0] = '\0';
+	return to;
+}

@@ -1,0 +1,47 @@
+/* One conductor on the stub TLS, driven like a daemon drives it; what it does becomes text. */
+#ifndef S2S_SUPPORT_H
+#define S2S_SUPPORT_H
+
+#include "stub_tls.h"
+#include "xfed/s2s.h"
+
+struct rig {
+	struct xfed_env env;
+	struct xfed_buf out;
+	struct xfed_tls_creds *creds;
+	struct xfed_s2s *s2s;
+	struct xfed_s2s_decision decision; /* what HEADER is answered with */
+	char actions[8192];
+	uint64_t now_ms;
+	bool is_over, was_established;
+	unsigned stanzas;
+	size_t chunk; /* bytes offered at once; 0: all */
+};
+
+/* False where memory is short (the failing-allocation sweep). */
+bool rig_up(struct rig *r, enum xfed_s2s_direction direction);
+void rig_down(struct rig *r);
+void rig_event(struct rig *r, struct xfed_s2s_event *ev);
+void rig_receive(struct rig *r, struct xfed_span bytes);
+/* Reads and forgets the action text. */
+const char *rig_take_actions(struct rig *r, char *to, size_t size);
+
+#define HEADER_FROM_PARTNER                                                                                                  \
+	"<?xml version='1.0'?><stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' " \
+	"xmlns:db='jabber:server:dialback' from='partner.example' to='corp.example' version='1.0'>"
+#define HEADER_ANSWER                                                                                                          \
+	"<?xml version='1.0'?><stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' " \
+	"from='partner.example' to='corp.example' id='x1' version='1.0'>"
+#define STARTTLS "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
+#define PROCEED	 "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
+#define AUTH	 "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>"
+#define FEATURES_TLS                                                                                                             \
+	"<stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls></stream:features>"
+#define FEATURES_EXTERNAL                                                                                                        \
+	"<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>EXTERNAL</mechanism></mechanisms>" \
+	"</stream:features>"
+#define SASL_SUCCESS "<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>"
+#define MESSAGE(id)                                                                                                              \
+	"<message from='alice@partner.example/r' to='dave@corp.example' id='" id "'><body>hi</body></message>"
+
+#endif

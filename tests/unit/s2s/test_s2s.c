@@ -1,0 +1,603 @@
+/*
+ * Transcripts of the s2s conductor: RFC 6120 sections 4 to 8 and 13. Each row is an event and what has to come of it; a row
+ * that fails prints itself.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "support.h"
+#include "xfed/limits.h"
+#include "xfed/mem.h"
+#include "xfed/sasl.h"
+
+enum row_event { RX, AT, DECIDE_REFUSE, PEER_CERT, HANDSHAKE_FAILS, CLOSE_WITH, SOCKET_GONE, SEND };
+
+struct row {
+	enum row_event event;
+	const char *bytes;	   /* RX, SEND; PEER_CERT: the domain it proves */
+	uint64_t at_ms;		   /* AT: time since the start; a TICK is given */
+	enum xfed_reason reason;
+	const char *actions;	   /* exactly these */
+	const char *output;	   /* all of these, in order, separated by | ; NULL: nothing at all was written */
+};
+
+#define IGNORE_OUTPUT ""
+
+static bool contains_in_order(const char *text, const char *wanted)
+{
+	char copy[1024];
+	snprintf(copy, sizeof(copy), "%s", wanted);
+	for (char *save, *part = strtok_r(copy, "|", &save); part; part = strtok_r(NULL, "|", &save)) {
+		const char *hit = strstr(text, part);
+		if (!hit) {
+			return false;
+		}
+		text = hit + strlen(part);
+	}
+	return true;
+}
+
+static void do_row(struct rig *r, const struct row *row)
+{
+	struct xfed_s2s_event ev = { 0 };
+	switch (row->event) {
+	case RX:
+		rig_receive(r, xfed_span_str(row->bytes));
+		return;
+	case AT:
+		r->now_ms = 1000 + row->at_ms;
+		ev.type = XFED_S2S_TICK;
+		rig_event(r, &ev);
+		return;
+	case DECIDE_REFUSE:
+		r->decision.refuse = row->reason;
+		return;
+	case PEER_CERT:
+		stub_peer.proves = row->bytes;
+		stub_peer.is_presented = row->bytes != NULL;
+		stub_peer.chain_reason = row->reason;
+		return;
+	case HANDSHAKE_FAILS:
+		stub_handshake_fails = row->reason;
+		return;
+	case CLOSE_WITH:
+		ev = (struct xfed_s2s_event){ .type = XFED_S2S_CLOSE, .reason = row->reason, .text = "test" };
+		rig_event(r, &ev);
+		return;
+	case SOCKET_GONE:
+		ev = (struct xfed_s2s_event){ .type = XFED_S2S_END, .reason = row->reason };
+		rig_event(r, &ev);
+		return;
+	case SEND:
+		assert_int_equal(xfed_s2s_send(r->s2s, xfed_span_str(row->bytes), r->now_ms), XFED_OK);
+		return;
+	}
+}
+
+static void check_row(struct rig *r, const struct row *row, size_t i, const char *name)
+{
+	char actions[8192], *output = xfed_strndup(xfed_buf_span(&r->out));
+	assert_non_null(output);
+	rig_take_actions(r, actions, sizeof(actions));
+	bool ok = strcmp(actions, row->actions) == 0 && (row->output ? contains_in_order(output, row->output) : output[0] == '\0');
+	if (!ok) {
+		print_message("%s, row %zu (%s):\n  actions wanted %s\n  actions are    %s\n  output wanted  %s\n  output is      %s\n", name, i,
+			row->bytes ? row->bytes : "", row->actions, actions, row->output ? row->output : "(nothing)", output);
+	}
+	xfed_free(output);
+	xfed_buf_clear(&r->out);
+	assert_true(ok);
+}
+
+static void run_rows(const char *name, enum xfed_s2s_direction direction, const struct row *rows, size_t count, size_t chunk)
+{
+	struct rig r = { .chunk = chunk };
+	stub_peer = (struct stub_certificate){ true, true, "partner.example", XFED_REASON_NONE };
+	stub_handshake_fails = XFED_REASON_NONE;
+	assert_true(rig_up(&r, direction));
+	if (direction == XFED_S2S_OUT) {
+		assert_true(contains_in_order(xfed_buf_span(&r.out).data, "<stream:stream |from='corp.example' to='partner.example' version='1.0'>"));
+	}
+	xfed_buf_clear(&r.out);
+	for (size_t i = 0; i < count; i++) {
+		do_row(&r, &rows[i]);
+		check_row(&r, &rows[i], i, name);
+	}
+	rig_down(&r);
+}
+
+#define RUN_IN(...)                                                                                            \
+	do {                                                                                                   \
+		const struct row rows_[] = { __VA_ARGS__ };                                                    \
+		run_rows(__func__, XFED_S2S_IN, rows_, XFED_ARRAY_LEN(rows_), 0);                              \
+		run_rows(__func__, XFED_S2S_IN, rows_, XFED_ARRAY_LEN(rows_), 1);                              \
+	} while (0)
+#define RUN_IN_WHOLE(...)                                                                                      \
+	do {                                                                                                   \
+		const struct row rows_[] = { __VA_ARGS__ };                                                    \
+		run_rows(__func__, XFED_S2S_IN, rows_, XFED_ARRAY_LEN(rows_), 0);                              \
+	} while (0)
+#define RUN_OUT(...)                                                                                           \
+	do {                                                                                                   \
+		const struct row rows_[] = { __VA_ARGS__ };                                                    \
+		run_rows(__func__, XFED_S2S_OUT, rows_, XFED_ARRAY_LEN(rows_), 0);                             \
+		run_rows(__func__, XFED_S2S_OUT, rows_, XFED_ARRAY_LEN(rows_), 1);                             \
+	} while (0)
+#define RUN_OUT_WHOLE(...)                                                                                     \
+	do {                                                                                                   \
+		const struct row rows_[] = { __VA_ARGS__ };                                                    \
+		run_rows(__func__, XFED_S2S_OUT, rows_, XFED_ARRAY_LEN(rows_), 0);                             \
+	} while (0)
+
+/* Rows many scenarios begin with. */
+#define IN_CLEAR                                                                                                               \
+	{ RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,clear)",                                 \
+		.output = "from='corp.example' to='partner.example' id='|<starttls|<required/>" }
+#define IN_TLS                                                                                                                  \
+	{ RX, STARTTLS, .actions = "", .output = "<proceed " }, { RX, STUB_CLIENT_HELLO, .actions = "", .output = STUB_SERVER_HELLO }
+#define IN_EXTERNAL                                                                                                             \
+	{ RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)",                                \
+		.output = "<stream:stream |<mechanism>EXTERNAL</mechanism>" },                                               \
+	{ RX, AUTH, .actions = "", .output = "<success " },                                                                  \
+	{ RX, HEADER_FROM_PARTNER, .actions = "established", .output = "<stream:stream |<stream:features/>" }
+#define IN_READY IN_CLEAR, IN_TLS, IN_EXTERNAL
+
+#define OUT_CLEAR { RX, HEADER_ANSWER, .actions = "", .output = NULL }, { RX, FEATURES_TLS, .actions = "", .output = "<starttls " }
+#define OUT_TLS                                                                                                                 \
+	{ RX, PROCEED, .actions = "", .output = STUB_CLIENT_HELLO }, { RX, STUB_SERVER_HELLO, .actions = "", .output = "<stream:stream " }
+#define OUT_EXTERNAL                                                                                                            \
+	{ RX, HEADER_ANSWER, .actions = "", .output = NULL }, { RX, FEATURES_EXTERNAL, .actions = "", .output = "<auth |EXTERNAL" },  \
+	{ RX, SASL_SUCCESS, .actions = "", .output = "<stream:stream " }, { RX, HEADER_ANSWER, .actions = "", .output = NULL },    \
+	{ RX, "<stream:features/>", .actions = "established", .output = NULL }
+#define OUT_READY OUT_CLEAR, OUT_TLS, OUT_EXTERNAL
+
+/* ---- inbound ---- */
+
+static void in_external_works(void **state)
+{
+	RUN_IN(IN_READY, { RX, MESSAGE("m1") " " MESSAGE("m2"), .actions = "stanza(m1) stanza(m2)", .output = NULL },
+		{ RX, "</stream:stream>", .actions = "closed(stream.closed.peer)", .output = "</stream:stream>" });
+}
+
+static void in_many_stanzas_in_one_chunk(void **state)
+{
+	RUN_IN(IN_READY, { RX, MESSAGE("1") MESSAGE("2") MESSAGE("3") MESSAGE("4") MESSAGE("5") MESSAGE("6"),
+				.actions = "stanza(1) stanza(2) stanza(3) stanza(4) stanza(5) stanza(6)", .output = NULL });
+}
+
+/* [A2-10]: the stream is opened, then refused. */
+static void in_unknown_to(void **state)
+{
+	RUN_IN({ DECIDE_REFUSE, .reason = XFED_REASON_STREAM_TO_UNKNOWN, .actions = "", .output = NULL },
+		{ RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,clear) closed(stream.to.unknown)",
+			.output = "<stream:stream |<stream:error><host-unknown |</stream:stream>" });
+}
+
+static void in_no_to(void **state)
+{
+	RUN_IN({ RX, "<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' from='a.example' version='1.0'>",
+		.actions = "closed(stream.to.unknown)", .output = "<stream:stream |<host-unknown " });
+}
+
+static void in_unlisted_partner(void **state)
+{
+	RUN_IN({ DECIDE_REFUSE, .reason = XFED_REASON_POLICY_PARTNER_UNLISTED, .actions = "", .output = NULL },
+		{ RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,clear) closed(policy.partner.unlisted)",
+			.output = "<stream:stream |<policy-violation |policy.partner.unlisted|</stream:stream>" });
+}
+
+/* [A2-08]: without a version there is neither TLS nor SASL. */
+static void in_version_missing(void **state)
+{
+	RUN_IN({ RX, "<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' from='partner.example' to='corp.example'>",
+		.actions = "header(partner.example,corp.example,clear) closed(stream.version.old)", .output = "<stream:stream |<unsupported-version " });
+}
+
+/* [A2-01]: 4.9.3.10. */
+static void in_client_namespace(void **state)
+{
+	RUN_IN({ RX, "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' from='a.example' to='corp.example' version='1.0'>",
+		.actions = "closed(stream.xml.namespace)", .output = "<stream:stream |<invalid-namespace " });
+}
+
+static void in_foreign_stream_namespace(void **state)
+{
+	RUN_IN({ RX, "<stream:stream xmlns='jabber:server' xmlns:stream='urn:other' from='a.example' to='corp.example' version='1.0'>",
+		.actions = "closed(stream.xml.namespace)", .output = "<stream:stream |<invalid-namespace " });
+}
+
+/* [A2-12]: a stanza before authentication is refused and not processed. */
+static void in_stanza_before_tls(void **state)
+{
+	RUN_IN(IN_CLEAR, { RX, MESSAGE("m1"), .actions = "closed(stream.unauthenticated)", .output = "<not-authorized |</stream:stream>" });
+}
+
+static void in_stanza_before_sasl(void **state)
+{
+	RUN_IN(IN_CLEAR, IN_TLS, { RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)", .output = IGNORE_OUTPUT },
+		{ RX, MESSAGE("m1"), .actions = "closed(stream.unauthenticated)", .output = "<not-authorized " });
+}
+
+/* [A2-13]: bytes behind <starttls/>. Only when both arrive together: one byte at a time they become TLS. */
+static void in_starttls_injection(void **state)
+{
+	RUN_IN_WHOLE(IN_CLEAR, { RX, STARTTLS MESSAGE("evil"), .actions = "closed(starttls.injection)", .output = "<policy-violation |starttls.injection" });
+}
+
+static void in_starttls_twice(void **state)
+{
+	RUN_IN(IN_READY, { RX, STARTTLS, .actions = "closed(stream.stanza.unsupported)", .output = "<unsupported-stanza-type " });
+}
+
+static void in_handshake_fails(void **state)
+{
+	RUN_IN_WHOLE(IN_CLEAR, { RX, STARTTLS, .actions = "", .output = "<proceed " },
+		{ HANDSHAKE_FAILS, .reason = XFED_REASON_TLS_VERSION_OLD, .actions = "", .output = NULL },
+		/* [A4-02]: nothing is said, TCP is closed. */
+		{ RX, STUB_CLIENT_HELLO, .actions = "closed(tls.version.old)", .output = NULL });
+}
+
+/* Refused inside TLS, each for its certificate: EXTERNAL is not offered where it cannot succeed [A5-01]. */
+static void in_bad_certificates(void **state)
+{
+	static const struct {
+		const char *proves;
+		enum xfed_reason chain;
+		bool purpose;
+		const char *code;
+	} cases[] = {
+		{ NULL, XFED_REASON_NONE, true, "tls.cert.missing" },
+		{ "partner.example", XFED_REASON_TLS_CERT_EXPIRED, true, "tls.cert.expired" },
+		{ "partner.example", XFED_REASON_TLS_CERT_NOT_YET_VALID, true, "tls.cert.not-yet-valid" },
+		{ "partner.example", XFED_REASON_TLS_CERT_UNTRUSTED, true, "tls.cert.untrusted" },
+		{ "partner.example", XFED_REASON_TLS_CERT_REVOKED, true, "tls.cert.revoked" },
+		{ "partner.example", XFED_REASON_NONE, false, "tls.cert.purpose" },
+		{ "other.example", XFED_REASON_NONE, true, "tls.cert.name-mismatch" },
+	};
+	for (size_t i = 0; i < XFED_ARRAY_LEN(cases); i++) {
+		struct rig r = { 0 };
+		char actions[1024], wanted[256];
+		assert_true(rig_up(&r, XFED_S2S_IN));
+		stub_peer = (struct stub_certificate){ cases[i].proves != NULL, cases[i].purpose, cases[i].proves, cases[i].chain };
+		stub_handshake_fails = XFED_REASON_NONE;
+		rig_receive(&r, XFED_SPAN(HEADER_FROM_PARTNER));
+		rig_receive(&r, XFED_SPAN(STARTTLS));
+		rig_receive(&r, XFED_SPAN(STUB_CLIENT_HELLO));
+		rig_take_actions(&r, actions, sizeof(actions));
+		rig_receive(&r, XFED_SPAN(HEADER_FROM_PARTNER));
+		snprintf(wanted, sizeof(wanted), "header(partner.example,corp.example,secure) closed(%s)", cases[i].code);
+		assert_string_equal(rig_take_actions(&r, actions, sizeof(actions)), wanted);
+		rig_down(&r);
+	}
+}
+
+static void in_no_from_inside_tls(void **state)
+{
+	RUN_IN(IN_CLEAR, IN_TLS,
+		{ RX, "<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' to='corp.example' version='1.0'>",
+			.actions = "header(,corp.example,secure) closed(tls.cert.name-mismatch)", .output = "<not-authorized " });
+}
+
+/* [A5-03], [A5-04], [A5-06], [A5-08]. */
+static void in_sasl_refusals(void **state)
+{
+	RUN_IN(IN_CLEAR, { RX, AUTH, .actions = "", .output = "<failure |<encryption-required/>" }, IN_TLS,
+		{ RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)", .output = IGNORE_OUTPUT },
+		{ RX, "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGEAYg==</auth>", .actions = "", .output = "<invalid-mechanism/>" },
+		{ RX, "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>b3RoZXIuZXhhbXBsZQ==</auth>",
+			.actions = "closed(sasl.required.missing)", .output = "<invalid-authzid/>|<policy-violation " });
+}
+
+static void in_sasl_slow_path(void **state)
+{
+	RUN_IN(IN_CLEAR, IN_TLS, { RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)", .output = IGNORE_OUTPUT },
+		{ RX, "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'/>", .actions = "", .output = "<challenge " },
+		{ RX, "<response xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>cGFydG5lci5leGFtcGxl</response>", .actions = "", .output = "<success " },
+		{ RX, HEADER_FROM_PARTNER, .actions = "established", .output = "<stream:features/>" });
+}
+
+/* [A5-09]: another pair in the header behind SASL. */
+static void in_other_from_after_sasl(void **state)
+{
+	RUN_IN(IN_CLEAR, IN_TLS, { RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)", .output = IGNORE_OUTPUT },
+		{ RX, AUTH, .actions = "", .output = "<success " },
+		{ RX, "<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' from='evil.example' to='corp.example' version='1.0'>",
+			.actions = "closed(stream.from.unproved)", .output = "<stream:stream |<invalid-from " });
+}
+
+/* [A10-01], [A10-02], [A10-03], [A2-03], [A2-17]. */
+static void in_bad_addresses(void **state)
+{
+	static const struct {
+		const char *bytes, *code, *condition;
+	} cases[] = {
+		{ "<message from='a@evil.example' to='dave@corp.example'/>", "stream.from.unproved", "<invalid-from " },
+		{ "<message from='a@sub.partner.example' to='dave@corp.example'/>", "stream.from.unproved", "<invalid-from " },
+		{ "<message from='a@partner.example' to='dave@other.example'/>", "stream.relay.attempt", "<host-unknown " },
+		{ "<message to='dave@corp.example'/>", "stream.address.improper", "<improper-addressing " },
+		{ "<message from='a@partner.example'/>", "stream.address.improper", "<improper-addressing " },
+		{ "<message from='a@partner.example' to='@corp.example'/>", "stream.address.improper", "<improper-addressing " },
+		{ "<message xmlns='jabber:client' from='a@partner.example' to='dave@corp.example'/>", "stream.xml.namespace", "<invalid-namespace " },
+		{ "<s:message xmlns:s='jabber:server' from='a@partner.example' to='dave@corp.example'/>", "stream.xml.prefix", "<bad-namespace-prefix " },
+		{ "<hello xmlns='urn:x'/>", "stream.stanza.unsupported", "<unsupported-stanza-type " },
+		{ "<message from='a@partner.example' to='dave@corp.example'><body>x</message>", "stream.xml.malformed", "<not-well-formed " },
+		{ "<!DOCTYPE x>", "stream.xml.restricted", "<restricted-xml " },
+		{ "<!-- x -->", "stream.xml.restricted", "<restricted-xml " },
+	};
+	for (size_t i = 0; i < XFED_ARRAY_LEN(cases); i++) {
+		char actions[128];
+		snprintf(actions, sizeof(actions), "closed(%s)", cases[i].code);
+		RUN_IN(IN_READY, { RX, cases[i].bytes, .actions = actions, .output = cases[i].condition });
+	}
+}
+
+/* The partner's own limit has its own word [A3-07]. */
+static void in_too_big(void **state)
+{
+	static char big[XFED_STANZA_BYTES_DEFAULT + 1024];
+	memset(big, 'x', sizeof(big) - 1);
+	RUN_IN(IN_READY, { RX, "<message from='a@partner.example' to='dave@corp.example'><body>", .actions = "", .output = NULL },
+		{ RX, big, .actions = "closed(policy.size.exceeded)", .output = "<policy-violation |<stanza-too-big " });
+}
+
+/* [A8-11], [A8-12]: dialback is not built: every request is answered, answers nobody asked for are dropped. */
+static void in_dialback_is_answered(void **state)
+{
+	RUN_IN(IN_CLEAR, { RX, "<db:result from='partner.example' to='corp.example'>key</db:result>", .actions = "",
+				.output = "type=\"error\"|<policy-violation " },
+		{ RX, "<db:result from='partner.example' to='corp.example' type='valid'/>", .actions = "", .output = NULL },
+		{ RX, "<db:verify from='partner.example' to='corp.example' id='x'>key</db:verify>", .actions = "",
+			.output = "id=\"x\"|type=\"error\"|<policy-violation " });
+}
+
+static void in_times(void **state)
+{
+	RUN_IN(IN_CLEAR, { AT, .at_ms = XFED_S2S_ESTABLISH_MS - 1, .actions = "", .output = NULL },
+		{ AT, .at_ms = XFED_S2S_ESTABLISH_MS, .actions = "closed(stream.establish.timeout)", .output = "<connection-timeout " });
+	RUN_IN(IN_READY, { AT, .at_ms = XFED_S2S_INACTIVITY_MS - 1, .actions = "", .output = NULL },
+		{ AT, .at_ms = XFED_S2S_INACTIVITY_MS, .actions = "", .output = "</stream:stream>" },
+		{ AT, .at_ms = XFED_S2S_INACTIVITY_MS + XFED_S2S_CLOSE_WAIT_MS, .actions = "closed(stream.closed.idle)", .output = NULL });
+}
+
+static void in_closed_by_us(void **state)
+{
+	RUN_IN(IN_READY, { CLOSE_WITH, .reason = XFED_REASON_STREAM_CLOSED_DRAIN, .actions = "closed(stream.closed.drain)",
+				.output = "<system-shutdown |</stream:stream>" });
+	/* A clean close waits for the peer's, and what comes meanwhile is not processed. */
+	RUN_IN(IN_READY, { CLOSE_WITH, .reason = XFED_REASON_STREAM_CLOSED_IDLE, .actions = "", .output = "</stream:stream>" },
+		{ RX, MESSAGE("late"), .actions = "", .output = NULL },
+		{ RX, "</stream:stream>", .actions = "closed(stream.closed.idle)", .output = NULL });
+}
+
+static void in_socket_gone(void **state)
+{
+	RUN_IN(IN_READY, { SOCKET_GONE, .reason = XFED_REASON_NET_STREAM_LOST, .actions = "closed(net.stream.lost)", .output = NULL });
+	RUN_IN(IN_CLEAR, { SOCKET_GONE, .reason = XFED_REASON_NONE, .actions = "closed(net.stream.lost)", .output = NULL });
+}
+
+static void in_stream_error_received(void **state)
+{
+	RUN_IN(IN_READY, { RX, "<stream:error><conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>",
+				.actions = "closed(stream.error.received)", .output = "</stream:stream>" });
+}
+
+/* ---- outbound ---- */
+
+static void out_external_works(void **state)
+{
+	RUN_OUT(OUT_READY, { SEND, "<message from='dave@corp.example' to='alice@partner.example'/>", .actions = "",
+				.output = "<message from='dave@corp.example'" },
+		{ RX, "</stream:stream>", .actions = "closed(stream.closed.peer)", .output = "</stream:stream>" });
+}
+
+static void out_tls_not_offered(void **state)
+{
+	RUN_OUT({ RX, HEADER_ANSWER, .actions = "", .output = NULL },
+		{ RX, "<stream:features/>", .actions = "closed(tls.required.missing)", .output = "<policy-violation " });
+}
+
+static void out_tls_refused(void **state)
+{
+	RUN_OUT(OUT_CLEAR, { RX, "<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>", .actions = "closed(tls.required.missing)", .output = IGNORE_OUTPUT });
+}
+
+/* [A2-13]: TCP is closed without a word. */
+static void out_proceed_injection(void **state)
+{
+	RUN_OUT_WHOLE(OUT_CLEAR, { RX, PROCEED "<stream:features/>", .actions = "closed(starttls.injection)", .output = NULL });
+}
+
+static void out_bad_certificate(void **state)
+{
+	RUN_OUT_WHOLE(OUT_CLEAR, { RX, PROCEED, .actions = "", .output = STUB_CLIENT_HELLO },
+		{ PEER_CERT, "partner.example", .reason = XFED_REASON_TLS_CERT_EXPIRED, .actions = "", .output = NULL },
+		{ RX, STUB_SERVER_HELLO, .actions = "closed(tls.cert.expired)", .output = "<stream:stream |<not-authorized " });
+}
+
+static void out_external_not_offered(void **state)
+{
+	RUN_OUT(OUT_CLEAR, OUT_TLS, { RX, HEADER_ANSWER, .actions = "", .output = NULL },
+		{ RX, "<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/></stream:features>",
+			.actions = "closed(sasl.external.not-offered)", .output = "<not-authorized " });
+}
+
+static void out_external_refused(void **state)
+{
+	RUN_OUT(OUT_CLEAR, OUT_TLS, { RX, HEADER_ANSWER, .actions = "", .output = NULL }, { RX, FEATURES_EXTERNAL, .actions = "", .output = "<auth " },
+		{ RX, "<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><not-authorized/><text>unsupported certificate purpose</text></failure>",
+			.actions = "closed(sasl.external.refused)", .output = "sasl.external.refused: not-authorized: unsupported certificate purpose" });
+}
+
+static void out_old_version(void **state)
+{
+	RUN_OUT({ RX, "<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' id='1'>",
+		.actions = "closed(stream.version.old)", .output = "<unsupported-version " });
+}
+
+/* A stanza on a stream that only we may send on. */
+static void out_stanza_received(void **state)
+{
+	RUN_OUT(OUT_READY, { RX, MESSAGE("x"), .actions = "closed(stream.unauthenticated)", .output = "<not-authorized " });
+}
+
+static void out_success_out_of_place(void **state)
+{
+	RUN_OUT(OUT_CLEAR, { RX, SASL_SUCCESS, .actions = "closed(stream.stanza.unsupported)", .output = "<unsupported-stanza-type " });
+}
+
+static void out_keepalive_and_idle(void **state)
+{
+	RUN_OUT(OUT_READY, { AT, .at_ms = XFED_S2S_PING_MS, .actions = "", .output = " " },
+		{ AT, .at_ms = XFED_S2S_INACTIVITY_MS, .actions = "", .output = "</stream:stream>" });
+}
+
+/* ---- sweeps ---- */
+
+static unsigned fail_at, allocations;
+
+static void *failing_malloc(size_t size)
+{
+	return ++allocations == fail_at ? NULL : malloc(size);
+}
+static void *failing_realloc(void *p, size_t size)
+{
+	return ++allocations == fail_at ? NULL : realloc(p, size);
+}
+
+/* Failing each allocation of ours in turn never crashes, leaks or lets a stanza through that should not pass. */
+static void sweep(enum xfed_s2s_direction direction, const char *const *inputs, size_t count)
+{
+	static const struct xfed_mem_hooks hooks = { failing_malloc, failing_realloc, free };
+	bool reached_end = false;
+	stub_peer = (struct stub_certificate){ true, true, "partner.example", XFED_REASON_NONE };
+	stub_handshake_fails = XFED_REASON_NONE;
+	for (fail_at = 1; !reached_end; fail_at++) {
+		assert_true(fail_at < 5000);
+		struct rig r = { 0 };
+		allocations = 0;
+		xfed_mem_set_hooks(&hooks);
+		if (rig_up(&r, direction)) {
+			for (size_t i = 0; i < count && !r.is_over; i++) {
+				rig_receive(&r, xfed_span_str(inputs[i]));
+			}
+			reached_end = r.was_established && allocations < fail_at;
+		}
+		rig_down(&r);
+		xfed_mem_set_hooks(NULL);
+	}
+	assert_true(fail_at > 10);
+}
+
+static void allocations_fail_inbound(void **state)
+{
+	static const char *const inputs[] = { HEADER_FROM_PARTNER, STARTTLS, STUB_CLIENT_HELLO, HEADER_FROM_PARTNER, AUTH, HEADER_FROM_PARTNER,
+		MESSAGE("m1") MESSAGE("m2"), "</stream:stream>" };
+	sweep(XFED_S2S_IN, inputs, XFED_ARRAY_LEN(inputs));
+}
+
+static void allocations_fail_outbound(void **state)
+{
+	static const char *const inputs[] = { HEADER_ANSWER, FEATURES_TLS, PROCEED, STUB_SERVER_HELLO, HEADER_ANSWER, FEATURES_EXTERNAL, SASL_SUCCESS,
+		HEADER_ANSWER, "<stream:features/>", "</stream:stream>" };
+	sweep(XFED_S2S_OUT, inputs, XFED_ARRAY_LEN(inputs));
+}
+
+/* A driver that pauses behind every stanza gets the rest by PUMP alone, with no new network input. */
+static void pause_at_every_stanza(void **state)
+{
+	static const char *const inputs[] = { HEADER_FROM_PARTNER, STARTTLS, STUB_CLIENT_HELLO, HEADER_FROM_PARTNER, AUTH, HEADER_FROM_PARTNER };
+	struct rig r = { 0 };
+	stub_peer = (struct stub_certificate){ true, true, "partner.example", XFED_REASON_NONE };
+	stub_handshake_fails = XFED_REASON_NONE;
+	assert_true(rig_up(&r, XFED_S2S_IN));
+	for (size_t i = 0; i < XFED_ARRAY_LEN(inputs); i++) {
+		rig_receive(&r, xfed_span_str(inputs[i]));
+	}
+	char chunk[16384] = "";
+	for (int i = 0; i < 50; i++) {
+		snprintf(chunk + strlen(chunk), sizeof(chunk) - strlen(chunk), "<message from='a@partner.example' to='b@corp.example' id='%d'/>", i);
+	}
+	struct xfed_s2s_event ev = { .type = XFED_S2S_BYTES, .bytes = xfed_span_str(chunk) };
+	xfed_s2s_step(r.s2s, &ev, r.now_ms);
+	assert_int_equal(ev.consumed, strlen(chunk)); /* TLS has it; what is not read waits there */
+	for (int i = 0; i < 50; i++) {
+		struct xfed_s2s_action act;
+		char id[16];
+		assert_true(xfed_s2s_next(r.s2s, &act));
+		assert_int_equal(act.type, XFED_S2S_STANZA);
+		snprintf(id, sizeof(id), "%d", i);
+		assert_true(xfed_span_is(act.stanza.id, id));
+		assert_false(xfed_s2s_next(r.s2s, &act));
+		if (i < 49) {
+			assert_true(xfed_s2s_has_pending(r.s2s));
+			struct xfed_s2s_event pump = { .type = XFED_S2S_PUMP };
+			xfed_s2s_step(r.s2s, &pump, r.now_ms);
+		}
+	}
+	struct xfed_s2s_event pump = { .type = XFED_S2S_PUMP };
+	xfed_s2s_step(r.s2s, &pump, r.now_ms);
+	assert_false(xfed_s2s_has_pending(r.s2s));
+	rig_down(&r);
+}
+
+static int set_up(void **state)
+{
+	return xfed_xml_global_init() | xfed_sasl_global_init();
+}
+
+static int tear_down(void **state)
+{
+	xfed_sasl_global_deinit();
+	xfed_xml_global_deinit();
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(in_external_works),
+		cmocka_unit_test(in_many_stanzas_in_one_chunk),
+		cmocka_unit_test(in_unknown_to),
+		cmocka_unit_test(in_no_to),
+		cmocka_unit_test(in_unlisted_partner),
+		cmocka_unit_test(in_version_missing),
+		cmocka_unit_test(in_client_namespace),
+		cmocka_unit_test(in_foreign_stream_namespace),
+		cmocka_unit_test(in_stanza_before_tls),
+		cmocka_unit_test(in_stanza_before_sasl),
+		cmocka_unit_test(in_starttls_injection),
+		cmocka_unit_test(in_starttls_twice),
+		cmocka_unit_test(in_handshake_fails),
+		cmocka_unit_test(in_bad_certificates),
+		cmocka_unit_test(in_no_from_inside_tls),
+		cmocka_unit_test(in_sasl_refusals),
+		cmocka_unit_test(in_sasl_slow_path),
+		cmocka_unit_test(in_other_from_after_sasl),
+		cmocka_unit_test(in_bad_addresses),
+		cmocka_unit_test(in_too_big),
+		cmocka_unit_test(in_dialback_is_answered),
+		cmocka_unit_test(in_times),
+		cmocka_unit_test(in_closed_by_us),
+		cmocka_unit_test(in_socket_gone),
+		cmocka_unit_test(in_stream_error_received),
+		cmocka_unit_test(out_external_works),
+		cmocka_unit_test(out_tls_not_offered),
+		cmocka_unit_test(out_tls_refused),
+		cmocka_unit_test(out_proceed_injection),
+		cmocka_unit_test(out_bad_certificate),
+		cmocka_unit_test(out_external_not_offered),
+		cmocka_unit_test(out_external_refused),
+		cmocka_unit_test(out_old_version),
+		cmocka_unit_test(out_stanza_received),
+		cmocka_unit_test(out_success_out_of_place),
+		cmocka_unit_test(out_keepalive_and_idle),
+		cmocka_unit_test(allocations_fail_inbound),
+		cmocka_unit_test(allocations_fail_outbound),
+		cmocka_unit_test(pause_at_every_stanza),
+	};
+	return cmocka_run_group_tests_name("s2s", tests, set_up, tear_down);
+}
