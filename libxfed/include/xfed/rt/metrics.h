@@ -58,7 +58,8 @@ void rt_metric_add(struct rt_metrics *m, enum rt_metric_id id, uint64_t n, const
 void rt_metric_sub(struct rt_metrics *m, enum rt_metric_id id, uint64_t n, const struct xfed_span *labels, size_t count);
 void rt_metric_set(struct rt_metrics *m, enum rt_metric_id id, double value, const struct xfed_span *labels, size_t count);
 void rt_metric_observe(struct rt_metrics *m, enum rt_metric_id id, double value, const struct xfed_span *labels, size_t count);
-double rt_metric_value(struct rt_metrics *m, enum rt_metric_id id, const struct xfed_span *labels, size_t count);
+/* 0 where there is no such series yet. */
+double rt_metric_value(const struct rt_metrics *m, enum rt_metric_id id, const struct xfed_span *labels, size_t count);
 /* Gauges whose objects are gone: all series of the family become absent from the output until they are set again. */
 void rt_metric_clear(struct rt_metrics *m, enum rt_metric_id id);
 

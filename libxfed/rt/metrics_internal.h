@@ -1,0 +1,74 @@
+/* Between the files of the metrics; see xfed/rt/metrics.h. */
+#ifndef RT_METRICS_INTERNAL_H
+#define RT_METRICS_INTERNAL_H
+
+#include "util/table.h"
+#include "xfed/arena.h"
+#include "xfed/rt/metrics.h"
+
+#define METRIC_BUCKETS	 15
+#define METRIC_KEY_BYTES (RT_METRIC_LABELS_MAX * (RT_METRIC_VALUE_BYTES + 2))
+
+extern const double metric_bounds[METRIC_BUCKETS]; /* upper bounds in seconds */
+
+/* A row of metrics.def with its labels taken apart. */
+struct metric_info {
+	const char *name, *help;
+	enum rt_metric_type type;
+	char label_mem[128];
+	const char *labels[RT_METRIC_LABELS_MAX];
+	size_t label_count;
+	int partner; /* index of that label, or -1 */
+};
+
+struct rt_series {
+	const struct metric_info *info;
+	struct xfed_span values[RT_METRIC_LABELS_MAX]; /* terminated, in `key` behind their lengths */
+	bool is_visible;
+	uint64_t count; /* of a counter, of a histogram's observations */
+	double value;	/* of a gauge; a histogram's sum */
+	uint64_t *buckets;
+	char *key;
+	size_t key_len;
+	UT_hash_handle hh;
+};
+
+struct metric_family {
+	struct metric_info info;
+	struct rt_series *table;
+	size_t count;
+	struct rt_series overflow;
+	char overflow_key[RT_METRIC_LABELS_MAX * 8];
+	uint64_t overflow_buckets[METRIC_BUCKETS];
+};
+
+/* One sample of another process. */
+enum metric_part { METRIC_VALUE, METRIC_BUCKET, METRIC_SUM, METRIC_COUNT };
+struct metric_import {
+	enum metric_part part;
+	struct xfed_span values[RT_METRIC_LABELS_MAX + 1]; /* of the family's labels, then le */
+	double value;
+	struct metric_import *next;
+};
+struct metric_set {
+	struct xfed_arena arena;
+	struct metric_import *first[RT_METRIC_COUNT], *last[RT_METRIC_COUNT];
+	size_t count;
+};
+struct metric_peer {
+	char *edge;
+	struct metric_set *current, *pending;
+	UT_hash_handle hh;
+};
+
+struct rt_metrics {
+	struct metric_family families[RT_METRIC_COUNT];
+	struct metric_peer *peers;
+};
+
+void metrics_import_free(struct rt_metrics *m);
+/* "_bucket" and so on; "" for METRIC_VALUE. */
+const char *metric_part_suffix(enum metric_part part);
+const char *metric_bound_text(size_t bucket, char out[32]); /* "+Inf" for METRIC_BUCKETS */
+
+#endif
