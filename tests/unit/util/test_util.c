@@ -1,0 +1,453 @@
+/* arena, buf, hash, mem, table, spans and the reason table. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#include "util/table.h"
+#include "xfed/arena.h"
+#include "xfed/buf.h"
+#include "xfed/hash.h"
+#include "xfed/mem.h"
+#include "xfed/reason.h"
+
+/* ---- an allocator that counts, and fails when told ---- */
+
+static size_t live, calls, countdown;
+
+static void *hook_malloc(size_t size)
+{
+	calls++;
+	if (countdown > 0 && --countdown == 0) {
+		return NULL;
+	}
+	live++;
+	return malloc(size);
+}
+
+static void *hook_realloc(void *p, size_t size)
+{
+	return p ? realloc(p, size) : hook_malloc(size);
+}
+
+static void hook_free(void *p)
+{
+	live--;
+	free(p);
+}
+
+static int use_hooks(void **state)
+{
+	(void)state;
+	static const struct xfed_mem_hooks hooks = { hook_malloc, hook_realloc, hook_free };
+	live = calls = countdown = 0;
+	xfed_mem_set_hooks(&hooks);
+	return 0;
+}
+
+static int check_hooks(void **state)
+{
+	(void)state;
+	xfed_mem_set_hooks(NULL);
+	return live != 0;
+}
+
+/* ---- spans ---- */
+
+static void spans_compare(void **state)
+{
+	(void)state;
+	assert_true(xfed_span_eq(XFED_SPAN(""), xfed_span_make(NULL, 0)));
+	assert_true(xfed_span_is(XFED_SPAN("ab"), "ab"));
+	assert_false(xfed_span_is(XFED_SPAN("ab"), "abc"));
+	assert_false(xfed_span_is(XFED_SPAN("ab"), "aB"));
+	assert_null(xfed_span_str(NULL).data);
+	assert_true(xfed_span_eq_nocase(XFED_SPAN("aZ\xc3\x84"), XFED_SPAN("Az\xc3\x84")));
+	assert_false(xfed_span_eq_nocase(XFED_SPAN("\xc3\x84"), XFED_SPAN("\xc3\xa4")));
+	assert_false(xfed_span_eq_nocase(XFED_SPAN("@["), XFED_SPAN("`{")));
+	assert_true(xfed_span_eq_secret(XFED_SPAN("key"), XFED_SPAN("key")));
+	assert_false(xfed_span_eq_secret(XFED_SPAN("key"), XFED_SPAN("kez")));
+	assert_false(xfed_span_eq_secret(XFED_SPAN("key"), XFED_SPAN("keys")));
+	char secret[] = "secret";
+	xfed_wipe(secret, sizeof(secret));
+	static const char zero[sizeof(secret)];
+	assert_memory_equal(secret, zero, sizeof(secret));
+	xfed_wipe(NULL, 0);
+}
+
+/* ---- mem ---- */
+
+static void memory_is_ours(void **state)
+{
+	(void)state;
+	char *p = xfed_calloc(3, 5);
+	assert_non_null(p);
+	for (int i = 0; i < 15; i++) {
+		assert_int_equal(p[i], 0);
+	}
+	memcpy(p, "0123456789", 10);
+	p = xfed_realloc(p, 4000);
+	assert_non_null(p);
+	assert_memory_equal(p, "0123456789", 10);
+	assert_null(xfed_realloc(p, 0));
+	assert_int_equal(live, 0);
+	assert_null(xfed_calloc(SIZE_MAX / 2, 3));
+	xfed_free(NULL);
+	p = xfed_malloc(0);
+	assert_non_null(p);
+	xfed_free(p);
+	p = xfed_strndup(xfed_span_make("abc", 2));
+	assert_string_equal(p, "ab");
+	xfed_free(p);
+	p = xfed_strndup(xfed_span_make(NULL, 0));
+	assert_string_equal(p, "");
+	xfed_free(p);
+	assert_null(xfed_strdup(NULL));
+	p = xfed_strdup("xyz");
+	assert_string_equal(p, "xyz");
+	xfed_free(p);
+	countdown = 1;
+	assert_null(xfed_strdup("xyz"));
+	countdown = 1;
+	assert_null(xfed_calloc(1, 1));
+}
+
+/* ---- arena ---- */
+
+static void arena_gives_zeroed_aligned_memory(void **state)
+{
+	(void)state;
+	struct xfed_arena a;
+	xfed_arena_init(&a, 1 << 20);
+	for (int round = 0; round < 3; round++) {
+		for (size_t size = 0; size < 700; size += 7) {
+			unsigned char *p = xfed_arena_alloc(&a, size);
+			assert_non_null(p);
+			assert_int_equal((uintptr_t)p % _Alignof(max_align_t), 0);
+			for (size_t i = 0; i < size; i++) {
+				assert_int_equal(p[i], 0);
+			}
+			memset(p, 0xa5, size);
+		}
+		xfed_arena_reset(&a);
+	}
+	xfed_arena_deinit(&a);
+	xfed_arena_deinit(&a);
+	struct xfed_arena zeroed = { 0 };
+	xfed_arena_reset(&zeroed);
+	assert_null(xfed_arena_alloc(&zeroed, 1));
+	xfed_arena_deinit(&zeroed);
+}
+
+static void arena_is_bounded(void **state)
+{
+	(void)state;
+	for (size_t cap = 0; cap < 20000; cap += 777) {
+		struct xfed_arena a;
+		xfed_arena_init(&a, cap);
+		size_t total = 0;
+		while (xfed_arena_alloc(&a, 100)) {
+			total += 100;
+			assert_true(a.taken_bytes <= cap);
+		}
+		assert_true(total <= cap);
+		assert_true(cap < 4096 || total > cap / 2);
+		assert_null(xfed_arena_alloc(&a, cap));
+		assert_null(xfed_arena_alloc(&a, SIZE_MAX));
+		assert_null(xfed_arena_alloc(&a, SIZE_MAX - 8));
+		xfed_arena_deinit(&a);
+		assert_int_equal(live, 0);
+	}
+}
+
+static void arena_reset_keeps_one_small_block(void **state)
+{
+	(void)state;
+	struct xfed_arena a;
+	xfed_arena_init(&a, 1 << 20);
+	assert_non_null(xfed_arena_alloc(&a, 100));
+	assert_non_null(xfed_arena_alloc(&a, 100000));
+	xfed_arena_reset(&a);
+	assert_int_equal(live, 1);
+	assert_true(a.taken_bytes <= XFED_ARENA_KEEP);
+	size_t before = calls;
+	for (int i = 0; i < 100; i++) {
+		assert_non_null(xfed_arena_alloc(&a, 2000));
+		xfed_arena_reset(&a);
+	}
+	assert_int_equal(calls, before);
+	xfed_arena_deinit(&a);
+}
+
+static void arena_copies_and_prints(void **state)
+{
+	(void)state;
+	struct xfed_arena a;
+	xfed_arena_init(&a, 1 << 20);
+	struct xfed_span s = xfed_arena_copy(&a, xfed_span_make("abc", 2));
+	assert_int_equal(s.len, 2);
+	assert_string_equal(s.data, "ab");
+	s = xfed_arena_copy(&a, xfed_span_make(NULL, 0));
+	assert_non_null(s.data);
+	assert_int_equal(s.len, 0);
+	s = xfed_arena_printf(&a, "%s-%d", "x", 42);
+	assert_string_equal(s.data, "x-42");
+	assert_int_equal(s.len, 4);
+	xfed_arena_deinit(&a);
+	countdown = 1;
+	assert_null(xfed_arena_copy(&a, XFED_SPAN("x")).data);
+	countdown = 1;
+	assert_null(xfed_arena_printf(&a, "x").data);
+	xfed_arena_deinit(&a);
+}
+
+/* ---- buf ---- */
+
+static void buf_is_a_queue(void **state)
+{
+	(void)state;
+	struct xfed_buf b;
+	xfed_buf_init(&b, 10000);
+	unsigned in = 0, out = 0;
+	/* More is appended than consumed, so the bytes wander through the memory and it grows. */
+	for (int round = 0; round < 300; round++) {
+		for (int i = 0; i < 7 + round % 90; i++) {
+			char c = (char)(in++ % 251);
+			assert_int_equal(xfed_buf_append(&b, xfed_span_make(&c, 1)), XFED_OK);
+		}
+		size_t take = xfed_buf_len(&b) < 40 ? xfed_buf_len(&b) : 40;
+		for (size_t i = 0; i < take; i++) {
+			assert_int_equal((unsigned char)xfed_buf_span(&b).data[i], out++ % 251);
+		}
+		xfed_buf_consume(&b, take);
+	}
+	while (xfed_buf_len(&b) > 0) {
+		assert_int_equal((unsigned char)xfed_buf_span(&b).data[0], out++ % 251);
+		xfed_buf_consume(&b, 1);
+	}
+	assert_int_equal(in, out);
+	xfed_buf_trim(&b);
+	assert_int_equal(live, 0);
+	assert_int_equal(b.cap_bytes, 10000);
+	xfed_buf_deinit(&b);
+}
+
+static void buf_is_bounded(void **state)
+{
+	(void)state;
+	struct xfed_buf b;
+	xfed_buf_init(&b, 8);
+	assert_int_equal(xfed_buf_append_str(&b, "12345"), XFED_OK);
+	assert_int_equal(xfed_buf_append_str(&b, "6789"), XFED_ERR_LIMIT);
+	assert_true(xfed_span_is(xfed_buf_span(&b), "12345"));
+	assert_int_equal(xfed_buf_printf(&b, "%s", "678"), XFED_OK);
+	assert_int_equal(xfed_buf_printf(&b, "%s", "9"), XFED_ERR_LIMIT);
+	assert_int_equal(xfed_buf_append(&b, XFED_SPAN("")), XFED_OK);
+	assert_true(xfed_span_is(xfed_buf_span(&b), "12345678"));
+	/* The cap is on unread bytes. */
+	xfed_buf_consume(&b, 3);
+	assert_int_equal(xfed_buf_append_str(&b, "9ab"), XFED_OK);
+	assert_null(xfed_buf_reserve(&b, 1));
+	assert_int_equal(xfed_buf_append(&b, xfed_span_make("x", SIZE_MAX)), XFED_ERR_LIMIT);
+	assert_true(xfed_span_is(xfed_buf_span(&b), "456789ab"));
+	assert_int_equal(b.cap_bytes, 8);
+	xfed_buf_clear(&b);
+	assert_int_equal(xfed_buf_len(&b), 0);
+	char *room = xfed_buf_reserve(&b, 8);
+	assert_non_null(room);
+	memcpy(room, "abcdefgh", 8);
+	xfed_buf_commit(&b, 3);
+	assert_true(xfed_span_is(xfed_buf_span(&b), "abc"));
+	xfed_buf_trim(&b);
+	assert_int_equal(xfed_buf_len(&b), 3);
+	xfed_buf_wipe(&b);
+	assert_int_equal(live, 0);
+	assert_non_null(xfed_buf_span(&b).data);
+}
+
+static void buf_survives_no_memory(void **state)
+{
+	(void)state;
+	struct xfed_buf b;
+	xfed_buf_init(&b, 100000);
+	countdown = 1;
+	assert_int_equal(xfed_buf_append_str(&b, "x"), XFED_ERR_NOMEM);
+	assert_int_equal(xfed_buf_append_str(&b, "kept"), XFED_OK);
+	char more[2000];
+	memset(more, 'm', sizeof(more));
+	countdown = 1;
+	assert_int_equal(xfed_buf_append(&b, xfed_span_make(more, sizeof(more))), XFED_ERR_NOMEM);
+	countdown = 1;
+	assert_int_equal(xfed_buf_printf(&b, "%2000d", 1), XFED_ERR_NOMEM);
+	countdown = 1;
+	assert_null(xfed_buf_reserve(&b, 2000));
+	assert_true(xfed_span_is(xfed_buf_span(&b), "kept"));
+	xfed_buf_deinit(&b);
+}
+
+/* ---- hash ---- */
+
+/* The reference vectors of SipHash-2-4: key 00..0f, input the bytes 00..n-1. */
+static void siphash_matches_its_vectors(void **state)
+{
+	(void)state;
+	static const uint8_t vectors[][8] = {
+		{ 0x31, 0x0e, 0x0e, 0xdd, 0x47, 0xdb, 0x6f, 0x72 }, { 0xfd, 0x67, 0xdc, 0x93, 0xc5, 0x39, 0xf8, 0x74 },
+		{ 0x5a, 0x4f, 0xa9, 0xd9, 0x09, 0x80, 0x6c, 0x0d }, { 0x2d, 0x7e, 0xfb, 0xd7, 0x96, 0x66, 0x67, 0x85 },
+		{ 0xb7, 0x87, 0x71, 0x27, 0xe0, 0x94, 0x27, 0xcf }, { 0x8d, 0xa6, 0x99, 0xcd, 0x64, 0x55, 0x76, 0x18 },
+		{ 0xce, 0xe3, 0xfe, 0x58, 0x6e, 0x46, 0xc9, 0xcb }, { 0x37, 0xd1, 0x01, 0x8b, 0xf5, 0x00, 0x02, 0xab },
+		{ 0x62, 0x24, 0x93, 0x9a, 0x79, 0xf5, 0xf5, 0x93 }, { 0xb0, 0xe4, 0xa9, 0x0b, 0xdf, 0x82, 0x00, 0x9e },
+		{ 0xf3, 0xb9, 0xdd, 0x94, 0xc5, 0xbb, 0x5d, 0x7a }, { 0xa7, 0xad, 0x6b, 0x22, 0x46, 0x2f, 0xb3, 0xf4 },
+		{ 0xfb, 0xe5, 0x0e, 0x86, 0xbc, 0x8f, 0x1e, 0x75 }, { 0x90, 0x3d, 0x84, 0xc0, 0x27, 0x56, 0xea, 0x14 },
+		{ 0xee, 0xf2, 0x7a, 0x8e, 0x90, 0xca, 0x23, 0xf7 }, { 0xe5, 0x45, 0xbe, 0x49, 0x61, 0xca, 0x29, 0xa1 },
+	};
+	uint8_t key[16], data[16];
+	for (uint8_t i = 0; i < 16; i++) {
+		key[i] = data[i] = i;
+	}
+	for (size_t n = 0; n < XFED_ARRAY_LEN(vectors); n++) {
+		uint64_t expected = 0;
+		for (int i = 7; i >= 0; i--) {
+			expected = expected << 8 | vectors[n][i];
+		}
+		if (xfed_siphash(key, data, n) != expected) {
+			fail_msg("input of %zu bytes", n);
+		}
+	}
+	uint64_t unkeyed = xfed_hash_bytes("x", 1);
+	xfed_hash_set_key(key);
+	assert_int_equal(xfed_hash_bytes(data, 15), xfed_siphash(key, data, 15));
+	assert_true(xfed_hash_bytes("x", 1) != unkeyed);
+}
+
+/* ---- table ---- */
+
+struct entry {
+	UT_hash_handle hh;
+	int key;
+};
+
+static void table_reports_no_memory(void **state)
+{
+	(void)state;
+	struct entry *head = NULL, entries[200] = { 0 }, *found;
+	for (int i = 0; i < 200; i++) {
+		entries[i].key = i;
+		HASH_ADD_INT(head, key, &entries[i]);
+		assert_true(XFED_TABLE_ADDED(&entries[i]));
+	}
+	for (int i = 0; i < 200; i++) {
+		HASH_FIND_INT(head, &i, found);
+		assert_ptr_equal(found, &entries[i]);
+	}
+	HASH_CLEAR(hh, head);
+	assert_int_equal(live, 0);
+	for (size_t n = 1; n <= 2; n++) {
+		struct entry e = { .key = 7 };
+		countdown = n;
+		HASH_ADD_INT(head, key, &e);
+		countdown = 0;
+		assert_false(XFED_TABLE_ADDED(&e));
+		assert_null(head);
+		assert_int_equal(live, 0);
+	}
+}
+
+/* ---- reasons ---- */
+
+static bool is_code(const char *code)
+{
+	/* area.object.finding: two or three parts of lower-case words */
+	size_t parts = 1;
+	if (*code < 'a' || *code > 'z') {
+		return false;
+	}
+	for (const char *p = code; *p; p++) {
+		bool is_word = (*p >= 'a' && *p <= 'z') || (*p >= '0' && *p <= '9') || *p == '-';
+		if (*p == '.') {
+			parts++;
+		} else if (!is_word) {
+			return false;
+		}
+	}
+	return parts == 2 || parts == 3;
+}
+
+/* RFC 6120 4.9.3 */
+static bool is_stream_condition(const char *s)
+{
+	static const char *const all[] = { "bad-format", "bad-namespace-prefix", "conflict", "connection-timeout", "host-gone", "host-unknown",
+		"improper-addressing", "internal-server-error", "invalid-from", "invalid-namespace", "invalid-xml", "not-authorized", "not-well-formed",
+		"policy-violation", "remote-connection-failed", "reset", "resource-constraint", "restricted-xml", "see-other-host", "system-shutdown",
+		"undefined-condition", "unsupported-encoding", "unsupported-feature", "unsupported-stanza-type", "unsupported-version" };
+	for (size_t i = 0; i < XFED_ARRAY_LEN(all); i++) {
+		if (strcmp(all[i], s) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static void reasons_are_sound(void **state)
+{
+	(void)state;
+	for (int r = XFED_REASON_NONE + 1; r < XFED_REASON_COUNT; r++) {
+		const struct xfed_reason_info *info = xfed_reason_info((enum xfed_reason)r);
+		assert_non_null(info->code);
+		if (!is_code(info->code)) {
+			fail_msg("'%s' is no code", info->code);
+		}
+		/* Found by its own code: no two rows share one. */
+		if (xfed_reason_by_code(xfed_span_str(info->code)) != (enum xfed_reason)r) {
+			fail_msg("%s stands twice", info->code);
+		}
+		if (info->sip_status != 0 && (info->sip_status < 400 || info->sip_status > 699)) {
+			fail_msg("%s: SIP status %d", info->code, info->sip_status);
+		}
+		if (info->stream_error && !is_stream_condition(info->stream_error)) {
+			fail_msg("%s: stream error %s", info->code, info->stream_error);
+		}
+		size_t len = strlen(info->remedy);
+		if (len < 20 || info->remedy[len - 1] != '.') {
+			fail_msg("%s: the remedy is no sentence: %s", info->code, info->remedy);
+		}
+	}
+	assert_string_equal(xfed_reason_code(XFED_REASON_NONE), "none");
+	assert_string_equal(xfed_reason_code((enum xfed_reason)XFED_REASON_COUNT), "none");
+	assert_string_equal(xfed_reason_code((enum xfed_reason)-1), "none");
+	assert_int_equal(xfed_reason_by_code(XFED_SPAN("no.such")), XFED_REASON_NONE);
+	assert_int_equal(xfed_reason_by_code(XFED_SPAN("none")), XFED_REASON_NONE);
+}
+
+static void sides_have_names(void **state)
+{
+	(void)state;
+	static const char *const names[] = { "us", "partner", "network", "local-user", "remote-user", "sip", "operator" };
+	for (size_t i = 0; i < XFED_ARRAY_LEN(names); i++) {
+		assert_string_equal(xfed_side_name((enum xfed_side)i), names[i]);
+	}
+}
+
+#define COUNTED(f) cmocka_unit_test_setup_teardown(f, use_hooks, check_hooks)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(spans_compare),
+		COUNTED(memory_is_ours),
+		COUNTED(arena_gives_zeroed_aligned_memory),
+		COUNTED(arena_is_bounded),
+		COUNTED(arena_reset_keeps_one_small_block),
+		COUNTED(arena_copies_and_prints),
+		COUNTED(buf_is_a_queue),
+		COUNTED(buf_is_bounded),
+		COUNTED(buf_survives_no_memory),
+		cmocka_unit_test(siphash_matches_its_vectors),
+		COUNTED(table_reports_no_memory),
+		cmocka_unit_test(reasons_are_sound),
+		cmocka_unit_test(sides_have_names),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
