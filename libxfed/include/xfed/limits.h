@@ -89,6 +89,7 @@
 #define XFED_SIP_MESSAGE_BYTES	  (64 * 1024) /* one message on a stream, header and body */
 #define XFED_SIP_HEADER_BYTES	  (16 * 1024)
 #define XFED_SIP_HEADERS_MAX	  128
+#define XFED_SIP_PARAMS_MAX	  512 /* parameters and list elements in one header block */
 #define XFED_SIP_UDP_REQUEST_BYTES 1300 /* [C3-02] */
 #define XFED_SIP_MAX_REQUEST	  (15 * 1024)
 #define XFED_SIP_TRANSACTIONS_MAX 65536
