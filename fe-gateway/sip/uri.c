@@ -57,6 +57,11 @@ static bool is_ip(int family, struct xfed_span host, unsigned char out[16])
 	}
 	memcpy(text, host.len > 0 ? host.data : "", host.len);
 	text[host.len] = '\0';
+	/* The grammar of RFC 3261 led to a colon too many before an embedded IPv4 address (RFC 5118 section 4.10). */
+	char *extra = strstr(text, ":::");
+	if (extra && strchr(extra, '.')) {
+		memmove(extra, extra + 1, strlen(extra));
+	}
 	return inet_pton(family, text, out) == 1;
 }
 
