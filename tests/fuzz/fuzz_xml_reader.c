@@ -1,0 +1,108 @@
+/*
+ * The stream reader. First byte: bit 0 a fragment reader, bit 1 a stream header goes before; second byte: seed of the
+ * pieces. Whatever comes in:
+ * - each result ends exactly at its '>' and an element begins at its '<': nothing behind it was taken;
+ * - every way of cutting the input gives the same results;
+ * - a tree that was read, written and read again is the same tree, or breaks a limit, and never anything else.
+ */
+#include "../unit/xml/transcript.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define H "<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams'>"
+
+static size_t one_byte(void *user, size_t at, size_t left)
+{
+	(void)user;
+	(void)at;
+	(void)left;
+	return 1;
+}
+
+static size_t pieces(void *user, size_t at, size_t left)
+{
+	(void)at;
+	uint32_t *state = user;
+	*state = *state * 1664525u + 1013904223u;
+	size_t n = 1 + (*state >> 16) % 29;
+	return n < left ? n : left;
+}
+
+static void same_when_read_again(struct xfed_xml_reader *r)
+{
+	struct xfed_buf first, second;
+	xfed_buf_init(&first, 64 << 20);
+	xfed_buf_init(&second, 64 << 20);
+	struct xfed_xml_reader *again;
+	transcript_require(xfed_xml_write(&first, xfed_xml_reader_elem(r), XFED_SPAN(XFED_NS_SERVER)) == XFED_OK, "not written");
+	transcript_require(xfed_xml_reader_new_fragment(&transcript_limits, &again) == XFED_OK, "no reader");
+	if (xfed_xml_reader_fragment(again, xfed_buf_span(&first)) == XFED_XML_ELEMENT) {
+		transcript_require(xfed_xml_write(&second, xfed_xml_reader_elem(again), XFED_SPAN(XFED_NS_SERVER)) == XFED_OK, "not written twice");
+		transcript_require(xfed_span_eq(xfed_buf_span(&first), xfed_buf_span(&second)), "another tree when read again");
+	} else {
+		enum xfed_reason reason = xfed_xml_reader_reason(again);
+		transcript_require(reason == XFED_REASON_STREAM_XML_TOO_BIG || reason == XFED_REASON_STREAM_XML_TOO_DEEP, "not read again");
+	}
+	xfed_xml_reader_free(again);
+	xfed_buf_deinit(&first);
+	xfed_buf_deinit(&second);
+}
+
+static void check_results(bool is_fragment, struct xfed_span in)
+{
+	struct xfed_xml_reader *r;
+	int rc = is_fragment ? xfed_xml_reader_new_fragment(&transcript_limits, &r) : xfed_xml_reader_new(&transcript_limits, &r);
+	transcript_require(rc == XFED_OK, "no reader");
+	enum xfed_xml_result result = XFED_XML_MORE;
+	for (size_t at = 0; at < in.len && result != XFED_XML_BAD && result != XFED_XML_CLOSE;) {
+		size_t used;
+		result = xfed_xml_reader_feed(r, xfed_span_make(in.data + at, in.len - at), &used);
+		at += used;
+		transcript_require(result != XFED_XML_NOMEM, "a peer made us run out of memory");
+		if (result == XFED_XML_ELEMENT || result == XFED_XML_HEADER || result == XFED_XML_CLOSE) {
+			transcript_require(in.data[at - 1] == '>', "the end is no end");
+			size_t bytes = xfed_xml_reader_stanza_bytes(r);
+			transcript_require(bytes <= at && in.data[at - bytes] == '<', "the begin is no begin");
+		}
+		if (result == XFED_XML_ELEMENT) {
+			same_when_read_again(r);
+		}
+	}
+	xfed_xml_reader_free(r);
+}
+
+static void compare(bool is_fragment, struct xfed_span in, const struct xfed_buf *whole, transcript_cut_fn *cut, void *user)
+{
+	struct xfed_buf out;
+	xfed_buf_init(&out, 256 << 20);
+	transcript_of(&out, is_fragment, in, cut, user);
+	if (!xfed_span_eq(xfed_buf_span(whole), xfed_buf_span(&out))) {
+		fprintf(stderr, "whole:\n%.*s\npieces:\n%.*s\n", (int)xfed_buf_len(whole), xfed_buf_span(whole).data, (int)xfed_buf_len(&out),
+			xfed_buf_span(&out).data);
+		abort();
+	}
+	xfed_buf_deinit(&out);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	transcript_require(xfed_xml_global_init() == XFED_OK, "libxml2");
+	if (size < 2) {
+		return 0;
+	}
+	bool is_fragment = data[0] & 1;
+	struct xfed_buf in, whole;
+	xfed_buf_init(&in, size + sizeof(H));
+	xfed_buf_init(&whole, 256 << 20);
+	int rc = data[0] & 2 ? xfed_buf_append_str(&in, H) : XFED_OK;
+	transcript_require(rc == XFED_OK && xfed_buf_append(&in, xfed_span_make(data + 2, size - 2)) == XFED_OK, "no memory");
+	struct xfed_span bytes = xfed_buf_span(&in);
+	check_results(is_fragment, bytes);
+	transcript_of(&whole, is_fragment, bytes, NULL, NULL);
+	uint32_t seed = data[1];
+	compare(is_fragment, bytes, &whole, pieces, &seed);
+	compare(is_fragment, bytes, &whole, one_byte, NULL);
+	xfed_buf_deinit(&in);
+	xfed_buf_deinit(&whole);
+	return 0;
+}
