@@ -57,7 +57,13 @@ struct xfed_policy_error {
 	char text[256]; /* "fabrikam.example and contoso.example both claim it.example" */
 };
 
-/* Builder: add partners and local domains (deep copies), then seal. */
+/*
+ * Builder: add partners and local domains (deep copies) in any order; from then on only read. INVALID comes with a
+ * reason and a sentence in `err` (which may be NULL) and leaves the names as they were: a domain that is not in the form of
+ * xfed_jid_domain(), a matrix row without methods (config.matrix.invalid), a limit out of range (connections 1 to
+ * XFED_CONNECTIONS_MAX, stanzas_per_second 1 to 1000000, stanza_bytes XFED_STANZA_BYTES_MIN to _MAX), a name claimed
+ * twice, a partner's name that is a local domain. A row with a warning is added; look at xfed_matrix_row() for it.
+ */
 int xfed_policy_new(struct xfed_policy **out);
 void xfed_policy_free(struct xfed_policy *p);
 int xfed_policy_add_partner(struct xfed_policy *p, const struct xfed_partner *partner, struct xfed_policy_error *err); /* OK, INVALID, NOMEM */
@@ -65,12 +71,19 @@ int xfed_policy_add_local(struct xfed_policy *p, struct xfed_span domain, struct
 /* 64 hex characters of current and previous dialback secret hash; may be empty. Wiped on free. */
 int xfed_policy_set_dialback(struct xfed_policy *p, struct xfed_span current, struct xfed_span previous);
 
-/* Canonical bytes of a snapshot (independent of the order of adding) and back; hostile input gives INVALID. */
+/*
+ * Canonical bytes of a snapshot (independent of the order of adding) and back; hostile input gives INVALID. The bytes
+ * hold the dialback secret: wipe the buffer. encode: OK, LIMIT or NOMEM with the buffer as before.
+ */
 struct xfed_buf;
 int xfed_policy_encode(const struct xfed_policy *p, struct xfed_buf *out);
 int xfed_policy_decode(struct xfed_span in, struct xfed_policy **out, struct xfed_policy_error *err);
 
-const struct xfed_partner *xfed_policy_partner(const struct xfed_policy *p, struct xfed_span domain); /* NULL: unlisted */
+/*
+ * NULL: unlisted. The exact name first, then the longest wildcard, which covers any depth below its domain, not the
+ * domain itself, and never a local domain. `additional` and `pins` come back sorted.
+ */
+const struct xfed_partner *xfed_policy_partner(const struct xfed_policy *p, struct xfed_span domain);
 bool xfed_policy_is_local(const struct xfed_policy *p, struct xfed_span domain);
 size_t xfed_policy_partner_count(const struct xfed_policy *p);
 const struct xfed_partner *xfed_policy_partner_at(const struct xfed_policy *p, size_t i); /* sorted by domain */

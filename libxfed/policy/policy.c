@@ -1,0 +1,369 @@
+#include "xfed/policy.h"
+
+#include <stdlib.h>
+
+#include "xfed/buf.h"
+#include "xfed/mem.h"
+
+#include "policy/policy_priv.h"
+#include "util/table.h"
+
+#define ARENA_BYTES (4ul * XFED_POLICY_BYTES_MAX)
+
+/* One name somebody claims: exact, the part behind "*.", or local. */
+struct claim {
+	const char *name; /* key */
+	const struct xfed_partner *owner; /* NULL: local */
+	UT_hash_handle hh;
+};
+
+/* Pointers sorted by the string the element starts with. */
+struct list {
+	const char **domains;
+	const void **items;
+	size_t count, room;
+};
+
+struct xfed_policy {
+	struct xfed_arena arena; /* partners, names, claims */
+	struct claim *exact, *wild, *local;
+	size_t wild_longest; /* bytes behind the longest "*." */
+	struct list partners, locals;
+	char current[POLICY_HASH_HEX], previous[POLICY_HASH_HEX];
+	bool has_current, has_previous;
+};
+
+int xfed_policy_new(struct xfed_policy **out)
+{
+	*out = xfed_calloc(1, sizeof(**out));
+	if (!*out) {
+		return XFED_ERR_NOMEM;
+	}
+	xfed_arena_init(&(*out)->arena, ARENA_BYTES);
+	return XFED_OK;
+}
+
+void xfed_policy_free(struct xfed_policy *p)
+{
+	if (!p) {
+		return;
+	}
+	HASH_CLEAR(hh, p->exact);
+	HASH_CLEAR(hh, p->wild);
+	HASH_CLEAR(hh, p->local);
+	xfed_free(p->partners.domains);
+	xfed_free(p->partners.items);
+	xfed_free(p->locals.domains);
+	xfed_free(p->locals.items);
+	xfed_arena_deinit(&p->arena);
+	xfed_wipe(p, sizeof(*p));
+	xfed_free(p);
+}
+
+/* ---- sorted lists ---- */
+
+static int list_make_room(struct list *l)
+{
+	if (l->count < l->room) {
+		return XFED_OK;
+	}
+	size_t room = l->room > 0 ? l->room * 2 : 16;
+	const char **domains = xfed_realloc(l->domains, room * sizeof(*domains));
+	if (!domains) {
+		return XFED_ERR_NOMEM;
+	}
+	l->domains = domains;
+	const void **items = xfed_realloc(l->items, room * sizeof(*items));
+	if (!items) {
+		return XFED_ERR_NOMEM;
+	}
+	l->items = items;
+	l->room = room;
+	return XFED_OK;
+}
+
+/* Needs room. The name is not in the list yet: the tables of claims have seen to that. */
+static void list_insert(struct list *l, const char *domain, const void *item)
+{
+	size_t low = 0, high = l->count;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (strcmp(l->domains[middle], domain) < 0) {
+			low = middle + 1;
+		} else {
+			high = middle;
+		}
+	}
+	size_t behind = l->count - low;
+	memmove(&l->domains[low + 1], &l->domains[low], behind * sizeof(*l->domains));
+	memmove(&l->items[low + 1], &l->items[low], behind * sizeof(*l->items));
+	l->domains[low] = domain;
+	l->items[low] = item;
+	l->count++;
+}
+
+/* ---- claims ---- */
+
+static const struct claim *find_claim(const struct claim *table, struct xfed_span name)
+{
+	const struct claim *found = NULL;
+	HASH_FIND(hh, table, name.data, name.len, found);
+	return found;
+}
+
+static struct claim *new_claim(struct xfed_policy *p, const char *name, const struct xfed_partner *owner)
+{
+	struct claim *c = xfed_arena_alloc(&p->arena, sizeof(*c));
+	if (c) {
+		c->name = name;
+		c->owner = owner;
+	}
+	return c;
+}
+
+static int add_claim(struct claim **table, struct claim *c)
+{
+	if (!c) {
+		return XFED_ERR_NOMEM;
+	}
+	HASH_ADD_KEYPTR(hh, *table, c->name, strlen(c->name), c);
+	return XFED_TABLE_ADDED(c) ? XFED_OK : XFED_ERR_NOMEM;
+}
+
+static int refuse_claim(const struct claim *first, const struct xfed_partner *second, const char *name, struct xfed_policy_error *err)
+{
+	if (first->owner == second) {
+		return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID, "%.80s lists %.80s twice", second->domain, name);
+	}
+	return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID, "%.70s and %.70s both claim %.70s", first->owner->domain, second->domain, name);
+}
+
+/* `name` as written in the partner's file. */
+static int claim_name(struct xfed_policy *p, const struct xfed_partner *owner, const char *name, struct xfed_policy_error *err)
+{
+	bool is_wild = strncmp(name, "*.", 2) == 0;
+	struct claim **table = is_wild ? &p->wild : &p->exact;
+	const char *key = is_wild ? name + 2 : name;
+	const struct claim *other = find_claim(*table, xfed_span_str(key));
+	if (other) {
+		return refuse_claim(other, owner, name, err);
+	}
+	if (!is_wild && find_claim(p->local, xfed_span_str(name))) {
+		return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID, "%.100s claims %.100s, which is a local domain", owner->domain, name);
+	}
+	if (HASH_COUNT(p->exact) + HASH_COUNT(p->wild) >= POLICY_NAMES_MAX) {
+		return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID, "more than %d domains of partners", POLICY_NAMES_MAX);
+	}
+	int rc = add_claim(table, new_claim(p, key, owner));
+	if (rc == XFED_OK && is_wild && strlen(key) > p->wild_longest) {
+		p->wild_longest = strlen(key);
+	}
+	return rc;
+}
+
+static void give_up_claims(struct claim **table, const struct xfed_partner *owner)
+{
+	struct claim *c, *next;
+	HASH_ITER(hh, *table, c, next)
+	{
+		if (c->owner == owner) {
+			HASH_DEL(*table, c);
+		}
+	}
+}
+
+static int claim_names(struct xfed_policy *p, const struct xfed_partner *partner, struct xfed_policy_error *err)
+{
+	int rc = claim_name(p, partner, partner->domain, err);
+	for (size_t i = 0; rc == XFED_OK && i < partner->additional_count; i++) {
+		rc = claim_name(p, partner, partner->additional[i], err);
+	}
+	if (rc != XFED_OK) {
+		give_up_claims(&p->exact, partner);
+		give_up_claims(&p->wild, partner);
+	}
+	return rc;
+}
+
+/* ---- partners ---- */
+
+static const char *copy_string(struct xfed_arena *a, const char *s, bool *ok)
+{
+	const char *copy = s ? xfed_arena_copy(a, xfed_span_str(s)).data : NULL;
+	*ok = *ok && (!s || copy);
+	return copy;
+}
+
+static int by_text(const void *x, const void *y)
+{
+	return strcmp(*(const char *const *)x, *(const char *const *)y);
+}
+
+static const char *const *copy_strings(struct xfed_arena *a, const char *const *from, size_t count, bool *ok)
+{
+	const char **copies = xfed_arena_alloc(a, count * sizeof(*copies));
+	*ok = *ok && copies;
+	for (size_t i = 0; *ok && i < count; i++) {
+		copies[i] = copy_string(a, from[i], ok);
+	}
+	/* Their order carries no meaning, and the encoding must not depend on it. */
+	if (*ok && count > 0) {
+		qsort(copies, count, sizeof(*copies), by_text);
+	}
+	return copies;
+}
+
+static struct xfed_partner *copy_partner(struct xfed_arena *a, const struct xfed_partner *from)
+{
+	struct xfed_partner *p = xfed_arena_alloc(a, sizeof(*p));
+	bool ok = p != NULL;
+	if (ok) {
+		*p = *from;
+		p->domain = copy_string(a, from->domain, &ok);
+		p->description = copy_string(a, from->description, &ok);
+		p->connect_host = copy_string(a, from->connect_host, &ok);
+		p->trust_ca_pem = copy_string(a, from->trust_ca_pem, &ok);
+		p->additional = copy_strings(a, from->additional, from->additional_count, &ok);
+		p->pins = copy_strings(a, from->pins, from->pin_count, &ok);
+	}
+	return ok ? p : NULL;
+}
+
+static bool has_duplicate(const char *const *sorted, size_t count)
+{
+	for (size_t i = 1; i < count; i++) {
+		if (strcmp(sorted[i - 1], sorted[i]) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+int xfed_policy_add_partner(struct xfed_policy *p, const struct xfed_partner *partner, struct xfed_policy_error *err)
+{
+	int rc = policy_check_partner(partner, err);
+	if (rc != XFED_OK) {
+		return rc;
+	}
+	if (p->partners.count == POLICY_PARTNERS_MAX) {
+		return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID, "more than %d partners", POLICY_PARTNERS_MAX);
+	}
+	/* What a refused partner took from the arena goes with the builder. */
+	struct xfed_partner *copy = copy_partner(&p->arena, partner);
+	if (!copy || list_make_room(&p->partners) != XFED_OK) {
+		return XFED_ERR_NOMEM;
+	}
+	if (has_duplicate(copy->pins, copy->pin_count)) {
+		return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID, "%.100s lists a pin twice", copy->domain);
+	}
+	rc = claim_names(p, copy, err);
+	if (rc == XFED_OK) {
+		list_insert(&p->partners, copy->domain, copy);
+	}
+	return rc;
+}
+
+int xfed_policy_add_local(struct xfed_policy *p, struct xfed_span domain, struct xfed_policy_error *err)
+{
+	struct xfed_arena scratch;
+	xfed_arena_init(&scratch, 64 * 1024);
+	int rc = policy_check_domain(&scratch, domain);
+	xfed_arena_deinit(&scratch);
+	int shown = domain.len < 100 ? (int)domain.len : 100;
+	if (rc != XFED_OK) {
+		(void)policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID, "'%.*s' is not a domain in lower case", shown, domain.data);
+		return rc;
+	}
+	if (find_claim(p->local, domain) || p->locals.count == POLICY_LOCALS_MAX) {
+		return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID, "local domain %.*s is listed twice, or one too many", shown, domain.data);
+	}
+	const struct claim *other = find_claim(p->exact, domain);
+	if (other) {
+		return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID, "%.100s claims %.*s, which is a local domain",
+			other->owner->domain, shown, domain.data);
+	}
+	const char *name = xfed_arena_copy(&p->arena, domain).data;
+	if (!name || list_make_room(&p->locals) != XFED_OK || add_claim(&p->local, new_claim(p, name, NULL)) != XFED_OK) {
+		return XFED_ERR_NOMEM;
+	}
+	list_insert(&p->locals, name, name);
+	return XFED_OK;
+}
+
+int xfed_policy_set_dialback(struct xfed_policy *p, struct xfed_span current, struct xfed_span previous)
+{
+	if ((current.len > 0 && !policy_is_hash(current)) || (previous.len > 0 && !policy_is_hash(previous))) {
+		return XFED_ERR_INVALID;
+	}
+	p->has_current = current.len > 0;
+	p->has_previous = previous.len > 0;
+	xfed_wipe(p->current, sizeof(p->current));
+	xfed_wipe(p->previous, sizeof(p->previous));
+	if (p->has_current) {
+		memcpy(p->current, current.data, current.len);
+	}
+	if (p->has_previous) {
+		memcpy(p->previous, previous.data, previous.len);
+	}
+	return XFED_OK;
+}
+
+/* ---- look-ups ---- */
+
+const struct xfed_partner *xfed_policy_partner(const struct xfed_policy *p, struct xfed_span domain)
+{
+	const struct claim *c = find_claim(p->exact, domain);
+	/* One of ours is nobody's partner, whatever wildcard covers it. */
+	if (c || xfed_policy_is_local(p, domain)) {
+		return c ? c->owner : NULL;
+	}
+	/* Longest suffix first; any depth below, not the domain itself. */
+	const char *end = domain.data + domain.len;
+	const char *dot = domain.len > 0 ? memchr(domain.data, '.', domain.len) : NULL;
+	for (; dot; dot = memchr(dot + 1, '.', (size_t)(end - dot - 1))) {
+		struct xfed_span suffix = xfed_span_make(dot + 1, (size_t)(end - dot - 1));
+		if (dot == domain.data || suffix.len > p->wild_longest) {
+			continue;
+		}
+		c = find_claim(p->wild, suffix);
+		if (c) {
+			return c->owner;
+		}
+	}
+	return NULL;
+}
+
+bool xfed_policy_is_local(const struct xfed_policy *p, struct xfed_span domain)
+{
+	return find_claim(p->local, domain) != NULL;
+}
+
+size_t xfed_policy_partner_count(const struct xfed_policy *p)
+{
+	return p->partners.count;
+}
+
+const struct xfed_partner *xfed_policy_partner_at(const struct xfed_policy *p, size_t i)
+{
+	return i < p->partners.count ? p->partners.items[i] : NULL;
+}
+
+size_t xfed_policy_local_count(const struct xfed_policy *p)
+{
+	return p->locals.count;
+}
+
+const char *xfed_policy_local_at(const struct xfed_policy *p, size_t i)
+{
+	return i < p->locals.count ? p->locals.domains[i] : NULL;
+}
+
+struct xfed_span xfed_policy_dialback_current(const struct xfed_policy *p)
+{
+	return xfed_span_make(p->current, p->has_current ? POLICY_HASH_HEX : 0);
+}
+
+struct xfed_span xfed_policy_dialback_previous(const struct xfed_policy *p)
+{
+	return xfed_span_make(p->previous, p->has_previous ? POLICY_HASH_HEX : 0);
+}
