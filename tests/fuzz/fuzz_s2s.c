@@ -1,0 +1,65 @@
+/*
+ * The conductor on stub TLS. Input: one byte of circumstances, then pieces (two bytes of length, little endian, and the
+ * bytes) that arrive one after the other; a length with the top bit set is a span of time instead.
+ *
+ * Properties: no stanza is given without ESTABLISHED and a fitting pair (tests/unit/s2s/support.c checks it at each
+ * one); nothing is established when the certificate does not prove the partner; CLOSED is the last action.
+ */
+#include <stdlib.h>
+
+#include "../unit/s2s/stub_tls.c"
+#include "../unit/s2s/support.c"
+#include "xfed/sasl.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void circumstances(uint8_t bits)
+{
+	stub_peer = (struct stub_certificate){ !(bits & 2), !(bits & 4), bits & 8 ? "other.example" : "partner.example",
+		bits & 16 ? XFED_REASON_TLS_CERT_EXPIRED : XFED_REASON_NONE };
+	stub_handshake_fails = bits & 32 ? XFED_REASON_TLS_HANDSHAKE_FAILED : XFED_REASON_NONE;
+}
+
+static void play(struct rig *r, const uint8_t *data, size_t size)
+{
+	while (size >= 2 && !r->is_over) {
+		size_t len = (size_t)data[0] | ((size_t)data[1] & 0x7f) << 8;
+		bool is_time = data[1] & 0x80;
+		data += 2;
+		size -= 2;
+		if (is_time) {
+			struct xfed_s2s_event tick = { .type = XFED_S2S_TICK };
+			r->now_ms += len * 100;
+			rig_event(r, &tick);
+			continue;
+		}
+		len = len < size ? len : size;
+		rig_receive(r, xfed_span_make(data, len));
+		data += len;
+		size -= len;
+		r->actions[0] = '\0';
+		xfed_buf_clear(&r->out);
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static bool is_ready;
+	if (!is_ready) {
+		is_ready = xfed_xml_global_init() == XFED_OK && xfed_sasl_global_init() == XFED_OK;
+	}
+	if (size < 1) {
+		return 0;
+	}
+	circumstances(data[0]);
+	struct rig r = { .chunk = data[0] & 64 ? 1 : 0 };
+	if (rig_up(&r, data[0] & 1 ? XFED_S2S_OUT : XFED_S2S_IN)) {
+		play(&r, data + 1, size - 1);
+		bool proves = stub_peer.is_presented && stub_peer.purpose_ok && stub_peer.chain_reason == XFED_REASON_NONE && !(data[0] & 8);
+		if (r.was_established && !proves) {
+			abort();
+		}
+	}
+	rig_down(&r);
+	return 0;
+}
