@@ -249,6 +249,12 @@ void rt_log_configure(enum rt_log_level level, enum rt_log_format format, bool m
 	update_threshold();
 }
 
+void rt_log_set_level(enum rt_log_level level)
+{
+	state.level = level;
+	update_threshold();
+}
+
 enum rt_log_level rt_log_level_now(void)
 {
 	return state.level;

@@ -81,6 +81,7 @@ void rt_log_write(enum rt_log_level level, const char *event, const struct rt_lo
 void rt_log_init(const char *ident);
 void rt_log_configure(enum rt_log_level level, enum rt_log_format format, bool mask_addresses);
 enum rt_log_level rt_log_level_now(void);
+void rt_log_set_level(enum rt_log_level level);
 
 /* Debug for one domain (normalised). LIMIT beyond RT_LOG_DOMAINS_MAX. */
 int rt_log_debug_domain(struct xfed_span domain, bool on);

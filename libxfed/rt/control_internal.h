@@ -1,0 +1,41 @@
+/* Between control.c (socket and clients) and control_call.c (one request and its answer). */
+#ifndef RT_CONTROL_INTERNAL_H
+#define RT_CONTROL_INTERNAL_H
+
+#include <uv.h>
+
+#include "xfed/buf.h"
+#include "xfed/rt/control.h"
+
+struct control_client {
+	uv_pipe_t pipe;
+	struct rt_control *control;
+	struct rt_control_peer peer;
+	struct xfed_buf in;
+	struct rt_control_call *call; /* the request being answered */
+	uv_write_t write;
+	char *out; /* the answer being written */
+	uint64_t last_ms;
+	bool is_eof, is_closing;
+	struct control_client *next;
+};
+
+struct rt_control {
+	uv_pipe_t listener;
+	uv_timer_t sweep;
+	const struct rt_control_command *commands;
+	void *user;
+	gid_t admin_group, read_group;
+	struct control_client *clients;
+	unsigned client_count, handles; /* handles: not closed yet */
+	char read_mem[16384];
+};
+
+/* Begins a request: runs its handler, which may answer at once. */
+void control_call_start(struct control_client *c, struct xfed_span line);
+/* The client has gone: an answer that comes later goes nowhere. */
+void control_call_abandon(struct control_client *c);
+/* Writes an answer of one call; takes `text` (malloc'ed by jansson), NULL closes the client. */
+void control_client_answer(struct control_client *c, char *text);
+
+#endif

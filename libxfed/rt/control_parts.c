@@ -1,0 +1,141 @@
+/* Parts of answers that both daemons give. */
+#include "xfed/rt/control.h"
+#include "xfed/rt/log.h"
+
+static const char *level_word(enum xfed_level l)
+{
+	switch (l) {
+	case XFED_REQUIRED:
+		return "required";
+	case XFED_OPTIONAL:
+		return "optional";
+	case XFED_NOT_SUPPORTED:
+		return "not-supported";
+	}
+	return "";
+}
+
+static const char *type_word(enum xfed_partner_type t)
+{
+	switch (t) {
+	case XFED_PARTNER_FEDERATED:
+		return "federated";
+	case XFED_PARTNER_PUBLIC_VERIFIED:
+		return "public-verified";
+	case XFED_PARTNER_PUBLIC_UNVERIFIED:
+		return "public-unverified";
+	}
+	return "";
+}
+
+static json_t *strings(const char *const *items, size_t count)
+{
+	json_t *a = json_array();
+	for (size_t i = 0; i < count; i++) {
+		json_array_append_new(a, json_string(items[i]));
+	}
+	return a;
+}
+
+static json_t *kinds(unsigned bits)
+{
+	json_t *a = json_array();
+	if (bits & XFED_KIND_MESSAGE) {
+		json_array_append_new(a, json_string("message"));
+	}
+	if (bits & XFED_KIND_PRESENCE) {
+		json_array_append_new(a, json_string("presence"));
+	}
+	if (bits & XFED_KIND_IQ) {
+		json_array_append_new(a, json_string("iq"));
+	}
+	return a;
+}
+
+static json_t *matrix(const struct xfed_partner *p)
+{
+	static const enum xfed_method all[] = { XFED_METHOD_EXTERNAL, XFED_METHOD_DIALBACK_TLS, XFED_METHOD_DIALBACK_PLAIN };
+	const struct xfed_matrix_row *row = xfed_matrix_row(p->tls, p->sasl, p->dialback);
+	json_t *methods = json_array();
+	for (size_t i = 0; i < XFED_ARRAY_LEN(all); i++) {
+		if (row->methods & (unsigned)all[i]) {
+			json_array_append_new(methods, json_string(xfed_method_name(all[i])));
+		}
+	}
+	return json_pack("{s:i, s:o, s:s*}", "row", row->number, "methods", methods, "problem", row->problem);
+}
+
+static json_t *connect_to(const struct xfed_partner *p)
+{
+	char text[320];
+	struct rt_conf_address a = { .host = p->connect_host, .port = p->connect_port };
+	return p->connect_host ? json_string(rt_conf_address_text(&a, text)) : NULL;
+}
+
+json_t *rt_control_partner(const struct xfed_partner *p)
+{
+	return json_pack("{s:s, s:s*, s:o, s:s, s:s, s:s, s:b, s:o*, s:b, s:{s:I, s:I, s:I}, s:o, s:s, s:{s:b, s:o}, s:o}", "domain", p->domain,
+		"description", p->description, "additional_domains", strings(p->additional, p->additional_count), "partner_type", type_word(p->type),
+		"tls", level_word(p->tls), "sasl", level_word(p->sasl), "dialback", p->dialback, "connect_to", connect_to(p), "keepalive",
+		p->keepalive, "limits", "connections", (json_int_t)p->max_connections, "stanzas_per_second", (json_int_t)p->stanzas_per_second,
+		"stanza_size", (json_int_t)p->stanza_bytes, "kinds", kinds(p->kinds), "dane", p->dane == XFED_DANE_ON ? "on" : "off", "trust", "ca",
+		p->trust_ca_pem != NULL, "pins", strings(p->pins, p->pin_count), "matrix", matrix(p));
+}
+
+static json_t *problems(const struct rt_conf_errors *errors, bool is_warning)
+{
+	json_t *a = json_array();
+	struct xfed_buf b;
+	xfed_buf_init(&b, 16384);
+	for (size_t i = 0; i < errors->count; i++) {
+		if (errors->items[i].is_warning == is_warning && rt_conf_problem_print(&errors->items[i], &b) == XFED_OK) {
+			struct xfed_span s = xfed_buf_span(&b);
+			json_array_append_new(a, json_stringn(s.data, s.len));
+		}
+		xfed_buf_clear(&b);
+	}
+	size_t found = is_warning ? errors->warning_count : errors->error_count;
+	if (found > json_array_size(a)) {
+		json_array_append_new(a, json_sprintf("%zu more", found - json_array_size(a)));
+	}
+	xfed_buf_deinit(&b);
+	return a;
+}
+
+json_t *rt_control_problems(const struct rt_conf_errors *errors)
+{
+	return json_pack("{s:b, s:o, s:o}", "ok", errors->error_count == 0, "errors", problems(errors, false), "warnings", problems(errors, true));
+}
+
+/* ---- log level ---- */
+
+static int level_of(const char *word, enum rt_log_level *out)
+{
+	for (enum rt_log_level l = RT_LOG_ERROR; l <= RT_LOG_DEBUG; l++) {
+		if (strcmp(word, rt_log_level_name(l)) == 0) {
+			*out = l;
+			return XFED_OK;
+		}
+	}
+	return XFED_ERR_INVALID;
+}
+
+void rt_control_log_level(struct rt_control_call *call, const json_t *args, void *user)
+{
+	const char *word = json_string_value(json_object_get(args, "level"));
+	const char *domain = json_string_value(json_object_get(args, "domain"));
+	const json_t *on = json_object_get(args, "on");
+	enum rt_log_level level = rt_log_level_now();
+	if (word && level_of(word, &level) != XFED_OK) {
+		rt_control_fail(call, "bad-request", "level is error, warning, info or debug");
+		return;
+	}
+	if (domain && rt_log_debug_domain(xfed_span_str(domain), !on || json_is_true(on)) != XFED_OK) {
+		rt_control_fail(call, "failed", "at most %d domains can be debugged at a time", RT_LOG_DOMAINS_MAX);
+		return;
+	}
+	if (word && !domain) {
+		rt_log_set_level(level);
+	}
+	rt_control_reply(call, json_pack("{s:s}", "level", rt_log_level_name(rt_log_level_now())));
+}
