@@ -30,8 +30,8 @@ void xml_reader_nomem(struct xfed_xml_reader *r)
 /* ---- trees ---- */
 
 /*
- * With entity substitution off the parser hands '&' in attribute values on as "&#38;", and only that. A value
- * without one is copied as it is.
+ * With entity substitution off the parser hands '&' in attribute values, namespaces included, on as "&#38;", and only
+ * that. A value without one is copied as it is.
  */
 static struct xfed_span copy_value(struct xfed_arena *a, const char *p, size_t len)
 {
@@ -57,6 +57,13 @@ static struct xfed_span copy_value(struct xfed_arena *a, const char *p, size_t l
 	return xfed_span_make(v.data, (size_t)(out - v.data));
 }
 
+/* Names live in the parser's dictionary, which outlives the tree; a namespace with '&' in it does not read so there. */
+static struct xfed_span namespace_of(struct xfed_arena *a, const xmlChar *ns)
+{
+	struct xfed_span s = span_of(ns);
+	return s.len > 0 && memchr(s.data, '&', s.len) ? copy_value(a, s.data, s.len) : s;
+}
+
 static bool read_attrs(struct xfed_xml_reader *r, struct xfed_xml_elem *e, int count, const xmlChar **attrs)
 {
 	/* libxml2 gives each attribute as name, prefix, namespace, begin and end of the value. */
@@ -66,9 +73,9 @@ static bool read_attrs(struct xfed_xml_reader *r, struct xfed_xml_elem *e, int c
 			return false;
 		}
 		at->name = span_of(attrs[0]);
-		at->ns = span_of(attrs[2]);
+		at->ns = namespace_of(&r->arena, attrs[2]);
 		at->value = copy_value(&r->arena, (const char *)attrs[3], (size_t)(attrs[4] - attrs[3]));
-		if (!at->value.data) {
+		if (!at->ns.data || !at->value.data) {
 			return false;
 		}
 	}
@@ -83,7 +90,8 @@ static bool keep_content_ns(struct xfed_xml_reader *r, int count, const xmlChar 
 			ns = namespaces[2 * i + 1];
 		}
 	}
-	r->content_ns = xfed_strndup(span_of(ns));
+	struct xfed_span s = namespace_of(&r->arena, ns);
+	r->content_ns = s.data ? xfed_strndup(s) : NULL;
 	return r->content_ns != NULL;
 }
 
@@ -101,7 +109,8 @@ static void on_start(void *user, const xmlChar *name, const xmlChar *prefix, con
 		return;
 	}
 	bool is_root = !r->content_ns;
-	struct xfed_xml_elem *e = xml_elem_append(&r->arena, r->open, span_of(ns), span_of(name));
+	struct xfed_span uri = namespace_of(&r->arena, ns);
+	struct xfed_xml_elem *e = uri.data ? xml_elem_append(&r->arena, r->open, uri, span_of(name)) : NULL;
 	if (!e || !read_attrs(r, e, attr_count, attrs) || (is_root && !keep_content_ns(r, ns_count, namespaces))) {
 		xml_reader_nomem(r);
 		return;
@@ -216,13 +225,16 @@ static xmlParserInputPtr on_external(void *user, const xmlChar *public_id, const
 	return NULL;
 }
 
-/* An unbound prefix is only an error to libxml2, not the end: here it is (RFC 6120 11.3). Warnings pass. */
+/*
+ * An unbound prefix is only an error to libxml2, not the end: here it is (RFC 6120 11.3). Warnings pass, and so does
+ * a namespace that is no URI: it is compared as a string and written again as it came.
+ */
 static void on_error(void *user, xmlErrorPtr error)
 {
 	struct xfed_xml_reader *r = user;
 	if (error->code == XML_ERR_NO_MEMORY) {
 		xml_reader_nomem(r);
-	} else if (error->level >= XML_ERR_ERROR) {
+	} else if (error->level >= XML_ERR_ERROR && error->code != XML_WAR_NS_URI) {
 		xml_reader_die(r, XFED_REASON_STREAM_XML_MALFORMED, NULL);
 	}
 }

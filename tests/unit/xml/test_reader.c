@@ -84,6 +84,7 @@ static void header_namespaces_are_seen(void **state)
 		{ "<stream xmlns='http://etherx.jabber.org/streams'>", XFED_NS_STREAM, XFED_NS_STREAM, false },
 		{ "<stream:stream xmlns='jabber:server' xmlns:stream='urn:other'>", "urn:other", "jabber:server", true },
 		{ "<stream:stream xmlns='' xmlns:stream='urn:other'>", "urn:other", "", true },
+		{ "<s:stream xmlns='a&amp;b' xmlns:s='c&amp;d'>", "c&d", "a&b", true },
 		{ "<stream>", "", "", false },
 	};
 	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
@@ -154,6 +155,8 @@ static void trees_are_read(void **state)
 		{ "<a xmlns=''><b xmlns='jabber:server'/></a>", "<a xmlns=\"\"><b xmlns=\"jabber:server\"/></a>" },
 		{ "<stream:features><x xmlns='y'/></stream:features>", "<features xmlns=\"http://etherx.jabber.org/streams\"><x xmlns=\"y\"/></features>" },
 		{ "<a xml:lang='de' xml:space='preserve'/>", "<a xml:lang=\"de\" xml:space=\"preserve\"/>" },
+		{ "<p:a xmlns:p='n&amp;m' p:b='1'><p:c/></p:a>", "<a xmlns=\"n&amp;m\" xmlns:n1=\"n&amp;m\" n1:b=\"1\"><c/></a>" },
+		{ "<a xmlns='no URI: &lt;%&#10;'/>", "<a xmlns=\"no URI: &lt;%&#xA;\"/>" },
 		{ "<a><xml:b>x<c/></xml:b></a>", "<a><xml:b>x<c/></xml:b></a>" },
 	};
 	struct xfed_xml_reader *r = stream_new();
