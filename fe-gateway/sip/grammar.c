@@ -8,6 +8,7 @@
 
 #include "sip/lex.h"
 #include "xfed/arena.h"
+#include "xfed/limits.h"
 #include "xfed/mem.h"
 
 /* In place of a Request-URI of another scheme, which osip refuses and the caller answers with 416. */
@@ -91,13 +92,13 @@ static void add(struct text *t, struct xfed_span s)
 	t->len += s.len;
 }
 
-/* A value; the NUL of a quoted pair would end it for osip, so another character stands there. */
+/* A value; the NUL of a quoted pair would end it for osip, and a display name of UTF-8 without quotes is common. */
 static void add_value(struct text *t, struct xfed_span s)
 {
 	size_t from = t->len;
 	add(t, s);
 	for (size_t i = from; i < t->len; i++) {
-		if (t->mem[i] == '\0') {
+		if (t->mem[i] == '\0' || (unsigned char)t->mem[i] > 0x7f) {
 			t->mem[i] = 'x';
 		}
 	}
@@ -118,11 +119,28 @@ static void add_start_line(struct text *t, const struct sip_message *m)
 	add(t, XFED_SPAN(" SIP/2.0\r\n"));
 }
 
+/* osip keeps parameters and list elements in lists that it walks from the front for every addition. */
+static size_t count_pieces(struct xfed_span s)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < s.len; i++) {
+		n += s.data[i] == ';' || s.data[i] == ',' || s.data[i] == '&';
+	}
+	return n;
+}
+
 static int build_text(const struct sip_message *m, struct text *t)
 {
 	size_t size = m->method.len + m->request_uri.len + sizeof(STAND_IN_URI) + 32;
+	size_t pieces = count_pieces(m->request_uri);
 	for (size_t i = 0; i < m->header_count; i++) {
-		size += is_judged(m->headers[i].id) ? strlen(sip_header_name(m->headers[i].id)) + m->headers[i].value.len + 4 : 0;
+		if (is_judged(m->headers[i].id)) {
+			size += strlen(sip_header_name(m->headers[i].id)) + m->headers[i].value.len + 4;
+			pieces += count_pieces(m->headers[i].value);
+		}
+	}
+	if (pieces > XFED_SIP_PARAMS_MAX) {
+		return XFED_ERR_INVALID;
 	}
 	t->len = 0;
 	t->mem = xfed_malloc(size + 1);

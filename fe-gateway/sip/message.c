@@ -366,21 +366,6 @@ static void take_body(struct parse *p, struct xfed_span copy, enum sip_parse_fla
 	p->m->body = xfed_span_make(rest.data, n < rest.len ? (size_t)n : rest.len);
 }
 
-/* osip keeps lists it walks from the front for every addition. */
-static void check_pieces(struct parse *p)
-{
-	size_t pieces = 0;
-	for (size_t i = 0; i < p->m->header_count; i++) {
-		struct xfed_span v = p->m->headers[i].value;
-		for (size_t k = 0; k < v.len; k++) {
-			pieces += v.data[k] == ';' || v.data[k] == ',' || v.data[k] == '&';
-		}
-	}
-	if (pieces > XFED_SIP_PARAMS_MAX) {
-		refuse(p, 400, "Too Many Parameters", false);
-	}
-}
-
 static void read_fields(struct parse *p)
 {
 	struct sip_message *m = p->m;
@@ -392,7 +377,6 @@ static void read_fields(struct parse *p)
 		read_status_line(p);
 	}
 	check_repeats(p);
-	check_pieces(p);
 	read_vias(p);
 	read_address(p, SIP_HEADER_FROM, &m->from, "No From", "Bad From");
 	read_address(p, SIP_HEADER_TO, &m->to, "No To", "Bad To");
@@ -417,7 +401,7 @@ int sip_message_parse(struct xfed_span bytes, enum sip_parse_flags flags, struct
 	*err = (struct sip_error){ 0 };
 	size_t leading = sip_scan_leading(bytes), lines, fields;
 	bytes = xfed_span_make(bytes.data + leading, bytes.len - leading);
-	struct parse p = { .err = err };
+	struct parse p = { .err = err, .start_line = { "", 0 } };
 	if (measure(bytes, &p.head_len, &lines, err) != XFED_OK) {
 		return XFED_ERR_INVALID;
 	}

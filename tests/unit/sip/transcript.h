@@ -232,7 +232,7 @@ static int play_event(struct play *p, const struct row *r)
 }
 
 /* One row; what came out stands in p->got. */
-static int play_row(struct play *p, const struct row *r)
+static inline int play_row(struct play *p, const struct row *r)
 {
 	p->got[0] = '\0';
 	int rc = play_event(p, r);
