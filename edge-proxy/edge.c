@@ -1,15 +1,10 @@
 #include "edge.h"
 
 #include <signal.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 #include "xfed/mem.h"
 
-#define PEM_BYTES     (4 * 1024 * 1024)
-#define TICK_MS	      1000
-#define PAIRS_MAX     64 /* certificates */
-#define SYSTEM_CA     "/etc/ssl/certs/ca-certificates.crt"
+#define TICK_MS 1000
 
 int64_t edge_wall_s(const struct edge *e)
 {
@@ -18,94 +13,23 @@ int64_t edge_wall_s(const struct edge *e)
 
 /* ---- credentials ---- */
 
-static int read_pem(const char *path, struct xfed_buf *b, char error[256])
-{
-	return rt_file_read(path, PEM_BYTES, b, error);
-}
-
-static int append_file(struct xfed_buf *to, const char *path, char error[256])
-{
-	struct xfed_buf one;
-	int rc = read_pem(path, &one, error);
-	if (rc == XFED_OK) {
-		rc = xfed_buf_append(to, xfed_buf_span(&one));
-		rc |= xfed_buf_append_str(to, "\n");
-		if (rc != XFED_OK) {
-			snprintf(error, 256, "%s: too large", path);
-		}
-		xfed_buf_deinit(&one);
-	}
-	return rc;
-}
-
 static int load_partner_creds(const struct edge_config *c, struct xfed_tls_creds **out, char error[256])
 {
-	struct xfed_buf certs[PAIRS_MAX], keys[PAIRS_MAX], ca, crl;
-	struct xfed_tls_keypair pairs[PAIRS_MAX];
-	size_t n = 0;
-	int rc = XFED_OK;
-	xfed_buf_init(&ca, PEM_BYTES);
-	xfed_buf_init(&crl, PEM_BYTES);
-	if (c->certificates.count > PAIRS_MAX) {
-		snprintf(error, 256, "more than %d certificates", PAIRS_MAX);
-		return XFED_ERR_LIMIT;
+	struct rt_pem_pair pairs[RT_PEM_PAIRS_MAX];
+	struct rt_pem_files files = {
+		.pairs = pairs, .pair_count = c->certificates.count, .ca = c->trust.ca, .crls = c->trust.crl.items, .crl_count = c->trust.crl.count
+	};
+	for (size_t i = 0; i < c->certificates.count && i < RT_PEM_PAIRS_MAX; i++) {
+		pairs[i] = (struct rt_pem_pair){ c->certificates.items[i].certificate, c->certificates.items[i].key };
 	}
-	for (size_t i = 0; i < c->certificates.count && rc == XFED_OK; i++) {
-		rc = read_pem(c->certificates.items[i].certificate, &certs[i], error);
-		if (rc != XFED_OK) {
-			break;
-		}
-		rc = read_pem(c->certificates.items[i].key, &keys[i], error);
-		if (rc != XFED_OK) {
-			xfed_buf_deinit(&certs[i]);
-			break;
-		}
-		pairs[n] = (struct xfed_tls_keypair){ xfed_buf_span(&certs[i]), xfed_buf_span(&keys[i]) };
-		n++;
-	}
-	if (rc == XFED_OK) {
-		rc = append_file(&ca, strcmp(c->trust.ca, "system") == 0 ? SYSTEM_CA : c->trust.ca, error);
-	}
-	for (size_t i = 0; i < c->trust.crl.count && rc == XFED_OK; i++) {
-		rc = append_file(&crl, c->trust.crl.items[i], error);
-	}
-	if (rc == XFED_OK) {
-		struct xfed_tls_creds_config cfg = { .pairs = pairs, .pair_count = n, .ca_pem = xfed_buf_span(&ca), .crl_pem = xfed_buf_span(&crl) };
-		rc = xfed_tls_creds_new(&cfg, out, error, 256);
-	}
-	for (size_t i = 0; i < n; i++) {
-		xfed_buf_deinit(&certs[i]);
-		xfed_buf_wipe(&keys[i]);
-	}
-	xfed_buf_deinit(&ca);
-	xfed_buf_deinit(&crl);
-	return rc;
+	return rt_creds_load(&files, out, error);
 }
 
 static int load_channel_creds(const struct edge_config *c, struct xfed_tls_creds **out, char error[256])
 {
-	struct xfed_buf cert, key, ca;
-	int rc = read_pem(c->channel.certificate, &cert, error);
-	if (rc != XFED_OK) {
-		return rc;
-	}
-	rc = read_pem(c->channel.key, &key, error);
-	if (rc != XFED_OK) {
-		goto cert;
-	}
-	rc = read_pem(c->channel.ca, &ca, error);
-	if (rc != XFED_OK) {
-		goto key;
-	}
-	struct xfed_tls_keypair pair = { xfed_buf_span(&cert), xfed_buf_span(&key) };
-	struct xfed_tls_creds_config cfg = { .pairs = &pair, .pair_count = 1, .ca_pem = xfed_buf_span(&ca) };
-	rc = xfed_tls_creds_new(&cfg, out, error, 256);
-	xfed_buf_deinit(&ca);
-key:
-	xfed_buf_wipe(&key);
-cert:
-	xfed_buf_deinit(&cert);
-	return rc;
+	struct rt_pem_pair pair = { c->channel.certificate, c->channel.key };
+	struct rt_pem_files files = { .pairs = &pair, .pair_count = 1, .ca = c->channel.ca };
+	return rt_creds_load(&files, out, error);
 }
 
 int edge_load_creds(const struct edge_config *c, struct xfed_tls_creds **partners, struct xfed_tls_creds **channel, char error[256])
@@ -216,19 +140,6 @@ static void log_change(void *user, const char *key, bool is_reloadable)
 	rt_log(is_reloadable ? RT_LOG_INFO : RT_LOG_WARNING, is_reloadable ? "config.changed" : "config.needs-restart", RT_KV_STR("key", key), RT_END);
 }
 
-static void log_problems(const struct rt_conf_errors *errors)
-{
-	for (size_t i = 0; i < errors->count; i++) {
-		struct xfed_buf b;
-		xfed_buf_init(&b, 4096);
-		if (rt_conf_problem_print(&errors->items[i], &b) == XFED_OK) {
-			rt_log(errors->items[i].is_warning ? RT_LOG_WARNING : RT_LOG_ERROR, "config.problem", RT_KV_REASON(errors->items[i].reason),
-				RT_KV("text", xfed_buf_span(&b)), RT_END);
-		}
-		xfed_buf_deinit(&b);
-	}
-}
-
 bool edge_reload(struct edge *e, struct rt_conf_errors *errors)
 {
 	struct edge_config *fresh = NULL;
@@ -239,7 +150,7 @@ bool edge_reload(struct edge *e, struct rt_conf_errors *errors)
 		rt_conf_errors_add(errors, false, XFED_REASON_CONFIG_VALUE_INVALID, e->config_path, 0, 0, "", "%s", why);
 		ok = false;
 	}
-	log_problems(errors);
+	rt_log_problems(errors);
 	if (!ok) {
 		edge_config_free(fresh);
 		rt_log(RT_LOG_ERROR, "config.reload", RT_KV_BOOL("ok", false), RT_KV_STR("text", "the last good configuration stays"), RT_END);

@@ -28,6 +28,7 @@
 #include "xfed/rt/loop.h"
 #include "xfed/rt/metrics.h"
 #include "xfed/rt/notify.h"
+#include "xfed/rt/process.h"
 #include "xfed/rt/resolver.h"
 #include "xfed/rt/stream.h"
 #include "xfed/rt/timer.h"

@@ -1,49 +1,16 @@
 /* xfed-edge [-c FILE] [--check-config] [--version] */
 #include <getopt.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 #include "edge.h"
 #include "xfed/sasl.h"
 
 #define DEFAULT_CONFIG "/etc/xfed/edge.yaml"
 
-/* These make the libraries underneath write secrets or load code: they are nobody's business here. */
-static void clean_environment(void)
-{
-	static const char *const prefixes[] = { "SSLKEYLOGFILE", "GNUTLS_", "SASL_", "XML_" };
-	for (char **p = environ; *p;) {
-		bool bad = false;
-		for (size_t i = 0; i < XFED_ARRAY_LEN(prefixes); i++) {
-			bad = bad || strncmp(*p, prefixes[i], strlen(prefixes[i])) == 0;
-		}
-		char name[256];
-		const char *eq = strchr(*p, '=');
-		if (!bad || !eq || (size_t)(eq - *p) >= sizeof(name)) {
-			p++;
-			continue;
-		}
-		memcpy(name, *p, (size_t)(eq - *p));
-		name[eq - *p] = '\0';
-		unsetenv(name);
-	}
-}
-
 static int usage(FILE *to)
 {
 	fputs("usage: xfed-edge [-c FILE] [--check-config] [--version]\n", to);
 	return to == stdout ? 0 : 2;
-}
-
-static void print_problems(const struct rt_conf_errors *errors)
-{
-	struct xfed_buf b;
-	xfed_buf_init(&b, 256 * 1024);
-	if (rt_conf_errors_print(errors, &b) == XFED_OK) {
-		fwrite(xfed_buf_span(&b).data, 1, xfed_buf_len(&b), stderr);
-	}
-	xfed_buf_deinit(&b);
 }
 
 static int check_only(struct edge_config *config, const char *path)
@@ -84,18 +51,6 @@ static int serve(struct edge_config *config, const char *path)
 	return code;
 }
 
-static int global_init(void)
-{
-	struct xfed_env env;
-	uint8_t key[16];
-	rt_env(&env);
-	env.random(env.user, key, sizeof(key));
-	xfed_hash_set_key(key);
-	static struct xfed_env for_tls; /* GnuTLS keeps it as long as the process */
-	for_tls = env;
-	return xfed_xml_global_init() | xfed_sasl_global_init() | xfed_tls_global_init(&for_tls);
-}
-
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -107,7 +62,7 @@ int main(int argc, char **argv)
 	};
 	const char *path = DEFAULT_CONFIG;
 	bool check = false;
-	clean_environment();
+	rt_clean_environment();
 	for (int o; (o = getopt_long(argc, argv, "c:h", options, NULL)) != -1;) {
 		switch (o) {
 		case 'c':
@@ -128,7 +83,7 @@ int main(int argc, char **argv)
 	if (optind < argc) {
 		return usage(stderr);
 	}
-	if (global_init() != XFED_OK) {
+	if (rt_global_init() != XFED_OK || xfed_sasl_global_init() != XFED_OK) {
 		fputs("xfed-edge: a library did not initialise\n", stderr);
 		return 1;
 	}
@@ -136,11 +91,10 @@ int main(int argc, char **argv)
 	struct edge_config *config = NULL;
 	rt_conf_errors_init(&errors);
 	int rc = edge_config_load(path, &errors, &config);
-	print_problems(&errors);
+	rt_print_problems(&errors);
 	rt_conf_errors_deinit(&errors);
 	int code = rc != XFED_OK ? 1 : check ? check_only(config, path) : serve(config, path);
-	xfed_tls_global_deinit();
 	xfed_sasl_global_deinit();
-	xfed_xml_global_deinit();
+	rt_global_deinit();
 	return code;
 }

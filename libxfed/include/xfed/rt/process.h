@@ -1,0 +1,40 @@
+/*
+ * What every daemon does before its loop runs: a clean environment, the libraries underneath, credentials from PEM files.
+ */
+#ifndef XFED_RT_PROCESS_H
+#define XFED_RT_PROCESS_H
+
+#include "xfed/base.h"
+#include "xfed/rt/conf.h"
+#include "xfed/tls.h"
+
+#define RT_PEM_BYTES	 (4 * 1024 * 1024) /* of one file, and of all authorities together */
+#define RT_PEM_PAIRS_MAX 64		   /* certificates of one set */
+#define RT_SYSTEM_CA	 "/etc/ssl/certs/ca-certificates.crt"
+
+/* Unsets what makes the libraries underneath write secrets or load code. The first thing in main(). */
+void rt_clean_environment(void);
+
+/* Keys the hash tables, initialises XML and TLS. OK, or what the library said. Once per process, before any thread. */
+int rt_global_init(void);
+void rt_global_deinit(void);
+
+/* Writes all problems to standard error, as --check-config and a failed start do. */
+void rt_print_problems(const struct rt_conf_errors *errors);
+/* A log line for each, as a reload does. */
+void rt_log_problems(const struct rt_conf_errors *errors);
+
+struct rt_pem_pair {
+	const char *certificate, *key; /* paths */
+};
+struct rt_pem_files {
+	const struct rt_pem_pair *pairs;
+	size_t pair_count;
+	const char *ca; /* a path, or "system"; NULL: none */
+	const char *const *crls;
+	size_t crl_count;
+};
+/* Reads the files and makes a set of credentials; keys are wiped. OK, or an error with one sentence in `error`. */
+int rt_creds_load(const struct rt_pem_files *files, struct xfed_tls_creds **out, char error[256]);
+
+#endif
