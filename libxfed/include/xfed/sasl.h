@@ -8,7 +8,10 @@
 #include "xfed/base.h"
 #include "xfed/xml.h"
 
-/* Once per process, in main, before any sandbox: libsasl2 reads files and opens sockets while it initialises. */
+/*
+ * Once per process, in main, before any sandbox: libsasl2 reads /etc/localtime and opens sockets while it initialises.
+ * Afterwards nothing here does I/O. OK or LIBRARY.
+ */
 int xfed_sasl_global_init(void);
 void xfed_sasl_global_deinit(void);
 
@@ -31,6 +34,11 @@ enum xfed_sasl_step {
 int xfed_sasl_server_new(struct xfed_span peer_domain, struct xfed_sasl_server **out);
 void xfed_sasl_server_free(struct xfed_sasl_server *s);
 enum xfed_sasl_step xfed_sasl_server_feed(struct xfed_sasl_server *s, const struct xfed_xml_elem *e);
-const char *xfed_sasl_server_condition(const struct xfed_sasl_server *s); /* [A5-07] */
+/*
+ * After FAILURE, [A5-07]: aborted, incorrect-encoding, invalid-authzid, invalid-mechanism, malformed-request,
+ * not-authorized or temporary-auth-failure. The exchange is over; a new <auth/> starts another, how often is the
+ * caller's count.
+ */
+const char *xfed_sasl_server_condition(const struct xfed_sasl_server *s);
 
 #endif
