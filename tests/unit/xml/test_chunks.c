@@ -153,6 +153,32 @@ static void cut_long_input(void **state)
 	}
 }
 
+/* "]]>" in text across the border of a slice, where the parser alone does not see it. */
+static void brackets_across_slices(void **state)
+{
+	(void)state;
+	for (size_t pad = XFED_XML_SLICE_BYTES - 16; pad < XFED_XML_SLICE_BYTES + 16; pad++) {
+		struct xfed_buf in, out;
+		xfed_buf_init(&in, 1 << 20);
+		xfed_buf_init(&out, 1 << 20);
+		put(&in, H "<a>");
+		for (size_t i = 0; i < pad; i++) {
+			put(&in, "x");
+		}
+		put(&in, "]]>");
+		for (size_t i = 0; i < pad; i++) {
+			put(&in, "x");
+		}
+		put(&in, "</a>");
+		transcript_of(&out, false, xfed_buf_span(&in), NULL, NULL);
+		struct xfed_span s = xfed_buf_span(&out);
+		static const char end[] = "BAD stream.xml.malformed not-well-formed\n";
+		assert_true(s.len > sizeof(end) && memcmp(s.data + s.len - sizeof(end) + 1, end, sizeof(end) - 1) == 0);
+		xfed_buf_deinit(&in);
+		xfed_buf_deinit(&out);
+	}
+}
+
 static int init(void **state)
 {
 	(void)state;
@@ -171,6 +197,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(cut_everywhere),
 		cmocka_unit_test(cut_long_input),
+		cmocka_unit_test(brackets_across_slices),
 	};
 	return cmocka_run_group_tests(tests, init, deinit);
 }
