@@ -109,11 +109,11 @@ static void handshake_complete(struct xfed_s2s *s)
 		return;
 	}
 	s->cert_reason = s2s_judge_certificate(s);
+	s2s_restart(s);
 	if (s->cert_reason != XFED_REASON_NONE && !(s->methods & XFED_METHOD_DIALBACK_TLS)) {
 		s2s_close(s, s->cert_reason, "certificate of the server we called");
 		return;
 	}
-	s2s_restart(s);
 	s2s_send_header(s);
 }
 

@@ -5,6 +5,7 @@
 #ifndef STUB_TLS_H
 #define STUB_TLS_H
 
+#include "xfed/limits.h"
 #include "xfed/tls.h"
 
 struct stub_certificate {
