@@ -43,11 +43,17 @@ static void heap_set(struct proto_outbox *o, size_t at, struct outbox_node *n)
 	n->heap_at = at;
 }
 
+/* By time, and of one time by number, so that what expires together keeps its order. */
+static bool is_before(const struct outbox_node *a, const struct outbox_node *b)
+{
+	uint64_t due_a = outbox_due(a), due_b = outbox_due(b);
+	return due_a < due_b || (due_a == due_b && a->d.seq < b->d.seq);
+}
+
 static void heap_up(struct proto_outbox *o, size_t at)
 {
 	struct outbox_node *n = o->heap[at];
-	uint64_t due = outbox_due(n);
-	while (at > 0 && outbox_due(o->heap[(at - 1) / 2]) > due) {
+	while (at > 0 && is_before(n, o->heap[(at - 1) / 2])) {
 		heap_set(o, at, o->heap[(at - 1) / 2]);
 		at = (at - 1) / 2;
 	}
@@ -57,12 +63,11 @@ static void heap_up(struct proto_outbox *o, size_t at)
 static void heap_down(struct proto_outbox *o, size_t at)
 {
 	struct outbox_node *n = o->heap[at];
-	uint64_t due = outbox_due(n);
 	for (size_t child = 2 * at + 1; child < o->count; child = 2 * at + 1) {
-		if (child + 1 < o->count && outbox_due(o->heap[child + 1]) < outbox_due(o->heap[child])) {
+		if (child + 1 < o->count && is_before(o->heap[child + 1], o->heap[child])) {
 			child++;
 		}
-		if (outbox_due(o->heap[child]) >= due) {
+		if (!is_before(o->heap[child], n)) {
 			break;
 		}
 		heap_set(o, at, o->heap[child]);

@@ -1,0 +1,309 @@
+/* The receiver's memory of deliveries (the delivery contract, Identity; proto/channel.md section 6). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "proto/inbox.h"
+#include "xfed/mem.h"
+
+static const char *const verdicts[] = { "first", "pending", "settled", "forgotten" };
+
+/* One reservation and one Deliver; the verdict's name. */
+static const char *receive(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t seq, uint64_t now)
+{
+	enum proto_inbox_verdict v;
+	struct proto_inbox_entry *e;
+	if (proto_inbox_reserve(in, run, 1) != 1) {
+		return "no room";
+	}
+	assert_int_equal(proto_inbox_receive(in, run, seq, now, &v, &e), XFED_OK);
+	assert_int_equal(e == NULL, v == PROTO_INBOX_FORGOTTEN);
+	return verdicts[v];
+}
+
+static int settle(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t seq, const char *text, uint64_t now)
+{
+	Xfed__Outcome oc = XFED__OUTCOME__INIT;
+	char copy[64];
+	snprintf(copy, sizeof(copy), "%s", text);
+	oc.seq = seq;
+	oc.fate = XFED__FATE__FATE_REFUSED;
+	oc.sip_status = 404;
+	oc.text = copy;
+	oc.reason = (char *)(uintptr_t)"sip.user.unknown";
+	int rc = proto_inbox_settle(in, run, &oc, now);
+	memset(copy, 'x', sizeof(copy) - 1); /* the caller's memory is not kept */
+	return rc;
+}
+
+static struct proto_inbox *inbox(size_t max)
+{
+	struct proto_inbox *in;
+	assert_int_equal(proto_inbox_new(max, &in), XFED_OK);
+	return in;
+}
+
+/* "keyed by all three" */
+static void nothing_is_done_twice(void **state)
+{
+	struct proto_inbox *in = inbox(0);
+	struct proto_inbox_run *run = proto_inbox_link_up(in, XFED_SPAN("edge1"), 5, 1, 0);
+	struct proto_inbox_run *other_nonce = proto_inbox_link_up(in, XFED_SPAN("edge1"), 6, 1, 0);
+	struct proto_inbox_run *other_name = proto_inbox_link_up(in, XFED_SPAN("edge2"), 5, 1, 0);
+	assert_string_equal(receive(in, run, 7, 0), "first");
+	assert_string_equal(receive(in, run, 7, 0), "pending");
+	assert_int_equal(settle(in, run, 7, "No such user", 10), XFED_OK);
+	assert_string_equal(receive(in, run, 7, 0), "settled");
+	assert_string_equal(receive(in, other_nonce, 7, 0), "first");
+	assert_string_equal(receive(in, other_name, 7, 0), "first");
+	const struct proto_inbox_entry *e = proto_inbox_find(in, run, 7);
+	assert_int_equal(e->outcome->seq, 7);
+	assert_int_equal(e->outcome->fate, XFED__FATE__FATE_REFUSED);
+	assert_int_equal(e->outcome->sip_status, 404);
+	assert_string_equal(e->outcome->text, "No such user");
+	assert_string_equal(e->outcome->reason, "sip.user.unknown");
+	assert_string_equal(e->outcome->rule, "");
+	assert_int_equal(settle(in, run, 7, "another", 20), XFED_ERR_STATE); /* the first stands */
+	assert_int_equal(settle(in, run, 8, "unknown", 20), XFED_ERR_NOT_FOUND);
+	proto_inbox_free(in);
+}
+
+/* "and forgets below that mark" */
+static void what_the_sender_has_done_with_is_forgotten(void **state)
+{
+	struct proto_inbox *in = inbox(0);
+	struct proto_inbox_run *run = proto_inbox_link_up(in, XFED_SPAN("edge1"), 5, 1, 0);
+	for (uint64_t seq = 1; seq <= 4; seq++) {
+		receive(in, run, seq, 0);
+	}
+	settle(in, run, 1, "", 0);
+	settle(in, run, 3, "", 0);
+	proto_inbox_lowest(in, run, 3);
+	assert_null(proto_inbox_find(in, run, 1));
+	assert_non_null(proto_inbox_find(in, run, 2)); /* has no fate yet here: stays */
+	assert_non_null(proto_inbox_find(in, run, 3));
+	assert_string_equal(receive(in, run, 1, 0), "forgotten");
+	assert_string_equal(receive(in, run, 2, 0), "pending");
+	proto_inbox_lowest(in, run, 2); /* a mark never goes back */
+	assert_string_equal(receive(in, run, 1, 0), "forgotten");
+	settle(in, run, 2, "", 0);
+	proto_inbox_lowest(in, run, 4);
+	assert_int_equal(proto_inbox_count(in), 1);
+	proto_inbox_free(in);
+}
+
+/* "or 120 s after the sender's run has ended"; "keeps outcomes for 120 s so a resumed link can fetch them" */
+static void a_lost_run_is_remembered_for_two_minutes(void **state)
+{
+	struct proto_inbox *in = inbox(0);
+	struct proto_inbox_run *run = proto_inbox_link_up(in, XFED_SPAN("edge1"), 5, 1, 0);
+	receive(in, run, 1, 0);
+	settle(in, run, 1, "kept", 0);
+	assert_int_equal(proto_inbox_deadline(in), UINT64_MAX); /* while it lives, time forgets nothing */
+	proto_inbox_tick(in, 1000000);
+	assert_int_equal(proto_inbox_count(in), 1);
+	proto_inbox_link_lost(in, run, 1000000);
+	assert_int_equal(proto_inbox_link_gone_ms(run, 1010000), 10000);
+	assert_int_equal(proto_inbox_deadline(in), 1120000);
+	proto_inbox_tick(in, 1119999);
+	assert_ptr_equal(proto_inbox_link_up(in, XFED_SPAN("edge1"), 5, 1, 1119999), run);
+	assert_int_equal(proto_inbox_link_gone_ms(run, 1119999), 0);
+	assert_string_equal(proto_inbox_iterate(run, NULL)->outcome->text, "kept");
+	proto_inbox_link_lost(in, run, 1120000);
+	proto_inbox_tick(in, 1240000);
+	assert_null(proto_inbox_find_run(in, XFED_SPAN("edge1"), 5));
+	assert_int_equal(proto_inbox_count(in), 0);
+	proto_inbox_free(in);
+}
+
+static void what_has_no_fate_keeps_its_run(void **state)
+{
+	struct proto_inbox *in = inbox(0);
+	struct proto_inbox_run *run = proto_inbox_link_up(in, XFED_SPAN("edge1"), 5, 1, 0);
+	receive(in, run, 1, 0);
+	proto_inbox_link_lost(in, run, 0);
+	proto_inbox_tick(in, 500000);
+	assert_int_equal(settle(in, run, 1, "late", 500000), XFED_OK);
+	proto_inbox_tick(in, proto_inbox_deadline(in));
+	assert_int_equal(proto_inbox_count(in), 0);
+	proto_inbox_free(in);
+}
+
+/* "A full table stops granting credit; it never evicts." */
+static void a_full_table_grants_nothing(void **state)
+{
+	struct proto_inbox *in = inbox(10);
+	struct proto_inbox_run *a = proto_inbox_link_up(in, XFED_SPAN("edge1"), 5, 1, 0);
+	struct proto_inbox_run *b = proto_inbox_link_up(in, XFED_SPAN("edge2"), 6, 1, 0);
+	enum proto_inbox_verdict v;
+	struct proto_inbox_entry *e;
+	assert_int_equal(proto_inbox_reserve(in, a, 7), 7);
+	assert_int_equal(proto_inbox_reserve(in, b, 7), 3);
+	assert_int_equal(proto_inbox_reserve(in, b, 1), 0);
+	for (uint64_t seq = 1; seq <= 3; seq++) {
+		assert_int_equal(proto_inbox_receive(in, b, seq, 0, &v, &e), XFED_OK);
+	}
+	assert_int_equal(proto_inbox_receive(in, b, 4, 0, &v, &e), XFED_ERR_LIMIT);
+	/* A duplicate gives its room back. */
+	assert_int_equal(proto_inbox_receive(in, a, 1, 0, &v, &e), XFED_OK);
+	assert_int_equal(proto_inbox_receive(in, a, 1, 0, &v, &e), XFED_OK);
+	assert_int_equal(v, PROTO_INBOX_DUPLICATE_PENDING);
+	assert_int_equal(proto_inbox_reserved(in), 5);
+	assert_int_equal(proto_inbox_reserve(in, b, 9), 1);
+	/* So does a link that is lost, with what it had not used. */
+	proto_inbox_link_lost(in, a, 0);
+	assert_int_equal(proto_inbox_reserve(in, a, 1), 0);
+	assert_int_equal(proto_inbox_reserve(in, b, 9), 5);
+	/* And an entry that is forgotten. */
+	settle(in, b, 1, "", 0);
+	assert_int_equal(proto_inbox_reserve(in, b, 9), 0);
+	proto_inbox_lowest(in, b, 2);
+	assert_int_equal(proto_inbox_reserve(in, b, 9), 1);
+	assert_int_equal(proto_inbox_count(in) + proto_inbox_reserved(in), 10);
+	proto_inbox_free(in);
+}
+
+/* "sends the requests when the edge has answered AttemptedAck" */
+static void asked_and_acknowledged(void **state)
+{
+	struct proto_inbox *in = inbox(0);
+	struct proto_inbox_run *run = proto_inbox_link_up(in, XFED_SPAN("edge1"), 5, 1, 0);
+	receive(in, run, 1, 0);
+	receive(in, run, 2, 0);
+	assert_int_equal(proto_inbox_acked(in, run, 1), XFED_ERR_STATE); /* not asked */
+	assert_int_equal(proto_inbox_asked(in, run, 1), XFED_OK);
+	assert_int_equal(proto_inbox_asked(in, run, 1), XFED_ERR_STATE);
+	assert_int_equal(proto_inbox_acked(in, run, 1), XFED_OK);
+	assert_int_equal(proto_inbox_acked(in, run, 1), XFED_ERR_STATE); /* answered twice: the request goes once */
+	assert_int_equal(proto_inbox_acked(in, run, 9), XFED_ERR_NOT_FOUND);
+	assert_int_equal(proto_inbox_asked(in, run, 2), XFED_OK);
+	assert_int_equal(proto_inbox_forget(in, run, 2), XFED_OK); /* refused */
+	assert_int_equal(proto_inbox_forget(in, run, 2), XFED_ERR_NOT_FOUND);
+	settle(in, run, 1, "", 0);
+	assert_int_equal(proto_inbox_asked(in, run, 1), XFED_ERR_STATE);
+	proto_inbox_free(in);
+}
+
+static void a_resumed_link_walks_through_what_is_known(void **state)
+{
+	struct proto_inbox *in = inbox(0);
+	struct proto_inbox_run *run = proto_inbox_link_up(in, XFED_SPAN("edge1"), 5, 1, 0);
+	char seen[64] = "";
+	for (uint64_t seq = 1; seq <= 4; seq++) {
+		receive(in, run, seq, 0);
+	}
+	settle(in, run, 2, "", 0);
+	proto_inbox_asked(in, run, 3);
+	proto_inbox_asked(in, run, 4);
+	proto_inbox_acked(in, run, 4);
+	proto_inbox_link_lost(in, run, 0);
+	run = proto_inbox_link_up(in, XFED_SPAN("edge1"), 5, 1, 1000);
+	for (struct proto_inbox_entry *e = NULL; (e = proto_inbox_iterate(run, e));) {
+		size_t used = strlen(seen);
+		snprintf(seen + used, sizeof(seen) - used, "%llu:%s ", (unsigned long long)e->seq, proto_inbox_state_name(e->state));
+	}
+	assert_string_equal(seen, "1:pending 2:settled 3:asked 4:attempted ");
+	proto_inbox_free(in);
+}
+
+/* The newest of two links wins; the older one's end does not take the run down. */
+static void two_links_of_one_run(void **state)
+{
+	struct proto_inbox *in = inbox(0);
+	struct proto_inbox_run *run = proto_inbox_link_up(in, XFED_SPAN("edge1"), 5, 1, 0);
+	proto_inbox_reserve(in, run, 100);
+	assert_ptr_equal(proto_inbox_link_up(in, XFED_SPAN("edge1"), 5, 1, 0), run);
+	assert_int_equal(proto_inbox_reserved(in), 0); /* a link begins without credit */
+	proto_inbox_reserve(in, run, 50);
+	proto_inbox_link_lost(in, run, 10);
+	assert_int_equal(proto_inbox_reserved(in), 50);
+	assert_int_equal(proto_inbox_link_gone_ms(run, 1000), 0);
+	proto_inbox_link_lost(in, run, 20);
+	assert_int_equal(proto_inbox_link_gone_ms(run, 1020), 1000);
+	proto_inbox_free(in);
+}
+
+static void runs_are_bounded(void **state)
+{
+	struct proto_inbox *in = inbox(0);
+	for (uint64_t i = 1; i <= PROTO_INBOX_RUNS_MAX; i++) {
+		assert_non_null(proto_inbox_link_up(in, XFED_SPAN("edge1"), i, 1, 0));
+	}
+	assert_null(proto_inbox_link_up(in, XFED_SPAN("edge1"), PROTO_INBOX_RUNS_MAX + 1, 1, 0));
+	proto_inbox_free(in);
+}
+
+static long fail_at, allocations;
+
+static void *failing_malloc(size_t size)
+{
+	return allocations++ == fail_at ? NULL : malloc(size);
+}
+static void *failing_realloc(void *p, size_t size)
+{
+	return allocations++ == fail_at ? NULL : realloc(p, size);
+}
+
+static void one_pass(void)
+{
+	struct proto_inbox *in;
+	if (proto_inbox_new(0, &in) != XFED_OK) {
+		return;
+	}
+	struct proto_inbox_run *run = proto_inbox_link_up(in, XFED_SPAN("edge1"), 5, 1, 0);
+	for (uint64_t seq = 1; run && seq <= 50; seq++) {
+		enum proto_inbox_verdict v;
+		struct proto_inbox_entry *e;
+		assert_int_equal(proto_inbox_reserve(in, run, 1), 1);
+		int rc = proto_inbox_receive(in, run, seq, 0, &v, &e);
+		if (rc == XFED_ERR_NOMEM) {
+			rc = proto_inbox_receive(in, run, seq, 0, &v, &e); /* nothing had changed */
+		}
+		assert_int_equal(rc, XFED_OK);
+		assert_int_equal(v, PROTO_INBOX_FIRST);
+		/* Without memory for the text the fate, the status and the reason stand all the same. */
+		rc = settle(in, run, seq, "text", 0);
+		assert_true(rc == XFED_OK || rc == XFED_ERR_NOMEM);
+		assert_int_equal(proto_inbox_find(in, run, seq)->outcome->sip_status, 404);
+		assert_string_equal(proto_inbox_find(in, run, seq)->outcome->reason, "sip.user.unknown");
+		assert_string_equal(proto_inbox_find(in, run, seq)->outcome->text, rc == XFED_OK ? "text" : "");
+	}
+	proto_inbox_free(in);
+}
+
+static void every_allocation_may_fail(void **state)
+{
+	static const struct xfed_mem_hooks hooks = { failing_malloc, failing_realloc, free };
+	xfed_mem_set_hooks(&hooks);
+	fail_at = -1;
+	do {
+		fail_at++;
+		allocations = 0;
+		one_pass();
+	} while (fail_at < allocations);
+	xfed_mem_set_hooks(NULL);
+	assert_true(fail_at > 100);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nothing_is_done_twice),
+		cmocka_unit_test(what_the_sender_has_done_with_is_forgotten),
+		cmocka_unit_test(a_lost_run_is_remembered_for_two_minutes),
+		cmocka_unit_test(what_has_no_fate_keeps_its_run),
+		cmocka_unit_test(a_full_table_grants_nothing),
+		cmocka_unit_test(asked_and_acknowledged),
+		cmocka_unit_test(a_resumed_link_walks_through_what_is_known),
+		cmocka_unit_test(two_links_of_one_run),
+		cmocka_unit_test(runs_are_bounded),
+		cmocka_unit_test(every_allocation_may_fail),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
