@@ -149,6 +149,17 @@ static void put_value(struct printer *p, const struct rt_conf_row *row, const vo
 	}
 }
 
+/* Nothing below a key would be null, which does not load. */
+static bool is_empty(const struct rt_conf_table *t, const void *object)
+{
+	for (size_t i = 0; i < t->row_count; i++) {
+		if (has_value(&t->rows[i], conf_field_const(&t->rows[i], object))) {
+			return false;
+		}
+	}
+	return true;
+}
+
 static void put_object(struct printer *p, const struct rt_conf_table *t, const void *object, unsigned level, bool is_item);
 
 static void put_objects(struct printer *p, const struct rt_conf_row *row, const void *field, unsigned level)
@@ -177,7 +188,7 @@ static void put_object(struct printer *p, const struct rt_conf_table *t, const v
 		}
 		put(p, row->name);
 		if (row->type == RT_CONF_OBJECT) {
-			put(p, ":\n");
+			put(p, is_empty(row->table, field) ? ": {}\n" : ":\n");
 			put_object(p, row->table, field, level + (is_item ? 2 : 1), false);
 		} else if (row->type == RT_CONF_OBJECTS) {
 			put_objects(p, row, field, level + (is_item ? 1 : 0));
