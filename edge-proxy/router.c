@@ -364,8 +364,7 @@ void edge_item_settle(struct edge *e, struct edge_item *it, Xfed__Fate fate, enu
 static enum xfed_reason check_fragment(struct edge *e, const Xfed__Deliver *d, struct xfed_stanza *out)
 {
 	struct xfed_span bytes = xfed_span_make(d->stanza.data, d->stanza.len);
-	size_t consumed = 0;
-	if (xfed_xml_reader_feed(e->fragments, bytes, &consumed) != XFED_XML_ELEMENT || consumed != bytes.len) {
+	if (xfed_xml_reader_fragment(e->fragments, bytes) != XFED_XML_ELEMENT) {
 		return XFED_REASON_XMPP_STANZA_INVALID;
 	}
 	struct xfed_xml_elem *elem = xfed_xml_reader_elem(e->fragments);
@@ -383,13 +382,8 @@ static enum xfed_reason check_fragment(struct edge *e, const Xfed__Deliver *d, s
 	return may ? XFED_REASON_NONE : XFED_REASON_POLICY_KIND_FORBIDDEN;
 }
 
-/* A fragment reader that met something bad is of no more use: the next one is made when it is needed. */
-static bool fresh_reader(struct edge *e)
+static bool has_reader(struct edge *e)
 {
-	if (e->fragments && xfed_xml_reader_reason(e->fragments) != XFED_REASON_NONE) {
-		xfed_xml_reader_free(e->fragments);
-		e->fragments = NULL;
-	}
 	struct xfed_xml_limits limits = { XFED_STANZA_BYTES_MAX, XFED_XML_DEPTH_MAX, XFED_XML_NODES_MAX };
 	return e->fragments || xfed_xml_reader_new_fragment(&limits, &e->fragments) == XFED_OK;
 }
@@ -409,7 +403,7 @@ static void send_on(struct edge_link *l, const Xfed__Deliver *d, const struct ed
 {
 	struct edge *e = l->edge;
 	struct xfed_stanza s;
-	enum xfed_reason refuse = fresh_reader(e) ? check_fragment(e, d, &s) : XFED_REASON_STREAM_INTERNAL;
+	enum xfed_reason refuse = has_reader(e) ? check_fragment(e, d, &s) : XFED_REASON_STREAM_INTERNAL;
 	struct edge_item *it = NULL;
 	if (refuse == XFED_REASON_NONE) {
 		xfed_buf_clear(&e->scratch);

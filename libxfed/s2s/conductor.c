@@ -144,10 +144,9 @@ void s2s_close_side(struct xfed_s2s *s, enum xfed_reason reason, enum xfed_side 
 	if (!s->header_sent) {
 		s2s_send_header(s); /* [A3-02]: open, error, close */
 	}
-	const char *condition = xfed_reason_info(reason)->stream_error;
+	const char *condition = s->condition ? s->condition : xfed_reason_info(reason)->stream_error;
 	if (condition) {
-		const char *word = s->state == XFED_S2S_WAIT_HEADER && reason == XFED_REASON_STREAM_XML_MALFORMED ? "not-well-formed" : condition;
-		s2s_send_error(s, word, reason, text);
+		s2s_send_error(s, condition, reason, text);
 		if (s->is_secure) {
 			xfed_tls_bye(s->tls);
 			s2s_tls_flush(s);
@@ -348,6 +347,7 @@ static void take_bad_xml(struct xfed_s2s *s)
 		finish(s, false);
 		return;
 	}
+	s->condition = xfed_xml_reader_stream_error(s->reader); /* finer than the reason: bad-format is malformed too */
 	s2s_close(s, reason, "");
 }
 

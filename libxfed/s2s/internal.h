@@ -51,6 +51,7 @@ struct xfed_s2s {
 	enum xfed_reason reason;
 	enum xfed_side side;
 	char text[192];
+	const char *condition; /* of the stream error, where the XML reader knows it better than the reason table */
 
 	struct xfed_s2s_action actions[XFED_S2S_ACTIONS_MAX];
 	size_t action_head, action_count;
