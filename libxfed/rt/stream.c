@@ -76,7 +76,9 @@ void rt_stream_fail(struct rt_stream *s, int uv_error)
 		rt_stream_close(s);
 		return;
 	}
-	s->handlers->on_error(s->user, XFED_REASON_NET_STREAM_LOST);
+	if (s->handlers && s->handlers->on_error) { /* none before rt_stream_start() */
+		s->handlers->on_error(s->user, XFED_REASON_NET_STREAM_LOST);
+	}
 }
 
 /* ---- reading ---- */

@@ -27,7 +27,7 @@ struct rt_stream_handlers {
 	 */
 	size_t (*on_bytes)(void *user, struct xfed_span in);
 	void (*on_eof)(void *user); /* the peer sends no more, and everything was offered; writing goes on. May be NULL */
-	/* net.stream.lost: the connection is dead and output is gone; the owner closes the stream. */
+	/* net.stream.lost: the connection is dead and output is gone; the owner closes the stream. May be NULL. */
 	void (*on_error)(void *user, enum xfed_reason reason);
 	/* Output had been above the low-water mark and is at or below it again. May be NULL. */
 	void (*on_drained)(void *user);
@@ -54,7 +54,7 @@ void rt_stream_pause(struct rt_stream *s);  /* no on_bytes until resume */
 void rt_stream_resume(struct rt_stream *s); /* posted: leftovers first, then the socket */
 bool rt_stream_is_paused(const struct rt_stream *s);
 
-/* When the output is gone, tells the peer that no more comes (FIN). Reading goes on. */
+/* When the output is gone, tells the peer that no more comes (FIN); append nothing behind it. Reading goes on. */
 void rt_stream_shutdown_after_flush(struct rt_stream *s);
 /* At once: unsent output is lost, and unread input makes the kernel send a reset. NULL is fine. */
 void rt_stream_close(struct rt_stream *s);
