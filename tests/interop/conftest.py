@@ -8,9 +8,12 @@ counts as a failure where CI=true).
 import functools
 import os
 import shutil
+import sys
 import tempfile
 
 import pytest
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # for harness/
 
 from lab.daemons import Installation, Refusal
 from lab.lab import Lab

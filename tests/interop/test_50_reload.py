@@ -5,8 +5,9 @@ import time
 
 import pytest
 
+from harness.proc import wait_until
+
 from lab.daemons import PARTNER_YAML
-from lab.proc import wait_until
 
 NEW = "partner2.example"
 

@@ -1,8 +1,9 @@
 """The run's throw-away CA, made by tests/certs/make, and a leaf for every domain of the lab."""
 import os
 
+from harness.proc import clean_environment
+
 from .net import run
-from .proc import clean_environment
 
 MAKE = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "certs", "make")
 

@@ -2,19 +2,14 @@
 import json
 import os
 import re
-import subprocess
+
+from harness import daemon as base
+from harness.http import http_get
+from harness.proc import wait_until
 
 from .net import HOSTS
-from .ports import http_get
-from .proc import Process, clean_environment, wait_until
 
 HTTP = ("127.0.0.1", 9560)  # inside each daemon's own namespace
-SANITIZER = re.compile(r"AddressSanitizer|LeakSanitizer|runtime error:|ThreadSanitizer")
-SANITIZER_ENV = {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0:exitcode=99",
-                 "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1:exitcode=99"}
-SAMPLE = re.compile(r'^(\w+)(?:\{(.*)\})? (\S+)$')
-LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
-
 EDGE_YAML = """name: edge1
 external:
   listen: ["{edge[wan]}:5269"]
@@ -79,59 +74,13 @@ def write(path, text):
     os.replace(path + ".new", path)
 
 
-class Daemon:
+class Daemon(base.Daemon):
     def __init__(self, net, host, name, binary, config, directory):
-        self.net, self.host, self.name, self.binary, self.config = net, host, name, binary, config
-        self.dir = directory
-        self.socket = "%s/%s.sock" % (directory, name)
-        self.process = None
-
-    def start(self):
-        self.process = Process(self.name, [self.binary, "-c", self.config], "%s/%s.log" % (self.dir, self.name),
-                               self.net.ns(self.host), clean_environment(**SANITIZER_ENV))
-
-    def wait_ready(self, timeout=20):
-        wait_until("200 from %s's /readyz" % self.name, lambda: self.get("/readyz")[0] == 200, timeout, self.process)
+        super().__init__(name, binary, config, directory, HTTP, net.ns(host))
+        self.net, self.host = net, host
 
     def get(self, path):
         return self.net.call(self.host, http_get, HTTP[0], HTTP[1], path)
-
-    def samples(self):
-        status, text = self.get("/metrics")
-        assert status == 200, "%s: /metrics answers %d" % (self.name, status)
-        for line in text.splitlines():
-            m = SAMPLE.match(line)
-            if m and not line.startswith("#"):
-                yield m.group(1), dict(LABEL.findall(m.group(2) or "")), float(m.group(3))
-
-    def metric(self, name, **labels):
-        """Sum over the series that carry these labels; a label may be a set of values."""
-        def fits(have):
-            return all(have.get(k) in v if isinstance(v, (set, frozenset)) else have.get(k) == v
-                       for k, v in labels.items())
-        return sum(value for n, have, value in self.samples() if n == name and fits(have))
-
-    def ctl(self, tools, *words, as_json=False, check=True):
-        """xfedctl on this daemon: its text or its JSON; with check=False (exit status, text)."""
-        argv = [tools["xfedctl"], "--socket", self.socket] + (["--json"] if as_json else []) + list(words)
-        done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=20,
-                              env=clean_environment(**SANITIZER_ENV), check=False)
-        if not check:
-            return done.returncode, done.stdout
-        assert done.returncode == 0, "%s: exit %d: %s" % (" ".join(argv), done.returncode, done.stdout)
-        return json.loads(done.stdout) if as_json else done.stdout
-
-    def stop(self, timeout=20):
-        """SIGTERM; the exit has to be clean and no sanitizer may have spoken."""
-        if self.process is None:
-            return
-        process, self.process = self.process, None
-        status = process.stop(timeout)
-        reports = [i for i, line in enumerate(process.lines) if SANITIZER.search(line)]
-        assert not reports, "%s: a sanitizer reports:\n%s" % (
-            self.name, "\n".join(process.lines[reports[0]:reports[0] + 40]))
-        assert status == 0, "%s exited with %s after SIGTERM; its last lines:\n%s" % (
-            self.name, status, "\n".join(process.lines[-25:]))
 
 
 class Installation:

@@ -1,8 +1,9 @@
 """DNS of the lab: knot answers for the signed zone `example.`, unbound resolves and validates."""
 import os
 
+from harness.proc import Process, wait_until
+
 from .net import run
-from .proc import Process, wait_until
 
 # domain -> (target, its address, port)
 XMPP_DOMAINS = {

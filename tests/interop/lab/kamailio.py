@@ -1,9 +1,10 @@
 """Kamailio, the SIP server of corp.example: registrar and proxy, mutual TLS towards the gateway."""
 import os
 
+from harness.proc import Process, clean_environment, wait_until
+
 from .net import HOSTS, run
 from .ports import can_connect
-from .proc import Process, clean_environment, wait_until
 
 TLS_SECTION = """[{kind}:default]
 method = TLSv1.2+

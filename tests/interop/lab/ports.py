@@ -1,6 +1,5 @@
 """Small questions to the network, asked from inside a namespace (see Net.call)."""
 import contextlib
-import http.client
 import socket
 
 
@@ -32,16 +31,3 @@ def listener(net, host, address, port):
         return s
     with net.call(host, listen) as s:
         yield s
-
-
-def http_get(address, port, path, timeout=5.0):
-    """(status, text) of a GET request; (0, "") when nobody answers."""
-    connection = http.client.HTTPConnection(address, port, timeout=timeout)
-    try:
-        connection.request("GET", path)
-        response = connection.getresponse()
-        return response.status, response.read().decode("utf-8")
-    except OSError:
-        return 0, ""
-    finally:
-        connection.close()

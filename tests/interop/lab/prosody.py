@@ -1,8 +1,9 @@
 """Prosody, the partners' server: one process may serve several domains, each with its certificate."""
 import os
 
+from harness.proc import Process, wait_until
+
 from .net import HOSTS
-from .proc import Process, wait_until
 from .ports import can_connect
 
 CONFIG = """run_as_root = true

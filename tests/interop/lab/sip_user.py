@@ -1,65 +1,8 @@
 """A SIP user: registers at the lab's Kamailio over UDP or TCP, sends and receives MESSAGE (RFC 3428)."""
 import asyncio
-import dataclasses
-import os
-import re
-from typing import List, Optional, Tuple
 
-from .nsloop import Inbox
-
-COMPACT = {"v": "via", "f": "from", "t": "to", "i": "call-id", "m": "contact", "l": "content-length",
-           "c": "content-type", "s": "subject", "k": "supported", "e": "content-encoding"}
-T1 = 0.5  # RFC 3261 section 17.1.2.2, UDP only
-T2 = 4.0
-
-
-def token():
-    return os.urandom(6).hex()
-
-
-@dataclasses.dataclass
-class SipMessage:
-    start: str
-    headers: List[Tuple[str, str]]
-    body: bytes
-
-    def get(self, name):
-        return next((v for k, v in self.headers if k == name), None)
-
-    def all(self, name):
-        return [v for k, v in self.headers if k == name]
-
-    @property
-    def is_response(self):
-        return self.start.startswith("SIP/2.0 ")
-
-    @property
-    def status(self):
-        return int(self.start.split(" ", 2)[1])
-
-    @property
-    def method(self):
-        return self.start.split(" ", 1)[0]
-
-    @property
-    def text(self):
-        return self.body.decode("utf-8")
-
-    def uri(self, name):
-        value = self.get(name) or ""
-        m = re.search(r"<([^>]*)>", value)
-        return m.group(1) if m else value.split(";")[0].strip()
-
-
-def parse_sip(raw):
-    head, _, body = raw.partition(b"\r\n\r\n")
-    lines = re.sub(r"\r\n[ \t]+", " ", head.decode("utf-8")).split("\r\n")
-    headers = []
-    for line in lines[1:]:
-        name, _, value = line.partition(":")
-        name = name.strip().lower()
-        headers.append((COMPACT.get(name, name), value.strip()))
-    return SipMessage(lines[0], headers, body)
+from harness.inbox import Inbox
+from harness.sipmsg import T1, T2, parse_sip, response_to, split_stream, token
 
 
 class UdpPort(asyncio.DatagramProtocol):
@@ -102,17 +45,8 @@ class TcpPort(asyncio.Protocol):
         self.user.lost(exc)
 
     def data_received(self, data):
-        self.buffer += data
-        while True:
-            self.buffer = self.buffer.lstrip(b"\r\n")
-            end = self.buffer.find(b"\r\n\r\n")
-            if end < 0:
-                return
-            m = re.search(rb"(?im)^(?:content-length|l)\s*:\s*(\d+)", self.buffer[:end])
-            size = end + 4 + (int(m.group(1)) if m else 0)
-            if len(self.buffer) < size:
-                return
-            one, self.buffer = self.buffer[:size], self.buffer[size:]
+        whole, self.buffer = split_stream(self.buffer + data)
+        for one in whole:
             self.user.received(parse_sip(one))
 
     def write(self, data):
@@ -217,8 +151,7 @@ class SipUser:
 
     # ---- from the proxy ----
     def received(self, message):
-        m = re.search(r"branch=([^;,\s]+)", message.get("via") or "")
-        branch = m.group(1) if m else ""
+        branch = message.branch
         if message.is_response:
             future = self.pending.get(branch)
             if message.status >= 200 and future is not None and not future.done():
@@ -233,12 +166,7 @@ class SipUser:
             self._respond(message, branch, 405)
 
     def _respond(self, request, branch, status):
-        lines = ["SIP/2.0 %d %s" % (status, {200: "OK"}.get(status, "No"))]
-        lines += ["Via: " + v for v in request.all("via")]
-        to = request.get("to")
-        lines += ["From: " + request.get("from"), "To: " + (to if ";tag=" in to else to + ";tag=" + token()),
-                  "Call-ID: " + request.get("call-id"), "CSeq: " + request.get("cseq"), "Content-Length: 0"]
-        raw = ("\r\n".join(lines) + "\r\n\r\n").encode("utf-8")
+        raw = response_to(request, status)
         self.answered[branch] = raw
         self.port.write(raw)
 

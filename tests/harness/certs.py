@@ -1,0 +1,51 @@
+"""A run's throw-away CA, made by tests/certs/make."""
+import os
+import ssl
+import subprocess
+
+from .proc import clean_environment
+
+MAKE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "certs", "make")
+
+
+class Certs:
+    def __init__(self, directory):
+        self.dir = directory
+        self.ca = directory + "/ca.pem"
+
+    def make(self):
+        self._run()
+        return self
+
+    def _run(self, *arguments):
+        done = subprocess.run([MAKE, self.dir, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              timeout=60, env=clean_environment(), check=False)
+        assert done.returncode == 0, "certs/make %s: %s" % (" ".join(arguments), done.stdout)
+
+    def leaf(self, name, *arguments):
+        """One more certificate; its name."""
+        if not os.path.exists(self.chain(name)):
+            self._run("leaf", name, *arguments)
+        return name
+
+    def chain(self, name):
+        return "%s/%s.chain.pem" % (self.dir, name)
+
+    def key(self, name):
+        return "%s/%s.key" % (self.dir, name)
+
+    def server(self, name, ca=None):
+        """A context that shows a certificate and asks for the client's; a bad one is refused."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.chain(name), self.key(name))
+        context.load_verify_locations(ca or self.ca)
+        context.verify_mode = ssl.CERT_REQUIRED
+        return context
+
+    def client(self, name=None):
+        """A context that checks the server's certificate for the name it asks for, and shows ours when asked."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        if name:
+            context.load_cert_chain(self.chain(name), self.key(name))
+        context.load_verify_locations(self.ca)
+        return context
