@@ -67,9 +67,10 @@ struct sip_key sip_key_client(const struct sip_secret *s, struct xfed_span branc
 	return d.sum;
 }
 
-struct sip_key sip_key_server(const struct sip_secret *s, const struct sip_message *m, struct xfed_span method)
+struct sip_key sip_key_server(const struct sip_secret *s, const struct sip_message *m, int transport, struct xfed_span method)
 {
 	struct digest d = start(s, m->via.has_cookie ? SERVER : SERVER_2543);
+	add_number(&d, (uint64_t)transport);
 	if (m->via.has_cookie) {
 		add_nocase(&d, m->via.branch);
 		add_nocase(&d, m->via.host);

@@ -202,14 +202,14 @@ static int refuse_extensions(struct sip_layer *l, const struct sip_message *m)
 
 static int answer_cancel(struct sip_layer *l, const struct sip_message *m)
 {
-	struct sip_key key = sip_key_server(&l->secret, m, XFED_SPAN("INVITE"));
+	struct sip_key key = sip_key_server(&l->secret, m, l->flow.transport, XFED_SPAN("INVITE"));
 	/* The INVITE has had its final response already, so the CANCEL changes nothing (section 9.2). */
 	return sip_server_answer(l, m, sip_trans_by_key(l, &key) ? 200 : 481, NULL, XFED_SPAN(""));
 }
 
 static int absorb_ack(struct sip_layer *l, const struct sip_message *m, uint64_t now_ms)
 {
-	struct sip_key key = sip_key_server(&l->secret, m, XFED_SPAN("INVITE"));
+	struct sip_key key = sip_key_server(&l->secret, m, l->flow.transport, XFED_SPAN("INVITE"));
 	struct sip_trans *t = sip_trans_by_key(l, &key);
 	if (t && t->state == SIP_STATE_S_REFUSED) {
 		sip_trans_enter(l, t, SIP_STATE_S_CONFIRMED, now_ms);
@@ -221,7 +221,7 @@ static int absorb_ack(struct sip_layer *l, const struct sip_message *m, uint64_t
 static void repeat(struct sip_layer *l, struct sip_trans *t)
 {
 	/* It may have come over a new connection; the one before it is then most likely dead. */
-	if (t->target.transport != SIP_UDP && l->flow.transport == t->target.transport) {
+	if (t->target.transport != SIP_UDP) {
 		sip_trans_bind(l, t, l->flow.id);
 	}
 	l->stats.retransmissions_absorbed++;
@@ -236,7 +236,7 @@ int sip_server_receive(struct sip_layer *l, const struct sip_message *m, uint64_
 	if (v.disposition == SIP_DISPOSE_ABSORB) {
 		return absorb_ack(l, m, now_ms);
 	}
-	struct sip_key key = sip_key_server(&l->secret, m, m->method);
+	struct sip_key key = sip_key_server(&l->secret, m, l->flow.transport, m->method);
 	struct sip_trans *t = sip_trans_by_key(l, &key);
 	if (t) {
 		repeat(l, t);
