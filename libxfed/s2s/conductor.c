@@ -237,6 +237,16 @@ static bool is_stanza(const struct xfed_xml_elem *e)
 	       (xfed_span_is(e->name, "message") || xfed_span_is(e->name, "presence") || xfed_span_is(e->name, "iq"));
 }
 
+/* [A10-10]: a stanza without xml:lang has the language of its stream, which ends here: it is written down. */
+static int add_language(struct xfed_s2s *s, struct xfed_arena *a, struct xfed_xml_elem *e, struct xfed_stanza *stanza)
+{
+	if (stanza->lang.data || s->lang[0] == '\0') {
+		return XFED_OK;
+	}
+	stanza->lang = xfed_span_str(s->lang);
+	return xfed_xml_set_attr(a, e, XFED_SPAN(XFED_NS_XML), XFED_SPAN("lang"), stanza->lang);
+}
+
 /* [A10-01], [A10-02]: the addresses of a stanza against the pair this stream has proved. */
 static void take_stanza(struct xfed_s2s *s, struct xfed_xml_elem *e)
 {
@@ -271,6 +281,10 @@ static void take_stanza(struct xfed_s2s *s, struct xfed_xml_elem *e)
 	}
 	if (!xfed_span_is(stanza.to.domain, s->local)) {
 		s2s_close(s, XFED_REASON_STREAM_RELAY_ATTEMPT, "");
+		return;
+	}
+	if (add_language(s, a, e, &stanza) != XFED_OK) {
+		s2s_fault(s, "stanza");
 		return;
 	}
 	s->stanza_ms = s->now_ms;
@@ -315,6 +329,8 @@ static void take_header(struct xfed_s2s *s, struct xfed_xml_elem *root)
 		s2s_close(s, XFED_REASON_STREAM_XML_NAMESPACE, "not a jabber:server stream");
 		return;
 	}
+	struct xfed_span lang = xfed_xml_attr_get_ns(root, XFED_NS_XML, "lang");
+	snprintf(s->lang, sizeof(s->lang), "%.*s", lang.len < sizeof(s->lang) ? (int)lang.len : 0, lang.data ? lang.data : "");
 	s->peer_has_version = s2s_version(xfed_xml_attr_get(root, "version")) >= 1;
 	if (s->direction == XFED_S2S_IN) {
 		s2s_in_header(s, root);

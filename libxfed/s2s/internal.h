@@ -38,6 +38,7 @@ struct xfed_s2s {
 
 	char *local, *remote; /* normalised domains of the pair, NULL while unknown */
 	char stream_id[33];
+	char lang[36]; /* xml:lang of the peer's header (RFC 5646 4.4.1); "": none */
 	bool needs_tls;
 	unsigned methods;
 	size_t stanza_bytes;

@@ -29,7 +29,10 @@ static void note_header(struct rig *r, const struct xfed_s2s_action *act)
 static void note_stanza(struct rig *r, const struct xfed_s2s_action *act)
 {
 	char text[256];
-	snprintf(text, sizeof(text), "stanza(%.*s)", (int)act->stanza.id.len, act->stanza.id.data ? act->stanza.id.data : "");
+	struct xfed_span lang = xfed_xml_attr_get_ns(act->stanza.elem, XFED_NS_XML, "lang");
+	XFED_REQUIRE(xfed_span_eq(lang, act->stanza.lang));
+	snprintf(text, sizeof(text), "stanza(%.*s%s%.*s)", (int)act->stanza.id.len, act->stanza.id.data ? act->stanza.id.data : "", lang.len ? " " : "",
+		(int)lang.len, lang.data ? lang.data : "");
 	note(r, text);
 	r->stanzas++;
 	/* The security sentence of xfed/s2s.h. */

@@ -169,6 +169,18 @@ static void in_many_stanzas_in_one_chunk(void **state)
 				.actions = "stanza(1) stanza(2) stanza(3) stanza(4) stanza(5) stanza(6)", .output = NULL });
 }
 
+/* [A10-10]: the language of the stream goes with a stanza that names none. */
+static void in_language_of_the_stream(void **state)
+{
+	RUN_IN(IN_CLEAR, IN_TLS, { RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)", .output = IGNORE_OUTPUT },
+		{ RX, AUTH, .actions = "", .output = "<success " },
+		{ RX, "<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' from='partner.example' to='corp.example' "
+		      "version='1.0' xml:lang='de'>",
+			.actions = "established", .output = "<stream:features/>" },
+		{ RX, MESSAGE("m1") "<message from='a@partner.example' to='b@corp.example' id='m2' xml:lang='fr'/>", .actions = "stanza(m1 de) stanza(m2 fr)",
+			.output = NULL });
+}
+
 /* [A2-10]: the stream is opened, then refused. */
 static void in_unknown_to(void **state)
 {
@@ -561,6 +573,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(in_external_works),
 		cmocka_unit_test(in_many_stanzas_in_one_chunk),
+		cmocka_unit_test(in_language_of_the_stream),
 		cmocka_unit_test(in_unknown_to),
 		cmocka_unit_test(in_no_to),
 		cmocka_unit_test(in_unlisted_partner),
