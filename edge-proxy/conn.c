@@ -192,6 +192,9 @@ static void settle_down(struct edge_conn *c)
 		return;
 	}
 	rt_stream_kick(c->stream);
+	if (c->is_paused) {
+		rt_stream_pause(c->stream);
+	}
 	rt_timer_set(&c->timer, xfed_s2s_deadline(c->s2s));
 }
 
@@ -397,6 +400,7 @@ int edge_conn_write(struct edge_conn *c, struct xfed_span stanza)
 	return rc;
 }
 
+/* What the conductor still holds comes first, with or without new input; then the socket. `c` may be gone afterwards. */
 void edge_conn_resume(struct edge_conn *c)
 {
 	if (!c->is_paused || c->is_closed) {
@@ -404,6 +408,10 @@ void edge_conn_resume(struct edge_conn *c)
 	}
 	c->is_paused = false;
 	rt_stream_resume(c->stream);
+	if (!c->is_driving) {
+		pump(c);
+		settle_down(c);
+	}
 }
 
 void edge_conns_free(struct edge *e)
