@@ -1,16 +1,21 @@
 /*
- * The bytes of a snapshot. Integers are big-endian; `string` is u32 length and bytes; `optional` is u8 0, or u8 1 and a
- * string; lists are u32 count and elements, strictly ascending by bytes, so that one policy has one encoding.
+ * The bytes of a snapshot. Integers are big-endian; `string` is u32 length and bytes; `optional`
+ * is u8 0, or u8 1 and a string; lists are u32 count and elements, strictly ascending by bytes, so
+ * that one policy has one encoding.
  *
  *   "XFEDPOL" u8 version (1)
  *   list of string                    local domains
- *   list of partner: string domain, optional description, list of string additional, u8 type, u8 tls, u8 sasl,
- *       u8 dialback, optional connect_host, u16 connect_port, u8 keepalive, u32 max_connections,
- *       u32 stanzas_per_second, u32 stanza_bytes, u8 kinds, u8 dane, optional trust_ca_pem, list of string pins
+ *   list of partner                   see below
  *   string current, string previous   hashes of the dialback secret
  *
- * A length-prefixed form rather than JSON: what it takes to decode is bounded by what was sent, and nothing has two
- * spellings. An edge refuses a version it does not know as a whole; a field it skipped could be one that restricts.
+ *   partner: string domain, optional description, list of string additional, u8 type, u8 tls,
+ *       u8 sasl, u8 dialback, optional connect_host, u16 connect_port, u8 keepalive,
+ *       u32 max_connections, u32 stanzas_per_second, u32 stanza_bytes, u8 kinds, u8 dane,
+ *       optional trust_ca_pem, list of string pins
+ *
+ * A length-prefixed form rather than JSON: what it takes to decode is bounded by what was sent, and
+ * nothing has two spellings. An edge refuses a version it does not know as a whole; a field it
+ * skipped could be one that restricts.
  */
 #include "xfed/buf.h"
 #include "xfed/policy.h"
@@ -142,7 +147,8 @@ static bool get_bool(struct input *in)
 static struct xfed_span get_span(struct input *in, size_t max)
 {
 	size_t len = get_uint(in, 4);
-	if (in->rc != XFED_OK || len > max || len > (size_t)(in->end - in->p) || memchr(in->p, '\0', len)) {
+	if (in->rc != XFED_OK || len > max || len > (size_t)(in->end - in->p) ||
+		memchr(in->p, '\0', len)) {
 		bad(in);
 		return XFED_SPAN("");
 	}
@@ -166,7 +172,10 @@ static const char *get_optional(struct input *in, size_t max)
 	return get_bool(in) ? get_string(in, max) : NULL;
 }
 
-/* An element takes four bytes at least: a count that cannot be true is refused before anything is allocated. */
+/*
+ * An element takes four bytes at least: a count that cannot be true is refused before anything is
+ * allocated.
+ */
 static size_t get_count(struct input *in, size_t max)
 {
 	size_t count = get_uint(in, 4);
@@ -240,7 +249,8 @@ static void read_partners(struct input *in, struct xfed_policy *p, struct xfed_p
 		if (in->rc == XFED_OK) {
 			in->rc = xfed_policy_add_partner(p, &partner, err);
 		}
-		if (in->rc == XFED_OK && strcmp(partner.domain, xfed_policy_partner_at(p, i)->domain) != 0) {
+		if (in->rc == XFED_OK &&
+			strcmp(partner.domain, xfed_policy_partner_at(p, i)->domain) != 0) {
 			bad(in);
 		}
 	}
@@ -260,23 +270,29 @@ static void read_all(struct input *in, struct xfed_policy *p, struct xfed_policy
 	}
 }
 
-int xfed_policy_decode(struct xfed_span bytes, struct xfed_policy **out, struct xfed_policy_error *err)
+int xfed_policy_decode(
+	struct xfed_span bytes, struct xfed_policy **out, struct xfed_policy_error *err)
 {
 	*out = NULL;
 	const size_t header = sizeof(MAGIC); /* the magic and the version's octet */
-	if (bytes.len < header || bytes.len > XFED_POLICY_BYTES_MAX || memcmp(bytes.data, MAGIC, header - 1) != 0) {
-		return policy_refuse(err, XFED_REASON_CHANNEL_FRAME_BAD, "the bytes are not a policy");
+	if (bytes.len < header || bytes.len > XFED_POLICY_BYTES_MAX ||
+		memcmp(bytes.data, MAGIC, header - 1) != 0) {
+		return policy_refuse(
+			err, XFED_REASON_CHANNEL_FRAME_BAD, "the bytes are not a policy");
 	}
 	int version = (unsigned char)bytes.data[header - 1];
 	if (version != VERSION) {
-		return policy_refuse(err, XFED_REASON_CHANNEL_FRAME_BAD, "policy format %d, this version knows %d", version, VERSION);
+		return policy_refuse(err, XFED_REASON_CHANNEL_FRAME_BAD,
+			"policy format %d, this version knows %d", version, VERSION);
 	}
 	struct xfed_policy *p;
 	if (xfed_policy_new(&p) != XFED_OK) {
 		return XFED_ERR_NOMEM;
 	}
 	(void)policy_refuse(err, XFED_REASON_CHANNEL_FRAME_BAD, "the policy is damaged");
-	struct input in = { .p = bytes.data + header, .end = bytes.data + bytes.len, .rc = XFED_OK };
+	struct input in = {
+		.p = bytes.data + header, .end = bytes.data + bytes.len, .rc = XFED_OK
+	};
 	/* One partner at its largest: names, descriptions, a CA, and their pointers. */
 	xfed_arena_init(&in.arena, 2 * bytes.len + (1024 * 1024));
 	read_all(&in, p, err);

@@ -9,7 +9,10 @@
 #define NEEDS_TLS  "certificate login (sasl) needs TLS, which is not supported"
 #define NO_LOGIN   "certificate login (sasl) or dialback has to be on"
 
-/* xfed's own reading of the 18 rows: required means required, in both directions. The order is that of the Lync table. */
+/*
+ * xfed's own reading of the 18 rows: required means required, in both directions. The order is that
+ * of the Lync table.
+ */
 static const struct xfed_matrix_row rows[18] = {
 	{ 1, XFED_REQUIRED, XFED_REQUIRED, true, EXT, NEVER_RUNS },
 	{ 2, XFED_REQUIRED, XFED_REQUIRED, false, EXT, NULL },
@@ -21,7 +24,8 @@ static const struct xfed_matrix_row rows[18] = {
 	{ 8, XFED_REQUIRED, XFED_OPTIONAL, false, EXT, NULL },
 	{ 9, XFED_OPTIONAL, XFED_OPTIONAL, true, EXT | DBTLS | DBTCP, NULL },
 	{ 10, XFED_OPTIONAL, XFED_OPTIONAL, false, EXT, NO_TLS_OUT },
-	{ 11, XFED_NOT_SUPPORTED, XFED_OPTIONAL, true, DBTCP, "certificate login (sasl) never runs: it needs TLS, which is not supported" },
+	{ 11, XFED_NOT_SUPPORTED, XFED_OPTIONAL, true, DBTCP,
+		"certificate login (sasl) never runs: it needs TLS, which is not supported" },
 	{ 12, XFED_NOT_SUPPORTED, XFED_OPTIONAL, false, 0, NEEDS_TLS ", and dialback is off" },
 	{ 13, XFED_REQUIRED, XFED_NOT_SUPPORTED, true, DBTLS, NULL },
 	{ 14, XFED_REQUIRED, XFED_NOT_SUPPORTED, false, 0, NO_LOGIN },
@@ -31,7 +35,8 @@ static const struct xfed_matrix_row rows[18] = {
 	{ 18, XFED_NOT_SUPPORTED, XFED_NOT_SUPPORTED, false, 0, NO_LOGIN },
 };
 
-const struct xfed_matrix_row *xfed_matrix_row(enum xfed_level tls, enum xfed_level sasl, bool dialback)
+const struct xfed_matrix_row *xfed_matrix_row(
+	enum xfed_level tls, enum xfed_level sasl, bool dialback)
 {
 	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
 		if (rows[i].tls == tls && rows[i].sasl == sasl && rows[i].dialback == dialback) {

@@ -18,7 +18,8 @@ struct xfed_sasl_server {
 
 /* ---- what libsasl2 is told of the world: nothing ---- */
 
-static int get_option(void *context, const char *plugin, const char *option, const char **result, unsigned *len)
+static int get_option(
+	void *context, const char *plugin, const char *option, const char **result, unsigned *len)
 {
 	if (strcmp(option, "mech_list") == 0) {
 		*result = "EXTERNAL";
@@ -47,9 +48,11 @@ static int no_config(void *context, char **path)
 	return SASL_CONTINUE;
 }
 
-/* Identities are domains that are normalised already; the library's own rules are for user names. */
-static int canon_user(sasl_conn_t *conn, void *context, const char *in, unsigned in_len, unsigned flags, const char *realm,
-	char *out, unsigned out_max, unsigned *out_len)
+/*
+ * Identities are domains that are normalised already; the library's own rules are for user names.
+ */
+static int canon_user(sasl_conn_t *conn, void *context, const char *in, unsigned in_len,
+	unsigned flags, const char *realm, char *out, unsigned out_max, unsigned *out_len)
 {
 	if (in_len >= out_max) {
 		return SASL_BUFOVER;
@@ -61,14 +64,22 @@ static int canon_user(sasl_conn_t *conn, void *context, const char *in, unsigned
 }
 
 /* Nobody acts for another. */
-static int proxy_policy(sasl_conn_t *conn, void *context, const char *requested, unsigned requested_len, const char *auth,
-	unsigned auth_len, const char *realm, unsigned realm_len, struct propctx *props)
+static int proxy_policy(sasl_conn_t *conn, void *context, const char *requested,
+	unsigned requested_len, const char *auth, unsigned auth_len, const char *realm,
+	unsigned realm_len, struct propctx *props)
 {
-	return requested_len == auth_len && memcmp(requested, auth, auth_len) == 0 ? SASL_OK : SASL_NOAUTHZ;
+	return requested_len == auth_len && memcmp(requested, auth, auth_len) == 0 ? SASL_OK
+										   : SASL_NOAUTHZ;
 }
 
-/* sasl.h declares every callback as int (*)(void); the detour keeps the compiler from guarding that cast. */
-#define CALLBACK(id, fn) { (id), (int (*)(void))(void (*)(void))(fn), NULL }
+/*
+ * sasl.h declares every callback as int (*)(void); the detour keeps the compiler from guarding that
+ * cast.
+ */
+#define CALLBACK(id, fn)                                                                           \
+	{                                                                                          \
+		(id), (int (*)(void))(void (*)(void))(fn), NULL                                    \
+	}
 
 static const sasl_callback_t global_callbacks[] = {
 	CALLBACK(SASL_CB_GETOPT, get_option),
@@ -89,8 +100,8 @@ static const sasl_callback_t connection_callbacks[] = {
 int xfed_sasl_global_init(void)
 {
 	/*
-	 * Our allocator stays out of it: sasl_server_new() does not survive one that fails. No application name: the library
-	 * would look for a configuration file of that name.
+	 * Our allocator stays out of it: sasl_server_new() does not survive one that fails. No
+	 * application name: the library would look for a configuration file of that name.
 	 */
 	return sasl_server_init(global_callbacks, NULL) == SASL_OK ? XFED_OK : XFED_ERR_LIBRARY;
 }
@@ -103,20 +114,23 @@ void xfed_sasl_global_deinit(void)
 /* ---- client ---- */
 
 /*
- * The one message of EXTERNAL is the authorisation identity itself (RFC 4422 appendix A.1). The library's client is
- * left out: sasl_client_new() resolves the name of this host through the C library for every connection, which blocks
- * and opens sockets, and an object cannot be used twice.
+ * The one message of EXTERNAL is the authorisation identity itself (RFC 4422 appendix A.1). The
+ * library's client is left out: sasl_client_new() resolves the name of this host through the C
+ * library for every connection, which blocks and opens sockets, and an object cannot be used twice.
  */
 struct xfed_xml_elem *xfed_sasl_client_auth(struct xfed_arena *a, struct xfed_span local_domain)
 {
 	char *text = xfed_arena_alloc(a, BASE64_BYTES + 1);
 	unsigned len = 0;
 	if (!text || local_domain.len > AUTHZID_BYTES ||
-		sasl_encode64(local_domain.data, (unsigned)local_domain.len, text, BASE64_BYTES + 1, &len) != SASL_OK) {
+		sasl_encode64(local_domain.data, (unsigned)local_domain.len, text, BASE64_BYTES + 1,
+			&len) != SASL_OK) {
 		return NULL;
 	}
 	struct xfed_xml_elem *e = xfed_xml_elem_new(a, XFED_SPAN(XFED_NS_SASL), XFED_SPAN("auth"));
-	if (!e || xfed_xml_set_attr(a, e, XFED_SPAN(""), XFED_SPAN("mechanism"), XFED_SPAN("EXTERNAL")) != XFED_OK ||
+	if (!e ||
+		xfed_xml_set_attr(a, e, XFED_SPAN(""), XFED_SPAN("mechanism"),
+			XFED_SPAN("EXTERNAL")) != XFED_OK ||
 		xfed_xml_add_text(a, e, xfed_span_make(text, len)) != XFED_OK) {
 		return NULL;
 	}
@@ -162,9 +176,9 @@ static enum xfed_sasl_step fail(struct xfed_sasl_server *s, const char *conditio
 }
 
 /*
- * What EXTERNAL makes of a peer the certificate has proved. The connection object (7 KB) lives for this call only. The
- * authzid has been judged already and is not handed on: the library would look an explicit one up in its property
- * stores, of which there are none, and fail.
+ * What EXTERNAL makes of a peer the certificate has proved. The connection object (7 KB) lives for
+ * this call only. The authzid has been judged already and is not handed on: the library would look
+ * an explicit one up in its property stores, of which there are none, and fail.
  */
 static enum xfed_sasl_step ask_library(struct xfed_sasl_server *s)
 {
@@ -172,7 +186,8 @@ static enum xfed_sasl_step ask_library(struct xfed_sasl_server *s)
 	const char *reply = NULL;
 	unsigned reply_len = 0;
 	/* A realm, even an empty one, would be appended to the identity. */
-	int rc = sasl_server_new("xmpp", "localhost", NULL, NULL, NULL, connection_callbacks, 0, &conn);
+	int rc = sasl_server_new(
+		"xmpp", "localhost", NULL, NULL, NULL, connection_callbacks, 0, &conn);
 	if (rc == SASL_OK) {
 		rc = sasl_setprop(conn, SASL_AUTH_EXTERNAL, s->peer_domain);
 	}
@@ -180,14 +195,16 @@ static enum xfed_sasl_step ask_library(struct xfed_sasl_server *s)
 		rc = sasl_server_start(conn, "EXTERNAL", "", 0, &reply, &reply_len);
 	}
 	const void *user = NULL;
-	bool is_peer = rc == SASL_OK && sasl_getprop(conn, SASL_USERNAME, &user) == SASL_OK && user &&
-		strcmp(user, s->peer_domain) == 0;
+	bool is_peer = rc == SASL_OK && sasl_getprop(conn, SASL_USERNAME, &user) == SASL_OK &&
+		       user && strcmp(user, s->peer_domain) == 0;
 	sasl_dispose(&conn);
 	if (rc == SASL_NOMEM) {
 		return XFED_SASL_NO_MEMORY;
 	}
 	if (!is_peer) {
-		return fail(s, rc == SASL_OK || rc == SASL_BADAUTH || rc == SASL_NOAUTHZ ? "not-authorized" : "temporary-auth-failure");
+		return fail(s, rc == SASL_OK || rc == SASL_BADAUTH || rc == SASL_NOAUTHZ
+				       ? "not-authorized"
+				       : "temporary-auth-failure");
 	}
 	s->is_running = false;
 	s->condition = NULL;
@@ -215,16 +232,19 @@ static enum xfed_sasl_step judge_authzid(struct xfed_sasl_server *s, struct xfed
 }
 
 /*
- * Base64 with correct padding and nothing else, [A5-06]. The library's decoder lets pass stray bits behind the last
- * octet, so what it made of the text has to give the same text again (RFC 4648 3.5).
+ * Base64 with correct padding and nothing else, [A5-06]. The library's decoder lets pass stray bits
+ * behind the last octet, so what it made of the text has to give the same text again (RFC 4648
+ * 3.5).
  */
 static bool decode(struct xfed_span text, char *out, unsigned *len)
 {
 	char again[BASE64_BYTES + 1];
 	unsigned again_len = 0;
-	return text.len % 4 == 0 && sasl_decode64(text.data, (unsigned)text.len, out, AUTHZID_BYTES + 4, len) == SASL_OK &&
-		sasl_encode64(out, *len, again, sizeof(again), &again_len) == SASL_OK &&
-		xfed_span_eq(text, xfed_span_make(again, again_len));
+	return text.len % 4 == 0 &&
+	       sasl_decode64(text.data, (unsigned)text.len, out, AUTHZID_BYTES + 4, len) ==
+		       SASL_OK &&
+	       sasl_encode64(out, *len, again, sizeof(again), &again_len) == SASL_OK &&
+	       xfed_span_eq(text, xfed_span_make(again, again_len));
 }
 
 static enum xfed_sasl_step take_response(struct xfed_sasl_server *s, struct xfed_span text)
@@ -243,11 +263,15 @@ static enum xfed_sasl_step take_response(struct xfed_sasl_server *s, struct xfed
 	return judge_authzid(s, xfed_span_make(authzid, len));
 }
 
-static enum xfed_sasl_step take_auth(struct xfed_sasl_server *s, const struct xfed_xml_elem *e, struct xfed_span text)
+static enum xfed_sasl_step take_auth(
+	struct xfed_sasl_server *s, const struct xfed_xml_elem *e, struct xfed_span text)
 {
 	/* A new <auth/> discards the exchange that is running, [A5-10]. */
 	s->is_running = false;
-	/* Mechanism names are upper case (RFC 4422 3.1); none at all is no known one (RFC 6120 6.5.7). */
+	/*
+	 * Mechanism names are upper case (RFC 4422 3.1); none at all is no known one (RFC 6120
+	 * 6.5.7).
+	 */
 	if (!xfed_span_is(xfed_xml_attr_get(e, "mechanism"), "EXTERNAL")) {
 		return fail(s, "invalid-mechanism");
 	}
@@ -265,7 +289,8 @@ enum xfed_sasl_step xfed_sasl_server_feed(struct xfed_sasl_server *s, const stru
 		return fail(s, "aborted");
 	}
 	bool is_auth = xfed_xml_is(e, XFED_NS_SASL, "auth");
-	if ((!is_auth && !(s->is_running && xfed_xml_is(e, XFED_NS_SASL, "response"))) || xfed_xml_child(e, NULL, NULL)) {
+	if ((!is_auth && !(s->is_running && xfed_xml_is(e, XFED_NS_SASL, "response"))) ||
+		xfed_xml_child(e, NULL, NULL)) {
 		return fail(s, "malformed-request");
 	}
 	xfed_arena_init(&a, XFED_STANZA_BYTES_MAX + 4096);

@@ -22,15 +22,18 @@
 #define TAG_UTF8STRING 0x0c
 #define TAG_IA5STRING  0x16
 
-/* Strings are collected one behind the other, each terminated: subject, issuer, serial, hashes, then the names. */
+/*
+ * Strings are collected one behind the other, each terminated: subject, issuer, serial, hashes,
+ * then the names.
+ */
 struct collector {
 	struct xfed_buf text;
 	size_t name_count;
 };
 
 /*
- * Appends `s` and a terminator. What could confuse a log or a terminal, and the backslash, becomes \xNN; no domain
- * contains a backslash, so an escaped name matches nothing.
+ * Appends `s` and a terminator. What could confuse a log or a terminal, and the backslash, becomes
+ * \xNN; no domain contains a backslash, so an escaped name matches nothing.
  */
 static int append_clean(struct xfed_buf *b, const char *prefix, struct xfed_span s, bool is_utf8)
 {
@@ -39,7 +42,9 @@ static int append_clean(struct xfed_buf *b, const char *prefix, struct xfed_span
 	for (size_t i = 0; rc == XFED_OK && i < s.len; i++) {
 		unsigned char c = (unsigned char)s.data[i];
 		bool plain = c >= 0x80 ? is_utf8 : c >= 0x20 && c != 0x7f && c != '\\';
-		/* C1 controls are U+0080 to U+009f: c2 80 to c2 9f; valid UTF-8 has a second byte. */
+		/*
+		 * C1 controls are U+0080 to U+009f: c2 80 to c2 9f; valid UTF-8 has a second byte.
+		 */
 		if (plain && !(c == 0xc2 && (unsigned char)s.data[i + 1] < 0xa0)) {
 			continue;
 		}
@@ -51,7 +56,9 @@ static int append_clean(struct xfed_buf *b, const char *prefix, struct xfed_span
 		i += len - 1;
 		plain_from = i + 1;
 	}
-	rc = rc == XFED_OK ? xfed_buf_append(b, xfed_span_make(s.data + plain_from, s.len - plain_from)) : rc;
+	rc = rc == XFED_OK
+		     ? xfed_buf_append(b, xfed_span_make(s.data + plain_from, s.len - plain_from))
+		     : rc;
 	return rc == XFED_OK ? xfed_buf_append(b, xfed_span_make("", 1)) : rc;
 }
 
@@ -67,11 +74,15 @@ static int append_hex(struct xfed_buf *b, const unsigned char *p, size_t len)
 static int append_dn(struct xfed_buf *b, gnutls_x509_crt_t crt, bool of_issuer)
 {
 	gnutls_datum_t dn = { NULL, 0 };
-	int ret = of_issuer ? gnutls_x509_crt_get_issuer_dn3(crt, &dn, 0) : gnutls_x509_crt_get_dn3(crt, &dn, 0);
+	int ret = of_issuer ? gnutls_x509_crt_get_issuer_dn3(crt, &dn, 0)
+			    : gnutls_x509_crt_get_dn3(crt, &dn, 0);
 	if (ret == GNUTLS_E_MEMORY_ERROR) {
 		return XFED_ERR_NOMEM;
 	}
-	/* No subject, or one GnuTLS cannot print: the name is for people only, identity never comes from it. */
+	/*
+	 * No subject, or one GnuTLS cannot print: the name is for people only, identity never comes
+	 * from it.
+	 */
 	struct xfed_span s = ret < 0 ? XFED_SPAN("") : xfed_span_make(dn.data, dn.size);
 	int rc = append_clean(b, "", s, xfed_utf8_is_valid(s));
 	gnutls_free(dn.data);
@@ -100,7 +111,10 @@ static int append_ids(struct xfed_buf *b, gnutls_x509_crt_t crt, struct xfed_spa
 	return append_hex(b, digest, ret < 0 ? 0 : size);
 }
 
-/* The content of one DER string that fills `der` exactly; data NULL where it is not one of type `tag`. */
+/*
+ * The content of one DER string that fills `der` exactly; data NULL where it is not one of type
+ * `tag`.
+ */
 static struct xfed_span der_string(const gnutls_datum_t *der, unsigned char tag)
 {
 	const unsigned char *p = der->data;
@@ -133,9 +147,11 @@ static int add_name(struct collector *c, const char *prefix, struct xfed_span na
 	return rc;
 }
 
-static int add_other_name(struct collector *c, const gnutls_datum_t *oid, const gnutls_datum_t *value)
+static int add_other_name(
+	struct collector *c, const gnutls_datum_t *oid, const gnutls_datum_t *value)
 {
-	struct xfed_span o = xfed_span_make(oid->data, oid->data ? strlen((const char *)oid->data) : 0);
+	struct xfed_span o =
+		xfed_span_make(oid->data, oid->data ? strlen((const char *)oid->data) : 0);
 	if (xfed_span_is(o, OID_SRV)) {
 		return add_name(c, "srv:", der_string(value, TAG_IA5STRING));
 	}
@@ -145,9 +161,11 @@ static int add_other_name(struct collector *c, const gnutls_datum_t *oid, const 
 	return XFED_OK;
 }
 
-static int add_alt_name(struct collector *c, unsigned type, const gnutls_datum_t *value, const gnutls_datum_t *oid)
+static int add_alt_name(
+	struct collector *c, unsigned type, const gnutls_datum_t *value, const gnutls_datum_t *oid)
 {
-	struct xfed_span s = xfed_span_make(value->data ? value->data : (const unsigned char *)"", value->size);
+	struct xfed_span s =
+		xfed_span_make(value->data ? value->data : (const unsigned char *)"", value->size);
 	if (type == GNUTLS_SAN_DNSNAME) {
 		return add_name(c, "dns:", s);
 	}
@@ -160,7 +178,10 @@ static int add_alt_name(struct collector *c, unsigned type, const gnutls_datum_t
 	return XFED_OK;
 }
 
-/* Every name of the extension, decoded once: asking GnuTLS for name i decodes the whole extension each time. */
+/*
+ * Every name of the extension, decoded once: asking GnuTLS for name i decodes the whole extension
+ * each time.
+ */
 static int add_alt_names(struct collector *c, gnutls_x509_crt_t crt)
 {
 	gnutls_datum_t ext = { NULL, 0 };
@@ -223,7 +244,10 @@ static int read_eku(gnutls_x509_crt_t crt, unsigned *bits)
 	if (gnutls_x509_key_purpose_init(&purposes) < 0) {
 		goto out_ext;
 	}
-	/* There is an extension: should it hold nothing, the certificate is for no purpose at all, not for all. */
+	/*
+	 * There is an extension: should it hold nothing, the certificate is for no purpose at all,
+	 * not for all.
+	 */
 	*bits = XFED_EKU_OTHER;
 	ret = gnutls_x509_ext_import_key_purposes(&ext, purposes, 0);
 	rc = ret == GNUTLS_E_MEMORY_ERROR ? XFED_ERR_NOMEM : ret < 0 ? XFED_ERR_INVALID : XFED_OK;
@@ -252,8 +276,8 @@ static struct xfed_cert *assemble(const struct collector *c)
 	memset(cert, 0, sizeof(*cert));
 	char *p = (char *)cert + sizeof(*cert) + names_bytes;
 	memcpy(p, text.data, text.len);
-	const char **fixed[] = { &cert->facts.subject, &cert->facts.issuer, &cert->facts.serial_hex, &cert->facts.sha256_hex,
-		&cert->facts.spki_sha256_hex };
+	const char **fixed[] = { &cert->facts.subject, &cert->facts.issuer, &cert->facts.serial_hex,
+		&cert->facts.sha256_hex, &cert->facts.spki_sha256_hex };
 	for (size_t i = 0; i < XFED_ARRAY_LEN(fixed); i++) {
 		*fixed[i] = p;
 		p += strlen(p) + 1;

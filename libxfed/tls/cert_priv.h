@@ -11,7 +11,10 @@ struct xfed_cert {
 	const char *strings[]; /* facts.names */
 };
 
-/* The same test as xfed_cert_proves_xmpp() for a name in A-labels, without XmppAddr: choosing our own by SNI. */
+/*
+ * The same test as xfed_cert_proves_xmpp() for a name in A-labels, without XmppAddr: choosing our
+ * own by SNI.
+ */
 bool xfed_cert_covers_ascii(const struct xfed_cert *c, struct xfed_span name);
 
 /* True for an IPv4 or IPv6 literal in place of a domain. */

@@ -3,15 +3,18 @@
 #include "tls/tls_priv.h"
 
 /*
- * RFC 9325: TLS 1.2 and 1.3, forward secrecy, AEAD. The suite RFC 6120 13.8 makes mandatory has neither and stays off
- * ([A4-08]). Tickets are off in both directions: a resumed session would carry over an identity that was judged
- * against the trust and revocation lists of another time, and s2s streams live too long for resumption to pay.
- * PROFILE_MEDIUM refuses chains below 112 bits (RSA 2048).
+ * RFC 9325: TLS 1.2 and 1.3, forward secrecy, AEAD. The suite RFC 6120 13.8 makes mandatory has
+ * neither and stays off ([A4-08]). Tickets are off in both directions: a resumed session would
+ * carry over an identity that was judged against the trust and revocation lists of another time,
+ * and s2s streams live too long for resumption to pay. PROFILE_MEDIUM refuses chains below 112 bits
+ * (RSA 2048).
  */
-#define PRIORITY(versions)                                                                                  \
-	"NORMAL:-VERS-ALL:" versions ":-KX-ALL:+ECDHE-ECDSA:+ECDHE-RSA:-CIPHER-ALL:+AES-256-GCM:"           \
-	"+CHACHA20-POLY1305:+AES-128-GCM:-MAC-ALL:+AEAD:-GROUP-ALL:+GROUP-X25519:+GROUP-SECP256R1:"          \
-	"+GROUP-SECP384R1:+GROUP-SECP521R1:-SIGN-RSA-SHA1:-SIGN-ECDSA-SHA1:-SIGN-DSA-SHA1:%NO_TICKETS:"    \
+#define PRIORITY(versions)                                                                         \
+	"NORMAL:-VERS-ALL:" versions ":-KX-ALL:+ECDHE-ECDSA:+ECDHE-RSA:-CIPHER-ALL:+AES-256-GCM:"  \
+	"+CHACHA20-POLY1305:+AES-128-GCM:-MAC-ALL:+AEAD:-GROUP-ALL:+GROUP-X25519:+GROUP-"          \
+	"SECP256R1:"                                                                               \
+	"+GROUP-SECP384R1:+GROUP-SECP521R1:-SIGN-RSA-SHA1:-SIGN-ECDSA-SHA1:-SIGN-DSA-SHA1:%NO_"    \
+	"TICKETS:"                                                                                 \
 	"%PROFILE_MEDIUM"
 
 static gnutls_priority_t both_versions, only_13;

@@ -5,12 +5,14 @@
 
 #include "tls/cert_priv.h"
 
-#define SRV_SERVICE  "_xmpp-server."
-#define SCRATCH_BYTES (32 * 1024) /* a domain is at most 1023 bytes; its forms fit many times over */
+#define SRV_SERVICE "_xmpp-server."
+#define SCRATCH_BYTES                                                                              \
+	(32 * 1024) /* a domain is at most 1023 bytes; its forms fit many times over */
 
 static bool starts_nocase(struct xfed_span s, struct xfed_span prefix, struct xfed_span *rest)
 {
-	if (s.len < prefix.len || !xfed_span_eq_nocase(xfed_span_make(s.data, prefix.len), prefix)) {
+	if (s.len < prefix.len ||
+		!xfed_span_eq_nocase(xfed_span_make(s.data, prefix.len), prefix)) {
 		return false;
 	}
 	*rest = xfed_span_make(s.data + prefix.len, s.len - prefix.len);
@@ -27,7 +29,10 @@ static bool is_ascii(struct xfed_span s)
 	return true;
 }
 
-/* An address literal: no certificate authenticates it as a domain, [A6-08]. No top-level domain is all digits. */
+/*
+ * An address literal: no certificate authenticates it as a domain, [A6-08]. No top-level domain is
+ * all digits.
+ */
 bool xfed_cert_is_address(struct xfed_span domain)
 {
 	size_t i = domain.len;
@@ -35,12 +40,13 @@ bool xfed_cert_is_address(struct xfed_span domain)
 		i--;
 	}
 	bool digits_last = i < domain.len && (i == 0 || domain.data[i - 1] == '.');
-	return digits_last || memchr(domain.data, ':', domain.len) || memchr(domain.data, '[', domain.len);
+	return digits_last || memchr(domain.data, ':', domain.len) ||
+	       memchr(domain.data, '[', domain.len);
 }
 
 /*
- * RFC 9525 6.3, RFC 6120 13.7.1.2.1: the wildcard is the whole left-most label and stands for exactly one. A '*'
- * anywhere else is compared as it is and so matches nothing.
+ * RFC 9525 6.3, RFC 6120 13.7.1.2.1: the wildcard is the whole left-most label and stands for
+ * exactly one. A '*' anywhere else is compared as it is and so matches nothing.
  */
 static bool dns_matches(struct xfed_span pattern, struct xfed_span name)
 {
@@ -53,7 +59,8 @@ static bool dns_matches(struct xfed_span pattern, struct xfed_span name)
 		return false;
 	}
 	size_t label = (size_t)(dot + 1 - name.data);
-	return parent.len > 0 && xfed_span_eq_nocase(parent, xfed_span_make(dot + 1, name.len - label));
+	return parent.len > 0 &&
+	       xfed_span_eq_nocase(parent, xfed_span_make(dot + 1, name.len - label));
 }
 
 bool xfed_cert_covers_ascii(const struct xfed_cert *c, struct xfed_span name)
@@ -66,20 +73,25 @@ bool xfed_cert_covers_ascii(const struct xfed_cert *c, struct xfed_span name)
 		if (starts_nocase(entry, XFED_SPAN("dns:"), &rest) && dns_matches(rest, name)) {
 			return true;
 		}
-		/* Service and domain belong to one identifier: [A6-04]. RFC 4985 knows no wildcard. */
-		if (starts_nocase(entry, XFED_SPAN("srv:" SRV_SERVICE), &rest) && xfed_span_eq_nocase(rest, name)) {
+		/*
+		 * Service and domain belong to one identifier: [A6-04]. RFC 4985 knows no wildcard.
+		 */
+		if (starts_nocase(entry, XFED_SPAN("srv:" SRV_SERVICE), &rest) &&
+			xfed_span_eq_nocase(rest, name)) {
 			return true;
 		}
 	}
 	return false;
 }
 
-static bool xmpp_addr_matches(struct xfed_arena *a, const struct xfed_cert *c, struct xfed_span domain)
+static bool xmpp_addr_matches(
+	struct xfed_arena *a, const struct xfed_cert *c, struct xfed_span domain)
 {
 	for (size_t i = 0; i < c->facts.name_count; i++) {
 		struct xfed_span rest, normal;
 		if (starts_nocase(xfed_span_str(c->facts.names[i]), XFED_SPAN("xmpp:"), &rest) &&
-			!memchr(rest.data, '\\', rest.len) && xfed_jid_domain(a, rest, &normal) == XFED_OK &&
+			!memchr(rest.data, '\\', rest.len) &&
+			xfed_jid_domain(a, rest, &normal) == XFED_OK &&
 			xfed_span_eq(normal, domain)) {
 			return true;
 		}
@@ -96,7 +108,8 @@ bool xfed_cert_proves_xmpp(const struct xfed_cert *c, struct xfed_span domain)
 	xfed_arena_init(&a, SCRATCH_BYTES);
 	struct xfed_span ascii = domain;
 	bool has_ascii = is_ascii(domain) || xfed_jid_domain_ascii(&a, domain, &ascii) == XFED_OK;
-	bool proved = (has_ascii && xfed_cert_covers_ascii(c, ascii)) || xmpp_addr_matches(&a, c, domain);
+	bool proved =
+		(has_ascii && xfed_cert_covers_ascii(c, ascii)) || xmpp_addr_matches(&a, c, domain);
 	xfed_arena_deinit(&a);
 	return proved;
 }
@@ -108,7 +121,8 @@ bool xfed_cert_names_host(const struct xfed_cert *c, struct xfed_span host)
 	}
 	for (size_t i = 0; i < c->facts.name_count; i++) {
 		struct xfed_span rest;
-		if (starts_nocase(xfed_span_str(c->facts.names[i]), XFED_SPAN("dns:"), &rest) && xfed_span_eq_nocase(rest, host)) {
+		if (starts_nocase(xfed_span_str(c->facts.names[i]), XFED_SPAN("dns:"), &rest) &&
+			xfed_span_eq_nocase(rest, host)) {
 			return true;
 		}
 	}
@@ -120,11 +134,15 @@ bool xfed_cert_proves_sip(const struct xfed_cert *c, struct xfed_span domain)
 	if (domain.len == 0 || xfed_cert_is_address(domain)) {
 		return false;
 	}
-	/* RFC 5922 7.1: a URI with a user part names a user; sips: is not accepted. Any other sip: URI hides the dNSNames. */
+	/*
+	 * RFC 5922 7.1: a URI with a user part names a user; sips: is not accepted. Any other sip:
+	 * URI hides the dNSNames.
+	 */
 	bool has_identity = false;
 	for (size_t i = 0; i < c->facts.name_count; i++) {
 		struct xfed_span rest;
-		if (!starts_nocase(xfed_span_str(c->facts.names[i]), XFED_SPAN("uri:sip:"), &rest) ||
+		if (!starts_nocase(
+			    xfed_span_str(c->facts.names[i]), XFED_SPAN("uri:sip:"), &rest) ||
 			memchr(rest.data, '@', rest.len)) {
 			continue;
 		}
@@ -138,7 +156,10 @@ bool xfed_cert_proves_sip(const struct xfed_cert *c, struct xfed_span domain)
 
 bool xfed_cert_purpose_ok(const struct xfed_cert *c)
 {
-	/* Public CAs no longer issue clientAuth: a server certificate is good in both directions, a pure client's in none. */
+	/*
+	 * Public CAs no longer issue clientAuth: a server certificate is good in both directions, a
+	 * pure client's in none.
+	 */
 	return c->facts.eku == 0 || (c->facts.eku & (XFED_EKU_SERVER | XFED_EKU_ANY)) != 0;
 }
 

@@ -15,12 +15,18 @@ struct xfed_tls_pair {
 	struct xfed_cert *leaf;
 };
 
-/* The pair that covers `name` (A- or U-labels), best one whose key the peer can use; the default pair; NULL: none at all. */
+/*
+ * The pair that covers `name` (A- or U-labels), best one whose key the peer can use; the default
+ * pair; NULL: none at all.
+ */
 const struct xfed_tls_pair *xfed_tls_creds_choose(const struct xfed_tls_creds *c, struct xfed_span name,
 	const gnutls_pk_algorithm_t *algos, size_t algo_count);
 gnutls_certificate_credentials_t xfed_tls_creds_gnutls(const struct xfed_tls_creds *c);
 
-/* Priority cache of the process: shared by all sessions, read-only. NULL before xfed_tls_global_init(). */
+/*
+ * Priority cache of the process: shared by all sessions, read-only. NULL before
+ * xfed_tls_global_init().
+ */
 gnutls_priority_t xfed_tls_priority(bool tls13_only);
 
 struct xfed_tls {
@@ -46,10 +52,15 @@ struct xfed_tls {
 int xfed_tls_retrieve(gnutls_session_t session, const struct gnutls_cert_retr_st *info, gnutls_pcert_st **certs,
 	unsigned *certs_len, gnutls_ocsp_data_st **ocsp, unsigned *ocsp_len, gnutls_privkey_t *key, unsigned *flags);
 
-/* Judges the peer's chain and sets peer, chain_len, chain_reason; false when we are out of memory. */
+/*
+ * Judges the peer's chain and sets peer, chain_len, chain_reason; false when we are out of memory.
+ */
 bool xfed_tls_judge_peer(struct xfed_tls *t);
 
-/* A buffer of ours refused: GnuTLS would remember what it could not send and try again as if nothing had happened. */
+/*
+ * A buffer of ours refused: GnuTLS would remember what it could not send and try again as if
+ * nothing had happened.
+ */
 bool xfed_tls_is_broken(const struct xfed_tls *t);
 
 /* Marks the session as failed by GnuTLS error `ret` and queues the alert the peer should see. */

@@ -1,7 +1,7 @@
 /*
- * Arbitrary bytes as a policy an edge received. Security sentences: what decodes has exactly these bytes as its
- * encoding; every partner stands in a valid row of the matrix; no partner is found under a local domain, and each is
- * found under its own names.
+ * Arbitrary bytes as a policy an edge received. Security sentences: what decodes has exactly these
+ * bytes as its encoding; every partner stands in a valid row of the matrix; no partner is found
+ * under a local domain, and each is found under its own names.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -24,7 +24,8 @@ static void check_partner(const struct xfed_policy *p, const struct xfed_partner
 	}
 	for (size_t i = 0; i < x->additional_count; i++) {
 		const char *name = x->additional[i];
-		if (strncmp(name, "*.", 2) != 0 && xfed_policy_partner(p, xfed_span_str(name)) != x) {
+		if (strncmp(name, "*.", 2) != 0 &&
+			xfed_policy_partner(p, xfed_span_str(name)) != x) {
 			abort();
 		}
 	}

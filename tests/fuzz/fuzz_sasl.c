@@ -1,9 +1,10 @@
 /*
- * Arbitrary elements into the server's side of EXTERNAL. Security sentence: success means that the last initial response
- * or response was empty, "=", or the base64 of a spelling of the peer's own domain.
+ * Arbitrary elements into the server's side of EXTERNAL. Security sentence: success means that the
+ * last initial response or response was empty, "=", or the base64 of a spelling of the peer's own
+ * domain.
  *
- * Input: lines. 'a' auth with EXTERNAL, 'm' auth with another mechanism, 'r' response, 'x' abort, 'o' something else;
- * the rest of the line is the text.
+ * Input: lines. 'a' auth with EXTERNAL, 'm' auth with another mechanism, 'r' response, 'x' abort,
+ * 'o' something else; the rest of the line is the text.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -16,12 +17,16 @@
 
 static int digit(char c)
 {
-	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	static const char alphabet[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	const char *p = c ? strchr(alphabet, c) : NULL;
 	return p ? (int)(p - alphabet) : -1;
 }
 
-/* The slowest possible base64, so that it shares nothing with the code under test; 0 where it is wrong. */
+/*
+ * The slowest possible base64, so that it shares nothing with the code under test; 0 where it is
+ * wrong.
+ */
 static size_t slow_base64(struct xfed_span in, char *out)
 {
 	size_t bits = 0, n = 0, len = in.len;
@@ -57,27 +62,36 @@ static bool may_succeed(struct xfed_span text)
 	struct xfed_span domain;
 	xfed_arena_init(&a, 1 << 20);
 	size_t len = slow_base64(text, decoded);
-	bool is_peer = len > 0 && xfed_jid_domain(&a, xfed_span_make(decoded, len), &domain) == XFED_OK && xfed_span_is(domain, PEER);
+	bool is_peer = len > 0 &&
+		       xfed_jid_domain(&a, xfed_span_make(decoded, len), &domain) == XFED_OK &&
+		       xfed_span_is(domain, PEER);
 	xfed_arena_deinit(&a);
 	free(decoded);
 	return is_peer;
 }
 
-static void feed_line(struct xfed_sasl_server *s, struct xfed_arena *a, char kind, struct xfed_span text)
+static void feed_line(
+	struct xfed_sasl_server *s, struct xfed_arena *a, char kind, struct xfed_span text)
 {
-	const char *name = kind == 'r' ? "response" : kind == 'x' ? "abort" : kind == 'o' ? "other" : "auth";
-	struct xfed_xml_elem *e = xfed_xml_elem_new(a, XFED_SPAN(XFED_NS_SASL), xfed_span_str(name));
+	const char *name = kind == 'r'	 ? "response"
+			   : kind == 'x' ? "abort"
+			   : kind == 'o' ? "other"
+					 : "auth";
+	struct xfed_xml_elem *e =
+		xfed_xml_elem_new(a, XFED_SPAN(XFED_NS_SASL), xfed_span_str(name));
 	if (!e) {
 		return;
 	}
 	if (kind == 'a' || kind == 'm') {
-		(void)xfed_xml_set_attr(a, e, XFED_SPAN(""), XFED_SPAN("mechanism"), kind == 'a' ? XFED_SPAN("EXTERNAL") : text);
+		(void)xfed_xml_set_attr(a, e, XFED_SPAN(""), XFED_SPAN("mechanism"),
+			kind == 'a' ? XFED_SPAN("EXTERNAL") : text);
 	}
 	if (text.len > 0 && xfed_xml_add_text(a, e, text) != XFED_OK) {
 		return;
 	}
 	enum xfed_sasl_step step = xfed_sasl_server_feed(s, e);
-	if (step == XFED_SASL_SUCCESS && (!(kind == 'a' || kind == 'r' || kind == 'm') || !may_succeed(text))) {
+	if (step == XFED_SASL_SUCCESS &&
+		(!(kind == 'a' || kind == 'r' || kind == 'm') || !may_succeed(text))) {
 		abort();
 	}
 	if (step == XFED_SASL_CHALLENGE && text.len > 0) {

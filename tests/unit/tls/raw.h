@@ -1,4 +1,7 @@
-/* A peer that is not ours: plain GnuTLS with any priority string, for what our own ends refuse to do. */
+/*
+ * A peer that is not ours: plain GnuTLS with any priority string, for what our own ends refuse to
+ * do.
+ */
 #ifndef XFED_TESTS_TLS_RAW_H
 #define XFED_TESTS_TLS_RAW_H
 

@@ -14,7 +14,10 @@ struct xfed_span test_file(const char *name);
 struct xfed_cert *test_cert(const char *name); /* leaf of NAME.crt; NULL where it is invalid */
 struct xfed_span test_der(const char *name);   /* the same as DER, released with free() */
 
-/* Credentials of up to four pairs (NULL ends) named like the files; ca and crl are file names or NULL. */
+/*
+ * Credentials of up to four pairs (NULL ends) named like the files; ca and crl are file names or
+ * NULL.
+ */
 struct xfed_tls_creds *test_creds(const char *const *pairs, const char *ca, const char *crl);
 
 extern size_t test_refused; /* calls of xfed_tls_input() that failed */
