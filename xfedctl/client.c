@@ -1,0 +1,147 @@
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "ctl.h"
+#include "xfed/buf.h"
+#include "xfed/rt/control.h"
+
+#define TIMEOUT_S 60
+
+static int dial(const char *path, char error[256])
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	if (strlen(path) >= sizeof(addr.sun_path)) {
+		snprintf(error, 256, "%.100s...: the path is too long for a socket", path);
+		return -1;
+	}
+	memcpy(addr.sun_path, path, strlen(path));
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct timeval timeout = { .tv_sec = TIMEOUT_S };
+	bool is_up = fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) == 0 &&
+		     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) == 0 &&
+		     connect(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0;
+	if (!is_up) {
+		snprintf(error, 256, errno == ECONNREFUSED ? "%.120s: nobody answers, the service does not run" : "%.120s: %s", path, strerror(errno));
+		if (fd >= 0) {
+			close(fd);
+		}
+		return -1;
+	}
+	return fd;
+}
+
+static int send_all(int fd, struct xfed_span s)
+{
+	while (s.len > 0) {
+		ssize_t n = send(fd, s.data, s.len, MSG_NOSIGNAL);
+		if (n < 0 && errno != EINTR) {
+			return XFED_ERR_LIBRARY;
+		}
+		size_t sent = n > 0 ? (size_t)n : 0;
+		s = xfed_span_make(s.data + sent, s.len - sent);
+	}
+	return XFED_OK;
+}
+
+/* One line; INVALID where the other side closed, stopped answering or sent too much. */
+static int receive_line(int fd, struct xfed_buf *in, char error[256])
+{
+	for (;;) {
+		char chunk[16384];
+		ssize_t n = recv(fd, chunk, sizeof(chunk), 0);
+		if (n < 0 && errno == EINTR) {
+			continue;
+		}
+		if (n <= 0) {
+			bool is_refused = n == 0 || errno == ECONNRESET;
+			snprintf(error, 256, "%s", is_refused ? "closed: only root and members of xfed-admin or xfed-read are answered" :
+				 errno == EAGAIN ? "the service does not answer" : strerror(errno));
+			return XFED_ERR_INVALID;
+		}
+		if (xfed_buf_append(in, xfed_span_make(chunk, (size_t)n)) != XFED_OK) {
+			snprintf(error, 256, "the answer is too large");
+			return XFED_ERR_INVALID;
+		}
+		if (chunk[n - 1] == '\n') {
+			return XFED_OK;
+		}
+	}
+}
+
+static int talk(int fd, const char *request, json_t **answer, char error[256])
+{
+	struct xfed_buf in;
+	json_error_t where;
+	xfed_buf_init(&in, RT_CONTROL_REPLY_BYTES + 4096);
+	/* A daemon that refuses us closes before it reads: what it has to say about that is in the receiving. */
+	(void)send_all(fd, xfed_span_str(request));
+	int rc = receive_line(fd, &in, error);
+	if (rc == XFED_OK) {
+		struct xfed_span s = xfed_buf_span(&in);
+		*answer = json_loadb(s.data, s.len, JSON_REJECT_DUPLICATES, &where);
+		if (!json_is_object(*answer)) {
+			snprintf(error, 256, "the answer is not JSON");
+			json_decref(*answer);
+			*answer = NULL;
+			rc = XFED_ERR_INVALID;
+		}
+	}
+	xfed_buf_deinit(&in);
+	return rc;
+}
+
+int ctl_ask(const char *path, const char *noun, const char *verb, json_t *args, json_t **answer, char error[256])
+{
+	*answer = NULL;
+	json_t *request = json_pack("{s:s, s:s, s:O*}", "noun", noun, "verb", verb, "args", args);
+	char *text = request ? json_dumps(request, JSON_COMPACT) : NULL;
+	char *line = text ? realloc(text, strlen(text) + 2) : NULL;
+	json_decref(request);
+	if (!line) {
+		free(text);
+		snprintf(error, 256, "out of memory");
+		return XFED_ERR_NOMEM;
+	}
+	memcpy(line + strlen(line), "\n", 2);
+	int fd = dial(path, error);
+	int rc = fd >= 0 ? talk(fd, line, answer, error) : XFED_ERR_INVALID;
+	if (fd >= 0) {
+		close(fd);
+	}
+	free(line);
+	return rc;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+size_t ctl_find(const char *dir, char **out, size_t max)
+{
+	DIR *d = opendir(dir);
+	size_t count = 0;
+	struct dirent *e;
+	while (d && count < max && (e = readdir(d))) {
+		size_t len = strlen(e->d_name);
+		char path[512];
+		if (len <= 5 || e->d_name[0] == '.' || strcmp(e->d_name + len - 5, ".sock") != 0) {
+			continue;
+		}
+		if (snprintf(path, sizeof(path), "%s/%s", dir, e->d_name) < (int)sizeof(path) && (out[count] = strdup(path))) {
+			count++;
+		}
+	}
+	if (d) {
+		closedir(d);
+	}
+	if (count > 1) {
+		qsort(out, count, sizeof(out[0]), by_name);
+	}
+	return count;
+}

@@ -1,0 +1,162 @@
+/* What needs no service: reason codes, and files that are checked where they stand. */
+#include <libgen.h>
+#include <stdlib.h>
+
+#include "ctl.h"
+#include "edge-proxy/config.h"
+#include "fe-gateway/access_file.h"
+#include "fe-gateway/partner_file.h"
+#include "xfed/reason.h"
+#include "xfed/rt/control.h"
+
+/* ---- explain CODE ---- */
+
+static json_t *reason_json(enum xfed_reason r)
+{
+	const struct xfed_reason_info *i = xfed_reason_info(r);
+	return json_pack("{s:s, s:s, s:s*, s:s*, s:i, s:s}", "code", i->code, "side", xfed_side_name(i->side), "condition", i->condition,
+		"stream_error", i->stream_error, "sip_status", i->sip_status, "remedy", i->remedy);
+}
+
+static void print_reason(enum xfed_reason r)
+{
+	const struct xfed_reason_info *i = xfed_reason_info(r);
+	struct ctl_table t;
+	printf("%s\n", i->remedy);
+	ctl_table_init(&t, 2);
+	ctl_table_add(&t, "code");
+	ctl_table_add(&t, i->code);
+	ctl_table_add(&t, "side at fault, unless the line says otherwise");
+	ctl_table_add(&t, xfed_side_name(i->side));
+	ctl_table_add(&t, "an XMPP sender gets");
+	ctl_table_add(&t, i->condition);
+	ctl_table_add(&t, "the stream is closed with");
+	ctl_table_add(&t, i->stream_error);
+	ctl_table_add(&t, "a SIP sender gets");
+	ctl_table_addf(&t, i->sip_status > 0 ? "%d" : "-", i->sip_status);
+	ctl_table_print(&t, "  ", stdout);
+}
+
+/* Codes of the same area, for one that is mistyped. */
+static void print_area(const char *code)
+{
+	size_t area = strcspn(code, ".");
+	bool is_first = true;
+	for (int r = XFED_REASON_NONE + 1; r < XFED_REASON_COUNT; r++) {
+		const char *other = xfed_reason_code((enum xfed_reason)r);
+		if (strncmp(other, code, area) == 0 && other[area] == '.') {
+			fprintf(stderr, "%s%s", is_first ? "  known are " : ", ", other);
+			is_first = false;
+		}
+	}
+	fprintf(stderr, is_first ? "" : "\n");
+}
+
+int ctl_explain(char **args, size_t count, const struct ctl_options *options)
+{
+	if (count == 2) {
+		fprintf(stderr, "xfedctl: explaining a pair of addresses is not built in this version\n");
+		return CTL_USAGE;
+	}
+	enum xfed_reason r = xfed_reason_by_code(xfed_span_str(args[0]));
+	if (r == XFED_REASON_NONE) {
+		fprintf(stderr, "xfedctl: no reason code is called \"%s\"\n", args[0]);
+		print_area(args[0]);
+		return CTL_PROBLEM;
+	}
+	if (options->is_json) {
+		json_t *j = reason_json(r);
+		json_dumpf(j, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+		printf("\n");
+		json_decref(j);
+	} else {
+		print_reason(r);
+	}
+	return CTL_FINE;
+}
+
+/* ---- config check FILE ---- */
+
+static bool is_in_dir(const char *path, const char *name)
+{
+	char copy[4096];
+	snprintf(copy, sizeof(copy), "%s", path);
+	return strcmp(basename(dirname(copy)), name) == 0;
+}
+
+static void check_text(const char *file, struct xfed_span text, struct rt_conf_errors *errors)
+{
+	struct partner_file p;
+	struct access_set *set = NULL;
+	if (is_in_dir(file, "partners.d")) {
+		if (partner_file_parse(file, text, errors, &p) == XFED_OK) {
+			partner_file_deinit(&p);
+		}
+	} else if (access_set_new(&set) == XFED_OK) {
+		(void)access_set_add(set, file, text, errors);
+		access_set_free(set);
+	} else {
+		rt_conf_errors_add(errors, false, XFED_REASON_CONFIG_VALUE_INVALID, file, 0, 0, NULL, "out of memory");
+	}
+}
+
+/* edge.yaml or gateway.yaml, whatever the file is called: the table that finds less wrong with it is the one it is meant for. */
+static void check_service(const char *file, struct xfed_span text, struct rt_conf_errors *errors)
+{
+	struct rt_conf_errors other;
+	struct edge_config *e;
+	struct gateway_config *g;
+	rt_conf_errors_init(&other);
+	(void)edge_config_parse(file, text, errors, &e);
+	(void)gateway_config_parse(file, text, &other, &g);
+	edge_config_free(e);
+	gateway_config_free(g);
+	if (other.error_count < errors->error_count) {
+		struct rt_conf_errors swap = *errors;
+		*errors = other;
+		other = swap;
+	}
+	rt_conf_errors_deinit(&other);
+}
+
+static void check_path(const char *file, struct rt_conf_errors *errors)
+{
+	struct xfed_buf text;
+	char error[256];
+	if (rt_file_read(file, RT_CONF_FILE_BYTES, &text, error) != XFED_OK) {
+		rt_conf_errors_add(errors, false, XFED_REASON_CONFIG_SYNTAX, "", 0, 0, NULL, "%s", error);
+		return;
+	}
+	if (is_in_dir(file, "partners.d") || is_in_dir(file, "access.d")) {
+		check_text(file, xfed_buf_span(&text), errors);
+	} else {
+		check_service(file, xfed_buf_span(&text), errors);
+	}
+	xfed_buf_deinit(&text);
+}
+
+int ctl_check_file(char **args, size_t count, const struct ctl_options *options)
+{
+	if (count == 0) {
+		return CTL_ASK;
+	}
+	struct rt_conf_errors *errors = calloc(1, sizeof(*errors));
+	if (!errors) {
+		fprintf(stderr, "xfedctl: out of memory\n");
+		return CTL_PROBLEM;
+	}
+	rt_conf_errors_init(errors);
+	check_path(args[0], errors);
+	json_t *j = rt_control_problems(errors);
+	bool is_fine = errors->error_count == 0;
+	if (options->is_json) {
+		json_dumpf(j, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+		printf("\n");
+	} else {
+		ctl_print_problems(j, stdout);
+	}
+	json_decref(j);
+	rt_conf_errors_deinit(errors);
+	free(errors);
+	return is_fine ? CTL_FINE : CTL_PROBLEM;
+}

@@ -1,0 +1,281 @@
+#include <getopt.h>
+#include <libgen.h>
+#include <stdlib.h>
+
+#include "ctl.h"
+
+#define RUN_DIR	    "/run/xfed"
+#define SOCKETS_MAX 64
+
+static void usage(FILE *out)
+{
+	fprintf(out, "usage: xfedctl [--socket PATH | --name NAME | --all] [--json] NOUN VERB [ARGS]\n\n");
+	for (const struct ctl_command *c = ctl_commands; c->noun; c++) {
+		char words[64];
+		snprintf(words, sizeof(words), "%s%s%s%s%s", c->noun, *c->verb ? " " : "", c->verb, *c->args ? " " : "", c->args);
+		fprintf(out, "  %-26s %s\n", words, c->help);
+	}
+	fprintf(out, "\nWithout --socket and --name: the services that have a socket in " RUN_DIR ".\n"
+		     "Exit status: 0 fine, 1 a problem was found or the action failed, 2 usage.\n");
+}
+
+/* ---- the command line ---- */
+
+static int parse_options(int argc, char **argv, struct ctl_options *o)
+{
+	static const struct option names[] = {
+		{ "socket", required_argument, NULL, 's' }, { "name", required_argument, NULL, 'n' }, { "all", no_argument, NULL, 'a' },
+		{ "json", no_argument, NULL, 'j' },	    { "help", no_argument, NULL, 'h' },	      { "version", no_argument, NULL, 'V' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int c;
+	while ((c = getopt_long(argc, argv, "+h", names, NULL)) != -1) {
+		switch (c) {
+		case 's':
+			o->socket = optarg;
+			break;
+		case 'n':
+			o->name = optarg;
+			break;
+		case 'a':
+			o->is_all = true;
+			break;
+		case 'j':
+			o->is_json = true;
+			break;
+		case 'h':
+			usage(stdout);
+			exit(CTL_FINE);
+		case 'V':
+			printf("xfedctl %s\n", XFED_VERSION);
+			exit(CTL_FINE);
+		default:
+			return CTL_USAGE;
+		}
+	}
+	if ((o->socket != NULL) + (o->name != NULL) + o->is_all > 1) {
+		fprintf(stderr, "xfedctl: give one of --socket, --name and --all\n");
+		return CTL_USAGE;
+	}
+	return CTL_FINE;
+}
+
+static const struct ctl_command *find_command(char **words, size_t count, size_t *used)
+{
+	for (const struct ctl_command *c = ctl_commands; c->noun; c++) {
+		bool has_verb = c->verb[0] != '\0';
+		if (strcmp(c->noun, words[0]) == 0 && (!has_verb || (count > 1 && strcmp(c->verb, words[1]) == 0))) {
+			*used = has_verb ? 2 : 1;
+			return c;
+		}
+	}
+	return NULL;
+}
+
+static int unknown(char **words, size_t count)
+{
+	const char *verb = count > 1 ? words[1] : "";
+	if (ctl_later(words[0], verb)) {
+		fprintf(stderr, "xfedctl: %s%s%s is not built in this version\n", words[0], *verb ? " " : "", verb);
+	} else {
+		fprintf(stderr, "xfedctl: there is no command \"%s%s%s\"; xfedctl --help lists them\n", words[0], *verb ? " " : "", verb);
+	}
+	return CTL_USAGE;
+}
+
+/* ---- asking one service or several ---- */
+
+struct asking {
+	const struct ctl_command *command;
+	const struct ctl_options *options;
+	json_t *args;
+	bool is_chosen;	   /* by --socket, --name, or the only one there is */
+	json_t *collected; /* --all --json: answers by name */
+	size_t answered, skipped;
+};
+
+static const char *name_of(const char *path, char out[128])
+{
+	char copy[512];
+	snprintf(copy, sizeof(copy), "%s", path);
+	snprintf(out, 128, "%.127s", basename(copy));
+	size_t len = strlen(out);
+	if (len > 5 && strcmp(out + len - 5, ".sock") == 0) {
+		out[len - 5] = '\0';
+	}
+	return out;
+}
+
+static void print_json(const json_t *j)
+{
+	json_dumpf(j, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII | JSON_ENCODE_ANY);
+	printf("\n");
+}
+
+static enum ctl_exit judge(const struct asking *a, const json_t *result)
+{
+	/* The printer knows what counts as a problem; its words are not wanted here. */
+	FILE *nowhere = fopen("/dev/null", "w");
+	enum ctl_exit rc = nowhere ? a->command->print(result, nowhere) : CTL_FINE;
+	if (nowhere) {
+		fclose(nowhere);
+	}
+	return rc;
+}
+
+static enum ctl_exit show_error(struct asking *a, const char *name, const json_t *answer)
+{
+	const json_t *e = json_object_get(answer, "error");
+	if (!a->is_chosen && strcmp(ctl_str(e, "code"), "unknown-command") == 0) {
+		/* One of several that does not know partners, say, because it is an edge. */
+		a->skipped++;
+		return CTL_FINE;
+	}
+	a->answered++;
+	fprintf(stderr, "xfedctl: %s: ", name);
+	ctl_text(stderr, ctl_str(e, "text"));
+	fprintf(stderr, "\n");
+	if (a->options->is_json) {
+		json_t *j = json_pack("{s:O}", "error", e);
+		if (a->collected) {
+			json_object_set(a->collected, name, j);
+		} else {
+			print_json(j);
+		}
+		json_decref(j);
+	}
+	bool is_usage = strcmp(ctl_str(e, "code"), "bad-request") == 0 || strcmp(ctl_str(e, "code"), "unknown-command") == 0 ||
+			strcmp(ctl_str(e, "code"), "not-built") == 0;
+	return is_usage ? CTL_USAGE : CTL_PROBLEM;
+}
+
+static enum ctl_exit show(struct asking *a, const char *name, json_t *answer)
+{
+	json_t *result = json_object_get(answer, "result");
+	if (!json_is_true(json_object_get(answer, "ok"))) {
+		return show_error(a, name, answer);
+	}
+	a->answered++;
+	if (!a->options->is_json) {
+		return a->command->print(result, stdout);
+	}
+	if (a->collected) {
+		json_object_set(a->collected, name, result);
+	} else {
+		print_json(result);
+	}
+	return judge(a, result);
+}
+
+static enum ctl_exit ask_one(struct asking *a, const char *path)
+{
+	char name[128], error[256];
+	json_t *answer;
+	name_of(path, name);
+	if (ctl_ask(path, a->command->noun, a->command->verb, a->args, &answer, error) != XFED_OK) {
+		fprintf(stderr, "xfedctl: %s: %s\n", name, error);
+		a->answered++;
+		return CTL_PROBLEM;
+	}
+	enum ctl_exit rc = show(a, name, answer);
+	json_decref(answer);
+	return rc;
+}
+
+static enum ctl_exit ask_all(struct asking *a, char **paths, size_t count)
+{
+	enum ctl_exit worst = CTL_FINE;
+	a->collected = a->options->is_json ? json_object() : NULL;
+	for (size_t i = 0; i < count; i++) {
+		if (i > 0 && !a->options->is_json) {
+			printf("\n");
+		}
+		enum ctl_exit rc = ask_one(a, paths[i]);
+		worst = rc > worst ? rc : worst;
+	}
+	if (a->collected) {
+		print_json(a->collected);
+		json_decref(a->collected);
+	}
+	if (a->answered == 0) {
+		fprintf(stderr, "xfedctl: no service here has that command\n");
+		return CTL_USAGE;
+	}
+	return worst;
+}
+
+static int several(char **paths, size_t count)
+{
+	fprintf(stderr, "xfedctl: several services run here, choose with --name or --all:");
+	for (size_t i = 0; i < count; i++) {
+		char name[128];
+		fprintf(stderr, " %s", name_of(paths[i], name));
+	}
+	fprintf(stderr, "\n");
+	return CTL_USAGE;
+}
+
+static int ask_found(struct asking *a)
+{
+	char *paths[SOCKETS_MAX];
+	size_t count = ctl_find(RUN_DIR, paths, SOCKETS_MAX);
+	int rc;
+	bool needs_choice = count > 1 && !a->options->is_all && (a->command->changes || a->options->is_json);
+	if (count == 0) {
+		fprintf(stderr, "xfedctl: no service runs here: there is no socket in " RUN_DIR "\n");
+		rc = CTL_PROBLEM;
+	} else if (needs_choice) {
+		rc = several(paths, count);
+	} else if (count == 1 && !a->options->is_all) {
+		a->is_chosen = true;
+		rc = ask_one(a, paths[0]);
+	} else {
+		rc = ask_all(a, paths, count);
+	}
+	for (size_t i = 0; i < count; i++) {
+		free(paths[i]);
+	}
+	return rc;
+}
+
+static int ask(const struct ctl_command *c, const struct ctl_options *o, char **args, size_t count)
+{
+	struct asking a = { .command = c, .options = o, .args = c->request ? c->request(args, count) : NULL };
+	int rc;
+	if (o->socket || o->name) {
+		char path[512];
+		snprintf(path, sizeof(path), "%s%s%s", o->socket ? "" : RUN_DIR "/", o->socket ? o->socket : o->name, o->socket ? "" : ".sock");
+		a.is_chosen = true;
+		rc = ask_one(&a, path);
+	} else {
+		rc = ask_found(&a);
+	}
+	json_decref(a.args);
+	return rc;
+}
+
+int main(int argc, char **argv)
+{
+	struct ctl_options o = { 0 };
+	if (parse_options(argc, argv, &o) != CTL_FINE) {
+		return CTL_USAGE;
+	}
+	char **words = argv + optind;
+	size_t count = (size_t)(argc - optind), used = 0;
+	if (count == 0) {
+		usage(stderr);
+		return CTL_USAGE;
+	}
+	const struct ctl_command *c = find_command(words, count, &used);
+	if (!c) {
+		return unknown(words, count);
+	}
+	words += used;
+	count -= used;
+	if (count < c->args_min || count > c->args_max) {
+		fprintf(stderr, "usage: xfedctl %s%s%s%s%s\n", c->noun, *c->verb ? " " : "", c->verb, *c->args ? " " : "", c->args);
+		return CTL_USAGE;
+	}
+	int rc = c->local ? c->local(words, count, &o) : CTL_ASK;
+	return rc == CTL_ASK ? ask(c, &o, words, count) : rc;
+}

@@ -1,0 +1,56 @@
+#include "ctl.h"
+
+enum ctl_exit ctl_print_config(const json_t *result, FILE *out)
+{
+	const char *text = ctl_str(result, "text");
+	while (*text) {
+		const char *end = strchr(text, '\n');
+		int len = end ? (int)(end - text) : (int)strlen(text);
+		char line[2048];
+		snprintf(line, sizeof(line), "%.*s", len, text);
+		ctl_text(out, line);
+		fputc('\n', out);
+		text += (size_t)len + (end ? 1 : 0);
+	}
+	return CTL_FINE;
+}
+
+static void print_lines(const json_t *list, FILE *out)
+{
+	size_t i;
+	json_t *s;
+	json_array_foreach(list, i, s)
+	{
+		ctl_text(out, json_string_value(s) ? json_string_value(s) : "");
+		fputc('\n', out);
+	}
+}
+
+/* config check and reload. */
+enum ctl_exit ctl_print_problems(const json_t *result, FILE *out)
+{
+	bool is_fine = json_is_true(json_object_get(result, "ok"));
+	const json_t *warnings = json_object_get(result, "warnings"), *revision = json_object_get(result, "revision");
+	print_lines(json_object_get(result, "errors"), out);
+	print_lines(warnings, out);
+	size_t errors = json_array_size(json_object_get(result, "errors")), warned = json_array_size(warnings);
+	if (!is_fine) {
+		fprintf(out, "%zu error%s, nothing takes effect\n", errors, errors == 1 ? "" : "s");
+		return CTL_PROBLEM;
+	}
+	fprintf(out, "fine");
+	if (warned > 0) {
+		fprintf(out, ", %zu warning%s", warned, warned == 1 ? "" : "s");
+	}
+	if (revision) {
+		fprintf(out, ", revision %lld", (long long)json_integer_value(revision));
+	}
+	fprintf(out, "\n");
+	return CTL_FINE;
+}
+
+enum ctl_exit ctl_print_level(const json_t *result, FILE *out)
+{
+	fprintf(out, "level %s\n", ctl_str(result, "level"));
+	return CTL_FINE;
+}

@@ -1,0 +1,88 @@
+#include "ctl.h"
+
+static const char *join(const json_t *list, char *out, size_t size)
+{
+	size_t i, n = 0;
+	json_t *s;
+	out[0] = '\0';
+	json_array_foreach(list, i, s)
+	{
+		const char *text = json_string_value(s);
+		int len = n < size ? snprintf(out + n, size - n, "%s%s", i > 0 ? ", " : "", text ? text : "") : 0;
+		n += len > 0 ? (size_t)len : 0;
+	}
+	return out;
+}
+
+enum ctl_exit ctl_print_partners(const json_t *result, FILE *out)
+{
+	struct ctl_table t;
+	size_t i;
+	json_t *p;
+	char text[512];
+	const json_t *list = json_object_get(result, "partners");
+	if (json_array_size(list) == 0) {
+		fprintf(out, "no partners\n");
+		return CTL_FINE;
+	}
+	ctl_table_init(&t, 7);
+	static const char *const names[] = { "DOMAIN", "TYPE", "TLS", "SASL", "DIALBACK", "METHODS", "DESCRIPTION" };
+	for (i = 0; i < XFED_ARRAY_LEN(names); i++) {
+		ctl_table_add(&t, names[i]);
+	}
+	json_array_foreach(list, i, p)
+	{
+		ctl_table_add(&t, ctl_str(p, "domain"));
+		ctl_table_add(&t, ctl_str(p, "partner_type"));
+		ctl_table_add(&t, ctl_str(p, "tls"));
+		ctl_table_add(&t, ctl_str(p, "sasl"));
+		ctl_table_add(&t, json_is_true(json_object_get(p, "dialback")) ? "yes" : "no");
+		ctl_table_add(&t, join(json_object_get(json_object_get(p, "matrix"), "methods"), text, sizeof(text)));
+		ctl_table_add(&t, ctl_str(p, "description"));
+	}
+	ctl_table_print(&t, "", out);
+	return CTL_FINE;
+}
+
+static void row(struct ctl_table *t, const char *name, const char *value)
+{
+	ctl_table_add(t, name);
+	ctl_table_add(t, value);
+}
+
+static void row_list(struct ctl_table *t, const char *name, const json_t *list)
+{
+	char text[1024];
+	row(t, name, join(list, text, sizeof(text)));
+}
+
+enum ctl_exit ctl_print_partner(const json_t *p, FILE *out)
+{
+	struct ctl_table t;
+	const json_t *limits = json_object_get(p, "limits"), *matrix = json_object_get(p, "matrix"), *trust = json_object_get(p, "trust");
+	const char *problem = ctl_str(matrix, "problem");
+	ctl_table_init(&t, 2);
+	row(&t, "domain", ctl_str(p, "domain"));
+	row(&t, "description", ctl_str(p, "description"));
+	row_list(&t, "additional domains", json_object_get(p, "additional_domains"));
+	row(&t, "type", ctl_str(p, "partner_type"));
+	row(&t, "tls", ctl_str(p, "tls"));
+	row(&t, "sasl", ctl_str(p, "sasl"));
+	row(&t, "dialback", json_is_true(json_object_get(p, "dialback")) ? "true" : "false");
+	row_list(&t, "methods", json_object_get(matrix, "methods"));
+	ctl_table_add(&t, "matrix row");
+	ctl_table_addf(&t, "%lld%s%s", (long long)ctl_int(matrix, "row"), *problem ? ": " : "", problem);
+	row(&t, "connect to", ctl_str(p, "connect_to")[0] ? ctl_str(p, "connect_to") : "SRV records");
+	row(&t, "keepalive", json_is_true(json_object_get(p, "keepalive")) ? "true" : "false");
+	ctl_table_add(&t, "limits, per edge");
+	ctl_table_addf(&t, "%lld connections, %lld stanzas per second, %lld bytes a stanza", (long long)ctl_int(limits, "connections"),
+		(long long)ctl_int(limits, "stanzas_per_second"), (long long)ctl_int(limits, "stanza_size"));
+	row_list(&t, "kinds", json_object_get(p, "kinds"));
+	row(&t, "own authorities", json_is_true(json_object_get(trust, "ca")) ? "yes" : "no");
+	row_list(&t, "pins", json_object_get(trust, "pins"));
+	row(&t, "dane", ctl_str(p, "dane"));
+	ctl_table_print(&t, "", out);
+	fprintf(out, "\n");
+	ctl_print_streams(p, out);
+	return CTL_FINE;
+}
