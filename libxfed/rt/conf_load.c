@@ -118,26 +118,29 @@ static size_t min3(size_t a, size_t b, size_t c)
 	return m < c ? m : c;
 }
 
-/* Edits between two words, SIZE_MAX where one is too long to be a key. */
+/* Edits between two words, two letters changed about counting as one; SIZE_MAX where one is too long to be a key. */
 static size_t distance(struct xfed_span a, struct xfed_span b)
 {
-	size_t row[33];
+	size_t rows[3][33];
 	if (a.len > 32 || b.len > 32) {
 		return SIZE_MAX;
 	}
 	for (size_t j = 0; j <= b.len; j++) {
-		row[j] = j;
+		rows[0][j] = j;
 	}
 	for (size_t i = 1; i <= a.len; i++) {
-		size_t diagonal = row[0];
-		row[0] = i;
+		size_t *now = rows[i % 3];
+		const size_t *last = rows[(i + 2) % 3], *before = rows[(i + 1) % 3];
+		now[0] = i;
 		for (size_t j = 1; j <= b.len; j++) {
-			size_t above = row[j];
-			row[j] = min3(row[j] + 1, row[j - 1] + 1, diagonal + (a.data[i - 1] == b.data[j - 1] ? 0 : 1));
-			diagonal = above;
+			now[j] = min3(last[j] + 1, now[j - 1] + 1, last[j - 1] + (a.data[i - 1] == b.data[j - 1] ? 0 : 1));
+			bool is_swap = i > 1 && j > 1 && a.data[i - 1] == b.data[j - 2] && a.data[i - 2] == b.data[j - 1];
+			if (is_swap && before[j - 2] + 1 < now[j]) {
+				now[j] = before[j - 2] + 1;
+			}
 		}
 	}
-	return row[b.len];
+	return rows[a.len % 3][b.len];
 }
 
 static const char *nearest_key(const struct rt_conf_table *t, struct xfed_span key)

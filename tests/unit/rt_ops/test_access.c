@@ -1,0 +1,145 @@
+/* access.d: user beats site beats global; without any file everyone may; with files, whom none covers may not. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "fe-gateway/access_file.h"
+
+struct row {
+	const char *name, *file, *text, *expected;
+};
+
+static const struct row rows[] = {
+	{ "user", "fedpic.yaml", "name: FedPic\nscope: user\nallowed: true\ngranted_to: [alice@example.com]\n", "" },
+	{ "site", "s.yaml", "name: s\nscope: site\nallowed: false\ndomains: [example.com]\n", "" },
+	{ "global", "g.yaml", "name: g\nscope: global\nallowed: true\n", "" },
+	{ "nothing", "g.yaml", "name: g\n",
+		"g.yaml:1:1:scope: missing, accepted: global | site | user\ng.yaml:1:1:allowed: missing, accepted: true | false\n" },
+	{ "file in capitals", "FedPic.yaml", "name: FedPic\nscope: global\nallowed: true\n",
+		"FedPic.yaml:1:7:name: found \"FedPic\", accepted: the name the file is named after in lower case\n" },
+	{ "another name", "other.yaml", "name: FedPic\nscope: global\nallowed: true\n",
+		"other.yaml:1:7:name: found \"FedPic\", accepted: the name the file is named after in lower case\n" },
+	{ "user without users", "u.yaml", "name: u\nscope: user\nallowed: true\n",
+		"u.yaml:1:1:granted_to: missing, accepted: granted_to or granted_to_file (scope is user)\n" },
+	{ "site without domains", "u.yaml", "name: u\nscope: site\nallowed: true\n",
+		"u.yaml:1:1:domains: missing, accepted: a list of domains (scope is site)\n" },
+	{ "global with users", "u.yaml", "name: u\nscope: global\nallowed: true\ngranted_to: [a@b.example]\n",
+		"u.yaml:4:13:granted_to: found with another scope, accepted: scope user only\n" },
+	{ "a resource", "u.yaml", "name: u\nscope: user\nallowed: true\ngranted_to: [a@b.example/c]\n",
+		"u.yaml:4:14:granted_to[0]: found \"a@b.example/c\", accepted: an address of a user such as alice@example.com\n" },
+	{ "a domain", "u.yaml", "name: u\nscope: user\nallowed: true\ngranted_to: [b.example]\n",
+		"u.yaml:4:14:granted_to[0]: found \"b.example\", accepted: an address of a user such as alice@example.com\n" },
+	{ "no file of users", "u.yaml", "name: u\nscope: user\nallowed: true\ngranted_to_file: /nonexistent/users\n",
+		"u.yaml:4:18:granted_to_file: /nonexistent/users: No such file or directory\n" },
+};
+
+static int add(struct access_set *s, const char *file, const char *text, const char *expected, const char *name)
+{
+	struct rt_conf_errors errors;
+	struct xfed_buf out;
+	rt_conf_errors_init(&errors);
+	xfed_buf_init(&out, 65536);
+	int rc = access_set_add(s, file, xfed_span_str(text), &errors);
+	assert_int_equal(rt_conf_errors_print(&errors, &out), XFED_OK);
+	struct xfed_span got = xfed_buf_span(&out);
+	int failed = !xfed_span_is(got, expected) || (rc == XFED_OK) != (expected[0] == '\0');
+	if (failed) {
+		print_error("%s: result %d\n got: %.*s\nwant: %s\n", name, rc, (int)got.len, got.data, expected);
+	}
+	xfed_buf_deinit(&out);
+	rt_conf_errors_deinit(&errors);
+	return failed;
+}
+
+static void each_mistake_has_its_sentence(void **state)
+{
+	int failed = 0;
+	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
+		struct access_set *s;
+		assert_int_equal(access_set_new(&s), XFED_OK);
+		failed += add(s, rows[i].file, rows[i].text, rows[i].expected, rows[i].name);
+		access_set_free(s);
+	}
+	assert_int_equal(failed, 0);
+}
+
+static bool allows(const struct access_set *s, const char *local, const char *domain, const char *rule)
+{
+	struct xfed_jid jid = { .local = xfed_span_str(local), .domain = xfed_span_str(domain) };
+	const char *decided;
+	bool is_allowed = access_set_allows(s, &jid, &decided);
+	if (rule ? !decided || strcmp(decided, rule) != 0 : decided != NULL) {
+		fail_msg("%s@%s: decided by %s, not %s", local ? local : "", domain, decided ? decided : "nothing", rule ? rule : "nothing");
+	}
+	return is_allowed;
+}
+
+static void the_nearest_rule_decides(void **state)
+{
+	struct access_set *s;
+	assert_int_equal(access_set_new(&s), XFED_OK);
+	assert_true(allows(s, "anyone", "example.com", NULL));
+	assert_int_equal(add(s, "pic.yaml", "name: Pic\nscope: user\nallowed: true\ngranted_to: [Alice@Example.com]\n", "", "pic"), 0);
+	assert_true(allows(s, "alice", "example.com", "Pic"));
+	assert_false(allows(s, "bob", "example.com", NULL));
+	assert_int_equal(add(s, "site.yaml", "name: site\nscope: site\nallowed: false\ndomains: [example.com]\n", "", "site"), 0);
+	assert_int_equal(add(s, "all.yaml", "name: all\nscope: global\nallowed: true\n", "", "all"), 0);
+	assert_true(allows(s, "alice", "example.com", "Pic"));
+	assert_false(allows(s, "bob", "example.com", "site"));
+	assert_true(allows(s, "bob", "example.org", "all"));
+	assert_true(allows(s, NULL, "example.org", "all"));
+	assert_int_equal(add(s, "all2.yaml", "name: all2\nscope: global\nallowed: false\n",
+		"all2.yaml:2:8:scope: found a second rule for global, \"all\" is one already\n", "second global"), 0);
+	assert_int_equal(add(s, "pic2.yaml", "name: pic2\nscope: user\nallowed: false\ngranted_to: [alice@example.com]\n",
+		"pic2.yaml:4:13:granted_to: found \"alice@example.com\", which \"Pic\" names already, accepted: each only once\n", "second user"), 0);
+	access_set_free(s);
+}
+
+static void users_come_from_a_file(void **state)
+{
+	char path[] = "/tmp/xfed-test-access-XXXXXX", text[256], expected[256];
+	int fd = mkstemp(path);
+	assert_true(fd >= 0);
+	static const char users[] = "# users\n\nalice@example.com  \r\nbob@example.com\nno address\ncarol@example.com";
+	assert_int_equal(write(fd, users, sizeof(users) - 1), (ssize_t)sizeof(users) - 1);
+	snprintf(text, sizeof(text), "name: f\nscope: user\nallowed: true\ngranted_to_file: %s\n", path);
+	snprintf(expected, sizeof(expected), "%s:5:1: found a line that is no address, accepted: an address of a user such as alice@example.com\n", path);
+	struct access_set *s;
+	assert_int_equal(access_set_new(&s), XFED_OK);
+	assert_int_equal(add(s, "f.yaml", text, expected, "one bad line"), 0);
+	assert_true(allows(s, "alice", "example.com", "f"));
+	assert_true(allows(s, "carol", "example.com", "f"));
+	assert_false(allows(s, "dave", "example.com", NULL));
+	access_set_free(s);
+	close(fd);
+	unlink(path);
+}
+
+static void a_missing_directory_is_empty_only_by_default(void **state)
+{
+	struct rt_conf_errors errors;
+	struct access_set *s;
+	rt_conf_errors_init(&errors);
+	assert_int_equal(access_dir_load("/nonexistent/access.d", true, &errors, &s), XFED_OK);
+	assert_int_equal(errors.count, 0);
+	access_set_free(s);
+	assert_int_equal(access_dir_load("/nonexistent/access.d", false, &errors, &s), XFED_ERR_INVALID);
+	assert_null(s);
+	assert_int_equal(errors.error_count, 1);
+	rt_conf_errors_deinit(&errors);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_mistake_has_its_sentence),
+		cmocka_unit_test(the_nearest_rule_decides),
+		cmocka_unit_test(users_come_from_a_file),
+		cmocka_unit_test(a_missing_directory_is_empty_only_by_default),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

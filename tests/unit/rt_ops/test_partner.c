@@ -1,0 +1,331 @@
+/* Partner files: the table, the matrix, the name of the file, and the directory as a whole. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "fe-gateway/partner_file.h"
+#include "xfed/limits.h"
+
+struct row {
+	const char *name, *file, *text, *expected;
+};
+
+#define F "fabrikam.example.yaml"
+#define D "domain: fabrikam.example\n"
+
+static const struct row rows[] = {
+	{ "defaults", F, D, "" },
+	{ "in a directory", "/etc/xfed/partners.d/" F, D, "" },
+	{ "case of the domain", F, "domain: Fabrikam.EXAMPLE\n", "" },
+	{ "everything", F,
+		D "description: Fabrikam, contract 4711\nadditional_domains: [corp.fabrikam.example, \"*.it.fabrikam.example\"]\n"
+		  "partner_type: federated\ntls: required\nsasl: required\ndialback: false\nconnect_to: xmpp.fabrikam.example:5269\n"
+		  "keepalive: false\nlimits: {connections: 2, stanzas_per_second: 3, stanza_size: 256KiB}\nkinds: [message]\ndane: off\n", "" },
+	{ "internationalised domain by A-labels", "xn--bcher-kva.example.yaml", "domain: b\xc3\xbc" "cher.example\n", "" },
+	{ "internationalised domain by U-labels", "b\xc3\xbc" "cher.example.yaml", "domain: xn--bcher-kva.example\n", "" },
+	{ "empty", F, "", F ": found an empty file\n" },
+	{ "another name", "contoso.example.yaml", D,
+		"contoso.example.yaml:1:9:domain: found \"fabrikam.example\", accepted: the domain the file is named after (fabrikam.example.yaml)\n" },
+	{ "dialback misspelt", F, D "dialback: flase\n", F ":2:11:dialback: found \"flase\", accepted: true | false\n" },
+	{ "sasl as a boolean", F, D "sasl: true\n", F ":2:7:sasl: found \"true\", accepted: required | optional | not-supported\n" },
+	{ "an address for a domain", F, "domain: alice@fabrikam.example\n",
+		F ":1:9:domain: found \"alice@fabrikam.example\", accepted: a domain such as example.com\n" },
+	{ "wildcard inside", F, D "additional_domains: [\"a.*.fabrikam.example\"]\n",
+		F ":2:22:additional_domains[0]: found \"a.*.fabrikam.example\" in quotes, accepted: a domain, or \"*.domain\" for all below it\n" },
+	{ "no kinds", F, D "kinds: []\n", F ":2:8:kinds: found 0 items, accepted: 1 to 3\n" },
+	{ "unknown kind", F, D "kinds: [message, pubsub]\n", F ":2:18:kinds[1]: found \"pubsub\", accepted: message | presence | iq\n" },
+	{ "stanza_size above the hard maximum", F, D "limits: {stanza_size: 257KiB}\n",
+		F ":2:23:limits.stanza_size: found \"257KiB\", accepted: a size from 10000B to 256KiB, such as 64KiB\n" },
+	{ "stanza_size below what RFC 6120 asks", F, D "limits: {stanza_size: 9999B}\n",
+		F ":2:23:limits.stanza_size: found \"9999B\", accepted: a size from 10000B to 256KiB, such as 64KiB\n" },
+	{ "connect_to without port", F, D "connect_to: xmpp.fabrikam.example\n",
+		F ":2:13:connect_to: found \"xmpp.fabrikam.example\", accepted: HOST:PORT such as host.example:5269, 192.0.2.1:53 or "
+		  "[2001:db8::1]:53\n" },
+	{ "pins are not built", F,
+		D "trust: {pins: [00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff]}\n",
+		F ":2:15:trust.pins: found 1 items: pins are not built in this version\n" },
+	{ "own authorities are not built", F, D "trust: {ca: /etc/xfed/fabrikam.pem}\n",
+		F ":2:13:trust.ca: found \"/etc/xfed/fabrikam.pem\": authorities for one partner are not built in this version\n" },
+	{ "dane is not built", F, D "dane: on\n", F ":2:7:dane: found \"on\": DANE is not built in this version\n" },
+	{ "dane is no boolean", F, D "dane: true\n", F ":2:7:dane: found \"true\", accepted: off | on\n" },
+};
+
+static int compare(const struct row *r, const struct rt_conf_errors *errors)
+{
+	struct xfed_buf out;
+	xfed_buf_init(&out, 65536);
+	assert_int_equal(rt_conf_errors_print(errors, &out), XFED_OK);
+	struct xfed_span s = xfed_buf_span(&out);
+	int differs = !xfed_span_is(s, r->expected);
+	if (differs) {
+		print_error("%s:\n got: %.*s\nwant: %s\n", r->name, (int)s.len, s.data, r->expected);
+	}
+	xfed_buf_deinit(&out);
+	return differs;
+}
+
+static void each_mistake_has_its_sentence(void **state)
+{
+	int failed = 0;
+	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
+		struct rt_conf_errors errors;
+		struct partner_file f;
+		rt_conf_errors_init(&errors);
+		int rc = partner_file_parse(rows[i].file, xfed_span_str(rows[i].text), &errors, &f);
+		failed += compare(&rows[i], &errors);
+		failed += (rc == XFED_OK) != (rows[i].expected[0] == '\0');
+		partner_file_deinit(&f);
+		rt_conf_errors_deinit(&errors);
+	}
+	assert_int_equal(failed, 0);
+}
+
+/* All 18 rows: invalid ones are errors, doubtful ones warnings, what needs dialback alone is not built yet. */
+static void each_row_of_the_matrix(void **state)
+{
+	static const char *const words[] = { [XFED_REQUIRED] = "required", [XFED_OPTIONAL] = "optional", [XFED_NOT_SUPPORTED] = "not-supported" };
+	size_t invalid = 0, not_built = 0, fine = 0, warned = 0;
+	for (int n = 0; n < 18; n++) {
+		enum xfed_level tls = (enum xfed_level)(n / 6), sasl = (enum xfed_level)(n / 2 % 3);
+		bool dialback = n % 2;
+		const struct xfed_matrix_row *row = xfed_matrix_row(tls, sasl, dialback);
+		struct rt_conf_errors errors;
+		struct partner_file f;
+		char text[256];
+		rt_conf_errors_init(&errors);
+		snprintf(text, sizeof(text), D "tls: %s\nsasl: %s\ndialback: %s\n", words[tls], words[sasl], dialback ? "true" : "false");
+		int rc = partner_file_parse(F, xfed_span_str(text), &errors, &f);
+		bool has_external = row->methods & XFED_METHOD_EXTERNAL;
+		assert_int_equal(rc, has_external ? XFED_OK : XFED_ERR_INVALID);
+		if (row->methods == 0) {
+			assert_int_equal(errors.items[0].reason, XFED_REASON_CONFIG_MATRIX_INVALID);
+			assert_int_equal(errors.items[0].line, 3);
+			invalid++;
+		} else if (!has_external) {
+			assert_int_equal(errors.items[0].reason, XFED_REASON_CONFIG_VALUE_INVALID);
+			assert_non_null(strstr(errors.items[0].text, "not built"));
+			not_built++;
+		} else if (row->problem) {
+			assert_int_equal(errors.items[0].reason, XFED_REASON_CONFIG_MATRIX_WARNED);
+			assert_true(errors.items[0].is_warning);
+			warned++;
+		} else {
+			assert_int_equal(errors.count, 0);
+			fine++;
+		}
+		partner_file_deinit(&f);
+		rt_conf_errors_deinit(&errors);
+	}
+	/* Rows 5, 6, 12, 14, 16, 18 are invalid; 11, 13, 15, 17 are dialback alone. */
+	assert_int_equal(invalid, 6);
+	assert_int_equal(not_built, 4);
+	assert_int_equal(fine + warned, 8);
+	assert_true(fine >= 2 && warned >= 3);
+}
+
+static void values_arrive(void **state)
+{
+	struct rt_conf_errors errors;
+	struct partner_file f;
+	rt_conf_errors_init(&errors);
+	assert_int_equal(partner_file_parse(F, xfed_span_str(rows[3].text), &errors, &f), XFED_OK);
+	const struct xfed_partner *p = &f.partner;
+	assert_string_equal(p->domain, "fabrikam.example");
+	assert_string_equal(p->description, "Fabrikam, contract 4711");
+	assert_int_equal(p->additional_count, 2);
+	assert_string_equal(p->additional[1], "*.it.fabrikam.example");
+	assert_int_equal(p->type, XFED_PARTNER_FEDERATED);
+	assert_int_equal(p->sasl, XFED_REQUIRED);
+	assert_false(p->dialback);
+	assert_false(p->keepalive);
+	assert_string_equal(p->connect_host, "xmpp.fabrikam.example");
+	assert_int_equal(p->connect_port, 5269);
+	assert_int_equal(p->max_connections, 2);
+	assert_int_equal(p->stanzas_per_second, 3);
+	assert_int_equal(p->stanza_bytes, 262144);
+	assert_int_equal(p->kinds, XFED_KIND_MESSAGE);
+	partner_file_deinit(&f);
+	assert_int_equal(partner_file_parse(F, xfed_span_str(D), &errors, &f), XFED_OK);
+	assert_int_equal(f.partner.type, XFED_PARTNER_PUBLIC_UNVERIFIED);
+	assert_int_equal(f.partner.tls, XFED_REQUIRED);
+	assert_int_equal(f.partner.sasl, XFED_OPTIONAL);
+	assert_true(f.partner.dialback);
+	assert_int_equal(f.partner.kinds, XFED_KIND_MESSAGE | XFED_KIND_PRESENCE | XFED_KIND_IQ);
+	assert_int_equal(f.partner.stanza_bytes, XFED_STANZA_BYTES_DEFAULT);
+	partner_file_deinit(&f);
+	rt_conf_errors_deinit(&errors);
+}
+
+/* ---- the directory ---- */
+
+static char dir[64], config_text[1024];
+static struct gateway_config *config;
+
+static void put(const char *name, const char *text)
+{
+	char path[256];
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	FILE *f = fopen(path, "w");
+	assert_non_null(f);
+	fputs(text, f);
+	assert_int_equal(fclose(f), 0);
+}
+
+static void drop(const char *name)
+{
+	char path[256];
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	assert_int_equal(unlink(path), 0);
+}
+
+static int setup(void **state)
+{
+	struct rt_conf_errors errors;
+	snprintf(dir, sizeof(dir), "/tmp/xfed-test-partner-XXXXXX");
+	assert_non_null(mkdtemp(dir));
+	snprintf(config_text, sizeof(config_text),
+		"name: gw1\nedges: [{name: e, address: \"h.example:1\"}]\nchannel: {certificate: /c, key: /k, ca: /a}\n"
+		"sip: {listen: [\"tcp:127.0.0.1:5060\"], advertise: gw1.example}\n"
+		"domains: [{domain: example.com, next_hop: \"sip:127.0.0.1:5070;transport=tcp\", peers: [a.example]}]\n"
+		"dialback: {secret_file: %s/secret}\n", dir);
+	put("secret", "correct horse battery staple\nprevious secret of ours\n");
+	rt_conf_errors_init(&errors);
+	int rc = gateway_config_parse("gateway.yaml", xfed_span_str(config_text), &errors, &config);
+	rt_conf_errors_deinit(&errors);
+	return rc;
+}
+
+static int teardown(void **state)
+{
+	gateway_config_free(config);
+	drop("secret");
+	return rmdir(dir);
+}
+
+static int load_dir(struct xfed_policy **out, char *text, size_t size)
+{
+	struct rt_conf_errors errors;
+	struct xfed_buf b;
+	rt_conf_errors_init(&errors);
+	xfed_buf_init(&b, 65536);
+	int rc = partner_dir_load(dir, config, &errors, out);
+	assert_int_equal(rt_conf_errors_print(&errors, &b), XFED_OK);
+	snprintf(text, size, "%.*s", (int)xfed_buf_len(&b), xfed_buf_span(&b).data);
+	xfed_buf_deinit(&b);
+	rt_conf_errors_deinit(&errors);
+	return rc;
+}
+
+static void the_directory_becomes_a_policy(void **state)
+{
+	struct xfed_policy *p;
+	char text[4096];
+	put("b.example.yaml", "domain: b.example\nadditional_domains: [\"*.b.example\"]\n");
+	put("a.example.yaml", "domain: a.example\n");
+	put("README", "not a partner\n");
+	put(".hidden.yaml", "nonsense: [\n");
+	put("c.example.yml", "domain: c.example\n");
+	assert_int_equal(load_dir(&p, text, sizeof(text)), XFED_OK);
+	assert_non_null(strstr(text, "warning: c.example.yml is not loaded, accepted: names ending in .yaml\n"));
+	assert_int_equal(xfed_policy_partner_count(p), 2);
+	assert_non_null(xfed_policy_partner(p, XFED_SPAN("x.b.example")));
+	assert_null(xfed_policy_partner(p, XFED_SPAN("c.example")));
+	assert_true(xfed_policy_is_local(p, XFED_SPAN("example.com")));
+	/* sha256("correct horse battery staple") */
+	assert_true(xfed_span_is(xfed_policy_dialback_current(p), "c4bbcb1fbec99d65bf59d85c8cb62ee2db963f0fe106f483d9afa73bd4e39a8a"));
+	assert_int_equal(xfed_policy_dialback_previous(p).len, 64);
+	xfed_policy_free(p);
+	drop("a.example.yaml");
+	drop("b.example.yaml");
+	drop("README");
+	drop(".hidden.yaml");
+	drop("c.example.yml");
+}
+
+static void an_empty_directory_is_a_warning(void **state)
+{
+	struct xfed_policy *p;
+	char text[4096], expected[256];
+	assert_int_equal(load_dir(&p, text, sizeof(text)), XFED_OK);
+	snprintf(expected, sizeof(expected), "%s: warning: no partner file: nobody can reach us\n", dir);
+	assert_string_equal(text, expected);
+	assert_int_equal(xfed_policy_partner_count(p), 0);
+	xfed_policy_free(p);
+}
+
+/* One broken file: nothing is loaded, and the errors of all files are shown. */
+static void any_error_loads_nothing(void **state)
+{
+	struct xfed_policy *p;
+	char text[4096];
+	put("a.example.yaml", "domain: a.example\n");
+	put("b.example.yaml", "domain: b.example\nsasl: maybe\n");
+	put("c.example.yaml", "domain: c.example\ntsl: required\n");
+	put("example.com.yaml", "domain: example.com\n");
+	assert_int_equal(load_dir(&p, text, sizeof(text)), XFED_ERR_INVALID);
+	assert_null(p);
+	assert_non_null(strstr(text, "/b.example.yaml:2:7:sasl: found \"maybe\", accepted: required | optional | not-supported\n"));
+	assert_non_null(strstr(text, "/c.example.yaml:2:1:tsl: found the unknown key \"tsl\"; did you mean \"tls\"?\n"));
+	assert_non_null(strstr(text, "/example.com.yaml:1:9:domain: found \"example.com\", which is a domain of ours\n"));
+	drop("a.example.yaml");
+	drop("b.example.yaml");
+	drop("c.example.yaml");
+	drop("example.com.yaml");
+}
+
+static void a_name_claimed_twice_is_an_error(void **state)
+{
+	struct xfed_policy *p;
+	char text[4096];
+	put("a.example.yaml", "domain: a.example\nadditional_domains: [it.example]\n");
+	put("b.example.yaml", "domain: b.example\nadditional_domains: [it.example]\n");
+	assert_int_equal(load_dir(&p, text, sizeof(text)), XFED_ERR_INVALID);
+	assert_null(p);
+	assert_non_null(strstr(text, "/b.example.yaml:1:9:domain: "));
+	assert_non_null(strstr(text, "it.example"));
+	drop("a.example.yaml");
+	drop("b.example.yaml");
+}
+
+static void a_short_secret_is_an_error(void **state)
+{
+	struct xfed_policy *p;
+	char text[4096], expected[256];
+	put("secret", "short\n");
+	assert_int_equal(load_dir(&p, text, sizeof(text)), XFED_ERR_INVALID);
+	snprintf(expected, sizeof(expected), "%s/secret:1:1: found a secret of 5 characters, accepted: at least 16\n", dir);
+	assert_string_equal(text, expected);
+	put("secret", "correct horse battery staple\nprevious secret of ours\n");
+}
+
+static void a_missing_directory_is_an_error(void **state)
+{
+	struct rt_conf_errors errors;
+	struct xfed_policy *p;
+	rt_conf_errors_init(&errors);
+	assert_int_equal(partner_dir_load("/nonexistent/partners.d", config, &errors, &p), XFED_ERR_INVALID);
+	assert_null(p);
+	assert_string_equal(errors.items[0].text, "cannot be read: No such file or directory");
+	rt_conf_errors_deinit(&errors);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_mistake_has_its_sentence),
+		cmocka_unit_test(each_row_of_the_matrix),
+		cmocka_unit_test(values_arrive),
+		cmocka_unit_test(the_directory_becomes_a_policy),
+		cmocka_unit_test(an_empty_directory_is_a_warning),
+		cmocka_unit_test(any_error_loads_nothing),
+		cmocka_unit_test(a_name_claimed_twice_is_an_error),
+		cmocka_unit_test(a_short_secret_is_an_error),
+		cmocka_unit_test(a_missing_directory_is_an_error),
+	};
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
