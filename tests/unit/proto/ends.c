@@ -214,14 +214,17 @@ static bool carry(struct ends *e, struct proto_session *from, struct proto_sessi
 	return true;
 }
 
+bool ends_step(struct ends *e)
+{
+	bool moved = carry(e, e->gw, e->edge);
+	return carry(e, e->edge, e->gw) || moved;
+}
+
 void ends_run(struct ends *e)
 {
 	drain(e, e->gw);
 	drain(e, e->edge);
-	bool moved = true;
-	for (int i = 0; moved && i < 1000000; i++) {
-		moved = carry(e, e->gw, e->edge);
-		moved |= carry(e, e->edge, e->gw);
+	while (ends_step(e)) {
 	}
 }
 

@@ -38,6 +38,8 @@ int ends_new(struct ends *e, const struct proto_session_config *gw, const struct
 void ends_free(struct ends *e);
 /* Carries bytes and runs jobs until nothing moves. */
 void ends_run(struct ends *e);
+/* One chunk in each direction; false: nothing moved. */
+bool ends_step(struct ends *e);
 /* Gives raw bytes to one end as if they came from the other. */
 void ends_inject(struct ends *e, struct proto_session *s, const void *bytes, size_t len);
 /* Sets the clock and ticks whoever is due. */
