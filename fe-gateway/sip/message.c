@@ -152,12 +152,14 @@ static void read_request_line(struct parse *p)
 	struct xfed_span line = p->start_line;
 	const char *one = memchr(line.data, ' ', line.len);
 	const char *two = memrchr(line.data, ' ', line.len);
+	size_t method_len = one ? (size_t)(one - line.data) : 0;
+	/* Known even where the rest is broken, because an ACK is not answered. */
+	m->method = xfed_span_make(line.data, method_len);
 	if (!one || two == one) {
 		refuse(p, 400, "Bad Request Line", false);
 		return;
 	}
-	size_t method_len = (size_t)(one - line.data), uri_len = (size_t)(two - one) - 1;
-	m->method = xfed_span_make(line.data, method_len);
+	size_t uri_len = (size_t)(two - one) - 1;
 	m->request_uri = xfed_span_make(one + 1, uri_len);
 	int version = judge_version(xfed_span_make(two + 1, line.len - method_len - uri_len - 2));
 	if (version != 0) {
@@ -233,14 +235,16 @@ static void read_cseq(struct parse *p)
 	struct xfed_span v = value_of(m, SIP_HEADER_CSEQ);
 	size_t n = 0;
 	uint64_t number = 0;
+	if (!v.data) {
+		refuse(p, 400, "No CSeq", false);
+		return;
+	}
 	while (n < v.len && v.data[n] >= '0' && v.data[n] <= '9') {
 		n++;
 	}
 	m->cseq_method = sip_trim(xfed_span_make(v.data + n, v.len - n));
 	bool spaced = n < v.len && (v.data[n] == ' ' || v.data[n] == '\t');
-	if (!v.data) {
-		refuse(p, 400, "No CSeq", false);
-	} else if (!spaced || !sip_number(xfed_span_make(v.data, n), UINT32_MAX, &number) || !sip_is_token(m->cseq_method)) {
+	if (!spaced || !sip_number(xfed_span_make(v.data, n), UINT32_MAX, &number) || !sip_is_token(m->cseq_method)) {
 		refuse(p, 400, "Bad CSeq", false);
 	} else if (m->is_request && m->method.len > 0 && !xfed_span_eq(m->method, m->cseq_method)) {
 		/* RFC 4475 section 3.1.2.18: an unknown method decides before the mismatch does. */
