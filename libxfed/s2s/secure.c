@@ -86,11 +86,11 @@ enum xfed_reason s2s_judge_certificate(const struct xfed_s2s *s)
 {
 	struct xfed_tls_facts f;
 	xfed_tls_facts(s->tls, &f);
+	if (f.chain_reason != XFED_REASON_NONE) {
+		return f.chain_reason; /* a leaf that cannot be read comes out here, with no facts */
+	}
 	if (!f.peer) {
 		return XFED_REASON_TLS_CERT_MISSING;
-	}
-	if (f.chain_reason != XFED_REASON_NONE) {
-		return f.chain_reason;
 	}
 	if (!xfed_cert_purpose_ok(f.peer)) {
 		return XFED_REASON_TLS_CERT_PURPOSE;
