@@ -285,11 +285,10 @@ static void failing_allocations(void **state)
 
 static void without_the_library(void **state)
 {
-	/* Not initialised: nobody gets in, and the peer may try again. */
+	/* Not initialised: nobody gets in, and the peer may try again. The last test: initialising takes files and sockets. */
 	struct row r = { "A5-07 temporary-auth-failure", { AUTH("=") }, "temporary-auth-failure" };
 	xfed_sasl_global_deinit();
 	run(PEER, &r);
-	assert_int_equal(xfed_sasl_global_init(), XFED_OK);
 }
 
 int main(void)

@@ -1,4 +1,5 @@
-/* The parser: fields, refusals, limits, and the reaction to messages after RFC 4475 and RFC 5118 ([C1], [C9]). */
+/* The parser: fields, refusals, limits, and the reaction to messages after RFC 4475 and RFC 5118
+ * ([C1], [C9]). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,7 +13,8 @@
 
 static const char *corpus_dir;
 
-static int parse(struct xfed_span bytes, enum sip_parse_flags flags, struct sip_message **m, struct sip_error *err)
+static int parse(struct xfed_span bytes, enum sip_parse_flags flags, struct sip_message **m,
+	struct sip_error *err)
 {
 	/* A copy of exactly that size: reading behind it is seen. */
 	char *copy = malloc(bytes.len > 0 ? bytes.len : 1);
@@ -22,15 +24,21 @@ static int parse(struct xfed_span bytes, enum sip_parse_flags flags, struct sip_
 	return rc;
 }
 
-#define FULL                                                                                                                           \
-	"\r\n\r\nMESSAGE sip:juliet%20c@example.com;lr SIP/2.0\r\n"                                                                    \
-	"v: SIP/2.0/TLS sip.example.org:5061;branch=z9hG4bKtop;rport;i=2, SIP/2.0/UDP 10.0.0.1;branch=z9hG4bKlow\r\n"                 \
-	"Via: SIP/2.0/TCP 10.0.0.2;branch=z9hG4bKend\r\n"                                                                              \
-	"Max-Forwards: 069\r\nf: \"Dave, \\\"D\\\"\" <sip:dave@example.org>;tag=from-1\r\nt: sip:juliet@example.com\r\n"             \
-	"i: abc@10.0.0.1\r\nCSeq:  42\r\n MESSAGE\r\ns: Two\r\n words\r\nc: text/plain ; charset=\"UTF-8\"\r\n"                       \
-	"Content-Language: de\r\nContent-Encoding: identity\r\nContent-Disposition: render\r\nExpires: 60\r\nRetry-After: 5 (x)\r\n" \
-	"Date: Sat, 21 Nov 2026 10:00:00 GMT\r\nRequire: a\r\nAccept: text/plain\r\nm: <sip:dave@10.0.0.1>\r\nX-Own: v\r\n"        \
-	"Route: <sip:r.example.com;lr>\r\nRecord-Route: <sip:q.example.com;lr>\r\nl: 5\r\n\r\nhello"
+#define FULL                                                                                       \
+	"\r\n\r\nMESSAGE sip:juliet%20c@example.com;lr SIP/2.0\r\n"                                \
+	"v: SIP/2.0/TLS sip.example.org:5061;branch=z9hG4bKtop;rport;i=2, SIP/2.0/UDP "            \
+	"10.0.0.1;branch=z9hG4bKlow\r\n"                                                           \
+	"Via: SIP/2.0/TCP 10.0.0.2;branch=z9hG4bKend\r\n"                                          \
+	"Max-Forwards: 069\r\nf: \"Dave, \\\"D\\\"\" <sip:dave@example.org>;tag=from-1\r\nt: "     \
+	"sip:juliet@example.com\r\n"                                                               \
+	"i: abc@10.0.0.1\r\nCSeq:  42\r\n MESSAGE\r\ns: Two\r\n words\r\nc: text/plain ; "         \
+	"charset=\"UTF-8\"\r\n"                                                                    \
+	"Content-Language: de\r\nContent-Encoding: identity\r\nContent-Disposition: "              \
+	"render\r\nExpires: 60\r\nRetry-After: 5 (x)\r\n"                                          \
+	"Date: Sat, 21 Nov 2026 10:00:00 GMT\r\nRequire: a\r\nAccept: text/plain\r\nm: "           \
+	"<sip:dave@10.0.0.1>\r\nX-Own: v\r\n"                                                      \
+	"Route: <sip:r.example.com;lr>\r\nRecord-Route: <sip:q.example.com;lr>\r\nl: "             \
+	"5\r\n\r\nhello"
 
 static void all_fields(void **state)
 {
@@ -63,7 +71,10 @@ static void all_fields(void **state)
 		{ "contact", m->contact, "<sip:dave@10.0.0.1>" },
 		{ "body", m->body, "hello" },
 		{ "X-Own", sip_message_header_named(m, "x-own", NULL)->value, "v" },
-		{ "second Via", sip_message_header(m, SIP_HEADER_VIA, sip_message_header_named(m, "via", NULL))->value,
+		{ "second Via",
+			sip_message_header(
+				m, SIP_HEADER_VIA, sip_message_header_named(m, "via", NULL))
+				->value,
 			"SIP/2.0/TCP 10.0.0.2;branch=z9hG4bKend" },
 	};
 	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
@@ -71,8 +82,10 @@ static void all_fields(void **state)
 			fail_msg("%s: %.*s", rows[i].name, (int)rows[i].got.len, rows[i].got.data);
 		}
 	}
-	assert_true(m->is_request && m->via_count == 3 && m->max_forwards == 69 && m->cseq == 42 && m->expires == 60);
-	assert_true(m->retry_after_s == 5 && m->via.has_rport && m->via.port == 5061 && m->to.tag.data == NULL);
+	assert_true(m->is_request && m->via_count == 3 && m->max_forwards == 69 && m->cseq == 42 &&
+		    m->expires == 60);
+	assert_true(m->retry_after_s == 5 && m->via.has_rport && m->via.port == 5061 &&
+		    m->to.tag.data == NULL);
 	assert_null(sip_message_header_named(m, "Nowhere", NULL));
 	sip_message_free(m);
 }
@@ -81,21 +94,23 @@ static void status_line(void **state)
 {
 	struct sip_message *m;
 	struct sip_error err;
-	const char *text = "SIP/2.0 404 Nicht da \xc3\xa4\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\n"
+	const char *text = "SIP/2.0 404 Nicht da \xc3\xa4\r\nVia: SIP/2.0/UDP "
+			   "h;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\n"
 			   "To: <sip:c@d>;tag=2\r\nCall-ID: 1\r\nCSeq: 4294967295 MESSAGE\r\n\r\n";
 	assert_int_equal(parse(xfed_span_str(text), SIP_PARSE_DATAGRAM, &m, &err), XFED_OK);
-	assert_true(!m->is_request && m->status == 404 && xfed_span_is(m->reason, "Nicht da \xc3\xa4") && m->cseq == UINT32_MAX);
+	assert_true(!m->is_request && m->status == 404 &&
+		    xfed_span_is(m->reason, "Nicht da \xc3\xa4") && m->cseq == UINT32_MAX);
 	sip_message_free(m);
 }
 
-#define LINE  "MESSAGE sip:c@d SIP/2.0\r\n"
-#define VIA   "Via: SIP/2.0/UDP h;branch=z9hG4bK1\r\n"
-#define REST  "Max-Forwards: 70\r\n" FROM TO ID CSEQ
-#define FROM  "From: <sip:a@b>;tag=1\r\n"
-#define TO    "To: <sip:c@d>\r\n"
-#define ID    "Call-ID: 1\r\n"
-#define CSEQ  "CSeq: 1 MESSAGE\r\n"
-#define MF    "Max-Forwards: 70\r\n"
+#define LINE "MESSAGE sip:c@d SIP/2.0\r\n"
+#define VIA  "Via: SIP/2.0/UDP h;branch=z9hG4bK1\r\n"
+#define REST "Max-Forwards: 70\r\n" FROM TO ID CSEQ
+#define FROM "From: <sip:a@b>;tag=1\r\n"
+#define TO   "To: <sip:c@d>\r\n"
+#define ID   "Call-ID: 1\r\n"
+#define CSEQ "CSeq: 1 MESSAGE\r\n"
+#define MF   "Max-Forwards: 70\r\n"
 
 /* What each fault is worth, and whether it can be answered. */
 static const struct bad {
@@ -112,42 +127,63 @@ static const struct bad {
 	{ "no Call-ID", LINE VIA MF FROM TO CSEQ "\r\n", 0, 400, false, false },
 	{ "no CSeq", LINE VIA MF FROM TO ID "\r\n", 0, 400, false, false },
 	{ "no Max-Forwards", LINE VIA FROM TO ID CSEQ "\r\n", 0, 400, true, false },
-	{ "Max-Forwards 256", LINE VIA "Max-Forwards: 256\r\n" FROM TO ID CSEQ "\r\n", 0, 400, true, false },
+	{ "Max-Forwards 256", LINE VIA "Max-Forwards: 256\r\n" FROM TO ID CSEQ "\r\n", 0, 400, true,
+		false },
 	{ "CSeq mismatch", LINE VIA MF FROM TO ID "CSeq: 1 OPTIONS\r\n\r\n", 0, 400, true, false },
-	{ "CSeq overflow", LINE VIA MF FROM TO ID "CSeq: 4294967296 MESSAGE\r\n\r\n", 0, 400, true, false },
+	{ "CSeq overflow", LINE VIA MF FROM TO ID "CSeq: 4294967296 MESSAGE\r\n\r\n", 0, 400, true,
+		false },
 	{ "CSeq negative", LINE VIA MF FROM TO ID "CSeq: -1 MESSAGE\r\n\r\n", 0, 400, true, false },
-	{ "CSeq without number", LINE VIA MF FROM TO ID "CSeq: MESSAGE\r\n\r\n", 0, 400, true, false },
+	{ "CSeq without number", LINE VIA MF FROM TO ID "CSeq: MESSAGE\r\n\r\n", 0, 400, true,
+		false },
 	{ "two CSeq", LINE VIA REST CSEQ "\r\n", 0, 400, true, false },
 	{ "two From", LINE VIA REST "f: <sip:x@y>;tag=2\r\n\r\n", 0, 400, true, false },
 	{ "two To", LINE VIA REST "t: <sip:x@y>\r\n\r\n", 0, 400, true, false },
 	{ "two Call-ID", LINE VIA REST "i: 2\r\n\r\n", 0, 400, true, false },
-	{ "two Content-Length", LINE VIA REST "Content-Length: 0\r\nl: 0\r\n\r\n", 0, 400, true, true },
-	{ "two Content-Type", LINE VIA REST "Content-Type: text/plain\r\nc: text/plain\r\n\r\n", 0, 400, true, false },
-	{ "Content-Length negative", LINE VIA REST "Content-Length: -1\r\n\r\n", 0, 400, true, true },
+	{ "two Content-Length", LINE VIA REST "Content-Length: 0\r\nl: 0\r\n\r\n", 0, 400, true,
+		true },
+	{ "two Content-Type", LINE VIA REST "Content-Type: text/plain\r\nc: text/plain\r\n\r\n", 0,
+		400, true, false },
+	{ "Content-Length negative", LINE VIA REST "Content-Length: -1\r\n\r\n", 0, 400, true,
+		true },
 	{ "Content-Length empty", LINE VIA REST "Content-Length:\r\n\r\n", 0, 400, true, true },
 	{ "Content-Length hex", LINE VIA REST "Content-Length: 0x1\r\n\r\nx", 0, 400, true, true },
-	{ "Content-Length too long", LINE VIA REST "Content-Length: 2\r\n\r\nx", 0, 400, true, true },
-	{ "Content-Length huge", LINE VIA REST "Content-Length: 4294967295\r\n\r\nx", 0, 413, true, true },
-	{ "stream without Content-Length", LINE VIA REST "\r\n", SIP_PARSE_STREAM, 400, true, true },
-	{ "stream with bytes behind", LINE VIA REST "l: 1\r\n\r\nxy", SIP_PARSE_STREAM, 400, true, true },
+	{ "Content-Length too long", LINE VIA REST "Content-Length: 2\r\n\r\nx", 0, 400, true,
+		true },
+	{ "Content-Length huge", LINE VIA REST "Content-Length: 4294967295\r\n\r\nx", 0, 413, true,
+		true },
+	{ "stream without Content-Length", LINE VIA REST "\r\n", SIP_PARSE_STREAM, 400, true,
+		true },
+	{ "stream with bytes behind", LINE VIA REST "l: 1\r\n\r\nxy", SIP_PARSE_STREAM, 400, true,
+		true },
 	{ "bad Contact", LINE VIA REST "Contact: sip:a@b?x=y\r\n\r\n", 0, 400, true, false },
-	{ "bad second Contact", LINE VIA REST "Contact: <sip:a@b>, <sip:>\r\n\r\n", 0, 400, true, false },
-	{ "headers in Request-URI", "MESSAGE sip:c@d?Route=%3Csip:x%3E SIP/2.0\r\n" VIA REST "\r\n", 0, 400, true, false },
-	{ "Request-URI in <>", "MESSAGE <sip:c@d> SIP/2.0\r\n" VIA REST "\r\n", 0, 400, true, false },
+	{ "bad second Contact", LINE VIA REST "Contact: <sip:a@b>, <sip:>\r\n\r\n", 0, 400, true,
+		false },
+	{ "headers in Request-URI", "MESSAGE sip:c@d?Route=%3Csip:x%3E SIP/2.0\r\n" VIA REST "\r\n",
+		0, 400, true, false },
+	{ "Request-URI in <>", "MESSAGE <sip:c@d> SIP/2.0\r\n" VIA REST "\r\n", 0, 400, true,
+		false },
 	{ "two blanks", "MESSAGE  sip:c@d SIP/2.0\r\n" VIA REST "\r\n", 0, 400, true, false },
 	{ "no version", "MESSAGE sip:c@d\r\n" VIA REST "\r\n", 0, 400, true, false },
 	{ "version 3", "MESSAGE sip:c@d SIP/3.0\r\n" VIA REST "\r\n", 0, 505, true, false },
-	{ "version of another protocol", "MESSAGE sip:c@d HTTP/1.1\r\n" VIA REST "\r\n", 0, 400, true, false },
-	{ "method with brackets", "MES(SAGE sip:c@d SIP/2.0\r\n" VIA REST "\r\n", 0, 400, true, false },
+	{ "version of another protocol", "MESSAGE sip:c@d HTTP/1.1\r\n" VIA REST "\r\n", 0, 400,
+		true, false },
+	{ "method with brackets", "MES(SAGE sip:c@d SIP/2.0\r\n" VIA REST "\r\n", 0, 400, true,
+		false },
 	{ "control character", LINE VIA "X: a\001b\r\n" REST "\r\n", 0, 400, true, false },
 	{ "header without colon", LINE VIA "nonsense\r\n" REST "\r\n", 0, 400, true, false },
 	{ "bad Via", LINE "Via: SIP/2.0/UDP h;;,;\r\n" REST "\r\n", 0, 400, true, false },
 	{ "bad second Via", LINE VIA "Via: nonsense\r\n" REST "\r\n", 0, 400, true, false },
 	{ "bad Content-Type", LINE VIA REST "Content-Type: text\r\n\r\n", 0, 400, true, false },
-	{ "bad Content-Type parameter", LINE VIA REST "Content-Type: text/plain;=\r\n\r\n", 0, 400, true, false },
-	{ "Call-ID with blank", LINE VIA MF FROM TO "Call-ID: a b\r\n" CSEQ "\r\n", 0, 400, true, false },
-	{ "folded start line", "MESSAGE sip:c@d\r\n SIP/2.0\r\n" VIA REST "\r\n", 0, 400, true, false },
-	{ "ACK is not answered", "ACK sip:c@d SIP/2.0\r\n" VIA MF FROM TO ID "CSeq: 1 ACK\r\nContact: sip:a?b\r\n\r\n", 0, 400, false, false },
+	{ "bad Content-Type parameter", LINE VIA REST "Content-Type: text/plain;=\r\n\r\n", 0, 400,
+		true, false },
+	{ "Call-ID with blank", LINE VIA MF FROM TO "Call-ID: a b\r\n" CSEQ "\r\n", 0, 400, true,
+		false },
+	{ "folded start line", "MESSAGE sip:c@d\r\n SIP/2.0\r\n" VIA REST "\r\n", 0, 400, true,
+		false },
+	{ "ACK is not answered",
+		"ACK sip:c@d SIP/2.0\r\n" VIA MF FROM TO ID
+		"CSeq: 1 ACK\r\nContact: sip:a?b\r\n\r\n",
+		0, 400, false, false },
 	{ "status 700", "SIP/2.0 700 x\r\n" VIA REST "\r\n", 0, 400, false, false },
 	{ "status 99", "SIP/2.0 099 x\r\n" VIA REST "\r\n", 0, 400, false, false },
 	{ "status of four digits", "SIP/2.0 2000 x\r\n" VIA REST "\r\n", 0, 400, false, false },
@@ -162,8 +198,10 @@ static void refusals(void **state)
 	for (size_t i = 0; i < XFED_ARRAY_LEN(bad_rows); i++) {
 		const struct bad *r = &bad_rows[i];
 		int rc = parse(xfed_span_str(r->text), (enum sip_parse_flags)r->flags, &m, &err);
-		if (rc != XFED_ERR_INVALID || err.status != r->status || (m != NULL) != r->answered || err.is_framing != r->framing) {
-			fail_msg("%s: rc %d, %d %s, answered %d, framing %d", r->name, rc, err.status, err.phrase ? err.phrase : "", m != NULL,
+		if (rc != XFED_ERR_INVALID || err.status != r->status ||
+			(m != NULL) != r->answered || err.is_framing != r->framing) {
+			fail_msg("%s: rc %d, %d %s, answered %d, framing %d", r->name, rc,
+				err.status, err.phrase ? err.phrase : "", m != NULL,
 				err.is_framing);
 		}
 		sip_message_free(m);
@@ -178,12 +216,15 @@ static void tolerated(void **state)
 	} rows[] = {
 		{ "lower-case version", "MESSAGE sip:c@d sip/2.0\r\n" VIA REST "\r\n" },
 		{ "unknown scheme", "MESSAGE foo:bar SIP/2.0\r\n" VIA REST "\r\n" },
-		{ "unknown method", "FOO~*' sip:c@d SIP/2.0\r\n" VIA MF FROM TO ID "CSeq: 1 FOO~*'\r\n\r\n" },
+		{ "unknown method",
+			"FOO~*' sip:c@d SIP/2.0\r\n" VIA MF FROM TO ID "CSeq: 1 FOO~*'\r\n\r\n" },
 		{ "no From tag", LINE VIA MF "From: <sip:a@b>\r\n" TO ID CSEQ "\r\n" },
 		{ "bytes behind the body", LINE VIA REST "l: 1\r\n\r\nxyz" },
-		{ "quoted pair", LINE VIA MF "From: \"\\\001\\\177\" <sip:a@b>;tag=1\r\n" TO ID CSEQ "\r\n" },
+		{ "quoted pair", LINE VIA MF "From: \"\\\001\\\177\" <sip:a@b>;tag=1\r\n" TO ID CSEQ
+					     "\r\n" },
 		{ "Contact star", LINE VIA REST "Contact: *\r\n\r\n" },
-		{ "UTF-8 display name", LINE VIA MF "From: J\xc3\xb6rg <sip:a@b>;tag=1\r\n" TO ID CSEQ "\r\n" },
+		{ "UTF-8 display name",
+			LINE VIA MF "From: J\xc3\xb6rg <sip:a@b>;tag=1\r\n" TO ID CSEQ "\r\n" },
 		{ "empty Subject", LINE VIA REST "Subject:\r\n\r\n" },
 		{ "Expires too large", LINE VIA REST "Expires: 99999999999999999999\r\n\r\n" },
 	};
@@ -265,7 +306,8 @@ static void failing_allocations(void **state)
 			struct sip_error err;
 			long held = failing_held;
 			failing_arm(n);
-			int rc = sip_message_parse(xfed_span_str(rows[i]), SIP_PARSE_DATAGRAM, &m, &err);
+			int rc = sip_message_parse(
+				xfed_span_str(rows[i]), SIP_PARSE_DATAGRAM, &m, &err);
 			bool hit = failing_hit;
 			failing_arm(-1);
 			assert_true(!hit || (rc == XFED_ERR_NOMEM && !m));
@@ -279,8 +321,9 @@ static void failing_allocations(void **state)
 }
 
 /*
- * [C9]: the reaction of the whole layer, on the transport named. "" is silence: a response that is dropped, or a request
- * that cannot be answered because what an answer must copy is not there. INVITE and REGISTER are refused by their method.
+ * [C9]: the reaction of the whole layer, on the transport named. "" is silence: a response that is
+ * dropped, or a request that cannot be answered because what an answer must copy is not there.
+ * INVITE and REGISTER are refused by their method.
  */
 static const struct torture {
 	const char *file, *want;
@@ -351,32 +394,46 @@ static const struct torture {
 	{ "rfc5118/ipv6-bug-abnf-3-colons", "request OPTIONS" },
 };
 
-static size_t load(const char *file, char *out, size_t size)
+static struct xfed_span loaded[XFED_ARRAY_LEN(torture)];
+
+/* Before the tests, which may open nothing. */
+static int load_corpus(void **state)
 {
-	char path[4096];
-	snprintf(path, sizeof(path), "%s/%s.dat", corpus_dir, file);
-	FILE *f = fopen(path, "rb");
-	if (!f) {
-		fail_msg("%s: cannot be opened", path);
+	for (size_t i = 0; i < XFED_ARRAY_LEN(torture); i++) {
+		char path[4096], *text = malloc(70000);
+		snprintf(path, sizeof(path), "%s/%s.dat", corpus_dir, torture[i].file);
+		FILE *f = fopen(path, "rb");
+		if (!f || !text) {
+			print_error("%s: cannot be read\n", path);
+			free(text);
+			return -1;
+		}
+		loaded[i] = xfed_span_make(text, fread(text, 1, 70000, f));
+		fclose(f);
 	}
-	size_t n = fread(out, 1, size, f);
-	fclose(f);
-	return n;
+	return 0;
+}
+
+static int free_corpus(void **state)
+{
+	for (size_t i = 0; i < XFED_ARRAY_LEN(torture); i++) {
+		free((void *)(uintptr_t)loaded[i].data);
+	}
+	return 0;
 }
 
 static void torture_messages(void **state)
 {
-	static char text[70000];
 	struct sip_layer_config config = play_config();
 	for (size_t i = 0; i < XFED_ARRAY_LEN(torture); i++) {
 		static struct play p;
-		size_t len = load(torture[i].file, text, sizeof(text));
 		p = (struct play){ .transport = torture[i].transport };
 		assert_int_equal(sip_layer_new(&config, &play_env, &p.layer), XFED_OK);
-		assert_int_equal(play_receive(&p, xfed_span_make(text, len), 0), XFED_OK);
+		assert_int_equal(play_receive(&p, loaded[i], 0), XFED_OK);
 		drain(&p);
 		if (strcmp(p.got, torture[i].want) != 0) {
-			fail_msg("%s: got \"%s\", want \"%s\"", torture[i].file, p.got, torture[i].want);
+			fail_msg("%s: got \"%s\", want \"%s\"", torture[i].file, p.got,
+				torture[i].want);
 		}
 		sip_layer_free(p.layer);
 	}
@@ -395,5 +452,5 @@ int main(int argc, char **argv)
 		cmocka_unit_test(failing_allocations),
 		cmocka_unit_test(torture_messages),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, load_corpus, free_corpus);
 }

@@ -3,8 +3,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <dirent.h>
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
+#include <sys/stat.h>
 
 int64_t test_wall_s;
 size_t test_refused;
@@ -26,10 +28,12 @@ const struct xfed_env *test_env(void)
 	return &env;
 }
 
-void test_certs_dir(const char *dir)
-{
-	certs_dir = dir;
-}
+static struct fixture {
+	char name[64];
+	char *data;
+	size_t len;
+} fixtures[200];
+static size_t fixture_count;
 
 static void give_up(const char *what, const char *name)
 {
@@ -37,18 +41,54 @@ static void give_up(const char *what, const char *name)
 	abort();
 }
 
-struct xfed_span test_file(const char *name)
+static void read_fixture(const char *name)
 {
 	char path[4096];
 	snprintf(path, sizeof(path), "%s/%s", certs_dir, name);
+	struct stat st;
+	if (stat(path, &st) != 0 || !S_ISREG(st.st_mode)) {
+		return;
+	}
+	struct fixture *x = &fixtures[fixture_count];
+	if (fixture_count == XFED_ARRAY_LEN(fixtures) || strlen(name) >= sizeof(x->name)) {
+		give_up("no room", name);
+	}
 	FILE *f = fopen(path, "rb");
-	char *data = malloc(65536);
-	if (!f || !data) {
+	x->data = malloc((size_t)st.st_size + 1);
+	if (!f || !x->data) {
 		give_up("cannot be read", name);
 	}
-	size_t len = fread(data, 1, 65536, f);
+	x->len = fread(x->data, 1, (size_t)st.st_size, f);
+	strcpy(x->name, name);
 	fclose(f);
-	return xfed_span_make(data, len);
+	fixture_count++;
+}
+
+void test_certs_dir(const char *dir)
+{
+	certs_dir = dir;
+	DIR *d = opendir(dir);
+	if (!d) {
+		give_up("cannot be read", "");
+	}
+	for (const struct dirent *e; (e = readdir(d));) {
+		read_fixture(e->d_name);
+	}
+	closedir(d);
+}
+
+struct xfed_span test_file(const char *name)
+{
+	size_t i = 0;
+	while (i < fixture_count && strcmp(fixtures[i].name, name) != 0) {
+		i++;
+	}
+	char *data = i < fixture_count ? malloc(fixtures[i].len + 1) : NULL;
+	if (!data) {
+		give_up("not there", name);
+	}
+	memcpy(data, fixtures[i].data, fixtures[i].len);
+	return xfed_span_make(data, fixtures[i].len);
 }
 
 struct xfed_span test_der(const char *name)

@@ -7,9 +7,10 @@
 
 extern int64_t test_wall_s; /* what the library takes for the time of day */
 const struct xfed_env *test_env(void);
+/* Reads every file of the directory: the tests themselves open nothing. */
 void test_certs_dir(const char *dir);
 
-/* Aborts the test when the file cannot be read. Released with free(). */
+/* A copy. Aborts the test when the file was not there. Released with free(). */
 struct xfed_span test_file(const char *name);
 struct xfed_cert *test_cert(const char *name); /* leaf of NAME.crt; NULL where it is invalid */
 struct xfed_span test_der(const char *name);   /* the same as DER, released with free() */

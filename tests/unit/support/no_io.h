@@ -1,0 +1,20 @@
+/*
+ * Takes opening files and sockets away from the process: the protocol code does no I/O, and a test program linked with
+ * this dies of SIGSYS when it, or a library underneath, does some after all.
+ *
+ * A test program that depends on `cmocka_no_io` instead of `cmocka` needs no line of code: its group setup is followed by
+ * no_io_enter(). What it reads from files it has to read in main() or in the group setup, and global initialisers
+ * of libraries belong there too.
+ */
+#ifndef XFED_TESTS_NO_IO_H
+#define XFED_TESTS_NO_IO_H
+
+#include <stdbool.h>
+
+/* False under a sanitizer: its run-time opens /proc at exit and reports leaks from a process of its own. */
+bool no_io_is_built(void);
+
+/* For all threads of the process and for good. Nothing where it is not built; aborts where the kernel refuses. */
+void no_io_enter(void);
+
+#endif
