@@ -1,7 +1,5 @@
 #include "proto/session.h"
 
-#include <stdio.h>
-
 #include "xfed/mem.h"
 
 #include "proto/session_impl.h"
@@ -12,7 +10,7 @@
 
 static const char *const state_names[] = { "handshake", "wait-hello", "ready", "closed" };
 
-static void enter(struct proto_session *s, enum proto_session_state state)
+void proto_session_enter(struct proto_session *s, enum proto_session_state state)
 {
 	if (s->env.trace) {
 		s->env.trace(s->env.user, "channel", state_names[state]);
@@ -45,7 +43,7 @@ void proto_session_go_down(struct proto_session *s, enum xfed_reason reason, con
 	if (can_tell && !s->peer_said_close) {
 		send_close(s);
 	}
-	enter(s, PROTO_CLOSED);
+	proto_session_enter(s, PROTO_CLOSED);
 	s->pending = PENDING_DOWN;
 	if (can_tell && !s->is_plaintext) {
 		proto_session_encrypt(s);
@@ -53,12 +51,7 @@ void proto_session_go_down(struct proto_session *s, enum xfed_reason reason, con
 	}
 }
 
-static void go_bad(struct proto_session *s, const char *problem)
-{
-	proto_session_go_down(s, XFED_REASON_CHANNEL_FRAME_BAD, problem);
-}
-
-static void go_nomem(struct proto_session *s)
+void proto_session_go_nomem(struct proto_session *s)
 {
 	proto_session_go_down(s, XFED_REASON_STREAM_INTERNAL, "out of memory");
 }
@@ -158,14 +151,14 @@ static int start_tls(struct proto_session *s, const struct proto_session_config 
 	return rc;
 }
 
-static void start_hello(struct proto_session *s)
+void proto_session_start_hello(struct proto_session *s)
 {
 	Xfed__Frame f = XFED__FRAME__INIT;
 	f.body_case = XFED__FRAME__BODY_HELLO;
 	f.hello = s->hello;
-	enter(s, PROTO_WAIT_HELLO);
+	proto_session_enter(s, PROTO_WAIT_HELLO);
 	if (proto_session_put(s, &f) != XFED_OK) {
-		go_nomem(s);
+		proto_session_go_nomem(s);
 	}
 }
 
@@ -196,7 +189,7 @@ int proto_session_new(const struct proto_session_config *cfg, uint64_t now_ms, s
 		return rc;
 	}
 	if (s->is_plaintext) {
-		start_hello(s);
+		proto_session_start_hello(s);
 	}
 	*out = s;
 	return XFED_OK;
@@ -216,337 +209,6 @@ void proto_session_free(struct proto_session *s)
 	xfed_arena_deinit(&s->own);
 	xfed_arena_deinit(&s->peer_memory);
 	xfed_free(s);
-}
-
-/* ---- TLS ---- */
-
-static bool server_names_peer(struct proto_session *s, const struct xfed_cert *cert)
-{
-	for (size_t i = 0; i < s->allow_count; i++) {
-		if (xfed_cert_names_host(cert, xfed_span_str(s->allow[i]))) {
-			s->peer.cert_name = s->allow[i];
-			return true;
-		}
-	}
-	return false;
-}
-
-/* The chain has to be good and the name the expected one. A link's server needs the purpose of a server too. */
-static const char *identity_problem(struct proto_session *s)
-{
-	xfed_tls_facts(s->tls, &s->facts);
-	if (!s->facts.peer) {
-		return "the peer presented no certificate";
-	}
-	if (s->facts.chain_reason != XFED_REASON_NONE) {
-		return xfed_reason_code(s->facts.chain_reason);
-	}
-	if (s->role == PROTO_EDGE) {
-		return server_names_peer(s, s->facts.peer) ? NULL : "the gateway's certificate carries no name of channel.allow";
-	}
-	if (!xfed_cert_purpose_ok(s->facts.peer)) {
-		return xfed_reason_code(XFED_REASON_TLS_CERT_PURPOSE);
-	}
-	s->peer.cert_name = s->host.data;
-	return xfed_cert_names_host(s->facts.peer, s->host) ? NULL : "the edge's certificate does not carry its host or tls_name";
-}
-
-static void handshake_done(struct proto_session *s)
-{
-	const char *problem = identity_problem(s);
-	if (problem) {
-		enter(s, PROTO_WAIT_HELLO); /* so that the peer is told why */
-		proto_session_go_down(s, XFED_REASON_CHANNEL_PEER_UNTRUSTED, problem);
-		return;
-	}
-	s->peer.tls_version = s->facts.version;
-	s->peer.cipher = s->facts.cipher;
-	start_hello(s);
-}
-
-/* Hands ciphertext that waited to TLS. True where any went. */
-static bool feed_tls(struct proto_session *s)
-{
-	struct xfed_span in = xfed_buf_span(&s->raw);
-	size_t room = xfed_tls_input_room(s->tls);
-	in.len = in.len < room ? in.len : room;
-	if (in.len == 0) {
-		return false;
-	}
-	if (xfed_tls_input(s->tls, in) != XFED_OK) {
-		go_nomem(s);
-		return false;
-	}
-	xfed_buf_consume(&s->raw, in.len);
-	xfed_buf_trim(&s->raw);
-	return true;
-}
-
-static void handshake_waits(struct proto_session *s)
-{
-	if (feed_tls(s)) {
-		s->pending |= PENDING_JOB;
-	} else if (s->is_eof) {
-		proto_session_go_down(s, XFED_REASON_CHANNEL_DOWN, "closed during the TLS handshake");
-	}
-}
-
-static void job_done(struct proto_session *s)
-{
-	XFED_REQUIRE(s->job_running);
-	s->job_running = false;
-	if (s->is_closing) {
-		char text[sizeof(s->text)];
-		memcpy(text, s->text, sizeof(text));
-		proto_session_go_down(s, s->reason, text);
-		return;
-	}
-	switch (s->job_result) {
-	case XFED_TLS_DONE:
-		handshake_done(s);
-		return;
-	case XFED_TLS_WANT_INPUT:
-		handshake_waits(s);
-		return;
-	case XFED_TLS_CLOSED:
-		proto_session_go_down(s, XFED_REASON_CHANNEL_DOWN, "closed during the TLS handshake");
-		return;
-	case XFED_TLS_FAILED:
-		proto_session_go_down(s, xfed_tls_reason(s->tls), xfed_tls_error_text(s->tls));
-		return;
-	}
-}
-
-void proto_session_job_run(struct proto_session *s)
-{
-	s->job_result = xfed_tls_handshake_step(s->tls);
-}
-
-bool proto_session_job_running(const struct proto_session *s)
-{
-	return s->job_running;
-}
-
-/* ---- frames ---- */
-
-static void send_number(struct proto_session *s, Xfed__Frame__BodyCase body, uint64_t id)
-{
-	Xfed__Ping ping = XFED__PING__INIT;
-	Xfed__Pong pong = XFED__PONG__INIT;
-	Xfed__Frame f = XFED__FRAME__INIT;
-	f.body_case = body;
-	if (body == XFED__FRAME__BODY_PING) {
-		ping.id = id;
-		ping.lowest_unsettled = s->hello->lowest_unsettled;
-		f.ping = &ping;
-	} else {
-		pong.id = id;
-		f.pong = &pong;
-	}
-	int rc = proto_session_put(s, &f);
-	if (rc == XFED_ERR_LIMIT) {
-		proto_session_go_down(s, XFED_REASON_CHANNEL_TIMEOUT, "the peer does not read");
-	} else if (rc != XFED_OK) {
-		go_nomem(s);
-	}
-}
-
-static void *peer_alloc(void *arena, size_t size)
-{
-	return xfed_arena_alloc(arena, size);
-}
-
-static void peer_free(void *arena, void *p)
-{
-	(void)arena;
-	(void)p;
-}
-
-/* A copy of the peer's Hello that outlives its frame. */
-static Xfed__Hello *keep_hello(struct proto_session *s, const Xfed__Hello *h)
-{
-	ProtobufCAllocator allocator = { peer_alloc, peer_free, &s->peer_memory };
-	size_t len = xfed__hello__get_packed_size(h);
-	uint8_t *packed = xfed_arena_alloc(&s->peer_memory, len);
-	if (!packed) {
-		return NULL;
-	}
-	xfed__hello__pack(h, packed);
-	return xfed__hello__unpack(&allocator, len, packed);
-}
-
-static void take_hello(struct proto_session *s, const Xfed__Hello *h)
-{
-	Xfed__Role wanted = s->role == PROTO_EDGE ? XFED__ROLE__ROLE_GATEWAY : XFED__ROLE__ROLE_EDGE;
-	uint32_t low = h->version_min > s->hello->version_min ? h->version_min : s->hello->version_min;
-	uint32_t high = h->version_max < s->hello->version_max ? h->version_max : s->hello->version_max;
-	if (h->role != wanted) {
-		go_bad(s, "hello: both ends have one role");
-		return;
-	}
-	if (low > high) {
-		char text[128];
-		snprintf(text, sizeof(text), "we speak %u to %u, the peer %u to %u", s->hello->version_min,
-			s->hello->version_max, h->version_min, h->version_max);
-		proto_session_go_down(s, XFED_REASON_CHANNEL_VERSION, text);
-		return;
-	}
-	Xfed__Hello *kept = keep_hello(s, h);
-	if (!kept) {
-		go_nomem(s);
-		return;
-	}
-	s->peer.hello = kept;
-	s->peer.name = kept->name;
-	s->peer.boot_nonce = kept->boot_nonce;
-	s->peer.version = high;
-	s->peer.cert_name = s->peer.cert_name ? s->peer.cert_name : "";
-	s->peer.tls_version = s->peer.tls_version ? s->peer.tls_version : "";
-	s->peer.cipher = s->peer.cipher ? s->peer.cipher : "";
-	s->ping_due_ms = s->now_ms + XFED_CHANNEL_PING_MS;
-	s->pending |= PENDING_UP;
-	enter(s, PROTO_READY);
-}
-
-static void take_close(struct proto_session *s, const Xfed__Close *c)
-{
-	enum xfed_reason reason = xfed_reason_by_code(xfed_span_str(c->reason));
-	char text[sizeof(s->text)];
-	snprintf(text, sizeof(text), "the peer closed: %.180s", c->text);
-	s->peer_said_close = true;
-	proto_session_go_down(s, reason != XFED_REASON_NONE ? reason : XFED_REASON_CHANNEL_DOWN, text);
-}
-
-static void take_pong(struct proto_session *s, const Xfed__Pong *p)
-{
-	if (s->ping_outstanding && p->id == s->ping_id) {
-		s->ping_outstanding = false;
-		s->rtt_us = (s->now_ms - s->ping_sent_ms) * 1000;
-	}
-}
-
-static void take_credit(struct proto_session *s, const Xfed__Credit *c)
-{
-	if (!proto_credit_add(&s->credit.out, c->messages, c->bytes)) {
-		go_bad(s, "credit: more than anybody has");
-		return;
-	}
-	s->pending |= PENDING_CREDIT;
-}
-
-/* Legal now, from this peer, and covered by credit? */
-static const char *legal_problem(struct proto_session *s, const Xfed__Frame *f, size_t bytes)
-{
-	bool is_hello = f->body_case == XFED__FRAME__BODY_HELLO;
-	Xfed__Role theirs = s->role == PROTO_EDGE ? XFED__ROLE__ROLE_GATEWAY : XFED__ROLE__ROLE_EDGE;
-	if (s->state == PROTO_WAIT_HELLO) {
-		return is_hello || f->body_case == XFED__FRAME__BODY_CLOSE ? NULL : "a message before hello";
-	}
-	if (is_hello) {
-		return "a second hello";
-	}
-	if (!proto_check_sender(theirs, f->body_case)) {
-		return "a message that is not the peer's to send";
-	}
-	if (f->body_case == XFED__FRAME__BODY_DELIVER && !proto_credit_take(&s->credit.in, bytes)) {
-		return "a deliver beyond the credit";
-	}
-	return NULL;
-}
-
-/* True: the message is the driver's too. */
-static bool take_frame(struct proto_session *s, const Xfed__Frame *f)
-{
-	const char *problem = legal_problem(s, f, s->reader.frame_bytes);
-	if (problem) {
-		go_bad(s, problem);
-		return false;
-	}
-	switch (f->body_case) {
-	case XFED__FRAME__BODY_HELLO:
-		take_hello(s, f->hello);
-		return false;
-	case XFED__FRAME__BODY_PING:
-		send_number(s, XFED__FRAME__BODY_PONG, f->ping->id);
-		return s->state == PROTO_READY;
-	case XFED__FRAME__BODY_PONG:
-		take_pong(s, f->pong);
-		return false;
-	case XFED__FRAME__BODY_CREDIT:
-		take_credit(s, f->credit);
-		return false;
-	case XFED__FRAME__BODY_CLOSE:
-		take_close(s, f->close);
-		return false;
-	default: /* everything else is the driver's; what is none was refused before */
-		return true;
-	}
-}
-
-/* More plaintext for the reader. False: nothing now. */
-static bool decrypt_more(struct proto_session *s)
-{
-	if (s->is_plaintext) {
-		return false;
-	}
-	feed_tls(s);
-	size_t room = s->reader.in.cap_bytes - xfed_buf_len(&s->reader.in), len = 0;
-	char *to = s->state == PROTO_CLOSED ? NULL : xfed_buf_reserve(&s->reader.in, room < 16384 ? room : 16384);
-	if (!to) {
-		go_nomem(s);
-		return false;
-	}
-	switch (xfed_tls_read(s->tls, to, room < 16384 ? room : 16384, &len)) {
-	case XFED_TLS_DONE:
-		xfed_buf_commit(&s->reader.in, len);
-		return true;
-	case XFED_TLS_WANT_INPUT:
-		/* With room again there may be more of what waited. */
-		return xfed_buf_len(&s->raw) > 0 && xfed_tls_input_room(s->tls) > 0;
-	case XFED_TLS_CLOSED:
-		s->is_eof = true;
-		return false;
-	case XFED_TLS_FAILED:
-		proto_session_go_down(s, XFED_REASON_CHANNEL_FRAME_BAD, xfed_tls_error_text(s->tls));
-		return false;
-	}
-	return false;
-}
-
-/* Reads on until there is something to give out. True: *act is a message. */
-static bool pump(struct proto_session *s, struct proto_action *act)
-{
-	const Xfed__Frame *f;
-	while (s->state == PROTO_WAIT_HELLO || s->state == PROTO_READY) {
-		switch (proto_frame_next(&s->reader, &f)) {
-		case PROTO_FRAME_MESSAGE:
-			if (take_frame(s, f)) {
-				*act = (struct proto_action){ PROTO_ACT_MESSAGE, f, s->reader.frame_bytes, XFED_REASON_NONE, "" };
-				return true;
-			}
-			if (s->pending) {
-				return false;
-			}
-			break;
-		case PROTO_FRAME_UNKNOWN:
-			break;
-		case PROTO_FRAME_BAD:
-			go_bad(s, s->reader.problem);
-			return false;
-		case PROTO_FRAME_NOMEM:
-			go_nomem(s);
-			return false;
-		case PROTO_FRAME_MORE:
-			if (decrypt_more(s)) {
-				break;
-			}
-			if (s->is_eof) {
-				proto_session_go_down(s, XFED_REASON_CHANNEL_DOWN, "the connection was closed");
-			}
-			return false;
-		}
-	}
-	return false;
 }
 
 static bool take_pending(struct proto_session *s, unsigned flag)
@@ -581,7 +243,7 @@ bool proto_session_next(struct proto_session *s, struct proto_action *act)
 	if (s->job_running) {
 		return false;
 	}
-	return next_pending(s, act) || pump(s, act) || next_pending(s, act);
+	return next_pending(s, act) || proto_session_pump(s, act) || next_pending(s, act);
 }
 
 /* ---- events ---- */
@@ -612,11 +274,11 @@ static int take_bytes(struct proto_session *s, struct proto_event *ev, uint64_t 
 		return XFED_ERR_NOMEM; /* nothing taken; the driver may offer the bytes again */
 	}
 	if (nomem) {
-		go_nomem(s);
+		proto_session_go_nomem(s);
 		return XFED_ERR_NOMEM;
 	}
 	if (s->state == PROTO_HANDSHAKE && !is_busy(s)) {
-		handshake_waits(s);
+		proto_session_handshake_waits(s);
 	}
 	return XFED_OK;
 }
@@ -639,7 +301,7 @@ static void keep_alive(struct proto_session *s, uint64_t now_ms)
 		s->ping_outstanding = true;
 		s->ping_sent_ms = now_ms;
 		s->ping_due_ms = now_ms + XFED_CHANNEL_PING_MS;
-		send_number(s, XFED__FRAME__BODY_PING, ++s->ping_id);
+		proto_session_send_number(s, XFED__FRAME__BODY_PING, ++s->ping_id);
 	}
 }
 
@@ -679,11 +341,11 @@ int proto_session_step(struct proto_session *s, struct proto_event *ev, uint64_t
 	case PROTO_EV_EOF:
 		s->is_eof = true;
 		if (s->state == PROTO_HANDSHAKE && !is_busy(s)) {
-			handshake_waits(s);
+			proto_session_handshake_waits(s);
 		}
 		return XFED_OK;
 	case PROTO_EV_JOB_DONE:
-		job_done(s);
+		proto_session_job_done(s);
 		return XFED_OK;
 	case PROTO_EV_TICK:
 		tick(s, now_ms);

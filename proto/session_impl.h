@@ -61,8 +61,27 @@ struct proto_session {
 	uint64_t now_ms;
 };
 
+/* session.c */
+void proto_session_enter(struct proto_session *s, enum proto_session_state state);
+void proto_session_start_hello(struct proto_session *s);
 /* Ends the link; the first call counts. Tells the peer where it still can be told. */
 void proto_session_go_down(struct proto_session *s, enum xfed_reason reason, const char *text);
+void proto_session_go_nomem(struct proto_session *s);
+
+/* session_tls.c */
+/* Hands ciphertext that waited to TLS. True where any went. */
+bool proto_session_feed_tls(struct proto_session *s);
+/* The handshake wants input: another job where there is some. */
+void proto_session_handshake_waits(struct proto_session *s);
+void proto_session_job_done(struct proto_session *s);
+
+/* session_read.c */
+/* Reads on until there is something to give out. True: *act is a message. */
+bool proto_session_pump(struct proto_session *s, struct proto_action *act);
+
+/* session_send.c */
+/* A ping or pong. */
+void proto_session_send_number(struct proto_session *s, Xfed__Frame__BodyCase body, uint64_t id);
 /* Encrypts what waits, as far as there is room. */
 void proto_session_encrypt(struct proto_session *s);
 /* Packs a frame of the session's own, whatever the state. OK, LIMIT, NOMEM. */

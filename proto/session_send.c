@@ -52,6 +52,28 @@ void proto_session_encrypt(struct proto_session *s)
 	}
 }
 
+void proto_session_send_number(struct proto_session *s, Xfed__Frame__BodyCase body, uint64_t id)
+{
+	Xfed__Ping ping = XFED__PING__INIT;
+	Xfed__Pong pong = XFED__PONG__INIT;
+	Xfed__Frame f = XFED__FRAME__INIT;
+	f.body_case = body;
+	if (body == XFED__FRAME__BODY_PING) {
+		ping.id = id;
+		ping.lowest_unsettled = s->hello->lowest_unsettled;
+		f.ping = &ping;
+	} else {
+		pong.id = id;
+		f.pong = &pong;
+	}
+	int rc = proto_session_put(s, &f);
+	if (rc == XFED_ERR_LIMIT) {
+		proto_session_go_down(s, XFED_REASON_CHANNEL_TIMEOUT, "the peer does not read");
+	} else if (rc != XFED_OK) {
+		proto_session_go_nomem(s);
+	}
+}
+
 void proto_session_flush(struct proto_session *s, uint64_t now_ms)
 {
 	struct proto_credit_side *p = &s->credit.pending;

@@ -420,6 +420,22 @@ static void a_pair_stays_together(void **state)
 	box_free(&x);
 }
 
+/* Passed over while its elder was elsewhere, free when that one is settled. */
+static void a_younger_one_is_found_again(void **state)
+{
+	struct box x = box_new();
+	proto_outbox_peer_up(x.o, x.a, 0xa1, x.now);
+	proto_outbox_peer_up(x.o, x.b, 0xb1, x.now);
+	add(&x, 7);
+	assert_string_equal(send_all(&x, x.a), "1");
+	add(&x, 7);
+	add(&x, 8);
+	assert_string_equal(send_all(&x, x.b), "3");
+	settle(&x, x.a, 1, XFED__FATE__FATE_DELIVERED);
+	assert_string_equal(send_all(&x, x.b), "2");
+	box_free(&x);
+}
+
 static void one_pair_does_not_hold_up_another(void **state)
 {
 	struct box x = box_new();
@@ -651,6 +667,7 @@ int main(void)
 		cmocka_unit_test(withdrawal),
 		cmocka_unit_test(a_withdrawal_nobody_answers_is_uncertain),
 		cmocka_unit_test(a_pair_stays_together),
+		cmocka_unit_test(a_younger_one_is_found_again),
 		cmocka_unit_test(one_pair_does_not_hold_up_another),
 		cmocka_unit_test(the_owner_gets_it_while_it_is_there),
 		cmocka_unit_test(the_table_is_bounded),

@@ -1,0 +1,108 @@
+#include "proto/session_impl.h"
+
+static bool server_names_peer(struct proto_session *s, const struct xfed_cert *cert)
+{
+	for (size_t i = 0; i < s->allow_count; i++) {
+		if (xfed_cert_names_host(cert, xfed_span_str(s->allow[i]))) {
+			s->peer.cert_name = s->allow[i];
+			return true;
+		}
+	}
+	return false;
+}
+
+/* The chain has to be good and the name the expected one. A link's server needs the purpose of a server too. */
+static const char *identity_problem(struct proto_session *s)
+{
+	xfed_tls_facts(s->tls, &s->facts);
+	if (!s->facts.peer) {
+		return "the peer presented no certificate";
+	}
+	if (s->facts.chain_reason != XFED_REASON_NONE) {
+		return xfed_reason_code(s->facts.chain_reason);
+	}
+	if (s->role == PROTO_EDGE) {
+		return server_names_peer(s, s->facts.peer) ? NULL : "the gateway's certificate carries no name of channel.allow";
+	}
+	if (!xfed_cert_purpose_ok(s->facts.peer)) {
+		return xfed_reason_code(XFED_REASON_TLS_CERT_PURPOSE);
+	}
+	s->peer.cert_name = s->host.data;
+	return xfed_cert_names_host(s->facts.peer, s->host) ? NULL : "the edge's certificate does not carry its host or tls_name";
+}
+
+static void handshake_done(struct proto_session *s)
+{
+	const char *problem = identity_problem(s);
+	if (problem) {
+		proto_session_enter(s, PROTO_WAIT_HELLO); /* so that the peer is told why */
+		proto_session_go_down(s, XFED_REASON_CHANNEL_PEER_UNTRUSTED, problem);
+		return;
+	}
+	s->peer.tls_version = s->facts.version;
+	s->peer.cipher = s->facts.cipher;
+	proto_session_start_hello(s);
+}
+
+/* Hands ciphertext that waited to TLS. True where any went. */
+bool proto_session_feed_tls(struct proto_session *s)
+{
+	struct xfed_span in = xfed_buf_span(&s->raw);
+	size_t room = xfed_tls_input_room(s->tls);
+	in.len = in.len < room ? in.len : room;
+	if (in.len == 0) {
+		return false;
+	}
+	if (xfed_tls_input(s->tls, in) != XFED_OK) {
+		proto_session_go_nomem(s);
+		return false;
+	}
+	xfed_buf_consume(&s->raw, in.len);
+	xfed_buf_trim(&s->raw);
+	return true;
+}
+
+void proto_session_handshake_waits(struct proto_session *s)
+{
+	if (proto_session_feed_tls(s)) {
+		s->pending |= PENDING_JOB;
+	} else if (s->is_eof) {
+		proto_session_go_down(s, XFED_REASON_CHANNEL_DOWN, "closed during the TLS handshake");
+	}
+}
+
+void proto_session_job_done(struct proto_session *s)
+{
+	XFED_REQUIRE(s->job_running);
+	s->job_running = false;
+	if (s->is_closing) {
+		char text[sizeof(s->text)];
+		memcpy(text, s->text, sizeof(text));
+		proto_session_go_down(s, s->reason, text);
+		return;
+	}
+	switch (s->job_result) {
+	case XFED_TLS_DONE:
+		handshake_done(s);
+		return;
+	case XFED_TLS_WANT_INPUT:
+		proto_session_handshake_waits(s);
+		return;
+	case XFED_TLS_CLOSED:
+		proto_session_go_down(s, XFED_REASON_CHANNEL_DOWN, "closed during the TLS handshake");
+		return;
+	case XFED_TLS_FAILED:
+		proto_session_go_down(s, xfed_tls_reason(s->tls), xfed_tls_error_text(s->tls));
+		return;
+	}
+}
+
+void proto_session_job_run(struct proto_session *s)
+{
+	s->job_result = xfed_tls_handshake_step(s->tls);
+}
+
+bool proto_session_job_running(const struct proto_session *s)
+{
+	return s->job_running;
+}
