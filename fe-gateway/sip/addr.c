@@ -80,7 +80,8 @@ int sip_addr_parse(struct xfed_span value, struct sip_addr *out)
 	if (open == SIZE_MAX) {
 		return XFED_ERR_INVALID;
 	}
-	/* A "<" behind the first ";" belongs to a parameter, which is not allowed to hold one outside quotes. */
+	/* A "<" behind the first ";" belongs to a parameter, which is not allowed to hold one
+	 * outside quotes. */
 	if (open < value.len) {
 		if (!split_bracketed(value, open, out)) {
 			return XFED_ERR_INVALID;
@@ -91,7 +92,8 @@ int sip_addr_parse(struct xfed_span value, struct sip_addr *out)
 		out->uri = sip_trim(xfed_span_make(value.data, n));
 		out->params = xfed_span_make(value.data + n, value.len - n);
 		/* [C1-05]: such a URI must stand in <>. */
-		if (out->uri.len > 0 && (memchr(out->uri.data, '?', out->uri.len) || memchr(out->uri.data, ',', out->uri.len))) {
+		if (out->uri.len > 0 && (memchr(out->uri.data, '?', out->uri.len) ||
+						memchr(out->uri.data, ',', out->uri.len))) {
 			return XFED_ERR_INVALID;
 		}
 	}

@@ -1,6 +1,6 @@
 /*
- * name-addr and addr-spec with parameters: From, To, Contact, Route (RFC 3261 section 20). Behind a bare addr-spec the
- * parameters belong to the header field ([C1-05]).
+ * name-addr and addr-spec with parameters: From, To, Contact, Route (RFC 3261 section 20). Behind a
+ * bare addr-spec the parameters belong to the header field ([C1-05]).
  */
 #ifndef SIP_ADDR_H
 #define SIP_ADDR_H
@@ -18,7 +18,8 @@ struct sip_addr {
 /* OK, or INVALID. Looks at the syntax around the URI, not into it. */
 int sip_addr_parse(struct xfed_span value, struct sip_addr *out);
 
-/* The display name without quotes and quoted pairs, into `out` of at least display.len bytes; returns the length. */
+/* The display name without quotes and quoted pairs, into `out` of at least display.len bytes;
+ * returns the length. */
 size_t sip_display_unquote(struct xfed_span display, char *out);
 
 #endif

@@ -8,8 +8,9 @@
 #define ALLOW_EVENTS_LINE "Allow-Events:\r\n"
 
 /*
- * `outside` is what a request without To tag gets, `inside` what one with a To tag gets: there are no dialogs, so a tag
- * names one we do not know (RFC 3261 section 12.2.2). OPTIONS is answered either way, as it changes nothing.
+ * `outside` is what a request without To tag gets, `inside` what one with a To tag gets: there are
+ * no dialogs, so a tag names one we do not know (RFC 3261 section 12.2.2). OPTIONS is answered
+ * either way, as it changes nothing.
  */
 static const struct row {
 	enum sip_disposition disposition;
@@ -35,7 +36,9 @@ static const struct row {
 
 static struct sip_verdict answer(int status, const char *extra)
 {
-	return (struct sip_verdict){ .disposition = SIP_DISPOSE_ANSWER, .status = status, .extra = extra };
+	return (struct sip_verdict){
+		.disposition = SIP_DISPOSE_ANSWER, .status = status, .extra = extra
+	};
 }
 
 struct sip_verdict sip_dispatch(const struct sip_message *m)

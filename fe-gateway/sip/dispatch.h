@@ -1,6 +1,6 @@
 /*
- * What becomes of a request that is no retransmission, as one table (RFC 3261 sections 8.2.1 to 8.2.2; design: until the
- * rest is built). Pure: looks at the message only.
+ * What becomes of a request that is no retransmission, as one table (RFC 3261 sections 8.2.1
+ * to 8.2.2; design: until the rest is built). Pure: looks at the message only.
  */
 #ifndef SIP_DISPATCH_H
 #define SIP_DISPATCH_H

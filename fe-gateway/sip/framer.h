@@ -1,6 +1,7 @@
 /*
- * Cuts a TCP or TLS byte stream into SIP messages (RFC 3261 section 18.3; keep-alive of RFC 5626 section 4.4.1).
- * One framer per connection; it holds what is incomplete, never more than XFED_SIP_MESSAGE_BYTES.
+ * Cuts a TCP or TLS byte stream into SIP messages (RFC 3261 section 18.3; keep-alive of RFC 5626
+ * section 4.4.1). One framer per connection; it holds what is incomplete, never more than
+ * XFED_SIP_MESSAGE_BYTES.
  *
  * Use: feed, then next until SIP_FRAME_MORE. A frame's span lives until the next call.
  */
@@ -19,9 +20,10 @@ enum sip_frame_kind {
 struct sip_frame {
 	enum sip_frame_kind kind;
 	/*
-	 * MESSAGE: the message. ERROR: the header block where it is there whole, else empty. Where it is not empty give it to
-	 * the layer as SIP_LAYER_RECV: parsing fails for the same cause, a request is answered if it can be, and the layer
-	 * asks for SIP_ACT_CLOSE_FLOW. Close the connection in either case.
+	 * MESSAGE: the message. ERROR: the header block where it is there whole, else empty. Where
+	 * it is not empty give it to the layer as SIP_LAYER_RECV: parsing fails for the same cause,
+	 * a request is answered if it can be, and the layer asks for SIP_ACT_CLOSE_FLOW. Close the
+	 * connection in either case.
 	 */
 	struct xfed_span bytes;
 	const char *note; /* ERROR: a literal for the log */
@@ -40,13 +42,14 @@ void sip_framer_init(struct sip_framer *f);
 void sip_framer_deinit(struct sip_framer *f);
 
 /*
- * Appends bytes read from the connection. Takes at most what fits and reports it in `*taken`; the caller drains
- * sip_framer_next() and feeds the rest. OK or NOMEM (nothing taken).
+ * Appends bytes read from the connection. Takes at most what fits and reports it in `*taken`; the
+ * caller drains sip_framer_next() and feeds the rest. OK or NOMEM (nothing taken).
  */
 int sip_framer_feed(struct sip_framer *f, struct xfed_span bytes, size_t *taken);
 struct sip_frame sip_framer_next(struct sip_framer *f);
 
-/* True where a message has begun and is not complete: an idle limit for slow senders may look at it. */
+/* True where a message has begun and is not complete: an idle limit for slow senders may look at
+ * it. */
 bool sip_framer_is_partial(const struct sip_framer *f);
 
 #endif

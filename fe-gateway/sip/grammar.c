@@ -11,17 +11,20 @@
 #include "xfed/limits.h"
 #include "xfed/mem.h"
 
-/* In place of a Request-URI of another scheme, which osip refuses and the caller answers with 416. */
+/* In place of a Request-URI of another scheme, which osip refuses and the caller answers with 416.
+ */
 #define STAND_IN_URI "sip:stand-in.invalid"
 
-/* osip writes what it refuses to standard error unless its trace has a taker: the note in struct sip_error is ours. */
-static void drop_trace(const char *file, int line, osip_trace_level_t level, const char *format, va_list ap)
+/* osip writes what it refuses to standard error unless its trace has a taker: the note in struct
+ * sip_error is ours. */
+static void drop_trace(
+	const char *file, int line, osip_trace_level_t level, const char *format, va_list ap)
 {
 }
 
 /*
- * osip allocates out of an arena that lives for one message: it loses pieces where an allocation fails, takes no
- * limit, and freeing its lists one by one costs as much as parsing.
+ * osip allocates out of an arena that lives for one message: it loses pieces where an allocation
+ * fails, takes no limit, and freeing its lists one by one costs as much as parsing.
  */
 #define ARENA_BYTES (512 * 1024)
 
@@ -52,7 +55,8 @@ static void *osip_resize(void *old, size_t size)
 {
 	void *p = osip_alloc(size);
 	if (p && old) {
-		const struct piece *was = (const struct piece *)((char *)old - offsetof(struct piece, mem));
+		const struct piece *was =
+			(const struct piece *)((char *)old - offsetof(struct piece, mem));
 		memcpy(p, old, was->size < size ? was->size : size);
 	}
 	return p;
@@ -75,8 +79,9 @@ static void start_osip(void)
 
 static bool is_judged(enum sip_header_id id)
 {
-	return id == SIP_HEADER_VIA || id == SIP_HEADER_FROM || id == SIP_HEADER_TO || id == SIP_HEADER_CALL_ID || id == SIP_HEADER_CSEQ ||
-	       id == SIP_HEADER_CONTACT || id == SIP_HEADER_ROUTE || id == SIP_HEADER_RECORD_ROUTE;
+	return id == SIP_HEADER_VIA || id == SIP_HEADER_FROM || id == SIP_HEADER_TO ||
+	       id == SIP_HEADER_CALL_ID || id == SIP_HEADER_CSEQ || id == SIP_HEADER_CONTACT ||
+	       id == SIP_HEADER_ROUTE || id == SIP_HEADER_RECORD_ROUTE;
 }
 
 struct text {
@@ -92,7 +97,8 @@ static void add(struct text *t, struct xfed_span s)
 	t->len += s.len;
 }
 
-/* A value; the NUL of a quoted pair would end it for osip, and a display name of UTF-8 without quotes is common. */
+/* A value; the NUL of a quoted pair would end it for osip, and a display name of UTF-8 without
+ * quotes is common. */
 static void add_value(struct text *t, struct xfed_span s)
 {
 	size_t from = t->len;
@@ -107,7 +113,8 @@ static void add_value(struct text *t, struct xfed_span s)
 static void add_start_line(struct text *t, const struct sip_message *m)
 {
 	if (!m->is_request) {
-		char code[] = { (char)('0' + m->status / 100), (char)('0' + m->status / 10 % 10), (char)('0' + m->status % 10) };
+		char code[] = { (char)('0' + m->status / 100), (char)('0' + m->status / 10 % 10),
+			(char)('0' + m->status % 10) };
 		add(t, XFED_SPAN("SIP/2.0 "));
 		add(t, xfed_span_make(code, sizeof(code)));
 		add(t, XFED_SPAN(" x\r\n"));
@@ -119,7 +126,8 @@ static void add_start_line(struct text *t, const struct sip_message *m)
 	add(t, XFED_SPAN(" SIP/2.0\r\n"));
 }
 
-/* osip keeps parameters and list elements in lists that it walks from the front for every addition. */
+/* osip keeps parameters and list elements in lists that it walks from the front for every addition.
+ */
 static size_t count_pieces(struct xfed_span s)
 {
 	size_t n = 0;
@@ -135,7 +143,8 @@ static int build_text(const struct sip_message *m, struct text *t)
 	size_t pieces = count_pieces(m->request_uri);
 	for (size_t i = 0; i < m->header_count; i++) {
 		if (is_judged(m->headers[i].id)) {
-			size += strlen(sip_header_name(m->headers[i].id)) + m->headers[i].value.len + 4;
+			size += strlen(sip_header_name(m->headers[i].id)) +
+				m->headers[i].value.len + 4;
 			pieces += count_pieces(m->headers[i].value);
 		}
 	}
@@ -199,25 +208,29 @@ static bool same_via(const struct sip_message *m, osip_message_t *osip)
 	static char name[] = "branch";
 	osip_via_t *via = osip_list_get(&osip->vias, 0);
 	osip_generic_param_t *branch = NULL;
-	if (!via || (size_t)osip_list_size(&osip->vias) != m->via_count || !same(m->via.host, via->host)) {
+	if (!via || (size_t)osip_list_size(&osip->vias) != m->via_count ||
+		!same(m->via.host, via->host)) {
 		return false;
 	}
 	osip_generic_param_get_byname(&via->via_params, name, &branch);
 	uint64_t port = 0;
 	bool port_fine = !via->port || sip_number(xfed_span_str(via->port), 65535, &port);
-	return same(m->via.branch, branch ? branch->gvalue : NULL) && port_fine && port == m->via.port;
+	return same(m->via.branch, branch ? branch->gvalue : NULL) && port_fine &&
+	       port == m->via.port;
 }
 
 static bool agrees(const struct sip_message *m, osip_message_t *osip)
 {
-	return same_call_id(m->call_id, osip->call_id) && same_cseq(m, osip->cseq) && same_tag(m->from.tag, osip->from) &&
-	       same_tag(m->to.tag, (osip_from_t *)osip->to) && same_via(m, osip);
+	return same_call_id(m->call_id, osip->call_id) && same_cseq(m, osip->cseq) &&
+	       same_tag(m->from.tag, osip->from) && same_tag(m->to.tag, (osip_from_t *)osip->to) &&
+	       same_via(m, osip);
 }
 
 static int judge(const struct sip_message *m, const struct text *text)
 {
 	osip_message_t *osip = NULL;
-	bool fine = osip_message_init(&osip) == OSIP_SUCCESS && osip_message_parse(osip, text->mem, text->len) == OSIP_SUCCESS &&
+	bool fine = osip_message_init(&osip) == OSIP_SUCCESS &&
+		    osip_message_parse(osip, text->mem, text->len) == OSIP_SUCCESS &&
 		    agrees(m, osip);
 	/* What osip says after an allocation has failed means nothing. */
 	if (arena_failed) {

@@ -1,14 +1,17 @@
 /*
- * libosipparser2 as the judge of the grammar. It gets the start line and the fields it has a grammar for and we rely
- * on; bodies, fields we do not know and what our own checks cover better (reference measurements) stay away from it. Where its reading
- * of what identifies a message differs from ours, the message is refused: two readings of one message are how filters are passed by.
+ * libosipparser2 as the judge of the grammar. It gets the start line and the fields it has a
+ * grammar for and we rely on; bodies, fields we do not know and what our own checks cover better
+ * (reference measurements) stay away from it. Where its reading of what identifies a message
+ * differs from ours, the message is refused: two readings of one message are how filters are passed
+ * by.
  */
 #ifndef SIP_GRAMMAR_H
 #define SIP_GRAMMAR_H
 
 #include "sip/message.h"
 
-/* OK, INVALID (not in the grammar, or read differently), NOMEM. `m` is complete but for this check. */
+/* OK, INVALID (not in the grammar, or read differently), NOMEM. `m` is complete but for this check.
+ */
 int sip_grammar_check(const struct sip_message *m);
 
 #endif

@@ -9,7 +9,8 @@ struct digest {
 	struct sip_key sum;
 };
 
-/* Each piece is hashed under the secret mixed with the sum so far, so that pieces cannot be shifted against each other. */
+/* Each piece is hashed under the secret mixed with the sum so far, so that pieces cannot be shifted
+ * against each other. */
 static void add_bytes(struct digest *d, const void *data, size_t len)
 {
 	uint8_t key[32];
@@ -59,7 +60,8 @@ static void add_nocase(struct digest *d, struct xfed_span s)
 	}
 }
 
-struct sip_key sip_key_client(const struct sip_secret *s, struct xfed_span branch, struct xfed_span method)
+struct sip_key sip_key_client(
+	const struct sip_secret *s, struct xfed_span branch, struct xfed_span method)
 {
 	struct digest d = start(s, CLIENT);
 	add(&d, branch);
@@ -67,7 +69,8 @@ struct sip_key sip_key_client(const struct sip_secret *s, struct xfed_span branc
 	return d.sum;
 }
 
-struct sip_key sip_key_server(const struct sip_secret *s, const struct sip_message *m, int transport, struct xfed_span method)
+struct sip_key sip_key_server(const struct sip_secret *s, const struct sip_message *m,
+	int transport, struct xfed_span method)
 {
 	struct digest d = start(s, m->via.has_cookie ? SERVER : SERVER_2543);
 	add_number(&d, (uint64_t)transport);
@@ -76,7 +79,8 @@ struct sip_key sip_key_server(const struct sip_secret *s, const struct sip_messa
 		add_nocase(&d, m->via.host);
 		add_number(&d, m->via.port);
 	} else {
-		/* The To tag is left out: the ACK of a refused INVITE carries ours, the INVITE none (section 17.2.3). */
+		/* The To tag is left out: the ACK of a refused INVITE carries ours, the INVITE none
+		 * (section 17.2.3). */
 		add(&d, m->request_uri);
 		add(&d, m->from.tag);
 		add(&d, m->call_id);

@@ -1,6 +1,7 @@
 /*
- * Keys by which transactions are found: 128-bit keyed digests of what RFC 3261 compares (sections 17.1.3, 17.2.3,
- * 8.2.2.2). The key is random per layer, so nobody outside can aim at a collision, and tables need no long strings.
+ * Keys by which transactions are found: 128-bit keyed digests of what RFC 3261 compares
+ * (sections 17.1.3, 17.2.3, 8.2.2.2). The key is random per layer, so nobody outside can aim at a
+ * collision, and tables need no long strings.
  */
 #ifndef SIP_KEY_H
 #define SIP_KEY_H
@@ -16,13 +17,16 @@ struct sip_key {
 };
 
 /* A transaction of ours: the branch behind its cookie, and the method. */
-struct sip_key sip_key_client(const struct sip_secret *s, struct xfed_span branch, struct xfed_span method);
+struct sip_key sip_key_client(
+	const struct sip_secret *s, struct xfed_span branch, struct xfed_span method);
 
 /*
- * A transaction of a peer: branch, sent-by and method, or without a cookie the fields RFC 2543 goes by; and the transport it
- * came over, which no retransmission changes. `method` is that of the request, INVITE for an ACK.
+ * A transaction of a peer: branch, sent-by and method, or without a cookie the fields RFC 2543 goes
+ * by; and the transport it came over, which no retransmission changes. `method` is that of the
+ * request, INVITE for an ACK.
  */
-struct sip_key sip_key_server(const struct sip_secret *s, const struct sip_message *m, int transport, struct xfed_span method);
+struct sip_key sip_key_server(const struct sip_secret *s, const struct sip_message *m,
+	int transport, struct xfed_span method);
 
 /* Merged requests: From tag, Call-ID and CSeq. */
 struct sip_key sip_key_merged(const struct sip_secret *s, const struct sip_message *m);

@@ -12,7 +12,8 @@ const char *sip_transport_name(enum sip_transport t)
 	return names[t];
 }
 
-int sip_layer_new(const struct sip_layer_config *config, const struct xfed_env *env, struct sip_layer **out)
+int sip_layer_new(
+	const struct sip_layer_config *config, const struct xfed_env *env, struct sip_layer **out)
 {
 	*out = NULL;
 	struct sip_layer *l = xfed_calloc(1, sizeof(*l));
@@ -21,7 +22,8 @@ int sip_layer_new(const struct sip_layer_config *config, const struct xfed_env *
 	}
 	l->env = env;
 	l->time_divisor = config->time_divisor > 0 ? config->time_divisor : 1;
-	l->transactions_max = config->transactions_max > 0 ? config->transactions_max : XFED_SIP_TRANSACTIONS_MAX;
+	l->transactions_max =
+		config->transactions_max > 0 ? config->transactions_max : XFED_SIP_TRANSACTIONS_MAX;
 	for (int i = 0; i < SIP_TRANSPORT_COUNT; i++) {
 		l->sent_by[i].port = config->sent_by[i].port;
 		l->sent_by[i].host = xfed_strndup(config->sent_by[i].host);
@@ -97,7 +99,9 @@ uint64_t sip_layer_deadline(const struct sip_layer *l)
 
 static void report(struct sip_layer *l, int status, const char *note)
 {
-	struct sip_layer_action act = { .kind = SIP_ACT_BAD_MESSAGE, .flow_id = l->flow.id, .status = status, .note = note };
+	struct sip_layer_action act = {
+		.kind = SIP_ACT_BAD_MESSAGE, .flow_id = l->flow.id, .status = status, .note = note
+	};
 	sip_layer_push(l, &act);
 }
 
@@ -122,8 +126,10 @@ static bool is_ours(const struct sip_layer *l, const struct sip_via *via)
 		uint16_t standard = i == SIP_TLS ? 5061 : 5060;
 		uint16_t ours = l->sent_by[i].port != 0 ? l->sent_by[i].port : standard;
 		uint16_t theirs = via->port != 0 ? via->port : standard;
-		if (l->sent_by[i].host[0] && ours == theirs && sip_host_eq(via->host, xfed_span_str(l->sent_by[i].host)) &&
-			xfed_span_eq_nocase(via->transport, xfed_span_str(sip_transport_name((enum sip_transport)i)))) {
+		if (l->sent_by[i].host[0] && ours == theirs &&
+			sip_host_eq(via->host, xfed_span_str(l->sent_by[i].host)) &&
+			xfed_span_eq_nocase(via->transport,
+				xfed_span_str(sip_transport_name((enum sip_transport)i)))) {
 			return true;
 		}
 	}
@@ -134,7 +140,8 @@ static int receive(struct sip_layer *l, const struct sip_layer_event *ev, uint64
 {
 	struct sip_error err;
 	l->flow = *ev->flow;
-	enum sip_parse_flags flags = l->flow.transport == SIP_UDP ? SIP_PARSE_DATAGRAM : SIP_PARSE_STREAM;
+	enum sip_parse_flags flags =
+		l->flow.transport == SIP_UDP ? SIP_PARSE_DATAGRAM : SIP_PARSE_STREAM;
 	int rc = sip_message_parse(ev->bytes, flags, &l->message, &err);
 	if (rc == XFED_ERR_INVALID) {
 		return receive_bad(l, &err);
@@ -145,7 +152,8 @@ static int receive(struct sip_layer *l, const struct sip_layer_event *ev, uint64
 	if (l->message->is_request) {
 		return sip_server_receive(l, l->message, now_ms);
 	}
-	/* [C2-07]: a response with more than one Via is not for us, nor one with another's sent-by. */
+	/* [C2-07]: a response with more than one Via is not for us, nor one with another's sent-by.
+	 */
 	if (l->message->via_count != 1 || !is_ours(l, &l->message->via)) {
 		l->stats.responses_stray++;
 		return XFED_OK;
@@ -154,8 +162,8 @@ static int receive(struct sip_layer *l, const struct sip_layer_event *ev, uint64
 }
 
 /*
- * Client transactions on a connection that closed become due at once, so that TICKs report them a few at a time. Server
- * transactions keep the address to connect to instead.
+ * Client transactions on a connection that closed become due at once, so that TICKs report them a
+ * few at a time. Server transactions keep the address to connect to instead.
  */
 static void close_flow(struct sip_layer *l, uint64_t flow)
 {

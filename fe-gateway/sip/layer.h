@@ -1,16 +1,18 @@
 /*
- * The SIP transaction layer and the rules of the transport that need no socket: one machine (RFC 3261 sections 17 and
- * 18, RFC 6026, RFC 4320, RFC 3581). Events in with sip_layer_step() and the calls below, actions out with
- * sip_layer_next(), time through sip_layer_deadline().
+ * The SIP transaction layer and the rules of the transport that need no socket: one machine (RFC
+ * 3261 sections 17 and 18, RFC 6026, RFC 4320, RFC 3581). Events in with sip_layer_step() and the
+ * calls below, actions out with sip_layer_next(), time through sip_layer_deadline().
  *
- * Flows. The I/O side gives every UDP socket and every TCP or TLS connection a number, never 0 and never used again. A
- * message comes in on a flow; a response goes out on the flow of its request. A request of ours goes to a *target*
- * (transport, address, port, TLS name): the I/O side decides whether an open connection to the same four is reused or
- * a new one is made ([C3-08]), so responses that cannot use their flow any more come out with a target too.
+ * Flows. The I/O side gives every UDP socket and every TCP or TLS connection a number, never 0 and
+ * never used again. A message comes in on a flow; a response goes out on the flow of its request. A
+ * request of ours goes to a *target* (transport, address, port, TLS name): the I/O side decides
+ * whether an open connection to the same four is reused or a new one is made ([C3-08]), so
+ * responses that cannot use their flow any more come out with a target too.
  *
- * Driver: step or call, then drain sip_layer_next() until false, then rearm the timer from sip_layer_deadline(). A step
- * or call while actions are undrained is XFED_REQUIRE. Spans and messages in an action live until the next step or
- * call. A TICK does a bounded amount of work: when more is due the deadline is already past.
+ * Driver: step or call, then drain sip_layer_next() until false, then rearm the timer from
+ * sip_layer_deadline(). A step or call while actions are undrained is XFED_REQUIRE. Spans and
+ * messages in an action live until the next step or call. A TICK does a bounded amount of work:
+ * when more is due the deadline is already past.
  */
 #ifndef SIP_LAYER_H
 #define SIP_LAYER_H
@@ -41,7 +43,8 @@ struct sip_flow_info {
 };
 
 struct sip_target {
-	uint64_t flow; /* not 0: this connection and no other, or this UDP socket (ip and port then say where to) */
+	uint64_t flow; /* not 0: this connection and no other, or this UDP socket (ip and port then
+			  say where to) */
 	enum sip_transport transport;
 	char ip[SIP_IP_SIZE];
 	uint16_t port;
@@ -49,7 +52,8 @@ struct sip_target {
 };
 
 struct sip_layer_config {
-	/* How we name ourselves in Via, by transport. A transport with an empty host sends no requests. Copied. */
+	/* How we name ourselves in Via, by transport. A transport with an empty host sends no
+	 * requests. Copied. */
 	struct {
 		struct xfed_span host; /* IPv6 without brackets */
 		uint16_t port;	       /* 0: none written, the default is meant */
@@ -59,9 +63,11 @@ struct sip_layer_config {
 };
 
 enum sip_layer_event_kind {
-	SIP_LAYER_RECV,	       /* flow, bytes: one datagram, or one message cut out by sip/framer.h */
-	SIP_LAYER_SENT,	       /* txn, flow_id: the first byte of that request has gone out on that flow (TCP, TLS) */
-	SIP_LAYER_SEND_FAILED, /* txn, was_written: it could not be sent (no connection, or it broke) */
+	SIP_LAYER_RECV, /* flow, bytes: one datagram, or one message cut out by sip/framer.h */
+	SIP_LAYER_SENT, /* txn, flow_id: the first byte of that request has gone out on that flow
+			   (TCP, TLS) */
+	SIP_LAYER_SEND_FAILED, /* txn, was_written: it could not be sent (no connection, or it
+				  broke) */
 	SIP_LAYER_FLOW_CLOSED, /* flow_id */
 	SIP_LAYER_TICK,
 };
@@ -76,12 +82,16 @@ struct sip_layer_event {
 };
 
 enum sip_layer_action_kind {
-	SIP_ACT_SEND,	     /* target (flow set: on that flow), bytes; txn not 0: a request of ours, report SENT / SEND_FAILED */
-	SIP_ACT_REQUEST,     /* a new request for the user: txn, message, flow; answer with sip_layer_respond() */
-	SIP_ACT_RESPONSE,    /* cookie, txn, status, message: provisional (not 100) or final; a final one ends the transaction for the user */
-	SIP_ACT_TIMEOUT,     /* cookie, txn, was_written (always true on UDP): Timer B or F; final */
+	SIP_ACT_SEND,	  /* target (flow set: on that flow), bytes; txn not 0: a request of ours,
+			     report SENT / SEND_FAILED */
+	SIP_ACT_REQUEST,  /* a new request for the user: txn, message, flow; answer with
+			     sip_layer_respond() */
+	SIP_ACT_RESPONSE, /* cookie, txn, status, message: provisional (not 100) or final; a final
+			     one ends the transaction for the user */
+	SIP_ACT_TIMEOUT,  /* cookie, txn, was_written (always true on UDP): Timer B or F; final */
 	SIP_ACT_TRANSPORT_ERROR, /* cookie, txn, was_written; final */
-	SIP_ACT_BAD_MESSAGE, /* flow_id, status, note: for log and metric; already answered where that was possible */
+	SIP_ACT_BAD_MESSAGE, /* flow_id, status, note: for log and metric; already answered where
+				that was possible */
 	SIP_ACT_CLOSE_FLOW,  /* flow_id: after everything before it has been sent */
 };
 
@@ -102,7 +112,8 @@ struct sip_layer_action {
 struct sip_layer;
 
 /* OK or NOMEM. `env` is borrowed for the life of the layer. */
-int sip_layer_new(const struct sip_layer_config *config, const struct xfed_env *env, struct sip_layer **out);
+int sip_layer_new(
+	const struct sip_layer_config *config, const struct xfed_env *env, struct sip_layer **out);
 void sip_layer_free(struct sip_layer *l);
 
 /* OK, or NOMEM: the event is lost as a lost packet is, the layer goes on. */
@@ -114,38 +125,47 @@ struct sip_layer_request {
 	struct sip_target target;
 	struct sip_request request; /* borrowed for the call */
 	struct xfed_span branch;    /* unique part of the branch; absent: random */
-	size_t max_request;	    /* most bytes over TCP and TLS; 0: XFED_SIP_MAX_REQUEST. UDP: 1300 always */
-	uint64_t cookie;	    /* comes back in RESPONSE, TIMEOUT, TRANSPORT_ERROR */
+	size_t max_request; /* most bytes over TCP and TLS; 0: XFED_SIP_MAX_REQUEST. UDP: 1300
+			       always */
+	uint64_t cookie;    /* comes back in RESPONSE, TIMEOUT, TRANSPORT_ERROR */
 };
 
 /*
- * Starts a client transaction (INVITE or not, by the method); `*txn` names it. Nothing is sent unless OK:
- * LIMIT: the request is larger than `max_request` or 1300 bytes over UDP (sip.request.too-large).
- * AGAIN: the table of transactions is full. STATE: a transaction with that branch and method is running, or the
- * transport has no sent_by. INVALID: a value that cannot be printed. NOMEM.
+ * Starts a client transaction (INVITE or not, by the method); `*txn` names it. Nothing is sent
+ * unless OK: LIMIT: the request is larger than `max_request` or 1300 bytes over UDP
+ * (sip.request.too-large). AGAIN: the table of transactions is full. STATE: a transaction with that
+ * branch and method is running, or the transport has no sent_by. INVALID: a value that cannot be
+ * printed. NOMEM.
  */
-int sip_layer_request(struct sip_layer *l, const struct sip_layer_request *params, uint64_t now_ms, uint64_t *txn);
+int sip_layer_request(struct sip_layer *l, const struct sip_layer_request *params, uint64_t now_ms,
+	uint64_t *txn);
 
 /*
- * The size the request would have on the wire, to judge by max_request before it is queued. OK or INVALID.
+ * The size the request would have on the wire, to judge by max_request before it is queued. OK or
+ * INVALID.
  */
-int sip_layer_request_size(const struct sip_layer *l, const struct sip_layer_request *params, size_t *size);
+int sip_layer_request_size(
+	const struct sip_layer *l, const struct sip_layer_request *params, size_t *size);
 
 /*
- * Answers a REQUEST. `extra`: further header lines, each ending in CRLF ("Accept: text/plain\r\n"), or empty. Only final
- * statuses. phrase NULL: the usual one. NOT_FOUND: the transaction is gone (answered, or 32 s old: RFC 4320 forbids
- * a later answer). INVALID: status, phrase or extra cannot be printed. NOMEM: nothing sent, may be called again.
+ * Answers a REQUEST. `extra`: further header lines, each ending in CRLF ("Accept: text/plain\r\n"),
+ * or empty. Only final statuses. phrase NULL: the usual one. NOT_FOUND: the transaction is gone
+ * (answered, or 32 s old: RFC 4320 forbids a later answer). INVALID: status, phrase or extra cannot
+ * be printed. NOMEM: nothing sent, may be called again.
  */
-int sip_layer_respond(struct sip_layer *l, uint64_t txn, int status, const char *phrase, struct xfed_span extra, uint64_t now_ms);
+int sip_layer_respond(struct sip_layer *l, uint64_t txn, int status, const char *phrase,
+	struct xfed_span extra, uint64_t now_ms);
 
-/* CANCELs an INVITE of ours (RFC 3261 section 9.1). NOT_FOUND, STATE (no provisional response yet: try again later), NOMEM. */
+/* CANCELs an INVITE of ours (RFC 3261 section 9.1). NOT_FOUND, STATE (no provisional response yet:
+ * try again later), NOMEM. */
 int sip_layer_cancel(struct sip_layer *l, uint64_t txn, uint64_t now_ms);
 
 /* What is there, for metrics. */
 struct sip_layer_stats {
 	size_t clients, servers;
 	uint64_t retransmissions_sent, retransmissions_absorbed;
-	uint64_t responses_stray; /* no transaction, not our sent-by, or more than one Via: dropped */
+	uint64_t responses_stray; /* no transaction, not our sent-by, or more than one Via: dropped
+				   */
 };
 struct sip_layer_stats sip_layer_stats(const struct sip_layer *l);
 

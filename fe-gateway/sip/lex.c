@@ -48,7 +48,8 @@ bool sip_is_call_id(struct xfed_span s)
 		return is_word(s);
 	}
 	size_t left = (size_t)(at - s.data);
-	return is_word(xfed_span_make(s.data, left)) && is_word(xfed_span_make(at + 1, s.len - left - 1));
+	return is_word(xfed_span_make(s.data, left)) &&
+	       is_word(xfed_span_make(at + 1, s.len - left - 1));
 }
 
 /* Bytes of the sequence that `lead` begins, 0 where it begins none (RFC 3629). */
@@ -205,7 +206,8 @@ static bool is_param_value(struct xfed_span v)
 	return v.len > 0;
 }
 
-bool sip_param_next(struct xfed_span *rest, struct xfed_span *name, struct xfed_span *value, bool *bad)
+bool sip_param_next(
+	struct xfed_span *rest, struct xfed_span *name, struct xfed_span *value, bool *bad)
 {
 	*rest = sip_trim(*rest);
 	if (rest->len == 0) {

@@ -1,6 +1,7 @@
 /*
- * The characters and small productions of RFC 3261 section 25.1 that several header fields share. Everything works
- * on spans; folding has been undone before (sip/scan.h), so a value holds no line end.
+ * The characters and small productions of RFC 3261 section 25.1 that several header fields share.
+ * Everything works on spans; folding has been undone before (sip/scan.h), so a value holds no line
+ * end.
  */
 #ifndef SIP_LEX_H
 #define SIP_LEX_H
@@ -8,9 +9,10 @@
 #include "xfed/base.h"
 
 bool sip_is_token_char(unsigned char c);
-bool sip_is_token(struct xfed_span s);	     /* one or more token characters */
-bool sip_is_printable(struct xfed_span s);   /* no byte below 0x20 but TAB, no 0x7f: may stand in a header we print */
-bool sip_is_call_id(struct xfed_span s);     /* word ["@" word] */
+bool sip_is_token(struct xfed_span s); /* one or more token characters */
+bool sip_is_printable(struct xfed_span
+		s); /* no byte below 0x20 but TAB, no 0x7f: may stand in a header we print */
+bool sip_is_call_id(struct xfed_span s); /* word ["@" word] */
 bool sip_is_utf8(struct xfed_span s);
 
 /* Without blanks and tabs at both ends. */
@@ -20,22 +22,25 @@ struct xfed_span sip_trim(struct xfed_span s);
 bool sip_number(struct xfed_span s, uint64_t max, uint64_t *out);
 
 /*
- * Index of the first `c` outside quoted strings and outside <>, or s.len where there is none. A quoted string or
+ * Index of the first `c` outside quoted strings and outside <>, or s.len where there is none. A
+ * quoted string or
  * "<" that is not closed gives SIZE_MAX.
  */
 size_t sip_find_outside(struct xfed_span s, char c);
 
 /*
- * Takes the next element of a comma list from `rest`: false at the end. Empty elements are skipped. `*bad` is set where
- * quoting is broken (and the list ends).
+ * Takes the next element of a comma list from `rest`: false at the end. Empty elements are skipped.
+ * `*bad` is set where quoting is broken (and the list ends).
  */
 bool sip_list_next(struct xfed_span *rest, struct xfed_span *element, bool *bad);
 
 /*
- * Takes the next ";name[=value]" from `rest`, which begins at ";" (or is empty). A value in quotes keeps them. false at
- * the end; `*bad` is set where the syntax is broken. A parameter without a value has value.data NULL.
+ * Takes the next ";name[=value]" from `rest`, which begins at ";" (or is empty). A value in quotes
+ * keeps them. false at the end; `*bad` is set where the syntax is broken. A parameter without a
+ * value has value.data NULL.
  */
-bool sip_param_next(struct xfed_span *rest, struct xfed_span *name, struct xfed_span *value, bool *bad);
+bool sip_param_next(
+	struct xfed_span *rest, struct xfed_span *name, struct xfed_span *value, bool *bad);
 
 /* Looks a parameter up, names compared without case. value.data is NULL where it has no value. */
 bool sip_param_get(struct xfed_span params, const char *name, struct xfed_span *value);

@@ -28,14 +28,21 @@ static void refuse(struct parse *p, int status, const char *phrase, bool is_fram
 /* Limits, before anything is allocated. Sets the length of the header block. */
 static int measure(struct xfed_span bytes, size_t *head_len, size_t *lines, struct sip_error *err)
 {
-	*err = (struct sip_error){ .status = 400, .phrase = "No End of Header", .is_framing = true };
+	*err = (struct sip_error){
+		.status = 400, .phrase = "No End of Header", .is_framing = true
+	};
 	if (bytes.len > XFED_SIP_MESSAGE_BYTES) {
-		*err = (struct sip_error){ .status = 413, .phrase = "Message Too Large", .is_framing = true };
+		*err = (struct sip_error){
+			.status = 413, .phrase = "Message Too Large", .is_framing = true
+		};
 		return XFED_ERR_INVALID;
 	}
 	*head_len = sip_scan_head_length(bytes, 0);
-	if (*head_len > XFED_SIP_HEADER_BYTES || (*head_len == 0 && bytes.len > XFED_SIP_HEADER_BYTES)) {
-		*err = (struct sip_error){ .status = 513, .phrase = "Header Too Large", .is_framing = true };
+	if (*head_len > XFED_SIP_HEADER_BYTES ||
+		(*head_len == 0 && bytes.len > XFED_SIP_HEADER_BYTES)) {
+		*err = (struct sip_error){
+			.status = 513, .phrase = "Header Too Large", .is_framing = true
+		};
 		return XFED_ERR_INVALID;
 	}
 	if (*head_len == 0) {
@@ -51,7 +58,8 @@ static int measure(struct xfed_span bytes, size_t *head_len, size_t *lines, stru
 /* One block: the message, its fields, the bytes. */
 static struct sip_message *allocate(struct xfed_span bytes, size_t fields, char **copy)
 {
-	struct sip_message *m = xfed_malloc(sizeof(*m) + fields * sizeof(struct sip_header) + bytes.len + 1);
+	struct sip_message *m =
+		xfed_malloc(sizeof(*m) + fields * sizeof(struct sip_header) + bytes.len + 1);
 	if (!m) {
 		return NULL;
 	}
@@ -78,7 +86,8 @@ static void take_lines(struct parse *p, struct xfed_span head, size_t room)
 	struct sip_message *m = p->m;
 	struct xfed_span line;
 	int rc = sip_scan_line(&head, &p->start_line);
-	if (rc != XFED_OK || !sip_scan_controls_fine(p->start_line) || memchr(p->start_line.data, '\n', p->start_line.len)) {
+	if (rc != XFED_OK || !sip_scan_controls_fine(p->start_line) ||
+		memchr(p->start_line.data, '\n', p->start_line.len)) {
 		refuse(p, 400, "Bad Start Line", rc != XFED_OK);
 	}
 	while (rc == XFED_OK && (rc = sip_scan_line(&head, &line)) == XFED_OK) {
@@ -140,9 +149,12 @@ static int judge_version(struct xfed_span v)
 	}
 	const char *dot = v.len > 4 ? memchr(v.data, '.', v.len) : NULL;
 	uint64_t n;
-	bool versioned = dot && dot > v.data + 4 && xfed_span_eq_nocase(xfed_span_make(v.data, 4), XFED_SPAN("SIP/")) &&
-			 sip_number(xfed_span_make(v.data + 4, (size_t)(dot - v.data) - 4), UINT64_MAX, &n) &&
-			 sip_number(xfed_span_make(dot + 1, v.len - (size_t)(dot - v.data) - 1), UINT64_MAX, &n);
+	bool versioned = dot && dot > v.data + 4 &&
+			 xfed_span_eq_nocase(xfed_span_make(v.data, 4), XFED_SPAN("SIP/")) &&
+			 sip_number(xfed_span_make(v.data + 4, (size_t)(dot - v.data) - 4),
+				 UINT64_MAX, &n) &&
+			 sip_number(xfed_span_make(dot + 1, v.len - (size_t)(dot - v.data) - 1),
+				 UINT64_MAX, &n);
 	return versioned ? 505 : 400;
 }
 
@@ -163,7 +175,8 @@ static void read_request_line(struct parse *p)
 	m->request_uri = xfed_span_make(one + 1, uri_len);
 	int version = judge_version(xfed_span_make(two + 1, line.len - method_len - uri_len - 2));
 	if (version != 0) {
-		refuse(p, version, version == 505 ? "Version Not Supported" : "Bad Request Line", false);
+		refuse(p, version, version == 505 ? "Version Not Supported" : "Bad Request Line",
+			false);
 	}
 	if (!sip_is_token(m->method)) {
 		refuse(p, 400, "Bad Method", false);
@@ -182,9 +195,11 @@ static void read_status_line(struct parse *p)
 	struct xfed_span line = p->start_line;
 	const size_t prefix = strlen("SIP/2.0 ");
 	uint64_t status = 0;
-	bool fine = line.len >= prefix + 3 && judge_version(xfed_span_make(line.data, prefix - 1)) == 0 && line.data[prefix - 1] == ' ' &&
-		    sip_number(xfed_span_make(line.data + prefix, 3), 699, &status) && status >= 100 &&
-		    (line.len == prefix + 3 || line.data[prefix + 3] == ' ');
+	bool fine = line.len >= prefix + 3 &&
+		    judge_version(xfed_span_make(line.data, prefix - 1)) == 0 &&
+		    line.data[prefix - 1] == ' ' &&
+		    sip_number(xfed_span_make(line.data + prefix, 3), 699, &status) &&
+		    status >= 100 && (line.len == prefix + 3 || line.data[prefix + 3] == ' ');
 	if (!fine) {
 		refuse(p, 400, "Bad Status Line", false);
 		return;
@@ -217,13 +232,15 @@ static void read_vias(struct parse *p)
 	}
 }
 
-static void read_address(struct parse *p, enum sip_header_id id, struct sip_addr *out, const char *missing, const char *bad)
+static void read_address(struct parse *p, enum sip_header_id id, struct sip_addr *out,
+	const char *missing, const char *bad)
 {
 	struct xfed_span value = value_of(p->m, id);
 	struct sip_uri uri;
 	if (!value.data) {
 		refuse(p, 400, missing, false);
-	} else if (sip_addr_parse(value, out) != XFED_OK || sip_uri_parse(out->uri, &uri) != XFED_OK) {
+	} else if (sip_addr_parse(value, out) != XFED_OK ||
+		   sip_uri_parse(out->uri, &uri) != XFED_OK) {
 		*out = (struct sip_addr){ .value = value };
 		refuse(p, 400, bad, false);
 	}
@@ -244,12 +261,14 @@ static void read_cseq(struct parse *p)
 	}
 	m->cseq_method = sip_trim(xfed_span_make(v.data + n, v.len - n));
 	bool spaced = n < v.len && (v.data[n] == ' ' || v.data[n] == '\t');
-	if (!spaced || !sip_number(xfed_span_make(v.data, n), UINT32_MAX, &number) || !sip_is_token(m->cseq_method)) {
+	if (!spaced || !sip_number(xfed_span_make(v.data, n), UINT32_MAX, &number) ||
+		!sip_is_token(m->cseq_method)) {
 		refuse(p, 400, "Bad CSeq", false);
 	} else if (m->is_request && m->method.len > 0 && !xfed_span_eq(m->method, m->cseq_method)) {
 		/* RFC 4475 section 3.1.2.18: an unknown method decides before the mismatch does. */
 		bool known = sip_method_is_known(m->method);
-		refuse(p, known ? 400 : 501, known ? "CSeq Method Mismatch" : "Not Implemented", false);
+		refuse(p, known ? 400 : 501, known ? "CSeq Method Mismatch" : "Not Implemented",
+			false);
 	}
 	m->cseq = (uint32_t)number;
 }
@@ -289,7 +308,8 @@ static void read_contacts(struct parse *p)
 		struct sip_uri uri;
 		bool bad = false;
 		while (!xfed_span_is(h->value, "*") && sip_list_next(&rest, &element, &bad)) {
-			bad |= sip_addr_parse(element, &addr) != XFED_OK || sip_uri_parse(addr.uri, &uri) != XFED_OK;
+			bad |= sip_addr_parse(element, &addr) != XFED_OK ||
+			       sip_uri_parse(addr.uri, &uri) != XFED_OK;
 		}
 		if (bad) {
 			refuse(p, 400, "Bad Contact", false);
@@ -309,7 +329,8 @@ static void read_content_type(struct parse *p)
 	semi = semi == SIZE_MAX ? v.len : semi;
 	m->media_type = sip_trim(xfed_span_make(v.data, semi));
 	m->content_type_params = xfed_span_make(v.data + semi, v.len - semi);
-	const char *slash = m->media_type.len > 0 ? memchr(m->media_type.data, '/', m->media_type.len) : NULL;
+	const char *slash =
+		m->media_type.len > 0 ? memchr(m->media_type.data, '/', m->media_type.len) : NULL;
 	size_t n = slash ? (size_t)(slash - m->media_type.data) : 0;
 	bool bad = !slash || !sip_is_token(sip_trim(xfed_span_make(v.data, n))) ||
 		   !sip_is_token(sip_trim(xfed_span_make(slash + 1, m->media_type.len - n - 1)));
@@ -321,7 +342,8 @@ static void read_content_type(struct parse *p)
 	}
 }
 
-/* delta-seconds, perhaps with a comment or parameters behind it; too large a number counts as the largest. */
+/* delta-seconds, perhaps with a comment or parameters behind it; too large a number counts as the
+ * largest. */
 static int64_t read_seconds(struct xfed_span v)
 {
 	size_t n = 0;
@@ -332,7 +354,8 @@ static int64_t read_seconds(struct xfed_span v)
 	if (n == 0) {
 		return -1;
 	}
-	return sip_number(xfed_span_make(v.data, n), UINT32_MAX, &s) ? (int64_t)s : (int64_t)UINT32_MAX;
+	return sip_number(xfed_span_make(v.data, n), UINT32_MAX, &s) ? (int64_t)s
+								     : (int64_t)UINT32_MAX;
 }
 
 static void read_others(struct parse *p)
@@ -374,7 +397,8 @@ static void read_fields(struct parse *p)
 {
 	struct sip_message *m = p->m;
 	struct xfed_span line = p->start_line;
-	m->is_request = line.len < 4 || !xfed_span_eq_nocase(xfed_span_make(line.data, 4), XFED_SPAN("SIP/"));
+	m->is_request = line.len < 4 ||
+			!xfed_span_eq_nocase(xfed_span_make(line.data, 4), XFED_SPAN("SIP/"));
 	if (m->is_request) {
 		read_request_line(p);
 	} else {
@@ -392,14 +416,17 @@ static void read_fields(struct parse *p)
 	read_others(p);
 }
 
-/* What sip_print_response_head() needs. The ACK of somebody whose start line is broken is not answered either. */
+/* What sip_print_response_head() needs. The ACK of somebody whose start line is broken is not
+ * answered either. */
 static bool is_answerable(const struct sip_message *m)
 {
-	return m->is_request && m->via_count > 0 && m->from.value.data && m->to.value.data && m->call_id.data && m->cseq_method.len > 0 &&
-	       !xfed_span_is(m->method, "ACK") && !xfed_span_is(m->cseq_method, "ACK");
+	return m->is_request && m->via_count > 0 && m->from.value.data && m->to.value.data &&
+	       m->call_id.data && m->cseq_method.len > 0 && !xfed_span_is(m->method, "ACK") &&
+	       !xfed_span_is(m->cseq_method, "ACK");
 }
 
-int sip_message_parse(struct xfed_span bytes, enum sip_parse_flags flags, struct sip_message **out, struct sip_error *err)
+int sip_message_parse(struct xfed_span bytes, enum sip_parse_flags flags, struct sip_message **out,
+	struct sip_error *err)
 {
 	*out = NULL;
 	*err = (struct sip_error){ 0 };
@@ -436,7 +463,8 @@ void sip_message_free(struct sip_message *m)
 	xfed_free(m);
 }
 
-const struct sip_header *sip_message_header(const struct sip_message *m, enum sip_header_id id, const struct sip_header *after)
+const struct sip_header *sip_message_header(
+	const struct sip_message *m, enum sip_header_id id, const struct sip_header *after)
 {
 	for (size_t i = after ? (size_t)(after - m->headers) + 1 : 0; i < m->header_count; i++) {
 		if (m->headers[i].id == id) {
@@ -446,7 +474,8 @@ const struct sip_header *sip_message_header(const struct sip_message *m, enum si
 	return NULL;
 }
 
-const struct sip_header *sip_message_header_named(const struct sip_message *m, const char *name, const struct sip_header *after)
+const struct sip_header *sip_message_header_named(
+	const struct sip_message *m, const char *name, const struct sip_header *after)
 {
 	enum sip_header_id id = sip_scan_header_id(xfed_span_str(name));
 	if (id != SIP_HEADER_OTHER) {

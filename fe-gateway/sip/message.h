@@ -1,9 +1,11 @@
 /*
- * One SIP message, parsed (RFC 3261 section 7). Limits and our own checks come first, then libosipparser2 judges the
- * grammar of the rest; the two must agree on what identifies the message. Nothing outside this library sees osip.
+ * One SIP message, parsed (RFC 3261 section 7). Limits and our own checks come first, then
+ * libosipparser2 judges the grammar of the rest; the two must agree on what identifies the message.
+ * Nothing outside this library sees osip.
+ * The first parse prepares osip for the process and is not thread-safe: one thread parses.
  *
- * A message is one object that owns a copy of the bytes; every span in it points into that copy (folding undone with
- * blanks, otherwise as received) and lives as long as the message.
+ * A message is one object that owns a copy of the bytes; every span in it points into that copy
+ * (folding undone with blanks, otherwise as received) and lives as long as the message.
  */
 #ifndef SIP_MESSAGE_H
 #define SIP_MESSAGE_H
@@ -13,33 +15,33 @@
 #include "sip/via.h"
 
 /* Header fields the code knows: id, long name, compact form, may stand once only. */
-#define SIP_HEADERS(X)                                                                              \
-	X(VIA, "Via", 'v', false)                                                                   \
-	X(FROM, "From", 'f', true)                                                                  \
-	X(TO, "To", 't', true)                                                                      \
-	X(CALL_ID, "Call-ID", 'i', true)                                                            \
-	X(CSEQ, "CSeq", 0, true)                                                                    \
-	X(MAX_FORWARDS, "Max-Forwards", 0, true)                                                    \
-	X(CONTACT, "Contact", 'm', false)                                                           \
-	X(CONTENT_TYPE, "Content-Type", 'c', true)                                                  \
-	X(CONTENT_LENGTH, "Content-Length", 'l', true)                                              \
-	X(CONTENT_ENCODING, "Content-Encoding", 'e', false)                                         \
-	X(CONTENT_LANGUAGE, "Content-Language", 0, false)                                           \
-	X(CONTENT_DISPOSITION, "Content-Disposition", 0, true)                                      \
-	X(SUBJECT, "Subject", 's', true)                                                            \
-	X(EXPIRES, "Expires", 0, true)                                                              \
-	X(DATE, "Date", 0, true)                                                                    \
-	X(REQUIRE, "Require", 0, false)                                                             \
-	X(SUPPORTED, "Supported", 'k', false)                                                       \
-	X(RETRY_AFTER, "Retry-After", 0, true)                                                      \
-	X(ACCEPT, "Accept", 0, false)                                                               \
-	X(ROUTE, "Route", 0, false)                                                                 \
-	X(RECORD_ROUTE, "Record-Route", 0, false)                                                   \
-	X(EVENT, "Event", 'o', true)                                                                \
-	X(ALLOW_EVENTS, "Allow-Events", 'u', false)                                                 \
-	X(REFER_TO, "Refer-To", 'r', true)                                                          \
-	X(REFERRED_BY, "Referred-By", 'b', true)                                                    \
-	X(SESSION_EXPIRES, "Session-Expires", 'x', true)                                            \
+#define SIP_HEADERS(X)                                                                             \
+	X(VIA, "Via", 'v', false)                                                                  \
+	X(FROM, "From", 'f', true)                                                                 \
+	X(TO, "To", 't', true)                                                                     \
+	X(CALL_ID, "Call-ID", 'i', true)                                                           \
+	X(CSEQ, "CSeq", 0, true)                                                                   \
+	X(MAX_FORWARDS, "Max-Forwards", 0, true)                                                   \
+	X(CONTACT, "Contact", 'm', false)                                                          \
+	X(CONTENT_TYPE, "Content-Type", 'c', true)                                                 \
+	X(CONTENT_LENGTH, "Content-Length", 'l', true)                                             \
+	X(CONTENT_ENCODING, "Content-Encoding", 'e', false)                                        \
+	X(CONTENT_LANGUAGE, "Content-Language", 0, false)                                          \
+	X(CONTENT_DISPOSITION, "Content-Disposition", 0, true)                                     \
+	X(SUBJECT, "Subject", 's', true)                                                           \
+	X(EXPIRES, "Expires", 0, true)                                                             \
+	X(DATE, "Date", 0, true)                                                                   \
+	X(REQUIRE, "Require", 0, false)                                                            \
+	X(SUPPORTED, "Supported", 'k', false)                                                      \
+	X(RETRY_AFTER, "Retry-After", 0, true)                                                     \
+	X(ACCEPT, "Accept", 0, false)                                                              \
+	X(ROUTE, "Route", 0, false)                                                                \
+	X(RECORD_ROUTE, "Record-Route", 0, false)                                                  \
+	X(EVENT, "Event", 'o', true)                                                               \
+	X(ALLOW_EVENTS, "Allow-Events", 'u', false)                                                \
+	X(REFER_TO, "Refer-To", 'r', true)                                                         \
+	X(REFERRED_BY, "Referred-By", 'b', true)                                                   \
+	X(SESSION_EXPIRES, "Session-Expires", 'x', true)                                           \
 	X(IDENTITY, "Identity", 'y', false)
 
 enum sip_header_id {
@@ -47,7 +49,7 @@ enum sip_header_id {
 #define X(id, name, compact, single) SIP_HEADER_##id,
 	SIP_HEADERS(X)
 #undef X
-	SIP_HEADER_COUNT
+		SIP_HEADER_COUNT
 };
 
 const char *sip_header_name(enum sip_header_id id); /* "Other" for OTHER */
@@ -66,22 +68,23 @@ struct sip_message {
 	int status;		      /* response: 100-699 */
 	struct xfed_span reason;      /* response, may be empty */
 
-	struct sip_via via;  /* the top one */
-	size_t via_count;    /* values, comma lists taken apart */
+	struct sip_via via; /* the top one */
+	size_t via_count;   /* values, comma lists taken apart */
 	struct sip_addr from, to;
 	struct xfed_span call_id;
 	uint32_t cseq;
 	struct xfed_span cseq_method;
 	int max_forwards; /* -1 where absent */
 
-	/* data NULL where absent; lists are the first field only: go over headers[] for all of them */
+	/* data NULL where absent; lists are the first field only: go over headers[] for all of them
+	 */
 	struct xfed_span content_type;	      /* the whole value */
 	struct xfed_span media_type;	      /* "type/subtype" of it, as written */
 	struct xfed_span content_type_params; /* from ";": sip_param_get(.., "charset", ..) */
 	struct xfed_span content_encoding, content_language, content_disposition;
 	struct xfed_span subject, date, accept, contact;
-	int64_t expires;	/* seconds, -1 where absent or unusable */
-	int64_t retry_after_s;	/* seconds, -1 where absent or unusable */
+	int64_t expires;       /* seconds, -1 where absent or unusable */
+	int64_t retry_after_s; /* seconds, -1 where absent or unusable */
 
 	struct xfed_span body; /* Content-Length bytes */
 
@@ -90,7 +93,8 @@ struct sip_message {
 };
 
 enum sip_parse_flags {
-	SIP_PARSE_DATAGRAM = 0, /* body: Content-Length bytes, the rest is dropped; absent: all of it ([C3-06]) */
+	SIP_PARSE_DATAGRAM = 0, /* body: Content-Length bytes, the rest is dropped; absent: all of
+				   it ([C3-06]) */
 	SIP_PARSE_STREAM = 1,	/* Content-Length mandatory; the bytes are exactly one message */
 };
 
@@ -102,16 +106,20 @@ struct sip_error {
 
 /*
  * Parses one whole message; `*out` is released with sip_message_free(). Leading CRLFs are skipped.
- * XFED_ERR_INVALID: malformed, `err` says how; `*out` is then NULL or, where it was a request with everything a
- * response must copy (Via, From, To, Call-ID, CSeq), a message good for sip_print_response() and nothing else.
- * XFED_ERR_NOMEM: `*out` is NULL.
- * What is well formed but not wanted (unknown method, scheme, Require, type) is for the caller: 501, 416, 420, 415.
+ * XFED_ERR_INVALID: malformed, `err` says how; `*out` is then NULL or, where it was a request with
+ * everything a response must copy (Via, From, To, Call-ID, CSeq), a message good for
+ * sip_print_response() and nothing else. XFED_ERR_NOMEM: `*out` is NULL. What is well formed but
+ * not wanted (unknown method, scheme, Require, type) is for the caller: 501, 416, 420, 415.
  */
-int sip_message_parse(struct xfed_span bytes, enum sip_parse_flags flags, struct sip_message **out, struct sip_error *err);
+int sip_message_parse(struct xfed_span bytes, enum sip_parse_flags flags, struct sip_message **out,
+	struct sip_error *err);
 void sip_message_free(struct sip_message *m);
 
-/* The first field with that id or name behind `after` (NULL: from the start), or NULL. Names without case. */
-const struct sip_header *sip_message_header(const struct sip_message *m, enum sip_header_id id, const struct sip_header *after);
-const struct sip_header *sip_message_header_named(const struct sip_message *m, const char *name, const struct sip_header *after);
+/* The first field with that id or name behind `after` (NULL: from the start), or NULL. Names
+ * without case. */
+const struct sip_header *sip_message_header(
+	const struct sip_message *m, enum sip_header_id id, const struct sip_header *after);
+const struct sip_header *sip_message_header_named(
+	const struct sip_message *m, const char *name, const struct sip_header *after);
 
 #endif

@@ -1,7 +1,6 @@
 #include "sip/method.h"
 
-static const struct xfed_span names[SIP_METHOD_COUNT] = {
-	[SIP_METHOD_UNKNOWN] = { "", 0 },
+static const struct xfed_span names[SIP_METHOD_COUNT] = { [SIP_METHOD_UNKNOWN] = { "", 0 },
 #define X(name) [SIP_METHOD_##name] = { #name, sizeof(#name) - 1 },
 	SIP_METHODS(X)
 #undef X

@@ -1,7 +1,8 @@
 /*
- * Requests and responses printed by template (RFC 3261 sections 8.1.1, 8.2.6). Sizes are known before a byte is
- * written. Values that hold a line end, another control character or otherwise cannot stand where they would are refused with
- * XFED_ERR_INVALID, so nothing that comes from the other side can add a header.
+ * Requests and responses printed by template (RFC 3261 sections 8.1.1, 8.2.6). Sizes are known
+ * before a byte is written. Values that hold a line end, another control character or otherwise
+ * cannot stand where they would are refused with XFED_ERR_INVALID, so nothing that comes from the
+ * other side can add a header.
  */
 #ifndef SIP_PRINT_H
 #define SIP_PRINT_H
@@ -21,10 +22,10 @@ struct sip_via_out {
 
 /* A request. Spans with data NULL are left out. */
 struct sip_request {
-	struct xfed_span method;      /* "MESSAGE" */
-	struct xfed_span uri;	      /* Request-URI */
-	struct xfed_span route;	      /* one Route value with its <>, or absent */
-	struct xfed_span from_uri;    /* without <> */
+	struct xfed_span method;       /* "MESSAGE" */
+	struct xfed_span uri;	       /* Request-URI */
+	struct xfed_span route;	       /* one Route value with its <>, or absent */
+	struct xfed_span from_uri;     /* without <> */
 	struct xfed_span from_display; /* plain UTF-8, quoted here; absent: none */
 	struct xfed_span from_tag;
 	struct xfed_span to_uri; /* without <> */
@@ -36,12 +37,15 @@ struct sip_request {
 	struct xfed_span subject;
 	struct xfed_span content_type;
 	struct xfed_span content_language;
-	struct xfed_span extra; /* further header lines, each ending in CRLF; checked line by line */
+	struct xfed_span
+		extra; /* further header lines, each ending in CRLF; checked line by line */
 	struct xfed_span body;
 };
 
-/* Writes at most `size` bytes to `out`; `*len` is the exact size in any case. out NULL: only measures. OK, LIMIT (did not fit), INVALID. */
-int sip_print_request(const struct sip_request *r, const struct sip_via_out *via, char *out, size_t size, size_t *len);
+/* Writes at most `size` bytes to `out`; `*len` is the exact size in any case. out NULL: only
+ * measures. OK, LIMIT (did not fit), INVALID. */
+int sip_print_request(const struct sip_request *r, const struct sip_via_out *via, char *out,
+	size_t size, size_t *len);
 
 /* The source of a request, for received= and rport= ([C3-03]). */
 struct sip_source {
@@ -50,22 +54,25 @@ struct sip_source {
 };
 
 /*
- * What every response to one request begins with: Via (with received and rport filled in), From, To with `to_tag` added
- * where the request had none, Call-ID, CSeq, each line ending in CRLF. Kept by a server transaction in place of the
- * request. Result codes as above.
+ * What every response to one request begins with: Via (with received and rport filled in), From, To
+ * with `to_tag` added where the request had none, Call-ID, CSeq, each line ending in CRLF. Kept by
+ * a server transaction in place of the request. Result codes as above.
  */
-int sip_print_response_head(const struct sip_message *request, const struct sip_source *source, struct xfed_span to_tag, char *out,
-	size_t size, size_t *len);
+int sip_print_response_head(const struct sip_message *request, const struct sip_source *source,
+	struct xfed_span to_tag, char *out, size_t size, size_t *len);
 
 /*
- * A response: status line, head, `extra` (further header lines, each ending in CRLF, such as "Allow: ..."; may be
- * empty), Content-Length: 0. phrase with data NULL: the usual one. Result codes as above.
+ * A response: status line, head, `extra` (further header lines, each ending in CRLF, such as
+ * "Allow: ..."; may be empty), Content-Length: 0. phrase with data NULL: the usual one. Result
+ * codes as above.
  */
-int sip_print_response(int status, struct xfed_span phrase, struct xfed_span head, struct xfed_span extra, char *out, size_t size,
-	size_t *len);
+int sip_print_response(int status, struct xfed_span phrase, struct xfed_span head,
+	struct xfed_span extra, char *out, size_t size, size_t *len);
 
-/* ACK for a non-2xx final response and CANCEL, from the INVITE we sent (RFC 3261 sections 17.1.1.3, 9.1). */
-int sip_print_ack(const struct sip_message *invite, const struct sip_message *response, char *out, size_t size, size_t *len);
+/* ACK for a non-2xx final response and CANCEL, from the INVITE we sent (RFC 3261
+ * sections 17.1.1.3, 9.1). */
+int sip_print_ack(const struct sip_message *invite, const struct sip_message *response, char *out,
+	size_t size, size_t *len);
 int sip_print_cancel(const struct sip_message *invite, char *out, size_t size, size_t *len);
 
 /* The usual reason phrase; never NULL. */

@@ -47,7 +47,8 @@ int sip_scan_line(struct xfed_span *rest, struct xfed_span *line)
 {
 	size_t end = 0;
 	for (;;) {
-		const char *lf = end < rest->len ? memchr(rest->data + end, '\n', rest->len - end) : NULL;
+		const char *lf =
+			end < rest->len ? memchr(rest->data + end, '\n', rest->len - end) : NULL;
 		size_t at = lf ? (size_t)(lf - rest->data) : 0;
 		if (!lf || at == 0 || rest->data[at - 1] != '\r') {
 			return XFED_ERR_INVALID;
@@ -71,7 +72,8 @@ static struct xfed_span trim_folds(struct xfed_span s)
 		s.data++;
 		s.len--;
 	}
-	while (s.len > 0 && (is_blank(s.data[s.len - 1]) || s.data[s.len - 1] == '\r' || s.data[s.len - 1] == '\n')) {
+	while (s.len > 0 && (is_blank(s.data[s.len - 1]) || s.data[s.len - 1] == '\r' ||
+				    s.data[s.len - 1] == '\n')) {
 		s.len--;
 	}
 	return s;
@@ -95,8 +97,7 @@ bool sip_scan_header(struct xfed_span line, struct xfed_span *name, struct xfed_
 static const struct {
 	struct xfed_span name;
 	char compact;
-} header_names[SIP_HEADER_COUNT] = {
-	[SIP_HEADER_OTHER] = { { "Other", 0 }, 0 },
+} header_names[SIP_HEADER_COUNT] = { [SIP_HEADER_OTHER] = { { "Other", 0 }, 0 },
 #define X(id, text, compact, single) [SIP_HEADER_##id] = { { text, sizeof(text) - 1 }, compact },
 	SIP_HEADERS(X)
 #undef X
@@ -111,7 +112,8 @@ enum sip_header_id sip_scan_header_id(struct xfed_span name)
 {
 	char first = name.len == 1 ? (char)(name.data[0] | 0x20) : 0;
 	for (int id = SIP_HEADER_OTHER + 1; id < SIP_HEADER_COUNT; id++) {
-		bool match = first ? first == header_names[id].compact : xfed_span_eq_nocase(name, header_names[id].name);
+		bool match = first ? first == header_names[id].compact
+				   : xfed_span_eq_nocase(name, header_names[id].name);
 		if (match) {
 			return (enum sip_header_id)id;
 		}
@@ -141,7 +143,8 @@ int sip_scan_content_length(struct xfed_span head, size_t *out)
 	int found = XFED_ERR_NOT_FOUND;
 	int rc;
 	while ((rc = sip_scan_line(&head, &line)) == XFED_OK) {
-		if (!sip_scan_header(line, &name, &value) || sip_scan_header_id(name) != SIP_HEADER_CONTENT_LENGTH) {
+		if (!sip_scan_header(line, &name, &value) ||
+			sip_scan_header_id(name) != SIP_HEADER_CONTENT_LENGTH) {
 			continue;
 		}
 		uint64_t n;

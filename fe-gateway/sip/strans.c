@@ -1,4 +1,5 @@
-/* Server transactions and answers without one: requests of peers (RFC 3261 sections 8.2, 17.2, 18.2). */
+/* Server transactions and answers without one: requests of peers (RFC 3261
+ * sections 8.2, 17.2, 18.2). */
 #include "sip/trans.h"
 
 #include <stdio.h>
@@ -20,9 +21,10 @@ static void copy_text(char *out, size_t size, struct xfed_span s)
 }
 
 /*
- * Where responses to a request go ([C3-04]). On a stream: its connection, and should that have closed, the address it
- * came from at the port of sent-by. Over UDP: maddr if it is an address, the source port if rport was asked for, else
- * the port of sent-by; always from the socket the request came in on.
+ * Where responses to a request go ([C3-04]). On a stream: its connection, and should that have
+ * closed, the address it came from at the port of sent-by. Over UDP: maddr if it is an address, the
+ * source port if rport was asked for, else the port of sent-by; always from the socket the request
+ * came in on.
  */
 static struct sip_target reply_target(const struct sip_layer *l, const struct sip_message *m)
 {
@@ -54,41 +56,51 @@ static int print_head(struct sip_layer *l, const struct sip_message *m, char **h
 		return rc;
 	}
 	*head = xfed_malloc(*len);
-	return *head ? sip_print_response_head(m, &source, to_tag, *head, *len, len) : XFED_ERR_NOMEM;
+	return *head ? sip_print_response_head(m, &source, to_tag, *head, *len, len)
+		     : XFED_ERR_NOMEM;
 }
 
-static int print_response(int status, const char *phrase, struct xfed_span head, struct xfed_span extra, char **out, size_t *len)
+static int print_response(int status, const char *phrase, struct xfed_span head,
+	struct xfed_span extra, char **out, size_t *len)
 {
 	int rc = sip_print_response(status, xfed_span_str(phrase), head, extra, NULL, 0, len);
 	if (rc != XFED_OK) {
 		return rc;
 	}
 	*out = xfed_malloc(*len);
-	return *out ? sip_print_response(status, xfed_span_str(phrase), head, extra, *out, *len, len) : XFED_ERR_NOMEM;
+	return *out ? sip_print_response(
+			      status, xfed_span_str(phrase), head, extra, *out, *len, len)
+		    : XFED_ERR_NOMEM;
 }
 
 /*
- * An answer without a transaction (section 8.2.7): the To tag is derived, so a retransmitted request gets the same
- * again. A head that cannot be printed belongs to a message nobody could match, and is dropped.
+ * An answer without a transaction (section 8.2.7): the To tag is derived, so a retransmitted
+ * request gets the same again. A head that cannot be printed belongs to a message nobody could
+ * match, and is dropped.
  */
-int sip_server_answer(struct sip_layer *l, const struct sip_message *m, int status, const char *phrase, struct xfed_span extra)
+int sip_server_answer(struct sip_layer *l, const struct sip_message *m, int status,
+	const char *phrase, struct xfed_span extra)
 {
 	char *head = NULL;
 	size_t head_len, len;
 	int rc = print_head(l, m, &head, &head_len);
 	if (rc == XFED_OK) {
-		rc = print_response(status, phrase, xfed_span_make(head, head_len), extra, &l->reply, &len);
+		rc = print_response(
+			status, phrase, xfed_span_make(head, head_len), extra, &l->reply, &len);
 	}
 	xfed_free(head);
 	if (rc == XFED_OK) {
-		struct sip_layer_action act = { .kind = SIP_ACT_SEND, .target = reply_target(l, m), .bytes = xfed_span_make(l->reply, len) };
+		struct sip_layer_action act = { .kind = SIP_ACT_SEND,
+			.target = reply_target(l, m),
+			.bytes = xfed_span_make(l->reply, len) };
 		sip_layer_push(l, &act);
 	}
 	return rc == XFED_ERR_INVALID ? XFED_OK : rc;
 }
 
 /* Fills a new transaction and enters it in the tables; NULL on NOMEM. */
-static struct sip_trans *open_transaction(struct sip_layer *l, const struct sip_message *m, const struct sip_key *key, enum sip_state state)
+static struct sip_trans *open_transaction(struct sip_layer *l, const struct sip_message *m,
+	const struct sip_key *key, enum sip_state state)
 {
 	struct sip_trans *t = xfed_calloc(1, sizeof(*t));
 	if (!t) {
@@ -115,7 +127,8 @@ static bool is_merged(struct sip_layer *l, const struct sip_key *merged)
 	return other != NULL;
 }
 
-static int deliver(struct sip_layer *l, const struct sip_message *m, const struct sip_key *key, uint64_t now_ms)
+static int deliver(struct sip_layer *l, const struct sip_message *m, const struct sip_key *key,
+	uint64_t now_ms)
 {
 	struct sip_key merged = sip_key_merged(&l->secret, m);
 	if (!m->to.tag.data && is_merged(l, &merged)) {
@@ -134,18 +147,21 @@ static int deliver(struct sip_layer *l, const struct sip_message *m, const struc
 		t->is_merge_owner = t->hh_merged.tbl != NULL;
 	}
 	sip_trans_enter(l, t, SIP_STATE_S_TRYING, now_ms);
-	struct sip_layer_action act = { .kind = SIP_ACT_REQUEST, .txn = t->id, .message = m, .flow = &l->flow };
+	struct sip_layer_action act = {
+		.kind = SIP_ACT_REQUEST, .txn = t->id, .message = m, .flow = &l->flow
+	};
 	sip_layer_push(l, &act);
 	return XFED_OK;
 }
 
 /* A final response: kept for retransmissions, sent, and the state that follows. */
-static int respond(struct sip_layer *l, struct sip_trans *t, enum sip_state next, int status, const char *phrase, struct xfed_span extra,
-	uint64_t now_ms)
+static int respond(struct sip_layer *l, struct sip_trans *t, enum sip_state next, int status,
+	const char *phrase, struct xfed_span extra, uint64_t now_ms)
 {
 	char *response = NULL;
 	size_t len;
-	int rc = print_response(status, phrase, xfed_span_make(t->head, t->head_len), extra, &response, &len);
+	int rc = print_response(
+		status, phrase, xfed_span_make(t->head, t->head_len), extra, &response, &len);
 	if (rc != XFED_OK) {
 		xfed_free(response);
 		return rc;
@@ -159,9 +175,10 @@ static int respond(struct sip_layer *l, struct sip_trans *t, enum sip_state next
 	return XFED_OK;
 }
 
-/* An INVITE is answered by a transaction, because its response must be repeated until the ACK comes (section 17.2.1). */
-static int refuse_invite(struct sip_layer *l, const struct sip_message *m, const struct sip_key *key, const struct sip_verdict *v,
-	uint64_t now_ms)
+/* An INVITE is answered by a transaction, because its response must be repeated until the ACK comes
+ * (section 17.2.1). */
+static int refuse_invite(struct sip_layer *l, const struct sip_message *m,
+	const struct sip_key *key, const struct sip_verdict *v, uint64_t now_ms)
 {
 	if (sip_layer_is_full(l)) {
 		return sip_server_answer(l, m, 503, NULL, XFED_SPAN(BUSY_LINE));
@@ -170,7 +187,8 @@ static int refuse_invite(struct sip_layer *l, const struct sip_message *m, const
 	if (!t) {
 		return XFED_ERR_NOMEM;
 	}
-	int rc = respond(l, t, SIP_STATE_S_REFUSED, v->status, NULL, xfed_span_str(v->extra), now_ms);
+	int rc = respond(
+		l, t, SIP_STATE_S_REFUSED, v->status, NULL, xfed_span_str(v->extra), now_ms);
 	if (rc != XFED_OK) {
 		sip_trans_end(l, t);
 	}
@@ -192,7 +210,8 @@ static int refuse_extensions(struct sip_layer *l, const struct sip_message *m)
 	}
 	while ((h = sip_message_header(m, SIP_HEADER_REQUIRE, h))) {
 		if (sip_is_printable(h->value) && sip_is_utf8(h->value)) {
-			at += (size_t)snprintf(lines + at, size - at, "%s%.*s\r\n", name, (int)h->value.len, h->value.data);
+			at += (size_t)snprintf(lines + at, size - at, "%s%.*s\r\n", name,
+				(int)h->value.len, h->value.data);
 		}
 	}
 	int rc = sip_server_answer(l, m, 420, NULL, xfed_span_make(lines, at));
@@ -203,7 +222,8 @@ static int refuse_extensions(struct sip_layer *l, const struct sip_message *m)
 static int answer_cancel(struct sip_layer *l, const struct sip_message *m)
 {
 	struct sip_key key = sip_key_server(&l->secret, m, l->flow.transport, XFED_SPAN("INVITE"));
-	/* The INVITE has had its final response already, so the CANCEL changes nothing (section 9.2). */
+	/* The INVITE has had its final response already, so the CANCEL changes nothing
+	 * (section 9.2). */
 	return sip_server_answer(l, m, sip_trans_by_key(l, &key) ? 200 : 481, NULL, XFED_SPAN(""));
 }
 
@@ -251,7 +271,9 @@ int sip_server_receive(struct sip_layer *l, const struct sip_message *m, uint64_
 		if (xfed_span_is(m->method, "INVITE")) {
 			return refuse_invite(l, m, &key, &v, now_ms);
 		}
-		return v.needs_unsupported ? refuse_extensions(l, m) : sip_server_answer(l, m, v.status, NULL, xfed_span_str(v.extra));
+		return v.needs_unsupported
+			       ? refuse_extensions(l, m)
+			       : sip_server_answer(l, m, v.status, NULL, xfed_span_str(v.extra));
 	case SIP_DISPOSE_ABSORB:
 		break;
 	}
@@ -262,7 +284,8 @@ int sip_server_say_trying(struct sip_layer *l, struct sip_trans *t)
 {
 	char *response = NULL;
 	size_t len;
-	int rc = print_response(100, NULL, xfed_span_make(t->head, t->head_len), XFED_SPAN(""), &response, &len);
+	int rc = print_response(
+		100, NULL, xfed_span_make(t->head, t->head_len), XFED_SPAN(""), &response, &len);
 	if (rc == XFED_OK) {
 		t->last = response;
 		t->last_len = len;
@@ -273,7 +296,8 @@ int sip_server_say_trying(struct sip_layer *l, struct sip_trans *t)
 	return rc;
 }
 
-int sip_layer_respond(struct sip_layer *l, uint64_t txn, int status, const char *phrase, struct xfed_span extra, uint64_t now_ms)
+int sip_layer_respond(struct sip_layer *l, uint64_t txn, int status, const char *phrase,
+	struct xfed_span extra, uint64_t now_ms)
 {
 	sip_layer_begin(l);
 	struct sip_trans *t = sip_trans_by_id(l, txn);

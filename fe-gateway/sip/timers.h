@@ -1,6 +1,6 @@
 /*
- * The transactions that wait for time, as a binary heap: the next one due is at the top, moving or removing one costs the
- * logarithm of their number.
+ * The transactions that wait for time, as a binary heap: the next one due is at the top, moving or
+ * removing one costs the logarithm of their number.
  */
 #ifndef SIP_TIMERS_H
 #define SIP_TIMERS_H

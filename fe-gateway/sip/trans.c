@@ -2,22 +2,25 @@
 
 #include "xfed/limits.h"
 
-#define T1		 XFED_SIP_T1_MS
-#define T2		 XFED_SIP_T2_MS
-#define T4		 XFED_SIP_T4_MS
-#define B_F_H_J		 (64 * T1)
-#define TRYING_AFTER	 (T1 + 2 * T1 + 4 * T1) /* when a client's Timer E reaches T2: RFC 4320 section 4.1 */
-#define C		 180000			/* RFC 3261 section 16.6 step 11; nothing else bounds a ringing INVITE */
-#define NEVER		 UINT64_MAX
-#define KEEP		 (UINT64_MAX - 1) /* the limit of the state before goes on */
+#define T1	XFED_SIP_T1_MS
+#define T2	XFED_SIP_T2_MS
+#define T4	XFED_SIP_T4_MS
+#define B_F_H_J (64 * T1)
+#define TRYING_AFTER                                                                               \
+	(T1 + 2 * T1 + 4 * T1) /* when a client's Timer E reaches T2: RFC 4320 section 4.1 */
+#define C     180000 /* RFC 3261 section 16.6 step 11; nothing else bounds a ringing INVITE */
+#define NEVER UINT64_MAX
+#define KEEP  (UINT64_MAX - 1) /* the limit of the state before goes on */
 
 enum due { NOTHING, AGAIN, SAY_TRYING };
 enum expiry { QUIET, TIMEOUT };
 
 /*
- * Times in ms: the first retransmission and its cap (over UDP; `due` says what happens), how long the state lasts
- * over UDP and over a stream, and what its end means. The letters are those of RFC 3261 table 4.
+ * Times in ms: the first retransmission and its cap (over UDP; `due` says what happens), how long
+ * the state lasts over UDP and over a stream, and what its end means. The letters are those of RFC
+ * 3261 table 4.
  */
+/* clang-format off */
 static const struct row {
 	const char *name;
 	bool is_client, is_open;
@@ -25,19 +28,33 @@ static const struct row {
 	uint64_t first, cap, life, life_stream;
 	enum expiry expiry;
 } rows[SIP_STATE_COUNT] = {
-	[SIP_STATE_TRYING] = { "TRYING", true, true, AGAIN, T1, T2, B_F_H_J, B_F_H_J, TIMEOUT },			/* E, F */
-	[SIP_STATE_PROCEEDING] = { "PROCEEDING", true, true, AGAIN, T2, T2, KEEP, KEEP, TIMEOUT },			/* E, F */
-	[SIP_STATE_COMPLETED] = { "COMPLETED", true, false, NOTHING, NEVER, 0, T4, 0, QUIET },				/* K */
-	[SIP_STATE_CALLING] = { "CALLING", true, true, AGAIN, T1, NEVER, B_F_H_J, B_F_H_J, TIMEOUT },			/* A, B */
-	[SIP_STATE_INVITE_PROCEEDING] = { "INVITE_PROCEEDING", true, true, NOTHING, NEVER, 0, C, C, TIMEOUT },		/* C */
-	[SIP_STATE_INVITE_COMPLETED] = { "INVITE_COMPLETED", true, false, NOTHING, NEVER, 0, B_F_H_J, 0, QUIET },	/* D */
-	[SIP_STATE_ACCEPTED] = { "ACCEPTED", true, false, NOTHING, NEVER, 0, B_F_H_J, B_F_H_J, QUIET },		/* M */
-	[SIP_STATE_S_TRYING] = { "S_TRYING", false, true, SAY_TRYING, TRYING_AFTER, 0, B_F_H_J, B_F_H_J, QUIET },
-	[SIP_STATE_S_PROCEEDING] = { "S_PROCEEDING", false, true, NOTHING, NEVER, 0, KEEP, KEEP, QUIET },
-	[SIP_STATE_S_COMPLETED] = { "S_COMPLETED", false, false, NOTHING, NEVER, 0, B_F_H_J, 0, QUIET },		/* J */
-	[SIP_STATE_S_REFUSED] = { "S_REFUSED", false, false, AGAIN, T1, T2, B_F_H_J, B_F_H_J, QUIET },		/* G, H */
-	[SIP_STATE_S_CONFIRMED] = { "S_CONFIRMED", false, false, NOTHING, NEVER, 0, T4, 0, QUIET },			/* I */
+	/*                            client  open   due         first         cap    life     stream */
+	[SIP_STATE_TRYING] =            /* E, F */
+		{ "TRYING",             true,  true,  AGAIN,      T1,           T2,    B_F_H_J, B_F_H_J, TIMEOUT },
+	[SIP_STATE_PROCEEDING] =        /* E, F */
+		{ "PROCEEDING",         true,  true,  AGAIN,      T2,           T2,    KEEP,    KEEP,    TIMEOUT },
+	[SIP_STATE_COMPLETED] =         /* K */
+		{ "COMPLETED",          true,  false, NOTHING,    NEVER,        0,     T4,      0,       QUIET },
+	[SIP_STATE_CALLING] =           /* A, B */
+		{ "CALLING",            true,  true,  AGAIN,      T1,           NEVER, B_F_H_J, B_F_H_J, TIMEOUT },
+	[SIP_STATE_INVITE_PROCEEDING] = /* C */
+		{ "INVITE_PROCEEDING",  true,  true,  NOTHING,    NEVER,        0,     C,       C,       TIMEOUT },
+	[SIP_STATE_INVITE_COMPLETED] =  /* D */
+		{ "INVITE_COMPLETED",   true,  false, NOTHING,    NEVER,        0,     B_F_H_J, 0,       QUIET },
+	[SIP_STATE_ACCEPTED] =          /* M */
+		{ "ACCEPTED",           true,  false, NOTHING,    NEVER,        0,     B_F_H_J, B_F_H_J, QUIET },
+	[SIP_STATE_S_TRYING] =
+		{ "S_TRYING",           false, true,  SAY_TRYING, TRYING_AFTER, 0,     B_F_H_J, B_F_H_J, QUIET },
+	[SIP_STATE_S_PROCEEDING] =
+		{ "S_PROCEEDING",       false, true,  NOTHING,    NEVER,        0,     KEEP,    KEEP,    QUIET },
+	[SIP_STATE_S_COMPLETED] =       /* J */
+		{ "S_COMPLETED",        false, false, NOTHING,    NEVER,        0,     B_F_H_J, 0,       QUIET },
+	[SIP_STATE_S_REFUSED] =         /* G, H */
+		{ "S_REFUSED",          false, false, AGAIN,      T1,           T2,    B_F_H_J, B_F_H_J, QUIET },
+	[SIP_STATE_S_CONFIRMED] =       /* I */
+		{ "S_CONFIRMED",        false, false, NOTHING,    NEVER,        0,     T4,      0,       QUIET },
 };
+/* clang-format on */
 
 uint64_t sip_layer_scale(const struct sip_layer *l, uint64_t ms)
 {
@@ -120,7 +137,8 @@ static void trace(struct sip_layer *l, const char *state)
 	}
 }
 
-void sip_trans_enter(struct sip_layer *l, struct sip_trans *t, enum sip_state state, uint64_t now_ms)
+void sip_trans_enter(
+	struct sip_layer *l, struct sip_trans *t, enum sip_state state, uint64_t now_ms)
 {
 	const struct row *row = &rows[state];
 	bool is_stream = t->target.transport != SIP_UDP;
@@ -208,7 +226,9 @@ void sip_trans_send(struct sip_layer *l, struct sip_trans *t)
 static void time_out(struct sip_layer *l, struct sip_trans *t)
 {
 	if (rows[t->state].expiry == TIMEOUT && !t->is_silent) {
-		struct sip_layer_action act = { .kind = SIP_ACT_TIMEOUT, .txn = t->id, .cookie = t->cookie };
+		struct sip_layer_action act = {
+			.kind = SIP_ACT_TIMEOUT, .txn = t->id, .cookie = t->cookie
+		};
 		act.was_written = t->is_written || t->target.transport == SIP_UDP;
 		sip_layer_push(l, &act);
 	}

@@ -1,6 +1,6 @@
 /*
- * What the parts of the transaction layer share: the layer itself, one transaction, its states as a table. The states and
- * timers are those of RFC 3261 section 17 with RFC 6026 and RFC 4320.
+ * What the parts of the transaction layer share: the layer itself, one transaction, its states as a
+ * table. The states and timers are those of RFC 3261 section 17 with RFC 6026 and RFC 4320.
  *
  *   client:  TRYING -1xx-> PROCEEDING -final-> COMPLETED (K)          F, lost connection: end
  *   INVITE:  CALLING -1xx-> PROCEEDING -3xx..6xx, ACK-> COMPLETED (D)    2xx-> ACCEPTED (M)
@@ -15,25 +15,25 @@
 #include "sip/timers.h"
 #include "util/table.h"
 
-#define SIP_STATES(X)                                                                               \
-	X(TRYING)                                                                                   \
-	X(PROCEEDING)                                                                               \
-	X(COMPLETED)                                                                                \
-	X(CALLING)                                                                                  \
-	X(INVITE_PROCEEDING)                                                                        \
-	X(INVITE_COMPLETED)                                                                         \
-	X(ACCEPTED)                                                                                 \
-	X(S_TRYING)                                                                                 \
-	X(S_PROCEEDING)                                                                             \
-	X(S_COMPLETED)                                                                              \
-	X(S_REFUSED)                                                                                \
+#define SIP_STATES(X)                                                                              \
+	X(TRYING)                                                                                  \
+	X(PROCEEDING)                                                                              \
+	X(COMPLETED)                                                                               \
+	X(CALLING)                                                                                 \
+	X(INVITE_PROCEEDING)                                                                       \
+	X(INVITE_COMPLETED)                                                                        \
+	X(ACCEPTED)                                                                                \
+	X(S_TRYING)                                                                                \
+	X(S_PROCEEDING)                                                                            \
+	X(S_COMPLETED)                                                                             \
+	X(S_REFUSED)                                                                               \
 	X(S_CONFIRMED)
 
 enum sip_state {
 #define X(name) SIP_STATE_##name,
 	SIP_STATES(X)
 #undef X
-	SIP_STATE_COUNT
+		SIP_STATE_COUNT
 };
 
 struct sip_trans {
@@ -45,8 +45,9 @@ struct sip_trans {
 	bool is_merge_owner; /* stands in the table of merged requests */
 
 	struct sip_target target;
-	struct sip_trans *flow_next, **flow_prev; /* others on a connection; flow_prev NULL: on none */
-	char *head;				  /* server: what its responses begin with */
+	struct sip_trans *flow_next,
+		**flow_prev; /* others on a connection; flow_prev NULL: on none */
+	char *head;	     /* server: what its responses begin with */
 	size_t head_len;
 	char *last; /* the request, or the last response: retransmissions send these bytes */
 	size_t last_len;
@@ -101,10 +102,13 @@ static inline size_t sip_layer_room(const struct sip_layer *l)
 /* trans.c */
 uint64_t sip_layer_scale(const struct sip_layer *l, uint64_t ms);
 bool sip_layer_is_full(const struct sip_layer *l);
-int sip_trans_add(struct sip_layer *l, struct sip_trans *t); /* gives it an id, enters it by id and key; OK or NOMEM */
-void sip_trans_enter(struct sip_layer *l, struct sip_trans *t, enum sip_state state, uint64_t now_ms);
-void sip_trans_end(struct sip_layer *l, struct sip_trans *t); /* its memory lives until the next step */
-void sip_trans_free(struct sip_trans *t);		       /* one that is in no table */
+int sip_trans_add(struct sip_layer *l,
+	struct sip_trans *t); /* gives it an id, enters it by id and key; OK or NOMEM */
+void sip_trans_enter(
+	struct sip_layer *l, struct sip_trans *t, enum sip_state state, uint64_t now_ms);
+void sip_trans_end(
+	struct sip_layer *l, struct sip_trans *t); /* its memory lives until the next step */
+void sip_trans_free(struct sip_trans *t);	   /* one that is in no table */
 void sip_trans_send(struct sip_layer *l, struct sip_trans *t);
 void sip_trans_bind(struct sip_layer *l, struct sip_trans *t, uint64_t flow);
 void sip_trans_unbind(struct sip_trans *t);
@@ -113,7 +117,8 @@ int sip_trans_fire(struct sip_layer *l, struct sip_trans *t, uint64_t now_ms);
 struct sip_trans *sip_trans_by_id(const struct sip_layer *l, uint64_t id);
 struct sip_trans *sip_trans_by_key(const struct sip_layer *l, const struct sip_key *key);
 bool sip_trans_is_client(const struct sip_trans *t);
-bool sip_trans_is_open(const struct sip_trans *t); /* a final response, of theirs or ours, is still awaited */
+bool sip_trans_is_open(
+	const struct sip_trans *t); /* a final response, of theirs or ours, is still awaited */
 
 /* ctrans.c */
 int sip_client_receive(struct sip_layer *l, const struct sip_message *m, uint64_t now_ms);
@@ -122,7 +127,8 @@ void sip_client_failed(struct sip_layer *l, struct sip_trans *t, bool was_writte
 
 /* strans.c */
 int sip_server_receive(struct sip_layer *l, const struct sip_message *m, uint64_t now_ms);
-int sip_server_answer(struct sip_layer *l, const struct sip_message *m, int status, const char *phrase, struct xfed_span extra);
+int sip_server_answer(struct sip_layer *l, const struct sip_message *m, int status,
+	const char *phrase, struct xfed_span extra);
 int sip_server_say_trying(struct sip_layer *l, struct sip_trans *t);
 
 #endif

@@ -11,7 +11,8 @@ static bool is_scheme(struct xfed_span s)
 	for (size_t i = 0; i < s.len; i++) {
 		unsigned char c = (unsigned char)s.data[i];
 		bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-		if (!letter && (i == 0 || (!(c >= '0' && c <= '9') && c != '+' && c != '-' && c != '.'))) {
+		if (!letter &&
+			(i == 0 || (!(c >= '0' && c <= '9') && c != '+' && c != '-' && c != '.'))) {
 			return false;
 		}
 	}
@@ -29,19 +30,22 @@ static int hex_value(char c)
 	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-/* Unreserved characters, `more`, and whole %HH escapes (RFC 3261 section 25.1). Bytes above 0x7f are not allowed in a URI. */
+/* Unreserved characters, `more`, and whole %HH escapes (RFC 3261 section 25.1). Bytes above 0x7f
+ * are not allowed in a URI. */
 static bool all_of(struct xfed_span s, const char *more)
 {
 	for (size_t i = 0; i < s.len; i++) {
 		unsigned char c = (unsigned char)s.data[i];
 		if (c == '%') {
-			if (s.len - i < 3 || hex_value(s.data[i + 1]) < 0 || hex_value(s.data[i + 2]) < 0) {
+			if (s.len - i < 3 || hex_value(s.data[i + 1]) < 0 ||
+				hex_value(s.data[i + 2]) < 0) {
 				return false;
 			}
 			i += 2;
 			continue;
 		}
-		bool alnum = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+		bool alnum =
+			(c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 		if (!alnum && (c == 0 || (!strchr("-_.!~*'()", c) && !strchr(more, c)))) {
 			return false;
 		}
@@ -57,7 +61,8 @@ static bool is_ip(int family, struct xfed_span host, unsigned char out[16])
 	}
 	memcpy(text, host.len > 0 ? host.data : "", host.len);
 	text[host.len] = '\0';
-	/* The grammar of RFC 3261 led to a colon too many before an embedded IPv4 address (RFC 5118 section 4.10). */
+	/* The grammar of RFC 3261 led to a colon too many before an embedded IPv4 address (RFC 5118
+	 * section 4.10). */
 	char *extra = strstr(text, ":::");
 	if (extra && strchr(extra, '.')) {
 		memmove(extra, extra + 1, strlen(extra));
@@ -79,7 +84,8 @@ bool sip_host_is_address(struct xfed_span host)
 	return is_ip(AF_INET, host, ip) || is_ip(AF_INET6, strip_brackets(host), ip);
 }
 
-/* Labels of letters, digits, hyphens; the underscore is tolerated because inside networks use it. */
+/* Labels of letters, digits, hyphens; the underscore is tolerated because inside networks use it.
+ */
 static bool is_name(struct xfed_span host)
 {
 	bool label = false;
@@ -90,7 +96,8 @@ static bool is_name(struct xfed_span host)
 				return false;
 			}
 			label = false;
-		} else if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_') {
+		} else if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+			   (c >= 'A' && c <= 'Z') || c == '-' || c == '_') {
 			label = true;
 		} else {
 			return false;
@@ -149,7 +156,10 @@ static int parse_hostport(struct xfed_span s, struct sip_uri *u)
 		return XFED_OK;
 	}
 	uint64_t port;
-	if (s.data[host_len] != ':' || !sip_number(xfed_span_make(s.data + host_len + 1, s.len - host_len - 1), 65535, &port) || port == 0) {
+	if (s.data[host_len] != ':' ||
+		!sip_number(xfed_span_make(s.data + host_len + 1, s.len - host_len - 1), 65535,
+			&port) ||
+		port == 0) {
 		return XFED_ERR_INVALID;
 	}
 	u->port = (uint16_t)port;
@@ -172,11 +182,15 @@ static int parse_params(struct sip_uri *u)
 	const char *p = u->params.data, *end = p + u->params.len;
 	while (p < end) {
 		const char *next = memchr(p + 1, ';', (size_t)(end - p - 1));
-		struct xfed_span param = xfed_span_make(p + 1, (size_t)((next ? next : end) - p - 1));
+		struct xfed_span param =
+			xfed_span_make(p + 1, (size_t)((next ? next : end) - p - 1));
 		const char *eq = param.len > 0 ? memchr(param.data, '=', param.len) : NULL;
-		struct xfed_span name = xfed_span_make(param.data, eq ? (size_t)(eq - param.data) : param.len);
-		struct xfed_span value = eq ? xfed_span_make(eq + 1, param.len - name.len - 1) : absent;
-		if (name.len == 0 || (eq && value.len == 0) || !all_of(name, "[]/:&+$") || !all_of(value, "[]/:&+$")) {
+		struct xfed_span name =
+			xfed_span_make(param.data, eq ? (size_t)(eq - param.data) : param.len);
+		struct xfed_span value =
+			eq ? xfed_span_make(eq + 1, param.len - name.len - 1) : absent;
+		if (name.len == 0 || (eq && value.len == 0) || !all_of(name, "[]/:&+$") ||
+			!all_of(value, "[]/:&+$")) {
 			return XFED_ERR_INVALID;
 		}
 		if (xfed_span_eq_nocase(name, XFED_SPAN("transport"))) {
@@ -203,7 +217,8 @@ static size_t span_until(struct xfed_span s, char a, char b)
 
 static int parse_sip(struct xfed_span rest, struct sip_uri *u)
 {
-	/* "@" stands unescaped nowhere but behind the user part, which may itself hold ";" and "?". */
+	/* "@" stands unescaped nowhere but behind the user part, which may itself hold ";" and "?".
+	 */
 	const char *at = rest.len > 0 ? memchr(rest.data, '@', rest.len) : NULL;
 	if (at) {
 		struct xfed_span info = xfed_span_make(rest.data, (size_t)(at - rest.data));

@@ -1,8 +1,9 @@
 /*
- * The transaction layer. The input is a list of records: a byte for what happens, a byte of argument, then for a received
- * message a length (two bytes) and its bytes. Properties: an ACK or a response is never answered; a client transaction ends
- * once, with exactly one outcome; a server transaction takes one final response; an answer goes back to where its
- * request came from; everything ends when time passes.
+ * The transaction layer. The input is a list of records: a byte for what happens, a byte of
+ * argument, then for a received message a length (two bytes) and its bytes. Properties: an ACK or a
+ * response is never answered; a client transaction ends once, with exactly one outcome; a server
+ * transaction takes one final response; an answer goes back to where its request came from;
+ * everything ends when time passes.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -43,7 +44,8 @@ static void on_send(struct state *s, const struct sip_layer_action *act)
 	if (is_response && s->flow) {
 		MUST(s->may_answer);
 		MUST(act->target.transport == s->flow->transport);
-		MUST(act->target.flow == s->flow->id || act->target.flow == 0 || act->target.transport == SIP_UDP);
+		MUST(act->target.flow == s->flow->id || act->target.flow == 0 ||
+			act->target.transport == SIP_UDP);
 	}
 }
 
@@ -55,7 +57,8 @@ static void on_outcome(struct state *s, const struct sip_layer_action *act)
 		return;
 	}
 	/* RFC 6026: only a 2xx to an INVITE may come again. */
-	bool again = s->is_invite[act->cookie] && act->kind == SIP_ACT_RESPONSE && act->status < 300;
+	bool again =
+		s->is_invite[act->cookie] && act->kind == SIP_ACT_RESPONSE && act->status < 300;
 	MUST(!s->outcome[act->cookie] || again);
 	s->outcome[act->cookie] = true;
 }
@@ -69,7 +72,8 @@ static void drain(struct state *s)
 			on_send(s, &act);
 			break;
 		case SIP_ACT_REQUEST:
-			MUST(act.message->is_request && act.message->uri.is_sip && act.flow->id == s->flow->id);
+			MUST(act.message->is_request && act.message->uri.is_sip &&
+				act.flow->id == s->flow->id);
 			s->requests[s->request_count++ % MAX_CALLS] = act.txn;
 			break;
 		case SIP_ACT_RESPONSE:
@@ -98,8 +102,13 @@ static bool starts_with(const uint8_t *data, size_t len, const char *what)
 
 static void receive(struct state *s, uint8_t arg, const uint8_t *data, size_t len)
 {
-	struct sip_flow_info flow = { .id = 1 + arg % 4, .transport = (enum sip_transport)(arg % 3), .peer_ip = "192.0.2.9", .peer_port = 4000 };
-	struct sip_layer_event ev = { .kind = SIP_LAYER_RECV, .flow = &flow, .bytes = xfed_span_make(data, len) };
+	struct sip_flow_info flow = { .id = 1 + arg % 4,
+		.transport = (enum sip_transport)(arg % 3),
+		.peer_ip = "192.0.2.9",
+		.peer_port = 4000 };
+	struct sip_layer_event ev = {
+		.kind = SIP_LAYER_RECV, .flow = &flow, .bytes = xfed_span_make(data, len)
+	};
 	s->flow = &flow;
 	s->may_answer = !starts_with(data, len, "ACK ") && !starts_with(data, len, "SIP/");
 	MUST(sip_layer_step(s->layer, &ev, s->now_ms) == XFED_OK);
@@ -117,9 +126,16 @@ static void call(struct state *s, uint8_t arg)
 	int n = snprintf(branch, sizeof(branch), "%u", arg / 8U);
 	bool is_invite = arg & 4;
 	struct sip_layer_request r = {
-		.target = { .transport = (enum sip_transport)(arg % 3), .ip = "192.0.2.9", .port = 5060 },
-		.request = { .method = is_invite ? XFED_SPAN("INVITE") : XFED_SPAN("MESSAGE"), .uri = XFED_SPAN("sip:a@b"), .from_uri = XFED_SPAN("sip:c@d"),
-			.from_tag = XFED_SPAN("f"), .to_uri = XFED_SPAN("sip:a@b"), .call_id = XFED_SPAN("i"), .cseq = 1 },
+		.target = { .transport = (enum sip_transport)(arg % 3),
+			.ip = "192.0.2.9",
+			.port = 5060 },
+		.request = { .method = is_invite ? XFED_SPAN("INVITE") : XFED_SPAN("MESSAGE"),
+			.uri = XFED_SPAN("sip:a@b"),
+			.from_uri = XFED_SPAN("sip:c@d"),
+			.from_tag = XFED_SPAN("f"),
+			.to_uri = XFED_SPAN("sip:a@b"),
+			.call_id = XFED_SPAN("i"),
+			.cseq = 1 },
 		.branch = xfed_span_make(branch, (size_t)n),
 		.cookie = s->calls,
 	};
@@ -132,13 +148,18 @@ static void call(struct state *s, uint8_t arg)
 
 static void other(struct state *s, uint8_t what, uint8_t arg)
 {
-	struct sip_layer_event ev = { .kind = SIP_LAYER_TICK, .txn = s->last_send, .flow_id = 1 + arg % 4, .was_written = arg & 8 };
+	struct sip_layer_event ev = { .kind = SIP_LAYER_TICK,
+		.txn = s->last_send,
+		.flow_id = 1 + arg % 4,
+		.was_written = arg & 8 };
 	uint64_t txn = s->requests[arg % MAX_CALLS];
 	switch (what) {
 	case 2:
-		if (sip_layer_respond(s->layer, txn, 200 + arg, NULL, XFED_SPAN("Allow: MESSAGE\r\n"), s->now_ms) == XFED_OK) {
+		if (sip_layer_respond(s->layer, txn, 200 + arg, NULL,
+			    XFED_SPAN("Allow: MESSAGE\r\n"), s->now_ms) == XFED_OK) {
 			drain(s);
-			MUST(sip_layer_respond(s->layer, txn, 200, NULL, XFED_SPAN(""), s->now_ms) == XFED_ERR_NOT_FOUND);
+			MUST(sip_layer_respond(s->layer, txn, 200, NULL, XFED_SPAN(""),
+				     s->now_ms) == XFED_ERR_NOT_FOUND);
 		}
 		break;
 	case 3:

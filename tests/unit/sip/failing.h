@@ -1,6 +1,6 @@
 /*
- * An allocator that fails on demand, for sweeps: sip_failing_arm(n) lets n allocations pass and refuses the next one. Counts
- * what is still held, so a leak is seen without a sanitizer too.
+ * An allocator that fails on demand, for sweeps: sip_failing_arm(n) lets n allocations pass and
+ * refuses the next one. Counts what is still held, so a leak is seen without a sanitizer too.
  */
 #ifndef TESTS_SIP_FAILING_H
 #define TESTS_SIP_FAILING_H
@@ -51,7 +51,8 @@ static void failing_free(void *p)
 	free(p);
 }
 
-static const struct xfed_mem_hooks failing_hooks = { failing_malloc, failing_realloc, failing_free };
+static const struct xfed_mem_hooks failing_hooks = { failing_malloc, failing_realloc,
+	failing_free };
 
 /* n allocations pass; negative: all of them. */
 static void failing_arm(long n)

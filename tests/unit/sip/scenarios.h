@@ -1,6 +1,6 @@
 /*
- * The transcripts: RFC 3261 section 17 and figures 5 to 8, RFC 6026, RFC 4320, RFC 3428; times in ms as table 4 gives them.
- * Every timer from A to K and M stands in one of them.
+ * The transcripts: RFC 3261 section 17 and figures 5 to 8, RFC 6026, RFC 4320, RFC 3428; times in
+ * ms as table 4 gives them. Every timer from A to K and M stands in one of them.
  */
 #ifndef TESTS_SIP_SCENARIOS_H
 #define TESTS_SIP_SCENARIOS_H
@@ -63,7 +63,8 @@ static const struct row stream_client_ends_at_once[] = {
 	{ 12, CALL, "MESSAGE", "a", 0, "send MESSAGE" },
 };
 
-/* Section 17.1.3: branch and CSeq method. [C2-07]: an unknown 1xx is passed on, an unknown 4xx is final. */
+/* Section 17.1.3: branch and CSeq method. [C2-07]: an unknown 1xx is passed on, an unknown 4xx is
+ * final. */
 static const struct row response_matching[] = {
 	{ 0, CALL, "MESSAGE", "a", 0, "send MESSAGE" },
 	{ 1, RESPONSE, "OPTIONS", "a", 200, "" },
@@ -73,16 +74,23 @@ static const struct row response_matching[] = {
 };
 
 /* [C2-07], [C3-05]: more than one Via, another's sent-by, no cookie: dropped. */
-#define RESPONSE_WITH(via)                                                                                                   \
-	"SIP/2.0 200 OK\r\n" via "From: <sip:a@b>;tag=f\r\nTo: <sip:c@d>;tag=t\r\nCall-ID: call@gw\r\nCSeq: 1 MESSAGE\r\n" \
+#define RESPONSE_WITH(via)                                                                         \
+	"SIP/2.0 200 OK\r\n" via                                                                   \
+	"From: <sip:a@b>;tag=f\r\nTo: <sip:c@d>;tag=t\r\nCall-ID: call@gw\r\nCSeq: 1 MESSAGE\r\n"  \
 	"Content-Length: 0\r\n\r\n"
 static const struct row stray_responses[] = {
 	{ 0, CALL, "MESSAGE", "a", 0, "send MESSAGE" },
-	{ 1, RAW, RESPONSE_WITH("Via: SIP/2.0/UDP " GATEWAY ";branch=z9hG4bKa\r\nVia: SIP/2.0/UDP x;branch=z9hG4bKo\r\n"), .want = "" },
-	{ 2, RAW, RESPONSE_WITH("Via: SIP/2.0/UDP other.example.net;branch=z9hG4bKa\r\n"), .want = "" },
-	{ 3, RAW, RESPONSE_WITH("Via: SIP/2.0/UDP " GATEWAY ":5070;branch=z9hG4bKa\r\n"), .want = "" },
+	{ 1, RAW,
+		RESPONSE_WITH("Via: SIP/2.0/UDP " GATEWAY
+			      ";branch=z9hG4bKa\r\nVia: SIP/2.0/UDP x;branch=z9hG4bKo\r\n"),
+		.want = "" },
+	{ 2, RAW, RESPONSE_WITH("Via: SIP/2.0/UDP other.example.net;branch=z9hG4bKa\r\n"),
+		.want = "" },
+	{ 3, RAW, RESPONSE_WITH("Via: SIP/2.0/UDP " GATEWAY ":5070;branch=z9hG4bKa\r\n"),
+		.want = "" },
 	{ 4, RAW, RESPONSE_WITH("Via: SIP/2.0/UDP " GATEWAY ";branch=a\r\n"), .want = "" },
-	{ 5, RAW, RESPONSE_WITH("Via: SIP/2.0/UDP GW.example.NET:5060;branch=z9hG4bKa\r\n"), .want = "response 200" },
+	{ 5, RAW, RESPONSE_WITH("Via: SIP/2.0/UDP GW.example.NET:5060;branch=z9hG4bKa\r\n"),
+		.want = "response 200" },
 };
 
 /* Section 17.1.4 and delivery: what was written may have been delivered, what was not has not. */
@@ -172,7 +180,8 @@ static const struct row cancel_unanswered[] = {
 	{ 32020, TICK, .want = "timeout" },
 };
 
-/* Section 17.2.2 and RFC 4320: 100 when Timer E reaches T2, not before; the answer repeated; Timer J. */
+/* Section 17.2.2 and RFC 4320: 100 when Timer E reaches T2, not before; the answer repeated; Timer
+ * J. */
 static const struct row timer_j[] = {
 	{ 0, REQUEST, "MESSAGE", B1, 0, "request MESSAGE" },
 	{ 500, REQUEST, "MESSAGE", B1, 0, "" },
@@ -259,7 +268,8 @@ static const struct row old_branches[] = {
 	{ 504, IDLE, .want = "" },
 };
 
-/* Section 9.2: our INVITEs are answered already. [C2-05]: a CANCEL of anything else has no effect. */
+/* Section 9.2: our INVITEs are answered already. [C2-05]: a CANCEL of anything else has no effect.
+ */
 static const struct row cancel_of_theirs[] = {
 	{ 0, REQUEST, "INVITE", B1, 1, "send 405" },
 	{ 1, REQUEST, "CANCEL", B1, 1, "send 200" },
@@ -287,7 +297,8 @@ static const struct row methods[] = {
 	{ 13, REQUEST, "INVITE", "z9hG4bKm14", 14, "send 405" },
 	{ 14, REQUEST, "message", "z9hG4bKm15", 15, "send 501" },
 	{ 15, REQUEST, "FOO", "z9hG4bKm16", 16, "send 501" },
-	{ 16, REQUEST, "MESSAGE", "z9hG4bKm17", 17, "send 420", "Require: 100rel, x\r\nRequire: y\r\n" },
+	{ 16, REQUEST, "MESSAGE", "z9hG4bKm17", 17, "send 420",
+		"Require: 100rel, x\r\nRequire: y\r\n" },
 };
 
 static const struct row bad_requests[] = {
@@ -305,7 +316,10 @@ static const struct row bad_stream[] = {
 	{ 2, RAW, "nonsense\r\n\r\n", .want = "bad 400, close" },
 };
 
-#define SCENARIO(rows, transport) { #rows, transport, rows, XFED_ARRAY_LEN(rows) }
+#define SCENARIO(rows, transport)                                                                  \
+	{                                                                                          \
+#rows, transport, rows, XFED_ARRAY_LEN(rows)                                       \
+	}
 static const struct scenario scenarios[] = {
 	SCENARIO(timer_e_and_f, SIP_UDP),
 	SCENARIO(timer_f_stream, SIP_TCP),

@@ -1,4 +1,5 @@
-/* The transaction layer: transcripts (scenarios.h), routing of responses, limits, failing allocations. */
+/* The transaction layer: transcripts (scenarios.h), routing of responses, limits, failing
+ * allocations. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,10 +25,12 @@ static void check_deadline(const struct scenario *s, size_t i, unsigned divisor)
 	const struct row *r = &s->rows[i];
 	uint64_t deadline = sip_layer_deadline(play.layer), at = r->at_ms / divisor;
 	if (r->what == TICK && deadline > at) {
-		fail_msg("%s row %zu: deadline %llu, row at %llu", s->name, i, (unsigned long long)deadline, (unsigned long long)at);
+		fail_msg("%s row %zu: deadline %llu, row at %llu", s->name, i,
+			(unsigned long long)deadline, (unsigned long long)at);
 	}
 	if (r->what == TICK && deadline != 0 && deadline != at) {
-		fail_msg("%s row %zu: due already at %llu", s->name, i, (unsigned long long)deadline);
+		fail_msg("%s row %zu: due already at %llu", s->name, i,
+			(unsigned long long)deadline);
 	}
 	if (r->what == IDLE && deadline <= at) {
 		fail_msg("%s row %zu: due at %llu", s->name, i, (unsigned long long)deadline);
@@ -45,7 +48,8 @@ static void run_scenario(const struct scenario *s, unsigned divisor)
 		r.at_ms /= divisor;
 		play_row(&play, &r);
 		if (strcmp(play.got, r.want) != 0) {
-			fail_msg("%s row %zu (%llu ms): got \"%s\", want \"%s\"", s->name, i, (unsigned long long)r.at_ms, play.got, r.want);
+			fail_msg("%s row %zu (%llu ms): got \"%s\", want \"%s\"", s->name, i,
+				(unsigned long long)r.at_ms, play.got, r.want);
 		}
 	}
 	sip_layer_free(play.layer);
@@ -65,7 +69,8 @@ static void divided_timers(void **state)
 	run_scenario(&quick, 100);
 }
 
-/* Each allocation fails once in every scenario: no crash, no leak, and a fresh request works afterwards. */
+/* Each allocation fails once in every scenario: no crash, no leak, and a fresh request works
+ * afterwards. */
 static void failing_allocations(void **state)
 {
 	struct sip_layer_config config = play_config();
@@ -82,15 +87,18 @@ static void failing_allocations(void **state)
 				bool hit = failing_hit;
 				failing_arm(-1);
 				failing_hit = hit;
-				const struct row last = { 400000, REQUEST, "MESSAGE", "z9hG4bKafterwards", 99, NULL };
+				const struct row last = { 400000, REQUEST, "MESSAGE",
+					"z9hG4bKafterwards", 99, NULL };
 				play_row(&play, &last);
 				if (strcmp(play.got, "request MESSAGE") != 0) {
-					fail_msg("%s, allocation %ld: then \"%s\"", s->name, n, play.got);
+					fail_msg("%s, allocation %ld: then \"%s\"", s->name, n,
+						play.got);
 				}
 			}
 			sip_layer_free(play.layer);
 			if (failing_held != held) {
-				fail_msg("%s, allocation %ld: %ld blocks kept", s->name, n, failing_held - held);
+				fail_msg("%s, allocation %ld: %ld blocks kept", s->name, n,
+					failing_held - held);
 			}
 			if (!failing_hit) {
 				break;
@@ -116,34 +124,49 @@ static void response_routing(void **state)
 		int port;
 		const char *top; /* in the response */
 	} rows[] = {
-		{ "SIP/2.0/UDP " PEER_IP ";branch=z9hG4bK1", SIP_UDP, 1, PEER_IP, 5060, "Via: SIP/2.0/UDP " PEER_IP ";branch=z9hG4bK1\r\n" },
-		{ "SIP/2.0/UDP " PEER_IP ":5070;branch=z9hG4bK1", SIP_UDP, 1, PEER_IP, 5070, ":5070;branch=z9hG4bK1\r\n" },
-		{ "SIP/2.0/UDP sip.example.org;branch=z9hG4bK1", SIP_UDP, 1, PEER_IP, 5060, ";branch=z9hG4bK1;received=" PEER_IP "\r\n" },
+		{ "SIP/2.0/UDP " PEER_IP ";branch=z9hG4bK1", SIP_UDP, 1, PEER_IP, 5060,
+			"Via: SIP/2.0/UDP " PEER_IP ";branch=z9hG4bK1\r\n" },
+		{ "SIP/2.0/UDP " PEER_IP ":5070;branch=z9hG4bK1", SIP_UDP, 1, PEER_IP, 5070,
+			":5070;branch=z9hG4bK1\r\n" },
+		{ "SIP/2.0/UDP sip.example.org;branch=z9hG4bK1", SIP_UDP, 1, PEER_IP, 5060,
+			";branch=z9hG4bK1;received=" PEER_IP "\r\n" },
 		{ "SIP/2.0/UDP " PEER_IP ";rport;branch=z9hG4bK1", SIP_UDP, 1, PEER_IP, 40000,
 			";branch=z9hG4bK1;received=" PEER_IP ";rport=40000\r\n" },
-		{ "SIP/2.0/UDP 10.0.0.1:5062;rport=9;received=6.6.6.6;branch=z9hG4bK1", SIP_UDP, 1, PEER_IP, 40000,
+		{ "SIP/2.0/UDP 10.0.0.1:5062;rport=9;received=6.6.6.6;branch=z9hG4bK1", SIP_UDP, 1,
+			PEER_IP, 40000,
 			"10.0.0.1:5062;branch=z9hG4bK1;received=" PEER_IP ";rport=40000\r\n" },
-		{ "SIP/2.0/UDP h;maddr=239.255.255.1;branch=z9hG4bK1", SIP_UDP, 1, "239.255.255.1", 5060, ";maddr=239.255.255.1;" },
-		{ "SIP/2.0/TCP sip.example.org:5080;branch=z9hG4bK1, SIP/2.0/UDP deep;branch=z9hG4bK2", SIP_TCP, 1, PEER_IP, 5080,
-			";branch=z9hG4bK1;received=" PEER_IP ", SIP/2.0/UDP deep;branch=z9hG4bK2\r\n" },
-		{ "SIP/2.0/TLS sip.example.org;branch=z9hG4bK1", SIP_TLS, 1, PEER_IP, 5061, ";received=" PEER_IP "\r\n" },
+		{ "SIP/2.0/UDP h;maddr=239.255.255.1;branch=z9hG4bK1", SIP_UDP, 1, "239.255.255.1",
+			5060, ";maddr=239.255.255.1;" },
+		{ "SIP/2.0/TCP sip.example.org:5080;branch=z9hG4bK1, SIP/2.0/UDP "
+		  "deep;branch=z9hG4bK2",
+			SIP_TCP, 1, PEER_IP, 5080,
+			";branch=z9hG4bK1;received=" PEER_IP
+			", SIP/2.0/UDP deep;branch=z9hG4bK2\r\n" },
+		{ "SIP/2.0/TLS sip.example.org;branch=z9hG4bK1", SIP_TLS, 1, PEER_IP, 5061,
+			";received=" PEER_IP "\r\n" },
 	};
 	struct sip_layer_config config = play_config();
 	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
 		char text[1024];
 		begin(rows[i].transport, &config);
 		snprintf(text, sizeof(text),
-			"OPTIONS sip:x@example.com SIP/2.0\r\nVia: %s\r\nMax-Forwards: 70\r\nFrom: <sip:a@b>;tag=1\r\nTo: sip:c@d\r\n"
+			"OPTIONS sip:x@example.com SIP/2.0\r\nVia: %s\r\nMax-Forwards: 70\r\nFrom: "
+			"<sip:a@b>;tag=1\r\nTo: sip:c@d\r\n"
 			"Call-ID: 1\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n",
 			rows[i].via);
-		const struct row in = { 0, RAW, text, .want = "" }, out = { 1, RESPOND, .n = 200, .more = "Allow: MESSAGE\r\n" };
+		const struct row in = { 0, RAW, text, .want = "" },
+				 out = { 1, RESPOND, .n = 200, .more = "Allow: MESSAGE\r\n" };
 		play_row(&play, &in);
 		play_row(&play, &out);
-		bool fine = strcmp(play.got, "send 200") == 0 && play.last_target.flow == rows[i].flow &&
-			    play.last_target.transport == rows[i].transport && strcmp(play.last_target.ip, rows[i].ip) == 0 &&
-			    play.last_target.port == rows[i].port && last_has(rows[i].top) && last_has("\r\nAllow: MESSAGE\r\n");
+		bool fine = strcmp(play.got, "send 200") == 0 &&
+			    play.last_target.flow == rows[i].flow &&
+			    play.last_target.transport == rows[i].transport &&
+			    strcmp(play.last_target.ip, rows[i].ip) == 0 &&
+			    play.last_target.port == rows[i].port && last_has(rows[i].top) &&
+			    last_has("\r\nAllow: MESSAGE\r\n");
 		if (!fine) {
-			fail_msg("%s: flow %llu %s:%d\n%s", rows[i].via, (unsigned long long)play.last_target.flow, play.last_target.ip,
+			fail_msg("%s: flow %llu %s:%d\n%s", rows[i].via,
+				(unsigned long long)play.last_target.flow, play.last_target.ip,
 				play.last_target.port, play.last_bytes);
 		}
 		assert_true(last_has("To: sip:c@d;tag="));
@@ -151,17 +174,20 @@ static void response_routing(void **state)
 	}
 }
 
-/* [C3-04]: the connection has gone: the response asks for a new one. A copy over a new one moves it there. */
+/* [C3-04]: the connection has gone: the response asks for a new one. A copy over a new one moves it
+ * there. */
 static void response_after_close(void **state)
 {
 	struct sip_layer_config config = play_config();
-	const struct row in = { 0, REQUEST, "MESSAGE", B1, 0, NULL }, closed = { 1, CLOSED, .n = 1 }, out = { 2, RESPOND, .n = 200 };
+	const struct row in = { 0, REQUEST, "MESSAGE", B1, 0, NULL },
+			 closed = { 1, CLOSED, .n = 1 }, out = { 2, RESPOND, .n = 200 };
 	begin(SIP_TLS, &config);
 	play_row(&play, &in);
 	play_row(&play, &closed);
 	play_row(&play, &out);
 	assert_string_equal(play.got, "send 200");
-	assert_true(play.last_target.flow == 0 && play.last_target.port == 5061 && play.last_target.transport == SIP_TLS);
+	assert_true(play.last_target.flow == 0 && play.last_target.port == 5061 &&
+		    play.last_target.transport == SIP_TLS);
 	assert_string_equal(play.last_target.ip, PEER_IP);
 	assert_string_equal(play.last_target.tls_name, "sip.example.org");
 	sip_layer_free(play.layer);
@@ -183,7 +209,8 @@ static void stable_to_tag(void **state)
 	struct sip_layer_config config = play_config();
 	for (size_t i = 0; i < XFED_ARRAY_LEN(methods_tried); i++) {
 		char first[70000];
-		const struct row in = { 0, REQUEST, methods_tried[i], B1, 0, NULL }, out = { 2, RESPOND, .n = 200 };
+		const struct row in = { 0, REQUEST, methods_tried[i], B1, 0, NULL },
+				 out = { 2, RESPOND, .n = 200 };
 		begin(SIP_UDP, &config);
 		play_row(&play, &in);
 		if (i == 0) {
@@ -206,7 +233,8 @@ static void headers_of_refusals(void **state)
 		{ "INVITE", NULL, "\r\nAllow: MESSAGE, OPTIONS\r\n" },
 		{ "FOO", NULL, "\r\nAllow: MESSAGE, OPTIONS\r\n" },
 		{ "SUBSCRIBE", NULL, "\r\nAllow-Events:\r\n" },
-		{ "MESSAGE", "Require: 100rel, x\r\nRequire: y\r\n", "\r\nUnsupported: 100rel, x\r\nUnsupported: y\r\n" },
+		{ "MESSAGE", "Require: 100rel, x\r\nRequire: y\r\n",
+			"\r\nUnsupported: 100rel, x\r\nUnsupported: y\r\n" },
 	};
 	struct sip_layer_config config = play_config();
 	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
@@ -226,9 +254,18 @@ static void inside_dialogs(void **state)
 	static const struct {
 		const char *method, *want;
 	} rows[] = {
-		{ "MESSAGE", "send 481" }, { "OPTIONS", "request OPTIONS" }, { "INVITE", "send 481" }, { "BYE", "send 481" },
-		{ "NOTIFY", "send 481" }, { "SUBSCRIBE", "send 481" }, { "INFO", "send 481" }, { "PRACK", "send 481" },
-		{ "UPDATE", "send 481" }, { "REFER", "send 481" }, { "PUBLISH", "send 405" }, { "REGISTER", "send 405" },
+		{ "MESSAGE", "send 481" },
+		{ "OPTIONS", "request OPTIONS" },
+		{ "INVITE", "send 481" },
+		{ "BYE", "send 481" },
+		{ "NOTIFY", "send 481" },
+		{ "SUBSCRIBE", "send 481" },
+		{ "INFO", "send 481" },
+		{ "PRACK", "send 481" },
+		{ "UPDATE", "send 481" },
+		{ "REFER", "send 481" },
+		{ "PUBLISH", "send 405" },
+		{ "REGISTER", "send 405" },
 		{ "FOO", "send 501" },
 	};
 	struct sip_layer_config config = play_config();
@@ -236,7 +273,8 @@ static void inside_dialogs(void **state)
 		char text[1024];
 		begin(SIP_UDP, &config);
 		snprintf(text, sizeof(text),
-			"%s sip:x@example.com SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nMax-Forwards: 70\r\nFrom: <sip:a@b>;tag=1\r\n"
+			"%s sip:x@example.com SIP/2.0\r\nVia: SIP/2.0/UDP "
+			"h;branch=z9hG4bK1\r\nMax-Forwards: 70\r\nFrom: <sip:a@b>;tag=1\r\n"
 			"To: <sip:c@d>;tag=2\r\nCall-ID: 1\r\nCSeq: 1 %s\r\n\r\n",
 			rows[i].method, rows[i].method);
 		const struct row in = { 0, RAW, text, .want = "" };
@@ -262,7 +300,8 @@ static void request_sizes(void **state)
 		begin((enum sip_transport)t, &config);
 		r.request.body = xfed_span_make(body, 1000);
 		assert_int_equal(sip_layer_request_size(play.layer, &r, &size), XFED_OK);
-		/* The body one byte larger as long as Content-Length has the same number of digits. */
+		/* The body one byte larger as long as Content-Length has the same number of digits.
+		 */
 		r.request.body.len += limit - size + 1;
 		assert_int_equal(sip_layer_request(play.layer, &r, 0, &txn), XFED_ERR_LIMIT);
 		assert_int_equal(sip_layer_deadline(play.layer), UINT64_MAX);
@@ -288,7 +327,8 @@ static void refused_calls(void **state)
 	r.request.method = XFED_SPAN("MESSAGE");
 	r.request.subject = XFED_SPAN("a\r\nRoute: <sip:evil>");
 	assert_int_equal(sip_layer_request(play.layer, &r, 0, &txn), XFED_ERR_INVALID);
-	assert_int_equal(sip_layer_respond(play.layer, 77, 200, NULL, XFED_SPAN(""), 0), XFED_ERR_NOT_FOUND);
+	assert_int_equal(
+		sip_layer_respond(play.layer, 77, 200, NULL, XFED_SPAN(""), 0), XFED_ERR_NOT_FOUND);
 	sip_layer_free(play.layer);
 }
 
@@ -320,7 +360,8 @@ static void full_table(void **state)
 	sip_layer_free(play.layer);
 }
 
-/* A flow with more transactions than actions fit in one TICK: the deadline stays past until all are told. */
+/* A flow with more transactions than actions fit in one TICK: the deadline stays past until all are
+ * told. */
 static void many_lost_at_once(void **state)
 {
 	struct sip_layer_config config = play_config();
@@ -330,7 +371,8 @@ static void many_lost_at_once(void **state)
 	for (int i = 0; i < 500; i++) {
 		char branch[16];
 		snprintf(branch, sizeof(branch), "m%d", i);
-		const struct row call = { 0, CALL, "MESSAGE", branch, 0, NULL }, sent = { 0, SENT, .n = 9 };
+		const struct row call = { 0, CALL, "MESSAGE", branch, 0, NULL },
+				 sent = { 0, SENT, .n = 9 };
 		play_row(&play, &call);
 		play_row(&play, &sent);
 	}
@@ -341,7 +383,8 @@ static void many_lost_at_once(void **state)
 		assert_int_equal(sip_layer_step(play.layer, &tick, 1), XFED_OK);
 		ticks++;
 		while (sip_layer_next(play.layer, &act)) {
-			assert_true(act.kind == SIP_ACT_TRANSPORT_ERROR && act.was_written && act.cookie == 7);
+			assert_true(act.kind == SIP_ACT_TRANSPORT_ERROR && act.was_written &&
+				    act.cookie == 7);
 			errors++;
 		}
 	}
