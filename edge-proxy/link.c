@@ -39,6 +39,31 @@ static void move_output(struct edge_link *l)
 	}
 }
 
+/* Of two links with one certificate name the newest wins: it has just proved that it is alive. */
+static void replace_older(struct edge_link *l, const char *cert_name)
+{
+	struct edge_link *old, *next;
+	DL_FOREACH_SAFE(l->edge->links, old, next) {
+		if (old == l || !old->is_up || strcmp(proto_session_peer(old->session)->cert_name, cert_name) != 0) {
+			continue;
+		}
+		struct proto_event ev = { .type = PROTO_EV_CLOSE, .reason = XFED_REASON_CHANNEL_REPLACED, .text = "a newer link with that certificate" };
+		proto_session_step(old->session, &ev, rt_loop_now_ms(l->edge->loop));
+		drain(old);
+	}
+}
+
+/* A resumed link: outcomes whose Settled may have been lost with the old one are told again. */
+static void tell_again(struct edge_link *l)
+{
+	for (struct proto_inbox_entry *en = proto_inbox_iterate(l->run, NULL); en; en = proto_inbox_iterate(l->run, en)) {
+		if (en->state == PROTO_INBOX_SETTLED) {
+			const Xfed__Outcome *list[] = { en->outcome };
+			proto_session_settled(l->session, list, 1);
+		}
+	}
+}
+
 static void link_up(struct edge_link *l)
 {
 	struct edge *e = l->edge;
@@ -51,18 +76,15 @@ static void link_up(struct edge_link *l)
 		proto_session_step(l->session, &ev, now);
 		return;
 	}
-	struct edge_link *old = edge_link_of_peer(e, l->peer);
 	l->is_up = true;
 	l->since_s = edge_wall_s(e);
 	e->links_up++;
-	if (old) {
-		struct proto_event ev = { .type = PROTO_EV_CLOSE, .reason = XFED_REASON_CHANNEL_REPLACED, .text = "a newer link of that name" };
-		proto_session_step(old->session, &ev, now);
-		drain(old);
-	}
-	proto_outbox_peer_up(e->outbox, l->peer, peer->boot_nonce, now);
+	replace_older(l, peer->cert_name);
 	uint32_t credit = proto_inbox_reserve(e->inbox, l->run, XFED_CHANNEL_CREDIT_MSGS);
 	proto_session_grant(l->session, credit, XFED_CHANNEL_CREDIT_BYTES);
+	tell_again(l);
+	proto_outbox_peer_up(e->outbox, l->peer, peer->boot_nonce, now);
+	edge_route_ended(e);
 	rt_metric_set(e->metrics, RT_M_CHANNEL_UP, 1, RT_LABELS(xfed_span_str(peer->name)));
 	rt_log(RT_LOG_INFO, "channel.up", RT_KV_STR("peer", peer->name), RT_KV_STR("certificate", peer->cert_name),
 		RT_KV_STR("address", l->address), RT_KV_STR("tls", peer->tls_version), RT_KV_STR("cipher", peer->cipher),
@@ -89,6 +111,7 @@ static void link_down(struct edge_link *l, enum xfed_reason reason, const char *
 		proto_inbox_link_lost(e->inbox, l->run, now);
 		if (!edge_link_of_peer(e, l->peer)) {
 			proto_outbox_peer_lost(e->outbox, l->peer, now);
+			edge_route_ended(e);
 			rt_metric_set(e->metrics, RT_M_CHANNEL_UP, 0, RT_LABELS(xfed_span_str(peer->name)));
 		}
 		e->link_reason = reason;
@@ -137,6 +160,9 @@ static void take_message(struct edge_link *l, const Xfed__Frame *f, size_t frame
 		break;
 	case XFED__FRAME__BODY_ATTEMPTED:
 		take_attempted(l, f->attempted);
+		break;
+	case XFED__FRAME__BODY_PING: /* answered already; its mark lets us forget */
+		proto_inbox_lowest(l->edge->inbox, l->run, f->ping->lowest_unsettled);
 		break;
 	case XFED__FRAME__BODY_WITHDRAW:
 		edge_route_withdraw(l, f->withdraw->seq);

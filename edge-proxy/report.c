@@ -30,25 +30,27 @@ void edge_report_stanza(struct edge *e, struct xfed_span remote, const char *dir
 
 /* ---- stream events for the gateways ---- */
 
-static void fill_certificate(const struct xfed_cert *cert, Xfed__Certificate *out)
+struct event {
+	Xfed__StreamEvent m;
+	Xfed__Certificate cert;
+	Xfed__Pair pair, *pairs[1];
+	char local[XFED_JID_PART_BYTES + 1], remote[XFED_JID_PART_BYTES + 1];
+	char subject[512], issuer[512], text[256]; /* words of others, made fit for the wire */
+};
+
+static void fill_certificate(const struct xfed_cert *cert, struct event *ev)
 {
 	const struct xfed_cert_facts *f = xfed_cert_facts(cert);
+	Xfed__Certificate *out = &ev->cert;
 	xfed__certificate__init(out);
-	out->subject = (char *)f->subject;
-	out->issuer = (char *)f->issuer;
+	out->subject = (char *)proto_text_clean(ev->subject, sizeof(ev->subject), f->subject);
+	out->issuer = (char *)proto_text_clean(ev->issuer, sizeof(ev->issuer), f->issuer);
 	out->serial_hex = (char *)f->serial_hex;
 	out->sha256_hex = (char *)f->sha256_hex;
 	out->not_before_s = f->not_before_s;
 	out->not_after_s = f->not_after_s;
 	out->eku = f->eku;
 }
-
-struct event {
-	Xfed__StreamEvent m;
-	Xfed__Certificate cert;
-	Xfed__Pair pair, *pairs[1];
-	char local[XFED_JID_PART_BYTES + 1], remote[XFED_JID_PART_BYTES + 1];
-};
 
 static void fill_event(const struct edge_conn *c, Xfed__StreamChange change, struct event *ev)
 {
@@ -75,7 +77,7 @@ static void fill_event(const struct edge_conn *c, Xfed__StreamChange change, str
 		ev->m.tls_version = (char *)(info.tls.version ? info.tls.version : "");
 		ev->m.cipher = (char *)(info.tls.cipher ? info.tls.cipher : "");
 		if (info.tls.peer) {
-			fill_certificate(info.tls.peer, &ev->cert);
+			fill_certificate(info.tls.peer, ev);
 			ev->m.certificate = &ev->cert;
 		}
 	}
@@ -214,11 +216,11 @@ void edge_report_closed(struct edge_conn *c, const struct xfed_s2s_action *act)
 	fill_event(c, XFED__STREAM_CHANGE__STREAM_CLOSED, &ev);
 	ev.m.reason = (char *)code.data;
 	ev.m.side = (char *)xfed_side_name(act->side);
-	ev.m.text = (char *)act->text;
+	ev.m.text = (char *)proto_text_clean(ev.text, sizeof(ev.text), act->text);
 	if (c->is_established) {
 		send_event(e, &ev.m);
 	} else if (!is_clean(act->reason) && info.remote.len > 0) {
-		send_failure(e, &ev, act->reason, act->side, act->text);
+		send_failure(e, &ev, act->reason, act->side, ev.text);
 	}
 }
 

@@ -494,7 +494,14 @@ void edge_route_withdraw(struct edge_link *l, uint64_t seq)
 {
 	struct proto_inbox_entry *entry = proto_inbox_find(l->edge->inbox, l->run, seq);
 	if (!entry) {
-		return; /* settled and forgotten: the outcome has been told */
+		/* It never came, or was settled and forgotten: then its sender does not ask. Nothing was written for it. */
+		Xfed__Outcome oc = XFED__OUTCOME__INIT;
+		oc.seq = seq;
+		oc.fate = XFED__FATE__FATE_WITHDRAWN;
+		const Xfed__Outcome *list[] = { &oc };
+		proto_session_settled(l->session, list, 1);
+		edge_flush_soon(l->edge);
+		return;
 	}
 	if (entry->state == PROTO_INBOX_SETTLED) {
 		const Xfed__Outcome *list[] = { entry->outcome };
