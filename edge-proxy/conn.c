@@ -50,6 +50,7 @@ static void conn_release(struct edge_conn *c)
 static void leave_books(struct edge_conn *c)
 {
 	c->edge->conn_count--;
+	edge_tally_drop(c);
 	if (!c->is_established) {
 		c->edge->unauthenticated--;
 	}
@@ -351,6 +352,7 @@ int edge_conn_dial(struct edge_pair *p, const struct rt_addr *to)
 	rt_addr_text(to, c->address);
 	c->pair = p;
 	p->conn = c;
+	edge_tally_add(c, partner->domain);
 	return XFED_OK;
 }
 

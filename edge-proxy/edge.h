@@ -4,6 +4,7 @@
  *
  *   listener.c   5269: accepting            conn.c     one s2s connection: conductor, stream, timer
  *   inbound.c    who may talk to whom       outbound.c pairs: resolve, connect, park, write, bounce
+ *   tally.c      streams per partner
  *   router.c     stanzas to gateways, outcomes to senders, deliveries from gateways
  *   iq.c         queries answered here      link.c     the channel's listening side
  *   policy.c     snapshots from the gateway service.c  in and out of service, drain
@@ -36,6 +37,7 @@
 
 struct edge;
 struct edge_pair;
+struct edge_tally;
 
 /* ---- s2s connections ---- */
 
@@ -55,6 +57,7 @@ struct edge_conn {
 	enum xfed_reason close_reason; /* asked for meanwhile; NONE: nothing */
 	const char *close_text;
 	struct xfed_s2s_decision decision;
+	struct edge_tally *tally; /* the partner's count this stream is in; NULL: none yet */
 	size_t parked_bytes; /* in: of stanzas that no gateway has been sent yet */
 	uint64_t stanzas_in, stanzas_out;
 	double tokens; /* rate limit: stanzas that may still come now */
@@ -138,6 +141,7 @@ struct edge {
 	struct edge_conn *conns;
 	size_t conn_count, unauthenticated;
 	struct edge_pair *pairs;
+	struct edge_tally *tallies;
 
 	struct xfed_policy *policy; /* NULL: none yet */
 	struct proto_revision revision;
@@ -185,6 +189,11 @@ void edge_conns_free(struct edge *e);
 void edge_inbound_decide(struct edge_conn *c, const struct xfed_s2s_action *act, struct xfed_s2s_decision *out);
 void edge_decision_for(const struct edge *e, const struct xfed_partner *partner, struct xfed_s2s_decision *out);
 void edge_inbound_stanza(struct edge_conn *c, const struct xfed_s2s_action *act);
+
+/* tally.c: streams of a partner, by its primary domain */
+size_t edge_tally_streams(const struct edge *e, const char *domain);
+void edge_tally_add(struct edge_conn *c, const char *domain); /* once per stream, later calls do nothing */
+void edge_tally_drop(struct edge_conn *c);
 
 /* outbound.c */
 /*

@@ -13,20 +13,6 @@ void edge_decision_for(const struct edge *e, const struct xfed_partner *partner,
 	};
 }
 
-static size_t partner_streams(const struct edge *e, const struct xfed_partner *partner)
-{
-	size_t n = 0;
-	for (const struct edge_conn *c = e->conns; c; c = c->hh.next) {
-		struct xfed_s2s_info info;
-		if (c->is_closed || !c->s2s) {
-			continue;
-		}
-		xfed_s2s_info(c->s2s, &info);
-		n += info.remote.len > 0 && xfed_policy_partner(e->policy, info.remote) == partner;
-	}
-	return n;
-}
-
 static enum xfed_reason refuse_header(const struct edge_conn *c, const struct xfed_s2s_action *act, const struct xfed_partner **partner)
 {
 	const struct edge *e = c->edge;
@@ -44,8 +30,8 @@ static enum xfed_reason refuse_header(const struct edge_conn *c, const struct xf
 	if (!*partner || xfed_policy_is_local(e->policy, act->from)) {
 		return XFED_REASON_POLICY_PARTNER_UNLISTED;
 	}
-	/* Counted once the certificate has spoken, so that a stranger cannot use up a partner's streams. */
-	if (act->is_secure && partner_streams(e, *partner) > (*partner)->max_connections) {
+	/* Counted inside TLS only, where the certificate is judged next. */
+	if (act->is_secure && !c->tally && edge_tally_streams(e, (*partner)->domain) >= (*partner)->max_connections) {
 		return XFED_REASON_POLICY_CONNECTIONS_EXCEEDED;
 	}
 	return XFED_REASON_NONE;
@@ -57,6 +43,9 @@ void edge_inbound_decide(struct edge_conn *c, const struct xfed_s2s_action *act,
 	enum xfed_reason refuse = refuse_header(c, act, &partner);
 	if (partner && refuse == XFED_REASON_NONE) {
 		edge_decision_for(c->edge, partner, out);
+		if (act->is_secure) {
+			edge_tally_add(c, partner->domain);
+		}
 		return;
 	}
 	*out = (struct xfed_s2s_decision){
