@@ -1,5 +1,6 @@
 #include "sip/layer.h"
 
+#include "sip/scan.h"
 #include "sip/trans.h"
 #include "xfed/limits.h"
 
@@ -136,10 +137,23 @@ static bool is_ours(const struct sip_layer *l, const struct sip_via *via)
 	return false;
 }
 
+/*
+ * What keeps a NAT's binding open on UDP and is no SIP: line ends, NUL bytes, STUN, whose first
+ * octet is 0 or 1 (RFC 5626 section 8).
+ */
+static bool is_keepalive(struct xfed_span bytes)
+{
+	size_t leading = sip_scan_leading(bytes);
+	return leading == bytes.len || bytes.data[leading] == 0 || bytes.data[leading] == 1;
+}
+
 static int receive(struct sip_layer *l, const struct sip_layer_event *ev, uint64_t now_ms)
 {
 	struct sip_error err;
 	l->flow = *ev->flow;
+	if (l->flow.transport == SIP_UDP && is_keepalive(ev->bytes)) {
+		return XFED_OK;
+	}
 	enum sip_parse_flags flags =
 		l->flow.transport == SIP_UDP ? SIP_PARSE_DATAGRAM : SIP_PARSE_STREAM;
 	int rc = sip_message_parse(ev->bytes, flags, &l->message, &err);

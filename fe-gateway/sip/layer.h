@@ -9,6 +9,9 @@
  * whether an open connection to the same four is reused or a new one is made ([C3-08]), so
  * responses that cannot use their flow any more come out with a target too.
  *
+ * Keep-alives that are no SIP are the layer's on UDP (line ends, NUL, STUN: ignored) and the
+ * framer's on a stream.
+ *
  * Driver: step or call, then drain sip_layer_next() until false, then rearm the timer from
  * sip_layer_deadline(). A step or call while actions are undrained is XFED_REQUIRE. Spans and
  * messages in an action live until the next step or call. A TICK does a bounded amount of work:
