@@ -1,0 +1,488 @@
+/* The control socket: who may, what a request is, limits, answers that come later, and clients that go away. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+#include <uv.h>
+
+#include "xfed/rt/control.h"
+#include "xfed/rt/log.h"
+
+static uv_loop_t loop;
+static struct rt_control *control;
+static char dir[64], path[100];
+static struct rt_control_call *waiting;
+static int changed;
+static char instance[] = "gw1";
+static char last_log[4096];
+
+static void on_status(struct rt_control_call *call, const json_t *args, void *user)
+{
+	const char *name = user;
+	rt_control_reply(call, json_pack("{s:s, s:b}", "name", name, "admin", rt_control_call_peer(call)->is_admin));
+}
+
+static void on_later(struct rt_control_call *call, const json_t *args, void *user)
+{
+	assert_null(waiting);
+	waiting = call;
+}
+
+static void on_reload(struct rt_control_call *call, const json_t *args, void *user)
+{
+	changed++;
+	rt_control_reply(call, json_pack("{s:b}", "ok", !json_is_true(json_object_get(args, "fail"))));
+}
+
+static void on_refuse(struct rt_control_call *call, const json_t *args, void *user)
+{
+	rt_control_fail(call, "not-found", "no partner is called %s", "x.example");
+}
+
+static void on_nothing(struct rt_control_call *call, const json_t *args, void *user)
+{
+	rt_control_reply(call, NULL);
+}
+
+static void on_large(struct rt_control_call *call, const json_t *args, void *user)
+{
+	size_t len = RT_CONTROL_REPLY_BYTES;
+	char *text = malloc(len);
+	assert_non_null(text);
+	memset(text, 'a', len);
+	rt_control_reply(call, json_pack("{s:s%}", "text", text, len - (json_is_true(json_object_get(args, "fits")) ? 100 : 0)));
+	free(text);
+}
+
+static const struct rt_control_command commands[] = {
+	{ "status", "", false, on_status, "" },	     { "wait", "", false, on_later, "" },     { "reload", "", true, on_reload, "" },
+	{ "partner", "show", false, on_refuse, "" }, { "nothing", "", false, on_nothing, "" }, { "large", "", false, on_large, "" },
+	{ "log", "level", true, rt_control_log_level, "" }, { NULL, NULL, false, NULL, NULL },
+};
+
+static void sink(void *user, enum rt_log_level level, struct xfed_span line)
+{
+	snprintf(last_log, sizeof(last_log), "%.*s", (int)line.len, line.data);
+}
+
+static int setup(void **state)
+{
+	char error[256];
+	uv_loop_init(&loop);
+	signal(SIGPIPE, SIG_IGN); /* as rt_loop_new() does for a daemon */
+	rt_log_set_sink(sink, NULL);
+	snprintf(dir, sizeof(dir), "/tmp/xfed-test-control-XXXXXX");
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(chmod(dir, 0755), 0);
+	snprintf(path, sizeof(path), "%s/x.sock", dir);
+	waiting = NULL;
+	changed = 0;
+	last_log[0] = '\0';
+	int rc = rt_control_new(&loop, path, commands, instance, &control, error);
+	if (rc != XFED_OK) {
+		print_error("%s\n", error);
+	}
+	return rc;
+}
+
+static int teardown(void **state)
+{
+	rt_control_free(control);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	assert_int_equal(access(path, F_OK), -1);
+	assert_int_equal(rmdir(dir), 0);
+	return uv_loop_close(&loop);
+}
+
+static int dial(void)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	snprintf(a.sun_path, sizeof(a.sun_path), "%s", path);
+	assert_true(fd >= 0);
+	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) != 0) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static void turns(int n)
+{
+	for (int i = 0; i < n; i++) {
+		uv_run(&loop, UV_RUN_NOWAIT);
+	}
+}
+
+static void put(int fd, const char *s, size_t len)
+{
+	while (len > 0) {
+		ssize_t n = send(fd, s, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (n < 0 && errno != EAGAIN) {
+			return;
+		}
+		s += n > 0 ? n : 0;
+		len -= n > 0 ? (size_t)n : 0;
+		turns(1);
+	}
+}
+
+/* One line; "" when the other side has closed. */
+static char *line_of(int fd)
+{
+	size_t size = RT_CONTROL_REPLY_BYTES + 8192, len = 0;
+	char *text = malloc(size);
+	assert_non_null(text);
+	for (;;) {
+		turns(1);
+		ssize_t n = recv(fd, text + len, size - 1 - len, MSG_DONTWAIT);
+		if (n > 0) {
+			len += (size_t)n;
+		}
+		if (n == 0 || (n < 0 && errno != EAGAIN) || (len > 0 && text[len - 1] == '\n')) {
+			break;
+		}
+	}
+	len -= len > 0 && text[len - 1] == '\n' ? 1 : 0;
+	text[len] = '\0';
+	return text;
+}
+
+static void expect(int fd, const char *expected)
+{
+	char *text = line_of(fd);
+	if (strcmp(text, expected) != 0) {
+		fail_msg("got %.200s, not %s", text, expected);
+	}
+	free(text);
+}
+
+static void exchange(const char *request, const char *expected)
+{
+	int fd = dial();
+	put(fd, request, strlen(request));
+	expect(fd, expected);
+	close(fd);
+	turns(2);
+}
+
+static void requests_and_answers(void **state)
+{
+	static const char bad[] = "{\"ok\":false,\"error\":{\"code\":\"bad-request\",\"text\":\"";
+	static const struct {
+		const char *request, *answer;
+	} rows[] = {
+		{ "{\"noun\":\"status\"}\n", "{\"ok\":true,\"result\":{\"name\":\"gw1\",\"admin\":true}}" },
+		{ "{\"noun\":\"status\",\"verb\":\"\",\"args\":{}}\n", "{\"ok\":true,\"result\":{\"name\":\"gw1\",\"admin\":true}}" },
+		{ "{\"noun\":\"partner\",\"verb\":\"show\"}\n", "{\"ok\":false,\"error\":{\"code\":\"not-found\",\"text\":\"no partner is called x.example\"}}" },
+		{ "{\"noun\":\"nothing\"}\n", "{\"ok\":false,\"error\":{\"code\":\"failed\",\"text\":\"out of memory\"}}" },
+		{ "{\"noun\":\"status\",\"verb\":\"now\"}\n",
+			"{\"ok\":false,\"error\":{\"code\":\"unknown-command\",\"text\":\"this service has no such command\"}}" },
+		{ "\n", "not JSON (at byte 0)\"}}" },
+		{ "status\n", NULL },
+		{ "[]\n", "a request is one JSON object\"}}" },
+		{ "{}\n", "noun has to be a string\"}}" },
+		{ "{\"noun\":1}\n", "noun has to be a string\"}}" },
+		{ "{\"noun\":\"status\",\"verb\":null}\n", "verb has to be a string\"}}" },
+		{ "{\"noun\":\"status\",\"args\":[]}\n", "args has to be an object\"}}" },
+		{ "{\"noun\":\"status\",\"user\":\"root\"}\n", "a request has noun, verb and args, nothing else\"}}" },
+		{ "{\"noun\":\"status\",\"noun\":\"reload\"}\n", NULL },
+		{ "{\"noun\":\"status\",\"args\":{\"a\":[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]}}\n",
+			"the request is larger or nested more deeply than is taken\"}}" },
+	};
+	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
+		char expected[512];
+		bool is_whole = rows[i].answer && rows[i].answer[0] == '{';
+		int fd = dial();
+		put(fd, rows[i].request, strlen(rows[i].request));
+		char *text = line_of(fd);
+		snprintf(expected, sizeof(expected), "%s%s", is_whole ? "" : bad, rows[i].answer ? rows[i].answer : "not JSON (at byte");
+		if (rows[i].answer ? strcmp(text, expected) != 0 : strncmp(text, expected, strlen(expected)) != 0) {
+			fail_msg("%s gave %s, not %s", rows[i].request, text, expected);
+		}
+		free(text);
+		close(fd);
+		turns(2);
+	}
+}
+
+static void one_connection_several_requests(void **state)
+{
+	static const char two[] = "{\"noun\":\"status\"}\n{\"noun\":\"partner\",\"verb\":\"show\"}\n{\"noun\":\"sta";
+	int fd = dial();
+	put(fd, two, sizeof(two) - 1);
+	turns(20);
+	char text[512];
+	ssize_t n = recv(fd, text, sizeof(text) - 1, MSG_DONTWAIT);
+	assert_true(n > 0);
+	text[n] = '\0';
+	assert_string_equal(text, "{\"ok\":true,\"result\":{\"name\":\"gw1\",\"admin\":true}}\n"
+				  "{\"ok\":false,\"error\":{\"code\":\"not-found\",\"text\":\"no partner is called x.example\"}}\n");
+	put(fd, "tus\"}\n", 6);
+	expect(fd, "{\"ok\":true,\"result\":{\"name\":\"gw1\",\"admin\":true}}");
+	close(fd);
+	turns(2);
+}
+
+static void an_answer_may_come_later(void **state)
+{
+	int fd = dial();
+	put(fd, "{\"noun\":\"wait\"}\n{\"noun\":\"status\"}\n", 34);
+	turns(20);
+	assert_non_null(waiting);
+	char byte;
+	assert_int_equal(recv(fd, &byte, 1, MSG_DONTWAIT), -1);
+	/* The client has said all it wants to say: the answer still comes. */
+	shutdown(fd, SHUT_WR);
+	turns(5);
+	rt_control_reply(waiting, json_pack("{s:i}", "n", 1));
+	turns(20);
+	char text[512];
+	ssize_t n = recv(fd, text, sizeof(text) - 1, MSG_DONTWAIT);
+	assert_true(n > 0);
+	text[n] = '\0';
+	assert_string_equal(text, "{\"ok\":true,\"result\":{\"n\":1}}\n{\"ok\":true,\"result\":{\"name\":\"gw1\",\"admin\":true}}\n");
+	assert_int_equal(recv(fd, text, sizeof(text), MSG_DONTWAIT), 0);
+	close(fd);
+	turns(2);
+}
+
+static void a_client_that_goes_away_is_no_harm(void **state)
+{
+	int fd = dial();
+	put(fd, "{\"noun\":\"wait\"}\n", 16);
+	turns(10);
+	assert_non_null(waiting);
+	struct linger hard = { .l_onoff = 1 };
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
+	close(fd);
+	turns(10);
+	rt_control_reply(waiting, json_pack("{s:i}", "n", 1));
+	turns(10);
+	exchange("{\"noun\":\"status\"}\n", "{\"ok\":true,\"result\":{\"name\":\"gw1\",\"admin\":true}}");
+}
+
+static void an_answer_may_outlive_the_socket(void **state)
+{
+	int fd = dial();
+	put(fd, "{\"noun\":\"wait\"}\n", 16);
+	turns(10);
+	assert_non_null(waiting);
+	rt_control_free(control);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	control = NULL;
+	rt_control_fail(waiting, "failed", "too late");
+	char *text = line_of(fd);
+	assert_string_equal(text, "");
+	free(text);
+	close(fd);
+}
+
+static void changes_leave_an_audit_line(void **state)
+{
+	exchange("{\"noun\":\"reload\",\"args\":{\"why\":\"a b\"}}\n", "{\"ok\":true,\"result\":{\"ok\":true}}");
+	char expected[256];
+	snprintf(expected, sizeof(expected), " info event=audit.command uid=%u gid=%u pid=%d noun=reload args=\"{\\\"why\\\":\\\"a b\\\"}\" result=ok",
+		(unsigned)getuid(), (unsigned)getgid(), (int)getpid());
+	if (!strstr(last_log, expected)) {
+		fail_msg("%s\nis not %s", last_log, expected);
+	}
+	exchange("{\"noun\":\"reload\",\"args\":{\"fail\":true}}\n", "{\"ok\":true,\"result\":{\"ok\":false}}");
+	assert_non_null(strstr(last_log, "result=failed"));
+	last_log[0] = '\0';
+	exchange("{\"noun\":\"status\"}\n", "{\"ok\":true,\"result\":{\"name\":\"gw1\",\"admin\":true}}");
+	assert_string_equal(last_log, "");
+	assert_int_equal(changed, 2);
+}
+
+static void clients_are_bounded(void **state)
+{
+	int fds[XFED_CONTROL_CLIENTS];
+	for (int i = 0; i < XFED_CONTROL_CLIENTS; i++) {
+		fds[i] = dial();
+		turns(3);
+	}
+	int ninth = dial();
+	char *text = line_of(ninth);
+	assert_string_equal(text, "");
+	free(text);
+	close(ninth);
+	assert_non_null(strstr(last_log, "event=control.refused"));
+	assert_non_null(strstr(last_log, "too many clients"));
+	put(fds[7], "{\"noun\":\"status\"}\n", 18);
+	expect(fds[7], "{\"ok\":true,\"result\":{\"name\":\"gw1\",\"admin\":true}}");
+	for (int i = 0; i < XFED_CONTROL_CLIENTS; i++) {
+		close(fds[i]);
+	}
+	turns(5);
+	exchange("{\"noun\":\"status\"}\n", "{\"ok\":true,\"result\":{\"name\":\"gw1\",\"admin\":true}}");
+}
+
+/* One byte less than the limit is a request, one more closes the client. */
+static void requests_are_bounded(void **state)
+{
+	static const char head[] = "{\"noun\":\"status\",\"args\":{\"x\":\"";
+	for (int over = 0; over < 2; over++) {
+		size_t len = XFED_CONTROL_REQUEST_BYTES + (size_t)over;
+		char *text = malloc(len);
+		assert_non_null(text);
+		memset(text, 'a', len);
+		memcpy(text, head, sizeof(head) - 1);
+		memcpy(text + len - 4, "\"}}\n", 4);
+		int fd = dial();
+		put(fd, text, len);
+		/* Without the line end in the same breath a request of 64 KiB and one byte cannot be told from an endless one. */
+		expect(fd, over ? "" : "{\"ok\":true,\"result\":{\"name\":\"gw1\",\"admin\":true}}");
+		close(fd);
+		free(text);
+		turns(5);
+	}
+	assert_non_null(strstr(last_log, "request too large"));
+}
+
+static void answers_are_bounded(void **state)
+{
+	exchange("{\"noun\":\"large\"}\n", "{\"ok\":false,\"error\":{\"code\":\"failed\",\"text\":\"the answer is too large\"}}");
+	int fd = dial();
+	put(fd, "{\"noun\":\"large\",\"args\":{\"fits\":true}}\n", 38);
+	char *text = line_of(fd);
+	assert_true(strlen(text) > RT_CONTROL_REPLY_BYTES - 200);
+	free(text);
+	close(fd);
+	turns(2);
+}
+
+static void roles(void **state)
+{
+	const gid_t none[] = { 100 }, readers[] = { 100, 61 }, admins[] = { 60, 61 }, gone[] = { (gid_t)-1 };
+	assert_int_equal(rt_control_role_of(0, none, 1, 500, 60, 61), RT_CONTROL_ADMIN);
+	assert_int_equal(rt_control_role_of(500, none, 1, 500, 60, 61), RT_CONTROL_ADMIN);
+	assert_int_equal(rt_control_role_of(1000, none, 1, 500, 60, 61), RT_CONTROL_NOBODY);
+	assert_int_equal(rt_control_role_of(1000, readers, 2, 500, 60, 61), RT_CONTROL_READER);
+	assert_int_equal(rt_control_role_of(1000, admins, 2, 500, 60, 61), RT_CONTROL_ADMIN);
+	/* Groups that do not exist on this host match nobody. */
+	assert_int_equal(rt_control_role_of(1000, gone, 1, 500, (gid_t)-1, (gid_t)-1), RT_CONTROL_NOBODY);
+}
+
+/* A process of another user is closed at once, without an answer. */
+static void strangers_are_closed(void **state)
+{
+	if (getuid() != 0) {
+		skip();
+	}
+	pid_t child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		char byte;
+		if (setgid(65534) != 0 || setuid(65534) != 0) {
+			_exit(3);
+		}
+		int fd = dial();
+		if (fd < 0) {
+			_exit(4);
+		}
+		(void)!send(fd, "{\"noun\":\"status\"}\n", 18, MSG_NOSIGNAL);
+		ssize_t n = recv(fd, &byte, 1, 0);
+		_exit(n <= 0 ? 0 : 5);
+	}
+	int status = -1;
+	while (waitpid(child, &status, WNOHANG) == 0) {
+		turns(1);
+	}
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	assert_non_null(strstr(last_log, "event=control.refused uid=65534"));
+}
+
+static void a_left_over_socket_is_replaced_a_live_one_is_not(void **state)
+{
+	struct rt_control *second;
+	char error[256], expected[256], other[80];
+	struct stat st;
+	assert_int_equal(rt_control_new(&loop, path, commands, NULL, &second, error), XFED_ERR_INVALID);
+	snprintf(expected, sizeof(expected), "another instance answers on %s", path);
+	assert_string_equal(error, expected);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0666);
+	/* A socket nobody listens on any more. */
+	snprintf(other, sizeof(other), "%.60s/y.sock", dir);
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	snprintf(a.sun_path, sizeof(a.sun_path), "%s", other);
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	close(fd);
+	assert_int_equal(rt_control_new(&loop, other, commands, NULL, &second, error), XFED_OK);
+	rt_control_free(second);
+	turns(3);
+	/* A file that is no socket stays. */
+	FILE *f = fopen(other, "w");
+	assert_non_null(f);
+	fclose(f);
+	assert_int_equal(rt_control_new(&loop, other, commands, NULL, &second, error), XFED_ERR_INVALID);
+	snprintf(expected, sizeof(expected), "%s exists and is not a socket", other);
+	assert_string_equal(error, expected);
+	assert_int_equal(unlink(other), 0);
+	assert_int_equal(rt_control_new(&loop, "/nonexistent/x.sock", commands, NULL, &second, error), XFED_ERR_INVALID);
+	assert_string_equal(error, "cannot listen on /nonexistent/x.sock: its directory does not exist");
+}
+
+static void log_level(void **state)
+{
+	exchange("{\"noun\":\"log\",\"verb\":\"level\",\"args\":{\"level\":\"debug\"}}\n", "{\"ok\":true,\"result\":{\"level\":\"debug\"}}");
+	assert_int_equal(rt_log_level_now(), RT_LOG_DEBUG);
+	exchange("{\"noun\":\"log\",\"verb\":\"level\",\"args\":{\"level\":\"loud\"}}\n",
+		"{\"ok\":false,\"error\":{\"code\":\"bad-request\",\"text\":\"level is error, warning, info or debug\"}}");
+	exchange("{\"noun\":\"log\",\"verb\":\"level\",\"args\":{\"level\":\"info\"}}\n", "{\"ok\":true,\"result\":{\"level\":\"info\"}}");
+	exchange("{\"noun\":\"log\",\"verb\":\"level\",\"args\":{\"domain\":\"a.example\"}}\n", "{\"ok\":true,\"result\":{\"level\":\"info\"}}");
+	assert_true(rt_log_is_on(RT_LOG_DEBUG));
+	exchange("{\"noun\":\"log\",\"verb\":\"level\",\"args\":{\"domain\":\"a.example\",\"on\":false}}\n", "{\"ok\":true,\"result\":{\"level\":\"info\"}}");
+	assert_false(rt_log_is_on(RT_LOG_DEBUG));
+}
+
+static void a_partner_as_json(void **state)
+{
+	static const char *const more[] = { "*.it.fabrikam.example" };
+	struct xfed_partner p = { .domain = "fabrikam.example", .additional = more, .additional_count = 1, .type = XFED_PARTNER_FEDERATED,
+		.tls = XFED_REQUIRED, .sasl = XFED_OPTIONAL, .dialback = true, .connect_host = "::1", .connect_port = 5269, .max_connections = 20,
+		.stanzas_per_second = 200, .stanza_bytes = 65536, .kinds = XFED_KIND_MESSAGE | XFED_KIND_IQ };
+	json_t *j = rt_control_partner(&p);
+	assert_non_null(j);
+	char *text = json_dumps(j, JSON_COMPACT);
+	assert_string_equal(text,
+		"{\"domain\":\"fabrikam.example\",\"additional_domains\":[\"*.it.fabrikam.example\"],\"partner_type\":\"federated\",\"tls\":\"required\","
+		"\"sasl\":\"optional\",\"dialback\":true,\"connect_to\":\"[::1]:5269\",\"keepalive\":false,\"limits\":{\"connections\":20,"
+		"\"stanzas_per_second\":200,\"stanza_size\":65536},\"kinds\":[\"message\",\"iq\"],\"dane\":\"off\",\"trust\":{\"ca\":false,\"pins\":[]},"
+		"\"matrix\":{\"row\":7,\"methods\":[\"external\",\"dialback-tls\"]}}");
+	free(text);
+	json_decref(j);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(requests_and_answers, setup, teardown),
+		cmocka_unit_test_setup_teardown(one_connection_several_requests, setup, teardown),
+		cmocka_unit_test_setup_teardown(an_answer_may_come_later, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_client_that_goes_away_is_no_harm, setup, teardown),
+		cmocka_unit_test_setup_teardown(an_answer_may_outlive_the_socket, setup, teardown),
+		cmocka_unit_test_setup_teardown(changes_leave_an_audit_line, setup, teardown),
+		cmocka_unit_test_setup_teardown(clients_are_bounded, setup, teardown),
+		cmocka_unit_test_setup_teardown(requests_are_bounded, setup, teardown),
+		cmocka_unit_test_setup_teardown(answers_are_bounded, setup, teardown),
+		cmocka_unit_test_setup_teardown(strangers_are_closed, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_left_over_socket_is_replaced_a_live_one_is_not, setup, teardown),
+		cmocka_unit_test_setup_teardown(log_level, setup, teardown),
+		cmocka_unit_test(roles),
+		cmocka_unit_test(a_partner_as_json),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
