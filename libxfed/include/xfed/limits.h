@@ -37,6 +37,16 @@
 #define XFED_CONNECTIONS_PARTNER  20
 #define XFED_CONNECT_TIMEOUT_MS	  10000
 
+/* Dialback, XEP-0220 */
+#define XFED_DIALBACK_MS	   30000 /* for one verdict or answer, connecting included (2.1.1) */
+#define XFED_DIALBACK_PAIRS_MAX	   64	 /* on one stream */
+#define XFED_DIALBACK_WAITING_MAX  16	 /* keys of one incoming stream being verified */
+#define XFED_DIALBACK_REFUSALS_MAX 16	 /* on a stream that has proved nothing */
+#define XFED_DIALBACK_KEY_BYTES	   256	 /* keys of others; XEP-0185 makes 64 */
+#define XFED_DIALBACK_ID_BYTES	   1024	 /* a peer's stream id */
+#define XFED_DIALBACK_OUTPUT_BYTES (1024 * 1024) /* of one step: every pair with the longest names */
+#define XFED_DIALBACK_ACTIONS_MAX  8
+
 /* TLS */
 #define XFED_TLS_INPUT_BYTES	 (128 * 1024) /* ciphertext queued while a job runs */
 #define XFED_TLS_OUTPUT_BYTES	 (1024 * 1024)
@@ -96,6 +106,10 @@
 #define XFED_SIP_CONNECTIONS_MAX  1024
 #define XFED_SIP_ANSWER_WITHIN_MS 10000
 #define XFED_SIP_ERROR_HOLD_MS	  1000
+#define XFED_SIP_LOCATE_NAPTRS	  4  /* RFC 3263: NAPTR records used of one answer */
+#define XFED_SIP_LOCATE_TARGETS	  16 /* SRV records used of one lookup */
+#define XFED_SIP_LOCATE_ADDRESSES 8  /* used of one A or AAAA answer */
+#define XFED_SIP_LOCATE_RESULTS	  32 /* places to try of one lookup */
 
 /* Control socket */
 #define XFED_CONTROL_REQUEST_BYTES (64 * 1024)
