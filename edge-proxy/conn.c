@@ -16,6 +16,7 @@ static struct edge_conn *conn_new(struct edge *e, enum xfed_s2s_direction direct
 	c->edge = e;
 	c->id = ++e->next_conn;
 	c->direction = direction;
+	xfed_buf_init(&c->say, 16 * 1024);
 	HASH_ADD(hh, e->conns, id, sizeof(c->id), c);
 	if (!c->hh.tbl) {
 		xfed_free(c);
@@ -42,6 +43,7 @@ static void conn_release(struct edge_conn *c)
 	struct edge *e = c->edge;
 	HASH_DELETE(hh, e->conns, c);
 	xfed_s2s_free(c->s2s);
+	xfed_buf_deinit(&c->say);
 	rt_timer_close(&c->timer);
 	xfed_free(c);
 	edge_service_conn_gone(e);
@@ -73,6 +75,9 @@ static void on_closed(struct edge_conn *c, const struct xfed_s2s_action *act)
 	struct edge_pair *p = c->pair;
 	c->pair = NULL;
 	if (p) {
+		struct xfed_s2s_info info;
+		xfed_s2s_info(c->s2s, &info);
+		p->tried_external = info.tried_external;
 		edge_pair_lost(p, act->reason, act->side);
 	}
 }
@@ -110,6 +115,28 @@ static void start_job(struct edge_conn *c, struct xfed_tls *tls)
 	}
 }
 
+static void mark_established(struct edge_conn *c)
+{
+	if (!c->is_established) {
+		c->is_established = true;
+		c->edge->unauthenticated--;
+	}
+}
+
+static void on_verified(struct edge_conn *c, const struct xfed_s2s_action *act)
+{
+	struct edge_question *q = edge_question_new(&act->question);
+	if (c->pair && c->pair->asked > 0) {
+		c->pair->asked--;
+	}
+	if (q) {
+		edge_verify_settle(c->edge, q, act->verdict);
+	} /* else: the machine the key waits in has a deadline of its own */
+	if (c->pair && c->pair->asked == 0 && !c->pair->questions) {
+		edge_conn_close(c, XFED_REASON_STREAM_CLOSED_IDLE, ""); /* it was opened for this alone */
+	}
+}
+
 static void perform(struct edge_conn *c, struct xfed_s2s_action *act)
 {
 	switch (act->type) {
@@ -120,10 +147,26 @@ static void perform(struct edge_conn *c, struct xfed_s2s_action *act)
 		edge_inbound_decide(c, act, &c->decision);
 		c->has_decision = true;
 		break;
+	case XFED_S2S_PAIR:
+		edge_inbound_pair(c, act);
+		c->has_pair_decision = true;
+		break;
+	case XFED_S2S_ASK_VERIFY:
+		edge_verify_ask(c, &act->question);
+		break;
+	case XFED_S2S_AUTHORITY:
+		edge_verify_answer(c, act->dialback);
+		break;
+	case XFED_S2S_VERIFY_OPEN:
+		mark_established(c);
+		edge_pair_ready(c->pair);
+		break;
+	case XFED_S2S_VERIFIED:
+		on_verified(c, act);
+		break;
 	case XFED_S2S_ESTABLISHED:
-		c->is_established = true;
-		c->edge->unauthenticated--;
-		edge_report_established(c);
+		mark_established(c);
+		edge_report_established(c, act);
 		if (c->pair) {
 			edge_pair_ready(c->pair);
 		}
@@ -157,6 +200,16 @@ static bool next_answer(struct edge_conn *c, struct xfed_s2s_event *ev)
 		c->close_reason = XFED_REASON_NONE;
 		return true;
 	}
+	if (c->has_pair_decision) {
+		c->has_pair_decision = false;
+		*ev = (struct xfed_s2s_event){ .type = XFED_S2S_PAIR_DECISION, .decision = c->decision, .is_local = c->pair_is_local };
+		return true;
+	}
+	if (xfed_buf_len(&c->say) > 0 && !c->is_saying) {
+		c->is_saying = true; /* the buffer is emptied when the event has been taken */
+		*ev = (struct xfed_s2s_event){ .type = XFED_S2S_SAY, .bytes = xfed_buf_span(&c->say) };
+		return true;
+	}
 	if (c->has_decision) {
 		c->has_decision = false;
 		*ev = (struct xfed_s2s_event){ .type = XFED_S2S_DECISION, .decision = c->decision };
@@ -173,6 +226,10 @@ static void one_step(struct edge_conn *c, struct xfed_s2s_event *ev)
 	struct xfed_s2s_event answer;
 	while (next_answer(c, &answer)) {
 		xfed_s2s_step(c->s2s, &answer, rt_loop_now_ms(c->edge->loop));
+		if (c->is_saying) {
+			xfed_buf_deinit(&c->say);
+			c->is_saying = false;
+		}
 		drain(c);
 	}
 	c->is_driving = false;
@@ -276,8 +333,10 @@ static int make_conductor(struct edge_conn *c)
 		.env = &c->edge->env,
 		.direction = c->direction,
 		.out = rt_stream_out(c->stream),
+		.connection = c->id,
 	};
 	if (c->pair) {
+		cfg.is_verify = c->pair->is_verify;
 		cfg.local = xfed_span_str(c->pair->local);
 		cfg.remote = xfed_span_str(c->pair->remote);
 		cfg.decision = c->decision;
@@ -325,6 +384,22 @@ static void on_connect(void *user, enum xfed_reason reason)
 	edge_pair_connect_failed(p, reason != XFED_REASON_NONE ? reason : XFED_REASON_STREAM_INTERNAL);
 }
 
+/* What failed in this attempt is left out of the next try; without a secret there are no keys to send. */
+static void narrow(const struct edge_pair *p, struct xfed_s2s_decision *d)
+{
+	d->dialback_hash = xfed_policy_dialback_current(p->edge->policy);
+	if (d->dialback_hash.len == 0) {
+		d->methods &= XFED_METHOD_EXTERNAL;
+	}
+	if (p->avoid_external) {
+		d->methods &= ~(unsigned)XFED_METHOD_EXTERNAL;
+	}
+	if (p->avoid_tls) {
+		d->creds = NULL;
+		d->methods &= XFED_METHOD_DIALBACK_PLAIN;
+	}
+}
+
 int edge_conn_dial(struct edge_pair *p, const struct rt_addr *to)
 {
 	struct edge *e = p->edge;
@@ -335,6 +410,7 @@ int edge_conn_dial(struct edge_pair *p, const struct rt_addr *to)
 		return XFED_ERR_NOMEM;
 	}
 	edge_decision_for(e, partner, &c->decision);
+	narrow(p, &c->decision);
 	struct rt_addr source;
 	const char *from = e->config->external.source;
 	bool has_source = from && rt_addr_parse_host(&source, xfed_span_str(from), 0) == XFED_OK;
@@ -360,6 +436,14 @@ static const struct rt_stream_handlers in_handlers = { .on_bytes = on_bytes, .on
 static const struct rt_stream_handlers out_handlers = {
 	.on_connect = on_connect, .on_bytes = on_bytes, .on_eof = on_eof, .on_error = on_error
 };
+
+void edge_conn_event(struct edge_conn *c, struct xfed_s2s_event *ev)
+{
+	if (!c->is_closed && c->s2s) {
+		XFED_REQUIRE(!c->is_driving);
+		drive(c, ev);
+	}
+}
 
 void edge_conn_close(struct edge_conn *c, enum xfed_reason reason, const char *text)
 {

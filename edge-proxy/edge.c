@@ -246,6 +246,7 @@ int edge_new(const char *config_path, struct edge_config *config, struct edge **
 	}
 	e->started_ms = rt_loop_now_ms(e->loop);
 	rt_post_init(&e->flush, e->loop, flush, e);
+	rt_post_init(&e->tell_verdicts, e->loop, edge_verify_tell, e);
 	rc = make_tables(e);
 	if (rc == XFED_OK) {
 		rc = hook_loop(e);
@@ -281,12 +282,14 @@ void edge_free(struct edge *e)
 	edge_service_stop_listening(e);
 	edge_conns_free(e);
 	edge_pairs_free(e);
+	edge_verify_free(e);
 	edge_links_free(e);
 	rt_timer_close(&e->tick);
 	rt_timer_close(&e->grace);
 	rt_timer_close(&e->leave);
 	if (e->loop) {
 		rt_post_cancel(&e->flush);
+		rt_post_cancel(&e->tell_verdicts);
 	}
 	rt_http_free(e->http);
 	rt_control_free(e->control);

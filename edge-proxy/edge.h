@@ -6,6 +6,7 @@
  *   inbound.c    who may talk to whom       outbound.c pairs: resolve, connect, park, write, bounce
  *   tally.c      streams per partner
  *   router.c     stanzas to gateways, outcomes to senders, deliveries from gateways
+ *   verify.c     dialback: questions to authoritative servers, and our answers as one
  *   iq.c         queries answered here      link.c     the channel's listening side
  *   policy.c     snapshots from the gateway service.c  in and out of service, drain
  *   report.c     log, metrics, events       control.c  what xfedctl and gateways ask
@@ -52,7 +53,10 @@ struct edge_conn {
 	struct xfed_tls *job_tls;
 	enum xfed_tls_result job_result;
 	uint64_t job_started_ms;
-	bool has_decision, is_paused, is_closed, is_established;
+	bool has_decision, has_pair_decision, is_paused, is_closed, is_established;
+	bool pair_is_local;	       /* of the pair decision */
+	bool is_saying;
+	struct xfed_buf say;	       /* what is to be said next: an answer as authoritative server */
 	bool is_driving;	       /* inside the conductor's actions: a close waits */
 	enum xfed_reason close_reason; /* asked for meanwhile; NONE: nothing */
 	const char *close_text;
@@ -64,6 +68,15 @@ struct edge_conn {
 	uint64_t tokens_ms;
 	char address[RT_ADDR_TEXT];
 	UT_hash_handle hh; /* edge->conns by id */
+};
+
+/* ---- dialback ---- */
+
+/* A key that came in on connection `origin` and is to be verified; one block with its strings. */
+struct edge_question {
+	struct edge_question *prev, *next;
+	struct xfed_s2s_question q;
+	enum xfed_dialback_verdict verdict; /* once it is known */
 };
 
 /* ---- what waits for a partner ---- */
@@ -90,10 +103,17 @@ struct edge_item {
 
 enum edge_pair_state { EDGE_PAIR_IDLE, EDGE_PAIR_RESOLVING, EDGE_PAIR_CONNECTING, EDGE_PAIR_NEGOTIATING, EDGE_PAIR_READY };
 
+/* Our way to a partner's domain: for stanzas of one pair, or, as a verify pair, for questions to its server. */
 struct edge_pair {
 	struct edge *edge;
 	char *local, *remote; /* normalised; `remote` follows `local` in the key */
 	size_t key_len;
+	bool is_verify;
+	bool avoid_external, avoid_tls; /* failed in this attempt, and policy allows the next best */
+	struct edge_question *questions; /* verify: not asked yet */
+	size_t asked;			 /* verify: without a verdict */
+	struct rt_post ask;
+	bool tried_external; /* the last stream got as far as <auth/> */
 	enum edge_pair_state state;
 	struct rt_lookup *lookup;
 	struct rt_addr *endpoints;
@@ -142,6 +162,8 @@ struct edge {
 	size_t conn_count, unauthenticated;
 	struct edge_pair *pairs;
 	struct edge_tally *tallies;
+	struct edge_question *verdicts; /* to be told to the streams they came from */
+	struct rt_post tell_verdicts;
 
 	struct xfed_policy *policy; /* NULL: none yet */
 	struct proto_revision revision;
@@ -178,6 +200,7 @@ int edge_load_creds(const struct edge_config *c, struct xfed_tls_creds **partner
 int edge_conn_accept(struct edge *e, struct rt_stream *s);
 /* Connects to the pair's next endpoint. OK or an error; then nothing was begun. */
 int edge_conn_dial(struct edge_pair *p, const struct rt_addr *to);
+void edge_conn_event(struct edge_conn *c, struct xfed_s2s_event *ev); /* VERDICT, ASK: never inside its own actions */
 void edge_conn_close(struct edge_conn *c, enum xfed_reason reason, const char *text);
 /* Writes a whole stanza to a stream that is READY; what xfed_s2s_send() returns. */
 int edge_conn_write(struct edge_conn *c, struct xfed_span stanza);
@@ -188,6 +211,7 @@ void edge_conns_free(struct edge *e);
 /* inbound.c */
 void edge_inbound_decide(struct edge_conn *c, const struct xfed_s2s_action *act, struct xfed_s2s_decision *out);
 void edge_decision_for(const struct edge *e, const struct xfed_partner *partner, struct xfed_s2s_decision *out);
+void edge_inbound_pair(struct edge_conn *c, const struct xfed_s2s_action *act);
 void edge_inbound_stanza(struct edge_conn *c, const struct xfed_s2s_action *act);
 
 /* tally.c: streams of a partner, by its primary domain */
@@ -213,6 +237,18 @@ void edge_pairs_refuse(struct edge *e, bool (*which)(const struct edge_pair *p),
 void edge_pairs_forget_backoff(struct edge *e);
 void edge_pairs_tick(struct edge *e, uint64_t now_ms);
 void edge_pairs_free(struct edge *e);
+
+/* Asks the server of `q`'s sender. */
+void edge_pair_ask(struct edge *e, struct edge_question *q);
+
+/* verify.c */
+void edge_verify_ask(struct edge_conn *c, const struct xfed_s2s_question *q);
+void edge_verify_answer(struct edge_conn *c, const struct xfed_dialback_elem *verify);
+/* Takes ownership; the stream the key came from is told soon. */
+void edge_verify_settle(struct edge *e, struct edge_question *q, enum xfed_dialback_verdict verdict);
+struct edge_question *edge_question_new(const struct xfed_s2s_question *q);
+void edge_verify_tell(void *edge);
+void edge_verify_free(struct edge *e);
 
 /* router.c */
 void edge_route_to_gateway(struct edge_conn *c, const struct xfed_s2s_action *act);
@@ -253,7 +289,7 @@ void edge_service_stop_listening(struct edge *e);
 const char *edge_service_name(enum edge_service s);
 
 /* report.c */
-void edge_report_established(struct edge_conn *c);
+void edge_report_established(struct edge_conn *c, const struct xfed_s2s_action *act);
 void edge_report_closed(struct edge_conn *c, const struct xfed_s2s_action *act);
 void edge_report_refusal(struct edge *e, enum xfed_reason reason, enum xfed_side side);
 void edge_report_stanza(struct edge *e, struct xfed_span remote, const char *direction, const char *kind, const char *fate);

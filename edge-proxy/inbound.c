@@ -1,13 +1,12 @@
 #include "edge.h"
 
-/* What this version can end a negotiation in. */
-#define BUILT_METHODS XFED_METHOD_EXTERNAL
+#define ALL_METHODS (XFED_METHOD_EXTERNAL | XFED_METHOD_DIALBACK_TLS | XFED_METHOD_DIALBACK_PLAIN)
 
 void edge_decision_for(const struct edge *e, const struct xfed_partner *partner, struct xfed_s2s_decision *out)
 {
 	*out = (struct xfed_s2s_decision){
 		.needs_tls = xfed_partner_needs_tls(partner),
-		.methods = xfed_partner_methods(partner) & BUILT_METHODS,
+		.methods = xfed_partner_methods(partner),
 		.stanza_bytes = partner->stanza_bytes,
 		.creds = partner->tls == XFED_NOT_SUPPORTED ? NULL : e->creds,
 	};
@@ -51,10 +50,30 @@ void edge_inbound_decide(struct edge_conn *c, const struct xfed_s2s_action *act,
 	*out = (struct xfed_s2s_decision){
 		.refuse = refuse,
 		.needs_tls = true,
-		.methods = BUILT_METHODS,
+		.methods = ALL_METHODS & ~XFED_METHOD_DIALBACK_PLAIN,
 		.stanza_bytes = XFED_STANZA_BYTES_DEFAULT,
 		.creds = c->edge->creds,
 	};
+}
+
+/* The pair a key is for: judged when it comes, whatever the header said. */
+void edge_inbound_pair(struct edge_conn *c, const struct xfed_s2s_action *act)
+{
+	struct edge *e = c->edge;
+	const struct xfed_partner *partner = e->policy ? xfed_policy_partner(e->policy, act->from) : NULL;
+	c->decision = (struct xfed_s2s_decision){ .refuse = XFED_REASON_NONE, .stanza_bytes = XFED_STANZA_BYTES_DEFAULT };
+	c->pair_is_local = e->policy && xfed_policy_is_local(e->policy, act->to);
+	if (e->service != EDGE_IN_SERVICE || !e->policy) {
+		c->decision.refuse = XFED_REASON_CHANNEL_DOWN;
+	} else if (!partner || xfed_policy_is_local(e->policy, act->from)) {
+		c->decision.refuse = XFED_REASON_POLICY_PARTNER_UNLISTED;
+	} else {
+		edge_decision_for(e, partner, &c->decision);
+		edge_tally_add(c, partner->domain);
+	}
+	if (c->decision.refuse != XFED_REASON_NONE) {
+		edge_report_refusal(e, c->decision.refuse, xfed_reason_info(c->decision.refuse)->side);
+	}
 }
 
 /* A bucket of one second's worth of stanzas. */

@@ -50,24 +50,27 @@ struct edge_item *edge_item_new(struct xfed_span stanza, struct xfed_span remote
 
 /* ---- pairs ---- */
 
-static struct edge_pair *pair_find(struct edge *e, struct xfed_span local, struct xfed_span remote)
+static struct edge_pair *pair_find(struct edge *e, struct xfed_span local, struct xfed_span remote, bool is_verify)
 {
-	char key[2 * XFED_JID_PART_BYTES + 2];
-	size_t len = local.len + remote.len + 2;
+	char key[2 * XFED_JID_PART_BYTES + 3];
+	size_t len = local.len + remote.len + 3;
 	if (len > sizeof(key)) {
 		return NULL;
 	}
 	char *at = key;
 	put(&at, local);
 	put(&at, remote);
+	*at = is_verify ? 'v' : 's';
 	struct edge_pair *p = NULL;
 	HASH_FIND(hh, e->pairs, key, len, p);
 	return p;
 }
 
-static struct edge_pair *pair_new(struct edge *e, struct xfed_span local, struct xfed_span remote)
+static void ask_all(void *arg);
+
+static struct edge_pair *pair_new(struct edge *e, struct xfed_span local, struct xfed_span remote, bool is_verify)
 {
-	size_t len = local.len + remote.len + 2;
+	size_t len = local.len + remote.len + 3;
 	struct edge_pair *p = xfed_calloc(1, sizeof(*p) + len);
 	if (!p) {
 		return NULL;
@@ -76,7 +79,10 @@ static struct edge_pair *pair_new(struct edge *e, struct xfed_span local, struct
 	char *at = (char *)(p + 1);
 	p->local = put(&at, local);
 	p->remote = put(&at, remote);
+	*at = is_verify ? 'v' : 's';
+	rt_post_init(&p->ask, e->loop, ask_all, p);
 	p->key_len = len;
+	p->is_verify = is_verify;
 	HASH_ADD_KEYPTR(hh, e->pairs, p->local, len, p);
 	if (!p->hh.tbl) {
 		xfed_free(p);
@@ -89,6 +95,7 @@ static void pair_free(struct edge_pair *p)
 {
 	HASH_DELETE(hh, p->edge->pairs, p);
 	rt_lookup_cancel(p->lookup);
+	rt_post_cancel(&p->ask);
 	xfed_free(p->endpoints);
 	xfed_free(p);
 }
@@ -115,6 +122,15 @@ static void bounce_all(struct edge_pair *p, enum xfed_reason reason, enum xfed_s
 	}
 }
 
+static void fail_questions(struct edge_pair *p, bool was_open)
+{
+	while (p->questions) {
+		struct edge_question *q = p->questions;
+		DL_DELETE(p->questions, q);
+		edge_verify_settle(p->edge, q, xfed_dialback_verdict_of(was_open, false));
+	}
+}
+
 /* The attempt is over: everybody who waited is told, and the next one waits a little longer [A1-06]. */
 static void attempt_failed(struct edge_pair *p, enum xfed_reason reason, enum xfed_side side)
 {
@@ -125,7 +141,8 @@ static void attempt_failed(struct edge_pair *p, enum xfed_reason reason, enum xf
 	p->backoff_ms = p->backoff_ms == 0 ? BACKOFF_MIN_MS : p->backoff_ms * 2;
 	p->backoff_ms = p->backoff_ms > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : p->backoff_ms;
 	p->retry_at_ms = now + p->backoff_ms;
-	rt_log(RT_LOG_WARNING, "s2s.out-failed", RT_KV_STR("partner", p->remote), RT_KV_STR("local", p->local), RT_KV_REASON_SIDE(reason, side),
+	fail_questions(p, false);
+	rt_log(RT_LOG_WARNING, p->is_verify ? "s2s.verify-failed" : "s2s.out-failed", RT_KV_STR("partner", p->remote), RT_KV_STR("local", p->local), RT_KV_REASON_SIDE(reason, side),
 		RT_KV_U64("waiting", p->queue_count), RT_KV_U64("next_try_ms", p->backoff_ms), RT_END);
 	bounce_all(p, reason, side);
 }
@@ -189,6 +206,7 @@ static void start_attempt(struct edge_pair *p, const struct xfed_partner *partne
 {
 	p->state = EDGE_PAIR_RESOLVING;
 	p->started_ms = rt_loop_now_ms(p->edge->loop);
+	p->avoid_external = p->avoid_tls = false;
 	int rc = start_lookup(p, partner);
 	if (rc != XFED_OK) {
 		enum xfed_reason reason = rc == XFED_ERR_INVALID ? XFED_REASON_DNS_NAME_MISSING : XFED_REASON_STREAM_INTERNAL;
@@ -210,11 +228,28 @@ static void write_item(struct edge_pair *p, struct edge_item *it)
 	}
 }
 
+/* Questions go out one by one as events of their own: this runs inside the actions of the stream that has become ready. */
+static void ask_all(void *arg)
+{
+	struct edge_pair *p = arg;
+	while (p->questions && p->state == EDGE_PAIR_READY && p->conn) {
+		struct edge_question *q = p->questions;
+		DL_DELETE(p->questions, q);
+		p->asked++;
+		struct xfed_s2s_event ev = { .type = XFED_S2S_ASK, .question = q->q };
+		edge_conn_event(p->conn, &ev);
+		xfed_free(q);
+	}
+}
+
 void edge_pair_ready(struct edge_pair *p)
 {
 	p->state = EDGE_PAIR_READY;
 	p->backoff_ms = p->retry_at_ms = 0;
 	p->last_reason = XFED_REASON_NONE;
+	if (p->is_verify) {
+		rt_post_schedule(&p->ask);
+	}
 	while (p->queue && p->state == EDGE_PAIR_READY) {
 		write_item(p, unpark(p, p->queue));
 	}
@@ -232,13 +267,48 @@ static bool next_may_help(enum xfed_reason reason)
 	       reason == XFED_REASON_STREAM_ESTABLISH_TIMEOUT;
 }
 
+static bool is_tls_trouble(enum xfed_reason r)
+{
+	return r == XFED_REASON_TLS_HANDSHAKE_FAILED || r == XFED_REASON_TLS_VERSION_OLD || r == XFED_REASON_TLS_CERT_MISSING;
+}
+
+/*
+ * Best method first; where it failed in a way that ended the stream, the next best on a new one, as far as policy allows:
+ * without EXTERNAL, then, where TLS is optional, without TLS. The same address is called again.
+ */
+static bool try_next_method(struct edge_pair *p, enum xfed_reason reason)
+{
+	const struct edge *e = p->edge;
+	const struct xfed_partner *partner = e->policy ? xfed_policy_partner(e->policy, xfed_span_str(p->remote)) : NULL;
+	unsigned methods = partner ? xfed_partner_methods(partner) : 0;
+	if (p->endpoint_next == 0) {
+		return false;
+	}
+	bool external_failed = reason == XFED_REASON_SASL_EXTERNAL_REFUSED || (p->tried_external && next_may_help(reason));
+	if (external_failed && !p->avoid_external && (methods & XFED_METHOD_DIALBACK_TLS)) {
+		p->avoid_external = true;
+	} else if (is_tls_trouble(reason) && !p->avoid_tls && (methods & XFED_METHOD_DIALBACK_PLAIN)) {
+		p->avoid_tls = true;
+	} else {
+		return false;
+	}
+	p->endpoint_next--;
+	return true;
+}
+
 void edge_pair_lost(struct edge_pair *p, enum xfed_reason reason, enum xfed_side side)
 {
 	bool was_ready = p->state == EDGE_PAIR_READY;
 	p->conn = NULL;
 	if (was_ready) {
 		p->state = EDGE_PAIR_IDLE;
+		p->asked = 0;
 		bounce_all(p, reason, side);
+		fail_questions(p, true);
+		return;
+	}
+	if (try_next_method(p, reason)) {
+		try_next_endpoint(p, reason, side);
 		return;
 	}
 	if (next_may_help(reason) && p->endpoint_next < p->endpoint_count) {
@@ -249,6 +319,24 @@ void edge_pair_lost(struct edge_pair *p, enum xfed_reason reason, enum xfed_side
 		reason = XFED_REASON_NET_STREAM_LOST; /* a clean close before the end of the negotiation is no clean close */
 	}
 	attempt_failed(p, reason, side);
+}
+
+void edge_pair_ask(struct edge *e, struct edge_question *q)
+{
+	struct xfed_span local = q->q.pair.target, remote = q->q.pair.sender;
+	const struct xfed_partner *partner = e->policy ? xfed_policy_partner(e->policy, remote) : NULL;
+	struct edge_pair *p = partner ? pair_find(e, local, remote, true) : NULL;
+	p = p || !partner ? p : pair_new(e, local, remote, true);
+	if (!p || (p->state == EDGE_PAIR_IDLE && rt_loop_now_ms(e->loop) < p->retry_at_ms)) {
+		edge_verify_settle(e, q, XFED_DIALBACK_VERDICT_UNREACHABLE);
+		return;
+	}
+	DL_APPEND(p->questions, q);
+	if (p->state == EDGE_PAIR_READY) {
+		rt_post_schedule(&p->ask);
+	} else if (p->state == EDGE_PAIR_IDLE) {
+		start_attempt(p, partner);
+	}
 }
 
 static enum xfed_reason refuse_send(const struct edge *e, struct xfed_span local, struct xfed_span remote, const struct xfed_partner **partner)
@@ -294,8 +382,8 @@ void edge_pair_send(struct edge *e, struct xfed_span local, struct xfed_span rem
 		it->deadline_ms = it->added_ms + XFED_DELIVERY_DEADLINE_MS;
 	}
 	if (refuse == XFED_REASON_NONE) {
-		p = pair_find(e, local, remote);
-		p = p ? p : pair_new(e, local, remote);
+		p = pair_find(e, local, remote, false);
+		p = p ? p : pair_new(e, local, remote, false);
 		refuse = p ? XFED_REASON_NONE : XFED_REASON_STREAM_INTERNAL;
 	}
 	if (refuse != XFED_REASON_NONE) {
@@ -367,7 +455,7 @@ void edge_pairs_tick(struct edge *e, uint64_t now_ms)
 		while (p->queue && p->queue->deadline_ms <= now_ms) {
 			end_item(e, unpark(p, p->queue), XFED__FATE__FATE_REFUSED, waits_on(p), xfed_reason_info(waits_on(p))->side);
 		}
-		bool is_quiet = p->state == EDGE_PAIR_IDLE && !p->queue && !p->conn;
+		bool is_quiet = p->state == EDGE_PAIR_IDLE && !p->queue && !p->conn && !p->questions;
 		if (is_quiet && now_ms >= p->retry_at_ms + BACKOFF_MAX_MS) {
 			pair_free(p);
 		}
@@ -380,6 +468,11 @@ void edge_pairs_free(struct edge *e)
 	HASH_ITER(hh, e->pairs, p, next) {
 		while (p->queue) {
 			xfed_free(unpark(p, p->queue));
+		}
+		while (p->questions) {
+			struct edge_question *q = p->questions;
+			DL_DELETE(p->questions, q);
+			xfed_free(q);
 		}
 		pair_free(p);
 	}

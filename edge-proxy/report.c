@@ -132,14 +132,14 @@ static const char *eku_words(unsigned eku)
 	return eku == 0 ? "none" : server && client ? "server+client" : server ? "server" : client ? "client" : "other";
 }
 
-void edge_report_established(struct edge_conn *c)
+void edge_report_established(struct edge_conn *c, const struct xfed_s2s_action *act)
 {
 	struct edge *e = c->edge;
 	struct xfed_s2s_info info;
 	xfed_s2s_info(c->s2s, &info);
-	struct xfed_span method = xfed_span_str(xfed_method_name(info.method));
+	struct xfed_span method = xfed_span_str(xfed_method_name(act->method));
 	rt_metric_add(e->metrics, RT_M_S2S_AUTH, 1,
-		RT_LABELS(xfed_span_str(edge_partner_label(e, info.remote)), direction_word(c->direction), method, XFED_SPAN("ok")));
+		RT_LABELS(xfed_span_str(edge_partner_label(e, act->from)), direction_word(c->direction), method, XFED_SPAN("ok")));
 	char names[512] = "";
 	const struct xfed_cert_facts *facts = NULL;
 	if (info.tls.peer) {
@@ -151,7 +151,7 @@ void edge_report_established(struct edge_conn *c)
 	if (info.is_secure) {
 		rt_metric_add(e->metrics, RT_M_TLS, 1, RT_LABELS(xfed_span_str(info.tls.version), xfed_span_str(info.tls.cipher)));
 	}
-	rt_log(RT_LOG_INFO, "s2s.authenticated", RT_KV("partner", info.remote), RT_KV("local", info.local), RT_KV("direction", direction_word(c->direction)),
+	rt_log(RT_LOG_INFO, "s2s.authenticated", RT_KV("partner", act->from), RT_KV("local", act->to), RT_KV("direction", direction_word(c->direction)),
 		RT_KV("method", method), RT_KV_STR("tls", info.is_secure ? info.tls.version : NULL),
 		RT_KV_STR("cipher", info.is_secure ? info.tls.cipher : NULL), RT_KV_STR("certificate", facts ? facts->sha256_hex : NULL),
 		RT_KV_STR("certificate_names", names[0] ? names : NULL), RT_KV_STR("certificate_eku", facts ? eku_words(facts->eku) : NULL),

@@ -21,6 +21,7 @@ int xfed_s2s_new(const struct xfed_s2s_config *cfg, struct xfed_s2s **out)
 	s->direction = cfg->direction;
 	s->divisor = cfg->time_divisor ? cfg->time_divisor : 1;
 	s->out = cfg->out;
+	s->connection = cfg->connection;
 	s->stanza_bytes = XFED_STANZA_BYTES_DEFAULT;
 	xfed_buf_init(&s->plain, 65536);
 	struct xfed_xml_limits limits = { XFED_UNAUTH_STANZA_BYTES, XFED_XML_DEPTH_MAX, XFED_XML_NODES_MAX };
@@ -34,6 +35,10 @@ int xfed_s2s_new(const struct xfed_s2s_config *cfg, struct xfed_s2s **out)
 		s->needs_tls = cfg->decision.needs_tls;
 		s->methods = cfg->decision.methods;
 		s->stanza_bytes = cfg->decision.stanza_bytes;
+		s->is_verify = cfg->is_verify;
+		if (cfg->decision.dialback_hash.len == XFED_DIALBACK_HEX) {
+			memcpy(s->dialback_hash, cfg->decision.dialback_hash.data, XFED_DIALBACK_HEX);
+		}
 		s->creds = cfg->decision.creds ? xfed_tls_creds_ref(cfg->decision.creds) : NULL;
 	}
 	*out = s;
@@ -49,6 +54,9 @@ void xfed_s2s_free(struct xfed_s2s *s)
 		return;
 	}
 	XFED_REQUIRE(!s->job_running);
+	s2s_dialback_reset(s);
+	xfed_wipe(s->dialback_hash, sizeof(s->dialback_hash));
+	xfed_free(s->stream_id);
 	xfed_sasl_server_free(s->sasl);
 	xfed_tls_free(s->tls);
 	xfed_tls_creds_unref(s->creds);
@@ -112,11 +120,14 @@ static void finish(struct xfed_s2s *s, bool is_abrupt)
 		return;
 	}
 	s2s_enter(s, XFED_S2S_DONE);
-	struct xfed_s2s_action *a = s2s_push(s, XFED_S2S_CLOSED);
-	a->reason = s->reason;
-	a->side = s->side;
-	a->text = s->text;
-	a->is_abrupt = is_abrupt;
+	s->has_closed = true;
+	s->is_abrupt = is_abrupt;
+	s2s_dialback_end(s, s->reason);
+}
+
+int s2s_set_stream_id(struct xfed_s2s *s, struct xfed_span id)
+{
+	return id.len > XFED_DIALBACK_ID_BYTES ? XFED_ERR_LIMIT : s2s_set_name(&s->stream_id, id);
 }
 
 void s2s_drop(struct xfed_s2s *s, enum xfed_reason reason, const char *text)
@@ -176,11 +187,12 @@ void s2s_restart(struct xfed_s2s *s)
 		s2s_fault(s, "XML reader");
 		return;
 	}
+	s2s_dialback_reset(s);
 	s->header_sent = false;
 	s2s_enter(s, XFED_S2S_WAIT_HEADER);
 }
 
-void s2s_established(struct xfed_s2s *s, enum xfed_method method)
+static void first_pair(struct xfed_s2s *s, enum xfed_method method)
 {
 	s->method = method;
 	s->established_ms = s->stanza_ms = s->now_ms;
@@ -189,7 +201,19 @@ void s2s_established(struct xfed_s2s *s, enum xfed_method method)
 	xfed_sasl_server_free(s->sasl);
 	s->sasl = NULL;
 	s2s_enter(s, XFED_S2S_READY);
-	s2s_push(s, XFED_S2S_ESTABLISHED);
+}
+
+/* A pair is proved: the first makes the stream READY, dialback may add more. */
+void s2s_established(struct xfed_s2s *s, enum xfed_method method, struct xfed_span remote, struct xfed_span local)
+{
+	if (s->state != XFED_S2S_READY) {
+		first_pair(s, method);
+	}
+	struct xfed_s2s_action *act = s2s_push(s, XFED_S2S_ESTABLISHED);
+	act->from = remote;
+	act->to = local;
+	act->method = method;
+	act->is_secure = s->is_secure;
 }
 
 unsigned s2s_version(struct xfed_span version)
@@ -220,6 +244,7 @@ void s2s_received_error(struct xfed_s2s *s, struct xfed_xml_elem *e)
 			break;
 		}
 	}
+	s->is_host_unknown = len == strlen("host-unknown") && memcmp(condition, "host-unknown", len) == 0;
 	const struct xfed_xml_elem *t = xfed_xml_child(e, XFED_NS_STREAM_ERR, "text");
 	struct xfed_span said = t ? xfed_xml_text(a, t) : (struct xfed_span){ NULL, 0 };
 	char text[sizeof(s->text)];
@@ -247,7 +272,17 @@ static int add_language(struct xfed_s2s *s, struct xfed_arena *a, struct xfed_xm
 	return xfed_xml_set_attr(a, e, XFED_SPAN(XFED_NS_XML), XFED_SPAN("lang"), stanza->lang);
 }
 
-/* [A10-01], [A10-02]: the addresses of a stanza against the pair this stream has proved. */
+/* [A10-02]: a pair proved by SASL, or one of those proved by dialback. */
+static enum xfed_reason check_pair(const struct xfed_s2s *s, const struct xfed_stanza *stanza)
+{
+	bool is_from = xfed_span_is(stanza->from.domain, s->remote), is_to = xfed_span_is(stanza->to.domain, s->local);
+	if ((is_from && is_to) || s2s_dialback_is_proved(s, stanza->from.domain, stanza->to.domain)) {
+		return XFED_REASON_NONE;
+	}
+	return is_from ? XFED_REASON_STREAM_RELAY_ATTEMPT : XFED_REASON_STREAM_FROM_UNPROVED;
+}
+
+/* [A10-01], [A10-02]: the addresses of a stanza against the pairs this stream has proved. */
 static void take_stanza(struct xfed_s2s *s, struct xfed_xml_elem *e)
 {
 	if (s->state != XFED_S2S_READY || s->direction != XFED_S2S_IN) {
@@ -275,12 +310,9 @@ static void take_stanza(struct xfed_s2s *s, struct xfed_xml_elem *e)
 		s2s_fault(s, "stanza");
 		return;
 	}
-	if (!xfed_span_is(stanza.from.domain, s->remote)) {
-		s2s_close(s, XFED_REASON_STREAM_FROM_UNPROVED, "");
-		return;
-	}
-	if (!xfed_span_is(stanza.to.domain, s->local)) {
-		s2s_close(s, XFED_REASON_STREAM_RELAY_ATTEMPT, "");
+	enum xfed_reason wrong = check_pair(s, &stanza);
+	if (wrong != XFED_REASON_NONE) {
+		s2s_close(s, wrong, "");
 		return;
 	}
 	if (add_language(s, a, e, &stanza) != XFED_OK) {
@@ -397,8 +429,8 @@ static size_t read_xml(struct xfed_s2s *s, struct xfed_span in)
 
 static bool may_go_on(const struct xfed_s2s *s)
 {
-	return s->action_count == 0 && !s->job_running && s->state != XFED_S2S_DONE && s->state != XFED_S2S_WAIT_DECISION &&
-	       s->state != XFED_S2S_HANDSHAKING;
+	return s->action_count == 0 && !s->job_running && !s->wants_pair && s->state != XFED_S2S_DONE &&
+	       s->state != XFED_S2S_WAIT_DECISION && s->state != XFED_S2S_HANDSHAKING;
 }
 
 static void pump_secure(struct xfed_s2s *s)
@@ -422,7 +454,7 @@ static void take_bytes(struct xfed_s2s *s, struct xfed_s2s_event *ev)
 		s->traffic_ms = s->now_ms;
 	}
 	if (s->tls) {
-		if (s->state != XFED_S2S_DONE && s->state != XFED_S2S_WAIT_DECISION) {
+		if (s->state != XFED_S2S_DONE && s->state != XFED_S2S_WAIT_DECISION && !s->wants_pair) {
 			s2s_tls_take(s, ev);
 			pump_secure(s);
 		}
@@ -461,15 +493,17 @@ static uint64_t later(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
-uint64_t xfed_s2s_deadline(const struct xfed_s2s *s)
+static bool is_settled(const struct xfed_s2s *s)
 {
-	if (s->state == XFED_S2S_DONE) {
-		return UINT64_MAX;
-	}
+	return s->state == XFED_S2S_READY || s->state == XFED_S2S_VERIFYING;
+}
+
+static uint64_t own_deadline(const struct xfed_s2s *s)
+{
 	if (s->state == XFED_S2S_CLOSING) {
 		return after(s, s->closing_ms, XFED_S2S_CLOSE_WAIT_MS);
 	}
-	if (s->state != XFED_S2S_READY) {
+	if (!is_settled(s)) {
 		return after(s, s->opened_ms, XFED_S2S_ESTABLISH_MS);
 	}
 	uint64_t when = after(s, s->stanza_ms, XFED_S2S_INACTIVITY_MS);
@@ -480,6 +514,15 @@ uint64_t xfed_s2s_deadline(const struct xfed_s2s *s)
 		when = sleep < when ? sleep : when;
 	}
 	return when;
+}
+
+uint64_t xfed_s2s_deadline(const struct xfed_s2s *s)
+{
+	if (s->state == XFED_S2S_DONE) {
+		return UINT64_MAX;
+	}
+	uint64_t own = own_deadline(s), dialback = s2s_dialback_deadline(s);
+	return own < dialback ? own : dialback;
 }
 
 static void take_tick(struct xfed_s2s *s)
@@ -494,7 +537,11 @@ static void take_tick(struct xfed_s2s *s)
 		}
 		return;
 	}
-	if (s->state != XFED_S2S_READY) {
+	s2s_dialback_tick(s);
+	if (s2s_is_over(s) || s->state == XFED_S2S_CLOSING) {
+		return;
+	}
+	if (!is_settled(s)) {
 		if (now >= after(s, s->opened_ms, XFED_S2S_ESTABLISH_MS)) {
 			s2s_close(s, XFED_REASON_STREAM_ESTABLISH_TIMEOUT, state_names[s->state]);
 		}
@@ -524,7 +571,7 @@ static void start(struct xfed_s2s *s)
 
 int xfed_s2s_step(struct xfed_s2s *s, struct xfed_s2s_event *ev, uint64_t now_ms)
 {
-	XFED_REQUIRE(s->action_count == 0);
+	XFED_REQUIRE(s->action_count == 0 && !s->has_closed);
 	s->action_head = 0;
 	s->now_ms = now_ms;
 	switch (ev->type) {
@@ -545,6 +592,20 @@ int xfed_s2s_step(struct xfed_s2s *s, struct xfed_s2s_event *ev, uint64_t now_ms
 			s2s_in_decision(s, &ev->decision);
 		}
 		break;
+	case XFED_S2S_PAIR_DECISION:
+		s2s_dialback_pair_decided(s, ev);
+		break;
+	case XFED_S2S_ASK:
+		s2s_dialback_ask(s, ev);
+		break;
+	case XFED_S2S_VERDICT:
+		s2s_dialback_verdict(s, ev);
+		break;
+	case XFED_S2S_SAY:
+		if (s->header_sent && s->state != XFED_S2S_CLOSING && s->state != XFED_S2S_HANDSHAKING) {
+			s2s_send_bytes(s, ev->bytes);
+		}
+		break;
 	case XFED_S2S_TICK:
 		take_tick(s);
 		break;
@@ -562,16 +623,27 @@ int xfed_s2s_step(struct xfed_s2s *s, struct xfed_s2s_event *ev, uint64_t now_ms
 bool xfed_s2s_next(struct xfed_s2s *s, struct xfed_s2s_action *act)
 {
 	if (s->action_count == 0) {
+		s->action_head = 0;
+		s2s_dialback_drain(s);
+	}
+	if (s->action_count > 0) {
+		*act = s->actions[s->action_head++];
+		s->action_count--;
+		return true;
+	}
+	if (!s->has_closed) {
 		return false;
 	}
-	*act = s->actions[s->action_head++];
-	s->action_count--;
+	s->has_closed = false;
+	*act = (struct xfed_s2s_action){
+		.type = XFED_S2S_CLOSED, .reason = s->reason, .side = s->side, .text = s->text, .is_abrupt = s->is_abrupt
+	};
 	return true;
 }
 
 bool xfed_s2s_has_pending(const struct xfed_s2s *s)
 {
-	bool can = s->is_secure && !s->job_running && s->state != XFED_S2S_DONE && s->state != XFED_S2S_WAIT_DECISION;
+	bool can = s->is_secure && !s->job_running && !s->wants_pair && s->state != XFED_S2S_DONE && s->state != XFED_S2S_WAIT_DECISION;
 	return can && (xfed_buf_len(&s->plain) > 0 || !s->tls_starved);
 }
 
@@ -590,6 +662,7 @@ void xfed_s2s_info(const struct xfed_s2s *s, struct xfed_s2s_info *out)
 		.remote = xfed_span_str(s->remote),
 		.is_secure = s->is_secure,
 		.is_authenticated = s->is_authenticated,
+		.tried_external = s->tried_external,
 		.method = s->method,
 		.cert_reason = s->cert_reason,
 		.opened_ms = s->opened_ms,

@@ -19,9 +19,9 @@ void s2s_in_header(struct xfed_s2s *s, const struct xfed_xml_elem *root)
 			return;
 		}
 		s2s_send_header(s);
-		s2s_send_str(s, "<stream:features/>");
+		s2s_send_str(s, s->methods & XFED_METHOD_DIALBACK_TLS ? "<stream:features>" XFED_DIALBACK_FEATURE "</stream:features>" : "<stream:features/>");
 		if (!s2s_is_over(s)) {
-			s2s_established(s, XFED_METHOD_EXTERNAL);
+			s2s_established(s, XFED_METHOD_EXTERNAL, xfed_span_str(s->remote), xfed_span_str(s->local));
 		}
 		return;
 	}
@@ -45,39 +45,59 @@ void s2s_in_header(struct xfed_s2s *s, const struct xfed_xml_elem *root)
 	act->is_secure = s->is_secure;
 }
 
-static void offer_starttls(struct xfed_s2s *s)
+/* The list of a clear stream: TLS where we can, dialback beside it only where policy lets it run in the clear. */
+static void offer_clear(struct xfed_s2s *s)
 {
-	if (!s->creds) {
+	bool plain = !s->needs_tls && (s->methods & XFED_METHOD_DIALBACK_PLAIN);
+	if (!s->creds && !plain) {
 		s2s_close_side(s, XFED_REASON_TLS_REQUIRED_MISSING, XFED_SIDE_US, "no certificate for this domain");
 		return;
 	}
-	if (!s->needs_tls && !(s->methods & XFED_METHOD_EXTERNAL)) {
-		s2s_close_side(s, XFED_REASON_DIALBACK_UNAVAILABLE, XFED_SIDE_US, "");
-		return;
-	}
 	s2s_send_header(s);
-	/* [A4-01]: TLS first, and nothing else beside it; what may follow is offered inside. */
-	s2s_send_str(s, "<stream:features><starttls xmlns='" XFED_NS_TLS "'><required/></starttls></stream:features>");
+	if (s->creds && !plain) {
+		/* [A4-01]: TLS first, and nothing else beside it; what may follow is offered inside. */
+		s2s_send_str(s, "<stream:features><starttls xmlns='" XFED_NS_TLS "'><required/></starttls></stream:features>");
+	} else if (s->creds) {
+		s2s_send_str(s, "<stream:features><starttls xmlns='" XFED_NS_TLS "'/>" XFED_DIALBACK_FEATURE "</stream:features>");
+	} else {
+		s2s_send_str(s, "<stream:features>" XFED_DIALBACK_FEATURE "</stream:features>");
+	}
 	if (!s2s_is_over(s)) {
 		s2s_enter(s, XFED_S2S_WAIT_NEGOTIATION);
 	}
 }
 
-/* [A5-01]: EXTERNAL only where it can succeed. */
-static void offer_external(struct xfed_s2s *s)
+/* [A5-01]: EXTERNAL only where it can succeed; dialback where policy allows it inside TLS. */
+static void offer_secure(struct xfed_s2s *s)
 {
-	s->cert_reason = s->remote ? s2s_judge_certificate(s) : XFED_REASON_TLS_CERT_NAME_MISMATCH;
-	if (!(s->methods & XFED_METHOD_EXTERNAL)) {
-		s2s_close_side(s, XFED_REASON_DIALBACK_UNAVAILABLE, XFED_SIDE_US, "");
-		return;
-	}
-	if (s->cert_reason != XFED_REASON_NONE) {
-		s2s_close(s, s->cert_reason, s->remote ? "client certificate" : "no 'from' in the header inside TLS");
+	s->cert_reason = s->remote ? s2s_judge_certificate(s, xfed_span_str(s->remote)) : XFED_REASON_TLS_CERT_NAME_MISMATCH;
+	s->external_offered = (s->methods & XFED_METHOD_EXTERNAL) && s->cert_reason == XFED_REASON_NONE;
+	bool dialback = s->methods & XFED_METHOD_DIALBACK_TLS;
+	if (!s->external_offered && !dialback) {
+		bool wants_external = s->methods & XFED_METHOD_EXTERNAL;
+		s2s_close(s, wants_external ? s->cert_reason : XFED_REASON_DIALBACK_NOT_ALLOWED,
+			s->remote ? "client certificate" : "no 'from' in the header inside TLS");
 		return;
 	}
 	s2s_send_header(s);
-	s2s_send_str(s, "<stream:features><mechanisms xmlns='" XFED_NS_SASL "'><mechanism>EXTERNAL</mechanism></mechanisms></stream:features>");
-	s->external_offered = true;
+	s2s_send_str(s, "<stream:features>");
+	if (s->external_offered) {
+		s2s_send_str(s, "<mechanisms xmlns='" XFED_NS_SASL "'><mechanism>EXTERNAL</mechanism></mechanisms>");
+	}
+	s2s_send_str(s, dialback ? XFED_DIALBACK_FEATURE "</stream:features>" : "</stream:features>");
+	if (!s2s_is_over(s)) {
+		s2s_enter(s, XFED_S2S_WAIT_NEGOTIATION);
+	}
+}
+
+/* Without a version there are no features, hence neither TLS nor SASL: dialback in the clear is all there is [A2-08]. */
+static void take_old_version(struct xfed_s2s *s)
+{
+	if (s->needs_tls || !(s->methods & XFED_METHOD_DIALBACK_PLAIN)) {
+		s2s_close(s, XFED_REASON_STREAM_VERSION_OLD, "no version in the stream header");
+		return;
+	}
+	s2s_send_header(s);
 	if (!s2s_is_over(s)) {
 		s2s_enter(s, XFED_S2S_WAIT_NEGOTIATION);
 	}
@@ -95,15 +115,12 @@ void s2s_in_decision(struct xfed_s2s *s, const struct xfed_s2s_decision *d)
 	if (!s->creds && d->creds) {
 		s->creds = xfed_tls_creds_ref(d->creds);
 	}
-	if (!s->peer_has_version) {
-		/* Without a version there are no features, hence neither TLS nor SASL [A2-08]. */
-		s2s_close(s, XFED_REASON_STREAM_VERSION_OLD, "no version in the stream header");
-		return;
-	}
 	if (s->is_secure) {
-		offer_external(s);
+		offer_secure(s);
+	} else if (!s->peer_has_version) {
+		take_old_version(s);
 	} else {
-		offer_starttls(s);
+		offer_clear(s);
 	}
 }
 
@@ -111,7 +128,7 @@ void s2s_in_decision(struct xfed_s2s *s, const struct xfed_s2s_decision *d)
 
 static bool may_starttls(const struct xfed_s2s *s)
 {
-	return s->state == XFED_S2S_WAIT_NEGOTIATION && !s->is_secure;
+	return s->state == XFED_S2S_WAIT_NEGOTIATION && !s->is_secure && s->creds;
 }
 
 static void do_starttls(struct xfed_s2s *s, struct xfed_xml_elem *e)
@@ -181,39 +198,7 @@ static void do_sasl(struct xfed_s2s *s, struct xfed_xml_elem *e)
 	}
 }
 
-/* [A8-11]: every dialback request gets an answer; [A8-12]: answers nobody asked for are dropped. */
-static void do_dialback(struct xfed_s2s *s, struct xfed_xml_elem *e)
-{
-	if (xfed_xml_attr_get(e, "type").data) {
-		return;
-	}
-	struct xfed_arena *a = xfed_xml_reader_arena(s->reader);
-	struct xfed_span none = { NULL, 0 }, id = xfed_xml_attr_get(e, "id");
-	struct xfed_xml_elem *r = xfed_xml_elem_new(a, XFED_SPAN(XFED_NS_DIALBACK), e->name);
-	int rc = r ? XFED_OK : XFED_ERR_NOMEM;
-	struct xfed_span from = xfed_xml_attr_get(e, "to"), to = xfed_xml_attr_get(e, "from");
-	if (rc == XFED_OK && from.data && to.data) {
-		rc = xfed_xml_set_attr(a, r, none, XFED_SPAN("from"), from) | xfed_xml_set_attr(a, r, none, XFED_SPAN("to"), to);
-	}
-	if (rc == XFED_OK && id.data) {
-		rc = xfed_xml_set_attr(a, r, none, XFED_SPAN("id"), id);
-	}
-	struct xfed_xml_elem *err = NULL;
-	if (rc == XFED_OK) {
-		rc = xfed_xml_set_attr(a, r, none, XFED_SPAN("type"), XFED_SPAN("error"));
-		err = xfed_xml_add_elem(a, r, XFED_SPAN(XFED_NS_SERVER), XFED_SPAN("error"));
-	}
-	if (rc != XFED_OK || !err || xfed_xml_set_attr(a, err, none, XFED_SPAN("type"), XFED_SPAN("cancel")) != XFED_OK ||
-		!xfed_xml_add_elem(a, err, XFED_SPAN(XFED_NS_STANZA_ERR), s->is_secure ? XFED_SPAN("not-authorized") : XFED_SPAN("policy-violation"))) {
-		s2s_fault(s, "dialback answer");
-		return;
-	}
-	s2s_send_elem(s, r);
-	if (++s->auth_tries >= XFED_S2S_AUTH_TRIES && !s->is_authenticated) {
-		s2s_close(s, XFED_REASON_DIALBACK_NOT_ALLOWED, "too many tries");
-	}
-}
-
+/* [A8-19]: at any time once our header is out. */
 static bool may_dialback(const struct xfed_s2s *s)
 {
 	return s->state == XFED_S2S_WAIT_NEGOTIATION || s->state == XFED_S2S_READY;
@@ -222,8 +207,8 @@ static bool may_dialback(const struct xfed_s2s *s)
 const struct s2s_row s2s_in_rows[] = {
 	{ XFED_NS_TLS, "starttls", may_starttls, do_starttls },
 	{ XFED_NS_SASL, NULL, may_auth, do_sasl },
-	{ XFED_NS_DIALBACK, "result", may_dialback, do_dialback },
-	{ XFED_NS_DIALBACK, "verify", may_dialback, do_dialback },
+	{ XFED_NS_DIALBACK, "result", may_dialback, s2s_dialback_result_in },
+	{ XFED_NS_DIALBACK, "verify", may_dialback, s2s_dialback_verify_in },
 	{ XFED_NS_STREAM, "error", s2s_always, s2s_received_error },
 	{ NULL, NULL, NULL, NULL },
 };

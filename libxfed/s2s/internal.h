@@ -2,6 +2,7 @@
 #ifndef XFED_S2S_INTERNAL_H
 #define XFED_S2S_INTERNAL_H
 
+#include "xfed/dialback.h"
 #include "xfed/limits.h"
 #include "xfed/mem.h"
 #include "xfed/s2s.h"
@@ -10,8 +11,10 @@
 /*
  *  in:   WAIT_HEADER -> WAIT_DECISION -> WAIT_NEGOTIATION -> HANDSHAKING -> WAIT_HEADER -> WAIT_DECISION
  *        -> WAIT_NEGOTIATION (<auth/>) -> WAIT_HEADER -> READY -> CLOSING -> DONE
+ *        <auth/> may be replaced by db:result, in the clear or inside TLS: WAIT_NEGOTIATION -> READY
  *  out:  WAIT_HEADER -> WAIT_FEATURES -> WAIT_PROCEED -> HANDSHAKING -> WAIT_HEADER -> WAIT_FEATURES
  *        -> WAIT_SASL -> WAIT_HEADER -> WAIT_FEATURES -> READY -> CLOSING -> DONE
+ *        by dialback: WAIT_FEATURES or WAIT_SASL -> WAIT_DIALBACK -> READY; a verify stream: -> VERIFYING
  *  Every state goes to CLOSING or DONE on an error, the peer's close or the deadline.
  */
 struct xfed_s2s {
@@ -37,7 +40,7 @@ struct xfed_s2s {
 	bool leftover;	      /* more bytes follow the element being handled, in the same input */
 
 	char *local, *remote; /* normalised domains of the pair, NULL while unknown */
-	char stream_id[33];
+	char *stream_id; /* out: as the peer gave it, whole: dialback keys are made of it */
 	char lang[36]; /* xml:lang of the peer's header (RFC 5646 4.4.1); "": none */
 	bool needs_tls;
 	unsigned methods;
@@ -45,6 +48,17 @@ struct xfed_s2s {
 	enum xfed_method method;
 	enum xfed_reason cert_reason;
 	struct xfed_sasl_server *sasl;
+	bool is_verify;
+	uint64_t connection;
+	char dialback_hash[XFED_DIALBACK_HEX + 1]; /* wiped on free */
+	struct xfed_dbrecv *dbrecv;	/* in: the pairs asked for and proved on the present stream */
+	struct xfed_dbinit *dbinit;	/* out */
+	struct xfed_dbverify *dbverify; /* out, verify streams */
+	struct xfed_dialback_elem request; /* in: the db:result that waits for PAIR_DECISION */
+	bool wants_pair;
+	bool peer_offers_errors;
+	bool tried_external;
+	bool is_host_unknown; /* the peer closed with that stream error */
 	unsigned auth_tries;
 
 	uint64_t opened_ms, established_ms, traffic_ms, stanza_ms, sent_ms, closing_ms;
@@ -56,6 +70,7 @@ struct xfed_s2s {
 
 	struct xfed_s2s_action actions[XFED_S2S_ACTIONS_MAX];
 	size_t action_head, action_count;
+	bool has_closed, is_abrupt; /* CLOSED is due when everything else has been given out */
 };
 
 /* One row of what a peer may send at the first level: is it legal now, and what to do then. */
@@ -74,9 +89,10 @@ void s2s_close_side(struct xfed_s2s *s, enum xfed_reason reason, enum xfed_side 
 void s2s_drop(struct xfed_s2s *s, enum xfed_reason reason, const char *text);
 void s2s_fault(struct xfed_s2s *s, const char *what); /* ours: out of memory or a library */
 int s2s_set_name(char **slot, struct xfed_span name);
-void s2s_established(struct xfed_s2s *s, enum xfed_method method);
+void s2s_established(struct xfed_s2s *s, enum xfed_method method, struct xfed_span remote, struct xfed_span local);
 void s2s_restart(struct xfed_s2s *s); /* a fresh stream on the same connection, RFC 6120 4.3.3 */
 bool s2s_is_over(const struct xfed_s2s *s);
+int s2s_set_stream_id(struct xfed_s2s *s, struct xfed_span id);
 
 /* output.c: what we write */
 void s2s_send_bytes(struct xfed_s2s *s, struct xfed_span bytes);
@@ -91,7 +107,23 @@ void s2s_tls_take(struct xfed_s2s *s, struct xfed_s2s_event *ev);
 void s2s_tls_job_done(struct xfed_s2s *s, enum xfed_tls_result result);
 bool s2s_tls_read(struct xfed_s2s *s); /* true: plaintext was added */
 void s2s_tls_flush(struct xfed_s2s *s);
-enum xfed_reason s2s_judge_certificate(const struct xfed_s2s *s);
+enum xfed_reason s2s_judge_certificate(const struct xfed_s2s *s, struct xfed_span domain);
+
+/* dialback.c */
+void s2s_dialback_drain(struct xfed_s2s *s);
+void s2s_dialback_result_in(struct xfed_s2s *s, struct xfed_xml_elem *e);
+void s2s_dialback_verify_in(struct xfed_s2s *s, struct xfed_xml_elem *e);
+void s2s_dialback_pair_decided(struct xfed_s2s *s, const struct xfed_s2s_event *ev);
+void s2s_dialback_verdict(struct xfed_s2s *s, const struct xfed_s2s_event *ev);
+void s2s_dialback_start(struct xfed_s2s *s);	    /* out: db:result */
+void s2s_dialback_open_verify(struct xfed_s2s *s); /* out: the stream is good for db:verify */
+void s2s_dialback_ask(struct xfed_s2s *s, const struct xfed_s2s_event *ev);
+void s2s_dialback_answer(struct xfed_s2s *s, struct xfed_xml_elem *e); /* out: db:result or db:verify with a type */
+void s2s_dialback_tick(struct xfed_s2s *s);
+void s2s_dialback_end(struct xfed_s2s *s, enum xfed_reason reason);
+uint64_t s2s_dialback_deadline(const struct xfed_s2s *s);
+void s2s_dialback_reset(struct xfed_s2s *s); /* a restarted stream has another id: what was asked on the old one is void */
+bool s2s_dialback_is_proved(const struct xfed_s2s *s, struct xfed_span remote, struct xfed_span local);
 
 /* inbound.c, outbound.c */
 void s2s_in_header(struct xfed_s2s *s, const struct xfed_xml_elem *root);

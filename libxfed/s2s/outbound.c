@@ -2,15 +2,40 @@
 
 #include <stdio.h>
 
+/* The stream stays in the clear: what may still be done here. */
+static void go_on_clear(struct xfed_s2s *s)
+{
+	if (s->is_verify) {
+		s2s_dialback_open_verify(s);
+	} else if (s->methods & XFED_METHOD_DIALBACK_PLAIN) {
+		s2s_dialback_start(s);
+	} else {
+		s2s_close(s, XFED_REASON_TLS_REQUIRED_MISSING, "STARTTLS is not offered");
+	}
+}
+
 void s2s_out_header(struct xfed_s2s *s, const struct xfed_xml_elem *root)
 {
-	struct xfed_span id = xfed_xml_attr_get(root, "id");
-	snprintf(s->stream_id, sizeof(s->stream_id), "%.*s", (int)(id.len > 32 ? 32 : id.len), id.data ? id.data : "");
-	if (!s->peer_has_version) {
-		s2s_close(s, XFED_REASON_STREAM_VERSION_OLD, "no version in the stream header");
+	switch (s2s_set_stream_id(s, xfed_xml_attr_get(root, "id"))) {
+	case XFED_OK:
+		break;
+	case XFED_ERR_LIMIT:
+		s2s_close(s, XFED_REASON_STREAM_XML_TOO_BIG, "stream id");
+		return;
+	default:
+		s2s_fault(s, "stream id");
 		return;
 	}
 	s2s_enter(s, XFED_S2S_WAIT_FEATURES);
+	if (s->peer_has_version) {
+		return;
+	}
+	/* No version, no features: only dialback in the clear is left [A2-08]. */
+	if (s->is_secure || s->needs_tls || (!s->is_verify && !(s->methods & XFED_METHOD_DIALBACK_PLAIN))) {
+		s2s_close(s, XFED_REASON_STREAM_VERSION_OLD, "no version in the stream header");
+	} else {
+		go_on_clear(s);
+	}
 }
 
 static bool may_features(const struct xfed_s2s *s)
@@ -33,11 +58,16 @@ static bool offers_external(const struct xfed_xml_elem *features)
 
 static void ask_tls(struct xfed_s2s *s, const struct xfed_xml_elem *features)
 {
+	const struct xfed_xml_elem *offer = xfed_xml_child(features, XFED_NS_TLS, "starttls");
+	if ((!s->creds || !offer) && !s->needs_tls) {
+		go_on_clear(s);
+		return;
+	}
 	if (!s->creds) {
 		s2s_close_side(s, XFED_REASON_TLS_REQUIRED_MISSING, XFED_SIDE_US, "no certificate for this domain");
 		return;
 	}
-	if (!xfed_xml_child(features, XFED_NS_TLS, "starttls")) {
+	if (!offer) {
 		s2s_close(s, XFED_REASON_TLS_REQUIRED_MISSING, "STARTTLS is not offered"); /* [A4-09] */
 		return;
 	}
@@ -47,35 +77,37 @@ static void ask_tls(struct xfed_s2s *s, const struct xfed_xml_elem *features)
 	}
 }
 
-static void ask_external(struct xfed_s2s *s, const struct xfed_xml_elem *features)
+/* Inside TLS: the best method both sides can, or the reason why the best one cannot. */
+static void ask_identity(struct xfed_s2s *s, const struct xfed_xml_elem *features)
 {
-	if (!(s->methods & XFED_METHOD_EXTERNAL)) {
-		s2s_close_side(s, XFED_REASON_DIALBACK_UNAVAILABLE, XFED_SIDE_US, "");
-		return;
-	}
-	if (s->cert_reason != XFED_REASON_NONE) {
+	bool external = (s->methods & XFED_METHOD_EXTERNAL) && s->cert_reason == XFED_REASON_NONE && offers_external(features);
+	if (external) {
+		s->tried_external = true;
+		struct xfed_arena *a = xfed_xml_reader_arena(s->reader);
+		s2s_send_elem(s, xfed_sasl_client_auth(a, xfed_span_str(s->local)));
+		if (!s2s_is_over(s)) {
+			s2s_enter(s, XFED_S2S_WAIT_SASL);
+		}
+	} else if (s->methods & XFED_METHOD_DIALBACK_TLS) {
+		s2s_dialback_start(s);
+	} else if (s->cert_reason != XFED_REASON_NONE) {
 		s2s_close(s, s->cert_reason, "certificate of the server we called");
-		return;
-	}
-	if (!offers_external(features)) {
-		s2s_close(s, XFED_REASON_SASL_EXTERNAL_NOT_OFFERED, "");
-		return;
-	}
-	struct xfed_arena *a = xfed_xml_reader_arena(s->reader);
-	s2s_send_elem(s, xfed_sasl_client_auth(a, xfed_span_str(s->local)));
-	if (!s2s_is_over(s)) {
-		s2s_enter(s, XFED_S2S_WAIT_SASL);
+	} else {
+		s2s_close(s, s->methods & XFED_METHOD_EXTERNAL ? XFED_REASON_SASL_EXTERNAL_NOT_OFFERED : XFED_REASON_DIALBACK_NOT_ALLOWED, "");
 	}
 }
 
 static void do_features(struct xfed_s2s *s, struct xfed_xml_elem *e)
 {
+	s->peer_offers_errors = xfed_dialback_offers_errors(e);
 	if (!s->is_secure) {
 		ask_tls(s, e);
+	} else if (s->is_verify) {
+		s2s_dialback_open_verify(s);
 	} else if (!s->is_authenticated) {
-		ask_external(s, e);
+		ask_identity(s, e);
 	} else {
-		s2s_established(s, XFED_METHOD_EXTERNAL);
+		s2s_established(s, XFED_METHOD_EXTERNAL, xfed_span_str(s->remote), xfed_span_str(s->local));
 	}
 }
 
@@ -131,7 +163,16 @@ static void do_sasl_failure(struct xfed_s2s *s, struct xfed_xml_elem *e)
 	struct xfed_span said = t ? xfed_xml_text(xfed_xml_reader_arena(s->reader), t) : (struct xfed_span){ NULL, 0 };
 	snprintf(text, sizeof(text), "%.*s%s%.*s", c ? (int)c->name.len : 0, c ? c->name.data : "", said.len ? ": " : "",
 		(int)(said.len > 80 ? 80 : said.len), said.data ? said.data : "");
+	if (s->methods & XFED_METHOD_DIALBACK_TLS) {
+		s2s_dialback_start(s); /* [A5-08]: on the same stream; a peer that closes it is called again without EXTERNAL */
+		return;
+	}
 	s2s_close(s, XFED_REASON_SASL_EXTERNAL_REFUSED, text);
+}
+
+static bool may_answer(const struct xfed_s2s *s)
+{
+	return s->state == XFED_S2S_WAIT_DIALBACK || s->state == XFED_S2S_VERIFYING || s->state == XFED_S2S_READY;
 }
 
 const struct s2s_row s2s_out_rows[] = {
@@ -141,6 +182,8 @@ const struct s2s_row s2s_out_rows[] = {
 	{ XFED_NS_SASL, "success", may_sasl, do_success },
 	{ XFED_NS_SASL, "challenge", may_sasl, do_challenge },
 	{ XFED_NS_SASL, "failure", may_sasl, do_sasl_failure },
+	{ XFED_NS_DIALBACK, "result", may_answer, s2s_dialback_answer },
+	{ XFED_NS_DIALBACK, "verify", may_answer, s2s_dialback_answer },
 	{ XFED_NS_STREAM, "error", s2s_always, s2s_received_error },
 	{ NULL, NULL, NULL, NULL },
 };

@@ -30,13 +30,15 @@ void s2s_send_str(struct xfed_s2s *s, const char *text)
 	s2s_send_bytes(s, xfed_span_str(text));
 }
 
-static void new_stream_id(struct xfed_s2s *s)
+static int new_stream_id(struct xfed_s2s *s)
 {
 	uint8_t raw[16];
+	char hex[2 * sizeof(raw) + 1];
 	s->env->random(s->env->user, raw, sizeof(raw));
 	for (size_t i = 0; i < sizeof(raw); i++) {
-		snprintf(s->stream_id + 2 * i, 3, "%02x", raw[i]);
+		snprintf(hex + 2 * i, 3, "%02x", raw[i]);
 	}
+	return s2s_set_stream_id(s, xfed_span_str(hex));
 }
 
 /* RFC 6120 4.7: both addresses always, id only from the receiving side, a new one after every restart [A2-07]. */
@@ -57,8 +59,8 @@ void s2s_send_header(struct xfed_s2s *s)
 		rc |= xfed_buf_append_str(&b, "'");
 	}
 	if (s->direction == XFED_S2S_IN) {
-		new_stream_id(s);
-		rc |= xfed_buf_printf(&b, " id='%s'", s->stream_id);
+		rc |= new_stream_id(s);
+		rc |= xfed_buf_printf(&b, " id='%s'", s->stream_id ? s->stream_id : "");
 	}
 	/* A peer without a version gets none back [A2-08]. */
 	if (s->direction == XFED_S2S_OUT || s->peer_has_version) {

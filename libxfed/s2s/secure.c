@@ -81,8 +81,8 @@ void s2s_tls_take(struct xfed_s2s *s, struct xfed_s2s_event *ev)
 	}
 }
 
-/* Why the peer's certificate does not prove the peer's domain; NONE: it does. Purpose is judged by our own rule. */
-enum xfed_reason s2s_judge_certificate(const struct xfed_s2s *s)
+/* Why the peer's certificate does not prove `domain`; NONE: it does. Purpose is judged by our own rule. */
+enum xfed_reason s2s_judge_certificate(const struct xfed_s2s *s, struct xfed_span domain)
 {
 	struct xfed_tls_facts f;
 	xfed_tls_facts(s->tls, &f);
@@ -95,7 +95,7 @@ enum xfed_reason s2s_judge_certificate(const struct xfed_s2s *s)
 	if (!xfed_cert_purpose_ok(f.peer)) {
 		return XFED_REASON_TLS_CERT_PURPOSE;
 	}
-	if (s->remote && !xfed_cert_proves_xmpp(f.peer, xfed_span_str(s->remote))) {
+	if (!xfed_cert_proves_xmpp(f.peer, domain)) {
 		return XFED_REASON_TLS_CERT_NAME_MISMATCH;
 	}
 	return XFED_REASON_NONE;
@@ -108,9 +108,9 @@ static void handshake_complete(struct xfed_s2s *s)
 		s2s_restart(s); /* judged when the header inside TLS says who it wants to be [A4-06] */
 		return;
 	}
-	s->cert_reason = s2s_judge_certificate(s);
+	s->cert_reason = s2s_judge_certificate(s, xfed_span_str(s->remote));
 	s2s_restart(s);
-	if (s->cert_reason != XFED_REASON_NONE && !(s->methods & XFED_METHOD_DIALBACK_TLS)) {
+	if (s->cert_reason != XFED_REASON_NONE && !(s->methods & XFED_METHOD_DIALBACK_TLS) && !s->is_verify) {
 		s2s_close(s, s->cert_reason, "certificate of the server we called");
 		return;
 	}

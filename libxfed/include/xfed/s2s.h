@@ -1,5 +1,6 @@
 /*
- * The conductor of one server-to-server stream (RFC 6120): headers, features, STARTTLS, SASL EXTERNAL, stanzas, close.
+ * The conductor of one server-to-server stream (RFC 6120): headers, features, STARTTLS, SASL EXTERNAL, server dialback
+ * (XEP-0220), stanzas, close.
  * One machine per TCP connection, for either direction. It does no I/O: the driver feeds events, drains actions, and
  * carries the bytes of the output buffer it handed in.
  *
@@ -9,14 +10,19 @@
  * The machine stops behind every action that needs an answer and behind every stanza, so at most XFED_S2S_ACTIONS_MAX
  * actions wait. Calling step with undrained actions is a broken promise (XFED_REQUIRE).
  *
- * Security sentence: a STANZA action is only ever given when ESTABLISHED was given before, the domain of its `from` is
- * the domain proved there, and the domain of its `to` is the local domain of that pair.
+ * An incoming stream may prove several pairs of domains by dialback; each gives an ESTABLISHED. An outgoing stream is for
+ * one pair, or, as a verify stream, for none: it carries db:verify questions to an authoritative server.
+ *
+ * Security sentence: a STANZA action is only ever given for a pair (domain of `from`, domain of `to`) that an ESTABLISHED
+ * named before on this stream; and a pair is only ever named there with a certificate that proves `from`, or a verdict
+ * `valid` for it.
  */
 #ifndef XFED_S2S_H
 #define XFED_S2S_H
 
 #include "xfed/base.h"
 #include "xfed/buf.h"
+#include "xfed/dialback.h"
 #include "xfed/env.h"
 #include "xfed/policy.h"
 #include "xfed/reason.h"
@@ -35,6 +41,8 @@ enum xfed_s2s_direction { XFED_S2S_IN, XFED_S2S_OUT }; /* who opened the TCP con
 	X(WAIT_NEGOTIATION, "wait-negotiation") /* in: <starttls/> or <auth/> */ \
 	X(HANDSHAKING, "handshaking")       /* TLS */ \
 	X(WAIT_SASL, "wait-sasl")           /* out: <success/> or <failure/> */ \
+	X(WAIT_DIALBACK, "wait-dialback")   /* out: the answer to db:result */ \
+	X(VERIFYING, "verifying")           /* out: a verify stream that is open for questions */ \
 	X(READY, "ready") \
 	X(CLOSING, "closing")               /* our closing tag is out, the peer's is awaited */ \
 	X(DONE, "done")
@@ -52,6 +60,7 @@ struct xfed_s2s_decision {
 	unsigned methods;	       /* bits of enum xfed_method that may end the negotiation */
 	size_t stanza_bytes;	       /* the partner's limit */
 	struct xfed_tls_creds *creds;  /* borrowed for the call; NULL: no TLS here */
+	struct xfed_span dialback_hash; /* out: hash of the current secret, copied; empty: no dialback */
 };
 
 struct xfed_s2s_config {
@@ -60,6 +69,8 @@ struct xfed_s2s_config {
 	struct xfed_buf *out;	      /* bytes for the socket; the driver owns and drains it */
 	struct xfed_span local, remote; /* out: normalised domains, copied; in: ignored */
 	struct xfed_s2s_decision decision; /* out only */
+	bool is_verify;		      /* out: for db:verify only; no pair is proved on it */
+	uint64_t connection;	      /* the driver's number of this connection */
 	unsigned time_divisor;	      /* tests: divides every timer; 0 means 1 */
 };
 
@@ -71,7 +82,18 @@ enum xfed_s2s_event_type {
 	XFED_S2S_DECISION, /* answers HEADER */
 	XFED_S2S_TICK,	   /* the deadline has come */
 	XFED_S2S_END,	   /* the socket is gone: `reason` net.stream.lost, or NONE for an orderly end of file */
+	XFED_S2S_PAIR_DECISION, /* answers PAIR: `decision` for that pair, `is_local` */
+	XFED_S2S_ASK,	   /* verify stream: `question` */
+	XFED_S2S_VERDICT,  /* the fate of an ASK_VERIFY of this stream: `question` and `verdict` */
+	XFED_S2S_SAY,	   /* `bytes` are a first-level element of ours (the answer to AUTHORITY) */
 	XFED_S2S_CLOSE,	   /* we want it closed: `reason`, optional `text` (for the peer; no secrets) */
+};
+
+/* One dialback key to be verified by the sender's authoritative server. */
+struct xfed_s2s_question {
+	struct xfed_dialback_pair pair;
+	struct xfed_span key, stream_id;
+	uint64_t token, origin; /* of the stream the key came in on: its own number, and the connection's */
 };
 
 struct xfed_s2s_event {
@@ -80,6 +102,9 @@ struct xfed_s2s_event {
 	size_t consumed;
 	enum xfed_tls_result tls_result;
 	struct xfed_s2s_decision decision;
+	bool is_local;			     /* PAIR_DECISION: the target is a domain of ours */
+	struct xfed_s2s_question question;
+	enum xfed_dialback_verdict verdict;
 	enum xfed_reason reason;
 	const char *text;
 };
@@ -87,7 +112,12 @@ struct xfed_s2s_event {
 enum xfed_s2s_action_type {
 	XFED_S2S_JOB,	      /* run xfed_tls_handshake_step(tls) on any thread, then JOB_DONE; do not free meanwhile */
 	XFED_S2S_HEADER,      /* in: who wants to talk to whom; answer with DECISION */
-	XFED_S2S_ESTABLISHED, /* authenticated: xfed_s2s_info() has the facts */
+	XFED_S2S_PAIR,	      /* in: somebody wants to prove the pair (from, to) by dialback; answer with PAIR_DECISION */
+	XFED_S2S_ASK_VERIFY,  /* in: have `question` verified over another connection, then VERDICT */
+	XFED_S2S_AUTHORITY,   /* in: a db:verify for us as the authoritative server: `dialback`; answer with SAY */
+	XFED_S2S_VERIFY_OPEN, /* verify stream: ASK may be given */
+	XFED_S2S_VERIFIED,    /* verify stream: `question` has its `verdict` */
+	XFED_S2S_ESTABLISHED, /* the pair (from, to) is authenticated by `method`: xfed_s2s_info() has the facts */
 	XFED_S2S_STANZA,      /* a whole stanza, checked against the pair */
 	XFED_S2S_CLOSED,      /* last action: send what is in the output buffer, close the socket, free the machine */
 };
@@ -95,8 +125,12 @@ enum xfed_s2s_action_type {
 struct xfed_s2s_action {
 	enum xfed_s2s_action_type type;
 	struct xfed_tls *tls;			 /* JOB */
-	struct xfed_span from, to;		 /* HEADER: normalised; data NULL where absent */
-	bool is_secure;				 /* HEADER */
+	struct xfed_span from, to;		 /* HEADER, PAIR, ESTABLISHED: normalised; data NULL where absent */
+	bool is_secure;				 /* HEADER, PAIR */
+	enum xfed_method method;		 /* ESTABLISHED */
+	struct xfed_s2s_question question;	 /* ASK_VERIFY, VERIFIED */
+	enum xfed_dialback_verdict verdict;	 /* VERIFIED */
+	const struct xfed_dialback_elem *dialback; /* AUTHORITY: valid until the next step */
 	struct xfed_stanza stanza;		 /* STANZA: valid until the next step, like `arena` */
 	struct xfed_arena *arena;
 	size_t stanza_bytes;
@@ -128,6 +162,7 @@ struct xfed_s2s_info {
 	const char *state_name;
 	struct xfed_span local, remote;	 /* of the pair; empty while unknown */
 	bool is_secure, is_authenticated;
+	bool tried_external;		 /* out: <auth/> was sent */
 	enum xfed_method method;	 /* where authenticated */
 	struct xfed_tls_facts tls;	 /* where secure */
 	enum xfed_reason cert_reason;	 /* why the peer's certificate does not prove `remote`; NONE: it does */
