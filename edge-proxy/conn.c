@@ -276,6 +276,8 @@ static int make_conductor(struct edge_conn *c)
 		.env = &c->edge->env,
 		.direction = c->direction,
 		.out = rt_stream_out(c->stream),
+		.establish_ms = c->edge->config->limits.establish_timeout_ms,
+		.inactivity_ms = c->edge->config->limits.inactivity_ms,
 	};
 	if (c->pair) {
 		cfg.local = xfed_span_str(c->pair->local);

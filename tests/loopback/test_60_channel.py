@@ -336,6 +336,29 @@ def listens(address):
         return False
 
 
+def test_who_does_not_finish_in_time(install, started, new_partner):
+    """limits.establish_timeout: silence before, inside and behind TLS ends with connection-timeout."""
+    user = SipUser("corp.example")
+    inst = install("hurried", users={"corp.example": user}, edge={"limits": {"establish_timeout": "1s"}})
+    inst.list_partner("hurried.example")
+    started(inst)
+    try:
+        p = new_partner(inst, "hurried.example")
+        finished = p.dial("corp.example")
+        streams = [XmppStream.connect(inst.s2s) for _ in range(4)]
+        streams[1].to_features("hurried.example", "corp.example")
+        streams[2].to_tls("hurried.example", "corp.example", p.client_context)
+        streams[3].to_mechanisms("hurried.example", "corp.example", p.client_context)
+        mark = inst.edge.process.mark()
+        assert [s.read_error().condition for s in streams] == ["connection-timeout"] * 4
+        inst.edge.process.wait_line("event=s2s.closed .*reason=stream.establish.timeout", 5, mark)
+        finished.send("</stream:stream>")
+        assert finished.event()[0] == "end"
+    finally:
+        inst.stop()
+        user.close()
+
+
 def test_an_edge_without_a_gateway_leaves_and_comes_back(install, started, new_partner):
     user = SipUser("corp.example")
     inst = install("alone", users={"corp.example": user}, edge={"channel": {"grace": "1s"}})

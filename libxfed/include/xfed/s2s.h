@@ -60,6 +60,7 @@ struct xfed_s2s_config {
 	struct xfed_buf *out;	      /* bytes for the socket; the driver owns and drains it */
 	struct xfed_span local, remote; /* out: normalised domains, copied; in: ignored */
 	struct xfed_s2s_decision decision; /* out only */
+	uint32_t establish_ms, inactivity_ms; /* 0: those of limits.h */
 	unsigned time_divisor;	      /* tests: divides every timer; 0 means 1 */
 };
 
