@@ -334,6 +334,8 @@ static int make_conductor(struct edge_conn *c)
 		.direction = c->direction,
 		.out = rt_stream_out(c->stream),
 		.connection = c->id,
+		.establish_ms = c->edge->config->limits.establish_timeout_ms,
+		.inactivity_ms = c->edge->config->limits.inactivity_ms,
 	};
 	if (c->pair) {
 		cfg.is_verify = c->pair->is_verify;

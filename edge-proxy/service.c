@@ -197,6 +197,7 @@ void edge_service_drain(struct edge *e)
 	}
 	enter(e, EDGE_DRAINING);
 	rt_notify_stopping(e->notify, "draining");
+	rt_notify_extend_timeout(e->notify, e->config->stop_timeout_ms + LEAVE_CLOSE_MS);
 	edge_service_stop_listening(e);
 	edge_links_drain(e, e->config->stop_timeout_ms);
 	uint64_t most = e->config->stop_timeout_ms > 2 * LEAVE_CLOSE_MS ? e->config->stop_timeout_ms - LEAVE_CLOSE_MS : LEAVE_CLOSE_MS;

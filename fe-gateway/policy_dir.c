@@ -87,10 +87,8 @@ static int list(const char *dir, size_t max, struct rt_conf_errors *errors, stru
 static int one_file(const char *path, struct rt_conf_errors *errors, int (*each)(void *user, const char *file, struct xfed_span text), void *user)
 {
 	struct xfed_buf text;
-	char error[256];
-	int rc = rt_file_read(path, RT_CONF_FILE_BYTES, &text, error);
+	int rc = rt_conf_read(path, &text, errors);
 	if (rc != XFED_OK) {
-		rt_conf_errors_add(errors, false, XFED_REASON_CONFIG_SYNTAX, path, 0, 0, NULL, "cannot be read: %s", error);
 		return rc;
 	}
 	rc = each(user, path, xfed_buf_span(&text));

@@ -122,9 +122,7 @@ static void check_service(const char *file, struct xfed_span text, struct rt_con
 static void check_path(const char *file, struct rt_conf_errors *errors)
 {
 	struct xfed_buf text;
-	char error[256];
-	if (rt_file_read(file, RT_CONF_FILE_BYTES, &text, error) != XFED_OK) {
-		rt_conf_errors_add(errors, false, XFED_REASON_CONFIG_SYNTAX, "", 0, 0, NULL, "%s", error);
+	if (rt_conf_read(file, &text, errors) != XFED_OK) {
 		return;
 	}
 	if (is_in_dir(file, "partners.d") || is_in_dir(file, "access.d")) {

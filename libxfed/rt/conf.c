@@ -62,21 +62,28 @@ int rt_file_read(const char *path, size_t max, struct xfed_buf *buf, char error[
 	return rc == XFED_OK || rc == XFED_ERR_NOMEM ? rc : XFED_ERR_INVALID;
 }
 
-int rt_conf_load_file(struct rt_conf_doc *doc, const struct rt_conf_table *table, const char *path,
-	struct rt_conf_errors *errors)
+int rt_conf_read(const char *path, struct xfed_buf *text, struct rt_conf_errors *errors)
 {
-	struct xfed_buf text;
 	char error[256];
-	*doc = (struct rt_conf_doc){ .table = table, .errors = errors };
-	int rc = rt_file_read(path, RT_CONF_FILE_BYTES, &text, error);
+	int rc = rt_file_read(path, RT_CONF_FILE_BYTES, text, error);
 	if (rc != XFED_OK) {
 		size_t len = strlen(path);
 		const char *said = strncmp(error, path, len) == 0 && strncmp(error + len, ": ", 2) == 0 ? error + len + 2 : error;
 		rt_conf_errors_add(errors, false, XFED_REASON_CONFIG_SYNTAX, path, 0, 0, NULL, "cannot be read: %s", said);
-		return rc;
 	}
-	rc = rt_conf_load(doc, table, path, xfed_buf_span(&text), errors);
-	xfed_buf_wipe(&text);
+	return rc;
+}
+
+int rt_conf_load_file(struct rt_conf_doc *doc, const struct rt_conf_table *table, const char *path,
+	struct rt_conf_errors *errors)
+{
+	struct xfed_buf text;
+	*doc = (struct rt_conf_doc){ .table = table, .errors = errors };
+	int rc = rt_conf_read(path, &text, errors);
+	if (rc == XFED_OK) {
+		rc = rt_conf_load(doc, table, path, xfed_buf_span(&text), errors);
+		xfed_buf_wipe(&text);
+	}
 	return rc;
 }
 

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <stdio.h>
+#include <unistr.h>
 
 struct unit {
 	const char *name;
@@ -227,16 +228,31 @@ static int store_word(const struct rt_conf_row *row, struct xfed_span text, void
 	return XFED_ERR_INVALID;
 }
 
+/*
+ * Control characters have no place in a name, a path or a description; escapes ("\x85") can bring in some that the file
+ * itself may not hold, and line separators and byte order marks would not survive being printed and read again.
+ */
+static bool is_printable(struct xfed_span text)
+{
+	for (size_t i = 0; i < text.len;) {
+		ucs4_t c;
+		int n = u8_mbtoucr(&c, (const uint8_t *)text.data + i, text.len - i);
+		bool is_control = c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029;
+		if (n < 1 || is_control || c == 0xfeff || c == 0xfffe || c == 0xffff) {
+			return false;
+		}
+		i += (size_t)n;
+	}
+	return true;
+}
+
 static int store_text(struct xfed_arena *a, const struct rt_conf_row *row, struct xfed_span text, void *out, const char **accepted)
 {
 	if (text.len == 0 || memchr(text.data, '\0', text.len)) {
 		return XFED_ERR_INVALID;
 	}
-	for (size_t i = 0; i < text.len; i++) {
-		/* Control characters have no place in a name, a path or a description. */
-		if ((unsigned char)text.data[i] < 0x20 || text.data[i] == 0x7f) {
-			return XFED_ERR_INVALID;
-		}
+	if (!is_printable(text)) {
+		return XFED_ERR_INVALID;
 	}
 	struct xfed_span copy = xfed_arena_copy(a, text);
 	if (!copy.data) {

@@ -20,6 +20,8 @@ int xfed_s2s_new(const struct xfed_s2s_config *cfg, struct xfed_s2s **out)
 	s->env = cfg->env;
 	s->direction = cfg->direction;
 	s->divisor = cfg->time_divisor ? cfg->time_divisor : 1;
+	s->establish_ms = cfg->establish_ms ? cfg->establish_ms : XFED_S2S_ESTABLISH_MS;
+	s->inactivity_ms = cfg->inactivity_ms ? cfg->inactivity_ms : XFED_S2S_INACTIVITY_MS;
 	s->out = cfg->out;
 	s->connection = cfg->connection;
 	s->stanza_bytes = XFED_STANZA_BYTES_DEFAULT;
@@ -504,9 +506,9 @@ static uint64_t own_deadline(const struct xfed_s2s *s)
 		return after(s, s->closing_ms, XFED_S2S_CLOSE_WAIT_MS);
 	}
 	if (!is_settled(s)) {
-		return after(s, s->opened_ms, XFED_S2S_ESTABLISH_MS);
+		return after(s, s->opened_ms, s->establish_ms);
 	}
-	uint64_t when = after(s, s->stanza_ms, XFED_S2S_INACTIVITY_MS);
+	uint64_t when = after(s, s->stanza_ms, s->inactivity_ms);
 	uint64_t ping = after(s, later(s->sent_ms, s->established_ms), XFED_S2S_PING_MS);
 	when = s->direction == XFED_S2S_OUT && ping < when ? ping : when;
 	if (may_hibernate(s)) {
@@ -542,12 +544,12 @@ static void take_tick(struct xfed_s2s *s)
 		return;
 	}
 	if (!is_settled(s)) {
-		if (now >= after(s, s->opened_ms, XFED_S2S_ESTABLISH_MS)) {
+		if (now >= after(s, s->opened_ms, s->establish_ms)) {
 			s2s_close(s, XFED_REASON_STREAM_ESTABLISH_TIMEOUT, state_names[s->state]);
 		}
 		return;
 	}
-	if (now >= after(s, s->stanza_ms, XFED_S2S_INACTIVITY_MS)) {
+	if (now >= after(s, s->stanza_ms, s->inactivity_ms)) {
 		s2s_close(s, XFED_REASON_STREAM_CLOSED_IDLE, "");
 		return;
 	}

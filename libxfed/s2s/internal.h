@@ -22,6 +22,7 @@ struct xfed_s2s {
 	enum xfed_s2s_direction direction;
 	enum xfed_s2s_state state;
 	unsigned divisor;
+	uint64_t establish_ms, inactivity_ms;
 	uint64_t now_ms;
 
 	struct xfed_buf *out;

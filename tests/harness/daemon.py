@@ -1,6 +1,7 @@
 """A daemon under test: its process, its pages, its control socket, and a clean end without sanitizer reports."""
 import json
 import re
+import socket
 import subprocess
 
 from .http import http_get
@@ -46,6 +47,17 @@ class Daemon:
                        for k, v in labels.items())
         return sum(value for n, have, value in self.samples() if n == name and fits(have))
 
+    def control(self, noun, verb="", **args):
+        """One command on the control socket, without xfedctl between: the result."""
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(20)
+            s.connect(self.socket)
+            s.sendall(json.dumps({"noun": noun, "verb": verb, "args": args}).encode() + b"\n")
+            with s.makefile("rb") as lines:
+                answer = json.loads(lines.readline())
+        assert answer.get("ok"), "%s: %s %s: %s" % (self.name, noun, verb, answer)
+        return answer["result"]
+
     def ctl(self, tools, *words, as_json=False, check=True):
         """xfedctl on this daemon: its text or its JSON; with check=False (exit status, text)."""
         argv = [tools["xfedctl"], "--socket", self.socket] + (["--json"] if as_json else []) + list(words)
@@ -67,3 +79,32 @@ class Daemon:
             self.name, "\n".join(process.lines[reports[0]:reports[0] + 40]))
         assert status == 0, "%s exited with %s after SIGTERM; its last lines:\n%s" % (
             self.name, status, "\n".join(process.lines[-25:]))
+
+
+class Refusal:
+    """A block in which exactly this reason has to show up: in a log line and in xfed_refusals_total."""
+
+    def __init__(self, installation, code, mentions=""):
+        self.inst, self.code, self.mentions = installation, code, mentions
+        self.marks = {}
+        self.before = 0
+
+    def __enter__(self):
+        self.before = self.inst.refusals(self.code)
+        self.marks = {d: d.process.mark() for d in (self.inst.edge, self.inst.gateway)}
+        return self
+
+    def __exit__(self, kind, value, trace):
+        if kind is not None:
+            return
+        line = re.compile(r"\breason=%s(\s|$)" % re.escape(self.code))
+
+        def logged():
+            return any(line.search(text) and self.mentions in text
+                       for d, mark in self.marks.items() for text in d.process.lines[mark:])
+        wait_until("log line with reason=%s and %r" % (self.code, self.mentions), logged, 10)
+        wait_until("growth of xfed_refusals_total{reason=%s}" % self.code,
+                   lambda: self.inst.refusals(self.code) > self.before, 10)
+        sides = {have.get("side") for d in self.marks for name, have, _ in d.samples()
+                 if name == "xfed_refusals_total" and have.get("reason") == self.code}
+        assert sides and None not in sides and "" not in sides, "the side at fault is missing: %s" % sides

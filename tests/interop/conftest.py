@@ -15,7 +15,9 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # for harness/
 
-from lab.daemons import Installation, Refusal
+from harness.daemon import Refusal
+
+from lab.daemons import Installation
 from lab.lab import Lab
 from lab.net import run
 

@@ -1,12 +1,18 @@
 """What an installation contains, and whether it is what the documentation and the build options promise."""
+import glob
 import gzip
 import os
 import re
 import stat
+import sys
 
 import pytest
 
 from conftest import TOP, run
+
+SYMBOLS = os.path.join(TOP, "tests", "unit", "symbols")
+sys.path.insert(0, SYMBOLS)
+import symbols  # noqa: E402
 
 PROGRAMS = ("xfed-edge", "xfed-gateway", "xfedctl")
 EXAMPLES = os.path.join(TOP, "packaging", "examples")
@@ -28,22 +34,63 @@ def test_program_is_installed_and_tells_its_version(installed, name):
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_program_is_hardened(installed, name):
-    path = program(installed, name)
-    header = run("readelf", "-hldn", path).stdout
-    assert re.search(r"Type:\s+DYN", header), "no PIE"
-    assert "GNU_RELRO" in header and re.search(r"FLAGS(_1)?\).*\bNOW\b", header), "no full RELRO"
-    assert "IBT" in header and "SHSTK" in header, "not built with -fcf-protection"
-    stack = re.search(r"GNU_STACK(?:\s+0x[0-9a-f]+){5}\s+(\S+)", header)
-    assert stack and "E" not in stack.group(1), "executable stack"
-    symbols = run("readelf", "-W", "--dyn-syms", path).stdout
-    assert "__stack_chk_fail" in symbols, "no stack protector"
-    assert re.search(r"__\w+_chk\b", symbols.replace("__stack_chk_fail", "")), "no _FORTIFY_SOURCE"
+    assert symbols.check_hardened(program(installed, name)) == []
 
 
-def test_every_program_has_a_manual_page(installed):
-    pages = [os.path.basename(w) for w in installed if "/share/man/" in w]
-    for name in PROGRAMS:
-        assert [p for p in pages if re.match(r"%s\.\d" % name, p)], "%s: none among %s" % (name, pages)
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_program_is_linked_with_what_it_may_be(installed, name):
+    """The same lists as in the unit suite, on what is installed: built with LTO."""
+    assert symbols.check_needed(os.path.join(SYMBOLS, name + ".needed"), program(installed, name)) == []
+
+
+PAGES = ("xfed-edge.8", "xfed-gateway.8", "xfedctl.8", "xfed-edge.yaml.5", "xfed-gateway.yaml.5", "xfed-partner.yaml.5",
+         "xfed-access.yaml.5", "xfed-reasons.7")
+
+
+def page_text(installed, name, width="200"):
+    found = [path for where, path in installed.items() if "/share/man/" in where and re.search(r"/%s(\.gz)?$" % re.escape(name), where)]
+    assert len(found) == 1, "%s: installed as %s" % (name, found)
+    env = dict(os.environ, MANWIDTH=width, MAN_KEEP_FORMATTING="", GROFF_NO_SGR="1")
+    text = run("man", "-E", "UTF-8", "-l", "-Tutf8", "-P", "cat", found[0], env=env).stdout
+    text = re.sub(r".\x08", "", text).replace("\u2010\n", "").replace("\u2010", "-")
+    return re.sub(r"\s+", " ", text)
+
+
+def test_every_manual_page_is_installed(installed):
+    pages = {re.sub(r"\.gz$", "", os.path.basename(w)) for w in installed if "/share/man/" in w}
+    assert set(PAGES) <= pages
+    assert {name for name in PROGRAMS if not any(page.startswith(name + ".") for page in pages)} == set()
+
+
+def test_manual_names_every_reason(installed):
+    text = page_text(installed, "xfed-reasons.7")
+    with open(os.path.join(TOP, "libxfed", "reasons.def"), encoding="utf-8") as f:
+        reasons = re.findall(r'^XFED_REASON\(\w+, "([^"]+)".*\n\s+"(.*)"\)$', f.read(), re.MULTILINE)
+    assert len(reasons) > 50
+    assert [code for code, remedy in reasons if " %s %s" % (code, re.sub(r"\s+", " ", remedy)) not in text] == []
+
+
+def test_manual_names_every_command(installed):
+    usage = run(program(installed, "xfedctl"), "--help").stdout
+    commands = re.findall(r"^  ((?:\S+ )*\S+)  +\S", usage, re.MULTILINE)
+    assert {"status", "reload"} <= set(commands), usage
+    text = page_text(installed, "xfedctl.8")
+    assert [c for c in commands if " %s " % c not in text] == []
+
+
+@pytest.mark.parametrize("page, example", [
+    ("xfed-edge.yaml.5", "edge.yaml"), ("xfed-gateway.yaml.5", "gateway.yaml"), ("xfed-partner.yaml.5", "partners.d/*.yaml"),
+    ("xfed-access.yaml.5", "access.d/*.yaml")])
+def test_manual_describes_every_key_of_the_examples(installed, page, example):
+    text = page_text(installed, page)
+    files = sorted(glob.glob(os.path.join(EXAMPLES, example)))
+    assert files, example
+    keys = set()
+    for path in files:
+        with open(path, encoding="utf-8") as f:
+            keys |= set(re.findall(r"^#? ?([a-z_]+):(?: |$)", f.read(), re.MULTILINE))
+    assert keys
+    assert [k for k in keys if not re.search(r" %s[ .\[]" % k, text)] == []
 
 
 def test_manual_pages_render_without_a_warning(installed, scratch):

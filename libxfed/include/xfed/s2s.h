@@ -71,6 +71,7 @@ struct xfed_s2s_config {
 	struct xfed_s2s_decision decision; /* out only */
 	bool is_verify;		      /* out: for db:verify only; no pair is proved on it */
 	uint64_t connection;	      /* the driver's number of this connection */
+	uint32_t establish_ms, inactivity_ms; /* 0: those of limits.h */
 	unsigned time_divisor;	      /* tests: divides every timer; 0 means 1 */
 };
 

@@ -1,11 +1,9 @@
 """xfed-edge and xfed-gateway of a build directory, in the namespaces of the DMZ host and the inside host."""
 import json
 import os
-import re
 
 from harness import daemon as base
 from harness.http import http_get
-from harness.proc import wait_until
 
 from .net import HOSTS
 
@@ -145,32 +143,3 @@ class Installation:
             self.gateway.stop()
         finally:
             self.edge.stop()
-
-
-class Refusal:
-    """A block in which exactly this reason has to show up: in a log line and in xfed_refusals_total."""
-
-    def __init__(self, installation, code, mentions=""):
-        self.inst, self.code, self.mentions = installation, code, mentions
-        self.marks = {}
-        self.before = 0
-
-    def __enter__(self):
-        self.before = self.inst.refusals(self.code)
-        self.marks = {d: d.process.mark() for d in (self.inst.edge, self.inst.gateway)}
-        return self
-
-    def __exit__(self, kind, value, trace):
-        if kind is not None:
-            return
-        line = re.compile(r"\breason=%s(\s|$)" % re.escape(self.code))
-
-        def logged():
-            return any(line.search(text) and self.mentions in text
-                       for d, mark in self.marks.items() for text in d.process.lines[mark:])
-        wait_until("log line with reason=%s and %r" % (self.code, self.mentions), logged, 10)
-        wait_until("growth of xfed_refusals_total{reason=%s}" % self.code,
-                   lambda: self.inst.refusals(self.code) > self.before, 10)
-        sides = {have.get("side") for d in self.marks for name, have, _ in d.samples()
-                 if name == "xfed_refusals_total" and have.get("reason") == self.code}
-        assert sides and None not in sides and "" not in sides, "the side at fault is missing: %s" % sides

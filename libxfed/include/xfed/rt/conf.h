@@ -158,6 +158,8 @@ int rt_conf_load(struct rt_conf_doc *doc, const struct rt_conf_table *table, con
 /* The same for a file; one that cannot be read is an error with the system's words. */
 int rt_conf_load_file(struct rt_conf_doc *doc, const struct rt_conf_table *table, const char *path,
 	struct rt_conf_errors *errors);
+/* A configuration file's text, released by the caller; one that cannot be read is an error in `errors`. */
+int rt_conf_read(const char *path, struct xfed_buf *text, struct rt_conf_errors *errors);
 void rt_conf_doc_deinit(struct rt_conf_doc *doc); /* zeroed is fine */
 
 /*

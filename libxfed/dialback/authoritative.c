@@ -1,0 +1,59 @@
+#include "xfed/dialback.h"
+
+#include "dialback/key.h"
+
+static enum xfed_dialback_reaction fail(const struct xfed_dialback_elem *verify,
+	enum xfed_dialback_condition c, struct xfed_dialback_elem *answer)
+{
+	xfed_dialback_answer_to(verify, XFED_DIALBACK_ERROR, c, answer);
+	return XFED_DIALBACK_ANSWER;
+}
+
+/*
+ * The key was made for the addresses as somebody spelled them: by us, normalised, or by another
+ * server of the same secret, as they came. Both are the same domains, so either may match.
+ */
+static int is_ours(const struct xfed_dialback_elem *v, struct xfed_span hash_hex, bool *out)
+{
+	bool normal = false, raw = false;
+	int rc = db_key_matches(v->key, hash_hex, v->from, v->to, v->id, &normal);
+	if (rc == XFED_OK) {
+		rc = db_key_matches(v->key, hash_hex, v->from_raw, v->to_raw, v->id, &raw);
+	}
+	*out = normal | raw;
+	return rc;
+}
+
+enum xfed_dialback_reaction xfed_dialback_authoritative(const struct xfed_dialback_elem *verify,
+	const struct xfed_dialback_authority *authority, struct xfed_dialback_elem *answer)
+{
+	*answer = (struct xfed_dialback_elem){ .kind = XFED_DIALBACK_VERIFY,
+		.type = XFED_DIALBACK_UNKNOWN };
+	if (verify->kind != XFED_DIALBACK_VERIFY || verify->type != XFED_DIALBACK_KEY) {
+		return XFED_DIALBACK_DROP;
+	}
+	if (!verify->from_raw.data || !verify->to_raw.data || !verify->id.data) {
+		return XFED_DIALBACK_IMPROPER;
+	}
+	/* [A8-10]: an error, never the end of the stream. */
+	if (!verify->to.data || !authority->is_local(authority->user, verify->to)) {
+		return fail(verify, XFED_DIALBACK_ITEM_NOT_FOUND, answer);
+	}
+	if (authority->refuse != XFED_REASON_NONE) {
+		return fail(verify, xfed_dialback_condition_of(authority->refuse), answer);
+	}
+	if (!verify->from.data) {
+		return fail(verify, XFED_DIALBACK_NOT_ACCEPTABLE, answer);
+	}
+	/* Without a secret nothing can be called invalid, which would cost the asker its stream. */
+	bool current = false, previous = false;
+	if ((authority->current.len == 0 && authority->previous.len == 0) ||
+		is_ours(verify, authority->current, &current) != XFED_OK ||
+		is_ours(verify, authority->previous, &previous) != XFED_OK) {
+		return fail(verify, XFED_DIALBACK_INTERNAL, answer);
+	}
+	xfed_dialback_answer_to(verify,
+		(current | previous) ? XFED_DIALBACK_VALID : XFED_DIALBACK_INVALID,
+		XFED_DIALBACK_NOT_IN_TABLE, answer);
+	return XFED_DIALBACK_ANSWER;
+}

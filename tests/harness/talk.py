@@ -1,0 +1,182 @@
+"""
+The conversation of packaging/demo: the bundled partner and the bundled SIP user talk through both daemons, then a partner
+nobody listed is refused. Every step is printed with its verdict.
+
+    python3 -m harness.talk prepare DIR           chooses the ports and writes them as shell variables
+    python3 -m harness.talk run DIR XFEDCTL       talks; exit status 0 when every step was ok
+    python3 -m harness.talk stay DIR XFEDCTL      the same; says so on descriptor 3 and keeps the peers up until SIGTERM
+"""
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import xml.etree.ElementTree as ET
+
+from .certs import Certs
+from .http import http_get
+from .proc import wait_until
+from .sip import SipUser
+from .wire import free_port
+from .xmpp import Partner, XmppStream
+
+HOST = "127.0.0.1"
+PORTS = ("s2s", "channel", "sip", "edge_http", "gateway_http", "partner", "user")
+WIDTH = 72
+
+
+def show(text):
+    for line in text.splitlines():
+        print("      | " + line)
+    sys.stdout.flush()
+
+
+class Steps:
+    def __init__(self):
+        self.failed = 0
+
+    def do(self, what, action):
+        print("  " + what + " " + "." * max(WIDTH - len(what), 3) + " ", end="", flush=True)
+        try:
+            trace = action()
+        except (AssertionError, OSError) as e:
+            print("FAILED", flush=True)
+            show(str(e))
+            self.failed += 1
+            return
+        print("ok", flush=True)
+        if trace:
+            show(trace)
+
+
+class Talk:
+    def __init__(self, directory, xfedctl):
+        with open(directory + "/ports.json", encoding="utf-8") as f:
+            self.port = json.load(f)
+        self.dir, self.xfedctl = directory, xfedctl
+        self.certs = Certs(directory + "/ca")
+        edge = (HOST, self.port["s2s"])
+        self.partner = Partner("partner.example", self.certs, "partner", edge, (HOST, self.port["partner"]))
+        self.user = SipUser("corp.example", HOST, self.port["user"])
+
+    def close(self):
+        self.partner.close()
+        self.user.close()
+
+    def ctl(self, *words, socket_of="gw1"):
+        done = subprocess.run([self.xfedctl, "--socket", "%s/%s.sock" % (self.dir, socket_of), *words], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, timeout=20, check=False)
+        assert done.returncode == 0, "xfedctl %s: %s" % (" ".join(words), done.stdout)
+        return done.stdout
+
+    # ---- the steps ----
+    def ready(self):
+        for name in ("edge", "gateway"):
+            wait_until("200 from the %s's /readyz; its log is %s/%s.log" % (name, self.dir, name),
+                       lambda: http_get(HOST, self.port[name + "_http"], "/readyz")[0] == 200, 30)
+
+    def to_sip(self):
+        self.partner.say("alice", "dave@corp.example", "Hello Dave, this is XMPP. \U0001F44B", subject="First contact")
+        got = self.user.wait_text("Hello Dave, this is XMPP. \U0001F44B", 15)
+        assert got.uri("from") == "sip:alice@partner.example", got.get("from")
+        return "\n".join([got.start] + ["%s: %s" % (k.title(), v) for k, v in got.headers] + ["", got.text])
+
+    def to_xmpp(self):
+        flow = self.user.dial((HOST, self.port["sip"]))
+        response = self.user.message(flow, "sip:alice@partner.example", "Hello Alice, this is SIP. <&>", sender="sip:dave@corp.example")
+        assert response.status in (200, 202), "the gateway answered: " + response.start
+        stanza = self.partner.wait_body("Hello Alice, this is SIP. <&>", 15)
+        assert stanza.get("from") == "dave@corp.example", stanza.get("from")
+        flow.close()
+        ET.register_namespace("", "jabber:server")
+        return ET.tostring(stanza, "unicode") + "\n" + response.start
+
+    def external(self):
+        text = self.ctl("stream", "list", socket_of="edge1")
+        streams = json.loads(self.ctl("--json", "stream", "list", socket_of="edge1"))["streams"]
+        methods = {s["direction"]: s.get("method") for s in streams if s["remote"] == "partner.example"}
+        assert methods == {"in": "external", "out": "external"}, text
+        return text
+
+    def unknown_user(self):
+        self.user.answer = 404
+        found = self.partner.wait_error(self.partner.say("alice", "nobody@corp.example", "Is anybody there?"), 15)
+        self.user.answer = 200
+        assert found[:2] == ("item-not-found", "cancel"), found
+        return "error from nobody@corp.example: %s (type %s)" % found[:2]
+
+    def unlisted(self):
+        stream = XmppStream.connect((HOST, self.port["s2s"]))
+        stream.open("unlisted.example", "corp.example")
+        error = stream.read_error(with_header=True)
+        assert (error.condition, error.text.split(":")[0]) == ("policy-violation", "policy.partner.unlisted"), (error.condition, error.text)
+        stream.close()
+        with open(self.dir + "/edge.log", encoding="utf-8") as f:
+            line = [line for line in f if "reason=policy.partner.unlisted" in line][-1]
+        return "stream error: %s\nlog of the edge: %s" % (error.condition, textwrap.fill(line.strip(), 100, subsequent_indent="    "))
+
+    def explain(self):
+        text = self.ctl("explain", "policy.partner.unlisted")
+        assert "partners.d" in text, text
+        return text
+
+    def status(self):
+        text = self.ctl("status")
+        assert "edge1" in text, text
+        return text
+
+    def all(self):
+        steps = Steps()
+        steps.do("the gateway has linked to the edge and sent its policy", self.ready)
+        if not steps.failed:
+            steps.do("XMPP to SIP: alice@partner.example writes to dave@corp.example", self.to_sip)
+            steps.do("SIP to XMPP: dave@corp.example answers", self.to_xmpp)
+            steps.do("both streams have logged in with certificates (SASL EXTERNAL)", self.external)
+            steps.do("a user SIP does not know: the sender is told", self.unknown_user)
+            steps.do("a refusal: unlisted.example has no partner file", self.unlisted)
+            steps.do("what the reason means: xfedctl explain policy.partner.unlisted", self.explain)
+            steps.do("how things stand: xfedctl status", self.status)
+        return steps.failed
+
+
+def prepare(directory):
+    ports = {}
+    for name in PORTS:
+        port = free_port(HOST)
+        while port in ports.values():
+            port = free_port(HOST)
+        ports[name] = port
+    with open(directory + "/ports.json", "w", encoding="utf-8") as f:
+        json.dump(ports, f)
+    for name, port in ports.items():
+        print("%s_port=%d" % (name, port))
+
+
+def run(directory, xfedctl, stays):
+    talk = Talk(directory, xfedctl)
+    try:
+        failed = talk.all()
+        if stays and not failed:
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+            os.write(3, b"verified\n")
+            signal.sigwait({signal.SIGTERM, signal.SIGINT})
+        return 1 if failed else 0
+    finally:
+        talk.close()
+
+
+def main(words):
+    socket.setdefaulttimeout(30)
+    if words[:1] == ["prepare"] and len(words) == 2:
+        prepare(words[1])
+        return 0
+    if words[:1] in (["run"], ["stay"]) and len(words) == 3:
+        return run(words[1], words[2], words[0] == "stay")
+    print(__doc__.strip(), file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,190 @@
+"""
+The loopback suite: both daemons on 127.0.0.1 between the bundled peers of tests/harness.
+
+XFED_BUILD names the build directory whose daemons are tested; XFED_LOOPBACK_DIR, when set, is where the run's files stay.
+"""
+import functools
+import os
+import shutil
+import sys
+import tempfile
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # for harness/
+
+from harness.certs import Certs  # noqa: E402
+from harness.daemon import Refusal  # noqa: E402
+from harness.installation import Installation  # noqa: E402
+from harness.mockdns import MockDns  # noqa: E402
+from harness.sip import SipUser  # noqa: E402
+from harness.xmpp import Partner  # noqa: E402
+
+PROGRAMS = {"xfed-edge": "edge-proxy/xfed-edge", "xfed-gateway": "fe-gateway/xfed-gateway", "xfedctl": "xfedctl/xfedctl"}
+followed = []  # processes whose output a failing test shows
+
+
+@pytest.fixture(scope="session")
+def directory():
+    path = os.environ.get("XFED_LOOPBACK_DIR")
+    if path:
+        shutil.rmtree(path, ignore_errors=True)
+        os.makedirs(path)
+        yield os.path.abspath(path)
+        return
+    path = tempfile.mkdtemp(prefix="xfl-")  # short: control sockets live in it
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def tools():
+    build = os.environ.get("XFED_BUILD")
+    assert build, "XFED_BUILD is not set: tests/run loopback sets it"
+    paths = {name: os.path.join(os.path.abspath(build), path) for name, path in PROGRAMS.items()}
+    absent = [p for p in paths.values() if not os.access(p, os.X_OK)]
+    assert not absent, "not built: %s" % ", ".join(absent)
+    return paths
+
+
+@pytest.fixture(scope="session")
+def certs(directory):
+    os.makedirs(directory + "/ca")
+    return Certs(directory + "/ca").make()
+
+
+@pytest.fixture(scope="session")
+def dns():
+    server = MockDns()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def users(certs):
+    """The SIP servers of our domains."""
+    users = {"corp.example": SipUser("corp.example"), "corp2.example": SipUser("corp2.example"),
+             "corp3.example": SipUser("corp3.example", certs=certs, leaf="sip")}
+    yield users
+    for user in users.values():
+        user.close()
+
+
+@pytest.fixture(scope="session")
+def install(directory, tools, certs, dns, users):
+    """install(NAME, ...) makes an installation of its own; the caller stops it."""
+    def make(name, **kwargs):
+        path = "%s/%s" % (directory, name)
+        os.makedirs(path)
+        return Installation(path, tools, certs, dns, kwargs.pop("users", users), **kwargs)
+    return make
+
+
+@pytest.fixture(scope="session")
+def started():
+    """Starts an installation and has a failing test show its logs."""
+    def start(installation):
+        try:
+            return installation.start()
+        finally:
+            followed.extend(installation.processes())
+    return start
+
+
+@pytest.fixture(scope="session")
+def xfed(install, started, certs):
+    """The installation most tests share."""
+    inst = install("x")
+    inst.list_partner("partner.example")
+    try:
+        yield started(inst)
+    finally:
+        inst.stop()
+
+
+@pytest.fixture(scope="session")
+def new_partner(certs, dns):
+    """new_partner(INSTALLATION, DOMAIN, ...) makes a server for a domain, with its certificate and DNS records."""
+    made = []
+
+    def make(inst, domain, leaf=None, names=None, **kwargs):
+        if leaf is None:
+            leaf = certs.leaf(domain.split(".")[0], *(names or ["xmpp:" + domain]))
+        partner = Partner(domain, certs, leaf, inst.s2s, **kwargs)
+        made.append(partner)
+        dns.xmpp(domain, ("xmpp." + domain, partner.port, partner.listener.address[0]))
+        return partner
+    yield make
+    for partner in made:
+        partner.close()
+
+
+@pytest.fixture(scope="session")
+def partner(xfed, new_partner):
+    """The partner everything works with."""
+    return new_partner(xfed, "partner.example", leaf="partner")
+
+
+@pytest.fixture
+def listed(xfed, new_partner):
+    """listed(DOMAIN, file=..., ...) makes a partner of the shared installation that policy lists, for one test."""
+    mine = []
+
+    def make(domain, file=None, **kwargs):
+        xfed.list_partner(domain, **(file or {}))
+        mine.append(new_partner(xfed, domain, **kwargs))
+        xfed.reload()
+        return mine[-1]
+    yield make
+    for p in mine:
+        p.close()
+
+
+@pytest.fixture
+def user(users):
+    """The SIP user of corp.example (TCP), answering 200."""
+    user = users["corp.example"]
+    yield user
+    user.answer = 200
+
+
+@pytest.fixture
+def flow(xfed, user):
+    """A TCP connection of that user to the gateway."""
+    flow = user.dial(xfed.sip)
+    yield flow
+    flow.close()
+
+
+@pytest.fixture
+def refusal(xfed):
+    """`with refusal(CODE, WORDS):` a refusal for that reason has to be logged and counted in the block."""
+    return functools.partial(Refusal, xfed)
+
+
+@pytest.fixture(autouse=True)
+def still_running(request):
+    """After a crash every wait would run into its bound: say so at once instead."""
+    if "xfed" in request.fixturenames:
+        inst = request.getfixturevalue("xfed")
+        for daemon in (inst.edge, inst.gateway):
+            if daemon.process is not None and not daemon.process.is_running:
+                pytest.fail("%s has exited with %s" % (daemon.name, daemon.process.child.poll()), pytrace=False)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    item.log_marks = {p: p.mark() for p in followed}
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed:
+        for process in followed:
+            since = getattr(item, "log_marks", {}).get(process, 0)
+            lines = process.lines[since:]
+            if lines:
+                report.sections.append(("log of %s during the test, last %d of %d lines" % (
+                    process.name, min(60, len(lines)), len(lines)), "\n".join(lines[-60:])))

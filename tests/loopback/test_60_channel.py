@@ -1,0 +1,453 @@
+"""The channel between gateway and edge under bad peers and a bad network; the way out of service and back (proto/channel.md)."""
+import itertools
+import os
+import socket
+import struct
+import threading
+
+import pytest
+
+from harness.channel import EDGE, GATEWAY, ChannelPeer, frame, varint
+from harness.inbox import Inbox
+from harness.proc import wait_until
+from harness.proxy import HostileProxy
+from harness.sip import SipUser
+from harness.wire import Listener, Wire, free_port
+from harness.xmpp import XmppStream, child_text
+
+numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def proxied(install, started, new_partner):
+    """An installation whose channel runs through a proxy; and a partner and a user of its own."""
+    user = SipUser("corp.example")
+    inst = install("proxied", users={"corp.example": user}, edge={"channel": {"allow": ["fe.corp.example", "rogue.corp.example"]}})
+    proxy = HostileProxy(inst.channel)
+    inst.gateway_config["edges"][0]["address"] = "127.0.0.1:%d" % proxy.port
+    inst.write_configs()
+    inst.list_partner("proxied.example")
+    try:
+        started(inst)
+        inst.proxy, inst.user = proxy, user
+        inst.partner = new_partner(inst, "proxied.example")
+        yield inst
+    finally:
+        inst.stop()
+        proxy.close()
+        user.close()
+
+
+@pytest.fixture
+def calm(proxied):
+    yield proxied
+    proxied.proxy.chunk = 65536
+    proxied.proxy.refuses = False
+    proxied.proxy.resume()
+    wait_until("the channel", lambda: proxied.edge.metric("xfed_channel_up", peer="gw1") == 1, 20)
+
+
+def both_ways(inst, flow, word):
+    """One message each way."""
+    text = "%s %d" % (word, next(numbers))
+    since = inst.user.inbox.mark()
+    inst.partner.say("alice", "dave@corp.example", text)
+    inst.user.wait_text(text, 15, since)
+    assert inst.user.message(flow, "sip:alice@proxied.example", text + " back").status in (200, 202)
+    inst.partner.wait_body(text + " back", 15)
+
+
+def test_re_chunked_to_single_bytes(calm):
+    calm.proxy.chunk = 1
+    calm.proxy.cut()  # the handshake and the policy too
+    flow = calm.user.dial(calm.sip)
+    wait_until("two links at least", lambda: calm.proxy.accepted >= 2, 15)
+    wait_until("the channel", lambda: calm.gateway.get("/readyz")[0] == 200 and calm.edge.metric("xfed_channel_up", peer="gw1") == 1, 20)
+    for i in range(5):
+        both_ways(calm, flow, "bytewise")
+    calm.list_partner("another.example")
+    calm.reload(20)
+    flow.close()
+
+
+@pytest.mark.parametrize("how", ["close", "reset"])
+def test_cut_and_resumed_nothing_is_lost_or_doubled(calm, how):
+    """Messages each way while the link is cut again and again; the oracle is what the ends have sent and received."""
+    flow = calm.user.dial(calm.sip)
+    both_ways(calm, flow, "before")
+    sip_since, xmpp_since = calm.user.inbox.mark(), calm.partner.inbox.mark()
+    count, statuses = 30, {}
+    cuts = {5, 12, 13, 22}
+
+    def from_xmpp():
+        for i in range(count):
+            calm.partner.say("alice", "dave@corp.example", "x%d" % i, id="cut-%s-%d" % (how, i))
+
+    def from_sip():
+        for i in range(count):
+            if i in cuts:
+                calm.proxy.cut(how)
+            statuses[i] = calm.user.message(flow, "sip:alice@proxied.example", "s%d" % i).status
+    threads = [threading.Thread(target=f) for f in (from_xmpp, from_sip)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join(60)
+    calm.user.wait_text("x%d" % (count - 1), 30, sip_since)
+    assert [m.text for m in calm.user.inbox.items[sip_since:]] == ["x%d" % i for i in range(count)]
+    delivered = ["s%d" % i for i in range(count) if statuses[i] in (200, 202)]
+    arrived = [child_text(s, "body") for s in calm.partner.inbox.items[xmpp_since:] if s.get("type") != "error"]
+    assert len(set(arrived)) == len(arrived), arrived                     # nothing twice
+    assert set(delivered) <= set(arrived), (statuses, arrived)            # a 200 was delivered
+    assert set(statuses.values()) <= {200, 202}, statuses                 # and the link was back in time for each
+    assert not [s for s in calm.partner.inbox.items[xmpp_since:] if s.get("type") == "error"]
+    flow.close()
+
+
+def test_a_stalled_channel(calm):
+    """Nothing passes and nothing is closed: the SIP sender hears in time, and the stanza is never written."""
+    flow = calm.user.dial(calm.sip)
+    both_ways(calm, flow, "before")
+    since = calm.partner.inbox.mark()
+    calm.proxy.stall()
+    answer = calm.user.message(flow, "sip:alice@proxied.example", "stalled")
+    assert answer.status in (504, 480)
+    calm.proxy.resume()
+    both_ways(calm, flow, "after")
+    assert "stalled" not in [child_text(s, "body") for s in calm.partner.inbox.items[since:]]
+    flow.close()
+
+
+def test_a_message_to_sip_waits_for_the_channel(calm):
+    flow = calm.user.dial(calm.sip)
+    both_ways(calm, flow, "before")
+    calm.proxy.refuses = True
+    calm.proxy.cut()
+    mark = calm.user.inbox.mark()
+    text = "parked %d" % next(numbers)
+    calm.partner.say("alice", "dave@corp.example", text)
+    calm.proxy.refuses = False
+    calm.user.wait_text(text, 15, mark)
+    assert [m.text for m in calm.user.inbox.items[mark:]] == [text]
+    flow.close()
+
+
+# ---- a peer with a valid certificate that breaks the protocol ----
+
+def huge_frame():
+    return struct.pack("!I", 266241) + b"x" * 64
+
+
+BAD_FRAMES = {
+    "too long": huge_frame(),
+    "length of 2 GiB": struct.pack("!I", 0x80000000),
+    "length 0": struct.pack("!I", 0),
+    "not protobuf": struct.pack("!I", 8) + b"\xff" * 8,
+    "truncated field": struct.pack("!I", 3) + b"\x2a\x7f\x01",
+    "two messages in one": struct.pack("!I", 8) + b"\x12\x02\x08\x01\x1a\x02\x08\x01",
+    "number 0": frame("Withdraw", seq=0),
+    "text that is no UTF-8": frame("Close", reason=b"\xc3\x28", text=b""),
+    "many empty submessages": (lambda body: struct.pack("!I", len(body)) + body)(b"\x42" + varint(20000) + b"\x0a\x00" * 10000),
+    "hello again": frame("Hello", version_min=1, version_max=1, role=GATEWAY, name="rogue", boot_nonce=7, lowest_unsettled=1),
+    "a delivery without credit": frame("Deliver", **{"seq": 1, "kind": 1, "from": "a@corp.example", "to": "b@proxied.example",
+                                                     "stanza": b"<message/>", "remaining_ms": 1000, "lowest_unsettled": 1}) * 1100,
+    "a policy part without begin": frame("PolicyPart", offset=0, data=b"x"),
+    "an outcome of an edge's kind": frame("PolicyResult", ok=1, revision={"epoch": 1, "counter": 1, "hash": b"x" * 32}),
+}
+
+
+@pytest.fixture
+def rogue(proxied, certs):
+    """Dials the edge as a second gateway, with a certificate that may link."""
+    leaf = certs.leaf("rogue", "host:rogue.corp.example")
+    peers = []
+
+    def dial(greets=True):
+        peer = ChannelPeer.connect(proxied.channel, certs.client(leaf), "edge-int.corp.example")
+        peers.append(peer)
+        if greets:
+            peer.hello("rogue", GATEWAY)
+            assert peer.read_until("Hello")["name"] == b"edge1"
+        return peer
+    yield dial
+    for peer in peers:
+        peer.close()
+
+
+@pytest.mark.parametrize("name", BAD_FRAMES)
+def test_bad_frames_close_the_channel_and_nothing_else(calm, rogue, name):
+    since = calm.edge.process.mark()
+    link_before = calm.proxy.accepted
+    peer = rogue()
+    peer.raw(BAD_FRAMES[name])
+    assert peer.read_close() == "channel.frame.bad"
+    calm.edge.process.wait_line("event=channel.down peer=rogue .*reason=channel.frame.bad", 5, since)
+    again = rogue()  # and it may come back
+    again.send("Ping", id=5, lowest_unsettled=1)
+    assert again.read_until("Pong")["id"] == 5
+    again.close()
+    assert calm.proxy.accepted == link_before  # the good gateway's link was not touched
+    flow = calm.user.dial(calm.sip)
+    both_ways(calm, flow, "beside the rogue")
+    flow.close()
+
+
+@pytest.mark.parametrize("name, data, code", [
+    ("something before hello", frame("Ping", id=1, lowest_unsettled=1), "channel.frame.bad"),
+    ("an edge at an edge", frame("Hello", version_min=1, version_max=1, role=EDGE, name="rogue", boot_nonce=7, lowest_unsettled=1), "channel.frame.bad"),
+    ("no boot nonce", frame("Hello", version_min=1, version_max=1, role=GATEWAY, name="rogue", boot_nonce=0, lowest_unsettled=1), "channel.frame.bad"),
+    ("a version of the future", frame("Hello", version_min=7, version_max=9, role=GATEWAY, name="rogue", boot_nonce=7, lowest_unsettled=1), "channel.version.unsupported"),
+])
+def test_bad_greetings(calm, rogue, name, data, code):
+    peer = rogue(greets=False)
+    peer.raw(data)
+    assert peer.read_close() == code
+
+
+def test_what_a_rogue_gateway_delivers_is_checked(calm, rogue):
+    """The edge trusts no stanza: the sender has to be of a domain of ours, the recipient of a listed partner."""
+    peer = rogue()
+    since = calm.partner.inbox.mark()
+    rows = [("a@foreign.example", "b@proxied.example"), ("a@corp.example", "b@unlisted.example"), ("a@proxied.example", "b@proxied.example")]
+    for i, (sender, to) in enumerate(rows, 1):
+        stanza = "<message xmlns='jabber:server' from='%s' to='%s' id='r%d'><body>forged</body></message>" % (sender, to, i)
+        peer.send("Deliver", **{"seq": i, "kind": 1, "id": "r%d" % i, "from": sender, "to": to, "remaining_ms": 5000, "stanza": stanza,
+                                "lowest_unsettled": 1})
+    fates = {}
+    while len(fates) < len(rows):
+        outcomes = peer.read_until("Settled")["outcomes"]
+        for o in outcomes if isinstance(outcomes, list) else [outcomes]:
+            fates[o["seq"]] = o["fate"]
+    assert set(fates.values()) == {2}, fates  # refused
+    flow = calm.user.dial(calm.sip)
+    both_ways(calm, flow, "honest")
+    flow.close()
+    assert "forged" not in [child_text(s, "body") for s in calm.partner.inbox.items[since:]]
+
+
+@pytest.mark.parametrize("leaf", ["partner", "partner-foreign", "partner-selfsigned", None])
+def test_certificates_that_may_not_link(calm, certs, leaf):
+    since = calm.edge.process.mark()
+    try:
+        peer = ChannelPeer.connect(calm.channel, certs.client(leaf), "edge-int.corp.example")
+        peer.hello("gw1", GATEWAY)
+        while peer.read(10)[0] is not None:
+            pass
+    except OSError:
+        pass  # refused in the handshake
+    calm.edge.process.wait_line("event=channel.down .*reason=(channel.peer.untrusted|tls\\.[a-z.-]+)", 10, since)
+    assert calm.edge.metric("xfed_channel_up", peer="gw1") == 1
+
+
+def test_xmpp_on_the_channel_port(calm):
+    wire = Wire.connect(calm.channel)
+    wire.send("<?xml version='1.0'?><stream:stream xmlns='jabber:server'>")
+    while wire.recv(15):
+        pass
+    wire.close()
+
+
+class FakeEdge:
+    """An edge by script: every link of a gateway is put into `links`."""
+
+    def __init__(self, certs):
+        self.certs = certs
+        self.links = Inbox("fake edge")
+        self.done = threading.Event()
+        self.listener = Listener(("127.0.0.1", 0), self._serve, "fake-edge")
+
+    def _serve(self, sock, _):
+        wire = Wire(sock)
+        wire.start_tls(self.certs.server("edge-int"), True)
+        self.links.put(ChannelPeer(wire))
+        self.done.wait()
+
+    def close(self):
+        self.done.set()
+        self.listener.close()
+
+
+@pytest.fixture(scope="module")
+def beside_a_rogue(install, started, certs, new_partner):
+    """A gateway with two edges, one of them by script."""
+    fake = FakeEdge(certs)
+    user = SipUser("corp.example")
+    inst = install("rogue-edge", users={"corp.example": user})
+    inst.gateway_config["edges"].append({"name": "edge2", "address": "127.0.0.1:%d" % fake.listener.port, "tls_name": "edge-int.corp.example"})
+    inst.write_configs()
+    inst.list_partner("proxied.example")
+    try:
+        started(inst)
+        inst.fake, inst.user = fake, user
+        inst.partner = new_partner(inst, "proxied.example")
+        yield inst
+    finally:
+        inst.stop()
+        fake.close()
+        user.close()
+
+
+@pytest.mark.parametrize("name", ["too long", "not protobuf", "many empty submessages", "number 0"])
+def test_a_gateway_closes_and_dials_again(beside_a_rogue, name):
+    inst = beside_a_rogue
+    count = inst.fake.links.mark()
+    peer = inst.fake.links.items[count - 1] if count else inst.fake.links.wait_count(1, 15)[0]
+    mark, count = inst.gateway.process.mark(), inst.fake.links.mark()
+    assert peer.read_until("Hello")["name"] == b"gw1"
+    peer.hello("edge2", EDGE)
+    peer.raw(BAD_FRAMES[name])
+    assert peer.read_close() == "channel.frame.bad"
+    inst.gateway.process.wait_line("reason=channel.frame.bad", 5, mark)
+    inst.fake.links.wait_count(1, 15, count)  # dialled again
+    flow = inst.user.dial(inst.sip)
+    both_ways(inst, flow, "beside the rogue edge")
+    flow.close()
+
+
+def test_a_rogue_edge_cannot_send_as_us(beside_a_rogue):
+    """Rule 9 of the design: the gateway does not trust the edge."""
+    inst = beside_a_rogue
+    peer = inst.fake.links.items[-1]
+    assert peer.read_until("Hello")["name"] == b"gw1"
+    peer.hello("edge2", EDGE)
+    peer.read_until("Credit")
+    since = inst.user.inbox.mark()
+    rows = [("boss@corp.example", "dave@corp.example"), ("eve@unlisted.example", "dave@corp.example"), ("alice@proxied.example", "x@proxied.example")]
+    for i, (sender, to) in enumerate(rows, 1):
+        stanza = "<message xmlns='jabber:server' from='%s' to='%s' id='f%d'><body>forged</body></message>" % (sender, to, i)
+        peer.send("Deliver", **{"seq": i, "kind": 1, "id": "f%d" % i, "from": sender, "to": to, "remaining_ms": 50000, "stanza": stanza,
+                                "lowest_unsettled": 1})
+    fates = {}
+    while len(fates) < len(rows):
+        outcomes = peer.read_until("Settled")["outcomes"]
+        for o in outcomes if isinstance(outcomes, list) else [outcomes]:
+            fates[o["seq"]] = o["fate"]
+    assert set(fates.values()) == {2}, fates
+    assert inst.user.inbox.mark() == since
+
+
+# ---- out of service and back ----
+
+def listens(address):
+    try:
+        socket.create_connection(address, 2).close()
+        return True
+    except OSError:
+        return False
+
+
+def test_who_does_not_finish_in_time(install, started, new_partner):
+    """limits.establish_timeout: silence before, inside and behind TLS ends with connection-timeout."""
+    user = SipUser("corp.example")
+    inst = install("hurried", users={"corp.example": user}, edge={"limits": {"establish_timeout": "1s"}})
+    inst.list_partner("hurried.example")
+    started(inst)
+    try:
+        p = new_partner(inst, "hurried.example")
+        finished = p.dial("corp.example")
+        streams = [XmppStream.connect(inst.s2s) for _ in range(4)]
+        streams[1].to_features("hurried.example", "corp.example")
+        streams[2].to_tls("hurried.example", "corp.example", p.client_context)
+        streams[3].to_mechanisms("hurried.example", "corp.example", p.client_context)
+        mark = inst.edge.process.mark()
+        assert [s.read_error().condition for s in streams] == ["connection-timeout"] * 4
+        inst.edge.process.wait_line("event=s2s.closed .*reason=stream.establish.timeout", 5, mark)
+        finished.send("</stream:stream>")
+        assert finished.event()[0] == "end"
+    finally:
+        inst.stop()
+        user.close()
+
+
+def test_an_edge_without_a_gateway_leaves_and_comes_back(install, started, new_partner):
+    user = SipUser("corp.example")
+    inst = install("alone", users={"corp.example": user}, edge={"channel": {"grace": "1s"}})
+    inst.list_partner("alone.example")
+    started(inst)
+    try:
+        p = new_partner(inst, "alone.example")
+        stream = p.dial("corp.example")
+        mark = inst.edge.process.mark()
+        inst.gateway.stop()
+        assert stream.read_error().condition == "system-shutdown"
+        inst.edge.process.wait_line("event=service.state state=out-of-service", 10, mark)
+        wait_until("5269 to be closed", lambda: not listens(inst.s2s), 10)
+        assert inst.edge.get("/readyz")[0] == 503 and inst.edge.get("/healthz")[0] == 200
+        status = inst.edge.control("status")
+        assert status["state"] == "out-of-service" and status["problems"][0]["reason"].startswith("channel.")
+        inst.gateway.start().wait_ready()
+        inst.edge.wait_ready()
+        p.say("alice", "dave@corp.example", "back again")
+        user.wait_text("back again")
+    finally:
+        inst.stop()
+        user.close()
+
+
+def test_an_edge_opens_nothing_before_the_first_policy(install):
+    """Rule 5: before a gateway has pushed a policy nobody can connect."""
+    inst = install("waiting")
+    inst.edge.start()
+    try:
+        wait_until("200 from /healthz", lambda: inst.edge.get("/healthz")[0] == 200, 10, inst.edge.process)
+        assert inst.edge.get("/readyz")[0] == 503
+        assert not listens(inst.s2s)
+    finally:
+        inst.edge.stop()
+
+
+def test_sigterm_drains(install, started, new_partner):
+    """What is in flight is settled, streams end with system-shutdown, exit status 0."""
+    user = SipUser("corp.example")
+    inst = install("drained", users={"corp.example": user})
+    inst.list_partner("drained.example")
+    started(inst)
+    try:
+        p = new_partner(inst, "drained.example")
+        stream = p.dial("corp.example")
+        flow = user.dial(inst.sip)
+        assert user.message(flow, "sip:alice@drained.example", "opens ours").status in (200, 202)
+        user.answer = None
+        ident = p.say("alice", "dave@corp.example", "in flight", id="held")
+        request = user.wait_text("in flight")
+        mark = inst.edge.process.mark()
+        inst.edge.process.child.terminate()
+        inst.edge.process.wait_line("event=service.state state=draining", 5, mark)
+        wait_until("5269 to be closed", lambda: not listens(inst.s2s), 10)
+        user.respond(request, 404)
+        assert p.wait_error(ident)[0] == "item-not-found"
+        assert stream.read_error().condition == "system-shutdown"
+        p.wait_event("error:system-shutdown")
+        inst.edge.stop()
+        inst.gateway.stop()
+    finally:
+        inst.stop()
+        user.close()
+
+
+# ---- a hostile network between partner and edge ----
+
+def test_partner_behind_a_bad_line(xfed, listed, dns, user, flow):
+    p = listed("line.example")
+    proxy = HostileProxy(("127.0.0.1", p.port))
+    proxy.chunk = 1
+    dns.xmpp("line.example", ("xmpp.line.example", proxy.port, "127.0.0.1"))
+    inward = HostileProxy(xfed.s2s)
+    inward.chunk = 1
+    p.edge = inward.address
+    try:
+        assert user.message(flow, "sip:alice@line.example", "byte by byte").status in (200, 202)
+        p.wait_body("byte by byte")
+        since = user.inbox.mark()
+        p.say("alice", "dave@corp.example", "and back")
+        user.wait_text("and back", 10, since)
+        mark = xfed.edge.process.mark()
+        proxy.cut("reset")
+        inward.cut("reset")
+        for direction in ("in", "out"):
+            xfed.edge.process.wait_line("event=s2s.closed partner=line.example .*direction=%s reason=net.stream.lost" % direction, 5, mark)
+        assert user.message(flow, "sip:alice@line.example", "after the cut").status in (200, 202)
+        p.wait_body("after the cut")
+    finally:
+        proxy.close()
+        inward.close()

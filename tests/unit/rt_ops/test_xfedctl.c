@@ -1,0 +1,271 @@
+/* The real xfedctl against a control socket with canned answers: what it prints, and its exit status. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+#include <uv.h>
+
+#include "xfed/rt/control.h"
+#include "xfed/rt/log.h"
+
+static uv_loop_t loop;
+static struct rt_control *control;
+static char dir[64], path[100];
+static const char *canned;
+
+static void answer(struct rt_control_call *call, const json_t *args, void *user)
+{
+	if (strncmp(canned, "fail ", 5) == 0) {
+		rt_control_fail(call, "not-found", "%s", canned + 5);
+		return;
+	}
+	json_t *j = json_loads(canned, 0, NULL);
+	assert_non_null(j);
+	/* What xfedctl asked with comes back, so that the rows see it. */
+	if (json_object_size(args) > 0) {
+		json_object_set(j, "args", (json_t *)(uintptr_t)args);
+	}
+	rt_control_reply(call, j);
+}
+
+static const struct rt_control_command commands[] = {
+	{ "status", "", false, answer, "" },	   { "stream", "list", false, answer, "" },  { "partner", "list", false, answer, "" },
+	{ "partner", "show", false, answer, "" }, { "config", "show", false, answer, "" },  { "config", "check", false, answer, "" },
+	{ "reload", "", true, answer, "" },	   { NULL, NULL, false, NULL, NULL },
+};
+
+static int setup(void **state)
+{
+	char error[256];
+	signal(SIGPIPE, SIG_IGN);
+	rt_log_set_level(RT_LOG_ERROR); /* audit lines are not what is tested here */
+	uv_loop_init(&loop);
+	snprintf(dir, sizeof(dir), "/tmp/xfed-test-ctl-XXXXXX");
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%.60s/gw1.sock", dir);
+	return rt_control_new(&loop, path, commands, NULL, &control, error);
+}
+
+static int teardown(void **state)
+{
+	rt_control_free(control);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	assert_int_equal(rmdir(dir), 0);
+	return uv_loop_close(&loop);
+}
+
+struct result {
+	int status;
+	char out[16384], err[4096];
+};
+
+static void drain(int fd, char *text, size_t size)
+{
+	size_t len = strlen(text);
+	ssize_t n = read(fd, text + len, size - 1 - len);
+	if (n > 0) {
+		text[len + (size_t)n] = '\0';
+	}
+}
+
+static void run(const char *const *argv, struct result *r)
+{
+	int out[2], err[2], status = -1;
+	memset(r, 0, sizeof(*r));
+	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(err, O_CLOEXEC), 0);
+	pid_t child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		dup2(out[1], STDOUT_FILENO);
+		dup2(err[1], STDERR_FILENO);
+		execv(argv[0], (char *const *)(uintptr_t)argv);
+		_exit(127);
+	}
+	close(out[1]);
+	close(err[1]);
+	fcntl(out[0], F_SETFL, O_NONBLOCK);
+	fcntl(err[0], F_SETFL, O_NONBLOCK);
+	while (waitpid(child, &status, WNOHANG) == 0) {
+		uv_run(&loop, UV_RUN_NOWAIT);
+		drain(out[0], r->out, sizeof(r->out));
+		drain(err[0], r->err, sizeof(r->err));
+	}
+	drain(out[0], r->out, sizeof(r->out));
+	drain(err[0], r->err, sizeof(r->err));
+	close(out[0]);
+	close(err[0]);
+	r->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+}
+
+#define STATUS(problems, edges)                                                                                            \
+	"{\"name\":\"gw1\",\"role\":\"gateway\",\"version\":\"0.1.0\",\"uptime_s\":93784,\"pid\":7,\"state\":\"in-service\","   \
+	"\"problems\":[" problems "],\"channel\":[{\"peer\":\"edge1\",\"up\":true,\"since\":1769860800,\"rtt_ms\":1.25},"        \
+	"{\"peer\":\"edge2\",\"up\":false,\"since\":1769860800,\"reason\":\"channel.timeout\"}],\"streams\":{\"in\":3,\"out\":2}," \
+	"\"deliveries_in_flight\":4,\"policy\":{\"epoch\":1,\"revision\":7,\"hash\":\"abcdef0123456789\",\"partners\":12}" edges "}"
+
+#define PARTNER                                                                                                                  \
+	"\"domain\":\"fabrikam.example\",\"additional_domains\":[\"*.it.fabrikam.example\"],\"partner_type\":\"federated\","           \
+	"\"tls\":\"required\",\"sasl\":\"optional\",\"dialback\":true,\"keepalive\":true,\"limits\":{\"connections\":20,"               \
+	"\"stanzas_per_second\":200,\"stanza_size\":65536},\"kinds\":[\"message\",\"iq\"],\"dane\":\"off\",\"trust\":{\"ca\":false,"     \
+	"\"pins\":[]},\"matrix\":{\"row\":7,\"methods\":[\"external\",\"dialback-tls\"]}"
+
+#define STREAM                                                                                                                   \
+	"{\"id\":7,\"local\":\"example.com\",\"remote\":\"fabrikam.example\",\"direction\":\"in\",\"state\":\"ready\",\"tls\":\"1.3\","   \
+	"\"cipher\":\"AES-256-GCM\",\"method\":\"external\",\"peer_address\":\"192.0.2.1:40000\",\"age_s\":65,\"idle_s\":5,"              \
+	"\"queued\":0,\"edge\":\"edge1\"}"
+
+static const struct {
+	const char *name;
+	const char *words[6];
+	const char *canned, *out, *err;
+	int status;
+} rows[] = {
+	{ "status", { "status" }, STATUS("", ""),
+		"gw1 (gateway) 0.1.0: in service, up 1d 2h\n"
+		"  channel to edge1      up since 2026-01-31T12:00:00Z, 1.2 ms\n"
+		"  channel to edge2      DOWN since 2026-01-31T12:00:00Z channel.timeout\n"
+		"  streams               3 in, 2 out\n"
+		"  deliveries in flight  4\n"
+		"  policy                12 partners, revision 1.7, hash abcdef012345\n", "", 0 },
+	{ "status with a problem",
+		{ "status" }, STATUS("{\"reason\":\"channel.timeout\",\"text\":\"edge2 \\u001b[31m\",\"since\":1769860800}", ""),
+		"gw1 (gateway) 0.1.0: in service, up 1d 2h\n"
+		"  PROBLEM channel.timeout since 2026-01-31T12:00:00Z: edge2 ?[31m\n"
+		"  channel to edge1      up since 2026-01-31T12:00:00Z, 1.2 ms\n"
+		"  channel to edge2      DOWN since 2026-01-31T12:00:00Z channel.timeout\n"
+		"  streams               3 in, 2 out\n"
+		"  deliveries in flight  4\n"
+		"  policy                12 partners, revision 1.7, hash abcdef012345\n", "", 1 },
+	{ "status of an edge inside",
+		{ "status" },
+		"{\"name\":\"gw1\",\"role\":\"gateway\",\"version\":\"0.1.0\",\"uptime_s\":1,\"state\":\"in-service\",\"problems\":[],\"channel\":[],"
+		"\"streams\":{\"in\":0,\"out\":0},\"deliveries_in_flight\":0,\"edges\":[{\"name\":\"edge1\",\"role\":\"edge\",\"version\":\"0.1.0\","
+		"\"uptime_s\":59,\"state\":\"out-of-service\",\"problems\":[{\"reason\":\"channel.down\",\"text\":\"no gateway\",\"since\":0}],"
+		"\"channel\":[],\"streams\":{\"in\":0,\"out\":0},\"deliveries_in_flight\":0}]}",
+		"gw1 (gateway) 0.1.0: in service, up 1s\n"
+		"  streams               0 in, 0 out\n  deliveries in flight  0\n  policy                none yet\n"
+		"  edge1 (edge) 0.1.0: OUT OF SERVICE, up 59s\n"
+		"    PROBLEM channel.down since 1970-01-01T00:00:00Z: no gateway\n"
+		"    streams               0 in, 0 out\n    deliveries in flight  0\n    policy                none yet\n", "", 1 },
+	{ "no streams", { "stream", "list" }, "{\"streams\":[]}", "no streams\n", "", 0 },
+	{ "streams", { "stream", "list" }, "{\"streams\":[" STREAM "]}",
+		"ID       LOCAL        -   REMOTE            STATE  METHOD    TLS  CIPHER       ADDRESS          AGE    IDLE  QUEUED\n"
+		"edge1/7  example.com  <-  fabrikam.example  ready  external  1.3  AES-256-GCM  192.0.2.1:40000  1m 5s  5s    0\n", "", 0 },
+	{ "partners", { "partner", "list" }, "{\"partners\":[{" PARTNER "}]}",
+		"DOMAIN            TYPE       TLS       SASL      DIALBACK  METHODS                 DESCRIPTION\n"
+		"fabrikam.example  federated  required  optional  yes       external, dialback-tls  -\n", "", 0 },
+	{ "partner", { "partner", "show", "fabrikam.example" }, "{" PARTNER ",\"streams\":[]}",
+		"domain              fabrikam.example\n"
+		"description         -\n"
+		"additional domains  *.it.fabrikam.example\n"
+		"type                federated\n"
+		"tls                 required\n"
+		"sasl                optional\n"
+		"dialback            true\n"
+		"methods             external, dialback-tls\n"
+		"matrix row          7\n"
+		"connect to          SRV records\n"
+		"keepalive           true\n"
+		"limits, per edge    20 connections, 200 stanzas per second, 65536 bytes a stanza\n"
+		"kinds               message, iq\n"
+		"own authorities     no\n"
+		"pins                -\n"
+		"dane                off\n"
+		"\nno streams\n", "", 0 },
+	{ "partner that is not there", { "partner", "show", "x.example" }, "fail no partner is called x.example", "",
+		"xfedctl: gw1: no partner is called x.example\n", 1 },
+	{ "configuration", { "config", "show" }, "{\"text\":\"name: \\\"gw1\\\"\\nx: 1\\n\"}", "name: \"gw1\"\nx: 1\n", "", 0 },
+	{ "reload", { "reload" }, "{\"ok\":true,\"errors\":[],\"warnings\":[\"a:1:2:k: warning: w\"],\"revision\":8}",
+		"a:1:2:k: warning: w\nfine, 1 warning, revision 8\n", "", 0 },
+	{ "reload of a broken file", { "reload" }, "{\"ok\":false,\"errors\":[\"a:1:2:k: e\"],\"warnings\":[]}",
+		"a:1:2:k: e\n1 error, nothing takes effect\n", "", 1 },
+	{ "JSON", { "--json", "partner", "show", "a.example" }, "{\"domain\":\"\xc3\xbc\"}",
+		"{\n  \"domain\": \"\\u00FC\",\n  \"args\": {\n    \"domain\": \"a.example\"\n  }\n}\n", "", 0 },
+	{ "JSON with a problem", { "--json", "reload" }, "{\"ok\":false,\"errors\":[],\"warnings\":[]}",
+		"{\n  \"ok\": false,\n  \"errors\": [],\n  \"warnings\": []\n}\n", "", 1 },
+	{ "JSON of an error", { "--json", "config", "check" }, "fail no", "{\n  \"error\": {\n    \"code\": \"not-found\",\n    \"text\": \"no\"\n  }\n}\n",
+		"xfedctl: gw1: no\n", 1 },
+	{ "a command the service does not know", { "log", "level", "debug" }, "{}", "", "xfedctl: gw1: this service has no such command\n", 2 },
+	{ "explain", { "explain", "dns.timeout" }, "{}",
+		"No configured DNS server answered: check dns.servers and the firewall.\n"
+		"  code                                           dns.timeout\n"
+		"  side at fault, unless the line says otherwise  network\n"
+		"  an XMPP sender gets                            remote-server-timeout\n"
+		"  the stream is closed with                      -\n"
+		"  a SIP sender gets                              504\n", "", 0 },
+	{ "explain a code nobody knows", { "explain", "stream.bogus" }, "{}", "", NULL, 1 },
+	{ "later", { "failures", "list" }, "{}", "", "xfedctl: failures list is not built in this version\n", 2 },
+	{ "later, one verb of a noun", { "partner", "add" }, "{}", "", "xfedctl: partner add is not built in this version\n", 2 },
+	{ "mistyped", { "partner", "ad" }, "{}", "", "xfedctl: there is no command \"partner ad\"; xfedctl --help lists them\n", 2 },
+	{ "argument missing", { "partner", "show" }, "{}", "", "usage: xfedctl partner show DOMAIN\n", 2 },
+	{ "argument too many", { "reload", "now" }, "{}", "", "usage: xfedctl reload\n", 2 },
+};
+
+static void each_command(void **state)
+{
+	int failed = 0;
+	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
+		const char *argv[16] = { BUILD_ROOT "/xfedctl/xfedctl", "--socket", path };
+		static struct result r;
+		for (size_t w = 0; w < 6 && rows[i].words[w]; w++) {
+			argv[3 + w] = rows[i].words[w];
+		}
+		canned = rows[i].canned;
+		run(argv, &r);
+		if (r.status != rows[i].status || strcmp(r.out, rows[i].out) != 0 || (rows[i].err && strcmp(r.err, rows[i].err) != 0)) {
+			print_error("%s: status %d\nout: %s\nerr: %s\n", rows[i].name, r.status, r.out, r.err);
+			failed++;
+		}
+	}
+	assert_int_equal(failed, 0);
+}
+
+static void nobody_answers(void **state)
+{
+	static struct result r;
+	const char *argv[] = { BUILD_ROOT "/xfedctl/xfedctl", "--socket", "/nonexistent/x.sock", "status", NULL };
+	run(argv, &r);
+	assert_int_equal(r.status, 1);
+	assert_string_equal(r.err, "xfedctl: x: /nonexistent/x.sock: No such file or directory\n");
+}
+
+static void files_are_checked_without_a_service(void **state)
+{
+	static struct result r;
+	const char *argv[] = { BUILD_ROOT "/xfedctl/xfedctl", "config", "check", NULL, NULL };
+	static const char *const files[] = { SOURCE_ROOT "/packaging/examples/edge.yaml", SOURCE_ROOT "/packaging/examples/gateway.yaml",
+		SOURCE_ROOT "/packaging/examples/partners.d/fabrikam.example.yaml", SOURCE_ROOT "/packaging/examples/access.d/fedpic.yaml" };
+	for (size_t i = 0; i < XFED_ARRAY_LEN(files); i++) {
+		argv[3] = files[i];
+		run(argv, &r);
+		if (r.status != 0 || strcmp(r.out, "fine\n") != 0) {
+			fail_msg("%s: status %d\n%s%s", files[i], r.status, r.out, r.err);
+		}
+	}
+	argv[3] = SOURCE_ROOT "/LICENSE";
+	run(argv, &r);
+	assert_int_equal(r.status, 1);
+	argv[3] = "/nonexistent/edge.yaml";
+	run(argv, &r);
+	assert_int_equal(r.status, 1);
+	assert_string_equal(r.out, "/nonexistent/edge.yaml: cannot be read: No such file or directory\n1 error, nothing takes effect\n");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(each_command, setup, teardown),
+		cmocka_unit_test_setup_teardown(nobody_answers, setup, teardown),
+		cmocka_unit_test_setup_teardown(files_are_checked_without_a_service, setup, teardown),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
