@@ -39,7 +39,56 @@ static void note_stanza(struct rig *r, const struct xfed_s2s_action *act)
 	struct xfed_s2s_info info;
 	xfed_s2s_info(r->s2s, &info);
 	XFED_REQUIRE(r->was_established && info.is_authenticated);
-	XFED_REQUIRE(xfed_span_eq(act->stanza.from.domain, info.remote) && xfed_span_eq(act->stanza.to.domain, info.local));
+	char pair[256];
+	snprintf(pair, sizeof(pair), "[%.*s %.*s]", (int)act->stanza.from.domain.len, act->stanza.from.domain.data, (int)act->stanza.to.domain.len,
+		act->stanza.to.domain.data);
+	XFED_REQUIRE(strstr(r->pairs, pair) != NULL);
+}
+
+static void note_words(struct rig *r, const char *word, struct xfed_span a, struct xfed_span b)
+{
+	char text[256];
+	snprintf(text, sizeof(text), "%s(%.*s,%.*s)", word, (int)a.len, a.data ? a.data : "", (int)b.len, b.data ? b.data : "");
+	note(r, text);
+}
+
+static void note_established(struct rig *r, const struct xfed_s2s_action *act)
+{
+	size_t used = strlen(r->pairs);
+	snprintf(r->pairs + used, sizeof(r->pairs) - used, "[%.*s %.*s]", (int)act->from.len, act->from.data, (int)act->to.len, act->to.data);
+	r->was_established = true;
+	if (act->method == XFED_METHOD_EXTERNAL) {
+		note(r, "established");
+	} else {
+		note_words(r, xfed_method_name(act->method), act->from, act->to);
+	}
+}
+
+static void keep_question(struct rig *r, const struct xfed_s2s_question *q)
+{
+	r->asked.token = q->token;
+	snprintf(r->asked.sender, sizeof(r->asked.sender), "%.*s", (int)q->pair.sender.len, q->pair.sender.data);
+	snprintf(r->asked.target, sizeof(r->asked.target), "%.*s", (int)q->pair.target.len, q->pair.target.data);
+	snprintf(r->asked.stream_id, sizeof(r->asked.stream_id), "%.*s", (int)q->stream_id.len, q->stream_id.data);
+	note_words(r, "ask", q->pair.sender, q->key);
+}
+
+static bool is_ours(void *user, struct xfed_span domain)
+{
+	return xfed_span_is(domain, "corp.example");
+}
+
+static bool answer_authority(struct rig *r, const struct xfed_dialback_elem *e, struct xfed_s2s_event *answer)
+{
+	struct xfed_dialback_authority authority = { .is_local = is_ours, .current = xfed_span_str(r->hash) };
+	struct xfed_dialback_elem out;
+	note_words(r, "authority", e->from, e->id);
+	xfed_buf_clear(&r->say);
+	if (xfed_dialback_authoritative(e, &authority, &out) != XFED_DIALBACK_ANSWER || xfed_dialback_print(&r->say, &out) != XFED_OK) {
+		return false;
+	}
+	*answer = (struct xfed_s2s_event){ .type = XFED_S2S_SAY, .bytes = xfed_buf_span(&r->say) };
+	return true;
 }
 
 static bool perform(struct rig *r, const struct xfed_s2s_action *act, struct xfed_s2s_event *answer)
@@ -53,9 +102,23 @@ static bool perform(struct rig *r, const struct xfed_s2s_action *act, struct xfe
 		note_header(r, act);
 		*answer = (struct xfed_s2s_event){ .type = XFED_S2S_DECISION, .decision = r->decision };
 		return true;
+	case XFED_S2S_PAIR:
+		note_words(r, "pair", act->from, act->to);
+		*answer = (struct xfed_s2s_event){ .type = XFED_S2S_PAIR_DECISION, .decision = r->decision, .is_local = is_ours(NULL, act->to) };
+		return true;
+	case XFED_S2S_ASK_VERIFY:
+		keep_question(r, &act->question);
+		break;
+	case XFED_S2S_AUTHORITY:
+		return answer_authority(r, act->dialback, answer);
+	case XFED_S2S_VERIFY_OPEN:
+		note(r, "verify-open");
+		break;
+	case XFED_S2S_VERIFIED:
+		note_words(r, "verified", act->question.pair.sender, xfed_span_str(xfed_dialback_verdict_word(act->verdict)));
+		break;
 	case XFED_S2S_ESTABLISHED:
-		r->was_established = true;
-		note(r, "established");
+		note_established(r, act);
 		break;
 	case XFED_S2S_STANZA:
 		note_stanza(r, act);
@@ -117,8 +180,11 @@ void rig_receive(struct rig *r, struct xfed_span bytes)
 
 bool rig_up(struct rig *r, enum xfed_s2s_direction direction)
 {
-	size_t chunk = r->chunk;
-	*r = (struct rig){ .chunk = chunk, .now_ms = 1000 };
+	*r = (struct rig){ .chunk = r->chunk, .now_ms = 1000, .methods = r->methods, .tls_optional = r->tls_optional, .is_verify = r->is_verify };
+	xfed_buf_init(&r->say, 4096);
+	if (xfed_dialback_hash(XFED_SPAN("s3cr3tf0rd14lb4ck"), r->hash) != XFED_OK) {
+		return false;
+	}
 	r->env = (struct xfed_env){ .random = fixed_random, .wall_s = fixed_wall };
 	xfed_buf_init(&r->out, XFED_S2S_OUTPUT_BYTES);
 	struct xfed_tls_creds_config none = { 0 };
@@ -127,9 +193,10 @@ bool rig_up(struct rig *r, enum xfed_s2s_direction direction)
 		return false;
 	}
 	r->decision = (struct xfed_s2s_decision){
-		.needs_tls = true, .methods = XFED_METHOD_EXTERNAL, .stanza_bytes = XFED_STANZA_BYTES_DEFAULT, .creds = r->creds
+		.needs_tls = !r->tls_optional, .methods = r->methods ? r->methods : XFED_METHOD_EXTERNAL, .stanza_bytes = XFED_STANZA_BYTES_DEFAULT,
+		.creds = r->creds, .dialback_hash = xfed_span_str(r->hash)
 	};
-	struct xfed_s2s_config cfg = { .env = &r->env, .direction = direction, .out = &r->out };
+	struct xfed_s2s_config cfg = { .env = &r->env, .direction = direction, .out = &r->out, .is_verify = r->is_verify, .connection = 7 };
 	if (direction == XFED_S2S_OUT) {
 		cfg.local = XFED_SPAN("corp.example");
 		cfg.remote = XFED_SPAN("partner.example");
@@ -148,6 +215,7 @@ void rig_down(struct rig *r)
 	xfed_s2s_free(r->s2s);
 	xfed_tls_creds_unref(r->creds);
 	xfed_buf_deinit(&r->out);
+	xfed_buf_deinit(&r->say);
 }
 
 const char *rig_take_actions(struct rig *r, char *to, size_t size)

@@ -3,6 +3,7 @@
 #define S2S_SUPPORT_H
 
 #include "stub_tls.h"
+#include "xfed/dialback.h"
 #include "xfed/s2s.h"
 
 struct rig {
@@ -11,11 +12,16 @@ struct rig {
 	struct xfed_tls_creds *creds;
 	struct xfed_s2s *s2s;
 	struct xfed_s2s_decision decision; /* what HEADER is answered with */
-	char actions[8192];
+	char actions[8192], pairs[1024]; /* pairs: "[from to]" of each ESTABLISHED */
 	uint64_t now_ms;
 	bool is_over, was_established;
 	unsigned stanzas;
 	size_t chunk; /* bytes offered at once; 0: all */
+	unsigned methods; /* set before rig_up(); 0: EXTERNAL */
+	bool tls_optional, is_verify;
+	char hash[XFED_DIALBACK_HEX + 1]; /* of the secret "s3cr3tf0rd14lb4ck" */
+	struct { uint64_t token; char sender[64], target[64], stream_id[64]; } asked; /* by the last ASK_VERIFY */
+	struct xfed_buf say;
 };
 
 /* False where memory is short (the failing-allocation sweep). */
@@ -31,7 +37,7 @@ const char *rig_take_actions(struct rig *r, char *to, size_t size);
 	"xmlns:db='jabber:server:dialback' from='partner.example' to='corp.example' version='1.0'>"
 #define HEADER_ANSWER                                                                                                          \
 	"<?xml version='1.0'?><stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' " \
-	"from='partner.example' to='corp.example' id='x1' version='1.0'>"
+	"xmlns:db='jabber:server:dialback' from='partner.example' to='corp.example' id='x1' version='1.0'>"
 #define STARTTLS "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
 #define PROCEED	 "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
 #define AUTH	 "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>"

@@ -14,13 +14,14 @@
 #include "xfed/mem.h"
 #include "xfed/sasl.h"
 
-enum row_event { RX, AT, DECIDE_REFUSE, PEER_CERT, HANDSHAKE_FAILS, CLOSE_WITH, SOCKET_GONE, SEND };
+enum row_event { RX, AT, VERDICT, ASK, DECIDE_REFUSE, PEER_CERT, HANDSHAKE_FAILS, CLOSE_WITH, SOCKET_GONE, SEND };
 
 struct row {
 	enum row_event event;
 	const char *bytes;	   /* RX, SEND; PEER_CERT: the domain it proves */
 	uint64_t at_ms;		   /* AT: time since the start; a TICK is given */
 	enum xfed_reason reason;
+	enum xfed_dialback_verdict verdict;
 	const char *actions;	   /* exactly these */
 	const char *output;	   /* all of these, in order, separated by | ; NULL: nothing at all was written */
 };
@@ -51,6 +52,19 @@ static void do_row(struct rig *r, const struct row *row)
 	case AT:
 		r->now_ms = 1000 + row->at_ms;
 		ev.type = XFED_S2S_TICK;
+		rig_event(r, &ev);
+		return;
+	case VERDICT:
+		ev = (struct xfed_s2s_event){ .type = XFED_S2S_VERDICT, .verdict = row->verdict };
+		ev.question = (struct xfed_s2s_question){ .token = r->asked.token, .stream_id = xfed_span_str(r->asked.stream_id),
+			.pair = { .sender = xfed_span_str(r->asked.sender), .target = xfed_span_str(r->asked.target) } };
+		rig_event(r, &ev);
+		return;
+	case ASK:
+		ev = (struct xfed_s2s_event){ .type = XFED_S2S_ASK };
+		ev.question = (struct xfed_s2s_question){ .token = 1, .origin = 3, .stream_id = XFED_SPAN("D60000229F"), .key = xfed_span_str(row->bytes),
+			.pair = { .sender = XFED_SPAN("partner.example"), .target = XFED_SPAN("corp.example"), .sender_raw = XFED_SPAN("partner.example"),
+				.target_raw = XFED_SPAN("corp.example") } };
 		rig_event(r, &ev);
 		return;
 	case DECIDE_REFUSE:
@@ -93,9 +107,12 @@ static void check_row(struct rig *r, const struct row *row, size_t i, const char
 	assert_true(ok);
 }
 
+/* Circumstances of the next scenario; run_rows() takes them. */
+static struct rig as = { 0 };
+
 static void run_rows(const char *name, enum xfed_s2s_direction direction, const struct row *rows, size_t count, size_t chunk)
 {
-	struct rig r = { .chunk = chunk };
+	struct rig r = { .chunk = chunk, .methods = as.methods, .tls_optional = as.tls_optional, .is_verify = as.is_verify };
 	stub_peer = (struct stub_certificate){ true, true, "partner.example", XFED_REASON_NONE };
 	stub_handshake_fails = XFED_REASON_NONE;
 	assert_true(rig_up(&r, direction));
@@ -356,14 +373,114 @@ static void in_too_big(void **state)
 		{ RX, big, .actions = "closed(policy.size.exceeded)", .output = "<policy-violation |<stanza-too-big " });
 }
 
-/* [A8-11], [A8-12]: dialback is not built: every request is answered, answers nobody asked for are dropped. */
-static void in_dialback_is_answered(void **state)
+#define DB_RESULT	   "<db:result from='partner.example' to='corp.example'>key</db:result>"
+#define FEATURES_DIALBACK "<stream:features><dialback xmlns='urn:xmpp:features:dialback'><errors/></dialback></stream:features>"
+
+static void allow(unsigned methods, bool tls_optional)
 {
-	RUN_IN(IN_CLEAR, { RX, "<db:result from='partner.example' to='corp.example'>key</db:result>", .actions = "",
-				.output = "type=\"error\"|<policy-violation " },
-		{ RX, "<db:result from='partner.example' to='corp.example' type='valid'/>", .actions = "", .output = NULL },
-		{ RX, "<db:verify from='partner.example' to='corp.example' id='x'>key</db:verify>", .actions = "",
-			.output = "id=\"x\"|type=\"error\"|<policy-violation " });
+	as = (struct rig){ .methods = methods, .tls_optional = tls_optional };
+}
+
+static int allow_external(void **state)
+{
+	allow(XFED_METHOD_EXTERNAL, false);
+	return 0;
+}
+
+/* [A8-11], [A8-12], [A8-14]: a key where policy wants TLS first, or a certificate; answers nobody asked for are dropped. */
+static void in_dialback_not_allowed(void **state)
+{
+	RUN_IN(IN_CLEAR, { RX, DB_RESULT, .actions = "pair(partner.example,corp.example)", .output = "<db:result |type='error'|<policy-violation " },
+		{ RX, "<db:result from='partner.example' to='corp.example' type='valid'/>", .actions = "", .output = NULL }, IN_TLS,
+		{ RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)", .output = "EXTERNAL" },
+		{ RX, DB_RESULT, .actions = "pair(partner.example,corp.example)", .output = "<db:result |type='error'|<not-authorized " });
+}
+
+/* Dialback inside TLS: row 13 of the matrix. The certificate does not matter. */
+static void in_dialback_over_tls(void **state)
+{
+	allow(XFED_METHOD_DIALBACK_TLS, false);
+	RUN_IN(IN_CLEAR, IN_TLS, { PEER_CERT, NULL, .reason = XFED_REASON_TLS_CERT_MISSING, .actions = "", .output = NULL },
+		{ RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)", .output = "<stream:features><dialback |<errors/>" },
+		{ RX, DB_RESULT, .actions = "pair(partner.example,corp.example) ask(partner.example,key)", .output = NULL },
+		{ RX, MESSAGE("early"), .actions = "closed(stream.unauthenticated)", .output = "<not-authorized " });
+	RUN_IN(IN_CLEAR, IN_TLS, { RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)", .output = "<dialback " },
+		{ RX, DB_RESULT, .actions = "pair(partner.example,corp.example) ask(partner.example,key)", .output = NULL },
+		{ VERDICT, .verdict = XFED_DIALBACK_VERDICT_VALID, .actions = "dialback-tls(partner.example,corp.example)", .output = "<db:result |type='valid'" },
+		{ RX, MESSAGE("m1"), .actions = "stanza(m1)", .output = NULL });
+}
+
+/* Verdicts other than valid: [A8-11], [A8-14]. */
+static void in_dialback_refused(void **state)
+{
+	static const struct {
+		enum xfed_dialback_verdict verdict;
+		const char *actions, *output;
+	} rows[] = {
+		{ XFED_DIALBACK_VERDICT_INVALID, "", "type='invalid'|</stream:stream>" },
+		{ XFED_DIALBACK_VERDICT_UNREACHABLE, "", "type='error'|<remote-connection-failed " },
+		{ XFED_DIALBACK_VERDICT_UNKNOWN_DOMAIN, "", "type='error'|<remote-server-not-found " },
+		{ XFED_DIALBACK_VERDICT_LOST, "", "type='error'|<remote-server-timeout " },
+		{ XFED_DIALBACK_VERDICT_TIMEOUT, "", "type='error'|<remote-server-timeout " },
+	};
+	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
+		allow(XFED_METHOD_DIALBACK_TLS, false);
+		RUN_IN(IN_CLEAR, IN_TLS, { RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)", .output = "<dialback " },
+			{ RX, DB_RESULT, .actions = "pair(partner.example,corp.example) ask(partner.example,key)", .output = NULL },
+			{ VERDICT, .verdict = rows[i].verdict, .actions = rows[i].actions, .output = rows[i].output });
+	}
+}
+
+/* Best first, but the peer decides: row 7 with a peer that has a certificate and uses dialback all the same ([A8-18]). */
+static void in_dialback_with_certificate(void **state)
+{
+	allow(XFED_METHOD_EXTERNAL | XFED_METHOD_DIALBACK_TLS, false);
+	RUN_IN(IN_CLEAR, IN_TLS, { RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)", .output = "EXTERNAL|<dialback " },
+		{ RX, DB_RESULT, .actions = "pair(partner.example,corp.example) dialback-tls(partner.example,corp.example)", .output = "type='valid'" },
+		{ RX, MESSAGE("m1"), .actions = "stanza(m1)", .output = NULL });
+}
+
+/* [A8-17]: another sender on the same stream; its stanzas pass only when it is proved. */
+static void in_dialback_second_sender(void **state)
+{
+	allow(XFED_METHOD_EXTERNAL | XFED_METHOD_DIALBACK_TLS, false);
+	RUN_IN(IN_CLEAR, IN_TLS, { RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)", .output = "EXTERNAL" },
+		{ RX, AUTH, .actions = "", .output = "<success " }, { RX, HEADER_FROM_PARTNER, .actions = "established", .output = "<dialback " },
+		{ RX, "<db:result from='chat.partner.example' to='corp.example'>k2</db:result>",
+			.actions = "pair(chat.partner.example,corp.example) ask(chat.partner.example,k2)", .output = NULL },
+		{ VERDICT, .verdict = XFED_DIALBACK_VERDICT_VALID, .actions = "dialback-tls(chat.partner.example,corp.example)", .output = "type='valid'" },
+		{ RX, "<message from='r@chat.partner.example' to='d@corp.example' id='c'/>" MESSAGE("p"), .actions = "stanza(c) stanza(p)", .output = NULL },
+		{ RX, "<message from='r@other.partner.example' to='d@corp.example'/>", .actions = "closed(stream.from.unproved)", .output = "<invalid-from " });
+}
+
+/* Plain dialback only where policy says so: rows 11, 15, 17; also for a peer that sends no version [A2-08]. */
+static void in_dialback_plain(void **state)
+{
+	allow(XFED_METHOD_DIALBACK_TLS | XFED_METHOD_DIALBACK_PLAIN, true);
+	RUN_IN({ RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,clear)", .output = "<starttls |/>|<dialback " },
+		{ RX, DB_RESULT, .actions = "pair(partner.example,corp.example) ask(partner.example,key)", .output = NULL },
+		{ VERDICT, .verdict = XFED_DIALBACK_VERDICT_VALID, .actions = "dialback-plain(partner.example,corp.example)", .output = "type='valid'" },
+		{ RX, MESSAGE("m1"), .actions = "stanza(m1)", .output = NULL });
+	allow(XFED_METHOD_DIALBACK_PLAIN, true);
+	RUN_IN({ RX, "<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' xmlns:db='jabber:server:dialback' "
+		     "from='partner.example' to='corp.example'>",
+		       .actions = "header(partner.example,corp.example,clear)", .output = "<stream:stream |id='" },
+		{ RX, DB_RESULT, .actions = "pair(partner.example,corp.example) ask(partner.example,key)", .output = NULL },
+		{ VERDICT, .verdict = XFED_DIALBACK_VERDICT_VALID, .actions = "dialback-plain(partner.example,corp.example)", .output = "type='valid'" });
+}
+
+/* [A8-10], [A8-19]: the authoritative role, before anything is proved. The key is the second vector of [A8-05], other names. */
+static void in_authoritative(void **state)
+{
+	char key[XFED_DIALBACK_HEX + 1], verify[512];
+	assert_int_equal(xfed_dialback_key(XFED_SPAN("s3cr3tf0rd14lb4ck"), XFED_SPAN("partner.example"), XFED_SPAN("corp.example"), XFED_SPAN("D6"), key), XFED_OK);
+	snprintf(verify, sizeof(verify), "<db:verify from='partner.example' to='corp.example' id='D6'>%s</db:verify>", key);
+	RUN_IN(IN_CLEAR, { RX, verify, .actions = "authority(partner.example,D6)", .output = "<db:verify |id='D6'|type='valid'" },
+		{ RX, "<db:verify from='partner.example' to='corp.example' id='D7'>wrong</db:verify>", .actions = "authority(partner.example,D7)",
+			.output = "type='invalid'" },
+		{ RX, "<db:verify from='partner.example' to='else.example' id='D8'>x</db:verify>", .actions = "authority(partner.example,D8)",
+			.output = "type='error'|<item-not-found " },
+		{ RX, "<db:verify from='partner.example' to='corp.example' id='D9' type='valid'/>", .actions = "", .output = NULL });
 }
 
 static void in_times(void **state)
@@ -465,6 +582,70 @@ static void out_keepalive_and_idle(void **state)
 {
 	RUN_OUT(OUT_READY, { AT, .at_ms = XFED_S2S_PING_MS, .actions = "", .output = " " },
 		{ AT, .at_ms = XFED_S2S_INACTIVITY_MS, .actions = "", .output = "</stream:stream>" });
+}
+
+/* ---- dialback, initiating ---- */
+
+static void out_dialback_over_tls(void **state)
+{
+	allow(XFED_METHOD_DIALBACK_TLS, false);
+	RUN_OUT(OUT_CLEAR, OUT_TLS, { RX, HEADER_ANSWER, .actions = "", .output = NULL },
+		{ RX, FEATURES_DIALBACK, .actions = "", .output = "<db:result from='corp.example' to='partner.example'>" },
+		{ RX, "<db:result from='partner.example' to='corp.example' type='valid'/>", .actions = "dialback-tls(partner.example,corp.example)", .output = NULL },
+		{ SEND, "<message from='d@corp.example' to='a@partner.example'/>", .actions = "", .output = "<message " });
+}
+
+/* [A5-08]: on the same stream, after EXTERNAL was refused; a bad certificate of the server does not matter to dialback. */
+static void out_dialback_after_external(void **state)
+{
+	allow(XFED_METHOD_EXTERNAL | XFED_METHOD_DIALBACK_TLS, false);
+	RUN_OUT(OUT_CLEAR, OUT_TLS, { RX, HEADER_ANSWER, .actions = "", .output = NULL }, { RX, FEATURES_EXTERNAL, .actions = "", .output = "<auth " },
+		{ RX, "<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><not-authorized/></failure>", .actions = "", .output = "<db:result " },
+		{ RX, "<db:result from='partner.example' to='corp.example' type='valid'/>", .actions = "dialback-tls(partner.example,corp.example)", .output = NULL });
+	RUN_OUT_WHOLE(OUT_CLEAR, { RX, PROCEED, .actions = "", .output = STUB_CLIENT_HELLO },
+		{ PEER_CERT, "partner.example", .reason = XFED_REASON_TLS_CERT_UNTRUSTED, .actions = "", .output = NULL },
+		{ RX, STUB_SERVER_HELLO, .actions = "", .output = "<stream:stream " }, { RX, HEADER_ANSWER, .actions = "", .output = NULL },
+		{ RX, FEATURES_EXTERNAL, .actions = "", .output = "<db:result " });
+}
+
+static void out_dialback_refused(void **state)
+{
+	allow(XFED_METHOD_DIALBACK_TLS, false);
+	RUN_OUT(OUT_CLEAR, OUT_TLS, { RX, HEADER_ANSWER, .actions = "", .output = NULL }, { RX, FEATURES_DIALBACK, .actions = "", .output = "<db:result " },
+		{ RX, "<db:result from='other.example' to='corp.example' type='valid'/>", .actions = "", .output = NULL },
+		{ RX, "<db:result from='partner.example' to='corp.example' type='invalid'/>", .actions = "", .output = "</stream:stream>" },
+		{ RX, "</stream:stream>", .actions = "closed(dialback.invalid)", .output = NULL });
+	allow(XFED_METHOD_DIALBACK_TLS, false);
+	RUN_OUT(OUT_CLEAR, OUT_TLS, { RX, HEADER_ANSWER, .actions = "", .output = NULL }, { RX, FEATURES_DIALBACK, .actions = "", .output = "<db:result " },
+		{ AT, .at_ms = XFED_DIALBACK_MS, .actions = "", .output = "</stream:stream>" },
+		{ RX, "</stream:stream>", .actions = "closed(dialback.timeout)", .output = NULL });
+}
+
+/* In the clear only where policy says so, also to a server of before RFC 3920. */
+static void out_dialback_plain(void **state)
+{
+	allow(XFED_METHOD_DIALBACK_PLAIN, true);
+	RUN_OUT({ RX, HEADER_ANSWER, .actions = "", .output = NULL }, { RX, FEATURES_DIALBACK, .actions = "", .output = "<db:result " },
+		{ RX, "<db:result from='partner.example' to='corp.example' type='valid'/>", .actions = "dialback-plain(partner.example,corp.example)", .output = NULL });
+	allow(XFED_METHOD_DIALBACK_PLAIN, true);
+	RUN_OUT({ RX, "<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' id='1'>", .actions = "", .output = "<db:result " });
+	/* Offered TLS is taken even where it is optional. */
+	allow(XFED_METHOD_DIALBACK_TLS | XFED_METHOD_DIALBACK_PLAIN, true);
+	RUN_OUT(OUT_CLEAR);
+}
+
+static void out_verify_stream(void **state)
+{
+	as = (struct rig){ .methods = XFED_METHOD_DIALBACK_TLS, .is_verify = true };
+	RUN_OUT(OUT_CLEAR, OUT_TLS, { RX, HEADER_ANSWER, .actions = "", .output = NULL }, { RX, FEATURES_EXTERNAL, .actions = "verify-open", .output = NULL },
+		{ ASK, "thekey", .actions = "", .output = "<db:verify |from='corp.example' to='partner.example'|id='D60000229F'|>thekey<" },
+		{ RX, "<db:verify from='partner.example' to='corp.example' id='other' type='valid'/>", .actions = "", .output = NULL },
+		{ RX, "<db:verify from='partner.example' to='corp.example' id='D60000229F' type='valid'/>", .actions = "verified(partner.example,valid)",
+			.output = NULL });
+	as = (struct rig){ .methods = XFED_METHOD_DIALBACK_TLS, .is_verify = true };
+	RUN_OUT(OUT_CLEAR, OUT_TLS, { RX, HEADER_ANSWER, .actions = "", .output = NULL }, { RX, FEATURES_EXTERNAL, .actions = "verify-open", .output = NULL },
+		{ ASK, "thekey", .actions = "", .output = "<db:verify " },
+		{ SOCKET_GONE, .reason = XFED_REASON_NET_STREAM_LOST, .actions = "verified(partner.example,lost) closed(net.stream.lost)", .output = NULL });
 }
 
 /* ---- sweeps ---- */
@@ -571,46 +752,57 @@ static int tear_down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(in_external_works),
-		cmocka_unit_test(in_many_stanzas_in_one_chunk),
-		cmocka_unit_test(in_language_of_the_stream),
-		cmocka_unit_test(in_unknown_to),
-		cmocka_unit_test(in_no_to),
-		cmocka_unit_test(in_unlisted_partner),
-		cmocka_unit_test(in_version_missing),
-		cmocka_unit_test(in_client_namespace),
-		cmocka_unit_test(in_foreign_stream_namespace),
-		cmocka_unit_test(in_stanza_before_tls),
-		cmocka_unit_test(in_stanza_before_sasl),
-		cmocka_unit_test(in_starttls_injection),
-		cmocka_unit_test(in_starttls_twice),
-		cmocka_unit_test(in_handshake_fails),
-		cmocka_unit_test(in_bad_certificates),
-		cmocka_unit_test(in_no_from_inside_tls),
-		cmocka_unit_test(in_sasl_refusals),
-		cmocka_unit_test(in_sasl_slow_path),
-		cmocka_unit_test(in_other_from_after_sasl),
-		cmocka_unit_test(in_bad_addresses),
-		cmocka_unit_test(in_too_big),
-		cmocka_unit_test(in_dialback_is_answered),
-		cmocka_unit_test(in_times),
-		cmocka_unit_test(in_closed_by_us),
-		cmocka_unit_test(in_socket_gone),
-		cmocka_unit_test(in_stream_error_received),
-		cmocka_unit_test(out_external_works),
-		cmocka_unit_test(out_tls_not_offered),
-		cmocka_unit_test(out_tls_refused),
-		cmocka_unit_test(out_proceed_injection),
-		cmocka_unit_test(out_bad_certificate),
-		cmocka_unit_test(out_external_not_offered),
-		cmocka_unit_test(out_external_refused),
-		cmocka_unit_test(out_old_version),
-		cmocka_unit_test(out_stanza_received),
-		cmocka_unit_test(out_success_out_of_place),
-		cmocka_unit_test(out_keepalive_and_idle),
-		cmocka_unit_test(allocations_fail_inbound),
-		cmocka_unit_test(allocations_fail_outbound),
-		cmocka_unit_test(pause_at_every_stanza),
+		cmocka_unit_test_setup(in_external_works, allow_external),
+		cmocka_unit_test_setup(in_many_stanzas_in_one_chunk, allow_external),
+		cmocka_unit_test_setup(in_language_of_the_stream, allow_external),
+		cmocka_unit_test_setup(in_unknown_to, allow_external),
+		cmocka_unit_test_setup(in_no_to, allow_external),
+		cmocka_unit_test_setup(in_unlisted_partner, allow_external),
+		cmocka_unit_test_setup(in_version_missing, allow_external),
+		cmocka_unit_test_setup(in_client_namespace, allow_external),
+		cmocka_unit_test_setup(in_foreign_stream_namespace, allow_external),
+		cmocka_unit_test_setup(in_stanza_before_tls, allow_external),
+		cmocka_unit_test_setup(in_stanza_before_sasl, allow_external),
+		cmocka_unit_test_setup(in_starttls_injection, allow_external),
+		cmocka_unit_test_setup(in_starttls_twice, allow_external),
+		cmocka_unit_test_setup(in_handshake_fails, allow_external),
+		cmocka_unit_test_setup(in_bad_certificates, allow_external),
+		cmocka_unit_test_setup(in_no_from_inside_tls, allow_external),
+		cmocka_unit_test_setup(in_sasl_refusals, allow_external),
+		cmocka_unit_test_setup(in_sasl_slow_path, allow_external),
+		cmocka_unit_test_setup(in_other_from_after_sasl, allow_external),
+		cmocka_unit_test_setup(in_bad_addresses, allow_external),
+		cmocka_unit_test_setup(in_too_big, allow_external),
+		cmocka_unit_test_setup(in_dialback_not_allowed, allow_external),
+		cmocka_unit_test_setup(in_dialback_over_tls, allow_external),
+		cmocka_unit_test_setup(in_dialback_refused, allow_external),
+		cmocka_unit_test_setup(in_dialback_with_certificate, allow_external),
+		cmocka_unit_test_setup(in_dialback_second_sender, allow_external),
+		cmocka_unit_test_setup(in_dialback_plain, allow_external),
+		cmocka_unit_test_setup(in_authoritative, allow_external),
+		cmocka_unit_test_setup(in_times, allow_external),
+		cmocka_unit_test_setup(in_closed_by_us, allow_external),
+		cmocka_unit_test_setup(in_socket_gone, allow_external),
+		cmocka_unit_test_setup(in_stream_error_received, allow_external),
+		cmocka_unit_test_setup(out_external_works, allow_external),
+		cmocka_unit_test_setup(out_tls_not_offered, allow_external),
+		cmocka_unit_test_setup(out_tls_refused, allow_external),
+		cmocka_unit_test_setup(out_proceed_injection, allow_external),
+		cmocka_unit_test_setup(out_bad_certificate, allow_external),
+		cmocka_unit_test_setup(out_external_not_offered, allow_external),
+		cmocka_unit_test_setup(out_external_refused, allow_external),
+		cmocka_unit_test_setup(out_old_version, allow_external),
+		cmocka_unit_test_setup(out_stanza_received, allow_external),
+		cmocka_unit_test_setup(out_success_out_of_place, allow_external),
+		cmocka_unit_test_setup(out_keepalive_and_idle, allow_external),
+		cmocka_unit_test_setup(out_dialback_over_tls, allow_external),
+		cmocka_unit_test_setup(out_dialback_after_external, allow_external),
+		cmocka_unit_test_setup(out_dialback_refused, allow_external),
+		cmocka_unit_test_setup(out_dialback_plain, allow_external),
+		cmocka_unit_test_setup(out_verify_stream, allow_external),
+		cmocka_unit_test_setup(allocations_fail_inbound, allow_external),
+		cmocka_unit_test_setup(allocations_fail_outbound, allow_external),
+		cmocka_unit_test_setup(pause_at_every_stanza, allow_external),
 	};
 	return cmocka_run_group_tests_name("s2s", tests, set_up, tear_down);
 }

@@ -38,6 +38,13 @@ static bool perform(struct end *e, const struct xfed_s2s_action *act, struct xfe
 	case XFED_S2S_HEADER:
 		*answer = (struct xfed_s2s_event){ .type = XFED_S2S_DECISION, .decision = e->decision };
 		return true;
+	case XFED_S2S_PAIR:
+	case XFED_S2S_ASK_VERIFY:
+	case XFED_S2S_AUTHORITY:
+	case XFED_S2S_VERIFY_OPEN:
+	case XFED_S2S_VERIFIED:
+		fail_msg("dialback where only EXTERNAL is allowed");
+		break;
 	case XFED_S2S_ESTABLISHED:
 		e->is_established = true;
 		break;
