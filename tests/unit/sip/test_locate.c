@@ -147,7 +147,7 @@ struct run {
 	uint32_t ttl_s;
 };
 
-static void add_text(char *out, size_t size, const char *fmt, ...)
+__attribute__((format(printf, 3, 4))) static void add_text(char *out, size_t size, const char *fmt, ...)
 {
 	size_t len = strlen(out);
 	va_list ap;
