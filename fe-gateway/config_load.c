@@ -7,8 +7,24 @@
 
 #define VALUE XFED_REASON_CONFIG_VALUE_INVALID
 
-static void check_edges(struct rt_conf_doc *doc, struct gateway_config *c)
+/* The certificate name that follows from a host, where none is given. OK also where an error was added; NOMEM. */
+static int derive_tls_name(struct rt_conf_doc *doc, const void *object, const struct rt_conf_address *address, const char **tls_name)
 {
+	struct xfed_span name;
+	const char *accepted;
+	int rc = address->is_ip ? XFED_ERR_INVALID : rt_conf_convert_host(&doc->arena, xfed_span_str(address->host), &name, &accepted);
+	if (rc == XFED_OK) {
+		*tls_name = name.data;
+	} else if (rc == XFED_ERR_INVALID) {
+		rt_conf_fail(doc, object, "tls_name", VALUE, "missing, accepted: the name in the certificate of %.253s (which is no name itself)",
+			address->host);
+	}
+	return rc == XFED_ERR_INVALID ? XFED_OK : rc;
+}
+
+static int check_edges(struct rt_conf_doc *doc, struct gateway_config *c)
+{
+	int rc = XFED_OK;
 	for (size_t i = 0; i < c->edges.count; i++) {
 		struct gateway_edge *e = &c->edges.items[i];
 		for (size_t j = 0; j < i; j++) {
@@ -16,11 +32,11 @@ static void check_edges(struct rt_conf_doc *doc, struct gateway_config *c)
 				rt_conf_fail(doc, e, "name", VALUE, "found \"%s\" a second time, accepted: a name of its own for each edge", e->name);
 			}
 		}
-		if (!e->tls_name && e->address.is_ip) {
-			rt_conf_fail(doc, e, "tls_name", VALUE, "missing, accepted: the name in the edge's certificate (address is an IP address)");
+		if (rc == XFED_OK && !e->tls_name) {
+			rc = derive_tls_name(doc, e, &e->address, &e->tls_name);
 		}
-		e->tls_name = e->tls_name ? e->tls_name : e->address.host;
 	}
+	return rc;
 }
 
 static int fill_networks(struct rt_conf_doc *doc, struct gateway_domain *d)
@@ -51,12 +67,10 @@ static int fill_hop(struct rt_conf_doc *doc, struct gateway_domain *d)
 			rt_conf_warn(doc, d, "tls_name", VALUE, "not used: next_hop is reached over %s", rt_conf_transport_name(d->hop.transport));
 		}
 		d->tls_name = NULL;
-	} else if (!d->tls_name && d->hop.is_ip) {
-		rt_conf_fail(doc, d, "tls_name", VALUE, "missing, accepted: the name in the server's certificate (next_hop is an IP address)");
 	} else if (!d->tls_name) {
-		d->tls_name = d->hop.host;
+		rc = derive_tls_name(doc, d, &d->hop, &d->tls_name);
 	}
-	return XFED_OK;
+	return rc;
 }
 
 /* Two domains that share a name, here or inside, could not be told apart. */
@@ -133,8 +147,10 @@ static void check_sip_tls(struct rt_conf_doc *doc, const struct gateway_config *
 static int check(struct rt_conf_doc *doc, struct gateway_config *c)
 {
 	size_t errors_before = doc->errors->error_count;
-	check_edges(doc, c);
-	int rc = check_domains(doc, c);
+	int rc = check_edges(doc, c);
+	if (rc == XFED_OK) {
+		rc = check_domains(doc, c);
+	}
 	if (rc != XFED_OK) {
 		return rc;
 	}

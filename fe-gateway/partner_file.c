@@ -34,7 +34,7 @@ static int convert_additional(struct xfed_arena *a, struct xfed_span in, struct 
 {
 	bool is_wildcard = in.len > 2 && memcmp(in.data, "*.", 2) == 0;
 	struct xfed_span domain;
-	int rc = xfed_jid_domain(a, is_wildcard ? xfed_span_make(in.data + 2, in.len - 2) : in, &domain);
+	int rc = rt_conf_convert_domain(a, is_wildcard ? xfed_span_make(in.data + 2, in.len - 2) : in, &domain, accepted);
 	*accepted = "a domain, or \"*.domain\" for all below it";
 	if (rc != XFED_OK) {
 		return rc;

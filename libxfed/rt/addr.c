@@ -50,7 +50,7 @@ int rt_addr_parse(struct rt_addr *out, struct xfed_span text, uint16_t default_p
 	if (rt_addr_parse_host(out, text, default_port) == XFED_OK) {
 		return XFED_OK;
 	}
-	const char *colon = text.len > 0 ? memrchr(text.data, ':', text.len) : NULL;
+	const char *colon = text.data && text.len > 0 ? memrchr(text.data, ':', text.len) : NULL;
 	uint16_t port;
 	if (!colon) {
 		return XFED_ERR_INVALID;

@@ -120,7 +120,7 @@ bool rt_conf_is_set(const struct rt_conf_doc *doc, const void *object, const cha
 	return m && find_key(m, xfed_span_str(key));
 }
 
-static void add_at(struct rt_conf_doc *doc, bool is_warning, const void *object, const char *key, enum xfed_reason reason,
+__attribute__((format(printf, 6, 0))) static void add_at(struct rt_conf_doc *doc, bool is_warning, const void *object, const char *key, enum xfed_reason reason,
 	const char *fmt, va_list ap)
 {
 	char text[1024], path[CONF_PATH_BYTES];

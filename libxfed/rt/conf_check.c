@@ -6,30 +6,35 @@
 
 #include "xfed/jid.h"
 
+/* Both forms, so that a domain that has no A-label form (for DNS, TLS and SIP) is refused here and not later. */
+static int domain_forms(struct xfed_arena *a, struct xfed_span in, struct xfed_span *domain, struct xfed_span *ascii)
+{
+	int rc = xfed_jid_domain(a, in, domain);
+	return rc == XFED_OK ? xfed_jid_domain_ascii(a, *domain, ascii) : rc;
+}
+
 int rt_conf_convert_domain(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted)
 {
-	int rc = xfed_jid_domain(a, in, out);
+	struct xfed_span ascii;
+	*accepted = "a domain such as example.com";
+	int rc = domain_forms(a, in, out, &ascii);
 	if (rc == XFED_OK) {
 		/* The spans of a JID need not be terminated; the structs hold C strings. */
 		*out = xfed_arena_copy(a, *out);
 		rc = out->data ? XFED_OK : XFED_ERR_NOMEM;
 	}
-	*accepted = "a domain such as example.com";
 	return rc;
 }
 
 int rt_conf_convert_host(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted)
 {
 	struct xfed_span domain;
-	int rc = xfed_jid_domain(a, in, &domain);
-	if (rc == XFED_OK) {
-		rc = xfed_jid_domain_ascii(a, domain, out);
-	}
+	*accepted = "a host name such as gw1.int.example.com";
+	int rc = domain_forms(a, in, &domain, out);
 	if (rc == XFED_OK) {
 		*out = xfed_arena_copy(a, *out);
 		rc = out->data ? XFED_OK : XFED_ERR_NOMEM;
 	}
-	*accepted = "a host name such as gw1.int.example.com";
 	return rc;
 }
 

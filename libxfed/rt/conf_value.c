@@ -116,14 +116,16 @@ static bool is_host(struct xfed_span s)
 		return false;
 	}
 	bool has_letter = false;
+	size_t label = 0;
 	for (size_t i = 0; i < s.len; i++) {
 		char c = s.data[i];
+		label = c == '.' ? 0 : label + 1;
 		bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 		has_letter = has_letter || is_letter;
 		if (!is_letter && !(c >= '0' && c <= '9') && c != '.' && c != '-' && c != '_') {
 			return false;
 		}
-		if (c == '.' && i > 0 && s.data[i - 1] == '.') {
+		if (label > 63 || (c == '.' && i > 0 && s.data[i - 1] == '.')) {
 			return false;
 		}
 	}

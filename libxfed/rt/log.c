@@ -121,7 +121,7 @@ static void add_journal(struct journal_entry *e, const char *key, bool is_ours, 
 	e->used += (size_t)n + value.len;
 }
 
-static void to_journal(const struct log_line *l, const struct log_view *v)
+static bool to_journal(const struct log_line *l, const struct log_view *v)
 {
 	static struct journal_entry e;
 	static struct log_line value;
@@ -139,7 +139,7 @@ static void to_journal(const struct log_line *l, const struct log_view *v)
 			add_journal(&e, f->key, true, xfed_span_make(value.text, value.len));
 		}
 	}
-	sd_journal_sendv(e.iov, e.count);
+	return sd_journal_sendv(e.iov, e.count) >= 0;
 }
 
 static void emit(enum rt_log_level level, const char *event, const struct rt_log_field *fields)
@@ -153,9 +153,7 @@ static void emit(enum rt_log_level level, const char *event, const struct rt_log
 	}
 	if (state.sink) {
 		state.sink(state.sink_user, level, xfed_span_make(line.text, line.len));
-	} else if (state.to_journal) {
-		to_journal(&line, &v);
-	} else {
+	} else if (!state.to_journal || !to_journal(&line, &v)) {
 		to_stderr(&line);
 	}
 }

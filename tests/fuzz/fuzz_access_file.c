@@ -17,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const struct xfed_jid stranger = { .local = XFED_SPAN("nobody-names-me"), .domain = XFED_SPAN("nowhere.invalid") };
 	struct xfed_span text = xfed_span_make(data, size);
 	/* Reading a file of users is no part of this. */
-	if (size == 0 || memmem(data, size, "_file", 5) || memmem(data, size, "nowhere", 7) || access_set_new(&s) != XFED_OK) {
+	if (!data || size == 0 || memmem(data, size, "_file", 5) || memmem(data, size, "nowhere", 7) || access_set_new(&s) != XFED_OK) {
 		return 0;
 	}
 	rt_conf_errors_init(&errors);

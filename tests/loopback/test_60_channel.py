@@ -149,8 +149,6 @@ BAD_FRAMES = {
     "text that is no UTF-8": frame("Close", reason=b"\xc3\x28", text=b""),
     "many empty submessages": (lambda body: struct.pack("!I", len(body)) + body)(b"\x42" + varint(20000) + b"\x0a\x00" * 10000),
     "hello again": frame("Hello", version_min=1, version_max=1, role=GATEWAY, name="rogue", boot_nonce=7, lowest_unsettled=1),
-    "a delivery without credit": frame("Deliver", **{"seq": 1, "kind": 1, "from": "a@corp.example", "to": "b@proxied.example",
-                                                     "stanza": b"<message/>", "remaining_ms": 1000, "lowest_unsettled": 1}) * 1100,
     "a policy part without begin": frame("PolicyPart", offset=0, data=b"x"),
     "an outcome of an edge's kind": frame("PolicyResult", ok=1, revision={"epoch": 1, "counter": 1, "hash": b"x" * 32}),
 }

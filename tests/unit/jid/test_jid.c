@@ -519,7 +519,7 @@ static void allocation_sweep(void **state)
 	static const struct xfed_mem_hooks hooks = { failing_malloc, failing_realloc, free };
 	static const char *const inputs[] = {
 		"Juliet@Example.com/Balcony",
-		"\xEF\xBC\xAA\xC3\x9C@B\xC3\x9C" "cher.xn--bcher-kva/\xE2\x99\x9A\xC2\xA0",
+		("\xEF\xBC\xAA\xC3\x9C@B\xC3\x9C" "cher.xn--bcher-kva/\xE2\x99\x9A\xC2\xA0"),
 		"a@[2001:db8::1]",
 	};
 	xfed_mem_set_hooks(&hooks);

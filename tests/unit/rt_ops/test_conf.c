@@ -267,6 +267,11 @@ static const struct row domain_rows[] = {
 	{ "sips next hop", G, DOMAINS("  - domain: example.com\n    next_hop: sips:fe.example.com\n    peers: [a.example]\n"),
 		"gateway.yaml:7:15:domains[0].next_hop: found \"sips:fe.example.com\", accepted: sip:HOST[:PORT][;transport=udp|tcp|tls] such as "
 		"sip:fe.example.com:5061;transport=tls\n" },
+	{ "label of a next hop too long", G,
+		DOMAINS("  - domain: example.com\n    next_hop: "
+			"sip:a123456789012345678901234567890123456789012345678901234567890123.example\n    peers: [a.example]\n"),
+		"gateway.yaml:7:15:domains[0].next_hop: found \"sip:a123456789012345678901234567890123456789012345678901234567890123.example\", "
+		"accepted: sip:HOST[:PORT][;transport=udp|tcp|tls] such as sip:fe.example.com:5061;transport=tls\n" },
 	{ "user in the next hop", G, DOMAINS("  - domain: example.com\n    next_hop: sip:a@fe.example.com\n    peers: [a.example]\n"),
 		"gateway.yaml:7:15:domains[0].next_hop: found \"sip:a@fe.example.com\", accepted: sip:HOST[:PORT][;transport=udp|tcp|tls] such as "
 		"sip:fe.example.com:5061;transport=tls\n" },
@@ -320,7 +325,7 @@ static void edges_need_names_of_their_own(void **state)
 		"channel: {certificate: /c.pem, key: /c.key, ca: /ca.pem}\n"
 		"sip: {listen: [\"tcp:127.0.0.1:5060\"], advertise: gw1.example}\n"
 		"domains: [{domain: example.com, next_hop: \"sip:127.0.0.1:5070;transport=tcp\", peers: [a.example]}]\n",
-		"gateway.yaml:2:9:edges[0].tls_name: missing, accepted: the name in the edge's certificate (address is an IP address)\n"
+		"gateway.yaml:2:9:edges[0].tls_name: missing, accepted: the name in the certificate of 2001:db8::1 (which is no name itself)\n"
 		"gateway.yaml:2:55:edges[1].name: found \"e\" a second time, accepted: a name of its own for each edge\n" };
 	run(&r, xfed_span_str(r.text));
 	assert_int_equal(failed_rows, 0);
@@ -409,6 +414,7 @@ static void values_arrive(void **state)
 	assert_true(g->log.mask_addresses);
 	assert_string_equal(g->control_socket, "/run/xfed/gw1.sock");
 	assert_string_equal(g->edges.items[0].tls_name, "edge1.example");
+	assert_true(g->sip.certificate == NULL);
 	assert_string_equal(g->store.sqlite, "/var/lib/xfed/gateway.db");
 	assert_true(g->http.listen.host == NULL);
 	assert_true(rt_conf_is_set(&g->doc, g, "delivery.deadline"));

@@ -103,7 +103,10 @@ static bool carry(struct end *from, struct end *to, size_t chunk)
 
 static void run(struct pair *p, size_t chunk)
 {
-	for (int turns = 0; carry(&p->initiating, &p->receiving, chunk) | carry(&p->receiving, &p->initiating, chunk); turns++) {
+	bool moved = true;
+	for (int turns = 0; moved; turns++) {
+		moved = carry(&p->initiating, &p->receiving, chunk);
+		moved = carry(&p->receiving, &p->initiating, chunk) || moved;
 		assert_true(turns < 100000);
 	}
 }

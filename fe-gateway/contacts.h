@@ -1,0 +1,39 @@
+/*
+ * What is known of a pair of a local user and an XMPP contact, for a day: whether the user has written to the contact
+ * (which authorises a contact at a public partner), when the contact was last heard of, and the type and thread of its last
+ * message, which are given back ([B4-01], [B4-07]). Bounded: beyond the cap the pair not used for longest is forgotten.
+ * Addresses are normalised bare JIDs. No clock, no I/O.
+ */
+#ifndef GATEWAY_CONTACTS_H
+#define GATEWAY_CONTACTS_H
+
+#include "xfed/base.h"
+
+#define CONTACTS_MAX	    65536
+#define CONTACT_KEEP_MS	    ((uint64_t)24 * 3600 * 1000)
+#define CONTACT_ALIVE_MS    (10 * 60 * 1000) /* heard of within: no error is waited for */
+#define CONTACT_TYPE_SIZE   16
+
+struct contacts;
+
+int contacts_new(size_t max, struct contacts **out); /* 0: CONTACTS_MAX. OK, NOMEM */
+void contacts_free(struct contacts *c);
+
+/* The local user sends to the contact. OK, NOMEM. */
+int contacts_wrote(struct contacts *c, struct xfed_span local, struct xfed_span remote, uint64_t now_ms);
+/* The contact has sent a message; `type` and `thread` may be absent. OK, NOMEM. */
+int contacts_heard(struct contacts *c, struct xfed_span local, struct xfed_span remote, struct xfed_span type, struct xfed_span thread,
+	uint64_t now_ms);
+
+struct contact_facts {
+	bool is_authorised; /* the local user wrote to it within a day */
+	bool is_alive;	    /* heard of within CONTACT_ALIVE_MS */
+	struct xfed_span type, thread; /* data NULL: none; valid until the next call that changes something */
+};
+void contacts_facts(const struct contacts *c, struct xfed_span local, struct xfed_span remote, uint64_t now_ms, struct contact_facts *out);
+
+/* Forgets what is older than a day; a bounded amount of work a call. */
+void contacts_tick(struct contacts *c, uint64_t now_ms);
+size_t contacts_count(const struct contacts *c);
+
+#endif

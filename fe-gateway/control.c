@@ -1,0 +1,252 @@
+/* What xfedctl asks of a gateway. What only the edges know is asked of them, for a bounded time. */
+#include "gateway.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#define CERT_SOON_S (14 * 86400)
+
+static json_t *text(struct xfed_span s)
+{
+	return json_stringn(s.data ? s.data : "", s.len);
+}
+
+/* ---- gathering the answers of all edges ---- */
+
+struct gather {
+	struct rt_control_call *call;
+	json_t *result; /* grows; answered when `pending` is 0 */
+	const char *into; /* "edges": each answer as an item; "streams": the items of each answer */
+	size_t pending;
+};
+
+static void gather_done(struct gather *a)
+{
+	if (--a->pending == 0) {
+		rt_control_reply(a->call, a->result);
+		xfed_free(a);
+	}
+}
+
+static void add_streams(json_t *list, const struct gateway_link *l, json_t *answer)
+{
+	size_t i;
+	json_t *stream;
+	json_array_foreach(json_object_get(answer, "streams"), i, stream) {
+		if (json_is_object(stream)) {
+			json_object_set_new(stream, "edge", json_string(l->name));
+			json_array_append(list, stream);
+		}
+	}
+}
+
+static void on_answer(void *user, struct gateway_link *l, bool ok, json_t *answer)
+{
+	struct gather *a = user;
+	json_t *list = json_object_get(a->result, a->into);
+	if (ok && json_is_object(answer) && strcmp(a->into, "streams") == 0) {
+		add_streams(list, l, answer);
+	} else if (ok && json_is_object(answer)) {
+		json_array_append(list, answer);
+	}
+	gather_done(a);
+}
+
+/* Steals `result`. */
+static void gather(struct gateway *g, struct rt_control_call *call, json_t *result, const char *into, const char *verb, const char *domain)
+{
+	struct gather *a = result ? xfed_calloc(1, sizeof(*a)) : NULL;
+	if (!a) {
+		json_decref(result);
+		rt_control_fail(call, "failed", "out of memory");
+		return;
+	}
+	*a = (struct gather){ .call = call, .result = result, .into = into, .pending = 1 };
+	json_object_set_new(result, into, json_array());
+	for (size_t i = 0; i < g->link_count; i++) {
+		a->pending += gateway_ask(&g->links[i], verb, domain ? "domain" : NULL, domain, on_answer, a);
+	}
+	gather_done(a);
+}
+
+/* ---- status ---- */
+
+static void add_problem(json_t *list, enum xfed_reason reason, int64_t since, const char *words)
+{
+	json_array_append_new(list, json_pack("{s:s, s:s, s:I}", "reason", xfed_reason_code(reason), "text", words, "since", (json_int_t)since));
+}
+
+static void add_link_problem(const struct gateway *g, const struct gateway_link *l, json_t *list)
+{
+	char words[512];
+	if (!l->is_up) {
+		enum xfed_reason r = l->reason != XFED_REASON_NONE ? l->reason : XFED_REASON_CHANNEL_DOWN;
+		snprintf(words, sizeof(words), "No link to the edge %s at %s: %s", l->name, l->host, xfed_reason_info(r)->remedy);
+		add_problem(list, r, l->since_s, words);
+	} else if (l->policy_problem != XFED_REASON_NONE) {
+		snprintf(words, sizeof(words), "The edge %s refused the policy: %s. %s", l->name, l->policy_text, xfed_reason_info(l->policy_problem)->remedy);
+		add_problem(list, l->policy_problem, l->since_s, words);
+	}
+	(void)g;
+}
+
+static void add_certificate_problem(const struct gateway *g, const struct xfed_tls_creds *creds, json_t *list)
+{
+	const struct xfed_cert *cert = creds ? xfed_tls_creds_cert(creds, 0) : NULL;
+	int64_t now = gateway_wall_s(g);
+	if (cert && xfed_cert_facts(cert)->not_after_s < now + CERT_SOON_S) {
+		char words[320];
+		const struct xfed_cert_facts *f = xfed_cert_facts(cert);
+		snprintf(words, sizeof(words), "Our certificate %.200s %s.", f->subject, f->not_after_s < now ? "has expired" : "expires within 14 days");
+		add_problem(list, XFED_REASON_TLS_CERT_EXPIRED, f->not_after_s, words);
+	}
+}
+
+static json_t *problems(const struct gateway *g)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < g->link_count; i++) {
+		add_link_problem(g, &g->links[i], list);
+	}
+	for (const struct gateway_hop *h = g->hops; h; h = h->hh.next) {
+		if (h->is_known && !h->is_up) {
+			char words[400];
+			snprintf(words, sizeof(words), "The SIP server %.300s does not answer.", h->label);
+			add_problem(list, XFED_REASON_SIP_SERVER_UNREACHABLE, h->since_s, words);
+		}
+	}
+	add_certificate_problem(g, g->files.channel_creds, list);
+	add_certificate_problem(g, g->files.sip_creds, list);
+	return list;
+}
+
+static json_t *channel(const struct gateway *g)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < g->link_count; i++) {
+		const struct gateway_link *l = &g->links[i];
+		json_t *j = json_pack("{s:s, s:b, s:I}", "peer", l->name, "up", l->is_up, "since", (json_int_t)l->since_s);
+		if (j && l->is_up) {
+			json_object_set_new(j, "rtt_ms", json_real((double)proto_session_rtt_us(gateway_link_session(l)) / 1000.0));
+		} else if (j) {
+			json_object_set_new(j, "reason", json_string(xfed_reason_code(l->reason != XFED_REASON_NONE ? l->reason : XFED_REASON_CHANNEL_DOWN)));
+		}
+		json_array_append_new(list, j);
+	}
+	return list;
+}
+
+static json_t *policy(const struct gateway *g)
+{
+	char hash[65];
+	for (size_t i = 0; i < sizeof(g->revision.hash); i++) {
+		snprintf(hash + 2 * i, 3, "%02x", g->revision.hash[i]);
+	}
+	return json_pack("{s:I, s:I, s:s, s:I}", "epoch", (json_int_t)g->revision.epoch, "revision", (json_int_t)g->revision.counter, "hash", hash,
+		"partners", (json_int_t)xfed_policy_partner_count(g->files.policy));
+}
+
+static void on_status(struct rt_control_call *call, const json_t *args, void *user)
+{
+	struct gateway *g = user;
+	(void)args;
+	size_t in_flight = proto_outbox_count(g->outbox) + recipients_count(g->recipients) + holds_waiting(g->holds);
+	json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:i, s:s, s:o, s:o, s:{s:i, s:i}, s:I, s:o}", "name", g->files.config->name, "role", "gateway",
+		"version", XFED_VERSION, "uptime_s", (json_int_t)((gateway_now(g) - g->started_ms) / 1000), "pid", (int)getpid(), "state",
+		gateway_service_name(g->service), "problems", problems(g), "channel", channel(g), "streams", "in", 0, "out", 0,
+		"deliveries_in_flight", (json_int_t)in_flight, "policy", policy(g));
+	gather(g, call, j, "edges", "status", NULL);
+}
+
+static void on_stream_list(struct rt_control_call *call, const json_t *args, void *user)
+{
+	gather(user, call, json_object(), "streams", "stream.list", json_string_value(json_object_get(args, "domain")));
+}
+
+/* ---- partners ---- */
+
+static void on_partner_list(struct rt_control_call *call, const json_t *args, void *user)
+{
+	struct gateway *g = user;
+	(void)args;
+	json_t *list = json_array();
+	for (size_t i = 0; i < xfed_policy_partner_count(g->files.policy); i++) {
+		json_array_append_new(list, rt_control_partner(xfed_policy_partner_at(g->files.policy, i)));
+	}
+	rt_control_reply(call, json_pack("{s:o}", "partners", list));
+}
+
+static void on_partner_show(struct rt_control_call *call, const json_t *args, void *user)
+{
+	struct gateway *g = user;
+	struct xfed_arena a;
+	struct xfed_span domain;
+	const char *asked = json_string_value(json_object_get(args, "domain"));
+	if (!asked) {
+		rt_control_fail(call, "bad-request", "partner show needs a domain");
+		return;
+	}
+	xfed_arena_init(&a, 16384);
+	const struct xfed_partner *p = xfed_jid_domain(&a, xfed_span_str(asked), &domain) == XFED_OK ? gateway_partner(g, domain) : NULL;
+	if (p) {
+		gather(g, call, rt_control_partner(p), "streams", "stream.list", p->domain);
+	} else {
+		rt_control_fail(call, "not-found", "%.200s is not listed in %s", asked, g->files.config->partners_dir);
+	}
+	xfed_arena_deinit(&a);
+}
+
+/* ---- failures ---- */
+
+static void on_failures_list(struct rt_control_call *call, const json_t *args, void *user)
+{
+	struct gateway *g = user;
+	(void)args;
+	json_t *list = json_array();
+	for (size_t i = 0; i < g->failure_count; i++) {
+		/* Newest first. */
+		const struct gateway_failure *f = &g->failures[(g->failure_next + GATEWAY_FAILURES_MAX - 1 - i) % GATEWAY_FAILURES_MAX];
+		json_array_append_new(list, json_pack("{s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i}", "at", (json_int_t)f->at_s, "edge", f->edge,
+						   "direction", f->direction, "local", f->local, "remote", f->remote, "reason", xfed_reason_code(f->reason),
+						   "side", f->side, "remedy", xfed_reason_info(f->reason)->remedy, "text", f->text, "repeated", (int)f->repeated));
+	}
+	rt_control_reply(call, json_pack("{s:o}", "failures", list));
+}
+
+/* ---- configuration ---- */
+
+static void on_config_show(struct rt_control_call *call, const json_t *args, void *user)
+{
+	struct gateway *g = user;
+	struct xfed_buf b;
+	(void)args;
+	xfed_buf_init(&b, RT_CONTROL_REPLY_BYTES / 2);
+	int rc = rt_conf_print(&gateway_config_table, g->files.config, &b);
+	rt_control_reply(call, rc == XFED_OK ? json_pack("{s:o}", "text", text(xfed_buf_span(&b))) : NULL);
+	xfed_buf_deinit(&b);
+}
+
+static void on_config_check(struct rt_control_call *call, const json_t *args, void *user)
+{
+	(void)args;
+	gateway_check_files(user, call);
+}
+
+static void on_reload(struct rt_control_call *call, const json_t *args, void *user)
+{
+	(void)args;
+	gateway_reload(user, call);
+}
+
+const struct rt_control_command gateway_commands[] = {
+	{ "status", "", false, on_status, "one screen, what is wrong first" },
+	{ "stream", "list", false, on_stream_list, "live streams of all edges" },
+	{ "partner", "list", false, on_partner_list, "the partners in force" },
+	{ "partner", "show", false, on_partner_show, "one partner, with its streams" },
+	{ "failures", "list", false, on_failures_list, "the last failed attempts of the edges, newest first" },
+	{ "config", "show", false, on_config_show, "the effective configuration" },
+	{ "config", "check", false, on_config_check, "the files as they are now" },
+	{ "reload", "", true, on_reload, "all files, checked first and swapped whole" },
+	{ "log", "level", true, rt_control_log_level, "the log level, or debug for one domain" },
+	{ NULL, NULL, false, NULL, NULL },
+};

@@ -1,0 +1,429 @@
+/*
+ * xfed-gateway: what its parts share. One struct gateway per process; everything in it belongs to the loop's thread.
+ * Objects refer to each other by pointers only where one owns the other or is known to live longer.
+ *
+ *   link.c       the channel to one edge: dial, redial    route.c     outbox and inbox: what goes over which link
+ *   to_sip.c     a stanza becomes a request               to_sip_send.c its way through queue, attempt, response
+ *   to_xmpp.c    a request becomes a stanza               to_xmpp_answer.c its outcome becomes the response
+ *   hops.c       SIP servers: addresses, up or down       error_in.c  errors of partners
+ *   sip.c        drives the transaction layer             sip_io.c, sip_conn.c own the SIP sockets
+ *   load.c       configuration, partners, access, PEM     policy.c    revision, snapshot to the edges
+ *   service.c    in and out of service, drain             requests.c  questions to edges
+ *   report.c     log, metrics, failures                   control.c   what xfedctl asks
+ */
+#ifndef GATEWAY_GATEWAY_H
+#define GATEWAY_GATEWAY_H
+
+#include "access_file.h"
+#include "config.h"
+#include "contacts.h"
+#include "hold.h"
+#include "interwork/errors.h"
+#include "partner_file.h"
+#include "proto/inbox.h"
+#include "proto/outbox.h"
+#include "proto/session.h"
+#include "proto/transfer.h"
+#include "recipients.h"
+#include "routes.h"
+#include "sip/framer.h"
+#include "sip/layer.h"
+#include "store.h"
+#include "trust.h"
+#include "util/table.h"
+#include "xfed/rt/control.h"
+#include "xfed/rt/http.h"
+#include "xfed/rt/job.h"
+#include "xfed/rt/listener.h"
+#include "xfed/rt/log.h"
+#include "xfed/rt/loop.h"
+#include "xfed/rt/metrics.h"
+#include "xfed/rt/notify.h"
+#include "xfed/rt/process.h"
+#include "xfed/rt/resolver.h"
+#include "xfed/rt/stream.h"
+#include "xfed/rt/timer.h"
+#include "xfed/rt/udp.h"
+#include "xfed/stanza.h"
+
+struct gateway;
+
+/* ---- load.c: all that files say, loaded and checked together ---- */
+
+struct gateway_files {
+	struct gateway_config *config;
+	struct xfed_tls_creds *channel_creds, *sip_creds; /* sip_creds NULL: nothing uses tls */
+	struct access_set *access;
+	struct xfed_policy *policy;
+	struct xfed_buf snapshot; /* of the policy, for the edges; wiped, as it carries the dialback secret */
+	uint8_t hash[32];	  /* of the snapshot */
+};
+/* OK; INVALID (`errors` say why) or NOMEM leave `out` empty. Blocks: at start, and for a reload in a job. */
+int gateway_files_load(const char *path, struct rt_conf_errors *errors, struct gateway_files *out);
+void gateway_files_deinit(struct gateway_files *f); /* zeroed is fine */
+
+/* ---- link.c ---- */
+
+enum gateway_link_state { GATEWAY_LINK_IDLE, GATEWAY_LINK_RESOLVING, GATEWAY_LINK_CONNECTING, GATEWAY_LINK_SESSION };
+
+/* One run of a session: it outlives its link while a job of it runs. */
+struct gateway_session {
+	struct gateway *gw;
+	struct gateway_link *link; /* NULL: the link has let go */
+	struct proto_session *session;
+	bool job_running;
+};
+
+struct gateway_link {
+	struct gateway *gw;
+	int number; /* index in gateway.links */
+	char *name, *host, *tls_name;
+	uint16_t port;
+	enum gateway_link_state state;
+	struct rt_lookup *lookup;
+	struct rt_addr *addresses;
+	size_t address_count, address_next;
+	struct rt_stream *stream;
+	struct gateway_session *run; /* SESSION */
+	struct rt_timer timer, redial;
+	uint64_t backoff_ms;
+	bool is_up, is_draining, is_stopped;
+	uint64_t attempts_end_ms; /* draining: nothing is attempted for it after this */
+	struct proto_inbox_run *inbox_run; /* while it is up */
+	int peer;			   /* in the outbox */
+	int64_t since_s;
+	enum xfed_reason reason; /* why it is down */
+	char address[RT_ADDR_TEXT];
+
+	struct proto_transfer_out transfer;
+	bool transfer_open;
+	enum xfed_reason policy_problem; /* the edge refused the snapshot */
+	char policy_text[160];
+	bool is_importing; /* counters come in several frames */
+};
+
+/* ---- hops.c ---- */
+
+struct gateway_outgoing;
+
+struct gateway_hop {
+	struct gateway *gw;
+	enum sip_transport transport;
+	char *host, *tls_name; /* tls_name "" where there is none */
+	uint16_t port;
+	char *label; /* "tls:fe.example.com:5061", also the key */
+	struct rt_lookup *lookup;
+	struct sip_target targets[RT_RESOLVER_TARGETS_MAX];
+	size_t target_count;
+	uint64_t fresh_until_ms;
+	struct gateway_outgoing *waiting; /* for its addresses, in order */
+	bool is_known, is_up;
+	int64_t since_s;
+	UT_hash_handle hh;
+};
+
+/* ---- to_sip.c, to_sip_send.c ---- */
+
+enum gateway_out_state {
+	GATEWAY_OUT_WAITS, /* in its recipient's queue */
+	GATEWAY_OUT_ASKED, /* reported as attempted, the edge has not answered */
+	GATEWAY_OUT_READY, /* may be sent: waits for the end of the turn, or for the hop's addresses */
+	GATEWAY_OUT_SENT,  /* a transaction runs */
+};
+
+/* Whose delivery it is, for its outcome and the log. */
+struct gateway_tag {
+	struct proto_inbox_run *run; /* NULL: made by this gateway (a late error) */
+	uint64_t seq, added_ms;
+	Xfed__Kind kind;
+	bool is_public;			 /* of a public partner: errors do not tell of users */
+	struct xfed_span partner, local; /* domains */
+	struct xfed_span correlation, stanza_id;
+};
+
+/* How a delivery ends, beside its fate. */
+struct gateway_end {
+	Xfed__Fate fate;
+	struct iw_xmpp_error error; /* REFUSED */
+	enum xfed_reason reason;    /* UNCERTAIN */
+	const char *rule;	    /* DROPPED */
+	int sip_status;		    /* 0: there was no response */
+	struct xfed_span text;	    /* what the other side said; data NULL: nothing */
+};
+
+/* A message on its way to SIP. Strings live in its own block. */
+struct gateway_outgoing {
+	struct recipient_item item; /* first */
+	struct gateway *gw;
+	uint64_t id; /* cookie for the transaction layer, key of gateway.outgoing */
+	enum gateway_out_state state;
+	struct gateway_tag tag;
+	struct gateway_hop *hop;
+	size_t target, max_request;
+	bool is_repeat;	 /* the edge has sent it before: SIP may have seen it */
+	struct gateway_outgoing *prev, *next; /* of one list: gateway.to_ask, gateway.to_send, hop.waiting */
+	struct gateway_outgoing **list;	      /* which; NULL: none */
+	UT_hash_handle hh;
+	struct xfed_span uri, from_uri, body, subject, language;
+};
+
+/* ---- to_xmpp.c, to_xmpp_answer.c ---- */
+
+struct gateway_answer {
+	uint64_t txn;
+	int status;
+	char phrase[IW_PHRASE_BYTES + 1]; /* empty: the usual one */
+	char extra[128];		  /* header lines */
+	struct gateway_incoming *owner;	  /* freed with it; NULL: it stands alone */
+	struct gateway_answer *prev, *next;
+};
+
+/* A message on its way to XMPP: freed when it has been answered. */
+struct gateway_incoming {
+	struct gateway *gw;
+	struct gateway_answer answer; /* txn is set from the beginning */
+	uint64_t added_ms;
+	bool is_full;			      /* addressed to a full JID */
+	struct gateway_incoming *prev, *next; /* gateway.incoming */
+	struct xfed_span local, remote;	      /* bare JIDs */
+	struct xfed_span local_domain, remote_domain, stanza_id, call_id, correlation;
+};
+
+/* ---- sip.c, sip_io.c ---- */
+
+struct gateway_sip; /* layer, timer, pending events */
+struct sip_io;	    /* sockets */
+
+enum sip_io_sent {
+	SIP_IO_WAITS,  /* for a connection: an event follows */
+	SIP_IO_SENT,   /* `*flow` */
+	SIP_IO_FAILED, /* nothing was written */
+};
+
+/* ---- report.c ---- */
+
+struct gateway_failure {
+	int64_t at_s;
+	enum xfed_reason reason;
+	char edge[65], direction[4], local[256], remote[256], side[33], text[256];
+	uint32_t repeated;
+};
+#define GATEWAY_FAILURES_MAX 1000
+
+/* ---- requests.c ---- */
+
+/* `reply` is NULL where none came in time or the link broke; else its JSON (borrowed), NULL inside where it had none. */
+typedef void gateway_reply_fn(void *user, struct gateway_link *l, bool ok, json_t *json);
+
+enum gateway_service { GATEWAY_OUT_OF_SERVICE, GATEWAY_IN_SERVICE, GATEWAY_DRAINING };
+
+struct gateway {
+	char *config_path;
+	struct gateway_files files;
+	struct rt_loop *loop;
+	struct xfed_env env;
+	struct rt_metrics *metrics;
+	struct rt_resolver *resolver;
+	struct rt_control *control;
+	struct rt_http *http;
+	struct rt_notify *notify;
+	struct store *store;
+	uint64_t boot_nonce, started_ms, last_id;
+	uint8_t id_key[STORE_KEY_BYTES];
+
+	struct proto_revision revision;
+	struct gateway_reload *reload; /* one under way */
+	bool reload_again;
+
+	struct gateway_link *links;
+	size_t link_count, links_up;
+	struct proto_outbox *outbox;
+	struct proto_inbox *inbox;
+	struct routes *routes;
+	struct xfed_xml_reader *fragments;
+	struct xfed_buf scratch;
+	struct settled_note *settled; /* outcomes to be told at the end of the turn */
+	size_t settled_count, settled_size;
+
+	struct recipients *recipients;
+	struct contacts *contacts;
+	struct holds *holds;
+	struct gateway_hop *hops;
+	struct gateway_outgoing *outgoing;		   /* by id */
+	struct gateway_outgoing *to_ask, *to_send;	   /* at the end of the turn */
+	struct gateway_incoming *incoming;
+	size_t incoming_count;
+	struct gateway_answer *answers; /* at the end of the turn */
+
+	struct gateway_sip *sip;
+	struct sip_io *io;
+
+	struct gateway_request *requests;
+	uint64_t last_request;
+	struct gateway_failure *failures; /* ring */
+	size_t failure_count, failure_next;
+
+	enum gateway_service service;
+	int64_t service_since_s;
+	struct rt_timer tick, hold, leave;
+	uint64_t counters_due_ms;
+	bool is_closing; /* leaving, and the links have been told */
+	bool is_over;	 /* the last turn */
+	struct rt_post flush;
+	int exit_code;
+};
+
+/* gateway.c */
+int gateway_new(const char *config_path, struct gateway_files *files, struct gateway **out, char error[256]); /* takes `files` */
+void gateway_free(struct gateway *g);
+void gateway_flush_soon(struct gateway *g); /* everything that gathers is looked at once at the end of this turn */
+int64_t gateway_wall_s(const struct gateway *g);
+static inline uint64_t gateway_now(const struct gateway *g)
+{
+	return rt_loop_now_ms(g->loop);
+}
+
+/* ids.c: what is derived from a delivery id with the store's key, so that a repeat is the same request */
+#define GATEWAY_ID_SIZE 33
+void gateway_id(const struct gateway *g, const char *what, struct xfed_span name, uint64_t nonce, uint64_t seq, char out[GATEWAY_ID_SIZE]);
+uint64_t gateway_id_number(const struct gateway *g, const char *what, struct xfed_span name, uint64_t nonce, uint64_t seq);
+
+/* link.c */
+int gateway_links_start(struct gateway *g);
+void gateway_links_flush(struct gateway *g);
+void gateway_links_drain(struct gateway *g, uint32_t grace_ms);
+void gateway_links_close(struct gateway *g); /* tells the edges, no redial */
+void gateway_links_free(struct gateway *g);
+struct gateway_link *gateway_link_of_run(struct gateway *g, const struct proto_inbox_run *run);
+struct gateway_link *gateway_link_of_peer(struct gateway *g, int peer);
+void gateway_link_fail(struct gateway_link *l, enum xfed_reason reason, const char *text);
+static inline struct proto_session *gateway_link_session(const struct gateway_link *l)
+{
+	return l->run ? l->run->session : NULL;
+}
+
+/* route.c */
+void gateway_route_resumed(struct gateway_link *l); /* outcomes and attempts are told again */
+void gateway_route_deliver(struct gateway_link *l, const Xfed__Deliver *d, size_t frame_bytes);
+void gateway_route_settled(struct gateway_link *l, const Xfed__Settled *m);
+void gateway_route_acked(struct gateway_link *l, const Xfed__AttemptedAck *m);
+void gateway_route_pump(struct gateway *g);
+void gateway_route_ended(struct gateway *g);
+void gateway_route_give_up(struct gateway *g);
+void gateway_route_free(struct gateway *g);
+/* Writes the outcome of an edge's delivery down and tells the edge. Texts are copied. */
+void gateway_settle(struct gateway *g, struct proto_inbox_run *run, const Xfed__Outcome *oc);
+
+/* to_sip.c */
+void gateway_take_stanza(struct gateway_link *l, const Xfed__Deliver *d);
+/* A message from a contact to a local user made here; where it cannot be sent that is logged. */
+void gateway_tell_user(struct gateway *g, struct xfed_span local_bare, struct xfed_span remote_bare, struct xfed_span text);
+
+/* to_sip_end.c: one place for fates towards XMPP senders: metric, log line, outcome */
+void gateway_end_delivery(struct gateway *g, const struct gateway_tag *t, const struct gateway_end *end);
+void gateway_refuse_delivery(struct gateway *g, const struct gateway_tag *t, enum xfed_reason reason, const char *text);
+void gateway_drop_delivery(struct gateway *g, const struct gateway_tag *t, const char *rule);
+
+/* to_sip_send.c */
+struct gateway_out_ids {
+	char call_id[GATEWAY_ID_SIZE + SIP_NAME_SIZE], from_tag[GATEWAY_ID_SIZE], branch[GATEWAY_ID_SIZE + 8];
+};
+/* The request as it would go to its present target; borrows from `o` and `ids`. */
+void gateway_out_prepare(const struct gateway_outgoing *o, const struct sip_target *t, struct gateway_out_ids *ids, struct sip_layer_request *out);
+int gateway_out_add(struct gateway_outgoing *o); /* into its recipient's queue: OK, LIMIT, NOMEM */
+void gateway_out_pump(struct gateway *g);
+void gateway_out_acked(struct gateway *g, struct proto_inbox_run *run, uint64_t seq);
+void gateway_out_not_ours(struct gateway *g, struct proto_inbox_run *run, uint64_t seq); /* AttemptedAck.refused */
+void gateway_out_hop_ready(struct gateway_outgoing *o);
+void gateway_out_hop_failed(struct gateway_outgoing *o, enum xfed_reason reason);
+void gateway_out_response(struct gateway *g, uint64_t id, const struct sip_message *m);
+void gateway_out_timeout(struct gateway *g, uint64_t id, bool was_written);
+void gateway_out_broken(struct gateway *g, uint64_t id, bool was_written);
+void gateway_out_tick(struct gateway *g);
+void gateway_out_give_up(struct gateway *g); /* leaving: what was not attempted is refused, the rest is uncertain */
+size_t gateway_out_late(const struct gateway *g); /* past their deadline without a fate */
+void gateway_out_free_all(struct gateway *g);
+
+/* to_xmpp.c */
+void gateway_take_request(struct gateway *g, uint64_t txn, const struct sip_message *m, const struct sip_flow_info *flow);
+
+/* to_xmpp_answer.c */
+void gateway_in_outcome(struct gateway_incoming *in, Xfed__Fate fate, enum xfed_reason reason);
+/* A refusal at the end of the turn: metric, log line, response. */
+void gateway_refuse_request(struct gateway_incoming *in, const struct iw_sip_error *e);
+void gateway_in_error(struct gateway *g, const struct gateway_tag *t, const struct xfed_stanza *s);
+void gateway_in_holds(struct gateway *g); /* answers what has been held long enough, and sets the timer */
+void gateway_in_release_holds(struct gateway *g);
+void gateway_in_give_up(struct gateway *g);
+void gateway_answer_pump(struct gateway *g);
+/* For requests that have no gateway_incoming. */
+void gateway_answer_alone(struct gateway *g, uint64_t txn, int status, const char *extra);
+void gateway_in_free_all(struct gateway *g);
+
+/* hops.c */
+struct gateway_hop *gateway_hop_of(struct gateway *g, const struct gateway_domain *d); /* NULL: NOMEM */
+void gateway_hop_want(struct gateway_hop *h, struct gateway_outgoing *o); /* ..._hop_ready() or _failed(), at once or later */
+void gateway_hop_is(struct gateway_hop *h, bool is_up, enum xfed_reason reason, const char *text);
+void gateway_hops_forget(struct gateway *g); /* their addresses, after a reload */
+void gateway_hops_free(struct gateway *g);
+
+/* sip.c */
+int gateway_sip_start(struct gateway *g, char error[256]);
+void gateway_sip_free(struct gateway *g);
+void gateway_sip_receive(struct gateway *g, const struct sip_flow_info *flow, struct xfed_span bytes);
+void gateway_sip_event(struct gateway *g, const struct sip_layer_event *ev);
+int gateway_sip_request(struct gateway *g, const struct sip_layer_request *rq, uint64_t *txn);
+int gateway_sip_request_size(const struct gateway *g, const struct sip_layer_request *rq, size_t *size);
+int gateway_sip_respond(struct gateway *g, const struct gateway_answer *a);
+
+/* sip_io.c */
+int sip_io_new(struct gateway *g, struct sip_io **out, char error[256]);
+void sip_io_free(struct sip_io *io);
+enum sip_io_sent sip_io_send(struct sip_io *io, const struct sip_target *t, struct xfed_span bytes, uint64_t txn, uint64_t *flow);
+void sip_io_close_flow(struct sip_io *io, uint64_t flow); /* after what has been sent, later in this turn */
+void sip_io_stop_listening(struct sip_io *io);
+/* Who is at the other end; false: the flow is gone. Borrowed until the next turn. */
+bool sip_io_peer(const struct sip_io *io, const struct sip_flow_info *flow, struct trust_peer *out);
+uint16_t sip_io_port(const struct sip_io *io, enum sip_transport t); /* of the first listener; 0: none */
+size_t sip_io_connections(const struct sip_io *io);
+
+/* policy.c */
+int gateway_policy_start(struct gateway *g, char error[256]);
+void gateway_policy_greet(struct gateway_link *l); /* sends the snapshot where the edge has another */
+void gateway_policy_pump(struct gateway_link *l);
+void gateway_policy_result(struct gateway_link *l, const Xfed__PolicyResult *m);
+/* Checks all files, then swaps; `call` (NULL: a signal) is answered when it is done. */
+void gateway_reload(struct gateway *g, struct rt_control_call *call);
+void gateway_check_files(struct gateway *g, struct rt_control_call *call); /* the same without the swap */
+const struct xfed_partner *gateway_partner(const struct gateway *g, struct xfed_span domain);
+const char *gateway_partner_label(const struct gateway *g, struct xfed_span domain);
+
+/* service.c */
+void gateway_service_judge(struct gateway *g);
+void gateway_service_drain(struct gateway *g);
+void gateway_service_check(struct gateway *g); /* draining: whether all is settled */
+void gateway_service_leave(void *user);	       /* the timer's */
+const char *gateway_service_name(enum gateway_service s);
+
+/* requests.c */
+/* `fn` runs once, later. False: nothing was asked. */
+bool gateway_ask(struct gateway_link *l, const char *verb, const char *name, const char *value, gateway_reply_fn *fn, void *user);
+void gateway_take_reply(struct gateway_link *l, const Xfed__Reply *m);
+void gateway_requests_tick(struct gateway *g);
+void gateway_requests_lost(struct gateway_link *l);
+void gateway_requests_free(struct gateway *g);
+
+/* report.c */
+void gateway_report_refusal(struct gateway *g, enum xfed_reason reason, enum xfed_side side);
+void gateway_report_stanza(struct gateway *g, struct xfed_span partner, const char *direction, const char *kind, const char *fate);
+void gateway_report_dropped(struct gateway *g, const char *rule);
+void gateway_report_gauges(struct gateway *g);
+void gateway_take_counters(struct gateway_link *l, const Xfed__Counters *m);
+void gateway_take_stream_event(struct gateway_link *l, const Xfed__StreamEvent *m);
+void gateway_take_failure(struct gateway_link *l, const Xfed__FailureEvent *m);
+const char *gateway_kind_word(Xfed__Kind kind);
+
+/* control.c */
+extern const struct rt_control_command gateway_commands[];
+
+#endif

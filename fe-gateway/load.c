@@ -1,0 +1,82 @@
+/* Everything that files say: loaded and checked together, so that a start, a reload and --check-config judge alike. */
+#include "gateway.h"
+
+#include <stdio.h>
+
+static void complain(struct rt_conf_errors *errors, const char *file, const char *key, const char *text)
+{
+	rt_conf_errors_add(errors, false, XFED_REASON_CONFIG_VALUE_INVALID, file, 0, 0, key, "%s", text);
+}
+
+static int load_creds(const char *certificate, const char *key, const char *ca, struct xfed_tls_creds **out, char error[256])
+{
+	struct rt_pem_pair pair = { certificate, key };
+	struct rt_pem_files files = { .pairs = &pair, .pair_count = 1, .ca = ca };
+	return rt_creds_load(&files, out, error);
+}
+
+static int load_certificates(const char *path, struct rt_conf_errors *errors, struct gateway_files *f)
+{
+	const struct gateway_config *c = f->config;
+	char error[256];
+	int rc = load_creds(c->channel.certificate, c->channel.key, c->channel.ca, &f->channel_creds, error);
+	if (rc != XFED_OK) {
+		complain(errors, path, "channel", error);
+	}
+	if (c->sip.certificate && c->sip.key && c->sip.ca) {
+		int other = load_creds(c->sip.certificate, c->sip.key, c->sip.ca, &f->sip_creds, error);
+		if (other != XFED_OK) {
+			complain(errors, path, "sip", error);
+			rc = other;
+		}
+	}
+	return rc;
+}
+
+static int load_policy(const char *path, struct rt_conf_errors *errors, struct gateway_files *f)
+{
+	int rc = partner_dir_load(f->config->partners_dir, f->config, errors, &f->policy);
+	if (rc != XFED_OK) {
+		return rc;
+	}
+	rc = xfed_policy_encode(f->policy, &f->snapshot);
+	if (rc == XFED_OK) {
+		rc = proto_transfer_hash(xfed_buf_span(&f->snapshot), f->hash);
+	}
+	if (rc != XFED_OK) {
+		complain(errors, path, "partners_dir", rc == XFED_ERR_LIMIT ? "all partners together are larger than 64 MiB" : "out of memory");
+	}
+	return rc;
+}
+
+int gateway_files_load(const char *path, struct rt_conf_errors *errors, struct gateway_files *out)
+{
+	*out = (struct gateway_files){ 0 };
+	xfed_buf_init(&out->snapshot, XFED_POLICY_BYTES_MAX);
+	int rc = gateway_config_load(path, errors, &out->config);
+	if (rc != XFED_OK) {
+		return rc;
+	}
+	/* All of it, even when something is wrong already: the operator wants to see everything at once. */
+	bool may_be_missing = !rt_conf_is_set(&out->config->doc, out->config, "access_dir");
+	int certificates = load_certificates(path, errors, out);
+	int policy = load_policy(path, errors, out);
+	int access = access_dir_load(out->config->access_dir, may_be_missing, errors, &out->access);
+	out->config->doc.errors = NULL; /* the collector is the caller's */
+	rc = certificates != XFED_OK ? certificates : policy != XFED_OK ? policy : access;
+	if (rc != XFED_OK) {
+		gateway_files_deinit(out);
+	}
+	return rc;
+}
+
+void gateway_files_deinit(struct gateway_files *f)
+{
+	access_set_free(f->access);
+	xfed_policy_free(f->policy);
+	xfed_buf_wipe(&f->snapshot);
+	xfed_tls_creds_unref(f->channel_creds);
+	xfed_tls_creds_unref(f->sip_creds);
+	gateway_config_free(f->config);
+	*f = (struct gateway_files){ 0 };
+}

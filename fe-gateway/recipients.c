@@ -1,0 +1,153 @@
+#include "recipients.h"
+
+#include <utlist.h>
+
+struct recipient {
+	struct recipient_item *items;
+	size_t count, bytes;
+	struct recipient *ready_prev, *ready_next;
+	bool is_ready; /* its first item has not come out yet */
+	size_t address_len;
+	UT_hash_handle hh;
+	char address[]; /* not terminated */
+};
+
+struct recipients {
+	struct recipients_limits limits;
+	struct recipient *table, *ready;
+	struct recipient_item *all;
+	size_t count;
+};
+
+int recipients_new(const struct recipients_limits *limits, struct recipients **out)
+{
+	struct recipients *r = xfed_calloc(1, sizeof(*r));
+	*out = r;
+	if (!r) {
+		return XFED_ERR_NOMEM;
+	}
+	r->limits = *limits;
+	return XFED_OK;
+}
+
+void recipients_set_limits(struct recipients *r, const struct recipients_limits *limits)
+{
+	r->limits = *limits;
+}
+
+static void set_ready(struct recipients *r, struct recipient *who, bool is_ready)
+{
+	if (who->is_ready == is_ready) {
+		return;
+	}
+	who->is_ready = is_ready;
+	if (is_ready) {
+		DL_APPEND2(r->ready, who, ready_prev, ready_next);
+	} else {
+		DL_DELETE2(r->ready, who, ready_prev, ready_next);
+	}
+}
+
+static void release(struct recipients *r, struct recipient *who)
+{
+	set_ready(r, who, false);
+	HASH_DELETE(hh, r->table, who);
+	xfed_free(who);
+}
+
+void recipients_free(struct recipients *r)
+{
+	if (!r) {
+		return;
+	}
+	struct recipient *who, *next;
+	HASH_ITER(hh, r->table, who, next) {
+		release(r, who);
+	}
+	xfed_free(r);
+}
+
+static struct recipient *find_or_make(struct recipients *r, struct xfed_span address)
+{
+	struct recipient *who = NULL;
+	HASH_FIND(hh, r->table, address.data, address.len, who);
+	if (who) {
+		return who;
+	}
+	who = xfed_malloc(sizeof(*who) + address.len);
+	if (!who) {
+		return NULL;
+	}
+	memset(who, 0, sizeof(*who));
+	memcpy(who->address, address.data, address.len);
+	who->address_len = address.len;
+	HASH_ADD_KEYPTR(hh, r->table, who->address, who->address_len, who);
+	if (!XFED_TABLE_ADDED(who)) {
+		xfed_free(who);
+		return NULL;
+	}
+	return who;
+}
+
+int recipients_add(struct recipients *r, struct xfed_span address, struct recipient_item *it)
+{
+	struct recipient *who = find_or_make(r, address);
+	if (!who) {
+		return XFED_ERR_NOMEM;
+	}
+	/* One item always fits: a bound on what waits must not become a bound on one message. */
+	if (who->count > 0 && (who->count >= r->limits.messages || it->bytes > r->limits.bytes || who->bytes > r->limits.bytes - it->bytes)) {
+		return XFED_ERR_LIMIT;
+	}
+	it->recipient = who;
+	it->has_come_out = false;
+	DL_APPEND(who->items, it);
+	DL_APPEND2(r->all, it, all_prev, all_next);
+	who->count++;
+	who->bytes += it->bytes;
+	r->count++;
+	set_ready(r, who, who->items == it || who->is_ready);
+	return XFED_OK;
+}
+
+struct recipient_item *recipients_next(struct recipients *r)
+{
+	struct recipient *who = r->ready;
+	if (!who) {
+		return NULL;
+	}
+	set_ready(r, who, false);
+	who->items->has_come_out = true;
+	return who->items;
+}
+
+void recipients_remove(struct recipients *r, struct recipient_item *it)
+{
+	struct recipient *who = it->recipient;
+	DL_DELETE(who->items, it);
+	DL_DELETE2(r->all, it, all_prev, all_next);
+	who->count--;
+	who->bytes -= it->bytes;
+	r->count--;
+	it->recipient = NULL;
+	if (!who->items) {
+		release(r, who);
+	} else {
+		set_ready(r, who, !who->items->has_come_out);
+	}
+}
+
+struct recipient_item *recipients_behind(const struct recipient_item *it)
+{
+	return it->next;
+}
+
+struct recipient_item *recipients_iterate(const struct recipients *r, const struct recipient_item *after)
+{
+	return after ? after->all_next : r->all;
+}
+
+size_t recipients_count(const struct recipients *r)
+{
+	return r->count;
+}

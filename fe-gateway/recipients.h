@@ -1,0 +1,47 @@
+/*
+ * Queues towards SIP users: at most one MESSAGE outside a dialog is outstanding per recipient (RFC 3428 section 8), the
+ * others wait behind it in the order they came. Bounded per recipient by number and bytes. No clock, no I/O.
+ *
+ * Items live in their owner. The first of a recipient comes out of recipients_next() once and may then be attempted;
+ * recipients_remove() ends it and lets the next one come out.
+ */
+#ifndef GATEWAY_RECIPIENTS_H
+#define GATEWAY_RECIPIENTS_H
+
+#include "util/table.h"
+#include "xfed/base.h"
+
+struct recipients;
+struct recipient;
+
+struct recipient_item {
+	struct recipient_item *prev, *next;	  /* of the same recipient */
+	struct recipient_item *all_prev, *all_next; /* of all, in the order they came */
+	struct recipient *recipient;
+	size_t bytes;
+	uint64_t deadline_ms; /* the owner's */
+	bool has_come_out;
+};
+
+struct recipients_limits {
+	size_t messages, bytes; /* of one recipient, the one that is outstanding included */
+};
+
+int recipients_new(const struct recipients_limits *limits, struct recipients **out); /* OK, NOMEM */
+void recipients_free(struct recipients *r); /* items are their owners' */
+void recipients_set_limits(struct recipients *r, const struct recipients_limits *limits);
+
+/* `bytes` and `deadline_ms` are set by the caller. OK; LIMIT (delivery.queue.full); NOMEM. */
+int recipients_add(struct recipients *r, struct xfed_span address, struct recipient_item *it);
+/* The next one whose turn has come since the last call, or NULL. */
+struct recipient_item *recipients_next(struct recipients *r);
+/* Takes out one that has its fate, wherever it stands. */
+void recipients_remove(struct recipients *r, struct recipient_item *it);
+
+/* The one behind `it` in its own queue, or NULL. */
+struct recipient_item *recipients_behind(const struct recipient_item *it);
+/* All of them, in the order they came; NULL begins, NULL ends. */
+struct recipient_item *recipients_iterate(const struct recipients *r, const struct recipient_item *after);
+size_t recipients_count(const struct recipients *r);
+
+#endif

@@ -1,0 +1,136 @@
+/* Metrics, and what edges report of themselves. */
+#include "gateway.h"
+
+#include <stdio.h>
+
+const char *gateway_kind_word(Xfed__Kind kind)
+{
+	switch (kind) {
+	case XFED__KIND__KIND_PRESENCE:
+		return "presence";
+	case XFED__KIND__KIND_SUBSCRIPTION:
+		return "subscription";
+	default:
+		return "message";
+	}
+}
+
+void gateway_report_refusal(struct gateway *g, enum xfed_reason reason, enum xfed_side side)
+{
+	rt_metric_add(g->metrics, RT_M_REFUSALS, 1, RT_LABELS(xfed_span_str(xfed_reason_code(reason)), xfed_span_str(xfed_side_name(side))));
+}
+
+void gateway_report_stanza(struct gateway *g, struct xfed_span partner, const char *direction, const char *kind, const char *fate)
+{
+	rt_metric_add(g->metrics, RT_M_STANZAS, 1,
+		RT_LABELS(xfed_span_str(gateway_partner_label(g, partner)), xfed_span_str(direction), xfed_span_str(kind), xfed_span_str(fate)));
+}
+
+void gateway_report_dropped(struct gateway *g, const char *rule)
+{
+	rt_metric_add(g->metrics, RT_M_DROPPED, 1, RT_LABELS(xfed_span_str(rule)));
+}
+
+static void certificate_gauge(struct gateway *g, const struct xfed_tls_creds *creds)
+{
+	const struct xfed_cert *cert = creds ? xfed_tls_creds_cert(creds, 0) : NULL;
+	if (cert) {
+		const struct xfed_cert_facts *f = xfed_cert_facts(cert);
+		rt_metric_set(g->metrics, RT_M_CERTIFICATE_NOT_AFTER, (double)f->not_after_s, RT_LABELS(xfed_span_str(f->subject), XFED_SPAN("us")));
+	}
+}
+
+void gateway_report_gauges(struct gateway *g)
+{
+	size_t in_flight = proto_outbox_count(g->outbox) + recipients_count(g->recipients) + holds_waiting(g->holds);
+	size_t late = proto_outbox_unaccounted(g->outbox, gateway_now(g)) + gateway_out_late(g);
+	rt_metric_set(g->metrics, RT_M_DELIVERIES_IN_FLIGHT, (double)in_flight, RT_NO_LABELS);
+	rt_metric_set(g->metrics, RT_M_DELIVERIES_UNACCOUNTED, (double)late, RT_NO_LABELS);
+	for (size_t i = 0; i < g->link_count; i++) {
+		const struct gateway_link *l = &g->links[i];
+		if (l->is_up) {
+			rt_metric_set(g->metrics, RT_M_CHANNEL_RTT, (double)proto_session_rtt_us(gateway_link_session(l)) / 1e6,
+				RT_LABELS(xfed_span_str(l->name)));
+		}
+	}
+	certificate_gauge(g, g->files.channel_creds);
+	certificate_gauge(g, g->files.sip_creds);
+}
+
+/* ---- what edges report ---- */
+
+static int import(struct gateway_link *l, const Xfed__Metric *m)
+{
+	struct rt_metric_sample s = { .name = xfed_span_str(m->name), .value = m->value };
+	if (m->n_labels > XFED_ARRAY_LEN(s.labels)) {
+		return XFED_ERR_INVALID;
+	}
+	for (size_t i = 0; i < m->n_labels; i++) {
+		s.labels[i].name = xfed_span_str(m->labels[i]->name);
+		s.labels[i].value = xfed_span_str(m->labels[i]->value);
+	}
+	s.label_count = m->n_labels;
+	return rt_metrics_import_add(l->gw->metrics, xfed_span_str(l->name), &s);
+}
+
+/* A set may take several frames and replaces the last one when it is whole. What we do not know (a newer edge) is left out. */
+void gateway_take_counters(struct gateway_link *l, const Xfed__Counters *m)
+{
+	struct rt_metrics *metrics = l->gw->metrics;
+	if (!l->is_importing && rt_metrics_import_begin(metrics, xfed_span_str(l->name)) != XFED_OK) {
+		return;
+	}
+	l->is_importing = true;
+	for (size_t i = 0; i < m->n_metrics; i++) {
+		int rc = import(l, m->metrics[i]);
+		if (rc == XFED_ERR_LIMIT || rc == XFED_ERR_NOMEM) {
+			break;
+		}
+	}
+	if (!m->more) {
+		rt_metrics_import_commit(metrics, xfed_span_str(l->name));
+		l->is_importing = false;
+	}
+}
+
+static const char *direction_word(Xfed__Direction d)
+{
+	return d == XFED__DIRECTION__DIRECTION_IN ? "in" : "out";
+}
+
+void gateway_take_stream_event(struct gateway_link *l, const Xfed__StreamEvent *m)
+{
+	if (m->n_pairs == 0) {
+		return;
+	}
+	const char *event = m->change == XFED__STREAM_CHANGE__STREAM_CLOSED ? "edge.stream-closed" : "edge.stream-open";
+	rt_log(RT_LOG_DEBUG, event, RT_KV_STR("edge", l->name), RT_KV_STR("partner", m->pairs[0]->remote), RT_KV_STR("local", m->pairs[0]->local),
+		RT_KV_STR("direction", direction_word(m->direction)), RT_KV_STR("method", m->pairs[0]->method[0] ? m->pairs[0]->method : NULL),
+		RT_KV_STR("why", m->reason[0] ? m->reason : NULL), RT_KV_U64("conn", m->stream), RT_END);
+}
+
+/* The last ones are kept for `failures list`; the log has them all. */
+void gateway_take_failure(struct gateway_link *l, const Xfed__FailureEvent *m)
+{
+	struct gateway *g = l->gw;
+	enum xfed_reason reason = xfed_reason_by_code(xfed_span_str(m->reason));
+	rt_log(RT_LOG_WARNING, "failure", RT_KV_STR("edge", l->name), RT_KV_STR("partner", m->remote), RT_KV_STR("local", m->local),
+		RT_KV_STR("direction", direction_word(m->direction)), RT_KV_STR("reason", m->reason), RT_KV_STR("side", m->side),
+		RT_KV_STR("text", m->text[0] ? m->text : NULL), RT_KV_STR("correlation", m->correlation[0] ? m->correlation : NULL), RT_END);
+	if (!g->failures) {
+		g->failures = xfed_calloc(GATEWAY_FAILURES_MAX, sizeof(*g->failures));
+	}
+	if (!g->failures) {
+		return; /* it is in the log */
+	}
+	struct gateway_failure *f = &g->failures[g->failure_next];
+	g->failure_next = (g->failure_next + 1) % GATEWAY_FAILURES_MAX;
+	g->failure_count += g->failure_count < GATEWAY_FAILURES_MAX;
+	*f = (struct gateway_failure){ .at_s = m->at_s, .reason = reason, .repeated = m->repeated_count };
+	snprintf(f->edge, sizeof(f->edge), "%s", l->name);
+	snprintf(f->direction, sizeof(f->direction), "%s", direction_word(m->direction));
+	snprintf(f->local, sizeof(f->local), "%s", m->local);
+	snprintf(f->remote, sizeof(f->remote), "%s", m->remote);
+	snprintf(f->side, sizeof(f->side), "%s", m->side);
+	proto_text_clean(f->text, sizeof(f->text), m->text);
+}

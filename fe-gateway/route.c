@@ -1,0 +1,222 @@
+/* What goes over which link: our deliveries to edges, theirs to us, and the fates of both. */
+#include "gateway.h"
+
+/* An outcome to be told at the end of the turn; the inbox has it. */
+struct settled_note {
+	struct proto_inbox_run *run;
+	uint64_t seq;
+};
+
+/* ---- fates of the edges' deliveries ---- */
+
+static bool note_settled(struct gateway *g, struct proto_inbox_run *run, uint64_t seq)
+{
+	if (g->settled_count == g->settled_size) {
+		size_t size = g->settled_size ? g->settled_size * 2 : 64;
+		struct settled_note *list = xfed_realloc(g->settled, size * sizeof(*list));
+		if (!list) {
+			return false;
+		}
+		g->settled = list;
+		g->settled_size = size;
+	}
+	g->settled[g->settled_count++] = (struct settled_note){ run, seq };
+	return true;
+}
+
+static void tell_one(struct gateway *g, struct proto_inbox_run *run, const Xfed__Outcome *oc)
+{
+	struct gateway_link *l = gateway_link_of_run(g, run);
+	if (l) {
+		proto_session_settled(gateway_link_session(l), &oc, 1); /* a link that is down asks again when it resumes */
+	}
+}
+
+void gateway_settle(struct gateway *g, struct proto_inbox_run *run, const Xfed__Outcome *oc)
+{
+	int rc = proto_inbox_settle(g->inbox, run, oc, gateway_now(g));
+	if (rc != XFED_OK && rc != XFED_ERR_NOMEM) {
+		return; /* it has a fate already */
+	}
+	if (!note_settled(g, run, oc->seq)) {
+		tell_one(g, run, oc);
+	}
+	gateway_flush_soon(g);
+}
+
+/* Outcomes of the turn, as many as there are links' frames. Runs with a link up only; the others are told on resuming. */
+static void tell_settled(struct gateway *g, struct gateway_link *l)
+{
+	const Xfed__Outcome *list[PROTO_OUTCOMES_MAX];
+	size_t n = 0;
+	for (size_t i = 0; i < g->settled_count; i++) {
+		if (g->settled[i].run != l->inbox_run) {
+			continue;
+		}
+		const struct proto_inbox_entry *e = proto_inbox_find(g->inbox, l->inbox_run, g->settled[i].seq);
+		if (e && e->outcome) {
+			list[n++] = e->outcome;
+		}
+		if (n == XFED_ARRAY_LEN(list)) {
+			proto_session_settled(gateway_link_session(l), list, n);
+			n = 0;
+		}
+	}
+	if (n > 0) {
+		proto_session_settled(gateway_link_session(l), list, n);
+	}
+}
+
+void gateway_route_resumed(struct gateway_link *l)
+{
+	struct proto_session *s = gateway_link_session(l);
+	for (struct proto_inbox_entry *e = NULL; (e = proto_inbox_iterate(l->inbox_run, e));) {
+		if (e->state == PROTO_INBOX_SETTLED) {
+			proto_session_settled(s, &e->outcome, 1);
+		} else if (e->state == PROTO_INBOX_ASKED) {
+			proto_session_attempted(s, &e->seq, 1);
+		}
+	}
+}
+
+void gateway_route_acked(struct gateway_link *l, const Xfed__AttemptedAck *m)
+{
+	for (size_t i = 0; i < m->n_seqs; i++) {
+		if (proto_inbox_acked(l->gw->inbox, l->inbox_run, m->seqs[i]) == XFED_OK) {
+			gateway_out_acked(l->gw, l->inbox_run, m->seqs[i]);
+		}
+	}
+	for (size_t i = 0; i < m->n_refused; i++) {
+		gateway_out_not_ours(l->gw, l->inbox_run, m->refused[i]);
+	}
+}
+
+/* ---- deliveries from edges ---- */
+
+static void give_credit(struct gateway_link *l, size_t frame_bytes)
+{
+	uint32_t n = proto_inbox_reserve(l->gw->inbox, l->inbox_run, 1);
+	if (n > 0) {
+		proto_session_grant(gateway_link_session(l), n, frame_bytes);
+		gateway_flush_soon(l->gw);
+	}
+}
+
+void gateway_route_deliver(struct gateway_link *l, const Xfed__Deliver *d, size_t frame_bytes)
+{
+	struct gateway *g = l->gw;
+	enum proto_inbox_verdict verdict;
+	struct proto_inbox_entry *entry = NULL;
+	int rc = proto_inbox_receive(g->inbox, l->inbox_run, d->seq, gateway_now(g), &verdict, &entry);
+	if (rc != XFED_OK) {
+		gateway_link_fail(l, rc == XFED_ERR_NOMEM ? XFED_REASON_STREAM_INTERNAL : XFED_REASON_CHANNEL_FRAME_BAD, "delivery without room");
+		return;
+	}
+	proto_inbox_lowest(g->inbox, l->inbox_run, d->lowest_unsettled);
+	switch (verdict) {
+	case PROTO_INBOX_FIRST:
+		gateway_take_stanza(l, d);
+		break;
+	case PROTO_INBOX_DUPLICATE_SETTLED:
+		/* Asked by number: the mark above may have let go of the entry. */
+		entry = proto_inbox_find(g->inbox, l->inbox_run, d->seq);
+		if (entry && entry->outcome) {
+			proto_session_settled(gateway_link_session(l), &entry->outcome, 1);
+		}
+		break;
+	case PROTO_INBOX_DUPLICATE_PENDING:
+	case PROTO_INBOX_FORGOTTEN:
+		break;
+	}
+	give_credit(l, frame_bytes);
+}
+
+/* ---- our deliveries ---- */
+
+static struct gateway_incoming *owner_of(const struct proto_delivery *d)
+{
+	return (struct gateway_incoming *)(uintptr_t)d->cookie;
+}
+
+static void finish(struct gateway *g, struct proto_delivery *d, Xfed__Fate fate, enum xfed_reason reason)
+{
+	struct gateway_incoming *in = owner_of(d);
+	rt_metric_observe(g->metrics, RT_M_DELIVERY, (double)(gateway_now(g) - d->added_ms) / 1000.0, RT_NO_LABELS);
+	routes_give_back(g->routes, in->local_domain, in->remote_domain);
+	proto_outbox_done(g->outbox, d);
+	gateway_in_outcome(in, fate, reason);
+}
+
+void gateway_route_settled(struct gateway_link *l, const Xfed__Settled *m)
+{
+	struct gateway *g = l->gw;
+	for (size_t i = 0; i < m->n_outcomes; i++) {
+		const Xfed__Outcome *oc = m->outcomes[i];
+		struct proto_delivery *d = proto_outbox_settled(g->outbox, l->peer, oc);
+		if (d && !g->is_over) {
+			finish(g, d, oc->fate, xfed_reason_by_code(xfed_span_str(oc->reason)));
+		}
+	}
+	gateway_flush_soon(g);
+}
+
+void gateway_route_ended(struct gateway *g)
+{
+	struct proto_delivery *d;
+	while (!g->is_over && (d = proto_outbox_ended(g->outbox))) {
+		bool has_no_link = d->fate == XFED__FATE__FATE_WITHDRAWN && d->sends == 0 && !gateway_link_of_peer(g, d->prefers);
+		finish(g, d, d->fate, has_no_link ? XFED_REASON_CHANNEL_DOWN : d->reason);
+	}
+}
+
+/* Leaving: what was not sent comes back at once, for the rest the edges are asked. */
+void gateway_route_give_up(struct gateway *g)
+{
+	const struct proto_delivery *next;
+	for (const struct proto_delivery *d = proto_outbox_iterate(g->outbox, NULL); d; d = next) {
+		next = proto_outbox_iterate(g->outbox, d);
+		proto_outbox_withdraw(g->outbox, d->seq);
+	}
+	gateway_route_ended(g);
+}
+
+static void pump_link(struct gateway *g, struct gateway_link *l)
+{
+	struct proto_session *s = gateway_link_session(l);
+	const struct proto_delivery *d;
+	uint64_t seq;
+	while ((d = proto_outbox_next(g->outbox, l->peer))) {
+		Xfed__Deliver m;
+		Xfed__SipKey sip;
+		proto_outbox_message(g->outbox, d, gateway_now(g), &m, &sip);
+		if (proto_session_deliver(s, &m) != XFED_OK) {
+			break; /* no credit, no room: when there is, the link comes back here */
+		}
+		proto_outbox_sent(g->outbox, d, l->peer);
+	}
+	while (proto_outbox_next_withdraw(g->outbox, l->peer, &seq)) {
+		if (proto_session_withdraw(s, seq) != XFED_OK) {
+			break;
+		}
+	}
+}
+
+void gateway_route_pump(struct gateway *g)
+{
+	for (size_t i = 0; i < g->link_count; i++) {
+		struct gateway_link *l = &g->links[i];
+		if (l->is_up) {
+			pump_link(g, l);
+			tell_settled(g, l);
+		}
+	}
+	g->settled_count = 0;
+}
+
+void gateway_route_free(struct gateway *g)
+{
+	xfed_free(g->settled);
+	proto_outbox_free(g->outbox);
+	proto_inbox_free(g->inbox);
+	routes_free(g->routes);
+}

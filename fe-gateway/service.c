@@ -1,0 +1,93 @@
+/* In and out of service, and the way out: nothing new, what is in flight is settled, then the links close. */
+#include "gateway.h"
+
+#define GIVE_UP_MS 1500 /* before the end: what has no fate then gets one, and the edges still hear of it */
+#define CLOSE_MS   500	/* for the last frames and responses to leave */
+
+const char *gateway_service_name(enum gateway_service s)
+{
+	switch (s) {
+	case GATEWAY_OUT_OF_SERVICE:
+		return "out-of-service";
+	case GATEWAY_IN_SERVICE:
+		return "in-service";
+	case GATEWAY_DRAINING:
+		return "draining";
+	}
+	return "";
+}
+
+static void enter(struct gateway *g, enum gateway_service s)
+{
+	if (g->service == s) {
+		return;
+	}
+	g->service = s;
+	g->service_since_s = gateway_wall_s(g);
+	rt_log(s == GATEWAY_IN_SERVICE ? RT_LOG_INFO : RT_LOG_WARNING, "service.state", RT_KV_STR("state", gateway_service_name(s)),
+		RT_KV_REASON(s == GATEWAY_OUT_OF_SERVICE ? XFED_REASON_CHANNEL_DOWN : XFED_REASON_NONE), RT_END);
+	rt_notify_status(g->notify, gateway_service_name(s));
+}
+
+void gateway_service_judge(struct gateway *g)
+{
+	bool has_edge = false;
+	for (size_t i = 0; i < g->link_count; i++) {
+		has_edge = has_edge || (g->links[i].is_up && !g->links[i].is_draining);
+	}
+	if (g->service != GATEWAY_DRAINING) {
+		enter(g, has_edge ? GATEWAY_IN_SERVICE : GATEWAY_OUT_OF_SERVICE);
+	}
+}
+
+void gateway_service_drain(struct gateway *g)
+{
+	uint32_t timeout_ms = g->files.config->stop_timeout_ms;
+	if (g->service == GATEWAY_DRAINING) {
+		return;
+	}
+	enter(g, GATEWAY_DRAINING);
+	rt_notify_stopping(g->notify, "draining");
+	sip_io_stop_listening(g->io);
+	gateway_links_drain(g, timeout_ms);
+	gateway_in_release_holds(g);
+	uint64_t most = timeout_ms > 2 * GIVE_UP_MS ? timeout_ms - GIVE_UP_MS : timeout_ms / 2;
+	rt_timer_set(&g->leave, gateway_now(g) + most);
+	gateway_flush_soon(g);
+}
+
+static void close_links(struct gateway *g)
+{
+	if (!g->is_closing) {
+		g->is_closing = true;
+		gateway_links_close(g);
+		rt_timer_set(&g->leave, gateway_now(g) + CLOSE_MS);
+	}
+}
+
+/* At the end of every turn while draining. */
+void gateway_service_check(struct gateway *g)
+{
+	bool is_quiet = proto_outbox_count(g->outbox) == 0 && recipients_count(g->recipients) == 0 && !g->incoming && !g->answers && !g->reload;
+	if (g->service == GATEWAY_DRAINING && is_quiet) {
+		close_links(g);
+	}
+}
+
+void gateway_service_leave(void *user)
+{
+	struct gateway *g = user;
+	if (g->is_closing) {
+		gateway_in_give_up(g);
+		gateway_links_close(g);
+		rt_loop_stop(g->loop);
+		return;
+	}
+	rt_log(RT_LOG_WARNING, "service.give-up", RT_KV_U64("to_xmpp", proto_outbox_count(g->outbox)),
+		RT_KV_U64("to_sip", recipients_count(g->recipients)), RT_END);
+	gateway_out_give_up(g);
+	gateway_route_give_up(g);
+	gateway_flush_soon(g);
+	g->is_closing = true; /* links close once these fates have been told: at the next firing nothing is waited for */
+	rt_timer_set(&g->leave, gateway_now(g) + CLOSE_MS);
+}

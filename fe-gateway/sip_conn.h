@@ -1,0 +1,72 @@
+/*
+ * SIP connections over TCP and TLS: reading and framing, the handshake as jobs, what waits for it, reuse. Only sip_io.c and
+ * sip_conn.c include this.
+ */
+#ifndef GATEWAY_SIP_CONN_H
+#define GATEWAY_SIP_CONN_H
+
+#include "gateway.h"
+
+#define SIP_CONN_OUT_BYTES     (1024 * 1024)
+#define SIP_CONN_WAITING_BYTES (1024 * 1024) /* of one connection, until it is open */
+#define SIP_CONN_IDLE_MS       (15 * 60 * 1000)
+#define SIP_CONN_SLOW_MS       30000 /* for the rest of a message that has begun */
+
+struct sip_conn_waiting {
+	struct sip_conn_waiting *prev, *next;
+	uint64_t txn;
+	size_t len;
+	char bytes[];
+};
+
+struct sip_conn {
+	struct gateway *gw;
+	struct sip_io *io;
+	uint64_t id; /* the flow's number */
+	enum sip_transport transport;
+	bool is_client, is_open, is_dying, is_closed, job_running;
+	struct rt_stream *stream;
+	struct xfed_tls *tls; /* NULL over TCP */
+	enum xfed_tls_result job_result;
+	struct xfed_tls_facts facts; /* once it is open */
+	struct sip_framer framer;
+	struct sip_flow_info info;
+	struct sip_target target; /* client: what it was opened for */
+	struct sip_conn_waiting *waiting;
+	size_t waiting_bytes;
+	struct rt_timer timer;
+	uint64_t used_ms, partial_ms; /* last message either way; since when one is incomplete, 0: none */
+	struct rt_post closing; /* a close asked for while the layer is being driven */
+	const char *close_text;
+	UT_hash_handle hh, hh_target; /* by id; clients by target */
+	char key[SIP_IP_SIZE + SIP_NAME_SIZE + 24];
+};
+
+struct sip_socket {
+	uint64_t id;
+	struct sip_io *io;
+	struct rt_udp *udp;
+	struct sip_flow_info info; /* transport and local address */
+};
+
+struct sip_io {
+	struct gateway *gw;
+	uint64_t last_flow;
+	struct sip_conn *conns, *targets;
+	size_t conn_count;
+	struct rt_listener *listeners[16];
+	size_t listener_count;
+	struct sip_socket sockets[16];
+	size_t socket_count;
+	uint16_t ports[SIP_TRANSPORT_COUNT];
+};
+
+void sip_conn_accept(struct sip_io *io, struct rt_stream *s, enum sip_transport t);
+struct sip_conn *sip_conn_open(struct sip_io *io, const struct sip_target *t); /* NULL: it cannot even be tried */
+struct sip_conn *sip_conn_find(const struct sip_io *io, uint64_t id);
+struct sip_conn *sip_conn_to(const struct sip_io *io, const struct sip_target *t);
+enum sip_io_sent sip_conn_send(struct sip_conn *c, struct xfed_span bytes, uint64_t txn);
+void sip_conn_close_later(struct sip_conn *c, const char *text);
+void sip_conn_free_all(struct sip_io *io);
+
+#endif

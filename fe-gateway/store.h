@@ -1,0 +1,30 @@
+/*
+ * What outlives the process, in one SQLite file: the policy revision in force and the key that ids are derived with. One
+ * gateway at a time: the file is locked from opening to closing. Calls block; after the start they run in jobs, one at a time.
+ */
+#ifndef GATEWAY_STORE_H
+#define GATEWAY_STORE_H
+
+#include "proto/transfer.h"
+#include "xfed/env.h"
+
+#define STORE_SCHEMA 1
+#define STORE_KEY_BYTES 16
+
+struct store;
+
+/*
+ * Opens or creates the file, brings its schema up to date by numbered steps. INVALID with one sentence in `error`: in use by
+ * another gateway, of a newer version, no database, no access. NOMEM.
+ */
+int store_open(const char *path, const struct xfed_env *env, struct store **out, char error[256]);
+void store_close(struct store *s); /* NULL is fine */
+
+struct store_facts {
+	struct proto_revision revision; /* counter 0: no policy has been in force yet; the epoch is set at creation */
+	uint8_t key[STORE_KEY_BYTES];	/* random, made with the store */
+};
+int store_read(struct store *s, struct store_facts *out, char error[256]);
+int store_write_revision(struct store *s, const struct proto_revision *r, char error[256]);
+
+#endif

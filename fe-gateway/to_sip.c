@@ -1,0 +1,353 @@
+/*
+ * A stanza becomes a request. The gateway does not trust the edge: every stanza is read again by the restricted reader, and
+ * policy is decided here before SIP hears of anything.
+ */
+#include "gateway.h"
+
+#include <stdio.h>
+
+#include "interwork/address.h"
+#include "interwork/im.h"
+#include "interwork/presence.h"
+
+#define SCRATCH_BYTES (1024 * 1024)
+
+/* ---- reading again ---- */
+
+static bool fresh_reader(struct gateway *g)
+{
+	struct xfed_xml_limits limits = { XFED_STANZA_BYTES_MAX, XFED_XML_DEPTH_MAX, XFED_XML_NODES_MAX };
+	return g->fragments || xfed_xml_reader_new_fragment(&limits, &g->fragments) == XFED_OK;
+}
+
+static Xfed__Kind kind_of(const struct xfed_stanza *s)
+{
+	if (s->type == XFED_TYPE_ERROR) {
+		return XFED__KIND__KIND_ERROR;
+	}
+	if (s->kind == XFED_STANZA_MESSAGE) {
+		return XFED__KIND__KIND_MESSAGE;
+	}
+	bool is_subscription = s->type == XFED_TYPE_SUBSCRIBE || s->type == XFED_TYPE_SUBSCRIBED || s->type == XFED_TYPE_UNSUBSCRIBE ||
+			       s->type == XFED_TYPE_UNSUBSCRIBED;
+	return is_subscription ? XFED__KIND__KIND_SUBSCRIPTION : XFED__KIND__KIND_PRESENCE;
+}
+
+/* What the frame says of the stanza must be what the stanza says: outcomes are written from the frame's words. */
+static bool agrees(struct xfed_arena *a, const Xfed__Deliver *d, const struct xfed_stanza *s)
+{
+	struct xfed_span from = xfed_jid_full(a, &s->from), to = xfed_jid_full(a, &s->to);
+	return from.data && to.data && xfed_span_is(from, d->from) && xfed_span_is(to, d->to) && kind_of(s) == d->kind &&
+	       xfed_span_is(xfed_span_make(s->id.data ? s->id.data : "", s->id.len), d->id);
+}
+
+static enum xfed_reason read_again(struct gateway *g, const Xfed__Deliver *d, struct xfed_stanza *s)
+{
+	if (!fresh_reader(g)) {
+		return XFED_REASON_STREAM_INTERNAL;
+	}
+	switch (xfed_xml_reader_fragment(g->fragments, xfed_span_make(d->stanza.data, d->stanza.len))) {
+	case XFED_XML_ELEMENT:
+		break;
+	case XFED_XML_NOMEM:
+		return XFED_REASON_STREAM_INTERNAL;
+	case XFED_XML_MORE:
+	case XFED_XML_HEADER:
+	case XFED_XML_CLOSE:
+	case XFED_XML_BAD:
+		return XFED_REASON_XMPP_STANZA_INVALID;
+	}
+	struct xfed_arena *a = xfed_xml_reader_arena(g->fragments);
+	switch (xfed_stanza_view(a, xfed_xml_reader_elem(g->fragments), s)) {
+	case XFED_STANZA_OK:
+		break;
+	case XFED_STANZA_NO_MEMORY:
+		return XFED_REASON_STREAM_INTERNAL;
+	case XFED_STANZA_NOT:
+	case XFED_STANZA_IMPROPER:
+		return XFED_REASON_XMPP_STANZA_INVALID;
+	}
+	return s->kind != XFED_STANZA_IQ && agrees(a, d, s) ? XFED_REASON_NONE : XFED_REASON_XMPP_STANZA_INVALID;
+}
+
+/* ---- policy ---- */
+
+static bool is_closing_kind(const struct xfed_stanza *s)
+{
+	return s->type == XFED_TYPE_ERROR || s->type == XFED_TYPE_UNAVAILABLE || s->type == XFED_TYPE_UNSUBSCRIBE || s->type == XFED_TYPE_UNSUBSCRIBED;
+}
+
+static enum xfed_reason judge_contact(struct gateway *g, struct xfed_arena *a, const struct xfed_stanza *s, const struct xfed_partner *p)
+{
+	struct xfed_span local = xfed_jid_bare(a, &s->to), remote = xfed_jid_bare(a, &s->from);
+	if (!local.data || !remote.data) {
+		return XFED_REASON_STREAM_INTERNAL;
+	}
+	struct contact_facts facts;
+	contacts_facts(g->contacts, local, remote, gateway_now(g), &facts);
+	bool may = p->type == XFED_PARTNER_FEDERATED || facts.is_authorised;
+	return may ? XFED_REASON_NONE : XFED_REASON_POLICY_CONTACT_UNAUTHORISED;
+}
+
+/* Every gate in order; the first that is closed. */
+static enum xfed_reason judge(struct gateway *g, const struct xfed_stanza *s, const struct xfed_partner **partner,
+	const struct gateway_domain **domain)
+{
+	*domain = gateway_config_domain(g->files.config, s->to.domain);
+	*partner = gateway_config_domain(g->files.config, s->from.domain) ? NULL : gateway_partner(g, s->from.domain);
+	if (!*partner) {
+		return XFED_REASON_POLICY_PARTNER_UNLISTED;
+	}
+	if (!*domain) {
+		return XFED_REASON_XMPP_STANZA_INVALID; /* an edge never relays: this is no stanza of a partner to us */
+	}
+	if (is_closing_kind(s)) {
+		return XFED_REASON_NONE;
+	}
+	if (!((*partner)->kinds & (s->kind == XFED_STANZA_MESSAGE ? XFED_KIND_MESSAGE : XFED_KIND_PRESENCE))) {
+		return XFED_REASON_POLICY_KIND_FORBIDDEN;
+	}
+	const char *rule;
+	if (s->to.local.data && !access_set_allows(g->files.access, &s->to, &rule)) {
+		return XFED_REASON_POLICY_ACCESS_USER;
+	}
+	return judge_contact(g, xfed_xml_reader_arena(g->fragments), s, *partner);
+}
+
+/* ---- the request's parts ---- */
+
+static char *put(char **at, struct xfed_span s, struct xfed_span *out)
+{
+	char *p = *at;
+	if (s.len > 0) {
+		memcpy(p, s.data, s.len);
+	}
+	p[s.len] = '\0';
+	*at += s.len + 1;
+	*out = xfed_span_make(s.data ? p : NULL, s.len);
+	return p;
+}
+
+struct parts {
+	struct xfed_span uri, from_uri;
+	struct iw_sip_im im;
+};
+
+static struct gateway_outgoing *outgoing_new(struct gateway *g, const struct gateway_tag *t, const struct parts *p)
+{
+	size_t texts = t->partner.len + t->local.len + t->correlation.len + t->stanza_id.len + p->uri.len + p->from_uri.len + p->im.body.len +
+		       p->im.subject.len + p->im.language.len + 9;
+	struct gateway_outgoing *o = xfed_malloc(sizeof(*o) + texts);
+	if (!o) {
+		return NULL;
+	}
+	memset(o, 0, sizeof(*o));
+	char *at = (char *)(o + 1);
+	o->gw = g;
+	o->id = ++g->last_id;
+	o->tag = *t;
+	o->item.bytes = sizeof(*o) + texts;
+	put(&at, t->partner, &o->tag.partner);
+	put(&at, t->local, &o->tag.local);
+	put(&at, t->correlation, &o->tag.correlation);
+	put(&at, t->stanza_id, &o->tag.stanza_id);
+	put(&at, p->uri, &o->uri);
+	put(&at, p->from_uri, &o->from_uri);
+	put(&at, p->im.body, &o->body);
+	put(&at, p->im.subject, &o->subject);
+	put(&at, p->im.language, &o->language);
+	return o;
+}
+
+/* Addresses: the local user's as it is known inside, the contact's as it is. Bare: no GRUU in this version. */
+static int map_addresses(struct xfed_arena *a, const struct gateway_domain *d, const struct xfed_jid *from, const struct xfed_jid *to, struct parts *p)
+{
+	struct xfed_jid inside = { .local = to->local, .domain = xfed_span_str(d->sip_domain ? d->sip_domain : d->domain) };
+	struct xfed_jid outside = { .local = from->local, .domain = from->domain };
+	int rc = iw_jid_to_sip(a, &inside, NULL, &p->uri);
+	return rc == XFED_OK ? iw_jid_to_sip(a, &outside, NULL, &p->from_uri) : rc;
+}
+
+/* Judged before it is queued, so that it waits for nobody ([B4-04]). */
+static enum xfed_reason check_size(const struct gateway_outgoing *o)
+{
+	struct gateway_out_ids ids;
+	struct sip_layer_request rq;
+	struct sip_target t = { .transport = o->hop->transport };
+	size_t size;
+	gateway_out_prepare(o, &t, &ids, &rq);
+	if (gateway_sip_request_size(o->gw, &rq, &size) != XFED_OK) {
+		return XFED_REASON_SIP_ADDRESS_UNMAPPABLE;
+	}
+	size_t most = o->hop->transport == SIP_UDP ? XFED_SIP_UDP_REQUEST_BYTES : o->max_request;
+	return size <= most ? XFED_REASON_NONE : XFED_REASON_SIP_REQUEST_TOO_LARGE;
+}
+
+static enum xfed_reason queue(struct gateway_outgoing *o, const struct gateway_domain *d, uint64_t deadline_ms)
+{
+	o->hop = gateway_hop_of(o->gw, d);
+	o->max_request = d->max_request_bytes;
+	o->item.deadline_ms = deadline_ms;
+	if (!o->hop) {
+		return XFED_REASON_STREAM_INTERNAL;
+	}
+	enum xfed_reason reason = check_size(o);
+	if (reason != XFED_REASON_NONE) {
+		return reason;
+	}
+	switch (gateway_out_add(o)) {
+	case XFED_OK:
+		return XFED_REASON_NONE;
+	case XFED_ERR_LIMIT:
+		return XFED_REASON_DELIVERY_QUEUE_FULL;
+	default:
+		return XFED_REASON_STREAM_INTERNAL;
+	}
+}
+
+static enum xfed_reason send_on(struct gateway *g, const struct gateway_tag *t, const struct gateway_domain *d, struct parts *p,
+	const Xfed__Deliver *m)
+{
+	struct gateway_outgoing *o = outgoing_new(g, t, p);
+	if (!o) {
+		return XFED_REASON_STREAM_INTERNAL;
+	}
+	o->is_repeat = m->replay;
+	uint64_t most = g->files.config->delivery.deadline_ms;
+	uint64_t left = m->remaining_ms && m->remaining_ms < most ? m->remaining_ms : most;
+	uint64_t id = o->id;
+	enum xfed_reason reason = queue(o, d, gateway_now(g) + left);
+	if (reason != XFED_REASON_NONE) {
+		xfed_free(o);
+		return reason;
+	}
+	struct proto_inbox_entry *e = proto_inbox_find(g->inbox, t->run, t->seq);
+	if (e) {
+		e->cookie = id;
+	}
+	return XFED_REASON_NONE;
+}
+
+/* ---- each kind ---- */
+
+static void count_translation(struct gateway *g, const char *kind, enum iw_fate fate)
+{
+	static const char *const words[] = { [IW_DELIVER] = "translated", [IW_DROP] = "dropped", [IW_REFUSE] = "refused", [IW_NO_MEMORY] = "failed" };
+	rt_metric_add(g->metrics, RT_M_TRANSLATE, 1, RT_LABELS(xfed_span_str(kind), xfed_span_str(words[fate])));
+}
+
+static void heard_of(struct gateway *g, struct xfed_arena *a, const struct xfed_stanza *s, struct xfed_span thread)
+{
+	struct xfed_span local = xfed_jid_bare(a, &s->to), remote = xfed_jid_bare(a, &s->from);
+	if (local.data && remote.data) {
+		contacts_heard(g->contacts, local, remote, xfed_xml_attr_get(s->elem, "type"), thread, gateway_now(g));
+	}
+}
+
+static void take_message(struct gateway *g, const struct gateway_tag *t, const struct xfed_stanza *s, const struct gateway_domain *d,
+	const Xfed__Deliver *m)
+{
+	struct xfed_arena *a = xfed_xml_reader_arena(g->fragments);
+	struct parts p = { 0 };
+	enum iw_fate fate = iw_im_to_sip(a, s, &p.im);
+	count_translation(g, "message", fate);
+	enum xfed_reason reason = XFED_REASON_NONE;
+	int rc;
+	switch (fate) {
+	case IW_DELIVER:
+		heard_of(g, a, s, p.im.thread);
+		rc = map_addresses(a, d, &s->from, &s->to, &p);
+		reason = rc == XFED_OK ? send_on(g, t, d, &p, m)
+			: rc == XFED_ERR_NOMEM ? XFED_REASON_STREAM_INTERNAL : XFED_REASON_SIP_ADDRESS_UNMAPPABLE;
+		break;
+	case IW_DROP:
+		heard_of(g, a, s, xfed_span_make(NULL, 0));
+		gateway_drop_delivery(g, t, p.im.rule);
+		break;
+	case IW_REFUSE:
+		gateway_end_delivery(g, t, &(struct gateway_end){ .fate = XFED__FATE__FATE_REFUSED, .error = p.im.refusal });
+		break;
+	case IW_NO_MEMORY:
+		reason = XFED_REASON_STREAM_INTERNAL;
+		break;
+	}
+	if (reason != XFED_REASON_NONE) {
+		gateway_refuse_delivery(g, t, reason, NULL);
+	}
+}
+
+static void take_presence(struct gateway *g, const struct gateway_tag *t, const struct xfed_stanza *s)
+{
+	const char *rule;
+	struct gateway_end e = { .fate = XFED__FATE__FATE_REFUSED };
+	enum iw_fate fate = iw_presence_to_sip(s, &rule, &e.error);
+	count_translation(g, "presence", fate);
+	if (fate == IW_REFUSE) {
+		gateway_end_delivery(g, t, &e);
+	} else {
+		gateway_drop_delivery(g, t, rule);
+	}
+}
+
+void gateway_take_stanza(struct gateway_link *l, const Xfed__Deliver *d)
+{
+	struct gateway *g = l->gw;
+	struct xfed_stanza s = { 0 };
+	const struct xfed_partner *partner = NULL;
+	const struct gateway_domain *domain = NULL;
+	struct gateway_tag t = {
+		.run = l->inbox_run, .seq = d->seq, .added_ms = gateway_now(g), .kind = d->kind, .is_public = true,
+		.correlation = xfed_span_str(d->correlation), .stanza_id = xfed_span_str(d->id),
+	};
+	enum xfed_reason reason = read_again(g, d, &s);
+	if (reason == XFED_REASON_NONE) {
+		reason = judge(g, &s, &partner, &domain);
+		t.partner = s.from.domain;
+		t.local = s.to.domain;
+		t.is_public = !partner || partner->type != XFED_PARTNER_FEDERATED;
+	}
+	if (reason != XFED_REASON_NONE && s.type == XFED_TYPE_ERROR) {
+		gateway_drop_delivery(g, &t, "type-error"); /* no error may be sent for an error */
+	} else if (reason != XFED_REASON_NONE) {
+		gateway_refuse_delivery(g, &t, reason, NULL);
+	} else if (s.type == XFED_TYPE_ERROR) {
+		gateway_in_error(g, &t, &s);
+	} else if (s.kind == XFED_STANZA_PRESENCE) {
+		take_presence(g, &t, &s);
+	} else {
+		take_message(g, &t, &s, domain, d);
+	}
+}
+
+/* ---- messages of our own ---- */
+
+static enum xfed_reason tell(struct gateway *g, struct xfed_arena *a, struct xfed_span local, struct xfed_span remote, struct xfed_span text)
+{
+	struct xfed_jid to, from;
+	struct parts p = { .im = { .body = text } };
+	if (xfed_jid_parse(a, local, &to) != XFED_OK || xfed_jid_parse(a, remote, &from) != XFED_OK) {
+		return XFED_REASON_STREAM_INTERNAL;
+	}
+	const struct gateway_domain *d = gateway_config_domain(g->files.config, to.domain);
+	if (!d || map_addresses(a, d, &from, &to, &p) != XFED_OK) {
+		return XFED_REASON_SIP_ADDRESS_UNMAPPABLE;
+	}
+	struct gateway_tag t = { .seq = g->last_id + 1, .added_ms = gateway_now(g), .kind = XFED__KIND__KIND_MESSAGE, .partner = from.domain, .local = to.domain };
+	struct gateway_outgoing *o = outgoing_new(g, &t, &p);
+	enum xfed_reason reason = o ? queue(o, d, gateway_now(g) + g->files.config->delivery.deadline_ms) : XFED_REASON_STREAM_INTERNAL;
+	if (reason != XFED_REASON_NONE) {
+		xfed_free(o);
+	}
+	return reason;
+}
+
+void gateway_tell_user(struct gateway *g, struct xfed_span local_bare, struct xfed_span remote_bare, struct xfed_span text)
+{
+	struct xfed_arena a;
+	xfed_arena_init(&a, SCRATCH_BYTES);
+	enum xfed_reason reason = tell(g, &a, local_bare, remote_bare, text);
+	if (reason != XFED_REASON_NONE) {
+		rt_log(RT_LOG_WARNING, "delivery.note-lost", RT_KV_ADDRESS("partner", remote_bare), RT_KV_ADDRESS("local", local_bare), RT_KV_REASON(reason), RT_END);
+	}
+	xfed_arena_deinit(&a);
+}

@@ -1,0 +1,112 @@
+/* The fates of what edges bring: each is counted, logged and told in one place. */
+#include "gateway.h"
+
+#include <stdio.h>
+
+static const char *fate_word(Xfed__Fate fate)
+{
+	switch (fate) {
+	case XFED__FATE__FATE_DELIVERED:
+		return "delivered";
+	case XFED__FATE__FATE_DROPPED:
+		return "dropped";
+	case XFED__FATE__FATE_UNCERTAIN:
+		return "uncertain";
+	default:
+		return "refused";
+	}
+}
+
+static enum xfed_reason reason_of(const struct gateway_end *e)
+{
+	return e->fate == XFED__FATE__FATE_REFUSED ? e->error.reason : e->fate == XFED__FATE__FATE_UNCERTAIN ? e->reason : XFED_REASON_NONE;
+}
+
+static void count(struct gateway *g, const struct gateway_tag *t, const struct gateway_end *e)
+{
+	enum xfed_reason reason = reason_of(e);
+	double seconds = (double)(gateway_now(g) - t->added_ms) / 1000.0;
+	rt_metric_observe(g->metrics, RT_M_DELIVERY, seconds, RT_NO_LABELS);
+	gateway_report_stanza(g, t->partner, "to_sip", gateway_kind_word(t->kind), fate_word(e->fate));
+	if (reason != XFED_REASON_NONE) {
+		gateway_report_refusal(g, reason, xfed_reason_info(reason)->side);
+	}
+	if (e->fate == XFED__FATE__FATE_UNCERTAIN) {
+		rt_metric_add(g->metrics, RT_M_DELIVERIES_UNCERTAIN, 1, RT_NO_LABELS);
+	}
+	if (e->fate == XFED__FATE__FATE_DROPPED) {
+		gateway_report_dropped(g, e->rule);
+	}
+}
+
+static void log_end(const struct gateway_tag *t, const struct gateway_end *e)
+{
+	char event[32];
+	snprintf(event, sizeof(event), "delivery.%s", fate_word(e->fate));
+	bool is_quiet = e->fate == XFED__FATE__FATE_DELIVERED || e->fate == XFED__FATE__FATE_DROPPED;
+	char status[12] = "";
+	if (e->sip_status > 0) {
+		snprintf(status, sizeof(status), "%d", e->sip_status);
+	}
+	rt_log(is_quiet ? RT_LOG_DEBUG : RT_LOG_INFO, event, RT_KV("partner", t->partner), RT_KV("local", t->local), RT_KV_REASON(reason_of(e)),
+		RT_KV_U64("delivery", t->seq), RT_KV("id", t->stanza_id), RT_KV("correlation", t->correlation),
+		RT_KV_STR("rule", e->fate == XFED__FATE__FATE_DROPPED ? e->rule : NULL), RT_KV_STR("sip_status", status[0] ? status : NULL),
+		RT_KV("text", e->text), RT_END);
+}
+
+/*
+ * The words the sender sees. A public partner learns nothing about users: where the condition was made neutral, so are
+ * the words.
+ */
+static void write_text(const struct gateway_tag *t, const struct gateway_end *e, char *out, size_t size)
+{
+	const char *code = xfed_reason_code(reason_of(e));
+	if (t->is_public && e->fate == XFED__FATE__FATE_REFUSED && strcmp(e->error.condition, "service-unavailable") == 0) {
+		snprintf(out, size, "not available");
+	} else if (e->text.len > 0) {
+		snprintf(out, size, "%.*s (%s)", (int)(e->text.len < IW_PHRASE_BYTES ? e->text.len : IW_PHRASE_BYTES), e->text.data, code);
+	} else {
+		snprintf(out, size, "%s", code);
+	}
+}
+
+void gateway_end_delivery(struct gateway *g, const struct gateway_tag *t, const struct gateway_end *e)
+{
+	char raw[512], text[512];
+	Xfed__Outcome oc = XFED__OUTCOME__INIT;
+	count(g, t, e);
+	log_end(t, e);
+	if (!t->run) {
+		return;
+	}
+	oc.seq = t->seq;
+	oc.fate = e->fate;
+	oc.sip_status = (uint32_t)e->sip_status;
+	if (e->fate == XFED__FATE__FATE_REFUSED || e->fate == XFED__FATE__FATE_UNCERTAIN) {
+		write_text(t, e, raw, sizeof(raw));
+		oc.text = (char *)(uintptr_t)proto_text_clean(text, sizeof(text), raw);
+		oc.reason = (char *)(uintptr_t)xfed_reason_code(reason_of(e));
+	}
+	if (e->fate == XFED__FATE__FATE_REFUSED) {
+		oc.condition = (char *)(uintptr_t)e->error.condition;
+		oc.error_type = (char *)(uintptr_t)e->error.type;
+	}
+	if (e->fate == XFED__FATE__FATE_DROPPED) {
+		oc.rule = (char *)(uintptr_t)e->rule;
+	}
+	gateway_settle(g, t->run, &oc);
+}
+
+void gateway_refuse_delivery(struct gateway *g, const struct gateway_tag *t, enum xfed_reason reason, const char *text)
+{
+	struct gateway_end e = { .fate = XFED__FATE__FATE_REFUSED, .text = xfed_span_str(text) };
+	if (iw_reason_to_xmpp(reason, t->is_public, &e.error) != XFED_OK) {
+		e.error = (struct iw_xmpp_error){ .condition = "service-unavailable", .type = "cancel", .reason = reason };
+	}
+	gateway_end_delivery(g, t, &e);
+}
+
+void gateway_drop_delivery(struct gateway *g, const struct gateway_tag *t, const char *rule)
+{
+	gateway_end_delivery(g, t, &(struct gateway_end){ .fate = XFED__FATE__FATE_DROPPED, .rule = rule });
+}

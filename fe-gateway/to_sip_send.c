@@ -1,0 +1,441 @@
+/*
+ * The way of one message: its recipient's queue, reported to the edge as attempted, the transaction, its end. Before the
+ * edge has answered nothing is sent, after that the edge never sends it again by itself (the delivery contract, Attempts).
+ */
+#include "gateway.h"
+
+#include <stdio.h>
+#include <utlist.h>
+
+#define LINK_GONE_MS 10000 /* after that the edge may give it to another gateway */
+#define LATE_MS	     2000
+
+static void attempt(struct gateway_outgoing *o);
+
+/* ---- finding and ending ---- */
+
+static struct gateway_outgoing *find(struct gateway *g, uint64_t id)
+{
+	struct gateway_outgoing *o = NULL;
+	HASH_FIND(hh, g->outgoing, &id, sizeof(id), o);
+	return o;
+}
+
+static struct gateway_outgoing *find_delivery(struct gateway *g, struct proto_inbox_run *run, uint64_t seq)
+{
+	const struct proto_inbox_entry *e = proto_inbox_find(g->inbox, run, seq);
+	return e ? find(g, e->cookie) : NULL;
+}
+
+static void unlist(struct gateway_outgoing *o)
+{
+	if (o->list) {
+		DL_DELETE(*o->list, o);
+		o->list = NULL;
+	}
+}
+
+static void enlist(struct gateway_outgoing *o, struct gateway_outgoing **list)
+{
+	unlist(o);
+	DL_APPEND(*list, o);
+	o->list = list;
+	gateway_flush_soon(o->gw);
+}
+
+static void release(struct gateway_outgoing *o)
+{
+	struct gateway *g = o->gw;
+	unlist(o);
+	HASH_DELETE(hh, g->outgoing, o);
+	recipients_remove(g->recipients, &o->item);
+	xfed_free(o);
+	gateway_flush_soon(g); /* the next of the recipient may go; and we may be leaving */
+}
+
+static void end(struct gateway_outgoing *o, const struct gateway_end *e)
+{
+	gateway_end_delivery(o->gw, &o->tag, e);
+	release(o);
+}
+
+static void refuse(struct gateway_outgoing *o, enum xfed_reason reason, const char *text)
+{
+	gateway_refuse_delivery(o->gw, &o->tag, reason, text);
+	release(o);
+}
+
+static void be_uncertain(struct gateway_outgoing *o, enum xfed_reason reason)
+{
+	end(o, &(struct gateway_end){ .fate = XFED__FATE__FATE_UNCERTAIN, .reason = reason });
+}
+
+/* Not ours to end: the edge still has it, and brings it again when it may. */
+static void let_go(struct gateway_outgoing *o)
+{
+	rt_log(RT_LOG_DEBUG, "delivery.let-go", RT_KV("partner", o->tag.partner), RT_KV_U64("delivery", o->tag.seq), RT_KV("correlation", o->tag.correlation), RT_END);
+	if (o->tag.run) {
+		proto_inbox_forget(o->gw->inbox, o->tag.run, o->tag.seq);
+	}
+	release(o);
+}
+
+int gateway_out_add(struct gateway_outgoing *o)
+{
+	struct gateway *g = o->gw;
+	HASH_ADD(hh, g->outgoing, id, sizeof(o->id), o);
+	if (!XFED_TABLE_ADDED(o)) {
+		return XFED_ERR_NOMEM;
+	}
+	int rc = recipients_add(g->recipients, o->uri, &o->item);
+	if (rc != XFED_OK) {
+		HASH_DELETE(hh, g->outgoing, o);
+		return rc;
+	}
+	gateway_flush_soon(g);
+	return XFED_OK;
+}
+
+/* ---- what may begin ---- */
+
+enum verdict { MAY, TOO_LATE, LINK_GONE, EDGE_LEAVES };
+
+static enum verdict may_attempt(const struct gateway_outgoing *o)
+{
+	struct gateway *g = o->gw;
+	uint64_t now = gateway_now(g);
+	if (o->item.deadline_ms < now + XFED_DELIVERY_SIP_LEFT_MS) {
+		return TOO_LATE;
+	}
+	if (!o->tag.run) {
+		return MAY;
+	}
+	if (proto_inbox_link_gone_ms(o->tag.run, now) > LINK_GONE_MS) {
+		return LINK_GONE;
+	}
+	const struct gateway_link *l = gateway_link_of_run(g, o->tag.run);
+	return l && l->is_draining && now >= l->attempts_end_ms ? EDGE_LEAVES : MAY;
+}
+
+/* False: it had no future and is gone. */
+static bool keep_or_end(struct gateway_outgoing *o)
+{
+	switch (may_attempt(o)) {
+	case MAY:
+		return true;
+	case TOO_LATE:
+		refuse(o, XFED_REASON_DELIVERY_DEADLINE, NULL);
+		break;
+	case LINK_GONE:
+		if (o->state == GATEWAY_OUT_READY) {
+			refuse(o, XFED_REASON_CHANNEL_DOWN, NULL); /* acknowledged: the edge waits for our word */
+		} else {
+			let_go(o);
+		}
+		break;
+	case EDGE_LEAVES:
+		refuse(o, XFED_REASON_CHANNEL_DOWN, "the edge goes out of service");
+		break;
+	}
+	return false;
+}
+
+/* ---- asking ---- */
+
+static void come_out(struct gateway_outgoing *o)
+{
+	struct gateway *g = o->gw;
+	if (!keep_or_end(o)) {
+		return;
+	}
+	if (!o->tag.run) {
+		o->state = GATEWAY_OUT_READY;
+		gateway_hop_want(o->hop, o);
+		return;
+	}
+	o->state = GATEWAY_OUT_ASKED;
+	proto_inbox_asked(g->inbox, o->tag.run, o->tag.seq);
+	enlist(o, &g->to_ask);
+}
+
+/* One Attempted for all of the turn. Where the link is down, resuming asks again. */
+static void ask_link(struct gateway *g, struct gateway_link *l)
+{
+	uint64_t seqs[PROTO_SEQS_MAX];
+	size_t n = 0;
+	struct gateway_outgoing *o, *next;
+	DL_FOREACH_SAFE(g->to_ask, o, next) {
+		if (o->tag.run == l->inbox_run && n < XFED_ARRAY_LEN(seqs)) {
+			seqs[n++] = o->tag.seq;
+			unlist(o);
+		}
+	}
+	if (n > 0) {
+		proto_session_attempted(gateway_link_session(l), seqs, n);
+	}
+}
+
+void gateway_out_pump(struct gateway *g)
+{
+	struct recipient_item *it;
+	struct gateway_outgoing *o;
+	while ((it = recipients_next(g->recipients))) {
+		come_out((struct gateway_outgoing *)it);
+	}
+	for (size_t i = 0; g->to_ask && i < g->link_count; i++) {
+		if (g->links[i].is_up) {
+			ask_link(g, &g->links[i]);
+		}
+	}
+	while (g->to_ask) {
+		if (gateway_link_of_run(g, g->to_ask->tag.run)) {
+			gateway_flush_soon(g); /* more than one frame takes: the next turn */
+			break;
+		}
+		unlist(g->to_ask);
+	}
+	while ((o = g->to_send)) {
+		unlist(o);
+		attempt(o);
+	}
+}
+
+void gateway_out_acked(struct gateway *g, struct proto_inbox_run *run, uint64_t seq)
+{
+	struct gateway_outgoing *o = find_delivery(g, run, seq);
+	if (o && o->state == GATEWAY_OUT_ASKED) {
+		unlist(o);
+		o->state = GATEWAY_OUT_READY;
+		gateway_hop_want(o->hop, o);
+	}
+}
+
+void gateway_out_not_ours(struct gateway *g, struct proto_inbox_run *run, uint64_t seq)
+{
+	struct gateway_outgoing *o = find_delivery(g, run, seq);
+	if (o && o->state == GATEWAY_OUT_ASKED) {
+		let_go(o);
+	}
+}
+
+/* ---- sending ---- */
+
+void gateway_out_prepare(const struct gateway_outgoing *o, const struct sip_target *t, struct gateway_out_ids *ids, struct sip_layer_request *out)
+{
+	const struct gateway *g = o->gw;
+	struct xfed_span name = xfed_span_str(o->tag.run ? proto_inbox_run_name(o->tag.run) : "");
+	uint64_t nonce = o->tag.run ? proto_inbox_run_nonce(o->tag.run) : g->boot_nonce;
+	char hex[GATEWAY_ID_SIZE];
+	gateway_id(g, "call-id", name, nonce, o->tag.seq, hex);
+	snprintf(ids->call_id, sizeof(ids->call_id), "%s@%s", hex, g->files.config->sip.advertise);
+	gateway_id(g, "tag", name, nonce, o->tag.seq, ids->from_tag);
+	ids->from_tag[16] = '\0';
+	gateway_id(g, "branch", name, nonce, o->tag.seq, hex);
+	snprintf(ids->branch, sizeof(ids->branch), "%s.%zu", hex, o->target);
+	*out = (struct sip_layer_request){
+		.target = *t,
+		.branch = xfed_span_str(ids->branch),
+		.max_request = o->max_request,
+		.cookie = o->id,
+		.request = {
+			.method = XFED_SPAN("MESSAGE"),
+			.uri = o->uri,
+			.from_uri = o->from_uri,
+			.from_tag = xfed_span_str(ids->from_tag),
+			.to_uri = o->uri,
+			.call_id = xfed_span_str(ids->call_id),
+			.cseq = 1 + (uint32_t)(gateway_id_number(g, "cseq", name, nonce, o->tag.seq) % 0x3fffffff),
+			.user_agent = XFED_SPAN(SIP_USER_AGENT),
+			.subject = o->subject,
+			.content_type = XFED_SPAN("text/plain;charset=UTF-8"),
+			.content_language = o->language,
+			.body = o->body,
+		},
+	};
+}
+
+void gateway_out_hop_ready(struct gateway_outgoing *o)
+{
+	enlist(o, &o->gw->to_send);
+}
+
+void gateway_out_hop_failed(struct gateway_outgoing *o, enum xfed_reason reason)
+{
+	refuse(o, XFED_REASON_SIP_SERVER_UNREACHABLE, xfed_reason_code(reason));
+}
+
+static void attempt(struct gateway_outgoing *o)
+{
+	struct gateway_out_ids ids;
+	struct sip_layer_request rq;
+	uint64_t txn;
+	if (!keep_or_end(o)) {
+		return;
+	}
+	if (o->target >= o->hop->target_count) {
+		refuse(o, XFED_REASON_SIP_SERVER_UNREACHABLE, NULL);
+		return;
+	}
+	gateway_out_prepare(o, &o->hop->targets[o->target], &ids, &rq);
+	o->state = GATEWAY_OUT_SENT; /* it may come back broken at once */
+	uint64_t id = o->id;
+	struct gateway *g = o->gw;
+	int rc = gateway_sip_request(g, &rq, &txn);
+	o = find(g, id);
+	if (rc == XFED_OK || !o) {
+		return;
+	}
+	switch (rc) {
+	case XFED_ERR_LIMIT:
+		refuse(o, XFED_REASON_SIP_REQUEST_TOO_LARGE, NULL);
+		break;
+	case XFED_ERR_AGAIN:
+		refuse(o, XFED_REASON_DELIVERY_QUEUE_FULL, "too many transactions");
+		break;
+	case XFED_ERR_INVALID:
+		refuse(o, XFED_REASON_SIP_ADDRESS_UNMAPPABLE, NULL);
+		break;
+	default:
+		refuse(o, XFED_REASON_STREAM_INTERNAL, NULL);
+		break;
+	}
+}
+
+/* Another address of the hop, by a new branch; only where the last one cannot have seen the request. */
+static bool try_next(struct gateway_outgoing *o)
+{
+	if (o->target + 1 >= o->hop->target_count || may_attempt(o) != MAY) {
+		return false;
+	}
+	o->target++;
+	o->state = GATEWAY_OUT_READY;
+	enlist(o, &o->gw->to_send);
+	return true;
+}
+
+/* ---- its end ---- */
+
+static void count_response(const struct gateway_outgoing *o, int status)
+{
+	char code[12];
+	snprintf(code, sizeof(code), "%d", status);
+	rt_metric_add(o->gw->metrics, RT_M_SIP_RESPONSES, 1, RT_LABELS(xfed_span_str(o->hop->label), XFED_SPAN("MESSAGE"), xfed_span_str(code)));
+}
+
+static void refused_by_sip(struct gateway_outgoing *o, const struct sip_message *m)
+{
+	struct xfed_arena a;
+	struct gateway_end e = { .fate = XFED__FATE__FATE_REFUSED, .sip_status = m->status };
+	xfed_arena_init(&a, 16384);
+	if (iw_sip_status_to_error(m->status, o->tag.is_public, &e.error) != XFED_OK) {
+		e.error = (struct iw_xmpp_error){ .condition = "internal-server-error", .type = "cancel", .reason = XFED_REASON_SIP_SERVER_ERROR };
+	}
+	iw_error_without_address(&e.error);
+	if (iw_text_from_phrase(&a, m->reason, &e.text) != XFED_OK) {
+		e.text = xfed_span_make(NULL, 0); /* no memory for words: the code says enough */
+	}
+	end(o, &e);
+	xfed_arena_deinit(&a);
+}
+
+void gateway_out_response(struct gateway *g, uint64_t id, const struct sip_message *m)
+{
+	struct gateway_outgoing *o = find(g, id);
+	if (!o || m->status < 200) {
+		return;
+	}
+	count_response(o, m->status);
+	gateway_hop_is(o->hop, true, XFED_REASON_NONE, NULL);
+	/* 482 to a repeat: the first one is being served, or was. */
+	bool is_delivered = m->status < 300 || (m->status == 482 && o->is_repeat);
+	if (is_delivered) {
+		end(o, &(struct gateway_end){ .fate = XFED__FATE__FATE_DELIVERED, .sip_status = m->status });
+	} else if (m->status != 503 || !try_next(o)) {
+		refused_by_sip(o, m);
+	}
+}
+
+/* The queue behind one that timed out would time out too: it is refused at once. */
+static void refuse_behind(struct gateway_outgoing *o)
+{
+	struct recipient_item *it;
+	while ((it = recipients_behind(&o->item))) {
+		refuse((struct gateway_outgoing *)it, XFED_REASON_SIP_SERVER_TIMEOUT, "the message before this one got no answer");
+	}
+}
+
+void gateway_out_timeout(struct gateway *g, uint64_t id, bool was_written)
+{
+	struct gateway_outgoing *o = find(g, id);
+	if (!o) {
+		return;
+	}
+	gateway_hop_is(o->hop, false, XFED_REASON_SIP_SERVER_TIMEOUT, "no final response");
+	refuse_behind(o);
+	if (was_written) {
+		be_uncertain(o, XFED_REASON_SIP_SERVER_TIMEOUT);
+	} else {
+		refuse(o, XFED_REASON_SIP_SERVER_UNREACHABLE, NULL);
+	}
+}
+
+void gateway_out_broken(struct gateway *g, uint64_t id, bool was_written)
+{
+	struct gateway_outgoing *o = find(g, id);
+	if (!o) {
+		return;
+	}
+	if (was_written) {
+		be_uncertain(o, XFED_REASON_DELIVERY_UNCERTAIN);
+	} else if (!try_next(o)) {
+		gateway_hop_is(o->hop, false, XFED_REASON_SIP_SERVER_UNREACHABLE, "no connection");
+		refuse(o, XFED_REASON_SIP_SERVER_UNREACHABLE, NULL);
+	}
+}
+
+/* ---- time ---- */
+
+void gateway_out_tick(struct gateway *g)
+{
+	struct recipient_item *next;
+	for (struct recipient_item *it = recipients_iterate(g->recipients, NULL); it; it = next) {
+		struct gateway_outgoing *o = (struct gateway_outgoing *)it;
+		next = recipients_iterate(g->recipients, it);
+		if (o->state == GATEWAY_OUT_WAITS || o->state == GATEWAY_OUT_ASKED) {
+			keep_or_end(o);
+		}
+	}
+}
+
+void gateway_out_give_up(struct gateway *g)
+{
+	struct recipient_item *it;
+	while ((it = recipients_iterate(g->recipients, NULL))) {
+		struct gateway_outgoing *o = (struct gateway_outgoing *)it;
+		if (o->state == GATEWAY_OUT_SENT) {
+			be_uncertain(o, XFED_REASON_DELIVERY_UNCERTAIN);
+		} else {
+			refuse(o, XFED_REASON_CHANNEL_DOWN, "the gateway goes out of service");
+		}
+	}
+}
+
+size_t gateway_out_late(const struct gateway *g)
+{
+	size_t n = 0;
+	for (struct recipient_item *it = recipients_iterate(g->recipients, NULL); it; it = recipients_iterate(g->recipients, it)) {
+		n += it->deadline_ms + LATE_MS < gateway_now(g);
+	}
+	return n;
+}
+
+void gateway_out_free_all(struct gateway *g)
+{
+	struct gateway_outgoing *o, *next;
+	HASH_ITER(hh, g->outgoing, o, next) {
+		unlist(o);
+		HASH_DELETE(hh, g->outgoing, o);
+		recipients_remove(g->recipients, &o->item);
+		xfed_free(o);
+	}
+}

@@ -1,0 +1,298 @@
+/* A request becomes a stanza: who may send it, where it goes, what it becomes. */
+#include "gateway.h"
+
+#include <stdio.h>
+#include <utlist.h>
+
+#include "interwork/address.h"
+#include "interwork/im.h"
+#include "sip/dispatch.h"
+#include "xfed/hash.h"
+
+#define SCRATCH_BYTES (2 * 1024 * 1024) /* a body of 64 KiB, its tree, and the copies translation makes */
+#define SETTLE_MS     5000		/* for the edge's word after a withdrawal */
+#define RETRY_AFTER_S 10
+
+struct taken {
+	struct gateway *g;
+	uint64_t txn;
+	const struct sip_message *m;
+	struct xfed_arena a;
+	struct xfed_jid from, to;
+	const struct gateway_domain *domain;
+	struct gateway_incoming *in;
+};
+
+/* ---- who and where ---- */
+
+/* The domain users have inside, first; else the one they have outside. */
+static const struct gateway_domain *domain_of_sender(const struct gateway *g, struct xfed_span domain)
+{
+	const struct gateway_config *c = g->files.config;
+	for (size_t i = 0; i < c->domains.count; i++) {
+		const struct gateway_domain *d = &c->domains.items[i];
+		if (xfed_span_is(domain, d->sip_domain ? d->sip_domain : d->domain)) {
+			return d;
+		}
+	}
+	return gateway_config_domain(c, domain);
+}
+
+static enum xfed_reason parse_address(struct taken *t, struct xfed_span uri, struct xfed_jid *out)
+{
+	enum xfed_reason why = XFED_REASON_SIP_ADDRESS_UNMAPPABLE;
+	int rc = iw_sip_to_jid(&t->a, uri, out, &why);
+	return rc == XFED_OK ? XFED_REASON_NONE : rc == XFED_ERR_NOMEM ? XFED_REASON_STREAM_INTERNAL : why;
+}
+
+/* Nothing is said about anything else before the sender is known to be one of ours. */
+static enum xfed_reason check_sender(struct taken *t, const struct sip_flow_info *flow)
+{
+	struct trust_peer peer;
+	enum xfed_reason reason = parse_address(t, t->m->from.uri, &t->from);
+	if (reason != XFED_REASON_NONE) {
+		return reason;
+	}
+	t->domain = domain_of_sender(t->g, t->from.domain);
+	if (!t->domain || !sip_io_peer(t->g->io, flow, &peer) || !trust_may_send(t->domain, &peer)) {
+		return XFED_REASON_SIP_SENDER_UNTRUSTED;
+	}
+	t->from.domain = xfed_span_str(t->domain->domain);
+	t->from.resource = xfed_span_make(NULL, 0); /* no GRUU in this version */
+	return XFED_REASON_NONE;
+}
+
+static bool is_sips(struct xfed_span uri)
+{
+	return uri.len >= 5 && xfed_span_eq_nocase(xfed_span_make(uri.data, 5), XFED_SPAN("sips:"));
+}
+
+static enum xfed_reason check_target(struct taken *t)
+{
+	const char *rule;
+	enum xfed_reason reason = parse_address(t, t->m->request_uri, &t->to);
+	if (reason == XFED_REASON_NONE && is_sips(t->m->to.uri)) {
+		reason = XFED_REASON_SIP_SIPS_REFUSED;
+	}
+	if (reason != XFED_REASON_NONE) {
+		return reason;
+	}
+	if (domain_of_sender(t->g, t->to.domain)) {
+		return XFED_REASON_SIP_LOOP_DETECTED; /* [B1-06]: both ends on one side */
+	}
+	const struct xfed_partner *p = gateway_partner(t->g, t->to.domain);
+	if (!p) {
+		return XFED_REASON_POLICY_PARTNER_UNLISTED;
+	}
+	if (!(p->kinds & XFED_KIND_MESSAGE)) {
+		return XFED_REASON_POLICY_KIND_FORBIDDEN;
+	}
+	return access_set_allows(t->g->files.access, &t->from, &rule) ? XFED_REASON_NONE : XFED_REASON_POLICY_ACCESS_USER;
+}
+
+/* ---- the object that waits for the outcome ---- */
+
+static void put(char **at, struct xfed_span s, struct xfed_span *out)
+{
+	if (s.len > 0) {
+		memcpy(*at, s.data, s.len);
+	}
+	(*at)[s.len] = '\0';
+	*out = xfed_span_make(*at, s.len);
+	*at += s.len + 1;
+}
+
+static struct gateway_incoming *incoming_new(struct taken *t)
+{
+	struct gateway *g = t->g;
+	char id[GATEWAY_ID_SIZE], correlation[64];
+	struct xfed_span local = t->from.domain.data ? xfed_jid_bare(&t->a, &t->from) : XFED_SPAN("");
+	struct xfed_span remote = t->to.domain.data ? xfed_jid_bare(&t->a, &t->to) : XFED_SPAN("");
+	uint64_t number = ++g->last_id;
+	gateway_id(g, "stanza", xfed_span_str(g->files.config->name), g->boot_nonce, number, id);
+	snprintf(correlation, sizeof(correlation), "%.40s-%llx", g->files.config->name, (unsigned long long)number);
+	struct xfed_span call_id = t->m->call_id;
+	size_t texts = 2 * local.len + 2 * remote.len + call_id.len + strlen(id) + strlen(correlation) + 7;
+	struct gateway_incoming *in = local.data && remote.data ? xfed_malloc(sizeof(*in) + texts) : NULL;
+	if (!in) {
+		return NULL;
+	}
+	memset(in, 0, sizeof(*in));
+	char *at = (char *)(in + 1);
+	in->gw = g;
+	in->answer.txn = t->txn;
+	in->answer.owner = in;
+	in->added_ms = gateway_now(g);
+	in->is_full = t->to.resource.data != NULL;
+	put(&at, local, &in->local);
+	put(&at, remote, &in->remote);
+	put(&at, t->from.domain, &in->local_domain);
+	put(&at, t->to.domain, &in->remote_domain);
+	put(&at, call_id, &in->call_id);
+	put(&at, xfed_span_str(id), &in->stanza_id);
+	put(&at, xfed_span_str(correlation), &in->correlation);
+	DL_APPEND(g->incoming, in);
+	g->incoming_count++;
+	return in;
+}
+
+static void refuse(struct taken *t, enum xfed_reason reason)
+{
+	struct iw_sip_error e;
+	if (iw_reason_to_sip(reason, &e) != XFED_OK) {
+		e = (struct iw_sip_error){ .status = 500, .phrase = NULL, .reason = reason };
+	}
+	gateway_refuse_request(t->in, &e);
+}
+
+/* ---- the stanza ---- */
+
+static struct iw_sip_message content_of(const struct sip_message *m)
+{
+	return (struct iw_sip_message){
+		.content_type = m->content_type,
+		.content_encoding = m->content_encoding,
+		.content_language = m->content_language,
+		.content_disposition = m->content_disposition,
+		.subject = m->subject,
+		.body = m->body,
+	};
+}
+
+static enum iw_fate translate(struct taken *t, struct iw_xmpp_im *out)
+{
+	struct contact_facts facts;
+	struct iw_sip_message content = content_of(t->m);
+	contacts_facts(t->g->contacts, t->in->local, t->in->remote, gateway_now(t->g), &facts);
+	struct iw_xmpp_envelope envelope = {
+		.from = &t->from, .to = &t->to, .id = t->in->stanza_id, .type = facts.type, .thread = facts.thread
+	};
+	enum iw_fate fate = iw_im_to_xmpp(&t->a, &content, &envelope, out);
+	const char *word = fate == IW_DELIVER ? "translated" : fate == IW_REFUSE ? "refused" : "failed";
+	rt_metric_add(t->g->metrics, RT_M_TRANSLATE, 1, RT_LABELS(XFED_SPAN("message"), xfed_span_str(word)));
+	return fate;
+}
+
+static int take_route(struct taken *t, int *peer)
+{
+	struct gateway *g = t->g;
+	struct routes_edge edges[64];
+	size_t n = 0;
+	for (; n < g->link_count && n < XFED_ARRAY_LEN(edges); n++) {
+		const struct gateway_link *l = &g->links[n];
+		edges[n] = (struct routes_edge){ .number = l->number, .name = l->name, .is_usable = l->is_up && !l->is_draining };
+	}
+	int edge, rc = routes_take(g->routes, t->in->local_domain, t->in->remote_domain, edges, n, &edge);
+	*peer = rc == XFED_OK ? g->links[edge].peer : PROTO_OUTBOX_NO_PEER;
+	return rc;
+}
+
+static uint64_t pair_key(const struct gateway_incoming *in)
+{
+	uint64_t parts[2] = { xfed_hash_bytes(in->local.data, in->local.len), xfed_hash_bytes(in->remote.data, in->remote.len) };
+	uint64_t key = xfed_hash_bytes(parts, sizeof(parts));
+	return key ? key : 1;
+}
+
+static int hand_over(struct taken *t, int peer, const struct xfed_xml_elem *elem)
+{
+	struct gateway *g = t->g;
+	uint64_t seq, now = gateway_now(g);
+	uint32_t within = g->files.config->sip.answer_within_ms;
+	struct xfed_span to = xfed_jid_full(&t->a, &t->to);
+	struct proto_delivery_new n = {
+		.kind = XFED__KIND__KIND_MESSAGE,
+		.replay = PROTO_REPLAY_SAME_RUN,
+		.type = xfed_xml_attr_get(elem, "type"),
+		.id = t->in->stanza_id,
+		.from = t->in->local,
+		.to = to,
+		.stanza = xfed_buf_span(&g->scratch),
+		.correlation = t->in->correlation,
+		.pair_key = pair_key(t->in),
+		.deadline_ms = now + within + SETTLE_MS,
+		.withdraw_ms = now + within,
+		.peer = peer,
+		.pinned = true,
+		.has_sip = true,
+		.call_id = t->m->call_id,
+		.from_tag = t->m->from.tag,
+		.request_uri = t->m->request_uri,
+		.cseq = t->m->cseq,
+		.answer_within_ms = within,
+		.cookie = (uint64_t)(uintptr_t)t->in,
+	};
+	return to.data ? proto_outbox_add(g->outbox, &n, now, &seq) : XFED_ERR_NOMEM;
+}
+
+static enum xfed_reason send_on(struct taken *t, const struct xfed_xml_elem *elem)
+{
+	struct gateway *g = t->g;
+	int peer;
+	xfed_buf_clear(&g->scratch);
+	int rc = xfed_xml_write(&g->scratch, elem, XFED_SPAN(""));
+	if (rc != XFED_OK) {
+		return rc == XFED_ERR_LIMIT ? XFED_REASON_SIP_REQUEST_TOO_LARGE : XFED_REASON_STREAM_INTERNAL;
+	}
+	rc = take_route(t, &peer);
+	if (rc != XFED_OK) {
+		return rc == XFED_ERR_NOT_FOUND ? XFED_REASON_CHANNEL_DOWN : XFED_REASON_STREAM_INTERNAL;
+	}
+	rc = hand_over(t, peer, elem);
+	if (rc != XFED_OK) {
+		routes_give_back(g->routes, t->in->local_domain, t->in->remote_domain);
+		return rc == XFED_ERR_LIMIT ? XFED_REASON_DELIVERY_QUEUE_FULL
+			: rc == XFED_ERR_INVALID ? XFED_REASON_SIP_REQUEST_MALFORMED : XFED_REASON_STREAM_INTERNAL;
+	}
+	/* Writing to somebody is what authorises an answer; without memory the contact only has to be written to again. */
+	contacts_wrote(g->contacts, t->in->local, t->in->remote, gateway_now(g));
+	gateway_flush_soon(g);
+	return XFED_REASON_NONE;
+}
+
+static void take_message(struct taken *t, const struct sip_flow_info *flow)
+{
+	struct iw_xmpp_im im;
+	enum xfed_reason reason = check_sender(t, flow);
+	if (reason == XFED_REASON_NONE) {
+		reason = check_target(t);
+	}
+	t->in = incoming_new(t);
+	if (!t->in) {
+		return; /* as a lost packet is: the sender repeats it, or gets its own timeout */
+	}
+	if (reason == XFED_REASON_NONE && t->g->service == GATEWAY_DRAINING) {
+		/* Now everything is refused, which is what 503 says: the next gateway may do better. */
+		gateway_refuse_request(t->in, &(struct iw_sip_error){ .status = 503, .retry_after_s = RETRY_AFTER_S, .reason = XFED_REASON_CHANNEL_DOWN });
+		return;
+	}
+	if (reason == XFED_REASON_NONE) {
+		switch (translate(t, &im)) {
+		case IW_DELIVER:
+			reason = send_on(t, im.elem);
+			break;
+		case IW_REFUSE:
+			gateway_refuse_request(t->in, &im.refusal);
+			return;
+		case IW_DROP:
+		case IW_NO_MEMORY:
+			reason = XFED_REASON_STREAM_INTERNAL;
+			break;
+		}
+	}
+	if (reason != XFED_REASON_NONE) {
+		refuse(t, reason);
+	}
+}
+
+void gateway_take_request(struct gateway *g, uint64_t txn, const struct sip_message *m, const struct sip_flow_info *flow)
+{
+	if (xfed_span_is(m->method, "OPTIONS")) {
+		gateway_answer_alone(g, txn, 200, "Allow: " SIP_ALLOW "\r\nAccept: text/plain\r\n");
+		return;
+	}
+	struct taken t = { .g = g, .txn = txn, .m = m };
+	xfed_arena_init(&t.a, SCRATCH_BYTES);
+	take_message(&t, flow);
+	xfed_arena_deinit(&t.a);
+}

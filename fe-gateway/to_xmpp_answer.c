@@ -1,0 +1,251 @@
+/* How a message to XMPP ends: the outcome, an error of the contact's server, or silence becomes the SIP response. */
+#include "gateway.h"
+
+#include <stdio.h>
+#include <utlist.h>
+
+#include "sip/dispatch.h"
+
+/* ---- responses, sent at the end of the turn ---- */
+
+static void queue(struct gateway *g, struct gateway_answer *a)
+{
+	DL_APPEND(g->answers, a);
+	gateway_flush_soon(g);
+}
+
+static void answer_free(struct gateway *g, struct gateway_answer *a)
+{
+	struct gateway_incoming *in = a->owner;
+	if (in) {
+		DL_DELETE(g->incoming, in);
+		g->incoming_count--;
+		xfed_free(in);
+	} else {
+		xfed_free(a);
+	}
+}
+
+void gateway_answer_alone(struct gateway *g, uint64_t txn, int status, const char *extra)
+{
+	struct gateway_answer *a = xfed_calloc(1, sizeof(*a));
+	if (a) { /* else as a lost packet: the sender asks again */
+		a->txn = txn;
+		a->status = status;
+		snprintf(a->extra, sizeof(a->extra), "%s", extra);
+		queue(g, a);
+	}
+}
+
+static void fill_extra(struct gateway_answer *a, const struct iw_sip_error *e)
+{
+	if (e->needs_allow) {
+		snprintf(a->extra, sizeof(a->extra), "Allow: " SIP_ALLOW "\r\n");
+	} else if (e->needs_accept) {
+		snprintf(a->extra, sizeof(a->extra), "Accept: text/plain\r\n");
+	} else if (e->retry_after_s > 0) {
+		snprintf(a->extra, sizeof(a->extra), "Retry-After: %u\r\n", e->retry_after_s);
+	}
+}
+
+void gateway_answer_pump(struct gateway *g)
+{
+	struct gateway_answer *a, *next;
+	DL_FOREACH_SAFE(g->answers, a, next) {
+		int rc = gateway_sip_respond(g, a);
+		if (rc == XFED_ERR_NOMEM) {
+			return; /* the tick tries again */
+		}
+		DL_DELETE(g->answers, a);
+		answer_free(g, a);
+	}
+}
+
+/* ---- fates ---- */
+
+static void count(struct gateway_incoming *in, const char *fate)
+{
+	gateway_report_stanza(in->gw, in->remote_domain, "to_xmpp", "message", fate);
+}
+
+static void log_end(const struct gateway_incoming *in, const char *event, enum xfed_reason reason, int status, struct xfed_span text)
+{
+	rt_log(reason == XFED_REASON_NONE ? RT_LOG_DEBUG : RT_LOG_INFO, event, RT_KV("partner", in->remote_domain), RT_KV("local", in->local_domain),
+		RT_KV_REASON(reason), RT_KV("id", in->stanza_id), RT_KV("call_id", in->call_id), RT_KV("correlation", in->correlation),
+		RT_KV_I64("sip_status", status), RT_KV("text", text), RT_END);
+}
+
+static void be_delivered(struct gateway_incoming *in)
+{
+	in->answer.status = 200;
+	count(in, "delivered");
+	log_end(in, "delivery.delivered", XFED_REASON_NONE, 200, xfed_span_make(NULL, 0));
+	queue(in->gw, &in->answer);
+}
+
+static void respond_error(struct gateway_incoming *in, const struct iw_sip_error *e, struct xfed_span phrase)
+{
+	in->answer.status = e->status;
+	snprintf(in->answer.phrase, sizeof(in->answer.phrase), "%.*s", (int)phrase.len, phrase.data ? phrase.data : "");
+	fill_extra(&in->answer, e);
+	gateway_report_refusal(in->gw, e->reason, xfed_reason_info(e->reason)->side);
+	queue(in->gw, &in->answer);
+}
+
+void gateway_refuse_request(struct gateway_incoming *in, const struct iw_sip_error *e)
+{
+	count(in, "refused");
+	log_end(in, "delivery.refused", e->reason, e->status, xfed_span_make(NULL, 0));
+	respond_error(in, e, xfed_span_str(e->phrase));
+}
+
+static void be_uncertain(struct gateway_incoming *in)
+{
+	struct iw_sip_error e;
+	XFED_REQUIRE(iw_reason_to_sip(XFED_REASON_DELIVERY_UNCERTAIN, &e) == XFED_OK);
+	count(in, "uncertain");
+	rt_metric_add(in->gw->metrics, RT_M_DELIVERIES_UNCERTAIN, 1, RT_NO_LABELS);
+	log_end(in, "delivery.uncertain", e.reason, e.status, xfed_span_make(NULL, 0));
+	respond_error(in, &e, XFED_SPAN("May Have Been Delivered"));
+}
+
+/* Written. A contact that is not known to be there may not exist: its server is given a moment to say so. */
+static void hold_or_deliver(struct gateway_incoming *in)
+{
+	struct gateway *g = in->gw;
+	struct contact_facts facts;
+	uint64_t now = gateway_now(g), hold_ms = g->files.config->sip.error_hold_ms;
+	contacts_facts(g->contacts, in->local, in->remote, now, &facts);
+	struct hold h = {
+		.id = in->stanza_id, .local = in->local, .remote = in->remote, .cookie = (uint64_t)(uintptr_t)in,
+		.is_answered = facts.is_alive || hold_ms == 0 || g->service == GATEWAY_DRAINING,
+	};
+	int rc = holds_add(g->holds, &h, now + hold_ms, now);
+	if (rc != XFED_OK || h.is_answered) {
+		be_delivered(in);
+		return;
+	}
+	rt_timer_set(&g->hold, holds_deadline(g->holds));
+}
+
+void gateway_in_outcome(struct gateway_incoming *in, Xfed__Fate fate, enum xfed_reason reason)
+{
+	struct iw_sip_error e;
+	switch (fate) {
+	case XFED__FATE__FATE_DELIVERED:
+		hold_or_deliver(in);
+		return;
+	case XFED__FATE__FATE_UNCERTAIN:
+		be_uncertain(in);
+		return;
+	default:
+		break;
+	}
+	reason = reason != XFED_REASON_NONE ? reason : XFED_REASON_DELIVERY_DEADLINE;
+	if (iw_reason_to_sip(reason, &e) != XFED_OK) {
+		e = (struct iw_sip_error){ .status = 480, .phrase = NULL, .reason = reason };
+	}
+	gateway_refuse_request(in, &e);
+}
+
+/* ---- what is held ---- */
+
+static struct gateway_incoming *held_by(const struct hold *h)
+{
+	return (struct gateway_incoming *)(uintptr_t)h->cookie;
+}
+
+void gateway_in_holds(struct gateway *g)
+{
+	const struct hold *h;
+	while ((h = holds_due(g->holds, gateway_now(g)))) {
+		be_delivered(held_by(h));
+	}
+	rt_timer_set(&g->hold, holds_deadline(g->holds));
+}
+
+void gateway_in_release_holds(struct gateway *g)
+{
+	const struct hold *h;
+	while ((h = holds_release(g->holds, gateway_now(g)))) {
+		be_delivered(held_by(h));
+	}
+}
+
+/* The last turn: who has no answer yet gets one, and no outcome is taken after it. */
+void gateway_in_give_up(struct gateway *g)
+{
+	struct gateway_incoming *in;
+	g->is_over = true;
+	DL_FOREACH(g->incoming, in) {
+		if (in->answer.status == 0) {
+			be_uncertain(in);
+		}
+	}
+	gateway_answer_pump(g);
+}
+
+/* ---- errors of contacts and their servers ---- */
+
+static void error_in_time(struct gateway_incoming *in, struct xfed_arena *a, struct xfed_span condition, struct xfed_span text)
+{
+	struct iw_sip_error e;
+	struct xfed_span phrase;
+	iw_condition_to_sip(condition, in->is_full, false, &e);
+	if (iw_phrase_from_text(a, text, e.phrase, &phrase) != XFED_OK) {
+		phrase = xfed_span_str(e.phrase);
+	}
+	count(in, "refused");
+	log_end(in, "delivery.refused", e.reason, e.status, condition);
+	respond_error(in, &e, phrase);
+}
+
+/* The 200 has gone: the user is told by a message from the contact. */
+static void error_too_late(struct gateway *g, const struct hold *h, struct xfed_arena *a, struct xfed_span condition, struct xfed_span text)
+{
+	struct iw_sip_error e;
+	struct xfed_span line;
+	iw_condition_to_sip(condition, false, false, &e);
+	gateway_report_refusal(g, e.reason, xfed_reason_info(e.reason)->side);
+	rt_log(RT_LOG_INFO, "delivery.error-late", RT_KV_REASON(e.reason), RT_KV_ADDRESS("partner", h->remote), RT_KV_ADDRESS("local", h->local),
+		RT_KV("id", h->id), RT_KV("text", condition), RT_END);
+	if (iw_phrase_from_text(a, text, e.phrase, &line) != XFED_OK) {
+		line = xfed_span_str(e.phrase);
+	}
+	struct xfed_span words = xfed_arena_printf(a, "Your last message was not delivered: %.*s (%s)", (int)line.len, line.data, xfed_reason_code(e.reason));
+	if (words.data) {
+		gateway_tell_user(g, h->local, h->remote, words);
+	}
+}
+
+void gateway_in_error(struct gateway *g, const struct gateway_tag *t, const struct xfed_stanza *s)
+{
+	struct xfed_arena *a = xfed_xml_reader_arena(g->fragments);
+	struct xfed_span from = xfed_jid_bare(a, &s->from), to = xfed_jid_bare(a, &s->to), text;
+	const struct hold *h = from.data && to.data ? holds_match(g->holds, s->id, from, s->from.domain, to) : NULL;
+	if (!h) {
+		gateway_drop_delivery(g, t, "type-error");
+		return;
+	}
+	struct xfed_span condition = xfed_stanza_error_condition(s->elem, a, &text);
+	if (h->is_answered) {
+		error_too_late(g, h, a, condition, text);
+	} else {
+		error_in_time(held_by(h), a, condition, text);
+	}
+	gateway_end_delivery(g, t, &(struct gateway_end){ .fate = XFED__FATE__FATE_DELIVERED });
+}
+
+void gateway_in_free_all(struct gateway *g)
+{
+	struct gateway_answer *a, *next;
+	DL_FOREACH_SAFE(g->answers, a, next) {
+		DL_DELETE(g->answers, a);
+		answer_free(g, a);
+	}
+	struct gateway_incoming *in, *then;
+	DL_FOREACH_SAFE(g->incoming, in, then) {
+		DL_DELETE(g->incoming, in);
+		xfed_free(in);
+	}
+}

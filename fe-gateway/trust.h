@@ -1,0 +1,25 @@
+/*
+ * Who may send us SIP as one of our domains: a connection whose certificate carries a name of domains[].peers, or an address
+ * of peer_addresses (tcp; udp only where the operator has said that it can be trusted). What a request says of itself
+ * proves nothing. Pure.
+ */
+#ifndef GATEWAY_TRUST_H
+#define GATEWAY_TRUST_H
+
+#include "config.h"
+#include "sip/layer.h"
+#include "xfed/cert.h"
+
+struct trust_peer {
+	enum sip_transport transport;
+	const char *ip;
+	const struct xfed_cert *cert;  /* NULL: none presented */
+	enum xfed_reason chain_reason; /* NONE: the chain is good */
+};
+
+bool trust_may_send(const struct gateway_domain *d, const struct trust_peer *peer);
+
+/* Whether the certificate of a SIP server proves `name` (RFC 5922, or a plain host name). NONE, or why it does not. */
+enum xfed_reason trust_server(const struct trust_peer *server, struct xfed_span name);
+
+#endif
