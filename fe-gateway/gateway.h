@@ -60,6 +60,11 @@ struct gateway_files {
 };
 /* OK; INVALID (`errors` say why) or NOMEM leave `out` empty. Blocks: at start, and for a reload in a job. */
 int gateway_files_load(const char *path, struct rt_conf_errors *errors, struct gateway_files *out);
+/*
+ * Where no dialback.secret_file is given, the secret is made of the store's key, so that it outlives a restart and is the same
+ * on every edge. OK, NOMEM, LIBRARY: the files are to be released.
+ */
+int gateway_files_secret(struct gateway_files *f, const uint8_t key[STORE_KEY_BYTES]);
 void gateway_files_deinit(struct gateway_files *f); /* zeroed is fine */
 
 /* ---- link.c ---- */

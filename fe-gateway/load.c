@@ -1,7 +1,10 @@
 /* Everything that files say: loaded and checked together, so that a start, a reload and --check-config judge alike. */
 #include "gateway.h"
 
+#include <gnutls/crypto.h>
 #include <stdio.h>
+
+#include "xfed/dialback.h"
 
 static void complain(struct rt_conf_errors *errors, const char *file, const char *key, const char *text)
 {
@@ -33,16 +36,40 @@ static int load_certificates(const char *path, struct rt_conf_errors *errors, st
 	return rc;
 }
 
+static int make_snapshot(struct gateway_files *f)
+{
+	xfed_buf_clear(&f->snapshot);
+	int rc = xfed_policy_encode(f->policy, &f->snapshot);
+	return rc == XFED_OK ? proto_transfer_hash(xfed_buf_span(&f->snapshot), f->hash) : rc;
+}
+
+int gateway_files_secret(struct gateway_files *f, const uint8_t key[STORE_KEY_BYTES])
+{
+	static const char purpose[] = "xfed dialback secret";
+	uint8_t secret[32];
+	char hash[XFED_DIALBACK_HEX + 1];
+	if (xfed_policy_dialback_current(f->policy).len > 0) {
+		return XFED_OK;
+	}
+	if (gnutls_hmac_fast(GNUTLS_MAC_SHA256, key, STORE_KEY_BYTES, purpose, sizeof(purpose) - 1, secret) != 0) {
+		return XFED_ERR_LIBRARY;
+	}
+	int rc = xfed_dialback_hash(xfed_span_make(secret, sizeof(secret)), hash);
+	if (rc == XFED_OK) {
+		rc = xfed_policy_set_dialback(f->policy, xfed_span_str(hash), (struct xfed_span){ NULL, 0 });
+	}
+	xfed_wipe(secret, sizeof(secret));
+	xfed_wipe(hash, sizeof(hash));
+	return rc == XFED_OK ? make_snapshot(f) : rc;
+}
+
 static int load_policy(const char *path, struct rt_conf_errors *errors, struct gateway_files *f)
 {
 	int rc = partner_dir_load(f->config->partners_dir, f->config, errors, &f->policy);
 	if (rc != XFED_OK) {
 		return rc;
 	}
-	rc = xfed_policy_encode(f->policy, &f->snapshot);
-	if (rc == XFED_OK) {
-		rc = proto_transfer_hash(xfed_buf_span(&f->snapshot), f->hash);
-	}
+	rc = make_snapshot(f);
 	if (rc != XFED_OK) {
 		complain(errors, path, "partners_dir", rc == XFED_ERR_LIMIT ? "all partners together are larger than 64 MiB" : "out of memory");
 	}

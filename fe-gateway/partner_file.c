@@ -161,8 +161,6 @@ static void check_matrix(struct rt_conf_doc *doc, const struct partner_options *
 	if (row->methods == 0) {
 		rt_conf_fail(doc, o, key, XFED_REASON_CONFIG_MATRIX_INVALID, "row %d of tls, sasl and dialback: %s", row->number,
 			row->problem ? row->problem : "no way to authenticate is left");
-	} else if (!(row->methods & XFED_METHOD_EXTERNAL)) {
-		rt_conf_fail(doc, o, key, VALUE, "row %d of tls, sasl and dialback leaves dialback alone, which is not built in this version", row->number);
 	} else if (row->problem) {
 		rt_conf_warn(doc, o, key, XFED_REASON_CONFIG_MATRIX_WARNED, "row %d of tls, sasl and dialback: %s", row->number, row->problem);
 	}

@@ -48,6 +48,12 @@ int gateway_policy_start(struct gateway *g, char error[256])
 		return rc;
 	}
 	memcpy(g->id_key, facts.key, sizeof(g->id_key));
+	rc = gateway_files_secret(&g->files, facts.key);
+	if (rc != XFED_OK) {
+		snprintf(error, 256, "the dialback secret could not be made");
+		xfed_wipe(&facts, sizeof(facts));
+		return rc;
+	}
 	g->revision = facts.revision;
 	if (differs(&g->revision, g->files.hash)) {
 		make_next(&g->revision, g->files.hash);
@@ -79,6 +85,11 @@ static void run_reload(void *arg)
 	struct gateway_reload *r = arg;
 	char error[256];
 	r->rc = gateway_files_load(r->path, &r->errors, &r->files);
+	if (r->rc == XFED_OK && gateway_files_secret(&r->files, r->gw->id_key) != XFED_OK) {
+		rt_conf_errors_add(&r->errors, false, XFED_REASON_CONFIG_VALUE_INVALID, r->path, 0, 0, "dialback", "the secret could not be made");
+		gateway_files_deinit(&r->files);
+		r->rc = XFED_ERR_NOMEM;
+	}
 	if (r->rc != XFED_OK || r->is_check || !differs(&r->revision, r->files.hash)) {
 		return;
 	}
