@@ -21,7 +21,7 @@ from lab.daemons import Installation
 from lab.lab import Lab
 from lab.net import run
 
-PEERS = ("prosody", "kamailio", "knotd", "kdig", "unbound", "nft", "openssl")
+PEERS = ("prosody", "erl", "ejabberdctl", "jabberd2-s2s", "kamailio", "knotd", "kdig", "unbound", "nft", "openssl")
 PROGRAMS = {"xfed-edge": "edge-proxy/xfed-edge", "xfed-gateway": "fe-gateway/xfed-gateway",
             "xfedctl": "xfedctl/xfedctl"}
 followed = []  # processes whose output a failing test shows
@@ -58,8 +58,7 @@ def lab(directory):
     reason = why_not_here()
     if reason:
         pytest.skip(reason)
-    lab = Lab(directory).start()
-    followed.extend(lab.processes())
+    lab = Lab(directory, followed.append).start()
     yield lab
     lab.stop()
 

@@ -19,7 +19,7 @@ class TestBadCertificate:
             assert to_partner(dave, domain) == 504
 
     def test_xmpp_to_sip(self, lab, xfed, dave, refusal, domain, code):
-        eve = lab.user("eve_" + domain.split(".", 1)[0])
+        eve = lab.user("eve@" + domain)
         since = dave.inbox.mark()
         with refusal(code, domain):
             refused = eve.send("dave@corp.example", "never arrives")
@@ -34,7 +34,7 @@ def test_unlisted_partner_sip_to_xmpp(xfed, dave, refusal):
 
 
 def test_unlisted_partner_xmpp_to_sip(lab, xfed, dave, refusal):
-    eve = lab.user("eve_unlisted")
+    eve = lab.user("eve@unlisted.example")
     since, mark = dave.inbox.mark(), lab.partner2.process.mark()
     with refusal("policy.partner.unlisted"):
         refused = eve.send("dave@corp.example", "never arrives")

@@ -116,8 +116,10 @@ def test_partner_list_and_show(xfed):
     assert "federated" in shown and "required" in shown
 
 
-def test_status(xfed):
-    for daemon in (xfed.gateway, xfed.edge):
-        text = daemon.ctl(xfed.tools, "status")
-        assert daemon.name in text
-        json.dumps(daemon.ctl(xfed.tools, "status", as_json=True))
+def test_status(xfed, alice):
+    assert "edge1" in xfed.edge.ctl(xfed.tools, "status")
+    assert xfed.edge.ctl(xfed.tools, "status", as_json=True)["name"] == "edge1"
+    alice.wait_error(alice.send("anyone@corp2.example", "nobody listens there"), 20)
+    status, text = xfed.gateway.ctl(xfed.tools, "status", check=False)
+    assert status == 1, text  # what is wrong makes the exit status, and stands first
+    assert text.splitlines()[0].startswith("gw1") and "PROBLEM sip.server.unreachable" in text.splitlines()[1], text

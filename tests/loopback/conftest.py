@@ -138,6 +138,8 @@ def listed(xfed, new_partner):
     yield make
     for p in mine:
         p.close()
+        if os.path.exists(xfed.partner_path(p.domain)):
+            xfed.unlist_partner(p.domain)  # with the next reload
 
 
 @pytest.fixture

@@ -120,10 +120,15 @@ def test_of_several_bodies_the_one_without_language_goes(partner, user):
     assert user.wait_text(text).text == text
 
 
+def dropped(xfed):
+    """By the gateway itself; its page has the edge's series too, with a label of their own."""
+    return sum(value for name, labels, value in xfed.gateway.samples() if name == "xfed_dropped_total" and "edge" not in labels)
+
+
 def test_what_has_no_body_becomes_no_request(xfed, partner, user):
     """[B4-11]: the next one shows that it was passed over and not queued."""
     since = user.inbox.mark()
-    before = xfed.gateway.metric("xfed_dropped_total") + xfed.edge.metric("xfed_dropped_total")
+    before = dropped(xfed)
     silent = [message("alice@partner.example", "dave@corp.example", inner="<composing xmlns='http://jabber.org/protocol/chatstates'/>"),
               message("alice@partner.example", "dave@corp.example", subject="only a subject"),
               message("alice@partner.example", "dave@corp.example", "breaking news", type="headline"),
@@ -135,8 +140,7 @@ def test_what_has_no_body_becomes_no_request(xfed, partner, user):
     partner.say("alice", "dave@corp.example", text)
     user.wait_text(text, 10, since)
     assert [m.text for m in user.inbox.items[since:]] == [text]
-    after = xfed.gateway.metric("xfed_dropped_total") + xfed.edge.metric("xfed_dropped_total")
-    assert after == before + len(silent)
+    assert dropped(xfed) == before + len(silent)
 
 
 @pytest.mark.parametrize("to, type", [("dave@corp.example", "groupchat"), ("corp.example", "chat")])

@@ -3,18 +3,10 @@ import os
 
 from harness.proc import clean_environment
 
+from .domains import DOMAINS
 from .net import run
 
 MAKE = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "certs", "make")
-
-# Each of these is refused for one reason only; the domain says which.
-LEAVES = {
-    "untrusted": ["by=foreign", "xmpp:untrusted.example"],
-    "expired": ["start=20200101000000Z", "end=20210101000000Z", "xmpp:expired.example"],
-    "wrongname": ["xmpp:other.example"],
-    "unlisted": ["xmpp:unlisted.example"],
-}
-
 
 class Certs:
     def __init__(self, directory):
@@ -23,8 +15,9 @@ class Certs:
 
     def make(self):
         run(MAKE, self.dir, env=clean_environment())
-        for name, arguments in LEAVES.items():
-            run(MAKE, self.dir, "leaf", name, *arguments, env=clean_environment())
+        for domain in DOMAINS.values():
+            if domain.leaf:
+                run(MAKE, self.dir, "leaf", domain.certificate, *domain.leaf, env=clean_environment())
         return self
 
     def chain(self, name):
@@ -32,3 +25,7 @@ class Certs:
 
     def key(self, name):
         return "%s/%s.key" % (self.dir, name)
+
+    def both(self, name):
+        """Chain and key in one file."""
+        return "%s/%s.pem" % (self.dir, name)

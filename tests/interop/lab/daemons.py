@@ -5,6 +5,7 @@ import os
 from harness import daemon as base
 from harness.http import http_get
 
+from .domains import DOMAINS, served_by
 from .net import HOSTS
 
 HTTP = ("127.0.0.1", 9560)  # inside each daemon's own namespace
@@ -21,7 +22,7 @@ channel:
 certificates:
   - {{certificate: {certs}/corp.chain.pem, key: {certs}/corp.key}}
   - {{certificate: {certs}/corp2.chain.pem, key: {certs}/corp2.key}}
-trust: {{ca: {certs}/ca.pem}}
+{more_certificates}trust: {{ca: {certs}/ca.pem}}
 dns: {{servers: ["{dns[wan]}:53"], dnssec: off}}
 control_socket: {dir}/edge1.sock
 http: {{listen: "127.0.0.1:9560"}}
@@ -39,7 +40,7 @@ domains:
   - domain: corp2.example
     next_hop: "sip:{sip[lan]}:5999;transport=tcp"
     peer_addresses: ["{sip[lan]}"]
-sip:
+{more_domains}sip:
   listen: ["tls:{fe[lan]}:5061", "tcp:{fe[lan]}:5060"]
   advertise: fe.corp.example
   certificate: {certs}/fe.chain.pem
@@ -55,6 +56,12 @@ control_socket: {dir}/gw1.sock
 http: {{listen: "127.0.0.1:9560"}}
 log: {{level: debug, format: text}}
 """
+# One with each fault a certificate of ours can have (lab/domains.py)
+MORE_CERTIFICATE = "  - {{certificate: {chain}, key: {key}}}\n"
+MORE_DOMAIN = """  - domain: {domain}
+    next_hop: "sip:sip.corp.example:5061;transport=tls"
+    peers: [sip.corp.example]
+"""
 PARTNER_YAML = """domain: {domain}
 description: partner of the interop lab
 partner_type: federated
@@ -63,6 +70,12 @@ sasl: required
 dialback: false
 limits: {{stanzas_per_second: 1000}}
 """
+
+
+def partner_yaml(tls="required", sasl="required", dialback="false"):
+    """A partner file of a row of the negotiation matrix."""
+    text = PARTNER_YAML.replace("tls: required", "tls: " + tls).replace("sasl: required", "sasl: " + sasl)
+    return text.replace("dialback: false", "dialback: " + dialback)
 
 
 def write(path, text):
@@ -92,7 +105,11 @@ class Installation:
         self.partners = directory + "/partners.d"
         os.makedirs(self.partners)
         os.makedirs(directory + "/access.d")
-        values = dict(HOSTS, certs=certs.dir, dir=directory)
+        more = {name: DOMAINS[name].certificate for name in served_by("edge") if name.endswith(".corp.example")}
+        values = dict(HOSTS, certs=certs.dir, dir=directory,
+                      more_domains="".join(MORE_DOMAIN.format(domain=name) for name in more),
+                      more_certificates="".join(MORE_CERTIFICATE.format(chain=certs.chain(c), key=certs.key(c))
+                                                for c in more.values() if c))
         write(directory + "/edge.yaml", EDGE_YAML.format(**values))
         write(directory + "/gateway.yaml", GATEWAY_YAML.format(**values))
         for domain in self.LISTED:

@@ -3,28 +3,17 @@ import os
 
 from harness.proc import Process, wait_until
 
-from .net import run
+from .domains import DOMAINS
+from .net import HOSTS, run
 
-# domain -> (target, its address, port)
-XMPP_DOMAINS = {
-    "partner.example": ("xmpp.partner.example", "10.91.1.10", 5269),
-    "partner2.example": ("xmpp.partner2.example", "10.91.1.11", 5269),
-    "untrusted.example": ("xmpp.partner2.example", "10.91.1.11", 5269),
-    "expired.example": ("xmpp.partner2.example", "10.91.1.11", 5269),
-    "wrongname.example": ("xmpp.partner2.example", "10.91.1.11", 5269),
-    "unlisted.example": ("xmpp.partner2.example", "10.91.1.11", 5269),
-    "silent.example": ("xmpp.partner2.example", "10.91.1.11", 5999),  # nobody listens there
-    "corp.example": ("edge.corp.example", "10.91.1.20", 5269),
-    "corp2.example": ("edge.corp.example", "10.91.1.20", 5269),
-}
-HOSTS = {
-    "xmpp.partner.example": "10.91.1.10",
-    "xmpp.partner2.example": "10.91.1.11",
-    "edge.corp.example": "10.91.1.20",
-    "edge-int.corp.example": "10.91.2.20",
-    "fe.corp.example": "10.91.3.30",
-    "sip.corp.example": "10.91.3.40",
-}
+SRV_TARGETS = {host: "xmpp.%s.example" % host for host in ("partner", "partner2", "partner3", "ejabberd", "jabberd2")}
+SRV_TARGETS["edge"] = "edge.corp.example"
+ADDRESSES = {target: HOSTS[host]["wan"] for host, target in SRV_TARGETS.items()}
+ADDRESSES.update({
+    "edge-int.corp.example": HOSTS["edge"]["dmz"],
+    "fe.corp.example": HOSTS["fe"]["lan"],
+    "sip.corp.example": HOSTS["sip"]["lan"],
+})
 SOA = "$TTL 60\n@ SOA ns.example. hostmaster.example. 1 3600 600 86400 60\n@ NS ns.example.\n"
 
 KNOT_CONF = """server:
@@ -89,9 +78,9 @@ stub-zone:
 
 def zone_example():
     rows = [SOA, "ns A 127.0.0.1\n"]
-    for domain, (host, _address, port) in XMPP_DOMAINS.items():
-        rows.append("_xmpp-server._tcp.%s. SRV 10 10 %d %s.\n" % (domain, port, host))
-    rows += ["%s. A %s\n" % host for host in HOSTS.items()]
+    for name, domain in DOMAINS.items():
+        rows.append("_xmpp-server._tcp.%s. SRV 10 10 %d %s.\n" % (name, domain.port, SRV_TARGETS[domain.host]))
+    rows += ["%s. A %s\n" % address for address in ADDRESSES.items()]
     rows.append("_xmpp-server._tcp.refused.example. SRV 0 0 0 .\n")
     # a signed child whose DS record fits no key: validating resolvers answer SERVFAIL
     rows.append("bogus NS ns.example.\nbogus DS 12345 13 2 " + "00" * 31 + "FF\n")

@@ -17,8 +17,10 @@ ca_list = {ca}
 
 
 class Kamailio:
-    def __init__(self, net, directory, certs, gateway=(HOSTS["fe"]["lan"], 5061, "tls"), domain="corp.example"):
+    def __init__(self, net, directory, certs, gateway=(HOSTS["fe"]["lan"], 5061, "tls"), domain="corp.example",
+                 more_domains=()):
         self.net, self.dir, self.certs, self.gateway, self.domain = net, directory, certs, gateway, domain
+        self.more_domains = more_domains
         self.address = HOSTS["sip"]["lan"]
         self.process = None
 
@@ -27,7 +29,8 @@ class Kamailio:
         config = self.dir + "/kamailio.cfg"
         with open(os.path.join(os.path.dirname(__file__), "kamailio.cfg"), encoding="utf-8") as f:
             text = f.read()
-        for name, value in (("ADDRESS", self.address), ("DOMAIN", self.domain), ("DIR", self.dir),
+        aliases = "\n".join('alias="%s"' % name for name in self.more_domains)
+        for name, value in (("ALIASES", aliases), ("ADDRESS", self.address), ("DOMAIN", self.domain), ("DIR", self.dir),
                             ("GATEWAY", self.gateway[0]), ("GATEWAY_PORT", str(self.gateway[1])),
                             ("GATEWAY_TRANSPORT", self.gateway[2])):
             text = text.replace("@%s@" % name, value)
@@ -43,6 +46,9 @@ class Kamailio:
         for port in (5060, 5061):
             wait_until("port %d of Kamailio" % port,
                        lambda p=port: self.net.call("sip", can_connect, self.address, p), 15, self.process)
+
+    def processes(self):
+        return [self.process] if self.process is not None else []
 
     def stop(self):
         if self.process is not None:

@@ -4,6 +4,9 @@ import os
 
 from .certs import Certs
 from .dns import Dns
+from .domains import DOMAINS, served_by
+from .ejabberd import Ejabberd
+from .jabberd2 import Jabberd2
 from .kamailio import Kamailio
 from .net import HOSTS, Net
 from .nsloop import NsLoop
@@ -12,24 +15,32 @@ from .sip_user import SipUser
 from .xmpp_user import XmppUser
 
 PASSWORD = "pw"
-# user -> (the server's host, JID)
+
+# user -> JID; beside these there is eve at every domain, known by her JID
 XMPP_USERS = {
-    "alice": ("partner", "alice@partner.example"),
-    "bob": ("partner2", "bob@partner2.example"),
-    "eve_untrusted": ("partner2", "eve@untrusted.example"),
-    "eve_expired": ("partner2", "eve@expired.example"),
-    "eve_wrongname": ("partner2", "eve@wrongname.example"),
-    "eve_unlisted": ("partner2", "eve@unlisted.example"),
+    "alice": "alice@partner.example",
+    "bob": "bob@partner2.example",
 }
 SIP_USERS = {"dave": "tcp", "erin": "udp"}
 
 
+def login_of(domain):
+    """What ejabberd does for a domain."""
+    if DOMAINS[domain].certificate is None:
+        return "plain"
+    return "dialback" if "db" in domain.split(".") else "external"
+
+
 class Lab:
-    def __init__(self, directory):
-        self.dir = directory
+    """`on_start(process)` is called for each process of a server; the servers of `EARLY` run from the beginning."""
+
+    EARLY = ("partner", "partner2", "sip")
+
+    def __init__(self, directory, on_start=lambda process: None):
+        self.dir, self.on_start = directory, on_start
         self.net = Net()
-        self.dns = self.certs = self.partner = self.partner2 = self.kamailio = None
-        self.loops, self.users = {}, {}
+        self.dns = self.certs = None
+        self.servers, self.loops, self.users = {}, {}, {}
         self.cleanup = contextlib.ExitStack()
 
     def start(self):
@@ -40,15 +51,10 @@ class Lab:
             self.dns = Dns(self.net, self._sub("dns"))
             undo.callback(self.dns.stop)
             self.dns.start()
-            self.partner = self._prosody("partner", {"partner.example": "partner"})
-            self.partner2 = self._prosody("partner2", {
-                "partner2.example": "partner2", "untrusted.example": "untrusted", "expired.example": "expired",
-                "wrongname.example": "wrongname", "unlisted.example": "unlisted"})
-            self.kamailio = Kamailio(self.net, self._sub("kamailio"), self.certs)
-            for server in (self.partner, self.partner2, self.kamailio):
-                undo.callback(server.stop)
-                server.start()
+            undo.callback(self._stop_servers)
             undo.callback(self._close_loops)
+            for host in self.EARLY:
+                self.server(host)
             self.cleanup = undo.pop_all()
         return self
 
@@ -57,9 +63,43 @@ class Lab:
         os.makedirs(path)
         return path
 
-    def _prosody(self, host, domains):
-        users = [(jid, PASSWORD) for where, jid in XMPP_USERS.values() if where == host]
-        return Prosody(self.net, self._sub(host), host, domains, users, self.certs, self.dns.dir + "/example.key")
+    def server(self, host):
+        """The server on a host, started at the first call."""
+        if host not in self.servers:
+            made = self.servers[host] = self._make(host, self._sub("kamailio" if host == "sip" else host))
+            try:
+                made.start()
+            finally:
+                for process in made.processes():
+                    self.on_start(process)
+        return self.servers[host]
+
+    def _make(self, host, directory):
+        if host == "sip":
+            return Kamailio(self.net, directory, self.certs, more_domains=[
+                d for d in served_by("edge") if d.endswith(".corp.example")])
+        certificates = {name: DOMAINS[name].certificate for name in served_by(host)}
+        users = [("eve@" + name, PASSWORD) for name in certificates]
+        users += [(jid, PASSWORD) for jid in XMPP_USERS.values() if jid.split("@")[1] in certificates]
+        if host == "ejabberd":
+            return Ejabberd(self.net, directory, host, {name: (c, login_of(name)) for name, c in certificates.items()},
+                            users, self.certs)
+        if host == "jabberd2":
+            return Jabberd2(self.net, directory, host, certificates, users, self.certs)
+        return Prosody(self.net, directory, host, certificates, users, self.certs, self.dns.dir + "/example.key",
+                       secure=host != "partner3")
+
+    def _stop_servers(self):
+        for server in reversed(self.servers.values()):
+            server.stop()
+
+    @property
+    def partner(self):
+        return self.server("partner")
+
+    @property
+    def partner2(self):
+        return self.server("partner2")
 
     def _loop(self, host):
         if host not in self.loops:
@@ -79,7 +119,9 @@ class Lab:
                 self.cleanup.callback(user.close)
                 user.register()
             else:
-                host, jid = XMPP_USERS[name]
+                jid = XMPP_USERS.get(name, name)
+                host = DOMAINS[jid.split("@")[1]].host
+                self.server(host)
                 user = XmppUser(self._loop(host), jid, PASSWORD, HOSTS[host]["wan"])
                 user.login()
                 self.cleanup.callback(user.logout)
@@ -92,10 +134,6 @@ class Lab:
         self.cleanup.callback(user.close)
         user.connect()
         return user
-
-    def processes(self):
-        servers = (self.partner, self.partner2, self.kamailio)
-        return [s.process for s in servers if s is not None and s.process is not None]
 
     def stop(self):
         self.cleanup.close()

@@ -1,6 +1,7 @@
 """Network namespaces laid out as an installation is: partners, DMZ host, inside host, SIP servers.
 
-    wan 10.91.1.0/24   partner .10   partner2 .11   edge (outer) .20                       dns .53
+    wan 10.91.1.0/24   partner .10   partner2 .11   partner3 .12   ejabberd .13   jabberd2 .14
+                       edge (outer) .20                                                    dns .53
     dmz 10.91.2.0/24   edge (inner) .20   fe .30
     lan 10.91.3.0/24   fe .30   sip .40   sipua .50                                        dns .53
 
@@ -17,14 +18,17 @@ import threading
 HOSTS = {
     "partner": {"wan": "10.91.1.10"},
     "partner2": {"wan": "10.91.1.11"},
+    "partner3": {"wan": "10.91.1.12"},
+    "ejabberd": {"wan": "10.91.1.13"},
+    "jabberd2": {"wan": "10.91.1.14"},
     "edge": {"wan": "10.91.1.20", "dmz": "10.91.2.20"},
     "fe": {"dmz": "10.91.2.30", "lan": "10.91.3.30"},
     "sip": {"lan": "10.91.3.40"},
     "sipua": {"lan": "10.91.3.50"},
     "dns": {"wan": "10.91.1.53", "lan": "10.91.3.53"},
 }
-RESOLVERS = {"partner": "10.91.1.53", "partner2": "10.91.1.53", "edge": "10.91.1.53",
-             "fe": "10.91.3.53", "sip": "10.91.3.53", "sipua": "10.91.3.53", "dns": "127.0.0.1"}
+RESOLVERS = {host: "10.91.1.53" if "wan" in legs else "10.91.3.53" for host, legs in HOSTS.items()}
+RESOLVERS["dns"] = "127.0.0.1"
 FILTERS = {
     "fe": """table inet lab {
         chain in {

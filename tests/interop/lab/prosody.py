@@ -21,9 +21,11 @@ modules_disabled = {{ "s2s_bidi" }}
 authentication = "internal_plain"
 -- users sit on the server's own network
 c2s_require_encryption = false; allow_unencrypted_plain_auth = true
--- other servers have to bring a certificate
-s2s_require_encryption = true; s2s_secure_auth = true
+s2s_require_encryption = {secure}; s2s_secure_auth = {secure}
 ssl = {{ cafile = "{ca}" }}
+"""
+WITHOUT_TLS = """VirtualHost "{domain}"
+    modules_disabled = {{ "tls" }}
 """
 VIRTUAL_HOST = """VirtualHost "{domain}"
     ssl = {{ certificate = "{chain}"; key = "{key}"; cafile = "{ca}" }}
@@ -31,9 +33,13 @@ VIRTUAL_HOST = """VirtualHost "{domain}"
 
 
 class Prosody:
-    """`domains` maps each domain to the name of its certificate; `users` lists (jid, password)."""
+    """
+    `domains` maps each domain to the name of its certificate, None: no TLS; `users` lists (jid, password). Other servers
+    have to bring a certificate, or, with secure=False, may use dialback.
+    """
 
-    def __init__(self, net, directory, host, domains, users, certs, anchor):
+    def __init__(self, net, directory, host, domains, users, certs, anchor, secure=True):
+        self.secure = secure
         self.net, self.dir, self.host, self.anchor = net, directory, host, anchor
         self.domains, self.users, self.certs = domains, users, certs
         self.address = HOSTS[host]["wan"]
@@ -43,10 +49,11 @@ class Prosody:
         os.makedirs(self.dir, exist_ok=True)
         config = self.dir + "/prosody.cfg.lua"
         with open(config, "w", encoding="utf-8") as f:
-            f.write(CONFIG.format(dir=self.dir, address=self.address, ca=self.certs.ca, anchor=self.anchor))
+            f.write(CONFIG.format(dir=self.dir, address=self.address, ca=self.certs.ca, anchor=self.anchor,
+                                  secure=str(self.secure).lower()))
             for domain, name in self.domains.items():
-                f.write(VIRTUAL_HOST.format(domain=domain, chain=self.certs.chain(name),
-                                            key=self.certs.key(name), ca=self.certs.ca))
+                f.write(VIRTUAL_HOST.format(domain=domain, chain=self.certs.chain(name), key=self.certs.key(name),
+                                            ca=self.certs.ca) if name else WITHOUT_TLS.format(domain=domain))
         for jid, password in self.users:
             self._account(*jid.split("@"), password)
         self.process = Process(self.host, ["prosody", "--config", config, "-F"], self.dir + "/prosody.log",
@@ -59,6 +66,9 @@ class Prosody:
         os.makedirs(folder, exist_ok=True)
         with open("%s/%s.dat" % (folder, user), "w", encoding="utf-8") as f:
             f.write('return { ["password"] = "%s"; };\n' % password)
+
+    def processes(self):
+        return [self.process] if self.process is not None else []
 
     def stop(self):
         if self.process is not None:

@@ -98,19 +98,19 @@ class SipUser:
         return "<sip:%s@%s:%d;transport=%s>" % ((self.user,) + self.port.address()[:2] + (self.transport,))
 
     def message(self, to, body, subject=None, lang=None, content_type="text/plain;charset=UTF-8", headers=(),
-                timeout=40):
-        """Sends one MESSAGE; the final response."""
-        return self.nsloop.run(self._message(to, body, subject, lang, content_type, headers, timeout), timeout + 1)
+                timeout=40, sender=None):
+        """Sends one MESSAGE; the final response. `sender`: another address of this user than its own."""
+        return self.nsloop.run(self._message(to, body, subject, lang, content_type, headers, timeout, sender), timeout + 1)
 
     async def _message(self, to, body, subject=None, lang=None, content_type="text/plain;charset=UTF-8",
-                       headers=(), timeout=40):
+                       headers=(), timeout=40, sender=None):
         extra = list(headers) + [("Content-Type", content_type)]
         if subject is not None:
             extra.append(("Subject", subject))
         if lang is not None:
             extra.append(("Content-Language", lang))
         data = body if isinstance(body, bytes) else body.encode("utf-8")
-        response = await self._request("MESSAGE", to, "<%s>" % to, extra, data, token() + "@" + self.local, timeout)
+        response = await self._request("MESSAGE", to, "<%s>" % to, extra, data, token() + "@" + self.local, timeout, sender)
         if response is None:
             raise AssertionError("%s: no final response to MESSAGE %s within %.0f s" % (self.aor, to, timeout))
         return response
@@ -121,12 +121,12 @@ class SipUser:
             return [(await self._message(to, body)).status for body in bodies]
         return self.nsloop.run(all_of_them(), timeout)
 
-    async def _request(self, method, uri, to, extra, body, call_id, timeout=10):
+    async def _request(self, method, uri, to, extra, body, call_id, timeout=10, sender=None):
         self.cseq += 1
         branch = "z9hG4bK" + token()
         lines = ["%s %s SIP/2.0" % (method, uri),
                  "Via: SIP/2.0/%s %s:%d;branch=%s;rport" % ((self.port.via,) + self.port.address()[:2] + (branch,)),
-                 "Max-Forwards: 70", "From: <%s>;tag=%s" % (self.aor, token()), "To: " + to,
+                 "Max-Forwards: 70", "From: <%s>;tag=%s" % (sender or self.aor, token()), "To: " + to,
                  "Call-ID: " + call_id, "CSeq: %d %s" % (self.cseq, method)]
         lines += ["%s: %s" % h for h in extra] + ["Content-Length: %d" % len(body)]
         raw = "\r\n".join(lines).encode("utf-8") + b"\r\n\r\n" + body

@@ -76,7 +76,8 @@ class XmppUser:
                     online.set_exception(error)
 
         client = self.client = slixmpp.ClientXMPP(self.jid, self.password)
-        client["feature_mechanisms"].unencrypted_scram = True  # the user sits on its server's own network
+        # the user sits on its server's own network; jabberd2 knows nothing better than PLAIN
+        client["feature_mechanisms"].unencrypted_scram = client["feature_mechanisms"].unencrypted_plain = True
         client.register_handler(Callback("messages", MatchXPath(CLIENT + "message"),
                                          lambda stanza: self.inbox.put(parse_message(stanza.xml))))
         async def started(_):

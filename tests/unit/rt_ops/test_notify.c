@@ -77,7 +77,7 @@ static void never(uv_timer_t *t)
 static void the_watchdog_is_fed_from_the_loop(void **state)
 {
 	struct rt_notify *n;
-	uv_timer_t keep;
+	static uv_timer_t keep; /* closed when the teardown runs the loop */
 	setenv("WATCHDOG_USEC", "20000", 1);
 	assert_int_equal(rt_notify_new(&loop, &n), XFED_OK);
 	/* The watchdog alone does not keep the loop alive; a handle of the test does, until the first feeding has come. */
