@@ -17,7 +17,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) 
 
 from harness.daemon import Refusal
 
-from lab.daemons import Installation
+from lab.daemons import Installation, partner_yaml
 from lab.lab import Lab
 from lab.net import run
 
@@ -93,6 +93,22 @@ def still_running(request):
         for daemon in (inst.edge, inst.gateway):
             if daemon.process is not None and not daemon.process.is_running:
                 pytest.fail("%s has exited with %s" % (daemon.name, daemon.process.child.poll()), pytrace=False)
+
+
+@pytest.fixture(scope="module")
+def partners(xfed):
+    """partners(DOMAINS, tls=, sasl=, dialback=) lists partners for the tests of one module."""
+    listed = []
+
+    def list_them(domains, **row):
+        listed.extend(domains)
+        for domain in domains:
+            xfed.list_partner(domain, partner_yaml(**row))
+        xfed.reload_and_wait()
+    yield list_them
+    for domain in listed:
+        xfed.unlist_partner(domain)
+    xfed.reload_and_wait()
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import os
 
 from harness import daemon as base
 from harness.http import http_get
+from harness.proc import wait_until
 
 from .domains import DOMAINS, served_by
 from .net import HOSTS
@@ -131,6 +132,29 @@ class Installation:
 
     def reload(self, check=True):
         return self.gateway.ctl(self.tools, "reload", check=check)
+
+    def reload_and_wait(self, timeout=5):
+        """Reloads; on return the edge runs the new policy."""
+        before = self.edge.metric("xfed_policy_revision")
+        self.reload()
+        wait_until("a new policy revision on the edge",
+                   lambda: self.edge.metric("xfed_policy_revision") > before, timeout)
+
+    def logins(self, domain):
+        """{direction: methods} of the streams a partner domain has ever had."""
+        found = {"in": set(), "out": set()}
+        for name, labels, value in self.edge.samples():
+            if name == "xfed_s2s_auth_total" and labels["partner"] == domain and labels["result"] == "ok" and value > 0:
+                found[labels["direction"]].add(labels["method"])
+        return found
+
+    def methods(self, local, remote):
+        """{direction: methods} of the live streams of a pair of domains."""
+        found = {"in": set(), "out": set()}
+        for stream in self.streams():
+            if (stream["local"], stream["remote"]) == (local, remote) and "method" in stream:
+                found[stream["direction"]].add(stream["method"])
+        return found
 
     def streams(self):
         """The edge's live streams, as the objects of `xfedctl --json stream list`."""
