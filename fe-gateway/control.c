@@ -40,6 +40,18 @@ static void add_streams(json_t *list, const struct gateway_link *l, json_t *answ
 	}
 }
 
+/* A gateway has no streams of its own: its figures are the sum of its edges'. */
+static void add_edge(json_t *result, json_t *list, json_t *answer)
+{
+	static const char *const directions[] = { "in", "out" };
+	json_t *total = json_object_get(result, "streams"), *theirs = json_object_get(answer, "streams");
+	for (size_t i = 0; i < XFED_ARRAY_LEN(directions); i++) {
+		json_int_t n = json_integer_value(json_object_get(total, directions[i])) + json_integer_value(json_object_get(theirs, directions[i]));
+		json_object_set_new(total, directions[i], json_integer(n));
+	}
+	json_array_append(list, answer);
+}
+
 static void on_answer(void *user, struct gateway_link *l, bool ok, json_t *answer)
 {
 	struct gather *a = user;
@@ -47,7 +59,7 @@ static void on_answer(void *user, struct gateway_link *l, bool ok, json_t *answe
 	if (ok && json_is_object(answer) && strcmp(a->into, "streams") == 0) {
 		add_streams(list, l, answer);
 	} else if (ok && json_is_object(answer)) {
-		json_array_append(list, answer);
+		add_edge(a->result, list, answer);
 	}
 	gather_done(a);
 }

@@ -5,7 +5,6 @@
 
 #define LINK_BUFFER_BYTES (PROTO_OUTPUT_BYTES + 1024 * 1024)
 #define LINGER_MS	  2000
-#define SETTLED_AFTER_MS  10000 /* a link that held this long was a good one: the next pause is short again */
 
 static const char *const capabilities[] = { "im" };
 
@@ -106,7 +105,8 @@ static void link_down(struct gateway_link *l, enum xfed_reason reason, const cha
 	l->stream = NULL;
 	rt_timer_set(&l->timer, 0);
 	if (was_up) {
-		l->backoff_ms = gateway_wall_s(g) - l->since_s > SETTLED_AFTER_MS / 1000 ? 0 : l->backoff_ms;
+		/* It was a good link, so it is tried again soon; but not where two fight for one name. */
+		l->backoff_ms = reason == XFED_REASON_CHANNEL_REPLACED || reason == XFED_REASON_CHANNEL_FRAME_BAD ? l->backoff_ms : 0;
 		take_back_link(l);
 	}
 	report_down(l, reason, text, was_up);
@@ -518,7 +518,7 @@ void gateway_links_close(struct gateway *g)
 		l->is_stopped = true;
 		rt_timer_set(&l->redial, 0);
 		if (l->run && !l->run->job_running) {
-			step(l->run, &(struct proto_event){ .type = PROTO_EV_CLOSE, .reason = XFED_REASON_STREAM_CLOSED_DRAIN, .text = "the gateway stops" });
+			step(l->run, &(struct proto_event){ .type = PROTO_EV_CLOSE, .reason = XFED_REASON_CHANNEL_DOWN, .text = "the gateway stops" });
 		}
 	}
 }

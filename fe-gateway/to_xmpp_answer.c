@@ -68,9 +68,15 @@ static void count(struct gateway_incoming *in, const char *fate)
 	gateway_report_stanza(in->gw, in->remote_domain, "to_xmpp", "message", fate);
 }
 
+/* What was not looked at, as the request was refused before, is left out. */
+static struct xfed_span known(struct xfed_span s)
+{
+	return s.len > 0 ? s : xfed_span_make(NULL, 0);
+}
+
 static void log_end(const struct gateway_incoming *in, const char *event, enum xfed_reason reason, int status, struct xfed_span text)
 {
-	rt_log(reason == XFED_REASON_NONE ? RT_LOG_DEBUG : RT_LOG_INFO, event, RT_KV("partner", in->remote_domain), RT_KV("local", in->local_domain),
+	rt_log(reason == XFED_REASON_NONE ? RT_LOG_DEBUG : RT_LOG_INFO, event, RT_KV("partner", known(in->remote_domain)), RT_KV("local", known(in->local_domain)),
 		RT_KV_REASON(reason), RT_KV("id", in->stanza_id), RT_KV("call_id", in->call_id), RT_KV("correlation", in->correlation),
 		RT_KV_I64("sip_status", status), RT_KV("text", text), RT_END);
 }
