@@ -114,7 +114,8 @@ static void link_down(struct edge_link *l, enum xfed_reason reason, const char *
 			edge_route_ended(e);
 			rt_metric_set(e->metrics, RT_M_CHANNEL_UP, 0, RT_LABELS(xfed_span_str(peer->name)));
 		}
-		e->link_reason = reason;
+		/* "drain" is the gateway's own good end; what is wrong here is that there is none. */
+		e->link_reason = reason == XFED_REASON_STREAM_CLOSED_DRAIN ? XFED_REASON_CHANNEL_DOWN : reason;
 		e->link_since_s = edge_wall_s(e);
 	}
 	edge_service_judge(e);
