@@ -69,6 +69,8 @@ class Wire:
 
     def _receive(self, deadline):
         left = deadline - time.monotonic()
+        if self.sock.fileno() < 0:
+            raise ConnectionAbortedError("closed here")
         ready = select.select([self.sock], [], [], max(left, 0))[0]
         if not ready:
             raise TimeoutError

@@ -41,6 +41,12 @@ def reset(stream, go_on):
     raise Stop
 
 
+def garbage(stream, go_on):
+    assert stream.wire.recv(10)  # the ClientHello; what came before it would be an injection
+    stream.send("HTTP/1.1 400 Bad Request\r\n\r\n")
+    raise Stop
+
+
 def stream_error(condition):
     return ("<stream:error><%s xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>" % condition)
 
@@ -155,7 +161,7 @@ STEPS = {
     "failure instead of proceed": ("proceed", then_stop("<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/></stream:stream>"), "tls.required.missing"),
     "bytes behind proceed": ("proceed", then_stop(PROCEED + "<message from='a@b' to='c@d'/>"), "starttls.injection"),
     "features behind proceed": ("proceed", then_stop(PROCEED + OFFER_TLS), "starttls.injection"),
-    "garbage instead of TLS": ("tls", then_stop("HTTP/1.1 400 Bad Request\r\n\r\n"), "tls.handshake.failed"),
+    "garbage instead of TLS": ("tls", garbage, "tls.handshake.failed"),
     "no mechanisms": ("mechanisms", then_stop(OFFER_NOTHING), "sasl.external.not-offered"),
     "only PLAIN": ("mechanisms", then_stop("<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>PLAIN"
                                            "</mechanism></mechanisms></stream:features>"), "sasl.external.not-offered"),
