@@ -81,7 +81,7 @@ class Talk:
         self.partner.say("alice", "dave@corp.example", "Hello Dave, this is XMPP. \U0001F44B", subject="First contact")
         got = self.user.wait_text("Hello Dave, this is XMPP. \U0001F44B", 15)
         assert got.uri("from") == "sip:alice@partner.example", got.get("from")
-        return "\n".join([got.start] + ["%s: %s" % (k.title(), v) for k, v in got.headers] + ["", got.text])
+        return "\n".join([got.start] + ["%s: %s" % ({"call-id": "Call-ID", "cseq": "CSeq"}.get(k, k.title()), v) for k, v in got.headers] + ["", got.text])
 
     def to_xmpp(self):
         flow = self.user.dial((HOST, self.port["sip"]))
