@@ -72,7 +72,7 @@ class Jabberd2:
 
     PROGRAMS = ("router", "sm", "s2s", "c2s")
 
-    def __init__(self, net, directory, host, domains, users, certs, patience=6):
+    def __init__(self, net, directory, host, domains, users, certs, patience=5):
         self.net, self.dir, self.host = net, directory, host
         self.domains, self.users, self.certs, self.patience = domains, users, certs, patience
         self.address = HOSTS[host]["wan"]
