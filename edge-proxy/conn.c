@@ -43,6 +43,7 @@ static void conn_release(struct edge_conn *c)
 	struct edge *e = c->edge;
 	HASH_DELETE(hh, e->conns, c);
 	xfed_s2s_free(c->s2s);
+	edge_steps_free(&c->steps);
 	xfed_buf_deinit(&c->say);
 	rt_timer_close(&c->timer);
 	xfed_free(c);
@@ -78,7 +79,11 @@ static void on_closed(struct edge_conn *c, const struct xfed_s2s_action *act)
 		struct xfed_s2s_info info;
 		xfed_s2s_info(c->s2s, &info);
 		p->tried_external = info.tried_external;
+		p->ending = c;
+		snprintf(p->text, sizeof(p->text), "%s", act->text);
+		edge_steps_of_stream(&p->steps, rt_loop_now_ms(c->edge->loop), &info, act->reason, act->text);
 		edge_pair_lost(p, act->reason, act->side);
+		p->ending = NULL;
 	}
 }
 
@@ -120,6 +125,7 @@ static void mark_established(struct edge_conn *c)
 	if (!c->is_established) {
 		c->is_established = true;
 		c->edge->unauthenticated--;
+		edge_steps_free(&c->steps);
 	}
 }
 
@@ -144,6 +150,9 @@ static void perform(struct edge_conn *c, struct xfed_s2s_action *act)
 		start_job(c, act->tls);
 		break;
 	case XFED_S2S_HEADER:
+		edge_steps_add(&c->steps, rt_loop_now_ms(c->edge->loop), "header", true, "from %.*s to %.*s, %s", (int)(act->from.len > 60 ? 60 : act->from.len),
+			act->from.data ? act->from.data : "", (int)(act->to.len > 60 ? 60 : act->to.len), act->to.data ? act->to.data : "",
+			act->is_secure ? "inside TLS" : "in the clear");
 		edge_inbound_decide(c, act, &c->decision);
 		c->has_decision = true;
 		break;
@@ -314,6 +323,9 @@ static void on_timer(void *user)
 static void start(struct edge_conn *c)
 {
 	rt_addr_text(rt_stream_peer(c->stream), c->address);
+	if (!c->pair) {
+		edge_steps_add(&c->steps, rt_loop_now_ms(c->edge->loop), "tcp", true, "from %s", c->address);
+	}
 	rt_stream_keepalive(c->stream, 120);
 	struct xfed_s2s_event ev = { .type = XFED_S2S_START };
 	drive(c, &ev);
@@ -371,6 +383,8 @@ static void on_connect(void *user, enum xfed_reason reason)
 {
 	struct edge_conn *c = user;
 	struct edge_pair *p = c->pair;
+	edge_steps_add(&p->steps, rt_loop_now_ms(c->edge->loop), "tcp", reason == XFED_REASON_NONE, "%s%s%s", c->address,
+		reason == XFED_REASON_NONE ? "" : ": ", reason == XFED_REASON_NONE ? "" : rt_stream_error_text(c->stream));
 	if (reason == XFED_REASON_NONE && make_conductor(c) == XFED_OK) {
 		p->state = EDGE_PAIR_NEGOTIATING;
 		start(c);

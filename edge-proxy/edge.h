@@ -8,6 +8,7 @@
  *   router.c     stanzas to gateways, outcomes to senders, deliveries from gateways
  *   verify.c     dialback: questions to authoritative servers, and our answers as one
  *   iq.c         queries answered here      link.c     the channel's listening side
+ *   failure.c    steps of attempts, for the journal
  *   policy.c     snapshots from the gateway service.c  in and out of service, drain
  *   report.c     log, metrics, events       control.c  what xfedctl and gateways ask
  */
@@ -40,6 +41,8 @@ struct edge;
 struct edge_pair;
 struct edge_tally;
 
+struct edge_steps;
+
 /* ---- s2s connections ---- */
 
 struct edge_conn {
@@ -61,6 +64,7 @@ struct edge_conn {
 	enum xfed_reason close_reason; /* asked for meanwhile; NONE: nothing */
 	const char *close_text;
 	struct xfed_s2s_decision decision;
+	struct edge_steps *steps; /* in: until it is authenticated */
 	struct edge_tally *tally; /* the partner's count this stream is in; NULL: none yet */
 	size_t parked_bytes; /* in: of stanzas that no gateway has been sent yet */
 	uint64_t stanzas_in, stanzas_out;
@@ -109,6 +113,9 @@ struct edge_pair {
 	char *local, *remote; /* normalised; `remote` follows `local` in the key */
 	size_t key_len;
 	bool is_verify;
+	struct edge_steps *steps; /* of the attempt under way */
+	const struct edge_conn *ending; /* while edge_pair_lost() runs: the stream that has ended */
+	char text[192];		     /* what it said last */
 	bool avoid_external, avoid_tls; /* failed in this attempt, and policy allows the next best */
 	struct edge_question *questions; /* verify: not asked yet */
 	size_t asked;			 /* verify: without a verdict */
@@ -287,6 +294,21 @@ void edge_service_drain(struct edge *e);
 void edge_service_conn_gone(struct edge *e);
 void edge_service_stop_listening(struct edge *e);
 const char *edge_service_name(enum edge_service s);
+
+/* failure.c */
+struct edge_failure {
+	enum xfed_s2s_direction direction;
+	const char *local, *remote; /* normalised, "" where unknown */
+	enum xfed_reason reason;
+	enum xfed_side side;
+	const char *text;
+	const struct edge_steps *steps;
+	const struct xfed_cert *cert; /* the peer's, or NULL */
+};
+void edge_steps_add(struct edge_steps **s, uint64_t now_ms, const char *step, bool ok, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+void edge_steps_free(struct edge_steps **s);
+void edge_steps_of_stream(struct edge_steps **s, uint64_t now_ms, const struct xfed_s2s_info *info, enum xfed_reason reason, const char *text);
+void edge_failure_send(struct edge *e, const struct edge_failure *f);
 
 /* report.c */
 void edge_report_established(struct edge_conn *c, const struct xfed_s2s_action *act);

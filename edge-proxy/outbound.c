@@ -96,6 +96,7 @@ static void pair_free(struct edge_pair *p)
 	HASH_DELETE(hh, p->edge->pairs, p);
 	rt_lookup_cancel(p->lookup);
 	rt_post_cancel(&p->ask);
+	edge_steps_free(&p->steps);
 	xfed_free(p->endpoints);
 	xfed_free(p);
 }
@@ -141,6 +142,14 @@ static void attempt_failed(struct edge_pair *p, enum xfed_reason reason, enum xf
 	p->backoff_ms = p->backoff_ms == 0 ? BACKOFF_MIN_MS : p->backoff_ms * 2;
 	p->backoff_ms = p->backoff_ms > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : p->backoff_ms;
 	p->retry_at_ms = now + p->backoff_ms;
+	struct xfed_s2s_info info = { 0 };
+	if (p->ending) {
+		xfed_s2s_info(p->ending->s2s, &info);
+	}
+	struct edge_failure f = { .direction = XFED_S2S_OUT, .local = p->local, .remote = p->remote, .reason = reason, .side = side, .text = p->text,
+		.steps = p->steps, .cert = info.is_secure ? info.tls.peer : NULL };
+	edge_failure_send(p->edge, &f);
+	edge_steps_free(&p->steps);
 	fail_questions(p, false);
 	rt_log(RT_LOG_WARNING, p->is_verify ? "s2s.verify-failed" : "s2s.out-failed", RT_KV_STR("partner", p->remote), RT_KV_STR("local", p->local), RT_KV_REASON_SIDE(reason, side),
 		RT_KV_U64("waiting", p->queue_count), RT_KV_U64("next_try_ms", p->backoff_ms), RT_END);
@@ -179,6 +188,9 @@ static void on_lookup(void *user, const struct rt_endpoints *r)
 			}
 		}
 	}
+	edge_steps_add(&p->steps, rt_loop_now_ms(p->edge->loop), "dns", reason == XFED_REASON_NONE, "%s%s%zu address%s%s",
+		reason == XFED_REASON_NONE ? "" : xfed_reason_code(reason), reason == XFED_REASON_NONE ? "" : ": ", p->endpoint_count, p->endpoint_count == 1 ? "" : "es",
+		r->is_from_srv ? " by SRV" : "");
 	if (reason != XFED_REASON_NONE) {
 		attempt_failed(p, reason, xfed_reason_info(reason)->side);
 		return;
@@ -207,6 +219,8 @@ static void start_attempt(struct edge_pair *p, const struct xfed_partner *partne
 	p->state = EDGE_PAIR_RESOLVING;
 	p->started_ms = rt_loop_now_ms(p->edge->loop);
 	p->avoid_external = p->avoid_tls = false;
+	p->text[0] = '\0';
+	edge_steps_free(&p->steps);
 	int rc = start_lookup(p, partner);
 	if (rc != XFED_OK) {
 		enum xfed_reason reason = rc == XFED_ERR_INVALID ? XFED_REASON_DNS_NAME_MISSING : XFED_REASON_STREAM_INTERNAL;
@@ -245,6 +259,7 @@ static void ask_all(void *arg)
 void edge_pair_ready(struct edge_pair *p)
 {
 	p->state = EDGE_PAIR_READY;
+	edge_steps_free(&p->steps);
 	p->backoff_ms = p->retry_at_ms = 0;
 	p->last_reason = XFED_REASON_NONE;
 	if (p->is_verify) {

@@ -166,26 +166,14 @@ static bool is_clean(enum xfed_reason r)
 	return r == XFED_REASON_STREAM_CLOSED_IDLE || r == XFED_REASON_STREAM_CLOSED_DRAIN || r == XFED_REASON_STREAM_CLOSED_PEER;
 }
 
-/* A failed attempt, for the gateway's journal: what is known of it now. */
-static void send_failure(struct edge *e, struct event *ev, enum xfed_reason reason, enum xfed_side side, const char *text)
+/* A stream that came in and was never authenticated. What we opened is told when the whole attempt has failed. */
+static void inbound_failed(struct edge_conn *c, const struct event *ev, const struct xfed_s2s_info *info, const struct xfed_s2s_action *act)
 {
-	Xfed__Frame f = XFED__FRAME__INIT;
-	Xfed__FailureEvent m = XFED__FAILURE_EVENT__INIT;
-	m.at_s = edge_wall_s(e);
-	m.direction = ev->m.direction;
-	m.local = ev->local;
-	m.remote = ev->remote;
-	m.reason = (char *)xfed_reason_code(reason);
-	m.side = (char *)xfed_side_name(side);
-	m.text = (char *)text;
-	Xfed__Certificate *chain[1] = { ev->m.certificate };
-	if (ev->m.certificate) {
-		m.chain = chain;
-		m.n_chain = 1;
-	}
-	f.body_case = XFED__FRAME__BODY_FAILURE_EVENT;
-	f.failure_event = &m;
-	edge_links_send(e, &f);
+	uint64_t now = rt_loop_now_ms(c->edge->loop);
+	edge_steps_of_stream(&c->steps, now, info, act->reason, act->text);
+	struct edge_failure f = { .direction = XFED_S2S_IN, .local = ev->local, .remote = ev->remote, .reason = act->reason, .side = act->side,
+		.text = act->text, .steps = c->steps, .cert = info->is_secure ? info->tls.peer : NULL };
+	edge_failure_send(c->edge, &f);
 }
 
 void edge_report_closed(struct edge_conn *c, const struct xfed_s2s_action *act)
@@ -219,8 +207,8 @@ void edge_report_closed(struct edge_conn *c, const struct xfed_s2s_action *act)
 	ev.m.text = (char *)proto_text_clean(ev.text, sizeof(ev.text), act->text);
 	if (c->is_established) {
 		send_event(e, &ev.m);
-	} else if (!is_clean(act->reason) && info.remote.len > 0) {
-		send_failure(e, &ev, act->reason, act->side, ev.text);
+	} else if (!is_clean(act->reason) && info.remote.len > 0 && c->direction == XFED_S2S_IN) {
+		inbound_failed(c, &ev, &info, act);
 	}
 }
 
