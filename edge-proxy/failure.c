@@ -119,7 +119,7 @@ void edge_failure_send(struct edge *e, const struct edge_failure *f)
 		steps[i].at_ms = f->steps->list[i].at_ms;
 		steps[i].step = (char *)f->steps->list[i].step;
 		steps[i].ok = f->steps->list[i].ok;
-		steps[i].detail = f->steps->list[i].detail;
+		steps[i].detail = (char *)f->steps->list[i].detail;
 		list[m.n_steps++] = &steps[i];
 	}
 	m.steps = list;
