@@ -1,0 +1,1091 @@
+/*
+ * The journal of failed attempts: what is kept, folded, forgotten, written, found again and shown,
+ * with a store in memory.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <sqlite3.h>
+
+#include "journal.h"
+#include "proto/check.h"
+#include "xfed/mem.h"
+#include "xfed/reason.h"
+
+#define NOW  1800000000 /* seconds */
+#define EDGE XFED_SPAN("edge1")
+#define DAY  86400
+
+/* ---- helpers ---- */
+
+static char *text(const char *s)
+{
+	return (char *)(uintptr_t)
+		s; /* generated messages hold plain pointers; nothing is written to */
+}
+
+static Xfed__FailureEvent event(const char *remote, const char *reason, const char *words)
+{
+	Xfed__FailureEvent m = XFED__FAILURE_EVENT__INIT;
+	m.at_s = NOW;
+	m.direction = XFED__DIRECTION__DIRECTION_OUT;
+	m.local = text("example.com");
+	m.remote = text(remote);
+	m.reason = text(reason);
+	m.side = text("partner");
+	m.text = text(words);
+	return m;
+}
+
+static struct journal *make(size_t rows, size_t ring_rows)
+{
+	struct journal_limits limits = { .rows = rows, .ring_rows = ring_rows };
+	struct journal *j;
+	assert_int_equal(journal_new(&limits, &j), XFED_OK);
+	return j;
+}
+
+static void add(
+	struct journal *j, const char *remote, const char *words, int64_t now_s, uint64_t now_ms)
+{
+	Xfed__FailureEvent m = event(remote, "net.connect.refused", words);
+	m.at_s = now_s;
+	assert_int_equal(journal_add(j, EDGE, &m, now_s, now_ms), XFED_OK);
+}
+
+/* Failures that are all different. */
+static void add_many(struct journal *j, size_t from, size_t to)
+{
+	for (size_t i = from; i < to; i++) {
+		char words[32];
+		snprintf(words, sizeof(words), "attempt %zu", i);
+		add(j, i % 2 ? "odd.example" : "even.example", words, NOW + (int64_t)i, 1000 * i);
+	}
+}
+
+static sqlite3 *open_db(void)
+{
+	sqlite3 *db;
+	char *error = NULL;
+	assert_int_equal(sqlite3_open(":memory:", &db), SQLITE_OK);
+	if (sqlite3_exec(db, JOURNAL_MIGRATION, NULL, NULL, &error) != SQLITE_OK) {
+		fail_msg("migration: %s", error);
+	}
+	return db;
+}
+
+static int64_t number(sqlite3 *db, const char *sql)
+{
+	sqlite3_stmt *st;
+	assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &st, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_step(st), SQLITE_ROW);
+	int64_t n = sqlite3_column_int64(st, 0);
+	sqlite3_finalize(st);
+	return n;
+}
+
+static int run_job(struct journal *j, sqlite3 *db, const struct journal_question *q, int64_t now_s,
+	json_t **answer, char error[256])
+{
+	struct journal_job *job;
+	assert_int_equal(journal_job_new(j, q, now_s, &job), XFED_OK);
+	journal_job_run(job, db);
+	return journal_job_end(j, job, 0, answer, error);
+}
+
+static void flush(struct journal *j, sqlite3 *db, int64_t now_s)
+{
+	json_t *answer;
+	char error[256];
+	assert_int_equal(run_job(j, db, NULL, now_s, &answer, error), XFED_OK);
+	assert_string_equal(error, "");
+	assert_null(answer);
+}
+
+/* From memory where that is enough, else from the store; `*was_stored` says which. */
+static json_t *ask(struct journal *j, sqlite3 *db, const struct journal_question *q, int64_t now_s,
+	bool *was_stored)
+{
+	json_t *answer = NULL;
+	char error[256];
+	int rc = journal_ask(j, q, now_s, &answer);
+	*was_stored = rc == XFED_ERR_AGAIN;
+	if (*was_stored) {
+		assert_null(answer);
+		rc = run_job(j, db, q, now_s, &answer, error);
+		assert_string_equal(error, "");
+	}
+	if (rc == XFED_ERR_NOT_FOUND) {
+		return NULL;
+	}
+	assert_int_equal(rc, XFED_OK);
+	assert_non_null(answer);
+	return answer;
+}
+
+/* "12x1 11x3 next 11": ids and counts of a page. */
+static const char *page(const json_t *answer, char out[1024])
+{
+	size_t i, len = 0;
+	json_t *f;
+	out[0] = '\0';
+	json_array_foreach(json_object_get(answer, "failures"), i, f)
+	{
+		len += (size_t)snprintf(out + len, 1024 - len, "%s%dx%d", i > 0 ? " " : "",
+			(int)json_integer_value(json_object_get(f, "id")),
+			(int)json_integer_value(json_object_get(f, "count")));
+	}
+	if (json_object_get(answer, "next")) {
+		snprintf(out + len, 1024 - len, " next %d",
+			(int)json_integer_value(json_object_get(answer, "next")));
+	}
+	return out;
+}
+
+static void expect_page(const char *row, struct journal *j, sqlite3 *db, struct journal_question q,
+	int64_t now_s, bool stored, const char *want)
+{
+	char got[1024];
+	bool was_stored;
+	q.limit = q.limit ? q.limit : JOURNAL_LIST_DEFAULT;
+	json_t *answer = ask(j, db, &q, now_s, &was_stored);
+	if (strcmp(page(answer, got), want) != 0 || was_stored != stored) {
+		fail_msg("%s: \"%s\" from %s, not \"%s\"", row, got,
+			was_stored ? "the store" : "memory", want);
+	}
+	json_decref(answer);
+}
+
+static void expect_json(json_t *got, const char *want)
+{
+	json_error_t e;
+	json_t *expected = json_loads(want, 0, &e);
+	if (!expected) {
+		fail_msg("the test's JSON, line %d: %s", e.line, e.text);
+	}
+	if (!json_equal(got, expected)) {
+		char *dump = json_dumps(got, JSON_INDENT(1) | JSON_SORT_KEYS);
+		fail_msg("got %s", dump);
+		free(dump);
+	}
+	json_decref(expected);
+}
+
+/* ---- what is shown ---- */
+
+static Xfed__Step steps[] = {
+	{ PROTOBUF_C_MESSAGE_INIT(&xfed__step__descriptor), .at_ms = 0,
+		.step = (char *)(uintptr_t) "dns", .ok = 1,
+		.detail = (char *)(uintptr_t) "SRV xmpp.fabrikam.example:5269" },
+	{ PROTOBUF_C_MESSAGE_INIT(&xfed__step__descriptor), .at_ms = 12,
+		.step = (char *)(uintptr_t) "tcp", .ok = 1, .detail = (char *)(uintptr_t) "" },
+	{ PROTOBUF_C_MESSAGE_INIT(&xfed__step__descriptor), .at_ms = 81,
+		.step = (char *)(uintptr_t) "certificate", .ok = 0,
+		.detail = (char *)(uintptr_t) "expired on 2026-01-01" },
+};
+static Xfed__Step *step_list[] = { &steps[0], &steps[1], &steps[2] };
+static Xfed__Field fact = { PROTOBUF_C_MESSAGE_INIT(&xfed__field__descriptor),
+	.name = (char *)(uintptr_t) "peer_address", .value = (char *)(uintptr_t) "192.0.2.5:5269" };
+static Xfed__Field *fact_list[] = { &fact };
+static char *cert_names[] = { (char *)(uintptr_t) "dns:fabrikam.example",
+	(char *)(uintptr_t) "xmpp:fabrikam.example" };
+static Xfed__Certificate cert = { PROTOBUF_C_MESSAGE_INIT(&xfed__certificate__descriptor),
+	.subject = (char *)(uintptr_t) "CN=fabrikam.example",
+	.issuer = (char *)(uintptr_t) "CN=Test CA", .serial_hex = (char *)(uintptr_t) "0a1b",
+	.sha256_hex = (char *)(uintptr_t) "00ff", .not_before_s = 1700000000,
+	.not_after_s = 1790000000, .eku = 1 | 2, .n_names = 2, .names = cert_names };
+static Xfed__Certificate *chain[] = { &cert };
+
+static Xfed__FailureEvent whole_event(void)
+{
+	Xfed__FailureEvent m = event("Fabrikam.EXAMPLE", "tls.cert.expired", "handshake refused");
+	m.steps = step_list;
+	m.n_steps = 3;
+	m.facts = fact_list;
+	m.n_facts = 1;
+	m.chain = chain;
+	m.n_chain = 1;
+	m.correlation = text("e1-7d");
+	m.repeated_count = 2;
+	return m;
+}
+
+static const char whole_json[] =
+	"{\"id\": 1, \"at\": 1800000000, \"last\": 1800000000, \"count\": 3, \"edge\": \"edge1\", "
+	"\"direction\": \"out\","
+	" \"local\": \"example.com\", \"remote\": \"fabrikam.example\", \"reason\": "
+	"\"tls.cert.expired\", \"side\": \"partner\","
+	" \"text\": \"handshake refused\", \"correlation\": \"e1-7d\","
+	" \"remedy\": \"The partner's certificate, or one of its chain, has expired: the partner "
+	"has to renew it.\","
+	" \"steps\": [{\"at_ms\": 0, \"step\": \"dns\", \"ok\": true, \"detail\": \"SRV "
+	"xmpp.fabrikam.example:5269\"},"
+	"  {\"at_ms\": 12, \"step\": \"tcp\", \"ok\": true},"
+	"  {\"at_ms\": 81, \"step\": \"certificate\", \"ok\": false, \"detail\": \"expired on "
+	"2026-01-01\"}],"
+	" \"facts\": [{\"name\": \"peer_address\", \"value\": \"192.0.2.5:5269\"}],"
+	" \"chain\": [{\"subject\": \"CN=fabrikam.example\", \"issuer\": \"CN=Test CA\", "
+	"\"serial\": \"0a1b\", \"sha256\": \"00ff\","
+	"  \"not_before\": 1700000000, \"not_after\": 1790000000, \"eku\": [\"serverAuth\", "
+	"\"clientAuth\"],"
+	"  \"names\": [\"dns:fabrikam.example\", \"xmpp:fabrikam.example\"]}]}";
+
+/* Steps, reason, side, remedy and chain, the same from memory and from the store. */
+static void one_is_shown_whole(void **state)
+{
+	sqlite3 *db = open_db();
+	struct journal *j = make(0, 1);
+	struct journal_question q = { .id = 1 };
+	Xfed__FailureEvent m = whole_event();
+	bool was_stored;
+	(void)state;
+	assert_int_equal(journal_add(j, EDGE, &m, NOW, 5), XFED_OK);
+	json_t *f = ask(j, db, &q, NOW, &was_stored);
+	assert_false(was_stored);
+	expect_json(f, whole_json);
+	json_decref(f);
+	flush(j, db, NOW);
+	add(j, "b.example", "pushes it out of memory", NOW, 10);
+	f = ask(j, db, &q, NOW, &was_stored);
+	assert_true(was_stored);
+	expect_json(f, whole_json);
+	json_decref(f);
+	journal_free(j);
+	sqlite3_close(db);
+}
+
+static void the_list_is_the_same_without_detail(void **state)
+{
+	struct journal *j = make(0, 0);
+	struct journal_question q = { .limit = 10 };
+	Xfed__FailureEvent m = event("a.example", "from.a.newer.edge", "");
+	json_t *answer;
+	(void)state;
+	m.direction = XFED__DIRECTION__DIRECTION_IN;
+	m.side = text("us");
+	assert_int_equal(journal_add(j, XFED_SPAN(""), &m, NOW, 0), XFED_OK);
+	assert_int_equal(journal_ask(j, &q, NOW, &answer), XFED_OK);
+	/* Nothing is said where nothing is known: no edge, text, correlation, remedy. */
+	expect_json(answer, "{\"failures\": [{\"id\": 1, \"at\": 1800000000, \"last\": 1800000000, "
+			    "\"count\": 1, \"direction\": \"in\","
+			    " \"local\": \"example.com\", \"remote\": \"a.example\", \"reason\": "
+			    "\"from.a.newer.edge\", \"side\": \"us\"}]}");
+	json_decref(answer);
+	journal_free(j);
+}
+
+/* Every reason there is has a remedy in the answer. */
+static void every_reason_has_its_remedy(void **state)
+{
+	(void)state;
+	for (int r = XFED_REASON_NONE + 1; r < XFED_REASON_COUNT; r++) {
+		const struct xfed_reason_info *info = xfed_reason_info((enum xfed_reason)r);
+		struct journal *j = make(0, 0);
+		struct journal_question q = { .id = 1 };
+		Xfed__FailureEvent m = event("a.example", info->code, "");
+		json_t *f;
+		assert_int_equal(journal_add(j, EDGE, &m, NOW, 0), XFED_OK);
+		assert_int_equal(journal_ask(j, &q, NOW, &f), XFED_OK);
+		assert_string_equal(json_string_value(json_object_get(f, "remedy")), info->remedy);
+		json_decref(f);
+		journal_free(j);
+	}
+}
+
+/* ---- folding ---- */
+
+struct variant {
+	const char *row;
+	const char *edge, *local, *remote, *reason, *side, *words, *correlation;
+	Xfed__Direction direction;
+	bool is_same;
+};
+
+#define BASE "edge1", "example.com", "a.example", "net.connect.refused", "partner", "no", "c1"
+#define OUT  XFED__DIRECTION__DIRECTION_OUT
+
+static const struct variant variants[] = {
+	{ "the same", BASE, OUT, true },
+	{ "another correlation", "edge1", "example.com", "a.example", "net.connect.refused",
+		"partner", "no", "c2", OUT, true },
+	{ "upper case", "edge1", "example.com", "A.Example", "net.connect.refused", "partner", "no",
+		"c1", OUT, true },
+	{ "another edge", "edge2", "example.com", "a.example", "net.connect.refused", "partner",
+		"no", "c1", OUT, false },
+	{ "another local", "edge1", "example.org", "a.example", "net.connect.refused", "partner",
+		"no", "c1", OUT, false },
+	{ "another remote", "edge1", "example.com", "b.example", "net.connect.refused", "partner",
+		"no", "c1", OUT, false },
+	{ "another reason", "edge1", "example.com", "a.example", "net.connect.timeout", "partner",
+		"no", "c1", OUT, false },
+	{ "another side", "edge1", "example.com", "a.example", "net.connect.refused", "us", "no",
+		"c1", OUT, false },
+	{ "another text", "edge1", "example.com", "a.example", "net.connect.refused", "partner",
+		"nein", "c1", OUT, false },
+	{ "another direction", BASE, XFED__DIRECTION__DIRECTION_IN, false },
+	{ "two texts that join to the same", "edge1", "example.coma.example", "",
+		"net.connect.refused", "partner", "no", "c1", OUT, false },
+};
+
+static void add_variant(struct journal *j, const struct variant *v, uint64_t now_ms)
+{
+	Xfed__FailureEvent m = event(v->remote, v->reason, v->words);
+	m.local = text(v->local);
+	m.side = text(v->side);
+	m.correlation = text(v->correlation);
+	m.direction = v->direction;
+	assert_int_equal(journal_add(j, xfed_span_str(v->edge), &m, NOW, now_ms), XFED_OK);
+}
+
+static void identical_failures_are_counted(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < XFED_ARRAY_LEN(variants); i++) {
+		struct journal *j = make(0, 0);
+		add_variant(j, &variants[0], 1000);
+		add_variant(j, &variants[i], 2000);
+		expect_page(variants[i].row, j, NULL, (struct journal_question){ 0 }, NOW, false,
+			variants[i].is_same ? "1x2" : "2x1 1x1");
+		assert_int_equal(journal_stats(j).folded, variants[i].is_same);
+		journal_free(j);
+	}
+}
+
+static void only_within_a_minute_of_the_first(void **state)
+{
+	sqlite3 *db = open_db();
+	struct journal *j = make(0, 0);
+	(void)state;
+	add(j, "a.example", "no", NOW, 0);
+	add(j, "b.example", "no", NOW + 1, 1000);
+	add(j, "a.example", "no", NOW + 59, 59999);
+	expect_page("at 59.999 s", j, NULL, (struct journal_question){ 0 }, NOW, false, "2x1 1x2");
+	add(j, "a.example", "no", NOW + 60, 60000);
+	expect_page("at 60 s", j, NULL, (struct journal_question){ 0 }, NOW, false, "3x1 2x1 1x2");
+	add(j, "b.example", "no", NOW + 60, 60500);
+	add(j, "a.example", "no", NOW + 61, 61000);
+	expect_page("each has its own minute", j, NULL, (struct journal_question){ 0 }, NOW, false,
+		"3x2 2x2 1x2");
+	/* And the times are those of the first and the last. */
+	struct journal_question q = { .id = 1 };
+	bool was_stored;
+	json_t *f = ask(j, db, &q, NOW, &was_stored);
+	assert_int_equal(json_integer_value(json_object_get(f, "at")), NOW);
+	assert_int_equal(json_integer_value(json_object_get(f, "last")), NOW + 59);
+	json_decref(f);
+	journal_free(j);
+	sqlite3_close(db);
+}
+
+static void repetitions_the_edge_left_out_count(void **state)
+{
+	struct journal *j = make(0, 0);
+	Xfed__FailureEvent m = event("a.example", "net.connect.refused", "no");
+	(void)state;
+	m.repeated_count = 4;
+	assert_int_equal(journal_add(j, EDGE, &m, NOW, 0), XFED_OK);
+	m.repeated_count = UINT32_MAX;
+	assert_int_equal(journal_add(j, EDGE, &m, NOW, 1), XFED_OK);
+	json_t *f;
+	assert_int_equal(journal_ask(j, &(struct journal_question){ .id = 1 }, NOW, &f), XFED_OK);
+	assert_int_equal(
+		json_integer_value(json_object_get(f, "count")), 5 + 1 + (json_int_t)UINT32_MAX);
+	json_decref(f);
+	journal_free(j);
+}
+
+/* A peer that is refused a thousand times a second (jabberd2 does that) costs one row a minute. */
+static void a_storm_is_one_row(void **state)
+{
+	struct journal *j = make(0, 0);
+	(void)state;
+	for (uint64_t i = 0; i < 50000; i++) {
+		add(j, "a.example", "no", NOW, i);
+	}
+	expect_page("storm", j, NULL, (struct journal_question){ 0 }, NOW, false, "1x50000");
+	assert_int_equal(journal_stats(j).ring_rows, 1);
+	journal_free(j);
+}
+
+/* ---- lists ---- */
+
+static void lists(void **state)
+{
+	sqlite3 *db = open_db();
+	struct journal *j = make(0, 5);
+	(void)state;
+	add_many(j, 1, 13); /* ids 1 to 12, odd ones odd.example; memory holds 8 to 12 */
+	assert_int_equal(journal_stats(j).lost, 7);
+	journal_free(j);
+	j = make(0, 5);
+	for (size_t i = 1; i < 13; i++) {
+		add_many(j, i, i + 1);
+		flush(j, db, NOW);
+	}
+	assert_int_equal(journal_stats(j).lost, 0);
+	const struct {
+		const char *row;
+		struct journal_question q;
+		bool stored;
+		const char *want;
+	} rows[] = {
+		{ "a page that memory fills", { .limit = 5 }, false,
+			"12x1 11x1 10x1 9x1 8x1 next 8" },
+		{ "the page behind it", { .limit = 5, .before = 8 }, true,
+			"7x1 6x1 5x1 4x1 3x1 next 3" },
+		{ "the last page", { .limit = 5, .before = 3 }, true, "2x1 1x1" },
+		{ "behind the last", { .limit = 5, .before = 1 }, true, "" },
+		{ "across the edge of memory", { .limit = 4, .before = 10 }, true,
+			"9x1 8x1 7x1 6x1 next 6" },
+		{ "all", { 0 }, true, "12x1 11x1 10x1 9x1 8x1 7x1 6x1 5x1 4x1 3x1 2x1 1x1" },
+		{ "one partner from memory", { .partner = "even.example", .limit = 3 }, false,
+			"12x1 10x1 8x1 next 8" },
+		{ "one partner from the store", { .partner = "odd.example", .limit = 3 }, true,
+			"11x1 9x1 7x1 next 7" },
+		{ "an unknown partner", { .partner = "other.example" }, true, "" },
+		{ "since, and memory goes back far enough", { .since_s = NOW + 9 }, false,
+			"12x1 11x1 10x1 9x1" },
+		{ "since the last that left memory", { .since_s = NOW + 7 }, true,
+			"12x1 11x1 10x1 9x1 8x1 7x1" },
+		{ "since, one partner, limit",
+			{ .since_s = NOW + 2, .partner = "even.example", .limit = 4 }, true,
+			"12x1 10x1 8x1 6x1 next 6" },
+	};
+	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
+		expect_page(rows[i].row, j, db, rows[i].q, NOW + 20, rows[i].stored, rows[i].want);
+	}
+	journal_free(j);
+	sqlite3_close(db);
+}
+
+static void paging_gives_every_row_once(void **state)
+{
+	sqlite3 *db = open_db();
+	struct journal *j = make(0, 16);
+	struct journal_question q = { .limit = 7 };
+	json_int_t want = 100;
+	(void)state;
+	for (size_t i = 1; i <= 100; i += 10) {
+		add_many(j, i, i + 10);
+		flush(j, db, NOW);
+	}
+	for (;;) {
+		bool was_stored;
+		size_t i;
+		json_t *f, *answer = ask(j, db, &q, NOW + 200, &was_stored);
+		json_array_foreach(json_object_get(answer, "failures"), i, f)
+		{
+			assert_int_equal(json_integer_value(json_object_get(f, "id")), want--);
+		}
+		json_int_t next = json_integer_value(json_object_get(answer, "next"));
+		json_decref(answer);
+		if (next == 0) {
+			break;
+		}
+		q.before = (uint64_t)next;
+	}
+	assert_int_equal(want, 0);
+	journal_free(j);
+	sqlite3_close(db);
+}
+
+static void what_is_not_there(void **state)
+{
+	sqlite3 *db = open_db();
+	struct journal *j = make(0, 2);
+	bool was_stored;
+	(void)state;
+	assert_null(ask(j, db, &(struct journal_question){ .id = 1 }, NOW, &was_stored));
+	add_many(j, 1, 5);
+	/* 1 and 2 left memory before anything was written. */
+	assert_null(ask(j, db, &(struct journal_question){ .id = 1 }, NOW, &was_stored));
+	assert_true(was_stored);
+	assert_null(ask(j, db, &(struct journal_question){ .id = 5 }, NOW, &was_stored));
+	assert_false(was_stored);
+	journal_free(j);
+	sqlite3_close(db);
+}
+
+/* ---- bounds ---- */
+
+static void rows_are_bounded(void **state)
+{
+	sqlite3 *db = open_db();
+	struct journal *j = make(10, 4);
+	(void)state;
+	for (size_t i = 1; i <= 30; i++) {
+		add_many(j, i, i + 1);
+		flush(j, db, NOW);
+		assert_in_range(number(db, "SELECT count(*) FROM failure"), i < 10 ? i : 10, 10);
+	}
+	assert_int_equal(number(db, "SELECT min(id) FROM failure"), 21);
+	journal_free(j);
+	sqlite3_close(db);
+}
+
+/* Memory never shows more than the store may hold. */
+static void memory_holds_no_more_than_the_store(void **state)
+{
+	struct journal *j = make(3, 1000);
+	(void)state;
+	add_many(j, 1, 10);
+	assert_int_equal(journal_stats(j).ring_rows, 3);
+	journal_free(j);
+}
+
+static void memory_is_bounded(void **state)
+{
+	static char value[PROTO_VALUE_BYTES + 1];
+	Xfed__Field f = XFED__FIELD__INIT, *list[10] = { &f, &f, &f, &f, &f, &f, &f, &f, &f, &f };
+	struct journal_limits limits = { .ring_bytes = 256 * 1024 };
+	struct journal *j;
+	(void)state;
+	memset(value, 'v', PROTO_VALUE_BYTES);
+	f.name = text("n");
+	f.value = value;
+	assert_int_equal(journal_new(&limits, &j), XFED_OK);
+	for (int i = 0; i < 50; i++) {
+		char words[16];
+		snprintf(words, sizeof(words), "%d", i);
+		Xfed__FailureEvent m = event("a.example", "net.connect.refused", words);
+		m.facts = list;
+		m.n_facts = 10;
+		assert_int_equal(journal_add(j, EDGE, &m, NOW, 0), XFED_OK);
+		assert_in_range(journal_stats(j).ring_bytes, 40000, limits.ring_bytes);
+	}
+	assert_in_range(journal_stats(j).ring_rows, 5, 6);
+	journal_free(j);
+}
+
+static void old_rows_go(void **state)
+{
+	sqlite3 *db = open_db();
+	struct journal_limits limits = { .keep_s = 10 * DAY, .ring_rows = 2 };
+	struct journal *j;
+	bool was_stored;
+	(void)state;
+	assert_int_equal(journal_new(&limits, &j), XFED_OK);
+	for (int day = 1; day <= 4; day++) {
+		add(j, "a.example", "no", NOW + day * DAY, (uint64_t)day * DAY * 1000);
+		flush(j, db, NOW + day * DAY);
+	}
+	/* Not shown from the moment on, from memory or store; removed with the next job. */
+	expect_page("all", j, db, (struct journal_question){ 0 }, NOW + 4 * DAY, true,
+		"4x1 3x1 2x1 1x1");
+	expect_page("two days gone", j, db, (struct journal_question){ 0 }, NOW + 12 * DAY + 1,
+		false, "4x1 3x1");
+	expect_page("one in memory gone", j, db, (struct journal_question){ 0 }, NOW + 13 * DAY + 1,
+		false, "4x1");
+	assert_null(
+		ask(j, db, &(struct journal_question){ .id = 3 }, NOW + 13 * DAY + 1, &was_stored));
+	assert_null(
+		ask(j, db, &(struct journal_question){ .id = 1 }, NOW + 13 * DAY + 1, &was_stored));
+	assert_int_equal(number(db, "SELECT count(*) FROM failure"), 1);
+	journal_free(j);
+	sqlite3_close(db);
+}
+
+static void time_to_write(void **state)
+{
+	sqlite3 *db = open_db();
+	struct journal *j = make(0, 0);
+	(void)state;
+	assert_false(journal_flush_is_due(j, 10 * JOURNAL_TRIM_MS));
+	add(j, "a.example", "no", NOW, 5000);
+	assert_false(journal_flush_is_due(j, 5999));
+	assert_true(journal_flush_is_due(j, 6000));
+	add(j, "b.example", "no", NOW, 5900);
+	assert_true(journal_flush_is_due(j, 6000));
+	/* Not while a job is under way. */
+	struct journal_job *job;
+	json_t *answer;
+	char error[256];
+	assert_int_equal(journal_job_new(j, NULL, NOW, &job), XFED_OK);
+	add(j, "c.example", "no", NOW, 6000);
+	assert_false(journal_flush_is_due(j, 8000));
+	journal_job_run(job, db);
+	assert_int_equal(journal_job_end(j, job, 8000, &answer, error), XFED_OK);
+	assert_true(journal_flush_is_due(j, 8000));
+	flush(j, db, NOW);
+	assert_int_equal(journal_stats(j).unwritten, 0);
+	assert_false(journal_flush_is_due(j, 9000));
+	assert_true(journal_flush_is_due(j, 9000 + JOURNAL_TRIM_MS));
+	/* Many are written at once. */
+	add_many(j, 1, 1 + JOURNAL_FLUSH_ROWS);
+	assert_true(journal_flush_is_due(j, 1000));
+	journal_free(j);
+	sqlite3_close(db);
+}
+
+/* ---- the store ---- */
+
+static void a_restart_loses_nothing(void **state)
+{
+	sqlite3 *db = open_db();
+	struct journal *j = make(0, 8);
+	char error[256];
+	json_t *f;
+	(void)state;
+	Xfed__FailureEvent m = whole_event();
+	assert_int_equal(journal_add(j, EDGE, &m, NOW, 0), XFED_OK);
+	add_many(j, 2, 9);
+	flush(j, db, NOW);
+	add_many(j, 9, 13);
+	flush(j, db, NOW);
+	journal_free(j);
+
+	j = make(0, 8);
+	assert_int_equal(journal_load(j, db, error), XFED_OK);
+	assert_int_equal(journal_stats(j).ring_rows, 8);
+	assert_int_equal(journal_stats(j).unwritten, 0);
+	expect_page("from memory", j, db, (struct journal_question){ .limit = 8 }, NOW + 20, false,
+		"12x1 11x1 10x1 9x1 8x1 7x1 6x1 5x1 next 5");
+	expect_page("from the store", j, db, (struct journal_question){ .before = 6 }, NOW + 20,
+		true, "5x1 4x1 3x1 2x1 1x3");
+	assert_int_equal(journal_ask(j, &(struct journal_question){ .id = 1 }, NOW + 20, &f),
+		XFED_ERR_AGAIN);
+	/* What is loaded is not repeated in; ids go on. */
+	add_many(j, 12, 13);
+	expect_page("ids go on", j, db, (struct journal_question){ .limit = 2 }, NOW + 20, false,
+		"13x1 12x1 next 12");
+	journal_free(j);
+
+	j = make(0, 100);
+	assert_int_equal(journal_load(j, db, error), XFED_OK);
+	assert_int_equal(
+		journal_ask(j, &(struct journal_question){ .id = 1 }, NOW + 20, &f), XFED_OK);
+	expect_json(f, whole_json);
+	json_decref(f);
+	expect_page("nothing older: memory is enough", j, NULL,
+		(struct journal_question){ .before = 2 }, NOW + 20, false, "1x3");
+	journal_free(j);
+	sqlite3_close(db);
+}
+
+static void an_empty_store(void **state)
+{
+	sqlite3 *db = open_db();
+	struct journal *j = make(0, 0);
+	char error[256];
+	(void)state;
+	assert_int_equal(journal_load(j, db, error), XFED_OK);
+	expect_page("nothing", j, NULL, (struct journal_question){ 0 }, NOW, false, "");
+	add(j, "a.example", "no", NOW, 0);
+	expect_page("the first", j, NULL, (struct journal_question){ 0 }, NOW, false, "1x1");
+	journal_free(j);
+	assert_int_equal(sqlite3_exec(db, "DROP TABLE failure", NULL, NULL, NULL), SQLITE_OK);
+	j = make(0, 0);
+	assert_int_equal(journal_load(j, db, error), XFED_ERR_LIBRARY);
+	assert_non_null(strstr(error, "failure"));
+	journal_free(j);
+	sqlite3_close(db);
+}
+
+/* Counted again while the row is on its way to the store. */
+static void a_row_may_change_while_it_is_written(void **state)
+{
+	sqlite3 *db = open_db();
+	struct journal *j = make(0, 0);
+	struct journal_job *job;
+	json_t *answer;
+	char error[256];
+	(void)state;
+	add(j, "a.example", "no", NOW, 0);
+	assert_int_equal(journal_job_new(j, NULL, NOW, &job), XFED_OK);
+	add(j, "a.example", "no", NOW + 7, 7000);
+	journal_job_run(job, db);
+	assert_int_equal(number(db, "SELECT repeats FROM failure"), 1);
+	assert_int_equal(journal_job_end(j, job, 0, &answer, error), XFED_OK);
+	assert_int_equal(journal_stats(j).unwritten, 1);
+	flush(j, db, NOW);
+	assert_int_equal(number(db, "SELECT repeats FROM failure"), 2);
+	assert_int_equal(number(db, "SELECT last_s FROM failure"), NOW + 7);
+	assert_int_equal(number(db, "SELECT count(*) FROM failure"), 1);
+	journal_free(j);
+	sqlite3_close(db);
+}
+
+/* A full disk: nothing is half written, questions are answered, and the rows are written later. */
+static void a_store_that_cannot_be_written(void **state)
+{
+	sqlite3 *db = open_db();
+	struct journal *j = make(0, 3);
+	struct journal_question q = { .limit = 10 };
+	json_t *answer;
+	char error[256], got[1024];
+	(void)state;
+	add_many(j, 1, 4);
+	flush(j, db, NOW);
+	add_many(j, 4, 6);
+	assert_int_equal(sqlite3_exec(db, "PRAGMA query_only = 1", NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(run_job(j, db, &q, NOW, &answer, error), XFED_OK);
+	assert_non_null(strstr(error, "readonly"));
+	assert_string_equal(page(answer, got), "3x1 2x1 1x1");
+	json_decref(answer);
+	assert_int_equal(journal_stats(j).unwritten, 2);
+	assert_int_equal(journal_stats(j).write_errors, 1);
+	assert_false(journal_flush_is_due(j, JOURNAL_RETRY_MS - 1));
+	assert_true(journal_flush_is_due(j, JOURNAL_RETRY_MS));
+	assert_true(sqlite3_get_autocommit(db));
+
+	/* One leaves memory on the way: it is counted as lost. */
+	struct journal_job *job;
+	assert_int_equal(journal_job_new(j, NULL, NOW, &job), XFED_OK);
+	add_many(j, 6, 8);
+	journal_job_run(job, db);
+	assert_int_equal(journal_job_end(j, job, 0, &answer, error), XFED_OK);
+	assert_int_equal(journal_stats(j).lost, 1);
+	assert_int_equal(journal_stats(j).unwritten, 3);
+
+	assert_int_equal(sqlite3_exec(db, "PRAGMA query_only = 0", NULL, NULL, NULL), SQLITE_OK);
+	flush(j, db, NOW);
+	expect_page("written after all", j, db, (struct journal_question){ 0 }, NOW + 20, true,
+		"7x1 6x1 5x1 3x1 2x1 1x1");
+	journal_free(j);
+	sqlite3_close(db);
+}
+
+/* A row that cannot be written takes the others of its batch back with it. */
+static void a_batch_is_written_whole(void **state)
+{
+	sqlite3 *db = open_db();
+	struct journal *j = make(0, 0);
+	json_t *answer;
+	char error[256];
+	(void)state;
+	assert_int_equal(sqlite3_exec(db,
+				 "CREATE TRIGGER t BEFORE INSERT ON failure WHEN new.id = 3 BEGIN "
+				 "SELECT RAISE(ABORT, 'disk full'); END",
+				 NULL, NULL, NULL),
+		SQLITE_OK);
+	add_many(j, 1, 5);
+	assert_int_equal(run_job(j, db, NULL, NOW, &answer, error), XFED_OK);
+	assert_string_equal(error, "journal: disk full");
+	assert_int_equal(number(db, "SELECT count(*) FROM failure"), 0);
+	assert_int_equal(journal_stats(j).unwritten, 4);
+	assert_int_equal(sqlite3_exec(db, "DROP TRIGGER t", NULL, NULL, NULL), SQLITE_OK);
+	flush(j, db, NOW);
+	assert_int_equal(number(db, "SELECT count(*) FROM failure"), 4);
+	journal_free(j);
+	sqlite3_close(db);
+}
+
+static void a_damaged_row_says_so(void **state)
+{
+	static const char *const damage[] = {
+		"UPDATE failure SET detail = x'42ff'",
+		"UPDATE failure SET detail = zeroblob(100000)",
+		"UPDATE failure SET detail = x'420b0a094e4f54ff8055544638'",
+		"UPDATE failure SET remote = CAST(x'ff' AS TEXT), words = CAST(x'80c3' AS TEXT)",
+	};
+	(void)state;
+	for (size_t i = 0; i < XFED_ARRAY_LEN(damage); i++) {
+		sqlite3 *db = open_db();
+		struct journal *j = make(0, 0);
+		Xfed__FailureEvent m = whole_event();
+		char error[256];
+		json_t *f;
+		assert_int_equal(journal_add(j, EDGE, &m, NOW, 0), XFED_OK);
+		flush(j, db, NOW);
+		journal_free(j);
+		assert_int_equal(sqlite3_exec(db, damage[i], NULL, NULL, NULL), SQLITE_OK);
+		j = make(0, 0);
+		assert_int_equal(journal_load(j, db, error), XFED_OK);
+		assert_int_equal(
+			journal_ask(j, &(struct journal_question){ .id = 1 }, NOW, &f), XFED_OK);
+		assert_true((json_object_get(f, "unreadable") != NULL) == (i < 2));
+		assert_true(json_is_array(json_object_get(f, "steps")) &&
+			    json_is_array(json_object_get(f, "chain")));
+		assert_string_equal(
+			json_string_value(json_object_get(f, "reason")), "tls.cert.expired");
+		json_decref(f);
+		journal_free(j);
+		sqlite3_close(db);
+	}
+}
+
+/* ---- hostile events ---- */
+
+static void an_edge_is_not_trusted(void **state)
+{
+	struct journal *j = make(0, 0);
+	Xfed__FailureEvent m =
+		event("a\x1b[2J.example", "tls.cert.expired\n", "\xff\xfe said \x07");
+	json_t *f;
+	(void)state;
+	m.local = NULL;
+	m.at_s = INT64_MAX;
+	assert_int_equal(journal_add(j, EDGE, &m, NOW, 0), XFED_OK);
+	m.at_s = -5;
+	m.text = text("older");
+	assert_int_equal(journal_add(j, EDGE, &m, NOW, 0), XFED_OK);
+	assert_int_equal(journal_ask(j, &(struct journal_question){ .id = 1 }, NOW, &f), XFED_OK);
+	assert_string_equal(json_string_value(json_object_get(f, "remote")), "a?[2j.example");
+	assert_string_equal(json_string_value(json_object_get(f, "reason")), "tls.cert.expired?");
+	assert_string_equal(json_string_value(json_object_get(f, "text")), "?? said ?");
+	assert_string_equal(json_string_value(json_object_get(f, "local")), "");
+	assert_int_equal(json_integer_value(json_object_get(f, "at")), NOW);
+	json_decref(f);
+	assert_int_equal(journal_ask(j, &(struct journal_question){ .id = 2 }, NOW, &f), XFED_OK);
+	assert_int_equal(json_integer_value(json_object_get(f, "at")), NOW);
+	json_decref(f);
+	journal_free(j);
+}
+
+/* As much as the channel lets through: the step that failed is kept, the rest as far as it goes. */
+static void too_much_detail_is_cut(void **state)
+{
+	static char words[PROTO_TEXT_BYTES + 1], value[PROTO_VALUE_BYTES + 1];
+	Xfed__Step s = XFED__STEP__INIT, *step_many[PROTO_STEPS_MAX];
+	Xfed__Field f = XFED__FIELD__INIT, *fact_many[PROTO_FIELDS_MAX];
+	Xfed__Certificate c = XFED__CERTIFICATE__INIT, *chain_many[PROTO_CHAIN_MAX];
+	char *names[PROTO_CERT_NAMES_MAX];
+	Xfed__FailureEvent m = event("a.example", "tls.cert.expired", "");
+	json_t *j1;
+	(void)state;
+	memset(words, 'w', PROTO_TEXT_BYTES);
+	memset(value, 'v', PROTO_VALUE_BYTES);
+	s.step = text("tls");
+	s.detail = words;
+	f.name = text("n");
+	f.value = value;
+	for (size_t i = 0; i < PROTO_CERT_NAMES_MAX; i++) {
+		names[i] = words;
+	}
+	c.n_names = PROTO_CERT_NAMES_MAX;
+	c.names = names;
+	for (size_t i = 0; i < PROTO_STEPS_MAX; i++) {
+		step_many[i] = &s;
+		fact_many[i % PROTO_FIELDS_MAX] = &f;
+		chain_many[i % PROTO_CHAIN_MAX] = &c;
+	}
+	m.steps = step_many;
+	m.facts = fact_many;
+	m.chain = chain_many;
+	for (int round = 0; round < 3; round++) {
+		struct journal *j = make(0, 0);
+		m.n_steps = round == 0 ? 5 : PROTO_STEPS_MAX;
+		m.n_facts = PROTO_FIELDS_MAX;
+		c.n_names = round == 2 ? PROTO_CERT_NAMES_MAX : 2;
+		m.n_chain = PROTO_CHAIN_MAX;
+		assert_int_equal(journal_add(j, EDGE, &m, NOW, 0), XFED_OK);
+		assert_true(journal_stats(j).ring_bytes < JOURNAL_DETAIL_BYTES + 4096);
+		assert_int_equal(
+			journal_ask(j, &(struct journal_question){ .id = 1 }, NOW, &j1), XFED_OK);
+		const json_t *list = json_object_get(j1, "steps");
+		assert_null(json_object_get(j1, "unreadable"));
+		assert_int_equal(json_array_size(list), round == 0 ? 6 : PROTO_STEPS_MAX / 2 + 1);
+		assert_non_null(
+			strstr(json_string_value(json_object_get(
+				       json_array_get(list, json_array_size(list) - 1), "detail")),
+				"left out"));
+		assert_int_equal(json_array_size(json_object_get(j1, "chain")), round == 2 ? 0 : 1);
+		json_decref(j1);
+		journal_free(j);
+	}
+}
+
+/* ---- the arguments of the commands ---- */
+
+static void arguments(void **state)
+{
+	static const struct {
+		bool is_show;
+		const char *json, *error; /* NULL: fine */
+		struct journal_question want;
+	} rows[] = {
+		{ false, "{}", NULL, { .limit = JOURNAL_LIST_DEFAULT } },
+		{ false,
+			"{\"partner\": \"A.Example\", \"since\": 17, \"limit\": 500, \"before\": "
+			"9}",
+			NULL,
+			{ .partner = "a.example", .since_s = 17, .limit = 500, .before = 9 } },
+		{ false, "{\"partner\": \"\"}", "partner", { 0 } },
+		{ false, "{\"partner\": 1}", "partner", { 0 } },
+		{ false, "{\"partner\": null}", "partner", { 0 } },
+		{ false, "{\"since\": -1}", "since", { 0 } },
+		{ false, "{\"since\": \"1h\"}", "since", { 0 } },
+		{ false, "{\"limit\": 0}", "limit", { 0 } },
+		{ false, "{\"limit\": 501}", "limit", { 0 } },
+		{ false, "{\"limit\": 1.5}", "limit", { 0 } },
+		{ false, "{\"before\": 0}", "before", { 0 } },
+		{ false, "{\"id\": 1}", "failures list takes", { 0 } },
+		{ true, "{\"id\": 1}", NULL, { .id = 1 } },
+		{ true, "{}", "failures show takes", { 0 } },
+		{ true, "{\"id\": 0}", "failures show takes", { 0 } },
+		{ true, "{\"id\": \"1\"}", "failures show takes", { 0 } },
+		{ true, "{\"id\": 1, \"limit\": 2}", "failures show takes", { 0 } },
+	};
+	(void)state;
+	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
+		struct journal_question q;
+		char error[160] = "";
+		json_t *args = json_loads(rows[i].json, 0, NULL);
+		assert_non_null(args);
+		int rc = rows[i].is_show ? journal_show_args(args, &q, error)
+					 : journal_list_args(args, &q, error);
+		json_decref(args);
+		bool is_same = q.id == rows[i].want.id &&
+			       strcmp(q.partner, rows[i].want.partner) == 0 &&
+			       q.since_s == rows[i].want.since_s && q.limit == rows[i].want.limit &&
+			       q.before == rows[i].want.before;
+		if (rows[i].error ? rc != XFED_ERR_INVALID || !strstr(error, rows[i].error)
+				  : rc != XFED_OK || !is_same) {
+			fail_msg("row %s: %d \"%s\"", rows[i].json, rc, error);
+		}
+	}
+	char name[300] = "";
+	struct journal_question q;
+	char error[160];
+	memset(name, 'a', 256);
+	json_t *args = json_pack("{s:s}", "partner", name);
+	assert_int_equal(journal_list_args(args, &q, error), XFED_ERR_INVALID);
+	json_decref(args);
+}
+
+/* ---- memory ---- */
+
+static long allocations_left = -1, held;
+static bool was_refused;
+
+static bool refuse(void)
+{
+	if (allocations_left < 0 || allocations_left-- > 0) {
+		return false;
+	}
+	was_refused = true;
+	return true;
+}
+
+static void *counting_malloc(size_t size)
+{
+	void *p = refuse() ? NULL : malloc(size);
+	held += p != NULL;
+	return p;
+}
+
+static void *counting_realloc(void *p, size_t size)
+{
+	void *q = refuse() ? NULL : realloc(p, size);
+	held += q && !p;
+	return q;
+}
+
+static void counting_free(void *p)
+{
+	held -= p != NULL;
+	free(p);
+}
+
+/* One scenario; every call either works or says NOMEM and leaves a journal that works. */
+static void scenario(sqlite3 *db)
+{
+	struct journal_limits limits = { .ring_rows = 3 };
+	struct journal_question q = { .id = 1 };
+	struct journal *j;
+	struct journal_job *job;
+	json_t *answer;
+	char error[256];
+	if (journal_new(&limits, &j) != XFED_OK) {
+		assert_null(j);
+		return;
+	}
+	Xfed__FailureEvent m = whole_event();
+	int rc = journal_load(j, db, error);
+	assert_true(rc == XFED_OK || rc == XFED_ERR_NOMEM);
+	for (int i = 0; i < 5; i++) {
+		char words[16];
+		snprintf(words, sizeof(words), "%d", i / 2);
+		m.text = words;
+		rc = journal_add(j, EDGE, &m, NOW, (uint64_t)i);
+		assert_true(rc == XFED_OK || rc == XFED_ERR_NOMEM);
+	}
+	rc = journal_ask(j, &q, NOW, &answer);
+	assert_true((rc == XFED_OK) == (answer != NULL));
+	json_decref(answer);
+	rc = journal_job_new(j, &q, NOW, &job);
+	if (rc == XFED_OK) {
+		journal_job_run(job, db);
+		rc = journal_job_end(j, job, 0, &answer, error);
+		assert_true((rc == XFED_OK) == (answer != NULL));
+		json_decref(answer);
+	} else {
+		assert_null(job);
+	}
+	/* Whatever was refused: it works now. */
+	allocations_left = -1;
+	add(j, "later.example", "no", NOW, 99);
+	flush(j, db, NOW);
+	journal_free(j);
+}
+
+static void no_memory(void **state)
+{
+	static const struct xfed_mem_hooks hooks = { counting_malloc, counting_realloc,
+		counting_free };
+	sqlite3 *db = open_db();
+	long n = 0;
+	(void)state;
+	xfed_mem_set_hooks(&hooks);
+	do {
+		held = 0;
+		was_refused = false;
+		allocations_left = n++;
+		scenario(db);
+		allocations_left = -1;
+		assert_int_equal(held, 0);
+	} while (was_refused && n < 1000);
+	assert_in_range(n, 15, 999);
+	xfed_mem_set_hooks(NULL);
+	sqlite3_close(db);
+}
+
+static void releasing_nothing(void **state)
+{
+	struct journal *j = make(0, 0);
+	struct journal_job *job;
+	(void)state;
+	journal_free(NULL);
+	journal_job_free(NULL);
+	add(j, "a.example", "no", NOW, 0);
+	assert_int_equal(journal_job_new(j, NULL, NOW, &job), XFED_OK);
+	journal_free(j);
+	journal_job_free(job); /* the journal went first */
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(one_is_shown_whole),
+		cmocka_unit_test(the_list_is_the_same_without_detail),
+		cmocka_unit_test(every_reason_has_its_remedy),
+		cmocka_unit_test(identical_failures_are_counted),
+		cmocka_unit_test(only_within_a_minute_of_the_first),
+		cmocka_unit_test(repetitions_the_edge_left_out_count),
+		cmocka_unit_test(a_storm_is_one_row),
+		cmocka_unit_test(lists),
+		cmocka_unit_test(paging_gives_every_row_once),
+		cmocka_unit_test(what_is_not_there),
+		cmocka_unit_test(rows_are_bounded),
+		cmocka_unit_test(memory_holds_no_more_than_the_store),
+		cmocka_unit_test(memory_is_bounded),
+		cmocka_unit_test(old_rows_go),
+		cmocka_unit_test(time_to_write),
+		cmocka_unit_test(a_restart_loses_nothing),
+		cmocka_unit_test(an_empty_store),
+		cmocka_unit_test(a_row_may_change_while_it_is_written),
+		cmocka_unit_test(a_store_that_cannot_be_written),
+		cmocka_unit_test(a_batch_is_written_whole),
+		cmocka_unit_test(a_damaged_row_says_so),
+		cmocka_unit_test(an_edge_is_not_trusted),
+		cmocka_unit_test(too_much_detail_is_cut),
+		cmocka_unit_test(arguments),
+		cmocka_unit_test(no_memory),
+		cmocka_unit_test(releasing_nothing),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
