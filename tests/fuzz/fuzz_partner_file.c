@@ -1,7 +1,7 @@
 /*
  * Arbitrary bytes as a partner file. The first line is the name of the file.
  *
- * Security sentence: a partner that is accepted has a way to authenticate that is built (certificates over TLS), stays
+ * Security sentence: a partner that is accepted has a way to authenticate, and none that its file rules out; it stays
  * within the hard limits, and carries the name of its file; TLS "required" never leaves a method without TLS.
  */
 #include <stdint.h>
@@ -22,7 +22,8 @@ static void require(bool holds)
 static void check(const struct xfed_partner *p)
 {
 	unsigned methods = xfed_matrix_row(p->tls, p->sasl, p->dialback)->methods;
-	require(methods & XFED_METHOD_EXTERNAL);
+	require(methods != 0);
+	require(p->sasl != XFED_NOT_SUPPORTED || !(methods & XFED_METHOD_EXTERNAL));
 	require(p->tls != XFED_REQUIRED || !(methods & XFED_METHOD_DIALBACK_PLAIN));
 	require(p->sasl != XFED_REQUIRED || methods == XFED_METHOD_EXTERNAL);
 	require(p->dialback || methods == XFED_METHOD_EXTERNAL);
