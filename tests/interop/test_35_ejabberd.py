@@ -20,8 +20,7 @@ REASONS = {"wrongname": "tls.cert.name-mismatch", "expired": "tls.cert.expired",
 
 @pytest.fixture(scope="module", autouse=True)
 def listed(partners):
-    partners(["ejabberd.example", "db.ejabberd.example"] + ["%s.ejabberd.example" % v for v in THEIRS],
-             tls="required", sasl="required", dialback="false")
+    partners(dict.fromkeys(["ejabberd.example", "db.ejabberd.example"] + ["%s.ejabberd.example" % v for v in THEIRS], 2))
 
 
 @pytest.fixture

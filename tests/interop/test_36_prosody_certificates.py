@@ -8,7 +8,7 @@ OK = (200, 202)
 
 @pytest.fixture(scope="module", autouse=True)
 def listed(partners):
-    partners(["selfsigned.example", "serverauth.example"], tls="required", sasl="required", dialback="false")
+    partners({"selfsigned.example": 2, "serverauth.example": 2})
 
 
 class TestTheirCertificate:

@@ -15,7 +15,7 @@ def closed(xfed, domain):
 
 @pytest.fixture
 def listed(partners):
-    partners([DOMAIN], tls="required", sasl="required", dialback="false")
+    partners({DOMAIN: 2})
 
 
 def test_reconnect_storm_harms_no_other(lab, xfed, alice, dave, listed):

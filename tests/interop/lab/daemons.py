@@ -73,10 +73,23 @@ limits: {{stanzas_per_second: 1000}}
 """
 
 
-def partner_yaml(tls="required", sasl="required", dialback="false"):
-    """A partner file of a row of the negotiation matrix."""
-    text = PARTNER_YAML.replace("tls: required", "tls: " + tls).replace("sasl: required", "sasl: " + sasl)
-    return text.replace("dialback: false", "dialback: " + dialback)
+# Rows of the negotiation matrix, by their number.
+ROWS = {
+    2: {"tls": "required", "sasl": "required", "dialback": "false"},
+    7: {"tls": "required", "sasl": "optional", "dialback": "true"},
+    9: {"tls": "optional", "sasl": "optional", "dialback": "true"},
+    13: {"tls": "required", "sasl": "not-supported", "dialback": "true"},
+    15: {"tls": "optional", "sasl": "not-supported", "dialback": "true"},
+    17: {"tls": "not-supported", "sasl": "not-supported", "dialback": "true"},
+}
+
+
+def partner_yaml(row):
+    """A partner file for a row of the negotiation matrix."""
+    text = PARTNER_YAML
+    for key, value in ROWS[row].items():
+        text = text.replace({"dialback": "dialback: false"}.get(key, key + ": required"), "%s: %s" % (key, value))
+    return text
 
 
 def write(path, text):

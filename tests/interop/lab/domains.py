@@ -46,12 +46,13 @@ def _domains():
     # db.ejabberd.example: the server has two sorts of domains, with dialback and without
     for parent in ("partner3.example", "ejabberd.example", "db.ejabberd.example", "jabberd2.example"):
         host = parent.split(".")[-2]
-        found[parent] = _leaf(host, parent)
+        for domain in (parent, "best." + parent):
+            found[domain] = _leaf(host, domain)
         for variant in THEIRS:
             found["%s.%s" % (variant, parent)] = _leaf(host, "%s.%s" % (variant, parent), variant)
-    # served without TLS
+    # Served without TLS, where policy wants none, some, or insists.
     for host in ("partner3", "ejabberd"):
-        for name in ("plain", "naked"):
+        for name in ("plain", "optional", "naked"):
             found["%s.%s.example" % (name, host)] = Domain(host)
     found["unlisted.jabberd2.example"] = _leaf("jabberd2", "unlisted.jabberd2.example")
     # Ours, with one fault each. There is no certificate for wrongname.corp.example, so the edge shows its first one.

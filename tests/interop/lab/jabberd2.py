@@ -68,7 +68,10 @@ S2S = """<s2s>
 
 
 class Jabberd2:
-    """`domains`: name -> certificate; the first one's is shown where a peer names no domain."""
+    """
+    `domains`: name -> certificate. As a client it shows one certificate for all domains: the first one's, until
+    restart_s2s() chooses another.
+    """
 
     PROGRAMS = ("router", "sm", "s2s", "c2s")
 
@@ -76,7 +79,8 @@ class Jabberd2:
         self.net, self.dir, self.host = net, directory, host
         self.domains, self.users, self.certs, self.patience = domains, users, certs, patience
         self.address = HOSTS[host]["wan"]
-        self.programs = []
+        self.client = next(iter(domains))  # the domain whose certificate is shown as a client
+        self.programs = {}
 
     def _configs(self):
         both = self.certs.both
@@ -85,7 +89,7 @@ class Jabberd2:
         chains = "".join("<chain id='%s'>%s</chain>" % (chain, "".join("<module>%s</module>" % m for m in names.split()))
                          for chain, names in CHAINS.items())
         values = {"dir": self.dir, "modules": MODULES, "link": LINK, "address": self.address, "ca": self.certs.ca,
-                  "certificate": both(next(iter(self.domains.values()))), "patience": self.patience, "chains": chains}
+                  "certificate": both(self.domains[self.client]), "patience": self.patience, "chains": chains}
         return {"router.xml": ROUTER.format(**values), "router-users.xml": ROUTER_USERS,
                 "sm.xml": SM.format(ids=plain_ids, **values), "c2s.xml": C2S.format(ids=plain_ids, **values),
                 "s2s.xml": S2S.format(ids=s2s_ids, **values)}
@@ -98,30 +102,41 @@ class Jabberd2:
 
     def start(self):
         os.makedirs(self.dir, exist_ok=True)
+        self._write_configs()
+        self._accounts()
+        for name in self.PROGRAMS:
+            self._run(name)
+        self._wait_port(5222)
+
+    def _write_configs(self):
         for name, text in self._configs().items():
             with open(os.path.join(self.dir, name), "w", encoding="utf-8") as f:
                 f.write(text)
-        self._accounts()
-        for name in self.PROGRAMS:
-            process = Process("jabberd2-" + name, ["jabberd2-" + name, "-c", "%s/%s.xml" % (self.dir, name)],
-                              "%s/%s.log" % (self.dir, name), self.net.ns(self.host))
-            self.programs.append(process)
-            if name == "router":
-                process.wait_line(r"listening for incoming connections", 10)
-            else:
-                process.wait_line(r"ready for sessions|connection to router established", 10)
-        for port in (5269, 5222):
-            wait_until("port %d of jabberd2" % port,
-                       lambda p=port: self.net.call(self.host, can_connect, self.address, p), 15, self.programs[-1])
 
-    @property
-    def process(self):
-        """The program that speaks with other servers."""
-        return self.programs[2]
+    def _run(self, name):
+        process = self.programs[name] = Process(
+            "jabberd2-" + name, ["jabberd2-" + name, "-c", "%s/%s.xml" % (self.dir, name)],
+            "%s/%s.log" % (self.dir, name), self.net.ns(self.host))
+        process.wait_line("listening for incoming connections" if name == "router" else
+                          "connection to router established", 10)
+        if name == "s2s":
+            process.wait_line("listening for connections", 10)
+
+    def _wait_port(self, port):
+        wait_until("port %d of jabberd2" % port, lambda: self.net.call(self.host, can_connect, self.address, port), 15,
+                   self.programs["c2s"])
+
+    def restart_s2s(self, domain):
+        """The program that speaks with other servers, anew: no stream, no cache, the certificate of this domain."""
+        self.client = domain
+        self.programs["s2s"].stop()
+        self._write_configs()
+        self._run("s2s")
+        return self.programs["s2s"]
 
     def processes(self):
-        return self.programs
+        return list(self.programs.values())
 
     def stop(self):
-        for process in reversed(self.programs):
+        for process in reversed(self.programs.values()):
             process.stop()

@@ -74,6 +74,10 @@ class Lab:
                     self.on_start(process)
         return self.servers[host]
 
+    def restart_s2s(self, domain):
+        """jabberd2 with other servers forgotten, showing the certificate of a domain of its own."""
+        self.on_start(self.server("jabberd2").restart_s2s(domain))
+
     def _make(self, host, directory):
         if host == "sip":
             return Kamailio(self.net, directory, self.certs, more_domains=[
