@@ -228,7 +228,7 @@ static int take_answer(struct xfed_dbinit *m, const struct xfed_dialback_elem *e
 	 * ([A8-12]). */
 	struct db_pair *p =
 		e->from.data && e->to.data ? db_pairs_find(&m->pairs, e->to, e->from, any) : NULL;
-	bool is_awaited = p && p->state == REQUESTED && !m->has_ended;
+	bool is_awaited = p && p->state == REQUESTED;
 	if (is_awaited && e->type == XFED_DIALBACK_VALID) {
 		enter(m, p, VALID);
 		db_queue_push(&m->queue, XFED_DIALBACK_DO_READY)->pair = p->names;

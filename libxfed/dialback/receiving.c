@@ -275,8 +275,8 @@ static int take_request(struct xfed_dbrecv *m, const struct xfed_dbrecv_event *e
 		return XFED_ERR_INVALID;
 	}
 	if (e->type != XFED_DIALBACK_KEY || m->is_closed) {
-		m->counts.dropped++; /* [A8-12]: answers have no business on a stream the peer
-					opened */
+		/* [A8-12]: answers have no business on a stream the peer opened. */
+		m->counts.dropped++;
 		return XFED_OK;
 	}
 	if (!e->from_raw.data || !e->to_raw.data) {

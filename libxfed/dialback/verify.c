@@ -90,8 +90,8 @@ static struct xfed_dialback_elem question(const struct db_pair *p)
 
 static int take_ask(struct xfed_dbverify *m, const struct xfed_dbverify_event *ev)
 {
-	bool is_own = ev->origin ==
-		      m->connection; /* XEP-0288 2.2: whoever sent the key would judge it himself */
+	/* XEP-0288 2.2: whoever sent the key would judge it himself. */
+	bool is_own = ev->origin == m->connection;
 	if (is_own || m->has_ended ||
 		db_pairs_find(&m->asked, ev->pair.sender, ev->pair.target, ev->stream_id)) {
 		return XFED_ERR_STATE;
@@ -183,7 +183,7 @@ static int take_answer(struct xfed_dbverify *m, const struct xfed_dialback_elem 
 	bool is_whole = e->from.data && e->to.data && e->id.data;
 	struct db_pair *p =
 		is_answer && is_whole ? db_pairs_find(&m->asked, e->from, e->to, e->id) : NULL;
-	if (!p || p->state == HELD || m->has_ended) {
+	if (!p || p->state == HELD) {
 		m->counts.dropped++; /* [A8-12] */
 		return XFED_OK;
 	}

@@ -27,44 +27,58 @@ static const struct shape shapes[] = {
 	{ "a result has no id", "<db:result from='a.example' to='b.example' id='1'>k</db:result>",
 		XFED_DIALBACK_RESULT, XFED_DIALBACK_KEY, "a.example", "b.example", NULL, "k", 0 },
 	{ "A8-02 any prefix",
-		"<x:result xmlns:x='jabber:server:dialback' from='a.example' to='b.example'>k</x:result>",
+		"<x:result xmlns:x='jabber:server:dialback' from='a.example' "
+		"to='b.example'>k</x:result>",
 		XFED_DIALBACK_RESULT, XFED_DIALBACK_KEY, "a.example", "b.example", NULL, "k", 0 },
 	{ "A8-02 no prefix",
 		"<result xmlns='jabber:server:dialback' from='a.example' to='b.example'>k</result>",
 		XFED_DIALBACK_RESULT, XFED_DIALBACK_KEY, "a.example", "b.example", NULL, "k", 0 },
-	{ "A8-07 white space", "<db:result from='a.example' to='b.example'>\n\t k k \r\n</db:result>",
+	{ "A8-07 white space",
+		"<db:result from='a.example' to='b.example'>\n\t k k \r\n</db:result>",
 		XFED_DIALBACK_RESULT, XFED_DIALBACK_KEY, "a.example", "b.example", NULL, "k k", 0 },
 	{ "nothing but white space", "<db:result from='a.example' to='b.example'> \n </db:result>",
 		XFED_DIALBACK_RESULT, XFED_DIALBACK_KEY, "a.example", "b.example", NULL, "", 0 },
 	{ "valid", "<db:result from='a.example' to='b.example' type='valid'/>",
-		XFED_DIALBACK_RESULT, XFED_DIALBACK_VALID, "a.example", "b.example", NULL, NULL, 0 },
-	{ "valid with a key in it", "<db:result from='a.example' to='b.example' type='valid'>k</db:result>",
-		XFED_DIALBACK_RESULT, XFED_DIALBACK_VALID, "a.example", "b.example", NULL, NULL, 0 },
+		XFED_DIALBACK_RESULT, XFED_DIALBACK_VALID, "a.example", "b.example", NULL, NULL,
+		0 },
+	{ "valid with a key in it",
+		"<db:result from='a.example' to='b.example' type='valid'>k</db:result>",
+		XFED_DIALBACK_RESULT, XFED_DIALBACK_VALID, "a.example", "b.example", NULL, NULL,
+		0 },
 	{ "invalid", "<db:verify from='a.example' to='b.example' id='' type='invalid'/>",
-		XFED_DIALBACK_VERIFY, XFED_DIALBACK_INVALID, "a.example", "b.example", "", NULL, 0 },
+		XFED_DIALBACK_VERIFY, XFED_DIALBACK_INVALID, "a.example", "b.example", "", NULL,
+		0 },
 	{ "types have one spelling", "<db:result from='a.example' to='b.example' type='VALID'/>",
-		XFED_DIALBACK_RESULT, XFED_DIALBACK_UNKNOWN, "a.example", "b.example", NULL, NULL, 0 },
-	{ "A10-22 domains are normalised", "<db:result from='A.Example.' to='xn--bcher-kva.example'>k</db:result>",
-		XFED_DIALBACK_RESULT, XFED_DIALBACK_KEY, "a.example", "b\xc3\xbc" "cher.example", NULL, "k", 0 },
+		XFED_DIALBACK_RESULT, XFED_DIALBACK_UNKNOWN, "a.example", "b.example", NULL, NULL,
+		0 },
+	{ "A10-22 domains are normalised",
+		"<db:result from='A.Example.' to='xn--bcher-kva.example'>k</db:result>",
+		XFED_DIALBACK_RESULT, XFED_DIALBACK_KEY, "a.example",
+		"b\xc3\xbc"
+		"cher.example",
+		NULL, "k", 0 },
 	{ "a user is no domain", "<db:result from='u@a.example' to='b.example/r'>k</db:result>",
 		XFED_DIALBACK_RESULT, XFED_DIALBACK_KEY, NULL, NULL, NULL, "k", 0 },
 	{ "no addresses", "<db:result>k</db:result>", XFED_DIALBACK_RESULT, XFED_DIALBACK_KEY, NULL,
 		NULL, NULL, "k", 0 },
-	{ "A8-16 an error without a word", "<db:result from='a.example' to='b.example' type='error'/>",
-		XFED_DIALBACK_RESULT, XFED_DIALBACK_ERROR, "a.example", "b.example", NULL, NULL,
+	{ "A8-16 an error without a word",
+		"<db:result from='a.example' to='b.example' type='error'/>", XFED_DIALBACK_RESULT,
+		XFED_DIALBACK_ERROR, "a.example", "b.example", NULL, NULL,
 		XFED_DIALBACK_NOT_IN_TABLE },
 	{ "A8-16 text before the condition",
-		"<db:result from='a.example' to='b.example' type='error'><error type='cancel'><text " STANZAS
-		">no</text><forbidden " STANZAS "/></error></db:result>",
+		"<db:result from='a.example' to='b.example' type='error'><error "
+		"type='cancel'><text " STANZAS ">no</text><forbidden " STANZAS
+		"/></error></db:result>",
 		XFED_DIALBACK_RESULT, XFED_DIALBACK_ERROR, "a.example", "b.example", NULL, NULL,
 		XFED_DIALBACK_FORBIDDEN },
 	{ "A8-16 an error of no namespace",
-		"<db:result from='a.example' to='b.example' type='error'><error xmlns='' type='cancel'><item-not-found "
-		STANZAS "/></error></db:result>",
+		"<db:result from='a.example' to='b.example' type='error'><error xmlns='' "
+		"type='cancel'><item-not-found " STANZAS "/></error></db:result>",
 		XFED_DIALBACK_RESULT, XFED_DIALBACK_ERROR, "a.example", "b.example", NULL, NULL,
 		XFED_DIALBACK_ITEM_NOT_FOUND },
 	{ "A8-16 a condition of another namespace",
-		"<db:result from='a.example' to='b.example' type='error'><error type='cancel'><forbidden/></error></db:result>",
+		"<db:result from='a.example' to='b.example' type='error'><error "
+		"type='cancel'><forbidden/></error></db:result>",
 		XFED_DIALBACK_RESULT, XFED_DIALBACK_ERROR, "a.example", "b.example", NULL, NULL,
 		XFED_DIALBACK_NOT_IN_TABLE },
 };
@@ -116,8 +130,8 @@ static void other_elements_are_none(void **state)
 
 /* ---- printing ---- */
 
-static struct xfed_dialback_elem elem(enum xfed_dialback_kind kind, enum xfed_dialback_type type,
-	enum xfed_dialback_condition c)
+static struct xfed_dialback_elem elem(
+	enum xfed_dialback_kind kind, enum xfed_dialback_type type, enum xfed_dialback_condition c)
 {
 	return (struct xfed_dialback_elem){
 		.kind = kind,
@@ -140,7 +154,8 @@ static void prints(const struct xfed_dialback_elem *e, const char *expected)
 	xfed_buf_deinit(&b);
 }
 
-/* [A8-02]: byte for byte with the prefix our stream headers declare, and without a declaration of its own. */
+/* [A8-02]: byte for byte with the prefix our stream headers declare, and without a declaration of
+ * its own. */
 static void printing(void **state)
 {
 	struct xfed_dialback_elem e = elem(XFED_DIALBACK_RESULT, XFED_DIALBACK_KEY, 0);
@@ -163,7 +178,8 @@ static void printing(void **state)
 
 static void a_full_buffer_is_left_as_it_was(void **state)
 {
-	struct xfed_dialback_elem e = elem(XFED_DIALBACK_RESULT, XFED_DIALBACK_ERROR, XFED_DIALBACK_FORBIDDEN);
+	struct xfed_dialback_elem e =
+		elem(XFED_DIALBACK_RESULT, XFED_DIALBACK_ERROR, XFED_DIALBACK_FORBIDDEN);
 	struct xfed_buf b;
 	xfed_buf_init(&b, 1024);
 	assert_int_equal(xfed_dialback_print(&b, &e), XFED_OK);
@@ -187,8 +203,8 @@ static void a_full_buffer_is_left_as_it_was(void **state)
 static void every_condition_survives(void **state)
 {
 	for (int c = 0; c <= XFED_DIALBACK_NOT_IN_TABLE; c++) {
-		struct xfed_dialback_elem e =
-			elem(XFED_DIALBACK_VERIFY, XFED_DIALBACK_ERROR, (enum xfed_dialback_condition)c);
+		struct xfed_dialback_elem e = elem(
+			XFED_DIALBACK_VERIFY, XFED_DIALBACK_ERROR, (enum xfed_dialback_condition)c);
 		struct xfed_buf b;
 		struct parsed p;
 		xfed_buf_init(&b, 1024);
@@ -198,7 +214,8 @@ static void every_condition_survives(void **state)
 		assert_int_equal(p.elem.condition, c);
 		assert_true(xfed_span_is(p.elem.condition_word,
 			xfed_dialback_condition_word((enum xfed_dialback_condition)c)));
-		assert_true(xfed_span_is(p.elem.from, "a.example") && xfed_span_is(p.elem.id, "i&d"));
+		assert_true(
+			xfed_span_is(p.elem.from, "a.example") && xfed_span_is(p.elem.id, "i&d"));
 		parsed_free(&p);
 		xfed_buf_deinit(&b);
 	}
@@ -212,16 +229,22 @@ static void feature(void **state)
 		bool offers;
 	} rows[] = {
 		{ "<stream:features>" XFED_DIALBACK_FEATURE "</stream:features>", true },
-		{ "<stream:features><dialback xmlns='urn:xmpp:features:dialback'/></stream:features>", false },
-		{ "<stream:features><dialback xmlns='jabber:server:dialback'><errors/></dialback></stream:features>", false },
+		{ "<stream:features><dialback "
+		  "xmlns='urn:xmpp:features:dialback'/></stream:features>",
+			false },
+		{ "<stream:features><dialback "
+		  "xmlns='jabber:server:dialback'><errors/></dialback></stream:features>",
+			false },
 		{ "<stream:features/>", false },
 	};
 	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
 		struct xfed_xml_reader *r;
 		struct xfed_xml_limits limits = { 4096, 8, 64 };
 		assert_int_equal(xfed_xml_reader_new_fragment(&limits, &r), XFED_OK);
-		assert_int_equal(xfed_xml_reader_fragment(r, xfed_span_str(rows[i].xml)), XFED_XML_ELEMENT);
-		assert_int_equal(xfed_dialback_offers_errors(xfed_xml_reader_elem(r)), rows[i].offers);
+		assert_int_equal(
+			xfed_xml_reader_fragment(r, xfed_span_str(rows[i].xml)), XFED_XML_ELEMENT);
+		assert_int_equal(
+			xfed_dialback_offers_errors(xfed_xml_reader_elem(r)), rows[i].offers);
 		xfed_xml_reader_free(r);
 	}
 }

@@ -1,4 +1,5 @@
-/* Keys of XEP-0185 and the authoritative role: [A8-05] to [A8-07], [A8-10], [A8-12], [A8-16], [A8-19]. */
+/* Keys of XEP-0185 and the authoritative role: [A8-05] to [A8-07], [A8-10], [A8-12], [A8-16],
+ * [A8-19]. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -42,7 +43,8 @@ static void vectors_of_the_standards(void **state)
 	}
 }
 
-/* The hash is printed in XEP-0185 section 3 too; [A8-06]: its text is the HMAC key, so nothing else is taken for one. */
+/* The hash is printed in XEP-0185 section 3 too; [A8-06]: its text is the HMAC key, so nothing else
+ * is taken for one. */
 static void hash_is_lower_case_hex(void **state)
 {
 	char out[XFED_DIALBACK_HEX + 1];
@@ -63,13 +65,14 @@ static void hash_is_lower_case_hex(void **state)
 
 static bool is_local(void *user, struct xfed_span domain)
 {
-	return xfed_span_is(domain, "montague.example") || xfed_span_is(domain, "b\xc3\xbc" "cher.example");
+	return xfed_span_is(domain, "montague.example") || xfed_span_is(domain, "b\xc3\xbc"
+										"cher.example");
 }
 
-#define MONTAGUE_HASH "2f1e2e9b6bd5f9e7d1a4a5b6d3cfae3f0a0f6b4b0e0a1b2c3d4e5f60718293a4"
+#define MONTAGUE_HASH	   "2f1e2e9b6bd5f9e7d1a4a5b6d3cfae3f0a0f6b4b0e0a1b2c3d4e5f60718293a4"
 #define VERIFY(attrs, key) "<db:verify " attrs ">" key "</db:verify>"
-#define EXAMPLE "from='capulet.example' id='417GAF25' to='montague.example'"
-#define ANSWER "<db:verify from='montague.example' to='capulet.example' id='417GAF25' type="
+#define EXAMPLE		   "from='capulet.example' id='417GAF25' to='montague.example'"
+#define ANSWER		   "<db:verify from='montague.example' to='capulet.example' id='417GAF25' type="
 #define ERROR(type, word)                                                                          \
 	"'error'><error type='" type "'><" word                                                    \
 	" xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></db:verify>"
@@ -114,8 +117,9 @@ static const struct {
 		CURRENT, XFED_REASON_NONE,
 		"<db:verify from='MONTAGUE.example' to='Capulet.Example.' id='417GAF25' "
 		"type='valid'/>" },
-	{ "ids are escaped", VERIFY("from='a.example' id='&lt;&apos;\"' to='montague.example'", "x"),
-		CURRENT, XFED_REASON_NONE,
+	{ "ids are escaped",
+		VERIFY("from='a.example' id='&lt;&apos;\"' to='montague.example'", "x"), CURRENT,
+		XFED_REASON_NONE,
 		"<db:verify from='montague.example' to='a.example' id='&lt;&apos;&quot;' "
 		"type='invalid'/>" },
 	{ "A8-10 not our domain",
@@ -132,8 +136,8 @@ static const struct {
 		XFED_REASON_NONE,
 		"<db:verify from='xn--bcher-kva.example' to='capulet.example' id='1' "
 		"type='invalid'/>" },
-	{ "A8-14 the asker is not a domain",
-		VERIFY("from='a b' id='1' to='montague.example'", "x"), CURRENT, XFED_REASON_NONE,
+	{ "A8-14 the asker is not a domain", VERIFY("from='a b' id='1' to='montague.example'", "x"),
+		CURRENT, XFED_REASON_NONE,
 		"<db:verify from='montague.example' to='a b' id='1' type=" ERROR(
 			"modify", "not-acceptable") },
 	{ "A8-19 policy demands TLS", VERIFY(EXAMPLE, MONTAGUE_KEY), CURRENT,
@@ -165,8 +169,12 @@ static struct xfed_dialback_authority authority(enum secrets s, const char *hash
 	struct xfed_span none = { NULL, 0 };
 	return (struct xfed_dialback_authority){
 		.is_local = is_local,
-		.current = s == CURRENT || s == BOTH ? ours : s == NONE ? none : other,
-		.previous = s == PREVIOUS || s == BOTH ? ours : s == NONE ? none : other,
+		.current = s == CURRENT || s == BOTH ? ours
+			   : s == NONE		     ? none
+						     : other,
+		.previous = s == PREVIOUS || s == BOTH ? ours
+			    : s == NONE		       ? none
+						       : other,
 	};
 }
 
