@@ -255,6 +255,7 @@ static size_t on_bytes(void *user, struct xfed_span in)
 	if (consumed < in.len && !l->job_running) {
 		rt_stream_resume(l->stream);
 	}
+	edge_flush_soon(l->edge); /* a Pong, and what else the session answers by itself */
 	drain(l);
 	return consumed;
 }
@@ -287,6 +288,7 @@ static void on_timer(void *user)
 	}
 	struct proto_event ev = { .type = PROTO_EV_TICK };
 	proto_session_step(l->session, &ev, rt_loop_now_ms(l->edge->loop));
+	edge_flush_soon(l->edge);
 	drain(l);
 }
 

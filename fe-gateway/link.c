@@ -295,6 +295,7 @@ static size_t on_bytes(void *user, struct xfed_span in)
 	if (consumed < in.len && !run->job_running) {
 		rt_stream_resume(l->stream);
 	}
+	gateway_flush_soon(l->gw); /* a Pong, and what else the session answers by itself */
 	drain(run);
 	return consumed;
 }
@@ -322,6 +323,7 @@ static void on_timer(void *user)
 {
 	struct gateway_link *l = user;
 	if (l->run) {
+		gateway_flush_soon(l->gw);
 		step(l->run, &(struct proto_event){ .type = PROTO_EV_TICK });
 	}
 }

@@ -186,16 +186,18 @@ def test_auth_before_tls(clear, partner):
     assert clear.read_error().condition == "policy-violation"
 
 
-def test_without_from_the_header_is_tolerated_before_tls_only(clear, partner, closed):
-    """[A2-09], [A4-06]"""
+def test_without_from_nothing_is_proved(clear, partner, closed):
+    """[A2-09], [A4-06]: tolerated, but no certificate fits a name that was not given, and no stanza is taken."""
     features = clear.to_features(None, "corp.example")
     assert features.find(xmpp.TLS + "starttls") is not None
     clear.send(STARTTLS)
     clear.expect(xmpp.TLS + "proceed")
     clear.start_tls(partner.client_context, hostname="corp.example")
-    with closed("tls.cert.name-mismatch") as c:
-        c.of(clear).open(None, "corp.example")
-        assert clear.read_error(with_header=True).condition == "not-authorized"
+    features = clear.to_features(None, "corp.example")
+    assert not list(features.iter(SASL + "mechanism"))
+    with closed("stream.unauthenticated") as c:
+        c.of(clear).send(message("a@partner.example", "b@corp.example", "who am I"))
+        assert clear.read_error().condition == "not-authorized"
 
 
 def test_garbage_instead_of_a_client_hello(clear, closed):

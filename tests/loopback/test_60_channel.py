@@ -4,6 +4,7 @@ import os
 import socket
 import struct
 import threading
+import time
 
 import pytest
 
@@ -215,6 +216,16 @@ def test_bad_greetings(calm, rogue, name, data, code):
     peer = rogue(greets=False)
     peer.raw(data)
     assert peer.read_close() == code
+
+
+def test_pings_are_answered_at_once(calm, rogue):
+    """proto/channel.md section 3; the round trip an operator sees is that of the network."""
+    peer = rogue()
+    start = time.monotonic()
+    for i in range(1, 11):
+        peer.send("Ping", id=i, lowest_unsettled=1)
+        assert peer.read_until("Pong")["id"] == i
+    assert time.monotonic() - start < 1
 
 
 def test_what_a_rogue_gateway_delivers_is_checked(calm, rogue):
@@ -431,8 +442,7 @@ def test_sigterm_drains(install, started, new_partner):
         assert p.wait_error(ident)[0] == "item-not-found"
         assert stream.read_error().condition == "system-shutdown"
         p.wait_event("error:system-shutdown")
-        inst.edge.stop()
-        inst.gateway.stop()
+        assert inst.edge.process.child.wait(10) == 0
     finally:
         inst.stop()
         user.close()
