@@ -98,8 +98,9 @@ def test_type_and_thread_come_back(partner, user, flow):
     assert user.message(flow, to, back, sender=sender).status in (200, 202)
     got = partner.wait_body(back)
     assert (child_text(got, "thread"), got.get("type")) == ("a thread é", "chat")
-    partner.say("amy", "thread@corp.example", body("normal"), thread="n-1", type="normal")
-    back = body("back")
+    other, back = body("normal"), body("back")
+    partner.say("amy", "thread@corp.example", other, thread="n-1", type="normal")
+    user.wait_text(other)
     assert user.message(flow, to, back, sender=sender).status in (200, 202)
     got = partner.wait_body(back)
     assert got.get("type") in (None, "normal") and child_text(got, "thread") == "n-1"
