@@ -1,0 +1,95 @@
+/*
+ * Between the files of the journal: journal.c keeps the ring, journal_job.c carries rows and
+ * questions to the store and back, journal_db.c speaks SQL, journal_json.c reads questions and
+ * writes answers.
+ */
+#ifndef GATEWAY_JOURNAL_IMPL_H
+#define GATEWAY_JOURNAL_IMPL_H
+
+#include "journal.h"
+#include "util/table.h"
+
+/* Spans are terminated and belong to whoever holds the record. */
+struct journal_record {
+	uint64_t id;
+	int64_t first_s, last_s;
+	uint64_t count;
+	Xfed__Direction direction;
+	struct xfed_span edge, local, remote, reason, side, text, correlation;
+	struct xfed_span detail; /* a packed FailureEvent: steps, facts, chain; empty: not read */
+};
+
+/* The texts of a record in the order they are kept in; the first JOURNAL_KEY_TEXTS say whether two
+ * failures are the same. */
+#define JOURNAL_TEXTS(X)   X(edge) X(local) X(remote) X(reason) X(side) X(text) X(correlation)
+#define JOURNAL_TEXT_COUNT 7
+#define JOURNAL_KEY_TEXTS  6
+
+/* One copy in a block of its own. */
+struct journal_copy {
+	struct journal_record r;
+	size_t key_len, bytes; /* bytes: of the whole block */
+	char key[];	       /* direction, texts, detail */
+};
+
+struct journal_job {
+	struct journal_copy **writes;
+	size_t write_count;
+	size_t rows;
+	int64_t oldest_s; /* rows last seen before this go, and are not shown */
+	bool has_question, is_written;
+	struct journal_question question;
+	/* results */
+	int rc;
+	json_t *answer;
+	char error[256];
+};
+
+/* A row of the ring. */
+struct journal_entry {
+	struct journal_copy *copy;
+	uint64_t begun_ms;
+	bool is_dirty;	 /* not written as it is now */
+	bool is_folding; /* in the table of those that repetitions are counted in */
+	UT_hash_handle hh;
+};
+
+struct journal {
+	struct journal_limits limits;
+	struct journal_entry **slots; /* id % limits.ring_rows; NULL: not there */
+	uint64_t first_id, next_id;
+	uint64_t fold_from; /* the oldest that may still be folding */
+	struct journal_entry *folding;
+	size_t rows, bytes, dirty, jobs;
+	uint64_t dirty_since_ms, retry_at_ms, trimmed_ms;
+	/* Of what left the ring and may be in the store. */
+	bool has_older;
+	int64_t older_last_s;
+	struct journal_stats stats;
+};
+
+/* ---- journal.c ---- */
+
+struct journal_copy *journal_copy_new(const struct journal_record *r); /* NULL: NOMEM */
+/* NULL: not in the ring. */
+struct journal_entry *journal_entry_of(const struct journal *j, uint64_t id);
+/* Takes the copy in any case. OK, NOMEM. */
+int journal_insert(struct journal *j, struct journal_copy *c, struct journal_entry **out);
+void journal_mark_dirty(struct journal *j, struct journal_entry *e, uint64_t now_ms);
+
+/* ---- journal_json.c; NULL: NOMEM ---- */
+json_t *journal_record_json(const struct journal_record *r, bool with_detail);
+/* Steals the array. */
+json_t *journal_list_json(json_t *failures, const struct journal_question *q, uint64_t last_id);
+
+/* ---- journal_db.c ---- */
+/* Newest first, until `fn` gives something else than OK, which is then the result. LIBRARY with
+ * `error`. */
+typedef int journal_row_fn(void *user, const struct journal_record *r);
+int journal_db_newest(
+	struct sqlite3 *db, size_t limit, journal_row_fn *fn, void *user, char error[256]);
+/* The latest time among rows older than `id`; `*exists` false: there are none. */
+int journal_db_older(
+	struct sqlite3 *db, uint64_t id, bool *exists, int64_t *last_s, char error[256]);
+
+#endif
