@@ -59,6 +59,7 @@ struct xfed_s2s {
 	bool wants_pair;
 	bool peer_offers_errors;
 	bool tried_external;
+	bool has_features, offers_tls, offers_external, offers_dialback; /* out: what the peer said last */
 	bool is_host_unknown; /* the peer closed with that stream error */
 	unsigned auth_tries;
 

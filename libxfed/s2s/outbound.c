@@ -97,8 +97,20 @@ static void ask_identity(struct xfed_s2s *s, const struct xfed_xml_elem *feature
 	}
 }
 
+static void note_offers(struct xfed_s2s *s, const struct xfed_xml_elem *features)
+{
+	if (s->is_authenticated) {
+		return;
+	}
+	s->has_features = true;
+	s->offers_tls = xfed_xml_child(features, XFED_NS_TLS, "starttls") != NULL;
+	s->offers_external = offers_external(features);
+	s->offers_dialback = xfed_xml_child(features, XFED_NS_F_DIALBACK, "dialback") != NULL;
+}
+
 static void do_features(struct xfed_s2s *s, struct xfed_xml_elem *e)
 {
+	note_offers(s, e);
 	s->peer_offers_errors = xfed_dialback_offers_errors(e);
 	if (!s->is_secure) {
 		ask_tls(s, e);

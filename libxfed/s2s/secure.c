@@ -104,6 +104,7 @@ enum xfed_reason s2s_judge_certificate(const struct xfed_s2s *s, struct xfed_spa
 static void handshake_complete(struct xfed_s2s *s)
 {
 	s->is_secure = true;
+	s->has_features = s->offers_tls = s->offers_external = s->offers_dialback = false; /* [A4-06] */
 	if (s->direction == XFED_S2S_IN) {
 		s2s_restart(s); /* judged when the header inside TLS says who it wants to be [A4-06] */
 		return;

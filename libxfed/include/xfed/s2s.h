@@ -164,6 +164,8 @@ struct xfed_s2s_info {
 	struct xfed_span local, remote;	 /* of the pair; empty while unknown */
 	bool is_secure, is_authenticated;
 	bool tried_external;		 /* out: <auth/> was sent */
+	bool has_features;		 /* out: the peer's features have been seen, on the stream as secure as it is now */
+	bool offers_tls, offers_external, offers_dialback; /* ... and what was among them (before authentication) */
 	enum xfed_method method;	 /* where authenticated */
 	struct xfed_tls_facts tls;	 /* where secure */
 	enum xfed_reason cert_reason;	 /* why the peer's certificate does not prove `remote`; NONE: it does */
