@@ -779,7 +779,7 @@ static void a_damaged_row_says_so(void **state)
 	static const char *const damage[] = {
 		"UPDATE failure SET detail = x'42ff'",
 		"UPDATE failure SET detail = zeroblob(100000)",
-		"UPDATE failure SET detail = x'420b0a094e4f54ff8055544638'",
+		"UPDATE failure SET detail = x'420b12094e4f54ff8055544638'",
 		"UPDATE failure SET remote = CAST(x'ff' AS TEXT), words = CAST(x'80c3' AS TEXT)",
 	};
 	(void)state;
@@ -797,11 +797,18 @@ static void a_damaged_row_says_so(void **state)
 		assert_int_equal(journal_load(j, db, error), XFED_OK);
 		assert_int_equal(
 			journal_ask(j, &(struct journal_question){ .id = 1 }, NOW, &f), XFED_OK);
-		assert_true((json_object_get(f, "unreadable") != NULL) == (i < 2));
+		if ((json_object_get(f, "unreadable") != NULL) != (i < 2)) {
+			fail_msg("row \"%s\"", damage[i]);
+		}
 		assert_true(json_is_array(json_object_get(f, "steps")) &&
 			    json_is_array(json_object_get(f, "chain")));
 		assert_string_equal(
 			json_string_value(json_object_get(f, "reason")), "tls.cert.expired");
+		const json_t *step = json_array_get(json_object_get(f, "steps"), 0);
+		if (i == 2) {
+			assert_string_equal(
+				json_string_value(json_object_get(step, "step")), "NOT??UTF8");
+		}
 		json_decref(f);
 		journal_free(j);
 		sqlite3_close(db);
