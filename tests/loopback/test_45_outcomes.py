@@ -1,0 +1,101 @@
+"""How deliveries end that neither side answered in the ordinary way (the delivery contract: Fates, Time)."""
+import itertools
+import threading
+
+from harness.proc import wait_until
+from harness.sip import SipUser
+
+numbers = itertools.count(1)
+
+
+def error_for(got, condition="item-not-found", text=""):
+    words = "<text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>%s</text>" % text if text else ""
+    return ("<message type='error' id='%s' from='%s' to='%s'><error type='cancel'><%s xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>%s"
+            "</error></message>") % (got.get("id"), got.get("to"), got.get("from"), condition, words)
+
+
+def test_an_error_after_the_answer_reaches_the_user_as_a_message(partner, user, flow, refusal):
+    """[B4-06]: the 200 has gone, so the contact's address says that the message was lost, and why."""
+    to, text = "sip:late%d@partner.example" % next(numbers), "late %d" % next(numbers)
+    assert user.message(flow, to, text, sender="sip:dave@corp.example").status == 200  # after error_hold
+    got = partner.wait_body(text)
+    since = user.inbox.mark()
+    with refusal("xmpp.user.unknown"):
+        partner.send(error_for(got, text="nobody of that name"))
+        note = user.inbox.wait(lambda m: m.uri("from") == to, 10, since)
+    assert "not delivered" in note.text and "nobody of that name" in note.text and "xmpp.user.unknown" in note.text
+    partner.send(error_for(got))  # a second one says nothing new
+    partner.say("late", "dave@corp.example", "the end %s" % text)
+    user.wait_text("the end %s" % text, since=since)
+    assert len([m for m in user.inbox.items[since:] if m.uri("from") == to]) == 1
+
+
+def test_an_error_from_another_domain_is_no_word_about_it(xfed, partner, listed, user, flow):
+    """Who knows an id of ours and is somebody else changes neither the answer nor what the user is told."""
+    other = listed("meddler%d.example" % next(numbers))
+    to, text = "sip:quiet%d@partner.example" % next(numbers), "quiet %d" % next(numbers)
+    answers = []
+    asking = threading.Thread(target=lambda: answers.append(user.message(flow, to, text, sender="sip:dave@corp.example").status))
+    before = xfed.gateway.metric("xfed_dropped_total", rule="type-error")
+    asking.start()
+    got = partner.wait_body(text)
+    other.send(error_for(got).replace("@partner.example", "@" + other.domain))
+    asking.join(10)
+    assert answers == [200]
+    wait_until("the drop by rule", lambda: xfed.gateway.metric("xfed_dropped_total", rule="type-error") > before, 10)
+
+
+def test_a_connection_lost_after_the_request_is_uncertain_and_not_repeated(install, started, new_partner):
+    """Attempts, rule 3: what was written may have been delivered. The sender is told so, and nobody sends it again."""
+    user = SipUser("corp.example")
+    inst = install("broken", users={"corp.example": user})
+    inst.list_partner("broken.example")
+    started(inst)
+    try:
+        p = new_partner(inst, "broken.example")
+        user.answer = None
+        ident = p.say("alice", "dave@corp.example", "lost in the middle", id="u1")
+        request = user.wait_text("lost in the middle")
+        user.held[request.branch].close()
+        condition, _, text = p.wait_error(ident)
+        assert condition == "remote-server-timeout" and "may have been delivered" in text
+        user.answer = 200
+        p.say("alice", "dave@corp.example", "the next one")
+        user.wait_text("the next one")
+        assert [m.text for m in user.inbox.items] == ["lost in the middle", "the next one"]
+        for daemon in (inst.edge, inst.gateway):
+            assert daemon.metric("xfed_deliveries_uncertain_total") == 1, daemon.name
+    finally:
+        inst.stop()
+        user.close()
+
+
+def test_a_gateway_that_stops_settles_first(install, started, new_partner):
+    """SIGTERM: no new work, what is in flight gets its fate on both sides, exit status 0."""
+    user = SipUser("corp.example")
+    inst = install("leaving", users={"corp.example": user})
+    inst.list_partner("leaving.example")
+    started(inst)
+    try:
+        p = new_partner(inst, "leaving.example")
+        flow = user.dial(inst.sip)
+        p.say("alice", "dave@corp.example", "hello")
+        user.wait_text("hello")
+        user.answer = None
+        first = p.say("alice", "dave@corp.example", "in flight", id="l1")
+        request = user.wait_text("in flight")
+        second = p.say("alice", "dave@corp.example", "behind it", id="l2")
+        wait_until("both", lambda: inst.gateway.metric("xfed_deliveries_in_flight") == 2, 10)
+        mark = inst.gateway.process.mark()
+        inst.gateway.process.child.terminate()
+        inst.gateway.process.wait_line("event=service.state state=draining", 5, mark)
+        refused = user.message(flow, "sip:alice@leaving.example", "too late", sender="sip:dave@corp.example")
+        assert refused.status == 503 and refused.get("retry-after")
+        user.respond(request, 404)
+        assert p.wait_error(first)[0] == "item-not-found"
+        user.respond(user.wait_text("behind it"), 486)
+        assert p.wait_error(second)[0] == "recipient-unavailable"
+        assert inst.gateway.process.child.wait(10) == 0
+    finally:
+        inst.stop()
+        user.close()
