@@ -35,6 +35,15 @@
  *              "matrix": {"row", "methods": ["external", ..], "problem"?}}
  *   rt_control_partner() builds it from a struct xfed_partner.
  *
+ * failures list  {"partner"?, "since"?, "limit"? (1 to 500, else 50), "before"?}     gateway
+ *   {"failures": [FAILURE], "next"?}            newest first; "next" where the page is full: as "before" it gives the page behind
+ * failures show  {"id"}     FAILURE, with "steps": [{"at_ms", "step", "ok": bool, "detail"?}], "facts": [{"name", "value"}],
+ *   "chain": [{"subject", "issuer", "serial", "sha256", "not_before", "not_after", "eku": ["serverAuth"|"clientAuth"|..],
+ *              "names": [..]}], "unreadable"?: true where the store is damaged.   Unknown id: not-found.
+ *   FAILURE = {"id", "at", "last", "count", "edge"?, "direction": "in"|"out", "local", "remote", "reason", "side", "text"?,
+ *              "correlation"?, "remedy"?}       at, last: seconds since 1970 UTC of the first and the last of `count` times; edge
+ *              is absent for the gateway's own; remedy is absent for a reason of a newer edge. Steps count from the attempt's
+ *              beginning and are those of the first time.
  * config show   {}          {"text": "...YAML..."}                    rt_conf_print()
  * config check  {}          {"ok": bool, "errors": [TEXT], "warnings": [TEXT]}   the files as they are now; nothing is changed
  * reload ""     {}          {"ok": bool, "errors": [TEXT], "warnings": [TEXT], "revision"?}     admin
