@@ -158,7 +158,7 @@ void s2s_close_side(struct xfed_s2s *s, enum xfed_reason reason, enum xfed_side 
 		s2s_send_header(s); /* [A3-02]: open, error, close */
 	}
 	const char *condition = s->condition ? s->condition : xfed_reason_info(reason)->stream_error;
-	if (condition) {
+	if (condition && !s->peer_closed) {
 		s2s_send_error(s, condition, reason, text);
 		if (s->is_secure) {
 			xfed_tls_bye(s->tls);
@@ -233,6 +233,21 @@ bool s2s_always(const struct xfed_s2s *s)
 	return true;
 }
 
+/*
+ * A peer that ends a stream it has opened before it has proved anything did not want, or was not able, to do what we
+ * demanded: that is the reason, whatever it says itself.
+ */
+static enum xfed_reason demanded(const struct xfed_s2s *s, enum xfed_reason otherwise)
+{
+	if (s->direction == XFED_S2S_OUT || s->state != XFED_S2S_WAIT_NEGOTIATION) {
+		return otherwise;
+	}
+	if (!s->is_secure) {
+		return s->needs_tls || !(s->methods & XFED_METHOD_DIALBACK_PLAIN) ? XFED_REASON_TLS_REQUIRED_MISSING : otherwise;
+	}
+	return s->methods & XFED_METHOD_DIALBACK_TLS ? otherwise : XFED_REASON_SASL_REQUIRED_MISSING;
+}
+
 /* The peer says why it gives up. Its words go into the log line, never further. */
 void s2s_received_error(struct xfed_s2s *s, struct xfed_xml_elem *e)
 {
@@ -253,7 +268,7 @@ void s2s_received_error(struct xfed_s2s *s, struct xfed_xml_elem *e)
 	snprintf(text, sizeof(text), "%.*s%s%.*s", (int)len, condition, said.len ? ": " : "", (int)(said.len > 100 ? 100 : said.len),
 		said.data ? said.data : "");
 	s->peer_closed = true; /* it closes next: we do not wait for it */
-	s2s_close(s, XFED_REASON_STREAM_ERROR_RECEIVED, text);
+	s2s_close(s, demanded(s, XFED_REASON_STREAM_ERROR_RECEIVED), text);
 }
 
 /* ---- elements ---- */
@@ -384,7 +399,7 @@ static void take_close(struct xfed_s2s *s)
 		finish(s, false);
 		return;
 	}
-	s2s_close(s, XFED_REASON_STREAM_CLOSED_PEER, "");
+	s2s_close(s, demanded(s, XFED_REASON_STREAM_CLOSED_PEER), "");
 }
 
 static void take_bad_xml(struct xfed_s2s *s)

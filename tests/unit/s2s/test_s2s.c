@@ -514,6 +514,19 @@ static void in_stream_error_received(void **state)
 				.actions = "closed(stream.error.received)", .output = "</stream:stream>" });
 }
 
+/* A peer that gives up where we demanded something: the demand is the reason. */
+static void in_gives_up(void **state)
+{
+	RUN_IN(IN_CLEAR, { RX, "<stream:error><not-authorized xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>",
+				.actions = "closed(tls.required.missing)", .output = "</stream:stream>" });
+	RUN_IN(IN_CLEAR, { RX, "</stream:stream>", .actions = "closed(tls.required.missing)", .output = "</stream:stream>" });
+	RUN_IN(IN_CLEAR, IN_TLS, { RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)", .output = "EXTERNAL" },
+		{ RX, "</stream:stream>", .actions = "closed(sasl.required.missing)", .output = "</stream:stream>" });
+	allow(XFED_METHOD_EXTERNAL | XFED_METHOD_DIALBACK_TLS, false);
+	RUN_IN(IN_CLEAR, IN_TLS, { RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)", .output = "EXTERNAL" },
+		{ RX, "</stream:stream>", .actions = "closed(stream.closed.peer)", .output = "</stream:stream>" });
+}
+
 /* ---- outbound ---- */
 
 static void out_external_works(void **state)
@@ -784,6 +797,7 @@ int main(void)
 		cmocka_unit_test_setup(in_closed_by_us, allow_external),
 		cmocka_unit_test_setup(in_socket_gone, allow_external),
 		cmocka_unit_test_setup(in_stream_error_received, allow_external),
+		cmocka_unit_test_setup(in_gives_up, allow_external),
 		cmocka_unit_test_setup(out_external_works, allow_external),
 		cmocka_unit_test_setup(out_tls_not_offered, allow_external),
 		cmocka_unit_test_setup(out_tls_refused, allow_external),
