@@ -100,9 +100,14 @@ static void ipv6_leaves_ipv4_alone(void **state)
 	struct rt_loop *l = new_loop();
 	struct rt_addr six = addr("[::]:0"), four = addr("0.0.0.0:0");
 	(void)state;
-	struct rt_listener *first = listen_on(l, &six, accept_and_close);
-	four.in.sin_port = rt_listener_addr(first)->in6.sin6_port;
-	listen_on(l, &four, accept_and_close);
+	struct rt_listener *second = NULL;
+	char error[128];
+	/* A port that was free for IPv6 may be in use for IPv4 by another program: several are tried. */
+	for (int i = 0; !second && i < 20; i++) {
+		four.in.sin_port = rt_listener_addr(listen_on(l, &six, accept_and_close))->in6.sin6_port;
+		rt_listener_new(l, &four, false, accept_and_close, NULL, &second, error, sizeof(error));
+	}
+	assert_non_null(second);
 	struct rt_addr local = addr("127.0.0.1:0");
 	local.in.sin_port = four.in.sin_port;
 	int fd = raw_connect(&local);
