@@ -75,7 +75,16 @@ enum ctl_exit ctl_print_partner(const json_t *result, FILE *out);
 enum ctl_exit ctl_print_config(const json_t *result, FILE *out);
 enum ctl_exit ctl_print_problems(const json_t *result, FILE *out);
 enum ctl_exit ctl_print_level(const json_t *result, FILE *out);
+enum ctl_exit ctl_print_failures(const json_t *result, FILE *out);
+enum ctl_exit ctl_print_failure(const json_t *result, FILE *out);
 int ctl_explain(char **args, size_t count, const struct ctl_options *options);
 int ctl_check_file(char **args, size_t count, const struct ctl_options *options);
+
+/* ---- words behind failures list and show (failures.c) ---- */
+
+json_t *ctl_failures_args(char **args, size_t count);
+int ctl_failures_check(char **args, size_t count, const struct ctl_options *options);
+json_t *ctl_failure_args(char **args, size_t count);
+int ctl_failure_check(char **args, size_t count, const struct ctl_options *options);
 
 #endif

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
 #include <uv.h>
@@ -39,6 +40,7 @@ static void answer(struct rt_control_call *call, const json_t *args, void *user)
 static const struct rt_control_command commands[] = {
 	{ "status", "", false, answer, "" },	   { "stream", "list", false, answer, "" },  { "partner", "list", false, answer, "" },
 	{ "partner", "show", false, answer, "" }, { "config", "show", false, answer, "" },  { "config", "check", false, answer, "" },
+	{ "failures", "list", false, answer, "" }, { "failures", "show", false, answer, "" },
 	{ "reload", "", true, answer, "" },	   { NULL, NULL, false, NULL, NULL },
 };
 
@@ -123,6 +125,11 @@ static void run(const char *const *argv, struct result *r)
 	"\"cipher\":\"AES-256-GCM\",\"method\":\"external\",\"peer_address\":\"192.0.2.1:40000\",\"age_s\":65,\"idle_s\":5,"              \
 	"\"queued\":0,\"edge\":\"edge1\"}"
 
+#define FAILURE                                                                                                                  \
+	"\"id\":17,\"at\":1769860760,\"last\":1769860800,\"count\":3,\"edge\":\"edge1\",\"direction\":\"out\","                       \
+	"\"local\":\"example.com\",\"remote\":\"fabrikam.example\",\"reason\":\"tls.cert.expired\",\"side\":\"partner\","             \
+	"\"text\":\"said \\u001b[31m\",\"remedy\":\"The partner has to renew it.\""
+
 static const struct {
 	const char *name;
 	const char *words[6];
@@ -183,6 +190,77 @@ static const struct {
 		"\nno streams\n", "", 0 },
 	{ "partner that is not there", { "partner", "show", "x.example" }, "fail no partner is called x.example", "",
 		"xfedctl: gw1: no partner is called x.example\n", 1 },
+	{ "no failures", { "failures", "list" }, "{\"failures\":[]}", "no failures\n", "", 0 },
+	{ "failures", { "failures", "list", "fabrikam.example", "limit=1" }, "{\"failures\":[{" FAILURE "}],\"next\":17}",
+		"ID  LAST SEEN             TIMES  EDGE   LOCAL        -   REMOTE            REASON            AT FAULT  TEXT\n"
+		"17  2026-01-31T12:00:00Z  3      edge1  example.com  ->  fabrikam.example  tls.cert.expired  partner   said ?[31m\n"
+		"older ones: the same command with before=17\n", "", 0 },
+	{ "failures are filtered by the service", { "--json", "failures", "list", "before=9", "a.example", "limit=7" }, "{}",
+		"{\n  \"args\": {\n    \"before\": 9,\n    \"partner\": \"a.example\",\n    \"limit\": 7\n  }\n}\n", "", 0 },
+	{ "a filter nobody knows", { "failures", "list", "from=x" }, "{}", "",
+		"xfedctl: \"from=x\" is none of DOMAIN, since=30m (s, m, h, d), limit=N, before=ID\n", 2 },
+	{ "a time nobody knows", { "failures", "list", "since=yesterday" }, "{}", "",
+		"xfedctl: \"since=yesterday\" is none of DOMAIN, since=30m (s, m, h, d), limit=N, before=ID\n", 2 },
+	{ "two domains", { "failures", "list", "a.example", "b.example" }, "{}", "",
+		"xfedctl: \"b.example\" is none of DOMAIN, since=30m (s, m, h, d), limit=N, before=ID\n", 2 },
+	{ "a number that is none", { "failures", "list", "limit=1x" }, "{}", "",
+		"xfedctl: \"limit=1x\" is none of DOMAIN, since=30m (s, m, h, d), limit=N, before=ID\n", 2 },
+	{ "a failure", { "failures", "show", "17" },
+		"{" FAILURE ",\"correlation\":\"e1-7d\",\"steps\":[{\"at_ms\":0,\"step\":\"dns\",\"ok\":true,\"detail\":\"SRV x.example:5269\"},"
+		"{\"at_ms\":12,\"step\":\"tcp\",\"ok\":true},{\"at_ms\":81,\"step\":\"certificate\",\"ok\":false,\"detail\":\"expired\"}],"
+		"\"facts\":[{\"name\":\"peer_address\",\"value\":\"192.0.2.5:5269\"}],\"chain\":[{\"subject\":\"CN=fabrikam.example\","
+		"\"issuer\":\"CN=CA\",\"serial\":\"0a1b\",\"sha256\":\"00ff\",\"not_before\":1700000000,\"not_after\":1769860800,"
+		"\"eku\":[\"serverAuth\"],\"names\":[\"dns:fabrikam.example\",\"xmpp:fabrikam.example\"]},{\"subject\":\"CN=CA\","
+		"\"issuer\":\"CN=CA\",\"serial\":\"01\",\"sha256\":\"11\",\"not_before\":0,\"not_after\":1,\"eku\":[],\"names\":[]}]}",
+		"17: tls.cert.expired, at fault: partner\n"
+		"The partner has to renew it.\n"
+		"\n"
+		"  from and to    example.com -> fabrikam.example\n"
+		"  last seen      2026-01-31T12:00:00Z\n"
+		"  times          3 since 2026-01-31T11:59:20Z\n"
+		"  seen by        edge1\n"
+		"  what was said  said ?[31m\n"
+		"  correlation    e1-7d\n"
+		"  peer_address   192.0.2.5:5269\n"
+		"\n"
+		"steps, in milliseconds since the attempt began\n"
+		"  0   dns          ok      SRV x.example:5269\n"
+		"  12  tcp          ok      -\n"
+		"  81  certificate  FAILED  expired\n"
+		"\n"
+		"certificate 1 of 2, the partner's own\n"
+		"  subject    CN=fabrikam.example\n"
+		"  issuer     CN=CA\n"
+		"  valid      2023-11-14T22:13:20Z to 2026-01-31T12:00:00Z\n"
+		"  names      dns:fabrikam.example\n"
+		"             xmpp:fabrikam.example\n"
+		"  key usage  serverAuth\n"
+		"  serial     0a1b\n"
+		"  sha256     00ff\n"
+		"\n"
+		"certificate 2 of 2\n"
+		"  subject    CN=CA\n"
+		"  issuer     CN=CA\n"
+		"  valid      1970-01-01T00:00:00Z to 1970-01-01T00:00:01Z\n"
+		"  names      none\n"
+		"  key usage  none\n"
+		"  serial     01\n"
+		"  sha256     11\n", "", 0 },
+	{ "a failure of the gateway's own, little known", { "failures", "show", "1" },
+		"{\"id\":1,\"at\":0,\"last\":0,\"count\":1,\"direction\":\"in\",\"local\":\"a.example\",\"remote\":\"b.example\","
+		"\"reason\":\"x.y\",\"side\":\"us\",\"steps\":[],\"facts\":[],\"chain\":[],\"unreadable\":true}",
+		"1: x.y, at fault: us\n"
+		"This version does not know the reason; the edge is newer.\n"
+		"\n"
+		"  from and to  a.example <- b.example\n"
+		"  last seen    1970-01-01T00:00:00Z\n"
+		"  seen by      this gateway\n"
+		"\n"
+		"steps and certificates cannot be read: the store is damaged\n", "", 0 },
+	{ "a failure that is not there", { "failures", "show", "99" }, "fail no failure has the number 99", "",
+		"xfedctl: gw1: no failure has the number 99\n", 1 },
+	{ "a failure without number", { "failures", "show", "x" }, "{}", "",
+		"xfedctl: a failure is named by its number, as failures list shows it\n", 2 },
 	{ "configuration", { "config", "show" }, "{\"text\":\"name: \\\"gw1\\\"\\nx: 1\\n\"}", "name: \"gw1\"\nx: 1\n", "", 0 },
 	{ "reload", { "reload" }, "{\"ok\":true,\"errors\":[],\"warnings\":[\"a:1:2:k: warning: w\"],\"revision\":8}",
 		"a:1:2:k: warning: w\nfine, 1 warning, revision 8\n", "", 0 },
@@ -203,7 +281,7 @@ static const struct {
 		"  the stream is closed with                      -\n"
 		"  a SIP sender gets                              504\n", "", 0 },
 	{ "explain a code nobody knows", { "explain", "stream.bogus" }, "{}", "", NULL, 1 },
-	{ "later", { "failures", "list" }, "{}", "", "xfedctl: failures list is not built in this version\n", 2 },
+	{ "later", { "failures", "retry" }, "{}", "", "xfedctl: failures retry is not built in this version\n", 2 },
 	{ "later, one verb of a noun", { "partner", "add" }, "{}", "", "xfedctl: partner add is not built in this version\n", 2 },
 	{ "mistyped", { "partner", "ad" }, "{}", "", "xfedctl: there is no command \"partner ad\"; xfedctl --help lists them\n", 2 },
 	{ "argument missing", { "partner", "show" }, "{}", "", "usage: xfedctl partner show DOMAIN\n", 2 },
@@ -227,6 +305,29 @@ static void each_command(void **state)
 		}
 	}
 	assert_int_equal(failed, 0);
+}
+
+/* How long ago becomes a time. */
+static void since(void **state)
+{
+	static const struct {
+		const char *word;
+		time_t ago_s;
+	} times[] = { { "since=90s", 90 }, { "since=30m", 1800 }, { "since=2h", 7200 }, { "since=7d", 604800 } };
+	for (size_t i = 0; i < XFED_ARRAY_LEN(times); i++) {
+		const char *argv[] = { BUILD_ROOT "/xfedctl/xfedctl", "--socket", path, "--json", "failures", "list", times[i].word, NULL };
+		static struct result r;
+		canned = "{}";
+		time_t before = time(NULL);
+		run(argv, &r);
+		time_t after = time(NULL);
+		json_t *j = json_loads(r.out, 0, NULL);
+		json_int_t got = json_integer_value(json_object_get(json_object_get(j, "args"), "since"));
+		json_decref(j);
+		if (r.status != 0 || got < before - times[i].ago_s || got > after - times[i].ago_s) {
+			fail_msg("%s: status %d, %s%s", times[i].word, r.status, r.out, r.err);
+		}
+	}
 }
 
 static void nobody_answers(void **state)
@@ -264,6 +365,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(each_command, setup, teardown),
+		cmocka_unit_test_setup_teardown(since, setup, teardown),
 		cmocka_unit_test_setup_teardown(nobody_answers, setup, teardown),
 		cmocka_unit_test_setup_teardown(files_are_checked_without_a_service, setup, teardown),
 	};

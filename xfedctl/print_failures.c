@@ -1,0 +1,163 @@
+/* The journal of failed attempts, as a table and one in full. */
+#include "ctl.h"
+
+static const char *arrow(const json_t *f)
+{
+	return strcmp(ctl_str(f, "direction"), "in") == 0 ? "<-" : "->";
+}
+
+enum ctl_exit ctl_print_failures(const json_t *result, FILE *out)
+{
+	static const char *const names[] = { "ID", "LAST SEEN", "TIMES", "EDGE", "LOCAL", "", "REMOTE", "REASON", "AT FAULT", "TEXT" };
+	struct ctl_table t;
+	size_t i;
+	json_t *f;
+	const json_t *list = json_object_get(result, "failures");
+	if (json_array_size(list) == 0) {
+		fprintf(out, "no failures\n");
+		return CTL_FINE;
+	}
+	ctl_table_init(&t, XFED_ARRAY_LEN(names));
+	for (i = 0; i < XFED_ARRAY_LEN(names); i++) {
+		ctl_table_add(&t, names[i]);
+	}
+	json_array_foreach(list, i, f)
+	{
+		char last[32];
+		ctl_table_addf(&t, "%lld", (long long)ctl_int(f, "id"));
+		ctl_table_add(&t, ctl_time(ctl_int(f, "last"), last));
+		ctl_table_addf(&t, "%lld", (long long)ctl_int(f, "count"));
+		ctl_table_add(&t, ctl_str(f, "edge"));
+		ctl_table_add(&t, ctl_str(f, "local"));
+		ctl_table_add(&t, arrow(f));
+		ctl_table_add(&t, ctl_str(f, "remote"));
+		ctl_table_add(&t, ctl_str(f, "reason"));
+		ctl_table_add(&t, ctl_str(f, "side"));
+		ctl_table_add(&t, ctl_str(f, "text"));
+	}
+	ctl_table_print(&t, "", out);
+	if (json_object_get(result, "next")) {
+		fprintf(out, "older ones: the same command with before=%lld\n", (long long)ctl_int(result, "next"));
+	}
+	return CTL_FINE;
+}
+
+/* ---- one ---- */
+
+static void row(struct ctl_table *t, const char *name, const char *value)
+{
+	ctl_table_add(t, name);
+	ctl_table_add(t, value);
+}
+
+static void row_if_any(struct ctl_table *t, const char *name, const char *value)
+{
+	if (value[0]) {
+		row(t, name, value);
+	}
+}
+
+static void print_head(const json_t *f, FILE *out)
+{
+	const char *remedy = ctl_str(f, "remedy");
+	fprintf(out, "%lld: ", (long long)ctl_int(f, "id"));
+	ctl_text(out, ctl_str(f, "reason"));
+	fprintf(out, ", at fault: ");
+	ctl_text(out, ctl_str(f, "side"));
+	fprintf(out, "\n");
+	ctl_text(out, remedy[0] ? remedy : "This version does not know the reason; the edge is newer.");
+	fprintf(out, "\n\n");
+}
+
+static void print_facts(const json_t *f, FILE *out)
+{
+	struct ctl_table t;
+	size_t i;
+	json_t *fact;
+	char first[32], last[32];
+	ctl_table_init(&t, 2);
+	ctl_table_add(&t, "from and to");
+	ctl_table_addf(&t, "%s %s %s", ctl_str(f, "local"), arrow(f), ctl_str(f, "remote"));
+	row(&t, "last seen", ctl_time(ctl_int(f, "last"), last));
+	if (ctl_int(f, "count") > 1) {
+		ctl_table_add(&t, "times");
+		ctl_table_addf(&t, "%lld since %s", (long long)ctl_int(f, "count"), ctl_time(ctl_int(f, "at"), first));
+	}
+	row(&t, "seen by", ctl_str(f, "edge")[0] ? ctl_str(f, "edge") : "this gateway");
+	row_if_any(&t, "what was said", ctl_str(f, "text"));
+	row_if_any(&t, "correlation", ctl_str(f, "correlation"));
+	json_array_foreach(json_object_get(f, "facts"), i, fact)
+	{
+		row(&t, ctl_str(fact, "name"), ctl_str(fact, "value"));
+	}
+	ctl_table_print(&t, "  ", out);
+}
+
+static void print_steps(const json_t *steps, FILE *out)
+{
+	struct ctl_table t;
+	size_t i;
+	json_t *s;
+	if (json_array_size(steps) == 0) {
+		return;
+	}
+	fprintf(out, "\nsteps, in milliseconds since the attempt began\n");
+	ctl_table_init(&t, 4);
+	json_array_foreach(steps, i, s)
+	{
+		ctl_table_addf(&t, "%lld", (long long)ctl_int(s, "at_ms"));
+		ctl_table_add(&t, ctl_str(s, "step"));
+		ctl_table_add(&t, json_is_true(json_object_get(s, "ok")) ? "ok" : "FAILED");
+		ctl_table_add(&t, ctl_str(s, "detail"));
+	}
+	ctl_table_print(&t, "  ", out);
+}
+
+static void row_list(struct ctl_table *t, const char *name, const json_t *list)
+{
+	size_t i;
+	json_t *s;
+	if (json_array_size(list) == 0) {
+		row(t, name, "none");
+	}
+	json_array_foreach(list, i, s)
+	{
+		ctl_table_add(t, i == 0 ? name : " ");
+		ctl_table_add(t, json_string_value(s));
+	}
+}
+
+static void print_certificate(const json_t *c, size_t number, size_t count, FILE *out)
+{
+	struct ctl_table t;
+	char from[32], until[32];
+	fprintf(out, "\ncertificate %zu of %zu%s\n", number, count, number == 1 ? ", the partner's own" : "");
+	ctl_table_init(&t, 2);
+	row(&t, "subject", ctl_str(c, "subject"));
+	row(&t, "issuer", ctl_str(c, "issuer"));
+	ctl_table_add(&t, "valid");
+	ctl_table_addf(&t, "%s to %s", ctl_time(ctl_int(c, "not_before"), from), ctl_time(ctl_int(c, "not_after"), until));
+	row_list(&t, "names", json_object_get(c, "names"));
+	row_list(&t, "key usage", json_object_get(c, "eku"));
+	row(&t, "serial", ctl_str(c, "serial"));
+	row(&t, "sha256", ctl_str(c, "sha256"));
+	ctl_table_print(&t, "  ", out);
+}
+
+enum ctl_exit ctl_print_failure(const json_t *f, FILE *out)
+{
+	size_t i;
+	json_t *c;
+	const json_t *chain = json_object_get(f, "chain");
+	print_head(f, out);
+	print_facts(f, out);
+	print_steps(json_object_get(f, "steps"), out);
+	json_array_foreach(chain, i, c)
+	{
+		print_certificate(c, i + 1, json_array_size(chain), out);
+	}
+	if (json_is_true(json_object_get(f, "unreadable"))) {
+		fprintf(out, "\nsteps and certificates cannot be read: the store is damaged\n");
+	}
+	return CTL_FINE;
+}
