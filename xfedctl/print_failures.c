@@ -8,7 +8,8 @@ static const char *arrow(const json_t *f)
 
 enum ctl_exit ctl_print_failures(const json_t *result, FILE *out)
 {
-	static const char *const names[] = { "ID", "LAST SEEN", "TIMES", "EDGE", "LOCAL", "", "REMOTE", "REASON", "AT FAULT", "TEXT" };
+	static const char *const names[] = { "ID", "LAST SEEN", "TIMES", "EDGE", "LOCAL", "",
+		"REMOTE", "REASON", "AT FAULT", "TEXT" };
 	struct ctl_table t;
 	size_t i;
 	json_t *f;
@@ -37,7 +38,8 @@ enum ctl_exit ctl_print_failures(const json_t *result, FILE *out)
 	}
 	ctl_table_print(&t, "", out);
 	if (json_object_get(result, "next")) {
-		fprintf(out, "older ones: the same command with before=%lld\n", (long long)ctl_int(result, "next"));
+		fprintf(out, "older ones: the same command with before=%lld\n",
+			(long long)ctl_int(result, "next"));
 	}
 	return CTL_FINE;
 }
@@ -65,7 +67,8 @@ static void print_head(const json_t *f, FILE *out)
 	fprintf(out, ", at fault: ");
 	ctl_text(out, ctl_str(f, "side"));
 	fprintf(out, "\n");
-	ctl_text(out, remedy[0] ? remedy : "This version does not know the reason; the edge is newer.");
+	ctl_text(out,
+		remedy[0] ? remedy : "This version does not know the reason; the edge is newer.");
 	fprintf(out, "\n\n");
 }
 
@@ -81,7 +84,8 @@ static void print_facts(const json_t *f, FILE *out)
 	row(&t, "last seen", ctl_time(ctl_int(f, "last"), last));
 	if (ctl_int(f, "count") > 1) {
 		ctl_table_add(&t, "times");
-		ctl_table_addf(&t, "%lld since %s", (long long)ctl_int(f, "count"), ctl_time(ctl_int(f, "at"), first));
+		ctl_table_addf(&t, "%lld since %s", (long long)ctl_int(f, "count"),
+			ctl_time(ctl_int(f, "at"), first));
 	}
 	row(&t, "seen by", ctl_str(f, "edge")[0] ? ctl_str(f, "edge") : "this gateway");
 	row_if_any(&t, "what was said", ctl_str(f, "text"));
@@ -131,12 +135,14 @@ static void print_certificate(const json_t *c, size_t number, size_t count, FILE
 {
 	struct ctl_table t;
 	char from[32], until[32];
-	fprintf(out, "\ncertificate %zu of %zu%s\n", number, count, number == 1 ? ", the partner's own" : "");
+	fprintf(out, "\ncertificate %zu of %zu%s\n", number, count,
+		number == 1 ? ", the partner's own" : "");
 	ctl_table_init(&t, 2);
 	row(&t, "subject", ctl_str(c, "subject"));
 	row(&t, "issuer", ctl_str(c, "issuer"));
 	ctl_table_add(&t, "valid");
-	ctl_table_addf(&t, "%s to %s", ctl_time(ctl_int(c, "not_before"), from), ctl_time(ctl_int(c, "not_after"), until));
+	ctl_table_addf(&t, "%s to %s", ctl_time(ctl_int(c, "not_before"), from),
+		ctl_time(ctl_int(c, "not_after"), until));
 	row_list(&t, "names", json_object_get(c, "names"));
 	row_list(&t, "key usage", json_object_get(c, "eku"));
 	row(&t, "serial", ctl_str(c, "serial"));
