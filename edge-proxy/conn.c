@@ -160,6 +160,9 @@ static void perform(struct edge_conn *c, struct xfed_s2s_action *act)
 		edge_inbound_pair(c, act);
 		c->has_pair_decision = true;
 		break;
+	case XFED_S2S_PAIR_REFUSED:
+		edge_report_pair_refused(c, act);
+		break;
 	case XFED_S2S_ASK_VERIFY:
 		edge_verify_ask(c, &act->question);
 		break;

@@ -56,7 +56,7 @@ struct edge_conn {
 	struct xfed_tls *job_tls;
 	enum xfed_tls_result job_result;
 	uint64_t job_started_ms;
-	bool has_decision, has_pair_decision, is_paused, is_closed, is_established;
+	bool has_decision, has_pair_decision, is_paused, is_closed, is_established, has_refused;
 	bool pair_is_local;	       /* of the pair decision */
 	bool is_saying;
 	struct xfed_buf say;	       /* what is to be said next: an answer as authoritative server */
@@ -313,6 +313,7 @@ void edge_failure_send(struct edge *e, const struct edge_failure *f);
 /* report.c */
 void edge_report_established(struct edge_conn *c, const struct xfed_s2s_action *act);
 void edge_report_closed(struct edge_conn *c, const struct xfed_s2s_action *act);
+void edge_report_pair_refused(struct edge_conn *c, const struct xfed_s2s_action *act);
 void edge_report_refusal(struct edge *e, enum xfed_reason reason, enum xfed_side side);
 void edge_report_stanza(struct edge *e, struct xfed_span remote, const char *direction, const char *kind, const char *fate);
 void edge_report_snapshot(struct edge_link *l); /* all live streams to a new link */

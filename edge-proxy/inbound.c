@@ -71,9 +71,6 @@ void edge_inbound_pair(struct edge_conn *c, const struct xfed_s2s_action *act)
 		edge_decision_for(e, partner, &c->decision);
 		edge_tally_add(c, partner->domain);
 	}
-	if (c->decision.refuse != XFED_REASON_NONE) {
-		edge_report_refusal(e, c->decision.refuse, xfed_reason_info(c->decision.refuse)->side);
-	}
 }
 
 /* A bucket of one second's worth of stanzas. */

@@ -176,6 +176,48 @@ static void inbound_failed(struct edge_conn *c, const struct event *ev, const st
 	edge_failure_send(c->edge, &f);
 }
 
+static struct xfed_span method_tried(bool is_dialback, bool is_secure)
+{
+	enum xfed_method dialback = is_secure ? XFED_METHOD_DIALBACK_TLS : XFED_METHOD_DIALBACK_PLAIN;
+	return xfed_span_str(xfed_method_name(is_dialback ? dialback : XFED_METHOD_EXTERNAL));
+}
+
+static bool is_dialback(enum xfed_reason reason)
+{
+	return strncmp(xfed_reason_code(reason), "dialback.", strlen("dialback.")) == 0;
+}
+
+static void record_pair_refused(struct edge_conn *c, const struct xfed_s2s_action *act, struct xfed_span remote, struct xfed_span local)
+{
+	struct xfed_s2s_info info;
+	struct edge_steps *steps = NULL;
+	char local_text[XFED_JID_PART_BYTES + 1], remote_text[XFED_JID_PART_BYTES + 1];
+	xfed_s2s_info(c->s2s, &info);
+	snprintf(local_text, sizeof(local_text), "%.*s", (int)local.len, local.data ? local.data : "");
+	snprintf(remote_text, sizeof(remote_text), "%.*s", (int)remote.len, remote.data ? remote.data : "");
+	edge_steps_add(&steps, rt_loop_now_ms(c->edge->loop), "tcp", true, "from %s", c->address);
+	edge_steps_of_stream(&steps, rt_loop_now_ms(c->edge->loop), &info, act->reason, act->text);
+	struct edge_failure f = { .direction = XFED_S2S_IN, .local = local_text, .remote = remote_text, .reason = act->reason, .side = act->side,
+		.text = act->text, .steps = steps, .cert = info.is_secure ? info.tls.peer : NULL };
+	edge_failure_send(c->edge, &f);
+	edge_steps_free(&steps);
+}
+
+/* A pair that dialback did not prove, on a stream that goes on: told here, and not again when the stream ends. */
+void edge_report_pair_refused(struct edge_conn *c, const struct xfed_s2s_action *act)
+{
+	struct edge *e = c->edge;
+	struct xfed_span none = XFED_SPAN(""), remote = act->from.data ? act->from : none, local = act->to.data ? act->to : none;
+	c->has_refused = true;
+	edge_report_refusal(e, act->reason, act->side);
+	rt_metric_add(e->metrics, RT_M_S2S_AUTH, 1, RT_LABELS(xfed_span_str(edge_partner_label(e, remote)), XFED_SPAN("in"),
+		method_tried(true, act->is_secure), xfed_span_str(xfed_reason_code(act->reason))));
+	rt_log(RT_LOG_WARNING, "s2s.pair-refused", RT_KV("partner", remote), RT_KV("local", local), RT_KV_STR("direction", "in"),
+		RT_KV_REASON_SIDE(act->reason, act->side), RT_KV_STR("text", act->text), RT_KV_STR("address", c->address), RT_KV_U64("conn", c->id),
+		RT_END);
+	record_pair_refused(c, act, remote, local);
+}
+
 void edge_report_closed(struct edge_conn *c, const struct xfed_s2s_action *act)
 {
 	struct edge *e = c->edge;
@@ -187,9 +229,10 @@ void edge_report_closed(struct edge_conn *c, const struct xfed_s2s_action *act)
 	if (!is_clean(act->reason)) {
 		edge_report_refusal(e, act->reason, act->side);
 	}
-	if (!c->is_established && !is_clean(act->reason)) {
+	bool has_failed = !c->is_established && !c->has_refused && !is_clean(act->reason);
+	if (has_failed) {
 		rt_metric_add(e->metrics, RT_M_S2S_AUTH, 1,
-			RT_LABELS(label, direction_word(c->direction), XFED_SPAN("external"), code));
+			RT_LABELS(label, direction_word(c->direction), method_tried(is_dialback(act->reason), info.is_secure), code));
 	}
 	char names[512] = "";
 	if (info.tls.peer && !is_clean(act->reason)) {
@@ -207,7 +250,7 @@ void edge_report_closed(struct edge_conn *c, const struct xfed_s2s_action *act)
 	ev.m.text = (char *)proto_text_clean(ev.text, sizeof(ev.text), act->text);
 	if (c->is_established) {
 		send_event(e, &ev.m);
-	} else if (!is_clean(act->reason) && info.remote.len > 0 && c->direction == XFED_S2S_IN) {
+	} else if (has_failed && info.remote.len > 0 && c->direction == XFED_S2S_IN) {
 		inbound_failed(c, &ev, &info, act);
 	}
 }

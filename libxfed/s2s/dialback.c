@@ -48,6 +48,21 @@ static void push_question(struct xfed_s2s *s, enum xfed_s2s_action_type type, co
 	act->verdict = a->verdict;
 }
 
+/* A request of the peer's has failed. Where the key was wrong the stream is closed next, which says it all. */
+static void pair_refused(struct xfed_s2s *s, const struct xfed_dialback_action *a)
+{
+	if (strcmp(a->condition, "invalid") == 0) {
+		return;
+	}
+	struct xfed_s2s_action *act = s2s_push(s, XFED_S2S_PAIR_REFUSED);
+	act->from = a->pair.sender;
+	act->to = a->pair.target;
+	act->is_secure = s->is_secure;
+	act->reason = a->reason;
+	act->side = a->side;
+	act->text = a->condition;
+}
+
 static void perform(struct xfed_s2s *s, const struct xfed_dialback_action *a)
 {
 	switch (a->type) {
@@ -70,6 +85,8 @@ static void perform(struct xfed_s2s *s, const struct xfed_dialback_action *a)
 	case XFED_DIALBACK_DO_FAILED:
 		if (s->direction == XFED_S2S_OUT) {
 			s2s_close_side(s, a->reason, a->side, a->condition); /* this stream is for this one pair */
+		} else {
+			pair_refused(s, a);
 		}
 		break;
 	case XFED_DIALBACK_DO_SPOILED:

@@ -160,7 +160,7 @@ static void refuse_auth(struct xfed_s2s *s, const char *condition)
 	xfed_sasl_server_free(s->sasl);
 	s->sasl = NULL;
 	if (++s->auth_tries >= XFED_S2S_AUTH_TRIES) {
-		s2s_close(s, XFED_REASON_SASL_REQUIRED_MISSING, "too many tries"); /* [A5-08] */
+		s2s_close(s, XFED_REASON_SASL_TRIES_EXCEEDED, "too many tries"); /* [A5-08] */
 	}
 }
 

@@ -118,6 +118,7 @@ enum xfed_s2s_action_type {
 	XFED_S2S_AUTHORITY,   /* in: a db:verify for us as the authoritative server: `dialback`; answer with SAY */
 	XFED_S2S_VERIFY_OPEN, /* verify stream: ASK may be given */
 	XFED_S2S_VERIFIED,    /* verify stream: `question` has its `verdict` */
+	XFED_S2S_PAIR_REFUSED, /* in: the pair (from, to) was answered with a dialback error, `text`; the stream goes on */
 	XFED_S2S_ESTABLISHED, /* the pair (from, to) is authenticated by `method`: xfed_s2s_info() has the facts */
 	XFED_S2S_STANZA,      /* a whole stanza, checked against the pair */
 	XFED_S2S_CLOSED,      /* last action: send what is in the output buffer, close the socket, free the machine */
@@ -126,8 +127,8 @@ enum xfed_s2s_action_type {
 struct xfed_s2s_action {
 	enum xfed_s2s_action_type type;
 	struct xfed_tls *tls;			 /* JOB */
-	struct xfed_span from, to;		 /* HEADER, PAIR, ESTABLISHED: normalised; data NULL where absent */
-	bool is_secure;				 /* HEADER, PAIR */
+	struct xfed_span from, to;		 /* HEADER, PAIR, PAIR_REFUSED, ESTABLISHED: normalised; data NULL where absent */
+	bool is_secure;				 /* HEADER, PAIR, PAIR_REFUSED */
 	enum xfed_method method;		 /* ESTABLISHED */
 	struct xfed_s2s_question question;	 /* ASK_VERIFY, VERIFIED */
 	enum xfed_dialback_verdict verdict;	 /* VERIFIED */
@@ -135,9 +136,9 @@ struct xfed_s2s_action {
 	struct xfed_stanza stanza;		 /* STANZA: valid until the next step, like `arena` */
 	struct xfed_arena *arena;
 	size_t stanza_bytes;
-	enum xfed_reason reason;		 /* CLOSED; XFED_REASON_STREAM_CLOSED_* for clean ends */
+	enum xfed_reason reason;		 /* PAIR_REFUSED, CLOSED; XFED_REASON_STREAM_CLOSED_* for clean ends */
 	enum xfed_side side;
-	const char *text;			 /* CLOSED: detail for the log, never NULL, valid until free */
+	const char *text;			 /* PAIR_REFUSED, CLOSED: detail for the log, never NULL, valid until free */
 	bool is_abrupt;				 /* CLOSED: drop the connection without sending what is left */
 };
 

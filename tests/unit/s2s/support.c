@@ -114,6 +114,9 @@ static bool perform(struct rig *r, const struct xfed_s2s_action *act, struct xfe
 	case XFED_S2S_VERIFY_OPEN:
 		note(r, "verify-open");
 		break;
+	case XFED_S2S_PAIR_REFUSED:
+		note_words(r, "pair-refused", xfed_span_str(xfed_reason_code(act->reason)), xfed_span_str(act->text));
+		break;
 	case XFED_S2S_VERIFIED:
 		note_words(r, "verified", act->question.pair.sender, xfed_span_str(xfed_dialback_verdict_word(act->verdict)));
 		break;

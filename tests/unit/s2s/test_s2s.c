@@ -318,7 +318,7 @@ static void in_sasl_refusals(void **state)
 		{ RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)", .output = IGNORE_OUTPUT },
 		{ RX, "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGEAYg==</auth>", .actions = "", .output = "<invalid-mechanism/>" },
 		{ RX, "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>b3RoZXIuZXhhbXBsZQ==</auth>",
-			.actions = "closed(sasl.required.missing)", .output = "<invalid-authzid/>|<policy-violation " });
+			.actions = "closed(sasl.tries.exceeded)", .output = "<invalid-authzid/>|<policy-violation " });
 }
 
 static void in_sasl_slow_path(void **state)
@@ -390,10 +390,13 @@ static int allow_external(void **state)
 /* [A8-11], [A8-12], [A8-14]: a key where policy wants TLS first, or a certificate; answers nobody asked for are dropped. */
 static void in_dialback_not_allowed(void **state)
 {
-	RUN_IN(IN_CLEAR, { RX, DB_RESULT, .actions = "pair(partner.example,corp.example)", .output = "<db:result |type='error'|<policy-violation " },
+	RUN_IN(IN_CLEAR,
+		{ RX, DB_RESULT, .actions = "pair(partner.example,corp.example) pair-refused(tls.required.missing,policy-violation)",
+			.output = "<db:result |type='error'|<policy-violation " },
 		{ RX, "<db:result from='partner.example' to='corp.example' type='valid'/>", .actions = "", .output = NULL }, IN_TLS,
 		{ RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)", .output = "EXTERNAL" },
-		{ RX, DB_RESULT, .actions = "pair(partner.example,corp.example)", .output = "<db:result |type='error'|<not-authorized " });
+		{ RX, DB_RESULT, .actions = "pair(partner.example,corp.example) pair-refused(dialback.not-allowed,not-authorized)",
+			.output = "<db:result |type='error'|<not-authorized " });
 }
 
 /* Dialback inside TLS: row 13 of the matrix. The certificate does not matter. */
@@ -418,10 +421,10 @@ static void in_dialback_refused(void **state)
 		const char *actions, *output;
 	} rows[] = {
 		{ XFED_DIALBACK_VERDICT_INVALID, "", "type='invalid'|</stream:stream>" },
-		{ XFED_DIALBACK_VERDICT_UNREACHABLE, "", "type='error'|<remote-connection-failed " },
-		{ XFED_DIALBACK_VERDICT_UNKNOWN_DOMAIN, "", "type='error'|<remote-server-not-found " },
-		{ XFED_DIALBACK_VERDICT_LOST, "", "type='error'|<remote-server-timeout " },
-		{ XFED_DIALBACK_VERDICT_TIMEOUT, "", "type='error'|<remote-server-timeout " },
+		{ XFED_DIALBACK_VERDICT_UNREACHABLE, "pair-refused(dialback.authority.unreachable,remote-connection-failed)", "type='error'|<remote-connection-failed " },
+		{ XFED_DIALBACK_VERDICT_UNKNOWN_DOMAIN, "pair-refused(dialback.authority.unknown,remote-server-not-found)", "type='error'|<remote-server-not-found " },
+		{ XFED_DIALBACK_VERDICT_LOST, "pair-refused(dialback.timeout,remote-server-timeout)", "type='error'|<remote-server-timeout " },
+		{ XFED_DIALBACK_VERDICT_TIMEOUT, "pair-refused(dialback.timeout,remote-server-timeout)", "type='error'|<remote-server-timeout " },
 	};
 	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
 		allow(XFED_METHOD_DIALBACK_TLS, false);

@@ -42,6 +42,7 @@ static bool perform(struct end *e, const struct xfed_s2s_action *act, struct xfe
 	case XFED_S2S_ASK_VERIFY:
 	case XFED_S2S_AUTHORITY:
 	case XFED_S2S_VERIFY_OPEN:
+	case XFED_S2S_PAIR_REFUSED:
 	case XFED_S2S_VERIFIED:
 		fail_msg("dialback where only EXTERNAL is allowed");
 		break;
