@@ -27,9 +27,9 @@ OFFER_NOTHING = "<stream:features/>"
 
 
 def header(sender=None, to=None, version="1.0", ns="jabber:server", stream_ns="http://etherx.jabber.org/streams", id=None,
-           declaration="<?xml version='1.0'?>", name="stream:stream"):
-    """A stream header; what is None is left out."""
-    text = "%s<%s xmlns='%s' xmlns:stream='%s'" % (declaration, name, ns, stream_ns)
+           declaration="<?xml version='1.0'?>", name="stream:stream", more=""):
+    """A stream header; what is None is left out; `more` goes in as it is."""
+    text = "%s<%s xmlns='%s' xmlns:stream='%s'%s" % (declaration, name, ns, stream_ns, more)
     for key, value in (("from", sender), ("to", to), ("id", id), ("version", version)):
         if value is not None:
             text += " %s=%s" % (key, quoteattr(value))
