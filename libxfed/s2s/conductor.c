@@ -268,7 +268,8 @@ void s2s_received_error(struct xfed_s2s *s, struct xfed_xml_elem *e)
 	snprintf(text, sizeof(text), "%.*s%s%.*s", (int)len, condition, said.len ? ": " : "", (int)(said.len > 100 ? 100 : said.len),
 		said.data ? said.data : "");
 	s->peer_closed = true; /* it closes next: we do not wait for it */
-	s2s_close(s, demanded(s, XFED_REASON_STREAM_ERROR_RECEIVED), text);
+	/* Inside TLS its own words say more: our certificate may be what it does not like. */
+	s2s_close(s, s->is_secure ? XFED_REASON_STREAM_ERROR_RECEIVED : demanded(s, XFED_REASON_STREAM_ERROR_RECEIVED), text);
 }
 
 /* ---- elements ---- */
