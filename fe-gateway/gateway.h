@@ -275,7 +275,6 @@ struct gateway {
 	bool is_closing; /* leaving, and the links have been told */
 	bool is_over;	 /* the last turn */
 	struct rt_post flush;
-	int exit_code;
 };
 
 /* gateway.c */
@@ -296,6 +295,7 @@ uint64_t gateway_id_number(const struct gateway *g, const char *what, struct xfe
 /* link.c */
 int gateway_links_start(struct gateway *g);
 void gateway_links_flush(struct gateway *g);
+void gateway_links_top_up(struct gateway *g);
 void gateway_links_drain(struct gateway *g, uint32_t grace_ms);
 void gateway_links_close(struct gateway *g); /* tells the edges, no redial */
 void gateway_links_free(struct gateway *g);

@@ -229,6 +229,7 @@ static void job_done(void *arg)
 	struct proto_event ev = { .type = PROTO_EV_JOB_DONE };
 	proto_session_step(run->session, &ev, gateway_now(run->gw));
 	rt_stream_resume(run->link->stream);
+	gateway_flush_soon(run->gw); /* our Hello */
 	drain(run);
 }
 
@@ -479,6 +480,27 @@ int gateway_links_start(struct gateway *g)
 		}
 	}
 	return rc;
+}
+
+/*
+ * Credit comes back with each delivery; while the memory was full it did not, so what is missing is made up for here, or the
+ * link would stand still for good.
+ */
+void gateway_links_top_up(struct gateway *g)
+{
+	for (size_t i = 0; i < g->link_count; i++) {
+		struct gateway_link *l = &g->links[i];
+		uint32_t in_messages, out_messages;
+		uint64_t in_bytes, out_bytes;
+		if (!l->is_up) {
+			continue;
+		}
+		proto_session_credit(gateway_link_session(l), &in_messages, &in_bytes, &out_messages, &out_bytes);
+		if (in_messages < XFED_CHANNEL_CREDIT_MSGS / 2) {
+			uint32_t n = proto_inbox_reserve(g->inbox, l->inbox_run, XFED_CHANNEL_CREDIT_MSGS - in_messages);
+			proto_session_grant(gateway_link_session(l), n, in_bytes < XFED_CHANNEL_CREDIT_BYTES ? XFED_CHANNEL_CREDIT_BYTES - in_bytes : 0);
+		}
+	}
 }
 
 /* Once per turn: what was granted and gathered since. A session may end here; drain() sees to it. */

@@ -36,11 +36,10 @@ static int serve(struct gateway_files *files, const char *path)
 	rt_log(RT_LOG_INFO, "service.start", RT_KV_STR("name", name), RT_KV_STR("version", XFED_VERSION), RT_KV_HEX("boot", g->boot_nonce), RT_END);
 	rt_notify_ready(g->notify, gateway_service_name(g->service));
 	rt_loop_run(g->loop);
-	int code = g->exit_code;
 	rt_log(RT_LOG_INFO, "service.stop", RT_END);
 	rt_log_flush(true);
 	gateway_free(g);
-	return code;
+	return 0;
 }
 
 static int run(const char *path, bool check)

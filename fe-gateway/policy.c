@@ -1,8 +1,6 @@
 /* The policy in force: its revision, the reload that makes a new one, the snapshot on its way to the edges. */
 #include "gateway.h"
 
-#include <stdio.h>
-
 const struct xfed_partner *gateway_partner(const struct gateway *g, struct xfed_span domain)
 {
 	return domain.len > 0 ? xfed_policy_partner(g->files.policy, domain) : NULL;
@@ -266,7 +264,7 @@ void gateway_policy_result(struct gateway_link *l, const Xfed__PolicyResult *m)
 		return;
 	}
 	l->policy_problem = reason != XFED_REASON_NONE ? reason : XFED_REASON_CHANNEL_POLICY_DRIFT;
-	snprintf(l->policy_text, sizeof(l->policy_text), "%s", m->text);
+	proto_text_clean(l->policy_text, sizeof(l->policy_text), m->text);
 	gateway_report_refusal(l->gw, l->policy_problem, xfed_reason_info(l->policy_problem)->side);
 	rt_log(RT_LOG_ERROR, "policy.refused", RT_KV_STR("peer", l->name), RT_KV_U64("revision", counter), RT_KV_REASON(l->policy_problem),
 		RT_KV_STR("text", m->text), RT_END);

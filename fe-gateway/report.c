@@ -129,8 +129,8 @@ void gateway_take_failure(struct gateway_link *l, const Xfed__FailureEvent *m)
 	*f = (struct gateway_failure){ .at_s = m->at_s, .reason = reason, .repeated = m->repeated_count };
 	snprintf(f->edge, sizeof(f->edge), "%s", l->name);
 	snprintf(f->direction, sizeof(f->direction), "%s", direction_word(m->direction));
-	snprintf(f->local, sizeof(f->local), "%s", m->local);
-	snprintf(f->remote, sizeof(f->remote), "%s", m->remote);
-	snprintf(f->side, sizeof(f->side), "%s", m->side);
+	proto_text_clean(f->local, sizeof(f->local), m->local);
+	proto_text_clean(f->remote, sizeof(f->remote), m->remote);
+	proto_text_clean(f->side, sizeof(f->side), m->side);
 	proto_text_clean(f->text, sizeof(f->text), m->text);
 }
