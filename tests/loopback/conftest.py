@@ -94,7 +94,7 @@ def started():
 @pytest.fixture(scope="session")
 def xfed(install, started, certs):
     """The installation most tests share."""
-    inst = install("x")
+    inst = install("x", edge={"limits": {"connect_timeout": "1s"}})
     inst.list_partner("partner.example")
     try:
         yield started(inst)

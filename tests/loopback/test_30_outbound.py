@@ -3,6 +3,7 @@ Streams the edge opens, and what a partner can do to them ([A1], [A4-09], [A5], 
 reason code, one log line and the metrics name it, and nothing is written to a stream that was not authenticated.
 """
 import itertools
+import socket
 import threading
 
 import pytest
@@ -76,6 +77,23 @@ def test_no_way_to_the_partner(xfed, dns, user, flow, refusal, name, records, co
         return
     with refusal(code, domain):
         assert to(user, flow, domain).status == status
+
+
+def test_nobody_answers_the_connection(xfed, dns, user, flow, refusal):
+    """limits.connect_timeout: a host that drops what it gets; here a full queue of a listener that accepts nothing."""
+    xfed.list_partner("blackhole.example")
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+        address = full.getsockname()
+        fill = [socket.socket() for _ in range(4)]
+        for s in fill:
+            s.setblocking(False)
+            s.connect_ex(address)
+        dns.xmpp("blackhole.example", ("xmpp.blackhole.example", address[1], "127.0.0.1"))
+        xfed.reload()
+        with refusal("net.connect.timeout", "blackhole.example"):
+            assert to(user, flow, "blackhole.example").status == 504
+        for s in fill:
+            s.close()
 
 
 def test_a_dot_means_no_fallback(xfed, dns, user, flow, refusal):

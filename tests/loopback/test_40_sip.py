@@ -87,7 +87,7 @@ def test_silence_for_responses_and_noise_over_udp(xfed, users, data):
     ("headers without end", b"MESSAGE sip:alice@partner.example SIP/2.0\r\nX: " + b"x" * 70000),
     ("huge length", b"MESSAGE sip:alice@partner.example SIP/2.0\r\nContent-Length: 99999999\r\n\r\n"),
     ("binary without end", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 70000),
-], ids=lambda v: v.replace(" ", "-") if isinstance(v, str) else "")
+], ids=["negative-length", "two-lengths", "no-sip", "no-end-of-headers", "huge-length", "binary"])
 def test_broken_framing_ends_the_connection(xfed, user, flow, name, data):
     """[C3-06]: nobody knows where the next message begins."""
     try:
