@@ -1,4 +1,5 @@
 """ejabberd 23.01 with SASL EXTERNAL: messages both ways, the certificates of either side, and its bugs (traps)."""
+import os
 import signal
 import socket
 import threading
@@ -20,7 +21,7 @@ REASONS = {"wrongname": "tls.cert.name-mismatch", "expired": "tls.cert.expired",
 
 @pytest.fixture(scope="module", autouse=True)
 def listed(partners):
-    partners(dict.fromkeys(["ejabberd.example", "db.ejabberd.example"] + ["%s.ejabberd.example" % v for v in THEIRS], 2))
+    partners(dict.fromkeys(["ejabberd.example", "best.ejabberd.example"] + ["%s.ejabberd.example" % v for v in THEIRS], 2))
 
 
 @pytest.fixture
@@ -122,6 +123,15 @@ def overflows():
     return int(dict(zip(*rows))["ListenOverflows"])
 
 
+def is_stopped(pid):
+    """Whether each of a process's threads has stopped."""
+    states = []
+    for task in os.listdir("/proc/%d/task" % pid):
+        with open("/proc/%d/task/%s/stat" % (pid, task), encoding="utf-8", errors="replace") as f:
+            states.append(f.read().rpartition(")")[2].split()[0])
+    return set(states) == {"T"}
+
+
 def fill(address, count):
     sockets = []
     for _ in range(count):
@@ -137,16 +147,18 @@ def test_full_listen_queue_is_waited_for(lab, xfed, dave):
     server = lab.server("ejabberd")
     answers = []
     calling = threading.Thread(target=lambda: answers.append(
-        dave.message("sip:eve@db.ejabberd.example", "through a full queue").status))
-    eve = lab.user("eve@db.ejabberd.example")
-    server.process.child.send_signal(signal.SIGSTOP)
+        dave.message("sip:eve@best.ejabberd.example", "through a full queue").status))
+    eve = lab.user("eve@best.ejabberd.example")
+    child = server.process.child
+    child.send_signal(signal.SIGSTOP)
     try:
+        wait_until("a standstill", lambda: is_stopped(child.pid), 5)
         queue = lab.net.call("partner", fill, HOSTS["ejabberd"]["wan"], 8)
         before = lab.net.call("ejabberd", overflows)
         calling.start()
         wait_until("a connection turned away", lambda: lab.net.call("ejabberd", overflows) > before, 10)
     finally:
-        server.process.child.send_signal(signal.SIGCONT)
+        child.send_signal(signal.SIGCONT)
     for s in queue:
         s.close()
     calling.join(30)
@@ -156,8 +168,8 @@ def test_full_listen_queue_is_waited_for(lab, xfed, dave):
 
 def test_burst_keeps_its_order_while_the_stream_is_made(lab, xfed, dave):
     """The first messages to a server with which there is no stream yet (ejabberd issue 511)."""
-    eve = lab.user("eve@db.ejabberd.example")
-    assert xfed.methods("corp.example", "db.ejabberd.example")["in"] == set()
+    eve = lab.user("eve@best.ejabberd.example")
+    assert xfed.methods("corp.example", "best.ejabberd.example")["in"] == set()
     bodies = ["first %d" % i for i in range(BURST)]
     since = dave.inbox.mark()
     for body in bodies:

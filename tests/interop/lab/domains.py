@@ -54,7 +54,8 @@ def _domains():
     for host in ("partner3", "ejabberd"):
         for name in ("plain", "optional", "naked"):
             found["%s.%s.example" % (name, host)] = Domain(host)
-    found["unlisted.jabberd2.example"] = _leaf("jabberd2", "unlisted.jabberd2.example")
+    for name in ("unlisted", "refused"):
+        found[name + ".jabberd2.example"] = _leaf("jabberd2", name + ".jabberd2.example")
     # Ours, with one fault each. There is no certificate for wrongname.corp.example, so the edge shows its first one.
     for variant in OURS:
         domain = variant + ".corp.example"
