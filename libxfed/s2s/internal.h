@@ -32,6 +32,8 @@ struct xfed_s2s {
 	struct xfed_tls_creds *creds;
 	bool is_secure;	      /* handshake complete */
 	bool job_running;
+	bool end_waits;	      /* the socket ended while a job ran: END comes behind what the job found */
+	enum xfed_reason end_reason;
 	bool tls_starved;     /* TLS has seen everything the socket gave */
 	bool header_sent;     /* on the present stream (restarts clear it) */
 	bool peer_closed;     /* the peer's closing tag was read */
@@ -88,6 +90,7 @@ struct xfed_s2s_action *s2s_push(struct xfed_s2s *s, enum xfed_s2s_action_type t
 void s2s_close(struct xfed_s2s *s, enum xfed_reason reason, const char *text);
 void s2s_close_side(struct xfed_s2s *s, enum xfed_reason reason, enum xfed_side side, const char *text);
 /* The socket is of no more use: nothing is said to the peer. */
+void s2s_finish(struct xfed_s2s *s, bool is_abrupt); /* CLOSED follows, for the first reason that was remembered */
 void s2s_drop(struct xfed_s2s *s, enum xfed_reason reason, const char *text);
 void s2s_fault(struct xfed_s2s *s, const char *what); /* ours: out of memory or a library */
 int s2s_set_name(char **slot, struct xfed_span name);
@@ -95,6 +98,15 @@ void s2s_established(struct xfed_s2s *s, enum xfed_method method, struct xfed_sp
 void s2s_restart(struct xfed_s2s *s); /* a fresh stream on the same connection, RFC 6120 4.3.3 */
 bool s2s_is_over(const struct xfed_s2s *s);
 int s2s_set_stream_id(struct xfed_s2s *s, struct xfed_span id);
+
+const char *s2s_state_name(const struct xfed_s2s *s);
+
+/* elements.c */
+/* Feeds the reader up to its next stop. Returns the bytes it took. */
+size_t s2s_read_xml(struct xfed_s2s *s, struct xfed_span in);
+
+/* clock.c */
+void s2s_take_tick(struct xfed_s2s *s);
 
 /* output.c: what we write */
 void s2s_send_bytes(struct xfed_s2s *s, struct xfed_span bytes);

@@ -1,0 +1,231 @@
+/* First-level elements and what they are: headers, stanzas against the pair, negotiation by the rows of each direction. */
+#include "internal.h"
+
+#include <stdio.h>
+
+unsigned s2s_version(struct xfed_span version)
+{
+	unsigned major = 0;
+	size_t i = 0;
+	for (; i < version.len && i < 4 && version.data[i] >= '0' && version.data[i] <= '9'; i++) {
+		major = major * 10 + (unsigned)(version.data[i] - '0');
+	}
+	return i < version.len && version.data[i] == '.' ? major : 0;
+}
+
+bool s2s_always(const struct xfed_s2s *s)
+{
+	return true;
+}
+
+/*
+ * A peer that ends a stream it has opened before it has proved anything did not want, or was not able, to do what we
+ * demanded: that is the reason, whatever it says itself.
+ */
+static enum xfed_reason demanded(const struct xfed_s2s *s, enum xfed_reason otherwise)
+{
+	if (s->direction == XFED_S2S_OUT || s->state != XFED_S2S_WAIT_NEGOTIATION) {
+		return otherwise;
+	}
+	if (!s->is_secure) {
+		return s->needs_tls || !(s->methods & XFED_METHOD_DIALBACK_PLAIN) ? XFED_REASON_TLS_REQUIRED_MISSING : otherwise;
+	}
+	return s->methods & XFED_METHOD_DIALBACK_TLS ? otherwise : XFED_REASON_SASL_REQUIRED_MISSING;
+}
+
+/* The peer says why it gives up. Its words go into the log line, never further. */
+void s2s_received_error(struct xfed_s2s *s, struct xfed_xml_elem *e)
+{
+	struct xfed_arena *a = xfed_xml_reader_arena(s->reader);
+	const char *condition = "undefined-condition";
+	size_t len = strlen(condition);
+	for (const struct xfed_xml_node *n = e->children; n; n = n->next) {
+		if (n->elem && xfed_span_is(n->elem->ns, XFED_NS_STREAM_ERR) && !xfed_span_is(n->elem->name, "text")) {
+			condition = n->elem->name.data;
+			len = n->elem->name.len;
+			break;
+		}
+	}
+	s->is_host_unknown = len == strlen("host-unknown") && memcmp(condition, "host-unknown", len) == 0;
+	const struct xfed_xml_elem *t = xfed_xml_child(e, XFED_NS_STREAM_ERR, "text");
+	struct xfed_span said = t ? xfed_xml_text(a, t) : (struct xfed_span){ NULL, 0 };
+	char text[sizeof(s->text)];
+	snprintf(text, sizeof(text), "%.*s%s%.*s", (int)len, condition, said.len ? ": " : "", (int)(said.len > 100 ? 100 : said.len),
+		said.data ? said.data : "");
+	s->peer_closed = true; /* it closes next: we do not wait for it */
+	/* Inside TLS its own words say more: our certificate may be what it does not like. */
+	s2s_close(s, s->is_secure ? XFED_REASON_STREAM_ERROR_RECEIVED : demanded(s, XFED_REASON_STREAM_ERROR_RECEIVED), text);
+}
+
+/* ---- elements ---- */
+
+static bool is_stanza(const struct xfed_xml_elem *e)
+{
+	return (xfed_span_is(e->ns, XFED_NS_SERVER) || xfed_span_is(e->ns, XFED_NS_CLIENT)) &&
+	       (xfed_span_is(e->name, "message") || xfed_span_is(e->name, "presence") || xfed_span_is(e->name, "iq"));
+}
+
+/* [A10-10]: a stanza without xml:lang has the language of its stream, which ends here: it is written down. */
+static int add_language(struct xfed_s2s *s, struct xfed_arena *a, struct xfed_xml_elem *e, struct xfed_stanza *stanza)
+{
+	if (stanza->lang.data || s->lang[0] == '\0') {
+		return XFED_OK;
+	}
+	stanza->lang = xfed_span_str(s->lang);
+	return xfed_xml_set_attr(a, e, XFED_SPAN(XFED_NS_XML), XFED_SPAN("lang"), stanza->lang);
+}
+
+/* [A10-02]: a pair proved by SASL, or one of those proved by dialback. */
+static enum xfed_reason check_pair(const struct xfed_s2s *s, const struct xfed_stanza *stanza)
+{
+	bool is_from = xfed_span_is(stanza->from.domain, s->remote), is_to = xfed_span_is(stanza->to.domain, s->local);
+	if ((is_from && is_to) || s2s_dialback_is_proved(s, stanza->from.domain, stanza->to.domain)) {
+		return XFED_REASON_NONE;
+	}
+	return is_from ? XFED_REASON_STREAM_RELAY_ATTEMPT : XFED_REASON_STREAM_FROM_UNPROVED;
+}
+
+/* [A10-01], [A10-02]: the addresses of a stanza against the pairs this stream has proved. */
+static void take_stanza(struct xfed_s2s *s, struct xfed_xml_elem *e)
+{
+	if (s->state != XFED_S2S_READY || s->direction != XFED_S2S_IN) {
+		s2s_close(s, XFED_REASON_STREAM_UNAUTHENTICATED, "a stanza where none is allowed");
+		return;
+	}
+	if (!xfed_span_is(e->ns, XFED_NS_SERVER)) {
+		s2s_close(s, XFED_REASON_STREAM_XML_NAMESPACE, "a stanza in a foreign content namespace");
+		return;
+	}
+	if (e->has_prefix) {
+		s2s_close(s, XFED_REASON_STREAM_XML_PREFIX, "a stanza written with a prefix");
+		return;
+	}
+	struct xfed_arena *a = xfed_xml_reader_arena(s->reader);
+	struct xfed_stanza stanza;
+	switch (xfed_stanza_view(a, e, &stanza)) {
+	case XFED_STANZA_OK:
+		break;
+	case XFED_STANZA_NOT:
+	case XFED_STANZA_IMPROPER:
+		s2s_close(s, XFED_REASON_STREAM_ADDRESS_IMPROPER, "from or to");
+		return;
+	case XFED_STANZA_NO_MEMORY:
+		s2s_fault(s, "stanza");
+		return;
+	}
+	enum xfed_reason wrong = check_pair(s, &stanza);
+	if (wrong != XFED_REASON_NONE) {
+		s2s_close(s, wrong, "");
+		return;
+	}
+	if (add_language(s, a, e, &stanza) != XFED_OK) {
+		s2s_fault(s, "stanza");
+		return;
+	}
+	s->stanza_ms = s->now_ms;
+	struct xfed_s2s_action *act = s2s_push(s, XFED_S2S_STANZA);
+	act->stanza = stanza;
+	act->arena = a;
+	act->stanza_bytes = xfed_xml_reader_stanza_bytes(s->reader);
+}
+
+static void take_element(struct xfed_s2s *s, struct xfed_xml_elem *e)
+{
+	if (s->state == XFED_S2S_CLOSING) {
+		return; /* what arrives behind our closing tag is not processed; the peer gets its stanzas back as unsent */
+	}
+	if (is_stanza(e)) {
+		take_stanza(s, e);
+		return;
+	}
+	const struct s2s_row *row = s->direction == XFED_S2S_IN ? s2s_in_rows : s2s_out_rows;
+	for (; row->ns; row++) {
+		if (xfed_span_is(e->ns, row->ns) && (!row->name || xfed_span_is(e->name, row->name))) {
+			if (!row->is_legal(s)) {
+				break;
+			}
+			row->proceed(s, e);
+			return;
+		}
+	}
+	s2s_close(s, XFED_REASON_STREAM_STANZA_UNSUPPORTED, "an element that is not expected here");
+}
+
+static void take_header(struct xfed_s2s *s, struct xfed_xml_elem *root)
+{
+	if (s->state != XFED_S2S_WAIT_HEADER) {
+		s2s_close(s, XFED_REASON_STREAM_XML_MALFORMED, "a stream header where none is due");
+		return;
+	}
+	/* [A2-01]; the prefix-free form leaves no content namespace to check [A2-02]. */
+	struct xfed_span content = xfed_xml_reader_content_ns(s->reader);
+	bool content_ok = !content.data || xfed_span_is(content, XFED_NS_SERVER) || xfed_span_is(content, XFED_NS_STREAM);
+	if (!xfed_span_is(root->ns, XFED_NS_STREAM) || !content_ok || !xfed_span_is(root->name, "stream")) {
+		s2s_close(s, XFED_REASON_STREAM_XML_NAMESPACE, "not a jabber:server stream");
+		return;
+	}
+	struct xfed_span lang = xfed_xml_attr_get_ns(root, XFED_NS_XML, "lang");
+	snprintf(s->lang, sizeof(s->lang), "%.*s", lang.len < sizeof(s->lang) ? (int)lang.len : 0, lang.data ? lang.data : "");
+	s->peer_has_version = s2s_version(xfed_xml_attr_get(root, "version")) >= 1;
+	if (s->direction == XFED_S2S_IN) {
+		s2s_in_header(s, root);
+	} else {
+		s2s_out_header(s, root);
+	}
+}
+
+static void take_close(struct xfed_s2s *s)
+{
+	s->peer_closed = true;
+	if (s->state == XFED_S2S_CLOSING) {
+		if (s->is_secure) {
+			xfed_tls_bye(s->tls);
+			s2s_tls_flush(s);
+		}
+		s2s_finish(s, false);
+		return;
+	}
+	s2s_close(s, demanded(s, XFED_REASON_STREAM_CLOSED_PEER), "");
+}
+
+static void take_bad_xml(struct xfed_s2s *s)
+{
+	enum xfed_reason reason = xfed_xml_reader_reason(s->reader);
+	if (reason == XFED_REASON_STREAM_XML_TOO_BIG && s->state == XFED_S2S_READY && s->stanza_bytes < XFED_STANZA_BYTES_MAX) {
+		reason = XFED_REASON_POLICY_SIZE_EXCEEDED;
+	}
+	if (s->state == XFED_S2S_CLOSING) {
+		s2s_finish(s, false);
+		return;
+	}
+	s->condition = xfed_xml_reader_stream_error(s->reader); /* finer than the reason: bad-format is malformed too */
+	s2s_close(s, reason, "");
+}
+
+/* Feeds the reader up to its next stop. Returns the bytes it took. */
+size_t s2s_read_xml(struct xfed_s2s *s, struct xfed_span in)
+{
+	size_t consumed = 0;
+	enum xfed_xml_result r = xfed_xml_reader_feed(s->reader, in, &consumed);
+	s->leftover = consumed < in.len;
+	switch (r) {
+	case XFED_XML_MORE:
+		break;
+	case XFED_XML_HEADER:
+		take_header(s, xfed_xml_reader_elem(s->reader));
+		break;
+	case XFED_XML_ELEMENT:
+		take_element(s, xfed_xml_reader_elem(s->reader));
+		break;
+	case XFED_XML_CLOSE:
+		take_close(s);
+		break;
+	case XFED_XML_BAD:
+		take_bad_xml(s);
+		break;
+	case XFED_XML_NOMEM:
+		s2s_fault(s, "XML reader");
+		break;
+	}
+	return consumed;
+}
