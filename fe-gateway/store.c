@@ -2,6 +2,7 @@
 
 #include <sqlite3.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "xfed/mem.h"
 
@@ -126,12 +127,14 @@ int store_open(const char *path, const struct xfed_env *env, struct store **out,
 	s->path = xfed_strdup(path);
 	int rc = s->path ? XFED_OK : XFED_ERR_NOMEM;
 	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX;
+	mode_t before = umask(0077); /* it holds a key; at the start there is no other thread */
 	if (rc == XFED_OK && sqlite3_open_v2(path, &s->db, flags, NULL) != SQLITE_OK) {
 		rc = s->db ? fail(s, error) : XFED_ERR_NOMEM;
 	}
 	if (rc == XFED_OK) {
 		rc = set_up(s, env, error);
 	}
+	umask(before);
 	if (rc != XFED_OK) {
 		store_close(s);
 		return rc;
