@@ -127,6 +127,9 @@ class Served:
 
     def on_element(self, e):
         tag = e.tag
+        script = self.peer.at.get(tag.split("}")[1])
+        if script:
+            return script(self, e) is not False
         if tag == TLS + "starttls" and "tls" in self.abilities and not self.is_secure:
             return self.on_starttls()
         if tag == SASL + "auth" and "external" in self.abilities and self.is_secure:
@@ -241,6 +244,7 @@ class Peer(Partner):
     receiver: what it makes of a key - "verify" (asks the edge), "valid", "invalid", "error:CONDITION", "silent", "close" or
     function(served, element). authority: what it says of a key of its own - "right", "wrong", "valid", "invalid",
     "error:CONDITION", "silent", "close" or function(served, element). external: "right" or "refuse:CONDITION".
+    at[NAME] = function(served, element) takes an element of that name instead; False ends the stream there.
     A certificate of `plain_leaf` stands in for the good one where a server that can dialback cannot EXTERNAL.
     """
 

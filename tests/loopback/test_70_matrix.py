@@ -8,12 +8,15 @@ import concurrent.futures
 import itertools
 import os
 import re
+import subprocess
 
 import pytest
 
+from harness.daemon import SANITIZER_ENV
 from harness.installation import write
-from harness.peer import ABILITIES, Peer, Refused, dialback_element
-from harness.xmpp import PROCEED, SASL, STARTTLS, message
+from harness.peer import ABILITIES, OFFER, Peer, Refused
+from harness.proc import clean_environment
+from harness.xmpp import PROCEED, STARTTLS, XmppStream, message
 
 E, DT, DP = "external", "dialback-tls", "dialback-plain"
 REQUIRED, OPTIONAL, NOT = "required", "optional", "not-supported"
@@ -200,3 +203,194 @@ def test_every_cell(matrix, direction):
                 count = sum(v for n, have, v in matrix.inst.edge.samples() if n == "xfed_s2s_auth_total" and have["partner"] == label
                             and have["direction"] == direction and have["result"] == reason)
                 assert count == cells, (row, reason, count, cells)
+
+
+# ---- loading ----
+
+BY_NUMBER = {r.number: r for r in ROWS}
+INVALID = [r for r in ROWS if not r.methods]
+
+
+def file_of(domain, row):
+    return "domain: %s\ntls: %s\nsasl: %s\ndialback: %s\n" % (domain, row.tls, row.sasl, str(row.dialback).lower())
+
+
+def problems(result):
+    return result.get("errors", []), result.get("warnings", [])
+
+
+@pytest.mark.parametrize("row", INVALID, ids=lambda r: "row%d" % r.number)
+def test_an_invalid_row_is_refused(matrix, row):
+    """By a reload, which changes nothing, and by --check-config, which stands for the start: file:line:key."""
+    inst = matrix.inst
+    domain = "row%d.example" % row.number
+    path = inst.partner_path(domain)
+    before = inst.edge.metric("xfed_policy_revision")
+    mark = inst.gateway.process.mark()
+    write(path, file_of(domain, row))
+    try:
+        result = inst.gateway.control("reload")
+        assert not result["ok"]
+        errors, _ = problems(result)
+        assert len(errors) == 1 and re.match(r"%s:3:\d+:sasl: .*row %d of tls, sasl and dialback" % (re.escape(path), row.number), errors[0]), errors
+        inst.gateway.process.wait_line("reason=config.matrix.invalid", 5, mark)
+        assert inst.edge.metric("xfed_policy_revision") == before
+        status, text = check_config(inst)
+        assert status == 1 and "%s:3:" % path in text and "row %d" % row.number in text, (status, text)
+    finally:
+        os.unlink(path)
+
+
+def check_config(inst):
+    done = subprocess.run([inst.tools["xfed-gateway"], "-c", inst.gateway.config, "--check-config"], stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, timeout=30, env=clean_environment(**SANITIZER_ENV), check=False)
+    return done.returncode, done.stdout
+
+
+def test_warned_rows_load_with_their_warning(matrix):
+    """At the start, by --check-config and by a reload; rows without a warning load in silence."""
+    status, text = check_config(matrix.inst)
+    assert status == 0, text
+    _, warnings = problems(matrix.inst.gateway.control("reload"))
+    start = "\n".join(matrix.inst.gateway.process.lines)
+    for said in (text, "\n".join(warnings), start):
+        for row in VALID:
+            mine = [line for line in said.splitlines() if "partners.d/row%d.example.yaml:" % row.number in line]
+            if row.warns is None:
+                assert not mine, mine
+            else:
+                assert any("sasl: warning: row %d of" % row.number in line and row.warns in line for line in mine), (row, said)
+
+
+# ---- required cannot be downgraded, by either side ----
+
+numbers = itertools.count(1)
+
+
+@pytest.fixture
+def fresh(matrix, dns):
+    """fresh(NUMBER, ABILITIES) is a domain of a row's partner with no stream yet; scripts of the peer end with the test."""
+    def make(number, abilities="all"):
+        domain = "x%d.row%d.example" % (next(numbers), number)
+        matrix.peer.hosted[domain] = abilities
+        dns.xmpp(domain, ("xmpp." + domain, matrix.peer.port, "127.0.0.1"))
+        return domain
+    yield make
+    peer = matrix.peer
+    peer.receiver, peer.authority, peer.external, peer.features = "verify", "right", "right", None
+    peer.at.clear()
+    assert not peer.violations
+
+
+def attempt(matrix, domain, since):
+    """We write to a domain: (status, reason or method, what the peer saw of the attempt)."""
+    mark = matrix.inst.edge.process.mark()
+    status = matrix.user.message(matrix.flow, "sip:eve@" + domain, "to " + domain, timeout=60).status
+    pattern = r"event=s2s\.(authenticated|out-failed) partner=%s " % re.escape(domain)
+    line = matrix.inst.edge.process.wait_line(pattern, 10, mark)
+    seen = [what for what, s in matrix.peer.events.items[since:] if s.domain == domain]
+    return status, re.search(r" (?:method|reason)=(\S+)", line).group(1), seen
+
+
+@pytest.mark.parametrize("number", [r.number for r in VALID if r.methods[0] == E])
+@pytest.mark.parametrize("closes", [False, True], ids=["same-stream", "closed"])
+def test_external_refused_by_the_partner(matrix, fresh, number, closes):
+    """[A5-08]: dialback over TLS where the row allows it, on the same stream or on a new one; else not a single key."""
+    domain = fresh(number)
+    peer, since = matrix.peer, matrix.peer.events.mark()
+    peer.external = "refuse:not-authorized"
+    if closes:
+        def and_close(served, element):
+            served.stream.send("<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><not-authorized/></failure></stream:stream>")
+            return False
+        peer.at["auth"] = and_close
+    status, found, seen = attempt(matrix, domain, since)
+    if DT in BY_NUMBER[number].methods:
+        assert (status, found) == (200, DT)
+        assert seen.count("connected") == (2 if closes else 1) or "key" in seen
+    else:
+        assert (status, found) == (504, "sasl.external.refused")
+        assert "key" not in seen
+
+
+@pytest.mark.parametrize("number", [r.number for r in VALID if r.tls == REQUIRED])
+def test_starttls_taken_out_of_the_features(matrix, fresh, number):
+    """Somebody on the way removes the offer and leaves dialback: nothing is sent in the clear."""
+    domain = fresh(number)
+    since = matrix.peer.events.mark()
+    matrix.peer.features = lambda served: ["dialback"]
+    status, found, seen = attempt(matrix, domain, since)
+    assert (status, found) == (504, "tls.required.missing")
+    assert "key" not in seen
+
+
+@pytest.mark.parametrize("number, expected", [(1, "tls.handshake.failed"), (7, "tls.handshake.failed"), (13, "tls.handshake.failed"),
+                                              (3, "tls.handshake.failed"), (10, "tls.handshake.failed"), (9, DP), (15, DP)])
+def test_a_broken_handshake(matrix, fresh, number, expected):
+    """Without TLS only where the row allows plain dialback."""
+    domain = fresh(number)
+    since = matrix.peer.events.mark()
+
+    def garbage(served, element):
+        served.stream.send(PROCEED)
+        assert served.stream.wire.recv(10)
+        served.stream.send("HTTP/1.1 400 Bad Request\r\n\r\n")
+        return False
+    matrix.peer.at["starttls"] = garbage
+    status, found, seen = attempt(matrix, domain, since)
+    assert (status, found) == (200 if expected == DP else 504, expected)
+    assert ("key" in seen) == (expected == DP)
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4, 8, 10])
+def test_a_key_where_only_a_certificate_counts(matrix, fresh, number):
+    """The partner could log in and prefers dialback, inside TLS: not-authorized, and logging in still works afterwards."""
+    domain = fresh(number)
+    mark = matrix.inst.edge.process.mark()
+    s = matrix.peer.open_stream("corp.example", domain)
+    matrix.peer.send_key(s)
+    assert matrix.peer.wait_result(s) == ("error", "not-authorized")
+    matrix.inst.edge.process.wait_line(r"event=s2s.pair-refused partner=%s .*reason=dialback.not-allowed" % domain, 5, mark)
+    matrix.peer.prove_by_certificate(s)
+    s.send(message("eve@" + domain, "user@corp.example", "by certificate " + domain))
+    matrix.user.wait_text("by certificate " + domain)
+    s.close()
+
+
+@pytest.mark.parametrize("number", [11, 17])
+def test_starttls_where_policy_has_none(matrix, fresh, number):
+    domain = fresh(number)
+    s = matrix.peer.open_stream("corp.example", domain)
+    s.send(STARTTLS)
+    with pytest.raises(Refused) as refused:
+        matrix.peer.next_of(s, "element")
+    assert (refused.value.how, refused.value.condition) == ("stream", "unsupported-stanza-type")
+    s.close()
+
+
+@pytest.mark.parametrize("number", [r.number for r in VALID])
+def test_a_peer_without_version(matrix, fresh, number):
+    """[A2-08]: only dialback in the clear is left, where the row has it."""
+    domain = fresh(number)
+    s = XmppStream.connect(matrix.inst.s2s)
+    s.domain, s.local, s.is_secure = domain, "corp.example", False
+    s.open(domain, "corp.example", version=None, more=" xmlns:db='jabber:server:dialback'")
+    s.id = s.read_header().get("id")
+    if DP in BY_NUMBER[number].methods:
+        matrix.peer.prove_by_dialback(s)
+        s.send(message("eve@" + domain, "user@corp.example", "old " + domain))
+        matrix.user.wait_text("old " + domain)
+        s.close()
+    else:
+        assert s.read_error(with_header=False).condition == "unsupported-version"
+
+
+def test_mechanisms_beside_dialback_are_tried_in_order(matrix, fresh):
+    """Best first also when the partner lists them the other way round, and with empty mechanisms ([A5-02])."""
+    one, two = fresh(9), fresh(9)
+    since = matrix.peer.events.mark()
+    matrix.peer.features = lambda served: ["tls", "dialback"] if not served.is_secure else ["dialback", "external"] if not served.method else []
+    assert attempt(matrix, one, since)[:2] == (200, E)
+    matrix.peer.features = lambda served: "<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>%s</stream:features>" % (
+        OFFER["tls"] if not served.is_secure else OFFER["dialback"])
+    assert attempt(matrix, two, since)[:2] == (200, DT)
