@@ -1,4 +1,4 @@
-#include "edge.h"
+#include "check.h"
 
 static json_t *text(struct xfed_span s)
 {
@@ -88,7 +88,7 @@ static json_t *certificate(const struct xfed_cert *cert)
 		f->sha256_hex);
 }
 
-static json_t *stream_json(const struct edge_conn *c, const struct xfed_s2s_info *info)
+json_t *edge_control_stream_json(const struct edge_conn *c, const struct xfed_s2s_info *info)
 {
 	uint64_t now = rt_loop_now_ms(c->edge->loop);
 	json_t *j = json_pack("{s:I, s:o, s:o, s:s, s:s, s:s, s:I, s:I, s:I}", "id", (json_int_t)c->id, "local", text(info->local), "remote",
@@ -121,7 +121,7 @@ json_t *edge_control_streams(struct edge *e, struct xfed_span domain)
 		}
 		xfed_s2s_info(c->s2s, &info);
 		if (domain.len == 0 || xfed_span_eq(domain, info.remote)) {
-			json_array_append_new(list, stream_json(c, &info));
+			json_array_append_new(list, edge_control_stream_json(c, &info));
 		}
 	}
 	return json_pack("{s:o}", "streams", list);
@@ -130,6 +130,29 @@ json_t *edge_control_streams(struct edge *e, struct xfed_span domain)
 static void on_stream_list(struct rt_control_call *call, const json_t *args, void *user)
 {
 	rt_control_reply(call, edge_control_streams(user, xfed_span_str(json_string_value(json_object_get(args, "domain")))));
+}
+
+static void answer_stream(struct rt_control_call *call, const json_t *args, void *user, json_t *(*fn)(struct edge *e, struct xfed_span id))
+{
+	const char *id = json_string_value(json_object_get(args, "id"));
+	json_t *j = id ? fn(user, xfed_span_str(id)) : NULL;
+	if (j) {
+		rt_control_reply(call, j);
+	} else if (id) {
+		rt_control_fail(call, "not-found", "there is no stream %.40s; stream list has those there are", id);
+	} else {
+		rt_control_fail(call, "bad-request", "id is a string, the number of a stream");
+	}
+}
+
+static void on_stream_show(struct rt_control_call *call, const json_t *args, void *user)
+{
+	answer_stream(call, args, user, edge_control_stream_show);
+}
+
+static void on_stream_close(struct rt_control_call *call, const json_t *args, void *user)
+{
+	answer_stream(call, args, user, edge_control_stream_close);
 }
 
 /* ---- configuration ---- */
@@ -176,6 +199,8 @@ static void on_reload(struct rt_control_call *call, const json_t *args, void *us
 const struct rt_control_command edge_commands[] = {
 	{ "status", "", false, on_status, "one screen, what is wrong first" },
 	{ "stream", "list", false, on_stream_list, "live streams" },
+	{ "stream", "show", false, on_stream_show, "one stream in full" },
+	{ "stream", "close", true, on_stream_close, "close a stream" },
 	{ "config", "show", false, on_config_show, "the effective configuration" },
 	{ "config", "check", false, on_config_check, "the file as it is now" },
 	{ "reload", "", true, on_reload, "certificates and what else may change" },
@@ -192,7 +217,7 @@ static void reply(struct edge_link *l, uint64_t id, Xfed__Status status, json_t 
 	char *dump = j ? json_dumps(j, JSON_COMPACT) : NULL;
 	m.id = id;
 	m.status = status;
-	m.text = (char *)words;
+	m.text = (char *)(uintptr_t)words;
 	if (dump && strlen(dump) <= PROTO_JSON_BYTES) {
 		m.json.data = (uint8_t *)dump;
 		m.json.len = strlen(dump);
@@ -218,17 +243,96 @@ static struct xfed_span argument(const Xfed__Request *r, const char *name)
 	return (struct xfed_span){ NULL, 0 };
 }
 
+/* A thing that was asked for, or NOT_FOUND in words. */
+static void reply_found(struct edge_link *l, uint64_t id, json_t *j, const char *words)
+{
+	reply(l, id, j ? XFED__STATUS__STATUS_OK : XFED__STATUS__STATUS_REFUSED, j, j ? "" : words);
+}
+
+static void take_status(struct edge_link *l, const Xfed__Request *r)
+{
+	reply(l, r->id, XFED__STATUS__STATUS_OK, edge_control_status(l->edge), "");
+}
+
+static void take_stream_list(struct edge_link *l, const Xfed__Request *r)
+{
+	reply(l, r->id, XFED__STATUS__STATUS_OK, edge_control_streams(l->edge, argument(r, "domain")), "");
+}
+
+static void take_stream_show(struct edge_link *l, const Xfed__Request *r)
+{
+	reply_found(l, r->id, edge_control_stream_show(l->edge, argument(r, "id")), "there is no such stream");
+}
+
+static void take_stream_close(struct edge_link *l, const Xfed__Request *r)
+{
+	reply_found(l, r->id, edge_control_stream_close(l->edge, argument(r, "id")), "there is no such stream");
+}
+
+static void take_counters(struct edge_link *l, const Xfed__Request *r)
+{
+	edge_report_gauges(l->edge);
+	edge_report_counters(l);
+	reply(l, r->id, XFED__STATUS__STATUS_OK, NULL, "");
+}
+
+static void take_pair(struct edge_link *l, const Xfed__Request *r)
+{
+	reply_found(l, r->id, edge_control_pair(l->edge, argument(r, "local"), argument(r, "remote")), "out of memory");
+}
+
+static void take_retry(struct edge_link *l, const Xfed__Request *r)
+{
+	reply_found(l, r->id, edge_control_retry(l->edge, argument(r, "local"), argument(r, "remote")), "out of memory");
+}
+
+static void take_check(struct edge_link *l, const Xfed__Request *r)
+{
+	switch (edge_check_new(l, r->id, argument(r, "local"), argument(r, "remote"))) {
+	case XFED_OK:
+		break;
+	case XFED_ERR_NOT_FOUND:
+		reply(l, r->id, XFED__STATUS__STATUS_REFUSED, NULL, "the policy at this edge does not have the pair");
+		break;
+	case XFED_ERR_LIMIT:
+		reply(l, r->id, XFED__STATUS__STATUS_REFUSED, NULL, "too many checks are under way at this edge");
+		break;
+	default:
+		reply(l, r->id, XFED__STATUS__STATUS_FAILED, NULL, "out of memory");
+		break;
+	}
+}
+
+void edge_control_checked(struct edge_link *l, uint64_t request, json_t *result)
+{
+	if (!l->is_up || l->is_closed) {
+		json_decref(result);
+	} else {
+		reply_found(l, request, result, "out of memory");
+	}
+}
+
+static const struct {
+	const char *verb;
+	void (*take)(struct edge_link *l, const Xfed__Request *r);
+} verbs[] = {
+	{ "status", take_status },
+	{ "stream.list", take_stream_list },
+	{ "stream.show", take_stream_show },
+	{ "stream.close", take_stream_close },
+	{ "counters", take_counters },
+	{ "pair.show", take_pair },
+	{ "retry", take_retry },
+	{ "partner.check", take_check },
+};
+
 void edge_control_request(struct edge_link *l, const Xfed__Request *r)
 {
-	if (strcmp(r->verb, "status") == 0) {
-		reply(l, r->id, XFED__STATUS__STATUS_OK, edge_control_status(l->edge), "");
-	} else if (strcmp(r->verb, "stream.list") == 0) {
-		reply(l, r->id, XFED__STATUS__STATUS_OK, edge_control_streams(l->edge, argument(r, "domain")), "");
-	} else if (strcmp(r->verb, "counters") == 0) {
-		edge_report_gauges(l->edge);
-		edge_report_counters(l);
-		reply(l, r->id, XFED__STATUS__STATUS_OK, NULL, "");
-	} else {
-		reply(l, r->id, XFED__STATUS__STATUS_UNKNOWN_VERB, NULL, "this edge does not know the verb");
+	for (size_t i = 0; i < XFED_ARRAY_LEN(verbs); i++) {
+		if (strcmp(r->verb, verbs[i].verb) == 0) {
+			verbs[i].take(l, r);
+			return;
+		}
 	}
+	reply(l, r->id, XFED__STATUS__STATUS_UNKNOWN_VERB, NULL, "this edge does not know the verb");
 }

@@ -280,6 +280,8 @@ void edge_free(struct edge *e)
 	}
 	xfed_free(e->channel_listeners);
 	edge_service_stop_listening(e);
+	edge_checks_drop(e, NULL);
+	edge_probes_free(e);
 	edge_conns_free(e);
 	edge_pairs_free(e);
 	edge_verify_free(e);

@@ -10,7 +10,8 @@
  *   iq.c         queries answered here      link.c     the channel's listening side
  *   failure.c    steps of attempts, for the journal
  *   policy.c     snapshots from the gateway service.c  in and out of service, drain
- *   report.c     log, metrics, events       control.c  what xfedctl and gateways ask
+ *   report.c     log, metrics, events       control.c, control_stream.c  what xfedctl and gateways ask
+ *   check.c      partner check: asks        probe.c    a stream opened to see how far it gets
  */
 #ifndef EDGE_EDGE_H
 #define EDGE_EDGE_H
@@ -171,6 +172,8 @@ struct edge {
 	struct edge_tally *tallies;
 	struct edge_question *verdicts; /* to be told to the streams they came from */
 	struct rt_post tell_verdicts;
+	struct edge_probe *probes;
+	struct edge_check *checks;
 
 	struct xfed_policy *policy; /* NULL: none yet */
 	struct proto_revision revision;
@@ -326,5 +329,19 @@ extern const struct rt_control_command edge_commands[];
 json_t *edge_control_status(struct edge *e);
 json_t *edge_control_streams(struct edge *e, struct xfed_span domain);
 void edge_control_request(struct edge_link *l, const Xfed__Request *r);
+void edge_control_checked(struct edge_link *l, uint64_t request, json_t *result); /* the end of a check; takes `result` */
+
+/* control_stream.c: one stream or pair. NULL: not there; the answer is a new reference. `id`: "7", or "EDGE/7" */
+json_t *edge_control_stream_json(const struct edge_conn *c, const struct xfed_s2s_info *info);
+struct edge_conn *edge_control_stream_of(struct edge *e, struct xfed_span id);
+json_t *edge_control_stream_show(struct edge *e, struct xfed_span id);
+json_t *edge_control_stream_close(struct edge *e, struct xfed_span id);
+json_t *edge_control_pair(struct edge *e, struct xfed_span local, struct xfed_span remote);
+/* Forgets the waiting time of the pairs with `remote` (of `local` alone, where one is given) and dials. NOMEM: NULL */
+json_t *edge_control_retry(struct edge *e, struct xfed_span local, struct xfed_span remote);
+
+/* check.c: checks a link has asked for end without a word; NULL: all */
+void edge_checks_drop(struct edge *e, const struct edge_link *l);
+void edge_probes_free(struct edge *e);
 
 #endif

@@ -18,6 +18,7 @@ static void link_release(struct edge_link *l)
 		return; /* freed when the job comes back */
 	}
 	struct edge *e = l->edge;
+	edge_checks_drop(e, l);
 	DL_DELETE(e->links, l);
 	e->link_count--;
 	proto_transfer_in_deinit(&l->transfer);
