@@ -202,6 +202,7 @@ static void job_done(void *arg)
 	if (!l->is_closed) {
 		rt_stream_resume(l->stream);
 	}
+	edge_flush_soon(l->edge); /* our Hello waits for it */
 	drain(l);
 }
 
@@ -379,6 +380,21 @@ struct edge_link *edge_link_of_peer(struct edge *e, int peer)
 	return NULL;
 }
 
+/* Credit that a full memory kept back is given when there is room again, or the link would starve. */
+static void top_up(struct edge_link *l)
+{
+	uint32_t in_messages, out_messages;
+	uint64_t in_bytes, out_bytes;
+	if (!l->is_up) {
+		return;
+	}
+	proto_session_credit(l->session, &in_messages, &in_bytes, &out_messages, &out_bytes);
+	if (in_messages < XFED_CHANNEL_CREDIT_MSGS / 2) {
+		uint32_t n = proto_inbox_reserve(l->edge->inbox, l->run, XFED_CHANNEL_CREDIT_MSGS - in_messages);
+		proto_session_grant(l->session, n, in_bytes < XFED_CHANNEL_CREDIT_BYTES ? XFED_CHANNEL_CREDIT_BYTES - in_bytes : 0);
+	}
+}
+
 /* Once per turn: what was granted and encrypted since. A session may end here; drain() sees to it. */
 void edge_links_flush(struct edge *e)
 {
@@ -388,6 +404,7 @@ void edge_links_flush(struct edge *e)
 		if (l->is_closed || l->job_running) {
 			continue;
 		}
+		top_up(l);
 		proto_session_set_lowest(l->session, proto_outbox_lowest_unsettled(e->outbox));
 		proto_session_flush(l->session, now);
 		drain(l);
