@@ -24,8 +24,6 @@ from lab.net import run
 PEERS = ("prosody", "erl", "ejabberdctl", "jabberd2-s2s", "kamailio", "knotd", "kdig", "unbound", "nft", "openssl")
 PROGRAMS = {"xfed-edge": "edge-proxy/xfed-edge", "xfed-gateway": "fe-gateway/xfed-gateway",
             "xfedctl": "xfedctl/xfedctl"}
-# What is written for a part of the daemons that is not there yet. A file that is left out proves nothing.
-collect_ignore = ["test_60_dialback_prosody.py", "test_61_dialback_ejabberd.py", "test_62_dialback_jabberd2.py"]
 followed = []  # processes whose output a failing test shows
 
 

@@ -35,7 +35,7 @@ class TestWithoutTlsWhereItIsRequired:
 
     def test_xmpp_to_sip(self, lab, xfed, dave, refusal):
         eve, since = lab.user("eve@naked.ejabberd.example"), dave.inbox.mark()
-        with refusal("stream.error.received", "STARTTLS is disabled in local configuration"):  # its word for our demand
+        with refusal("tls.required.missing", "naked.ejabberd.example"):
             eve.wait_error(eve.send("dave@corp.example", "never arrives"), 40)
         assert dave.inbox.mark() == since
         assert xfed.logins("naked.ejabberd.example") == {"in": set(), "out": set()}
