@@ -13,12 +13,27 @@ def closed(xfed, domain):
     return xfed.edge.metric("xfed_s2s_closed_total", partner=domain, direction="in")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module", autouse=True)
 def listed(partners):
-    partners({DOMAIN: 2})
+    partners({DOMAIN: 2, "best.jabberd2.example": 2})
 
 
-def test_reconnect_storm_harms_no_other(lab, xfed, alice, dave, listed):
+def test_certificate_required_sip_to_xmpp(lab, xfed, dave, refusal):
+    lab.restart_s2s("best.jabberd2.example")
+    with refusal("sasl.external.not-offered", "best.jabberd2.example"):
+        assert dave.message("sip:eve@best.jabberd2.example", "never arrives").status == 504
+
+
+def test_certificate_required_xmpp_to_sip(lab, xfed, dave, refusal):
+    """With a good certificate: it tries dialback, which policy does not allow."""
+    eve, since = lab.user("eve@best.jabberd2.example"), dave.inbox.mark()
+    lab.restart_s2s("best.jabberd2.example")
+    with refusal("dialback.not-allowed", "best.jabberd2.example"):
+        eve.wait_error(eve.send("dave@corp.example", "never arrives"), 20)
+    assert dave.inbox.mark() == since
+
+
+def test_reconnect_storm_harms_no_other(lab, xfed, alice, dave):
     """Where it is refused inside TLS, it comes back at once until its message is too old (traps)."""
     eve, since, mark = lab.user("eve@" + DOMAIN), dave.inbox.mark(), xfed.edge.process.mark()
     lab.restart_s2s("expired.jabberd2.example")  # what has failed before, it remembers and does not try as often
