@@ -208,23 +208,6 @@ static void on_partner_show(struct rt_control_call *call, const json_t *args, vo
 	xfed_arena_deinit(&a);
 }
 
-/* ---- failures ---- */
-
-static void on_failures_list(struct rt_control_call *call, const json_t *args, void *user)
-{
-	struct gateway *g = user;
-	(void)args;
-	json_t *list = json_array();
-	for (size_t i = 0; i < g->failure_count; i++) {
-		/* Newest first. */
-		const struct gateway_failure *f = &g->failures[(g->failure_next + GATEWAY_FAILURES_MAX - 1 - i) % GATEWAY_FAILURES_MAX];
-		json_array_append_new(list, json_pack("{s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i}", "at", (json_int_t)f->at_s, "edge", f->edge,
-						   "direction", f->direction, "local", f->local, "remote", f->remote, "reason", xfed_reason_code(f->reason),
-						   "side", f->side, "remedy", xfed_reason_info(f->reason)->remedy, "text", f->text, "repeated", (int)f->repeated));
-	}
-	rt_control_reply(call, json_pack("{s:o}", "failures", list));
-}
-
 /* ---- configuration ---- */
 
 static void on_config_show(struct rt_control_call *call, const json_t *args, void *user)
@@ -253,9 +236,15 @@ static void on_reload(struct rt_control_call *call, const json_t *args, void *us
 const struct rt_control_command gateway_commands[] = {
 	{ "status", "", false, on_status, "one screen, what is wrong first" },
 	{ "stream", "list", false, on_stream_list, "live streams of all edges" },
+	{ "stream", "show", false, gateway_on_stream_show, "one stream in full" },
+	{ "stream", "close", true, gateway_on_stream_close, "close a stream" },
 	{ "partner", "list", false, on_partner_list, "the partners in force" },
 	{ "partner", "show", false, on_partner_show, "one partner, with its streams" },
-	{ "failures", "list", false, on_failures_list, "the last failed attempts of the edges, newest first" },
+	{ "partner", "check", false, gateway_on_partner_check, "the way to a partner and back, step by step" },
+	{ "failures", "list", false, gateway_on_failures_list, "failed attempts, newest first" },
+	{ "failures", "show", false, gateway_on_failures_show, "one with its steps" },
+	{ "failures", "retry", true, gateway_on_failures_retry, "dial again now" },
+	{ "explain", "", false, gateway_on_explain, "every gate between two addresses" },
 	{ "config", "show", false, on_config_show, "the effective configuration" },
 	{ "config", "check", false, on_config_check, "the files as they are now" },
 	{ "reload", "", true, on_reload, "all files, checked first and swapped whole" },

@@ -66,6 +66,7 @@ static void on_tick(void *user)
 	contacts_tick(g->contacts, now);
 	holds_tick(g->holds, now);
 	gateway_requests_tick(g);
+	gateway_failures_tick(g);
 	gateway_report_gauges(g);
 	ask_counters(g);
 	rt_log_flush(false);
@@ -181,6 +182,7 @@ static int make_all(struct gateway *g, char error[256])
 	rc = make_tables(g);
 	rc = rc == XFED_OK ? hook_loop(g) : rc;
 	rc = rc == XFED_OK ? gateway_policy_start(g, error) : rc;
+	rc = rc == XFED_OK ? gateway_failures_start(g, error) : rc;
 	rc = rc == XFED_OK ? make_resolver(g, error) : rc;
 	rc = rc == XFED_OK ? gateway_sip_start(g, error) : rc;
 	rc = rc == XFED_OK ? make_doors(g, error) : rc;
@@ -237,6 +239,7 @@ void gateway_free(struct gateway *g)
 	rt_resolver_free(g->resolver);
 	rt_control_free(g->control);
 	rt_loop_free(g->loop); /* the last jobs come back in here: a reload answers its call */
+	gateway_failures_stop(g);
 	store_close(g->store);
 	gateway_out_free_all(g);
 	gateway_in_free_all(g);
@@ -246,7 +249,6 @@ void gateway_free(struct gateway *g)
 	holds_free(g->holds);
 	xfed_xml_reader_free(g->fragments);
 	xfed_buf_deinit(&g->scratch);
-	xfed_free(g->failures);
 	rt_metrics_free(g->metrics);
 	gateway_files_deinit(&g->files);
 	xfed_free(g->config_path);

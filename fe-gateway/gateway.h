@@ -9,7 +9,8 @@
  *   sip.c        drives the transaction layer             sip_io.c, sip_conn.c own the SIP sockets
  *   load.c       configuration, partners, access, PEM     policy.c    revision, snapshot to the edges
  *   service.c    in and out of service, drain             requests.c  questions to edges
- *   report.c     log, metrics, failures                   control.c   what xfedctl asks
+ *   report.c     log, metrics                             control.c, control_ops.c, control_explain.c  what xfedctl asks
+ *   failures.c   the journal: jobs, questions             explain.c   the gates between two addresses
  */
 #ifndef GATEWAY_GATEWAY_H
 #define GATEWAY_GATEWAY_H
@@ -205,19 +206,22 @@ enum sip_io_sent {
 	SIP_IO_FAILED, /* nothing was written */
 };
 
-/* ---- report.c ---- */
+/* ---- failures.c ---- */
 
-struct gateway_failure {
-	int64_t at_s;
-	enum xfed_reason reason;
-	char edge[65], direction[4], local[256], remote[256], side[33], text[256];
-	uint32_t repeated;
-};
-#define GATEWAY_FAILURES_MAX 1000
+struct failures;
+struct journal_question;
+/* `answer` (borrowed) is NULL where `rc` is not OK: NOT_FOUND, NOMEM, LIBRARY. */
+typedef void gateway_failures_fn(void *user, int rc, json_t *answer);
 
 /* ---- requests.c ---- */
 
-/* `reply` is NULL where none came in time or the link broke; else its JSON (borrowed), NULL inside where it had none. */
+struct gateway_arg {
+	const char *name, *value;
+};
+/*
+ * `ok` false: none came in time or the link broke, then `json` is NULL; or the edge refused, then it is {"text"}. Else its
+ * JSON (borrowed), NULL where it had none.
+ */
 typedef void gateway_reply_fn(void *user, struct gateway_link *l, bool ok, json_t *json);
 
 enum gateway_service { GATEWAY_OUT_OF_SERVICE, GATEWAY_IN_SERVICE, GATEWAY_DRAINING };
@@ -265,8 +269,7 @@ struct gateway {
 
 	struct gateway_request *requests;
 	uint64_t last_request;
-	struct gateway_failure *failures; /* ring */
-	size_t failure_count, failure_next;
+	struct failures *failures; /* NULL: not started */
 
 	enum gateway_service service;
 	int64_t service_since_s;
@@ -413,6 +416,9 @@ const char *gateway_service_name(enum gateway_service s);
 /* requests.c */
 /* `fn` runs once, later. False: nothing was asked. */
 bool gateway_ask(struct gateway_link *l, const char *verb, const char *name, const char *value, gateway_reply_fn *fn, void *user);
+#define GATEWAY_ANSWER_MS 2000 /* what an edge knows it says at once */
+bool gateway_ask_for(struct gateway_link *l, const char *verb, const struct gateway_arg *args, size_t count, uint32_t within_ms,
+	gateway_reply_fn *fn, void *user);
 void gateway_take_reply(struct gateway_link *l, const Xfed__Reply *m);
 void gateway_requests_tick(struct gateway *g);
 void gateway_requests_lost(struct gateway_link *l);
@@ -428,7 +434,21 @@ void gateway_take_stream_event(struct gateway_link *l, const Xfed__StreamEvent *
 void gateway_take_failure(struct gateway_link *l, const Xfed__FailureEvent *m);
 const char *gateway_kind_word(Xfed__Kind kind);
 
+/* failures.c: the journal of failed attempts */
+int gateway_failures_start(struct gateway *g, char error[256]); /* when the store is open */
+void gateway_failures_stop(struct gateway *g);			/* when the loop is gone, before the store is closed */
+void gateway_failures_tick(struct gateway *g);
+void gateway_failures_add(struct gateway *g, struct xfed_span edge, const Xfed__FailureEvent *m);
+void gateway_failures_ask(struct gateway *g, const struct journal_question *q, gateway_failures_fn *fn, void *user); /* fn: at once, or later */
+/* The last one of a pair in that direction ("in", "out"), as `failures list` shows it; NULL: none in memory. */
+json_t *gateway_failures_last(struct gateway *g, struct xfed_span local, struct xfed_span remote, const char *direction);
+
 /* control.c */
 extern const struct rt_control_command gateway_commands[];
+/* control_ops.c, control_explain.c */
+rt_control_handler gateway_on_stream_show, gateway_on_stream_close, gateway_on_failures_list, gateway_on_failures_show,
+	gateway_on_failures_retry, gateway_on_partner_check, gateway_on_explain;
+/* The file a partner comes from. */
+void gateway_partner_path(const struct gateway *g, const struct xfed_partner *p, char out[512]);
 
 #endif

@@ -109,28 +109,10 @@ void gateway_take_stream_event(struct gateway_link *l, const Xfed__StreamEvent *
 		RT_KV_STR("why", m->reason[0] ? m->reason : NULL), RT_KV_U64("conn", m->stream), RT_END);
 }
 
-/* The last ones are kept for `failures list`; the log has them all. */
 void gateway_take_failure(struct gateway_link *l, const Xfed__FailureEvent *m)
 {
-	struct gateway *g = l->gw;
-	enum xfed_reason reason = xfed_reason_by_code(xfed_span_str(m->reason));
 	rt_log(RT_LOG_WARNING, "failure", RT_KV_STR("edge", l->name), RT_KV_STR("partner", m->remote), RT_KV_STR("local", m->local),
 		RT_KV_STR("direction", direction_word(m->direction)), RT_KV_STR("reason", m->reason), RT_KV_STR("side", m->side),
 		RT_KV_STR("text", m->text[0] ? m->text : NULL), RT_KV_STR("correlation", m->correlation[0] ? m->correlation : NULL), RT_END);
-	if (!g->failures) {
-		g->failures = xfed_calloc(GATEWAY_FAILURES_MAX, sizeof(*g->failures));
-	}
-	if (!g->failures) {
-		return; /* it is in the log */
-	}
-	struct gateway_failure *f = &g->failures[g->failure_next];
-	g->failure_next = (g->failure_next + 1) % GATEWAY_FAILURES_MAX;
-	g->failure_count += g->failure_count < GATEWAY_FAILURES_MAX;
-	*f = (struct gateway_failure){ .at_s = m->at_s, .reason = reason, .repeated = m->repeated_count };
-	snprintf(f->edge, sizeof(f->edge), "%s", l->name);
-	snprintf(f->direction, sizeof(f->direction), "%s", direction_word(m->direction));
-	proto_text_clean(f->local, sizeof(f->local), m->local);
-	proto_text_clean(f->remote, sizeof(f->remote), m->remote);
-	proto_text_clean(f->side, sizeof(f->side), m->side);
-	proto_text_clean(f->text, sizeof(f->text), m->text);
+	gateway_failures_add(l->gw, xfed_span_str(l->name), m);
 }

@@ -1,13 +1,16 @@
 #include "store.h"
 
+#include <pthread.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "journal.h"
 #include "xfed/mem.h"
 
 struct store {
 	sqlite3 *db;
+	pthread_mutex_t lock; /* one transaction at a time */
 	char *path;
 };
 
@@ -19,6 +22,7 @@ static const char *const steps[STORE_SCHEMA] = {
 	"CREATE TABLE policy (one INTEGER PRIMARY KEY CHECK (one = 1), epoch INTEGER NOT NULL, counter INTEGER NOT NULL,"
 	" hash BLOB NOT NULL);"
 	"CREATE TABLE secret (one INTEGER PRIMARY KEY CHECK (one = 1), key BLOB NOT NULL);",
+	JOURNAL_MIGRATION,
 };
 
 static int fail(const struct store *s, char error[256])
@@ -124,6 +128,10 @@ int store_open(const char *path, const struct xfed_env *env, struct store **out,
 	if (!s) {
 		return XFED_ERR_NOMEM;
 	}
+	if (pthread_mutex_init(&s->lock, NULL) != 0) {
+		xfed_free(s);
+		return XFED_ERR_NOMEM;
+	}
 	s->path = xfed_strdup(path);
 	int rc = s->path ? XFED_OK : XFED_ERR_NOMEM;
 	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX;
@@ -147,6 +155,7 @@ void store_close(struct store *s)
 {
 	if (s) {
 		sqlite3_close(s->db);
+		pthread_mutex_destroy(&s->lock);
 		xfed_free(s->path);
 		xfed_free(s);
 	}
@@ -186,13 +195,26 @@ int store_read(struct store *s, struct store_facts *out, char error[256])
 	return rc;
 }
 
+struct sqlite3 *store_begin(struct store *s)
+{
+	pthread_mutex_lock(&s->lock);
+	return s->db;
+}
+
+void store_end(struct store *s)
+{
+	pthread_mutex_unlock(&s->lock);
+}
+
 int store_write_revision(struct store *s, const struct proto_revision *r, char error[256])
 {
+	store_begin(s);
 	sqlite3_stmt *st = prepare(s, "UPDATE policy SET epoch = ?1, counter = ?2, hash = ?3 WHERE one = 1");
 	bool ok = st && sqlite3_bind_int64(st, 1, (sqlite3_int64)r->epoch) == SQLITE_OK &&
 		  sqlite3_bind_int64(st, 2, (sqlite3_int64)r->counter) == SQLITE_OK &&
 		  sqlite3_bind_blob(st, 3, r->hash, sizeof(r->hash), SQLITE_STATIC) == SQLITE_OK && sqlite3_step(st) == SQLITE_DONE;
 	int rc = ok ? XFED_OK : fail(s, error);
 	sqlite3_finalize(st);
+	store_end(s);
 	return rc;
 }

@@ -1,6 +1,7 @@
 /*
- * What outlives the process, in one SQLite file: the policy revision in force and the key that ids are derived with. One
- * gateway at a time: the file is locked from opening to closing. Calls block; after the start they run in jobs, one at a time.
+ * What outlives the process, in one SQLite file: the policy revision in force, the key that ids are derived with, and the
+ * journal of failed attempts. One gateway at a time: the file is locked from opening to closing. Calls block; after the start
+ * they run in jobs, and wait for each other.
  */
 #ifndef GATEWAY_STORE_H
 #define GATEWAY_STORE_H
@@ -8,7 +9,7 @@
 #include "proto/transfer.h"
 #include "xfed/env.h"
 
-#define STORE_SCHEMA 1
+#define STORE_SCHEMA 2
 #define STORE_KEY_BYTES 16
 
 struct store;
@@ -26,5 +27,10 @@ struct store_facts {
 };
 int store_read(struct store *s, struct store_facts *out, char error[256]);
 int store_write_revision(struct store *s, const struct proto_revision *r, char error[256]);
+
+/* The connection for oneself, until store_end(): for the journal. */
+struct sqlite3;
+struct sqlite3 *store_begin(struct store *s);
+void store_end(struct store *s);
 
 #endif
