@@ -5,6 +5,21 @@ static json_t *domain_args(char **args, size_t count)
 	return count > 0 ? json_pack("{s:s}", "domain", args[0]) : NULL;
 }
 
+static json_t *id_args(char **args, size_t count)
+{
+	return count > 0 ? json_pack("{s:s}", "id", args[0]) : NULL;
+}
+
+static json_t *check_args(char **args, size_t count)
+{
+	return count > 1 ? json_pack("{s:s, s:s}", "domain", args[0], "local", args[1]) : domain_args(args, count);
+}
+
+static json_t *explain_args(char **args, size_t count)
+{
+	return count > 1 ? json_pack("{s:s, s:s}", "from", args[0], "to", args[1]) : NULL;
+}
+
 static json_t *level_args(char **args, size_t count)
 {
 	if (count == 1) {
@@ -16,19 +31,25 @@ static json_t *level_args(char **args, size_t count)
 const struct ctl_command ctl_commands[] = {
 	{ "status", "", "", 0, 0, false, "one screen, what is wrong first", NULL, ctl_print_status, NULL },
 	{ "stream", "list", "[DOMAIN]", 0, 1, false, "live streams with partners", domain_args, ctl_print_streams, NULL },
+	{ "stream", "show", "[EDGE/]ID", 1, 1, false, "one stream, all that is known of it", id_args, ctl_print_stream, NULL },
+	{ "stream", "close", "[EDGE/]ID", 1, 1, true, "close one; the next stanza opens another", id_args, ctl_print_closed, NULL },
 	{ "partner", "list", "", 0, 0, false, "the partners and how they authenticate", NULL, ctl_print_partners, NULL },
 	{ "partner", "show", "DOMAIN", 1, 1, false, "one partner, all its settings and streams", domain_args, ctl_print_partner, NULL },
-	{ "failures", "list", "[FILTER]...", 0, 4, false, "attempts that failed, newest first; DOMAIN, since=2h, limit=50, before=ID", ctl_failures_args,
+	{ "partner", "check", "DOMAIN [OUR-DOMAIN]", 1, 2, false, "the way to a partner and back, step by step, from an edge", check_args,
+		ctl_print_check, NULL },
+	{ "failures", "list", "[FILTER]...", 0, 8, false, "attempts that failed, newest first; DOMAIN, since=2h, limit=50, before=ID", ctl_failures_args,
 		ctl_print_failures, ctl_failures_check },
 	{ "failures", "show", "ID", 1, 1, false, "one with its steps, certificates and remedy", ctl_failure_args, ctl_print_failure,
 		ctl_failure_check },
+	{ "failures", "retry", "ID|DOMAIN", 1, 1, true, "forget the waiting time and dial now", ctl_retry_args, ctl_print_retry, NULL },
 	{ "config", "show", "", 0, 0, false, "the effective configuration, secrets hidden", NULL, ctl_print_config, NULL },
 	{ "config", "check", "[FILE]", 0, 1, false, "the files as they are now, or one file without asking a service", NULL, ctl_print_problems,
 		ctl_check_file },
 	{ "reload", "", "", 0, 0, true, "check the files, then put them into effect as a whole", NULL, ctl_print_problems, NULL },
 	{ "log", "level", "LEVEL [DOMAIN]", 1, 2, true, "error, warning, info or debug; with a domain: debug, or info for as before", level_args,
 		ctl_print_level, NULL },
-	{ "explain", "", "CODE", 1, 2, false, "what a reason code means and what to do", NULL, NULL, ctl_explain },
+	{ "explain", "", "CODE | FROM TO", 1, 2, false, "what a reason code means and what to do; or every gate between two addresses",
+		explain_args, ctl_print_explain, ctl_explain },
 	{ NULL, NULL, NULL, 0, 0, false, NULL, NULL, NULL, NULL },
 };
 
@@ -36,11 +57,9 @@ const struct ctl_command ctl_commands[] = {
 static const struct {
 	const char *noun, *verbs;
 } later[] = {
-	{ "partner", " add set remove check routes " },
+	{ "partner", " add set remove routes " },
 	{ "access", " list show add set remove grant revoke " },
 	{ "message", " find " },
-	{ "stream", " show close " },
-	{ "failures", " retry " },
 	{ "subscription", " list show remove " },
 	{ "cert", " request import show check channel-init channel-join " },
 	{ "dns", " print check " },

@@ -70,6 +70,11 @@ json_int_t ctl_int(const json_t *o, const char *key);
 
 enum ctl_exit ctl_print_status(const json_t *result, FILE *out);
 enum ctl_exit ctl_print_streams(const json_t *result, FILE *out);
+enum ctl_exit ctl_print_stream(const json_t *result, FILE *out);
+enum ctl_exit ctl_print_closed(const json_t *result, FILE *out);
+enum ctl_exit ctl_print_explain(const json_t *result, FILE *out);
+enum ctl_exit ctl_print_check(const json_t *result, FILE *out);
+enum ctl_exit ctl_print_retry(const json_t *result, FILE *out);
 enum ctl_exit ctl_print_partners(const json_t *result, FILE *out);
 enum ctl_exit ctl_print_partner(const json_t *result, FILE *out);
 enum ctl_exit ctl_print_config(const json_t *result, FILE *out);
@@ -77,6 +82,7 @@ enum ctl_exit ctl_print_problems(const json_t *result, FILE *out);
 enum ctl_exit ctl_print_level(const json_t *result, FILE *out);
 enum ctl_exit ctl_print_failures(const json_t *result, FILE *out);
 enum ctl_exit ctl_print_failure(const json_t *result, FILE *out);
+json_t *ctl_retry_args(char **args, size_t count); /* failures.c */
 int ctl_explain(char **args, size_t count, const struct ctl_options *options);
 int ctl_check_file(char **args, size_t count, const struct ctl_options *options);
 

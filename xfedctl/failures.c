@@ -1,4 +1,4 @@
-/* What may stand behind `failures list` and `failures show`. */
+/* What may stand behind `failures list`, `failures show` and `failures retry`. */
 #include <errno.h>
 #include <stdlib.h>
 #include <time.h>
@@ -71,7 +71,16 @@ static json_t *read_words(char **words, size_t count, const char **bad)
 	json_t *args = json_object();
 	*bad = NULL;
 	for (size_t i = 0; i < count && args; i++) {
-		if (!read_word(words[i], args)) {
+		char joined[512];
+		const char *word = words[i];
+		if (strncmp(word, "--", 2) == 0 && i + 1 < count) {
+			/* "--limit 5" is "limit=5", "--partner D" is "D" */
+			bool is_partner = strcmp(word, "--partner") == 0;
+			snprintf(joined, sizeof(joined), "%s%s%s", is_partner ? "" : word + 2,
+				is_partner ? "" : "=", words[++i]);
+			word = joined;
+		}
+		if (!read_word(word, args)) {
 			*bad = words[i];
 			json_decref(args);
 			return NULL;
@@ -123,4 +132,11 @@ int ctl_failure_check(char **args, size_t count, const struct ctl_options *optio
 	}
 	json_decref(j);
 	return CTL_ASK;
+}
+
+/* The number of a failure, or a domain. */
+json_t *ctl_retry_args(char **args, size_t count)
+{
+	json_t *j = ctl_failure_args(args, count);
+	return j ? j : json_pack("{s:s}", "domain", args[0]);
 }

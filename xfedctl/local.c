@@ -55,8 +55,7 @@ static void print_area(const char *code)
 int ctl_explain(char **args, size_t count, const struct ctl_options *options)
 {
 	if (count == 2) {
-		fprintf(stderr, "xfedctl: explaining a pair of addresses is not built in this version\n");
-		return CTL_USAGE;
+		return CTL_ASK; /* a pair of addresses */
 	}
 	enum xfed_reason r = xfed_reason_by_code(xfed_span_str(args[0]));
 	if (r == XFED_REASON_NONE) {

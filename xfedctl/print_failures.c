@@ -167,3 +167,20 @@ enum ctl_exit ctl_print_failure(const json_t *f, FILE *out)
 	}
 	return CTL_FINE;
 }
+
+enum ctl_exit ctl_print_retry(const json_t *result, FILE *out)
+{
+	size_t i;
+	json_t *p;
+	json_array_foreach(json_object_get(result, "pairs"), i, p)
+	{
+		bool is_ready = strcmp(ctl_str(p, "state"), "ready") == 0;
+		ctl_text(out, ctl_str(p, "edge"));
+		fprintf(out, ": ");
+		ctl_text(out, ctl_str(p, "local"));
+		fprintf(out, " -> ");
+		ctl_text(out, ctl_str(p, "remote"));
+		fprintf(out, is_ready ? ": a stream is open\n" : ": dialling; stream list or failures list shows how it went\n");
+	}
+	return CTL_FINE;
+}

@@ -40,3 +40,79 @@ enum ctl_exit ctl_print_streams(const json_t *result, FILE *out)
 	ctl_table_print(&t, "", out);
 	return CTL_FINE;
 }
+
+static void row(struct ctl_table *t, const char *name, const char *value)
+{
+	ctl_table_add(t, name);
+	ctl_table_add(t, value);
+}
+
+static void row_list(struct ctl_table *t, const char *name, const json_t *list)
+{
+	size_t i;
+	json_t *s;
+	if (json_array_size(list) == 0) {
+		row(t, name, "none");
+	}
+	json_array_foreach(list, i, s)
+	{
+		row(t, i == 0 ? name : " ", json_string_value(s));
+	}
+}
+
+static void rows_of_certificate(struct ctl_table *t, const json_t *s)
+{
+	char from[32], until[32];
+	const json_t *c = json_object_get(s, "certificate");
+	if (!c) {
+		row(t, "certificate", "none");
+		return;
+	}
+	row(t, "certificate", ctl_str(c, "subject"));
+	row(t, "issuer", ctl_str(c, "issuer"));
+	ctl_table_add(t, "valid");
+	ctl_table_addf(t, "%s to %s", ctl_time(ctl_int(c, "not_before"), from), ctl_time(ctl_int(c, "not_after"), until));
+	row_list(t, "names", json_object_get(c, "names"));
+	row_list(t, "usage", json_object_get(c, "eku"));
+	row(t, "sha256", ctl_str(c, "sha256"));
+	row(t, "wrong with it", ctl_str(s, "certificate_problem")[0] ? ctl_str(s, "certificate_problem") : "nothing");
+}
+
+enum ctl_exit ctl_print_stream(const json_t *s, FILE *out)
+{
+	struct ctl_table t;
+	char age[32], idle[32];
+	const char *edge = ctl_str(s, "edge"), *tls = ctl_str(s, "tls");
+	ctl_table_init(&t, 2);
+	ctl_table_add(&t, "stream");
+	ctl_table_addf(&t, "%s%s%lld", edge, *edge ? "/" : "", (long long)ctl_int(s, "id"));
+	ctl_table_add(&t, "from and to");
+	ctl_table_addf(&t, "%s %s %s", ctl_str(s, "local"), strcmp(ctl_str(s, "direction"), "in") == 0 ? "<-" : "->", ctl_str(s, "remote"));
+	row(&t, "state", ctl_str(s, "state"));
+	row(&t, "address", ctl_str(s, "peer_address"));
+	row(&t, "method", ctl_str(s, "method"));
+	row(&t, "age", ctl_duration(ctl_int(s, "age_s"), age));
+	row(&t, "idle", ctl_duration(ctl_int(s, "idle_s"), idle));
+	ctl_table_add(&t, "stanzas");
+	ctl_table_addf(&t, "%lld in, %lld out, %lld queued%s", (long long)ctl_int(s, "stanzas_in"), (long long)ctl_int(s, "stanzas_out"),
+		(long long)ctl_int(s, "queued"), json_is_true(json_object_get(s, "paused")) ? ", paused" : "");
+	ctl_table_add(&t, "TLS");
+	ctl_table_addf(&t, "%s%s%s", *tls ? tls : "none", *tls ? " " : "", ctl_str(s, "cipher"));
+	if (*tls) {
+		rows_of_certificate(&t, s);
+	}
+	ctl_table_print(&t, "", out);
+	return CTL_FINE;
+}
+
+enum ctl_exit ctl_print_closed(const json_t *s, FILE *out)
+{
+	const char *edge = ctl_str(s, "edge");
+	ctl_text(out, edge);
+	fprintf(out, "%s%lld closed: ", *edge ? "/" : "", (long long)ctl_int(s, "id"));
+	ctl_text(out, ctl_str(s, "local"));
+	fprintf(out, " and ");
+	ctl_text(out, ctl_str(s, "remote"));
+	fprintf(out, "\n");
+	return CTL_FINE;
+}
