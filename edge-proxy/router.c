@@ -75,7 +75,8 @@ void edge_refuse_stanza(struct edge_conn *c, const struct xfed_s2s_action *act, 
 		rt_metric_add(c->edge->metrics, RT_M_DROPPED, 1, RT_LABELS(XFED_SPAN("no-error-due")));
 		return;
 	}
-	struct xfed_stanza_error err = { .condition = info->condition, .text = xfed_span_str(info->code) };
+	struct xfed_stanza_error err = { .condition = info->condition, .text = xfed_span_str(info->code),
+		.is_too_big = reason == XFED_REASON_POLICY_SIZE_EXCEEDED };
 	edge_bounce(c->edge, act->arena, &act->stanza, &err);
 }
 
@@ -194,8 +195,18 @@ static int set(struct xfed_arena *a, struct xfed_xml_elem *e, const char *name, 
 	return value && *value ? xfed_xml_set_attr(a, e, none, xfed_span_str(name), xfed_span_str(value)) : XFED_OK;
 }
 
+static bool is_set(const char *s)
+{
+	return s && *s;
+}
+
+static bool may_point(const Xfed__Outcome *oc)
+{
+	return is_set(oc->address) && is_set(oc->condition) && (strcmp(oc->condition, "gone") == 0 || strcmp(oc->condition, "redirect") == 0);
+}
+
 /* An error for a delivery whose stanza's tree is long gone: its attributes are in the table. */
-static void bounce_delivery(struct edge *e, const struct proto_delivery *d, const char *condition, const char *type, const char *text)
+static void bounce_delivery(struct edge *e, const struct proto_delivery *d, const Xfed__Outcome *oc, enum xfed_reason reason)
 {
 	struct xfed_arena a;
 	xfed_arena_init(&a, SCRATCH_ARENA);
@@ -206,10 +217,13 @@ static void bounce_delivery(struct edge *e, const struct proto_delivery *d, cons
 	int rc = elem ? set(&a, elem, "from", d->from) | set(&a, elem, "to", d->to) | set(&a, elem, "id", d->id) | set(&a, elem, "type", d->type)
 		      : XFED_ERR_NOMEM;
 	if (rc == XFED_OK && xfed_stanza_view(&a, elem, &s) == XFED_STANZA_OK) {
+		struct xfed_span none = { NULL, 0 };
 		struct xfed_stanza_error err = {
-			.condition = condition,
-			.type = type && *type ? type : NULL,
-			.text = text && *text ? xfed_span_str(text) : (struct xfed_span){ NULL, 0 },
+			.condition = is_set(oc->condition) ? oc->condition : "service-unavailable",
+			.type = is_set(oc->error_type) ? oc->error_type : NULL,
+			.text = xfed_span_str(is_set(oc->text) ? oc->text : xfed_reason_code(reason)),
+			.content = may_point(oc) ? xfed_span_str(oc->address) : none,
+			.is_too_big = reason == XFED_REASON_SIP_REQUEST_TOO_LARGE || reason == XFED_REASON_POLICY_SIZE_EXCEEDED,
 		};
 		edge_bounce(e, &a, &s, &err);
 	} else {
@@ -227,41 +241,45 @@ static void log_fate(const struct proto_delivery *d, const char *event, enum xfe
 }
 
 /* One fate, one place: metric, log line, and the error where one is due. */
-static void tell_sender(struct edge *e, struct proto_delivery *d, Xfed__Fate fate, enum xfed_reason reason, const char *condition,
-	const char *type, const char *text, const char *rule)
+static void tell_sender(struct edge *e, struct proto_delivery *d, const Xfed__Outcome *oc, enum xfed_reason reason)
 {
+	static char condition[] = "remote-server-timeout", type[] = "wait", perhaps[] = "delivery.uncertain: the message may have been delivered";
+	Xfed__Outcome uncertain = XFED__OUTCOME__INIT;
 	struct xfed_span remote = domain_of(xfed_span_str(d->from));
 	const char *kind = edge_kind_word(d->kind);
 	double seconds = (double)(rt_loop_now_ms(e->loop) - d->added_ms) / 1000.0;
 	rt_metric_observe(e->metrics, RT_M_DELIVERY, seconds, RT_NO_LABELS);
-	switch (fate) {
+	switch (oc->fate) {
 	case XFED__FATE__FATE_DELIVERED:
 		edge_report_stanza(e, remote, "to_sip", kind, "delivered");
 		log_fate(d, "delivery.delivered", XFED_REASON_NONE, NULL);
 		break;
 	case XFED__FATE__FATE_DROPPED:
 		edge_report_stanza(e, remote, "to_sip", kind, "dropped");
-		rt_metric_add(e->metrics, RT_M_DROPPED, 1, RT_LABELS(xfed_span_str(rule && *rule ? rule : "other")));
+		rt_metric_add(e->metrics, RT_M_DROPPED, 1, RT_LABELS(xfed_span_str(is_set(oc->rule) ? oc->rule : "other")));
 		break;
 	case XFED__FATE__FATE_UNCERTAIN:
 		edge_report_stanza(e, remote, "to_sip", kind, "uncertain");
 		rt_metric_add(e->metrics, RT_M_DELIVERIES_UNCERTAIN, 1, RT_NO_LABELS);
 		edge_report_refusal(e, XFED_REASON_DELIVERY_UNCERTAIN, XFED_SIDE_NETWORK);
-		log_fate(d, "delivery.uncertain", XFED_REASON_DELIVERY_UNCERTAIN, text);
-		bounce_delivery(e, d, "remote-server-timeout", "wait", "delivery.uncertain: the message may have been delivered");
+		log_fate(d, "delivery.uncertain", XFED_REASON_DELIVERY_UNCERTAIN, oc->text);
+		uncertain.condition = condition;
+		uncertain.error_type = type;
+		uncertain.text = perhaps;
+		bounce_delivery(e, d, &uncertain, XFED_REASON_DELIVERY_UNCERTAIN);
 		break;
 	default:
 		edge_report_stanza(e, remote, "to_sip", kind, "refused");
 		edge_report_refusal(e, reason, xfed_reason_info(reason)->side);
-		log_fate(d, "delivery.refused", reason, text);
-		bounce_delivery(e, d, condition && *condition ? condition : "service-unavailable", type, text && *text ? text : xfed_reason_code(reason));
+		log_fate(d, "delivery.refused", reason, oc->text);
+		bounce_delivery(e, d, oc, reason);
 		break;
 	}
 }
 
 void edge_route_outcome(struct edge *e, struct proto_delivery *d, const Xfed__Outcome *oc)
 {
-	tell_sender(e, d, oc->fate, xfed_reason_by_code(xfed_span_str(oc->reason)), oc->condition, oc->error_type, oc->text, oc->rule);
+	tell_sender(e, d, oc, xfed_reason_by_code(xfed_span_str(oc->reason)));
 	proto_outbox_done(e->outbox, d);
 }
 
@@ -278,7 +296,12 @@ void edge_route_ended(struct edge *e)
 		}
 		enum xfed_reason reason = d->fate == XFED__FATE__FATE_WITHDRAWN || e->links_up == 0 ? XFED_REASON_CHANNEL_DOWN : d->reason;
 		const struct xfed_reason_info *info = xfed_reason_info(reason);
-		tell_sender(e, d, d->fate, reason, info->condition, NULL, info->code, d->rule);
+		Xfed__Outcome oc = XFED__OUTCOME__INIT;
+		oc.fate = d->fate;
+		oc.condition = (char *)(info->condition ? info->condition : "");
+		oc.text = (char *)info->code;
+		oc.rule = (char *)(d->rule ? d->rule : "");
+		tell_sender(e, d, &oc, reason);
 		proto_outbox_done(e->outbox, d);
 	}
 }

@@ -155,6 +155,7 @@ struct gateway_end {
 	const char *rule;	    /* DROPPED */
 	int sip_status;		    /* 0: there was no response */
 	struct xfed_span text;	    /* what the other side said; data NULL: nothing */
+	struct xfed_span address;   /* REFUSED with gone or redirect: an xmpp: URI; data NULL: none */
 };
 
 /* A message on its way to SIP. Strings live in its own block. */
@@ -179,7 +180,7 @@ struct gateway_answer {
 	uint64_t txn;
 	int status;
 	char phrase[IW_PHRASE_BYTES + 1]; /* empty: the usual one */
-	char extra[128];		  /* header lines */
+	char extra[512];		  /* header lines */
 	struct gateway_incoming *owner;	  /* freed with it; NULL: it stands alone */
 	struct gateway_answer *prev, *next;
 };
@@ -354,6 +355,8 @@ void gateway_out_free_all(struct gateway *g);
 
 /* to_xmpp.c */
 void gateway_take_request(struct gateway *g, uint64_t txn, const struct sip_message *m, const struct sip_flow_info *flow);
+/* The domain of ours that an address inside belongs to: by the name it has inside first, else outside; NULL: none. */
+const struct gateway_domain *gateway_domain_inside(const struct gateway *g, struct xfed_span domain);
 
 /* to_xmpp_answer.c */
 void gateway_in_outcome(struct gateway_incoming *in, Xfed__Fate fate, enum xfed_reason reason);

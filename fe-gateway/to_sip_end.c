@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "proto/check.h"
+
 static const char *fate_word(Xfed__Fate fate)
 {
 	switch (fate) {
@@ -72,7 +74,7 @@ static void write_text(const struct gateway_tag *t, const struct gateway_end *e,
 
 void gateway_end_delivery(struct gateway *g, const struct gateway_tag *t, const struct gateway_end *e)
 {
-	char raw[512], text[512];
+	char raw[512], text[512], address[PROTO_URI_BYTES + 1];
 	Xfed__Outcome oc = XFED__OUTCOME__INIT;
 	count(g, t, e);
 	log_end(t, e);
@@ -90,6 +92,10 @@ void gateway_end_delivery(struct gateway *g, const struct gateway_tag *t, const 
 	if (e->fate == XFED__FATE__FATE_REFUSED) {
 		oc.condition = (char *)(uintptr_t)e->error.condition;
 		oc.error_type = (char *)(uintptr_t)e->error.type;
+	}
+	if (e->fate == XFED__FATE__FATE_REFUSED && e->address.data) {
+		snprintf(address, sizeof(address), "%.*s", (int)e->address.len, e->address.data);
+		oc.address = address;
 	}
 	if (e->fate == XFED__FATE__FATE_DROPPED) {
 		oc.rule = (char *)(uintptr_t)e->rule;

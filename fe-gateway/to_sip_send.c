@@ -7,6 +7,9 @@
 #include <stdio.h>
 #include <utlist.h>
 
+#include "interwork/address.h"
+#include "proto/check.h"
+
 #define LINK_GONE_MS 10000 /* after that the edge may give it to another gateway */
 #define LATE_MS	     2000
 
@@ -322,6 +325,26 @@ static void count_response(const struct gateway_outgoing *o, int status)
 	rt_metric_add(o->gw->metrics, RT_M_SIP_RESPONSES, 1, RT_LABELS(xfed_span_str(o->hop->label), XFED_SPAN("MESSAGE"), xfed_span_str(code)));
 }
 
+/*
+ * Where a 3xx points, as the partner may know it: a user of a domain of ours. What is inside (phones, other servers) is
+ * nobody's business outside.
+ */
+static struct xfed_span new_address(struct gateway_outgoing *o, struct xfed_arena *a, const struct sip_message *m)
+{
+	struct xfed_span none = { NULL, 0 }, uri;
+	struct xfed_jid j;
+	enum xfed_reason why;
+	if (!m->contact.data || iw_sip_to_jid(a, m->contact, &j, &why) != XFED_OK) {
+		return none;
+	}
+	const struct gateway_domain *d = gateway_domain_inside(o->gw, j.domain);
+	if (!d) {
+		return none;
+	}
+	j.domain = xfed_span_str(d->domain);
+	return iw_jid_to_xmpp_uri(a, &j, &uri) == XFED_OK && uri.len <= PROTO_URI_BYTES ? uri : none;
+}
+
 static void refused_by_sip(struct gateway_outgoing *o, const struct sip_message *m)
 {
 	struct xfed_arena a;
@@ -330,7 +353,10 @@ static void refused_by_sip(struct gateway_outgoing *o, const struct sip_message 
 	if (iw_sip_status_to_error(m->status, o->tag.is_public, &e.error) != XFED_OK) {
 		e.error = (struct iw_xmpp_error){ .condition = "internal-server-error", .type = "cancel", .reason = XFED_REASON_SIP_SERVER_ERROR };
 	}
-	iw_error_without_address(&e.error);
+	e.address = e.error.needs_address ? new_address(o, &a, m) : (struct xfed_span){ NULL, 0 };
+	if (!e.address.data) {
+		iw_error_without_address(&e.error);
+	}
 	if (iw_text_from_phrase(&a, m->reason, &e.text) != XFED_OK) {
 		e.text = xfed_span_make(NULL, 0); /* no memory for words: the code says enough */
 	}

@@ -25,8 +25,7 @@ struct taken {
 
 /* ---- who and where ---- */
 
-/* The domain users have inside, first; else the one they have outside. */
-static const struct gateway_domain *domain_of_sender(const struct gateway *g, struct xfed_span domain)
+const struct gateway_domain *gateway_domain_inside(const struct gateway *g, struct xfed_span domain)
 {
 	const struct gateway_config *c = g->files.config;
 	for (size_t i = 0; i < c->domains.count; i++) {
@@ -53,7 +52,7 @@ static enum xfed_reason check_sender(struct taken *t, const struct sip_flow_info
 	if (reason != XFED_REASON_NONE) {
 		return reason;
 	}
-	t->domain = domain_of_sender(t->g, t->from.domain);
+	t->domain = gateway_domain_inside(t->g, t->from.domain);
 	if (!t->domain || !sip_io_peer(t->g->io, flow, &peer) || !trust_may_send(t->domain, &peer)) {
 		return XFED_REASON_SIP_SENDER_UNTRUSTED;
 	}
@@ -77,7 +76,7 @@ static enum xfed_reason check_target(struct taken *t)
 	if (reason != XFED_REASON_NONE) {
 		return reason;
 	}
-	if (domain_of_sender(t->g, t->to.domain)) {
+	if (gateway_domain_inside(t->g, t->to.domain)) {
 		return XFED_REASON_SIP_LOOP_DETECTED; /* [B1-06]: both ends on one side */
 	}
 	const struct xfed_partner *p = gateway_partner(t->g, t->to.domain);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <utlist.h>
 
+#include "interwork/address.h"
 #include "sip/dispatch.h"
 
 /* ---- responses, sent at the end of the turn ---- */
@@ -193,11 +194,36 @@ void gateway_in_give_up(struct gateway *g)
 
 /* ---- errors of contacts and their servers ---- */
 
-static void error_in_time(struct gateway_incoming *in, struct xfed_arena *a, struct xfed_span condition, struct xfed_span text)
+/*
+ * The Contact of a 301 or 302, from the address inside <gone/> or <redirect/>. It has to be in the domain of a partner: a
+ * server that answers for its own users has no business pointing ours anywhere else.
+ */
+static bool write_contact(struct gateway_incoming *in, struct xfed_arena *a, const struct xfed_stanza *s)
+{
+	struct gateway_answer *answer = &in->answer;
+	struct xfed_span said = xfed_stanza_error_address(s->elem, a), uri;
+	struct xfed_jid j;
+	if (!said.data || iw_xmpp_uri_to_jid(a, said, &j) != XFED_OK || !gateway_partner(in->gw, j.domain) ||
+		iw_jid_to_sip(a, &j, NULL, &uri) != XFED_OK) {
+		return false;
+	}
+	int len = snprintf(answer->extra, sizeof(answer->extra), "Contact: <%.*s>\r\n", (int)uri.len, uri.data);
+	if (len < 0 || (size_t)len >= sizeof(answer->extra)) {
+		answer->extra[0] = '\0';
+		return false;
+	}
+	return true;
+}
+
+static void error_in_time(struct gateway_incoming *in, struct xfed_arena *a, const struct xfed_stanza *s, struct xfed_span condition, struct xfed_span text)
 {
 	struct iw_sip_error e;
 	struct xfed_span phrase;
 	iw_condition_to_sip(condition, in->is_full, false, &e);
+	bool may_move = xfed_span_is(condition, "gone") || xfed_span_is(condition, "redirect");
+	if (may_move && write_contact(in, a, s)) {
+		iw_condition_to_sip(condition, in->is_full, true, &e);
+	}
 	if (iw_phrase_from_text(a, text, e.phrase, &phrase) != XFED_OK) {
 		phrase = xfed_span_str(e.phrase);
 	}
@@ -237,7 +263,7 @@ void gateway_in_error(struct gateway *g, const struct gateway_tag *t, const stru
 	if (h->is_answered) {
 		error_too_late(g, h, a, condition, text);
 	} else {
-		error_in_time(held_by(h), a, condition, text);
+		error_in_time(held_by(h), a, s, condition, text);
 	}
 	gateway_end_delivery(g, t, &(struct gateway_end){ .fate = XFED__FATE__FATE_DELIVERED });
 }

@@ -318,7 +318,7 @@ static int copy_outcome(struct inbox_node *n, const Xfed__Outcome *from)
 		to->reason = (char *)(uintptr_t)xfed_reason_code(reason);
 	}
 	n->texts = xfed_malloc(length(from->condition) + length(from->error_type) + length(from->text) + length(from->reason) +
-		length(from->rule));
+		length(from->rule) + length(from->address));
 	if (!n->texts) {
 		return XFED_ERR_NOMEM;
 	}
@@ -328,6 +328,7 @@ static int copy_outcome(struct inbox_node *n, const Xfed__Outcome *from)
 	to->text = put(&at, from->text);
 	to->reason = put(&at, from->reason);
 	to->rule = put(&at, from->rule);
+	to->address = put(&at, from->address);
 	return XFED_OK;
 }
 

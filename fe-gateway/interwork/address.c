@@ -263,3 +263,54 @@ int iw_sip_to_jid(struct xfed_arena *a, struct xfed_span text, struct xfed_jid *
 	}
 	return rc;
 }
+
+/* ---- xmpp: URIs ---- */
+
+int iw_jid_to_xmpp_uri(struct xfed_arena *a, const struct xfed_jid *j, struct xfed_span *uri)
+{
+	static const struct xfed_span scheme = { "xmpp:", 5 };
+	struct xfed_span host;
+	if (!j->local.data) {
+		return XFED_ERR_INVALID;
+	}
+	int rc = xfed_jid_domain_ascii(a, j->domain, &host);
+	if (rc != XFED_OK) {
+		return rc;
+	}
+	char *start = xfed_arena_alloc(a, scheme.len + iw_percent_room(j->local) + 1 + host.len);
+	if (!start) {
+		return XFED_ERR_NOMEM;
+	}
+	char *p = put(start, scheme);
+	p += iw_percent_encode(j->local, iw_raw_in_xmpp_node, p);
+	*p++ = '@';
+	p = put(p, host);
+	*uri = xfed_span_make(start, (size_t)(p - start));
+	return XFED_OK;
+}
+
+int iw_xmpp_uri_to_jid(struct xfed_arena *a, struct xfed_span uri, struct xfed_jid *out)
+{
+	static const size_t scheme_len = sizeof("xmpp:") - 1;
+	struct xfed_span text = trim(uri), plain;
+	struct xfed_jid j;
+	if (text.len <= scheme_len || text.len > 3 * XFED_JID_BYTES || !xfed_span_eq_nocase(xfed_span_make(text.data, scheme_len), XFED_SPAN("xmpp:"))) {
+		return XFED_ERR_INVALID;
+	}
+	text = from(text, scheme_len);
+	size_t end = 0;
+	while (end < text.len && !strchr("/?#", text.data[end])) {
+		end++;
+	}
+	int rc = iw_percent_decode(a, xfed_span_make(text.data, end), &plain);
+	if (rc == XFED_OK) {
+		rc = xfed_jid_parse(a, plain, &j);
+	}
+	if (rc == XFED_OK && (!j.local.data || j.resource.data)) {
+		rc = XFED_ERR_INVALID; /* an encoded slash is none that may stand there */
+	}
+	if (rc == XFED_OK) {
+		*out = j;
+	}
+	return rc;
+}

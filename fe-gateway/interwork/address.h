@@ -31,4 +31,11 @@ int iw_jid_to_sip(struct xfed_arena *a, const struct xfed_jid *j, const struct i
  */
 int iw_sip_to_jid(struct xfed_arena *a, struct xfed_span uri, struct xfed_jid *out, enum xfed_reason *why);
 
+/*
+ * The address inside <gone/> and <redirect/> (RFC 5122): a bare JID with a localpart, to and from "xmpp:romeo@example.net".
+ * What stands behind "?", "#" or "/" is left out. XFED_OK, XFED_ERR_NOMEM, or XFED_ERR_INVALID: no such URI, no localpart.
+ */
+int iw_jid_to_xmpp_uri(struct xfed_arena *a, const struct xfed_jid *j, struct xfed_span *uri);
+int iw_xmpp_uri_to_jid(struct xfed_arena *a, struct xfed_span uri, struct xfed_jid *out);
+
 #endif

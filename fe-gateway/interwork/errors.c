@@ -194,7 +194,7 @@ static void fill_sip(struct iw_sip_error *out, int status, enum xfed_reason reas
 		.reason = reason,
 		.needs_contact = status == 301 || status == 302,
 		.needs_allow = status == 405,
-		.needs_accept = status == 415,
+		.needs_accept = status == 406 || status == 415, /* [B3-03] */
 	};
 }
 

@@ -30,7 +30,7 @@ struct iw_sip_error {
 	enum xfed_reason reason;
 	bool needs_contact; /* 301, 302: Contact with the new address */
 	bool needs_allow;   /* 405: Allow */
-	bool needs_accept;  /* 415: Accept: text/plain */
+	bool needs_accept;  /* 406, 415: Accept: text/plain */
 };
 
 /*

@@ -2,6 +2,7 @@
 
 const char iw_raw_in_sip_user[] = "!$&'()*+,-./;=?_~";
 const char iw_raw_in_im_user[] = "!#$&'*+-/=?^_`{|}~";
+const char iw_raw_in_xmpp_node[] = "!$()*+,-.;=_~";
 const char iw_raw_in_param[] = "-_.!~*'()[]/:&+$";
 
 static bool is_raw(char c, const char *raw)

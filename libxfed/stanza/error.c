@@ -126,3 +126,14 @@ struct xfed_span xfed_stanza_error_condition(const struct xfed_xml_elem *e, stru
 	}
 	return condition;
 }
+
+struct xfed_span xfed_stanza_error_address(const struct xfed_xml_elem *e, struct xfed_arena *a)
+{
+	const struct xfed_xml_elem *error = xfed_xml_child(e, XFED_NS_SERVER, "error");
+	const struct xfed_xml_elem *c = error ? xfed_xml_child(error, XFED_NS_STANZA_ERR, "gone") : NULL;
+	if (error && !c) {
+		c = xfed_xml_child(error, XFED_NS_STANZA_ERR, "redirect");
+	}
+	struct xfed_span none = { NULL, 0 }, said = c ? xfed_xml_text(a, c) : none;
+	return said.len > 0 ? said : none;
+}

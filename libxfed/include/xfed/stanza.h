@@ -62,5 +62,7 @@ struct xfed_xml_elem *xfed_stanza_error_new(struct xfed_arena *a, const struct x
 
 /* What a received error stanza says: its condition (unknown: "undefined-condition") and text. */
 struct xfed_span xfed_stanza_error_condition(const struct xfed_xml_elem *e, struct xfed_arena *a, struct xfed_span *text);
+/* The URI inside its gone or redirect; data NULL: none. */
+struct xfed_span xfed_stanza_error_address(const struct xfed_xml_elem *e, struct xfed_arena *a);
 
 #endif

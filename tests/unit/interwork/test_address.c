@@ -236,6 +236,49 @@ static void there_and_back(void **state)
 	assert_int_equal(mapped, 94 * 95); /* all but those with a leading space */
 }
 
+/* RFC 5122, for <gone/> and <redirect/>: what maps comes back; what is no such address is refused. */
+static void xmpp_uris(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *uri, *jid, *back; /* jid NULL: refused; back NULL: as it was */
+	} rows[] = {
+		{ "xmpp:romeo@example.net", "romeo@example.net", NULL },
+		{ "XMPP:romeo@EXAMPLE.net/orchard?message;body=x#y", "romeo@example.net", "xmpp:romeo@example.net" },
+		{ "  xmpp:o%5C27brien@example.net\n", NULL, NULL },
+		{ "xmpp:o%5C27brien@example.net", "o\\27brien@example.net", NULL },
+		{ "xmpp:tr%C3%A4umer@xn--bcher-kva.example", "tr\xC3\xA4umer@b\xC3\xBC" "cher.example", NULL },
+		{ "xmpp:a%2Fb@example.net", NULL, NULL },
+		{ "xmpp:a%00b@example.net", NULL, NULL },
+		{ "xmpp:a%zz@example.net", NULL, NULL },
+		{ "xmpp://guest@example.com/support@example.net", NULL, NULL },
+		{ "xmpp:example.net", NULL, NULL },
+		{ "xmpp:", NULL, NULL },
+		{ "", NULL, NULL },
+		{ "sip:romeo@example.net", NULL, NULL },
+		{ "romeo@example.net", NULL, NULL },
+		{ "xmpp:romeo@example.net>\r\nVia: x", NULL, NULL },
+	};
+	int failed = 0;
+	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
+		struct xfed_jid j;
+		struct xfed_span full, uri = { NULL, 0 };
+		xfed_arena_reset(&arena);
+		int rc = iw_xmpp_uri_to_jid(&arena, xfed_span_str(rows[i].uri), &j);
+		bool is_right = rc == (rows[i].jid ? XFED_OK : XFED_ERR_INVALID);
+		if (rc == XFED_OK && rows[i].jid) {
+			full = xfed_jid_full(&arena, &j);
+			is_right = xfed_span_is(full, rows[i].jid) && iw_jid_to_xmpp_uri(&arena, &j, &uri) == XFED_OK &&
+				   xfed_span_is(uri, rows[i].back ? rows[i].back : rows[i].uri);
+		}
+		if (!is_right) {
+			print_error("%s: %d, back %.*s\n", rows[i].uri, rc, (int)uri.len, uri.data ? uri.data : "");
+			failed++;
+		}
+	}
+	assert_int_equal(failed, 0);
+}
+
 static size_t left;
 
 static void *failing_malloc(size_t size)
@@ -266,6 +309,12 @@ static void allocation_sweep(void **state)
 		if (rc == XFED_OK) {
 			rc = iw_jid_to_sip(&a, &j, &with_gr, &uri);
 		}
+		if (rc == XFED_OK) {
+			rc = iw_jid_to_xmpp_uri(&a, &j, &uri);
+		}
+		if (rc == XFED_OK) {
+			rc = iw_xmpp_uri_to_jid(&a, uri, &j);
+		}
 		xfed_arena_deinit(&a);
 		assert_true(rc == XFED_OK || rc == XFED_ERR_NOMEM);
 		assert_true(allowed < 100);
@@ -279,6 +328,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(from_sip, setup, teardown),
 		cmocka_unit_test_setup_teardown(to_sip, setup, teardown),
 		cmocka_unit_test_setup_teardown(there_and_back, setup, teardown),
+		cmocka_unit_test_setup_teardown(xmpp_uris, setup, teardown),
 		cmocka_unit_test(allocation_sweep),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

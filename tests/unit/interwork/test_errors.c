@@ -238,6 +238,8 @@ static void reasons(void **state)
 	assert_int_equal(s.retry_after_s, IW_RETRY_AFTER_S);
 	assert_int_equal(iw_reason_to_sip(XFED_REASON_SIP_CONTENT_UNSUPPORTED, &s), XFED_OK);
 	assert_true(s.status == 415 && s.needs_accept);
+	iw_condition_to_sip(XFED_SPAN("not-acceptable"), true, false, &s);
+	assert_true(s.status == 406 && s.needs_accept);
 }
 
 struct text_row {
