@@ -17,12 +17,15 @@ def listed(partners):
 
 @pytest.fixture
 def fresh(lab):
-    """A jabberd2 that has spoken with nobody: the first fresh stream after its first TLS handshake, it drops (traps)."""
+    """
+    A jabberd2 that has spoken with nobody: it has been seen to drop the first fresh stream after its first TLS handshake
+    (traps); not in every sequence, so the messages are what counts.
+    """
     lab.restart_s2s(PARENT)
 
 
 def test_first_messages_xmpp_to_sip_first(lab, xfed, dave, fresh):
-    """Its first handshake is the one that brings its key; the stream it drops is ours, with the question about that."""
+    """Its first handshake is the one that brings its key; the first fresh stream is ours, with the question about that."""
     eve = lab.user("eve@" + PARENT)
     to_sip(eve, dave, timeout=15)
     to_xmpp(dave, eve, timeout=15)
