@@ -70,6 +70,9 @@ static enum xfed_reason check_target(struct taken *t)
 {
 	const char *rule;
 	enum xfed_reason reason = parse_address(t, t->m->request_uri, &t->to);
+	if (reason == XFED_REASON_NONE && t->m->max_forwards == 0) {
+		reason = XFED_REASON_SIP_HOPS_EXCEEDED; /* [B1-06]: the way on would be one hop more */
+	}
 	if (reason == XFED_REASON_NONE && is_sips(t->m->to.uri)) {
 		reason = XFED_REASON_SIP_SIPS_REFUSED;
 	}

@@ -176,6 +176,15 @@ def test_addresses_that_cannot_be_reached(partner, user, flow, uri, statuses):
     assert partner.inbox.mark() == reached
 
 
+def test_a_request_at_the_end_of_its_hops(partner, user, flow, refusal):
+    """[B1-06]: the way to the partner would be one hop more."""
+    reached = partner.inbox.mark()
+    with refusal("sip.hops.exceeded", "partner.example"):
+        assert user.message(flow, "sip:alice@partner.example", "x", max_forwards="0").status == 483
+    assert partner.inbox.mark() == reached
+    assert user.message(flow, "sip:alice@partner.example", "x", max_forwards="1").status == 200
+
+
 # ---- who may speak for a domain ----
 
 def test_a_stranger_over_tcp(xfed, partner, user, refusal):
