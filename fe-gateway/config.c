@@ -57,9 +57,11 @@ static const struct rt_conf_row domains_rows[] = {
 	{ .name = "domain", .type = RT_CONF_STRING, DOMAIN(domain), .flags = REQUIRED | RELOADABLE, .convert = rt_conf_convert_domain,
 		.help = "A domain of ours that partners may reach." },
 	{ .name = "next_hop", .type = RT_CONF_STRING, DOMAIN(next_hop), .flags = RELOADABLE, .convert = config_convert_next_hop,
-		.help = "The SIP server for requests to this domain, such as sip:fe.example.com:5061;transport=tls." },
+		.help = "The SIP server for requests to this domain, such as sip:fe.example.com:5061;transport=tls. Without a port its SRV "
+			"records are asked for, without a transport its NAPTR records too (RFC 3263); unless set, those of the domain itself." },
 	{ .name = "tls_name", .type = RT_CONF_STRING, DOMAIN(tls_name), .flags = RELOADABLE, .convert = rt_conf_convert_host,
-		.help = "The name the certificate of the next hop has to carry; its host unless set. Needed where that is an IP address." },
+		.help = "The name the certificate of the next hop has to carry; its host unless set, whatever SRV records say. Needed where "
+			"that is an IP address." },
 	{ .name = "peers", .type = RT_CONF_STRINGS, DOMAIN(peers), .flags = RELOADABLE, .max = 256, .convert = rt_conf_convert_host,
 		.help = "Who may send us SIP as this domain: names of certificates, for tls." },
 	{ .name = "peer_addresses", .type = RT_CONF_STRINGS, DOMAIN(peer_addresses), .flags = RELOADABLE, .max = 256,

@@ -25,9 +25,9 @@ struct gateway_network { /* "10.2.0.0/24", or one address */
 
 struct gateway_domain {
 	const char *domain;	 /* normalised U-labels */
-	const char *next_hop;	 /* as written */
-	struct rt_conf_address hop; /* next_hop parsed; transport always set, port 5060 or 5061 where it names none */
-	const char *tls_name;	 /* given, or the host of next_hop; NULL where the transport is not tls */
+	const char *next_hop;	 /* as written; NULL: the domain itself, as users have it inside, is located */
+	struct rt_conf_address hop; /* next_hop parsed, or that domain in A-labels; transport NONE and port 0 where not written */
+	const char *tls_name;	 /* given, or the host of `hop`; NULL where tls cannot come out */
 	struct rt_conf_strings peers; /* certificate names, lower case A-labels */
 	struct rt_conf_strings peer_addresses; /* as written */
 	struct gateway_network *networks;      /* peer_addresses parsed */

@@ -55,12 +55,11 @@ int config_parse_next_hop(struct xfed_arena *a, struct xfed_span uri, struct rt_
 			return XFED_ERR_INVALID;
 		}
 	}
-	t = t == RT_TRANSPORT_NONE ? RT_TRANSPORT_UDP : t;
 	/* A colon that is not inside brackets begins a port. */
 	bool has_port = host.len > 0 && host.data[host.len - 1] != ']' && memchr(host.data, ':', host.len);
 	struct xfed_span text = host;
 	if (!has_port) {
-		text = xfed_arena_printf(a, "%.*s:%u", (int)(host.len < 512 ? host.len : 512), host.data, t == RT_TRANSPORT_TLS ? 5061 : 5060);
+		text = xfed_arena_printf(a, "%.*s:1", (int)(host.len < 512 ? host.len : 512), host.data);
 		if (!text.data) {
 			return XFED_ERR_NOMEM;
 		}
@@ -68,6 +67,7 @@ int config_parse_next_hop(struct xfed_arena *a, struct xfed_span uri, struct rt_
 	int rc = rt_conf_parse_address(a, text, RT_CONF_ADDRESS, out);
 	if (rc == XFED_OK) {
 		out->transport = t;
+		out->port = has_port ? out->port : 0;
 	}
 	return rc;
 }

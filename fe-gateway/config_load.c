@@ -52,19 +52,49 @@ static int fill_networks(struct rt_conf_doc *doc, struct gateway_domain *d)
 	return XFED_OK;
 }
 
-static int fill_hop(struct rt_conf_doc *doc, struct gateway_domain *d)
+static bool listens_on(const struct gateway_config *c, enum rt_conf_transport t)
 {
-	if (!d->next_hop) {
-		rt_conf_fail(doc, d, "next_hop", VALUE, "missing: finding the server by RFC 3263 is not built in this version, name it");
-		return XFED_OK;
+	for (size_t i = 0; i < c->sip.listen.count; i++) {
+		if (c->sip.listen.items[i].transport == t) {
+			return true;
+		}
 	}
-	int rc = config_parse_next_hop(&doc->arena, xfed_span_str(d->next_hop), &d->hop);
+	return false;
+}
+
+static int parse_hop(struct rt_conf_doc *doc, struct gateway_domain *d)
+{
+	struct xfed_span host;
+	const char *accepted;
+	if (d->next_hop) {
+		return config_parse_next_hop(&doc->arena, xfed_span_str(d->next_hop), &d->hop);
+	}
+	int rc = rt_conf_convert_host(&doc->arena, xfed_span_str(d->sip_domain ? d->sip_domain : d->domain), &host, &accepted);
+	if (rc == XFED_OK) {
+		d->hop = (struct rt_conf_address){ .host = host.data };
+	} else if (rc == XFED_ERR_INVALID) {
+		rt_conf_fail(doc, d, "next_hop", VALUE, "missing, accepted: the SIP server of %.253s (which is no name in the DNS)", d->domain);
+	}
+	return rc;
+}
+
+/* What RFC 3263 section 4.1 takes where the DNS is not asked: the first of these that we use. */
+static enum rt_conf_transport usual_transport(const struct gateway_config *c)
+{
+	return listens_on(c, RT_TRANSPORT_UDP) ? RT_TRANSPORT_UDP : listens_on(c, RT_TRANSPORT_TCP) ? RT_TRANSPORT_TCP : RT_TRANSPORT_TLS;
+}
+
+static int fill_hop(struct rt_conf_doc *doc, const struct gateway_config *c, struct gateway_domain *d)
+{
+	int rc = parse_hop(doc, d);
 	if (rc != XFED_OK) {
-		return rc;
+		return rc == XFED_ERR_INVALID ? XFED_OK : rc; /* told */
 	}
-	if (d->hop.transport != RT_TRANSPORT_TLS) {
+	enum rt_conf_transport t = d->hop.transport != RT_TRANSPORT_NONE ? d->hop.transport : usual_transport(c);
+	bool is_found_out = d->hop.transport == RT_TRANSPORT_NONE && d->hop.port == 0 && !d->hop.is_ip;
+	if (t != RT_TRANSPORT_TLS && !(is_found_out && listens_on(c, RT_TRANSPORT_TLS))) {
 		if (d->tls_name) {
-			rt_conf_warn(doc, d, "tls_name", VALUE, "not used: next_hop is reached over %s", rt_conf_transport_name(d->hop.transport));
+			rt_conf_warn(doc, d, "tls_name", VALUE, "not used: next_hop is reached over %s", rt_conf_transport_name(t));
 		}
 		d->tls_name = NULL;
 	} else if (!d->tls_name) {
@@ -89,16 +119,6 @@ static void check_unique(struct rt_conf_doc *doc, struct gateway_config *c, size
 	}
 }
 
-static bool listens_on(const struct gateway_config *c, enum rt_conf_transport t)
-{
-	for (size_t i = 0; i < c->sip.listen.count; i++) {
-		if (c->sip.listen.items[i].transport == t) {
-			return true;
-		}
-	}
-	return false;
-}
-
 static void check_senders(struct rt_conf_doc *doc, const struct gateway_config *c, const struct gateway_domain *d)
 {
 	if (d->peers.count == 0 && d->peer_addresses.count == 0) {
@@ -120,7 +140,7 @@ static int check_domains(struct rt_conf_doc *doc, struct gateway_config *c)
 		check_unique(doc, c, i);
 		rc = fill_networks(doc, d);
 		if (rc == XFED_OK) {
-			rc = fill_hop(doc, d);
+			rc = fill_hop(doc, c, d);
 		}
 		if (rc == XFED_OK) {
 			check_senders(doc, c, d);

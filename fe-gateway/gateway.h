@@ -5,7 +5,8 @@
  *   link.c       the channel to one edge: dial, redial    route.c     outbox and inbox: what goes over which link
  *   to_sip.c     a stanza becomes a request               to_sip_send.c its way through queue, attempt, response
  *   to_xmpp.c    a request becomes a stanza               to_xmpp_answer.c its outcome becomes the response
- *   hops.c       SIP servers: addresses, up or down       error_in.c  errors of partners
+ *   hops.c       SIP servers, up or down                  hop_places.c their addresses (RFC 3263)
+ *   error_in.c   errors of partners
  *   sip.c        drives the transaction layer             sip_io.c, sip_conn.c own the SIP sockets
  *   load.c       configuration, partners, access, PEM     policy.c    revision, snapshot to the edges
  *   service.c    in and out of service, drain             requests.c  questions to edges
@@ -28,7 +29,9 @@
 #include "recipients.h"
 #include "routes.h"
 #include "sip/framer.h"
+#include "sip/failover.h"
 #include "sip/layer.h"
+#include "sip/locate.h"
 #include "store.h"
 #include "trust.h"
 #include "util/table.h"
@@ -108,21 +111,35 @@ struct gateway_link {
 	bool is_importing; /* counters come in several frames */
 };
 
-/* ---- hops.c ---- */
+/* ---- hops.c, hop_places.c ---- */
 
 struct gateway_outgoing;
 
+struct gateway_question { /* to the DNS */
+	struct gateway_places *places;
+	unsigned number; /* the machine's, from 1 */
+	struct rt_resolve *request;
+	bool is_lost; /* could not be asked */
+};
+
+/* Where a hop is, for requests of any size or for those that are too large for UDP. */
+struct gateway_places {
+	struct gateway_hop *hop;
+	bool is_large, is_asking;
+	struct sip_locate *locate; /* asking; or what it found is good until fresh_until_ms */
+	struct gateway_question questions[1 + XFED_SIP_LOCATE_NAPTRS + 2 * XFED_SIP_LOCATE_TARGETS];
+	uint64_t fresh_until_ms;
+	struct gateway_outgoing *waiting; /* for it, in order */
+};
+
 struct gateway_hop {
 	struct gateway *gw;
-	enum sip_transport transport;
+	bool has_transport, is_ip;
+	enum sip_transport transport; /* has_transport */
 	char *host, *tls_name; /* tls_name "" where there is none */
-	uint16_t port;
-	char *label; /* "tls:fe.example.com:5061", also the key */
-	struct rt_lookup *lookup;
-	struct sip_target targets[RT_RESOLVER_TARGETS_MAX];
-	size_t target_count;
-	uint64_t fresh_until_ms;
-	struct gateway_outgoing *waiting; /* for its addresses, in order */
+	uint16_t port; /* 0: none is written */
+	char *label; /* "tls:fe.example.com:5061", or "example.com" to be located; also the key */
+	struct gateway_places places[2]; /* of any size, too large for UDP */
 	bool is_known, is_up;
 	int64_t since_s;
 	UT_hash_handle hh;
@@ -166,9 +183,11 @@ struct gateway_outgoing {
 	enum gateway_out_state state;
 	struct gateway_tag tag;
 	struct gateway_hop *hop;
-	size_t target, max_request;
+	struct sip_failover *places; /* to try in turn; NULL until its turn has come */
+	size_t max_request;
+	bool is_large;	 /* too large for UDP */
 	bool is_repeat;	 /* the edge has sent it before: SIP may have seen it */
-	struct gateway_outgoing *prev, *next; /* of one list: gateway.to_ask, gateway.to_send, hop.waiting */
+	struct gateway_outgoing *prev, *next; /* of one list: gateway.to_ask, gateway.to_send, places.waiting */
 	struct gateway_outgoing **list;	      /* which; NULL: none */
 	UT_hash_handle hh;
 	struct xfed_span uri, from_uri, body, subject, language;
@@ -343,7 +362,7 @@ int gateway_out_add(struct gateway_outgoing *o); /* into its recipient's queue: 
 void gateway_out_pump(struct gateway *g);
 void gateway_out_acked(struct gateway *g, struct proto_inbox_run *run, uint64_t seq);
 void gateway_out_not_ours(struct gateway *g, struct proto_inbox_run *run, uint64_t seq); /* AttemptedAck.refused */
-void gateway_out_hop_ready(struct gateway_outgoing *o);
+void gateway_out_hop_ready(struct gateway_outgoing *o, const struct sip_locations *where);
 void gateway_out_hop_failed(struct gateway_outgoing *o, enum xfed_reason reason);
 void gateway_out_response(struct gateway *g, uint64_t id, const struct sip_message *m);
 void gateway_out_timeout(struct gateway *g, uint64_t id, bool was_written);
@@ -377,6 +396,12 @@ void gateway_hop_want(struct gateway_hop *h, struct gateway_outgoing *o); /* ...
 void gateway_hop_is(struct gateway_hop *h, bool is_up, enum xfed_reason reason, const char *text);
 void gateway_hops_forget(struct gateway *g); /* their addresses, after a reload */
 void gateway_hops_free(struct gateway *g);
+/* Those a request may go over, the one liked best first; 0: none. */
+size_t gateway_hop_transports(const struct gateway_hop *h, bool is_large, enum sip_transport out[SIP_TRANSPORT_COUNT]);
+
+/* hop_places.c */
+void gateway_places_want(struct gateway_places *p, struct gateway_outgoing *o);
+void gateway_places_free(struct gateway_places *p);
 
 /* sip.c */
 int gateway_sip_start(struct gateway *g, char error[256]);

@@ -1,15 +1,11 @@
-/* The SIP servers requests go to: their addresses, and whether they answer. */
+/* The SIP servers requests go to, and whether they answer. */
 #include "gateway.h"
 
 #include <stdio.h>
-#include <utlist.h>
 
-#define FRESH_MIN_MS 5000
-#define FRESH_MAX_MS 60000 /* the resolver caches too; this only spares a look-up a message */
-
-static enum sip_transport transport_of(const struct gateway_domain *d)
+static enum sip_transport transport_of(enum rt_conf_transport t)
 {
-	switch (d->hop.transport) {
+	switch (t) {
 	case RT_TRANSPORT_TCP:
 		return SIP_TCP;
 	case RT_TRANSPORT_TLS:
@@ -23,7 +19,9 @@ static enum sip_transport transport_of(const struct gateway_domain *d)
 
 static void hop_free(struct gateway_hop *h)
 {
-	rt_lookup_cancel(h->lookup);
+	for (size_t i = 0; i < XFED_ARRAY_LEN(h->places); i++) {
+		gateway_places_free(&h->places[i]);
+	}
 	xfed_free(h->host);
 	xfed_free(h->tls_name);
 	xfed_free(h->label);
@@ -37,8 +35,14 @@ static struct gateway_hop *hop_new(struct gateway *g, const struct gateway_domai
 		return NULL;
 	}
 	h->gw = g;
-	h->transport = transport_of(d);
+	h->has_transport = d->hop.transport != RT_TRANSPORT_NONE;
+	h->transport = transport_of(d->hop.transport);
 	h->port = d->hop.port;
+	h->is_ip = d->hop.is_ip;
+	for (size_t i = 0; i < XFED_ARRAY_LEN(h->places); i++) {
+		h->places[i].hop = h;
+		h->places[i].is_large = i == 1;
+	}
 	h->host = xfed_strdup(d->hop.host);
 	h->tls_name = xfed_strdup(d->tls_name ? d->tls_name : "");
 	h->label = xfed_strdup(label);
@@ -55,73 +59,54 @@ static struct gateway_hop *hop_new(struct gateway *g, const struct gateway_domai
 	return h;
 }
 
+/* As it is written, without what is not: the same whatever the DNS says. */
+static void write_label(const struct gateway_domain *d, char *out, size_t size)
+{
+	const struct rt_conf_address *a = &d->hop;
+	bool is_v6 = strchr(a->host, ':') != NULL;
+	bool own_name = d->tls_name && strcmp(d->tls_name, a->host) != 0;
+	char port[8] = "";
+	if (a->port) {
+		snprintf(port, sizeof(port), ":%u", a->port);
+	}
+	snprintf(out, size, "%s%s%s%s%s%s%s%s", rt_conf_transport_name(a->transport), a->transport != RT_TRANSPORT_NONE ? ":" : "", is_v6 ? "[" : "",
+		a->host, is_v6 ? "]" : "", port, own_name ? "/" : "", own_name ? d->tls_name : "");
+}
+
 /* A hop stays until the process ends: their number is bounded by what operators write into the configuration. */
 struct gateway_hop *gateway_hop_of(struct gateway *g, const struct gateway_domain *d)
 {
-	char label[700], address[320];
+	char label[700];
 	struct gateway_hop *h = NULL;
-	rt_conf_address_text(&d->hop, address);
-	bool own_name = d->tls_name && strcmp(d->tls_name, d->hop.host) != 0;
-	snprintf(label, sizeof(label), "%s%s%s", address, own_name ? "/" : "", own_name ? d->tls_name : "");
+	write_label(d, label, sizeof(label));
 	HASH_FIND_STR(g->hops, label, h);
 	return h ? h : hop_new(g, d, label);
 }
 
-static void fill_target(const struct gateway_hop *h, const struct rt_addr *a, struct sip_target *out)
+/* Over what we listen on: who only listens over TLS is not led to another transport by the DNS. */
+static bool is_used(const struct gateway *g, enum sip_transport t)
 {
-	char text[RT_ADDR_TEXT];
-	*out = (struct sip_target){ .transport = h->transport, .port = rt_addr_port(a) };
-	snprintf(out->ip, sizeof(out->ip), "%s", rt_addr_host_text(a, text));
-	snprintf(out->tls_name, sizeof(out->tls_name), "%s", h->tls_name);
+	return sip_io_port(g->io, t) != 0 && (t != SIP_TLS || g->files.sip_creds);
 }
 
-static struct gateway_outgoing *pop_waiting(struct gateway_hop *h)
+size_t gateway_hop_transports(const struct gateway_hop *h, bool is_large, enum sip_transport out[SIP_TRANSPORT_COUNT])
 {
-	struct gateway_outgoing *o = h->waiting;
-	if (o) {
-		DL_DELETE(h->waiting, o);
-		o->list = NULL;
-	}
-	return o;
-}
-
-static void on_lookup(void *user, const struct rt_endpoints *found)
-{
-	struct gateway_hop *h = user;
-	struct gateway_outgoing *o;
-	h->lookup = NULL;
-	if (found->reason != XFED_REASON_NONE) {
-		gateway_hop_is(h, false, found->reason, "the name of the next hop");
-		while ((o = pop_waiting(h))) {
-			gateway_out_hop_failed(o, found->reason);
+	static const enum sip_transport order[] = { SIP_TLS, SIP_TCP, SIP_UDP };
+	size_t n = 0;
+	for (size_t i = 0; i < XFED_ARRAY_LEN(order); i++) {
+		enum sip_transport t = order[i];
+		/* Where an address or a port stands for UDP, TCP may stand in for it ([C3-02]), TLS listens elsewhere. */
+		bool is_wrong = is_large && (t == SIP_UDP || (t == SIP_TLS && !h->has_transport && (h->port || h->is_ip)));
+		if (!is_wrong && (h->has_transport ? t == h->transport : is_used(h->gw, t))) {
+			out[n++] = t;
 		}
-		return;
 	}
-	h->target_count = 0;
-	for (size_t i = 0; i < found->count && h->target_count < XFED_ARRAY_LEN(h->targets); i++) {
-		fill_target(h, &found->list[i].addr, &h->targets[h->target_count++]);
-	}
-	uint64_t fresh_ms = (uint64_t)found->ttl_s * 1000;
-	fresh_ms = fresh_ms < FRESH_MIN_MS ? FRESH_MIN_MS : fresh_ms > FRESH_MAX_MS ? FRESH_MAX_MS : fresh_ms;
-	h->fresh_until_ms = gateway_now(h->gw) + fresh_ms;
-	while ((o = pop_waiting(h))) {
-		gateway_out_hop_ready(o);
-	}
+	return n;
 }
 
 void gateway_hop_want(struct gateway_hop *h, struct gateway_outgoing *o)
 {
-	if (!h->lookup && h->target_count > 0 && gateway_now(h->gw) < h->fresh_until_ms) {
-		gateway_out_hop_ready(o);
-		return;
-	}
-	if (!h->lookup && rt_resolve_host(h->gw->resolver, xfed_span_str(h->host), h->port, on_lookup, h, &h->lookup) != XFED_OK) {
-		h->lookup = NULL;
-		gateway_out_hop_failed(o, XFED_REASON_STREAM_INTERNAL);
-		return;
-	}
-	DL_APPEND(h->waiting, o);
-	o->list = &h->waiting;
+	gateway_places_want(&h->places[o->is_large ? 1 : 0], o);
 }
 
 void gateway_hop_is(struct gateway_hop *h, bool is_up, enum xfed_reason reason, const char *text)
@@ -140,7 +125,9 @@ void gateway_hop_is(struct gateway_hop *h, bool is_up, enum xfed_reason reason, 
 void gateway_hops_forget(struct gateway *g)
 {
 	for (struct gateway_hop *h = g->hops; h; h = h->hh.next) {
-		h->fresh_until_ms = 0;
+		for (size_t i = 0; i < XFED_ARRAY_LEN(h->places); i++) {
+			h->places[i].fresh_until_ms = 0;
+		}
 	}
 }
 

@@ -169,18 +169,24 @@ static int map_addresses(struct xfed_arena *a, const struct gateway_domain *d, c
 }
 
 /* Judged before it is queued, so that it waits for nobody ([B4-04]). */
-static enum xfed_reason check_size(const struct gateway_outgoing *o)
+static enum xfed_reason check_size(struct gateway_outgoing *o)
 {
+	enum sip_transport usable[SIP_TRANSPORT_COUNT];
+	size_t n = gateway_hop_transports(o->hop, false, usable);
+	if (n == 0) {
+		return XFED_REASON_SIP_SERVER_UNREACHABLE;
+	}
 	struct gateway_out_ids ids;
 	struct sip_layer_request rq;
-	struct sip_target t = { .transport = o->hop->transport };
+	struct sip_target t = { .transport = usable[n - 1] }; /* UDP where that may come out */
 	size_t size;
 	gateway_out_prepare(o, &t, &ids, &rq);
 	if (gateway_sip_request_size(o->gw, &rq, &size) != XFED_OK) {
 		return XFED_REASON_SIP_ADDRESS_UNMAPPABLE;
 	}
-	size_t most = o->hop->transport == SIP_UDP ? XFED_SIP_UDP_REQUEST_BYTES : o->max_request;
-	return size <= most ? XFED_REASON_NONE : XFED_REASON_SIP_REQUEST_TOO_LARGE;
+	o->is_large = t.transport == SIP_UDP && size > XFED_SIP_UDP_REQUEST_BYTES;
+	bool may_go = size <= o->max_request && (!o->is_large || gateway_hop_transports(o->hop, true, usable) > 0);
+	return may_go ? XFED_REASON_NONE : XFED_REASON_SIP_REQUEST_TOO_LARGE;
 }
 
 static enum xfed_reason queue(struct gateway_outgoing *o, const struct gateway_domain *d, uint64_t deadline_ms)

@@ -52,6 +52,7 @@ static void release(struct gateway_outgoing *o)
 	unlist(o);
 	HASH_DELETE(hh, g->outgoing, o);
 	recipients_remove(g->recipients, &o->item);
+	sip_failover_free(o->places);
 	xfed_free(o);
 	gateway_flush_soon(g); /* the next of the recipient may go; and we may be leaving */
 }
@@ -234,7 +235,7 @@ void gateway_out_prepare(const struct gateway_outgoing *o, const struct sip_targ
 	gateway_id(g, "tag", name, nonce, o->tag.seq, ids->from_tag);
 	ids->from_tag[16] = '\0';
 	gateway_id(g, "branch", name, nonce, o->tag.seq, hex);
-	snprintf(ids->branch, sizeof(ids->branch), "%s.%zu", hex, o->target);
+	snprintf(ids->branch, sizeof(ids->branch), "%s.%u", hex, o->places ? sip_failover_number(o->places) : 0);
 	*out = (struct sip_layer_request){
 		.target = *t,
 		.branch = xfed_span_str(ids->branch),
@@ -257,9 +258,13 @@ void gateway_out_prepare(const struct gateway_outgoing *o, const struct sip_targ
 	};
 }
 
-void gateway_out_hop_ready(struct gateway_outgoing *o)
+void gateway_out_hop_ready(struct gateway_outgoing *o, const struct sip_locations *where)
 {
-	enlist(o, &o->gw->to_send);
+	if (sip_failover_new(where, &o->places) == XFED_OK) {
+		enlist(o, &o->gw->to_send);
+	} else {
+		refuse(o, XFED_REASON_STREAM_INTERNAL, NULL);
+	}
 }
 
 void gateway_out_hop_failed(struct gateway_outgoing *o, enum xfed_reason reason)
@@ -271,15 +276,13 @@ static void attempt(struct gateway_outgoing *o)
 {
 	struct gateway_out_ids ids;
 	struct sip_layer_request rq;
+	struct sip_target target;
 	uint64_t txn;
 	if (!keep_or_end(o)) {
 		return;
 	}
-	if (o->target >= o->hop->target_count) {
-		refuse(o, XFED_REASON_SIP_SERVER_UNREACHABLE, NULL);
-		return;
-	}
-	gateway_out_prepare(o, &o->hop->targets[o->target], &ids, &rq);
+	sip_location_target(sip_failover_place(o->places), &target);
+	gateway_out_prepare(o, &target, &ids, &rq);
 	o->state = GATEWAY_OUT_SENT; /* it may come back broken at once */
 	uint64_t id = o->id;
 	struct gateway *g = o->gw;
@@ -304,13 +307,14 @@ static void attempt(struct gateway_outgoing *o)
 	}
 }
 
-/* Another address of the hop, by a new branch; only where the last one cannot have seen the request. */
-static bool try_next(struct gateway_outgoing *o)
+/* Another place, by a new branch; only where it is certain that nobody has taken the request. */
+static bool try_next(struct gateway_outgoing *o, enum sip_attempt_end how, int status, bool was_written)
 {
-	if (o->target + 1 >= o->hop->target_count || may_attempt(o) != MAY) {
+	if (may_attempt(o) != MAY || !sip_failover_next(o->places, how, status, was_written)) {
 		return false;
 	}
-	o->target++;
+	rt_log(RT_LOG_INFO, "delivery.next-place", RT_KV_STR("next_hop", o->hop->label), RT_KV_U64("delivery", o->tag.seq),
+		RT_KV_U64("number", sip_failover_number(o->places)), RT_KV("correlation", o->tag.correlation), RT_END);
 	o->state = GATEWAY_OUT_READY;
 	enlist(o, &o->gw->to_send);
 	return true;
@@ -376,7 +380,7 @@ void gateway_out_response(struct gateway *g, uint64_t id, const struct sip_messa
 	bool is_delivered = m->status < 300 || (m->status == 482 && o->is_repeat);
 	if (is_delivered) {
 		end(o, &(struct gateway_end){ .fate = XFED__FATE__FATE_DELIVERED, .sip_status = m->status });
-	} else if (m->status != 503 || !try_next(o)) {
+	} else if (!try_next(o, SIP_ATTEMPT_RESPONSE, m->status, true)) {
 		refused_by_sip(o, m);
 	}
 }
@@ -411,9 +415,12 @@ void gateway_out_broken(struct gateway *g, uint64_t id, bool was_written)
 	if (!o) {
 		return;
 	}
+	if (try_next(o, SIP_ATTEMPT_ERROR, 0, was_written)) {
+		return;
+	}
 	if (was_written) {
 		be_uncertain(o, XFED_REASON_DELIVERY_UNCERTAIN);
-	} else if (!try_next(o)) {
+	} else {
 		gateway_hop_is(o->hop, false, XFED_REASON_SIP_SERVER_UNREACHABLE, "no connection");
 		refuse(o, XFED_REASON_SIP_SERVER_UNREACHABLE, NULL);
 	}
@@ -462,6 +469,7 @@ void gateway_out_free_all(struct gateway *g)
 		unlist(o);
 		HASH_DELETE(hh, g->outgoing, o);
 		recipients_remove(g->recipients, &o->item);
+		sip_failover_free(o->places);
 		xfed_free(o);
 	}
 }

@@ -68,7 +68,7 @@ static void check_gateway(struct xfed_span text, struct rt_conf_errors *errors)
 		struct xfed_buf out;
 		for (size_t i = 0; i < c->domains.count; i++) {
 			const struct gateway_domain *d = &c->domains.items[i];
-			require(d->hop.host && d->hop.port > 0 && (d->hop.transport != RT_TRANSPORT_TLS || (d->tls_name && c->sip.ca)));
+			require(d->hop.host && (d->hop.transport != RT_TRANSPORT_TLS || (d->tls_name && c->sip.ca)));
 		}
 		require(!c->store.postgresql);
 		xfed_buf_init(&out, 4 * RT_CONF_FILE_BYTES);

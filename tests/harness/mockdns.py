@@ -4,8 +4,8 @@ import socket
 import struct
 import threading
 
-A, CNAME, SOA, AAAA, SRV = 1, 5, 6, 28, 33
-TYPES = {"A": A, "CNAME": CNAME, "AAAA": AAAA, "SRV": SRV}
+A, CNAME, SOA, AAAA, SRV, NAPTR = 1, 5, 6, 28, 33, 35
+TYPES = {"A": A, "CNAME": CNAME, "AAAA": AAAA, "SRV": SRV, "NAPTR": NAPTR}
 NOERROR, SERVFAIL, NXDOMAIN = 0, 2, 3
 
 
@@ -33,6 +33,9 @@ def pack_rdata(kind, value):
         return socket.inet_pton(socket.AF_INET6, value)
     if kind == CNAME:
         return pack_name(value)
+    if kind == NAPTR:  # (order, preference, flags, services, regexp, replacement)
+        texts = b"".join(bytes([len(t)]) + t.encode("ascii") for t in value[2:5])
+        return struct.pack("!HH", *value[:2]) + texts + pack_name(value[5])
     return struct.pack("!HHH", *value[:3]) + pack_name(value[3])
 
 

@@ -259,8 +259,15 @@ static void each_mistake_has_its_sentence(void **state)
 
 static const struct row domain_rows[] = {
 	{ "fine", G, DOMAINS("  - domain: Example.COM\n" HOP), "" },
-	{ "no next hop", G, DOMAINS("  - domain: example.com\n    peers: [a.example]\n"),
-		"gateway.yaml:6:5:domains[0].next_hop: missing: finding the server by RFC 3263 is not built in this version, name it\n" },
+	{ "no next hop: it is located", G, DOMAINS("  - domain: example.com\n    peers: [a.example]\n"), "" },
+	{ "udp written, and no address to send from", G,
+		"name: gw1\nedges: [{name: edge1, address: \"e.example:1\"}]\nchannel: {certificate: /c.pem, key: /c.key, ca: /ca.pem}\n"
+		"sip: {listen: [\"tcp:127.0.0.1:5060\"], advertise: gw1.example}\n"
+		"domains: [{domain: example.com, next_hop: \"sip:h.example;transport=udp\", peers: [a.example]}]\n",
+		"gateway.yaml:5:43:domains[0].next_hop: needs udp, and sip.listen has no udp address to send from\n" },
+	{ "a name for tls that cannot come out", G,
+		DOMAINS("  - domain: example.com\n    next_hop: sip:h.example:5070\n    tls_name: h.example\n    peers: [a.example]\n"),
+		"gateway.yaml:8:15:domains[0].tls_name: warning: not used: next_hop is reached over udp\n" },
 	{ "next hop", G, DOMAINS("  - domain: example.com\n    next_hop: fe.example.com\n    peers: [a.example]\n"),
 		"gateway.yaml:7:15:domains[0].next_hop: found \"fe.example.com\", accepted: sip:HOST[:PORT][;transport=udp|tcp|tls] such as "
 		"sip:fe.example.com:5061;transport=tls\n" },
@@ -396,7 +403,7 @@ static void values_arrive(void **state)
 	const struct gateway_domain *d = &g->domains.items[0];
 	assert_string_equal(d->domain, "example.com");
 	assert_string_equal(d->hop.host, "Fe.Example.com");
-	assert_int_equal(d->hop.port, 5060);
+	assert_int_equal(d->hop.port, 0);
 	assert_int_equal(d->hop.transport, RT_TRANSPORT_UDP);
 	assert_int_equal(d->max_request_bytes, 1300);
 	assert_true(d->tls_name == NULL);
@@ -423,6 +430,41 @@ static void values_arrive(void **state)
 	assert_ptr_equal(gateway_config_domain(g, XFED_SPAN("example.com")), d);
 	assert_null(gateway_config_domain(g, XFED_SPAN("example.org")));
 	gateway_config_free(g);
+}
+
+/* [C4-04], [C4-06]: what is not written stays open, and the name to prove is that of the domain. */
+static void what_is_not_written_of_a_next_hop_is_left_to_the_dns(void **state)
+{
+	static const char head[] = "name: gw1\nedges: [{name: edge1, address: \"e.example:1\"}]\n"
+				   "channel: {certificate: /c.pem, key: /c.key, ca: /ca.pem}\n"
+				   "sip: {listen: [\"tls:127.0.0.1:5061\", \"udp:127.0.0.1:5060\"], advertise: gw1.example, certificate: /s.pem, "
+				   "key: /s.key, ca: /s.pem}\n";
+	static const struct {
+		const char *name, *keys, *host, *tls_name;
+		uint16_t port;
+		enum rt_conf_transport transport;
+	} wanted[] = {
+		{ "nothing", "", "example.com", "example.com", 0, RT_TRANSPORT_NONE },
+		{ "inside", ", sip_domain: corp.local", "corp.local", "corp.local", 0, RT_TRANSPORT_NONE },
+		{ "tls_name", ", tls_name: fe.example.com", "example.com", "fe.example.com", 0, RT_TRANSPORT_NONE },
+		{ "host", ", next_hop: \"sip:h.example\"", "h.example", "h.example", 0, RT_TRANSPORT_NONE },
+		{ "port", ", next_hop: \"sip:h.example:5070\"", "h.example", NULL, 5070, RT_TRANSPORT_NONE },
+		{ "transport", ", next_hop: \"sip:h.example;transport=tls\"", "h.example", "h.example", 0, RT_TRANSPORT_TLS },
+		{ "udp", ", next_hop: \"sip:h.example;transport=udp\"", "h.example", NULL, 0, RT_TRANSPORT_UDP },
+		{ "address", ", next_hop: \"sip:[2001:db8::1]\"", "2001:db8::1", NULL, 0, RT_TRANSPORT_NONE },
+	};
+	for (size_t i = 0; i < XFED_ARRAY_LEN(wanted); i++) {
+		char text[1024];
+		snprintf(text, sizeof(text), "%sdomains: [{domain: example.com, peers: [a.example]%s}]\n", head, wanted[i].keys);
+		struct gateway_config *g = gateway(text);
+		const struct gateway_domain *d = &g->domains.items[0];
+		bool is_right = strcmp(d->hop.host, wanted[i].host) == 0 && d->hop.port == wanted[i].port && d->hop.transport == wanted[i].transport &&
+				(wanted[i].tls_name ? d->tls_name && strcmp(d->tls_name, wanted[i].tls_name) == 0 : !d->tls_name);
+		if (!is_right) {
+			fail_msg("%s: %s %u %d %s", wanted[i].name, d->hop.host, d->hop.port, (int)d->hop.transport, d->tls_name ? d->tls_name : "-");
+		}
+		gateway_config_free(g);
+	}
 }
 
 static void count_change(void *user, const char *key, bool is_reloadable)
@@ -508,6 +550,7 @@ int main(void)
 		cmocka_unit_test(large_file_is_refused),
 		cmocka_unit_test(all_errors_are_collected_up_to_a_bound),
 		cmocka_unit_test(values_arrive),
+		cmocka_unit_test(what_is_not_written_of_a_next_hop_is_left_to_the_dns),
 		cmocka_unit_test(a_reload_knows_what_changed),
 		cmocka_unit_test(the_effective_configuration_loads_again),
 		cmocka_unit_test(files_are_read_with_a_cap),

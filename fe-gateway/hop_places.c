@@ -1,0 +1,158 @@
+/*
+ * Where a hop is: drives the RFC 3263 machine with the resolver. What was found is used until its TTL ends, by every request
+ * that begins in that time; each keeps a list of its own ([C4-05]).
+ */
+#include "gateway.h"
+
+#include <utlist.h>
+
+#define FRESH_MIN_MS 5000
+#define FRESH_MAX_MS 60000 /* the resolver caches too; this only spares the look-ups of each message */
+
+static struct gateway_outgoing *pop_waiting(struct gateway_places *p)
+{
+	struct gateway_outgoing *o = p->waiting;
+	if (o) {
+		DL_DELETE(p->waiting, o);
+		o->list = NULL;
+	}
+	return o;
+}
+
+static void stop_asking(struct gateway_places *p)
+{
+	for (size_t i = 0; i < XFED_ARRAY_LEN(p->questions); i++) {
+		rt_resolve_cancel(p->questions[i].request);
+		p->questions[i] = (struct gateway_question){ 0 };
+	}
+	p->is_asking = false;
+}
+
+static void failed(struct gateway_places *p, enum xfed_reason reason, const char *text)
+{
+	struct gateway_outgoing *o;
+	p->fresh_until_ms = 0;
+	gateway_hop_is(p->hop, false, reason, text);
+	while ((o = pop_waiting(p))) {
+		gateway_out_hop_failed(o, reason);
+	}
+}
+
+static void found(struct gateway_places *p, const struct sip_locations *where)
+{
+	struct gateway_outgoing *o;
+	uint64_t fresh_ms = (uint64_t)where->ttl_s * 1000;
+	fresh_ms = fresh_ms < FRESH_MIN_MS ? FRESH_MIN_MS : fresh_ms > FRESH_MAX_MS ? FRESH_MAX_MS : fresh_ms;
+	p->fresh_until_ms = gateway_now(p->hop->gw) + fresh_ms;
+	while ((o = pop_waiting(p))) {
+		gateway_out_hop_ready(o, where);
+	}
+}
+
+static void finish(struct gateway_places *p)
+{
+	const struct sip_locations *where = sip_locate_result(p->locate);
+	stop_asking(p);
+	if (where->reason != XFED_REASON_NONE) {
+		failed(p, where->reason, where->text);
+	} else {
+		found(p, where);
+	}
+}
+
+/* ---- asking ---- */
+
+static void drive(struct gateway_places *p);
+
+static void on_answer(void *user, const struct xfed_dns_answer *answer, enum xfed_reason reason)
+{
+	struct gateway_question *q = user;
+	struct gateway_places *p = q->places;
+	q->request = NULL;
+	XFED_REQUIRE(sip_locate_answer(p->locate, q->number, answer, reason) == XFED_OK);
+	drive(p);
+}
+
+static void ask(struct gateway_places *p, const struct sip_locate_action *act)
+{
+	XFED_REQUIRE(act->question >= 1 && act->question <= XFED_ARRAY_LEN(p->questions));
+	struct gateway_question *q = &p->questions[act->question - 1];
+	*q = (struct gateway_question){ .places = p, .number = act->question };
+	q->is_lost = rt_resolve(p->hop->gw->resolver, act->name, act->type, on_answer, q, &q->request) != XFED_OK;
+	if (q->is_lost) {
+		q->request = NULL;
+	}
+}
+
+static struct gateway_question *find_lost(struct gateway_places *p)
+{
+	for (size_t i = 0; i < XFED_ARRAY_LEN(p->questions); i++) {
+		if (p->questions[i].is_lost) {
+			return &p->questions[i];
+		}
+	}
+	return NULL;
+}
+
+/* The machine wants its actions drained before each answer: what could not be asked is answered in between. */
+static void drive(struct gateway_places *p)
+{
+	struct sip_locate_action act;
+	for (;;) {
+		while (sip_locate_next(p->locate, &act)) {
+			if (act.kind == SIP_LOCATE_DONE) {
+				finish(p);
+				return;
+			}
+			ask(p, &act);
+		}
+		struct gateway_question *q = find_lost(p);
+		if (!q) {
+			return;
+		}
+		q->is_lost = false;
+		XFED_REQUIRE(sip_locate_answer(p->locate, q->number, NULL, XFED_REASON_STREAM_INTERNAL) == XFED_OK);
+	}
+}
+
+static void start(struct gateway_places *p)
+{
+	const struct gateway_hop *h = p->hop;
+	struct sip_locate_query q = {
+		.host = xfed_span_str(h->host),
+		.port = h->port,
+		.has_transport = h->has_transport,
+		.transport = h->transport,
+		.families = SIP_IPV4_FIRST,
+		.tls_name = h->tls_name[0] ? xfed_span_str(h->tls_name) : xfed_span_make(NULL, 0),
+	};
+	q.transport_count = gateway_hop_transports(h, p->is_large, q.transports);
+	sip_locate_free(p->locate);
+	int rc = sip_locate_new(&q, &h->gw->env, &p->locate);
+	if (rc != XFED_OK) {
+		failed(p, rc == XFED_ERR_NOMEM ? XFED_REASON_STREAM_INTERNAL : XFED_REASON_SIP_SERVER_UNREACHABLE, "no transport or no name");
+		return;
+	}
+	p->is_asking = true;
+	drive(p);
+}
+
+void gateway_places_want(struct gateway_places *p, struct gateway_outgoing *o)
+{
+	if (!p->is_asking && gateway_now(p->hop->gw) < p->fresh_until_ms) {
+		gateway_out_hop_ready(o, sip_locate_result(p->locate));
+		return;
+	}
+	DL_APPEND(p->waiting, o);
+	o->list = &p->waiting;
+	if (!p->is_asking) {
+		start(p);
+	}
+}
+
+void gateway_places_free(struct gateway_places *p)
+{
+	stop_asking(p);
+	sip_locate_free(p->locate);
+	p->locate = NULL;
+}
