@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "explain.h"
 #include "gateway.h"
 #include "journal.h"
 
@@ -291,7 +292,9 @@ static void add_inbound(struct checking *c, json_t *steps, bool is_open)
 		long long age = (long long)(gateway_wall_s(c->gw) - json_integer_value(json_object_get(last, "last")));
 		snprintf(text, sizeof(text), "no stream of theirs is open; their last attempt failed %lld s ago: %s (failures show %lld)", age, code,
 			(long long)json_integer_value(json_object_get(last, "id")));
-		add_step(steps, "reverse", age < 3600 ? "problem" : "note", xfed_reason_by_code(xfed_span_str(code)), text);
+		/* One that just went away may have come for a dialback question alone. */
+		bool is_problem = age < EXPLAIN_RECENT_S && strcmp(code, xfed_reason_code(XFED_REASON_NET_STREAM_LOST)) != 0;
+		add_step(steps, "reverse", is_problem ? "problem" : "note", xfed_reason_by_code(xfed_span_str(code)), text);
 	} else {
 		add_step(steps, "reverse", "note", XFED_REASON_NONE, "no stream of theirs is open, and no failed attempt of theirs is known");
 	}

@@ -262,7 +262,10 @@ static const char *age(int64_t s, char out[32])
 	return out;
 }
 
-/* Theirs: they open it. Whether they could is known from what they have tried. */
+/*
+ * Theirs: they open it. Whether they could is known from what they have tried; one that just went away may have come for a
+ * dialback question alone.
+ */
 static void stream_in(const struct explain_facts *f, struct explain_gate *g)
 {
 	const struct explain_failure *last = &f->last_failure;
@@ -275,7 +278,7 @@ static void stream_in(const struct explain_facts *f, struct explain_gate *g)
 	}
 	if (last->reason == XFED_REASON_NONE) {
 		PASS("none of theirs is open; they have not failed to open one");
-	} else if (last->age_s < EXPLAIN_RECENT_S) {
+	} else if (last->age_s < EXPLAIN_RECENT_S && last->reason != XFED_REASON_NET_STREAM_LOST) {
 		CLOSE(last->reason, "none of theirs is open, and their last attempt failed %s ago (failures show %llu)", age(last->age_s, when),
 			(unsigned long long)last->id);
 	} else {

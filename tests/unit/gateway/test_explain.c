@@ -1,0 +1,237 @@
+/* The gates between two addresses: each closed by itself, in its order, with its reason. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "explain.h"
+
+/* SIP to XMPP, everything open. */
+static struct explain_facts open_out(void)
+{
+	return (struct explain_facts){
+		.from = "alice@example.com", .to = "bob@fabrikam.example", .from_is_good = true, .to_is_good = true, .from_is_ours = true,
+		.local_domain = "example.com", .remote_domain = "fabrikam.example", .is_listed = true, .partner = "fabrikam.example",
+		.partner_file = "/p/fabrikam.example.yaml", .type = XFED_PARTNER_PUBLIC_UNVERIFIED, .kinds = XFED_KIND_MESSAGE, .partners_dir = "/p",
+		.has_local_user = true, .access_allows = true, .access_rule = "FedPic", .from_maps = true, .to_maps = true,
+		.edges = { { .name = "edge1", .is_up = true, .has_answered = true, .is_in_service = true, .has_revision = true, .is_ready = true,
+			.pair_state = "ready" } },
+		.edge_count = 1,
+	};
+}
+
+/* XMPP to SIP, everything open. */
+static struct explain_facts open_in(void)
+{
+	struct explain_facts f = open_out();
+	f.from = "bob@fabrikam.example";
+	f.to = "alice@example.com";
+	f.from_is_ours = false;
+	f.to_is_ours = true;
+	f.is_contact_authorised = true;
+	f.next_hop = "tls:fe.example.com:5061";
+	f.is_hop_known = f.is_hop_up = true;
+	f.edges[0].has_inbound = true;
+	return f;
+}
+
+/* What a row changes, and what becomes of it. */
+static void from_bad(struct explain_facts *f) { f->from_is_good = f->from_is_ours = false; }
+static void to_bad(struct explain_facts *f) { f->to_is_good = false; }
+static void both_ours(struct explain_facts *f) { f->to_is_ours = true; }
+static void none_ours(struct explain_facts *f) { f->from_is_ours = f->to_is_ours = false; }
+static void unlisted(struct explain_facts *f) { f->is_listed = false; }
+static void no_messages(struct explain_facts *f) { f->kinds = XFED_KIND_PRESENCE | XFED_KIND_IQ; }
+static void refused_by_rule(struct explain_facts *f) { f->access_allows = false; }
+static void no_rule(struct explain_facts *f) { f->access_allows = false; f->access_rule = NULL; }
+static void no_rules(struct explain_facts *f) { f->access_rule = NULL; }
+static void no_user(struct explain_facts *f) { f->has_local_user = f->access_allows = false; }
+static void stranger(struct explain_facts *f) { f->is_contact_authorised = false; }
+static void federated_stranger(struct explain_facts *f) { f->is_contact_authorised = false; f->type = XFED_PARTNER_FEDERATED; }
+static void unmapped(struct explain_facts *f) { f->to_maps = false; }
+static void hop_down(struct explain_facts *f) { f->is_hop_up = false; }
+static void hop_unknown(struct explain_facts *f) { f->is_hop_known = f->is_hop_up = false; }
+static void draining(struct explain_facts *f) { f->is_draining = true; }
+static void no_link(struct explain_facts *f) { f->edges[0] = (struct explain_edge){ .name = "edge1", .link_reason = XFED_REASON_CHANNEL_PEER_UNTRUSTED }; }
+static void never_linked(struct explain_facts *f) { f->edges[0] = (struct explain_edge){ .name = "edge1" }; }
+static void edge_leaving(struct explain_facts *f) { f->edges[0].is_draining = true; }
+static void policy_refused(struct explain_facts *f) { f->edges[0].policy_problem = XFED_REASON_CHANNEL_FRAME_BAD; }
+static void policy_pending(struct explain_facts *f) { f->edges[0].is_policy_pending = true; }
+static void policy_other(struct explain_facts *f) { f->edges[0].has_revision = false; }
+static void edge_silent(struct explain_facts *f) { f->edges[0] = (struct explain_edge){ .name = "edge1", .is_up = true }; }
+static void edge_out(struct explain_facts *f) { f->edges[0].is_in_service = false; }
+
+static void backing_off(struct explain_facts *f)
+{
+	f->edges[0].is_ready = false;
+	f->edges[0].pair_state = "idle";
+	f->edges[0].last_reason = XFED_REASON_TLS_CERT_EXPIRED;
+	f->edges[0].retry_in_ms = 4000;
+}
+
+static void failed_before(struct explain_facts *f)
+{
+	backing_off(f);
+	f->edges[0].retry_in_ms = 0;
+}
+
+static void never_tried(struct explain_facts *f) { f->edges[0].is_ready = false; f->edges[0].pair_state = NULL; }
+
+static void failed_long_ago(struct explain_facts *f)
+{
+	never_tried(f);
+	f->last_failure = (struct explain_failure){ .id = 7, .reason = XFED_REASON_DNS_TIMEOUT, .age_s = 10 };
+}
+
+static void second_edge_has_it(struct explain_facts *f)
+{
+	backing_off(f);
+	f->edges[1] = (struct explain_edge){ .name = "edge2", .is_up = true, .has_answered = true, .is_in_service = true, .has_revision = true, .is_ready = true };
+	f->edge_count = 2;
+}
+
+static void they_failed(struct explain_facts *f)
+{
+	f->edges[0].has_inbound = false;
+	f->last_failure = (struct explain_failure){ .id = 7, .reason = XFED_REASON_TLS_CERT_UNTRUSTED, .age_s = 300 };
+}
+
+static void they_failed_yesterday(struct explain_facts *f) { they_failed(f); f->last_failure.age_s = 86400; }
+static void they_went_away(struct explain_facts *f) { they_failed(f); f->last_failure.reason = XFED_REASON_NET_STREAM_LOST; }
+static void they_failed_but_are_here(struct explain_facts *f) { they_failed(f); f->edges[0].has_inbound = true; }
+static void they_never_came(struct explain_facts *f) { f->edges[0].has_inbound = false; }
+static void nothing(struct explain_facts *f) { (void)f; }
+
+#define NONE EXPLAIN_GATE_COUNT
+
+static const struct {
+	const char *name;
+	bool is_in;
+	void (*change)(struct explain_facts *f);
+	enum explain_gate_id closed;
+	enum xfed_reason reason;
+	const char *words; /* in the text of the closed gate; NULL: not looked at */
+} rows[] = {
+	{ "open, out", false, nothing, NONE, XFED_REASON_NONE, NULL },
+	{ "open, in", true, nothing, NONE, XFED_REASON_NONE, NULL },
+	{ "from is no address", false, from_bad, EXPLAIN_ADDRESSES, XFED_REASON_SIP_ADDRESS_UNMAPPABLE, "alice@example.com is no address" },
+	{ "to is no address", false, to_bad, EXPLAIN_ADDRESSES, XFED_REASON_SIP_ADDRESS_UNMAPPABLE, "bob@fabrikam.example is no address" },
+	{ "both ours", false, both_ours, EXPLAIN_DIRECTION, XFED_REASON_SIP_LOOP_DETECTED, NULL },
+	{ "neither ours", false, none_ours, EXPLAIN_DIRECTION, XFED_REASON_STREAM_RELAY_ATTEMPT, NULL },
+	{ "unlisted", false, unlisted, EXPLAIN_PARTNER, XFED_REASON_POLICY_PARTNER_UNLISTED, "no file in /p covers fabrikam.example" },
+	{ "kinds", true, no_messages, EXPLAIN_KINDS, XFED_REASON_POLICY_KIND_FORBIDDEN, "/p/fabrikam.example.yaml" },
+	{ "a rule refuses", false, refused_by_rule, EXPLAIN_ACCESS, XFED_REASON_POLICY_ACCESS_USER, "the rule FedPic refuses alice@example.com" },
+	{ "no rule covers", true, no_rule, EXPLAIN_ACCESS, XFED_REASON_POLICY_ACCESS_USER, "no rule" },
+	{ "no rules at all", true, no_rules, NONE, XFED_REASON_NONE, NULL },
+	{ "no user, so no rule", true, no_user, NONE, XFED_REASON_NONE, NULL },
+	{ "a stranger of a public partner", true, stranger, EXPLAIN_CONTACT, XFED_REASON_POLICY_CONTACT_UNAUTHORISED, "alice@example.com has not written to bob" },
+	{ "ours may write to strangers", false, stranger, NONE, XFED_REASON_NONE, NULL },
+	{ "a stranger of a federated partner", true, federated_stranger, NONE, XFED_REASON_NONE, NULL },
+	{ "unmappable", false, unmapped, EXPLAIN_MAPPING, XFED_REASON_SIP_ADDRESS_UNMAPPABLE, "bob@fabrikam.example" },
+	{ "next hop down", true, hop_down, EXPLAIN_NEXT_HOP, XFED_REASON_SIP_SERVER_UNREACHABLE, "tls:fe.example.com:5061" },
+	{ "next hop not used yet", true, hop_unknown, NONE, XFED_REASON_NONE, NULL },
+	{ "the next hop is not on the way out", false, hop_down, NONE, XFED_REASON_NONE, NULL },
+	{ "draining", true, draining, EXPLAIN_GATEWAY, XFED_REASON_CHANNEL_DOWN, NULL },
+	{ "link down", false, no_link, EXPLAIN_LINK, XFED_REASON_CHANNEL_PEER_UNTRUSTED, "edge1" },
+	{ "never linked", false, never_linked, EXPLAIN_LINK, XFED_REASON_CHANNEL_DOWN, "edge1" },
+	{ "edge leaving", false, edge_leaving, EXPLAIN_LINK, XFED_REASON_CHANNEL_DOWN, NULL },
+	{ "policy refused", false, policy_refused, EXPLAIN_POLICY, XFED_REASON_CHANNEL_FRAME_BAD, "edge1 refused" },
+	{ "policy on its way", false, policy_pending, EXPLAIN_POLICY, XFED_REASON_CHANNEL_POLICY_DRIFT, "on its way" },
+	{ "another policy", true, policy_other, EXPLAIN_POLICY, XFED_REASON_CHANNEL_POLICY_DRIFT, "edge1" },
+	{ "edge does not answer", false, edge_silent, EXPLAIN_EDGE, XFED_REASON_CHANNEL_TIMEOUT, NULL },
+	{ "edge out of service", false, edge_out, EXPLAIN_EDGE, XFED_REASON_CHANNEL_DOWN, "edge1" },
+	{ "waiting after a failure", false, backing_off, EXPLAIN_STREAM, XFED_REASON_TLS_CERT_EXPIRED, "for 4000 ms" },
+	{ "failed, may try again", false, failed_before, EXPLAIN_STREAM, XFED_REASON_TLS_CERT_EXPIRED, "makes another" },
+	{ "never tried", false, never_tried, NONE, XFED_REASON_NONE, NULL },
+	{ "the edge has forgotten it", false, failed_long_ago, NONE, XFED_REASON_NONE, NULL },
+	{ "another edge has a stream", false, second_edge_has_it, NONE, XFED_REASON_NONE, NULL },
+	{ "they failed", true, they_failed, EXPLAIN_STREAM, XFED_REASON_TLS_CERT_UNTRUSTED, "failures show 7" },
+	{ "they failed yesterday", true, they_failed_yesterday, NONE, XFED_REASON_NONE, NULL },
+	{ "they went away", true, they_went_away, NONE, XFED_REASON_NONE, NULL },
+	{ "they failed, but are here now", true, they_failed_but_are_here, NONE, XFED_REASON_NONE, NULL },
+	{ "they never came", true, they_never_came, NONE, XFED_REASON_NONE, NULL },
+	{ "our failure does not count for theirs", true, backing_off, NONE, XFED_REASON_NONE, NULL },
+};
+
+static bool row_holds(size_t i)
+{
+	struct explain_facts f = rows[i].is_in ? open_in() : open_out();
+	struct explain_gate gates[EXPLAIN_GATE_COUNT];
+	rows[i].change(&f);
+	enum explain_gate_id closed = explain_gates(&f, gates);
+	if (closed != rows[i].closed) {
+		print_error("%s: %s instead of %s\n", rows[i].name, explain_gate_name(closed), explain_gate_name(rows[i].closed));
+		return false;
+	}
+	for (int g = 0; g < EXPLAIN_GATE_COUNT; g++) {
+		if ((gates[g].state == EXPLAIN_CLOSED) != (gates[g].reason != XFED_REASON_NONE) || gates[g].text[0] == '\0') {
+			print_error("%s: gate %s has no reason or text: \"%s\"\n", rows[i].name, explain_gate_name((enum explain_gate_id)g), gates[g].text);
+			return false;
+		}
+	}
+	if (closed == NONE) {
+		return true;
+	}
+	bool ok = gates[closed].reason == rows[i].reason && (!rows[i].words || strstr(gates[closed].text, rows[i].words));
+	if (!ok) {
+		print_error("%s: %s \"%s\"\n", rows[i].name, xfed_reason_code(gates[closed].reason), gates[closed].text);
+	}
+	return ok;
+}
+
+static void each_gate_by_itself(void **state)
+{
+	int failed = 0;
+	(void)state;
+	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
+		failed += !row_holds(i);
+	}
+	assert_int_equal(failed, 0);
+}
+
+/* Of several closed gates the first is named, and the later ones that do not hang on it are still judged. */
+static void the_first_one_is_named(void **state)
+{
+	struct explain_facts f = open_in();
+	struct explain_gate gates[EXPLAIN_GATE_COUNT];
+	(void)state;
+	hop_down(&f);
+	no_messages(&f);
+	assert_int_equal(explain_gates(&f, gates), EXPLAIN_KINDS);
+	assert_int_equal(gates[EXPLAIN_NEXT_HOP].state, EXPLAIN_CLOSED);
+	assert_int_equal(gates[EXPLAIN_LINK].state, EXPLAIN_OK);
+	unlisted(&f);
+	assert_int_equal(explain_gates(&f, gates), EXPLAIN_PARTNER);
+	assert_int_equal(gates[EXPLAIN_KINDS].state, EXPLAIN_SKIPPED);
+	assert_int_equal(gates[EXPLAIN_STREAM].state, EXPLAIN_SKIPPED);
+	no_link(&f);
+	assert_int_equal(explain_gates(&f, gates), EXPLAIN_PARTNER);
+	assert_int_equal(gates[EXPLAIN_POLICY].state, EXPLAIN_SKIPPED);
+}
+
+/* Every gate that can be closed is closed by a row. */
+static void every_gate_has_a_row(void **state)
+{
+	(void)state;
+	for (int g = 0; g < EXPLAIN_GATE_COUNT; g++) {
+		bool found = false;
+		for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
+			found = found || rows[i].closed == (enum explain_gate_id)g;
+		}
+		if (!found) {
+			fail_msg("no row closes %s", explain_gate_name((enum explain_gate_id)g));
+		}
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_gate_by_itself),
+		cmocka_unit_test(the_first_one_is_named),
+		cmocka_unit_test(every_gate_has_a_row),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
