@@ -144,9 +144,16 @@ static void do_starttls(struct xfed_s2s *s, struct xfed_xml_elem *e)
 	}
 }
 
+/* Also where dialback was quicker: a peer may have sent both before it had an answer to either. */
 static bool may_auth(const struct xfed_s2s *s)
 {
-	return s->state == XFED_S2S_WAIT_NEGOTIATION;
+	return s->state == XFED_S2S_WAIT_NEGOTIATION || (s->state == XFED_S2S_READY && s->method != XFED_METHOD_EXTERNAL);
+}
+
+/* EXTERNAL was offered for the domain of the header; dialback may have proved another one first. */
+static bool is_external_allowed(const struct xfed_s2s *s)
+{
+	return s->external_offered && s2s_judge_certificate(s, xfed_span_str(s->remote)) == XFED_REASON_NONE;
 }
 
 static void refuse_auth(struct xfed_s2s *s, const char *condition)
@@ -170,7 +177,7 @@ static void do_sasl(struct xfed_s2s *s, struct xfed_xml_elem *e)
 		refuse_auth(s, "encryption-required");
 		return;
 	}
-	if (!s->external_offered) {
+	if (!is_external_allowed(s)) {
 		refuse_auth(s, "not-authorized");
 		return;
 	}

@@ -443,6 +443,23 @@ static void in_dialback_with_certificate(void **state)
 		{ RX, MESSAGE("m1"), .actions = "stanza(m1)", .output = NULL });
 }
 
+/* Both at once: the key was quicker, the certificate counts too. Only for the domain it proves, whoever dialback proved. */
+static void in_dialback_then_external(void **state)
+{
+	allow(XFED_METHOD_EXTERNAL | XFED_METHOD_DIALBACK_TLS, false);
+	RUN_IN(IN_CLEAR, IN_TLS, { RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)", .output = "EXTERNAL|<dialback " },
+		{ RX, DB_RESULT AUTH, .actions = "pair(partner.example,corp.example) dialback-tls(partner.example,corp.example)",
+			.output = "type='valid'|<success " },
+		{ RX, HEADER_FROM_PARTNER, .actions = "established", .output = "<dialback " }, { RX, MESSAGE("m1"), .actions = "stanza(m1)", .output = NULL });
+	allow(XFED_METHOD_EXTERNAL | XFED_METHOD_DIALBACK_TLS, false);
+	RUN_IN(IN_CLEAR, IN_TLS, { RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)", .output = "EXTERNAL|<dialback " },
+		{ RX, "<db:result from='other.example' to='corp.example'>k2</db:result>",
+			.actions = "pair(other.example,corp.example) ask(other.example,k2)", .output = NULL },
+		{ VERDICT, .verdict = XFED_DIALBACK_VERDICT_VALID, .actions = "dialback-tls(other.example,corp.example)", .output = "type='valid'" },
+		{ RX, AUTH, .actions = "", .output = "<failure |<not-authorized/>" },
+		{ RX, MESSAGE("m1"), .actions = "closed(stream.from.unproved)", .output = "<invalid-from " });
+}
+
 /* [A8-17]: another sender on the same stream; its stanzas pass only when it is proved. */
 static void in_dialback_second_sender(void **state)
 {
@@ -793,6 +810,7 @@ int main(void)
 		cmocka_unit_test_setup(in_dialback_over_tls, allow_external),
 		cmocka_unit_test_setup(in_dialback_refused, allow_external),
 		cmocka_unit_test_setup(in_dialback_with_certificate, allow_external),
+		cmocka_unit_test_setup(in_dialback_then_external, allow_external),
 		cmocka_unit_test_setup(in_dialback_second_sender, allow_external),
 		cmocka_unit_test_setup(in_dialback_plain, allow_external),
 		cmocka_unit_test_setup(in_authoritative, allow_external),
