@@ -139,7 +139,10 @@ static void on_verified(struct edge_conn *c, const struct xfed_s2s_action *act)
 		edge_verify_settle(c->edge, q, act->verdict);
 	} /* else: the machine the key waits in has a deadline of its own */
 	if (c->pair && c->pair->asked == 0 && !c->pair->questions) {
-		edge_conn_close(c, XFED_REASON_STREAM_CLOSED_IDLE, ""); /* it was opened for this alone */
+		/* It was opened for this alone. A question that comes while it closes needs another one. */
+		edge_pair_release(c->pair);
+		c->pair = NULL;
+		edge_conn_close(c, XFED_REASON_STREAM_CLOSED_IDLE, "");
 	}
 }
 

@@ -237,6 +237,7 @@ void edge_tally_drop(struct edge_conn *c);
 void edge_pair_send(struct edge *e, struct xfed_span local, struct xfed_span remote, struct edge_item *item);
 struct edge_item *edge_item_new(struct xfed_span stanza, struct xfed_span remote, Xfed__Kind kind, const struct edge_origin *origin);
 void edge_pair_ready(struct edge_pair *p);
+void edge_pair_release(struct edge_pair *p); /* its stream has done its work and closes */
 /* The connection of the pair has ended, or never came. */
 void edge_pair_lost(struct edge_pair *p, enum xfed_reason reason, enum xfed_side side);
 void edge_pair_connect_failed(struct edge_pair *p, enum xfed_reason reason);

@@ -270,6 +270,12 @@ void edge_pair_ready(struct edge_pair *p)
 	}
 }
 
+void edge_pair_release(struct edge_pair *p)
+{
+	p->conn = NULL;
+	p->state = EDGE_PAIR_IDLE;
+}
+
 void edge_pair_connect_failed(struct edge_pair *p, enum xfed_reason reason)
 {
 	try_next_endpoint(p, reason, xfed_reason_info(reason)->side);
