@@ -94,6 +94,7 @@ class Served:
             else:
                 self.say(kind)
                 if kind == "end":
+                    self.peer.may_end.wait(20)
                     self.stream.send("</stream:stream>")
                 else:
                     return
@@ -258,6 +259,8 @@ class Peer(Partner):
         self.receiver, self.authority, self.external = "verify", "right", "right"
         self.features = None      # function(served) -> names or XML, instead of what is able
         self.violations = []      # what the edge must never do
+        self.may_end = threading.Event()  # cleared: closing tags are not answered
+        self.may_end.set()
         self.asked = Inbox(domain + " verify")  # (element, served): what the edge asked us about
         super().__init__(domain, certs, leaf, edge, **kwargs)
 
