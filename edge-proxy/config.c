@@ -91,7 +91,7 @@ static const struct rt_conf_row limits_rows[] = {
 	{ .name = "connect_timeout", .type = RT_CONF_DURATION, IN(limits, connect_timeout_ms), .flags = RELOADABLE, .min = 100, .max = 60000,
 		.fallback = "10s", .help = "For one address of a partner." },
 	{ .name = "establish_timeout", .type = RT_CONF_DURATION, IN(limits, establish_timeout_ms), .flags = RELOADABLE, .min = 1000,
-		.max = 600000, .fallback = "60s", .help = "From connection to authenticated stream." },
+		.max = 600000, .fallback = "60s", .help = "From connection to authenticated stream; and how long an older stream of a pair of domains may stay silent when a newer one has come." },
 	{ .name = "inactivity", .type = RT_CONF_DURATION, IN(limits, inactivity_ms), .flags = RELOADABLE, .min = 10000, .max = 86400000,
 		.fallback = "10m", .help = "After which a stream without traffic is closed." },
 	{ .name = "park", .type = RT_CONF_SIZE, IN(limits, park_bytes), .flags = RELOADABLE, .min = 16384, .max = 4194304, .fallback = "256KiB",

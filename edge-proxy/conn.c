@@ -54,6 +54,7 @@ static void leave_books(struct edge_conn *c)
 {
 	c->edge->conn_count--;
 	edge_tally_drop(c);
+	edge_newest_drop(c);
 	if (!c->is_established) {
 		c->edge->unauthenticated--;
 	}
@@ -182,6 +183,9 @@ static void perform(struct edge_conn *c, struct xfed_s2s_action *act)
 	case XFED_S2S_ESTABLISHED:
 		mark_established(c);
 		edge_report_established(c, act);
+		if (c->direction == XFED_S2S_IN) {
+			edge_newest_set(c, act->to, act->from);
+		}
 		if (c->pair) {
 			edge_pair_ready(c->pair);
 		}

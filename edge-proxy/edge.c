@@ -83,6 +83,7 @@ static void on_tick(void *user)
 	proto_inbox_tick(e->inbox, now);
 	proto_sipmemory_tick(e->sips, now);
 	edge_pairs_tick(e, now);
+	edge_newest_tick(e, now);
 	edge_report_gauges(e);
 	rt_log_flush(false);
 	edge_service_conn_gone(e);

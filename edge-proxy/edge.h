@@ -4,7 +4,7 @@
  *
  *   listener.c   5269: accepting            conn.c     one s2s connection: conductor, stream, timer
  *   inbound.c    who may talk to whom       outbound.c pairs: resolve, connect, park, write, bounce
- *   tally.c      streams per partner
+ *   tally.c      streams per partner        successor.c a newer stream of a pair
  *   router.c     stanzas to gateways, outcomes to senders, deliveries from gateways
  *   verify.c     dialback: questions to authoritative servers, and our answers as one
  *   iq.c         queries answered here      link.c     the channel's listening side
@@ -43,6 +43,7 @@ struct edge_pair;
 struct edge_tally;
 
 struct edge_steps;
+struct edge_newest;
 
 /* ---- s2s connections ---- */
 
@@ -66,6 +67,8 @@ struct edge_conn {
 	const char *close_text;
 	struct xfed_s2s_decision decision;
 	struct edge_steps *steps; /* in: until it is authenticated */
+	struct edge_newest *newest; /* in: set while this is the newest stream of its pair */
+	uint64_t succeeded_ms, succeeded_bytes; /* a newer one came then, and so many bytes had come in here */
 	struct edge_tally *tally; /* the partner's count this stream is in; NULL: none yet */
 	size_t parked_bytes; /* in: of stanzas that no gateway has been sent yet */
 	uint64_t stanzas_in, stanzas_out;
@@ -170,6 +173,7 @@ struct edge {
 	size_t conn_count, unauthenticated;
 	struct edge_pair *pairs;
 	struct edge_tally *tallies;
+	struct edge_newest *newest;
 	struct edge_question *verdicts; /* to be told to the streams they came from */
 	struct rt_post tell_verdicts;
 	struct edge_probe *probes;
@@ -228,6 +232,11 @@ void edge_inbound_stanza(struct edge_conn *c, const struct xfed_s2s_action *act)
 size_t edge_tally_streams(const struct edge *e, const char *domain);
 void edge_tally_add(struct edge_conn *c, const char *domain); /* once per stream, later calls do nothing */
 void edge_tally_drop(struct edge_conn *c);
+
+/* successor.c: a newer stream of a pair, and what becomes of the older */
+void edge_newest_set(struct edge_conn *c, struct xfed_span local, struct xfed_span remote);
+void edge_newest_drop(struct edge_conn *c);
+void edge_newest_tick(struct edge *e, uint64_t now_ms);
 
 /* outbound.c */
 /*

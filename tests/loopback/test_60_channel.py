@@ -385,6 +385,28 @@ def test_who_does_not_finish_in_time(install, started, new_partner):
         user.close()
 
 
+def test_a_newer_stream_replaces_a_dead_one(install, started, new_partner):
+    """A partner that opens another stream for a pair: the older has to show life, or goes with conflict (RFC 6120 4.9.3.3)."""
+    user = SipUser("corp.example")
+    inst = install("renewed", users={"corp.example": user}, edge={"limits": {"establish_timeout": "1s"}})
+    inst.list_partner("renewed.example")
+    started(inst)
+    try:
+        p = new_partner(inst, "renewed.example")
+        dead, alive = p.dial("corp.example"), p.dial("corp.example")
+        mark = inst.edge.process.mark()
+        newest = p.dial("corp.example")
+        alive.send(" ")
+        assert dead.read_error().condition == "conflict"
+        inst.edge.process.wait_line("event=s2s.closed .*reason=stream.replaced", 5, mark)
+        for stream, words in ((alive, "over the older one"), (newest, "over the newest one")):
+            stream.send("<message from='alice@renewed.example' to='dave@corp.example' id='%s'><body>%s</body></message>" % (words[-9:-4], words))
+            user.wait_text(words)
+    finally:
+        inst.stop()
+        user.close()
+
+
 def test_an_edge_without_a_gateway_leaves_and_comes_back(install, started, new_partner):
     user = SipUser("corp.example")
     inst = install("alone", users={"corp.example": user}, edge={"channel": {"grace": "1s"}})
