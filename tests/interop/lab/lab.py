@@ -94,6 +94,10 @@ class Lab:
                        secure=host != "partner3")
 
     def _stop_servers(self):
+        for server in self.servers.values():  # all at once: some take their time
+            for process in server.processes():
+                if process.is_running:
+                    process.child.terminate()
         for server in reversed(self.servers.values()):
             server.stop()
 
