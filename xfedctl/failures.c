@@ -61,7 +61,7 @@ static bool read_word(const char *word, json_t *args)
 			       json_object_set_new(args, numbers[i], json_integer(n)) == 0;
 		}
 	}
-	return !strchr(word, '=') && !json_object_get(args, "partner") &&
+	return word[0] != '-' && !strchr(word, '=') && !json_object_get(args, "partner") &&
 	       json_object_set_new(args, "partner", json_string(word)) == 0;
 }
 
@@ -72,7 +72,7 @@ static json_t *read_words(char **words, size_t count, const char **bad)
 	*bad = NULL;
 	for (size_t i = 0; i < count && args; i++) {
 		char joined[512];
-		const char *word = words[i];
+		const char *word = words[i], *given = word;
 		if (strncmp(word, "--", 2) == 0 && i + 1 < count) {
 			/* "--limit 5" is "limit=5", "--partner D" is "D" */
 			bool is_partner = strcmp(word, "--partner") == 0;
@@ -81,7 +81,7 @@ static json_t *read_words(char **words, size_t count, const char **bad)
 			word = joined;
 		}
 		if (!read_word(word, args)) {
-			*bad = words[i];
+			*bad = given;
 			json_decref(args);
 			return NULL;
 		}

@@ -13,7 +13,7 @@ static void usage(FILE *out)
 	for (const struct ctl_command *c = ctl_commands; c->noun; c++) {
 		char words[64];
 		snprintf(words, sizeof(words), "%s%s%s%s%s", c->noun, *c->verb ? " " : "", c->verb, *c->args ? " " : "", c->args);
-		fprintf(out, "  %-26s %s\n", words, c->help);
+		fprintf(out, "  %-34s %s\n", words, c->help);
 	}
 	fprintf(out, "\nWithout --socket and --name: the services that have a socket in " RUN_DIR ".\n"
 		     "Exit status: 0 fine, 1 a problem was found or the action failed, 2 usage.\n");

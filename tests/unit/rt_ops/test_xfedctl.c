@@ -40,7 +40,9 @@ static void answer(struct rt_control_call *call, const json_t *args, void *user)
 static const struct rt_control_command commands[] = {
 	{ "status", "", false, answer, "" },	   { "stream", "list", false, answer, "" },  { "partner", "list", false, answer, "" },
 	{ "partner", "show", false, answer, "" }, { "config", "show", false, answer, "" },  { "config", "check", false, answer, "" },
-	{ "failures", "list", false, answer, "" }, { "failures", "show", false, answer, "" },
+	{ "failures", "list", false, answer, "" }, { "failures", "show", false, answer, "" }, { "failures", "retry", true, answer, "" },
+	{ "stream", "show", false, answer, "" },   { "stream", "close", true, answer, "" },   { "partner", "check", false, answer, "" },
+	{ "explain", "", false, answer, "" },
 	{ "reload", "", true, answer, "" },	   { NULL, NULL, false, NULL, NULL },
 };
 
@@ -281,7 +283,92 @@ static const struct {
 		"  the stream is closed with                      -\n"
 		"  a SIP sender gets                              504\n", "", 0 },
 	{ "explain a code nobody knows", { "explain", "stream.bogus" }, "{}", "", NULL, 1 },
-	{ "later", { "failures", "retry" }, "{}", "", "xfedctl: failures retry is not built in this version\n", 2 },
+	{ "a filter as an option", { "--json", "failures", "list", "--partner", "a.example" }, "{}", "{\n  \"args\": {\n    \"partner\": \"a.example\"\n  }\n}\n",
+		"", 0 },
+	{ "an option without value", { "failures", "list", "--limit" }, "{}", "",
+		"xfedctl: \"--limit\" is none of DOMAIN, since=30m (s, m, h, d), limit=N, before=ID\n", 2 },
+	{ "an option nobody knows", { "failures", "list", "--colour", "red" }, "{}", "",
+		"xfedctl: \"--colour\" is none of DOMAIN, since=30m (s, m, h, d), limit=N, before=ID\n", 2 },
+	{ "retry by number", { "--json", "failures", "retry", "17" }, "{}", "{\n  \"args\": {\n    \"id\": 17\n  }\n}\n", "", 0 },
+	{ "retry by domain", { "--json", "failures", "retry", "1und1.example" }, "{}", "{\n  \"args\": {\n    \"domain\": \"1und1.example\"\n  }\n}\n", "", 0 },
+	{ "retry", { "failures", "retry", "a.example" },
+		"{\"pairs\":[{\"edge\":\"edge1\",\"local\":\"example.com\",\"remote\":\"a.example\",\"state\":\"resolving\",\"queued\":0},"
+		"{\"edge\":\"edge2\",\"local\":\"example.com\",\"remote\":\"a.example\",\"state\":\"ready\",\"queued\":0}]}",
+		"edge1: example.com -> a.example: dialling; stream list or failures list shows how it went\n"
+		"edge2: example.com -> a.example: a stream is open\n", "", 0 },
+	{ "a stream", { "stream", "show", "edge1/7" },
+		"{\"id\":7,\"local\":\"example.com\",\"remote\":\"fabrikam.example\",\"direction\":\"in\",\"state\":\"ready\",\"tls\":\"TLS1.3\","
+		"\"cipher\":\"AES-256-GCM\",\"method\":\"dialback-tls\",\"peer_address\":\"192.0.2.1:40000\",\"age_s\":65,\"idle_s\":5,\"queued\":0,"
+		"\"edge\":\"edge1\",\"stanzas_in\":3,\"stanzas_out\":0,\"paused\":true,\"certificate_problem\":\"tls.cert.untrusted\",\"certificate\":{"
+		"\"subject\":\"CN=fabrikam \\u001b[31m\",\"issuer\":\"CN=CA\",\"serial\":\"01\",\"sha256\":\"00ff\",\"not_before\":0,\"not_after\":1769860800,"
+		"\"eku\":[\"serverAuth\"],\"names\":[\"dns:fabrikam.example\",\"xmpp:fabrikam.example\"]}}",
+		"stream         edge1/7\n"
+		"from and to    example.com <- fabrikam.example\n"
+		"state          ready\n"
+		"address        192.0.2.1:40000\n"
+		"method         dialback-tls\n"
+		"age            1m 5s\n"
+		"idle           5s\n"
+		"stanzas        3 in, 0 out, 0 queued, paused\n"
+		"TLS            TLS1.3 AES-256-GCM\n"
+		"certificate    CN=fabrikam ?[31m\n"
+		"issuer         CN=CA\n"
+		"valid          1970-01-01T00:00:00Z to 2026-01-31T12:00:00Z\n"
+		"names          dns:fabrikam.example\n"
+		"               xmpp:fabrikam.example\n"
+		"usage          serverAuth\n"
+		"sha256         00ff\n"
+		"wrong with it  tls.cert.untrusted\n", "", 0 },
+	{ "a stream in the clear", { "stream", "show", "7" },
+		"{\"id\":7,\"local\":\"a.example\",\"remote\":\"b.example\",\"direction\":\"out\",\"state\":\"wait-features\",\"peer_address\":\"192.0.2.1:5269\","
+		"\"age_s\":1,\"idle_s\":1,\"queued\":2,\"stanzas_in\":0,\"stanzas_out\":0,\"paused\":false}",
+		"stream       7\n"
+		"from and to  a.example -> b.example\n"
+		"state        wait-features\n"
+		"address      192.0.2.1:5269\n"
+		"method       -\n"
+		"age          1s\n"
+		"idle         1s\n"
+		"stanzas      0 in, 0 out, 2 queued\n"
+		"TLS          none\n", "", 0 },
+	{ "a stream is closed", { "stream", "close", "edge1/7" },
+		"{\"id\":7,\"local\":\"a.example\",\"remote\":\"b.example\",\"reason\":\"stream.closed.operator\",\"edge\":\"edge1\"}",
+		"edge1/7 closed: a.example and b.example\n", "", 0 },
+	{ "streams are named by a word", { "--json", "stream", "close", "edge1/7" }, "{}", "{\n  \"args\": {\n    \"id\": \"edge1/7\"\n  }\n}\n", "", 0 },
+	{ "a check", { "partner", "check", "a.example" },
+		"{\"domain\":\"a.example\",\"local\":\"example.com\",\"edge\":\"edge1\",\"ok\":true,\"steps\":[{\"step\":\"policy\",\"state\":\"ok\",\"text\":"
+		"\"/p/a.example.yaml\"},{\"step\":\"tcp\",\"state\":\"note\",\"text\":\"[2001:db8::1]:5269: unreachable \\u001b[31m\",\"reason\":\"net.connect.refused\","
+		"\"remedy\":\"r\"}]}",
+		"a.example, seen from edge1 for example.com\n"
+		"ok    policy  /p/a.example.yaml\n"
+		"note  tcp     [2001:db8::1]:5269: unreachable ?[31m\n"
+		"\nno problem was found\n", "", 0 },
+	{ "a check that finds something", { "partner", "check", "a.example" },
+		"{\"domain\":\"a.example\",\"ok\":false,\"steps\":[{\"step\":\"dns\",\"state\":\"problem\",\"text\":\"no address\",\"reason\":\"dns.name.missing\","
+		"\"side\":\"partner\",\"remedy\":\"They publish a record.\"}]}",
+		"a.example\n"
+		"PROBLEM  dns  no address\n"
+		"\ndns: dns.name.missing: They publish a record.\n", "", 1 },
+	{ "a check for a domain of ours", { "--json", "partner", "check", "a.example", "example.com" }, "{\"ok\":true}",
+		"{\n  \"ok\": true,\n  \"args\": {\n    \"domain\": \"a.example\",\n    \"local\": \"example.com\"\n  }\n}\n", "", 0 },
+	{ "gates", { "explain", "a@example.com", "b@a.example" },
+		"{\"from\":\"a@example.com\",\"to\":\"b@a.example\",\"ok\":true,\"gates\":[{\"gate\":\"addresses\",\"state\":\"ok\",\"text\":\"from a to b\"},"
+		"{\"gate\":\"next-hop\",\"state\":\"skipped\",\"text\":\"not on the way\"}]}",
+		"ok  addresses  from a to b\n"
+		"-   next-hop   not on the way\n"
+		"\nno gate is closed\n", "", 0 },
+	{ "a closed gate", { "explain", "a@example.com", "b@a.example" },
+		"{\"from\":\"a@example.com\",\"to\":\"b@a.example\",\"ok\":false,\"closed\":\"partner\",\"gates\":[{\"gate\":\"addresses\",\"state\":\"ok\",\"text\":\"t\"},"
+		"{\"gate\":\"partner\",\"state\":\"closed\",\"text\":\"no file\",\"reason\":\"policy.partner.unlisted\",\"side\":\"operator\",\"remedy\":\"Add one.\"},"
+		"{\"gate\":\"link\",\"state\":\"closed\",\"text\":\"down\",\"reason\":\"channel.down\",\"side\":\"us\",\"remedy\":\"Look.\"}]}",
+		"ok      addresses  t\n"
+		"CLOSED  partner    no file\n"
+		"CLOSED  link       down\n"
+		"\nthe gate that is closed: partner\n"
+		"policy.partner.unlisted: Add one.\n", "", 1 },
+	{ "explain asks with both", { "--json", "explain", "a@example.com", "b@a.example" }, "{\"ok\":true}",
+		"{\n  \"ok\": true,\n  \"args\": {\n    \"from\": \"a@example.com\",\n    \"to\": \"b@a.example\"\n  }\n}\n", "", 0 },
+	{ "later", { "message", "find" }, "{}", "", "xfedctl: message find is not built in this version\n", 2 },
 	{ "later, one verb of a noun", { "partner", "add" }, "{}", "", "xfedctl: partner add is not built in this version\n", 2 },
 	{ "mistyped", { "partner", "ad" }, "{}", "", "xfedctl: there is no command \"partner ad\"; xfedctl --help lists them\n", 2 },
 	{ "argument missing", { "partner", "show" }, "{}", "", "usage: xfedctl partner show DOMAIN\n", 2 },

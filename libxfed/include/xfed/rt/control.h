@@ -27,6 +27,11 @@
  *                 "method"?: "external"|"dialback-tls"|"dialback-plain", "peer_address", "age_s", "idle_s", "queued",
  *                 "certificate"?: {"subject", "issuer", "not_after", "sha256"}, "edge"?}]}
  *
+ * stream show   {"id"}      a stream as in stream list, with "stanzas_in", "stanzas_out", "paused": bool, and inside TLS "certificate" in
+ *   full (as in a failure's chain) and "certificate_problem"?, the reason why it does not prove the partner
+ * stream close  {"id"}      {"id", "local", "remote", "reason", "edge"?}     admin
+ *   id is a string: "7", or "edge1/7" as numbers are an edge's own; a gateway with several edges takes the second form only.
+ *
  * partner list  {}          {"partners": [PARTNER]}
  * partner show  {"domain"}  PARTNER, with "streams": [as in stream list]
  *   PARTNER = {"domain", "description"?, "additional_domains": [..], "partner_type", "tls", "sasl", "dialback": bool,
@@ -34,6 +39,18 @@
  *              "kinds": [..], "dane", "trust": {"ca": bool, "pins": [..]},
  *              "matrix": {"row", "methods": ["external", ..], "problem"?}}
  *   rt_control_partner() builds it from a struct xfed_partner.
+ * partner check {"domain", "local"?, "edge"?}     gateway; takes up to 20 s. local: which of our domains; edge: by name
+ *   {"domain", "ok": bool, "steps": [STEP], "local"?, "edge"?, "took_ms"?, "endpoints"?: [{"target", "address", "reachable": bool,
+ *    "reason"?}], "tls"?, "cipher"?, "certificate"?, "offers"?: {"external": bool, "dialback": bool},
+ *    "methods"?: [{"method", "allowed": bool, "works"?: bool, "reason"?}], "inbound"?: bool}
+ *   STEP = {"step", "state": "ok"|"note"|"problem", "text", "reason"?, "side"?, "remedy"?}; ok is false where one is a problem.
+ *   Steps in their order: policy, dns, tcp, tls, certificate, offers, method, reverse-dns, reverse; each may come several times,
+ *   or not at all behind a problem.
+ *
+ * explain ""    {"from", "to"}     gateway: every gate between two addresses, "user@domain" or "sip:user@domain"
+ *   {"from", "to", "ok": bool, "direction"?: "to_sip"|"to_xmpp", "closed"?: the first closed gate,
+ *    "gates": [{"gate", "state": "ok"|"closed"|"skipped", "text", "reason"?, "side"?, "remedy"?}]}     in their order:
+ *   addresses, direction, partner, kinds, access, contact, mapping, next-hop, gateway, link, policy, edge, stream
  *
  * failures list  {"partner"?, "since"?, "limit"? (1 to 500, else 50), "before"?}     gateway
  *   {"failures": [FAILURE], "next"?}            newest first; "next" where the page is full: as "before" it gives the page behind
@@ -44,6 +61,9 @@
  *              "correlation"?, "remedy"?}       at, last: seconds since 1970 UTC of the first and the last of `count` times; edge
  *              is absent for the gateway's own; remedy is absent for a reason of a newer edge. Steps count from the attempt's
  *              beginning and are those of the first time.
+ * failures retry {"id"} or {"domain"}     {"pairs": [{"local", "remote", "state", "queued", "edge"}]}     admin
+ *   not-found: no such failure, or no edge remembers an attempt; failed: it was the partner's attempt.
+ *
  * config show   {}          {"text": "...YAML..."}                    rt_conf_print()
  * config check  {}          {"ok": bool, "errors": [TEXT], "warnings": [TEXT]}   the files as they are now; nothing is changed
  * reload ""     {}          {"ok": bool, "errors": [TEXT], "warnings": [TEXT], "revision"?}     admin
