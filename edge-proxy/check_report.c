@@ -116,7 +116,6 @@ static bool leads_here(const struct edge *e, const struct rt_addr *a)
 
 void check_note_our_addresses(struct edge_check *k, const struct rt_endpoints *found)
 {
-	size_t here = 0;
 	char text[RT_ADDR_TEXT];
 	if (found->reason != XFED_REASON_NONE) {
 		check_step(k->reverse, "reverse-dns", CHECK_PROBLEM, found->reason,
@@ -125,7 +124,6 @@ void check_note_our_addresses(struct edge_check *k, const struct rt_endpoints *f
 	}
 	for (size_t i = 0; i < found->count; i++) {
 		bool is_here = leads_here(k->edge, &found->list[i].addr);
-		here += is_here;
 		check_step(k->reverse, "reverse-dns", is_here ? CHECK_OK : CHECK_NOTE, XFED_REASON_NONE, "%s leads to %s, %s", k->local,
 			rt_addr_text(&found->list[i].addr, text), is_here ? "which is this edge" : "which is no address of this edge (another one, or one in front of it)");
 	}

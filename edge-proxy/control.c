@@ -314,22 +314,32 @@ void edge_control_checked(struct edge_link *l, uint64_t request, json_t *result)
 
 static const struct {
 	const char *verb;
+	bool changes; /* leaves a line in the log, as a command on the control socket does */
 	void (*take)(struct edge_link *l, const Xfed__Request *r);
 } verbs[] = {
-	{ "status", take_status },
-	{ "stream.list", take_stream_list },
-	{ "stream.show", take_stream_show },
-	{ "stream.close", take_stream_close },
-	{ "counters", take_counters },
-	{ "pair.show", take_pair },
-	{ "retry", take_retry },
-	{ "partner.check", take_check },
+	{ "status", false, take_status },
+	{ "stream.list", false, take_stream_list },
+	{ "stream.show", false, take_stream_show },
+	{ "stream.close", true, take_stream_close },
+	{ "counters", false, take_counters },
+	{ "pair.show", false, take_pair },
+	{ "retry", true, take_retry },
+	{ "partner.check", true, take_check },
 };
+
+static void audit(const struct edge_link *l, const Xfed__Request *r)
+{
+	rt_log(RT_LOG_INFO, "audit.request", RT_KV_STR("peer", proto_session_peer(l->session)->name), RT_KV_STR("verb", r->verb),
+		RT_KV("id", argument(r, "id")), RT_KV("partner", argument(r, "remote")), RT_KV("local", argument(r, "local")), RT_END);
+}
 
 void edge_control_request(struct edge_link *l, const Xfed__Request *r)
 {
 	for (size_t i = 0; i < XFED_ARRAY_LEN(verbs); i++) {
 		if (strcmp(r->verb, verbs[i].verb) == 0) {
+			if (verbs[i].changes) {
+				audit(l, r);
+			}
 			verbs[i].take(l, r);
 			return;
 		}

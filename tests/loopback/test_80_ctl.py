@@ -435,7 +435,8 @@ def test_stream_show_and_close(xfed, tools, listed, user, flow):
     p.wait_event("end")  # </stream:stream> and no error
     assert not [e for e in p.events.items if e[0].startswith("error:")]
     xfed.edge.process.wait_line(r"event=s2s\.closed partner=closable\.example .*reason=stream\.closed\.operator", 5, mark)
-    xfed.gateway.process.wait_line("event=audit.command.*stream", 5)
+    xfed.gateway.process.wait_line("event=audit.command.*noun=stream", 5)
+    xfed.edge.process.wait_line("event=audit.request peer=gw1 verb=stream.close", 5, mark)
     assert to(user, flow, p.domain, "two").status in (200, 202)  # the next one opens another
     p.wait_body("two")
     status, text = ctl(xfed, tools, "stream", "show", ident, as_json=False)
