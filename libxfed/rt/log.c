@@ -184,10 +184,10 @@ static bool is_wanted(enum rt_log_level level, const struct rt_log_field *fields
 	return false;
 }
 
-static struct xfed_span reason_of(const struct rt_log_field *fields)
+static struct xfed_span value_of(const struct rt_log_field *fields, const char *key)
 {
 	for (const struct rt_log_field *f = fields; f->kind != RT_LOG_KIND_END; f++) {
-		if (f->kind == RT_LOG_KIND_SPAN && strcmp(f->key, "reason") == 0) {
+		if (f->kind == RT_LOG_KIND_SPAN && strcmp(f->key, key) == 0) {
 			return f->span;
 		}
 	}
@@ -206,7 +206,7 @@ void rt_log_write(enum rt_log_level level, const char *event, const struct rt_lo
 		return;
 	}
 	bool is_limited = strncmp(event, "audit.", 6) != 0;
-	if (is_limited && !log_limit_allows(event, reason_of(fields), now_ms(), emit_summary, NULL)) {
+	if (is_limited && !log_limit_allows(event, value_of(fields, "reason"), value_of(fields, "partner"), now_ms(), emit_summary, NULL)) {
 		return;
 	}
 	emit(level, event, fields);

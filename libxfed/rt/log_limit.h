@@ -1,21 +1,26 @@
-/* Limits lines that repeat: the same event and reason, within a window. */
+/*
+ * Limits lines that repeat: the same event and reason, within a window. Behind the burst every partner still gets a few lines of its
+ * own, so that one who floods does not hide the others; all of them together are bounded, since names cost a flooder nothing.
+ */
 #ifndef RT_LOG_LIMIT_H
 #define RT_LOG_LIMIT_H
 
 #include "xfed/rt/log.h"
 
-#define LOG_LIMIT_SLOTS 256
+#define LOG_LIMIT_SLOTS		  256
+#define LOG_LIMIT_PARTNER_LINES	  5
+#define LOG_LIMIT_PARTNERS_LINES (9 * RT_LOG_BURST)
 
 struct log_limit_slot {
-	char event[48], reason[48];
+	char event[48], reason[48], partner[64]; /* partner "": the slot of all */
 	int64_t start_ms;
-	uint64_t count, suppressed;
+	uint64_t count, suppressed, extra; /* extra: lines of single partners behind the burst */
 };
 
 typedef void log_limit_summary(void *user, const struct log_limit_slot *s);
 
 /* Whether a line may be written now. Ends the window of its slot, or of one that has to make room, with a summary where lines were held back. */
-bool log_limit_allows(const char *event, struct xfed_span reason, int64_t now_ms, log_limit_summary *summary, void *user);
+bool log_limit_allows(const char *event, struct xfed_span reason, struct xfed_span partner, int64_t now_ms, log_limit_summary *summary, void *user);
 void log_limit_flush(int64_t now_ms, bool all, log_limit_summary *summary, void *user);
 void log_limit_reset(void);
 

@@ -184,6 +184,27 @@ static void repeated_refusals_are_summed_up(void **state)
 	now = 1769860800123;
 }
 
+/* One partner's storm leaves a few lines to each of the others; a storm of names is bounded all the same. */
+static void a_storm_does_not_hide_other_partners(void **state)
+{
+	char name[32];
+	for (int i = 0; i < RT_LOG_BURST + 250; i++) {
+		rt_log(RT_LOG_WARNING, "s2s.closed", RT_KV_REASON(XFED_REASON_TLS_CERT_EXPIRED), RT_KV_STR("partner", "storm.example"), RT_END);
+	}
+	assert_int_equal(lines, RT_LOG_BURST);
+	rt_log(RT_LOG_WARNING, "s2s.closed", RT_KV_REASON(XFED_REASON_TLS_CERT_EXPIRED), RT_KV_STR("partner", "quiet.example"), RT_END);
+	assert_int_equal(lines, RT_LOG_BURST + 1);
+	assert_non_null(strstr(last, "partner=quiet.example"));
+	for (int i = 0; i < 20000; i++) {
+		snprintf(name, sizeof(name), "n%d.example", i);
+		rt_log(RT_LOG_WARNING, "s2s.closed", RT_KV_REASON(XFED_REASON_TLS_CERT_EXPIRED), RT_KV_STR("partner", name), RT_END);
+	}
+	assert_true(lines <= 10 * RT_LOG_BURST);
+	lines = 0;
+	rt_log_flush(true);
+	assert_int_equal(lines, 1); /* one summary for all that was held back */
+}
+
 static void many_kinds_of_lines_lose_no_count(void **state)
 {
 	/* More events than there are slots: each that makes room for another leaves its summary. */
@@ -207,6 +228,7 @@ int main(void)
 		cmocka_unit_test_setup(addresses_are_masked, setup),
 		cmocka_unit_test_setup(levels, setup),
 		cmocka_unit_test_setup(repeated_refusals_are_summed_up, setup),
+		cmocka_unit_test_setup(a_storm_does_not_hide_other_partners, setup),
 		cmocka_unit_test_setup(many_kinds_of_lines_lose_no_count, setup),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
