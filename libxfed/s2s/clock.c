@@ -16,7 +16,7 @@ static uint64_t later(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
-static bool is_settled(const struct xfed_s2s *s)
+bool s2s_is_in_use(const struct xfed_s2s *s)
 {
 	return s->state == XFED_S2S_READY || s->state == XFED_S2S_VERIFYING;
 }
@@ -26,7 +26,7 @@ static uint64_t own_deadline(const struct xfed_s2s *s)
 	if (s->state == XFED_S2S_CLOSING) {
 		return after(s, s->closing_ms, XFED_S2S_CLOSE_WAIT_MS);
 	}
-	if (!is_settled(s)) {
+	if (!s2s_is_in_use(s)) {
 		return after(s, s->opened_ms, s->establish_ms);
 	}
 	uint64_t when = after(s, s->stanza_ms, s->inactivity_ms);
@@ -64,7 +64,7 @@ void s2s_take_tick(struct xfed_s2s *s)
 	if (s2s_is_over(s) || s->state == XFED_S2S_CLOSING) {
 		return;
 	}
-	if (!is_settled(s)) {
+	if (!s2s_is_in_use(s)) {
 		if (now >= after(s, s->opened_ms, s->establish_ms)) {
 			s2s_close(s, XFED_REASON_STREAM_ESTABLISH_TIMEOUT, s2s_state_name(s));
 		}

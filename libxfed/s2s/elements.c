@@ -33,6 +33,11 @@ static enum xfed_reason demanded(const struct xfed_s2s *s, enum xfed_reason othe
 	return s->methods & XFED_METHOD_DIALBACK_TLS ? otherwise : XFED_REASON_SASL_REQUIRED_MISSING;
 }
 
+static bool is_word(const char *text, size_t len, const char *word)
+{
+	return len == strlen(word) && memcmp(text, word, len) == 0;
+}
+
 /* The peer says why it gives up. Its words go into the log line, never further. */
 void s2s_received_error(struct xfed_s2s *s, struct xfed_xml_elem *e)
 {
@@ -46,13 +51,17 @@ void s2s_received_error(struct xfed_s2s *s, struct xfed_xml_elem *e)
 			break;
 		}
 	}
-	s->is_host_unknown = len == strlen("host-unknown") && memcmp(condition, "host-unknown", len) == 0;
+	s->is_host_unknown = is_word(condition, len, "host-unknown");
 	const struct xfed_xml_elem *t = xfed_xml_child(e, XFED_NS_STREAM_ERR, "text");
 	struct xfed_span said = t ? xfed_xml_text(a, t) : (struct xfed_span){ NULL, 0 };
 	char text[sizeof(s->text)];
 	snprintf(text, sizeof(text), "%.*s%s%.*s", (int)len, condition, said.len ? ": " : "", (int)(said.len > 100 ? 100 : said.len),
 		said.data ? said.data : "");
 	s->peer_closed = true; /* it closes next: we do not wait for it */
+	if (s2s_is_in_use(s) && (is_word(condition, len, "system-shutdown") || is_word(condition, len, "connection-timeout"))) {
+		s2s_close(s, XFED_REASON_STREAM_CLOSED_PEER, text); /* a server that stops, or tidies up what is idle: no fault */
+		return;
+	}
 	/* Inside TLS its own words say more: our certificate may be what it does not like. */
 	s2s_close(s, s->is_secure ? XFED_REASON_STREAM_ERROR_RECEIVED : demanded(s, XFED_REASON_STREAM_ERROR_RECEIVED), text);
 }

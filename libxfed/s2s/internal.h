@@ -106,6 +106,7 @@ const char *s2s_state_name(const struct xfed_s2s *s);
 size_t s2s_read_xml(struct xfed_s2s *s, struct xfed_span in);
 
 /* clock.c */
+bool s2s_is_in_use(const struct xfed_s2s *s); /* READY, or VERIFYING */
 void s2s_take_tick(struct xfed_s2s *s);
 
 /* output.c: what we write */

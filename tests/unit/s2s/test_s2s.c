@@ -532,6 +532,9 @@ static void in_stream_error_received(void **state)
 {
 	RUN_IN(IN_READY, { RX, "<stream:error><conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>",
 				.actions = "closed(stream.error.received)", .output = "</stream:stream>" });
+	/* A server that stops, or tidies up what is idle, is no fault. */
+	RUN_IN(IN_READY, { RX, "<stream:error><system-shutdown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>",
+				.actions = "closed(stream.closed.peer)", .output = "</stream:stream>" });
 }
 
 /* A peer that gives up where we demanded something: the demand is the reason. */
