@@ -81,7 +81,8 @@ static void on_closed(struct edge_conn *c, const struct xfed_s2s_action *act)
 		xfed_s2s_info(c->s2s, &info);
 		p->tried_external = info.tried_external;
 		p->ending = c;
-		snprintf(p->text, sizeof(p->text), "%s", act->text);
+		const char *suspicion = edge_failure_suspicion(c->edge, &info, act->reason);
+		snprintf(p->text, sizeof(p->text), "%s", suspicion ? suspicion : act->text);
 		edge_steps_of_stream(&p->steps, rt_loop_now_ms(c->edge->loop), &info, act->reason, act->text);
 		edge_pair_lost(p, act->reason, act->side);
 		p->ending = NULL;

@@ -321,6 +321,8 @@ struct edge_failure {
 void edge_steps_add(struct edge_steps **s, uint64_t now_ms, const char *step, bool ok, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 void edge_steps_free(struct edge_steps **s);
 void edge_steps_of_stream(struct edge_steps **s, uint64_t now_ms, const struct xfed_s2s_info *info, enum xfed_reason reason, const char *text);
+/* What may be behind an end that says nothing of itself, or NULL. */
+const char *edge_failure_suspicion(const struct edge *e, const struct xfed_s2s_info *info, enum xfed_reason reason);
 void edge_failure_send(struct edge *e, const struct edge_failure *f);
 
 /* report.c */

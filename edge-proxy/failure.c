@@ -80,6 +80,28 @@ void edge_steps_of_stream(struct edge_steps **s, uint64_t now_ms, const struct x
 	}
 }
 
+/*
+ * ejabberd up to 23.01 ends the stream without a word when our certificate has a domain as XmppAddr (its process dies while reading it):
+ * nothing on the wire says so, hence this.
+ */
+const char *edge_failure_suspicion(const struct edge *e, const struct xfed_s2s_info *info, enum xfed_reason reason)
+{
+	bool is_wordless = reason == XFED_REASON_NET_STREAM_LOST || reason == XFED_REASON_STREAM_CLOSED_PEER;
+	if (!is_wordless || !info->is_secure || info->is_authenticated) {
+		return NULL;
+	}
+	const struct xfed_cert *cert;
+	for (size_t i = 0; e->creds && (cert = xfed_tls_creds_cert(e->creds, i)); i++) {
+		const struct xfed_cert_facts *f = xfed_cert_facts(cert);
+		for (size_t n = 0; n < f->name_count && xfed_cert_proves_xmpp(cert, info->local); n++) {
+			if (strncmp(f->names[n], "xmpp:", 5) == 0) {
+				return "closed without a word behind TLS; our certificate has an XmppAddr, which makes ejabberd 23.01 do that";
+			}
+		}
+	}
+	return NULL;
+}
+
 static void fill_chain(const struct edge_failure *f, Xfed__Certificate *cert, char *names[PROTO_CERT_NAMES_MAX], char subject[512], char issuer[512])
 {
 	const struct xfed_cert_facts *facts = xfed_cert_facts(f->cert);

@@ -152,7 +152,7 @@ static void attempt_failed(struct edge_pair *p, enum xfed_reason reason, enum xf
 	edge_steps_free(&p->steps);
 	fail_questions(p, false);
 	rt_log(RT_LOG_WARNING, p->is_verify ? "s2s.verify-failed" : "s2s.out-failed", RT_KV_STR("partner", p->remote), RT_KV_STR("local", p->local), RT_KV_REASON_SIDE(reason, side),
-		RT_KV_U64("waiting", p->queue_count), RT_KV_U64("next_try_ms", p->backoff_ms), RT_END);
+		RT_KV_STR("text", p->text[0] ? p->text : NULL), RT_KV_U64("waiting", p->queue_count), RT_KV_U64("next_try_ms", p->backoff_ms), RT_END);
 	bounce_all(p, reason, side);
 }
 

@@ -95,9 +95,11 @@ OURS = {
 class TestOurCertificate:
     @pytest.mark.parametrize("variant", OURS)
     def test_sip_to_xmpp(self, lab, xfed, dave, eve, refusal, variant):
-        domain = variant + ".corp.example"
+        domain, mark = variant + ".corp.example", xfed.edge.process.mark()
         with refusal(*OURS[variant]):
             assert dave.message("sip:eve@ejabberd.example", "never arrives", sender="sip:dave@" + domain).status == 504
+        failed = xfed.edge.process.wait_line(r"event=s2s\.out-failed .*local=%s " % domain, 5, mark)
+        assert ("XmppAddr" in failed) == (variant == "xmppaddr"), failed  # what is suspected is said, and only there
         assert xfed.methods(domain, "ejabberd.example")["out"] == set()
 
     @pytest.mark.parametrize("variant", OURS)
