@@ -60,14 +60,29 @@ static void reverse_done(struct edge_check *k)
 	}
 }
 
+/* Those that have not come to an end, or have not begun, do not work in the time there is. */
+static void give_up_streams(struct edge_check *k)
+{
+	for (; k->method_next < k->method_count; k->method_next++) {
+		struct check_method *m = &k->methods[k->method_next];
+		m->was_tried = true;
+		m->reason = XFED_REASON_STREAM_ESTABLISH_TIMEOUT;
+		m->side = XFED_SIDE_PARTNER;
+		snprintf(m->text, sizeof(m->text), "not within the %d s of a check", EDGE_CHECK_MS / 1000);
+	}
+	check_note_streams(k);
+}
+
 /* The bound of all: what is there is told, and what was waited for. */
 static void on_timer(void *user)
 {
 	struct edge_check *k = user;
-	if (!k->is_forward_done) {
-		bool is_dns = strcmp(k->stage, "dns") == 0, is_tcp = strcmp(k->stage, "tcp") == 0;
-		enum xfed_reason reason = is_dns ? XFED_REASON_DNS_TIMEOUT : is_tcp ? XFED_REASON_NET_CONNECT_TIMEOUT : XFED_REASON_STREAM_ESTABLISH_TIMEOUT;
-		check_step(k->steps, k->stage, CHECK_PROBLEM, reason, "nothing more within %d s", EDGE_CHECK_MS / 1000);
+	if (!k->is_forward_done && strcmp(k->stage, "stream") == 0) {
+		give_up_streams(k);
+	} else if (!k->is_forward_done) {
+		bool is_dns = strcmp(k->stage, "dns") == 0;
+		check_step(k->steps, k->stage, CHECK_PROBLEM, is_dns ? XFED_REASON_DNS_TIMEOUT : XFED_REASON_NET_CONNECT_TIMEOUT, "nothing more within %d s",
+			EDGE_CHECK_MS / 1000);
 	}
 	if (k->is_reversing) {
 		check_step(k->reverse, "reverse-dns", CHECK_PROBLEM, XFED_REASON_DNS_TIMEOUT, "no answer about our own domain %s", k->local);

@@ -61,7 +61,7 @@ class Daemon:
     def ctl(self, tools, *words, as_json=False, check=True):
         """xfedctl on this daemon: its text or its JSON; with check=False (exit status, text)."""
         argv = [tools["xfedctl"], "--socket", self.socket] + (["--json"] if as_json else []) + list(words)
-        done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=20,
+        done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=40,
                               env=clean_environment(**SANITIZER_ENV), check=False)
         if not check:
             return done.returncode, done.stdout

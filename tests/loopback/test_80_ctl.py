@@ -7,6 +7,7 @@ import itertools
 import json
 import re
 import socket
+import time
 
 import pytest
 
@@ -301,6 +302,22 @@ def test_check_of_a_bad_partner(xfed, tools, cause, name):
     assert bad[0]["remedy"] and bad[0]["side"], bad
     text = ctl(xfed, tools, "partner", "check", domain, as_json=False)[1]
     assert re.search(r"PROBLEM +%s " % step, text) and "%s: %s: %s" % (step, code, bad[0]["remedy"]) in text, text
+
+
+def test_check_of_a_partner_that_falls_silent(xfed, tools, listed):
+    """Three methods that each wait: the check ends within its 20 s all the same, and says which it did not see the end of."""
+    p = listed("mute.example", file={"tls": "optional", "sasl": "optional", "dialback": True})
+    p.at["header"] = then_stop()
+    began = time.monotonic()
+    status, answer = ctl(xfed, tools, "partner", "check", p.domain)
+    assert time.monotonic() - began < 20 and answer["took_ms"] < 20000
+    assert (status, answer["ok"]) == (1, False), answer
+    assert {m["reason"] for m in answer["methods"]} == {"stream.establish.timeout"}, answer
+    assert [s["state"] for s in steps_of(answer, "method")] == ["problem"] * 3, answer
+    assert "not within the 18 s" in steps_of(answer, "method")[-1]["text"], answer
+    # The edge goes on, and the next check is as good as any.
+    p.at.clear()
+    assert ctl(xfed, tools, "partner", "check", p.domain)[1]["methods"][0]["works"] is True
 
 
 def test_check_of_a_partner_nobody_listed(xfed, tools):
