@@ -527,12 +527,25 @@ void edge_conn_resume(struct edge_conn *c)
 	}
 }
 
+/* A handshake job that comes back later must find a conductor that writes nothing: its buffer goes with the stream. */
+static void end_conductor(struct edge_conn *c)
+{
+	struct xfed_s2s_event ev = { .type = XFED_S2S_CLOSE, .reason = XFED_REASON_STREAM_CLOSED_DRAIN };
+	struct xfed_s2s_action act;
+	if (c->s2s && xfed_s2s_has_job(c->s2s)) {
+		xfed_s2s_step(c->s2s, &ev, rt_loop_now_ms(c->edge->loop));
+		while (xfed_s2s_next(c->s2s, &act)) {
+		}
+	}
+}
+
 void edge_conns_free(struct edge *e)
 {
 	struct edge_conn *c, *next;
 	HASH_ITER(hh, e->conns, c, next) {
 		if (!c->is_closed) {
 			leave_books(c);
+			end_conductor(c);
 			rt_stream_close(c->stream);
 			c->stream = NULL;
 			c->is_closed = true;

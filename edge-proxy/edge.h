@@ -62,6 +62,7 @@ struct edge_conn {
 	bool pair_is_local;	       /* of the pair decision */
 	bool is_saying;
 	struct xfed_buf say;	       /* what is to be said next: an answer as authoritative server */
+	bool has_served;	       /* in: a db:verify was answered */
 	bool is_driving;	       /* inside the conductor's actions: a close waits */
 	enum xfed_reason close_reason; /* asked for meanwhile; NONE: nothing */
 	const char *close_text;

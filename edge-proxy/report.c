@@ -161,9 +161,15 @@ void edge_report_established(struct edge_conn *c, const struct xfed_s2s_action *
 	send_event(e, &ev.m);
 }
 
-static bool is_clean(enum xfed_reason r)
+static bool is_clean_reason(enum xfed_reason r)
 {
-	return r == XFED_REASON_STREAM_CLOSED_IDLE || r == XFED_REASON_STREAM_CLOSED_DRAIN || r == XFED_REASON_STREAM_CLOSED_PEER;
+	return r == XFED_REASON_STREAM_CLOSED_OPERATOR || r == XFED_REASON_STREAM_CLOSED_IDLE || r == XFED_REASON_STREAM_CLOSED_DRAIN || r == XFED_REASON_STREAM_CLOSED_PEER;
+}
+
+/* Also a stream that was opened to ask us as authoritative server, and dropped when it had its answer. */
+static bool is_clean(const struct edge_conn *c, enum xfed_reason r)
+{
+	return is_clean_reason(r) || (r == XFED_REASON_NET_STREAM_LOST && c->has_served && !c->is_established);
 }
 
 /* A stream that came in and was never authenticated. What we opened is told when the whole attempt has failed. */
@@ -226,19 +232,19 @@ void edge_report_closed(struct edge_conn *c, const struct xfed_s2s_action *act)
 	struct xfed_span label = xfed_span_str(edge_partner_label(e, info.remote));
 	struct xfed_span code = xfed_span_str(xfed_reason_code(act->reason));
 	rt_metric_add(e->metrics, RT_M_S2S_CLOSED, 1, RT_LABELS(label, direction_word(c->direction), code));
-	if (!is_clean(act->reason)) {
+	if (!is_clean(c, act->reason)) {
 		edge_report_refusal(e, act->reason, act->side);
 	}
-	bool has_failed = !c->is_established && !c->has_refused && !is_clean(act->reason);
+	bool has_failed = !c->is_established && !c->has_refused && !is_clean(c, act->reason);
 	if (has_failed) {
 		rt_metric_add(e->metrics, RT_M_S2S_AUTH, 1,
 			RT_LABELS(label, direction_word(c->direction), method_tried(is_dialback(act->reason), info.is_secure), code));
 	}
 	char names[512] = "";
-	if (info.tls.peer && !is_clean(act->reason)) {
+	if (info.tls.peer && !is_clean(c, act->reason)) {
 		log_names(names, sizeof(names), info.tls.peer);
 	}
-	rt_log(is_clean(act->reason) ? RT_LOG_INFO : RT_LOG_WARNING, "s2s.closed", RT_KV("partner", info.remote), RT_KV("local", info.local),
+	rt_log(is_clean(c, act->reason) ? RT_LOG_INFO : RT_LOG_WARNING, "s2s.closed", RT_KV("partner", info.remote), RT_KV("local", info.local),
 		RT_KV("direction", direction_word(c->direction)), RT_KV_REASON_SIDE(act->reason, act->side),
 		RT_KV_STR("text", act->text[0] ? act->text : NULL), RT_KV_BOOL("authenticated", info.is_authenticated),
 		RT_KV_STR("certificate_names", names[0] ? names : NULL), RT_KV_STR("address", c->address), RT_KV_U64("stanzas_in", c->stanzas_in),

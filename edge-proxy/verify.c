@@ -98,6 +98,7 @@ void edge_verify_answer(struct edge_conn *c, const struct xfed_dialback_elem *ve
 	}
 	switch (xfed_dialback_authoritative(verify, &authority, &answer)) {
 	case XFED_DIALBACK_ANSWER:
+		c->has_served = true;
 		if (xfed_dialback_print(&c->say, &answer) != XFED_OK) {
 			edge_conn_close(c, XFED_REASON_STREAM_INTERNAL, "dialback answer");
 		}
