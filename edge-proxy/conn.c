@@ -23,7 +23,7 @@ static struct edge_conn *conn_new(struct edge *e, enum xfed_s2s_direction direct
 		return NULL;
 	}
 	e->conn_count++;
-	e->unauthenticated++;
+	e->unauthenticated += direction == XFED_S2S_IN;
 	return c;
 }
 
@@ -56,7 +56,7 @@ static void leave_books(struct edge_conn *c)
 	edge_tally_drop(c);
 	edge_newest_drop(c);
 	if (!c->is_established) {
-		c->edge->unauthenticated--;
+		c->edge->unauthenticated -= c->direction == XFED_S2S_IN;
 	}
 }
 
@@ -126,7 +126,7 @@ static void mark_established(struct edge_conn *c)
 {
 	if (!c->is_established) {
 		c->is_established = true;
-		c->edge->unauthenticated--;
+		c->edge->unauthenticated -= c->direction == XFED_S2S_IN;
 		edge_steps_free(&c->steps);
 	}
 }

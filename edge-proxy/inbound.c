@@ -67,6 +67,8 @@ void edge_inbound_pair(struct edge_conn *c, const struct xfed_s2s_action *act)
 		c->decision.refuse = XFED_REASON_CHANNEL_DOWN;
 	} else if (!partner || xfed_policy_is_local(e->policy, act->from)) {
 		c->decision.refuse = XFED_REASON_POLICY_PARTNER_UNLISTED;
+	} else if (!c->tally && edge_tally_streams(e, partner->domain) >= partner->max_connections) {
+		c->decision.refuse = XFED_REASON_POLICY_CONNECTIONS_EXCEEDED;
 	} else {
 		edge_decision_for(e, partner, &c->decision);
 		edge_tally_add(c, partner->domain);

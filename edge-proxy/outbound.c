@@ -132,6 +132,14 @@ static void fail_questions(struct edge_pair *p, bool was_open)
 	}
 }
 
+/* Up to a quarter less, so that what failed together is not tried again together [A1-06]. */
+static uint64_t jittered(const struct edge *e, uint64_t ms)
+{
+	uint32_t r = 0;
+	e->env.random(e->env.user, &r, sizeof(r));
+	return ms - ms / 4 * (r % 1024) / 1024;
+}
+
 /* The attempt is over: everybody who waited is told, and the next one waits a little longer [A1-06]. */
 static void attempt_failed(struct edge_pair *p, enum xfed_reason reason, enum xfed_side side)
 {
@@ -141,7 +149,8 @@ static void attempt_failed(struct edge_pair *p, enum xfed_reason reason, enum xf
 	p->last_reason = reason;
 	p->backoff_ms = p->backoff_ms == 0 ? BACKOFF_MIN_MS : p->backoff_ms * 2;
 	p->backoff_ms = p->backoff_ms > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : p->backoff_ms;
-	p->retry_at_ms = now + p->backoff_ms;
+	uint64_t wait_ms = jittered(p->edge, p->backoff_ms);
+	p->retry_at_ms = now + wait_ms;
 	struct xfed_s2s_info info = { 0 };
 	if (p->ending) {
 		xfed_s2s_info(p->ending->s2s, &info);
@@ -152,7 +161,7 @@ static void attempt_failed(struct edge_pair *p, enum xfed_reason reason, enum xf
 	edge_steps_free(&p->steps);
 	fail_questions(p, false);
 	rt_log(RT_LOG_WARNING, p->is_verify ? "s2s.verify-failed" : "s2s.out-failed", RT_KV_STR("partner", p->remote), RT_KV_STR("local", p->local), RT_KV_REASON_SIDE(reason, side),
-		RT_KV_STR("text", p->text[0] ? p->text : NULL), RT_KV_U64("waiting", p->queue_count), RT_KV_U64("next_try_ms", p->backoff_ms), RT_END);
+		RT_KV_STR("text", p->text[0] ? p->text : NULL), RT_KV_U64("waiting", p->queue_count), RT_KV_U64("next_try_ms", wait_ms), RT_END);
 	bounce_all(p, reason, side);
 }
 
@@ -221,6 +230,10 @@ static void start_attempt(struct edge_pair *p, const struct xfed_partner *partne
 	p->avoid_external = p->avoid_tls = false;
 	p->text[0] = '\0';
 	edge_steps_free(&p->steps);
+	if (!p->is_verify && p->edge->conn_count >= p->edge->config->limits.connections) { /* a question is short, and somebody inside waits for it */
+		attempt_failed(p, XFED_REASON_POLICY_CONNECTIONS_EXCEEDED, XFED_SIDE_OPERATOR);
+		return;
+	}
 	int rc = start_lookup(p, partner);
 	if (rc != XFED_OK) {
 		enum xfed_reason reason = rc == XFED_ERR_INVALID ? XFED_REASON_DNS_NAME_MISSING : XFED_REASON_STREAM_INTERNAL;
