@@ -143,7 +143,7 @@ def matrix(install, started, certs, dns, users):
     names = ["host:*.row%d.example" % r.number for r in ROWS]
     certs.leaf("matrix", *names)
     certs.leaf("matrix-foreign", "by=foreign", *names)
-    inst = install("m", gateway={"sip": {"answer_within": "30s"}}, edge={"limits": {"unauthenticated": 900}})
+    inst = install("mat", gateway={"sip": {"answer_within": "30s"}}, edge={"limits": {"unauthenticated": 900}})
     domains = {cell_domain(r, a): a for r in VALID for a in ABILITIES}
     peer = Peer("all.row1.example", certs, "matrix", inst.s2s, "all", "matrix-foreign", domains=domains)
     for r in VALID:

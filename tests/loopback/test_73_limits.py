@@ -1,0 +1,341 @@
+"""
+How many and how long: streams of one partner and of all, time to establish, inactivity; names and addresses of a partner;
+waiting between attempts (interface: limits; [A1]).
+"""
+import itertools
+import re
+import threading
+import time
+
+import pytest
+
+from harness.peer import Peer, Refused
+from harness.proc import wait_until
+from harness.wire import Wire, free_port
+from harness.xmpp import XmppStream, message
+
+numbers = itertools.count(1)
+DIALBACK_ONLY = {"tls": "not-supported", "sasl": "not-supported", "dialback": True}
+
+
+@pytest.fixture(scope="module")
+def small(install, started, certs, dns):
+    """An edge with small limits of its own; policy, DNS and certificates as everywhere."""
+    inst = install("lim", edge={"limits": {"connections": 30, "unauthenticated": 6, "establish_timeout": "1s", "inactivity": "10s",
+                                         "connect_timeout": "1s"}})
+    try:
+        yield started(inst)
+    finally:
+        inst.stop()
+
+
+@pytest.fixture
+def make(small, certs, dns):
+    """make(ABILITIES, file=...) is a Peer for a domain of its own that policy lists."""
+    made = []
+
+    def make(abilities="all", file=None, inst=small, **kwargs):
+        domain = "limit%d.example" % next(numbers)
+        leaf = certs.leaf(domain.split(".")[0], "xmpp:" + domain, "host:*." + domain)
+        plain = certs.leaf(leaf + "-plain", "by=self", "xmpp:" + domain)
+        p = Peer(domain, certs, leaf, inst.s2s, abilities, plain, **kwargs)
+        inst.list_partner(domain, **dict({"sasl": "optional", "dialback": True}, **(file or {})))
+        inst.reload()
+        dns.xmpp(domain, ("xmpp." + domain, p.port, "127.0.0.1"))
+        made.append((inst, p))
+        return p
+    yield make
+    for inst, p in made:
+        p.may_end.set()
+        p.close()
+        inst.unlist_partner(p.domain)
+        assert not p.violations
+    for inst in {id(i): i for i, _ in made}.values():
+        inst.reload()
+        wait_until("the end of all streams", lambda: not inst.streams(), 10)
+
+
+@pytest.fixture
+def sip(small, user):
+    flow = user.dial(small.sip)
+    yield flow
+    flow.close()
+
+
+def counted(inst, code):
+    return inst.edge.metric("xfed_refusals_total", reason=code)
+
+
+# ---- how many ----
+
+@pytest.mark.parametrize("abilities, file, how", [
+    ("all", {}, ("stream", "resource-constraint")),
+    ("TLS+dialback", {}, ("stream", "resource-constraint")),
+    ("dialback", DIALBACK_ONLY, ("dialback", "resource-constraint")),
+], ids=["external", "dialback-tls", "dialback-plain"])
+def test_streams_of_one_partner(small, make, abilities, file, how):
+    """20 unless its file says otherwise; whatever the method; what ends makes room."""
+    p = make(abilities, file=file)
+    before = counted(small, "policy.connections.exceeded")
+    streams = [p.dial("corp.example") for _ in range(20)]
+    with pytest.raises(Refused) as e:
+        p.dial("corp.example")
+    assert (e.value.how, e.value.condition) == how
+    assert counted(small, "policy.connections.exceeded") == before + 1
+    e.value.stream.close()
+    streams.pop().close()
+    wait_until("room", lambda: len([s for s in small.streams(p.domain) if s["direction"] == "in"]) == 19, 5)
+    p.dial("corp.example").close()
+    for s in streams:
+        s.close()
+
+
+def test_streams_of_all_partners(small, make, user, sip):
+    """The edge's own limit: no more are accepted, none is opened; those there are go on."""
+    p = make("dialback", file=dict(DIALBACK_ONLY, limits={"connections": 100}))
+    streams = []
+    for n in range(1, 31):
+        streams.append(p.dial("corp.example"))
+        wait_until("%d streams, and no question" % n, lambda: len(small.streams()) == n, 5)
+    mark, before = small.edge.process.mark(), counted(small, "policy.connections.exceeded")
+    one_more = Wire.connect(small.s2s)
+    assert one_more.recv(5) == b""
+    small.edge.process.wait_line("event=s2s.refused .*reason=policy.connections.exceeded", 5, mark)
+    assert counted(small, "policy.connections.exceeded") == before + 1
+    assert user.message(sip, "sip:eve@" + p.domain, "no room").status == 480
+    small.edge.process.wait_line("event=s2s.out-failed partner=%s .*reason=policy.connections.exceeded side=operator" % p.domain, 5, mark)
+    for s in (streams[0], streams[-1]):
+        body = "still there %d" % next(numbers)
+        s.send(message("eve@" + p.domain, "user@corp.example", body))
+        user.wait_text(body)
+    for s in streams:
+        s.close()
+
+
+def test_streams_that_say_nothing(small, make):
+    """Of all only so many may be there without having proved anything; they go when their time is over."""
+    p = make("all")
+    silent = [Wire.connect(small.s2s) for _ in range(6)]
+    wait_until("six", lambda: len(small.streams()) == 6, 5)
+    assert Wire.connect(small.s2s).recv(5) == b""
+    for w in silent:
+        said = b""
+        while b"</stream:stream>" not in said:
+            data = w.recv(5)
+            assert data, said
+            said += data
+        assert b"<connection-timeout " in said
+        w.close()
+    p.dial("corp.example").close()
+
+
+def test_calls_of_ours_take_no_place_of_callers(small, make, dns, user, sip):
+    """limits.unauthenticated is about who calls us: six streams of ours that are being set up, and a partner still gets in."""
+    slow, other = make("all"), make("all")
+    names = ["u%d.%s" % (i, slow.domain) for i in range(6)]
+    small.list_partner(slow.domain, additional_domains=["*." + slow.domain])
+    small.reload()
+    go = threading.Event()
+    slow.at["starttls"] = lambda served, e: go.wait(10) and False
+    for name in names:
+        slow.hosted[name] = "all"
+        dns.xmpp(name, ("xmpp." + slow.domain, slow.port, "127.0.0.1"))
+    threads = [threading.Thread(target=user.message, args=(sip, "sip:eve@" + name, "hello")) for name in names]
+    for t in threads:
+        t.start()
+    wait_until("six calls", lambda: len([e for e, _ in slow.events.items if e == "header"]) == 6, 5)
+    other.dial("corp.example").close()
+    go.set()
+    for t in threads:
+        t.join(10)
+
+
+# ---- how long ----
+
+@pytest.mark.parametrize("until", ["nothing", "header", "tls", "key"])
+def test_a_stream_has_to_be_established_in_time(small, make, until):
+    """limits.establish_timeout, one second here: connection-timeout, whatever was done before."""
+    p = make("all" if until != "key" else "TLS+dialback")
+    p.authority = "silent"
+    before, mark = counted(small, "stream.establish.timeout"), small.edge.process.mark()
+    started = time.monotonic()
+    if until == "nothing":
+        s = XmppStream.connect(small.s2s)
+        s.is_secure = False
+    else:
+        s = p.open_stream("corp.example", wants_tls=until != "header")
+    if until == "key":
+        p.send_key(s)
+    with pytest.raises(Refused) as e:
+        while True:
+            p.next_of(s, "header" if until == "nothing" else "element")
+    assert (e.value.how, e.value.condition) == ("stream", "connection-timeout")
+    assert 0.9 <= time.monotonic() - started < 5
+    small.edge.process.wait_line("event=s2s.closed .*direction=in reason=stream.establish.timeout", 5, mark)
+    assert counted(small, "stream.establish.timeout") >= before + 1
+    s.close()
+
+
+@pytest.mark.parametrize("at", ["starttls", "auth", "result"])
+def test_a_partner_that_leaves_us_waiting(small, make, user, sip, at):
+    """The same for streams of ours: the sender gets 504 with the reason."""
+    p = make("all", file={"sasl": "required", "dialback": False}) if at != "result" else make("TLS+dialback")
+    p.at[at] = lambda served, e: True
+    mark = small.edge.process.mark()
+    assert user.message(sip, "sip:eve@" + p.domain, "hello?").status == 504
+    small.edge.process.wait_line("event=s2s.out-failed partner=%s .*reason=stream.establish.timeout" % p.domain, 10, mark)
+
+
+def test_idle_streams_are_closed(small, make, user, sip):
+    """limits.inactivity, 10 s here: both directions, cleanly; a stanza starts the time anew, blanks do not."""
+    p = make("all")
+    mark = small.edge.process.mark()
+    assert user.message(sip, "sip:eve@" + p.domain, "once").status in (200, 202)
+    idle, busy = p.dial("corp.example"), p.dial("corp.example")
+    started = time.monotonic()
+    idle.send(" ")
+    wait_until("five seconds", lambda: time.monotonic() - started > 5, 6)  # half of the time
+    idle.send("\n")
+    busy.send(message("eve@" + p.domain, "user@corp.example", "busy"))
+    p.wait_event("end", 10)
+    assert idle.event(10)[0] == "end"
+    idle.send("</stream:stream>")
+    assert 9 <= time.monotonic() - started < 13
+    for direction in ("in", "out"):
+        small.edge.process.wait_line("event=s2s.closed partner=%s .*direction=%s reason=stream.closed.idle" % (p.domain, direction), 5, mark)
+    busy.send(message("eve@" + p.domain, "user@corp.example", "busy still"))
+    user.wait_text("busy still")
+    idle.close()
+    busy.close()
+
+
+# ---- names ----
+
+def test_additional_domains(small, make, dns, user, sip):
+    """Exact ones and "*.", which stands for any depth below and not for itself; in both directions, by either method."""
+    p = make("TLS+dialback", file={})
+    extra, deep, itself = "extra-" + p.domain, "a.b.it." + p.domain, "it." + p.domain
+    small.list_partner(p.domain, sasl="optional", dialback=True, additional_domains=[extra, "*." + itself])
+    small.reload()
+    for domain in (extra, deep, itself):
+        p.hosted[domain] = "TLS+dialback"
+        dns.xmpp(domain, ("xmpp." + p.domain, p.port, "127.0.0.1"))
+    for domain in (extra, deep):
+        s = p.dial_best("corp.example", domain)
+        body = "from " + domain
+        s.send(message("eve@" + domain, "user@corp.example", body))
+        assert user.wait_text(body).uri("from") == "sip:eve@" + domain
+        assert user.message(sip, "sip:eve@" + domain, "to " + domain).status in (200, 202)
+        p.wait_body("to " + domain)
+        s.close()
+        assert small.edge.metric("xfed_s2s_auth_total", partner=p.domain, direction="in", method="dialback-tls", result="ok") >= 1
+    with pytest.raises(Refused) as e:
+        p.dial_best("corp.example", itself)
+    assert (e.value.how, e.value.condition) == ("stream", "policy-violation")
+    assert user.message(sip, "sip:eve@" + itself, "no").status == 403
+
+
+def test_exact_beats_the_wildcard(small, make, dns, user, sip):
+    """A domain below a partner's wildcard may be a partner of its own, with settings of its own."""
+    p = make("all", file={"sasl": "required", "dialback": False})
+    small.list_partner(p.domain, sasl="required", dialback=False, additional_domains=["*." + p.domain])
+    own = "own." + p.domain
+    p.hosted[own] = "dialback"
+    small.list_partner(own, **DIALBACK_ONLY)
+    small.reload()
+    try:
+        dns.xmpp(own, ("xmpp." + p.domain, p.port, "127.0.0.1"))
+        assert p.dial_best("corp.example", own).method == "dialback-plain"
+        p.hosted["other." + p.domain] = "dialback"
+        with pytest.raises(Refused) as e:
+            p.dial_best("corp.example", "other." + p.domain)
+        assert (e.value.how, e.value.condition) == ("dialback", "policy-violation")
+    finally:
+        small.unlist_partner(own)
+
+
+# ---- addresses ----
+
+def test_connect_to(small, make, dns, user, sip):
+    """[A1-04]: instead of SRV, for messages and for the questions of dialback; the certificate is the domain's all the same."""
+    p = make("TLS+dialback")
+    dns.clear("_xmpp-server._tcp." + p.domain)
+    small.list_partner(p.domain, sasl="optional", dialback=True, connect_to="127.0.0.1:%d" % p.port)
+    small.reload()
+    assert user.message(sip, "sip:eve@" + p.domain, "straight").status in (200, 202)
+    p.wait_body("straight")
+    p.dial("corp.example").close()
+    assert not dns.was_asked("_xmpp-server._tcp." + p.domain)
+
+
+def test_connect_to_by_name(small, make, dns, user, sip):
+    p = make("all")
+    dns.clear("_xmpp-server._tcp." + p.domain)
+    dns.add("gate." + p.domain, "A", "127.0.0.1")
+    small.list_partner(p.domain, connect_to="gate.%s:%d" % (p.domain, p.port))
+    small.reload()
+    assert user.message(sip, "sip:eve@" + p.domain, "by name").status in (200, 202)
+    p.wait_body("by name")
+    assert not dns.was_asked("_xmpp-server._tcp." + p.domain)
+
+
+def test_every_address_of_a_target_before_the_next_target(small, make, dns, user, sip):
+    """[A1-01]: two dead addresses of the first, then the second one."""
+    p = make("all")
+    name = "_xmpp-server._tcp." + p.domain
+    dns.clear(name)
+    dns.clear("xmpp." + p.domain)
+    dead = free_port()
+    dns.add(name, "SRV", (1, 0, dead, "one." + p.domain), (2, 0, p.port, "two." + p.domain))
+    dns.add("one." + p.domain, "A", "127.0.0.1", "127.0.0.2")
+    dns.add("two." + p.domain, "A", "127.0.0.1")
+    mark = small.edge.process.mark()
+    assert user.message(sip, "sip:eve@" + p.domain, "third time lucky").status in (200, 202)
+    tried = [re.search(r"address=(\S+)", line).group(1) for line in small.edge.process.lines[mark:]
+             if "event=s2s.connect-failed partner=" + p.domain in line]
+    assert sorted(tried) == ["127.0.0.1:%d" % dead, "127.0.0.2:%d" % dead]
+
+
+def test_without_srv_the_domain_itself(small, make, dns, user, sip):
+    """[A1-03]: an address record and port 5269, only where there is no SRV record at all."""
+    p = make("all")
+    dns.clear("_xmpp-server._tcp." + p.domain)
+    dns.add(p.domain, "A", "127.0.0.1")
+    mark = small.edge.process.mark()
+    assert user.message(sip, "sip:eve@" + p.domain, "fallback").status == 504
+    small.edge.process.wait_line("event=s2s.connect-failed partner=%s .*address=127.0.0.1:5269" % p.domain, 5, mark)
+
+
+def test_with_srv_never_the_domain_itself(small, make, dns, user, sip):
+    p = make("all")
+    name = "_xmpp-server._tcp." + p.domain
+    dns.clear(name)
+    dns.add(name, "SRV", (1, 0, free_port(), "dead." + p.domain))
+    dns.add("dead." + p.domain, "A", "127.0.0.1")
+    dns.add(p.domain, "A", "127.0.0.1")
+    assert user.message(sip, "sip:eve@" + p.domain, "no fallback").status == 504
+    assert not dns.was_asked(p.domain)
+
+
+# ---- waiting between attempts ----
+
+def test_waiting_between_attempts(small, make, dns, user, sip):
+    """At once, then one second, doubling: refused at once meanwhile, with one line that says for how long."""
+    p = make("all")
+    p.at["starttls"] = lambda served, e: False
+    mark = small.edge.process.mark()
+    pattern = "event=s2s.out-failed partner=%s .*next_try_ms=" % p.domain
+
+    def lines():
+        return [line for line in small.edge.process.lines[mark:] if re.search(pattern, line)]
+    for attempt, most in ((1, 1000), (2, 2000)):
+        started = time.monotonic()
+        wait_until("attempt %d" % attempt, lambda: user.message(sip, "sip:eve@" + p.domain, "hello?").status == 504 and len(lines()) == attempt, 6)
+        waits = int(re.search(r"next_try_ms=(\d+)", lines()[-1]).group(1))
+        assert most * 3 / 4 <= waits <= most
+        if attempt == 2:
+            assert time.monotonic() - started > 0.5
+    assert len([e for e, _ in p.events.items if e == "connected"]) == 2
+    del p.at["starttls"]
+    small.edge.control("reload")  # somebody has mended it and says so
+    assert user.message(sip, "sip:eve@" + p.domain, "mended").status in (200, 202)
