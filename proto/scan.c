@@ -161,7 +161,9 @@ static bool walk_field(struct walk *w, const ProtobufCMessageDescriptor *desc, s
 {
 	uint64_t tag;
 	struct xfed_span value;
-	if (!read_varint(c, &tag) || tag >> 3 == 0 || tag >> 32 != 0 || !read_value(c, (unsigned)tag & 7, &value)) {
+	const uint8_t *start = c->p;
+	/* A tag written longer than its 32 bits need, protobuf-c does not read. */
+	if (!read_varint(c, &tag) || c->p - start > 5 || tag >> 3 == 0 || tag >> 32 != 0 || !read_value(c, (unsigned)tag & 7, &value)) {
 		return fail(w, "a field is broken");
 	}
 	w->n.fields++;
