@@ -4,6 +4,7 @@ tests/README.md does not find elsewhere ([A8], XEP-0220, XEP-0185).
 """
 import concurrent.futures
 import itertools
+import os
 import re
 import socket
 import threading
@@ -13,7 +14,7 @@ import pytest
 from harness.peer import DIALBACK, Peer, Refused, dialback_element, dialback_key, verdict_of
 from harness.proc import wait_until
 from harness.wire import free_port
-from harness.xmpp import AUTH, SASL, STREAM, XmppStream, child_text, message
+from harness.xmpp import AUTH, SASL, XmppStream, child_text, message
 
 numbers = itertools.count(1)
 DB = "xmlns:db='jabber:server:dialback'"
@@ -524,3 +525,24 @@ def test_a_partner_that_reconnects_without_end(xfed, partner, able):
     assert len(lines) <= 200
     assert xfed.edge.metric("xfed_refusals_total", reason="stream.unauthenticated") >= 200
     assert not xfed.streams(p.domain)
+
+
+# ---- the table ----
+
+def test_the_readme_names_tests_that_exist():
+    """Of traps and of errors: a stranger finds each."""
+    tests = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    with open(tests + "/README.md", encoding="utf-8") as f:
+        readme = f.read()
+    named = re.findall(r"`((?:loopback|interop|unit)/[\w/]+\.(?:py|c))(?:::(\w+))?`", readme)
+    assert len(named) > 80
+    absent = []
+    for path, name in named:
+        try:
+            with open("%s/%s" % (tests, path), encoding="utf-8") as f:
+                source = f.read()
+        except OSError:
+            source = None
+        if source is None or (name and not re.search(r"^(def|static void) %s\(" % name, source, re.M)):
+            absent.append("%s::%s" % (path, name))
+    assert not absent, absent
