@@ -109,6 +109,8 @@ static bool forget_settled(struct proto_inbox *in, struct proto_inbox_run *run, 
 	for (struct inbox_node *n = run->first, *next; n && n->e.seq < below; n = next) {
 		next = n->next;
 		if (n->e.state == PROTO_INBOX_SETTLED) {
+			/* What is forgotten stays below the mark: a run that comes back must not make it "first" again. */
+			run->lowest = n->e.seq >= run->lowest ? n->e.seq + 1 : run->lowest;
 			forget(in, run, n);
 		}
 	}

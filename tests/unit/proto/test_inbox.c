@@ -190,6 +190,23 @@ static void asked_and_acknowledged(void **state)
 	proto_inbox_free(in);
 }
 
+/* A run whose link was gone for longer than outcomes are kept: what was settled is not done again, what waits still waits. */
+static void a_late_run_does_nothing_twice(void **state)
+{
+	struct proto_inbox *in = inbox(0);
+	struct proto_inbox_run *run = proto_inbox_link_up(in, XFED_SPAN("edge1"), 5, 1, 0);
+	receive(in, run, 5, 0);
+	receive(in, run, 6, 0);
+	settle(in, run, 6, "", 0);
+	proto_inbox_link_lost(in, run, 0);
+	proto_inbox_tick(in, XFED_DELIVERY_OUTCOME_MS);
+	run = proto_inbox_link_up(in, XFED_SPAN("edge1"), 5, 1, XFED_DELIVERY_OUTCOME_MS);
+	assert_string_equal(receive(in, run, 6, XFED_DELIVERY_OUTCOME_MS), "forgotten");
+	assert_string_equal(receive(in, run, 5, XFED_DELIVERY_OUTCOME_MS), "pending");
+	assert_string_equal(receive(in, run, 7, XFED_DELIVERY_OUTCOME_MS), "first");
+	proto_inbox_free(in);
+}
+
 static void a_resumed_link_walks_through_what_is_known(void **state)
 {
 	struct proto_inbox *in = inbox(0);
@@ -300,6 +317,7 @@ int main(void)
 		cmocka_unit_test(what_has_no_fate_keeps_its_run),
 		cmocka_unit_test(a_full_table_grants_nothing),
 		cmocka_unit_test(asked_and_acknowledged),
+		cmocka_unit_test(a_late_run_does_nothing_twice),
 		cmocka_unit_test(a_resumed_link_walks_through_what_is_known),
 		cmocka_unit_test(two_links_of_one_run),
 		cmocka_unit_test(runs_are_bounded),
