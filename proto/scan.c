@@ -68,8 +68,11 @@ static bool read_value(struct cursor *c, unsigned wire, struct xfed_span *out)
 	}
 	case WIRE_64:
 		return take(c, 8, out);
-	case WIRE_LEN:
-		return read_varint(c, &v) && take(c, v, out);
+	case WIRE_LEN: {
+		/* Neither a length written longer than its 32 bits need, protobuf-c does not read. */
+		const uint8_t *start = c->p;
+		return read_varint(c, &v) && c->p - start <= 5 && take(c, v, out);
+	}
 	case WIRE_32:
 		return take(c, 4, out);
 	default: /* groups and what is not assigned */
