@@ -491,6 +491,8 @@ def test_order_and_no_doubles_across_a_reconnect(xfed, user, flow, able):
     user.wait_text("here I am, so no answer is held")
     for i in range(30):
         if i in (10, 20):
+            for last in [j for j in range(i) if answers[j] in (200, 202)][-1:]:
+                p.wait_body("line %d" % last)  # what it has not read yet, a reset throws away
             p.streams[-1].wire.reset()
         answers.append(user.message(flow, "sip:eve@" + p.domain, "line %d" % i, sender="sip:dave@corp.example").status)
     written = ["line %d" % i for i, status in enumerate(answers) if status in (200, 202)]
