@@ -107,11 +107,27 @@ static unsigned kind_bit(enum xfed_stanza_kind k)
 	return 0;
 }
 
+/* A reload judges streams by their own pair; others that ride on one are judged when they speak. */
+static enum xfed_reason judge_pair(const struct edge *e, const struct xfed_partner *partner, const struct xfed_s2s_action *act)
+{
+	if (!partner) {
+		return XFED_REASON_POLICY_PARTNER_UNLISTED;
+	}
+	if (!xfed_policy_is_local(e->policy, act->stanza.to.domain)) {
+		return XFED_REASON_STREAM_TO_UNKNOWN;
+	}
+	if (!(xfed_partner_methods(partner) & act->method)) {
+		return act->method == XFED_METHOD_EXTERNAL ? XFED_REASON_SASL_REQUIRED_MISSING : XFED_REASON_DIALBACK_NOT_ALLOWED;
+	}
+	return XFED_REASON_NONE;
+}
+
 void edge_inbound_stanza(struct edge_conn *c, const struct xfed_s2s_action *act)
 {
 	const struct xfed_partner *partner = xfed_policy_partner(c->edge->policy, act->stanza.from.domain);
-	if (!partner) {
-		edge_conn_close(c, XFED_REASON_POLICY_PARTNER_UNLISTED, "");
+	enum xfed_reason gone = judge_pair(c->edge, partner, act);
+	if (gone != XFED_REASON_NONE) {
+		edge_conn_close(c, gone, "no longer allowed");
 		return;
 	}
 	if (!within_rate(c, partner)) {

@@ -94,6 +94,13 @@ static enum xfed_reason check_pair(const struct xfed_s2s *s, const struct xfed_s
 	return is_from ? XFED_REASON_STREAM_RELAY_ATTEMPT : XFED_REASON_STREAM_FROM_UNPROVED;
 }
 
+/* The stream's own pair by its method, all others by dialback. */
+static enum xfed_method method_of(const struct xfed_s2s *s, const struct xfed_stanza *stanza)
+{
+	bool is_own = xfed_span_is(stanza->from.domain, s->remote) && xfed_span_is(stanza->to.domain, s->local);
+	return is_own ? s->method : s->is_secure ? XFED_METHOD_DIALBACK_TLS : XFED_METHOD_DIALBACK_PLAIN;
+}
+
 /* [A10-01], [A10-02]: the addresses of a stanza against the pairs this stream has proved. */
 static void take_stanza(struct xfed_s2s *s, struct xfed_xml_elem *e)
 {
@@ -134,6 +141,7 @@ static void take_stanza(struct xfed_s2s *s, struct xfed_xml_elem *e)
 	s->stanza_ms = s->now_ms;
 	struct xfed_s2s_action *act = s2s_push(s, XFED_S2S_STANZA);
 	act->stanza = stanza;
+	act->method = method_of(s, &stanza);
 	act->arena = a;
 	act->stanza_bytes = xfed_xml_reader_stanza_bytes(s->reader);
 }

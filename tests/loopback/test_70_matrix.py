@@ -385,6 +385,60 @@ def test_a_peer_without_version(matrix, fresh, number):
         assert s.read_error(with_header=False).condition == "unsupported-version"
 
 
+def test_a_pair_on_another_partner_s_stream_after_a_reload(matrix, fresh, dns):
+    """Dialback lets a domain ride on a stream of its host; when its own row wants certificates, that is over."""
+    inst, peer = matrix.inst, matrix.peer
+    host, guest = fresh(7), "guest%d.row7.example" % next(numbers)
+    peer.hosted[guest] = "TLS+dialback"
+    dns.xmpp(guest, ("xmpp." + guest, peer.port, "127.0.0.1"))
+    inst.list_partner(guest, sasl="optional", dialback=True)
+    inst.reload()
+    try:
+        s = peer.dial_best("corp.example", host)
+        peer.send_key(s, domain=guest)
+        assert peer.wait_result(s) == ("valid", None)
+        s.send(message("eve@" + guest, "user@corp.example", "as a guest"))
+        matrix.user.wait_text("as a guest")
+        inst.list_partner(guest, sasl="required", dialback=False)
+        inst.reload()
+        since = matrix.user.inbox.mark()
+        s.send(message("eve@" + host, "user@corp.example", "the host goes on"))
+        matrix.user.wait_text("the host goes on")
+        s.send(message("eve@" + guest, "user@corp.example", "no longer"))
+        with pytest.raises(Refused) as e:
+            peer.next_of(s, "element")
+        assert (e.value.how, e.value.condition) == ("stream", "not-authorized")
+        assert [m.text for m in matrix.user.inbox.items[since:]] == ["the host goes on"]
+    finally:
+        inst.unlist_partner(guest)
+        inst.reload()
+
+
+@pytest.mark.parametrize("number, method, change", [(7, E, {"sasl": "not-supported"}), (9, DP, {"tls": "required"}), (7, DT, {"dialback": False})])
+def test_a_reload_that_takes_a_method_away(matrix, fresh, dns, number, method, change):
+    """Rule 5 of the design: live streams are judged again, in both directions, and go on by what is left."""
+    inst, peer = matrix.inst, matrix.peer
+    domain = "own%d.row%d.example" % (next(numbers), number)
+    peer.hosted[domain] = {E: "all", DT: "TLS+dialback", DP: "dialback"}[method]
+    dns.xmpp(domain, ("xmpp." + domain, peer.port, "127.0.0.1"))
+    inst.list_partner(domain, **settings(BY_NUMBER[number]))
+    inst.reload()
+    try:
+        s, since = peer.dial_best("corp.example", domain), peer.events.mark()
+        assert s.method == method and attempt(matrix, domain, since)[:2] == (200, method)
+        inst.list_partner(domain, **dict(settings(BY_NUMBER[number]), **change))
+        inst.reload()
+        with pytest.raises(Refused) as e:
+            peer.next_of(s, "element")
+        assert e.value.how == "stream"
+        peer.events.wait(lambda i: i[0].startswith("error:") and i[1].domain == domain, 10, since)
+        status, found, _ = attempt(matrix, domain, since)
+        assert (status, found) == ((200, DT) if method == E else (504, "tls.required.missing" if method == DP else "tls.cert.untrusted"))
+    finally:
+        inst.unlist_partner(domain)
+        inst.reload()
+
+
 def test_mechanisms_beside_dialback_are_tried_in_order(matrix, fresh):
     """Best first also when the partner lists them the other way round, and with empty mechanisms ([A5-02])."""
     one, two = fresh(9), fresh(9)

@@ -129,7 +129,7 @@ struct xfed_s2s_action {
 	struct xfed_tls *tls;			 /* JOB */
 	struct xfed_span from, to;		 /* HEADER, PAIR, PAIR_REFUSED, ESTABLISHED: normalised; data NULL where absent */
 	bool is_secure;				 /* HEADER, PAIR, PAIR_REFUSED */
-	enum xfed_method method;		 /* ESTABLISHED */
+	enum xfed_method method;		 /* ESTABLISHED; STANZA: what proved its pair */
 	struct xfed_s2s_question question;	 /* ASK_VERIFY, VERIFIED */
 	enum xfed_dialback_verdict verdict;	 /* VERIFIED */
 	const struct xfed_dialback_elem *dialback; /* AUTHORITY: valid until the next step */
