@@ -103,9 +103,10 @@ def test_cut_and_resumed_nothing_is_lost_or_doubled(calm, how):
     calm.user.wait_text("x%d" % (count - 1), 30, sip_since)
     sending.join(60)
     assert [m.text for m in calm.user.inbox.items[sip_since:]] == ["x%d" % i for i in range(count)]
+    delivered = ["s%d" % i for i in range(count) if statuses[i] in (200, 202)]
+    calm.partner.wait_body(delivered[-1], 10, xmpp_since)  # written is not yet read
     assert not [s for s in calm.partner.inbox.items[xmpp_since:] if s.get("type") == "error"]
     arrived = [child_text(s, "body") for s in calm.partner.inbox.items[xmpp_since:]]
-    delivered = ["s%d" % i for i in range(count) if statuses[i] in (200, 202)]
     assert len(set(arrived)) == len(arrived), arrived
     assert set(delivered) <= set(arrived), (statuses, arrived)
     assert arrived == sorted(arrived, key=lambda t: int(t[1:]))
