@@ -19,6 +19,7 @@
 #include "config.h"
 #include "proto/inbox.h"
 #include "proto/outbox.h"
+#include "proto/outcome.h"
 #include "proto/session.h"
 #include "proto/sipmemory.h"
 #include "proto/transfer.h"

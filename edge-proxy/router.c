@@ -178,31 +178,21 @@ void edge_send_elem(struct edge *e, struct xfed_span local, struct xfed_span rem
 	edge_pair_send(e, local, remote, it);
 }
 
-void edge_bounce(struct edge *e, struct xfed_arena *a, const struct xfed_stanza *s, const struct xfed_stanza_error *err)
+/* `elem` NULL: there is no memory, or no error may be sent. */
+static void send_error(struct edge *e, struct xfed_span local, struct xfed_span remote, const struct xfed_xml_elem *elem, bool nomem)
 {
-	bool nomem = false;
-	struct xfed_xml_elem *elem = xfed_stanza_error_new(a, s, err, &nomem);
 	if (!elem) {
 		rt_metric_add(e->metrics, RT_M_DROPPED, 1, RT_LABELS(nomem ? XFED_SPAN("no-memory") : XFED_SPAN("no-error-due")));
 		return;
 	}
-	edge_send_elem(e, s->to.domain, s->from.domain, elem, "error-unsendable");
+	edge_send_elem(e, local, remote, elem, "error-unsendable");
 }
 
-static int set(struct xfed_arena *a, struct xfed_xml_elem *e, const char *name, const char *value)
+void edge_bounce(struct edge *e, struct xfed_arena *a, const struct xfed_stanza *s, const struct xfed_stanza_error *err)
 {
-	struct xfed_span none = { NULL, 0 };
-	return value && *value ? xfed_xml_set_attr(a, e, none, xfed_span_str(name), xfed_span_str(value)) : XFED_OK;
-}
-
-static bool is_set(const char *s)
-{
-	return s && *s;
-}
-
-static bool may_point(const Xfed__Outcome *oc)
-{
-	return is_set(oc->address) && is_set(oc->condition) && (strcmp(oc->condition, "gone") == 0 || strcmp(oc->condition, "redirect") == 0);
+	bool nomem = false;
+	struct xfed_xml_elem *elem = xfed_stanza_error_new(a, s, err, &nomem);
+	send_error(e, s->to.domain, s->from.domain, elem, nomem);
 }
 
 /* An error for a delivery whose stanza's tree is long gone: its attributes are in the table. */
@@ -210,25 +200,14 @@ static void bounce_delivery(struct edge *e, const struct proto_delivery *d, cons
 {
 	struct xfed_arena a;
 	xfed_arena_init(&a, SCRATCH_ARENA);
-	bool is_message = d->kind == XFED__KIND__KIND_MESSAGE || d->kind == XFED__KIND__KIND_ERROR;
-	struct xfed_xml_elem *elem =
-		xfed_xml_elem_new(&a, XFED_SPAN(XFED_NS_SERVER), is_message ? XFED_SPAN("message") : XFED_SPAN("presence"));
-	struct xfed_stanza s;
-	int rc = elem ? set(&a, elem, "from", d->from) | set(&a, elem, "to", d->to) | set(&a, elem, "id", d->id) | set(&a, elem, "type", d->type)
-		      : XFED_ERR_NOMEM;
-	if (rc == XFED_OK && xfed_stanza_view(&a, elem, &s) == XFED_STANZA_OK) {
-		struct xfed_span none = { NULL, 0 };
-		struct xfed_stanza_error err = {
-			.condition = is_set(oc->condition) ? oc->condition : "service-unavailable",
-			.type = is_set(oc->error_type) ? oc->error_type : NULL,
-			.text = xfed_span_str(is_set(oc->text) ? oc->text : xfed_reason_code(reason)),
-			.content = may_point(oc) ? xfed_span_str(oc->address) : none,
-			.is_too_big = reason == XFED_REASON_SIP_REQUEST_TOO_LARGE || reason == XFED_REASON_POLICY_SIZE_EXCEEDED,
-		};
-		edge_bounce(e, &a, &s, &err);
-	} else {
-		rt_metric_add(e->metrics, RT_M_DROPPED, 1, RT_LABELS(XFED_SPAN("no-memory")));
-	}
+	struct xfed_stanza_error err;
+	struct xfed_stanza_words words = {
+		.is_message = d->kind == XFED__KIND__KIND_MESSAGE || d->kind == XFED__KIND__KIND_ERROR,
+		.type = xfed_span_str(d->type), .id = xfed_span_str(d->id), .from = xfed_span_str(d->from), .to = xfed_span_str(d->to),
+	};
+	bool nomem;
+	proto_outcome_error(oc, reason, &err);
+	send_error(e, domain_of(words.to), domain_of(words.from), xfed_stanza_error_of_words(&a, &words, &err, &nomem), nomem);
 	xfed_arena_deinit(&a);
 }
 
@@ -243,8 +222,6 @@ static void log_fate(const struct proto_delivery *d, const char *event, enum xfe
 /* One fate, one place: metric, log line, and the error where one is due. */
 static void tell_sender(struct edge *e, struct proto_delivery *d, const Xfed__Outcome *oc, enum xfed_reason reason)
 {
-	static char condition[] = "remote-server-timeout", type[] = "wait", perhaps[] = "delivery.uncertain: the message may have been delivered";
-	Xfed__Outcome uncertain = XFED__OUTCOME__INIT;
 	struct xfed_span remote = domain_of(xfed_span_str(d->from));
 	const char *kind = edge_kind_word(d->kind);
 	double seconds = (double)(rt_loop_now_ms(e->loop) - d->added_ms) / 1000.0;
@@ -256,17 +233,14 @@ static void tell_sender(struct edge *e, struct proto_delivery *d, const Xfed__Ou
 		break;
 	case XFED__FATE__FATE_DROPPED:
 		edge_report_stanza(e, remote, "to_sip", kind, "dropped");
-		rt_metric_add(e->metrics, RT_M_DROPPED, 1, RT_LABELS(xfed_span_str(is_set(oc->rule) ? oc->rule : "other")));
+		rt_metric_add(e->metrics, RT_M_DROPPED, 1, RT_LABELS(xfed_span_str(oc->rule && *oc->rule ? oc->rule : "other")));
 		break;
 	case XFED__FATE__FATE_UNCERTAIN:
 		edge_report_stanza(e, remote, "to_sip", kind, "uncertain");
 		rt_metric_add(e->metrics, RT_M_DELIVERIES_UNCERTAIN, 1, RT_NO_LABELS);
 		edge_report_refusal(e, XFED_REASON_DELIVERY_UNCERTAIN, XFED_SIDE_NETWORK);
 		log_fate(d, "delivery.uncertain", XFED_REASON_DELIVERY_UNCERTAIN, oc->text);
-		uncertain.condition = condition;
-		uncertain.error_type = type;
-		uncertain.text = perhaps;
-		bounce_delivery(e, d, &uncertain, XFED_REASON_DELIVERY_UNCERTAIN);
+		bounce_delivery(e, d, oc, XFED_REASON_DELIVERY_UNCERTAIN);
 		break;
 	default:
 		edge_report_stanza(e, remote, "to_sip", kind, "refused");
@@ -319,7 +293,7 @@ static void settle_run(struct edge *e, struct proto_inbox_run *run, uint64_t seq
 		oc.reason = (char *)info->code;
 		oc.condition = (char *)(info->condition ? info->condition : "");
 	}
-	proto_inbox_settle(e->inbox, run, &oc, rt_loop_now_ms(e->loop));
+	proto_inbox_settle(e->inbox, run, &oc, NULL, rt_loop_now_ms(e->loop));
 	struct edge_link *l = edge_link_of(e, run);
 	const Xfed__Outcome *list[] = { &oc };
 	if (l) {

@@ -61,6 +61,7 @@ static void on_tick(void *user)
 	proto_outbox_tick(g->outbox, now);
 	gateway_route_ended(g);
 	gateway_out_tick(g);
+	gateway_orphans_tick(g);
 	gateway_links_top_up(g);
 	proto_inbox_tick(g->inbox, now);
 	contacts_tick(g->contacts, now);

@@ -3,6 +3,7 @@
  * Objects refer to each other by pointers only where one owns the other or is known to live longer.
  *
  *   link.c       the channel to one edge: dial, redial    route.c     outbox and inbox: what goes over which link
+ *   orphans.c    deliveries whose edge's run has ended
  *   to_sip.c     a stanza becomes a request               to_sip_send.c its way through queue, attempt, response
  *   to_xmpp.c    a request becomes a stanza               to_xmpp_answer.c its outcome becomes the response
  *   hops.c       SIP servers, up or down                  hop_places.c their addresses (RFC 3263)
@@ -24,6 +25,7 @@
 #include "partner_file.h"
 #include "proto/inbox.h"
 #include "proto/outbox.h"
+#include "proto/outcome.h"
 #include "proto/session.h"
 #include "proto/transfer.h"
 #include "recipients.h"
@@ -106,6 +108,7 @@ struct gateway_link {
 
 	struct proto_transfer_out transfer;
 	bool transfer_open;
+	bool edge_has_policy; /* ours or another: before, it knows no domains and would refuse whatever we send */
 	enum xfed_reason policy_problem; /* the edge refused the snapshot */
 	char policy_text[160];
 	bool is_importing; /* counters come in several frames */
@@ -147,6 +150,8 @@ struct gateway_hop {
 
 /* ---- to_sip.c, to_sip_send.c ---- */
 
+#define GATEWAY_LINK_GONE_MS 10000 /* without a link for so long nothing of its edge is begun: the edge may give it to another gateway */
+
 enum gateway_out_state {
 	GATEWAY_OUT_WAITS, /* in its recipient's queue */
 	GATEWAY_OUT_ASKED, /* reported as attempted, the edge has not answered */
@@ -158,10 +163,10 @@ enum gateway_out_state {
 struct gateway_tag {
 	struct proto_inbox_run *run; /* NULL: made by this gateway (a late error) */
 	uint64_t seq, added_ms;
-	Xfed__Kind kind;
 	bool is_public;			 /* of a public partner: errors do not tell of users */
 	struct xfed_span partner, local; /* domains */
-	struct xfed_span correlation, stanza_id;
+	struct xfed_span correlation;
+	struct proto_inbox_words words; /* of the stanza; addresses are full */
 };
 
 /* How a delivery ends, beside its fate. */
@@ -339,8 +344,14 @@ void gateway_route_pump(struct gateway *g);
 void gateway_route_ended(struct gateway *g);
 void gateway_route_give_up(struct gateway *g);
 void gateway_route_free(struct gateway *g);
-/* Writes the outcome of an edge's delivery down and tells the edge. Texts are copied. */
-void gateway_settle(struct gateway *g, struct proto_inbox_run *run, const Xfed__Outcome *oc);
+/* Writes the outcome of an edge's delivery down and tells the edge. Texts are copied, words only where the outcome is bad. */
+void gateway_settle(struct gateway *g, struct proto_inbox_run *run, const Xfed__Outcome *oc, const struct proto_inbox_words *words);
+
+/* orphans.c */
+void gateway_orphans_of(struct gateway *g, const char *edge); /* another run of that edge has linked */
+void gateway_orphans_tick(struct gateway *g);
+/* An outcome of a run that has ended: an error stanza, by way of any edge, where one is due. */
+void gateway_orphan_tell(struct gateway *g, const struct proto_inbox_run *run, const struct proto_inbox_entry *entry);
 
 /* to_sip.c */
 void gateway_take_stanza(struct gateway_link *l, const Xfed__Deliver *d);
@@ -361,6 +372,8 @@ void gateway_out_prepare(const struct gateway_outgoing *o, const struct sip_targ
 int gateway_out_add(struct gateway_outgoing *o); /* into its recipient's queue: OK, LIMIT, NOMEM */
 void gateway_out_pump(struct gateway *g);
 void gateway_out_acked(struct gateway *g, struct proto_inbox_run *run, uint64_t seq);
+/* The edge's run has ended: what was not attempted is ours alone, or, where others may have it, uncertain. */
+void gateway_out_run_ended(struct gateway *g, const struct proto_inbox_run *run, bool may_take_over);
 void gateway_out_not_ours(struct gateway *g, struct proto_inbox_run *run, uint64_t seq); /* AttemptedAck.refused */
 void gateway_out_hop_ready(struct gateway_outgoing *o, const struct sip_locations *where);
 void gateway_out_hop_failed(struct gateway_outgoing *o, enum xfed_reason reason);

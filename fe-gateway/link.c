@@ -152,6 +152,7 @@ static void link_up(struct gateway_link *l)
 	rt_log(RT_LOG_INFO, "channel.up", RT_KV_STR("peer", l->name), RT_KV_STR("certificate", peer->cert_name), RT_KV_STR("address", l->address),
 		RT_KV_STR("tls", peer->tls_version), RT_KV_STR("cipher", peer->cipher), RT_KV_STR("software", peer->hello->software),
 		RT_KV_HEX("boot", peer->boot_nonce), RT_END);
+	gateway_orphans_of(g, l->name);
 	gateway_route_resumed(l);
 	gateway_policy_greet(l);
 	if (g->service == GATEWAY_DRAINING) {

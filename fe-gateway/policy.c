@@ -236,6 +236,7 @@ void gateway_policy_greet(struct gateway_link *l)
 	bool same = theirs && theirs->epoch == g->revision.epoch && theirs->counter == g->revision.counter &&
 		    theirs->hash.len == sizeof(g->revision.hash) && memcmp(theirs->hash.data, g->revision.hash, theirs->hash.len) == 0;
 	l->policy_problem = XFED_REASON_NONE;
+	l->edge_has_policy = theirs && theirs->hash.len > 0;
 	l->transfer_open = !same && proto_transfer_start(&l->transfer, &g->revision, xfed_buf_span(&g->files.snapshot)) == XFED_OK;
 }
 
@@ -260,6 +261,8 @@ void gateway_policy_result(struct gateway_link *l, const Xfed__PolicyResult *m)
 	uint64_t counter = m->revision ? m->revision->counter : 0;
 	if (m->ok) {
 		l->policy_problem = XFED_REASON_NONE;
+		l->edge_has_policy = true;
+		gateway_flush_soon(l->gw); /* what waited for it may go */
 		rt_log(RT_LOG_INFO, "policy.accepted", RT_KV_STR("peer", l->name), RT_KV_U64("revision", counter), RT_END);
 		return;
 	}

@@ -32,11 +32,15 @@ static void tell_one(struct gateway *g, struct proto_inbox_run *run, const Xfed_
 	}
 }
 
-void gateway_settle(struct gateway *g, struct proto_inbox_run *run, const Xfed__Outcome *oc)
+void gateway_settle(struct gateway *g, struct proto_inbox_run *run, const Xfed__Outcome *oc, const struct proto_inbox_words *words)
 {
-	int rc = proto_inbox_settle(g->inbox, run, oc, gateway_now(g));
+	int rc = proto_inbox_settle(g->inbox, run, oc, proto_outcome_is_bad(oc) ? words : NULL, gateway_now(g));
 	if (rc != XFED_OK && rc != XFED_ERR_NOMEM) {
 		return; /* it has a fate already */
+	}
+	if (proto_inbox_run_has_ended(run)) {
+		gateway_orphan_tell(g, run, proto_inbox_find(g->inbox, run, oc->seq));
+		return;
 	}
 	if (!note_settled(g, run, oc->seq)) {
 		tell_one(g, run, oc);
@@ -138,9 +142,24 @@ static struct gateway_incoming *owner_of(const struct proto_delivery *d)
 	return (struct gateway_incoming *)(uintptr_t)d->cookie;
 }
 
+/* An error stanza of ours for somebody whose edge has gone: nobody waits for what becomes of it. */
+static void finish_error(struct gateway *g, struct proto_delivery *d, Xfed__Fate fate, enum xfed_reason reason)
+{
+	if (fate != XFED__FATE__FATE_DELIVERED) {
+		gateway_report_dropped(g, "error-unsendable");
+		rt_log(RT_LOG_INFO, "stanza.dropped", RT_KV_ADDRESS("partner", xfed_span_str(d->to)), RT_KV_STR("rule", "error-unsendable"), RT_KV_REASON(reason),
+			RT_KV_STR("id", d->id), RT_END);
+	}
+	proto_outbox_done(g->outbox, d);
+}
+
 static void finish(struct gateway *g, struct proto_delivery *d, Xfed__Fate fate, enum xfed_reason reason)
 {
 	struct gateway_incoming *in = owner_of(d);
+	if (!in) {
+		finish_error(g, d, fate, reason);
+		return;
+	}
 	rt_metric_observe(g->metrics, RT_M_DELIVERY, (double)(gateway_now(g) - d->added_ms) / 1000.0, RT_NO_LABELS);
 	routes_give_back(g->routes, in->local_domain, in->remote_domain);
 	proto_outbox_done(g->outbox, d);
@@ -185,7 +204,7 @@ static void pump_link(struct gateway *g, struct gateway_link *l)
 	struct proto_session *s = gateway_link_session(l);
 	const struct proto_delivery *d;
 	uint64_t seq;
-	while ((d = proto_outbox_next(g->outbox, l->peer))) {
+	while (l->edge_has_policy && (d = proto_outbox_next(g->outbox, l->peer))) {
 		Xfed__Deliver m;
 		Xfed__SipKey sip;
 		proto_outbox_message(g->outbox, d, gateway_now(g), &m, &sip);

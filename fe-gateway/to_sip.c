@@ -135,8 +135,9 @@ struct parts {
 
 static struct gateway_outgoing *outgoing_new(struct gateway *g, const struct gateway_tag *t, const struct parts *p)
 {
-	size_t texts = t->partner.len + t->local.len + t->correlation.len + t->stanza_id.len + p->uri.len + p->from_uri.len + p->im.body.len +
-		       p->im.subject.len + p->im.language.len + 9;
+	const struct proto_inbox_words *w = &t->words;
+	size_t texts = t->partner.len + t->local.len + t->correlation.len + w->type.len + w->id.len + w->from.len + w->to.len + p->uri.len + p->from_uri.len + p->im.body.len +
+		       p->im.subject.len + p->im.language.len + 12;
 	struct gateway_outgoing *o = xfed_malloc(sizeof(*o) + texts);
 	if (!o) {
 		return NULL;
@@ -150,7 +151,10 @@ static struct gateway_outgoing *outgoing_new(struct gateway *g, const struct gat
 	put(&at, t->partner, &o->tag.partner);
 	put(&at, t->local, &o->tag.local);
 	put(&at, t->correlation, &o->tag.correlation);
-	put(&at, t->stanza_id, &o->tag.stanza_id);
+	put(&at, w->type, &o->tag.words.type);
+	put(&at, w->id, &o->tag.words.id);
+	put(&at, w->from, &o->tag.words.from);
+	put(&at, w->to, &o->tag.words.to);
 	put(&at, p->uri, &o->uri);
 	put(&at, p->from_uri, &o->from_uri);
 	put(&at, p->im.body, &o->body);
@@ -302,8 +306,8 @@ void gateway_take_stanza(struct gateway_link *l, const Xfed__Deliver *d)
 	const struct xfed_partner *partner = NULL;
 	const struct gateway_domain *domain = NULL;
 	struct gateway_tag t = {
-		.run = l->inbox_run, .seq = d->seq, .added_ms = gateway_now(g), .kind = d->kind, .is_public = true,
-		.correlation = xfed_span_str(d->correlation), .stanza_id = xfed_span_str(d->id),
+		.run = l->inbox_run, .seq = d->seq, .added_ms = gateway_now(g), .is_public = true, .correlation = xfed_span_str(d->correlation),
+		.words = { .kind = d->kind, .type = xfed_span_str(d->type), .id = xfed_span_str(d->id), .from = xfed_span_str(d->from), .to = xfed_span_str(d->to) },
 	};
 	enum xfed_reason reason = read_again(g, d, &s);
 	if (reason == XFED_REASON_NONE) {
@@ -338,7 +342,8 @@ static enum xfed_reason tell(struct gateway *g, struct xfed_arena *a, struct xfe
 	if (!d || map_addresses(a, d, &from, &to, &p) != XFED_OK) {
 		return XFED_REASON_SIP_ADDRESS_UNMAPPABLE;
 	}
-	struct gateway_tag t = { .seq = g->last_id + 1, .added_ms = gateway_now(g), .kind = XFED__KIND__KIND_MESSAGE, .partner = from.domain, .local = to.domain };
+	struct gateway_tag t = { .seq = g->last_id + 1, .added_ms = gateway_now(g), .partner = from.domain, .local = to.domain,
+		.words = { .kind = XFED__KIND__KIND_MESSAGE } };
 	struct gateway_outgoing *o = outgoing_new(g, &t, &p);
 	enum xfed_reason reason = o ? queue(o, d, gateway_now(g) + g->files.config->delivery.deadline_ms) : XFED_REASON_STREAM_INTERNAL;
 	if (reason != XFED_REASON_NONE) {

@@ -29,7 +29,7 @@ static void count(struct gateway *g, const struct gateway_tag *t, const struct g
 	enum xfed_reason reason = reason_of(e);
 	double seconds = (double)(gateway_now(g) - t->added_ms) / 1000.0;
 	rt_metric_observe(g->metrics, RT_M_DELIVERY, seconds, RT_NO_LABELS);
-	gateway_report_stanza(g, t->partner, "to_sip", gateway_kind_word(t->kind), fate_word(e->fate));
+	gateway_report_stanza(g, t->partner, "to_sip", gateway_kind_word(t->words.kind), fate_word(e->fate));
 	if (reason != XFED_REASON_NONE) {
 		gateway_report_refusal(g, reason, xfed_reason_info(reason)->side);
 	}
@@ -51,7 +51,7 @@ static void log_end(const struct gateway_tag *t, const struct gateway_end *e)
 		snprintf(status, sizeof(status), "%d", e->sip_status);
 	}
 	rt_log(is_quiet ? RT_LOG_DEBUG : RT_LOG_INFO, event, RT_KV("partner", t->partner), RT_KV("local", t->local), RT_KV_REASON(reason_of(e)),
-		RT_KV_U64("delivery", t->seq), RT_KV("id", t->stanza_id), RT_KV("correlation", t->correlation),
+		RT_KV_U64("delivery", t->seq), RT_KV("id", t->words.id), RT_KV("correlation", t->correlation),
 		RT_KV_STR("rule", e->fate == XFED__FATE__FATE_DROPPED ? e->rule : NULL), RT_KV_STR("sip_status", status[0] ? status : NULL),
 		RT_KV("text", e->text), RT_END);
 }
@@ -100,7 +100,7 @@ void gateway_end_delivery(struct gateway *g, const struct gateway_tag *t, const 
 	if (e->fate == XFED__FATE__FATE_DROPPED) {
 		oc.rule = (char *)(uintptr_t)e->rule;
 	}
-	gateway_settle(g, t->run, &oc);
+	gateway_settle(g, t->run, &oc, &t->words);
 }
 
 void gateway_refuse_delivery(struct gateway *g, const struct gateway_tag *t, enum xfed_reason reason, const char *text)

@@ -10,7 +10,6 @@
 #include "interwork/address.h"
 #include "proto/check.h"
 
-#define LINK_GONE_MS 10000 /* after that the edge may give it to another gateway */
 #define LATE_MS	     2000
 
 static void attempt(struct gateway_outgoing *o);
@@ -102,6 +101,12 @@ int gateway_out_add(struct gateway_outgoing *o)
 
 /* ---- what may begin ---- */
 
+/* No edge has a say: made here, or taken over from a run that has ended. */
+static bool is_ours_alone(const struct gateway_outgoing *o)
+{
+	return !o->tag.run || proto_inbox_run_has_ended(o->tag.run);
+}
+
 enum verdict { MAY, TOO_LATE, LINK_GONE, EDGE_LEAVES };
 
 static enum verdict may_attempt(const struct gateway_outgoing *o)
@@ -111,10 +116,10 @@ static enum verdict may_attempt(const struct gateway_outgoing *o)
 	if (o->item.deadline_ms < now + XFED_DELIVERY_SIP_LEFT_MS) {
 		return TOO_LATE;
 	}
-	if (!o->tag.run) {
+	if (is_ours_alone(o)) {
 		return MAY;
 	}
-	if (proto_inbox_link_gone_ms(o->tag.run, now) > LINK_GONE_MS) {
+	if (proto_inbox_link_gone_ms(o->tag.run, now) > GATEWAY_LINK_GONE_MS) {
 		return LINK_GONE;
 	}
 	const struct gateway_link *l = gateway_link_of_run(g, o->tag.run);
@@ -131,11 +136,10 @@ static bool keep_or_end(struct gateway_outgoing *o)
 		refuse(o, XFED_REASON_DELIVERY_DEADLINE, NULL);
 		break;
 	case LINK_GONE:
-		if (o->state == GATEWAY_OUT_READY) {
-			refuse(o, XFED_REASON_CHANNEL_DOWN, NULL); /* acknowledged: the edge waits for our word */
-		} else {
-			let_go(o);
+		if (o->state != GATEWAY_OUT_READY) {
+			return true; /* a link that resumes asks for it, a new run of the edge decides, or its time passes */
 		}
+		refuse(o, XFED_REASON_CHANNEL_DOWN, NULL); /* acknowledged: the edge waits for our word */
 		break;
 	case EDGE_LEAVES:
 		refuse(o, XFED_REASON_CHANNEL_DOWN, "the edge goes out of service");
@@ -146,15 +150,21 @@ static bool keep_or_end(struct gateway_outgoing *o)
 
 /* ---- asking ---- */
 
+static void be_ready(struct gateway_outgoing *o)
+{
+	unlist(o);
+	o->state = GATEWAY_OUT_READY;
+	gateway_hop_want(o->hop, o);
+}
+
 static void come_out(struct gateway_outgoing *o)
 {
 	struct gateway *g = o->gw;
 	if (!keep_or_end(o)) {
 		return;
 	}
-	if (!o->tag.run) {
-		o->state = GATEWAY_OUT_READY;
-		gateway_hop_want(o->hop, o);
+	if (is_ours_alone(o)) {
+		be_ready(o);
 		return;
 	}
 	o->state = GATEWAY_OUT_ASKED;
@@ -208,9 +218,24 @@ void gateway_out_acked(struct gateway *g, struct proto_inbox_run *run, uint64_t 
 {
 	struct gateway_outgoing *o = find_delivery(g, run, seq);
 	if (o && o->state == GATEWAY_OUT_ASKED) {
-		unlist(o);
-		o->state = GATEWAY_OUT_READY;
-		gateway_hop_want(o->hop, o);
+		be_ready(o);
+	}
+}
+
+void gateway_out_run_ended(struct gateway *g, const struct proto_inbox_run *run, bool may_take_over)
+{
+	struct recipient_item *next;
+	for (struct recipient_item *it = recipients_iterate(g->recipients, NULL); it; it = next) {
+		struct gateway_outgoing *o = (struct gateway_outgoing *)it;
+		next = recipients_iterate(g->recipients, it);
+		if (o->tag.run != run || (o->state != GATEWAY_OUT_WAITS && o->state != GATEWAY_OUT_ASKED)) {
+			continue;
+		}
+		if (!may_take_over) {
+			be_uncertain(o, XFED_REASON_DELIVERY_UNCERTAIN);
+		} else if (o->state == GATEWAY_OUT_ASKED) {
+			be_ready(o); /* those that wait for their turn find out when it comes */
+		}
 	}
 }
 

@@ -10,7 +10,8 @@
 struct inbox_node {
 	struct proto_inbox_entry e; /* first: what the caller sees */
 	Xfed__Outcome outcome;
-	char *texts;
+	struct proto_inbox_words words;
+	char *texts; /* of both */
 	struct inbox_node *prev, *next; /* in order of arrival */
 	UT_hash_handle hh;
 };
@@ -19,6 +20,7 @@ struct proto_inbox_run {
 	char name[256];
 	uint64_t nonce, lowest;
 	unsigned links;
+	bool has_ended;
 	uint64_t lost_ms, forget_at_ms;
 	uint32_t reserved;
 	struct inbox_node *table; /* by number */
@@ -189,6 +191,7 @@ struct proto_inbox_run *proto_inbox_link_up(struct proto_inbox *in, struct xfed_
 		return NULL;
 	}
 	run->links++;
+	run->has_ended = false;
 	give_back(in, run, run->reserved);
 	proto_inbox_lowest(in, run, lowest_unsettled);
 	return run;
@@ -203,6 +206,33 @@ void proto_inbox_link_lost(struct proto_inbox *in, struct proto_inbox_run *run, 
 	give_back(in, run, run->reserved);
 	run->lost_ms = now_ms;
 	run->forget_at_ms = now_ms + XFED_DELIVERY_OUTCOME_MS;
+}
+
+struct proto_inbox_run *proto_inbox_next_gone(struct proto_inbox *in, struct xfed_span name, uint64_t gone_ms, uint64_t now_ms)
+{
+	for (struct proto_inbox_run *run = in->runs; run; run = run->next) {
+		bool is_named = name.len == 0 || xfed_span_is(name, run->name);
+		if (is_named && run->links == 0 && !run->has_ended && now_ms - run->lost_ms >= gone_ms) {
+			return run;
+		}
+	}
+	return NULL;
+}
+
+void proto_inbox_end_run(struct proto_inbox_run *run)
+{
+	XFED_REQUIRE(run->links == 0);
+	run->has_ended = true;
+}
+
+bool proto_inbox_run_has_ended(const struct proto_inbox_run *run)
+{
+	return run->has_ended;
+}
+
+uint64_t proto_inbox_run_lost_ms(const struct proto_inbox_run *run)
+{
+	return run->lost_ms;
 }
 
 const char *proto_inbox_run_name(const struct proto_inbox_run *run)
@@ -293,22 +323,45 @@ int proto_inbox_acked(struct proto_inbox *in, struct proto_inbox_run *run, uint6
 	return change(run, seq, PROTO_INBOX_ASKED, PROTO_INBOX_ATTEMPTED);
 }
 
-static char *put(char **at, const char *s)
+static char *put(char **at, struct xfed_span s)
 {
 	char *p = *at;
-	size_t len = s ? strlen(s) : 0;
-	memcpy(p, s ? s : "", len + 1);
-	*at += len + 1;
+	if (s.len > 0) {
+		memcpy(p, s.data, s.len);
+	}
+	p[s.len] = '\0';
+	*at += s.len + 1;
 	return p;
 }
 
-static size_t length(const char *s)
+static struct xfed_span put_span(char **at, struct xfed_span s)
 {
-	return s ? strlen(s) + 1 : 1;
+	return xfed_span_make(put(at, s), s.len);
+}
+
+#define NO_TEXTS 6 /* the ends of as many empty strings */
+
+static size_t texts_bytes(const Xfed__Outcome *oc, const struct proto_inbox_words *w)
+{
+	size_t bytes = NO_TEXTS + xfed_span_str(oc->condition).len + xfed_span_str(oc->error_type).len + xfed_span_str(oc->text).len +
+		       xfed_span_str(oc->reason).len + xfed_span_str(oc->rule).len + xfed_span_str(oc->address).len;
+	return w ? bytes + w->type.len + w->id.len + w->from.len + w->to.len + 4 : bytes;
+}
+
+static void copy_words(struct inbox_node *n, char *at, const struct proto_inbox_words *w)
+{
+	n->words = (struct proto_inbox_words){
+		.kind = w->kind,
+		.type = put_span(&at, w->type),
+		.id = put_span(&at, w->id),
+		.from = put_span(&at, w->from),
+		.to = put_span(&at, w->to),
+	};
+	n->e.words = &n->words;
 }
 
 /* NOMEM: the texts are left out; the reason code is a constant of ours. */
-static int copy_outcome(struct inbox_node *n, const Xfed__Outcome *from)
+static int copy_outcome(struct inbox_node *n, const Xfed__Outcome *from, const struct proto_inbox_words *words)
 {
 	Xfed__Outcome *to = &n->outcome;
 	xfed__outcome__init(to);
@@ -319,22 +372,29 @@ static int copy_outcome(struct inbox_node *n, const Xfed__Outcome *from)
 	if (reason != XFED_REASON_NONE) {
 		to->reason = (char *)(uintptr_t)xfed_reason_code(reason);
 	}
-	n->texts = xfed_malloc(length(from->condition) + length(from->error_type) + length(from->text) + length(from->reason) +
-		length(from->rule) + length(from->address));
+	size_t bytes = texts_bytes(from, words);
+	if (bytes == NO_TEXTS && !words) {
+		return XFED_OK; /* what went well has none */
+	}
+	n->texts = xfed_malloc(bytes);
 	if (!n->texts) {
 		return XFED_ERR_NOMEM;
 	}
 	char *at = n->texts;
-	to->condition = put(&at, from->condition);
-	to->error_type = put(&at, from->error_type);
-	to->text = put(&at, from->text);
-	to->reason = put(&at, from->reason);
-	to->rule = put(&at, from->rule);
-	to->address = put(&at, from->address);
+	to->condition = put(&at, xfed_span_str(from->condition));
+	to->error_type = put(&at, xfed_span_str(from->error_type));
+	to->text = put(&at, xfed_span_str(from->text));
+	to->reason = put(&at, xfed_span_str(from->reason));
+	to->rule = put(&at, xfed_span_str(from->rule));
+	to->address = put(&at, xfed_span_str(from->address));
+	if (words) {
+		copy_words(n, at, words);
+	}
 	return XFED_OK;
 }
 
-int proto_inbox_settle(struct proto_inbox *in, struct proto_inbox_run *run, const Xfed__Outcome *outcome, uint64_t now_ms)
+int proto_inbox_settle(struct proto_inbox *in, struct proto_inbox_run *run, const Xfed__Outcome *outcome,
+	const struct proto_inbox_words *words, uint64_t now_ms)
 {
 	(void)in;
 	struct inbox_node *n = find(run, outcome->seq);
@@ -347,7 +407,7 @@ int proto_inbox_settle(struct proto_inbox *in, struct proto_inbox_run *run, cons
 	n->e.state = PROTO_INBOX_SETTLED;
 	n->e.settled_ms = now_ms;
 	n->e.outcome = &n->outcome;
-	return copy_outcome(n, outcome);
+	return copy_outcome(n, outcome, words);
 }
 
 int proto_inbox_forget(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t seq)

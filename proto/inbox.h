@@ -39,12 +39,19 @@ enum proto_inbox_verdict {
 struct proto_inbox;
 struct proto_inbox_run;
 
+/* The words of the stanza a delivery carried, so that its outcome can be an error stanza. Kept where asked for. */
+struct proto_inbox_words {
+	Xfed__Kind kind;
+	struct xfed_span type, id, from, to;
+};
+
 struct proto_inbox_entry {
 	uint64_t seq;
 	enum proto_inbox_state state;
 	uint64_t received_ms, settled_ms;
 	uint64_t cookie;	      /* the caller's, 0 to begin with; write it freely */
 	const Xfed__Outcome *outcome; /* SETTLED: lives as long as the entry */
+	const struct proto_inbox_words *words; /* SETTLED: what was given with the outcome, or NULL; lives as long as the entry */
 };
 
 int proto_inbox_new(size_t max_entries, struct proto_inbox **out); /* 0: XFED_DELIVERY_TABLE_MAX. OK, NOMEM */
@@ -63,6 +70,18 @@ struct proto_inbox_run *proto_inbox_link_up(struct proto_inbox *in, struct xfed_
  * XFED_DELIVERY_OUTCOME_MS and as long as it has entries without an outcome.
  */
 void proto_inbox_link_lost(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t now_ms);
+/*
+ * The next run without a link that has not been ended: of that name, or of any where it is empty, and gone for at least
+ * `gone_ms`. NULL: none.
+ */
+struct proto_inbox_run *proto_inbox_next_gone(struct proto_inbox *in, struct xfed_span name, uint64_t gone_ms, uint64_t now_ms);
+/*
+ * Its process has ended, as far as anybody can know: nobody will ask for its outcomes any more. A link of the run, should one
+ * come all the same, takes that back.
+ */
+void proto_inbox_end_run(struct proto_inbox_run *run);
+bool proto_inbox_run_has_ended(const struct proto_inbox_run *run);
+uint64_t proto_inbox_run_lost_ms(const struct proto_inbox_run *run); /* when its last link was lost; of a run without one */
 struct proto_inbox_run *proto_inbox_find_run(struct proto_inbox *in, struct xfed_span name, uint64_t nonce);
 const char *proto_inbox_run_name(const struct proto_inbox_run *run);
 uint64_t proto_inbox_run_nonce(const struct proto_inbox_run *run);
@@ -88,10 +107,11 @@ int proto_inbox_asked(struct proto_inbox *in, struct proto_inbox_run *run, uint6
 /* AttemptedAck: ASKED becomes ATTEMPTED. OK: go on; STATE: not asked, or answered before; NOT_FOUND. */
 int proto_inbox_acked(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t seq);
 /*
- * Writes down the outcome. OK; STATE: it has one already (the first stands); NOT_FOUND; NOMEM: it is settled all the
- * same, with fate, status and reason but without the text.
+ * Writes down the outcome, and beside it the words of the stanza (NULL: nobody will want them). OK; STATE: it has one
+ * already (the first stands); NOT_FOUND; NOMEM: it is settled all the same, with fate, status and reason but without texts.
  */
-int proto_inbox_settle(struct proto_inbox *in, struct proto_inbox_run *run, const Xfed__Outcome *outcome, uint64_t now_ms);
+int proto_inbox_settle(struct proto_inbox *in, struct proto_inbox_run *run, const Xfed__Outcome *outcome,
+	const struct proto_inbox_words *words, uint64_t now_ms);
 /* The sender gave up on one that was not attempted (AttemptedAck.refused): forgotten. OK, NOT_FOUND. */
 int proto_inbox_forget(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t seq);
 /* The sender's mark (Deliver, Ping, Hello): settled entries below it are forgotten. */

@@ -98,6 +98,30 @@ struct xfed_xml_elem *xfed_stanza_error_new(struct xfed_arena *a, const struct x
 	return e;
 }
 
+static int set_word(struct xfed_arena *a, struct xfed_xml_elem *e, struct xfed_span name, struct xfed_span value)
+{
+	return value.len > 0 ? set(a, e, name, value) : XFED_OK;
+}
+
+static struct xfed_xml_elem *of_words(struct xfed_arena *a, const struct xfed_stanza_words *w)
+{
+	struct xfed_span name = w->is_message ? XFED_SPAN("message") : XFED_SPAN("presence");
+	struct xfed_xml_elem *e = xfed_xml_elem_new(a, XFED_SPAN(XFED_NS_SERVER), name);
+	bool ok = e && set_word(a, e, XFED_SPAN("from"), w->from) == XFED_OK && set_word(a, e, XFED_SPAN("to"), w->to) == XFED_OK &&
+		  set_word(a, e, XFED_SPAN("id"), w->id) == XFED_OK && set_word(a, e, XFED_SPAN("type"), w->type) == XFED_OK;
+	return ok ? e : NULL;
+}
+
+struct xfed_xml_elem *xfed_stanza_error_of_words(struct xfed_arena *a, const struct xfed_stanza_words *w, const struct xfed_stanza_error *err,
+	bool *nomem)
+{
+	struct xfed_xml_elem *e = of_words(a, w);
+	struct xfed_stanza s;
+	enum xfed_stanza_result r = e ? xfed_stanza_view(a, e, &s) : XFED_STANZA_NO_MEMORY;
+	*nomem = r == XFED_STANZA_NO_MEMORY;
+	return r == XFED_STANZA_OK ? xfed_stanza_error_new(a, &s, err, nomem) : NULL;
+}
+
 static bool is_condition(struct xfed_span name)
 {
 	for (size_t i = 0; i < XFED_ARRAY_LEN(conditions); i++) {

@@ -122,7 +122,7 @@ static void answer(struct world *w, uint64_t seq)
 	const Xfed__Outcome *list[] = { &oc };
 	oc.seq = seq;
 	oc.fate = XFED__FATE__FATE_DELIVERED;
-	if (w->run && proto_inbox_settle(w->in, w->run, &oc, w->now) == XFED_OK) {
+	if (w->run && proto_inbox_settle(w->in, w->run, &oc, NULL, w->now) == XFED_OK) {
 		proto_session_settled(w->s, list, 1);
 	}
 }

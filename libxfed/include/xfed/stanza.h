@@ -60,6 +60,15 @@ struct xfed_stanza_error {
  */
 struct xfed_xml_elem *xfed_stanza_error_new(struct xfed_arena *a, const struct xfed_stanza *s, const struct xfed_stanza_error *err, bool *nomem);
 
+/* The attributes of a stanza whose tree is gone, as they came; absent ones have length 0. */
+struct xfed_stanza_words {
+	bool is_message; /* else presence */
+	struct xfed_span type, id, from, to;
+};
+/* The same error for a stanza of which only the words are left. NULL also where they are no stanza's. */
+struct xfed_xml_elem *xfed_stanza_error_of_words(struct xfed_arena *a, const struct xfed_stanza_words *w, const struct xfed_stanza_error *err,
+	bool *nomem);
+
 /* What a received error stanza says: its condition (unknown: "undefined-condition") and text. */
 struct xfed_span xfed_stanza_error_condition(const struct xfed_xml_elem *e, struct xfed_arena *a, struct xfed_span *text);
 /* The URI inside its gone or redirect; data NULL: none. */

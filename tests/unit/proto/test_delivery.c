@@ -112,7 +112,7 @@ static void sip_answers(struct lab *l, struct gateway *g)
 		oc.fate = seq % 3 ? XFED__FATE__FATE_DELIVERED : XFED__FATE__FATE_REFUSED;
 		if (g->answers[seq] && g->answers[seq] <= l->now) {
 			g->answers[seq] = UINT64_MAX; /* answered */
-			assert_int_equal(proto_inbox_settle(g->in, g->run, &oc, l->now), XFED_OK);
+			assert_int_equal(proto_inbox_settle(g->in, g->run, &oc, NULL, l->now), XFED_OK);
 			if (g->is_linked) {
 				assert_int_equal(proto_session_settled(g->link.gw, list, 1), XFED_OK);
 			}

@@ -37,7 +37,7 @@ static int settle(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t 
 	oc.sip_status = 404;
 	oc.text = copy;
 	oc.reason = (char *)(uintptr_t)"sip.user.unknown";
-	int rc = proto_inbox_settle(in, run, &oc, now);
+	int rc = proto_inbox_settle(in, run, &oc, NULL, now);
 	memset(copy, 'x', sizeof(copy) - 1); /* the caller's memory is not kept */
 	return rc;
 }
@@ -246,6 +246,62 @@ static void two_links_of_one_run(void **state)
 	proto_inbox_free(in);
 }
 
+/* "If that edge's run has ended, the outcome travels as a Deliver of the whole error stanza": its words are there. */
+static void words_stay_with_an_outcome(void **state)
+{
+	struct proto_inbox *in = inbox(0);
+	struct proto_inbox_run *run = proto_inbox_link_up(in, XFED_SPAN("edge1"), 5, 1, 0);
+	Xfed__Outcome oc = XFED__OUTCOME__INIT;
+	char from[] = "alice@partner.example/desk", text[] = "words";
+	struct proto_inbox_words words = {
+		.kind = XFED__KIND__KIND_MESSAGE, .id = XFED_SPAN("m1"), .from = xfed_span_str(from), .to = XFED_SPAN("dave@corp.example")
+	};
+	receive(in, run, 1, 0);
+	receive(in, run, 2, 0);
+	oc.seq = 1;
+	oc.fate = XFED__FATE__FATE_REFUSED;
+	oc.text = text;
+	assert_int_equal(proto_inbox_settle(in, run, &oc, &words, 0), XFED_OK);
+	memset(from, 'x', sizeof(from) - 1); /* the caller's memory is not kept */
+	memset(text, 'x', sizeof(text) - 1);
+	const struct proto_inbox_entry *e = proto_inbox_find(in, run, 1);
+	assert_string_equal(e->outcome->text, "words");
+	assert_int_equal(e->words->kind, XFED__KIND__KIND_MESSAGE);
+	assert_true(xfed_span_is(e->words->from, "alice@partner.example/desk"));
+	assert_true(xfed_span_is(e->words->to, "dave@corp.example"));
+	assert_true(xfed_span_is(e->words->id, "m1"));
+	assert_int_equal(e->words->type.len, 0);
+	oc.seq = 2;
+	oc.fate = XFED__FATE__FATE_DELIVERED;
+	oc.text = (char *)(uintptr_t)"";
+	assert_int_equal(proto_inbox_settle(in, run, &oc, NULL, 0), XFED_OK);
+	assert_null(proto_inbox_find(in, run, 2)->words);
+	proto_inbox_free(in);
+}
+
+static void runs_that_have_gone_are_found_and_ended(void **state)
+{
+	struct proto_inbox *in = inbox(0);
+	struct proto_inbox_run *old = proto_inbox_link_up(in, XFED_SPAN("edge1"), 5, 1, 0);
+	struct proto_inbox_run *other = proto_inbox_link_up(in, XFED_SPAN("edge2"), 6, 1, 0);
+	assert_null(proto_inbox_next_gone(in, XFED_SPAN(""), 0, 0)); /* both live */
+	proto_inbox_link_lost(in, old, 1000);
+	proto_inbox_link_lost(in, other, 2000);
+	proto_inbox_link_up(in, XFED_SPAN("edge1"), 7, 1, 3000);
+	assert_ptr_equal(proto_inbox_next_gone(in, XFED_SPAN("edge1"), 0, 3000), old); /* not the new run, which lives */
+	assert_int_equal(proto_inbox_run_lost_ms(old), 1000);
+	assert_null(proto_inbox_next_gone(in, XFED_SPAN(""), 2001, 3000));
+	assert_ptr_equal(proto_inbox_next_gone(in, XFED_SPAN(""), 2000, 3000), old);
+	proto_inbox_end_run(old);
+	assert_true(proto_inbox_run_has_ended(old));
+	assert_ptr_equal(proto_inbox_next_gone(in, XFED_SPAN(""), 1000, 3000), other);
+	proto_inbox_end_run(other);
+	assert_null(proto_inbox_next_gone(in, XFED_SPAN(""), 0, 3000));
+	proto_inbox_link_up(in, XFED_SPAN("edge2"), 6, 1, 4000); /* it was only away for long */
+	assert_false(proto_inbox_run_has_ended(other));
+	proto_inbox_free(in);
+}
+
 static void runs_are_bounded(void **state)
 {
 	struct proto_inbox *in = inbox(0);
@@ -320,6 +376,8 @@ int main(void)
 		cmocka_unit_test(a_late_run_does_nothing_twice),
 		cmocka_unit_test(a_resumed_link_walks_through_what_is_known),
 		cmocka_unit_test(two_links_of_one_run),
+		cmocka_unit_test(words_stay_with_an_outcome),
+		cmocka_unit_test(runs_that_have_gone_are_found_and_ended),
 		cmocka_unit_test(runs_are_bounded),
 		cmocka_unit_test(every_allocation_may_fail),
 	};

@@ -242,6 +242,58 @@ static void received_errors_are_read(void **state)
 	}
 }
 
+/* A delivery's words, when the tree is long gone, give the same error as the stanza itself. */
+static void errors_of_words(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *xml;
+		struct xfed_stanza_words words;
+	} rows[] = {
+		{ "<message type='chat' id='7'" ADDRESSES "/>",
+			{ true, { "chat", 4 }, { "7", 1 }, { "Juliet@Example.COM/Balcony", 26 }, { "romeo@ours.example", 18 } } },
+		{ "<message" ADDRESSES "/>", { true, { "", 0 }, { NULL, 0 }, { "Juliet@Example.COM/Balcony", 26 }, { "romeo@ours.example", 18 } } },
+		{ "<presence type='subscribe'" ADDRESSES "/>",
+			{ false, { "subscribe", 9 }, { "", 0 }, { "Juliet@Example.COM/Balcony", 26 }, { "romeo@ours.example", 18 } } },
+		{ "<message type='error'" ADDRESSES "/>", /* none may be sent */
+			{ true, { "error", 5 }, { "", 0 }, { "Juliet@Example.COM/Balcony", 26 }, { "romeo@ours.example", 18 } } },
+	};
+	const struct xfed_stanza_error err = { .condition = "gone", .text = { "t", 1 }, .content = { "xmpp:x", 6 } };
+	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
+		struct xfed_arena a;
+		struct xfed_stanza s;
+		struct xfed_buf want, got;
+		bool nomem;
+		xfed_arena_init(&a, 65536);
+		xfed_buf_init(&want, 65536);
+		xfed_buf_init(&got, 65536);
+		assert_int_equal(view(rows[i].xml, &s), XFED_STANZA_OK);
+		const struct xfed_xml_elem *one = xfed_stanza_error_new(&a, &s, &err, &nomem);
+		const struct xfed_xml_elem *two = xfed_stanza_error_of_words(&a, &rows[i].words, &err, &nomem);
+		assert_int_equal(one == NULL, two == NULL);
+		assert_false(nomem);
+		if (one) {
+			assert_int_equal(xfed_xml_write(&want, one, XFED_SPAN("")), XFED_OK);
+			assert_int_equal(xfed_xml_write(&got, two, XFED_SPAN("")), XFED_OK);
+			assert_true(xfed_span_eq(xfed_buf_span(&want), xfed_buf_span(&got)));
+		}
+		xfed_buf_deinit(&want);
+		xfed_buf_deinit(&got);
+		xfed_arena_deinit(&a);
+	}
+	struct xfed_stanza_words nobody = { .is_message = true, .to = XFED_SPAN("romeo@ours.example") };
+	struct xfed_arena none;
+	bool nomem;
+	xfed_arena_init(&none, 65536);
+	assert_null(xfed_stanza_error_of_words(&none, &nobody, &err, &nomem));
+	assert_false(nomem);
+	xfed_arena_deinit(&none);
+	xfed_arena_init(&none, 16);
+	assert_null(xfed_stanza_error_of_words(&none, &rows[0].words, &err, &nomem));
+	assert_true(nomem);
+	xfed_arena_deinit(&none);
+}
+
 static size_t allocations_left;
 
 static void *failing_malloc(size_t size)
@@ -305,6 +357,7 @@ int main(void)
 		cmocka_unit_test(views_read_kind_and_type),    cmocka_unit_test(views_read_attributes),
 		cmocka_unit_test(iqs_are_sound),	       cmocka_unit_test(errors_are_built),
 		cmocka_unit_test(each_condition_has_its_type), cmocka_unit_test(received_errors_are_read),
+		cmocka_unit_test(errors_of_words),
 		cmocka_unit_test(memory_runs_out),
 	};
 	return cmocka_run_group_tests(tests, init, deinit);

@@ -1,0 +1,20 @@
+/*
+ * What an outcome is to the sender of a stanza: the error it gets, whichever service writes it (proto/channel.md section 6).
+ * Pure.
+ */
+#ifndef PROTO_OUTCOME_H
+#define PROTO_OUTCOME_H
+
+#include "xfed/reason.h"
+#include "xfed/stanza.h"
+
+#include "proto/channel.pb-c.h"
+
+#define PROTO_TEXT_UNCERTAIN "delivery.uncertain: the message may have been delivered"
+
+/* True where the sender has to be told: refused, uncertain, withdrawn. */
+bool proto_outcome_is_bad(const Xfed__Outcome *oc);
+/* The error for an outcome that is bad; `reason` speaks where the outcome has no words. Borrows from `oc`. */
+void proto_outcome_error(const Xfed__Outcome *oc, enum xfed_reason reason, struct xfed_stanza_error *out);
+
+#endif
