@@ -316,9 +316,13 @@ static inline uint64_t gateway_now(const struct gateway *g)
 }
 
 /* ids.c: what is derived from a delivery id with the store's key, so that a repeat is the same request */
-#define GATEWAY_ID_SIZE 33
-void gateway_id(const struct gateway *g, const char *what, struct xfed_span name, uint64_t nonce, uint64_t seq, char out[GATEWAY_ID_SIZE]);
-uint64_t gateway_id_number(const struct gateway *g, const char *what, struct xfed_span name, uint64_t nonce, uint64_t seq);
+#define GATEWAY_ID_LEN 32
+struct gateway_id {
+	char text[GATEWAY_ID_LEN + 1]; /* hexadecimal digits */
+	uint64_t number;
+};
+enum gateway_id_use { GATEWAY_ID_REQUEST, GATEWAY_ID_STANZA };
+void gateway_id(const struct gateway *g, enum gateway_id_use use, struct xfed_span name, uint64_t nonce, uint64_t seq, struct gateway_id *out);
 
 /* link.c */
 int gateway_links_start(struct gateway *g);
@@ -365,7 +369,7 @@ void gateway_drop_delivery(struct gateway *g, const struct gateway_tag *t, const
 
 /* to_sip_send.c */
 struct gateway_out_ids {
-	char call_id[GATEWAY_ID_SIZE + SIP_NAME_SIZE], from_tag[GATEWAY_ID_SIZE], branch[GATEWAY_ID_SIZE + 8];
+	char call_id[GATEWAY_ID_LEN + 1 + SIP_NAME_SIZE], branch[GATEWAY_ID_LEN + 16]; /* the From tag is the beginning of the branch */
 };
 /* The request as it would go to its present target; borrows from `o` and `ids`. */
 void gateway_out_prepare(const struct gateway_outgoing *o, const struct sip_target *t, struct gateway_out_ids *ids, struct sip_layer_request *out);

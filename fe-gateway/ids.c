@@ -1,25 +1,31 @@
 #include "gateway.h"
 
-#include <stdio.h>
-
 #include "xfed/hash.h"
+#include "util/hex.h"
 
-static uint64_t hash(const struct gateway *g, const char *what, int part, struct xfed_span name, uint64_t nonce, uint64_t seq)
+#define INPUT_BYTES (1 + 8 + 8 + PROTO_NAME_BYTES)
+
+/* `what` tells uses and their parts apart. */
+static uint64_t hash(const struct gateway *g, uint8_t what, struct xfed_span name, uint64_t nonce, uint64_t seq)
 {
-	char text[512];
-	int n = snprintf(text, sizeof(text), "%s %d %.*s %llx %llx", what, part, (int)name.len, name.data, (unsigned long long)nonce,
-		(unsigned long long)seq);
-	size_t len = n < 0 ? 0 : (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1;
-	return xfed_siphash(g->id_key, text, len);
+	uint8_t input[INPUT_BYTES];
+	size_t len = name.len < PROTO_NAME_BYTES ? name.len : PROTO_NAME_BYTES;
+	input[0] = what;
+	for (int i = 0; i < 8; i++) { /* the same on every machine */
+		input[1 + i] = (uint8_t)(nonce >> (8 * i));
+		input[9 + i] = (uint8_t)(seq >> (8 * i));
+	}
+	if (len > 0) {
+		memcpy(input + 17, name.data, len);
+	}
+	return xfed_siphash(g->id_key, input, 17 + len);
 }
 
-void gateway_id(const struct gateway *g, const char *what, struct xfed_span name, uint64_t nonce, uint64_t seq, char out[GATEWAY_ID_SIZE])
+void gateway_id(const struct gateway *g, enum gateway_id_use use, struct xfed_span name, uint64_t nonce, uint64_t seq, struct gateway_id *out)
 {
-	snprintf(out, GATEWAY_ID_SIZE, "%016llx%016llx", (unsigned long long)hash(g, what, 1, name, nonce, seq),
-		(unsigned long long)hash(g, what, 2, name, nonce, seq));
-}
-
-uint64_t gateway_id_number(const struct gateway *g, const char *what, struct xfed_span name, uint64_t nonce, uint64_t seq)
-{
-	return hash(g, what, 0, name, nonce, seq);
+	uint64_t a = hash(g, (uint8_t)(2 * use), name, nonce, seq), b = hash(g, (uint8_t)(2 * use + 1), name, nonce, seq);
+	xfed_hex64(out->text, a);
+	xfed_hex64(out->text + 16, b);
+	out->text[32] = '\0';
+	out->number = a ^ b;
 }

@@ -172,13 +172,25 @@ static int map_addresses(struct xfed_arena *a, const struct gateway_domain *d, c
 	return rc == XFED_OK ? iw_jid_to_sip(a, &outside, NULL, &p->from_uri) : rc;
 }
 
-/* Judged before it is queued, so that it waits for nobody ([B4-04]). */
+/* More than the request can come to: what the template writes, and what goes into it, the advertised name twice. */
+static size_t size_bound(const struct gateway_outgoing *o)
+{
+	const size_t template_bytes = 512;
+	return template_bytes + 2 * strlen(o->gw->files.config->sip.advertise) + 2 * o->uri.len + o->from_uri.len + o->subject.len + o->language.len +
+	       o->body.len;
+}
+
+/* Judged before it is queued, so that it waits for nobody ([B4-04]). Only what may be too large is measured exactly. */
 static enum xfed_reason check_size(struct gateway_outgoing *o)
 {
 	enum sip_transport usable[SIP_TRANSPORT_COUNT];
 	size_t n = gateway_hop_transports(o->hop, false, usable);
 	if (n == 0) {
 		return XFED_REASON_SIP_SERVER_UNREACHABLE;
+	}
+	size_t bound = size_bound(o);
+	if (bound <= XFED_SIP_UDP_REQUEST_BYTES && bound <= o->max_request) {
+		return XFED_REASON_NONE;
 	}
 	struct gateway_out_ids ids;
 	struct sip_layer_request rq;

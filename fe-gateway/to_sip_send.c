@@ -11,6 +11,7 @@
 #include "proto/check.h"
 
 #define LATE_MS	     2000
+#define FROM_TAG_LEN 16
 
 static void attempt(struct gateway_outgoing *o);
 
@@ -249,18 +250,27 @@ void gateway_out_not_ours(struct gateway *g, struct proto_inbox_run *run, uint64
 
 /* ---- sending ---- */
 
-void gateway_out_prepare(const struct gateway_outgoing *o, const struct sip_target *t, struct gateway_out_ids *ids, struct sip_layer_request *out)
+/* Branch (with the target's number), From tag, Call-ID and CSeq follow from the delivery's id: a repeat is the same request. */
+static uint32_t make_ids(const struct gateway_outgoing *o, struct gateway_out_ids *ids)
 {
 	const struct gateway *g = o->gw;
 	struct xfed_span name = xfed_span_str(o->tag.run ? proto_inbox_run_name(o->tag.run) : "");
-	uint64_t nonce = o->tag.run ? proto_inbox_run_nonce(o->tag.run) : g->boot_nonce;
-	char hex[GATEWAY_ID_SIZE];
-	gateway_id(g, "call-id", name, nonce, o->tag.seq, hex);
-	snprintf(ids->call_id, sizeof(ids->call_id), "%s@%s", hex, g->files.config->sip.advertise);
-	gateway_id(g, "tag", name, nonce, o->tag.seq, ids->from_tag);
-	ids->from_tag[16] = '\0';
-	gateway_id(g, "branch", name, nonce, o->tag.seq, hex);
-	snprintf(ids->branch, sizeof(ids->branch), "%s.%u", hex, o->places ? sip_failover_number(o->places) : 0);
+	struct gateway_id id;
+	gateway_id(g, GATEWAY_ID_REQUEST, name, o->tag.run ? proto_inbox_run_nonce(o->tag.run) : g->boot_nonce, o->tag.seq, &id);
+	struct xfed_span host = xfed_span_str(g->files.config->sip.advertise);
+	host.len = host.len < SIP_NAME_SIZE ? host.len : SIP_NAME_SIZE - 1;
+	memcpy(ids->call_id, id.text, GATEWAY_ID_LEN);
+	ids->call_id[GATEWAY_ID_LEN] = '@';
+	memcpy(ids->call_id + GATEWAY_ID_LEN + 1, host.data, host.len);
+	ids->call_id[GATEWAY_ID_LEN + 1 + host.len] = '\0';
+	memcpy(ids->branch, id.text, GATEWAY_ID_LEN);
+	snprintf(ids->branch + GATEWAY_ID_LEN, sizeof(ids->branch) - GATEWAY_ID_LEN, ".%u", o->places ? sip_failover_number(o->places) : 0);
+	return 1 + (uint32_t)(id.number % 0x3fffffff);
+}
+
+void gateway_out_prepare(const struct gateway_outgoing *o, const struct sip_target *t, struct gateway_out_ids *ids, struct sip_layer_request *out)
+{
+	uint32_t cseq = make_ids(o, ids);
 	*out = (struct sip_layer_request){
 		.target = *t,
 		.branch = xfed_span_str(ids->branch),
@@ -270,10 +280,10 @@ void gateway_out_prepare(const struct gateway_outgoing *o, const struct sip_targ
 			.method = XFED_SPAN("MESSAGE"),
 			.uri = o->uri,
 			.from_uri = o->from_uri,
-			.from_tag = xfed_span_str(ids->from_tag),
+			.from_tag = xfed_span_make(ids->branch, FROM_TAG_LEN),
 			.to_uri = o->uri,
 			.call_id = xfed_span_str(ids->call_id),
-			.cseq = 1 + (uint32_t)(gateway_id_number(g, "cseq", name, nonce, o->tag.seq) % 0x3fffffff),
+			.cseq = cseq,
 			.user_agent = XFED_SPAN(SIP_USER_AGENT),
 			.subject = o->subject,
 			.content_type = XFED_SPAN("text/plain;charset=UTF-8"),

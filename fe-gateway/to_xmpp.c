@@ -107,14 +107,15 @@ static void put(char **at, struct xfed_span s, struct xfed_span *out)
 static struct gateway_incoming *incoming_new(struct taken *t)
 {
 	struct gateway *g = t->g;
-	char id[GATEWAY_ID_SIZE], correlation[64];
+	struct gateway_id id;
+	char correlation[64];
 	struct xfed_span local = t->from.domain.data ? xfed_jid_bare(&t->a, &t->from) : XFED_SPAN("");
 	struct xfed_span remote = t->to.domain.data ? xfed_jid_bare(&t->a, &t->to) : XFED_SPAN("");
 	uint64_t number = ++g->last_id;
-	gateway_id(g, "stanza", xfed_span_str(g->files.config->name), g->boot_nonce, number, id);
+	gateway_id(g, GATEWAY_ID_STANZA, xfed_span_str(g->files.config->name), g->boot_nonce, number, &id);
 	snprintf(correlation, sizeof(correlation), "%.40s-%llx", g->files.config->name, (unsigned long long)number);
 	struct xfed_span call_id = t->m->call_id;
-	size_t texts = 2 * local.len + 2 * remote.len + call_id.len + strlen(id) + strlen(correlation) + 7;
+	size_t texts = 2 * local.len + 2 * remote.len + call_id.len + GATEWAY_ID_LEN + strlen(correlation) + 7;
 	struct gateway_incoming *in = local.data && remote.data ? xfed_malloc(sizeof(*in) + texts) : NULL;
 	if (!in) {
 		return NULL;
@@ -131,7 +132,7 @@ static struct gateway_incoming *incoming_new(struct taken *t)
 	put(&at, t->from.domain, &in->local_domain);
 	put(&at, t->to.domain, &in->remote_domain);
 	put(&at, call_id, &in->call_id);
-	put(&at, xfed_span_str(id), &in->stanza_id);
+	put(&at, xfed_span_make(id.text, GATEWAY_ID_LEN), &in->stanza_id);
 	put(&at, xfed_span_str(correlation), &in->correlation);
 	DL_APPEND(g->incoming, in);
 	g->incoming_count++;

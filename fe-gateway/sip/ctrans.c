@@ -47,22 +47,23 @@ static size_t size_limit(const struct sip_layer_request *params)
 	return limit < XFED_SIP_MESSAGE_BYTES ? limit : XFED_SIP_MESSAGE_BYTES;
 }
 
-/* Everything that can refuse a request before memory is taken. */
-static int check_request(
-	const struct sip_layer *l, const struct sip_layer_request *params, size_t *size)
+/* Everything that can refuse a request before memory is taken. It stands in the layer's scratch afterwards. */
+static int print_request(
+	const struct sip_layer *l, const struct sip_layer_request *params, struct xfed_span branch, size_t *size)
 {
 	enum sip_method method = sip_method_parse(params->request.method);
 	if (!l->sent_by[params->target.transport].host[0]) {
 		return XFED_ERR_STATE;
 	}
-	if (method == SIP_METHOD_ACK || method == SIP_METHOD_CANCEL ||
-		sip_layer_request_size(l, params, size) != XFED_OK) {
+	if (method == SIP_METHOD_ACK || method == SIP_METHOD_CANCEL) {
 		return XFED_ERR_INVALID;
 	}
-	if (*size > size_limit(params)) {
-		return XFED_ERR_LIMIT;
+	struct sip_via_out via = via_for(l, params->target.transport, branch);
+	int rc = sip_print_request(&params->request, &via, l->scratch, XFED_SIP_MESSAGE_BYTES, size);
+	if (rc == XFED_OK && *size > size_limit(params)) {
+		rc = XFED_ERR_LIMIT;
 	}
-	return sip_layer_is_full(l) ? XFED_ERR_AGAIN : XFED_OK;
+	return rc == XFED_OK && sip_layer_is_full(l) ? XFED_ERR_AGAIN : rc;
 }
 
 static struct sip_trans *make(
@@ -107,14 +108,14 @@ int sip_layer_request(
 	struct xfed_span branch = params->branch;
 	size_t size;
 	sip_layer_begin(l);
-	int rc = check_request(l, params, &size);
-	if (rc != XFED_OK) {
-		return rc;
-	}
 	if (!branch.data) {
 		l->env->random(l->env->user, random, sizeof(random));
 		write_hex(random, sizeof(random), hex);
 		branch = xfed_span_make(hex, sizeof(hex));
+	}
+	int rc = print_request(l, params, branch, &size);
+	if (rc != XFED_OK) {
+		return rc;
 	}
 	bool is_invite = xfed_span_is(params->request.method, "INVITE");
 	struct sip_trans *t = make(&params->target, params->cookie, size,
@@ -122,9 +123,8 @@ int sip_layer_request(
 	if (!t) {
 		return XFED_ERR_NOMEM;
 	}
-	struct sip_via_out via = via_for(l, params->target.transport, branch);
-	rc = sip_print_request(&params->request, &via, t->last, size, &t->last_len);
-	XFED_REQUIRE(rc == XFED_OK && t->last_len == size);
+	memcpy(t->last, l->scratch, size);
+	t->last_len = size;
 	t->key = sip_key_client(&l->secret, branch, params->request.method);
 	rc = launch(l, t, now_ms);
 	if (rc == XFED_OK) {

@@ -33,6 +33,11 @@ int sip_layer_new(
 			return XFED_ERR_NOMEM;
 		}
 	}
+	l->scratch = xfed_malloc(XFED_SIP_MESSAGE_BYTES);
+	if (!l->scratch) {
+		sip_layer_free(l);
+		return XFED_ERR_NOMEM;
+	}
 	env->random(env->user, l->secret.bytes, sizeof(l->secret.bytes));
 	*out = l;
 	return XFED_OK;
@@ -66,6 +71,7 @@ void sip_layer_free(struct sip_layer *l)
 	for (int i = 0; i < SIP_TRANSPORT_COUNT; i++) {
 		xfed_free(l->sent_by[i].host);
 	}
+	xfed_free(l->scratch);
 	xfed_wipe(&l->secret, sizeof(l->secret));
 	xfed_free(l);
 }

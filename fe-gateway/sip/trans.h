@@ -80,6 +80,7 @@ struct sip_layer {
 	struct sip_timers timers;
 	struct sip_trans *flows[SIP_FLOW_BUCKETS]; /* those on connections, by hash of the flow */
 	struct sip_layer_stats stats;
+	char *scratch; /* XFED_SIP_MESSAGE_BYTES: a request is printed here first */
 
 	struct sip_layer_action actions[SIP_ACTIONS_MAX];
 	size_t action_count, action_next;
