@@ -1,21 +1,25 @@
 #include "sip/lex.h"
 
+#include "sip/chars.h"
+
 bool sip_is_token_char(unsigned char c)
 {
-	if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')) {
-		return true;
-	}
-	return c != 0 && strchr("-.!%*_+`'~", c) != NULL;
+	return sip_set_has(SIP_TOKEN, c);
 }
 
-bool sip_is_token(struct xfed_span s)
+static bool is_all_of(struct sip_set set, struct xfed_span s)
 {
 	for (size_t i = 0; i < s.len; i++) {
-		if (!sip_is_token_char((unsigned char)s.data[i])) {
+		if (!sip_set_has(set, (unsigned char)s.data[i])) {
 			return false;
 		}
 	}
 	return s.len > 0;
+}
+
+bool sip_is_token(struct xfed_span s)
+{
+	return is_all_of(SIP_TOKEN, s);
 }
 
 bool sip_is_printable(struct xfed_span s)
@@ -29,27 +33,15 @@ bool sip_is_printable(struct xfed_span s)
 	return true;
 }
 
-/* word of RFC 3261 section 25.1: token characters and a few separators. */
-static bool is_word(struct xfed_span s)
-{
-	for (size_t i = 0; i < s.len; i++) {
-		unsigned char c = (unsigned char)s.data[i];
-		if (!sip_is_token_char(c) && (c == 0 || !strchr("()<>:\\\"/[]?{}", c))) {
-			return false;
-		}
-	}
-	return s.len > 0;
-}
-
 bool sip_is_call_id(struct xfed_span s)
 {
 	const char *at = s.len > 0 ? memchr(s.data, '@', s.len) : NULL;
 	if (!at) {
-		return is_word(s);
+		return is_all_of(SIP_WORD, s);
 	}
 	size_t left = (size_t)(at - s.data);
-	return is_word(xfed_span_make(s.data, left)) &&
-	       is_word(xfed_span_make(at + 1, s.len - left - 1));
+	return is_all_of(SIP_WORD, xfed_span_make(s.data, left)) &&
+	       is_all_of(SIP_WORD, xfed_span_make(at + 1, s.len - left - 1));
 }
 
 /* Bytes of the sequence that `lead` begins, 0 where it begins none (RFC 3629). */
@@ -197,9 +189,13 @@ static bool is_param_value(struct xfed_span v)
 	if (v.len > 0 && v.data[0] == '"') {
 		return skip_quoted(v, 0) == v.len;
 	}
+	const struct sip_set special = {
+		SIP_BIT(' ') | SIP_BIT(';') | SIP_BIT(',') | SIP_BIT('"') | SIP_BIT('<') | SIP_BIT('>') | SIP_BIT('=') |
+			SIP_BIT('?') | ~SIP_PRINTABLE_LOW,
+		SIP_BIT('@') | SIP_BIT('\\') | SIP_BIT(0x7f)
+	};
 	for (size_t i = 0; i < v.len; i++) {
-		unsigned char c = (unsigned char)v.data[i];
-		if (c <= 0x20 || c == 0x7f || strchr(";,\"<>=?@\\", c)) {
+		if (sip_set_has(special, (unsigned char)v.data[i])) {
 			return false;
 		}
 	}

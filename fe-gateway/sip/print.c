@@ -1,7 +1,5 @@
 #include "sip/print.h"
 
-#include <stdio.h>
-
 #include "sip/lex.h"
 #include "sip/scan.h"
 
@@ -29,9 +27,13 @@ static void put_str(struct writer *w, const char *s)
 
 static void put_number(struct writer *w, uint64_t n)
 {
-	char digits[24];
-	int len = snprintf(digits, sizeof(digits), "%llu", (unsigned long long)n);
-	put(w, xfed_span_make(digits, (size_t)len));
+	char digits[20];
+	size_t at = sizeof(digits);
+	do {
+		digits[--at] = (char)('0' + n % 10);
+		n /= 10;
+	} while (n > 0);
+	put(w, xfed_span_make(digits + at, sizeof(digits) - at));
 }
 
 static void require(struct writer *w, bool fine)

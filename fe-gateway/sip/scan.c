@@ -1,5 +1,6 @@
 #include "sip/scan.h"
 
+#include "sip/chars.h"
 #include "sip/lex.h"
 
 size_t sip_scan_leading(struct xfed_span s)
@@ -112,8 +113,9 @@ enum sip_header_id sip_scan_header_id(struct xfed_span name)
 {
 	char first = name.len == 1 ? (char)(name.data[0] | 0x20) : 0;
 	for (int id = SIP_HEADER_OTHER + 1; id < SIP_HEADER_COUNT; id++) {
+		/* The length tells most of them apart. */
 		bool match = first ? first == header_names[id].compact
-				   : xfed_span_eq_nocase(name, header_names[id].name);
+				   : name.len == header_names[id].name.len && xfed_span_eq_nocase(name, header_names[id].name);
 		if (match) {
 			return (enum sip_header_id)id;
 		}
@@ -123,9 +125,15 @@ enum sip_header_id sip_scan_header_id(struct xfed_span name)
 
 bool sip_scan_controls_fine(struct xfed_span line)
 {
+	/* Most lines have none of these; then there is nothing to look at closely. */
+	const struct sip_set notable = { ~(SIP_PRINTABLE_LOW | SIP_BIT('\t') | SIP_BIT('\r') | SIP_BIT('\n')) | SIP_BIT('"'),
+		SIP_BIT('\\') | SIP_BIT(0x7f) };
 	bool quoted = false;
 	for (size_t i = 0; i < line.len; i++) {
 		unsigned char c = (unsigned char)line.data[i];
+		if (!sip_set_has(notable, c)) {
+			continue;
+		}
 		if (c == '"') {
 			quoted = !quoted;
 		} else if (c == '\\' && quoted) {

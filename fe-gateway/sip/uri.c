@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 
+#include "sip/chars.h"
 #include "sip/lex.h"
 
 static const struct xfed_span absent = { NULL, 0 };
@@ -30,9 +31,34 @@ static int hex_value(char c)
 	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-/* Unreserved characters, `more`, and whole %HH escapes (RFC 3261 section 25.1). Bytes above 0x7f
+#define UNRESERVED_LOW                                                                                                 \
+	(SIP_DIGITS | SIP_BIT('-') | SIP_BIT('.') | SIP_BIT('!') | SIP_BIT('*') | SIP_BIT('\'') | SIP_BIT('(') | SIP_BIT(')'))
+#define UNRESERVED_HIGH (SIP_LETTERS | SIP_BIT('_') | SIP_BIT('~'))
+
+/* unreserved and "&=+$,;?/"; "&=+$,"; "[]/:&+$"; "[]/?:+$=&"; ";/?:@&=+$,[]#" */
+static const struct sip_set password_chars = {
+	UNRESERVED_LOW | SIP_BIT('&') | SIP_BIT('=') | SIP_BIT('+') | SIP_BIT('$') | SIP_BIT(','), UNRESERVED_HIGH
+};
+static const struct sip_set user_chars = {
+	UNRESERVED_LOW | SIP_BIT('&') | SIP_BIT('=') | SIP_BIT('+') | SIP_BIT('$') | SIP_BIT(',') | SIP_BIT(';') | SIP_BIT('?') | SIP_BIT('/'),
+	UNRESERVED_HIGH
+};
+static const struct sip_set param_chars = {
+	UNRESERVED_LOW | SIP_BIT('/') | SIP_BIT(':') | SIP_BIT('&') | SIP_BIT('+') | SIP_BIT('$'), UNRESERVED_HIGH | SIP_BIT('[') | SIP_BIT(']')
+};
+static const struct sip_set header_chars = {
+	UNRESERVED_LOW | SIP_BIT('/') | SIP_BIT('?') | SIP_BIT(':') | SIP_BIT('+') | SIP_BIT('$') | SIP_BIT('=') | SIP_BIT('&'),
+	UNRESERVED_HIGH | SIP_BIT('[') | SIP_BIT(']')
+};
+static const struct sip_set opaque_chars = {
+	UNRESERVED_LOW | SIP_BIT(';') | SIP_BIT('/') | SIP_BIT('?') | SIP_BIT(':') | SIP_BIT('&') | SIP_BIT('=') | SIP_BIT('+') | SIP_BIT('$') |
+		SIP_BIT(',') | SIP_BIT('#'),
+	UNRESERVED_HIGH | SIP_BIT('@') | SIP_BIT('[') | SIP_BIT(']')
+};
+
+/* Characters of the set and whole %HH escapes (RFC 3261 section 25.1). Bytes above 0x7f
  * are not allowed in a URI. */
-static bool all_of(struct xfed_span s, const char *more)
+static bool all_of(struct xfed_span s, struct sip_set set)
 {
 	for (size_t i = 0; i < s.len; i++) {
 		unsigned char c = (unsigned char)s.data[i];
@@ -44,9 +70,7 @@ static bool all_of(struct xfed_span s, const char *more)
 			i += 2;
 			continue;
 		}
-		bool alnum =
-			(c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-		if (!alnum && (c == 0 || (!strchr("-_.!~*'()", c) && !strchr(more, c)))) {
+		if (!sip_set_has(set, c)) {
 			return false;
 		}
 	}
@@ -173,7 +197,7 @@ static int parse_userinfo(struct xfed_span s, struct sip_uri *u)
 	if (colon) {
 		u->password = xfed_span_make(colon + 1, s.len - u->user.len - 1);
 	}
-	bool fine = u->user.len > 0 && all_of(u->user, "&=+$,;?/") && all_of(u->password, "&=+$,");
+	bool fine = u->user.len > 0 && all_of(u->user, user_chars) && all_of(u->password, password_chars);
 	return fine ? XFED_OK : XFED_ERR_INVALID;
 }
 
@@ -189,8 +213,8 @@ static int parse_params(struct sip_uri *u)
 			xfed_span_make(param.data, eq ? (size_t)(eq - param.data) : param.len);
 		struct xfed_span value =
 			eq ? xfed_span_make(eq + 1, param.len - name.len - 1) : absent;
-		if (name.len == 0 || (eq && value.len == 0) || !all_of(name, "[]/:&+$") ||
-			!all_of(value, "[]/:&+$")) {
+		if (name.len == 0 || (eq && value.len == 0) || !all_of(name, param_chars) ||
+			!all_of(value, param_chars)) {
 			return XFED_ERR_INVALID;
 		}
 		if (xfed_span_eq_nocase(name, XFED_SPAN("transport"))) {
@@ -237,7 +261,7 @@ static int parse_sip(struct xfed_span rest, struct sip_uri *u)
 	if (n < rest.len) {
 		u->headers = xfed_span_make(rest.data + n + 1, rest.len - n - 1);
 	}
-	bool fine = (n == rest.len || u->headers.len > 0) && all_of(u->headers, "[]/?:+$=&");
+	bool fine = (n == rest.len || u->headers.len > 0) && all_of(u->headers, header_chars);
 	return fine ? parse_params(u) : XFED_ERR_INVALID;
 }
 
@@ -256,7 +280,7 @@ int sip_uri_parse(struct xfed_span text, struct sip_uri *out)
 	out->is_secure = xfed_span_eq_nocase(out->scheme, XFED_SPAN("sips"));
 	out->is_sip = out->is_secure || xfed_span_eq_nocase(out->scheme, XFED_SPAN("sip"));
 	if (!out->is_sip) {
-		return rest.len > 0 && all_of(rest, ";/?:@&=+$,[]#") ? XFED_OK : XFED_ERR_INVALID;
+		return rest.len > 0 && all_of(rest, opaque_chars) ? XFED_OK : XFED_ERR_INVALID;
 	}
 	return parse_sip(rest, out);
 }
