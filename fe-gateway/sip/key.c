@@ -1,17 +1,20 @@
 #include "sip/key.h"
 
+#include "util/hex.h"
 #include "xfed/hash.h"
 
 enum domain { CLIENT = 1, SERVER, SERVER_2543, MERGED, TO_TAG };
 
+/* Pieces are gathered and absorbed together: most keys take one round. */
 struct digest {
 	uint8_t key[32];
 	struct sip_key sum;
+	size_t len;
+	char bytes[256];
 };
 
-/* Each piece is hashed under the secret mixed with the sum so far, so that pieces cannot be shifted
- * against each other. */
-static void add_bytes(struct digest *d, const void *data, size_t len)
+/* What was gathered is hashed under the secret mixed with the sum so far. */
+static void absorb(struct digest *d)
 {
 	uint8_t key[32];
 	memcpy(key, d->key, sizeof(key));
@@ -22,27 +25,52 @@ static void add_bytes(struct digest *d, const void *data, size_t len)
 		key[16 + i] ^= b;
 		key[24 + i] ^= a;
 	}
-	d->sum.a = xfed_siphash(key, data, len);
-	d->sum.b = xfed_siphash(key + 16, data, len);
+	d->sum.a = xfed_siphash(key, d->bytes, d->len);
+	d->sum.b = xfed_siphash(key + 16, d->bytes, d->len);
+	d->len = 0;
+}
+
+static void add_bytes(struct digest *d, const char *data, size_t len)
+{
+	while (len > 0) {
+		size_t n = sizeof(d->bytes) - d->len;
+		n = n < len ? n : len;
+		memcpy(d->bytes + d->len, data, n);
+		d->len += n;
+		data += n;
+		len -= n;
+		if (d->len == sizeof(d->bytes)) {
+			absorb(d);
+		}
+	}
+}
+
+static struct sip_key finish(struct digest *d)
+{
+	absorb(d);
+	return d->sum;
 }
 
 static void add_number(struct digest *d, uint64_t n)
 {
-	add_bytes(d, &n, sizeof(n));
+	char bytes[sizeof(n)];
+	memcpy(bytes, &n, sizeof(n));
+	add_bytes(d, bytes, sizeof(bytes));
 }
 
-static struct digest start(const struct sip_secret *s, enum domain domain)
+static void start(struct digest *d, const struct sip_secret *s, enum domain domain)
 {
-	struct digest d = { .sum = { 0, 0 } };
-	memcpy(d.key, s->bytes, sizeof(d.key));
-	add_number(&d, domain);
-	return d;
+	d->sum = (struct sip_key){ 0, 0 };
+	d->len = 0;
+	memcpy(d->key, s->bytes, sizeof(d->key));
+	add_number(d, domain);
 }
 
+/* With its length in front, so that pieces cannot be shifted against each other. */
 static void add(struct digest *d, struct xfed_span s)
 {
 	add_number(d, s.len);
-	add_bytes(d, s.len > 0 ? s.data : "", s.len);
+	add_bytes(d, s.data, s.len);
 }
 
 /* Tokens compare without case ([C2-01]). */
@@ -63,16 +91,18 @@ static void add_nocase(struct digest *d, struct xfed_span s)
 struct sip_key sip_key_client(
 	const struct sip_secret *s, struct xfed_span branch, struct xfed_span method)
 {
-	struct digest d = start(s, CLIENT);
+	struct digest d;
+	start(&d, s, CLIENT);
 	add(&d, branch);
 	add(&d, method);
-	return d.sum;
+	return finish(&d);
 }
 
 struct sip_key sip_key_server(const struct sip_secret *s, const struct sip_message *m,
 	int transport, struct xfed_span method)
 {
-	struct digest d = start(s, m->via.has_cookie ? SERVER : SERVER_2543);
+	struct digest d;
+	start(&d, s, m->via.has_cookie ? SERVER : SERVER_2543);
 	add_number(&d, (uint64_t)transport);
 	if (m->via.has_cookie) {
 		add_nocase(&d, m->via.branch);
@@ -88,28 +118,27 @@ struct sip_key sip_key_server(const struct sip_secret *s, const struct sip_messa
 		add(&d, m->via.value);
 	}
 	add(&d, method);
-	return d.sum;
+	return finish(&d);
 }
 
 struct sip_key sip_key_merged(const struct sip_secret *s, const struct sip_message *m)
 {
-	struct digest d = start(s, MERGED);
+	struct digest d;
+	start(&d, s, MERGED);
 	add(&d, m->from.tag);
 	add(&d, m->call_id);
 	add_number(&d, m->cseq);
 	add(&d, m->cseq_method);
-	return d.sum;
+	return finish(&d);
 }
 
 void sip_to_tag(const struct sip_secret *s, const struct sip_message *m, char out[SIP_TO_TAG_LEN])
 {
-	static const char hex[] = "0123456789abcdef";
-	struct digest d = start(s, TO_TAG);
+	struct digest d;
+	start(&d, s, TO_TAG);
 	add(&d, m->via.value);
 	add(&d, m->from.tag);
 	add(&d, m->call_id);
 	add_number(&d, m->cseq);
-	for (size_t i = 0; i < SIP_TO_TAG_LEN; i++) {
-		out[i] = hex[d.sum.a >> (4 * i) & 15];
-	}
+	xfed_hex64(out, finish(&d).a);
 }
