@@ -6,6 +6,7 @@
 #include <osipparser2/osip_parser.h>
 #include <osipparser2/osip_port.h>
 
+#include "sip/chars.h"
 #include "sip/lex.h"
 #include "xfed/arena.h"
 #include "xfed/limits.h"
@@ -27,6 +28,7 @@ static void drop_trace(
  * fails, takes no limit, and freeing its lists one by one costs as much as parsing.
  */
 #define ARENA_BYTES (512 * 1024)
+#define PLAIN_PIECES_MAX 32 /* parameters of a message that is still plain */
 
 static _Thread_local struct xfed_arena *arena;
 static _Thread_local bool arena_failed;
@@ -239,7 +241,51 @@ static int judge(const struct sip_message *m, const struct text *text)
 	return fine ? XFED_OK : XFED_ERR_INVALID;
 }
 
+/* Of this very spelling: nothing is guessed here. */
+static bool is_sip_uri(struct xfed_span uri)
+{
+	return uri.len > 4 && memcmp(uri.data, "sip:", 4) == 0;
+}
+
+static bool is_route(enum sip_header_id id)
+{
+	return id == SIP_HEADER_CONTACT || id == SIP_HEADER_ROUTE || id == SIP_HEADER_RECORD_ROUTE;
+}
+
+static bool is_plain_text(struct xfed_span s, size_t *pieces)
+{
+	const struct sip_set plain = {
+		SIP_DIGITS | SIP_BIT(' ') | SIP_BIT('-') | SIP_BIT('.') | SIP_BIT('+') | SIP_BIT(':') | SIP_BIT(';') | SIP_BIT('=') | SIP_BIT('<') |
+			SIP_BIT('>') | SIP_BIT('/'),
+		SIP_LETTERS | SIP_BIT('_') | SIP_BIT('~') | SIP_BIT('@')
+	};
+	for (size_t i = 0; i < s.len; i++) {
+		if (!sip_set_has(plain, (unsigned char)s.data[i])) {
+			return false;
+		}
+		*pieces += s.data[i] == ';';
+	}
+	return true;
+}
+
+bool sip_grammar_is_plain(const struct sip_message *m)
+{
+	size_t pieces = 0;
+	bool is_plain = is_sip_uri(m->from.uri) && is_sip_uri(m->to.uri) &&
+			(!m->is_request || (is_sip_uri(m->request_uri) && is_plain_text(m->request_uri, &pieces)));
+	for (size_t i = 0; is_plain && i < m->header_count; i++) {
+		enum sip_header_id id = m->headers[i].id;
+		is_plain = !is_judged(id) || (!is_route(id) && is_plain_text(m->headers[i].value, &pieces));
+	}
+	return is_plain && pieces <= PLAIN_PIECES_MAX;
+}
+
 int sip_grammar_check(const struct sip_message *m)
+{
+	return sip_grammar_is_plain(m) ? XFED_OK : sip_grammar_judge(m);
+}
+
+int sip_grammar_judge(const struct sip_message *m)
 {
 	struct xfed_arena pieces;
 	struct text text;

@@ -10,8 +10,16 @@
 
 #include "sip/message.h"
 
-/* OK, INVALID (not in the grammar, or read differently), NOMEM. `m` is complete but for this check.
+/*
+ * OK, INVALID (not in the grammar, or read differently), NOMEM. `m` is complete but for this check. Asks the judge only
+ * where there is something to judge: see sip_grammar_is_plain().
  */
 int sip_grammar_check(const struct sip_message *m);
+/*
+ * Every field the judge would get is made of characters that leave no room for a second reading: no quoted strings,
+ * comments, lists, escapes, IPv6 references, folds. That it finds nothing in what is plain is held by a fuzz property.
+ */
+bool sip_grammar_is_plain(const struct sip_message *m);
+int sip_grammar_judge(const struct sip_message *m); /* the judge itself, whatever the message looks like */
 
 #endif

@@ -49,8 +49,8 @@ static int measure(struct xfed_span bytes, size_t *head_len, size_t *lines, stru
 		return XFED_ERR_INVALID;
 	}
 	*lines = 0;
-	for (size_t i = 0; i < *head_len; i++) {
-		*lines += bytes.data[i] == '\n';
+	for (size_t i = 0; i < *head_len; ++*lines) {
+		i = (size_t)((const char *)memchr(bytes.data + i, '\n', *head_len - i) - bytes.data) + 1; /* the head ends with one */
 	}
 	return XFED_OK;
 }

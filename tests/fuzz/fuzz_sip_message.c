@@ -2,11 +2,12 @@
  * The SIP parser. Properties: spans lie inside the message's own copy; what parses, and what is
  * refused but answerable, prints a response that parses again, matches the request (Call-ID, CSeq,
  * From tag, top branch) and holds no header but ours; an answer's head carries as many Vias as the
- * request.
+ * request; the judge of the grammar agrees to every message that is not shown to it.
  */
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "sip/grammar.h"
 #include "sip/print.h"
 #include "xfed/limits.h"
 
@@ -101,6 +102,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			continue;
 		}
 		check_spans(m, size);
+		if (rc == XFED_OK && sip_grammar_is_plain(m)) {
+			MUST(sip_grammar_judge(m) == XFED_OK);
+		}
 		if (m->is_request) {
 			check_answer(m, rc == XFED_OK);
 		}
