@@ -1,6 +1,6 @@
 #include "xfed/hash.h"
 
-/* SipHash-2-4 (Aumasson, Bernstein 2012). */
+/* SipHash (Aumasson, Bernstein 2012): 2-4 for identifiers that leave the process, 1-3 for its tables. */
 
 static uint8_t process_key[16];
 
@@ -24,7 +24,7 @@ static uint64_t load64(const uint8_t *p)
 	return v;
 }
 
-static void sip_round(uint64_t v[4])
+static inline void sip_round(uint64_t v[4])
 {
 	v[0] += v[1];
 	v[1] = rotl(v[1], 13) ^ v[0];
@@ -38,7 +38,8 @@ static void sip_round(uint64_t v[4])
 	v[2] = rotl(v[2], 32);
 }
 
-uint64_t xfed_siphash(const uint8_t key[16], const void *data, size_t len)
+/* Inlined with constant rounds, so that the loops unroll. */
+static inline uint64_t sip_hash(const uint8_t key[16], const void *data, size_t len, int rounds, int final_rounds)
 {
 	const uint8_t *p = data;
 	uint64_t k0 = load64(key), k1 = load64(key + 8);
@@ -48,8 +49,9 @@ uint64_t xfed_siphash(const uint8_t key[16], const void *data, size_t len)
 	for (; left >= 8; left -= 8, p += 8) {
 		uint64_t m = load64(p);
 		v[3] ^= m;
-		sip_round(v);
-		sip_round(v);
+		for (int i = 0; i < rounds; i++) {
+			sip_round(v);
+		}
 		v[0] ^= m;
 	}
 	uint64_t m = (uint64_t)len << 56;
@@ -57,17 +59,23 @@ uint64_t xfed_siphash(const uint8_t key[16], const void *data, size_t len)
 		m |= (uint64_t)p[i] << (8 * i);
 	}
 	v[3] ^= m;
-	sip_round(v);
-	sip_round(v);
+	for (int i = 0; i < rounds; i++) {
+		sip_round(v);
+	}
 	v[0] ^= m;
 	v[2] ^= 0xff;
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < final_rounds; i++) {
 		sip_round(v);
 	}
 	return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
+uint64_t xfed_siphash(const uint8_t key[16], const void *data, size_t len)
+{
+	return sip_hash(key, data, len, 2, 4);
+}
+
 uint64_t xfed_hash_bytes(const void *data, size_t len)
 {
-	return xfed_siphash(process_key, data, len);
+	return sip_hash(process_key, data, len, 1, 3);
 }

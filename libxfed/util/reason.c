@@ -41,7 +41,7 @@ const char *xfed_side_name(enum xfed_side s)
 
 enum xfed_reason xfed_reason_by_code(struct xfed_span code)
 {
-	for (int r = XFED_REASON_NONE + 1; r < XFED_REASON_COUNT; r++) {
+	for (int r = code.len > 0 ? XFED_REASON_NONE + 1 : XFED_REASON_COUNT; r < XFED_REASON_COUNT; r++) {
 		if (xfed_span_is(code, table[r].code)) {
 			return (enum xfed_reason)r;
 		}

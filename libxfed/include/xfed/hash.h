@@ -1,6 +1,7 @@
 /*
- * Keyed hashing for tables whose keys come from the network (SipHash-2-4, 64 bit). The key is random and set once
- * per process, so a peer cannot aim at one bucket. Tables are uthash tables through util/table.h.
+ * Keyed hashing (SipHash, 64 bit). xfed_hash_bytes() is for tables whose keys come from the network: SipHash-1-3 under a key that
+ * is random and set once per process, so a peer cannot aim at one bucket; tables are uthash tables through util/table.h.
+ * xfed_siphash() is SipHash-2-4 under a key of the caller's, for identifiers others get to see.
  */
 #ifndef XFED_HASH_H
 #define XFED_HASH_H

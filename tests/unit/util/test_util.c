@@ -318,7 +318,9 @@ static void siphash_matches_its_vectors(void **state)
 	}
 	uint64_t unkeyed = xfed_hash_bytes("x", 1);
 	xfed_hash_set_key(key);
-	assert_int_equal(xfed_hash_bytes(data, 15), xfed_siphash(key, data, 15));
+	/* The first two vectors of SipHash-1-3 under the same key: no bytes, and one. */
+	assert_int_equal(xfed_hash_bytes(data, 0), 0xabac0158050fc4dcULL);
+	assert_int_equal(xfed_hash_bytes(data, 1), 0xc9f49bf37d57ca93ULL);
 	assert_true(xfed_hash_bytes("x", 1) != unkeyed);
 }
 
