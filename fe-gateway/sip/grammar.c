@@ -247,6 +247,12 @@ static bool is_sip_uri(struct xfed_span uri)
 	return uri.len > 4 && memcmp(uri.data, "sip:", 4) == 0;
 }
 
+static bool is_of_version_2(struct xfed_span via)
+{
+	const struct xfed_span protocol = XFED_SPAN("SIP/2.0/");
+	return via.len > protocol.len && memcmp(via.data, protocol.data, protocol.len) == 0;
+}
+
 static bool is_route(enum sip_header_id id)
 {
 	return id == SIP_HEADER_CONTACT || id == SIP_HEADER_ROUTE || id == SIP_HEADER_RECORD_ROUTE;
@@ -276,7 +282,8 @@ bool sip_grammar_is_plain(const struct sip_message *m)
 			(!m->is_request || (is_sip_uri(m->request_uri) && is_plain_text(m->request_uri, &pieces)));
 	for (size_t i = 0; is_plain && i < m->header_count; i++) {
 		enum sip_header_id id = m->headers[i].id;
-		is_plain = !is_judged(id) || (!is_route(id) && is_plain_text(m->headers[i].value, &pieces));
+		is_plain = !is_judged(id) || (!is_route(id) && (id != SIP_HEADER_VIA || is_of_version_2(m->headers[i].value)) &&
+						     is_plain_text(m->headers[i].value, &pieces));
 	}
 	return is_plain && pieces <= PLAIN_PIECES_MAX;
 }
