@@ -247,6 +247,12 @@ static bool is_sip_uri(struct xfed_span uri)
 	return uri.len > 4 && memcmp(uri.data, "sip:", 4) == 0;
 }
 
+/* Where there is an "@" in a Call-ID, something stands before and behind it. */
+static bool has_two_sides(struct xfed_span call_id)
+{
+	return call_id.len > 0 && call_id.data[0] != '@' && call_id.data[call_id.len - 1] != '@';
+}
+
 static bool is_of_version_2(struct xfed_span via)
 {
 	const struct xfed_span protocol = XFED_SPAN("SIP/2.0/");
@@ -278,7 +284,7 @@ static bool is_plain_text(struct xfed_span s, size_t *pieces)
 bool sip_grammar_is_plain(const struct sip_message *m)
 {
 	size_t pieces = 0;
-	bool is_plain = is_sip_uri(m->from.uri) && is_sip_uri(m->to.uri) &&
+	bool is_plain = is_sip_uri(m->from.uri) && is_sip_uri(m->to.uri) && has_two_sides(m->call_id) &&
 			(!m->is_request || (is_sip_uri(m->request_uri) && is_plain_text(m->request_uri, &pieces)));
 	for (size_t i = 0; is_plain && i < m->header_count; i++) {
 		enum sip_header_id id = m->headers[i].id;
