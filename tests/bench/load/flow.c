@@ -32,13 +32,12 @@ struct load_flow {
 	struct load_conn *conn;
 	uint64_t started_us, last_sent_us, ended_us;
 	uint64_t sent, in_flight, arrived, answered, refused, duplicates, lost;
-	int statuses[1000 / 100];
 	uint32_t *latency, *response;
 	size_t latency_count, response_count, size;
 	bool is_sending;
 };
 
-enum { ARRIVED = 1, ANSWERED = 2 };
+enum { ARRIVED = 1, ANSWERED = 2, REFUSED = 4 };
 
 static struct entry {
 	uint64_t seq, sent_us;
@@ -340,16 +339,19 @@ static void note(struct load_flow *f, uint32_t **list, size_t *count, uint64_t u
 	(*list)[(*count)++] = us < UINT32_MAX ? (uint32_t)us : UINT32_MAX;
 }
 
-/* To SIP a message is over when it is there or refused, to XMPP when it has its response. */
+/* To SIP a message is over when it is there or refused, to XMPP when it is there and has its response. */
+static bool is_over(const struct entry *e)
+{
+	return e->flow->kind == LOAD_TO_SIP ? e->done != 0 : e->done == (ARRIVED | ANSWERED) || (e->done & REFUSED);
+}
+
 static void finish(struct entry *e, unsigned what)
 {
-	struct load_flow *f = e->flow;
-	bool was_over = f->kind == LOAD_TO_SIP ? e->done != 0 : (e->done & ANSWERED) != 0;
+	bool was_over = is_over(e);
 	e->done |= what;
-	bool is_over = f->kind == LOAD_TO_SIP ? e->done != 0 : (e->done & ANSWERED) != 0;
-	if (is_over && !was_over) {
-		f->in_flight--;
-		f->ended_us = load_now_us();
+	if (is_over(e) && !was_over) {
+		e->flow->in_flight--;
+		e->flow->ended_us = load_now_us();
 	}
 }
 
@@ -378,7 +380,7 @@ void load_answered(uint64_t seq, int status)
 	e->flow->answered++;
 	e->flow->refused += !is_good;
 	note(e->flow, &e->flow->response, &e->flow->response_count, load_now_us() - e->sent_us);
-	finish(e, ANSWERED);
+	finish(e, is_good ? ANSWERED : ANSWERED | REFUSED);
 }
 
 /* ---- the report ---- */
