@@ -18,3 +18,19 @@ def chain(lab, quick):
                      "in_place_of_gateway": round(f["b_us"] / n, 1), "load": round(f["load_us"] / n, 1),
                      "ms_p50_/_p99": "%.1f / %.1f" % (f["p50"] / 1000, f["p99"] / 1000)}
     return out
+
+
+def instructions(lab, name, count):
+    done = subprocess.run(["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", lab.build + "/tests/bench/bench_micro", lab.certs.dir, name,
+                           str(count)], capture_output=True, text=True, timeout=120, check=False)
+    found = re.search(r"Collected : (\d+)", done.stderr)
+    if done.returncode != 0 or not found:
+        raise Failed("%s: %s" % (name, done.stderr[-500:]))
+    return int(found.group(1))
+
+
+def micro(lab, quick):
+    """The difference of two counts, so that start-up and handshakes fall out."""
+    names = subprocess.run([lab.build + "/tests/bench/bench_micro", lab.certs.dir], capture_output=True, text=True, check=True).stdout.split()
+    few, many = (200, 700) if quick else (500, 2500)
+    return {name: {"instructions": round((instructions(lab, name, many) - instructions(lab, name, few)) / (many - few))} for name in names}

@@ -18,7 +18,7 @@ from harness.wire import free_port  # noqa: E402
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PROGRAMS = {"xfed-edge": "edge-proxy/xfed-edge", "xfed-gateway": "fe-gateway/xfed-gateway", "xfedctl": "xfedctl/xfedctl"}
-TOOLS = ("tests/bench/load", "tests/bench/chain", "tests/bench/bench_handshake")
+TOOLS = ("tests/bench/load", "tests/bench/chain", "tests/bench/bench_handshake", "tests/bench/bench_micro")
 LOCAL = {"tcp": "corp.example", "udp": "corp2.example", "tls": "corp3.example"}
 IDLE_BASES = ["p%d.example" % n for n in range(1, 6)]  # a partner has at most 1,000 streams
 PARTNERS = ("partner.example", "partner2.example")

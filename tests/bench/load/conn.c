@@ -11,6 +11,7 @@
 #define READ_BYTES  (64 * 1024)
 #define BUFFER_MAX  (64 * 1024 * 1024)
 #define LEAVES_MAX  64
+#define DEAF_BYTES  (64 * 1024)
 #define RECORD_MAX  16384
 #define READS_A_TURN 64 /* then others are served */
 
@@ -244,7 +245,9 @@ void load_conns_flush(void)
 
 void load_conn_set_deaf(struct load_conn *c, bool is_deaf)
 {
+	int bytes = DEAF_BYTES;
 	c->is_deaf = is_deaf;
+	setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes)); /* so that the kernel does not take what we do not */
 	set_interest(c);
 }
 
