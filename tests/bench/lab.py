@@ -122,10 +122,10 @@ class Lab:
     are partner.example and partner2.example, and for idle streams d<n>.p1.example to d<n>.p5.example.
     """
 
-    def __init__(self, build_dir, keep=None, wrap=None):
+    def __init__(self, build_dir, keep=None, wrap=None, has_sm=False):
         self.dir = keep or tempfile.mkdtemp(prefix="xfb-")
         os.makedirs(self.dir, exist_ok=True)
-        self.build, self.keeps, self.count, self.wrap = build_dir, bool(keep), 0, wrap or {}
+        self.build, self.keeps, self.count, self.wrap, self.has_sm = build_dir, bool(keep), 0, wrap or {}, has_sm
         self.certs = Certs(self.dir + "/ca")
         if not os.path.exists(self.certs.ca):
             os.makedirs(self.dir + "/ca", exist_ok=True)
@@ -155,7 +155,7 @@ class Lab:
 class Run:
     """One edge, one gateway (unless has_gateway=False: then the load is the gateway) and the load, freshly started."""
 
-    def __init__(self, lab, has_gateway=True, gives_credit=True, has_sm=False):
+    def __init__(self, lab, has_gateway=True, gives_credit=True):
         self.lab = lab
         lab.count += 1
         self.dir = "%s/run%d" % (lab.dir, lab.count)
@@ -180,7 +180,7 @@ class Run:
         self.has_gateway, self.opened = has_gateway, set()
         self.load = Load(lab.build, lab.certs.dir, self.dir + "/load.log")
         try:
-            self._start(gives_credit, has_sm)
+            self._start(gives_credit, lab.has_sm)
         except BaseException:
             self.stop()
             raise
@@ -243,13 +243,14 @@ class Run:
             result["system"][n] = system / (user + system) if user + system else 0
         return result
 
-    def warm(self, local, transport=None, remote="partner.example", pairs=2000):
+    def warm(self, local, transport=None, remote="partner.example", pairs=2000, is_slow=False):
         """Each pair has written once, so that the SIP side is not held up for an error, and everything is connected."""
         self.open(remote, local)
-        check(self.measure(flow(dir="to-sip", remote=remote, local=local, pairs=pairs, count=pairs, window=200)), "warming up")
+        judge = (lambda result, what: result) if is_slow else check
+        judge(self.measure(flow(dir="to-sip", remote=remote, local=local, pairs=pairs, count=pairs, window=200)), "warming up")
         if transport:
             self.dial(transport)
-            check(self.measure(flow(dir="to-xmpp", remote=remote, local=local, transport=transport, pairs=pairs, count=200, window=50)), "warming up")
+            judge(self.measure(flow(dir="to-xmpp", remote=remote, local=local, transport=transport, pairs=pairs, count=200, window=50)), "warming up")
 
     def stop(self):
         self.load.stop()

@@ -57,7 +57,7 @@ def text(results):
     for name, figures in results.items():
         if name in TITLES:
             title, render = TITLES[name]
-            before = "\nBefore us: %s.\n" % BEFORE[name] if name in BEFORE else ""
+            before = "\nBefore: %s.\n" % BEFORE[name] if name in BEFORE else ""
             out.append("### %s\n%s\n%s" % (title, before, render(figures)))
     return "\n".join(out)
 

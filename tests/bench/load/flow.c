@@ -401,7 +401,7 @@ static void print_latency(FILE *out, const char *name, uint32_t *list, size_t co
 
 void load_flows_print(FILE *out)
 {
-	fprintf(out, "{\"strays\":%llu,\"flows\":[", (unsigned long long)strays);
+	fprintf(out, "{\"strays\":%llu,\"acks\":%llu,\"flows\":[", (unsigned long long)strays, (unsigned long long)load_partner_acks());
 	for (size_t i = 0; i < flow_count; i++) {
 		struct load_flow *f = flows[i];
 		fprintf(out,

@@ -89,6 +89,12 @@ void load_partner_listen(const char *domain, const char *leaf, uint16_t port, bo
 void load_partner_open(uint16_t edge_port, const char *domain, const char *local, const char *leaf, unsigned first, unsigned count);
 bool load_partner_opened(void);
 unsigned load_partner_open_count(void);
+/*
+ * Stream management (XEP-0198), where the partner was told to listen with it and the other side has it: what was written to a
+ * stream in a turn is followed by one <r/>; an <r/> of the other side is always answered.
+ */
+void load_partner_ask_acks(void);
+uint64_t load_partner_acks(void); /* <a/> that have come */
 void load_partner_set_deaf(const char *domain, bool is_deaf);
 struct load_conn *load_partner_conn(const char *domain, const char *local); /* that we opened; NULL: none */
 

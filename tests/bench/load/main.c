@@ -214,6 +214,7 @@ static void turn(void)
 	if (is_running) {
 		load_flows_pump();
 	}
+	load_partner_ask_acks();
 	load_conns_flush();
 	load_gateway_turn();
 	if (waits_for && waits_for()) {

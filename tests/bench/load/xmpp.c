@@ -40,7 +40,8 @@ struct stream {
 	struct stream *next;
 	struct load_conn *conn;
 	enum state state;
-	bool is_ours, has_sm;
+	bool is_ours, has_sm; /* has_sm: offered by the other side */
+	bool uses_sm;
 	char domain[128], local[128], leaf[64];
 	struct partner *partner; /* theirs */
 	uint32_t taken;		 /* stanzas, for <a/> */
@@ -49,6 +50,8 @@ struct stream {
 static struct partner *partners;
 static struct stream *streams;
 static unsigned open_count, opening, stream_id;
+static uint64_t acks;
+static bool some_use_sm;
 static struct {
 	uint16_t port;
 	char domain[128], local[128], leaf[64];
@@ -131,6 +134,11 @@ static void take_element(struct stream *s, struct xfed_span whole, struct xfed_s
 	} else if (load_find(tag, "<enable ") == tag.data) {
 		say(s, "<enabled xmlns='" NS_SM "'/>");
 		s->taken = 0;
+	} else if (load_find(tag, "<enabled ") == tag.data) {
+		s->uses_sm = some_use_sm = true;
+		s->taken = 0;
+	} else if (load_find(tag, "<a ") == tag.data) {
+		acks++;
 	} else if (load_find(tag, "<stream:error") == tag.data) {
 		fprintf(stderr, "load: stream error for %s: %.*s\n", s->domain, (int)whole.len, whole.data);
 	} else if (load_find(tag, "</stream") == tag.data) {
@@ -187,9 +195,22 @@ static bool took_features(struct stream *s)
 	return took(s, "</stream:features>") || took(s, "<stream:features/>");
 }
 
+static struct partner *partner_of(const char *domain)
+{
+	struct partner *p = partners;
+	while (p && strcmp(p->domain, domain) != 0) {
+		p = p->next;
+	}
+	return p;
+}
+
 static void become_ready(struct stream *s)
 {
+	struct partner *p = s->is_ours ? partner_of(s->domain) : NULL;
 	s->state = READY;
+	if (p && p->has_sm && s->has_sm) {
+		say(s, "<enable xmlns='" NS_SM "'/>");
+	}
 	if (s->is_ours) {
 		open_count++;
 		opening--;
@@ -435,6 +456,20 @@ void load_partner_set_deaf(const char *domain, bool is_deaf)
 			load_conn_set_deaf(s->conn, is_deaf);
 		}
 	}
+}
+
+void load_partner_ask_acks(void)
+{
+	for (struct stream *s = some_use_sm ? streams : NULL; s; s = s->next) {
+		if (s->uses_sm && s->is_ours && s->conn->is_dirty && load_conn_pending(s->conn) > 0) {
+			say(s, "<r xmlns='" NS_SM "'/>");
+		}
+	}
+}
+
+uint64_t load_partner_acks(void)
+{
+	return acks;
 }
 
 struct load_conn *load_partner_conn(const char *domain, const char *local)
