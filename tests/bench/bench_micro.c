@@ -348,7 +348,8 @@ static void delivery(long count)
 		.from = XFED_SPAN("u17@partner.example/balcony-3f2a"), .to = XFED_SPAN("l17@corp.example"), .lang = XFED_SPAN("en"),
 		.stanza = XFED_SPAN(CANONICAL), .correlation = XFED_SPAN("e1-17"), .deadline_ms = 61000, .peer = PROTO_OUTBOX_NO_PEER,
 	};
-	require(proto_outbox_new(NULL, &out) == XFED_OK && proto_inbox_new(0, &in) == XFED_OK, "tables");
+	require(proto_outbox_new(NULL, &out) == XFED_OK, "outbox");
+	require(proto_inbox_new(0, &in) == XFED_OK, "inbox");
 	int peer = proto_outbox_peer(out, XFED_SPAN("gw1"));
 	proto_outbox_peer_up(out, peer, 7, 1000);
 	struct proto_inbox_run *run = proto_inbox_link_up(in, XFED_SPAN("edge1"), 9, 1, 1000);

@@ -13,7 +13,7 @@
 #define LEAVES_MAX  64
 #define DEAF_BYTES  (64 * 1024)
 #define RECORD_MAX  16384
-#define READS_A_TURN 64 /* then others are served */
+#define READS_A_TURN 4 /* then others are served, so that a flood does not hold up what is measured beside it */
 
 static struct load_conn *dirty, *closed;
 

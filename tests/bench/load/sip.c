@@ -11,7 +11,7 @@
 #define DATAGRAM      65536
 #define RESPONSE_MAX  2048
 #define HELD_MAX      8192 /* answers kept back from the dead */
-#define DATAGRAMS_A_TURN 256
+#define DATAGRAMS_A_TURN 64
 
 const char *const load_transport_names[3] = { "UDP", "TCP", "TLS" };
 
