@@ -371,7 +371,7 @@ static void delivery(long count)
 		Xfed__Outcome oc = XFED__OUTCOME__INIT;
 		oc.seq = seq;
 		oc.fate = XFED__FATE__FATE_DELIVERED;
-		require(proto_inbox_settle(in, run, &oc, 1000) == XFED_OK, "settle");
+		require(proto_inbox_settle(in, run, &oc, NULL, 1000) == XFED_OK, "settle");
 		struct proto_delivery *done = proto_outbox_settled(out, peer, &oc);
 		require(done != NULL, "settled");
 		proto_outbox_done(out, done);
