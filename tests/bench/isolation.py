@@ -1,9 +1,10 @@
 """Whether one that is dead, deaf or too loud is felt by the others."""
 import statistics
 
-from lab import LOCAL, Failed, check, flow
+from lab import LOCAL, Failed, check, flow, wait_until
 
 GOAL_MS = 20
+BOUND_KB = 64 * 1024  # more than every buffer of one partner together
 US, THEM, LOUD = LOCAL["udp"], "partner.example", "partner2.example"
 
 
@@ -44,13 +45,23 @@ def in_turn(run, remote, local, to=None):
     check(run.measure(flow(**what)), "the way is free again")
 
 
+def nothing_left(run):
+    """Everything that was on the way has its fate: connecting is given up after 10 s."""
+    wait_until("a fate for every message", lambda: run.inst.edge.metric("xfed_deliveries_in_flight") == 0, 60, run.inst.edge.process)
+
+
 def dead_phone(run, quick):
     return pairs(run, quick, dict(dir="to-sip", remote=THEM, local=US, to="dead", pairs=1, rate=20), lambda: in_turn(run, THEM, US))
 
 
-def dead_hop(run, quick):
+def silent_hop(run, quick):
     run.open(THEM, "silent.example")
     return pairs(run, quick, dict(dir="to-sip", remote=THEM, local="silent.example", rate=100), lambda: in_turn(run, THEM, "silent.example"))
+
+
+def black_hole(run, quick):
+    run.open(THEM, "hole.example")
+    return pairs(run, quick, dict(dir="to-sip", remote=THEM, local="hole.example", rate=100), lambda: nothing_left(run))
 
 
 def full_speed(run, quick):
@@ -63,7 +74,8 @@ def isolation(lab, quick):
     run = lab.run()
     try:
         run.warm(US)
-        return {"dead phone": dead_phone(run, quick), "dead next hop": dead_hop(run, quick), "partner at full speed": full_speed(run, quick)}
+        return {"dead phone": dead_phone(run, quick), "silent next hop": silent_hop(run, quick), "next hop that drops": black_hole(run, quick),
+                "partner at full speed": full_speed(run, quick)}
     finally:
         run.stop()
 
@@ -84,6 +96,8 @@ def bound(run, quick, main, disturb):
     for d in ("edge", "gateway"):
         out[d + "_KB_before"] = before.get(d, "")
         out[d + "_KB_peak"] = peak_kb(run.pid(d)) if d in before else ""
+    if out["edge_KB_peak"] - before["edge"] > BOUND_KB:
+        raise Failed("the edge has grown to %d KB" % out["edge_KB_peak"])
     return out
 
 

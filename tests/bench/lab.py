@@ -3,6 +3,7 @@ import json
 import os
 import select
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -13,7 +14,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) 
 
 from harness.certs import Certs  # noqa: E402
 from harness.installation import Installation  # noqa: E402
-from harness.proc import clean_environment, die_with_parent  # noqa: E402
+from harness.proc import clean_environment, die_with_parent, wait_until  # noqa: E402
 from harness.wire import free_port  # noqa: E402
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -112,14 +113,27 @@ class Load:
         self.log.close()
 
 
+def black_hole():
+    """A listener with a full queue that accepts nothing: the kernel drops what comes."""
+    full = socket.create_server(("127.0.0.1", 0), backlog=0)
+    sockets = [full]
+    for _ in range(4):
+        s = socket.socket()
+        s.setblocking(False)
+        s.connect_ex(full.getsockname())
+        sockets.append(s)
+    return sockets
+
+
 def flow(**what):
     return ",".join("%s=%s" % (key, value) for key, value in what.items())
 
 
 class Lab:
     """
-    Our domains are corp.example (TCP), corp2.example (UDP), corp3.example (TLS) and silent.example (UDP, nobody answers). Partners
-    are partner.example and partner2.example, and for idle streams d<n>.p1.example to d<n>.p5.example.
+    Our domains are corp.example (TCP), corp2.example (UDP), corp3.example (TLS), silent.example (UDP, nobody answers) and
+    hole.example (TCP, no connection comes about). Partners are partner.example and partner2.example, and for idle streams
+    d<n>.p1.example to d<n>.p5.example.
     """
 
     def __init__(self, build_dir, keep=None, wrap=None, has_sm=False):
@@ -131,7 +145,7 @@ class Lab:
             os.makedirs(self.dir + "/ca", exist_ok=True)
             self.certs.make()
         self.certs.leaf("idle", *("host:*." + base for base in IDLE_BASES))
-        self.certs.leaf("silent", "xmpp:silent.example")
+        self.certs.leaf("dead", "xmpp:silent.example", "xmpp:hole.example")
         self.tools = {name: self._wrapped(name, os.path.join(build_dir, path)) for name, path in PROGRAMS.items()}
 
     def _wrapped(self, name, path):
@@ -169,9 +183,11 @@ class Run:
         self.inst = Installation(self.dir, lab.tools, c, nobody, users, edge={
             "log": {"level": "warning"}, "limits": {"connections": 6000, "unauthenticated": 200}}, gateway={
             "log": {"level": "warning"}, "limits": {"transactions": MANY, "queue_messages": 4096}, "sip": {"answer_within": "10s", "error_hold": "1s"}})
-        self.inst.edge_config["certificates"].append({"certificate": c.chain("silent"), "key": c.key("silent")})
-        self.inst.gateway_config["domains"].append(
-            {"domain": "silent.example", "next_hop": "sip:127.0.0.1:%d;transport=udp" % self.hops["silent"], "peer_addresses": ["127.0.0.1"]})
+        self.inst.edge_config["certificates"].append({"certificate": c.chain("dead"), "key": c.key("dead")})
+        self.hole = black_hole()
+        for domain, where in (("silent.example", "%d;transport=udp" % self.hops["silent"]),
+                              ("hole.example", "%d;transport=tcp" % self.hole[0].getsockname()[1])):
+            self.inst.gateway_config["domains"].append({"domain": domain, "next_hop": "sip:127.0.0.1:" + where, "peer_addresses": ["127.0.0.1"]})
         self.inst.write_configs()
         for name, port in self.ports.items():
             self.inst.list_partner(name, connect_to="127.0.0.1:%d" % port, limits={"stanzas_per_second": MANY, "connections": 1000})
@@ -202,9 +218,6 @@ class Run:
         self.inst.edge.wait_ready()
 
     def _wait_channel(self):
-        from harness.proc import wait_until
-        import socket
-
         def listens():
             with socket.socket() as s:
                 return s.connect_ex(self.inst.channel) == 0
@@ -257,6 +270,8 @@ class Run:
         for d in (self.inst.gateway, self.inst.edge):
             if d.process is not None:
                 d.process.stop()
+        for s in self.hole:
+            s.close()
 
 
 def check(result, what):
