@@ -195,6 +195,8 @@ static void perform(struct edge_conn *c, struct xfed_s2s_action *act)
 		c->stanzas_in++;
 		edge_inbound_stanza(c, act);
 		break;
+	case XFED_S2S_ACKED:
+		break;
 	case XFED_S2S_CLOSED:
 		on_closed(c, act);
 		break;

@@ -123,6 +123,7 @@ static void perform(struct edge_probe *p, const struct xfed_s2s_action *act)
 	case XFED_S2S_AUTHORITY:
 	case XFED_S2S_VERIFY_OPEN:
 	case XFED_S2S_VERIFIED:
+	case XFED_S2S_ACKED:
 	case XFED_S2S_STANZA:
 		break; /* of other kinds of streams */
 	}

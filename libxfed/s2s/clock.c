@@ -32,6 +32,8 @@ static uint64_t own_deadline(const struct xfed_s2s *s)
 	uint64_t when = after(s, s->stanza_ms, s->inactivity_ms);
 	uint64_t ping = after(s, later(s->sent_ms, s->established_ms), XFED_S2S_PING_MS);
 	when = s->direction == XFED_S2S_OUT && ping < when ? ping : when;
+	uint64_t sm = s2s_sm_deadline(s);
+	when = sm < when ? sm : when;
 	if (may_hibernate(s)) {
 		uint64_t sleep = after(s, s->traffic_ms, XFED_XML_IDLE_HIBERNATE_MS);
 		when = sleep < when ? sleep : when;
@@ -72,6 +74,10 @@ void s2s_take_tick(struct xfed_s2s *s)
 	}
 	if (now >= after(s, s->stanza_ms, s->inactivity_ms)) {
 		s2s_close(s, XFED_REASON_STREAM_CLOSED_IDLE, "");
+		return;
+	}
+	s2s_sm_tick(s);
+	if (!s2s_is_in_use(s)) {
 		return;
 	}
 	if (s->direction == XFED_S2S_OUT && now >= after(s, later(s->sent_ms, s->established_ms), XFED_S2S_PING_MS)) {

@@ -26,6 +26,7 @@ int xfed_s2s_new(const struct xfed_s2s_config *cfg, struct xfed_s2s **out)
 	s->connection = cfg->connection;
 	s->stanza_bytes = XFED_STANZA_BYTES_DEFAULT;
 	xfed_buf_init(&s->plain, 65536);
+	s2s_sm_init(s, cfg->sm_start);
 	struct xfed_xml_limits limits = { XFED_UNAUTH_STANZA_BYTES, XFED_XML_DEPTH_MAX, XFED_XML_NODES_MAX };
 	if (xfed_xml_reader_new(&limits, &s->reader) != XFED_OK) {
 		goto fail;
@@ -57,6 +58,7 @@ void xfed_s2s_free(struct xfed_s2s *s)
 	}
 	XFED_REQUIRE(!s->job_running);
 	s2s_dialback_reset(s);
+	s2s_sm_deinit(s);
 	xfed_wipe(s->dialback_hash, sizeof(s->dialback_hash));
 	xfed_free(s->stream_id);
 	xfed_sasl_server_free(s->sasl);
@@ -162,6 +164,7 @@ void s2s_close_side(struct xfed_s2s *s, enum xfed_reason reason, enum xfed_side 
 	if (!s->header_sent) {
 		s2s_send_header(s); /* [A3-02]: open, error, close */
 	}
+	s2s_sm_farewell(s);
 	const char *condition = s->condition ? s->condition : xfed_reason_info(reason)->stream_error;
 	if (condition && !s->peer_closed) {
 		s2s_send_error(s, condition, reason, text);
@@ -394,6 +397,11 @@ void xfed_s2s_info(const struct xfed_s2s *s, struct xfed_s2s_info *out)
 		.opened_ms = s->opened_ms,
 		.established_ms = s->established_ms,
 		.last_traffic_ms = s->traffic_ms > s->sent_ms ? s->traffic_ms : s->sent_ms,
+		.has_sm = s->sm.is_on,
+		.sm_sent = s->sm.sent - s->sm.start,
+		.sm_acked = s->sm.acked - s->sm.start,
+		.sm_received = s->sm.received - s->sm.start,
+		.sm_covered = s->sm.covered - s->sm.start,
 		.stream_id = xfed_span_str(s->stream_id),
 	};
 	if (s->is_secure) {

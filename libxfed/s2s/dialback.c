@@ -81,6 +81,7 @@ static void perform(struct xfed_s2s *s, const struct xfed_dialback_action *a)
 	case XFED_DIALBACK_DO_READY:
 		s->is_authenticated = true;
 		s2s_established(s, method_here(s), xfed_span_str(s->remote), xfed_span_str(s->local));
+		s2s_sm_start(s);
 		break;
 	case XFED_DIALBACK_DO_FAILED:
 		if (s->direction == XFED_S2S_OUT) {

@@ -138,8 +138,13 @@ static void take_stanza(struct xfed_s2s *s, struct xfed_xml_elem *e)
 		s2s_fault(s, "stanza");
 		return;
 	}
+	uint64_t number;
+	if (!s2s_sm_number(s, &number)) {
+		return;
+	}
 	s->stanza_ms = s->now_ms;
 	struct xfed_s2s_action *act = s2s_push(s, XFED_S2S_STANZA);
+	act->sm_number = number;
 	act->stanza = stanza;
 	act->method = method_of(s, &stanza);
 	act->arena = a;
@@ -149,7 +154,8 @@ static void take_stanza(struct xfed_s2s *s, struct xfed_xml_elem *e)
 static void take_element(struct xfed_s2s *s, struct xfed_xml_elem *e)
 {
 	if (s->state == XFED_S2S_CLOSING) {
-		return; /* what arrives behind our closing tag is not processed; the peer gets its stanzas back as unsent */
+		s2s_sm_take_last(s, e); /* nothing else behind our closing tag is processed; the peer gets its stanzas back as unsent */
+		return;
 	}
 	if (is_stanza(e)) {
 		take_stanza(s, e);

@@ -1,5 +1,8 @@
 #include "internal.h"
 
+/* [A9-06]: where stanzas may come next; beside dialback that is before anything is proved, as no other features follow. */
+#define SM_FEATURE "<sm xmlns='" XFED_NS_SM "'/>"
+
 /* [A2-09], [A2-10]: the addresses of the header the peer opened with. */
 void s2s_in_header(struct xfed_s2s *s, const struct xfed_xml_elem *root)
 {
@@ -19,7 +22,8 @@ void s2s_in_header(struct xfed_s2s *s, const struct xfed_xml_elem *root)
 			return;
 		}
 		s2s_send_header(s);
-		s2s_send_str(s, s->methods & XFED_METHOD_DIALBACK_TLS ? "<stream:features>" XFED_DIALBACK_FEATURE "</stream:features>" : "<stream:features/>");
+		s2s_send_str(s, s->methods & XFED_METHOD_DIALBACK_TLS ? "<stream:features>" XFED_DIALBACK_FEATURE SM_FEATURE "</stream:features>"
+								      : "<stream:features>" SM_FEATURE "</stream:features>");
 		if (!s2s_is_over(s)) {
 			s2s_established(s, XFED_METHOD_EXTERNAL, xfed_span_str(s->remote), xfed_span_str(s->local));
 		}
@@ -84,7 +88,7 @@ static void offer_secure(struct xfed_s2s *s)
 	if (s->external_offered) {
 		s2s_send_str(s, "<mechanisms xmlns='" XFED_NS_SASL "'><mechanism>EXTERNAL</mechanism></mechanisms>");
 	}
-	s2s_send_str(s, dialback ? XFED_DIALBACK_FEATURE "</stream:features>" : "</stream:features>");
+	s2s_send_str(s, dialback ? XFED_DIALBACK_FEATURE SM_FEATURE "</stream:features>" : "</stream:features>");
 	if (!s2s_is_over(s)) {
 		s2s_enter(s, XFED_S2S_WAIT_NEGOTIATION);
 	}
@@ -144,10 +148,14 @@ static void do_starttls(struct xfed_s2s *s, struct xfed_xml_elem *e)
 	}
 }
 
-/* Also where dialback was quicker: a peer may have sent both before it had an answer to either. */
+/*
+ * Also where dialback was quicker: a peer may have sent both before it had an answer to either. Not where it counts stanzas
+ * already: the stream behind SASL is a new one, the numbers are not.
+ */
 static bool may_auth(const struct xfed_s2s *s)
 {
-	return s->state == XFED_S2S_WAIT_NEGOTIATION || (s->state == XFED_S2S_READY && s->method != XFED_METHOD_EXTERNAL);
+	bool is_late = s->state == XFED_S2S_READY && s->method != XFED_METHOD_EXTERNAL && s2s_sm_is_off(s);
+	return s->state == XFED_S2S_WAIT_NEGOTIATION || is_late;
 }
 
 /* EXTERNAL was offered for the domain of the header; dialback may have proved another one first. */
@@ -216,6 +224,10 @@ const struct s2s_row s2s_in_rows[] = {
 	{ XFED_NS_SASL, NULL, may_auth, do_sasl },
 	{ XFED_NS_DIALBACK, "result", may_dialback, s2s_dialback_result_in },
 	{ XFED_NS_DIALBACK, "verify", may_dialback, s2s_dialback_verify_in },
+	{ XFED_NS_SM, "enable", s2s_sm_may_enable, s2s_sm_enable },
+	{ XFED_NS_SM, "resume", s2s_sm_may_enable, s2s_sm_resume },
+	{ XFED_NS_SM, "r", s2s_sm_is_on, s2s_sm_asked },
+	{ XFED_NS_SM, "a", s2s_sm_is_on, s2s_sm_acked },
 	{ XFED_NS_STREAM, "error", s2s_always, s2s_received_error },
 	{ NULL, NULL, NULL, NULL },
 };

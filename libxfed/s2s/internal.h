@@ -17,6 +17,24 @@
  *        by dialback: WAIT_FEATURES or WAIT_SASL -> WAIT_DIALBACK -> READY; a verify stream: -> VERIFYING
  *  Every state goes to CLOSING or DONE on an error, the peer's close or the deadline.
  */
+/*
+ * Stream management. Numbers count on; what goes over the wire is their lowest 32 bits (XEP-0198 section 4). Stanzas run one
+ * way only, so `received` and `covered` move on incoming streams, `sent` and `acked` on ours.
+ */
+struct s2s_sm {
+	bool is_offered;   /* out: among the features seen last */
+	bool is_on;	   /* in: <enabled/> is out; out: <enable/> is out and was not refused */
+	bool is_confirmed; /* out: <enabled/> has come, <r/> will be understood */
+	bool is_waiting;   /* out: for <enabled/>, or for the answer to <r/> */
+	bool owes_ack;	   /* in: what was answered last is behind `owed` */
+	uint64_t asked_ms, answered_ms; /* out: when `is_waiting` changed */
+	uint64_t asked_sent;		/* out: `sent` when <r/> went out */
+	uint64_t start, received, covered, owed, sent, acked;
+	uint32_t wrong_h;  /* what the peer said last, where it cannot be */
+	uint64_t *window;  /* in: which numbers above `covered` are covered, by number modulo XFED_S2S_SM_SPAN */
+	struct xfed_buf joined; /* out: a stanza and the <r/> behind it */
+};
+
 struct xfed_s2s {
 	const struct xfed_env *env;
 	enum xfed_s2s_direction direction;
@@ -64,6 +82,7 @@ struct xfed_s2s {
 	bool has_features, offers_tls, offers_external, offers_dialback; /* out: what the peer said last */
 	bool is_host_unknown; /* the peer closed with that stream error */
 	unsigned auth_tries;
+	struct s2s_sm sm;
 
 	uint64_t opened_ms, established_ms, traffic_ms, stanza_ms, sent_ms, closing_ms;
 
@@ -139,6 +158,32 @@ void s2s_dialback_end(struct xfed_s2s *s, enum xfed_reason reason);
 uint64_t s2s_dialback_deadline(const struct xfed_s2s *s);
 void s2s_dialback_reset(struct xfed_s2s *s); /* a restarted stream has another id: what was asked on the old one is void */
 bool s2s_dialback_is_proved(const struct xfed_s2s *s, struct xfed_span remote, struct xfed_span local);
+
+/* sm.c: stream management */
+void s2s_sm_init(struct xfed_s2s *s, uint32_t start);
+void s2s_sm_deinit(struct xfed_s2s *s);
+bool s2s_sm_is_off(const struct xfed_s2s *s);
+/* in: */
+bool s2s_sm_may_enable(const struct xfed_s2s *s);
+void s2s_sm_enable(struct xfed_s2s *s, struct xfed_xml_elem *e);
+void s2s_sm_resume(struct xfed_s2s *s, struct xfed_xml_elem *e);
+bool s2s_sm_number(struct xfed_s2s *s, uint64_t *number); /* of the stanza just read; false: too many, the stream closes */
+void s2s_sm_farewell(struct xfed_s2s *s);		   /* the last <a/>, before we close */
+/* out: */
+void s2s_sm_start(struct xfed_s2s *s);
+bool s2s_sm_may_answer(const struct xfed_s2s *s);
+void s2s_sm_enabled(struct xfed_s2s *s, struct xfed_xml_elem *e);
+void s2s_sm_failed(struct xfed_s2s *s, struct xfed_xml_elem *e);
+bool s2s_sm_is_full(const struct xfed_s2s *s);
+void s2s_sm_send(struct xfed_s2s *s, struct xfed_span stanza);
+/* both: */
+bool s2s_sm_is_on(const struct xfed_s2s *s);
+void s2s_sm_asked(struct xfed_s2s *s, struct xfed_xml_elem *e); /* <r/> */
+void s2s_sm_acked(struct xfed_s2s *s, struct xfed_xml_elem *e); /* <a/> */
+void s2s_sm_take_last(struct xfed_s2s *s, struct xfed_xml_elem *e); /* an element behind our closing tag */
+uint64_t s2s_sm_deadline(const struct xfed_s2s *s);
+void s2s_sm_tick(struct xfed_s2s *s);
+int s2s_sm_error_detail(const struct xfed_s2s *s, struct xfed_buf *to);
 
 /* inbound.c, outbound.c */
 void s2s_in_header(struct xfed_s2s *s, const struct xfed_xml_elem *root);

@@ -111,6 +111,7 @@ static void note_offers(struct xfed_s2s *s, const struct xfed_xml_elem *features
 static void do_features(struct xfed_s2s *s, struct xfed_xml_elem *e)
 {
 	note_offers(s, e);
+	s->sm.is_offered = s->is_secure && xfed_xml_child(e, XFED_NS_SM, "sm") != NULL;
 	s->peer_offers_errors = xfed_dialback_offers_errors(e);
 	if (!s->is_secure) {
 		ask_tls(s, e);
@@ -120,6 +121,7 @@ static void do_features(struct xfed_s2s *s, struct xfed_xml_elem *e)
 		ask_identity(s, e);
 	} else {
 		s2s_established(s, XFED_METHOD_EXTERNAL, xfed_span_str(s->remote), xfed_span_str(s->local));
+		s2s_sm_start(s);
 	}
 }
 
@@ -196,6 +198,10 @@ const struct s2s_row s2s_out_rows[] = {
 	{ XFED_NS_SASL, "failure", may_sasl, do_sasl_failure },
 	{ XFED_NS_DIALBACK, "result", may_answer, s2s_dialback_answer },
 	{ XFED_NS_DIALBACK, "verify", may_answer, s2s_dialback_answer },
+	{ XFED_NS_SM, "enabled", s2s_sm_may_answer, s2s_sm_enabled },
+	{ XFED_NS_SM, "failed", s2s_sm_may_answer, s2s_sm_failed },
+	{ XFED_NS_SM, "r", s2s_sm_is_on, s2s_sm_asked },
+	{ XFED_NS_SM, "a", s2s_sm_is_on, s2s_sm_acked },
 	{ XFED_NS_STREAM, "error", s2s_always, s2s_received_error },
 	{ NULL, NULL, NULL, NULL },
 };

@@ -90,6 +90,9 @@ void s2s_send_error(struct xfed_s2s *s, const char *condition, enum xfed_reason 
 	if (reason == XFED_REASON_STREAM_XML_TOO_BIG || reason == XFED_REASON_POLICY_SIZE_EXCEEDED) {
 		rc |= xfed_buf_append_str(&b, "<stanza-too-big xmlns='" XFED_NS_XMPP_ERRORS "'/>"); /* [A3-07] */
 	}
+	if (reason == XFED_REASON_STREAM_SM_COUNT_WRONG) {
+		rc |= s2s_sm_error_detail(s, &b);
+	}
 	rc |= xfed_buf_append_str(&b, "</stream:error></stream:stream>");
 	if (rc == XFED_OK) {
 		s2s_send_bytes(s, xfed_buf_span(&b));
@@ -114,6 +117,9 @@ int xfed_s2s_send(struct xfed_s2s *s, struct xfed_span stanza, uint64_t now_ms)
 	if (s->state != XFED_S2S_READY || s->direction != XFED_S2S_OUT) {
 		return XFED_ERR_STATE;
 	}
+	if (s2s_sm_is_full(s)) {
+		return XFED_ERR_AGAIN;
+	}
 	/* A record adds at most 22 bytes to 16 KiB; room for the records and the closing tag is kept free. */
 	size_t need = stanza.len + stanza.len / 256 + 1024;
 	size_t used = xfed_buf_len(s->out);
@@ -121,7 +127,7 @@ int xfed_s2s_send(struct xfed_s2s *s, struct xfed_span stanza, uint64_t now_ms)
 		return XFED_ERR_LIMIT;
 	}
 	s->now_ms = now_ms;
-	s2s_send_bytes(s, stanza);
+	s2s_sm_send(s, stanza);
 	s->stanza_ms = now_ms;
 	return s2s_is_over(s) ? XFED_ERR_STATE : XFED_OK;
 }

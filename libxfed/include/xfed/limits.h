@@ -37,6 +37,12 @@
 #define XFED_CONNECTIONS_PARTNER  20
 #define XFED_CONNECT_TIMEOUT_MS	  10000
 
+/* Stream management, XEP-0198 */
+#define XFED_S2S_SM_ACK_MS	30000 /* for the answer to <r/> or <enable/> */
+#define XFED_S2S_SM_AGAIN_MS	5000  /* an answer that left stanzas open: asked again then */
+#define XFED_S2S_SM_UNACKED_MAX 1024  /* stanzas of ours written and not acknowledged; above it they wait */
+#define XFED_S2S_SM_SPAN	16384 /* received: from the oldest not covered to the newest; 60 s of 270 a second */
+
 /* Dialback, XEP-0220 */
 #define XFED_DIALBACK_MS	   30000 /* for one verdict or answer, connecting included (2.1.1) */
 #define XFED_DIALBACK_PAIRS_MAX	   64	 /* on one stream */
@@ -85,6 +91,7 @@
 #define XFED_DELIVERY_OUTCOME_MS      120000
 #define XFED_DELIVERY_SIP_MEMORY_MS   64000
 #define XFED_DELIVERY_PARK_BYTES      (256 * 1024)
+#define XFED_DELIVERY_PARK_COUNTED   400 /* with stream management: peers keep no more than about 500 (Prosody) */
 #define XFED_DELIVERY_QUEUE_MSGS      256
 #define XFED_DELIVERY_QUEUE_BYTES     (512 * 1024)
 #define XFED_DELIVERY_TABLE_MAX	      65536

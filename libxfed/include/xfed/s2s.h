@@ -1,6 +1,6 @@
 /*
  * The conductor of one server-to-server stream (RFC 6120): headers, features, STARTTLS, SASL EXTERNAL, server dialback
- * (XEP-0220), stanzas, close.
+ * (XEP-0220), stanzas, acknowledgements (XEP-0198), close.
  * One machine per TCP connection, for either direction. It does no I/O: the driver feeds events, drains actions, and
  * carries the bytes of the output buffer it handed in.
  *
@@ -12,6 +12,10 @@
  *
  * An incoming stream may prove several pairs of domains by dialback; each gives an ESTABLISHED. An outgoing stream is for
  * one pair, or, as a verify stream, for none: it carries db:verify questions to an authoritative server.
+ *
+ * Stream management, where both sides want it, counts stanzas and resumes nothing. On a stream the peer opened, each STANZA
+ * has a number and the driver says by xfed_s2s_cover() which of them are its responsibility now; only an unbroken run of
+ * those is acknowledged. On a stream of ours ACKED says how many more the peer has taken, in the order they were sent.
  *
  * Security sentence: a STANZA action is only ever given for a pair (domain of `from`, domain of `to`) that an ESTABLISHED
  * named before on this stream; and a pair is only ever named there with a certificate that proves `from`, or a verdict
@@ -73,6 +77,7 @@ struct xfed_s2s_config {
 	uint64_t connection;	      /* the driver's number of this connection */
 	uint32_t establish_ms, inactivity_ms; /* 0: those of limits.h */
 	unsigned time_divisor;	      /* tests: divides every timer; 0 means 1 */
+	uint32_t sm_start;	      /* tests: what the counters of stream management begin with */
 };
 
 enum xfed_s2s_event_type {
@@ -121,6 +126,7 @@ enum xfed_s2s_action_type {
 	XFED_S2S_PAIR_REFUSED, /* in: the pair (from, to) was answered with a dialback error, `text`; the stream goes on */
 	XFED_S2S_ESTABLISHED, /* the pair (from, to) is authenticated by `method`: xfed_s2s_info() has the facts */
 	XFED_S2S_STANZA,      /* a whole stanza, checked against the pair */
+	XFED_S2S_ACKED,	      /* out: the peer has taken `count` more stanzas; where it refused stream management: all written */
 	XFED_S2S_CLOSED,      /* last action: send what is in the output buffer, close the socket, free the machine */
 };
 
@@ -136,6 +142,8 @@ struct xfed_s2s_action {
 	struct xfed_stanza stanza;		 /* STANZA: valid until the next step, like `arena` */
 	struct xfed_arena *arena;
 	size_t stanza_bytes;
+	uint64_t sm_number;			 /* STANZA: for xfed_s2s_cover(); 0: not counted */
+	size_t count;				 /* ACKED: 1 or more */
 	enum xfed_reason reason;		 /* PAIR_REFUSED, CLOSED; XFED_REASON_STREAM_CLOSED_* for clean ends */
 	enum xfed_side side;
 	const char *text;			 /* PAIR_REFUSED, CLOSED: detail for the log, never NULL, valid until free */
@@ -154,9 +162,17 @@ bool xfed_s2s_has_job(const struct xfed_s2s *s);
 
 /*
  * Writes a whole stanza, already canonical and in context jabber:server, to an established outgoing stream. OK; STATE
- * where the stream is not READY; LIMIT where the output buffer is full (nothing was written).
+ * where the stream is not READY; LIMIT where the output buffer is full; AGAIN where XFED_S2S_SM_UNACKED_MAX stanzas are not
+ * acknowledged: there is room after the next ACKED. Nothing was written but with OK.
  */
 int xfed_s2s_send(struct xfed_s2s *s, struct xfed_span stanza, uint64_t now_ms);
+/* True where a stanza sent now will come back in an ACKED; else it is only written. */
+bool xfed_s2s_is_counting(const struct xfed_s2s *s);
+/*
+ * The stanza with this number (STANZA) needs the peer no more: it has its fate, or has been handed on. In any order, once or
+ * more often; 0 does nothing. May write an <a/> that was owed, so actions are to be drained as after xfed_s2s_send().
+ */
+void xfed_s2s_cover(struct xfed_s2s *s, uint64_t number, uint64_t now_ms);
 
 struct xfed_s2s_info {
 	enum xfed_s2s_direction direction;
@@ -171,6 +187,8 @@ struct xfed_s2s_info {
 	struct xfed_tls_facts tls;	 /* where secure */
 	enum xfed_reason cert_reason;	 /* why the peer's certificate does not prove `remote`; NONE: it does */
 	uint64_t opened_ms, established_ms, last_traffic_ms;
+	bool has_sm;			 /* stream management runs */
+	uint64_t sm_sent, sm_acked, sm_received, sm_covered; /* stanzas since it does */
 	struct xfed_span stream_id;
 };
 void xfed_s2s_info(const struct xfed_s2s *s, struct xfed_s2s_info *out);

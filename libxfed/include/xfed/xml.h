@@ -34,6 +34,7 @@
 #define XFED_NS_XMPP_ERRORS "urn:xmpp:errors"
 #define XFED_NS_XML	    "http://www.w3.org/XML/1998/namespace"
 #define XFED_NS_F_DIALBACK  "urn:xmpp:features:dialback"
+#define XFED_NS_SM	    "urn:xmpp:sm:3"
 
 /* ---- trees ---- all memory belongs to the arena they were made in */
 

@@ -35,6 +35,8 @@ static void note_stanza(struct rig *r, const struct xfed_s2s_action *act)
 		(int)lang.len, lang.data ? lang.data : "");
 	note(r, text);
 	r->stanzas++;
+	XFED_REQUIRE(act->sm_number == 0 || act->sm_number == r->last_number + 1);
+	r->last_number = act->sm_number ? act->sm_number : r->last_number;
 	/* The security sentence of xfed/s2s.h. */
 	struct xfed_s2s_info info;
 	xfed_s2s_info(r->s2s, &info);
@@ -126,6 +128,12 @@ static bool perform(struct rig *r, const struct xfed_s2s_action *act, struct xfe
 	case XFED_S2S_STANZA:
 		note_stanza(r, act);
 		break;
+	case XFED_S2S_ACKED:
+		XFED_REQUIRE(act->count > 0);
+		r->acked += act->count;
+		snprintf(text, sizeof(text), "acked(%zu)", act->count);
+		note(r, text);
+		break;
 	case XFED_S2S_CLOSED:
 		r->is_over = true;
 		snprintf(text, sizeof(text), "closed(%s)", xfed_reason_code(act->reason));
@@ -183,7 +191,8 @@ void rig_receive(struct rig *r, struct xfed_span bytes)
 
 bool rig_up(struct rig *r, enum xfed_s2s_direction direction)
 {
-	*r = (struct rig){ .chunk = r->chunk, .now_ms = 1000, .methods = r->methods, .tls_optional = r->tls_optional, .is_verify = r->is_verify };
+	*r = (struct rig){ .chunk = r->chunk, .now_ms = 1000, .methods = r->methods, .tls_optional = r->tls_optional, .is_verify = r->is_verify,
+		.sm_start = r->sm_start, .last_number = r->sm_start };
 	xfed_buf_init(&r->say, 4096);
 	if (xfed_dialback_hash(XFED_SPAN("s3cr3tf0rd14lb4ck"), r->hash) != XFED_OK) {
 		return false;
@@ -199,7 +208,8 @@ bool rig_up(struct rig *r, enum xfed_s2s_direction direction)
 		.needs_tls = !r->tls_optional, .methods = r->methods ? r->methods : XFED_METHOD_EXTERNAL, .stanza_bytes = XFED_STANZA_BYTES_DEFAULT,
 		.creds = r->creds, .dialback_hash = xfed_span_str(r->hash)
 	};
-	struct xfed_s2s_config cfg = { .env = &r->env, .direction = direction, .out = &r->out, .is_verify = r->is_verify, .connection = 7 };
+	struct xfed_s2s_config cfg = { .env = &r->env, .direction = direction, .out = &r->out, .is_verify = r->is_verify, .connection = 7,
+		.sm_start = r->sm_start };
 	if (direction == XFED_S2S_OUT) {
 		cfg.local = XFED_SPAN("corp.example");
 		cfg.remote = XFED_SPAN("partner.example");

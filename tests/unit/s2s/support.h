@@ -19,6 +19,9 @@ struct rig {
 	size_t chunk; /* bytes offered at once; 0: all */
 	unsigned methods; /* set before rig_up(); 0: EXTERNAL */
 	bool tls_optional, is_verify;
+	uint32_t sm_start; /* set before rig_up() */
+	uint64_t last_number; /* of a counted STANZA: they come without gaps */
+	uint64_t acked;	      /* sum of ACKED */
 	char hash[XFED_DIALBACK_HEX + 1]; /* of the secret "s3cr3tf0rd14lb4ck" */
 	struct { uint64_t token; char sender[64], target[64], stream_id[64]; } asked; /* by the last ASK_VERIFY */
 	struct xfed_buf say;

@@ -49,6 +49,8 @@ static bool perform(struct end *e, const struct xfed_s2s_action *act, struct xfe
 	case XFED_S2S_ESTABLISHED:
 		e->is_established = true;
 		break;
+	case XFED_S2S_ACKED:
+		break;
 	case XFED_S2S_STANZA:
 		e->stanzas++;
 		snprintf(e->last_id, sizeof(e->last_id), "%.*s", (int)act->stanza.id.len, act->stanza.id.data);
