@@ -449,7 +449,6 @@ static void give_credit(struct edge_link *l, size_t frame_bytes)
 	uint32_t n = proto_inbox_reserve(l->edge->inbox, l->run, 1);
 	if (n > 0) {
 		proto_session_grant(l->session, n, frame_bytes);
-		edge_flush_soon(l->edge);
 	}
 }
 
@@ -484,7 +483,9 @@ void edge_route_from_gateway(struct edge_link *l, const Xfed__Deliver *d, size_t
 	case PROTO_INBOX_FORGOTTEN:
 		break;
 	}
+	proto_session_took(l->session);
 	give_credit(l, frame_bytes);
+	edge_flush_soon(e);
 }
 
 void edge_route_withdraw(struct edge_link *l, uint64_t seq)

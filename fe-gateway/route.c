@@ -102,7 +102,6 @@ static void give_credit(struct gateway_link *l, size_t frame_bytes)
 	uint32_t n = proto_inbox_reserve(l->gw->inbox, l->inbox_run, 1);
 	if (n > 0) {
 		proto_session_grant(gateway_link_session(l), n, frame_bytes);
-		gateway_flush_soon(l->gw);
 	}
 }
 
@@ -132,7 +131,9 @@ void gateway_route_deliver(struct gateway_link *l, const Xfed__Deliver *d, size_
 	case PROTO_INBOX_FORGOTTEN:
 		break;
 	}
+	proto_session_took(gateway_link_session(l));
 	give_credit(l, frame_bytes);
+	gateway_flush_soon(g);
 }
 
 /* ---- our deliveries ---- */

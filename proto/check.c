@@ -287,7 +287,7 @@ const char *proto_check(const Xfed__Frame *f)
 	case XFED__FRAME__BODY_HELLO:
 		return check_hello(f->hello);
 	case XFED__FRAME__BODY_CREDIT:
-		return f->credit->messages || f->credit->bytes ? NULL : "credit: nothing granted";
+		return f->credit->messages || f->credit->bytes || f->credit->taken ? NULL : "credit: nothing granted, nothing taken";
 	case XFED__FRAME__BODY_DELIVER:
 		return check_deliver(f->deliver);
 	case XFED__FRAME__BODY_ATTEMPTED:

@@ -85,7 +85,7 @@ enum proto_action_type {
 	 * comes out for its lowest_unsettled.
 	 */
 	PROTO_ACT_MESSAGE,
-	PROTO_ACT_CREDIT,  /* the peer has granted more: try Deliver again */
+	PROTO_ACT_CREDIT,  /* the peer has granted more, or taken some: try Deliver again, look at proto_session_taken() */
 	PROTO_ACT_DOWN,	   /* the last action: write the output, close the socket, free the session */
 };
 
@@ -159,6 +159,11 @@ void proto_session_grant(struct proto_session *s, uint32_t messages, uint64_t by
 /* What the peer may still send us, and we it. */
 void proto_session_credit(const struct proto_session *s, uint32_t *in_messages, uint64_t *in_bytes, uint32_t *out_messages,
 	uint64_t *out_bytes);
+
+/* The driver has taken over one more Deliver of this link, first or duplicate; the peer is told with the next flush. */
+void proto_session_took(struct proto_session *s);
+/* How many of our Deliver frames the peer has taken; 0 also where it does not say. */
+uint64_t proto_session_taken(const struct proto_session *s);
 
 /* Carried by the next Hello and each Ping, so that the receiver forgets what is settled on an idle link too. */
 void proto_session_set_lowest(struct proto_session *s, uint64_t lowest_unsettled);

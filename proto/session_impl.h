@@ -48,6 +48,8 @@ struct proto_session {
 	bool peer_said_close;
 
 	struct proto_credit credit;
+	uint64_t delivered, taken;	 /* our Deliver frames: sent on this link, taken by the peer */
+	uint64_t took, took_told;	 /* the peer's: taken by us, as told */
 	struct proto_peer peer;
 	struct xfed_arena peer_memory;
 	char *cert_name;

@@ -87,6 +87,11 @@ static void take_credit(struct proto_session *s, const Xfed__Credit *c)
 		go_bad(s, "credit: more than anybody has");
 		return;
 	}
+	if (c->taken < s->taken || c->taken > s->delivered) {
+		go_bad(s, "credit: a count of what was taken that cannot be");
+		return;
+	}
+	s->taken = c->taken;
 	s->pending |= PENDING_CREDIT;
 }
 

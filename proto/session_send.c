@@ -78,11 +78,12 @@ void proto_session_flush(struct proto_session *s, uint64_t now_ms)
 {
 	struct proto_credit_side *p = &s->credit.pending;
 	s->now_ms = now_ms;
-	if (s->state == PROTO_READY && (p->messages > 0 || p->bytes > 0)) {
+	if (s->state == PROTO_READY && (p->messages > 0 || p->bytes > 0 || s->took != s->took_told)) {
 		Xfed__Credit credit = XFED__CREDIT__INIT;
 		Xfed__Frame f = XFED__FRAME__INIT;
 		credit.messages = p->messages;
 		credit.bytes = p->bytes;
+		credit.taken = s->took;
 		f.body_case = XFED__FRAME__BODY_CREDIT;
 		f.credit = &credit;
 		/* Without room it goes out with a later flush. */
@@ -90,6 +91,7 @@ void proto_session_flush(struct proto_session *s, uint64_t now_ms)
 			s->credit.in.messages += p->messages;
 			s->credit.in.bytes += p->bytes;
 			*p = (struct proto_credit_side){ 0 };
+			s->took_told = s->took;
 		}
 	}
 	proto_session_encrypt(s);
@@ -138,6 +140,7 @@ int proto_session_send(struct proto_session *s, const Xfed__Frame *f)
 	}
 	if (rc == XFED_OK && is_deliver) {
 		proto_credit_take(&s->credit.out, bytes);
+		s->delivered++;
 	}
 	return rc;
 }
@@ -253,4 +256,14 @@ void proto_session_credit(const struct proto_session *s, uint32_t *in_messages, 
 	*in_bytes = s->credit.in.bytes;
 	*out_messages = s->credit.out.messages;
 	*out_bytes = s->credit.out.bytes;
+}
+
+void proto_session_took(struct proto_session *s)
+{
+	s->took++;
+}
+
+uint64_t proto_session_taken(const struct proto_session *s)
+{
+	return s->taken;
 }

@@ -4,7 +4,7 @@
  * passes, deliveries are added and received.
  *
  * Properties: every delivery added ends with exactly one fate, at the latest at its deadline; none that was attempted is
- * ever sent again; an outcome counts only for a delivery that its giver has; nothing received is handled twice; the
+ * ever sent again; no more of our frames are taken than were sent on the link, and none is given back; an outcome counts only for a delivery that its giver has; nothing received is handled twice; the
  * session goes down at most once and its output stays bounded.
  */
 #include <stdint.h>
@@ -30,6 +30,7 @@ struct world {
 	struct proto_inbox *in;
 	struct proto_inbox_run *run;
 	uint64_t nonce;
+	uint64_t delivered, taken;	/* frames on this link: sent, and what the peer said of them last */
 	uint64_t last;			/* number added */
 	uint8_t fates[NUMBERS];		/* per number added */
 	uint64_t attempted_by[NUMBERS]; /* the run whose attempt we acknowledged */
@@ -237,6 +238,7 @@ static void new_session(struct world *w)
 	}
 	proto_session_free(w->s);
 	w->is_down = false;
+	w->delivered = w->taken = 0;
 	MUST(proto_session_new(&cfg, w->now, &w->s) == XFED_OK);
 	drain(w);
 }
@@ -321,11 +323,16 @@ static void inject_credit(struct world *w)
 {
 	Xfed__Credit c = XFED__CREDIT__INIT;
 	Xfed__Frame f = XFED__FRAME__INIT;
+	uint8_t b;
 	c.messages = byte(w);
-	c.bytes = (uint64_t)byte(w) * 16;
+	b = byte(w);
+	c.bytes = (uint64_t)b * 16;
+	c.taken = b % 4 == 3 ? b / 4 : proto_session_taken(w->s);
 	f.body_case = XFED__FRAME__BODY_CREDIT;
 	f.credit = &c;
 	inject_frame(w, &f);
+	MUST(proto_session_taken(w->s) >= w->taken && proto_session_taken(w->s) <= w->delivered);
+	w->taken = proto_session_taken(w->s);
 }
 
 static void add_delivery(struct world *w)
@@ -349,6 +356,7 @@ static void send_all(struct world *w)
 			return;
 		}
 		w->sent_to[d->seq] = w->nonce;
+		w->delivered++;
 		proto_outbox_sent(w->out, d, w->peer);
 	}
 }

@@ -15,7 +15,7 @@ MESSAGES = {
               "boot_nonce": (5, "fixed64"), "lowest_unsettled": (6, "uint"), "software": (8, "bytes"), "policy": (9, "Revision")},
     "Ping": {"id": (1, "uint"), "lowest_unsettled": (2, "uint")},
     "Pong": {"id": (1, "uint")},
-    "Credit": {"messages": (1, "uint"), "bytes": (2, "uint")},
+    "Credit": {"messages": (1, "uint"), "bytes": (2, "uint"), "taken": (3, "uint")},
     "Deliver": {"seq": (1, "uint"), "kind": (2, "uint"), "type": (3, "bytes"), "id": (4, "bytes"), "from": (5, "bytes"),
                 "to": (6, "bytes"), "lang": (7, "bytes"), "remaining_ms": (8, "uint"), "stanza": (12, "bytes"),
                 "lowest_unsettled": (13, "uint")},

@@ -20,7 +20,7 @@ static Xfed__Hello hello = { BASE(hello), .version_min = 1, .version_max = 1, .r
 	.software = TEXT("xfed-edge 0.1.0"), .policy = &revision, .owner_epoch = 1 };
 static Xfed__Ping ping = { BASE(ping), .id = 9, .lowest_unsettled = 42 };
 static Xfed__Pong pong = { BASE(pong), .id = 9 };
-static Xfed__Credit credit = { BASE(credit), .messages = 1024, .bytes = 4194304 };
+static Xfed__Credit credit = { BASE(credit), .messages = 1024, .bytes = 4194304, .taken = 300 };
 
 static Xfed__SipKey sip_key = { BASE(sip_key), .call_id = TEXT("a84b4c76e66710@10.0.0.7"), .from_tag = TEXT("1928301774"), .cseq = 314159,
 	.request_uri = TEXT("sip:juliet%40fabrikam.example@gw1.int.example.com") };

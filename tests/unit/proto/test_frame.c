@@ -336,7 +336,7 @@ static const struct refusal {
 	{ "policy part too large", part_too_big, "policy: an empty part, or one above the maximum" },
 	{ "short hash", short_hash, "a hash is not 32 bytes" },
 	{ "strange fate", strange_fate, "settled: no number, or an unknown fate" },
-	{ "empty credit", empty_credit, "credit: nothing granted" },
+	{ "empty credit", empty_credit, "credit: nothing granted, nothing taken" },
 };
 
 static void refusals_name_what_is_wrong(void **state)

@@ -252,6 +252,91 @@ static void a_grant_beyond_measure_is_refused(void **state)
 	ends_free(&e);
 }
 
+/* ---- what was taken ---- */
+
+static void send_three(struct ends *e)
+{
+	uint8_t stanza[10] = "x";
+	proto_session_grant(e->gw, 3, 4096);
+	ends_run(e);
+	for (uint64_t seq = 1; seq <= 3; seq++) {
+		Xfed__Deliver d = deliver(seq, stanza, sizeof(stanza));
+		assert_int_equal(proto_session_deliver(e->edge, &d), XFED_OK);
+	}
+	ends_run(e);
+}
+
+/* Told with the credit of the turn, and alone where there is none to give. */
+static void taken_is_told(void **state)
+{
+	struct ends e = { 0 };
+	ends_up(&e);
+	send_three(&e);
+	assert_int_equal(proto_session_taken(e.edge), 0);
+	proto_session_took(e.gw);
+	proto_session_took(e.gw);
+	ends_run(&e);
+	assert_int_equal(proto_session_taken(e.edge), 2);
+	proto_session_took(e.gw);
+	proto_session_grant(e.gw, 1, 100);
+	ends_run(&e);
+	assert_int_equal(proto_session_taken(e.edge), 3);
+	proto_session_grant(e.gw, 1, 100);
+	ends_run(&e);
+	assert_int_equal(proto_session_taken(e.edge), 3);
+	expect_log(&e, "edge:up gw:up edge:credit gw:deliver gw:deliver gw:deliver edge:credit edge:credit edge:credit ");
+	ends_free(&e);
+}
+
+static void credit_says(struct ends *e, uint32_t messages, uint64_t taken)
+{
+	Xfed__Credit c = XFED__CREDIT__INIT;
+	Xfed__Frame f = XFED__FRAME__INIT;
+	c.messages = messages;
+	c.taken = taken;
+	f.body_case = XFED__FRAME__BODY_CREDIT;
+	f.credit = &c;
+	inject_frame(e, e->edge, &f);
+}
+
+static void taken_beyond_what_was_sent_is_refused(void **state)
+{
+	struct ends e = { 0 };
+	ends_up(&e);
+	send_three(&e);
+	credit_says(&e, 0, 3);
+	assert_int_equal(proto_session_taken(e.edge), 3);
+	assert_int_equal(e.edge_reason, XFED_REASON_NONE);
+	credit_says(&e, 0, 4);
+	assert_int_equal(e.edge_reason, XFED_REASON_CHANNEL_FRAME_BAD);
+	ends_free(&e);
+}
+
+static void taken_never_goes_back(void **state)
+{
+	for (uint64_t back = 0; back < 2; back++) {
+		struct ends e = { 0 };
+		ends_up(&e);
+		send_three(&e);
+		credit_says(&e, 0, 2);
+		credit_says(&e, 1, back);
+		assert_int_equal(e.edge_reason, XFED_REASON_CHANNEL_FRAME_BAD);
+		ends_free(&e);
+	}
+}
+
+/* A peer of before the field. */
+static void taken_may_be_absent(void **state)
+{
+	struct ends e = { 0 };
+	ends_up(&e);
+	send_three(&e);
+	credit_says(&e, 5, 0);
+	assert_int_equal(e.edge_reason, XFED_REASON_NONE);
+	assert_int_equal(proto_session_taken(e.edge), 0);
+	ends_free(&e);
+}
+
 /* ---- keep-alive ---- */
 
 static void pings_measure_and_find_the_dead(void **state)
@@ -732,6 +817,10 @@ int main(void)
 		cmocka_unit_test(garbage_ends_the_link),
 		cmocka_unit_test(an_unknown_message_is_skipped),
 		cmocka_unit_test(deliver_needs_credit),
+		cmocka_unit_test(taken_is_told),
+		cmocka_unit_test(taken_beyond_what_was_sent_is_refused),
+		cmocka_unit_test(taken_never_goes_back),
+		cmocka_unit_test(taken_may_be_absent),
 		cmocka_unit_test(grants_of_a_turn_travel_together),
 		cmocka_unit_test(a_grant_beyond_measure_is_refused),
 		cmocka_unit_test(pings_measure_and_find_the_dead),
