@@ -193,9 +193,14 @@ static void perform(struct edge_conn *c, struct xfed_s2s_action *act)
 		break;
 	case XFED_S2S_STANZA:
 		c->stanzas_in++;
-		edge_inbound_stanza(c, act);
+		if (edge_inbound_stanza(c, act)) {
+			xfed_s2s_cover(c->s2s, act->sm_number, rt_loop_now_ms(c->edge->loop));
+		}
 		break;
 	case XFED_S2S_ACKED:
+		if (c->pair) {
+			edge_pair_acked(c->pair, act->count);
+		}
 		break;
 	case XFED_S2S_CLOSED:
 		on_closed(c, act);
@@ -513,6 +518,15 @@ int edge_conn_write(struct edge_conn *c, struct xfed_span stanza)
 		settle_down(c);
 	}
 	return rc;
+}
+
+void edge_conn_cover(struct edge *e, uint64_t id, uint64_t number)
+{
+	struct edge_conn *c = number ? edge_conn_find(e, id) : NULL;
+	if (c && !c->is_closed && xfed_s2s_cover(c->s2s, number, rt_loop_now_ms(e->loop)) && !c->is_driving) {
+		drain(c); /* a fault ends the stream at once */
+		settle_down(c);
+	}
 }
 
 /* What the conductor still holds comes first, with or without new input; then the socket. `c` may be gone afterwards. */

@@ -31,6 +31,14 @@ struct edge_conn *edge_control_stream_of(struct edge *e, struct xfed_span id)
 
 /* ---- stream show ---- */
 
+/* What has been sent, or received, since it runs; acknowledged by the partner, or by us. */
+static void add_sm(json_t *j, const struct xfed_s2s_info *info)
+{
+	bool is_in = info->direction == XFED_S2S_IN;
+	json_object_set_new(j, "stream_management", json_pack("{s:I, s:I}", is_in ? "received" : "sent",
+		(json_int_t)(is_in ? info->sm_received : info->sm_sent), "acknowledged", (json_int_t)(is_in ? info->sm_covered : info->sm_acked)));
+}
+
 static void add_tls(json_t *j, const struct edge_conn *c, const struct xfed_s2s_info *info)
 {
 	enum xfed_reason problem = c->direction == XFED_S2S_OUT ? info->cert_reason : info->tls.chain_reason;
@@ -61,6 +69,9 @@ json_t *edge_control_stream_show(struct edge *e, struct xfed_span id)
 		json_object_set_new(j, "stanzas_in", json_integer((json_int_t)c->stanzas_in));
 		json_object_set_new(j, "stanzas_out", json_integer((json_int_t)c->stanzas_out));
 		json_object_set_new(j, "paused", json_boolean(c->is_paused));
+	}
+	if (j && info.has_sm) {
+		add_sm(j, &info);
 	}
 	if (j && info.is_secure) {
 		add_tls(j, c, &info);
@@ -155,13 +166,10 @@ json_t *edge_control_pair(struct edge *e, struct xfed_span local, struct xfed_sp
 
 /* ---- retry ---- */
 
-/*
- * White space between stanzas is allowed at any time (RFC 6120 4.6.1): something to send, so that the stream is opened, which
- * nobody has to answer.
- */
+/* Something to send, so that the stream is opened, of which nothing is written. */
 static int dial(struct edge *e, struct xfed_span local, struct xfed_span remote)
 {
-	struct edge_item *it = edge_item_new(XFED_SPAN(" "), remote, XFED__KIND__KIND_NONE, NULL);
+	struct edge_item *it = edge_item_new(XFED_SPAN(""), remote, XFED__KIND__KIND_NONE, NULL);
 	if (!it) {
 		return XFED_ERR_NOMEM;
 	}

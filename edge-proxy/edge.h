@@ -72,7 +72,7 @@ struct edge_conn {
 	struct edge_newest *newest; /* in: set while this is the newest stream of its pair */
 	uint64_t succeeded_ms, succeeded_bytes; /* a newer one came then, and so many bytes had come in here */
 	struct edge_tally *tally; /* the partner's count this stream is in; NULL: none yet */
-	size_t parked_bytes; /* in: of stanzas that no gateway has been sent yet */
+	size_t parked_bytes, parked_count; /* in: of stanzas that no gateway has been sent yet */
 	uint64_t stanzas_in, stanzas_out;
 	double tokens; /* rate limit: stanzas that may still come now */
 	uint64_t tokens_ms;
@@ -96,7 +96,9 @@ struct edge_origin {
 	struct proto_inbox_run *run;
 	uint64_t seq;
 	bool has_sip;
-	Xfed__SipKey sip; /* strings in the item's own block */
+	Xfed__SipKey sip; /* strings in the item's own block, as all here */
+	int peer;	  /* the gateway, in the outbox */
+	const char *id, *from, *to; /* of the stanza: for an error that comes after the answer */
 };
 
 struct edge_item {
@@ -106,7 +108,10 @@ struct edge_item {
 	const char *rule; /* dropped by this rule where it cannot be sent and no error is due; origin.run NULL only */
 	Xfed__Kind kind;
 	const char *remote;	/* whose partner it is for, for the metrics */
-	struct edge_pair *pair; /* where it is parked; NULL: nowhere */
+	struct edge_pair *pair; /* where it is parked or waits to be acknowledged; NULL: nowhere */
+	bool is_written;	/* ... the latter */
+	bool is_settled;	/* told as written, or as uncertain, before the acknowledgement came */
+	bool owes_error;	/* told as written: if it is lost after all, that is told too */
 	struct xfed_span stanza;
 	size_t bytes;
 };
@@ -134,12 +139,22 @@ struct edge_pair {
 	struct edge_conn *conn;
 	struct edge_item *queue;
 	size_t queue_bytes, queue_count;
+	struct edge_item *unacked; /* written, in this order; stream management runs */
+	size_t unacked_count;
 	uint64_t backoff_ms, retry_at_ms, started_ms;
 	enum xfed_reason last_reason;
 	UT_hash_handle hh; /* edge->pairs by key */
 };
 
 /* ---- the channel ---- */
+
+/* Delivers whose `taken` may still come: what credit leaves under way, twice over. What is older, settling covers. */
+#define EDGE_LINK_SENT (2 * XFED_CHANNEL_CREDIT_MSGS)
+
+/* A Deliver that was sent on a link, as the partner's stream it came from knows it. */
+struct edge_sent {
+	uint64_t conn, number; /* number 0: not counted there */
+};
 
 struct edge_link {
 	struct edge_link *prev, *next;
@@ -151,6 +166,8 @@ struct edge_link {
 	struct proto_inbox_run *run;
 	int peer; /* in the outbox */
 	bool is_up, is_closed, job_running, is_draining;
+	struct edge_sent sent[EDGE_LINK_SENT]; /* by how many were sent before, modulo its size */
+	uint64_t sent_count, taken_count;
 	int64_t since_s;
 	char address[RT_ADDR_TEXT];
 };
@@ -218,8 +235,10 @@ int edge_conn_accept(struct edge *e, struct rt_stream *s);
 int edge_conn_dial(struct edge_pair *p, const struct rt_addr *to);
 void edge_conn_event(struct edge_conn *c, struct xfed_s2s_event *ev); /* VERDICT, ASK: never inside its own actions */
 void edge_conn_close(struct edge_conn *c, enum xfed_reason reason, const char *text);
-/* Writes a whole stanza to a stream that is READY; what xfed_s2s_send() returns. */
+/* Writes a whole stanza to a stream that is READY; what xfed_s2s_send() returns. `c` may be gone unless it is OK or AGAIN. */
 int edge_conn_write(struct edge_conn *c, struct xfed_span stanza);
+/* The partner's stanza with this number of stream `id` needs it no more; the stream may be gone, 0 does nothing. */
+void edge_conn_cover(struct edge *e, uint64_t id, uint64_t number);
 void edge_conn_resume(struct edge_conn *c);
 struct edge_conn *edge_conn_find(struct edge *e, uint64_t id);
 void edge_conns_free(struct edge *e);
@@ -228,7 +247,8 @@ void edge_conns_free(struct edge *e);
 void edge_inbound_decide(struct edge_conn *c, const struct xfed_s2s_action *act, struct xfed_s2s_decision *out);
 void edge_decision_for(const struct edge *e, const struct xfed_partner *partner, struct xfed_s2s_decision *out);
 void edge_inbound_pair(struct edge_conn *c, const struct xfed_s2s_action *act);
-void edge_inbound_stanza(struct edge_conn *c, const struct xfed_s2s_action *act);
+/* True: it was answered here, refused or dropped by rule. False: a gateway is to get it, or the stream closes over it. */
+bool edge_inbound_stanza(struct edge_conn *c, const struct xfed_s2s_action *act);
 
 /* tally.c: streams of a partner, by its primary domain */
 size_t edge_tally_streams(const struct edge *e, const char *domain);
@@ -248,13 +268,17 @@ void edge_newest_tick(struct edge *e, uint64_t now_ms);
 void edge_pair_send(struct edge *e, struct xfed_span local, struct xfed_span remote, struct edge_item *item);
 struct edge_item *edge_item_new(struct xfed_span stanza, struct xfed_span remote, Xfed__Kind kind, const struct edge_origin *origin);
 void edge_pair_ready(struct edge_pair *p);
+void edge_pair_acked(struct edge_pair *p, size_t count); /* the partner has taken the oldest `count` of what was written */
 void edge_pair_release(struct edge_pair *p); /* its stream has done its work and closes */
 /* The connection of the pair has ended, or never came. */
 void edge_pair_lost(struct edge_pair *p, enum xfed_reason reason, enum xfed_side side);
 void edge_pair_connect_failed(struct edge_pair *p, enum xfed_reason reason);
-/* Takes a parked stanza back: it ends as withdrawn, with the reason of the step it waited on. */
+/*
+ * Takes a stanza back. A parked one ends as withdrawn, with the reason of the step it waited on; a written one that is not
+ * acknowledged yet as delivered, with 202, and an error follows if it is lost after all.
+ */
 void edge_pair_withdraw(struct edge *e, struct edge_item *item);
-size_t edge_pairs_waiting(const struct edge *e); /* stanzas parked for partners */
+size_t edge_pairs_waiting(const struct edge *e); /* stanzas parked for partners, or not acknowledged by them */
 void edge_pairs_refuse(struct edge *e, bool (*which)(const struct edge_pair *p), enum xfed_reason reason);
 void edge_pairs_forget_backoff(struct edge *e);
 void edge_pairs_tick(struct edge *e, uint64_t now_ms);
@@ -273,14 +297,19 @@ void edge_verify_tell(void *edge);
 void edge_verify_free(struct edge *e);
 
 /* router.c */
-void edge_route_to_gateway(struct edge_conn *c, const struct xfed_s2s_action *act);
+bool edge_route_to_gateway(struct edge_conn *c, const struct xfed_s2s_action *act); /* false: refused */
+void edge_route_taken(struct edge_link *l); /* the gateway may have taken more: their senders' streams are told */
 void edge_route_pump(struct edge *e); /* outbox to links */
 void edge_route_outcome(struct edge *e, struct proto_delivery *d, const Xfed__Outcome *oc);
 void edge_route_ended(struct edge *e);
 void edge_route_from_gateway(struct edge_link *l, const Xfed__Deliver *d, size_t frame_bytes);
 void edge_route_withdraw(struct edge_link *l, uint64_t seq);
-/* The fate of a stanza from a gateway: tells whoever asked. */
+/* The fate of a stanza from a gateway: tells whoever asked, once. */
 void edge_item_settle(struct edge *e, struct edge_item *item, Xfed__Fate fate, enum xfed_reason reason, enum xfed_side side);
+/* Written, and asked for before it was acknowledged: told as delivered, with 202. */
+void edge_item_settle_written(struct edge *e, struct edge_item *item);
+/* ... and lost after all: an error goes to the gateway that has answered with 202. */
+void edge_item_tell_late(struct edge *e, const struct edge_item *item);
 /* Answers a stanza of a partner with an error where one may be sent. */
 void edge_bounce(struct edge *e, struct xfed_arena *a, const struct xfed_stanza *s, const struct xfed_stanza_error *err);
 void edge_refuse_stanza(struct edge_conn *c, const struct xfed_s2s_action *act, enum xfed_reason reason);

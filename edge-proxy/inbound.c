@@ -122,25 +122,25 @@ static enum xfed_reason judge_pair(const struct edge *e, const struct xfed_partn
 	return XFED_REASON_NONE;
 }
 
-void edge_inbound_stanza(struct edge_conn *c, const struct xfed_s2s_action *act)
+bool edge_inbound_stanza(struct edge_conn *c, const struct xfed_s2s_action *act)
 {
 	const struct xfed_partner *partner = xfed_policy_partner(c->edge->policy, act->stanza.from.domain);
 	enum xfed_reason gone = judge_pair(c->edge, partner, act);
 	if (gone != XFED_REASON_NONE) {
 		edge_conn_close(c, gone, "no longer allowed");
-		return;
+		return false;
 	}
 	if (!within_rate(c, partner)) {
 		edge_refuse_stanza(c, act, XFED_REASON_POLICY_RATE_EXCEEDED);
-		return;
+		return true;
 	}
 	if (!(partner->kinds & kind_bit(act->stanza.kind))) {
 		edge_refuse_stanza(c, act, XFED_REASON_POLICY_KIND_FORBIDDEN);
-		return;
+		return true;
 	}
 	if (act->stanza.kind == XFED_STANZA_IQ) {
 		edge_iq(c, act);
-	} else {
-		edge_route_to_gateway(c, act);
+		return true;
 	}
+	return !edge_route_to_gateway(c, act);
 }

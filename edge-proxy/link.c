@@ -225,6 +225,7 @@ static void perform(struct edge_link *l, const struct proto_action *act)
 		take_message(l, act->frame, act->frame_bytes);
 		break;
 	case PROTO_ACT_CREDIT:
+		edge_route_taken(l);
 		edge_flush_soon(l->edge);
 		break;
 	case PROTO_ACT_DOWN:

@@ -22,13 +22,18 @@ static char *put(char **at, struct xfed_span s)
 
 struct edge_item *edge_item_new(struct xfed_span stanza, struct xfed_span remote, Xfed__Kind kind, const struct edge_origin *origin)
 {
-	struct xfed_span call_id = { NULL, 0 }, tag = { NULL, 0 }, uri = { NULL, 0 };
+	struct xfed_span call_id = { NULL, 0 }, tag = { NULL, 0 }, uri = { NULL, 0 }, id = { NULL, 0 }, from = { NULL, 0 }, to = { NULL, 0 };
 	if (origin && origin->has_sip) {
 		call_id = xfed_span_str(origin->sip.call_id);
 		tag = xfed_span_str(origin->sip.from_tag);
 		uri = xfed_span_str(origin->sip.request_uri);
 	}
-	size_t size = sizeof(struct edge_item) + stanza.len + remote.len + call_id.len + tag.len + uri.len + 5;
+	if (origin) {
+		id = xfed_span_str(origin->id);
+		from = xfed_span_str(origin->from);
+		to = xfed_span_str(origin->to);
+	}
+	size_t size = sizeof(struct edge_item) + stanza.len + remote.len + call_id.len + tag.len + uri.len + id.len + from.len + to.len + 8;
 	struct edge_item *it = xfed_malloc(size);
 	if (!it) {
 		return NULL;
@@ -44,6 +49,9 @@ struct edge_item *edge_item_new(struct xfed_span stanza, struct xfed_span remote
 		it->origin.sip.call_id = put(&at, call_id);
 		it->origin.sip.from_tag = put(&at, tag);
 		it->origin.sip.request_uri = put(&at, uri);
+		it->origin.id = put(&at, id);
+		it->origin.from = put(&at, from);
+		it->origin.to = put(&at, to);
 	}
 	return it;
 }
@@ -129,6 +137,20 @@ static void fail_questions(struct edge_pair *p, bool was_open)
 		struct edge_question *q = p->questions;
 		DL_DELETE(p->questions, q);
 		edge_verify_settle(p->edge, q, xfed_dialback_verdict_of(was_open, false));
+	}
+}
+
+/* The stream they were written to has ended: whether they arrived nobody knows, and nothing is written twice. */
+static void lose_unacked(struct edge_pair *p)
+{
+	while (p->unacked) {
+		struct edge_item *it = p->unacked;
+		DL_DELETE(p->unacked, it);
+		p->unacked_count--;
+		if (it->owes_error) {
+			edge_item_tell_late(p->edge, it);
+		}
+		end_item(p->edge, it, XFED__FATE__FATE_UNCERTAIN, XFED_REASON_DELIVERY_UNCERTAIN, XFED_SIDE_NETWORK);
 	}
 }
 
@@ -241,18 +263,67 @@ static void start_attempt(struct edge_pair *p, const struct xfed_partner *partne
 	}
 }
 
-/* Written to an authenticated stream: delivered, as the contract has it without stream management. */
-static void write_item(struct edge_pair *p, struct edge_item *it)
+/* With stream management it is delivered when the partner says so. */
+static void await_ack(struct edge_pair *p, struct edge_item *it)
+{
+	it->pair = p;
+	it->is_written = true;
+	DL_APPEND(p->unacked, it);
+	p->unacked_count++;
+}
+
+/*
+ * Written to an authenticated stream: delivered, as the contract has it without stream management. False: the stream takes no
+ * more until some is acknowledged; the item is still the caller's.
+ */
+static bool write_item(struct edge_pair *p, struct edge_item *it)
 {
 	struct edge *e = p->edge;
-	int rc = p->conn ? edge_conn_write(p->conn, it->stanza) : XFED_ERR_STATE;
-	if (rc == XFED_OK) {
+	bool is_counted = p->conn && xfed_s2s_is_counting(p->conn->s2s);
+	int rc = it->stanza.len == 0 ? XFED_OK : p->conn ? edge_conn_write(p->conn, it->stanza) : XFED_ERR_STATE;
+	if (rc == XFED_ERR_AGAIN) {
+		return false;
+	}
+	if (rc == XFED_OK && is_counted && it->stanza.len > 0) {
+		await_ack(p, it);
+	} else if (rc == XFED_OK) {
 		end_item(e, it, XFED__FATE__FATE_DELIVERED, XFED_REASON_NONE, XFED_SIDE_US);
 	} else if (rc == XFED_ERR_LIMIT) {
 		end_item(e, it, XFED__FATE__FATE_REFUSED, XFED_REASON_STREAM_OUTPUT_FULL, XFED_SIDE_PARTNER);
 	} else {
 		end_item(e, it, XFED__FATE__FATE_REFUSED, XFED_REASON_NET_STREAM_LOST, XFED_SIDE_NETWORK);
 	}
+	return true;
+}
+
+static void park_first(struct edge_pair *p, struct edge_item *it)
+{
+	it->pair = p;
+	DL_PREPEND(p->queue, it);
+	p->queue_bytes += it->bytes;
+	p->queue_count++;
+}
+
+static void write_queue(struct edge_pair *p)
+{
+	while (p->queue && p->state == EDGE_PAIR_READY) {
+		struct edge_item *it = unpark(p, p->queue);
+		if (!write_item(p, it)) {
+			park_first(p, it);
+			return;
+		}
+	}
+}
+
+void edge_pair_acked(struct edge_pair *p, size_t count)
+{
+	for (; count > 0 && p->unacked; count--) {
+		struct edge_item *it = p->unacked;
+		DL_DELETE(p->unacked, it);
+		p->unacked_count--;
+		end_item(p->edge, it, XFED__FATE__FATE_DELIVERED, XFED_REASON_NONE, XFED_SIDE_US);
+	}
+	write_queue(p);
 }
 
 /* Questions go out one by one as events of their own: this runs inside the actions of the stream that has become ready. */
@@ -278,9 +349,7 @@ void edge_pair_ready(struct edge_pair *p)
 	if (p->is_verify) {
 		rt_post_schedule(&p->ask);
 	}
-	while (p->queue && p->state == EDGE_PAIR_READY) {
-		write_item(p, unpark(p, p->queue));
-	}
+	write_queue(p);
 }
 
 void edge_pair_release(struct edge_pair *p)
@@ -334,6 +403,7 @@ void edge_pair_lost(struct edge_pair *p, enum xfed_reason reason, enum xfed_side
 {
 	bool was_ready = p->state == EDGE_PAIR_READY;
 	p->conn = NULL;
+	lose_unacked(p);
 	if (was_ready) {
 		p->state = EDGE_PAIR_IDLE;
 		p->asked = 0;
@@ -422,9 +492,7 @@ void edge_pair_send(struct edge *e, struct xfed_span local, struct xfed_span rem
 	}
 	if (refuse != XFED_REASON_NONE) {
 		end_item(e, it, XFED__FATE__FATE_REFUSED, refuse, xfed_reason_info(refuse)->side);
-	} else if (p->state == EDGE_PAIR_READY) {
-		write_item(p, it);
-	} else {
+	} else if (p->state != EDGE_PAIR_READY || p->queue || !write_item(p, it)) {
 		park(p, it, partner);
 	}
 }
@@ -439,8 +507,9 @@ static enum xfed_reason waits_on(const struct edge_pair *p)
 		return XFED_REASON_NET_CONNECT_TIMEOUT;
 	case EDGE_PAIR_NEGOTIATING:
 		return XFED_REASON_STREAM_ESTABLISH_TIMEOUT;
+	case EDGE_PAIR_READY: /* the stream is full of what the partner has not acknowledged */
+		return XFED_REASON_STREAM_SM_UNANSWERED;
 	case EDGE_PAIR_IDLE:
-	case EDGE_PAIR_READY:
 		break;
 	}
 	return XFED_REASON_DELIVERY_DEADLINE;
@@ -449,7 +518,9 @@ static enum xfed_reason waits_on(const struct edge_pair *p)
 void edge_pair_withdraw(struct edge *e, struct edge_item *it)
 {
 	struct edge_pair *p = it->pair;
-	if (p) {
+	if (it->is_written) {
+		edge_item_settle_written(e, it);
+	} else if (p) {
 		enum xfed_reason reason = waits_on(p);
 		end_item(e, unpark(p, it), XFED__FATE__FATE_WITHDRAWN, reason, xfed_reason_info(reason)->side);
 	}
@@ -459,7 +530,7 @@ size_t edge_pairs_waiting(const struct edge *e)
 {
 	size_t n = 0;
 	for (const struct edge_pair *p = e->pairs; p; p = p->hh.next) {
-		n += p->queue_count;
+		n += p->queue_count + p->unacked_count;
 	}
 	return n;
 }
@@ -481,6 +552,14 @@ void edge_pairs_forget_backoff(struct edge *e)
 	}
 }
 
+/* A partner that answers but never acknowledges holds up nobody's answer. The item stays in its place: the order counts. */
+static void expire_unacked(struct edge_pair *p, uint64_t now_ms)
+{
+	for (struct edge_item *it = p->unacked; it && it->deadline_ms <= now_ms; it = it->next) {
+		edge_item_settle(p->edge, it, XFED__FATE__FATE_UNCERTAIN, XFED_REASON_DELIVERY_UNCERTAIN, XFED_SIDE_PARTNER);
+	}
+}
+
 /* Parked stanzas have a deadline; pairs with nothing to do are forgotten. */
 void edge_pairs_tick(struct edge *e, uint64_t now_ms)
 {
@@ -489,6 +568,7 @@ void edge_pairs_tick(struct edge *e, uint64_t now_ms)
 		while (p->queue && p->queue->deadline_ms <= now_ms) {
 			end_item(e, unpark(p, p->queue), XFED__FATE__FATE_REFUSED, waits_on(p), xfed_reason_info(waits_on(p))->side);
 		}
+		expire_unacked(p, now_ms);
 		bool is_quiet = p->state == EDGE_PAIR_IDLE && !p->queue && !p->conn && !p->questions;
 		if (is_quiet && now_ms >= p->retry_at_ms + BACKOFF_MAX_MS) {
 			pair_free(p);
@@ -502,6 +582,11 @@ void edge_pairs_free(struct edge *e)
 	HASH_ITER(hh, e->pairs, p, next) {
 		while (p->queue) {
 			xfed_free(unpark(p, p->queue));
+		}
+		while (p->unacked) {
+			struct edge_item *it = p->unacked;
+			DL_DELETE(p->unacked, it);
+			xfed_free(it);
 		}
 		while (p->questions) {
 			struct edge_question *q = p->questions;

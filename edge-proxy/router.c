@@ -60,9 +60,16 @@ static uint64_t pair_key(struct xfed_arena *a, const struct xfed_stanza *s)
 static void count_parked(struct edge_conn *c, size_t bytes)
 {
 	c->parked_bytes += bytes;
+	c->parked_count++;
 	if (c->parked_bytes > c->edge->config->limits.park_bytes) {
 		c->is_paused = true; /* full: stop reading this stream until the gateways have taken some */
 	}
+}
+
+static void count_unparked(struct edge_conn *c, size_t bytes)
+{
+	c->parked_bytes -= bytes < c->parked_bytes ? bytes : c->parked_bytes;
+	c->parked_count -= c->parked_count > 0;
 }
 
 void edge_refuse_stanza(struct edge_conn *c, const struct xfed_s2s_action *act, enum xfed_reason reason)
@@ -80,15 +87,19 @@ void edge_refuse_stanza(struct edge_conn *c, const struct xfed_s2s_action *act, 
 	edge_bounce(c->edge, act->arena, &act->stanza, &err);
 }
 
-void edge_route_to_gateway(struct edge_conn *c, const struct xfed_s2s_action *act)
+bool edge_route_to_gateway(struct edge_conn *c, const struct xfed_s2s_action *act)
 {
 	struct edge *e = c->edge;
 	const struct xfed_stanza *s = &act->stanza;
+	if (act->sm_number && c->parked_count >= XFED_DELIVERY_PARK_COUNTED) {
+		edge_refuse_stanza(c, act, XFED_REASON_DELIVERY_QUEUE_FULL); /* what is not acknowledged for long, peers take for lost */
+		return false;
+	}
 	xfed_buf_clear(&e->scratch);
 	struct xfed_span from = xfed_jid_full(act->arena, &s->from), to = xfed_jid_full(act->arena, &s->to);
 	if (!from.data || !to.data || xfed_xml_write(&e->scratch, s->elem, XFED_SPAN("")) != XFED_OK) {
 		edge_refuse_stanza(c, act, XFED_REASON_POLICY_SIZE_EXCEEDED); /* canonical form larger than a frame */
-		return;
+		return false;
 	}
 	uint64_t now = rt_loop_now_ms(e->loop);
 	char correlation[64];
@@ -108,15 +119,17 @@ void edge_route_to_gateway(struct edge_conn *c, const struct xfed_s2s_action *ac
 		.deadline_ms = now + XFED_DELIVERY_DEADLINE_MS,
 		.peer = PROTO_OUTBOX_NO_PEER,
 		.cookie = c->id,
+		.number = act->sm_number,
 	};
 	uint64_t seq;
 	int rc = proto_outbox_add(e->outbox, &n, now, &seq);
 	if (rc != XFED_OK) {
 		edge_refuse_stanza(c, act, rc == XFED_ERR_INVALID ? XFED_REASON_XMPP_STANZA_INVALID : XFED_REASON_DELIVERY_QUEUE_FULL);
-		return;
+		return false;
 	}
 	count_parked(c, n.stanza.len);
 	edge_flush_soon(e);
+	return true;
 }
 
 static void was_sent(struct edge *e, const struct proto_delivery *d)
@@ -125,7 +138,7 @@ static void was_sent(struct edge *e, const struct proto_delivery *d)
 	if (!c) {
 		return;
 	}
-	c->parked_bytes -= d->stanza.len < c->parked_bytes ? d->stanza.len : c->parked_bytes;
+	count_unparked(c, d->stanza.len);
 	if (c->is_paused && c->parked_bytes <= e->config->limits.park_bytes / 2) {
 		edge_conn_resume(c);
 	}
@@ -142,6 +155,7 @@ static void pump_link(struct edge *e, struct edge_link *l)
 		if (proto_session_deliver(l->session, &m) != XFED_OK) {
 			break; /* no credit, no room: when there is, the link comes back here */
 		}
+		l->sent[l->sent_count++ % EDGE_LINK_SENT] = (struct edge_sent){ d->cookie, d->number };
 		proto_outbox_sent(e->outbox, d, l->peer);
 		was_sent(e, d);
 	}
@@ -158,6 +172,17 @@ void edge_route_pump(struct edge *e)
 		if (l->is_up && !l->is_closed && !l->is_draining) {
 			pump_link(e, l);
 		}
+	}
+}
+
+void edge_route_taken(struct edge_link *l)
+{
+	uint64_t taken = proto_session_taken(l->session);
+	uint64_t oldest = l->sent_count > EDGE_LINK_SENT ? l->sent_count - EDGE_LINK_SENT : 0;
+	l->taken_count = l->taken_count > oldest ? l->taken_count : oldest;
+	for (; l->taken_count < taken; l->taken_count++) {
+		const struct edge_sent *sent = &l->sent[l->taken_count % EDGE_LINK_SENT];
+		edge_conn_cover(l->edge, sent->conn, sent->number);
 	}
 }
 
@@ -254,6 +279,7 @@ static void tell_sender(struct edge *e, struct proto_delivery *d, const Xfed__Ou
 void edge_route_outcome(struct edge *e, struct proto_delivery *d, const Xfed__Outcome *oc)
 {
 	tell_sender(e, d, oc, xfed_reason_by_code(xfed_span_str(oc->reason)));
+	edge_conn_cover(e, d->cookie, d->number);
 	proto_outbox_done(e->outbox, d);
 }
 
@@ -265,7 +291,7 @@ void edge_route_ended(struct edge *e)
 		if (d->sends == 0) {
 			struct edge_conn *c = edge_conn_find(e, d->cookie);
 			if (c) {
-				c->parked_bytes -= d->stanza.len < c->parked_bytes ? d->stanza.len : c->parked_bytes;
+				count_unparked(c, d->stanza.len);
 			}
 		}
 		enum xfed_reason reason = d->fate == XFED__FATE__FATE_WITHDRAWN || e->links_up == 0 ? XFED_REASON_CHANNEL_DOWN : d->reason;
@@ -276,19 +302,26 @@ void edge_route_ended(struct edge *e)
 		oc.text = (char *)info->code;
 		oc.rule = (char *)(d->rule ? d->rule : "");
 		tell_sender(e, d, &oc, reason);
+		edge_conn_cover(e, d->cookie, d->number);
 		proto_outbox_done(e->outbox, d);
 	}
 }
 
 /* ---- from gateways to partners ---- */
 
-static void settle_run(struct edge *e, struct proto_inbox_run *run, uint64_t seq, Xfed__Fate fate, enum xfed_reason reason)
+/* A fate in SIP's words: 202 where it is written and nobody has acknowledged it. */
+static uint32_t status_of(Xfed__Fate fate, enum xfed_reason reason)
+{
+	return fate == XFED__FATE__FATE_DELIVERED ? 200 : (uint32_t)xfed_reason_info(reason)->sip_status;
+}
+
+static void settle_run(struct edge *e, struct proto_inbox_run *run, uint64_t seq, Xfed__Fate fate, uint32_t sip_status, enum xfed_reason reason)
 {
 	const struct xfed_reason_info *info = xfed_reason_info(reason);
 	Xfed__Outcome oc = XFED__OUTCOME__INIT;
 	oc.seq = seq;
 	oc.fate = fate;
-	oc.sip_status = fate == XFED__FATE__FATE_DELIVERED ? 200 : (uint32_t)info->sip_status;
+	oc.sip_status = sip_status;
 	if (reason != XFED_REASON_NONE) {
 		oc.reason = (char *)info->code;
 		oc.condition = (char *)(info->condition ? info->condition : "");
@@ -313,7 +346,7 @@ static struct proto_inbox_run *run_of_nonce(struct edge *e, uint64_t nonce)
 	return NULL;
 }
 
-static void settle_sip(struct edge *e, const struct edge_origin *o, Xfed__Fate fate, enum xfed_reason reason)
+static void settle_sip(struct edge *e, const struct edge_origin *o, Xfed__Fate fate, uint32_t sip_status, enum xfed_reason reason)
 {
 	uint64_t now = rt_loop_now_ms(e->loop);
 	struct proto_sip_fate *f = proto_sipmemory_find(e->sips, &o->sip);
@@ -323,35 +356,121 @@ static void settle_sip(struct edge *e, const struct edge_origin *o, Xfed__Fate f
 	for (size_t i = 0; i < f->waiter_count; i++) {
 		struct proto_inbox_run *run = run_of_nonce(e, f->waiters[i].nonce);
 		if (run && (run != o->run || f->waiters[i].seq != o->seq)) {
-			settle_run(e, run, f->waiters[i].seq, fate, reason);
+			settle_run(e, run, f->waiters[i].seq, fate, sip_status, reason);
 		}
 	}
-	uint32_t status = fate == XFED__FATE__FATE_DELIVERED ? 200 : (uint32_t)xfed_reason_info(reason)->sip_status;
-	proto_sipmemory_settle(e->sips, &o->sip, fate, status, reason, now);
+	proto_sipmemory_settle(e->sips, &o->sip, fate, sip_status, reason, now);
+}
+
+static void settle_origin(struct edge *e, const struct edge_origin *o, Xfed__Fate fate, uint32_t sip_status, enum xfed_reason reason)
+{
+	if (o->has_sip) {
+		settle_sip(e, o, fate, sip_status, reason);
+	}
+	settle_run(e, o->run, o->seq, fate, sip_status, reason);
+}
+
+static void log_item(const struct edge_item *it, const char *event, enum xfed_reason reason, enum xfed_side side)
+{
+	rt_log(reason == XFED_REASON_NONE ? RT_LOG_DEBUG : RT_LOG_INFO, event, RT_KV_STR("partner", it->remote), RT_KV_REASON_SIDE(reason, side),
+		RT_KV_U64("delivery", it->origin.seq), RT_KV_STR("call_id", it->origin.has_sip ? it->origin.sip.call_id : NULL), RT_END);
+}
+
+/* One of the edge's own: nobody waits for its fate. */
+static void settle_own(struct edge *e, const struct edge_item *it, Xfed__Fate fate, enum xfed_reason reason, enum xfed_side side)
+{
+	if (fate != XFED__FATE__FATE_DELIVERED) {
+		rt_metric_add(e->metrics, RT_M_DROPPED, 1, RT_LABELS(xfed_span_str(it->rule)));
+		rt_log(RT_LOG_INFO, "stanza.dropped", RT_KV_STR("partner", it->remote), RT_KV_STR("rule", it->rule), RT_KV_REASON_SIDE(reason, side), RT_END);
+	}
 }
 
 void edge_item_settle(struct edge *e, struct edge_item *it, Xfed__Fate fate, enum xfed_reason reason, enum xfed_side side)
 {
-	if (!it->origin.run) {
-		if (fate != XFED__FATE__FATE_DELIVERED) {
-			rt_metric_add(e->metrics, RT_M_DROPPED, 1, RT_LABELS(xfed_span_str(it->rule)));
-			rt_log(RT_LOG_INFO, "stanza.dropped", RT_KV_STR("partner", it->remote), RT_KV_STR("rule", it->rule), RT_KV_REASON_SIDE(reason, side),
-				RT_END);
-		}
+	if (it->is_settled) {
 		return;
 	}
-	const char *word = fate == XFED__FATE__FATE_DELIVERED ? "delivered" : "refused";
-	edge_report_stanza(e, xfed_span_str(it->remote), "to_xmpp", edge_kind_word(it->kind), word);
-	rt_log(fate == XFED__FATE__FATE_DELIVERED ? RT_LOG_DEBUG : RT_LOG_INFO, fate == XFED__FATE__FATE_DELIVERED ? "delivery.written" : "delivery.refused", RT_KV_STR("partner", it->remote),
-		RT_KV_REASON_SIDE(reason, side), RT_KV_U64("delivery", it->origin.seq), RT_KV_STR("call_id", it->origin.has_sip ? it->origin.sip.call_id : NULL),
-		RT_END);
-	if (fate != XFED__FATE__FATE_DELIVERED) {
+	it->is_settled = true;
+	if (!it->origin.run) {
+		settle_own(e, it, fate, reason, side);
+		return;
+	}
+	const char *kind = edge_kind_word(it->kind);
+	struct xfed_span remote = xfed_span_str(it->remote);
+	switch (fate) {
+	case XFED__FATE__FATE_DELIVERED:
+		edge_report_stanza(e, remote, "to_xmpp", kind, "delivered");
+		log_item(it, "delivery.written", reason, side);
+		break;
+	case XFED__FATE__FATE_UNCERTAIN:
+		edge_report_stanza(e, remote, "to_xmpp", kind, "uncertain");
+		rt_metric_add(e->metrics, RT_M_DELIVERIES_UNCERTAIN, 1, RT_NO_LABELS);
 		edge_report_refusal(e, reason, side);
+		log_item(it, "delivery.uncertain", reason, side);
+		break;
+	default:
+		edge_report_stanza(e, remote, "to_xmpp", kind, "refused");
+		edge_report_refusal(e, reason, side);
+		log_item(it, "delivery.refused", reason, side);
+		break;
 	}
-	if (it->origin.has_sip) {
-		settle_sip(e, &it->origin, fate, reason);
+	settle_origin(e, &it->origin, fate, status_of(fate, reason), reason);
+}
+
+void edge_item_settle_written(struct edge *e, struct edge_item *it)
+{
+	if (it->is_settled) {
+		return;
 	}
-	settle_run(e, it->origin.run, it->origin.seq, fate, reason);
+	it->is_settled = it->owes_error = true;
+	edge_report_stanza(e, xfed_span_str(it->remote), "to_xmpp", edge_kind_word(it->kind), "delivered");
+	log_item(it, "delivery.written", XFED_REASON_NONE, XFED_SIDE_US);
+	settle_origin(e, &it->origin, XFED__FATE__FATE_DELIVERED, 202, XFED_REASON_NONE);
+}
+
+/* The error a contact's server would have sent, in its place. */
+static struct xfed_xml_elem *late_error(struct xfed_arena *a, const struct edge_origin *o)
+{
+	struct xfed_stanza_words words = { .is_message = true, .id = xfed_span_str(o->id), .from = xfed_span_str(o->from), .to = xfed_span_str(o->to) };
+	struct xfed_stanza_error err = { .condition = "remote-server-timeout", .text = XFED_SPAN("delivery.uncertain: the message may have been delivered") };
+	bool nomem;
+	return xfed_stanza_error_of_words(a, &words, &err, &nomem);
+}
+
+static int add_late_error(struct edge *e, struct xfed_arena *a, const struct edge_origin *o)
+{
+	struct xfed_xml_elem *elem = late_error(a, o);
+	uint64_t now = rt_loop_now_ms(e->loop), seq;
+	xfed_buf_clear(&e->scratch);
+	if (!elem || xfed_xml_write(&e->scratch, elem, XFED_SPAN("")) != XFED_OK) {
+		return XFED_ERR_NOMEM;
+	}
+	struct proto_delivery_new n = {
+		.kind = XFED__KIND__KIND_ERROR,
+		.replay = replay_of(XFED__KIND__KIND_ERROR),
+		.type = XFED_SPAN("error"),
+		.id = xfed_span_str(o->id),
+		.from = xfed_span_str(o->to),
+		.to = xfed_span_str(o->from),
+		.stanza = xfed_buf_span(&e->scratch),
+		.deadline_ms = now + XFED_DELIVERY_DEADLINE_MS,
+		.peer = o->peer,
+	};
+	return proto_outbox_add(e->outbox, &n, now, &seq);
+}
+
+void edge_item_tell_late(struct edge *e, const struct edge_item *it)
+{
+	struct xfed_arena a;
+	xfed_arena_init(&a, SCRATCH_ARENA);
+	log_item(it, "delivery.uncertain", XFED_REASON_DELIVERY_UNCERTAIN, XFED_SIDE_NETWORK);
+	rt_metric_add(e->metrics, RT_M_DELIVERIES_UNCERTAIN, 1, RT_NO_LABELS);
+	edge_report_refusal(e, XFED_REASON_DELIVERY_UNCERTAIN, XFED_SIDE_NETWORK);
+	if (add_late_error(e, &a, &it->origin) != XFED_OK) {
+		rt_metric_add(e->metrics, RT_M_DROPPED, 1, RT_LABELS(XFED_SPAN("no-memory")));
+	}
+	edge_flush_soon(e);
+	xfed_arena_deinit(&a);
 }
 
 /*
@@ -390,10 +509,7 @@ static void refuse_delivery(struct edge_link *l, const Xfed__Deliver *d, const s
 	edge_report_refusal(l->edge, reason, xfed_reason_info(reason)->side);
 	rt_log(RT_LOG_INFO, "delivery.refused", RT_KV("partner", domain_of(xfed_span_str(d->to))), RT_KV_REASON(reason),
 		RT_KV_U64("delivery", d->seq), RT_KV_STR("correlation", d->correlation), RT_END);
-	if (o->has_sip) {
-		settle_sip(l->edge, o, XFED__FATE__FATE_REFUSED, reason);
-	}
-	settle_run(l->edge, o->run, o->seq, XFED__FATE__FATE_REFUSED, reason);
+	settle_origin(l->edge, o, XFED__FATE__FATE_REFUSED, status_of(XFED__FATE__FATE_REFUSED, reason), reason);
 }
 
 static void send_on(struct edge_link *l, const Xfed__Deliver *d, const struct edge_origin *o, struct proto_inbox_entry *entry)
@@ -433,7 +549,7 @@ static bool claim_sip(struct edge_link *l, const Xfed__Deliver *d, const struct 
 	case PROTO_SIP_WAIT:
 		return false;
 	case PROTO_SIP_SETTLED:
-		settle_run(e, o->run, o->seq, f->fate, f->reason);
+		settle_run(e, o->run, o->seq, f->fate, f->sip_status, f->reason);
 		return false;
 	case PROTO_SIP_BUSY: {
 		struct edge_origin plain = { .run = o->run, .seq = o->seq };
@@ -464,7 +580,7 @@ void edge_route_from_gateway(struct edge_link *l, const Xfed__Deliver *d, size_t
 		return;
 	}
 	proto_inbox_lowest(e->inbox, l->run, d->lowest_unsettled);
-	struct edge_origin o = { .run = l->run, .seq = d->seq, .has_sip = d->sip != NULL };
+	struct edge_origin o = { .run = l->run, .seq = d->seq, .has_sip = d->sip != NULL, .peer = l->peer, .id = d->id, .from = d->from, .to = d->to };
 	if (d->sip) {
 		o.sip = *d->sip;
 	}
@@ -512,6 +628,7 @@ void edge_route_withdraw(struct edge_link *l, uint64_t seq)
 		edge_pair_withdraw(l->edge, it);
 	} else {
 		/* It waits for the fate of the same request brought by another gateway: this one may go. */
-		settle_run(l->edge, l->run, seq, XFED__FATE__FATE_WITHDRAWN, XFED_REASON_DELIVERY_DEADLINE);
+		settle_run(l->edge, l->run, seq, XFED__FATE__FATE_WITHDRAWN, status_of(XFED__FATE__FATE_WITHDRAWN, XFED_REASON_DELIVERY_DEADLINE),
+			XFED_REASON_DELIVERY_DEADLINE);
 	}
 }

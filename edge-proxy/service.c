@@ -179,11 +179,20 @@ static void finish_leaving(struct edge *e)
 	}
 }
 
+static void say_goodbye(struct edge *e)
+{
+	e->is_closing = true;
+	rt_timer_set(&e->leave, rt_loop_now_ms(e->loop) + LEAVE_CLOSE_MS);
+	close_all(e, XFED_REASON_STREAM_CLOSED_DRAIN);
+}
+
 static void on_leave(void *user)
 {
 	struct edge *e = user;
 	if (e->service == EDGE_LEAVING) {
 		finish_leaving(e);
+	} else if (e->service == EDGE_DRAINING && !e->is_closing) {
+		say_goodbye(e); /* what is in flight was waited for long enough; the streams are told what was taken */
 	} else if (e->service == EDGE_DRAINING) {
 		rt_loop_stop(e->loop);
 	}
@@ -215,12 +224,10 @@ void edge_service_conn_gone(struct edge *e)
 		return;
 	}
 	bool is_quiet = edge_pairs_waiting(e) == 0 && proto_outbox_count(e->outbox) == 0;
-	if (is_quiet && e->conn_count == 0) {
+	if ((is_quiet || e->is_closing) && e->conn_count == 0) {
 		rt_timer_set(&e->leave, rt_loop_now_ms(e->loop));
 	} else if (is_quiet && !e->is_closing) {
-		e->is_closing = true;
-		rt_timer_set(&e->leave, rt_loop_now_ms(e->loop) + LEAVE_CLOSE_MS);
-		close_all(e, XFED_REASON_STREAM_CLOSED_DRAIN);
+		say_goodbye(e);
 	}
 }
 

@@ -215,6 +215,7 @@ struct gateway_incoming {
 	struct gateway_answer answer; /* txn is set from the beginning */
 	uint64_t added_ms;
 	bool is_full;			      /* addressed to a full JID */
+	bool is_unacked;		      /* written, and the time was up before the partner acknowledged it */
 	struct gateway_incoming *prev, *next; /* gateway.incoming */
 	struct xfed_span local, remote;	      /* bare JIDs */
 	struct xfed_span local_domain, remote_domain, stanza_id, call_id, correlation;
@@ -395,7 +396,7 @@ void gateway_take_request(struct gateway *g, uint64_t txn, const struct sip_mess
 const struct gateway_domain *gateway_domain_inside(const struct gateway *g, struct xfed_span domain);
 
 /* to_xmpp_answer.c */
-void gateway_in_outcome(struct gateway_incoming *in, Xfed__Fate fate, enum xfed_reason reason);
+void gateway_in_outcome(struct gateway_incoming *in, Xfed__Fate fate, uint32_t sip_status, enum xfed_reason reason);
 /* A refusal at the end of the turn: metric, log line, response. */
 void gateway_refuse_request(struct gateway_incoming *in, const struct iw_sip_error *e);
 void gateway_in_error(struct gateway *g, const struct gateway_tag *t, const struct xfed_stanza *s);

@@ -154,7 +154,7 @@ static void finish_error(struct gateway *g, struct proto_delivery *d, Xfed__Fate
 	proto_outbox_done(g->outbox, d);
 }
 
-static void finish(struct gateway *g, struct proto_delivery *d, Xfed__Fate fate, enum xfed_reason reason)
+static void finish(struct gateway *g, struct proto_delivery *d, Xfed__Fate fate, uint32_t sip_status, enum xfed_reason reason)
 {
 	struct gateway_incoming *in = owner_of(d);
 	if (!in) {
@@ -164,7 +164,7 @@ static void finish(struct gateway *g, struct proto_delivery *d, Xfed__Fate fate,
 	rt_metric_observe(g->metrics, RT_M_DELIVERY, (double)(gateway_now(g) - d->added_ms) / 1000.0, RT_NO_LABELS);
 	routes_give_back(g->routes, in->local_domain, in->remote_domain);
 	proto_outbox_done(g->outbox, d);
-	gateway_in_outcome(in, fate, reason);
+	gateway_in_outcome(in, fate, sip_status, reason);
 }
 
 void gateway_route_settled(struct gateway_link *l, const Xfed__Settled *m)
@@ -174,7 +174,7 @@ void gateway_route_settled(struct gateway_link *l, const Xfed__Settled *m)
 		const Xfed__Outcome *oc = m->outcomes[i];
 		struct proto_delivery *d = proto_outbox_settled(g->outbox, l->peer, oc);
 		if (d && !g->is_over) {
-			finish(g, d, oc->fate, xfed_reason_by_code(xfed_span_str(oc->reason)));
+			finish(g, d, oc->fate, oc->sip_status, xfed_reason_by_code(xfed_span_str(oc->reason)));
 		}
 	}
 	gateway_flush_soon(g);
@@ -185,7 +185,7 @@ void gateway_route_ended(struct gateway *g)
 	struct proto_delivery *d;
 	while (!g->is_over && (d = proto_outbox_ended(g->outbox))) {
 		bool has_no_link = d->fate == XFED__FATE__FATE_WITHDRAWN && d->sends == 0 && !gateway_link_of_peer(g, d->prefers);
-		finish(g, d, d->fate, has_no_link ? XFED_REASON_CHANNEL_DOWN : d->reason);
+		finish(g, d, d->fate, 0, has_no_link ? XFED_REASON_CHANNEL_DOWN : d->reason);
 	}
 }
 

@@ -84,9 +84,9 @@ static void log_end(const struct gateway_incoming *in, const char *event, enum x
 
 static void be_delivered(struct gateway_incoming *in)
 {
-	in->answer.status = 200;
+	in->answer.status = in->is_unacked ? 202 : 200;
 	count(in, "delivered");
-	log_end(in, "delivery.delivered", XFED_REASON_NONE, 200, xfed_span_make(NULL, 0));
+	log_end(in, "delivery.delivered", XFED_REASON_NONE, in->answer.status, xfed_span_make(NULL, 0));
 	queue(in->gw, &in->answer);
 }
 
@@ -116,7 +116,7 @@ static void be_uncertain(struct gateway_incoming *in)
 	respond_error(in, &e, XFED_SPAN("May Have Been Delivered"));
 }
 
-/* Written. A contact that is not known to be there may not exist: its server is given a moment to say so. */
+/* Written, or acknowledged. A contact that is not known to be there may not exist: its server is given a moment to say so. */
 static void hold_or_deliver(struct gateway_incoming *in)
 {
 	struct gateway *g = in->gw;
@@ -125,7 +125,7 @@ static void hold_or_deliver(struct gateway_incoming *in)
 	contacts_facts(g->contacts, in->local, in->remote, now, &facts);
 	struct hold h = {
 		.id = in->stanza_id, .local = in->local, .remote = in->remote, .cookie = (uint64_t)(uintptr_t)in,
-		.is_answered = facts.is_alive || hold_ms == 0 || g->service == GATEWAY_DRAINING,
+		.is_answered = in->is_unacked || facts.is_alive || hold_ms == 0 || g->service == GATEWAY_DRAINING,
 	};
 	int rc = holds_add(g->holds, &h, now + hold_ms, now);
 	if (rc != XFED_OK || h.is_answered) {
@@ -135,11 +135,12 @@ static void hold_or_deliver(struct gateway_incoming *in)
 	rt_timer_set(&g->hold, holds_deadline(g->holds));
 }
 
-void gateway_in_outcome(struct gateway_incoming *in, Xfed__Fate fate, enum xfed_reason reason)
+void gateway_in_outcome(struct gateway_incoming *in, Xfed__Fate fate, uint32_t sip_status, enum xfed_reason reason)
 {
 	struct iw_sip_error e;
 	switch (fate) {
 	case XFED__FATE__FATE_DELIVERED:
+		in->is_unacked = sip_status == 202; /* its time is up: the error of a lost one comes later, as any late error does */
 		hold_or_deliver(in);
 		return;
 	case XFED__FATE__FATE_UNCERTAIN:
@@ -232,7 +233,9 @@ static void error_in_time(struct gateway_incoming *in, struct xfed_arena *a, con
 	respond_error(in, &e, phrase);
 }
 
-/* The 200 has gone: the user is told by a message from the contact. */
+#define UNCERTAIN "delivery.uncertain" /* how the text of an edge's error begins, where the stream broke before the acknowledgement */
+
+/* The answer has gone: the user is told by a message from the contact. */
 static void error_too_late(struct gateway *g, const struct hold *h, struct xfed_arena *a, struct xfed_span condition, struct xfed_span text)
 {
 	struct iw_sip_error e;
@@ -244,7 +247,10 @@ static void error_too_late(struct gateway *g, const struct hold *h, struct xfed_
 	if (iw_phrase_from_text(a, text, e.phrase, &line) != XFED_OK) {
 		line = xfed_span_str(e.phrase);
 	}
-	struct xfed_span words = xfed_arena_printf(a, "Your last message was not delivered: %.*s (%s)", (int)line.len, line.data, xfed_reason_code(e.reason));
+	bool is_uncertain = text.len >= strlen(UNCERTAIN) && memcmp(text.data, UNCERTAIN, strlen(UNCERTAIN)) == 0;
+	struct xfed_span words = is_uncertain
+		? xfed_arena_printf(a, "It is not certain that your last message was delivered (" UNCERTAIN ")")
+		: xfed_arena_printf(a, "Your last message was not delivered: %.*s (%s)", (int)line.len, line.data, xfed_reason_code(e.reason));
 	if (words.data) {
 		gateway_tell_user(g, h->local, h->remote, words);
 	}

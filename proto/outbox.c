@@ -117,6 +117,7 @@ static struct outbox_node *make_node(const struct proto_delivery_new *n, size_t 
 	d->deadline_ms = n->deadline_ms;
 	d->withdraw_ms = n->withdraw_ms;
 	d->cookie = n->cookie;
+	d->number = n->number;
 	d->has_sip = n->has_sip;
 	d->cseq = n->cseq;
 	d->answer_within_ms = n->answer_within_ms;

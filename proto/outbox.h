@@ -65,7 +65,7 @@ struct proto_delivery_new {
 	struct xfed_span call_id, from_tag, request_uri;
 	uint32_t cseq;
 	uint32_t answer_within_ms;
-	uint64_t cookie; /* the caller's */
+	uint64_t cookie, number; /* the caller's */
 };
 
 struct proto_outbox;
@@ -79,7 +79,7 @@ struct proto_delivery {
 	Xfed__Kind kind;
 	const char *type, *id, *from, *to, *lang, *owner, *correlation;
 	struct xfed_span stanza;
-	uint64_t owner_epoch, pair_key, added_ms, deadline_ms, withdraw_ms, cookie;
+	uint64_t owner_epoch, pair_key, added_ms, deadline_ms, withdraw_ms, cookie, number;
 	bool has_sip;
 	const char *call_id, *from_tag, *request_uri;
 	uint32_t cseq, answer_within_ms;

@@ -78,6 +78,18 @@ static void rows_of_certificate(struct ctl_table *t, const json_t *s)
 	row(t, "wrong with it", ctl_str(s, "certificate_problem")[0] ? ctl_str(s, "certificate_problem") : "nothing");
 }
 
+/* Stream management, where it runs. */
+static void row_of_sm(struct ctl_table *t, const json_t *s)
+{
+	const json_t *sm = json_object_get(s, "stream_management");
+	bool is_in = json_object_get(sm, "received") != NULL;
+	if (sm) {
+		ctl_table_add(t, "acknowledged");
+		ctl_table_addf(t, "%lld of %lld %s", (long long)ctl_int(sm, "acknowledged"), (long long)ctl_int(sm, is_in ? "received" : "sent"),
+			is_in ? "received" : "sent");
+	}
+}
+
 enum ctl_exit ctl_print_stream(const json_t *s, FILE *out)
 {
 	struct ctl_table t;
@@ -96,6 +108,7 @@ enum ctl_exit ctl_print_stream(const json_t *s, FILE *out)
 	ctl_table_add(&t, "stanzas");
 	ctl_table_addf(&t, "%lld in, %lld out, %lld queued%s", (long long)ctl_int(s, "stanzas_in"), (long long)ctl_int(s, "stanzas_out"),
 		(long long)ctl_int(s, "queued"), json_is_true(json_object_get(s, "paused")) ? ", paused" : "");
+	row_of_sm(&t, s);
 	ctl_table_add(&t, "TLS");
 	ctl_table_addf(&t, "%s%s%s", *tls ? tls : "none", *tls ? " " : "", ctl_str(s, "cipher"));
 	if (*tls) {

@@ -102,20 +102,22 @@ static void answer(struct xfed_s2s *s)
 	s2s_send_str(s, text);
 }
 
-void xfed_s2s_cover(struct xfed_s2s *s, uint64_t number, uint64_t now_ms)
+bool xfed_s2s_cover(struct xfed_s2s *s, uint64_t number, uint64_t now_ms)
 {
 	struct s2s_sm *sm = &s->sm;
 	if (!sm->window || number <= sm->covered || number > sm->received) {
-		return;
+		return false;
 	}
 	sm->window[number % XFED_S2S_SM_SPAN / WORD_BITS] |= (uint64_t)1 << number % WORD_BITS;
 	while (sm->covered < sm->received && window_take(sm, sm->covered + 1)) {
 		sm->covered++;
 	}
-	if (sm->owes_ack && sm->covered >= sm->owed && s->state == XFED_S2S_READY) {
-		s->now_ms = now_ms;
-		answer(s);
+	if (!sm->owes_ack || sm->covered < sm->owed || s->state != XFED_S2S_READY) {
+		return false;
 	}
+	s->now_ms = now_ms;
+	answer(s);
+	return true;
 }
 
 /* Answered at once, as far as things are (section 4); what is missing then is told when it is there, without another <r/>. */

@@ -170,9 +170,9 @@ int xfed_s2s_send(struct xfed_s2s *s, struct xfed_span stanza, uint64_t now_ms);
 bool xfed_s2s_is_counting(const struct xfed_s2s *s);
 /*
  * The stanza with this number (STANZA) needs the peer no more: it has its fate, or has been handed on. In any order, once or
- * more often; 0 does nothing. May write an <a/> that was owed, so actions are to be drained as after xfed_s2s_send().
+ * more often; 0 does nothing. True: an <a/> that was owed has been written, so actions are to be drained as after xfed_s2s_send().
  */
-void xfed_s2s_cover(struct xfed_s2s *s, uint64_t number, uint64_t now_ms);
+bool xfed_s2s_cover(struct xfed_s2s *s, uint64_t number, uint64_t now_ms);
 
 struct xfed_s2s_info {
 	enum xfed_s2s_direction direction;

@@ -299,7 +299,8 @@ static const struct {
 	{ "a stream", { "stream", "show", "edge1/7" },
 		"{\"id\":7,\"local\":\"example.com\",\"remote\":\"fabrikam.example\",\"direction\":\"in\",\"state\":\"ready\",\"tls\":\"TLS1.3\","
 		"\"cipher\":\"AES-256-GCM\",\"method\":\"dialback-tls\",\"peer_address\":\"192.0.2.1:40000\",\"age_s\":65,\"idle_s\":5,\"queued\":0,"
-		"\"edge\":\"edge1\",\"stanzas_in\":3,\"stanzas_out\":0,\"paused\":true,\"certificate_problem\":\"tls.cert.untrusted\",\"certificate\":{"
+		"\"edge\":\"edge1\",\"stanzas_in\":3,\"stanzas_out\":0,\"paused\":true,\"stream_management\":{\"received\":3,\"acknowledged\":2},"
+		"\"certificate_problem\":\"tls.cert.untrusted\",\"certificate\":{"
 		"\"subject\":\"CN=fabrikam \\u001b[31m\",\"issuer\":\"CN=CA\",\"serial\":\"01\",\"sha256\":\"00ff\",\"not_before\":0,\"not_after\":1769860800,"
 		"\"eku\":[\"serverAuth\"],\"names\":[\"dns:fabrikam.example\",\"xmpp:fabrikam.example\"]}}",
 		"stream         edge1/7\n"
@@ -310,6 +311,7 @@ static const struct {
 		"age            1m 5s\n"
 		"idle           5s\n"
 		"stanzas        3 in, 0 out, 0 queued, paused\n"
+		"acknowledged   2 of 3 received\n"
 		"TLS            TLS1.3 AES-256-GCM\n"
 		"certificate    CN=fabrikam ?[31m\n"
 		"issuer         CN=CA\n"
