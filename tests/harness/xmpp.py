@@ -24,6 +24,9 @@ OFFER_TLS = "<stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'>
 OFFER_EXTERNAL = ("<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>EXTERNAL</mechanism>"
                   "</mechanisms></stream:features>")
 OFFER_NOTHING = "<stream:features/>"
+SM = "{urn:xmpp:sm:3}"  # stream management, XEP-0198
+OFFER_SM = "<stream:features><sm xmlns='urn:xmpp:sm:3'/></stream:features>"
+ENABLE, ENABLED, ASK = "<enable xmlns='urn:xmpp:sm:3'/>", "<enabled xmlns='urn:xmpp:sm:3'/>", "<r xmlns='urn:xmpp:sm:3'/>"
 
 
 def header(sender=None, to=None, version="1.0", ns="jabber:server", stream_ns="http://etherx.jabber.org/streams", id=None,
@@ -85,6 +88,7 @@ class XmppStream:
         self.restart()
         self.is_closed = False   # </stream:stream> has been read
         self.seen = b""          # plaintext received since the last restart
+        self.sm_received = None  # stanzas since <enable/>; None: not enabled by the peer
 
     @classmethod
     def connect(cls, address, source=None):
@@ -186,6 +190,27 @@ class XmppStream:
     def close(self):
         self.wire.close()
 
+    # ---- stream management ----
+    def enable_sm(self):
+        self.send(ENABLE)
+        self.expect(SM + "enabled")
+        return self
+
+    def read_ack(self, timeout=10):
+        return int(self.expect(SM + "a", timeout).get("h"))
+
+    def ask_ack(self, timeout=10):
+        self.send(ASK)
+        return self.read_ack(timeout)
+
+    def wait_ack(self, h, timeout=10):
+        """Reads acknowledgements, and nothing else, up to this one."""
+        while self.read_ack(timeout) != h:
+            pass
+
+    def ack(self, h=None):
+        self.send("<a xmlns='urn:xmpp:sm:3' h='%d'/>" % (self.sm_received if h is None else h))
+
     # ---- the initiator's way in ----
     def to_features(self, local, remote, **kwargs):
         self.open(local, remote, **kwargs)
@@ -227,6 +252,7 @@ class Partner:
 
     `at[STEP] = function(stream, go_on)` takes the place of a step of a stream the edge opens: header, features, proceed, tls,
     header2, mechanisms, success, header3, ready. go_on() does what would have been done.
+    `sm`: stream management is offered on those; `acks`: <r/> is answered.
     """
     STEPS = ("header", "features", "proceed", "tls", "header2", "mechanisms", "success", "header3", "ready")
 
@@ -236,6 +262,7 @@ class Partner:
         self.inbox = Inbox(domain)   # stanzas
         self.events = Inbox(domain + " streams")  # (what, stream): steps reached, "error:CONDITION", "end", "eof", "reset"
         self.at = {}
+        self.sm, self.acks = False, True
         self.streams = []            # opened by the edge
         self.out = {}                # local domain -> stream of ours
         self.lock = threading.Lock()
@@ -295,7 +322,7 @@ class Partner:
             s.restart()
         self._step(s, "success", succeed)
         self._step(s, "header3", open_again)
-        self._step(s, "ready", lambda: s.send(OFFER_NOTHING))
+        self._step(s, "ready", lambda: s.send(OFFER_SM if self.sm else OFFER_NOTHING))
 
     def _receive(self, s):
         while True:
@@ -318,7 +345,10 @@ class Partner:
             return False
         if kind == "element" and element.tag == STREAM + "error":
             self.events.put(("error:%s" % StreamError(element).condition, s))
+        elif kind == "element" and element.tag.startswith(SM):
+            self._take_sm(s, element.tag[len(SM):])
         elif kind == "element":
+            s.sm_received = s.sm_received if s.sm_received is None else s.sm_received + 1
             self.inbox.put(element)
         elif kind == "end":
             self.events.put(("end", s))
@@ -330,6 +360,14 @@ class Partner:
             self.events.put((kind, s))
             return False
         return True
+
+    def _take_sm(self, s, name):
+        self.events.put((name, s))
+        if name == "enable":
+            s.sm_received = 0
+            s.send(ENABLED)
+        elif name == "r" and self.acks:
+            s.ack()
 
     def wait_event(self, what, timeout=10, since=0):
         return self.events.wait(lambda e: e[0] == what, timeout, since)
