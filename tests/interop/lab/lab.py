@@ -35,6 +35,7 @@ class Lab:
     """`on_start(process)` is called for each process of a server; the servers of `EARLY` run from the beginning."""
 
     EARLY = ("partner", "partner2", "sip")
+    SMACKS = ("partner", "partner3")  # with stream management
 
     def __init__(self, directory, on_start=lambda process: None):
         self.dir, self.on_start = directory, on_start
@@ -91,7 +92,7 @@ class Lab:
         if host == "jabberd2":
             return Jabberd2(self.net, directory, host, certificates, users, self.certs)
         return Prosody(self.net, directory, host, certificates, users, self.certs, self.dns.dir + "/example.key",
-                       secure=host != "partner3")
+                       secure=host != "partner3", modules=("smacks",) if host in self.SMACKS else ())
 
     def _stop_servers(self):
         for server in self.servers.values():  # all at once: some take their time

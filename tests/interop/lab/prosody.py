@@ -16,7 +16,7 @@ c2s_ports = {{ 5222 }}; c2s_direct_tls_ports = {{}}
 s2s_ports = {{ 5269 }}; s2s_direct_tls_ports = {{}}
 network_backend = "epoll"
 unbound = {{ resolvconf = true; trustfile = "{anchor}"; hoststxt = false }}
-modules_enabled = {{ "roster"; "saslauth"; "tls"; "dialback"; "disco"; "presence"; "message"; "iq"; "ping" }}
+modules_enabled = {{ "roster"; "saslauth"; "tls"; "dialback"; "disco"; "presence"; "message"; "iq"; "ping"{more} }}
 modules_disabled = {{ "s2s_bidi" }}
 authentication = "internal_plain"
 -- users sit on the server's own network
@@ -35,11 +35,11 @@ VIRTUAL_HOST = """VirtualHost "{domain}"
 class Prosody:
     """
     `domains` maps each domain to the name of its certificate, None: no TLS; `users` lists (jid, password). Other servers
-    have to bring a certificate, or, with secure=False, may use dialback.
+    have to bring a certificate, or, with secure=False, may use dialback. `modules`: more than the usual ones.
     """
 
-    def __init__(self, net, directory, host, domains, users, certs, anchor, secure=True):
-        self.secure = secure
+    def __init__(self, net, directory, host, domains, users, certs, anchor, secure=True, modules=()):
+        self.secure, self.modules = secure, modules
         self.net, self.dir, self.host, self.anchor = net, directory, host, anchor
         self.domains, self.users, self.certs = domains, users, certs
         self.address = HOSTS[host]["wan"]
@@ -50,7 +50,8 @@ class Prosody:
         config = self.dir + "/prosody.cfg.lua"
         with open(config, "w", encoding="utf-8") as f:
             f.write(CONFIG.format(dir=self.dir, address=self.address, ca=self.certs.ca, anchor=self.anchor,
-                                  secure=str(self.secure).lower()))
+                                  secure=str(self.secure).lower(),
+                                  more="".join('; "%s"' % m for m in self.modules)))
             for domain, name in self.domains.items():
                 f.write(VIRTUAL_HOST.format(domain=domain, chain=self.certs.chain(name), key=self.certs.key(name),
                                             ca=self.certs.ca) if name else WITHOUT_TLS.format(domain=domain))
