@@ -87,11 +87,20 @@ void edge_refuse_stanza(struct edge_conn *c, const struct xfed_s2s_action *act, 
 	edge_bounce(c->edge, act->arena, &act->stanza, &err);
 }
 
+/* What has come in this turn is not parked, only not looked at yet: that happens here before anything is refused. */
+static bool has_parking_space(struct edge_conn *c)
+{
+	if (c->parked_count >= XFED_DELIVERY_PARK_COUNTED) {
+		edge_route_pump(c->edge);
+	}
+	return c->parked_count < XFED_DELIVERY_PARK_COUNTED;
+}
+
 bool edge_route_to_gateway(struct edge_conn *c, const struct xfed_s2s_action *act)
 {
 	struct edge *e = c->edge;
 	const struct xfed_stanza *s = &act->stanza;
-	if (act->sm_number && c->parked_count >= XFED_DELIVERY_PARK_COUNTED) {
+	if (act->sm_number && !has_parking_space(c)) {
 		edge_refuse_stanza(c, act, XFED_REASON_DELIVERY_QUEUE_FULL); /* what is not acknowledged for long, peers take for lost */
 		return false;
 	}

@@ -180,6 +180,19 @@ def test_parked_and_handed_back(lab):
     stream.close()
 
 
+def test_a_burst_is_not_parked(lab):
+    """Hundreds of stanzas in one read, with a gateway there: none is refused."""
+    stream, since, errors = lab.dial(), lab.user.inbox.mark(), lab.partner.inbox.mark()
+    stanza = "<message from='a@%s' to='u%d@corp.example' id='%s'><body>%s</body></message>"
+    texts = [lab.text("b") for _ in range(900)]
+    stream.send("".join(stanza % (lab.partner.domain, i % 20, t.replace(" ", "-"), t) for i, t in enumerate(texts)) + ASK)
+    stream.wait_ack(900, 20)
+    lab.user.inbox.wait_count(900, 30, since)
+    assert {m.text for m in lab.user.inbox.items[since:]} == set(texts)
+    assert lab.partner.inbox.items[errors:] == []
+    stream.close()
+
+
 @pytest.mark.parametrize("how", ["operator", "peer", "error"])
 def test_the_last_word_is_an_acknowledgement(lab, how):
     stream, text, since = lab.dial(), lab.text(), lab.user.inbox.mark()
