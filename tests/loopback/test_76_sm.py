@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from harness.channel import GATEWAY, ChannelPeer
 from harness.inbox import Inbox
 from harness.proc import wait_until
 from harness.proxy import HostileProxy
@@ -60,7 +61,7 @@ class Lab:
 
 def make_lab(install, started, new_partner, name, **edge):
     user = SipUser("corp.example")
-    edge = dict({"channel": {"grace": "20s"}}, **edge)
+    edge = dict({"channel": {"grace": "20s", "allow": ["fe.corp.example", "rogue.corp.example"]}}, **edge)
     inst = install(name, users={"corp.example": user}, edge=edge)
     proxy = HostileProxy(inst.channel)
     inst.gateway_config["edges"][0]["address"] = "127.0.0.1:%d" % proxy.port
@@ -163,7 +164,27 @@ def test_sent_and_not_taken_is_not_acknowledged(lab):
     stream.close()
 
 
-def test_parked_and_handed_back(lab):
+def test_a_gateway_that_does_not_say_what_it_has_taken(lab, certs):
+    """One of before Credit.taken: the fate alone covers a stanza, in whatever order fates come."""
+    lab.cut_off()
+    peer = ChannelPeer.connect(lab.inst.channel, certs.client(certs.leaf("rogue", "host:rogue.corp.example")), "edge-int.corp.example")
+    peer.hello("rogue", GATEWAY)
+    peer.read_until("Hello")
+    peer.send("Credit", messages=10, bytes=100000)
+    stream = lab.dial()
+    stream.send(lab.xml(lab.text()) + lab.xml(lab.text()))
+    seqs = [peer.read_until("Deliver")["seq"] for _ in range(2)]
+    assert stream.ask_ack() == 0
+    for seq, h in zip(reversed(seqs), (0, 2)):
+        peer.send("Settled", outcomes={"seq": seq, "fate": 1})
+        peer.send("Ping", id=seq, lowest_unsettled=1)
+        peer.read_until("Pong")
+        assert (stream.ask_ack() if h == 0 else stream.read_ack()) == h
+    peer.close()
+    stream.close()
+
+
+def test_parked_and_refused(lab):
     """More than 400 unacknowledged make peers give up delivered ones: the rest is refused, and counts as done."""
     lab.cut_off()
     stream, since, errors = lab.dial(), lab.user.inbox.mark(), lab.partner.inbox.mark()
@@ -345,6 +366,24 @@ def test_a_partner_that_refuses(lab, flow):
 
 
 # ---- out of service ----
+
+def test_what_is_handed_back_is_acknowledged(install, started, new_partner):
+    """No gateway for longer than the grace: parked stanzas go back as errors, and that is their fate."""
+    lab = make_lab(install, started, new_partner, "grace", channel={"grace": "1s", "allow": ["fe.corp.example"]})
+    try:
+        stream, errors = lab.dial(), lab.partner.inbox.mark()
+        lab.cut_off()
+        texts = [lab.text() for _ in range(2)]
+        stream.send("".join(lab.xml(t) for t in texts) + ASK)
+        assert stream.read_ack() == 0
+        back = lab.partner.inbox.wait_count(2, 15, errors)
+        assert [(s.get("id"), error_of(s)[0]) for s in back] == [(t.replace(" ", "-"), "remote-server-timeout") for t in texts]
+        stream.wait_ack(2)
+        assert stream.read_ack() == 2  # the last word
+        assert stream.read_error().condition == "system-shutdown"
+    finally:
+        take_down(lab)
+
 
 def test_drain_waits_for_acknowledgements(install, started, new_partner):
     """SIGTERM with a message written and not acknowledged: it is waited for; then the streams close, with the last word said."""
