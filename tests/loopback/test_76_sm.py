@@ -34,7 +34,8 @@ class Lab:
         return message("alice@" + self.partner.domain, to, text, id=id or text.replace(" ", "-"))
 
     def cut_off(self):
-        """The gateway is gone, and does not come back yet."""
+        """The gateway is gone, and does not come back yet. What it still had would hold up what follows of its pair."""
+        wait_until("nothing in flight", lambda: self.inst.edge.metric("xfed_deliveries_in_flight") == 0, 20)
         self.proxy.refuses = True
         self.proxy.cut()
         wait_until("no link", lambda: self.inst.edge.metric("xfed_channel_up", peer="gw1") == 0, 20)
@@ -328,8 +329,12 @@ def test_no_more_than_the_partner_acknowledges(lab, flow):
     facts = lab.stream_of("out")
     assert facts["stream_management"]["sent"] - facts["stream_management"]["acknowledged"] == 1024 and facts["queued"] == 76
     assert lab.partner.inbox.mark() - since == 1024
+    out = lab.partner.streams[-1]
+    out.ack(out.sm_received - 1000)  # room for 24 of them
+    lab.partner.inbox.wait_count(1048, 10, since)
+    wait_until("52 waiting", lambda: lab.stream_of("out")["queued"] == 52, 5)
     lab.partner.acks = True
-    lab.partner.streams[-1].ack()
+    out.ack()
     lab.partner.inbox.wait_count(1100, 20, since)
     assert [s.get("id") for s in lab.partner.inbox.items[since:]] == idents
     stream.close()
