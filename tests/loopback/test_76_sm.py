@@ -82,7 +82,7 @@ def take_down(lab):
 
 @pytest.fixture(scope="module")
 def shared(install, started, new_partner):
-    lab = make_lab(install, started, new_partner, "acks")
+    lab = make_lab(install, started, new_partner, "smacks")
     yield lab
     take_down(lab)
 
@@ -374,7 +374,7 @@ def test_a_partner_that_refuses(lab, flow):
 
 def test_what_is_handed_back_is_acknowledged(install, started, new_partner):
     """No gateway for longer than the grace: parked stanzas go back as errors, and that is their fate."""
-    lab = make_lab(install, started, new_partner, "grace", channel={"grace": "1s", "allow": ["fe.corp.example"]})
+    lab = make_lab(install, started, new_partner, "smgrace", channel={"grace": "1s", "allow": ["fe.corp.example"]})
     try:
         stream, errors = lab.dial(), lab.partner.inbox.mark()
         lab.cut_off()
@@ -392,7 +392,7 @@ def test_what_is_handed_back_is_acknowledged(install, started, new_partner):
 
 def test_drain_waits_for_acknowledgements(install, started, new_partner):
     """SIGTERM with a message written and not acknowledged: it is waited for; then the streams close, with the last word said."""
-    lab = make_lab(install, started, new_partner, "drained", stop_timeout="20s")
+    lab = make_lab(install, started, new_partner, "smdrain", stop_timeout="20s")
     try:
         flow = lab.user.dial(lab.inst.sip)
         incoming, text, since = lab.dial(), lab.text(), lab.user.inbox.mark()
