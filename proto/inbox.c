@@ -13,6 +13,7 @@ struct inbox_node {
 	struct proto_inbox_words words;
 	char *texts; /* of both */
 	struct inbox_node *prev, *next; /* in order of arrival */
+	struct inbox_node *late_next;	/* settled when it was below the mark already */
 	UT_hash_handle hh;
 };
 
@@ -24,7 +25,7 @@ struct proto_inbox_run {
 	uint64_t lost_ms, forget_at_ms;
 	uint32_t reserved;
 	struct inbox_node *table; /* by number */
-	struct inbox_node *first, *last;
+	struct inbox_node *first, *last, *late;
 	struct proto_inbox_run *next;
 };
 
@@ -105,18 +106,45 @@ static struct inbox_node *remember(struct proto_inbox *in, struct proto_inbox_ru
 	return n;
 }
 
-/* Forgets what has an outcome and, where `below` is not UINT64_MAX, a smaller number. True: nothing is left. */
+/* Forgets all that has an outcome and a smaller number. True: nothing is left. */
 static bool forget_settled(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t below)
 {
-	for (struct inbox_node *n = run->first, *next; n && n->e.seq < below; n = next) {
+	run->late = NULL; /* they are among them */
+	for (struct inbox_node *n = run->first, *next; n; n = next) {
 		next = n->next;
-		if (n->e.state == PROTO_INBOX_SETTLED) {
+		if (n->e.state == PROTO_INBOX_SETTLED && n->e.seq < below) {
 			/* What is forgotten stays below the mark: a run that comes back must not make it "first" again. */
 			run->lowest = n->e.seq >= run->lowest ? n->e.seq + 1 : run->lowest;
 			forget(in, run, n);
 		}
 	}
 	return run->first == NULL;
+}
+
+static void forget_late(struct proto_inbox *in, struct proto_inbox_run *run)
+{
+	for (struct inbox_node *n; (n = run->late);) {
+		run->late = n->late_next;
+		forget(in, run, n);
+	}
+}
+
+/*
+ * Numbers do not come in order, so those the mark has passed are looked up one by one: each once, as the mark only goes
+ * up. A leap over more of them than there are entries looks at the entries.
+ */
+static void pass_mark(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t from, uint64_t to)
+{
+	if (to - from > HASH_COUNT(run->table)) {
+		forget_settled(in, run, to);
+		return;
+	}
+	for (uint64_t seq = from; seq < to; seq++) {
+		struct inbox_node *n = find(run, seq);
+		if (n && n->e.state == PROTO_INBOX_SETTLED) {
+			forget(in, run, n);
+		}
+	}
 }
 
 /* ---- runs ---- */
@@ -407,13 +435,17 @@ int proto_inbox_settle(struct proto_inbox *in, struct proto_inbox_run *run, cons
 	n->e.state = PROTO_INBOX_SETTLED;
 	n->e.settled_ms = now_ms;
 	n->e.outcome = &n->outcome;
+	if (n->e.seq < run->lowest) {
+		n->late_next = run->late; /* its sender has given it up: forgotten with the next word from there */
+		run->late = n;
+	}
 	return copy_outcome(n, outcome, words);
 }
 
 int proto_inbox_forget(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t seq)
 {
 	struct inbox_node *n = find(run, seq);
-	if (!n) {
+	if (!n || n->e.state == PROTO_INBOX_SETTLED) {
 		return XFED_ERR_NOT_FOUND;
 	}
 	forget(in, run, n);
@@ -422,9 +454,11 @@ int proto_inbox_forget(struct proto_inbox *in, struct proto_inbox_run *run, uint
 
 void proto_inbox_lowest(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t lowest_unsettled)
 {
-	if (lowest_unsettled > run->lowest) {
+	uint64_t before = run->lowest;
+	forget_late(in, run);
+	if (lowest_unsettled > before) {
 		run->lowest = lowest_unsettled;
-		forget_settled(in, run, lowest_unsettled);
+		pass_mark(in, run, before, lowest_unsettled);
 	}
 }
 

@@ -3,8 +3,6 @@
 #include "proto/check.h"
 #include "proto/outbox_impl.h"
 
-#define DEFAULT_BYTES ((size_t)256 * 1024 * 1024)
-
 const char *proto_delivery_state_name(enum proto_delivery_state s)
 {
 	static const char *const names[] = {
@@ -23,10 +21,18 @@ int proto_outbox_new(const struct proto_outbox_config *cfg, struct proto_outbox 
 		return XFED_ERR_NOMEM;
 	}
 	o->max_deliveries = cfg && cfg->max_deliveries ? cfg->max_deliveries : XFED_DELIVERY_TABLE_MAX;
-	o->max_bytes = cfg && cfg->max_bytes ? cfg->max_bytes : DEFAULT_BYTES;
+	o->max_bytes = cfg && cfg->max_bytes ? cfg->max_bytes : XFED_DELIVERY_TABLE_BYTES;
 	o->replay_ms = cfg && cfg->replay_ms ? cfg->replay_ms : XFED_DELIVERY_REPLAY_MS;
 	o->next_seq = 1;
 	return XFED_OK;
+}
+
+static void leave_pair(struct proto_outbox *o, struct outbox_node *n)
+{
+	n->pair->count--;
+	n->pair->share->count--;
+	outbox_pair_put(o, n->pair);
+	n->pair = NULL;
 }
 
 static void free_list(struct outbox_list *l)
@@ -47,12 +53,8 @@ void proto_outbox_free(struct proto_outbox *o)
 	while (o->first) {
 		struct outbox_node *n = o->first;
 		o->first = n->all_next;
+		leave_pair(o, n);
 		xfed_free(n);
-	}
-	struct proto_pair *p, *next;
-	HASH_ITER(hh, o->pairs, p, next) {
-		HASH_DEL(o->pairs, p);
-		xfed_free(p);
 	}
 	free_list(&o->ended);
 	free_list(&o->taken);
@@ -145,6 +147,12 @@ static void link_all(struct proto_outbox *o, struct outbox_node *n)
 	o->last = n;
 }
 
+/* Room that the others need. What nobody in particular has sent is not measured. */
+static bool is_greedy(const struct proto_outbox *o, const struct outbox_share *s)
+{
+	return s->key != 0 && s->count > 0 && s->count >= o->max_deliveries * XFED_SHARE_TABLE_PERCENT / 100;
+}
+
 int proto_outbox_add(struct proto_outbox *o, const struct proto_delivery_new *n, uint64_t now_ms, uint64_t *seq)
 {
 	XFED_REQUIRE(n->peer >= PROTO_OUTBOX_NO_PEER && n->peer < o->peer_count);
@@ -155,22 +163,26 @@ int proto_outbox_add(struct proto_outbox *o, const struct proto_delivery_new *n,
 	if (o->count >= o->max_deliveries || bytes > o->max_bytes || o->bytes > o->max_bytes - bytes) {
 		return XFED_ERR_LIMIT;
 	}
+	int rc = XFED_ERR_NOMEM;
 	struct outbox_node *node = outbox_heap_reserve(o) == XFED_OK ? make_node(n, bytes, now_ms) : NULL;
 	if (!node) {
 		return XFED_ERR_NOMEM;
 	}
-	node->pair = n->pair_key ? outbox_pair_get(o, n->pair_key) : NULL;
-	if (n->pair_key && !node->pair) {
+	node->pair = outbox_pair_get(o, n->pair_key, n->share_key);
+	if (!node->pair) {
 		goto free_node;
+	}
+	if (is_greedy(o, node->pair->share)) {
+		rc = XFED_ERR_LIMIT;
+		goto put_pair;
 	}
 	node->d.seq = o->next_seq;
 	HASH_ADD(hh, o->table, d.seq, sizeof(node->d.seq), node);
 	if (!XFED_TABLE_ADDED(node)) {
 		goto put_pair;
 	}
-	if (node->pair) {
-		node->pair->count++;
-	}
+	node->pair->count++;
+	node->pair->share->count++;
 	link_all(o, node);
 	outbox_heap_push(o, node);
 	outbox_queue_append(o, node);
@@ -182,7 +194,7 @@ put_pair:
 	outbox_pair_put(o, node->pair);
 free_node:
 	xfed_free(node);
-	return XFED_ERR_NOMEM;
+	return rc;
 }
 
 /* ---- ending ---- */
@@ -211,18 +223,13 @@ static void retire(struct proto_outbox *o, struct outbox_node *n)
 {
 	if (n->d.state == PROTO_DELIVERY_QUEUED) {
 		outbox_queue_remove(o, n);
-		outbox_rescan(o);
-	} else if (n->d.state == PROTO_DELIVERY_WITHDRAWING) {
-		outbox_list_remove(&o->withdrawing, n);
+	} else if (n->d.state == PROTO_DELIVERY_WITHDRAWING && !n->d.withdraw_sent) {
+		outbox_list_remove(&o->peers[n->d.peer].withdrawing, n);
 	}
 	if (outbox_is_in_flight(n)) {
 		outbox_not_in_flight(o, n);
 	}
-	if (n->pair) {
-		n->pair->count--;
-		outbox_pair_put(o, n->pair);
-		n->pair = NULL;
-	}
+	leave_pair(o, n);
 	HASH_DEL(o->table, n);
 	unlink_all(o, n);
 	outbox_heap_remove(o, n);
@@ -277,9 +284,8 @@ bool proto_outbox_attempted(struct proto_outbox *o, int peer, uint64_t seq)
 	case PROTO_DELIVERY_QUEUED:
 		outbox_queue_remove(o, n);
 		n->is_bound = false;
-		outbox_in_flight(n, peer);
+		outbox_in_flight(o, n, peer);
 		n->d.state = PROTO_DELIVERY_ATTEMPTED;
-		outbox_rescan(o);
 		break;
 	case PROTO_DELIVERY_SENT:
 		n->d.state = PROTO_DELIVERY_ATTEMPTED;
@@ -327,12 +333,11 @@ static void withdraw(struct proto_outbox *o, struct outbox_node *n)
 	if (n->d.state == PROTO_DELIVERY_QUEUED) {
 		outbox_queue_remove(o, n);
 		n->is_bound = false;
-		outbox_in_flight(n, n->d.peer);
-		outbox_rescan(o);
+		outbox_in_flight(o, n, n->d.peer);
 	}
 	n->d.state = PROTO_DELIVERY_WITHDRAWING;
 	n->d.withdraw_sent = false;
-	outbox_list_append(&o->withdrawing, n);
+	outbox_list_append(&o->peers[n->d.peer].withdrawing, n);
 	outbox_heap_fix(o, n);
 }
 
@@ -349,9 +354,11 @@ int proto_outbox_withdraw(struct proto_outbox *o, uint64_t seq)
 bool proto_outbox_next_withdraw(struct proto_outbox *o, int peer, uint64_t *seq)
 {
 	XFED_REQUIRE(peer >= 0 && peer < o->peer_count);
-	for (struct outbox_node *n = o->peers[peer].is_live ? o->withdrawing.head : NULL; n; n = n->list_next) {
-		if (!n->d.withdraw_sent && outbox_is_at(o, n, peer)) {
-			n->d.withdraw_sent = true;
+	struct outbox_list *l = &o->peers[peer].withdrawing;
+	for (struct outbox_node *n; o->peers[peer].is_live && (n = l->head);) {
+		outbox_list_remove(l, n);
+		n->d.withdraw_sent = true;
+		if (outbox_is_at(o, n, peer)) {
 			*seq = n->d.seq;
 			return true;
 		}

@@ -14,6 +14,12 @@
  *
  * Order: deliveries of one pair (`pair_key`) are sent in the order of adding and only to one peer at a time: while one
  * of them is in flight at a peer, or waits for that peer's link to resume, newer ones go nowhere else.
+ *
+ * Fair share: what may go to a peer is chosen by round robin over the classes (`share_key`: one per partner), by bytes:
+ * each may send XFED_SHARE_QUANTUM_BYTES in its turn, and what it sends beyond that it waits for later. Within a class
+ * the pairs take turns. No class may hold more than XFED_SHARE_TABLE_PERCENT of the table.
+ *
+ * What is done per delivery costs the same however many wait; only a link that comes up or is lost looks at all of them.
  */
 #ifndef PROTO_OUTBOX_H
 #define PROTO_OUTBOX_H
@@ -56,6 +62,7 @@ struct proto_delivery_new {
 	struct xfed_span type, id, from, to, lang, stanza, owner, correlation;
 	uint64_t owner_epoch;
 	uint64_t pair_key;	/* hash of sender and recipient; 0: no order asked for */
+	uint64_t share_key;	/* whose share of the link it takes (of a pair: that of its first one); 0: one common class */
 	uint64_t deadline_ms;	/* absolute, of the monotonic clock */
 	uint64_t withdraw_ms;	/* absolute; 0: never withdrawn by the clock. Before deadline_ms */
 	int peer;		/* the peer it should go to while that one is up, or PROTO_OUTBOX_NO_PEER */
@@ -108,7 +115,7 @@ struct proto_outbox_config {
 int proto_outbox_new(const struct proto_outbox_config *cfg, struct proto_outbox **out); /* OK, NOMEM */
 void proto_outbox_free(struct proto_outbox *o);
 
-/* OK and *seq; LIMIT (full: delivery.queue.full); NOMEM; INVALID (longer than proto/check.h allows). */
+/* OK and *seq; LIMIT (the table or the share is full: delivery.queue.full); NOMEM; INVALID (longer than proto/check.h allows). */
 int proto_outbox_add(struct proto_outbox *o, const struct proto_delivery_new *n, uint64_t now_ms, uint64_t *seq);
 
 /* ---- peers ---- */
@@ -123,8 +130,8 @@ void proto_outbox_peer_lost(struct proto_outbox *o, int peer, uint64_t now_ms);
 
 /* ---- sending ---- */
 /*
- * The next delivery that may go to this live peer, or NULL: replays first, in order of sequence numbers. The same one
- * is returned until proto_outbox_sent() is called for it.
+ * The next delivery that may go to this live peer, or NULL: replays first, then by fair share. The same one is returned
+ * until proto_outbox_sent() is called for it or something else happens to the table.
  */
 const struct proto_delivery *proto_outbox_next(struct proto_outbox *o, int peer);
 /* Fills in the message; it borrows from `d` and `sip`, which is storage of the caller's. remaining_ms counts from now. */

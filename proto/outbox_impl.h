@@ -8,21 +8,56 @@
 struct outbox_node {
 	struct proto_delivery d; /* first: what the caller sees */
 	struct outbox_node *all_prev, *all_next;   /* without a fate, by number */
-	struct outbox_node *list_prev, *list_next; /* of the list its state says: queued, withdrawing, ended, taken */
-	struct outbox_node *pair_next;		   /* queued ones of the pair, by number */
+	struct outbox_node *list_prev, *list_next; /* of the list its state says: withdrawals to be sent, ended, taken */
+	struct outbox_node *pair_prev, *pair_next; /* queued ones of the pair, by number */
 	struct proto_pair *pair;
 	bool is_bound; /* QUEUED, to be sent again to d.peer and nobody else: its run may have it */
 	size_t heap_at;
 	UT_hash_handle hh;
 };
 
-/* One sender and recipient, while they have deliveries here. */
+struct outbox_pairs { /* that may send, by ready_next */
+	struct proto_pair *first, *last;
+};
+
+/*
+ * Where the first queued delivery of a pair may go: to a peer (its number), to any, or nowhere for now. A pair is in one
+ * list at a time: the one of its lane, of replays or of new ones.
+ */
+#define OUTBOX_NOWHERE (-2)
+#define OUTBOX_ANY     (-1)
+
+/*
+ * One sender and recipient, while they have deliveries here; key 0: one delivery that asks for no order, not in the
+ * table.
+ */
 struct proto_pair {
 	uint64_t key;
+	struct outbox_share *share;
 	size_t count;	  /* deliveries without a fate */
 	size_t in_flight; /* of them SENT, ATTEMPTED or WITHDRAWING */
 	int at;		  /* the peer that has those */
 	struct outbox_node *first, *last; /* QUEUED */
+	int lane;
+	bool is_replay;
+	struct proto_pair *ready_prev, *ready_next;
+	uint64_t ready_since; /* by proto_outbox.ready_clock */
+	UT_hash_handle hh;
+};
+
+/* What a class has for one peer, and its place in that peer's round. Of lane ANY only the list is used. */
+struct outbox_lane {
+	struct outbox_pairs ready;
+	int64_t balance; /* bytes it may still send in this turn; below 0: turns it has to let pass */
+	bool is_in_round;
+	struct outbox_share *round_prev, *round_next;
+};
+
+/* A class: one partner, while it has deliveries here. */
+struct outbox_share {
+	uint64_t key;
+	size_t count; /* deliveries without a fate */
+	struct outbox_lane *lanes; /* of all peers there are room for, by number + 1 */
 	UT_hash_handle hh;
 };
 
@@ -35,7 +70,9 @@ struct outbox_peer {
 	uint64_t nonce;
 	bool is_live, is_released; /* released: the replay window has passed */
 	uint64_t lost_ms;
-	struct outbox_node *cursor; /* nothing before it in the queue may go to this peer */
+	struct outbox_pairs replays;
+	struct outbox_share *round_first, *round_last; /* classes that may have something for it; the first one's turn */
+	struct outbox_list withdrawing; /* asked for, not sent on this link */
 };
 
 struct proto_outbox {
@@ -45,15 +82,18 @@ struct proto_outbox {
 	size_t count, bytes;
 	struct outbox_node *table; /* by number */
 	struct proto_pair *pairs;
+	struct outbox_share *shares;
 	struct outbox_node *first, *last;
-	struct outbox_list queued, withdrawing, ended, taken;
+	struct outbox_pairs replays; /* that may go to any peer */
+	uint64_t ready_clock;	     /* counts pairs as they become ready */
+	struct outbox_list ended, taken;
 	struct outbox_node **heap;
 	size_t heap_size;
 	struct outbox_peer peers[PROTO_OUTBOX_PEERS_MAX];
 	int peer_count;
 };
 
-/* outbox_queue.c */
+/* outbox_heap.c: deadlines, and the lists */
 void outbox_list_append(struct outbox_list *l, struct outbox_node *n);
 void outbox_list_remove(struct outbox_list *l, struct outbox_node *n);
 int outbox_heap_reserve(struct proto_outbox *o); /* room for one more than there are */
@@ -61,14 +101,25 @@ void outbox_heap_push(struct proto_outbox *o, struct outbox_node *n);
 void outbox_heap_remove(struct proto_outbox *o, struct outbox_node *n);
 void outbox_heap_fix(struct proto_outbox *o, struct outbox_node *n);
 uint64_t outbox_due(const struct outbox_node *n);
-struct proto_pair *outbox_pair_get(struct proto_outbox *o, uint64_t key); /* NULL: no memory */
-void outbox_pair_put(struct proto_outbox *o, struct proto_pair *p);	 /* released where nothing is left */
+
+/* outbox_queue.c: pairs, and what of them may be sent */
+struct proto_pair *outbox_pair_get(struct proto_outbox *o, uint64_t key, uint64_t share_key); /* NULL: no memory */
+void outbox_pair_put(struct proto_outbox *o, struct proto_pair *p); /* released where nothing is left */
 void outbox_queue_append(struct proto_outbox *o, struct outbox_node *n);
-void outbox_queue_remove(struct proto_outbox *o, struct outbox_node *n); /* but for sending: outbox_rescan() after it */
-void outbox_queue_rebuild(struct proto_outbox *o); /* after nodes went back to QUEUED */
-void outbox_in_flight(struct outbox_node *n, int peer);
+void outbox_queue_remove(struct proto_outbox *o, struct outbox_node *n);
+void outbox_queue_rebuild(struct proto_outbox *o); /* after nodes went back to QUEUED, or a peer came or went */
+void outbox_in_flight(struct proto_outbox *o, struct outbox_node *n, int peer);
 void outbox_not_in_flight(struct proto_outbox *o, struct outbox_node *n);
-void outbox_rescan(struct proto_outbox *o);
+
+/* outbox_share.c: classes, and whose turn it is */
+struct outbox_share *outbox_share_get(struct proto_outbox *o, uint64_t key); /* NULL: no memory */
+void outbox_share_put(struct proto_outbox *o, struct outbox_share *s);	      /* released where nothing is left */
+int outbox_share_room(struct proto_outbox *o); /* lanes for one more peer in all of them: OK, NOMEM */
+void outbox_ready_add(struct proto_outbox *o, struct proto_pair *p);	/* to the end of the list it belongs to */
+void outbox_ready_remove(struct proto_outbox *o, struct proto_pair *p);
+struct proto_pair *outbox_ready_next(struct proto_outbox *o, int peer); /* NULL: nothing for that peer */
+void outbox_ready_charge(struct outbox_share *s, int peer, size_t bytes);
+void outbox_ready_reset(struct proto_outbox *o); /* all lists are emptied, the pairs do not know */
 
 /* outbox.c */
 bool outbox_is_in_flight(const struct outbox_node *n);

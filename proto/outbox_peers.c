@@ -7,14 +7,17 @@ int proto_outbox_peer(struct proto_outbox *o, struct xfed_span name)
 			return i;
 		}
 	}
-	if (o->peer_count == PROTO_OUTBOX_PEERS_MAX || name.len >= sizeof(o->peers[0].name)) {
+	bool has_room = o->peer_count < PROTO_OUTBOX_PEERS_MAX && name.len < sizeof(o->peers[0].name);
+	if (!has_room || outbox_share_room(o) != XFED_OK) {
 		return PROTO_OUTBOX_NO_PEER;
 	}
 	struct outbox_peer *p = &o->peers[o->peer_count];
 	memset(p, 0, sizeof(*p));
 	memcpy(p->name, name.data, name.len);
 	p->is_released = true;
-	return o->peer_count++;
+	o->peer_count++;
+	outbox_queue_rebuild(o); /* what may go to any peer may go to this one */
+	return o->peer_count - 1;
 }
 
 /* Sent to this peer, to the run it is in, and to nobody else since. */
@@ -61,9 +64,11 @@ static void run_over(struct proto_outbox *o, struct outbox_node *n)
 /* Its run goes on: what may be there already is sent again and told apart by its number. */
 static void run_resumed(struct proto_outbox *o, struct outbox_node *n)
 {
-	n->d.withdraw_sent = false;
 	if (n->d.state == PROTO_DELIVERY_SENT) {
 		requeue(o, n, true);
+	} else if (n->d.state == PROTO_DELIVERY_WITHDRAWING && n->d.withdraw_sent) {
+		n->d.withdraw_sent = false;
+		outbox_list_append(&o->peers[n->d.peer].withdrawing, n);
 	}
 }
 
@@ -92,11 +97,13 @@ void proto_outbox_peer_up(struct proto_outbox *o, int peer, uint64_t nonce, uint
 }
 
 /* What waits to be sent again to the lost peer may be there: it waits for the link like the others. */
-static void back_in_flight(struct outbox_node *n, int peer)
+static void back_in_flight(struct proto_outbox *o, struct outbox_node *n, int peer)
 {
+	outbox_queue_remove(o, n);
 	n->is_bound = false;
 	n->d.state = PROTO_DELIVERY_SENT;
-	outbox_in_flight(n, peer);
+	outbox_in_flight(o, n, peer);
+	outbox_heap_fix(o, n);
 }
 
 void proto_outbox_peer_lost(struct proto_outbox *o, int peer, uint64_t now_ms)
@@ -116,8 +123,7 @@ void proto_outbox_peer_lost(struct proto_outbox *o, int peer, uint64_t now_ms)
 		if (n->d.replay == PROTO_REPLAY_NEVER && outbox_is_in_flight(n)) {
 			outbox_end(o, n, XFED__FATE__FATE_DROPPED, XFED_REASON_CHANNEL_DOWN, "presence-resync");
 		} else if (n->is_bound) {
-			back_in_flight(n, peer);
-			outbox_heap_fix(o, n);
+			back_in_flight(o, n, peer);
 		}
 	}
 	outbox_queue_rebuild(o);

@@ -1,136 +1,44 @@
+/*
+ * Pairs, and where the first delivery of each may go. Whatever happens to a pair, place() puts it into the list it then
+ * belongs to, so that nobody ever searches for what may be sent.
+ */
 #include "proto/outbox_impl.h"
-
-/* ---- lists ---- */
-
-void outbox_list_append(struct outbox_list *l, struct outbox_node *n)
-{
-	n->list_prev = l->tail;
-	n->list_next = NULL;
-	if (l->tail) {
-		l->tail->list_next = n;
-	} else {
-		l->head = n;
-	}
-	l->tail = n;
-}
-
-void outbox_list_remove(struct outbox_list *l, struct outbox_node *n)
-{
-	if (n->list_prev) {
-		n->list_prev->list_next = n->list_next;
-	} else {
-		l->head = n->list_next;
-	}
-	if (n->list_next) {
-		n->list_next->list_prev = n->list_prev;
-	} else {
-		l->tail = n->list_prev;
-	}
-	n->list_prev = n->list_next = NULL;
-}
-
-/* ---- deadlines: a binary heap by outbox_due() ---- */
-
-uint64_t outbox_due(const struct outbox_node *n)
-{
-	bool may_withdraw = n->d.state == PROTO_DELIVERY_QUEUED || n->d.state == PROTO_DELIVERY_SENT;
-	return may_withdraw && n->d.withdraw_ms && n->d.withdraw_ms < n->d.deadline_ms ? n->d.withdraw_ms : n->d.deadline_ms;
-}
-
-static void heap_set(struct proto_outbox *o, size_t at, struct outbox_node *n)
-{
-	o->heap[at] = n;
-	n->heap_at = at;
-}
-
-/* By time, and of one time by number, so that what expires together keeps its order. */
-static bool is_before(const struct outbox_node *a, const struct outbox_node *b)
-{
-	uint64_t due_a = outbox_due(a), due_b = outbox_due(b);
-	return due_a < due_b || (due_a == due_b && a->d.seq < b->d.seq);
-}
-
-static void heap_up(struct proto_outbox *o, size_t at)
-{
-	struct outbox_node *n = o->heap[at];
-	while (at > 0 && is_before(n, o->heap[(at - 1) / 2])) {
-		heap_set(o, at, o->heap[(at - 1) / 2]);
-		at = (at - 1) / 2;
-	}
-	heap_set(o, at, n);
-}
-
-static void heap_down(struct proto_outbox *o, size_t at)
-{
-	struct outbox_node *n = o->heap[at];
-	for (size_t child = 2 * at + 1; child < o->count; child = 2 * at + 1) {
-		if (child + 1 < o->count && is_before(o->heap[child + 1], o->heap[child])) {
-			child++;
-		}
-		if (!is_before(o->heap[child], n)) {
-			break;
-		}
-		heap_set(o, at, o->heap[child]);
-		at = child;
-	}
-	heap_set(o, at, n);
-}
-
-int outbox_heap_reserve(struct proto_outbox *o)
-{
-	if (o->count < o->heap_size) {
-		return XFED_OK;
-	}
-	size_t size = o->heap_size ? 2 * o->heap_size : 64;
-	struct outbox_node **heap = xfed_realloc(o->heap, size * sizeof(struct outbox_node *));
-	if (!heap) {
-		return XFED_ERR_NOMEM;
-	}
-	o->heap = heap;
-	o->heap_size = size;
-	return XFED_OK;
-}
-
-/* `count` is the heap's length: every delivery without a fate is in it. */
-void outbox_heap_push(struct proto_outbox *o, struct outbox_node *n)
-{
-	heap_set(o, o->count++, n);
-	heap_up(o, n->heap_at);
-}
-
-void outbox_heap_remove(struct proto_outbox *o, struct outbox_node *n)
-{
-	size_t at = n->heap_at;
-	struct outbox_node *last = o->heap[--o->count];
-	if (last != n) {
-		heap_set(o, at, last);
-		outbox_heap_fix(o, last);
-	}
-}
-
-void outbox_heap_fix(struct proto_outbox *o, struct outbox_node *n)
-{
-	heap_up(o, n->heap_at);
-	heap_down(o, n->heap_at);
-}
 
 /* ---- pairs ---- */
 
-struct proto_pair *outbox_pair_get(struct proto_outbox *o, uint64_t key)
+static struct proto_pair *pair_new(struct proto_outbox *o, uint64_t key, uint64_t share_key)
 {
-	struct proto_pair *p = NULL;
-	HASH_FIND(hh, o->pairs, &key, sizeof(key), p);
-	if (p) {
-		return p;
-	}
-	p = xfed_calloc(1, sizeof(*p));
+	struct proto_pair *p = xfed_calloc(1, sizeof(*p));
 	if (!p) {
 		return NULL;
 	}
 	p->key = key;
 	p->at = PROTO_OUTBOX_NO_PEER;
+	p->lane = OUTBOX_NOWHERE;
+	p->share = outbox_share_get(o, share_key);
+	if (!p->share) {
+		xfed_free(p);
+		return NULL;
+	}
+	return p;
+}
+
+struct proto_pair *outbox_pair_get(struct proto_outbox *o, uint64_t key, uint64_t share_key)
+{
+	struct proto_pair *p = NULL;
+	if (key) {
+		HASH_FIND(hh, o->pairs, &key, sizeof(key), p);
+	}
+	if (p) {
+		return p;
+	}
+	p = pair_new(o, key, share_key);
+	if (!p || !key) {
+		return p;
+	}
 	HASH_ADD(hh, o->pairs, key, sizeof(p->key), p);
 	if (!XFED_TABLE_ADDED(p)) {
+		outbox_share_put(o, p->share);
 		xfed_free(p);
 		return NULL;
 	}
@@ -139,146 +47,163 @@ struct proto_pair *outbox_pair_get(struct proto_outbox *o, uint64_t key)
 
 void outbox_pair_put(struct proto_outbox *o, struct proto_pair *p)
 {
-	if (p && p->count == 0) {
-		HASH_DEL(o->pairs, p);
-		xfed_free(p);
-	}
-}
-
-static void pair_append(struct outbox_node *n)
-{
-	n->pair_next = NULL;
-	if (!n->pair) {
+	if (p->count > 0) {
 		return;
 	}
-	if (n->pair->last) {
-		n->pair->last->pair_next = n;
-	} else {
-		n->pair->first = n;
+	if (p->key) {
+		HASH_DEL(o->pairs, p);
 	}
-	n->pair->last = n;
+	outbox_share_put(o, p->share);
+	xfed_free(p);
 }
 
-static void pair_remove(struct outbox_node *n)
+/* ---- where it may go ---- */
+
+static bool is_asked_for(const struct proto_outbox *o, const struct proto_delivery *d)
+{
+	return d->prefers != PROTO_OUTBOX_NO_PEER && (d->pinned || o->peers[d->prefers].is_live);
+}
+
+static int lane_of_first(const struct proto_outbox *o, const struct proto_pair *p)
+{
+	const struct outbox_node *n = p->first;
+	if (!n) {
+		return OUTBOX_NOWHERE;
+	}
+	int lane = n->is_bound ? n->d.peer : is_asked_for(o, &n->d) ? n->d.prefers : OUTBOX_ANY;
+	if (p->in_flight == 0) {
+		return lane;
+	}
+	return lane == OUTBOX_ANY || lane == p->at ? p->at : OUTBOX_NOWHERE; /* its elders are at another peer */
+}
+
+/* One that stays in its list keeps its place there. */
+static void place(struct proto_outbox *o, struct proto_pair *p)
+{
+	int lane = lane_of_first(o, p);
+	bool is_replay = lane != OUTBOX_NOWHERE && p->first->d.sends > 0;
+	if (lane == p->lane && is_replay == p->is_replay) {
+		return;
+	}
+	if (p->lane != OUTBOX_NOWHERE) {
+		outbox_ready_remove(o, p);
+	}
+	p->lane = lane;
+	p->is_replay = is_replay;
+	if (lane != OUTBOX_NOWHERE) {
+		outbox_ready_add(o, p);
+	}
+}
+
+/* Its turn is over: the other pairs of its class come first. */
+static void place_last(struct proto_outbox *o, struct proto_pair *p)
+{
+	outbox_ready_remove(o, p);
+	p->lane = OUTBOX_NOWHERE;
+	place(o, p);
+}
+
+/* ---- the queues ---- */
+
+static void append(struct outbox_node *n)
 {
 	struct proto_pair *p = n->pair;
-	struct outbox_node *before = NULL;
-	if (!p) {
-		return;
+	n->pair_prev = p->last;
+	n->pair_next = NULL;
+	if (p->last) {
+		p->last->pair_next = n;
+	} else {
+		p->first = n;
 	}
-	for (struct outbox_node *i = p->first; i != n; i = i->pair_next) {
-		before = i;
-	}
-	if (before) {
-		before->pair_next = n->pair_next;
+	p->last = n;
+}
+
+static void take_out(struct outbox_node *n)
+{
+	struct proto_pair *p = n->pair;
+	if (n->pair_prev) {
+		n->pair_prev->pair_next = n->pair_next;
 	} else {
 		p->first = n->pair_next;
 	}
-	if (p->last == n) {
-		p->last = before;
+	if (n->pair_next) {
+		n->pair_next->pair_prev = n->pair_prev;
+	} else {
+		p->last = n->pair_prev;
 	}
-	n->pair_next = NULL;
-}
-
-void outbox_in_flight(struct outbox_node *n, int peer)
-{
-	if (n->pair) {
-		n->pair->in_flight++;
-		n->pair->at = peer;
-	}
-}
-
-void outbox_not_in_flight(struct proto_outbox *o, struct outbox_node *n)
-{
-	if (n->pair && --n->pair->in_flight == 0) {
-		n->pair->at = PROTO_OUTBOX_NO_PEER;
-		if (n->pair->first) {
-			outbox_rescan(o); /* those that waited may go elsewhere now */
-		}
-	}
-}
-
-/* ---- the queue ---- */
-
-void outbox_rescan(struct proto_outbox *o)
-{
-	for (int i = 0; i < o->peer_count; i++) {
-		o->peers[i].cursor = o->queued.head;
-	}
+	n->pair_prev = n->pair_next = NULL;
 }
 
 void outbox_queue_append(struct proto_outbox *o, struct outbox_node *n)
 {
-	outbox_list_append(&o->queued, n);
-	pair_append(n);
-	for (int i = 0; i < o->peer_count; i++) {
-		if (!o->peers[i].cursor) {
-			o->peers[i].cursor = n;
-		}
-	}
+	append(n);
+	place(o, n->pair);
 }
 
 void outbox_queue_remove(struct proto_outbox *o, struct outbox_node *n)
 {
-	for (int i = 0; i < o->peer_count; i++) {
-		if (o->peers[i].cursor == n) {
-			o->peers[i].cursor = n->list_next;
-		}
+	take_out(n);
+	place(o, n->pair);
+}
+
+void outbox_in_flight(struct proto_outbox *o, struct outbox_node *n, int peer)
+{
+	n->pair->in_flight++;
+	n->pair->at = peer;
+	place(o, n->pair);
+}
+
+/* The last one: those that waited may go elsewhere now. */
+void outbox_not_in_flight(struct proto_outbox *o, struct outbox_node *n)
+{
+	if (--n->pair->in_flight == 0) {
+		n->pair->at = PROTO_OUTBOX_NO_PEER;
+		place(o, n->pair);
 	}
-	pair_remove(n);
-	outbox_list_remove(&o->queued, n);
 }
 
 void outbox_queue_rebuild(struct proto_outbox *o)
 {
-	struct proto_pair *p, *next;
-	o->queued = (struct outbox_list){ NULL, NULL };
-	HASH_ITER(hh, o->pairs, p, next) {
-		p->first = p->last = NULL;
+	outbox_ready_reset(o);
+	for (struct outbox_node *n = o->first; n; n = n->all_next) {
+		n->pair->first = n->pair->last = NULL;
+		n->pair->lane = OUTBOX_NOWHERE;
+		n->pair->is_replay = false;
 	}
 	for (struct outbox_node *n = o->first; n; n = n->all_next) {
 		if (n->d.state == PROTO_DELIVERY_QUEUED) {
-			outbox_list_append(&o->queued, n);
-			pair_append(n);
+			append(n);
 		}
 	}
-	outbox_rescan(o);
+	for (struct outbox_node *n = o->first; n; n = n->all_next) {
+		if (n->d.state == PROTO_DELIVERY_QUEUED) {
+			place(o, n->pair);
+		}
+	}
 }
 
-static bool may_go_to(const struct proto_outbox *o, const struct outbox_node *n, int peer)
-{
-	const struct proto_delivery *d = &n->d;
-	if (n->is_bound && d->peer != peer) {
-		return false;
-	}
-	if (d->prefers != peer && d->prefers != PROTO_OUTBOX_NO_PEER && (d->pinned || o->peers[d->prefers].is_live) && !n->is_bound) {
-		return false;
-	}
-	return !n->pair || (n->pair->first == n && (n->pair->in_flight == 0 || n->pair->at == peer));
-}
+/* ---- sending ---- */
 
 const struct proto_delivery *proto_outbox_next(struct proto_outbox *o, int peer)
 {
-	struct outbox_peer *p = &o->peers[peer];
 	XFED_REQUIRE(peer >= 0 && peer < o->peer_count);
-	if (!p->is_live) {
-		return NULL;
-	}
-	while (p->cursor && !may_go_to(o, p->cursor, peer)) {
-		p->cursor = p->cursor->list_next;
-	}
-	return p->cursor ? &p->cursor->d : NULL;
+	struct proto_pair *p = o->peers[peer].is_live ? outbox_ready_next(o, peer) : NULL;
+	return p ? &p->first->d : NULL;
 }
 
 void proto_outbox_sent(struct proto_outbox *o, const struct proto_delivery *d, int peer)
 {
 	struct outbox_node *n = (struct outbox_node *)(uintptr_t)d;
-	XFED_REQUIRE(n->d.state == PROTO_DELIVERY_QUEUED && may_go_to(o, n, peer));
-	outbox_queue_remove(o, n);
+	struct proto_pair *p = n->pair;
+	XFED_REQUIRE(n->d.state == PROTO_DELIVERY_QUEUED && p->first == n && (p->lane == peer || p->lane == OUTBOX_ANY));
+	take_out(n);
 	n->is_bound = false;
 	n->d.state = PROTO_DELIVERY_SENT;
 	n->d.peer = peer;
 	n->d.peer_nonce = o->peers[peer].nonce;
 	n->d.sends++;
-	outbox_in_flight(n, peer);
+	p->in_flight++;
+	p->at = peer;
+	outbox_ready_charge(p->share, peer, n->d.bytes);
+	place_last(o, p);
 }

@@ -95,6 +95,9 @@
 #define XFED_DELIVERY_QUEUE_MSGS      256
 #define XFED_DELIVERY_QUEUE_BYTES     (512 * 1024)
 #define XFED_DELIVERY_TABLE_MAX	      65536
+#define XFED_DELIVERY_TABLE_BYTES     ((size_t)256 * 1024 * 1024)
+#define XFED_SHARE_QUANTUM_BYTES      4096 /* of one partner in its turn: about ten messages */
+#define XFED_SHARE_TABLE_PERCENT      50   /* of the sender's table, for one partner */
 #define XFED_EDGE_GRACE_MS	      30000
 
 /* SIP, RFC 3261 table 4 */

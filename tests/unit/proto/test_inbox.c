@@ -314,6 +314,33 @@ static void runs_are_bounded(void **state)
 
 static long fail_at, allocations;
 
+/* Fair share: numbers of several classes come mixed, and the mark passes them all the same. */
+static void numbers_come_in_any_order(void **state)
+{
+	struct proto_inbox *in = inbox(0);
+	struct proto_inbox_run *run = proto_inbox_link_up(in, XFED_SPAN("edge1"), 5, 1, 0);
+	static const uint64_t order[] = { 9, 3, 1, 8, 2, 7 };
+	for (size_t i = 0; i < XFED_ARRAY_LEN(order); i++) {
+		assert_string_equal(receive(in, run, order[i], 0), "first");
+		if (order[i] != 2) {
+			assert_int_equal(settle(in, run, order[i], "no", 1), XFED_OK);
+		}
+	}
+	proto_inbox_lowest(in, run, 8); /* 2 has its fate there and is in hand here */
+	assert_int_equal(proto_inbox_count(in), 3);
+	assert_null(proto_inbox_find(in, run, 7));
+	assert_non_null(proto_inbox_find(in, run, 8));
+	assert_int_equal(settle(in, run, 2, "late", 2), XFED_OK);
+	assert_non_null(proto_inbox_find(in, run, 2)); /* until the sender is heard of again */
+	assert_int_equal(proto_inbox_forget(in, run, 2), XFED_ERR_NOT_FOUND);
+	proto_inbox_lowest(in, run, 8);
+	assert_null(proto_inbox_find(in, run, 2));
+	assert_string_equal(receive(in, run, 2, 0), "forgotten");
+	proto_inbox_lowest(in, run, (uint64_t)1 << 60);
+	assert_int_equal(proto_inbox_count(in), 0);
+	proto_inbox_free(in);
+}
+
 static void *failing_malloc(size_t size)
 {
 	return allocations++ == fail_at ? NULL : malloc(size);
@@ -379,6 +406,7 @@ int main(void)
 		cmocka_unit_test(words_stay_with_an_outcome),
 		cmocka_unit_test(runs_that_have_gone_are_found_and_ended),
 		cmocka_unit_test(runs_are_bounded),
+		cmocka_unit_test(numbers_come_in_any_order),
 		cmocka_unit_test(every_allocation_may_fail),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -53,7 +54,7 @@ static uint64_t add(struct box *x, uint64_t pair)
 /* Sends everything that may go to `peer`; "1 2r" names the numbers, r for a replay. */
 static const char *send_all(struct box *x, int peer)
 {
-	static char sent[512];
+	static char sent[4096];
 	sent[0] = '\0';
 	for (const struct proto_delivery *d; (d = proto_outbox_next(x->o, peer));) {
 		Xfed__Deliver m;
@@ -70,7 +71,7 @@ static const char *send_all(struct box *x, int peer)
 static const char *ended(struct box *x)
 {
 	static const char *const fates[] = { "none", "delivered", "refused", "dropped", "uncertain", "withdrawn" };
-	static char all[512];
+	static char all[4096];
 	all[0] = '\0';
 	for (struct proto_delivery *d; (d = proto_outbox_ended(x->o));) {
 		size_t used = strlen(all);
@@ -476,6 +477,169 @@ static void the_owner_gets_it_while_it_is_there(void **state)
 	box_free(&x);
 }
 
+/* ---- Flow control: fair share ---- */
+
+static uint64_t add_share(struct box *x, uint64_t share, uint64_t pair, size_t bytes)
+{
+	static char body[70000];
+	struct proto_delivery_new n = { .kind = XFED__KIND__KIND_MESSAGE, .stanza = xfed_span_make(body, bytes), .pair_key = pair, .share_key = share,
+		.deadline_ms = x->now + DEADLINE, .peer = PROTO_OUTBOX_NO_PEER, .cookie = share };
+	uint64_t seq = 0;
+	assert_int_equal(proto_outbox_add(x->o, &n, x->now, &seq), XFED_OK);
+	return seq;
+}
+
+/* How many go before the first of class `share` does. */
+static size_t sent_before(struct box *x, int peer, uint64_t share)
+{
+	size_t n = 0;
+	for (const struct proto_delivery *d; (d = proto_outbox_next(x->o, peer)); n++) {
+		proto_outbox_sent(x->o, d, peer);
+		if (d->cookie == share) {
+			return n;
+		}
+	}
+	fail_msg("nothing of class %d comes", (int)share);
+	return 0;
+}
+
+static void a_flood_does_not_hold_up_the_others(void **state)
+{
+	struct box x = box_new();
+	proto_outbox_peer_up(x.o, x.a, 0xa1, x.now);
+	for (uint64_t i = 0; i < 5000; i++) {
+		add_share(&x, 1, 100 + i % 7, 300);
+	}
+	for (uint64_t i = 0; i < 50; i++) {
+		add_share(&x, 2, 200, 300);
+		assert_in_range(sent_before(&x, x.a, 2), 0, XFED_SHARE_QUANTUM_BYTES / 300);
+	}
+	box_free(&x);
+}
+
+/* Classes that always have something get the same number of bytes, whatever their messages are like. */
+static void shares_are_equal_in_bytes(void **state)
+{
+	static const size_t sizes[] = { 200, 1500, 20000, 60000 };
+	size_t sent[4] = { 0 }, total = 0;
+	struct box x = box_new();
+	proto_outbox_peer_up(x.o, x.a, 0xa1, x.now);
+	for (size_t c = 0; c < 4; c++) {
+		for (size_t i = 0; i < 2000000 / sizes[c]; i++) {
+			add_share(&x, c + 1, 10 * c + i % 3, sizes[c]);
+		}
+	}
+	while (total < 4000000) {
+		const struct proto_delivery *d = proto_outbox_next(x.o, x.a);
+		sent[d->cookie - 1] += d->bytes;
+		total += d->bytes;
+		proto_outbox_sent(x.o, d, x.a);
+	}
+	for (size_t c = 0; c < 4; c++) {
+		size_t slack = XFED_SHARE_QUANTUM_BYTES + sizes[3] + 1000;
+		assert_in_range(sent[c], total / 4 - slack, total / 4 + slack);
+	}
+	box_free(&x);
+}
+
+static void pairs_of_a_class_take_turns(void **state)
+{
+	struct box x = box_new();
+	proto_outbox_peer_up(x.o, x.a, 0xa1, x.now);
+	add_share(&x, 1, 7, 20);
+	add_share(&x, 1, 7, 20);
+	add_share(&x, 1, 7, 20);
+	add_share(&x, 1, 8, 20);
+	add_share(&x, 1, 0, 20);
+	assert_string_equal(send_all(&x, x.a), "1 4 5 2 3");
+	box_free(&x);
+}
+
+static void replays_go_before_all_shares(void **state)
+{
+	struct box x = box_new();
+	proto_outbox_peer_up(x.o, x.a, 0xa1, x.now);
+	add_share(&x, 1, 7, 20);
+	add_share(&x, 2, 8, 20);
+	send_all(&x, x.a);
+	add_share(&x, 3, 9, 20);
+	proto_outbox_peer_lost(x.o, x.a, x.now);
+	proto_outbox_peer_up(x.o, x.a, 0xa1, x.now);
+	assert_string_equal(send_all(&x, x.a), "1r 2r 3");
+	box_free(&x);
+}
+
+static void nobody_fills_the_table(void **state)
+{
+	struct proto_outbox_config cfg = { .max_deliveries = 100 };
+	struct box x = { .now = 1 };
+	uint64_t seq;
+	assert_int_equal(proto_outbox_new(&cfg, &x.o), XFED_OK);
+	for (int i = 0; i < XFED_SHARE_TABLE_PERCENT; i++) {
+		add_share(&x, 1, 7, 20);
+	}
+	struct proto_delivery_new n = { .kind = XFED__KIND__KIND_MESSAGE, .stanza = XFED_SPAN("<m/>"), .share_key = 1, .deadline_ms = 9000,
+		.peer = PROTO_OUTBOX_NO_PEER };
+	assert_int_equal(proto_outbox_add(x.o, &n, 1, &seq), XFED_ERR_LIMIT);
+	add_share(&x, 2, 8, 20);
+	assert_int_equal(proto_outbox_withdraw(x.o, 1), XFED_OK);
+	assert_string_equal(ended(&x), "1:withdrawn");
+	assert_int_equal(proto_outbox_add(x.o, &n, 1, &seq), XFED_OK);
+	box_free(&x);
+}
+
+/* Adding, sending, settling and withdrawing with `depth` others that wait for a lost peer. Seconds of the processor. */
+static double cost_behind(size_t depth)
+{
+	struct box x = box_new();
+	uint64_t seq;
+	proto_outbox_peer_up(x.o, x.b, 0xb1, x.now);
+	for (uint64_t i = 0; i < 4; i++) {
+		add_share(&x, 1, 7 + i, 20);
+	}
+	send_all(&x, x.b);
+	proto_outbox_peer_lost(x.o, x.b, x.now);
+	for (size_t i = 0; i < depth; i++) {
+		add_share(&x, 1, 7 + i % 4, 20);
+	}
+	proto_outbox_peer_up(x.o, x.a, 0xa1, x.now);
+	clock_t began = clock();
+	for (int i = 0; i < 4000; i++) {
+		uint64_t mine = add_share(&x, 2, 100 + (uint64_t)i % 4, 20), other = add_share(&x, 1, 7, 20);
+		const struct proto_delivery *d = proto_outbox_next(x.o, x.a);
+		assert_int_equal(d->seq, mine);
+		proto_outbox_sent(x.o, d, x.a);
+		assert_null(proto_outbox_next(x.o, x.a));
+		proto_outbox_withdraw(x.o, other);
+		proto_outbox_done(x.o, proto_outbox_ended(x.o));
+		if (i % 2) {
+			assert_true(settle(&x, x.a, mine, XFED__FATE__FATE_DELIVERED));
+		} else {
+			proto_outbox_attempted(x.o, x.a, mine);
+			proto_outbox_withdraw(x.o, mine);
+			assert_true(proto_outbox_next_withdraw(x.o, x.a, &seq));
+			assert_int_equal(seq, mine);
+		}
+	}
+	double seconds = (double)(clock() - began) / CLOCKS_PER_SEC;
+	box_free(&x);
+	return seconds;
+}
+
+/* What waits must not make the rest slow: 20 times as many, and far less than 20 times the time. */
+static void the_cost_is_flat(void **state)
+{
+	double best = 1e9;
+	for (int i = 0; i < 3; i++) {
+		double few = cost_behind(1000), many = cost_behind(20000);
+		double ratio = many / (few > 1e-4 ? few : 1e-4);
+		best = ratio < best ? ratio : best;
+	}
+	if (best > 4) {
+		fail_msg("20,000 waiting instead of 1,000 make it %.1f times as slow", best);
+	}
+}
+
 /* ---- bounds ---- */
 
 static void the_table_is_bounded(void **state)
@@ -605,6 +769,151 @@ static void every_delivery_ends_once(void **state)
 
 static long fail_at, allocations;
 
+/* ---- at random against the slow way: every delivery looked at, by the sentences of the contract ---- */
+
+enum { MODEL_N = 600, MODEL_PEERS = 3 };
+
+struct model {
+	struct box x;
+	uint64_t pair[MODEL_N + 1], last;
+	bool bound[MODEL_N + 1]; /* to be sent again to its peer and to nobody else */
+	uint64_t nonce[MODEL_PEERS];
+	bool live[MODEL_PEERS];
+};
+
+static bool model_in_flight(const struct proto_delivery *d)
+{
+	return d->state == PROTO_DELIVERY_SENT || d->state == PROTO_DELIVERY_ATTEMPTED || d->state == PROTO_DELIVERY_WITHDRAWING;
+}
+
+static bool model_may_go(const struct model *m, const struct proto_delivery *d, int peer)
+{
+	bool is_bound = m->bound[d->seq];
+	if (d->state != PROTO_DELIVERY_QUEUED || !m->live[peer] || (is_bound && d->peer != peer)) {
+		return false;
+	}
+	if (!is_bound && d->prefers != PROTO_OUTBOX_NO_PEER && d->prefers != peer && (d->pinned || m->live[d->prefers])) {
+		return false;
+	}
+	for (const struct proto_delivery *o = NULL; m->pair[d->seq] && (o = proto_outbox_iterate(m->x.o, o));) {
+		bool is_elder = o->state == PROTO_DELIVERY_QUEUED && o->seq < d->seq;
+		if (m->pair[o->seq] == m->pair[d->seq] && (is_elder || (model_in_flight(o) && o->peer != peer))) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static void model_check_next(struct model *m, int peer)
+{
+	const struct proto_delivery *d = proto_outbox_next(m->x.o, peer);
+	bool has_any = false, has_replay = false;
+	for (const struct proto_delivery *o = NULL; (o = proto_outbox_iterate(m->x.o, o));) {
+		bool may = model_may_go(m, o, peer);
+		has_any = has_any || may;
+		has_replay = has_replay || (may && o->sends > 0);
+	}
+	assert_int_equal(d != NULL, has_any);
+	if (d) {
+		assert_true(model_may_go(m, d, peer));
+		assert_int_equal(d->sends > 0, has_replay);
+		proto_outbox_sent(m->x.o, d, peer);
+		m->bound[d->seq] = false;
+	}
+}
+
+static void model_lost(struct model *m, int peer)
+{
+	proto_outbox_peer_lost(m->x.o, peer, m->x.now);
+	m->live[peer] = false;
+	for (const struct proto_delivery *d = NULL; (d = proto_outbox_iterate(m->x.o, d));) {
+		m->bound[d->seq] = m->bound[d->seq] && d->peer != peer;
+	}
+}
+
+static void model_up(struct model *m, int peer, bool is_new)
+{
+	bool sent[MODEL_N + 1] = { false };
+	model_lost(m, peer);
+	for (const struct proto_delivery *d = NULL; (d = proto_outbox_iterate(m->x.o, d));) {
+		sent[d->seq] = d->state == PROTO_DELIVERY_SENT && d->peer == peer;
+	}
+	m->nonce[peer] += is_new;
+	m->live[peer] = true;
+	proto_outbox_peer_up(m->x.o, peer, m->nonce[peer], m->x.now);
+	for (const struct proto_delivery *d = NULL; (d = proto_outbox_iterate(m->x.o, d));) {
+		m->bound[d->seq] = m->bound[d->seq] || (sent[d->seq] && d->peer_nonce == m->nonce[peer]);
+	}
+}
+
+static void model_add(struct model *m, uint32_t *s)
+{
+	static const enum proto_replay replays[] = { PROTO_REPLAY_UNATTEMPTED, PROTO_REPLAY_SAME_RUN, PROTO_REPLAY_ANY, PROTO_REPLAY_NEVER };
+	struct proto_delivery_new n = { .kind = XFED__KIND__KIND_MESSAGE, .replay = replays[rnd(s) % 4], .stanza = XFED_SPAN("<m/>"),
+		.pair_key = rnd(s) % 6, .share_key = rnd(s) % 3, .deadline_ms = m->x.now + 20000 + rnd(s) % DEADLINE,
+		.peer = (int)(rnd(s) % (MODEL_PEERS + 1)) - 1, .pinned = rnd(s) % 4 == 0 };
+	assert_int_equal(proto_outbox_add(m->x.o, &n, m->x.now, &m->last), XFED_OK);
+	m->pair[m->last] = n.pair_key;
+}
+
+static void model_step(struct model *m, uint32_t *s)
+{
+	int peer = (int)(rnd(s) % MODEL_PEERS);
+	uint64_t seq = m->last ? 1 + rnd(s) % m->last : 1, asked;
+	switch (rnd(s) % 10) {
+	case 0:
+	case 1:
+		if (m->last < MODEL_N) {
+			model_add(m, s);
+		}
+		break;
+	case 2:
+		model_up(m, peer, rnd(s) % 3 == 0);
+		break;
+	case 3:
+		model_lost(m, peer);
+		break;
+	case 4:
+	case 5:
+	case 6:
+		model_check_next(m, peer);
+		break;
+	case 7:
+		if (rnd(s) % 2) {
+			m->bound[seq] = m->bound[seq] && !(m->live[peer] && proto_outbox_attempted(m->x.o, peer, seq));
+		} else if (m->live[peer]) {
+			settle(&m->x, peer, seq, XFED__FATE__FATE_DELIVERED);
+		}
+		break;
+	case 8:
+		tick(&m->x, m->x.now + rnd(s) % 1500);
+		break;
+	case 9:
+		if (rnd(s) % 3 == 0 && proto_outbox_withdraw(m->x.o, seq) == XFED_OK) {
+			m->bound[seq] = false;
+		}
+		proto_outbox_next_withdraw(m->x.o, peer, &asked);
+		break;
+	}
+	ended(&m->x);
+}
+
+static void what_is_sent_is_what_may_be_sent(void **state)
+{
+	for (uint32_t seed = 1; seed <= 60; seed++) {
+		struct model m = { .x = box_new() };
+		uint32_t s = seed * 7919;
+		proto_outbox_peer(m.x.o, XFED_SPAN("gw3"));
+		for (int i = 0; i < MODEL_PEERS; i++) {
+			m.nonce[i] = 10 * (uint64_t)(i + 1);
+		}
+		for (int i = 0; i < 3000; i++) {
+			model_step(&m, &s);
+		}
+		box_free(&m.x);
+	}
+}
+
 static void *failing_malloc(size_t size)
 {
 	return allocations++ == fail_at ? NULL : malloc(size);
@@ -627,7 +936,7 @@ static void every_allocation_may_fail(void **state)
 			proto_outbox_peer_up(o, a, 1, 1);
 			for (uint64_t i = 0; i < 100; i++) {
 				struct proto_delivery_new n = { .kind = XFED__KIND__KIND_MESSAGE, .stanza = XFED_SPAN("<m/>"), .pair_key = i % 40,
-					.deadline_ms = 9000, .peer = a };
+					.share_key = i % 5, .deadline_ms = 9000, .peer = a };
 				uint64_t seq;
 				int rc = proto_outbox_add(o, &n, 1, &seq);
 				assert_true(rc == XFED_OK || rc == XFED_ERR_NOMEM);
@@ -670,9 +979,16 @@ int main(void)
 		cmocka_unit_test(a_younger_one_is_found_again),
 		cmocka_unit_test(one_pair_does_not_hold_up_another),
 		cmocka_unit_test(the_owner_gets_it_while_it_is_there),
+		cmocka_unit_test(a_flood_does_not_hold_up_the_others),
+		cmocka_unit_test(shares_are_equal_in_bytes),
+		cmocka_unit_test(pairs_of_a_class_take_turns),
+		cmocka_unit_test(replays_go_before_all_shares),
+		cmocka_unit_test(nobody_fills_the_table),
+		cmocka_unit_test(the_cost_is_flat),
 		cmocka_unit_test(the_table_is_bounded),
 		cmocka_unit_test(peers_are_bounded),
 		cmocka_unit_test(every_delivery_ends_once),
+		cmocka_unit_test(what_is_sent_is_what_may_be_sent),
 		cmocka_unit_test(every_allocation_may_fail),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
