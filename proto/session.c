@@ -177,6 +177,7 @@ int proto_session_new(const struct proto_session_config *cfg, uint64_t now_ms, s
 	xfed_arena_init(&s->own, OWN_BYTES);
 	xfed_arena_init(&s->peer_memory, PEER_BYTES);
 	proto_frame_reader_init(&s->reader);
+	proto_pace_init(&s->pace);
 	xfed_buf_init(&s->plain, PROTO_OUTPUT_BYTES);
 	xfed_buf_init(&s->raw, XFED_TLS_INPUT_BYTES);
 	xfed_buf_init(&s->none, 0);

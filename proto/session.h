@@ -141,7 +141,7 @@ uint64_t proto_session_rtt_us(const struct proto_session *s); /* of the last pin
 /*
  * Sends one message. OK; STATE (not up, or going down); INVALID (breaks proto/check.h or is not ours to send);
  * LIMIT (a bulk message does not fit now: try after the output has drained; or larger than a frame); AGAIN (a Deliver
- * without credit); NOMEM (nothing sent). A message that is not bulk and finds no room ends the link: STATE, DOWN follows.
+ * without credit, or with as much on the way as proto/pace.h allows: PROTO_ACT_CREDIT says when to try again); NOMEM (nothing sent). A message that is not bulk and finds no room ends the link: STATE, DOWN follows.
  */
 int proto_session_send(struct proto_session *s, const Xfed__Frame *f);
 int proto_session_deliver(struct proto_session *s, const Xfed__Deliver *d);
@@ -152,7 +152,7 @@ int proto_session_attempted_ack(struct proto_session *s, const uint64_t *seqs, s
 int proto_session_withdraw(struct proto_session *s, uint64_t seq);
 
 /* ---- credit: Deliver only ---- */
-/* True where the peer's grant and our output have room for a Deliver whose frame is `frame_bytes` long. */
+/* True where the peer's grant, the pace and our output have room for a Deliver whose frame is `frame_bytes` long. */
 bool proto_session_may_deliver(const struct proto_session *s, size_t frame_bytes);
 /* Adds to what the peer may send us; goes out with the next flush. A peer that overruns it ends with channel.frame.bad. */
 void proto_session_grant(struct proto_session *s, uint32_t messages, uint64_t bytes);

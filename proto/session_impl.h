@@ -3,6 +3,7 @@
 #define PROTO_SESSION_IMPL_H
 
 #include "proto/credit.h"
+#include "proto/pace.h"
 #include "proto/session.h"
 
 /*
@@ -50,6 +51,7 @@ struct proto_session {
 	struct proto_credit credit;
 	uint64_t delivered, taken;	 /* our Deliver frames: sent on this link, taken by the peer */
 	uint64_t took, took_told;	 /* the peer's: taken by us, as told */
+	struct proto_pace pace;
 	struct proto_peer peer;
 	struct xfed_arena peer_memory;
 	char *cert_name;

@@ -92,6 +92,7 @@ static void take_credit(struct proto_session *s, const Xfed__Credit *c)
 		return;
 	}
 	s->taken = c->taken;
+	proto_pace_credit(&s->pace, c->messages, c->bytes, s->now_ms);
 	s->pending |= PENDING_CREDIT;
 }
 

@@ -94,6 +94,7 @@ void proto_session_flush(struct proto_session *s, uint64_t now_ms)
 			s->took_told = s->took;
 		}
 	}
+	proto_pace_mark(&s->pace, now_ms);
 	proto_session_encrypt(s);
 }
 
@@ -130,6 +131,10 @@ int proto_session_send(struct proto_session *s, const Xfed__Frame *f)
 	if (is_deliver && !proto_credit_covers(&s->credit.out, bytes)) {
 		return XFED_ERR_AGAIN;
 	}
+	if (is_deliver && !proto_pace_covers(&s->pace)) {
+		proto_pace_waits(&s->pace);
+		return XFED_ERR_AGAIN;
+	}
 	if (is_bulk(f->body_case) && proto_session_output_bytes(s) + bytes > PROTO_OUTPUT_BULK_BYTES) {
 		return XFED_ERR_LIMIT;
 	}
@@ -141,6 +146,7 @@ int proto_session_send(struct proto_session *s, const Xfed__Frame *f)
 	if (rc == XFED_OK && is_deliver) {
 		proto_credit_take(&s->credit.out, bytes);
 		s->delivered++;
+		proto_pace_sent(&s->pace, bytes);
 	}
 	return rc;
 }
@@ -236,7 +242,7 @@ int proto_session_withdraw(struct proto_session *s, uint64_t seq)
 
 bool proto_session_may_deliver(const struct proto_session *s, size_t frame_bytes)
 {
-	return s->state == PROTO_READY && proto_credit_covers(&s->credit.out, frame_bytes) &&
+	return s->state == PROTO_READY && proto_credit_covers(&s->credit.out, frame_bytes) && proto_pace_covers(&s->pace) &&
 		proto_session_output_bytes(s) + frame_bytes <= PROTO_OUTPUT_BULK_BYTES;
 }
 

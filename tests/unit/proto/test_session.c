@@ -485,6 +485,11 @@ static void output_is_bounded(void **state)
 	for (int i = 0; i < 1000 && rc == XFED_OK; i++) {
 		rc = proto_session_deliver(e.edge, &d);
 	}
+	assert_int_equal(rc, XFED_ERR_AGAIN); /* the pace stops them long before that */
+	rc = XFED_OK;
+	for (int i = 0; i < 1000000 && rc == XFED_OK; i++) {
+		rc = proto_session_send(e.edge, sample("counters"));
+	}
 	assert_int_equal(rc, XFED_ERR_LIMIT);
 	assert_true(proto_session_output_bytes(e.edge) <= PROTO_OUTPUT_BULK_BYTES);
 	/* Control passes where bulk does not, until nothing does: then the peer is dead. */
