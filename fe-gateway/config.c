@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 
 #include "config_convert.h"
+#include "xfed/limits.h"
 
 #define RELOADABLE RT_CONF_RELOADABLE
 #define REQUIRED   RT_CONF_REQUIRED
@@ -155,6 +156,11 @@ static const struct rt_conf_row limits_rows[] = {
 		.unit = "messages", .fallback = "256", .help = "Messages that wait for one recipient." },
 	{ .name = "queue_size", .type = RT_CONF_SIZE, IN(limits, queue_bytes), .flags = RELOADABLE, .min = 65536, .max = 16777216,
 		.fallback = "512KiB", .help = "Their size together." },
+	{ .name = "waiting_messages", .type = RT_CONF_INT, IN(limits, waiting_messages), .flags = RELOADABLE, .min = 10, .max = XFED_SIP_QUEUE_MSGS,
+		.unit = "messages", .fallback = "65536",
+		.help = "Messages that wait for SIP or are being sent, in all; one next hop may have 30 % of them." },
+	{ .name = "waiting_size", .type = RT_CONF_SIZE, IN(limits, waiting_bytes), .flags = RELOADABLE, .min = 1048576, .max = 1073741824,
+		.fallback = "256MiB", .help = "Their size together, likewise." },
 };
 TABLE(limits, "limits", OBJECT_OF(limits), "Limits of this gateway.");
 

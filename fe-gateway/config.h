@@ -88,6 +88,8 @@ struct gateway_config {
 		uint32_t transactions;
 		uint32_t queue_messages; /* waiting for one recipient */
 		uint32_t queue_bytes;
+		uint32_t waiting_messages; /* for SIP, or in flight, in all */
+		uint32_t waiting_bytes;
 	} limits;
 	uint32_t stop_timeout_ms;
 

@@ -60,9 +60,11 @@ static void on_tick(void *user)
 	uint64_t now = gateway_now(g);
 	proto_outbox_tick(g->outbox, now);
 	gateway_route_ended(g);
-	gateway_out_tick(g);
+	if (now >= g->sweep_due_ms) {
+		g->sweep_due_ms = now + TICK_MS; /* it looks at all that wait; the tick may come often */
+		gateway_out_tick(g);
+	}
 	gateway_orphans_tick(g);
-	gateway_links_top_up(g);
 	proto_inbox_tick(g->inbox, now);
 	contacts_tick(g->contacts, now);
 	holds_tick(g->holds, now);

@@ -7,6 +7,7 @@
  *   to_sip.c     a stanza becomes a request               to_sip_send.c its way through queue, attempt, response
  *   to_xmpp.c    a request becomes a stanza               to_xmpp_answer.c its outcome becomes the response
  *   hops.c       SIP servers, up or down                  hop_places.c their addresses (RFC 3263)
+ *   hop_load.c   what may wait for one of them
  *   error_in.c   errors of partners
  *   sip.c        drives the transaction layer             sip_io.c, sip_conn.c own the SIP sockets
  *   load.c       configuration, partners, access, PEM     policy.c    revision, snapshot to the edges
@@ -21,6 +22,7 @@
 #include "config.h"
 #include "contacts.h"
 #include "hold.h"
+#include "hop_load.h"
 #include "interwork/errors.h"
 #include "partner_file.h"
 #include "proto/inbox.h"
@@ -99,6 +101,8 @@ struct gateway_link {
 	struct rt_timer timer, redial;
 	uint64_t backoff_ms;
 	bool is_up, is_draining, is_stopped;
+	struct proto_owed owed;		   /* credit */
+	struct gateway_outgoing *to_ask;   /* at the end of the turn */
 	uint64_t attempts_end_ms; /* draining: nothing is attempted for it after this */
 	struct proto_inbox_run *inbox_run; /* while it is up */
 	int peer;			   /* in the outbox */
@@ -143,6 +147,8 @@ struct gateway_hop {
 	uint16_t port; /* 0: none is written */
 	char *label; /* "tls:fe.example.com:5061", or "example.com" to be located; also the key */
 	struct gateway_places places[2]; /* of any size, too large for UDP */
+	struct sip_failed_places failed;
+	struct hop_load load; /* waiting for it or in flight */
 	bool is_known, is_up;
 	int64_t since_s;
 	UT_hash_handle hh;
@@ -192,7 +198,7 @@ struct gateway_outgoing {
 	size_t max_request;
 	bool is_large;	 /* too large for UDP */
 	bool is_repeat;	 /* the edge has sent it before: SIP may have seen it */
-	struct gateway_outgoing *prev, *next; /* of one list: gateway.to_ask, gateway.to_send, places.waiting */
+	struct gateway_outgoing *prev, *next; /* of one list: link.to_ask, gateway.to_send, places.waiting */
 	struct gateway_outgoing **list;	      /* which; NULL: none */
 	UT_hash_handle hh;
 	struct xfed_span uri, from_uri, body, subject, language;
@@ -284,8 +290,9 @@ struct gateway {
 	struct contacts *contacts;
 	struct holds *holds;
 	struct gateway_hop *hops;
+	struct hop_load load; /* of all hops */
 	struct gateway_outgoing *outgoing;		   /* by id */
-	struct gateway_outgoing *to_ask, *to_send;	   /* at the end of the turn */
+	struct gateway_outgoing *to_send;		   /* at the end of the turn */
 	struct gateway_incoming *incoming;
 	size_t incoming_count;
 	struct gateway_answer *answers; /* at the end of the turn */
@@ -300,7 +307,7 @@ struct gateway {
 	enum gateway_service service;
 	int64_t service_since_s;
 	struct rt_timer tick, hold, leave;
-	uint64_t counters_due_ms;
+	uint64_t counters_due_ms, sweep_due_ms;
 	bool is_closing; /* leaving, and the links have been told */
 	bool is_over;	 /* the last turn */
 	struct rt_post flush;
@@ -328,7 +335,7 @@ void gateway_id(const struct gateway *g, enum gateway_id_use use, struct xfed_sp
 /* link.c */
 int gateway_links_start(struct gateway *g);
 void gateway_links_flush(struct gateway *g);
-void gateway_links_top_up(struct gateway *g);
+void gateway_link_pay(struct gateway_link *l); /* what credit is owed, as far as there is room */
 void gateway_links_drain(struct gateway *g, uint32_t grace_ms);
 void gateway_links_close(struct gateway *g); /* tells the edges, no redial */
 void gateway_links_free(struct gateway *g);
@@ -385,6 +392,7 @@ void gateway_out_hop_failed(struct gateway_outgoing *o, enum xfed_reason reason)
 void gateway_out_response(struct gateway *g, uint64_t id, const struct sip_message *m);
 void gateway_out_timeout(struct gateway *g, uint64_t id, bool was_written);
 void gateway_out_broken(struct gateway *g, uint64_t id, bool was_written);
+void gateway_out_link_lost(struct gateway_link *l); /* what was to be asked is asked when it resumes */
 void gateway_out_tick(struct gateway *g);
 void gateway_out_give_up(struct gateway *g); /* leaving: what was not attempted is refused, the rest is uncertain */
 size_t gateway_out_late(const struct gateway *g); /* past their deadline without a fate */

@@ -128,6 +128,7 @@ void gateway_hops_forget(struct gateway *g)
 		for (size_t i = 0; i < XFED_ARRAY_LEN(h->places); i++) {
 			h->places[i].fresh_until_ms = 0;
 		}
+		h->failed.count = 0;
 	}
 }
 

@@ -77,6 +77,7 @@ static void take_back_link(struct gateway_link *l)
 	proto_inbox_link_lost(g->inbox, l->inbox_run, now);
 	proto_outbox_peer_lost(g->outbox, l->peer, now);
 	l->inbox_run = NULL;
+	gateway_out_link_lost(l);
 	rt_metrics_import_drop(g->metrics, xfed_span_str(l->name));
 	gateway_requests_lost(l);
 }
@@ -147,7 +148,8 @@ static void link_up(struct gateway_link *l)
 	l->since_s = gateway_wall_s(g);
 	g->links_up++;
 	proto_outbox_peer_up(g->outbox, l->peer, peer->boot_nonce, gateway_now(g));
-	proto_session_grant(s, proto_inbox_reserve(g->inbox, l->inbox_run, XFED_CHANNEL_CREDIT_MSGS), XFED_CHANNEL_CREDIT_BYTES);
+	l->owed = (struct proto_owed){ XFED_CHANNEL_CREDIT_MSGS, XFED_CHANNEL_CREDIT_BYTES };
+	gateway_link_pay(l);
 	rt_metric_set(g->metrics, RT_M_CHANNEL_UP, 1, RT_LABELS(xfed_span_str(l->name)));
 	rt_log(RT_LOG_INFO, "channel.up", RT_KV_STR("peer", l->name), RT_KV_STR("certificate", peer->cert_name), RT_KV_STR("address", l->address),
 		RT_KV_STR("tls", peer->tls_version), RT_KV_STR("cipher", peer->cipher), RT_KV_STR("software", peer->hello->software),
@@ -483,24 +485,12 @@ int gateway_links_start(struct gateway *g)
 	return rc;
 }
 
-/*
- * Credit comes back with each delivery; while the memory was full it did not, so what is missing is made up for here, or the
- * link would stand still for good.
- */
-void gateway_links_top_up(struct gateway *g)
+void gateway_link_pay(struct gateway_link *l)
 {
-	for (size_t i = 0; i < g->link_count; i++) {
-		struct gateway_link *l = &g->links[i];
-		uint32_t in_messages, out_messages;
-		uint64_t in_bytes, out_bytes;
-		if (!l->is_up) {
-			continue;
-		}
-		proto_session_credit(gateway_link_session(l), &in_messages, &in_bytes, &out_messages, &out_bytes);
-		if (in_messages < XFED_CHANNEL_CREDIT_MSGS / 2) {
-			uint32_t n = proto_inbox_reserve(g->inbox, l->inbox_run, XFED_CHANNEL_CREDIT_MSGS - in_messages);
-			proto_session_grant(gateway_link_session(l), n, in_bytes < XFED_CHANNEL_CREDIT_BYTES ? XFED_CHANNEL_CREDIT_BYTES - in_bytes : 0);
-		}
+	uint64_t bytes;
+	uint32_t n = l->owed.messages > 0 ? proto_inbox_pay(l->gw->inbox, l->inbox_run, &l->owed, &bytes) : 0;
+	if (n > 0) {
+		proto_session_grant(gateway_link_session(l), n, bytes);
 	}
 }
 
@@ -513,6 +503,7 @@ void gateway_links_flush(struct gateway *g)
 			continue;
 		}
 		if (l->is_up) {
+			gateway_link_pay(l); /* what a full memory kept back, or the link would stand still for good */
 			gateway_policy_pump(l);
 		}
 		proto_session_set_lowest(l->run->session, proto_outbox_lowest_unsettled(g->outbox));
@@ -552,6 +543,7 @@ void gateway_links_free(struct gateway *g)
 {
 	for (size_t i = 0; i < g->link_count; i++) {
 		struct gateway_link *l = &g->links[i];
+		gateway_out_link_lost(l);
 		rt_lookup_cancel(l->lookup);
 		rt_stream_close(l->stream);
 		rt_timer_close(&l->timer);

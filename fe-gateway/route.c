@@ -99,10 +99,9 @@ void gateway_route_acked(struct gateway_link *l, const Xfed__AttemptedAck *m)
 
 static void give_credit(struct gateway_link *l, size_t frame_bytes)
 {
-	uint32_t n = proto_inbox_reserve(l->gw->inbox, l->inbox_run, 1);
-	if (n > 0) {
-		proto_session_grant(gateway_link_session(l), n, frame_bytes);
-	}
+	l->owed.messages++;
+	l->owed.bytes += frame_bytes;
+	gateway_link_pay(l);
 }
 
 void gateway_route_deliver(struct gateway_link *l, const Xfed__Deliver *d, size_t frame_bytes)
@@ -205,6 +204,7 @@ static void pump_link(struct gateway *g, struct gateway_link *l)
 	struct proto_session *s = gateway_link_session(l);
 	const struct proto_delivery *d;
 	uint64_t seq;
+	size_t n = 0;
 	while (l->edge_has_policy && (d = proto_outbox_next(g->outbox, l->peer))) {
 		Xfed__Deliver m;
 		Xfed__SipKey sip;
@@ -213,6 +213,10 @@ static void pump_link(struct gateway *g, struct gateway_link *l)
 			break; /* no credit, no room: when there is, the link comes back here */
 		}
 		proto_outbox_sent(g->outbox, d, l->peer);
+		if (++n == XFED_CHANNEL_PUMP_MSGS) {
+			gateway_flush_soon(g); /* the rest in the next turn */
+			break;
+		}
 	}
 	while (proto_outbox_next_withdraw(g->outbox, l->peer, &seq)) {
 		if (proto_session_withdraw(s, seq) != XFED_OK) {

@@ -52,6 +52,7 @@ static void release(struct gateway_outgoing *o)
 	unlist(o);
 	HASH_DELETE(hh, g->outgoing, o);
 	recipients_remove(g->recipients, &o->item);
+	hop_load_remove(&g->load, &o->hop->load, o->item.bytes);
 	sip_failover_free(o->places);
 	xfed_free(o);
 	gateway_flush_soon(g); /* the next of the recipient may go; and we may be leaving */
@@ -87,17 +88,28 @@ static void let_go(struct gateway_outgoing *o)
 int gateway_out_add(struct gateway_outgoing *o)
 {
 	struct gateway *g = o->gw;
+	const struct gateway_config *c = g->files.config;
+	struct hop_load most = { c->limits.waiting_messages, c->limits.waiting_bytes };
+	int rc = XFED_ERR_NOMEM;
+	if (!hop_load_add(&g->load, &o->hop->load, &most, o->item.bytes)) {
+		return XFED_ERR_LIMIT;
+	}
 	HASH_ADD(hh, g->outgoing, id, sizeof(o->id), o);
 	if (!XFED_TABLE_ADDED(o)) {
-		return XFED_ERR_NOMEM;
+		goto unload;
 	}
-	int rc = recipients_add(g->recipients, o->uri, &o->item);
+	rc = recipients_add(g->recipients, o->uri, &o->item);
 	if (rc != XFED_OK) {
-		HASH_DELETE(hh, g->outgoing, o);
-		return rc;
+		goto remove;
 	}
 	gateway_flush_soon(g);
 	return XFED_OK;
+
+remove:
+	HASH_DELETE(hh, g->outgoing, o);
+unload:
+	hop_load_remove(&g->load, &o->hop->load, o->item.bytes);
+	return rc;
 }
 
 /* ---- what may begin ---- */
@@ -170,23 +182,33 @@ static void come_out(struct gateway_outgoing *o)
 	}
 	o->state = GATEWAY_OUT_ASKED;
 	proto_inbox_asked(g->inbox, o->tag.run, o->tag.seq);
-	enlist(o, &g->to_ask);
+	struct gateway_link *l = gateway_link_of_run(g, o->tag.run);
+	if (l) {
+		enlist(o, &l->to_ask);
+	} /* else resuming asks */
 }
 
-/* One Attempted for all of the turn. Where the link is down, resuming asks again. */
-static void ask_link(struct gateway *g, struct gateway_link *l)
+/* One Attempted for all of the turn. */
+static void ask_link(struct gateway_link *l)
 {
 	uint64_t seqs[PROTO_SEQS_MAX];
 	size_t n = 0;
-	struct gateway_outgoing *o, *next;
-	DL_FOREACH_SAFE(g->to_ask, o, next) {
-		if (o->tag.run == l->inbox_run && n < XFED_ARRAY_LEN(seqs)) {
-			seqs[n++] = o->tag.seq;
-			unlist(o);
-		}
+	while (l->to_ask && n < XFED_ARRAY_LEN(seqs)) {
+		seqs[n++] = l->to_ask->tag.seq;
+		unlist(l->to_ask);
 	}
 	if (n > 0) {
 		proto_session_attempted(gateway_link_session(l), seqs, n);
+	}
+	if (l->to_ask) {
+		gateway_flush_soon(l->gw); /* more than one frame takes: the next turn */
+	}
+}
+
+void gateway_out_link_lost(struct gateway_link *l)
+{
+	while (l->to_ask) {
+		unlist(l->to_ask);
 	}
 }
 
@@ -197,17 +219,8 @@ void gateway_out_pump(struct gateway *g)
 	while ((it = recipients_next(g->recipients))) {
 		come_out((struct gateway_outgoing *)it);
 	}
-	for (size_t i = 0; g->to_ask && i < g->link_count; i++) {
-		if (g->links[i].is_up) {
-			ask_link(g, &g->links[i]);
-		}
-	}
-	while (g->to_ask) {
-		if (gateway_link_of_run(g, g->to_ask->tag.run)) {
-			gateway_flush_soon(g); /* more than one frame takes: the next turn */
-			break;
-		}
-		unlist(g->to_ask);
+	for (size_t i = 0; i < g->link_count; i++) {
+		ask_link(&g->links[i]);
 	}
 	while ((o = g->to_send)) {
 		unlist(o);
@@ -295,7 +308,7 @@ void gateway_out_prepare(const struct gateway_outgoing *o, const struct sip_targ
 
 void gateway_out_hop_ready(struct gateway_outgoing *o, const struct sip_locations *where)
 {
-	if (sip_failover_new(where, &o->places) == XFED_OK) {
+	if (sip_failover_new(where, &o->hop->failed, gateway_now(o->gw), &o->places) == XFED_OK) {
 		enlist(o, &o->gw->to_send);
 	} else {
 		refuse(o, XFED_REASON_STREAM_INTERNAL, NULL);
@@ -403,6 +416,15 @@ static void refused_by_sip(struct gateway_outgoing *o, const struct sip_message 
 	xfed_arena_deinit(&a);
 }
 
+/* The queue behind one that timed out would time out too: it is refused at once. */
+static void refuse_behind(struct gateway_outgoing *o)
+{
+	struct recipient_item *it;
+	while ((it = recipients_behind(&o->item))) {
+		refuse((struct gateway_outgoing *)it, XFED_REASON_SIP_SERVER_TIMEOUT, "the message before this one got no answer");
+	}
+}
+
 void gateway_out_response(struct gateway *g, uint64_t id, const struct sip_message *m)
 {
 	struct gateway_outgoing *o = find(g, id);
@@ -410,22 +432,17 @@ void gateway_out_response(struct gateway *g, uint64_t id, const struct sip_messa
 		return;
 	}
 	count_response(o, m->status);
+	sip_failed_remove(&o->hop->failed, sip_failover_place(o->places));
 	gateway_hop_is(o->hop, true, XFED_REASON_NONE, NULL);
 	/* 482 to a repeat: the first one is being served, or was. */
 	bool is_delivered = m->status < 300 || (m->status == 482 && o->is_repeat);
 	if (is_delivered) {
 		end(o, &(struct gateway_end){ .fate = XFED__FATE__FATE_DELIVERED, .sip_status = m->status });
 	} else if (!try_next(o, SIP_ATTEMPT_RESPONSE, m->status, true)) {
+		if (m->status == 408) {
+			refuse_behind(o); /* a proxy's word for the same */
+		}
 		refused_by_sip(o, m);
-	}
-}
-
-/* The queue behind one that timed out would time out too: it is refused at once. */
-static void refuse_behind(struct gateway_outgoing *o)
-{
-	struct recipient_item *it;
-	while ((it = recipients_behind(&o->item))) {
-		refuse((struct gateway_outgoing *)it, XFED_REASON_SIP_SERVER_TIMEOUT, "the message before this one got no answer");
 	}
 }
 
@@ -449,6 +466,9 @@ void gateway_out_broken(struct gateway *g, uint64_t id, bool was_written)
 	struct gateway_outgoing *o = find(g, id);
 	if (!o) {
 		return;
+	}
+	if (!was_written) {
+		sip_failed_add(&o->hop->failed, sip_failover_place(o->places), gateway_now(g));
 	}
 	if (try_next(o, SIP_ATTEMPT_ERROR, 0, was_written)) {
 		return;

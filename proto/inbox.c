@@ -293,6 +293,15 @@ uint32_t proto_inbox_reserve(struct proto_inbox *in, struct proto_inbox_run *run
 	return n;
 }
 
+uint32_t proto_inbox_pay(struct proto_inbox *in, struct proto_inbox_run *run, struct proto_owed *owed, uint64_t *bytes)
+{
+	uint32_t n = owed->messages > 0 ? proto_inbox_reserve(in, run, owed->messages) : 0;
+	*bytes = n == owed->messages ? owed->bytes : owed->bytes / owed->messages * n;
+	owed->messages -= n;
+	owed->bytes -= *bytes;
+	return n;
+}
+
 /* ---- deliveries ---- */
 
 int proto_inbox_receive(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t seq, uint64_t now_ms,

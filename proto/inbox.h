@@ -92,6 +92,17 @@ uint64_t proto_inbox_link_gone_ms(const struct proto_inbox_run *run, uint64_t no
 /* Reserves room for up to `want` deliveries of this run; returns how many may be granted (Credit.messages). */
 uint32_t proto_inbox_reserve(struct proto_inbox *in, struct proto_inbox_run *run, uint32_t want);
 
+/* Credit of one link that is due to the peer, and for which there may be no room now. */
+struct proto_owed {
+	uint32_t messages;
+	uint64_t bytes;
+};
+/*
+ * Reserves as much of it as there is room for; it is owed no more, and to be granted (proto_session_grant()). 0: nothing
+ * is owed, or there is no room: to be tried again, as nothing else gives the link its credit back.
+ */
+uint32_t proto_inbox_pay(struct proto_inbox *in, struct proto_inbox_run *run, struct proto_owed *owed, uint64_t *bytes);
+
 /* ---- deliveries ---- */
 /*
  * A Deliver has come. OK with *verdict and, but for FORGOTTEN, *entry (valid until it is forgotten: keep the seq);

@@ -247,9 +247,10 @@ static void check_result(const struct play *p, const struct sip_locate_query *q)
 		}
 	}
 	if (found->count > 0) {
+		struct sip_failed_places failed = { .count = 0 };
 		struct sip_failover *f;
 		size_t tries = 1;
-		REQUIRE(sip_failover_new(found, &f) == XFED_OK);
+		REQUIRE(sip_failover_new(found, &failed, 0, &f) == XFED_OK);
 		while (sip_failover_next(f, SIP_ATTEMPT_RESPONSE, 503, true)) {
 			REQUIRE(sip_failover_number(f) == tries++);
 		}

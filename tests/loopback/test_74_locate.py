@@ -192,6 +192,26 @@ def test_nobody_listens_at_the_first(inst, peer, zone, server):
     inst.gateway.process.wait_line("event=delivery.next-place .*number=1", 5, mark)
     assert not [s for s in peer.inbox.items[errors:] if s.get("type") == "error"]
     assert inst.gateway.metric("xfed_sip_next_hop_up", next_hop="tcp:pool.corp.example") == 1
+    mark, third = inst.gateway.process.mark(), new_text("it is remembered")
+    peer.say("alice", "dave@corp2.example", third)
+    assert number_of(second.wait_text(third)) == "1"
+    assert not [line for line in inst.gateway.process.lines[mark:] if "delivery.next-place" in line]
+
+
+def test_all_have_failed(peer, zone, server):
+    """Then they are tried in their order again: one that is back is found at once."""
+    port, second = free_port(), server()
+    zone(pool(port, second))
+    text = new_text("by way of the second")
+    peer.say("alice", "dave@corp2.example", text)
+    assert number_of(second.wait_text(text)) == "1"
+    second.close()
+    condition, _, words = peer.wait_error(peer.say("alice", "dave@corp2.example", "nobody", id=new_text("nobody").replace(" ", "-")))
+    assert condition == "remote-server-timeout" and "sip.server.unreachable" in words
+    first = server(port=port)
+    text = new_text("the first is back")
+    peer.say("alice", "dave@corp2.example", text)
+    assert number_of(first.wait_text(text)) == "0"
 
 
 def test_503_leads_to_the_next(peer, zone, server):

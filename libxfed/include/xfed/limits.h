@@ -32,6 +32,7 @@
 #define XFED_S2S_CLOSE_WAIT_MS	  5000	 /* for the peer's closing tag */
 #define XFED_S2S_AUTH_TRIES	  3
 #define XFED_S2S_ACTIONS_MAX	  16
+#define XFED_S2S_TURN_STANZAS	  16 /* of one stream before the others have their part */
 #define XFED_S2S_OUTPUT_BYTES	  (1024 * 1024)
 #define XFED_CONNECTIONS_MAX	  1000
 #define XFED_CONNECTIONS_PARTNER  20
@@ -124,6 +125,10 @@
 #define XFED_SIP_LOCATE_TARGETS	  16 /* SRV records used of one lookup */
 #define XFED_SIP_LOCATE_ADDRESSES 8  /* used of one A or AAAA answer */
 #define XFED_SIP_LOCATE_RESULTS	  32 /* places to try of one lookup */
+
+#define XFED_SIP_FAILED_MS	  30000 /* a place that could not be connected to is tried last for so long */
+#define XFED_SIP_QUEUE_MSGS	  XFED_DELIVERY_TABLE_MAX /* waiting for SIP or in flight */
+#define XFED_SIP_HOP_PERCENT	  30 /* of what may wait, for one next hop (delivery contract, Flow control) */
 
 /* Control socket */
 #define XFED_CONTROL_REQUEST_BYTES (64 * 1024)

@@ -670,6 +670,8 @@ static const struct {
 		4, 2 },
 };
 
+static struct sip_failed_places nothing_failed;
+
 static void places_in_turn(void **state)
 {
 	static const struct sip_location list[] = {
@@ -681,7 +683,7 @@ static void places_in_turn(void **state)
 	(void)state;
 	for (size_t i = 0; i < XFED_ARRAY_LEN(turns); i++) {
 		struct sip_failover *f;
-		assert_int_equal(sip_failover_new(&found, &f), XFED_OK);
+		assert_int_equal(sip_failover_new(&found, &nothing_failed, 0, &f), XFED_OK);
 		assert_int_equal(sip_failover_number(f), 0);
 		for (size_t k = 0; k < turns[i].count; k++) {
 			const struct attempt *a = &turns[i].attempts[k];
@@ -713,11 +715,74 @@ static void places_are_kept(void **state)
 	(void)state;
 	assert_int_equal(sip_locate_new(&q, &env, &l), XFED_OK);
 	assert_true(sip_locate_next(l, &act));
-	assert_int_equal(sip_failover_new(sip_locate_result(l), &f), XFED_OK);
+	assert_int_equal(sip_failover_new(sip_locate_result(l), &nothing_failed, 0, &f), XFED_OK);
 	sip_locate_free(l);
 	assert_string_equal(sip_failover_place(f)->tls_name, "fe.example.com");
 	assert_false(sip_failover_next(f, SIP_ATTEMPT_RESPONSE, 503, true));
 	sip_failover_free(f);
+}
+
+/* The order in which one request at `now_ms` would try them: the last digits of the addresses, with their numbers. */
+static const char *order_at(const struct sip_locations *found, struct sip_failed_places *failed,
+	uint64_t now_ms)
+{
+	static char out[64];
+	struct sip_failover *f;
+	size_t used = 0;
+	assert_int_equal(sip_failover_new(found, failed, now_ms, &f), XFED_OK);
+	do {
+		used += (size_t)snprintf(out + used, sizeof(out) - used, "%s%u/%u",
+			used ? " " : "", sip_failover_place(f)->address[3], sip_failover_number(f));
+	} while (sip_failover_next(f, SIP_ATTEMPT_ERROR, 0, false));
+	sip_failover_free(f);
+	return out;
+}
+
+/* A place that could not be connected to is not what the next request begins with. */
+static void failed_places_come_last(void **state)
+{
+	static const struct sip_location list[] = {
+		{ SIP_TLS, false, { 192, 0, 2, 1 }, 5061, "example.com" },
+		{ SIP_TLS, false, { 192, 0, 2, 2 }, 5061, "example.com" },
+		{ SIP_TLS, false, { 192, 0, 2, 3 }, 5061, "example.com" },
+	};
+	static const struct sip_locations found = { .list = list, .count = XFED_ARRAY_LEN(list) };
+	static const struct sip_location other = { SIP_TLS, false, { 192, 0, 2, 2 }, 5062, "" };
+	struct sip_failed_places failed = { .count = 0 };
+	(void)state;
+	sip_failed_add(&failed, &other, 1000); /* another port: another place */
+	sip_failed_add(&failed, &list[0], 1000);
+	assert_string_equal(order_at(&found, &failed, 2000), "2/1 3/2 1/0");
+	sip_failed_add(&failed, &list[1], 2000);
+	assert_string_equal(order_at(&found, &failed, 2000), "3/2 1/0 2/1");
+	sip_failed_add(&failed, &list[2], 2000); /* all of them: in order again */
+	assert_string_equal(order_at(&found, &failed, 3000), "1/0 2/1 3/2");
+	sip_failed_remove(&failed, &list[2]); /* it has answered */
+	assert_string_equal(order_at(&found, &failed, 3000), "3/2 1/0 2/1");
+	/* Its time has passed: one request tries it, those behind do not wait for that. */
+	assert_string_equal(order_at(&found, &failed, 1000 + XFED_SIP_FAILED_MS - 1), "3/2 1/0 2/1");
+	assert_string_equal(order_at(&found, &failed, 1000 + XFED_SIP_FAILED_MS), "1/0 3/2 2/1");
+	assert_string_equal(order_at(&found, &failed, 1000 + XFED_SIP_FAILED_MS), "3/2 1/0 2/1");
+	sip_failed_remove(&failed, &list[0]);
+	sip_failed_remove(&failed, &list[1]);
+	assert_string_equal(order_at(&found, &failed, 40000), "1/0 2/1 3/2");
+}
+
+static void failed_places_are_bounded(void **state)
+{
+	struct sip_failed_places failed = { .count = 0 };
+	struct sip_location where = { SIP_TCP, false, { 192, 0, 2, 0 }, 5060, "" };
+	struct sip_locations found = { .list = &where, .count = 1 };
+	(void)state;
+	for (unsigned i = 0; i < 2 * XFED_SIP_LOCATE_RESULTS; i++) {
+		where.address[3] = (uint8_t)i;
+		sip_failed_add(&failed, &where, i);
+	}
+	assert_int_equal(failed.count, XFED_SIP_LOCATE_RESULTS);
+	for (unsigned i = 0; i < failed.count; i++) {
+		assert_true(failed.list[i].until_ms >= XFED_SIP_LOCATE_RESULTS + XFED_SIP_FAILED_MS);
+	}
+	assert_string_equal(order_at(&found, &failed, 0), "63/0");
 }
 
 static void no_memory(void **state)
@@ -734,7 +799,7 @@ static void no_memory(void **state)
 	assert_int_equal(sip_locate_new(&q, &env, &l), XFED_ERR_NOMEM);
 	assert_null(l);
 	failing_arm(0);
-	assert_int_equal(sip_failover_new(&found, &f), XFED_ERR_NOMEM);
+	assert_int_equal(sip_failover_new(&found, &nothing_failed, 0, &f), XFED_ERR_NOMEM);
 	assert_null(f);
 	failing_arm(-1);
 	assert_int_equal(failing_held, 0);
@@ -751,6 +816,8 @@ int main(void)
 		cmocka_unit_test(questions_that_are_none),
 		cmocka_unit_test(places_in_turn),
 		cmocka_unit_test(places_are_kept),
+		cmocka_unit_test(failed_places_come_last),
+		cmocka_unit_test(failed_places_are_bounded),
 		cmocka_unit_test(no_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
