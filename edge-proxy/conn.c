@@ -6,6 +6,7 @@
 
 static const struct rt_stream_handlers in_handlers, out_handlers;
 static void drive(struct edge_conn *c, struct xfed_s2s_event *ev);
+static void on_go_on(void *arg);
 
 static struct edge_conn *conn_new(struct edge *e, enum xfed_s2s_direction direction)
 {
@@ -22,6 +23,7 @@ static struct edge_conn *conn_new(struct edge *e, enum xfed_s2s_direction direct
 		xfed_free(c);
 		return NULL;
 	}
+	rt_post_init(&c->go_on, e->loop, on_go_on, c);
 	e->conn_count++;
 	e->unauthenticated += direction == XFED_S2S_IN;
 	return c;
@@ -46,6 +48,7 @@ static void conn_release(struct edge_conn *c)
 	edge_steps_free(&c->steps);
 	xfed_buf_deinit(&c->say);
 	rt_timer_close(&c->timer);
+	rt_post_cancel(&c->go_on);
 	xfed_free(c);
 	edge_service_conn_gone(e);
 }
@@ -193,6 +196,7 @@ static void perform(struct edge_conn *c, struct xfed_s2s_action *act)
 		break;
 	case XFED_S2S_STANZA:
 		c->stanzas_in++;
+		c->is_yielding = ++c->turn_stanzas >= XFED_S2S_TURN_STANZAS;
 		if (edge_inbound_stanza(c, act)) {
 			xfed_s2s_cover(c->s2s, act->sm_number, rt_loop_now_ms(c->edge->loop));
 		}
@@ -262,10 +266,15 @@ static void one_step(struct edge_conn *c, struct xfed_s2s_event *ev)
 	c->is_driving = false;
 }
 
+static bool may_read_on(const struct edge_conn *c)
+{
+	return !c->is_closed && !c->is_paused && !c->is_yielding;
+}
+
 static void pump(struct edge_conn *c)
 {
 	struct xfed_s2s_event ev = { .type = XFED_S2S_PUMP };
-	while (!c->is_closed && !c->is_paused && xfed_s2s_has_pending(c->s2s)) {
+	while (may_read_on(c) && xfed_s2s_has_pending(c->s2s)) {
 		one_step(c, &ev);
 	}
 }
@@ -277,8 +286,11 @@ static void settle_down(struct edge_conn *c)
 		return;
 	}
 	rt_stream_kick(c->stream);
-	if (c->is_paused) {
+	if (c->is_paused || c->is_yielding) {
 		rt_stream_pause(c->stream);
+	}
+	if (c->is_yielding) {
+		rt_post_schedule(&c->go_on);
 	}
 	rt_timer_set(&c->timer, xfed_s2s_deadline(c->s2s));
 }
@@ -299,7 +311,7 @@ static size_t on_bytes(void *user, struct xfed_span in)
 {
 	struct edge_conn *c = user;
 	size_t taken = 0;
-	while (taken < in.len && !c->is_closed && !c->is_paused && !xfed_s2s_has_job(c->s2s)) {
+	while (taken < in.len && may_read_on(c) && !xfed_s2s_has_job(c->s2s)) {
 		struct xfed_s2s_event ev = { .type = XFED_S2S_BYTES, .bytes = xfed_span_make(in.data + taken, in.len - taken) };
 		one_step(c, &ev);
 		pump(c);
@@ -530,17 +542,35 @@ void edge_conn_cover(struct edge *e, uint64_t id, uint64_t number)
 }
 
 /* What the conductor still holds comes first, with or without new input; then the socket. `c` may be gone afterwards. */
+static void read_on(struct edge_conn *c)
+{
+	if (may_read_on(c)) {
+		rt_stream_resume(c->stream);
+		pump(c);
+		settle_down(c);
+	}
+}
+
 void edge_conn_resume(struct edge_conn *c)
 {
 	if (!c->is_paused || c->is_closed) {
 		return;
 	}
 	c->is_paused = false;
-	rt_stream_resume(c->stream);
 	if (!c->is_driving) {
-		pump(c);
-		settle_down(c);
+		read_on(c);
+	} else if (!c->is_yielding) {
+		rt_stream_resume(c->stream);
 	}
+}
+
+/* The others have had their part. */
+static void on_go_on(void *arg)
+{
+	struct edge_conn *c = arg;
+	c->is_yielding = false;
+	c->turn_stanzas = 0;
+	read_on(c);
 }
 
 /* A handshake job that comes back later must find a conductor that writes nothing: its buffer goes with the stream. */

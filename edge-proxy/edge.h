@@ -59,7 +59,11 @@ struct edge_conn {
 	struct xfed_tls *job_tls;
 	enum xfed_tls_result job_result;
 	uint64_t job_started_ms;
-	bool has_decision, has_pair_decision, is_paused, is_closed, is_established, has_refused;
+	bool has_decision, has_pair_decision, is_closed, is_established, has_refused;
+	bool is_paused;		       /* as much is parked as may be: not read until some of it is sent */
+	bool is_yielding;	       /* has had its part of this turn; goes on by itself */
+	unsigned turn_stanzas;
+	struct rt_post go_on;
 	bool pair_is_local;	       /* of the pair decision */
 	bool is_saying;
 	struct xfed_buf say;	       /* what is to be said next: an answer as authoritative server */
@@ -168,6 +172,7 @@ struct edge_link {
 	bool is_up, is_closed, job_running, is_draining;
 	struct edge_sent sent[EDGE_LINK_SENT]; /* by how many were sent before, modulo its size */
 	uint64_t sent_count, taken_count;
+	struct proto_owed owed; /* credit */
 	int64_t since_s;
 	char address[RT_ADDR_TEXT];
 };
@@ -216,7 +221,8 @@ struct edge {
 	enum edge_service service;
 	struct rt_timer tick, grace, leave;
 	struct rt_post flush;
-	bool is_closing; /* draining, and the streams have been told */
+	bool has_given_up; /* draining: what had no fate by then has been given one */
+	bool is_closing;   /* draining, and the streams have been told */
 	int exit_code;
 };
 
@@ -323,6 +329,7 @@ int edge_link_accept(struct edge *e, struct rt_stream *s);
 struct edge_link *edge_link_of(struct edge *e, const struct proto_inbox_run *run);
 struct edge_link *edge_link_of_peer(struct edge *e, int peer);
 void edge_links_flush(struct edge *e);
+void edge_link_pay(struct edge_link *l); /* what credit is owed, as far as there is room */
 void edge_links_send(struct edge *e, const Xfed__Frame *f); /* to every link that is up; a full one misses events */
 void edge_links_drain(struct edge *e, uint32_t grace_ms);
 void edge_links_free(struct edge *e);

@@ -81,8 +81,8 @@ static void link_up(struct edge_link *l)
 	l->since_s = edge_wall_s(e);
 	e->links_up++;
 	replace_older(l, peer->cert_name);
-	uint32_t credit = proto_inbox_reserve(e->inbox, l->run, XFED_CHANNEL_CREDIT_MSGS);
-	proto_session_grant(l->session, credit, XFED_CHANNEL_CREDIT_BYTES);
+	l->owed = (struct proto_owed){ XFED_CHANNEL_CREDIT_MSGS, XFED_CHANNEL_CREDIT_BYTES };
+	edge_link_pay(l);
 	tell_again(l);
 	proto_outbox_peer_up(e->outbox, l->peer, peer->boot_nonce, now);
 	edge_route_ended(e);
@@ -381,18 +381,12 @@ struct edge_link *edge_link_of_peer(struct edge *e, int peer)
 	return NULL;
 }
 
-/* Credit that a full memory kept back is given when there is room again, or the link would starve. */
-static void top_up(struct edge_link *l)
+void edge_link_pay(struct edge_link *l)
 {
-	uint32_t in_messages, out_messages;
-	uint64_t in_bytes, out_bytes;
-	if (!l->is_up) {
-		return;
-	}
-	proto_session_credit(l->session, &in_messages, &in_bytes, &out_messages, &out_bytes);
-	if (in_messages < XFED_CHANNEL_CREDIT_MSGS / 2) {
-		uint32_t n = proto_inbox_reserve(l->edge->inbox, l->run, XFED_CHANNEL_CREDIT_MSGS - in_messages);
-		proto_session_grant(l->session, n, in_bytes < XFED_CHANNEL_CREDIT_BYTES ? XFED_CHANNEL_CREDIT_BYTES - in_bytes : 0);
+	uint64_t bytes;
+	uint32_t n = l->owed.messages > 0 ? proto_inbox_pay(l->edge->inbox, l->run, &l->owed, &bytes) : 0;
+	if (n > 0) {
+		proto_session_grant(l->session, n, bytes);
 	}
 }
 
@@ -405,7 +399,9 @@ void edge_links_flush(struct edge *e)
 		if (l->is_closed || l->job_running) {
 			continue;
 		}
-		top_up(l);
+		if (l->is_up) {
+			edge_link_pay(l); /* what a full memory kept back, or the link would starve */
+		}
 		proto_session_set_lowest(l->session, proto_outbox_lowest_unsettled(e->outbox));
 		proto_session_flush(l->session, now);
 		drain(l);

@@ -1,5 +1,6 @@
 #include "edge.h"
 
+#include "xfed/hash.h"
 #include "xfed/mem.h"
 
 #define SCRATCH_ARENA (64 * 1024)
@@ -57,6 +58,13 @@ static uint64_t pair_key(struct xfed_arena *a, const struct xfed_stanza *s)
 	return key ? key : 1;
 }
 
+/* Whose share it takes: the partner's, whichever of its domains it comes from. */
+static uint64_t share_key(const struct edge *e, const struct xfed_stanza *s)
+{
+	const struct xfed_partner *p = xfed_policy_partner(e->policy, s->from.domain);
+	return p ? xfed_hash_bytes(p->domain, strlen(p->domain)) : 0;
+}
+
 static void count_parked(struct edge_conn *c, size_t bytes)
 {
 	c->parked_bytes += bytes;
@@ -104,6 +112,10 @@ bool edge_route_to_gateway(struct edge_conn *c, const struct xfed_s2s_action *ac
 		edge_refuse_stanza(c, act, XFED_REASON_DELIVERY_QUEUE_FULL); /* what is not acknowledged for long, peers take for lost */
 		return false;
 	}
+	if (e->service == EDGE_LEAVING || e->service == EDGE_OUT_OF_SERVICE) {
+		edge_refuse_stanza(c, act, XFED_REASON_CHANNEL_DOWN); /* what waited has gone back, and this would wait in vain */
+		return false;
+	}
 	xfed_buf_clear(&e->scratch);
 	struct xfed_span from = xfed_jid_full(act->arena, &s->from), to = xfed_jid_full(act->arena, &s->to);
 	if (!from.data || !to.data || xfed_xml_write(&e->scratch, s->elem, XFED_SPAN("")) != XFED_OK) {
@@ -125,6 +137,7 @@ bool edge_route_to_gateway(struct edge_conn *c, const struct xfed_s2s_action *ac
 		.stanza = xfed_buf_span(&e->scratch),
 		.correlation = xfed_span_str(correlation),
 		.pair_key = pair_key(act->arena, s),
+		.share_key = share_key(e, s),
 		.deadline_ms = now + XFED_DELIVERY_DEADLINE_MS,
 		.peer = PROTO_OUTBOX_NO_PEER,
 		.cookie = c->id,
@@ -141,9 +154,10 @@ bool edge_route_to_gateway(struct edge_conn *c, const struct xfed_s2s_action *ac
 	return true;
 }
 
-static void was_sent(struct edge *e, const struct proto_delivery *d)
+/* It is parked no more: its stream may be read again. */
+static void unpark(struct edge *e, const struct proto_delivery *d)
 {
-	struct edge_conn *c = d->sends == 1 ? edge_conn_find(e, d->cookie) : NULL;
+	struct edge_conn *c = edge_conn_find(e, d->cookie);
 	if (!c) {
 		return;
 	}
@@ -157,6 +171,7 @@ static void pump_link(struct edge *e, struct edge_link *l)
 {
 	uint64_t now = rt_loop_now_ms(e->loop), seq;
 	const struct proto_delivery *d;
+	size_t n = 0;
 	while ((d = proto_outbox_next(e->outbox, l->peer))) {
 		Xfed__Deliver m;
 		Xfed__SipKey sip;
@@ -166,7 +181,13 @@ static void pump_link(struct edge *e, struct edge_link *l)
 		}
 		l->sent[l->sent_count++ % EDGE_LINK_SENT] = (struct edge_sent){ d->cookie, d->number };
 		proto_outbox_sent(e->outbox, d, l->peer);
-		was_sent(e, d);
+		if (d->sends == 1) {
+			unpark(e, d);
+		}
+		if (++n == XFED_CHANNEL_PUMP_MSGS) {
+			edge_flush_soon(e); /* the rest in the next turn */
+			break;
+		}
 	}
 	while (proto_outbox_next_withdraw(e->outbox, l->peer, &seq)) {
 		if (proto_session_withdraw(l->session, seq) != XFED_OK) {
@@ -298,10 +319,7 @@ void edge_route_ended(struct edge *e)
 	struct proto_delivery *d;
 	while ((d = proto_outbox_ended(e->outbox))) {
 		if (d->sends == 0) {
-			struct edge_conn *c = edge_conn_find(e, d->cookie);
-			if (c) {
-				count_unparked(c, d->stanza.len);
-			}
+			unpark(e, d);
 		}
 		enum xfed_reason reason = d->fate == XFED__FATE__FATE_WITHDRAWN || e->links_up == 0 ? XFED_REASON_CHANNEL_DOWN : d->reason;
 		const struct xfed_reason_info *info = xfed_reason_info(reason);
@@ -571,10 +589,10 @@ static bool claim_sip(struct edge_link *l, const Xfed__Deliver *d, const struct 
 
 static void give_credit(struct edge_link *l, size_t frame_bytes)
 {
-	uint32_t n = proto_inbox_reserve(l->edge->inbox, l->run, 1);
-	if (n > 0) {
-		proto_session_grant(l->session, n, frame_bytes);
-	}
+	l->owed.messages++;
+	l->owed.bytes += frame_bytes;
+	edge_link_pay(l);
+	edge_flush_soon(l->edge);
 }
 
 void edge_route_from_gateway(struct edge_link *l, const Xfed__Deliver *d, size_t frame_bytes)

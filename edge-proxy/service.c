@@ -179,22 +179,42 @@ static void finish_leaving(struct edge *e)
 	}
 }
 
-static void say_goodbye(struct edge *e)
+/* Draining: the part of the stop timeout in which errors may still be on their way to the senders. */
+static uint64_t bounce_ms(const struct edge *e)
+{
+	uint64_t third = e->config->stop_timeout_ms / 3;
+	return third < LEAVE_BOUNCE_MS ? third : LEAVE_BOUNCE_MS;
+}
+
+static void close_streams(struct edge *e)
 {
 	e->is_closing = true;
 	rt_timer_set(&e->leave, rt_loop_now_ms(e->loop) + LEAVE_CLOSE_MS);
 	close_all(e, XFED_REASON_STREAM_CLOSED_DRAIN);
 }
 
+/* What has no fate is given one now, and the senders are told. */
+static void give_up(struct edge *e)
+{
+	e->has_given_up = true;
+	rt_timer_set(&e->leave, rt_loop_now_ms(e->loop) + bounce_ms(e));
+	proto_outbox_give_up(e->outbox);
+	edge_route_ended(e);
+	edge_service_conn_gone(e);
+}
+
+/* Time is up for this step. */
 static void on_leave(void *user)
 {
 	struct edge *e = user;
 	if (e->service == EDGE_LEAVING) {
 		finish_leaving(e);
-	} else if (e->service == EDGE_DRAINING && !e->is_closing) {
-		say_goodbye(e); /* what is in flight was waited for long enough; the streams are told what was taken */
-	} else if (e->service == EDGE_DRAINING) {
+	} else if (e->service == EDGE_DRAINING && e->is_closing) {
 		rt_loop_stop(e->loop);
+	} else if (e->service == EDGE_DRAINING && e->has_given_up) {
+		close_streams(e);
+	} else if (e->service == EDGE_DRAINING) {
+		give_up(e);
 	}
 }
 
@@ -210,7 +230,7 @@ void edge_service_drain(struct edge *e)
 	edge_service_stop_listening(e);
 	edge_links_drain(e, e->config->stop_timeout_ms);
 	uint64_t most = e->config->stop_timeout_ms > 2 * LEAVE_CLOSE_MS ? e->config->stop_timeout_ms - LEAVE_CLOSE_MS : LEAVE_CLOSE_MS;
-	rt_timer_set(&e->leave, rt_loop_now_ms(e->loop) + most);
+	rt_timer_set(&e->leave, rt_loop_now_ms(e->loop) + most - (bounce_ms(e) < most ? bounce_ms(e) : 0));
 	edge_service_conn_gone(e);
 }
 
@@ -225,9 +245,10 @@ void edge_service_conn_gone(struct edge *e)
 	}
 	bool is_quiet = edge_pairs_waiting(e) == 0 && proto_outbox_count(e->outbox) == 0;
 	if ((is_quiet || e->is_closing) && e->conn_count == 0) {
+		e->is_closing = true; /* there is nobody to be told */
 		rt_timer_set(&e->leave, rt_loop_now_ms(e->loop));
 	} else if (is_quiet && !e->is_closing) {
-		say_goodbye(e);
+		close_streams(e);
 	}
 }
 

@@ -406,6 +406,13 @@ void proto_outbox_tick(struct proto_outbox *o, uint64_t now_ms)
 	}
 }
 
+void proto_outbox_give_up(struct proto_outbox *o)
+{
+	while (o->first) {
+		expire(o, o->first);
+	}
+}
+
 uint64_t proto_outbox_deadline(const struct proto_outbox *o)
 {
 	uint64_t release = outbox_release_at(o);

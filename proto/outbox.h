@@ -161,6 +161,8 @@ bool proto_outbox_next_withdraw(struct proto_outbox *o, int peer, uint64_t *seq)
  * happened), begins withdrawals that are due, releases what waited for a link in vain.
  */
 void proto_outbox_tick(struct proto_outbox *o, uint64_t now_ms);
+/* Leaving: ends everything as its deadline would. */
+void proto_outbox_give_up(struct proto_outbox *o);
 uint64_t proto_outbox_deadline(const struct proto_outbox *o); /* when to tick; UINT64_MAX: never */
 
 /* The next delivery that ended without a peer's report; NULL: none. Valid until proto_outbox_done(). */
