@@ -6,6 +6,7 @@
 
 #include "interwork/address.h"
 #include "interwork/im.h"
+#include "sip/date.h"
 #include "sip/dispatch.h"
 #include "xfed/hash.h"
 
@@ -197,11 +198,36 @@ static uint64_t pair_key(const struct gateway_incoming *in)
 	return key ? key : 1;
 }
 
-static int hand_over(struct taken *t, int peer, const struct xfed_xml_elem *elem)
+/* Whose share it takes: the partner's, whichever of its domains it is for. */
+static uint64_t share_key(const struct taken *t)
+{
+	const struct xfed_partner *p = gateway_partner(t->g, t->to.domain);
+	return p ? xfed_hash_bytes(p->domain, strlen(p->domain)) : 0;
+}
+
+/*
+ * For how long the message may still be delivered (RFC 3428 section 4: Expires counts from Date, where there is none from
+ * now; 0 says only that it is not to be stored). False: it has expired.
+ */
+static bool within_expires(const struct taken *t, uint32_t *within_ms)
+{
+	int64_t sent_s, now_s = gateway_wall_s(t->g), left_s = t->m->expires;
+	if (t->m->expires <= 0) {
+		return true;
+	}
+	if (sip_date_parse(t->m->date, &sent_s) == XFED_OK && sent_s < now_s) {
+		left_s -= now_s - sent_s;
+	}
+	if (left_s > 0 && left_s < *within_ms / 1000) {
+		*within_ms = (uint32_t)left_s * 1000;
+	}
+	return left_s > 0;
+}
+
+static int hand_over(struct taken *t, int peer, const struct xfed_xml_elem *elem, uint32_t within)
 {
 	struct gateway *g = t->g;
 	uint64_t seq, now = gateway_now(g);
-	uint32_t within = g->files.config->sip.answer_within_ms;
 	struct xfed_span to = xfed_jid_full(&t->a, &t->to);
 	struct proto_delivery_new n = {
 		.kind = XFED__KIND__KIND_MESSAGE,
@@ -213,6 +239,7 @@ static int hand_over(struct taken *t, int peer, const struct xfed_xml_elem *elem
 		.stanza = xfed_buf_span(&g->scratch),
 		.correlation = t->in->correlation,
 		.pair_key = pair_key(t->in),
+		.share_key = share_key(t),
 		.deadline_ms = now + within + SETTLE_MS,
 		.withdraw_ms = now + within,
 		.peer = peer,
@@ -232,6 +259,10 @@ static enum xfed_reason send_on(struct taken *t, const struct xfed_xml_elem *ele
 {
 	struct gateway *g = t->g;
 	int peer;
+	uint32_t within = g->files.config->sip.answer_within_ms;
+	if (!within_expires(t, &within)) {
+		return XFED_REASON_DELIVERY_DEADLINE;
+	}
 	xfed_buf_clear(&g->scratch);
 	int rc = xfed_xml_write(&g->scratch, elem, XFED_SPAN(""));
 	if (rc != XFED_OK) {
@@ -241,7 +272,7 @@ static enum xfed_reason send_on(struct taken *t, const struct xfed_xml_elem *ele
 	if (rc != XFED_OK) {
 		return rc == XFED_ERR_NOT_FOUND ? XFED_REASON_CHANNEL_DOWN : XFED_REASON_STREAM_INTERNAL;
 	}
-	rc = hand_over(t, peer, elem);
+	rc = hand_over(t, peer, elem, within);
 	if (rc != XFED_OK) {
 		routes_give_back(g->routes, t->in->local_domain, t->in->remote_domain);
 		return rc == XFED_ERR_LIMIT ? XFED_REASON_DELIVERY_QUEUE_FULL

@@ -1,5 +1,7 @@
 """Bad and unusual SIP at the gateway's door ([C1] to [C3], the delivery contract): 400 or silence, 403, 405, 415, 489."""
 import itertools
+import time
+from email.utils import formatdate
 
 import pytest
 
@@ -174,6 +176,19 @@ def test_addresses_that_cannot_be_reached(partner, user, flow, uri, statuses):
     raw, branch = user.request(flow, "MESSAGE", uri, to="sip:alice@partner.example", body="x", content_type="text/plain")
     assert user.ask(flow, raw, branch).status in statuses
     assert partner.inbox.mark() == reached
+
+
+def test_a_message_that_has_expired(partner, user, flow, refusal):
+    """[B4-10]: Expires counts from Date; what is too late is refused, and not delivered as if it were new."""
+    now = time.time()
+    late = [("Date", formatdate(now - 100, usegmt=True)), ("Expires", "60")]
+    with refusal("delivery.deadline"):
+        assert user.message(flow, "sip:alice@partner.example", "too late", sender="sip:dave@corp.example", headers=late).status == 504
+    for i, headers in enumerate(([("Date", formatdate(now - 100, usegmt=True)), ("Expires", "600")], [("Expires", "60")],
+                                 [("Date", formatdate(now - 100, usegmt=True)), ("Expires", "0")], [("Date", "yesterday"), ("Expires", "60")])):
+        assert user.message(flow, "sip:alice@partner.example", "in time %d" % i, sender="sip:dave@corp.example", headers=headers).status == 200
+    partner.wait_body("in time 3")
+    assert not [s for s in partner.inbox.items if child_text(s, "body") == "too late"]
 
 
 def test_a_request_at_the_end_of_its_hops(partner, user, flow, refusal):

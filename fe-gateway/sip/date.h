@@ -1,0 +1,12 @@
+/*
+ * SIP-date (RFC 3261 section 25.1: rfc1123-date, always GMT). No clock.
+ */
+#ifndef SIP_DATE_H
+#define SIP_DATE_H
+
+#include "xfed/base.h"
+
+/* "Sat, 13 Nov 2010 23:29:00 GMT" to seconds since 1970, leap seconds not counted. OK; INVALID: it is none. */
+int sip_date_parse(struct xfed_span text, int64_t *seconds);
+
+#endif
