@@ -292,7 +292,8 @@ static void settle_down(struct edge_conn *c)
 	if (c->is_yielding) {
 		rt_post_schedule(&c->go_on);
 	}
-	rt_timer_set(&c->timer, xfed_s2s_deadline(c->s2s));
+	uint64_t when = xfed_s2s_deadline(c->s2s);
+	rt_timer_set(&c->timer, c->patience_ms && c->patience_ms < when ? c->patience_ms : when);
 }
 
 /* One event, everything that follows from it, then the timer. `c` may be gone afterwards. */
@@ -344,6 +345,11 @@ static void on_timer(void *user)
 {
 	struct edge_conn *c = user;
 	if (c->is_closed || !c->s2s) {
+		return;
+	}
+	if (c->patience_ms && rt_loop_now_ms(c->edge->loop) >= c->patience_ms) {
+		c->is_impatient = true;
+		edge_conn_resume(c);
 		return;
 	}
 	struct xfed_s2s_event ev = { .type = XFED_S2S_TICK };
@@ -557,6 +563,7 @@ void edge_conn_resume(struct edge_conn *c)
 		return;
 	}
 	c->is_paused = false;
+	c->patience_ms = 0;
 	if (!c->is_driving) {
 		read_on(c);
 	} else if (!c->is_yielding) {

@@ -77,6 +77,8 @@ struct edge_conn {
 	uint64_t succeeded_ms, succeeded_bytes; /* a newer one came then, and so many bytes had come in here */
 	struct edge_tally *tally; /* the partner's count this stream is in; NULL: none yet */
 	size_t parked_bytes, parked_count; /* in: of stanzas that no gateway has been sent yet */
+	uint64_t patience_ms;		   /* in: paused for their number; read on at this time. 0: not */
+	bool is_impatient;		   /* in: it has come, and nothing has been sent since */
 	uint64_t stanzas_in, stanzas_out;
 	double tokens; /* rate limit: stanzas that may still come now */
 	uint64_t tokens_ms;

@@ -65,12 +65,19 @@ static uint64_t share_key(const struct edge *e, const struct xfed_stanza *s)
 	return p ? xfed_hash_bytes(p->domain, strlen(p->domain)) : 0;
 }
 
-static void count_parked(struct edge_conn *c, size_t bytes)
+/*
+ * Full: this stream is not read until the gateways have taken some. What stream management counts must not wait unacknowledged
+ * for long, so by number it waits only while they do take; then its partner hears that there is no room.
+ */
+static void count_parked(struct edge_conn *c, size_t bytes, bool is_counted)
 {
 	c->parked_bytes += bytes;
 	c->parked_count++;
 	if (c->parked_bytes > c->edge->config->limits.park_bytes) {
-		c->is_paused = true; /* full: stop reading this stream until the gateways have taken some */
+		c->is_paused = true;
+	} else if (is_counted && c->parked_count >= XFED_DELIVERY_PARK_SLOW && !c->is_impatient && c->edge->links_up > 0) {
+		c->is_paused = true;
+		c->patience_ms = rt_loop_now_ms(c->edge->loop) + XFED_DELIVERY_PARK_PATIENCE_MS;
 	}
 }
 
@@ -78,6 +85,16 @@ static void count_unparked(struct edge_conn *c, size_t bytes)
 {
 	c->parked_bytes -= bytes < c->parked_bytes ? bytes : c->parked_bytes;
 	c->parked_count -= c->parked_count > 0;
+	c->is_impatient = false;
+	if (c->patience_ms) {
+		c->patience_ms = rt_loop_now_ms(c->edge->loop) + XFED_DELIVERY_PARK_PATIENCE_MS;
+	}
+}
+
+static bool may_read_again(const struct edge_conn *c)
+{
+	return c->is_paused && c->parked_bytes <= c->edge->config->limits.park_bytes / 2 &&
+	       (!c->patience_ms || c->parked_count <= XFED_DELIVERY_PARK_SLOW / 2);
 }
 
 void edge_refuse_stanza(struct edge_conn *c, const struct xfed_s2s_action *act, enum xfed_reason reason)
@@ -149,7 +166,7 @@ bool edge_route_to_gateway(struct edge_conn *c, const struct xfed_s2s_action *ac
 		edge_refuse_stanza(c, act, rc == XFED_ERR_INVALID ? XFED_REASON_XMPP_STANZA_INVALID : XFED_REASON_DELIVERY_QUEUE_FULL);
 		return false;
 	}
-	count_parked(c, n.stanza.len);
+	count_parked(c, n.stanza.len, act->sm_number != 0);
 	edge_flush_soon(e);
 	return true;
 }
@@ -162,7 +179,7 @@ static void unpark(struct edge *e, const struct proto_delivery *d)
 		return;
 	}
 	count_unparked(c, d->stanza.len);
-	if (c->is_paused && c->parked_bytes <= e->config->limits.park_bytes / 2) {
+	if (may_read_again(c)) {
 		edge_conn_resume(c);
 	}
 }
