@@ -310,6 +310,7 @@ void edge_route_taken(struct edge_link *l); /* the gateway may have taken more: 
 void edge_route_pump(struct edge *e); /* outbox to links */
 void edge_route_outcome(struct edge *e, struct proto_delivery *d, const Xfed__Outcome *oc);
 void edge_route_ended(struct edge *e);
+void edge_route_heard(struct edge_link *l, uint64_t lowest_unsettled); /* what the gateway needs no more is forgotten */
 void edge_route_from_gateway(struct edge_link *l, const Xfed__Deliver *d, size_t frame_bytes);
 void edge_route_withdraw(struct edge_link *l, uint64_t seq);
 /* The fate of a stanza from a gateway: tells whoever asked, once. */

@@ -164,7 +164,7 @@ static void take_message(struct edge_link *l, const Xfed__Frame *f, size_t frame
 		take_attempted(l, f->attempted);
 		break;
 	case XFED__FRAME__BODY_PING: /* answered already; its mark lets us forget */
-		proto_inbox_lowest(l->edge->inbox, l->run, f->ping->lowest_unsettled);
+		edge_route_heard(l, f->ping->lowest_unsettled);
 		break;
 	case XFED__FRAME__BODY_WITHDRAW:
 		edge_route_withdraw(l, f->withdraw->seq);

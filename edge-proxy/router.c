@@ -612,6 +612,15 @@ static void give_credit(struct edge_link *l, size_t frame_bytes)
 	edge_flush_soon(l->edge);
 }
 
+void edge_route_heard(struct edge_link *l, uint64_t lowest_unsettled)
+{
+	uint64_t seq;
+	while (proto_session_next_heard(l->session, &seq)) {
+		proto_inbox_heard(l->edge->inbox, l->run, seq);
+	}
+	proto_inbox_lowest(l->edge->inbox, l->run, lowest_unsettled);
+}
+
 void edge_route_from_gateway(struct edge_link *l, const Xfed__Deliver *d, size_t frame_bytes)
 {
 	struct edge *e = l->edge;
@@ -623,7 +632,7 @@ void edge_route_from_gateway(struct edge_link *l, const Xfed__Deliver *d, size_t
 		proto_session_step(l->session, &ev, rt_loop_now_ms(e->loop));
 		return;
 	}
-	proto_inbox_lowest(e->inbox, l->run, d->lowest_unsettled);
+	edge_route_heard(l, d->lowest_unsettled);
 	struct edge_origin o = { .run = l->run, .seq = d->seq, .has_sip = d->sip != NULL, .peer = l->peer, .id = d->id, .from = d->from, .to = d->to };
 	if (d->sip) {
 		o.sip = *d->sip;
@@ -636,8 +645,12 @@ void edge_route_from_gateway(struct edge_link *l, const Xfed__Deliver *d, size_t
 		}
 		break;
 	case PROTO_INBOX_DUPLICATE_SETTLED:
-		list[0] = entry->outcome;
-		proto_session_settled(l->session, list, 1);
+		/* Asked by number: what was heard above may have let go of the entry. */
+		entry = proto_inbox_find(e->inbox, l->run, d->seq);
+		list[0] = entry ? entry->outcome : NULL;
+		if (list[0]) {
+			proto_session_settled(l->session, list, 1);
+		}
 		break;
 	case PROTO_INBOX_DUPLICATE_PENDING:
 	case PROTO_INBOX_FORGOTTEN:

@@ -349,6 +349,7 @@ static inline struct proto_session *gateway_link_session(const struct gateway_li
 
 /* route.c */
 void gateway_route_resumed(struct gateway_link *l); /* outcomes and attempts are told again */
+void gateway_route_heard(struct gateway_link *l, uint64_t lowest_unsettled); /* what the edge needs no more is forgotten */
 void gateway_route_deliver(struct gateway_link *l, const Xfed__Deliver *d, size_t frame_bytes);
 void gateway_route_settled(struct gateway_link *l, const Xfed__Settled *m);
 void gateway_route_acked(struct gateway_link *l, const Xfed__AttemptedAck *m);

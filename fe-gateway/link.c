@@ -189,7 +189,7 @@ static void take_message(struct gateway_link *l, const Xfed__Frame *f, size_t fr
 		gateway_route_acked(l, f->attempted_ack);
 		break;
 	case XFED__FRAME__BODY_PING:
-		proto_inbox_lowest(l->gw->inbox, l->inbox_run, f->ping->lowest_unsettled);
+		gateway_route_heard(l, f->ping->lowest_unsettled);
 		break;
 	case XFED__FRAME__BODY_REPLY:
 		gateway_take_reply(l, f->reply);

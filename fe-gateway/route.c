@@ -104,6 +104,15 @@ static void give_credit(struct gateway_link *l, size_t frame_bytes)
 	gateway_link_pay(l);
 }
 
+void gateway_route_heard(struct gateway_link *l, uint64_t lowest_unsettled)
+{
+	uint64_t seq;
+	while (proto_session_next_heard(gateway_link_session(l), &seq)) {
+		proto_inbox_heard(l->gw->inbox, l->inbox_run, seq);
+	}
+	proto_inbox_lowest(l->gw->inbox, l->inbox_run, lowest_unsettled);
+}
+
 void gateway_route_deliver(struct gateway_link *l, const Xfed__Deliver *d, size_t frame_bytes)
 {
 	struct gateway *g = l->gw;
@@ -114,7 +123,7 @@ void gateway_route_deliver(struct gateway_link *l, const Xfed__Deliver *d, size_
 		gateway_link_fail(l, rc == XFED_ERR_NOMEM ? XFED_REASON_STREAM_INTERNAL : XFED_REASON_CHANNEL_FRAME_BAD, "delivery without room");
 		return;
 	}
-	proto_inbox_lowest(g->inbox, l->inbox_run, d->lowest_unsettled);
+	gateway_route_heard(l, d->lowest_unsettled);
 	switch (verdict) {
 	case PROTO_INBOX_FIRST:
 		gateway_take_stanza(l, d);

@@ -461,6 +461,14 @@ int proto_inbox_forget(struct proto_inbox *in, struct proto_inbox_run *run, uint
 	return XFED_OK;
 }
 
+void proto_inbox_heard(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t seq)
+{
+	struct inbox_node *n = find(run, seq);
+	if (n && n->e.state == PROTO_INBOX_SETTLED && seq >= run->lowest) { /* those below go with the mark */
+		forget(in, run, n);
+	}
+}
+
 void proto_inbox_lowest(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t lowest_unsettled)
 {
 	uint64_t before = run->lowest;

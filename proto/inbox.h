@@ -125,6 +125,8 @@ int proto_inbox_settle(struct proto_inbox *in, struct proto_inbox_run *run, cons
 	const struct proto_inbox_words *words, uint64_t now_ms);
 /* The sender gave up on one that has no outcome (AttemptedAck.refused): forgotten. OK, NOT_FOUND. */
 int proto_inbox_forget(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t seq);
+/* Its sender has taken the outcome and does not send it again: forgotten, wherever the mark stands. */
+void proto_inbox_heard(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t seq);
 /* The sender's mark (Deliver, Ping, Hello): settled entries below it are forgotten. */
 void proto_inbox_lowest(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t lowest_unsettled);
 

@@ -207,6 +207,7 @@ void proto_session_free(struct proto_session *s)
 	proto_frame_reader_deinit(&s->reader);
 	xfed_buf_wipe(&s->plain);
 	xfed_buf_deinit(&s->raw);
+	proto_told_deinit(&s->told);
 	xfed_arena_deinit(&s->own);
 	xfed_arena_deinit(&s->peer_memory);
 	xfed_free(s);

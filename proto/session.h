@@ -162,6 +162,11 @@ void proto_session_credit(const struct proto_session *s, uint32_t *in_messages, 
 
 /* The driver has taken over one more Deliver of this link, first or duplicate; the peer is told with the next flush. */
 void proto_session_took(struct proto_session *s);
+/*
+ * The next outcome of ours on this link that the peer has said to have taken (Deliver, Ping): it never asks for it again, so it
+ * may be forgotten (proto_inbox_heard()). False: none now.
+ */
+bool proto_session_next_heard(struct proto_session *s, uint64_t *seq);
 /* How many of our Deliver frames the peer has taken; 0 also where it does not say. */
 uint64_t proto_session_taken(const struct proto_session *s);
 

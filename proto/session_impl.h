@@ -2,6 +2,7 @@
 #ifndef PROTO_SESSION_IMPL_H
 #define PROTO_SESSION_IMPL_H
 
+#include "proto/told.h"
 #include "proto/credit.h"
 #include "proto/pace.h"
 #include "proto/session.h"
@@ -51,6 +52,8 @@ struct proto_session {
 	struct proto_credit credit;
 	uint64_t delivered, taken;	 /* our Deliver frames: sent on this link, taken by the peer */
 	uint64_t took, took_told;	 /* the peer's: taken by us, as told */
+	struct proto_told told;		 /* our outcomes */
+	uint64_t outcomes_in;		 /* the peer's, taken by us */
 	struct proto_pace pace;
 	struct proto_peer peer;
 	struct xfed_arena peer_memory;

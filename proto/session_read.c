@@ -116,6 +116,23 @@ static const char *legal_problem(struct proto_session *s, const Xfed__Frame *f, 
 	return NULL;
 }
 
+static void count_outcomes(struct proto_session *s, const Xfed__Frame *f)
+{
+	if (f->body_case == XFED__FRAME__BODY_SETTLED) {
+		s->outcomes_in += f->settled->n_outcomes;
+	}
+}
+
+/* False: the link ends over it. */
+static bool take_heard(struct proto_session *s, uint64_t heard)
+{
+	if (heard > 0 && !proto_told_hear(&s->told, heard)) { /* 0: a peer that does not say */
+		go_bad(s, "a count of outcomes that cannot be");
+		return false;
+	}
+	return true;
+}
+
 /* True: the message is the driver's too. */
 static bool take_frame(struct proto_session *s, const Xfed__Frame *f)
 {
@@ -130,7 +147,9 @@ static bool take_frame(struct proto_session *s, const Xfed__Frame *f)
 		return false;
 	case XFED__FRAME__BODY_PING:
 		proto_session_send_number(s, XFED__FRAME__BODY_PONG, f->ping->id);
-		return s->state == PROTO_READY;
+		return take_heard(s, f->ping->outcomes_heard) && s->state == PROTO_READY;
+	case XFED__FRAME__BODY_DELIVER:
+		return take_heard(s, f->deliver->outcomes_heard);
 	case XFED__FRAME__BODY_PONG:
 		take_pong(s, f->pong);
 		return false;
@@ -141,6 +160,7 @@ static bool take_frame(struct proto_session *s, const Xfed__Frame *f)
 		take_close(s, f->close);
 		return false;
 	default: /* everything else is the driver's; what is none was refused before */
+		count_outcomes(s, f);
 		return true;
 	}
 }

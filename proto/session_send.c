@@ -61,6 +61,7 @@ void proto_session_send_number(struct proto_session *s, Xfed__Frame__BodyCase bo
 	if (body == XFED__FRAME__BODY_PING) {
 		ping.id = id;
 		ping.lowest_unsettled = s->hello->lowest_unsettled;
+		ping.outcomes_heard = s->outcomes_in;
 		f.ping = &ping;
 	} else {
 		pong.id = id;
@@ -115,6 +116,19 @@ size_t proto_session_output_bytes(const struct proto_session *s)
 	return bytes;
 }
 
+static void count_sent(struct proto_session *s, const Xfed__Frame *f, size_t bytes)
+{
+	if (f->body_case == XFED__FRAME__BODY_DELIVER) {
+		proto_credit_take(&s->credit.out, bytes);
+		s->delivered++;
+		proto_pace_sent(&s->pace, bytes);
+	} else if (f->body_case == XFED__FRAME__BODY_SETTLED) {
+		for (size_t i = 0; i < f->settled->n_outcomes; i++) {
+			proto_told_add(&s->told, f->settled->outcomes[i]->seq);
+		}
+	}
+}
+
 int proto_session_send(struct proto_session *s, const Xfed__Frame *f)
 {
 	if (s->state != PROTO_READY) {
@@ -143,10 +157,8 @@ int proto_session_send(struct proto_session *s, const Xfed__Frame *f)
 		proto_session_go_down(s, XFED_REASON_CHANNEL_TIMEOUT, "the peer does not read");
 		return XFED_ERR_STATE;
 	}
-	if (rc == XFED_OK && is_deliver) {
-		proto_credit_take(&s->credit.out, bytes);
-		s->delivered++;
-		proto_pace_sent(&s->pace, bytes);
+	if (rc == XFED_OK) {
+		count_sent(s, f, bytes);
 	}
 	return rc;
 }
@@ -154,8 +166,10 @@ int proto_session_send(struct proto_session *s, const Xfed__Frame *f)
 int proto_session_deliver(struct proto_session *s, const Xfed__Deliver *d)
 {
 	Xfed__Frame f = XFED__FRAME__INIT;
+	Xfed__Deliver copy = *d;
+	copy.outcomes_heard = s->outcomes_in;
 	f.body_case = XFED__FRAME__BODY_DELIVER;
-	f.deliver = (Xfed__Deliver *)d;
+	f.deliver = &copy;
 	return proto_session_send(s, &f);
 }
 
@@ -267,6 +281,11 @@ void proto_session_credit(const struct proto_session *s, uint32_t *in_messages, 
 void proto_session_took(struct proto_session *s)
 {
 	s->took++;
+}
+
+bool proto_session_next_heard(struct proto_session *s, uint64_t *seq)
+{
+	return proto_told_next(&s->told, seq);
 }
 
 uint64_t proto_session_taken(const struct proto_session *s)

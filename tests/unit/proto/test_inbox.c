@@ -98,6 +98,30 @@ static void what_the_sender_has_done_with_is_forgotten(void **state)
 	proto_inbox_free(in);
 }
 
+/* One delivery that takes long keeps the mark, not the outcomes of all that came after it. */
+static void what_was_heard_is_forgotten_above_the_mark(void **state)
+{
+	struct proto_inbox *in = inbox(0);
+	struct proto_inbox_run *run = proto_inbox_link_up(in, XFED_SPAN("edge1"), 5, 1, 0);
+	for (uint64_t seq = 1; seq <= 4; seq++) {
+		receive(in, run, seq, 0);
+	}
+	settle(in, run, 2, "", 0);
+	settle(in, run, 3, "", 0);
+	proto_inbox_heard(in, run, 2);
+	proto_inbox_heard(in, run, 4); /* has no outcome: stays */
+	proto_inbox_heard(in, run, 99);
+	assert_null(proto_inbox_find(in, run, 2));
+	assert_non_null(proto_inbox_find(in, run, 3)); /* told, perhaps, and not heard */
+	assert_int_equal(proto_inbox_count(in), 3);
+	proto_inbox_lowest(in, run, 4); /* 1 was given up by its sender */
+	settle(in, run, 1, "", 0);
+	proto_inbox_heard(in, run, 1); /* goes with the mark */
+	proto_inbox_lowest(in, run, 4);
+	assert_int_equal(proto_inbox_count(in), 1);
+	proto_inbox_free(in);
+}
+
 /* "or 120 s after the sender's run has ended"; "keeps outcomes for 120 s so a resumed link can fetch them" */
 static void a_lost_run_is_remembered_for_two_minutes(void **state)
 {
@@ -396,6 +420,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_is_done_twice),
 		cmocka_unit_test(what_the_sender_has_done_with_is_forgotten),
+		cmocka_unit_test(what_was_heard_is_forgotten_above_the_mark),
 		cmocka_unit_test(a_lost_run_is_remembered_for_two_minutes),
 		cmocka_unit_test(what_has_no_fate_keeps_its_run),
 		cmocka_unit_test(a_full_table_grants_nothing),

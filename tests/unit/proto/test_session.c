@@ -337,6 +337,77 @@ static void taken_may_be_absent(void **state)
 	ends_free(&e);
 }
 
+/* ---- which outcomes were heard ---- */
+
+static void settle_three(struct ends *e)
+{
+	Xfed__Outcome oc = XFED__OUTCOME__INIT;
+	const Xfed__Outcome *list[] = { &oc };
+	oc.fate = XFED__FATE__FATE_DELIVERED;
+	for (oc.seq = 7; oc.seq <= 9; oc.seq++) {
+		assert_int_equal(proto_session_settled(e->gw, list, 1), XFED_OK);
+	}
+	ends_run(e);
+}
+
+/* The next Deliver, or the next Ping, of the side that has taken them says so. */
+static void outcomes_heard_are_told(void **state)
+{
+	for (int with_ping = 0; with_ping < 2; with_ping++) {
+		struct ends e = { 0 };
+		uint64_t seq = 0;
+		ends_up(&e);
+		settle_three(&e);
+		assert_false(proto_session_next_heard(e.gw, &seq));
+		if (with_ping) {
+			ends_tick(&e, e.now + XFED_CHANNEL_PING_MS);
+			ends_run(&e);
+		} else {
+			send_three(&e);
+		}
+		for (uint64_t expected = 7; expected <= 9; expected++) {
+			assert_true(proto_session_next_heard(e.gw, &seq));
+			assert_int_equal(seq, expected);
+		}
+		assert_false(proto_session_next_heard(e.gw, &seq));
+		assert_false(proto_session_next_heard(e.edge, &seq));
+		ends_free(&e);
+	}
+}
+
+static void ping_says(struct ends *e, uint64_t outcomes_heard)
+{
+	Xfed__Ping p = XFED__PING__INIT;
+	Xfed__Frame f = XFED__FRAME__INIT;
+	p.id = 5;
+	p.outcomes_heard = outcomes_heard;
+	f.body_case = XFED__FRAME__BODY_PING;
+	f.ping = &p;
+	inject_frame(e, e->gw, &f);
+}
+
+/* More than were told, or fewer than before; saying nothing is what older peers do. */
+static void a_count_of_outcomes_that_cannot_be_is_refused(void **state)
+{
+	static const struct {
+		uint64_t first, second;
+		enum xfed_reason reason;
+	} rows[] = {
+		{ 3, 3, XFED_REASON_NONE }, { 2, 0, XFED_REASON_NONE }, { 4, 0, XFED_REASON_CHANNEL_FRAME_BAD }, { 2, 1, XFED_REASON_CHANNEL_FRAME_BAD },
+	};
+	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
+		struct ends e = { 0 };
+		ends_up(&e);
+		settle_three(&e);
+		ping_says(&e, rows[i].first);
+		if (e.gw_reason == XFED_REASON_NONE) {
+			ping_says(&e, rows[i].second);
+		}
+		assert_int_equal(e.gw_reason, rows[i].reason);
+		ends_free(&e);
+	}
+}
+
 /* ---- keep-alive ---- */
 
 static void pings_measure_and_find_the_dead(void **state)
@@ -826,6 +897,8 @@ int main(void)
 		cmocka_unit_test(taken_beyond_what_was_sent_is_refused),
 		cmocka_unit_test(taken_never_goes_back),
 		cmocka_unit_test(taken_may_be_absent),
+		cmocka_unit_test(outcomes_heard_are_told),
+		cmocka_unit_test(a_count_of_outcomes_that_cannot_be_is_refused),
 		cmocka_unit_test(grants_of_a_turn_travel_together),
 		cmocka_unit_test(a_grant_beyond_measure_is_refused),
 		cmocka_unit_test(pings_measure_and_find_the_dead),
