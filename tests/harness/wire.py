@@ -173,15 +173,22 @@ class Listener:
                     pass
 
 
+PORTS = (15000, 32000)  # below the range the kernel gives to clients; programs that run side by side take a part each
+given = set()           # by free_port(): whoever asked may not listen there yet
+
+
 def free_port(address="127.0.0.1"):
-    """A port nobody listens on now, below the range the kernel gives to clients."""
+    """A port of PORTS nobody listens on now."""
     import random
-    for _ in range(200):
-        port = random.randrange(15000, 32000)
+    for _ in range(1000):
+        port = random.randrange(*PORTS)
+        if port in given:
+            continue
         with socket.socket() as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
             try:
                 tcp.bind((address, port))
                 udp.bind((address, port))
+                given.add(port)
                 return port
             except OSError:
                 continue

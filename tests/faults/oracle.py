@@ -1,0 +1,144 @@
+"""
+The judge. It reads the logs of the scripted peers, who sent and who received, by message number; nothing of the daemons.
+
+A message is delivered when its receiver has it (and, on SIP, answered 2xx). Its sender has an error when it got an error
+stanza or a final response that is no 2xx, or when its own server made one up, as a real one does: XMPP for what was not
+acknowledged or found no stream, SIP 408 or 503 for a transaction that got no answer or lost its connection.
+"""
+import collections
+
+UNCERTAIN_TEXT = ("delivery.uncertain", "may have been delivered")
+BAD = ("duplicate", "false_error", "lost", "wrong_uncertain", "wrong_local", "disorder", "false_ok")
+CLASSES = ("sent", "delivered", "refused", "uncertain", "local", "physical") + BAD
+
+# Where an answer may be missing for a reason: what a fault has to touch.
+MAY_BE_UNCERTAIN = {"to_sip": {"edge", "gateway", "channel", "sip"}, "to_xmpp": {"edge", "gateway", "channel", "partner"}}
+MAY_BE_LOCAL = {"to_sip": {"edge", "gateway", "channel", "partner"}, "to_xmpp": {"gateway", "sip"}}
+MAY_BE_LOST = {"edge", "partner"}  # without stream management
+
+
+class Verdict:
+    def __init__(self):
+        self.counts = {c: 0 for c in CLASSES}
+        self.examples = collections.defaultdict(list)
+        self.reasons = collections.Counter()  # what the senders of refused and uncertain ones were told
+
+    def add(self, what, text=None):
+        self.counts[what] += 1
+        if text and len(self.examples[what]) < 5:
+            self.examples[what].append(text)
+
+    @property
+    def is_bad(self):
+        return any(self.counts[c] for c in BAD)
+
+
+def is_uncertain_text(text):
+    return any(w in text.lower() for w in UNCERTAIN_TEXT)
+
+
+def judge_order(v, order, local, message_of):
+    """The first receipts of a pair come in the order they were sent; those its own server has given up do not count."""
+    last, seen = {}, set()
+    for number in order:
+        m = message_of[number]
+        if number in seen or number in local:
+            continue
+        seen.add(number)
+        pair = (m.sender, m.recipient, m.domain)
+        if last.get(pair, 0) > number:
+            v.add("disorder", "%d after %d of %s" % (number, last[pair], pair))
+        last[pair] = max(number, last.get(pair, 0))
+
+
+def judge_one(v, way, number, seen, is_delivered, error, is_local, fault, describe):
+    """`error`: None, "plain" or "uncertain". True where nobody has any word of it: the caller says what that is."""
+    v.add("sent")
+    if seen > 1:
+        v.add("duplicate", describe(number))
+    if is_local:
+        v.add("local")
+        if not fault.where & MAY_BE_LOCAL[way]:
+            v.add("wrong_local", describe(number))
+    elif error == "uncertain":
+        v.add("uncertain")
+        if not fault.where & MAY_BE_UNCERTAIN[way]:
+            v.add("wrong_uncertain", describe(number))
+    elif error == "plain" and is_delivered:
+        v.add("false_error", describe(number))
+    elif error == "plain":
+        v.add("refused")
+    elif is_delivered:
+        v.add("delivered")
+    else:
+        return True
+    return False
+
+
+def judge_to_sip(messages, partner, sips, fault):
+    """XMPP to SIP. Lost without stream management is physical behind the last one that got through on its stream."""
+    v = Verdict()
+    received, answers, order = {}, {}, []
+    for sip in sips:
+        received.update(sip.received)
+        answers.update(sip.answers)
+        order += sip.order  # a pair is on one of them
+    high = collections.defaultdict(lambda: -1)
+    for number in received:
+        stream, index, _ = partner.written.get(number, (None, 0, 0))
+        high[stream] = max(high[stream], index)
+
+    def describe(n):
+        return "x%d: written %s, received %s, answered %s, errors %s, bounced %s" % (
+            n, partner.written.get(n), received.get(n), answers.get(n), partner.errors.get(n), partner.bounced.get(n))
+
+    for n in messages:
+        errors = partner.errors.get(n, ())
+        kinds = ["uncertain" if is_uncertain_text(text) else "plain" for _, _, text in errors]
+        for (_, condition, text), kind in zip(errors, kinds):
+            v.reasons["%s %s: %s" % (kind, condition, text[:60])] += 1
+        error = "plain" if "plain" in kinds else kinds[0] if kinds else None
+        is_delivered = n in received and 200 <= answers[n] < 300
+        if not judge_one(v, "to_sip", n, len(received.get(n, ())), is_delivered, error, n in partner.bounced, fault, describe):
+            continue
+        stream, index, _ = partner.written.get(n, (None, 0, 0))
+        is_physical = (n not in received and n not in partner.acked and stream in partner.ends and index > high[stream]
+                       and fault.where & MAY_BE_LOST)
+        v.add("physical" if is_physical else "lost", None if is_physical else describe(n))
+    judge_order(v, order, partner.bounced, messages)
+    return v
+
+
+def judge_to_xmpp(messages, partner, sips, fault, struck, sm):
+    """SIP to XMPP. A 2xx for what nobody received is physical only where a stream died under it and nobody acknowledges."""
+    v = Verdict()
+    finals, local, handed = {}, {}, {}
+    for sip in sips:
+        finals.update(sip.finals)
+        local.update(sip.local)
+        handed.update(sip.handed)
+
+    def describe(n):
+        return "s%d: handed in %.2f, final %s, local %s, received %s" % (n, handed.get(n, 0), finals.get(n), local.get(n), partner.received.get(n))
+
+    for n in messages:
+        got = finals.get(n, ())
+        bad = [(status, line) for _, status, line in got if status >= 300]
+        error = None
+        if bad:
+            kinds = ["uncertain" if is_uncertain_text(line) else "plain" for _, line in bad]
+            error = "plain" if "plain" in kinds else "uncertain"
+            v.reasons["%s %s" % (error, bad[0][1])] += 1
+        elif n in local:
+            v.reasons["local %d" % local[n][1]] += 1
+        is_ok = any(200 <= status < 300 for _, status, _ in got)
+        seen = len(partner.received.get(n, ()))
+        if is_ok and bad:
+            v.add("false_ok", describe(n))
+        if not judge_one(v, "to_xmpp", n, seen, seen > 0, error, n in local and not got, fault, describe):
+            continue
+        end = max((when for when, _ in partner.ends.values()), default=0)
+        is_physical = is_ok and not sm and fault.where & MAY_BE_LOST and handed[n] <= end and got[0][0] >= struck
+        v.add("physical" if is_physical else "lost", None if is_physical else describe(n))
+    judge_order(v, partner.order, local, messages)
+    return v
