@@ -284,6 +284,15 @@ static enum xfed_reason send_on(struct taken *t, const struct xfed_xml_elem *ele
 	return XFED_REASON_NONE;
 }
 
+/*
+ * Over UDP a request may be the repetition of one that an earlier run of this process has handed over: nobody here knows, and
+ * the edge, who does, cannot be asked.
+ */
+static bool may_be_a_repetition(const struct taken *t, const struct sip_flow_info *flow)
+{
+	return flow->transport == SIP_UDP && gateway_now(t->g) - t->g->started_ms < XFED_SIP_TIMER_F_MS;
+}
+
 static void take_message(struct taken *t, const struct sip_flow_info *flow)
 {
 	struct iw_xmpp_im im;
@@ -314,7 +323,9 @@ static void take_message(struct taken *t, const struct sip_flow_info *flow)
 			break;
 		}
 	}
-	if (reason != XFED_REASON_NONE) {
+	if (reason == XFED_REASON_CHANNEL_DOWN && may_be_a_repetition(t, flow)) {
+		gateway_in_outcome(t->in, XFED__FATE__FATE_UNCERTAIN, 0, reason);
+	} else if (reason != XFED_REASON_NONE) {
 		refuse(t, reason);
 	}
 }

@@ -3,6 +3,7 @@ import itertools
 import threading
 
 from harness.proc import wait_until
+from harness.proxy import HostileProxy
 from harness.sip import SipUser
 
 numbers = itertools.count(1)
@@ -98,4 +99,40 @@ def test_a_gateway_that_stops_settles_first(install, started, new_partner):
         assert inst.gateway.process.child.wait(10) == 0
     finally:
         inst.stop()
+        user.close()
+
+
+def test_a_repetition_at_a_new_run_without_a_channel_is_uncertain(install, started, new_partner):
+    """Over UDP it may have been handed over by the run before; a plain refusal would be a wrong word to its sender."""
+    user = SipUser("corp2.example")
+    inst = install("reborn", users={"corp2.example": user})
+    proxy = HostileProxy(inst.channel)
+    inst.gateway_config["edges"][0]["address"] = "127.0.0.1:%d" % proxy.port
+    inst.write_configs()
+    inst.list_partner("reborn.example")
+    started(inst)
+    try:
+        p = new_partner(inst, "reborn.example")
+        flow = user.dial(inst.sip, "udp")
+        raw, branch = user.request(flow, "MESSAGE", "sip:amy@reborn.example", body="once", sender="sip:dave@corp2.example", content_type="text/plain")
+        assert user.ask(flow, raw, branch).status == 200
+        p.wait_body("once")
+        inst.gateway.process.child.kill()
+        inst.gateway.process.child.wait()
+        proxy.refuses = True
+        inst.gateway.start()
+        wait_until("its pages", lambda: inst.gateway.get("/healthz")[0] == 200, 20, inst.gateway.process)
+        repeated = user.ask(flow, raw, branch)
+        assert (repeated.status, repeated.start) == (504, "SIP/2.0 504 May Have Been Delivered")
+        stream = user.dial(inst.sip)
+        fresh = user.message(stream, "sip:amy@reborn.example", "twice", sender="sip:dave@corp2.example")
+        assert fresh.start == "SIP/2.0 504 Server Time-out"  # who repeats over TCP does it on another connection, as another request
+        proxy.refuses = False
+        inst.gateway.wait_ready()
+        assert user.message(stream, "sip:amy@reborn.example", "at last", sender="sip:dave@corp2.example").status == 200
+        p.wait_body("at last")
+        assert [s.find("{jabber:server}body").text for s in p.inbox.items] == ["once", "at last"]
+    finally:
+        inst.stop()
+        proxy.close()
         user.close()
