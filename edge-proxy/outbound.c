@@ -131,6 +131,24 @@ static void bounce_all(struct edge_pair *p, enum xfed_reason reason, enum xfed_s
 	}
 }
 
+/* An answer to the partner: who waits for it has no other word, and nobody here can be told that it was not sent. */
+static bool is_answer(const struct edge_item *it)
+{
+	return !it->origin.run && it->kind == XFED__KIND__KIND_ERROR;
+}
+
+/* An attempt failed: senders on our side are told at once, answers wait for the next attempt, until their deadline. */
+static void bounce_but_answers(struct edge_pair *p, enum xfed_reason reason, enum xfed_side side)
+{
+	struct edge_item *it, *next;
+	bool may_wait = p->edge->service != EDGE_LEAVING && p->edge->service != EDGE_DRAINING;
+	DL_FOREACH_SAFE(p->queue, it, next) {
+		if (!may_wait || !is_answer(it)) {
+			end_item(p->edge, unpark(p, it), XFED__FATE__FATE_REFUSED, reason, side);
+		}
+	}
+}
+
 static void fail_questions(struct edge_pair *p, bool was_open)
 {
 	while (p->questions) {
@@ -184,7 +202,11 @@ static void attempt_failed(struct edge_pair *p, enum xfed_reason reason, enum xf
 	fail_questions(p, false);
 	rt_log(RT_LOG_WARNING, p->is_verify ? "s2s.verify-failed" : "s2s.out-failed", RT_KV_STR("partner", p->remote), RT_KV_STR("local", p->local), RT_KV_REASON_SIDE(reason, side),
 		RT_KV_STR("text", p->text[0] ? p->text : NULL), RT_KV_U64("waiting", p->queue_count), RT_KV_U64("next_try_ms", wait_ms), RT_END);
-	bounce_all(p, reason, side);
+	if (reason == XFED_REASON_POLICY_PARTNER_UNLISTED) {
+		bounce_all(p, reason, side);
+	} else {
+		bounce_but_answers(p, reason, side);
+	}
 }
 
 static void try_next_endpoint(struct edge_pair *p, enum xfed_reason reason, enum xfed_side side)
@@ -407,7 +429,7 @@ void edge_pair_lost(struct edge_pair *p, enum xfed_reason reason, enum xfed_side
 	if (was_ready) {
 		p->state = EDGE_PAIR_IDLE;
 		p->asked = 0;
-		bounce_all(p, reason, side);
+		bounce_but_answers(p, reason, side);
 		fail_questions(p, true);
 		return;
 	}
@@ -463,7 +485,8 @@ static void park(struct edge_pair *p, struct edge_item *it, const struct xfed_pa
 		end_item(e, it, XFED__FATE__FATE_REFUSED, XFED_REASON_DELIVERY_QUEUE_FULL, XFED_SIDE_US);
 		return;
 	}
-	if (p->state == EDGE_PAIR_IDLE && now < p->retry_at_ms) {
+	bool is_waiting = p->state == EDGE_PAIR_IDLE && now < p->retry_at_ms;
+	if (is_waiting && !is_answer(it)) {
 		end_item(e, it, XFED__FATE__FATE_REFUSED, p->last_reason, xfed_reason_info(p->last_reason)->side);
 		return;
 	}
@@ -471,7 +494,7 @@ static void park(struct edge_pair *p, struct edge_item *it, const struct xfed_pa
 	DL_APPEND(p->queue, it);
 	p->queue_bytes += it->bytes;
 	p->queue_count++;
-	if (p->state == EDGE_PAIR_IDLE) {
+	if (p->state == EDGE_PAIR_IDLE && !is_waiting) {
 		start_attempt(p, partner);
 	}
 }
@@ -560,6 +583,17 @@ static void expire_unacked(struct edge_pair *p, uint64_t now_ms)
 	}
 }
 
+/* For the answers that wait. */
+static void try_again(struct edge_pair *p)
+{
+	const struct xfed_partner *partner = p->edge->policy ? xfed_policy_partner(p->edge->policy, xfed_span_str(p->remote)) : NULL;
+	if (partner) {
+		start_attempt(p, partner);
+	} else {
+		bounce_all(p, XFED_REASON_POLICY_PARTNER_UNLISTED, XFED_SIDE_OPERATOR);
+	}
+}
+
 /* Parked stanzas have a deadline; pairs with nothing to do are forgotten. */
 void edge_pairs_tick(struct edge *e, uint64_t now_ms)
 {
@@ -569,6 +603,9 @@ void edge_pairs_tick(struct edge *e, uint64_t now_ms)
 			end_item(e, unpark(p, p->queue), XFED__FATE__FATE_REFUSED, waits_on(p), xfed_reason_info(waits_on(p))->side);
 		}
 		expire_unacked(p, now_ms);
+		if (p->queue && p->state == EDGE_PAIR_IDLE && now_ms >= p->retry_at_ms) {
+			try_again(p);
+		}
 		bool is_quiet = p->state == EDGE_PAIR_IDLE && !p->queue && !p->conn && !p->questions;
 		if (is_quiet && now_ms >= p->retry_at_ms + BACKOFF_MAX_MS) {
 			pair_free(p);

@@ -136,3 +136,24 @@ def test_a_repetition_at_a_new_run_without_a_channel_is_uncertain(install, start
         inst.stop()
         proxy.close()
         user.close()
+
+
+def test_errors_wait_for_a_partner_that_cannot_be_reached(xfed, listed, dns, user):
+    """They are the only word their senders get: an attempt that fails, and the pause after it, do not end them."""
+    p = listed("away.example")
+    proxy = HostileProxy(("127.0.0.1", p.port))
+    dns.xmpp("away.example", ("xmpp.away.example", proxy.port, "127.0.0.1"))
+    proxy.refuses = True
+    user.answer = 404
+    try:
+        mark = xfed.edge.process.mark()
+        first = p.say("alice", "nobody@corp.example", "first %d" % next(numbers), id="away1")
+        xfed.edge.process.wait_line("event=s2s.out-failed partner=away.example", 10, mark)
+        second = p.say("alice", "nobody@corp.example", "second %d" % next(numbers), id="away2")
+        xfed.edge.process.wait_line("event=delivery.refused partner=away.example .*id=away2", 10, mark)
+        proxy.refuses = False
+        for ident in (first, second):
+            assert p.wait_error(ident, 20)[0] == "item-not-found"
+        assert [s.get("id") for s in p.inbox.items] == [first, second]
+    finally:
+        proxy.close()
