@@ -240,8 +240,9 @@ class Lab:
 
     def _judge(self, fault, waited):
         logs = [s.log for s in self.sip.values()]
-        verdicts = {"to_sip": oracle.judge_to_sip(self.plan.messages["to_sip"], self.partner.log, logs, fault),
-                    "to_xmpp": oracle.judge_to_xmpp(self.plan.messages["to_xmpp"], self.partner.log, logs, fault, self.struck, self.sm)}
+        has_sm = self.sm and self.partner.log.sm_streams > 0  # a side that does not offer it is served without
+        verdicts = {"to_sip": oracle.judge_to_sip(self.plan.messages["to_sip"], self.partner.log, logs, fault, self.struck, has_sm),
+                    "to_xmpp": oracle.judge_to_xmpp(self.plan.messages["to_xmpp"], self.partner.log, logs, fault, self.struck, has_sm)}
         problems = self._stop_daemons()
         result = {"scenario": self.name, "seed": self.seed, "sm": self.sm, "sm_streams": self.partner.log.sm_streams, "fault": fault.words,
                   "strikes_s": round(self.plan.strikes, 2), "in_flight": self.in_flight, "settled_s": round(waited, 1), "problems": problems,

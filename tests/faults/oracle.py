@@ -75,22 +75,37 @@ def judge_one(v, way, number, seen, is_delivered, error, is_local, fault, descri
     return False
 
 
-def judge_to_sip(messages, partner, sips, fault):
-    """XMPP to SIP. Lost without stream management is physical behind the last one that got through on its stream."""
+def is_physical_to_sip(number, partner, received, answered, high, fault, struck, sm):
+    """
+    Without stream management two things may be gone without a word: a stanza behind the last one that got through on a stream
+    that has died, and the error for one whose answer came when the stream it went to was dying.
+    """
+    if sm or not fault.where & MAY_BE_LOST:
+        return False
+    if number in received:
+        ends = [when for name, (when, _) in partner.ends.items() if name.startswith("in") and when >= struck - 0.5]
+        return any(struck - 1 <= answered.get(number, 0) <= end + 0.5 for end in ends)
+    stream, index, _ = partner.written.get(number, (None, 0, 0))
+    return stream in partner.ends and index > high[stream]
+
+
+def judge_to_sip(messages, partner, sips, fault, struck, sm):
+    """XMPP to SIP."""
     v = Verdict()
-    received, answers, order = {}, {}, []
+    received, answers, answered, order = {}, {}, {}, []
     for sip in sips:
         received.update(sip.received)
         answers.update(sip.answers)
+        answered.update(sip.answered)
         order += sip.order  # a pair is on one of them
-    high = collections.defaultdict(lambda: -1)
+    high = collections.defaultdict(lambda: -1)  # stream -> the last that is known to have got through
     for number in received:
         stream, index, _ = partner.written.get(number, (None, 0, 0))
         high[stream] = max(high[stream], index)
 
     def describe(n):
-        return "x%d: written %s, received %s, answered %s, errors %s, bounced %s" % (
-            n, partner.written.get(n), received.get(n), answers.get(n), partner.errors.get(n), partner.bounced.get(n))
+        return "x%d: written %s, received %s, answered %s %s, errors %s, bounced %s" % (
+            n, partner.written.get(n), received.get(n), answers.get(n), answered.get(n), partner.errors.get(n), partner.bounced.get(n))
 
     for n in messages:
         errors = partner.errors.get(n, ())
@@ -101,9 +116,7 @@ def judge_to_sip(messages, partner, sips, fault):
         is_delivered = n in received and 200 <= answers[n] < 300
         if not judge_one(v, "to_sip", n, len(received.get(n, ())), is_delivered, error, n in partner.bounced, fault, describe):
             continue
-        stream, index, _ = partner.written.get(n, (None, 0, 0))
-        is_physical = (n not in received and n not in partner.acked and stream in partner.ends and index > high[stream]
-                       and fault.where & MAY_BE_LOST)
+        is_physical = is_physical_to_sip(n, partner, received, answered, high, fault, struck, sm)
         v.add("physical" if is_physical else "lost", None if is_physical else describe(n))
     judge_order(v, order, partner.bounced, messages)
     return v
