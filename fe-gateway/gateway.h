@@ -278,6 +278,7 @@ struct gateway {
 
 	struct gateway_link *links;
 	size_t link_count, links_up;
+	bool has_linked; /* to any edge, in this run */
 	struct proto_outbox *outbox;
 	struct proto_inbox *inbox;
 	struct routes *routes;

@@ -147,6 +147,7 @@ static void link_up(struct gateway_link *l)
 	l->reason = XFED_REASON_NONE;
 	l->since_s = gateway_wall_s(g);
 	g->links_up++;
+	g->has_linked = true;
 	proto_outbox_peer_up(g->outbox, l->peer, peer->boot_nonce, gateway_now(g));
 	l->owed = (struct proto_owed){ XFED_CHANNEL_CREDIT_MSGS, XFED_CHANNEL_CREDIT_BYTES };
 	gateway_link_pay(l);

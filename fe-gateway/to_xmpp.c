@@ -285,12 +285,13 @@ static enum xfed_reason send_on(struct taken *t, const struct xfed_xml_elem *ele
 }
 
 /*
- * Over UDP a request may be the repetition of one that an earlier run of this process has handed over: nobody here knows, and
- * the edge, who does, cannot be asked.
+ * Over UDP a request may be the repetition of one that the run before this one has handed over: nobody here knows, and no edge,
+ * which would, could be asked so far.
  */
 static bool may_be_a_repetition(const struct taken *t, const struct sip_flow_info *flow)
 {
-	return flow->transport == SIP_UDP && gateway_now(t->g) - t->g->started_ms < XFED_SIP_TIMER_F_MS;
+	const struct gateway *g = t->g;
+	return flow->transport == SIP_UDP && !g->has_linked && gateway_now(g) - g->started_ms < XFED_SIP_TIMER_F_MS;
 }
 
 static void take_message(struct taken *t, const struct sip_flow_info *flow)

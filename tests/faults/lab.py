@@ -247,7 +247,7 @@ class Lab:
         result = {"scenario": self.name, "seed": self.seed, "sm": self.sm, "sm_streams": self.partner.log.sm_streams, "fault": fault.words,
                   "strikes_s": round(self.plan.strikes, 2), "in_flight": self.in_flight, "settled_s": round(waited, 1), "problems": problems,
                   "strange": self.partner.log.strange[:10] + [s for log in logs for s in log.strange[:5]],
-                  "notes": sum(len(log.notes) for log in logs), "note_examples": [n[1][-200:] for log in logs for n in log.notes[:2]]}
+                  "notes": sum(len(log.notes) for log in logs), "note_examples": [n[1:] for log in logs for n in log.notes[:2]]}
         for way, v in verdicts.items():
             result[way] = dict(v.counts)
             result[way]["examples"] = {k: e for k, e in v.examples.items()}

@@ -123,10 +123,15 @@ def judge_to_sip(messages, partner, sips, fault, struck, sm):
 
 
 def judge_to_xmpp(messages, partner, sips, fault, struck, sm):
-    """SIP to XMPP. A 2xx for what nobody received is physical only where a stream died under it and nobody acknowledges."""
+    """
+    SIP to XMPP. A 2xx for what nobody received is physical only where a stream died under it and nobody acknowledges; where the
+    user was told later, by a message from the contact, it is what that message says.
+    """
     v = Verdict()
-    finals, local, handed = {}, {}, {}
+    finals, local, handed, notes = {}, {}, {}, collections.defaultdict(list)
     for sip in sips:
+        for _, contact, user, text in sip.notes:
+            notes[user, contact.split("@")[0]].append(text)
         finals.update(sip.finals)
         local.update(sip.local)
         handed.update(sip.handed)
@@ -148,6 +153,11 @@ def judge_to_xmpp(messages, partner, sips, fault, struck, sm):
         seen = len(partner.received.get(n, ()))
         if is_ok and bad:
             v.add("false_ok", describe(n))
+        m = messages[n]
+        late = notes.get(("%s@%s" % (m.sender, m.domain), m.recipient))
+        if is_ok and not seen and late:
+            error = "uncertain" if is_uncertain_text(late.pop()) else "plain"
+            v.reasons["told later, %s" % error] += 1
         if not judge_one(v, "to_xmpp", n, seen, seen > 0, error, n in local and not got, fault, describe):
             continue
         end = max((when for when, _ in partner.ends.values()), default=0)

@@ -18,6 +18,8 @@ LENGTH = re.compile(rb"(?im)^(?:content-length|l)[ \t]*:[ \t]*(\d+)")
 COPIED = re.compile(rb"(?im)^(?:via|v|from|f|call-id|i|cseq)[ \t]*:[^\r]*\r\n")
 TO = re.compile(rb"(?im)^(?:to|t)[ \t]*:[^\r]*")
 NUMBER = re.compile(rb"\r\n\r\n([xs])(\d+) ")
+FROM_URI = re.compile(rb"(?im)^(?:from|f)[ \t]*:[^\r]*?sips?:([^>;\r]*)")
+TO_URI = re.compile(rb"(?im)^(?:to|t)[ \t]*:[^\r]*?sips?:([^>;\r]*)")
 REASON_TEXT = re.compile(rb"(?im)^(?:warning|reason|x-xfed-reason)[ \t]*:[ \t]*([^\r]*)")
 
 Request = collections.namedtuple("Request", "number raw branch sender recipient")
@@ -33,7 +35,7 @@ class SipLog:
         self.answers = {}   # number -> status, decided when it came
         self.answered = {}  # number -> when the answer went out
         self.order = []     # numbers as they came
-        self.notes = []     # messages without a number: what the gateway tells users by itself
+        self.notes = []     # (when, contact, user, text): messages without a number, what the gateway tells users by itself
         self.strange = []
 
 
@@ -177,7 +179,8 @@ class EvSip:
         self.answered[branch] = None
         m = NUMBER.search(raw)
         if not raw.startswith(b"MESSAGE ") or m is None or m.group(1) != b"x":
-            self.log.notes.append((self.loop.now(), raw.decode("utf-8", "replace")))
+            addresses = [a.search(raw).group(1).decode() if a.search(raw) else "" for a in (FROM_URI, TO_URI)]
+            self.log.notes.append((self.loop.now(), *addresses, raw[raw.find(b"\r\n\r\n") + 4:].decode("utf-8", "replace")))
             self._answer(raw, branch, 200, reply)
             return
         number = int(m.group(2))
