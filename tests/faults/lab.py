@@ -21,7 +21,7 @@ from .scenarios import LEGS, SCENARIOS
 PARTNER = "partner.example"
 DOMAINS = {"corp.example": "tcp", "corp2.example": "udp"}
 REFUSALS = (403, 404, 480, 486, 500, 603)
-SETTLES = 80.0  # seconds after the fault in which everything has its fate: the deadline is 60 s
+SETTLES = 66.0  # seconds after the last message in which everything has its fate: the deadline is 60 s
 QUIET = 4.0     # seconds in which a second copy or a late error would come
 
 Message = collections.namedtuple("Message", "number way sender recipient domain")
@@ -252,6 +252,7 @@ class Lab:
             result[way] = dict(v.counts)
             result[way]["examples"] = {k: e for k, e in v.examples.items()}
             result[way]["told"] = dict(v.reasons.most_common(12))
+            result[way]["violations"] = [c for c in oracle.BAD if v.counts[c]]
         result["is_bad"] = bool(problems) or any(v.is_bad for v in verdicts.values())
         return result
 
