@@ -45,7 +45,7 @@ def cut(lab, rng, leg, seconds):
 
 def stall(lab, rng, leg):
     ways = rng.choice((("in",), ("out",), ("in", "out")))
-    seconds = rng.choice((1.0, 4.0, 12.0)) * rng.uniform(0.9, 1.1)
+    seconds = rng.choice((1.0, 4.0, 12.0, 22.0)) * rng.uniform(0.9, 1.1)
     f = lab.faults[leg]
 
     def end():

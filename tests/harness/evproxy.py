@@ -179,6 +179,8 @@ class TcpProxy:
 
     def _accept(self, client):
         if self.faults.refuses:
+            if self.faults.rng.random() < 0.5:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RST)
             client.close()
             return
         self.links.add(Link(self, client))
