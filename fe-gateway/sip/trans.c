@@ -235,18 +235,50 @@ static void time_out(struct sip_layer *l, struct sip_trans *t)
 	sip_trans_end(l, t);
 }
 
+/*
+ * A process that stood still (stopped, its machine suspended or moved) finds its timers due before it has read the answers
+ * that lie in its sockets.
+ */
+static bool is_late(const struct sip_layer *l, uint64_t due_ms, uint64_t now_ms)
+{
+	return now_ms - due_ms > sip_layer_scale(l, XFED_SIP_T1_MS);
+}
+
+/* The answer, if there is one, is read first. */
+static void postpone_end(struct sip_layer *l, struct sip_trans *t, uint64_t now_ms)
+{
+	t->resend_ms = NEVER;
+	t->expire_ms = after(now_ms, sip_layer_scale(l, XFED_SIP_T1_MS));
+	sip_trans_rearm(l, t);
+}
+
+/*
+ * A server knows a copy by its branch for about T4 after it has answered (the delivery contract, Attempts); behind a longer gap
+ * it would be another request, and its user would get the message twice.
+ */
+static bool may_repeat(const struct sip_layer *l, const struct sip_trans *t, uint64_t now_ms)
+{
+	uint64_t gap_ms = now_ms - (t->resend_ms - t->interval_ms);
+	return !sip_trans_is_client(t) || !is_late(l, t->resend_ms, now_ms) || gap_ms < sip_layer_scale(l, XFED_SIP_T4_MS);
+}
+
 int sip_trans_fire(struct sip_layer *l, struct sip_trans *t, uint64_t now_ms)
 {
 	const struct row *row = &rows[t->state];
 	int rc = XFED_OK;
 	if (t->is_lost) {
 		sip_client_failed(l, t, false);
+	} else if (now_ms >= t->expire_ms && rows[t->state].expiry == TIMEOUT && is_late(l, t->expire_ms, now_ms)) {
+		postpone_end(l, t, now_ms);
 	} else if (now_ms >= t->expire_ms) {
 		time_out(l, t);
 	} else if (row->due == SAY_TRYING) {
 		/* Without memory the 100 is lost as a datagram may be; the transaction goes on. */
 		rc = sip_server_say_trying(l, t);
 		sip_trans_enter(l, t, SIP_STATE_S_PROCEEDING, now_ms);
+	} else if (!may_repeat(l, t, now_ms)) {
+		t->resend_ms = NEVER;
+		sip_trans_rearm(l, t);
 	} else {
 		sip_trans_send(l, t);
 		uint64_t cap = sip_layer_scale(l, row->cap);

@@ -27,6 +27,27 @@ static const struct row timer_e_and_f[] = {
 	{ 32001, RESPONSE, "MESSAGE", "a", 200, "" },
 };
 
+/* A process that stood still repeats nothing behind a gap after which the server has forgotten the branch. */
+static const struct row late_timer_e_is_not_repeated[] = {
+	{ 0, CALL, "MESSAGE", "a", 0, "send MESSAGE" },
+	{ 4900, LATE, .want = "send MESSAGE" },
+	{ 10000, LATE, .want = "" },
+	{ 10001, RESPONSE, "MESSAGE", "a", 200, "response 200" },
+};
+
+/* Nor does it give up before it has read what came meanwhile. */
+static const struct row late_timer_f_reads_first[] = {
+	{ 0, CALL, "MESSAGE", "a", 0, "send MESSAGE" },
+	{ 40000, LATE, .want = "" },
+	{ 40001, RESPONSE, "MESSAGE", "a", 200, "response 200" },
+};
+
+static const struct row late_timer_f_ends[] = {
+	{ 0, CALL, "MESSAGE", "a", 0, "send MESSAGE" },
+	{ 40000, LATE, .want = "" },
+	{ 40500, TICK, .want = "timeout" },
+};
+
 /* Over TCP nothing is repeated; Timer F alone. */
 static const struct row timer_f_stream[] = {
 	{ 0, CALL, "MESSAGE", "a", 0, "send MESSAGE" },
@@ -325,6 +346,9 @@ static const struct row bad_stream[] = {
 	}
 static const struct scenario scenarios[] = {
 	SCENARIO(timer_e_and_f, SIP_UDP),
+	SCENARIO(late_timer_e_is_not_repeated, SIP_UDP),
+	SCENARIO(late_timer_f_reads_first, SIP_UDP),
+	SCENARIO(late_timer_f_ends, SIP_UDP),
 	SCENARIO(timer_f_stream, SIP_TCP),
 	SCENARIO(proceeding_repeats_at_t2, SIP_UDP),
 	SCENARIO(timer_k, SIP_UDP),

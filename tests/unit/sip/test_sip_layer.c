@@ -32,6 +32,9 @@ static void check_deadline(const struct scenario *s, size_t i, unsigned divisor)
 		fail_msg("%s row %zu: due already at %llu", s->name, i,
 			(unsigned long long)deadline);
 	}
+	if (r->what == LATE && deadline >= at) {
+		fail_msg("%s row %zu: due at %llu only", s->name, i, (unsigned long long)deadline);
+	}
 	if (r->what == IDLE && deadline <= at) {
 		fail_msg("%s row %zu: due at %llu", s->name, i, (unsigned long long)deadline);
 	}

@@ -27,6 +27,7 @@ enum what {
 	CLOSED,	  /* flow n */
 	TICK,	  /* when the deadline says so */
 	IDLE,	  /* a TICK at a time when nothing is due */
+	LATE,	  /* a TICK after the deadline, of a process that stood still */
 };
 
 struct row {
@@ -242,6 +243,7 @@ static int play_event(struct play *p, const struct row *r)
 		break;
 	case TICK:
 	case IDLE:
+	case LATE:
 		break;
 	}
 	return sip_layer_step(p->layer, &ev, r->at_ms);
