@@ -9,7 +9,7 @@ from harness import wire
 from harness.daemon import SANITIZER
 from harness.evloop import Loop
 from harness.evproxy import Faults, TcpProxy, UdpProxy
-from harness.evsip import EvSip
+from harness.evsip import ABSORBS, TIMER_F, EvSip
 from harness.evxmpp import EvPartner
 from harness.installation import HOST, Installation
 from harness.mockdns import MockDns
@@ -182,6 +182,8 @@ class Lab:
     def _strike(self, fault):
         self.struck = self.loop.now()
         self.in_flight = self._unanswered()
+        for sip in self.sip.values():
+            sip.absorbs = TIMER_F if "sip" in fault.where else ABSORBS
         for seconds, do in fault.steps:
             self.loop.after(seconds, do)
 

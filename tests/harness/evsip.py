@@ -12,6 +12,7 @@ from .evloop import READ, Acceptor, Conn
 from .sipmsg import T1, T2
 
 TIMER_F = 64 * T1
+ABSORBS = 5.0  # seconds for which a SIP server (Kamailio) still knows a repetition over UDP by its branch when it has answered
 BRANCH = re.compile(rb"branch=([^;,\s]+)")
 CALL_ID = re.compile(rb"(?im)^(?:call-id|i)[ \t]*:[ \t]*(\S+)")
 LENGTH = re.compile(rb"(?im)^(?:content-length|l)[ \t]*:[ \t]*(\d+)")
@@ -106,7 +107,7 @@ class Flow:
     def _data(self, data):
         whole, self.buffer = split(self.buffer + data)
         for raw in whole:
-            self.sip.take(raw, self.conn.send)
+            self.sip.take(raw, self.conn.send, False)
 
     def _end(self, _):
         self.is_up, self.buffer = False, b""
@@ -132,7 +133,9 @@ class EvSip:
         self.udp.bind(self.acceptor.address)
         self.udp.setblocking(False)
         loop.watch(self.udp, READ, self._read_udp)
-        self.answered = {}      # branch -> bytes, None until it is answered
+        self.answered = {}      # branch -> response, None until it is answered
+        self.last_copy = {}     # branch -> when it came last, or was answered
+        self.absorbs = ABSORBS  # Timer J where datagrams are lost on purpose
         self.transactions = {}  # branch -> Transaction
         self.pairs = {}         # (sender, recipient) -> what waits behind the one outstanding
         self.conns = set()
@@ -147,7 +150,7 @@ class EvSip:
         def data(more):
             whole, state["buffer"] = split(state["buffer"] + more)
             for raw in whole:
-                self.take(raw, conn.send)
+                self.take(raw, conn.send, False)
         conn = Conn(self.loop, sock, data, lambda _: self.conns.discard(conn))
         self.conns.add(conn)
 
@@ -164,15 +167,22 @@ class EvSip:
             except OSError:
                 return
             if data.strip(b"\r\n\0"):
-                self.take(data, lambda raw, to=sender: self.send_udp(raw, to))
+                self.take(data, lambda raw, to=sender: self.send_udp(raw, to), True)
 
-    def take(self, raw, reply):
+    def _is_retransmission(self, branch, is_udp):
+        """What a server absorbs: over UDP, as long as copies keep coming. Nothing is repeated over TCP (RFC 3261 section 17.1.2.2)."""
+        now, last = self.loop.now(), self.last_copy.get(branch)
+        self.last_copy[branch] = now
+        is_known = branch in self.answered and (self.answered[branch] is None or now - last < self.absorbs)
+        return is_udp and is_known
+
+    def take(self, raw, reply, is_udp):
         branch = BRANCH.search(raw)
         branch = branch.group(1) if branch else b""
         if raw.startswith(b"SIP/2.0 "):
             self._response(raw, branch)
             return
-        if branch in self.answered:  # a retransmission
+        if self._is_retransmission(branch, is_udp):
             if self.answered[branch] is not None:
                 reply(self.answered[branch])
             return
@@ -201,6 +211,7 @@ class EvSip:
         response = (b"SIP/2.0 %d Answer\r\n" % status + b"".join(COPIED.findall(raw[:raw.find(b"\r\n\r\n") + 2])) + to +
                     b"\r\nContent-Length: 0\r\n\r\n")
         self.answered[branch] = response
+        self.last_copy[branch] = self.loop.now()
         if number is not None:
             self.log.answered[number] = self.loop.now()
         if not self.is_closed:

@@ -10,9 +10,13 @@ import sys
 
 import pytest
 
+from faults.lab import Message
+from faults.oracle import judge_to_sip, judge_to_xmpp
+from faults.scenarios import Fault
 from harness.evloop import Loop
 from harness.evproxy import Faults, TcpProxy
-from harness.evxmpp import EvPartner
+from harness.evsip import SipLog
+from harness.evxmpp import EvPartner, PartnerLog
 from harness.proc import clean_environment
 from harness.xmpp import message
 
@@ -76,3 +80,63 @@ def test_the_scripted_partner_manages_its_stream(certs):
         here.close()
         there.close()
         proxy.close()
+
+
+# ---- the judge itself ----
+
+def judged(fault_where, change):
+    """What the oracle finds in two pairs' logs that were in order before change(partner, sip)."""
+    messages = {n: Message(n, "to_sip", "a", "b", "corp.example") for n in (1, 2, 3, 4)}
+    partner, sip = PartnerLog(), SipLog()
+    for n in messages:
+        partner.handed[n], partner.written[n] = 1.0, ("out1", n - 1, 1.0)
+        partner.received[n].append((1.5, "in1"))
+        partner.order.append(n)
+        sip.handed[n] = sip.sent[n] = 1.0
+        sip.received[n].append((2.0, "branch%d" % n, "call%d" % n))
+        sip.answers[n], sip.answered[n] = 200, 2.0
+        sip.finals[n].append((2.0, 200, "SIP/2.0 200 OK"))
+        sip.order.append(n)
+    change(partner, sip)
+    fault = Fault([], 1, fault_where, "")
+    both = judge_to_sip(messages, partner, [sip], fault, 1.2, False), judge_to_xmpp(messages, partner, [sip], fault, 1.2, False)
+    return [sorted((c, n) for c, n in v.counts.items() if n and c not in ("sent", "delivered")) for v in both]
+
+
+def lose(log, number):
+    del log.received[number]
+    log.order.remove(number)
+
+
+PLAIN, UNCERTAIN = (3.0, "item-not-found", "nobody"), (3.0, "remote-server-timeout", "delivery.uncertain: the message may have been delivered")
+
+
+@pytest.mark.parametrize("where, change, to_sip, to_xmpp", [
+    ({"gateway"}, lambda p, s: None, [], []),
+    ({"gateway"}, lambda p, s: lose(s, 2), [("lost", 1)], []),
+    ({"gateway"}, lambda p, s: lose(p, 2), [], [("lost", 1)]),
+    ({"edge"}, lambda p, s: (lose(s, 4), p.ends.update(out1=(1.3, "reset"))), [("physical", 1)], []),
+    ({"edge"}, lambda p, s: (lose(s, 3), p.ends.update(out1=(1.3, "reset"))), [("lost", 1)], []),  # one behind it got through
+    ({"channel"}, lambda p, s: (lose(s, 4), p.ends.update(out1=(1.3, "reset"))), [("lost", 1)], []),
+    ({"edge"}, lambda p, s: (lose(s, 4), p.ends.update(out1=(1.3, "reset")), p.bounced.update({4: (1.3, "")})), [("local", 1)], []),
+    ({"sip"}, lambda p, s: p.bounced.update({4: (1.3, "")}), [("local", 1), ("wrong_local", 1)], []),
+    ({"gateway"}, lambda p, s: s.received[2].append((3.0, "other", "call2")), [("duplicate", 1)], []),
+    ({"gateway"}, lambda p, s: p.received[2].append((3.0, "in2")), [], [("duplicate", 1)]),
+    ({"gateway"}, lambda p, s: p.errors[2].append(PLAIN), [("false_error", 1)], []),
+    ({"gateway"}, lambda p, s: p.errors[2].append(UNCERTAIN), [("uncertain", 1)], []),
+    ({"partner"}, lambda p, s: p.errors[2].append(UNCERTAIN), [("uncertain", 1), ("wrong_uncertain", 1)], []),
+    ({"gateway"}, lambda p, s: s.answers.update({2: 486}), [("lost", 1)], []),
+    ({"gateway"}, lambda p, s: (s.answers.update({2: 486}), p.errors[2].append(PLAIN)), [("refused", 1)], []),
+    ({"gateway"}, lambda p, s: s.order.reverse(), [("disorder", 3)], []),
+    ({"gateway"}, lambda p, s: s.finals.update({2: [(3.0, 480, "SIP/2.0 480 No")]}), [], [("false_error", 1)]),
+    ({"gateway"}, lambda p, s: s.finals.update({2: [(3.0, 504, "SIP/2.0 504 May Have Been Delivered")]}), [], [("uncertain", 1)]),
+    ({"gateway"}, lambda p, s: s.finals[2].append((3.0, 480, "SIP/2.0 480 No")), [], [("false_error", 1), ("false_ok", 1)]),
+    ({"gateway"}, lambda p, s: (s.finals.pop(2), s.local.update({2: (3.0, 503)})), [], [("local", 1)]),
+    ({"edge"}, lambda p, s: (s.finals.pop(2), s.local.update({2: (3.0, 408)})), [], [("local", 1), ("wrong_local", 1)]),
+    ({"edge"}, lambda p, s: (lose(p, 2), p.ends.update(in1=(1.6, "reset"))), [], [("physical", 1)]),
+    ({"edge"}, lambda p, s: (lose(p, 2), s.finals.pop(2), p.ends.update(in1=(1.6, "reset"))), [], [("lost", 1)]),
+    ({"edge"}, lambda p, s: (lose(p, 2), s.notes.append((4.0, "b@partner.example", "a@corp.example", "Your last message was not delivered"))),
+     [], [("refused", 1)]),
+])
+def test_the_judge(where, change, to_sip, to_xmpp):
+    assert judged(where, change) == [to_sip, to_xmpp]
