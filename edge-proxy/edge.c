@@ -66,7 +66,8 @@ static void flush(void *arg)
 	edge_route_pump(e);
 	edge_links_flush(e);
 	uint64_t when = proto_outbox_deadline(e->outbox), now = rt_loop_now_ms(e->loop);
-	rt_timer_set(&e->tick, when < now + TICK_MS ? when : now + TICK_MS);
+	uint64_t tick = e->tick_at_ms > now ? e->tick_at_ms : now + 1;
+	rt_timer_set(&e->tick, when < tick ? when : tick);
 }
 
 void edge_flush_soon(struct edge *e)
@@ -78,6 +79,7 @@ static void on_tick(void *user)
 {
 	struct edge *e = user;
 	uint64_t now = rt_loop_now_ms(e->loop);
+	e->tick_at_ms = now + TICK_MS;
 	proto_outbox_tick(e->outbox, now);
 	edge_route_ended(e);
 	proto_inbox_tick(e->inbox, now);
@@ -265,7 +267,8 @@ int edge_new(const char *config_path, struct edge_config *config, struct edge **
 		warn_about_certificates(e);
 		rt_metric_set(e->metrics, RT_M_BUILD_INFO, 1, RT_LABELS(XFED_SPAN(XFED_VERSION), XFED_SPAN("edge")));
 		rt_metric_set(e->metrics, RT_M_DELIVERIES_UNACCOUNTED, 0, RT_NO_LABELS);
-		rt_timer_set(&e->tick, rt_loop_now_ms(e->loop) + TICK_MS);
+		e->tick_at_ms = rt_loop_now_ms(e->loop) + TICK_MS;
+		rt_timer_set(&e->tick, e->tick_at_ms);
 	}
 	return rc;
 }

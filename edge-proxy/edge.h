@@ -222,6 +222,7 @@ struct edge {
 	size_t listener_count, channel_listener_count;
 	enum edge_service service;
 	struct rt_timer tick, grace, leave;
+	uint64_t tick_at_ms; /* not later, however busy it is */
 	struct rt_post flush;
 	bool has_given_up; /* draining: what had no fate by then has been given one */
 	bool is_closing;   /* draining, and the streams have been told */

@@ -26,7 +26,8 @@ static void flush(void *arg)
 	gateway_links_flush(g);
 	gateway_service_check(g);
 	uint64_t when = proto_outbox_deadline(g->outbox), now = gateway_now(g);
-	rt_timer_set(&g->tick, when < now + TICK_MS ? when : now + TICK_MS);
+	uint64_t tick = g->tick_at_ms > now ? g->tick_at_ms : now + 1;
+	rt_timer_set(&g->tick, when < tick ? when : tick);
 }
 
 void gateway_flush_soon(struct gateway *g)
@@ -58,6 +59,7 @@ static void on_tick(void *user)
 {
 	struct gateway *g = user;
 	uint64_t now = gateway_now(g);
+	g->tick_at_ms = now + TICK_MS;
 	proto_outbox_tick(g->outbox, now);
 	gateway_route_ended(g);
 	if (now >= g->sweep_due_ms) {
@@ -216,7 +218,8 @@ int gateway_new(const char *config_path, struct gateway_files *files, struct gat
 		}
 		rt_metric_set(g->metrics, RT_M_BUILD_INFO, 1, RT_LABELS(XFED_SPAN(XFED_VERSION), XFED_SPAN("gateway")));
 		rt_metric_set(g->metrics, RT_M_DELIVERIES_UNACCOUNTED, 0, RT_NO_LABELS);
-		rt_timer_set(&g->tick, gateway_now(g) + TICK_MS);
+		g->tick_at_ms = gateway_now(g) + TICK_MS;
+		rt_timer_set(&g->tick, g->tick_at_ms);
 	}
 	return rc;
 }

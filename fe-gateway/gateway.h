@@ -308,6 +308,7 @@ struct gateway {
 	enum gateway_service service;
 	int64_t service_since_s;
 	struct rt_timer tick, hold, leave;
+	uint64_t tick_at_ms; /* not later, however busy it is */
 	uint64_t counters_due_ms, sweep_due_ms;
 	bool is_closing; /* leaving, and the links have been told */
 	bool is_over;	 /* the last turn */

@@ -157,3 +157,38 @@ def test_errors_wait_for_a_partner_that_cannot_be_reached(xfed, listed, dns, use
         assert [s.get("id") for s in p.inbox.items] == [first, second]
     finally:
         proxy.close()
+
+
+def test_outcomes_do_not_wait_for_a_quiet_second(install, started, new_partner):
+    """The edge that had a message was killed: its sender is told soon after the next run has linked, however busy the gateway is."""
+    user = SipUser("corp.example")
+    inst = install("busy", users={"corp.example": user}, gateway={"sip": {"answer_within": "20s"}})
+    inst.list_partner("busy.example")
+    started(inst)
+    is_over = threading.Event()
+    answers = []
+    try:
+        p = new_partner(inst, "busy.example")
+        silent = threading.Event()
+        p.at["header"] = lambda stream, go_on: silent.wait(30)
+        flow, other = user.dial(inst.sip), user.dial(inst.sip)
+        asking = threading.Thread(target=lambda: answers.append(user.message(flow, "sip:amy@busy.example", "x", sender="sip:dave@corp.example", timeout=30)))
+        asking.start()
+        p.wait_event("header")  # the edge has it, and waits for the partner
+
+        def be_busy():
+            while not is_over.wait(0.2):
+                raw, branch = user.request(other, "OPTIONS", "sip:fe.corp.example", sender="sip:dave@corp.example")
+                user.ask(other, raw, branch, 5)
+        busy = threading.Thread(target=be_busy)
+        busy.start()
+        inst.edge.process.child.kill()
+        inst.edge.process.child.wait()
+        inst.edge.start().wait_ready()
+        wait_until("the answer", lambda: answers, 5)
+        assert answers[0].start == "SIP/2.0 504 May Have Been Delivered"
+        silent.set()
+    finally:
+        is_over.set()
+        inst.stop()
+        user.close()
