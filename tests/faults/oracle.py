@@ -8,12 +8,14 @@ acknowledged or found no stream, SIP 408 or 503 for a transaction that got no an
 import collections
 
 UNCERTAIN_TEXT = ("delivery.uncertain", "may have been delivered")
-BAD = ("duplicate", "false_error", "lost", "wrong_uncertain", "wrong_local", "disorder", "false_ok")
+BAD = ("duplicate", "false_error", "lost", "wrong_uncertain", "wrong_local", "disorder", "false_ok", "late")
+ANSWER_WITHIN = 18.0  # seconds: sip.answer_within, 5 s for the edge's word after a withdrawal, and some for a busy machine
 CLASSES = ("sent", "delivered", "refused", "uncertain", "local", "physical") + BAD
 
 # Where an answer may be missing for a reason: what a fault has to touch.
 MAY_BE_UNCERTAIN = {"to_sip": {"edge", "gateway", "channel", "sip"}, "to_xmpp": {"edge", "gateway", "channel", "partner"}}
 MAY_BE_LOCAL = {"to_sip": {"edge", "gateway", "channel", "partner"}, "to_xmpp": {"gateway", "sip"}}
+MAY_BE_LATE = {"gateway", "sip"}  # who answers, and how the answer travels
 MAY_BE_LOST = {"edge", "partner"}  # without stream management
 
 
@@ -128,13 +130,14 @@ def judge_to_xmpp(messages, partner, sips, fault, struck, sm):
     user was told later, by a message from the contact, it is what that message says.
     """
     v = Verdict()
-    finals, local, handed, notes = {}, {}, {}, collections.defaultdict(list)
+    finals, local, handed, sent, notes = {}, {}, {}, {}, collections.defaultdict(list)
     for sip in sips:
         for _, contact, user, text in sip.notes:
             notes[user, contact.split("@")[0]].append(text)
         finals.update(sip.finals)
         local.update(sip.local)
         handed.update(sip.handed)
+        sent.update(sip.sent)
 
     def describe(n):
         return "s%d: handed in %.2f, final %s, local %s, received %s" % (n, handed.get(n, 0), finals.get(n), local.get(n), partner.received.get(n))
@@ -151,6 +154,8 @@ def judge_to_xmpp(messages, partner, sips, fault, struck, sm):
             v.reasons["local %d" % local[n][1]] += 1
         is_ok = any(200 <= status < 300 for _, status, _ in got)
         seen = len(partner.received.get(n, ()))
+        if got and got[0][0] - sent[n] > ANSWER_WITHIN and not fault.where & MAY_BE_LATE:
+            v.add("late", describe(n))
         if is_ok and bad:
             v.add("false_ok", describe(n))
         m = messages[n]

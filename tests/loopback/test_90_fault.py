@@ -129,6 +129,7 @@ PLAIN, UNCERTAIN = (3.0, "item-not-found", "nobody"), (3.0, "remote-server-timeo
     ({"gateway"}, lambda p, s: s.finals.update({2: [(3.0, 480, "SIP/2.0 480 No")]}), [], [("false_error", 1)]),
     ({"gateway"}, lambda p, s: s.finals.update({2: [(3.0, 504, "SIP/2.0 504 May Have Been Delivered")]}), [], [("uncertain", 1)]),
     ({"gateway"}, lambda p, s: s.finals[2].append((3.0, 480, "SIP/2.0 480 No")), [], [("false_error", 1), ("false_ok", 1)]),
+    ({"edge"}, lambda p, s: s.finals.update({2: [(30.0, 200, "SIP/2.0 200 OK")]}), [], [("late", 1)]),
     ({"gateway"}, lambda p, s: (s.finals.pop(2), s.local.update({2: (3.0, 503)})), [], [("local", 1)]),
     ({"edge"}, lambda p, s: (s.finals.pop(2), s.local.update({2: (3.0, 408)})), [], [("local", 1), ("wrong_local", 1)]),
     ({"edge"}, lambda p, s: (lose(p, 2), p.ends.update(in1=(1.6, "reset"))), [], [("physical", 1)]),
