@@ -149,26 +149,45 @@ static void bounce_but_answers(struct edge_pair *p, enum xfed_reason reason, enu
 	}
 }
 
+static void park_first(struct edge_pair *p, struct edge_item *it);
+
+static void drop_unacked(struct edge_pair *p, struct edge_item *it)
+{
+	DL_DELETE(p->unacked, it);
+	p->unacked_count--;
+}
+
+/*
+ * The stream they were written to has ended: whether they arrived nobody knows, and no message is written twice. Answers are: an
+ * error that comes twice harms nobody, one that does not come leaves its sender without a word.
+ */
+static void lose_unacked(struct edge_pair *p)
+{
+	struct edge_item *it, *next;
+	DL_FOREACH_SAFE(p->unacked, it, next) {
+		if (is_answer(it) && !it->is_settled) {
+			continue;
+		}
+		drop_unacked(p, it);
+		if (it->owes_error) {
+			edge_item_tell_late(p->edge, it);
+		}
+		end_item(p->edge, it, XFED__FATE__FATE_UNCERTAIN, XFED_REASON_DELIVERY_UNCERTAIN, XFED_SIDE_NETWORK);
+	}
+	while (p->unacked) {
+		it = p->unacked->prev; /* the last one, so that they keep their order */
+		drop_unacked(p, it);
+		it->is_written = false;
+		park_first(p, it);
+	}
+}
+
 static void fail_questions(struct edge_pair *p, bool was_open)
 {
 	while (p->questions) {
 		struct edge_question *q = p->questions;
 		DL_DELETE(p->questions, q);
 		edge_verify_settle(p->edge, q, xfed_dialback_verdict_of(was_open, false));
-	}
-}
-
-/* The stream they were written to has ended: whether they arrived nobody knows, and nothing is written twice. */
-static void lose_unacked(struct edge_pair *p)
-{
-	while (p->unacked) {
-		struct edge_item *it = p->unacked;
-		DL_DELETE(p->unacked, it);
-		p->unacked_count--;
-		if (it->owes_error) {
-			edge_item_tell_late(p->edge, it);
-		}
-		end_item(p->edge, it, XFED__FATE__FATE_UNCERTAIN, XFED_REASON_DELIVERY_UNCERTAIN, XFED_SIDE_NETWORK);
 	}
 }
 

@@ -316,6 +316,21 @@ def test_lost_before_the_acknowledgement_is_uncertain(lab, flow):
     assert all(bodies.count(t) == 1 for t in texts)
 
 
+def test_an_error_that_was_not_acknowledged_is_written_again(lab, flow):
+    """It is the only word its sender gets, and one that comes twice harms nobody."""
+    assert lab.ask(flow, lab.text()).wait(bool, 10) == 200  # there is a stream
+    lab.partner.acks = False
+    lab.user.answer = 404
+    since = lab.partner.inbox.mark()
+    idents = [lab.partner.say("alice", "nobody@corp.example", lab.text()) for _ in range(2)]
+    lab.partner.inbox.wait_count(2, 10, since)
+    lab.partner.streams[-1].wire.reset()
+    lab.partner.acks = True
+    lab.partner.inbox.wait_count(4, 10, since)
+    lab.user.answer = 200
+    assert [s.get("id") for s in lab.partner.inbox.items[since:]] == idents + idents
+
+
 def test_no_more_than_the_partner_acknowledges(lab, flow):
     """1,024 stanzas may be open; the others wait in their order and follow."""
     assert lab.ask(flow, lab.text()).wait(bool, 10) == 200
