@@ -39,6 +39,10 @@ def is_uncertain_text(text):
     return any(w in text.lower() for w in UNCERTAIN_TEXT)
 
 
+def pair_of(m):
+    return m.sender, m.recipient, m.domain
+
+
 def judge_order(v, order, local, message_of):
     """The first receipts of a pair come in the order they were sent; those its own server has given up do not count."""
     last, seen = {}, set()
@@ -47,7 +51,7 @@ def judge_order(v, order, local, message_of):
         if number in seen or number in local:
             continue
         seen.add(number)
-        pair = (m.sender, m.recipient, m.domain)
+        pair = pair_of(m)
         if last.get(pair, 0) > number:
             v.add("disorder", "%d after %d of %s" % (number, last[pair], pair))
         last[pair] = max(number, last.get(pair, 0))
@@ -77,10 +81,11 @@ def judge_one(v, way, number, seen, is_delivered, error, is_local, fault, descri
     return False
 
 
-def is_physical_to_sip(number, partner, received, answered, high, fault, struck, sm):
+def is_physical_to_sip(number, pair, partner, received, answered, high, fault, struck, sm):
     """
     Without stream management two things may be gone without a word: a stanza behind the last one that got through on a stream
-    that has died, and the error for one whose answer came when the stream it went to was dying.
+    that has died, and the error for one whose answer came when the stream it went to was dying. A killed edge had parked some
+    of those it had read, in the order of their pair; one that lives has them all.
     """
     if sm or not fault.where & MAY_BE_LOST:
         return False
@@ -88,7 +93,7 @@ def is_physical_to_sip(number, partner, received, answered, high, fault, struck,
         ends = [when for name, (when, _) in partner.ends.items() if name.startswith("in") and when >= struck - 0.5]
         return any(struck - 1 <= answered.get(number, 0) <= end + 0.5 for end in ends)
     stream, index, _ = partner.written.get(number, (None, 0, 0))
-    return stream in partner.ends and index > high[stream]
+    return stream in partner.ends and index > high[stream, pair if "edge" in fault.where else None]
 
 
 def judge_to_sip(messages, partner, sips, fault, struck, sm):
@@ -100,10 +105,11 @@ def judge_to_sip(messages, partner, sips, fault, struck, sm):
         answers.update(sip.answers)
         answered.update(sip.answered)
         order += sip.order  # a pair is on one of them
-    high = collections.defaultdict(lambda: -1)  # stream -> the last that is known to have got through
+    high = collections.defaultdict(lambda: -1)  # stream, and pair or None for all -> the last that is known to have got through
     for number in received:
         stream, index, _ = partner.written.get(number, (None, 0, 0))
-        high[stream] = max(high[stream], index)
+        for key in ((stream, None), (stream, pair_of(messages[number]))):
+            high[key] = max(high[key], index)
 
     def describe(n):
         return "x%d: written %s, received %s, answered %s %s, errors %s, bounced %s" % (
@@ -118,7 +124,7 @@ def judge_to_sip(messages, partner, sips, fault, struck, sm):
         is_delivered = n in received and 200 <= answers[n] < 300
         if not judge_one(v, "to_sip", n, len(received.get(n, ())), is_delivered, error, n in partner.bounced, fault, describe):
             continue
-        is_physical = is_physical_to_sip(n, partner, received, answered, high, fault, struck, sm)
+        is_physical = is_physical_to_sip(n, pair_of(messages[n]), partner, received, answered, high, fault, struck, sm)
         v.add("physical" if is_physical else "lost", None if is_physical else describe(n))
     judge_order(v, order, partner.bounced, messages)
     return v
