@@ -45,6 +45,7 @@ static void conn_release(struct edge_conn *c)
 	struct edge *e = c->edge;
 	HASH_DELETE(hh, e->conns, c);
 	xfed_s2s_free(c->s2s);
+	e->freed++;
 	edge_steps_free(&c->steps);
 	xfed_buf_deinit(&c->say);
 	rt_timer_close(&c->timer);
@@ -353,7 +354,11 @@ static void on_timer(void *user)
 		return;
 	}
 	struct xfed_s2s_event ev = { .type = XFED_S2S_TICK };
-	drive(c, &ev);
+	bool was_asleep = xfed_s2s_is_asleep(c->s2s);
+	one_step(c, &ev);
+	c->edge->freed += !was_asleep && xfed_s2s_is_asleep(c->s2s);
+	pump(c);
+	settle_down(c);
 }
 
 static void start(struct edge_conn *c)

@@ -88,6 +88,7 @@ static void on_tick(void *user)
 	edge_newest_tick(e, now);
 	edge_report_gauges(e);
 	rt_log_flush(false);
+	rt_tidy(&e->tidy, e->freed, now);
 	edge_service_conn_gone(e);
 	edge_flush_soon(e);
 }

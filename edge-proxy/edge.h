@@ -36,6 +36,7 @@
 #include "xfed/rt/process.h"
 #include "xfed/rt/resolver.h"
 #include "xfed/rt/stream.h"
+#include "xfed/rt/tidy.h"
 #include "xfed/rt/timer.h"
 #include "xfed/s2s.h"
 
@@ -221,6 +222,8 @@ struct edge {
 	struct rt_listener **listeners, **channel_listeners;
 	size_t listener_count, channel_listener_count;
 	enum edge_service service;
+	struct rt_tidy tidy;
+	uint64_t freed; /* streams that have ended or fallen asleep */
 	struct rt_timer tick, grace, leave;
 	uint64_t tick_at_ms; /* not later, however busy it is */
 	struct rt_post flush;

@@ -84,6 +84,6 @@ void s2s_take_tick(struct xfed_s2s *s)
 		s2s_send_str(s, " "); /* white space keeps firewalls from forgetting us, RFC 6120 4.6.1 */
 	}
 	if (now >= after(s, s->traffic_ms, XFED_XML_IDLE_HIBERNATE_MS) && may_hibernate(s)) {
-		xfed_xml_reader_hibernate(s->reader);
+		s2s_fall_asleep(s);
 	}
 }

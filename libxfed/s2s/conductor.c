@@ -66,6 +66,7 @@ void xfed_s2s_free(struct xfed_s2s *s)
 	xfed_tls_creds_unref(s->creds);
 	xfed_xml_reader_free(s->reader);
 	xfed_buf_deinit(&s->plain);
+	xfed_free(s->actions);
 	xfed_free(s->local);
 	xfed_free(s->remote);
 	xfed_free(s);
@@ -100,7 +101,7 @@ void s2s_enter(struct xfed_s2s *s, enum xfed_s2s_state state)
 
 struct xfed_s2s_action *s2s_push(struct xfed_s2s *s, enum xfed_s2s_action_type type)
 {
-	XFED_REQUIRE(s->action_head + s->action_count < XFED_S2S_ACTIONS_MAX);
+	XFED_REQUIRE(s->actions && s->action_head + s->action_count < XFED_S2S_ACTIONS_MAX);
 	struct xfed_s2s_action *a = &s->actions[s->action_head + s->action_count++];
 	*a = (struct xfed_s2s_action){ .type = type, .text = "" };
 	return a;
@@ -291,11 +292,39 @@ static void start(struct xfed_s2s *s)
 	}
 }
 
+/* An idle stream holds no queue, as it holds no parser. */
+static bool wake_up(struct xfed_s2s *s)
+{
+	if (!s->actions) {
+		s->actions = xfed_malloc(XFED_S2S_ACTIONS_MAX * sizeof(*s->actions));
+	}
+	return s->actions != NULL;
+}
+
+void s2s_fall_asleep(struct xfed_s2s *s)
+{
+	xfed_xml_reader_hibernate(s->reader);
+	if (!s->dbrecv && !s->dbinit && !s->dbverify) { /* these have actions of their own to hand on at any time */
+		xfed_free(s->actions);
+		s->actions = NULL;
+	}
+}
+
+bool xfed_s2s_is_asleep(const struct xfed_s2s *s)
+{
+	return xfed_xml_reader_is_hibernating(s->reader);
+}
+
 int xfed_s2s_step(struct xfed_s2s *s, struct xfed_s2s_event *ev, uint64_t now_ms)
 {
 	XFED_REQUIRE(s->action_count == 0 && !s->has_closed);
 	s->action_head = 0;
 	s->now_ms = now_ms;
+	ev->consumed = 0;
+	if (!wake_up(s)) {
+		s2s_fault(s, "actions");
+		return XFED_ERR_NOMEM;
+	}
 	switch (ev->type) {
 	case XFED_S2S_START:
 		start(s);

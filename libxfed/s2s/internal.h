@@ -91,7 +91,7 @@ struct xfed_s2s {
 	char text[192];
 	const char *condition; /* of the stream error, where the XML reader knows it better than the reason table */
 
-	struct xfed_s2s_action actions[XFED_S2S_ACTIONS_MAX];
+	struct xfed_s2s_action *actions; /* XFED_S2S_ACTIONS_MAX; NULL while the stream hibernates */
 	size_t action_head, action_count;
 	bool has_closed, is_abrupt; /* CLOSED is due when everything else has been given out */
 };
@@ -118,6 +118,7 @@ void s2s_restart(struct xfed_s2s *s); /* a fresh stream on the same connection, 
 bool s2s_is_over(const struct xfed_s2s *s);
 int s2s_set_stream_id(struct xfed_s2s *s, struct xfed_span id);
 
+void s2s_fall_asleep(struct xfed_s2s *s); /* last thing in a step, without actions */
 const char *s2s_state_name(const struct xfed_s2s *s);
 
 /* elements.c */

@@ -159,6 +159,7 @@ bool xfed_s2s_next(struct xfed_s2s *s, struct xfed_s2s_action *act);
 uint64_t xfed_s2s_deadline(const struct xfed_s2s *s); /* UINT64_MAX: none */
 bool xfed_s2s_has_pending(const struct xfed_s2s *s);
 bool xfed_s2s_has_job(const struct xfed_s2s *s);
+bool xfed_s2s_is_asleep(const struct xfed_s2s *s); /* idle: its parser and its queue have been freed until the next byte */
 
 /*
  * Writes a whole stanza, already canonical and in context jabber:server, to an established outgoing stream. OK; STATE
