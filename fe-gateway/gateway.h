@@ -101,6 +101,7 @@ struct gateway_link {
 	struct rt_timer timer, redial;
 	uint64_t backoff_ms;
 	bool is_up, is_draining, is_stopped;
+	uint64_t lost_ms; /* when it went down without having said so; 0: never */
 	struct proto_owed owed;		   /* credit */
 	struct gateway_outgoing *to_ask;   /* at the end of the turn */
 	uint64_t attempts_end_ms; /* draining: nothing is attempted for it after this */

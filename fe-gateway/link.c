@@ -69,6 +69,7 @@ static void take_back_link(struct gateway_link *l)
 {
 	struct gateway *g = l->gw;
 	uint64_t now = gateway_now(g);
+	l->lost_ms = l->is_draining || l->is_stopped ? 0 : now;
 	l->is_up = false;
 	l->is_draining = false;
 	l->transfer_open = false;

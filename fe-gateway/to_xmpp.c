@@ -13,6 +13,7 @@
 #define SCRATCH_BYTES (2 * 1024 * 1024) /* a body of 64 KiB, its tree, and the copies translation makes */
 #define SETTLE_MS     5000		/* for the edge's word after a withdrawal */
 #define RETRY_AFTER_S 10
+#define BRIEFLY_MS    5000 /* a link that is gone for longer counts as down */
 
 struct taken {
 	struct gateway *g;
@@ -177,18 +178,35 @@ static enum iw_fate translate(struct taken *t, struct iw_xmpp_im *out)
 	return fate;
 }
 
-static int take_route(struct taken *t, int *peer)
+static bool is_up(const struct gateway_link *l)
+{
+	return l->is_up && !l->is_draining;
+}
+
+/* Lost a moment ago and dialled again: what comes now is likely to be in time with it, and else is answered as the link is down. */
+static bool is_briefly_gone(const struct gateway_link *l)
+{
+	return !l->is_up && l->lost_ms > 0 && gateway_now(l->gw) - l->lost_ms < BRIEFLY_MS;
+}
+
+static int take_route_of(struct taken *t, bool (*is_usable)(const struct gateway_link *l), int *peer)
 {
 	struct gateway *g = t->g;
 	struct routes_edge edges[64];
 	size_t n = 0;
 	for (; n < g->link_count && n < XFED_ARRAY_LEN(edges); n++) {
 		const struct gateway_link *l = &g->links[n];
-		edges[n] = (struct routes_edge){ .number = l->number, .name = l->name, .is_usable = l->is_up && !l->is_draining };
+		edges[n] = (struct routes_edge){ .number = l->number, .name = l->name, .is_usable = is_usable(l) };
 	}
 	int edge, rc = routes_take(g->routes, t->in->local_domain, t->in->remote_domain, edges, n, &edge);
 	*peer = rc == XFED_OK ? g->links[edge].peer : PROTO_OUTBOX_NO_PEER;
 	return rc;
+}
+
+static int take_route(struct taken *t, int *peer)
+{
+	int rc = take_route_of(t, is_up, peer);
+	return rc == XFED_ERR_NOT_FOUND ? take_route_of(t, is_briefly_gone, peer) : rc;
 }
 
 static uint64_t pair_key(const struct gateway_incoming *in)

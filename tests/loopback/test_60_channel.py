@@ -499,3 +499,23 @@ def test_partner_behind_a_bad_line(xfed, listed, dns, user, flow):
     finally:
         proxy.close()
         inward.close()
+
+
+def test_a_request_of_a_short_cut_waits_for_the_link(calm):
+    """A SIP request that comes while the link is gone for a moment is delivered with the next one, not refused."""
+    flow = calm.user.dial(calm.sip)
+    both_ways(calm, flow, "before")
+    calm.proxy.refuses = True
+    calm.proxy.cut()
+    wait_until("the end of the link", lambda: calm.gateway.get("/readyz")[0] != 200, 10)
+    since = calm.partner.inbox.mark()
+    raw, branch = calm.user.request(flow, "MESSAGE", "sip:alice@proxied.example", body="in between", content_type="text/plain")
+    answers = []
+    asking = threading.Thread(target=lambda: answers.append(calm.user.ask(flow, raw, branch)))
+    asking.start()
+    wait_until("a delivery that waits", lambda: calm.gateway.control("status")["deliveries_in_flight"] == 1, 5)
+    calm.proxy.refuses = False
+    asking.join(15)
+    assert answers[0].status == 200
+    calm.partner.wait_body("in between", 5, since)
+    flow.close()
