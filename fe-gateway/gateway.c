@@ -83,6 +83,11 @@ static void on_hold(void *user)
 	gateway_in_holds(user);
 }
 
+static void on_tell(void *user)
+{
+	gateway_flush_soon(user);
+}
+
 static void on_lag(void *user, uint64_t lag_us)
 {
 	struct gateway *g = user;
@@ -156,6 +161,7 @@ static int hook_loop(struct gateway *g)
 {
 	int rc = rt_timer_init(&g->tick, g->loop, on_tick, g);
 	rc = rc == XFED_OK ? rt_timer_init(&g->hold, g->loop, on_hold, g) : rc;
+	rc = rc == XFED_OK ? rt_timer_init(&g->tell, g->loop, on_tell, g) : rc;
 	rc = rc == XFED_OK ? rt_timer_init(&g->leave, g->loop, gateway_service_leave, g) : rc;
 	rc = rc == XFED_OK ? rt_loop_on_signal(g->loop, SIGHUP, on_hup, g) : rc;
 	rc = rc == XFED_OK ? rt_loop_on_signal(g->loop, SIGTERM, on_term, g) : rc;
@@ -235,6 +241,7 @@ void gateway_free(struct gateway *g)
 	gateway_sip_free(g);
 	rt_timer_close(&g->tick);
 	rt_timer_close(&g->hold);
+	rt_timer_close(&g->tell);
 	rt_timer_close(&g->leave);
 	gateway_hops_free(g);
 	rt_http_free(g->http);

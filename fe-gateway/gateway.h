@@ -287,6 +287,8 @@ struct gateway {
 	struct xfed_buf scratch;
 	struct settled_note *settled; /* outcomes to be told at the end of the turn */
 	size_t settled_count, settled_size;
+	uint64_t tell_by_ms; /* then at the latest */
+	struct rt_timer tell;
 
 	struct recipients *recipients;
 	struct contacts *contacts;

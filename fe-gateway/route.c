@@ -20,6 +20,9 @@ static bool note_settled(struct gateway *g, struct proto_inbox_run *run, uint64_
 		g->settled = list;
 		g->settled_size = size;
 	}
+	if (g->settled_count == 0) {
+		g->tell_by_ms = gateway_now(g) + XFED_CHANNEL_SETTLED_MS;
+	}
 	g->settled[g->settled_count++] = (struct settled_note){ run, seq };
 	return true;
 }
@@ -44,6 +47,9 @@ void gateway_settle(struct gateway *g, struct proto_inbox_run *run, const Xfed__
 	}
 	if (!note_settled(g, run, oc->seq)) {
 		tell_one(g, run, oc);
+	}
+	if (oc->fate != XFED__FATE__FATE_DELIVERED) {
+		g->tell_by_ms = 0; /* somebody waits for it */
 	}
 	gateway_flush_soon(g);
 }
@@ -234,16 +240,37 @@ static void pump_link(struct gateway *g, struct gateway_link *l)
 	}
 }
 
+/*
+ * Nobody waits for the news that a message was delivered: where nothing else goes over the links in this turn it may wait a
+ * little for company, which spares both sides a wake-up.
+ */
+static bool may_tell_later(struct gateway *g)
+{
+	bool is_due = gateway_now(g) >= g->tell_by_ms || g->settled_count >= XFED_CHANNEL_SETTLED_MAX || g->service == GATEWAY_DRAINING;
+	for (size_t i = 0; i < g->link_count && !is_due; i++) {
+		is_due = g->links[i].is_up && proto_session_output_bytes(gateway_link_session(&g->links[i])) > 0;
+	}
+	return !is_due;
+}
+
 void gateway_route_pump(struct gateway *g)
 {
 	for (size_t i = 0; i < g->link_count; i++) {
-		struct gateway_link *l = &g->links[i];
-		if (l->is_up) {
-			pump_link(g, l);
-			tell_settled(g, l);
+		if (g->links[i].is_up) {
+			pump_link(g, &g->links[i]);
+		}
+	}
+	if (g->settled_count > 0 && may_tell_later(g)) {
+		rt_timer_set(&g->tell, g->tell_by_ms);
+		return;
+	}
+	for (size_t i = 0; g->settled_count > 0 && i < g->link_count; i++) {
+		if (g->links[i].is_up) {
+			tell_settled(g, &g->links[i]);
 		}
 	}
 	g->settled_count = 0;
+	rt_timer_set(&g->tell, 0);
 }
 
 void gateway_route_free(struct gateway *g)

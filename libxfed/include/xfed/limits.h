@@ -85,6 +85,8 @@
 #define XFED_PACE_WINDOW_MIN	  16 /* deliveries on the way, and to begin with: 2 ms of work of a gateway */
 #define XFED_PACE_UNIT_BYTES	  4096 /* of large ones, which count as so many more */
 #define XFED_CHANNEL_PUMP_MSGS	  256  /* deliveries written to one link in one turn */
+#define XFED_CHANNEL_SETTLED_MS	  5  /* what went well is told with what goes anyway, or so much later */
+#define XFED_CHANNEL_SETTLED_MAX  64 /* ... or when it is so many */
 #define XFED_CHANNEL_UNAUTH_MAX	  8 /* handshakes of unknown peers at a time */
 #define XFED_POLICY_PART_BYTES	  (64 * 1024)
 #define XFED_POLICY_BYTES_MAX	  (64 * 1024 * 1024)
