@@ -153,6 +153,7 @@ static bool may_sasl(const struct xfed_s2s *s)
 static void do_success(struct xfed_s2s *s, struct xfed_xml_elem *e)
 {
 	s->is_authenticated = true;
+	s->method = XFED_METHOD_EXTERNAL; /* who looks before the next header sees both */
 	s2s_restart(s);
 	if (!s2s_is_over(s)) {
 		s2s_send_header(s);

@@ -162,9 +162,18 @@ static void step(struct rig *r, struct xfed_s2s_event *ev)
 	}
 }
 
+/* xfed/s2s.h: a method where authenticated. A reload looks at this at any moment. */
+static void check_info(const struct rig *r)
+{
+	struct xfed_s2s_info info;
+	xfed_s2s_info(r->s2s, &info);
+	XFED_REQUIRE(!info.is_authenticated || info.method != 0);
+}
+
 void rig_event(struct rig *r, struct xfed_s2s_event *ev)
 {
 	step(r, ev);
+	check_info(r);
 	while (!r->is_over && xfed_s2s_has_pending(r->s2s)) {
 		struct xfed_s2s_event pump = { .type = XFED_S2S_PUMP };
 		step(r, &pump);
