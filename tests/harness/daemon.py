@@ -1,5 +1,6 @@
 """A daemon under test: its process, its pages, its control socket, and a clean end without sanitizer reports."""
 import json
+import os
 import re
 import socket
 import subprocess
@@ -8,8 +9,10 @@ from .http import http_get
 from .proc import Process, clean_environment, wait_until
 
 SANITIZER = re.compile(r"AddressSanitizer|LeakSanitizer|runtime error:|ThreadSanitizer")
+TSAN_SUPPRESSIONS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "tsan.supp")
 SANITIZER_ENV = {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0:exitcode=99",
-                 "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1:exitcode=99"}
+                 "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1:exitcode=99",
+                 "TSAN_OPTIONS": "halt_on_error=0:exitcode=99:second_deadlock_stack=1:suppressions=" + TSAN_SUPPRESSIONS}
 SAMPLE = re.compile(r'^(\w+)(?:\{(.*)\})? (\S+)$')
 LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 

@@ -11,10 +11,13 @@
 
 #include <stdbool.h>
 
-/* False under a sanitizer: its run-time opens /proc at exit and reports leaks from a process of its own. */
-bool no_io_is_built(void);
+/*
+ * False under a sanitizer, whose run-time opens /proc at exit and reports leaks from a process of its own, in a
+ * coverage build, which writes its counts then, and under valgrind, which reads the programs' symbols for each report.
+ */
+bool no_io_is_possible(void);
 
-/* For all threads of the process and for good. Nothing where it is not built; aborts where the kernel refuses. */
+/* For all threads of the process and for good. Nothing where it is not possible; aborts where the kernel refuses. */
 void no_io_enter(void);
 
 #endif
