@@ -1,17 +1,10 @@
 /* xfed-edge [-c FILE] [--check-config] [--version] */
-#include <getopt.h>
 #include <stdio.h>
 
 #include "edge.h"
 #include "xfed/sasl.h"
 
 #define DEFAULT_CONFIG "/etc/xfed/edge.yaml"
-
-static int usage(FILE *to)
-{
-	fputs("usage: xfed-edge [-c FILE] [--check-config] [--version]\n", to);
-	return to == stdout ? 0 : 2;
-}
 
 static int check_only(struct edge_config *config, const char *path)
 {
@@ -53,35 +46,11 @@ static int serve(struct edge_config *config, const char *path)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "config", required_argument, NULL, 'c' },
-		{ "check-config", no_argument, NULL, 'k' },
-		{ "version", no_argument, NULL, 'v' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
-	const char *path = DEFAULT_CONFIG;
-	bool check = false;
+	struct rt_arguments args = { .config = DEFAULT_CONFIG };
 	rt_clean_environment();
-	for (int o; (o = getopt_long(argc, argv, "c:h", options, NULL)) != -1;) {
-		switch (o) {
-		case 'c':
-			path = optarg;
-			break;
-		case 'k':
-			check = true;
-			break;
-		case 'v':
-			puts("xfed-edge " XFED_VERSION);
-			return 0;
-		case 'h':
-			return usage(stdout);
-		default:
-			return usage(stderr);
-		}
-	}
-	if (optind < argc) {
-		return usage(stderr);
+	int code = rt_arguments_read(argc, argv, "xfed-edge", &args);
+	if (code >= 0) {
+		return code;
 	}
 	if (rt_global_init() != XFED_OK || xfed_sasl_global_init() != XFED_OK) {
 		fputs("xfed-edge: a library did not initialise\n", stderr);
@@ -90,10 +59,10 @@ int main(int argc, char **argv)
 	struct rt_conf_errors errors;
 	struct edge_config *config = NULL;
 	rt_conf_errors_init(&errors);
-	int rc = edge_config_load(path, &errors, &config);
+	int rc = edge_config_load(args.config, &errors, &config);
 	rt_print_problems(&errors);
 	rt_conf_errors_deinit(&errors);
-	int code = rc != XFED_OK ? 1 : check ? check_only(config, path) : serve(config, path);
+	code = rc != XFED_OK ? 1 : args.check_only ? check_only(config, args.config) : serve(config, args.config);
 	xfed_sasl_global_deinit();
 	rt_global_deinit();
 	return code;

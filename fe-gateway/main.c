@@ -1,16 +1,9 @@
 /* xfed-gateway [-c FILE] [--check-config] [--version] */
-#include <getopt.h>
 #include <stdio.h>
 
 #include "gateway.h"
 
 #define DEFAULT_CONFIG "/etc/xfed/gateway.yaml"
-
-static int usage(FILE *to)
-{
-	fputs("usage: xfed-gateway [-c FILE] [--check-config] [--version]\n", to);
-	return to == stdout ? 0 : 2;
-}
 
 static int check_only(struct gateway_files *files, const char *path)
 {
@@ -55,41 +48,17 @@ static int run(const char *path, bool check)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "config", required_argument, NULL, 'c' },
-		{ "check-config", no_argument, NULL, 'k' },
-		{ "version", no_argument, NULL, 'v' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
-	const char *path = DEFAULT_CONFIG;
-	bool check = false;
+	struct rt_arguments args = { .config = DEFAULT_CONFIG };
 	rt_clean_environment();
-	for (int o; (o = getopt_long(argc, argv, "c:h", options, NULL)) != -1;) {
-		switch (o) {
-		case 'c':
-			path = optarg;
-			break;
-		case 'k':
-			check = true;
-			break;
-		case 'v':
-			puts("xfed-gateway " XFED_VERSION);
-			return 0;
-		case 'h':
-			return usage(stdout);
-		default:
-			return usage(stderr);
-		}
-	}
-	if (optind < argc) {
-		return usage(stderr);
+	int code = rt_arguments_read(argc, argv, "xfed-gateway", &args);
+	if (code >= 0) {
+		return code;
 	}
 	if (rt_global_init() != XFED_OK) {
 		fputs("xfed-gateway: a library did not initialise\n", stderr);
 		return 1;
 	}
-	int code = run(path, check);
+	code = run(args.config, args.check_only);
 	rt_global_deinit();
 	return code;
 }

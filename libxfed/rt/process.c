@@ -1,5 +1,6 @@
 #include "xfed/rt/process.h"
 
+#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -35,6 +36,41 @@ void rt_clean_environment(void)
 		name[eq - *p] = '\0';
 		unsetenv(name); /* moves the rest up: `p` points to the next one already */
 	}
+}
+
+static int usage(FILE *to, const char *program)
+{
+	fprintf(to, "usage: %s [-c FILE] [--check-config] [--version]\n", program);
+	return to == stdout ? 0 : 2;
+}
+
+int rt_arguments_read(int argc, char **argv, const char *program, struct rt_arguments *out)
+{
+	static const struct option options[] = {
+		{ "config", required_argument, NULL, 'c' },
+		{ "check-config", no_argument, NULL, 'k' },
+		{ "version", no_argument, NULL, 'v' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	for (int o; (o = getopt_long(argc, argv, "c:h", options, NULL)) != -1;) {
+		switch (o) {
+		case 'c':
+			out->config = optarg;
+			break;
+		case 'k':
+			out->check_only = true;
+			break;
+		case 'v':
+			printf("%s %s\n", program, XFED_VERSION);
+			return 0;
+		case 'h':
+			return usage(stdout, program);
+		default:
+			return usage(stderr, program);
+		}
+	}
+	return optind < argc ? usage(stderr, program) : -1;
 }
 
 int rt_global_init(void)

@@ -12,6 +12,18 @@
 #define RT_PEM_PAIRS_MAX 64		   /* certificates of one set */
 #define RT_SYSTEM_CA	 "/etc/ssl/certs/ca-certificates.crt"
 
+/*
+ * The command line of a daemon: [-c FILE | --config FILE] [--check-config] [--version] [--help].
+ *
+ * `out->config` keeps what it was where none is given; it points into `argv` otherwise. -1: go on. Else the exit status, 0
+ * or 2, and what was asked for, or the usage, has been printed. Once per process, after rt_clean_environment().
+ */
+struct rt_arguments {
+	const char *config;
+	bool check_only;
+};
+int rt_arguments_read(int argc, char **argv, const char *program, struct rt_arguments *out);
+
 /* Unsets what makes the libraries underneath write secrets or load code. The first thing in main(). */
 void rt_clean_environment(void);
 
