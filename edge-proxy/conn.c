@@ -152,6 +152,17 @@ static void on_verified(struct edge_conn *c, const struct xfed_s2s_action *act)
 	}
 }
 
+/* A reload during the negotiation may have taken the method away. What comes in is judged with each stanza. */
+static bool is_taken_away(struct edge_conn *c, enum xfed_method method)
+{
+	const struct edge *e = c->edge;
+	enum xfed_reason reason = edge_policy_judge(e->policy ? xfed_policy_partner(e->policy, xfed_span_str(c->pair->remote)) : NULL, method);
+	if (reason != XFED_REASON_NONE) {
+		edge_conn_close(c, reason, "no longer allowed");
+	}
+	return reason != XFED_REASON_NONE;
+}
+
 static void perform(struct edge_conn *c, struct xfed_s2s_action *act)
 {
 	switch (act->type) {
@@ -186,6 +197,9 @@ static void perform(struct edge_conn *c, struct xfed_s2s_action *act)
 		on_verified(c, act);
 		break;
 	case XFED_S2S_ESTABLISHED:
+		if (c->pair && is_taken_away(c, act->method)) {
+			break;
+		}
 		mark_established(c);
 		edge_report_established(c, act);
 		if (c->direction == XFED_S2S_IN) {
@@ -380,6 +394,38 @@ static void conn_abandon(struct edge_conn *c)
 	conn_release(c);
 }
 
+/* What failed in this attempt is left out of the next try; without a secret there are no keys to send. */
+static void narrow(const struct edge_pair *p, struct xfed_s2s_decision *d)
+{
+	d->dialback_hash = xfed_policy_dialback_current(p->edge->policy);
+	if (d->dialback_hash.len == 0) {
+		d->methods &= XFED_METHOD_EXTERNAL;
+	}
+	if (p->avoid_external) {
+		d->methods &= ~(unsigned)XFED_METHOD_EXTERNAL;
+	}
+	if (p->avoid_tls) {
+		d->creds = NULL;
+		d->methods &= XFED_METHOD_DIALBACK_PLAIN;
+	}
+}
+
+/*
+ * Made when TCP is there, not when it was begun: a reload between the two replaces policy and credentials, which the decision
+ * borrows from.
+ */
+static enum xfed_reason decide_out(struct edge_conn *c)
+{
+	const struct edge *e = c->edge;
+	const struct xfed_partner *partner = e->policy ? xfed_policy_partner(e->policy, xfed_span_str(c->pair->remote)) : NULL;
+	if (!partner) {
+		return XFED_REASON_POLICY_PARTNER_UNLISTED;
+	}
+	edge_decision_for(e, partner, &c->decision);
+	narrow(c->pair, &c->decision);
+	return XFED_REASON_NONE;
+}
+
 static int make_conductor(struct edge_conn *c)
 {
 	struct xfed_s2s_config cfg = {
@@ -426,6 +472,9 @@ static void on_connect(void *user, enum xfed_reason reason)
 	struct edge_pair *p = c->pair;
 	edge_steps_add(&p->steps, rt_loop_now_ms(c->edge->loop), "tcp", reason == XFED_REASON_NONE, "%s%s%s", c->address,
 		reason == XFED_REASON_NONE ? "" : ": ", reason == XFED_REASON_NONE ? "" : rt_stream_error_text(c->stream));
+	if (reason == XFED_REASON_NONE) {
+		reason = decide_out(c);
+	}
 	if (reason == XFED_REASON_NONE && make_conductor(c) == XFED_OK) {
 		p->state = EDGE_PAIR_NEGOTIATING;
 		start(c);
@@ -441,22 +490,6 @@ static void on_connect(void *user, enum xfed_reason reason)
 	edge_pair_connect_failed(p, reason != XFED_REASON_NONE ? reason : XFED_REASON_STREAM_INTERNAL);
 }
 
-/* What failed in this attempt is left out of the next try; without a secret there are no keys to send. */
-static void narrow(const struct edge_pair *p, struct xfed_s2s_decision *d)
-{
-	d->dialback_hash = xfed_policy_dialback_current(p->edge->policy);
-	if (d->dialback_hash.len == 0) {
-		d->methods &= XFED_METHOD_EXTERNAL;
-	}
-	if (p->avoid_external) {
-		d->methods &= ~(unsigned)XFED_METHOD_EXTERNAL;
-	}
-	if (p->avoid_tls) {
-		d->creds = NULL;
-		d->methods &= XFED_METHOD_DIALBACK_PLAIN;
-	}
-}
-
 int edge_conn_dial(struct edge_pair *p, const struct rt_addr *to)
 {
 	struct edge *e = p->edge;
@@ -466,8 +499,6 @@ int edge_conn_dial(struct edge_pair *p, const struct rt_addr *to)
 	if (!c) {
 		return XFED_ERR_NOMEM;
 	}
-	edge_decision_for(e, partner, &c->decision);
-	narrow(p, &c->decision);
 	struct rt_addr source;
 	const char *from = e->config->external.source;
 	bool has_source = from && rt_addr_parse_host(&source, xfed_span_str(from), 0) == XFED_OK;

@@ -110,16 +110,10 @@ static unsigned kind_bit(enum xfed_stanza_kind k)
 /* A reload judges streams by their own pair; others that ride on one are judged when they speak. */
 static enum xfed_reason judge_pair(const struct edge *e, const struct xfed_partner *partner, const struct xfed_s2s_action *act)
 {
-	if (!partner) {
-		return XFED_REASON_POLICY_PARTNER_UNLISTED;
-	}
-	if (!xfed_policy_is_local(e->policy, act->stanza.to.domain)) {
+	if (partner && !xfed_policy_is_local(e->policy, act->stanza.to.domain)) {
 		return XFED_REASON_STREAM_TO_UNKNOWN;
 	}
-	if (!(xfed_partner_methods(partner) & act->method)) {
-		return act->method == XFED_METHOD_EXTERNAL ? XFED_REASON_SASL_REQUIRED_MISSING : XFED_REASON_DIALBACK_NOT_ALLOWED;
-	}
-	return XFED_REASON_NONE;
+	return edge_policy_judge(partner, act->method);
 }
 
 bool edge_inbound_stanza(struct edge_conn *c, const struct xfed_s2s_action *act)

@@ -26,6 +26,17 @@ static void answer(struct edge_link *l, const struct proto_revision *r, bool ok,
 	edge_flush_soon(l->edge);
 }
 
+enum xfed_reason edge_policy_judge(const struct xfed_partner *partner, enum xfed_method method)
+{
+	if (!partner) {
+		return XFED_REASON_POLICY_PARTNER_UNLISTED;
+	}
+	if (xfed_partner_methods(partner) & method) {
+		return XFED_REASON_NONE;
+	}
+	return method == XFED_METHOD_EXTERNAL ? XFED_REASON_SASL_REQUIRED_MISSING : XFED_REASON_DIALBACK_NOT_ALLOWED;
+}
+
 /* Whether a live stream could be made again under the policy of now. */
 static enum xfed_reason judge(const struct edge *e, const struct xfed_s2s_info *info)
 {
@@ -33,13 +44,7 @@ static enum xfed_reason judge(const struct edge *e, const struct xfed_s2s_info *
 		return XFED_REASON_STREAM_TO_UNKNOWN;
 	}
 	const struct xfed_partner *p = xfed_policy_partner(e->policy, info->remote);
-	if (!p) {
-		return XFED_REASON_POLICY_PARTNER_UNLISTED;
-	}
-	if (info->is_authenticated && !(xfed_partner_methods(p) & info->method)) {
-		return info->method == XFED_METHOD_EXTERNAL ? XFED_REASON_SASL_REQUIRED_MISSING : XFED_REASON_DIALBACK_NOT_ALLOWED;
-	}
-	return XFED_REASON_NONE;
+	return !p || info->is_authenticated ? edge_policy_judge(p, info->method) : XFED_REASON_NONE;
 }
 
 static bool is_unlisted(const struct edge_pair *p)

@@ -6,16 +6,19 @@ is worked out here from a table of its own; nothing is taken from the code that 
 import collections
 import concurrent.futures
 import itertools
+import json
 import os
 import re
+import socket
 import subprocess
+import threading
 
 import pytest
 
 from harness.daemon import SANITIZER_ENV
 from harness.installation import write
 from harness.peer import ABILITIES, OFFER, Peer, Refused
-from harness.proc import clean_environment
+from harness.proc import clean_environment, wait_until
 from harness.xmpp import PROCEED, STARTTLS, XmppStream, message
 
 E, DT, DP = "external", "dialback-tls", "dialback-plain"
@@ -435,6 +438,80 @@ def test_a_reload_that_takes_a_method_away(matrix, fresh, dns, number, method, c
         status, found, _ = attempt(matrix, domain, since)
         assert (status, found) == ((200, DT) if method == E else (504, "tls.required.missing" if method == DP else "tls.cert.untrusted"))
     finally:
+        inst.unlist_partner(domain)
+        inst.reload()
+
+
+def test_a_reload_while_the_edge_connects(matrix, certs, dns, tools):
+    """
+    The policy that counts is the one of the moment TCP is there: nothing of the older one is used, not even its memory. The
+    port's queue is full, so the attempt hangs until somebody else listens there and the kernel tries again.
+    """
+    inst, domain, answers = matrix.inst, "hanging.example", []
+    full = socket.create_server(("127.0.0.1", 0), backlog=0)
+    address, fillers = full.getsockname(), [socket.socket() for _ in range(4)]
+    for s in fillers:
+        s.setblocking(False)
+        s.connect_ex(address)
+    dns.xmpp(domain, ("xmpp." + domain, address[1], address[0]))
+    inst.list_partner(domain, sasl="optional", dialback=True)
+    inst.reload()
+    mark, peer = inst.edge.process.mark(), None
+    asking = threading.Thread(target=lambda: answers.append(matrix.user.message(matrix.flow, "sip:eve@" + domain, "x").status), daemon=True)
+    asking.start()
+
+    def is_connecting():
+        """`failures retry` leaves an attempt that is under way alone, and says how far it is."""
+        status, text = inst.gateway.ctl(tools, "--json", "failures", "retry", domain, check=False)
+        return status == 0 and [p["state"] for p in json.loads(text)["pairs"]] == ["connecting"]
+    try:
+        wait_until("the attempt", is_connecting, 10)
+        inst.list_partner(domain, sasl="required", dialback=False)
+        inst.reload()
+        for s in fillers + [full]:
+            s.close()
+        peer = Peer(domain, certs, certs.leaf("hanging", "xmpp:" + domain), inst.s2s, "TLS+dialback", address=address)
+        inst.edge.process.wait_line("event=s2s.out-failed partner=%s .*reason=sasl.external.not-offered" % domain, 15, mark)
+        asking.join(10)
+        assert answers == [504]
+        assert "key" not in [what for what, _ in peer.events.items]
+    finally:
+        inst.unlist_partner(domain)
+        inst.reload()
+        if peer:
+            peer.close()
+
+
+@pytest.mark.parametrize("change, status, reason", [({"sasl": "required", "dialback": False}, 504, "dialback.not-allowed"), ({}, 200, None)],
+                         ids=["taken-away", "kept"])
+def test_a_reload_while_the_edge_negotiates(matrix, fresh, change, status, reason):
+    """The edge's key is answered under another policy: a method that is no longer allowed then is of no use; others go on."""
+    inst, peer, domain = matrix.inst, matrix.peer, fresh(7)
+    peer.hosted[domain] = "TLS+dialback"
+    inst.list_partner(domain, sasl="optional", dialback=True)
+    inst.reload()
+    mark, held, released = inst.edge.process.mark(), threading.Event(), threading.Event()
+
+    def hold(served, element):
+        held.set()
+        assert released.wait(10)
+        return served.on_result(element)
+    peer.at["result"], peer.receiver = hold, "valid"
+    answers = []
+    asking = threading.Thread(target=lambda: answers.append(matrix.user.message(matrix.flow, "sip:eve@" + domain, "y").status), daemon=True)
+    asking.start()
+    try:
+        assert held.wait(10)
+        inst.list_partner(domain, **dict({"sasl": "optional", "dialback": True, "limits": {"connections": 7}}, **change))
+        inst.reload()
+        released.set()
+        asking.join(20)
+        assert answers == [status]
+        if reason:
+            inst.edge.process.wait_line("event=s2s.out-failed partner=%s .*reason=%s" % (domain, reason), 5, mark)
+    finally:
+        released.set()
+        peer.at.pop("result", None)
         inst.unlist_partner(domain)
         inst.reload()
 
