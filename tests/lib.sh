@@ -108,6 +108,11 @@ build() { # NAME: builds once; false when that failed, also the second time it i
 
 # ---- runners: each counts what it ran ----
 
+# The loopback suite waits more than it computes: four files at a time on any machine, each with processes and ports of its own.
+loopback_tests() {
+	pytest_tests loopback -n 4 --dist loadfile
+}
+
 meson_tests() { # BUILD LABEL ARGUMENTS...; `timeouts`: how much longer than it says a test may take
 	local dir=build/$1 label=$2 log
 	shift 2
@@ -133,12 +138,13 @@ meson_tests() { # BUILD LABEL ARGUMENTS...; `timeouts`: how much longer than it 
 	)
 }
 
-pytest_tests() { # SUITE
-	local xml=$top/build/$1.xml
+pytest_tests() { # SUITE [OPTION...]
+	local suite=$1 xml=$top/build/$1.xml
+	shift
 	rm -f "$xml"
 	# Debian's python and no other: the users of the interop suite need Debian's slixmpp.
-	/usr/bin/python3 -B -m pytest -p no:cacheprovider -o console_output_style=classic -v --tb=short -rs --maxfail=20 --junitxml="$xml" \
-		"tests/$1" < /dev/null 2>&1
+	/usr/bin/python3 -B -m pytest -p no:cacheprovider -o console_output_style=classic -v --tb=short -rs --maxfail=20 --junitxml="$xml" "$@" \
+		"tests/$suite" < /dev/null 2>&1
 	# shellcheck disable=SC2046
 	count $(/usr/bin/python3 - "$xml" <<- 'END'
 		import sys

@@ -28,6 +28,7 @@ followed = []  # processes whose output a failing test shows
 def directory():
     path = os.environ.get("XFED_LOOPBACK_DIR")
     if path:
+        path = os.path.join(path, os.environ.get("PYTEST_XDIST_WORKER", ""))  # several processes, one directory each
         shutil.rmtree(path, ignore_errors=True)
         os.makedirs(path)
         yield os.path.abspath(path)
