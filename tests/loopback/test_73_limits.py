@@ -77,14 +77,17 @@ def test_streams_of_one_partner(small, make, abilities, file, how):
     """20 unless its file says otherwise; whatever the method; what ends makes room."""
     p = make(abilities, file=file)
     before = counted(small, "policy.connections.exceeded")
-    streams = [p.dial("corp.example") for _ in range(20)]
+    streams = []
+    for n in range(1, 21):
+        streams.append(p.dial("corp.example"))
+        wait_until("%d streams, and no question" % n, lambda: len(small.streams(p.domain)) == n, 5)
     with pytest.raises(Refused) as e:
         p.dial("corp.example")
     assert (e.value.how, e.value.condition) == how
     assert counted(small, "policy.connections.exceeded") == before + 1
     e.value.stream.close()
     streams.pop().close()
-    wait_until("room", lambda: len([s for s in small.streams(p.domain) if s["direction"] == "in"]) == 19, 5)
+    wait_until("room", lambda: len(small.streams(p.domain)) == 19, 5)
     p.dial("corp.example").close()
     for s in streams:
         s.close()
