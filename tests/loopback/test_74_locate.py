@@ -163,6 +163,11 @@ def test_a_port_that_is_written_is_kept(inst, peer, dns, zone, server):
     assert not types_asked(dns, "one.corp.example") & {SRV_TYPE, NAPTR_TYPE}
 
 
+def wait_up(inst):
+    """The gateway knows with the answer, which comes behind the request the test has waited for."""
+    wait_until("the next hop up", lambda: inst.gateway.metric("xfed_sip_next_hop_up", next_hop="tcp:pool.corp.example") == 1, 10)
+
+
 def test_srv_records_in_order(inst, peer, dns, zone, server):
     """RFC 2782: the lowest priority first, and only it while it answers; a transport that is written is not asked about."""
     first, second = server(), server("127.0.0.2")
@@ -173,7 +178,7 @@ def test_srv_records_in_order(inst, peer, dns, zone, server):
     assert number_of(first.wait_text(text)) == "0"
     assert not second.raw.items
     assert dns.was_asked("pool.corp.example") == before, "neither NAPTR nor addresses of the name itself"
-    assert inst.gateway.metric("xfed_sip_next_hop_up", next_hop="tcp:pool.corp.example") == 1
+    wait_up(inst)
 
 
 # ---- the next place ----
@@ -191,7 +196,7 @@ def test_nobody_listens_at_the_first(inst, peer, zone, server):
     assert len(reached(second, text)) == 1 and len(reached(second, after)) == 1
     inst.gateway.process.wait_line("event=delivery.next-place .*number=1", 5, mark)
     assert not [s for s in peer.inbox.items[errors:] if s.get("type") == "error"]
-    assert inst.gateway.metric("xfed_sip_next_hop_up", next_hop="tcp:pool.corp.example") == 1
+    wait_up(inst)
     mark, third = inst.gateway.process.mark(), new_text("it is remembered")
     peer.say("alice", "dave@corp2.example", third)
     assert number_of(second.wait_text(third)) == "1"
@@ -300,7 +305,7 @@ def test_the_dns_gives_no_place(inst, peer, dns, zone, server, refused_as, name,
     text = new_text("before")
     peer.say("alice", "dave@corp2.example", text)
     user.wait_text(text)
-    wait_until("the next hop up", lambda: inst.gateway.metric("xfed_sip_next_hop_up", next_hop="tcp:pool.corp.example") == 1, 10)
+    wait_up(inst)
     zone(records)
     if broken:
         dns.answer(broken, "servfail")
