@@ -13,6 +13,7 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # for harness/
 
+from harness import wire  # noqa: E402
 from harness.certs import Certs  # noqa: E402
 from harness.daemon import Refusal  # noqa: E402
 from harness.installation import Installation  # noqa: E402
@@ -21,6 +22,10 @@ from harness.sip import SipUser  # noqa: E402
 from harness.xmpp import Partner  # noqa: E402
 
 PROGRAMS = {"xfed-edge": "edge-proxy/xfed-edge", "xfed-gateway": "fe-gateway/xfed-gateway", "xfedctl": "xfedctl/xfedctl"}
+if "PYTEST_XDIST_WORKER" in os.environ:  # several processes at a time: each has ports above those of tests/fault, which one of them runs
+    low = 23000 + 1125 * (int(os.environ["PYTEST_XDIST_WORKER"][2:]) % 8)
+    wire.PORTS = (low, low + 1125)
+
 followed = []  # processes whose output a failing test shows
 
 
