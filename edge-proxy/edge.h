@@ -5,7 +5,8 @@
  *   listener.c   5269: accepting            conn.c     one s2s connection: conductor, stream, timer
  *   inbound.c    who may talk to whom       outbound.c pairs: resolve, connect, park, write, bounce
  *   tally.c      streams per partner        successor.c a newer stream of a pair
- *   router.c     stanzas to gateways, outcomes to senders, deliveries from gateways
+ *   router.c     stanzas to gateways, outcomes to senders
+ *   forward.c    deliveries from gateways, their fates
  *   verify.c     dialback: questions to authoritative servers, and our answers as one
  *   iq.c         queries answered here      link.c     the channel's listening side
  *   failure.c    steps of attempts, for the journal
@@ -309,24 +310,27 @@ void edge_verify_tell(void *edge);
 void edge_verify_free(struct edge *e);
 
 /* router.c */
+struct xfed_span edge_domain_of(struct xfed_span jid); /* of a normalised address */
 bool edge_route_to_gateway(struct edge_conn *c, const struct xfed_s2s_action *act); /* false: refused */
 void edge_route_taken(struct edge_link *l); /* the gateway may have taken more: their senders' streams are told */
 void edge_route_pump(struct edge *e); /* outbox to links */
 void edge_route_outcome(struct edge *e, struct proto_delivery *d, const Xfed__Outcome *oc);
 void edge_route_ended(struct edge *e);
-void edge_route_heard(struct edge_link *l, uint64_t lowest_unsettled); /* what the gateway needs no more is forgotten */
-void edge_route_from_gateway(struct edge_link *l, const Xfed__Deliver *d, size_t frame_bytes);
-void edge_route_withdraw(struct edge_link *l, uint64_t seq);
+/* Answers a stanza of a partner with an error where one may be sent. */
+void edge_bounce(struct edge *e, struct xfed_arena *a, const struct xfed_stanza *s, const struct xfed_stanza_error *err);
+void edge_refuse_stanza(struct edge_conn *c, const struct xfed_s2s_action *act, enum xfed_reason reason);
+void edge_send_elem(struct edge *e, struct xfed_span local, struct xfed_span remote, const struct xfed_xml_elem *elem, const char *rule);
+
+/* forward.c */
+void edge_forward_heard(struct edge_link *l, uint64_t lowest_unsettled); /* what the gateway needs no more is forgotten */
+void edge_forward_take(struct edge_link *l, const Xfed__Deliver *d, size_t frame_bytes);
+void edge_forward_withdraw(struct edge_link *l, uint64_t seq);
 /* The fate of a stanza from a gateway: tells whoever asked, once. */
 void edge_item_settle(struct edge *e, struct edge_item *item, Xfed__Fate fate, enum xfed_reason reason, enum xfed_side side);
 /* Written, and asked for before it was acknowledged: told as delivered, with 202. */
 void edge_item_settle_written(struct edge *e, struct edge_item *item);
 /* ... and lost after all: an error goes to the gateway that has answered with 202. */
 void edge_item_tell_late(struct edge *e, const struct edge_item *item);
-/* Answers a stanza of a partner with an error where one may be sent. */
-void edge_bounce(struct edge *e, struct xfed_arena *a, const struct xfed_stanza *s, const struct xfed_stanza_error *err);
-void edge_refuse_stanza(struct edge_conn *c, const struct xfed_s2s_action *act, enum xfed_reason reason);
-void edge_send_elem(struct edge *e, struct xfed_span local, struct xfed_span remote, const struct xfed_xml_elem *elem, const char *rule);
 
 /* iq.c */
 void edge_iq(struct edge_conn *c, const struct xfed_s2s_action *act);

@@ -155,7 +155,7 @@ static void take_message(struct edge_link *l, const Xfed__Frame *f, size_t frame
 {
 	switch (f->body_case) {
 	case XFED__FRAME__BODY_DELIVER:
-		edge_route_from_gateway(l, f->deliver, frame_bytes);
+		edge_forward_take(l, f->deliver, frame_bytes);
 		break;
 	case XFED__FRAME__BODY_SETTLED:
 		take_settled(l, f->settled);
@@ -164,10 +164,10 @@ static void take_message(struct edge_link *l, const Xfed__Frame *f, size_t frame
 		take_attempted(l, f->attempted);
 		break;
 	case XFED__FRAME__BODY_PING: /* answered already; its mark lets us forget */
-		edge_route_heard(l, f->ping->lowest_unsettled);
+		edge_forward_heard(l, f->ping->lowest_unsettled);
 		break;
 	case XFED__FRAME__BODY_WITHDRAW:
-		edge_route_withdraw(l, f->withdraw->seq);
+		edge_forward_withdraw(l, f->withdraw->seq);
 		break;
 	case XFED__FRAME__BODY_REQUEST:
 		edge_control_request(l, f->request);

@@ -1,0 +1,346 @@
+/*
+ * What gateways send: read again by the same rules as what partners send, handed to the partner's stream, and its fate told to
+ * whoever asked.
+ */
+#include "edge.h"
+
+#include "xfed/mem.h"
+
+#define SCRATCH_ARENA (64 * 1024)
+
+/* A fate in SIP's words: 202 where it is written and nobody has acknowledged it. */
+static uint32_t status_of(Xfed__Fate fate, enum xfed_reason reason)
+{
+	return fate == XFED__FATE__FATE_DELIVERED ? 200 : (uint32_t)xfed_reason_info(reason)->sip_status;
+}
+
+static void settle_run(struct edge *e, struct proto_inbox_run *run, uint64_t seq, Xfed__Fate fate, uint32_t sip_status, enum xfed_reason reason)
+{
+	const struct xfed_reason_info *info = xfed_reason_info(reason);
+	Xfed__Outcome oc = XFED__OUTCOME__INIT;
+	oc.seq = seq;
+	oc.fate = fate;
+	oc.sip_status = sip_status;
+	if (reason != XFED_REASON_NONE) {
+		oc.reason = (char *)info->code;
+		oc.condition = (char *)(info->condition ? info->condition : "");
+	}
+	proto_inbox_settle(e->inbox, run, &oc, NULL, rt_loop_now_ms(e->loop));
+	struct edge_link *l = edge_link_of(e, run);
+	const Xfed__Outcome *list[] = { &oc };
+	if (l) {
+		proto_session_settled(l->session, list, 1); /* a link that is down asks again when it resumes */
+		edge_flush_soon(e);
+	}
+}
+
+/* A boot nonce names one run of one gateway. */
+static struct proto_inbox_run *run_of_nonce(struct edge *e, uint64_t nonce)
+{
+	for (struct edge_link *l = e->links; l; l = l->next) {
+		if (l->run && proto_inbox_run_nonce(l->run) == nonce) {
+			return l->run;
+		}
+	}
+	return NULL;
+}
+
+static void settle_sip(struct edge *e, const struct edge_origin *o, Xfed__Fate fate, uint32_t sip_status, enum xfed_reason reason)
+{
+	uint64_t now = rt_loop_now_ms(e->loop);
+	struct proto_sip_fate *f = proto_sipmemory_find(e->sips, &o->sip);
+	if (!f || f->is_settled) {
+		return;
+	}
+	for (size_t i = 0; i < f->waiter_count; i++) {
+		struct proto_inbox_run *run = run_of_nonce(e, f->waiters[i].nonce);
+		if (run && (run != o->run || f->waiters[i].seq != o->seq)) {
+			settle_run(e, run, f->waiters[i].seq, fate, sip_status, reason);
+		}
+	}
+	proto_sipmemory_settle(e->sips, &o->sip, fate, sip_status, reason, now);
+}
+
+static void settle_origin(struct edge *e, const struct edge_origin *o, Xfed__Fate fate, uint32_t sip_status, enum xfed_reason reason)
+{
+	if (o->has_sip) {
+		settle_sip(e, o, fate, sip_status, reason);
+	}
+	settle_run(e, o->run, o->seq, fate, sip_status, reason);
+}
+
+static void log_item(const struct edge_item *it, const char *event, enum xfed_reason reason, enum xfed_side side)
+{
+	rt_log(reason == XFED_REASON_NONE ? RT_LOG_DEBUG : RT_LOG_INFO, event, RT_KV_STR("partner", it->remote), RT_KV_REASON_SIDE(reason, side),
+		RT_KV_U64("delivery", it->origin.seq), RT_KV_STR("call_id", it->origin.has_sip ? it->origin.sip.call_id : NULL), RT_END);
+}
+
+/* One of the edge's own: nobody waits for its fate. */
+static void settle_own(struct edge *e, const struct edge_item *it, Xfed__Fate fate, enum xfed_reason reason, enum xfed_side side)
+{
+	if (fate != XFED__FATE__FATE_DELIVERED) {
+		rt_metric_add(e->metrics, RT_M_DROPPED, 1, RT_LABELS(xfed_span_str(it->rule)));
+		rt_log(RT_LOG_INFO, "stanza.dropped", RT_KV_STR("partner", it->remote), RT_KV_STR("rule", it->rule), RT_KV_REASON_SIDE(reason, side), RT_END);
+	}
+}
+
+void edge_item_settle(struct edge *e, struct edge_item *it, Xfed__Fate fate, enum xfed_reason reason, enum xfed_side side)
+{
+	if (it->is_settled) {
+		return;
+	}
+	it->is_settled = true;
+	if (!it->origin.run) {
+		settle_own(e, it, fate, reason, side);
+		return;
+	}
+	const char *kind = edge_kind_word(it->kind);
+	struct xfed_span remote = xfed_span_str(it->remote);
+	switch (fate) {
+	case XFED__FATE__FATE_DELIVERED:
+		edge_report_stanza(e, remote, "to_xmpp", kind, "delivered");
+		log_item(it, "delivery.written", reason, side);
+		break;
+	case XFED__FATE__FATE_UNCERTAIN:
+		edge_report_stanza(e, remote, "to_xmpp", kind, "uncertain");
+		rt_metric_add(e->metrics, RT_M_DELIVERIES_UNCERTAIN, 1, RT_NO_LABELS);
+		edge_report_refusal(e, reason, side);
+		log_item(it, "delivery.uncertain", reason, side);
+		break;
+	default:
+		edge_report_stanza(e, remote, "to_xmpp", kind, "refused");
+		edge_report_refusal(e, reason, side);
+		log_item(it, "delivery.refused", reason, side);
+		break;
+	}
+	settle_origin(e, &it->origin, fate, status_of(fate, reason), reason);
+}
+
+void edge_item_settle_written(struct edge *e, struct edge_item *it)
+{
+	if (it->is_settled) {
+		return;
+	}
+	it->is_settled = it->owes_error = true;
+	edge_report_stanza(e, xfed_span_str(it->remote), "to_xmpp", edge_kind_word(it->kind), "delivered");
+	log_item(it, "delivery.written", XFED_REASON_NONE, XFED_SIDE_US);
+	settle_origin(e, &it->origin, XFED__FATE__FATE_DELIVERED, 202, XFED_REASON_NONE);
+}
+
+/* The error a contact's server would have sent, in its place. */
+static struct xfed_xml_elem *late_error(struct xfed_arena *a, const struct edge_origin *o)
+{
+	struct xfed_stanza_words words = { .is_message = true, .id = xfed_span_str(o->id), .from = xfed_span_str(o->from), .to = xfed_span_str(o->to) };
+	struct xfed_stanza_error err = { .condition = "remote-server-timeout", .text = XFED_SPAN("delivery.uncertain: the message may have been delivered") };
+	bool nomem;
+	return xfed_stanza_error_of_words(a, &words, &err, &nomem);
+}
+
+static int add_late_error(struct edge *e, struct xfed_arena *a, const struct edge_origin *o)
+{
+	struct xfed_xml_elem *elem = late_error(a, o);
+	uint64_t now = rt_loop_now_ms(e->loop), seq;
+	xfed_buf_clear(&e->scratch);
+	if (!elem || xfed_xml_write(&e->scratch, elem, XFED_SPAN("")) != XFED_OK) {
+		return XFED_ERR_NOMEM;
+	}
+	struct proto_delivery_new n = {
+		.kind = XFED__KIND__KIND_ERROR,
+		.replay = PROTO_REPLAY_SAME_RUN,
+		.type = XFED_SPAN("error"),
+		.id = xfed_span_str(o->id),
+		.from = xfed_span_str(o->to),
+		.to = xfed_span_str(o->from),
+		.stanza = xfed_buf_span(&e->scratch),
+		.deadline_ms = now + XFED_DELIVERY_DEADLINE_MS,
+		.peer = o->peer,
+	};
+	return proto_outbox_add(e->outbox, &n, now, &seq);
+}
+
+void edge_item_tell_late(struct edge *e, const struct edge_item *it)
+{
+	struct xfed_arena a;
+	xfed_arena_init(&a, SCRATCH_ARENA);
+	log_item(it, "delivery.uncertain", XFED_REASON_DELIVERY_UNCERTAIN, XFED_SIDE_NETWORK);
+	rt_metric_add(e->metrics, RT_M_DELIVERIES_UNCERTAIN, 1, RT_NO_LABELS);
+	edge_report_refusal(e, XFED_REASON_DELIVERY_UNCERTAIN, XFED_SIDE_NETWORK);
+	if (add_late_error(e, &a, &it->origin) != XFED_OK) {
+		rt_metric_add(e->metrics, RT_M_DROPPED, 1, RT_LABELS(XFED_SPAN("no-memory")));
+	}
+	edge_flush_soon(e);
+	xfed_arena_deinit(&a);
+}
+
+/*
+ * What a gateway sends is read again, by the same rules as what partners send: one whole stanza, from one of our domains to a
+ * partner, of the kind it is said to be.
+ */
+static enum xfed_reason check_fragment(struct edge *e, const Xfed__Deliver *d, struct xfed_stanza *out)
+{
+	struct xfed_span bytes = xfed_span_make(d->stanza.data, d->stanza.len);
+	if (xfed_xml_reader_fragment(e->fragments, bytes) != XFED_XML_ELEMENT) {
+		return XFED_REASON_XMPP_STANZA_INVALID;
+	}
+	struct xfed_xml_elem *elem = xfed_xml_reader_elem(e->fragments);
+	if (xfed_stanza_view(xfed_xml_reader_arena(e->fragments), elem, out) != XFED_STANZA_OK || out->kind == XFED_STANZA_IQ) {
+		return XFED_REASON_XMPP_STANZA_INVALID;
+	}
+	if (!e->policy || !xfed_policy_is_local(e->policy, out->from.domain)) {
+		return XFED_REASON_XMPP_STANZA_INVALID;
+	}
+	const struct xfed_partner *p = xfed_policy_partner(e->policy, out->to.domain);
+	if (!p) {
+		return XFED_REASON_POLICY_PARTNER_UNLISTED;
+	}
+	bool may = out->type == XFED_TYPE_ERROR || (p->kinds & (out->kind == XFED_STANZA_MESSAGE ? XFED_KIND_MESSAGE : XFED_KIND_PRESENCE));
+	return may ? XFED_REASON_NONE : XFED_REASON_POLICY_KIND_FORBIDDEN;
+}
+
+static bool has_reader(struct edge *e)
+{
+	struct xfed_xml_limits limits = { XFED_STANZA_BYTES_MAX, XFED_XML_DEPTH_MAX, XFED_XML_NODES_MAX };
+	return e->fragments || xfed_xml_reader_new_fragment(&limits, &e->fragments) == XFED_OK;
+}
+
+static void refuse_delivery(struct edge_link *l, const Xfed__Deliver *d, const struct edge_origin *o, enum xfed_reason reason)
+{
+	edge_report_refusal(l->edge, reason, xfed_reason_info(reason)->side);
+	rt_log(RT_LOG_INFO, "delivery.refused", RT_KV("partner", edge_domain_of(xfed_span_str(d->to))), RT_KV_REASON(reason),
+		RT_KV_U64("delivery", d->seq), RT_KV_STR("correlation", d->correlation), RT_END);
+	settle_origin(l->edge, o, XFED__FATE__FATE_REFUSED, status_of(XFED__FATE__FATE_REFUSED, reason), reason);
+}
+
+static void send_on(struct edge_link *l, const Xfed__Deliver *d, const struct edge_origin *o, struct proto_inbox_entry *entry)
+{
+	struct edge *e = l->edge;
+	struct xfed_stanza s;
+	enum xfed_reason refuse = has_reader(e) ? check_fragment(e, d, &s) : XFED_REASON_STREAM_INTERNAL;
+	struct edge_item *it = NULL;
+	if (refuse == XFED_REASON_NONE) {
+		xfed_buf_clear(&e->scratch);
+		bool ok = xfed_xml_write(&e->scratch, s.elem, XFED_SPAN(XFED_NS_SERVER)) == XFED_OK;
+		it = ok ? edge_item_new(xfed_buf_span(&e->scratch), s.to.domain, d->kind, o) : NULL;
+		refuse = it ? XFED_REASON_NONE : XFED_REASON_STREAM_INTERNAL;
+	}
+	if (refuse != XFED_REASON_NONE) {
+		refuse_delivery(l, d, o, refuse);
+		return;
+	}
+	it->deadline_ms = rt_loop_now_ms(e->loop) + (d->remaining_ms ? d->remaining_ms : XFED_DELIVERY_DEADLINE_MS);
+	entry->cookie = (uint64_t)(uintptr_t)it;
+	edge_pair_send(e, s.from.domain, s.to.domain, it);
+}
+
+/* Another gateway, or an earlier run of this one, may have brought the same SIP request. */
+static bool claim_sip(struct edge_link *l, const Xfed__Deliver *d, const struct edge_origin *o)
+{
+	struct edge *e = l->edge;
+	struct proto_waiter who = { .nonce = proto_inbox_run_nonce(o->run), .seq = o->seq };
+	enum proto_sip_verdict verdict;
+	struct proto_sip_fate *f;
+	if (proto_sipmemory_claim(e->sips, d->sip, &who, rt_loop_now_ms(e->loop), &verdict, &f) != XFED_OK) {
+		verdict = PROTO_SIP_BUSY;
+	}
+	switch (verdict) {
+	case PROTO_SIP_FIRST:
+		return true;
+	case PROTO_SIP_WAIT:
+		return false;
+	case PROTO_SIP_SETTLED:
+		settle_run(e, o->run, o->seq, f->fate, f->sip_status, f->reason);
+		return false;
+	case PROTO_SIP_BUSY: {
+		struct edge_origin plain = { .run = o->run, .seq = o->seq };
+		refuse_delivery(l, d, &plain, XFED_REASON_DELIVERY_QUEUE_FULL);
+		return false;
+	}
+	}
+	return false;
+}
+
+static void give_credit(struct edge_link *l, size_t frame_bytes)
+{
+	l->owed.messages++;
+	l->owed.bytes += frame_bytes;
+	edge_link_pay(l);
+	edge_flush_soon(l->edge);
+}
+
+void edge_forward_heard(struct edge_link *l, uint64_t lowest_unsettled)
+{
+	uint64_t seq;
+	while (proto_session_next_heard(l->session, &seq)) {
+		proto_inbox_heard(l->edge->inbox, l->run, seq);
+	}
+	proto_inbox_lowest(l->edge->inbox, l->run, lowest_unsettled);
+}
+
+void edge_forward_take(struct edge_link *l, const Xfed__Deliver *d, size_t frame_bytes)
+{
+	struct edge *e = l->edge;
+	enum proto_inbox_verdict verdict;
+	struct proto_inbox_entry *entry = NULL;
+	int rc = proto_inbox_receive(e->inbox, l->run, d->seq, rt_loop_now_ms(e->loop), &verdict, &entry);
+	if (rc != XFED_OK) {
+		struct proto_event ev = { .type = PROTO_EV_CLOSE, .reason = XFED_REASON_CHANNEL_FRAME_BAD, .text = "delivery without room" };
+		proto_session_step(l->session, &ev, rt_loop_now_ms(e->loop));
+		return;
+	}
+	edge_forward_heard(l, d->lowest_unsettled);
+	struct edge_origin o = { .run = l->run, .seq = d->seq, .has_sip = d->sip != NULL, .peer = l->peer, .id = d->id, .from = d->from, .to = d->to };
+	if (d->sip) {
+		o.sip = *d->sip;
+	}
+	const Xfed__Outcome *list[1];
+	switch (verdict) {
+	case PROTO_INBOX_FIRST:
+		if (!d->sip || claim_sip(l, d, &o)) {
+			send_on(l, d, &o, entry);
+		}
+		break;
+	case PROTO_INBOX_DUPLICATE_SETTLED:
+		/* Asked by number: what was heard above may have let go of the entry. */
+		entry = proto_inbox_find(e->inbox, l->run, d->seq);
+		list[0] = entry ? entry->outcome : NULL;
+		if (list[0]) {
+			proto_session_settled(l->session, list, 1);
+		}
+		break;
+	case PROTO_INBOX_DUPLICATE_PENDING:
+	case PROTO_INBOX_FORGOTTEN:
+		break;
+	}
+	proto_session_took(l->session);
+	give_credit(l, frame_bytes);
+	edge_flush_soon(e);
+}
+
+void edge_forward_withdraw(struct edge_link *l, uint64_t seq)
+{
+	struct proto_inbox_entry *entry = proto_inbox_find(l->edge->inbox, l->run, seq);
+	if (!entry) {
+		/* It never came, or was settled and forgotten: then its sender does not ask. Nothing was written for it. */
+		Xfed__Outcome oc = XFED__OUTCOME__INIT;
+		oc.seq = seq;
+		oc.fate = XFED__FATE__FATE_WITHDRAWN;
+		const Xfed__Outcome *list[] = { &oc };
+		proto_session_settled(l->session, list, 1);
+		edge_flush_soon(l->edge);
+		return;
+	}
+	if (entry->state == PROTO_INBOX_SETTLED) {
+		const Xfed__Outcome *list[] = { entry->outcome };
+		proto_session_settled(l->session, list, 1);
+		edge_flush_soon(l->edge);
+		return;
+	}
+	struct edge_item *it = (struct edge_item *)(uintptr_t)entry->cookie;
+	if (it) {
+		edge_pair_withdraw(l->edge, it);
+	} else {
+		/* It waits for the fate of the same request brought by another gateway: this one may go. */
+		settle_run(l->edge, l->run, seq, XFED__FATE__FATE_WITHDRAWN, status_of(XFED__FATE__FATE_WITHDRAWN, XFED_REASON_DELIVERY_DEADLINE),
+			XFED_REASON_DELIVERY_DEADLINE);
+	}
+}
