@@ -244,7 +244,7 @@ static int judge(const struct sip_message *m, const struct text *text)
 /* Of this very spelling: nothing is guessed here. */
 static bool is_sip_uri(struct xfed_span uri)
 {
-	return uri.len > 4 && memcmp(uri.data, "sip:", 4) == 0;
+	return uri.len > 5 && memcmp(uri.data, "sip:", 4) == 0; /* the judge takes a host of one letter for none */
 }
 
 /* Where there is an "@" in a Call-ID, something stands before and behind it. */
