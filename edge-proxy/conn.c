@@ -25,6 +25,7 @@ static struct edge_conn *conn_new(struct edge *e, enum xfed_s2s_direction direct
 	}
 	rt_post_init(&c->go_on, e->loop, on_go_on, c);
 	e->conn_count++;
+	e->incoming += direction == XFED_S2S_IN;
 	e->unauthenticated += direction == XFED_S2S_IN;
 	return c;
 }
@@ -57,6 +58,7 @@ static void conn_release(struct edge_conn *c)
 static void leave_books(struct edge_conn *c)
 {
 	c->edge->conn_count--;
+	c->edge->incoming -= c->direction == XFED_S2S_IN;
 	edge_tally_drop(c);
 	edge_newest_drop(c);
 	if (!c->is_established) {

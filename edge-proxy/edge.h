@@ -229,7 +229,9 @@ struct edge {
 	uint64_t tick_at_ms; /* not later, however busy it is */
 	struct rt_post flush;
 	bool has_given_up; /* draining: what had no fate by then has been given one */
-	bool is_closing;   /* draining, and the streams have been told */
+	size_t incoming;   /* streams of partners */
+	bool is_closing;   /* going out of service: the partners' streams have been told */
+	bool is_all_closing; /* ... and ours, which carried the last errors */
 	int exit_code;
 };
 

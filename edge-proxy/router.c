@@ -128,7 +128,7 @@ bool edge_route_to_gateway(struct edge_conn *c, const struct xfed_s2s_action *ac
 		edge_refuse_stanza(c, act, XFED_REASON_DELIVERY_QUEUE_FULL); /* what is not acknowledged for long, peers take for lost */
 		return false;
 	}
-	if (e->service == EDGE_LEAVING || e->service == EDGE_OUT_OF_SERVICE) {
+	if (e->service == EDGE_LEAVING || e->service == EDGE_OUT_OF_SERVICE || e->is_closing) {
 		edge_refuse_stanza(c, act, XFED_REASON_CHANNEL_DOWN); /* what waited has gone back, and this would wait in vain */
 		return false;
 	}

@@ -4,6 +4,7 @@
 
 #define LEAVE_BOUNCE_MS 10000 /* to hand back what is parked */
 #define LEAVE_CLOSE_MS	(XFED_S2S_CLOSE_WAIT_MS + 1000)
+#define LEAVE_LAST_MS	2000 /* of it: for the last words of partners, and the answers to them */
 
 const char *edge_service_name(enum edge_service s)
 {
@@ -128,6 +129,7 @@ void edge_service_judge(struct edge *e)
 	if (e->policy && usable_links(e) > 0) {
 		rt_timer_set(&e->grace, 0);
 		rt_timer_set(&e->leave, 0);
+		e->is_closing = e->has_given_up = false;
 		enter(e, EDGE_IN_SERVICE);
 		open_for_partners(e);
 		return;
@@ -137,12 +139,42 @@ void edge_service_judge(struct edge *e)
 	}
 }
 
-static void close_all(struct edge *e, enum xfed_reason reason)
+static void close_streams(struct edge *e, bool (*which)(const struct edge_conn *c))
 {
+	enum xfed_reason reason = e->service == EDGE_DRAINING ? XFED_REASON_STREAM_CLOSED_DRAIN : XFED_REASON_CHANNEL_DOWN;
 	struct edge_conn *c, *next;
 	HASH_ITER(hh, e->conns, c, next) {
-		edge_conn_close(c, reason, "going out of service");
+		if (which(c)) {
+			edge_conn_close(c, reason, "going out of service");
+		}
 	}
+}
+
+static bool is_incoming(const struct edge_conn *c)
+{
+	return c->direction == XFED_S2S_IN;
+}
+
+static bool is_any(const struct edge_conn *c)
+{
+	return true;
+}
+
+/* The partners' streams first: what they still bring is answered with errors, and those go over ours. */
+static void close_incoming(struct edge *e)
+{
+	e->is_closing = true;
+	rt_timer_set(&e->leave, rt_loop_now_ms(e->loop) + LEAVE_LAST_MS);
+	close_streams(e, is_incoming);
+	edge_service_conn_gone(e);
+}
+
+static void close_all(struct edge *e)
+{
+	e->is_all_closing = true;
+	rt_timer_set(&e->leave, rt_loop_now_ms(e->loop) + LEAVE_CLOSE_MS - LEAVE_LAST_MS);
+	close_streams(e, is_any);
+	edge_service_conn_gone(e);
 }
 
 /* What no gateway took goes back to its senders, over streams that may have to be dialled first. */
@@ -172,11 +204,10 @@ static void on_grace(void *user)
 
 static void finish_leaving(struct edge *e)
 {
-	close_all(e, e->service == EDGE_DRAINING ? XFED_REASON_STREAM_CLOSED_DRAIN : XFED_REASON_CHANNEL_DOWN);
+	close_streams(e, is_any);
 	edge_service_stop_listening(e);
-	if (e->service == EDGE_LEAVING) {
-		enter(e, EDGE_OUT_OF_SERVICE);
-	}
+	e->is_closing = false;
+	enter(e, EDGE_OUT_OF_SERVICE);
 }
 
 /* Draining: the part of the stop timeout in which errors may still be on their way to the senders. */
@@ -184,13 +215,6 @@ static uint64_t bounce_ms(const struct edge *e)
 {
 	uint64_t third = e->config->stop_timeout_ms / 3;
 	return third < LEAVE_BOUNCE_MS ? third : LEAVE_BOUNCE_MS;
-}
-
-static void close_streams(struct edge *e)
-{
-	e->is_closing = true;
-	rt_timer_set(&e->leave, rt_loop_now_ms(e->loop) + LEAVE_CLOSE_MS);
-	close_all(e, XFED_REASON_STREAM_CLOSED_DRAIN);
 }
 
 /* What has no fate is given one now, and the senders are told. */
@@ -207,12 +231,16 @@ static void give_up(struct edge *e)
 static void on_leave(void *user)
 {
 	struct edge *e = user;
-	if (e->service == EDGE_LEAVING) {
+	if (e->service == EDGE_LEAVING && e->is_closing) {
 		finish_leaving(e);
-	} else if (e->service == EDGE_DRAINING && e->is_closing) {
+	} else if (e->service == EDGE_LEAVING) {
+		close_incoming(e);
+	} else if (e->service == EDGE_DRAINING && e->is_all_closing) {
 		rt_loop_stop(e->loop);
+	} else if (e->service == EDGE_DRAINING && e->is_closing) {
+		close_all(e);
 	} else if (e->service == EDGE_DRAINING && e->has_given_up) {
-		close_streams(e);
+		close_incoming(e);
 	} else if (e->service == EDGE_DRAINING) {
 		give_up(e);
 	}
@@ -225,6 +253,7 @@ void edge_service_drain(struct edge *e)
 		return;
 	}
 	enter(e, EDGE_DRAINING);
+	e->is_closing = e->has_given_up = false; /* a way out that had begun ends here */
 	rt_notify_stopping(e->notify, "draining");
 	rt_notify_extend_timeout(e->notify, e->config->stop_timeout_ms + LEAVE_CLOSE_MS);
 	edge_service_stop_listening(e);
@@ -237,18 +266,14 @@ void edge_service_drain(struct edge *e)
 /* Called whenever something ended: whether what is left allows the next step out of service. */
 void edge_service_conn_gone(struct edge *e)
 {
-	if (e->service == EDGE_LEAVING && edge_pairs_waiting(e) == 0) {
-		rt_timer_set(&e->leave, rt_loop_now_ms(e->loop));
-	}
-	if (e->service != EDGE_DRAINING) {
+	if (e->service != EDGE_LEAVING && e->service != EDGE_DRAINING) {
 		return;
 	}
-	bool is_quiet = edge_pairs_waiting(e) == 0 && proto_outbox_count(e->outbox) == 0;
-	if ((is_quiet || e->is_closing) && e->conn_count == 0) {
-		e->is_closing = true; /* there is nobody to be told */
+	bool is_told = edge_pairs_waiting(e) == 0, is_settled = e->service == EDGE_LEAVING || proto_outbox_count(e->outbox) == 0;
+	bool is_done = e->is_all_closing ? e->conn_count == 0 : e->is_closing ? is_told && e->incoming == 0 : is_told && is_settled;
+	if (is_done) {
+		e->has_given_up = true; /* there was nothing to give up */
 		rt_timer_set(&e->leave, rt_loop_now_ms(e->loop));
-	} else if (is_quiet && !e->is_closing) {
-		close_streams(e);
 	}
 }
 

@@ -167,8 +167,13 @@ void s2s_close_side(struct xfed_s2s *s, enum xfed_reason reason, enum xfed_side 
 	}
 	s2s_sm_farewell(s);
 	const char *condition = s->condition ? s->condition : xfed_reason_info(reason)->stream_error;
-	if (condition && !s->peer_closed) {
+	bool has_error = condition && !s->peer_closed;
+	if (has_error) {
 		s2s_send_error(s, condition, reason, text);
+	} else {
+		s2s_send_str(s, "</stream:stream>");
+	}
+	if (has_error && !s2s_takes_last(s)) {
 		if (s->is_secure) {
 			xfed_tls_bye(s->tls);
 			s2s_tls_flush(s);
@@ -176,7 +181,6 @@ void s2s_close_side(struct xfed_s2s *s, enum xfed_reason reason, enum xfed_side 
 		s2s_finish(s, false);
 		return;
 	}
-	s2s_send_str(s, "</stream:stream>");
 	if (s->peer_closed || s2s_is_over(s)) {
 		s2s_finish(s, false);
 		return;

@@ -101,10 +101,21 @@ static enum xfed_method method_of(const struct xfed_s2s *s, const struct xfed_st
 	return is_own ? s->method : s->is_secure ? XFED_METHOD_DIALBACK_TLS : XFED_METHOD_DIALBACK_PLAIN;
 }
 
+/*
+ * Behind our closing tag a peer that has not seen it yet may still send, and cannot know that nobody reads it (RFC 6120 4.4): where
+ * we only tidy up or go away its stanzas are taken until its own closing tag. With stream management it knows.
+ */
+bool s2s_takes_last(const struct xfed_s2s *s)
+{
+	bool is_friendly = s->reason == XFED_REASON_STREAM_CLOSED_IDLE || s->reason == XFED_REASON_STREAM_CLOSED_DRAIN || s->reason == XFED_REASON_CHANNEL_DOWN;
+	return s->direction == XFED_S2S_IN && s->method && is_friendly && s2s_sm_is_off(s);
+}
+
 /* [A10-01], [A10-02]: the addresses of a stanza against the pairs this stream has proved. */
 static void take_stanza(struct xfed_s2s *s, struct xfed_xml_elem *e)
 {
-	if (s->state != XFED_S2S_READY || s->direction != XFED_S2S_IN) {
+	bool is_last = s->state == XFED_S2S_CLOSING && s2s_takes_last(s);
+	if ((s->state != XFED_S2S_READY && !is_last) || s->direction != XFED_S2S_IN) {
 		s2s_close(s, XFED_REASON_STREAM_UNAUTHENTICATED, "a stanza where none is allowed");
 		return;
 	}
@@ -154,7 +165,11 @@ static void take_stanza(struct xfed_s2s *s, struct xfed_xml_elem *e)
 static void take_element(struct xfed_s2s *s, struct xfed_xml_elem *e)
 {
 	if (s->state == XFED_S2S_CLOSING) {
-		s2s_sm_take_last(s, e); /* nothing else behind our closing tag is processed; the peer gets its stanzas back as unsent */
+		if (is_stanza(e) && s2s_takes_last(s)) {
+			take_stanza(s, e);
+		} else {
+			s2s_sm_take_last(s, e); /* nothing else behind our closing tag is processed */
+		}
 		return;
 	}
 	if (is_stanza(e)) {

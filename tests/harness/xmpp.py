@@ -162,7 +162,17 @@ class XmppStream:
         return element
 
     def read_error(self, timeout=10, with_header=None):
-        """The stream error, the closing tag and the end of the connection, exactly in this order."""
+        """The stream error, the closing tag (which is answered) and the end of the connection, exactly in this order."""
+        error = self.read_goodbye(timeout, with_header)
+        try:
+            self.send("</stream:stream>")
+        except OSError:
+            pass  # gone already
+        self.expect_gone(timeout)
+        return error
+
+    def read_goodbye(self, timeout=10, with_header=None):
+        """The stream error and the closing tag."""
         kind, element = self.event(timeout)
         if with_header or (with_header is None and kind == "header"):
             assert kind == "header", (kind, self.seen[-500:])
@@ -174,7 +184,6 @@ class XmppStream:
         assert len(error.conditions) == 1, ET.tostring(element)
         kind, _ = self.event(timeout)
         assert kind == "end", "no closing tag behind the stream error: %s" % kind
-        self.expect_gone(timeout)
         return error
 
     def expect_gone(self, timeout=10):

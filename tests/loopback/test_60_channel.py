@@ -14,7 +14,7 @@ from harness.proc import wait_until
 from harness.proxy import HostileProxy
 from harness.sip import SipUser
 from harness.wire import Listener, Wire, free_port
-from harness.xmpp import XmppStream, child_text
+from harness.xmpp import XmppStream, child_text, message
 
 numbers = itertools.count(1)
 
@@ -428,6 +428,33 @@ def test_an_edge_without_a_gateway_leaves_and_comes_back(install, started, new_p
         inst.edge.wait_ready()
         p.say("alice", "dave@corp.example", "back again")
         user.wait_text("back again")
+    finally:
+        inst.stop()
+        user.close()
+
+
+@pytest.mark.parametrize("how", ["no gateway", "SIGTERM"])
+def test_what_comes_behind_the_goodbye_is_answered(install, started, new_partner, how):
+    """
+    A partner without stream management has sent a message before it sees that the edge closes: its sender gets an error (RFC 6120
+    4.4: what comes until the other closing tag counts).
+    """
+    user = SipUser("corp.example")
+    inst = install("goodbye-" + how[:2], users={"corp.example": user}, edge={"channel": {"grace": "1s"}})
+    inst.list_partner("goodbye.example")
+    started(inst)
+    try:
+        p = new_partner(inst, "goodbye.example")
+        stream = p.dial("corp.example")
+        if how == "SIGTERM":
+            inst.edge.process.child.terminate()
+        else:
+            inst.gateway.stop()
+        assert stream.read_goodbye().condition == "system-shutdown"
+        stream.send(message("alice@goodbye.example", "dave@corp.example", "too late", id="last") + "</stream:stream>")
+        assert p.wait_error("last", 10)[:2] == ("remote-server-timeout", "wait")
+        if how == "SIGTERM":
+            assert inst.edge.process.child.wait(15) == 0
     finally:
         inst.stop()
         user.close()

@@ -125,7 +125,11 @@ enum xfed_s2s_action_type {
 	XFED_S2S_VERIFIED,    /* verify stream: `question` has its `verdict` */
 	XFED_S2S_PAIR_REFUSED, /* in: the pair (from, to) was answered with a dialback error, `text`; the stream goes on */
 	XFED_S2S_ESTABLISHED, /* the pair (from, to) is authenticated by `method`: xfed_s2s_info() has the facts */
-	XFED_S2S_STANZA,      /* a whole stanza, checked against the pair */
+	/*
+	 * A whole stanza, checked against the pair. On a stream we close for idleness or as we go out of service also behind our
+	 * closing tag, until the peer's (RFC 6120 4.4), where stream management does not run.
+	 */
+	XFED_S2S_STANZA,
 	XFED_S2S_ACKED,	      /* out: the peer has taken `count` more stanzas; where it refused stream management: all written */
 	XFED_S2S_CLOSED,      /* last action: send what is in the output buffer, close the socket, free the machine */
 };

@@ -356,12 +356,19 @@ static void in_times(void **state)
 
 static void in_closed_by_us(void **state)
 {
-	RUN_IN(IN_READY, { CLOSE_WITH, .reason = XFED_REASON_STREAM_CLOSED_DRAIN, .actions = "closed(stream.closed.drain)",
-				.output = "<system-shutdown |</stream:stream>" });
-	/* A clean close waits for the peer's, and what comes meanwhile is not processed. */
+	/* Where we tidy up or go away the peer's closing tag is waited for, and what it has sent before counts (RFC 6120 4.4). */
 	RUN_IN(IN_READY, { CLOSE_WITH, .reason = XFED_REASON_STREAM_CLOSED_IDLE, .actions = "", .output = "</stream:stream>" },
-		{ RX, MESSAGE("late"), .actions = "", .output = NULL },
+		{ RX, MESSAGE("late"), .actions = "stanza(late)", .output = NULL },
 		{ RX, "</stream:stream>", .actions = "closed(stream.closed.idle)", .output = NULL });
+	RUN_IN(IN_READY, { CLOSE_WITH, .reason = XFED_REASON_STREAM_CLOSED_DRAIN, .actions = "", .output = "<system-shutdown |</stream:stream>" },
+		{ RX, MESSAGE("late"), .actions = "stanza(late)", .output = NULL },
+		{ RX, "<message from='eve@other.example' to='dave@corp.example'/>", .actions = "", .output = NULL },
+		{ RX, MESSAGE("later") "</stream:stream>", .actions = "stanza(later) closed(stream.closed.drain)", .output = NULL });
+	/* Where it has lost our trust nothing does; and nothing before anything was proved. */
+	RUN_IN(IN_READY, { CLOSE_WITH, .reason = XFED_REASON_POLICY_PARTNER_UNLISTED, .actions = "closed(policy.partner.unlisted)",
+				.output = "<policy-violation |</stream:stream>" });
+	RUN_IN(IN_CLEAR, { CLOSE_WITH, .reason = XFED_REASON_STREAM_CLOSED_DRAIN, .actions = "closed(stream.closed.drain)",
+				.output = "<system-shutdown |</stream:stream>" });
 }
 
 static void in_socket_gone(void **state)
