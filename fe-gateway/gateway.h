@@ -222,10 +222,13 @@ struct gateway_incoming {
 	struct gateway_answer answer; /* txn is set from the beginning */
 	uint64_t added_ms;
 	bool is_full;			      /* addressed to a full JID */
+	bool has_early_error;		      /* its contact's server was quicker than the edge's word: the answer is filled in */
+	enum xfed_reason early_reason;
 	bool is_unacked;		      /* written, and the time was up before the partner acknowledged it */
 	struct gateway_incoming *prev, *next; /* gateway.incoming */
 	struct xfed_span local, remote;	      /* bare JIDs */
 	struct xfed_span local_domain, remote_domain, stanza_id, call_id, correlation;
+	UT_hash_handle hh; /* gateway.incoming_by_id */
 };
 
 /* ---- sip.c, sip_io.c ---- */
@@ -297,7 +300,7 @@ struct gateway {
 	struct hop_load load; /* of all hops */
 	struct gateway_outgoing *outgoing;		   /* by id */
 	struct gateway_outgoing *to_send;		   /* at the end of the turn */
-	struct gateway_incoming *incoming;
+	struct gateway_incoming *incoming, *incoming_by_id; /* a list; by stanza id */
 	size_t incoming_count;
 	struct gateway_answer *answers; /* at the end of the turn */
 
@@ -418,6 +421,7 @@ void gateway_in_holds(struct gateway *g); /* answers what has been held long eno
 void gateway_in_release_holds(struct gateway *g);
 void gateway_in_give_up(struct gateway *g);
 void gateway_answer_pump(struct gateway *g);
+void gateway_in_release(struct gateway_incoming *in); /* out of the gateway's tables, and freed */
 /* For requests that have no gateway_incoming. */
 void gateway_answer_alone(struct gateway *g, uint64_t txn, int status, const char *extra);
 void gateway_in_free_all(struct gateway *g);

@@ -136,6 +136,11 @@ static struct gateway_incoming *incoming_new(struct taken *t)
 	put(&at, call_id, &in->call_id);
 	put(&at, xfed_span_make(id.text, GATEWAY_ID_LEN), &in->stanza_id);
 	put(&at, xfed_span_str(correlation), &in->correlation);
+	HASH_ADD_KEYPTR(hh, g->incoming_by_id, in->stanza_id.data, in->stanza_id.len, in);
+	if (!XFED_TABLE_ADDED(in)) {
+		xfed_free(in);
+		return NULL;
+	}
 	DL_APPEND(g->incoming, in);
 	g->incoming_count++;
 	return in;

@@ -15,13 +15,18 @@ static void queue(struct gateway *g, struct gateway_answer *a)
 	gateway_flush_soon(g);
 }
 
-static void answer_free(struct gateway *g, struct gateway_answer *a)
+void gateway_in_release(struct gateway_incoming *in)
 {
-	struct gateway_incoming *in = a->owner;
-	if (in) {
-		DL_DELETE(g->incoming, in);
-		g->incoming_count--;
-		xfed_free(in);
+	HASH_DELETE(hh, in->gw->incoming_by_id, in);
+	DL_DELETE(in->gw->incoming, in);
+	in->gw->incoming_count--;
+	xfed_free(in);
+}
+
+static void answer_free(struct gateway_answer *a)
+{
+	if (a->owner) {
+		gateway_in_release(a->owner);
 	} else {
 		xfed_free(a);
 	}
@@ -58,7 +63,7 @@ void gateway_answer_pump(struct gateway *g)
 			return; /* the tick tries again */
 		}
 		DL_DELETE(g->answers, a);
-		answer_free(g, a);
+		answer_free(a);
 	}
 }
 
@@ -90,11 +95,16 @@ static void be_delivered(struct gateway_incoming *in)
 	queue(in->gw, &in->answer);
 }
 
-static void respond_error(struct gateway_incoming *in, const struct iw_sip_error *e, struct xfed_span phrase)
+static void fill_error(struct gateway_incoming *in, const struct iw_sip_error *e, struct xfed_span phrase)
 {
 	in->answer.status = e->status;
 	snprintf(in->answer.phrase, sizeof(in->answer.phrase), "%.*s", (int)phrase.len, phrase.data ? phrase.data : "");
 	fill_extra(&in->answer, e);
+}
+
+static void respond_error(struct gateway_incoming *in, const struct iw_sip_error *e, struct xfed_span phrase)
+{
+	fill_error(in, e, phrase);
 	gateway_report_refusal(in->gw, e->reason, xfed_reason_info(e->reason)->side);
 	queue(in->gw, &in->answer);
 }
@@ -135,9 +145,23 @@ static void hold_or_deliver(struct gateway_incoming *in)
 	rt_timer_set(&g->hold, holds_deadline(g->holds));
 }
 
+/* The error of the contact's server was here before the edge could say that the stanza had been taken. */
+static void answer_early_error(struct gateway_incoming *in)
+{
+	in->has_early_error = false;
+	count(in, "refused");
+	log_end(in, "delivery.refused", in->early_reason, in->answer.status, xfed_span_make(NULL, 0));
+	gateway_report_refusal(in->gw, in->early_reason, xfed_reason_info(in->early_reason)->side);
+	queue(in->gw, &in->answer);
+}
+
 void gateway_in_outcome(struct gateway_incoming *in, Xfed__Fate fate, uint32_t sip_status, enum xfed_reason reason)
 {
 	struct iw_sip_error e;
+	if (in->has_early_error) {
+		answer_early_error(in);
+		return;
+	}
 	switch (fate) {
 	case XFED__FATE__FATE_DELIVERED:
 		in->is_unacked = sip_status == 202; /* its time is up: the error of a lost one comes later, as any late error does */
@@ -186,7 +210,9 @@ void gateway_in_give_up(struct gateway *g)
 	struct gateway_incoming *in;
 	g->is_over = true;
 	DL_FOREACH(g->incoming, in) {
-		if (in->answer.status == 0) {
+		if (in->has_early_error) {
+			answer_early_error(in);
+		} else if (in->answer.status == 0) {
 			be_uncertain(in);
 		}
 	}
@@ -216,18 +242,22 @@ static bool write_contact(struct gateway_incoming *in, struct xfed_arena *a, con
 	return true;
 }
 
+static struct xfed_span translate_error(struct gateway_incoming *in, struct xfed_arena *a, const struct xfed_stanza *s, struct xfed_span condition,
+	struct xfed_span text, struct iw_sip_error *e)
+{
+	struct xfed_span phrase;
+	iw_condition_to_sip(condition, in->is_full, false, e);
+	bool may_move = xfed_span_is(condition, "gone") || xfed_span_is(condition, "redirect");
+	if (may_move && write_contact(in, a, s)) {
+		iw_condition_to_sip(condition, in->is_full, true, e);
+	}
+	return iw_phrase_from_text(a, text, e->phrase, &phrase) == XFED_OK ? phrase : xfed_span_str(e->phrase);
+}
+
 static void error_in_time(struct gateway_incoming *in, struct xfed_arena *a, const struct xfed_stanza *s, struct xfed_span condition, struct xfed_span text)
 {
 	struct iw_sip_error e;
-	struct xfed_span phrase;
-	iw_condition_to_sip(condition, in->is_full, false, &e);
-	bool may_move = xfed_span_is(condition, "gone") || xfed_span_is(condition, "redirect");
-	if (may_move && write_contact(in, a, s)) {
-		iw_condition_to_sip(condition, in->is_full, true, &e);
-	}
-	if (iw_phrase_from_text(a, text, e.phrase, &phrase) != XFED_OK) {
-		phrase = xfed_span_str(e.phrase);
-	}
+	struct xfed_span phrase = translate_error(in, a, s, condition, text, &e);
 	count(in, "refused");
 	log_end(in, "delivery.refused", e.reason, e.status, condition);
 	respond_error(in, &e, phrase);
@@ -256,11 +286,38 @@ static void error_too_late(struct gateway *g, const struct hold *h, struct xfed_
 	}
 }
 
+/* Under way still: with stream management the contact's server may answer before it acknowledges. NULL: none of ours. */
+static struct gateway_incoming *under_way(struct gateway *g, struct xfed_span id, struct xfed_span from, struct xfed_span to)
+{
+	struct gateway_incoming *in = NULL;
+	if (id.len > 0) {
+		HASH_FIND(hh, g->incoming_by_id, id.data, id.len, in);
+	}
+	bool is_theirs = in && xfed_span_eq(in->local, to) && (xfed_span_eq(in->remote, from) || xfed_span_eq(in->remote_domain, from));
+	return is_theirs && in->answer.status == 0 ? in : NULL;
+}
+
+static void error_too_early(struct gateway_incoming *in, struct xfed_arena *a, const struct xfed_stanza *s)
+{
+	struct iw_sip_error e;
+	struct xfed_span text, condition = xfed_stanza_error_condition(s->elem, a, &text);
+	struct xfed_span phrase = translate_error(in, a, s, condition, text, &e);
+	fill_error(in, &e, phrase);
+	in->has_early_error = true;
+	in->early_reason = e.reason;
+}
+
 void gateway_in_error(struct gateway *g, const struct gateway_tag *t, const struct xfed_stanza *s)
 {
 	struct xfed_arena *a = xfed_xml_reader_arena(g->fragments);
 	struct xfed_span from = xfed_jid_bare(a, &s->from), to = xfed_jid_bare(a, &s->to), text;
 	const struct hold *h = from.data && to.data ? holds_match(g->holds, s->id, from, s->from.domain, to) : NULL;
+	struct gateway_incoming *early = !h && from.data && to.data ? under_way(g, s->id, from, to) : NULL;
+	if (early) {
+		error_too_early(early, a, s);
+		gateway_end_delivery(g, t, &(struct gateway_end){ .fate = XFED__FATE__FATE_DELIVERED });
+		return;
+	}
 	if (!h) {
 		gateway_drop_delivery(g, t, "type-error");
 		return;
@@ -279,11 +336,9 @@ void gateway_in_free_all(struct gateway *g)
 	struct gateway_answer *a, *next;
 	DL_FOREACH_SAFE(g->answers, a, next) {
 		DL_DELETE(g->answers, a);
-		answer_free(g, a);
+		answer_free(a);
 	}
-	struct gateway_incoming *in, *then;
-	DL_FOREACH_SAFE(g->incoming, in, then) {
-		DL_DELETE(g->incoming, in);
-		xfed_free(in);
+	while (g->incoming) {
+		gateway_in_release(g->incoming);
 	}
 }

@@ -267,6 +267,23 @@ def test_the_answer_waits_for_the_acknowledgement(lab, flow):
     wait_until("nothing in flight", lambda: lab.inst.edge.metric("xfed_deliveries_in_flight") == 0, 5)
 
 
+def test_an_error_before_the_acknowledgement(lab, flow):
+    """The partner's server refuses a message and only then acknowledges it, as Prosody may: the answer is that error, not 200."""
+    assert lab.ask(flow, lab.text()).wait(bool, 10) == 200
+    lab.partner.acks = False
+    text = lab.text()
+    answer = lab.ask(flow, text)
+    stanza = lab.partner.wait_body(text)
+    _, stream = lab.partner.wait_event("r", 10)
+    before = lab.inst.edge.metric("xfed_stanzas_total", direction="to_sip", fate="delivered")
+    lab.partner.send("<message type='error' from='%s' to='%s' id='%s'><error type='cancel'><item-not-found "
+                     "xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>" % (stanza.get("to"), stanza.get("from"), stanza.get("id")))
+    wait_until("the error at the gateway", lambda: lab.inst.edge.metric("xfed_stanzas_total", direction="to_sip", fate="delivered") > before, 10)
+    assert answer.mark() == 0
+    lab.partner.streams[-1].ack()
+    assert answer.wait(bool, 2.5) == 404
+
+
 def test_202_when_its_time_is_up(lab, flow):
     """Written and not acknowledged: that is what is answered. A late acknowledgement is the good end."""
     lab.partner.acks = False
