@@ -421,7 +421,6 @@ void gateway_in_holds(struct gateway *g); /* answers what has been held long eno
 void gateway_in_release_holds(struct gateway *g);
 void gateway_in_give_up(struct gateway *g);
 void gateway_answer_pump(struct gateway *g);
-void gateway_in_release(struct gateway_incoming *in); /* out of the gateway's tables, and freed */
 /* For requests that have no gateway_incoming. */
 void gateway_answer_alone(struct gateway *g, uint64_t txn, int status, const char *extra);
 void gateway_in_free_all(struct gateway *g);

@@ -15,7 +15,8 @@ static void queue(struct gateway *g, struct gateway_answer *a)
 	gateway_flush_soon(g);
 }
 
-void gateway_in_release(struct gateway_incoming *in)
+/* Out of the gateway's tables. */
+static void incoming_free(struct gateway_incoming *in)
 {
 	HASH_DELETE(hh, in->gw->incoming_by_id, in);
 	DL_DELETE(in->gw->incoming, in);
@@ -26,7 +27,7 @@ void gateway_in_release(struct gateway_incoming *in)
 static void answer_free(struct gateway_answer *a)
 {
 	if (a->owner) {
-		gateway_in_release(a->owner);
+		incoming_free(a->owner);
 	} else {
 		xfed_free(a);
 	}
@@ -339,6 +340,6 @@ void gateway_in_free_all(struct gateway *g)
 		answer_free(a);
 	}
 	while (g->incoming) {
-		gateway_in_release(g->incoming);
+		incoming_free(g->incoming);
 	}
 }
