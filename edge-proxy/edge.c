@@ -64,6 +64,7 @@ static void flush(void *arg)
 {
 	struct edge *e = arg;
 	edge_route_pump(e);
+	edge_route_ended(e); /* what could not be sent */
 	edge_links_flush(e);
 	uint64_t when = proto_outbox_deadline(e->outbox), now = rt_loop_now_ms(e->loop);
 	uint64_t tick = e->tick_at_ms > now ? e->tick_at_ms : now + 1;

@@ -21,6 +21,7 @@
 #include "proto/inbox.h"
 #include "proto/outbox.h"
 #include "proto/outcome.h"
+#include "proto/pump.h"
 #include "proto/session.h"
 #include "proto/sipmemory.h"
 #include "proto/transfer.h"

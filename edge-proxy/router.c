@@ -106,8 +106,7 @@ void edge_refuse_stanza(struct edge_conn *c, const struct xfed_s2s_action *act, 
 		rt_metric_add(c->edge->metrics, RT_M_DROPPED, 1, RT_LABELS(XFED_SPAN("no-error-due")));
 		return;
 	}
-	struct xfed_stanza_error err = { .condition = info->condition, .text = xfed_span_str(info->code),
-		.is_too_big = reason == XFED_REASON_POLICY_SIZE_EXCEEDED };
+	struct xfed_stanza_error err = { .condition = info->condition, .text = xfed_span_str(info->code), .is_too_big = xfed_reason_is_size(reason) };
 	edge_bounce(c->edge, act->arena, &act->stanza, &err);
 }
 
@@ -118,6 +117,21 @@ static bool has_parking_space(struct edge_conn *c)
 		edge_route_pump(c->edge);
 	}
 	return c->parked_count < XFED_DELIVERY_PARK_COUNTED;
+}
+
+/* What the outbox does not take. */
+static enum xfed_reason refusal_of(int rc)
+{
+	switch (rc) {
+	case XFED_ERR_TOO_LARGE:
+		return XFED_REASON_DELIVERY_SIZE_EXCEEDED;
+	case XFED_ERR_INVALID:
+		return XFED_REASON_XMPP_STANZA_INVALID;
+	case XFED_ERR_NOMEM:
+		return XFED_REASON_STREAM_INTERNAL;
+	default:
+		return XFED_REASON_DELIVERY_QUEUE_FULL;
+	}
 }
 
 bool edge_route_to_gateway(struct edge_conn *c, const struct xfed_s2s_action *act)
@@ -134,8 +148,9 @@ bool edge_route_to_gateway(struct edge_conn *c, const struct xfed_s2s_action *ac
 	}
 	xfed_buf_clear(&e->scratch);
 	struct xfed_span from = xfed_jid_full(act->arena, &s->from), to = xfed_jid_full(act->arena, &s->to);
-	if (!from.data || !to.data || xfed_xml_write(&e->scratch, s->elem, XFED_SPAN("")) != XFED_OK) {
-		edge_refuse_stanza(c, act, XFED_REASON_POLICY_SIZE_EXCEEDED); /* canonical form larger than a frame */
+	int rc = from.data && to.data ? xfed_xml_write(&e->scratch, s->elem, XFED_SPAN("")) : XFED_ERR_NOMEM;
+	if (rc != XFED_OK) {
+		edge_refuse_stanza(c, act, refusal_of(rc == XFED_ERR_LIMIT ? XFED_ERR_TOO_LARGE : rc)); /* its canonical form may be larger */
 		return false;
 	}
 	uint64_t now = rt_loop_now_ms(e->loop);
@@ -160,9 +175,9 @@ bool edge_route_to_gateway(struct edge_conn *c, const struct xfed_s2s_action *ac
 		.number = act->sm_number,
 	};
 	uint64_t seq;
-	int rc = proto_outbox_add(e->outbox, &n, now, &seq);
+	rc = proto_outbox_add(e->outbox, &n, now, &seq);
 	if (rc != XFED_OK) {
-		edge_refuse_stanza(c, act, rc == XFED_ERR_INVALID ? XFED_REASON_XMPP_STANZA_INVALID : XFED_REASON_DELIVERY_QUEUE_FULL);
+		edge_refuse_stanza(c, act, refusal_of(rc));
 		return false;
 	}
 	count_parked(c, n.stanza.len, act->sm_number != 0);
@@ -188,15 +203,9 @@ static void pump_link(struct edge *e, struct edge_link *l)
 	uint64_t now = rt_loop_now_ms(e->loop), seq;
 	const struct proto_delivery *d;
 	size_t n = 0;
-	while ((d = proto_outbox_next(e->outbox, l->peer))) {
-		Xfed__Deliver m;
-		Xfed__SipKey sip;
-		proto_outbox_message(e->outbox, d, now, &m, &sip);
-		if (proto_session_deliver(l->session, &m) != XFED_OK) {
-			break; /* no credit, no room: when there is, the link comes back here */
-		}
+	/* Without credit or room it ends here, and when there is some the link comes back. */
+	while ((d = proto_pump_deliver(e->outbox, l->peer, l->session, now))) {
 		l->sent[l->sent_count++ % EDGE_LINK_SENT] = (struct edge_sent){ d->cookie, d->number };
-		proto_outbox_sent(e->outbox, d, l->peer);
 		if (d->sends == 1) {
 			unpark(e, d);
 		}

@@ -217,17 +217,10 @@ void gateway_route_give_up(struct gateway *g)
 static void pump_link(struct gateway *g, struct gateway_link *l)
 {
 	struct proto_session *s = gateway_link_session(l);
-	const struct proto_delivery *d;
 	uint64_t seq;
 	size_t n = 0;
-	while (l->edge_has_policy && (d = proto_outbox_next(g->outbox, l->peer))) {
-		Xfed__Deliver m;
-		Xfed__SipKey sip;
-		proto_outbox_message(g->outbox, d, gateway_now(g), &m, &sip);
-		if (proto_session_deliver(s, &m) != XFED_OK) {
-			break; /* no credit, no room: when there is, the link comes back here */
-		}
-		proto_outbox_sent(g->outbox, d, l->peer);
+	/* Without credit or room it ends here, and when there is some the link comes back. */
+	while (l->edge_has_policy && proto_pump_deliver(g->outbox, l->peer, s, gateway_now(g))) {
 		if (++n == XFED_CHANNEL_PUMP_MSGS) {
 			gateway_flush_soon(g); /* the rest in the next turn */
 			break;
@@ -260,6 +253,7 @@ void gateway_route_pump(struct gateway *g)
 			pump_link(g, &g->links[i]);
 		}
 	}
+	gateway_route_ended(g); /* what could not be sent */
 	if (g->settled_count > 0 && may_tell_later(g)) {
 		rt_timer_set(&g->tell, g->tell_by_ms);
 		return;

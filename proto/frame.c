@@ -156,14 +156,28 @@ size_t proto_frame_size(const Xfed__Frame *f)
 	return PROTO_FRAME_HEADER + xfed__frame__get_packed_size(f);
 }
 
+int proto_frame_judge(const Xfed__Frame *f, size_t *bytes)
+{
+	if (proto_check(f)) {
+		return XFED_ERR_INVALID;
+	}
+	*bytes = proto_frame_size(f);
+	return *bytes <= PROTO_FRAME_HEADER + XFED_FRAME_BYTES_MAX ? XFED_OK : XFED_ERR_TOO_LARGE;
+}
+
 int proto_frame_write(struct xfed_buf *out, const Xfed__Frame *f)
 {
-	size_t len = xfed__frame__get_packed_size(f);
+	return proto_frame_write_sized(out, f, proto_frame_size(f));
+}
+
+int proto_frame_write_sized(struct xfed_buf *out, const Xfed__Frame *f, size_t bytes)
+{
+	size_t len = bytes - PROTO_FRAME_HEADER;
 	size_t unread = xfed_buf_len(out);
-	if (len == 0 || len > XFED_FRAME_BYTES_MAX || unread > out->cap_bytes || out->cap_bytes - unread < PROTO_FRAME_HEADER + len) {
+	if (len == 0 || len > XFED_FRAME_BYTES_MAX || unread > out->cap_bytes || out->cap_bytes - unread < bytes) {
 		return XFED_ERR_LIMIT;
 	}
-	uint8_t *p = (uint8_t *)xfed_buf_reserve(out, PROTO_FRAME_HEADER + len);
+	uint8_t *p = (uint8_t *)xfed_buf_reserve(out, bytes);
 	if (!p) {
 		return XFED_ERR_NOMEM;
 	}
@@ -172,6 +186,6 @@ int proto_frame_write(struct xfed_buf *out, const Xfed__Frame *f)
 	p[2] = (uint8_t)(len >> 8);
 	p[3] = (uint8_t)len;
 	xfed__frame__pack(f, p + PROTO_FRAME_HEADER);
-	xfed_buf_commit(out, PROTO_FRAME_HEADER + len);
+	xfed_buf_commit(out, bytes);
 	return XFED_OK;
 }

@@ -1,6 +1,6 @@
 #include "proto/outbox.h"
 
-#include "proto/check.h"
+#include "proto/frame.h"
 #include "proto/outbox_impl.h"
 
 const char *proto_delivery_state_name(enum proto_delivery_state s)
@@ -64,15 +64,6 @@ void proto_outbox_free(struct proto_outbox *o)
 
 /* ---- adding ---- */
 
-static bool fits(const struct proto_delivery_new *n)
-{
-	return n->stanza.len > 0 && n->stanza.len <= XFED_STANZA_BYTES_MAX && n->type.len <= PROTO_WORD_BYTES &&
-		n->id.len <= PROTO_ID_BYTES && n->from.len <= PROTO_ADDRESS_BYTES && n->to.len <= PROTO_ADDRESS_BYTES &&
-		n->lang.len <= PROTO_WORD_BYTES && n->owner.len <= PROTO_NAME_BYTES && n->correlation.len <= PROTO_WORD_BYTES &&
-		n->call_id.len <= PROTO_ID_BYTES && n->from_tag.len <= PROTO_ID_BYTES && n->request_uri.len <= PROTO_URI_BYTES &&
-		(!n->has_sip || n->call_id.len > 0);
-}
-
 static const char *put(char **at, struct xfed_span s)
 {
 	char *p = *at;
@@ -130,6 +121,25 @@ static struct outbox_node *make_node(const struct proto_delivery_new *n, size_t 
 	return node;
 }
 
+/*
+ * What is taken can be sent: the message is made as for sending, with the widest numbers it may come to have, and judged as
+ * the session judges it. So the answer for one content is always the same.
+ */
+static int judge(const struct proto_outbox *o, const struct proto_delivery *d, uint64_t now_ms)
+{
+	Xfed__Frame f = XFED__FRAME__INIT;
+	Xfed__Deliver m;
+	Xfed__SipKey sip;
+	size_t bytes;
+	proto_outbox_message(o, d, now_ms, &m, &sip);
+	m.seq = m.lowest_unsettled = m.outcomes_heard = UINT64_MAX;
+	m.remaining_ms = UINT32_MAX;
+	m.replay = true;
+	f.body_case = XFED__FRAME__BODY_DELIVER;
+	f.deliver = &m;
+	return proto_frame_judge(&f, &bytes);
+}
+
 static size_t node_bytes(const struct proto_delivery_new *n)
 {
 	return sizeof(struct outbox_node) + 11 + n->type.len + n->id.len + n->from.len + n->to.len + n->lang.len + n->owner.len +
@@ -156,18 +166,22 @@ static bool is_greedy(const struct proto_outbox *o, const struct outbox_share *s
 int proto_outbox_add(struct proto_outbox *o, const struct proto_delivery_new *n, uint64_t now_ms, uint64_t *seq)
 {
 	XFED_REQUIRE(n->peer >= PROTO_OUTBOX_NO_PEER && n->peer < o->peer_count);
-	if (!fits(n)) {
-		return XFED_ERR_INVALID;
-	}
 	size_t bytes = node_bytes(n);
-	if (o->count >= o->max_deliveries || bytes > o->max_bytes || o->bytes > o->max_bytes - bytes) {
-		return XFED_ERR_LIMIT;
+	if (n->stanza.len > XFED_STANZA_BYTES_MAX || bytes > o->max_bytes) {
+		return XFED_ERR_TOO_LARGE;
 	}
-	int rc = XFED_ERR_NOMEM;
 	struct outbox_node *node = outbox_heap_reserve(o) == XFED_OK ? make_node(n, bytes, now_ms) : NULL;
 	if (!node) {
 		return XFED_ERR_NOMEM;
 	}
+	int rc = judge(o, &node->d, now_ms);
+	if (rc == XFED_OK && (o->count >= o->max_deliveries || o->bytes > o->max_bytes - bytes)) {
+		rc = XFED_ERR_LIMIT;
+	}
+	if (rc != XFED_OK) {
+		goto free_node;
+	}
+	rc = XFED_ERR_NOMEM;
 	node->pair = outbox_pair_get(o, n->pair_key, n->share_key);
 	if (!node->pair) {
 		goto free_node;
@@ -366,7 +380,7 @@ bool proto_outbox_next_withdraw(struct proto_outbox *o, int peer, uint64_t *seq)
 	return false;
 }
 
-/* ---- time ---- */
+/* ---- what has no future ---- */
 
 /* Could the other side have done it? */
 static bool may_have_happened(const struct outbox_node *n)
@@ -392,6 +406,19 @@ static void expire(struct proto_outbox *o, struct outbox_node *n)
 		outbox_end(o, n, XFED__FATE__FATE_REFUSED, XFED_REASON_DELIVERY_DEADLINE, NULL);
 	}
 }
+
+void proto_outbox_unsendable(struct proto_outbox *o, const struct proto_delivery *d, enum xfed_reason reason)
+{
+	struct outbox_node *n = (struct outbox_node *)(uintptr_t)d;
+	XFED_REQUIRE(n->d.state == PROTO_DELIVERY_QUEUED);
+	if (may_have_happened(n)) {
+		outbox_end(o, n, XFED__FATE__FATE_UNCERTAIN, XFED_REASON_DELIVERY_UNCERTAIN, NULL);
+	} else {
+		outbox_end(o, n, XFED__FATE__FATE_REFUSED, reason, NULL);
+	}
+}
+
+/* ---- time ---- */
 
 void proto_outbox_tick(struct proto_outbox *o, uint64_t now_ms)
 {

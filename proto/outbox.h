@@ -115,7 +115,11 @@ struct proto_outbox_config {
 int proto_outbox_new(const struct proto_outbox_config *cfg, struct proto_outbox **out); /* OK, NOMEM */
 void proto_outbox_free(struct proto_outbox *o);
 
-/* OK and *seq; LIMIT (the table or the share is full: delivery.queue.full); NOMEM; INVALID (longer than proto/check.h allows). */
+/*
+ * OK and *seq. Not now: LIMIT (the table or the share is full: delivery.queue.full), NOMEM. Never: TOO_LARGE (the stanza, or
+ * the frame with all it carries: delivery.size.exceeded), INVALID (a text breaks proto/check.h). What is taken is of a size
+ * and kind that proto_session_deliver() sends where there is credit and room, whatever number it gets.
+ */
 int proto_outbox_add(struct proto_outbox *o, const struct proto_delivery_new *n, uint64_t now_ms, uint64_t *seq);
 
 /* ---- peers ---- */
@@ -138,6 +142,8 @@ const struct proto_delivery *proto_outbox_next(struct proto_outbox *o, int peer)
 void proto_outbox_message(const struct proto_outbox *o, const struct proto_delivery *d, uint64_t now_ms, Xfed__Deliver *out,
 	Xfed__SipKey *sip);
 void proto_outbox_sent(struct proto_outbox *o, const struct proto_delivery *d, int peer);
+/* It cannot be sent, now or later: refused with `reason`, or uncertain where it went out before and may have happened. */
+void proto_outbox_unsendable(struct proto_outbox *o, const struct proto_delivery *d, enum xfed_reason reason);
 
 /* ---- answers ---- */
 /* True: to be answered in AttemptedAck.seqs. False: in AttemptedAck.refused (unknown, ended, or gone elsewhere). */

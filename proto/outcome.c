@@ -28,6 +28,6 @@ void proto_outcome_error(const Xfed__Outcome *oc, enum xfed_reason reason, struc
 		.type = is_set(oc->error_type) ? oc->error_type : NULL,
 		.text = xfed_span_str(is_set(oc->text) ? oc->text : xfed_reason_code(reason)),
 		.content = may_point(oc) ? xfed_span_str(oc->address) : none,
-		.is_too_big = reason == XFED_REASON_SIP_REQUEST_TOO_LARGE || reason == XFED_REASON_POLICY_SIZE_EXCEEDED,
+		.is_too_big = xfed_reason_is_size(reason),
 	};
 }

@@ -139,9 +139,10 @@ const struct proto_peer *proto_session_peer(const struct proto_session *s); /* N
 uint64_t proto_session_rtt_us(const struct proto_session *s); /* of the last ping, in whole ms x 1000; 0: none yet */
 
 /*
- * Sends one message. OK; STATE (not up, or going down); INVALID (breaks proto/check.h or is not ours to send);
- * LIMIT (a bulk message does not fit now: try after the output has drained; or larger than a frame); AGAIN (a Deliver
- * without credit, or with as much on the way as proto/pace.h allows: PROTO_ACT_CREDIT says when to try again); NOMEM (nothing sent). A message that is not bulk and finds no room ends the link: STATE, DOWN follows.
+ * Sends one message. OK. Not now: LIMIT (a bulk message does not fit: try after the output has drained); AGAIN (a Deliver
+ * without credit, or with as much on the way as proto/pace.h allows: PROTO_ACT_CREDIT says when to try again); STATE (not
+ * up, or going down); NOMEM (nothing sent). Never: INVALID (breaks proto/check.h or is not ours to send); TOO_LARGE (larger
+ * than a frame). A message that is not bulk and finds no room ends the link: STATE, DOWN follows.
  */
 int proto_session_send(struct proto_session *s, const Xfed__Frame *f);
 int proto_session_deliver(struct proto_session *s, const Xfed__Deliver *d);

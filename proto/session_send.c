@@ -134,12 +134,13 @@ int proto_session_send(struct proto_session *s, const Xfed__Frame *f)
 	if (s->state != PROTO_READY) {
 		return XFED_ERR_STATE;
 	}
-	if (is_internal(f->body_case) || !proto_check_sender(own_role(s), f->body_case) || proto_check(f)) {
+	if (is_internal(f->body_case) || !proto_check_sender(own_role(s), f->body_case)) {
 		return XFED_ERR_INVALID;
 	}
-	size_t bytes = proto_frame_size(f);
-	if (bytes > PROTO_FRAME_HEADER + XFED_FRAME_BYTES_MAX) {
-		return XFED_ERR_LIMIT;
+	size_t bytes;
+	int rc = proto_frame_judge(f, &bytes);
+	if (rc != XFED_OK) {
+		return rc;
 	}
 	bool is_deliver = f->body_case == XFED__FRAME__BODY_DELIVER;
 	if (is_deliver && !proto_credit_covers(&s->credit.out, bytes)) {
@@ -152,7 +153,7 @@ int proto_session_send(struct proto_session *s, const Xfed__Frame *f)
 	if (is_bulk(f->body_case) && proto_session_output_bytes(s) + bytes > PROTO_OUTPUT_BULK_BYTES) {
 		return XFED_ERR_LIMIT;
 	}
-	int rc = proto_session_put(s, f);
+	rc = proto_frame_write_sized(&s->plain, f, bytes);
 	if (rc == XFED_ERR_LIMIT) {
 		proto_session_go_down(s, XFED_REASON_CHANNEL_TIMEOUT, "the peer does not read");
 		return XFED_ERR_STATE;

@@ -101,7 +101,7 @@ static void fill(struct iw_xmpp_error *out, const char *condition, bool is_wait,
 		.condition = condition,
 		.type = is_wait ? "wait" : xfed_stanza_error_type(condition),
 		.reason = reason,
-		.is_too_big = reason == XFED_REASON_SIP_REQUEST_TOO_LARGE || reason == XFED_REASON_POLICY_SIZE_EXCEEDED,
+		.is_too_big = xfed_reason_is_size(reason),
 	};
 }
 

@@ -13,6 +13,11 @@ const struct xfed_reason_info *xfed_reason_info(enum xfed_reason r)
 	return (unsigned)r < XFED_REASON_COUNT ? &table[r] : &table[XFED_REASON_NONE];
 }
 
+bool xfed_reason_is_size(enum xfed_reason r)
+{
+	return r == XFED_REASON_POLICY_SIZE_EXCEEDED || r == XFED_REASON_SIP_REQUEST_TOO_LARGE || r == XFED_REASON_DELIVERY_SIZE_EXCEEDED;
+}
+
 const char *xfed_reason_code(enum xfed_reason r)
 {
 	return xfed_reason_info(r)->code;

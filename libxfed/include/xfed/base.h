@@ -21,6 +21,7 @@ enum xfed_err {
 	XFED_ERR_STATE = -5,	/* not legal in this state */
 	XFED_ERR_LIBRARY = -6,	/* a library underneath failed for a reason that is not the peer's */
 	XFED_ERR_AGAIN = -7,
+	XFED_ERR_TOO_LARGE = -8, /* larger than what is to carry it, now and later */
 };
 
 /* A borrowed run of bytes, not terminated. Valid for the call it is passed to, unless a header says more. */

@@ -38,6 +38,8 @@ struct xfed_reason_info {
 const struct xfed_reason_info *xfed_reason_info(enum xfed_reason r);
 const char *xfed_reason_code(enum xfed_reason r);
 const char *xfed_side_name(enum xfed_side s); /* "us", "partner", "network", "local-user", ... */
+/* Something is larger than it may be: its error says so with <stanza-too-big/> ([A10-11]). */
+bool xfed_reason_is_size(enum xfed_reason r);
 enum xfed_reason xfed_reason_by_code(struct xfed_span code); /* XFED_REASON_NONE where unknown */
 
 #endif
