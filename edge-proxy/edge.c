@@ -87,6 +87,7 @@ static void on_tick(void *user)
 	proto_sipmemory_tick(e->sips, now);
 	edge_pairs_tick(e, now);
 	edge_newest_tick(e, now);
+	edge_rates_tick(e, now);
 	edge_report_gauges(e);
 	rt_log_flush(false);
 	rt_tidy(&e->tidy, e->freed, now);
@@ -289,6 +290,7 @@ void edge_free(struct edge *e)
 	edge_checks_drop(e, NULL);
 	edge_probes_free(e);
 	edge_conns_free(e);
+	edge_rates_free(e);
 	edge_pairs_free(e);
 	edge_verify_free(e);
 	edge_links_free(e);

@@ -5,6 +5,7 @@
  *   listener.c   5269: accepting            conn.c     one s2s connection: conductor, stream, timer
  *   inbound.c    who may talk to whom       outbound.c pairs: resolve, connect, park, write, bounce
  *   tally.c      streams per partner        successor.c a newer stream of a pair
+ *   rate.c       stanzas per partner
  *   router.c     stanzas to gateways, outcomes to senders
  *   forward.c    deliveries from gateways, their fates
  *   verify.c     dialback: questions to authoritative servers, and our answers as one
@@ -45,6 +46,7 @@
 struct edge;
 struct edge_pair;
 struct edge_tally;
+struct edge_rate;
 
 struct edge_steps;
 struct edge_newest;
@@ -83,8 +85,6 @@ struct edge_conn {
 	uint64_t patience_ms;		   /* in: paused for their number; read on at this time. 0: not */
 	bool is_impatient;		   /* in: it has come, and nothing has been sent since */
 	uint64_t stanzas_in, stanzas_out;
-	double tokens; /* rate limit: stanzas that may still come now */
-	uint64_t tokens_ms;
 	char address[RT_ADDR_TEXT];
 	UT_hash_handle hh; /* edge->conns by id */
 };
@@ -202,6 +202,7 @@ struct edge {
 	size_t conn_count, unauthenticated;
 	struct edge_pair *pairs;
 	struct edge_tally *tallies;
+	struct edge_rate *rates;
 	struct edge_newest *newest;
 	struct edge_question *verdicts; /* to be told to the streams they came from */
 	struct rt_post tell_verdicts;
@@ -270,6 +271,11 @@ bool edge_inbound_stanza(struct edge_conn *c, const struct xfed_s2s_action *act)
 size_t edge_tally_streams(const struct edge *e, const char *domain);
 void edge_tally_add(struct edge_conn *c, const char *domain); /* once per stream, later calls do nothing */
 void edge_tally_drop(struct edge_conn *c);
+
+/* rate.c: stanzas of a partner, over all its streams, against limits.stanzas_per_second. Only what is proved is counted. */
+bool edge_rate_take(struct edge *e, const struct xfed_partner *partner); /* false: over it */
+void edge_rates_tick(struct edge *e, uint64_t now_ms);
+void edge_rates_free(struct edge *e);
 
 /* successor.c: a newer stream of a pair, and what becomes of the older */
 void edge_newest_set(struct edge_conn *c, struct xfed_span local, struct xfed_span remote);

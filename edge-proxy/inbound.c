@@ -75,25 +75,6 @@ void edge_inbound_pair(struct edge_conn *c, const struct xfed_s2s_action *act)
 	}
 }
 
-/* A bucket of one second's worth of stanzas. */
-static bool within_rate(struct edge_conn *c, const struct xfed_partner *partner)
-{
-	uint64_t now = rt_loop_now_ms(c->edge->loop);
-	double most = partner->stanzas_per_second;
-	if (c->tokens_ms == 0) {
-		c->tokens = most;
-	} else {
-		c->tokens += (double)(now - c->tokens_ms) * most / 1000.0;
-		c->tokens = c->tokens > most ? most : c->tokens;
-	}
-	c->tokens_ms = now;
-	if (c->tokens < 1.0) {
-		return false;
-	}
-	c->tokens -= 1.0;
-	return true;
-}
-
 static unsigned kind_bit(enum xfed_stanza_kind k)
 {
 	switch (k) {
@@ -124,7 +105,7 @@ bool edge_inbound_stanza(struct edge_conn *c, const struct xfed_s2s_action *act)
 		edge_conn_close(c, gone, "no longer allowed");
 		return false;
 	}
-	if (!within_rate(c, partner)) {
+	if (!edge_rate_take(c->edge, partner)) {
 		edge_refuse_stanza(c, act, XFED_REASON_POLICY_RATE_EXCEEDED);
 		return true;
 	}

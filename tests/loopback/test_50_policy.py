@@ -124,6 +124,31 @@ def test_rate(xfed, listed, refusal):
     assert [a for a in answers if a.get("type") == "result"]
 
 
+PING = "<iq type='get' id='%s' from='%s' to='corp.example'><ping xmlns='urn:xmpp:ping'/></iq>"
+
+
+def test_rate_is_the_partners_over_all_its_streams(xfed, listed, refusal):
+    """
+    Eight streams have no more than one, and no stream that is opened anew begins with more. What is answered is counted against the
+    time it took, so a slow machine makes the bound looser and nothing else.
+    """
+    rate, each = 5, 10
+    p = listed("broad.example", file={"limits": {"stanzas_per_second": rate}})
+    began = time.monotonic()
+    with refusal("policy.rate.exceeded", "broad.example"):
+        for round in range(2):
+            streams = [p.dial("corp.example") for _ in range(8)]
+            for n, stream in enumerate(streams):
+                stream.send("".join(PING % ("b%d.%d.%d" % (round, n, i), "broad.example") for i in range(each)))
+            answers = p.inbox.wait_count(8 * each * (round + 1), 30)
+            for stream in streams:
+                stream.close()
+        seconds = time.monotonic() - began
+    served = [a for a in answers if a.get("type") == "result"]
+    assert 1 <= len(served) <= rate + rate * seconds + 1, (len(served), seconds)
+    assert {error_of(a)[:2] for a in answers if a.get("type") == "error"} == {("resource-constraint", "wait")}
+
+
 def test_size(xfed, listed, refusal):
     p = listed("verbose.example", file={"limits": {"stanza_size": "10000B"}})
     stream = p.dial("corp.example")
