@@ -467,6 +467,7 @@ void gateway_policy_result(struct gateway_link *l, const Xfed__PolicyResult *m);
 /* Checks all files, then swaps; `call` (NULL: a signal) is answered when it is done. */
 void gateway_reload(struct gateway *g, struct rt_control_call *call);
 void gateway_check_files(struct gateway *g, struct rt_control_call *call); /* the same without the swap */
+uint64_t gateway_partner_share(const struct gateway *g, struct xfed_span domain); /* one number per partner, whichever of its domains */
 const struct xfed_partner *gateway_partner(const struct gateway *g, struct xfed_span domain);
 const char *gateway_partner_label(const struct gateway *g, struct xfed_span domain);
 

@@ -1,9 +1,17 @@
 /* The policy in force: its revision, the reload that makes a new one, the snapshot on its way to the edges. */
 #include "gateway.h"
 
+#include "xfed/hash.h"
+
 const struct xfed_partner *gateway_partner(const struct gateway *g, struct xfed_span domain)
 {
 	return domain.len > 0 ? xfed_policy_partner(g->files.policy, domain) : NULL;
+}
+
+uint64_t gateway_partner_share(const struct gateway *g, struct xfed_span domain)
+{
+	const struct xfed_partner *p = gateway_partner(g, domain);
+	return p ? xfed_hash_bytes(p->domain, strlen(p->domain)) : 0;
 }
 
 /* A partner's domain as a label: bounded by what policy lists. */

@@ -2,6 +2,18 @@
 
 #include <utlist.h>
 
+/* What one partner has in one recipient's queue. */
+struct part_key {
+	const struct recipient *who;
+	uint64_t share;
+};
+
+struct recipient_part {
+	struct part_key key;
+	size_t count, bytes;
+	UT_hash_handle hh;
+};
+
 struct recipient {
 	struct recipient_item *items;
 	size_t count, bytes;
@@ -15,6 +27,7 @@ struct recipient {
 struct recipients {
 	struct recipients_limits limits;
 	struct recipient *table, *ready;
+	struct recipient_part *parts;
 	struct recipient_item *all;
 	size_t count;
 };
@@ -55,14 +68,24 @@ static void release(struct recipients *r, struct recipient *who)
 	xfed_free(who);
 }
 
+static void release_part(struct recipients *r, struct recipient_part *part)
+{
+	HASH_DELETE(hh, r->parts, part);
+	xfed_free(part);
+}
+
 void recipients_free(struct recipients *r)
 {
 	if (!r) {
 		return;
 	}
 	struct recipient *who, *next;
+	struct recipient_part *part, *next_part;
 	HASH_ITER(hh, r->table, who, next) {
 		release(r, who);
+	}
+	HASH_ITER(hh, r->parts, part, next_part) {
+		release_part(r, part);
 	}
 	xfed_free(r);
 }
@@ -89,22 +112,71 @@ static struct recipient *find_or_make(struct recipients *r, struct xfed_span add
 	return who;
 }
 
+static struct recipient_part *find_or_make_part(struct recipients *r, const struct recipient *who, uint64_t share)
+{
+	struct recipient_part *part = NULL;
+	struct part_key key = { who, share };
+	HASH_FIND(hh, r->parts, &key, sizeof(key), part);
+	if (part) {
+		return part;
+	}
+	part = xfed_calloc(1, sizeof(*part));
+	if (!part) {
+		return NULL;
+	}
+	part->key = key;
+	HASH_ADD(hh, r->parts, key, sizeof(part->key), part);
+	if (!XFED_TABLE_ADDED(part)) {
+		xfed_free(part);
+		return NULL;
+	}
+	return part;
+}
+
+/* One item always fits: a bound on what waits must not become a bound on one message. */
+static bool has_room(const struct recipients_limits *most, const struct recipient *who, const struct recipient_part *part, size_t bytes)
+{
+	if (who->count == 0) {
+		return true;
+	}
+	if (who->count >= most->messages || bytes > most->bytes || who->bytes > most->bytes - bytes) {
+		return false;
+	}
+	size_t free_count = most->messages - who->count - 1, free_bytes = most->bytes - who->bytes - bytes;
+	return part->count == 0 || (part->count + 1 <= free_count && part->bytes + bytes <= free_bytes);
+}
+
+/* Nothing is left behind by what was not taken, or was the last. */
+static void release_unused(struct recipients *r, struct recipient *who, struct recipient_part *part)
+{
+	if (part && part->count == 0) {
+		release_part(r, part);
+	}
+	if (who->count == 0) {
+		release(r, who);
+	}
+}
+
 int recipients_add(struct recipients *r, struct xfed_span address, struct recipient_item *it)
 {
 	struct recipient *who = find_or_make(r, address);
 	if (!who) {
 		return XFED_ERR_NOMEM;
 	}
-	/* One item always fits: a bound on what waits must not become a bound on one message. */
-	if (who->count > 0 && (who->count >= r->limits.messages || it->bytes > r->limits.bytes || who->bytes > r->limits.bytes - it->bytes)) {
-		return XFED_ERR_LIMIT;
+	struct recipient_part *part = find_or_make_part(r, who, it->share);
+	if (!part || !has_room(&r->limits, who, part, it->bytes)) {
+		release_unused(r, who, part);
+		return part ? XFED_ERR_LIMIT : XFED_ERR_NOMEM;
 	}
 	it->recipient = who;
+	it->part = part;
 	it->has_come_out = false;
 	DL_APPEND(who->items, it);
 	DL_APPEND2(r->all, it, all_prev, all_next);
 	who->count++;
 	who->bytes += it->bytes;
+	part->count++;
+	part->bytes += it->bytes;
 	r->count++;
 	set_ready(r, who, who->items == it || who->is_ready);
 	return XFED_OK;
@@ -124,17 +196,20 @@ struct recipient_item *recipients_next(struct recipients *r)
 void recipients_remove(struct recipients *r, struct recipient_item *it)
 {
 	struct recipient *who = it->recipient;
+	struct recipient_part *part = it->part;
 	DL_DELETE(who->items, it);
 	DL_DELETE2(r->all, it, all_prev, all_next);
 	who->count--;
 	who->bytes -= it->bytes;
+	part->count--;
+	part->bytes -= it->bytes;
 	r->count--;
 	it->recipient = NULL;
-	if (!who->items) {
-		release(r, who);
-	} else {
+	it->part = NULL;
+	if (who->items) {
 		set_ready(r, who, !who->items->has_come_out);
 	}
+	release_unused(r, who, part);
 }
 
 struct recipient_item *recipients_behind(const struct recipient_item *it)

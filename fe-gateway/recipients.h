@@ -1,6 +1,8 @@
 /*
  * Queues towards SIP users: at most one MESSAGE outside a dialog is outstanding per recipient (RFC 3428 section 8), the
- * others wait behind it in the order they came. Bounded per recipient by number and bytes. No clock, no I/O.
+ * others wait behind it in the order they came. Bounded per recipient by number and bytes, and shared by the partners that
+ * write to him: none may hold more of his queue than it leaves free. Alone that is half of it, two that send
+ * beside each other have a third each. No clock, no I/O.
  *
  * Items live in their owner. The first of a recipient comes out of recipients_next() once and may then be attempted;
  * recipients_remove() ends it and lets the next one come out.
@@ -13,11 +15,14 @@
 
 struct recipients;
 struct recipient;
+struct recipient_part;
 
 struct recipient_item {
 	struct recipient_item *prev, *next;	  /* of the same recipient */
 	struct recipient_item *all_prev, *all_next; /* of all, in the order they came */
 	struct recipient *recipient;
+	struct recipient_part *part;
+	uint64_t share; /* whose part of the queue it takes: one number per partner */
 	size_t bytes;
 	uint64_t deadline_ms; /* the owner's */
 	bool has_come_out;
@@ -31,7 +36,10 @@ int recipients_new(const struct recipients_limits *limits, struct recipients **o
 void recipients_free(struct recipients *r); /* items are their owners' */
 void recipients_set_limits(struct recipients *r, const struct recipients_limits *limits);
 
-/* `bytes` and `deadline_ms` are set by the caller. OK; LIMIT (delivery.queue.full); NOMEM. */
+/*
+ * `share`, `bytes` and `deadline_ms` are set by the caller. OK; LIMIT (the queue or the partner's part of it is full:
+ * delivery.queue.full); NOMEM.
+ */
 int recipients_add(struct recipients *r, struct xfed_span address, struct recipient_item *it);
 /* The next one whose turn has come since the last call, or NULL. */
 struct recipient_item *recipients_next(struct recipients *r);

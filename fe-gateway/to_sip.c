@@ -148,6 +148,7 @@ static struct gateway_outgoing *outgoing_new(struct gateway *g, const struct gat
 	o->id = ++g->last_id;
 	o->tag = *t;
 	o->item.bytes = sizeof(*o) + texts;
+	o->item.share = gateway_partner_share(g, t->partner);
 	put(&at, t->partner, &o->tag.partner);
 	put(&at, t->local, &o->tag.local);
 	put(&at, t->correlation, &o->tag.correlation);

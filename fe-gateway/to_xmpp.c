@@ -221,13 +221,6 @@ static uint64_t pair_key(const struct gateway_incoming *in)
 	return key ? key : 1;
 }
 
-/* Whose share it takes: the partner's, whichever of its domains it is for. */
-static uint64_t share_key(const struct taken *t)
-{
-	const struct xfed_partner *p = gateway_partner(t->g, t->to.domain);
-	return p ? xfed_hash_bytes(p->domain, strlen(p->domain)) : 0;
-}
-
 /*
  * For how long the message may still be delivered (RFC 3428 section 4: Expires counts from Date, where there is none from
  * now; 0 says only that it is not to be stored). False: it has expired.
@@ -262,7 +255,7 @@ static int hand_over(struct taken *t, int peer, const struct xfed_xml_elem *elem
 		.stanza = xfed_buf_span(&g->scratch),
 		.correlation = t->in->correlation,
 		.pair_key = pair_key(t->in),
-		.share_key = share_key(t),
+		.share_key = gateway_partner_share(g, t->to.domain),
 		.deadline_ms = now + within + SETTLE_MS,
 		.withdraw_ms = now + within,
 		.peer = peer,

@@ -128,12 +128,16 @@ def test_a_server_that_does_not_answer_has_its_part_and_no_more(make, new_partne
 
 def test_a_phone_that_does_not_answer_holds_up_itself(make, new_partner):
     """Per recipient: the bound of its queue, nobody else's; a proxy's 408 for the first refuses those behind it at once."""
-    inst, users = make("phone", ["phone.example"], gateway={"limits": {"queue_messages": 4}})
+    inst, users = make("phone", ["phone.example", "phone2.example"], gateway={"limits": {"queue_messages": 8}})
     user = users["corp.example"]
-    p = new_partner(inst, "phone.example")
+    p, other = new_partner(inst, "phone.example"), new_partner(inst, "phone2.example")
     user.answer = lambda m: None if "dead@" in m.uri("to") else 200
     idents = [p.say("alice", "dead@corp.example", "dead %d" % i, id="d%d" % i) for i in range(4)]
     condition, kind, text = p.wait_error(p.say("alice", "dead@corp.example", "dead 4", id="d4"))
+    assert (condition, kind) == ("resource-constraint", "wait") and "delivery.queue.full" in text
+    # Half of the queue is what one partner may have; the rest is there for the others.
+    theirs = [other.say("bob", "dead@corp.example", "dead too %d" % i, id="o%d" % i) for i in range(2)]
+    condition, kind, text = other.wait_error(other.say("bob", "dead@corp.example", "dead too 2", id="o2"))
     assert (condition, kind) == ("resource-constraint", "wait") and "delivery.queue.full" in text
     for i in range(20):
         p.say("alice", "u%d@corp.example" % i, "alive %d" % i)
@@ -141,6 +145,8 @@ def test_a_phone_that_does_not_answer_holds_up_itself(make, new_partner):
     user.respond(user.wait_text("dead 0"), 408)
     for ident in idents:
         assert p.wait_error(ident)[0] == "remote-server-timeout"
+    for ident in theirs:
+        assert other.wait_error(ident)[0] == "remote-server-timeout"
     assert [m.text for m in user.inbox.items if "dead@" in m.uri("to")] == ["dead 0"]
 
 
