@@ -546,3 +546,46 @@ def test_a_request_of_a_short_cut_waits_for_the_link(calm):
     assert answers[0].status == 200
     calm.partner.wait_body("in between", 5, since)
     flow.close()
+
+
+# ---- what the channel cannot carry ----
+
+FRAME_STANZA = 262144  # of a frame, proto/channel.md section 4
+
+
+def near_the_largest(sender, to, ident, left):
+    """A stanza that is small on the wire and, written out, `left` bytes short of the largest: every quote becomes &quot;."""
+    begin = "<message from='%s' to='%s' id='%s' type='chat'><body>x</body>" % (sender, to, ident)
+    end, empty, parts = "</message>", "<x xmlns='u:x' a='%s'/>", []
+    room = FRAME_STANZA - left - len(begin) - len(end)
+    while room > len(empty) + 6:
+        quotes = min(2000, (room - len(empty)) // 6)
+        parts.append(empty % ('"' * quotes))
+        room -= len(empty) - 2 + 6 * quotes
+    return begin + "".join(parts) + end
+
+
+def test_from_xmpp_what_no_frame_holds_holds_up_nobody(xfed, partner, user, refusal):
+    """A stanza that may be sent and addresses that may be so long, but not in one frame: refused at once, and the next one goes."""
+    sender, to = "e" * 1023 + "@partner.example/" + "r" * 1023, "u" * 1023 + "@corp.example/" + "s" * 1023
+    ident = "i" * 1016 + "%08d" % next(numbers)
+    text = "behind the largest %d" % next(numbers)
+    with refusal("delivery.size.exceeded", "partner.example"):
+        partner.send(near_the_largest(sender, to, ident, 30))
+        partner.say("alice", "dave@corp.example", text)
+        assert partner.wait_error(ident)[:2] == ("policy-violation", "modify")
+        user.wait_text(text, 20)
+
+
+def test_from_sip_what_no_frame_holds_holds_up_nobody(xfed, partner, user, flow, refusal):
+    """A CR in the body becomes &#xD;: a request that may be so large comes out larger than a frame."""
+    uri = "sip:alice@partner.example;filler=" + "x" * 3900
+    began = time.monotonic()
+    with refusal("delivery.size.exceeded", "partner.example"):
+        for crs in range(52260, 52420, 40):  # up to the largest stanza and beyond it
+            response = user.message(flow, uri, "\r" * crs + "x", call_id="c" * 1000 + "%d" % next(numbers))
+            assert response.status == 513, (crs, response.status)
+    text = "behind it %d" % next(numbers)
+    assert user.message(flow, "sip:alice@partner.example", text).status in (200, 202)
+    partner.wait_body(text)
+    assert time.monotonic() - began < 60
