@@ -500,7 +500,8 @@ static void park(struct edge_pair *p, struct edge_item *it, const struct xfed_pa
 {
 	struct edge *e = p->edge;
 	uint64_t now = rt_loop_now_ms(e->loop);
-	if (p->queue_bytes + it->bytes > e->config->limits.park_bytes) {
+	/* One always fits: a bound on what waits must not become a bound on one stanza. */
+	if (p->queue && p->queue_bytes + it->bytes > e->config->limits.park_bytes) {
 		end_item(e, it, XFED__FATE__FATE_REFUSED, XFED_REASON_DELIVERY_QUEUE_FULL, XFED_SIDE_US);
 		return;
 	}

@@ -150,6 +150,21 @@ def test_a_phone_that_does_not_answer_holds_up_itself(make, new_partner):
     assert [m.text for m in user.inbox.items if "dead@" in m.uri("to")] == ["dead 0"]
 
 
+def test_one_stanza_waits_for_its_stream_whatever_its_size(make, new_partner):
+    """The bound on what is parked for a partner is none on one stanza: it goes when the stream is there."""
+    inst, users = make("large", ["large.example"], edge={"limits": {"park": "16KiB"}})
+    user = users["corp.example"]
+    p = new_partner(inst, "large.example")
+    flow = user.dial(inst.sip)
+    for size in (20000, 40000):
+        assert user.message(flow, "sip:alice@large.example", "x" * size, timeout=30).status in (200, 202)
+        p.wait_body("x" * size)
+        for stream in inst.streams("large.example"):
+            inst.edge.control("stream", "close", id=str(stream["id"]))
+        wait_until("no stream", lambda: not inst.streams("large.example"), 10)
+    flow.close()
+
+
 def test_a_partner_waits_at_its_own_streams(make, new_partner):
     """Without a gateway that takes anything: memory is bounded by what is parked per stream, then the edge stops reading."""
     park = 64 * 1024
