@@ -248,12 +248,27 @@ void gateway_policy_greet(struct gateway_link *l)
 	l->transfer_open = !same && proto_transfer_start(&l->transfer, &g->revision, xfed_buf_span(&g->files.snapshot)) == XFED_OK;
 }
 
+static void give_up_transfer(struct gateway_link *l)
+{
+	l->transfer_open = false;
+	l->policy_problem = XFED_REASON_STREAM_INTERNAL;
+	snprintf(l->policy_text, sizeof(l->policy_text), "%s", "the policy could not be sent");
+	gateway_report_refusal(l->gw, l->policy_problem, XFED_SIDE_US);
+	rt_log(RT_LOG_ERROR, "policy.refused", RT_KV_STR("peer", l->name), RT_KV_U64("revision", l->gw->revision.counter), RT_KV_REASON(l->policy_problem),
+		RT_KV_STR("text", l->policy_text), RT_END);
+}
+
 /* One or two frames a turn, so that parts travel between messages. */
 void gateway_policy_pump(struct gateway_link *l)
 {
 	for (int i = 0; i < 2 && l->transfer_open; i++) {
 		bool done = false;
-		if (proto_transfer_pump(&l->transfer, gateway_link_session(l), &done) != XFED_OK) {
+		int rc = proto_transfer_pump(&l->transfer, gateway_link_session(l), &done);
+		if (rc == XFED_ERR_INVALID || rc == XFED_ERR_TOO_LARGE) {
+			give_up_transfer(l); /* would stand there for good, and nobody would know */
+			return;
+		}
+		if (rc != XFED_OK) {
 			return; /* no room now: when the output has drained, the link comes back here */
 		}
 		l->transfer_open = !done;

@@ -61,7 +61,7 @@ void gateway_answer_pump(struct gateway *g)
 	DL_FOREACH_SAFE(g->answers, a, next) {
 		int rc = gateway_sip_respond(g, a);
 		if (rc == XFED_ERR_NOMEM) {
-			return; /* the tick tries again */
+			continue; /* the tick tries again; a smaller one behind it may go */
 		}
 		DL_DELETE(g->answers, a);
 		answer_free(a);
