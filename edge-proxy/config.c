@@ -95,7 +95,7 @@ static const struct rt_conf_row limits_rows[] = {
 	{ .name = "inactivity", .type = RT_CONF_DURATION, IN(limits, inactivity_ms), .flags = RELOADABLE, .min = 10000, .max = 86400000,
 		.fallback = "10m", .help = "After which a stream without traffic is closed." },
 	{ .name = "park", .type = RT_CONF_SIZE, IN(limits, park_bytes), .flags = RELOADABLE, .min = 16384, .max = 4194304, .fallback = "256KiB",
-		.help = "Stanzas of one stream that wait for credit of a gateway; beyond it the stream is not read." },
+		.help = "Stanzas of one stream that wait for credit of a gateway; beyond it the stream is not read. Also what waits for one stream of ours." },
 };
 TABLE(limits, "limits", OBJECT_OF(limits), "Limits of this edge.");
 

@@ -141,8 +141,9 @@ static int add_late_error(struct edge *e, struct xfed_arena *a, const struct edg
 	struct xfed_xml_elem *elem = late_error(a, o);
 	uint64_t now = rt_loop_now_ms(e->loop), seq;
 	xfed_buf_clear(&e->scratch);
-	if (!elem || xfed_xml_write(&e->scratch, elem, XFED_SPAN("")) != XFED_OK) {
-		return XFED_ERR_NOMEM;
+	int rc = elem ? xfed_xml_write(&e->scratch, elem, XFED_SPAN("")) : XFED_ERR_NOMEM;
+	if (rc != XFED_OK) {
+		return rc;
 	}
 	struct proto_delivery_new n = {
 		.kind = XFED__KIND__KIND_ERROR,
@@ -165,8 +166,9 @@ void edge_item_tell_late(struct edge *e, const struct edge_item *it)
 	log_item(it, "delivery.uncertain", XFED_REASON_DELIVERY_UNCERTAIN, XFED_SIDE_NETWORK);
 	rt_metric_add(e->metrics, RT_M_DELIVERIES_UNCERTAIN, 1, RT_NO_LABELS);
 	edge_report_refusal(e, XFED_REASON_DELIVERY_UNCERTAIN, XFED_SIDE_NETWORK);
-	if (add_late_error(e, &a, &it->origin) != XFED_OK) {
-		rt_metric_add(e->metrics, RT_M_DROPPED, 1, RT_LABELS(XFED_SPAN("no-memory")));
+	int rc = add_late_error(e, &a, &it->origin);
+	if (rc != XFED_OK) {
+		rt_metric_add(e->metrics, RT_M_DROPPED, 1, RT_LABELS(rc == XFED_ERR_NOMEM ? XFED_SPAN("no-memory") : XFED_SPAN("error-unsendable")));
 	}
 	edge_flush_soon(e);
 	xfed_arena_deinit(&a);
@@ -219,9 +221,9 @@ static void send_on(struct edge_link *l, const Xfed__Deliver *d, const struct ed
 	struct edge_item *it = NULL;
 	if (refuse == XFED_REASON_NONE) {
 		xfed_buf_clear(&e->scratch);
-		bool ok = xfed_xml_write(&e->scratch, s.elem, XFED_SPAN(XFED_NS_SERVER)) == XFED_OK;
-		it = ok ? edge_item_new(xfed_buf_span(&e->scratch), s.to.domain, d->kind, o) : NULL;
-		refuse = it ? XFED_REASON_NONE : XFED_REASON_STREAM_INTERNAL;
+		int rc = xfed_xml_write(&e->scratch, s.elem, XFED_SPAN(XFED_NS_SERVER));
+		it = rc == XFED_OK ? edge_item_new(xfed_buf_span(&e->scratch), s.to.domain, d->kind, o) : NULL;
+		refuse = it ? XFED_REASON_NONE : rc == XFED_ERR_LIMIT ? XFED_REASON_DELIVERY_SIZE_EXCEEDED : XFED_REASON_STREAM_INTERNAL;
 	}
 	if (refuse != XFED_REASON_NONE) {
 		refuse_delivery(l, d, o, refuse);

@@ -246,12 +246,10 @@ void edge_route_taken(struct edge_link *l)
 void edge_send_elem(struct edge *e, struct xfed_span local, struct xfed_span remote, const struct xfed_xml_elem *elem, const char *rule)
 {
 	xfed_buf_clear(&e->scratch);
-	struct edge_item *it = NULL;
-	if (elem && xfed_xml_write(&e->scratch, elem, XFED_SPAN(XFED_NS_SERVER)) == XFED_OK) {
-		it = edge_item_new(xfed_buf_span(&e->scratch), remote, XFED__KIND__KIND_ERROR, NULL);
-	}
-	if (!it) {
-		rt_metric_add(e->metrics, RT_M_DROPPED, 1, RT_LABELS(XFED_SPAN("no-memory")));
+	int rc = elem ? xfed_xml_write(&e->scratch, elem, XFED_SPAN(XFED_NS_SERVER)) : XFED_ERR_NOMEM;
+	struct edge_item *it = rc == XFED_OK ? edge_item_new(xfed_buf_span(&e->scratch), remote, XFED__KIND__KIND_ERROR, NULL) : NULL;
+	if (!it) { /* an id of others may make it too large for any stanza */
+		rt_metric_add(e->metrics, RT_M_DROPPED, 1, RT_LABELS(xfed_span_str(rc == XFED_ERR_LIMIT ? rule : "no-memory")));
 		return;
 	}
 	it->rule = rule;
