@@ -1,5 +1,6 @@
 #include "proto/outbox.h"
 
+#include "proto/check.h"
 #include "proto/frame.h"
 #include "proto/outbox_impl.h"
 
@@ -121,9 +122,13 @@ static struct outbox_node *make_node(const struct proto_delivery_new *n, size_t 
 	return node;
 }
 
+#define FIELDS_BYTES 160 /* of a Deliver, all there are, without what is in them */
+_Static_assert(sizeof(struct outbox_node) > FIELDS_BYTES, "a delivery's memory is no bound on its frame");
+
 /*
  * What is taken can be sent: the message is made as for sending, with the widest numbers it may come to have, and judged as
- * the session judges it. So the answer for one content is always the same.
+ * the session judges it. So the answer for one content is always the same. A delivery takes more memory than its frame is
+ * long: what that does not settle is measured.
  */
 static int judge(const struct proto_outbox *o, const struct proto_delivery *d, uint64_t now_ms)
 {
@@ -137,6 +142,9 @@ static int judge(const struct proto_outbox *o, const struct proto_delivery *d, u
 	m.replay = true;
 	f.body_case = XFED__FRAME__BODY_DELIVER;
 	f.deliver = &m;
+	if (d->bytes <= XFED_FRAME_BYTES_MAX) {
+		return proto_check(&f) ? XFED_ERR_INVALID : XFED_OK;
+	}
 	return proto_frame_judge(&f, &bytes);
 }
 

@@ -223,6 +223,7 @@ static void what_is_taken_can_be_sent_and_nothing_else_is_refused(void **state)
 			fail_msg("seed %u: %d instead of %d", seed, rc, want);
 		}
 		if (rc == XFED_OK) {
+			assert_true(widest_frame(&c, c.n.stanza.len) < proto_outbox_find(o, seq)->bytes); /* what add() relies on */
 			send_twice(o, &c, seq, &s);
 		} else {
 			assert_int_equal(proto_outbox_count(o), 0);
