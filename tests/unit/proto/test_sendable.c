@@ -19,7 +19,7 @@
 #include "proto/session_impl.h"
 
 #define NOW    1000
-#define SEEDS  3000
+#define SEEDS  800
 #define SLACK  64 /* around the edge, to both sides */
 
 static uint32_t rnd(uint32_t *s, uint32_t below)
