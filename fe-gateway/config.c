@@ -66,7 +66,7 @@ static const struct rt_conf_row domains_rows[] = {
 	{ .name = "peers", .type = RT_CONF_STRINGS, DOMAIN(peers), .flags = RELOADABLE, .max = 256, .convert = rt_conf_convert_host,
 		.help = "Who may send us SIP as this domain: names of certificates, for tls." },
 	{ .name = "peer_addresses", .type = RT_CONF_STRINGS, DOMAIN(peer_addresses), .flags = RELOADABLE, .max = 256,
-		.convert = config_convert_network, .help = "Who may send us SIP as this domain: addresses or networks, for tcp." },
+		.convert = rt_conf_convert_network, .help = "Who may send us SIP as this domain: addresses or networks, for tcp." },
 	{ .name = "udp_trusted", .type = RT_CONF_BOOL, DOMAIN(udp_trusted), .flags = RELOADABLE, .fallback = "false",
 		.help = "Let peer_addresses count for udp too, where a sender's address can be forged." },
 	{ .name = "dialect", .type = RT_CONF_ENUM, DOMAIN(dialect), .flags = RELOADABLE, .fallback = "standard", .words = dialect_words,

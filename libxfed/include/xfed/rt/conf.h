@@ -16,6 +16,7 @@
 #include "xfed/base.h"
 #include "xfed/buf.h"
 #include "xfed/reason.h"
+#include "xfed/rt/network.h"
 
 #define RT_CONF_FILE_BYTES  (1024 * 1024)
 #define RT_CONF_ARENA_BYTES (16 * 1024 * 1024)
@@ -210,6 +211,9 @@ int rt_file_read(const char *path, size_t max, struct xfed_buf *buf, char error[
 int rt_conf_convert_domain(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted);
 int rt_conf_convert_host(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted);
 int rt_conf_convert_name(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted);
+int rt_conf_convert_network(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted);
+/* The items of a row with that check, parsed, in the document's arena. OK, NOMEM. */
+int rt_conf_networks(struct rt_conf_doc *doc, const struct rt_conf_strings *texts, struct rt_network **out);
 
 /* What daemons check alike: /run/xfed/NAME.sock where `*control_socket` is NULL, and its length. OK, INVALID (added), NOMEM. */
 int rt_conf_control_socket(struct rt_conf_doc *doc, const char *name, const char **control_socket);
