@@ -26,6 +26,11 @@ static const struct rt_conf_row external_rows[] = {
 		.help = "Addresses for streams that begin with TLS (XEP-0368).", .not_built = "direct TLS (XEP-0368) is not built in this version" },
 	{ .name = "source", .type = RT_CONF_IP, IN(external, source), .flags = RELOADABLE,
 		.help = "The address outgoing streams leave from; without it the system chooses." },
+	{ .name = "allow_networks", .type = RT_CONF_STRINGS, IN(external, allow_networks), .flags = RELOADABLE, .max = 256,
+		.convert = rt_conf_convert_network,
+		.help = "Networks or addresses a partner's DNS may lead to although they are loopback, link-local, unspecified, multicast, broadcast or "
+			"this host's own, which are refused otherwise (dns.address.refused). Private networks such as 10.0.0.0/8 are not refused. "
+			"What connect_to in a partner's file names needs no entry here." },
 };
 TABLE(external, "external", OBJECT_OF(external), "The side of the partners.");
 
@@ -134,6 +139,9 @@ static int check(struct rt_conf_doc *doc, struct edge_config *c)
 		rt_conf_check_trust_ad(doc, &c->dns.servers);
 	}
 	int rc = rt_conf_control_socket(doc, c->name, &c->control_socket);
+	if (rc == XFED_OK) {
+		rc = rt_conf_networks(doc, &c->external.allow_networks, &c->external.networks);
+	}
 	return rc == XFED_OK && doc->errors->error_count > errors_before ? XFED_ERR_INVALID : rc;
 }
 

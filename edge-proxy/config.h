@@ -19,6 +19,8 @@ struct edge_config {
 		struct rt_conf_addresses listen;     /* default 0.0.0.0:5269 and [::]:5269 */
 		struct rt_conf_addresses listen_tls; /* count 0: none */
 		const char *source;		     /* an IP address, or NULL */
+		struct rt_conf_strings allow_networks; /* as written */
+		struct rt_network *networks;	     /* allow_networks parsed */
 	} external;
 	struct {
 		struct rt_conf_addresses listen; /* at least one */

@@ -169,6 +169,7 @@ bool edge_reload(struct edge *e, struct rt_conf_errors *errors)
 	e->config = fresh;
 	rt_log_configure(fresh->log.level, fresh->log.format, fresh->log.mask_addresses);
 	rt_resolver_flush(e->resolver);
+	edge_reach_forget(e);
 	edge_pairs_forget_backoff(e);
 	warn_about_certificates(e);
 	rt_log(RT_LOG_INFO, "config.reload", RT_KV_BOOL("ok", true), RT_END);
@@ -302,6 +303,7 @@ void edge_free(struct edge *e)
 	rt_control_free(e->control);
 	rt_notify_free(e->notify);
 	rt_resolver_free(e->resolver);
+	rt_reach_deinit(&e->reach);
 	rt_loop_free(e->loop); /* the last jobs come back in here */
 	proto_outbox_free(e->outbox);
 	proto_inbox_free(e->inbox);

@@ -13,6 +13,7 @@
  *   policy.c     snapshots from the gateway service.c  in and out of service, drain
  *   report.c     log, metrics, events       control.c, control_stream.c  what xfedctl and gateways ask
  *   check.c      partner check: asks        probe.c    a stream opened to see how far it gets
+ *   reach.c      where partners' DNS may lead us
  */
 #ifndef EDGE_EDGE_H
 #define EDGE_EDGE_H
@@ -35,6 +36,7 @@
 #include "xfed/rt/metrics.h"
 #include "xfed/rt/notify.h"
 #include "xfed/rt/process.h"
+#include "xfed/rt/reach.h"
 #include "xfed/rt/resolver.h"
 #include "xfed/rt/stream.h"
 #include "xfed/rt/tidy.h"
@@ -142,6 +144,7 @@ struct edge_pair {
 	bool tried_external; /* the last stream got as far as <auth/> */
 	enum edge_pair_state state;
 	struct rt_lookup *lookup;
+	bool is_connect_to; /* ... of the name the operator has given */
 	struct rt_addr *endpoints;
 	size_t endpoint_count, endpoint_next;
 	struct edge_conn *conn;
@@ -190,6 +193,7 @@ struct edge {
 	struct xfed_env env;
 	struct rt_metrics *metrics;
 	struct rt_resolver *resolver;
+	struct rt_reach reach;
 	struct rt_control *control;
 	struct rt_http *http;
 	struct rt_notify *notify;
@@ -301,6 +305,11 @@ void edge_pairs_free(struct edge *e);
 
 /* Asks the server of `q`'s sender. */
 void edge_pair_ask(struct edge *e, struct edge_question *q);
+
+/* reach.c */
+/* NULL: a partner's DNS may lead there; else why not, as words behind "is". What connect_to names is not asked about. */
+const char *edge_reach_refuses(struct edge *e, const struct rt_addr *a);
+void edge_reach_forget(struct edge *e); /* the host's own addresses are read again (reload) */
 
 /* verify.c */
 void edge_verify_ask(struct edge_conn *c, const struct xfed_s2s_question *q);
