@@ -86,6 +86,7 @@ static void on_tick(void *user)
 	proto_sipmemory_tick(e->sips, now);
 	edge_pairs_tick(e, now);
 	edge_newest_tick(e, now);
+	edge_certs_tick(e);
 	edge_report_gauges(e);
 	rt_log_flush(false);
 	rt_tidy(&e->tidy, e->freed, now);
@@ -168,6 +169,7 @@ bool edge_reload(struct edge *e, struct rt_conf_errors *errors)
 	edge_config_free(e->config);
 	e->config = fresh;
 	rt_log_configure(fresh->log.level, fresh->log.format, fresh->log.mask_addresses);
+	edge_certs_judge(e);
 	rt_resolver_flush(e->resolver);
 	edge_reach_forget(e);
 	edge_pairs_forget_backoff(e);
@@ -245,6 +247,7 @@ int edge_new(const char *config_path, struct edge_config *config, struct edge **
 	e->env.random(e->env.user, &e->boot_nonce, sizeof(e->boot_nonce));
 	e->link_since_s = edge_wall_s(e);
 	e->link_reason = XFED_REASON_CHANNEL_DOWN;
+	e->certs_due_s = INT64_MAX;
 	int rc = e->config_path ? rt_loop_new(&e->loop) : XFED_ERR_NOMEM;
 	if (rc != XFED_OK) {
 		return rc;

@@ -13,7 +13,7 @@
  *   policy.c     snapshots from the gateway service.c  in and out of service, drain
  *   report.c     log, metrics, events       control.c, control_stream.c  what xfedctl and gateways ask
  *   check.c      partner check: asks        probe.c    a stream opened to see how far it gets
- *   reach.c      where partners' DNS may lead us
+ *   reach.c      where partners' DNS may lead us certs.c    certificates of live streams and links, judged again
  */
 #ifndef EDGE_EDGE_H
 #define EDGE_EDGE_H
@@ -203,6 +203,7 @@ struct edge {
 	uint64_t started_ms;
 	struct edge_conn *conns;
 	size_t conn_count, unauthenticated;
+	int64_t certs_due_s; /* the first of the live streams' and links' certificates is to be judged again */
 	struct edge_pair *pairs;
 	struct edge_tally *tallies;
 	struct edge_newest *newest;
@@ -309,7 +310,15 @@ void edge_pair_ask(struct edge *e, struct edge_question *q);
 /* reach.c */
 /* NULL: a partner's DNS may lead there; else why not, as words behind "is". What connect_to names is not asked about. */
 const char *edge_reach_refuses(struct edge *e, const struct rt_addr *a);
+/* The addresses of a lookup become the pair's endpoints, but for those. NONE, or why there are none. */
+enum xfed_reason edge_reach_take(struct edge_pair *p, const struct rt_endpoints *r);
 void edge_reach_forget(struct edge *e); /* the host's own addresses are read again (reload) */
+
+/* certs.c */
+bool edge_certs_hold(struct edge_conn *c); /* once it is authenticated; false: they do not, and it is closed */
+const char *edge_certs_link_problem(struct edge_link *l); /* why it may not be a link now; NULL: it may */
+void edge_certs_judge(struct edge *e); /* all of them: trust, revocation lists or channel.allow may have changed */
+void edge_certs_tick(struct edge *e);
 
 /* verify.c */
 void edge_verify_ask(struct edge_conn *c, const struct xfed_s2s_question *q);

@@ -242,50 +242,11 @@ static void try_next_endpoint(struct edge_pair *p, enum xfed_reason reason, enum
 	attempt_failed(p, partner ? reason : XFED_REASON_POLICY_PARTNER_UNLISTED, partner ? side : XFED_SIDE_OPERATOR);
 }
 
-/* Said once for all of them, and also where another address works: somebody points at our inside. */
-static void note_refused(struct edge_pair *p, const struct rt_addr *first, const char *what, size_t count)
-{
-	char text[RT_ADDR_TEXT];
-	snprintf(p->text, sizeof(p->text), "%s is %s", rt_addr_text(first, text), what);
-	edge_steps_add(&p->steps, rt_loop_now_ms(p->edge->loop), "dns", false, "%s: %s", xfed_reason_code(XFED_REASON_DNS_ADDRESS_REFUSED), p->text);
-	rt_log(RT_LOG_WARNING, "s2s.address-refused", RT_KV_STR("partner", p->remote), RT_KV_STR("local", p->local),
-		RT_KV_REASON(XFED_REASON_DNS_ADDRESS_REFUSED), RT_KV_STR("text", p->text), RT_KV_U64("addresses", count), RT_END);
-}
-
-static enum xfed_reason take_endpoints(struct edge_pair *p, const struct rt_endpoints *r)
-{
-	xfed_free(p->endpoints);
-	p->endpoints = NULL;
-	p->endpoint_count = p->endpoint_next = 0;
-	if (r->reason != XFED_REASON_NONE) {
-		return r->reason;
-	}
-	p->endpoints = xfed_calloc(r->count, sizeof(*p->endpoints));
-	if (!p->endpoints) {
-		return XFED_REASON_STREAM_INTERNAL;
-	}
-	const char *what = NULL;
-	const struct rt_addr *first = NULL;
-	for (size_t i = 0; i < r->count; i++) {
-		const char *refused = p->is_connect_to ? NULL : edge_reach_refuses(p->edge, &r->list[i].addr);
-		if (!refused) {
-			p->endpoints[p->endpoint_count++] = r->list[i].addr;
-		} else if (!first) {
-			first = &r->list[i].addr;
-			what = refused;
-		}
-	}
-	if (first) {
-		note_refused(p, first, what, r->count - p->endpoint_count);
-	}
-	return p->endpoint_count > 0 ? XFED_REASON_NONE : XFED_REASON_DNS_ADDRESS_REFUSED;
-}
-
 static void on_lookup(void *user, const struct rt_endpoints *r)
 {
 	struct edge_pair *p = user;
 	p->lookup = NULL;
-	enum xfed_reason reason = take_endpoints(p, r);
+	enum xfed_reason reason = edge_reach_take(p, r);
 	edge_steps_add(&p->steps, rt_loop_now_ms(p->edge->loop), "dns", reason == XFED_REASON_NONE, "%s%s%zu address%s%s",
 		reason == XFED_REASON_NONE ? "" : xfed_reason_code(reason), reason == XFED_REASON_NONE ? "" : ": ", p->endpoint_count, p->endpoint_count == 1 ? "" : "es",
 		r->is_from_srv ? " by SRV" : "");
