@@ -2,6 +2,7 @@
 
 #define RELOADABLE RT_CONF_RELOADABLE
 #define REQUIRED   RT_CONF_REQUIRED
+#define KEPT	   RT_CONF_KEPT
 #define TABLE(ident, name_, type, help_)                                                                             \
 	static const struct rt_conf_table ident##_table = { .name = (name_), .help = (help_), .rows = ident##_rows, \
 		.row_count = XFED_ARRAY_LEN(ident##_rows), .struct_size = sizeof(type) }
@@ -39,7 +40,7 @@ static const struct rt_conf_row channel_rows[] = {
 		.help = "Addresses for the links of the gateways; only the inside needs to reach them." },
 	{ .name = "certificate", .type = RT_CONF_PATH, IN(channel, certificate), .flags = REQUIRED | RELOADABLE,
 		.help = "PEM file with the certificate gateways see, and its chain. It has to name the host the gateways dial." },
-	{ .name = "key", .type = RT_CONF_PATH, IN(channel, key), .flags = REQUIRED | RELOADABLE, .help = "PEM file with its private key." },
+	{ .name = "key", .type = RT_CONF_PATH, IN(channel, key), .flags = REQUIRED | RELOADABLE | KEPT, .help = "PEM file with its private key." },
 	{ .name = "ca", .type = RT_CONF_PATH, IN(channel, ca), .flags = REQUIRED | RELOADABLE,
 		.help = "PEM file with the authorities that sign the gateways' certificates." },
 	{ .name = "allow", .type = RT_CONF_STRINGS, IN(channel, allow), .flags = REQUIRED | RELOADABLE, .min = 1, .max = 64,
@@ -52,13 +53,13 @@ TABLE(channel, "channel", OBJECT_OF(channel), "The side of the gateways.");
 static const struct rt_conf_row certificate_rows[] = {
 	{ .name = "certificate", .type = RT_CONF_PATH, .offset = offsetof(struct edge_certificate, certificate), .flags = REQUIRED | RELOADABLE,
 		.help = "PEM file with the certificate and its chain." },
-	{ .name = "key", .type = RT_CONF_PATH, .offset = offsetof(struct edge_certificate, key), .flags = REQUIRED | RELOADABLE,
+	{ .name = "key", .type = RT_CONF_PATH, .offset = offsetof(struct edge_certificate, key), .flags = REQUIRED | RELOADABLE | KEPT,
 		.help = "PEM file with its private key." },
 };
 TABLE(certificate, "certificates", struct edge_certificate, "What partners see.");
 
 static const struct rt_conf_row trust_rows[] = {
-	{ .name = "ca", .type = RT_CONF_STRING, IN(trust, ca), .flags = RELOADABLE, .fallback = "system",
+	{ .name = "ca", .type = RT_CONF_STRING, IN(trust, ca), .flags = RELOADABLE | RT_CONF_FILE, .fallback = "system",
 		.help = "Authorities that may sign partners' certificates: system, or a PEM file." },
 	{ .name = "crl", .type = RT_CONF_PATHS, IN(trust, crl), .flags = RELOADABLE, .max = 64, .help = "PEM files with revocation lists." },
 };

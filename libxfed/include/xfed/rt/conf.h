@@ -69,6 +69,8 @@ enum rt_conf_flags {
 	RT_CONF_REQUIRED = 1,
 	RT_CONF_RELOADABLE = 2, /* a reload applies a change; else it needs a restart and the reload says so */
 	RT_CONF_SECRET = 4,	/* never printed */
+	RT_CONF_KEPT = 8,	/* PATH: a file with a key or a secret in it, which not everybody may read */
+	RT_CONF_FILE = 16,	/* STRING: a file where it begins with a slash */
 };
 
 struct rt_conf_word {
@@ -171,6 +173,12 @@ void rt_conf_fail(struct rt_conf_doc *doc, const void *object, const char *key, 
 	__attribute__((format(printf, 5, 6)));
 void rt_conf_warn(struct rt_conf_doc *doc, const void *object, const char *key, enum xfed_reason reason, const char *fmt, ...)
 	__attribute__((format(printf, 5, 6)));
+/*
+ * Warns (config.file.exposed) of what everybody may write to: the document's file, the files and directories its keys name, and the
+ * directories they lie in; and of what everybody may read where it is RT_CONF_KEPT. Looks at the disk; may run on a worker.
+ */
+void rt_conf_check_files(struct rt_conf_doc *doc);
+void rt_conf_check_file(struct rt_conf_errors *errors, const char *path); /* one file of a directory that is judged */
 /* Whether the file itself has the key. */
 bool rt_conf_is_set(const struct rt_conf_doc *doc, const void *object, const char *key);
 
