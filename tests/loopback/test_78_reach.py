@@ -4,7 +4,10 @@ other address of the loopback stands for the services of a real edge's host, whi
 """
 import itertools
 import json
+import os
 import socket
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -198,3 +201,38 @@ def test_a_reload_changes_what_is_allowed(edge_of, dns, user, flow, certs):
         edge_of.edge.control("reload")
         p.close()
         edge_of.unlist_partner(p.domain)
+
+
+OWN = "198.51.100.7"
+
+
+def test_own_addresses(request):
+    """An address of the edge's host that is like any other but for that; in a network of its own, where there is one."""
+    if os.environ.get("XFED_OWN_NETWORK"):
+        own_address(request.getfixturevalue)
+        return
+    env = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST") and k != "XFED_LOOPBACK_DIR"}
+    done = subprocess.run(["unshare", "-n", "sh", "-c", 'ip link set lo up && ip addr add %s/32 dev lo && exec "$@"' % OWN, "sh", sys.executable, "-m",
+                           "pytest", "-q", "-p", "no:cacheprovider", __file__ + "::test_own_addresses"], env=dict(env, XFED_OWN_NETWORK="1"),
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def own_address(fixture):
+    inst, dns, user, certs = (fixture(name) for name in ("edge_of", "dns", "user", "certs"))
+    flow = fixture("flow")
+    p = Peer("own.example", certs, certs.leaf("own", "xmpp:own.example"), inst.s2s, address=(OWN, 0))
+    inst.list_partner(p.domain)
+    srv(dns, p.domain, (0, p.port, OWN))
+    inst.reload()
+    try:
+        mark = inst.edge.process.mark()
+        assert user.message(flow, "sip:eve@own.example", "to ourselves", timeout=20).status == 404
+        inst.edge.process.wait_line("event=s2s.address-refused .*reason=%s .*%s:%d is an address of this host" % (CODE, OWN, p.port), 20, mark)
+        inst.edge_config["external"]["allow_networks"] = [OWN]
+        inst.write_configs()
+        assert inst.edge.control("reload")["ok"]
+        assert user.message(flow, "sip:eve@own.example", "by leave", timeout=20).status in (200, 202)
+        p.wait_body("by leave")
+    finally:
+        p.close()
