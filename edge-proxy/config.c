@@ -166,7 +166,11 @@ int edge_config_load(const char *path, struct rt_conf_errors *errors, struct edg
 {
 	struct rt_conf_doc doc;
 	*out = NULL;
-	return finish(rt_conf_load_file(&doc, &edge_config_table, path, errors), &doc, out);
+	int rc = finish(rt_conf_load_file(&doc, &edge_config_table, path, errors), &doc, out);
+	if (rc == XFED_OK) {
+		rt_conf_check_files(&(*out)->doc);
+	}
+	return rc;
 }
 
 int edge_config_parse(const char *file, struct xfed_span text, struct rt_conf_errors *errors, struct edge_config **out)

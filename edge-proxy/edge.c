@@ -151,9 +151,6 @@ bool edge_reload(struct edge *e, struct rt_conf_errors *errors)
 	struct xfed_tls_creds *partners = NULL, *channel = NULL;
 	char why[256];
 	bool ok = edge_config_load(e->config_path, errors, &fresh) == XFED_OK;
-	if (ok) {
-		rt_conf_check_files(&fresh->doc);
-	}
 	if (ok && edge_load_creds(fresh, &partners, &channel, why) != XFED_OK) {
 		rt_conf_errors_add(errors, false, XFED_REASON_CONFIG_VALUE_INVALID, e->config_path, 0, 0, "", "%s", why);
 		ok = false;

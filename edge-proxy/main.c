@@ -60,9 +60,6 @@ int main(int argc, char **argv)
 	struct edge_config *config = NULL;
 	rt_conf_errors_init(&errors);
 	int rc = edge_config_load(args.config, &errors, &config);
-	if (rc == XFED_OK) {
-		rt_conf_check_files(&config->doc);
-	}
 	rt_print_problems(&errors);
 	rt_conf_errors_deinit(&errors);
 	code = rc != XFED_OK ? 1 : args.check_only ? check_only(config, args.config) : serve(config, args.config);
