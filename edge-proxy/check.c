@@ -194,8 +194,8 @@ static void try_addresses(struct edge_check *k)
 	for (size_t i = 0; i < k->address_count; i++) {
 		struct check_address *a = &k->addresses[i];
 		a->took_ms = (uint32_t)(rt_loop_now_ms(e->loop) - k->began_ms);
-		a->reason = XFED_REASON_STREAM_INTERNAL;
-		if (rt_stream_connect(e->loop, &a->addr, edge_source_for(e, &a->addr, &source), e->config->limits.connect_timeout_ms, &tcp_handlers, a, 4096,
+		a->reason = a->refused ? XFED_REASON_DNS_ADDRESS_REFUSED : XFED_REASON_STREAM_INTERNAL;
+		if (!a->refused && rt_stream_connect(e->loop, &a->addr, edge_source_for(e, &a->addr, &source), e->config->limits.connect_timeout_ms, &tcp_handlers, a, 4096,
 			&a->stream) == XFED_OK) {
 			k->addresses_open++;
 		}
@@ -220,6 +220,7 @@ static void on_lookup(void *user, const struct rt_endpoints *found)
 		struct check_address *a = &k->addresses[k->address_count++];
 		a->check = k;
 		a->addr = found->list[i].addr;
+		a->refused = k->connect_host ? NULL : edge_reach_refuses(k->edge, &a->addr);
 		snprintf(a->target, sizeof(a->target), "%.*s", (int)found->list[i].target.len, found->list[i].target.data);
 	}
 	try_addresses(k);

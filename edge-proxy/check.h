@@ -21,6 +21,7 @@ struct check_address {
 	struct rt_addr addr;
 	char target[256];
 	bool is_reachable;
+	const char *refused; /* what it is that a partner's DNS may not lead to; NULL: it may */
 	enum xfed_reason reason;
 	char text[128];
 	uint32_t took_ms;

@@ -143,6 +143,9 @@ void check_note_addresses(struct edge_check *k)
 		rt_addr_text(&a->addr, text);
 		if (a->is_reachable) {
 			check_step(k->steps, "tcp", CHECK_OK, XFED_REASON_NONE, "%s at %s answers within %u ms", a->target, text, a->took_ms);
+		} else if (a->refused) {
+			check_step(k->steps, "dns", reachable > 0 ? CHECK_NOTE : CHECK_PROBLEM, a->reason, "%s leads to %s, which is %s: not called", a->target, text,
+				a->refused);
 		} else {
 			check_step(k->steps, "tcp", reachable > 0 ? CHECK_NOTE : CHECK_PROBLEM, a->reason, "%s at %s: %s", a->target, text, a->text);
 		}

@@ -2,6 +2,7 @@
 
 #define RELOADABLE RT_CONF_RELOADABLE
 #define REQUIRED   RT_CONF_REQUIRED
+#define KEPT	   RT_CONF_KEPT
 #define TABLE(ident, name_, type, help_)                                                                             \
 	static const struct rt_conf_table ident##_table = { .name = (name_), .help = (help_), .rows = ident##_rows, \
 		.row_count = XFED_ARRAY_LEN(ident##_rows), .struct_size = sizeof(type) }
@@ -26,6 +27,11 @@ static const struct rt_conf_row external_rows[] = {
 		.help = "Addresses for streams that begin with TLS (XEP-0368).", .not_built = "direct TLS (XEP-0368) is not built in this version" },
 	{ .name = "source", .type = RT_CONF_IP, IN(external, source), .flags = RELOADABLE,
 		.help = "The address outgoing streams leave from; without it the system chooses." },
+	{ .name = "allow_networks", .type = RT_CONF_STRINGS, IN(external, allow_networks), .flags = RELOADABLE, .max = 256,
+		.convert = rt_conf_convert_network,
+		.help = "Networks or addresses a partner's DNS may lead to although they are loopback, link-local, unspecified, multicast, broadcast or "
+			"this host's own, which are refused otherwise (dns.address.refused). Private networks such as 10.0.0.0/8 are not refused. "
+			"What connect_to in a partner's file names needs no entry here." },
 };
 TABLE(external, "external", OBJECT_OF(external), "The side of the partners.");
 
@@ -34,7 +40,7 @@ static const struct rt_conf_row channel_rows[] = {
 		.help = "Addresses for the links of the gateways; only the inside needs to reach them." },
 	{ .name = "certificate", .type = RT_CONF_PATH, IN(channel, certificate), .flags = REQUIRED | RELOADABLE,
 		.help = "PEM file with the certificate gateways see, and its chain. It has to name the host the gateways dial." },
-	{ .name = "key", .type = RT_CONF_PATH, IN(channel, key), .flags = REQUIRED | RELOADABLE, .help = "PEM file with its private key." },
+	{ .name = "key", .type = RT_CONF_PATH, IN(channel, key), .flags = REQUIRED | RELOADABLE | KEPT, .help = "PEM file with its private key." },
 	{ .name = "ca", .type = RT_CONF_PATH, IN(channel, ca), .flags = REQUIRED | RELOADABLE,
 		.help = "PEM file with the authorities that sign the gateways' certificates." },
 	{ .name = "allow", .type = RT_CONF_STRINGS, IN(channel, allow), .flags = REQUIRED | RELOADABLE, .min = 1, .max = 64,
@@ -47,13 +53,13 @@ TABLE(channel, "channel", OBJECT_OF(channel), "The side of the gateways.");
 static const struct rt_conf_row certificate_rows[] = {
 	{ .name = "certificate", .type = RT_CONF_PATH, .offset = offsetof(struct edge_certificate, certificate), .flags = REQUIRED | RELOADABLE,
 		.help = "PEM file with the certificate and its chain." },
-	{ .name = "key", .type = RT_CONF_PATH, .offset = offsetof(struct edge_certificate, key), .flags = REQUIRED | RELOADABLE,
+	{ .name = "key", .type = RT_CONF_PATH, .offset = offsetof(struct edge_certificate, key), .flags = REQUIRED | RELOADABLE | KEPT,
 		.help = "PEM file with its private key." },
 };
 TABLE(certificate, "certificates", struct edge_certificate, "What partners see.");
 
 static const struct rt_conf_row trust_rows[] = {
-	{ .name = "ca", .type = RT_CONF_STRING, IN(trust, ca), .flags = RELOADABLE, .fallback = "system",
+	{ .name = "ca", .type = RT_CONF_STRING, IN(trust, ca), .flags = RELOADABLE | RT_CONF_FILE, .fallback = "system",
 		.help = "Authorities that may sign partners' certificates: system, or a PEM file." },
 	{ .name = "crl", .type = RT_CONF_PATHS, IN(trust, crl), .flags = RELOADABLE, .max = 64, .help = "PEM files with revocation lists." },
 };
@@ -134,6 +140,9 @@ static int check(struct rt_conf_doc *doc, struct edge_config *c)
 		rt_conf_check_trust_ad(doc, &c->dns.servers);
 	}
 	int rc = rt_conf_control_socket(doc, c->name, &c->control_socket);
+	if (rc == XFED_OK) {
+		rc = rt_conf_networks(doc, &c->external.allow_networks, &c->external.networks);
+	}
 	return rc == XFED_OK && doc->errors->error_count > errors_before ? XFED_ERR_INVALID : rc;
 }
 
@@ -157,7 +166,11 @@ int edge_config_load(const char *path, struct rt_conf_errors *errors, struct edg
 {
 	struct rt_conf_doc doc;
 	*out = NULL;
-	return finish(rt_conf_load_file(&doc, &edge_config_table, path, errors), &doc, out);
+	int rc = finish(rt_conf_load_file(&doc, &edge_config_table, path, errors), &doc, out);
+	if (rc == XFED_OK) {
+		rt_conf_check_files(&(*out)->doc);
+	}
+	return rc;
 }
 
 int edge_config_parse(const char *file, struct xfed_span text, struct rt_conf_errors *errors, struct edge_config **out)

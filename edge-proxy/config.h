@@ -19,6 +19,8 @@ struct edge_config {
 		struct rt_conf_addresses listen;     /* default 0.0.0.0:5269 and [::]:5269 */
 		struct rt_conf_addresses listen_tls; /* count 0: none */
 		const char *source;		     /* an IP address, or NULL */
+		struct rt_conf_strings allow_networks; /* as written */
+		struct rt_network *networks;	     /* allow_networks parsed */
 	} external;
 	struct {
 		struct rt_conf_addresses listen; /* at least one */
@@ -64,8 +66,8 @@ extern const struct rt_conf_table edge_config_table;
 
 /*
  * Loads and checks; problems go to `errors`. OK: `*out` is released with edge_config_free(). INVALID (errors say why) or
- * NOMEM leave it NULL. `_parse` takes the text itself (`file` is for the messages). For later checks with rt_conf_fail()
- * (PEM files) `doc.errors` stays `errors`; set it anew when that collector is gone.
+ * NOMEM leave it NULL. `_load` warns of files that are open to everybody too; `_parse` takes the text itself (`file` is for the
+ * messages). For later checks with rt_conf_fail() (PEM files) `doc.errors` stays `errors`; set it anew when that collector is gone.
  */
 int edge_config_load(const char *path, struct rt_conf_errors *errors, struct edge_config **out);
 int edge_config_parse(const char *file, struct xfed_span text, struct rt_conf_errors *errors, struct edge_config **out);

@@ -202,6 +202,9 @@ static void perform(struct edge_conn *c, struct xfed_s2s_action *act)
 		if (c->pair && is_taken_away(c, act->method)) {
 			break;
 		}
+		if (!edge_certs_hold(c)) {
+			break;
+		}
 		mark_established(c);
 		edge_report_established(c, act);
 		if (c->direction == XFED_S2S_IN) {

@@ -88,6 +88,7 @@ static void on_tick(void *user)
 	edge_pairs_tick(e, now);
 	edge_newest_tick(e, now);
 	edge_rates_tick(e, now);
+	edge_certs_tick(e);
 	edge_report_gauges(e);
 	rt_log_flush(false);
 	rt_tidy(&e->tidy, e->freed, now);
@@ -170,7 +171,9 @@ bool edge_reload(struct edge *e, struct rt_conf_errors *errors)
 	edge_config_free(e->config);
 	e->config = fresh;
 	rt_log_configure(fresh->log.level, fresh->log.format, fresh->log.mask_addresses);
+	edge_certs_judge(e);
 	rt_resolver_flush(e->resolver);
+	edge_reach_forget(e);
 	edge_pairs_forget_backoff(e);
 	warn_about_certificates(e);
 	rt_log(RT_LOG_INFO, "config.reload", RT_KV_BOOL("ok", true), RT_END);
@@ -246,6 +249,7 @@ int edge_new(const char *config_path, struct edge_config *config, struct edge **
 	e->env.random(e->env.user, &e->boot_nonce, sizeof(e->boot_nonce));
 	e->link_since_s = edge_wall_s(e);
 	e->link_reason = XFED_REASON_CHANNEL_DOWN;
+	e->certs_due_s = INT64_MAX;
 	int rc = e->config_path ? rt_loop_new(&e->loop) : XFED_ERR_NOMEM;
 	if (rc != XFED_OK) {
 		return rc;
@@ -305,6 +309,7 @@ void edge_free(struct edge *e)
 	rt_control_free(e->control);
 	rt_notify_free(e->notify);
 	rt_resolver_free(e->resolver);
+	rt_reach_deinit(&e->reach);
 	rt_loop_free(e->loop); /* the last jobs come back in here */
 	proto_outbox_free(e->outbox);
 	proto_inbox_free(e->inbox);

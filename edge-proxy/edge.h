@@ -14,6 +14,7 @@
  *   policy.c     snapshots from the gateway service.c  in and out of service, drain
  *   report.c     log, metrics, events       control.c, control_stream.c  what xfedctl and gateways ask
  *   check.c      partner check: asks        probe.c    a stream opened to see how far it gets
+ *   reach.c      where partners' DNS may lead us certs.c    certificates of live streams and links, judged again
  */
 #ifndef EDGE_EDGE_H
 #define EDGE_EDGE_H
@@ -37,6 +38,7 @@
 #include "xfed/rt/metrics.h"
 #include "xfed/rt/notify.h"
 #include "xfed/rt/process.h"
+#include "xfed/rt/reach.h"
 #include "xfed/rt/resolver.h"
 #include "xfed/rt/stream.h"
 #include "xfed/rt/tidy.h"
@@ -143,6 +145,7 @@ struct edge_pair {
 	bool tried_external; /* the last stream got as far as <auth/> */
 	enum edge_pair_state state;
 	struct rt_lookup *lookup;
+	bool is_connect_to; /* ... of the name the operator has given */
 	struct rt_addr *endpoints;
 	size_t endpoint_count, endpoint_next;
 	struct edge_conn *conn;
@@ -191,6 +194,7 @@ struct edge {
 	struct xfed_env env;
 	struct rt_metrics *metrics;
 	struct rt_resolver *resolver;
+	struct rt_reach reach;
 	struct rt_control *control;
 	struct rt_http *http;
 	struct rt_notify *notify;
@@ -200,6 +204,7 @@ struct edge {
 	uint64_t started_ms;
 	struct edge_conn *conns;
 	size_t conn_count, unauthenticated;
+	int64_t certs_due_s; /* the first of the live streams' and links' certificates is to be judged again */
 	struct edge_pair *pairs;
 	struct edge_tally *tallies;
 	struct edge_rate *rates;
@@ -308,6 +313,19 @@ void edge_pairs_free(struct edge *e);
 
 /* Asks the server of `q`'s sender. */
 void edge_pair_ask(struct edge *e, struct edge_question *q);
+
+/* reach.c */
+/* NULL: a partner's DNS may lead there; else why not, as words behind "is". What connect_to names is not asked about. */
+const char *edge_reach_refuses(struct edge *e, const struct rt_addr *a);
+/* The addresses of a lookup become the pair's endpoints, but for those. NONE, or why there are none. */
+enum xfed_reason edge_reach_take(struct edge_pair *p, const struct rt_endpoints *r);
+void edge_reach_forget(struct edge *e); /* the host's own addresses are read again (reload) */
+
+/* certs.c */
+bool edge_certs_hold(struct edge_conn *c); /* once it is authenticated; false: they do not, and it is closed */
+const char *edge_certs_link_problem(struct edge_link *l); /* why it may not be a link now; NULL: it may */
+void edge_certs_judge(struct edge *e); /* all of them: trust, revocation lists or channel.allow may have changed */
+void edge_certs_tick(struct edge *e);
 
 /* verify.c */
 void edge_verify_ask(struct edge_conn *c, const struct xfed_s2s_question *q);

@@ -72,8 +72,10 @@ static void link_up(struct edge_link *l)
 	uint64_t now = rt_loop_now_ms(e->loop);
 	l->run = proto_inbox_link_up(e->inbox, xfed_span_str(peer->name), peer->boot_nonce, peer->hello->lowest_unsettled, now);
 	l->peer = proto_outbox_peer(e->outbox, xfed_span_str(peer->name));
-	if (!l->run || l->peer == PROTO_OUTBOX_NO_PEER) {
-		struct proto_event ev = { .type = PROTO_EV_CLOSE, .reason = XFED_REASON_CHANNEL_FRAME_BAD, .text = "too many gateways" };
+	const char *problem = edge_certs_link_problem(l); /* trust may have been reloaded since its handshake */
+	if (problem || !l->run || l->peer == PROTO_OUTBOX_NO_PEER) {
+		struct proto_event ev = { .type = PROTO_EV_CLOSE, .reason = problem ? XFED_REASON_CHANNEL_PEER_UNTRUSTED : XFED_REASON_CHANNEL_FRAME_BAD,
+			.text = problem ? problem : "too many gateways" };
 		proto_session_step(l->session, &ev, now);
 		return;
 	}

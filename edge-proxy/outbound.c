@@ -246,20 +246,7 @@ static void on_lookup(void *user, const struct rt_endpoints *r)
 {
 	struct edge_pair *p = user;
 	p->lookup = NULL;
-	enum xfed_reason reason = r->reason;
-	xfed_free(p->endpoints);
-	p->endpoints = NULL;
-	p->endpoint_count = p->endpoint_next = 0;
-	if (reason == XFED_REASON_NONE) {
-		p->endpoints = xfed_calloc(r->count, sizeof(*p->endpoints));
-		if (!p->endpoints) {
-			reason = XFED_REASON_STREAM_INTERNAL;
-		} else {
-			for (size_t i = 0; i < r->count; i++) {
-				p->endpoints[p->endpoint_count++] = r->list[i].addr;
-			}
-		}
-	}
+	enum xfed_reason reason = edge_reach_take(p, r);
 	edge_steps_add(&p->steps, rt_loop_now_ms(p->edge->loop), "dns", reason == XFED_REASON_NONE, "%s%s%zu address%s%s",
 		reason == XFED_REASON_NONE ? "" : xfed_reason_code(reason), reason == XFED_REASON_NONE ? "" : ": ", p->endpoint_count, p->endpoint_count == 1 ? "" : "es",
 		r->is_from_srv ? " by SRV" : "");
@@ -272,6 +259,7 @@ static void on_lookup(void *user, const struct rt_endpoints *r)
 
 static int start_lookup(struct edge_pair *p, const struct xfed_partner *partner)
 {
+	p->is_connect_to = partner->connect_host != NULL;
 	if (partner->connect_host) {
 		return rt_resolve_host(p->edge->resolver, xfed_span_str(partner->connect_host), partner->connect_port, on_lookup, p, &p->lookup);
 	}

@@ -203,6 +203,7 @@ static int add_file(struct adding *d)
 {
 	struct xfed_buf text;
 	char error[256];
+	rt_conf_check_file(d->doc->errors, d->options->granted_to_file);
 	int rc = rt_file_read(d->options->granted_to_file, ACCESS_GRANTED_FILE_BYTES, &text, error);
 	if (rc != XFED_OK) {
 		rt_conf_fail(d->doc, d->options, "granted_to_file", VALUE, "%s", error);

@@ -7,6 +7,7 @@
 
 #define RELOADABLE RT_CONF_RELOADABLE
 #define REQUIRED   RT_CONF_REQUIRED
+#define KEPT	   RT_CONF_KEPT
 #define TABLE(ident, name_, type, help_)                                                                             \
 	static const struct rt_conf_table ident##_table = { .name = (name_), .help = (help_), .rows = ident##_rows, \
 		.row_count = XFED_ARRAY_LEN(ident##_rows), .struct_size = sizeof(type) }
@@ -48,7 +49,7 @@ TABLE(edges, "edges", struct gateway_edge, "The edges to link to.");
 static const struct rt_conf_row channel_rows[] = {
 	{ .name = "certificate", .type = RT_CONF_PATH, IN(channel, certificate), .flags = REQUIRED | RELOADABLE,
 		.help = "PEM file with the certificate edges see, and its chain; its name stands in their channel.allow." },
-	{ .name = "key", .type = RT_CONF_PATH, IN(channel, key), .flags = REQUIRED | RELOADABLE, .help = "PEM file with its private key." },
+	{ .name = "key", .type = RT_CONF_PATH, IN(channel, key), .flags = REQUIRED | RELOADABLE | KEPT, .help = "PEM file with its private key." },
 	{ .name = "ca", .type = RT_CONF_PATH, IN(channel, ca), .flags = REQUIRED | RELOADABLE,
 		.help = "PEM file with the authorities that sign the edges' certificates." },
 };
@@ -66,7 +67,7 @@ static const struct rt_conf_row domains_rows[] = {
 	{ .name = "peers", .type = RT_CONF_STRINGS, DOMAIN(peers), .flags = RELOADABLE, .max = 256, .convert = rt_conf_convert_host,
 		.help = "Who may send us SIP as this domain: names of certificates, for tls." },
 	{ .name = "peer_addresses", .type = RT_CONF_STRINGS, DOMAIN(peer_addresses), .flags = RELOADABLE, .max = 256,
-		.convert = config_convert_network, .help = "Who may send us SIP as this domain: addresses or networks, for tcp." },
+		.convert = rt_conf_convert_network, .help = "Who may send us SIP as this domain: addresses or networks, for tcp." },
 	{ .name = "udp_trusted", .type = RT_CONF_BOOL, DOMAIN(udp_trusted), .flags = RELOADABLE, .fallback = "false",
 		.help = "Let peer_addresses count for udp too, where a sender's address can be forged." },
 	{ .name = "dialect", .type = RT_CONF_ENUM, DOMAIN(dialect), .flags = RELOADABLE, .fallback = "standard", .words = dialect_words,
@@ -93,7 +94,7 @@ static const struct rt_conf_row sip_rows[] = {
 		.help = "The host in our Via and Contact: a name in our certificate, or an address." },
 	{ .name = "certificate", .type = RT_CONF_PATH, IN(sip, certificate), .flags = RELOADABLE,
 		.help = "PEM file with our certificate for SIP over TLS, and its chain; needed where tls is used." },
-	{ .name = "key", .type = RT_CONF_PATH, IN(sip, key), .flags = RELOADABLE, .help = "PEM file with its private key." },
+	{ .name = "key", .type = RT_CONF_PATH, IN(sip, key), .flags = RELOADABLE | KEPT, .help = "PEM file with its private key." },
 	{ .name = "ca", .type = RT_CONF_PATH, IN(sip, ca), .flags = RELOADABLE,
 		.help = "PEM file with the authorities that sign the certificates of SIP servers." },
 	{ .name = "answer_within", .type = RT_CONF_DURATION, IN(sip, answer_within_ms), .flags = RELOADABLE, .min = 1000, .max = 30000,
@@ -104,13 +105,13 @@ static const struct rt_conf_row sip_rows[] = {
 TABLE(sip, "sip", OBJECT_OF(sip), "The side of the SIP servers.");
 
 static const struct rt_conf_row dialback_rows[] = {
-	{ .name = "secret_file", .type = RT_CONF_PATH, IN(dialback, secret_file), .flags = RELOADABLE,
+	{ .name = "secret_file", .type = RT_CONF_PATH, IN(dialback, secret_file), .flags = RELOADABLE | KEPT,
 		.help = "File with the secret of dialback keys: first line the current one, second line the previous one." },
 };
 TABLE(dialback, "dialback", OBJECT_OF(dialback), "Server dialback.");
 
 static const struct rt_conf_row store_rows[] = {
-	{ .name = "sqlite", .type = RT_CONF_PATH, IN(store, sqlite), .fallback = "/var/lib/xfed/gateway.db", .help = "The database file." },
+	{ .name = "sqlite", .type = RT_CONF_PATH, IN(store, sqlite), .flags = KEPT, .fallback = "/var/lib/xfed/gateway.db", .help = "The database file." },
 	{ .name = "postgresql", .type = RT_CONF_STRING, IN(store, postgresql), .flags = RT_CONF_SECRET,
 		.help = "A connection string of libpq, needed for several gateways.", .not_built = "PostgreSQL is not built in this version" },
 };

@@ -17,12 +17,6 @@ struct gateway_edge {
 	const char *tls_name; /* the name its certificate must carry: given, or the host of `address` */
 };
 
-struct gateway_network { /* "10.2.0.0/24", or one address */
-	uint8_t bytes[16];   /* IPv4 in the first four */
-	uint8_t bits;
-	bool is_ipv6;
-};
-
 struct gateway_domain {
 	const char *domain;	 /* normalised U-labels */
 	const char *next_hop;	 /* as written; NULL: the domain itself, as users have it inside, is located */
@@ -30,7 +24,7 @@ struct gateway_domain {
 	const char *tls_name;	 /* given, or the host of `hop`; NULL where tls cannot come out */
 	struct rt_conf_strings peers; /* certificate names, lower case A-labels */
 	struct rt_conf_strings peer_addresses; /* as written */
-	struct gateway_network *networks;      /* peer_addresses parsed */
+	struct rt_network *networks;	       /* peer_addresses parsed */
 	size_t network_count;
 	bool udp_trusted;
 	enum gateway_dialect dialect;

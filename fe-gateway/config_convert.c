@@ -1,6 +1,5 @@
 #include "config_convert.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 
 /* ---- next hop ---- */
@@ -78,58 +77,4 @@ int config_convert_next_hop(struct xfed_arena *a, struct xfed_span in, struct xf
 	*accepted = "sip:HOST[:PORT][;transport=udp|tcp|tls] such as sip:fe.example.com:5061;transport=tls";
 	*out = in;
 	return config_parse_next_hop(a, in, &hop);
-}
-
-/* ---- networks ---- */
-
-static bool bits_beyond(const uint8_t *bytes, size_t len, unsigned bits)
-{
-	for (unsigned i = bits; i < len * 8; i++) {
-		if (bytes[i / 8] & (0x80u >> (i % 8))) {
-			return true;
-		}
-	}
-	return false;
-}
-
-int config_parse_network(struct xfed_span s, struct gateway_network *out)
-{
-	char text[64];
-	struct xfed_span rest = s;
-	struct xfed_span address = take_until(&rest, '/');
-	bool has_prefix = address.len < s.len;
-	if (address.len == 0 || address.len >= sizeof(text)) {
-		return XFED_ERR_INVALID;
-	}
-	memcpy(text, address.data, address.len);
-	text[address.len] = '\0';
-	*out = (struct gateway_network){ 0 };
-	out->is_ipv6 = strchr(text, ':') != NULL;
-	if (inet_pton(out->is_ipv6 ? AF_INET6 : AF_INET, text, out->bytes) != 1) {
-		return XFED_ERR_INVALID;
-	}
-	size_t len = out->is_ipv6 ? 16 : 4;
-	unsigned bits = 0;
-	for (size_t i = 0; i < rest.len; i++) {
-		if (rest.data[i] < '0' || rest.data[i] > '9' || i > 2) {
-			return XFED_ERR_INVALID;
-		}
-		bits = bits * 10 + (unsigned)(rest.data[i] - '0');
-	}
-	if (!has_prefix) {
-		bits = (unsigned)len * 8;
-	}
-	if ((has_prefix && rest.len == 0) || bits > len * 8 || bits_beyond(out->bytes, len, bits)) {
-		return XFED_ERR_INVALID;
-	}
-	out->bits = (uint8_t)bits;
-	return XFED_OK;
-}
-
-int config_convert_network(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted)
-{
-	struct gateway_network n;
-	*accepted = "an IP address or a network such as 10.2.0.0/24, no bits set behind the prefix";
-	*out = in;
-	return config_parse_network(in, &n);
 }

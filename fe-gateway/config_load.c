@@ -41,15 +41,8 @@ static int check_edges(struct rt_conf_doc *doc, struct gateway_config *c)
 
 static int fill_networks(struct rt_conf_doc *doc, struct gateway_domain *d)
 {
-	d->networks = xfed_arena_alloc(&doc->arena, d->peer_addresses.count * sizeof(d->networks[0]));
-	if (!d->networks) {
-		return XFED_ERR_NOMEM;
-	}
 	d->network_count = d->peer_addresses.count;
-	for (size_t i = 0; i < d->network_count; i++) {
-		XFED_REQUIRE(config_parse_network(xfed_span_str(d->peer_addresses.items[i]), &d->networks[i]) == XFED_OK);
-	}
-	return XFED_OK;
+	return rt_conf_networks(doc, &d->peer_addresses, &d->networks);
 }
 
 static bool listens_on(const struct gateway_config *c, enum rt_conf_transport t)
@@ -231,28 +224,14 @@ const struct gateway_domain *gateway_config_domain(const struct gateway_config *
 	return NULL;
 }
 
-static bool is_in(const struct gateway_network *n, const uint8_t *bytes)
-{
-	for (unsigned i = 0; i < n->bits; i++) {
-		if ((n->bytes[i / 8] ^ bytes[i / 8]) & (0x80u >> (i % 8))) {
-			return false;
-		}
-	}
-	return true;
-}
-
 bool gateway_domain_has_address(const struct gateway_domain *d, const char *ip)
 {
-	struct gateway_network address;
-	/* An IPv4 peer of a dual-stack socket shows as ::ffff:192.0.2.1. */
-	if (strncmp(ip, "::ffff:", 7) == 0 && strchr(ip, '.')) {
-		ip += 7;
-	}
-	if (strchr(ip, '/') || config_parse_network(xfed_span_str(ip), &address) != XFED_OK) {
+	struct rt_addr address;
+	if (rt_addr_parse_host(&address, xfed_span_str(ip), 0) != XFED_OK) {
 		return false;
 	}
 	for (size_t i = 0; i < d->network_count; i++) {
-		if (d->networks[i].is_ipv6 == address.is_ipv6 && is_in(&d->networks[i], address.bytes)) {
+		if (rt_network_holds(&d->networks[i], &address)) {
 			return true;
 		}
 	}

@@ -72,6 +72,7 @@ static void on_tick(void *user)
 	holds_tick(g->holds, now);
 	gateway_requests_tick(g);
 	gateway_failures_tick(g);
+	gateway_certs_tick(g);
 	gateway_report_gauges(g);
 	ask_counters(g);
 	rt_log_flush(false);
@@ -217,6 +218,7 @@ int gateway_new(const char *config_path, struct gateway_files *files, struct gat
 	g->env.random(g->env.user, &g->boot_nonce, sizeof(g->boot_nonce));
 	g->boot_nonce |= 1; /* 0 is no nonce */
 	g->service_since_s = gateway_wall_s(g);
+	g->certs_due_s = INT64_MAX;
 	int rc = make_all(g, error);
 	if (rc == XFED_OK) {
 		if (!rt_resolver_ad_is_usable(g->resolver)) {

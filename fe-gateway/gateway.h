@@ -14,6 +14,7 @@
  *   service.c    in and out of service, drain             requests.c  questions to edges
  *   report.c     log, metrics                             control.c, control_ops.c, control_explain.c  what xfedctl asks
  *   failures.c   the journal: jobs, questions             explain.c   the gates between two addresses
+ *   certs.c      certificates of live links and SIP connections, judged again
  */
 #ifndef GATEWAY_GATEWAY_H
 #define GATEWAY_GATEWAY_H
@@ -307,6 +308,7 @@ struct gateway {
 
 	struct gateway_sip *sip;
 	struct sip_io *io;
+	int64_t certs_due_s; /* the first certificate of a live link or SIP connection is to be judged again */
 
 	struct gateway_request *requests;
 	uint64_t last_request;
@@ -458,6 +460,13 @@ void sip_io_stop_listening(struct sip_io *io);
 bool sip_io_peer(const struct sip_io *io, const struct sip_flow_info *flow, struct trust_peer *out);
 uint16_t sip_io_port(const struct sip_io *io, enum sip_transport t); /* of the first listener; 0: none */
 size_t sip_io_connections(const struct sip_io *io);
+
+/* certs.c: after a reload and when one expires; what does not hold any more is closed */
+const char *gateway_certs_link_problem(struct gateway_link *l); /* why it may not be a link now; NULL: it may */
+void gateway_certs_due(struct gateway *g, int64_t when_s);
+void gateway_certs_judge(struct gateway *g);
+void gateway_certs_tick(struct gateway *g);
+void sip_io_judge_certs(struct sip_io *io); /* sip_conn.c: of the connections */
 
 /* policy.c */
 int gateway_policy_start(struct gateway *g, char error[256]);

@@ -139,7 +139,8 @@ static void link_up(struct gateway_link *l)
 	struct gateway *g = l->gw;
 	struct proto_session *s = l->run->session;
 	const struct proto_peer *peer = proto_session_peer(s);
-	const char *problem = join_tables(l, peer);
+	const char *problem = gateway_certs_link_problem(l); /* trust may have been reloaded since its handshake */
+	problem = problem ? problem : join_tables(l, peer);
 	if (problem) {
 		gateway_link_fail(l, XFED_REASON_CHANNEL_PEER_UNTRUSTED, problem);
 		return;

@@ -84,6 +84,7 @@ int gateway_files_load(const char *path, struct rt_conf_errors *errors, struct g
 	if (rc != XFED_OK) {
 		return rc;
 	}
+	rt_conf_check_files(&out->config->doc);
 	/* All of it, even when something is wrong already: the operator wants to see everything at once. */
 	bool may_be_missing = !rt_conf_is_set(&out->config->doc, out->config, "access_dir");
 	int certificates = load_certificates(path, errors, out);

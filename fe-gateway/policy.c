@@ -125,6 +125,7 @@ static void swap(struct gateway *g, struct gateway_reload *r)
 	recipients_set_limits(g->recipients, &(struct recipients_limits){ c->limits.queue_messages, c->limits.queue_bytes });
 	rt_resolver_flush(g->resolver);
 	gateway_hops_forget(g);
+	gateway_certs_judge(g);
 	if (r->is_new) {
 		g->revision = r->revision;
 		announce(g, "policy.changed");

@@ -91,6 +91,7 @@ static int one_file(const char *path, struct rt_conf_errors *errors, int (*each)
 	if (rc != XFED_OK) {
 		return rc;
 	}
+	rt_conf_check_file(errors, path);
 	rc = each(user, path, xfed_buf_span(&text));
 	xfed_buf_deinit(&text);
 	return rc;

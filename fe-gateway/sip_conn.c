@@ -116,17 +116,23 @@ static void conn_close(struct sip_conn *c, enum xfed_reason reason, const char *
 static void on_closing(void *arg)
 {
 	struct sip_conn *c = arg;
-	conn_close(c, XFED_REASON_NONE, c->close_text);
+	conn_close(c, c->close_reason, c->close_text);
 }
 
-void sip_conn_close_later(struct sip_conn *c, const char *text)
+static void close_later(struct sip_conn *c, enum xfed_reason reason, const char *text)
 {
 	if (!c->is_dying) {
 		c->is_dying = true;
+		c->close_reason = reason;
 		c->close_text = text;
 		leave_targets(c);
 		rt_post_schedule(&c->closing);
 	}
+}
+
+void sip_conn_close_later(struct sip_conn *c, const char *text)
+{
+	close_later(c, XFED_REASON_NONE, text);
 }
 
 /* ---- writing ---- */
@@ -303,17 +309,45 @@ static void log_open(const struct sip_conn *c)
 		RT_KV_STR("certificate_problem", c->tls ? rt_log_reason_word(c->facts.chain_reason) : NULL), RT_KV_U64("flow", c->id), RT_END);
 }
 
+/* Why a SIP server we called is not the one that was meant; of a connection that came in each request is judged by itself. */
+static enum xfed_reason server_problem(const struct sip_conn *c)
+{
+	struct trust_peer server = { .transport = SIP_TLS, .ip = c->info.peer_ip, .cert = c->facts.peer, .chain_reason = c->facts.chain_reason };
+	return c->is_client ? trust_server(&server, xfed_span_str(c->target.tls_name)) : XFED_REASON_NONE;
+}
+
+/* By what is trusted now, which may be more or less than at the handshake. */
+static void judge_chain(struct sip_conn *c)
+{
+	c->facts.chain_reason = xfed_tls_judge_again(c->tls, c->gw->files.sip_creds, gateway_wall_s(c->gw));
+	gateway_certs_due(c->gw, xfed_tls_judge_due_s(c->tls));
+}
+
+void sip_io_judge_certs(struct sip_io *io)
+{
+	struct sip_conn *c, *next;
+	HASH_ITER(hh, io->conns, c, next) {
+		if (!c->tls || !c->is_open || c->is_dying) {
+			continue;
+		}
+		bool was_good = c->facts.chain_reason == XFED_REASON_NONE;
+		judge_chain(c);
+		if (was_good && c->facts.chain_reason != XFED_REASON_NONE) {
+			gateway_report_refusal(c->gw, c->facts.chain_reason, XFED_SIDE_SIP);
+			close_later(c, c->facts.chain_reason, "the certificate was judged again");
+		}
+	}
+}
+
 static void handshake_done(struct sip_conn *c)
 {
 	xfed_tls_facts(c->tls, &c->facts);
-	if (c->is_client) {
-		struct trust_peer server = { .transport = SIP_TLS, .ip = c->info.peer_ip, .cert = c->facts.peer, .chain_reason = c->facts.chain_reason };
-		enum xfed_reason reason = trust_server(&server, xfed_span_str(c->target.tls_name));
-		if (reason != XFED_REASON_NONE) {
-			gateway_report_refusal(c->gw, reason, XFED_SIDE_SIP);
-			conn_close(c, reason, "the certificate of the SIP server");
-			return;
-		}
+	judge_chain(c);
+	enum xfed_reason reason = server_problem(c);
+	if (reason != XFED_REASON_NONE) {
+		gateway_report_refusal(c->gw, reason, XFED_SIDE_SIP);
+		conn_close(c, reason, "the certificate of the SIP server");
+		return;
 	}
 	log_open(c);
 	rt_metric_add(c->gw->metrics, RT_M_TLS, 1, RT_LABELS(xfed_span_str(c->facts.version), xfed_span_str(c->facts.cipher)));

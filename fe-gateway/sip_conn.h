@@ -37,6 +37,7 @@ struct sip_conn {
 	struct rt_timer timer;
 	uint64_t used_ms, partial_ms; /* last message either way; since when one is incomplete, 0: none */
 	struct rt_post closing; /* a close asked for while the layer is being driven */
+	enum xfed_reason close_reason;
 	const char *close_text;
 	UT_hash_handle hh, hh_target; /* by id; clients by target */
 	char key[SIP_IP_SIZE + SIP_NAME_SIZE + 24];

@@ -176,5 +176,12 @@ void proto_session_set_lowest(struct proto_session *s, uint64_t lowest_unsettled
 
 /* Facts of the peer's certificate, NULL before the handshake or without TLS. */
 const struct xfed_cert *proto_session_peer_cert(const struct proto_session *s);
+/*
+ * Judges the peer's certificate again once the link is up, as xfed_tls_judge_again() does, and (edge) its names by `allow`, which has
+ * taken the place of the list of before. NULL: it may go on; else why not, and the driver closes it with channel.peer.untrusted.
+ * `*due_s`: when to ask again, INT64_MAX: never.
+ */
+const char *proto_session_judge_again(struct proto_session *s, struct xfed_tls_creds *creds, const char *const *allow, size_t allow_count,
+	int64_t now_s, int64_t *due_s);
 
 #endif

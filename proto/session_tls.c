@@ -31,6 +31,25 @@ static const char *identity_problem(struct proto_session *s)
 	return xfed_cert_names_host(s->facts.peer, s->host) ? NULL : "the edge's certificate does not carry its host or tls_name";
 }
 
+const char *proto_session_judge_again(struct proto_session *s, struct xfed_tls_creds *creds, const char *const *allow, size_t allow_count,
+	int64_t now_s, int64_t *due_s)
+{
+	bool is_named = s->role != PROTO_EDGE;
+	*due_s = INT64_MAX;
+	if (!s->tls || !s->facts.peer) {
+		return NULL; /* without TLS, in tests */
+	}
+	s->facts.chain_reason = xfed_tls_judge_again(s->tls, creds, now_s);
+	*due_s = xfed_tls_judge_due_s(s->tls);
+	if (s->facts.chain_reason != XFED_REASON_NONE) {
+		return xfed_reason_code(s->facts.chain_reason);
+	}
+	for (size_t i = 0; i < allow_count && !is_named; i++) {
+		is_named = xfed_cert_names_host(s->facts.peer, xfed_span_str(allow[i]));
+	}
+	return is_named ? NULL : "the gateway's certificate carries no name of channel.allow";
+}
+
 static void handshake_done(struct proto_session *s)
 {
 	const char *problem = identity_problem(s);

@@ -52,6 +52,26 @@ int rt_conf_convert_name(struct xfed_arena *a, struct xfed_span in, struct xfed_
 	return in.len <= 64 ? XFED_OK : XFED_ERR_INVALID;
 }
 
+int rt_conf_convert_network(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted)
+{
+	struct rt_network n;
+	*accepted = "an IP address or a network such as 10.2.0.0/24, no bits set behind the prefix";
+	*out = in;
+	return rt_network_parse(in, &n);
+}
+
+int rt_conf_networks(struct rt_conf_doc *doc, const struct rt_conf_strings *texts, struct rt_network **out)
+{
+	*out = xfed_arena_alloc(&doc->arena, texts->count * sizeof(**out));
+	if (!*out) {
+		return XFED_ERR_NOMEM;
+	}
+	for (size_t i = 0; i < texts->count; i++) {
+		XFED_REQUIRE(rt_network_parse(xfed_span_str(texts->items[i]), &(*out)[i]) == XFED_OK);
+	}
+	return XFED_OK;
+}
+
 int rt_conf_control_socket(struct rt_conf_doc *doc, const char *name, const char **control_socket)
 {
 	const size_t max = sizeof(((struct sockaddr_un *)0)->sun_path) - 1;

@@ -179,6 +179,9 @@ void s2s_dialback_pair_decided(struct xfed_s2s *s, const struct xfed_s2s_event *
 	}
 	bool may_shortcut = s->is_secure && (d->methods & XFED_METHOD_EXTERNAL);
 	out.is_proved_by_certificate = may_shortcut && s2s_judge_certificate(s, s->request.from) == XFED_REASON_NONE; /* [A8-18] */
+	if (out.is_proved_by_certificate && out.is_local && out.refuse == XFED_REASON_NONE) {
+		s->leans_on_certificate = true;
+	}
 	if (s->state != XFED_S2S_READY) {
 		s->stanza_bytes = d->stanza_bytes;
 	}

@@ -200,6 +200,7 @@ static void do_sasl(struct xfed_s2s *s, struct xfed_xml_elem *e)
 	case XFED_SASL_SUCCESS:
 		s->is_authenticated = true;
 		s->method = XFED_METHOD_EXTERNAL; /* who looks before the next header sees both */
+		s->leans_on_certificate = true;
 		s2s_send_str(s, "<success xmlns='" XFED_NS_SASL "'/>");
 		if (!s2s_is_over(s)) {
 			s2s_restart(s);

@@ -57,6 +57,7 @@ struct xfed_s2s {
 	bool peer_closed;     /* the peer's closing tag was read */
 	bool peer_has_version;
 	bool is_authenticated;
+	bool leans_on_certificate; /* what it has proved, or is about to */
 	bool external_offered;
 	bool leftover;	      /* more bytes follow the element being handled, in the same input */
 

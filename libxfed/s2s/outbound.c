@@ -82,7 +82,7 @@ static void ask_identity(struct xfed_s2s *s, const struct xfed_xml_elem *feature
 {
 	bool external = (s->methods & XFED_METHOD_EXTERNAL) && s->cert_reason == XFED_REASON_NONE && offers_external(features);
 	if (external) {
-		s->tried_external = true;
+		s->tried_external = s->leans_on_certificate = true; /* theirs is what <success/> will be believed by */
 		struct xfed_arena *a = xfed_xml_reader_arena(s->reader);
 		s2s_send_elem(s, xfed_sasl_client_auth(a, xfed_span_str(s->local)));
 		if (!s2s_is_over(s)) {
@@ -178,6 +178,7 @@ static void do_sasl_failure(struct xfed_s2s *s, struct xfed_xml_elem *e)
 	struct xfed_span said = t ? xfed_xml_text(xfed_xml_reader_arena(s->reader), t) : (struct xfed_span){ NULL, 0 };
 	snprintf(text, sizeof(text), "%.*s%s%.*s", c ? (int)c->name.len : 0, c ? c->name.data : "", said.len ? ": " : "",
 		(int)(said.len > 80 ? 80 : said.len), said.data ? said.data : "");
+	s->leans_on_certificate = false;
 	if (s->methods & XFED_METHOD_DIALBACK_TLS) {
 		s2s_dialback_start(s); /* [A5-08]: on the same stream; a peer that closes it is called again without EXTERNAL */
 		return;

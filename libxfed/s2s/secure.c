@@ -101,6 +101,20 @@ enum xfed_reason s2s_judge_certificate(const struct xfed_s2s *s, struct xfed_spa
 	return XFED_REASON_NONE;
 }
 
+enum xfed_reason xfed_s2s_judge_again(struct xfed_s2s *s, struct xfed_tls_creds *creds, int64_t now_s, int64_t *due_s)
+{
+	*due_s = INT64_MAX;
+	if (!s->is_secure || s2s_is_over(s)) {
+		return XFED_REASON_NONE;
+	}
+	enum xfed_reason reason = xfed_tls_judge_again(s->tls, creds, now_s);
+	*due_s = xfed_tls_judge_due_s(s->tls);
+	if (s->remote) {
+		s->cert_reason = s2s_judge_certificate(s, xfed_span_str(s->remote));
+	}
+	return s->leans_on_certificate ? reason : XFED_REASON_NONE;
+}
+
 static void handshake_complete(struct xfed_s2s *s)
 {
 	s->is_secure = true;

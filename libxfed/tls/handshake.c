@@ -132,6 +132,69 @@ bool xfed_tls_judge_peer(struct xfed_tls *t)
 	return true;
 }
 
+/*
+ * The end of the first certificate that has not come to it, so that an expired one nobody needs does
+ * not have the chain judged for ever.
+ */
+static int64_t next_expiry_s(const struct xfed_tls *t, int64_t now_s)
+{
+	unsigned count = 0;
+	const gnutls_datum_t *chain = gnutls_certificate_get_peers(t->gnutls, &count);
+	int64_t next = INT64_MAX;
+	for (unsigned i = 0; chain && i < count && i < XFED_TLS_CHAIN_MAX; i++) {
+		gnutls_x509_crt_t crt;
+		if (gnutls_x509_crt_init(&crt) < 0) {
+			return now_s; /* no memory: looked at again soon */
+		}
+		if (gnutls_x509_crt_import(crt, &chain[i], GNUTLS_X509_FMT_DER) >= 0) {
+			int64_t end = gnutls_x509_crt_get_expiration_time(crt);
+			next = end >= now_s && end < next ? end : next;
+		}
+		gnutls_x509_crt_deinit(crt);
+	}
+	return next;
+}
+
+static void set_due(struct xfed_tls *t, int64_t now_s)
+{
+	int64_t expiry_s = next_expiry_s(t, now_s);
+	/* The last second is one of validity. */
+	t->judge_due_s = expiry_s < now_s + XFED_TLS_JUDGE_S ? expiry_s + 1 : now_s + XFED_TLS_JUDGE_S;
+}
+
+enum xfed_reason xfed_tls_judge_again(struct xfed_tls *t, struct xfed_tls_creds *creds, int64_t now_s)
+{
+	XFED_REQUIRE(t->is_established);
+	bool is_other = creds && creds != t->creds;
+	if (t->chain_len == 0) {
+		t->judge_due_s = INT64_MAX;
+		return t->chain_reason;
+	}
+	if (is_other) {
+		/* No certificate of ours is shown any more: the set is only what chains are judged by. */
+		if (gnutls_credentials_set(t->gnutls, GNUTLS_CRD_CERTIFICATE, xfed_tls_creds_gnutls(creds)) < 0) {
+			find(t, XFED_REASON_TLS_CERT_UNTRUSTED, "the chain cannot be judged again");
+			return t->chain_reason;
+		}
+		xfed_tls_creds_ref(creds);
+		xfed_tls_creds_unref(t->creds);
+		t->creds = creds;
+	}
+	bool is_due = t->judge_due_s != 0 && now_s >= t->judge_due_s;
+	if ((is_other || is_due) && t->peer && t->chain_len <= XFED_TLS_CHAIN_MAX) {
+		verify_chain(t);
+	}
+	if (is_other || is_due || t->judge_due_s == 0) {
+		set_due(t, now_s);
+	}
+	return t->chain_reason;
+}
+
+int64_t xfed_tls_judge_due_s(const struct xfed_tls *t)
+{
+	return t->judge_due_s;
+}
+
 static bool keep_sni(struct xfed_tls *t)
 {
 	char sni[SNI_BYTES];

@@ -46,6 +46,7 @@ struct xfed_tls {
 	unsigned chain_len;
 	enum xfed_reason reason, chain_reason;
 	const char *text; /* static */
+	int64_t judge_due_s; /* 0: not known yet */
 };
 
 /* For the credentials: gives GnuTLS the pair of this session. */

@@ -2,6 +2,7 @@
 import os
 import ssl
 import subprocess
+import time
 
 from .proc import clean_environment
 
@@ -27,6 +28,18 @@ class Certs:
         if not os.path.exists(self.chain(name)):
             self._run("leaf", name, *arguments)
         return name
+
+    def leaf_until(self, name, seconds, *arguments):
+        """One that expires in so many seconds."""
+        return self.leaf(name, time.strftime("end=%Y%m%d%H%M%SZ", time.gmtime(time.time() + seconds)), *arguments)
+
+    def revoke(self, name):
+        """Puts a certificate of the root on its revocation list."""
+        self._run("revoke", name)
+
+    @property
+    def crl(self):
+        return self.dir + "/root.crl.pem"
 
     def chain(self, name):
         return "%s/%s.chain.pem" % (self.dir, name)

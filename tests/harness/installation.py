@@ -59,7 +59,7 @@ class Installation:
             c.leaf(name.split(".")[0], "xmpp:" + name)
         return {
             "name": "edge1",
-            "external": {"listen": ["%s:%d" % self.s2s]},
+            "external": {"listen": ["%s:%d" % self.s2s], "allow_networks": ["127.0.0.0/8", "::1"]},  # where the peers of a test are
             "channel": {"listen": ["%s:%d" % self.channel], "certificate": c.chain("edge-int"), "key": c.key("edge-int"), "ca": c.ca,
                         "allow": ["fe.corp.example"]},
             "certificates": [{"certificate": c.chain(name), "key": c.key(name)} for name in ("corp", "corp2", "corp3")],

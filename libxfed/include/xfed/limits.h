@@ -60,6 +60,7 @@
 #define XFED_TLS_SILENT_BYTES	 (64 * 1024) /* a whole handshake, and later what may come without plaintext */
 #define XFED_TLS_CHAIN_MAX	 10 /* certificates of a peer */
 #define XFED_TLS_HANDSHAKE_MS	 30000
+#define XFED_TLS_JUDGE_S		  3600 /* a live chain is judged again: roots expire and revocation lists age too */
 
 /* DNS */
 #define XFED_DNS_TIMEOUT_MS	 2000 /* one query to one server */

@@ -198,4 +198,11 @@ struct xfed_s2s_info {
 };
 void xfed_s2s_info(const struct xfed_s2s *s, struct xfed_s2s_info *out);
 
+/*
+ * Judges the peer's certificate again, as xfed_tls_judge_again() does, for what is proved from now on. NONE, or why what a
+ * certificate has proved on this stream does not hold any more: the driver closes it with that reason. What dialback alone has
+ * proved stays. `*due_s`: when to ask again, INT64_MAX: never. It is no step: it may be called between actions.
+ */
+enum xfed_reason xfed_s2s_judge_again(struct xfed_s2s *s, struct xfed_tls_creds *creds, int64_t now_s, int64_t *due_s);
+
 #endif

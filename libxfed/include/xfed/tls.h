@@ -110,6 +110,16 @@ struct xfed_tls_facts {
 	enum xfed_reason chain_reason;
 };
 void xfed_tls_facts(const struct xfed_tls *t, struct xfed_tls_facts *out); /* spans live as long as the session */
+
+/*
+ * What was good at the handshake need not be so now. Judges the chain of an established session again where `creds` are others
+ * than it was judged by (after a reload: trust and revocation lists; the session takes a reference), or where
+ * xfed_tls_judge_due_s() has come; else it costs nothing. `creds` NULL: the same as before. Returns the chain_reason of now, which
+ * the facts have too. `now_s`: wall clock.
+ */
+enum xfed_reason xfed_tls_judge_again(struct xfed_tls *t, struct xfed_tls_creds *creds, int64_t now_s);
+/* When the next certificate of the chain expires, or XFED_TLS_JUDGE_S have passed; after judge_again(). INT64_MAX: none was presented. */
+int64_t xfed_tls_judge_due_s(const struct xfed_tls *t);
 /* DER of chain certificate i (0: leaf). */
 struct xfed_span xfed_tls_peer_der(const struct xfed_tls *t, size_t i);
 

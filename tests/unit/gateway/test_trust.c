@@ -14,12 +14,12 @@
 #define MISSING XFED_REASON_TLS_CERT_MISSING
 
 static const char *const peers[] = { "sip.corp.example", "corp.example" };
-static struct gateway_network networks[2];
+static struct rt_network networks[2];
 
 static struct gateway_domain domain(bool has_peers, bool has_networks, bool udp_trusted)
 {
-	networks[0] = (struct gateway_network){ .bytes = { 10, 2, 0, 0 }, .bits = 24 };
-	networks[1] = (struct gateway_network){ .bytes = { 0x20, 0x01, 0x0d, 0xb8 }, .bits = 32, .is_ipv6 = true };
+	networks[0] = (struct rt_network){ .bytes = { 10, 2, 0, 0 }, .bits = 24 };
+	networks[1] = (struct rt_network){ .bytes = { 0x20, 0x01, 0x0d, 0xb8 }, .bits = 32, .is_ipv6 = true };
 	return (struct gateway_domain){
 		.domain = "corp.example",
 		.peers = { (const char **)(uintptr_t)peers, has_peers ? 2 : 0 },

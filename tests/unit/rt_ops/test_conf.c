@@ -230,6 +230,15 @@ static const struct row rows[] = {
 	{ "dialect", G, GATEWAY "delivery: {deadline: 60s}\nstore: {postgresql: \"host=db\"}\n",
 		"gateway.yaml:16:21:store.postgresql: found \"host=db\" in quotes: PostgreSQL is not built in this version\n" },
 
+	/* ---- networks ---- */
+	{ "networks", E, EDGE "external: {allow_networks: [127.0.0.0/8, \"::1\", \"fe80::/10\", 192.0.2.10]}\n", "" },
+	{ "bits behind the prefix", E, EDGE "external: {allow_networks: [\"::1\", 127.0.0.1/8]}\n",
+		"edge.yaml:11:36:external.allow_networks[1]: found \"127.0.0.1/8\", accepted: an IP address or a network such as 10.2.0.0/24, no bits set "
+		"behind the prefix\n" },
+	{ "a name is no network", E, EDGE "external: {allow_networks: [localhost]}\n",
+		"edge.yaml:11:29:external.allow_networks[0]: found \"localhost\", accepted: an IP address or a network such as 10.2.0.0/24, no bits set "
+		"behind the prefix\n" },
+
 	/* ---- across keys ---- */
 	{ "trust.ca", E, EDGE "trust: {ca: sytem}\n", "edge.yaml:11:13:trust.ca: found \"sytem\", accepted: system, or an absolute path\n" },
 	{ "limits that contradict", E, EDGE "limits: {connections: 100}\n",

@@ -2,7 +2,7 @@
 
 #include "xfed/mem.h"
 
-struct stub_certificate stub_peer = { true, true, "partner.example", XFED_REASON_NONE };
+struct stub_certificate stub_peer = { true, true, "partner.example", XFED_REASON_NONE, 0 };
 enum xfed_reason stub_handshake_fails;
 
 struct xfed_tls_creds {
@@ -143,6 +143,16 @@ void xfed_tls_facts(const struct xfed_tls *t, struct xfed_tls_facts *out)
 		.peer = stub_peer.is_presented ? &the_cert : NULL,
 		.chain_reason = stub_peer.chain_reason,
 	};
+}
+
+enum xfed_reason xfed_tls_judge_again(struct xfed_tls *t, struct xfed_tls_creds *creds, int64_t now_s)
+{
+	return stub_peer.chain_reason;
+}
+
+int64_t xfed_tls_judge_due_s(const struct xfed_tls *t)
+{
+	return stub_peer.due_s;
 }
 
 bool xfed_cert_proves_xmpp(const struct xfed_cert *c, struct xfed_span domain)

@@ -13,6 +13,7 @@ struct stub_certificate {
 	bool purpose_ok;
 	const char *proves; /* the one domain, or NULL */
 	enum xfed_reason chain_reason;
+	int64_t due_s; /* when to judge it again */
 };
 
 extern struct stub_certificate stub_peer; /* what the other side presents */

@@ -302,6 +302,53 @@ static void in_dialback_then_external(void **state)
 		{ RX, MESSAGE("m1"), .actions = "closed(stream.from.unproved)", .output = "<invalid-from " });
 }
 
+#define REVOKED	 XFED_REASON_TLS_CERT_REVOKED
+#define STANDS	 "judged(none,due)"
+#define FALLS	 "judged(tls.cert.revoked,due)"
+
+/* What a certificate has proved falls with it, before and behind READY; what dialback alone has proved stays. */
+static void judged_again(void **state)
+{
+	RUN_IN({ JUDGE, .actions = "judged(none,never)", .output = NULL }, IN_CLEAR, { JUDGE, .reason = REVOKED, .actions = "judged(none,never)", .output = NULL });
+	RUN_IN(IN_READY, { JUDGE, .actions = STANDS, .output = NULL }, { JUDGE, .reason = REVOKED, .actions = FALLS, .output = NULL },
+		{ CLOSE_WITH, .reason = REVOKED, .actions = "closed(tls.cert.revoked)", .output = "<not-authorized |</stream:stream>" },
+		{ JUDGE, .reason = REVOKED, .actions = "judged(none,never)", .output = NULL });
+	RUN_OUT(OUT_READY, { JUDGE, .actions = STANDS, .output = NULL }, { JUDGE, .reason = REVOKED, .actions = FALLS, .output = NULL });
+	/* Between <success/> and the header, and while <success/> is awaited. */
+	RUN_IN(IN_CLEAR, IN_TLS, { RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)", .output = "EXTERNAL" },
+		{ RX, AUTH, .actions = "", .output = "<success " }, { JUDGE, .reason = REVOKED, .actions = FALLS, .output = NULL });
+	RUN_OUT(OUT_CLEAR, OUT_TLS, { RX, HEADER_ANSWER, .actions = "", .output = NULL }, { RX, FEATURES_EXTERNAL, .actions = "", .output = "<auth " },
+		{ JUDGE, .reason = REVOKED, .actions = FALLS, .output = NULL });
+	/* Offered, and judged again before it is used: it does not count. */
+	RUN_IN(IN_CLEAR, IN_TLS, { RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)", .output = "EXTERNAL" },
+		{ JUDGE, .reason = REVOKED, .actions = STANDS, .output = NULL }, { RX, AUTH, .actions = "", .output = "<failure |<not-authorized/>" });
+	RUN_OUT(OUT_CLEAR, OUT_TLS, { RX, HEADER_ANSWER, .actions = "", .output = NULL }, { JUDGE, .reason = REVOKED, .actions = STANDS, .output = NULL },
+		{ RX, FEATURES_EXTERNAL, .actions = "closed(tls.cert.revoked)", .output = "<not-authorized " });
+}
+
+static void judged_again_by_dialback(void **state)
+{
+	allow(XFED_METHOD_DIALBACK_TLS, false);
+	RUN_IN(IN_CLEAR, IN_TLS, { RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)", .output = "<dialback " },
+		{ RX, DB_RESULT, .actions = "pair(partner.example,corp.example) ask(partner.example,key)", .output = NULL },
+		{ VERDICT, .verdict = XFED_DIALBACK_VERDICT_VALID, .actions = "dialback-tls(partner.example,corp.example)", .output = "type='valid'" },
+		{ JUDGE, .reason = REVOKED, .actions = STANDS, .output = NULL });
+	/* The key was never asked about: the certificate stood for it [A8-18]. A later one is asked about. */
+	allow(XFED_METHOD_EXTERNAL | XFED_METHOD_DIALBACK_TLS, false);
+	RUN_IN(IN_CLEAR, IN_TLS, { RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)", .output = "EXTERNAL|<dialback " },
+		{ RX, DB_RESULT, .actions = "pair(partner.example,corp.example) dialback-tls(partner.example,corp.example)", .output = "type='valid'" },
+		{ JUDGE, .reason = REVOKED, .actions = FALLS, .output = NULL });
+	allow(XFED_METHOD_EXTERNAL | XFED_METHOD_DIALBACK_TLS, false);
+	RUN_IN(IN_CLEAR, IN_TLS, { RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)", .output = "EXTERNAL|<dialback " },
+		{ JUDGE, .reason = REVOKED, .actions = STANDS, .output = NULL },
+		{ RX, DB_RESULT, .actions = "pair(partner.example,corp.example) ask(partner.example,key)", .output = NULL });
+	/* EXTERNAL was refused, dialback has taken its place. */
+	allow(XFED_METHOD_EXTERNAL | XFED_METHOD_DIALBACK_TLS, false);
+	RUN_OUT(OUT_CLEAR, OUT_TLS, { RX, HEADER_ANSWER, .actions = "", .output = NULL }, { RX, FEATURES_EXTERNAL, .actions = "", .output = "<auth " },
+		{ RX, "<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><not-authorized/></failure>", .actions = "", .output = "<db:result " },
+		{ JUDGE, .reason = REVOKED, .actions = STANDS, .output = NULL });
+}
+
 /* [A8-17]: another sender on the same stream; its stanzas pass only when it is proved. */
 static void in_dialback_second_sender(void **state)
 {
@@ -663,6 +710,8 @@ int main(void)
 		cmocka_unit_test_setup(in_dialback_refused, allow_external),
 		cmocka_unit_test_setup(in_dialback_with_certificate, allow_external),
 		cmocka_unit_test_setup(in_dialback_then_external, allow_external),
+		cmocka_unit_test_setup(judged_again, allow_external),
+		cmocka_unit_test_setup(judged_again_by_dialback, allow_external),
 		cmocka_unit_test_setup(in_dialback_second_sender, allow_external),
 		cmocka_unit_test_setup(in_dialback_plain, allow_external),
 		cmocka_unit_test_setup(in_authoritative, allow_external),

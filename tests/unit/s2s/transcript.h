@@ -13,7 +13,7 @@
 #include "xfed/limits.h"
 #include "xfed/mem.h"
 
-enum row_event { RX, AT, COVER, VERDICT, ASK, DECIDE_REFUSE, PEER_CERT, HANDSHAKE_FAILS, CLOSE_WITH, SOCKET_GONE, SEND };
+enum row_event { RX, AT, COVER, VERDICT, ASK, DECIDE_REFUSE, PEER_CERT, HANDSHAKE_FAILS, CLOSE_WITH, SOCKET_GONE, SEND, JUDGE };
 
 struct row {
 	enum row_event event;
@@ -40,6 +40,17 @@ static bool contains_in_order(const char *text, const char *wanted)
 		text = hit + strlen(part);
 	}
 	return true;
+}
+
+/* The chain is what the row says now. */
+static void judge(struct rig *r, const struct row *row)
+{
+	int64_t due_s = 0;
+	stub_peer.chain_reason = row->reason;
+	stub_peer.due_s = 1234;
+	enum xfed_reason reason = xfed_s2s_judge_again(r->s2s, r->creds, 1000, &due_s);
+	size_t len = strlen(r->actions);
+	snprintf(r->actions + len, sizeof(r->actions) - len, "judged(%s,%s)", xfed_reason_code(reason), due_s == INT64_MAX ? "never" : due_s == 1234 ? "due" : "?");
 }
 
 static void do_row(struct rig *r, const struct row *row)
@@ -89,6 +100,9 @@ static void do_row(struct rig *r, const struct row *row)
 		ev = (struct xfed_s2s_event){ .type = XFED_S2S_END, .reason = row->reason };
 		rig_event(r, &ev);
 		return;
+	case JUDGE:
+		judge(r, row);
+		return;
 	case SEND:
 		assert_int_equal(xfed_s2s_send(r->s2s, xfed_span_str(row->bytes), r->now_ms), XFED_OK);
 		return;
@@ -116,7 +130,7 @@ static struct rig as = { 0 };
 static void run_rows(const char *name, enum xfed_s2s_direction direction, const struct row *rows, size_t count, size_t chunk)
 {
 	struct rig r = { .chunk = chunk, .methods = as.methods, .tls_optional = as.tls_optional, .is_verify = as.is_verify, .sm_start = as.sm_start };
-	stub_peer = (struct stub_certificate){ true, true, "partner.example", XFED_REASON_NONE };
+	stub_peer = (struct stub_certificate){ true, true, "partner.example", XFED_REASON_NONE, 0 };
 	stub_handshake_fails = XFED_REASON_NONE;
 	assert_true(rig_up(&r, direction));
 	if (direction == XFED_S2S_OUT) {

@@ -265,6 +265,63 @@ static void clock_is_ours(void **state)
 	test_wall_s = now;
 }
 
+/* A live session is judged by what is trusted now. */
+static void judged_again_by_other_credentials(void **state)
+{
+	static const char *const pair[] = { "partner-revoked", NULL };
+	struct xfed_tls_creds *client = test_creds(pair, "ca.pem", NULL);
+	struct xfed_tls_creds *before = test_creds(corp, "ca.pem", NULL), *crl = test_creds(corp, "ca.pem", "root.crl.pem");
+	struct xfed_tls_creds *nobody = test_creds(corp, NULL, NULL);
+	struct link l = { .client = session(client, XFED_TLS_CLIENT, "corp.example", NULL), .server = session(before, XFED_TLS_SERVER, NULL, NULL) };
+	struct xfed_tls_facts f;
+	test_handshake(&l);
+	xfed_tls_creds_unref(before); /* the sessions have references of their own */
+	assert_int_equal(xfed_tls_judge_again(l.server, NULL, test_wall_s), XFED_REASON_NONE);
+	assert_int_equal(xfed_tls_judge_again(l.server, crl, test_wall_s), XFED_REASON_TLS_CERT_REVOKED);
+	xfed_tls_facts(l.server, &f);
+	assert_int_equal(f.chain_reason, XFED_REASON_TLS_CERT_REVOKED);
+	assert_int_equal(xfed_tls_judge_again(l.server, nobody, test_wall_s), XFED_REASON_TLS_CERT_UNTRUSTED);
+	assert_int_equal(xfed_tls_judge_again(l.client, nobody, test_wall_s), XFED_REASON_TLS_CERT_UNTRUSTED);
+	assert_int_equal(xfed_tls_judge_again(l.client, client, test_wall_s), XFED_REASON_NONE);
+	xfed_tls_creds_unref(crl);
+	xfed_tls_creds_unref(nobody);
+	xfed_tls_creds_unref(client);
+	/* The session itself goes on. */
+	transfer(l.client, l.server, XFED_SPAN("still there"), 0, 100);
+	free_link(&l);
+}
+
+static void judged_again_when_it_expires(void **state)
+{
+	int64_t now = test_wall_s;
+	struct link l = established(0);
+	struct xfed_tls_facts f;
+	assert_int_equal(xfed_tls_judge_again(l.server, NULL, now), XFED_REASON_NONE);
+	assert_int_equal(xfed_tls_judge_due_s(l.server), now + XFED_TLS_JUDGE_S);
+	xfed_tls_facts(l.server, &f);
+	int64_t end = xfed_cert_facts(f.peer)->not_after_s;
+	test_wall_s = end - 100;
+	assert_int_equal(xfed_tls_judge_again(l.server, NULL, test_wall_s), XFED_REASON_NONE);
+	assert_int_equal(xfed_tls_judge_due_s(l.server), end + 1);
+	test_wall_s = end;
+	assert_int_equal(xfed_tls_judge_again(l.server, NULL, test_wall_s), XFED_REASON_NONE);
+	test_wall_s = end + 1;
+	assert_int_equal(xfed_tls_judge_again(l.server, NULL, test_wall_s), XFED_REASON_TLS_CERT_EXPIRED);
+	/* Nothing more expires: only now and then. */
+	assert_int_equal(xfed_tls_judge_due_s(l.server), test_wall_s + XFED_TLS_JUDGE_S);
+	test_wall_s = now;
+	free_link(&l);
+}
+
+static void judged_again_without_a_certificate(void **state)
+{
+	struct link l = { .client = client_of(NULL), .server = server_of(corp) };
+	test_handshake(&l);
+	assert_int_equal(xfed_tls_judge_again(l.server, NULL, test_wall_s), XFED_REASON_TLS_CERT_MISSING);
+	assert_true(xfed_tls_judge_due_s(l.server) == INT64_MAX);
+	free_link(&l);
+}
+
 static void client_without_certificate(void **state)
 {
 	static const bool required[] = { false, true };
@@ -901,6 +958,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test(chains),
 		cmocka_unit_test(malformed_leaf),
 		cmocka_unit_test(clock_is_ours),
+		cmocka_unit_test(judged_again_by_other_credentials),
+		cmocka_unit_test(judged_again_when_it_expires),
+		cmocka_unit_test(judged_again_without_a_certificate),
 		cmocka_unit_test(client_without_certificate),
 		cmocka_unit_test(certificate_chosen),
 		cmocka_unit_test(key_kind_the_peer_can_use),

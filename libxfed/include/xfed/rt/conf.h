@@ -16,6 +16,7 @@
 #include "xfed/base.h"
 #include "xfed/buf.h"
 #include "xfed/reason.h"
+#include "xfed/rt/network.h"
 
 #define RT_CONF_FILE_BYTES  (1024 * 1024)
 #define RT_CONF_ARENA_BYTES (16 * 1024 * 1024)
@@ -68,6 +69,8 @@ enum rt_conf_flags {
 	RT_CONF_REQUIRED = 1,
 	RT_CONF_RELOADABLE = 2, /* a reload applies a change; else it needs a restart and the reload says so */
 	RT_CONF_SECRET = 4,	/* never printed */
+	RT_CONF_KEPT = 8,	/* PATH: a file with a key or a secret in it, which not everybody may read */
+	RT_CONF_FILE = 16,	/* STRING: a file where it begins with a slash */
 };
 
 struct rt_conf_word {
@@ -170,6 +173,12 @@ void rt_conf_fail(struct rt_conf_doc *doc, const void *object, const char *key, 
 	__attribute__((format(printf, 5, 6)));
 void rt_conf_warn(struct rt_conf_doc *doc, const void *object, const char *key, enum xfed_reason reason, const char *fmt, ...)
 	__attribute__((format(printf, 5, 6)));
+/*
+ * Warns (config.file.exposed) of what everybody may write to: the document's file, the files and directories its keys name, and the
+ * directories they lie in; and of what everybody may read where it is RT_CONF_KEPT. Looks at the disk; may run on a worker.
+ */
+void rt_conf_check_files(struct rt_conf_doc *doc);
+void rt_conf_check_file(struct rt_conf_errors *errors, const char *path); /* one file of a directory that is judged */
 /* Whether the file itself has the key. */
 bool rt_conf_is_set(const struct rt_conf_doc *doc, const void *object, const char *key);
 
@@ -210,6 +219,9 @@ int rt_file_read(const char *path, size_t max, struct xfed_buf *buf, char error[
 int rt_conf_convert_domain(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted);
 int rt_conf_convert_host(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted);
 int rt_conf_convert_name(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted);
+int rt_conf_convert_network(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted);
+/* The items of a row with that check, parsed, in the document's arena. OK, NOMEM. */
+int rt_conf_networks(struct rt_conf_doc *doc, const struct rt_conf_strings *texts, struct rt_network **out);
 
 /* What daemons check alike: /run/xfed/NAME.sock where `*control_socket` is NULL, and its length. OK, INVALID (added), NOMEM. */
 int rt_conf_control_socket(struct rt_conf_doc *doc, const char *name, const char **control_socket);

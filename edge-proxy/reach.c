@@ -1,0 +1,63 @@
+/*
+ * Where partners' DNS may lead us. Listeners need no look of their own: an address this host can be reached at is one of an
+ * interface. What a router in front of us translates to our address is not known here.
+ */
+#include "edge.h"
+
+#include "xfed/mem.h"
+
+void edge_reach_forget(struct edge *e)
+{
+	e->reach.read_at_ms = 0;
+}
+
+const char *edge_reach_refuses(struct edge *e, const struct rt_addr *a)
+{
+	const struct edge_config *c = e->config;
+	uint64_t now = rt_loop_now_ms(e->loop);
+	bool is_due = e->reach.read_at_ms == 0 || now - e->reach.read_at_ms >= RT_REACH_REFRESH_MS;
+	if (is_due && rt_reach_read(&e->reach, now) != XFED_OK) {
+		rt_log(RT_LOG_WARNING, "addresses.unreadable", RT_KV_U64("known", e->reach.own_count),
+			RT_KV_STR("text", "the addresses of this host cannot be read: partners' DNS may lead to one that is new"), RT_END);
+	}
+	return rt_reach_refuses(&e->reach, c->external.networks, c->external.allow_networks.count, a);
+}
+
+/* Said once for all of them, and also where another address works: somebody points at our inside. */
+static void note_refused(struct edge_pair *p, const struct rt_addr *first, const char *what, size_t count)
+{
+	char text[RT_ADDR_TEXT];
+	snprintf(p->text, sizeof(p->text), "%s is %s", rt_addr_text(first, text), what);
+	edge_steps_add(&p->steps, rt_loop_now_ms(p->edge->loop), "dns", false, "%s: %s", xfed_reason_code(XFED_REASON_DNS_ADDRESS_REFUSED), p->text);
+	rt_log(RT_LOG_WARNING, "s2s.address-refused", RT_KV_STR("partner", p->remote), RT_KV_STR("local", p->local),
+		RT_KV_REASON(XFED_REASON_DNS_ADDRESS_REFUSED), RT_KV_STR("text", p->text), RT_KV_U64("addresses", count), RT_END);
+}
+
+enum xfed_reason edge_reach_take(struct edge_pair *p, const struct rt_endpoints *r)
+{
+	xfed_free(p->endpoints);
+	p->endpoints = NULL;
+	p->endpoint_count = p->endpoint_next = 0;
+	if (r->reason != XFED_REASON_NONE) {
+		return r->reason;
+	}
+	p->endpoints = xfed_calloc(r->count, sizeof(*p->endpoints));
+	if (!p->endpoints) {
+		return XFED_REASON_STREAM_INTERNAL;
+	}
+	const char *what = NULL;
+	const struct rt_addr *first = NULL;
+	for (size_t i = 0; i < r->count; i++) {
+		const char *refused = p->is_connect_to ? NULL : edge_reach_refuses(p->edge, &r->list[i].addr);
+		if (!refused) {
+			p->endpoints[p->endpoint_count++] = r->list[i].addr;
+		} else if (!first) {
+			first = &r->list[i].addr;
+			what = refused;
+		}
+	}
+	if (first) {
+		note_refused(p, first, what, r->count - p->endpoint_count);
+	}
+	return p->endpoint_count > 0 ? XFED_REASON_NONE : XFED_REASON_DNS_ADDRESS_REFUSED;
+}

@@ -1,0 +1,39 @@
+/*
+ * Networks as text: "10.2.0.0/24", "2001:db8::/32", or one address. And what kind of address one is, for those that come
+ * from somebody else's DNS.
+ */
+#ifndef XFED_RT_NETWORK_H
+#define XFED_RT_NETWORK_H
+
+#include "xfed/rt/addr.h"
+
+struct rt_network {
+	uint8_t bytes[16]; /* IPv4 in the first four */
+	uint8_t bits;
+	bool is_ipv6;
+};
+
+/* Bits beyond the prefix have to be 0. OK, INVALID. */
+int rt_network_parse(struct xfed_span s, struct rt_network *out);
+/* An IPv4 peer of a dual-stack socket shows as ::ffff:192.0.2.1: it is in networks of IPv4 only, never in ::/0. */
+bool rt_network_holds(const struct rt_network *n, const struct rt_addr *a);
+
+/* ---- addresses that lead nowhere but to ourselves or our own link ---- */
+
+enum rt_addr_kind {
+	RT_ADDR_USUAL, /* private networks (10.0.0.0/8, fc00::/7 ...) too: a partner may well be there */
+	RT_ADDR_LOOPBACK,
+	RT_ADDR_LINK_LOCAL,
+	RT_ADDR_UNSPECIFIED, /* 0.0.0.0/8 and ::, which reach this host */
+	RT_ADDR_MULTICAST,
+	RT_ADDR_BROADCAST,
+};
+
+/* An IPv6 address that carries an IPv4 one (mapped, compatible, 6to4, NAT64) is what that one is. */
+enum rt_addr_kind rt_addr_kind(const struct rt_addr *a);
+const char *rt_addr_kind_word(enum rt_addr_kind k); /* "a loopback address" */
+
+/* The IPv4 address inside an IPv6 one, without port. False: there is none. */
+bool rt_addr_embedded(const struct rt_addr *a, struct rt_addr *out);
+
+#endif

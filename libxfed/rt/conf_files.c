@@ -1,0 +1,137 @@
+/* What the modes of the files are that a configuration names: whoever may write to them has a say in what we trust. */
+#include "conf_internal.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+/* Where a warning belongs: a key of the document, or, without one, the file itself. */
+struct place {
+	struct rt_conf_errors *errors;
+	struct rt_conf_doc *doc;
+	const void *object;
+	const char *key;
+};
+
+static bool was_said(const struct rt_conf_errors *e, const char *text)
+{
+	for (size_t i = 0; i < e->count; i++) {
+		if (strcmp(e->items[i].text, text) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* `path` is in the way of many keys perhaps, and said once. */
+static void warn(const struct place *p, const char *path, const struct stat *st, mode_t exposed)
+{
+	char text[PATH_MAX * 2 + 128];
+	const char *what = exposed == 06 ? "readable and writable" : exposed == 04 ? "readable" : "writable";
+	snprintf(text, sizeof(text), "%s%s is %s by everybody (mode %04o): chmod o-%s%s %s", S_ISDIR(st->st_mode) ? "directory " : "", path, what,
+		(unsigned)st->st_mode & 07777u, exposed & 04 ? "r" : "", exposed & 02 ? "w" : "", path);
+	if (was_said(p->errors, text)) {
+		return;
+	}
+	if (p->doc) {
+		rt_conf_warn(p->doc, p->object, p->key, XFED_REASON_CONFIG_FILE_EXPOSED, "%s", text);
+	} else {
+		rt_conf_errors_add(p->errors, true, XFED_REASON_CONFIG_FILE_EXPOSED, path, 0, 0, NULL, "%s", text);
+	}
+}
+
+/* Symbolic links are followed. What is not there, or cannot be looked at, is for its reader to complain about. */
+static void judge_one(const struct place *p, const char *path, mode_t forbidden)
+{
+	struct stat st;
+	if (stat(path, &st) != 0 || !(S_ISREG(st.st_mode) || S_ISDIR(st.st_mode))) {
+		return;
+	}
+	bool is_dir = S_ISDIR(st.st_mode);
+	mode_t exposed = st.st_mode & (is_dir ? 02 : forbidden);
+	/* In a directory like /tmp nobody replaces what is another's. */
+	if (exposed && !(is_dir && (st.st_mode & S_ISVTX))) {
+		warn(p, path, &st, exposed);
+	}
+}
+
+/* Who may write to a directory puts another file in the place of ours; to one further up, another directory. */
+static void judge_directories(const struct place *p, const char *path)
+{
+	char dir[PATH_MAX];
+	if (snprintf(dir, sizeof(dir), "%s", path) >= (int)sizeof(dir)) {
+		return; /* no such file can be opened */
+	}
+	for (char *slash = strrchr(dir, '/'); slash && slash != dir; slash = strrchr(dir, '/')) {
+		*slash = '\0';
+		judge_one(p, dir, 02);
+	}
+}
+
+static void judge(const struct place *p, const char *path, bool is_kept)
+{
+	char target[PATH_MAX];
+	judge_one(p, path, is_kept ? 06 : 02);
+	judge_directories(p, path);
+	if (realpath(path, target) && strcmp(target, path) != 0) {
+		judge_directories(p, target);
+	}
+}
+
+static void judge_row(const struct place *p, const struct rt_conf_row *row, const void *field)
+{
+	bool is_kept = row->flags & RT_CONF_KEPT;
+	struct rt_conf_strings list;
+	const char *path;
+	if (row->type == RT_CONF_PATHS) {
+		memcpy(&list, field, sizeof(list));
+		for (size_t i = 0; i < list.count; i++) {
+			judge(p, list.items[i], is_kept);
+		}
+		return;
+	}
+	memcpy(&path, field, sizeof(path));
+	if (path && path[0] == '/') {
+		judge(p, path, is_kept);
+	}
+}
+
+/* `object` is what keys are counted from, `part` the object inside it that `t` describes. */
+static void walk(struct rt_conf_doc *doc, const struct rt_conf_table *t, const void *object, const void *part, const char *prefix)
+{
+	for (size_t i = 0; i < t->row_count; i++) {
+		const struct rt_conf_row *row = &t->rows[i];
+		const void *field = conf_field_const(row, part);
+		char key[CONF_PATH_BYTES];
+		snprintf(key, sizeof(key), "%s%s%s", prefix, prefix[0] ? "." : "", row->name);
+		struct place p = { .errors = doc->errors, .doc = doc, .object = object, .key = key };
+		struct conf_list list = { 0 };
+		if (row->type == RT_CONF_PATH || row->type == RT_CONF_PATHS || (row->flags & RT_CONF_FILE)) {
+			judge_row(&p, row, field);
+		} else if (row->type == RT_CONF_OBJECT) {
+			walk(doc, row->table, object, field, key);
+		} else if (row->type == RT_CONF_OBJECTS) {
+			memcpy(&list, field, sizeof(list));
+		}
+		for (size_t k = 0; k < list.count; k++) {
+			const void *item = (const char *)list.items + k * row->table->struct_size;
+			walk(doc, row->table, item, item, "");
+		}
+	}
+}
+
+void rt_conf_check_files(struct rt_conf_doc *doc)
+{
+	char path[PATH_MAX];
+	struct place self = { .errors = doc->errors };
+	/* Given on a command line, it may be a relative one. */
+	judge(&self, realpath(doc->file, path) ? path : doc->file, false);
+	walk(doc, doc->table, doc->object, doc->object, "");
+}
+
+void rt_conf_check_file(struct rt_conf_errors *errors, const char *path)
+{
+	struct place self = { .errors = errors };
+	judge_one(&self, path, 02);
+}
