@@ -203,6 +203,7 @@ struct gateway_outgoing {
 	struct gateway_outgoing **list;	      /* which; NULL: none */
 	UT_hash_handle hh;
 	struct xfed_span uri, from_uri, body, subject, language;
+	struct xfed_span thread; /* of the stanza, kept for the pair where it is delivered; data NULL: none */
 };
 
 /* ---- to_xmpp.c, to_xmpp_answer.c ---- */
