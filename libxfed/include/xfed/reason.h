@@ -40,4 +40,11 @@ const char *xfed_reason_code(enum xfed_reason r);
 const char *xfed_side_name(enum xfed_side s); /* "us", "partner", "network", "local-user", ... */
 enum xfed_reason xfed_reason_by_code(struct xfed_span code); /* XFED_REASON_NONE where unknown */
 
+/*
+ * What the other service said, in words of ours, so that nothing it makes up becomes a key of a log, a limit or a metric: a code
+ * that is not in the table is CHANNEL_REASON_UNKNOWN, an empty one NONE; a side that is none is the reason's own.
+ */
+enum xfed_reason xfed_reason_of_peer(struct xfed_span code);
+enum xfed_side xfed_side_of_peer(struct xfed_span name, enum xfed_reason r);
+
 #endif
