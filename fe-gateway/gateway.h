@@ -117,6 +117,7 @@ struct gateway_link {
 	enum xfed_reason policy_problem; /* the edge refused the snapshot */
 	char policy_text[160];
 	bool is_importing; /* counters come in several frames */
+	size_t free_labels; /* of that set: samples with a label that only the edge knows */
 };
 
 /* ---- hops.c, hop_places.c ---- */

@@ -1,6 +1,8 @@
 /* Metrics, and what edges report of themselves. */
 #include "gateway.h"
 
+#include "labels.h"
+
 #include <stdio.h>
 
 const char *gateway_kind_word(Xfed__Kind kind)
@@ -65,9 +67,18 @@ static int import(struct gateway_link *l, const Xfed__Metric *m)
 	if (m->n_labels > XFED_ARRAY_LEN(s.labels)) {
 		return XFED_ERR_INVALID;
 	}
+	bool is_free = false;
 	for (size_t i = 0; i < m->n_labels; i++) {
 		s.labels[i].name = xfed_span_str(m->labels[i]->name);
 		s.labels[i].value = xfed_span_str(m->labels[i]->value);
+		enum labels_verdict v = labels_judge(l->gw->files.policy, s.labels[i].name, s.labels[i].value);
+		if (v == LABELS_BAD) {
+			return XFED_ERR_INVALID;
+		}
+		is_free = is_free || v == LABELS_FREE;
+	}
+	if (is_free && l->free_labels++ >= LABELS_FREE_MAX) {
+		return XFED_ERR_INVALID;
 	}
 	s.label_count = m->n_labels;
 	return rt_metrics_import_add(l->gw->metrics, xfed_span_str(l->name), &s);
@@ -77,6 +88,7 @@ static int import(struct gateway_link *l, const Xfed__Metric *m)
 void gateway_take_counters(struct gateway_link *l, const Xfed__Counters *m)
 {
 	struct rt_metrics *metrics = l->gw->metrics;
+	l->free_labels = l->is_importing ? l->free_labels : 0;
 	if (!l->is_importing && rt_metrics_import_begin(metrics, xfed_span_str(l->name)) != XFED_OK) {
 		return;
 	}
