@@ -11,6 +11,7 @@
 
 #include "proto/fill.h"
 #include "proto/frame.h"
+#include "proto/outcome.h"
 #include "xfed/limits.h"
 #include "xfed/mem.h"
 
@@ -202,12 +203,45 @@ static void without_what_is_wrong_it_goes(void **state)
 	assert_null(proto_bare(&bare, &f));
 }
 
+/* ---- what the other side says ---- */
+
+static void what_is_said_becomes_words_of_ours(void **state)
+{
+	struct xfed_stanza_error err;
+	Xfed__Outcome oc = XFED__OUTCOME__INIT;
+	(void)state;
+	for (int r = XFED_REASON_NONE + 1; r < XFED_REASON_COUNT; r++) {
+		assert_int_equal(xfed_reason_of_peer(xfed_span_str(xfed_reason_code((enum xfed_reason)r))), r);
+	}
+	assert_int_equal(xfed_reason_of_peer(XFED_SPAN("made.up")), XFED_REASON_CHANNEL_REASON_UNKNOWN);
+	assert_int_equal(xfed_reason_of_peer(XFED_SPAN("none")), XFED_REASON_CHANNEL_REASON_UNKNOWN);
+	assert_int_equal(xfed_reason_of_peer(XFED_SPAN("")), XFED_REASON_NONE);
+	assert_int_equal(xfed_side_of_peer(XFED_SPAN("operator"), XFED_REASON_TLS_CERT_EXPIRED), XFED_SIDE_OPERATOR);
+	assert_int_equal(xfed_side_of_peer(XFED_SPAN("somebody"), XFED_REASON_TLS_CERT_EXPIRED), XFED_SIDE_PARTNER);
+	oc.fate = XFED__FATE__FATE_REFUSED;
+	oc.condition = (char *)(uintptr_t)"iq xmlns='evil'";
+	oc.error_type = (char *)(uintptr_t)"please";
+	oc.rule = (char *)(uintptr_t)"made-up";
+	proto_outcome_error(&oc, XFED_REASON_CHANNEL_REASON_UNKNOWN, &err);
+	assert_string_equal(err.condition, "undefined-condition");
+	assert_null(err.type);
+	assert_string_equal(proto_outcome_rule(&oc), "other");
+	oc.condition = (char *)(uintptr_t)"item-not-found";
+	oc.error_type = (char *)(uintptr_t)"modify";
+	oc.rule = (char *)(uintptr_t)"headline";
+	proto_outcome_error(&oc, XFED_REASON_SIP_USER_UNKNOWN, &err);
+	assert_string_equal(err.condition, "item-not-found");
+	assert_string_equal(err.type, "modify");
+	assert_string_equal(proto_outcome_rule(&oc), "headline");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(any_facts_can_be_told),
 		cmocka_unit_test(what_fits_is_told_as_it_is),
 		cmocka_unit_test(without_what_is_wrong_it_goes),
+		cmocka_unit_test(what_is_said_becomes_words_of_ours),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
