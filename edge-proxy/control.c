@@ -227,7 +227,7 @@ static void reply(struct edge_link *l, uint64_t id, Xfed__Status status, json_t 
 	}
 	f.body_case = XFED__FRAME__BODY_REPLY;
 	f.reply = &m;
-	proto_session_send(l->session, &f);
+	edge_link_send(l, &f); /* where it misses the answer, the gateway gives up after its time */
 	edge_flush_soon(l->edge);
 	free(dump);
 	json_decref(j);

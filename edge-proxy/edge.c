@@ -89,6 +89,7 @@ static void on_tick(void *user)
 	edge_newest_tick(e, now);
 	edge_rates_tick(e, now);
 	edge_certs_tick(e);
+	edge_failures_tick(e, now);
 	edge_report_gauges(e);
 	rt_log_flush(false);
 	rt_tidy(&e->tidy, e->freed, now);
@@ -206,6 +207,9 @@ static int make_tables(struct edge *e)
 		rc = proto_outbox_new(&(struct proto_outbox_config){ 0 }, &e->outbox);
 	}
 	if (rc == XFED_OK) {
+		rc = proto_fold_new(&e->strangers);
+	}
+	if (rc == XFED_OK) {
 		rc = proto_inbox_new(0, &e->inbox);
 	}
 	return rc == XFED_OK ? proto_sipmemory_new(0, &e->sips) : rc;
@@ -233,6 +237,14 @@ static int hook_loop(struct edge *e)
 	return rc == 0 ? XFED_OK : XFED_ERR_NOMEM;
 }
 
+/* Whose lines in the log are limited apart: those of partners that policy lists. */
+static const char *listed_partner(void *user, struct xfed_span domain)
+{
+	const struct edge *e = user;
+	const struct xfed_partner *p = e->policy ? xfed_policy_partner(e->policy, domain) : NULL;
+	return p ? p->domain : NULL;
+}
+
 int edge_new(const char *config_path, struct edge_config *config, struct edge **out, char error[256])
 {
 	struct edge *e = xfed_calloc(1, sizeof(*e));
@@ -257,6 +269,7 @@ int edge_new(const char *config_path, struct edge_config *config, struct edge **
 	e->started_ms = rt_loop_now_ms(e->loop);
 	rt_post_init(&e->flush, e->loop, flush, e);
 	rt_post_init(&e->tell_verdicts, e->loop, edge_verify_tell, e);
+	rt_log_set_partner_names(listed_partner, e);
 	rc = make_tables(e);
 	if (rc == XFED_OK) {
 		rc = hook_loop(e);
@@ -286,6 +299,7 @@ void edge_free(struct edge *e)
 		return;
 	}
 	e->service = EDGE_OUT_OF_SERVICE;
+	rt_log_set_partner_names(NULL, NULL);
 	for (size_t i = 0; i < e->channel_listener_count; i++) {
 		rt_listener_close(e->channel_listeners[i]);
 	}
@@ -312,6 +326,7 @@ void edge_free(struct edge *e)
 	rt_reach_deinit(&e->reach);
 	rt_loop_free(e->loop); /* the last jobs come back in here */
 	proto_outbox_free(e->outbox);
+	proto_fold_free(e->strangers);
 	proto_inbox_free(e->inbox);
 	proto_sipmemory_free(e->sips);
 	xfed_xml_reader_free(e->fragments);

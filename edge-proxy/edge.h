@@ -20,6 +20,7 @@
 #define EDGE_EDGE_H
 
 #include "config.h"
+#include "proto/fold.h"
 #include "proto/inbox.h"
 #include "proto/outbox.h"
 #include "proto/outcome.h"
@@ -213,6 +214,7 @@ struct edge {
 	struct rt_post tell_verdicts;
 	struct edge_probe *probes;
 	struct edge_check *checks;
+	struct proto_fold *strangers; /* failures of those who have proved nothing */
 
 	struct xfed_policy *policy; /* NULL: none yet */
 	struct proto_revision revision;
@@ -368,7 +370,9 @@ struct edge_link *edge_link_of(struct edge *e, const struct proto_inbox_run *run
 struct edge_link *edge_link_of_peer(struct edge *e, int peer);
 void edge_links_flush(struct edge *e);
 void edge_link_pay(struct edge_link *l); /* what credit is owed, as far as there is room */
-void edge_links_send(struct edge *e, const Xfed__Frame *f); /* to every link that is up; a full one misses events */
+/* What nobody waits for; a link without room misses it, which is counted. */
+void edge_link_send(struct edge_link *l, const Xfed__Frame *f);
+void edge_links_send(struct edge *e, const Xfed__Frame *f); /* to every link that is up */
 void edge_links_drain(struct edge *e, uint32_t grace_ms);
 void edge_links_free(struct edge *e);
 
@@ -392,7 +396,7 @@ struct edge_failure {
 	const char *local, *remote; /* normalised, "" where unknown */
 	enum xfed_reason reason;
 	enum xfed_side side;
-	const char *text;
+	const char *text, *address; /* address: of the peer, or NULL */
 	const struct edge_steps *steps;
 	const struct xfed_cert *cert; /* the peer's, or NULL */
 };
@@ -402,6 +406,7 @@ void edge_steps_of_stream(struct edge_steps **s, uint64_t now_ms, const struct x
 /* What may be behind an end that says nothing of itself, or NULL. */
 const char *edge_failure_suspicion(const struct edge *e, const struct xfed_s2s_info *info, enum xfed_reason reason);
 void edge_failure_send(struct edge *e, const struct edge_failure *f);
+void edge_failures_tick(struct edge *e, uint64_t now_ms); /* what was folded is told */
 
 /* report.c */
 void edge_report_established(struct edge_conn *c, const struct xfed_s2s_action *act);

@@ -5,7 +5,7 @@
 
 #include "xfed/mem.h"
 
-#define STEPS_MAX 24
+#define STEPS_MAX PROTO_FILL_STEPS
 
 struct edge_steps {
 	uint64_t began_ms;
@@ -14,7 +14,7 @@ struct edge_steps {
 		uint32_t at_ms;
 		const char *step;
 		bool ok;
-		char detail[160];
+		char detail[PROTO_FILL_STEP_BYTES];
 	} list[STEPS_MAX];
 };
 
@@ -102,55 +102,51 @@ const char *edge_failure_suspicion(const struct edge *e, const struct xfed_s2s_i
 	return NULL;
 }
 
-static void fill_chain(const struct edge_failure *f, Xfed__Certificate *cert, char *names[PROTO_CERT_NAMES_MAX], char subject[512], char issuer[512])
+static void send_failure(struct edge *e, const struct proto_failure *m, uint32_t repeated)
 {
-	const struct xfed_cert_facts *facts = xfed_cert_facts(f->cert);
-	xfed__certificate__init(cert);
-	cert->subject = (char *)proto_text_clean(subject, 512, facts->subject);
-	cert->issuer = (char *)proto_text_clean(issuer, 512, facts->issuer);
-	cert->serial_hex = (char *)facts->serial_hex;
-	cert->sha256_hex = (char *)facts->sha256_hex;
-	cert->not_before_s = facts->not_before_s;
-	cert->not_after_s = facts->not_after_s;
-	cert->eku = facts->eku;
-	cert->names = names;
-	for (size_t i = 0; i < facts->name_count && cert->n_names < PROTO_CERT_NAMES_MAX; i++) {
-		struct xfed_span name = xfed_span_str(facts->names[i]);
-		if (name.len <= PROTO_VALUE_BYTES / 16 && xfed_utf8_is_valid(name)) {
-			names[cert->n_names++] = (char *)facts->names[i];
-		}
+	static struct proto_fill_failure out; /* large, and the loop has one thread */
+	proto_fill_failure(&out, m);
+	out.m.repeated_count = repeated;
+	edge_links_send(e, &out.frame);
+}
+
+/* The network and, where policy lists it, the name under which the failures of a stranger are folded. */
+static bool may_tell(struct edge *e, const struct edge_failure *f, const struct proto_failure *m, uint32_t *repeated)
+{
+	char network[RT_ADDR_TEXT] = "";
+	struct rt_addr a;
+	if (m->address && rt_addr_parse(&a, xfed_span_str(m->address), 0) == XFED_OK) {
+		rt_addr_network_text(&a, network);
 	}
+	const struct xfed_partner *p = e->policy ? xfed_policy_partner(e->policy, xfed_span_str(f->remote)) : NULL;
+	return proto_fold_take(e->strangers, xfed_span_str(network), xfed_span_str(p ? p->domain : ""), m, rt_loop_now_ms(e->loop), repeated);
 }
 
 void edge_failure_send(struct edge *e, const struct edge_failure *f)
 {
-	Xfed__Frame frame = XFED__FRAME__INIT;
-	Xfed__FailureEvent m = XFED__FAILURE_EVENT__INIT;
-	Xfed__Step steps[STEPS_MAX], *list[STEPS_MAX];
-	Xfed__Certificate cert, *chain[1] = { &cert };
-	char subject[512], issuer[512], text[256], *names[PROTO_CERT_NAMES_MAX];
-	m.at_s = edge_wall_s(e);
-	m.direction = f->direction == XFED_S2S_IN ? XFED__DIRECTION__DIRECTION_IN : XFED__DIRECTION__DIRECTION_OUT;
-	m.local = (char *)f->local;
-	m.remote = (char *)f->remote;
-	m.reason = (char *)xfed_reason_code(f->reason);
-	m.side = (char *)xfed_side_name(f->side);
-	m.text = (char *)proto_text_clean(text, sizeof(text), f->text ? f->text : "");
+	struct proto_fill_step steps[STEPS_MAX];
+	uint32_t repeated = 0;
+	struct proto_failure m = {
+		.at_s = edge_wall_s(e),
+		.direction = f->direction == XFED_S2S_IN ? XFED__DIRECTION__DIRECTION_IN : XFED__DIRECTION__DIRECTION_OUT,
+		.local = f->local, .remote = f->remote, .text = f->text, .address = f->address, .reason = f->reason, .side = f->side,
+		.steps = steps, .cert = f->cert ? xfed_cert_facts(f->cert) : NULL,
+	};
 	for (size_t i = 0; f->steps && i < f->steps->count; i++) {
-		xfed__step__init(&steps[i]);
-		steps[i].at_ms = f->steps->list[i].at_ms;
-		steps[i].step = (char *)f->steps->list[i].step;
-		steps[i].ok = f->steps->list[i].ok;
-		steps[i].detail = (char *)f->steps->list[i].detail;
-		list[m.n_steps++] = &steps[i];
+		steps[m.step_count++] = (struct proto_fill_step){ f->steps->list[i].at_ms, f->steps->list[i].step, f->steps->list[i].ok,
+			f->steps->list[i].detail };
 	}
-	m.steps = list;
-	if (f->cert) {
-		fill_chain(f, &cert, names, subject, issuer);
-		m.chain = chain;
-		m.n_chain = 1;
+	/* Who comes in and fails has proved nothing. */
+	if (f->direction == XFED_S2S_OUT || may_tell(e, f, &m, &repeated)) {
+		send_failure(e, &m, repeated);
 	}
-	frame.body_case = XFED__FRAME__BODY_FAILURE_EVENT;
-	frame.failure_event = &m;
-	edge_links_send(e, &frame);
+}
+
+void edge_failures_tick(struct edge *e, uint64_t now_ms)
+{
+	struct proto_failure m;
+	uint32_t repeated;
+	while (proto_fold_next(e->strangers, now_ms, &m, &repeated)) {
+		send_failure(e, &m, repeated);
+	}
 }

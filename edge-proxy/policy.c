@@ -22,7 +22,7 @@ static void answer(struct edge_link *l, const struct proto_revision *r, bool ok,
 	m.text = (char *)(text ? text : "");
 	f.body_case = XFED__FRAME__BODY_POLICY_RESULT;
 	f.policy_result = &m;
-	proto_session_send(l->session, &f);
+	edge_link_send(l, &f);
 	edge_flush_soon(l->edge);
 }
 

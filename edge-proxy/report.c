@@ -32,25 +32,11 @@ void edge_report_stanza(struct edge *e, struct xfed_span remote, const char *dir
 
 struct event {
 	Xfed__StreamEvent m;
-	Xfed__Certificate cert;
+	struct proto_fill_certificate cert;
 	Xfed__Pair pair, *pairs[1];
 	char local[XFED_JID_PART_BYTES + 1], remote[XFED_JID_PART_BYTES + 1];
-	char subject[512], issuer[512], text[256]; /* words of others, made fit for the wire */
+	char text[256]; /* words of others, made fit for the wire */
 };
-
-static void fill_certificate(const struct xfed_cert *cert, struct event *ev)
-{
-	const struct xfed_cert_facts *f = xfed_cert_facts(cert);
-	Xfed__Certificate *out = &ev->cert;
-	xfed__certificate__init(out);
-	out->subject = (char *)proto_text_clean(ev->subject, sizeof(ev->subject), f->subject);
-	out->issuer = (char *)proto_text_clean(ev->issuer, sizeof(ev->issuer), f->issuer);
-	out->serial_hex = (char *)f->serial_hex;
-	out->sha256_hex = (char *)f->sha256_hex;
-	out->not_before_s = f->not_before_s;
-	out->not_after_s = f->not_after_s;
-	out->eku = f->eku;
-}
 
 static void fill_event(const struct edge_conn *c, Xfed__StreamChange change, struct event *ev)
 {
@@ -77,8 +63,8 @@ static void fill_event(const struct edge_conn *c, Xfed__StreamChange change, str
 		ev->m.tls_version = (char *)(info.tls.version ? info.tls.version : "");
 		ev->m.cipher = (char *)(info.tls.cipher ? info.tls.cipher : "");
 		if (info.tls.peer) {
-			fill_certificate(info.tls.peer, ev);
-			ev->m.certificate = &ev->cert;
+			proto_fill_certificate(&ev->cert, xfed_cert_facts(info.tls.peer));
+			ev->m.certificate = &ev->cert.m;
 		}
 	}
 }
@@ -104,13 +90,13 @@ void edge_report_snapshot(struct edge_link *l)
 		fill_event(c, XFED__STREAM_CHANGE__STREAM_OPENED, &ev);
 		ev.m.snapshot = true;
 		f.stream_event = &ev.m;
-		proto_session_send(l->session, &f);
+		edge_link_send(l, &f);
 	}
 	Xfed__StreamEvent end = XFED__STREAM_EVENT__INIT;
 	end.change = XFED__STREAM_CHANGE__STREAM_SNAPSHOT_END;
 	end.snapshot = true;
 	f.stream_event = &end;
-	proto_session_send(l->session, &f);
+	edge_link_send(l, &f);
 }
 
 /* ---- life events of streams ---- */
@@ -178,7 +164,7 @@ static void inbound_failed(struct edge_conn *c, const struct event *ev, const st
 	uint64_t now = rt_loop_now_ms(c->edge->loop);
 	edge_steps_of_stream(&c->steps, now, info, act->reason, act->text);
 	struct edge_failure f = { .direction = XFED_S2S_IN, .local = ev->local, .remote = ev->remote, .reason = act->reason, .side = act->side,
-		.text = act->text, .steps = c->steps, .cert = info->is_secure ? info->tls.peer : NULL };
+		.text = act->text, .address = c->address, .steps = c->steps, .cert = info->is_secure ? info->tls.peer : NULL };
 	edge_failure_send(c->edge, &f);
 }
 
@@ -204,7 +190,7 @@ static void record_pair_refused(struct edge_conn *c, const struct xfed_s2s_actio
 	edge_steps_add(&steps, rt_loop_now_ms(c->edge->loop), "tcp", true, "from %s", c->address);
 	edge_steps_of_stream(&steps, rt_loop_now_ms(c->edge->loop), &info, act->reason, act->text);
 	struct edge_failure f = { .direction = XFED_S2S_IN, .local = local_text, .remote = remote_text, .reason = act->reason, .side = act->side,
-		.text = act->text, .steps = steps, .cert = info.is_secure ? info.tls.peer : NULL };
+		.text = act->text, .address = c->address, .steps = steps, .cert = info.is_secure ? info.tls.peer : NULL };
 	edge_failure_send(c->edge, &f);
 	edge_steps_free(&steps);
 }

@@ -311,7 +311,7 @@ static void tell_sender(struct edge *e, struct proto_delivery *d, const Xfed__Ou
 		break;
 	case XFED__FATE__FATE_DROPPED:
 		edge_report_stanza(e, remote, "to_sip", kind, "dropped");
-		rt_metric_add(e->metrics, RT_M_DROPPED, 1, RT_LABELS(xfed_span_str(oc->rule && *oc->rule ? oc->rule : "other")));
+		rt_metric_add(e->metrics, RT_M_DROPPED, 1, RT_LABELS(xfed_span_str(proto_outcome_rule(oc))));
 		break;
 	case XFED__FATE__FATE_UNCERTAIN:
 		edge_report_stanza(e, remote, "to_sip", kind, "uncertain");
@@ -331,7 +331,7 @@ static void tell_sender(struct edge *e, struct proto_delivery *d, const Xfed__Ou
 
 void edge_route_outcome(struct edge *e, struct proto_delivery *d, const Xfed__Outcome *oc)
 {
-	tell_sender(e, d, oc, xfed_reason_by_code(xfed_span_str(oc->reason)));
+	tell_sender(e, d, oc, xfed_reason_of_peer(xfed_span_str(oc->reason)));
 	edge_conn_cover(e, d->cookie, d->number);
 	proto_outbox_done(e->outbox, d);
 }

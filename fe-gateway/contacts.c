@@ -6,13 +6,20 @@
 
 #define FORGET_PER_TICK 256
 
+/* Of a message of the contact. */
+struct last {
+	const char *type; /* "chat", "normal", or NULL: none */
+	char *thread;	  /* NULL: none */
+	size_t thread_len;
+};
+
 struct contact {
 	struct contact *prev, *next; /* least recently used first */
-	uint64_t wrote_ms, heard_ms, used_ms;
-	bool has_written, was_heard;
-	char type[CONTACT_TYPE_SIZE]; /* empty: none */
-	char *thread;		      /* NULL: none */
-	size_t thread_len, key_len;
+	uint64_t wrote_ms, heard_ms, delivered_ms, used_ms;
+	bool has_written, was_heard, has_reached;
+	struct last last, trying;
+	uint64_t trying_id; /* 0: none is on its way */
+	size_t key_len;
 	UT_hash_handle hh;
 	char key[]; /* local, NUL, remote */
 };
@@ -38,7 +45,8 @@ static void forget(struct contacts *c, struct contact *k)
 	HASH_DELETE(hh, c->table, k);
 	DL_DELETE(c->order, k);
 	c->count--;
-	xfed_free(k->thread);
+	xfed_free(k->last.thread);
+	xfed_free(k->trying.thread);
 	xfed_free(k);
 }
 
@@ -120,18 +128,7 @@ int contacts_wrote(struct contacts *c, struct xfed_span local, struct xfed_span 
 	return XFED_OK;
 }
 
-static void keep_thread(struct contact *k, struct xfed_span thread)
-{
-	char *copy = xfed_strndup(thread);
-	if (copy) { /* without memory the older one stays */
-		xfed_free(k->thread);
-		k->thread = copy;
-		k->thread_len = thread.len;
-	}
-}
-
-int contacts_heard(struct contacts *c, struct xfed_span local, struct xfed_span remote, struct xfed_span type, struct xfed_span thread,
-	uint64_t now_ms)
+int contacts_heard(struct contacts *c, struct xfed_span local, struct xfed_span remote, uint64_t now_ms)
 {
 	struct contact *k = use(c, local, remote, now_ms);
 	if (!k) {
@@ -139,13 +136,44 @@ int contacts_heard(struct contacts *c, struct xfed_span local, struct xfed_span 
 	}
 	k->was_heard = true;
 	k->heard_ms = now_ms;
-	size_t len = type.len < sizeof(k->type) ? type.len : 0;
-	memcpy(k->type, len > 0 ? type.data : "", len);
-	k->type[len] = '\0';
-	if (thread.data) {
-		keep_thread(k, thread);
-	}
 	return XFED_OK;
+}
+
+int contacts_trying(struct contacts *c, struct xfed_span local, struct xfed_span remote, uint64_t id, struct xfed_span type,
+	struct xfed_span thread, uint64_t now_ms)
+{
+	struct contact *k = use(c, local, remote, now_ms);
+	char *copy = k && thread.data ? xfed_strndup(thread) : NULL;
+	if (!k || (thread.data && !copy)) {
+		return XFED_ERR_NOMEM;
+	}
+	xfed_free(k->trying.thread);
+	k->trying = (struct last){ xfed_span_is(type, "chat") ? "chat" : xfed_span_is(type, "normal") ? "normal" : NULL, copy, thread.len };
+	k->trying_id = id;
+	return XFED_OK;
+}
+
+void contacts_tried(struct contacts *c, struct xfed_span local, struct xfed_span remote, uint64_t id, bool is_delivered, uint64_t now_ms)
+{
+	struct contact *k = find(c, local, remote);
+	if (!k || k->trying_id != id) {
+		return;
+	}
+	if (is_delivered) {
+		k->has_reached = true;
+		k->delivered_ms = now_ms;
+		if (!k->trying.thread) { /* one without a thread ends none */
+			k->trying.thread = k->last.thread;
+			k->trying.thread_len = k->last.thread_len;
+			k->last.thread = NULL;
+		}
+		xfed_free(k->last.thread);
+		k->last = k->trying;
+	} else {
+		xfed_free(k->trying.thread);
+	}
+	k->trying = (struct last){ 0 };
+	k->trying_id = 0;
 }
 
 void contacts_facts(const struct contacts *c, struct xfed_span local, struct xfed_span remote, uint64_t now_ms, struct contact_facts *out)
@@ -157,10 +185,11 @@ void contacts_facts(const struct contacts *c, struct xfed_span local, struct xfe
 	}
 	out->is_authorised = k->has_written && now_ms - k->wrote_ms < CONTACT_KEEP_MS;
 	out->is_alive = k->was_heard && now_ms - k->heard_ms < CONTACT_ALIVE_MS;
-	if (k->was_heard && now_ms - k->heard_ms < CONTACT_KEEP_MS) {
-		out->type = xfed_span_str(k->type[0] ? k->type : NULL);
-		out->thread = xfed_span_make(k->thread, k->thread_len);
-	}
+	bool has_last = k->has_reached && now_ms - k->delivered_ms < CONTACT_KEEP_MS;
+	const struct last none = { 0 }, *last = has_last ? &k->last : &none;
+	out->type = xfed_span_str(k->trying_id ? k->trying.type : last->type);
+	last = k->trying.thread ? &k->trying : last;
+	out->thread = xfed_span_make(last->thread, last->thread_len);
 }
 
 void contacts_tick(struct contacts *c, uint64_t now_ms)

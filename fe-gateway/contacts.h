@@ -1,7 +1,7 @@
 /*
  * What is known of a pair of a local user and an XMPP contact, for a day: whether the user has written to the contact
- * (which authorises a contact at a public partner), when the contact was last heard of, and the type and thread of its last
- * message, which are given back ([B4-01], [B4-07]). Bounded: beyond the cap the pair not used for longest is forgotten.
+ * (which authorises a contact at a public partner), when the contact was last heard of, and the type and thread of the last
+ * message of it that the user has got, which are given back ([B4-01], [B4-07]). Bounded: beyond the cap the pair not used for longest is forgotten.
  * Addresses are normalised bare JIDs. No clock, no I/O.
  */
 #ifndef GATEWAY_CONTACTS_H
@@ -12,7 +12,6 @@
 #define CONTACTS_MAX	    65536
 #define CONTACT_KEEP_MS	    ((uint64_t)24 * 3600 * 1000)
 #define CONTACT_ALIVE_MS    (10 * 60 * 1000) /* heard of within: no error is waited for */
-#define CONTACT_TYPE_SIZE   16
 
 struct contacts;
 
@@ -21,9 +20,17 @@ void contacts_free(struct contacts *c);
 
 /* The local user sends to the contact. OK, NOMEM. */
 int contacts_wrote(struct contacts *c, struct xfed_span local, struct xfed_span remote, uint64_t now_ms);
-/* The contact has sent a message; `type` and `thread` may be absent. OK, NOMEM. */
-int contacts_heard(struct contacts *c, struct xfed_span local, struct xfed_span remote, struct xfed_span type, struct xfed_span thread,
-	uint64_t now_ms);
+/* The contact has sent a message, whatever becomes of it. OK, NOMEM. */
+int contacts_heard(struct contacts *c, struct xfed_span local, struct xfed_span remote, uint64_t now_ms);
+/*
+ * Message `id` (not 0) of the contact is on its way to the user; `type` and `thread` may be absent. They count from now on, as the
+ * user may answer before we hear that he has it, and are forgotten again unless it is delivered. Of types only chat and normal
+ * are kept: an answer as headline or groupchat is one that servers drop without a word (RFC 6121 8.5.2.1.1). OK, NOMEM.
+ */
+int contacts_trying(struct contacts *c, struct xfed_span local, struct xfed_span remote, uint64_t id, struct xfed_span type,
+	struct xfed_span thread, uint64_t now_ms);
+/* What became of it. Nothing happens where a later one is on its way, or none. */
+void contacts_tried(struct contacts *c, struct xfed_span local, struct xfed_span remote, uint64_t id, bool is_delivered, uint64_t now_ms);
 
 struct contact_facts {
 	bool is_authorised; /* the local user wrote to it within a day */

@@ -243,7 +243,7 @@ static void take_pair(struct explaining *x, struct explain_edge *e, const json_t
 	e->has_inbound = json_is_true(json_object_get(answer, "in"));
 	e->pair_state = state ? keep(x, state) : NULL;
 	e->is_ready = state && strcmp(state, "ready") == 0;
-	e->last_reason = reason ? xfed_reason_by_code(xfed_span_str(reason)) : XFED_REASON_NONE;
+	e->last_reason = xfed_reason_of_peer(xfed_span_str(reason));
 	json_int_t wait = json_integer_value(json_object_get(out, "retry_in_ms"));
 	e->retry_in_ms = wait > 0 ? (uint64_t)wait : 0;
 }

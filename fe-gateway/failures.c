@@ -87,9 +87,20 @@ static int add_job(struct gateway *g, const struct journal_question *q, gateway_
 	return XFED_OK;
 }
 
-void gateway_failures_add(struct gateway *g, struct xfed_span edge, const Xfed__FailureEvent *m)
+static int add_stranger(struct gateway *g, struct xfed_span edge, const Xfed__FailureEvent *m, struct xfed_span name)
 {
-	if (journal_add(g->failures->journal, edge, m, gateway_wall_s(g), gateway_now(g)) != XFED_OK) {
+	char network[RT_ADDR_TEXT] = "";
+	struct rt_addr a;
+	if (rt_addr_parse(&a, xfed_span_str(m->address), 0) == XFED_OK) {
+		rt_addr_network_text(&a, network);
+	}
+	return journal_add_stranger(g->failures->journal, edge, xfed_span_str(network), name, m, gateway_wall_s(g));
+}
+
+void gateway_failures_add(struct gateway *g, struct xfed_span edge, const Xfed__FailureEvent *m, struct xfed_span stranger)
+{
+	int rc = stranger.data ? add_stranger(g, edge, m, stranger) : journal_add(g->failures->journal, edge, m, gateway_wall_s(g), gateway_now(g));
+	if (rc != XFED_OK) {
 		rt_log(RT_LOG_ERROR, "journal.lost", RT_KV_STR("partner", m->remote), RT_KV_STR("text", "out of memory"), RT_END);
 	}
 }

@@ -145,6 +145,14 @@ static int make_resolver(struct gateway *g, char error[256])
 	return rt_resolver_new(g->loop, &o, &g->resolver, error, 256);
 }
 
+/* Whose lines in the log are limited apart: those of partners that are listed. */
+static const char *listed_partner(void *user, struct xfed_span domain)
+{
+	const struct gateway *g = user;
+	const struct xfed_partner *p = g->files.policy ? gateway_partner(g, domain) : NULL;
+	return p ? p->domain : NULL;
+}
+
 static int make_tables(struct gateway *g)
 {
 	const struct gateway_config *c = g->files.config;
@@ -191,6 +199,7 @@ static int make_all(struct gateway *g, char error[256])
 	}
 	g->started_ms = gateway_now(g);
 	rt_post_init(&g->flush, g->loop, flush, g);
+	rt_log_set_partner_names(listed_partner, g);
 	rc = make_tables(g);
 	rc = rc == XFED_OK ? hook_loop(g) : rc;
 	rc = rc == XFED_OK ? gateway_policy_start(g, error) : rc;
@@ -238,6 +247,7 @@ void gateway_free(struct gateway *g)
 		return;
 	}
 	g->is_closing = true;
+	rt_log_set_partner_names(NULL, NULL);
 	gateway_requests_free(g);
 	gateway_links_free(g);
 	gateway_sip_free(g);

@@ -119,6 +119,7 @@ struct gateway_link {
 	enum xfed_reason policy_problem; /* the edge refused the snapshot */
 	char policy_text[160];
 	bool is_importing; /* counters come in several frames */
+	size_t free_labels; /* of that set: samples with a label that only the edge knows */
 };
 
 /* ---- hops.c, hop_places.c ---- */
@@ -205,6 +206,7 @@ struct gateway_outgoing {
 	struct gateway_outgoing **list;	      /* which; NULL: none */
 	UT_hash_handle hh;
 	struct xfed_span uri, from_uri, body, subject, language;
+	struct xfed_span thread; /* of the stanza, kept for the pair where it is delivered; data NULL: none */
 };
 
 /* ---- to_xmpp.c, to_xmpp_answer.c ---- */
@@ -512,7 +514,8 @@ const char *gateway_kind_word(Xfed__Kind kind);
 int gateway_failures_start(struct gateway *g, char error[256]); /* when the store is open */
 void gateway_failures_stop(struct gateway *g);			/* when the loop is gone, before the store is closed */
 void gateway_failures_tick(struct gateway *g);
-void gateway_failures_add(struct gateway *g, struct xfed_span edge, const Xfed__FailureEvent *m);
+/* `stranger` data NULL: of an attempt of ours; else the listed partner whose name was claimed, or "". */
+void gateway_failures_add(struct gateway *g, struct xfed_span edge, const Xfed__FailureEvent *m, struct xfed_span stranger);
 void gateway_failures_ask(struct gateway *g, const struct journal_question *q, gateway_failures_fn *fn, void *user); /* fn: at once, or later */
 /* The last one of a pair in that direction ("in", "out"), as `failures list` shows it; NULL: none in memory. */
 json_t *gateway_failures_last(struct gateway *g, struct xfed_span local, struct xfed_span remote, const char *direction);

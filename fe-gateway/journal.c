@@ -4,6 +4,7 @@
 
 #include "proto/check.h"
 #include "xfed/limits.h"
+#include "xfed/reason.h"
 
 /* ---- copies ---- */
 
@@ -123,6 +124,7 @@ void journal_free(struct journal *j)
 	while (j->first_id < j->next_id) {
 		drop_first(j);
 	}
+	journal_strangers_free(j);
 	xfed_free(j->slots);
 	xfed_free(j);
 }
@@ -166,12 +168,6 @@ static void expire_folding(struct journal *j, uint64_t now_ms)
 
 /* ---- adding ---- */
 
-struct texts {
-	char edge[256], local[PROTO_ADDRESS_BYTES + 1], remote[PROTO_ADDRESS_BYTES + 1],
-		reason[PROTO_WORD_BYTES + 1], side[PROTO_WORD_BYTES + 1],
-		text[PROTO_TEXT_BYTES + 1], correlation[PROTO_WORD_BYTES + 1];
-};
-
 static const char *or_empty(const char *s)
 {
 	return s ? s : "";
@@ -190,9 +186,23 @@ static void lower(char *s)
 	}
 }
 
+/* Words of our tables: what an edge makes up is no key of anything, and for people only. */
+static void describe_reason(const Xfed__FailureEvent *m, struct journal_texts *t)
+{
+	char text[PROTO_WORD_BYTES + PROTO_TEXT_BYTES + 3];
+	enum xfed_reason r = xfed_reason_of_peer(xfed_span_str(or_empty(m->reason)));
+	bool is_known = r != XFED_REASON_CHANNEL_REASON_UNKNOWN;
+	snprintf(text, sizeof(text), "%.*s%s%s", is_known ? 0 : PROTO_WORD_BYTES, or_empty(m->reason),
+		is_known || !or_empty(m->text)[0] ? "" : ": ", or_empty(m->text));
+	proto_text_clean(t->text, sizeof(t->text), text);
+	snprintf(t->reason, sizeof(t->reason), "%s", xfed_reason_code(r));
+	snprintf(t->side, sizeof(t->side), "%s",
+		xfed_side_name(xfed_side_of_peer(xfed_span_str(or_empty(m->side)), r)));
+}
+
 /* Everything but the detail. */
-static void describe(struct xfed_span edge, const Xfed__FailureEvent *m, int64_t now_s,
-	struct texts *t, struct journal_record *out)
+void journal_describe(struct xfed_span edge, const Xfed__FailureEvent *m, int64_t now_s,
+	struct journal_texts *t, struct journal_record *out)
 {
 	char name[256];
 	snprintf(name, sizeof(name), "%.*s",
@@ -201,9 +211,7 @@ static void describe(struct xfed_span edge, const Xfed__FailureEvent *m, int64_t
 	proto_text_clean(t->edge, sizeof(t->edge), name);
 	proto_text_clean(t->local, sizeof(t->local), or_empty(m->local));
 	proto_text_clean(t->remote, sizeof(t->remote), or_empty(m->remote));
-	proto_text_clean(t->reason, sizeof(t->reason), or_empty(m->reason));
-	proto_text_clean(t->side, sizeof(t->side), or_empty(m->side));
-	proto_text_clean(t->text, sizeof(t->text), or_empty(m->text));
+	describe_reason(m, t);
 	proto_text_clean(t->correlation, sizeof(t->correlation), or_empty(m->correlation));
 	lower(t->remote);
 	*out = (struct journal_record){ .first_s = believable(m->at_s, now_s),
@@ -217,7 +225,7 @@ static void describe(struct xfed_span edge, const Xfed__FailureEvent *m, int64_t
 
 /* The packed detail without what has a column, or without some of it where that is too much. `*out`
  * is to be freed. NOMEM. */
-static int pack_detail(const Xfed__FailureEvent *m, struct xfed_span *out)
+int journal_pack_detail(const Xfed__FailureEvent *m, size_t max, struct xfed_span *out)
 {
 	Xfed__FailureEvent d = XFED__FAILURE_EVENT__INIT;
 	Xfed__Step left_out = XFED__STEP__INIT, *steps[PROTO_STEPS_MAX + 1];
@@ -228,7 +236,7 @@ static int pack_detail(const Xfed__FailureEvent *m, struct xfed_span *out)
 	d.n_facts = m->n_facts;
 	d.chain = m->chain;
 	d.n_chain = m->n_chain;
-	if (xfed__failure_event__get_packed_size(&d) > JOURNAL_DETAIL_BYTES) {
+	if (xfed__failure_event__get_packed_size(&d) > max) {
 		d.n_facts = 0;
 		d.n_chain = m->n_chain > 0 ? 1 : 0;
 		d.n_steps = m->n_steps < PROTO_STEPS_MAX / 2 ? m->n_steps : PROTO_STEPS_MAX / 2;
@@ -241,8 +249,12 @@ static int pack_detail(const Xfed__FailureEvent *m, struct xfed_span *out)
 		d.steps = steps;
 	}
 	size_t size = xfed__failure_event__get_packed_size(&d);
-	if (size > JOURNAL_DETAIL_BYTES) {
+	if (size > max) {
 		d.n_chain = 0; /* a certificate with a hundred long names */
+		size = xfed__failure_event__get_packed_size(&d);
+	}
+	if (size > max) {
+		d.n_steps = 0; /* long ones, where there is little room */
 		size = xfed__failure_event__get_packed_size(&d);
 	}
 	uint8_t *p = xfed_malloc(size > 0 ? size : 1);
@@ -256,7 +268,7 @@ static int pack_detail(const Xfed__FailureEvent *m, struct xfed_span *out)
 
 static bool fold(struct journal *j, const struct journal_record *r, uint64_t now_ms)
 {
-	char key[sizeof(struct texts) + 1];
+	char key[sizeof(struct journal_texts) + 1];
 	const struct xfed_span from[JOURNAL_TEXT_COUNT] = {
 #define SPAN(name) r->name,
 		JOURNAL_TEXTS(SPAN)
@@ -306,14 +318,19 @@ static int keep(struct journal *j, struct journal_record *r, uint64_t now_ms)
 int journal_add(struct journal *j, struct xfed_span edge, const Xfed__FailureEvent *m,
 	int64_t now_s, uint64_t now_ms)
 {
-	struct texts t;
+	struct journal_texts t;
 	struct journal_record r;
-	describe(edge, m, now_s, &t, &r);
+	journal_describe(edge, m, now_s, &t, &r);
 	expire_folding(j, now_ms);
 	if (fold(j, &r, now_ms)) {
 		return XFED_OK;
 	}
-	int rc = pack_detail(m, &r.detail);
+	struct journal_edge *e = journal_edge_of(j, edge);
+	if (!e || !journal_edge_may(e, now_ms)) {
+		struct xfed_span nowhere = { "", 0 };
+		return journal_add_stranger(j, edge, nowhere, nowhere, m, now_s);
+	}
+	int rc = journal_pack_detail(m, JOURNAL_DETAIL_BYTES, &r.detail);
 	if (rc == XFED_OK) {
 		rc = keep(j, &r, now_ms);
 		xfed_free((void *)(uintptr_t)r.detail.data);
@@ -327,12 +344,13 @@ struct journal_stats journal_stats(const struct journal *j)
 	s.ring_rows = j->rows;
 	s.ring_bytes = j->bytes;
 	s.unwritten = j->dirty;
+	s.strangers = HASH_COUNT(j->strangers);
 	return s;
 }
 
 /* ---- questions to the ring ---- */
 
-static bool wants(
+bool journal_wants(
 	const struct journal_question *q, const struct journal_record *r, int64_t oldest_s)
 {
 	return r->last_s >= oldest_s && r->last_s >= q->since_s &&
@@ -362,7 +380,7 @@ static int list(
 	for (uint64_t id = j->next_id;
 		failures && id > j->first_id && json_array_size(failures) < q->limit;) {
 		const struct journal_entry *e = *slot(j, --id);
-		if (!e || !wants(q, &e->copy->r, oldest_s)) {
+		if (!e || !journal_wants(q, &e->copy->r, oldest_s)) {
 			continue;
 		}
 		last_id = id;
@@ -378,6 +396,9 @@ static int list(
 		return XFED_ERR_AGAIN;
 	}
 	*out = journal_list_json(failures, q, last_id);
+	if (*out) {
+		journal_strangers_list(j, q, oldest_s, *out);
+	}
 	return *out ? XFED_OK : XFED_ERR_NOMEM;
 }
 
@@ -386,5 +407,8 @@ int journal_ask(
 {
 	int64_t oldest_s = now_s - j->limits.keep_s;
 	*out = NULL;
+	if (q->id > JOURNAL_STRANGER_ID) {
+		return journal_stranger_show(j, q->id, out);
+	}
 	return q->id ? show(j, q, oldest_s, out) : list(j, q, oldest_s, out);
 }

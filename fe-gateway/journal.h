@@ -6,6 +6,12 @@
  * store, rows and bytes in memory; the oldest go first. Remedies come from the reason table and are
  * not stored.
  *
+ * Strangers, who have proved nothing, can fail as often as they like and under any name: theirs are kept
+ * apart, in memory only, folded by the network they come from (journal_add_stranger()), so that they
+ * push out nothing. They stand on the first page of a list, at most a quarter as many as the others,
+ * and are shown like these. An edge has its share too: what it tells beyond JOURNAL_EDGE_ROWS at once and
+ * one in JOURNAL_EDGE_MS goes among the strangers.
+ *
  * The loop:    journal_add() for each event; when journal_flush_is_due(), a job without question;
  *              journal_ask() for a question, and where it says AGAIN a job with that question.
  * A job:       journal_job_new() on the loop, journal_job_run() on a worker with the store's
@@ -44,6 +50,14 @@ struct sqlite3;
 #define JOURNAL_FOLD_MS	   60000 /* the same failure again within this is counted, not kept */
 #define JOURNAL_DETAIL_BYTES                                                                       \
 	(64 * 1024) /* steps, facts and chain of one failure; beyond, some are left out */
+#define JOURNAL_EDGE_ROWS    1000
+#define JOURNAL_EDGE_MS	     1000
+#define JOURNAL_EDGES_MAX    64 /* of which strangers and shares are kept apart */
+#define JOURNAL_NETWORKS     64 /* of strangers, for each edge; the one silent for longest makes room */
+#define JOURNAL_NETWORK_NAMES 4 /* listed partners' names that are claimed from one network and kept apart */
+#define JOURNAL_CLAIMS	     8	/* other names claimed from it that are shown, the last ones */
+#define JOURNAL_STRANGER_DETAIL_BYTES (8 * 1024)
+#define JOURNAL_STRANGER_ID  ((uint64_t)1000000000000) /* their numbers begin behind it */
 #define JOURNAL_LIST_DEFAULT 50
 #define JOURNAL_LIST_MAX     500
 #define JOURNAL_FLUSH_MS     1000    /* a failure waits this long for others to be written with */
@@ -66,13 +80,22 @@ void journal_free(struct journal *j); /* NULL is fine; jobs under way are ended 
 
 /*
  * One failed attempt. `edge` is empty for the gateway's own. Texts are made fit for people (UTF-8,
- * no control characters). OK; NOMEM: it is not kept.
+ * no control characters); reason and side become words of our tables, and an unknown reason's word
+ * stands in front of the text. OK; NOMEM: it is not kept.
  */
 int journal_add(struct journal *j, struct xfed_span edge, const Xfed__FailureEvent *m,
 	int64_t now_s, uint64_t now_ms);
 
+/*
+ * The same of a peer that has proved nothing. `network` is where it came from, in our words; `name` the
+ * listed partner whose name it claims, empty where it is none.
+ */
+int journal_add_stranger(struct journal *j, struct xfed_span edge, struct xfed_span network,
+	struct xfed_span name, const Xfed__FailureEvent *m, int64_t now_s);
+
 struct journal_stats {
 	size_t ring_rows, ring_bytes, unwritten;
+	size_t strangers; /* entries */
 	uint64_t folded;       /* occurrences counted in a row that was there */
 	uint64_t lost;	       /* rows that left the ring before they could be written */
 	uint64_t write_errors; /* jobs */

@@ -7,6 +7,7 @@
 #define GATEWAY_JOURNAL_IMPL_H
 
 #include "journal.h"
+#include "proto/check.h"
 #include "util/table.h"
 
 /* Spans are terminated and belong to whoever holds the record. */
@@ -45,6 +46,32 @@ struct journal_job {
 	char error[256];
 };
 
+/* Strangers of one network, under one name; journal_strangers.c. */
+struct journal_stranger {
+	struct journal_copy *copy; /* the last one */
+	char *claims[JOURNAL_CLAIMS];
+	size_t claim_next;
+	UT_hash_handle hh; /* by id */
+};
+
+struct journal_network {
+	struct journal_network *prev, *next; /* silent for longest first */
+	struct journal_stranger *of[1 + JOURNAL_NETWORK_NAMES]; /* [0]: all other names */
+	UT_hash_handle hh;
+	size_t key_len;
+	char *names[1 + JOURNAL_NETWORK_NAMES];
+	char key[]; /* the network */
+};
+
+/* What one edge tells. */
+struct journal_edge {
+	UT_hash_handle hh;
+	uint64_t spent_ms; /* of its share; runs after the clock */
+	struct journal_network *table, *order;
+	size_t networks, name_len;
+	char name[];
+};
+
 /* A row of the ring. */
 struct journal_entry {
 	struct journal_copy *copy;
@@ -60,6 +87,9 @@ struct journal {
 	uint64_t first_id, next_id;
 	uint64_t fold_from; /* the oldest that may still be folding */
 	struct journal_entry *folding;
+	struct journal_edge *edges;
+	struct journal_stranger *strangers; /* by id */
+	uint64_t last_stranger;
 	size_t rows, bytes, dirty, jobs;
 	uint64_t dirty_since_ms, retry_at_ms, trimmed_ms;
 	/* Of what left the ring and may be in the store. */
@@ -68,7 +98,32 @@ struct journal {
 	struct journal_stats stats;
 };
 
+/* ---- journal_strangers.c ---- */
+
+/* Of the edge; the one made last where there are too many. NULL: NOMEM. */
+struct journal_edge *journal_edge_of(struct journal *j, struct xfed_span name);
+void journal_strangers_free(struct journal *j);
+/* Whether the edge may have another row of its own. */
+bool journal_edge_may(struct journal_edge *e, uint64_t now_ms);
+/* NOT_FOUND, NOMEM. */
+int journal_stranger_show(const struct journal *j, uint64_t id, json_t **out);
+/* Puts those that are wanted between the failures of a page, by time. */
+void journal_strangers_list(const struct journal *j, const struct journal_question *q, int64_t oldest_s, json_t *answer);
+
 /* ---- journal.c ---- */
+
+/* Texts of a failure, ours and made fit; `out` borrows from `t`. */
+struct journal_texts {
+	char edge[256], local[PROTO_ADDRESS_BYTES + 1], remote[PROTO_ADDRESS_BYTES + 1],
+		reason[PROTO_WORD_BYTES + 1], side[PROTO_WORD_BYTES + 1],
+		text[PROTO_TEXT_BYTES + 1], correlation[PROTO_WORD_BYTES + 1];
+};
+void journal_describe(struct xfed_span edge, const Xfed__FailureEvent *m, int64_t now_s,
+	struct journal_texts *t, struct journal_record *out);
+/* The packed detail, at most `max` bytes; `*out` is to be freed. OK, NOMEM. */
+int journal_pack_detail(const Xfed__FailureEvent *m, size_t max, struct xfed_span *out);
+bool journal_wants(
+	const struct journal_question *q, const struct journal_record *r, int64_t oldest_s);
 
 struct journal_copy *journal_copy_new(const struct journal_record *r); /* NULL: NOMEM */
 /* NULL: not in the ring. */

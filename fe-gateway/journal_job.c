@@ -97,6 +97,9 @@ int journal_job_end(struct journal *j, struct journal_job *job, uint64_t now_ms,
 	int rc = job->has_question ? job->rc : XFED_OK;
 	*answer = job->answer;
 	job->answer = NULL;
+	if (*answer && job->question.id == 0) {
+		journal_strangers_list(j, &job->question, job->oldest_s, *answer);
+	}
 	snprintf(error, 256, "%s", job->error);
 	journal_job_free(job);
 	return rc;

@@ -281,7 +281,7 @@ void gateway_policy_pump(struct gateway_link *l)
 
 void gateway_policy_result(struct gateway_link *l, const Xfed__PolicyResult *m)
 {
-	enum xfed_reason reason = xfed_reason_by_code(xfed_span_str(m->reason));
+	enum xfed_reason reason = xfed_reason_of_peer(xfed_span_str(m->reason));
 	uint64_t counter = m->revision ? m->revision->counter : 0;
 	if (m->ok) {
 		l->policy_problem = XFED_REASON_NONE;

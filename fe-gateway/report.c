@@ -1,6 +1,8 @@
 /* Metrics, and what edges report of themselves. */
 #include "gateway.h"
 
+#include "labels.h"
+
 #include <stdio.h>
 
 const char *gateway_kind_word(Xfed__Kind kind)
@@ -65,9 +67,18 @@ static int import(struct gateway_link *l, const Xfed__Metric *m)
 	if (m->n_labels > XFED_ARRAY_LEN(s.labels)) {
 		return XFED_ERR_INVALID;
 	}
+	bool is_free = false;
 	for (size_t i = 0; i < m->n_labels; i++) {
 		s.labels[i].name = xfed_span_str(m->labels[i]->name);
 		s.labels[i].value = xfed_span_str(m->labels[i]->value);
+		enum labels_verdict v = labels_judge(l->gw->files.policy, s.labels[i].name, s.labels[i].value);
+		if (v == LABELS_BAD) {
+			return XFED_ERR_INVALID;
+		}
+		is_free = is_free || v == LABELS_FREE;
+	}
+	if (is_free && l->free_labels++ >= LABELS_FREE_MAX) {
+		return XFED_ERR_INVALID;
 	}
 	s.label_count = m->n_labels;
 	return rt_metrics_import_add(l->gw->metrics, xfed_span_str(l->name), &s);
@@ -77,6 +88,7 @@ static int import(struct gateway_link *l, const Xfed__Metric *m)
 void gateway_take_counters(struct gateway_link *l, const Xfed__Counters *m)
 {
 	struct rt_metrics *metrics = l->gw->metrics;
+	l->free_labels = l->is_importing ? l->free_labels : 0;
 	if (!l->is_importing && rt_metrics_import_begin(metrics, xfed_span_str(l->name)) != XFED_OK) {
 		return;
 	}
@@ -109,10 +121,20 @@ void gateway_take_stream_event(struct gateway_link *l, const Xfed__StreamEvent *
 		RT_KV_STR("why", m->reason[0] ? m->reason : NULL), RT_KV_U64("conn", m->stream), RT_END);
 }
 
+/*
+ * Nothing an edge says is a key of the log as it stands. What comes in has proved nothing; what it says of domains that we do not
+ * list, or that are not ours, is no attempt that was ours to make.
+ */
 void gateway_take_failure(struct gateway_link *l, const Xfed__FailureEvent *m)
 {
+	struct gateway *g = l->gw;
+	enum xfed_reason reason = xfed_reason_of_peer(xfed_span_str(m->reason));
+	const struct xfed_partner *p = gateway_partner(g, xfed_span_str(m->remote));
+	bool is_stranger = m->direction != XFED__DIRECTION__DIRECTION_OUT || !p || !gateway_config_domain(g->files.config, xfed_span_str(m->local));
 	rt_log(RT_LOG_WARNING, "failure", RT_KV_STR("edge", l->name), RT_KV_STR("partner", m->remote), RT_KV_STR("local", m->local),
-		RT_KV_STR("direction", direction_word(m->direction)), RT_KV_STR("reason", m->reason), RT_KV_STR("side", m->side),
-		RT_KV_STR("text", m->text[0] ? m->text : NULL), RT_KV_STR("correlation", m->correlation[0] ? m->correlation : NULL), RT_END);
-	gateway_failures_add(l->gw, xfed_span_str(l->name), m);
+		RT_KV_STR("direction", direction_word(m->direction)), RT_KV_REASON_SIDE(reason, xfed_side_of_peer(xfed_span_str(m->side), reason)),
+		RT_KV_STR("said", reason == XFED_REASON_CHANNEL_REASON_UNKNOWN ? m->reason : NULL), RT_KV_STR("address", m->address[0] ? m->address : NULL),
+		RT_KV_U64("repeated", m->repeated_count), RT_KV_STR("text", m->text[0] ? m->text : NULL),
+		RT_KV_STR("correlation", m->correlation[0] ? m->correlation : NULL), RT_END);
+	gateway_failures_add(g, xfed_span_str(l->name), m, is_stranger ? xfed_span_str(p ? p->domain : "") : xfed_span_make(NULL, 0));
 }

@@ -188,7 +188,7 @@ void gateway_route_settled(struct gateway_link *l, const Xfed__Settled *m)
 		const Xfed__Outcome *oc = m->outcomes[i];
 		struct proto_delivery *d = proto_outbox_settled(g->outbox, l->peer, oc);
 		if (d && !g->is_over) {
-			finish(g, d, oc->fate, oc->sip_status, xfed_reason_by_code(xfed_span_str(oc->reason)));
+			finish(g, d, oc->fate, oc->sip_status, xfed_reason_of_peer(xfed_span_str(oc->reason)));
 		}
 	}
 	gateway_flush_soon(g);

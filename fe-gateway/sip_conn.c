@@ -309,6 +309,13 @@ static void log_open(const struct sip_conn *c)
 		RT_KV_STR("certificate_problem", c->tls ? rt_log_reason_word(c->facts.chain_reason) : NULL), RT_KV_U64("flow", c->id), RT_END);
 }
 
+/* Whether anything may be sent to its address but on this connection: asked when all of the peer is known. */
+static void judge_peer(struct sip_conn *c)
+{
+	struct trust_peer peer = { .transport = c->transport, .ip = c->info.peer_ip, .cert = c->facts.peer, .chain_reason = c->facts.chain_reason };
+	c->info.is_known = c->is_client || trust_is_known(c->gw->files.config, &peer);
+}
+
 /* Why a SIP server we called is not the one that was meant; of a connection that came in each request is judged by itself. */
 static enum xfed_reason server_problem(const struct sip_conn *c)
 {
@@ -327,11 +334,14 @@ void sip_io_judge_certs(struct sip_io *io)
 {
 	struct sip_conn *c, *next;
 	HASH_ITER(hh, io->conns, c, next) {
-		if (!c->tls || !c->is_open || c->is_dying) {
+		if (!c->is_open || c->is_dying) {
 			continue;
 		}
-		bool was_good = c->facts.chain_reason == XFED_REASON_NONE;
-		judge_chain(c);
+		bool was_good = c->tls && c->facts.chain_reason == XFED_REASON_NONE;
+		if (c->tls) {
+			judge_chain(c);
+		}
+		judge_peer(c);
 		if (was_good && c->facts.chain_reason != XFED_REASON_NONE) {
 			gateway_report_refusal(c->gw, c->facts.chain_reason, XFED_SIDE_SIP);
 			close_later(c, c->facts.chain_reason, "the certificate was judged again");
@@ -343,6 +353,7 @@ static void handshake_done(struct sip_conn *c)
 {
 	xfed_tls_facts(c->tls, &c->facts);
 	judge_chain(c);
+	judge_peer(c);
 	enum xfed_reason reason = server_problem(c);
 	if (reason != XFED_REASON_NONE) {
 		gateway_report_refusal(c->gw, reason, XFED_SIDE_SIP);
@@ -472,6 +483,7 @@ static void connected(struct sip_conn *c)
 	rt_stream_keepalive(c->stream, 120);
 	c->used_ms = gateway_now(c->gw);
 	if (c->transport != SIP_TLS) {
+		judge_peer(c);
 		log_open(c);
 		become_open(c);
 		rearm(c);
@@ -548,7 +560,7 @@ void sip_conn_accept(struct sip_io *io, struct rt_stream *s, enum sip_transport 
 struct sip_conn *sip_conn_open(struct sip_io *io, const struct sip_target *t)
 {
 	struct rt_addr to;
-	if (rt_addr_parse_host(&to, xfed_span_str(t->ip), t->port) != XFED_OK) {
+	if (t->port == 0 || rt_addr_parse_host(&to, xfed_span_str(t->ip), t->port) != XFED_OK) {
 		return NULL;
 	}
 	struct sip_conn *c = conn_new(io, t->transport);

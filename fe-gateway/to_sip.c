@@ -137,7 +137,7 @@ static struct gateway_outgoing *outgoing_new(struct gateway *g, const struct gat
 {
 	const struct proto_inbox_words *w = &t->words;
 	size_t texts = t->partner.len + t->local.len + t->correlation.len + w->type.len + w->id.len + w->from.len + w->to.len + p->uri.len + p->from_uri.len + p->im.body.len +
-		       p->im.subject.len + p->im.language.len + 12;
+		       p->im.subject.len + p->im.language.len + p->im.thread.len + 13;
 	struct gateway_outgoing *o = xfed_malloc(sizeof(*o) + texts);
 	if (!o) {
 		return NULL;
@@ -161,6 +161,7 @@ static struct gateway_outgoing *outgoing_new(struct gateway *g, const struct gat
 	put(&at, p->im.body, &o->body);
 	put(&at, p->im.subject, &o->subject);
 	put(&at, p->im.language, &o->language);
+	put(&at, p->im.thread, &o->thread);
 	return o;
 }
 
@@ -259,11 +260,11 @@ static void count_translation(struct gateway *g, const char *kind, enum iw_fate 
 	rt_metric_add(g->metrics, RT_M_TRANSLATE, 1, RT_LABELS(xfed_span_str(kind), xfed_span_str(words[fate])));
 }
 
-static void heard_of(struct gateway *g, struct xfed_arena *a, const struct xfed_stanza *s, struct xfed_span thread)
+static void heard_of(struct gateway *g, struct xfed_arena *a, const struct xfed_stanza *s)
 {
 	struct xfed_span local = xfed_jid_bare(a, &s->to), remote = xfed_jid_bare(a, &s->from);
 	if (local.data && remote.data) {
-		contacts_heard(g->contacts, local, remote, xfed_xml_attr_get(s->elem, "type"), thread, gateway_now(g));
+		contacts_heard(g->contacts, local, remote, gateway_now(g)); /* NOMEM: an error of its server is waited for, as ever */
 	}
 }
 
@@ -278,13 +279,13 @@ static void take_message(struct gateway *g, const struct gateway_tag *t, const s
 	int rc;
 	switch (fate) {
 	case IW_DELIVER:
-		heard_of(g, a, s, p.im.thread);
+		heard_of(g, a, s);
 		rc = map_addresses(a, d, &s->from, &s->to, &p);
 		reason = rc == XFED_OK ? send_on(g, t, d, &p, m)
 			: rc == XFED_ERR_NOMEM ? XFED_REASON_STREAM_INTERNAL : XFED_REASON_SIP_ADDRESS_UNMAPPABLE;
 		break;
 	case IW_DROP:
-		heard_of(g, a, s, xfed_span_make(NULL, 0));
+		heard_of(g, a, s);
 		gateway_drop_delivery(g, t, p.im.rule);
 		break;
 	case IW_REFUSE:

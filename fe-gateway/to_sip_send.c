@@ -46,9 +46,35 @@ static void enlist(struct gateway_outgoing *o, struct gateway_outgoing **list)
 	gateway_flush_soon(o->gw);
 }
 
+static struct xfed_span bare(struct xfed_span jid)
+{
+	const char *slash = memchr(jid.data, '/', jid.len);
+	return xfed_span_make(jid.data, slash ? (size_t)(slash - jid.data) : jid.len);
+}
+
+/* The user answers in the kind and thread of the contact's last message, once he has got it. */
+static void remember(const struct gateway_outgoing *o, bool is_delivered)
+{
+	const struct proto_inbox_words *w = &o->tag.words;
+	if (w->from.len > 0 && w->to.len > 0) { /* not a message of our own */
+		contacts_tried(o->gw->contacts, bare(w->to), bare(w->from), o->id, is_delivered, gateway_now(o->gw));
+	}
+}
+
+static void about_to_send(const struct gateway_outgoing *o)
+{
+	const struct proto_inbox_words *w = &o->tag.words;
+	if (w->from.len > 0 && w->to.len > 0) { /* NOMEM: it is answered as if it had been none */
+		contacts_trying(o->gw->contacts, bare(w->to), bare(w->from), o->id, w->type, o->thread, gateway_now(o->gw));
+	}
+}
+
 static void release(struct gateway_outgoing *o)
 {
 	struct gateway *g = o->gw;
+	if (o->state == GATEWAY_OUT_SENT) {
+		remember(o, false); /* where it was delivered that is known already */
+	}
 	unlist(o);
 	HASH_DELETE(hh, g->outgoing, o);
 	recipients_remove(g->recipients, &o->item);
@@ -332,6 +358,7 @@ static void attempt(struct gateway_outgoing *o)
 	sip_location_target(sip_failover_place(o->places), &target);
 	gateway_out_prepare(o, &target, &ids, &rq);
 	o->state = GATEWAY_OUT_SENT; /* it may come back broken at once */
+	about_to_send(o);
 	uint64_t id = o->id;
 	struct gateway *g = o->gw;
 	int rc = gateway_sip_request(g, &rq, &txn);
@@ -361,6 +388,7 @@ static bool try_next(struct gateway_outgoing *o, enum sip_attempt_end how, int s
 	if (may_attempt(o) != MAY || !sip_failover_next(o->places, how, status, was_written)) {
 		return false;
 	}
+	remember(o, false);
 	rt_log(RT_LOG_INFO, "delivery.next-place", RT_KV_STR("next_hop", o->hop->label), RT_KV_U64("delivery", o->tag.seq),
 		RT_KV_U64("number", sip_failover_number(o->places)), RT_KV("correlation", o->tag.correlation), RT_END);
 	o->state = GATEWAY_OUT_READY;
@@ -437,6 +465,7 @@ void gateway_out_response(struct gateway *g, uint64_t id, const struct sip_messa
 	/* 482 to a repeat: the first one is being served, or was. */
 	bool is_delivered = m->status < 300 || (m->status == 482 && o->is_repeat);
 	if (is_delivered) {
+		remember(o, true);
 		end(o, &(struct gateway_end){ .fate = XFED__FATE__FATE_DELIVERED, .sip_status = m->status });
 	} else if (!try_next(o, SIP_ATTEMPT_RESPONSE, m->status, true)) {
 		if (m->status == 408) {

@@ -260,7 +260,8 @@ static const char *check_failure_event(const Xfed__FailureEvent *e)
 		return "failure: unknown direction";
 	}
 	if (!fits(e->local, PROTO_ADDRESS_BYTES) || !fits(e->remote, PROTO_ADDRESS_BYTES) || !fits(e->reason, PROTO_WORD_BYTES) ||
-		!fits(e->side, PROTO_WORD_BYTES) || !fits(e->text, PROTO_TEXT_BYTES) || !fits(e->correlation, PROTO_WORD_BYTES)) {
+		!fits(e->side, PROTO_WORD_BYTES) || !fits(e->text, PROTO_TEXT_BYTES) || !fits(e->correlation, PROTO_WORD_BYTES) ||
+		!fits(e->address, PROTO_NAME_BYTES)) {
 		return "failure: a text is too long";
 	}
 	if (e->n_chain > PROTO_CHAIN_MAX) {

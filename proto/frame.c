@@ -156,11 +156,8 @@ size_t proto_frame_size(const Xfed__Frame *f)
 	return PROTO_FRAME_HEADER + xfed__frame__get_packed_size(f);
 }
 
-int proto_frame_judge(const Xfed__Frame *f, size_t *bytes)
+int proto_frame_measure(const Xfed__Frame *f, size_t *bytes)
 {
-	if (proto_check(f)) {
-		return XFED_ERR_INVALID;
-	}
 	*bytes = proto_frame_size(f);
 	return *bytes <= PROTO_FRAME_HEADER + XFED_FRAME_BYTES_MAX ? XFED_OK : XFED_ERR_TOO_LARGE;
 }

@@ -48,10 +48,10 @@ enum proto_frame_result proto_frame_next(struct proto_frame_reader *r, const Xfe
 size_t proto_frame_size(const Xfed__Frame *f);
 
 /*
- * Whether `f` can ever be sent: OK and *bytes, its size; INVALID (breaks proto/check.h), TOO_LARGE (over
- * XFED_FRAME_BYTES_MAX). Whoever queues a message judges it by this when he takes it, the session when it is sent.
+ * The same, judged: OK, or TOO_LARGE (over XFED_FRAME_BYTES_MAX). With proto_check() it says whether `f` can ever be sent: who
+ * queues a message asks both when taking it, the session when it is sent.
  */
-int proto_frame_judge(const Xfed__Frame *f, size_t *bytes);
+int proto_frame_measure(const Xfed__Frame *f, size_t *bytes);
 
 /*
  * Packs `f` behind what `out` holds, without memory of its own. OK; LIMIT where the frame is over

@@ -142,10 +142,10 @@ static int judge(const struct proto_outbox *o, const struct proto_delivery *d, u
 	m.replay = true;
 	f.body_case = XFED__FRAME__BODY_DELIVER;
 	f.deliver = &m;
-	if (d->bytes <= XFED_FRAME_BYTES_MAX) {
-		return proto_check(&f) ? XFED_ERR_INVALID : XFED_OK;
+	if (proto_check(&f)) {
+		return XFED_ERR_INVALID;
 	}
-	return proto_frame_judge(&f, &bytes);
+	return d->bytes <= XFED_FRAME_BYTES_MAX ? XFED_OK : proto_frame_measure(&f, &bytes);
 }
 
 static size_t node_bytes(const struct proto_delivery_new *n)
@@ -330,7 +330,7 @@ struct proto_delivery *proto_outbox_settled(struct proto_outbox *o, int peer, co
 	}
 	retire(o, n);
 	n->d.fate = oc->fate;
-	n->d.reason = xfed_reason_by_code(xfed_span_str(oc->reason));
+	n->d.reason = xfed_reason_of_peer(xfed_span_str(oc->reason));
 	outbox_list_append(&o->taken, n);
 	return &n->d;
 }

@@ -16,6 +16,32 @@ static bool may_point(const Xfed__Outcome *oc)
 	return is_set(oc->address) && is_set(oc->condition) && (strcmp(oc->condition, "gone") == 0 || strcmp(oc->condition, "redirect") == 0);
 }
 
+/* A word of RFC 6120 8.3, or `other`: it becomes the name of an element, or tells a client what to do. */
+static const char *word_of(const char *s, const char *const *words, size_t count, const char *other)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (is_set(s) && strcmp(s, words[i]) == 0) {
+			return words[i];
+		}
+	}
+	return other;
+}
+
+static const char *condition_of(const char *s)
+{
+	static const char *const words[] = { "bad-request", "conflict", "feature-not-implemented", "forbidden", "gone", "internal-server-error",
+		"item-not-found", "jid-malformed", "not-acceptable", "not-allowed", "not-authorized", "policy-violation", "recipient-unavailable",
+		"redirect", "registration-required", "remote-server-not-found", "remote-server-timeout", "resource-constraint", "service-unavailable",
+		"subscription-required", "undefined-condition", "unexpected-request" };
+	return is_set(s) ? word_of(s, words, XFED_ARRAY_LEN(words), "undefined-condition") : "service-unavailable";
+}
+
+static const char *type_of(const char *s)
+{
+	static const char *const words[] = { "auth", "cancel", "continue", "modify", "wait" };
+	return word_of(s, words, XFED_ARRAY_LEN(words), NULL);
+}
+
 void proto_outcome_error(const Xfed__Outcome *oc, enum xfed_reason reason, struct xfed_stanza_error *out)
 {
 	struct xfed_span none = { NULL, 0 };
@@ -24,10 +50,16 @@ void proto_outcome_error(const Xfed__Outcome *oc, enum xfed_reason reason, struc
 		return;
 	}
 	*out = (struct xfed_stanza_error){
-		.condition = is_set(oc->condition) ? oc->condition : "service-unavailable",
-		.type = is_set(oc->error_type) ? oc->error_type : NULL,
+		.condition = condition_of(oc->condition),
+		.type = type_of(oc->error_type),
 		.text = xfed_span_str(is_set(oc->text) ? oc->text : xfed_reason_code(reason)),
 		.content = may_point(oc) ? xfed_span_str(oc->address) : none,
 		.is_too_big = xfed_reason_is_size(reason),
 	};
+}
+
+const char *proto_outcome_rule(const Xfed__Outcome *oc)
+{
+	static const char *const rules[] = { "headline", "no-body", "presence", "presence-resync", "type-error" };
+	return word_of(oc->rule, rules, XFED_ARRAY_LEN(rules), "other");
 }

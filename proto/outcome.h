@@ -17,4 +17,7 @@ bool proto_outcome_is_bad(const Xfed__Outcome *oc);
 /* The error for an outcome that is bad; `reason` speaks where the outcome has no words. Borrows from `oc`. */
 void proto_outcome_error(const Xfed__Outcome *oc, enum xfed_reason reason, struct xfed_stanza_error *out);
 
+/* A rule of FATE_DROPPED as a word of ours: "other" where it is none of those a gateway drops by. */
+const char *proto_outcome_rule(const Xfed__Outcome *oc);
+
 #endif

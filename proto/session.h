@@ -145,6 +145,16 @@ uint64_t proto_session_rtt_us(const struct proto_session *s); /* of the last pin
  * than a frame). A message that is not bulk and finds no room ends the link: STATE, DOWN follows.
  */
 int proto_session_send(struct proto_session *s, const Xfed__Frame *f);
+/*
+ * Messages of ours that proto/check.h refused: a fault of ours, which the driver says once a turn, whoever sent them. What could
+ * be sent without what was wrong has been (proto/fill.h), and was OK to its sender.
+ */
+struct proto_refused {
+	uint64_t count; /* since the last call; 0: none */
+	Xfed__Frame__BodyCase body; /* of the last one */
+	const char *problem;	    /* a constant string */
+};
+struct proto_refused proto_session_refused(struct proto_session *s);
 int proto_session_deliver(struct proto_session *s, const Xfed__Deliver *d);
 int proto_session_settled(struct proto_session *s, const Xfed__Outcome *const *outcomes, size_t count); /* splits as needed */
 int proto_session_attempted(struct proto_session *s, const uint64_t *seqs, size_t count);		/* splits as needed */

@@ -66,7 +66,7 @@ static void take_hello(struct proto_session *s, const Xfed__Hello *h)
 
 static void take_close(struct proto_session *s, const Xfed__Close *c)
 {
-	enum xfed_reason reason = xfed_reason_by_code(xfed_span_str(c->reason));
+	enum xfed_reason reason = xfed_reason_of_peer(xfed_span_str(c->reason));
 	char text[sizeof(s->text)];
 	snprintf(text, sizeof(text), "the peer closed: %.180s", c->text);
 	s->peer_said_close = true;

@@ -1,3 +1,4 @@
+#include "proto/fill.h"
 #include "proto/session_impl.h"
 
 /* Settled frames stay well below XFED_FRAME_BYTES_MAX. */
@@ -129,16 +130,17 @@ static void count_sent(struct proto_session *s, const Xfed__Frame *f, size_t byt
 	}
 }
 
-int proto_session_send(struct proto_session *s, const Xfed__Frame *f)
+struct proto_refused proto_session_refused(struct proto_session *s)
 {
-	if (s->state != PROTO_READY) {
-		return XFED_ERR_STATE;
-	}
-	if (is_internal(f->body_case) || !proto_check_sender(own_role(s), f->body_case)) {
-		return XFED_ERR_INVALID;
-	}
+	struct proto_refused r = s->refused;
+	s->refused = (struct proto_refused){ 0 };
+	return r;
+}
+
+static int send_checked(struct proto_session *s, const Xfed__Frame *f)
+{
 	size_t bytes;
-	int rc = proto_frame_judge(f, &bytes);
+	int rc = proto_frame_measure(f, &bytes);
 	if (rc != XFED_OK) {
 		return rc;
 	}
@@ -162,6 +164,29 @@ int proto_session_send(struct proto_session *s, const Xfed__Frame *f)
 		count_sent(s, f, bytes);
 	}
 	return rc;
+}
+
+static int send_bare(struct proto_session *s, const Xfed__Frame *f, const char *problem)
+{
+	struct proto_bare bare;
+	s->refused.count++;
+	s->refused.body = f->body_case;
+	s->refused.problem = problem;
+	const Xfed__Frame *left = proto_bare(&bare, f);
+	return left ? send_checked(s, left) : XFED_ERR_INVALID;
+}
+
+int proto_session_send(struct proto_session *s, const Xfed__Frame *f)
+{
+	if (s->state != PROTO_READY) {
+		return XFED_ERR_STATE;
+	}
+	if (is_internal(f->body_case) || !proto_check_sender(own_role(s), f->body_case)) {
+		s->refused = (struct proto_refused){ s->refused.count + 1, f->body_case, "not ours to send" };
+		return XFED_ERR_INVALID;
+	}
+	const char *problem = proto_check(f);
+	return problem ? send_bare(s, f, problem) : send_checked(s, f);
 }
 
 int proto_session_deliver(struct proto_session *s, const Xfed__Deliver *d)

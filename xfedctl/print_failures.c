@@ -6,37 +6,72 @@ static const char *arrow(const json_t *f)
 	return strcmp(ctl_str(f, "direction"), "in") == 0 ? "<-" : "->";
 }
 
-enum ctl_exit ctl_print_failures(const json_t *result, FILE *out)
+/* Of a peer that has proved nothing: anybody may have said it. */
+static bool is_proved(const json_t *f)
 {
-	static const char *const names[] = { "ID", "LAST SEEN", "TIMES", "EDGE", "LOCAL", "",
+	return !json_is_false(json_object_get(f, "proved"));
+}
+
+static void add_row(struct ctl_table *t, const json_t *f)
+{
+	char last[32];
+	ctl_table_addf(t, "%lld", (long long)ctl_int(f, "id"));
+	ctl_table_add(t, ctl_time(ctl_int(f, "last"), last));
+	ctl_table_addf(t, "%lld", (long long)ctl_int(f, "count"));
+	ctl_table_add(t, ctl_str(f, "edge"));
+	if (!is_proved(f)) {
+		ctl_table_add(t, ctl_str(f, "network"));
+	}
+	ctl_table_add(t, ctl_str(f, "local"));
+	ctl_table_add(t, arrow(f));
+	ctl_table_add(t, ctl_str(f, "remote"));
+	ctl_table_add(t, ctl_str(f, "reason"));
+	ctl_table_add(t, ctl_str(f, "side"));
+	ctl_table_add(t, ctl_str(f, "text"));
+}
+
+/* Those of strangers apart and last, so that they never hide the others. */
+static size_t print_rows(const json_t *list, bool proved, const char *title, FILE *out)
+{
+	static const char *const names[] = { "ID", "LAST SEEN", "TIMES", "EDGE", "NETWORK", "LOCAL", "",
 		"REMOTE", "REASON", "AT FAULT", "TEXT" };
 	struct ctl_table t;
-	size_t i;
+	size_t i, rows = 0;
 	json_t *f;
+	json_array_foreach(list, i, f)
+	{
+		rows += is_proved(f) == proved;
+	}
+	if (rows == 0) {
+		return 0;
+	}
+	fputs(title, out);
+	ctl_table_init(&t, XFED_ARRAY_LEN(names) - (proved ? 1 : 0));
+	for (i = 0; i < XFED_ARRAY_LEN(names); i++) {
+		if (!proved || strcmp(names[i], "NETWORK") != 0) {
+			ctl_table_add(&t, names[i]);
+		}
+	}
+	json_array_foreach(list, i, f)
+	{
+		if (is_proved(f) == proved) {
+			add_row(&t, f);
+		}
+	}
+	ctl_table_print(&t, "", out);
+	return rows;
+}
+
+enum ctl_exit ctl_print_failures(const json_t *result, FILE *out)
+{
 	const json_t *list = json_object_get(result, "failures");
 	if (json_array_size(list) == 0) {
 		fprintf(out, "no failures\n");
 		return CTL_FINE;
 	}
-	ctl_table_init(&t, XFED_ARRAY_LEN(names));
-	for (i = 0; i < XFED_ARRAY_LEN(names); i++) {
-		ctl_table_add(&t, names[i]);
-	}
-	json_array_foreach(list, i, f)
-	{
-		char last[32];
-		ctl_table_addf(&t, "%lld", (long long)ctl_int(f, "id"));
-		ctl_table_add(&t, ctl_time(ctl_int(f, "last"), last));
-		ctl_table_addf(&t, "%lld", (long long)ctl_int(f, "count"));
-		ctl_table_add(&t, ctl_str(f, "edge"));
-		ctl_table_add(&t, ctl_str(f, "local"));
-		ctl_table_add(&t, arrow(f));
-		ctl_table_add(&t, ctl_str(f, "remote"));
-		ctl_table_add(&t, ctl_str(f, "reason"));
-		ctl_table_add(&t, ctl_str(f, "side"));
-		ctl_table_add(&t, ctl_str(f, "text"));
-	}
-	ctl_table_print(&t, "", out);
+	size_t ours = print_rows(list, true, "", out);
+	print_rows(list, false, ours > 0 ? "\nof peers that have proved nothing, by network; a name is only claimed\n"
+					 : "of peers that have proved nothing, by network; a name is only claimed\n", out);
 	if (json_object_get(result, "next")) {
 		fprintf(out, "older ones: the same command with before=%lld\n",
 			(long long)ctl_int(result, "next"));
@@ -86,6 +121,16 @@ static void print_facts(const json_t *f, FILE *out)
 		ctl_table_add(&t, "times");
 		ctl_table_addf(&t, "%lld since %s", (long long)ctl_int(f, "count"),
 			ctl_time(ctl_int(f, "at"), first));
+	}
+	if (!is_proved(f)) {
+		size_t n;
+		json_t *name;
+		row(&t, "proved", "nothing: anybody in the network may have claimed the name");
+		row(&t, "network", ctl_str(f, "network")[0] ? ctl_str(f, "network") : "unknown");
+		json_array_foreach(json_object_get(f, "names"), n, name)
+		{
+			row(&t, n == 0 ? "names claimed" : " ", json_string_value(name));
+		}
 	}
 	row(&t, "seen by", ctl_str(f, "edge")[0] ? ctl_str(f, "edge") : "this gateway");
 	row_if_any(&t, "what was said", ctl_str(f, "text"));

@@ -28,6 +28,8 @@ static struct {
 	size_t domain_count;
 	void (*sink)(void *user, enum rt_log_level level, struct xfed_span line);
 	void *sink_user;
+	const char *(*partner_name)(void *user, struct xfed_span domain);
+	void *partner_user;
 	int64_t (*clock)(void *user);
 	void *clock_user;
 } state = { .level = RT_LOG_INFO, .ident = "xfed" };
@@ -194,6 +196,20 @@ static struct xfed_span value_of(const struct rt_log_field *fields, const char *
 	return (struct xfed_span){ NULL, 0 };
 }
 
+/* A word of the table, whoever wrote the line. */
+static struct xfed_span reason_key(const struct rt_log_field *fields)
+{
+	struct xfed_span reason = value_of(fields, "reason");
+	enum xfed_reason r = xfed_reason_by_code(reason);
+	return reason.len == 0 ? reason : r == XFED_REASON_NONE ? XFED_SPAN("other") : xfed_span_str(xfed_reason_code(r));
+}
+
+static struct xfed_span partner_key(const struct rt_log_field *fields)
+{
+	struct xfed_span partner = value_of(fields, "partner");
+	return xfed_span_str(partner.len > 0 && state.partner_name ? state.partner_name(state.partner_user, partner) : NULL);
+}
+
 static void emit_summary(void *user, const struct log_limit_slot *s)
 {
 	emit(RT_LOG_WARNING, "log.suppressed", (const struct rt_log_field[]){ RT_KV_STR("of", s->event),
@@ -206,7 +222,7 @@ void rt_log_write(enum rt_log_level level, const char *event, const struct rt_lo
 		return;
 	}
 	bool is_limited = strncmp(event, "audit.", 6) != 0;
-	if (is_limited && !log_limit_allows(event, value_of(fields, "reason"), value_of(fields, "partner"), now_ms(), emit_summary, NULL)) {
+	if (is_limited && !log_limit_allows(event, reason_key(fields), partner_key(fields), now_ms(), emit_summary, NULL)) {
 		return;
 	}
 	emit(level, event, fields);
@@ -267,6 +283,12 @@ static void forget_domain(struct xfed_span domain)
 			return;
 		}
 	}
+}
+
+void rt_log_set_partner_names(const char *(*name_of)(void *user, struct xfed_span domain), void *user)
+{
+	state.partner_name = name_of;
+	state.partner_user = user;
 }
 
 int rt_log_debug_domain(struct xfed_span domain, bool on)

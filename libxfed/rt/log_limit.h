@@ -1,6 +1,7 @@
 /*
  * Limits lines that repeat: the same event and reason, within a window. Behind the burst every partner still gets a few lines of its
- * own, so that one who floods does not hide the others; all of them together are bounded, since names cost a flooder nothing.
+ * own, so that one who floods does not hide the others; all of them together are bounded. Event, reason and partner are words of
+ * ours (log.c sees to it): what a peer writes costs him nothing, so it is no key.
  */
 #ifndef RT_LOG_LIMIT_H
 #define RT_LOG_LIMIT_H

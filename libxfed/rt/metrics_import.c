@@ -7,6 +7,9 @@
 static void free_set(struct metric_set *s)
 {
 	if (s) {
+		for (int id = 0; id < RT_METRIC_COUNT; id++) {
+			HASH_CLEAR(hh, s->table[id]);
+		}
 		xfed_arena_deinit(&s->arena);
 		xfed_free(s);
 	}
@@ -121,19 +124,45 @@ static bool are_labels_of(const struct metric_info *info, enum metric_part part,
 	return true;
 }
 
+static size_t key_bytes(const struct rt_metric_sample *s)
+{
+	size_t len = 1;
+	for (size_t n = 0; n < s->label_count; n++) {
+		len += s->labels[n].value.len + 1;
+	}
+	return len;
+}
+
+static void fill_sample(struct metric_import *i, enum metric_part part, const struct rt_metric_sample *s)
+{
+	*i = (struct metric_import){ .part = part, .value = s->value, .key_len = 1 };
+	i->key[0] = (char)part;
+	for (size_t n = 0; n < s->label_count; n++) {
+		struct xfed_span v = s->labels[n].value;
+		char *at = i->key + i->key_len;
+		memcpy(at, v.len > 0 ? v.data : "", v.len);
+		at[v.len] = '\0';
+		i->values[n] = xfed_span_make(at, v.len);
+		i->key_len += v.len + 1;
+	}
+}
+
 static int add_sample(struct metric_set *set, int id, enum metric_part part, const struct rt_metric_sample *s)
 {
-	struct metric_import *i = xfed_arena_alloc(&set->arena, sizeof(*i));
+	struct metric_import *i = xfed_arena_alloc(&set->arena, sizeof(*i) + key_bytes(s)), *same = NULL;
 	if (!i) {
 		return XFED_ERR_LIMIT;
 	}
-	i->part = part;
-	i->value = s->value;
-	for (size_t n = 0; n < s->label_count; n++) {
-		i->values[n] = xfed_arena_copy(&set->arena, s->labels[n].value);
-		if (!i->values[n].data) {
-			return XFED_ERR_LIMIT;
-		}
+	fill_sample(i, part, s);
+	HASH_FIND(hh, set->table[id], i->key, i->key_len, same);
+	if (same) {
+		same->value = s->value;
+		set->count++; /* it has taken its room */
+		return XFED_OK;
+	}
+	HASH_ADD_KEYPTR(hh, set->table[id], i->key, i->key_len, i);
+	if (!XFED_TABLE_ADDED(i)) {
+		return XFED_ERR_NOMEM;
 	}
 	if (set->last[id]) {
 		set->last[id]->next = i;

@@ -49,10 +49,13 @@ struct metric_import {
 	struct xfed_span values[RT_METRIC_LABELS_MAX + 1]; /* of the family's labels, then le */
 	double value;
 	struct metric_import *next;
+	UT_hash_handle hh; /* of its family: no two are alike, or nobody could read the page */
+	size_t key_len;
+	char key[]; /* part, then the values, each terminated */
 };
 struct metric_set {
 	struct xfed_arena arena;
-	struct metric_import *first[RT_METRIC_COUNT], *last[RT_METRIC_COUNT];
+	struct metric_import *first[RT_METRIC_COUNT], *last[RT_METRIC_COUNT], *table[RT_METRIC_COUNT];
 	size_t count;
 };
 struct metric_peer {

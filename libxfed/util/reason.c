@@ -53,3 +53,19 @@ enum xfed_reason xfed_reason_by_code(struct xfed_span code)
 	}
 	return XFED_REASON_NONE;
 }
+
+enum xfed_reason xfed_reason_of_peer(struct xfed_span code)
+{
+	enum xfed_reason r = xfed_reason_by_code(code);
+	return r == XFED_REASON_NONE && code.len > 0 ? XFED_REASON_CHANNEL_REASON_UNKNOWN : r;
+}
+
+enum xfed_side xfed_side_of_peer(struct xfed_span name, enum xfed_reason r)
+{
+	for (int s = XFED_SIDE_US; s <= XFED_SIDE_OPERATOR; s++) {
+		if (xfed_span_is(name, xfed_side_name((enum xfed_side)s))) {
+			return (enum xfed_side)s;
+		}
+	}
+	return xfed_reason_info(r)->side;
+}

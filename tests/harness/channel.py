@@ -29,6 +29,8 @@ MESSAGES = {
     "PolicyPart": {"offset": (1, "uint"), "data": (2, "bytes")},
     "PolicyCommit": {"hash": (1, "bytes")},
     "PolicyResult": {"revision": (1, "Revision"), "ok": (2, "uint"), "reason": (3, "bytes"), "text": (4, "bytes")},
+    "FailureEvent": {"at_s": (1, "uint"), "direction": (2, "uint"), "local": (3, "bytes"), "remote": (4, "bytes"), "reason": (5, "bytes"),
+                     "side": (6, "bytes"), "text": (7, "bytes"), "repeated_count": (12, "uint"), "address": (13, "bytes")},
     "Drain": {"grace_ms": (1, "uint")},
     "Close": {"reason": (1, "bytes"), "text": (2, "bytes")},
 }

@@ -106,6 +106,31 @@ def test_type_and_thread_come_back(partner, user, flow):
     assert got.get("type") in (None, "normal") and child_text(got, "thread") == "n-1"
 
 
+@pytest.mark.parametrize("type, reaches", [("headline", False), ("groupchat", False), ("no-such-type", True), ("chat", True)])
+def test_only_what_the_user_got_as_chat_or_normal_gives_its_type(partner, user, flow, type, reaches):
+    """A server drops an answer of type headline without a word (RFC 6121 8.5.2.1.1), after the user has had a 200 for it."""
+    contact, text, back = "t-%s" % type, body("said"), body("answered")
+    partner.say(contact, "dave@corp.example", text, type=type)
+    if reaches:
+        user.wait_text(text)
+    else:
+        passed = body("passed")
+        partner.say(contact + "-2", "dave@corp.example", passed)  # behind it
+        user.wait_text(passed)
+    assert user.message(flow, "sip:%s@partner.example" % contact, back, sender="sip:dave@corp.example").status in (200, 202)
+    assert partner.wait_body(back).get("type") == ("chat" if type == "chat" else None)
+
+
+def test_what_the_phone_refused_gives_no_type(partner, user, flow):
+    text, back = body("busy"), body("answered")
+    user.answer = 486
+    assert partner.wait_error(partner.say("refused", "dave@corp.example", text, type="chat", thread="lost"))
+    user.answer = 200
+    assert user.message(flow, "sip:refused@partner.example", back, sender="sip:dave@corp.example").status in (200, 202)
+    got = partner.wait_body(back)
+    assert got.get("type") is None and child_text(got, "thread") is None
+
+
 def test_first_contact_has_no_type(partner, user, flow):
     text = body("stranger")
     assert user.message(flow, "sip:unheard@partner.example", text).status in (200, 202)

@@ -353,6 +353,38 @@ def test_a_rogue_edge_cannot_send_as_us(beside_a_rogue):
     assert inst.user.inbox.mark() == since
 
 
+def test_a_rogue_edge_floods_neither_log_nor_journal(beside_a_rogue):
+    """What it makes up is no key of the log, and takes no row from what others have told."""
+    inst = beside_a_rogue
+    count = inst.fake.links.mark()
+    peer = inst.fake.links.items[count - 1]
+    peer.send("FailureEvent", at_s=int(time.time()), direction=2, local="corp.example", remote="proxied.example", reason="net.connect.refused", side="partner")
+    real = wait_until("a failure of an attempt", lambda: inst.gateway.control("failures", "list", partner="proxied.example")["failures"], 10)[0]
+    assert (real["edge"], real["reason"]) == ("edge2", "net.connect.refused") and "proved" not in real, real
+    mark = inst.gateway.process.mark()
+    for i in range(3000):
+        # ... also as one of an attempt of ours, about a partner, under words that change
+        ours = i % 2
+        peer.send("FailureEvent", at_s=int(time.time()), direction=1 + ours, local="corp.example", remote="proxied.example" if ours else "r%d.example" % i,
+                  reason="made.up.r%d" % i, side="somebody", text="words %d" % i, address="10.0.%d.%d:5" % (i // 256 % 256, i % 256))
+    peer.send("Ping", id=77, lowest_unsettled=1)
+    while True:
+        name, fields = peer.read(60)
+        assert name is not None
+        if name == "Pong" and fields["id"] == 77:
+            break
+    found = inst.gateway.control("failures", "list", limit=500)["failures"]
+    peer.raw(BAD_FRAMES["too long"])
+    inst.gateway.process.wait_line("reason=channel.frame.bad", 30, mark)
+    told = [line for line in inst.gateway.process.lines[mark:] if "event=failure " in line]
+    assert told and len(told) <= 120, len(told)  # the burst of one event and reason, and a few of the partner
+    assert all("reason=channel.reason.unknown" in line and "side=us" in line for line in told), told[0]
+    assert {f["reason"] for f in found} == {"channel.reason.unknown"}
+    strangers = [f for f in found if f.get("proved") is False]
+    assert 0 < len(strangers) <= 500 // 4 + 1
+    assert inst.gateway.control("failures", "show", id=real["id"])["reason"] == "net.connect.refused"
+
+
 # ---- out of service and back ----
 
 def listens(address):

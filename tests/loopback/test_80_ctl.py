@@ -14,7 +14,7 @@ import pytest
 from harness.peer import Peer
 from harness.proc import wait_until
 from harness.wire import free_port
-from harness.xmpp import OFFER_NOTHING, Stop
+from harness.xmpp import OFFER_NOTHING, Stop, XmppStream
 
 numbers = itertools.count(1)
 SASL_FAILURE = "<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><not-authorized/></failure>"
@@ -169,7 +169,6 @@ def test_a_failure_of_theirs(xfed, tools, listed, certs):
     p = listed("inbound-bad.example", names=["xmpp:other.example"])
     stream = None
     try:
-        from harness.xmpp import XmppStream
         stream = XmppStream.connect(xfed.s2s)
         stream.to_tls(p.domain, "corp.example", p.client_context)
         stream.open(p.domain, "corp.example")
@@ -181,6 +180,39 @@ def test_a_failure_of_theirs(xfed, tools, listed, certs):
     assert (found["direction"], found["reason"], found["side"]) == ("in", "tls.cert.name-mismatch", "partner"), found
     status, words = ctl(xfed, tools, "failures", "retry", str(found["id"]), as_json=False)
     assert status == 1 and "only they can" in words, words
+
+
+def test_strangers_take_no_place_of_others(install, started, tools, users):
+    """Headers in the clear from domains nobody lists: one entry for their network, told and counted, below what is ours."""
+    inst = install("strangers")
+    inst.list_partner("gone.example")
+    started(inst)
+    many = 80
+    try:
+        flow = users["corp.example"].dial(inst.sip)
+        assert to(users["corp.example"], flow, "gone.example").status == 404
+        flow.close()
+        real = wait_until("the failure", lambda: failures(inst, tools, "gone.example"), 10)
+        for i in range(many):
+            stream = XmppStream.connect(inst.s2s)
+            stream.open("z%d.attacker.example" % i, "corp.example")
+            stream.read_goodbye()
+            stream.close()
+
+        def strangers():
+            found = ctl(inst, tools, "failures", "list", "--limit", "500")[1]["failures"]
+            assert [f for f in found if f["id"] == real[0]["id"]]
+            found = [f for f in found if f.get("proved") is False]
+            return found if found and found[0]["count"] == many else None
+        (found,) = wait_until("all of them, counted", strangers, 60)  # the last ones when their window ends
+        assert (found["network"], found["reason"], found["direction"]) == ("127.0.0.0/24", "policy.partner.unlisted", "in"), found
+        assert all(n.endswith(".attacker.example") for n in found["names"]) and found["remote"] == found["names"][0], found
+        text = ctl(inst, tools, "failures", "list", as_json=False)[1]
+        assert text.index("gone.example") < text.index("proved nothing") < text.index("127.0.0.0/24"), text
+        text = ctl(inst, tools, "failures", "show", str(found["id"]), as_json=False)[1]
+        assert "policy.partner.unlisted" in text and "names claimed" in text and "partners.d" in text, text
+    finally:
+        inst.stop()
 
 
 def test_the_journal_survives_a_restart(install, started, tools, dns, users):

@@ -42,4 +42,11 @@ const char *xfed_side_name(enum xfed_side s); /* "us", "partner", "network", "lo
 bool xfed_reason_is_size(enum xfed_reason r);
 enum xfed_reason xfed_reason_by_code(struct xfed_span code); /* XFED_REASON_NONE where unknown */
 
+/*
+ * What the other service said, in words of ours, so that nothing it makes up becomes a key of a log, a limit or a metric: a code
+ * that is not in the table is CHANNEL_REASON_UNKNOWN, an empty one NONE; a side that is none is the reason's own.
+ */
+enum xfed_reason xfed_reason_of_peer(struct xfed_span code);
+enum xfed_side xfed_side_of_peer(struct xfed_span name, enum xfed_reason r);
+
 #endif

@@ -43,11 +43,20 @@ static void being_heard_is_no_authorisation(void **state)
 	(void)state;
 	struct contacts *c;
 	assert_int_equal(contacts_new(0, &c), XFED_OK);
-	assert_int_equal(contacts_heard(c, DAVE, ALICE, XFED_SPAN("chat"), NONE, 0), XFED_OK);
+	assert_int_equal(contacts_heard(c, DAVE, ALICE, 0), XFED_OK);
 	assert_false(facts(c, DAVE, ALICE, 1).is_authorised);
 	assert_true(facts(c, DAVE, ALICE, CONTACT_ALIVE_MS - 1).is_alive);
 	assert_false(facts(c, DAVE, ALICE, CONTACT_ALIVE_MS).is_alive);
 	contacts_free(c);
+}
+
+static int contacts_delivered(struct contacts *c, struct xfed_span local, struct xfed_span remote, struct xfed_span type, struct xfed_span thread,
+	uint64_t now_ms)
+{
+	static uint64_t id;
+	int rc = contacts_trying(c, local, remote, ++id, type, thread, now_ms);
+	contacts_tried(c, local, remote, id, true, now_ms);
+	return rc;
 }
 
 static void type_is_the_last_and_thread_the_last_there_was(void **state)
@@ -62,19 +71,79 @@ static void type_is_the_last_and_thread_the_last_there_was(void **state)
 		{ "no type", NULL, NULL, NULL, "thread two é" },
 		{ "an empty thread", "normal", "", "normal", "" },
 		{ "a type that is none", "a-type-that-is-far-too-long", NULL, NULL, "" },
+		{ "chat again", "chat", NULL, "chat", "" },
+		{ "headline", "headline", NULL, NULL, "" },
+		{ "normal", "normal", NULL, "normal", "" },
+		{ "groupchat", "groupchat", NULL, NULL, "" },
+		{ "error", "error", NULL, NULL, "" },
+		{ "only the word itself", "chats", NULL, NULL, "" },
+		{ "an empty one", "", NULL, NULL, "" },
 	};
 	struct contacts *c;
 	assert_int_equal(contacts_new(0, &c), XFED_OK);
 	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
-		assert_int_equal(contacts_heard(c, DAVE, ALICE, xfed_span_str(rows[i].type), xfed_span_str(rows[i].thread), i), XFED_OK);
+		assert_int_equal(contacts_delivered(c, DAVE, ALICE, xfed_span_str(rows[i].type), xfed_span_str(rows[i].thread), i), XFED_OK);
 		struct contact_facts f = facts(c, DAVE, ALICE, i);
 		struct xfed_span type = xfed_span_str(rows[i].type_after), thread = xfed_span_str(rows[i].thread_after);
 		if (!xfed_span_eq(f.type, type) || (f.type.data == NULL) != (type.data == NULL) || !xfed_span_eq(f.thread, thread)) {
 			fail_msg("%s", rows[i].name);
 		}
 	}
-	assert_null(facts(c, DAVE, ALICE, CONTACT_KEEP_MS + 5).type.data);
-	assert_null(facts(c, DAVE, ALICE, CONTACT_KEEP_MS + 5).thread.data);
+	assert_int_equal(contacts_delivered(c, DAVE, ALICE, XFED_SPAN("chat"), NONE, 20), XFED_OK);
+	assert_int_equal(contacts_heard(c, DAVE, ALICE, CONTACT_KEEP_MS), XFED_OK); /* which keeps neither */
+	assert_non_null(facts(c, DAVE, ALICE, CONTACT_KEEP_MS + 19).type.data);
+	assert_null(facts(c, DAVE, ALICE, CONTACT_KEEP_MS + 20).type.data);
+	assert_null(facts(c, DAVE, ALICE, CONTACT_KEEP_MS + 20).thread.data);
+	contacts_free(c);
+}
+
+/* What did not reach the user (refused, dropped, no answer) leaves what was kept as it is. */
+static void what_was_only_heard_keeps_nothing(void **state)
+{
+	(void)state;
+	struct contacts *c;
+	assert_int_equal(contacts_new(0, &c), XFED_OK);
+	assert_int_equal(contacts_heard(c, DAVE, ALICE, 0), XFED_OK);
+	assert_null(facts(c, DAVE, ALICE, 0).type.data);
+	assert_null(facts(c, DAVE, ALICE, 0).thread.data);
+	assert_int_equal(contacts_delivered(c, DAVE, ALICE, XFED_SPAN("chat"), XFED_SPAN("t1"), 1), XFED_OK);
+	assert_int_equal(contacts_heard(c, DAVE, ALICE, 2), XFED_OK);
+	assert_true(xfed_span_is(facts(c, DAVE, ALICE, 2).type, "chat"));
+	assert_true(xfed_span_is(facts(c, DAVE, ALICE, 2).thread, "t1"));
+	contacts_free(c);
+}
+
+static void expect(const char *step, struct contacts *c, const char *type, const char *thread)
+{
+	struct contact_facts f = facts(c, DAVE, ALICE, 9);
+	if (!xfed_span_eq(f.type, xfed_span_str(type)) || !xfed_span_eq(f.thread, xfed_span_str(thread))) {
+		fail_msg("%s: %.*s, %.*s", step, (int)f.type.len, f.type.data, (int)f.thread.len, f.thread.data);
+	}
+}
+
+/* The user may answer before his server has said that he has it; if it then says that he has not, what was before counts again. */
+static void what_is_on_its_way_counts_until_it_fails(void **state)
+{
+	struct contacts *c;
+	(void)state;
+	assert_int_equal(contacts_new(0, &c), XFED_OK);
+	assert_int_equal(contacts_trying(c, DAVE, ALICE, 1, XFED_SPAN("normal"), XFED_SPAN("t1"), 0), XFED_OK);
+	expect("on its way", c, "normal", "t1");
+	contacts_tried(c, DAVE, ALICE, 1, false, 1);
+	expect("refused", c, NULL, NULL);
+	contacts_tried(c, DAVE, ALICE, 1, true, 1);
+	expect("it has its end already", c, NULL, NULL);
+	assert_int_equal(contacts_trying(c, DAVE, ALICE, 2, XFED_SPAN("chat"), XFED_SPAN("t2"), 2), XFED_OK);
+	contacts_tried(c, DAVE, ALICE, 2, true, 3);
+	assert_int_equal(contacts_trying(c, DAVE, ALICE, 3, XFED_SPAN("headline"), NONE, 4), XFED_OK);
+	expect("one without a thread on its way", c, NULL, "t2");
+	assert_int_equal(contacts_trying(c, DAVE, ALICE, 4, XFED_SPAN("normal"), XFED_SPAN("t4"), 5), XFED_OK);
+	contacts_tried(c, DAVE, ALICE, 3, true, 6);
+	expect("the later one counts", c, "normal", "t4");
+	contacts_tried(c, DAVE, ALICE, 4, false, 7);
+	expect("the last that was delivered", c, "chat", "t2");
+	contacts_tried(c, ERIN, ALICE, 4, true, 8);
+	assert_int_equal(contacts_count(c), 1);
 	contacts_free(c);
 }
 
@@ -97,7 +166,7 @@ static void the_one_not_used_for_longest_goes_first(void **state)
 	assert_int_equal(contacts_new(2, &c), XFED_OK);
 	contacts_wrote(c, DAVE, ALICE, 1);
 	contacts_wrote(c, ERIN, ALICE, 2);
-	contacts_heard(c, DAVE, ALICE, NONE, NONE, 3);
+	contacts_heard(c, DAVE, ALICE, 3);
 	contacts_wrote(c, DAVE, XFED_SPAN("bob@partner.example"), 4);
 	assert_int_equal(contacts_count(c), 2);
 	assert_true(facts(c, DAVE, ALICE, 5).is_authorised);
@@ -117,8 +186,9 @@ static void scenario(void)
 	}
 	bool wrote = contacts_wrote(c, DAVE, ALICE, 0) == XFED_OK;
 	assert_true(facts(c, DAVE, ALICE, 0).is_authorised == wrote);
-	contacts_heard(c, DAVE, ALICE, XFED_SPAN("chat"), XFED_SPAN("thread"), 1);
-	contacts_heard(c, ERIN, ALICE, XFED_SPAN("chat"), XFED_SPAN("thread"), 2);
+	contacts_delivered(c, DAVE, ALICE, XFED_SPAN("chat"), XFED_SPAN("thread"), 1);
+	contacts_heard(c, ERIN, ALICE, 2);
+	contacts_delivered(c, ERIN, ALICE, XFED_SPAN("chat"), XFED_SPAN("thread"), 3);
 	contacts_free(c);
 }
 
@@ -134,6 +204,8 @@ int main(void)
 		cmocka_unit_test(writing_authorises_for_a_day_and_nobody_else),
 		cmocka_unit_test(being_heard_is_no_authorisation),
 		cmocka_unit_test(type_is_the_last_and_thread_the_last_there_was),
+		cmocka_unit_test(what_was_only_heard_keeps_nothing),
+		cmocka_unit_test(what_is_on_its_way_counts_until_it_fails),
 		cmocka_unit_test(pairs_do_not_run_into_each_other),
 		cmocka_unit_test(the_one_not_used_for_longest_goes_first),
 		cmocka_unit_test(every_allocation_may_fail),

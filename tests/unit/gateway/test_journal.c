@@ -269,11 +269,13 @@ static void the_list_is_the_same_without_detail(void **state)
 	m.side = text("us");
 	assert_int_equal(journal_add(j, XFED_SPAN(""), &m, NOW, 0), XFED_OK);
 	assert_int_equal(journal_ask(j, &q, NOW, &answer), XFED_OK);
-	/* Nothing is said where nothing is known: no edge, text, correlation, remedy. */
+	/* Nothing is said where nothing is known: no edge, no correlation. A reason that is none of ours is said, and is no key. */
 	expect_json(answer, "{\"failures\": [{\"id\": 1, \"at\": 1800000000, \"last\": 1800000000, "
 			    "\"count\": 1, \"direction\": \"in\","
 			    " \"local\": \"example.com\", \"remote\": \"a.example\", \"reason\": "
-			    "\"from.a.newer.edge\", \"side\": \"us\"}]}");
+			    "\"channel.reason.unknown\", \"side\": \"us\", \"text\": \"from.a.newer.edge\", \"remedy\": \"The other "
+			    "service gave a reason that this version does not know: it is newer, or not what it should be; compare both "
+			    "versions.\"}]}");
 	json_decref(answer);
 	journal_free(j);
 }
@@ -408,6 +410,165 @@ static void a_storm_is_one_row(void **state)
 	}
 	expect_page("storm", j, NULL, (struct journal_question){ 0 }, NOW, false, "1x50000");
 	assert_int_equal(journal_stats(j).ring_rows, 1);
+	journal_free(j);
+}
+
+/* ---- strangers ---- */
+
+static void stranger(struct journal *j, const char *edge, const char *network, const char *listed, const char *claims, int64_t now_s)
+{
+	Xfed__FailureEvent m = event(claims, "policy.partner.unlisted", "no");
+	m.direction = XFED__DIRECTION__DIRECTION_IN;
+	m.at_s = now_s;
+	assert_int_equal(journal_add_stranger(j, xfed_span_str(edge), xfed_span_str(network), xfed_span_str(listed), &m, now_s), XFED_OK);
+}
+
+static json_t *page_of(struct journal *j, const char *partner, size_t limit, size_t *strangers)
+{
+	struct journal_question q = { .limit = limit };
+	json_t *answer, *f;
+	size_t i;
+	snprintf(q.partner, sizeof(q.partner), "%s", partner);
+	assert_int_equal(journal_ask(j, &q, NOW + DAY, &answer), XFED_OK);
+	*strangers = 0;
+	json_array_foreach(json_object_get(answer, "failures"), i, f)
+	{
+		*strangers += json_is_false(json_object_get(f, "proved"));
+	}
+	return answer;
+}
+
+/* Whatever they do, what was there before them is there after them, in memory and in the store. */
+static void strangers_push_out_nothing(void **state)
+{
+	sqlite3 *db = open_db();
+	struct journal *j = make(20, 10);
+	char name[64], network[64];
+	size_t strangers;
+	(void)state;
+	add_many(j, 0, 10);
+	for (size_t i = 0; i < 20000; i++) {
+		snprintf(name, sizeof(name), "z%zu.attacker.example", i);
+		snprintf(network, sizeof(network), "10.%zu.%zu.0/24", i / 256 % 256, i % 256);
+		stranger(j, "edge1", i % 2 ? "192.0.2.0/24" : network, i % 3 ? "" : "a.example", i % 3 ? name : "a.example", NOW + 20);
+	}
+	assert_int_equal(journal_stats(j).ring_rows, 10);
+	assert_int_equal(journal_stats(j).lost, 0);
+	assert_true(journal_stats(j).strangers <= JOURNAL_NETWORKS * (1 + JOURNAL_NETWORK_NAMES));
+	flush(j, db, NOW + 20);
+	assert_int_equal(number(db, "SELECT count(*) FROM failure"), 10);
+	json_t *answer = page_of(j, "", 100, &strangers);
+	assert_int_equal(json_array_size(json_object_get(answer, "failures")), 10 + strangers);
+	assert_int_equal(strangers, 26); /* a quarter of the page */
+	json_decref(answer);
+	answer = page_of(j, "odd.example", 100, &strangers);
+	assert_int_equal(json_array_size(json_object_get(answer, "failures")), 5);
+	assert_int_equal(strangers, 0);
+	json_decref(answer);
+	journal_free(j);
+	sqlite3_close(db);
+}
+
+/* One entry a network and listed name: how many, since when, the last one whole, and what else was claimed. */
+static void strangers_are_folded(void **state)
+{
+	struct journal *j = make(0, 0);
+	json_t *answer, *f;
+	size_t strangers;
+	(void)state;
+	for (int i = 0; i < 30; i++) {
+		char name[32];
+		snprintf(name, sizeof(name), "z%d.example", i);
+		stranger(j, "edge1", "192.0.2.0/24", "", name, NOW + i);
+	}
+	stranger(j, "edge1", "192.0.2.0/24", "listed.example", "sub.listed.example", NOW + 40);
+	stranger(j, "edge1", "192.0.2.0/24", "listed.example", "listed.example", NOW + 41);
+	stranger(j, "edge1", "2001:db8::/64", "listed.example", "listed.example", NOW + 42);
+	answer = page_of(j, "", 100, &strangers);
+	assert_int_equal(strangers, 3);
+	f = json_array_get(json_object_get(answer, "failures"), 2);
+	assert_string_equal(json_string_value(json_object_get(f, "network")), "192.0.2.0/24");
+	assert_int_equal(json_integer_value(json_object_get(f, "count")), 30);
+	assert_int_equal(json_integer_value(json_object_get(f, "at")), NOW);
+	assert_int_equal(json_integer_value(json_object_get(f, "last")), NOW + 29);
+	assert_string_equal(json_string_value(json_object_get(f, "remote")), "z29.example");
+	assert_int_equal(json_array_size(json_object_get(f, "names")), JOURNAL_CLAIMS);
+	assert_string_equal(json_string_value(json_array_get(json_object_get(f, "names"), 0)), "z29.example");
+	assert_string_equal(json_string_value(json_array_get(json_object_get(f, "names"), 7)), "z22.example");
+	json_int_t id = json_integer_value(json_object_get(f, "id"));
+	f = json_array_get(json_object_get(answer, "failures"), 1);
+	assert_int_equal(json_integer_value(json_object_get(f, "count")), 2);
+	json_decref(answer);
+	/* By a name it has claimed, and by number. */
+	answer = page_of(j, "sub.listed.example", 100, &strangers);
+	assert_int_equal(strangers, 1);
+	json_decref(answer);
+	answer = page_of(j, "z25.example", 100, &strangers);
+	assert_int_equal(strangers, 1);
+	json_decref(answer);
+	answer = page_of(j, "z3.example", 100, &strangers);
+	assert_int_equal(strangers, 0); /* too many since */
+	json_decref(answer);
+	assert_int_equal(journal_ask(j, &(struct journal_question){ .id = (uint64_t)id }, NOW, &f), XFED_OK);
+	assert_true(json_is_array(json_object_get(f, "steps")));
+	assert_true(json_is_false(json_object_get(f, "proved")));
+	json_decref(f);
+	assert_int_equal(journal_ask(j, &(struct journal_question){ .id = JOURNAL_STRANGER_ID + 99 }, NOW, &f), XFED_ERR_NOT_FOUND);
+	journal_free(j);
+}
+
+/* One network that claims every partner's name, and one edge that makes up networks, leave the others theirs. */
+static void strangers_keep_their_places(void **state)
+{
+	struct journal *j = make(0, 0);
+	char name[64];
+	size_t strangers;
+	(void)state;
+	stranger(j, "edge1", "198.51.100.0/24", "a.example", "a.example", NOW);
+	stranger(j, "edge2", "198.51.100.0/24", "b.example", "b.example", NOW);
+	for (size_t i = 0; i < 1000; i++) {
+		snprintf(name, sizeof(name), "p%zu.example", i);
+		stranger(j, "edge1", "192.0.2.0/24", name, name, NOW + 1);
+	}
+	assert_int_equal(journal_stats(j).strangers, 2 + 1 + JOURNAL_NETWORK_NAMES);
+	json_decref(page_of(j, "a.example", 100, &strangers));
+	assert_int_equal(strangers, 1);
+	for (size_t i = 0; i < 1000; i++) {
+		snprintf(name, sizeof(name), "10.0.%zu.0/24", i);
+		stranger(j, "edge1", name, "", "x.example", NOW + 2);
+	}
+	json_decref(page_of(j, "b.example", 100, &strangers));
+	assert_int_equal(strangers, 1);
+	journal_free(j);
+}
+
+/* An edge that floods us with failures of its own making has its share of rows; the rest is counted beside them. */
+static void an_edge_has_its_share(void **state)
+{
+	struct journal *j = make(0, 0);
+	char words[32];
+	size_t strangers;
+	(void)state;
+	for (size_t i = 0; i < 20000; i++) {
+		snprintf(words, sizeof(words), "made up %zu", i);
+		add(j, "a.example", words, NOW, 0);
+	}
+	Xfed__FailureEvent m = event("b.example", "net.connect.refused", "no");
+	assert_int_equal(journal_add(j, XFED_SPAN("edge2"), &m, NOW, 0), XFED_OK);
+	assert_int_equal(journal_stats(j).ring_rows, JOURNAL_RING_ROWS);
+	assert_int_equal(journal_stats(j).lost, 1); /* by edge2's */
+	json_t *answer = page_of(j, "a.example", 10, &strangers), *f;
+	size_t i;
+	json_int_t count = 0;
+	json_array_foreach(json_object_get(answer, "failures"), i, f)
+	{
+		count += json_is_false(json_object_get(f, "proved")) ? json_integer_value(json_object_get(f, "count")) : 0;
+	}
+	assert_int_equal(count, 20000 - JOURNAL_EDGE_ROWS);
+	json_decref(answer);
+	add(j, "a.example", "later", NOW + 1, JOURNAL_EDGE_MS);
+	json_decref(page_of(j, "a.example", 10, &strangers));
+	assert_int_equal(journal_stats(j).lost, 2);
 	journal_free(j);
 }
 
@@ -832,8 +993,8 @@ static void an_edge_is_not_trusted(void **state)
 	assert_int_equal(journal_add(j, EDGE, &m, NOW, 0), XFED_OK);
 	assert_int_equal(journal_ask(j, &(struct journal_question){ .id = 1 }, NOW, &f), XFED_OK);
 	assert_string_equal(json_string_value(json_object_get(f, "remote")), "a?[2j.example");
-	assert_string_equal(json_string_value(json_object_get(f, "reason")), "tls.cert.expired?");
-	assert_string_equal(json_string_value(json_object_get(f, "text")), "?? said ?");
+	assert_string_equal(json_string_value(json_object_get(f, "reason")), "channel.reason.unknown");
+	assert_string_equal(json_string_value(json_object_get(f, "text")), "tls.cert.expired?: ?? said ?");
 	assert_string_equal(json_string_value(json_object_get(f, "local")), "");
 	assert_int_equal(json_integer_value(json_object_get(f, "at")), NOW);
 	json_decref(f);
@@ -1074,6 +1235,10 @@ int main(void)
 		cmocka_unit_test(only_within_a_minute_of_the_first),
 		cmocka_unit_test(repetitions_the_edge_left_out_count),
 		cmocka_unit_test(a_storm_is_one_row),
+		cmocka_unit_test(strangers_push_out_nothing),
+		cmocka_unit_test(strangers_are_folded),
+		cmocka_unit_test(strangers_keep_their_places),
+		cmocka_unit_test(an_edge_has_its_share),
 		cmocka_unit_test(lists),
 		cmocka_unit_test(paging_gives_every_row_once),
 		cmocka_unit_test(what_is_not_there),

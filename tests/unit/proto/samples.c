@@ -82,7 +82,7 @@ static Xfed__Step *steps[] = { &step };
 static Xfed__FailureEvent failure_event = { BASE(failure_event), .at_s = 1780000001, .direction = XFED__DIRECTION__DIRECTION_OUT,
 	.local = TEXT("example.com"), .remote = TEXT("fabrikam.example"), .reason = TEXT("tls.cert.expired"), .side = TEXT("partner"),
 	.text = TEXT("handshake refused"), .n_steps = 1, .steps = steps, .n_facts = 1, .facts = fields_reason, .n_chain = 1,
-	.chain = chain, .correlation = TEXT("e1-7d"), .repeated_count = 2 };
+	.chain = chain, .correlation = TEXT("e1-7d"), .repeated_count = 2, .address = TEXT("192.0.2.10:5269") };
 static Xfed__Drain drain = { BASE(drain), .grace_ms = 30000 };
 static Xfed__Close close_message = { BASE(close), .reason = TEXT("channel.replaced"), .text = TEXT("a newer link") };
 

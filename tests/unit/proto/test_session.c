@@ -595,6 +595,47 @@ static void what_we_may_not_send_is_not_sent(void **state)
 	ends_free(&e);
 }
 
+static char heard_reason[64];
+static size_t heard_text;
+
+static void hear_failure(struct ends *e, struct proto_session *s, const Xfed__Frame *f, size_t frame_bytes)
+{
+	(void)e;
+	(void)s;
+	(void)frame_bytes;
+	snprintf(heard_reason, sizeof(heard_reason), "%s", f->failure_event->reason);
+	heard_text = strlen(f->failure_event->text);
+}
+
+/* A message of ours that breaks the limits is our fault: it is said, and what is left of the message is told. */
+static void a_fault_of_ours_is_no_silence(void **state)
+{
+	struct ends e = { .on_message = hear_failure };
+	Xfed__FailureEvent m = XFED__FAILURE_EVENT__INIT;
+	Xfed__Frame f = XFED__FRAME__INIT;
+	static char words[PROTO_TEXT_BYTES + 2];
+	(void)state;
+	memset(words, 'x', sizeof(words) - 1);
+	m.reason = (char *)(uintptr_t)"tls.cert.expired";
+	m.text = words;
+	f.body_case = XFED__FRAME__BODY_FAILURE_EVENT;
+	f.failure_event = &m;
+	ends_up(&e);
+	assert_int_equal(proto_session_refused(e.edge).count, 0);
+	assert_int_equal(proto_session_send(e.edge, &f), XFED_OK);
+	assert_int_equal(proto_session_send(e.edge, &f), XFED_OK);
+	assert_int_equal(proto_session_send(e.edge, sample("withdraw")), XFED_ERR_INVALID);
+	ends_run(&e);
+	assert_string_equal(heard_reason, "tls.cert.expired");
+	assert_int_equal(heard_text, 0);
+	struct proto_refused r = proto_session_refused(e.edge);
+	assert_int_equal(r.count, 3);
+	assert_int_equal(r.body, XFED__FRAME__BODY_WITHDRAW);
+	assert_non_null(r.problem);
+	assert_int_equal(proto_session_refused(e.edge).count, 0);
+	ends_free(&e);
+}
+
 static size_t outcomes_seen, numbers_seen;
 
 static void count_outcomes(struct ends *e, struct proto_session *s, const Xfed__Frame *f, size_t frame_bytes)
@@ -909,6 +950,7 @@ int main(void)
 		cmocka_unit_test(a_driver_that_does_not_drain_is_not_fed),
 		cmocka_unit_test(output_is_bounded),
 		cmocka_unit_test(what_we_may_not_send_is_not_sent),
+		cmocka_unit_test(a_fault_of_ours_is_no_silence),
 		cmocka_unit_test(long_lists_are_split),
 		cmocka_unit_test(tls_carries_a_link),
 		cmocka_unit_test(tls_refuses_the_wrong_peer),

@@ -237,6 +237,24 @@ static void an_edge_shows_on_its_gateway(void **state)
 #define SAMPLE(n, v, ...) { .name = XFED_SPAN(n), .value = (v), __VA_ARGS__ }
 #define L(n, v)		  { XFED_SPAN(n), XFED_SPAN(v) }
 
+/* A page with two lines of one series is read by nobody. */
+static void no_sample_stands_twice(void **state)
+{
+	struct rt_metric_sample s = SAMPLE("xfed_dropped_total", 7, .labels = { L("rule", "twice") }, .label_count = 1);
+	(void)state;
+	assert_int_equal(rt_metrics_import_begin(m, XFED_SPAN("edge1")), XFED_OK);
+	assert_int_equal(rt_metrics_import_add(m, XFED_SPAN("edge1"), &s), XFED_OK);
+	s.value = 8;
+	assert_int_equal(rt_metrics_import_add(m, XFED_SPAN("edge1"), &s), XFED_OK);
+	s.labels[0].value = XFED_SPAN("once");
+	assert_int_equal(rt_metrics_import_add(m, XFED_SPAN("edge1"), &s), XFED_OK);
+	rt_metrics_import_commit(m, XFED_SPAN("edge1"));
+	HAS(m, "xfed_dropped_total{edge=\"edge1\",rule=\"twice\"} 8");
+	HAS(m, "xfed_dropped_total{edge=\"edge1\",rule=\"once\"} 8");
+	assert_null(strstr(print(m), "rule=\"twice\"} 7"));
+	rt_metrics_import_drop(m, XFED_SPAN("edge1"));
+}
+
 /* The gateway does not trust the edge. */
 static void a_hostile_edge_is_refused(void **state)
 {
@@ -288,6 +306,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(series_are_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(long_values_are_cut_at_a_character, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_edge_shows_on_its_gateway, setup, teardown),
+		cmocka_unit_test_setup_teardown(no_sample_stands_twice, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_hostile_edge_is_refused, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

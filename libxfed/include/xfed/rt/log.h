@@ -10,6 +10,8 @@
  * One log per process, used from the loop thread only (a job reports to its owner). Nothing here allocates per line; a
  * line is cut at RT_LOG_LINE_BYTES. Repeated lines with the same event and reason are limited (RT_LOG_BURST in RT_LOG_WINDOW_MS)
  * and summed up in a line `event=log.suppressed of=EVENT of_reason=CODE count=N`; lines whose event begins with "audit." never are.
+ * What lines are limited by is ours alone: the event, a code of the reason table ("other" for any other word), and a name that
+ * rt_log_set_partner_names() knows.
  */
 #ifndef XFED_RT_LOG_H
 #define XFED_RT_LOG_H
@@ -85,6 +87,12 @@ void rt_log_set_level(enum rt_log_level level);
 
 /* Debug for one domain (normalised). LIMIT beyond RT_LOG_DOMAINS_MAX. */
 int rt_log_debug_domain(struct xfed_span domain, bool on);
+
+/*
+ * Whose partner's lines those with partner=`domain` are: a name of ours, bounded in number, or NULL for nobody's. Behind the burst of
+ * an event and reason each such name has a few lines of its own; without this function nobody has.
+ */
+void rt_log_set_partner_names(const char *(*name_of)(void *user, struct xfed_span domain), void *user);
 
 /* Writes the summaries of windows that have ended; call about once a second, and once with `all` before exit. */
 void rt_log_flush(bool all);

@@ -86,7 +86,8 @@ int rt_metrics_each(const struct rt_metrics *m, int (*each)(void *user, const st
 
 /*
  * What another process reported, shown under an extra label edge="`edge`". begin; add each sample; commit replaces what that
- * edge had before. A sample whose name or labels are not those of a family of ours, or whose value is no finite number, is
+ * edge had before; of samples that are alike but for the value the last one counts. A sample whose name or labels are not those
+ * of a family of ours, or whose value is no finite number, is
  * refused (INVALID, nothing added; the set goes on); beyond RT_METRIC_IMPORT_MAX samples, RT_METRIC_IMPORT_BYTES or
  * RT_METRIC_PEERS_MAX edges it is LIMIT. NOMEM leaves what was there. add without begin is XFED_ERR_STATE.
  */
