@@ -86,6 +86,7 @@ static void on_tick(void *user)
 	proto_sipmemory_tick(e->sips, now);
 	edge_pairs_tick(e, now);
 	edge_newest_tick(e, now);
+	edge_admission_tick(e, now);
 	edge_report_gauges(e);
 	rt_log_flush(false);
 	rt_tidy(&e->tidy, e->freed, now);
@@ -167,6 +168,7 @@ bool edge_reload(struct edge *e, struct rt_conf_errors *errors)
 	e->channel_creds = channel;
 	edge_config_free(e->config);
 	e->config = fresh;
+	edge_admission_configure(e);
 	rt_log_configure(fresh->log.level, fresh->log.format, fresh->log.mask_addresses);
 	rt_resolver_flush(e->resolver);
 	edge_pairs_forget_backoff(e);
@@ -249,6 +251,7 @@ int edge_new(const char *config_path, struct edge_config *config, struct edge **
 		return rc;
 	}
 	e->started_ms = rt_loop_now_ms(e->loop);
+	edge_admission_configure(e);
 	rt_post_init(&e->flush, e->loop, flush, e);
 	rt_post_init(&e->tell_verdicts, e->loop, edge_verify_tell, e);
 	rc = make_tables(e);
@@ -312,6 +315,7 @@ void edge_free(struct edge *e)
 	xfed_tls_creds_unref(e->creds);
 	xfed_tls_creds_unref(e->channel_creds);
 	rt_metrics_free(e->metrics);
+	edge_admission_free(e);
 	edge_config_free(e->config);
 	xfed_free(e->config_path);
 	xfed_free(e);

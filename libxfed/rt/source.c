@@ -5,6 +5,7 @@
 
 #include "util/table.h"
 #include "xfed/limits.h"
+#include "xfed/rt/log.h"
 
 enum level { LEVEL_ADDRESS, LEVEL_NETWORK };
 
@@ -40,6 +41,14 @@ static void make_key(const struct rt_addr *a, enum level level, struct key *out)
 	}
 }
 
+bool rt_source_is_same(const struct rt_addr *a, const struct rt_addr *b, enum rt_source_verdict v)
+{
+	struct key x, y;
+	make_key(a, v == RT_SOURCE_NETWORK ? LEVEL_NETWORK : LEVEL_ADDRESS, &x);
+	make_key(b, v == RT_SOURCE_NETWORK ? LEVEL_NETWORK : LEVEL_ADDRESS, &y);
+	return v == RT_SOURCE_TOTAL || memcmp(&x, &y, sizeof(x)) == 0;
+}
+
 const char *rt_source_text(const struct rt_addr *from, enum rt_source_verdict v, char out[RT_SOURCE_TEXT])
 {
 	struct key key;
@@ -65,6 +74,12 @@ size_t rt_source_share(size_t total, unsigned percent)
 {
 	size_t share = (total * percent + 99) / 100;
 	return share > 0 ? share : 1;
+}
+
+struct rt_source_limits rt_source_slots(size_t total, unsigned address_percent, unsigned network_percent)
+{
+	return (struct rt_source_limits){ .slots = total, .slots_address = rt_source_share(total, address_percent),
+		.slots_network = rt_source_share(total, network_percent) };
 }
 
 /* ---- entries ---- */
@@ -282,4 +297,17 @@ bool rt_sources_is_news(struct rt_sources *t, const struct rt_addr *from, enum r
 	remember(t, s, now_ms);
 	trim(t);
 	return is;
+}
+
+void rt_sources_log(struct rt_sources *t, const struct rt_source_refusal *r, uint64_t now_ms)
+{
+	static const char *const shares[] = { "", "address", "network", "total" };
+	char source[RT_SOURCE_TEXT], address[RT_ADDR_TEXT];
+	uint64_t count;
+	if (!rt_sources_is_news(t, r->address, r->verdict, now_ms, &count)) {
+		return;
+	}
+	rt_source_text(r->address, r->verdict, source);
+	rt_log(RT_LOG_WARNING, r->event, RT_KV_STR("address", rt_addr_text(r->address, address)), RT_KV_STR("source", source[0] ? source : NULL),
+		RT_KV_STR("share", shares[r->verdict]), RT_KV_STR("limit", r->limit), RT_KV_REASON(r->reason), RT_KV_U64("count", count), RT_END);
 }

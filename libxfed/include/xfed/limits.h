@@ -35,11 +35,14 @@
 #define XFED_S2S_TURN_STANZAS	  16 /* of one stream before the others have their part */
 #define XFED_S2S_OUTPUT_BYTES	  (1024 * 1024)
 #define XFED_CONNECTIONS_MAX	  1000
+#define XFED_CONNECTIONS_RESERVE_PERCENT 10 /* of limits.connections, kept for each direction: streams in, streams of ours */
 #define XFED_CONNECTIONS_PARTNER  20
 #define XFED_CONNECT_TIMEOUT_MS	  10000
 
 /* Those who have proved nothing, by address and network (xfed/rt/source.h) */
 #define XFED_SOURCES_REMEMBERED 4096 /* addresses and networks of one table that hold nothing now */
+#define XFED_SHARE_ADDRESS_PERCENT 25 /* of what they may take in all: one address (IPv6: one /64) */
+#define XFED_SHARE_NETWORK_PERCENT 50 /* ... one network (a /24, a /48) */
 
 /* Stream management, XEP-0198 */
 #define XFED_S2S_SM_ACK_MS	30000 /* for the answer to <r/> or <enable/> */
@@ -90,7 +93,7 @@
 #define XFED_CHANNEL_PUMP_MSGS	  256  /* deliveries written to one link in one turn */
 #define XFED_CHANNEL_SETTLED_MS	  5  /* what went well is told with what goes anyway, or so much later */
 #define XFED_CHANNEL_SETTLED_MAX  64 /* ... or when it is so many */
-#define XFED_CHANNEL_UNAUTH_MAX	  8 /* handshakes of unknown peers at a time */
+#define XFED_CHANNEL_UNAUTH_MAX  16 /* handshakes of unknown peers at a time */
 #define XFED_POLICY_PART_BYTES	  (64 * 1024)
 #define XFED_POLICY_BYTES_MAX	  (64 * 1024 * 1024)
 

@@ -10,6 +10,7 @@
 #ifndef XFED_RT_SOURCE_H
 #define XFED_RT_SOURCE_H
 
+#include "xfed/reason.h"
 #include "xfed/rt/addr.h"
 
 #define RT_SOURCE_TELL_MS 60000 /* a source that is being refused is news so often */
@@ -66,11 +67,27 @@ enum rt_source_verdict rt_sources_spend(struct rt_sources *t, const struct rt_ad
  */
 bool rt_sources_is_news(struct rt_sources *t, const struct rt_addr *from, enum rt_source_verdict v, uint64_t now_ms, uint64_t *count);
 
+/* One refusal, for the log: what was refused, and which limit it was of; `address` is the peer's, with its port. */
+struct rt_source_refusal {
+	const char *event, *limit;
+	const struct rt_addr *address;
+	enum rt_source_verdict verdict;
+	enum xfed_reason reason;
+};
+/* Its line (event, source, share, limit, reason, count), where it is news. */
+void rt_sources_log(struct rt_sources *t, const struct rt_source_refusal *r, uint64_t now_ms);
+
 /* Forgets what needs no more to be remembered; about once a second. */
 void rt_sources_tick(struct rt_sources *t, uint64_t now_ms);
 
+/* Whether two peers share what a verdict is about: the address, the network; the total everybody shares. */
+bool rt_source_is_same(const struct rt_addr *a, const struct rt_addr *b, enum rt_source_verdict v);
+
 /* What a verdict is about: "192.0.2.7", "192.0.2.0/24", "2001:db8::/64", "2001:db8::/48"; "" for the total. Returns `out`. */
 const char *rt_source_text(const struct rt_addr *from, enum rt_source_verdict v, char out[RT_SOURCE_TEXT]);
+
+/* Limits of slots alone: `total`, and the shares of it in percent. */
+struct rt_source_limits rt_source_slots(size_t total, unsigned address_percent, unsigned network_percent);
 
 /* `percent` of `total`, rounded up and at least one: no share is ever nothing. */
 size_t rt_source_share(size_t total, unsigned percent);
