@@ -303,9 +303,17 @@ static void log_open(const struct sip_conn *c)
 		RT_KV_STR("certificate_problem", c->tls ? rt_log_reason_word(c->facts.chain_reason) : NULL), RT_KV_U64("flow", c->id), RT_END);
 }
 
+/* Whether anything may be sent to its address but on this connection: asked once, when all of the peer is known. */
+static void judge_peer(struct sip_conn *c)
+{
+	struct trust_peer peer = { .transport = c->transport, .ip = c->info.peer_ip, .cert = c->facts.peer, .chain_reason = c->facts.chain_reason };
+	c->info.is_known = c->is_client || trust_is_known(c->gw->files.config, &peer);
+}
+
 static void handshake_done(struct sip_conn *c)
 {
 	xfed_tls_facts(c->tls, &c->facts);
+	judge_peer(c);
 	if (c->is_client) {
 		struct trust_peer server = { .transport = SIP_TLS, .ip = c->info.peer_ip, .cert = c->facts.peer, .chain_reason = c->facts.chain_reason };
 		enum xfed_reason reason = trust_server(&server, xfed_span_str(c->target.tls_name));
@@ -438,6 +446,7 @@ static void connected(struct sip_conn *c)
 	rt_stream_keepalive(c->stream, 120);
 	c->used_ms = gateway_now(c->gw);
 	if (c->transport != SIP_TLS) {
+		judge_peer(c);
 		log_open(c);
 		become_open(c);
 		rearm(c);
@@ -514,7 +523,7 @@ void sip_conn_accept(struct sip_io *io, struct rt_stream *s, enum sip_transport 
 struct sip_conn *sip_conn_open(struct sip_io *io, const struct sip_target *t)
 {
 	struct rt_addr to;
-	if (rt_addr_parse_host(&to, xfed_span_str(t->ip), t->port) != XFED_OK) {
+	if (t->port == 0 || rt_addr_parse_host(&to, xfed_span_str(t->ip), t->port) != XFED_OK) {
 		return NULL;
 	}
 	struct sip_conn *c = conn_new(io, t->transport);

@@ -30,6 +30,7 @@ static void on_datagram(void *user, struct xfed_span in, const struct rt_addr *f
 	struct sip_flow_info info = s->info;
 	snprintf(info.peer_ip, sizeof(info.peer_ip), "%s", rt_addr_host_text(from, text));
 	info.peer_port = rt_addr_port(from);
+	info.is_known = trust_is_known(s->io->gw->files.config, &(struct trust_peer){ .transport = SIP_UDP, .ip = info.peer_ip });
 	gateway_sip_receive(s->io->gw, &info, in);
 }
 

@@ -28,6 +28,16 @@ bool trust_may_send(const struct gateway_domain *d, const struct trust_peer *pee
 	return false;
 }
 
+bool trust_is_known(const struct gateway_config *c, const struct trust_peer *peer)
+{
+	for (size_t i = 0; i < c->domains.count; i++) {
+		if (trust_may_send(&c->domains.items[i], peer)) {
+			return true;
+		}
+	}
+	return false;
+}
+
 enum xfed_reason trust_server(const struct trust_peer *server, struct xfed_span name)
 {
 	if (server->chain_reason != XFED_REASON_NONE) {

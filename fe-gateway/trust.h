@@ -18,6 +18,8 @@ struct trust_peer {
 };
 
 bool trust_may_send(const struct gateway_domain *d, const struct trust_peer *peer);
+/* As any of our domains: not a stranger. */
+bool trust_is_known(const struct gateway_config *c, const struct trust_peer *peer);
 
 /* Whether the certificate of a SIP server proves `name` (RFC 5922, or a plain host name). NONE, or why it does not. */
 enum xfed_reason trust_server(const struct trust_peer *server, struct xfed_span name);

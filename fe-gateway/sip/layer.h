@@ -43,6 +43,7 @@ struct sip_flow_info {
 	uint16_t peer_port;
 	char local_ip[SIP_IP_SIZE];
 	uint16_t local_port;
+	bool is_known; /* may send as one of our domains, or we have dialled it; else a stranger */
 };
 
 struct sip_target {

@@ -21,10 +21,14 @@ static void copy_text(char *out, size_t size, struct xfed_span s)
 }
 
 /*
- * Where responses to a request go ([C3-04]). On a stream: its connection, and should that have
- * closed, the address it came from at the port of sent-by. Over UDP: maddr if it is an address, the
- * source port if rport was asked for, else the port of sent-by; always from the socket the request
- * came in on.
+ * Where responses to a request go ([C3-04]): never to another address than the one it came from, whatever
+ * its Via says. maddr is not followed (section 18.2.2 has it for multicast, which nobody sends us): it
+ * would let anybody have our answers sent to a third party, or to ourselves.
+ *
+ * On a stream: its connection, and should that have closed, that address at the port of sent-by. Over
+ * UDP, from the socket the request came in on: the source port if rport was asked for, else the port
+ * of sent-by. A stranger chooses no port either: over UDP it is answered where its datagram came
+ * from, and no connection is opened to it (port 0).
  */
 static struct sip_target reply_target(const struct sip_layer *l, const struct sip_message *m)
 {
@@ -34,11 +38,11 @@ static struct sip_target reply_target(const struct sip_layer *l, const struct si
 	copy_text(t.ip, sizeof(t.ip), xfed_span_str(l->flow.peer_ip));
 	t.port = via->port != 0 ? via->port : standard;
 	if (t.transport == SIP_UDP) {
-		if (via->maddr.data && sip_host_is_address(via->maddr)) {
-			copy_text(t.ip, sizeof(t.ip), via->maddr);
-		} else if (via->has_rport || via->host.len == 0) {
+		if (!l->flow.is_known || via->has_rport || via->host.len == 0) {
 			t.port = l->flow.peer_port;
 		}
+	} else if (!l->flow.is_known) {
+		t.port = 0;
 	} else if (t.transport == SIP_TLS && !sip_host_is_address(via->host)) {
 		copy_text(t.tls_name, sizeof(t.tls_name), via->host);
 	}

@@ -41,6 +41,8 @@ static void on_send(struct state *s, const struct sip_layer_action *act)
 	MUST(act->bytes.len > 20 && act->bytes.len <= 200000);
 	MUST(is_response == (act->txn == 0));
 	s->last_send = act->txn != 0 ? act->txn : s->last_send;
+	/* Whatever a message says, nothing goes to another address than the peers'. */
+	MUST(strcmp(act->target.ip, "192.0.2.9") == 0);
 	if (is_response && s->flow) {
 		MUST(s->may_answer);
 		MUST(act->target.transport == s->flow->transport);
@@ -105,7 +107,8 @@ static void receive(struct state *s, uint8_t arg, const uint8_t *data, size_t le
 	struct sip_flow_info flow = { .id = 1 + arg % 4,
 		.transport = (enum sip_transport)(arg % 3),
 		.peer_ip = "192.0.2.9",
-		.peer_port = 4000 };
+		.peer_port = 4000,
+		.is_known = arg & 64 };
 	struct sip_layer_event ev = {
 		.kind = SIP_LAYER_RECV, .flow = &flow, .bytes = xfed_span_make(data, len)
 	};

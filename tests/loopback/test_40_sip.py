@@ -1,5 +1,6 @@
 """Bad and unusual SIP at the gateway's door ([C1] to [C3], the delivery contract): 400 or silence, 403, 405, 415, 489."""
 import itertools
+import socket
 import time
 from email.utils import formatdate
 
@@ -219,6 +220,29 @@ def test_udp_addresses_count_only_where_trusted(xfed, partner, users, refusal):
     with refusal("sip.sender.untrusted"):
         assert user.message(flow, "sip:alice@partner.example", "forged", sender="sip:user@corp.example").status == 403
     assert user.message(flow, "sip:alice@partner.example", "mine %d" % next(numbers)).status in (200, 202)
+
+
+def test_strangers_are_answered_where_they_are(xfed, users):
+    """Neither maddr nor sent-by of a datagram nobody knows sends our answer to somebody else; it goes back to its source."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as victim, \
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as beside:
+        stranger.bind(("127.0.0.99", 0))
+        victim.bind(("127.0.0.200", 0))
+        beside.bind(("127.0.0.99", 0))
+        stranger.settimeout(10)
+        vias = ["10.9.9.9:%d;maddr=127.0.0.200" % victim.getsockname()[1], "127.0.0.200:%d" % victim.getsockname()[1],
+                "127.0.0.99:%d" % beside.getsockname()[1]]
+        for via in vias:
+            branch = "z9hG4bK" + token()
+            stranger.sendto(lines("MESSAGE sip:alice@partner.example SIP/2.0", "Via: SIP/2.0/UDP %s;branch=%s" % (via, branch), "Max-Forwards: 70",
+                                  "From: <sip:nobody@corp.example>;tag=1", "To: <sip:alice@partner.example>", "Call-ID: " + token(),
+                                  "CSeq: 1 MESSAGE", "Content-Length: 0"), xfed.sip)
+            answer = stranger.recv(65536)
+            assert answer.startswith(b"SIP/2.0 403 ") and branch.encode() in answer, answer
+        for other in (victim, beside):  # an answer would have been here before the one that came last
+            other.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                other.recv(65536)
 
 
 def test_from_another_domain_of_ours(xfed, partner, users, certs, refusal):

@@ -65,6 +65,23 @@ static void senders(void **state)
 	}
 }
 
+/* A stranger is who may send as no domain at all. */
+static void strangers(void **state)
+{
+	(void)state;
+	struct gateway_domain list[] = { domain(false, false, false), domain(false, true, true) };
+	struct gateway_config c = { .domains = { list, 2 } };
+	struct trust_peer peer = { SIP_UDP, "10.2.0.9", NULL, MISSING };
+	assert_true(trust_is_known(&c, &peer));
+	peer.ip = "10.3.0.9";
+	assert_false(trust_is_known(&c, &peer));
+	peer.ip = "10.2.0.9";
+	c.domains.count = 1;
+	assert_false(trust_is_known(&c, &peer));
+	c.domains.count = 0;
+	assert_false(trust_is_known(&c, &peer));
+}
+
 static void servers(void **state)
 {
 	(void)state;
@@ -95,6 +112,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(senders),
+		cmocka_unit_test(strangers),
 		cmocka_unit_test(servers),
 	};
 	assert_int_equal(argc, 2);

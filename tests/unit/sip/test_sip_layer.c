@@ -138,8 +138,12 @@ static void response_routing(void **state)
 		{ "SIP/2.0/UDP 10.0.0.1:5062;rport=9;received=6.6.6.6;branch=z9hG4bK1", SIP_UDP, 1,
 			PEER_IP, 40000,
 			"10.0.0.1:5062;branch=z9hG4bK1;received=" PEER_IP ";rport=40000\r\n" },
-		{ "SIP/2.0/UDP h;maddr=239.255.255.1;branch=z9hG4bK1", SIP_UDP, 1, "239.255.255.1",
-			5060, ";maddr=239.255.255.1;" },
+		{ "SIP/2.0/UDP h;maddr=239.255.255.1;branch=z9hG4bK1", SIP_UDP, 1, PEER_IP, 5060,
+			";maddr=239.255.255.1;" },
+		{ "SIP/2.0/UDP h:5070;maddr=127.0.0.1;branch=z9hG4bK1", SIP_UDP, 1, PEER_IP, 5070,
+			";maddr=127.0.0.1;" },
+		{ "SIP/2.0/UDP h:5070;maddr=[::1];branch=z9hG4bK1", SIP_UDP, 1, PEER_IP, 5070,
+			";maddr=[::1];" },
 		{ "SIP/2.0/TCP sip.example.org:5080;branch=z9hG4bK1, SIP/2.0/UDP "
 		  "deep;branch=z9hG4bK2",
 			SIP_TCP, 1, PEER_IP, 5080,
@@ -175,6 +179,75 @@ static void response_routing(void **state)
 		assert_true(last_has("To: sip:c@d;tag="));
 		sip_layer_free(play.layer);
 	}
+}
+
+/* Nobody who may not send to us chooses where our answers go: over UDP they go where the datagram came from. */
+static void strangers_choose_no_address(void **state)
+{
+	static const char *const vias[] = {
+		"SIP/2.0/UDP " PEER_IP ";branch=z9hG4bK1",
+		"SIP/2.0/UDP " PEER_IP ":5070;branch=z9hG4bK1",
+		"SIP/2.0/UDP " PEER_IP ";rport=9;branch=z9hG4bK1",
+		"SIP/2.0/UDP 198.51.100.7:5070;branch=z9hG4bK1",
+		"SIP/2.0/UDP 198.51.100.7;received=198.51.100.8;branch=z9hG4bK1",
+		"SIP/2.0/UDP 198.51.100.7:5070;maddr=198.51.100.9;branch=z9hG4bK1",
+		"SIP/2.0/UDP h;maddr=127.0.0.1;rport;branch=z9hG4bK1",
+		"SIP/2.0/UDP h;maddr=victim.example;ttl=9;branch=z9hG4bK1",
+	};
+	/* Refused without a transaction, and by one. */
+	static const char *const asked[] = { "FOO", "OPTIONS", "INVITE" };
+	struct sip_layer_config config = play_config();
+	(void)state;
+	play_is_stranger = true;
+	for (size_t i = 0; i < XFED_ARRAY_LEN(vias) * XFED_ARRAY_LEN(asked); i++) {
+		const char *via = vias[i / XFED_ARRAY_LEN(asked)], *method = asked[i % XFED_ARRAY_LEN(asked)];
+		char text[1024];
+		begin(SIP_UDP, &config);
+		snprintf(text, sizeof(text),
+			"%s sip:x@example.com;maddr=198.51.100.1 SIP/2.0\r\nVia: %s\r\nMax-Forwards: 70\r\nRoute: "
+			"<sip:198.51.100.2;lr>\r\nRecord-Route: <sip:198.51.100.3;lr>\r\nContact: <sip:198.51.100.4>\r\n"
+			"From: <sip:a@b>;tag=1\r\nTo: <sip:c@d;maddr=198.51.100.5>\r\nCall-ID: 1\r\nCSeq: 1 %s\r\n"
+			"Content-Length: 0\r\n\r\n",
+			method, via, method);
+		const struct row in = { 0, RAW, text, .want = "" };
+		play_row(&play, &in);
+		if (strcmp(method, "OPTIONS") == 0) {
+			const struct row out = { 1, RESPOND, .n = 200, .more = "" };
+			play_row(&play, &out);
+		}
+		bool fine = strncmp(play.got, "send ", 5) == 0 && play.last_target.flow == 1 &&
+			    strcmp(play.last_target.ip, PEER_IP) == 0 &&
+			    play.last_target.port == 40000;
+		if (!fine) {
+			fail_msg("%s, %s: \"%s\" to flow %llu %s:%d", method, via, play.got,
+				(unsigned long long)play.last_target.flow, play.last_target.ip,
+				play.last_target.port);
+		}
+		sip_layer_free(play.layer);
+	}
+	play_is_stranger = false;
+}
+
+/* ... and no connection is opened to a stranger whose own has gone: port 0. */
+static void strangers_are_not_called_back(void **state)
+{
+	static const enum sip_transport streams[] = { SIP_TCP, SIP_TLS };
+	struct sip_layer_config config = play_config();
+	(void)state;
+	play_is_stranger = true;
+	for (size_t i = 0; i < XFED_ARRAY_LEN(streams); i++) {
+		const struct row in = { 0, REQUEST, "MESSAGE", B1, 0, NULL },
+				 closed = { 1, CLOSED, .n = 1 }, out = { 2, RESPOND, .n = 403 };
+		begin(streams[i], &config);
+		play_row(&play, &in);
+		play_row(&play, &closed);
+		play_row(&play, &out);
+		assert_string_equal(play.got, "send 403");
+		assert_true(play.last_target.flow == 0 && play.last_target.port == 0);
+		assert_string_equal(play.last_target.tls_name, "");
+		sip_layer_free(play.layer);
+	}
+	play_is_stranger = false;
 }
 
 /* [C3-04]: the connection has gone: the response asks for a new one. A copy over a new one moves it
@@ -431,6 +504,8 @@ int main(void)
 		cmocka_unit_test(divided_timers),
 		cmocka_unit_test(failing_allocations),
 		cmocka_unit_test(response_routing),
+		cmocka_unit_test(strangers_choose_no_address),
+		cmocka_unit_test(strangers_are_not_called_back),
 		cmocka_unit_test(response_after_close),
 		cmocka_unit_test(stable_to_tag),
 		cmocka_unit_test(headers_of_refusals),

@@ -77,10 +77,14 @@ static struct sip_layer_config play_config(void)
 	return c;
 }
 
+/* Of the peer that requests come from. */
+static bool play_is_stranger;
+
 static struct sip_flow_info play_flow(enum sip_transport transport)
 {
 	struct sip_flow_info f = {
-		.id = 1, .transport = transport, .peer_port = 40000, .local_port = 5060
+		.id = 1, .transport = transport, .peer_port = 40000, .local_port = 5060,
+		.is_known = !play_is_stranger
 	};
 	snprintf(f.peer_ip, sizeof(f.peer_ip), PEER_IP);
 	snprintf(f.local_ip, sizeof(f.local_ip), "192.0.2.1");
