@@ -72,6 +72,7 @@ static void on_tick(void *user)
 	holds_tick(g->holds, now);
 	gateway_requests_tick(g);
 	gateway_failures_tick(g);
+	sip_io_tick(g->io);
 	gateway_report_gauges(g);
 	ask_counters(g);
 	rt_log_flush(false);

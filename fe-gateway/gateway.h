@@ -456,6 +456,7 @@ void sip_io_stop_listening(struct sip_io *io);
 /* Who is at the other end; false: the flow is gone. Borrowed until the next turn. */
 bool sip_io_peer(const struct sip_io *io, const struct sip_flow_info *flow, struct trust_peer *out);
 uint16_t sip_io_port(const struct sip_io *io, enum sip_transport t); /* of the first listener; 0: none */
+void sip_io_tick(struct sip_io *io);
 size_t sip_io_connections(const struct sip_io *io);
 
 /* policy.c */

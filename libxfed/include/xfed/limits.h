@@ -128,7 +128,9 @@
 #define XFED_SIP_UDP_REQUEST_BYTES 1300 /* [C3-02] */
 #define XFED_SIP_MAX_REQUEST	  (15 * 1024)
 #define XFED_SIP_TRANSACTIONS_MAX 65536
+#define XFED_SIP_TRANSACTIONS_RESERVE_PERCENT 10 /* of them, kept for requests of ours */
 #define XFED_SIP_CONNECTIONS_MAX  1024
+#define XFED_SIP_UNPROVED_MS	  30000 /* a connection of a peer that has not shown that it may send lives so long */
 #define XFED_SIP_ANSWER_WITHIN_MS 10000
 #define XFED_SIP_ERROR_HOLD_MS	  1000
 #define XFED_SIP_LOCATE_NAPTRS	  4  /* RFC 3263: NAPTR records used of one answer */
@@ -143,5 +145,6 @@
 /* Control socket */
 #define XFED_CONTROL_REQUEST_BYTES (64 * 1024)
 #define XFED_CONTROL_CLIENTS	   8
+#define XFED_CONTROL_READERS	   4 /* of them: clients that may only look */
 
 #endif
