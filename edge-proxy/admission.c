@@ -41,10 +41,9 @@ bool edge_admit_dial(const struct edge *e)
 	return has_room(e, e->conn_count - e->incoming - e->asking);
 }
 
-bool edge_admit_partner(struct edge *e, const struct rt_addr *from, struct rt_source_hold *hold)
+bool edge_admit_partner(struct edge *e, struct rt_stream *s)
 {
-	struct rt_source_refusal r = { .event = "s2s.refused", .address = from };
-	*hold = (struct rt_source_hold){ NULL, NULL, NULL };
+	struct rt_source_refusal r = { .event = "s2s.refused", .address = rt_stream_peer(s) };
 	if (!has_room(e, e->incoming)) {
 		r.limit = "connections";
 		r.reason = XFED_REASON_POLICY_CONNECTIONS_EXCEEDED;
@@ -52,7 +51,7 @@ bool edge_admit_partner(struct edge *e, const struct rt_addr *from, struct rt_so
 	} else {
 		r.limit = "unauthenticated";
 		r.reason = XFED_REASON_POLICY_UNPROVED_EXCEEDED;
-		r.verdict = rt_sources_take(&e->callers, from, hold);
+		r.verdict = rt_sources_take(&e->callers, r.address, rt_stream_place(s));
 	}
 	if (r.verdict == RT_SOURCE_OK) {
 		return true;

@@ -61,7 +61,6 @@ static void leave_books(struct edge_conn *c)
 	c->edge->asking -= c->is_question;
 	edge_tally_drop(c);
 	edge_newest_drop(c);
-	rt_sources_give_back(&c->unproved);
 }
 
 /* The last action of the conductor: say what is left to say, tell everyone, go. */
@@ -130,7 +129,7 @@ static void mark_established(struct edge_conn *c)
 {
 	if (!c->is_established) {
 		c->is_established = true;
-		rt_sources_give_back(&c->unproved);
+		rt_sources_give_back(rt_stream_place(c->stream));
 		edge_steps_free(&c->steps);
 	}
 }
@@ -445,15 +444,13 @@ static int make_conductor(struct edge_conn *c)
 	return xfed_s2s_new(&cfg, &c->s2s);
 }
 
-int edge_conn_accept(struct edge *e, struct rt_stream *s, struct rt_source_hold *unproved)
+int edge_conn_accept(struct edge *e, struct rt_stream *s)
 {
 	struct edge_conn *c = conn_new(e, XFED_S2S_IN);
 	if (!c) {
-		rt_sources_give_back(unproved);
 		rt_stream_close(s);
 		return XFED_ERR_NOMEM;
 	}
-	c->unproved = *unproved;
 	c->stream = s;
 	if (rt_timer_init(&c->timer, e->loop, on_timer, c) != XFED_OK) {
 		conn_abandon(c);

@@ -81,7 +81,6 @@ struct edge_conn {
 	struct edge_newest *newest; /* in: set while this is the newest stream of its pair */
 	uint64_t succeeded_ms, succeeded_bytes; /* a newer one came then, and so many bytes had come in here */
 	struct edge_tally *tally; /* in: the partner's count this stream is in; NULL: it has proved nothing yet */
-	struct rt_source_hold unproved; /* in: its place among those */
 	size_t parked_bytes, parked_count; /* in: of stanzas that no gateway has been sent yet */
 	uint64_t patience_ms;		   /* in: paused for their number; read on at this time. 0: not */
 	bool is_impatient;		   /* in: it has come, and nothing has been sent since */
@@ -179,7 +178,6 @@ struct edge_link {
 	struct proto_inbox_run *run;
 	int peer; /* in the outbox */
 	bool is_up, is_closed, job_running, is_draining;
-	struct rt_source_hold unproved; /* its place until it is up */
 	uint64_t accepted_ms;
 	struct edge_sent sent[EDGE_LINK_SENT]; /* by how many were sent before, modulo its size */
 	uint64_t sent_count, taken_count;
@@ -253,7 +251,7 @@ bool edge_reload(struct edge *e, struct rt_conf_errors *errors);
 int edge_load_creds(const struct edge_config *c, struct xfed_tls_creds **partners, struct xfed_tls_creds **channel, char error[256]);
 
 /* conn.c */
-int edge_conn_accept(struct edge *e, struct rt_stream *s, struct rt_source_hold *unproved); /* takes `unproved` over */
+int edge_conn_accept(struct edge *e, struct rt_stream *s);
 /* Connects to the pair's next endpoint. OK or an error; then nothing was begun. */
 int edge_conn_dial(struct edge_pair *p, const struct rt_addr *to);
 void edge_conn_event(struct edge_conn *c, struct xfed_s2s_event *ev); /* VERDICT, ASK: never inside its own actions */
@@ -279,7 +277,7 @@ bool edge_inbound_stanza(struct edge_conn *c, const struct xfed_s2s_action *act)
 void edge_admission_configure(struct edge *e);
 void edge_admission_tick(struct edge *e, uint64_t now_ms);
 void edge_admission_free(struct edge *e);
-bool edge_admit_partner(struct edge *e, const struct rt_addr *from, struct rt_source_hold *hold);
+bool edge_admit_partner(struct edge *e, struct rt_stream *s); /* the stream has its place until its socket is closed, or it has proved something */
 bool edge_admit_question(struct edge *e, const struct edge_conn *asker, struct rt_source_hold *hold);
 bool edge_admit_dial(const struct edge *e); /* a stream of ours for stanzas */
 

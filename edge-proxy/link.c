@@ -79,7 +79,7 @@ static void link_up(struct edge_link *l)
 		return;
 	}
 	l->is_up = true;
-	rt_sources_give_back(&l->unproved);
+	rt_sources_give_back(rt_stream_place(l->stream));
 	l->since_s = edge_wall_s(e);
 	e->links_up++;
 	replace_older(l, peer->cert_name);
@@ -105,7 +105,6 @@ static void link_down(struct edge_link *l, enum xfed_reason reason, const char *
 	rt_log(l->is_up ? RT_LOG_WARNING : RT_LOG_INFO, "channel.down", RT_KV_STR("peer", peer ? peer->name : NULL),
 		RT_KV_STR("address", l->address), RT_KV_REASON(reason), RT_KV_STR("text", text), RT_END);
 	l->is_closed = true;
-	rt_sources_give_back(&l->unproved);
 	move_output(l);
 	rt_stream_linger(l->stream, LINGER_MS);
 	l->stream = NULL;
@@ -313,6 +312,7 @@ static bool make_room(struct edge *e, const struct rt_addr *from, enum rt_source
 		bool can_go = !l->is_up && !l->is_closed && !l->job_running && now - l->accepted_ms >= ROOM_AFTER_MS;
 		if (can_go && rt_source_is_same(rt_stream_peer(l->stream), from, v)) {
 			struct proto_event ev = { .type = PROTO_EV_CLOSE, .reason = XFED_REASON_POLICY_UNPROVED_EXCEEDED, .text = "made room for a newer link" };
+			rt_sources_give_back(rt_stream_place(l->stream)); /* at once: its socket lingers a moment */
 			proto_session_step(l->session, &ev, now);
 			drain(l);
 			return true;
@@ -322,8 +322,10 @@ static bool make_room(struct edge *e, const struct rt_addr *from, enum rt_source
 }
 
 /* A refusal leaves nothing behind but its line. */
-static bool admit(struct edge *e, const struct rt_addr *from, struct rt_source_hold *hold)
+static bool admit(struct edge *e, struct rt_stream *s)
 {
+	const struct rt_addr *from = rt_stream_peer(s);
+	struct rt_source_hold *hold = rt_stream_place(s);
 	enum rt_source_verdict v = e->links_up < LINKS_MAX ? rt_sources_take(&e->linkers, from, hold) : RT_SOURCE_TOTAL;
 	if (v != RT_SOURCE_OK && e->links_up < LINKS_MAX && make_room(e, from, v)) {
 		v = rt_sources_take(&e->linkers, from, hold);
@@ -340,20 +342,17 @@ static bool admit(struct edge *e, const struct rt_addr *from, struct rt_source_h
 
 int edge_link_accept(struct edge *e, struct rt_stream *s)
 {
-	struct rt_source_hold unproved = { NULL, NULL, NULL };
-	if (!admit(e, rt_stream_peer(s), &unproved)) {
+	if (!admit(e, s)) {
 		rt_stream_close(s);
 		return XFED_ERR_LIMIT;
 	}
 	struct edge_link *l = xfed_calloc(1, sizeof(*l));
 	if (!l) {
-		rt_sources_give_back(&unproved);
 		rt_stream_close(s);
 		return XFED_ERR_NOMEM;
 	}
 	l->edge = e;
 	l->stream = s;
-	l->unproved = unproved;
 	l->accepted_ms = rt_loop_now_ms(e->loop);
 	l->peer = PROTO_OUTBOX_NO_PEER;
 	char software[64];
@@ -381,7 +380,6 @@ int edge_link_accept(struct edge *e, struct rt_stream *s)
 		rc = proto_session_new(&cfg, rt_loop_now_ms(e->loop), &l->session);
 	}
 	if (rc != XFED_OK) {
-		rt_sources_give_back(&l->unproved);
 		rt_timer_close(&l->timer);
 		rt_stream_close(s);
 		xfed_free(l);
@@ -466,7 +464,6 @@ void edge_links_free(struct edge *e)
 {
 	struct edge_link *l, *next;
 	DL_FOREACH_SAFE(e->links, l, next) {
-		rt_sources_give_back(&l->unproved);
 		rt_stream_close(l->stream);
 		l->stream = NULL;
 		l->is_closed = true;

@@ -25,12 +25,11 @@ const char *edge_service_name(enum edge_service s)
 static void on_partner(void *user, struct rt_listener *l, struct rt_stream *s)
 {
 	struct edge *e = user;
-	struct rt_source_hold unproved;
-	if (!edge_admit_partner(e, rt_stream_peer(s), &unproved)) {
+	if (!edge_admit_partner(e, s)) {
 		rt_stream_close(s); /* at TCP level, without a word [A12-04] */
 		return;
 	}
-	edge_conn_accept(e, s, &unproved);
+	edge_conn_accept(e, s);
 }
 
 static void on_gateway(void *user, struct rt_listener *l, struct rt_stream *s)

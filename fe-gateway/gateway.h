@@ -49,6 +49,7 @@
 #include "xfed/rt/notify.h"
 #include "xfed/rt/process.h"
 #include "xfed/rt/resolver.h"
+#include "xfed/rt/source.h"
 #include "xfed/rt/stream.h"
 #include "xfed/rt/timer.h"
 #include "xfed/rt/udp.h"
@@ -306,6 +307,7 @@ struct gateway {
 
 	struct gateway_sip *sip;
 	struct sip_io *io;
+	struct rt_sources sip_strangers; /* places of those who have not shown that they may send; outlives the loop */
 
 	struct gateway_request *requests;
 	uint64_t last_request;
@@ -456,7 +458,6 @@ void sip_io_stop_listening(struct sip_io *io);
 /* Who is at the other end; false: the flow is gone. Borrowed until the next turn. */
 bool sip_io_peer(const struct sip_io *io, const struct sip_flow_info *flow, struct trust_peer *out);
 uint16_t sip_io_port(const struct sip_io *io, enum sip_transport t); /* of the first listener; 0: none */
-void sip_io_tick(struct sip_io *io);
 size_t sip_io_connections(const struct sip_io *io);
 
 /* policy.c */

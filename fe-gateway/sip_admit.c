@@ -22,18 +22,18 @@ static bool is_listed(const struct sip_io *io, const struct rt_addr *from)
 	return trust_is_known(io->gw->files.config, &(struct trust_peer){ .transport = SIP_TCP, .ip = rt_addr_host_text(from, ip) });
 }
 
-static enum rt_source_verdict take(struct sip_io *io, const struct rt_addr *from, struct rt_source_hold *hold)
+static enum rt_source_verdict take(struct sip_io *io, struct rt_stream *s)
 {
+	const struct rt_addr *from = rt_stream_peer(s);
 	const struct gateway_config *c = io->gw->files.config;
 	struct rt_source_limits limits = rt_source_slots(c->limits.unauthenticated, c->limits.address_share, c->limits.network_share);
-	rt_sources_limit(&io->strangers, &limits);
-	return is_listed(io, from) ? RT_SOURCE_OK : rt_sources_take(&io->strangers, from, hold);
+	rt_sources_limit(&io->gw->sip_strangers, &limits);
+	return is_listed(io, from) ? RT_SOURCE_OK : rt_sources_take(&io->gw->sip_strangers, from, rt_stream_place(s));
 }
 
-bool sip_admit_peer(struct sip_io *io, const struct rt_addr *from, struct rt_source_hold *hold)
+bool sip_admit_peer(struct sip_io *io, struct rt_stream *s)
 {
-	struct rt_source_refusal r = { .event = "sip.refused", .address = from };
-	*hold = (struct rt_source_hold){ NULL, NULL, NULL };
+	struct rt_source_refusal r = { .event = "sip.refused", .address = rt_stream_peer(s) };
 	if (!has_room(io, io->incoming)) {
 		r.limit = "connections";
 		r.reason = XFED_REASON_POLICY_CONNECTIONS_EXCEEDED;
@@ -41,12 +41,12 @@ bool sip_admit_peer(struct sip_io *io, const struct rt_addr *from, struct rt_sou
 	} else {
 		r.limit = "unauthenticated";
 		r.reason = XFED_REASON_POLICY_UNPROVED_EXCEEDED;
-		r.verdict = take(io, from, hold);
+		r.verdict = take(io, s);
 	}
 	if (r.verdict == RT_SOURCE_OK) {
 		return true;
 	}
-	rt_sources_log(&io->strangers, &r, gateway_now(io->gw));
+	rt_sources_log(&io->gw->sip_strangers, &r, gateway_now(io->gw));
 	gateway_report_refusal(io->gw, r.reason, XFED_SIDE_SIP);
 	return false;
 }

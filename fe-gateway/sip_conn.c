@@ -60,7 +60,6 @@ static void leave_tables(struct sip_conn *c)
 	HASH_DELETE(hh, c->io->conns, c);
 	c->io->conn_count--;
 	c->io->incoming -= !c->is_client;
-	rt_sources_give_back(&c->unproved);
 	rt_post_cancel(&c->closing);
 }
 
@@ -320,7 +319,7 @@ static void judge_peer(struct sip_conn *c)
 	struct trust_peer peer = { .transport = c->transport, .ip = c->info.peer_ip, .cert = c->facts.peer, .chain_reason = c->facts.chain_reason };
 	c->info.is_known = c->is_client || trust_is_known(c->gw->files.config, &peer);
 	if (c->info.is_known) {
-		rt_sources_give_back(&c->unproved);
+		rt_sources_give_back(rt_stream_place(c->stream));
 	}
 }
 
@@ -522,17 +521,11 @@ static struct sip_conn *conn_new(struct sip_io *io, enum sip_transport t, bool i
 
 void sip_conn_accept(struct sip_io *io, struct rt_stream *s, enum sip_transport t)
 {
-	struct rt_source_hold unproved;
-	struct sip_conn *c = NULL;
-	if (sip_admit_peer(io, rt_stream_peer(s), &unproved)) {
-		c = conn_new(io, t, false);
-	}
+	struct sip_conn *c = sip_admit_peer(io, s) ? conn_new(io, t, false) : NULL;
 	if (!c) {
-		rt_sources_give_back(&unproved);
 		rt_stream_close(s);
 		return;
 	}
-	c->unproved = unproved;
 	c->stream = s;
 	rt_stream_start(s, &handlers, c, SIP_CONN_OUT_BYTES);
 	connected(c);

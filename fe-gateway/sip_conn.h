@@ -6,7 +6,6 @@
 #define GATEWAY_SIP_CONN_H
 
 #include "gateway.h"
-#include "xfed/rt/source.h"
 
 #define SIP_CONN_OUT_BYTES     (1024 * 1024)
 #define SIP_CONN_WAITING_BYTES (1024 * 1024) /* of one connection, until it is open */
@@ -36,7 +35,6 @@ struct sip_conn {
 	struct sip_conn_waiting *waiting;
 	size_t waiting_bytes;
 	struct rt_timer timer;
-	struct rt_source_hold unproved; /* incoming: its place among the strangers */
 	uint64_t opened_ms, used_ms, partial_ms; /* last message either way; since when one is incomplete, 0: none */
 	struct rt_post closing; /* a close asked for while the layer is being driven */
 	const char *close_text;
@@ -56,7 +54,6 @@ struct sip_io {
 	uint64_t last_flow;
 	struct sip_conn *conns, *targets;
 	size_t conn_count, incoming;
-	struct rt_sources strangers;
 	struct rt_listener *listeners[16];
 	size_t listener_count;
 	struct sip_socket sockets[16];
@@ -65,7 +62,7 @@ struct sip_io {
 };
 
 /* sip_admit.c: a refusal is logged and counted in here, and leaves nothing behind */
-bool sip_admit_peer(struct sip_io *io, const struct rt_addr *from, struct rt_source_hold *hold);
+bool sip_admit_peer(struct sip_io *io, struct rt_stream *s); /* a stranger's stream has its place until its socket is closed */
 bool sip_admit_dial(const struct sip_io *io);
 
 void sip_conn_accept(struct sip_io *io, struct rt_stream *s, enum sip_transport t);

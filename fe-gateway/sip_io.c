@@ -198,18 +198,12 @@ void sip_io_free(struct sip_io *io)
 		rt_udp_close(io->sockets[i].udp);
 	}
 	sip_conn_free_all(io);
-	rt_sources_deinit(&io->strangers);
 	xfed_free(io);
 }
 
 uint16_t sip_io_port(const struct sip_io *io, enum sip_transport t)
 {
 	return io->ports[t];
-}
-
-void sip_io_tick(struct sip_io *io)
-{
-	rt_sources_tick(&io->strangers, gateway_now(io->gw));
 }
 
 size_t sip_io_connections(const struct sip_io *io)
