@@ -7,6 +7,7 @@ import re
 import socket
 import subprocess
 import sys
+import threading
 import types
 
 import pytest
@@ -120,6 +121,28 @@ def test_more_than_a_partner_may_have_prove_themselves_at_once(shared, make):
     shared.users["corp.example"].wait_text("the first stays")
     first.close()
     second.close()
+
+
+def test_keys_of_strangers_share_the_streams_they_cause(shared, make, dns):
+    """One of ours for each pair of domains they name: an address has its part of those, and a partner elsewhere its own."""
+    p = make("TLS+dialback", additional_domains=["*.sub.example"])
+    names = ["k%d.sub.example" % i for i in range(OF_ADDRESS + 2)]
+    for name in names:
+        p.hosted[name] = "TLS+dialback"
+        dns.xmpp(name, ("xmpp." + p.domain, p.port, "127.0.0.1"))
+    go, mark = threading.Event(), shared.edge.process.mark()
+    p.at["starttls"] = lambda served, e: go.wait(60) and False
+    s = p.open_stream("corp.example", names[0], source="127.0.8.1")
+    other = p.open_stream("corp.example", names[-1], source="127.0.9.1")
+    for name in names[:-1]:
+        p.send_key(s, domain=name, key="0" * 64)
+    assert p.wait_result(s) == ("error", "resource-constraint")
+    p.send_key(other, domain=names[-1])
+    shared.edge.process.wait_line("event=dialback.refused .*source=127.0.8.1 share=address .*reason=" + UNPROVED, 10, mark)
+    wait_until("the calls", lambda: len([e for e, _ in p.events.items if e == "connected"]) == OF_ADDRESS + 1, 20)
+    go.set()
+    s.close()
+    other.close()
 
 
 # ---- places at 5269 ----
