@@ -273,6 +273,10 @@ int sip_server_receive(struct sip_layer *l, const struct sip_message *m, uint64_
 	}
 	struct sip_key key = sip_key_server(&l->secret, m, l->flow.transport, m->method);
 	struct sip_trans *t = sip_trans_by_key(l, &key);
+	if (t && !t->is_stranger && !l->flow.is_known) {
+		/* Somebody else's request, whose answer would go to whoever repeats it: served already, by another way. */
+		return sip_server_answer(l, m, 482, NULL, XFED_SPAN(""));
+	}
 	if (t) {
 		repeat(l, t);
 		return XFED_OK;

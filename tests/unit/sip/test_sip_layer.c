@@ -263,6 +263,31 @@ static void strangers_hold_no_transaction(void **state)
 	play_is_stranger = false;
 }
 
+/* A request of one who may send, repeated by a stranger, perhaps over a connection of its own: the answer stays where it belongs. */
+static void strangers_get_nobodys_answer(void **state)
+{
+	static const enum sip_transport transports[] = { SIP_UDP, SIP_TCP, SIP_TLS };
+	struct sip_layer_config config = play_config();
+	(void)state;
+	for (size_t i = 0; i < XFED_ARRAY_LEN(transports); i++) {
+		const struct row in = { 0, REQUEST, "MESSAGE", B1, 0, NULL }, out = { 0, RESPOND, .n = 200 };
+		begin(transports[i], &config);
+		for (int answered = 0; answered < 2; answered++) {
+			play_row(&play, &in);
+			assert_string_equal(play.got, answered && transports[i] == SIP_UDP ? "send 200" : "request MESSAGE");
+			play_is_stranger = true;
+			play_row(&play, &in);
+			assert_string_equal(play.got, "send 482");
+			play_is_stranger = false;
+			if (!answered) {
+				play_row(&play, &out);
+				assert_string_equal(play.got, "send 200");
+			}
+		}
+		sip_layer_free(play.layer);
+	}
+}
+
 /* Those who may send do not use up what requests of ours need. */
 static void requests_of_ours_have_a_reserve(void **state)
 {
@@ -566,6 +591,7 @@ int main(void)
 		cmocka_unit_test(strangers_choose_no_address),
 		cmocka_unit_test(strangers_are_not_called_back),
 		cmocka_unit_test(strangers_hold_no_transaction),
+		cmocka_unit_test(strangers_get_nobodys_answer),
 		cmocka_unit_test(requests_of_ours_have_a_reserve),
 		cmocka_unit_test(response_after_close),
 		cmocka_unit_test(stable_to_tag),
