@@ -303,7 +303,7 @@ void rt_sources_log(struct rt_sources *t, const struct rt_source_refusal *r, uin
 {
 	static const char *const shares[] = { "", "address", "network", "total" };
 	char source[RT_SOURCE_TEXT], address[RT_ADDR_TEXT];
-	uint64_t count;
+	uint64_t count = 0;
 	if (!rt_sources_is_news(t, r->address, r->verdict, now_ms, &count)) {
 		return;
 	}
