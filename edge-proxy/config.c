@@ -91,9 +91,13 @@ TABLE(log, "log", OBJECT_OF(log), "The log.");
 
 static const struct rt_conf_row limits_rows[] = {
 	{ .name = "connections", .type = RT_CONF_INT, IN(limits, connections), .flags = RELOADABLE, .min = 1, .max = 100000, .unit = "connections",
-		.fallback = "1000", .help = "Streams with partners, both directions." },
+		.fallback = "1000", .help = "Streams with partners, both directions; a tenth is kept for each direction." },
 	{ .name = "unauthenticated", .type = RT_CONF_INT, IN(limits, unauthenticated), .flags = RELOADABLE, .min = 1, .max = 100000,
 		.unit = "connections", .fallback = "200", .help = "Of these, incoming ones that have not authenticated yet." },
+	{ .name = "address_share", .type = RT_CONF_INT, IN(limits, address_share), .flags = RELOADABLE, .min = 1, .max = 100, .unit = "%",
+		.fallback = "25", .help = "Of unauthenticated: what one address may have (of IPv6, one /64). Streams that have authenticated do not count. 100 where all partners come through one proxy or address translation." },
+	{ .name = "network_share", .type = RT_CONF_INT, IN(limits, network_share), .flags = RELOADABLE, .min = 1, .max = 100, .unit = "%",
+		.fallback = "50", .help = "The same for one network: an IPv4 /24, an IPv6 /48. The questions of dialback are shared likewise." },
 	{ .name = "connect_timeout", .type = RT_CONF_DURATION, IN(limits, connect_timeout_ms), .flags = RELOADABLE, .min = 100, .max = 60000,
 		.fallback = "10s", .help = "For one address of a partner." },
 	{ .name = "establish_timeout", .type = RT_CONF_DURATION, IN(limits, establish_timeout_ms), .flags = RELOADABLE, .min = 1000,

@@ -52,6 +52,7 @@ struct edge_config {
 	struct {
 		uint32_t connections;	      /* all s2s connections */
 		uint32_t unauthenticated;     /* of these, at most so many not authenticated yet */
+		uint32_t address_share, network_share; /* of those, percent: of one address, of one network */
 		uint32_t connect_timeout_ms;
 		uint32_t establish_timeout_ms;
 		uint32_t inactivity_ms;

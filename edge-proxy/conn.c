@@ -26,7 +26,6 @@ static struct edge_conn *conn_new(struct edge *e, enum xfed_s2s_direction direct
 	rt_post_init(&c->go_on, e->loop, on_go_on, c);
 	e->conn_count++;
 	e->incoming += direction == XFED_S2S_IN;
-	e->unauthenticated += direction == XFED_S2S_IN;
 	return c;
 }
 
@@ -59,11 +58,9 @@ static void leave_books(struct edge_conn *c)
 {
 	c->edge->conn_count--;
 	c->edge->incoming -= c->direction == XFED_S2S_IN;
+	c->edge->asking -= c->is_question;
 	edge_tally_drop(c);
 	edge_newest_drop(c);
-	if (!c->is_established) {
-		c->edge->unauthenticated -= c->direction == XFED_S2S_IN;
-	}
 }
 
 /* The last action of the conductor: say what is left to say, tell everyone, go. */
@@ -132,7 +129,7 @@ static void mark_established(struct edge_conn *c)
 {
 	if (!c->is_established) {
 		c->is_established = true;
-		c->edge->unauthenticated -= c->direction == XFED_S2S_IN;
+		rt_sources_give_back(rt_stream_place(c->stream));
 		edge_steps_free(&c->steps);
 	}
 }
@@ -199,7 +196,7 @@ static void perform(struct edge_conn *c, struct xfed_s2s_action *act)
 		on_verified(c, act);
 		break;
 	case XFED_S2S_ESTABLISHED:
-		if (c->pair && is_taken_away(c, act->method)) {
+		if (c->pair ? is_taken_away(c, act->method) : !edge_inbound_proved(c, act)) {
 			break;
 		}
 		if (!edge_certs_hold(c)) {
@@ -498,8 +495,6 @@ static void on_connect(void *user, enum xfed_reason reason)
 int edge_conn_dial(struct edge_pair *p, const struct rt_addr *to)
 {
 	struct edge *e = p->edge;
-	const struct xfed_partner *partner = e->policy ? xfed_policy_partner(e->policy, xfed_span_str(p->remote)) : NULL;
-	XFED_REQUIRE(partner != NULL);
 	struct edge_conn *c = conn_new(e, XFED_S2S_OUT);
 	if (!c) {
 		return XFED_ERR_NOMEM;
@@ -521,7 +516,8 @@ int edge_conn_dial(struct edge_pair *p, const struct rt_addr *to)
 	rt_addr_text(to, c->address);
 	c->pair = p;
 	p->conn = c;
-	edge_tally_add(c, partner->domain);
+	c->is_question = p->is_verify;
+	e->asking += p->is_verify;
 	return XFED_OK;
 }
 

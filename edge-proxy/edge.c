@@ -90,6 +90,7 @@ static void on_tick(void *user)
 	edge_rates_tick(e, now);
 	edge_certs_tick(e);
 	edge_failures_tick(e, now);
+	edge_admission_tick(e, now);
 	edge_report_gauges(e);
 	rt_log_flush(false);
 	rt_tidy(&e->tidy, e->freed, now);
@@ -171,6 +172,7 @@ bool edge_reload(struct edge *e, struct rt_conf_errors *errors)
 	e->channel_creds = channel;
 	edge_config_free(e->config);
 	e->config = fresh;
+	edge_admission_configure(e);
 	rt_log_configure(fresh->log.level, fresh->log.format, fresh->log.mask_addresses);
 	edge_certs_judge(e);
 	rt_resolver_flush(e->resolver);
@@ -267,6 +269,7 @@ int edge_new(const char *config_path, struct edge_config *config, struct edge **
 		return rc;
 	}
 	e->started_ms = rt_loop_now_ms(e->loop);
+	edge_admission_configure(e);
 	rt_post_init(&e->flush, e->loop, flush, e);
 	rt_post_init(&e->tell_verdicts, e->loop, edge_verify_tell, e);
 	rt_log_set_partner_names(listed_partner, e);
@@ -335,6 +338,7 @@ void edge_free(struct edge *e)
 	xfed_tls_creds_unref(e->creds);
 	xfed_tls_creds_unref(e->channel_creds);
 	rt_metrics_free(e->metrics);
+	edge_admission_free(e);
 	edge_config_free(e->config);
 	xfed_free(e->config_path);
 	xfed_free(e);

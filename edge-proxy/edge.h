@@ -6,6 +6,7 @@
  *   inbound.c    who may talk to whom       outbound.c pairs: resolve, connect, park, write, bounce
  *   tally.c      streams per partner        successor.c a newer stream of a pair
  *   rate.c       stanzas per partner
+ *   admission.c  places for those who have proved nothing
  *   router.c     stanzas to gateways, outcomes to senders
  *   forward.c    deliveries from gateways, their fates
  *   verify.c     dialback: questions to authoritative servers, and our answers as one
@@ -41,6 +42,7 @@
 #include "xfed/rt/process.h"
 #include "xfed/rt/reach.h"
 #include "xfed/rt/resolver.h"
+#include "xfed/rt/source.h"
 #include "xfed/rt/stream.h"
 #include "xfed/rt/tidy.h"
 #include "xfed/rt/timer.h"
@@ -67,6 +69,7 @@ struct edge_conn {
 	struct xfed_tls *job_tls;
 	enum xfed_tls_result job_result;
 	uint64_t job_started_ms;
+	bool is_question; /* out: for questions of dialback */
 	bool has_decision, has_pair_decision, is_closed, is_established, has_refused;
 	bool is_paused;		       /* as much is parked as may be: not read until some of it is sent */
 	bool is_yielding;	       /* has had its part of this turn; goes on by itself */
@@ -83,7 +86,7 @@ struct edge_conn {
 	struct edge_steps *steps; /* in: until it is authenticated */
 	struct edge_newest *newest; /* in: set while this is the newest stream of its pair */
 	uint64_t succeeded_ms, succeeded_bytes; /* a newer one came then, and so many bytes had come in here */
-	struct edge_tally *tally; /* the partner's count this stream is in; NULL: none yet */
+	struct edge_tally *tally; /* in: the partner's count this stream is in; NULL: it has proved nothing yet */
 	size_t parked_bytes, parked_count; /* in: of stanzas that no gateway has been sent yet */
 	uint64_t patience_ms;		   /* in: paused for their number; read on at this time. 0: not */
 	bool is_impatient;		   /* in: it has come, and nothing has been sent since */
@@ -142,6 +145,7 @@ struct edge_pair {
 	bool avoid_external, avoid_tls; /* failed in this attempt, and policy allows the next best */
 	struct edge_question *questions; /* verify: not asked yet */
 	size_t asked;			 /* verify: without a verdict */
+	struct rt_source_hold asker;	 /* verify: while there is an attempt or a stream, the place of who first asked */
 	struct rt_post ask;
 	bool tried_external; /* the last stream got as far as <auth/> */
 	enum edge_pair_state state;
@@ -179,6 +183,7 @@ struct edge_link {
 	struct proto_inbox_run *run;
 	int peer; /* in the outbox */
 	bool is_up, is_closed, job_running, is_draining;
+	uint64_t accepted_ms;
 	struct edge_sent sent[EDGE_LINK_SENT]; /* by how many were sent before, modulo its size */
 	uint64_t sent_count, taken_count;
 	struct proto_owed owed; /* credit */
@@ -204,7 +209,8 @@ struct edge {
 	uint64_t boot_nonce, next_conn;
 	uint64_t started_ms;
 	struct edge_conn *conns;
-	size_t conn_count, unauthenticated;
+	size_t conn_count;
+	struct rt_sources callers, questioners, linkers; /* places of those who have proved nothing: streams, questions, links */
 	int64_t certs_due_s; /* the first of the live streams' and links' certificates is to be judged again */
 	struct edge_pair *pairs;
 	struct edge_tally *tallies;
@@ -238,7 +244,7 @@ struct edge {
 	uint64_t tick_at_ms; /* not later, however busy it is */
 	struct rt_post flush;
 	bool has_given_up; /* draining: what had no fate by then has been given one */
-	size_t incoming;   /* streams of partners */
+	size_t incoming, asking; /* streams of partners; of ours, those for questions of dialback */
 	bool is_closing;   /* going out of service: the partners' streams have been told */
 	bool is_all_closing; /* ... and ours, which carried the last errors */
 	int exit_code;
@@ -271,10 +277,20 @@ void edge_conns_free(struct edge *e);
 void edge_inbound_decide(struct edge_conn *c, const struct xfed_s2s_action *act, struct xfed_s2s_decision *out);
 void edge_decision_for(const struct edge *e, const struct xfed_partner *partner, struct xfed_s2s_decision *out);
 void edge_inbound_pair(struct edge_conn *c, const struct xfed_s2s_action *act);
+/* The stream has proved a pair: counted as the partner's. False: that has all it may have, and the stream closes. */
+bool edge_inbound_proved(struct edge_conn *c, const struct xfed_s2s_action *act);
 /* True: it was answered here, refused or dropped by rule. False: a gateway is to get it, or the stream closes over it. */
 bool edge_inbound_stanza(struct edge_conn *c, const struct xfed_s2s_action *act);
 
-/* tally.c: streams of a partner, by its primary domain */
+/* admission.c. A refusal is logged and counted in here, and leaves nothing behind. */
+void edge_admission_configure(struct edge *e);
+void edge_admission_tick(struct edge *e, uint64_t now_ms);
+void edge_admission_free(struct edge *e);
+bool edge_admit_partner(struct edge *e, struct rt_stream *s); /* the stream has its place until its socket is closed, or it has proved something */
+bool edge_admit_question(struct edge *e, const struct edge_conn *asker, struct rt_source_hold *hold);
+bool edge_admit_dial(const struct edge *e); /* a stream of ours for stanzas */
+
+/* tally.c: streams a partner has proved, by its primary domain */
 size_t edge_tally_streams(const struct edge *e, const char *domain);
 void edge_tally_add(struct edge_conn *c, const char *domain); /* once per stream, later calls do nothing */
 void edge_tally_drop(struct edge_conn *c);
@@ -313,8 +329,8 @@ void edge_pairs_forget_backoff(struct edge *e);
 void edge_pairs_tick(struct edge *e, uint64_t now_ms);
 void edge_pairs_free(struct edge *e);
 
-/* Asks the server of `q`'s sender. */
-void edge_pair_ask(struct edge *e, struct edge_question *q);
+/* Asks the server of `q`'s sender, for the stream `asker` its key came in on. */
+void edge_pair_ask(const struct edge_conn *asker, struct edge_question *q);
 
 /* reach.c */
 /* NULL: a partner's DNS may lead there; else why not, as words behind "is". What connect_to names is not asked about. */

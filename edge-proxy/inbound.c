@@ -29,7 +29,7 @@ static enum xfed_reason refuse_header(const struct edge_conn *c, const struct xf
 	if (!*partner || xfed_policy_is_local(e->policy, act->from)) {
 		return XFED_REASON_POLICY_PARTNER_UNLISTED;
 	}
-	/* Counted inside TLS only, where the certificate is judged next. */
+	/* Full of streams that proved themselves: told before the work is done. It is judged again when this one has. */
 	if (act->is_secure && !c->tally && edge_tally_streams(e, (*partner)->domain) >= (*partner)->max_connections) {
 		return XFED_REASON_POLICY_CONNECTIONS_EXCEEDED;
 	}
@@ -42,9 +42,6 @@ void edge_inbound_decide(struct edge_conn *c, const struct xfed_s2s_action *act,
 	enum xfed_reason refuse = refuse_header(c, act, &partner);
 	if (partner && refuse == XFED_REASON_NONE) {
 		edge_decision_for(c->edge, partner, out);
-		if (act->is_secure) {
-			edge_tally_add(c, partner->domain);
-		}
 		return;
 	}
 	*out = (struct xfed_s2s_decision){
@@ -71,8 +68,22 @@ void edge_inbound_pair(struct edge_conn *c, const struct xfed_s2s_action *act)
 		c->decision.refuse = XFED_REASON_POLICY_CONNECTIONS_EXCEEDED;
 	} else {
 		edge_decision_for(e, partner, &c->decision);
-		edge_tally_add(c, partner->domain);
 	}
+}
+
+bool edge_inbound_proved(struct edge_conn *c, const struct xfed_s2s_action *act)
+{
+	const struct edge *e = c->edge;
+	const struct xfed_partner *partner = e->policy ? xfed_policy_partner(e->policy, act->from) : NULL;
+	if (!partner || c->tally) {
+		return true; /* unlisted meanwhile: its stanzas are judged one by one */
+	}
+	if (edge_tally_streams(e, partner->domain) >= partner->max_connections) {
+		edge_conn_close(c, XFED_REASON_POLICY_CONNECTIONS_EXCEEDED, "");
+		return false;
+	}
+	edge_tally_add(c, partner->domain);
+	return true;
 }
 
 static unsigned kind_bit(enum xfed_stanza_kind k)

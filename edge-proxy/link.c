@@ -5,7 +5,8 @@
 #include "xfed/mem.h"
 
 #define LINK_BUFFER_BYTES (PROTO_OUTPUT_BYTES + 1024 * 1024)
-#define LINKS_MAX	  64
+#define LINKS_MAX	  64   /* that are up */
+#define ROOM_AFTER_MS	  1000 /* a handshake that is older gives way to a new one */
 #define LINGER_MS	  2000
 
 static const char *const capabilities[] = { "im", "iq-local" };
@@ -80,6 +81,7 @@ static void link_up(struct edge_link *l)
 		return;
 	}
 	l->is_up = true;
+	rt_sources_give_back(rt_stream_place(l->stream));
 	l->since_s = edge_wall_s(e);
 	e->links_up++;
 	replace_older(l, peer->cert_name);
@@ -301,19 +303,48 @@ static const struct rt_stream_handlers handlers = {
 	.on_bytes = on_bytes, .on_eof = on_gone, .on_error = on_error, .on_drained = on_drained
 };
 
-static size_t handshaking(const struct edge *e)
+/*
+ * Who holds a place without going on loses it to a newcomer, the oldest of those the newcomer shares with first: a gateway links
+ * within a moment, and one that has started anew must find a place however many strangers sit there.
+ */
+static bool make_room(struct edge *e, const struct rt_addr *from, enum rt_source_verdict v)
 {
-	size_t n = 0;
-	for (const struct edge_link *l = e->links; l; l = l->next) {
-		n += !l->is_up;
+	uint64_t now = rt_loop_now_ms(e->loop);
+	for (struct edge_link *l = e->links; l; l = l->next) {
+		bool can_go = !l->is_up && !l->is_closed && !l->job_running && now - l->accepted_ms >= ROOM_AFTER_MS;
+		if (can_go && rt_source_is_same(rt_stream_peer(l->stream), from, v)) {
+			struct proto_event ev = { .type = PROTO_EV_CLOSE, .reason = XFED_REASON_POLICY_UNPROVED_EXCEEDED, .text = "made room for a newer link" };
+			rt_sources_give_back(rt_stream_place(l->stream)); /* at once: its socket lingers a moment */
+			proto_session_step(l->session, &ev, now);
+			drain(l);
+			return true;
+		}
 	}
-	return n;
+	return false;
+}
+
+/* A refusal leaves nothing behind but its line. */
+static bool admit(struct edge *e, struct rt_stream *s)
+{
+	const struct rt_addr *from = rt_stream_peer(s);
+	struct rt_source_hold *hold = rt_stream_place(s);
+	enum rt_source_verdict v = e->links_up < LINKS_MAX ? rt_sources_take(&e->linkers, from, hold) : RT_SOURCE_TOTAL;
+	if (v != RT_SOURCE_OK && e->links_up < LINKS_MAX && make_room(e, from, v)) {
+		v = rt_sources_take(&e->linkers, from, hold);
+	}
+	if (v == RT_SOURCE_OK) {
+		return true;
+	}
+	struct rt_source_refusal r = { .event = "channel.refused", .limit = "handshakes", .address = from, .verdict = v,
+		.reason = XFED_REASON_POLICY_UNPROVED_EXCEEDED };
+	rt_sources_log(&e->linkers, &r, rt_loop_now_ms(e->loop));
+	edge_report_refusal(e, r.reason, xfed_reason_info(r.reason)->side);
+	return false;
 }
 
 int edge_link_accept(struct edge *e, struct rt_stream *s)
 {
-	if (e->link_count >= LINKS_MAX || handshaking(e) >= XFED_CHANNEL_UNAUTH_MAX) {
-		rt_log(RT_LOG_WARNING, "channel.refused", RT_KV_STR("text", "too many unauthenticated links"), RT_END);
+	if (!admit(e, s)) {
 		rt_stream_close(s);
 		return XFED_ERR_LIMIT;
 	}
@@ -324,6 +355,7 @@ int edge_link_accept(struct edge *e, struct rt_stream *s)
 	}
 	l->edge = e;
 	l->stream = s;
+	l->accepted_ms = rt_loop_now_ms(e->loop);
 	l->peer = PROTO_OUTBOX_NO_PEER;
 	char software[64];
 	snprintf(software, sizeof(software), "xfed-edge %s", XFED_VERSION);

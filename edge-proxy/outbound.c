@@ -104,6 +104,7 @@ static void pair_free(struct edge_pair *p)
 	HASH_DELETE(hh, p->edge->pairs, p);
 	rt_lookup_cancel(p->lookup);
 	rt_post_cancel(&p->ask);
+	rt_sources_give_back(&p->asker);
 	edge_steps_free(&p->steps);
 	xfed_free(p->endpoints);
 	xfed_free(p);
@@ -199,12 +200,18 @@ static uint64_t jittered(const struct edge *e, uint64_t ms)
 	return ms - ms / 4 * (r % 1024) / 1024;
 }
 
+static void become_idle(struct edge_pair *p)
+{
+	p->state = EDGE_PAIR_IDLE;
+	p->conn = NULL;
+	rt_sources_give_back(&p->asker);
+}
+
 /* The attempt is over: everybody who waited is told, and the next one waits a little longer [A1-06]. */
 static void attempt_failed(struct edge_pair *p, enum xfed_reason reason, enum xfed_side side)
 {
 	uint64_t now = rt_loop_now_ms(p->edge->loop);
-	p->state = EDGE_PAIR_IDLE;
-	p->conn = NULL;
+	become_idle(p);
 	p->last_reason = reason;
 	p->backoff_ms = p->backoff_ms == 0 ? BACKOFF_MIN_MS : p->backoff_ms * 2;
 	p->backoff_ms = p->backoff_ms > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : p->backoff_ms;
@@ -281,7 +288,7 @@ static void start_attempt(struct edge_pair *p, const struct xfed_partner *partne
 	p->avoid_external = p->avoid_tls = false;
 	p->text[0] = '\0';
 	edge_steps_free(&p->steps);
-	if (!p->is_verify && p->edge->conn_count >= p->edge->config->limits.connections) { /* a question is short, and somebody inside waits for it */
+	if (!p->is_verify && !edge_admit_dial(p->edge)) {
 		attempt_failed(p, XFED_REASON_POLICY_CONNECTIONS_EXCEEDED, XFED_SIDE_OPERATOR);
 		return;
 	}
@@ -383,8 +390,7 @@ void edge_pair_ready(struct edge_pair *p)
 
 void edge_pair_release(struct edge_pair *p)
 {
-	p->conn = NULL;
-	p->state = EDGE_PAIR_IDLE;
+	become_idle(p);
 }
 
 void edge_pair_connect_failed(struct edge_pair *p, enum xfed_reason reason)
@@ -434,7 +440,7 @@ void edge_pair_lost(struct edge_pair *p, enum xfed_reason reason, enum xfed_side
 	p->conn = NULL;
 	lose_unacked(p);
 	if (was_ready) {
-		p->state = EDGE_PAIR_IDLE;
+		become_idle(p);
 		p->asked = 0;
 		bounce_but_answers(p, reason, side);
 		fail_questions(p, true);
@@ -454,15 +460,36 @@ void edge_pair_lost(struct edge_pair *p, enum xfed_reason reason, enum xfed_side
 	attempt_failed(p, reason, side);
 }
 
-void edge_pair_ask(struct edge *e, struct edge_question *q)
+/* A stream of ours that strangers cause has a place of theirs; who has proved something may cause more. */
+static bool admit(const struct edge_conn *asker, struct rt_source_hold *hold)
 {
+	return asker->is_established || edge_admit_question(asker->edge, asker, hold);
+}
+
+void edge_pair_ask(const struct edge_conn *asker, struct edge_question *q)
+{
+	struct edge *e = asker->edge;
 	struct xfed_span local = q->q.pair.target, remote = q->q.pair.sender;
 	const struct xfed_partner *partner = e->policy ? xfed_policy_partner(e->policy, remote) : NULL;
 	struct edge_pair *p = partner ? pair_find(e, local, remote, true) : NULL;
-	p = p || !partner ? p : pair_new(e, local, remote, true);
-	if (!p || (p->state == EDGE_PAIR_IDLE && rt_loop_now_ms(e->loop) < p->retry_at_ms)) {
+	struct rt_source_hold hold = { NULL, NULL, NULL };
+	bool begins = !p || p->state == EDGE_PAIR_IDLE;
+	if (!partner || (p && begins && rt_loop_now_ms(e->loop) < p->retry_at_ms)) {
 		edge_verify_settle(e, q, XFED_DIALBACK_VERDICT_UNREACHABLE);
 		return;
+	}
+	if (begins && !admit(asker, &hold)) {
+		edge_verify_settle(e, q, XFED_DIALBACK_VERDICT_BUSY);
+		return;
+	}
+	p = p ? p : pair_new(e, local, remote, true);
+	if (!p) {
+		rt_sources_give_back(&hold);
+		edge_verify_settle(e, q, XFED_DIALBACK_VERDICT_UNREACHABLE);
+		return;
+	}
+	if (begins) {
+		p->asker = hold;
 	}
 	DL_APPEND(p->questions, q);
 	if (p->state == EDGE_PAIR_READY) {

@@ -25,11 +25,7 @@ const char *edge_service_name(enum edge_service s)
 static void on_partner(void *user, struct rt_listener *l, struct rt_stream *s)
 {
 	struct edge *e = user;
-	if (e->conn_count >= e->config->limits.connections || e->unauthenticated >= e->config->limits.unauthenticated) {
-		char text[RT_ADDR_TEXT];
-		rt_log(RT_LOG_WARNING, "s2s.refused", RT_KV_STR("address", rt_addr_text(rt_stream_peer(s), text)),
-			RT_KV_REASON(XFED_REASON_POLICY_CONNECTIONS_EXCEEDED), RT_END);
-		edge_report_refusal(e, XFED_REASON_POLICY_CONNECTIONS_EXCEEDED, XFED_SIDE_PARTNER);
+	if (!edge_admit_partner(e, s)) {
 		rt_stream_close(s); /* at TCP level, without a word [A12-04] */
 		return;
 	}

@@ -2,7 +2,10 @@
 
 #include "xfed/mem.h"
 
-/* Streams per partner, found by the partner's primary domain; an entry lives while it counts something. */
+/*
+ * Streams a partner has opened and proved, found by its primary domain; an entry lives while it counts something. Naming a partner
+ * is not enough, or strangers would use up what is the partner's; and streams of ours are not the partner's doing.
+ */
 struct edge_tally {
 	size_t streams;
 	UT_hash_handle hh;
@@ -26,7 +29,7 @@ void edge_tally_add(struct edge_conn *c, const char *domain)
 {
 	struct edge *e = c->edge;
 	if (c->tally) {
-		return; /* counted when its first header came */
+		return; /* counted with the first pair it proved */
 	}
 	struct edge_tally *t = find(e, domain);
 	if (!t) {

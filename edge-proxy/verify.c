@@ -38,7 +38,7 @@ void edge_verify_ask(struct edge_conn *c, const struct xfed_s2s_question *asked)
 {
 	struct edge_question *q = edge_question_new(asked);
 	if (q) {
-		edge_pair_ask(c->edge, q);
+		edge_pair_ask(c, q);
 	} /* else: the machine that asked has a deadline of its own and answers remote-server-timeout */
 }
 

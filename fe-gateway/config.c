@@ -150,7 +150,13 @@ TABLE(delivery, "delivery", OBJECT_OF(delivery), "Delivery of messages.");
 
 static const struct rt_conf_row limits_rows[] = {
 	{ .name = "connections", .type = RT_CONF_INT, IN(limits, connections), .flags = RELOADABLE, .min = 1, .max = 100000, .unit = "connections",
-		.fallback = "1024", .help = "SIP connections over tcp and tls." },
+		.fallback = "1024", .help = "SIP connections over tcp and tls; a tenth is kept for each direction." },
+	{ .name = "unauthenticated", .type = RT_CONF_INT, IN(limits, unauthenticated), .flags = RELOADABLE, .min = 1, .max = 100000,
+		.unit = "connections", .fallback = "200", .help = "Of these, incoming ones of peers that are not in peer_addresses and have shown no certificate of peers. They are closed after 30 s." },
+	{ .name = "address_share", .type = RT_CONF_INT, IN(limits, address_share), .flags = RELOADABLE, .min = 1, .max = 100, .unit = "%",
+		.fallback = "25", .help = "Of unauthenticated: what one address may have (of IPv6, one /64)." },
+	{ .name = "network_share", .type = RT_CONF_INT, IN(limits, network_share), .flags = RELOADABLE, .min = 1, .max = 100, .unit = "%",
+		.fallback = "50", .help = "The same for one network: an IPv4 /24, an IPv6 /48." },
 	{ .name = "transactions", .type = RT_CONF_INT, IN(limits, transactions), .flags = RELOADABLE, .min = 64, .max = 1000000,
 		.unit = "transactions", .fallback = "65536", .help = "SIP transactions at a time, both directions." },
 	{ .name = "queue_messages", .type = RT_CONF_INT, IN(limits, queue_messages), .flags = RELOADABLE, .min = 1, .max = 4096,

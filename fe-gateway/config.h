@@ -79,6 +79,8 @@ struct gateway_config {
 	} delivery;
 	struct {
 		uint32_t connections;  /* SIP connections over tcp and tls */
+		uint32_t unauthenticated; /* of these, of peers that have not shown that they may send */
+		uint32_t address_share, network_share; /* of those, percent: of one address, of one network */
 		uint32_t transactions;
 		uint32_t queue_messages; /* waiting for one recipient */
 		uint32_t queue_bytes;

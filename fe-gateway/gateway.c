@@ -73,6 +73,7 @@ static void on_tick(void *user)
 	gateway_requests_tick(g);
 	gateway_failures_tick(g);
 	gateway_certs_tick(g);
+	rt_sources_tick(&g->sip_strangers, now);
 	gateway_report_gauges(g);
 	ask_counters(g);
 	rt_log_flush(false);
@@ -264,6 +265,7 @@ void gateway_free(struct gateway *g)
 	rt_resolver_free(g->resolver);
 	rt_control_free(g->control);
 	rt_loop_free(g->loop); /* the last jobs come back in here: a reload answers its call */
+	rt_sources_deinit(&g->sip_strangers);
 	gateway_failures_stop(g);
 	store_close(g->store);
 	gateway_out_free_all(g);

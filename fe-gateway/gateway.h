@@ -51,6 +51,7 @@
 #include "xfed/rt/notify.h"
 #include "xfed/rt/process.h"
 #include "xfed/rt/resolver.h"
+#include "xfed/rt/source.h"
 #include "xfed/rt/stream.h"
 #include "xfed/rt/timer.h"
 #include "xfed/rt/udp.h"
@@ -311,6 +312,7 @@ struct gateway {
 	struct gateway_sip *sip;
 	struct sip_io *io;
 	int64_t certs_due_s; /* the first certificate of a live link or SIP connection is to be judged again */
+	struct rt_sources sip_strangers; /* places of those who have not shown that they may send; outlives the loop */
 
 	struct gateway_request *requests;
 	uint64_t last_request;

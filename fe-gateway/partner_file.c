@@ -85,7 +85,7 @@ static const struct rt_conf_word dane_words[] = {
 
 static const struct rt_conf_row limits_rows[] = {
 	{ .name = "connections", .type = RT_CONF_INT, IN(limits, connections), .flags = RELOADABLE, .min = 1, .max = 10000, .unit = "connections",
-		.fallback = "20", .help = "Streams of the partner on one edge." },
+		.fallback = "20", .help = "Streams the partner has opened to one edge and authenticated." },
 	{ .name = "stanzas_per_second", .type = RT_CONF_INT, IN(limits, stanzas_per_second), .flags = RELOADABLE, .min = 1, .max = 1000000,
 		.unit = "stanzas", .fallback = "200", .help = "From the partner on one edge, over all its streams and domains." },
 	{ .name = "stanza_size", .type = RT_CONF_SIZE, IN(limits, stanza_bytes), .flags = RELOADABLE, .min = XFED_STANZA_BYTES_MIN,

@@ -59,6 +59,7 @@ static void leave_tables(struct sip_conn *c)
 	leave_targets(c);
 	HASH_DELETE(hh, c->io->conns, c);
 	c->io->conn_count--;
+	c->io->incoming -= !c->is_client;
 	rt_post_cancel(&c->closing);
 }
 
@@ -211,12 +212,19 @@ static void become_open(struct sip_conn *c)
 
 /* ---- reading ---- */
 
+/* Nothing a stranger does keeps its connection. */
+static uint64_t end_of_stranger(const struct sip_conn *c)
+{
+	return c->info.is_known ? UINT64_MAX : c->opened_ms + XFED_SIP_UNPROVED_MS;
+}
+
 static void rearm(struct sip_conn *c)
 {
 	uint64_t now = gateway_now(c->gw);
 	bool is_partial = sip_framer_is_partial(&c->framer);
 	c->partial_ms = !is_partial ? 0 : c->partial_ms ? c->partial_ms : now;
-	rt_timer_set(&c->timer, is_partial ? c->partial_ms + SIP_CONN_SLOW_MS : c->used_ms + SIP_CONN_IDLE_MS);
+	uint64_t at = is_partial ? c->partial_ms + SIP_CONN_SLOW_MS : c->used_ms + SIP_CONN_IDLE_MS, end = end_of_stranger(c);
+	rt_timer_set(&c->timer, at < end ? at : end);
 }
 
 static void on_timer(void *user)
@@ -225,6 +233,8 @@ static void on_timer(void *user)
 	uint64_t now = gateway_now(c->gw);
 	if (!c->is_open) {
 		conn_close(c, XFED_REASON_TLS_HANDSHAKE_FAILED, "no handshake in time");
+	} else if (now >= end_of_stranger(c)) {
+		conn_close(c, XFED_REASON_SIP_SENDER_UNTRUSTED, "has not shown that it may send");
 	} else if (c->partial_ms && now - c->partial_ms >= SIP_CONN_SLOW_MS) {
 		conn_close(c, XFED_REASON_SIP_REQUEST_MALFORMED, "the rest of a message did not come");
 	} else if (!c->partial_ms && now - c->used_ms >= SIP_CONN_IDLE_MS) {
@@ -314,6 +324,9 @@ static void judge_peer(struct sip_conn *c)
 {
 	struct trust_peer peer = { .transport = c->transport, .ip = c->info.peer_ip, .cert = c->facts.peer, .chain_reason = c->facts.chain_reason };
 	c->info.is_known = c->is_client || trust_is_known(c->gw->files.config, &peer);
+	if (c->info.is_known) {
+		rt_sources_give_back(rt_stream_place(c->stream));
+	}
 }
 
 /* Why a SIP server we called is not the one that was meant; of a connection that came in each request is judged by itself. */
@@ -481,7 +494,7 @@ static void connected(struct sip_conn *c)
 {
 	fill_info(c);
 	rt_stream_keepalive(c->stream, 120);
-	c->used_ms = gateway_now(c->gw);
+	c->opened_ms = c->used_ms = gateway_now(c->gw);
 	if (c->transport != SIP_TLS) {
 		judge_peer(c);
 		log_open(c);
@@ -515,10 +528,10 @@ static const struct rt_stream_handlers handlers = {
 
 /* ---- making ---- */
 
-static struct sip_conn *conn_new(struct sip_io *io, enum sip_transport t)
+static struct sip_conn *conn_new(struct sip_io *io, enum sip_transport t, bool is_client)
 {
 	struct gateway *g = io->gw;
-	struct sip_conn *c = io->conn_count < g->files.config->limits.connections ? xfed_calloc(1, sizeof(*c)) : NULL;
+	struct sip_conn *c = xfed_calloc(1, sizeof(*c));
 	if (!c) {
 		return NULL;
 	}
@@ -526,6 +539,7 @@ static struct sip_conn *conn_new(struct sip_io *io, enum sip_transport t)
 	c->io = io;
 	c->id = ++io->last_flow;
 	c->transport = t;
+	c->is_client = is_client;
 	sip_framer_init(&c->framer);
 	rt_post_init(&c->closing, g->loop, on_closing, c);
 	if (rt_timer_init(&c->timer, g->loop, on_timer, c) != XFED_OK) {
@@ -538,17 +552,14 @@ static struct sip_conn *conn_new(struct sip_io *io, enum sip_transport t)
 		return NULL;
 	}
 	io->conn_count++;
+	io->incoming += !is_client;
 	return c;
 }
 
 void sip_conn_accept(struct sip_io *io, struct rt_stream *s, enum sip_transport t)
 {
-	struct sip_conn *c = conn_new(io, t);
+	struct sip_conn *c = sip_admit_peer(io, s) ? conn_new(io, t, false) : NULL;
 	if (!c) {
-		char text[RT_ADDR_TEXT];
-		rt_log(RT_LOG_WARNING, "sip.refused", RT_KV_STR("address", rt_addr_text(rt_stream_peer(s), text)),
-			RT_KV_REASON(XFED_REASON_POLICY_CONNECTIONS_EXCEEDED), RT_END);
-		gateway_report_refusal(io->gw, XFED_REASON_POLICY_CONNECTIONS_EXCEEDED, XFED_SIDE_SIP);
 		rt_stream_close(s);
 		return;
 	}
@@ -563,11 +574,10 @@ struct sip_conn *sip_conn_open(struct sip_io *io, const struct sip_target *t)
 	if (t->port == 0 || rt_addr_parse_host(&to, xfed_span_str(t->ip), t->port) != XFED_OK) {
 		return NULL;
 	}
-	struct sip_conn *c = conn_new(io, t->transport);
+	struct sip_conn *c = sip_admit_dial(io) ? conn_new(io, t->transport, true) : NULL;
 	if (!c) {
 		return NULL;
 	}
-	c->is_client = true;
 	c->target = *t;
 	c->target.flow = 0;
 	snprintf(c->info.peer_ip, sizeof(c->info.peer_ip), "%s", t->ip);

@@ -35,7 +35,7 @@ struct sip_conn {
 	struct sip_conn_waiting *waiting;
 	size_t waiting_bytes;
 	struct rt_timer timer;
-	uint64_t used_ms, partial_ms; /* last message either way; since when one is incomplete, 0: none */
+	uint64_t opened_ms, used_ms, partial_ms; /* last message either way; since when one is incomplete, 0: none */
 	struct rt_post closing; /* a close asked for while the layer is being driven */
 	enum xfed_reason close_reason;
 	const char *close_text;
@@ -54,13 +54,17 @@ struct sip_io {
 	struct gateway *gw;
 	uint64_t last_flow;
 	struct sip_conn *conns, *targets;
-	size_t conn_count;
+	size_t conn_count, incoming;
 	struct rt_listener *listeners[16];
 	size_t listener_count;
 	struct sip_socket sockets[16];
 	size_t socket_count;
 	uint16_t ports[SIP_TRANSPORT_COUNT];
 };
+
+/* sip_admit.c: a refusal is logged and counted in here, and leaves nothing behind */
+bool sip_admit_peer(struct sip_io *io, struct rt_stream *s); /* a stranger's stream has its place until its socket is closed */
+bool sip_admit_dial(const struct sip_io *io);
 
 void sip_conn_accept(struct sip_io *io, struct rt_stream *s, enum sip_transport t);
 struct sip_conn *sip_conn_open(struct sip_io *io, const struct sip_target *t); /* NULL: it cannot even be tried */

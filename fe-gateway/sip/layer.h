@@ -152,7 +152,7 @@ int sip_layer_request_size(
 	const struct sip_layer *l, const struct sip_layer_request *params, size_t *size);
 
 /*
- * Answers a REQUEST. `extra`: further header lines, each ending in CRLF ("Accept: text/plain\r\n"),
+ * Answers a REQUEST; one of a peer that is not known leaves no transaction behind. `extra`: further header lines, each ending in CRLF ("Accept: text/plain\r\n"),
  * or empty. Only final statuses. phrase NULL: the usual one. NOT_FOUND: the transaction is gone
  * (answered, or 32 s old: RFC 4320 forbids a later answer). INVALID: status, phrase or extra cannot
  * be printed. NOMEM: nothing sent, may be called again.

@@ -113,6 +113,7 @@ static struct sip_trans *open_transaction(struct sip_layer *l, const struct sip_
 	t->state = state;
 	t->key = *key;
 	t->target = reply_target(l, m);
+	t->is_stranger = !l->flow.is_known;
 	if (print_head(l, m, &t->head, &t->head_len) != XFED_OK || sip_trans_add(l, t) != XFED_OK) {
 		sip_trans_free(t);
 		return NULL;
@@ -138,7 +139,7 @@ static int deliver(struct sip_layer *l, const struct sip_message *m, const struc
 	if (!m->to.tag.data && is_merged(l, &merged)) {
 		return sip_server_answer(l, m, 482, NULL, XFED_SPAN(""));
 	}
-	if (sip_layer_is_full(l)) {
+	if (sip_layer_is_full_of_servers(l)) {
 		return sip_server_answer(l, m, 503, NULL, XFED_SPAN(BUSY_LINE));
 	}
 	struct sip_trans *t = open_transaction(l, m, key, SIP_STATE_S_TRYING);
@@ -158,7 +159,10 @@ static int deliver(struct sip_layer *l, const struct sip_message *m, const struc
 	return XFED_OK;
 }
 
-/* A final response: kept for retransmissions, sent, and the state that follows. */
+/*
+ * A final response: kept for retransmissions, sent, and the state that follows. A stranger's is sent and forgotten: should it
+ * come again it is refused again, with the same To tag.
+ */
 static int respond(struct sip_layer *l, struct sip_trans *t, enum sip_state next, int status,
 	const char *phrase, struct xfed_span extra, uint64_t now_ms)
 {
@@ -175,16 +179,23 @@ static int respond(struct sip_layer *l, struct sip_trans *t, enum sip_state next
 	t->last_len = len;
 	t->sends = 0;
 	sip_trans_send(l, t);
-	sip_trans_enter(l, t, next, now_ms);
+	if (t->is_stranger) {
+		sip_trans_end(l, t);
+	} else {
+		sip_trans_enter(l, t, next, now_ms);
+	}
 	return XFED_OK;
 }
 
 /* An INVITE is answered by a transaction, because its response must be repeated until the ACK comes
- * (section 17.2.1). */
+ * (section 17.2.1); a stranger's is not, or whoever writes a false address would have us repeat it there. */
 static int refuse_invite(struct sip_layer *l, const struct sip_message *m,
 	const struct sip_key *key, const struct sip_verdict *v, uint64_t now_ms)
 {
-	if (sip_layer_is_full(l)) {
+	if (!l->flow.is_known) {
+		return sip_server_answer(l, m, v->status, NULL, xfed_span_str(v->extra));
+	}
+	if (sip_layer_is_full_of_servers(l)) {
 		return sip_server_answer(l, m, 503, NULL, XFED_SPAN(BUSY_LINE));
 	}
 	struct sip_trans *t = open_transaction(l, m, key, SIP_STATE_S_REFUSED);
@@ -262,6 +273,10 @@ int sip_server_receive(struct sip_layer *l, const struct sip_message *m, uint64_
 	}
 	struct sip_key key = sip_key_server(&l->secret, m, l->flow.transport, m->method);
 	struct sip_trans *t = sip_trans_by_key(l, &key);
+	if (t && !t->is_stranger && !l->flow.is_known) {
+		/* Somebody else's request, whose answer would go to whoever repeats it: served already, by another way. */
+		return sip_server_answer(l, m, 482, NULL, XFED_SPAN(""));
+	}
 	if (t) {
 		repeat(l, t);
 		return XFED_OK;

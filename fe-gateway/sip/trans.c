@@ -75,6 +75,12 @@ bool sip_layer_is_full(const struct sip_layer *l)
 	return l->stats.clients + l->stats.servers >= l->transactions_max;
 }
 
+bool sip_layer_is_full_of_servers(const struct sip_layer *l)
+{
+	size_t reserve = l->transactions_max * XFED_SIP_TRANSACTIONS_RESERVE_PERCENT / 100;
+	return sip_layer_is_full(l) || l->stats.servers >= l->transactions_max - reserve;
+}
+
 bool sip_trans_is_client(const struct sip_trans *t)
 {
 	return rows[t->state].is_client;

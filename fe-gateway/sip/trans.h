@@ -43,6 +43,7 @@ struct sip_trans {
 	UT_hash_handle hh, hh_key, hh_merged; /* by id, key, merged */
 	struct sip_key key, merged;
 	bool is_merge_owner; /* stands in the table of merged requests */
+	bool is_stranger;    /* server: nothing is kept once it is answered (section 8.2.7) */
 
 	struct sip_target target;
 	struct sip_trans *flow_next,
@@ -103,6 +104,7 @@ static inline size_t sip_layer_room(const struct sip_layer *l)
 /* trans.c */
 uint64_t sip_layer_scale(const struct sip_layer *l, uint64_t ms);
 bool sip_layer_is_full(const struct sip_layer *l);
+bool sip_layer_is_full_of_servers(const struct sip_layer *l); /* the rest is for requests of ours */
 int sip_trans_add(struct sip_layer *l,
 	struct sip_trans *t); /* gives it an id, enters it by id and key; OK or NOMEM */
 void sip_trans_enter(

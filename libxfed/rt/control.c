@@ -50,6 +50,7 @@ static void close_client(struct control_client *c)
 		}
 	}
 	c->control->client_count--;
+	c->control->reader_count -= c->role == RT_CONTROL_READER;
 	uv_close((uv_handle_t *)&c->pipe, on_client_closed);
 }
 
@@ -159,7 +160,25 @@ static const char *why_refused(const struct rt_control *control, const struct co
 	if (role == RT_CONTROL_NOBODY) {
 		return "not root, xfed-admin or xfed-read";
 	}
+	if (role == RT_CONTROL_READER && control->reader_count >= XFED_CONTROL_READERS) {
+		return "too many clients that may only look";
+	}
 	return control->client_count > XFED_CONTROL_CLIENTS ? "too many clients" : NULL;
+}
+
+/* A place is needed: the one that may only look and has done nothing for longest gives its own, if that is no moment ago. */
+static void make_room(struct rt_control *control, uint64_t now_ms)
+{
+	struct control_client *oldest = NULL;
+	for (struct control_client *c = control->clients; c; c = c->next) {
+		bool can_go = c->role == RT_CONTROL_READER && !c->call && !c->out && now_ms - c->last_ms >= RT_CONTROL_READER_IDLE_MS;
+		if (can_go && (!oldest || c->last_ms < oldest->last_ms)) {
+			oldest = c;
+		}
+	}
+	if (oldest) {
+		close_client(oldest);
+	}
 }
 
 static void accept_client(struct rt_control *control, struct control_client *c)
@@ -173,7 +192,14 @@ static void accept_client(struct rt_control *control, struct control_client *c)
 	if (uv_fileno((uv_handle_t *)&c->pipe, &fd) == 0) {
 		role = role_of(control, fd, &c->peer);
 	}
+	if (role == RT_CONTROL_READER && control->reader_count >= XFED_CONTROL_READERS) {
+		make_room(control, uv_now(c->pipe.loop));
+	}
 	const char *why = why_refused(control, c, role);
+	if (!why) {
+		c->role = role;
+		control->reader_count += role == RT_CONTROL_READER;
+	}
 	if (why) {
 		rt_log(RT_LOG_WARNING, "control.refused", RT_KV_U64("uid", c->peer.uid), RT_KV_I64("pid", c->peer.pid), RT_KV_STR("why", why), RT_END);
 		close_client(c);

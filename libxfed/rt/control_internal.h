@@ -11,6 +11,7 @@ struct control_client {
 	uv_pipe_t pipe;
 	struct rt_control *control;
 	struct rt_control_peer peer;
+	enum rt_control_role role; /* NOBODY until it is known, and for who is refused */
 	struct xfed_buf in;
 	struct rt_control_call *call; /* the request being answered */
 	uv_write_t write;
@@ -27,7 +28,7 @@ struct rt_control {
 	void *user;
 	gid_t admin_group, read_group;
 	struct control_client *clients;
-	unsigned client_count, handles; /* handles: not closed yet */
+	unsigned client_count, reader_count, handles; /* handles: not closed yet */
 	char read_mem[16384];
 };
 

@@ -11,6 +11,9 @@
 
 #include "xfed/mem.h"
 
+#define RUN_MS	1000
+#define BACKLOG 511 /* who waits there while all places are taken is served later, not lost */
+
 struct rt_http {
 	struct MHD_Daemon *daemon;
 	struct rt_http_pages pages;
@@ -90,15 +93,18 @@ static void ignore_log(void *user, const char *fmt, va_list ap)
 
 static void on_timer(uv_timer_t *t);
 
+/*
+ * At its limit of connections the library stops listening, and begins again only in a later MHD_run(), for which its descriptor
+ * does not ask: it is called about once a second whatever happens.
+ */
 static void run(struct rt_http *h)
 {
-	MHD_UNSIGNED_LONG_LONG timeout;
+	MHD_UNSIGNED_LONG_LONG timeout = RUN_MS;
 	MHD_run(h->daemon);
-	if (MHD_get_timeout(h->daemon, &timeout) == MHD_YES) {
-		uv_timer_start(&h->timer, on_timer, timeout, 0);
-	} else {
-		uv_timer_stop(&h->timer);
+	if (MHD_get_timeout(h->daemon, &timeout) != MHD_YES || timeout > RUN_MS) {
+		timeout = RUN_MS;
 	}
+	uv_timer_start(&h->timer, on_timer, timeout, 0);
 }
 
 static void on_timer(uv_timer_t *t)
@@ -146,7 +152,7 @@ static int listen_on(const struct rt_conf_address *a, char error[256])
 		is_up = setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) == 0;
 	}
 	socklen_t len = addr.ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
-	is_up = is_up && bind(fd, (struct sockaddr *)&addr, len) == 0 && listen(fd, 64) == 0;
+	is_up = is_up && bind(fd, (struct sockaddr *)&addr, len) == 0 && listen(fd, BACKLOG) == 0;
 	if (!is_up) {
 		snprintf(error, 256, "cannot listen on %.100s for http: %s", text, strerror(errno));
 		if (fd >= 0) {
@@ -172,6 +178,7 @@ static int start_daemon(struct rt_http *h, int fd)
 	struct MHD_OptionItem options[] = {
 		{ MHD_OPTION_LISTEN_SOCKET, fd, NULL },
 		{ MHD_OPTION_CONNECTION_LIMIT, RT_HTTP_CONNECTIONS, NULL },
+		{ MHD_OPTION_PER_IP_CONNECTION_LIMIT, RT_HTTP_CONNECTIONS_ADDRESS, NULL },
 		{ MHD_OPTION_CONNECTION_TIMEOUT, RT_HTTP_TIMEOUT_S, NULL },
 		{ MHD_OPTION_END, 0, NULL },
 	};
@@ -191,6 +198,7 @@ static int start_handles(struct rt_http *h, struct uv_loop_s *uv)
 	h->poll.data = h->timer.data = h;
 	h->handles = 2;
 	uv_poll_start(&h->poll, UV_READABLE, on_poll);
+	uv_timer_start(&h->timer, on_timer, RUN_MS, 0);
 	return XFED_OK;
 }
 

@@ -46,6 +46,7 @@ static void on_closed(uv_handle_t *h)
 	xfed_buf_deinit(&s->out);
 	xfed_buf_deinit(&s->writing);
 	xfed_buf_deinit(&s->left);
+	rt_sources_give_back(&s->place);
 	xfed_free(s);
 }
 
@@ -400,6 +401,11 @@ void rt_stream_keepalive(struct rt_stream *s, unsigned delay_s)
 const struct rt_addr *rt_stream_peer(const struct rt_stream *s)
 {
 	return &s->peer;
+}
+
+struct rt_source_hold *rt_stream_place(struct rt_stream *s)
+{
+	return &s->place;
 }
 
 const struct rt_addr *rt_stream_local(const struct rt_stream *s)

@@ -4,6 +4,7 @@
 #ifndef XFED_RT_STREAM_INTERNAL_H
 #define XFED_RT_STREAM_INTERNAL_H
 
+#include "xfed/rt/source.h"
 #include "xfed/rt/stream.h"
 #include "xfed/rt/timer.h"
 
@@ -26,6 +27,7 @@ struct rt_stream {
 	size_t out_bytes, low_water;
 	uint64_t bytes_in, bytes_out, timeout_ms;
 	struct rt_addr peer, local;
+	struct rt_source_hold place;
 	char error[64];
 	int connect_error; /* known inside rt_stream_connect(), told later */
 	bool is_connected, is_paused, has_eof, is_failed, is_closing, is_lingering;

@@ -181,7 +181,7 @@ class Run:
         nobody = SimpleNamespace(address=("127.0.0.1", 9))  # every partner has connect_to
         c = lab.certs
         self.inst = Installation(self.dir, lab.tools, c, nobody, users, edge={
-            "log": {"level": "warning"}, "limits": {"connections": 6000, "unauthenticated": 200}}, gateway={
+            "log": {"level": "warning"}, "limits": {"connections": 6000, "unauthenticated": 800}}, gateway={
             "log": {"level": "warning"}, "limits": {"transactions": MANY, "queue_messages": 4096}, "sip": {"answer_within": "10s", "error_hold": "1s"}})
         self.inst.edge_config["certificates"].append({"certificate": c.chain("dead"), "key": c.key("dead")})
         self.hole = black_hole()

@@ -23,6 +23,7 @@ struct state {
 	bool is_invite[MAX_CALLS];
 	unsigned calls;
 	uint64_t requests[MAX_CALLS], last_send;
+	bool is_strangers[MAX_CALLS]; /* of requests */
 	unsigned request_count;
 	const struct sip_flow_info *flow; /* of the message just received, else NULL */
 	bool may_answer;
@@ -76,6 +77,7 @@ static void drain(struct state *s)
 		case SIP_ACT_REQUEST:
 			MUST(act.message->is_request && act.message->uri.is_sip &&
 				act.flow->id == s->flow->id);
+			s->is_strangers[s->request_count % MAX_CALLS] = !s->flow->is_known;
 			s->requests[s->request_count++ % MAX_CALLS] = act.txn;
 			break;
 		case SIP_ACT_RESPONSE:
@@ -114,8 +116,12 @@ static void receive(struct state *s, uint8_t arg, const uint8_t *data, size_t le
 	};
 	s->flow = &flow;
 	s->may_answer = !starts_with(data, len, "ACK ") && !starts_with(data, len, "SIP/");
+	size_t servers = sip_layer_stats(s->layer).servers;
+	unsigned requests = s->request_count;
 	MUST(sip_layer_step(s->layer, &ev, s->now_ms) == XFED_OK);
 	drain(s);
+	/* A stranger holds what is being judged, and nothing else. */
+	MUST(flow.is_known || sip_layer_stats(s->layer).servers == servers + (s->request_count - requests));
 	s->flow = NULL;
 }
 
@@ -156,11 +162,14 @@ static void other(struct state *s, uint8_t what, uint8_t arg)
 		.flow_id = 1 + arg % 4,
 		.was_written = arg & 8 };
 	uint64_t txn = s->requests[arg % MAX_CALLS];
+	size_t servers;
 	switch (what) {
 	case 2:
+		servers = sip_layer_stats(s->layer).servers;
 		if (sip_layer_respond(s->layer, txn, 200 + arg, NULL,
 			    XFED_SPAN("Allow: MESSAGE\r\n"), s->now_ms) == XFED_OK) {
 			drain(s);
+			MUST(!s->is_strangers[arg % MAX_CALLS] || sip_layer_stats(s->layer).servers == servers - 1);
 			MUST(sip_layer_respond(s->layer, txn, 200, NULL, XFED_SPAN(""),
 				     s->now_ms) == XFED_ERR_NOT_FOUND);
 		}

@@ -21,7 +21,7 @@ DIALBACK_ONLY = {"tls": "not-supported", "sasl": "not-supported", "dialback": Tr
 @pytest.fixture(scope="module")
 def small(install, started, certs, dns):
     """An edge with small limits of its own; policy, DNS and certificates as everywhere."""
-    inst = install("lim", edge={"limits": {"connections": 30, "unauthenticated": 6, "establish_timeout": "1s", "inactivity": "10s",
+    inst = install("lim", edge={"limits": {"connections": 30, "unauthenticated": 6, "address_share": 100, "network_share": 100, "establish_timeout": "1s", "inactivity": "10s",
                                          "connect_timeout": "1s"}})
     try:
         yield started(inst)
@@ -93,20 +93,28 @@ def test_streams_of_one_partner(small, make, abilities, file, how):
         s.close()
 
 
-def test_streams_of_all_partners(small, make, user, sip):
-    """The edge's own limit: no more are accepted, none is opened; those there are go on."""
-    p = make("dialback", file=dict(DIALBACK_ONLY, limits={"connections": 100}))
+def test_streams_of_all_partners(small, make, dns, user, sip):
+    """The edge's own limit: no more are accepted, and what is kept for ours is ours, and no more; those there are go on."""
+    p = make("all", file={"limits": {"connections": 100}})
+    names = ["r%d.%s" % (i, p.domain) for i in range(4)]
+    small.list_partner(p.domain, additional_domains=["*." + p.domain], limits={"connections": 100})
+    small.reload()
+    for name in names:
+        p.hosted[name] = "all"
+        dns.xmpp(name, ("xmpp." + p.domain, p.port, "127.0.0.1"))
     streams = []
-    for n in range(1, 31):
+    for n in range(1, 28):
         streams.append(p.dial("corp.example"))
+        for s in streams:  # a silent one would have to go for a newer one
+            s.send(" ")
         wait_until("%d streams, and no question" % n, lambda: len(small.streams()) == n, 5)
     mark, before = small.edge.process.mark(), counted(small, "policy.connections.exceeded")
     one_more = Wire.connect(small.s2s)
     assert one_more.recv(5) == b""
     small.edge.process.wait_line("event=s2s.refused .*reason=policy.connections.exceeded", 5, mark)
     assert counted(small, "policy.connections.exceeded") == before + 1
-    assert user.message(sip, "sip:eve@" + p.domain, "no room").status == 480
-    small.edge.process.wait_line("event=s2s.out-failed partner=%s .*reason=policy.connections.exceeded side=operator" % p.domain, 5, mark)
+    assert [user.message(sip, "sip:eve@" + name, "room for three").status in (200, 202) for name in names] == [True, True, True, False]
+    small.edge.process.wait_line("event=s2s.out-failed partner=%s .*reason=policy.connections.exceeded side=operator" % names[3], 5, mark)
     for s in (streams[0], streams[-1]):
         body = "still there %d" % next(numbers)
         s.send(message("eve@" + p.domain, "user@corp.example", body))
@@ -129,7 +137,14 @@ def test_streams_that_say_nothing(small, make):
             said += data
         assert b"<connection-timeout " in said
         w.close()
-    p.dial("corp.example").close()
+
+    def got_in():
+        try:
+            p.dial("corp.example").close()
+            return True
+        except (Refused, OSError):
+            return False
+    wait_until("room, as soon as their sockets are closed", got_in, 20)
 
 
 def test_calls_of_ours_take_no_place_of_callers(small, make, dns, user, sip):

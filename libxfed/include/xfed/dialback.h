@@ -156,6 +156,7 @@ struct xfed_dialback_pair {
 	X(UNKNOWN_DOMAIN, "unknown-domain", REMOTE_SERVER_NOT_FOUND, DIALBACK_AUTHORITY_UNKNOWN) /* item-not-found, host-unknown */ \
 	X(REFUSED, "refused", REMOTE_SERVER_NOT_FOUND, DIALBACK_AUTHORITY_REFUSED)               /* any other error in step 3 */ \
 	X(UNREACHABLE, "unreachable", REMOTE_CONNECTION_FAILED, DIALBACK_AUTHORITY_UNREACHABLE) \
+	X(BUSY, "busy", RESOURCE_CONSTRAINT, POLICY_UNPROVED_EXCEEDED) /* no place to ask from: the asker may come again */ \
 	X(LOST, "lost", REMOTE_SERVER_TIMEOUT, DIALBACK_TIMEOUT) \
 	X(TIMEOUT, "timeout", REMOTE_SERVER_TIMEOUT, DIALBACK_TIMEOUT)
 

@@ -1,11 +1,20 @@
 /*
  * Every limit and protocol timer: name, unit, source. Timers in milliseconds. A daemon's configuration may lower
  * some of them; nothing raises a hard maximum.
+ *
+ * Behind "Used up by" stands who can use a limit up, and whom that hurts. A stranger has proved nothing, a partner has; a user is one
+ * of ours behind a SIP server that may send; a link is an edge or a gateway with a certificate that is allowed. "Itself" is hurt
+ * where the limit is of one stream, connection, request or message: nobody else feels it. What several share says how it is shared:
+ * nothing counts against an identity before it is proved, strangers share by address and network, what we do ourselves has a reserve,
+ * and a refusal leaves nothing behind.
  */
 #ifndef XFED_LIMITS_H
 #define XFED_LIMITS_H
 
-/* XML reader ([A2], reference measurements of libxml2 2.9.14) */
+/*
+ * XML reader ([A2], reference measurements of libxml2 2.9.14).
+ * Used up by who sends on the stream, stranger or partner: itself. What names and renewals cost in time, its turn bounds (S2S_TURN).
+ */
 #define XFED_XML_SLICE_BYTES	      4096	     /* most handed to the parser at once */
 #define XFED_XML_SILENT_BYTES	      (16 * 1024)    /* most between two parser events */
 #define XFED_XML_SILENT_CDATA_BYTES   (64 * 1024)    /* the same inside CDATA */
@@ -21,11 +30,20 @@
 #define XFED_STANZA_BYTES_DEFAULT     (64 * 1024)
 #define XFED_UNAUTH_STANZA_BYTES      (16 * 1024)    /* first-level elements before authentication */
 
-/* Addresses, RFC 7622 section 3.1 */
+/* Addresses, RFC 7622 section 3.1. Used up by who writes one: itself. */
 #define XFED_JID_PART_BYTES 1023
 #define XFED_JID_BYTES	    3071
 
-/* s2s streams */
+/*
+ * s2s streams. Used up by:
+ *   ESTABLISH, AUTH_TRIES, CLOSE_WAIT   a stranger: itself; so long it holds one of limits.unauthenticated, see below
+ *   INACTIVITY, PING, ACTIONS, TURN     a partner: itself
+ *   OUTPUT                              a partner that does not read: itself, and users who write to it (refused, not held)
+ *   CONNECTIONS                         partners, up to the part that is kept for streams of ours; users who write to many domains, up to
+ *                                       the part that is kept for partners. Strangers never have more of it than limits.unauthenticated
+ *   CONNECTIONS_PARTNER                 the partner alone, by streams that have proved it: itself
+ *   CONNECT_TIMEOUT                     a partner's addresses: users who write to it
+ */
 #define XFED_S2S_ESTABLISH_MS	  60000
 #define XFED_S2S_INACTIVITY_MS	  600000
 #define XFED_S2S_PING_MS	  300000 /* our own ping before inactivity ends a stream */
@@ -35,16 +53,31 @@
 #define XFED_S2S_TURN_STANZAS	  16 /* of one stream before the others have their part */
 #define XFED_S2S_OUTPUT_BYTES	  (1024 * 1024)
 #define XFED_CONNECTIONS_MAX	  1000
+#define XFED_CONNECTIONS_RESERVE_PERCENT 10 /* of limits.connections, kept for each direction: streams in, streams of ours */
 #define XFED_CONNECTIONS_PARTNER  20
 #define XFED_CONNECT_TIMEOUT_MS	  10000
 
-/* Stream management, XEP-0198 */
+/*
+ * Those who have proved nothing, by address and network (xfed/rt/source.h): streams at 5269 (limits.unauthenticated), streams of ours
+ * that their keys cause (as many), handshakes on the channel, SIP connections. Used up by strangers: others of the same address; from
+ * two addresses of a network, others of that; from many networks, everybody who has still to prove himself, until their time is over.
+ * Who has proved himself is not hurt. REMEMBERED: strangers of many addresses; then older ones have their budgets back, and are told
+ * of once more.
+ */
+#define XFED_SOURCES_REMEMBERED 4096 /* addresses and networks of one table that hold nothing now */
+#define XFED_SHARE_ADDRESS_PERCENT 25 /* of what they may take in all: one address (IPv6: one /64) */
+#define XFED_SHARE_NETWORK_PERCENT 50 /* ... one network (a /24, a /48) */
+
+/* Stream management, XEP-0198. Used up by a partner: itself, and with UNACKED users who write to it (they wait, then are refused). */
 #define XFED_S2S_SM_ACK_MS	30000 /* for the answer to <r/> or <enable/> */
 #define XFED_S2S_SM_AGAIN_MS	5000  /* an answer that left stanzas open: asked again then */
 #define XFED_S2S_SM_UNACKED_MAX 1024  /* stanzas of ours written and not acknowledged; above it they wait */
 #define XFED_S2S_SM_SPAN	16384 /* received: from the oldest not covered to the newest; 60 s of 270 a second */
 
-/* Dialback, XEP-0220 */
+/*
+ * Dialback, XEP-0220. All of one stream: used up by a stranger or partner: itself. The streams of ours that keys cause are for one pair
+ * of domains each and shared among strangers, see above; who has proved a pair may cause more.
+ */
 #define XFED_DIALBACK_MS	   30000 /* for one verdict or answer, connecting included (2.1.1) */
 #define XFED_DIALBACK_PAIRS_MAX	   64	 /* on one stream */
 #define XFED_DIALBACK_WAITING_MAX  16	 /* keys of one incoming stream being verified */
@@ -54,7 +87,7 @@
 #define XFED_DIALBACK_OUTPUT_BYTES (1024 * 1024) /* of one step: every pair with the longest names */
 #define XFED_DIALBACK_ACTIONS_MAX  8
 
-/* TLS */
+/* TLS. All of one session: used up by the peer: itself. For handshakes there are worker threads, which strangers share in order. */
 #define XFED_TLS_INPUT_BYTES	 (128 * 1024) /* ciphertext queued while a job runs */
 #define XFED_TLS_OUTPUT_BYTES	 (1024 * 1024)
 #define XFED_TLS_SILENT_BYTES	 (64 * 1024) /* a whole handshake, and later what may come without plaintext */
@@ -62,7 +95,10 @@
 #define XFED_TLS_HANDSHAKE_MS	 30000
 #define XFED_TLS_JUDGE_S		  3600 /* a live chain is judged again: roots expire and revocation lists age too */
 
-/* DNS */
+/*
+ * DNS. TIMEOUT, TRIES, CNAMES, RECORDS: used up by whoever owns the zone: users who write to it. CACHE: by whoever makes us ask for many
+ * names (a user or a stranger's key, within the domains of a partner): others' answers are asked for again, nothing is refused.
+ */
 #define XFED_DNS_TIMEOUT_MS	 2000 /* one query to one server */
 #define XFED_DNS_TRIES		 3
 #define XFED_DNS_CNAMES_MAX	 8
@@ -72,7 +108,13 @@
 #define XFED_DNS_CACHE_ENTRIES	 4096
 #define XFED_DNS_EDNS_BYTES	 1232
 
-/* The channel between edge and gateway (proto/channel.md) */
+/*
+ * The channel between edge and gateway (proto/channel.md). Used up by:
+ *   FRAME, ARENA, PING, DEAD, PACE, PUMP, SETTLED, POLICY   the link: itself; no partner chooses what a frame holds but one stanza
+ *   CREDIT            partners and users together: shared in turns by bytes (SHARE_QUANTUM), a partner's flood waits in its own queue
+ *   UNAUTH, HELLO     strangers on the inside: a quarter for an address; the oldest gives way to a gateway that links
+ *   REDIAL            an edge that is down: itself
+ */
 #define XFED_FRAME_BYTES_MAX	  (260 * 1024)
 #define XFED_FRAME_ARENA_BYTES	  (4 * XFED_FRAME_BYTES_MAX)
 #define XFED_CHANNEL_HELLO_MS	  10000
@@ -88,11 +130,19 @@
 #define XFED_CHANNEL_PUMP_MSGS	  256  /* deliveries written to one link in one turn */
 #define XFED_CHANNEL_SETTLED_MS	  5  /* what went well is told with what goes anyway, or so much later */
 #define XFED_CHANNEL_SETTLED_MAX  64 /* ... or when it is so many */
-#define XFED_CHANNEL_UNAUTH_MAX	  8 /* handshakes of unknown peers at a time */
+#define XFED_CHANNEL_UNAUTH_MAX  16 /* handshakes of unknown peers at a time */
 #define XFED_POLICY_PART_BYTES	  (64 * 1024)
 #define XFED_POLICY_BYTES_MAX	  (64 * 1024 * 1024)
 
-/* Delivery (design: delivery contract) */
+/*
+ * Delivery (design: delivery contract). Used up by:
+ *   DEADLINE, SIP_LEFT, REPLAY, OUTCOME, SIP_MEMORY   nobody: times
+ *   PARK, PARK_*      a partner: its stream is read no faster than the gateways take; users' messages to one pair: users to that pair
+ *   QUEUE             partners who write to one user, users with one slow phone: others who write to that user
+ *   TABLE             a partner has half of the sender's table at most (SHARE_TABLE): two that flood, and gateways that take
+ *                     nothing, hurt the other partners: their stanzas are answered resource-constraint (wait)
+ *   EDGE_GRACE        a gateway that is gone: all partners
+ */
 #define XFED_DELIVERY_DEADLINE_MS     60000
 #define XFED_DELIVERY_SIP_LEFT_MS     33000 /* no SIP attempt starts with less: Timer F is 32 s */
 #define XFED_DELIVERY_REPLAY_MS	      15000
@@ -110,7 +160,16 @@
 #define XFED_SHARE_TABLE_PERCENT      50   /* of the sender's table, for one partner */
 #define XFED_EDGE_GRACE_MS	      30000
 
-/* SIP, RFC 3261 table 4 */
+/*
+ * SIP, RFC 3261 table 4. Used up by:
+ *   DATAGRAM, MESSAGE, HEADER*, PARAMS, UDP_REQUEST, MAX_REQUEST   who sends it: itself
+ *   TRANSACTIONS      SIP servers that may send, up to the part that is kept for requests of ours; strangers hold none
+ *   CONNECTIONS       SIP servers that may send, and ours to next hops, each up to the part that is kept for the other; strangers
+ *                     share limits.unauthenticated of them by address and network, for UNPROVED_MS at most
+ *   ANSWER_WITHIN, ERROR_HOLD   a partner that is silent: the user who wrote to it
+ *   LOCATE_*, FAILED  the zone and the places of a next hop: its domain
+ *   QUEUE, HOP_PERCENT   partners whose messages wait for one next hop: others to that hop; a hop never has more than its percent
+ */
 #define XFED_SIP_T1_MS		  500
 #define XFED_SIP_T2_MS		  4000
 #define XFED_SIP_T4_MS		  5000
@@ -123,7 +182,9 @@
 #define XFED_SIP_UDP_REQUEST_BYTES 1300 /* [C3-02] */
 #define XFED_SIP_MAX_REQUEST	  (15 * 1024)
 #define XFED_SIP_TRANSACTIONS_MAX 65536
+#define XFED_SIP_TRANSACTIONS_RESERVE_PERCENT 10 /* of them, kept for requests of ours */
 #define XFED_SIP_CONNECTIONS_MAX  1024
+#define XFED_SIP_UNPROVED_MS	  30000 /* a connection of a peer that has not shown that it may send lives so long */
 #define XFED_SIP_ANSWER_WITHIN_MS 10000
 #define XFED_SIP_ERROR_HOLD_MS	  1000
 #define XFED_SIP_LOCATE_NAPTRS	  4  /* RFC 3263: NAPTR records used of one answer */
@@ -135,8 +196,12 @@
 #define XFED_SIP_QUEUE_MSGS	  XFED_DELIVERY_TABLE_MAX /* waiting for SIP or in flight */
 #define XFED_SIP_HOP_PERCENT	  30 /* of what may wait, for one next hop (delivery contract, Flow control) */
 
-/* Control socket */
+/*
+ * Control socket. REQUEST: used up by the client: itself. CLIENTS: by administrators: each other. READERS: by group xfed-read: each other,
+ * and who has done nothing for a while gives way; administrators keep the rest. Everybody else is closed at once.
+ */
 #define XFED_CONTROL_REQUEST_BYTES (64 * 1024)
 #define XFED_CONTROL_CLIENTS	   8
+#define XFED_CONTROL_READERS	   4 /* of them: clients that may only look */
 
 #endif

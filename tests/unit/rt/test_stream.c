@@ -10,6 +10,7 @@
 
 #include "support.h"
 #include "xfed/rt/listener.h"
+#include "xfed/rt/source.h"
 #include "xfed/rt/stream.h"
 
 /* ---- a pair of connected streams, each end with a record of what happened to it ---- */
@@ -408,6 +409,33 @@ static void linger_ends_in_time(void **state)
 	close_pair(&p);
 }
 
+/* A place is held as long as the socket: who is closed keeps it while what was said to him is on its way. */
+static void a_place_is_held_until_the_socket_is_closed(void **state)
+{
+	static const struct rt_source_limits one = { .slots = 1, .slots_address = 1, .slots_network = 1 };
+	struct rt_sources places;
+	struct pair p;
+	(void)state;
+	rt_sources_init(&places, &one);
+	open_pair(&p, "127.0.0.1:0", NULL);
+	assert_int_equal(rt_sources_take(&places, rt_stream_peer(p.server.s), rt_stream_place(p.server.s)), RT_SOURCE_OK);
+	say(p.server.s, "last words");
+	rt_stream_linger(p.server.s, 60000);
+	p.server.s = NULL;
+	UNTIL(p.loop, p.client.eofs == 1);
+	assert_int_equal(places.held, 1);
+	rt_stream_close(p.client.s);
+	p.client.s = NULL;
+	UNTIL(p.loop, places.held == 0);
+	close_pair(&p);
+	open_pair(&p, "127.0.0.1:0", NULL);
+	assert_int_equal(rt_sources_take(&places, rt_stream_peer(p.server.s), rt_stream_place(p.server.s)), RT_SOURCE_OK);
+	rt_sources_give_back(rt_stream_place(p.server.s)); /* it has proved something */
+	assert_int_equal(places.held, 0);
+	close_pair(&p);
+	rt_sources_deinit(&places);
+}
+
 static void linger_inside_on_bytes(void **state)
 {
 	struct pair p;
@@ -458,6 +486,7 @@ int main(void)
 		cmocka_unit_test(close_inside_a_callback),
 		cmocka_unit_test(linger_loses_nothing),
 		cmocka_unit_test(linger_ends_in_time),
+		cmocka_unit_test(a_place_is_held_until_the_socket_is_closed),
 		cmocka_unit_test(linger_inside_on_bytes),
 		cmocka_unit_test(the_loop_closes_what_is_left),
 	};

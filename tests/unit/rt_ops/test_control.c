@@ -14,6 +14,7 @@
 #include <cmocka.h>
 #include <uv.h>
 
+#include "rt/control_internal.h"
 #include "xfed/rt/control.h"
 #include "xfed/rt/log.h"
 
@@ -327,6 +328,73 @@ static void clients_are_bounded(void **state)
 	exchange("{\"noun\":\"status\"}\n", "{\"ok\":true,\"result\":{\"name\":\"gw1\",\"admin\":true}}");
 }
 
+#define READ_GROUP 65533
+#define SOMEBODY   65534
+
+/* As somebody of the group that may look; only root can be somebody else. */
+static int dial_as_reader(void)
+{
+	assert_int_equal(setegid(READ_GROUP), 0);
+	assert_int_equal(seteuid(SOMEBODY), 0);
+	int fd = dial();
+	assert_int_equal(seteuid(0), 0);
+	assert_int_equal(setegid(0), 0);
+	turns(3);
+	return fd;
+}
+
+static bool is_closed(int fd)
+{
+	char c;
+	turns(3);
+	return recv(fd, &c, 1, MSG_DONTWAIT) == 0;
+}
+
+/* Who may only look has a part of the places; one that is not used goes to another reader, and never one of who may change. */
+static void readers_hold_a_part(void **state)
+{
+	int fds[XFED_CONTROL_READERS], admins[XFED_CONTROL_CLIENTS - XFED_CONTROL_READERS];
+	if (geteuid() != 0) {
+		skip();
+	}
+	control->read_group = READ_GROUP;
+	for (int i = 0; i < XFED_CONTROL_READERS; i++) {
+		fds[i] = dial_as_reader();
+	}
+	int beyond = dial_as_reader();
+	assert_true(is_closed(beyond));
+	close(beyond);
+	assert_non_null(strstr(last_log, "too many clients that may only look"));
+	for (size_t i = 0; i < XFED_ARRAY_LEN(admins); i++) {
+		admins[i] = dial();
+		put(admins[i], "{\"noun\":\"status\"}\n", 18);
+		expect(admins[i], "{\"ok\":true,\"result\":{\"name\":\"gw1\",\"admin\":true}}");
+	}
+	/* The first of them was silent for a while, and then the second said something. */
+	put(fds[1], "{\"noun\":\"status\"}\n", 18);
+	expect(fds[1], "{\"ok\":true,\"result\":{\"name\":\"gw1\",\"admin\":false}}");
+	for (struct control_client *c = control->clients; c; c = c->next) {
+		c->last_ms -= c->role == RT_CONTROL_READER ? RT_CONTROL_READER_IDLE_MS : 0;
+	}
+	control->clients->last_ms -= RT_CONTROL_READER_IDLE_MS; /* one of who may change, the newest */
+	close(admins[0]);
+	turns(3);
+	int next = dial_as_reader();
+	assert_false(is_closed(next));
+	int gone = 0;
+	for (int i = 0; i < XFED_CONTROL_READERS; i++) {
+		gone += is_closed(fds[i]);
+		close(fds[i]);
+	}
+	assert_int_equal(gone, 1);
+	for (size_t i = 1; i < XFED_ARRAY_LEN(admins); i++) {
+		assert_false(is_closed(admins[i]));
+		close(admins[i]);
+	}
+	close(next);
+	turns(5);
+}
+
 /* One byte less than the limit is a request, one more closes the client. */
 static void requests_are_bounded(void **state)
 {
@@ -476,6 +544,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(an_answer_may_outlive_the_socket, setup, teardown),
 		cmocka_unit_test_setup_teardown(changes_leave_an_audit_line, setup, teardown),
 		cmocka_unit_test_setup_teardown(clients_are_bounded, setup, teardown),
+		cmocka_unit_test_setup_teardown(readers_hold_a_part, setup, teardown),
 		cmocka_unit_test_setup_teardown(requests_are_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(answers_are_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(strangers_are_closed, setup, teardown),

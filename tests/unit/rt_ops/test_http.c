@@ -55,13 +55,28 @@ static int teardown(void **state)
 	return uv_loop_close(&loop);
 }
 
-static int dial(void)
+/* From 127.0.0.`from`. */
+static int dial_from(unsigned from)
 {
-	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(rt_http_port(http)) };
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(rt_http_port(http)) }, source = { .sin_family = AF_INET };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	assert_true(fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0);
+	source.sin_addr.s_addr = htonl((INADDR_LOOPBACK & 0xffffff00) | from);
+	assert_true(fd >= 0 && bind(fd, (struct sockaddr *)&source, sizeof(source)) == 0);
+	assert_true(connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0);
 	return fd;
+}
+
+static int dial(void)
+{
+	return dial_from(1);
+}
+
+static void turn_loop(int turns)
+{
+	while (turns-- > 0) {
+		uv_run(&loop, UV_RUN_NOWAIT);
+	}
 }
 
 struct reply {
@@ -70,12 +85,18 @@ struct reply {
 	bool is_closed;
 };
 
+#define WAIT_MS 30000
+
 /* Runs the loop until the other side closes. */
 static void receive(int fd, struct reply *r)
 {
+	uint64_t end_ms = uv_hrtime() / 1000000 + WAIT_MS;
 	r->len = 0;
 	r->is_closed = false;
 	while (!r->is_closed) {
+		if (uv_hrtime() / 1000000 >= end_ms) {
+			fail_msg("deaf");
+		}
 		uv_run(&loop, UV_RUN_NOWAIT);
 		ssize_t n = recv(fd, r->text + r->len, sizeof(r->text) - 1 - r->len, MSG_DONTWAIT);
 		r->len += n > 0 ? (size_t)n : 0;
@@ -142,24 +163,74 @@ static void headers_are_bounded(void **state)
 	expect(GET("/healthz"), "HTTP/1.1 200 ", "ok\n");
 }
 
+/* Every place, with requests that never end. */
+static void hold_all(int fds[RT_HTTP_CONNECTIONS])
+{
+	for (int i = 0; i < RT_HTTP_CONNECTIONS; i++) {
+		fds[i] = dial_from(10 + (unsigned)i / RT_HTTP_CONNECTIONS_ADDRESS);
+		assert_int_equal(send(fds[i], "GET /healthz HTTP/1.1\r\n", 23, MSG_NOSIGNAL), 23);
+		turn_loop(10);
+	}
+}
+
+/* At the limit the library stops listening: it must begin again, however many came and went. */
+static void it_listens_again(void **state)
+{
+	static const int counts[] = { RT_HTTP_CONNECTIONS / 2, RT_HTTP_CONNECTIONS - 1, RT_HTTP_CONNECTIONS, RT_HTTP_CONNECTIONS + 1, 200 };
+	int fds[200];
+	for (size_t n = 0; n < XFED_ARRAY_LEN(counts); n++) {
+		for (int i = 0; i < counts[n]; i++) {
+			fds[i] = dial_from(10 + (unsigned)i % 50);
+			turn_loop(2);
+		}
+		for (int i = 0; i < counts[n]; i++) {
+			close(fds[i]);
+		}
+		uint64_t start_ns = uv_hrtime();
+		expect(GET("/healthz"), "HTTP/1.1 200 ", "ok\n");
+		assert_true(uv_hrtime() - start_ns < 10000000000u); /* about a second; never only when they time out */
+	}
+}
+
+/* One address that holds what it may: another one is served at once. */
+static void one_address_has_its_share(void **state)
+{
+	int fds[RT_HTTP_CONNECTIONS_ADDRESS];
+	static struct reply r;
+	for (int i = 0; i < RT_HTTP_CONNECTIONS_ADDRESS; i++) {
+		fds[i] = dial_from(10);
+		turn_loop(10);
+	}
+	receive(dial_from(10), &r);
+	assert_int_equal(r.len, 0);
+	expect(GET("/healthz"), "HTTP/1.1 200 ", "ok\n");
+	for (int i = 0; i < RT_HTTP_CONNECTIONS_ADDRESS; i++) {
+		char c;
+		assert_true(recv(fds[i], &c, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN); /* still held */
+		close(fds[i]);
+	}
+}
+
+/* Whoever holds them all without a word loses them. */
+static void silent_ones_go(void **state)
+{
+	int fds[RT_HTTP_CONNECTIONS];
+	hold_all(fds);
+	expect(GET("/healthz"), "HTTP/1.1 200 ", "ok\n");
+	for (int i = 0; i < RT_HTTP_CONNECTIONS; i++) {
+		close(fds[i]);
+	}
+}
+
 /* More connections than there is room for: those beyond are closed, and those within are answered. */
 static void connections_are_bounded(void **state)
 {
 	int fds[RT_HTTP_CONNECTIONS];
-	for (int i = 0; i < RT_HTTP_CONNECTIONS; i++) {
-		fds[i] = dial();
-		/* An unfinished request holds its place. */
-		assert_int_equal(send(fds[i], "GET /healthz HTTP/1.1\r\n", 23, MSG_NOSIGNAL), 23);
-		for (int turn = 0; turn < 10; turn++) {
-			uv_run(&loop, UV_RUN_NOWAIT);
-		}
-	}
+	hold_all(fds);
 	static struct reply r;
 	int beyond = dial();
 	(void)!send(beyond, GET("/healthz"), sizeof(GET("/healthz")) - 1, MSG_NOSIGNAL);
-	for (int turn = 0; turn < 50; turn++) {
-		uv_run(&loop, UV_RUN_NOWAIT);
-	}
+	turn_loop(50);
 	ssize_t n = recv(beyond, r.text, sizeof(r.text), MSG_DONTWAIT);
 	assert_true(n <= 0);
 	close(beyond);
@@ -169,9 +240,7 @@ static void connections_are_bounded(void **state)
 	for (int i = 1; i < RT_HTTP_CONNECTIONS; i++) {
 		close(fds[i]);
 	}
-	for (int turn = 0; turn < 50; turn++) {
-		uv_run(&loop, UV_RUN_NOWAIT);
-	}
+	turn_loop(50);
 	expect(GET("/healthz"), "HTTP/1.1 200 ", "ok\n");
 }
 
@@ -193,6 +262,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(nothing_else, setup, teardown),
 		cmocka_unit_test_setup_teardown(headers_are_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(connections_are_bounded, setup, teardown),
+		cmocka_unit_test_setup_teardown(it_listens_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(one_address_has_its_share, setup, teardown),
+		cmocka_unit_test_setup_teardown(silent_ones_go, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_occupied_port_is_one_sentence, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

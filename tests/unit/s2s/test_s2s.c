@@ -265,6 +265,7 @@ static void in_dialback_refused(void **state)
 		{ XFED_DIALBACK_VERDICT_INVALID, "", "type='invalid'|</stream:stream>" },
 		{ XFED_DIALBACK_VERDICT_UNREACHABLE, "pair-refused(dialback.authority.unreachable,remote-connection-failed)", "type='error'|<remote-connection-failed " },
 		{ XFED_DIALBACK_VERDICT_UNKNOWN_DOMAIN, "pair-refused(dialback.authority.unknown,remote-server-not-found)", "type='error'|<remote-server-not-found " },
+		{ XFED_DIALBACK_VERDICT_BUSY, "pair-refused(policy.unproved.exceeded,resource-constraint)", "type='error'|<resource-constraint " },
 		{ XFED_DIALBACK_VERDICT_LOST, "pair-refused(dialback.timeout,remote-server-timeout)", "type='error'|<remote-server-timeout " },
 		{ XFED_DIALBACK_VERDICT_TIMEOUT, "pair-refused(dialback.timeout,remote-server-timeout)", "type='error'|<remote-server-timeout " },
 	};

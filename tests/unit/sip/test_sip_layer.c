@@ -228,6 +228,90 @@ static void strangers_choose_no_address(void **state)
 	play_is_stranger = false;
 }
 
+/*
+ * Section 8.2.7: what is said to a stranger is forgotten. The same again is answered the same way, whatever it was answered with, and
+ * neither a flood of them nor an INVITE whose ACK never comes holds anything.
+ */
+static void strangers_hold_no_transaction(void **state)
+{
+	static const enum sip_transport transports[] = { SIP_UDP, SIP_TCP, SIP_TLS };
+	static const char *const asked[] = { "MESSAGE", "OPTIONS", "INVITE", "FOO" };
+	struct sip_layer_config config = play_config();
+	(void)state;
+	play_is_stranger = true;
+	for (size_t i = 0; i < XFED_ARRAY_LEN(transports) * XFED_ARRAY_LEN(asked); i++) {
+		const char *method = asked[i / XFED_ARRAY_LEN(transports)];
+		const struct row in = { 0, REQUEST, method, B1, 0, NULL }, out = { 0, RESPOND, .n = 403 };
+		static char first[sizeof(play.last_bytes)];
+		begin(transports[i % XFED_ARRAY_LEN(transports)], &config);
+		for (int again = 0; again < 3; again++) {
+			play_row(&play, &in);
+			if (strncmp(play.got, "request ", 8) == 0) {
+				assert_int_equal(sip_layer_stats(play.layer).servers, 1);
+				play_row(&play, &out);
+			}
+			assert_memory_equal(play.got, "send ", 5);
+			if (again == 0) {
+				memcpy(first, play.last_bytes, sizeof(first));
+			}
+			assert_string_equal(play.last_bytes, first);
+			assert_int_equal(sip_layer_stats(play.layer).servers, 0);
+			assert_true(sip_layer_deadline(play.layer) == UINT64_MAX); /* nothing is sent again by itself */
+		}
+		sip_layer_free(play.layer);
+	}
+	play_is_stranger = false;
+}
+
+/* A request of one who may send, repeated by a stranger, perhaps over a connection of its own: the answer stays where it belongs. */
+static void strangers_get_nobodys_answer(void **state)
+{
+	static const enum sip_transport transports[] = { SIP_UDP, SIP_TCP, SIP_TLS };
+	struct sip_layer_config config = play_config();
+	(void)state;
+	for (size_t i = 0; i < XFED_ARRAY_LEN(transports); i++) {
+		const struct row in = { 0, REQUEST, "MESSAGE", B1, 0, NULL }, out = { 0, RESPOND, .n = 200 };
+		begin(transports[i], &config);
+		for (int answered = 0; answered < 2; answered++) {
+			play_row(&play, &in);
+			assert_string_equal(play.got, answered && transports[i] == SIP_UDP ? "send 200" : "request MESSAGE");
+			play_is_stranger = true;
+			play_row(&play, &in);
+			assert_string_equal(play.got, "send 482");
+			play_is_stranger = false;
+			if (!answered) {
+				play_row(&play, &out);
+				assert_string_equal(play.got, "send 200");
+			}
+		}
+		sip_layer_free(play.layer);
+	}
+}
+
+/* Those who may send do not use up what requests of ours need. */
+static void requests_of_ours_have_a_reserve(void **state)
+{
+	struct sip_layer_config config = play_config();
+	(void)state;
+	config.transactions_max = 10;
+	begin(SIP_UDP, &config);
+	for (int i = 0; i < 9; i++) {
+		char branch[32];
+		snprintf(branch, sizeof(branch), "z9hG4bKr%d", i);
+		const struct row in = { 0, REQUEST, "MESSAGE", branch, i + 1, NULL };
+		play_row(&play, &in);
+		assert_string_equal(play.got, "request MESSAGE");
+	}
+	const struct row beyond = { 0, REQUEST, "MESSAGE", "z9hG4bKmore", 10, NULL }, ours = { 0, CALL, "MESSAGE", "mine", 0, NULL },
+			 none = { 0, CALL, "MESSAGE", "other", 0, NULL };
+	play_row(&play, &beyond);
+	assert_string_equal(play.got, "send 503");
+	assert_int_equal(play_row(&play, &ours), XFED_OK);
+	assert_string_equal(play.got, "send MESSAGE");
+	assert_int_equal(play_row(&play, &none), XFED_ERR_AGAIN);
+	sip_layer_free(play.layer);
+}
+
 /* ... and no connection is opened to a stranger whose own has gone: port 0. */
 static void strangers_are_not_called_back(void **state)
 {
@@ -506,6 +590,9 @@ int main(void)
 		cmocka_unit_test(response_routing),
 		cmocka_unit_test(strangers_choose_no_address),
 		cmocka_unit_test(strangers_are_not_called_back),
+		cmocka_unit_test(strangers_hold_no_transaction),
+		cmocka_unit_test(strangers_get_nobodys_answer),
+		cmocka_unit_test(requests_of_ours_have_a_reserve),
 		cmocka_unit_test(response_after_close),
 		cmocka_unit_test(stable_to_tag),
 		cmocka_unit_test(headers_of_refusals),

@@ -1,7 +1,7 @@
 /*
  * The control socket: a local stream socket, mode 0666, one JSON object a line each way. Peer credentials decide: root, the
  * daemon's own user and group xfed-admin may change, group xfed-read may look, anyone else is closed at once. At most
- * XFED_CONTROL_CLIENTS clients, XFED_CONTROL_REQUEST_BYTES a request, RT_CONTROL_REPLY_BYTES an answer. A client's requests are
+ * XFED_CONTROL_CLIENTS clients, XFED_CONTROL_READERS of them such that may only look, XFED_CONTROL_REQUEST_BYTES a request, RT_CONTROL_REPLY_BYTES an answer. A client's requests are
  * answered one after the other. Every command that changes something leaves a line `event=audit.command` in the log.
  *
  * Request:  {"noun": "partner", "verb": "show", "args": {"domain": "fabrikam.example"}}      (verb "" where a noun has none)
@@ -85,6 +85,7 @@
 #define RT_CONTROL_REPLY_BYTES (8 * 1024 * 1024)
 #define RT_CONTROL_DEPTH       16 /* nesting of a request */
 #define RT_CONTROL_IDLE_MS     300000
+#define RT_CONTROL_READER_IDLE_MS 10000 /* a client that may only look gives its place to another one after so long */
 
 struct uv_loop_s;
 struct rt_control;

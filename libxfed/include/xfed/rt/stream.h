@@ -13,6 +13,7 @@
 #include "xfed/rt/addr.h"
 #include "xfed/rt/loop.h"
 
+struct rt_source_hold;
 struct rt_stream;
 
 struct rt_stream_handlers {
@@ -67,6 +68,11 @@ void rt_stream_linger(struct rt_stream *s, uint64_t timeout_ms);
 void rt_stream_keepalive(struct rt_stream *s, unsigned delay_s); /* TCP keep-alive; 0: off. Nagle is always off */
 
 const struct rt_addr *rt_stream_peer(const struct rt_stream *s);
+/*
+ * The place it holds among those who have proved nothing; none to begin with. It goes back when the socket has been closed, lingering
+ * included, so its table outlives the loop; or before, by rt_sources_give_back().
+ */
+struct rt_source_hold *rt_stream_place(struct rt_stream *s);
 const struct rt_addr *rt_stream_local(const struct rt_stream *s); /* AF_UNSPEC until connected */
 /* "connection refused", "no answer within 10 s": of the last failure, "" before. */
 const char *rt_stream_error_text(const struct rt_stream *s);

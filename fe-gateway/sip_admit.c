@@ -1,0 +1,52 @@
+/*
+ * Who may hold a SIP connection: each direction keeps a part of limits.connections that the other cannot have, and who has not
+ * shown that it may send holds one of limits.unauthenticated, shared by address and by network.
+ */
+#include "sip_conn.h"
+
+static bool has_room(const struct sip_io *io, size_t of_this_direction)
+{
+	size_t all = io->gw->files.config->limits.connections, reserve = all * XFED_CONNECTIONS_RESERVE_PERCENT / 100;
+	return io->conn_count < all && of_this_direction < all - reserve;
+}
+
+bool sip_admit_dial(const struct sip_io *io)
+{
+	return has_room(io, io->conn_count - io->incoming);
+}
+
+/* An address the operator has listed; whether it proves anything more is seen later. */
+static bool is_listed(const struct sip_io *io, const struct rt_addr *from)
+{
+	char ip[RT_ADDR_TEXT];
+	return trust_is_known(io->gw->files.config, &(struct trust_peer){ .transport = SIP_TCP, .ip = rt_addr_host_text(from, ip) });
+}
+
+static enum rt_source_verdict take(struct sip_io *io, struct rt_stream *s)
+{
+	const struct rt_addr *from = rt_stream_peer(s);
+	const struct gateway_config *c = io->gw->files.config;
+	struct rt_source_limits limits = rt_source_slots(c->limits.unauthenticated, c->limits.address_share, c->limits.network_share);
+	rt_sources_limit(&io->gw->sip_strangers, &limits);
+	return is_listed(io, from) ? RT_SOURCE_OK : rt_sources_take(&io->gw->sip_strangers, from, rt_stream_place(s));
+}
+
+bool sip_admit_peer(struct sip_io *io, struct rt_stream *s)
+{
+	struct rt_source_refusal r = { .event = "sip.refused", .address = rt_stream_peer(s) };
+	if (!has_room(io, io->incoming)) {
+		r.limit = "connections";
+		r.reason = XFED_REASON_POLICY_CONNECTIONS_EXCEEDED;
+		r.verdict = RT_SOURCE_TOTAL;
+	} else {
+		r.limit = "unauthenticated";
+		r.reason = XFED_REASON_POLICY_UNPROVED_EXCEEDED;
+		r.verdict = take(io, s);
+	}
+	if (r.verdict == RT_SOURCE_OK) {
+		return true;
+	}
+	rt_sources_log(&io->gw->sip_strangers, &r, gateway_now(io->gw));
+	gateway_report_refusal(io->gw, r.reason, XFED_SIDE_SIP);
+	return false;
+}
