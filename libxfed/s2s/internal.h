@@ -9,15 +9,6 @@
 #include "xfed/sasl.h"
 
 /*
- *  in:   WAIT_HEADER -> WAIT_DECISION -> WAIT_NEGOTIATION -> HANDSHAKING -> WAIT_HEADER -> WAIT_DECISION
- *        -> WAIT_NEGOTIATION (<auth/>) -> WAIT_HEADER -> READY -> CLOSING -> DONE
- *        <auth/> may be replaced by db:result, in the clear or inside TLS: WAIT_NEGOTIATION -> READY
- *  out:  WAIT_HEADER -> WAIT_FEATURES -> WAIT_PROCEED -> HANDSHAKING -> WAIT_HEADER -> WAIT_FEATURES
- *        -> WAIT_SASL -> WAIT_HEADER -> WAIT_FEATURES -> READY -> CLOSING -> DONE
- *        by dialback: WAIT_FEATURES or WAIT_SASL -> WAIT_DIALBACK -> READY; a verify stream: -> VERIFYING
- *  Every state goes to CLOSING or DONE on an error, the peer's close or the deadline.
- */
-/*
  * Stream management. Numbers count on; what goes over the wire is their lowest 32 bits (XEP-0198 section 4). Stanzas run one
  * way only, so `received` and `covered` move on incoming streams, `sent` and `acked` on ours.
  */
@@ -57,6 +48,8 @@ struct xfed_s2s {
 	bool peer_closed;     /* the peer's closing tag was read */
 	bool peer_has_version;
 	bool is_authenticated;
+	bool has_external;    /* SASL EXTERNAL has succeeded inside this TLS session */
+	bool is_established;  /* the present stream has been READY */
 	bool external_offered;
 	bool leftover;	      /* more bytes follow the element being handled, in the same input */
 
@@ -103,8 +96,14 @@ struct s2s_row {
 	void (*proceed)(struct xfed_s2s *s, struct xfed_xml_elem *e);
 };
 
+/* legal.c */
+enum s2s_outcome { S2S_FAULT, S2S_TAKE, S2S_IGNORE, S2S_REFUSE }; /* what is not in the table is a fault */
+enum s2s_outcome s2s_outcome_of(const struct xfed_s2s *s, enum xfed_s2s_event_type event);
+bool s2s_may_follow(const struct xfed_s2s *s, enum xfed_s2s_state next);
+
 /* conductor.c */
-void s2s_enter(struct xfed_s2s *s, enum xfed_s2s_state state);
+/* False: this state cannot follow, which is a fault of ours and has ended the stream. */
+bool s2s_enter(struct xfed_s2s *s, enum xfed_s2s_state state);
 struct xfed_s2s_action *s2s_push(struct xfed_s2s *s, enum xfed_s2s_action_type type);
 void s2s_close(struct xfed_s2s *s, enum xfed_reason reason, const char *text);
 void s2s_close_side(struct xfed_s2s *s, enum xfed_reason reason, enum xfed_side side, const char *text);
@@ -114,7 +113,8 @@ void s2s_drop(struct xfed_s2s *s, enum xfed_reason reason, const char *text);
 void s2s_fault(struct xfed_s2s *s, const char *what); /* ours: out of memory or a library */
 int s2s_set_name(char **slot, struct xfed_span name);
 void s2s_established(struct xfed_s2s *s, enum xfed_method method, struct xfed_span remote, struct xfed_span local);
-void s2s_restart(struct xfed_s2s *s); /* a fresh stream on the same connection, RFC 6120 4.3.3 */
+bool s2s_restart(struct xfed_s2s *s); /* a fresh stream on the same connection, RFC 6120 4.3.3; false: it has ended */
+void s2s_forget(struct xfed_s2s *s);  /* all that was said and proved on this connection */
 bool s2s_is_over(const struct xfed_s2s *s);
 int s2s_set_stream_id(struct xfed_s2s *s, struct xfed_span id);
 
@@ -154,6 +154,7 @@ void s2s_dialback_verdict(struct xfed_s2s *s, const struct xfed_s2s_event *ev);
 void s2s_dialback_start(struct xfed_s2s *s);	    /* out: db:result */
 void s2s_dialback_open_verify(struct xfed_s2s *s); /* out: the stream is good for db:verify */
 void s2s_dialback_ask(struct xfed_s2s *s, const struct xfed_s2s_event *ev);
+void s2s_dialback_refuse(struct xfed_s2s *s, const struct xfed_s2s_question *q); /* it cannot be asked here */
 void s2s_dialback_answer(struct xfed_s2s *s, struct xfed_xml_elem *e); /* out: db:result or db:verify with a type */
 void s2s_dialback_tick(struct xfed_s2s *s);
 void s2s_dialback_end(struct xfed_s2s *s, enum xfed_reason reason);

@@ -331,6 +331,44 @@ static void in_dialback_plain(void **state)
 		{ VERDICT, .verdict = XFED_DIALBACK_VERDICT_VALID, .actions = "dialback-plain(partner.example,corp.example)", .output = "type='valid'" });
 }
 
+/* RFC 6120 5.4.3.3: what was asked in the clear is void inside TLS; the verdict finds nobody, also the second time. */
+static void in_verdict_during_starttls(void **state)
+{
+	allow(XFED_METHOD_EXTERNAL | XFED_METHOD_DIALBACK_TLS | XFED_METHOD_DIALBACK_PLAIN, true);
+	RUN_IN({ PEER_CERT, NULL, .reason = XFED_REASON_TLS_CERT_MISSING, .actions = "", .output = NULL },
+		{ RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,clear)", .output = "<starttls |/>|<dialback " },
+		{ RX, DB_RESULT, .actions = "pair(partner.example,corp.example) ask(partner.example,key)", .output = NULL },
+		{ RX, STARTTLS, .actions = "", .output = "<proceed " },
+		{ VERDICT, .verdict = XFED_DIALBACK_VERDICT_VALID, .actions = "", .output = NULL },
+		{ RX, STUB_CLIENT_HELLO, .actions = "", .output = STUB_SERVER_HELLO },
+		{ VERDICT, .verdict = XFED_DIALBACK_VERDICT_VALID, .actions = "", .output = NULL },
+		{ RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)", .output = "<stream:features><dialback " },
+		{ RX, MESSAGE("m1"), .actions = "closed(stream.unauthenticated)", .output = "<not-authorized " });
+	/* The time for the verdict that nobody waits for any more does not write into the handshake either. */
+	allow(XFED_METHOD_DIALBACK_TLS | XFED_METHOD_DIALBACK_PLAIN, true);
+	RUN_IN({ RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,clear)", .output = "<starttls |/>|<dialback " },
+		{ RX, DB_RESULT, .actions = "pair(partner.example,corp.example) ask(partner.example,key)", .output = NULL },
+		{ RX, STARTTLS, .actions = "", .output = "<proceed " }, { AT, .at_ms = XFED_DIALBACK_MS, .actions = "", .output = NULL });
+}
+
+/* A stream we have closed proves nothing any more, and what was not READY when it was closed has no last stanzas. */
+static void in_verdict_behind_our_closing_tag(void **state)
+{
+	allow(XFED_METHOD_DIALBACK_TLS, false);
+	RUN_IN(IN_CLEAR, IN_TLS, { RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)", .output = "<dialback " },
+		{ RX, DB_RESULT, .actions = "pair(partner.example,corp.example) ask(partner.example,key)", .output = NULL },
+		{ CLOSE_WITH, .reason = XFED_REASON_STREAM_CLOSED_OPERATOR, .actions = "", .output = "</stream:stream>" },
+		{ VERDICT, .verdict = XFED_DIALBACK_VERDICT_VALID, .actions = "", .output = NULL },
+		{ RX, MESSAGE("m1"), .actions = "", .output = NULL },
+		{ RX, "</stream:stream>", .actions = "closed(stream.closed.operator)", .output = NULL });
+	allow(XFED_METHOD_EXTERNAL, false);
+	RUN_IN(IN_CLEAR, IN_TLS, { RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)", .output = "EXTERNAL" },
+		{ RX, AUTH, .actions = "", .output = "<success " },
+		{ CLOSE_WITH, .reason = XFED_REASON_STREAM_CLOSED_IDLE, .actions = "", .output = "</stream:stream>" },
+		{ RX, HEADER_FROM_PARTNER MESSAGE("m1"), .actions = "", .output = NULL },
+		{ RX, "</stream:stream>", .actions = "closed(stream.closed.idle)", .output = NULL });
+}
+
 /* [A8-10], [A8-19]: the authoritative role, before anything is proved. The key is the second vector of [A8-05], other names. */
 static void in_authoritative(void **state)
 {
@@ -665,6 +703,8 @@ int main(void)
 		cmocka_unit_test_setup(in_dialback_then_external, allow_external),
 		cmocka_unit_test_setup(in_dialback_second_sender, allow_external),
 		cmocka_unit_test_setup(in_dialback_plain, allow_external),
+		cmocka_unit_test_setup(in_verdict_during_starttls, allow_external),
+		cmocka_unit_test_setup(in_verdict_behind_our_closing_tag, allow_external),
 		cmocka_unit_test_setup(in_authoritative, allow_external),
 		cmocka_unit_test_setup(in_times, allow_external),
 		cmocka_unit_test_setup(in_closed_by_us, allow_external),
