@@ -35,6 +35,12 @@ static bool certificate_proves(struct xfed_span domain)
 	       xfed_span_is(domain, stub_peer.proves);
 }
 
+/* Nothing of ours in the middle of a handshake, nor behind our closing tag. */
+static bool is_silent(const char *state)
+{
+	return strcmp(state, "handshaking") == 0 || strcmp(state, "closing") == 0 || strcmp(state, "done") == 0;
+}
+
 /* A stream that begins anew has proved nothing; TLS voids the login too. */
 static void on_state(void *user, const char *machine, const char *state)
 {
@@ -48,6 +54,7 @@ static void on_state(void *user, const char *machine, const char *state)
 		m->pairs[0] = m->proofs[0] = '\0';
 		m->ask_count = 0;
 	}
+	m->allowed = is_tls ? 0 : m->allowed;
 	bool was_tls = m->state && (strcmp(m->state, "handshaking") == 0 || strcmp(m->state, "new") == 0);
 	struct xfed_span out = xfed_buf_span(&r->out);
 	bool is_out = m->state && strcmp(m->state, "wait-sasl") == 0;
@@ -56,6 +63,7 @@ static void on_state(void *user, const char *machine, const char *state)
 	if (!m->closing_step && (strcmp(state, "closing") == 0 || strcmp(state, "done") == 0)) {
 		m->closing_step = m->step;
 	}
+	m->may_speak |= !is_silent(state);
 	m->state = state;
 }
 
@@ -84,6 +92,9 @@ static void model_event(struct rig *r, const struct xfed_s2s_event *ev)
 	char pair[600];
 	xfed_s2s_info(r->s2s, &info);
 	m->step++;
+	if (ev->type == XFED_S2S_DECISION || ev->type == XFED_S2S_PAIR_DECISION) {
+		m->allowed |= ev->decision.methods;
+	}
 	if (ev->type == XFED_S2S_VERDICT && ev->verdict == XFED_DIALBACK_VERDICT_VALID && find_ask(m, &ev->question)) {
 		pair_text(pair, sizeof(pair), ev->question.pair.sender, ev->question.pair.target);
 		add_text(m->proofs, sizeof(m->proofs), pair);
@@ -113,6 +124,7 @@ static void model_established(struct rig *r, const struct xfed_s2s_action *act)
 	char pair[600];
 	xfed_s2s_info(r->s2s, &info);
 	pair_text(pair, sizeof(pair), act->from, act->to);
+	XFED_REQUIRE(act->method & (info.direction == XFED_S2S_IN ? m->allowed : r->decision.methods));
 	if (act->method == XFED_METHOD_EXTERNAL) {
 		XFED_REQUIRE(m->has_login && info.is_secure && act->is_secure && certificate_proves(act->from));
 	} else {
@@ -218,6 +230,7 @@ static bool answer_authority(struct rig *r, const struct xfed_dialback_elem *e, 
 static bool perform(struct rig *r, const struct xfed_s2s_action *act, struct xfed_s2s_event *answer)
 {
 	char text[256];
+	XFED_REQUIRE(!r->is_over); /* CLOSED was the last one */
 	model_action(r, act);
 	switch (act->type) {
 	case XFED_S2S_JOB:
@@ -264,11 +277,32 @@ static bool perform(struct rig *r, const struct xfed_s2s_action *act, struct xfe
 		break;
 	case XFED_S2S_CLOSED:
 		r->is_over = true;
+		r->closed = act->reason;
 		snprintf(text, sizeof(text), "closed(%s)", xfed_reason_code(act->reason));
 		note(r, text);
 		break;
 	}
 	return false;
+}
+
+/* Behind our closing tag an answer to what is asked no more changes nothing. */
+static bool is_late_answer(const struct rig *r, enum xfed_s2s_event_type type)
+{
+	bool is_answer = type == XFED_S2S_VERDICT || type == XFED_S2S_DECISION || type == XFED_S2S_PAIR_DECISION || type == XFED_S2S_SAY ||
+			 type == XFED_S2S_ASK;
+	return is_answer && strcmp(r->model.state, "closing") == 0;
+}
+
+static void one_step(struct rig *r, struct xfed_s2s_event *ev)
+{
+	bool is_late = is_late_answer(r, ev->type);
+	r->model.may_speak = !is_silent(r->model.state);
+	size_t written = xfed_buf_len(&r->out);
+	model_event(r, ev);
+	xfed_s2s_step(r->s2s, ev, r->now_ms);
+	struct xfed_span out = xfed_buf_span(&r->out);
+	XFED_REQUIRE(!is_late || strcmp(r->model.state, "closing") == 0);
+	XFED_REQUIRE(r->model.may_speak || out.len == written || !memchr(out.data + written, '<', out.len - written));
 }
 
 static void step(struct rig *r, struct xfed_s2s_event *ev)
@@ -277,8 +311,7 @@ static void step(struct rig *r, struct xfed_s2s_event *ev)
 	bool more = true;
 	for (int turns = 0; more; turns++) {
 		XFED_REQUIRE(turns < 100);
-		model_event(r, &now);
-		xfed_s2s_step(r->s2s, &now, r->now_ms);
+		one_step(r, &now);
 		if (turns == 0) {
 			ev->consumed = now.consumed;
 		}
@@ -303,7 +336,7 @@ void rig_event(struct rig *r, struct xfed_s2s_event *ev)
 {
 	step(r, ev);
 	check_info(r);
-	while (!r->is_over && xfed_s2s_has_pending(r->s2s)) {
+	while (!r->is_over && !r->defers && xfed_s2s_has_pending(r->s2s)) {
 		struct xfed_s2s_event pump = { .type = XFED_S2S_PUMP };
 		step(r, &pump);
 	}

@@ -25,8 +25,10 @@ struct rig_model {
 	char requested[600];	     /* "[from to]" of the last PAIR */
 	char requested_from[256];
 	const char *state;	     /* entered last */
+	unsigned allowed;	     /* methods of the decisions that were fed */
 	bool has_login;		     /* SASL has succeeded inside this TLS session */
 	unsigned step, closing_step; /* closing_step: of our closing tag; 0: not yet */
+	bool may_speak;		     /* in this step */
 	bool is_friendly;	     /* closed so that the peer's last stanzas count */
 };
 
@@ -40,6 +42,7 @@ struct rig {
 	struct rig_model model;
 	uint64_t now_ms;
 	bool is_over, was_established;
+	enum xfed_reason closed; /* why, once it is over */
 	unsigned stanzas;
 	size_t chunk; /* bytes offered at once; 0: all */
 	unsigned methods; /* set before rig_up(); 0: EXTERNAL */
