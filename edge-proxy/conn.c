@@ -154,11 +154,10 @@ static void on_verified(struct edge_conn *c, const struct xfed_s2s_action *act)
 	}
 }
 
-/* A reload during the negotiation may have taken the method away. What comes in is judged with each stanza. */
-static bool is_taken_away(struct edge_conn *c, enum xfed_method method)
+/* A reload during the negotiation, or while a key was verified elsewhere, may have taken the method or the pair away. */
+static bool is_taken_away(struct edge_conn *c, const struct xfed_s2s_action *act)
 {
-	const struct edge *e = c->edge;
-	enum xfed_reason reason = edge_policy_judge(e->policy ? xfed_policy_partner(e->policy, xfed_span_str(c->pair->remote)) : NULL, method);
+	enum xfed_reason reason = edge_policy_judge_pair(c->edge, act->to, act->from, act->method);
 	if (reason != XFED_REASON_NONE) {
 		edge_conn_close(c, reason, "no longer allowed");
 	}
@@ -199,7 +198,7 @@ static void perform(struct edge_conn *c, struct xfed_s2s_action *act)
 		on_verified(c, act);
 		break;
 	case XFED_S2S_ESTABLISHED:
-		if (c->pair && is_taken_away(c, act->method)) {
+		if (is_taken_away(c, act)) {
 			break;
 		}
 		mark_established(c);

@@ -350,6 +350,8 @@ void edge_links_free(struct edge *e);
 /* policy.c */
 /* Whether a partner (NULL: not listed) may have proved itself, or be shown who we are, by this method: NONE, or why not. */
 enum xfed_reason edge_policy_judge(const struct xfed_partner *partner, enum xfed_method method);
+/* The same for a pair of a domain of ours and one of a partner's. */
+enum xfed_reason edge_policy_judge_pair(const struct edge *e, struct xfed_span local, struct xfed_span remote, enum xfed_method method);
 void edge_policy_take(struct edge_link *l, const Xfed__Frame *f);
 const char *edge_partner_label(const struct edge *e, struct xfed_span remote); /* for metrics: "other" where unlisted */
 
