@@ -38,6 +38,9 @@
 #define XFED_CONNECTIONS_PARTNER  20
 #define XFED_CONNECT_TIMEOUT_MS	  10000
 
+/* Those who have proved nothing, by address and network (xfed/rt/source.h) */
+#define XFED_SOURCES_REMEMBERED 4096 /* addresses and networks of one table that hold nothing now */
+
 /* Stream management, XEP-0198 */
 #define XFED_S2S_SM_ACK_MS	30000 /* for the answer to <r/> or <enable/> */
 #define XFED_S2S_SM_AGAIN_MS	5000  /* an answer that left stanzas open: asked again then */
