@@ -24,6 +24,8 @@
 /* Addresses, RFC 7622 section 3.1 */
 #define XFED_JID_PART_BYTES 1023
 #define XFED_JID_BYTES	    3071
+#define XFED_DOMAIN_POINTS  253 /* code points of a domain, and of one of its labels: RFC 1035 section 2.3.4 */
+#define XFED_LABEL_POINTS   63
 
 /* s2s streams */
 #define XFED_S2S_ESTABLISH_MS	  60000
