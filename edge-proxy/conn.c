@@ -24,6 +24,7 @@ static struct edge_conn *conn_new(struct edge *e, enum xfed_s2s_direction direct
 		return NULL;
 	}
 	rt_post_init(&c->go_on, e->loop, on_go_on, c);
+	c->charged_work = XFED_S2S_WORK_LOGIN;
 	e->conn_count++;
 	e->incoming += direction == XFED_S2S_IN;
 	e->unauthenticated += direction == XFED_S2S_IN;
@@ -212,7 +213,6 @@ static void perform(struct edge_conn *c, struct xfed_s2s_action *act)
 		break;
 	case XFED_S2S_STANZA:
 		c->stanzas_in++;
-		c->is_yielding = ++c->turn_stanzas >= XFED_S2S_TURN_STANZAS;
 		if (edge_inbound_stanza(c, act)) {
 			xfed_s2s_cover(c->s2s, act->sm_number, rt_loop_now_ms(c->edge->loop));
 		}
@@ -265,11 +265,41 @@ static bool next_answer(struct edge_conn *c, struct xfed_s2s_event *ev)
 	return false;
 }
 
+/*
+ * The work of strangers has a budget by address, over all their connections; that of one stream is the conductor's. What a
+ * login takes is not counted: partners may come back by the hundred.
+ */
+static void charge(struct edge_conn *c)
+{
+	struct edge *e = c->edge;
+	uint64_t work = c->direction == XFED_S2S_IN && !c->is_closed ? xfed_s2s_unproved_work(c->s2s) : c->charged_work;
+	if (work <= c->charged_work) {
+		return;
+	}
+	uint32_t cost = (uint32_t)(work - c->charged_work);
+	uint64_t now = rt_loop_now_ms(e->loop), count;
+	const struct rt_addr *from = rt_stream_peer(c->stream);
+	enum rt_source_verdict v = rt_sources_spend(&e->work, from, cost, now);
+	c->charged_work = work;
+	if (v == RT_SOURCE_OK) {
+		return;
+	}
+	if (rt_sources_is_news(&e->work, from, v, now, &count)) {
+		char text[RT_SOURCE_TEXT];
+		rt_log(RT_LOG_WARNING, "s2s.work-exceeded", RT_KV_REASON(XFED_REASON_POLICY_WORK_EXCEEDED),
+			RT_KV_STR("source", rt_source_text(from, v, text)), RT_KV_U64("count", count), RT_END);
+	}
+	edge_conn_close(c, XFED_REASON_POLICY_WORK_EXCEEDED, "of one address, before anything was proved");
+}
+
 static void one_step(struct edge_conn *c, struct xfed_s2s_event *ev)
 {
 	c->is_driving = true;
 	xfed_s2s_step(c->s2s, ev, rt_loop_now_ms(c->edge->loop));
+	c->turn_elements += ev->took_element;
+	c->is_yielding = c->turn_elements >= XFED_S2S_TURN_ELEMENTS;
 	drain(c);
+	charge(c);
 	struct xfed_s2s_event answer;
 	while (next_answer(c, &answer)) {
 		xfed_s2s_step(c->s2s, &answer, rt_loop_now_ms(c->edge->loop));
@@ -613,7 +643,7 @@ static void on_go_on(void *arg)
 {
 	struct edge_conn *c = arg;
 	c->is_yielding = false;
-	c->turn_stanzas = 0;
+	c->turn_elements = 0;
 	read_on(c);
 }
 

@@ -86,6 +86,7 @@ static void on_tick(void *user)
 	proto_sipmemory_tick(e->sips, now);
 	edge_pairs_tick(e, now);
 	edge_newest_tick(e, now);
+	rt_sources_tick(&e->work, now);
 	edge_report_gauges(e);
 	rt_log_flush(false);
 	rt_tidy(&e->tidy, e->freed, now);
@@ -228,6 +229,10 @@ static int hook_loop(struct edge *e)
 	return rc == 0 ? XFED_OK : XFED_ERR_NOMEM;
 }
 
+static const struct rt_source_limits work_limits = {
+	.budget_address = XFED_S2S_WORK_ADDRESS, .budget_network = XFED_S2S_WORK_NETWORK, .refill_ms = XFED_S2S_WORK_FULL_MS
+};
+
 int edge_new(const char *config_path, struct edge_config *config, struct edge **out, char error[256])
 {
 	struct edge *e = xfed_calloc(1, sizeof(*e));
@@ -241,6 +246,7 @@ int edge_new(const char *config_path, struct edge_config *config, struct edge **
 	e->config_path = xfed_strdup(config_path);
 	xfed_buf_init(&e->scratch, XFED_FRAME_BYTES_MAX);
 	rt_env(&e->env);
+	rt_sources_init(&e->work, &work_limits);
 	e->env.random(e->env.user, &e->boot_nonce, sizeof(e->boot_nonce));
 	e->link_since_s = edge_wall_s(e);
 	e->link_reason = XFED_REASON_CHANNEL_DOWN;
@@ -288,6 +294,7 @@ void edge_free(struct edge *e)
 	edge_checks_drop(e, NULL);
 	edge_probes_free(e);
 	edge_conns_free(e);
+	rt_sources_deinit(&e->work);
 	edge_pairs_free(e);
 	edge_verify_free(e);
 	edge_links_free(e);

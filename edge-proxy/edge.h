@@ -36,6 +36,7 @@
 #include "xfed/rt/notify.h"
 #include "xfed/rt/process.h"
 #include "xfed/rt/resolver.h"
+#include "xfed/rt/source.h"
 #include "xfed/rt/stream.h"
 #include "xfed/rt/tidy.h"
 #include "xfed/rt/timer.h"
@@ -64,7 +65,8 @@ struct edge_conn {
 	bool has_decision, has_pair_decision, is_closed, is_established, has_refused;
 	bool is_paused;		       /* as much is parked as may be: not read until some of it is sent */
 	bool is_yielding;	       /* has had its part of this turn; goes on by itself */
-	unsigned turn_stanzas;
+	unsigned turn_elements;
+	uint64_t charged_work;	       /* in: of the budget of its address */
 	struct rt_post go_on;
 	bool pair_is_local;	       /* of the pair decision */
 	bool is_saying;
@@ -202,6 +204,7 @@ struct edge {
 	struct edge_pair *pairs;
 	struct edge_tally *tallies;
 	struct edge_newest *newest;
+	struct rt_sources work; /* what strangers have had us do */
 	struct edge_question *verdicts; /* to be told to the streams they came from */
 	struct rt_post tell_verdicts;
 	struct edge_probe *probes;

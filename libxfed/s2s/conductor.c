@@ -277,7 +277,7 @@ void s2s_established(struct xfed_s2s *s, enum xfed_method method, struct xfed_sp
 
 static bool may_go_on(const struct xfed_s2s *s)
 {
-	return s->action_count == 0 && !s->job_running && !s->wants_pair && s->state != XFED_S2S_DONE &&
+	return s->action_count == 0 && !s->took_element && !s->job_running && !s->wants_pair && s->state != XFED_S2S_DONE &&
 	       s->state != XFED_S2S_WAIT_DECISION && s->state != XFED_S2S_HANDSHAKING;
 }
 
@@ -428,6 +428,7 @@ int xfed_s2s_step(struct xfed_s2s *s, struct xfed_s2s_event *ev, uint64_t now_ms
 	XFED_REQUIRE(s->action_count == 0 && !s->has_closed);
 	s->action_head = 0;
 	s->now_ms = now_ms;
+	s->took_element = ev->took_element = false;
 	ev->consumed = 0;
 	if (!wake_up(s)) {
 		s2s_fault(s, "actions");
@@ -439,6 +440,7 @@ int xfed_s2s_step(struct xfed_s2s *s, struct xfed_s2s_event *ev, uint64_t now_ms
 	} else {
 		turn_away(s, ev, outcome);
 	}
+	ev->took_element = s->took_element;
 	bool is_nomem = s->state == XFED_S2S_DONE && s->reason == XFED_REASON_STREAM_INTERNAL;
 	return is_nomem ? XFED_ERR_NOMEM : XFED_OK;
 }

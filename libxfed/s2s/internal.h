@@ -26,6 +26,13 @@ struct s2s_sm {
 	struct xfed_buf joined; /* out: a stanza and the <r/> behind it */
 };
 
+/* How much the peer has had us do; see meter.c. */
+struct s2s_meter {
+	uint64_t level, at_ms;
+	uint64_t unproved; /* units so far, before anything was proved */
+	size_t bytes;
+};
+
 struct xfed_s2s {
 	const struct xfed_env *env;
 	enum xfed_s2s_direction direction;
@@ -51,6 +58,7 @@ struct xfed_s2s {
 	bool has_external;    /* SASL EXTERNAL has succeeded inside this TLS session */
 	bool is_established;  /* the present stream has been READY */
 	bool external_offered;
+	bool took_element;    /* in this step: the others have their part before the next one */
 	bool leftover;	      /* more bytes follow the element being handled, in the same input */
 
 	char *local, *remote; /* normalised domains of the pair, NULL while unknown */
@@ -76,6 +84,7 @@ struct xfed_s2s {
 	bool is_host_unknown; /* the peer closed with that stream error */
 	unsigned auth_tries;
 	struct s2s_sm sm;
+	struct s2s_meter meter;
 
 	uint64_t opened_ms, established_ms, traffic_ms, stanza_ms, sent_ms, closing_ms;
 
@@ -125,6 +134,11 @@ const char *s2s_state_name(const struct xfed_s2s *s);
 bool s2s_takes_last(const struct xfed_s2s *s); /* closed by us as a friend: what the peer has sent meanwhile counts */
 /* Feeds the reader up to its next stop. Returns the bytes it took. */
 size_t s2s_read_xml(struct xfed_s2s *s, struct xfed_span in);
+
+/* meter.c; false: it was too much, and the stream has been closed */
+bool s2s_meter_element(struct xfed_s2s *s, const struct xfed_xml_elem *e); /* a header, or an element that is no stanza */
+bool s2s_meter_bytes(struct xfed_s2s *s, size_t count);
+void s2s_meter_stanza(struct xfed_s2s *s); /* taken or sent */
 
 /* clock.c */
 bool s2s_is_in_use(const struct xfed_s2s *s); /* READY, or VERIFYING */

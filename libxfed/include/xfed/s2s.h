@@ -7,8 +7,8 @@
  *   for each input: xfed_s2s_step(); while (xfed_s2s_next()) perform; repeat with PUMP while xfed_s2s_has_pending()
  *   then rearm the timer from xfed_s2s_deadline()
  *
- * The machine stops behind every action that needs an answer and behind every stanza, so at most XFED_S2S_ACTIONS_MAX
- * actions wait. Calling step with undrained actions is a broken promise (XFED_REQUIRE).
+ * The machine stops behind every first-level element, so at most XFED_S2S_ACTIONS_MAX actions wait, and no chunk of bytes
+ * keeps the driver from other work. Calling step with undrained actions is a broken promise (XFED_REQUIRE).
  *
  * An incoming stream may prove several pairs of domains by dialback; each gives an ESTABLISHED. An outgoing stream is for
  * one pair, or, as a verify stream, for none: it carries db:verify questions to an authoritative server.
@@ -117,6 +117,7 @@ struct xfed_s2s_event {
 	enum xfed_s2s_event_type type;
 	struct xfed_span bytes;
 	size_t consumed;
+	bool took_element; /* comes back: BYTES or PUMP ended at an element, so that the driver can see to others */
 	enum xfed_tls_result tls_result;
 	struct xfed_s2s_decision decision;
 	bool is_local;			     /* PAIR_DECISION: the target is a domain of ours */
@@ -189,6 +190,12 @@ bool xfed_s2s_is_counting(const struct xfed_s2s *s);
  * more often; 0 does nothing. True: an <a/> that was owed has been written, so actions are to be drained as after xfed_s2s_send().
  */
 bool xfed_s2s_cover(struct xfed_s2s *s, uint64_t number, uint64_t now_ms);
+
+/*
+ * What the peer has had us do before it proved anything, in the units of limits.h (XFED_S2S_WORK_UNITS): it only grows. The
+ * stream's own share is kept here; the driver keeps that of an address.
+ */
+uint64_t xfed_s2s_unproved_work(const struct xfed_s2s *s);
 
 struct xfed_s2s_info {
 	enum xfed_s2s_direction direction;

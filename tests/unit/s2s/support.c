@@ -314,6 +314,7 @@ static void step(struct rig *r, struct xfed_s2s_event *ev)
 		one_step(r, &now);
 		if (turns == 0) {
 			ev->consumed = now.consumed;
+			ev->took_element = now.took_element;
 		}
 		more = false;
 		struct xfed_s2s_action act;
