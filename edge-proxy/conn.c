@@ -265,6 +265,18 @@ static bool next_answer(struct edge_conn *c, struct xfed_s2s_event *ev)
 	return false;
 }
 
+bool edge_may_work(struct edge *e, const struct rt_addr *from, uint32_t cost)
+{
+	uint64_t now = rt_loop_now_ms(e->loop), count;
+	enum rt_source_verdict v = rt_sources_spend(&e->work, from, cost, now);
+	if (v != RT_SOURCE_OK && rt_sources_is_news(&e->work, from, v, now, &count)) {
+		char text[RT_SOURCE_TEXT];
+		rt_log(RT_LOG_WARNING, "s2s.work-exceeded", RT_KV_REASON(XFED_REASON_POLICY_WORK_EXCEEDED),
+			RT_KV_STR("source", rt_source_text(from, v, text)), RT_KV_U64("count", count), RT_END);
+	}
+	return v == RT_SOURCE_OK;
+}
+
 /*
  * The work of strangers has a budget by address, over all their connections; that of one stream is the conductor's. What a
  * login takes is not counted: partners may come back by the hundred.
@@ -277,19 +289,10 @@ static void charge(struct edge_conn *c)
 		return;
 	}
 	uint32_t cost = (uint32_t)(work - c->charged_work);
-	uint64_t now = rt_loop_now_ms(e->loop), count;
-	const struct rt_addr *from = rt_stream_peer(c->stream);
-	enum rt_source_verdict v = rt_sources_spend(&e->work, from, cost, now);
 	c->charged_work = work;
-	if (v == RT_SOURCE_OK) {
-		return;
+	if (!edge_may_work(e, rt_stream_peer(c->stream), cost)) {
+		edge_conn_close(c, XFED_REASON_POLICY_WORK_EXCEEDED, "of one address, before anything was proved");
 	}
-	if (rt_sources_is_news(&e->work, from, v, now, &count)) {
-		char text[RT_SOURCE_TEXT];
-		rt_log(RT_LOG_WARNING, "s2s.work-exceeded", RT_KV_REASON(XFED_REASON_POLICY_WORK_EXCEEDED),
-			RT_KV_STR("source", rt_source_text(from, v, text)), RT_KV_U64("count", count), RT_END);
-	}
-	edge_conn_close(c, XFED_REASON_POLICY_WORK_EXCEEDED, "of one address, before anything was proved");
 }
 
 static void one_step(struct edge_conn *c, struct xfed_s2s_event *ev)

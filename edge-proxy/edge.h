@@ -248,6 +248,8 @@ bool edge_reload(struct edge *e, struct rt_conf_errors *errors);
 int edge_load_creds(const struct edge_config *c, struct xfed_tls_creds **partners, struct xfed_tls_creds **channel, char error[256]);
 
 /* conn.c */
+/* Spends of the work strangers at this address may have us do; false: it is used up, which has been logged. */
+bool edge_may_work(struct edge *e, const struct rt_addr *from, uint32_t cost);
 int edge_conn_accept(struct edge *e, struct rt_stream *s);
 /* Connects to the pair's next endpoint. OK or an error; then nothing was begun. */
 int edge_conn_dial(struct edge_pair *p, const struct rt_addr *to);
