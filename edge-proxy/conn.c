@@ -265,36 +265,6 @@ static bool next_answer(struct edge_conn *c, struct xfed_s2s_event *ev)
 	return false;
 }
 
-bool edge_may_work(struct edge *e, const struct rt_addr *from, uint32_t cost)
-{
-	uint64_t now = rt_loop_now_ms(e->loop), count;
-	enum rt_source_verdict v = rt_sources_spend(&e->work, from, cost, now);
-	if (v != RT_SOURCE_OK && rt_sources_is_news(&e->work, from, v, now, &count)) {
-		char text[RT_SOURCE_TEXT];
-		rt_log(RT_LOG_WARNING, "s2s.work-exceeded", RT_KV_REASON(XFED_REASON_POLICY_WORK_EXCEEDED),
-			RT_KV_STR("source", rt_source_text(from, v, text)), RT_KV_U64("count", count), RT_END);
-	}
-	return v == RT_SOURCE_OK;
-}
-
-/*
- * The work of strangers has a budget by address, over all their connections; that of one stream is the conductor's. What a
- * login takes is not counted: partners may come back by the hundred.
- */
-static void charge(struct edge_conn *c)
-{
-	struct edge *e = c->edge;
-	uint64_t work = c->direction == XFED_S2S_IN && !c->is_closed ? xfed_s2s_unproved_work(c->s2s) : c->charged_work;
-	if (work <= c->charged_work) {
-		return;
-	}
-	uint32_t cost = (uint32_t)(work - c->charged_work);
-	c->charged_work = work;
-	if (!edge_may_work(e, rt_stream_peer(c->stream), cost)) {
-		edge_conn_close(c, XFED_REASON_POLICY_WORK_EXCEEDED, "of one address, before anything was proved");
-	}
-}
-
 static void one_step(struct edge_conn *c, struct xfed_s2s_event *ev)
 {
 	c->is_driving = true;
@@ -302,7 +272,7 @@ static void one_step(struct edge_conn *c, struct xfed_s2s_event *ev)
 	c->turn_elements += ev->took_element;
 	c->is_yielding = c->turn_elements >= XFED_S2S_TURN_ELEMENTS;
 	drain(c);
-	charge(c);
+	edge_work_charge(c);
 	struct xfed_s2s_event answer;
 	while (next_answer(c, &answer)) {
 		xfed_s2s_step(c->s2s, &answer, rt_loop_now_ms(c->edge->loop));

@@ -229,10 +229,6 @@ static int hook_loop(struct edge *e)
 	return rc == 0 ? XFED_OK : XFED_ERR_NOMEM;
 }
 
-static const struct rt_source_limits work_limits = {
-	.budget_address = XFED_S2S_WORK_ADDRESS, .budget_network = XFED_S2S_WORK_NETWORK, .refill_ms = XFED_S2S_WORK_FULL_MS
-};
-
 int edge_new(const char *config_path, struct edge_config *config, struct edge **out, char error[256])
 {
 	struct edge *e = xfed_calloc(1, sizeof(*e));
@@ -246,7 +242,7 @@ int edge_new(const char *config_path, struct edge_config *config, struct edge **
 	e->config_path = xfed_strdup(config_path);
 	xfed_buf_init(&e->scratch, XFED_FRAME_BYTES_MAX);
 	rt_env(&e->env);
-	rt_sources_init(&e->work, &work_limits);
+	edge_work_init(e);
 	e->env.random(e->env.user, &e->boot_nonce, sizeof(e->boot_nonce));
 	e->link_since_s = edge_wall_s(e);
 	e->link_reason = XFED_REASON_CHANNEL_DOWN;

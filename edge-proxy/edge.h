@@ -7,6 +7,7 @@
  *   tally.c      streams per partner        successor.c a newer stream of a pair
  *   router.c     stanzas to gateways, outcomes to senders
  *   forward.c    deliveries from gateways, their fates
+ *   work.c       what strangers have us do
  *   verify.c     dialback: questions to authoritative servers, and our answers as one
  *   iq.c         queries answered here      link.c     the channel's listening side
  *   failure.c    steps of attempts, for the journal
@@ -248,8 +249,6 @@ bool edge_reload(struct edge *e, struct rt_conf_errors *errors);
 int edge_load_creds(const struct edge_config *c, struct xfed_tls_creds **partners, struct xfed_tls_creds **channel, char error[256]);
 
 /* conn.c */
-/* Spends of the work strangers at this address may have us do; false: it is used up, which has been logged. */
-bool edge_may_work(struct edge *e, const struct rt_addr *from, uint32_t cost);
 int edge_conn_accept(struct edge *e, struct rt_stream *s);
 /* Connects to the pair's next endpoint. OK or an error; then nothing was begun. */
 int edge_conn_dial(struct edge_pair *p, const struct rt_addr *to);
@@ -269,6 +268,12 @@ void edge_decision_for(const struct edge *e, const struct xfed_partner *partner,
 void edge_inbound_pair(struct edge_conn *c, const struct xfed_s2s_action *act);
 /* True: it was answered here, refused or dropped by rule. False: a gateway is to get it, or the stream closes over it. */
 bool edge_inbound_stanza(struct edge_conn *c, const struct xfed_s2s_action *act);
+
+/* work.c: what strangers may have us do */
+void edge_work_init(struct edge *e);
+/* False: the budget of this address, or its network, is used up, which has been logged. */
+bool edge_work_spend(struct edge *e, const struct rt_addr *from, uint32_t cost);
+void edge_work_charge(struct edge_conn *c); /* for what its peer has had us do since; closes it where that was too much */
 
 /* tally.c: streams of a partner, by its primary domain */
 size_t edge_tally_streams(const struct edge *e, const char *domain);
