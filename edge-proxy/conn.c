@@ -24,6 +24,7 @@ static struct edge_conn *conn_new(struct edge *e, enum xfed_s2s_direction direct
 		return NULL;
 	}
 	rt_post_init(&c->go_on, e->loop, on_go_on, c);
+	c->charged_work = XFED_S2S_WORK_LOGIN;
 	e->conn_count++;
 	e->incoming += direction == XFED_S2S_IN;
 	return c;
@@ -151,11 +152,10 @@ static void on_verified(struct edge_conn *c, const struct xfed_s2s_action *act)
 	}
 }
 
-/* A reload during the negotiation may have taken the method away. What comes in is judged with each stanza. */
-static bool is_taken_away(struct edge_conn *c, enum xfed_method method)
+/* A reload during the negotiation, or while a key was verified elsewhere, may have taken the method or the pair away. */
+static bool is_taken_away(struct edge_conn *c, const struct xfed_s2s_action *act)
 {
-	const struct edge *e = c->edge;
-	enum xfed_reason reason = edge_policy_judge(e->policy ? xfed_policy_partner(e->policy, xfed_span_str(c->pair->remote)) : NULL, method);
+	enum xfed_reason reason = edge_policy_judge_pair(c->edge, act->to, act->from, act->method);
 	if (reason != XFED_REASON_NONE) {
 		edge_conn_close(c, reason, "no longer allowed");
 	}
@@ -196,10 +196,7 @@ static void perform(struct edge_conn *c, struct xfed_s2s_action *act)
 		on_verified(c, act);
 		break;
 	case XFED_S2S_ESTABLISHED:
-		if (c->pair ? is_taken_away(c, act->method) : !edge_inbound_proved(c, act)) {
-			break;
-		}
-		if (!edge_certs_hold(c)) {
+		if (is_taken_away(c, act) || !edge_certs_hold(c) || (!c->pair && !edge_inbound_proved(c, act))) {
 			break;
 		}
 		mark_established(c);
@@ -213,7 +210,6 @@ static void perform(struct edge_conn *c, struct xfed_s2s_action *act)
 		break;
 	case XFED_S2S_STANZA:
 		c->stanzas_in++;
-		c->is_yielding = ++c->turn_stanzas >= XFED_S2S_TURN_STANZAS;
 		if (edge_inbound_stanza(c, act)) {
 			xfed_s2s_cover(c->s2s, act->sm_number, rt_loop_now_ms(c->edge->loop));
 		}
@@ -270,7 +266,10 @@ static void one_step(struct edge_conn *c, struct xfed_s2s_event *ev)
 {
 	c->is_driving = true;
 	xfed_s2s_step(c->s2s, ev, rt_loop_now_ms(c->edge->loop));
+	c->turn_elements += ev->took_element;
+	c->is_yielding = c->turn_elements >= XFED_S2S_TURN_ELEMENTS;
 	drain(c);
+	edge_work_charge(c);
 	struct xfed_s2s_event answer;
 	while (next_answer(c, &answer)) {
 		xfed_s2s_step(c->s2s, &answer, rt_loop_now_ms(c->edge->loop));
@@ -613,7 +612,7 @@ static void on_go_on(void *arg)
 {
 	struct edge_conn *c = arg;
 	c->is_yielding = false;
-	c->turn_stanzas = 0;
+	c->turn_elements = 0;
 	read_on(c);
 }
 

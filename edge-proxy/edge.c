@@ -91,6 +91,7 @@ static void on_tick(void *user)
 	edge_certs_tick(e);
 	edge_failures_tick(e, now);
 	edge_admission_tick(e, now);
+	rt_sources_tick(&e->work, now);
 	edge_report_gauges(e);
 	rt_log_flush(false);
 	rt_tidy(&e->tidy, e->freed, now);
@@ -260,6 +261,7 @@ int edge_new(const char *config_path, struct edge_config *config, struct edge **
 	e->config_path = xfed_strdup(config_path);
 	xfed_buf_init(&e->scratch, XFED_FRAME_BYTES_MAX);
 	rt_env(&e->env);
+	edge_work_init(e);
 	e->env.random(e->env.user, &e->boot_nonce, sizeof(e->boot_nonce));
 	e->link_since_s = edge_wall_s(e);
 	e->link_reason = XFED_REASON_CHANNEL_DOWN;
@@ -312,6 +314,7 @@ void edge_free(struct edge *e)
 	edge_probes_free(e);
 	edge_conns_free(e);
 	edge_rates_free(e);
+	rt_sources_deinit(&e->work);
 	edge_pairs_free(e);
 	edge_verify_free(e);
 	edge_links_free(e);

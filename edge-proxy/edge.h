@@ -9,6 +9,7 @@
  *   admission.c  places for those who have proved nothing
  *   router.c     stanzas to gateways, outcomes to senders
  *   forward.c    deliveries from gateways, their fates
+ *   work.c       what strangers have us do
  *   verify.c     dialback: questions to authoritative servers, and our answers as one
  *   iq.c         queries answered here      link.c     the channel's listening side
  *   failure.c    steps of attempts, for the journal
@@ -73,7 +74,8 @@ struct edge_conn {
 	bool has_decision, has_pair_decision, is_closed, is_established, has_refused;
 	bool is_paused;		       /* as much is parked as may be: not read until some of it is sent */
 	bool is_yielding;	       /* has had its part of this turn; goes on by itself */
-	unsigned turn_stanzas;
+	unsigned turn_elements;
+	uint64_t charged_work;	       /* in: of the budget of its address */
 	struct rt_post go_on;
 	bool pair_is_local;	       /* of the pair decision */
 	bool is_saying;
@@ -216,6 +218,7 @@ struct edge {
 	struct edge_tally *tallies;
 	struct edge_rate *rates;
 	struct edge_newest *newest;
+	struct rt_sources work; /* what strangers have had us do */
 	struct edge_question *verdicts; /* to be told to the streams they came from */
 	struct rt_post tell_verdicts;
 	struct edge_probe *probes;
@@ -289,6 +292,12 @@ void edge_admission_free(struct edge *e);
 bool edge_admit_partner(struct edge *e, struct rt_stream *s); /* the stream has its place until its socket is closed, or it has proved something */
 bool edge_admit_question(struct edge *e, const struct edge_conn *asker, struct rt_source_hold *hold);
 bool edge_admit_dial(const struct edge *e); /* a stream of ours for stanzas */
+
+/* work.c: what strangers may have us do */
+void edge_work_init(struct edge *e);
+/* False: the budget of this address, or its network, is used up, which has been logged. */
+bool edge_work_spend(struct edge *e, const struct rt_addr *from, uint32_t cost);
+void edge_work_charge(struct edge_conn *c); /* for what its peer has had us do since; closes it where that was too much */
 
 /* tally.c: streams a partner has proved, by its primary domain */
 size_t edge_tally_streams(const struct edge *e, const char *domain);
@@ -395,6 +404,8 @@ void edge_links_free(struct edge *e);
 /* policy.c */
 /* Whether a partner (NULL: not listed) may have proved itself, or be shown who we are, by this method: NONE, or why not. */
 enum xfed_reason edge_policy_judge(const struct xfed_partner *partner, enum xfed_method method);
+/* The same for a pair of a domain of ours and one of a partner's. */
+enum xfed_reason edge_policy_judge_pair(const struct edge *e, struct xfed_span local, struct xfed_span remote, enum xfed_method method);
 void edge_policy_take(struct edge_link *l, const Xfed__Frame *f);
 const char *edge_partner_label(const struct edge *e, struct xfed_span remote); /* for metrics: "other" where unlisted */
 

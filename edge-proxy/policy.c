@@ -37,6 +37,15 @@ enum xfed_reason edge_policy_judge(const struct xfed_partner *partner, enum xfed
 	return method == XFED_METHOD_EXTERNAL ? XFED_REASON_SASL_REQUIRED_MISSING : XFED_REASON_DIALBACK_NOT_ALLOWED;
 }
 
+enum xfed_reason edge_policy_judge_pair(const struct edge *e, struct xfed_span local, struct xfed_span remote, enum xfed_method method)
+{
+	const struct xfed_partner *partner = e->policy ? xfed_policy_partner(e->policy, remote) : NULL;
+	if (partner && !xfed_policy_is_local(e->policy, local)) {
+		return XFED_REASON_STREAM_TO_UNKNOWN;
+	}
+	return edge_policy_judge(partner, method);
+}
+
 /* Whether a live stream could be made again under the policy of now. */
 static enum xfed_reason judge(const struct edge *e, const struct xfed_s2s_info *info)
 {

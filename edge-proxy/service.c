@@ -29,6 +29,11 @@ static void on_partner(void *user, struct rt_listener *l, struct rt_stream *s)
 		rt_stream_close(s); /* at TCP level, without a word [A12-04] */
 		return;
 	}
+	if (!edge_work_spend(e, rt_stream_peer(s), 1)) {
+		edge_report_refusal(e, XFED_REASON_POLICY_WORK_EXCEEDED, XFED_SIDE_PARTNER);
+		rt_stream_close(s); /* likewise: it would only come again */
+		return;
+	}
 	edge_conn_accept(e, s);
 }
 

@@ -9,8 +9,8 @@
  *                 |            +--(invalid, error, timeout, end of the stream)--> FAILED
  * --(request)--> REQUESTED
  *
- *  The stream: usable -> SPOILED by an `invalid`, ENDED by its end. A pair that fails is reported
- * from next(), one action at a time, so that the end of a stream with many pairs needs no room.
+ *  The stream: usable -> SPOILED by an `invalid`, ENDED by its end; on neither a pair becomes VALID
+ * any more. A pair that fails is reported from next(), one action at a time, so that the end of a stream with many pairs needs no room.
  */
 #define STATES(X)                                                                                  \
 	X(REQUESTED, "requested")                                                                  \
@@ -229,7 +229,13 @@ static int take_answer(struct xfed_dbinit *m, const struct xfed_dialback_elem *e
 	struct db_pair *p =
 		e->from.data && e->to.data ? db_pairs_find(&m->pairs, e->to, e->from, any) : NULL;
 	bool is_awaited = p && p->state == REQUESTED;
-	if (is_awaited && e->type == XFED_DIALBACK_VALID) {
+	if (is_awaited && e->type == XFED_DIALBACK_VALID && m->is_spoiled) {
+		/* Right, but too late: nothing is sent here any more. */
+		struct xfed_dialback_action *a =
+			db_queue_push(&m->queue, XFED_DIALBACK_DO_FAILED);
+		fill_failed(m, p, a, XFED_REASON_DIALBACK_INVALID, XFED_SIDE_US);
+		a->is_worth_new_stream = true;
+	} else if (is_awaited && e->type == XFED_DIALBACK_VALID) {
 		enter(m, p, VALID);
 		db_queue_push(&m->queue, XFED_DIALBACK_DO_READY)->pair = p->names;
 	} else if (is_awaited && e->type == XFED_DIALBACK_INVALID) {

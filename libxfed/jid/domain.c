@@ -8,7 +8,7 @@
 #include "xfed/jid.h"
 #include "xfed/limits.h"
 
-#define DNS_NAME_BYTES 253 /* RFC 1035 section 2.3.4, in text without the final dot */
+#define DNS_NAME_BYTES XFED_DOMAIN_POINTS /* in text, without the final dot */
 
 static int from_idn2(int rc)
 {
@@ -23,6 +23,44 @@ static bool is_ascii(struct xfed_span s)
 		}
 	}
 	return true;
+}
+
+static bool is_continuation(char c)
+{
+	return (c & 0xC0) == 0x80;
+}
+
+/*
+ * Whether a name can be one in DNS at all: looked at before anything costly sees it. What is not ASCII makes a label of "xn--",
+ * the ASCII in it with a hyphen behind, and at least one digit for each other code point (RFC 3492 section 6.3).
+ */
+static bool can_be_in_dns(struct xfed_span name)
+{
+	size_t total = 0, points = 0, others = 0;
+	for (size_t i = 0; i <= name.len; i++) {
+		if (i < name.len && name.data[i] != '.') {
+			points += !is_continuation(name.data[i]);
+			others += (name.data[i] & 0xC0) == 0xC0;
+			continue;
+		}
+		size_t least = others == 0 ? points : 4 + points + (points > others);
+		if (least > XFED_LABEL_POINTS) {
+			return false;
+		}
+		total += least + 1;
+		points = others = 0;
+	}
+	return total <= DNS_NAME_BYTES + 1;
+}
+
+/* The same of a name as it came, whose mapping is costly itself; some dots show only behind it. */
+static bool is_worth_mapping(struct xfed_span name)
+{
+	size_t points = 0;
+	for (size_t i = 0; i < name.len; i++) {
+		points += !is_continuation(name.data[i]);
+	}
+	return points <= DNS_NAME_BYTES + 1;
 }
 
 int jid_label_to_ascii(struct xfed_span label, char *out)
@@ -73,10 +111,11 @@ static int label_to_unicode(struct xfed_span label, char **out)
 	return rc;
 }
 
-/* Where the labels of one domain go: bytes, and what the Bidi rule has to know of all of them. */
+/* Where the labels of one domain go: bytes, and what DNS and the Bidi rule have to know of all of them. */
 struct labels {
 	char *p;
 	size_t len, room;
+	size_t dns_len; /* as A-labels, each with a dot */
 	bool has_rtl, all_sound;
 };
 
@@ -92,10 +131,11 @@ static int note_bidi(struct labels *to, struct xfed_span label)
 	return XFED_OK;
 }
 
-static int put_label(struct labels *to, struct xfed_span label)
+static int put_label(struct labels *to, struct xfed_span label, size_t dns_len)
 {
 	bool is_first = to->len == 0;
-	if (label.len + !is_first > to->room - to->len) {
+	to->dns_len += dns_len + 1;
+	if (to->dns_len > DNS_NAME_BYTES + 1 || label.len + !is_first > to->room - to->len) {
 		return XFED_ERR_INVALID;
 	}
 	if (!is_first) {
@@ -112,11 +152,11 @@ static int add_label(struct labels *to, struct xfed_span label)
 	char ascii[JID_LABEL_BYTES + 1];
 	if (!is_ascii(label)) {
 		int rc = jid_label_to_ascii(label, ascii);
-		return rc == XFED_OK ? put_label(to, label) : rc;
+		return rc == XFED_OK ? put_label(to, label, strlen(ascii)) : rc;
 	}
 	switch (jid_label_check_ascii(label.data, label.len)) {
 	case JID_ASCII_OK:
-		return put_label(to, label);
+		return put_label(to, label, label.len);
 	case JID_ASCII_BAD:
 		return XFED_ERR_INVALID;
 	case JID_ASCII_NO:
@@ -125,7 +165,7 @@ static int add_label(struct labels *to, struct xfed_span label)
 	char *unicode = NULL;
 	int rc = label_to_unicode(label, &unicode);
 	if (rc == XFED_OK) {
-		rc = put_label(to, xfed_span_str(unicode));
+		rc = put_label(to, xfed_span_str(unicode), label.len);
 		idn2_free(unicode);
 	}
 	return rc;
@@ -188,6 +228,9 @@ int jid_domain_full(struct xfed_arena *a, struct xfed_span in, struct xfed_span 
 		return canonical_ipv6(a, in, out);
 	}
 	struct xfed_span mapped;
+	if (!is_worth_mapping(in)) {
+		return XFED_ERR_INVALID;
+	}
 	int rc = jid_precis_map_domain(a, in, &mapped);
 	if (rc != XFED_OK) {
 		return rc;
@@ -196,6 +239,9 @@ int jid_domain_full(struct xfed_arena *a, struct xfed_span in, struct xfed_span 
 	map_dots(text, &mapped.len);
 	if (mapped.len > 0 && text[mapped.len - 1] == '.') {
 		mapped.len--;
+	}
+	if (!can_be_in_dns(mapped)) {
+		return XFED_ERR_INVALID;
 	}
 	struct labels to = { .room = XFED_JID_PART_BYTES, .all_sound = true };
 	to.p = xfed_arena_alloc(a, to.room + 1);
@@ -233,7 +279,7 @@ int xfed_jid_domain_ascii(struct xfed_arena *a, struct xfed_span domain, struct 
 {
 	char text[DNS_NAME_BYTES + 1];
 	size_t len = 0, start = 0;
-	if (domain.len == 0 || domain.len > XFED_JID_PART_BYTES) {
+	if (domain.len == 0 || domain.len > XFED_JID_PART_BYTES || !can_be_in_dns(domain)) {
 		return XFED_ERR_INVALID;
 	}
 	for (size_t i = 0; i <= domain.len; i++) {

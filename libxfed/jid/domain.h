@@ -7,8 +7,9 @@
 
 #include "xfed/arena.h"
 #include "xfed/base.h"
+#include "xfed/limits.h"
 
-#define JID_LABEL_BYTES 63 /* RFC 1034 section 3.1 */
+#define JID_LABEL_BYTES XFED_LABEL_POINTS /* of an A-label */
 
 enum jid_ascii_result {
 	JID_ASCII_OK,

@@ -64,7 +64,7 @@ enum jid_ascii_result jid_domain_fold_ascii(char *p, size_t *len)
 	if (!lower_ascii(p, *len) || (*len > 0 && p[0] == '[')) {
 		return JID_ASCII_NO;
 	}
-	if (*len == 0 || *len > XFED_JID_PART_BYTES || jid_domain_is_false_address(p, *len)) {
+	if (*len == 0 || *len > XFED_DOMAIN_POINTS || jid_domain_is_false_address(p, *len)) {
 		return JID_ASCII_BAD;
 	}
 	enum jid_ascii_result result = JID_ASCII_OK;

@@ -10,6 +10,12 @@ static const char *const state_names[] = {
 #undef X
 };
 
+static const char *const event_names[] = {
+#define X(id, name) name,
+	XFED_S2S_EVENTS(X)
+#undef X
+};
+
 int xfed_s2s_new(const struct xfed_s2s_config *cfg, struct xfed_s2s **out)
 {
 	*out = NULL;
@@ -91,12 +97,19 @@ const char *s2s_state_name(const struct xfed_s2s *s)
 	return state_names[s->state];
 }
 
-void s2s_enter(struct xfed_s2s *s, enum xfed_s2s_state state)
+bool s2s_enter(struct xfed_s2s *s, enum xfed_s2s_state state)
 {
+	if (!s2s_may_follow(s, state)) {
+		char text[64];
+		snprintf(text, sizeof(text), "%s behind %s", state_names[state], state_names[s->state]);
+		s2s_fault(s, text);
+		return false;
+	}
 	if (s->env->trace) {
 		s->env->trace(s->env->user, "s2s", state_names[state]);
 	}
 	s->state = state;
+	return true;
 }
 
 struct xfed_s2s_action *s2s_push(struct xfed_s2s *s, enum xfed_s2s_action_type type)
@@ -186,6 +199,7 @@ void s2s_close_side(struct xfed_s2s *s, enum xfed_reason reason, enum xfed_side 
 		return;
 	}
 	s->closing_ms = s->now_ms;
+	s->wants_pair = false; /* an answer that comes now is void, and reading goes on for the closing tag */
 	s2s_enter(s, XFED_S2S_CLOSING);
 }
 
@@ -196,33 +210,63 @@ void s2s_close(struct xfed_s2s *s, enum xfed_reason reason, const char *text)
 
 /* ---- life ---- */
 
-void s2s_restart(struct xfed_s2s *s)
+bool s2s_restart(struct xfed_s2s *s)
 {
 	if (xfed_xml_reader_restart(s->reader) != XFED_OK) {
 		s2s_fault(s, "XML reader");
-		return;
+		return false;
 	}
 	s2s_dialback_reset(s);
-	s->header_sent = false;
-	s2s_enter(s, XFED_S2S_WAIT_HEADER);
+	s->header_sent = s->is_established = false;
+	return s2s_enter(s, XFED_S2S_WAIT_HEADER);
 }
 
-static void first_pair(struct xfed_s2s *s, enum xfed_method method)
+/*
+ * RFC 6120 5.4.3.3: what was said in the clear, or proved there, is void as soon as TLS begins. The addresses stay for the
+ * log, as what the peer claims: the header inside TLS names them anew. The tries go on counting.
+ */
+void s2s_forget(struct xfed_s2s *s)
 {
+	s2s_dialback_reset(s);
+	xfed_sasl_server_free(s->sasl);
+	s->sasl = NULL;
+	xfed_free(s->stream_id);
+	s->stream_id = NULL;
+	s->lang[0] = '\0';
+	s->is_authenticated = s->has_external = s->is_established = s->external_offered = false;
+	s->peer_has_version = s->peer_offers_errors = s->sm.is_offered = false;
+	s->has_features = s->offers_tls = s->offers_external = s->offers_dialback = false; /* [A4-06] */
+	s->method = 0;
+	if (s->direction == XFED_S2S_IN) {
+		s->methods = 0; /* until the decision about the header inside */
+		s->needs_tls = true;
+	}
+}
+
+static bool first_pair(struct xfed_s2s *s, enum xfed_method method)
+{
+	if (!s2s_enter(s, XFED_S2S_READY)) {
+		return false;
+	}
+	s->is_authenticated = s->is_established = true;
 	s->method = method;
 	s->established_ms = s->stanza_ms = s->now_ms;
 	struct xfed_xml_limits limits = { s->stanza_bytes, XFED_XML_DEPTH_MAX, XFED_XML_NODES_MAX };
 	xfed_xml_reader_set_limits(s->reader, &limits);
 	xfed_sasl_server_free(s->sasl);
 	s->sasl = NULL;
-	s2s_enter(s, XFED_S2S_READY);
+	return true;
 }
 
 /* A pair is proved: the first makes the stream READY, dialback may add more. */
 void s2s_established(struct xfed_s2s *s, enum xfed_method method, struct xfed_span remote, struct xfed_span local)
 {
-	if (s->state != XFED_S2S_READY) {
-		first_pair(s, method);
+	if (method == XFED_METHOD_EXTERNAL && !(s->is_secure && s->has_external)) {
+		s2s_fault(s, "EXTERNAL without a login");
+		return;
+	}
+	if (s->state != XFED_S2S_READY && !first_pair(s, method)) {
+		return;
 	}
 	struct xfed_s2s_action *act = s2s_push(s, XFED_S2S_ESTABLISHED);
 	act->from = remote;
@@ -233,7 +277,7 @@ void s2s_established(struct xfed_s2s *s, enum xfed_method method, struct xfed_sp
 
 static bool may_go_on(const struct xfed_s2s *s)
 {
-	return s->action_count == 0 && !s->job_running && !s->wants_pair && s->state != XFED_S2S_DONE &&
+	return s->action_count == 0 && !s->took_element && !s->job_running && !s->wants_pair && s->state != XFED_S2S_DONE &&
 	       s->state != XFED_S2S_WAIT_DECISION && s->state != XFED_S2S_HANDSHAKING;
 }
 
@@ -258,7 +302,7 @@ static void take_bytes(struct xfed_s2s *s, struct xfed_s2s_event *ev)
 		s->traffic_ms = s->now_ms;
 	}
 	if (s->tls) {
-		if (s->state != XFED_S2S_DONE && s->state != XFED_S2S_WAIT_DECISION && !s->wants_pair) {
+		if (!s->wants_pair) {
 			s2s_tls_take(s, ev);
 			pump_secure(s);
 		}
@@ -291,7 +335,7 @@ static void take_end(struct xfed_s2s *s, enum xfed_reason reason)
 static void start(struct xfed_s2s *s)
 {
 	s->opened_ms = s->traffic_ms = s->now_ms;
-	if (s->direction == XFED_S2S_OUT) {
+	if (s2s_enter(s, XFED_S2S_WAIT_HEADER) && s->direction == XFED_S2S_OUT) {
 		s2s_send_header(s);
 	}
 }
@@ -319,16 +363,8 @@ bool xfed_s2s_is_asleep(const struct xfed_s2s *s)
 	return xfed_xml_reader_is_hibernating(s->reader);
 }
 
-int xfed_s2s_step(struct xfed_s2s *s, struct xfed_s2s_event *ev, uint64_t now_ms)
+static void take(struct xfed_s2s *s, struct xfed_s2s_event *ev)
 {
-	XFED_REQUIRE(s->action_count == 0 && !s->has_closed);
-	s->action_head = 0;
-	s->now_ms = now_ms;
-	ev->consumed = 0;
-	if (!wake_up(s)) {
-		s2s_fault(s, "actions");
-		return XFED_ERR_NOMEM;
-	}
 	switch (ev->type) {
 	case XFED_S2S_START:
 		start(s);
@@ -346,9 +382,7 @@ int xfed_s2s_step(struct xfed_s2s *s, struct xfed_s2s_event *ev, uint64_t now_ms
 		}
 		break;
 	case XFED_S2S_DECISION:
-		if (s->state == XFED_S2S_WAIT_DECISION) {
-			s2s_in_decision(s, &ev->decision);
-		}
+		s2s_in_decision(s, &ev->decision);
 		break;
 	case XFED_S2S_PAIR_DECISION:
 		s2s_dialback_pair_decided(s, ev);
@@ -360,9 +394,7 @@ int xfed_s2s_step(struct xfed_s2s *s, struct xfed_s2s_event *ev, uint64_t now_ms
 		s2s_dialback_verdict(s, ev);
 		break;
 	case XFED_S2S_SAY:
-		if (s->header_sent && s->state != XFED_S2S_CLOSING && s->state != XFED_S2S_HANDSHAKING) {
-			s2s_send_bytes(s, ev->bytes);
-		}
+		s2s_send_bytes(s, ev->bytes);
 		break;
 	case XFED_S2S_TICK:
 		s2s_take_tick(s);
@@ -374,6 +406,41 @@ int xfed_s2s_step(struct xfed_s2s *s, struct xfed_s2s_event *ev, uint64_t now_ms
 		s2s_close(s, ev->reason, ev->text);
 		break;
 	}
+}
+
+/* Not taken in this state, by the table. */
+static void turn_away(struct xfed_s2s *s, const struct xfed_s2s_event *ev, enum s2s_outcome outcome)
+{
+	char text[64];
+	if (s->env->trace) {
+		s->env->trace(s->env->user, "s2s.turned-away", event_names[ev->type]);
+	}
+	if (outcome == S2S_REFUSE) {
+		s2s_dialback_refuse(s, &ev->question);
+	} else if (outcome == S2S_FAULT) {
+		snprintf(text, sizeof(text), "%s in %s", event_names[ev->type], state_names[s->state]);
+		s2s_fault(s, text);
+	}
+}
+
+int xfed_s2s_step(struct xfed_s2s *s, struct xfed_s2s_event *ev, uint64_t now_ms)
+{
+	XFED_REQUIRE(s->action_count == 0 && !s->has_closed);
+	s->action_head = 0;
+	s->now_ms = now_ms;
+	s->took_element = ev->took_element = false;
+	ev->consumed = 0;
+	if (!wake_up(s)) {
+		s2s_fault(s, "actions");
+		return XFED_ERR_NOMEM;
+	}
+	enum s2s_outcome outcome = s2s_outcome_of(s, ev->type);
+	if (outcome == S2S_TAKE) {
+		take(s, ev);
+	} else {
+		turn_away(s, ev, outcome);
+	}
+	ev->took_element = s->took_element;
 	bool is_nomem = s->state == XFED_S2S_DONE && s->reason == XFED_REASON_STREAM_INTERNAL;
 	return is_nomem ? XFED_ERR_NOMEM : XFED_OK;
 }

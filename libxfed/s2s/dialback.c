@@ -36,7 +36,6 @@ static void proved(struct xfed_s2s *s, const struct xfed_dialback_pair *pair)
 		s2s_fault(s, "names of the pair");
 		return;
 	}
-	s->is_authenticated = true;
 	s2s_established(s, method_here(s), pair->sender, pair->target);
 }
 
@@ -79,7 +78,6 @@ static void perform(struct xfed_s2s *s, const struct xfed_dialback_action *a)
 		s2s_close(s, a->reason, "");
 		break;
 	case XFED_DIALBACK_DO_READY:
-		s->is_authenticated = true;
 		s2s_established(s, method_here(s), xfed_span_str(s->remote), xfed_span_str(s->local));
 		s2s_sm_start(s);
 		break;
@@ -166,9 +164,6 @@ void s2s_dialback_result_in(struct xfed_s2s *s, struct xfed_xml_elem *e)
 
 void s2s_dialback_pair_decided(struct xfed_s2s *s, const struct xfed_s2s_event *ev)
 {
-	if (!s->wants_pair) {
-		return;
-	}
 	s->wants_pair = false;
 	const struct xfed_s2s_decision *d = &ev->decision;
 	struct xfed_dialback_decision out = { .is_local = ev->is_local, .refuse = d->refuse };
@@ -192,8 +187,8 @@ void s2s_dialback_verdict(struct xfed_s2s *s, const struct xfed_s2s_event *ev)
 {
 	struct xfed_dbrecv_event in = { .type = XFED_DBRECV_VERDICT, .token = ev->question.token, .sender = ev->question.pair.sender,
 		.target = ev->question.pair.target, .stream_id = ev->question.stream_id, .verdict = ev->verdict };
-	if (!s->dbrecv || s2s_is_over(s)) {
-		return; /* the stream was restarted or has ended meanwhile */
+	if (!s->dbrecv) {
+		return; /* the stream was restarted meanwhile */
 	}
 	if (xfed_dbrecv_step(s->dbrecv, &in, s->now_ms) != XFED_OK) {
 		s2s_fault(s, "dialback");
@@ -225,7 +220,9 @@ void s2s_dialback_start(struct xfed_s2s *s)
 			s->dialback_hash[0] ? "no id in the stream header" : "no dialback secret");
 		return;
 	}
-	s2s_enter(s, XFED_S2S_WAIT_DIALBACK);
+	if (!s2s_enter(s, XFED_S2S_WAIT_DIALBACK)) {
+		return;
+	}
 	int rc = xfed_dbinit_new(&cfg, &s->dbinit);
 	if (rc == XFED_OK) {
 		rc = xfed_dbinit_step(s->dbinit, &ev, s->now_ms);
@@ -277,13 +274,14 @@ void s2s_dialback_open_verify(struct xfed_s2s *s)
 		return;
 	}
 	s->established_ms = s->stanza_ms = s->now_ms;
-	s2s_enter(s, XFED_S2S_VERIFYING);
-	s2s_push(s, XFED_S2S_VERIFY_OPEN);
-	s2s_dialback_drain(s);
+	if (s2s_enter(s, XFED_S2S_VERIFYING)) {
+		s2s_push(s, XFED_S2S_VERIFY_OPEN);
+		s2s_dialback_drain(s);
+	}
 }
 
 /* A question that cannot be asked here has its verdict at once. */
-static void refuse_question(struct xfed_s2s *s, const struct xfed_s2s_question *q)
+void s2s_dialback_refuse(struct xfed_s2s *s, const struct xfed_s2s_question *q)
 {
 	struct xfed_s2s_action *act = s2s_push(s, XFED_S2S_VERIFIED);
 	act->question = *q;
@@ -295,8 +293,8 @@ void s2s_dialback_ask(struct xfed_s2s *s, const struct xfed_s2s_event *ev)
 	const struct xfed_s2s_question *q = &ev->question;
 	struct xfed_dbverify_event in = { .type = XFED_DBVERIFY_ASK, .pair = q->pair, .key = q->key, .stream_id = q->stream_id, .token = q->token,
 		.origin = q->origin };
-	if (s->state != XFED_S2S_VERIFYING || !s->dbverify || xfed_dbverify_step(s->dbverify, &in, s->now_ms) != XFED_OK) {
-		refuse_question(s, q);
+	if (!s->dbverify || xfed_dbverify_step(s->dbverify, &in, s->now_ms) != XFED_OK) {
+		s2s_dialback_refuse(s, q);
 		return;
 	}
 	s->stanza_ms = s->now_ms;

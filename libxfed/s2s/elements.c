@@ -108,7 +108,7 @@ static enum xfed_method method_of(const struct xfed_s2s *s, const struct xfed_st
 bool s2s_takes_last(const struct xfed_s2s *s)
 {
 	bool is_friendly = s->reason == XFED_REASON_STREAM_CLOSED_IDLE || s->reason == XFED_REASON_STREAM_CLOSED_DRAIN || s->reason == XFED_REASON_CHANNEL_DOWN;
-	return s->direction == XFED_S2S_IN && s->method && is_friendly && s2s_sm_is_off(s);
+	return s->direction == XFED_S2S_IN && s->is_established && is_friendly && s2s_sm_is_off(s);
 }
 
 /* [A10-01], [A10-02]: the addresses of a stanza against the pairs this stream has proved. */
@@ -154,6 +154,7 @@ static void take_stanza(struct xfed_s2s *s, struct xfed_xml_elem *e)
 		return;
 	}
 	s->stanza_ms = s->now_ms;
+	s2s_meter_stanza(s);
 	struct xfed_s2s_action *act = s2s_push(s, XFED_S2S_STANZA);
 	act->sm_number = number;
 	act->stanza = stanza;
@@ -164,6 +165,9 @@ static void take_stanza(struct xfed_s2s *s, struct xfed_xml_elem *e)
 
 static void take_element(struct xfed_s2s *s, struct xfed_xml_elem *e)
 {
+	if (!is_stanza(e) && !s2s_meter_element(s, e)) {
+		return;
+	}
 	if (s->state == XFED_S2S_CLOSING) {
 		if (is_stanza(e) && s2s_takes_last(s)) {
 			take_stanza(s, e);
@@ -193,6 +197,9 @@ static void take_header(struct xfed_s2s *s, struct xfed_xml_elem *root)
 {
 	if (s->state != XFED_S2S_WAIT_HEADER) {
 		s2s_close(s, XFED_REASON_STREAM_XML_MALFORMED, "a stream header where none is due");
+		return;
+	}
+	if (!s2s_meter_element(s, root)) {
 		return;
 	}
 	/* [A2-01]; the prefix-free form leaves no content namespace to check [A2-02]. */
@@ -246,6 +253,10 @@ size_t s2s_read_xml(struct xfed_s2s *s, struct xfed_span in)
 	size_t consumed = 0;
 	enum xfed_xml_result r = xfed_xml_reader_feed(s->reader, in, &consumed);
 	s->leftover = consumed < in.len;
+	s->took_element = r == XFED_XML_ELEMENT || r == XFED_XML_HEADER;
+	if (!s2s_meter_bytes(s, consumed)) {
+		return consumed;
+	}
 	switch (r) {
 	case XFED_XML_MORE:
 		break;

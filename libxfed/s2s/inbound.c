@@ -15,7 +15,7 @@ void s2s_in_header(struct xfed_s2s *s, const struct xfed_xml_elem *root)
 		s2s_fault(s, "stream header");
 		return;
 	}
-	if (s->is_authenticated) {
+	if (s->has_external) {
 		bool same = (!remote.data || xfed_span_is(remote, s->remote)) && (!local.data || xfed_span_is(local, s->local));
 		if (!same || from_rc != XFED_OK) {
 			s2s_close(s, XFED_REASON_STREAM_FROM_UNPROVED, "the header behind SASL names another pair"); /* [A5-09] */
@@ -198,7 +198,7 @@ static void do_sasl(struct xfed_s2s *s, struct xfed_xml_elem *e)
 		s2s_send_str(s, "<challenge xmlns='" XFED_NS_SASL "'/>"); /* [A5-04] */
 		break;
 	case XFED_SASL_SUCCESS:
-		s->is_authenticated = true;
+		s->is_authenticated = s->has_external = true;
 		s->method = XFED_METHOD_EXTERNAL; /* who looks before the next header sees both */
 		s->leans_on_certificate = true;
 		s2s_send_str(s, "<success xmlns='" XFED_NS_SASL "'/>");

@@ -9,15 +9,6 @@
 #include "xfed/sasl.h"
 
 /*
- *  in:   WAIT_HEADER -> WAIT_DECISION -> WAIT_NEGOTIATION -> HANDSHAKING -> WAIT_HEADER -> WAIT_DECISION
- *        -> WAIT_NEGOTIATION (<auth/>) -> WAIT_HEADER -> READY -> CLOSING -> DONE
- *        <auth/> may be replaced by db:result, in the clear or inside TLS: WAIT_NEGOTIATION -> READY
- *  out:  WAIT_HEADER -> WAIT_FEATURES -> WAIT_PROCEED -> HANDSHAKING -> WAIT_HEADER -> WAIT_FEATURES
- *        -> WAIT_SASL -> WAIT_HEADER -> WAIT_FEATURES -> READY -> CLOSING -> DONE
- *        by dialback: WAIT_FEATURES or WAIT_SASL -> WAIT_DIALBACK -> READY; a verify stream: -> VERIFYING
- *  Every state goes to CLOSING or DONE on an error, the peer's close or the deadline.
- */
-/*
  * Stream management. Numbers count on; what goes over the wire is their lowest 32 bits (XEP-0198 section 4). Stanzas run one
  * way only, so `received` and `covered` move on incoming streams, `sent` and `acked` on ours.
  */
@@ -33,6 +24,13 @@ struct s2s_sm {
 	uint32_t wrong_h;  /* what the peer said last, where it cannot be */
 	uint64_t *window;  /* in: which numbers above `covered` are covered, by number modulo XFED_S2S_SM_SPAN */
 	struct xfed_buf joined; /* out: a stanza and the <r/> behind it */
+};
+
+/* How much the peer has had us do; see meter.c. */
+struct s2s_meter {
+	uint64_t level, at_ms;
+	uint64_t unproved; /* units so far, before anything was proved */
+	size_t bytes;
 };
 
 struct xfed_s2s {
@@ -58,7 +56,10 @@ struct xfed_s2s {
 	bool peer_has_version;
 	bool is_authenticated;
 	bool leans_on_certificate; /* what it has proved, or is about to */
+	bool has_external;    /* SASL EXTERNAL has succeeded inside this TLS session */
+	bool is_established;  /* the present stream has been READY */
 	bool external_offered;
+	bool took_element;    /* in this step: the others have their part before the next one */
 	bool leftover;	      /* more bytes follow the element being handled, in the same input */
 
 	char *local, *remote; /* normalised domains of the pair, NULL while unknown */
@@ -84,6 +85,7 @@ struct xfed_s2s {
 	bool is_host_unknown; /* the peer closed with that stream error */
 	unsigned auth_tries;
 	struct s2s_sm sm;
+	struct s2s_meter meter;
 
 	uint64_t opened_ms, established_ms, traffic_ms, stanza_ms, sent_ms, closing_ms;
 
@@ -104,8 +106,14 @@ struct s2s_row {
 	void (*proceed)(struct xfed_s2s *s, struct xfed_xml_elem *e);
 };
 
+/* legal.c */
+enum s2s_outcome { S2S_FAULT, S2S_TAKE, S2S_IGNORE, S2S_REFUSE }; /* what is not in the table is a fault */
+enum s2s_outcome s2s_outcome_of(const struct xfed_s2s *s, enum xfed_s2s_event_type event);
+bool s2s_may_follow(const struct xfed_s2s *s, enum xfed_s2s_state next);
+
 /* conductor.c */
-void s2s_enter(struct xfed_s2s *s, enum xfed_s2s_state state);
+/* False: this state cannot follow, which is a fault of ours and has ended the stream. */
+bool s2s_enter(struct xfed_s2s *s, enum xfed_s2s_state state);
 struct xfed_s2s_action *s2s_push(struct xfed_s2s *s, enum xfed_s2s_action_type type);
 void s2s_close(struct xfed_s2s *s, enum xfed_reason reason, const char *text);
 void s2s_close_side(struct xfed_s2s *s, enum xfed_reason reason, enum xfed_side side, const char *text);
@@ -115,7 +123,8 @@ void s2s_drop(struct xfed_s2s *s, enum xfed_reason reason, const char *text);
 void s2s_fault(struct xfed_s2s *s, const char *what); /* ours: out of memory or a library */
 int s2s_set_name(char **slot, struct xfed_span name);
 void s2s_established(struct xfed_s2s *s, enum xfed_method method, struct xfed_span remote, struct xfed_span local);
-void s2s_restart(struct xfed_s2s *s); /* a fresh stream on the same connection, RFC 6120 4.3.3 */
+bool s2s_restart(struct xfed_s2s *s); /* a fresh stream on the same connection, RFC 6120 4.3.3; false: it has ended */
+void s2s_forget(struct xfed_s2s *s);  /* all that was said and proved on this connection */
 bool s2s_is_over(const struct xfed_s2s *s);
 int s2s_set_stream_id(struct xfed_s2s *s, struct xfed_span id);
 
@@ -126,6 +135,11 @@ const char *s2s_state_name(const struct xfed_s2s *s);
 bool s2s_takes_last(const struct xfed_s2s *s); /* closed by us as a friend: what the peer has sent meanwhile counts */
 /* Feeds the reader up to its next stop. Returns the bytes it took. */
 size_t s2s_read_xml(struct xfed_s2s *s, struct xfed_span in);
+
+/* meter.c; false: it was too much, and the stream has been closed */
+bool s2s_meter_element(struct xfed_s2s *s, const struct xfed_xml_elem *e); /* a header, or an element that is no stanza */
+bool s2s_meter_bytes(struct xfed_s2s *s, size_t count);
+void s2s_meter_stanza(struct xfed_s2s *s); /* taken or sent */
 
 /* clock.c */
 bool s2s_is_in_use(const struct xfed_s2s *s); /* READY, or VERIFYING */
@@ -155,6 +169,7 @@ void s2s_dialback_verdict(struct xfed_s2s *s, const struct xfed_s2s_event *ev);
 void s2s_dialback_start(struct xfed_s2s *s);	    /* out: db:result */
 void s2s_dialback_open_verify(struct xfed_s2s *s); /* out: the stream is good for db:verify */
 void s2s_dialback_ask(struct xfed_s2s *s, const struct xfed_s2s_event *ev);
+void s2s_dialback_refuse(struct xfed_s2s *s, const struct xfed_s2s_question *q); /* it cannot be asked here */
 void s2s_dialback_answer(struct xfed_s2s *s, struct xfed_xml_elem *e); /* out: db:result or db:verify with a type */
 void s2s_dialback_tick(struct xfed_s2s *s);
 void s2s_dialback_end(struct xfed_s2s *s, enum xfed_reason reason);

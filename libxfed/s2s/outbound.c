@@ -99,7 +99,7 @@ static void ask_identity(struct xfed_s2s *s, const struct xfed_xml_elem *feature
 
 static void note_offers(struct xfed_s2s *s, const struct xfed_xml_elem *features)
 {
-	if (s->is_authenticated) {
+	if (s->has_external) {
 		return;
 	}
 	s->has_features = true;
@@ -117,7 +117,7 @@ static void do_features(struct xfed_s2s *s, struct xfed_xml_elem *e)
 		ask_tls(s, e);
 	} else if (s->is_verify) {
 		s2s_dialback_open_verify(s);
-	} else if (!s->is_authenticated) {
+	} else if (!s->has_external) {
 		ask_identity(s, e);
 	} else {
 		s2s_established(s, XFED_METHOD_EXTERNAL, xfed_span_str(s->remote), xfed_span_str(s->local));
@@ -152,10 +152,9 @@ static bool may_sasl(const struct xfed_s2s *s)
 
 static void do_success(struct xfed_s2s *s, struct xfed_xml_elem *e)
 {
-	s->is_authenticated = true;
+	s->is_authenticated = s->has_external = true;
 	s->method = XFED_METHOD_EXTERNAL; /* who looks before the next header sees both */
-	s2s_restart(s);
-	if (!s2s_is_over(s)) {
+	if (s2s_restart(s)) {
 		s2s_send_header(s);
 	}
 }

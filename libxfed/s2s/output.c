@@ -128,6 +128,7 @@ int xfed_s2s_send(struct xfed_s2s *s, struct xfed_span stanza, uint64_t now_ms)
 	}
 	s->now_ms = now_ms;
 	s2s_sm_send(s, stanza);
+	s2s_meter_stanza(s);
 	s->stanza_ms = now_ms;
 	return s2s_is_over(s) ? XFED_ERR_STATE : XFED_OK;
 }

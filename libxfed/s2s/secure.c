@@ -53,8 +53,8 @@ void s2s_tls_start(struct xfed_s2s *s)
 		s2s_fault(s, "TLS session");
 		return;
 	}
-	s2s_enter(s, XFED_S2S_HANDSHAKING);
-	if (s->direction == XFED_S2S_OUT) {
+	s2s_forget(s);
+	if (s2s_enter(s, XFED_S2S_HANDSHAKING) && s->direction == XFED_S2S_OUT) {
 		queue_job(s); /* the client speaks first; a server waits for the ClientHello */
 	}
 }
@@ -118,13 +118,14 @@ enum xfed_reason xfed_s2s_judge_again(struct xfed_s2s *s, struct xfed_tls_creds 
 static void handshake_complete(struct xfed_s2s *s)
 {
 	s->is_secure = true;
-	s->has_features = s->offers_tls = s->offers_external = s->offers_dialback = false; /* [A4-06] */
 	if (s->direction == XFED_S2S_IN) {
 		s2s_restart(s); /* judged when the header inside TLS says who it wants to be [A4-06] */
 		return;
 	}
 	s->cert_reason = s2s_judge_certificate(s, xfed_span_str(s->remote));
-	s2s_restart(s);
+	if (!s2s_restart(s)) {
+		return;
+	}
 	if (s->cert_reason != XFED_REASON_NONE && !(s->methods & XFED_METHOD_DIALBACK_TLS) && !s->is_verify) {
 		s2s_close(s, s->cert_reason, "certificate of the server we called");
 		return;
@@ -134,7 +135,6 @@ static void handshake_complete(struct xfed_s2s *s)
 
 void s2s_tls_job_done(struct xfed_s2s *s, enum xfed_tls_result result)
 {
-	XFED_REQUIRE(s->job_running);
 	s->job_running = false;
 	if (s->state == XFED_S2S_DONE) {
 		return; /* closed meanwhile */

@@ -10,9 +10,12 @@
 #define AUTHZID_BYTES XFED_JID_BYTES
 #define BASE64_BYTES  (4 * (AUTHZID_BYTES / 3 + 1))
 
+/* IDLE --(auth without a response)--> CHALLENGED; either --(failure)--> IDLE, --(success)--> OVER */
+enum state { IDLE, CHALLENGED, OVER };
+
 struct xfed_sasl_server {
 	char *peer_domain;
-	bool is_running; /* a challenge is out */
+	enum state state;
 	const char *condition;
 };
 
@@ -170,7 +173,7 @@ const char *xfed_sasl_server_condition(const struct xfed_sasl_server *s)
 
 static enum xfed_sasl_step fail(struct xfed_sasl_server *s, const char *condition)
 {
-	s->is_running = false;
+	s->state = s->state == OVER ? OVER : IDLE;
 	s->condition = condition;
 	return XFED_SASL_FAILURE;
 }
@@ -206,7 +209,7 @@ static enum xfed_sasl_step ask_library(struct xfed_sasl_server *s)
 				       ? "not-authorized"
 				       : "temporary-auth-failure");
 	}
-	s->is_running = false;
+	s->state = OVER;
 	s->condition = NULL;
 	return XFED_SASL_SUCCESS;
 }
@@ -267,7 +270,7 @@ static enum xfed_sasl_step take_auth(
 	struct xfed_sasl_server *s, const struct xfed_xml_elem *e, struct xfed_span text)
 {
 	/* A new <auth/> discards the exchange that is running, [A5-10]. */
-	s->is_running = false;
+	s->state = IDLE;
 	/*
 	 * Mechanism names are upper case (RFC 4422 3.1); none at all is no known one (RFC 6120
 	 * 6.5.7).
@@ -276,7 +279,7 @@ static enum xfed_sasl_step take_auth(
 		return fail(s, "invalid-mechanism");
 	}
 	if (text.len == 0) {
-		s->is_running = true;
+		s->state = CHALLENGED;
 		return XFED_SASL_CHALLENGE;
 	}
 	return take_response(s, text);
@@ -289,8 +292,8 @@ enum xfed_sasl_step xfed_sasl_server_feed(struct xfed_sasl_server *s, const stru
 		return fail(s, "aborted");
 	}
 	bool is_auth = xfed_xml_is(e, XFED_NS_SASL, "auth");
-	if ((!is_auth && !(s->is_running && xfed_xml_is(e, XFED_NS_SASL, "response"))) ||
-		xfed_xml_child(e, NULL, NULL)) {
+	bool is_response = s->state == CHALLENGED && xfed_xml_is(e, XFED_NS_SASL, "response");
+	if (s->state == OVER || (!is_auth && !is_response) || xfed_xml_child(e, NULL, NULL)) {
 		return fail(s, "malformed-request");
 	}
 	xfed_arena_init(&a, XFED_STANZA_BYTES_MAX + 4096);

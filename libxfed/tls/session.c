@@ -284,7 +284,7 @@ bool xfed_tls_has_pending(const struct xfed_tls *t)
 
 int xfed_tls_write(struct xfed_tls *t, struct xfed_span in)
 {
-	if (!t->is_established || t->is_failed) {
+	if (!t->is_established || t->is_failed || t->has_said_bye) {
 		return XFED_ERR_STATE;
 	}
 	/*
@@ -312,7 +312,8 @@ int xfed_tls_write(struct xfed_tls *t, struct xfed_span in)
 
 void xfed_tls_bye(struct xfed_tls *t)
 {
-	if (t->is_established && !t->is_failed) {
+	if (t->is_established && !t->is_failed && !t->has_said_bye) {
+		t->has_said_bye = true;
 		/* The alert goes to the output; GNUTLS_SHUT_WR does not wait for the peer's. */
 		(void)gnutls_bye(t->gnutls, GNUTLS_SHUT_WR);
 	}

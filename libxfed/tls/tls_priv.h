@@ -35,6 +35,7 @@ struct xfed_tls {
 	struct xfed_buf in, out;
 	enum xfed_tls_role role;
 	bool is_established, is_failed, is_closed;
+	bool has_said_bye; /* nothing is written behind close_notify */
 	bool out_of_memory; /* the output could not grow: not the peer's fault */
 	bool is_flooded;	/* more than XFED_TLS_SILENT_BYTES without effect */
 	size_t silent_bytes;

@@ -3,7 +3,7 @@
  * PROVED without a verdict `valid` fed for exactly that pair, key and stream id, or the certificate
  * flag of its request. And along the way: a verdict `valid` comes out of the stream to the
  * authority only where its answer names a question that is open there, a pair is READY only where
- * an answer `valid` names a request that waits, `valid` is answered only for a proved pair or the
+ * an answer `valid` names a request that waits and the stream is neither spoiled nor gone, `valid` is answered only for a proved pair or the
  * right key, nothing follows CLOSE, and nothing grows beyond its limit.
  *
  * Input: lines; the first character says what the rest is.
@@ -63,6 +63,7 @@ struct world {
 	struct ask asks[ASKS_MAX];
 	size_t ask_count;
 	bool is_closed, is_open, has_ended;
+	bool is_spoiled; /* the stream we opened: nothing more is sent there, or it is gone */
 	struct xfed_xml_reader *reader;
 	struct xfed_arena arena;
 	struct xfed_dialback_elem elem; /* of the line */
@@ -382,14 +383,17 @@ static void step_init(struct world *w, const struct xfed_dbinit_event *ev)
 		may_be_ready = ev->elem->type == XFED_DIALBACK_VALID && before.waiting > 0;
 	}
 	(void)xfed_dbinit_step(w->init, ev, w->now_ms);
+	w->is_spoiled |= ev->type == XFED_DBINIT_END;
 	while (xfed_dbinit_next(w->init, &a)) {
 		if (a.type == XFED_DIALBACK_DO_READY) {
+			check(!w->is_spoiled);
 			check(may_be_ready && (ev->type == XFED_DBINIT_ANSWER || before.done > 0));
 			check(ev->type == XFED_DBINIT_REQUEST ||
 				(xfed_span_eq(a.pair.sender, ev->elem->to) &&
 					xfed_span_eq(a.pair.target, ev->elem->from)));
 		}
 		check(a.type != XFED_DIALBACK_DO_FAILED || a.stanza_condition[0]);
+		w->is_spoiled |= a.type == XFED_DIALBACK_DO_SPOILED;
 	}
 	xfed_dbinit_counts(w->init, &after);
 	/* Only an answer `valid` adds to the pairs that are ready, by one, and takes from those

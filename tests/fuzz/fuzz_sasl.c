@@ -1,7 +1,7 @@
 /*
  * Arbitrary elements into the server's side of EXTERNAL. Security sentence: success means that the
  * last initial response or response was empty, "=", or the base64 of a spelling of the peer's own
- * domain.
+ * domain; a response only behind a challenge; and nothing behind a success.
  *
  * Input: lines. 'a' auth with EXTERNAL, 'm' auth with another mechanism, 'r' response, 'x' abort,
  * 'o' something else; the rest of the line is the text.
@@ -70,6 +70,9 @@ static bool may_succeed(struct xfed_span text)
 	return is_peer;
 }
 
+/* Of the exchange so far. */
+static bool is_over, is_challenged;
+
 static void feed_line(
 	struct xfed_sasl_server *s, struct xfed_arena *a, char kind, struct xfed_span text)
 {
@@ -94,9 +97,14 @@ static void feed_line(
 		(!(kind == 'a' || kind == 'r' || kind == 'm') || !may_succeed(text))) {
 		abort();
 	}
-	if (step == XFED_SASL_CHALLENGE && text.len > 0) {
+	if (step == XFED_SASL_SUCCESS && (is_over || (kind == 'r' && !is_challenged))) {
 		abort();
 	}
+	if (step == XFED_SASL_CHALLENGE && (text.len > 0 || is_over)) {
+		abort();
+	}
+	is_over |= step == XFED_SASL_SUCCESS;
+	is_challenged = step == XFED_SASL_CHALLENGE;
 	if (step == XFED_SASL_FAILURE && !xfed_sasl_server_condition(s)) {
 		abort();
 	}
@@ -117,6 +125,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	}
 	xfed_arena_init(&a, 1 << 20);
+	is_over = is_challenged = false;
 	const char *p = (const char *)data, *end = p + size;
 	while (p < end) {
 		const char *eol = memchr(p, '\n', (size_t)(end - p));

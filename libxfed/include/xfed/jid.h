@@ -21,7 +21,10 @@ struct xfed_jid {
  */
 int xfed_jid_parse(struct xfed_arena *a, struct xfed_span s, struct xfed_jid *out);
 
-/* The same for a domain alone: refuses local and resource parts. `*out` is the normalised U-label form. */
+/*
+ * The same for a domain alone: refuses local and resource parts. `*out` is the normalised U-label form. A name longer than DNS
+ * has room for (XFED_DOMAIN_POINTS, XFED_LABEL_POINTS) is refused before anything costly is done with it.
+ */
 int xfed_jid_domain(struct xfed_arena *a, struct xfed_span s, struct xfed_span *out);
 
 /* A-label form of a normalised domain, for DNS, TLS and SIP. IPv4 and [IPv6] come out as they are. OK, INVALID, NOMEM. */

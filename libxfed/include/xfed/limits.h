@@ -33,6 +33,8 @@
 /* Addresses, RFC 7622 section 3.1. Used up by who writes one: itself. */
 #define XFED_JID_PART_BYTES 1023
 #define XFED_JID_BYTES	    3071
+#define XFED_DOMAIN_POINTS  253 /* code points of a domain, and of one of its labels: RFC 1035 section 2.3.4 */
+#define XFED_LABEL_POINTS   63
 
 /*
  * s2s streams. Used up by:
@@ -50,7 +52,7 @@
 #define XFED_S2S_CLOSE_WAIT_MS	  5000	 /* for the peer's closing tag */
 #define XFED_S2S_AUTH_TRIES	  3
 #define XFED_S2S_ACTIONS_MAX	  16
-#define XFED_S2S_TURN_STANZAS	  16 /* of one stream before the others have their part */
+#define XFED_S2S_TURN_ELEMENTS	  16 /* of one stream before the others have their part: stanzas or not */
 #define XFED_S2S_OUTPUT_BYTES	  (1024 * 1024)
 #define XFED_CONNECTIONS_MAX	  1000
 #define XFED_CONNECTIONS_RESERVE_PERCENT 10 /* of limits.connections, kept for each direction: streams in, streams of ours */
@@ -67,6 +69,21 @@
 #define XFED_SOURCES_REMEMBERED 4096 /* addresses and networks of one table that hold nothing now */
 #define XFED_SHARE_ADDRESS_PERCENT 25 /* of what they may take in all: one address (IPv6: one /64) */
 #define XFED_SHARE_NETWORK_PERCENT 50 /* ... one network (a /24, a /48) */
+
+/*
+ * What a peer may have us do beside its stanzas. A unit is a first-level element, a label of one of its addresses that IDNA has to
+ * see, or so many bytes before anything is proved; a dialback key costs more. A partner that proves 64 pairs at once, or has its
+ * keys verified on a connection of its own, stays far below.
+ */
+#define XFED_S2S_WORK_UNITS   1024 /* at once, of one stream */
+#define XFED_S2S_WORK_PER_S   128  /* ... and in the long run */
+#define XFED_S2S_WORK_KEY     2    /* a key to be verified, here or elsewhere */
+#define XFED_S2S_WORK_BYTES   1024
+#define XFED_S2S_WORK_STANZA  2    /* each stanza, either way, makes room for so many: <r/> and <a/> */
+#define XFED_S2S_WORK_LOGIN   32   /* of each stream, not counted against its address: what a login takes, or a key */
+#define XFED_S2S_WORK_ADDRESS 4096 /* at once, of one address (an IPv6 /64), before anything is proved */
+#define XFED_S2S_WORK_NETWORK 16384 /* ... of one network: /24, /48 */
+#define XFED_S2S_WORK_FULL_MS 8000  /* an empty budget of an address or network is full again */
 
 /* Stream management, XEP-0198. Used up by a partner: itself, and with UNACKED users who write to it (they wait, then are refused). */
 #define XFED_S2S_SM_ACK_MS	30000 /* for the answer to <r/> or <enable/> */

@@ -7,8 +7,8 @@
  *   for each input: xfed_s2s_step(); while (xfed_s2s_next()) perform; repeat with PUMP while xfed_s2s_has_pending()
  *   then rearm the timer from xfed_s2s_deadline()
  *
- * The machine stops behind every action that needs an answer and behind every stanza, so at most XFED_S2S_ACTIONS_MAX
- * actions wait. Calling step with undrained actions is a broken promise (XFED_REQUIRE).
+ * The machine stops behind every first-level element, so at most XFED_S2S_ACTIONS_MAX actions wait, and no chunk of bytes
+ * keeps the driver from other work. Calling step with undrained actions is a broken promise (XFED_REQUIRE).
  *
  * An incoming stream may prove several pairs of domains by dialback; each gives an ESTABLISHED. An outgoing stream is for
  * one pair, or, as a verify stream, for none: it carries db:verify questions to an authoritative server.
@@ -19,7 +19,8 @@
  *
  * Security sentence: a STANZA action is only ever given for a pair (domain of `from`, domain of `to`) that an ESTABLISHED
  * named before on this stream; and a pair is only ever named there with a certificate that proves `from`, or a verdict
- * `valid` for it.
+ * `valid` for it, on this stream. STARTTLS and SASL begin a stream anew, with nothing proved; EXTERNAL is only ever reported
+ * where a login inside TLS succeeded; behind our closing tag nothing is established.
  */
 #ifndef XFED_S2S_H
 #define XFED_S2S_H
@@ -38,6 +39,7 @@ struct xfed_s2s;
 enum xfed_s2s_direction { XFED_S2S_IN, XFED_S2S_OUT }; /* who opened the TCP connection: the peer, or we */
 
 #define XFED_S2S_STATES(X) \
+	X(NEW, "new")                     /* START is awaited */ \
 	X(WAIT_HEADER, "wait-header")       /* the peer's stream header */ \
 	X(WAIT_DECISION, "wait-decision")   /* the driver's answer to HEADER */ \
 	X(WAIT_FEATURES, "wait-features")   /* out: <stream:features/> */ \
@@ -80,19 +82,28 @@ struct xfed_s2s_config {
 	uint32_t sm_start;	      /* tests: what the counters of stream management begin with */
 };
 
+/*
+ * Which of them a state takes is the table of libxfed/s2s/legal.c. One that comes too late (a verdict behind our closing tag,
+ * an answer to what is asked no more) is ignored, at any time and as often as it comes.
+ */
+#define XFED_S2S_EVENTS(X) \
+	X(START, "start")         /* once, first: the TCP connection is there */ \
+	X(BYTES, "bytes")         /* from the socket; `consumed` comes back; offer the rest again after the actions */ \
+	X(PUMP, "pump")           /* go on with what the machine still holds */ \
+	X(JOB_DONE, "job-done")   /* the JOB action ran; `tls_result` is what it returned */ \
+	X(DECISION, "decision")   /* answers HEADER */ \
+	X(TICK, "tick")           /* the deadline has come */ \
+	X(END, "end")             /* the socket is gone: `reason` net.stream.lost, or NONE for an orderly end of file */ \
+	X(PAIR_DECISION, "pair-decision") /* answers PAIR: `decision` for that pair, `is_local` */ \
+	X(ASK, "ask")             /* verify stream: `question` */ \
+	X(VERDICT, "verdict")     /* the fate of an ASK_VERIFY of this stream: `question` and `verdict` */ \
+	X(SAY, "say")             /* `bytes` are a first-level element of ours (the answer to AUTHORITY) */ \
+	X(CLOSE, "close")         /* we want it closed: `reason`, optional `text` (for the peer; no secrets) */
+
 enum xfed_s2s_event_type {
-	XFED_S2S_START,	   /* once, first: the TCP connection is there */
-	XFED_S2S_BYTES,	   /* from the socket; `consumed` comes back; offer the rest again after the actions */
-	XFED_S2S_PUMP,	   /* go on with what the machine still holds */
-	XFED_S2S_JOB_DONE, /* the JOB action ran; `tls_result` is what it returned */
-	XFED_S2S_DECISION, /* answers HEADER */
-	XFED_S2S_TICK,	   /* the deadline has come */
-	XFED_S2S_END,	   /* the socket is gone: `reason` net.stream.lost, or NONE for an orderly end of file */
-	XFED_S2S_PAIR_DECISION, /* answers PAIR: `decision` for that pair, `is_local` */
-	XFED_S2S_ASK,	   /* verify stream: `question` */
-	XFED_S2S_VERDICT,  /* the fate of an ASK_VERIFY of this stream: `question` and `verdict` */
-	XFED_S2S_SAY,	   /* `bytes` are a first-level element of ours (the answer to AUTHORITY) */
-	XFED_S2S_CLOSE,	   /* we want it closed: `reason`, optional `text` (for the peer; no secrets) */
+#define X(id, name) XFED_S2S_##id,
+	XFED_S2S_EVENTS(X)
+#undef X
 };
 
 /* One dialback key to be verified by the sender's authoritative server. */
@@ -106,6 +117,7 @@ struct xfed_s2s_event {
 	enum xfed_s2s_event_type type;
 	struct xfed_span bytes;
 	size_t consumed;
+	bool took_element; /* comes back: BYTES or PUMP ended at an element, so that the driver can see to others */
 	enum xfed_tls_result tls_result;
 	struct xfed_s2s_decision decision;
 	bool is_local;			     /* PAIR_DECISION: the target is a domain of ours */
@@ -178,6 +190,12 @@ bool xfed_s2s_is_counting(const struct xfed_s2s *s);
  * more often; 0 does nothing. True: an <a/> that was owed has been written, so actions are to be drained as after xfed_s2s_send().
  */
 bool xfed_s2s_cover(struct xfed_s2s *s, uint64_t number, uint64_t now_ms);
+
+/*
+ * What the peer has had us do before it proved anything, in the units of limits.h (XFED_S2S_WORK_UNITS): it only grows. The
+ * stream's own share is kept here; the driver keeps that of an address.
+ */
+uint64_t xfed_s2s_unproved_work(const struct xfed_s2s *s);
 
 struct xfed_s2s_info {
 	enum xfed_s2s_direction direction;

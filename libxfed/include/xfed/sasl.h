@@ -29,7 +29,7 @@ enum xfed_sasl_step {
 
 /*
  * `peer_domain`: normalised stream `from`, already proved by the certificate. Feed every element of the SASL
- * namespace. The object may be freed at success.
+ * namespace. The object may be freed at success; nothing succeeds on it a second time.
  */
 int xfed_sasl_server_new(struct xfed_span peer_domain, struct xfed_sasl_server **out);
 void xfed_sasl_server_free(struct xfed_sasl_server *s);

@@ -83,7 +83,7 @@ enum xfed_tls_result xfed_tls_read(struct xfed_tls *t, char *out, size_t size, s
 bool xfed_tls_has_pending(const struct xfed_tls *t);
 /* Encrypts all of `in` into the output buffer. OK; LIMIT (output full) or NOMEM, nothing written; LIBRARY, STATE: dead. */
 int xfed_tls_write(struct xfed_tls *t, struct xfed_span in);
-/* Queues close_notify. */
+/* Queues close_notify, once; nothing can be written behind it (STATE). */
 void xfed_tls_bye(struct xfed_tls *t);
 
 /*

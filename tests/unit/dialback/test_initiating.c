@@ -101,6 +101,16 @@ static const struct scenario scenarios[] = {
 			GONE(11, "failed rooms.capulet.example>" MONTAGUE
 				 " net.stream.lost - network stanzas:remote-server-timeout"),
 			END } },
+	{ "A8-09: nothing becomes ready on a spoiled stream", true,
+		{ START, REQ(1, "rooms.capulet.example", MONTAGUE, 0, XFED_OK, ROOMS_SENT),
+			ANS(10, TYPED(MONTAGUE, CAPULET, "invalid"),
+				FAILED("dialback.invalid", "invalid", "us",
+					"internal-server-error") " | spoiled dialback.invalid"),
+			ANS(11, TYPED(MONTAGUE, "rooms.capulet.example", "valid"),
+				"failed rooms.capulet.example>" MONTAGUE
+				" dialback.invalid - us stanzas:remote-server-timeout "
+				"elsewhere"),
+			ANS(12, TYPED(MONTAGUE, "rooms.capulet.example", "valid"), ""), END } },
 	{ "A8-09: the stream closes while waiting", true,
 		{ START,
 			GONE(10,

@@ -417,8 +417,16 @@ static void lengths(void **state)
 		{ "fullwidth localpart 1024 when mapped", "\xEF\xBD\x81", "@c", MAX + 1, true, false },
 		{ "umlauts 1022", "\xC3\xBC", "@c", MAX / 2, true, true },
 		{ "umlauts 1024", "\xC3\xBC", "@c", MAX / 2 + 1, true, false },
-		{ "domain 1023", "aaa.", "a@", 256, false, true },
-		{ "domain 1024", "aaaa.", "a@", 205, false, false },
+		{ "domain 253", "a.", "a@", 127, false, true }, /* the last dot does not count */
+		{ "domain 255", "a.", "a@", 128, false, false },
+		{ "domain 1023", "aaa.", "a@", 256, false, false },
+		{ "domain of 247 as A-labels", "\xC3\xBC.", "a@", 31, false, true },
+		{ "domain of 255 as A-labels", "\xC3\xBC.", "a@", 32, false, false },
+		{ "domain of A-labels, 247", "xn--tda.", "a@", 31, false, true },
+		{ "domain of A-labels, 255", "xn--tda.", "a@", 32, false, false },
+		{ "domain of ideographic dots", "a\xE3\x80\x82", "a@", 127, false, true },
+		{ "label of 63 points that is not ASCII", "\xC3\xBC", "a@", 63, false, false },
+		{ "label of 50 points that is not ASCII", "\xC3\xBC", "a@", 50, false, true },
 	};
 	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
 		size_t unit = strlen(rows[i].unit), n = 0;
@@ -438,6 +446,24 @@ static void lengths(void **state)
 			fail_msg("%s: result %d", rows[i].name, rc);
 		}
 	}
+}
+
+/* What no DNS name can be is refused before it is mapped: there is no memory to map it into. */
+static void long_domains_cost_nothing(void **state)
+{
+	(void)state;
+	char text[2 * 1500];
+	struct xfed_arena none;
+	struct xfed_span out;
+	for (size_t i = 0; i < sizeof(text); i += 2) {
+		memcpy(text + i, "\xC3\xBC", 2);
+	}
+	xfed_arena_init(&none, 0);
+	assert_int_equal(jid_domain_full(&none, xfed_span_make(text, 2 * 255), &out), XFED_ERR_INVALID);
+	assert_int_equal(jid_domain_full(&none, xfed_span_make(text, sizeof(text)), &out), XFED_ERR_INVALID);
+	assert_int_equal(jid_domain_full(&none, xfed_span_make(text, 2 * 60), &out), XFED_ERR_NOMEM);
+	assert_int_equal(xfed_jid_domain_ascii(&none, xfed_span_make(text, 2 * 64), &out), XFED_ERR_INVALID);
+	xfed_arena_deinit(&none);
 }
 
 static void joining_and_comparing(void **state)
@@ -555,6 +581,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(escapes, setup, teardown),
 		cmocka_unit_test_setup_teardown(texts, setup, teardown),
 		cmocka_unit_test_setup_teardown(lengths, setup, teardown),
+		cmocka_unit_test(long_domains_cost_nothing),
 		cmocka_unit_test_setup_teardown(joining_and_comparing, setup, teardown),
 		cmocka_unit_test_setup_teardown(ascii_is_the_full_path, setup, teardown),
 		cmocka_unit_test(utf8),

@@ -1,4 +1,7 @@
-/* One conductor on the stub TLS, driven like a daemon drives it; what it does becomes text. */
+/*
+ * One conductor on the stub TLS, driven like a daemon drives it; what it does becomes text. A model follows along what was
+ * proved on the present stream, and every action is held against the security sentence of xfed/s2s.h.
+ */
 #ifndef S2S_SUPPORT_H
 #define S2S_SUPPORT_H
 
@@ -6,15 +9,40 @@
 #include "xfed/dialback.h"
 #include "xfed/s2s.h"
 
+/* A key that is being verified elsewhere. */
+struct rig_ask {
+	uint64_t token;
+	char sender[256], target[256], stream_id[64];
+};
+
+#define RIG_ASKS 64
+
+struct rig_model {
+	char pairs[16384];	     /* "[from to]" of each ESTABLISHED of the present stream */
+	char proofs[16384];	     /* ... of each pair that was proved by verdict or certificate */
+	struct rig_ask asks[RIG_ASKS]; /* of the present stream, in turn */
+	size_t ask_count;
+	char requested[600];	     /* "[from to]" of the last PAIR */
+	char requested_from[256];
+	const char *state;	     /* entered last */
+	unsigned allowed;	     /* methods of the decisions that were fed */
+	bool has_login;		     /* SASL has succeeded inside this TLS session */
+	unsigned step, closing_step; /* closing_step: of our closing tag; 0: not yet */
+	bool may_speak;		     /* in this step */
+	bool is_friendly;	     /* closed so that the peer's last stanzas count */
+};
+
 struct rig {
 	struct xfed_env env;
 	struct xfed_buf out;
 	struct xfed_tls_creds *creds;
 	struct xfed_s2s *s2s;
 	struct xfed_s2s_decision decision; /* what HEADER is answered with */
-	char actions[8192], pairs[1024]; /* pairs: "[from to]" of each ESTABLISHED */
+	char actions[8192];
+	struct rig_model model;
 	uint64_t now_ms;
 	bool is_over, was_established;
+	enum xfed_reason closed; /* why, once it is over */
 	unsigned stanzas;
 	size_t chunk; /* bytes offered at once; 0: all */
 	unsigned methods; /* set before rig_up(); 0: EXTERNAL */
@@ -23,7 +51,9 @@ struct rig {
 	uint64_t last_number; /* of a counted STANZA: they come without gaps */
 	uint64_t acked;	      /* sum of ACKED */
 	char hash[XFED_DIALBACK_HEX + 1]; /* of the secret "s3cr3tf0rd14lb4ck" */
-	struct { uint64_t token; char sender[64], target[64], stream_id[64]; } asked; /* by the last ASK_VERIFY */
+	struct rig_ask asked; /* by the last ASK_VERIFY */
+	bool is_new, defers; /* set before rig_up(): START is not given; HEADER, PAIR and JOB are not answered */
+	struct xfed_tls *job; /* the last JOB */
 	struct xfed_buf say;
 };
 
@@ -31,6 +61,8 @@ struct rig {
 bool rig_up(struct rig *r, enum xfed_s2s_direction direction);
 void rig_down(struct rig *r);
 void rig_event(struct rig *r, struct xfed_s2s_event *ev);
+/* VERDICT for the last ASK_VERIFY. */
+struct xfed_s2s_event rig_verdict(const struct rig *r, enum xfed_dialback_verdict verdict);
 void rig_receive(struct rig *r, struct xfed_span bytes);
 /* Reads and forgets the action text. */
 const char *rig_take_actions(struct rig *r, char *to, size_t size);

@@ -379,6 +379,44 @@ static void in_dialback_plain(void **state)
 		{ VERDICT, .verdict = XFED_DIALBACK_VERDICT_VALID, .actions = "dialback-plain(partner.example,corp.example)", .output = "type='valid'" });
 }
 
+/* RFC 6120 5.4.3.3: what was asked in the clear is void inside TLS; the verdict finds nobody, also the second time. */
+static void in_verdict_during_starttls(void **state)
+{
+	allow(XFED_METHOD_EXTERNAL | XFED_METHOD_DIALBACK_TLS | XFED_METHOD_DIALBACK_PLAIN, true);
+	RUN_IN({ PEER_CERT, NULL, .reason = XFED_REASON_TLS_CERT_MISSING, .actions = "", .output = NULL },
+		{ RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,clear)", .output = "<starttls |/>|<dialback " },
+		{ RX, DB_RESULT, .actions = "pair(partner.example,corp.example) ask(partner.example,key)", .output = NULL },
+		{ RX, STARTTLS, .actions = "", .output = "<proceed " },
+		{ VERDICT, .verdict = XFED_DIALBACK_VERDICT_VALID, .actions = "", .output = NULL },
+		{ RX, STUB_CLIENT_HELLO, .actions = "", .output = STUB_SERVER_HELLO },
+		{ VERDICT, .verdict = XFED_DIALBACK_VERDICT_VALID, .actions = "", .output = NULL },
+		{ RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)", .output = "<stream:features><dialback " },
+		{ RX, MESSAGE("m1"), .actions = "closed(stream.unauthenticated)", .output = "<not-authorized " });
+	/* The time for the verdict that nobody waits for any more does not write into the handshake either. */
+	allow(XFED_METHOD_DIALBACK_TLS | XFED_METHOD_DIALBACK_PLAIN, true);
+	RUN_IN({ RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,clear)", .output = "<starttls |/>|<dialback " },
+		{ RX, DB_RESULT, .actions = "pair(partner.example,corp.example) ask(partner.example,key)", .output = NULL },
+		{ RX, STARTTLS, .actions = "", .output = "<proceed " }, { AT, .at_ms = XFED_DIALBACK_MS, .actions = "", .output = NULL });
+}
+
+/* A stream we have closed proves nothing any more, and what was not READY when it was closed has no last stanzas. */
+static void in_verdict_behind_our_closing_tag(void **state)
+{
+	allow(XFED_METHOD_DIALBACK_TLS, false);
+	RUN_IN(IN_CLEAR, IN_TLS, { RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)", .output = "<dialback " },
+		{ RX, DB_RESULT, .actions = "pair(partner.example,corp.example) ask(partner.example,key)", .output = NULL },
+		{ CLOSE_WITH, .reason = XFED_REASON_STREAM_CLOSED_OPERATOR, .actions = "", .output = "</stream:stream>" },
+		{ VERDICT, .verdict = XFED_DIALBACK_VERDICT_VALID, .actions = "", .output = NULL },
+		{ RX, MESSAGE("m1"), .actions = "", .output = NULL },
+		{ RX, "</stream:stream>", .actions = "closed(stream.closed.operator)", .output = NULL });
+	allow(XFED_METHOD_EXTERNAL, false);
+	RUN_IN(IN_CLEAR, IN_TLS, { RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)", .output = "EXTERNAL" },
+		{ RX, AUTH, .actions = "", .output = "<success " },
+		{ CLOSE_WITH, .reason = XFED_REASON_STREAM_CLOSED_IDLE, .actions = "", .output = "</stream:stream>" },
+		{ RX, HEADER_FROM_PARTNER MESSAGE("m1"), .actions = "", .output = NULL },
+		{ RX, "</stream:stream>", .actions = "closed(stream.closed.idle)", .output = NULL });
+}
+
 /* [A8-10], [A8-19]: the authoritative role, before anything is proved. The key is the second vector of [A8-05], other names. */
 static void in_authoritative(void **state)
 {
@@ -391,6 +429,126 @@ static void in_authoritative(void **state)
 		{ RX, "<db:verify from='partner.example' to='else.example' id='D8'>x</db:verify>", .actions = "authority(partner.example,D8)",
 			.output = "type='error'|<item-not-found " },
 		{ RX, "<db:verify from='partner.example' to='corp.example' id='D9' type='valid'/>", .actions = "", .output = NULL });
+}
+
+/* ---- what a peer may have us do beside its stanzas ---- */
+
+static void repeat(struct rig *r, const char *what, unsigned times)
+{
+	for (unsigned i = 0; i < times && !r->is_over; i++) {
+		rig_receive(r, xfed_span_str(what));
+		xfed_buf_clear(&r->out);
+		r->actions[0] = '\0';
+	}
+}
+
+static void receive_all(struct rig *r, const char *const *what)
+{
+	for (; *what; what++) {
+		rig_receive(r, xfed_span_str(*what));
+	}
+}
+
+/* How many of them pass before the stream closes, and that it is closed for just this. */
+static unsigned passes(const char *const *before, const char *what)
+{
+	struct rig r = { .methods = XFED_METHOD_EXTERNAL | XFED_METHOD_DIALBACK_TLS };
+	unsigned n = 0;
+	stub_peer = (struct stub_certificate){ true, true, "partner.example", XFED_REASON_NONE };
+	stub_handshake_fails = XFED_REASON_NONE;
+	assert_true(rig_up(&r, XFED_S2S_IN));
+	receive_all(&r, before);
+	for (; !r.is_over; n++) {
+		assert_true(n < 100000);
+		xfed_buf_clear(&r.out);
+		r.actions[0] = '\0';
+		rig_receive(&r, xfed_span_str(what));
+	}
+	assert_int_equal(r.closed, XFED_REASON_POLICY_WORK_EXCEEDED);
+	assert_true(contains_in_order(xfed_buf_span(&r.out).data, "<policy-violation |policy.work.exceeded"));
+	rig_down(&r);
+	return n;
+}
+
+#define ASKING "<db:verify from='partner.example' to='corp.example' id='x'>k</db:verify>"
+#define ANSWER_NOBODY_ASKED_FOR "<db:result from='partner.example' to='corp.example' type='valid'/>"
+#define UE7 "\xC3\xBC.\xC3\xBC.\xC3\xBC.\xC3\xBC.\xC3\xBC.\xC3\xBC.\xC3\xBC"
+#define ASKING_IDN "<db:verify from='" UE7 "' to='" UE7 "' id='x'>k</db:verify>"
+
+/* In the clear, inside TLS, behind the login: elements, keys, names for IDNA, acknowledgements. */
+static void in_work_is_bounded(void **state)
+{
+	static const char *const clear[] = { HEADER_FROM_PARTNER, NULL };
+	static const char *const ready[] = { HEADER_FROM_PARTNER, STARTTLS, STUB_CLIENT_HELLO, HEADER_FROM_PARTNER, AUTH, HEADER_FROM_PARTNER,
+		"<enable xmlns='urn:xmpp:sm:3'/>", NULL };
+	unsigned plain = passes(clear, ANSWER_NOBODY_ASKED_FOR);
+	assert_in_range(plain, 900, XFED_S2S_WORK_UNITS);
+	assert_in_range(passes(clear, ASKING), 300, XFED_S2S_WORK_UNITS / (1 + XFED_S2S_WORK_KEY));
+	assert_in_range(passes(clear, ASKING_IDN), 50, XFED_S2S_WORK_UNITS / 17);
+	assert_in_range(passes(ready, "<r xmlns='urn:xmpp:sm:3'/>"), 900, XFED_S2S_WORK_UNITS + 1);
+	assert_in_range(passes(ready, ASKING), 300, XFED_S2S_WORK_UNITS / (1 + XFED_S2S_WORK_KEY));
+	/* Bytes without an element count too, as long as nothing is proved. */
+	static char blanks[16 * XFED_S2S_WORK_BYTES + 1];
+	memset(blanks, ' ', sizeof(blanks) - 1);
+	assert_in_range(passes(clear, blanks), 60, XFED_S2S_WORK_UNITS / 16);
+}
+
+/* Time makes room again, and so does each stanza: a partner that asks behind every one of them is no flood. */
+static void in_work_is_forgiven(void **state)
+{
+	static const char *const ready[] = { HEADER_FROM_PARTNER, STARTTLS, STUB_CLIENT_HELLO, HEADER_FROM_PARTNER, AUTH, HEADER_FROM_PARTNER,
+		"<enable xmlns='urn:xmpp:sm:3'/>", NULL };
+	struct rig r = { .methods = XFED_METHOD_EXTERNAL | XFED_METHOD_DIALBACK_TLS };
+	stub_peer = (struct stub_certificate){ true, true, "partner.example", XFED_REASON_NONE };
+	assert_true(rig_up(&r, XFED_S2S_IN));
+	receive_all(&r, ready);
+	repeat(&r, MESSAGE("m") "<r xmlns='urn:xmpp:sm:3'/>", 3 * XFED_S2S_WORK_UNITS);
+	assert_false(r.is_over);
+	for (int second = 0; second < 30; second++) {
+		repeat(&r, "<r xmlns='urn:xmpp:sm:3'/>", XFED_S2S_WORK_PER_S);
+		r.now_ms += 1000;
+	}
+	assert_false(r.is_over);
+	repeat(&r, "<r xmlns='urn:xmpp:sm:3'/>", 2 * XFED_S2S_WORK_UNITS);
+	assert_true(r.is_over && r.closed == XFED_REASON_POLICY_WORK_EXCEEDED);
+	rig_down(&r);
+}
+
+/* A partner that proves as many pairs as a stream has room for, both names for IDNA, at once. */
+static void in_work_of_a_large_partner(void **state)
+{
+	struct rig r = { .methods = XFED_METHOD_DIALBACK_TLS };
+	static const char *const secure[] = { HEADER_FROM_PARTNER, STARTTLS, STUB_CLIENT_HELLO, HEADER_FROM_PARTNER, NULL };
+	stub_peer = (struct stub_certificate){ true, true, "partner.example", XFED_REASON_NONE };
+	assert_true(rig_up(&r, XFED_S2S_IN));
+	receive_all(&r, secure);
+	for (unsigned i = 0; i < XFED_DIALBACK_PAIRS_MAX; i++) {
+		char key[200];
+		snprintf(key, sizeof(key), "<db:result from='d%u.b\xC3\xBC.example' to='corp.example'>key</db:result>", i);
+		repeat(&r, key, 1);
+		struct xfed_s2s_event ev = rig_verdict(&r, XFED_DIALBACK_VERDICT_VALID);
+		rig_event(&r, &ev);
+	}
+	repeat(&r, ASKING, 64);
+	assert_false(r.is_over);
+	rig_down(&r);
+}
+
+/* No chunk keeps the driver: each step ends at an element, whatever it is. */
+static void a_step_is_one_element(void **state)
+{
+	struct rig r = { .methods = XFED_METHOD_EXTERNAL };
+	struct xfed_span chunk = XFED_SPAN(ANSWER_NOBODY_ASKED_FOR ANSWER_NOBODY_ASKED_FOR ANSWER_NOBODY_ASKED_FOR);
+	assert_true(rig_up(&r, XFED_S2S_IN));
+	rig_receive(&r, XFED_SPAN(HEADER_FROM_PARTNER));
+	for (int i = 0; i < 3; i++) {
+		struct xfed_s2s_event ev = { .type = XFED_S2S_BYTES, .bytes = chunk };
+		rig_event(&r, &ev);
+		assert_int_equal(ev.consumed, strlen(ANSWER_NOBODY_ASKED_FOR));
+		assert_true(ev.took_element);
+		chunk = xfed_span_make(chunk.data + ev.consumed, chunk.len - ev.consumed);
+	}
+	rig_down(&r);
 }
 
 static void in_times(void **state)
@@ -715,7 +873,13 @@ int main(void)
 		cmocka_unit_test_setup(judged_again_by_dialback, allow_external),
 		cmocka_unit_test_setup(in_dialback_second_sender, allow_external),
 		cmocka_unit_test_setup(in_dialback_plain, allow_external),
+		cmocka_unit_test_setup(in_verdict_during_starttls, allow_external),
+		cmocka_unit_test_setup(in_verdict_behind_our_closing_tag, allow_external),
 		cmocka_unit_test_setup(in_authoritative, allow_external),
+		cmocka_unit_test(in_work_is_bounded),
+		cmocka_unit_test(in_work_is_forgiven),
+		cmocka_unit_test(in_work_of_a_large_partner),
+		cmocka_unit_test(a_step_is_one_element),
 		cmocka_unit_test_setup(in_times, allow_external),
 		cmocka_unit_test_setup(in_closed_by_us, allow_external),
 		cmocka_unit_test_setup(in_socket_gone, allow_external),

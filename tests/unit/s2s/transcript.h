@@ -69,9 +69,7 @@ static void do_row(struct rig *r, const struct row *row)
 		xfed_s2s_cover(r->s2s, r->sm_start + row->number, r->now_ms);
 		return;
 	case VERDICT:
-		ev = (struct xfed_s2s_event){ .type = XFED_S2S_VERDICT, .verdict = row->verdict };
-		ev.question = (struct xfed_s2s_question){ .token = r->asked.token, .stream_id = xfed_span_str(r->asked.stream_id),
-			.pair = { .sender = xfed_span_str(r->asked.sender), .target = xfed_span_str(r->asked.target) } };
+		ev = rig_verdict(r, row->verdict);
 		rig_event(r, &ev);
 		return;
 	case ASK:

@@ -210,6 +210,10 @@ static void client_sends_its_domain(void **state)
 	struct xfed_sasl_server *s;
 	assert_int_equal(xfed_sasl_server_new(XFED_SPAN("corp.example"), &s), XFED_OK);
 	assert_int_equal(xfed_sasl_server_feed(s, e), XFED_SASL_SUCCESS);
+	/* Once: nobody gets in through an exchange that is over. */
+	assert_int_equal(xfed_sasl_server_feed(s, e), XFED_SASL_FAILURE);
+	assert_string_equal(xfed_sasl_server_condition(s), "malformed-request");
+	assert_int_equal(xfed_sasl_server_feed(s, e), XFED_SASL_FAILURE);
 	xfed_sasl_server_free(s);
 	xfed_arena_deinit(&a);
 }

@@ -560,6 +560,11 @@ static void closing(void **state)
 	struct link l = established(0);
 	assert_int_equal(xfed_tls_write(l.client, XFED_SPAN("last")), XFED_OK);
 	xfed_tls_bye(l.client);
+	/* Nothing is written behind close_notify, nor another one. */
+	size_t said = xfed_buf_len(xfed_tls_output(l.client));
+	assert_int_equal(xfed_tls_write(l.client, XFED_SPAN("later")), XFED_ERR_STATE);
+	xfed_tls_bye(l.client);
+	assert_int_equal(xfed_buf_len(xfed_tls_output(l.client)), said);
 	while (test_move(l.client, l.server, 0) > 0) {
 	}
 	assert_int_equal(xfed_tls_read(l.server, out, sizeof(out), &len), XFED_TLS_DONE);
