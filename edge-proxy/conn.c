@@ -212,6 +212,7 @@ static void perform(struct edge_conn *c, struct xfed_s2s_action *act)
 		}
 		break;
 	case XFED_S2S_STANZA:
+	case XFED_S2S_STANZA_REFUSED:
 		c->stanzas_in++;
 		c->is_yielding = ++c->turn_stanzas >= XFED_S2S_TURN_STANZAS;
 		if (edge_inbound_stanza(c, act)) {

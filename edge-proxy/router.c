@@ -1,5 +1,7 @@
 #include "edge.h"
 
+#include <stdio.h>
+
 #include "xfed/hash.h"
 #include "xfed/mem.h"
 
@@ -96,19 +98,37 @@ static bool may_read_again(const struct edge_conn *c)
 	       (!c->patience_ms || c->parked_count <= XFED_DELIVERY_PARK_SLOW / 2);
 }
 
-void edge_refuse_stanza(struct edge_conn *c, const struct xfed_s2s_action *act, enum xfed_reason reason)
+static void refuse(struct edge_conn *c, const struct xfed_s2s_action *act, enum xfed_reason reason, const char *text, bool is_answered)
 {
 	const struct xfed_reason_info *info = xfed_reason_info(reason);
 	edge_report_refusal(c->edge, reason, info->side);
 	rt_log(RT_LOG_INFO, "stanza.refused", RT_KV("partner", act->stanza.from.domain), RT_KV("local", act->stanza.to.domain),
-		RT_KV_REASON(reason), RT_KV_U64("conn", c->id), RT_KV("id", act->stanza.id), RT_END);
-	if (!info->condition || !xfed_stanza_may_error(&act->stanza)) {
+		RT_KV_REASON(reason), RT_KV_STR("text", text), RT_KV_U64("conn", c->id), RT_KV("id", act->stanza.id), RT_END);
+	if (!info->condition || !is_answered) {
 		rt_metric_add(c->edge->metrics, RT_M_DROPPED, 1, RT_LABELS(XFED_SPAN("no-error-due")));
 		return;
 	}
-	struct xfed_stanza_error err = { .condition = info->condition, .text = xfed_span_str(info->code),
+	char words[160];
+	snprintf(words, sizeof(words), "%s%s%s", info->code, text ? ": " : "", text ? text : "");
+	struct xfed_stanza_error err = { .condition = info->condition, .text = xfed_span_str(words),
 		.is_too_big = reason == XFED_REASON_POLICY_SIZE_EXCEEDED };
 	edge_bounce(c->edge, act->arena, &act->stanza, &err);
+}
+
+void edge_refuse_stanza(struct edge_conn *c, const struct xfed_s2s_action *act, enum xfed_reason reason)
+{
+	refuse(c, act, reason, NULL, xfed_stanza_may_error(&act->stanza));
+}
+
+/* Nobody waits for what becomes of "I am here". */
+void edge_refuse_users(struct edge_conn *c, const struct xfed_s2s_action *act)
+{
+	const struct xfed_stanza *s = &act->stanza;
+	bool is_available = s->kind == XFED_STANZA_PRESENCE && s->type == XFED_TYPE_NONE;
+	bool is_answered = xfed_stanza_may_error(s) && !is_available;
+	const char *kind = s->kind == XFED_STANZA_IQ ? "iq" : edge_kind_word(kind_of(s));
+	edge_report_stanza(c->edge, s->from.domain, "to_sip", kind, is_answered ? "refused" : "dropped");
+	refuse(c, act, act->reason, act->text, is_answered);
 }
 
 /* What has come in this turn is not parked, only not looked at yet: that happens here before anything is refused. */

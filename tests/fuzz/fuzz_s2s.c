@@ -3,7 +3,10 @@
  * bytes) that arrive one after the other; a length with the top bit set is a span of time instead, one with the next bit set
  * something the driver does: a number is covered, or stanzas are sent.
  *
- * Properties: an <a/> of ours never covers a number the driver did not cover; ACKED never counts more than was sent; no stanza is given without ESTABLISHED and a fitting pair (tests/unit/s2s/support.c checks it at each
+ * The partner's limit of a stanza is low, so that it is broken often.
+ *
+ * Properties: a stanza that is refused, for its size, its shape or an address, has a number like any other and the stream goes
+ * on; an <a/> of ours never covers a number the driver did not cover; ACKED never counts more than was sent; no stanza is given without ESTABLISHED and a fitting pair (tests/unit/s2s/support.c checks it at each
  * one); nothing is established when the certificate does not prove the partner; CLOSED is the last action.
  */
 #include <stdlib.h>
@@ -24,6 +27,7 @@ static void circumstances(uint8_t bits)
 /* ---- stream management ---- */
 
 #define NUMBERS 65536
+#define LIMIT	400 /* bytes of a stanza */
 
 static bool is_covered[NUMBERS];
 static uint64_t sent;
@@ -100,7 +104,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	circumstances(data[0]);
 	memset(is_covered, 0, sizeof(is_covered));
 	sent = 0;
-	struct rig r = { .chunk = data[0] & 64 ? 1 : 0 };
+	struct rig r = { .chunk = data[0] & 64 ? 1 : 0, .stanza_bytes = LIMIT };
 	if (rig_up(&r, data[0] & 1 ? XFED_S2S_OUT : XFED_S2S_IN)) {
 		play(&r, data + 1, size - 1);
 		bool proves = stub_peer.is_presented && stub_peer.purpose_ok && stub_peer.chain_reason == XFED_REASON_NONE && !(data[0] & 8);
