@@ -116,6 +116,7 @@
 #define XFED_SIP_TIMER_F_MS	  (64 * XFED_SIP_T1_MS)
 #define XFED_SIP_DATAGRAM_BYTES	  65535
 #define XFED_SIP_MESSAGE_BYTES	  (64 * 1024) /* one message on a stream, header and body */
+#define XFED_SIP_SKIP_BYTES	  (1024 * 1024) /* a body up to this is read past, its request answered with 413; above it the connection ends */
 #define XFED_SIP_HEADER_BYTES	  (16 * 1024)
 #define XFED_SIP_HEADERS_MAX	  128
 #define XFED_SIP_PARAMS_MAX	  512 /* parameters and list elements in one header block */
