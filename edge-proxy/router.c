@@ -258,7 +258,13 @@ void edge_send_elem(struct edge *e, struct xfed_span local, struct xfed_span rem
 {
 	xfed_buf_clear(&e->scratch);
 	struct edge_item *it = NULL;
-	if (elem && xfed_xml_write(&e->scratch, elem, XFED_SPAN(XFED_NS_SERVER)) == XFED_OK) {
+	bool is_written = elem && xfed_xml_write(&e->scratch, elem, XFED_SPAN(XFED_NS_SERVER)) == XFED_OK;
+	if (is_written && xfed_buf_len(&e->scratch) > XFED_STANZA_BYTES_MIN) {
+		/* Its words are a user's. No server has to take so much [A10-11], and one that does not would end our stream over it. */
+		rt_metric_add(e->metrics, RT_M_DROPPED, 1, RT_LABELS(XFED_SPAN("error-too-large")));
+		return;
+	}
+	if (is_written) {
 		it = edge_item_new(xfed_buf_span(&e->scratch), remote, XFED__KIND__KIND_ERROR, NULL);
 	}
 	if (!it) {

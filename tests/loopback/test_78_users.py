@@ -128,6 +128,17 @@ def test_queries_from_and_to_addresses_that_are_none(crowd):
     crowd.is_whole()
 
 
+def test_an_answer_that_nobody_has_to_take(crowd):
+    """An id in single quotes grows sixfold in double ones. What is more than everybody takes could end our stream: it is not sent."""
+    before, since, ident = crowd.xfed.edge.metric("xfed_dropped_total", rule="error-too-large"), crowd.partner.inbox.mark(), "long%d" % next(numbers)
+    crowd.between_others("<message from='a b@%s' to='dave@corp.example' id='%s'/>" % (DOMAIN, '"' * 3000))
+    crowd.between_others("<message from='a b@%s' to='dave@corp.example' id='%s'/>" % (DOMAIN, ident))
+    assert error_of(crowd.answer(ident))[0] == "jid-malformed"
+    assert crowd.partner.inbox.mark() == since + 1
+    assert crowd.xfed.edge.metric("xfed_dropped_total", rule="error-too-large") == before + 1
+    crowd.is_whole()
+
+
 # ---- limits ----
 
 @pytest.mark.parametrize("what", TOO_MUCH, ids=[w.replace(" ", "-") for w in TOO_MUCH])
@@ -263,6 +274,7 @@ def test_odd_requests_of_one_user_end_nothing(xfed, listed, user, flow):
         assert user.message(flow, "sip:alice@calm.example", "odd", sender=sender).status >= 400
     for to in ("sip:al%00ice@calm.example", "sip:al%E2%99%A5ice@calm.example", "sip:" + "a" * 1100 + "@calm.example"):
         assert user.message(flow, to, "odd").status >= 400
+    assert user.message(flow, "sip:alice@calm.example", "x" * 100000).status == 413  # the connection is that of all users of a proxy
     assert user.message(flow, "sip:alice@calm.example", "last").status == 200
     p.wait_body("last")
     assert [s["id"] for s in xfed.streams("calm.example")] == streams
