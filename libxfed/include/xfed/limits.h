@@ -16,8 +16,8 @@
 #define XFED_XML_RENEW_STANZAS	      5000
 #define XFED_XML_RENEW_STANZA_BYTES   (16 * 1024)    /* a stanza above this renews the parser */
 #define XFED_XML_IDLE_HIBERNATE_MS    5000
-#define XFED_STANZA_BYTES_MAX	      (256 * 1024)   /* hard maximum, [A10-11] */
-#define XFED_STANZA_BYTES_MIN	      10000	     /* no limit may be set below this, [A10-11] */
+#define XFED_STANZA_BYTES_MAX	      (256 * 1024)   /* hard maximum, [A10-11]: above it the stream ends; from the partner's limit to here the stanza is refused */
+#define XFED_STANZA_BYTES_MIN	      10000	     /* no limit may be set below this, or is believed of a peer, [A10-11] */
 #define XFED_STANZA_BYTES_DEFAULT     (64 * 1024)
 #define XFED_UNAUTH_STANZA_BYTES      (16 * 1024)    /* first-level elements before authentication */
 
