@@ -564,7 +564,7 @@ static void sweep(enum xfed_s2s_direction direction, const char *const *inputs, 
 static void allocations_fail_inbound(void **state)
 {
 	static const char *const inputs[] = { HEADER_FROM_PARTNER, STARTTLS, STUB_CLIENT_HELLO, HEADER_FROM_PARTNER, AUTH, HEADER_FROM_PARTNER,
-		MESSAGE("m1") MESSAGE("m2"), "</stream:stream>" };
+		MESSAGE("m1") "<message from='a b@partner.example' to='d@@corp.example'/>" MESSAGE("m2"), "</stream:stream>" };
 	sweep(XFED_S2S_IN, inputs, XFED_ARRAY_LEN(inputs));
 }
 
