@@ -232,6 +232,9 @@ static void reasons(void **state)
 	assert_true(is_same(&x, "service-unavailable", "cancel", XFED_REASON_SIP_USER_UNKNOWN));
 	assert_int_equal(iw_reason_to_xmpp(XFED_REASON_POLICY_SIZE_EXCEEDED, false, &x), XFED_OK);
 	assert_true(x.is_too_big);
+	assert_int_equal(iw_reason_to_sip(XFED_REASON_XMPP_SIZE_EXCEEDED, &s), XFED_OK);
+	assert_int_equal(s.status, 413);
+	assert_string_equal(s.phrase, "Request Entity Too Large");
 	assert_int_equal(iw_reason_to_sip(XFED_REASON_SIP_USER_DECLINED, &s), XFED_OK);
 	assert_int_equal(s.status, 403);
 	assert_int_equal(iw_reason_to_sip(XFED_REASON_DELIVERY_QUEUE_FULL, &s), XFED_OK);
