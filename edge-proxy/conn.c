@@ -209,6 +209,7 @@ static void perform(struct edge_conn *c, struct xfed_s2s_action *act)
 		}
 		break;
 	case XFED_S2S_STANZA:
+	case XFED_S2S_STANZA_REFUSED:
 		c->stanzas_in++;
 		if (edge_inbound_stanza(c, act)) {
 			xfed_s2s_cover(c->s2s, act->sm_number, rt_loop_now_ms(c->edge->loop));

@@ -70,6 +70,9 @@ json_t *edge_control_stream_show(struct edge *e, struct xfed_span id)
 		json_object_set_new(j, "stanzas_out", json_integer((json_int_t)c->stanzas_out));
 		json_object_set_new(j, "paused", json_boolean(c->is_paused));
 	}
+	if (j && info.peer_bytes > 0) {
+		json_object_set_new(j, "peer_stanza_size", json_integer((json_int_t)info.peer_bytes));
+	}
 	if (j && info.has_sm) {
 		add_sm(j, &info);
 	}

@@ -268,7 +268,7 @@ int edge_conn_accept(struct edge *e, struct rt_stream *s);
 int edge_conn_dial(struct edge_pair *p, const struct rt_addr *to);
 void edge_conn_event(struct edge_conn *c, struct xfed_s2s_event *ev); /* VERDICT, ASK: never inside its own actions */
 void edge_conn_close(struct edge_conn *c, enum xfed_reason reason, const char *text);
-/* Writes a whole stanza to a stream that is READY; what xfed_s2s_send() returns. `c` may be gone unless it is OK or AGAIN. */
+/* Writes a whole stanza to a stream that is READY; what xfed_s2s_send() returns. `c` may be gone unless it is OK, INVALID or AGAIN. */
 int edge_conn_write(struct edge_conn *c, struct xfed_span stanza);
 /* The partner's stanza with this number of stream `id` needs it no more; the stream may be gone, 0 does nothing. */
 void edge_conn_cover(struct edge *e, uint64_t id, uint64_t number);
@@ -373,6 +373,8 @@ void edge_route_ended(struct edge *e);
 /* Answers a stanza of a partner with an error where one may be sent. */
 void edge_bounce(struct edge *e, struct xfed_arena *a, const struct xfed_stanza *s, const struct xfed_stanza_error *err);
 void edge_refuse_stanza(struct edge_conn *c, const struct xfed_s2s_action *act, enum xfed_reason reason);
+/* A STANZA_REFUSED: its sender hears the reason and the limit, unless it is one that gets no answer. */
+void edge_refuse_users(struct edge_conn *c, const struct xfed_s2s_action *act);
 void edge_send_elem(struct edge *e, struct xfed_span local, struct xfed_span remote, const struct xfed_xml_elem *elem, const char *rule);
 
 /* forward.c */

@@ -120,6 +120,10 @@ bool edge_inbound_stanza(struct edge_conn *c, const struct xfed_s2s_action *act)
 		edge_refuse_stanza(c, act, XFED_REASON_POLICY_RATE_EXCEEDED);
 		return true;
 	}
+	if (act->type == XFED_S2S_STANZA_REFUSED) {
+		edge_refuse_users(c, act);
+		return true;
+	}
 	if (!(partner->kinds & kind_bit(act->stanza.kind))) {
 		edge_refuse_stanza(c, act, XFED_REASON_POLICY_KIND_FORBIDDEN);
 		return true;

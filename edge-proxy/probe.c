@@ -125,6 +125,7 @@ static void perform(struct edge_probe *p, const struct xfed_s2s_action *act)
 	case XFED_S2S_VERIFIED:
 	case XFED_S2S_ACKED:
 	case XFED_S2S_STANZA:
+	case XFED_S2S_STANZA_REFUSED:
 		break; /* of other kinds of streams */
 	}
 }

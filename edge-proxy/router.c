@@ -1,5 +1,7 @@
 #include "edge.h"
 
+#include <stdio.h>
+
 #include "xfed/hash.h"
 #include "xfed/mem.h"
 
@@ -96,18 +98,37 @@ static bool may_read_again(const struct edge_conn *c)
 	       (!c->patience_ms || c->parked_count <= XFED_DELIVERY_PARK_SLOW / 2);
 }
 
-void edge_refuse_stanza(struct edge_conn *c, const struct xfed_s2s_action *act, enum xfed_reason reason)
+static void refuse(struct edge_conn *c, const struct xfed_s2s_action *act, enum xfed_reason reason, const char *text, bool is_answered)
 {
 	const struct xfed_reason_info *info = xfed_reason_info(reason);
 	edge_report_refusal(c->edge, reason, info->side);
 	rt_log(RT_LOG_INFO, "stanza.refused", RT_KV("partner", act->stanza.from.domain), RT_KV("local", act->stanza.to.domain),
-		RT_KV_REASON(reason), RT_KV_U64("conn", c->id), RT_KV("id", act->stanza.id), RT_END);
-	if (!info->condition || !xfed_stanza_may_error(&act->stanza)) {
+		RT_KV_REASON(reason), RT_KV_STR("text", text), RT_KV_U64("conn", c->id), RT_KV("id", act->stanza.id), RT_END);
+	if (!info->condition || !is_answered) {
 		rt_metric_add(c->edge->metrics, RT_M_DROPPED, 1, RT_LABELS(XFED_SPAN("no-error-due")));
 		return;
 	}
-	struct xfed_stanza_error err = { .condition = info->condition, .text = xfed_span_str(info->code), .is_too_big = xfed_reason_is_size(reason) };
+	char words[160];
+	snprintf(words, sizeof(words), "%s%s%s", info->code, text ? ": " : "", text ? text : "");
+	struct xfed_stanza_error err = { .condition = info->condition, .text = xfed_span_str(words),
+		.is_too_big = xfed_reason_is_size(reason) };
 	edge_bounce(c->edge, act->arena, &act->stanza, &err);
+}
+
+void edge_refuse_stanza(struct edge_conn *c, const struct xfed_s2s_action *act, enum xfed_reason reason)
+{
+	refuse(c, act, reason, NULL, xfed_stanza_may_error(&act->stanza));
+}
+
+/* Nobody waits for what becomes of "I am here". */
+void edge_refuse_users(struct edge_conn *c, const struct xfed_s2s_action *act)
+{
+	const struct xfed_stanza *s = &act->stanza;
+	bool is_available = s->kind == XFED_STANZA_PRESENCE && s->type == XFED_TYPE_NONE;
+	bool is_answered = xfed_stanza_may_error(s) && !is_available;
+	const char *kind = s->kind == XFED_STANZA_IQ ? "iq" : edge_kind_word(kind_of(s));
+	edge_report_stanza(c->edge, s->from.domain, "to_sip", kind, is_answered ? "refused" : "dropped");
+	refuse(c, act, act->reason, act->text, is_answered);
 }
 
 /* What has come in this turn is not parked, only not looked at yet: that happens here before anything is refused. */
@@ -247,9 +268,14 @@ void edge_send_elem(struct edge *e, struct xfed_span local, struct xfed_span rem
 {
 	xfed_buf_clear(&e->scratch);
 	int rc = elem ? xfed_xml_write(&e->scratch, elem, XFED_SPAN(XFED_NS_SERVER)) : XFED_ERR_NOMEM;
+	if (rc == XFED_ERR_LIMIT || (rc == XFED_OK && xfed_buf_len(&e->scratch) > XFED_STANZA_BYTES_MIN)) {
+		/* Its words are a user's. No server has to take so much [A10-11], and one that does not would end our stream over it. */
+		rt_metric_add(e->metrics, RT_M_DROPPED, 1, RT_LABELS(XFED_SPAN("error-too-large")));
+		return;
+	}
 	struct edge_item *it = rc == XFED_OK ? edge_item_new(xfed_buf_span(&e->scratch), remote, XFED__KIND__KIND_ERROR, NULL) : NULL;
-	if (!it) { /* an id of others may make it too large for any stanza */
-		rt_metric_add(e->metrics, RT_M_DROPPED, 1, RT_LABELS(xfed_span_str(rc == XFED_ERR_LIMIT ? rule : "no-memory")));
+	if (!it) {
+		rt_metric_add(e->metrics, RT_M_DROPPED, 1, RT_LABELS(XFED_SPAN("no-memory")));
 		return;
 	}
 	it->rule = rule;

@@ -89,7 +89,8 @@ static const struct rt_conf_row limits_rows[] = {
 	{ .name = "stanzas_per_second", .type = RT_CONF_INT, IN(limits, stanzas_per_second), .flags = RELOADABLE, .min = 1, .max = 1000000,
 		.unit = "stanzas", .fallback = "200", .help = "From the partner on one edge, over all its streams and domains." },
 	{ .name = "stanza_size", .type = RT_CONF_SIZE, IN(limits, stanza_bytes), .flags = RELOADABLE, .min = XFED_STANZA_BYTES_MIN,
-		.max = XFED_STANZA_BYTES_MAX, .fallback = "64KiB", .help = "Largest stanza taken from the partner." },
+		.max = XFED_STANZA_BYTES_MAX, .fallback = "64KiB", .help = "Largest stanza taken from the partner. A larger one is refused to its sender (policy.size.exceeded) and the stream "
+			"goes on; above the hard maximum of 256KiB the stream ends. The partner is told (XEP-0478)." },
 };
 static const struct rt_conf_table limits_table = { .name = "limits", .help = "Limits, for each edge.", .rows = limits_rows,
 	.row_count = XFED_ARRAY_LEN(limits_rows), .struct_size = sizeof(OBJECT_OF(limits)) };

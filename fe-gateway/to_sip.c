@@ -52,6 +52,7 @@ static enum xfed_reason read_again(struct gateway *g, const Xfed__Deliver *d, st
 	case XFED_XML_NOMEM:
 		return XFED_REASON_STREAM_INTERNAL;
 	case XFED_XML_MORE:
+	case XFED_XML_EXCESS:
 	case XFED_XML_HEADER:
 	case XFED_XML_CLOSE:
 	case XFED_XML_BAD:
@@ -63,6 +64,8 @@ static enum xfed_reason read_again(struct gateway *g, const Xfed__Deliver *d, st
 		break;
 	case XFED_STANZA_NO_MEMORY:
 		return XFED_REASON_STREAM_INTERNAL;
+	case XFED_STANZA_MALFORMED:
+		return XFED_REASON_XMPP_ADDRESS_MALFORMED;
 	case XFED_STANZA_NOT:
 	case XFED_STANZA_IMPROPER:
 		return XFED_REASON_XMPP_STANZA_INVALID;

@@ -90,6 +90,15 @@ static void row_of_sm(struct ctl_table *t, const json_t *s)
 	}
 }
 
+/* What the partner has said it takes (XEP-0478). */
+static void row_of_limit(struct ctl_table *t, const json_t *s)
+{
+	if (json_object_get(s, "peer_stanza_size")) {
+		ctl_table_add(t, "takes");
+		ctl_table_addf(t, "stanzas of up to %lld bytes", (long long)ctl_int(s, "peer_stanza_size"));
+	}
+}
+
 enum ctl_exit ctl_print_stream(const json_t *s, FILE *out)
 {
 	struct ctl_table t;
@@ -109,6 +118,7 @@ enum ctl_exit ctl_print_stream(const json_t *s, FILE *out)
 	ctl_table_addf(&t, "%lld in, %lld out, %lld queued%s", (long long)ctl_int(s, "stanzas_in"), (long long)ctl_int(s, "stanzas_out"),
 		(long long)ctl_int(s, "queued"), json_is_true(json_object_get(s, "paused")) ? ", paused" : "");
 	row_of_sm(&t, s);
+	row_of_limit(&t, s);
 	ctl_table_add(&t, "TLS");
 	ctl_table_addf(&t, "%s%s%s", *tls ? tls : "none", *tls ? " " : "", ctl_str(s, "cipher"));
 	if (*tls) {

@@ -171,7 +171,7 @@ struct phrase {
 static const struct phrase phrases[] = {
 	{ 301, "Moved Permanently" }, { 302, "Moved Temporarily" },	 { 400, "Bad Request" },
 	{ 403, "Forbidden" },	      { 404, "Not Found" },		 { 405, "Method Not Allowed" },
-	{ 406, "Not Acceptable" },    { 410, "Gone" },			 { 415, "Unsupported Media Type" },
+	{ 406, "Not Acceptable" },    { 410, "Gone" },			 { 413, "Request Entity Too Large" }, { 415, "Unsupported Media Type" },
 	{ 416, "Unsupported URI Scheme" }, { 480, "Temporarily Unavailable" }, { 482, "Loop Detected" }, { 483, "Too Many Hops" }, { 500, "Server Internal Error" },
 	{ 501, "Not Implemented" },   { 504, "Server Time-out" },	 { 513, "Message Too Large" },
 };

@@ -20,6 +20,11 @@ static void give_back(struct sip_framer *f)
 {
 	xfed_buf_consume(&f->in, f->give_back);
 	f->give_back = 0;
+	if (f->message == 0 && f->skip > 0) {
+		size_t len = xfed_buf_len(&f->in), n = f->skip < len ? f->skip : len;
+		xfed_buf_consume(&f->in, n);
+		f->skip -= n;
+	}
 	xfed_buf_trim(&f->in);
 }
 
@@ -91,10 +96,12 @@ static struct sip_frame measure(struct sip_framer *f)
 						 : "bad Content-Length or line end",
 			head);
 	}
-	if (body > XFED_SIP_MESSAGE_BYTES - head_len) {
+	if (body > XFED_SIP_SKIP_BYTES) {
 		return lose(f, "message too large", head);
 	}
-	f->message = head_len + body;
+	bool is_skipped = body > XFED_SIP_MESSAGE_BYTES - head_len;
+	f->skip = is_skipped ? body : 0;
+	f->message = is_skipped ? head_len : head_len + body;
 	return (struct sip_frame){ .kind = SIP_FRAME_MESSAGE };
 }
 
@@ -107,6 +114,9 @@ struct sip_frame sip_framer_next(struct sip_framer *f)
 		};
 	}
 	give_back(f);
+	if (f->message == 0 && f->skip > 0) {
+		return frame;
+	}
 	if (f->message == 0) {
 		if (f->scanned == 0 && skip_leading(f)) {
 			frame.kind = SIP_FRAME_PING;
@@ -133,5 +143,5 @@ struct sip_frame sip_framer_next(struct sip_framer *f)
 
 bool sip_framer_is_partial(const struct sip_framer *f)
 {
-	return xfed_buf_len(&f->in) > f->give_back;
+	return xfed_buf_len(&f->in) > f->give_back || f->skip > 0;
 }

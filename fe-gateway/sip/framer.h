@@ -12,7 +12,12 @@
 
 enum sip_frame_kind {
 	SIP_FRAME_MORE,	   /* nothing complete: read on */
-	SIP_FRAME_MESSAGE, /* `bytes` is one whole message: SIP_LAYER_RECV */
+	/*
+	 * `bytes` is one whole message: SIP_LAYER_RECV. Of one that is too large, up to
+	 * XFED_SIP_SKIP_BYTES, it is the header block: the layer refuses it for its Content-Length. A
+	 * connection of a proxy carries the requests of all its users, so the body is read past.
+	 */
+	SIP_FRAME_MESSAGE,
 	SIP_FRAME_PING,	   /* double CRLF between messages: write one CRLF back ([C3-09]) */
 	SIP_FRAME_ERROR,   /* the stream is lost: see below; every later call says so again */
 };
@@ -34,6 +39,7 @@ struct sip_framer {
 	size_t scanned;	   /* bytes known not to hold the end of the header block */
 	size_t message;	   /* length of the message at the front once known, else 0 */
 	size_t give_back;  /* consumed at the next call */
+	size_t skip;	   /* behind that: of a body nobody wants */
 	const char *error; /* set: lost */
 	bool half_ping;	   /* one CRLF seen between messages */
 };

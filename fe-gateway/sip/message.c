@@ -397,7 +397,7 @@ static void take_body(struct parse *p, struct xfed_span copy, enum sip_parse_fla
 		n = rest.len;
 		refuse(p, 400, "Bad Content-Length", true);
 	} else if (n > XFED_SIP_MESSAGE_BYTES - p->head_len) {
-		refuse(p, 413, "Message Too Large", true);
+		refuse(p, 413, "Message Too Large", n > XFED_SIP_SKIP_BYTES); /* what is not larger the framer has read past */
 	} else if (n > rest.len || (is_stream && n < rest.len)) {
 		refuse(p, 400, "Content-Length Does Not Fit", true);
 	}

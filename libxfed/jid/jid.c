@@ -123,6 +123,15 @@ int xfed_jid_domain(struct xfed_arena *a, struct xfed_span s, struct xfed_span *
 	return rc == XFED_OK ? take_domain(a, &parts.domain, out) : rc;
 }
 
+int xfed_jid_domain_of(struct xfed_arena *a, struct xfed_span s, struct xfed_span *out)
+{
+	const char *slash = s.len > 0 ? memchr(s.data, '/', s.len) : NULL;
+	size_t end = slash ? (size_t)(slash - s.data) : s.len;
+	const char *at = end > 0 ? memrchr(s.data, '@', end) : NULL;
+	size_t start = at ? (size_t)(at - s.data) + 1 : 0;
+	return xfed_jid_domain(a, xfed_span_make(s.data + start, end - start), out);
+}
+
 static struct xfed_span join(struct xfed_arena *a, const struct xfed_jid *j, bool with_resource)
 {
 	bool has_resource = with_resource && j->resource.data;

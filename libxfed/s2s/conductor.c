@@ -252,6 +252,7 @@ static bool first_pair(struct xfed_s2s *s, enum xfed_method method)
 	s->method = method;
 	s->established_ms = s->stanza_ms = s->now_ms;
 	struct xfed_xml_limits limits = { s->stanza_bytes, XFED_XML_DEPTH_MAX, XFED_XML_NODES_MAX };
+	limits.most_bytes = s->direction == XFED_S2S_IN ? XFED_STANZA_BYTES_MAX : 0; /* only there users' stanzas come */
 	xfed_xml_reader_set_limits(s->reader, &limits);
 	xfed_sasl_server_free(s->sasl);
 	s->sasl = NULL;
@@ -494,6 +495,7 @@ void xfed_s2s_info(const struct xfed_s2s *s, struct xfed_s2s_info *out)
 		.offers_dialback = s->offers_dialback,
 		.method = s->method,
 		.cert_reason = s->cert_reason,
+		.peer_bytes = s->peer_bytes,
 		.opened_ms = s->opened_ms,
 		.established_ms = s->established_ms,
 		.last_traffic_ms = s->traffic_ms > s->sent_ms ? s->traffic_ms : s->sent_ms,

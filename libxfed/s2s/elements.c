@@ -111,7 +111,53 @@ bool s2s_takes_last(const struct xfed_s2s *s)
 	return s->direction == XFED_S2S_IN && s->is_established && is_friendly && s2s_sm_is_off(s);
 }
 
-/* [A10-01], [A10-02]: the addresses of a stanza against the pairs this stream has proved. */
+/* Of the limits of a stanza, the one that is broken: in words, for its sender. */
+static const char *excess_text(struct xfed_s2s *s, enum xfed_xml_excess what)
+{
+	switch (what) {
+	case XFED_XML_EXCESS_NONE:
+		break;
+	case XFED_XML_EXCESS_BYTES:
+		snprintf(s->refusal, sizeof(s->refusal), "a stanza may have at most %zu bytes", s->stanza_bytes);
+		break;
+	case XFED_XML_EXCESS_DEPTH:
+		snprintf(s->refusal, sizeof(s->refusal), "a stanza may have at most %d levels of elements", XFED_XML_DEPTH_MAX);
+		break;
+	case XFED_XML_EXCESS_NODES:
+		snprintf(s->refusal, sizeof(s->refusal), "a stanza may have at most %d elements and texts", XFED_XML_NODES_MAX);
+		break;
+	case XFED_XML_EXCESS_ATTRS:
+		snprintf(s->refusal, sizeof(s->refusal), "an element may have at most %d attributes", XFED_XML_ATTRS_MAX);
+		break;
+	case XFED_XML_EXCESS_SECTION:
+		snprintf(s->refusal, sizeof(s->refusal), "a CDATA section may have at most %d bytes", XFED_XML_SILENT_CDATA_BYTES);
+		break;
+	}
+	return s->refusal;
+}
+
+/* What a single user can bring about through an honest server is that user's affair: the stanza is refused, the stream goes on. */
+static struct xfed_s2s_action *push_stanza(struct xfed_s2s *s, const struct xfed_stanza *stanza)
+{
+	enum xfed_xml_excess excess = xfed_xml_reader_excess(s->reader);
+	bool is_malformed = stanza->is_from_malformed || stanza->is_to_malformed;
+	if (!is_malformed && excess == XFED_XML_EXCESS_NONE) {
+		return s2s_push(s, XFED_S2S_STANZA);
+	}
+	struct xfed_s2s_action *act = s2s_push(s, XFED_S2S_STANZA_REFUSED);
+	if (is_malformed) {
+		act->reason = XFED_REASON_XMPP_ADDRESS_MALFORMED;
+		act->text = stanza->is_to_malformed ? "'to' is no address" : "'from' is no address";
+	} else {
+		bool is_size = excess == XFED_XML_EXCESS_BYTES || excess == XFED_XML_EXCESS_SECTION;
+		act->reason = is_size ? XFED_REASON_POLICY_SIZE_EXCEEDED : XFED_REASON_POLICY_SHAPE_EXCEEDED;
+		act->text = excess_text(s, excess);
+	}
+	act->side = xfed_reason_info(act->reason)->side;
+	return act;
+}
+
+/* [A10-01], [A10-02]: the addresses of a stanza against the pairs this stream has proved, whatever becomes of it. */
 static void take_stanza(struct xfed_s2s *s, struct xfed_xml_elem *e)
 {
 	bool is_last = s->state == XFED_S2S_CLOSING && s2s_takes_last(s);
@@ -131,6 +177,7 @@ static void take_stanza(struct xfed_s2s *s, struct xfed_xml_elem *e)
 	struct xfed_stanza stanza;
 	switch (xfed_stanza_view(a, e, &stanza)) {
 	case XFED_STANZA_OK:
+	case XFED_STANZA_MALFORMED:
 		break;
 	case XFED_STANZA_NOT:
 	case XFED_STANZA_IMPROPER:
@@ -155,7 +202,7 @@ static void take_stanza(struct xfed_s2s *s, struct xfed_xml_elem *e)
 	}
 	s->stanza_ms = s->now_ms;
 	s2s_meter_stanza(s);
-	struct xfed_s2s_action *act = s2s_push(s, XFED_S2S_STANZA);
+	struct xfed_s2s_action *act = push_stanza(s, &stanza);
 	act->sm_number = number;
 	act->stanza = stanza;
 	act->method = method_of(s, &stanza);
@@ -191,6 +238,19 @@ static void take_element(struct xfed_s2s *s, struct xfed_xml_elem *e)
 		}
 	}
 	s2s_close(s, XFED_REASON_STREAM_STANZA_UNSUPPORTED, "an element that is not expected here");
+}
+
+/* Over a limit: a stanza is one user's, anything else is the server's own. */
+static void take_excess(struct xfed_s2s *s, struct xfed_xml_elem *e)
+{
+	enum xfed_xml_excess what = xfed_xml_reader_excess(s->reader);
+	if (is_stanza(e) || s->state == XFED_S2S_CLOSING) {
+		take_element(s, e);
+	} else if (what == XFED_XML_EXCESS_BYTES || what == XFED_XML_EXCESS_SECTION) {
+		s2s_close(s, XFED_REASON_STREAM_XML_TOO_BIG, excess_text(s, what));
+	} else {
+		s2s_close(s, XFED_REASON_STREAM_XML_TOO_DEEP, excess_text(s, what));
+	}
 }
 
 static void take_header(struct xfed_s2s *s, struct xfed_xml_elem *root)
@@ -236,9 +296,6 @@ static void take_close(struct xfed_s2s *s)
 static void take_bad_xml(struct xfed_s2s *s)
 {
 	enum xfed_reason reason = xfed_xml_reader_reason(s->reader);
-	if (reason == XFED_REASON_STREAM_XML_TOO_BIG && s->state == XFED_S2S_READY && s->stanza_bytes < XFED_STANZA_BYTES_MAX) {
-		reason = XFED_REASON_POLICY_SIZE_EXCEEDED;
-	}
 	if (s->state == XFED_S2S_CLOSING) {
 		s2s_finish(s, false);
 		return;
@@ -265,6 +322,9 @@ size_t s2s_read_xml(struct xfed_s2s *s, struct xfed_span in)
 		break;
 	case XFED_XML_ELEMENT:
 		take_element(s, xfed_xml_reader_elem(s->reader));
+		break;
+	case XFED_XML_EXCESS:
+		take_excess(s, xfed_xml_reader_elem(s->reader));
 		break;
 	case XFED_XML_CLOSE:
 		take_close(s);

@@ -1,7 +1,23 @@
 #include "internal.h"
 
+#include <stdio.h>
+
 /* [A9-06]: where stanzas may come next; beside dialback that is before anything is proved, as no other features follow. */
 #define SM_FEATURE "<sm xmlns='" XFED_NS_SM "'/>"
+#define EXTERNAL_FEATURE "<mechanisms xmlns='" XFED_NS_SASL "'><mechanism>EXTERNAL</mechanism></mechanisms>"
+
+/*
+ * The last features before stanzas may come say what they may be (XEP-0478, [A9-05]): the partner's limit, as far as the header
+ * says who it is.
+ */
+static void send_features(struct xfed_s2s *s, const char *offers)
+{
+	char text[768];
+	snprintf(text, sizeof(text),
+		"<stream:features>%s<limits xmlns='" XFED_NS_LIMITS "'><max-bytes>%zu</max-bytes><idle-seconds>%llu</idle-seconds></limits></stream:features>",
+		offers, s->stanza_bytes, (unsigned long long)(s->inactivity_ms / 1000));
+	s2s_send_str(s, text);
+}
 
 /* [A2-09], [A2-10]: the addresses of the header the peer opened with. */
 void s2s_in_header(struct xfed_s2s *s, const struct xfed_xml_elem *root)
@@ -22,8 +38,7 @@ void s2s_in_header(struct xfed_s2s *s, const struct xfed_xml_elem *root)
 			return;
 		}
 		s2s_send_header(s);
-		s2s_send_str(s, s->methods & XFED_METHOD_DIALBACK_TLS ? "<stream:features>" XFED_DIALBACK_FEATURE SM_FEATURE "</stream:features>"
-								      : "<stream:features>" SM_FEATURE "</stream:features>");
+		send_features(s, s->methods & XFED_METHOD_DIALBACK_TLS ? XFED_DIALBACK_FEATURE SM_FEATURE : SM_FEATURE);
 		if (!s2s_is_over(s)) {
 			s2s_established(s, XFED_METHOD_EXTERNAL, xfed_span_str(s->remote), xfed_span_str(s->local));
 		}
@@ -62,9 +77,9 @@ static void offer_clear(struct xfed_s2s *s)
 		/* [A4-01]: TLS first, and nothing else beside it; what may follow is offered inside. */
 		s2s_send_str(s, "<stream:features><starttls xmlns='" XFED_NS_TLS "'><required/></starttls></stream:features>");
 	} else if (s->creds) {
-		s2s_send_str(s, "<stream:features><starttls xmlns='" XFED_NS_TLS "'/>" XFED_DIALBACK_FEATURE "</stream:features>");
+		send_features(s, "<starttls xmlns='" XFED_NS_TLS "'/>" XFED_DIALBACK_FEATURE);
 	} else {
-		s2s_send_str(s, "<stream:features>" XFED_DIALBACK_FEATURE "</stream:features>");
+		send_features(s, XFED_DIALBACK_FEATURE);
 	}
 	if (!s2s_is_over(s)) {
 		s2s_enter(s, XFED_S2S_WAIT_NEGOTIATION);
@@ -84,11 +99,11 @@ static void offer_secure(struct xfed_s2s *s)
 		return;
 	}
 	s2s_send_header(s);
-	s2s_send_str(s, "<stream:features>");
 	if (s->external_offered) {
-		s2s_send_str(s, "<mechanisms xmlns='" XFED_NS_SASL "'><mechanism>EXTERNAL</mechanism></mechanisms>");
+		send_features(s, dialback ? EXTERNAL_FEATURE XFED_DIALBACK_FEATURE SM_FEATURE : EXTERNAL_FEATURE);
+	} else {
+		send_features(s, XFED_DIALBACK_FEATURE SM_FEATURE);
 	}
-	s2s_send_str(s, dialback ? XFED_DIALBACK_FEATURE SM_FEATURE "</stream:features>" : "</stream:features>");
 	if (!s2s_is_over(s)) {
 		s2s_enter(s, XFED_S2S_WAIT_NEGOTIATION);
 	}

@@ -68,6 +68,7 @@ struct xfed_s2s {
 	bool needs_tls;
 	unsigned methods;
 	size_t stanza_bytes;
+	size_t peer_bytes; /* out: most the peer takes of one element, by its features; 0: it does not say */
 	enum xfed_method method;
 	enum xfed_reason cert_reason;
 	struct xfed_sasl_server *sasl;
@@ -92,6 +93,7 @@ struct xfed_s2s {
 	enum xfed_reason reason;
 	enum xfed_side side;
 	char text[192];
+	char refusal[96]; /* text of the last STANZA_REFUSED */
 	const char *condition; /* of the stream error, where the XML reader knows it better than the reason table */
 
 	struct xfed_s2s_action *actions; /* XFED_S2S_ACTIONS_MAX; NULL while the stream hibernates */

@@ -97,6 +97,29 @@ static void ask_identity(struct xfed_s2s *s, const struct xfed_xml_elem *feature
 	}
 }
 
+/* A whole number without sign; 0: it is none, or beyond all that could matter. */
+static uint64_t read_number(struct xfed_span s)
+{
+	uint64_t n = 0;
+	for (size_t i = 0; i < s.len; i++) {
+		if (s.data[i] < '0' || s.data[i] > '9' || i >= 15) {
+			return 0;
+		}
+		n = n * 10 + (uint64_t)(s.data[i] - '0');
+	}
+	return n;
+}
+
+/* XEP-0478. Less than RFC 6120 lets anybody demand [A10-11] is no limit, as is what cannot be read. */
+static size_t most_bytes_of(const struct xfed_xml_elem *features)
+{
+	const struct xfed_xml_elem *limits = xfed_xml_child(features, XFED_NS_LIMITS, "limits");
+	const struct xfed_xml_elem *e = limits ? xfed_xml_child(limits, XFED_NS_LIMITS, "max-bytes") : NULL;
+	const struct xfed_xml_node *t = e ? e->children : NULL;
+	uint64_t n = t && !t->elem && !t->next ? read_number(t->text) : 0;
+	return n >= XFED_STANZA_BYTES_MIN && n <= XFED_STANZA_BYTES_MAX ? (size_t)n : 0;
+}
+
 static void note_offers(struct xfed_s2s *s, const struct xfed_xml_elem *features)
 {
 	if (s->has_external) {
@@ -111,6 +134,7 @@ static void note_offers(struct xfed_s2s *s, const struct xfed_xml_elem *features
 static void do_features(struct xfed_s2s *s, struct xfed_xml_elem *e)
 {
 	note_offers(s, e);
+	s->peer_bytes = most_bytes_of(e);
 	s->sm.is_offered = s->is_secure && xfed_xml_child(e, XFED_NS_SM, "sm") != NULL;
 	s->peer_offers_errors = xfed_dialback_offers_errors(e);
 	if (!s->is_secure) {

@@ -87,7 +87,7 @@ void s2s_send_error(struct xfed_s2s *s, const char *condition, enum xfed_reason 
 		rc |= xfed_xml_escape(&b, xfed_span_str(text));
 	}
 	rc |= xfed_buf_append_str(&b, "</text>");
-	if (reason == XFED_REASON_STREAM_XML_TOO_BIG || reason == XFED_REASON_POLICY_SIZE_EXCEEDED) {
+	if (reason == XFED_REASON_STREAM_XML_TOO_BIG) {
 		rc |= xfed_buf_append_str(&b, "<stanza-too-big xmlns='" XFED_NS_XMPP_ERRORS "'/>"); /* [A3-07] */
 	}
 	if (reason == XFED_REASON_STREAM_SM_COUNT_WRONG) {
@@ -116,6 +116,9 @@ int xfed_s2s_send(struct xfed_s2s *s, struct xfed_span stanza, uint64_t now_ms)
 {
 	if (s->state != XFED_S2S_READY || s->direction != XFED_S2S_OUT) {
 		return XFED_ERR_STATE;
+	}
+	if (s->peer_bytes > 0 && stanza.len > s->peer_bytes) {
+		return XFED_ERR_INVALID;
 	}
 	if (s2s_sm_is_full(s)) {
 		return XFED_ERR_AGAIN;

@@ -43,11 +43,12 @@ static int set(struct xfed_arena *a, struct xfed_xml_elem *e, struct xfed_span n
 	return value.data ? xfed_xml_set_attr(a, e, XFED_SPAN(""), name, value) : XFED_OK;
 }
 
-/* The stanza's own element: its addresses as they came, swapped (RFC 6120 8.3.1). */
+/* The stanza's own element: its addresses as they came, swapped (RFC 6120 8.3.1); but we speak as none that is no address. */
 static struct xfed_xml_elem *answer_new(struct xfed_arena *a, const struct xfed_stanza *s)
 {
 	struct xfed_xml_elem *e = xfed_xml_elem_new(a, s->elem->ns, s->elem->name);
-	if (!e || set(a, e, XFED_SPAN("from"), xfed_xml_attr_get(s->elem, "to")) != XFED_OK ||
+	struct xfed_span from = s->is_to_malformed ? s->to.domain : xfed_xml_attr_get(s->elem, "to");
+	if (!e || set(a, e, XFED_SPAN("from"), from) != XFED_OK ||
 		set(a, e, XFED_SPAN("to"), xfed_xml_attr_get(s->elem, "from")) != XFED_OK ||
 		set(a, e, XFED_SPAN("id"), s->id) != XFED_OK || set(a, e, XFED_SPAN("type"), XFED_SPAN("error")) != XFED_OK) {
 		return NULL;

@@ -42,20 +42,20 @@ static enum xfed_stanza_type read_type(enum xfed_stanza_kind kind, struct xfed_s
 	return t->type;
 }
 
-static enum xfed_stanza_result read_address(struct xfed_arena *a, const struct xfed_xml_elem *e, const char *name, struct xfed_jid *out)
+static enum xfed_stanza_result read_address(struct xfed_arena *a, const struct xfed_xml_elem *e, const char *name, struct xfed_jid *out,
+	bool *is_malformed)
 {
 	struct xfed_span value = xfed_xml_attr_get(e, name);
 	if (!value.data) {
 		return XFED_STANZA_IMPROPER;
 	}
-	switch (xfed_jid_parse(a, value, out)) {
-	case XFED_OK:
-		return XFED_STANZA_OK;
-	case XFED_ERR_NOMEM:
-		return XFED_STANZA_NO_MEMORY;
-	default:
-		return XFED_STANZA_IMPROPER;
+	int rc = xfed_jid_parse(a, value, out);
+	if (rc == XFED_ERR_INVALID) {
+		*out = (struct xfed_jid){ 0 };
+		rc = xfed_jid_domain_of(a, value, &out->domain);
+		*is_malformed = rc == XFED_OK;
 	}
+	return rc == XFED_OK ? XFED_STANZA_OK : rc == XFED_ERR_NOMEM ? XFED_STANZA_NO_MEMORY : XFED_STANZA_IMPROPER;
 }
 
 enum xfed_stanza_result xfed_stanza_view(struct xfed_arena *a, const struct xfed_xml_elem *e, struct xfed_stanza *out)
@@ -72,8 +72,12 @@ enum xfed_stanza_result xfed_stanza_view(struct xfed_arena *a, const struct xfed
 	out->type = read_type(out->kind, xfed_xml_attr_get(e, "type"));
 	out->id = xfed_xml_attr_get(e, "id");
 	out->lang = xfed_xml_attr_get_ns(e, XFED_NS_XML, "lang");
-	enum xfed_stanza_result result = read_address(a, e, "from", &out->from);
-	return result == XFED_STANZA_OK ? read_address(a, e, "to", &out->to) : result;
+	enum xfed_stanza_result result = read_address(a, e, "from", &out->from, &out->is_from_malformed);
+	if (result == XFED_STANZA_OK) {
+		result = read_address(a, e, "to", &out->to, &out->is_to_malformed);
+	}
+	bool is_malformed = out->is_from_malformed || out->is_to_malformed;
+	return result == XFED_STANZA_OK && is_malformed ? XFED_STANZA_MALFORMED : result;
 }
 
 static size_t count_elements(const struct xfed_xml_elem *e)

@@ -108,6 +108,11 @@ static void on_start(void *user, const xmlChar *name, const xmlChar *prefix, con
 		xml_reader_die(r, XFED_REASON_STREAM_XML_MALFORMED, NULL);
 		return;
 	}
+	r->text = NULL;
+	if (r->is_trimming && r->open) {
+		r->ignored++;
+		return;
+	}
 	bool is_root = !r->content_ns;
 	struct xfed_span uri = namespace_of(&r->arena, ns);
 	struct xfed_xml_elem *e = uri.data ? xml_elem_append(&r->arena, r->open, uri, span_of(name)) : NULL;
@@ -116,7 +121,6 @@ static void on_start(void *user, const xmlChar *name, const xmlChar *prefix, con
 		return;
 	}
 	e->has_prefix = prefix != NULL;
-	r->text = NULL;
 	if (!r->open) {
 		r->elem = e;
 	}
@@ -137,6 +141,10 @@ static void on_end(void *user, const xmlChar *name, const xmlChar *prefix, const
 		return;
 	}
 	r->text = NULL;
+	if (r->ignored > 0) {
+		r->ignored--;
+		return;
+	}
 	if (!r->open) {
 		r->is_closed = true;
 		return;
@@ -154,6 +162,9 @@ static void on_text(void *user, const xmlChar *text, int len)
 	}
 	if (!r->open) {
 		xml_reader_die(r, XFED_REASON_STREAM_XML_MALFORMED, NULL);
+		return;
+	}
+	if (r->is_trimming) {
 		return;
 	}
 	size_t add = (size_t)len, have = r->text ? r->text->text.len : 0;

@@ -56,6 +56,7 @@ void xfed_xml_reader_free(struct xfed_xml_reader *r)
 	xml_parser_drop(r);
 	xfed_buf_deinit(&r->unfed);
 	xfed_arena_deinit(&r->arena);
+	xml_skim_forget(r);
 	xfed_free(r->header);
 	xfed_free(r->content_ns);
 	xfed_free(r);
@@ -66,7 +67,8 @@ static void forget_tree(struct xfed_xml_reader *r)
 	xfed_arena_reset(&r->arena);
 	r->elem = r->open = NULL;
 	r->text = NULL;
-	r->is_complete = r->has_result = false;
+	r->is_complete = r->has_result = r->is_trimming = false;
+	r->ignored = 0;
 }
 
 int xfed_xml_reader_restart(struct xfed_xml_reader *r)
@@ -75,6 +77,7 @@ int xfed_xml_reader_restart(struct xfed_xml_reader *r)
 	struct xfed_xml_limits limits = r->scan.limits;
 	xml_parser_drop(r);
 	forget_tree(r);
+	xml_skim_forget(r);
 	xfed_buf_clear(&r->unfed);
 	xml_scan_init(&r->scan, &limits, is_fragment);
 	r->fed_at = 0;
@@ -157,7 +160,7 @@ static void before_parser(struct xfed_xml_reader *r)
 static uint64_t feed_limit(const struct xfed_xml_reader *r)
 {
 	uint64_t until = r->scan.at;
-	if (r->scan.event == XML_SCAN_MORE) {
+	if (r->scan.event == XML_SCAN_MORE || r->scan.event == XML_SCAN_EXCESS) {
 		bool is_full = r->scan.at - r->fed_at >= XFED_XML_SLICE_BYTES;
 		until = is_full ? r->scan.safe_at : r->scan.cut_at;
 	} else if (r->scan.event == XML_SCAN_BAD) {
@@ -177,6 +180,7 @@ static bool is_agreed(const struct xfed_xml_reader *r)
 		return r->is_closed;
 	case XML_SCAN_MORE:
 	case XML_SCAN_TOKEN:
+	case XML_SCAN_EXCESS:
 	case XML_SCAN_DECLARATION:
 	case XML_SCAN_BAD:
 		return !r->is_complete && !r->is_closed;
@@ -189,17 +193,36 @@ static enum xfed_xml_result fail(struct xfed_xml_reader *r)
 	xml_parser_drop(r);
 	xmlResetLastError(); /* libxml2 keeps a copy of the error's words for the thread */
 	forget_tree(r);
+	xml_skim_forget(r);
 	xfed_buf_deinit(&r->unfed);
 	return r->is_nomem ? XFED_XML_NOMEM : XFED_XML_BAD;
 }
 
+/* A window of the element goes to the parser, or no further. */
+static void take_window(struct xfed_xml_reader *r, struct xfed_span window)
+{
+	if (r->is_skimming) {
+		xml_skim(r, window);
+	} else if (r->scan.event == XML_SCAN_EXCESS && r->scan.is_skimming) {
+		hand_over(r, window, r->scan.safe_at > r->fed_at ? r->scan.safe_at : r->fed_at);
+		xml_skim_begin(r);
+	} else {
+		r->is_trimming = r->is_trimming || r->scan.event == XML_SCAN_EXCESS;
+		hand_over(r, window, feed_limit(r));
+	}
+}
+
 static enum xfed_xml_result element_done(struct xfed_xml_reader *r)
 {
+	if (r->is_trimming) {
+		r->elem->children = r->elem->last_child = NULL;
+		xml_skim_forget(r);
+	}
 	r->stanzas++;
 	r->wants_renewal = r->scan.element_bytes > XFED_XML_RENEW_STANZA_BYTES || r->stanzas >= XFED_XML_RENEW_STANZAS ||
 			   xml_parser_names_bytes(r) > XFED_XML_NAMES_BYTES;
 	r->has_result = true;
-	return XFED_XML_ELEMENT;
+	return r->is_trimming ? XFED_XML_EXCESS : XFED_XML_ELEMENT;
 }
 
 /* What the scanner's event and the parser's verdict on the window come to. */
@@ -214,7 +237,7 @@ static enum xfed_xml_result settle(struct xfed_xml_reader *r, struct xfed_span w
 		before_parser(r);
 	}
 	if (!r->is_dead) {
-		hand_over(r, window, feed_limit(r));
+		take_window(r, window);
 	}
 	if (!r->is_dead && !is_agreed(r)) {
 		xml_reader_die(r, XFED_REASON_STREAM_XML_MALFORMED, NULL);
@@ -236,6 +259,7 @@ static enum xfed_xml_result settle(struct xfed_xml_reader *r, struct xfed_span w
 		return XFED_XML_CLOSE;
 	case XML_SCAN_MORE:
 	case XML_SCAN_TOKEN:
+	case XML_SCAN_EXCESS:
 	case XML_SCAN_DECLARATION:
 	case XML_SCAN_BAD:
 		break;
@@ -248,7 +272,7 @@ static struct xfed_span next_window(struct xfed_xml_reader *r, struct xfed_span 
 	size_t waiting = xfed_buf_len(&r->unfed);
 	size_t room = waiting < XFED_XML_SLICE_BYTES ? XFED_XML_SLICE_BYTES - waiting : XFED_XML_SLICE_BYTES;
 	/* A token longer than a slice is handed over alone, as soon as it ends. */
-	r->scan.stop_at_token = waiting >= XFED_XML_SLICE_BYTES;
+	r->scan.stop_at_token = waiting >= XFED_XML_SLICE_BYTES || r->is_skimming;
 	return xfed_span_make(in.data, in.len < room ? in.len : room);
 }
 
@@ -338,6 +362,11 @@ enum xfed_reason xfed_xml_reader_reason(const struct xfed_xml_reader *r)
 const char *xfed_xml_reader_stream_error(const struct xfed_xml_reader *r)
 {
 	return r->stream_error;
+}
+
+enum xfed_xml_excess xfed_xml_reader_excess(const struct xfed_xml_reader *r)
+{
+	return r->scan.excess;
 }
 
 size_t xfed_xml_reader_stanza_bytes(const struct xfed_xml_reader *r)

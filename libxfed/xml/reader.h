@@ -1,4 +1,4 @@
-/* The reader's inside: reader.c moves bytes, parser.c owns the libxml2 parser and builds the trees. */
+/* The reader's inside: reader.c moves bytes, parser.c owns the libxml2 parser and builds the trees, skim.c reads what is not kept. */
 #ifndef XFED_XML_READER_H
 #define XFED_XML_READER_H
 
@@ -29,6 +29,12 @@ struct xfed_xml_reader {
 	bool is_closed;	  /* ... or the root */
 	bool has_result;
 
+	bool is_trimming;      /* over a limit: nothing below the first-level element is kept any more */
+	bool is_skimming;      /* ... nor given to the parser */
+	size_t ignored;	       /* trimming: elements the parser has open that are not in the tree */
+	uint32_t *names;       /* skimming: hashes of the names of open elements the parser has not seen */
+	size_t names_count, names_room;
+
 	bool is_dead, is_nomem;
 	enum xfed_reason reason;
 	const char *stream_error;
@@ -41,6 +47,10 @@ void xml_reader_nomem(struct xfed_xml_reader *r);
 /* Gives bytes to the parser in slices, making it first where there is none. Failures kill the reader. */
 void xml_parser_feed(struct xfed_xml_reader *r, struct xfed_span bytes);
 void xml_parser_drop(struct xfed_xml_reader *r);
+/* skim.c: from here on, until the element ends; then each window the scanner has read. */
+void xml_skim_begin(struct xfed_xml_reader *r);
+void xml_skim(struct xfed_xml_reader *r, struct xfed_span window);
+void xml_skim_forget(struct xfed_xml_reader *r);
 /* Bytes its dictionary holds, which it never gives back. */
 size_t xml_parser_names_bytes(const struct xfed_xml_reader *r);
 

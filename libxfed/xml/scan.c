@@ -75,9 +75,25 @@ static cursor other_byte(struct xml_scan *s, cursor p, cursor stop)
 	return refuse(s, p, XFED_REASON_STREAM_XML_MALFORMED);
 }
 
+/*
+ * A limit is broken. Where the limits say that it is not fatal for a first-level element, this byte is not used and the
+ * element goes on without that limit. Bytes alone cost the parser nothing special; the others are what bounds its work.
+ */
+static cursor exceed(struct xml_scan *s, cursor p, enum xfed_xml_excess what)
+{
+	bool is_size = what == XFED_XML_EXCESS_BYTES || what == XFED_XML_EXCESS_SECTION;
+	if (s->limits.most_bytes == 0 || s->depth == 0) {
+		return refuse(s, p, is_size ? XFED_REASON_STREAM_XML_TOO_BIG : XFED_REASON_STREAM_XML_TOO_DEEP);
+	}
+	s->excess = s->excess != XFED_XML_EXCESS_NONE ? s->excess : what;
+	s->is_skimming = s->is_skimming || what != XFED_XML_EXCESS_BYTES;
+	s->event = XML_SCAN_EXCESS;
+	return p;
+}
+
 static bool count_node(struct xml_scan *s)
 {
-	return ++s->nodes <= s->limits.nodes;
+	return ++s->nodes <= s->limits.nodes || s->is_skimming;
 }
 
 static bool count_text(struct xml_scan *s)
@@ -116,6 +132,8 @@ static cursor step_outside(struct xml_scan *s, cursor p, cursor stop)
 		s->element_at = s->token_at = s->safe_at = s->cut_at = s->at;
 		s->nodes = 0;
 		s->in_text = false;
+		s->excess = XFED_XML_EXCESS_NONE;
+		s->is_skimming = false;
 		s->state = XML_SCAN_LESS;
 		return p + 1;
 	}
@@ -184,8 +202,11 @@ static cursor begin_tag(struct xml_scan *s, cursor p)
 	if (!may_start_name(*p)) {
 		return refuse(s, p, XFED_REASON_STREAM_XML_MALFORMED);
 	}
-	if (s->depth > 0 && (s->depth > s->limits.depth || !count_node(s))) {
-		return refuse(s, p, XFED_REASON_STREAM_XML_TOO_DEEP);
+	if (s->depth > s->limits.depth && !s->is_skimming) {
+		return exceed(s, p, XFED_XML_EXCESS_DEPTH);
+	}
+	if (s->depth > 0 && !count_node(s)) {
+		return exceed(s, p, XFED_XML_EXCESS_NODES);
 	}
 	s->attrs = 0;
 	s->last = 0;
@@ -252,11 +273,12 @@ static cursor step_cdata_open(struct xml_scan *s, cursor p, cursor stop)
 	if (*p != (unsigned char)rest[s->matched]) {
 		return refuse(s, p, XFED_REASON_STREAM_XML_MALFORMED);
 	}
-	if (++s->matched < sizeof(rest) - 1) {
+	if (s->matched + 1u < sizeof(rest) - 1) {
+		s->matched++;
 		return p + 1;
 	}
 	if (!count_text(s)) {
-		return refuse(s, p, XFED_REASON_STREAM_XML_TOO_DEEP);
+		return exceed(s, p, XFED_XML_EXCESS_NODES);
 	}
 	s->state = XML_SCAN_CDATA;
 	s->brackets = 0;
@@ -312,8 +334,8 @@ static cursor begin_value(struct xml_scan *s, cursor p)
 	if (s->last != '=') {
 		return refuse(s, p, XFED_REASON_STREAM_XML_MALFORMED);
 	}
-	if (++s->attrs > XFED_XML_ATTRS_MAX) {
-		return refuse(s, p, XFED_REASON_STREAM_XML_TOO_DEEP);
+	if (++s->attrs > XFED_XML_ATTRS_MAX && !s->is_skimming) {
+		return exceed(s, p, XFED_XML_EXCESS_ATTRS);
 	}
 	s->quote = *p;
 	s->state = XML_SCAN_VALUE;
@@ -403,7 +425,7 @@ static cursor begin_text_markup(struct xml_scan *s, cursor p, uint64_t at)
 		return p + 1;
 	}
 	if (!count_text(s)) {
-		return refuse(s, p, XFED_REASON_STREAM_XML_TOO_DEEP);
+		return exceed(s, p, XFED_XML_EXCESS_NODES);
 	}
 	s->behind_ref = XML_SCAN_TEXT;
 	s->state = XML_SCAN_REF;
@@ -421,7 +443,7 @@ static cursor step_text(struct xml_scan *s, cursor p, cursor stop)
 			return begin_text_markup(s, p, s->at + (uint64_t)(p - start));
 		}
 		if (!count_text(s)) {
-			return refuse(s, p, XFED_REASON_STREAM_XML_TOO_DEEP);
+			return exceed(s, p, XFED_XML_EXCESS_NODES);
 		}
 		if (c == ']') {
 			s->brackets = s->brackets < 2 ? (uint8_t)(s->brackets + 1) : 2;
@@ -555,19 +577,42 @@ static size_t left_of(size_t max, uint64_t used)
 	return used < max ? max - (size_t)used : 0;
 }
 
+static size_t element_max(const struct xml_scan *s)
+{
+	return s->excess != XFED_XML_EXCESS_NONE ? s->limits.most_bytes : s->limits.stanza_bytes;
+}
+
+static size_t token_max(const struct xml_scan *s)
+{
+	if (s->state != XML_SCAN_CDATA) {
+		return XFED_XML_SILENT_BYTES;
+	}
+	return s->is_skimming ? SIZE_MAX : XFED_XML_SILENT_CDATA_BYTES;
+}
+
 /* How many bytes may come before a limit is broken. */
 static size_t allowance(const struct xml_scan *s)
 {
 	size_t left = SIZE_MAX;
 	if (s->element_at != XML_SCAN_NOWHERE) {
-		left = left_of(s->limits.stanza_bytes, s->at - s->element_at);
+		left = left_of(element_max(s), s->at - s->element_at);
 	}
 	if (s->state >= XML_SCAN_LESS) {
-		size_t max = s->state == XML_SCAN_CDATA ? XFED_XML_SILENT_CDATA_BYTES : XFED_XML_SILENT_BYTES;
-		size_t token = left_of(max, s->at - s->token_at);
+		size_t token = left_of(token_max(s), s->at - s->token_at);
 		left = token < left ? token : left;
 	}
 	return left;
+}
+
+/* No byte may come any more: which of the bounds on bytes it is. A tag that does not end is always fatal. */
+static cursor out_of_room(struct xml_scan *s, cursor p)
+{
+	bool is_token = s->state >= XML_SCAN_LESS && left_of(token_max(s), s->at - s->token_at) == 0;
+	if (is_token) {
+		return s->state == XML_SCAN_CDATA ? exceed(s, p, XFED_XML_EXCESS_SECTION) : refuse(s, p, XFED_REASON_STREAM_XML_TOO_BIG);
+	}
+	bool may_go_on = s->excess == XFED_XML_EXCESS_NONE && s->limits.stanza_bytes < s->limits.most_bytes;
+	return may_go_on ? exceed(s, p, XFED_XML_EXCESS_BYTES) : refuse(s, p, XFED_REASON_STREAM_XML_TOO_BIG);
 }
 
 size_t xml_scan(struct xml_scan *s, const char *data, size_t len)
@@ -577,7 +622,7 @@ size_t xml_scan(struct xml_scan *s, const char *data, size_t len)
 	while (p < end && s->event == XML_SCAN_MORE) {
 		size_t left = allowance(s);
 		if (left == 0) {
-			refuse(s, p, XFED_REASON_STREAM_XML_TOO_BIG);
+			out_of_room(s, p);
 			break;
 		}
 		cursor stop = (size_t)(end - p) > left ? p + left : end;

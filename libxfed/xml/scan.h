@@ -16,6 +16,7 @@
 enum xml_scan_event {
 	XML_SCAN_MORE,	/* input used up */
 	XML_SCAN_TOKEN, /* a tag or CDATA section ended (only where asked for) */
+	XML_SCAN_EXCESS, /* a limit that is not fatal is broken: look at `excess` and `is_skimming`, then go on */
 	XML_SCAN_DECLARATION,
 	XML_SCAN_HEADER,
 	XML_SCAN_ELEMENT,
@@ -66,6 +67,8 @@ struct xml_scan {
 	bool is_fragment;     /* no stream end is possible */
 	bool in_text;	      /* the run of text is counted */
 	bool stop_at_token;
+	bool is_skimming;     /* until the end of the element: what bounds the parser's work is broken, so it gets none */
+	enum xfed_xml_excess excess; /* the first limit this element has broken */
 	enum xml_scan_event event;
 	enum xfed_reason reason;
 	const char *stream_error;

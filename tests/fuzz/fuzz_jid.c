@@ -1,6 +1,8 @@
 /*
  * Addresses. Accepted means: each part has 1 to 1023 octets of valid UTF-8, no control character, normalising again
- * changes nothing, the ASCII fast path agrees with the full one, and the domain has an A-label form that fits into DNS. An escaped text comes back unescaped.
+ * changes nothing, the ASCII fast path agrees with the full one, and the domain has an A-label form that fits into DNS. An
+ * escaped text comes back unescaped. The domain found in an address that need not be sound is the one of a sound one, and any
+ * that is found is normalised.
  */
 #include <stdlib.h>
 
@@ -51,6 +53,17 @@ static void domain_goes_both_ways(struct xfed_arena *a, struct xfed_span domain)
 	MUST(xfed_jid_domain(a, ascii, &back) == XFED_OK && xfed_span_eq(domain, back));
 }
 
+static void domain_is_the_same(struct xfed_arena *a, struct xfed_span in, const struct xfed_jid *j)
+{
+	struct xfed_span found, again;
+	int rc = xfed_jid_domain_of(a, in, &found);
+	MUST(!j || (rc == XFED_OK && xfed_span_eq(found, j->domain)));
+	if (rc == XFED_OK) {
+		part_is_sound(found);
+		MUST(xfed_jid_domain(a, found, &again) == XFED_OK && xfed_span_eq(found, again));
+	}
+}
+
 static void fast_is_full(struct xfed_arena *a, struct xfed_span in)
 {
 	struct xfed_span full, copy = xfed_arena_copy(a, in);
@@ -89,7 +102,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct xfed_jid j;
 	struct xfed_span domain, in = xfed_span_make(data, size);
 	xfed_arena_init(&a, 4 * 1024 * 1024);
-	if (xfed_jid_parse(&a, in, &j) == XFED_OK) {
+	bool is_sound = xfed_jid_parse(&a, in, &j) == XFED_OK;
+	domain_is_the_same(&a, in, is_sound ? &j : NULL);
+	if (is_sound) {
 		part_is_sound(j.local);
 		part_is_sound(j.domain);
 		part_is_sound(j.resource);

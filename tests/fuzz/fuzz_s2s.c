@@ -4,11 +4,14 @@
  * a span of time instead, one with the next bit set something the driver does, which the lower six bits of that byte name: any
  * event, at any moment, whether it was asked for or not.
  *
+ * The partner's limit of a stanza is low, so that it is broken often.
+ *
  * Properties: those of the model in tests/unit/s2s/support.c, checked at each action (a stanza only for a pair that was
  * established on this stream, by a verdict or certificate that was given on it; EXTERNAL only behind a login inside TLS; nothing
  * but CLOSED and what was under way behind our closing tag; not a word of ours in the middle of a handshake); an <a/> of ours
  * never covers a number the driver did not cover; ACKED never counts more than was sent; CLOSED is the last action, whatever
- * is fed behind it; and the machine finds itself at fault only where an event was given that no driver gives.
+ * is fed behind it; a stanza that is refused, for its size, its shape or an address, has a number like any other and the stream
+ * goes on; and the machine finds itself at fault only where an event was given that no driver gives.
  */
 #include <stdlib.h>
 
@@ -36,6 +39,7 @@ static void policy(struct rig *r, uint8_t bits)
 /* ---- stream management ---- */
 
 #define NUMBERS 65536
+#define LIMIT	400 /* bytes of a stanza */
 
 static bool is_covered[NUMBERS];
 static uint64_t sent;
@@ -197,7 +201,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(is_covered, 0, sizeof(is_covered));
 	sent = 0;
 	has_erred = false;
-	struct rig r = { .chunk = data[0] & 64 ? 1 : 0 };
+	struct rig r = { .chunk = data[0] & 64 ? 1 : 0, .stanza_bytes = LIMIT };
 	policy(&r, at == 2 ? data[1] : 0);
 	if (rig_up(&r, data[0] & 1 ? XFED_S2S_OUT : XFED_S2S_IN)) {
 		play(&r, data + at, size - at);

@@ -1,6 +1,6 @@
 /*
  * Views on stanzas and the errors built from them, over whatever the reader lets through. Properties:
- * - a stanza is accepted with normalised addresses only;
+ * - a stanza is accepted with normalised addresses only; of an address that is malformed nothing but a domain is accepted;
  * - an error is never answered with an error (RFC 6120 8.3.1), and echoes nothing but addresses and id;
  * - the error we build is a stanza we ourselves accept as an error, with the condition that was meant.
  */
@@ -41,7 +41,8 @@ static void check_error(struct xfed_arena *a, const struct xfed_stanza *s)
 		return;
 	}
 	struct xfed_stanza answer;
-	require(xfed_stanza_view(a, e, &answer) == XFED_STANZA_OK, "the error is no stanza");
+	require(xfed_stanza_view(a, e, &answer) == (s->is_from_malformed ? XFED_STANZA_MALFORMED : XFED_STANZA_OK), "the error is no stanza");
+	require(!answer.is_from_malformed, "we speak as an address that is none");
 	require(answer.kind == s->kind && answer.type == XFED_TYPE_ERROR, "the error is none");
 	require(!xfed_stanza_may_error(&answer), "an error could be answered");
 	require(xfed_span_eq(answer.id, s->id), "another id");
@@ -65,7 +66,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		struct xfed_stanza s;
 		enum xfed_stanza_result result = xfed_stanza_view(a, e, &s);
 		require(result != XFED_STANZA_NO_MEMORY, "no memory");
-		if (result == XFED_STANZA_OK) {
+		require((result == XFED_STANZA_MALFORMED) == (result != XFED_STANZA_IMPROPER && (s.is_from_malformed || s.is_to_malformed)), "malformed or not");
+		if (result == XFED_STANZA_OK || result == XFED_STANZA_MALFORMED) {
 			require(xfed_xml_is(e, XFED_NS_SERVER, NULL), "another namespace");
 			check_address(a, &s.from);
 			check_address(a, &s.to);

@@ -302,14 +302,14 @@ AUTHENTICATED = [
     ("our other domain", message("a@partner.example", "b@corp2.example", "x"), "host-unknown", "stream.relay.attempt"),
     ("no from", "<message to='b@corp.example'><body>x</body></message>", "improper-addressing", "stream.address.improper"),
     ("no to", "<message from='a@partner.example'><body>x</body></message>", "improper-addressing", "stream.address.improper"),
-    ("from that is no address", message("@partner.example", "b@corp.example", "x"), "improper-addressing", "stream.address.improper"),
+    ("from without a domain", message("a@", "b@corp.example", "x"), "improper-addressing", "stream.address.improper"),
     ("foreign namespace", "<message xmlns='jabber:client' from='a@partner.example' to='b@corp.example'/>", "invalid-namespace", "stream.xml.namespace"),
     ("prefix", "<s:message xmlns:s='jabber:server' from='a@partner.example' to='b@corp.example'/>", "bad-namespace-prefix", "stream.xml.prefix"),
     ("unknown element", "<nonsense xmlns='urn:x'/>", "unsupported-stanza-type", "stream.stanza.unsupported"),
     ("DOCTYPE", "<!DOCTYPE a>", "restricted-xml", "stream.xml.restricted"),
     ("not well-formed", "<message><body></message>", "not-well-formed", "stream.xml.malformed"),
-    ("too deep", "<message from='a@partner.example' to='b@corp.example'>" + "<a>" * 40, "policy-violation", "stream.xml.too-deep"),
-    ("larger than the partner may", big(70000), "policy-violation", "policy.size.exceeded"),
+    ("deeper than a stanza may, and no stanza", "<nonsense xmlns='urn:x'>" + "<a>" * 40 + "</a>" * 40 + "</nonsense>", "policy-violation", "stream.xml.too-deep"),
+    ("larger than anything may", big(270000), "policy-violation", "stream.xml.too-big"),
 ]
 
 
@@ -320,7 +320,7 @@ def test_after_authentication(xfed, user, logged_in, closed, name, data, conditi
         c.of(logged_in).send(data)
         error = logged_in.read_error()
     assert error.condition == condition
-    if code == "policy.size.exceeded":
+    if code == "stream.xml.too-big":
         assert error.more == [xmpp.APP_ERRORS + "stanza-too-big"]
     assert user.inbox.mark() == reached
 

@@ -151,10 +151,9 @@ def test_rate_is_the_partners_over_all_its_streams(xfed, listed, refusal):
 
 def test_size(xfed, listed, refusal):
     p = listed("verbose.example", file={"limits": {"stanza_size": "10000B"}})
-    stream = p.dial("corp.example")
     with refusal("policy.size.exceeded", "verbose.example"):
-        stream.send(message("alice@verbose.example", "dave@corp.example", "x" * 10001))
-        assert stream.read_error().condition == "policy-violation"
+        condition, _, text = p.wait_error(p.say("alice", "dave@corp.example", "x" * 10001))
+        assert condition == "policy-violation" and "10000 bytes" in text
 
 
 def test_connections(xfed, listed, refusal):

@@ -339,9 +339,12 @@ def test_a_rogue_edge_cannot_send_as_us(beside_a_rogue):
     peer.hello("edge2", EDGE)
     peer.read_until("Credit")
     since = inst.user.inbox.mark()
-    rows = [("boss@corp.example", "dave@corp.example"), ("eve@unlisted.example", "dave@corp.example"), ("alice@proxied.example", "x@proxied.example")]
-    for i, (sender, to) in enumerate(rows, 1):
-        stanza = "<message xmlns='jabber:server' from='%s' to='%s' id='f%d'><body>forged</body></message>" % (sender, to, i)
+    rows = [("boss@corp.example", "dave@corp.example"), ("eve@unlisted.example", "dave@corp.example"), ("alice@proxied.example", "x@proxied.example"),
+            ("a b@proxied.example", "dave@corp.example"), ("alice@proxied.example", "da ve@corp.example"), ("alice@", "dave@corp.example"),
+            ("alice@proxied.example", "dave@corp.example", "<a>" * 40 + "</a>" * 40), ("alice@proxied.example", "dave@corp.example", "<a/>" * 5000),
+            ("alice@proxied.example", "dave@corp.example", "<a></b>"), ("i\\40\\26@proxied.example", "dave\\20@corp.example")]
+    for i, (sender, to, *inside) in enumerate(rows, 1):
+        stanza = "<message xmlns='jabber:server' from='%s' to='%s' id='f%d'><body>forged</body>%s</message>" % (sender, to, i, "".join(inside))
         peer.send("Deliver", **{"seq": i, "kind": 1, "id": "f%d" % i, "from": sender, "to": to, "remaining_ms": 50000, "stanza": stanza,
                                 "lowest_unsettled": 1})
     fates = {}
@@ -351,6 +354,8 @@ def test_a_rogue_edge_cannot_send_as_us(beside_a_rogue):
             fates[o["seq"]] = o["fate"]
     assert set(fates.values()) == {2}, fates
     assert inst.user.inbox.mark() == since
+    peer.send("Ping", id=99, lowest_unsettled=1)  # none of them has ended the link
+    assert peer.read_until("Pong")["id"] == 99
 
 
 def test_a_rogue_edge_floods_neither_log_nor_journal(beside_a_rogue):

@@ -27,6 +27,12 @@ int xfed_jid_parse(struct xfed_arena *a, struct xfed_span s, struct xfed_jid *ou
  */
 int xfed_jid_domain(struct xfed_arena *a, struct xfed_span s, struct xfed_span *out);
 
+/*
+ * The domain of an address whose other parts need not be sound: what stands behind the last "@" before the first "/". No
+ * domain holds an "@", so whoever routed the address by a domain routed it by this one. OK, INVALID, NOMEM.
+ */
+int xfed_jid_domain_of(struct xfed_arena *a, struct xfed_span s, struct xfed_span *out);
+
 /* A-label form of a normalised domain, for DNS, TLS and SIP. IPv4 and [IPv6] come out as they are. OK, INVALID, NOMEM. */
 int xfed_jid_domain_ascii(struct xfed_arena *a, struct xfed_span domain, struct xfed_span *out);
 

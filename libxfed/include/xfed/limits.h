@@ -25,8 +25,8 @@
 #define XFED_XML_RENEW_STANZAS	      5000
 #define XFED_XML_RENEW_STANZA_BYTES   (16 * 1024)    /* a stanza above this renews the parser */
 #define XFED_XML_IDLE_HIBERNATE_MS    5000
-#define XFED_STANZA_BYTES_MAX	      (256 * 1024)   /* hard maximum, [A10-11] */
-#define XFED_STANZA_BYTES_MIN	      10000	     /* no limit may be set below this, [A10-11] */
+#define XFED_STANZA_BYTES_MAX	      (256 * 1024)   /* hard maximum, [A10-11]: above it the stream ends; from the partner's limit to here the stanza is refused */
+#define XFED_STANZA_BYTES_MIN	      10000	     /* no limit may be set below this, or is believed of a peer, [A10-11] */
 #define XFED_STANZA_BYTES_DEFAULT     (64 * 1024)
 #define XFED_UNAUTH_STANZA_BYTES      (16 * 1024)    /* first-level elements before authentication */
 
@@ -193,6 +193,7 @@
 #define XFED_SIP_TIMER_F_MS	  (64 * XFED_SIP_T1_MS)
 #define XFED_SIP_DATAGRAM_BYTES	  65535
 #define XFED_SIP_MESSAGE_BYTES	  (64 * 1024) /* one message on a stream, header and body */
+#define XFED_SIP_SKIP_BYTES	  (1024 * 1024) /* a body up to this is read past, its request answered with 413; above it the connection ends */
 #define XFED_SIP_HEADER_BYTES	  (16 * 1024)
 #define XFED_SIP_HEADERS_MAX	  128
 #define XFED_SIP_PARAMS_MAX	  512 /* parameters and list elements in one header block */

@@ -13,11 +13,14 @@
  * An incoming stream may prove several pairs of domains by dialback; each gives an ESTABLISHED. An outgoing stream is for
  * one pair, or, as a verify stream, for none: it carries db:verify questions to an authoritative server.
  *
+ * A stanza that breaks a limit, or has an address that is none, is the doing of one user of the peer's. It comes as
+ * STANZA_REFUSED, judged against its pair and numbered like any other, and the stream goes on.
+ *
  * Stream management, where both sides want it, counts stanzas and resumes nothing. On a stream the peer opened, each STANZA
  * has a number and the driver says by xfed_s2s_cover() which of them are its responsibility now; only an unbroken run of
  * those is acknowledged. On a stream of ours ACKED says how many more the peer has taken, in the order they were sent.
  *
- * Security sentence: a STANZA action is only ever given for a pair (domain of `from`, domain of `to`) that an ESTABLISHED
+ * Security sentence: a STANZA or STANZA_REFUSED action is only ever given for a pair (domain of `from`, domain of `to`) that an ESTABLISHED
  * named before on this stream; and a pair is only ever named there with a certificate that proves `from`, or a verdict
  * `valid` for it, on this stream. STARTTLS and SASL begin a stream anew, with nothing proved; EXTERNAL is only ever reported
  * where a login inside TLS succeeded; behind our closing tag nothing is established.
@@ -142,6 +145,11 @@ enum xfed_s2s_action_type {
 	 * closing tag, until the peer's (RFC 6120 4.4), where stream management does not run.
 	 */
 	XFED_S2S_STANZA,
+	/*
+	 * The same, but it goes no further: `reason`, `side`, `text`. Of a malformed address the stanza has the domain, of one over a
+	 * limit the element without children. The driver answers its sender, where an answer is due, and covers its number.
+	 */
+	XFED_S2S_STANZA_REFUSED,
 	XFED_S2S_ACKED,	      /* out: the peer has taken `count` more stanzas; where it refused stream management: all written */
 	XFED_S2S_CLOSED,      /* last action: send what is in the output buffer, close the socket, free the machine */
 };
@@ -155,14 +163,14 @@ struct xfed_s2s_action {
 	struct xfed_s2s_question question;	 /* ASK_VERIFY, VERIFIED */
 	enum xfed_dialback_verdict verdict;	 /* VERIFIED */
 	const struct xfed_dialback_elem *dialback; /* AUTHORITY: valid until the next step */
-	struct xfed_stanza stanza;		 /* STANZA: valid until the next step, like `arena` */
+	struct xfed_stanza stanza;		 /* STANZA, STANZA_REFUSED: valid until the next step, like `arena` */
 	struct xfed_arena *arena;
 	size_t stanza_bytes;
-	uint64_t sm_number;			 /* STANZA: for xfed_s2s_cover(); 0: not counted */
+	uint64_t sm_number;			 /* STANZA, STANZA_REFUSED: for xfed_s2s_cover(); 0: not counted */
 	size_t count;				 /* ACKED: 1 or more */
-	enum xfed_reason reason;		 /* PAIR_REFUSED, CLOSED; XFED_REASON_STREAM_CLOSED_* for clean ends */
+	enum xfed_reason reason;		 /* PAIR_REFUSED, STANZA_REFUSED, CLOSED; XFED_REASON_STREAM_CLOSED_* for clean ends */
 	enum xfed_side side;
-	const char *text;			 /* PAIR_REFUSED, CLOSED: detail for the log, never NULL, valid until free */
+	const char *text;			 /* PAIR_REFUSED, STANZA_REFUSED, CLOSED: detail, never NULL, valid until the next step; CLOSED: until free */
 	bool is_abrupt;				 /* CLOSED: drop the connection without sending what is left */
 };
 
@@ -179,8 +187,9 @@ bool xfed_s2s_is_asleep(const struct xfed_s2s *s); /* idle: its parser and its q
 
 /*
  * Writes a whole stanza, already canonical and in context jabber:server, to an established outgoing stream. OK; STATE
- * where the stream is not READY; LIMIT where the output buffer is full; AGAIN where XFED_S2S_SM_UNACKED_MAX stanzas are not
- * acknowledged: there is room after the next ACKED. Nothing was written but with OK.
+ * where the stream is not READY; INVALID where it is larger than the peer has said it takes (XEP-0478), which no waiting
+ * changes; LIMIT where the output buffer is full; AGAIN where XFED_S2S_SM_UNACKED_MAX stanzas are not acknowledged: there is
+ * room after the next ACKED. Nothing was written but with OK.
  */
 int xfed_s2s_send(struct xfed_s2s *s, struct xfed_span stanza, uint64_t now_ms);
 /* True where a stanza sent now will come back in an ACKED; else it is only written. */
@@ -209,6 +218,7 @@ struct xfed_s2s_info {
 	enum xfed_method method;	 /* where authenticated */
 	struct xfed_tls_facts tls;	 /* where secure */
 	enum xfed_reason cert_reason;	 /* why the peer's certificate does not prove `remote`; NONE: it does */
+	size_t peer_bytes;		 /* out: most the peer takes of one stanza, as it says (XEP-0478); 0: it does not */
 	uint64_t opened_ms, established_ms, last_traffic_ms;
 	bool has_sm;			 /* stream management runs */
 	uint64_t sm_sent, sm_acked, sm_received, sm_covered; /* stanzas since it does */

@@ -22,7 +22,8 @@ enum xfed_stanza_type {
 struct xfed_stanza {
 	enum xfed_stanza_kind kind;
 	enum xfed_stanza_type type;
-	struct xfed_jid from, to;	  /* normalised */
+	struct xfed_jid from, to;	  /* normalised; of a malformed one the domain alone */
+	bool is_from_malformed, is_to_malformed;
 	struct xfed_span id;		  /* data NULL: absent */
 	struct xfed_span lang;		  /* xml:lang; data NULL: absent */
 	const struct xfed_xml_elem *elem; /* borrowed */
@@ -31,11 +32,12 @@ struct xfed_stanza {
 enum xfed_stanza_result {
 	XFED_STANZA_OK,
 	XFED_STANZA_NOT,      /* no message, presence or iq in jabber:server */
-	XFED_STANZA_IMPROPER, /* from or to absent or no JID: improper-addressing, [A10-01] */
+	XFED_STANZA_IMPROPER, /* from or to absent, or without a domain: improper-addressing, [A10-01]; no server sends that */
+	XFED_STANZA_MALFORMED, /* from or to has a domain and is no JID: jid-malformed; a user can bring that about, [A10-23] */
 	XFED_STANZA_NO_MEMORY,
 };
 
-/* Reads the attributes. Addresses are normalised into the arena. The element keeps its attributes as they came. */
+/* Reads the attributes. Addresses are normalised into the arena. The element keeps its attributes as they came. MALFORMED fills all. */
 enum xfed_stanza_result xfed_stanza_view(struct xfed_arena *a, const struct xfed_xml_elem *e, struct xfed_stanza *out);
 
 /* [A10-05]: iq with id, legal type and the right number of children. */
@@ -55,7 +57,8 @@ struct xfed_stanza_error {
 };
 
 /*
- * The error stanza for `s`: same kind, addresses swapped as they came, same id, type error, no payload echoed.
+ * The error stanza for `s`: same kind, addresses swapped as they came, same id, type error, no payload echoed. Where `to` is
+ * malformed it comes from the domain of it.
  * NULL where none may be sent or on NOMEM (then `*nomem` is true).
  */
 struct xfed_xml_elem *xfed_stanza_error_new(struct xfed_arena *a, const struct xfed_stanza *s, const struct xfed_stanza_error *err, bool *nomem);

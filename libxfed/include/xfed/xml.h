@@ -8,6 +8,11 @@
  * references other than the five predefined, a second declaration and unbound prefixes are fatal.
  * It stops exactly behind the '>' that ends the stream header, a first-level element or the stream.
  *
+ * What a single user of an honest server can make too large need not end the stream: with `most_bytes` a first-level element
+ * that breaks a limit is read to its end all the same, within that, in the memory of one that breaks none. Its own name and
+ * attributes are kept, the rest is judged by the scanner and let go (xml/skim.c). Fatal stay a tag that is too long
+ * and whatever is not restricted, well-formed XML.
+ *
  * What is refused, and how (reason, stream error): bytes that are not UTF-8, a byte order mark or another declared
  * encoding (STREAM_XML_ENCODING, unsupported-encoding, RFC 6120 4.9.3.22); comment, PI, DOCTYPE, entity
  * (STREAM_XML_RESTRICTED, restricted-xml); a limit (STREAM_XML_TOO_BIG or _TOO_DEEP, policy-violation); text between
@@ -35,6 +40,7 @@
 #define XFED_NS_XML	    "http://www.w3.org/XML/1998/namespace"
 #define XFED_NS_F_DIALBACK  "urn:xmpp:features:dialback"
 #define XFED_NS_SM	    "urn:xmpp:sm:3"
+#define XFED_NS_LIMITS	    "urn:xmpp:stream-limits:0"
 
 /* ---- trees ---- all memory belongs to the arena they were made in */
 
@@ -101,12 +107,24 @@ struct xfed_xml_limits {
 	size_t stanza_bytes; /* one first-level element, '<' to '>' */
 	size_t depth;
 	size_t nodes; /* elements and text runs of one first-level element */
+	size_t most_bytes; /* not 0: an element that breaks one of these is an EXCESS, and BAD only above so many bytes; >= stanza_bytes */
+};
+
+/* The limit an EXCESS has broken, the first of them. */
+enum xfed_xml_excess {
+	XFED_XML_EXCESS_NONE,
+	XFED_XML_EXCESS_BYTES,
+	XFED_XML_EXCESS_DEPTH,
+	XFED_XML_EXCESS_NODES,
+	XFED_XML_EXCESS_ATTRS,	 /* XFED_XML_ATTRS_MAX of one start tag */
+	XFED_XML_EXCESS_SECTION, /* XFED_XML_SILENT_CDATA_BYTES of one CDATA section */
 };
 
 enum xfed_xml_result {
 	XFED_XML_MORE,	  /* everything consumed, nothing complete */
 	XFED_XML_HEADER,  /* the stream header: xfed_xml_reader_elem() is the root without children */
 	XFED_XML_ELEMENT, /* a first-level element: xfed_xml_reader_elem() */
+	XFED_XML_EXCESS,  /* a first-level element that broke a limit: xfed_xml_reader_elem() is it without children */
 	XFED_XML_CLOSE,	  /* </stream:stream> */
 	XFED_XML_BAD,	  /* xfed_xml_reader_reason(); the reader takes nothing more */
 	XFED_XML_NOMEM,	  /* as BAD, but our fault */
@@ -129,7 +147,7 @@ void xfed_xml_reader_free(struct xfed_xml_reader *r);
  */
 enum xfed_xml_result xfed_xml_reader_feed(struct xfed_xml_reader *r, struct xfed_span in, size_t *consumed);
 
-/* Tree of the last HEADER or ELEMENT, valid until the next feed, reset or free. */
+/* Tree of the last HEADER, ELEMENT or EXCESS, valid until the next feed, reset or free. */
 struct xfed_xml_elem *xfed_xml_reader_elem(struct xfed_xml_reader *r);
 /* Default namespace declared on the stream header (the content namespace, RFC 6120 4.8.2); data NULL: none. */
 struct xfed_span xfed_xml_reader_content_ns(const struct xfed_xml_reader *r);
@@ -143,6 +161,8 @@ struct xfed_arena *xfed_xml_reader_arena(struct xfed_xml_reader *r);
 enum xfed_reason xfed_xml_reader_reason(const struct xfed_xml_reader *r);
 /* RFC 6120 4.9 condition for the last BAD ("not-well-formed", "restricted-xml", "policy-violation", ...). */
 const char *xfed_xml_reader_stream_error(const struct xfed_xml_reader *r);
+/* The limit the first-level element being read or just read has broken. */
+enum xfed_xml_excess xfed_xml_reader_excess(const struct xfed_xml_reader *r);
 /* Bytes of the first-level element being read or just read. */
 size_t xfed_xml_reader_stanza_bytes(const struct xfed_xml_reader *r);
 /* True while a first-level element (or the header) is incomplete. */

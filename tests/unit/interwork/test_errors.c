@@ -236,6 +236,9 @@ static void reasons(void **state)
 	assert_true(x.is_too_big && is_same(&x, "policy-violation", "modify", XFED_REASON_DELIVERY_SIZE_EXCEEDED));
 	assert_int_equal(iw_reason_to_sip(XFED_REASON_DELIVERY_SIZE_EXCEEDED, &s), XFED_OK);
 	assert_true(s.status == 513 && s.retry_after_s == 0);
+	assert_int_equal(iw_reason_to_sip(XFED_REASON_XMPP_SIZE_EXCEEDED, &s), XFED_OK);
+	assert_int_equal(s.status, 413);
+	assert_string_equal(s.phrase, "Request Entity Too Large");
 	assert_int_equal(iw_reason_to_sip(XFED_REASON_SIP_USER_DECLINED, &s), XFED_OK);
 	assert_int_equal(s.status, 403);
 	assert_int_equal(iw_reason_to_sip(XFED_REASON_DELIVERY_QUEUE_FULL, &s), XFED_OK);

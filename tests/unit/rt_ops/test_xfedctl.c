@@ -323,7 +323,7 @@ static const struct {
 		"wrong with it  tls.cert.untrusted\n", "", 0 },
 	{ "a stream in the clear", { "stream", "show", "7" },
 		"{\"id\":7,\"local\":\"a.example\",\"remote\":\"b.example\",\"direction\":\"out\",\"state\":\"wait-features\",\"peer_address\":\"192.0.2.1:5269\","
-		"\"age_s\":1,\"idle_s\":1,\"queued\":2,\"stanzas_in\":0,\"stanzas_out\":0,\"paused\":false}",
+		"\"age_s\":1,\"idle_s\":1,\"queued\":2,\"stanzas_in\":0,\"stanzas_out\":0,\"paused\":false,\"peer_stanza_size\":10000}",
 		"stream       7\n"
 		"from and to  a.example -> b.example\n"
 		"state        wait-features\n"
@@ -332,6 +332,7 @@ static const struct {
 		"age          1s\n"
 		"idle         1s\n"
 		"stanzas      0 in, 0 out, 2 queued\n"
+		"takes        stanzas of up to 10000 bytes\n"
 		"TLS          none\n", "", 0 },
 	{ "a stream is closed", { "stream", "close", "edge1/7" },
 		"{\"id\":7,\"local\":\"a.example\",\"remote\":\"b.example\",\"reason\":\"stream.closed.operator\",\"edge\":\"edge1\"}",

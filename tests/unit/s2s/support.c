@@ -113,7 +113,7 @@ static void model_event(struct rig *r, const struct xfed_s2s_event *ev)
 static void model_action(const struct rig *r, const struct xfed_s2s_action *act)
 {
 	bool is_late = act->type == XFED_S2S_ACKED || act->type == XFED_S2S_VERIFIED || act->type == XFED_S2S_CLOSED;
-	bool is_last = act->type == XFED_S2S_STANZA && r->model.is_friendly;
+	bool is_last = (act->type == XFED_S2S_STANZA || act->type == XFED_S2S_STANZA_REFUSED) && r->model.is_friendly;
 	XFED_REQUIRE(!is_behind_the_end(r) || is_late || is_last);
 }
 
@@ -163,10 +163,17 @@ static void note_header(struct rig *r, const struct xfed_s2s_action *act)
 static void note_stanza(struct rig *r, const struct xfed_s2s_action *act)
 {
 	char text[256];
-	struct xfed_span lang = xfed_xml_attr_get_ns(act->stanza.elem, XFED_NS_XML, "lang");
+	struct xfed_span lang = xfed_xml_attr_get_ns(act->stanza.elem, XFED_NS_XML, "lang"), id = act->stanza.id;
 	XFED_REQUIRE(xfed_span_eq(lang, act->stanza.lang));
-	snprintf(text, sizeof(text), "stanza(%.*s%s%.*s)", (int)act->stanza.id.len, act->stanza.id.data ? act->stanza.id.data : "", lang.len ? " " : "",
-		(int)lang.len, lang.data ? lang.data : "");
+	if (act->type == XFED_S2S_STANZA_REFUSED) {
+		snprintf(text, sizeof(text), "refused(%.*s %s)", (int)id.len, id.data ? id.data : "", xfed_reason_code(act->reason));
+		snprintf(r->refusal, sizeof(r->refusal), "%s", act->text);
+		r->refused++;
+	} else {
+		snprintf(text, sizeof(text), "stanza(%.*s%s%.*s)", (int)id.len, id.data ? id.data : "", lang.len ? " " : "", (int)lang.len,
+			lang.data ? lang.data : "");
+		XFED_REQUIRE(act->reason == XFED_REASON_NONE && !act->stanza.is_from_malformed && !act->stanza.is_to_malformed);
+	}
 	note(r, text);
 	r->stanzas++;
 	XFED_REQUIRE(act->sm_number == 0 || act->sm_number == r->last_number + 1);
@@ -267,6 +274,7 @@ static bool perform(struct rig *r, const struct xfed_s2s_action *act, struct xfe
 		note_established(r, act);
 		break;
 	case XFED_S2S_STANZA:
+	case XFED_S2S_STANZA_REFUSED:
 		note_stanza(r, act);
 		break;
 	case XFED_S2S_ACKED:
@@ -367,7 +375,7 @@ void rig_receive(struct rig *r, struct xfed_span bytes)
 bool rig_up(struct rig *r, enum xfed_s2s_direction direction)
 {
 	*r = (struct rig){ .chunk = r->chunk, .now_ms = 1000, .methods = r->methods, .tls_optional = r->tls_optional, .is_verify = r->is_verify,
-		.sm_start = r->sm_start, .last_number = r->sm_start, .is_new = r->is_new, .defers = r->defers, .model = { .state = "new" } };
+		.sm_start = r->sm_start, .last_number = r->sm_start, .stanza_bytes = r->stanza_bytes ? r->stanza_bytes : XFED_STANZA_BYTES_DEFAULT, .is_new = r->is_new, .defers = r->defers, .model = { .state = "new" } };
 	xfed_buf_init(&r->say, 4096);
 	if (xfed_dialback_hash(XFED_SPAN("s3cr3tf0rd14lb4ck"), r->hash) != XFED_OK) {
 		return false;
@@ -380,7 +388,7 @@ bool rig_up(struct rig *r, enum xfed_s2s_direction direction)
 		return false;
 	}
 	r->decision = (struct xfed_s2s_decision){
-		.needs_tls = !r->tls_optional, .methods = r->methods ? r->methods : XFED_METHOD_EXTERNAL, .stanza_bytes = XFED_STANZA_BYTES_DEFAULT,
+		.needs_tls = !r->tls_optional, .methods = r->methods ? r->methods : XFED_METHOD_EXTERNAL, .stanza_bytes = r->stanza_bytes,
 		.creds = r->creds, .dialback_hash = xfed_span_str(r->hash)
 	};
 	struct xfed_s2s_config cfg = { .env = &r->env, .direction = direction, .out = &r->out, .is_verify = r->is_verify, .connection = 7,

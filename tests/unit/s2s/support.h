@@ -43,11 +43,13 @@ struct rig {
 	uint64_t now_ms;
 	bool is_over, was_established;
 	enum xfed_reason closed; /* why, once it is over */
-	unsigned stanzas;
+	unsigned stanzas, refused; /* refused ones are among the stanzas */
+	char refusal[128];	   /* text of the last one refused */
 	size_t chunk; /* bytes offered at once; 0: all */
 	unsigned methods; /* set before rig_up(); 0: EXTERNAL */
 	bool tls_optional, is_verify;
 	uint32_t sm_start; /* set before rig_up() */
+	size_t stanza_bytes; /* the partner's limit; set before rig_up(), 0: the default */
 	uint64_t last_number; /* of a counted STANZA: they come without gaps */
 	uint64_t acked;	      /* sum of ACKED */
 	char hash[XFED_DIALBACK_HEX + 1]; /* of the secret "s3cr3tf0rd14lb4ck" */

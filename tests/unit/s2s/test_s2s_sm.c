@@ -86,7 +86,7 @@ static void in_too_early(void **state)
 		{ RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)", .output = "EXTERNAL" },
 		{ RX, "<resume " SM " previd='x' h='1'/>", .actions = "", .output = FAILED }, { RX, ENABLE, .actions = "", .output = FAILED },
 		{ RX, AUTH, .actions = "", .output = "<success " },
-		{ RX, HEADER_FROM_PARTNER, .actions = "established", .output = "<stream:features><sm " SM "/></stream:features>" },
+		{ RX, HEADER_FROM_PARTNER, .actions = "established", .output = "<stream:features><sm " SM "/>|</stream:features>" },
 		{ RX, ENABLE, .actions = "", .output = ENABLED });
 	RUN_IN(IN_CLEAR, { RX, R, .actions = "closed(stream.stanza.unsupported)", .output = "<unsupported-stanza-type " });
 	RUN_IN(IN_READY, { RX, R, .actions = "closed(stream.stanza.unsupported)", .output = "<unsupported-stanza-type " });
@@ -136,7 +136,7 @@ static void in_dialback(void **state)
 {
 	set(XFED_METHOD_DIALBACK_TLS, 0);
 	RUN_IN(IN_CLEAR, IN_TLS,
-		{ RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)", .output = "<dialback |<sm " SM "/></stream:features>" },
+		{ RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)", .output = "<dialback |<sm " SM "/>|</stream:features>" },
 		{ RX, DB_RESULT, .actions = "pair(partner.example,corp.example) ask(partner.example,key)", .output = NULL },
 		{ RX, ENABLE, .actions = "", .output = FAILED },
 		{ VERDICT, .verdict = XFED_DIALBACK_VERDICT_VALID, .actions = "dialback-tls(partner.example,corp.example)", .output = "type='valid'" },

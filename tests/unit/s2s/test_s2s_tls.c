@@ -51,6 +51,9 @@ static bool perform(struct end *e, const struct xfed_s2s_action *act, struct xfe
 		break;
 	case XFED_S2S_ACKED:
 		break;
+	case XFED_S2S_STANZA_REFUSED:
+		fail_msg("a stanza is refused that is fine");
+		break;
 	case XFED_S2S_STANZA:
 		e->stanzas++;
 		snprintf(e->last_id, sizeof(e->last_id), "%.*s", (int)act->stanza.id.len, act->stanza.id.data);

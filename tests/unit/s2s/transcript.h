@@ -175,7 +175,7 @@ static void run_rows(const char *name, enum xfed_s2s_direction direction, const 
 	{ RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)",                                \
 		.output = "<stream:stream |<mechanism>EXTERNAL</mechanism>" },                                               \
 	{ RX, AUTH, .actions = "", .output = "<success " },                                                                  \
-	{ RX, HEADER_FROM_PARTNER, .actions = "established", .output = "<stream:stream |<stream:features><sm xmlns='urn:xmpp:sm:3'/></stream:features>" }
+	{ RX, HEADER_FROM_PARTNER, .actions = "established", .output = "<stream:stream |<stream:features><sm xmlns='urn:xmpp:sm:3'/><limits |</stream:features>" }
 #define IN_READY IN_CLEAR, IN_TLS, IN_EXTERNAL
 
 #define OUT_CLEAR { RX, HEADER_ANSWER, .actions = "", .output = NULL }, { RX, FEATURES_TLS, .actions = "", .output = "<starttls " }

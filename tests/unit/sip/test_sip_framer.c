@@ -84,7 +84,8 @@ static void streams(void **state)
 		{ "empty", "X sip:c@d SIP/2.0\r\nl:\r\n\r\n", "error(25) " },
 		{ "two of them", "X sip:c@d SIP/2.0\r\nl: 1\r\nContent-Length: 1\r\n\r\n",
 			"error(46) " },
-		{ "huge", "X sip:c@d SIP/2.0\r\nl: 65536\r\n\r\n", "error(31) " },
+		{ "large", "X sip:c@d SIP/2.0\r\nl: 65536\r\n\r\n", "message(31) " },
+		{ "huge", "X sip:c@d SIP/2.0\r\nl: 1048577\r\n\r\n", "error(33) " },
 		{ "huger", "X sip:c@d SIP/2.0\r\nl: 99999999999999999999\r\n\r\n", "error(46) " },
 		{ "bare LF", "X sip:c@d SIP/2.0\nl: 0\r\n\r\n", "error(26) " },
 		{ "lone CR first", "\rX sip:c@d SIP/2.0\r\nl: 0\r\n\r\n", "error(28) " },
@@ -107,7 +108,7 @@ static void parser_agrees(void **state)
 	static const char *const rows[] = { "X sip:c@d SIP/2.0\r\nFoo: 1\r\n\r\n",
 		"X sip:c@d SIP/2.0\r\nContent-Length: -1\r\n\r\n",
 		"X sip:c@d SIP/2.0\r\nl: 1\r\nContent-Length: 1\r\n\r\n",
-		"X sip:c@d SIP/2.0\r\nl: 65536\r\n\r\n", "X sip:c@d SIP/2.0\nl: 0\r\n\r\n" };
+		"X sip:c@d SIP/2.0\r\nl: 1048577\r\n\r\n", "X sip:c@d SIP/2.0\nl: 0\r\n\r\n" };
 	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
 		struct sip_message *m;
 		struct sip_error err;
@@ -115,6 +116,33 @@ static void parser_agrees(void **state)
 			sip_message_parse(xfed_span_str(rows[i]), SIP_PARSE_STREAM, &m, &err),
 			XFED_ERR_INVALID);
 		assert_true(err.is_framing);
+		sip_message_free(m);
+	}
+}
+
+/* One user's body is too large: its request is refused, those of the others behind it are read. */
+static void too_large_is_read_past(void **state)
+{
+	static const size_t bodies[] = { XFED_SIP_MESSAGE_BYTES, XFED_SIP_MESSAGE_BYTES + 1, 3 * XFED_SIP_MESSAGE_BYTES, XFED_SIP_SKIP_BYTES };
+	static char text[XFED_SIP_SKIP_BYTES + 200];
+	for (size_t i = 0; i < XFED_ARRAY_LEN(bodies); i++) {
+		struct log log;
+		char want[64];
+		size_t head = (size_t)snprintf(text, sizeof(text), "X sip:c@d SIP/2.0\r\nl: %zu\r\n\r\n", bodies[i]);
+		memset(text + head, '\n', bodies[i]);
+		size_t len = head + bodies[i];
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s", A B);
+		snprintf(want, sizeof(want), "message(%zu) message(48) message(28) ", head);
+		for (size_t chunk = 1; chunk <= len; chunk = chunk * 7 + 1) {
+			run(text, len, chunk, &log);
+			assert_string_equal(log.text, want);
+		}
+		run(text, len, len, &log);
+		assert_string_equal(log.text, want);
+		struct sip_message *m;
+		struct sip_error err;
+		assert_int_equal(sip_message_parse(xfed_span_make(text, head), SIP_PARSE_STREAM, &m, &err), XFED_ERR_INVALID);
+		assert_false(err.is_framing);
 		sip_message_free(m);
 	}
 }
@@ -164,6 +192,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(streams),
 		cmocka_unit_test(parser_agrees),
+		cmocka_unit_test(too_large_is_read_past),
 		cmocka_unit_test(limits),
 		cmocka_unit_test(failing_allocations),
 	};

@@ -65,8 +65,11 @@ static void views_read_kind_and_type(void **state)
 		{ "<message to='a@b.example'/>", XFED_STANZA_IMPROPER, 0, 0 },
 		{ "<message from='a@b.example'/>", XFED_STANZA_IMPROPER, 0, 0 },
 		{ "<message from='' to='a@b.example'/>", XFED_STANZA_IMPROPER, 0, 0 },
-		{ "<message from='a@b.example' to='@b.example'/>", XFED_STANZA_IMPROPER, 0, 0 },
-		{ "<message from='a@b.example/' to='a@b.example'/>", XFED_STANZA_IMPROPER, 0, 0 },
+		{ "<message from='a@b.example' to='a@'/>", XFED_STANZA_IMPROPER, 0, 0 },
+		{ "<message from='a b@b.example' to='a@b_.example'/>", XFED_STANZA_IMPROPER, 0, 0 },
+		{ "<message from='a b@b.example'/>", XFED_STANZA_IMPROPER, 0, 0 },
+		{ "<message from='a@b.example' to='@b.example'/>", XFED_STANZA_MALFORMED, 0, 0 },
+		{ "<message from='a@b.example/' to='a@b.example'/>", XFED_STANZA_MALFORMED, 0, 0 },
 	};
 	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
 		struct xfed_stanza s;
@@ -74,6 +77,38 @@ static void views_read_kind_and_type(void **state)
 		if (result != rows[i].result || (result == XFED_STANZA_OK && (s.kind != rows[i].kind || s.type != rows[i].type))) {
 			fail_msg("%s: result %d kind %d type %d", rows[i].xml, result, s.kind, s.type);
 		}
+	}
+}
+
+/* Of an address that is none the domain is known, by which it was routed; what is answered names it as it came. */
+static void malformed_addresses_have_a_domain(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *from, *to, *from_domain, *to_domain, *error_from;
+	} rows[] = {
+		{ "a b@B.Example/r", "dave@Corp.Example/x", "b.example", "corp.example", "dave@Corp.Example/x" },
+		{ "alice@b.example", "da ve@Corp.Example", "b.example", "corp.example", "corp.example" },
+		{ "a@b@b.example/c@d", "@corp.example/y@z/@", "b.example", "corp.example", "corp.example" },
+		{ "alice@b.example/\u0378", "dave@@corp.example", "b.example", "corp.example", "corp.example" },
+		{ "&quot;a&apos;&lt;@b.example", "dave@corp.example", "b.example", "corp.example", "dave@corp.example" },
+		{ "a@b.example", "d@xn--bcher-kva.example/", "b.example", "b\u00fccher.example", "b\u00fccher.example" },
+	};
+	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
+		struct xfed_stanza s;
+		char xml[512];
+		bool nomem;
+		static const struct xfed_stanza_error err = { .condition = "jid-malformed" };
+		snprintf(xml, sizeof(xml), "<message from='%s' to='%s' id='i' type='chat'/>", rows[i].from, rows[i].to);
+		assert_int_equal(view(xml, &s), XFED_STANZA_MALFORMED);
+		assert_true(xfed_span_is(s.from.domain, rows[i].from_domain) && xfed_span_is(s.to.domain, rows[i].to_domain));
+		assert_true(s.is_from_malformed ? !s.from.local.data && !s.from.resource.data : s.from.local.data != NULL);
+		assert_true(s.is_to_malformed ? !s.to.local.data && !s.to.resource.data : s.to.local.data != NULL);
+		assert_true(xfed_span_is(s.id, "i") && s.type == XFED_TYPE_CHAT);
+		const struct xfed_xml_elem *e = xfed_stanza_error_new(xfed_xml_reader_arena(reader), &s, &err, &nomem);
+		assert_non_null(e);
+		assert_true(xfed_span_is(xfed_xml_attr_get(e, "from"), rows[i].error_from));
+		assert_true(xfed_span_eq(xfed_xml_attr_get(e, "to"), xfed_xml_attr_get(s.elem, "from")));
 	}
 }
 
@@ -354,7 +389,7 @@ static int deinit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(views_read_kind_and_type),    cmocka_unit_test(views_read_attributes),
+		cmocka_unit_test(views_read_kind_and_type),    cmocka_unit_test(views_read_attributes), cmocka_unit_test(malformed_addresses_have_a_domain),
 		cmocka_unit_test(iqs_are_sound),	       cmocka_unit_test(errors_are_built),
 		cmocka_unit_test(each_condition_has_its_type), cmocka_unit_test(received_errors_are_read),
 		cmocka_unit_test(errors_of_words),

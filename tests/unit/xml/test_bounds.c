@@ -79,56 +79,117 @@ static enum xfed_xml_result flood(struct xfed_xml_reader *r, struct xfed_span pi
 	return result;
 }
 
+static const struct flood {
+	const char *name, *begin, *piece;
+	size_t most; /* bytes after which it must have been refused */
+	enum xfed_reason reason;
+} floods[] = {
+	{ "start tag", "<a b='", "xxxxxxxx", XFED_XML_SILENT_BYTES, XFED_REASON_STREAM_XML_TOO_BIG },
+	{ "start tag of greater-than signs", "<a b='", ">>>>>>>>", XFED_XML_SILENT_BYTES, XFED_REASON_STREAM_XML_TOO_BIG },
+	{ "attributes", "<a ", "b='' ", 6 * (XFED_XML_ATTRS_MAX + 1), XFED_REASON_STREAM_XML_TOO_DEEP },
+	{ "CDATA", "<a><![CDATA[", "]]]]]]]]", XFED_XML_SILENT_CDATA_BYTES + 8, XFED_REASON_STREAM_XML_TOO_BIG },
+	{ "text", "<a>", "text text ", XFED_STANZA_BYTES_MAX, XFED_REASON_STREAM_XML_TOO_BIG },
+	{ "text of brackets", "<a>", "]", XFED_STANZA_BYTES_MAX, XFED_REASON_STREAM_XML_TOO_BIG },
+	{ "text of greater-than signs", "<a>", ">", XFED_STANZA_BYTES_MAX, XFED_REASON_STREAM_XML_TOO_BIG },
+	{ "text of references", "<a>", "&lt;", XFED_STANZA_BYTES_MAX, XFED_REASON_STREAM_XML_TOO_BIG },
+	{ "text of carriage returns", "<a>", "\r", XFED_STANZA_BYTES_MAX, XFED_REASON_STREAM_XML_TOO_BIG },
+	{ "text byte by byte", "<a>", "x", XFED_STANZA_BYTES_MAX, XFED_REASON_STREAM_XML_TOO_BIG },
+	{ "emoji byte by byte", "<a>", "\xf0\x9f\x98\x80", XFED_STANZA_BYTES_MAX, XFED_REASON_STREAM_XML_TOO_BIG },
+	{ "sections", "<a>", "<![CDATA[]]>", XFED_STANZA_BYTES_MAX, XFED_REASON_STREAM_XML_TOO_BIG },
+	{ "elements", "<a>", "<b/>", 4 * XFED_XML_NODES_MAX, XFED_REASON_STREAM_XML_TOO_DEEP },
+	{ "elements with attributes", "<a>", "<b a='' b='' c='' d='' e='' f='' g='' h=''/>", XFED_STANZA_BYTES_MAX, XFED_REASON_STREAM_XML_TOO_DEEP },
+	{ "depth", "<a>", "<b>", 3 * XFED_XML_DEPTH_MAX, XFED_REASON_STREAM_XML_TOO_DEEP },
+	{ "name", "<", "a", XFED_XML_SILENT_BYTES, XFED_REASON_STREAM_XML_TOO_BIG },
+	{ "end tag", "<a></a", " ", XFED_XML_SILENT_BYTES, XFED_REASON_STREAM_XML_TOO_BIG },
+	{ "reference", "<a>&#x", "0", XFED_XML_SILENT_BYTES + 8, XFED_REASON_STREAM_XML_TOO_BIG },
+};
+
+/* One flood until it is refused, within `most` bytes and `peak` of memory. */
+static void try_flood(const struct flood *f, size_t most, enum xfed_reason reason, size_t peak)
+{
+	size_t before = held, used, taken;
+	struct xfed_xml_reader *r = stream_new();
+	double start = cpu_seconds();
+	held_peak = held;
+	assert_int_equal(xfed_xml_reader_feed(r, xfed_span_str(f->begin), &used), XFED_XML_MORE);
+	enum xfed_xml_result result = flood(r, xfed_span_str(f->piece), 4 << 20, &taken);
+	double spent = cpu_seconds() - start;
+	if (result != XFED_XML_BAD || xfed_xml_reader_reason(r) != reason || taken > most) {
+		fail_msg("%s: result %d %s after %zu bytes", f->name, result, xfed_reason_code(xfed_xml_reader_reason(r)), taken);
+	}
+	/* A generous bound even under the sanitizers; what it guards against is quadratic cost: seconds. */
+	if (spent > 1.0) {
+		fail_msg("%s: %.3f s for %zu bytes", f->name, spent, taken);
+	}
+	if (held_peak - before > peak || held - before > 8192) {
+		fail_msg("%s: peak %zu, then %zu", f->name, held_peak - before, held - before);
+	}
+	xfed_xml_reader_free(r);
+	assert_int_equal(held, before);
+}
+
 static void floods_are_bounded(void **state)
 {
 	(void)state;
-	static const struct {
-		const char *name, *begin, *piece;
-		size_t most; /* bytes after which it must have been refused */
-		enum xfed_reason reason;
-	} rows[] = {
-		{ "start tag", "<a b='", "xxxxxxxx", XFED_XML_SILENT_BYTES, XFED_REASON_STREAM_XML_TOO_BIG },
-		{ "start tag of greater-than signs", "<a b='", ">>>>>>>>", XFED_XML_SILENT_BYTES, XFED_REASON_STREAM_XML_TOO_BIG },
-		{ "attributes", "<a ", "b='' ", 6 * (XFED_XML_ATTRS_MAX + 1), XFED_REASON_STREAM_XML_TOO_DEEP },
-		{ "CDATA", "<a><![CDATA[", "]]]]]]]]", XFED_XML_SILENT_CDATA_BYTES + 8, XFED_REASON_STREAM_XML_TOO_BIG },
-		{ "text", "<a>", "text text ", XFED_STANZA_BYTES_MAX, XFED_REASON_STREAM_XML_TOO_BIG },
-		{ "text of brackets", "<a>", "]", XFED_STANZA_BYTES_MAX, XFED_REASON_STREAM_XML_TOO_BIG },
-		{ "text of greater-than signs", "<a>", ">", XFED_STANZA_BYTES_MAX, XFED_REASON_STREAM_XML_TOO_BIG },
-		{ "text of references", "<a>", "&lt;", XFED_STANZA_BYTES_MAX, XFED_REASON_STREAM_XML_TOO_BIG },
-		{ "text of carriage returns", "<a>", "\r", XFED_STANZA_BYTES_MAX, XFED_REASON_STREAM_XML_TOO_BIG },
-		{ "text byte by byte", "<a>", "x", XFED_STANZA_BYTES_MAX, XFED_REASON_STREAM_XML_TOO_BIG },
-		{ "emoji byte by byte", "<a>", "\xf0\x9f\x98\x80", XFED_STANZA_BYTES_MAX, XFED_REASON_STREAM_XML_TOO_BIG },
-		{ "sections", "<a>", "<![CDATA[]]>", XFED_STANZA_BYTES_MAX, XFED_REASON_STREAM_XML_TOO_BIG },
-		{ "elements", "<a>", "<b/>", 4 * XFED_XML_NODES_MAX, XFED_REASON_STREAM_XML_TOO_DEEP },
-		{ "elements with attributes", "<a>", "<b a='' b='' c='' d='' e='' f='' g='' h=''/>", XFED_STANZA_BYTES_MAX, XFED_REASON_STREAM_XML_TOO_DEEP },
-		{ "depth", "<a>", "<b>", 3 * XFED_XML_DEPTH_MAX, XFED_REASON_STREAM_XML_TOO_DEEP },
-		{ "name", "<", "a", XFED_XML_SILENT_BYTES, XFED_REASON_STREAM_XML_TOO_BIG },
-		{ "end tag", "<a></a", " ", XFED_XML_SILENT_BYTES, XFED_REASON_STREAM_XML_TOO_BIG },
-		{ "reference", "<a>&#x", "0", XFED_XML_SILENT_BYTES + 8, XFED_REASON_STREAM_XML_TOO_BIG },
-	};
-	size_t before = held;
-	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
-		struct xfed_xml_reader *r = stream_new();
-		size_t used, taken;
-		double start = cpu_seconds();
-		held_peak = held;
-		assert_int_equal(xfed_xml_reader_feed(r, xfed_span_str(rows[i].begin), &used), XFED_XML_MORE);
-		enum xfed_xml_result result = flood(r, xfed_span_str(rows[i].piece), 4 << 20, &taken);
-		double spent = cpu_seconds() - start;
-		if (result != XFED_XML_BAD || xfed_xml_reader_reason(r) != rows[i].reason || taken > rows[i].most) {
-			fail_msg("%s: result %d %s after %zu bytes", rows[i].name, result, xfed_reason_code(xfed_xml_reader_reason(r)), taken);
-		}
-		/* A generous bound even under the sanitizers; what it guards against is quadratic cost: seconds. */
-		if (spent > 1.0) {
-			fail_msg("%s: %.3f s for %zu bytes", rows[i].name, spent, taken);
-		}
+	for (size_t i = 0; i < XFED_ARRAY_LEN(floods); i++) {
 		/* An attribute of 6 bytes takes 64 in the tree, nothing takes more; once refused, the tree is gone. */
-		if (held_peak - before > 12 * XFED_STANZA_BYTES_MAX || held - before > 8192) {
-			fail_msg("%s: peak %zu, then %zu", rows[i].name, held_peak - before, held - before);
-		}
-		xfed_xml_reader_free(r);
-		assert_int_equal(held, before);
+		try_flood(&floods[i], floods[i].most, floods[i].reason, 12 * XFED_STANZA_BYTES_MAX);
 	}
+}
+
+/* Where a limit is not the end: the tree is that of the limit, and no more is kept of what follows than the depth it has. */
+static void letting_go_is_bounded(void **state)
+{
+	(void)state;
+	const struct xfed_xml_limits hard = transcript_limits;
+	transcript_limits = (struct xfed_xml_limits){ XFED_STANZA_BYTES_DEFAULT, XFED_XML_DEPTH_MAX, XFED_XML_NODES_MAX, XFED_STANZA_BYTES_MAX };
+	size_t depth_bytes = 1024 * 1024; /* four for each level of three bytes, in a table that doubles */
+	for (size_t i = 0; i < XFED_ARRAY_LEN(floods); i++) {
+		bool is_tag = floods[i].most < XFED_XML_SILENT_BYTES + 16 && floods[i].reason == XFED_REASON_STREAM_XML_TOO_BIG;
+		bool is_attrs = strcmp(floods[i].name, "attributes") == 0;
+		size_t most = is_tag || is_attrs ? XFED_XML_SILENT_BYTES + 8 : XFED_STANZA_BYTES_MAX;
+		try_flood(&floods[i], most, XFED_REASON_STREAM_XML_TOO_BIG, 12 * XFED_STANZA_BYTES_DEFAULT + depth_bytes + 256 * 1024);
+	}
+	transcript_limits = hard;
+}
+
+/* Stanza after stanza of those: nothing is left of any. */
+static void what_was_let_go_is_gone(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *begin, *piece, *end;
+		size_t count;
+	} rows[] = { { "<m>", "<b/>", "</m>", 5000 }, { "<m>", "<b>", "</m>", 0 }, { "<m>", "0123456789", "</m>", 7000 }, { "<m", " a=''", "/>", 70 } };
+	const struct xfed_xml_limits hard = transcript_limits;
+	transcript_limits = (struct xfed_xml_limits){ XFED_STANZA_BYTES_DEFAULT, XFED_XML_DEPTH_MAX, XFED_XML_NODES_MAX, XFED_STANZA_BYTES_MAX };
+	struct xfed_xml_reader *r = stream_new();
+	size_t used, before = 0;
+	assert_int_equal(xfed_xml_reader_feed(r, XFED_SPAN("<a/>"), &used), XFED_XML_ELEMENT);
+	before = held;
+	for (size_t i = 0; i < 40; i++) {
+		struct xfed_buf in;
+		xfed_buf_init(&in, 1 << 20);
+		size_t row = i % XFED_ARRAY_LEN(rows), depth = rows[row].count == 0 ? 30000 : 0;
+		int rc = xfed_buf_append_str(&in, rows[row].begin);
+		for (size_t n = 0; n < rows[row].count + depth; n++) {
+			rc |= xfed_buf_append_str(&in, rows[row].piece);
+		}
+		for (size_t n = 0; n < depth; n++) {
+			rc |= xfed_buf_append_str(&in, "</b>");
+		}
+		assert_int_equal(rc | xfed_buf_append_str(&in, rows[row].end), XFED_OK);
+		assert_int_equal(xfed_xml_reader_feed(r, xfed_buf_span(&in), &used), XFED_XML_EXCESS);
+		assert_int_equal(used, xfed_buf_len(&in));
+		assert_null(xfed_xml_reader_elem(r)->children);
+		xfed_buf_deinit(&in);
+		assert_int_equal(xfed_xml_reader_feed(r, XFED_SPAN("<a/>"), &used), XFED_XML_ELEMENT);
+		if (held > before + 2048) {
+			fail_msg("%zu bytes more than before, row %zu", held - before, row);
+		}
+	}
+	xfed_xml_reader_free(r);
+	transcript_limits = hard;
 }
 
 /* The largest tree a stanza can make fits the arena: a peer cannot make "out of memory" of it. */
@@ -323,7 +384,8 @@ static int deinit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(floods_are_bounded),	    cmocka_unit_test(largest_trees_fit),
+		cmocka_unit_test(floods_are_bounded),	    cmocka_unit_test(letting_go_is_bounded),
+		cmocka_unit_test(what_was_let_go_is_gone),  cmocka_unit_test(largest_trees_fit),
 		cmocka_unit_test(fresh_names_are_bounded),  cmocka_unit_test(wide_stanzas_are_bounded),
 		cmocka_unit_test(memory_goes_back),	    cmocka_unit_test(steady_state_allocates_little),
 		cmocka_unit_test(parser_is_renewed),

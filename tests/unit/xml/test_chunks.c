@@ -99,6 +99,18 @@ static void cut_everywhere(void **state)
 	}
 }
 
+/* The same where nearly every element breaks a limit that is not fatal. */
+static void cut_everywhere_over_limits(void **state)
+{
+	static const struct xfed_xml_limits tight[] = { { 40, 32, 4096, 256 * 1024 }, { 4096, 2, 4096, 256 * 1024 }, { 4096, 32, 3, 256 * 1024 }, { 10, 1, 1, 300 } };
+	const struct xfed_xml_limits usual = transcript_limits;
+	for (size_t i = 0; i < XFED_ARRAY_LEN(tight); i++) {
+		transcript_limits = tight[i];
+		cut_everywhere(state);
+	}
+	transcript_limits = usual;
+}
+
 static void put(struct xfed_buf *b, const char *s)
 {
 	assert_int_equal(xfed_buf_append_str(b, s), XFED_OK);
@@ -195,7 +207,7 @@ static int deinit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(cut_everywhere),
+		cmocka_unit_test(cut_everywhere), cmocka_unit_test(cut_everywhere_over_limits),
 		cmocka_unit_test(cut_long_input),
 		cmocka_unit_test(brackets_across_slices),
 	};

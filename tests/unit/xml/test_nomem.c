@@ -59,6 +59,28 @@ static void build(void)
 	assert_int_equal(xfed_buf_append_str(&input, "'/></message><a/>"), XFED_OK);
 }
 
+/* Elements over each limit that is not fatal: a deep rest, and a first tag with too many attributes. */
+static void build_excess(void)
+{
+	xfed_buf_init(&input, 1 << 20);
+	int rc = xfed_buf_append_str(&input, H "<message to='a&amp;b'><body>");
+	for (int i = 0; i < 300; i++) {
+		rc |= xfed_buf_append_str(&input, "text &amp; ");
+	}
+	rc |= xfed_buf_append_str(&input, "</body></message><a>");
+	for (int i = 0; i < 200; i++) {
+		rc |= xfed_buf_append_str(&input, "<b c='d'>");
+	}
+	for (int i = 0; i < 200; i++) {
+		rc |= xfed_buf_append_str(&input, "</b>");
+	}
+	rc |= xfed_buf_append_str(&input, "</a><message ");
+	for (int i = 0; i < 80; i++) {
+		rc |= xfed_buf_printf(&input, "a%d='' ", i);
+	}
+	assert_int_equal(rc | xfed_buf_append_str(&input, "to='x'/><a/>"), XFED_OK);
+}
+
 static size_t pieces(void *user, size_t at, size_t left)
 {
 	(void)user;
@@ -90,13 +112,11 @@ static void reserve(struct xfed_buf *out)
 	assert_non_null(xfed_buf_reserve(out, 500000));
 }
 
-static void every_allocation_fails(void **state)
+static void sweep(size_t least)
 {
-	(void)state;
 	struct xfed_buf whole, out;
 	reserve(&whole);
 	reserve(&out);
-	build();
 	assert_true(scenario(&whole));
 	size_t base = live, survived = 0, n;
 	for (n = 1;; n++) {
@@ -119,11 +139,28 @@ static void every_allocation_fails(void **state)
 	/* What fails is noticed: none of the failures may pass as success. */
 	print_message("%zu allocations failed in turn\n", n - 1);
 	assert_int_equal(survived, 0);
-	assert_true(n > 50);
+	assert_true(n > least);
 	assert_true(xfed_span_eq(xfed_buf_span(&whole), xfed_buf_span(&out)));
 	xfed_buf_deinit(&input);
 	xfed_buf_deinit(&whole);
 	xfed_buf_deinit(&out);
+}
+
+static void every_allocation_fails(void **state)
+{
+	(void)state;
+	build();
+	sweep(50);
+}
+
+static void every_allocation_fails_over_limits(void **state)
+{
+	(void)state;
+	const struct xfed_xml_limits usual = transcript_limits;
+	transcript_limits = (struct xfed_xml_limits){ 2000, 32, 4096, 256 * 1024 };
+	build_excess();
+	sweep(30);
+	transcript_limits = usual;
 }
 
 static void fragment_goes_on_after_nomem(void **state)
@@ -164,6 +201,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_allocation_fails),
+		cmocka_unit_test(every_allocation_fails_over_limits),
 		cmocka_unit_test(fragment_goes_on_after_nomem),
 	};
 	return cmocka_run_group_tests(tests, init, deinit);

@@ -44,6 +44,11 @@ static bool transcript_result(struct xfed_buf *out, struct xfed_xml_reader *r, e
 	case XFED_XML_ELEMENT:
 		transcript_tree(out, r, "ELEMENT", at);
 		break;
+	case XFED_XML_EXCESS:
+		transcript_require(xfed_xml_reader_excess(r) != XFED_XML_EXCESS_NONE, "an excess of nothing");
+		rc = xfed_buf_printf(out, "EXCESS %d ", (int)xfed_xml_reader_excess(r));
+		transcript_tree(out, r, "of", at);
+		break;
 	case XFED_XML_CLOSE:
 		rc = xfed_buf_printf(out, "CLOSE @%zu\n", at);
 		break;
@@ -84,7 +89,8 @@ static void transcript_feed(struct xfed_buf *out, struct xfed_xml_reader *r, str
 	}
 }
 
-static const struct xfed_xml_limits transcript_limits = { XFED_STANZA_BYTES_MAX, XFED_XML_DEPTH_MAX, XFED_XML_NODES_MAX };
+/* A test may change them. */
+static struct xfed_xml_limits transcript_limits = { XFED_STANZA_BYTES_MAX, XFED_XML_DEPTH_MAX, XFED_XML_NODES_MAX };
 
 /* The same with a reader of its own. */
 static inline void transcript_of(struct xfed_buf *out, bool is_fragment, struct xfed_span in, transcript_cut_fn *cut, void *user)
