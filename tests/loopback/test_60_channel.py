@@ -8,12 +8,11 @@ import time
 
 import pytest
 
-from harness.channel import EDGE, GATEWAY, ChannelPeer, frame, varint
-from harness.inbox import Inbox
+from harness.channel import EDGE, GATEWAY, ChannelPeer, FakeEdge, frame, varint
 from harness.proc import wait_until
 from harness.proxy import HostileProxy
 from harness.sip import SipUser
-from harness.wire import Listener, Wire, free_port
+from harness.wire import Wire, free_port
 from harness.xmpp import XmppStream, child_text, message
 
 numbers = itertools.count(1)
@@ -272,26 +271,6 @@ def test_xmpp_on_the_channel_port(calm):
     while wire.recv(15):
         pass
     wire.close()
-
-
-class FakeEdge:
-    """An edge by script: every link of a gateway is put into `links`."""
-
-    def __init__(self, certs):
-        self.certs = certs
-        self.links = Inbox("fake edge")
-        self.done = threading.Event()
-        self.listener = Listener(("127.0.0.1", 0), self._serve, "fake-edge")
-
-    def _serve(self, sock, _):
-        wire = Wire(sock)
-        wire.start_tls(self.certs.server("edge-int"), True)
-        self.links.put(ChannelPeer(wire))
-        self.done.wait()
-
-    def close(self):
-        self.done.set()
-        self.listener.close()
 
 
 @pytest.fixture(scope="module")
