@@ -41,7 +41,7 @@ def test_an_error_from_another_domain_is_no_word_about_it(xfed, partner, listed,
     asking.start()
     got = partner.wait_body(text)
     other.send(error_for(got).replace("@partner.example", "@" + other.domain))
-    asking.join(10)
+    asking.join(60)
     assert answers == [200]
     wait_until("the drop by rule", lambda: xfed.gateway.metric("xfed_dropped_total", rule="type-error") > before, 10)
 
@@ -96,7 +96,7 @@ def test_a_gateway_that_stops_settles_first(install, started, new_partner):
         assert p.wait_error(first)[0] == "item-not-found"
         user.respond(user.wait_text("behind it"), 486)
         assert p.wait_error(second)[0] == "recipient-unavailable"
-        assert inst.gateway.process.child.wait(10) == 0
+        assert inst.gateway.process.child.wait(60) == 0
     finally:
         inst.stop()
         user.close()

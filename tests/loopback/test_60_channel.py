@@ -233,6 +233,7 @@ def test_pings_are_answered_at_once(calm, rogue):
 def test_what_a_rogue_gateway_delivers_is_checked(calm, rogue):
     """The edge trusts no stanza: the sender has to be of a domain of ours, the recipient of a listed partner."""
     peer = rogue()
+    peer.read_until("Credit")
     since = calm.partner.inbox.mark()
     rows = [("a@foreign.example", "b@proxied.example"), ("a@corp.example", "b@unlisted.example"), ("a@proxied.example", "b@proxied.example")]
     for i, (sender, to) in enumerate(rows, 1):
@@ -433,7 +434,7 @@ def test_what_comes_behind_the_goodbye_is_answered(install, started, new_partner
         stream.send(message("alice@goodbye.example", "dave@corp.example", "too late", id="last") + "</stream:stream>")
         assert p.wait_error("last", 10)[:2] == ("remote-server-timeout", "wait")
         if how == "SIGTERM":
-            assert inst.edge.process.child.wait(15) == 0
+            assert inst.edge.process.child.wait(60) == 0
     finally:
         inst.stop()
         user.close()
@@ -473,7 +474,7 @@ def test_sigterm_drains(install, started, new_partner):
         assert p.wait_error(ident)[0] == "item-not-found"
         assert stream.read_error().condition == "system-shutdown"
         p.wait_event("error:system-shutdown")
-        assert inst.edge.process.child.wait(10) == 0
+        assert inst.edge.process.child.wait(60) == 0
     finally:
         inst.stop()
         user.close()
@@ -481,8 +482,24 @@ def test_sigterm_drains(install, started, new_partner):
 
 # ---- a hostile network between partner and edge ----
 
-def test_partner_behind_a_bad_line(xfed, listed, dns, user, flow):
-    p = listed("line.example")
+@pytest.fixture
+def patient(install, started):
+    """An installation that gives a request all the time there may be; its user."""
+    user = SipUser("corp.example")
+    inst = install("patient", users={"corp.example": user}, gateway={"sip": {"answer_within": "30s"}})
+    try:
+        inst.list_partner("line.example")
+        started(inst)
+        inst.user = user
+        yield inst
+    finally:
+        inst.stop()
+        user.close()
+
+
+def test_partner_behind_a_bad_line(patient, new_partner, dns):
+    xfed, user, flow = patient, patient.user, patient.user.dial(patient.sip)
+    p = new_partner(xfed, "line.example")
     proxy = HostileProxy(("127.0.0.1", p.port))
     proxy.chunk = 1
     dns.xmpp("line.example", ("xmpp.line.example", proxy.port, "127.0.0.1"))
@@ -503,6 +520,7 @@ def test_partner_behind_a_bad_line(xfed, listed, dns, user, flow):
         assert user.message(flow, "sip:alice@line.example", "after the cut").status in (200, 202)
         p.wait_body("after the cut")
     finally:
+        flow.close()
         proxy.close()
         inward.close()
 
@@ -521,7 +539,7 @@ def test_a_request_of_a_short_cut_waits_for_the_link(calm):
     asking.start()
     wait_until("a delivery that waits", lambda: calm.gateway.control("status")["deliveries_in_flight"] == 1, 5)
     calm.proxy.refuses = False
-    asking.join(15)
+    asking.join(60)
     assert answers[0].status == 200
     calm.partner.wait_body("in between", 5, since)
     flow.close()

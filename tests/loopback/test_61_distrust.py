@@ -56,6 +56,7 @@ def rogue(edge_of, certs):
     peer = ChannelPeer.connect(edge_of.channel, certs.client(certs.leaf("rogue", "host:rogue.corp.example")), "edge-int.corp.example")
     peer.hello("rogue", GATEWAY)
     assert peer.read_until("Hello")["name"] == b"edge1"
+    assert peer.read_until("Credit")
     yield peer
     peer.close()
 
