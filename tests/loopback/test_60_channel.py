@@ -227,7 +227,7 @@ def test_pings_are_answered_at_once(calm, rogue):
     for i in range(1, 11):
         peer.send("Ping", id=i, lowest_unsettled=1)
         assert peer.read_until("Pong")["id"] == i
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < 5  # with the tick of each second it would be ten
 
 
 def test_what_a_rogue_gateway_delivers_is_checked(calm, rogue):
