@@ -18,7 +18,7 @@ struct xfed_span edge_domain_of(struct xfed_span jid)
 
 /* ---- from partners to gateways ---- */
 
-static Xfed__Kind kind_of(const struct xfed_stanza *s)
+Xfed__Kind edge_kind_of(const struct xfed_stanza *s)
 {
 	if (s->type == XFED_TYPE_ERROR) {
 		return XFED__KIND__KIND_ERROR;
@@ -177,7 +177,7 @@ bool edge_route_to_gateway(struct edge_conn *c, const struct xfed_s2s_action *ac
 	uint64_t now = rt_loop_now_ms(e->loop);
 	char correlation[64];
 	snprintf(correlation, sizeof(correlation), "%s-%llx-%llx", e->config->name, (unsigned long long)c->id, (unsigned long long)c->stanzas_in);
-	Xfed__Kind kind = kind_of(s);
+	Xfed__Kind kind = edge_kind_of(s);
 	struct proto_delivery_new n = {
 		.kind = kind,
 		.replay = replay_of(kind),

@@ -34,10 +34,9 @@ static Xfed__Kind kind_of(const struct xfed_stanza *s)
 }
 
 /* What the frame says of the stanza must be what the stanza says: outcomes are written from the frame's words. */
-static bool agrees(struct xfed_arena *a, const Xfed__Deliver *d, const struct xfed_stanza *s)
+static bool agrees(const Xfed__Deliver *d, const struct xfed_stanza *s)
 {
-	struct xfed_span from = xfed_jid_full(a, &s->from), to = xfed_jid_full(a, &s->to);
-	return from.data && to.data && xfed_span_is(from, d->from) && xfed_span_is(to, d->to) && kind_of(s) == d->kind &&
+	return xfed_jid_is_full(&s->from, xfed_span_str(d->from)) && xfed_jid_is_full(&s->to, xfed_span_str(d->to)) && kind_of(s) == d->kind &&
 	       xfed_span_is(xfed_span_make(s->id.data ? s->id.data : "", s->id.len), d->id);
 }
 
@@ -70,7 +69,7 @@ static enum xfed_reason read_again(struct gateway *g, const Xfed__Deliver *d, st
 	case XFED_STANZA_IMPROPER:
 		return XFED_REASON_XMPP_STANZA_INVALID;
 	}
-	return s->kind != XFED_STANZA_IQ && agrees(a, d, s) ? XFED_REASON_NONE : XFED_REASON_XMPP_STANZA_INVALID;
+	return s->kind != XFED_STANZA_IQ && agrees(d, s) ? XFED_REASON_NONE : XFED_REASON_XMPP_STANZA_INVALID;
 }
 
 /* ---- policy ---- */

@@ -165,6 +165,21 @@ struct xfed_span xfed_jid_full(struct xfed_arena *a, const struct xfed_jid *j)
 	return join(a, j, true);
 }
 
+static bool takes(struct xfed_span *text, struct xfed_span part)
+{
+	if (text->len < part.len || (part.len > 0 && memcmp(text->data, part.data, part.len) != 0)) {
+		return false;
+	}
+	*text = xfed_span_make(text->data + part.len, text->len - part.len);
+	return true;
+}
+
+bool xfed_jid_is_full(const struct xfed_jid *j, struct xfed_span full)
+{
+	return (!j->local.data || (takes(&full, j->local) && takes(&full, XFED_SPAN("@")))) && takes(&full, j->domain) &&
+	       (!j->resource.data || (takes(&full, XFED_SPAN("/")) && takes(&full, j->resource))) && full.len == 0;
+}
+
 bool xfed_jid_equal_bare(const struct xfed_jid *x, const struct xfed_jid *y)
 {
 	/* An absent localpart and an empty one never meet: a parsed one is not empty. */

@@ -1,4 +1,5 @@
 """Both daemons on the loopback between the ends of one load process, and what they cost."""
+import copy
 import json
 import os
 import select
@@ -133,20 +134,29 @@ class Lab:
     """
     Our domains are corp.example (TCP), corp2.example (UDP), corp3.example (TLS), silent.example (UDP, nobody answers) and
     hole.example (TCP, no connection comes about). Partners are partner.example and partner2.example, and for idle streams
-    d<n>.p1.example to d<n>.p5.example.
+    d<n>.p1.example to d<n>.p5.example. `other`: the programs of another version, which may not know all of the configuration.
     """
 
-    def __init__(self, build_dir, keep=None, wrap=None, has_sm=False):
+    def __init__(self, build_dir, keep=None, wrap=None, has_sm=False, other=None):
         self.dir = keep or tempfile.mkdtemp(prefix="xfb-")
         os.makedirs(self.dir, exist_ok=True)
         self.build, self.keeps, self.count, self.wrap, self.has_sm = build_dir, bool(keep), 0, wrap or {}, has_sm
+        self.is_other = other is not None
         self.certs = Certs(self.dir + "/ca")
         if not os.path.exists(self.certs.ca):
             os.makedirs(self.dir + "/ca", exist_ok=True)
             self.certs.make()
         self.certs.leaf("idle", *("host:*." + base for base in IDLE_BASES))
         self.certs.leaf("dead", "xmpp:silent.example", "xmpp:hole.example")
-        self.tools = {name: self._wrapped(name, os.path.join(build_dir, path)) for name, path in PROGRAMS.items()}
+        self.programs = other or {name: os.path.join(build_dir, path) for name, path in PROGRAMS.items()}
+        self.tools = {name: self._wrapped(name, path) for name, path in self.programs.items()}
+
+    def under(self, wrap):
+        """This lab again, with daemons under other programs: same directory, certificates and count of runs."""
+        lab = copy.copy(self)
+        lab.wrap = wrap
+        lab.tools = {name: lab._wrapped(name, path) for name, path in self.programs.items()}
+        return lab
 
     def _wrapped(self, name, path):
         """The program, or a script that becomes it under another one (valgrind)."""
@@ -193,6 +203,8 @@ class Run:
             self.inst.list_partner(name, connect_to="127.0.0.1:%d" % port, limits={"stanzas_per_second": MANY, "connections": 1000})
         for base in IDLE_BASES:
             self.inst.list_partner(base, additional_domains=["*." + base], limits={"stanzas_per_second": MANY, "connections": 1000})
+        if lab.is_other:
+            self.inst.leave_out_unknown_keys()
         self.has_gateway, self.opened = has_gateway, set()
         self.load = Load(lab.build, lab.certs.dir, self.dir + "/load.log")
         try:

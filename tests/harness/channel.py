@@ -4,8 +4,10 @@ valid certificate. Fields are named as in proto/channel.proto.
 """
 import os
 import struct
+import threading
 
-from .wire import Wire
+from .inbox import Inbox
+from .wire import Listener, Wire
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 # message -> field -> (number, kind); a kind that is a name is a message.
@@ -160,5 +162,39 @@ class ChannelPeer:
         assert name is None, "%s behind Close" % name
         return fields["reason"].decode()
 
+    def deliver(self, seq, sender, to, stanza, kind=1, id="", remaining_ms=50000):
+        self.send("Deliver", **{"seq": seq, "kind": kind, "id": id, "from": sender, "to": to, "remaining_ms": remaining_ms, "stanza": stanza,
+                                "lowest_unsettled": 1})
+
+    def outcomes(self, count, timeout=10):
+        """{seq: outcome} of the next ones that come, so many."""
+        found = {}
+        while len(found) < count:
+            settled = self.read_until("Settled", timeout)
+            assert settled is not None, "the link ended; so far: %s" % found
+            some = settled["outcomes"]
+            found.update((o["seq"], o) for o in (some if isinstance(some, list) else [some]))
+        return found
+
     def close(self):
         self.wire.close()
+
+
+class FakeEdge:
+    """An edge by script: every link of a gateway is put into `links`."""
+
+    def __init__(self, certs):
+        self.certs = certs
+        self.links = Inbox("fake edge")
+        self.done = threading.Event()
+        self.listener = Listener(("127.0.0.1", 0), self._serve, "fake-edge")
+
+    def _serve(self, sock, _):
+        wire = Wire(sock)
+        wire.start_tls(self.certs.server("edge-int"), True)
+        self.links.put(ChannelPeer(wire))
+        self.done.wait()
+
+    def close(self):
+        self.done.set()
+        self.listener.close()

@@ -53,7 +53,7 @@ class Daemon:
     def control(self, noun, verb="", **args):
         """One command on the control socket, without xfedctl between: the result."""
         with socket.socket(socket.AF_UNIX) as s:
-            s.settimeout(20)
+            s.settimeout(60)
             s.connect(self.socket)
             s.sendall(json.dumps({"noun": noun, "verb": verb, "args": args}).encode() + b"\n")
             with s.makefile("rb") as lines:
@@ -64,7 +64,7 @@ class Daemon:
     def ctl(self, tools, *words, as_json=False, check=True):
         """xfedctl on this daemon: its text or its JSON; with check=False (exit status, text)."""
         argv = [tools["xfedctl"], "--socket", self.socket] + (["--json"] if as_json else []) + list(words)
-        done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=40,
+        done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120,
                               env=clean_environment(**SANITIZER_ENV), check=False)
         if not check:
             return done.returncode, done.stdout

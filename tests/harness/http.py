@@ -2,7 +2,7 @@
 import http.client
 
 
-def http_get(address, port, path, timeout=5.0):
+def http_get(address, port, path, timeout=60.0):
     """(status, text) of a GET request; (0, "") when nobody answers."""
     connection = http.client.HTTPConnection(address, port, timeout=timeout)
     try:

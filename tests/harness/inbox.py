@@ -2,6 +2,8 @@
 import threading
 import time
 
+from .patience import patience
+
 
 class Inbox:
     def __init__(self, owner):
@@ -18,6 +20,7 @@ class Inbox:
 
     def wait(self, wanted, timeout=10, since=0):
         """The first item from `since` on for which wanted(item) is true."""
+        timeout = patience(timeout)
         deadline = time.monotonic() + timeout
         at = since
         with self.changed:
@@ -34,6 +37,7 @@ class Inbox:
 
     def wait_count(self, count, timeout, since=0):
         """At least `count` items from `since` on; all of them."""
+        timeout = patience(timeout)
         deadline = time.monotonic() + timeout
         with self.changed:
             while len(self.items) - since < count:

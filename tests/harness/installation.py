@@ -1,9 +1,11 @@
 """One edge and one gateway on the loopback, with generated configurations, between the bundled peers."""
 import json
 import os
+import re
+import subprocess
 
 from .daemon import Daemon
-from .proc import wait_until
+from .proc import clean_environment, wait_until
 from .wire import free_port
 
 HOST = "127.0.0.1"
@@ -23,6 +25,14 @@ def merge(base, more):
         else:
             base[key] = value
     return base
+
+
+def remove(config, path):
+    """Takes out what is at a path as error messages have it: key.list[3].key."""
+    *above, last = re.findall(r"[^.\[\]]+", path)
+    for step in above:
+        config = config[int(step)] if isinstance(config, list) else config[step]
+    del config[last]
 
 
 def partner_file(domain, **more):
@@ -98,6 +108,15 @@ class Installation:
     def write_configs(self):
         write(self.edge.config, json.dumps(self.edge_config, indent=1) + "\n")
         write(self.gateway.config, json.dumps(self.gateway_config, indent=1) + "\n")
+
+    def leave_out_unknown_keys(self):
+        """For programs of another version: what they do not know is taken out of their files, as their own check says."""
+        for daemon, config in ((self.edge, self.edge_config), (self.gateway, self.gateway_config)):
+            done = subprocess.run([daemon.binary, "--check-config", "-c", daemon.config], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                  text=True, timeout=60, env=clean_environment(), check=False)
+            for path in re.findall(r"^%s:\d+:\d+:(\S+): found the unknown key" % re.escape(daemon.config), done.stdout, re.M):
+                remove(config, path)
+        self.write_configs()
 
     # ---- partners ----
     def partner_path(self, domain):

@@ -7,6 +7,8 @@ import subprocess
 import threading
 import time
 
+from .patience import patience
+
 PR_SET_PDEATHSIG = 1
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -63,7 +65,7 @@ class Process:
 
     def wait_line(self, pattern, timeout, since=0):
         """The first line that matches, or an AssertionError that shows the end of the log."""
-        wanted = re.compile(pattern)
+        wanted, timeout = re.compile(pattern), patience(timeout)
         deadline = time.monotonic() + timeout
         at = since
         with self.changed:
@@ -85,7 +87,7 @@ class Process:
         if self.is_running:
             self.child.send_signal(signal.SIGTERM)
             try:
-                self.child.wait(timeout)
+                self.child.wait(patience(timeout))
             except subprocess.TimeoutExpired:
                 self.child.kill()
         status = self.child.wait()
@@ -95,6 +97,7 @@ class Process:
 
 def wait_until(what, condition, timeout, process=None):
     """Polls for what raises no event of its own (a port, a metric), with a deadline."""
+    timeout = patience(timeout)
     deadline = time.monotonic() + timeout
     while True:
         value = condition()

@@ -9,6 +9,7 @@ import threading
 import time
 
 from .inbox import Inbox
+from .patience import patience
 from .sipmsg import T1, T2, parse_sip, response_to, split_stream, token
 from .wire import Listener, Wire
 
@@ -193,7 +194,7 @@ class SipUser:
     def ask(self, flow, raw, branch, timeout=20):
         """Sends a request as a client transaction does; the final response, or None when there is none in time."""
         waiting = self.pending[branch] = queue.Queue()
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + patience(timeout)
         interval = T1
         try:
             flow.send(raw)

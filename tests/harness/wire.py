@@ -9,6 +9,8 @@ import struct
 import threading
 import time
 
+from .patience import patience
+
 
 class Wire:
     def __init__(self, sock):
@@ -23,14 +25,14 @@ class Wire:
 
     @classmethod
     def connect(cls, address, source=None, timeout=5):
-        return cls(socket.create_connection(address, timeout, (source, 0) if source else None))
+        return cls(socket.create_connection(address, patience(timeout), (source, 0) if source else None))
 
     # ---- TLS ----
     def start_tls(self, context, server_side=False, hostname=None, timeout=10):
         """Handshake over the open connection. ssl.SSLError or ConnectionError when it does not succeed."""
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         tls = context.wrap_bio(self.incoming, self.outgoing, server_side, None if server_side else hostname)
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + patience(timeout)
         while True:
             try:
                 tls.do_handshake()
@@ -78,7 +80,7 @@ class Wire:
 
     def recv(self, timeout=10):
         """Some bytes; none at the end. TimeoutError; ConnectionError after a reset."""
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + patience(timeout)
         while True:
             if self.tls is None:
                 data = self._receive(deadline)
@@ -120,11 +122,15 @@ class Wire:
 
 
 class Listener:
-    """Accepts connections on a thread and serves each on one of its own: serve(sock, address)."""
+    """
+    Accepts connections on a thread and serves each on one of its own: serve(sock, address). `address` may be a socket that
+    listens already.
+    """
 
     def __init__(self, address, serve, name):
         self.serve, self.name = serve, name
-        self.socket = socket.create_server(address, backlog=64)
+        self.socket = address if isinstance(address, socket.socket) else socket.create_server(address, backlog=64)
+        self.socket.listen(64)
         self.address = self.socket.getsockname()[:2]
         self.is_closed = False
         self.open = set()

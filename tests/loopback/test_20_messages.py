@@ -302,7 +302,7 @@ def test_an_error_of_the_partner_becomes_the_answer(partner, user, flow, conditi
     got = partner.wait_body(text)
     partner.send(("<message type='error' id='%s' from='%s' to='%s'><error type='%s'><%s xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>"
                   "</error></message>") % (got.get("id"), got.get("to"), got.get("from"), type, condition))
-    asking.join(10)
+    asking.join(60)
     assert answers and answers[0].status == status, answers
 
 
@@ -314,7 +314,7 @@ def test_an_error_with_a_foreign_id_changes_nothing(partner, user, flow):
     got = partner.wait_body(text)
     partner.send(("<message type='error' id='not-yours' from='%s' to='%s'><error type='cancel'><item-not-found "
                   "xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>") % (got.get("to"), got.get("from")))
-    asking.join(10)
+    asking.join(60)
     assert answers and answers[0].status in (200, 202)
 
 

@@ -146,7 +146,7 @@ def matrix(install, started, certs, dns, users):
     names = ["host:*.row%d.example" % r.number for r in ROWS]
     certs.leaf("matrix", *names)
     certs.leaf("matrix-foreign", "by=foreign", *names)
-    inst = install("mat", gateway={"sip": {"answer_within": "30s"}}, edge={"limits": {"unauthenticated": 900}})
+    inst = install("mat", gateway={"sip": {"answer_within": "30s"}}, edge={"limits": {"unauthenticated": 900, "connect_timeout": "60s"}})
     domains = {cell_domain(r, a): a for r in VALID for a in ABILITIES}
     peer = Peer("all.row1.example", certs, "matrix", inst.s2s, "all", "matrix-foreign", domains=domains)
     for r in VALID:
@@ -445,7 +445,7 @@ def test_a_reload_that_takes_a_method_away(matrix, fresh, dns, number, method, c
 def test_a_reload_while_the_edge_connects(matrix, certs, dns, tools):
     """
     The policy that counts is the one of the moment TCP is there: nothing of the older one is used, not even its memory. The
-    port's queue is full, so the attempt hangs until somebody else listens there and the kernel tries again.
+    port's queue is full, so the attempt hangs until it has become longer and the kernel tries again.
     """
     inst, domain, answers = matrix.inst, "hanging.example", []
     full = socket.create_server(("127.0.0.1", 0), backlog=0)
@@ -463,23 +463,21 @@ def test_a_reload_while_the_edge_connects(matrix, certs, dns, tools):
     def is_connecting():
         """`failures retry` leaves an attempt that is under way alone, and says how far it is."""
         status, text = inst.gateway.ctl(tools, "--json", "failures", "retry", domain, check=False)
-        return status == 0 and [p["state"] for p in json.loads(text)["pairs"]] == ["connecting"]
+        return status == 0 and "connecting" in [p["state"] for p in json.loads(text)["pairs"]]
     try:
         wait_until("the attempt", is_connecting, 10)
         inst.list_partner(domain, sasl="required", dialback=False)
         inst.reload()
-        for s in fillers + [full]:
-            s.close()
-        peer = Peer(domain, certs, certs.leaf("hanging", "xmpp:" + domain), inst.s2s, "TLS+dialback", address=address)
+        peer = Peer(domain, certs, certs.leaf("hanging", "xmpp:" + domain), inst.s2s, "TLS+dialback", address=full)
         inst.edge.process.wait_line("event=s2s.out-failed partner=%s .*reason=sasl.external.not-offered" % domain, 15, mark)
-        asking.join(10)
+        asking.join(60)
         assert answers == [504]
         assert "key" not in [what for what, _ in peer.events.items]
     finally:
         inst.unlist_partner(domain)
         inst.reload()
-        if peer:
-            peer.close()
+        for s in fillers + [peer or full]:
+            s.close()
 
 
 @pytest.mark.parametrize("change, status, reason", [({"sasl": "required", "dialback": False}, 504, "dialback.not-allowed"), ({}, 200, None)],
@@ -494,18 +492,18 @@ def test_a_reload_while_the_edge_negotiates(matrix, fresh, change, status, reaso
 
     def hold(served, element):
         held.set()
-        assert released.wait(10)
+        assert released.wait(60)
         return served.on_result(element)
     peer.at["result"], peer.receiver = hold, "valid"
     answers = []
     asking = threading.Thread(target=lambda: answers.append(matrix.user.message(matrix.flow, "sip:eve@" + domain, "y").status), daemon=True)
     asking.start()
     try:
-        assert held.wait(10)
+        assert held.wait(60)
         inst.list_partner(domain, **dict({"sasl": "optional", "dialback": True, "limits": {"connections": 7}}, **change))
         inst.reload()
         released.set()
-        asking.join(20)
+        asking.join(60)
         assert answers == [status]
         if reason:
             inst.edge.process.wait_line("event=s2s.out-failed partner=%s .*reason=%s" % (domain, reason), 5, mark)

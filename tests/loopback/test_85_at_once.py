@@ -137,5 +137,5 @@ def test_the_end_in_the_middle_of_it(busy, partners, users):
     busy.edge.process.wait_line("service.state state=draining", 10)
     busy.stop()  # asks for exit status 0 and silent sanitizers
     for t in threads:
-        t.join(30)
+        t.join(60)
     assert not [t for t in threads if t.is_alive()]

@@ -39,6 +39,7 @@ int xfed_jid_domain_ascii(struct xfed_arena *a, struct xfed_span domain, struct 
 /* local@domain or domain; local@domain/resource. data NULL on NOMEM. */
 struct xfed_span xfed_jid_bare(struct xfed_arena *a, const struct xfed_jid *j);
 struct xfed_span xfed_jid_full(struct xfed_arena *a, const struct xfed_jid *j);
+bool xfed_jid_is_full(const struct xfed_jid *j, struct xfed_span full); /* the same text as xfed_jid_full() makes */
 bool xfed_jid_equal_bare(const struct xfed_jid *x, const struct xfed_jid *y);
 
 /* XEP-0106. Escape turns any UTF-8 text into a localpart candidate ([B2-01], [B2-02]); unescape is its inverse. */

@@ -477,6 +477,14 @@ static void joining_and_comparing(void **state)
 	assert_true(is_same(xfed_jid_bare(&arena, &a), "juliet@example.com"));
 	assert_true(is_same(xfed_jid_full(&arena, &c), "example.com"));
 	assert_true(is_same(xfed_jid_bare(&arena, &c), "example.com"));
+	assert_true(xfed_jid_is_full(&a, span("juliet@example.com/Balcony")));
+	assert_true(xfed_jid_is_full(&c, span("example.com")));
+	static const char *const others[] = { "", "juliet", "juliet@example.com", "juliet@example.com/", "juliet@example.com/Balcon", "juliet@example.com/Balcony2",
+		"juliet@example.com/balcony", "juliet/example.com/Balcony", "example.com/Balcony", "xjuliet@example.com/Balcony", "example.com", "@example.com" };
+	for (size_t i = 0; i < XFED_ARRAY_LEN(others); i++) {
+		assert_false(xfed_jid_is_full(&a, span(others[i])));
+		assert_true(xfed_jid_is_full(&c, span(others[i])) == (strcmp(others[i], "example.com") == 0));
+	}
 	assert_true(xfed_jid_equal_bare(&a, &b));
 	assert_false(xfed_jid_equal_bare(&a, &c));
 	assert_int_equal(xfed_jid_parse(&arena, span("fussball@example.com"), &a), XFED_OK);

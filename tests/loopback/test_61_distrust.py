@@ -1,0 +1,191 @@
+"""
+What neither daemon takes from the other end of the channel on trust (proto/channel.md: every stanza is read again), and how many
+strangers may sit in front of either.
+"""
+import itertools
+import select
+
+import pytest
+
+from harness.channel import EDGE, GATEWAY, ChannelPeer, FakeEdge
+from harness.proc import wait_until
+from harness.sip import SipUser
+from harness.wire import Wire
+from harness.xmpp import child_text
+
+numbers = itertools.count(1)
+REFUSED = 2
+MESSAGE, PRESENCE, SUBSCRIPTION, ERROR = 1, 2, 3, 4
+
+# what is wrong -> what the frame says instead of what the stanza does
+LIES = {
+    "another sender of the domain": {"sender": "mallory@%(from)s"},
+    "a resource the sender has not": {"sender": "alice@%(from)s/phone"},
+    "another domain": {"sender": "alice@elsewhere.example"},
+    "another recipient": {"to": "mallory@%(to)s"},
+    "no recipient": {"to": "%(to)s"},
+    "another id": {"id": "of somebody else"},
+    "another kind": {"kind": PRESENCE},
+    "said to be an error": {"kind": ERROR},
+}
+
+
+def stanza(sender, to, id, body="forged", name="message", more=""):
+    inner = "<body>%s</body>" % body if name == "message" else ""
+    return "<%s xmlns='jabber:server' from='%s' to='%s' id='%s'%s>%s</%s>" % (name, sender, to, id, more, inner, name)
+
+
+@pytest.fixture(scope="module")
+def edge_of(install, started, certs, new_partner):
+    """An edge with a gateway of its own, which a second one may link to; and partners for some kinds only."""
+    inst = install("distrust", edge={"channel": {"allow": ["fe.corp.example", "rogue.corp.example"]}}, gateway={"limits": {"connections": 6}})
+    inst.list_partner("distrust.example")
+    inst.list_partner("talks.example", kinds=["message"])
+    inst.list_partner("shows.example", kinds=["presence"])
+    try:
+        started(inst)
+        inst.partner = new_partner(inst, "distrust.example")
+        yield inst
+    finally:
+        inst.stop()
+
+
+@pytest.fixture
+def rogue(edge_of, certs):
+    """Dials the edge as a second gateway, with a certificate that may link."""
+    peer = ChannelPeer.connect(edge_of.channel, certs.client(certs.leaf("rogue", "host:rogue.corp.example")), "edge-int.corp.example")
+    peer.hello("rogue", GATEWAY)
+    assert peer.read_until("Hello")["name"] == b"edge1"
+    assert peer.read_until("Credit")
+    yield peer
+    peer.close()
+
+
+@pytest.mark.parametrize("name", LIES)
+def test_an_edge_compares_frame_and_stanza(edge_of, rogue, name):
+    """Outcomes and late errors are written from the frame's words: they have to be those of the stanza."""
+    since = edge_of.partner.inbox.mark()
+    ident, where = "e%d" % next(numbers), {"from": "corp.example", "to": "distrust.example"}
+    honest = {"sender": "alice@corp.example", "to": "bob@distrust.example", "id": ident, "kind": MESSAGE}
+    lie = {key: value % where if isinstance(value, str) else value for key, value in LIES[name].items()}
+    rogue.deliver(1, stanza=stanza(honest["sender"], honest["to"], ident), **dict(honest, **lie))
+    rogue.deliver(2, stanza=stanza(honest["sender"], honest["to"], ident, "true " + ident), **honest)
+    edge_of.partner.wait_body("true " + ident, 20, since)
+    outcome = rogue.outcomes(1)[1]
+    assert (outcome["fate"], outcome["reason"]) == (REFUSED, b"xmpp.stanza.invalid")
+    assert [child_text(s, "body") for s in edge_of.partner.inbox.items[since:]] == ["true " + ident]
+
+
+@pytest.mark.parametrize("to, kind, name, is_allowed", [
+    ("talks.example", MESSAGE, "message", True), ("talks.example", PRESENCE, "presence", False), ("shows.example", MESSAGE, "message", False),
+    ("shows.example", PRESENCE, "presence", True), ("talks.example", SUBSCRIPTION, "presence", False),
+])
+def test_an_edge_asks_what_a_partner_takes(edge_of, rogue, to, kind, name, is_allowed):
+    """policy of the partner: `kinds`, whatever the gateway says. What may go fails later, for nobody is there."""
+    sender = "alice@corp.example"
+    more = " type='subscribe'" if kind == SUBSCRIPTION else ""
+    rogue.deliver(1, sender, "bob@" + to, stanza(sender, "bob@" + to, "k1", name=name, more=more), kind=kind, id="k1")
+    rogue.send("Withdraw", seq=1)
+    outcome = rogue.outcomes(1, 20)[1]
+    assert (outcome.get("reason") == b"policy.kind.forbidden") == (not is_allowed), outcome
+
+
+@pytest.fixture(scope="module")
+def gateway_of(install, certs):
+    """A gateway whose only edge is one by script; the user it sends to."""
+    fake = FakeEdge(certs)
+    user = SipUser("corp.example")
+    inst = install("distrusting", users={"corp.example": user})
+    inst.gateway_config["edges"] = [{"name": "edge1", "address": "127.0.0.1:%d" % fake.listener.port, "tls_name": "edge-int.corp.example"}]
+    inst.write_configs()
+    inst.list_partner("distrust.example")
+    inst.gateway.start()
+    try:
+        inst.fake, inst.user = fake, user
+        yield inst
+    finally:
+        inst.gateway.stop()
+        fake.close()
+        user.close()
+
+
+@pytest.fixture
+def fake_edge(gateway_of):
+    """The next link of the gateway, as a new run of that edge."""
+    count = gateway_of.fake.links.mark()
+    for old in gateway_of.fake.links.items[:count]:
+        old.close()
+    peer = gateway_of.fake.links.wait_count(count + 1, 30)[count]
+    assert peer.read_until("Hello", 20)["name"] == b"gw1"
+    peer.hello("edge1", EDGE)
+    assert peer.read_until("Credit", 20)
+    return peer
+
+
+@pytest.mark.parametrize("name", LIES)
+def test_a_gateway_compares_frame_and_stanza(gateway_of, fake_edge, name):
+    since = gateway_of.user.inbox.mark()
+    ident, where = "g%d" % next(numbers), {"from": "distrust.example", "to": "corp.example"}
+    honest = {"sender": "alice@distrust.example", "to": "bob@corp.example", "id": ident, "kind": MESSAGE}
+    lie = {key: value % where if isinstance(value, str) else value for key, value in LIES[name].items()}
+    fake_edge.deliver(1, stanza=stanza(honest["sender"], honest["to"], ident), **dict(honest, **lie))
+    outcome = fake_edge.outcomes(1)[1]
+    assert (outcome["fate"], outcome["reason"]) == (REFUSED, b"xmpp.stanza.invalid")
+    fake_edge.deliver(2, stanza=stanza(honest["sender"], honest["to"], ident, "true " + ident), **honest)
+    attempted = fake_edge.read_until("Attempted")
+    fake_edge.send("AttemptedAck", seqs=attempted["seqs"])
+    gateway_of.user.wait_text("true " + ident, 10, since)
+    assert fake_edge.outcomes(1)[2]["fate"] == 1
+    assert [m.text for m in gateway_of.user.inbox.items[since:]] == ["true " + ident]
+
+
+# ---- how many strangers ----
+
+def is_closed(wire):
+    """Closed by the other side; what it said before is thrown away."""
+    try:
+        while select.select([wire.sock], [], [], 0)[0]:
+            if not wire.sock.recv(4096):
+                return True
+    except OSError:
+        return True
+    return False
+
+
+def strangers(address, count):
+    """So many silent connections, each from a network of its own."""
+    return [Wire.connect(address, "127.1.%d.1" % i) for i in range(count)]
+
+
+def sit_down(daemon, address, count, most, event):
+    """Of `count` strangers at most `most` may stay; the others are turned away with a line."""
+    mark = daemon.process.mark()
+    wires = strangers(address, count)
+    try:
+        daemon.process.wait_line("event=%s " % event, 8, mark)
+        wait_until("%d that were turned away" % (count - most), lambda: sum(map(is_closed, wires)) >= count - most, 8)
+    finally:
+        for w in wires:
+            w.close()
+
+
+def test_handshakes_of_the_channel_are_limited(edge_of):
+    """XFED_CHANNEL_UNAUTH_MAX; the link that is up is not touched, and a gateway still gets in afterwards."""
+    sit_down(edge_of.edge, edge_of.channel, 48, 24, "channel.refused")
+    assert edge_of.edge.metric("xfed_channel_up", peer="gw1") == 1
+
+
+def test_sip_connections_are_limited(edge_of, users):
+    """limits.connections of the gateway, 6 here; what ends makes room."""
+    sit_down(edge_of.gateway, edge_of.sip, 16, 6, "sip.refused")
+
+    def gets_in():
+        flow = users["corp.example"].dial(edge_of.sip)
+        try:
+            raw, branch = users["corp.example"].request(flow, "OPTIONS", "sip:fe.corp.example", sender="sip:dave@corp.example")
+            return users["corp.example"].ask(flow, raw, branch, 5)
+        except OSError:
+            return None
+        finally:
+            flow.close()
+    wait_until("room for one more", gets_in, 30)
