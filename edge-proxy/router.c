@@ -126,7 +126,7 @@ void edge_refuse_users(struct edge_conn *c, const struct xfed_s2s_action *act)
 	const struct xfed_stanza *s = &act->stanza;
 	bool is_available = s->kind == XFED_STANZA_PRESENCE && s->type == XFED_TYPE_NONE;
 	bool is_answered = xfed_stanza_may_error(s) && !is_available;
-	const char *kind = s->kind == XFED_STANZA_IQ ? "iq" : edge_kind_word(kind_of(s));
+	const char *kind = s->kind == XFED_STANZA_IQ ? "iq" : edge_kind_word(edge_kind_of(s));
 	edge_report_stanza(c->edge, s->from.domain, "to_sip", kind, is_answered ? "refused" : "dropped");
 	refuse(c, act, act->reason, act->text, is_answered);
 }

@@ -162,7 +162,7 @@ def test_streams_that_say_nothing(small, make):
             return True
         except (Refused, OSError):
             return False
-    wait_until("room, as soon as a socket is closed", got_in)
+    wait_until("room, as soon as a socket is closed", got_in, 20)
     for w in silent:
         w.close()
 
