@@ -1,7 +1,7 @@
 #include "proto/fold.h"
 
 #include <stdio.h>
-#include <utlist.h>
+#include "util/list.h"
 
 #include "util/table.h"
 
