@@ -1,8 +1,8 @@
 #include "proto/fold.h"
 
 #include <stdio.h>
-#include "util/list.h"
 
+#include "util/list.h"
 #include "util/table.h"
 
 #define KEY_BYTES  320
