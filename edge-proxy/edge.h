@@ -268,7 +268,7 @@ int edge_conn_accept(struct edge *e, struct rt_stream *s);
 int edge_conn_dial(struct edge_pair *p, const struct rt_addr *to);
 void edge_conn_event(struct edge_conn *c, struct xfed_s2s_event *ev); /* VERDICT, ASK: never inside its own actions */
 void edge_conn_close(struct edge_conn *c, enum xfed_reason reason, const char *text);
-/* Writes a whole stanza to a stream that is READY; what xfed_s2s_send() returns. `c` may be gone unless it is OK, INVALID or AGAIN. */
+/* Writes a whole stanza to a stream that is READY; what xfed_s2s_send() returns. `c` may be gone unless it is OK, TOO_LARGE or AGAIN. */
 int edge_conn_write(struct edge_conn *c, struct xfed_span stanza);
 /* The partner's stanza with this number of stream `id` needs it no more; the stream may be gone, 0 does nothing. */
 void edge_conn_cover(struct edge *e, uint64_t id, uint64_t number);
