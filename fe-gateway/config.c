@@ -160,7 +160,7 @@ static const struct rt_conf_row limits_rows[] = {
 	{ .name = "transactions", .type = RT_CONF_INT, IN(limits, transactions), .flags = RELOADABLE, .min = 64, .max = 1000000,
 		.unit = "transactions", .fallback = "65536", .help = "SIP transactions at a time, both directions." },
 	{ .name = "queue_messages", .type = RT_CONF_INT, IN(limits, queue_messages), .flags = RELOADABLE, .min = 1, .max = 4096,
-		.unit = "messages", .fallback = "256", .help = "Messages that wait for one recipient; no partner may have more of them than it leaves free, alone half." },
+		.unit = "messages", .fallback = "256", .help = "Messages that wait for one recipient. Partners share them; a quarter more is kept for those who find the queue filled by others." },
 	{ .name = "queue_size", .type = RT_CONF_SIZE, IN(limits, queue_bytes), .flags = RELOADABLE, .min = 65536, .max = 16777216,
 		.fallback = "512KiB", .help = "Their size together, likewise." },
 	{ .name = "waiting_messages", .type = RT_CONF_INT, IN(limits, waiting_messages), .flags = RELOADABLE, .min = 10, .max = XFED_SIP_QUEUE_MSGS,

@@ -169,7 +169,7 @@
 #define XFED_DELIVERY_PARK_COUNTED   400 /* with stream management: peers keep no more than about 500 (Prosody) */
 #define XFED_DELIVERY_PARK_SLOW	     200 /* ... from here on the stream is read no faster than the gateways take */
 #define XFED_DELIVERY_PARK_PATIENCE_MS 1000 /* ... for so long without any progress; then it is read on, up to the 400 */
-#define XFED_DELIVERY_QUEUE_MSGS      256 /* of one recipient; a partner has no more of them than it leaves free */
+#define XFED_DELIVERY_QUEUE_MSGS      256 /* of one recipient, shared by partners; a quarter more is kept for those who find it filled by others */
 #define XFED_DELIVERY_QUEUE_BYTES     (512 * 1024)
 #define XFED_DELIVERY_TABLE_MAX	      65536
 #define XFED_DELIVERY_TABLE_BYTES     ((size_t)256 * 1024 * 1024)
