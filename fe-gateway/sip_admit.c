@@ -26,7 +26,9 @@ static enum rt_source_verdict take(struct sip_io *io, struct rt_stream *s)
 {
 	const struct rt_addr *from = rt_stream_peer(s);
 	const struct gateway_config *c = io->gw->files.config;
-	struct rt_source_limits limits = rt_source_slots(c->limits.unauthenticated, c->limits.address_share, c->limits.network_share);
+	/* Half of all is the most that strangers have, whatever is written: the peers that are listed come over the same port. */
+	size_t half = c->limits.connections / 2, most = c->limits.unauthenticated < half ? c->limits.unauthenticated : half;
+	struct rt_source_limits limits = rt_source_slots((uint32_t)(most ? most : 1), c->limits.address_share, c->limits.network_share);
 	rt_sources_limit(&io->gw->sip_strangers, &limits);
 	return is_listed(io, from) ? RT_SOURCE_OK : rt_sources_take(&io->gw->sip_strangers, from, rt_stream_place(s));
 }
@@ -47,6 +49,6 @@ bool sip_admit_peer(struct sip_io *io, struct rt_stream *s)
 		return true;
 	}
 	rt_sources_log(&io->gw->sip_strangers, &r, gateway_now(io->gw));
-	gateway_report_refusal(io->gw, r.reason, XFED_SIDE_SIP);
+	gateway_report_refusal(io->gw, r.reason, xfed_reason_info(r.reason)->side);
 	return false;
 }

@@ -181,6 +181,16 @@ static void make_room(struct rt_control *control, uint64_t now_ms)
 	}
 }
 
+/* What fits into the socket at once; who has just connected has it empty. */
+static void say_no_place(struct control_client *c, const char *why)
+{
+	char line[160];
+	int len = snprintf(line, sizeof(line), "{\"ok\":false,\"error\":{\"code\":\"busy\",\"text\":\"%s: try again in %d s\"}}\n", why,
+		RT_CONTROL_READER_IDLE_MS / 1000);
+	uv_buf_t buf = uv_buf_init(line, (unsigned)len);
+	(void)uv_try_write((uv_stream_t *)&c->pipe, &buf, 1); /* the log has it too */
+}
+
 static void accept_client(struct rt_control *control, struct control_client *c)
 {
 	uv_os_fd_t fd;
@@ -201,6 +211,9 @@ static void accept_client(struct rt_control *control, struct control_client *c)
 		control->reader_count += role == RT_CONTROL_READER;
 	}
 	if (why) {
+		if (role != RT_CONTROL_NOBODY) { /* who belongs here is told why; anybody else hears nothing */
+			say_no_place(c, why);
+		}
 		rt_log(RT_LOG_WARNING, "control.refused", RT_KV_U64("uid", c->peer.uid), RT_KV_I64("pid", c->peer.pid), RT_KV_STR("why", why), RT_END);
 		close_client(c);
 	} else if (uv_read_start((uv_stream_t *)&c->pipe, on_alloc, on_read) != 0) {
