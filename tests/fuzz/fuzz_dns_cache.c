@@ -191,7 +191,7 @@ static void run_one(struct world *w)
 		get(w, which);
 		break;
 	case 6:
-		w->now += which < 200 ? 37 * (uint64_t)which : 10000 * (uint64_t)(which - 199);
+		w->now += which < 200 ? 50 * (uint64_t)which : 10000 * (uint64_t)(which - 199);
 		break;
 	case 7:
 		if (which == 255) {

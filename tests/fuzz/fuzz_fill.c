@@ -270,6 +270,22 @@ static void must_read_again(const struct xfed_stanza_error *err)
 	xfed_arena_deinit(&arena);
 }
 
+static bool is_word(const char *s, const char *words)
+{
+	const char *at = strstr(words, s);
+	return at && at[-1] == ' ' && at[strlen(s)] == ' ';
+}
+
+/* RFC 6120 section 8.3.3 and 8.3.2: they become the name of an element, and tell a client what to do. */
+static void must_be_words(const struct xfed_stanza_error *err)
+{
+	static const char conditions[] = " bad-request conflict feature-not-implemented forbidden gone internal-server-error item-not-found "
+		"jid-malformed not-acceptable not-allowed not-authorized policy-violation recipient-unavailable redirect registration-required "
+		"remote-server-not-found remote-server-timeout resource-constraint service-unavailable subscription-required undefined-condition "
+		"unexpected-request ";
+	MUST(is_word(err->condition, conditions) && (!err->type || is_word(err->type, " auth cancel continue modify wait ")));
+}
+
 static void outcome(struct input *in)
 {
 	uint8_t reason = byte(in);
@@ -286,6 +302,7 @@ static void outcome(struct input *in)
 		MUST(proto_outcome_is_bad(oc) == (oc->fate != XFED__FATE__FATE_DELIVERED && oc->fate != XFED__FATE__FATE_DROPPED));
 		/* A reason speaks where nothing else does: its code is never empty but for none. */
 		proto_outcome_error(oc, (enum xfed_reason)(1 + reason % (XFED_REASON_COUNT - 1)), &err);
+		must_be_words(&err);
 		must_read_again(&err);
 	}
 	if (oc) {
