@@ -4,12 +4,14 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "proto/fold.h"
 #include "xfed/limits.h"
+#include "xfed/mem.h"
 
 static struct proto_fold *fold;
 
@@ -172,6 +174,50 @@ static void none_is_lost(void **state)
 	assert_int_equal(put, got);
 }
 
+/* ---- failing allocations ---- */
+
+static long fail_at, allocations;
+
+static void *failing_malloc(size_t size)
+{
+	return allocations++ == fail_at ? NULL : malloc(size);
+}
+static void *failing_realloc(void *p, size_t size)
+{
+	return allocations++ == fail_at ? NULL : realloc(p, size);
+}
+
+/* Without memory something is told later, and counted with others; it is not lost. */
+static void every_allocation_may_fail(void **state)
+{
+	static const struct xfed_mem_hooks hooks = { failing_malloc, failing_realloc, free };
+	bool failed = true;
+	(void)state;
+	for (fail_at = 0; failed; fail_at++) {
+		struct proto_failure m;
+		uint32_t repeated;
+		uint64_t got = 0, put = 0;
+		allocations = 0;
+		xfed_mem_set_hooks(&hooks);
+		if (proto_fold_new(&fold) == XFED_OK) {
+			for (size_t i = 0; i < 1200; i++, put++) {
+				char network[32], name[32];
+				snprintf(network, sizeof(network), "10.0.%zu.0/24", i / 2);
+				snprintf(name, sizeof(name), "p%zu.example", i % 7);
+				got += take(network, i % 3 ? name : "", "x.example", 1);
+			}
+			while (proto_fold_next(fold, 1 + XFED_FOLD_WINDOW_MS, &m, &repeated)) {
+				got += 1 + (uint64_t)repeated;
+			}
+		}
+		proto_fold_free(fold);
+		xfed_mem_set_hooks(NULL);
+		failed = allocations > fail_at;
+		assert_int_equal(got, put);
+	}
+	assert_true(fail_at > 7);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -182,6 +228,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_listed_partner_is_told_of_past_strangers, setup, teardown),
 		cmocka_unit_test_setup_teardown(nor_do_other_names_push_it_out, setup, teardown),
 		cmocka_unit_test_setup_teardown(none_is_lost, setup, teardown),
+		cmocka_unit_test(every_allocation_may_fail),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
