@@ -229,7 +229,7 @@ struct edge {
 	struct proto_revision revision;
 
 	struct edge_link *links;
-	size_t link_count, links_up;
+	size_t links_up;
 	enum xfed_reason link_reason; /* why there is none */
 	int64_t link_since_s;
 	struct proto_outbox *outbox;
@@ -285,7 +285,10 @@ bool edge_inbound_proved(struct edge_conn *c, const struct xfed_s2s_action *act)
 /* True: it was answered here, refused or dropped by rule. False: a gateway is to get it, or the stream closes over it. */
 bool edge_inbound_stanza(struct edge_conn *c, const struct xfed_s2s_action *act);
 
-/* admission.c. A refusal is logged and counted in here, and leaves nothing behind. */
+/*
+ * admission.c. A refusal leaves nothing behind. That of a partner's stream is logged and counted in here; that of a question is logged,
+ * and that of a stream of ours neither: it ends what was to go over it, which is told where that ends.
+ */
 void edge_admission_configure(struct edge *e);
 void edge_admission_tick(struct edge *e, uint64_t now_ms);
 void edge_admission_free(struct edge *e);

@@ -77,7 +77,7 @@ static int import(struct gateway_link *l, const Xfed__Metric *m)
 		}
 		is_free = is_free || v == LABELS_FREE;
 	}
-	if (is_free && l->free_labels++ >= LABELS_FREE_MAX) {
+	if (is_free && l->free_labels++ >= XFED_LABELS_FREE) {
 		return XFED_ERR_INVALID;
 	}
 	s.label_count = m->n_labels;

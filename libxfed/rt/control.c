@@ -171,7 +171,7 @@ static void make_room(struct rt_control *control, uint64_t now_ms)
 {
 	struct control_client *oldest = NULL;
 	for (struct control_client *c = control->clients; c; c = c->next) {
-		bool can_go = c->role == RT_CONTROL_READER && !c->call && !c->out && now_ms - c->last_ms >= RT_CONTROL_READER_IDLE_MS;
+		bool can_go = c->role == RT_CONTROL_READER && !c->call && !c->out && now_ms - c->last_ms >= XFED_CONTROL_READER_IDLE_MS;
 		if (can_go && (!oldest || c->last_ms < oldest->last_ms)) {
 			oldest = c;
 		}

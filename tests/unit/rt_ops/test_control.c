@@ -374,9 +374,9 @@ static void readers_hold_a_part(void **state)
 	put(fds[1], "{\"noun\":\"status\"}\n", 18);
 	expect(fds[1], "{\"ok\":true,\"result\":{\"name\":\"gw1\",\"admin\":false}}");
 	for (struct control_client *c = control->clients; c; c = c->next) {
-		c->last_ms -= c->role == RT_CONTROL_READER ? RT_CONTROL_READER_IDLE_MS : 0;
+		c->last_ms -= c->role == RT_CONTROL_READER ? XFED_CONTROL_READER_IDLE_MS : 0;
 	}
-	control->clients->last_ms -= RT_CONTROL_READER_IDLE_MS; /* one of who may change, the newest */
+	control->clients->last_ms -= XFED_CONTROL_READER_IDLE_MS; /* one of who may change, the newest */
 	close(admins[0]);
 	turns(3);
 	int next = dial_as_reader();
