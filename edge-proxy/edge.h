@@ -147,6 +147,7 @@ struct edge_pair {
 	bool avoid_external, avoid_tls; /* failed in this attempt, and policy allows the next best */
 	struct edge_question *questions; /* verify: not asked yet */
 	size_t asked;			 /* verify: without a verdict */
+	char stranger[RT_ADDR_TEXT];	 /* verify: the address of who first asked and has proved nothing; else empty */
 	struct rt_source_hold asker;	 /* verify: while there is an attempt or a stream, the place of who first asked */
 	struct rt_post ask;
 	bool tried_external; /* the last stream got as far as <auth/> */

@@ -135,8 +135,9 @@ void edge_failure_send(struct edge *e, const struct edge_failure *f)
 		steps[m.step_count++] = (struct proto_fill_step){ f->steps->list[i].at_ms, f->steps->list[i].step, f->steps->list[i].ok,
 			f->steps->list[i].detail };
 	}
-	/* Who comes in and fails has proved nothing. */
-	if (f->direction == XFED_S2S_OUT || may_tell(e, f, &m)) {
+	/* Who comes in and fails has proved nothing, nor has the stranger whose key had us ask. */
+	bool is_ours = f->direction == XFED_S2S_OUT && !f->address;
+	if (is_ours || may_tell(e, f, &m)) {
 		send_failure(e, &m, 0);
 	}
 }

@@ -222,7 +222,7 @@ static void attempt_failed(struct edge_pair *p, enum xfed_reason reason, enum xf
 		xfed_s2s_info(p->ending->s2s, &info);
 	}
 	struct edge_failure f = { .direction = XFED_S2S_OUT, .local = p->local, .remote = p->remote, .reason = reason, .side = side, .text = p->text,
-		.steps = p->steps, .cert = info.is_secure ? info.tls.peer : NULL };
+		.steps = p->steps, .cert = info.is_secure ? info.tls.peer : NULL, .address = p->stranger[0] ? p->stranger : NULL };
 	edge_failure_send(p->edge, &f);
 	edge_steps_free(&p->steps);
 	fail_questions(p, false);
@@ -492,6 +492,7 @@ void edge_pair_ask(const struct edge_conn *asker, struct edge_question *q)
 	}
 	if (begins) {
 		p->asker = hold;
+		snprintf(p->stranger, sizeof(p->stranger), "%s", asker->is_established ? "" : asker->address);
 	}
 	DL_APPEND(p->questions, q);
 	if (p->state == EDGE_PAIR_READY) {

@@ -97,9 +97,9 @@ static int add_stranger(struct gateway *g, struct xfed_span edge, const Xfed__Fa
 	return journal_add_stranger(g->failures->journal, edge, xfed_span_str(network), name, m, gateway_wall_s(g));
 }
 
-void gateway_failures_add(struct gateway *g, struct xfed_span edge, const Xfed__FailureEvent *m, struct xfed_span stranger)
+void gateway_failures_add(struct gateway *g, struct xfed_span edge, const Xfed__FailureEvent *m, struct xfed_span name, bool is_stranger)
 {
-	int rc = stranger.data ? add_stranger(g, edge, m, stranger) : journal_add(g->failures->journal, edge, m, gateway_wall_s(g), gateway_now(g));
+	int rc = is_stranger ? add_stranger(g, edge, m, name) : journal_add(g->failures->journal, edge, name, m, gateway_wall_s(g), gateway_now(g));
 	if (rc != XFED_OK) {
 		rt_log(RT_LOG_ERROR, "journal.lost", RT_KV_STR("partner", m->remote), RT_KV_STR("text", "out of memory"), RT_END);
 	}

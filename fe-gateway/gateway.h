@@ -517,7 +517,7 @@ int gateway_failures_start(struct gateway *g, char error[256]); /* when the stor
 void gateway_failures_stop(struct gateway *g);			/* when the loop is gone, before the store is closed */
 void gateway_failures_tick(struct gateway *g);
 /* `stranger` data NULL: of an attempt of ours; else the listed partner whose name was claimed, or "". */
-void gateway_failures_add(struct gateway *g, struct xfed_span edge, const Xfed__FailureEvent *m, struct xfed_span stranger);
+void gateway_failures_add(struct gateway *g, struct xfed_span edge, const Xfed__FailureEvent *m, struct xfed_span name, bool is_stranger);
 void gateway_failures_ask(struct gateway *g, const struct journal_question *q, gateway_failures_fn *fn, void *user); /* fn: at once, or later */
 /* The last one of a pair in that direction ("in", "out"), as `failures list` shows it; NULL: none in memory. */
 json_t *gateway_failures_last(struct gateway *g, struct xfed_span local, struct xfed_span remote, const char *direction);

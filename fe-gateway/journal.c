@@ -315,7 +315,7 @@ static int keep(struct journal *j, struct journal_record *r, uint64_t now_ms)
 	return XFED_OK;
 }
 
-int journal_add(struct journal *j, struct xfed_span edge, const Xfed__FailureEvent *m,
+int journal_add(struct journal *j, struct xfed_span edge, struct xfed_span name, const Xfed__FailureEvent *m,
 	int64_t now_s, uint64_t now_ms)
 {
 	struct journal_texts t;
@@ -327,8 +327,7 @@ int journal_add(struct journal *j, struct xfed_span edge, const Xfed__FailureEve
 	}
 	struct journal_edge *e = journal_edge_of(j, edge);
 	if (!e || !journal_edge_may(e, now_ms)) {
-		struct xfed_span nowhere = { "", 0 };
-		return journal_add_stranger(j, edge, nowhere, nowhere, m, now_s);
+		return journal_add_stranger(j, edge, XFED_SPAN(""), name, m, now_s);
 	}
 	int rc = journal_pack_detail(m, JOURNAL_DETAIL_BYTES, &r.detail);
 	if (rc == XFED_OK) {

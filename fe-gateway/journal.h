@@ -74,11 +74,12 @@ int journal_new(
 void journal_free(struct journal *j); /* NULL is fine; jobs under way are ended or freed apart */
 
 /*
- * One failed attempt. `edge` is empty for the gateway's own. Texts are made fit for people (UTF-8,
+ * One failed attempt with the partner `name`, its primary domain. `edge` is empty for the gateway's own; what an edge tells
+ * beyond its share is counted under the partner, beside what strangers do in its name. Texts are made fit for people (UTF-8,
  * no control characters); reason and side become words of our tables, and an unknown reason's word
  * stands in front of the text. OK; NOMEM: it is not kept.
  */
-int journal_add(struct journal *j, struct xfed_span edge, const Xfed__FailureEvent *m,
+int journal_add(struct journal *j, struct xfed_span edge, struct xfed_span name, const Xfed__FailureEvent *m,
 	int64_t now_s, uint64_t now_ms);
 
 /*

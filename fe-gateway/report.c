@@ -127,19 +127,20 @@ void gateway_take_stream_event(struct gateway_link *l, const Xfed__StreamEvent *
 }
 
 /*
- * Nothing an edge says is a key of the log as it stands. What comes in has proved nothing; what it says of domains that we do not
- * list, or that are not ours, is no attempt that was ours to make.
+ * Nothing an edge says is a key of the log as it stands. What comes in has proved nothing, nor has who had the edge ask a
+ * question (a failure of ours with an address: whose key it was); what it says of domains that we do not list, or that are not ours,
+ * is no attempt that was ours to make.
  */
 void gateway_take_failure(struct gateway_link *l, const Xfed__FailureEvent *m)
 {
 	struct gateway *g = l->gw;
 	enum xfed_reason reason = xfed_reason_of_peer(xfed_span_str(m->reason));
 	const struct xfed_partner *p = gateway_partner(g, xfed_span_str(m->remote));
-	bool is_stranger = m->direction != XFED__DIRECTION__DIRECTION_OUT || !p || !gateway_config_domain(g->files.config, xfed_span_str(m->local));
+	bool is_stranger = m->direction != XFED__DIRECTION__DIRECTION_OUT || m->address[0] || !p || !gateway_config_domain(g->files.config, xfed_span_str(m->local));
 	rt_log(RT_LOG_WARNING, "failure", RT_KV_STR("edge", l->name), RT_KV_STR("partner", m->remote), RT_KV_STR("local", m->local),
 		RT_KV_STR("direction", direction_word(m->direction)), RT_KV_REASON_SIDE(reason, xfed_side_of_peer(xfed_span_str(m->side), reason)),
 		RT_KV_STR("said", reason == XFED_REASON_CHANNEL_REASON_UNKNOWN ? m->reason : NULL), RT_KV_STR("address", m->address[0] ? m->address : NULL),
 		RT_KV_U64("repeated", m->repeated_count), RT_KV_STR("text", m->text[0] ? m->text : NULL),
 		RT_KV_STR("correlation", m->correlation[0] ? m->correlation : NULL), RT_END);
-	gateway_failures_add(g, xfed_span_str(l->name), m, is_stranger ? xfed_span_str(p ? p->domain : "") : xfed_span_make(NULL, 0));
+	gateway_failures_add(g, xfed_span_str(l->name), m, xfed_span_str(p ? p->domain : ""), is_stranger);
 }

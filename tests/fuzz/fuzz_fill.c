@@ -185,18 +185,17 @@ static void take_kept(struct folding *w)
 
 static void take(struct folding *w, struct xfed_span network, struct xfed_span name, const struct proto_failure *m)
 {
-	uint32_t repeated = 1;
 	if (w->taken == TAKEN_MAX) {
 		return;
 	}
 	w->taken++;
-	if (proto_fold_take(w->f, network, name, m, w->now, &repeated)) {
-		w->told += 1 + (uint64_t)repeated;
+	if (proto_fold_take(w->f, network, name, m, w->now)) {
+		w->told++;
 		w->in_window++;
 	}
 	MUST(w->told <= w->taken);
-	/* Two windows may meet in one span of time. */
-	MUST(w->in_window <= 2 * PROTO_FOLD_ALL);
+	/* Two windows may meet in one span of time; the first under each of the two listed names is told whatever there was. */
+	MUST(w->in_window <= 2 * (XFED_FOLD_ALL + 2));
 }
 
 static void fold_one(struct folding *w, struct input *in, const struct proto_failure *m)
@@ -213,7 +212,7 @@ static void fold_one(struct folding *w, struct input *in, const struct proto_fai
 		}
 		break;
 	case 2:
-		if (w->now - w->window_ms >= PROTO_FOLD_WINDOW_MS) {
+		if (w->now - w->window_ms >= XFED_FOLD_WINDOW_MS) {
 			w->window_ms = w->now;
 			w->in_window = 0;
 		}
@@ -239,7 +238,7 @@ static void fold(struct input *in)
 	for (int i = 0; i < 40 && in->at < in->end; i++) {
 		fold_one(&w, in, &m);
 	}
-	w.now += PROTO_FOLD_WINDOW_MS;
+	w.now += XFED_FOLD_WINDOW_MS;
 	take_kept(&w);
 	MUST(w.told == w.taken);
 	proto_fold_free(w.f);

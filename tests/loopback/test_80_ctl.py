@@ -11,10 +11,10 @@ import time
 
 import pytest
 
-from harness.peer import Peer
+from harness.peer import DIALBACK, Peer, dialback_element
 from harness.proc import wait_until
 from harness.wire import free_port
-from harness.xmpp import OFFER_NOTHING, Stop, XmppStream
+from harness.xmpp import OFFER_NOTHING, STREAM, Stop, XmppStream
 
 numbers = itertools.count(1)
 SASL_FAILURE = "<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><not-authorized/></failure>"
@@ -211,6 +211,35 @@ def test_strangers_take_no_place_of_others(install, started, tools, users):
         assert text.index("gone.example") < text.index("proved nothing") < text.index("127.0.0.0/24"), text
         text = ctl(inst, tools, "failures", "show", str(found["id"]), as_json=False)[1]
         assert "policy.partner.unlisted" in text and "names claimed" in text and "partners.d" in text, text
+    finally:
+        inst.stop()
+
+
+def test_keys_of_strangers_are_no_failures_of_ours(install, started, tools, dns, users):
+    """A key for a made-up domain of a partner with a wildcard has the edge ask: that the question fails is the stranger's doing."""
+    inst = install("keys")
+    inst.list_partner("gone.example")
+    inst.list_partner("wild.example", additional_domains=["*.wild.example"], tls="optional", sasl="optional", dialback=True)
+    started(inst)
+    try:
+        for i in range(40):
+            stream = XmppStream.connect(inst.s2s)
+            stream.open("wild.example", "corp.example", more=" xmlns:db='%s'" % DIALBACK)
+            stream.read_header()
+            stream.expect(STREAM + "features")
+            stream.send(dialback_element("result", "x%d.wild.example" % i, "corp.example", key="00"))
+            assert stream.read().get("type") == "error"
+            stream.close()
+        flow = users["corp.example"].dial(inst.sip)
+        assert to(users["corp.example"], flow, "gone.example").status == 404
+        flow.close()
+        wait_until("the failure of ours", lambda: failures(inst, tools, "gone.example"), 10)
+
+        def all_counted():
+            found = [f for f in ctl(inst, tools, "failures", "list", "--limit", "500")[1]["failures"] if f["remote"] != "gone.example"]
+            assert all(f.get("proved") is False and f["network"] == "127.0.0.0/24" for f in found), found
+            return sum(f["count"] for f in found) == 80  # each key: the question that failed, and the stream it came on
+        wait_until("the strangers', apart and counted", all_counted, 60)
     finally:
         inst.stop()
 

@@ -55,7 +55,7 @@ static void add(
 {
 	Xfed__FailureEvent m = event(remote, "net.connect.refused", words);
 	m.at_s = now_s;
-	assert_int_equal(journal_add(j, EDGE, &m, now_s, now_ms), XFED_OK);
+	assert_int_equal(journal_add(j, EDGE, XFED_SPAN("a.example"), &m, now_s, now_ms), XFED_OK);
 }
 
 /* Failures that are all different. */
@@ -244,7 +244,7 @@ static void one_is_shown_whole(void **state)
 	Xfed__FailureEvent m = whole_event();
 	bool was_stored;
 	(void)state;
-	assert_int_equal(journal_add(j, EDGE, &m, NOW, 5), XFED_OK);
+	assert_int_equal(journal_add(j, EDGE, XFED_SPAN("a.example"), &m, NOW, 5), XFED_OK);
 	json_t *f = ask(j, db, &q, NOW, &was_stored);
 	assert_false(was_stored);
 	expect_json(f, whole_json);
@@ -268,7 +268,7 @@ static void the_list_is_the_same_without_detail(void **state)
 	(void)state;
 	m.direction = XFED__DIRECTION__DIRECTION_IN;
 	m.side = text("us");
-	assert_int_equal(journal_add(j, XFED_SPAN(""), &m, NOW, 0), XFED_OK);
+	assert_int_equal(journal_add(j, XFED_SPAN(""), XFED_SPAN("a.example"), &m, NOW, 0), XFED_OK);
 	assert_int_equal(journal_ask(j, &q, NOW, &answer), XFED_OK);
 	/* Nothing is said where nothing is known: no edge, no correlation. A reason that is none of ours is said, and is no key. */
 	expect_json(answer, "{\"failures\": [{\"id\": 1, \"at\": 1800000000, \"last\": 1800000000, "
@@ -291,7 +291,7 @@ static void every_reason_has_its_remedy(void **state)
 		struct journal_question q = { .id = 1 };
 		Xfed__FailureEvent m = event("a.example", info->code, "");
 		json_t *f;
-		assert_int_equal(journal_add(j, EDGE, &m, NOW, 0), XFED_OK);
+		assert_int_equal(journal_add(j, EDGE, XFED_SPAN("a.example"), &m, NOW, 0), XFED_OK);
 		assert_int_equal(journal_ask(j, &q, NOW, &f), XFED_OK);
 		assert_string_equal(json_string_value(json_object_get(f, "remedy")), info->remedy);
 		json_decref(f);
@@ -341,7 +341,7 @@ static void add_variant(struct journal *j, const struct variant *v, uint64_t now
 	m.side = text(v->side);
 	m.correlation = text(v->correlation);
 	m.direction = v->direction;
-	assert_int_equal(journal_add(j, xfed_span_str(v->edge), &m, NOW, now_ms), XFED_OK);
+	assert_int_equal(journal_add(j, xfed_span_str(v->edge), XFED_SPAN("a.example"), &m, NOW, now_ms), XFED_OK);
 }
 
 static void identical_failures_are_counted(void **state)
@@ -390,9 +390,9 @@ static void repetitions_the_edge_left_out_count(void **state)
 	Xfed__FailureEvent m = event("a.example", "net.connect.refused", "no");
 	(void)state;
 	m.repeated_count = 4;
-	assert_int_equal(journal_add(j, EDGE, &m, NOW, 0), XFED_OK);
+	assert_int_equal(journal_add(j, EDGE, XFED_SPAN("a.example"), &m, NOW, 0), XFED_OK);
 	m.repeated_count = UINT32_MAX;
-	assert_int_equal(journal_add(j, EDGE, &m, NOW, 1), XFED_OK);
+	assert_int_equal(journal_add(j, EDGE, XFED_SPAN("a.example"), &m, NOW, 1), XFED_OK);
 	json_t *f;
 	assert_int_equal(journal_ask(j, &(struct journal_question){ .id = 1 }, NOW, &f), XFED_OK);
 	assert_int_equal(
@@ -642,7 +642,7 @@ static void an_edge_has_its_share(void **state)
 		add(j, "a.example", words, NOW, 0);
 	}
 	Xfed__FailureEvent m = event("b.example", "net.connect.refused", "no");
-	assert_int_equal(journal_add(j, XFED_SPAN("edge2"), &m, NOW, 0), XFED_OK);
+	assert_int_equal(journal_add(j, XFED_SPAN("edge2"), XFED_SPAN("a.example"), &m, NOW, 0), XFED_OK);
 	assert_int_equal(journal_stats(j).ring_rows, JOURNAL_RING_ROWS);
 	assert_int_equal(journal_stats(j).lost, 1); /* by edge2's */
 	json_t *answer = page_of(j, "a.example", 10, &strangers), *f;
@@ -657,6 +657,15 @@ static void an_edge_has_its_share(void **state)
 	add(j, "a.example", "later", NOW + 1, XFED_JOURNAL_EDGE_MS);
 	json_decref(page_of(j, "a.example", 10, &strangers));
 	assert_int_equal(journal_stats(j).lost, 2);
+	/* Beyond the share of the edge, and found all the same: under its own partner. */
+	size_t apart = journal_stats(j).strangers;
+	m = event("real.example", "net.connect.refused", "the one that counts");
+	assert_int_equal(journal_add(j, EDGE, XFED_SPAN("real.example"), &m, NOW + 1, XFED_JOURNAL_EDGE_MS), XFED_OK);
+	for (size_t k = 0; k < 5000; k++) {
+		snprintf(words, sizeof(words), "made up again %zu", k);
+		add(j, "a.example", words, NOW + 1, XFED_JOURNAL_EDGE_MS);
+	}
+	assert_int_equal(journal_stats(j).strangers, apart + 1); /* and the others, however many, have theirs */
 	journal_free(j);
 }
 
@@ -803,7 +812,7 @@ static void memory_is_bounded(void **state)
 		Xfed__FailureEvent m = event("a.example", "net.connect.refused", words);
 		m.facts = list;
 		m.n_facts = 10;
-		assert_int_equal(journal_add(j, EDGE, &m, NOW, 0), XFED_OK);
+		assert_int_equal(journal_add(j, EDGE, XFED_SPAN("a.example"), &m, NOW, 0), XFED_OK);
 		assert_in_range(journal_stats(j).ring_bytes, 40000, limits.ring_bytes);
 	}
 	assert_in_range(journal_stats(j).ring_rows, 5, 6);
@@ -880,7 +889,7 @@ static void a_restart_loses_nothing(void **state)
 	json_t *f;
 	(void)state;
 	Xfed__FailureEvent m = whole_event();
-	assert_int_equal(journal_add(j, EDGE, &m, NOW, 0), XFED_OK);
+	assert_int_equal(journal_add(j, EDGE, XFED_SPAN("a.example"), &m, NOW, 0), XFED_OK);
 	add_many(j, 2, 9);
 	flush(j, db, NOW);
 	add_many(j, 9, 13);
@@ -1038,7 +1047,7 @@ static void a_damaged_row_says_so(void **state)
 		Xfed__FailureEvent m = whole_event();
 		char error[256];
 		json_t *f;
-		assert_int_equal(journal_add(j, EDGE, &m, NOW, 0), XFED_OK);
+		assert_int_equal(journal_add(j, EDGE, XFED_SPAN("a.example"), &m, NOW, 0), XFED_OK);
 		flush(j, db, NOW);
 		journal_free(j);
 		assert_int_equal(sqlite3_exec(db, damage[i], NULL, NULL, NULL), SQLITE_OK);
@@ -1075,10 +1084,10 @@ static void an_edge_is_not_trusted(void **state)
 	(void)state;
 	m.local = NULL;
 	m.at_s = INT64_MAX;
-	assert_int_equal(journal_add(j, EDGE, &m, NOW, 0), XFED_OK);
+	assert_int_equal(journal_add(j, EDGE, XFED_SPAN("a.example"), &m, NOW, 0), XFED_OK);
 	m.at_s = -5;
 	m.text = text("older");
-	assert_int_equal(journal_add(j, EDGE, &m, NOW, 0), XFED_OK);
+	assert_int_equal(journal_add(j, EDGE, XFED_SPAN("a.example"), &m, NOW, 0), XFED_OK);
 	assert_int_equal(journal_ask(j, &(struct journal_question){ .id = 1 }, NOW, &f), XFED_OK);
 	assert_string_equal(json_string_value(json_object_get(f, "remote")), "a?[2j.example");
 	assert_string_equal(json_string_value(json_object_get(f, "reason")), "channel.reason.unknown");
@@ -1128,7 +1137,7 @@ static void too_much_detail_is_cut(void **state)
 		m.n_facts = PROTO_FIELDS_MAX;
 		c.n_names = round == 2 ? PROTO_CERT_NAMES_MAX : 2;
 		m.n_chain = PROTO_CHAIN_MAX;
-		assert_int_equal(journal_add(j, EDGE, &m, NOW, 0), XFED_OK);
+		assert_int_equal(journal_add(j, EDGE, XFED_SPAN("a.example"), &m, NOW, 0), XFED_OK);
 		assert_true(journal_stats(j).ring_bytes < JOURNAL_DETAIL_BYTES + 4096);
 		assert_int_equal(
 			journal_ask(j, &(struct journal_question){ .id = 1 }, NOW, &j1), XFED_OK);
@@ -1257,7 +1266,7 @@ static void scenario(sqlite3 *db)
 		char words[16];
 		snprintf(words, sizeof(words), "%d", i / 2);
 		m.text = words;
-		rc = journal_add(j, EDGE, &m, NOW, (uint64_t)i);
+		rc = journal_add(j, EDGE, XFED_SPAN("a.example"), &m, NOW, (uint64_t)i);
 		assert_true(rc == XFED_OK || rc == XFED_ERR_NOMEM);
 	}
 	rc = journal_ask(j, &q, NOW, &answer);
