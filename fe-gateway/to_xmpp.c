@@ -252,6 +252,7 @@ static int hand_over(struct taken *t, int peer, const struct xfed_xml_elem *elem
 		.id = t->in->stanza_id,
 		.from = t->in->local,
 		.to = to,
+		.lang = xfed_xml_attr_get_ns(elem, XFED_NS_XML, "lang"),
 		.stanza = xfed_buf_span(&g->scratch),
 		.correlation = t->in->correlation,
 		.pair_key = pair_key(t->in),
@@ -271,21 +272,6 @@ static int hand_over(struct taken *t, int peer, const struct xfed_xml_elem *elem
 	return to.data ? proto_outbox_add(g->outbox, &n, now, &seq) : XFED_ERR_NOMEM;
 }
 
-/* What the outbox does not take. */
-static enum xfed_reason refusal_of(int rc)
-{
-	switch (rc) {
-	case XFED_ERR_TOO_LARGE:
-		return XFED_REASON_DELIVERY_SIZE_EXCEEDED;
-	case XFED_ERR_INVALID:
-		return XFED_REASON_SIP_REQUEST_MALFORMED;
-	case XFED_ERR_LIMIT:
-		return XFED_REASON_DELIVERY_QUEUE_FULL;
-	default:
-		return XFED_REASON_STREAM_INTERNAL;
-	}
-}
-
 static enum xfed_reason send_on(struct taken *t, const struct xfed_xml_elem *elem)
 {
 	struct gateway *g = t->g;
@@ -297,7 +283,7 @@ static enum xfed_reason send_on(struct taken *t, const struct xfed_xml_elem *ele
 	xfed_buf_clear(&g->scratch);
 	int rc = xfed_xml_write(&g->scratch, elem, XFED_SPAN(""));
 	if (rc != XFED_OK) {
-		return refusal_of(rc == XFED_ERR_LIMIT ? XFED_ERR_TOO_LARGE : rc);
+		return proto_outbox_refusal(rc == XFED_ERR_LIMIT ? XFED_ERR_TOO_LARGE : rc, XFED_REASON_SIP_REQUEST_MALFORMED);
 	}
 	rc = take_route(t, &peer);
 	if (rc != XFED_OK) {
@@ -306,7 +292,7 @@ static enum xfed_reason send_on(struct taken *t, const struct xfed_xml_elem *ele
 	rc = hand_over(t, peer, elem, within);
 	if (rc != XFED_OK) {
 		routes_give_back(g->routes, t->in->local_domain, t->in->remote_domain);
-		return refusal_of(rc);
+		return proto_outbox_refusal(rc, XFED_REASON_SIP_REQUEST_MALFORMED);
 	}
 	/* Writing to somebody is what authorises an answer; without memory the contact only has to be written to again. */
 	contacts_wrote(g->contacts, t->in->local, t->in->remote, gateway_now(g));
