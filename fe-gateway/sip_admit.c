@@ -4,10 +4,11 @@
  */
 #include "sip_conn.h"
 
+#include "xfed/rt/room.h"
+
 static bool has_room(const struct sip_io *io, size_t of_this_direction)
 {
-	size_t all = io->gw->files.config->limits.connections, reserve = all * XFED_CONNECTIONS_RESERVE_PERCENT / 100;
-	return io->conn_count < all && of_this_direction < all - reserve;
+	return rt_has_room(io->gw->files.config->limits.connections, io->conn_count, of_this_direction);
 }
 
 bool sip_admit_dial(const struct sip_io *io)
