@@ -418,8 +418,6 @@ void gateway_out_free_all(struct gateway *g);
 
 /* to_xmpp.c */
 void gateway_take_request(struct gateway *g, uint64_t txn, const struct sip_message *m, const struct sip_flow_info *flow);
-/* The domain of ours that an address inside belongs to: by the name it has inside first, else outside; NULL: none. */
-const struct gateway_domain *gateway_domain_inside(const struct gateway *g, struct xfed_span domain);
 
 /* to_xmpp_answer.c */
 void gateway_in_outcome(struct gateway_incoming *in, Xfed__Fate fate, uint32_t sip_status, enum xfed_reason reason);

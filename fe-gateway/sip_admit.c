@@ -19,8 +19,7 @@ bool sip_admit_dial(const struct sip_io *io)
 /* An address the operator has listed; whether it proves anything more is seen later. */
 static bool is_listed(const struct sip_io *io, const struct rt_addr *from)
 {
-	char ip[RT_ADDR_TEXT];
-	return trust_is_known(io->gw->files.config, &(struct trust_peer){ .transport = SIP_TCP, .ip = rt_addr_host_text(from, ip) });
+	return trust_may_send(&io->gw->files.config->senders, &(struct trust_peer){ .transport = SIP_TCP, .address = *from });
 }
 
 static enum rt_source_verdict take(struct sip_io *io, struct rt_stream *s)

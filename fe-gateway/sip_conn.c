@@ -322,8 +322,10 @@ static void log_open(const struct sip_conn *c)
 /* Whether anything may be sent to its address but on this connection: asked when all of the peer is known. */
 static void judge_peer(struct sip_conn *c)
 {
-	struct trust_peer peer = { .transport = c->transport, .ip = c->info.peer_ip, .cert = c->facts.peer, .chain_reason = c->facts.chain_reason };
-	c->info.is_known = c->is_client || trust_is_known(c->gw->files.config, &peer);
+	struct trust_peer peer = {
+		.transport = c->transport, .address = *rt_stream_peer(c->stream), .cert = c->facts.peer, .chain_reason = c->facts.chain_reason
+	};
+	c->info.is_known = c->is_client || trust_may_send(&c->gw->files.config->senders, &peer);
 	if (c->info.is_known) {
 		rt_sources_give_back(rt_stream_place(c->stream));
 	}
@@ -332,7 +334,7 @@ static void judge_peer(struct sip_conn *c)
 /* Why a SIP server we called is not the one that was meant; of a connection that came in each request is judged by itself. */
 static enum xfed_reason server_problem(const struct sip_conn *c)
 {
-	struct trust_peer server = { .transport = SIP_TLS, .ip = c->info.peer_ip, .cert = c->facts.peer, .chain_reason = c->facts.chain_reason };
+	struct trust_peer server = { .transport = SIP_TLS, .cert = c->facts.peer, .chain_reason = c->facts.chain_reason };
 	return c->is_client ? trust_server(&server, xfed_span_str(c->target.tls_name)) : XFED_REASON_NONE;
 }
 

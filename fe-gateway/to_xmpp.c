@@ -27,18 +27,6 @@ struct taken {
 
 /* ---- who and where ---- */
 
-const struct gateway_domain *gateway_domain_inside(const struct gateway *g, struct xfed_span domain)
-{
-	const struct gateway_config *c = g->files.config;
-	for (size_t i = 0; i < c->domains.count; i++) {
-		const struct gateway_domain *d = &c->domains.items[i];
-		if (xfed_span_is(domain, d->sip_domain ? d->sip_domain : d->domain)) {
-			return d;
-		}
-	}
-	return gateway_config_domain(c, domain);
-}
-
 static enum xfed_reason parse_address(struct taken *t, struct xfed_span uri, struct xfed_jid *out)
 {
 	enum xfed_reason why = XFED_REASON_SIP_ADDRESS_UNMAPPABLE;
@@ -54,8 +42,8 @@ static enum xfed_reason check_sender(struct taken *t, const struct sip_flow_info
 	if (reason != XFED_REASON_NONE) {
 		return reason;
 	}
-	t->domain = gateway_domain_inside(t->g, t->from.domain);
-	if (!t->domain || !sip_io_peer(t->g->io, flow, &peer) || !trust_may_send(t->domain, &peer)) {
+	t->domain = gateway_config_inside(t->g->files.config, t->from.domain);
+	if (!t->domain || !sip_io_peer(t->g->io, flow, &peer) || !trust_may_send(&t->domain->senders, &peer)) {
 		return XFED_REASON_SIP_SENDER_UNTRUSTED;
 	}
 	t->from.domain = xfed_span_str(t->domain->domain);
@@ -81,7 +69,7 @@ static enum xfed_reason check_target(struct taken *t)
 	if (reason != XFED_REASON_NONE) {
 		return reason;
 	}
-	if (gateway_domain_inside(t->g, t->to.domain)) {
+	if (gateway_config_inside(t->g->files.config, t->to.domain)) {
 		return XFED_REASON_SIP_LOOP_DETECTED; /* [B1-06]: both ends on one side */
 	}
 	const struct xfed_partner *p = gateway_partner(t->g, t->to.domain);
