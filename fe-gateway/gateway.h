@@ -9,7 +9,7 @@
  *   hops.c       SIP servers, up or down                  hop_places.c their addresses (RFC 3263)
  *   hop_load.c   what may wait for one of them
  *   error_in.c   errors of partners
- *   sip.c        drives the transaction layer             sip_io.c, sip_conn.c own the SIP sockets
+ *   sip.c        drives the transaction layer             sip_io.c, sip_conn*.c own the SIP sockets
  *   load.c       configuration, partners, access, PEM     policy.c    revision, snapshot to the edges
  *   service.c    in and out of service, drain             requests.c  questions to edges
  *   report.c     log, metrics                             control.c, control_ops.c, control_explain.c  what xfedctl asks
