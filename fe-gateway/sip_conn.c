@@ -287,9 +287,15 @@ static void judge_peer(struct sip_conn *c)
 	struct trust_peer peer = {
 		.transport = c->transport, .address = *rt_stream_peer(c->stream), .cert = c->facts.peer, .chain_reason = c->facts.chain_reason
 	};
+	bool was_known = c->info.is_known;
 	c->info.is_known = c->is_client || trust_may_send(&c->gw->files.config->senders, &peer);
 	if (c->info.is_known) {
 		rt_sources_give_back(rt_stream_place(c->stream));
+		return;
+	}
+	c->stranger_ms = was_known ? gateway_now(c->gw) : c->stranger_ms;
+	if (!sip_admit_stranger(c->io, c->stream)) {
+		close_later(c, XFED_REASON_POLICY_UNPROVED_EXCEEDED, "may not send any more, and there is no place among those that may not");
 	}
 }
 
@@ -307,6 +313,7 @@ void sip_io_judge_certs(struct sip_io *io)
 			continue;
 		}
 		judge_peer(c);
+		sip_conn_rearm(c);
 	}
 }
 

@@ -65,6 +65,7 @@ struct sip_io {
 
 /* sip_admit.c: a refusal is logged and counted in here, and leaves nothing behind */
 bool sip_admit_peer(struct sip_io *io, struct rt_stream *s); /* a stranger's stream has its place until its socket is closed */
+bool sip_admit_stranger(struct sip_io *io, struct rt_stream *s); /* the same for one that was none; true where it has a place already */
 bool sip_admit_dial(const struct sip_io *io);
 
 void sip_conn_accept(struct sip_io *io, struct rt_stream *s, enum sip_transport t);
