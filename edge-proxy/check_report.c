@@ -261,8 +261,8 @@ static void note_certificate(struct edge_check *k)
 	}
 	join_names(p->certificate, names, sizeof(names));
 	if (p->cert_reason != XFED_REASON_NONE) {
-		check_step(k->steps, "certificate", works(k) ? CHECK_NOTE : CHECK_PROBLEM, p->cert_reason, "it does not prove %s%s: names %s; until %s; issuer %s", k->remote,
-			works(k) ? ", which dialback does not need" : "", names[0] ? names : "none", until,
+		check_step(k->steps, "certificate", works(k) ? CHECK_NOTE : CHECK_PROBLEM, p->cert_reason, "it does not prove %s (%s)%s: names %s; until %s; issuer %s", k->remote,
+			xfed_reason_code(p->cert_reason), works(k) ? ", which dialback does not need" : "", names[0] ? names : "none", until,
 			json_string_value(json_object_get(p->certificate, "issuer")));
 	} else {
 		check_step(k->steps, "certificate", is_soon ? CHECK_NOTE : CHECK_OK, XFED_REASON_NONE, "proves %s%s: names %s; until %s; issuer %s", k->remote,

@@ -231,7 +231,7 @@ struct edge {
 	struct proto_revision revision;
 
 	struct edge_link *links;
-	size_t link_count, links_up;
+	size_t links_up;
 	enum xfed_reason link_reason; /* why there is none */
 	int64_t link_since_s;
 	struct proto_outbox *outbox;
@@ -270,7 +270,7 @@ int edge_conn_accept(struct edge *e, struct rt_stream *s);
 int edge_conn_dial(struct edge_pair *p, const struct rt_addr *to);
 void edge_conn_event(struct edge_conn *c, struct xfed_s2s_event *ev); /* VERDICT, ASK: never inside its own actions */
 void edge_conn_close(struct edge_conn *c, enum xfed_reason reason, const char *text);
-/* Writes a whole stanza to a stream that is READY; what xfed_s2s_send() returns. `c` may be gone unless it is OK, INVALID or AGAIN. */
+/* Writes a whole stanza to a stream that is READY; what xfed_s2s_send() returns. `c` may be gone unless it is OK, TOO_LARGE or AGAIN. */
 int edge_conn_write(struct edge_conn *c, struct xfed_span stanza);
 /* The partner's stanza with this number of stream `id` needs it no more; the stream may be gone, 0 does nothing. */
 void edge_conn_cover(struct edge *e, uint64_t id, uint64_t number);
@@ -287,7 +287,10 @@ bool edge_inbound_proved(struct edge_conn *c, const struct xfed_s2s_action *act)
 /* True: it was answered here, refused or dropped by rule. False: a gateway is to get it, or the stream closes over it. */
 bool edge_inbound_stanza(struct edge_conn *c, const struct xfed_s2s_action *act);
 
-/* admission.c. A refusal is logged and counted in here, and leaves nothing behind. */
+/*
+ * admission.c. A refusal leaves nothing behind. That of a partner's stream is logged and counted in here; that of a question is logged,
+ * and that of a stream of ours neither: it ends what was to go over it, which is told where that ends.
+ */
 void edge_admission_configure(struct edge *e);
 void edge_admission_tick(struct edge *e, uint64_t now_ms);
 void edge_admission_free(struct edge *e);

@@ -111,21 +111,20 @@ static void send_failure(struct edge *e, const struct proto_failure *m, uint32_t
 }
 
 /* The network and, where policy lists it, the name under which the failures of a stranger are folded. */
-static bool may_tell(struct edge *e, const struct edge_failure *f, const struct proto_failure *m, uint32_t *repeated)
+static bool may_tell(struct edge *e, const struct edge_failure *f, const struct proto_failure *m)
 {
-	char network[RT_ADDR_TEXT] = "";
+	char network[RT_SOURCE_TEXT] = "";
 	struct rt_addr a;
 	if (m->address && rt_addr_parse(&a, xfed_span_str(m->address), 0) == XFED_OK) {
-		rt_addr_network_text(&a, network);
+		rt_source_text(&a, RT_SOURCE_NETWORK, network);
 	}
 	const struct xfed_partner *p = e->policy ? xfed_policy_partner(e->policy, xfed_span_str(f->remote)) : NULL;
-	return proto_fold_take(e->strangers, xfed_span_str(network), xfed_span_str(p ? p->domain : ""), m, rt_loop_now_ms(e->loop), repeated);
+	return proto_fold_take(e->strangers, xfed_span_str(network), xfed_span_str(p ? p->domain : ""), m, rt_loop_now_ms(e->loop));
 }
 
 void edge_failure_send(struct edge *e, const struct edge_failure *f)
 {
 	struct proto_fill_step steps[STEPS_MAX];
-	uint32_t repeated = 0;
 	struct proto_failure m = {
 		.at_s = edge_wall_s(e),
 		.direction = f->direction == XFED_S2S_IN ? XFED__DIRECTION__DIRECTION_IN : XFED__DIRECTION__DIRECTION_OUT,
@@ -137,8 +136,8 @@ void edge_failure_send(struct edge *e, const struct edge_failure *f)
 			f->steps->list[i].detail };
 	}
 	/* Who comes in and fails has proved nothing. */
-	if (f->direction == XFED_S2S_OUT || may_tell(e, f, &m, &repeated)) {
-		send_failure(e, &m, repeated);
+	if (f->direction == XFED_S2S_OUT || may_tell(e, f, &m)) {
+		send_failure(e, &m, 0);
 	}
 }
 
@@ -146,7 +145,8 @@ void edge_failures_tick(struct edge *e, uint64_t now_ms)
 {
 	struct proto_failure m;
 	uint32_t repeated;
-	while (proto_fold_next(e->strangers, now_ms, &m, &repeated)) {
+	/* The rest with the next tick: a link has room for so many at once. */
+	for (size_t n = 0; n < XFED_FOLD_ALL && proto_fold_next(e->strangers, now_ms, &m, &repeated); n++) {
 		send_failure(e, &m, repeated);
 	}
 }

@@ -2,11 +2,10 @@
 
 #include <utlist.h>
 
+#include "xfed/limits.h"
 #include "xfed/mem.h"
 
 #define LINK_BUFFER_BYTES (PROTO_OUTPUT_BYTES + 1024 * 1024)
-#define LINKS_MAX	  64   /* that are up */
-#define ROOM_AFTER_MS	  1000 /* a handshake that is older gives way to a new one */
 #define LINGER_MS	  2000
 
 static const char *const capabilities[] = { "im", "iq-local" };
@@ -21,7 +20,6 @@ static void link_release(struct edge_link *l)
 	struct edge *e = l->edge;
 	edge_checks_drop(e, l);
 	DL_DELETE(e->links, l);
-	e->link_count--;
 	proto_transfer_in_deinit(&l->transfer);
 	proto_session_free(l->session);
 	rt_timer_close(&l->timer);
@@ -311,7 +309,7 @@ static bool make_room(struct edge *e, const struct rt_addr *from, enum rt_source
 {
 	uint64_t now = rt_loop_now_ms(e->loop);
 	for (struct edge_link *l = e->links; l; l = l->next) {
-		bool can_go = !l->is_up && !l->is_closed && !l->job_running && now - l->accepted_ms >= ROOM_AFTER_MS;
+		bool can_go = !l->is_up && !l->is_closed && !l->job_running && now - l->accepted_ms >= XFED_CHANNEL_ROOM_AFTER_MS;
 		if (can_go && rt_source_is_same(rt_stream_peer(l->stream), from, v)) {
 			struct proto_event ev = { .type = PROTO_EV_CLOSE, .reason = XFED_REASON_POLICY_UNPROVED_EXCEEDED, .text = "made room for a newer link" };
 			rt_sources_give_back(rt_stream_place(l->stream)); /* at once: its socket lingers a moment */
@@ -326,19 +324,26 @@ static bool make_room(struct edge *e, const struct rt_addr *from, enum rt_source
 /* A refusal leaves nothing behind but its line. */
 static bool admit(struct edge *e, struct rt_stream *s)
 {
-	const struct rt_addr *from = rt_stream_peer(s);
-	struct rt_source_hold *hold = rt_stream_place(s);
-	enum rt_source_verdict v = e->links_up < LINKS_MAX ? rt_sources_take(&e->linkers, from, hold) : RT_SOURCE_TOTAL;
-	if (v != RT_SOURCE_OK && e->links_up < LINKS_MAX && make_room(e, from, v)) {
-		v = rt_sources_take(&e->linkers, from, hold);
+	struct rt_source_refusal r = { .event = "channel.refused", .address = rt_stream_peer(s) };
+	enum xfed_side side = XFED_SIDE_OPERATOR;
+	if (e->links_up >= XFED_CHANNEL_LINKS_MAX) { /* gateways that have proved themselves, not strangers */
+		r.limit = "links";
+		r.reason = XFED_REASON_POLICY_CONNECTIONS_EXCEEDED;
+		r.verdict = RT_SOURCE_TOTAL;
+	} else {
+		r.limit = "handshakes";
+		r.reason = XFED_REASON_POLICY_UNPROVED_EXCEEDED;
+		r.verdict = rt_sources_take(&e->linkers, r.address, rt_stream_place(s));
+		if (r.verdict != RT_SOURCE_OK && make_room(e, r.address, r.verdict)) {
+			r.verdict = rt_sources_take(&e->linkers, r.address, rt_stream_place(s));
+		}
+		side = xfed_reason_info(r.reason)->side;
 	}
-	if (v == RT_SOURCE_OK) {
+	if (r.verdict == RT_SOURCE_OK) {
 		return true;
 	}
-	struct rt_source_refusal r = { .event = "channel.refused", .limit = "handshakes", .address = from, .verdict = v,
-		.reason = XFED_REASON_POLICY_UNPROVED_EXCEEDED };
 	rt_sources_log(&e->linkers, &r, rt_loop_now_ms(e->loop));
-	edge_report_refusal(e, r.reason, xfed_reason_info(r.reason)->side);
+	edge_report_refusal(e, r.reason, side);
 	return false;
 }
 
@@ -388,7 +393,6 @@ int edge_link_accept(struct edge *e, struct rt_stream *s)
 		return rc;
 	}
 	DL_APPEND(e->links, l);
-	e->link_count++;
 	rt_stream_start(s, &handlers, l, LINK_BUFFER_BYTES);
 	rt_addr_text(rt_stream_peer(s), l->address);
 	drain(l);
@@ -448,7 +452,7 @@ void edge_links_flush(struct edge *e)
 void edge_link_send(struct edge_link *l, const Xfed__Frame *f)
 {
 	if (proto_session_send(l->session, f) != XFED_OK) {
-		rt_metric_add(l->edge->metrics, RT_M_DROPPED, 1, RT_LABELS(XFED_SPAN("channel-unsendable")));
+		rt_metric_add(l->edge->metrics, RT_M_CHANNEL_UNSENT, 1, RT_LABELS(xfed_span_str(proto_body_name(f->body_case))));
 	}
 }
 

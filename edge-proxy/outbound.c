@@ -324,7 +324,7 @@ static bool write_item(struct edge_pair *p, struct edge_item *it)
 		await_ack(p, it);
 	} else if (rc == XFED_OK) {
 		end_item(e, it, XFED__FATE__FATE_DELIVERED, XFED_REASON_NONE, XFED_SIDE_US);
-	} else if (rc == XFED_ERR_INVALID) {
+	} else if (rc == XFED_ERR_TOO_LARGE) {
 		end_item(e, it, XFED__FATE__FATE_REFUSED, XFED_REASON_XMPP_SIZE_EXCEEDED, XFED_SIDE_LOCAL_USER);
 	} else if (rc == XFED_ERR_LIMIT) {
 		end_item(e, it, XFED__FATE__FATE_REFUSED, XFED_REASON_STREAM_OUTPUT_FULL, XFED_SIDE_PARTNER);

@@ -202,7 +202,7 @@ void edge_report_pair_refused(struct edge_conn *c, const struct xfed_s2s_action 
 	struct xfed_span none = XFED_SPAN(""), remote = act->from.data ? act->from : none, local = act->to.data ? act->to : none;
 	c->has_refused = true;
 	edge_report_refusal(e, act->reason, act->side);
-	rt_metric_add(e->metrics, RT_M_S2S_AUTH, 1, RT_LABELS(xfed_span_str(edge_partner_label(e, remote)), XFED_SPAN("in"),
+	rt_metric_add(e->metrics, RT_M_S2S_AUTH, 1, RT_LABELS(xfed_span_str(c->is_established ? edge_partner_label(e, remote) : "unproved"), XFED_SPAN("in"),
 		method_tried(true, act->is_secure), xfed_span_str(xfed_reason_code(act->reason))));
 	rt_log(RT_LOG_WARNING, "s2s.pair-refused", RT_KV("partner", remote), RT_KV("local", local), RT_KV_STR("direction", "in"),
 		RT_KV_REASON_SIDE(act->reason, act->side), RT_KV_STR("text", act->text), RT_KV_STR("address", c->address), RT_KV_U64("conn", c->id),
@@ -215,7 +215,9 @@ void edge_report_closed(struct edge_conn *c, const struct xfed_s2s_action *act)
 	struct edge *e = c->edge;
 	struct xfed_s2s_info info;
 	xfed_s2s_info(c->s2s, &info);
-	struct xfed_span label = xfed_span_str(edge_partner_label(e, info.remote));
+	/* A name that nobody has proved is no partner's doing. */
+	bool is_proved = c->direction == XFED_S2S_OUT || c->is_established;
+	struct xfed_span label = xfed_span_str(is_proved ? edge_partner_label(e, info.remote) : "unproved");
 	struct xfed_span code = xfed_span_str(xfed_reason_code(act->reason));
 	rt_metric_add(e->metrics, RT_M_S2S_CLOSED, 1, RT_LABELS(label, direction_word(c->direction), code));
 	if (!is_clean(c, act->reason)) {

@@ -130,7 +130,7 @@ static const struct rt_conf_row http_rows[] = {
 		.help = "Address for /metrics (the edges' too), /healthz and /readyz; off unless set. It asks for no password: keep it on "
 			"the loopback." },
 };
-TABLE(http, "http", OBJECT_OF(http), "Metrics and health over HTTP.");
+TABLE(http, "http", OBJECT_OF(http), "Metrics and health over HTTP: 32 connections at a time, 8 of them from one address; one that says nothing for 5 s is closed.");
 
 static const struct rt_conf_row log_rows[] = {
 	{ .name = "level", .type = RT_CONF_ENUM, IN(log, level), .flags = RELOADABLE, .fallback = "info", .words = level_words,
@@ -152,7 +152,7 @@ static const struct rt_conf_row limits_rows[] = {
 	{ .name = "connections", .type = RT_CONF_INT, IN(limits, connections), .flags = RELOADABLE, .min = 1, .max = 100000, .unit = "connections",
 		.fallback = "1024", .help = "SIP connections over tcp and tls; a tenth is kept for each direction." },
 	{ .name = "unauthenticated", .type = RT_CONF_INT, IN(limits, unauthenticated), .flags = RELOADABLE, .min = 1, .max = 100000,
-		.unit = "connections", .fallback = "200", .help = "Of these, incoming ones of peers that are not in peer_addresses and have shown no certificate of peers. They are closed after 30 s." },
+		.unit = "connections", .fallback = "200", .help = "Of these, incoming ones of peers that are not in peer_addresses and have shown no certificate of peers; never more than half. They are closed after 30 s." },
 	{ .name = "address_share", .type = RT_CONF_INT, IN(limits, address_share), .flags = RELOADABLE, .min = 1, .max = 100, .unit = "%",
 		.fallback = "25", .help = "Of unauthenticated: what one address may have (of IPv6, one /64)." },
 	{ .name = "network_share", .type = RT_CONF_INT, IN(limits, network_share), .flags = RELOADABLE, .min = 1, .max = 100, .unit = "%",
@@ -160,7 +160,7 @@ static const struct rt_conf_row limits_rows[] = {
 	{ .name = "transactions", .type = RT_CONF_INT, IN(limits, transactions), .flags = RELOADABLE, .min = 64, .max = 1000000,
 		.unit = "transactions", .fallback = "65536", .help = "SIP transactions at a time, both directions." },
 	{ .name = "queue_messages", .type = RT_CONF_INT, IN(limits, queue_messages), .flags = RELOADABLE, .min = 1, .max = 4096,
-		.unit = "messages", .fallback = "256", .help = "Messages that wait for one recipient; no partner may have more of them than it leaves free, alone half." },
+		.unit = "messages", .fallback = "256", .help = "Messages that wait for one recipient. Partners share them; a quarter more is kept for those who find the queue filled by others." },
 	{ .name = "queue_size", .type = RT_CONF_SIZE, IN(limits, queue_bytes), .flags = RELOADABLE, .min = 65536, .max = 16777216,
 		.fallback = "512KiB", .help = "Their size together, likewise." },
 	{ .name = "waiting_messages", .type = RT_CONF_INT, IN(limits, waiting_messages), .flags = RELOADABLE, .min = 10, .max = XFED_SIP_QUEUE_MSGS,

@@ -14,7 +14,7 @@ struct last {
 };
 
 struct contact {
-	struct contact *prev, *next; /* least recently used first */
+	struct contact *prev, *next; /* in one of the orders, least recently used first */
 	uint64_t wrote_ms, heard_ms, delivered_ms, used_ms;
 	bool has_written, was_heard, has_reached;
 	struct last last, trying;
@@ -24,10 +24,16 @@ struct contact {
 	char key[]; /* local, NUL, remote */
 };
 
+/* Two orders, so that whoever writes under very many addresses pushes out what is kept of strangers, not whom our users have written to. */
 struct contacts {
-	struct contact *table, *order;
+	struct contact *table, *heard, *written;
 	size_t max, count;
 };
+
+static struct contact **order_of(struct contacts *c, const struct contact *k)
+{
+	return k->has_written ? &c->written : &c->heard;
+}
 
 int contacts_new(size_t max, struct contacts **out)
 {
@@ -42,8 +48,9 @@ int contacts_new(size_t max, struct contacts **out)
 
 static void forget(struct contacts *c, struct contact *k)
 {
+	struct contact **order = order_of(c, k);
 	HASH_DELETE(hh, c->table, k);
-	DL_DELETE(c->order, k);
+	DL_DELETE(*order, k);
 	c->count--;
 	xfed_free(k->last.thread);
 	xfed_free(k->trying.thread);
@@ -55,8 +62,11 @@ void contacts_free(struct contacts *c)
 	if (!c) {
 		return;
 	}
-	while (c->order) {
-		forget(c, c->order);
+	while (c->heard) {
+		forget(c, c->heard);
+	}
+	while (c->written) {
+		forget(c, c->written);
 	}
 	xfed_free(c);
 }
@@ -93,44 +103,47 @@ static struct contact *make(struct contacts *c, struct xfed_span local, struct x
 		xfed_free(k);
 		return NULL;
 	}
-	DL_APPEND(c->order, k);
 	c->count++;
 	return k;
 }
 
-/* The pair, moved to the end of the order of use. */
-static struct contact *use(struct contacts *c, struct xfed_span local, struct xfed_span remote, uint64_t now_ms)
+static struct contact *find_or_make(struct contacts *c, struct xfed_span local, struct xfed_span remote)
 {
-	struct contact *k = find(c, local, remote);
-	if (!k) {
-		while (c->count >= c->max) {
-			forget(c, c->order);
-		}
-		k = make(c, local, remote);
-	} else {
-		DL_DELETE(c->order, k);
-		DL_APPEND(c->order, k);
-	}
+	struct contact *k = find(c, local, remote), **order;
 	if (k) {
-		k->used_ms = now_ms;
+		order = order_of(c, k);
+		DL_DELETE(*order, k);
+		return k;
 	}
+	while (c->count >= c->max) {
+		forget(c, c->heard ? c->heard : c->written);
+	}
+	return make(c, local, remote);
+}
+
+/* The pair, moved to the end of its order; `is_ours`: our user writes. What he wrote a day ago gives it no better place any more. */
+static struct contact *use(struct contacts *c, struct xfed_span local, struct xfed_span remote, bool is_ours, uint64_t now_ms)
+{
+	struct contact *k = find_or_make(c, local, remote), **order;
+	if (!k) {
+		return NULL;
+	}
+	k->used_ms = now_ms;
+	k->wrote_ms = is_ours ? now_ms : k->wrote_ms;
+	k->has_written = is_ours || (k->has_written && now_ms - k->wrote_ms < CONTACT_KEEP_MS);
+	order = order_of(c, k);
+	DL_APPEND(*order, k);
 	return k;
 }
 
 int contacts_wrote(struct contacts *c, struct xfed_span local, struct xfed_span remote, uint64_t now_ms)
 {
-	struct contact *k = use(c, local, remote, now_ms);
-	if (!k) {
-		return XFED_ERR_NOMEM;
-	}
-	k->has_written = true;
-	k->wrote_ms = now_ms;
-	return XFED_OK;
+	return use(c, local, remote, true, now_ms) ? XFED_OK : XFED_ERR_NOMEM;
 }
 
 int contacts_heard(struct contacts *c, struct xfed_span local, struct xfed_span remote, uint64_t now_ms)
 {
-	struct contact *k = use(c, local, remote, now_ms);
+	struct contact *k = use(c, local, remote, false, now_ms);
 	if (!k) {
 		return XFED_ERR_NOMEM;
 	}
@@ -142,7 +155,7 @@ int contacts_heard(struct contacts *c, struct xfed_span local, struct xfed_span 
 int contacts_trying(struct contacts *c, struct xfed_span local, struct xfed_span remote, uint64_t id, struct xfed_span type,
 	struct xfed_span thread, uint64_t now_ms)
 {
-	struct contact *k = use(c, local, remote, now_ms);
+	struct contact *k = use(c, local, remote, false, now_ms);
 	char *copy = k && thread.data ? xfed_strndup(thread) : NULL;
 	if (!k || (thread.data && !copy)) {
 		return XFED_ERR_NOMEM;
@@ -192,10 +205,19 @@ void contacts_facts(const struct contacts *c, struct xfed_span local, struct xfe
 	out->thread = xfed_span_make(last->thread, last->thread_len);
 }
 
+static bool is_old(const struct contact *k, uint64_t now_ms)
+{
+	return k && now_ms - k->used_ms >= CONTACT_KEEP_MS;
+}
+
 void contacts_tick(struct contacts *c, uint64_t now_ms)
 {
-	for (int i = 0; i < FORGET_PER_TICK && c->order && now_ms - c->order->used_ms >= CONTACT_KEEP_MS; i++) {
-		forget(c, c->order);
+	for (int i = 0; i < FORGET_PER_TICK; i++) {
+		struct contact *old = is_old(c->heard, now_ms) ? c->heard : c->written;
+		if (!is_old(old, now_ms)) {
+			return;
+		}
+		forget(c, old);
 	}
 }
 

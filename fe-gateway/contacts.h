@@ -1,7 +1,8 @@
 /*
  * What is known of a pair of a local user and an XMPP contact, for a day: whether the user has written to the contact
  * (which authorises a contact at a public partner), when the contact was last heard of, and the type and thread of the last
- * message of it that the user has got, which are given back ([B4-01], [B4-07]). Bounded: beyond the cap the pair not used for longest is forgotten.
+ * message of it that the user has got, which are given back ([B4-01], [B4-07]). Bounded: beyond the cap the pair not used for longest is forgotten,
+ * and one in which the user has not written, while there is any: nobody pushes out an authorisation by writing from many addresses.
  * Addresses are normalised bare JIDs. No clock, no I/O.
  */
 #ifndef GATEWAY_CONTACTS_H

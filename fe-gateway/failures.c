@@ -89,10 +89,10 @@ static int add_job(struct gateway *g, const struct journal_question *q, gateway_
 
 static int add_stranger(struct gateway *g, struct xfed_span edge, const Xfed__FailureEvent *m, struct xfed_span name)
 {
-	char network[RT_ADDR_TEXT] = "";
+	char network[RT_SOURCE_TEXT] = "";
 	struct rt_addr a;
 	if (rt_addr_parse(&a, xfed_span_str(m->address), 0) == XFED_OK) {
-		rt_addr_network_text(&a, network);
+		rt_source_text(&a, RT_SOURCE_NETWORK, network);
 	}
 	return journal_add_stranger(g->failures->journal, edge, xfed_span_str(network), name, m, gateway_wall_s(g));
 }

@@ -7,10 +7,11 @@
  * not stored.
  *
  * Strangers, who have proved nothing, can fail as often as they like and under any name: theirs are kept
- * apart, in memory only, folded by the network they come from (journal_add_stranger()), so that they
- * push out nothing. They stand on the first page of a list, at most a quarter as many as the others,
- * and are shown like these. An edge has its share too: what it tells beyond JOURNAL_EDGE_ROWS at once and
- * one in JOURNAL_EDGE_MS goes among the strangers.
+ * apart, in memory only, folded by the listed name they claim and the network they come from
+ * (journal_add_stranger()), so that they push out nothing else, and nothing under another listed name. They
+ * stand on the first page of a list, at most a quarter as many as the others, half of them those that claim
+ * a listed name, and are shown like these. An edge has its share too: what it tells beyond
+ * XFED_JOURNAL_EDGE_ROWS at once and one in XFED_JOURNAL_EDGE_MS goes among the strangers.
  *
  * The loop:    journal_add() for each event; when journal_flush_is_due(), a job without question;
  *              journal_ask() for a question, and where it says AGAIN a job with that question.
@@ -50,12 +51,6 @@ struct sqlite3;
 #define JOURNAL_FOLD_MS	   60000 /* the same failure again within this is counted, not kept */
 #define JOURNAL_DETAIL_BYTES                                                                       \
 	(64 * 1024) /* steps, facts and chain of one failure; beyond, some are left out */
-#define JOURNAL_EDGE_ROWS    1000
-#define JOURNAL_EDGE_MS	     1000
-#define JOURNAL_EDGES_MAX    64 /* of which strangers and shares are kept apart */
-#define JOURNAL_NETWORKS     64 /* of strangers, for each edge; the one silent for longest makes room */
-#define JOURNAL_NETWORK_NAMES 4 /* listed partners' names that are claimed from one network and kept apart */
-#define JOURNAL_CLAIMS	     8	/* other names claimed from it that are shown, the last ones */
 #define JOURNAL_STRANGER_DETAIL_BYTES (8 * 1024)
 #define JOURNAL_STRANGER_ID  ((uint64_t)1000000000000) /* their numbers begin behind it */
 #define JOURNAL_LIST_DEFAULT 50

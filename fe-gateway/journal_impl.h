@@ -9,6 +9,7 @@
 #include "journal.h"
 #include "proto/check.h"
 #include "util/table.h"
+#include "xfed/limits.h"
 
 /* Spans are terminated and belong to whoever holds the record. */
 struct journal_record {
@@ -46,29 +47,33 @@ struct journal_job {
 	char error[256];
 };
 
-/* Strangers of one network, under one name; journal_strangers.c. */
+/* Strangers of one network, under one listed name or none; journal_strangers.c. */
 struct journal_stranger {
-	struct journal_copy *copy; /* the last one */
-	char *claims[JOURNAL_CLAIMS];
+	struct journal_stranger *prev, *next; /* silent for longest first */
+	struct journal_copy *copy;	      /* the last one */
+	char *claims[XFED_JOURNAL_CLAIMS];
 	size_t claim_next;
-	UT_hash_handle hh; /* by id */
+	UT_hash_handle hh;	/* by id */
+	UT_hash_handle of_name; /* by network, under its name */
+	size_t network_len;
+	char network[];
 };
 
-struct journal_network {
-	struct journal_network *prev, *next; /* silent for longest first */
-	struct journal_stranger *of[1 + JOURNAL_NETWORK_NAMES]; /* [0]: all other names */
+/* Those that claim one listed name; or, with an empty one, no listed name. */
+struct journal_group {
+	struct journal_group *prev, *next; /* of listed names, silent for longest first */
 	UT_hash_handle hh;
-	size_t key_len;
-	char *names[1 + JOURNAL_NETWORK_NAMES];
-	char key[]; /* the network */
+	struct journal_stranger *table, *order;
+	size_t count, name_len;
+	char name[];
 };
 
 /* What one edge tells. */
 struct journal_edge {
 	UT_hash_handle hh;
 	uint64_t spent_ms; /* of its share; runs after the clock */
-	struct journal_network *table, *order;
-	size_t networks, name_len;
+	struct journal_group *groups, *listed;
+	size_t listed_count, name_len;
 	char name[];
 };
 
@@ -100,7 +105,7 @@ struct journal {
 
 /* ---- journal_strangers.c ---- */
 
-/* Of the edge; the one made last where there are too many. NULL: NOMEM. */
+/* Of the edge; those for which there is no place of their own share one. NULL: NOMEM. */
 struct journal_edge *journal_edge_of(struct journal *j, struct xfed_span name);
 void journal_strangers_free(struct journal *j);
 /* Whether the edge may have another row of its own. */

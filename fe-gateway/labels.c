@@ -15,7 +15,7 @@ static bool is_one_of(struct xfed_span value, const char *const *words)
 	return false;
 }
 
-/* Rules are words of the code; which there are depends on the edge's version. */
+/* Rules, and kinds of messages, are words of the code; which there are depends on the edge's version. */
 static bool is_word(struct xfed_span value)
 {
 	for (size_t i = 0; i < value.len; i++) {
@@ -68,7 +68,7 @@ enum labels_verdict labels_judge(const struct xfed_policy *policy, struct xfed_s
 	if (xfed_span_is(name, "result") || xfed_span_is(name, "le")) {
 		return LABELS_OURS; /* "ok"; bounds are compared where they are taken over */
 	}
-	if (xfed_span_is(name, "rule")) {
+	if (xfed_span_is(name, "rule") || xfed_span_is(name, "message")) {
 		return is_word(value) ? LABELS_FREE : LABELS_BAD;
 	}
 	return is_one_of(name, free_ones) && value.len <= FREE_BYTES ? LABELS_FREE : LABELS_BAD;

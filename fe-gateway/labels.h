@@ -7,9 +7,7 @@
 
 #include "xfed/policy.h"
 
-/* Labels that no table of ours can know: names of certificates and gateways, TLS versions and ciphers, rules. Of one set so many. */
-#define LABELS_FREE_MAX 1024
-
+/* FREE: no table of ours can know it (names of certificates and gateways, TLS versions and ciphers, rules): XFED_LABELS_FREE of one set. */
 enum labels_verdict { LABELS_OURS, LABELS_FREE, LABELS_BAD };
 enum labels_verdict labels_judge(const struct xfed_policy *policy, struct xfed_span name, struct xfed_span value);
 

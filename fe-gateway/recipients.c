@@ -17,6 +17,7 @@ struct recipient_part {
 struct recipient {
 	struct recipient_item *items;
 	size_t count, bytes;
+	size_t parts; /* partners that have something there */
 	struct recipient *ready_prev, *ready_next;
 	bool is_ready; /* its first item has not come out yet */
 	size_t address_len;
@@ -133,17 +134,36 @@ static struct recipient_part *find_or_make_part(struct recipients *r, const stru
 	return part;
 }
 
-/* One item always fits: a bound on what waits must not become a bound on one message. */
+/* One more, within so many quarters of the limits. */
+static bool fits(const struct recipients_limits *most, const struct recipient *who, size_t bytes, size_t quarters)
+{
+	return who->count < most->messages * quarters / 4 && bytes <= most->bytes && who->bytes + bytes <= most->bytes / 4 * quarters;
+}
+
+/* One more, and the partner has no more than an equal part of the limits. */
+static bool is_fair(const struct recipients_limits *most, const struct recipient *who, const struct recipient_part *part, size_t bytes)
+{
+	size_t partners = who->parts + (part->count == 0);
+	return partners == 1 || (part->count < most->messages / partners && part->bytes + bytes <= most->bytes / partners);
+}
+
+/* One more, and the partner leaves as much of the quarter above the limits as it has itself: there is room for yet another. */
+static bool leaves_room(const struct recipients_limits *most, const struct recipient *who, const struct recipient_part *part, size_t bytes)
+{
+	size_t count = most->messages * 5 / 4 - who->count - 1, left = most->bytes / 4 * 5 - who->bytes - bytes;
+	return part->count == 0 || (part->count < count && part->bytes + bytes <= left);
+}
+
+/*
+ * Alone a partner may fill the queue. Beside others it goes on as long as a quarter is free, then up to an equal part; and a
+ * quarter above the limits is for those who find the queue filled by others. One item always fits: a bound on what waits must
+ * not become a bound on one message.
+ */
 static bool has_room(const struct recipients_limits *most, const struct recipient *who, const struct recipient_part *part, size_t bytes)
 {
-	if (who->count == 0) {
-		return true;
-	}
-	if (who->count >= most->messages || bytes > most->bytes || who->bytes > most->bytes - bytes) {
-		return false;
-	}
-	size_t free_count = most->messages - who->count - 1, free_bytes = most->bytes - who->bytes - bytes;
-	return part->count == 0 || (part->count + 1 <= free_count && part->bytes + bytes <= free_bytes);
+	return who->count == 0 || fits(most, who, bytes, 3) || (fits(most, who, bytes, 4) && is_fair(most, who, part, bytes)) ||
+	       (fits(most, who, bytes, 5) && who->parts + (part->count == 0) > 1 &&
+		       leaves_room(most, who, part, bytes));
 }
 
 /* Nothing is left behind by what was not taken, or was the last. */
@@ -175,7 +195,7 @@ int recipients_add(struct recipients *r, struct xfed_span address, struct recipi
 	DL_APPEND2(r->all, it, all_prev, all_next);
 	who->count++;
 	who->bytes += it->bytes;
-	part->count++;
+	who->parts += part->count++ == 0;
 	part->bytes += it->bytes;
 	r->count++;
 	set_ready(r, who, who->items == it || who->is_ready);
@@ -201,7 +221,7 @@ void recipients_remove(struct recipients *r, struct recipient_item *it)
 	DL_DELETE2(r->all, it, all_prev, all_next);
 	who->count--;
 	who->bytes -= it->bytes;
-	part->count--;
+	who->parts -= --part->count == 0;
 	part->bytes -= it->bytes;
 	r->count--;
 	it->recipient = NULL;

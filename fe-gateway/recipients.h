@@ -1,8 +1,8 @@
 /*
  * Queues towards SIP users: at most one MESSAGE outside a dialog is outstanding per recipient (RFC 3428 section 8), the
  * others wait behind it in the order they came. Bounded per recipient by number and bytes, and shared by the partners that
- * write to him: none may hold more of his queue than it leaves free. Alone that is half of it, two that send
- * beside each other have a third each. No clock, no I/O.
+ * write to him: alone one may fill the queue, and a quarter above the bounds is kept for those who find it filled by others. No
+ * clock, no I/O.
  *
  * Items live in their owner. The first of a recipient comes out of recipients_next() once and may then be attempted;
  * recipients_remove() ends it and lets the next one come out.

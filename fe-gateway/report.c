@@ -77,7 +77,7 @@ static int import(struct gateway_link *l, const Xfed__Metric *m)
 		}
 		is_free = is_free || v == LABELS_FREE;
 	}
-	if (is_free && l->free_labels++ >= LABELS_FREE_MAX) {
+	if (is_free && l->free_labels++ >= XFED_LABELS_FREE) {
 		return XFED_ERR_INVALID;
 	}
 	s.label_count = m->n_labels;
@@ -115,10 +115,15 @@ void gateway_take_stream_event(struct gateway_link *l, const Xfed__StreamEvent *
 	if (m->n_pairs == 0) {
 		return;
 	}
-	const char *event = m->change == XFED__STREAM_CHANGE__STREAM_CLOSED ? "edge.stream-closed" : "edge.stream-open";
-	rt_log(RT_LOG_DEBUG, event, RT_KV_STR("edge", l->name), RT_KV_STR("partner", m->pairs[0]->remote), RT_KV_STR("local", m->pairs[0]->local),
+	bool is_closed = m->change == XFED__STREAM_CHANGE__STREAM_CLOSED;
+	enum xfed_reason reason = is_closed ? xfed_reason_of_peer(xfed_span_str(m->reason)) : XFED_REASON_NONE;
+	/* One that ends as it should has no condition for the senders; what else ended it is for whoever looks after the partner. */
+	bool is_trouble = is_closed && reason != XFED_REASON_STREAM_CLOSED_PEER && xfed_reason_info(reason)->condition;
+	rt_log(is_trouble ? RT_LOG_WARNING : RT_LOG_DEBUG, is_closed ? "edge.stream-closed" : "edge.stream-open", RT_KV_STR("edge", l->name), RT_KV_STR("partner", m->pairs[0]->remote), RT_KV_STR("local", m->pairs[0]->local),
 		RT_KV_STR("direction", direction_word(m->direction)), RT_KV_STR("method", m->pairs[0]->method[0] ? m->pairs[0]->method : NULL),
-		RT_KV_STR("why", m->reason[0] ? m->reason : NULL), RT_KV_U64("conn", m->stream), RT_END);
+		RT_KV_STR("reason", is_closed ? rt_log_reason_word(reason) : NULL),
+		RT_KV_STR("side", is_closed ? xfed_side_name(xfed_side_of_peer(xfed_span_str(m->side), reason)) : NULL),
+		RT_KV_STR("text", m->text[0] ? m->text : NULL), RT_KV_U64("conn", m->stream), RT_END);
 }
 
 /*

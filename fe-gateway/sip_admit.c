@@ -25,13 +25,15 @@ static bool is_listed(const struct sip_io *io, const struct rt_addr *from)
 static void report(struct sip_io *io, const struct rt_source_refusal *r)
 {
 	rt_sources_log(&io->gw->sip_strangers, r, gateway_now(io->gw));
-	gateway_report_refusal(io->gw, r->reason, XFED_SIDE_SIP);
+	gateway_report_refusal(io->gw, r->reason, xfed_reason_info(r->reason)->side);
 }
 
 bool sip_admit_stranger(struct sip_io *io, struct rt_stream *s)
 {
 	const struct gateway_config *c = io->gw->files.config;
-	struct rt_source_limits limits = rt_source_slots(c->limits.unauthenticated, c->limits.address_share, c->limits.network_share);
+	/* Half of all is the most that strangers have, whatever is written: the peers that are listed come over the same port. */
+	size_t half = c->limits.connections / 2, most = c->limits.unauthenticated < half ? c->limits.unauthenticated : half;
+	struct rt_source_limits limits = rt_source_slots((uint32_t)(most ? most : 1), c->limits.address_share, c->limits.network_share);
 	struct rt_source_refusal r = { .event = "sip.refused", .limit = "unauthenticated", .address = rt_stream_peer(s),
 		.reason = XFED_REASON_POLICY_UNPROVED_EXCEEDED };
 	if (rt_stream_place(s)->sources || is_listed(io, r.address)) {

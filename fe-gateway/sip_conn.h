@@ -63,7 +63,7 @@ struct sip_io {
 	uint16_t ports[SIP_TRANSPORT_COUNT];
 };
 
-/* sip_admit.c: a refusal is logged and counted in here, and leaves nothing behind */
+/* sip_admit.c: a refusal leaves nothing behind. That of a peer is logged and counted in here; that of a connection of ours is told with what was to be sent. */
 bool sip_admit_peer(struct sip_io *io, struct rt_stream *s); /* a stranger's stream has its place until its socket is closed */
 bool sip_admit_stranger(struct sip_io *io, struct rt_stream *s); /* the same for one that was none; true where it has a place already */
 bool sip_admit_dial(const struct sip_io *io);

@@ -178,14 +178,14 @@ int proto_outbox_add(struct proto_outbox *o, const struct proto_delivery_new *n,
 	if (n->stanza.len > XFED_STANZA_BYTES_MAX || bytes > o->max_bytes) {
 		return XFED_ERR_TOO_LARGE;
 	}
+	if (o->count >= o->max_deliveries || o->bytes > o->max_bytes - bytes) {
+		return XFED_ERR_LIMIT;
+	}
 	struct outbox_node *node = outbox_heap_reserve(o) == XFED_OK ? make_node(n, bytes, now_ms) : NULL;
 	if (!node) {
 		return XFED_ERR_NOMEM;
 	}
 	int rc = judge(o, &node->d, now_ms);
-	if (rc == XFED_OK && (o->count >= o->max_deliveries || o->bytes > o->max_bytes - bytes)) {
-		rc = XFED_ERR_LIMIT;
-	}
 	if (rc != XFED_OK) {
 		goto free_node;
 	}

@@ -2,7 +2,7 @@
 
 static bool is_for_now(int rc)
 {
-	return rc == XFED_ERR_AGAIN || rc == XFED_ERR_LIMIT || rc == XFED_ERR_STATE;
+	return rc == XFED_ERR_AGAIN || rc == XFED_ERR_LIMIT || rc == XFED_ERR_STATE || rc == XFED_ERR_NOMEM;
 }
 
 const struct proto_delivery *proto_pump_deliver(struct proto_outbox *o, int peer, struct proto_session *s, uint64_t now_ms)

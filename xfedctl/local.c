@@ -106,8 +106,12 @@ static void check_service(const char *file, struct xfed_span text, struct rt_con
 	struct edge_config *e;
 	struct gateway_config *g;
 	rt_conf_errors_init(&other);
-	(void)edge_config_parse(file, text, errors, &e);
-	(void)gateway_config_parse(file, text, &other, &g);
+	if (edge_config_parse(file, text, errors, &e) == XFED_OK) {
+		rt_conf_check_files(&e->doc);
+	}
+	if (gateway_config_parse(file, text, &other, &g) == XFED_OK) {
+		rt_conf_check_files(&g->doc);
+	}
 	edge_config_free(e);
 	gateway_config_free(g);
 	if (other.error_count < errors->error_count) {
@@ -126,6 +130,7 @@ static void check_path(const char *file, struct rt_conf_errors *errors)
 	}
 	if (is_in_dir(file, "partners.d") || is_in_dir(file, "access.d")) {
 		check_text(file, xfed_buf_span(&text), errors);
+		rt_conf_check_file(errors, file);
 	} else {
 		check_service(file, xfed_buf_span(&text), errors);
 	}

@@ -101,25 +101,6 @@ const char *rt_addr_text(const struct rt_addr *a, char out[RT_ADDR_TEXT])
 	return out;
 }
 
-const char *rt_addr_network_text(const struct rt_addr *a, char out[RT_ADDR_TEXT])
-{
-	struct in_addr v4 = { 0 };
-	char host[INET6_ADDRSTRLEN] = "";
-	bool is_mapped = a->sa.sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&a->in6.sin6_addr);
-	out[0] = '\0';
-	if (a->sa.sa_family == AF_INET || is_mapped) {
-		memcpy(&v4, is_mapped ? (const void *)&a->in6.sin6_addr.s6_addr[12] : (const void *)&a->in.sin_addr, 3); /* the last byte stays 0 */
-		inet_ntop(AF_INET, &v4, host, sizeof(host));
-		snprintf(out, RT_ADDR_TEXT, "%s/24", host);
-	} else if (a->sa.sa_family == AF_INET6) {
-		struct in6_addr v6 = { 0 };
-		memcpy(&v6, &a->in6.sin6_addr, 8);
-		inet_ntop(AF_INET6, &v6, host, sizeof(host));
-		snprintf(out, RT_ADDR_TEXT, "%s/64", host);
-	}
-	return out;
-}
-
 uint16_t rt_addr_port(const struct rt_addr *a)
 {
 	if (a->sa.sa_family == AF_INET) {

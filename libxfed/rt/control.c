@@ -171,7 +171,7 @@ static void make_room(struct rt_control *control, uint64_t now_ms)
 {
 	struct control_client *oldest = NULL;
 	for (struct control_client *c = control->clients; c; c = c->next) {
-		bool can_go = c->role == RT_CONTROL_READER && !c->call && !c->out && now_ms - c->last_ms >= RT_CONTROL_READER_IDLE_MS;
+		bool can_go = c->role == RT_CONTROL_READER && !c->call && !c->out && now_ms - c->last_ms >= XFED_CONTROL_READER_IDLE_MS;
 		if (can_go && (!oldest || c->last_ms < oldest->last_ms)) {
 			oldest = c;
 		}
@@ -179,6 +179,16 @@ static void make_room(struct rt_control *control, uint64_t now_ms)
 	if (oldest) {
 		close_client(oldest);
 	}
+}
+
+/* What fits into the socket at once; who has just connected has it empty. */
+static void say_no_place(struct control_client *c, const char *why)
+{
+	char line[160];
+	int len = snprintf(line, sizeof(line), "{\"ok\":false,\"error\":{\"code\":\"busy\",\"text\":\"%s: try again in %d s\"}}\n", why,
+		RT_CONTROL_READER_IDLE_MS / 1000);
+	uv_buf_t buf = uv_buf_init(line, (unsigned)len);
+	(void)uv_try_write((uv_stream_t *)&c->pipe, &buf, 1); /* the log has it too */
 }
 
 static void accept_client(struct rt_control *control, struct control_client *c)
@@ -201,6 +211,9 @@ static void accept_client(struct rt_control *control, struct control_client *c)
 		control->reader_count += role == RT_CONTROL_READER;
 	}
 	if (why) {
+		if (role != RT_CONTROL_NOBODY) { /* who belongs here is told why; anybody else hears nothing */
+			say_no_place(c, why);
+		}
 		rt_log(RT_LOG_WARNING, "control.refused", RT_KV_U64("uid", c->peer.uid), RT_KV_I64("pid", c->peer.pid), RT_KV_STR("why", why), RT_END);
 		close_client(c);
 	} else if (uv_read_start((uv_stream_t *)&c->pipe, on_alloc, on_read) != 0) {

@@ -6,7 +6,7 @@
 
 #define PROBES 8
 
-/* Apart, so that a flood of names does not make room for itself among the windows that hold it back. */
+/* Apart, so that failures under many partners' names do not make room for itself among the windows that hold it back. */
 static struct log_limit_slot slots[LOG_LIMIT_SLOTS], partner_slots[LOG_LIMIT_SLOTS];
 
 static bool has_ended(const struct log_limit_slot *s, int64_t now_ms)

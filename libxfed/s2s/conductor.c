@@ -233,7 +233,7 @@ void s2s_forget(struct xfed_s2s *s)
 	xfed_free(s->stream_id);
 	s->stream_id = NULL;
 	s->lang[0] = '\0';
-	s->is_authenticated = s->has_external = s->is_established = s->external_offered = false;
+	s->has_external = s->is_established = s->external_offered = false;
 	s->peer_has_version = s->peer_offers_errors = s->sm.is_offered = false;
 	s->has_features = s->offers_tls = s->offers_external = s->offers_dialback = false; /* [A4-06] */
 	s->method = 0;
@@ -248,7 +248,7 @@ static bool first_pair(struct xfed_s2s *s, enum xfed_method method)
 	if (!s2s_enter(s, XFED_S2S_READY)) {
 		return false;
 	}
-	s->is_authenticated = s->is_established = true;
+	s->is_established = true;
 	s->method = method;
 	s->established_ms = s->stanza_ms = s->now_ms;
 	struct xfed_xml_limits limits = { s->stanza_bytes, XFED_XML_DEPTH_MAX, XFED_XML_NODES_MAX };
@@ -487,7 +487,7 @@ void xfed_s2s_info(const struct xfed_s2s *s, struct xfed_s2s_info *out)
 		.local = xfed_span_str(s->local),
 		.remote = xfed_span_str(s->remote),
 		.is_secure = s->is_secure,
-		.is_authenticated = s->is_authenticated,
+		.is_authenticated = s->has_external || s->is_established,
 		.tried_external = s->tried_external,
 		.has_features = s->has_features,
 		.offers_tls = s->offers_tls,

@@ -116,7 +116,7 @@ void s2s_dialback_drain(struct xfed_s2s *s)
 
 static bool make_dbrecv(struct xfed_s2s *s)
 {
-	struct xfed_dbrecv_config cfg = { .env = s->env, .stream_id = stream_id(s), .is_authenticated = s->method == XFED_METHOD_EXTERNAL && s->is_authenticated,
+	struct xfed_dbrecv_config cfg = { .env = s->env, .stream_id = stream_id(s), .is_authenticated = s->has_external,
 		.time_divisor = s->divisor };
 	return s->dbrecv || xfed_dbrecv_new(&cfg, &s->dbrecv) == XFED_OK;
 }

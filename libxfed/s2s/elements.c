@@ -310,7 +310,7 @@ size_t s2s_read_xml(struct xfed_s2s *s, struct xfed_span in)
 	size_t consumed = 0;
 	enum xfed_xml_result r = xfed_xml_reader_feed(s->reader, in, &consumed);
 	s->leftover = consumed < in.len;
-	s->took_element = r == XFED_XML_ELEMENT || r == XFED_XML_HEADER;
+	s->took_element = r == XFED_XML_ELEMENT || r == XFED_XML_EXCESS || r == XFED_XML_HEADER;
 	if (!s2s_meter_bytes(s, consumed)) {
 		return consumed;
 	}

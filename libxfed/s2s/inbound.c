@@ -213,7 +213,7 @@ static void do_sasl(struct xfed_s2s *s, struct xfed_xml_elem *e)
 		s2s_send_str(s, "<challenge xmlns='" XFED_NS_SASL "'/>"); /* [A5-04] */
 		break;
 	case XFED_SASL_SUCCESS:
-		s->is_authenticated = s->has_external = true;
+		s->has_external = true;
 		s->method = XFED_METHOD_EXTERNAL; /* who looks before the next header sees both */
 		s->leans_on_certificate = true;
 		s2s_send_str(s, "<success xmlns='" XFED_NS_SASL "'/>");

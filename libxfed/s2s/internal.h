@@ -54,7 +54,6 @@ struct xfed_s2s {
 	bool header_sent;     /* on the present stream (restarts clear it) */
 	bool peer_closed;     /* the peer's closing tag was read */
 	bool peer_has_version;
-	bool is_authenticated;
 	bool leans_on_certificate; /* what it has proved, or is about to */
 	bool has_external;    /* SASL EXTERNAL has succeeded inside this TLS session */
 	bool is_established;  /* the present stream has been READY */

@@ -176,7 +176,7 @@ static bool may_sasl(const struct xfed_s2s *s)
 
 static void do_success(struct xfed_s2s *s, struct xfed_xml_elem *e)
 {
-	s->is_authenticated = s->has_external = true;
+	s->has_external = true;
 	s->method = XFED_METHOD_EXTERNAL; /* who looks before the next header sees both */
 	if (s2s_restart(s)) {
 		s2s_send_header(s);

@@ -118,7 +118,7 @@ int xfed_s2s_send(struct xfed_s2s *s, struct xfed_span stanza, uint64_t now_ms)
 		return XFED_ERR_STATE;
 	}
 	if (s->peer_bytes > 0 && stanza.len > s->peer_bytes) {
-		return XFED_ERR_INVALID;
+		return XFED_ERR_TOO_LARGE;
 	}
 	if (s2s_sm_is_full(s)) {
 		return XFED_ERR_AGAIN;

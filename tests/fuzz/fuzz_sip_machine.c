@@ -5,9 +5,11 @@
  * responses to our calls from every class, late, twice, to other branches; connections that are written to, fail and close;
  * time in steps around the timers. Behind a call that fails stands its list of places (sip/failover.h).
  *
- * Properties: no answer to an ACK or a response; each server transaction gives at most one final status on the wire, whatever the
- * user and the timers do; a client transaction ends once for the user, and says nothing after that but a 2xx again; the next place is
- * tried only after 503 or where nothing was written, no place twice; the table keeps its bound; when time passes nothing is left.
+ * Properties: no answer to an ACK or a response; each server transaction of a peer that is known gives at most one final status on the
+ * wire, whatever the user, strangers with its branch, and the timers do; what has no transaction (a stranger's request, a refusal of
+ * the layer's own) gets the same answer whenever the same request comes again (RFC 3261 section 8.2.7); a client transaction ends once
+ * for the user, and says nothing after that but a 2xx again; the next place is tried only after 503 or where nothing was written, no
+ * place twice; the table keeps its bound; when time passes nothing is left.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -39,13 +41,20 @@ struct world {
 	struct sip_layer *l;
 	struct call calls[CALLS];
 	unsigned call_count;
-	uint64_t servers[SERVERS];
-	unsigned server_count;
 	struct {
+		uint64_t txn;
+		bool is_known;
+	} servers[SERVERS];
+	unsigned server_count;
+	struct final {
 		int status; /* the final one that went out */
-		uint64_t at_ms;
-	} finals[16][8]; /* over UDP, by branch and method */
-	bool may_answer, is_users; /* the final response that goes out is the user's */
+		uint64_t until_ms;
+		bool is_acked;
+	} finals[16][8]; /* of transactions of known peers over UDP, by branch and method */
+	uint16_t own[16][8][256]; /* without a transaction: by branch, method and what else there is in the request */
+	uint8_t which, how;	  /* the request that is being received */
+	bool may_answer, is_receiving, is_known;
+	bool is_users; /* the final response that goes out is the user's */
 	struct sip_failed_places failed;
 };
 
@@ -86,10 +95,38 @@ static int method_of(struct xfed_span bytes)
 	return -1;
 }
 
+/* A transaction that lives has one final response, and once that has its ACK none at all. */
+static void of_transaction(struct world *w, struct final *f, int status)
+{
+	if (w->now < f->until_ms) {
+		MUST(!f->is_acked && f->status == status);
+		return;
+	}
+	*f = (struct final){ status, w->now + XFED_SIP_TIMER_F_MS, false };
+}
+
 /*
- * What the user has answered is what every copy of that request gets; refusals of the layer's own may be made without a
- * transaction. Over UDP one lives for 32 s from its final response, that of an INVITE for T4 from its ACK; then the branch may come anew.
- * On a stream it is gone at once. 503 is what the table says when it is full, without remembering it.
+ * A refusal of the layer's own goes by the request alone, so it is the same for the same one, and may be another for another one whose
+ * sender uses the branch again (another tag, another Require): without a transaction there is nothing that section 17.2.3
+ * could match it to. What goes by the transactions there are: 482, and the CANCEL.
+ */
+static void without_transaction(struct world *w, int branch, int method, int status)
+{
+	bool is_users = strcmp(methods[method], "MESSAGE") == 0 || strcmp(methods[method], "OPTIONS") == 0;
+	uint16_t *own = &w->own[branch][method][w->how];
+	if (strcmp(methods[method], "CANCEL") == 0) {
+		MUST(status == 200 || status == 481);
+	} else if (status == 482) {
+		MUST(!w->is_known || (is_users && !(w->how & 4)));
+	} else {
+		MUST(status >= 400 && (*own == 0 || *own == status));
+		*own = (uint16_t)status;
+	}
+}
+
+/*
+ * Over UDP, where a transaction lives for 32 s from its final response, that of an INVITE from its ACK for T4; then the branch may
+ * come anew. On a stream it is gone at once. 503 is what the table says when it is full, without remembering it.
  */
 static void on_response_out(struct world *w, const struct sip_layer_action *act)
 {
@@ -98,13 +135,21 @@ static void on_response_out(struct world *w, const struct sip_layer_action *act)
 	if (status < 200 || status == 503 || act->target.transport != SIP_UDP) {
 		return;
 	}
-	uint64_t lives = strcmp(methods[method], "INVITE") == 0 ? XFED_SIP_T4_MS : XFED_SIP_TIMER_F_MS;
-	bool is_anew = w->finals[branch][method].status == 0 || w->now >= w->finals[branch][method].at_ms + lives;
-	MUST(is_anew || w->finals[branch][method].status == status);
-	w->finals[branch][method].status = is_anew ? 0 : status;
-	if (is_anew && w->is_users) {
-		w->finals[branch][method].status = status;
-		w->finals[branch][method].at_ms = w->now;
+	struct final *f = &w->finals[branch][method];
+	if (w->is_users) {
+		/* A stranger's is forgotten once it is answered. */
+		if (w->is_known) {
+			MUST(w->now >= f->until_ms);
+			of_transaction(w, f, status);
+		}
+	} else if (!w->is_receiving) {
+		MUST(strcmp(methods[method], "INVITE") == 0 && !f->is_acked && f->status == status); /* again, by its timer */
+	} else if (w->is_known && (w->now < f->until_ms || strcmp(methods[method], "INVITE") == 0)) {
+		of_transaction(w, f, status);
+	} else if (w->now < f->until_ms) {
+		MUST(status == 482); /* a stranger repeats a known peer's request */
+	} else {
+		without_transaction(w, branch, method, status);
 	}
 }
 
@@ -161,6 +206,13 @@ static void on_end(struct world *w, const struct sip_layer_action *act)
 	c->is_over = true;
 }
 
+/* What has been answered does not come to the user again. */
+static void on_request(struct world *w, const struct sip_layer_action *act)
+{
+	bool is_copy = w->now < w->finals[w->which / 8 % 16][w->which % 8].until_ms;
+	MUST(!is_copy || !act->flow->is_known || act->flow->transport != SIP_UDP);
+}
+
 static void drain(struct world *w)
 {
 	struct sip_layer_action act;
@@ -170,7 +222,9 @@ static void drain(struct world *w)
 			on_send(w, &act);
 			break;
 		case SIP_ACT_REQUEST:
-			w->servers[w->server_count++ % SERVERS] = act.txn;
+			on_request(w, &act);
+			w->servers[w->server_count % SERVERS].is_known = act.flow->is_known;
+			w->servers[w->server_count++ % SERVERS].txn = act.txn;
 			break;
 		case SIP_ACT_RESPONSE:
 		case SIP_ACT_TIMEOUT:
@@ -190,12 +244,24 @@ static void drain(struct world *w)
 
 static void receive(struct world *w, const char *text, int len, uint8_t arg, bool may_answer)
 {
-	struct sip_flow_info flow = { .id = 1 + arg % 4, .transport = (enum sip_transport)(arg % 3), .peer_ip = "192.0.2.9", .peer_port = 4000 };
+	struct sip_flow_info flow = { .id = 1 + arg % 4, .transport = (enum sip_transport)(arg % 3), .peer_ip = "192.0.2.9", .peer_port = 4000,
+		.is_known = w->is_known };
 	struct sip_layer_event ev = { .kind = SIP_LAYER_RECV, .flow = &flow, .bytes = xfed_span_make(text, (size_t)len) };
 	w->may_answer = may_answer;
+	w->is_receiving = true;
 	MUST(sip_layer_step(w->l, &ev, w->now) == XFED_OK);
 	drain(w);
-	w->may_answer = false;
+	w->may_answer = w->is_receiving = false;
+}
+
+/* From its ACK the transaction of an INVITE lives for T4, silent. */
+static void on_ack(struct world *w, uint8_t which, uint8_t how)
+{
+	struct final *f = &w->finals[which / 8 % 16][1];
+	if (how % 3 == SIP_UDP && w->now < f->until_ms && !f->is_acked) {
+		f->is_acked = true;
+		f->until_ms = w->now + XFED_SIP_T4_MS;
+	}
 }
 
 static void receive_request(struct world *w)
@@ -210,7 +276,13 @@ static void receive_request(struct world *w)
 		"From: <sip:alice@example.org>;tag=f%d\r\nTo: <sip:bob@example.net>%s\r\nCall-ID: c%d\r\nCSeq: 1 %s\r\n%sContent-Length: 0\r\n\r\n",
 		method, transports[how % 3], 'a' + which / 8 % 16, how & 8 ? ";rport" : "", how / 64, has_tag ? ";tag=t" : "", which / 8 % 16, method,
 		how & 16 ? "Require: x\r\n" : "");
+	w->which = which;
+	w->how = how;
+	w->is_known = how & 32;
 	receive(w, text, n, how, strcmp(method, "ACK") != 0);
+	if (strcmp(method, "ACK") == 0) {
+		on_ack(w, which, how);
+	}
 }
 
 static void receive_response(struct world *w)
@@ -268,9 +340,11 @@ static void respond(struct world *w)
 {
 	static const int statuses[] = { 200, 202, 400, 403, 404, 480, 486, 487, 488, 500, 503, 504, 600, 603, 699, 302 };
 	uint8_t which = byte(w), how = byte(w);
-	uint64_t txn = w->server_count ? w->servers[which % w->server_count % SERVERS] : which;
+	unsigned server = w->server_count ? which % w->server_count % SERVERS : 0;
+	uint64_t txn = w->server_count ? w->servers[server].txn : which;
 	if (sip_layer_respond(w->l, txn, statuses[how % 16], how & 16 ? "Other words" : NULL, XFED_SPAN(""), w->now) == XFED_OK) {
 		w->may_answer = w->is_users = true;
+		w->is_known = w->servers[server].is_known;
 		drain(w);
 		w->may_answer = w->is_users = false;
 		MUST(sip_layer_respond(w->l, txn, 200, NULL, XFED_SPAN(""), w->now) == XFED_ERR_NOT_FOUND);
@@ -301,7 +375,7 @@ static void pass(struct world *w)
 	static const uint64_t steps[] = { 0, 1, 100, 499, 500, 1000, 3500, 4000, 5000, 10000, 31999, 32000, 32001, 64000 };
 	uint64_t ms = steps[byte(w) % XFED_ARRAY_LEN(steps)];
 	w->now += ms;
-	for (int i = 0; i < 100 && sip_layer_deadline(w->l) <= w->now; i++) {
+	for (int i = 0; i < 1000 && sip_layer_deadline(w->l) <= w->now; i++) {
 		tick(w);
 	}
 }

@@ -180,6 +180,35 @@ def test_handshakes_of_the_channel_are_limited(edge_of):
     assert edge_of.edge.metric("xfed_channel_up", peer="gw1") == 1
 
 
+def test_links_that_are_up_are_limited(install, started, certs):
+    """XFED_CHANNEL_LINKS_MAX gateways that have proved themselves: one more is told of as that, not as a stranger."""
+    names = ["links%d.corp.example" % i for i in range(63)]
+    contexts = [certs.client(certs.leaf(name.split(".")[0], "host:" + name)) for name in names]
+    inst = install("links", edge={"channel": {"allow": ["fe.corp.example"] + names}})
+    peers = []
+    try:
+        started(inst)
+
+        def link(i):
+            peers.append(ChannelPeer.connect(inst.channel, contexts[i], "edge-int.corp.example"))
+            peers[-1].hello("links%d" % i, GATEWAY)
+            assert peers[-1].read_until("Credit")
+            for p in peers[:-1] if i % 8 == 0 else []:
+                p.send("Ping", id=1)  # alive, however long the others take
+        for i in range(63):  # and the gateway's own
+            link(i)
+        mark = inst.edge.process.mark()
+        before = inst.edge.metric("xfed_refusals_total", reason="policy.connections.exceeded", side="operator") or 0
+        with pytest.raises((OSError, AssertionError)):
+            link(0)
+        inst.edge.process.wait_line("event=channel.refused .*limit=links reason=policy.connections.exceeded", 5, mark)
+        assert inst.edge.metric("xfed_refusals_total", reason="policy.connections.exceeded", side="operator") == before + 1
+    finally:
+        for p in peers:
+            p.close()
+        inst.stop()
+
+
 def test_sip_connections_are_limited(edge_of, users):
     """limits.connections of the gateway, 6 here; what ends makes room."""
     sit_down(edge_of.gateway, edge_of.sip, 16, 6, "sip.refused")

@@ -55,7 +55,8 @@ def test_once(own_tmp):
 
 def test_stays_until_interrupted(own_tmp):
     child = subprocess.Popen([TOP + "/packaging/demo"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                             start_new_session=True, env=dict(os.environ, TMPDIR=own_tmp))
+                             start_new_session=True, env=dict(os.environ, TMPDIR=own_tmp),
+                             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # ignored below a shell's background job
     try:
         said = ""
         for line in child.stdout:

@@ -129,7 +129,9 @@
  * The channel between edge and gateway (proto/channel.md). Used up by:
  *   FRAME, ARENA, PING, DEAD, PACE, PUMP, SETTLED, POLICY   the link: itself; no partner chooses what a frame holds but one stanza
  *   CREDIT            partners and users together: shared in turns by bytes (SHARE_QUANTUM), a partner's flood waits in its own queue
- *   UNAUTH, HELLO     strangers on the inside: a quarter for an address; the oldest gives way to a gateway that links
+ *   UNAUTH, HELLO     strangers on the inside: a quarter for an address; the oldest gives way to a gateway that links, once it has
+ *                     had ROOM_AFTER: a handshake takes a few ms
+ *   LINKS_MAX         gateways with a certificate that is allowed: other gateways, which are not let in (policy.connections.exceeded)
  *   REDIAL            an edge that is down: itself
  */
 #define XFED_FRAME_BYTES_MAX	  (260 * 1024)
@@ -148,6 +150,8 @@
 #define XFED_CHANNEL_SETTLED_MS	  5  /* what went well is told with what goes anyway, or so much later */
 #define XFED_CHANNEL_SETTLED_MAX  64 /* ... or when it is so many */
 #define XFED_CHANNEL_UNAUTH_MAX  16 /* handshakes of unknown peers at a time */
+#define XFED_CHANNEL_ROOM_AFTER_MS 1000 /* a handshake that is older gives way to a new one */
+#define XFED_CHANNEL_LINKS_MAX	 64 /* up at a time, at one edge: as many as its outbox knows gateways */
 #define XFED_POLICY_PART_BYTES	  (64 * 1024)
 #define XFED_POLICY_BYTES_MAX	  (64 * 1024 * 1024)
 
@@ -169,7 +173,7 @@
 #define XFED_DELIVERY_PARK_COUNTED   400 /* with stream management: peers keep no more than about 500 (Prosody) */
 #define XFED_DELIVERY_PARK_SLOW	     200 /* ... from here on the stream is read no faster than the gateways take */
 #define XFED_DELIVERY_PARK_PATIENCE_MS 1000 /* ... for so long without any progress; then it is read on, up to the 400 */
-#define XFED_DELIVERY_QUEUE_MSGS      256 /* of one recipient; a partner has no more of them than it leaves free */
+#define XFED_DELIVERY_QUEUE_MSGS      256 /* of one recipient, shared by partners; a quarter more is kept for those who find it filled by others */
 #define XFED_DELIVERY_QUEUE_BYTES     (512 * 1024)
 #define XFED_DELIVERY_TABLE_MAX	      65536
 #define XFED_DELIVERY_TABLE_BYTES     ((size_t)256 * 1024 * 1024)
@@ -215,11 +219,52 @@
 #define XFED_SIP_HOP_PERCENT	  30 /* of what may wait, for one next hop (delivery contract, Flow control) */
 
 /*
+ * Evidence: what is told and kept of failures, and what edges report. Sizes are chosen so that a person can read what is told, and by
+ * memory: 1.5 KB for a slot of the fold, up to 10 KB for a network of the journal. Used up by:
+ *   FOLD_NAME, FOLD_NETWORK   strangers of a network: others of it under the same name, or (NETWORK) a listed one; a count and the
+ *                     last one are told when the window ends
+ *   FOLD_ALL          without LISTED, strangers of many networks who name no listed partner: others who name none
+ *   FOLD_LISTED, FOLD_PARTNER   strangers of many networks who claim listed names: the same; but of each name the first in a window
+ *                     is told at once, and the last that is kept when the window ends
+ *   FOLD_SLOTS        strangers of many networks: others who name none; under listed names others of the same name, who are then one
+ *   JOURNAL_EDGE_ROWS, _MS    an edge: itself; what is beyond is counted beside its rows
+ *   JOURNAL_EDGES     edges: those that are told of last, which share the last place
+ *   JOURNAL_NETWORKS  strangers of many networks who name no listed partner: others who name none
+ *   JOURNAL_NAME_NETWORKS     strangers of several networks who claim one listed name: others under that name
+ *   JOURNAL_NAMES     nobody who lists fewer partners; else strangers who claim them all: the name silent for longest
+ *   JOURNAL_CLAIMS    strangers of a network: names claimed from it before are not shown
+ *   LABELS_FREE       an edge: its own metrics
+ */
+#define XFED_FOLD_WINDOW_MS	  10000
+#define XFED_FOLD_SLOTS		  512  /* networks at a time, and as many networks and names in them of those that name listed partners */
+#define XFED_FOLD_NAME		  10   /* of one listed name in one network, in a window; all names that are not listed are one */
+#define XFED_FOLD_NETWORK	  50   /* ... of one network, under listed names */
+#define XFED_FOLD_PARTNER	  50   /* ... of one listed name, from all networks */
+#define XFED_FOLD_ALL		  500  /* ... of all */
+#define XFED_FOLD_LISTED	  250  /* ... of them, for those that name listed partners */
+#define XFED_JOURNAL_EDGE_ROWS	  1000 /* of one edge at once */
+#define XFED_JOURNAL_EDGE_MS	  1000 /* ... and one more in so long */
+#define XFED_JOURNAL_EDGES	  64   /* of which strangers and shares are kept apart */
+#define XFED_JOURNAL_NETWORKS	  64   /* of strangers that name no listed partner, for each edge; the one silent for longest makes room */
+#define XFED_JOURNAL_NAME_NETWORKS 4   /* the same of each listed name */
+#define XFED_JOURNAL_NAMES	  2048 /* listed names that are claimed, for each edge */
+#define XFED_JOURNAL_CLAIMS	  8    /* names claimed from a network that are shown, the last ones */
+#define XFED_LABELS_FREE	  1024 /* of one set of an edge's metrics: labels that no table of ours can know */
+
+/*
+ * Monitoring over HTTP. CONNECTIONS: used up by who can reach the address it listens at, a quarter for one address: each other; who
+ * holds all of them loses them.
+ */
+#define XFED_HTTP_CONNECTIONS	      32
+#define XFED_HTTP_CONNECTIONS_ADDRESS 8
+
+/*
  * Control socket. REQUEST: used up by the client: itself. CLIENTS: by administrators: each other. READERS: by group xfed-read: each other,
- * and who has done nothing for a while gives way; administrators keep the rest. Everybody else is closed at once.
+ * and who has done nothing for READER_IDLE gives way; administrators keep the rest. Everybody else is closed at once.
  */
 #define XFED_CONTROL_REQUEST_BYTES (64 * 1024)
 #define XFED_CONTROL_CLIENTS	   8
 #define XFED_CONTROL_READERS	   4 /* of them: clients that may only look */
+#define XFED_CONTROL_READER_IDLE_MS 10000
 
 #endif

@@ -187,7 +187,7 @@ bool xfed_s2s_is_asleep(const struct xfed_s2s *s); /* idle: its parser and its q
 
 /*
  * Writes a whole stanza, already canonical and in context jabber:server, to an established outgoing stream. OK; STATE
- * where the stream is not READY; INVALID where it is larger than the peer has said it takes (XEP-0478), which no waiting
+ * where the stream is not READY; TOO_LARGE where it is larger than the peer has said it takes (XEP-0478), which no waiting
  * changes; LIMIT where the output buffer is full; AGAIN where XFED_S2S_SM_UNACKED_MAX stanzas are not acknowledged: there is
  * room after the next ACKED. Nothing was written but with OK.
  */

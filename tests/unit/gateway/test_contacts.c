@@ -178,6 +178,57 @@ static void the_one_not_used_for_longest_goes_first(void **state)
 	contacts_free(c);
 }
 
+/* However many addresses write to however many users, whom our user has written to is still known. */
+static void strangers_push_out_strangers_only(void **state)
+{
+	(void)state;
+	struct contacts *c;
+	char local[32], remote[32];
+	assert_int_equal(contacts_new(4, &c), XFED_OK);
+	assert_int_equal(contacts_heard(c, ERIN, ALICE, 0), XFED_OK); /* she answers a stranger: no stranger any more */
+	assert_int_equal(contacts_wrote(c, ERIN, ALICE, 1), XFED_OK);
+	assert_int_equal(contacts_wrote(c, DAVE, ALICE, 2), XFED_OK);
+	for (unsigned i = 0; i < 100; i++) {
+		snprintf(local, sizeof(local), "user%u@corp.example", i);
+		snprintf(remote, sizeof(remote), "mallory%u@partner.example", i);
+		assert_int_equal(contacts_heard(c, xfed_span_str(local), xfed_span_str(remote), 3 + i), XFED_OK);
+		assert_int_equal(contacts_delivered(c, DAVE, xfed_span_str(remote), XFED_SPAN("chat"), NONE, 3 + i), XFED_OK);
+		assert_int_equal(contacts_count(c), 4);
+	}
+	assert_true(facts(c, DAVE, ALICE, 103).is_authorised);
+	assert_true(facts(c, ERIN, ALICE, 103).is_authorised);
+	/* Users' own pairs push out each other, the one not used for longest first. */
+	for (unsigned i = 0; i < 3; i++) {
+		snprintf(remote, sizeof(remote), "bob%u@partner.example", i);
+		assert_int_equal(contacts_wrote(c, DAVE, xfed_span_str(remote), 200 + i), XFED_OK);
+	}
+	assert_false(facts(c, ERIN, ALICE, 203).is_authorised);
+	assert_true(facts(c, DAVE, ALICE, 203).is_authorised);
+	contacts_free(c);
+}
+
+/* What was written a day ago authorises nothing, and takes no place from what is newer, however often the contact writes. */
+static void a_pair_written_in_long_ago_is_one_of_a_stranger(void **state)
+{
+	(void)state;
+	struct contacts *c;
+	assert_int_equal(contacts_new(2, &c), XFED_OK);
+	assert_int_equal(contacts_wrote(c, DAVE, ALICE, 0), XFED_OK);
+	assert_int_equal(contacts_heard(c, DAVE, ALICE, CONTACT_KEEP_MS - 1), XFED_OK);
+	assert_int_equal(contacts_wrote(c, ERIN, ALICE, CONTACT_KEEP_MS), XFED_OK);
+	assert_int_equal(contacts_heard(c, DAVE, ALICE, CONTACT_KEEP_MS + 1), XFED_OK);
+	assert_int_equal(contacts_wrote(c, ERIN, XFED_SPAN("bob@partner.example"), CONTACT_KEEP_MS + 2), XFED_OK);
+	assert_false(facts(c, DAVE, ALICE, CONTACT_KEEP_MS + 3).is_alive);
+	assert_true(facts(c, ERIN, ALICE, CONTACT_KEEP_MS + 3).is_authorised);
+	/* Both orders grow old. */
+	assert_int_equal(contacts_heard(c, DAVE, ALICE, CONTACT_KEEP_MS + 4), XFED_OK);
+	contacts_tick(c, 2 * CONTACT_KEEP_MS + 3);
+	assert_int_equal(contacts_count(c), 1);
+	contacts_tick(c, 2 * CONTACT_KEEP_MS + 4);
+	assert_int_equal(contacts_count(c), 0);
+	contacts_free(c);
+}
+
 static void scenario(void)
 {
 	struct contacts *c;
@@ -208,6 +259,8 @@ int main(void)
 		cmocka_unit_test(what_is_on_its_way_counts_until_it_fails),
 		cmocka_unit_test(pairs_do_not_run_into_each_other),
 		cmocka_unit_test(the_one_not_used_for_longest_goes_first),
+		cmocka_unit_test(strangers_push_out_strangers_only),
+		cmocka_unit_test(a_pair_written_in_long_ago_is_one_of_a_stranger),
 		cmocka_unit_test(every_allocation_may_fail),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

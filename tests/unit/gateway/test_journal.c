@@ -13,6 +13,7 @@
 
 #include "journal.h"
 #include "proto/check.h"
+#include "xfed/limits.h"
 #include "xfed/mem.h"
 #include "xfed/reason.h"
 
@@ -454,7 +455,7 @@ static void strangers_push_out_nothing(void **state)
 	}
 	assert_int_equal(journal_stats(j).ring_rows, 10);
 	assert_int_equal(journal_stats(j).lost, 0);
-	assert_true(journal_stats(j).strangers <= JOURNAL_NETWORKS * (1 + JOURNAL_NETWORK_NAMES));
+	assert_true(journal_stats(j).strangers <= XFED_JOURNAL_NETWORKS + XFED_JOURNAL_NAME_NETWORKS);
 	flush(j, db, NOW + 20);
 	assert_int_equal(number(db, "SELECT count(*) FROM failure"), 10);
 	json_t *answer = page_of(j, "", 100, &strangers);
@@ -492,7 +493,7 @@ static void strangers_are_folded(void **state)
 	assert_int_equal(json_integer_value(json_object_get(f, "at")), NOW);
 	assert_int_equal(json_integer_value(json_object_get(f, "last")), NOW + 29);
 	assert_string_equal(json_string_value(json_object_get(f, "remote")), "z29.example");
-	assert_int_equal(json_array_size(json_object_get(f, "names")), JOURNAL_CLAIMS);
+	assert_int_equal(json_array_size(json_object_get(f, "names")), XFED_JOURNAL_CLAIMS);
 	assert_string_equal(json_string_value(json_array_get(json_object_get(f, "names"), 0)), "z29.example");
 	assert_string_equal(json_string_value(json_array_get(json_object_get(f, "names"), 7)), "z22.example");
 	json_int_t id = json_integer_value(json_object_get(f, "id"));
@@ -517,12 +518,18 @@ static void strangers_are_folded(void **state)
 	journal_free(j);
 }
 
+static size_t strangers_of(struct journal *j, const char *partner)
+{
+	size_t n;
+	json_decref(page_of(j, partner, 100, &n));
+	return n;
+}
+
 /* One network that claims every partner's name, and one edge that makes up networks, leave the others theirs. */
 static void strangers_keep_their_places(void **state)
 {
 	struct journal *j = make(0, 0);
 	char name[64];
-	size_t strangers;
 	(void)state;
 	stranger(j, "edge1", "198.51.100.0/24", "a.example", "a.example", NOW);
 	stranger(j, "edge2", "198.51.100.0/24", "b.example", "b.example", NOW);
@@ -530,15 +537,96 @@ static void strangers_keep_their_places(void **state)
 		snprintf(name, sizeof(name), "p%zu.example", i);
 		stranger(j, "edge1", "192.0.2.0/24", name, name, NOW + 1);
 	}
-	assert_int_equal(journal_stats(j).strangers, 2 + 1 + JOURNAL_NETWORK_NAMES);
-	json_decref(page_of(j, "a.example", 100, &strangers));
-	assert_int_equal(strangers, 1);
+	assert_int_equal(journal_stats(j).strangers, 2 + 1000);
+	assert_int_equal(strangers_of(j, "a.example"), 1);
 	for (size_t i = 0; i < 1000; i++) {
 		snprintf(name, sizeof(name), "10.0.%zu.0/24", i);
 		stranger(j, "edge1", name, "", "x.example", NOW + 2);
 	}
-	json_decref(page_of(j, "b.example", 100, &strangers));
-	assert_int_equal(strangers, 1);
+	assert_int_equal(strangers_of(j, "b.example"), 1);
+	assert_int_equal(strangers_of(j, "a.example"), 1); /* of the same edge */
+	assert_int_equal(journal_stats(j).strangers, 2 + 1000 + XFED_JOURNAL_NETWORKS);
+	journal_free(j);
+}
+
+/* What came under a listed name goes for what came under that name alone, silent for longest first; and names have an end. */
+static void a_listed_name_has_places_of_its_own(void **state)
+{
+	struct journal *j = make(0, 0);
+	char name[64], network[64];
+	(void)state;
+	stranger(j, "edge1", "198.51.100.0/24", "partner.example", "partner.example", NOW);
+	for (size_t i = 0; i < 1000; i++) {
+		snprintf(name, sizeof(name), "p%zu.example", i % 50);
+		snprintf(network, sizeof(network), "10.0.%zu.0/24", i);
+		stranger(j, "edge1", network, name, name, NOW + 1);
+		stranger(j, "edge1", "198.51.100.0/24", name, name, NOW + 1);
+	}
+	assert_int_equal(strangers_of(j, "partner.example"), 1);
+	assert_int_equal(strangers_of(j, "p1.example"), XFED_JOURNAL_NAME_NETWORKS);
+	assert_int_equal(journal_stats(j).strangers, 1 + 50 * XFED_JOURNAL_NAME_NETWORKS);
+	for (size_t i = 0; i < XFED_JOURNAL_NAME_NETWORKS - 1; i++) {
+		snprintf(network, sizeof(network), "10.1.%zu.0/24", i);
+		stranger(j, "edge1", network, "partner.example", "partner.example", NOW + 2);
+	}
+	stranger(j, "edge1", "198.51.100.0/24", "partner.example", "sub.partner.example", NOW + 3); /* heard of again */
+	stranger(j, "edge1", "10.1.99.0/24", "partner.example", "partner.example", NOW + 4);
+	assert_int_equal(strangers_of(j, "sub.partner.example"), 1);
+	assert_int_equal(strangers_of(j, "partner.example"), XFED_JOURNAL_NAME_NETWORKS);
+	for (size_t i = 0; i < XFED_JOURNAL_NAMES + 10; i++) {
+		snprintf(name, sizeof(name), "q%zu.example", i);
+		stranger(j, "edge1", "192.0.2.0/24", name, name, NOW + 5);
+	}
+	assert_int_equal(journal_stats(j).strangers, XFED_JOURNAL_NAMES);
+	journal_free(j);
+}
+
+/* On a page too: strangers under made-up names, however new, leave half of the places to those under listed names. */
+static void strangers_share_the_page(void **state)
+{
+	struct journal *j = make(0, 0);
+	json_t *answer, *f;
+	size_t strangers, i, listed = 0;
+	json_int_t last = INT64_MAX;
+	char network[64];
+	(void)state;
+	for (i = 0; i < 4; i++) {
+		snprintf(network, sizeof(network), "10.1.%zu.0/24", i);
+		stranger(j, "edge1", network, "partner.example", "partner.example", NOW + (int64_t)i);
+	}
+	for (i = 0; i < 64; i++) {
+		snprintf(network, sizeof(network), "10.0.%zu.0/24", i);
+		stranger(j, "edge1", network, "", "x.example", NOW + 100 + (int64_t)i);
+	}
+	answer = page_of(j, "", 20, &strangers);
+	assert_int_equal(strangers, 6);
+	json_array_foreach(json_object_get(answer, "failures"), i, f)
+	{
+		listed += strcmp(json_string_value(json_object_get(f, "remote")), "partner.example") == 0;
+		assert_true(json_integer_value(json_object_get(f, "last")) <= last);
+		last = json_integer_value(json_object_get(f, "last"));
+	}
+	assert_int_equal(listed, 3);
+	json_decref(answer);
+	journal_free(j);
+}
+
+/* Edges beyond those that have a place of their own share one: the others keep theirs. */
+static void edges_have_an_end(void **state)
+{
+	struct journal *j = make(0, 0);
+	char edge[32], network[64];
+	(void)state;
+	stranger(j, "edge0", "198.51.100.0/24", "", "first.example", NOW);
+	for (size_t i = 1; i < 3 * XFED_JOURNAL_EDGES; i++) {
+		snprintf(edge, sizeof(edge), "edge%zu", i);
+		for (size_t k = 0; k < XFED_JOURNAL_NETWORKS; k++) {
+			snprintf(network, sizeof(network), "10.0.%zu.0/24", k);
+			stranger(j, edge, network, "", "x.example", NOW + 1);
+		}
+	}
+	assert_int_equal(strangers_of(j, "first.example"), 1);
+	assert_int_equal(journal_stats(j).strangers, 1 + (XFED_JOURNAL_EDGES - 1) * XFED_JOURNAL_NETWORKS);
 	journal_free(j);
 }
 
@@ -564,9 +652,9 @@ static void an_edge_has_its_share(void **state)
 	{
 		count += json_is_false(json_object_get(f, "proved")) ? json_integer_value(json_object_get(f, "count")) : 0;
 	}
-	assert_int_equal(count, 20000 - JOURNAL_EDGE_ROWS);
+	assert_int_equal(count, 20000 - XFED_JOURNAL_EDGE_ROWS);
 	json_decref(answer);
-	add(j, "a.example", "later", NOW + 1, JOURNAL_EDGE_MS);
+	add(j, "a.example", "later", NOW + 1, XFED_JOURNAL_EDGE_MS);
 	json_decref(page_of(j, "a.example", 10, &strangers));
 	assert_int_equal(journal_stats(j).lost, 2);
 	journal_free(j);
@@ -1238,6 +1326,9 @@ int main(void)
 		cmocka_unit_test(strangers_push_out_nothing),
 		cmocka_unit_test(strangers_are_folded),
 		cmocka_unit_test(strangers_keep_their_places),
+		cmocka_unit_test(a_listed_name_has_places_of_its_own),
+		cmocka_unit_test(strangers_share_the_page),
+		cmocka_unit_test(edges_have_an_end),
 		cmocka_unit_test(an_edge_has_its_share),
 		cmocka_unit_test(lists),
 		cmocka_unit_test(paging_gives_every_row_once),

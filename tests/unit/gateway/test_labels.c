@@ -46,6 +46,8 @@ static void only_words_of_ours_pass(void **state)
 		{ "rule", "no-error-due", LABELS_FREE },
 		{ "rule", "a rule", LABELS_BAD },
 		{ "rule", "a-rule-that-is-longer-than-any-there-is", LABELS_BAD },
+		{ "message", "failure-event", LABELS_FREE },
+		{ "message", "Failure 1", LABELS_BAD },
 		{ "name", "fabrikam.example", LABELS_OURS },
 		{ "name", "CN=xmpp.example.com", LABELS_FREE },
 		{ "peer", "gw1", LABELS_FREE },

@@ -62,8 +62,8 @@ static void run(const struct recipients_limits *limits, const struct row *rows)
 	recipients_free(r);
 }
 
-/* Alone a partner has half: three of six, 100 of 200. */
-#define RUN(...) run(&(struct recipients_limits){ 6, 200 }, (const struct row[]){ __VA_ARGS__, { .op = END } })
+/* A quarter above them: ten, 500 bytes. */
+#define RUN(...) run(&(struct recipients_limits){ 8, 400 }, (const struct row[]){ __VA_ARGS__, { .op = END } })
 
 static void one_is_outstanding_and_order_holds(void **state)
 {
@@ -92,13 +92,11 @@ static void one_that_never_came_out_may_go(void **state)
 static void bounds_are_of_one_recipient(void **state)
 {
 	(void)state;
-	RUN({ ADD, 1, "a", 10, XFED_OK }, { ADD, 2, "a", 10, XFED_OK }, { ADD, 3, "a", 10, XFED_OK },
-	    { ADD, 4, "a", 10, XFED_ERR_LIMIT }, /* number: three, one above */
-	    { ADD, 6, "a", 10, XFED_OK, 2 }, { ADD, 7, "a", 10, XFED_OK, 3 }, { ADD, 8, "a", 10, XFED_OK, 4 },
-	    { ADD, 9, "a", 10, XFED_ERR_LIMIT, 5 }, /* all together: six */
-	    { ADD, 4, "b", 60, XFED_OK }, { ADD, 5, "b", 41, XFED_ERR_LIMIT }, { ADD, 5, "b", 40, XFED_OK }, /* bytes: 100, one above */
-	    { ADD, 10, "b", 100, XFED_OK, 2 }, { ADD, 11, "b", 1, XFED_ERR_LIMIT, 3 }, /* all together: 200 */
-	    { COUNT, .expected = 9 });
+	RUN({ ADD, 1, "a", 10, XFED_OK }, { ADD, 2, "a", 10, XFED_OK }, { ADD, 3, "a", 10, XFED_OK }, { ADD, 4, "a", 10, XFED_OK },
+	    { ADD, 5, "a", 10, XFED_OK }, { ADD, 6, "a", 10, XFED_OK }, { ADD, 7, "a", 10, XFED_OK }, { ADD, 8, "a", 10, XFED_OK },
+	    { ADD, 9, "a", 10, XFED_ERR_LIMIT }, /* number: eight, one above */
+	    { ADD, 10, "b", 300, XFED_OK }, { ADD, 11, "b", 101, XFED_ERR_LIMIT }, { ADD, 11, "b", 100, XFED_OK }, /* bytes: 400, one above */
+	    { ADD, 12, "b", 1, XFED_ERR_LIMIT }, { COUNT, .expected = 10 });
 }
 
 static void a_single_large_one_is_not_refused_by_the_bound_of_the_queue(void **state)
@@ -106,44 +104,46 @@ static void a_single_large_one_is_not_refused_by_the_bound_of_the_queue(void **s
 	(void)state;
 	RUN({ ADD, 1, "a", 500, XFED_OK }, { ADD, 2, "a", 1, XFED_ERR_LIMIT }, { NEXT, .expected = 1 }, { DONE, 1 }, { ADD, 2, "a", 1, XFED_OK });
 	/* Nor is the first of a partner by what another has there, as long as there is room. */
-	RUN({ ADD, 1, "a", 50, XFED_OK }, { ADD, 2, "a", 150, XFED_OK, 2 }, { ADD, 3, "a", 1, XFED_ERR_LIMIT, 3 });
+	RUN({ ADD, 1, "a", 50, XFED_OK }, { ADD, 2, "a", 400, XFED_OK, 2 }, { ADD, 3, "a", 51, XFED_ERR_LIMIT, 3 }, { ADD, 3, "a", 50, XFED_OK, 3 });
 }
 
-/* What one leaves is there for the others: each has a part, and those who have little take first. */
+/* Who fills it keeps nobody else out, and gets no more of it while others are there; the order holds. */
 static void the_queue_is_shared(void **state)
 {
 	(void)state;
-	RUN({ ADD, 1, "a", 1, XFED_OK, 1 }, { ADD, 2, "a", 1, XFED_OK, 1 }, { ADD, 3, "a", 1, XFED_OK, 1 }, { ADD, 4, "a", 1, XFED_ERR_LIMIT, 1 },
-	    { ADD, 4, "a", 1, XFED_OK, 2 }, { ADD, 5, "a", 1, XFED_ERR_LIMIT, 2 }, { ADD, 5, "a", 1, XFED_OK, 3 }, /* never more than is left free */
-	    { ADD, 6, "b", 1, XFED_OK, 1 },						    /* another recipient is another queue */
-	    { NEXT, .expected = 1 }, { NEXT, .expected = 6 }, { DONE, 1 }, { DONE, 2 },	    /* order holds, whoever's they are */
-	    { NEXT, .expected = 3 }, { ADD, 1, "a", 1, XFED_OK, 2 }, { DONE, 3 }, { NEXT, .expected = 4 },
-	    { ADD, 2, "a", 1, XFED_OK, 1 }, { DONE, 4 }, { NEXT, .expected = 5 }, { DONE, 5 }, { NEXT, .expected = 1 }, { DONE, 1 },
-	    { NEXT, .expected = 2 }, { DONE, 2 }, { DONE, 6 }, { COUNT, .expected = 0 });
+	RUN({ ADD, 1, "a", 1, XFED_OK, 1 }, { ADD, 2, "a", 1, XFED_OK, 1 }, { ADD, 3, "a", 1, XFED_OK, 1 }, { ADD, 4, "a", 1, XFED_OK, 1 },
+	    { ADD, 5, "a", 1, XFED_OK, 1 }, { ADD, 6, "a", 1, XFED_OK, 1 }, { ADD, 7, "a", 1, XFED_OK, 1 }, { ADD, 8, "a", 1, XFED_OK, 1 },
+	    { ADD, 9, "a", 1, XFED_ERR_LIMIT, 1 }, { ADD, 9, "a", 1, XFED_OK, 2 }, { ADD, 10, "a", 1, XFED_OK, 3 }, /* from the quarter above */
+	    { ADD, 11, "a", 1, XFED_ERR_LIMIT, 4 }, { ADD, 11, "b", 1, XFED_OK, 1 }, /* that is bounded too; another recipient is another queue */
+	    { NEXT, .expected = 1 }, { NEXT, .expected = 11 }, { DONE, 1 }, { DONE, 2 }, { DONE, 3 },
+	    { ADD, 1, "a", 1, XFED_ERR_LIMIT, 1 }, { ADD, 1, "a", 1, XFED_OK, 2 }, /* seven there: five are more than a third, one is not */
+	    { DONE, 4 }, { DONE, 5 }, { DONE, 6 }, { ADD, 2, "a", 1, XFED_OK, 1 }, /* a quarter is free */
+	    { NEXT, .expected = 7 }, { DONE, 7 }, { NEXT, .expected = 8 }, { DONE, 8 }, { NEXT, .expected = 9 });
 }
 
 /* Several partners, each as greedy as it may be, one after the other: there is room for one that has nothing there. */
 static void there_is_room_for_one_more(void **state)
 {
 	enum { LIMIT = 256, PARTNERS = 8 };
-	static struct recipient_item items[LIMIT + 1];
+	static struct recipient_item items[LIMIT + LIMIT / 4], one_more;
 	struct recipients_limits limits = { LIMIT, 512 * 1024 };
 	struct recipients *r;
-	size_t used = 0, had = LIMIT;
+	size_t used = 0;
 	(void)state;
 	assert_int_equal(recipients_new(&limits, &r), XFED_OK);
 	for (uint64_t partner = 1; partner <= PARTNERS; partner++) {
 		size_t took = 0;
-		for (; used < LIMIT; used++, took++) {
+		for (; used < XFED_ARRAY_LEN(items); used++, took++) {
 			items[used] = (struct recipient_item){ .share = partner, .bytes = 1000 };
 			if (recipients_add(r, XFED_SPAN("a"), &items[used]) != XFED_OK) {
 				break;
 			}
 		}
-		assert_true(took > 0 && took <= had);
-		had = took;
+		assert_true(partner == 1 ? took == LIMIT : took > 0 && took <= LIMIT / 8);
 	}
-	assert_true(used < LIMIT);
+	assert_int_equal(used, XFED_ARRAY_LEN(items)); /* and no more than a quarter above it in all */
+	one_more = (struct recipient_item){ .share = PARTNERS + 1, .bytes = 1 };
+	assert_int_equal(recipients_add(r, XFED_SPAN("a"), &one_more), XFED_ERR_LIMIT);
 	while (used > 0) {
 		recipients_remove(r, &items[--used]);
 	}

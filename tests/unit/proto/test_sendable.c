@@ -332,6 +332,44 @@ static void a_repetition_that_cannot_be_sent_is_uncertain(void **state)
 	lab_free(&l);
 }
 
+static long mallocs_left = -1;
+
+static void *failing_malloc(size_t n)
+{
+	return mallocs_left == 0 || (mallocs_left > 0 && mallocs_left-- == 0) ? NULL : malloc(n);
+}
+
+static void *failing_realloc(void *p, size_t n)
+{
+	return mallocs_left == 0 ? NULL : realloc(p, n);
+}
+
+/* A moment without memory ends nothing: everything is still there, and goes when there is some. */
+static void memory_is_waited_for(void **state)
+{
+	static const struct xfed_mem_hooks hooks = { failing_malloc, failing_realloc, free };
+	struct lab l = { 0 };
+	xfed_mem_set_hooks(&hooks);
+	lab_up(&l);
+	proto_session_grant(l.e.gw, 100, 1000000);
+	ends_run(&l.e);
+	for (int i = 0; i < 20; i++) {
+		add(&l, 7, PROTO_REPLAY_UNATTEMPTED);
+	}
+	xfed_buf_trim(&l.e.edge->plain);
+	mallocs_left = 0;
+	assert_int_equal(pump(&l), 0);
+	mallocs_left = -1;
+	assert_null(proto_outbox_ended(l.o));
+	assert_int_equal(proto_outbox_count(l.o), 20);
+	l.e.edge->pace.window = 100;
+	for (uint64_t seq = 1; seq <= 20; seq++) {
+		assert_int_equal(pump(&l), seq);
+	}
+	lab_free(&l);
+	xfed_mem_set_hooks(NULL);
+}
+
 static void credit_room_and_a_link_are_waited_for(void **state)
 {
 	struct lab l = { 0 };
@@ -398,6 +436,7 @@ int main(void)
 		cmocka_unit_test(what_cannot_be_sent_ends_and_holds_up_nobody),
 		cmocka_unit_test(a_repetition_that_cannot_be_sent_is_uncertain),
 		cmocka_unit_test(credit_room_and_a_link_are_waited_for),
+		cmocka_unit_test(memory_is_waited_for),
 		cmocka_unit_test(too_large_is_not_for_later),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -85,37 +85,12 @@ static void compares(void **state)
 	assert_false(rt_addr_eq(&a, &b));
 }
 
-static void networks(void **state)
-{
-	static const struct {
-		const char *address, *network;
-	} known[] = {
-		{ "192.0.2.77:5269", "192.0.2.0/24" },
-		{ "0.0.0.0", "0.0.0.0/24" },
-		{ "255.255.255.255", "255.255.255.0/24" },
-		{ "[::ffff:192.0.2.77]:1", "192.0.2.0/24" },
-		{ "2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64" },
-		{ "::1", "::/64" },
-		{ "1111:2222:3333:4444:5555:6666:7777:8888", "1111:2222:3333:4444::/64" },
-	};
-	char text[RT_ADDR_TEXT];
-	struct rt_addr a;
-	(void)state;
-	for (size_t i = 0; i < XFED_ARRAY_LEN(known); i++) {
-		assert_int_equal(rt_addr_parse(&a, xfed_span_str(known[i].address), 0), XFED_OK);
-		assert_string_equal(rt_addr_network_text(&a, text), known[i].network);
-	}
-	memset(&a, 0, sizeof(a));
-	assert_string_equal(rt_addr_network_text(&a, text), "");
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(parses),
 		cmocka_unit_test(longest_text_fits),
 		cmocka_unit_test(compares),
-		cmocka_unit_test(networks),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -227,6 +227,11 @@ static void names(void **state)
 		{ "2001:db8:1:2:3:4:5:6", RT_SOURCE_ADDRESS, "2001:db8:1:2::/64" },
 		{ "2001:db8:1:2:3:4:5:6", RT_SOURCE_NETWORK, "2001:db8:1::/48" },
 		{ "1111:2222:3333:4444:5:6:7:8", RT_SOURCE_ADDRESS, "1111:2222:3333:4444::/64" },
+		{ "1111:2222:3333:4444:5:6:7:8", RT_SOURCE_NETWORK, "1111:2222:3333::/48" },
+		{ "0.0.0.0", RT_SOURCE_NETWORK, "0.0.0.0/24" },
+		{ "255.255.255.255", RT_SOURCE_NETWORK, "255.255.255.0/24" },
+		{ "[::ffff:192.0.2.77]:1", RT_SOURCE_NETWORK, "192.0.2.0/24" },
+		{ "::1", RT_SOURCE_NETWORK, "::/48" },
 		{ "192.0.2.7", RT_SOURCE_TOTAL, "" },
 	};
 	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {

@@ -164,10 +164,10 @@ static void headers_are_bounded(void **state)
 }
 
 /* Every place, with requests that never end. */
-static void hold_all(int fds[RT_HTTP_CONNECTIONS])
+static void hold_all(int fds[XFED_HTTP_CONNECTIONS])
 {
-	for (int i = 0; i < RT_HTTP_CONNECTIONS; i++) {
-		fds[i] = dial_from(10 + (unsigned)i / RT_HTTP_CONNECTIONS_ADDRESS);
+	for (int i = 0; i < XFED_HTTP_CONNECTIONS; i++) {
+		fds[i] = dial_from(10 + (unsigned)i / XFED_HTTP_CONNECTIONS_ADDRESS);
 		assert_int_equal(send(fds[i], "GET /healthz HTTP/1.1\r\n", 23, MSG_NOSIGNAL), 23);
 		turn_loop(10);
 	}
@@ -176,7 +176,7 @@ static void hold_all(int fds[RT_HTTP_CONNECTIONS])
 /* At the limit the library stops listening: it must begin again, however many came and went. */
 static void it_listens_again(void **state)
 {
-	static const int counts[] = { RT_HTTP_CONNECTIONS / 2, RT_HTTP_CONNECTIONS - 1, RT_HTTP_CONNECTIONS, RT_HTTP_CONNECTIONS + 1, 200 };
+	static const int counts[] = { XFED_HTTP_CONNECTIONS / 2, XFED_HTTP_CONNECTIONS - 1, XFED_HTTP_CONNECTIONS, XFED_HTTP_CONNECTIONS + 1, 200 };
 	int fds[200];
 	for (size_t n = 0; n < XFED_ARRAY_LEN(counts); n++) {
 		for (int i = 0; i < counts[n]; i++) {
@@ -195,16 +195,16 @@ static void it_listens_again(void **state)
 /* One address that holds what it may: another one is served at once. */
 static void one_address_has_its_share(void **state)
 {
-	int fds[RT_HTTP_CONNECTIONS_ADDRESS];
+	int fds[XFED_HTTP_CONNECTIONS_ADDRESS];
 	static struct reply r;
-	for (int i = 0; i < RT_HTTP_CONNECTIONS_ADDRESS; i++) {
+	for (int i = 0; i < XFED_HTTP_CONNECTIONS_ADDRESS; i++) {
 		fds[i] = dial_from(10);
 		turn_loop(10);
 	}
 	receive(dial_from(10), &r);
 	assert_int_equal(r.len, 0);
 	expect(GET("/healthz"), "HTTP/1.1 200 ", "ok\n");
-	for (int i = 0; i < RT_HTTP_CONNECTIONS_ADDRESS; i++) {
+	for (int i = 0; i < XFED_HTTP_CONNECTIONS_ADDRESS; i++) {
 		char c;
 		assert_true(recv(fds[i], &c, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN); /* still held */
 		close(fds[i]);
@@ -214,10 +214,10 @@ static void one_address_has_its_share(void **state)
 /* Whoever holds them all without a word loses them. */
 static void silent_ones_go(void **state)
 {
-	int fds[RT_HTTP_CONNECTIONS];
+	int fds[XFED_HTTP_CONNECTIONS];
 	hold_all(fds);
 	expect(GET("/healthz"), "HTTP/1.1 200 ", "ok\n");
-	for (int i = 0; i < RT_HTTP_CONNECTIONS; i++) {
+	for (int i = 0; i < XFED_HTTP_CONNECTIONS; i++) {
 		close(fds[i]);
 	}
 }
@@ -225,7 +225,7 @@ static void silent_ones_go(void **state)
 /* More connections than there is room for: those beyond are closed, and those within are answered. */
 static void connections_are_bounded(void **state)
 {
-	int fds[RT_HTTP_CONNECTIONS];
+	int fds[XFED_HTTP_CONNECTIONS];
 	hold_all(fds);
 	static struct reply r;
 	int beyond = dial();
@@ -237,7 +237,7 @@ static void connections_are_bounded(void **state)
 	assert_true(send(fds[0], "Host: x\r\nConnection: close\r\n\r\n", 30, MSG_NOSIGNAL) == 30);
 	receive(fds[0], &r);
 	assert_int_equal(strncmp(r.text, "HTTP/1.1 200 ", 13), 0);
-	for (int i = 1; i < RT_HTTP_CONNECTIONS; i++) {
+	for (int i = 1; i < XFED_HTTP_CONNECTIONS; i++) {
 		close(fds[i]);
 	}
 	turn_loop(50);

@@ -52,7 +52,7 @@ static void families_of_the_interface(void **state)
 		{ "xfed_deliveries_in_flight", "gauge", 0 }, { "xfed_deliveries_uncertain_total", "counter", 0 },
 		{ "xfed_deliveries_unaccounted", "gauge", 0 }, { "xfed_translate_total", "counter", 2 },
 		{ "xfed_presence_subscriptions", "gauge", 1 }, { "xfed_sip_responses_total", "counter", 3 }, { "xfed_sip_next_hop_up", "gauge", 1 },
-		{ "xfed_channel_up", "gauge", 1 }, { "xfed_channel_rtt_seconds", "gauge", 1 }, { "xfed_policy_revision", "gauge", 0 },
+		{ "xfed_channel_up", "gauge", 1 }, { "xfed_channel_unsent_total", "counter", 1 }, { "xfed_channel_rtt_seconds", "gauge", 1 }, { "xfed_policy_revision", "gauge", 0 },
 		{ "xfed_certificate_not_after_timestamp_seconds", "gauge", 2 }, { "xfed_tls_total", "counter", 2 },
 		{ "xfed_handshake_seconds", "histogram", 0 }, { "xfed_delivery_seconds", "histogram", 0 }, { "xfed_loop_lag_seconds", "gauge", 0 },
 		{ "xfed_build_info", "gauge", 2 },

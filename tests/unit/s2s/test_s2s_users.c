@@ -273,6 +273,32 @@ static void our_limits_are_told(void **state)
 		{ RX, HEADER_FROM_PARTNER, .actions = "established", .output = "<limits xmlns='urn:xmpp:stream-limits:0'>" LIMIT_TEXT "</stream:features>" });
 }
 
+/* One that is refused is an element like any other: a step ends behind it, and others have their part. */
+static void a_step_is_one_refusal(void **state)
+{
+	static const char *const inputs[] = { HEADER_FROM_PARTNER, STARTTLS, STUB_CLIENT_HELLO, HEADER_FROM_PARTNER, AUTH, HEADER_FROM_PARTNER };
+	struct rig r = { .methods = XFED_METHOD_EXTERNAL };
+	stub_peer = (struct stub_certificate){ true, true, "partner.example", XFED_REASON_NONE };
+	stub_handshake_fails = XFED_REASON_NONE;
+	assert_true(rig_up(&r, XFED_S2S_IN));
+	for (size_t i = 0; i < XFED_ARRAY_LEN(inputs); i++) {
+		rig_receive(&r, xfed_span_str(inputs[i]));
+	}
+	assert_true(r.was_established);
+	char one[2048] = "<message from='alice@partner.example/r' to='dave@corp.example' id='x'><a", chunk[4096];
+	for (int i = 0; i <= XFED_XML_ATTRS_MAX; i++) {
+		size_t len = strlen(one);
+		snprintf(one + len, sizeof(one) - len, " a%d=''", i);
+	}
+	strcat(one, "/></message>");
+	snprintf(chunk, sizeof(chunk), "%s%s", one, one);
+	struct xfed_s2s_event ev = { .type = XFED_S2S_BYTES, .bytes = xfed_span_str(chunk) };
+	rig_event(&r, &ev);
+	assert_true(ev.took_element);
+	assert_int_equal(r.refused, 2);
+	rig_down(&r);
+}
+
 /* What the partner's features say, and what may be written then. */
 static void their_limit(const char *features, size_t most)
 {
@@ -297,7 +323,7 @@ static void their_limit(const char *features, size_t most)
 	assert_true(xfed_buf_len(&r.out) > 0);
 	xfed_buf_clear(&r.out);
 	filled("<message from='d@corp.example' to='a@partner.example'><body>", "x", fits + 1 - strlen("</body></message>"), "</body></message>");
-	assert_int_equal(xfed_s2s_send(r.s2s, xfed_span_str(big), r.now_ms), most ? XFED_ERR_INVALID : XFED_OK);
+	assert_int_equal(xfed_s2s_send(r.s2s, xfed_span_str(big), r.now_ms), most ? XFED_ERR_TOO_LARGE : XFED_OK);
 	assert_int_equal(xfed_buf_len(&r.out) == 0, most != 0);
 	assert_false(r.is_over);
 	rig_down(&r);
@@ -355,6 +381,7 @@ static int tear_down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_step_is_one_refusal),
 		cmocka_unit_test(addresses_of_users),	   cmocka_unit_test(addresses_of_servers),
 		cmocka_unit_test(limits_of_a_stanza),	   cmocka_unit_test(depth_of_a_stanza),
 		cmocka_unit_test(attributes_of_a_stanza),  cmocka_unit_test(rest_is_still_judged),

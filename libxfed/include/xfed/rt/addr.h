@@ -27,8 +27,6 @@ void rt_addr_make(struct rt_addr *out, const struct sockaddr *sa); /* any other 
 
 const char *rt_addr_text(const struct rt_addr *a, char out[RT_ADDR_TEXT]);	/* with port; returns `out` */
 const char *rt_addr_host_text(const struct rt_addr *a, char out[RT_ADDR_TEXT]); /* without port and brackets */
-/* Whose addresses one owner has at least: "192.0.2.0/24", "2001:db8::/64" without its host part; IPv4 in IPv6 is IPv4. */
-const char *rt_addr_network_text(const struct rt_addr *a, char out[RT_ADDR_TEXT]); /* "" for another family */
 uint16_t rt_addr_port(const struct rt_addr *a);
 /* The IPv4 address of one of IPv4, or of one that is mapped into IPv6, as a peer of a dual-stack socket shows. False: neither. */
 static inline bool rt_addr_v4(const struct rt_addr *a, struct in_addr *out)

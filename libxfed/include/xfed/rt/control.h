@@ -85,7 +85,6 @@
 #define RT_CONTROL_REPLY_BYTES (8 * 1024 * 1024)
 #define RT_CONTROL_DEPTH       16 /* nesting of a request */
 #define RT_CONTROL_IDLE_MS     300000
-#define RT_CONTROL_READER_IDLE_MS 10000 /* a client that may only look gives its place to another one after so long */
 
 struct uv_loop_s;
 struct rt_control;

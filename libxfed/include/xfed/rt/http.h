@@ -1,6 +1,6 @@
 /*
  * Three fixed GET paths: /metrics, /healthz, /readyz. libmicrohttpd without threads of its own, polled from the loop.
- * Bounded: RT_HTTP_CONNECTIONS connections, RT_HTTP_CONNECTIONS_ADDRESS of one address, RT_HTTP_HEADER_BYTES of header,
+ * Bounded: XFED_HTTP_CONNECTIONS connections, XFED_HTTP_CONNECTIONS_ADDRESS of one address, RT_HTTP_HEADER_BYTES of header,
  * RT_HTTP_TIMEOUT_S of silence, no request bodies. What is beyond a limit waits or is closed; whoever holds all of them loses them.
  * Anything else is 404, or 405 for another method.
  */
@@ -9,10 +9,9 @@
 
 #include "xfed/base.h"
 #include "xfed/buf.h"
+#include "xfed/limits.h"
 #include "xfed/rt/conf.h"
 
-#define RT_HTTP_CONNECTIONS	    32
-#define RT_HTTP_CONNECTIONS_ADDRESS 8
 #define RT_HTTP_HEADER_BYTES	    8192
 #define RT_HTTP_TIMEOUT_S	    5
 #define RT_HTTP_BODY_BYTES	    (16 * 1024 * 1024)

@@ -3,9 +3,10 @@
  * and by network. An address is an IPv4 address or the /64 of an IPv6 one, a network a /24 or a /48; an IPv4 address mapped into
  * IPv6 counts as IPv4. One table per thing that is shared. Nothing here reads a clock; every step is O(1).
  *
- * An entry lives while it holds a slot; behind that, until its budget is full again or its refusal is no longer fresh, and never
- * are there more than XFED_SOURCES_REMEMBERED of that kind: the one that did nothing for longest is forgotten for a new one. A
- * source that holds and has spent nothing costs nothing, so a refusal for the total leaves nothing behind.
+ * An entry lives while it holds a slot; behind that, until it has done nothing for as long as an empty budget takes to be full again,
+ * and for RT_SOURCE_TELL_MS at least (its refusals are counted for their line). Never are there more than XFED_SOURCES_REMEMBERED of
+ * that kind: the one that did nothing for longest is forgotten for a new one. A source that holds and has spent nothing costs nothing,
+ * so a refusal for the total leaves nothing behind.
  */
 #ifndef XFED_RT_SOURCE_H
 #define XFED_RT_SOURCE_H
