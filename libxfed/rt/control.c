@@ -186,7 +186,7 @@ static void say_no_place(struct control_client *c, const char *why)
 {
 	char line[160];
 	int len = snprintf(line, sizeof(line), "{\"ok\":false,\"error\":{\"code\":\"busy\",\"text\":\"%s: try again in %d s\"}}\n", why,
-		RT_CONTROL_READER_IDLE_MS / 1000);
+		XFED_CONTROL_READER_IDLE_MS / 1000);
 	uv_buf_t buf = uv_buf_init(line, (unsigned)len);
 	(void)uv_try_write((uv_stream_t *)&c->pipe, &buf, 1); /* the log has it too */
 }
