@@ -4,6 +4,8 @@
  */
 #include "edge.h"
 
+#include "xfed/rt/room.h"
+
 void edge_admission_configure(struct edge *e)
 {
 	const struct edge_config *c = e->config;
@@ -32,8 +34,7 @@ void edge_admission_free(struct edge *e)
 /* Questions of dialback have places of their own: strangers cause them. */
 static bool has_room(const struct edge *e, size_t of_this_direction)
 {
-	size_t all = e->config->limits.connections, reserve = all * XFED_CONNECTIONS_RESERVE_PERCENT / 100;
-	return e->conn_count - e->asking < all && of_this_direction < all - reserve;
+	return rt_has_room(e->config->limits.connections, e->conn_count - e->asking, of_this_direction);
 }
 
 bool edge_admit_dial(const struct edge *e)

@@ -22,11 +22,13 @@
 #define EDGE_EDGE_H
 
 #include "config.h"
+#include "proto/deliver.h"
 #include "proto/fold.h"
 #include "proto/inbox.h"
 #include "proto/outbox.h"
 #include "proto/outcome.h"
 #include "proto/pump.h"
+#include "proto/report.h"
 #include "proto/session.h"
 #include "proto/sipmemory.h"
 #include "proto/transfer.h"
@@ -451,7 +453,6 @@ void edge_report_snapshot(struct edge_link *l); /* all live streams to a new lin
 void edge_report_counters(struct edge_link *l);
 void edge_report_gauges(struct edge *e);
 const char *edge_kind_word(Xfed__Kind kind);
-Xfed__Kind edge_kind_of(const struct xfed_stanza *s); /* router.c; not of an IQ */
 
 /* control.c */
 extern const struct rt_control_command edge_commands[];

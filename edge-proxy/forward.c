@@ -174,13 +174,6 @@ void edge_item_tell_late(struct edge *e, const struct edge_item *it)
 	xfed_arena_deinit(&a);
 }
 
-/* What the frame says of the stanza must be what the stanza says: outcomes and late errors are written from the frame's words. */
-static bool agrees(const Xfed__Deliver *d, const struct xfed_stanza *s)
-{
-	return xfed_jid_is_full(&s->from, xfed_span_str(d->from)) && xfed_jid_is_full(&s->to, xfed_span_str(d->to)) &&
-	       edge_kind_of(s) == d->kind && xfed_span_is(xfed_span_make(s->id.data ? s->id.data : "", s->id.len), d->id);
-}
-
 /*
  * What a gateway sends is read again, by the same rules as what partners send: one whole stanza, from one of our domains to a
  * partner, of the kind it is said to be.
@@ -195,7 +188,7 @@ static enum xfed_reason check_fragment(struct edge *e, const Xfed__Deliver *d, s
 	if (xfed_stanza_view(xfed_xml_reader_arena(e->fragments), elem, out) != XFED_STANZA_OK || out->kind == XFED_STANZA_IQ) {
 		return XFED_REASON_XMPP_STANZA_INVALID;
 	}
-	if (!agrees(d, out)) {
+	if (!proto_deliver_agrees(d, out)) {
 		return XFED_REASON_XMPP_STANZA_INVALID;
 	}
 	if (!e->policy || !xfed_policy_is_local(e->policy, out->from.domain)) {

@@ -428,18 +428,6 @@ void edge_link_pay(struct edge_link *l)
 	}
 }
 
-/* Messages of ours that may not be sent: whoever made them, it is our fault, and it is said. */
-static void report_refused(struct edge_link *l)
-{
-	struct proto_refused r = proto_session_refused(l->session);
-	if (r.count > 0) {
-		edge_report_refusal(l->edge, XFED_REASON_STREAM_INTERNAL, XFED_SIDE_US);
-		rt_log(RT_LOG_ERROR, "channel.message-invalid", RT_KV_STR("peer", l->is_up ? proto_session_peer(l->session)->name : NULL),
-			RT_KV_REASON(XFED_REASON_STREAM_INTERNAL), RT_KV_STR("message", proto_body_name(r.body)), RT_KV_STR("text", r.problem),
-			RT_KV_U64("count", r.count), RT_END);
-	}
-}
-
 /* Once per turn: what was granted and encrypted since. A session may end here; drain() sees to it. */
 void edge_links_flush(struct edge *e)
 {
@@ -454,7 +442,9 @@ void edge_links_flush(struct edge *e)
 		}
 		proto_session_set_lowest(l->session, proto_outbox_lowest_unsettled(e->outbox));
 		proto_session_flush(l->session, now);
-		report_refused(l);
+		if (proto_report_refused(l->session, l->is_up ? proto_session_peer(l->session)->name : NULL)) {
+			edge_report_refusal(e, XFED_REASON_STREAM_INTERNAL, XFED_SIDE_US);
+		}
 		drain(l);
 	}
 }

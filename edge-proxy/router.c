@@ -18,25 +18,6 @@ struct xfed_span edge_domain_of(struct xfed_span jid)
 
 /* ---- from partners to gateways ---- */
 
-Xfed__Kind edge_kind_of(const struct xfed_stanza *s)
-{
-	if (s->type == XFED_TYPE_ERROR) {
-		return XFED__KIND__KIND_ERROR;
-	}
-	if (s->kind == XFED_STANZA_MESSAGE) {
-		return XFED__KIND__KIND_MESSAGE;
-	}
-	switch (s->type) {
-	case XFED_TYPE_SUBSCRIBE:
-	case XFED_TYPE_SUBSCRIBED:
-	case XFED_TYPE_UNSUBSCRIBE:
-	case XFED_TYPE_UNSUBSCRIBED:
-		return XFED__KIND__KIND_SUBSCRIPTION;
-	default:
-		return XFED__KIND__KIND_PRESENCE;
-	}
-}
-
 static enum proto_replay replay_of(Xfed__Kind kind)
 {
 	switch (kind) {
@@ -126,7 +107,7 @@ void edge_refuse_users(struct edge_conn *c, const struct xfed_s2s_action *act)
 	const struct xfed_stanza *s = &act->stanza;
 	bool is_available = s->kind == XFED_STANZA_PRESENCE && s->type == XFED_TYPE_NONE;
 	bool is_answered = xfed_stanza_may_error(s) && !is_available;
-	const char *kind = s->kind == XFED_STANZA_IQ ? "iq" : edge_kind_word(edge_kind_of(s));
+	const char *kind = s->kind == XFED_STANZA_IQ ? "iq" : edge_kind_word(proto_kind_of(s));
 	edge_report_stanza(c->edge, s->from.domain, "to_sip", kind, is_answered ? "refused" : "dropped");
 	refuse(c, act, act->reason, act->text, is_answered);
 }
@@ -138,21 +119,6 @@ static bool has_parking_space(struct edge_conn *c)
 		edge_route_pump(c->edge);
 	}
 	return c->parked_count < XFED_DELIVERY_PARK_COUNTED;
-}
-
-/* What the outbox does not take. */
-static enum xfed_reason refusal_of(int rc)
-{
-	switch (rc) {
-	case XFED_ERR_TOO_LARGE:
-		return XFED_REASON_DELIVERY_SIZE_EXCEEDED;
-	case XFED_ERR_INVALID:
-		return XFED_REASON_XMPP_STANZA_INVALID;
-	case XFED_ERR_NOMEM:
-		return XFED_REASON_STREAM_INTERNAL;
-	default:
-		return XFED_REASON_DELIVERY_QUEUE_FULL;
-	}
 }
 
 bool edge_route_to_gateway(struct edge_conn *c, const struct xfed_s2s_action *act)
@@ -171,13 +137,14 @@ bool edge_route_to_gateway(struct edge_conn *c, const struct xfed_s2s_action *ac
 	struct xfed_span from = xfed_jid_full(act->arena, &s->from), to = xfed_jid_full(act->arena, &s->to);
 	int rc = from.data && to.data ? xfed_xml_write(&e->scratch, s->elem, XFED_SPAN("")) : XFED_ERR_NOMEM;
 	if (rc != XFED_OK) {
-		edge_refuse_stanza(c, act, refusal_of(rc == XFED_ERR_LIMIT ? XFED_ERR_TOO_LARGE : rc)); /* its canonical form may be larger */
+		/* Its canonical form may be larger. */
+		edge_refuse_stanza(c, act, proto_outbox_refusal(rc == XFED_ERR_LIMIT ? XFED_ERR_TOO_LARGE : rc, XFED_REASON_XMPP_STANZA_INVALID));
 		return false;
 	}
 	uint64_t now = rt_loop_now_ms(e->loop);
 	char correlation[64];
 	snprintf(correlation, sizeof(correlation), "%s-%llx-%llx", e->config->name, (unsigned long long)c->id, (unsigned long long)c->stanzas_in);
-	Xfed__Kind kind = edge_kind_of(s);
+	Xfed__Kind kind = proto_kind_of(s);
 	struct proto_delivery_new n = {
 		.kind = kind,
 		.replay = replay_of(kind),
@@ -198,7 +165,7 @@ bool edge_route_to_gateway(struct edge_conn *c, const struct xfed_s2s_action *ac
 	uint64_t seq;
 	rc = proto_outbox_add(e->outbox, &n, now, &seq);
 	if (rc != XFED_OK) {
-		edge_refuse_stanza(c, act, refusal_of(rc));
+		edge_refuse_stanza(c, act, proto_outbox_refusal(rc, XFED_REASON_XMPP_STANZA_INVALID));
 		return false;
 	}
 	count_parked(c, n.stanza.len, act->sm_number != 0);

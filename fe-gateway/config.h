@@ -6,6 +6,7 @@
 
 #include "xfed/rt/conf.h"
 #include "xfed/rt/log.h"
+#include "xfed/rt/network.h"
 
 enum gateway_dnssec { GATEWAY_DNSSEC_OFF, GATEWAY_DNSSEC_TRUST_AD };
 enum gateway_dialect { GATEWAY_DIALECT_STANDARD, GATEWAY_DIALECT_LYNC };
@@ -17,6 +18,13 @@ struct gateway_edge {
 	const char *tls_name; /* the name its certificate must carry: given, or the host of `address` */
 };
 
+/* Who may send us SIP, in the order they are searched in. */
+struct gateway_senders {
+	struct rt_network_set addresses, udp_addresses; /* over tcp; over udp */
+	const char **names;				/* of certificates */
+	size_t name_count;
+};
+
 struct gateway_domain {
 	const char *domain;	 /* normalised U-labels */
 	const char *next_hop;	 /* as written; NULL: the domain itself, as users have it inside, is located */
@@ -24,8 +32,8 @@ struct gateway_domain {
 	const char *tls_name;	 /* given, or the host of `hop`; NULL where tls cannot come out */
 	struct rt_conf_strings peers; /* certificate names, lower case A-labels */
 	struct rt_conf_strings peer_addresses; /* as written */
-	struct rt_network *networks;	       /* peer_addresses parsed */
-	size_t network_count;
+	struct rt_network_set networks;	       /* peer_addresses parsed */
+	struct gateway_senders senders;	       /* the two above */
 	bool udp_trusted;
 	enum gateway_dialect dialect;
 	enum gateway_im im;
@@ -47,6 +55,8 @@ struct gateway_config {
 		struct gateway_domain *items;
 		size_t count; /* at least one; no domain twice */
 	} domains;
+	struct gateway_senders senders;		 /* of all domains */
+	const struct gateway_domain **by_domain, **by_inside; /* in the order of the names users have outside, and inside */
 	struct {
 		struct rt_conf_addresses listen; /* transport always set; at least one */
 		const char *advertise;
@@ -103,9 +113,11 @@ int gateway_config_load(const char *path, struct rt_conf_errors *errors, struct 
 int gateway_config_parse(const char *file, struct xfed_span text, struct rt_conf_errors *errors, struct gateway_config **out);
 void gateway_config_free(struct gateway_config *c);
 
-/* Our domain by its normalised name, or NULL. */
+/* config_index.c. Loading ends with it: fills `senders`, `by_domain` and `by_inside` from the domains. OK, NOMEM. */
+int gateway_config_index(struct gateway_config *c, struct xfed_arena *a);
+/* Our domain by its normalised name, or NULL; _inside: that of an address inside, by the name it has there first, else outside. */
 const struct gateway_domain *gateway_config_domain(const struct gateway_config *c, struct xfed_span domain);
-/* Whether `ip` (an address as text) is in one of the networks. */
-bool gateway_domain_has_address(const struct gateway_domain *d, const char *ip);
+const struct gateway_domain *gateway_config_inside(const struct gateway_config *c, struct xfed_span domain);
+bool gateway_senders_have_name(const struct gateway_senders *s, struct xfed_span name); /* in any case */
 
 #endif

@@ -1,8 +1,6 @@
 /* Loading gateway.yaml: the checks across keys, and what is worked out from them. */
 #include "config.h"
 
-#include <arpa/inet.h>
-
 #include "config_convert.h"
 
 #define VALUE XFED_REASON_CONFIG_VALUE_INVALID
@@ -41,8 +39,8 @@ static int check_edges(struct rt_conf_doc *doc, struct gateway_config *c)
 
 static int fill_networks(struct rt_conf_doc *doc, struct gateway_domain *d)
 {
-	d->network_count = d->peer_addresses.count;
-	return rt_conf_networks(doc, &d->peer_addresses, &d->networks);
+	d->networks.count = d->peer_addresses.count;
+	return rt_conf_networks(doc, &d->peer_addresses, &d->networks.networks);
 }
 
 static bool listens_on(const struct gateway_config *c, enum rt_conf_transport t)
@@ -182,6 +180,9 @@ static int finish(int rc, struct rt_conf_doc *doc, struct gateway_config **out)
 	if (rc == XFED_OK) {
 		rc = check(doc, c);
 	}
+	if (rc == XFED_OK) {
+		rc = gateway_config_index(c, &doc->arena);
+	}
 	if (rc != XFED_OK) {
 		rt_conf_doc_deinit(doc);
 		return rc;
@@ -212,28 +213,4 @@ void gateway_config_free(struct gateway_config *c)
 		struct rt_conf_doc doc = c->doc;
 		rt_conf_doc_deinit(&doc);
 	}
-}
-
-const struct gateway_domain *gateway_config_domain(const struct gateway_config *c, struct xfed_span domain)
-{
-	for (size_t i = 0; i < c->domains.count; i++) {
-		if (xfed_span_is(domain, c->domains.items[i].domain)) {
-			return &c->domains.items[i];
-		}
-	}
-	return NULL;
-}
-
-bool gateway_domain_has_address(const struct gateway_domain *d, const char *ip)
-{
-	struct rt_addr address;
-	if (rt_addr_parse_host(&address, xfed_span_str(ip), 0) != XFED_OK) {
-		return false;
-	}
-	for (size_t i = 0; i < d->network_count; i++) {
-		if (rt_network_holds(&d->networks[i], &address)) {
-			return true;
-		}
-	}
-	return false;
 }

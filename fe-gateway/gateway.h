@@ -9,7 +9,7 @@
  *   hops.c       SIP servers, up or down                  hop_places.c their addresses (RFC 3263)
  *   hop_load.c   what may wait for one of them
  *   error_in.c   errors of partners
- *   sip.c        drives the transaction layer             sip_io.c, sip_conn.c own the SIP sockets
+ *   sip.c        drives the transaction layer             sip_io.c, sip_conn*.c own the SIP sockets
  *   load.c       configuration, partners, access, PEM     policy.c    revision, snapshot to the edges
  *   service.c    in and out of service, drain             requests.c  questions to edges
  *   report.c     log, metrics                             control.c, control_ops.c, control_explain.c  what xfedctl asks
@@ -26,10 +26,12 @@
 #include "hop_load.h"
 #include "interwork/errors.h"
 #include "partner_file.h"
+#include "proto/deliver.h"
 #include "proto/inbox.h"
 #include "proto/outbox.h"
 #include "proto/outcome.h"
 #include "proto/pump.h"
+#include "proto/report.h"
 #include "proto/session.h"
 #include "proto/transfer.h"
 #include "recipients.h"
@@ -416,8 +418,6 @@ void gateway_out_free_all(struct gateway *g);
 
 /* to_xmpp.c */
 void gateway_take_request(struct gateway *g, uint64_t txn, const struct sip_message *m, const struct sip_flow_info *flow);
-/* The domain of ours that an address inside belongs to: by the name it has inside first, else outside; NULL: none. */
-const struct gateway_domain *gateway_domain_inside(const struct gateway *g, struct xfed_span domain);
 
 /* to_xmpp_answer.c */
 void gateway_in_outcome(struct gateway_incoming *in, Xfed__Fate fate, uint32_t sip_status, enum xfed_reason reason);

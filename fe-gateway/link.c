@@ -497,17 +497,6 @@ void gateway_link_pay(struct gateway_link *l)
 	}
 }
 
-/* Messages of ours that may not be sent: whoever made them, it is our fault, and it is said. */
-static void report_refused(struct gateway_link *l)
-{
-	struct proto_refused r = proto_session_refused(l->run->session);
-	if (r.count > 0) {
-		gateway_report_refusal(l->gw, XFED_REASON_STREAM_INTERNAL, XFED_SIDE_US);
-		rt_log(RT_LOG_ERROR, "channel.message-invalid", RT_KV_STR("peer", l->name), RT_KV_REASON(XFED_REASON_STREAM_INTERNAL),
-			RT_KV_STR("message", proto_body_name(r.body)), RT_KV_STR("text", r.problem), RT_KV_U64("count", r.count), RT_END);
-	}
-}
-
 /* Once per turn: what was granted and gathered since. A session may end here; drain() sees to it. */
 void gateway_links_flush(struct gateway *g)
 {
@@ -522,7 +511,9 @@ void gateway_links_flush(struct gateway *g)
 		}
 		proto_session_set_lowest(l->run->session, proto_outbox_lowest_unsettled(g->outbox));
 		proto_session_flush(l->run->session, gateway_now(g));
-		report_refused(l);
+		if (proto_report_refused(l->run->session, l->name)) {
+			gateway_report_refusal(g, XFED_REASON_STREAM_INTERNAL, XFED_SIDE_US);
+		}
 		drain(l->run);
 	}
 }

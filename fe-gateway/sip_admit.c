@@ -4,10 +4,11 @@
  */
 #include "sip_conn.h"
 
+#include "xfed/rt/room.h"
+
 static bool has_room(const struct sip_io *io, size_t of_this_direction)
 {
-	size_t all = io->gw->files.config->limits.connections, reserve = all * XFED_CONNECTIONS_RESERVE_PERCENT / 100;
-	return io->conn_count < all && of_this_direction < all - reserve;
+	return rt_has_room(io->gw->files.config->limits.connections, io->conn_count, of_this_direction);
 }
 
 bool sip_admit_dial(const struct sip_io *io)
@@ -18,37 +19,40 @@ bool sip_admit_dial(const struct sip_io *io)
 /* An address the operator has listed; whether it proves anything more is seen later. */
 static bool is_listed(const struct sip_io *io, const struct rt_addr *from)
 {
-	char ip[RT_ADDR_TEXT];
-	return trust_is_known(io->gw->files.config, &(struct trust_peer){ .transport = SIP_TCP, .ip = rt_addr_host_text(from, ip) });
+	return trust_may_send(&io->gw->files.config->senders, &(struct trust_peer){ .transport = SIP_TCP, .address = *from });
 }
 
-static enum rt_source_verdict take(struct sip_io *io, struct rt_stream *s)
+static void report(struct sip_io *io, const struct rt_source_refusal *r)
 {
-	const struct rt_addr *from = rt_stream_peer(s);
+	rt_sources_log(&io->gw->sip_strangers, r, gateway_now(io->gw));
+	gateway_report_refusal(io->gw, r->reason, xfed_reason_info(r->reason)->side);
+}
+
+bool sip_admit_stranger(struct sip_io *io, struct rt_stream *s)
+{
 	const struct gateway_config *c = io->gw->files.config;
 	/* Half of all is the most that strangers have, whatever is written: the peers that are listed come over the same port. */
 	size_t half = c->limits.connections / 2, most = c->limits.unauthenticated < half ? c->limits.unauthenticated : half;
 	struct rt_source_limits limits = rt_source_slots((uint32_t)(most ? most : 1), c->limits.address_share, c->limits.network_share);
+	struct rt_source_refusal r = { .event = "sip.refused", .limit = "unauthenticated", .address = rt_stream_peer(s),
+		.reason = XFED_REASON_POLICY_UNPROVED_EXCEEDED };
+	if (rt_stream_place(s)->sources || is_listed(io, r.address)) {
+		return true;
+	}
 	rt_sources_limit(&io->gw->sip_strangers, &limits);
-	return is_listed(io, from) ? RT_SOURCE_OK : rt_sources_take(&io->gw->sip_strangers, from, rt_stream_place(s));
+	r.verdict = rt_sources_take(&io->gw->sip_strangers, r.address, rt_stream_place(s));
+	if (r.verdict != RT_SOURCE_OK) {
+		report(io, &r);
+	}
+	return r.verdict == RT_SOURCE_OK;
 }
 
 bool sip_admit_peer(struct sip_io *io, struct rt_stream *s)
 {
-	struct rt_source_refusal r = { .event = "sip.refused", .address = rt_stream_peer(s) };
 	if (!has_room(io, io->incoming)) {
-		r.limit = "connections";
-		r.reason = XFED_REASON_POLICY_CONNECTIONS_EXCEEDED;
-		r.verdict = RT_SOURCE_TOTAL;
-	} else {
-		r.limit = "unauthenticated";
-		r.reason = XFED_REASON_POLICY_UNPROVED_EXCEEDED;
-		r.verdict = take(io, s);
+		report(io, &(struct rt_source_refusal){ .event = "sip.refused", .limit = "connections", .address = rt_stream_peer(s),
+			.verdict = RT_SOURCE_TOTAL, .reason = XFED_REASON_POLICY_CONNECTIONS_EXCEEDED });
+		return false;
 	}
-	if (r.verdict == RT_SOURCE_OK) {
-		return true;
-	}
-	rt_sources_log(&io->gw->sip_strangers, &r, gateway_now(io->gw));
-	gateway_report_refusal(io->gw, r.reason, xfed_reason_info(r.reason)->side);
-	return false;
+	return sip_admit_stranger(io, s);
 }

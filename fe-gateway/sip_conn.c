@@ -7,8 +7,6 @@
 
 static const struct rt_stream_handlers handlers;
 
-static void conn_close(struct sip_conn *c, enum xfed_reason reason, const char *text);
-
 /* ---- tables ---- */
 
 static void write_key(const struct sip_target *t, char *out, size_t size)
@@ -41,7 +39,7 @@ static void leave_targets(struct sip_conn *c)
 	}
 }
 
-static void conn_free(struct sip_conn *c)
+void sip_conn_free(struct sip_conn *c)
 {
 	while (c->waiting) {
 		struct sip_conn_waiting *w = c->waiting;
@@ -88,7 +86,7 @@ static void fail_waiting(struct gateway *g, struct sip_conn_waiting *list)
 }
 
 /* Only from the loop's callbacks, never while the layer is driven: its events drive it. */
-static void conn_close(struct sip_conn *c, enum xfed_reason reason, const char *text)
+void sip_conn_close(struct sip_conn *c, enum xfed_reason reason, const char *text)
 {
 	struct gateway *g = c->gw;
 	uint64_t id = c->id;
@@ -108,7 +106,7 @@ static void conn_close(struct sip_conn *c, enum xfed_reason reason, const char *
 	struct sip_conn_waiting *waiting = c->waiting;
 	c->waiting = NULL;
 	if (!c->job_running) { /* else when the job comes back */
-		conn_free(c);
+		sip_conn_free(c);
 	}
 	fail_waiting(g, waiting);
 	gateway_sip_event(g, &(struct sip_layer_event){ .kind = SIP_LAYER_FLOW_CLOSED, .flow_id = id });
@@ -117,7 +115,7 @@ static void conn_close(struct sip_conn *c, enum xfed_reason reason, const char *
 static void on_closing(void *arg)
 {
 	struct sip_conn *c = arg;
-	conn_close(c, c->close_reason, c->close_text);
+	sip_conn_close(c, c->close_reason, c->close_text);
 }
 
 static void close_later(struct sip_conn *c, enum xfed_reason reason, const char *text)
@@ -138,25 +136,11 @@ void sip_conn_close_later(struct sip_conn *c, const char *text)
 
 /* ---- writing ---- */
 
-static bool move_ciphertext(struct sip_conn *c)
-{
-	struct xfed_buf *from = xfed_tls_output(c->tls);
-	if (xfed_buf_len(from) == 0) {
-		return true;
-	}
-	if (xfed_buf_append(rt_stream_out(c->stream), xfed_buf_span(from)) != XFED_OK) {
-		return false;
-	}
-	xfed_buf_consume(from, xfed_buf_len(from));
-	rt_stream_kick(c->stream);
-	return true;
-}
-
 static bool write_out(struct sip_conn *c, struct xfed_span bytes)
 {
 	c->used_ms = gateway_now(c->gw);
 	if (c->tls) {
-		return xfed_tls_write(c->tls, bytes) == XFED_OK && move_ciphertext(c);
+		return xfed_tls_write(c->tls, bytes) == XFED_OK && sip_conn_tls_flush(c);
 	}
 	if (xfed_buf_append(rt_stream_out(c->stream), bytes) != XFED_OK) {
 		return false;
@@ -215,10 +199,10 @@ static void become_open(struct sip_conn *c)
 /* Nothing a stranger does keeps its connection. */
 static uint64_t end_of_stranger(const struct sip_conn *c)
 {
-	return c->info.is_known ? UINT64_MAX : c->opened_ms + XFED_SIP_UNPROVED_MS;
+	return c->info.is_known ? UINT64_MAX : c->stranger_ms + XFED_SIP_UNPROVED_MS;
 }
 
-static void rearm(struct sip_conn *c)
+void sip_conn_rearm(struct sip_conn *c)
 {
 	uint64_t now = gateway_now(c->gw);
 	bool is_partial = sip_framer_is_partial(&c->framer);
@@ -232,15 +216,15 @@ static void on_timer(void *user)
 	struct sip_conn *c = user;
 	uint64_t now = gateway_now(c->gw);
 	if (!c->is_open) {
-		conn_close(c, XFED_REASON_TLS_HANDSHAKE_FAILED, "no handshake in time");
+		sip_conn_close(c, XFED_REASON_TLS_HANDSHAKE_FAILED, "no handshake in time");
 	} else if (now >= end_of_stranger(c)) {
-		conn_close(c, XFED_REASON_SIP_SENDER_UNTRUSTED, "has not shown that it may send");
+		sip_conn_close(c, XFED_REASON_SIP_SENDER_UNTRUSTED, "has not shown that it may send");
 	} else if (c->partial_ms && now - c->partial_ms >= SIP_CONN_SLOW_MS) {
-		conn_close(c, XFED_REASON_SIP_REQUEST_MALFORMED, "the rest of a message did not come");
+		sip_conn_close(c, XFED_REASON_SIP_REQUEST_MALFORMED, "the rest of a message did not come");
 	} else if (!c->partial_ms && now - c->used_ms >= SIP_CONN_IDLE_MS) {
-		conn_close(c, XFED_REASON_NONE, "idle");
+		sip_conn_close(c, XFED_REASON_NONE, "idle");
 	} else {
-		rearm(c);
+		sip_conn_rearm(c);
 	}
 }
 
@@ -273,7 +257,7 @@ static void take_frames(struct sip_conn *c)
 	}
 }
 
-static void take_plaintext(struct sip_conn *c, struct xfed_span in)
+void sip_conn_take(struct sip_conn *c, struct xfed_span in)
 {
 	while (in.len > 0 && !c->is_dying) {
 		size_t taken = 0;
@@ -286,29 +270,7 @@ static void take_plaintext(struct sip_conn *c, struct xfed_span in)
 	}
 }
 
-static void read_tls(struct sip_conn *c)
-{
-	char plain[16384];
-	size_t len;
-	while (!c->is_dying) {
-		switch (xfed_tls_read(c->tls, plain, sizeof(plain), &len)) {
-		case XFED_TLS_DONE:
-			take_plaintext(c, xfed_span_make(plain, len));
-			break;
-		case XFED_TLS_WANT_INPUT:
-			move_ciphertext(c);
-			return;
-		case XFED_TLS_CLOSED:
-			sip_conn_close_later(c, "");
-			return;
-		case XFED_TLS_FAILED:
-			sip_conn_close_later(c, xfed_tls_error_text(c->tls));
-			return;
-		}
-	}
-}
-
-/* ---- the TLS handshake ---- */
+/* ---- who the peer is ---- */
 
 static void log_open(const struct sip_conn *c)
 {
@@ -319,28 +281,22 @@ static void log_open(const struct sip_conn *c)
 		RT_KV_STR("certificate_problem", c->tls ? rt_log_reason_word(c->facts.chain_reason) : NULL), RT_KV_U64("flow", c->id), RT_END);
 }
 
-/* Whether anything may be sent to its address but on this connection: asked when all of the peer is known. */
+/* Whether anything may be sent to its address but on this connection: asked when all of the peer is known, and after a reload. */
 static void judge_peer(struct sip_conn *c)
 {
-	struct trust_peer peer = { .transport = c->transport, .ip = c->info.peer_ip, .cert = c->facts.peer, .chain_reason = c->facts.chain_reason };
-	c->info.is_known = c->is_client || trust_is_known(c->gw->files.config, &peer);
+	struct trust_peer peer = {
+		.transport = c->transport, .address = *rt_stream_peer(c->stream), .cert = c->facts.peer, .chain_reason = c->facts.chain_reason
+	};
+	bool was_known = c->info.is_known;
+	c->info.is_known = c->is_client || trust_may_send(&c->gw->files.config->senders, &peer);
 	if (c->info.is_known) {
 		rt_sources_give_back(rt_stream_place(c->stream));
+		return;
 	}
-}
-
-/* Why a SIP server we called is not the one that was meant; of a connection that came in each request is judged by itself. */
-static enum xfed_reason server_problem(const struct sip_conn *c)
-{
-	struct trust_peer server = { .transport = SIP_TLS, .ip = c->info.peer_ip, .cert = c->facts.peer, .chain_reason = c->facts.chain_reason };
-	return c->is_client ? trust_server(&server, xfed_span_str(c->target.tls_name)) : XFED_REASON_NONE;
-}
-
-/* By what is trusted now, which may be more or less than at the handshake. */
-static void judge_chain(struct sip_conn *c)
-{
-	c->facts.chain_reason = xfed_tls_judge_again(c->tls, c->gw->files.sip_creds, gateway_wall_s(c->gw));
-	gateway_certs_due(c->gw, xfed_tls_judge_due_s(c->tls));
+	c->stranger_ms = was_known ? gateway_now(c->gw) : c->stranger_ms;
+	if (!sip_admit_stranger(c->io, c->stream)) {
+		close_later(c, XFED_REASON_POLICY_UNPROVED_EXCEEDED, "may not send any more, and there is no place among those that may not");
+	}
 }
 
 void sip_io_judge_certs(struct sip_io *io)
@@ -350,91 +306,23 @@ void sip_io_judge_certs(struct sip_io *io)
 		if (!c->is_open || c->is_dying) {
 			continue;
 		}
-		bool was_good = c->tls && c->facts.chain_reason == XFED_REASON_NONE;
-		if (c->tls) {
-			judge_chain(c);
+		enum xfed_reason reason = c->tls ? sip_conn_judge_chain(c) : XFED_REASON_NONE;
+		if (reason != XFED_REASON_NONE) {
+			gateway_report_refusal(c->gw, reason, XFED_SIDE_SIP);
+			close_later(c, reason, "the certificate was judged again");
+			continue;
 		}
 		judge_peer(c);
-		if (was_good && c->facts.chain_reason != XFED_REASON_NONE) {
-			gateway_report_refusal(c->gw, c->facts.chain_reason, XFED_SIDE_SIP);
-			close_later(c, c->facts.chain_reason, "the certificate was judged again");
-		}
+		sip_conn_rearm(c);
 	}
 }
 
-static void handshake_done(struct sip_conn *c)
+/* Its peer is who it is meant to be; whether it may send is another matter. */
+void sip_conn_opened(struct sip_conn *c)
 {
-	xfed_tls_facts(c->tls, &c->facts);
-	judge_chain(c);
 	judge_peer(c);
-	enum xfed_reason reason = server_problem(c);
-	if (reason != XFED_REASON_NONE) {
-		gateway_report_refusal(c->gw, reason, XFED_SIDE_SIP);
-		conn_close(c, reason, "the certificate of the SIP server");
-		return;
-	}
 	log_open(c);
-	rt_metric_add(c->gw->metrics, RT_M_TLS, 1, RT_LABELS(xfed_span_str(c->facts.version), xfed_span_str(c->facts.cipher)));
-	move_ciphertext(c);
 	become_open(c);
-	read_tls(c);
-	rearm(c);
-	rt_stream_resume(c->stream);
-}
-
-static void run_job(void *arg)
-{
-	struct sip_conn *c = arg;
-	c->job_result = xfed_tls_handshake_step(c->tls);
-}
-
-static void job_done(void *arg)
-{
-	struct sip_conn *c = arg;
-	c->job_running = false;
-	if (c->is_closed) {
-		conn_free(c);
-		return;
-	}
-	switch (c->job_result) {
-	case XFED_TLS_DONE:
-		handshake_done(c);
-		break;
-	case XFED_TLS_WANT_INPUT:
-		move_ciphertext(c);
-		rt_stream_resume(c->stream);
-		break;
-	case XFED_TLS_CLOSED:
-	case XFED_TLS_FAILED:
-		move_ciphertext(c); /* an alert says why */
-		c->is_open = true;  /* so that it is written before the connection goes */
-		gateway_report_refusal(c->gw, xfed_tls_reason(c->tls), XFED_SIDE_SIP);
-		conn_close(c, xfed_tls_reason(c->tls), xfed_tls_error_text(c->tls));
-		break;
-	}
-}
-
-static void start_job(struct sip_conn *c)
-{
-	c->job_running = true;
-	if (rt_job_submit(c->gw->loop, run_job, job_done, c) != XFED_OK) {
-		run_job(c);
-		XFED_REQUIRE(rt_loop_post(c->gw->loop, job_done, c) == XFED_OK);
-	}
-}
-
-static int make_tls(struct sip_conn *c)
-{
-	struct xfed_span name = xfed_span_str(c->target.tls_name);
-	bool is_name = c->is_client && name.len > 0 && !sip_host_is_address(name);
-	struct xfed_tls_params params = {
-		.role = c->is_client ? XFED_TLS_CLIENT : XFED_TLS_SERVER,
-		.name = is_name ? name : XFED_SPAN(""),
-		.local_name = XFED_SPAN(""),
-		.alpn = XFED_SPAN(""),
-	};
-	struct xfed_tls_creds *creds = c->gw->files.sip_creds;
-	return creds ? xfed_tls_new(&c->gw->env, creds, &params, &c->tls) : XFED_ERR_STATE;
 }
 
 /* ---- the stream ---- */
@@ -446,8 +334,8 @@ static size_t on_bytes(void *user, struct xfed_span in)
 		return in.len;
 	}
 	if (!c->tls) {
-		take_plaintext(c, in);
-		rearm(c);
+		sip_conn_take(c, in);
+		sip_conn_rearm(c);
 		return in.len;
 	}
 	if (c->job_running) {
@@ -459,11 +347,11 @@ static size_t on_bytes(void *user, struct xfed_span in)
 		return in.len;
 	}
 	if (!c->is_open) {
-		start_job(c);
+		sip_conn_tls_step(c);
 		return len;
 	}
-	read_tls(c);
-	rearm(c);
+	sip_conn_tls_read(c);
+	sip_conn_rearm(c);
 	if (len < in.len && !c->is_dying) {
 		rt_stream_resume(c->stream);
 	}
@@ -472,12 +360,12 @@ static size_t on_bytes(void *user, struct xfed_span in)
 
 static void on_eof(void *user)
 {
-	conn_close(user, XFED_REASON_NONE, "closed by the peer");
+	sip_conn_close(user, XFED_REASON_NONE, "closed by the peer");
 }
 
 static void on_error(void *user, enum xfed_reason reason)
 {
-	conn_close(user, reason, NULL);
+	sip_conn_close(user, reason, NULL);
 }
 
 static void fill_info(struct sip_conn *c)
@@ -494,21 +382,19 @@ static void connected(struct sip_conn *c)
 {
 	fill_info(c);
 	rt_stream_keepalive(c->stream, 120);
-	c->opened_ms = c->used_ms = gateway_now(c->gw);
+	c->stranger_ms = c->used_ms = gateway_now(c->gw);
 	if (c->transport != SIP_TLS) {
-		judge_peer(c);
-		log_open(c);
-		become_open(c);
-		rearm(c);
+		sip_conn_opened(c);
+		sip_conn_rearm(c);
 		return;
 	}
-	if (make_tls(c) != XFED_OK) {
-		conn_close(c, XFED_REASON_STREAM_INTERNAL, "no TLS session");
+	if (sip_conn_tls_new(c) != XFED_OK) {
+		sip_conn_close(c, XFED_REASON_STREAM_INTERNAL, "no TLS session");
 		return;
 	}
 	rt_timer_set(&c->timer, c->used_ms + XFED_TLS_HANDSHAKE_MS);
 	if (c->is_client) {
-		start_job(c);
+		sip_conn_tls_step(c);
 	}
 }
 
@@ -516,7 +402,7 @@ static void on_connect(void *user, enum xfed_reason reason)
 {
 	struct sip_conn *c = user;
 	if (reason != XFED_REASON_NONE) {
-		conn_close(c, XFED_REASON_SIP_SERVER_UNREACHABLE, rt_stream_error_text(c->stream));
+		sip_conn_close(c, XFED_REASON_SIP_SERVER_UNREACHABLE, rt_stream_error_text(c->stream));
 	} else {
 		connected(c);
 	}
@@ -543,12 +429,12 @@ static struct sip_conn *conn_new(struct sip_io *io, enum sip_transport t, bool i
 	sip_framer_init(&c->framer);
 	rt_post_init(&c->closing, g->loop, on_closing, c);
 	if (rt_timer_init(&c->timer, g->loop, on_timer, c) != XFED_OK) {
-		conn_free(c);
+		sip_conn_free(c);
 		return NULL;
 	}
 	HASH_ADD(hh, io->conns, id, sizeof(c->id), c);
 	if (!XFED_TABLE_ADDED(c)) {
-		conn_free(c);
+		sip_conn_free(c);
 		return NULL;
 	}
 	io->conn_count++;
@@ -589,7 +475,7 @@ struct sip_conn *sip_conn_open(struct sip_io *io, const struct sip_target *t)
 	}
 	if (!c->key[0] || rt_stream_connect(io->gw->loop, &to, NULL, XFED_CONNECT_TIMEOUT_MS, &handlers, c, SIP_CONN_OUT_BYTES, &c->stream) != XFED_OK) {
 		leave_tables(c);
-		conn_free(c);
+		sip_conn_free(c);
 		return NULL;
 	}
 	return c;
@@ -605,7 +491,7 @@ void sip_conn_free_all(struct sip_io *io)
 		c->is_closed = c->is_dying = true;
 		rt_timer_close(&c->timer);
 		if (!c->job_running) {
-			conn_free(c);
+			sip_conn_free(c);
 		}
 	}
 }

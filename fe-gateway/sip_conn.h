@@ -1,6 +1,6 @@
 /*
- * SIP connections over TCP and TLS: reading and framing, the handshake as jobs, what waits for it, reuse. Only sip_io.c and
- * sip_conn.c include this.
+ * SIP connections over TCP and TLS: reading and framing, the handshake as jobs, what waits for it, reuse. Only sip_io.c,
+ * sip_admit.c, sip_conn.c and sip_conn_tls.c include this.
  */
 #ifndef GATEWAY_SIP_CONN_H
 #define GATEWAY_SIP_CONN_H
@@ -35,7 +35,8 @@ struct sip_conn {
 	struct sip_conn_waiting *waiting;
 	size_t waiting_bytes;
 	struct rt_timer timer;
-	uint64_t opened_ms, used_ms, partial_ms; /* last message either way; since when one is incomplete, 0: none */
+	uint64_t stranger_ms; /* since when it may not send as one of our domains, where it may not */
+	uint64_t used_ms, partial_ms; /* last message either way; since when one is incomplete, 0: none */
 	struct rt_post closing; /* a close asked for while the layer is being driven */
 	enum xfed_reason close_reason;
 	const char *close_text;
@@ -64,6 +65,7 @@ struct sip_io {
 
 /* sip_admit.c: a refusal leaves nothing behind. That of a peer is logged and counted in here; that of a connection of ours is told with what was to be sent. */
 bool sip_admit_peer(struct sip_io *io, struct rt_stream *s); /* a stranger's stream has its place until its socket is closed */
+bool sip_admit_stranger(struct sip_io *io, struct rt_stream *s); /* the same for one that was none; true where it has a place already */
 bool sip_admit_dial(const struct sip_io *io);
 
 void sip_conn_accept(struct sip_io *io, struct rt_stream *s, enum sip_transport t);
@@ -73,5 +75,20 @@ struct sip_conn *sip_conn_to(const struct sip_io *io, const struct sip_target *t
 enum sip_io_sent sip_conn_send(struct sip_conn *c, struct xfed_span bytes, uint64_t txn);
 void sip_conn_close_later(struct sip_conn *c, const char *text);
 void sip_conn_free_all(struct sip_io *io);
+
+/* sip_conn.c for sip_conn_tls.c */
+void sip_conn_close(struct sip_conn *c, enum xfed_reason reason, const char *text);
+void sip_conn_opened(struct sip_conn *c);
+void sip_conn_take(struct sip_conn *c, struct xfed_span plain);
+void sip_conn_rearm(struct sip_conn *c);
+void sip_conn_free(struct sip_conn *c);
+
+/* sip_conn_tls.c */
+int sip_conn_tls_new(struct sip_conn *c); /* OK, NOMEM; STATE: without credentials */
+void sip_conn_tls_step(struct sip_conn *c); /* the handshake goes on */
+void sip_conn_tls_read(struct sip_conn *c);
+bool sip_conn_tls_flush(struct sip_conn *c); /* false: no room, or no memory */
+/* By what is trusted now, which may be more or less than at the handshake. Why it is no longer good; NONE where it is, or never was. */
+enum xfed_reason sip_conn_judge_chain(struct sip_conn *c);
 
 #endif

@@ -30,7 +30,7 @@ static void on_datagram(void *user, struct xfed_span in, const struct rt_addr *f
 	struct sip_flow_info info = s->info;
 	snprintf(info.peer_ip, sizeof(info.peer_ip), "%s", rt_addr_host_text(from, text));
 	info.peer_port = rt_addr_port(from);
-	info.is_known = trust_is_known(s->io->gw->files.config, &(struct trust_peer){ .transport = SIP_UDP, .ip = info.peer_ip });
+	info.is_known = trust_may_send(&s->io->gw->files.config->senders, &(struct trust_peer){ .transport = SIP_UDP, .address = *from });
 	gateway_sip_receive(s->io->gw, &info, in);
 }
 
@@ -96,9 +96,9 @@ void sip_io_close_flow(struct sip_io *io, uint64_t flow)
 
 bool sip_io_peer(const struct sip_io *io, const struct sip_flow_info *flow, struct trust_peer *out)
 {
-	*out = (struct trust_peer){ .transport = flow->transport, .ip = flow->peer_ip, .chain_reason = XFED_REASON_TLS_CERT_MISSING };
+	*out = (struct trust_peer){ .transport = flow->transport, .chain_reason = XFED_REASON_TLS_CERT_MISSING };
 	if (flow->transport != SIP_TLS) {
-		return true;
+		return rt_addr_parse_host(&out->address, xfed_span_str(flow->peer_ip), flow->peer_port) == XFED_OK;
 	}
 	const struct sip_conn *c = sip_conn_find(io, flow->id);
 	if (!c || !c->is_open) {

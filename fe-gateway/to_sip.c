@@ -20,26 +20,6 @@ static bool fresh_reader(struct gateway *g)
 	return g->fragments || xfed_xml_reader_new_fragment(&limits, &g->fragments) == XFED_OK;
 }
 
-static Xfed__Kind kind_of(const struct xfed_stanza *s)
-{
-	if (s->type == XFED_TYPE_ERROR) {
-		return XFED__KIND__KIND_ERROR;
-	}
-	if (s->kind == XFED_STANZA_MESSAGE) {
-		return XFED__KIND__KIND_MESSAGE;
-	}
-	bool is_subscription = s->type == XFED_TYPE_SUBSCRIBE || s->type == XFED_TYPE_SUBSCRIBED || s->type == XFED_TYPE_UNSUBSCRIBE ||
-			       s->type == XFED_TYPE_UNSUBSCRIBED;
-	return is_subscription ? XFED__KIND__KIND_SUBSCRIPTION : XFED__KIND__KIND_PRESENCE;
-}
-
-/* What the frame says of the stanza must be what the stanza says: outcomes are written from the frame's words. */
-static bool agrees(const Xfed__Deliver *d, const struct xfed_stanza *s)
-{
-	return xfed_jid_is_full(&s->from, xfed_span_str(d->from)) && xfed_jid_is_full(&s->to, xfed_span_str(d->to)) && kind_of(s) == d->kind &&
-	       xfed_span_is(xfed_span_make(s->id.data ? s->id.data : "", s->id.len), d->id);
-}
-
 static enum xfed_reason read_again(struct gateway *g, const Xfed__Deliver *d, struct xfed_stanza *s)
 {
 	if (!fresh_reader(g)) {
@@ -69,7 +49,7 @@ static enum xfed_reason read_again(struct gateway *g, const Xfed__Deliver *d, st
 	case XFED_STANZA_IMPROPER:
 		return XFED_REASON_XMPP_STANZA_INVALID;
 	}
-	return s->kind != XFED_STANZA_IQ && agrees(d, s) ? XFED_REASON_NONE : XFED_REASON_XMPP_STANZA_INVALID;
+	return s->kind != XFED_STANZA_IQ && proto_deliver_agrees(d, s) ? XFED_REASON_NONE : XFED_REASON_XMPP_STANZA_INVALID;
 }
 
 /* ---- policy ---- */

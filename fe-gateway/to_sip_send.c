@@ -417,7 +417,7 @@ static struct xfed_span new_address(struct gateway_outgoing *o, struct xfed_aren
 	if (!m->contact.data || iw_sip_to_jid(a, m->contact, &j, &why) != XFED_OK) {
 		return none;
 	}
-	const struct gateway_domain *d = gateway_domain_inside(o->gw, j.domain);
+	const struct gateway_domain *d = gateway_config_inside(o->gw->files.config, j.domain);
 	if (!d) {
 		return none;
 	}

@@ -27,18 +27,6 @@ struct taken {
 
 /* ---- who and where ---- */
 
-const struct gateway_domain *gateway_domain_inside(const struct gateway *g, struct xfed_span domain)
-{
-	const struct gateway_config *c = g->files.config;
-	for (size_t i = 0; i < c->domains.count; i++) {
-		const struct gateway_domain *d = &c->domains.items[i];
-		if (xfed_span_is(domain, d->sip_domain ? d->sip_domain : d->domain)) {
-			return d;
-		}
-	}
-	return gateway_config_domain(c, domain);
-}
-
 static enum xfed_reason parse_address(struct taken *t, struct xfed_span uri, struct xfed_jid *out)
 {
 	enum xfed_reason why = XFED_REASON_SIP_ADDRESS_UNMAPPABLE;
@@ -54,8 +42,8 @@ static enum xfed_reason check_sender(struct taken *t, const struct sip_flow_info
 	if (reason != XFED_REASON_NONE) {
 		return reason;
 	}
-	t->domain = gateway_domain_inside(t->g, t->from.domain);
-	if (!t->domain || !sip_io_peer(t->g->io, flow, &peer) || !trust_may_send(t->domain, &peer)) {
+	t->domain = gateway_config_inside(t->g->files.config, t->from.domain);
+	if (!t->domain || !sip_io_peer(t->g->io, flow, &peer) || !trust_may_send(&t->domain->senders, &peer)) {
 		return XFED_REASON_SIP_SENDER_UNTRUSTED;
 	}
 	t->from.domain = xfed_span_str(t->domain->domain);
@@ -81,7 +69,7 @@ static enum xfed_reason check_target(struct taken *t)
 	if (reason != XFED_REASON_NONE) {
 		return reason;
 	}
-	if (gateway_domain_inside(t->g, t->to.domain)) {
+	if (gateway_config_inside(t->g->files.config, t->to.domain)) {
 		return XFED_REASON_SIP_LOOP_DETECTED; /* [B1-06]: both ends on one side */
 	}
 	const struct xfed_partner *p = gateway_partner(t->g, t->to.domain);
@@ -252,6 +240,7 @@ static int hand_over(struct taken *t, int peer, const struct xfed_xml_elem *elem
 		.id = t->in->stanza_id,
 		.from = t->in->local,
 		.to = to,
+		.lang = xfed_xml_attr_get_ns(elem, XFED_NS_XML, "lang"),
 		.stanza = xfed_buf_span(&g->scratch),
 		.correlation = t->in->correlation,
 		.pair_key = pair_key(t->in),
@@ -271,21 +260,6 @@ static int hand_over(struct taken *t, int peer, const struct xfed_xml_elem *elem
 	return to.data ? proto_outbox_add(g->outbox, &n, now, &seq) : XFED_ERR_NOMEM;
 }
 
-/* What the outbox does not take. */
-static enum xfed_reason refusal_of(int rc)
-{
-	switch (rc) {
-	case XFED_ERR_TOO_LARGE:
-		return XFED_REASON_DELIVERY_SIZE_EXCEEDED;
-	case XFED_ERR_INVALID:
-		return XFED_REASON_SIP_REQUEST_MALFORMED;
-	case XFED_ERR_LIMIT:
-		return XFED_REASON_DELIVERY_QUEUE_FULL;
-	default:
-		return XFED_REASON_STREAM_INTERNAL;
-	}
-}
-
 static enum xfed_reason send_on(struct taken *t, const struct xfed_xml_elem *elem)
 {
 	struct gateway *g = t->g;
@@ -297,7 +271,7 @@ static enum xfed_reason send_on(struct taken *t, const struct xfed_xml_elem *ele
 	xfed_buf_clear(&g->scratch);
 	int rc = xfed_xml_write(&g->scratch, elem, XFED_SPAN(""));
 	if (rc != XFED_OK) {
-		return refusal_of(rc == XFED_ERR_LIMIT ? XFED_ERR_TOO_LARGE : rc);
+		return proto_outbox_refusal(rc == XFED_ERR_LIMIT ? XFED_ERR_TOO_LARGE : rc, XFED_REASON_SIP_REQUEST_MALFORMED);
 	}
 	rc = take_route(t, &peer);
 	if (rc != XFED_OK) {
@@ -306,7 +280,7 @@ static enum xfed_reason send_on(struct taken *t, const struct xfed_xml_elem *ele
 	rc = hand_over(t, peer, elem, within);
 	if (rc != XFED_OK) {
 		routes_give_back(g->routes, t->in->local_domain, t->in->remote_domain);
-		return refusal_of(rc);
+		return proto_outbox_refusal(rc, XFED_REASON_SIP_REQUEST_MALFORMED);
 	}
 	/* Writing to somebody is what authorises an answer; without memory the contact only has to be written to again. */
 	contacts_wrote(g->contacts, t->in->local, t->in->remote, gateway_now(g));

@@ -10,30 +10,26 @@ static bool has_good_certificate(const struct trust_peer *p)
 	return p->cert && p->chain_reason == XFED_REASON_NONE && xfed_cert_purpose_sip_ok(p->cert);
 }
 
-bool trust_may_send(const struct gateway_domain *d, const struct trust_peer *peer)
+static bool is_listed(const struct gateway_senders *s, const struct xfed_cert *cert)
 {
-	switch (peer->transport) {
-	case SIP_TLS:
-		for (size_t i = 0; i < d->peers.count && has_good_certificate(peer); i++) {
-			if (is_named(peer->cert, xfed_span_str(d->peers.items[i]))) {
-				return true;
-			}
+	struct xfed_span name;
+	for (size_t i = 0; i < xfed_cert_facts(cert)->name_count; i++) {
+		if (xfed_cert_sip_name(cert, i, &name) && gateway_senders_have_name(s, name)) {
+			return true;
 		}
-		return false;
-	case SIP_TCP:
-		return gateway_domain_has_address(d, peer->ip);
-	case SIP_UDP:
-		return d->udp_trusted && gateway_domain_has_address(d, peer->ip);
 	}
 	return false;
 }
 
-bool trust_is_known(const struct gateway_config *c, const struct trust_peer *peer)
+bool trust_may_send(const struct gateway_senders *s, const struct trust_peer *peer)
 {
-	for (size_t i = 0; i < c->domains.count; i++) {
-		if (trust_may_send(&c->domains.items[i], peer)) {
-			return true;
-		}
+	switch (peer->transport) {
+	case SIP_TLS:
+		return has_good_certificate(peer) && is_listed(s, peer->cert);
+	case SIP_TCP:
+		return rt_network_set_holds(&s->addresses, &peer->address);
+	case SIP_UDP:
+		return rt_network_set_holds(&s->udp_addresses, &peer->address);
 	}
 	return false;
 }

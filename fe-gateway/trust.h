@@ -12,14 +12,13 @@
 
 struct trust_peer {
 	enum sip_transport transport;
-	const char *ip;
+	struct rt_addr address;
 	const struct xfed_cert *cert;  /* NULL: none presented */
 	enum xfed_reason chain_reason; /* NONE: the chain is good */
 };
 
-bool trust_may_send(const struct gateway_domain *d, const struct trust_peer *peer);
-/* As any of our domains: not a stranger. */
-bool trust_is_known(const struct gateway_config *c, const struct trust_peer *peer);
+/* `s`: of the domain; of the whole configuration, whether as any of our domains: else a stranger. */
+bool trust_may_send(const struct gateway_senders *s, const struct trust_peer *peer);
 
 /* Whether the certificate of a SIP server proves `name` (RFC 5922, or a plain host name). NONE, or why it does not. */
 enum xfed_reason trust_server(const struct trust_peer *server, struct xfed_span name);

@@ -8,8 +8,6 @@
 #include "xfed/jid.h"
 #include "xfed/limits.h"
 
-#define DNS_NAME_BYTES XFED_DOMAIN_POINTS /* in text, without the final dot */
-
 static int from_idn2(int rc)
 {
 	return rc == IDN2_OK ? XFED_OK : rc == IDN2_MALLOC ? XFED_ERR_NOMEM : XFED_ERR_INVALID;
@@ -50,7 +48,7 @@ static bool can_be_in_dns(struct xfed_span name)
 		total += least + 1;
 		points = others = 0;
 	}
-	return total <= DNS_NAME_BYTES + 1;
+	return total <= XFED_DOMAIN_POINTS + 1;
 }
 
 /* The same of a name as it came, whose mapping is costly itself; some dots show only behind it. */
@@ -60,7 +58,7 @@ static bool is_worth_mapping(struct xfed_span name)
 	for (size_t i = 0; i < name.len; i++) {
 		points += !is_continuation(name.data[i]);
 	}
-	return points <= DNS_NAME_BYTES + 1;
+	return points <= XFED_DOMAIN_POINTS + 1;
 }
 
 int jid_label_to_ascii(struct xfed_span label, char *out)
@@ -81,7 +79,7 @@ int jid_label_to_ascii(struct xfed_span label, char *out)
 		return rc;
 	}
 	size_t len = strlen((const char *)ascii);
-	if (len == 0 || len > JID_LABEL_BYTES) {
+	if (len == 0 || len > XFED_LABEL_POINTS) {
 		rc = XFED_ERR_INVALID;
 	} else {
 		memcpy(out, ascii, len + 1);
@@ -93,7 +91,7 @@ int jid_label_to_ascii(struct xfed_span label, char *out)
 /* An A-label in lower case to its U-label, which has to lead back to exactly that A-label. `*out` is idn2's memory. */
 static int label_to_unicode(struct xfed_span label, char **out)
 {
-	char text[JID_LABEL_BYTES + 1], again[JID_LABEL_BYTES + 1];
+	char text[XFED_LABEL_POINTS + 1], again[XFED_LABEL_POINTS + 1];
 	memcpy(text, label.data, label.len);
 	text[label.len] = '\0';
 	int rc = from_idn2(idn2_to_unicode_8z8z(text, out, 0));
@@ -135,7 +133,7 @@ static int put_label(struct labels *to, struct xfed_span label, size_t dns_len)
 {
 	bool is_first = to->len == 0;
 	to->dns_len += dns_len + 1;
-	if (to->dns_len > DNS_NAME_BYTES + 1 || label.len + !is_first > to->room - to->len) {
+	if (to->dns_len > XFED_DOMAIN_POINTS + 1 || label.len + !is_first > to->room - to->len) {
 		return XFED_ERR_INVALID;
 	}
 	if (!is_first) {
@@ -149,7 +147,7 @@ static int put_label(struct labels *to, struct xfed_span label, size_t dns_len)
 /* A label already mapped: LDH, an A-label, or a U-label. */
 static int add_label(struct labels *to, struct xfed_span label)
 {
-	char ascii[JID_LABEL_BYTES + 1];
+	char ascii[XFED_LABEL_POINTS + 1];
 	if (!is_ascii(label)) {
 		int rc = jid_label_to_ascii(label, ascii);
 		return rc == XFED_OK ? put_label(to, label, strlen(ascii)) : rc;
@@ -258,7 +256,7 @@ int jid_domain_full(struct xfed_arena *a, struct xfed_span in, struct xfed_span 
 /* Appends one label of a normalised domain as it stands in DNS. */
 static int append_ascii_label(char *p, size_t *len, struct xfed_span label)
 {
-	char ascii[JID_LABEL_BYTES + 1];
+	char ascii[XFED_LABEL_POINTS + 1];
 	if (!is_ascii(label)) {
 		int rc = jid_label_to_ascii(label, ascii);
 		if (rc != XFED_OK) {
@@ -266,7 +264,7 @@ static int append_ascii_label(char *p, size_t *len, struct xfed_span label)
 		}
 		label = xfed_span_str(ascii);
 	}
-	if (*len + label.len + 1 > DNS_NAME_BYTES + 1) {
+	if (*len + label.len + 1 > XFED_DOMAIN_POINTS + 1) {
 		return XFED_ERR_INVALID;
 	}
 	memcpy(p + *len, label.data, label.len);
@@ -277,7 +275,7 @@ static int append_ascii_label(char *p, size_t *len, struct xfed_span label)
 
 int xfed_jid_domain_ascii(struct xfed_arena *a, struct xfed_span domain, struct xfed_span *out)
 {
-	char text[DNS_NAME_BYTES + 1];
+	char text[XFED_DOMAIN_POINTS + 1];
 	size_t len = 0, start = 0;
 	if (domain.len == 0 || domain.len > XFED_JID_PART_BYTES || !can_be_in_dns(domain)) {
 		return XFED_ERR_INVALID;

@@ -7,9 +7,6 @@
 
 #include "xfed/arena.h"
 #include "xfed/base.h"
-#include "xfed/limits.h"
-
-#define JID_LABEL_BYTES XFED_LABEL_POINTS /* of an A-label */
 
 enum jid_ascii_result {
 	JID_ASCII_OK,
@@ -25,7 +22,7 @@ enum jid_ascii_result {
 enum jid_ascii_result jid_domain_fold_ascii(char *p, size_t *len);
 
 /*
- * One ASCII label in lower case: OK (letters, digits and inner hyphens, 1 to JID_LABEL_BYTES), BAD, or NO where it
+ * One ASCII label in lower case: OK (letters, digits and inner hyphens, 1 to XFED_LABEL_POINTS), BAD, or NO where it
  * begins like an A-label.
  */
 enum jid_ascii_result jid_label_check_ascii(const char *p, size_t len);
@@ -39,7 +36,7 @@ bool jid_domain_is_false_address(const char *p, size_t len);
  */
 int jid_domain_full(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out);
 
-/* One U-label to its A-label, by the rules for registration; `out` has room for JID_LABEL_BYTES + 1. OK, INVALID, NOMEM. */
+/* One U-label to its A-label, by the rules for registration; `out` has room for XFED_LABEL_POINTS + 1. OK, INVALID, NOMEM. */
 int jid_label_to_ascii(struct xfed_span label, char *out);
 
 #endif

@@ -22,7 +22,7 @@ static bool is_ipv4(const char *p, size_t len)
 
 enum jid_ascii_result jid_label_check_ascii(const char *p, size_t len)
 {
-	if (len == 0 || len > JID_LABEL_BYTES || p[0] == '-' || p[len - 1] == '-') {
+	if (len == 0 || len > XFED_LABEL_POINTS || p[0] == '-' || p[len - 1] == '-') {
 		return JID_ASCII_BAD;
 	}
 	for (size_t i = 0; i < len; i++) {

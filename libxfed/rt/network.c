@@ -65,22 +65,16 @@ static bool begins_with(const uint8_t *bytes, const uint8_t *prefix, unsigned bi
 
 static const uint8_t *bytes_of(const struct rt_addr *a)
 {
-	return a->sa.sa_family == AF_INET ? (const uint8_t *)&a->in.sin_addr : (const uint8_t *)&a->in6.sin6_addr;
-}
-
-static bool is_mapped(const struct rt_addr *a)
-{
-	return a->sa.sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&a->in6.sin6_addr);
+	return a->in6.sin6_addr.s6_addr;
 }
 
 bool rt_network_holds(const struct rt_network *n, const struct rt_addr *a)
 {
-	struct rt_addr v4;
-	if (is_mapped(a) && rt_addr_embedded(a, &v4)) {
-		return !n->is_ipv6 && begins_with(bytes_of(&v4), n->bytes, n->bits);
+	struct in_addr v4;
+	if (rt_addr_v4(a, &v4)) {
+		return !n->is_ipv6 && begins_with((const uint8_t *)&v4, n->bytes, n->bits);
 	}
-	bool is_ipv6 = a->sa.sa_family == AF_INET6;
-	return (is_ipv6 || a->sa.sa_family == AF_INET) && is_ipv6 == n->is_ipv6 && begins_with(bytes_of(a), n->bytes, n->bits);
+	return a->sa.sa_family == AF_INET6 && n->is_ipv6 && begins_with(bytes_of(a), n->bytes, n->bits);
 }
 
 /* ---- kinds ---- */

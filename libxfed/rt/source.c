@@ -30,11 +30,11 @@ struct rt_source {
 
 static void make_key(const struct rt_addr *a, enum level level, struct key *out)
 {
+	struct in_addr v4;
 	*out = (struct key){ .level = level };
-	if (a->sa.sa_family == AF_INET || (a->sa.sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&a->in6.sin6_addr))) {
-		const void *v4 = a->sa.sa_family == AF_INET ? (const void *)&a->in.sin_addr : &a->in6.sin6_addr.s6_addr[12];
+	if (rt_addr_v4(a, &v4)) {
 		out->family = AF_INET;
-		memcpy(out->prefix, v4, level == LEVEL_ADDRESS ? 4 : 3);
+		memcpy(out->prefix, &v4, level == LEVEL_ADDRESS ? 4 : 3);
 	} else if (a->sa.sa_family == AF_INET6) {
 		out->family = AF_INET6;
 		memcpy(out->prefix, &a->in6.sin6_addr, level == LEVEL_ADDRESS ? 8 : 6);

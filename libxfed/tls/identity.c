@@ -154,6 +154,14 @@ bool xfed_cert_proves_sip(const struct xfed_cert *c, struct xfed_span domain)
 	return !has_identity && xfed_cert_names_host(c, domain);
 }
 
+bool xfed_cert_sip_name(const struct xfed_cert *c, size_t i, struct xfed_span *out)
+{
+	struct xfed_span name = xfed_span_str(c->facts.names[i]);
+	bool is_one = starts_nocase(name, XFED_SPAN("dns:"), out) ||
+		      (starts_nocase(name, XFED_SPAN("uri:sip:"), out) && !memchr(out->data, '@', out->len));
+	return is_one && out->len > 0 && !xfed_cert_is_address(*out);
+}
+
 bool xfed_cert_purpose_ok(const struct xfed_cert *c)
 {
 	/*

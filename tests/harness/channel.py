@@ -162,9 +162,9 @@ class ChannelPeer:
         assert name is None, "%s behind Close" % name
         return fields["reason"].decode()
 
-    def deliver(self, seq, sender, to, stanza, kind=1, id="", remaining_ms=50000):
-        self.send("Deliver", **{"seq": seq, "kind": kind, "id": id, "from": sender, "to": to, "remaining_ms": remaining_ms, "stanza": stanza,
-                                "lowest_unsettled": 1})
+    def deliver(self, seq, sender, to, stanza, kind=1, id="", type="", lang="", remaining_ms=50000):
+        self.send("Deliver", **{"seq": seq, "kind": kind, "type": type, "id": id, "from": sender, "to": to, "lang": lang,
+                                "remaining_ms": remaining_ms, "stanza": stanza, "lowest_unsettled": 1})
 
     def outcomes(self, count, timeout=10):
         """{seq: outcome} of the next ones that come, so many."""

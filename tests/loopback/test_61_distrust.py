@@ -16,6 +16,7 @@ from harness.xmpp import child_text
 numbers = itertools.count(1)
 REFUSED = 2
 MESSAGE, PRESENCE, SUBSCRIPTION, ERROR = 1, 2, 3, 4
+HONEST = " type='chat' xml:lang='de'"
 
 # what is wrong -> what the frame says instead of what the stanza does
 LIES = {
@@ -27,6 +28,10 @@ LIES = {
     "another id": {"id": "of somebody else"},
     "another kind": {"kind": PRESENCE},
     "said to be an error": {"kind": ERROR},
+    "another type": {"type": "groupchat"},
+    "no type": {"type": ""},
+    "another language": {"lang": "en"},
+    "no language": {"lang": ""},
 }
 
 
@@ -66,10 +71,10 @@ def test_an_edge_compares_frame_and_stanza(edge_of, rogue, name):
     """Outcomes and late errors are written from the frame's words: they have to be those of the stanza."""
     since = edge_of.partner.inbox.mark()
     ident, where = "e%d" % next(numbers), {"from": "corp.example", "to": "distrust.example"}
-    honest = {"sender": "alice@corp.example", "to": "bob@distrust.example", "id": ident, "kind": MESSAGE}
+    honest = {"sender": "alice@corp.example", "to": "bob@distrust.example", "id": ident, "kind": MESSAGE, "type": "chat", "lang": "de"}
     lie = {key: value % where if isinstance(value, str) else value for key, value in LIES[name].items()}
-    rogue.deliver(1, stanza=stanza(honest["sender"], honest["to"], ident), **dict(honest, **lie))
-    rogue.deliver(2, stanza=stanza(honest["sender"], honest["to"], ident, "true " + ident), **honest)
+    rogue.deliver(1, stanza=stanza(honest["sender"], honest["to"], ident, more=HONEST), **dict(honest, **lie))
+    rogue.deliver(2, stanza=stanza(honest["sender"], honest["to"], ident, "true " + ident, more=HONEST), **honest)
     edge_of.partner.wait_body("true " + ident, 20, since)
     outcome = rogue.outcomes(1)[1]
     assert (outcome["fate"], outcome["reason"]) == (REFUSED, b"xmpp.stanza.invalid")
@@ -84,7 +89,7 @@ def test_an_edge_asks_what_a_partner_takes(edge_of, rogue, to, kind, name, is_al
     """policy of the partner: `kinds`, whatever the gateway says. What may go fails later, for nobody is there."""
     sender = "alice@corp.example"
     more = " type='subscribe'" if kind == SUBSCRIPTION else ""
-    rogue.deliver(1, sender, "bob@" + to, stanza(sender, "bob@" + to, "k1", name=name, more=more), kind=kind, id="k1")
+    rogue.deliver(1, sender, "bob@" + to, stanza(sender, "bob@" + to, "k1", name=name, more=more), kind=kind, id="k1", type="subscribe" if more else "")
     rogue.send("Withdraw", seq=1)
     outcome = rogue.outcomes(1, 20)[1]
     assert (outcome.get("reason") == b"policy.kind.forbidden") == (not is_allowed), outcome
@@ -126,12 +131,12 @@ def fake_edge(gateway_of):
 def test_a_gateway_compares_frame_and_stanza(gateway_of, fake_edge, name):
     since = gateway_of.user.inbox.mark()
     ident, where = "g%d" % next(numbers), {"from": "distrust.example", "to": "corp.example"}
-    honest = {"sender": "alice@distrust.example", "to": "bob@corp.example", "id": ident, "kind": MESSAGE}
+    honest = {"sender": "alice@distrust.example", "to": "bob@corp.example", "id": ident, "kind": MESSAGE, "type": "chat", "lang": "de"}
     lie = {key: value % where if isinstance(value, str) else value for key, value in LIES[name].items()}
-    fake_edge.deliver(1, stanza=stanza(honest["sender"], honest["to"], ident), **dict(honest, **lie))
+    fake_edge.deliver(1, stanza=stanza(honest["sender"], honest["to"], ident, more=HONEST), **dict(honest, **lie))
     outcome = fake_edge.outcomes(1)[1]
     assert (outcome["fate"], outcome["reason"]) == (REFUSED, b"xmpp.stanza.invalid")
-    fake_edge.deliver(2, stanza=stanza(honest["sender"], honest["to"], ident, "true " + ident), **honest)
+    fake_edge.deliver(2, stanza=stanza(honest["sender"], honest["to"], ident, "true " + ident, more=HONEST), **honest)
     attempted = fake_edge.read_until("Attempted")
     fake_edge.send("AttemptedAck", seqs=attempted["seqs"])
     gateway_of.user.wait_text("true " + ident, 10, since)

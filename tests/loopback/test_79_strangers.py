@@ -258,3 +258,34 @@ def test_what_is_said_to_a_stranger_is_forgotten(shared):
     assert len({re.search(r"tag=(\S+)", a.get("to")).group(1) for a in answers}) == 1
     assert counted(shared.gateway, "sip.sender.untrusted") == before + 3
     sock.close()
+
+
+def test_an_address_that_a_reload_takes_out_is_a_stranger(install, started):
+    """Its connections have to take places then, like any stranger's: for some there are none, the others are closed after 30 s."""
+    inst = install("unlisted", gateway={"limits": {"unauthenticated": 2, "address_share": 100, "network_share": 100}})
+    domain, source = inst.gateway_config["domains"][0], "127.0.0.77"
+    domain["peer_addresses"] = domain["peer_addresses"] + [source]
+    inst.write_configs()
+    started(inst)
+    held = [Wire.connect(inst.sip, source) for _ in range(5)]
+    try:
+        wait_until("five connections", lambda: sum("event=sip.open " in x and source in x for x in inst.gateway.process.lines) == 5, 20)
+        mark = inst.gateway.process.mark()
+        domain["peer_addresses"] = domain["peer_addresses"][:-1]
+        inst.write_configs()
+        assert inst.gateway.control("reload")["ok"]
+
+        def closed(code):
+            return sum("event=sip.closed " in x and "reason=" + code in x for x in inst.gateway.process.lines[mark:])
+        wait_until("three without a place", lambda: closed(UNPROVED) == 3, 20)
+        assert closed("sip.sender.untrusted") == 0
+        assert len(refused_lines(inst.gateway, "sip.refused", mark)) == 1
+        with pytest.raises((AssertionError, ConnectionError)):  # and nobody else gets in
+            late = Wire.connect(inst.sip, source)
+            assert not is_refused(late)
+        wait_until("the end of the two others", lambda: closed("sip.sender.untrusted") == 2, 90)
+        assert closed(UNPROVED) == 3
+    finally:
+        for w in held:
+            w.close()
+        inst.stop()

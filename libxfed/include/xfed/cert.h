@@ -41,6 +41,11 @@ bool xfed_cert_proves_xmpp(const struct xfed_cert *c, struct xfed_span domain);
 bool xfed_cert_proves_sip(const struct xfed_cert *c, struct xfed_span domain);
 /* A host name in A-labels against dNSName entries, no wildcard: the channel's certificates. */
 bool xfed_cert_names_host(const struct xfed_cert *c, struct xfed_span host);
+/*
+ * The `i`th of its names, where it is one that proves a SIP domain or names a host: xfed_cert_proves_sip() or xfed_cert_names_host()
+ * holds for exactly those, in any case.
+ */
+bool xfed_cert_sip_name(const struct xfed_cert *c, size_t i, struct xfed_span *out);
 bool xfed_cert_purpose_ok(const struct xfed_cert *c);
 /* The same for SIP, where sipDomain (RFC 5924) is as good: [C5-02]. */
 bool xfed_cert_purpose_sip_ok(const struct xfed_cert *c);

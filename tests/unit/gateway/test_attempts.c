@@ -119,11 +119,6 @@ void gateway_id(const struct gateway *gw, enum gateway_id_use use, struct xfed_s
 	*out = (struct gateway_id){ .text = "0123456789abcdef0123456789abcdef", .number = seq };
 }
 
-const struct gateway_domain *gateway_domain_inside(const struct gateway *gw, struct xfed_span domain)
-{
-	return NULL;
-}
-
 void rt_metric_add(struct rt_metrics *m, enum rt_metric_id id, uint64_t n, const struct xfed_span *labels, size_t count)
 {
 }

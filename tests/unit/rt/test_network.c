@@ -164,9 +164,49 @@ static void the_hosts_addresses_are_read(void **state)
 	rt_reach_deinit(&r);
 }
 
+/* A set says what its networks say, whatever holds whatever. */
+static void a_set_says_what_its_networks_say(void **state)
+{
+	static const char *const texts[] = { "10.2.0.0/15", "10.2.7.0/24", "10.2.7.9", "10.2.7.9/32", "192.0.2.7", "10.4.0.0/16", "2001:db8::/33",
+		"2001:db8:1::/48", "::ffff:0:0/96", "fd00::/8", "::1", "172.16.0.0/12" };
+	static const char *const asked[] = { "10.1.255.255", "10.2.0.0", "10.3.255.255", "10.4.0.0", "10.4.255.255", "10.5.0.0", "10.2.7.9", "192.0.2.6",
+		"192.0.2.7", "192.0.2.8", "2001:db8::", "2001:db8:7fff:ffff:ffff:ffff:ffff:ffff", "2001:db8:8000::", "::ffff:10.2.7.9", "::ffff:10.5.0.0",
+		"fcff::", "fd00::", "fe00::", "::", "::1", "::2", "0.0.0.1", "172.31.255.255", "172.32.0.0", "255.255.255.255" };
+	struct rt_network all[XFED_ARRAY_LEN(texts)], sealed[XFED_ARRAY_LEN(texts)];
+	(void)state;
+	for (size_t from = 0; from < XFED_ARRAY_LEN(texts); from++) {
+		struct rt_network_set s = { sealed, XFED_ARRAY_LEN(texts) - from };
+		for (size_t i = from; i < XFED_ARRAY_LEN(texts); i++) {
+			assert_int_equal(rt_network_parse(xfed_span_str(texts[i]), &all[i]), XFED_OK);
+			sealed[i - from] = all[i];
+		}
+		rt_network_set_seal(&s);
+		for (size_t k = 0; k < XFED_ARRAY_LEN(asked); k++) {
+			struct rt_addr a = address(asked[k]);
+			bool holds = false;
+			for (size_t i = from; i < XFED_ARRAY_LEN(texts); i++) {
+				holds = holds || rt_network_holds(&all[i], &a);
+			}
+			if (rt_network_set_holds(&s, &a) != holds) {
+				fail_msg("%s, networks from %s on", asked[k], texts[from]);
+			}
+		}
+	}
+	struct rt_network whole[2] = { { .bits = 0 }, { .bits = 0, .is_ipv6 = true } };
+	struct rt_network_set one = { whole, 1 }, none = { NULL, 0 };
+	struct rt_addr v4 = address("192.0.2.7"), v6 = address("2001:db8::1"), other = { .sa.sa_family = AF_UNSPEC };
+	rt_network_set_seal(&one);
+	rt_network_set_seal(&none);
+	assert_true(rt_network_set_holds(&one, &v4));
+	assert_false(rt_network_set_holds(&one, &v6));
+	assert_false(rt_network_set_holds(&one, &other));
+	assert_false(rt_network_set_holds(&none, &v4));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_set_says_what_its_networks_say),
 		cmocka_unit_test(a_network_is_text_with_no_bits_behind_its_prefix),
 		cmocka_unit_test(a_network_holds_what_begins_as_it_does),
 		cmocka_unit_test(every_address_has_its_kind),

@@ -28,6 +28,19 @@ void rt_addr_make(struct rt_addr *out, const struct sockaddr *sa); /* any other 
 const char *rt_addr_text(const struct rt_addr *a, char out[RT_ADDR_TEXT]);	/* with port; returns `out` */
 const char *rt_addr_host_text(const struct rt_addr *a, char out[RT_ADDR_TEXT]); /* without port and brackets */
 uint16_t rt_addr_port(const struct rt_addr *a);
+/* The IPv4 address of one of IPv4, or of one that is mapped into IPv6, as a peer of a dual-stack socket shows. False: neither. */
+static inline bool rt_addr_v4(const struct rt_addr *a, struct in_addr *out)
+{
+	if (a->sa.sa_family == AF_INET) {
+		*out = a->in.sin_addr;
+		return true;
+	}
+	if (a->sa.sa_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&a->in6.sin6_addr)) {
+		return false;
+	}
+	memcpy(out, &a->in6.sin6_addr.s6_addr[12], sizeof(*out));
+	return true;
+}
 bool rt_addr_is_loopback(const struct rt_addr *a);
 bool rt_addr_eq(const struct rt_addr *a, const struct rt_addr *b); /* port included */
 

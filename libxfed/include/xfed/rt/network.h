@@ -18,6 +18,15 @@ int rt_network_parse(struct xfed_span s, struct rt_network *out);
 /* An IPv4 peer of a dual-stack socket shows as ::ffff:192.0.2.1: it is in networks of IPv4 only, never in ::/0. */
 bool rt_network_holds(const struct rt_network *n, const struct rt_addr *a);
 
+/* Many networks, for what is asked often: sealed once (in place: ordered, each that another holds left out), then asked. */
+struct rt_network_set {
+	struct rt_network *networks;
+	size_t count;
+};
+
+void rt_network_set_seal(struct rt_network_set *s);
+bool rt_network_set_holds(const struct rt_network_set *s, const struct rt_addr *a); /* as one of its networks does */
+
 /* ---- addresses that lead nowhere but to ourselves or our own link ---- */
 
 enum rt_addr_kind {
