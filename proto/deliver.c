@@ -20,7 +20,7 @@ bool proto_deliver_agrees(const Xfed__Deliver *d, const struct xfed_stanza *s)
 	       xfed_span_is(s->id, d->id) &&
 	       xfed_jid_is_full(&s->from, xfed_span_str(d->from)) &&
 	       xfed_jid_is_full(&s->to, xfed_span_str(d->to)) &&
-	       xfed_span_is(s->lang, d->lang);
+	       (!d->lang[0] || xfed_span_is(s->lang, d->lang)); /* the gateways of before say none */
 }
 
 enum xfed_reason proto_outbox_refusal(int rc, enum xfed_reason invalid)

@@ -31,7 +31,6 @@ LIES = {
     "another type": {"type": "groupchat"},
     "no type": {"type": ""},
     "another language": {"lang": "en"},
-    "no language": {"lang": ""},
 }
 
 

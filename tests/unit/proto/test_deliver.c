@@ -59,7 +59,7 @@ static void every_word_is_compared(void **state)
 		{ "from", STANZA, { KIND, "chat", "i1", "alice@a.example", TO, "de" }, false },
 		{ "to", STANZA, { KIND, "chat", "i1", FROM, "carol@b.example", "de" }, false },
 		{ "lang", STANZA, { KIND, "chat", "i1", FROM, TO, "en" }, false },
-		{ "lang: none", STANZA, { KIND, "chat", "i1", FROM, TO, "" }, false },
+		{ "lang: none, from a gateway of before", STANZA, { KIND, "chat", "i1", FROM, TO, "" }, true },
 		{ "absent", BARE, { KIND, "", "", FROM, TO, "" }, true },
 		{ "type that is not there", BARE, { KIND, "chat", "", FROM, TO, "" }, false },
 		{ "id that is not there", BARE, { KIND, "", "i1", FROM, TO, "" }, false },
