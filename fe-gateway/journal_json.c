@@ -75,8 +75,8 @@ int journal_list_args(const json_t *args, struct journal_question *out, char err
 	if (!read_number(json_object_get(args, "limit"), 1, JOURNAL_LIST_MAX, &limit)) {
 		return bad(error, "limit is 1 to 500");
 	}
-	if (!read_number(json_object_get(args, "before"), 1, INT64_MAX, &before)) {
-		return bad(error, "before is the number of a failure");
+	if (!read_number(json_object_get(args, "before"), 1, JOURNAL_STRANGER_ID, &before)) {
+		return bad(error, "before is the number of a failure; those of peers that have proved nothing are on the first page only");
 	}
 	out->since_s = since;
 	out->limit = (size_t)limit;

@@ -81,10 +81,17 @@ static struct xfed_span known(struct xfed_span s)
 	return s.len > 0 ? s : xfed_span_make(NULL, 0);
 }
 
+/* What is too large on this way one of our own users has written. */
+static enum xfed_side side_of(enum xfed_reason reason)
+{
+	return reason == XFED_REASON_DELIVERY_SIZE_EXCEEDED ? XFED_SIDE_LOCAL_USER : xfed_reason_info(reason)->side;
+}
+
 static void log_end(const struct gateway_incoming *in, const char *event, enum xfed_reason reason, int status, struct xfed_span text)
 {
 	rt_log(reason == XFED_REASON_NONE ? RT_LOG_DEBUG : RT_LOG_INFO, event, RT_KV("partner", known(in->remote_domain)), RT_KV("local", known(in->local_domain)),
-		RT_KV_REASON(reason), RT_KV("id", in->stanza_id), RT_KV("call_id", in->call_id), RT_KV("correlation", in->correlation),
+		RT_KV_STR("reason", rt_log_reason_word(reason)),
+		RT_KV_STR("side", reason == XFED_REASON_NONE ? NULL : xfed_side_name(side_of(reason))), RT_KV("id", in->stanza_id), RT_KV("call_id", in->call_id), RT_KV("correlation", in->correlation),
 		RT_KV_I64("sip_status", status), RT_KV("text", text), RT_END);
 }
 
@@ -106,7 +113,7 @@ static void fill_error(struct gateway_incoming *in, const struct iw_sip_error *e
 static void respond_error(struct gateway_incoming *in, const struct iw_sip_error *e, struct xfed_span phrase)
 {
 	fill_error(in, e, phrase);
-	gateway_report_refusal(in->gw, e->reason, xfed_reason_info(e->reason)->side);
+	gateway_report_refusal(in->gw, e->reason, side_of(e->reason));
 	queue(in->gw, &in->answer);
 }
 

@@ -619,6 +619,7 @@ def test_from_sip_what_no_frame_holds_holds_up_nobody(xfed, partner, user, flow,
         for crs in range(52260, 52420, 40):  # up to the largest stanza and beyond it
             response = user.message(flow, uri, "\r" * crs + "x", call_id="c" * 1000 + "%d" % next(numbers))
             assert response.status == 513, (crs, response.status)
+    xfed.gateway.process.wait_line("event=delivery.refused .*reason=delivery.size.exceeded side=local-user", 10)
     text = "behind it %d" % next(numbers)
     assert user.message(flow, "sip:alice@partner.example", text).status in (200, 202)
     partner.wait_body(text)
