@@ -351,7 +351,7 @@ def test_a_rogue_edge_floods_neither_log_nor_journal(beside_a_rogue):
         # ... also as one of an attempt of ours, about a partner, under words that change
         ours = i % 2
         peer.send("FailureEvent", at_s=int(time.time()), direction=1 + ours, local="corp.example", remote="proxied.example" if ours else "r%d.example" % i,
-                  reason="made.up.r%d" % i, side="somebody", text="words %d" % i, address="10.0.%d.%d:5" % (i // 256 % 256, i % 256))
+                  reason="made.up.r%d" % i, side="somebody", text="words %d" % i, address="" if ours else "10.0.%d.%d:5" % (i // 256 % 256, i % 256))
     peer.send("Ping", id=77, lowest_unsettled=1)
     while True:
         name, fields = peer.read(60)
