@@ -160,6 +160,10 @@ struct edge_pair {
 	size_t queue_bytes, queue_count;
 	struct edge_item *unacked; /* written, in this order; stream management runs */
 	size_t unacked_count;
+	struct edge_tally *dialled; /* the partner's count of our streams, while this is in it */
+	bool has_place;		    /* ... and in the edge's */
+	bool is_for_users;	    /* not for answers alone, since the stream was begun */
+	uint64_t answered_ms;	    /* an answer was last sent then */
 	uint64_t backoff_ms, retry_at_ms, started_ms;
 	enum xfed_reason last_reason;
 	UT_hash_handle hh; /* edge->pairs by key */
@@ -248,6 +252,7 @@ struct edge {
 	struct rt_post flush;
 	bool has_given_up; /* draining: what had no fate by then has been given one */
 	size_t incoming, asking; /* streams of partners; of ours, those for questions of dialback */
+	size_t dialled, answering; /* of ours, those for stanzas and attempts at one; of these, for answers to partners alone */
 	bool is_closing;   /* going out of service: the partners' streams have been told */
 	bool is_all_closing; /* ... and ours, which carried the last errors */
 	int exit_code;
@@ -291,7 +296,10 @@ void edge_admission_tick(struct edge *e, uint64_t now_ms);
 void edge_admission_free(struct edge *e);
 bool edge_admit_partner(struct edge *e, struct rt_stream *s); /* the stream has its place until its socket is closed, or it has proved something */
 bool edge_admit_question(struct edge *e, const struct edge_conn *asker, struct rt_source_hold *hold);
-bool edge_admit_dial(const struct edge *e); /* a stream of ours for stanzas */
+/* A place for a stream of ours for stanzas, until edge_dial_over(). False: there is none, `side` and the pair's text say why. */
+bool edge_admit_dial(struct edge_pair *p, const struct xfed_partner *partner, enum xfed_side *side);
+void edge_dial_for_users(struct edge_pair *p); /* something of a user's goes its way: it is no stream for answers alone any more */
+void edge_dial_over(struct edge_pair *p); /* holding none is fine */
 
 /* work.c: what strangers may have us do */
 void edge_work_init(struct edge *e);
@@ -299,10 +307,13 @@ void edge_work_init(struct edge *e);
 bool edge_work_spend(struct edge *e, const struct rt_addr *from, uint32_t cost);
 void edge_work_charge(struct edge_conn *c); /* for what its peer has had us do since; closes it where that was too much */
 
-/* tally.c: streams a partner has proved, by its primary domain */
+/* tally.c: streams a partner has proved and streams of ours to it, by its primary domain */
 size_t edge_tally_streams(const struct edge *e, const char *domain);
 void edge_tally_add(struct edge_conn *c, const char *domain); /* once per stream, later calls do nothing */
 void edge_tally_drop(struct edge_conn *c);
+size_t edge_tally_dialled(const struct edge *e, const char *domain); /* streams of ours to it, and attempts at one */
+struct edge_tally *edge_tally_dial(struct edge *e, const char *domain); /* counts one until it is hung up; NULL: no memory */
+void edge_tally_hang_up(struct edge *e, struct edge_tally *t); /* NULL is fine */
 
 /* rate.c: stanzas of a partner, over all its streams, against limits.stanzas_per_second. Only what is proved is counted. */
 bool edge_rate_take(struct edge *e, const struct xfed_partner *partner); /* false: over it */
@@ -321,6 +332,7 @@ void edge_newest_tick(struct edge *e, uint64_t now_ms);
  */
 void edge_pair_send(struct edge *e, struct xfed_span local, struct xfed_span remote, struct edge_item *item);
 struct edge_item *edge_item_new(struct xfed_span stanza, struct xfed_span remote, Xfed__Kind kind, const struct edge_origin *origin);
+bool edge_item_is_answer(const struct edge_item *it); /* ... to the partner, of the edge's own */
 void edge_pair_ready(struct edge_pair *p);
 void edge_pair_acked(struct edge_pair *p, size_t count); /* the partner has taken the oldest `count` of what was written */
 void edge_pair_release(struct edge_pair *p); /* its stream has done its work and closes */

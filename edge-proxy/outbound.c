@@ -105,6 +105,7 @@ static void pair_free(struct edge_pair *p)
 	rt_lookup_cancel(p->lookup);
 	rt_post_cancel(&p->ask);
 	rt_sources_give_back(&p->asker);
+	edge_dial_over(p);
 	edge_steps_free(&p->steps);
 	xfed_free(p->endpoints);
 	xfed_free(p);
@@ -133,7 +134,7 @@ static void bounce_all(struct edge_pair *p, enum xfed_reason reason, enum xfed_s
 }
 
 /* An answer to the partner: who waits for it has no other word, and nobody here can be told that it was not sent. */
-static bool is_answer(const struct edge_item *it)
+bool edge_item_is_answer(const struct edge_item *it)
 {
 	return !it->origin.run && it->kind == XFED__KIND__KIND_ERROR;
 }
@@ -144,7 +145,7 @@ static void bounce_but_answers(struct edge_pair *p, enum xfed_reason reason, enu
 	struct edge_item *it, *next;
 	bool may_wait = p->edge->service != EDGE_LEAVING && p->edge->service != EDGE_DRAINING;
 	DL_FOREACH_SAFE(p->queue, it, next) {
-		if (!may_wait || !is_answer(it)) {
+		if (!may_wait || !edge_item_is_answer(it)) {
 			end_item(p->edge, unpark(p, it), XFED__FATE__FATE_REFUSED, reason, side);
 		}
 	}
@@ -166,7 +167,7 @@ static void lose_unacked(struct edge_pair *p)
 {
 	struct edge_item *it, *next;
 	DL_FOREACH_SAFE(p->unacked, it, next) {
-		if (is_answer(it) && !it->is_settled) {
+		if (edge_item_is_answer(it) && !it->is_settled) {
 			continue;
 		}
 		drop_unacked(p, it);
@@ -205,6 +206,7 @@ static void become_idle(struct edge_pair *p)
 	p->state = EDGE_PAIR_IDLE;
 	p->conn = NULL;
 	rt_sources_give_back(&p->asker);
+	edge_dial_over(p);
 }
 
 /* The attempt is over: everybody who waited is told, and the next one waits a little longer [A1-06]. */
@@ -288,8 +290,9 @@ static void start_attempt(struct edge_pair *p, const struct xfed_partner *partne
 	p->avoid_external = p->avoid_tls = false;
 	p->text[0] = '\0';
 	edge_steps_free(&p->steps);
-	if (!p->is_verify && !edge_admit_dial(p->edge)) {
-		attempt_failed(p, XFED_REASON_POLICY_CONNECTIONS_EXCEEDED, XFED_SIDE_OPERATOR);
+	enum xfed_side side;
+	if (!p->is_verify && !edge_admit_dial(p, partner, &side)) {
+		attempt_failed(p, XFED_REASON_POLICY_CONNECTIONS_EXCEEDED, side);
 		return;
 	}
 	int rc = start_lookup(p, partner);
@@ -513,6 +516,15 @@ static enum xfed_reason refuse_send(const struct edge *e, struct xfed_span local
 	return XFED_REASON_NONE;
 }
 
+static void note_use(struct edge_pair *p, const struct edge_item *it)
+{
+	if (edge_item_is_answer(it)) {
+		p->answered_ms = it->added_ms;
+	} else {
+		edge_dial_for_users(p);
+	}
+}
+
 static void park(struct edge_pair *p, struct edge_item *it, const struct xfed_partner *partner)
 {
 	struct edge *e = p->edge;
@@ -523,11 +535,12 @@ static void park(struct edge_pair *p, struct edge_item *it, const struct xfed_pa
 		return;
 	}
 	bool is_waiting = p->state == EDGE_PAIR_IDLE && now < p->retry_at_ms;
-	if (is_waiting && !is_answer(it)) {
+	if (is_waiting && !edge_item_is_answer(it)) {
 		end_item(e, it, XFED__FATE__FATE_REFUSED, p->last_reason, xfed_reason_info(p->last_reason)->side);
 		return;
 	}
 	it->pair = p;
+	note_use(p, it);
 	DL_APPEND(p->queue, it);
 	p->queue_bytes += it->bytes;
 	p->queue_count++;
@@ -552,7 +565,12 @@ void edge_pair_send(struct edge *e, struct xfed_span local, struct xfed_span rem
 	}
 	if (refuse != XFED_REASON_NONE) {
 		end_item(e, it, XFED__FATE__FATE_REFUSED, refuse, xfed_reason_info(refuse)->side);
-	} else if (p->state != EDGE_PAIR_READY || p->queue || !write_item(p, it)) {
+		return;
+	}
+	if (p->state == EDGE_PAIR_READY) {
+		note_use(p, it);
+	}
+	if (p->state != EDGE_PAIR_READY || p->queue || !write_item(p, it)) {
 		park(p, it, partner);
 	}
 }
@@ -631,6 +649,18 @@ static void try_again(struct edge_pair *p)
 	}
 }
 
+/* Who asks and is answered keeps no stream of ours open with that. What comes while it closes needs another one. */
+static void hang_up_answered(struct edge_pair *p, uint64_t now_ms)
+{
+	struct edge_conn *c = p->conn;
+	bool is_done = p->state == EDGE_PAIR_READY && !p->is_verify && !p->is_for_users && !p->queue && !p->unacked;
+	if (is_done && c && now_ms >= p->answered_ms + XFED_S2S_ANSWERED_MS) {
+		edge_pair_release(p);
+		c->pair = NULL;
+		edge_conn_close(c, XFED_REASON_STREAM_CLOSED_IDLE, "only answers were sent");
+	}
+}
+
 /* Parked stanzas have a deadline; pairs with nothing to do are forgotten. */
 void edge_pairs_tick(struct edge *e, uint64_t now_ms)
 {
@@ -640,6 +670,7 @@ void edge_pairs_tick(struct edge *e, uint64_t now_ms)
 			end_item(e, unpark(p, p->queue), XFED__FATE__FATE_REFUSED, waits_on(p), xfed_reason_info(waits_on(p))->side);
 		}
 		expire_unacked(p, now_ms);
+		hang_up_answered(p, now_ms);
 		if (p->queue && p->state == EDGE_PAIR_IDLE && now_ms >= p->retry_at_ms) {
 			try_again(p);
 		}

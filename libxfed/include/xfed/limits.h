@@ -43,6 +43,9 @@
  *   OUTPUT                              a partner that does not read: itself, and users who write to it (refused, not held)
  *   CONNECTIONS                         partners, up to the part that is kept for streams of ours; users who write to many domains, up to
  *                                       the part that is kept for partners. Strangers never have more of it than limits.unauthenticated
+ *   DIALLED_PARTNER                     a partner of many names that asks from each, users who write to many domains of it: users who write
+ *                                       to others of its domains
+ *   DIALLED_ANSWERS                     several such partners together: others' answers wait, and users' messages do not
  *   CONNECTIONS_PARTNER                 the partner alone, by streams that have proved it: itself
  *   CONNECT_TIMEOUT                     a partner's addresses: users who write to it
  */
@@ -57,6 +60,9 @@
 #define XFED_CONNECTIONS_MAX	  1000
 #define XFED_CONNECTIONS_RESERVE_PERCENT 10 /* of limits.connections, kept for each direction: streams in, streams of ours */
 #define XFED_CONNECTIONS_PARTNER  20
+#define XFED_DIALLED_PARTNER_PERCENT 25 /* of what streams of ours may have of limits.connections: to one partner, all its domains */
+#define XFED_DIALLED_ANSWERS_PERCENT 50 /* ... for errors and answers to queries alone */
+#define XFED_S2S_ANSWERED_MS	  30000 /* a stream of ours that carried only those is closed so long behind the last */
 #define XFED_CONNECT_TIMEOUT_MS	  10000
 
 /*
