@@ -87,8 +87,9 @@
 #define XFED_S2S_WORK_BYTES   1024
 #define XFED_S2S_WORK_STANZA  2    /* each stanza, either way, makes room for so many: <r/> and <a/> */
 #define XFED_S2S_WORK_LOGIN   32   /* of each stream, not counted against its address: what a login takes, or a key */
-#define XFED_S2S_WORK_ADDRESS 4096 /* at once, of one address (an IPv6 /64), before anything is proved */
-#define XFED_S2S_WORK_NETWORK 16384 /* ... of one network: /24, /48 */
+#define XFED_S2S_WORK_TOTAL   32768 /* at once, before anything is proved: limits.address_share of it for one address, network_share for one network */
+#define XFED_S2S_WORK_TLS     8    /* a TLS handshake begun, from a second budget of that size: elements keep nobody from logging in */
+#define XFED_S2S_WORK_UNIT_US 250  /* ... and for so much CPU time of a handshake beyond that a unit more */
 #define XFED_S2S_WORK_FULL_MS 8000  /* an empty budget of an address or network is full again */
 
 /* Stream management, XEP-0198. Used up by a partner: itself, and with UNACKED users who write to it (they wait, then are refused). */
@@ -99,9 +100,11 @@
 
 /*
  * Dialback, XEP-0220. All of one stream: used up by a stranger or partner: itself. The streams of ours that keys cause are for one pair
- * of domains each and shared among strangers, see above; who has proved a pair may cause more.
+ * of domains each and shared among strangers, see above; who has proved a pair may cause more. PAIRS, of a stream of ours that asks:
+ * used up by strangers who name one partner; what finds no place waits for one (PLACE), and the networks it comes from take turns.
  */
 #define XFED_DIALBACK_MS	   30000 /* for one verdict or answer, connecting included (2.1.1) */
+#define XFED_DIALBACK_PLACE_MS	   20000 /* for a place on the stream that asks; then resource-constraint, and no time-out */
 #define XFED_DIALBACK_PAIRS_MAX	   64	 /* on one stream */
 #define XFED_DIALBACK_WAITING_MAX  16	 /* keys of one incoming stream being verified */
 #define XFED_DIALBACK_REFUSALS_MAX 16	 /* on a stream that has proved nothing */
@@ -115,6 +118,9 @@
 #define XFED_TLS_OUTPUT_BYTES	 (1024 * 1024)
 #define XFED_TLS_SILENT_BYTES	 (64 * 1024) /* a whole handshake, and later what may come without plaintext */
 #define XFED_TLS_CHAIN_MAX	 10 /* certificates of a peer */
+#define XFED_TLS_KEY_BITS_MAX	 4096 /* of a peer's certificate (RSA); the exponent decides what a signature costs */
+#define XFED_TLS_ISSUER_KEY_BITS_MAX 8192
+#define XFED_TLS_EXPONENT_BYTES_MAX  8
 #define XFED_TLS_HANDSHAKE_MS	 30000
 #define XFED_TLS_JUDGE_S		  3600 /* a live chain is judged again: roots expire and revocation lists age too */
 
