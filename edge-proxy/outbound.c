@@ -187,6 +187,11 @@ static void lose_unacked(struct edge_pair *p)
 static void fail_questions(struct edge_pair *p, bool was_open)
 {
 	struct edge_question *q;
+	while ((q = p->questions)) {
+		DL_DELETE(p->questions, q);
+		p->asked--;
+		edge_verify_settle(p->edge, q, XFED_DIALBACK_VERDICT_LOST);
+	}
 	while ((q = edge_turns_take(&p->waiting))) {
 		edge_verify_settle(p->edge, q, xfed_dialback_verdict_of(was_open, false));
 	}
