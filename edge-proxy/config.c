@@ -95,7 +95,7 @@ static const struct rt_conf_row limits_rows[] = {
 	{ .name = "unauthenticated", .type = RT_CONF_INT, IN(limits, unauthenticated), .flags = RELOADABLE, .min = 1, .max = 100000,
 		.unit = "connections", .fallback = "200", .help = "Of these, incoming ones that have not authenticated yet." },
 	{ .name = "address_share", .type = RT_CONF_INT, IN(limits, address_share), .flags = RELOADABLE, .min = 1, .max = 100, .unit = "%",
-		.fallback = "25", .help = "Of unauthenticated: what one address may have (of IPv6, one /64). Streams that have authenticated do not count. 100 where all partners come through one proxy or address translation." },
+		.fallback = "25", .help = "Of unauthenticated: what one address may have (of IPv6, one /64). Streams that have authenticated do not count. What strangers may have the edge do (elements, keys, TLS handshakes) is shared likewise. 100, and network_share too, where all partners come through one proxy or address translation: then nothing is shared by address." },
 	{ .name = "network_share", .type = RT_CONF_INT, IN(limits, network_share), .flags = RELOADABLE, .min = 1, .max = 100, .unit = "%",
 		.fallback = "50", .help = "The same for one network: an IPv4 /24, an IPv6 /48. The questions of dialback are shared likewise." },
 	{ .name = "connect_timeout", .type = RT_CONF_DURATION, IN(limits, connect_timeout_ms), .flags = RELOADABLE, .min = 100, .max = 60000,

@@ -25,6 +25,7 @@ static struct edge_conn *conn_new(struct edge *e, enum xfed_s2s_direction direct
 	}
 	rt_post_init(&c->go_on, e->loop, on_go_on, c);
 	c->charged_work = XFED_S2S_WORK_LOGIN;
+	c->charged_job = XFED_S2S_WORK_TLS;
 	e->conn_count++;
 	e->incoming += direction == XFED_S2S_IN;
 	return c;
@@ -96,7 +97,9 @@ static void on_closed(struct edge_conn *c, const struct xfed_s2s_action *act)
 static void run_job(void *arg)
 {
 	struct edge_conn *c = arg;
+	uint64_t before = rt_job_cpu_us();
 	c->job_result = xfed_tls_handshake_step(c->job_tls);
+	c->job_cpu_us += rt_job_cpu_us() - before;
 }
 
 static void job_done(void *arg)
@@ -104,6 +107,7 @@ static void job_done(void *arg)
 	struct edge_conn *c = arg;
 	struct xfed_s2s_event ev = { .type = XFED_S2S_JOB_DONE, .tls_result = c->job_result };
 	c->job_tls = NULL;
+	edge_work_job(c);
 	if (c->job_result == XFED_TLS_DONE) {
 		double seconds = (double)(rt_loop_now_ms(c->edge->loop) - c->job_started_ms) / 1000.0;
 		rt_metric_observe(c->edge->metrics, RT_M_HANDSHAKE, seconds, RT_NO_LABELS);
@@ -114,9 +118,17 @@ static void job_done(void *arg)
 
 static void start_job(struct edge_conn *c, struct xfed_tls *tls)
 {
+	bool is_first = c->job_started_ms == 0;
 	c->job_tls = tls;
-	if (c->job_started_ms == 0) {
+	if (is_first) {
 		c->job_started_ms = rt_loop_now_ms(c->edge->loop);
+	}
+	if (is_first && !edge_work_handshake(c)) {
+		/* Not run: the conductor is closed next, and lets go of what it gave out. */
+		c->job_result = XFED_TLS_WANT_INPUT;
+		if (rt_loop_post(c->edge->loop, job_done, c) == XFED_OK) {
+			return;
+		}
 	}
 	if (rt_job_submit(c->edge->loop, run_job, job_done, c) != XFED_OK) {
 		run_job(c); /* no memory for a queue entry: do it here, the conductor needs its answer */
@@ -132,23 +144,6 @@ static void mark_established(struct edge_conn *c)
 		c->is_established = true;
 		rt_sources_give_back(rt_stream_place(c->stream));
 		edge_steps_free(&c->steps);
-	}
-}
-
-static void on_verified(struct edge_conn *c, const struct xfed_s2s_action *act)
-{
-	struct edge_question *q = edge_question_new(&act->question);
-	if (c->pair && c->pair->asked > 0) {
-		c->pair->asked--;
-	}
-	if (q) {
-		edge_verify_settle(c->edge, q, act->verdict);
-	} /* else: the machine the key waits in has a deadline of its own */
-	if (c->pair && c->pair->asked == 0 && !c->pair->questions) {
-		/* It was opened for this alone. A question that comes while it closes needs another one. */
-		edge_pair_release(c->pair);
-		c->pair = NULL;
-		edge_conn_close(c, XFED_REASON_STREAM_CLOSED_IDLE, "");
 	}
 }
 
@@ -193,7 +188,7 @@ static void perform(struct edge_conn *c, struct xfed_s2s_action *act)
 		edge_pair_ready(c->pair);
 		break;
 	case XFED_S2S_VERIFIED:
-		on_verified(c, act);
+		edge_pair_answered(c->pair, &act->question, act->verdict);
 		break;
 	case XFED_S2S_ESTABLISHED:
 		if (is_taken_away(c, act) || !edge_certs_hold(c) || (!c->pair && !edge_inbound_proved(c, act))) {

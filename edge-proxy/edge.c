@@ -91,7 +91,7 @@ static void on_tick(void *user)
 	edge_certs_tick(e);
 	edge_failures_tick(e, now);
 	edge_admission_tick(e, now);
-	rt_sources_tick(&e->work, now);
+	edge_work_tick(e, now);
 	edge_report_gauges(e);
 	rt_log_flush(false);
 	rt_tidy(&e->tidy, e->freed, now);
@@ -174,6 +174,7 @@ bool edge_reload(struct edge *e, struct rt_conf_errors *errors)
 	edge_config_free(e->config);
 	e->config = fresh;
 	edge_admission_configure(e);
+	edge_work_configure(e);
 	rt_log_configure(fresh->log.level, fresh->log.format, fresh->log.mask_addresses);
 	edge_certs_judge(e);
 	rt_resolver_flush(e->resolver);
@@ -261,7 +262,6 @@ int edge_new(const char *config_path, struct edge_config *config, struct edge **
 	e->config_path = xfed_strdup(config_path);
 	xfed_buf_init(&e->scratch, XFED_FRAME_BYTES_MAX);
 	rt_env(&e->env);
-	edge_work_init(e);
 	e->env.random(e->env.user, &e->boot_nonce, sizeof(e->boot_nonce));
 	e->link_since_s = edge_wall_s(e);
 	e->link_reason = XFED_REASON_CHANNEL_DOWN;
@@ -272,6 +272,7 @@ int edge_new(const char *config_path, struct edge_config *config, struct edge **
 	}
 	e->started_ms = rt_loop_now_ms(e->loop);
 	edge_admission_configure(e);
+	edge_work_configure(e);
 	rt_post_init(&e->flush, e->loop, flush, e);
 	rt_post_init(&e->tell_verdicts, e->loop, edge_verify_tell, e);
 	rt_log_set_partner_names(listed_partner, e);
@@ -314,7 +315,7 @@ void edge_free(struct edge *e)
 	edge_probes_free(e);
 	edge_conns_free(e);
 	edge_rates_free(e);
-	rt_sources_deinit(&e->work);
+	edge_work_free(e);
 	edge_pairs_free(e);
 	edge_verify_free(e);
 	edge_links_free(e);

@@ -4,6 +4,7 @@
  *
  *   listener.c   5269: accepting            conn.c     one s2s connection: conductor, stream, timer
  *   inbound.c    who may talk to whom       outbound.c pairs: resolve, connect, park, write, bounce
+ *   turns.c      questions of dialback that wait
  *   tally.c      streams per partner        successor.c a newer stream of a pair
  *   rate.c       stanzas per partner
  *   admission.c  places for those who have proved nothing
@@ -58,6 +59,7 @@ struct edge_rate;
 
 struct edge_steps;
 struct edge_newest;
+struct edge_turn;
 
 /* ---- s2s connections ---- */
 
@@ -78,6 +80,7 @@ struct edge_conn {
 	bool is_yielding;	       /* has had its part of this turn; goes on by itself */
 	unsigned turn_elements;
 	uint64_t charged_work;	       /* in: of the budget of its address */
+	uint64_t job_cpu_us, charged_job; /* in: what its handshake took; units of that which its address has paid */
 	struct rt_post go_on;
 	bool pair_is_local;	       /* of the pair decision */
 	bool is_saying;
@@ -105,7 +108,15 @@ struct edge_conn {
 struct edge_question {
 	struct edge_question *prev, *next;
 	struct xfed_s2s_question q;
+	struct rt_source_hold place;	    /* of a stranger, until the verdict; who began the stream has the pair's */
+	uint64_t deadline_ms;		    /* not asked by then: it has no place */
 	enum xfed_dialback_verdict verdict; /* once it is known */
+};
+
+/* turns.c */
+struct edge_turns {
+	struct edge_turn *by_network, *order;
+	size_t count;
 };
 
 /* ---- what waits for a partner ---- */
@@ -147,8 +158,9 @@ struct edge_pair {
 	const struct edge_conn *ending; /* while edge_pair_lost() runs: the stream that has ended */
 	char text[192];		     /* what it said last */
 	bool avoid_external, avoid_tls; /* failed in this attempt, and policy allows the next best */
-	struct edge_question *questions; /* verify: not asked yet */
-	size_t asked;			 /* verify: without a verdict */
+	struct edge_turns waiting;	 /* verify: not asked yet */
+	struct edge_question *questions; /* verify: asked, without a verdict */
+	size_t asked, unanswered;	 /* verify: how many those are; how many more keep a place on the stream, as an answer may still come */
 	char stranger[RT_ADDR_TEXT];	 /* verify: the address of who first asked and has proved nothing; else empty */
 	struct rt_source_hold asker;	 /* verify: while there is an attempt or a stream, the place of who first asked */
 	struct rt_post ask;
@@ -163,6 +175,10 @@ struct edge_pair {
 	size_t queue_bytes, queue_count;
 	struct edge_item *unacked; /* written, in this order; stream management runs */
 	size_t unacked_count;
+	struct edge_tally *dialled; /* the partner's count of our streams, while this is in it */
+	bool has_place;		    /* ... and in the edge's */
+	bool is_for_users;	    /* not for answers alone, since the stream was begun */
+	uint64_t answered_ms;	    /* an answer was last sent then */
 	uint64_t backoff_ms, retry_at_ms, started_ms;
 	enum xfed_reason last_reason;
 	UT_hash_handle hh; /* edge->pairs by key */
@@ -221,7 +237,7 @@ struct edge {
 	struct edge_tally *tallies;
 	struct edge_rate *rates;
 	struct edge_newest *newest;
-	struct rt_sources work; /* what strangers have had us do */
+	struct rt_sources work, handshakes; /* what strangers have had us do; the TLS of it */
 	struct edge_question *verdicts; /* to be told to the streams they came from */
 	struct rt_post tell_verdicts;
 	struct edge_probe *probes;
@@ -251,6 +267,7 @@ struct edge {
 	struct rt_post flush;
 	bool has_given_up; /* draining: what had no fate by then has been given one */
 	size_t incoming, asking; /* streams of partners; of ours, those for questions of dialback */
+	size_t dialled, answering; /* of ours, those for stanzas and attempts at one; of these, for answers to partners alone */
 	bool is_closing;   /* going out of service: the partners' streams have been told */
 	bool is_all_closing; /* ... and ours, which carried the last errors */
 	int exit_code;
@@ -297,18 +314,28 @@ void edge_admission_tick(struct edge *e, uint64_t now_ms);
 void edge_admission_free(struct edge *e);
 bool edge_admit_partner(struct edge *e, struct rt_stream *s); /* the stream has its place until its socket is closed, or it has proved something */
 bool edge_admit_question(struct edge *e, const struct edge_conn *asker, struct rt_source_hold *hold);
-bool edge_admit_dial(const struct edge *e); /* a stream of ours for stanzas */
+/* A place for a stream of ours for stanzas, until edge_dial_over(). False: there is none, `side` and the pair's text say why. */
+bool edge_admit_dial(struct edge_pair *p, const struct xfed_partner *partner, enum xfed_side *side);
+void edge_dial_for_users(struct edge_pair *p); /* something of a user's goes its way: it is no stream for answers alone any more */
+void edge_dial_over(struct edge_pair *p); /* holding none is fine */
 
 /* work.c: what strangers may have us do */
-void edge_work_init(struct edge *e);
+void edge_work_configure(struct edge *e);
+void edge_work_tick(struct edge *e, uint64_t now_ms);
+void edge_work_free(struct edge *e);
+bool edge_work_handshake(struct edge_conn *c); /* one begins. False: it may not, and the stream closes */
+void edge_work_job(struct edge_conn *c); /* what it took in fact */
 /* False: the budget of this address, or its network, is used up, which has been logged. */
 bool edge_work_spend(struct edge *e, const struct rt_addr *from, uint32_t cost);
 void edge_work_charge(struct edge_conn *c); /* for what its peer has had us do since; closes it where that was too much */
 
-/* tally.c: streams a partner has proved, by its primary domain */
+/* tally.c: streams a partner has proved and streams of ours to it, by its primary domain */
 size_t edge_tally_streams(const struct edge *e, const char *domain);
 void edge_tally_add(struct edge_conn *c, const char *domain); /* once per stream, later calls do nothing */
 void edge_tally_drop(struct edge_conn *c);
+size_t edge_tally_dialled(const struct edge *e, const char *domain); /* streams of ours to it, and attempts at one */
+struct edge_tally *edge_tally_dial(struct edge *e, const char *domain); /* counts one until it is hung up; NULL: no memory */
+void edge_tally_hang_up(struct edge *e, struct edge_tally *t); /* NULL is fine */
 
 /* rate.c: stanzas of a partner, over all its streams, against limits.stanzas_per_second. Only what is proved is counted. */
 bool edge_rate_take(struct edge *e, const struct xfed_partner *partner); /* false: over it */
@@ -327,6 +354,7 @@ void edge_newest_tick(struct edge *e, uint64_t now_ms);
  */
 void edge_pair_send(struct edge *e, struct xfed_span local, struct xfed_span remote, struct edge_item *item);
 struct edge_item *edge_item_new(struct xfed_span stanza, struct xfed_span remote, Xfed__Kind kind, const struct edge_origin *origin);
+bool edge_item_is_answer(const struct edge_item *it); /* ... to the partner, of the edge's own */
 void edge_pair_ready(struct edge_pair *p);
 void edge_pair_acked(struct edge_pair *p, size_t count); /* the partner has taken the oldest `count` of what was written */
 void edge_pair_release(struct edge_pair *p); /* its stream has done its work and closes */
@@ -346,6 +374,12 @@ void edge_pairs_free(struct edge *e);
 
 /* Asks the server of `q`'s sender, for the stream `asker` its key came in on. */
 void edge_pair_ask(const struct edge_conn *asker, struct edge_question *q);
+void edge_pair_answered(struct edge_pair *p, const struct xfed_s2s_question *asked, enum xfed_dialback_verdict verdict);
+
+/* turns.c: questions that wait, taken by network in turns */
+bool edge_turns_add(struct edge_turns *t, const struct rt_addr *from, struct edge_question *q); /* false: no memory */
+struct edge_question *edge_turns_take(struct edge_turns *t);			     /* NULL: none */
+struct edge_question *edge_turns_overdue(struct edge_turns *t, uint64_t now_ms); /* one, taken out; NULL: none */
 
 /* reach.c */
 /* NULL: a partner's DNS may lead there; else why not, as words behind "is". What connect_to names is not asked about. */
@@ -366,6 +400,7 @@ void edge_verify_answer(struct edge_conn *c, const struct xfed_dialback_elem *ve
 /* Takes ownership; the stream the key came from is told soon. */
 void edge_verify_settle(struct edge *e, struct edge_question *q, enum xfed_dialback_verdict verdict);
 struct edge_question *edge_question_new(const struct xfed_s2s_question *q);
+void edge_question_free(struct edge_question *q);
 void edge_verify_tell(void *edge);
 void edge_verify_free(struct edge *e);
 

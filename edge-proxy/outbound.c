@@ -105,6 +105,7 @@ static void pair_free(struct edge_pair *p)
 	rt_lookup_cancel(p->lookup);
 	rt_post_cancel(&p->ask);
 	rt_sources_give_back(&p->asker);
+	edge_dial_over(p);
 	edge_steps_free(&p->steps);
 	xfed_free(p->endpoints);
 	xfed_free(p);
@@ -133,7 +134,7 @@ static void bounce_all(struct edge_pair *p, enum xfed_reason reason, enum xfed_s
 }
 
 /* An answer to the partner: who waits for it has no other word, and nobody here can be told that it was not sent. */
-static bool is_answer(const struct edge_item *it)
+bool edge_item_is_answer(const struct edge_item *it)
 {
 	return !it->origin.run && it->kind == XFED__KIND__KIND_ERROR;
 }
@@ -144,7 +145,7 @@ static void bounce_but_answers(struct edge_pair *p, enum xfed_reason reason, enu
 	struct edge_item *it, *next;
 	bool may_wait = p->edge->service != EDGE_LEAVING && p->edge->service != EDGE_DRAINING;
 	DL_FOREACH_SAFE(p->queue, it, next) {
-		if (!may_wait || !is_answer(it)) {
+		if (!may_wait || !edge_item_is_answer(it)) {
 			end_item(p->edge, unpark(p, it), XFED__FATE__FATE_REFUSED, reason, side);
 		}
 	}
@@ -166,7 +167,7 @@ static void lose_unacked(struct edge_pair *p)
 {
 	struct edge_item *it, *next;
 	DL_FOREACH_SAFE(p->unacked, it, next) {
-		if (is_answer(it) && !it->is_settled) {
+		if (edge_item_is_answer(it) && !it->is_settled) {
 			continue;
 		}
 		drop_unacked(p, it);
@@ -185,9 +186,13 @@ static void lose_unacked(struct edge_pair *p)
 
 static void fail_questions(struct edge_pair *p, bool was_open)
 {
-	while (p->questions) {
-		struct edge_question *q = p->questions;
+	struct edge_question *q;
+	while ((q = p->questions)) {
 		DL_DELETE(p->questions, q);
+		p->asked--;
+		edge_verify_settle(p->edge, q, XFED_DIALBACK_VERDICT_LOST);
+	}
+	while ((q = edge_turns_take(&p->waiting))) {
 		edge_verify_settle(p->edge, q, xfed_dialback_verdict_of(was_open, false));
 	}
 }
@@ -204,7 +209,9 @@ static void become_idle(struct edge_pair *p)
 {
 	p->state = EDGE_PAIR_IDLE;
 	p->conn = NULL;
+	p->unanswered = 0;
 	rt_sources_give_back(&p->asker);
+	edge_dial_over(p);
 }
 
 /* The attempt is over: everybody who waited is told, and the next one waits a little longer [A1-06]. */
@@ -288,8 +295,9 @@ static void start_attempt(struct edge_pair *p, const struct xfed_partner *partne
 	p->avoid_external = p->avoid_tls = false;
 	p->text[0] = '\0';
 	edge_steps_free(&p->steps);
-	if (!p->is_verify && !edge_admit_dial(p->edge)) {
-		attempt_failed(p, XFED_REASON_POLICY_CONNECTIONS_EXCEEDED, XFED_SIDE_OPERATOR);
+	enum xfed_side side;
+	if (!p->is_verify && !edge_admit_dial(p, partner, &side)) {
+		attempt_failed(p, XFED_REASON_POLICY_CONNECTIONS_EXCEEDED, side);
 		return;
 	}
 	int rc = start_lookup(p, partner);
@@ -364,17 +372,63 @@ void edge_pair_acked(struct edge_pair *p, size_t count)
 	write_queue(p);
 }
 
+/* It was opened for questions alone. One that comes while it closes, or still waits for a place, needs another stream. */
+static void hang_up_verify(struct edge_pair *p)
+{
+	const struct xfed_partner *partner = p->edge->policy ? xfed_policy_partner(p->edge->policy, xfed_span_str(p->remote)) : NULL;
+	struct edge_conn *c = p->conn;
+	edge_pair_release(p);
+	c->pair = NULL;
+	edge_conn_close(c, XFED_REASON_STREAM_CLOSED_IDLE, "");
+	if (p->waiting.count > 0 && partner) {
+		start_attempt(p, partner);
+	} else {
+		fail_questions(p, true);
+	}
+}
+
 /* Questions go out one by one as events of their own: this runs inside the actions of the stream that has become ready. */
 static void ask_all(void *arg)
 {
 	struct edge_pair *p = arg;
-	while (p->questions && p->state == EDGE_PAIR_READY && p->conn) {
-		struct edge_question *q = p->questions;
-		DL_DELETE(p->questions, q);
+	while (p->state == EDGE_PAIR_READY && p->conn && p->waiting.count > 0 && p->asked + p->unanswered < XFED_DIALBACK_PAIRS_MAX) {
+		struct edge_question *q = edge_turns_take(&p->waiting);
+		if (!edge_conn_find(p->edge, q->q.origin)) {
+			edge_question_free(q); /* who asked has gone */
+			continue;
+		}
+		DL_APPEND(p->questions, q);
 		p->asked++;
 		struct xfed_s2s_event ev = { .type = XFED_S2S_ASK, .question = q->q };
 		edge_conn_event(p->conn, &ev);
-		xfed_free(q);
+	}
+	if (p->state == EDGE_PAIR_READY && p->conn && p->asked == 0) {
+		hang_up_verify(p);
+	}
+}
+
+/* Of those asked on one stream, at most XFED_DIALBACK_PAIRS_MAX; NULL: told already. */
+static struct edge_question *find_asked(const struct edge_pair *p, const struct xfed_s2s_question *asked)
+{
+	struct edge_question *q;
+	DL_FOREACH(p->questions, q) {
+		if (q->q.origin == asked->origin && q->q.token == asked->token && xfed_span_eq(q->q.stream_id, asked->stream_id)) {
+			return q;
+		}
+	}
+	return NULL;
+}
+
+/* Inside the actions of its stream: what follows from it is posted. */
+void edge_pair_answered(struct edge_pair *p, const struct xfed_s2s_question *asked, enum xfed_dialback_verdict verdict)
+{
+	struct edge_question *q = p ? find_asked(p, asked) : NULL;
+	if (q) {
+		DL_DELETE(p->questions, q);
+		p->asked--;
+		p->unanswered += verdict == XFED_DIALBACK_VERDICT_TIMEOUT;
+		edge_verify_settle(p->edge, q, verdict);
+		rt_post_schedule(&p->ask);
 	}
 }
 
@@ -443,7 +497,6 @@ void edge_pair_lost(struct edge_pair *p, enum xfed_reason reason, enum xfed_side
 	lose_unacked(p);
 	if (was_ready) {
 		become_idle(p);
-		p->asked = 0;
 		bounce_but_answers(p, reason, side);
 		fail_questions(p, true);
 		return;
@@ -462,7 +515,7 @@ void edge_pair_lost(struct edge_pair *p, enum xfed_reason reason, enum xfed_side
 	attempt_failed(p, reason, side);
 }
 
-/* A stream of ours that strangers cause has a place of theirs; who has proved something may cause more. */
+/* A question of strangers has a place of theirs, whether it begins a stream of ours or joins one; who has proved something may ask more. */
 static bool admit(const struct edge_conn *asker, struct rt_source_hold *hold)
 {
 	return asker->is_established || edge_admit_question(asker->edge, asker, hold);
@@ -480,21 +533,21 @@ void edge_pair_ask(const struct edge_conn *asker, struct edge_question *q)
 		edge_verify_settle(e, q, XFED_DIALBACK_VERDICT_UNREACHABLE);
 		return;
 	}
-	if (begins && !admit(asker, &hold)) {
+	if (!admit(asker, &hold)) {
 		edge_verify_settle(e, q, XFED_DIALBACK_VERDICT_BUSY);
 		return;
 	}
 	p = p ? p : pair_new(e, local, remote, true);
-	if (!p) {
+	q->deadline_ms = rt_loop_now_ms(e->loop) + XFED_DIALBACK_PLACE_MS;
+	if (!p || !edge_turns_add(&p->waiting, rt_stream_peer(asker->stream), q)) {
 		rt_sources_give_back(&hold);
 		edge_verify_settle(e, q, XFED_DIALBACK_VERDICT_UNREACHABLE);
 		return;
 	}
+	*(begins ? &p->asker : &q->place) = hold;
 	if (begins) {
-		p->asker = hold;
 		snprintf(p->stranger, sizeof(p->stranger), "%s", asker->is_established ? "" : asker->address);
 	}
-	DL_APPEND(p->questions, q);
 	if (p->state == EDGE_PAIR_READY) {
 		rt_post_schedule(&p->ask);
 	} else if (p->state == EDGE_PAIR_IDLE) {
@@ -514,6 +567,15 @@ static enum xfed_reason refuse_send(const struct edge *e, struct xfed_span local
 	return XFED_REASON_NONE;
 }
 
+static void note_use(struct edge_pair *p, const struct edge_item *it)
+{
+	if (edge_item_is_answer(it)) {
+		p->answered_ms = it->added_ms;
+	} else {
+		edge_dial_for_users(p);
+	}
+}
+
 static void park(struct edge_pair *p, struct edge_item *it, const struct xfed_partner *partner)
 {
 	struct edge *e = p->edge;
@@ -524,11 +586,12 @@ static void park(struct edge_pair *p, struct edge_item *it, const struct xfed_pa
 		return;
 	}
 	bool is_waiting = p->state == EDGE_PAIR_IDLE && now < p->retry_at_ms;
-	if (is_waiting && !is_answer(it)) {
+	if (is_waiting && !edge_item_is_answer(it)) {
 		end_item(e, it, XFED__FATE__FATE_REFUSED, p->last_reason, xfed_reason_info(p->last_reason)->side);
 		return;
 	}
 	it->pair = p;
+	note_use(p, it);
 	DL_APPEND(p->queue, it);
 	p->queue_bytes += it->bytes;
 	p->queue_count++;
@@ -553,7 +616,12 @@ void edge_pair_send(struct edge *e, struct xfed_span local, struct xfed_span rem
 	}
 	if (refuse != XFED_REASON_NONE) {
 		end_item(e, it, XFED__FATE__FATE_REFUSED, refuse, xfed_reason_info(refuse)->side);
-	} else if (p->state != EDGE_PAIR_READY || p->queue || !write_item(p, it)) {
+		return;
+	}
+	if (p->state == EDGE_PAIR_READY) {
+		note_use(p, it);
+	}
+	if (p->state != EDGE_PAIR_READY || p->queue || !write_item(p, it)) {
 		park(p, it, partner);
 	}
 }
@@ -621,6 +689,15 @@ static void expire_unacked(struct edge_pair *p, uint64_t now_ms)
 	}
 }
 
+/* What found no place on the verify stream is told so before its own time is over: it may come again. */
+static void expire_questions(struct edge_pair *p, uint64_t now_ms)
+{
+	struct edge_question *q;
+	while (p->state == EDGE_PAIR_READY && (q = edge_turns_overdue(&p->waiting, now_ms))) {
+		edge_verify_settle(p->edge, q, XFED_DIALBACK_VERDICT_BUSY);
+	}
+}
+
 /* For the answers that wait. */
 static void try_again(struct edge_pair *p)
 {
@@ -629,6 +706,18 @@ static void try_again(struct edge_pair *p)
 		start_attempt(p, partner);
 	} else {
 		bounce_all(p, XFED_REASON_POLICY_PARTNER_UNLISTED, XFED_SIDE_OPERATOR);
+	}
+}
+
+/* Who asks and is answered keeps no stream of ours open with that. What comes while it closes needs another one. */
+static void hang_up_answered(struct edge_pair *p, uint64_t now_ms)
+{
+	struct edge_conn *c = p->conn;
+	bool is_done = p->state == EDGE_PAIR_READY && !p->is_verify && !p->is_for_users && !p->queue && !p->unacked;
+	if (is_done && c && now_ms >= p->answered_ms + XFED_S2S_ANSWERED_MS) {
+		edge_pair_release(p);
+		c->pair = NULL;
+		edge_conn_close(c, XFED_REASON_STREAM_CLOSED_IDLE, "only answers were sent");
 	}
 }
 
@@ -641,10 +730,12 @@ void edge_pairs_tick(struct edge *e, uint64_t now_ms)
 			end_item(e, unpark(p, p->queue), XFED__FATE__FATE_REFUSED, waits_on(p), xfed_reason_info(waits_on(p))->side);
 		}
 		expire_unacked(p, now_ms);
+		expire_questions(p, now_ms);
+		hang_up_answered(p, now_ms);
 		if (p->queue && p->state == EDGE_PAIR_IDLE && now_ms >= p->retry_at_ms) {
 			try_again(p);
 		}
-		bool is_quiet = p->state == EDGE_PAIR_IDLE && !p->queue && !p->conn && !p->questions;
+		bool is_quiet = p->state == EDGE_PAIR_IDLE && !p->queue && !p->conn && p->waiting.count == 0;
 		if (is_quiet && now_ms >= p->retry_at_ms + BACKOFF_MAX_MS) {
 			pair_free(p);
 		}
@@ -663,10 +754,14 @@ void edge_pairs_free(struct edge *e)
 			DL_DELETE(p->unacked, it);
 			xfed_free(it);
 		}
+		struct edge_question *q;
+		while ((q = edge_turns_take(&p->waiting))) {
+			edge_question_free(q);
+		}
 		while (p->questions) {
-			struct edge_question *q = p->questions;
+			q = p->questions;
 			DL_DELETE(p->questions, q);
-			xfed_free(q);
+			edge_question_free(q);
 		}
 		pair_free(p);
 	}

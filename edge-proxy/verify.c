@@ -34,6 +34,12 @@ struct edge_question *edge_question_new(const struct xfed_s2s_question *q)
 	return out;
 }
 
+void edge_question_free(struct edge_question *q)
+{
+	rt_sources_give_back(&q->place);
+	xfed_free(q);
+}
+
 void edge_verify_ask(struct edge_conn *c, const struct xfed_s2s_question *asked)
 {
 	struct edge_question *q = edge_question_new(asked);
@@ -47,6 +53,7 @@ void edge_verify_ask(struct edge_conn *c, const struct xfed_s2s_question *asked)
 void edge_verify_settle(struct edge *e, struct edge_question *q, enum xfed_dialback_verdict verdict)
 {
 	q->verdict = verdict;
+	rt_sources_give_back(&q->place);
 	DL_APPEND(e->verdicts, q);
 	rt_post_schedule(&e->tell_verdicts);
 }
@@ -66,7 +73,7 @@ void edge_verify_tell(void *arg)
 			struct xfed_s2s_event ev = { .type = XFED_S2S_VERDICT, .question = q->q, .verdict = q->verdict };
 			edge_conn_event(c, &ev);
 		}
-		xfed_free(q);
+		edge_question_free(q);
 	}
 }
 
@@ -75,7 +82,7 @@ void edge_verify_free(struct edge *e)
 	while (e->verdicts) {
 		struct edge_question *q = e->verdicts;
 		DL_DELETE(e->verdicts, q);
-		xfed_free(q);
+		edge_question_free(q);
 	}
 }
 

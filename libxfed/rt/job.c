@@ -1,5 +1,7 @@
 #include "xfed/rt/job.h"
 
+#include <time.h>
+
 #include "rt/loop_internal.h"
 #include "xfed/mem.h"
 
@@ -16,6 +18,13 @@ unsigned rt_job_workers(void)
 {
 	unsigned cores = uv_available_parallelism();
 	return cores > 1 ? cores - 1 : 1;
+}
+
+uint64_t rt_job_cpu_us(void)
+{
+	struct timespec t = { 0, 0 };
+	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t); /* there on every Linux */
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
 static void on_work(uv_work_t *work)

@@ -417,7 +417,7 @@ static void turn_away(struct xfed_s2s *s, const struct xfed_s2s_event *ev, enum 
 		s->env->trace(s->env->user, "s2s.turned-away", event_names[ev->type]);
 	}
 	if (outcome == S2S_REFUSE) {
-		s2s_dialback_refuse(s, &ev->question);
+		s2s_dialback_refuse(s, &ev->question, XFED_DIALBACK_VERDICT_LOST);
 	} else if (outcome == S2S_FAULT) {
 		snprintf(text, sizeof(text), "%s in %s", event_names[ev->type], state_names[s->state]);
 		s2s_fault(s, text);

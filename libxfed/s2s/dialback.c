@@ -281,11 +281,11 @@ void s2s_dialback_open_verify(struct xfed_s2s *s)
 }
 
 /* A question that cannot be asked here has its verdict at once. */
-void s2s_dialback_refuse(struct xfed_s2s *s, const struct xfed_s2s_question *q)
+void s2s_dialback_refuse(struct xfed_s2s *s, const struct xfed_s2s_question *q, enum xfed_dialback_verdict verdict)
 {
 	struct xfed_s2s_action *act = s2s_push(s, XFED_S2S_VERIFIED);
 	act->question = *q;
-	act->verdict = XFED_DIALBACK_VERDICT_LOST;
+	act->verdict = verdict;
 }
 
 void s2s_dialback_ask(struct xfed_s2s *s, const struct xfed_s2s_event *ev)
@@ -293,11 +293,14 @@ void s2s_dialback_ask(struct xfed_s2s *s, const struct xfed_s2s_event *ev)
 	const struct xfed_s2s_question *q = &ev->question;
 	struct xfed_dbverify_event in = { .type = XFED_DBVERIFY_ASK, .pair = q->pair, .key = q->key, .stream_id = q->stream_id, .token = q->token,
 		.origin = q->origin };
-	if (!s->dbverify || xfed_dbverify_step(s->dbverify, &in, s->now_ms) != XFED_OK) {
-		s2s_dialback_refuse(s, q);
+	int rc = s->dbverify ? xfed_dbverify_step(s->dbverify, &in, s->now_ms) : XFED_ERR_STATE;
+	if (rc != XFED_OK) {
+		/* No place is no time-out: it may come again. */
+		s2s_dialback_refuse(s, q, rc == XFED_ERR_LIMIT || rc == XFED_ERR_NOMEM ? XFED_DIALBACK_VERDICT_BUSY : XFED_DIALBACK_VERDICT_LOST);
 		return;
 	}
 	s->stanza_ms = s->now_ms;
+	s2s_meter_question(s, &q->pair);
 	s2s_dialback_drain(s);
 }
 

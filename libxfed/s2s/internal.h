@@ -140,7 +140,8 @@ size_t s2s_read_xml(struct xfed_s2s *s, struct xfed_span in);
 /* meter.c; false: it was too much, and the stream has been closed */
 bool s2s_meter_element(struct xfed_s2s *s, const struct xfed_xml_elem *e); /* a header, or an element that is no stanza */
 bool s2s_meter_bytes(struct xfed_s2s *s, size_t count);
-void s2s_meter_stanza(struct xfed_s2s *s); /* taken or sent */
+void s2s_meter_stanza(struct xfed_s2s *s);
+void s2s_meter_question(struct xfed_s2s *s, const struct xfed_dialback_pair *pair); /* of ours, on a verify stream */ /* taken or sent */
 
 /* clock.c */
 bool s2s_is_in_use(const struct xfed_s2s *s); /* READY, or VERIFYING */
@@ -170,7 +171,7 @@ void s2s_dialback_verdict(struct xfed_s2s *s, const struct xfed_s2s_event *ev);
 void s2s_dialback_start(struct xfed_s2s *s);	    /* out: db:result */
 void s2s_dialback_open_verify(struct xfed_s2s *s); /* out: the stream is good for db:verify */
 void s2s_dialback_ask(struct xfed_s2s *s, const struct xfed_s2s_event *ev);
-void s2s_dialback_refuse(struct xfed_s2s *s, const struct xfed_s2s_question *q); /* it cannot be asked here */
+void s2s_dialback_refuse(struct xfed_s2s *s, const struct xfed_s2s_question *q, enum xfed_dialback_verdict verdict); /* it cannot be asked here */
 void s2s_dialback_answer(struct xfed_s2s *s, struct xfed_xml_elem *e); /* out: db:result or db:verify with a type */
 void s2s_dialback_tick(struct xfed_s2s *s);
 void s2s_dialback_end(struct xfed_s2s *s, enum xfed_reason reason);

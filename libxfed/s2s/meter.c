@@ -67,6 +67,12 @@ void s2s_meter_stanza(struct xfed_s2s *s)
 	leak(&s->meter, (uint64_t)XFED_S2S_WORK_STANZA * UNIT);
 }
 
+/* The answer is our doing: its element, its bytes, and addresses as in the question. */
+void s2s_meter_question(struct xfed_s2s *s, const struct xfed_dialback_pair *pair)
+{
+	leak(&s->meter, (uint64_t)(2 + costly_labels(pair->sender_raw) + costly_labels(pair->target_raw)) * UNIT);
+}
+
 uint64_t xfed_s2s_unproved_work(const struct xfed_s2s *s)
 {
 	return s->meter.unproved;

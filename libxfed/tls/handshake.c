@@ -42,6 +42,52 @@ int xfed_tls_retrieve(gnutls_session_t session, const struct gnutls_cert_retr_st
 	return 0;
 }
 
+/* What checking a signature costs the peer can choose: by the key's length, and for RSA by its exponent. */
+static bool is_costly(const gnutls_datum_t *der, bool is_leaf)
+{
+	gnutls_x509_crt_t crt;
+	gnutls_datum_t modulus = { NULL, 0 }, exponent = { NULL, 0 };
+	unsigned bits = 0;
+	if (gnutls_x509_crt_init(&crt) < 0) {
+		return true;
+	}
+	bool is_too_much = false;
+	if (gnutls_x509_crt_import(crt, der, GNUTLS_X509_FMT_DER) >= 0) {
+		int algorithm = gnutls_x509_crt_get_pk_algorithm(crt, &bits);
+		is_too_much = algorithm >= 0 && bits > (is_leaf ? XFED_TLS_KEY_BITS_MAX : XFED_TLS_ISSUER_KEY_BITS_MAX);
+		if (gnutls_x509_crt_get_pk_rsa_raw(crt, &modulus, &exponent) >= 0) {
+			size_t zeros = 0;
+			while (zeros < exponent.size && exponent.data[zeros] == 0) {
+				zeros++;
+			}
+			is_too_much |= exponent.size - zeros > XFED_TLS_EXPONENT_BYTES_MAX;
+			gnutls_free(modulus.data);
+			gnutls_free(exponent.data);
+		}
+	} /* else: a malformed one proves nothing, which is found out without its key */
+	gnutls_x509_crt_deinit(crt);
+	return is_too_much;
+}
+
+/*
+ * Before a handshake message is looked at. What is signed with the peer's key comes behind the certificate: by then
+ * the chain is there, and no signature has been checked.
+ */
+int xfed_tls_message(gnutls_session_t session, unsigned type, unsigned when, unsigned incoming, const gnutls_datum_t *msg)
+{
+	struct xfed_tls *t = gnutls_session_get_ptr(session);
+	bool is_signed = type == GNUTLS_HANDSHAKE_CERTIFICATE_VERIFY || type == GNUTLS_HANDSHAKE_SERVER_KEY_EXCHANGE;
+	unsigned count = 0;
+	const gnutls_datum_t *chain = incoming && is_signed ? gnutls_certificate_get_peers(session, &count) : NULL;
+	for (unsigned i = 0; chain && i < count && i < XFED_TLS_CHAIN_MAX; i++) {
+		if (is_costly(&chain[i], i == 0)) {
+			t->is_key_costly = true;
+			return GNUTLS_E_UNSUPPORTED_CERTIFICATE_TYPE;
+		}
+	}
+	return 0;
+}
+
 static const struct {
 	unsigned bit;
 	enum xfed_reason reason;

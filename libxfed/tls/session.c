@@ -111,6 +111,7 @@ static int configure(struct xfed_tls *t, const struct xfed_tls_params *p)
 	}
 	gnutls_handshake_set_max_packet_length(s, 64 * 1024);
 	gnutls_session_set_ptr(s, t);
+	gnutls_handshake_set_hook_function(s, GNUTLS_HANDSHAKE_ANY, GNUTLS_HOOK_PRE, xfed_tls_message);
 	gnutls_session_set_keylog_function(s, no_keylog);
 	gnutls_transport_set_ptr(s, t);
 	gnutls_transport_set_push_function(s, push);
@@ -208,6 +209,9 @@ static enum xfed_reason reason_of(const struct xfed_tls *t, int ret)
 	if (t->out_of_memory || ret == GNUTLS_E_MEMORY_ERROR) {
 		return XFED_REASON_STREAM_INTERNAL;
 	}
+	if (t->is_key_costly) {
+		return XFED_REASON_TLS_CERT_UNTRUSTED;
+	}
 	if (ret == GNUTLS_E_NO_CERTIFICATE_FOUND || ret == GNUTLS_E_CERTIFICATE_REQUIRED) {
 		return t->role == XFED_TLS_SERVER ? XFED_REASON_TLS_CERT_MISSING
 						  : XFED_REASON_TLS_HANDSHAKE_FAILED;
@@ -228,6 +232,9 @@ enum xfed_tls_result xfed_tls_fail(struct xfed_tls *t, int ret)
 	t->text = gnutls_strerror(ret);
 	if (t->out_of_memory) {
 		t->text = "out of memory";
+	} else if (t->is_key_costly) {
+		t->text = "a key of the chain is too long, or its exponent is";
+		(void)gnutls_alert_send(t->gnutls, GNUTLS_AL_FATAL, GNUTLS_A_UNSUPPORTED_CERTIFICATE);
 	} else if (t->is_flooded) {
 		t->text = "too many bytes without a finished handshake or plaintext";
 	} else if (ret == GNUTLS_E_FATAL_ALERT_RECEIVED) {

@@ -38,6 +38,7 @@ struct xfed_tls {
 	bool has_said_bye; /* nothing is written behind close_notify */
 	bool out_of_memory; /* the output could not grow: not the peer's fault */
 	bool is_flooded;	/* more than XFED_TLS_SILENT_BYTES without effect */
+	bool is_key_costly;	/* a key of the peer's chain that is not worked with */
 	size_t silent_bytes;
 	unsigned char first[2]; /* the peer's first bytes, to tell old TLS from no TLS */
 	size_t first_len;
@@ -53,6 +54,9 @@ struct xfed_tls {
 /* For the credentials: gives GnuTLS the pair of this session. */
 int xfed_tls_retrieve(gnutls_session_t session, const struct gnutls_cert_retr_st *info, gnutls_pcert_st **certs,
 	unsigned *certs_len, gnutls_ocsp_data_st **ocsp, unsigned *ocsp_len, gnutls_privkey_t *key, unsigned *flags);
+
+/* A hook of the session: refuses keys whose signatures cost too much. */
+int xfed_tls_message(gnutls_session_t session, unsigned type, unsigned when, unsigned incoming, const gnutls_datum_t *msg);
 
 /*
  * Judges the peer's chain and sets peer, chain_len, chain_reason; false when we are out of memory.

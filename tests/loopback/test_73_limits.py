@@ -378,3 +378,57 @@ def test_waiting_between_attempts(small, make, dns, user, sip):
     del p.at["starttls"]
     small.edge.control("reload")  # somebody has mended it and says so
     assert user.message(sip, "sip:eve@" + p.domain, "mended").status in (200, 202)
+
+
+# ---- one partner's part of our streams ----
+
+@pytest.fixture(scope="module")
+def shared(install, started, certs, dns):
+    """40 streams: 36 may be ours, 9 of them to one partner, 18 for answers alone."""
+    inst = install("part", edge={"limits": {"connections": 40, "unauthenticated": 20, "address_share": 100, "network_share": 100}})
+    try:
+        yield started(inst)
+    finally:
+        inst.stop()
+
+
+def asking_from_many(inst, make, dns, count):
+    """A partner that proves many names of its own and asks something from each: every answer needs a stream of ours."""
+    p = make("all", inst=inst)
+    inst.list_partner(p.domain, additional_domains=["*." + p.domain], sasl="optional", dialback=True, limits={"stanzas_per_second": 1000})
+    inst.reload()
+    p.receiver = "valid"
+    names = ["q%d.%s" % (i, p.domain) for i in range(count)]
+    s = p.dial("corp.example")
+    for name in names:
+        p.hosted[name] = "all"
+        dns.xmpp(name, ("xmpp." + p.domain, p.port, "127.0.0.1"))
+        p.send_key(s, "corp.example", name)
+        assert p.wait_result(s) == ("valid", None)
+        s.send("<iq type='get' id='p' from='%s' to='corp.example'><ping xmlns='urn:xmpp:ping'/></iq>" % name)
+    return p, s
+
+
+def ours(inst, domain=""):
+    return [s for s in inst.streams() if s["direction"] == "out" and s["remote"].endswith(domain)]
+
+
+def test_a_partner_of_many_names_has_a_part_of_our_streams(shared, make, dns, user):
+    """One that asks has 9 and no more, two such together 18: what a user writes to others still goes. Answered, they are closed."""
+    flow = user.dial(shared.sip)
+    mark = shared.edge.process.mark()
+    p, s = asking_from_many(shared, make, dns, 12)
+    wait_until("its part", lambda: len(ours(shared, p.domain)) == 9, 20)
+    line = shared.edge.process.wait_line("event=s2s.out-failed partner=q[0-9]*.%s .*reason=policy.connections.exceeded" % p.domain, 20, mark)
+    assert "side=partner" in str(line) and "9 streams of ours go to this partner" in str(line)
+    q, t = asking_from_many(shared, make, dns, 12)
+    wait_until("the part of both", lambda: len(ours(shared)) == 18, 20)
+    r, u = asking_from_many(shared, make, dns, 1)
+    shared.edge.process.wait_line("event=s2s.out-failed partner=q0.%s .*18 streams of ours carry answers alone" % r.domain, 20, mark)
+    other = make("all", inst=shared)
+    assert user.message(flow, "sip:eve@" + other.domain, "past those that ask").status in (200, 202)
+    wait_until("the end of those for answers alone", lambda: not ours(shared, q.domain), 120)
+    assert ours(shared, other.domain)
+    for stream in (s, t, u):
+        stream.close()
+    flow.close()

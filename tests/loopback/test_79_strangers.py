@@ -145,6 +145,77 @@ def test_keys_of_strangers_share_the_streams_they_cause(shared, make, dns):
     other.close()
 
 
+@pytest.fixture
+def crowded(install, started):
+    """Places enough for many keys of strangers at once."""
+    inst = install("crowd", edge={"limits": {"unauthenticated": 400}})
+    try:
+        yield started(inst)
+    finally:
+        inst.stop()
+
+
+def test_keys_of_strangers_for_one_partner_do_not_lock_it_out(crowded, certs, dns):
+    """
+    All questions about a partner go on one stream of 64 places. 150 wrong keys from three networks, which its server answers
+    one by one: none of them times out, and its own key waits for its turn and no longer.
+    """
+    domain = "victim.example"
+    p = Peer(domain, certs, certs.leaf("victim", "xmpp:" + domain), crowded.s2s, "dialback")
+    crowded.list_partner(domain, tls="not-supported", sasl="not-supported", dialback=True)
+    crowded.reload()
+    dns.xmpp(domain, ("xmpp." + domain, p.port, "127.0.0.1"))
+    questions, go = [], threading.Event()
+
+    def one_by_one(served, e):
+        questions.append((served, e))
+        go.wait(60)
+        served.answer_verify(e, "valid" if "".join(e.itertext()).strip() != "00" else "invalid")
+        return True
+    p.authority = one_by_one
+    strangers = []
+    for i in range(150):
+        s = p.open_stream("corp.example", source="127.0.%d.1" % (40 + i % 3))
+        p.send_key(s, key="00")
+        strangers.append(s)
+    wait_until("the first question", lambda: questions, 20)
+    mine = p.open_stream("corp.example", source="127.0.50.1")
+    p.send_key(mine)
+    # behind this nothing of the edge's is under way any more: all that was sent before has been taken
+    wait_until("every stream", lambda: len([x for x in crowded.streams() if x["direction"] == "in"]) == 151, 20)
+    go.set()
+    assert p.wait_result(mine, 40) == ("valid", None)
+    place = next(i for i, (_, e) in enumerate(questions) if "".join(e.itertext()).strip() != "00")
+    assert place < 70, "its own key waited for all the others"
+    for s in strangers:
+        assert p.wait_result(s, 40) == ("invalid", None)
+        s.close()
+    mine.close()
+    p.close()
+
+
+def test_each_question_of_a_stranger_counts(shared, make, dns):
+    """Not only the one that begins a stream of ours: those that join it have places as well, by address."""
+    p = make("TLS+dialback", additional_domains=["*.join.example"])
+    names = ["j%d.join.example" % i for i in range(2)]
+    for name in names:
+        p.hosted[name] = "TLS+dialback"
+        dns.xmpp(name, ("xmpp." + p.domain, p.port, "127.0.0.1"))
+    go, mark = threading.Event(), shared.edge.process.mark()
+    p.at["starttls"] = lambda served, e: go.wait(60) and False
+    first, second = [p.open_stream("corp.example", names[0], source="127.0.18.1") for _ in range(2)]
+    for name in names:
+        p.send_key(first, domain=name, key="0" * 64)
+    wait_until("both calls", lambda: len([e for e, _ in p.events.items if e == "connected"]) == 2, 20)
+    for name in names:
+        p.send_key(second, domain=name, key="0" * 64)
+    assert p.wait_result(second) == ("error", "resource-constraint")
+    shared.edge.process.wait_line("event=dialback.refused .*source=127.0.18.1 share=address .*reason=" + UNPROVED, 10, mark)
+    go.set()
+    first.close()
+    second.close()
+
+
 # ---- places at 5269 ----
 
 def test_places_at_5269(shared, make):

@@ -43,6 +43,9 @@
  *   OUTPUT                              a partner that does not read: itself, and users who write to it (refused, not held)
  *   CONNECTIONS                         partners, up to the part that is kept for streams of ours; users who write to many domains, up to
  *                                       the part that is kept for partners. Strangers never have more of it than limits.unauthenticated
+ *   DIALLED_PARTNER                     a partner of many names that asks from each, users who write to many domains of it: users who write
+ *                                       to others of its domains
+ *   DIALLED_ANSWERS                     several such partners together: others' answers wait, and users' messages do not
  *   CONNECTIONS_PARTNER                 the partner alone, by streams that have proved it: itself
  *   CONNECT_TIMEOUT                     a partner's addresses: users who write to it
  */
@@ -57,6 +60,9 @@
 #define XFED_CONNECTIONS_MAX	  1000
 #define XFED_CONNECTIONS_RESERVE_PERCENT 10 /* of limits.connections, kept for each direction: streams in, streams of ours */
 #define XFED_CONNECTIONS_PARTNER  20
+#define XFED_DIALLED_PARTNER_PERCENT 25 /* of what streams of ours may have of limits.connections: to one partner, all its domains */
+#define XFED_DIALLED_ANSWERS_PERCENT 50 /* ... for errors and answers to queries alone */
+#define XFED_S2S_ANSWERED_MS	  30000 /* a stream of ours that carried only those is closed so long behind the last */
 #define XFED_CONNECT_TIMEOUT_MS	  10000
 
 /*
@@ -81,8 +87,9 @@
 #define XFED_S2S_WORK_BYTES   1024
 #define XFED_S2S_WORK_STANZA  2    /* each stanza, either way, makes room for so many: <r/> and <a/> */
 #define XFED_S2S_WORK_LOGIN   32   /* of each stream, not counted against its address: what a login takes, or a key */
-#define XFED_S2S_WORK_ADDRESS 4096 /* at once, of one address (an IPv6 /64), before anything is proved */
-#define XFED_S2S_WORK_NETWORK 16384 /* ... of one network: /24, /48 */
+#define XFED_S2S_WORK_TOTAL   32768 /* at once, before anything is proved: limits.address_share of it for one address, network_share for one network */
+#define XFED_S2S_WORK_TLS     8    /* a TLS handshake begun, from a second budget of that size: elements keep nobody from logging in */
+#define XFED_S2S_WORK_UNIT_US 250  /* ... and for so much CPU time of a handshake beyond that a unit more */
 #define XFED_S2S_WORK_FULL_MS 8000  /* an empty budget of an address or network is full again */
 
 /* Stream management, XEP-0198. Used up by a partner: itself, and with UNACKED users who write to it (they wait, then are refused). */
@@ -93,9 +100,11 @@
 
 /*
  * Dialback, XEP-0220. All of one stream: used up by a stranger or partner: itself. The streams of ours that keys cause are for one pair
- * of domains each and shared among strangers, see above; who has proved a pair may cause more.
+ * of domains each and shared among strangers, see above; who has proved a pair may cause more. PAIRS, of a stream of ours that asks:
+ * used up by strangers who name one partner; what finds no place waits for one (PLACE), and the networks it comes from take turns.
  */
 #define XFED_DIALBACK_MS	   30000 /* for one verdict or answer, connecting included (2.1.1) */
+#define XFED_DIALBACK_PLACE_MS	   20000 /* for a place on the stream that asks; then resource-constraint, and no time-out */
 #define XFED_DIALBACK_PAIRS_MAX	   64	 /* on one stream */
 #define XFED_DIALBACK_WAITING_MAX  16	 /* keys of one incoming stream being verified */
 #define XFED_DIALBACK_REFUSALS_MAX 16	 /* on a stream that has proved nothing */
@@ -109,6 +118,9 @@
 #define XFED_TLS_OUTPUT_BYTES	 (1024 * 1024)
 #define XFED_TLS_SILENT_BYTES	 (64 * 1024) /* a whole handshake, and later what may come without plaintext */
 #define XFED_TLS_CHAIN_MAX	 10 /* certificates of a peer */
+#define XFED_TLS_KEY_BITS_MAX	 4096 /* of a peer's certificate (RSA); the exponent decides what a signature costs */
+#define XFED_TLS_ISSUER_KEY_BITS_MAX 8192
+#define XFED_TLS_EXPONENT_BYTES_MAX  8
 #define XFED_TLS_HANDSHAKE_MS	 30000
 #define XFED_TLS_JUDGE_S		  3600 /* a live chain is judged again: roots expire and revocation lists age too */
 

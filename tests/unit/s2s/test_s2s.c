@@ -730,6 +730,44 @@ static void out_verify_stream(void **state)
 		{ SOCKET_GONE, .reason = XFED_REASON_NET_STREAM_LOST, .actions = "verified(partner.example,lost) closed(net.stream.lost)", .output = NULL });
 }
 
+static void ask(struct rig *r, unsigned number)
+{
+	char id[20];
+	snprintf(id, sizeof(id), "id%u", number);
+	struct xfed_s2s_event ev = { .type = XFED_S2S_ASK, .question = { .token = number, .stream_id = xfed_span_str(id), .key = XFED_SPAN("key"), .origin = 99,
+		.pair = { .sender = XFED_SPAN("partner.example"), .target = XFED_SPAN("corp.example"), .sender_raw = XFED_SPAN("partner.example"),
+			.target_raw = XFED_SPAN("corp.example") } } };
+	rig_event(r, &ev);
+	xfed_buf_clear(&r->out);
+}
+
+/* What has no place is told that it may come again; and answers, which we asked for, are no flood however many they are. */
+static void out_many_questions(void **state)
+{
+	static const char *const open[] = { HEADER_ANSWER, FEATURES_TLS, "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>", STUB_SERVER_HELLO, HEADER_ANSWER,
+		FEATURES_DIALBACK, NULL };
+	struct rig r = { .methods = XFED_METHOD_DIALBACK_TLS, .is_verify = true };
+	char actions[200];
+	stub_peer = (struct stub_certificate){ true, true, "partner.example", XFED_REASON_NONE };
+	assert_true(rig_up(&r, XFED_S2S_OUT));
+	receive_all(&r, open);
+	rig_take_actions(&r, actions, sizeof(actions));
+	for (unsigned i = 0; i < XFED_DIALBACK_PAIRS_MAX; i++) {
+		ask(&r, i);
+	}
+	assert_string_equal(rig_take_actions(&r, actions, sizeof(actions)), "");
+	ask(&r, XFED_DIALBACK_PAIRS_MAX);
+	assert_string_equal(rig_take_actions(&r, actions, sizeof(actions)), "verified(partner.example,busy)");
+	for (unsigned i = 0; i < 4 * XFED_S2S_WORK_UNITS; i++) {
+		char answer[200];
+		snprintf(answer, sizeof(answer), "<db:verify from='partner.example' to='corp.example' id='id%u' type='invalid'/>", i);
+		repeat(&r, answer, 1);
+		ask(&r, XFED_DIALBACK_PAIRS_MAX + i);
+	}
+	assert_false(r.is_over);
+	rig_down(&r);
+}
+
 /* ---- sweeps ---- */
 
 static unsigned fail_at, allocations;
@@ -891,6 +929,7 @@ int main(void)
 		cmocka_unit_test_setup(out_dialback_refused, allow_external),
 		cmocka_unit_test_setup(out_dialback_plain, allow_external),
 		cmocka_unit_test_setup(out_verify_stream, allow_external),
+		cmocka_unit_test(out_many_questions),
 		cmocka_unit_test_setup(allocations_fail_inbound, allow_external),
 		cmocka_unit_test_setup(allocations_fail_outbound, allow_external),
 		cmocka_unit_test_setup(pause_at_every_stanza, allow_external),
