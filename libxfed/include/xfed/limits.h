@@ -200,7 +200,6 @@
 #define XFED_SIP_SKIP_BYTES	  (1024 * 1024) /* a body up to this is read past, its request answered with 413; above it the connection ends */
 #define XFED_SIP_HEADER_BYTES	  (16 * 1024)
 #define XFED_SIP_HEADERS_MAX	  128
-#define XFED_SIP_PARAMS_MAX	  512 /* parameters and list elements in one header block */
 #define XFED_SIP_UDP_REQUEST_BYTES 1300 /* [C3-02] */
 #define XFED_SIP_MAX_REQUEST	  (15 * 1024)
 #define XFED_SIP_TRANSACTIONS_MAX 65536
