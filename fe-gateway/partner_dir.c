@@ -1,10 +1,8 @@
 /* partners.d as a whole into a snapshot. */
 #include "partner_file.h"
 
-#include <gnutls/crypto.h>
-#include <gnutls/gnutls.h>
-
 #include "policy_dir.h"
+#include "xfed/dialback.h"
 #include "xfed/mem.h"
 
 #define SECRET_FILE_BYTES 4096
@@ -82,23 +80,6 @@ static struct xfed_span next_line(struct xfed_span *rest)
 	return line;
 }
 
-/* XEP-0185 keys with the SHA-256 of the secret in hex. */
-static int hash_secret(struct xfed_span secret, char hex[65])
-{
-	unsigned char digest[32];
-	if (gnutls_hash_fast(GNUTLS_DIG_SHA256, secret.data, secret.len, digest) != 0) {
-		return XFED_ERR_LIBRARY;
-	}
-	for (size_t i = 0; i < sizeof(digest); i++) {
-		static const char digits[] = "0123456789abcdef";
-		hex[2 * i] = digits[digest[i] >> 4];
-		hex[2 * i + 1] = digits[digest[i] & 15];
-	}
-	hex[64] = '\0';
-	xfed_wipe(digest, sizeof(digest));
-	return XFED_OK;
-}
-
 static int take_secret(struct loading *l, const char *file, struct xfed_span text)
 {
 	char current[65] = "", previous[65] = "";
@@ -108,9 +89,9 @@ static int take_secret(struct loading *l, const char *file, struct xfed_span tex
 			"found a secret of %zu characters, accepted: at least %d", first.len < SECRET_BYTES_MIN ? first.len : second.len, SECRET_BYTES_MIN);
 		return XFED_ERR_INVALID;
 	}
-	int rc = hash_secret(first, current);
+	int rc = xfed_dialback_hash(first, current);
 	if (rc == XFED_OK && second.len > 0) {
-		rc = hash_secret(second, previous);
+		rc = xfed_dialback_hash(second, previous);
 	}
 	if (rc == XFED_OK) {
 		rc = xfed_policy_set_dialback(l->policy, xfed_span_str(current), xfed_span_str(previous));

@@ -2,19 +2,11 @@
 #include "sip/trans.h"
 
 #include "sip/method.h"
+#include "util/hex.h"
 #include "xfed/limits.h"
 
 #define COOKIE_LEN  strlen("z9hG4bK")
 #define RANDOM_SIZE 16
-
-static void write_hex(const uint8_t *bytes, size_t len, char *out)
-{
-	static const char hex[] = "0123456789abcdef";
-	for (size_t i = 0; i < len; i++) {
-		out[2 * i] = hex[bytes[i] >> 4];
-		out[2 * i + 1] = hex[bytes[i] & 15];
-	}
-}
 
 static struct sip_via_out via_for(
 	const struct sip_layer *l, enum sip_transport transport, struct xfed_span branch)
@@ -104,14 +96,14 @@ int sip_layer_request(
 	struct sip_layer *l, const struct sip_layer_request *params, uint64_t now_ms, uint64_t *txn)
 {
 	uint8_t random[RANDOM_SIZE];
-	char hex[2 * RANDOM_SIZE];
+	char hex[2 * RANDOM_SIZE + 1];
 	struct xfed_span branch = params->branch;
 	size_t size;
 	sip_layer_begin(l);
 	if (!branch.data) {
 		l->env->random(l->env->user, random, sizeof(random));
-		write_hex(random, sizeof(random), hex);
-		branch = xfed_span_make(hex, sizeof(hex));
+		xfed_hex(hex, random, sizeof(random));
+		branch = xfed_span_str(hex);
 	}
 	int rc = print_request(l, params, branch, &size);
 	if (rc != XFED_OK) {

@@ -1,9 +1,10 @@
 #include "sip/key.h"
 
+#include "sip/dialog.h"
 #include "util/hex.h"
 #include "xfed/hash.h"
 
-enum domain { CLIENT = 1, SERVER, SERVER_2543, MERGED, TO_TAG };
+enum domain { CLIENT = 1, SERVER, SERVER_2543, MERGED, TO_TAG, DIALOG };
 
 /* Pieces are gathered and absorbed together: most keys take one round. */
 struct digest {
@@ -129,6 +130,17 @@ struct sip_key sip_key_merged(const struct sip_secret *s, const struct sip_messa
 	add(&d, m->call_id);
 	add_number(&d, m->cseq);
 	add(&d, m->cseq_method);
+	return finish(&d);
+}
+
+/* RFC 3261 section 12: tags are compared as they stand. */
+struct sip_key sip_key_dialog(const struct sip_secret *s, struct xfed_span call_id, struct xfed_span local_tag, struct xfed_span remote_tag)
+{
+	struct digest d;
+	start(&d, s, DIALOG);
+	add(&d, call_id);
+	add(&d, local_tag);
+	add(&d, remote_tag);
 	return finish(&d);
 }
 

@@ -104,21 +104,15 @@ uint64_t sip_layer_deadline(const struct sip_layer *l)
 	return first ? first->at_ms : UINT64_MAX;
 }
 
-static void report(struct sip_layer *l, int status, const char *note)
+static int receive_bad(struct sip_layer *l)
 {
-	struct sip_layer_action act = {
-		.kind = SIP_ACT_BAD_MESSAGE, .flow_id = l->flow.id, .status = status, .note = note
-	};
-	sip_layer_push(l, &act);
-}
-
-static int receive_bad(struct sip_layer *l, const struct sip_error *err)
-{
+	const struct sip_error *err = &l->error;
 	int rc = XFED_OK;
 	if (l->message) {
 		rc = sip_server_answer(l, l->message, err->status, err->phrase, XFED_SPAN(""));
 	}
-	report(l, err->status, err->phrase);
+	struct sip_layer_action bad = { .kind = SIP_ACT_BAD_MESSAGE, .flow = &l->flow, .error = err };
+	sip_layer_push(l, &bad);
 	if (err->is_framing && l->flow.transport != SIP_UDP) {
 		struct sip_layer_action act = { .kind = SIP_ACT_CLOSE_FLOW, .flow_id = l->flow.id };
 		sip_layer_push(l, &act);
@@ -155,16 +149,15 @@ static bool is_keepalive(struct xfed_span bytes)
 
 static int receive(struct sip_layer *l, const struct sip_layer_event *ev, uint64_t now_ms)
 {
-	struct sip_error err;
 	l->flow = *ev->flow;
 	if (l->flow.transport == SIP_UDP && is_keepalive(ev->bytes)) {
 		return XFED_OK;
 	}
 	enum sip_parse_flags flags =
 		l->flow.transport == SIP_UDP ? SIP_PARSE_DATAGRAM : SIP_PARSE_STREAM;
-	int rc = sip_message_parse(ev->bytes, flags, &l->message, &err);
+	int rc = sip_message_parse(ev->bytes, flags, &l->message, &l->error);
 	if (rc == XFED_ERR_INVALID) {
-		return receive_bad(l, &err);
+		return receive_bad(l);
 	}
 	if (rc != XFED_OK) {
 		return rc;

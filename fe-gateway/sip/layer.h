@@ -94,8 +94,7 @@ enum sip_layer_action_kind {
 			     one ends the transaction for the user */
 	SIP_ACT_TIMEOUT,  /* cookie, txn, was_written (always true on UDP): Timer B or F; final */
 	SIP_ACT_TRANSPORT_ERROR, /* cookie, txn, was_written; final */
-	SIP_ACT_BAD_MESSAGE, /* flow_id, status, note: for log and metric; already answered where
-				that was possible */
+	SIP_ACT_BAD_MESSAGE, /* flow, error: for log and metric; already answered where that was possible */
 	SIP_ACT_CLOSE_FLOW,  /* flow_id: after everything before it has been sent */
 };
 
@@ -107,10 +106,10 @@ struct sip_layer_action {
 	uint64_t cookie;
 	int status;
 	const struct sip_message *message;
-	const struct sip_flow_info *flow; /* REQUEST */
+	const struct sip_flow_info *flow; /* REQUEST, BAD_MESSAGE */
 	uint64_t flow_id;
 	bool was_written;
-	const char *note;
+	const struct sip_error *error;
 };
 
 struct sip_layer;

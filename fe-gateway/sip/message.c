@@ -1,6 +1,5 @@
 #include "sip/message.h"
 
-#include "sip/grammar.h"
 #include "sip/lex.h"
 #include "sip/method.h"
 #include "sip/scan.h"
@@ -13,16 +12,72 @@ struct parse {
 	bool is_refused;
 	size_t head_len;
 	struct xfed_span start_line;
+	enum sip_method method; /* of the request, or of the one that is answered */
 };
 
 /* The first finding counts; parsing goes on so that a request can be answered all the same. */
-static void refuse(struct parse *p, int status, const char *phrase, bool is_framing)
+static void refuse_header(struct parse *p, int status, const char *phrase, enum sip_header_id id)
 {
 	if (!p->is_refused) {
 		p->is_refused = true;
 		*p->err = (struct sip_error){ .status = status, .phrase = phrase };
+		p->err->header = id == SIP_HEADER_OTHER ? NULL : sip_header_name(id);
 	}
+}
+
+static void refuse(struct parse *p, int status, const char *phrase, bool is_framing)
+{
+	refuse_header(p, status, phrase, SIP_HEADER_OTHER);
 	p->err->is_framing |= is_framing;
+}
+
+/* RFC 3261 section 12, RFC 6665: requests that make or change what these fields belong to, and the answers to them. */
+static bool has_dialog_fields(enum sip_method method)
+{
+	return method == SIP_METHOD_INVITE || method == SIP_METHOD_SUBSCRIBE || method == SIP_METHOD_NOTIFY || method == SIP_METHOD_UPDATE ||
+	       method == SIP_METHOD_REFER || method == SIP_METHOD_REGISTER;
+}
+
+static bool is_needed(const struct parse *p, enum sip_header_id id)
+{
+	switch (id) {
+	case SIP_HEADER_VIA:
+	case SIP_HEADER_FROM:
+	case SIP_HEADER_TO:
+	case SIP_HEADER_CALL_ID:
+	case SIP_HEADER_CSEQ:
+	case SIP_HEADER_CONTENT_LENGTH:
+		return true;
+	case SIP_HEADER_MAX_FORWARDS:
+	case SIP_HEADER_REQUIRE:
+	case SIP_HEADER_CONTENT_TYPE:
+	case SIP_HEADER_CONTENT_ENCODING:
+	case SIP_HEADER_CONTENT_LANGUAGE:
+	case SIP_HEADER_CONTENT_DISPOSITION:
+		return p->m->is_request;
+	case SIP_HEADER_CONTACT:
+	case SIP_HEADER_RECORD_ROUTE:
+	case SIP_HEADER_EVENT:
+	case SIP_HEADER_EXPIRES:
+	case SIP_HEADER_SUBSCRIPTION_STATE:
+		return has_dialog_fields(p->method);
+	default:
+		return false;
+	}
+}
+
+/* A field does not parse: that refuses the message, or the field is as if it were absent. */
+static void reject(struct parse *p, enum sip_header_id id, const char *phrase)
+{
+	if (is_needed(p, id)) {
+		refuse_header(p, 400, phrase, id);
+		return;
+	}
+	for (size_t i = 0; i < p->m->header_count; i++) {
+		if (p->m->headers[i].id == id) {
+			p->m->headers[i].id = SIP_HEADER_OTHER;
+		}
+	}
 }
 
 /* Limits, before anything is allocated. Sets the length of the header block. */
@@ -63,7 +118,7 @@ static struct sip_message *allocate(struct xfed_span bytes, size_t fields, char 
 	if (!m) {
 		return NULL;
 	}
-	*m = (struct sip_message){ .max_forwards = -1, .expires = -1, .retry_after_s = -1 };
+	*m = (struct sip_message){ .expires = -1, .retry_after_s = -1 };
 	m->headers = (struct sip_header *)(m + 1);
 	*copy = (char *)(m->headers + fields);
 	memcpy(*copy, bytes.data, bytes.len);
@@ -86,26 +141,27 @@ static void take_lines(struct parse *p, struct xfed_span head, size_t room)
 	struct sip_message *m = p->m;
 	struct xfed_span line;
 	int rc = sip_scan_line(&head, &p->start_line);
-	if (rc != XFED_OK || !sip_scan_controls_fine(p->start_line) ||
-		memchr(p->start_line.data, '\n', p->start_line.len)) {
+	if (rc != XFED_OK || memchr(p->start_line.data, '\n', p->start_line.len) || memchr(p->start_line.data, 0, p->start_line.len)) {
 		refuse(p, 400, "Bad Start Line", rc != XFED_OK);
 	}
+	m->is_request = p->start_line.len < 4 || !xfed_span_eq_nocase(xfed_span_make(p->start_line.data, 4), XFED_SPAN("SIP/"));
 	while (rc == XFED_OK && (rc = sip_scan_line(&head, &line)) == XFED_OK) {
 		struct sip_header h = { 0 };
 		if (m->header_count == room) {
 			refuse(p, 513, "Too Many Header Fields", false);
 			return;
 		}
-		if (!sip_scan_controls_fine(line)) {
-			refuse(p, 400, "Control Character in Header", false);
+		h.has_controls = !sip_scan_controls_fine(line);
+		if (h.has_controls && memchr(line.data, 0, line.len)) {
+			refuse(p, 400, "NUL in Header", false);
 		}
 		unfold(line);
-		if (!sip_scan_header(line, &h.name, &h.value)) {
+		if (sip_scan_header(line, &h.name, &h.value)) {
+			h.id = sip_scan_header_id(h.name);
+			m->headers[m->header_count++] = h;
+		} else if (m->is_request) {
 			refuse(p, 400, "Bad Header Line", false);
-			continue;
 		}
-		h.id = sip_scan_header_id(h.name);
-		m->headers[m->header_count++] = h;
 	}
 	if (rc == XFED_ERR_INVALID) {
 		refuse(p, 400, "Bad Line End", true);
@@ -122,14 +178,17 @@ static bool is_once_only(enum sip_header_id id)
 	return once[id];
 }
 
-/* [C9] multi01, mcl01: fields that may stand once only. */
-static void check_repeats(struct parse *p)
+/* Control characters, and [C9] multi01, mcl01: fields that may stand once only. */
+static void check_all(struct parse *p)
 {
 	bool seen[SIP_HEADER_COUNT] = { false };
 	for (size_t i = 0; i < p->m->header_count; i++) {
 		enum sip_header_id id = p->m->headers[i].id;
-		if (seen[id] && is_once_only(id)) {
-			refuse(p, 400, "Repeated Header Field", id == SIP_HEADER_CONTENT_LENGTH);
+		if (p->m->headers[i].has_controls) {
+			reject(p, id, "Control Character in Header");
+		} else if (seen[id] && is_once_only(id)) {
+			reject(p, id, "Repeated Header Field");
+			p->err->is_framing |= id == SIP_HEADER_CONTENT_LENGTH;
 		}
 		seen[id] = true;
 	}
@@ -181,6 +240,7 @@ static void read_request_line(struct parse *p)
 	if (!sip_is_token(m->method)) {
 		refuse(p, 400, "Bad Method", false);
 	}
+	p->method = sip_method_parse(m->method);
 	if (sip_uri_parse(m->request_uri, &m->uri) != XFED_OK) {
 		refuse(p, 400, "Bad Request-URI", false);
 	}
@@ -206,7 +266,7 @@ static void read_status_line(struct parse *p)
 	}
 	p->m->status = (int)status;
 	size_t used = line.len > prefix + 3 ? prefix + 4 : prefix + 3;
-	p->m->reason = xfed_span_make(line.data + used, line.len - used);
+	p->m->reason = xfed_span_make(line.data + used, sip_is_printable(xfed_span_make(line.data + used, line.len - used)) ? line.len - used : 0);
 }
 
 static void read_vias(struct parse *p)
@@ -224,11 +284,11 @@ static void read_vias(struct parse *p)
 			}
 		}
 		if (bad || m->via_count == 0) {
-			refuse(p, 400, "Bad Via", false);
+			reject(p, SIP_HEADER_VIA, "Bad Via");
 		}
 	}
 	if (m->via_count == 0) {
-		refuse(p, 400, "No Via", false);
+		reject(p, SIP_HEADER_VIA, "No Via");
 	}
 }
 
@@ -238,11 +298,11 @@ static void read_address(struct parse *p, enum sip_header_id id, struct sip_addr
 	struct xfed_span value = value_of(p->m, id);
 	struct sip_uri uri;
 	if (!value.data) {
-		refuse(p, 400, missing, false);
+		reject(p, id, missing);
 	} else if (sip_addr_parse(value, out) != XFED_OK ||
 		   sip_uri_parse(out->uri, &uri) != XFED_OK) {
 		*out = (struct sip_addr){ .value = value };
-		refuse(p, 400, bad, false);
+		reject(p, id, bad);
 	}
 }
 
@@ -253,7 +313,7 @@ static void read_cseq(struct parse *p)
 	size_t n = 0;
 	uint64_t number = 0;
 	if (!v.data) {
-		refuse(p, 400, "No CSeq", false);
+		reject(p, SIP_HEADER_CSEQ, "No CSeq");
 		return;
 	}
 	while (n < v.len && v.data[n] >= '0' && v.data[n] <= '9') {
@@ -263,21 +323,23 @@ static void read_cseq(struct parse *p)
 	bool spaced = n < v.len && (v.data[n] == ' ' || v.data[n] == '\t');
 	if (!spaced || !sip_number(xfed_span_make(v.data, n), UINT32_MAX, &number) ||
 		!sip_is_token(m->cseq_method)) {
-		refuse(p, 400, "Bad CSeq", false);
+		reject(p, SIP_HEADER_CSEQ, "Bad CSeq");
 	} else if (m->is_request && m->method.len > 0 && !xfed_span_eq(m->method, m->cseq_method)) {
 		/* RFC 4475 section 3.1.2.18: an unknown method decides before the mismatch does. */
-		bool known = sip_method_is_known(m->method);
-		refuse(p, known ? 400 : 501, known ? "CSeq Method Mismatch" : "Not Implemented",
-			false);
+		bool known = p->method != SIP_METHOD_UNKNOWN;
+		refuse_header(p, known ? 400 : 501, known ? "CSeq Method Mismatch" : "Not Implemented", SIP_HEADER_CSEQ);
 	}
 	m->cseq = (uint32_t)number;
+	if (!m->is_request) {
+		p->method = sip_method_parse(m->cseq_method);
+	}
 }
 
 /* Wider than word ["@" word]: it is compared and copied only, and "=" in it is common. */
 static bool is_received_call_id(struct xfed_span s)
 {
 	for (size_t i = 0; i < s.len; i++) {
-		if ((unsigned char)s.data[i] <= ' ' || s.data[i] == 0x7f) {
+		if ((unsigned char)s.data[i] <= ' ' || (unsigned char)s.data[i] > '~') {
 			return false;
 		}
 	}
@@ -288,69 +350,72 @@ static void read_call_id(struct parse *p)
 {
 	p->m->call_id = value_of(p->m, SIP_HEADER_CALL_ID);
 	if (!p->m->call_id.data) {
-		refuse(p, 400, "No Call-ID", false);
+		reject(p, SIP_HEADER_CALL_ID, "No Call-ID");
 	} else if (!is_received_call_id(p->m->call_id)) {
-		refuse(p, 400, "Bad Call-ID", false);
+		reject(p, SIP_HEADER_CALL_ID, "Bad Call-ID");
 	}
 }
+
+/* Its absence is no fault: a proxy passes on what has none (section 16.3), and a user agent is not told to look for it. */
+#define MAX_FORWARDS_ABSENT 70
 
 static void read_max_forwards(struct parse *p)
 {
 	struct xfed_span v = value_of(p->m, SIP_HEADER_MAX_FORWARDS);
-	uint64_t n;
-	if (v.data) {
-		if (sip_number(v, 255, &n)) {
-			p->m->max_forwards = (int)n;
-		} else {
-			refuse(p, 400, "Bad Max-Forwards", false);
-		}
-	} else if (p->m->is_request && p->m->via.has_cookie) {
-		/* RFC 2543 did not know it: [C9] inv2543. */
-		refuse(p, 400, "No Max-Forwards", false);
+	uint64_t n = MAX_FORWARDS_ABSENT;
+	if (v.data && !sip_number(v, 255, &n)) {
+		reject(p, SIP_HEADER_MAX_FORWARDS, "Bad Max-Forwards");
 	}
+	p->m->max_forwards = (int)n;
 }
 
-static void read_contacts(struct parse *p)
+/* Contact and Record-Route: lists of addresses. */
+static void check_addresses(struct parse *p, enum sip_header_id id, const char *phrase)
 {
 	const struct sip_header *h = NULL;
-	while ((h = sip_message_header(p->m, SIP_HEADER_CONTACT, h))) {
+	bool bad = false;
+	while (!bad && (h = sip_message_header(p->m, id, h))) {
 		struct xfed_span rest = h->value, element;
 		struct sip_addr addr;
 		struct sip_uri uri;
-		bool bad = false;
-		while (!xfed_span_is(h->value, "*") && sip_list_next(&rest, &element, &bad)) {
-			bad |= sip_addr_parse(element, &addr) != XFED_OK ||
-			       sip_uri_parse(addr.uri, &uri) != XFED_OK;
-		}
-		if (bad) {
-			refuse(p, 400, "Bad Contact", false);
+		bool is_star = id == SIP_HEADER_CONTACT && xfed_span_is(h->value, "*");
+		while (!bad && !is_star && sip_list_next(&rest, &element, &bad)) {
+			bad = sip_addr_parse(element, &addr) != XFED_OK || sip_uri_parse(addr.uri, &uri) != XFED_OK;
 		}
 	}
+	if (bad) {
+		reject(p, id, phrase);
+	}
+}
+
+/* type "/" subtype, perhaps with blanks around the slash. */
+static bool is_media_type(struct xfed_span s)
+{
+	const char *slash = s.len > 0 ? memchr(s.data, '/', s.len) : NULL;
+	size_t n = slash ? (size_t)(slash - s.data) : 0;
+	return slash && sip_is_token(sip_trim(xfed_span_make(s.data, n))) && sip_is_token(sip_trim(xfed_span_make(slash + 1, s.len - n - 1)));
 }
 
 static void read_content_type(struct parse *p)
 {
 	struct sip_message *m = p->m;
-	m->content_type = value_of(m, SIP_HEADER_CONTENT_TYPE);
-	if (!m->content_type.data) {
+	struct xfed_span v = value_of(m, SIP_HEADER_CONTENT_TYPE), name, value;
+	if (!v.data) {
 		return;
 	}
-	struct xfed_span v = m->content_type, name, value;
 	size_t semi = sip_find_outside(v, ';');
 	semi = semi == SIZE_MAX ? v.len : semi;
-	m->media_type = sip_trim(xfed_span_make(v.data, semi));
-	m->content_type_params = xfed_span_make(v.data + semi, v.len - semi);
-	const char *slash =
-		m->media_type.len > 0 ? memchr(m->media_type.data, '/', m->media_type.len) : NULL;
-	size_t n = slash ? (size_t)(slash - m->media_type.data) : 0;
-	bool bad = !slash || !sip_is_token(sip_trim(xfed_span_make(v.data, n))) ||
-		   !sip_is_token(sip_trim(xfed_span_make(slash + 1, m->media_type.len - n - 1)));
-	struct xfed_span rest = m->content_type_params;
+	struct xfed_span type = sip_trim(xfed_span_make(v.data, semi)), params = xfed_span_make(v.data + semi, v.len - semi), rest = params;
+	bool bad = !is_media_type(type);
 	while (sip_param_next(&rest, &name, &value, &bad)) {
 	}
 	if (bad) {
-		refuse(p, 400, "Bad Content-Type", false);
+		reject(p, SIP_HEADER_CONTENT_TYPE, "Bad Content-Type");
+		return;
 	}
+	m->content_type = v;
+	m->media_type = type;
+	m->content_type_params = params;
 }
 
 /* delta-seconds, perhaps with a comment or parameters behind it; too large a number counts as the
@@ -379,8 +444,18 @@ static void read_others(struct parse *p)
 	m->date = value_of(m, SIP_HEADER_DATE);
 	m->accept = value_of(m, SIP_HEADER_ACCEPT);
 	m->contact = value_of(m, SIP_HEADER_CONTACT);
-	m->expires = read_seconds(value_of(m, SIP_HEADER_EXPIRES));
+	struct xfed_span expires = value_of(m, SIP_HEADER_EXPIRES);
+	m->expires = read_seconds(expires);
+	if (expires.data && m->expires < 0) {
+		reject(p, SIP_HEADER_EXPIRES, "Bad Expires");
+	}
 	m->retry_after_s = read_seconds(value_of(m, SIP_HEADER_RETRY_AFTER));
+}
+
+static void refuse_length(struct parse *p, int status, const char *phrase, bool is_framing)
+{
+	refuse_header(p, status, phrase, SIP_HEADER_CONTENT_LENGTH);
+	p->err->is_framing |= is_framing;
 }
 
 static void take_body(struct parse *p, struct xfed_span copy, enum sip_parse_flags flags)
@@ -391,15 +466,15 @@ static void take_body(struct parse *p, struct xfed_span copy, enum sip_parse_fla
 	bool is_stream = flags & SIP_PARSE_STREAM;
 	if (!v.data) {
 		if (is_stream) {
-			refuse(p, 400, "No Content-Length", true);
+			refuse_length(p, 400, "No Content-Length", true);
 		}
 	} else if (!sip_number(v, UINT32_MAX, &n)) {
 		n = rest.len;
-		refuse(p, 400, "Bad Content-Length", true);
+		refuse_length(p, 400, "Bad Content-Length", true);
 	} else if (n > XFED_SIP_MESSAGE_BYTES - p->head_len) {
-		refuse(p, 413, "Message Too Large", n > XFED_SIP_SKIP_BYTES); /* what is not larger the framer has read past */
+		refuse_length(p, 413, "Message Too Large", n > XFED_SIP_SKIP_BYTES); /* what is not larger the framer has read past */
 	} else if (n > rest.len || (is_stream && n < rest.len)) {
-		refuse(p, 400, "Content-Length Does Not Fit", true);
+		refuse_length(p, 400, "Content-Length Does Not Fit", true);
 	}
 	p->m->body = xfed_span_make(rest.data, n < rest.len ? (size_t)n : rest.len);
 }
@@ -407,22 +482,20 @@ static void take_body(struct parse *p, struct xfed_span copy, enum sip_parse_fla
 static void read_fields(struct parse *p)
 {
 	struct sip_message *m = p->m;
-	struct xfed_span line = p->start_line;
-	m->is_request = line.len < 4 ||
-			!xfed_span_eq_nocase(xfed_span_make(line.data, 4), XFED_SPAN("SIP/"));
 	if (m->is_request) {
 		read_request_line(p);
 	} else {
 		read_status_line(p);
 	}
-	check_repeats(p);
+	read_cseq(p); /* early: what an answer needs depends on what it answers */
+	check_all(p);
 	read_vias(p);
 	read_address(p, SIP_HEADER_FROM, &m->from, "No From", "Bad From");
 	read_address(p, SIP_HEADER_TO, &m->to, "No To", "Bad To");
 	read_call_id(p);
-	read_cseq(p);
 	read_max_forwards(p);
-	read_contacts(p);
+	check_addresses(p, SIP_HEADER_CONTACT, "Bad Contact");
+	check_addresses(p, SIP_HEADER_RECORD_ROUTE, "Bad Record-Route");
 	read_content_type(p);
 	read_others(p);
 }
@@ -434,6 +507,16 @@ static bool is_answerable(const struct sip_message *m)
 	return m->is_request && m->via_count > 0 && m->from.value.data && m->to.value.data &&
 	       m->call_id.data && m->cseq_method.len > 0 && !xfed_span_is(m->method, "ACK") &&
 	       !xfed_span_is(m->cseq_method, "ACK");
+}
+
+/* Whose message it was, for the log. */
+static void describe(struct parse *p)
+{
+	struct xfed_span id = value_of(p->m, SIP_HEADER_CALL_ID);
+	size_t n = id.len < SIP_ERROR_CALL_ID ? id.len : SIP_ERROR_CALL_ID - 1;
+	memcpy(p->err->call_id, n > 0 ? id.data : "", n);
+	p->err->call_id[n] = '\0';
+	p->err->is_response = !p->m->is_request;
 }
 
 int sip_message_parse(struct xfed_span bytes, enum sip_parse_flags flags, struct sip_message **out,
@@ -457,16 +540,15 @@ int sip_message_parse(struct xfed_span bytes, enum sip_parse_flags flags, struct
 	take_lines(&p, xfed_span_make(copy, p.head_len), fields);
 	read_fields(&p);
 	take_body(&p, xfed_span_make(copy, bytes.len), flags);
-	int rc = p.is_refused ? XFED_ERR_INVALID : sip_grammar_check(p.m);
-	if (rc == XFED_ERR_INVALID && !p.is_refused) {
-		refuse(&p, 400, "Bad Syntax", false);
+	if (p.is_refused) {
+		describe(&p);
 	}
-	if (rc == XFED_OK || (rc == XFED_ERR_INVALID && is_answerable(p.m))) {
+	if (!p.is_refused || is_answerable(p.m)) {
 		*out = p.m;
 	} else {
 		sip_message_free(p.m);
 	}
-	return rc;
+	return p.is_refused ? XFED_ERR_INVALID : XFED_OK;
 }
 
 void sip_message_free(struct sip_message *m)

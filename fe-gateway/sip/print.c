@@ -188,15 +188,27 @@ static bool is_media_type(struct xfed_span s)
 	       sip_is_token(xfed_span_make(s.data, (size_t)(slash - s.data)));
 }
 
+/* Absent, or one or more addresses. */
+static bool is_address_list(struct xfed_span rest)
+{
+	struct xfed_span element;
+	struct sip_addr addr;
+	bool bad = false, is_absent = !rest.data, has_one = false;
+	while (!bad && sip_list_next(&rest, &element, &bad)) {
+		has_one = true;
+		bad = sip_addr_parse(element, &addr) != XFED_OK;
+	}
+	return is_absent || (has_one && !bad);
+}
+
 int sip_print_request(const struct sip_request *r, const struct sip_via_out *via, char *out,
 	size_t size, size_t *len)
 {
 	struct writer w = writer_start(out, size);
-	struct sip_addr route;
 	require(&w, r->cseq < CSEQ_LIMIT && r->max_forwards >= 0 && r->max_forwards <= 255 &&
 			    sip_is_call_id(r->call_id));
 	require(&w, r->from_tag.data != NULL);
-	require(&w, !r->route.data || sip_addr_parse(r->route, &route) == XFED_OK);
+	require(&w, is_address_list(r->route) && is_address_list(r->contact));
 	require(&w, !r->content_type.data || is_media_type(r->content_type));
 	put_request_line(&w, r->method, r->uri);
 	put_via(&w, via);
@@ -208,6 +220,7 @@ int sip_print_request(const struct sip_request *r, const struct sip_via_out *via
 	put_address(&w, "To", (struct xfed_span){ NULL, 0 }, r->to_uri, r->to_tag);
 	put_field(&w, "Call-ID", r->call_id);
 	put_cseq(&w, r->cseq, r->method);
+	put_field(&w, "Contact", r->contact);
 	put_field(&w, "User-Agent", r->user_agent);
 	put_field(&w, "Subject", r->subject);
 	put_field(&w, "Content-Type", r->content_type);

@@ -24,7 +24,7 @@ struct sip_via_out {
 struct sip_request {
 	struct xfed_span method;       /* "MESSAGE" */
 	struct xfed_span uri;	       /* Request-URI */
-	struct xfed_span route;	       /* one Route value with its <>, or absent */
+	struct xfed_span route;	       /* Route values with their <>, comma between them, or absent */
 	struct xfed_span from_uri;     /* without <> */
 	struct xfed_span from_display; /* plain UTF-8, quoted here; absent: none */
 	struct xfed_span from_tag;
@@ -33,6 +33,7 @@ struct sip_request {
 	struct xfed_span call_id;
 	uint32_t cseq;	  /* below 2^31 */
 	int max_forwards; /* 0: 70 */
+	struct xfed_span contact; /* a value with its <>, or absent */
 	struct xfed_span user_agent;
 	struct xfed_span subject;
 	struct xfed_span content_type;

@@ -88,6 +88,7 @@ struct sip_layer {
 
 	/* What the actions point to, until the next step or call. */
 	struct sip_message *message;
+	struct sip_error error;
 	struct sip_flow_info flow;
 	char *reply;
 	struct sip_trans *dead;

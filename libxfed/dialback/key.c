@@ -3,17 +3,9 @@
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
 
-#define HASH_BYTES 32
+#include "util/hex.h"
 
-static void put_hex(const uint8_t hash[HASH_BYTES], char out[XFED_DIALBACK_HEX + 1])
-{
-	static const char digits[] = "0123456789abcdef";
-	for (size_t i = 0; i < HASH_BYTES; i++) {
-		out[2 * i] = digits[hash[i] >> 4];
-		out[2 * i + 1] = digits[hash[i] & 15];
-	}
-	out[XFED_DIALBACK_HEX] = '\0';
-}
+#define HASH_BYTES 32
 
 static bool is_hash(struct xfed_span s)
 {
@@ -37,7 +29,7 @@ int xfed_dialback_hash(struct xfed_span secret, char out[XFED_DIALBACK_HEX + 1])
 		    GNUTLS_DIG_SHA256, secret.len > 0 ? secret.data : "", secret.len, hash) < 0) {
 		return XFED_ERR_LIBRARY;
 	}
-	put_hex(hash, out);
+	xfed_hex(out, hash, HASH_BYTES);
 	xfed_wipe(hash, sizeof(hash));
 	return XFED_OK;
 }
@@ -65,7 +57,7 @@ int xfed_dialback_key_hashed(struct xfed_span hash_hex, struct xfed_span receivi
 	if (failed) {
 		return XFED_ERR_LIBRARY;
 	}
-	put_hex(mac, out);
+	xfed_hex(out, mac, HASH_BYTES);
 	return XFED_OK;
 }
 

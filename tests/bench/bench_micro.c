@@ -41,6 +41,14 @@
 	"MESSAGE sip:u17@partner.example SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bKb0000000017\r\n"            \
 	"Max-Forwards: 70\r\nFrom: <sip:l17@corp.example>;tag=4a6f17\r\nTo: <sip:u17@partner.example>\r\n"                    \
 	"Call-ID: b0000000017@bench\r\nCSeq: 1 MESSAGE\r\nContent-Type: text/plain\r\nContent-Length: 50\r\n\r\n" BODY
+/* As clients of the Lync family write it: quoted names, parameters, lists. */
+#define QUOTED_REQUEST                                                                                                  \
+	"MESSAGE sip:u17@partner.example SIP/2.0\r\nVia: SIP/2.0/TLS 127.0.0.1:5070;branch=z9hG4bKb0000000017\r\n"            \
+	"Max-Forwards: 70\r\nFrom: \"User 17, Corp\" <sip:l17@corp.example>;tag=4a6f17;epid=0a1b2c3d4e\r\n"                 \
+	"To: \"\" <sip:u17@partner.example>\r\nCall-ID: b0000000017\r\nCSeq: 1 MESSAGE\r\n"                              \
+	"Contact: <sip:l17@corp.example;opaque=user:epid:kd1Jb6;gruu>;text;audio\r\n"                                     \
+	"User-Agent: UCCAPI/15.0.4420.1017 OC/15.0.4420.1017 (Microsoft Lync)\r\nContent-Type: text/plain; charset=UTF-8\r\n" \
+	"Content-Length: 50\r\n\r\n" BODY
 #define RESPONSE                                                                                                        \
 	"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP fe.corp.example:5060;branch=z9hG4bK0123456789abcdef0123456789abcdef.0;rport\r\n"    \
 	"From: <sip:u17@partner.example>;tag=0123456789abcdef\r\nTo: <sip:l17@corp.example>;tag=x\r\n"                         \
@@ -441,6 +449,11 @@ static void sip_parse_request(long count)
 	parse(XFED_SPAN(REQUEST), count);
 }
 
+static void sip_parse_quoted(long count)
+{
+	parse(XFED_SPAN(QUOTED_REQUEST), count);
+}
+
 static void sip_parse_response(long count)
 {
 	parse(XFED_SPAN(RESPONSE), count);
@@ -509,7 +522,8 @@ static const struct {
 	{ "xml-reader", xml_reader }, { "xml-fragment", xml_fragment }, { "xml-write", xml_write }, { "stanza-view", stanza_view },
 	{ "tls-record-out", tls_out }, { "tls-record-out-and-in", tls_both }, { "s2s-stanza-in", s2s_in }, { "frame-pack", frame_pack },
 	{ "frame-unpack", frame_unpack }, { "delivery-cycle", delivery }, { "im-to-sip", im_to_sip }, { "im-to-xmpp-and-write", im_to_xmpp },
-	{ "sip-parse-request", sip_parse_request }, { "sip-parse-response", sip_parse_response }, { "sip-print-request", sip_print },
+	{ "sip-parse-request", sip_parse_request }, { "sip-parse-quoted", sip_parse_quoted }, { "sip-parse-response", sip_parse_response },
+	{ "sip-print-request", sip_print },
 	{ "sip-transaction", sip_transaction },
 };
 

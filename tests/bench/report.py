@@ -73,7 +73,7 @@ def _version(command, pattern):
 def machine():
     with open("/proc/cpuinfo", encoding="utf-8") as f:
         model = re.search(r"model name\s*: (.*)", f.read())
-    libraries = ["%s %s" % (name, _version(["pkg-config", "--modversion", name], r"\S+")) for name in ("gnutls", "libuv", "libxml-2.0", "libosip2")]
+    libraries = ["%s %s" % (name, _version(["pkg-config", "--modversion", name], r"\S+")) for name in ("gnutls", "libuv", "libxml-2.0")]
     return {
         "cpu": model.group(1) if model else platform.machine(),
         "cores": os.cpu_count(),

@@ -86,7 +86,7 @@ static void drain(struct state *s)
 			on_outcome(s, &act);
 			break;
 		case SIP_ACT_BAD_MESSAGE:
-			MUST(act.note && act.status >= 400);
+			MUST(act.error->phrase && act.error->status >= 400 && act.flow);
 			break;
 		case SIP_ACT_CLOSE_FLOW:
 			MUST(s->flow->transport != SIP_UDP);

@@ -207,14 +207,20 @@
 #define XFED_SIP_T2_MS		  4000
 #define XFED_SIP_T4_MS		  5000
 #define XFED_SIP_TIMER_F_MS	  (64 * XFED_SIP_T1_MS)
+#define XFED_SIP_TIMER_N_MS	  (64 * XFED_SIP_T1_MS) /* a NOTIFY must have come (RFC 6665 section 4.1.2.4) */
+#define XFED_SIP_SUBSCRIPTION_MAX_S 86400
+#define XFED_SIP_RESUBSCRIBE_MIN_MS 30000 /* a subscription that failed is tried again; doubled up to */
+#define XFED_SIP_RESUBSCRIBE_MAX_MS 1800000
+#define XFED_SIP_NOTIFY_BURST	  3    /* NOTIFYs of one subscription at once, and one more each */
+#define XFED_SIP_NOTIFY_EVERY_MS  5000
 #define XFED_SIP_DATAGRAM_BYTES	  65535
 #define XFED_SIP_MESSAGE_BYTES	  (64 * 1024) /* one message on a stream, header and body */
 #define XFED_SIP_SKIP_BYTES	  (1024 * 1024) /* a body up to this is read past, its request answered with 413; above it the connection ends */
 #define XFED_SIP_HEADER_BYTES	  (16 * 1024)
 #define XFED_SIP_HEADERS_MAX	  128
-#define XFED_SIP_PARAMS_MAX	  512 /* parameters and list elements in one header block */
 #define XFED_SIP_UDP_REQUEST_BYTES 1300 /* [C3-02] */
 #define XFED_SIP_MAX_REQUEST	  (15 * 1024)
+#define XFED_SIP_ROUTES_MAX	  16 /* proxies in the way of a dialog */
 #define XFED_SIP_TRANSACTIONS_MAX 65536
 #define XFED_SIP_TRANSACTIONS_RESERVE_PERCENT 10 /* of them, kept for requests of ours */
 #define XFED_SIP_CONNECTIONS_MAX  1024

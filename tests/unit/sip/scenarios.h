@@ -323,8 +323,8 @@ static const struct row methods[] = {
 };
 
 static const struct row bad_requests[] = {
-	{ 0, REQUEST, "MESSAGE", B1, 1, "send 400, bad 400", "Contact: sip:a@b?x=y\r\n" },
-	{ 1, REQUEST, "ACK", B1, 1, "bad 400", "Contact: sip:a@b?x=y\r\n" },
+	{ 0, REQUEST, "MESSAGE", B1, 1, "send 400, bad 400", "Content-Type: text\r\n" },
+	{ 1, REQUEST, "ACK", B1, 1, "bad 400", "Content-Type: text\r\n" },
 	{ 2, RAW, "nonsense\r\n\r\n", .want = "bad 400" },
 	{ 3, RAW, "\r\n", .want = "" },
 	{ 3, RAW, "\r\n\r\n", .want = "" },
@@ -335,7 +335,7 @@ static const struct row bad_requests[] = {
 
 /* [C3-06]: on a stream what breaks the framing closes the connection, other faults do not. */
 static const struct row bad_stream[] = {
-	{ 0, REQUEST, "MESSAGE", B1, 1, "send 400, bad 400", "Contact: sip:a@b?x=y\r\n" },
+	{ 0, REQUEST, "MESSAGE", B1, 1, "send 400, bad 400", "Content-Type: text\r\n" },
 	{ 1, REQUEST, "MESSAGE", B1, 1, "send 400, bad 400, close", "Content-Length: 3\r\n" },
 	{ 2, RAW, "nonsense\r\n\r\n", .want = "bad 400, close" },
 };

@@ -148,7 +148,7 @@ static void drain(struct play *p)
 			say(p, "error", act.was_written ? "written" : "");
 			break;
 		case SIP_ACT_BAD_MESSAGE:
-			say_number(p, "bad", act.status);
+			say_number(p, "bad", act.error->status);
 			break;
 		case SIP_ACT_CLOSE_FLOW:
 			say(p, "close", "");

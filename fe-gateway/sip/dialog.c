@@ -1,0 +1,316 @@
+#include "sip/dialog.h"
+
+#include "sip/lex.h"
+#include "sip/method.h"
+#include "xfed/limits.h"
+#include "xfed/mem.h"
+
+#define CSEQ_LAST ((uint32_t)1 << 31) /* RFC 3261 section 8.1.1.5: generated below it */
+
+/* ---- what a message says of the way back ---- */
+
+/* Exactly one Contact, of a SIP URI. data NULL: there is none; false: there is one that cannot be used. */
+static bool find_target(const struct sip_message *m, struct xfed_span *target)
+{
+	const struct sip_header *h = sip_message_header(m, SIP_HEADER_CONTACT, NULL);
+	struct xfed_span rest = h ? h->value : (struct xfed_span){ NULL, 0 }, element, more;
+	struct sip_addr addr;
+	struct sip_uri uri;
+	bool bad = false;
+	*target = (struct xfed_span){ NULL, 0 };
+	if (!h) {
+		return true;
+	}
+	bool is_one = sip_list_next(&rest, &element, &bad) && !sip_list_next(&rest, &more, &bad) && !bad &&
+		      !sip_message_header(m, SIP_HEADER_CONTACT, h);
+	if (!is_one || sip_addr_parse(element, &addr) != XFED_OK || sip_uri_parse(addr.uri, &uri) != XFED_OK || !uri.is_sip) {
+		return false;
+	}
+	*target = addr.uri;
+	return true;
+}
+
+/* A value of Record-Route: a SIP URI in <> (section 20.30). */
+static bool is_route(struct xfed_span value)
+{
+	struct sip_addr addr;
+	struct sip_uri uri;
+	return value.len > 0 && memchr(value.data, '<', value.len) && sip_addr_parse(value, &addr) == XFED_OK &&
+	       sip_uri_parse(addr.uri, &uri) == XFED_OK && uri.is_sip;
+}
+
+struct routes {
+	struct xfed_span list[XFED_SIP_ROUTES_MAX];
+	size_t count;
+};
+
+/* Record-Route, in the order of the header for who was asked, reversed for who asked (sections 12.1.1, 12.1.2). */
+static bool find_routes(const struct sip_message *m, bool is_reversed, struct routes *r)
+{
+	const struct sip_header *h = NULL;
+	bool bad = false;
+	r->count = 0;
+	while (!bad && (h = sip_message_header(m, SIP_HEADER_RECORD_ROUTE, h))) {
+		struct xfed_span rest = h->value, element;
+		while (!bad && sip_list_next(&rest, &element, &bad)) {
+			bad = r->count == XFED_SIP_ROUTES_MAX || !is_route(element);
+			if (!bad) {
+				r->list[r->count++] = element;
+			}
+		}
+	}
+	for (size_t i = 0; is_reversed && i < r->count / 2; i++) {
+		struct xfed_span other = r->list[r->count - 1 - i];
+		r->list[r->count - 1 - i] = r->list[i];
+		r->list[i] = other;
+	}
+	return !bad;
+}
+
+/* ---- memory ---- */
+
+static struct xfed_span put(char **at, struct xfed_span s)
+{
+	char *p = *at;
+	memcpy(p, s.len > 0 ? s.data : "", s.len);
+	*at += s.len;
+	return xfed_span_make(p, s.len);
+}
+
+static struct xfed_span uri_of(struct xfed_span route)
+{
+	struct sip_addr addr;
+	return sip_addr_parse(route, &addr) == XFED_OK ? addr.uri : (struct xfed_span){ NULL, 0 };
+}
+
+/*
+ * Request-URI and Route of the next request (section 12.2.1.1). A strict router is named in the Request-URI, and the target
+ * stands at the end of the routes. `routes`: values with commas between them.
+ */
+static int set_way(struct sip_dialog *d, struct xfed_span target, struct xfed_span routes)
+{
+	char *mem = xfed_malloc(2 * (routes.len + target.len) + 8), *at = mem;
+	struct xfed_span first = { NULL, 0 };
+	struct sip_uri uri;
+	bool bad = false;
+	if (!mem) {
+		return XFED_ERR_NOMEM;
+	}
+	struct xfed_span new_routes = put(&at, routes), rest = new_routes, new_target = put(&at, target);
+	bool has_strict = sip_list_next(&rest, &first, &bad) && sip_uri_parse(uri_of(first), &uri) == XFED_OK && !uri.is_loose;
+	d->uri = has_strict ? uri.text : new_target;
+	d->route = new_routes;
+	if (has_strict) {
+		char *from = at;
+		rest = sip_trim(rest);
+		put(&at, rest);
+		put(&at, rest.len > 0 ? XFED_SPAN(", <") : XFED_SPAN("<"));
+		put(&at, new_target);
+		put(&at, XFED_SPAN(">"));
+		d->route = xfed_span_make(from, (size_t)(at - from));
+	}
+	xfed_free(d->way);
+	d->way = mem;
+	d->target = new_target;
+	d->route_set = new_routes;
+	return XFED_OK;
+}
+
+static int set_way_of_list(struct sip_dialog *d, struct xfed_span target, const struct routes *r)
+{
+	size_t size = 1;
+	for (size_t i = 0; i < r->count; i++) {
+		size += r->list[i].len + 2;
+	}
+	char *text = xfed_malloc(size), *at = text;
+	if (!text) {
+		return XFED_ERR_NOMEM;
+	}
+	for (size_t i = 0; i < r->count; i++) {
+		put(&at, i > 0 ? XFED_SPAN(", ") : XFED_SPAN(""));
+		put(&at, r->list[i]);
+	}
+	int rc = set_way(d, target, xfed_span_make(text, (size_t)(at - text)));
+	xfed_free(text);
+	return rc;
+}
+
+static int make(const struct sip_dialog_start *s, struct xfed_span remote_tag, struct xfed_span target, const struct routes *routes,
+	struct sip_dialog **out)
+{
+	struct sip_dialog *d = xfed_calloc(1, sizeof(*d));
+	if (!d) {
+		return XFED_ERR_NOMEM;
+	}
+	d->identity = xfed_malloc(s->call_id.len + s->local_tag.len + s->local_uri.len + s->remote_uri.len + remote_tag.len + 1);
+	char *at = d->identity;
+	if (!at || set_way_of_list(d, target, routes) != XFED_OK) {
+		sip_dialog_free(d);
+		return XFED_ERR_NOMEM;
+	}
+	d->call_id = put(&at, s->call_id);
+	d->local_tag = put(&at, s->local_tag);
+	d->remote_tag = put(&at, remote_tag);
+	d->local_uri = put(&at, s->local_uri);
+	d->remote_uri = put(&at, s->remote_uri);
+	d->local_cseq = s->cseq;
+	*out = d;
+	return XFED_OK;
+}
+
+void sip_dialog_free(struct sip_dialog *d)
+{
+	if (d) {
+		xfed_free(d->identity);
+		xfed_free(d->way);
+		xfed_free(d);
+	}
+}
+
+/* ---- beginnings ---- */
+
+int sip_dialog_of_request(const struct sip_message *request, struct xfed_span local_tag, struct sip_dialog **out)
+{
+	struct sip_dialog_start s = { .call_id = request->call_id, .local_tag = local_tag, .local_uri = request->to.uri, .remote_uri = request->from.uri };
+	struct routes r;
+	struct xfed_span target;
+	*out = NULL;
+	if (!find_target(request, &target) || !target.data || !find_routes(request, false, &r)) {
+		return XFED_ERR_INVALID;
+	}
+	int rc = make(&s, request->from.tag, target, &r, out);
+	if (rc == XFED_OK) {
+		(*out)->remote_cseq = request->cseq;
+		(*out)->has_remote_cseq = true;
+	}
+	return rc;
+}
+
+int sip_dialog_of_response(const struct sip_dialog_start *sent, const struct sip_message *response, struct sip_dialog **out)
+{
+	struct routes r;
+	struct xfed_span target;
+	bool is_early = response->status < 200;
+	*out = NULL;
+	if (!response->to.tag.data || !find_target(response, &target) || !find_routes(response, true, &r)) {
+		return XFED_ERR_INVALID;
+	}
+	if (!target.data && is_early) {
+		target = sent->remote_uri;
+	}
+	int rc = target.data ? make(sent, response->to.tag, target, &r, out) : XFED_ERR_INVALID;
+	if (rc == XFED_OK) {
+		(*out)->is_early = is_early;
+	}
+	return rc;
+}
+
+int sip_dialog_of_notify(const struct sip_dialog_start *sent, const struct sip_message *notify, struct sip_dialog **out)
+{
+	struct routes r;
+	struct xfed_span target;
+	*out = NULL;
+	if (!find_target(notify, &target) || !target.data || !find_routes(notify, false, &r)) {
+		return XFED_ERR_INVALID;
+	}
+	int rc = make(sent, notify->from.tag, target, &r, out);
+	if (rc == XFED_OK) {
+		(*out)->remote_cseq = notify->cseq;
+		(*out)->has_remote_cseq = true;
+	}
+	return rc;
+}
+
+int sip_dialog_confirm(struct sip_dialog *d, const struct sip_message *response)
+{
+	struct routes r;
+	struct xfed_span target;
+	if (!find_target(response, &target) || !target.data || !find_routes(response, true, &r)) {
+		return XFED_ERR_INVALID;
+	}
+	int rc = set_way_of_list(d, target, &r);
+	if (rc == XFED_OK) {
+		d->is_early = false;
+	}
+	return rc;
+}
+
+/* ---- inside ---- */
+
+/* Sections 12.2, RFC 3311, RFC 6665 section 4.1.2.2. */
+static bool is_target_refresh(struct xfed_span method)
+{
+	switch (sip_method_parse(method)) {
+	case SIP_METHOD_INVITE:
+	case SIP_METHOD_UPDATE:
+	case SIP_METHOD_SUBSCRIBE:
+	case SIP_METHOD_NOTIFY:
+		return true;
+	default:
+		return false;
+	}
+}
+
+enum sip_dialog_verdict sip_dialog_take(struct sip_dialog *d, const struct sip_message *request)
+{
+	struct xfed_span target;
+	if (xfed_span_is(request->method, "ACK") || xfed_span_is(request->method, "CANCEL")) {
+		return SIP_DIALOG_TAKEN; /* they carry the number of their INVITE */
+	}
+	if (d->has_remote_cseq && request->cseq <= d->remote_cseq) {
+		return SIP_DIALOG_OUT_OF_ORDER;
+	}
+	if (is_target_refresh(request->method)) {
+		if (!find_target(request, &target)) {
+			return SIP_DIALOG_BAD_CONTACT;
+		}
+		if (target.data && !xfed_span_eq(target, d->target) && set_way(d, target, d->route_set) != XFED_OK) {
+			return SIP_DIALOG_NO_MEMORY;
+		}
+	}
+	d->remote_cseq = request->cseq;
+	d->has_remote_cseq = true;
+	return SIP_DIALOG_TAKEN;
+}
+
+int sip_dialog_answered(struct sip_dialog *d, const struct sip_message *response)
+{
+	struct xfed_span target;
+	bool is_new = response->status >= 200 && response->status < 300 && is_target_refresh(response->cseq_method) && find_target(response, &target) &&
+		      target.data && !xfed_span_eq(target, d->target);
+	return is_new ? set_way(d, target, d->route_set) : XFED_OK;
+}
+
+static void fill(const struct sip_dialog *d, struct xfed_span method, uint32_t cseq, struct sip_request *out)
+{
+	out->method = method;
+	out->uri = d->uri;
+	out->route = d->route.len > 0 ? d->route : (struct xfed_span){ NULL, 0 };
+	out->from_uri = d->local_uri;
+	out->from_tag = d->local_tag;
+	out->to_uri = d->remote_uri;
+	out->to_tag = d->remote_tag.len > 0 ? d->remote_tag : (struct xfed_span){ NULL, 0 };
+	out->call_id = d->call_id;
+	out->cseq = cseq;
+}
+
+bool sip_dialog_request(struct sip_dialog *d, struct xfed_span method, struct sip_request *out)
+{
+	if (d->local_cseq + 1 >= CSEQ_LAST) {
+		return false;
+	}
+	fill(d, method, ++d->local_cseq, out);
+	return true;
+}
+
+void sip_dialog_ack(const struct sip_dialog *d, uint32_t invite_cseq, struct sip_request *out)
+{
+	fill(d, XFED_SPAN("ACK"), invite_cseq, out);
+}
+
+struct xfed_span sip_dialog_next_hop(const struct sip_dialog *d)
+{
+	struct xfed_span rest = d->route, first;
+	bool bad = false, is_strict_way = d->uri.data != d->target.data;
+	return !is_strict_way && sip_list_next(&rest, &first, &bad) ? uri_of(first) : d->uri;
+}

@@ -1,0 +1,277 @@
+#include "sip/digest.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <gnutls/crypto.h>
+#include <gnutls/gnutls.h>
+
+#include "sip/lex.h"
+#include "util/hex.h"
+#include "xfed/mem.h"
+
+#define DIGEST_MAX 32
+#define HEX_MAX	   (2 * DIGEST_MAX + 1)
+#define FIELD_MAX  256 /* realm, nonce, opaque */
+#define CNONCE_LEN 16
+
+struct algorithm {
+	const char *name;
+	gnutls_digest_algorithm_t id;
+	size_t len;
+};
+/* The strongest first. */
+static const struct algorithm algorithms[] = { { "SHA-256", GNUTLS_DIG_SHA256, 32 }, { "MD5", GNUTLS_DIG_MD5, 16 } };
+
+struct challenge {
+	bool is_set, has_qop;
+	size_t algorithm;
+	char realm[FIELD_MAX], nonce[FIELD_MAX], opaque[FIELD_MAX];
+	uint32_t count;
+};
+
+/* As a user agent server asks (401) and as a proxy does (407): both may, for one request. */
+enum asker { SERVER, PROXY, ASKERS };
+static const struct {
+	const char *challenge, *answer;
+} names[ASKERS] = { { "WWW-Authenticate", "Authorization" }, { "Proxy-Authenticate", "Proxy-Authorization" } };
+
+struct sip_digest {
+	const struct xfed_env *env;
+	char *username, *password;
+	struct challenge asked[ASKERS];
+};
+
+int sip_digest_new(const struct xfed_env *env, struct xfed_span username, struct xfed_span password, struct sip_digest **out)
+{
+	struct sip_digest *d = xfed_calloc(1, sizeof(*d));
+	*out = NULL;
+	if (!d) {
+		return XFED_ERR_NOMEM;
+	}
+	d->env = env;
+	d->username = xfed_strndup(username);
+	d->password = xfed_strndup(password);
+	if (!d->username || !d->password) {
+		sip_digest_free(d);
+		return XFED_ERR_NOMEM;
+	}
+	*out = d;
+	return XFED_OK;
+}
+
+void sip_digest_free(struct sip_digest *d)
+{
+	if (!d) {
+		return;
+	}
+	if (d->password) {
+		xfed_wipe(d->password, strlen(d->password));
+	}
+	xfed_free(d->password);
+	xfed_free(d->username);
+	xfed_free(d);
+}
+
+/* ---- what is asked ---- */
+
+/* The text between the quotes, with its quoted pairs as they stand: so it is hashed and so it goes back. */
+static bool copy_quoted(struct xfed_span value, char out[FIELD_MAX])
+{
+	if (value.len < 2 || value.data[0] != '"' || value.data[value.len - 1] != '"' || value.len - 2 >= FIELD_MAX || !sip_is_printable(value) ||
+		!sip_is_utf8(value)) {
+		return false;
+	}
+	memcpy(out, value.data + 1, value.len - 2);
+	out[value.len - 2] = '\0';
+	return true;
+}
+
+static struct xfed_span unquoted(struct xfed_span v)
+{
+	return v.len >= 2 && v.data[0] == '"' && v.data[v.len - 1] == '"' ? xfed_span_make(v.data + 1, v.len - 2) : v;
+}
+
+static bool offers_auth(struct xfed_span list)
+{
+	struct xfed_span element;
+	bool bad = false;
+	while (sip_list_next(&list, &element, &bad)) {
+		if (xfed_span_eq_nocase(element, XFED_SPAN("auth"))) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool find_algorithm(struct xfed_span name, size_t *out)
+{
+	for (size_t i = 0; i < XFED_ARRAY_LEN(algorithms); i++) {
+		if (xfed_span_eq_nocase(name, xfed_span_str(algorithms[i].name))) {
+			*out = i;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool take_param(struct challenge *c, struct xfed_span name, struct xfed_span value, bool *is_stale, bool *knows_qop)
+{
+	if (xfed_span_eq_nocase(name, XFED_SPAN("realm"))) {
+		return copy_quoted(value, c->realm);
+	}
+	if (xfed_span_eq_nocase(name, XFED_SPAN("nonce"))) {
+		c->is_set = true;
+		return copy_quoted(value, c->nonce);
+	}
+	if (xfed_span_eq_nocase(name, XFED_SPAN("opaque"))) {
+		return copy_quoted(value, c->opaque);
+	}
+	if (xfed_span_eq_nocase(name, XFED_SPAN("algorithm"))) {
+		return find_algorithm(unquoted(value), &c->algorithm);
+	}
+	if (xfed_span_eq_nocase(name, XFED_SPAN("stale"))) {
+		*is_stale = xfed_span_eq_nocase(unquoted(value), XFED_SPAN("true"));
+	} else if (xfed_span_eq_nocase(name, XFED_SPAN("qop"))) {
+		c->has_qop = true;
+		*knows_qop = offers_auth(unquoted(value));
+	}
+	return true;
+}
+
+/* "Digest realm="...", nonce="...", ...": false where it is of another scheme or asks for what is not known here. */
+static bool parse_challenge(struct xfed_span value, struct challenge *c, bool *is_stale)
+{
+	static const struct xfed_span scheme = { "Digest", 6 };
+	struct xfed_span element;
+	bool bad = false, knows_qop = true;
+	*c = (struct challenge){ .algorithm = XFED_ARRAY_LEN(algorithms) - 1 }; /* none is named: MD5 */
+	*is_stale = false;
+	if (value.len <= scheme.len || !xfed_span_eq_nocase(xfed_span_make(value.data, scheme.len), scheme) ||
+		(value.data[scheme.len] != ' ' && value.data[scheme.len] != '\t')) {
+		return false;
+	}
+	struct xfed_span rest = xfed_span_make(value.data + scheme.len, value.len - scheme.len);
+	while (!bad && sip_list_next(&rest, &element, &bad)) {
+		const char *eq = memchr(element.data, '=', element.len);
+		size_t n = eq ? (size_t)(eq - element.data) : 0;
+		bad |= !eq || !take_param(c, sip_trim(xfed_span_make(element.data, n)), sip_trim(xfed_span_make(eq + 1, element.len - n - 1)), is_stale, &knows_qop);
+	}
+	return !bad && c->is_set && knows_qop;
+}
+
+enum sip_digest_verdict sip_digest_take(struct sip_digest *d, const struct sip_message *response, bool was_answered)
+{
+	enum asker who = response->status == 407 ? PROXY : SERVER;
+	const struct sip_header *h = NULL;
+	struct challenge best = { .is_set = false };
+	bool is_stale = false;
+	while ((h = sip_message_header_named(response, names[who].challenge, h))) {
+		struct challenge c;
+		bool stale;
+		if (parse_challenge(h->value, &c, &stale) && (!best.is_set || c.algorithm < best.algorithm)) {
+			best = c;
+			is_stale = stale;
+		}
+	}
+	if (!best.is_set) {
+		return SIP_DIGEST_UNKNOWN;
+	}
+	struct challenge *before = &d->asked[who];
+	if (was_answered && before->is_set && before->count > 0 && !is_stale && strcmp(before->realm, best.realm) == 0) {
+		before->is_set = false;
+		return SIP_DIGEST_REFUSED;
+	}
+	*before = best;
+	return SIP_DIGEST_OK;
+}
+
+bool sip_digest_is_ready(const struct sip_digest *d)
+{
+	return d->asked[SERVER].is_set || d->asked[PROXY].is_set;
+}
+
+/* ---- the answer ---- */
+
+/* The digest, in hex, of pieces with colons between them. */
+static int hash_hex(const struct algorithm *a, char out[HEX_MAX], size_t count, ...)
+{
+	gnutls_hash_hd_t hash;
+	unsigned char sum[DIGEST_MAX];
+	va_list ap;
+	if (gnutls_hash_init(&hash, a->id) < 0) {
+		return XFED_ERR_NOMEM;
+	}
+	bool failed = false;
+	va_start(ap, count);
+	for (size_t i = 0; i < count; i++) {
+		struct xfed_span s = va_arg(ap, struct xfed_span);
+		failed |= (i > 0 && gnutls_hash(hash, ":", 1) < 0) || (s.len > 0 && gnutls_hash(hash, s.data, s.len) < 0);
+	}
+	va_end(ap);
+	gnutls_hash_deinit(hash, sum);
+	xfed_hex(out, sum, a->len);
+	xfed_wipe(sum, sizeof(sum));
+	return failed ? XFED_ERR_NOMEM : XFED_OK;
+}
+
+static int compute(const struct sip_digest *d, const struct challenge *c, struct xfed_span method, struct xfed_span uri, const char *count,
+	const char *cnonce, char out[HEX_MAX])
+{
+	const struct algorithm *a = &algorithms[c->algorithm];
+	char a1[HEX_MAX], a2[HEX_MAX];
+	struct xfed_span nonce = xfed_span_str(c->nonce);
+	int rc = hash_hex(a, a1, 3, xfed_span_str(d->username), xfed_span_str(c->realm), xfed_span_str(d->password));
+	if (rc == XFED_OK) {
+		rc = hash_hex(a, a2, 2, method, uri);
+	}
+	if (rc == XFED_OK && c->has_qop) {
+		rc = hash_hex(a, out, 6, xfed_span_str(a1), nonce, xfed_span_str(count), xfed_span_str(cnonce), XFED_SPAN("auth"), xfed_span_str(a2));
+	} else if (rc == XFED_OK) {
+		rc = hash_hex(a, out, 3, xfed_span_str(a1), nonce, xfed_span_str(a2));
+	}
+	xfed_wipe(a1, sizeof(a1));
+	return rc;
+}
+
+static int print_one(struct sip_digest *d, enum asker who, struct xfed_span method, struct xfed_span uri, char *out, size_t size, size_t *len)
+{
+	struct challenge *c = &d->asked[who];
+	uint8_t random[CNONCE_LEN];
+	char cnonce[2 * CNONCE_LEN + 1], count[9], response[HEX_MAX], more[128] = "", opaque[FIELD_MAX + 16] = "";
+	d->env->random(d->env->user, random, sizeof(random));
+	xfed_hex(cnonce, random, sizeof(random));
+	snprintf(count, sizeof(count), "%08x", ++c->count);
+	int rc = compute(d, c, method, uri, count, cnonce, response);
+	if (rc != XFED_OK) {
+		return rc;
+	}
+	if (c->has_qop) {
+		snprintf(more, sizeof(more), ", qop=auth, nc=%s, cnonce=\"%s\"", count, cnonce);
+	}
+	if (c->opaque[0]) {
+		snprintf(opaque, sizeof(opaque), ", opaque=\"%s\"", c->opaque);
+	}
+	int n = snprintf(out, size, "%s: Digest username=\"%s\", realm=\"%s\", nonce=\"%s\", uri=\"%.*s\", response=\"%s\", algorithm=%s%s%s\r\n",
+		names[who].answer, d->username, c->realm, c->nonce, (int)uri.len, uri.data, response, algorithms[c->algorithm].name, more, opaque);
+	*len += n > 0 ? (size_t)n : 0;
+	return n > 0 && (size_t)n < size ? XFED_OK : XFED_ERR_INVALID;
+}
+
+static bool is_quotable(struct xfed_span s)
+{
+	return s.len > 0 && sip_is_printable(s) && !memchr(s.data, '"', s.len) && !memchr(s.data, '\\', s.len);
+}
+
+int sip_digest_print(struct sip_digest *d, struct xfed_span method, struct xfed_span uri, char out[SIP_DIGEST_LINES_SIZE], size_t *len)
+{
+	int rc = is_quotable(uri) && is_quotable(xfed_span_str(d->username)) && sip_is_token(method) ? XFED_OK : XFED_ERR_INVALID;
+	*len = 0;
+	out[0] = '\0';
+	for (enum asker who = SERVER; rc == XFED_OK && who < ASKERS; who++) {
+		if (d->asked[who].is_set) {
+			rc = print_one(d, who, method, uri, out + *len, SIP_DIGEST_LINES_SIZE - *len, len);
+		}
+	}
+	return rc;
+}

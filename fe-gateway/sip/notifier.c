@@ -1,0 +1,180 @@
+/* The end of a subscription that tells (RFC 6665 section 4.2). */
+#include "sip/event.h"
+#include "xfed/limits.h"
+
+#define NEVER UINT64_MAX
+
+static struct sip_notifier_action *push(struct sip_notifier *n, enum sip_notifier_action_kind kind)
+{
+	XFED_REQUIRE(n->action_count < XFED_ARRAY_LEN(n->actions));
+	struct sip_notifier_action *a = &n->actions[n->action_count++];
+	*a = (struct sip_notifier_action){ .kind = kind };
+	return a;
+}
+
+static void gone(struct sip_notifier *n)
+{
+	if (!n->is_gone) {
+		n->is_gone = true;
+		n->state = SIP_SUB_TERMINATED;
+		n->expires_ms = n->token_ms = NEVER;
+		push(n, SIP_NOTIFIER_GONE);
+	}
+}
+
+/* The rate: a bucket that fills by one token in so much time. */
+static void refill(struct sip_notifier *n, uint64_t now_ms)
+{
+	while (n->tokens < XFED_SIP_NOTIFY_BURST && now_ms >= n->token_ms) {
+		n->tokens++;
+		n->token_ms += XFED_SIP_NOTIFY_EVERY_MS;
+	}
+	if (n->tokens == XFED_SIP_NOTIFY_BURST) {
+		n->token_ms = NEVER;
+	}
+}
+
+static void spend(struct sip_notifier *n, uint64_t now_ms)
+{
+	if (n->token_ms == NEVER) {
+		n->token_ms = now_ms + XFED_SIP_NOTIFY_EVERY_MS;
+	}
+	n->tokens -= n->tokens > 0;
+}
+
+/* One is under way at a time; what has changed meanwhile is told in the next, the last state only. */
+static void tell_if_due(struct sip_notifier *n, uint64_t now_ms)
+{
+	refill(n, now_ms);
+	if (!n->is_due || n->is_in_flight || n->is_gone || (n->tokens == 0 && !n->is_urgent)) {
+		return;
+	}
+	struct sip_notifier_action *a = push(n, SIP_NOTIFIER_NOTIFY);
+	bool is_over = n->state == SIP_SUB_TERMINATED;
+	a->value = (struct sip_sub_value){
+		.state = n->state,
+		.expires_s = is_over ? -1 : (int64_t)((n->expires_ms - now_ms + 999) / 1000),
+		.reason = n->reason,
+		.retry_after_s = is_over ? n->retry_after_s : -1,
+	};
+	spend(n, now_ms);
+	n->is_due = n->is_urgent = false;
+	n->is_in_flight = true;
+}
+
+static void due(struct sip_notifier *n, bool is_urgent)
+{
+	n->is_due = true;
+	n->is_urgent |= is_urgent;
+}
+
+static void end(struct sip_notifier *n, enum sip_end_reason reason, int64_t retry_after_s)
+{
+	if (n->state != SIP_SUB_TERMINATED) {
+		n->state = SIP_SUB_TERMINATED;
+		n->reason = reason;
+		n->retry_after_s = retry_after_s;
+		n->expires_ms = NEVER;
+		due(n, true);
+	}
+}
+
+static void subscribe(struct sip_notifier *n, int64_t wanted_s, uint64_t now_ms)
+{
+	struct sip_notifier_action *a = push(n, SIP_NOTIFIER_RESPOND);
+	if (n->state == SIP_SUB_TERMINATED) {
+		a->status = 481;
+		return;
+	}
+	if (wanted_s > 0 && wanted_s < n->config.expires_min_s) {
+		a->status = 423;
+		a->min_expires_s = n->config.expires_min_s;
+		if (n->state == SIP_SUB_IDLE) {
+			gone(n);
+		}
+		return;
+	}
+	int64_t granted = wanted_s < 0 ? n->config.expires_default_s : wanted_s < n->config.expires_max_s ? wanted_s : n->config.expires_max_s;
+	a->status = 200;
+	a->expires_s = granted;
+	if (n->state == SIP_SUB_IDLE) {
+		n->state = n->config.is_pending ? SIP_SUB_PENDING : SIP_SUB_ACTIVE;
+	}
+	n->expires_ms = now_ms + (uint64_t)granted * 1000;
+	due(n, true); /* section 4.2.2: every SUBSCRIBE is answered by a NOTIFY at once */
+	if (granted == 0) {
+		end(n, SIP_END_TIMEOUT, -1);
+	}
+}
+
+static void answered(struct sip_notifier *n, int status)
+{
+	if (!n->is_in_flight || status < 200) {
+		return;
+	}
+	n->is_in_flight = false;
+	bool was_last = n->state == SIP_SUB_TERMINATED && !n->is_due;
+	if (was_last || sip_status_ends_subscription(status)) {
+		gone(n);
+	}
+}
+
+void sip_notifier_init(struct sip_notifier *n, const struct sip_notifier_config *config)
+{
+	*n = (struct sip_notifier){ .config = *config, .tokens = XFED_SIP_NOTIFY_BURST, .token_ms = NEVER, .expires_ms = NEVER, .retry_after_s = -1 };
+}
+
+void sip_notifier_step(struct sip_notifier *n, const struct sip_notifier_event *ev, uint64_t now_ms)
+{
+	XFED_REQUIRE(n->action_next == n->action_count);
+	n->action_next = n->action_count = 0;
+	bool is_up = n->state == SIP_SUB_PENDING || n->state == SIP_SUB_ACTIVE;
+	switch (ev->kind) {
+	case SIP_NOTIFIER_SUBSCRIBE:
+		subscribe(n, ev->expires_s, now_ms);
+		break;
+	case SIP_NOTIFIER_ACTIVATE:
+		if (n->state == SIP_SUB_PENDING) {
+			n->state = SIP_SUB_ACTIVE;
+			due(n, true);
+		}
+		break;
+	case SIP_NOTIFIER_STATE:
+		if (n->state == SIP_SUB_ACTIVE) { /* pending tells nothing of what is watched (RFC 3856 section 6.6.2) */
+			due(n, ev->is_urgent);
+		}
+		break;
+	case SIP_NOTIFIER_END:
+		if (is_up) {
+			end(n, ev->reason, ev->retry_after_s);
+		}
+		break;
+	case SIP_NOTIFIER_ANSWER:
+		answered(n, ev->status);
+		break;
+	case SIP_NOTIFIER_NO_ANSWER:
+		answered(n, 408);
+		break;
+	case SIP_NOTIFIER_TICK:
+		if (is_up && now_ms >= n->expires_ms) {
+			end(n, SIP_END_TIMEOUT, -1);
+		}
+		break;
+	}
+	tell_if_due(n, now_ms);
+}
+
+bool sip_notifier_next(struct sip_notifier *n, struct sip_notifier_action *act)
+{
+	if (n->action_next == n->action_count) {
+		return false;
+	}
+	*act = n->actions[n->action_next++];
+	return true;
+}
+
+uint64_t sip_notifier_deadline(const struct sip_notifier *n)
+{
+	uint64_t rate = n->is_due && !n->is_in_flight && !n->is_gone ? n->token_ms : NEVER;
+	return n->expires_ms < rate ? n->expires_ms : rate;
+}

@@ -1,0 +1,266 @@
+/* The end of a subscription that asks (RFC 6665 sections 4.1, 4.4). */
+#include "sip/event.h"
+#include "xfed/limits.h"
+
+#define NEVER UINT64_MAX
+
+enum again { NOW, LATER, NOT };
+#define AGAIN_NOW   NOW
+#define AGAIN_LATER LATER
+#define AGAIN_NEVER NOT
+
+static const enum again again_after[] = {
+#define X(id, word, again) AGAIN_##again,
+	SIP_END_REASONS(X)
+#undef X
+};
+
+static struct sip_subscriber_action *push(struct sip_subscriber *s, enum sip_subscriber_action_kind kind)
+{
+	XFED_REQUIRE(s->action_count < XFED_ARRAY_LEN(s->actions));
+	struct sip_subscriber_action *a = &s->actions[s->action_count++];
+	*a = (struct sip_subscriber_action){ .kind = kind };
+	return a;
+}
+
+static uint64_t after(uint64_t now_ms, int64_t seconds)
+{
+	return now_ms + (uint64_t)seconds * 1000;
+}
+
+/* A number from 0 to `most`, so that what began together is not repeated together. */
+static uint64_t spread(const struct sip_subscriber *s, uint64_t most)
+{
+	uint32_t r = 0;
+	s->env->random(s->env->user, &r, sizeof(r));
+	return most * (r % 1024) / 1024;
+}
+
+static void send(struct sip_subscriber *s, int64_t expires_s)
+{
+	struct sip_subscriber_action *a = push(s, SIP_SUBSCRIBER_SEND);
+	a->expires_s = expires_s;
+	a->is_new = !s->has_dialog;
+	a->number = ++s->number;
+	s->is_in_flight = true;
+	s->refresh_ms = NEVER;
+}
+
+static void enter(struct sip_subscriber *s, enum sip_sub_state state, enum sip_end_reason reason, int status)
+{
+	if (s->state == state && state != SIP_SUB_TERMINATED) {
+		return;
+	}
+	s->state = state;
+	if (state != SIP_SUB_NOTIFY_WAIT) {
+		struct sip_subscriber_action *a = push(s, SIP_SUBSCRIBER_CHANGED);
+		a->state = state;
+		a->reason = reason;
+		a->status = status;
+	}
+}
+
+/* A new one: nothing of the one before counts. */
+static void begin(struct sip_subscriber *s, uint64_t now_ms)
+{
+	s->has_dialog = s->is_asked_back = s->is_ending = false;
+	s->expires_ms = s->retry_ms = NEVER;
+	s->notify_by_ms = now_ms + XFED_SIP_TIMER_N_MS; /* section 4.1.2.4 */
+	enter(s, SIP_SUB_NOTIFY_WAIT, SIP_END_NONE, 0);
+	send(s, s->wanted_s);
+}
+
+/* Doubled with each failure in a row, and up to a quarter less. */
+static uint64_t patience_ms(const struct sip_subscriber *s)
+{
+	uint64_t ms = XFED_SIP_RESUBSCRIBE_MIN_MS;
+	for (unsigned i = 1; i < s->failures && ms < XFED_SIP_RESUBSCRIBE_MAX_MS; i++) {
+		ms *= 2;
+	}
+	ms = ms < XFED_SIP_RESUBSCRIBE_MAX_MS ? ms : XFED_SIP_RESUBSCRIBE_MAX_MS;
+	return ms - spread(s, ms / 4);
+}
+
+/* It is over; whether it is made anew, and when, is what the reason says. Twice at once without a word between waits too. */
+static void end(struct sip_subscriber *s, enum sip_end_reason reason, enum again again, int64_t retry_after_s, int status, uint64_t now_ms)
+{
+	bool was_up = s->state == SIP_SUB_ACTIVE || s->state == SIP_SUB_PENDING;
+	s->has_dialog = s->is_in_flight = false;
+	s->expires_ms = s->refresh_ms = s->notify_by_ms = s->retry_ms = NEVER;
+	enter(s, SIP_SUB_TERMINATED, reason, status);
+	if (s->is_ending && !s->is_unwanted) {
+		begin(s, now_ms); /* wanted again meanwhile */
+		return;
+	}
+	if (s->is_unwanted || again == NOT) {
+		return;
+	}
+	if (again == NOW && was_up && retry_after_s < 0) {
+		begin(s, now_ms);
+		return;
+	}
+	s->failures++;
+	s->retry_ms = retry_after_s >= 0 ? after(now_ms, retry_after_s) : now_ms + patience_ms(s);
+}
+
+static void set_expiry(struct sip_subscriber *s, int64_t expires_s, uint64_t now_ms)
+{
+	uint64_t life = (uint64_t)expires_s * 1000;
+	s->expires_ms = now_ms + life;
+	if (!s->is_in_flight && !s->is_unwanted) {
+		s->refresh_ms = now_ms + life - life / 8 - spread(s, life / 8);
+	}
+}
+
+static void take_failure(struct sip_subscriber *s, const struct sip_subscriber_event *ev, uint64_t now_ms)
+{
+	if (ev->status == 423 && !s->is_unwanted && !s->is_ending && ev->min_expires_s > s->wanted_s && ev->min_expires_s <= XFED_SIP_SUBSCRIPTION_MAX_S && !s->is_asked_back) {
+		s->is_asked_back = true;
+		s->wanted_s = ev->min_expires_s;
+		send(s, s->wanted_s);
+	} else if (ev->status == 481 && s->has_dialog) {
+		end(s, SIP_END_NONE, NOW, -1, ev->status, now_ms); /* the peer knows nothing of it (any more): made anew at once */
+	} else if (!s->has_dialog || sip_status_ends_subscription(ev->status)) {
+		bool is_final = ev->status == 403 || ev->status == 404 || ev->status == 410 || ev->status == 489 || ev->status == 405 ||
+				ev->status == 501 || ev->status >= 600;
+		end(s, SIP_END_NONE, is_final ? NOT : LATER, ev->retry_after_s, ev->status, now_ms);
+	} else {
+		/* section 4.1.2.2: a refresh that failed otherwise leaves what there is until its time is over */
+		s->failures++;
+		uint64_t again = ev->retry_after_s >= 0 ? after(now_ms, ev->retry_after_s) : now_ms + patience_ms(s);
+		s->refresh_ms = again < s->expires_ms && !s->is_unwanted ? again : NEVER;
+	}
+}
+
+/* What is up is told to end, and its last NOTIFY is awaited (section 4.1.2.3). */
+static void send_end(struct sip_subscriber *s, uint64_t now_ms)
+{
+	s->is_ending = true;
+	s->expires_ms = NEVER;
+	s->notify_by_ms = now_ms + XFED_SIP_TIMER_N_MS;
+	send(s, 0);
+}
+
+static void take_answer(struct sip_subscriber *s, const struct sip_subscriber_event *ev, uint64_t now_ms)
+{
+	/* A subscription that has ended before it was answered has left an answer on the way. */
+	if (!s->is_in_flight || ev->number != s->number || ev->status < 200) {
+		return;
+	}
+	s->is_in_flight = false;
+	if (ev->status >= 300) {
+		take_failure(s, ev, now_ms);
+		return;
+	}
+	s->has_dialog = true;
+	if (s->is_unwanted) {
+		if (!s->is_ending) { /* it was wanted when it was sent */
+			send_end(s, now_ms);
+		}
+		return;
+	}
+	int64_t granted = ev->expires_s >= 0 && ev->expires_s < s->wanted_s ? ev->expires_s : s->wanted_s;
+	set_expiry(s, granted, now_ms);
+}
+
+static void take_notify(struct sip_subscriber *s, const struct sip_sub_value *v, uint64_t now_ms)
+{
+	if (s->state == SIP_SUB_IDLE || s->state == SIP_SUB_TERMINATED) {
+		return; /* the caller has answered 481 */
+	}
+	if (v->state == SIP_SUB_TERMINATED) {
+		int64_t retry = v->reason == SIP_END_NORESOURCE ? -1 : v->retry_after_s;
+		end(s, v->reason, again_after[v->reason], retry, 0, now_ms);
+		return;
+	}
+	s->has_dialog = true; /* also before the answer to SUBSCRIBE */
+	s->failures = 0;
+	if (!s->is_unwanted && !s->is_ending) {
+		s->notify_by_ms = NEVER;
+		if (v->expires_s >= 0) {
+			set_expiry(s, v->expires_s, now_ms);
+		}
+		enter(s, v->state, SIP_END_NONE, 0);
+	}
+}
+
+static void stop(struct sip_subscriber *s, uint64_t now_ms)
+{
+	s->is_unwanted = true;
+	s->retry_ms = s->refresh_ms = NEVER;
+	if (!s->is_ending && s->has_dialog && !s->is_in_flight && s->state != SIP_SUB_TERMINATED) {
+		send_end(s, now_ms);
+	}
+}
+
+static void tick(struct sip_subscriber *s, uint64_t now_ms)
+{
+	if (now_ms >= s->notify_by_ms) {
+		/* No NOTIFY has come: there is no subscription, whatever the answer was (section 4.1.2.4). */
+		end(s, SIP_END_NONE, LATER, -1, 0, now_ms);
+	} else if (now_ms >= s->expires_ms) {
+		end(s, SIP_END_TIMEOUT, NOW, -1, 0, now_ms);
+	} else if (now_ms >= s->refresh_ms) {
+		send(s, s->wanted_s);
+	} else if (now_ms >= s->retry_ms) {
+		begin(s, now_ms);
+	}
+}
+
+void sip_subscriber_init(struct sip_subscriber *s, const struct xfed_env *env)
+{
+	*s = (struct sip_subscriber){ .env = env, .expires_ms = NEVER, .refresh_ms = NEVER, .notify_by_ms = NEVER, .retry_ms = NEVER };
+}
+
+void sip_subscriber_step(struct sip_subscriber *s, const struct sip_subscriber_event *ev, uint64_t now_ms)
+{
+	XFED_REQUIRE(s->action_next == s->action_count);
+	s->action_next = s->action_count = 0;
+	switch (ev->kind) {
+	case SIP_SUBSCRIBER_SUBSCRIBE:
+		s->wanted_s = ev->expires_s;
+		s->is_unwanted = false;
+		if (s->state == SIP_SUB_IDLE || s->state == SIP_SUB_TERMINATED) {
+			s->failures = 0;
+			begin(s, now_ms);
+		}
+		break;
+	case SIP_SUBSCRIBER_UNSUBSCRIBE:
+		stop(s, now_ms);
+		break;
+	case SIP_SUBSCRIBER_ANSWER:
+		take_answer(s, ev, now_ms);
+		break;
+	case SIP_SUBSCRIBER_NO_ANSWER:
+		if (s->is_in_flight && ev->number == s->number) {
+			s->is_in_flight = false;
+			take_failure(s, &(struct sip_subscriber_event){ .status = 408, .retry_after_s = -1 }, now_ms);
+		}
+		break;
+	case SIP_SUBSCRIBER_NOTIFY:
+		take_notify(s, &ev->value, now_ms);
+		break;
+	case SIP_SUBSCRIBER_TICK:
+		tick(s, now_ms);
+		break;
+	}
+}
+
+bool sip_subscriber_next(struct sip_subscriber *s, struct sip_subscriber_action *act)
+{
+	if (s->action_next == s->action_count) {
+		return false;
+	}
+	*act = s->actions[s->action_next++];
+	return true;
+}
+
+uint64_t sip_subscriber_deadline(const struct sip_subscriber *s)
+{
+	const uint64_t times[] = { s->expires_ms, s->refresh_ms, s->notify_by_ms, s->retry_ms };
+	uint64_t first = NEVER;
+	for (size_t i = 0; i < XFED_ARRAY_LEN(times); i++) {
+		first = times[i] < first ? times[i] : first;
+	}
+	return first;
+}
