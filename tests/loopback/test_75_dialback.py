@@ -112,7 +112,7 @@ def test_the_answer_to_a_key(home, peers, dns, name, script, verdict, condition,
     if verdict == "error":
         logged(home, mark, r"event=s2s\.pair-refused partner=%s .*reason=%s side=\S+ text=%s " % (p.domain, reason, condition))
         count = sum(v for n, have, v in home.edge.samples() if n == "xfed_s2s_auth_total" and have["result"] == reason
-                    and have["partner"] == "base.example" and have["direction"] == "in" and have["method"] == "dialback-tls")
+                    and have["partner"] == "unproved" and have["direction"] == "in" and have["method"] == "dialback-tls")
         assert count >= 1
         p.authority = "right"
         dns.xmpp(p.domain, ("xmpp." + p.domain, p.port, "127.0.0.1"))
