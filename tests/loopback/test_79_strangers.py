@@ -229,6 +229,7 @@ def test_places_at_5269(shared, make):
     assert is_refused(Wire.connect(shared.s2s, "127.0.5.3"))
     assert counted(shared.edge, UNPROVED) == before + 21
     p.dial("corp.example").close()  # from 127.0.0.1
+    wait_until("both lines", lambda: len(refused_lines(shared.edge, "s2s.refused", mark)) >= 2, 10)
     lines = refused_lines(shared.edge, "s2s.refused", mark)
     assert len([x for x in lines if "source=127.0.5.1 share=address" in x]) == 1
     assert len([x for x in lines if "source=127.0.5.0/24 share=network" in x]) == 1
@@ -236,7 +237,7 @@ def test_places_at_5269(shared, make):
     held += [Wire.connect(shared.s2s, "127.0.6.%d" % (1 + i % 2)) for i in range(PLACES - OF_NETWORK)]
     wait_until("all", lambda: len(shared.streams()) == PLACES, 10)
     assert is_refused(Wire.connect(shared.s2s, "127.0.7.1"))
-    assert len([x for x in refused_lines(shared.edge, "s2s.refused", mark) if "share=total" in x]) == 1
+    wait_until("the line of all", lambda: [x for x in refused_lines(shared.edge, "s2s.refused", mark) if "share=total" in x], 10)
     for w in held:
         w.close()
     wait_until("nobody", lambda: not shared.streams(), 10)
@@ -305,6 +306,7 @@ def test_strangers_on_the_sip_port(shared, make):
         assert user.message(flow, "sip:eve@" + p.domain, "and back").status in (200, 202)
         flow.close()
         s.close()
+        wait_until("the line", lambda: refused_lines(shared.gateway, "sip.refused", mark), 10)
         lines = refused_lines(shared.gateway, "sip.refused", mark)
         assert len([x for x in lines if "source=127.0.0.99 share=address" in x]) == 1
         assert all("reason=" + UNPROVED in x for x in lines)
@@ -350,6 +352,7 @@ def test_an_address_that_a_reload_takes_out_is_a_stranger(install, started):
             return sum("event=sip.closed " in x and "reason=" + code in x for x in inst.gateway.process.lines[mark:])
         wait_until("three without a place", lambda: closed(UNPROVED) == 3, 20)
         assert closed("sip.sender.untrusted") == 0
+        wait_until("one line for them", lambda: refused_lines(inst.gateway, "sip.refused", mark), 10)
         assert len(refused_lines(inst.gateway, "sip.refused", mark)) == 1
         with pytest.raises((AssertionError, ConnectionError)):  # and nobody else gets in
             late = Wire.connect(inst.sip, source)
