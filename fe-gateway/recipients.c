@@ -18,6 +18,7 @@ struct recipient {
 	struct recipient_item *items;
 	size_t count, bytes;
 	size_t parts; /* partners that have something there */
+	struct recipient_part first; /* of one of them, mostly the only one; those beside it are in the table */
 	struct recipient *ready_prev, *ready_next;
 	bool is_ready; /* its first item has not come out yet */
 	size_t address_len;
@@ -113,13 +114,22 @@ static struct recipient *find_or_make(struct recipients *r, struct xfed_span add
 	return who;
 }
 
-static struct recipient_part *find_or_make_part(struct recipients *r, const struct recipient *who, uint64_t share)
+static struct recipient_part *find_or_make_part(struct recipients *r, struct recipient *who, uint64_t share)
 {
-	struct recipient_part *part = NULL;
+	struct recipient_part *part = NULL, *first = &who->first;
 	struct part_key key = { who, share };
-	HASH_FIND(hh, r->parts, &key, sizeof(key), part);
+	if (first->count > 0 && first->key.share == share) {
+		return first;
+	}
+	if (who->parts > (first->count > 0)) {
+		HASH_FIND(hh, r->parts, &key, sizeof(key), part);
+	}
 	if (part) {
 		return part;
+	}
+	if (first->count == 0) {
+		first->key = key;
+		return first;
 	}
 	part = xfed_calloc(1, sizeof(*part));
 	if (!part) {
@@ -169,7 +179,7 @@ static bool has_room(const struct recipients_limits *most, const struct recipien
 /* Nothing is left behind by what was not taken, or was the last. */
 static void release_unused(struct recipients *r, struct recipient *who, struct recipient_part *part)
 {
-	if (part && part->count == 0) {
+	if (part && part->count == 0 && part != &who->first) {
 		release_part(r, part);
 	}
 	if (who->count == 0) {
