@@ -57,7 +57,8 @@ static bool refuse_dial(struct edge_pair *p, size_t most, const char *what)
 bool edge_admit_dial(struct edge_pair *p, const struct xfed_partner *partner, enum xfed_side *side)
 {
 	struct edge *e = p->edge;
-	size_t part = part_of_one(e), share = rt_source_share(part, XFED_DIALLED_PARTNER_PERCENT), answers = rt_source_share(part, XFED_DIALLED_ANSWERS_PERCENT);
+	size_t part = part_of_one(e), share = rt_source_share(part, XFED_DIALLED_PARTNER_PERCENT),
+	       answers = rt_source_share(part, XFED_DIALLED_ANSWERS_PERCENT);
 	*side = XFED_SIDE_PARTNER;
 	if (edge_tally_dialled(e, partner->domain) >= share) {
 		return refuse_dial(p, share, "go to this partner, its share of limits.connections");
@@ -116,7 +117,9 @@ bool edge_admit_partner(struct edge *e, struct rt_stream *s)
 
 bool edge_admit_question(struct edge *e, const struct edge_conn *asker, struct rt_source_hold *hold)
 {
-	struct rt_source_refusal r = { .event = "dialback.refused", .limit = "unauthenticated", .address = rt_stream_peer(asker->stream),
+	struct rt_source_refusal r = { .event = "dialback.refused",
+		.limit = "unauthenticated",
+		.address = rt_stream_peer(asker->stream),
 		.reason = XFED_REASON_POLICY_UNPROVED_EXCEEDED };
 	r.verdict = rt_sources_take(&e->questioners, r.address, hold);
 	if (r.verdict != RT_SOURCE_OK) {

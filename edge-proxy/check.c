@@ -81,8 +81,8 @@ static void on_timer(void *user)
 		give_up_streams(k);
 	} else if (!k->is_forward_done) {
 		bool is_dns = strcmp(k->stage, "dns") == 0;
-		check_step(k->steps, k->stage, CHECK_PROBLEM, is_dns ? XFED_REASON_DNS_TIMEOUT : XFED_REASON_NET_CONNECT_TIMEOUT, "nothing more within %d s",
-			EDGE_CHECK_MS / 1000);
+		check_step(k->steps, k->stage, CHECK_PROBLEM, is_dns ? XFED_REASON_DNS_TIMEOUT : XFED_REASON_NET_CONNECT_TIMEOUT,
+			"nothing more within %d s", EDGE_CHECK_MS / 1000);
 	}
 	if (k->is_reversing) {
 		check_step(k->reverse, "reverse-dns", CHECK_PROBLEM, XFED_REASON_DNS_TIMEOUT, "no answer about our own domain %s", k->local);
@@ -195,8 +195,8 @@ static void try_addresses(struct edge_check *k)
 		struct check_address *a = &k->addresses[i];
 		a->took_ms = (uint32_t)(rt_loop_now_ms(e->loop) - k->began_ms);
 		a->reason = a->refused ? XFED_REASON_DNS_ADDRESS_REFUSED : XFED_REASON_STREAM_INTERNAL;
-		if (!a->refused && rt_stream_connect(e->loop, &a->addr, edge_source_for(e, &a->addr, &source), e->config->limits.connect_timeout_ms, &tcp_handlers, a, 4096,
-			&a->stream) == XFED_OK) {
+		if (!a->refused && rt_stream_connect(e->loop, &a->addr, edge_source_for(e, &a->addr, &source), e->config->limits.connect_timeout_ms,
+					   &tcp_handlers, a, 4096, &a->stream) == XFED_OK) {
 			k->addresses_open++;
 		}
 	}
@@ -273,7 +273,8 @@ static int ask_srv(struct edge_check *k, const char *domain, rt_resolve_fn fn, s
 	int rc = xfed_jid_domain_ascii(&a, xfed_span_str(domain), &name);
 	if (rc == XFED_OK) {
 		int len = snprintf(full, sizeof(full), "_xmpp-server._tcp.%.*s", (int)name.len, name.data);
-		rc = rt_resolve(k->edge->resolver, xfed_span_make(full, len > 0 && (size_t)len < sizeof(full) ? (size_t)len : 0), XFED_DNS_SRV, fn, k, out);
+		rc = rt_resolve(
+			k->edge->resolver, xfed_span_make(full, len > 0 && (size_t)len < sizeof(full) ? (size_t)len : 0), XFED_DNS_SRV, fn, k, out);
 	}
 	xfed_arena_deinit(&a);
 	return rc;
@@ -284,7 +285,8 @@ static void start_forward(void *arg)
 	struct edge_check *k = arg;
 	k->stage = "dns";
 	if (k->connect_host) {
-		check_step(k->steps, "dns", CHECK_OK, XFED_REASON_NONE, "connect_to %s:%u stands in the place of SRV records", k->connect_host, k->connect_port);
+		check_step(k->steps, "dns", CHECK_OK, XFED_REASON_NONE, "connect_to %s:%u stands in the place of SRV records", k->connect_host,
+			k->connect_port);
 		find_addresses(k);
 	} else if (ask_srv(k, k->remote, on_srv, &k->srv) != XFED_OK) {
 		find_addresses(k); /* an address, or a name too long for the record */

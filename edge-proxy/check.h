@@ -7,11 +7,11 @@
 
 #include "probe.h"
 
-#define EDGE_CHECK_MS		18000 /* all of it; the gateway waits 20 s */
-#define EDGE_CHECK_STREAM_MS	8000  /* one stream */
-#define EDGE_CHECKS_MAX		4
-#define EDGE_CHECK_ADDRESSES	16
-#define EDGE_CHECK_METHODS	3
+#define EDGE_CHECK_MS	     18000 /* all of it; the gateway waits 20 s */
+#define EDGE_CHECK_STREAM_MS 8000  /* one stream */
+#define EDGE_CHECKS_MAX	     4
+#define EDGE_CHECK_ADDRESSES 16
+#define EDGE_CHECK_METHODS   3
 
 enum check_state { CHECK_OK, CHECK_NOTE, CHECK_PROBLEM }; /* a note is worth reading and stops nothing */
 
@@ -41,7 +41,7 @@ struct check_peer {
 	bool is_secure, has_certificate, has_features;
 	char tls[32], cipher[64];
 	enum xfed_reason cert_reason;
-	json_t *certificate; /* owned */
+	json_t *certificate;				   /* owned */
 	bool offers_tls, offers_external, offers_dialback; /* has_features: on the most secure stream seen */
 };
 
@@ -50,7 +50,7 @@ struct edge_check {
 	struct edge *edge;
 	uint64_t began_ms;
 	struct rt_timer timer;
-	unsigned allowed; /* methods of the partner, when it began */
+	unsigned allowed;   /* methods of the partner, when it began */
 	char *connect_host; /* instead of SRV */
 	uint16_t connect_port;
 	struct rt_resolve *srv, *our_srv;
@@ -63,10 +63,10 @@ struct edge_check {
 	size_t method_count, method_next;
 	struct edge_probe *probe;
 	struct check_peer peer;
-	const char *stage; /* what is waited for, as a step */
+	const char *stage;	 /* what is waited for, as a step */
 	json_t *steps, *reverse; /* owned; reverse comes last */
-	struct edge_link *link; /* who asked, */
-	uint64_t request;	/* and by which request */
+	struct edge_link *link;	 /* who asked, */
+	uint64_t request;	 /* and by which request */
 	char local[XFED_JID_PART_BYTES + 1], remote[XFED_JID_PART_BYTES + 1];
 };
 

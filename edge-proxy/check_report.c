@@ -35,7 +35,8 @@ static void list_srv(json_t *steps, const char *step, const struct xfed_dns_answ
 		const struct xfed_dns_record *r = &answer->records[i];
 		bool is_dot = xfed_span_is(r->srv.target, ".");
 		check_step(steps, step, CHECK_OK, XFED_REASON_NONE, "SRV %u %u %u %.*s%s", r->srv.priority, r->srv.weight, r->srv.port,
-			(int)(r->srv.target.len > 255 ? 255 : r->srv.target.len), r->srv.target.data, is_dot && answer->count == 1 ? " (not offered)" : "");
+			(int)(r->srv.target.len > 255 ? 255 : r->srv.target.len), r->srv.target.data,
+			is_dot && answer->count == 1 ? " (not offered)" : "");
 	}
 }
 
@@ -125,7 +126,8 @@ void check_note_our_addresses(struct edge_check *k, const struct rt_endpoints *f
 	for (size_t i = 0; i < found->count; i++) {
 		bool is_here = leads_here(k->edge, &found->list[i].addr);
 		check_step(k->reverse, "reverse-dns", is_here ? CHECK_OK : CHECK_NOTE, XFED_REASON_NONE, "%s leads to %s, %s", k->local,
-			rt_addr_text(&found->list[i].addr, text), is_here ? "which is this edge" : "which is no address of this edge (another one, or one in front of it)");
+			rt_addr_text(&found->list[i].addr, text),
+			is_here ? "which is this edge" : "which is no address of this edge (another one, or one in front of it)");
 	}
 }
 
@@ -144,8 +146,8 @@ void check_note_addresses(struct edge_check *k)
 		if (a->is_reachable) {
 			check_step(k->steps, "tcp", CHECK_OK, XFED_REASON_NONE, "%s at %s answers within %u ms", a->target, text, a->took_ms);
 		} else if (a->refused) {
-			check_step(k->steps, "dns", reachable > 0 ? CHECK_NOTE : CHECK_PROBLEM, a->reason, "%s leads to %s, which is %s: not called", a->target, text,
-				a->refused);
+			check_step(k->steps, "dns", reachable > 0 ? CHECK_NOTE : CHECK_PROBLEM, a->reason, "%s leads to %s, which is %s: not called",
+				a->target, text, a->refused);
 		} else {
 			check_step(k->steps, "tcp", reachable > 0 ? CHECK_NOTE : CHECK_PROBLEM, a->reason, "%s at %s: %s", a->target, text, a->text);
 		}
@@ -224,7 +226,8 @@ static void note_tls(struct edge_check *k)
 	if (p->is_secure) {
 		check_step(k->steps, "tls", CHECK_OK, XFED_REASON_NONE, "%s %s", p->tls, p->cipher);
 	} else if (tried->method != XFED_METHOD_DIALBACK_PLAIN) {
-		check_step(k->steps, "tls", plain_is_enough && works(k) ? CHECK_NOTE : CHECK_PROBLEM, tried->reason, "no TLS came about: %s", tried->text);
+		check_step(k->steps, "tls", plain_is_enough && works(k) ? CHECK_NOTE : CHECK_PROBLEM, tried->reason, "no TLS came about: %s",
+			tried->text);
 	} else {
 		check_step(k->steps, "tls", CHECK_NOTE, XFED_REASON_NONE, "not used: policy says tls: not-supported");
 	}
@@ -235,8 +238,7 @@ static void join_names(const json_t *certificate, char *out, size_t size)
 	size_t i, len = 0;
 	json_t *name;
 	out[0] = '\0';
-	json_array_foreach(json_object_get(certificate, "names"), i, name)
-	{
+	json_array_foreach(json_object_get(certificate, "names"), i, name) {
 		int n = len < size ? snprintf(out + len, size - len, "%s%s", i > 0 ? ", " : "", json_string_value(name)) : 0;
 		len += n > 0 ? (size_t)n : 0;
 	}
@@ -250,7 +252,8 @@ static void note_certificate(struct edge_check *k)
 		return;
 	}
 	if (!p->certificate) {
-		check_step(k->steps, "certificate", works(k) ? CHECK_NOTE : CHECK_PROBLEM, p->cert_reason, "%s", p->has_certificate ? "it cannot be read" : "none was presented");
+		check_step(k->steps, "certificate", works(k) ? CHECK_NOTE : CHECK_PROBLEM, p->cert_reason, "%s",
+			p->has_certificate ? "it cannot be read" : "none was presented");
 		return;
 	}
 	time_t end = (time_t)json_integer_value(json_object_get(p->certificate, "not_after"));
@@ -261,12 +264,14 @@ static void note_certificate(struct edge_check *k)
 	}
 	join_names(p->certificate, names, sizeof(names));
 	if (p->cert_reason != XFED_REASON_NONE) {
-		check_step(k->steps, "certificate", works(k) ? CHECK_NOTE : CHECK_PROBLEM, p->cert_reason, "it does not prove %s (%s)%s: names %s; until %s; issuer %s", k->remote,
-			xfed_reason_code(p->cert_reason), works(k) ? ", which dialback does not need" : "", names[0] ? names : "none", until,
+		check_step(k->steps, "certificate", works(k) ? CHECK_NOTE : CHECK_PROBLEM, p->cert_reason,
+			"it does not prove %s (%s)%s: names %s; until %s; issuer %s", k->remote, xfed_reason_code(p->cert_reason),
+			works(k) ? ", which dialback does not need" : "", names[0] ? names : "none", until,
 			json_string_value(json_object_get(p->certificate, "issuer")));
 	} else {
-		check_step(k->steps, "certificate", is_soon ? CHECK_NOTE : CHECK_OK, XFED_REASON_NONE, "proves %s%s: names %s; until %s; issuer %s", k->remote,
-			is_soon ? ", but expires within 14 days" : "", names, until, json_string_value(json_object_get(p->certificate, "issuer")));
+		check_step(k->steps, "certificate", is_soon ? CHECK_NOTE : CHECK_OK, XFED_REASON_NONE, "proves %s%s: names %s; until %s; issuer %s",
+			k->remote, is_soon ? ", but expires within 14 days" : "", names, until,
+			json_string_value(json_object_get(p->certificate, "issuer")));
 	}
 }
 
@@ -291,8 +296,8 @@ static void note_methods(struct edge_check *k)
 				is_chosen ? "" : ", and is the one that will be used");
 			is_chosen = true;
 		} else {
-			check_step(k->steps, "method", any ? CHECK_NOTE : CHECK_PROBLEM, m->reason, "%s does not work: %s%s%s", xfed_method_name(m->method),
-				xfed_reason_code(m->reason), m->text[0] ? ": " : "", m->text);
+			check_step(k->steps, "method", any ? CHECK_NOTE : CHECK_PROBLEM, m->reason, "%s does not work: %s%s%s",
+				xfed_method_name(m->method), xfed_reason_code(m->reason), m->text[0] ? ": " : "", m->text);
 		}
 	}
 }
@@ -349,8 +354,8 @@ json_t *check_result(struct edge_check *k)
 	json_t *inbound = edge_control_pair(k->edge, xfed_span_str(k->local), xfed_span_str(k->remote));
 	json_array_extend(k->steps, k->reverse);
 	json_t *j = json_pack("{s:s, s:s, s:I, s:O, s:o, s:o, s:b}", "domain", k->remote, "local", k->local, "took_ms",
-		(json_int_t)(rt_loop_now_ms(k->edge->loop) - k->began_ms), "steps", k->steps, "endpoints", endpoints(k), "methods", methods(k), "inbound",
-		json_is_true(json_object_get(inbound, "in")));
+		(json_int_t)(rt_loop_now_ms(k->edge->loop) - k->began_ms), "steps", k->steps, "endpoints", endpoints(k), "methods", methods(k),
+		"inbound", json_is_true(json_object_get(inbound, "in")));
 	json_decref(inbound);
 	if (j && p->is_secure) {
 		json_object_set_new(j, "tls", json_string(p->tls));

@@ -3,6 +3,7 @@
 #define RELOADABLE RT_CONF_RELOADABLE
 #define REQUIRED   RT_CONF_REQUIRED
 #define KEPT	   RT_CONF_KEPT
+/* clang-format off */
 #define TABLE(ident, name_, type, help_)                                                                             \
 	static const struct rt_conf_table ident##_table = { .name = (name_), .help = (help_), .rows = ident##_rows, \
 		.row_count = XFED_ARRAY_LEN(ident##_rows), .struct_size = sizeof(type) }
@@ -126,15 +127,19 @@ static const struct rt_conf_row edge_rows[] = {
 	{ .name = "stop_timeout", .type = RT_CONF_DURATION, EDGE(stop_timeout_ms), .flags = RELOADABLE, .min = 1000, .max = 600000,
 		.fallback = "30s", .help = "How long stopping may take: what is in flight is settled, then streams are closed." },
 };
+/* clang-format on */
 const struct rt_conf_table edge_config_table = { .name = "edge.yaml",
 	.help = "The configuration of xfed-edge, a YAML file. Dots stand for objects inside objects, [] for each item of a list.",
-	.rows = edge_rows, .row_count = XFED_ARRAY_LEN(edge_rows), .struct_size = sizeof(struct edge_config) };
+	.rows = edge_rows,
+	.row_count = XFED_ARRAY_LEN(edge_rows),
+	.struct_size = sizeof(struct edge_config) };
 
 static int check(struct rt_conf_doc *doc, struct edge_config *c)
 {
 	size_t errors_before = doc->errors->error_count;
 	if (strcmp(c->trust.ca, "system") != 0 && c->trust.ca[0] != '/') {
-		rt_conf_fail(doc, c, "trust.ca", XFED_REASON_CONFIG_VALUE_INVALID, "found \"%.60s\", accepted: system, or an absolute path", c->trust.ca);
+		rt_conf_fail(
+			doc, c, "trust.ca", XFED_REASON_CONFIG_VALUE_INVALID, "found \"%.60s\", accepted: system, or an absolute path", c->trust.ca);
 	}
 	if (c->limits.unauthenticated > c->limits.connections) {
 		rt_conf_fail(doc, c, "limits.unauthenticated", XFED_REASON_CONFIG_VALUE_INVALID,

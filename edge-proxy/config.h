@@ -16,11 +16,11 @@ struct edge_certificate {
 struct edge_config {
 	const char *name;
 	struct {
-		struct rt_conf_addresses listen;     /* default 0.0.0.0:5269 and [::]:5269 */
-		struct rt_conf_addresses listen_tls; /* count 0: none */
-		const char *source;		     /* an IP address, or NULL */
+		struct rt_conf_addresses listen;       /* default 0.0.0.0:5269 and [::]:5269 */
+		struct rt_conf_addresses listen_tls;   /* count 0: none */
+		const char *source;		       /* an IP address, or NULL */
 		struct rt_conf_strings allow_networks; /* as written */
-		struct rt_network *networks;	     /* allow_networks parsed */
+		struct rt_network *networks;	       /* allow_networks parsed */
 	} external;
 	struct {
 		struct rt_conf_addresses listen; /* at least one */
@@ -50,13 +50,13 @@ struct edge_config {
 		bool mask_addresses;
 	} log;
 	struct {
-		uint32_t connections;	      /* all s2s connections */
-		uint32_t unauthenticated;     /* of these, at most so many not authenticated yet */
+		uint32_t connections;		       /* all s2s connections */
+		uint32_t unauthenticated;	       /* of these, at most so many not authenticated yet */
 		uint32_t address_share, network_share; /* of those, percent: of one address, of one network */
 		uint32_t connect_timeout_ms;
 		uint32_t establish_timeout_ms;
 		uint32_t inactivity_ms;
-		uint32_t park_bytes;	      /* parked per stream */
+		uint32_t park_bytes; /* parked per stream */
 	} limits;
 	uint32_t stop_timeout_ms;
 

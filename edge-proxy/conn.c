@@ -164,9 +164,9 @@ static void perform(struct edge_conn *c, struct xfed_s2s_action *act)
 		start_job(c, act->tls);
 		break;
 	case XFED_S2S_HEADER:
-		edge_steps_add(&c->steps, rt_loop_now_ms(c->edge->loop), "header", true, "from %.*s to %.*s, %s", (int)(act->from.len > 60 ? 60 : act->from.len),
-			act->from.data ? act->from.data : "", (int)(act->to.len > 60 ? 60 : act->to.len), act->to.data ? act->to.data : "",
-			act->is_secure ? "inside TLS" : "in the clear");
+		edge_steps_add(&c->steps, rt_loop_now_ms(c->edge->loop), "header", true, "from %.*s to %.*s, %s",
+			(int)(act->from.len > 60 ? 60 : act->from.len), act->from.data ? act->from.data : "",
+			(int)(act->to.len > 60 ? 60 : act->to.len), act->to.data ? act->to.data : "", act->is_secure ? "inside TLS" : "in the clear");
 		edge_inbound_decide(c, act, &c->decision);
 		c->has_decision = true;
 		break;
@@ -477,9 +477,8 @@ static void on_connect(void *user, enum xfed_reason reason)
 		start(c);
 		return;
 	}
-	rt_log(RT_LOG_INFO, "s2s.connect-failed", RT_KV_STR("partner", p->remote), RT_KV_STR("local", p->local),
-		RT_KV_STR("address", c->address), RT_KV_U64("conn", c->id), RT_KV_REASON(reason),
-		RT_KV_STR("text", rt_stream_error_text(c->stream)), RT_END);
+	rt_log(RT_LOG_INFO, "s2s.connect-failed", RT_KV_STR("partner", p->remote), RT_KV_STR("local", p->local), RT_KV_STR("address", c->address),
+		RT_KV_U64("conn", c->id), RT_KV_REASON(reason), RT_KV_STR("text", rt_stream_error_text(c->stream)), RT_END);
 	c->pair = NULL;
 	p->conn = NULL;
 	c->is_closed = true;
@@ -517,9 +516,7 @@ int edge_conn_dial(struct edge_pair *p, const struct rt_addr *to)
 }
 
 static const struct rt_stream_handlers in_handlers = { .on_bytes = on_bytes, .on_eof = on_eof, .on_error = on_error };
-static const struct rt_stream_handlers out_handlers = {
-	.on_connect = on_connect, .on_bytes = on_bytes, .on_eof = on_eof, .on_error = on_error
-};
+static const struct rt_stream_handlers out_handlers = { .on_connect = on_connect, .on_bytes = on_bytes, .on_eof = on_eof, .on_error = on_error };
 
 void edge_conn_event(struct edge_conn *c, struct xfed_s2s_event *ev)
 {

@@ -26,7 +26,8 @@ static json_t *problems(struct edge *e)
 		const struct xfed_cert_facts *f = xfed_cert_facts(xfed_tls_creds_cert(e->creds, i));
 		if (f->not_after_s < now + 14 * 86400) {
 			char words[320];
-			snprintf(words, sizeof(words), "Our certificate %.200s %s.", f->subject, f->not_after_s < now ? "has expired" : "expires within 14 days");
+			snprintf(words, sizeof(words), "Our certificate %.200s %s.", f->subject,
+				f->not_after_s < now ? "has expired" : "expires within 14 days");
 			add_problem(list, XFED_REASON_TLS_CERT_EXPIRED, words, f->not_after_s);
 		}
 	}
@@ -42,7 +43,7 @@ static json_t *channel(struct edge *e)
 			continue;
 		}
 		json_array_append_new(list, json_pack("{s:s, s:b, s:I, s:f}", "peer", peer->name, "up", 1, "since", (json_int_t)l->since_s, "rtt_ms",
-						   (double)proto_session_rtt_us(l->session) / 1000.0));
+						    (double)proto_session_rtt_us(l->session) / 1000.0));
 	}
 	return list;
 }
@@ -66,8 +67,8 @@ json_t *edge_control_status(struct edge *e)
 	}
 	json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:i, s:s, s:o, s:o, s:{s:I, s:I}, s:I}", "name", e->config->name, "role", "edge", "version",
 		XFED_VERSION, "uptime_s", (json_int_t)((rt_loop_now_ms(e->loop) - e->started_ms) / 1000), "pid", (int)getpid(), "state",
-		edge_service_name(e->service), "problems", problems(e), "channel", channel(e), "streams", "in", (json_int_t)in, "out", (json_int_t)out,
-		"deliveries_in_flight", (json_int_t)(proto_outbox_count(e->outbox) + edge_pairs_waiting(e)));
+		edge_service_name(e->service), "problems", problems(e), "channel", channel(e), "streams", "in", (json_int_t)in, "out",
+		(json_int_t)out, "deliveries_in_flight", (json_int_t)(proto_outbox_count(e->outbox) + edge_pairs_waiting(e)));
 	if (j && e->policy) {
 		json_object_set_new(j, "policy", policy(e));
 	}
@@ -84,8 +85,8 @@ static void on_status(struct rt_control_call *call, const json_t *args, void *us
 static json_t *certificate(const struct xfed_cert *cert)
 {
 	const struct xfed_cert_facts *f = xfed_cert_facts(cert);
-	return json_pack("{s:s, s:s, s:I, s:s}", "subject", f->subject, "issuer", f->issuer, "not_after", (json_int_t)f->not_after_s, "sha256",
-		f->sha256_hex);
+	return json_pack(
+		"{s:s, s:s, s:I, s:s}", "subject", f->subject, "issuer", f->issuer, "not_after", (json_int_t)f->not_after_s, "sha256", f->sha256_hex);
 }
 
 json_t *edge_control_stream_json(const struct edge_conn *c, const struct xfed_s2s_info *info)

@@ -35,8 +35,9 @@ struct edge_conn *edge_control_stream_of(struct edge *e, struct xfed_span id)
 static void add_sm(json_t *j, const struct xfed_s2s_info *info)
 {
 	bool is_in = info->direction == XFED_S2S_IN;
-	json_object_set_new(j, "stream_management", json_pack("{s:I, s:I}", is_in ? "received" : "sent",
-		(json_int_t)(is_in ? info->sm_received : info->sm_sent), "acknowledged", (json_int_t)(is_in ? info->sm_covered : info->sm_acked)));
+	json_object_set_new(j, "stream_management",
+		json_pack("{s:I, s:I}", is_in ? "received" : "sent", (json_int_t)(is_in ? info->sm_received : info->sm_sent), "acknowledged",
+			(json_int_t)(is_in ? info->sm_covered : info->sm_acked)));
 }
 
 static void add_tls(json_t *j, const struct edge_conn *c, const struct xfed_s2s_info *info)
@@ -127,8 +128,8 @@ static bool is_pair(const struct edge_pair *p, struct xfed_span local, struct xf
 static json_t *pair_json(const struct edge_pair *p)
 {
 	uint64_t now = rt_loop_now_ms(p->edge->loop);
-	json_t *j = json_pack("{s:s, s:s, s:s, s:I}", "local", p->local, "remote", p->remote, "state", state_word(p->state), "queued",
-		(json_int_t)p->queue_count);
+	json_t *j = json_pack(
+		"{s:s, s:s, s:s, s:I}", "local", p->local, "remote", p->remote, "state", state_word(p->state), "queued", (json_int_t)p->queue_count);
 	if (j && p->state == EDGE_PAIR_IDLE && now < p->retry_at_ms) {
 		json_object_set_new(j, "retry_in_ms", json_integer((json_int_t)(p->retry_at_ms - now)));
 	}
@@ -211,7 +212,8 @@ json_t *edge_control_retry(struct edge *e, struct xfed_span local, struct xfed_s
 			json_decref(list);
 			return NULL;
 		}
-		json_array_append_new(list, json_pack("{s:o, s:o, s:s, s:i}", "local", text(local), "remote", text(remote), "state", "resolving", "queued", 0));
+		json_array_append_new(
+			list, json_pack("{s:o, s:o, s:s, s:i}", "local", text(local), "remote", text(remote), "state", "resolving", "queued", 0));
 	}
 	return json_pack("{s:o}", "pairs", list);
 }

@@ -147,7 +147,8 @@ static void on_term(void *user, int signum)
 
 static void log_change(void *user, const char *key, bool is_reloadable)
 {
-	rt_log(is_reloadable ? RT_LOG_INFO : RT_LOG_WARNING, is_reloadable ? "config.changed" : "config.needs-restart", RT_KV_STR("key", key), RT_END);
+	rt_log(is_reloadable ? RT_LOG_INFO : RT_LOG_WARNING, is_reloadable ? "config.changed" : "config.needs-restart", RT_KV_STR("key", key),
+		RT_END);
 }
 
 bool edge_reload(struct edge *e, struct rt_conf_errors *errors)
@@ -199,7 +200,8 @@ static int make_resolver(struct edge *e, char error[256])
 	struct rt_resolver_options o = { .servers = servers, .server_count = n, .trust_ad = c->dns.dnssec == EDGE_DNSSEC_TRUST_AD };
 	int rc = rt_resolver_new(e->loop, &o, &e->resolver, error, 256);
 	if (rc == XFED_OK && !rt_resolver_ad_is_usable(e->resolver)) {
-		rt_log(RT_LOG_WARNING, "dns.ad-not-usable", RT_KV_STR("text", "dnssec: trust-ad needs a resolver on loopback; answers count as insecure"), RT_END);
+		rt_log(RT_LOG_WARNING, "dns.ad-not-usable",
+			RT_KV_STR("text", "dnssec: trust-ad needs a resolver on loopback; answers count as insecure"), RT_END);
 	}
 	return rc;
 }

@@ -76,13 +76,13 @@ struct edge_conn {
 	uint64_t job_started_ms;
 	bool is_question; /* out: for questions of dialback */
 	bool has_decision, has_pair_decision, is_closed, is_established, has_refused;
-	bool is_paused;		       /* as much is parked as may be: not read until some of it is sent */
-	bool is_yielding;	       /* has had its part of this turn; goes on by itself */
+	bool is_paused;	  /* as much is parked as may be: not read until some of it is sent */
+	bool is_yielding; /* has had its part of this turn; goes on by itself */
 	unsigned turn_elements;
-	uint64_t charged_work;	       /* in: of the budget of its address */
+	uint64_t charged_work;		  /* in: of the budget of its address */
 	uint64_t job_cpu_us, charged_job; /* in: what its handshake took; units of that which its address has paid */
 	struct rt_post go_on;
-	bool pair_is_local;	       /* of the pair decision */
+	bool pair_is_local; /* of the pair decision */
 	bool is_saying;
 	struct xfed_buf say;	       /* what is to be said next: an answer as authoritative server */
 	bool has_served;	       /* in: a db:verify was answered */
@@ -90,13 +90,13 @@ struct edge_conn {
 	enum xfed_reason close_reason; /* asked for meanwhile; NONE: nothing */
 	const char *close_text;
 	struct xfed_s2s_decision decision;
-	struct edge_steps *steps; /* in: until it is authenticated */
-	struct edge_newest *newest; /* in: set while this is the newest stream of its pair */
+	struct edge_steps *steps;		/* in: until it is authenticated */
+	struct edge_newest *newest;		/* in: set while this is the newest stream of its pair */
 	uint64_t succeeded_ms, succeeded_bytes; /* a newer one came then, and so many bytes had come in here */
-	struct edge_tally *tally; /* in: the partner's count this stream is in; NULL: it has proved nothing yet */
-	size_t parked_bytes, parked_count; /* in: of stanzas that no gateway has been sent yet */
-	uint64_t patience_ms;		   /* in: paused for their number; read on at this time. 0: not */
-	bool is_impatient;		   /* in: it has come, and nothing has been sent since */
+	struct edge_tally *tally;		/* in: the partner's count this stream is in; NULL: it has proved nothing yet */
+	size_t parked_bytes, parked_count;	/* in: of stanzas that no gateway has been sent yet */
+	uint64_t patience_ms;			/* in: paused for their number; read on at this time. 0: not */
+	bool is_impatient;			/* in: it has come, and nothing has been sent since */
 	uint64_t stanzas_in, stanzas_out;
 	char address[RT_ADDR_TEXT];
 	UT_hash_handle hh; /* edge->conns by id */
@@ -126,8 +126,8 @@ struct edge_origin {
 	struct proto_inbox_run *run;
 	uint64_t seq;
 	bool has_sip;
-	Xfed__SipKey sip; /* strings in the item's own block, as all here */
-	int peer;	  /* the gateway, in the outbox */
+	Xfed__SipKey sip;	    /* strings in the item's own block, as all here */
+	int peer;		    /* the gateway, in the outbox */
 	const char *id, *from, *to; /* of the stanza: for an error that comes after the answer */
 };
 
@@ -154,10 +154,10 @@ struct edge_pair {
 	char *local, *remote; /* normalised; `remote` follows `local` in the key */
 	size_t key_len;
 	bool is_verify;
-	struct edge_steps *steps; /* of the attempt under way */
-	const struct edge_conn *ending; /* while edge_pair_lost() runs: the stream that has ended */
-	char text[192];		     /* what it said last */
-	bool avoid_external, avoid_tls; /* failed in this attempt, and policy allows the next best */
+	struct edge_steps *steps;	 /* of the attempt under way */
+	const struct edge_conn *ending;	 /* while edge_pair_lost() runs: the stream that has ended */
+	char text[192];			 /* what it said last */
+	bool avoid_external, avoid_tls;	 /* failed in this attempt, and policy allows the next best */
 	struct edge_turns waiting;	 /* verify: not asked yet */
 	struct edge_question *questions; /* verify: asked, without a verdict */
 	size_t asked, unanswered;	 /* verify: how many those are; how many more keep a place on the stream, as an answer may still come */
@@ -232,13 +232,13 @@ struct edge {
 	struct edge_conn *conns;
 	size_t conn_count;
 	struct rt_sources callers, questioners, linkers; /* places of those who have proved nothing: streams, questions, links */
-	int64_t certs_due_s; /* the first of the live streams' and links' certificates is to be judged again */
+	int64_t certs_due_s;				 /* the first of the live streams' and links' certificates is to be judged again */
 	struct edge_pair *pairs;
 	struct edge_tally *tallies;
 	struct edge_rate *rates;
 	struct edge_newest *newest;
 	struct rt_sources work, handshakes; /* what strangers have had us do; the TLS of it */
-	struct edge_question *verdicts; /* to be told to the streams they came from */
+	struct edge_question *verdicts;	    /* to be told to the streams they came from */
 	struct rt_post tell_verdicts;
 	struct edge_probe *probes;
 	struct edge_check *checks;
@@ -265,11 +265,11 @@ struct edge {
 	struct rt_timer tick, grace, leave;
 	uint64_t tick_at_ms; /* not later, however busy it is */
 	struct rt_post flush;
-	bool has_given_up; /* draining: what had no fate by then has been given one */
-	size_t incoming, asking; /* streams of partners; of ours, those for questions of dialback */
+	bool has_given_up;	   /* draining: what had no fate by then has been given one */
+	size_t incoming, asking;   /* streams of partners; of ours, those for questions of dialback */
 	size_t dialled, answering; /* of ours, those for stanzas and attempts at one; of these, for answers to partners alone */
-	bool is_closing;   /* going out of service: the partners' streams have been told */
-	bool is_all_closing; /* ... and ours, which carried the last errors */
+	bool is_closing;	   /* going out of service: the partners' streams have been told */
+	bool is_all_closing;	   /* ... and ours, which carried the last errors */
 	int exit_code;
 };
 
@@ -317,14 +317,14 @@ bool edge_admit_question(struct edge *e, const struct edge_conn *asker, struct r
 /* A place for a stream of ours for stanzas, until edge_dial_over(). False: there is none, `side` and the pair's text say why. */
 bool edge_admit_dial(struct edge_pair *p, const struct xfed_partner *partner, enum xfed_side *side);
 void edge_dial_for_users(struct edge_pair *p); /* something of a user's goes its way: it is no stream for answers alone any more */
-void edge_dial_over(struct edge_pair *p); /* holding none is fine */
+void edge_dial_over(struct edge_pair *p);      /* holding none is fine */
 
 /* work.c: what strangers may have us do */
 void edge_work_configure(struct edge *e);
 void edge_work_tick(struct edge *e, uint64_t now_ms);
 void edge_work_free(struct edge *e);
 bool edge_work_handshake(struct edge_conn *c); /* one begins. False: it may not, and the stream closes */
-void edge_work_job(struct edge_conn *c); /* what it took in fact */
+void edge_work_job(struct edge_conn *c);       /* what it took in fact */
 /* False: the budget of this address, or its network, is used up, which has been logged. */
 bool edge_work_spend(struct edge *e, const struct rt_addr *from, uint32_t cost);
 void edge_work_charge(struct edge_conn *c); /* for what its peer has had us do since; closes it where that was too much */
@@ -333,9 +333,9 @@ void edge_work_charge(struct edge_conn *c); /* for what its peer has had us do s
 size_t edge_tally_streams(const struct edge *e, const char *domain);
 void edge_tally_add(struct edge_conn *c, const char *domain); /* once per stream, later calls do nothing */
 void edge_tally_drop(struct edge_conn *c);
-size_t edge_tally_dialled(const struct edge *e, const char *domain); /* streams of ours to it, and attempts at one */
+size_t edge_tally_dialled(const struct edge *e, const char *domain);	/* streams of ours to it, and attempts at one */
 struct edge_tally *edge_tally_dial(struct edge *e, const char *domain); /* counts one until it is hung up; NULL: no memory */
-void edge_tally_hang_up(struct edge *e, struct edge_tally *t); /* NULL is fine */
+void edge_tally_hang_up(struct edge *e, struct edge_tally *t);		/* NULL is fine */
 
 /* rate.c: stanzas of a partner, over all its streams, against limits.stanzas_per_second. Only what is proved is counted. */
 bool edge_rate_take(struct edge *e, const struct xfed_partner *partner); /* false: over it */
@@ -357,7 +357,7 @@ struct edge_item *edge_item_new(struct xfed_span stanza, struct xfed_span remote
 bool edge_item_is_answer(const struct edge_item *it); /* ... to the partner, of the edge's own */
 void edge_pair_ready(struct edge_pair *p);
 void edge_pair_acked(struct edge_pair *p, size_t count); /* the partner has taken the oldest `count` of what was written */
-void edge_pair_release(struct edge_pair *p); /* its stream has done its work and closes */
+void edge_pair_release(struct edge_pair *p);		 /* its stream has done its work and closes */
 /* The connection of the pair has ended, or never came. */
 void edge_pair_lost(struct edge_pair *p, enum xfed_reason reason, enum xfed_side side);
 void edge_pair_connect_failed(struct edge_pair *p, enum xfed_reason reason);
@@ -378,8 +378,8 @@ void edge_pair_answered(struct edge_pair *p, const struct xfed_s2s_question *ask
 
 /* turns.c: questions that wait, taken by network in turns */
 bool edge_turns_add(struct edge_turns *t, const struct rt_addr *from, struct edge_question *q); /* false: no memory */
-struct edge_question *edge_turns_take(struct edge_turns *t);			     /* NULL: none */
-struct edge_question *edge_turns_overdue(struct edge_turns *t, uint64_t now_ms); /* one, taken out; NULL: none */
+struct edge_question *edge_turns_take(struct edge_turns *t);					/* NULL: none */
+struct edge_question *edge_turns_overdue(struct edge_turns *t, uint64_t now_ms);		/* one, taken out; NULL: none */
 
 /* reach.c */
 /* NULL: a partner's DNS may lead there; else why not, as words behind "is". What connect_to names is not asked about. */
@@ -389,9 +389,9 @@ enum xfed_reason edge_reach_take(struct edge_pair *p, const struct rt_endpoints 
 void edge_reach_forget(struct edge *e); /* the host's own addresses are read again (reload) */
 
 /* certs.c */
-bool edge_certs_hold(struct edge_conn *c); /* once it is authenticated; false: they do not, and it is closed */
+bool edge_certs_hold(struct edge_conn *c);		  /* once it is authenticated; false: they do not, and it is closed */
 const char *edge_certs_link_problem(struct edge_link *l); /* why it may not be a link now; NULL: it may */
-void edge_certs_judge(struct edge *e); /* all of them: trust, revocation lists or channel.allow may have changed */
+void edge_certs_judge(struct edge *e);			  /* all of them: trust, revocation lists or channel.allow may have changed */
 void edge_certs_tick(struct edge *e);
 
 /* verify.c */
@@ -405,10 +405,10 @@ void edge_verify_tell(void *edge);
 void edge_verify_free(struct edge *e);
 
 /* router.c */
-struct xfed_span edge_domain_of(struct xfed_span jid); /* of a normalised address */
+struct xfed_span edge_domain_of(struct xfed_span jid);				    /* of a normalised address */
 bool edge_route_to_gateway(struct edge_conn *c, const struct xfed_s2s_action *act); /* false: refused */
 void edge_route_taken(struct edge_link *l); /* the gateway may have taken more: their senders' streams are told */
-void edge_route_pump(struct edge *e); /* outbox to links */
+void edge_route_pump(struct edge *e);	    /* outbox to links */
 void edge_route_outcome(struct edge *e, struct proto_delivery *d, const Xfed__Outcome *oc);
 void edge_route_ended(struct edge *e);
 /* Answers a stanza of a partner with an error where one may be sent. */

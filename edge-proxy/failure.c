@@ -64,17 +64,17 @@ void edge_steps_of_stream(struct edge_steps **s, uint64_t now_ms, const struct x
 		if (info->tls.peer) {
 			const struct xfed_cert_facts *f = xfed_cert_facts(info->tls.peer);
 			enum xfed_reason verdict = is_cert ? reason : info->cert_reason;
-			edge_steps_add(s, now_ms, "certificate", verdict == XFED_REASON_NONE, "%s%s%s", verdict == XFED_REASON_NONE ? "" : xfed_reason_code(verdict),
-				verdict == XFED_REASON_NONE ? "" : ": ", f->subject);
+			edge_steps_add(s, now_ms, "certificate", verdict == XFED_REASON_NONE, "%s%s%s",
+				verdict == XFED_REASON_NONE ? "" : xfed_reason_code(verdict), verdict == XFED_REASON_NONE ? "" : ": ", f->subject);
 		} else {
 			edge_steps_add(s, now_ms, "certificate", false, "none was presented");
 		}
 	}
-	const char *step = is_cert ? NULL
-			   : starts_with(code, "tls.") ? "tls"
-			   : starts_with(code, "sasl.") ? "sasl"
+	const char *step = is_cert			    ? NULL
+			   : starts_with(code, "tls.")	    ? "tls"
+			   : starts_with(code, "sasl.")	    ? "sasl"
 			   : starts_with(code, "dialback.") ? "dialback"
-							   : "stream";
+							    : "stream";
 	if (step) {
 		edge_steps_add(s, now_ms, step, false, "%s%s%s (%s)", code, text[0] ? ": " : "", text, info->state_name);
 	}
@@ -128,12 +128,18 @@ void edge_failure_send(struct edge *e, const struct edge_failure *f)
 	struct proto_failure m = {
 		.at_s = edge_wall_s(e),
 		.direction = f->direction == XFED_S2S_IN ? XFED__DIRECTION__DIRECTION_IN : XFED__DIRECTION__DIRECTION_OUT,
-		.local = f->local, .remote = f->remote, .text = f->text, .address = f->address, .reason = f->reason, .side = f->side,
-		.steps = steps, .cert = f->cert ? xfed_cert_facts(f->cert) : NULL,
+		.local = f->local,
+		.remote = f->remote,
+		.text = f->text,
+		.address = f->address,
+		.reason = f->reason,
+		.side = f->side,
+		.steps = steps,
+		.cert = f->cert ? xfed_cert_facts(f->cert) : NULL,
 	};
 	for (size_t i = 0; f->steps && i < f->steps->count; i++) {
-		steps[m.step_count++] = (struct proto_fill_step){ f->steps->list[i].at_ms, f->steps->list[i].step, f->steps->list[i].ok,
-			f->steps->list[i].detail };
+		steps[m.step_count++] =
+			(struct proto_fill_step){ f->steps->list[i].at_ms, f->steps->list[i].step, f->steps->list[i].ok, f->steps->list[i].detail };
 	}
 	/* Who comes in and fails has proved nothing, nor has the stranger whose key had us ask. */
 	bool is_ours = f->direction == XFED_S2S_OUT && !f->address;

@@ -80,7 +80,8 @@ static void settle_own(struct edge *e, const struct edge_item *it, Xfed__Fate fa
 {
 	if (fate != XFED__FATE__FATE_DELIVERED) {
 		rt_metric_add(e->metrics, RT_M_DROPPED, 1, RT_LABELS(xfed_span_str(it->rule)));
-		rt_log(RT_LOG_INFO, "stanza.dropped", RT_KV_STR("partner", it->remote), RT_KV_STR("rule", it->rule), RT_KV_REASON_SIDE(reason, side), RT_END);
+		rt_log(RT_LOG_INFO, "stanza.dropped", RT_KV_STR("partner", it->remote), RT_KV_STR("rule", it->rule), RT_KV_REASON_SIDE(reason, side),
+			RT_END);
 	}
 }
 
@@ -130,8 +131,11 @@ void edge_item_settle_written(struct edge *e, struct edge_item *it)
 /* The error a contact's server would have sent, in its place. */
 static struct xfed_xml_elem *late_error(struct xfed_arena *a, const struct edge_origin *o)
 {
-	struct xfed_stanza_words words = { .is_message = true, .id = xfed_span_str(o->id), .from = xfed_span_str(o->from), .to = xfed_span_str(o->to) };
-	struct xfed_stanza_error err = { .condition = "remote-server-timeout", .text = XFED_SPAN("delivery.uncertain: the message may have been delivered") };
+	struct xfed_stanza_words words = {
+		.is_message = true, .id = xfed_span_str(o->id), .from = xfed_span_str(o->from), .to = xfed_span_str(o->to)
+	};
+	struct xfed_stanza_error err = { .condition = "remote-server-timeout",
+		.text = XFED_SPAN("delivery.uncertain: the message may have been delivered") };
 	bool nomem;
 	return xfed_stanza_error_of_words(a, &words, &err, &nomem);
 }
@@ -293,7 +297,9 @@ void edge_forward_take(struct edge_link *l, const Xfed__Deliver *d, size_t frame
 		return;
 	}
 	edge_forward_heard(l, d->lowest_unsettled);
-	struct edge_origin o = { .run = l->run, .seq = d->seq, .has_sip = d->sip != NULL, .peer = l->peer, .id = d->id, .from = d->from, .to = d->to };
+	struct edge_origin o = {
+		.run = l->run, .seq = d->seq, .has_sip = d->sip != NULL, .peer = l->peer, .id = d->id, .from = d->from, .to = d->to
+	};
 	if (d->sip) {
 		o.sip = *d->sip;
 	}

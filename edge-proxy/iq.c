@@ -2,10 +2,10 @@
 
 #include <time.h>
 
-#define NS_PING	      "urn:xmpp:ping"
-#define NS_VERSION    "jabber:iq:version"
-#define NS_TIME	      "urn:xmpp:time"
-#define NS_DISCO_INFO "http://jabber.org/protocol/disco#info"
+#define NS_PING	       "urn:xmpp:ping"
+#define NS_VERSION     "jabber:iq:version"
+#define NS_TIME	       "urn:xmpp:time"
+#define NS_DISCO_INFO  "http://jabber.org/protocol/disco#info"
 #define NS_DISCO_ITEMS "http://jabber.org/protocol/disco#items"
 
 static const struct xfed_span no_ns = { NULL, 0 };
@@ -108,9 +108,9 @@ static struct xfed_xml_elem *result_for(struct xfed_arena *a, const struct xfed_
 {
 	struct xfed_xml_elem *r = xfed_xml_elem_new(a, XFED_SPAN(XFED_NS_SERVER), XFED_SPAN("iq"));
 	int rc = r ? xfed_xml_set_attr(a, r, no_ns, XFED_SPAN("from"), xfed_xml_attr_get(s->elem, "to")) |
-				xfed_xml_set_attr(a, r, no_ns, XFED_SPAN("to"), xfed_xml_attr_get(s->elem, "from")) |
-				xfed_xml_set_attr(a, r, no_ns, XFED_SPAN("id"), s->id) |
-				xfed_xml_set_attr(a, r, no_ns, XFED_SPAN("type"), XFED_SPAN("result"))
+				 xfed_xml_set_attr(a, r, no_ns, XFED_SPAN("to"), xfed_xml_attr_get(s->elem, "from")) |
+				 xfed_xml_set_attr(a, r, no_ns, XFED_SPAN("id"), s->id) |
+				 xfed_xml_set_attr(a, r, no_ns, XFED_SPAN("type"), XFED_SPAN("result"))
 		   : XFED_ERR_NOMEM;
 	return rc == XFED_OK ? r : NULL;
 }

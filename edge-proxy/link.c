@@ -47,7 +47,9 @@ static void replace_older(struct edge_link *l, const char *cert_name)
 		if (old == l || !old->is_up || strcmp(proto_session_peer(old->session)->cert_name, cert_name) != 0) {
 			continue;
 		}
-		struct proto_event ev = { .type = PROTO_EV_CLOSE, .reason = XFED_REASON_CHANNEL_REPLACED, .text = "a newer link with that certificate" };
+		struct proto_event ev = {
+			.type = PROTO_EV_CLOSE, .reason = XFED_REASON_CHANNEL_REPLACED, .text = "a newer link with that certificate"
+		};
 		proto_session_step(old->session, &ev, rt_loop_now_ms(l->edge->loop));
 		drain(old);
 	}
@@ -73,7 +75,8 @@ static void link_up(struct edge_link *l)
 	l->peer = proto_outbox_peer(e->outbox, xfed_span_str(peer->name));
 	const char *problem = edge_certs_link_problem(l); /* trust may have been reloaded since its handshake */
 	if (problem || !l->run || l->peer == PROTO_OUTBOX_NO_PEER) {
-		struct proto_event ev = { .type = PROTO_EV_CLOSE, .reason = problem ? XFED_REASON_CHANNEL_PEER_UNTRUSTED : XFED_REASON_CHANNEL_FRAME_BAD,
+		struct proto_event ev = { .type = PROTO_EV_CLOSE,
+			.reason = problem ? XFED_REASON_CHANNEL_PEER_UNTRUSTED : XFED_REASON_CHANNEL_FRAME_BAD,
 			.text = problem ? problem : "too many gateways" };
 		proto_session_step(l->session, &ev, now);
 		return;
@@ -89,9 +92,8 @@ static void link_up(struct edge_link *l)
 	proto_outbox_peer_up(e->outbox, l->peer, peer->boot_nonce, now);
 	edge_route_ended(e);
 	rt_metric_set(e->metrics, RT_M_CHANNEL_UP, 1, RT_LABELS(xfed_span_str(peer->name)));
-	rt_log(RT_LOG_INFO, "channel.up", RT_KV_STR("peer", peer->name), RT_KV_STR("certificate", peer->cert_name),
-		RT_KV_STR("address", l->address), RT_KV_STR("tls", peer->tls_version), RT_KV_STR("cipher", peer->cipher),
-		RT_KV_HEX("boot", peer->boot_nonce), RT_END);
+	rt_log(RT_LOG_INFO, "channel.up", RT_KV_STR("peer", peer->name), RT_KV_STR("certificate", peer->cert_name), RT_KV_STR("address", l->address),
+		RT_KV_STR("tls", peer->tls_version), RT_KV_STR("cipher", peer->cipher), RT_KV_HEX("boot", peer->boot_nonce), RT_END);
 	edge_report_snapshot(l);
 	edge_service_judge(e);
 	edge_flush_soon(e);
@@ -102,8 +104,8 @@ static void link_down(struct edge_link *l, enum xfed_reason reason, const char *
 	struct edge *e = l->edge;
 	uint64_t now = rt_loop_now_ms(e->loop);
 	const struct proto_peer *peer = proto_session_peer(l->session);
-	rt_log(l->is_up ? RT_LOG_WARNING : RT_LOG_INFO, "channel.down", RT_KV_STR("peer", peer ? peer->name : NULL),
-		RT_KV_STR("address", l->address), RT_KV_REASON(reason), RT_KV_STR("text", text), RT_END);
+	rt_log(l->is_up ? RT_LOG_WARNING : RT_LOG_INFO, "channel.down", RT_KV_STR("peer", peer ? peer->name : NULL), RT_KV_STR("address", l->address),
+		RT_KV_REASON(reason), RT_KV_STR("text", text), RT_END);
 	l->is_closed = true;
 	move_output(l);
 	rt_stream_linger(l->stream, LINGER_MS);
@@ -297,9 +299,7 @@ static void on_timer(void *user)
 	drain(l);
 }
 
-static const struct rt_stream_handlers handlers = {
-	.on_bytes = on_bytes, .on_eof = on_gone, .on_error = on_error, .on_drained = on_drained
-};
+static const struct rt_stream_handlers handlers = { .on_bytes = on_bytes, .on_eof = on_gone, .on_error = on_error, .on_drained = on_drained };
 
 /*
  * Who holds a place without going on loses it to a newcomer, the oldest of those the newcomer shares with first: a gateway links
@@ -311,7 +311,9 @@ static bool make_room(struct edge *e, const struct rt_addr *from, enum rt_source
 	for (struct edge_link *l = e->links; l; l = l->next) {
 		bool can_go = !l->is_up && !l->is_closed && !l->job_running && now - l->accepted_ms >= XFED_CHANNEL_ROOM_AFTER_MS;
 		if (can_go && rt_source_is_same(rt_stream_peer(l->stream), from, v)) {
-			struct proto_event ev = { .type = PROTO_EV_CLOSE, .reason = XFED_REASON_POLICY_UNPROVED_EXCEEDED, .text = "made room for a newer link" };
+			struct proto_event ev = {
+				.type = PROTO_EV_CLOSE, .reason = XFED_REASON_POLICY_UNPROVED_EXCEEDED, .text = "made room for a newer link"
+			};
 			rt_sources_give_back(rt_stream_place(l->stream)); /* at once: its socket lingers a moment */
 			proto_session_step(l->session, &ev, now);
 			drain(l);

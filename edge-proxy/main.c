@@ -34,7 +34,8 @@ static int serve(struct edge_config *config, const char *path)
 		edge_free(e);
 		return 1;
 	}
-	rt_log(RT_LOG_INFO, "service.start", RT_KV_STR("name", config->name), RT_KV_STR("version", XFED_VERSION), RT_KV_HEX("boot", e->boot_nonce), RT_END);
+	rt_log(RT_LOG_INFO, "service.start", RT_KV_STR("name", config->name), RT_KV_STR("version", XFED_VERSION), RT_KV_HEX("boot", e->boot_nonce),
+		RT_END);
 	rt_notify_ready(e->notify, edge_service_name(e->service));
 	rt_loop_run(e->loop);
 	int code = e->exit_code;

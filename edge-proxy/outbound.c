@@ -228,13 +228,21 @@ static void attempt_failed(struct edge_pair *p, enum xfed_reason reason, enum xf
 	if (p->ending) {
 		xfed_s2s_info(p->ending->s2s, &info);
 	}
-	struct edge_failure f = { .direction = XFED_S2S_OUT, .local = p->local, .remote = p->remote, .reason = reason, .side = side, .text = p->text,
-		.steps = p->steps, .cert = info.is_secure ? info.tls.peer : NULL, .address = p->stranger[0] ? p->stranger : NULL };
+	struct edge_failure f = { .direction = XFED_S2S_OUT,
+		.local = p->local,
+		.remote = p->remote,
+		.reason = reason,
+		.side = side,
+		.text = p->text,
+		.steps = p->steps,
+		.cert = info.is_secure ? info.tls.peer : NULL,
+		.address = p->stranger[0] ? p->stranger : NULL };
 	edge_failure_send(p->edge, &f);
 	edge_steps_free(&p->steps);
 	fail_questions(p, false);
-	rt_log(RT_LOG_WARNING, p->is_verify ? "s2s.verify-failed" : "s2s.out-failed", RT_KV_STR("partner", p->remote), RT_KV_STR("local", p->local), RT_KV_REASON_SIDE(reason, side),
-		RT_KV_STR("text", p->text[0] ? p->text : NULL), RT_KV_U64("waiting", p->queue_count), RT_KV_U64("next_try_ms", wait_ms), RT_END);
+	rt_log(RT_LOG_WARNING, p->is_verify ? "s2s.verify-failed" : "s2s.out-failed", RT_KV_STR("partner", p->remote), RT_KV_STR("local", p->local),
+		RT_KV_REASON_SIDE(reason, side), RT_KV_STR("text", p->text[0] ? p->text : NULL), RT_KV_U64("waiting", p->queue_count),
+		RT_KV_U64("next_try_ms", wait_ms), RT_END);
 	if (reason == XFED_REASON_POLICY_PARTNER_UNLISTED) {
 		bounce_all(p, reason, side);
 	} else {
@@ -262,8 +270,8 @@ static void on_lookup(void *user, const struct rt_endpoints *r)
 	p->lookup = NULL;
 	enum xfed_reason reason = edge_reach_take(p, r);
 	edge_steps_add(&p->steps, rt_loop_now_ms(p->edge->loop), "dns", reason == XFED_REASON_NONE, "%s%s%zu address%s%s",
-		reason == XFED_REASON_NONE ? "" : xfed_reason_code(reason), reason == XFED_REASON_NONE ? "" : ": ", p->endpoint_count, p->endpoint_count == 1 ? "" : "es",
-		r->is_from_srv ? " by SRV" : "");
+		reason == XFED_REASON_NONE ? "" : xfed_reason_code(reason), reason == XFED_REASON_NONE ? "" : ": ", p->endpoint_count,
+		p->endpoint_count == 1 ? "" : "es", r->is_from_srv ? " by SRV" : "");
 	if (reason != XFED_REASON_NONE) {
 		attempt_failed(p, reason, xfed_reason_info(reason)->side);
 		return;

@@ -235,9 +235,7 @@ static void on_connect(void *user, enum xfed_reason reason)
 	release(p);
 }
 
-static const struct rt_stream_handlers handlers = {
-	.on_connect = on_connect, .on_bytes = on_bytes, .on_eof = on_eof, .on_error = on_error
-};
+static const struct rt_stream_handlers handlers = { .on_connect = on_connect, .on_bytes = on_bytes, .on_eof = on_eof, .on_error = on_error };
 
 /* ---- beginning and end ---- */
 

@@ -12,7 +12,7 @@ struct edge_probe;
 struct edge_probe_result {
 	enum xfed_reason reason; /* NONE: logged in by `method` */
 	enum xfed_side side;
-	const char *text;		  /* never NULL */
+	const char *text; /* never NULL */
 	enum xfed_method method;
 	const struct xfed_s2s_info *info; /* how far it got; NULL: TCP did not come about */
 };

@@ -137,8 +137,8 @@ void edge_report_established(struct edge_conn *c, const struct xfed_s2s_action *
 	if (info.is_secure) {
 		rt_metric_add(e->metrics, RT_M_TLS, 1, RT_LABELS(xfed_span_str(info.tls.version), xfed_span_str(info.tls.cipher)));
 	}
-	rt_log(RT_LOG_INFO, "s2s.authenticated", RT_KV("partner", act->from), RT_KV("local", act->to), RT_KV("direction", direction_word(c->direction)),
-		RT_KV("method", method), RT_KV_STR("tls", info.is_secure ? info.tls.version : NULL),
+	rt_log(RT_LOG_INFO, "s2s.authenticated", RT_KV("partner", act->from), RT_KV("local", act->to),
+		RT_KV("direction", direction_word(c->direction)), RT_KV("method", method), RT_KV_STR("tls", info.is_secure ? info.tls.version : NULL),
 		RT_KV_STR("cipher", info.is_secure ? info.tls.cipher : NULL), RT_KV_STR("certificate", facts ? facts->sha256_hex : NULL),
 		RT_KV_STR("certificate_names", names[0] ? names : NULL), RT_KV_STR("certificate_eku", facts ? eku_words(facts->eku) : NULL),
 		RT_KV_STR("address", c->address), RT_KV_U64("conn", c->id), RT_END);
@@ -149,7 +149,8 @@ void edge_report_established(struct edge_conn *c, const struct xfed_s2s_action *
 
 static bool is_clean_reason(enum xfed_reason r)
 {
-	return r == XFED_REASON_STREAM_CLOSED_OPERATOR || r == XFED_REASON_STREAM_CLOSED_IDLE || r == XFED_REASON_STREAM_CLOSED_DRAIN || r == XFED_REASON_STREAM_CLOSED_PEER;
+	return r == XFED_REASON_STREAM_CLOSED_OPERATOR || r == XFED_REASON_STREAM_CLOSED_IDLE || r == XFED_REASON_STREAM_CLOSED_DRAIN ||
+	       r == XFED_REASON_STREAM_CLOSED_PEER;
 }
 
 /* Also a stream that was opened to ask us as authoritative server, and dropped when it had its answer. */
@@ -163,8 +164,15 @@ static void inbound_failed(struct edge_conn *c, const struct event *ev, const st
 {
 	uint64_t now = rt_loop_now_ms(c->edge->loop);
 	edge_steps_of_stream(&c->steps, now, info, act->reason, act->text);
-	struct edge_failure f = { .direction = XFED_S2S_IN, .local = ev->local, .remote = ev->remote, .reason = act->reason, .side = act->side,
-		.text = act->text, .address = c->address, .steps = c->steps, .cert = info->is_secure ? info->tls.peer : NULL };
+	struct edge_failure f = { .direction = XFED_S2S_IN,
+		.local = ev->local,
+		.remote = ev->remote,
+		.reason = act->reason,
+		.side = act->side,
+		.text = act->text,
+		.address = c->address,
+		.steps = c->steps,
+		.cert = info->is_secure ? info->tls.peer : NULL };
 	edge_failure_send(c->edge, &f);
 }
 
@@ -189,8 +197,15 @@ static void record_pair_refused(struct edge_conn *c, const struct xfed_s2s_actio
 	snprintf(remote_text, sizeof(remote_text), "%.*s", (int)remote.len, remote.data ? remote.data : "");
 	edge_steps_add(&steps, rt_loop_now_ms(c->edge->loop), "tcp", true, "from %s", c->address);
 	edge_steps_of_stream(&steps, rt_loop_now_ms(c->edge->loop), &info, act->reason, act->text);
-	struct edge_failure f = { .direction = XFED_S2S_IN, .local = local_text, .remote = remote_text, .reason = act->reason, .side = act->side,
-		.text = act->text, .address = c->address, .steps = steps, .cert = info.is_secure ? info.tls.peer : NULL };
+	struct edge_failure f = { .direction = XFED_S2S_IN,
+		.local = local_text,
+		.remote = remote_text,
+		.reason = act->reason,
+		.side = act->side,
+		.text = act->text,
+		.address = c->address,
+		.steps = steps,
+		.cert = info.is_secure ? info.tls.peer : NULL };
 	edge_failure_send(c->edge, &f);
 	edge_steps_free(&steps);
 }
@@ -202,8 +217,9 @@ void edge_report_pair_refused(struct edge_conn *c, const struct xfed_s2s_action 
 	struct xfed_span none = XFED_SPAN(""), remote = act->from.data ? act->from : none, local = act->to.data ? act->to : none;
 	c->has_refused = true;
 	edge_report_refusal(e, act->reason, act->side);
-	rt_metric_add(e->metrics, RT_M_S2S_AUTH, 1, RT_LABELS(xfed_span_str(c->is_established ? edge_partner_label(e, remote) : "unproved"), XFED_SPAN("in"),
-		method_tried(true, act->is_secure), xfed_span_str(xfed_reason_code(act->reason))));
+	rt_metric_add(e->metrics, RT_M_S2S_AUTH, 1,
+		RT_LABELS(xfed_span_str(c->is_established ? edge_partner_label(e, remote) : "unproved"), XFED_SPAN("in"),
+			method_tried(true, act->is_secure), xfed_span_str(xfed_reason_code(act->reason))));
 	rt_log(RT_LOG_WARNING, "s2s.pair-refused", RT_KV("partner", remote), RT_KV("local", local), RT_KV_STR("direction", "in"),
 		RT_KV_REASON_SIDE(act->reason, act->side), RT_KV_STR("text", act->text), RT_KV_STR("address", c->address), RT_KV_U64("conn", c->id),
 		RT_END);

@@ -83,16 +83,15 @@ static void refuse(struct edge_conn *c, const struct xfed_s2s_action *act, enum 
 {
 	const struct xfed_reason_info *info = xfed_reason_info(reason);
 	edge_report_refusal(c->edge, reason, info->side);
-	rt_log(RT_LOG_INFO, "stanza.refused", RT_KV("partner", act->stanza.from.domain), RT_KV("local", act->stanza.to.domain),
-		RT_KV_REASON(reason), RT_KV_STR("text", text), RT_KV_U64("conn", c->id), RT_KV("id", act->stanza.id), RT_END);
+	rt_log(RT_LOG_INFO, "stanza.refused", RT_KV("partner", act->stanza.from.domain), RT_KV("local", act->stanza.to.domain), RT_KV_REASON(reason),
+		RT_KV_STR("text", text), RT_KV_U64("conn", c->id), RT_KV("id", act->stanza.id), RT_END);
 	if (!info->condition || !is_answered) {
 		rt_metric_add(c->edge->metrics, RT_M_DROPPED, 1, RT_LABELS(XFED_SPAN("no-error-due")));
 		return;
 	}
 	char words[160];
 	snprintf(words, sizeof(words), "%s%s%s", info->code, text ? ": " : "", text ? text : "");
-	struct xfed_stanza_error err = { .condition = info->condition, .text = xfed_span_str(words),
-		.is_too_big = xfed_reason_is_size(reason) };
+	struct xfed_stanza_error err = { .condition = info->condition, .text = xfed_span_str(words), .is_too_big = xfed_reason_is_size(reason) };
 	edge_bounce(c->edge, act->arena, &act->stanza, &err);
 }
 
@@ -274,7 +273,10 @@ static void bounce_delivery(struct edge *e, const struct proto_delivery *d, cons
 	struct xfed_stanza_error err;
 	struct xfed_stanza_words words = {
 		.is_message = d->kind == XFED__KIND__KIND_MESSAGE || d->kind == XFED__KIND__KIND_ERROR,
-		.type = xfed_span_str(d->type), .id = xfed_span_str(d->id), .from = xfed_span_str(d->from), .to = xfed_span_str(d->to),
+		.type = xfed_span_str(d->type),
+		.id = xfed_span_str(d->id),
+		.from = xfed_span_str(d->from),
+		.to = xfed_span_str(d->to),
 	};
 	bool nomem;
 	proto_outcome_error(oc, reason, &err);
@@ -285,9 +287,9 @@ static void bounce_delivery(struct edge *e, const struct proto_delivery *d, cons
 /* What went well is a debug line: a busy edge says it by metrics. */
 static void log_fate(const struct proto_delivery *d, const char *event, enum xfed_reason reason, const char *text)
 {
-	rt_log(reason == XFED_REASON_NONE ? RT_LOG_DEBUG : RT_LOG_INFO, event, RT_KV("partner", edge_domain_of(xfed_span_str(d->from))), RT_KV("local", edge_domain_of(xfed_span_str(d->to))),
-		RT_KV_REASON(reason), RT_KV_U64("delivery", d->seq), RT_KV_STR("id", d->id), RT_KV_STR("correlation", d->correlation),
-		RT_KV_STR("text", text && *text ? text : NULL), RT_END);
+	rt_log(reason == XFED_REASON_NONE ? RT_LOG_DEBUG : RT_LOG_INFO, event, RT_KV("partner", edge_domain_of(xfed_span_str(d->from))),
+		RT_KV("local", edge_domain_of(xfed_span_str(d->to))), RT_KV_REASON(reason), RT_KV_U64("delivery", d->seq), RT_KV_STR("id", d->id),
+		RT_KV_STR("correlation", d->correlation), RT_KV_STR("text", text && *text ? text : NULL), RT_END);
 }
 
 /* One fate, one place: metric, log line, and the error where one is due. */

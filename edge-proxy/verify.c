@@ -27,8 +27,10 @@ struct edge_question *edge_question_new(const struct xfed_s2s_question *q)
 	}
 	char *at = (char *)(out + 1);
 	*out = (struct edge_question){ .q = *q };
-	out->q.pair = (struct xfed_dialback_pair){ .sender = keep(&at, p->sender), .target = keep(&at, p->target),
-		.sender_raw = keep(&at, p->sender_raw), .target_raw = keep(&at, p->target_raw) };
+	out->q.pair = (struct xfed_dialback_pair){ .sender = keep(&at, p->sender),
+		.target = keep(&at, p->target),
+		.sender_raw = keep(&at, p->sender_raw),
+		.target_raw = keep(&at, p->target_raw) };
 	out->q.key = keep(&at, q->key);
 	out->q.stream_id = keep(&at, q->stream_id);
 	return out;

@@ -38,6 +38,7 @@ static int convert_user(struct xfed_arena *a, struct xfed_span in, struct xfed_s
 	return out->data ? XFED_OK : XFED_ERR_NOMEM;
 }
 
+/* clang-format off */
 static const struct rt_conf_word scope_words[] = {
 	{ "global", ACCESS_GLOBAL, NULL }, { "site", ACCESS_SITE, NULL }, { "user", ACCESS_USER, NULL }, { NULL, 0, NULL },
 };
@@ -55,10 +56,13 @@ static const struct rt_conf_row access_rows[] = {
 	{ .name = "domains", .type = RT_CONF_STRINGS, ACCESS(domains), .flags = RELOADABLE, .convert = rt_conf_convert_domain,
 		.help = "With scope site: the domains." },
 };
+/* clang-format on */
 const struct rt_conf_table access_file_table = { .name = "access.d/NAME.yaml",
 	.help = "Which local users may use federation, one rule a file. Without any file everyone may; with files, a user whom none "
 		"covers may not.",
-	.rows = access_rows, .row_count = XFED_ARRAY_LEN(access_rows), .struct_size = sizeof(struct access_options) };
+	.rows = access_rows,
+	.row_count = XFED_ARRAY_LEN(access_rows),
+	.struct_size = sizeof(struct access_options) };
 
 /* ---- the set ---- */
 
@@ -87,8 +91,7 @@ int access_set_new(struct access_set **out)
 static void free_entries(struct access_entry **table)
 {
 	struct access_entry *e, *next;
-	HASH_ITER(hh, *table, e, next)
-	{
+	HASH_ITER(hh, *table, e, next) {
 		HASH_DEL(*table, e);
 		xfed_free(e->key);
 		xfed_free(e);
@@ -191,8 +194,8 @@ static int add_line(struct adding *d, struct xfed_span line, unsigned number)
 	} else if (rc == XFED_OK) {
 		rc = add_entry(&d->set->users, user, d->rule, &taken);
 		if (rc == XFED_ERR_INVALID) {
-			rt_conf_errors_add(d->doc->errors, false, VALUE, file, number, 1, NULL, "found \"%.200s\", which \"%.100s\" names already, accepted: each only once",
-				user.data, taken->name);
+			rt_conf_errors_add(d->doc->errors, false, VALUE, file, number, 1, NULL,
+				"found \"%.200s\", which \"%.100s\" names already, accepted: each only once", user.data, taken->name);
 		}
 	}
 	xfed_arena_deinit(&a);
@@ -231,12 +234,14 @@ static void check_scope(struct rt_conf_doc *doc, const struct access_options *o)
 {
 	bool has_users = o->granted_to.count > 0 || o->granted_to_file;
 	if (o->scope == ACCESS_USER ? !has_users : has_users) {
-		rt_conf_fail(doc, o, o->granted_to_file ? "granted_to_file" : "granted_to", VALUE, "%s", o->scope == ACCESS_USER ?
-			"missing, accepted: granted_to or granted_to_file (scope is user)" : "found with another scope, accepted: scope user only");
+		rt_conf_fail(doc, o, o->granted_to_file ? "granted_to_file" : "granted_to", VALUE, "%s",
+			o->scope == ACCESS_USER ? "missing, accepted: granted_to or granted_to_file (scope is user)"
+						: "found with another scope, accepted: scope user only");
 	}
 	if (o->scope == ACCESS_SITE ? o->domains.count == 0 : o->domains.count > 0) {
-		rt_conf_fail(doc, o, "domains", VALUE, "%s", o->scope == ACCESS_SITE ? "missing, accepted: a list of domains (scope is site)" :
-			"found with another scope, accepted: scope site only");
+		rt_conf_fail(doc, o, "domains", VALUE, "%s",
+			o->scope == ACCESS_SITE ? "missing, accepted: a list of domains (scope is site)"
+						: "found with another scope, accepted: scope site only");
 	}
 }
 

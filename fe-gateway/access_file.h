@@ -8,7 +8,7 @@
 #include "xfed/jid.h"
 #include "xfed/rt/conf.h"
 
-#define ACCESS_FILES_MAX	 1000
+#define ACCESS_FILES_MAX	  1000
 #define ACCESS_GRANTED_FILE_BYTES (16 * 1024 * 1024)
 
 extern const struct rt_conf_table access_file_table;

@@ -5,6 +5,7 @@
 #include "config_convert.h"
 #include "xfed/limits.h"
 
+/* clang-format off */
 #define RELOADABLE RT_CONF_RELOADABLE
 #define REQUIRED   RT_CONF_REQUIRED
 #define KEPT	   RT_CONF_KEPT
@@ -196,6 +197,9 @@ static const struct rt_conf_row gateway_rows[] = {
 	{ .name = "stop_timeout", .type = RT_CONF_DURATION, GATEWAY(stop_timeout_ms), .flags = RELOADABLE, .min = 1000, .max = 600000,
 		.fallback = "30s", .help = "How long stopping may take: what is in flight is settled, then connections are closed." },
 };
+/* clang-format on */
 const struct rt_conf_table gateway_config_table = { .name = "gateway.yaml",
 	.help = "The configuration of xfed-gateway, a YAML file. Dots stand for objects inside objects, [] for each item of a list.",
-	.rows = gateway_rows, .row_count = XFED_ARRAY_LEN(gateway_rows), .struct_size = sizeof(struct gateway_config) };
+	.rows = gateway_rows,
+	.row_count = XFED_ARRAY_LEN(gateway_rows),
+	.struct_size = sizeof(struct gateway_config) };

@@ -26,11 +26,11 @@ struct gateway_senders {
 };
 
 struct gateway_domain {
-	const char *domain;	 /* normalised U-labels */
-	const char *next_hop;	 /* as written; NULL: the domain itself, as users have it inside, is located */
-	struct rt_conf_address hop; /* next_hop parsed, or that domain in A-labels; transport NONE and port 0 where not written */
-	const char *tls_name;	 /* given, or the host of `hop`; NULL where tls cannot come out */
-	struct rt_conf_strings peers; /* certificate names, lower case A-labels */
+	const char *domain;		       /* normalised U-labels */
+	const char *next_hop;		       /* as written; NULL: the domain itself, as users have it inside, is located */
+	struct rt_conf_address hop;	       /* next_hop parsed, or that domain in A-labels; transport NONE and port 0 where not written */
+	const char *tls_name;		       /* given, or the host of `hop`; NULL where tls cannot come out */
+	struct rt_conf_strings peers;	       /* certificate names, lower case A-labels */
 	struct rt_conf_strings peer_addresses; /* as written */
 	struct rt_network_set networks;	       /* peer_addresses parsed */
 	struct gateway_senders senders;	       /* the two above */
@@ -55,7 +55,7 @@ struct gateway_config {
 		struct gateway_domain *items;
 		size_t count; /* at least one; no domain twice */
 	} domains;
-	struct gateway_senders senders;		 /* of all domains */
+	struct gateway_senders senders;			      /* of all domains */
 	const struct gateway_domain **by_domain, **by_inside; /* in the order of the names users have outside, and inside */
 	struct {
 		struct rt_conf_addresses listen; /* transport always set; at least one */
@@ -88,8 +88,8 @@ struct gateway_config {
 		uint32_t deadline_ms;
 	} delivery;
 	struct {
-		uint32_t connections;  /* SIP connections over tcp and tls */
-		uint32_t unauthenticated; /* of these, of peers that have not shown that they may send */
+		uint32_t connections;		       /* SIP connections over tcp and tls */
+		uint32_t unauthenticated;	       /* of these, of peers that have not shown that they may send */
 		uint32_t address_share, network_share; /* of those, percent: of one address, of one network */
 		uint32_t transactions;
 		uint32_t queue_messages; /* waiting for one recipient */

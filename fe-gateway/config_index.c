@@ -160,11 +160,12 @@ int gateway_config_index(struct gateway_config *c, struct xfed_arena *a)
 	return rc == XFED_OK ? index_domains(c, a) : rc;
 }
 
-static const struct gateway_domain *find(const struct gateway_config *c, const struct gateway_domain *const *list, struct xfed_span domain,
-	int (*compare)(const void *, const void *))
+static const struct gateway_domain *find(
+	const struct gateway_config *c, const struct gateway_domain *const *list, struct xfed_span domain, int (*compare)(const void *, const void *))
 {
 	const struct gateway_domain *const *d = list && !memchr(domain.len > 0 ? domain.data : "", '\0', domain.len)
-		? bsearch(&domain, list, c->domains.count, sizeof(*list), compare) : NULL;
+							? bsearch(&domain, list, c->domains.count, sizeof(*list), compare)
+							: NULL;
 	return d ? *d : NULL;
 }
 

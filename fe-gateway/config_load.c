@@ -104,8 +104,8 @@ static void check_unique(struct rt_conf_doc *doc, struct gateway_config *c, size
 			rt_conf_fail(doc, d, "domain", VALUE, "found \"%s\" a second time, accepted: each domain once", d->domain);
 		} else if (strcmp(d->sip_domain ? d->sip_domain : d->domain, o->sip_domain ? o->sip_domain : o->domain) == 0) {
 			rt_conf_fail(doc, d, d->sip_domain ? "sip_domain" : "domain", VALUE,
-				"found \"%s\", which stands inside for \"%s\" already, accepted: another domain", d->sip_domain ? d->sip_domain : d->domain,
-				o->domain);
+				"found \"%s\", which stands inside for \"%s\" already, accepted: another domain",
+				d->sip_domain ? d->sip_domain : d->domain, o->domain);
 		}
 	}
 }

@@ -152,8 +152,8 @@ int contacts_heard(struct contacts *c, struct xfed_span local, struct xfed_span 
 	return XFED_OK;
 }
 
-int contacts_trying(struct contacts *c, struct xfed_span local, struct xfed_span remote, uint64_t id, struct xfed_span type,
-	struct xfed_span thread, uint64_t now_ms)
+int contacts_trying(struct contacts *c, struct xfed_span local, struct xfed_span remote, uint64_t id, struct xfed_span type, struct xfed_span thread,
+	uint64_t now_ms)
 {
 	struct contact *k = use(c, local, remote, false, now_ms);
 	char *copy = k && thread.data ? xfed_strndup(thread) : NULL;

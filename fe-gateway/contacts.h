@@ -10,9 +10,9 @@
 
 #include "xfed/base.h"
 
-#define CONTACTS_MAX	    65536
-#define CONTACT_KEEP_MS	    ((uint64_t)24 * 3600 * 1000)
-#define CONTACT_ALIVE_MS    (10 * 60 * 1000) /* heard of within: no error is waited for */
+#define CONTACTS_MAX	 65536
+#define CONTACT_KEEP_MS	 ((uint64_t)24 * 3600 * 1000)
+#define CONTACT_ALIVE_MS (10 * 60 * 1000) /* heard of within: no error is waited for */
 
 struct contacts;
 
@@ -28,14 +28,14 @@ int contacts_heard(struct contacts *c, struct xfed_span local, struct xfed_span 
  * user may answer before we hear that he has it, and are forgotten again unless it is delivered. Of types only chat and normal
  * are kept: an answer as headline or groupchat is one that servers drop without a word (RFC 6121 8.5.2.1.1). OK, NOMEM.
  */
-int contacts_trying(struct contacts *c, struct xfed_span local, struct xfed_span remote, uint64_t id, struct xfed_span type,
-	struct xfed_span thread, uint64_t now_ms);
+int contacts_trying(struct contacts *c, struct xfed_span local, struct xfed_span remote, uint64_t id, struct xfed_span type, struct xfed_span thread,
+	uint64_t now_ms);
 /* What became of it. Nothing happens where a later one is on its way, or none. */
 void contacts_tried(struct contacts *c, struct xfed_span local, struct xfed_span remote, uint64_t id, bool is_delivered, uint64_t now_ms);
 
 struct contact_facts {
-	bool is_authorised; /* the local user wrote to it within a day */
-	bool is_alive;	    /* heard of within CONTACT_ALIVE_MS */
+	bool is_authorised;	       /* the local user wrote to it within a day */
+	bool is_alive;		       /* heard of within CONTACT_ALIVE_MS */
 	struct xfed_span type, thread; /* data NULL: none; valid until the next call that changes something */
 };
 void contacts_facts(const struct contacts *c, struct xfed_span local, struct xfed_span remote, uint64_t now_ms, struct contact_facts *out);

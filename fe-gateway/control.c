@@ -15,7 +15,7 @@ static json_t *text(struct xfed_span s)
 
 struct gather {
 	struct rt_control_call *call;
-	json_t *result; /* grows; answered when `pending` is 0 */
+	json_t *result;	  /* grows; answered when `pending` is 0 */
 	const char *into; /* "edges": each answer as an item; "streams": the items of each answer */
 	size_t pending;
 };
@@ -96,7 +96,8 @@ static void add_link_problem(const struct gateway *g, const struct gateway_link 
 		snprintf(words, sizeof(words), "No link to the edge %s at %s: %s", l->name, l->host, xfed_reason_info(r)->remedy);
 		add_problem(list, r, l->since_s, words);
 	} else if (l->policy_problem != XFED_REASON_NONE) {
-		snprintf(words, sizeof(words), "The edge %s refused the policy: %s. %s", l->name, l->policy_text, xfed_reason_info(l->policy_problem)->remedy);
+		snprintf(words, sizeof(words), "The edge %s refused the policy: %s. %s", l->name, l->policy_text,
+			xfed_reason_info(l->policy_problem)->remedy);
 		add_problem(list, l->policy_problem, l->since_s, words);
 	}
 	(void)g;
@@ -109,7 +110,8 @@ static void add_certificate_problem(const struct gateway *g, const struct xfed_t
 	if (cert && xfed_cert_facts(cert)->not_after_s < now + CERT_SOON_S) {
 		char words[320];
 		const struct xfed_cert_facts *f = xfed_cert_facts(cert);
-		snprintf(words, sizeof(words), "Our certificate %.200s %s.", f->subject, f->not_after_s < now ? "has expired" : "expires within 14 days");
+		snprintf(words, sizeof(words), "Our certificate %.200s %s.", f->subject,
+			f->not_after_s < now ? "has expired" : "expires within 14 days");
 		add_problem(list, XFED_REASON_TLS_CERT_EXPIRED, f->not_after_s, words);
 	}
 }
@@ -141,7 +143,8 @@ static json_t *channel(const struct gateway *g)
 		if (j && l->is_up) {
 			json_object_set_new(j, "rtt_ms", json_real((double)proto_session_rtt_us(gateway_link_session(l)) / 1000.0));
 		} else if (j) {
-			json_object_set_new(j, "reason", json_string(xfed_reason_code(l->reason != XFED_REASON_NONE ? l->reason : XFED_REASON_CHANNEL_DOWN)));
+			json_object_set_new(
+				j, "reason", json_string(xfed_reason_code(l->reason != XFED_REASON_NONE ? l->reason : XFED_REASON_CHANNEL_DOWN)));
 		}
 		json_array_append_new(list, j);
 	}

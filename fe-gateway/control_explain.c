@@ -191,8 +191,8 @@ static json_t *gate_json(enum explain_gate_id id, const struct explain_gate *g)
 {
 	static const char *const words[] = { [EXPLAIN_OK] = "ok", [EXPLAIN_CLOSED] = "closed", [EXPLAIN_SKIPPED] = "skipped" };
 	char text[sizeof(g->text)];
-	json_t *j = json_pack("{s:s, s:s, s:s}", "gate", explain_gate_name(id), "state", words[g->state], "text",
-		proto_text_clean(text, sizeof(text), g->text));
+	json_t *j = json_pack(
+		"{s:s, s:s, s:s}", "gate", explain_gate_name(id), "state", words[g->state], "text", proto_text_clean(text, sizeof(text), g->text));
 	if (j && g->state == EXPLAIN_CLOSED) {
 		const struct xfed_reason_info *i = xfed_reason_info(g->reason);
 		json_object_set_new(j, "reason", json_string(i->code));
@@ -272,7 +272,8 @@ void gateway_on_explain(struct rt_control_call *call, const json_t *args, void *
 	const char *from = json_string_value(json_object_get(args, "from")), *to = json_string_value(json_object_get(args, "to"));
 	struct explaining *x = from && to ? xfed_calloc(1, sizeof(*x)) : NULL;
 	if (!x) {
-		rt_control_fail(call, from && to ? "failed" : "bad-request", from && to ? "out of memory" : "explain needs from and to, two addresses");
+		rt_control_fail(
+			call, from && to ? "failed" : "bad-request", from && to ? "out of memory" : "explain needs from and to, two addresses");
 		return;
 	}
 	x->gw = g;

@@ -30,8 +30,8 @@ static void relay_done(void *user, struct gateway_link *l, bool ok, json_t *answ
 	xfed_free(r);
 }
 
-static void relay(struct rt_control_call *call, struct gateway_link *l, const char *verb, const struct gateway_arg *args, size_t count,
-	const char *otherwise)
+static void relay(
+	struct rt_control_call *call, struct gateway_link *l, const char *verb, const struct gateway_arg *args, size_t count, const char *otherwise)
 {
 	struct relay *r = xfed_calloc(1, sizeof(*r));
 	if (!r) {
@@ -167,8 +167,7 @@ static void on_retried(void *user, struct gateway_link *l, bool ok, json_t *answ
 	struct retrying *r = user;
 	size_t i;
 	json_t *pair;
-	json_array_foreach(json_object_get(answer, "pairs"), i, pair)
-	{
+	json_array_foreach(json_object_get(answer, "pairs"), i, pair) {
 		if (ok && json_is_object(pair)) {
 			json_object_set_new(pair, "edge", json_string(l->name));
 			json_array_append(r->pairs, pair);
@@ -270,8 +269,7 @@ static bool has_problem(const json_t *steps)
 {
 	size_t i;
 	json_t *s;
-	json_array_foreach(steps, i, s)
-	{
+	json_array_foreach(steps, i, s) {
 		const char *state = json_string_value(json_object_get(s, "state"));
 		if (!state || strcmp(state, "problem") == 0) {
 			return true;

@@ -306,8 +306,8 @@ static void stream_out(const struct explain_facts *f, struct explain_gate *g)
 	} else if (failed) {
 		CLOSE(failed->last_reason, "the last attempt of %s failed; the next message makes another", failed->name);
 	} else if (f->last_failure.reason != XFED_REASON_NONE) {
-		PASS("none is open, the next message opens one; the last failed attempt was %s ago (failures show %llu)", age(f->last_failure.age_s, when),
-			(unsigned long long)f->last_failure.id);
+		PASS("none is open, the next message opens one; the last failed attempt was %s ago (failures show %llu)",
+			age(f->last_failure.age_s, when), (unsigned long long)f->last_failure.id);
 	} else {
 		PASS("none is open, the next message opens one");
 	}

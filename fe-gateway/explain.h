@@ -8,26 +8,26 @@
 #include "xfed/policy.h"
 #include "xfed/reason.h"
 
-#define EXPLAIN_GATES(X) \
-	X(ADDRESSES, "addresses")   /* both can be read */ \
-	X(DIRECTION, "direction")   /* one is ours, one is not */ \
-	X(PARTNER, "partner")       /* a partner file covers the other */ \
-	X(KINDS, "kinds")           /* that file allows messages */ \
-	X(ACCESS, "access")         /* access.d lets the local user */ \
-	X(CONTACT, "contact")       /* a public partner's user has been written to first */ \
-	X(MAPPING, "mapping")       /* the addresses can be said on the other side */ \
-	X(NEXT_HOP, "next-hop")     /* the SIP server answers */ \
-	X(GATEWAY, "gateway")       /* this gateway takes messages */ \
-	X(LINK, "link")             /* an edge is linked */ \
-	X(POLICY, "policy")         /* the edge has our policy in force */ \
-	X(EDGE, "edge")             /* the edge is in service */ \
-	X(STREAM, "stream")         /* a stream, or nothing against one */
+#define EXPLAIN_GATES(X)                                                                                                                             \
+	X(ADDRESSES, "addresses") /* both can be read */                                                                                             \
+	X(DIRECTION, "direction") /* one is ours, one is not */                                                                                      \
+	X(PARTNER, "partner")	  /* a partner file covers the other */                                                                              \
+	X(KINDS, "kinds")	  /* that file allows messages */                                                                                    \
+	X(ACCESS, "access")	  /* access.d lets the local user */                                                                                 \
+	X(CONTACT, "contact")	  /* a public partner's user has been written to first */                                                            \
+	X(MAPPING, "mapping")	  /* the addresses can be said on the other side */                                                                  \
+	X(NEXT_HOP, "next-hop")	  /* the SIP server answers */                                                                                       \
+	X(GATEWAY, "gateway")	  /* this gateway takes messages */                                                                                  \
+	X(LINK, "link")		  /* an edge is linked */                                                                                            \
+	X(POLICY, "policy")	  /* the edge has our policy in force */                                                                             \
+	X(EDGE, "edge")		  /* the edge is in service */                                                                                       \
+	X(STREAM, "stream")	  /* a stream, or nothing against one */
 
 enum explain_gate_id {
 #define X(id, name) EXPLAIN_##id,
 	EXPLAIN_GATES(X)
 #undef X
-	EXPLAIN_GATE_COUNT
+		EXPLAIN_GATE_COUNT
 };
 const char *explain_gate_name(enum explain_gate_id id);
 
@@ -42,9 +42,9 @@ struct explain_edge {
 	bool is_policy_pending;		 /* our policy is on its way there */
 	bool has_answered;		 /* what follows is known */
 	bool is_in_service;
-	bool has_revision; /* ours */
-	bool has_inbound, is_ready; /* a stream of theirs, one of ours */
-	const char *pair_state;	   /* of ours; NULL: the edge knows of none */
+	bool has_revision;	      /* ours */
+	bool has_inbound, is_ready;   /* a stream of theirs, one of ours */
+	const char *pair_state;	      /* of ours; NULL: the edge knows of none */
 	enum xfed_reason last_reason; /* of our last attempt; NONE: it was good */
 	uint64_t retry_in_ms;
 };

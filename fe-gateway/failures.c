@@ -137,8 +137,7 @@ json_t *gateway_failures_last(struct gateway *g, struct xfed_span local, struct 
 	if (journal_ask(g->failures->journal, &q, gateway_wall_s(g), &page) != XFED_OK) {
 		return NULL; /* what is in memory is enough for "the last one" */
 	}
-	json_array_foreach(json_object_get(page, "failures"), i, f)
-	{
+	json_array_foreach(json_object_get(page, "failures"), i, f) {
 		if (is_of(f, local, direction)) {
 			found = json_incref(f);
 			break;

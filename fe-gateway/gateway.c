@@ -232,7 +232,8 @@ int gateway_new(const char *config_path, struct gateway_files *files, struct gat
 	int rc = make_all(g, error);
 	if (rc == XFED_OK) {
 		if (!rt_resolver_ad_is_usable(g->resolver)) {
-			rt_log(RT_LOG_WARNING, "dns.ad-not-usable", RT_KV_STR("text", "dnssec: trust-ad needs a resolver on loopback; answers count as insecure"), RT_END);
+			rt_log(RT_LOG_WARNING, "dns.ad-not-usable",
+				RT_KV_STR("text", "dnssec: trust-ad needs a resolver on loopback; answers count as insecure"), RT_END);
 		}
 		rt_metric_set(g->metrics, RT_M_BUILD_INFO, 1, RT_LABELS(XFED_SPAN(XFED_VERSION), XFED_SPAN("gateway")));
 		rt_metric_set(g->metrics, RT_M_DELIVERIES_UNACCOUNTED, 0, RT_NO_LABELS);

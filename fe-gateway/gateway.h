@@ -106,10 +106,10 @@ struct gateway_link {
 	struct rt_timer timer, redial;
 	uint64_t backoff_ms;
 	bool is_up, is_draining, is_stopped;
-	uint64_t lost_ms; /* when it went down without having said so; 0: never */
+	uint64_t lost_ms;		   /* when it went down without having said so; 0: never */
 	struct proto_owed owed;		   /* credit */
 	struct gateway_outgoing *to_ask;   /* at the end of the turn */
-	uint64_t attempts_end_ms; /* draining: nothing is attempted for it after this */
+	uint64_t attempts_end_ms;	   /* draining: nothing is attempted for it after this */
 	struct proto_inbox_run *inbox_run; /* while it is up */
 	int peer;			   /* in the outbox */
 	int64_t since_s;
@@ -118,10 +118,10 @@ struct gateway_link {
 
 	struct proto_transfer_out transfer;
 	bool transfer_open;
-	bool edge_has_policy; /* ours or another: before, it knows no domains and would refuse whatever we send */
+	bool edge_has_policy;		 /* ours or another: before, it knows no domains and would refuse whatever we send */
 	enum xfed_reason policy_problem; /* the edge refused the snapshot */
 	char policy_text[160];
-	bool is_importing; /* counters come in several frames */
+	bool is_importing;  /* counters come in several frames */
 	size_t free_labels; /* of that set: samples with a label that only the edge knows */
 };
 
@@ -149,10 +149,10 @@ struct gateway_places {
 struct gateway_hop {
 	struct gateway *gw;
 	bool has_transport, is_ip;
-	enum sip_transport transport; /* has_transport */
-	char *host, *tls_name; /* tls_name "" where there is none */
-	uint16_t port; /* 0: none is written */
-	char *label; /* "tls:fe.example.com:5061", or "example.com" to be located; also the key */
+	enum sip_transport transport;	 /* has_transport */
+	char *host, *tls_name;		 /* tls_name "" where there is none */
+	uint16_t port;			 /* 0: none is written */
+	char *label;			 /* "tls:fe.example.com:5061", or "example.com" to be located; also the key */
 	struct gateway_places places[2]; /* of any size, too large for UDP */
 	struct sip_failed_places failed;
 	struct hop_load load; /* waiting for it or in flight */
@@ -203,8 +203,8 @@ struct gateway_outgoing {
 	struct gateway_hop *hop;
 	struct sip_failover *places; /* to try in turn; NULL until its turn has come */
 	size_t max_request;
-	bool is_large;	 /* too large for UDP */
-	bool is_repeat;	 /* the edge has sent it before: SIP may have seen it */
+	bool is_large;			      /* too large for UDP */
+	bool is_repeat;			      /* the edge has sent it before: SIP may have seen it */
 	struct gateway_outgoing *prev, *next; /* of one list: link.to_ask, gateway.to_send, places.waiting */
 	struct gateway_outgoing **list;	      /* which; NULL: none */
 	UT_hash_handle hh;
@@ -228,8 +228,8 @@ struct gateway_incoming {
 	struct gateway *gw;
 	struct gateway_answer answer; /* txn is set from the beginning */
 	uint64_t added_ms;
-	bool is_full;			      /* addressed to a full JID */
-	bool has_early_error;		      /* its contact's server was quicker than the edge's word: the answer is filled in */
+	bool is_full;	      /* addressed to a full JID */
+	bool has_early_error; /* its contact's server was quicker than the edge's word: the answer is filled in */
 	enum xfed_reason early_reason;
 	bool is_unacked;		      /* written, and the time was up before the partner acknowledged it */
 	struct gateway_incoming *prev, *next; /* gateway.incoming */
@@ -304,16 +304,16 @@ struct gateway {
 	struct contacts *contacts;
 	struct holds *holds;
 	struct gateway_hop *hops;
-	struct hop_load load; /* of all hops */
-	struct gateway_outgoing *outgoing;		   /* by id */
-	struct gateway_outgoing *to_send;		   /* at the end of the turn */
+	struct hop_load load;				    /* of all hops */
+	struct gateway_outgoing *outgoing;		    /* by id */
+	struct gateway_outgoing *to_send;		    /* at the end of the turn */
 	struct gateway_incoming *incoming, *incoming_by_id; /* a list; by stanza id */
 	size_t incoming_count;
 	struct gateway_answer *answers; /* at the end of the turn */
 
 	struct gateway_sip *sip;
 	struct sip_io *io;
-	int64_t certs_due_s; /* the first certificate of a live link or SIP connection is to be judged again */
+	int64_t certs_due_s;		 /* the first certificate of a live link or SIP connection is to be judged again */
 	struct rt_sources sip_strangers; /* places of those who have not shown that they may send; outlives the loop */
 
 	struct gateway_request *requests;
@@ -365,7 +365,7 @@ static inline struct proto_session *gateway_link_session(const struct gateway_li
 }
 
 /* route.c */
-void gateway_route_resumed(struct gateway_link *l); /* outcomes and attempts are told again */
+void gateway_route_resumed(struct gateway_link *l);			     /* outcomes and attempts are told again */
 void gateway_route_heard(struct gateway_link *l, uint64_t lowest_unsettled); /* what the edge needs no more is forgotten */
 void gateway_route_deliver(struct gateway_link *l, const Xfed__Deliver *d, size_t frame_bytes);
 void gateway_route_settled(struct gateway_link *l, const Xfed__Settled *m);
@@ -412,7 +412,7 @@ void gateway_out_timeout(struct gateway *g, uint64_t id, bool was_written);
 void gateway_out_broken(struct gateway *g, uint64_t id, bool was_written);
 void gateway_out_link_lost(struct gateway_link *l); /* what was to be asked is asked when it resumes */
 void gateway_out_tick(struct gateway *g);
-void gateway_out_give_up(struct gateway *g); /* leaving: what was not attempted is refused, the rest is uncertain */
+void gateway_out_give_up(struct gateway *g);	  /* leaving: what was not attempted is refused, the rest is uncertain */
 size_t gateway_out_late(const struct gateway *g); /* past their deadline without a fate */
 void gateway_out_free_all(struct gateway *g);
 
@@ -434,7 +434,7 @@ void gateway_in_free_all(struct gateway *g);
 
 /* hops.c */
 struct gateway_hop *gateway_hop_of(struct gateway *g, const struct gateway_domain *d); /* NULL: NOMEM */
-void gateway_hop_want(struct gateway_hop *h, struct gateway_outgoing *o); /* ..._hop_ready() or _failed(), at once or later */
+void gateway_hop_want(struct gateway_hop *h, struct gateway_outgoing *o);	       /* ..._hop_ready() or _failed(), at once or later */
 void gateway_hop_is(struct gateway_hop *h, bool is_up, enum xfed_reason reason, const char *text);
 void gateway_hops_forget(struct gateway *g); /* their addresses, after a reload */
 void gateway_hops_free(struct gateway *g);
@@ -479,7 +479,7 @@ void gateway_policy_pump(struct gateway_link *l);
 void gateway_policy_result(struct gateway_link *l, const Xfed__PolicyResult *m);
 /* Checks all files, then swaps; `call` (NULL: a signal) is answered when it is done. */
 void gateway_reload(struct gateway *g, struct rt_control_call *call);
-void gateway_check_files(struct gateway *g, struct rt_control_call *call); /* the same without the swap */
+void gateway_check_files(struct gateway *g, struct rt_control_call *call);	  /* the same without the swap */
 uint64_t gateway_partner_share(const struct gateway *g, struct xfed_span domain); /* one number per partner, whichever of its domains */
 const struct xfed_partner *gateway_partner(const struct gateway *g, struct xfed_span domain);
 const char *gateway_partner_label(const struct gateway *g, struct xfed_span domain);
@@ -495,8 +495,8 @@ const char *gateway_service_name(enum gateway_service s);
 /* `fn` runs once, later. False: nothing was asked. */
 bool gateway_ask(struct gateway_link *l, const char *verb, const char *name, const char *value, gateway_reply_fn *fn, void *user);
 #define GATEWAY_ANSWER_MS 2000 /* what an edge knows it says at once */
-bool gateway_ask_for(struct gateway_link *l, const char *verb, const struct gateway_arg *args, size_t count, uint32_t within_ms,
-	gateway_reply_fn *fn, void *user);
+bool gateway_ask_for(
+	struct gateway_link *l, const char *verb, const struct gateway_arg *args, size_t count, uint32_t within_ms, gateway_reply_fn *fn, void *user);
 void gateway_take_reply(struct gateway_link *l, const Xfed__Reply *m);
 void gateway_requests_tick(struct gateway *g);
 void gateway_requests_lost(struct gateway_link *l);
@@ -525,8 +525,8 @@ json_t *gateway_failures_last(struct gateway *g, struct xfed_span local, struct 
 /* control.c */
 extern const struct rt_control_command gateway_commands[];
 /* control_ops.c, control_explain.c */
-rt_control_handler gateway_on_stream_show, gateway_on_stream_close, gateway_on_failures_list, gateway_on_failures_show,
-	gateway_on_failures_retry, gateway_on_partner_check, gateway_on_explain;
+rt_control_handler gateway_on_stream_show, gateway_on_stream_close, gateway_on_failures_list, gateway_on_failures_show, gateway_on_failures_retry,
+	gateway_on_partner_check, gateway_on_explain;
 /* The file a partner comes from. */
 void gateway_partner_path(const struct gateway *g, const struct xfed_partner *p, char out[512]);
 

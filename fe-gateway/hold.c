@@ -149,8 +149,8 @@ static bool is_from(const struct hold *w, struct xfed_span bare, struct xfed_spa
 	return xfed_span_eq(bare, w->remote) || (xfed_span_eq(bare, domain) && xfed_span_eq(domain, own));
 }
 
-const struct hold *holds_match(struct holds *h, struct xfed_span id, struct xfed_span from_bare, struct xfed_span from_domain,
-	struct xfed_span to_bare)
+const struct hold *holds_match(
+	struct holds *h, struct xfed_span id, struct xfed_span from_bare, struct xfed_span from_domain, struct xfed_span to_bare)
 {
 	struct node *n = NULL;
 	drop_last(h);

@@ -8,9 +8,9 @@
 
 #include "xfed/base.h"
 
-#define HOLDS_MAX     65536
-#define HOLD_LATE_MS  (5 * 60 * 1000) /* how long an id is remembered after its answer */
-#define HOLD_ID_SIZE  64
+#define HOLDS_MAX    65536
+#define HOLD_LATE_MS (5 * 60 * 1000) /* how long an id is remembered after its answer */
+#define HOLD_ID_SIZE 64
 
 struct holds;
 
@@ -31,8 +31,8 @@ int holds_add(struct holds *h, const struct hold *what, uint64_t until_ms, uint6
  * An error stanza has come: the hold with this id, where the error is from the contact or the contact's domain and to the local
  * user. NULL: none of ours. The id is forgotten: a second error with it says nothing new. Valid until the next call.
  */
-const struct hold *holds_match(struct holds *h, struct xfed_span id, struct xfed_span from_bare, struct xfed_span from_domain,
-	struct xfed_span to_bare);
+const struct hold *holds_match(
+	struct holds *h, struct xfed_span id, struct xfed_span from_bare, struct xfed_span from_domain, struct xfed_span to_bare);
 
 /* The next one whose time has passed without an error, or NULL: the caller answers it; it is marked answered. */
 const struct hold *holds_due(struct holds *h, uint64_t now_ms);

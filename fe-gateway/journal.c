@@ -106,8 +106,7 @@ static void drop_first(struct journal *j)
 		j->stats.lost++;
 	}
 	/* Also where it was lost: an older version of it may have been written. */
-	j->older_last_s = j->has_older && j->older_last_s > e->copy->r.last_s ? j->older_last_s
-									      : e->copy->r.last_s;
+	j->older_last_s = j->has_older && j->older_last_s > e->copy->r.last_s ? j->older_last_s : e->copy->r.last_s;
 	j->has_older = true;
 	stop_folding(j, e);
 	j->rows--;
@@ -192,22 +191,18 @@ static void describe_reason(const Xfed__FailureEvent *m, struct journal_texts *t
 	char text[PROTO_WORD_BYTES + PROTO_TEXT_BYTES + 3];
 	enum xfed_reason r = xfed_reason_of_peer(xfed_span_str(or_empty(m->reason)));
 	bool is_known = r != XFED_REASON_CHANNEL_REASON_UNKNOWN;
-	snprintf(text, sizeof(text), "%.*s%s%s", is_known ? 0 : PROTO_WORD_BYTES, or_empty(m->reason),
-		is_known || !or_empty(m->text)[0] ? "" : ": ", or_empty(m->text));
+	snprintf(text, sizeof(text), "%.*s%s%s", is_known ? 0 : PROTO_WORD_BYTES, or_empty(m->reason), is_known || !or_empty(m->text)[0] ? "" : ": ",
+		or_empty(m->text));
 	proto_text_clean(t->text, sizeof(t->text), text);
 	snprintf(t->reason, sizeof(t->reason), "%s", xfed_reason_code(r));
-	snprintf(t->side, sizeof(t->side), "%s",
-		xfed_side_name(xfed_side_of_peer(xfed_span_str(or_empty(m->side)), r)));
+	snprintf(t->side, sizeof(t->side), "%s", xfed_side_name(xfed_side_of_peer(xfed_span_str(or_empty(m->side)), r)));
 }
 
 /* Everything but the detail. */
-void journal_describe(struct xfed_span edge, const Xfed__FailureEvent *m, int64_t now_s,
-	struct journal_texts *t, struct journal_record *out)
+void journal_describe(struct xfed_span edge, const Xfed__FailureEvent *m, int64_t now_s, struct journal_texts *t, struct journal_record *out)
 {
 	char name[256];
-	snprintf(name, sizeof(name), "%.*s",
-		(int)(edge.len < sizeof(name) ? edge.len : sizeof(name) - 1),
-		edge.data ? edge.data : "");
+	snprintf(name, sizeof(name), "%.*s", (int)(edge.len < sizeof(name) ? edge.len : sizeof(name) - 1), edge.data ? edge.data : "");
 	proto_text_clean(t->edge, sizeof(t->edge), name);
 	proto_text_clean(t->local, sizeof(t->local), or_empty(m->local));
 	proto_text_clean(t->remote, sizeof(t->remote), or_empty(m->remote));
@@ -299,8 +294,7 @@ static int keep(struct journal *j, struct journal_record *r, uint64_t now_ms)
 	if (!c) {
 		return XFED_ERR_NOMEM;
 	}
-	while (j->first_id < j->next_id && (j->next_id - j->first_id >= j->limits.ring_rows ||
-						   j->bytes + c->bytes > j->limits.ring_bytes)) {
+	while (j->first_id < j->next_id && (j->next_id - j->first_id >= j->limits.ring_rows || j->bytes + c->bytes > j->limits.ring_bytes)) {
 		drop_first(j);
 	}
 	int rc = journal_insert(j, c, &e);
@@ -315,8 +309,7 @@ static int keep(struct journal *j, struct journal_record *r, uint64_t now_ms)
 	return XFED_OK;
 }
 
-int journal_add(struct journal *j, struct xfed_span edge, struct xfed_span name, const Xfed__FailureEvent *m,
-	int64_t now_s, uint64_t now_ms)
+int journal_add(struct journal *j, struct xfed_span edge, struct xfed_span name, const Xfed__FailureEvent *m, int64_t now_s, uint64_t now_ms)
 {
 	struct journal_texts t;
 	struct journal_record r;
@@ -349,21 +342,17 @@ struct journal_stats journal_stats(const struct journal *j)
 
 /* ---- questions to the ring ---- */
 
-bool journal_wants(
-	const struct journal_question *q, const struct journal_record *r, int64_t oldest_s)
+bool journal_wants(const struct journal_question *q, const struct journal_record *r, int64_t oldest_s)
 {
-	return r->last_s >= oldest_s && r->last_s >= q->since_s &&
-	       (q->before == 0 || r->id < q->before) &&
+	return r->last_s >= oldest_s && r->last_s >= q->since_s && (q->before == 0 || r->id < q->before) &&
 	       (q->partner[0] == '\0' || xfed_span_is(r->remote, q->partner));
 }
 
-static int show(
-	const struct journal *j, const struct journal_question *q, int64_t oldest_s, json_t **out)
+static int show(const struct journal *j, const struct journal_question *q, int64_t oldest_s, json_t **out)
 {
 	const struct journal_entry *e = journal_entry_of(j, q->id);
 	if (!e || e->copy->r.last_s < oldest_s) {
-		return !e && q->id < j->first_id && j->has_older ? XFED_ERR_AGAIN
-								 : XFED_ERR_NOT_FOUND;
+		return !e && q->id < j->first_id && j->has_older ? XFED_ERR_AGAIN : XFED_ERR_NOT_FOUND;
 	}
 	*out = journal_record_json(&e->copy->r, true);
 	return *out ? XFED_OK : XFED_ERR_NOMEM;
@@ -371,13 +360,11 @@ static int show(
 
 /* The ring has it all where the page is full, or where nothing that has left the ring could be
  * wanted. */
-static int list(
-	const struct journal *j, const struct journal_question *q, int64_t oldest_s, json_t **out)
+static int list(const struct journal *j, const struct journal_question *q, int64_t oldest_s, json_t **out)
 {
 	json_t *failures = json_array();
 	uint64_t last_id = 0;
-	for (uint64_t id = j->next_id;
-		failures && id > j->first_id && json_array_size(failures) < q->limit;) {
+	for (uint64_t id = j->next_id; failures && id > j->first_id && json_array_size(failures) < q->limit;) {
 		const struct journal_entry *e = *slot(j, --id);
 		if (!e || !journal_wants(q, &e->copy->r, oldest_s)) {
 			continue;
@@ -389,8 +376,7 @@ static int list(
 		}
 	}
 	int64_t since_s = q->since_s > oldest_s ? q->since_s : oldest_s;
-	if (failures && json_array_size(failures) < q->limit && j->has_older &&
-		j->older_last_s >= since_s) {
+	if (failures && json_array_size(failures) < q->limit && j->has_older && j->older_last_s >= since_s) {
 		json_decref(failures);
 		return XFED_ERR_AGAIN;
 	}
@@ -401,8 +387,7 @@ static int list(
 	return *out ? XFED_OK : XFED_ERR_NOMEM;
 }
 
-int journal_ask(
-	const struct journal *j, const struct journal_question *q, int64_t now_s, json_t **out)
+int journal_ask(const struct journal *j, const struct journal_question *q, int64_t now_s, json_t **out)
 {
 	int64_t oldest_s = now_s - j->limits.keep_s;
 	*out = NULL;

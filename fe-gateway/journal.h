@@ -34,31 +34,30 @@
 struct sqlite3;
 
 /* A numbered step of the store's schema. */
-#define JOURNAL_MIGRATION                                                                          \
-	"CREATE TABLE failure (id INTEGER PRIMARY KEY, first_s INTEGER NOT NULL, last_s INTEGER "  \
-	"NOT NULL, repeats INTEGER NOT NULL,"                                                      \
-	" direction INTEGER NOT NULL, edge TEXT NOT NULL, local TEXT NOT NULL, remote TEXT NOT "   \
-	"NULL, reason TEXT NOT NULL,"                                                              \
-	" side TEXT NOT NULL, words TEXT NOT NULL, correlation TEXT NOT NULL, detail BLOB NOT "    \
-	"NULL);"                                                                                   \
-	"CREATE INDEX failure_remote ON failure (remote, id);"                                     \
+#define JOURNAL_MIGRATION                                                                                                                            \
+	"CREATE TABLE failure (id INTEGER PRIMARY KEY, first_s INTEGER NOT NULL, last_s INTEGER "                                                    \
+	"NOT NULL, repeats INTEGER NOT NULL,"                                                                                                        \
+	" direction INTEGER NOT NULL, edge TEXT NOT NULL, local TEXT NOT NULL, remote TEXT NOT "                                                     \
+	"NULL, reason TEXT NOT NULL,"                                                                                                                \
+	" side TEXT NOT NULL, words TEXT NOT NULL, correlation TEXT NOT NULL, detail BLOB NOT "                                                      \
+	"NULL);"                                                                                                                                     \
+	"CREATE INDEX failure_remote ON failure (remote, id);"                                                                                       \
 	"CREATE INDEX failure_last ON failure (last_s);"
 
-#define JOURNAL_ROWS	   10000
-#define JOURNAL_KEEP_S	   (30 * 86400)
-#define JOURNAL_RING_ROWS  1000
-#define JOURNAL_RING_BYTES (8 * 1024 * 1024)
-#define JOURNAL_FOLD_MS	   60000 /* the same failure again within this is counted, not kept */
-#define JOURNAL_DETAIL_BYTES                                                                       \
-	(64 * 1024) /* steps, facts and chain of one failure; beyond, some are left out */
+#define JOURNAL_ROWS		      10000
+#define JOURNAL_KEEP_S		      (30 * 86400)
+#define JOURNAL_RING_ROWS	      1000
+#define JOURNAL_RING_BYTES	      (8 * 1024 * 1024)
+#define JOURNAL_FOLD_MS		      60000	  /* the same failure again within this is counted, not kept */
+#define JOURNAL_DETAIL_BYTES	      (64 * 1024) /* steps, facts and chain of one failure; beyond, some are left out */
 #define JOURNAL_STRANGER_DETAIL_BYTES (8 * 1024)
-#define JOURNAL_STRANGER_ID  ((uint64_t)1000000000000) /* their numbers begin behind it */
-#define JOURNAL_LIST_DEFAULT 50
-#define JOURNAL_LIST_MAX     500
-#define JOURNAL_FLUSH_MS     1000    /* a failure waits this long for others to be written with */
-#define JOURNAL_FLUSH_ROWS   100     /* ... unless so many wait */
-#define JOURNAL_RETRY_MS     10000   /* after a write that failed */
-#define JOURNAL_TRIM_MS	     3600000 /* old rows go at least this often */
+#define JOURNAL_STRANGER_ID	      ((uint64_t)1000000000000) /* their numbers begin behind it */
+#define JOURNAL_LIST_DEFAULT	      50
+#define JOURNAL_LIST_MAX	      500
+#define JOURNAL_FLUSH_MS	      1000    /* a failure waits this long for others to be written with */
+#define JOURNAL_FLUSH_ROWS	      100     /* ... unless so many wait */
+#define JOURNAL_RETRY_MS	      10000   /* after a write that failed */
+#define JOURNAL_TRIM_MS		      3600000 /* old rows go at least this often */
 
 /* 0: the default above. */
 struct journal_limits {
@@ -69,9 +68,8 @@ struct journal_limits {
 
 struct journal;
 
-int journal_new(
-	const struct journal_limits *limits, struct journal **out); /* NULL: defaults. OK, NOMEM */
-void journal_free(struct journal *j); /* NULL is fine; jobs under way are ended or freed apart */
+int journal_new(const struct journal_limits *limits, struct journal **out); /* NULL: defaults. OK, NOMEM */
+void journal_free(struct journal *j);					    /* NULL is fine; jobs under way are ended or freed apart */
 
 /*
  * One failed attempt with the partner `name`, its primary domain. `edge` is empty for the gateway's own; what an edge tells
@@ -79,19 +77,18 @@ void journal_free(struct journal *j); /* NULL is fine; jobs under way are ended 
  * no control characters); reason and side become words of our tables, and an unknown reason's word
  * stands in front of the text. OK; NOMEM: it is not kept.
  */
-int journal_add(struct journal *j, struct xfed_span edge, struct xfed_span name, const Xfed__FailureEvent *m,
-	int64_t now_s, uint64_t now_ms);
+int journal_add(struct journal *j, struct xfed_span edge, struct xfed_span name, const Xfed__FailureEvent *m, int64_t now_s, uint64_t now_ms);
 
 /*
  * The same of a peer that has proved nothing. `network` is where it came from, in our words; `name` the
  * listed partner whose name it claims, empty where it is none.
  */
-int journal_add_stranger(struct journal *j, struct xfed_span edge, struct xfed_span network,
-	struct xfed_span name, const Xfed__FailureEvent *m, int64_t now_s);
+int journal_add_stranger(
+	struct journal *j, struct xfed_span edge, struct xfed_span network, struct xfed_span name, const Xfed__FailureEvent *m, int64_t now_s);
 
 struct journal_stats {
 	size_t ring_rows, ring_bytes, unwritten;
-	size_t strangers; /* entries */
+	size_t strangers;      /* entries */
 	uint64_t folded;       /* occurrences counted in a row that was there */
 	uint64_t lost;	       /* rows that left the ring before they could be written */
 	uint64_t write_errors; /* jobs */
@@ -115,8 +112,7 @@ int journal_show_args(const json_t *args, struct journal_question *out, char err
 
 /* From memory. OK: `*out` is a new reference. AGAIN: the store has to be asked, in a job. NOT_FOUND
  * (show). NOMEM. */
-int journal_ask(
-	const struct journal *j, const struct journal_question *q, int64_t now_s, json_t **out);
+int journal_ask(const struct journal *j, const struct journal_question *q, int64_t now_s, json_t **out);
 
 /* ---- jobs ---- */
 
@@ -127,8 +123,7 @@ struct journal_job;
 bool journal_flush_is_due(const struct journal *j, uint64_t now_ms);
 
 /* Takes along what is not written yet, as copies. `q` NULL: no question. OK, NOMEM. */
-int journal_job_new(struct journal *j, const struct journal_question *q, int64_t now_s,
-	struct journal_job **out);
+int journal_job_new(struct journal *j, const struct journal_question *q, int64_t now_s, struct journal_job **out);
 
 /* Blocks. Touches only the job and the connection: writes in one transaction, removes what is too
  * old, then reads. */
@@ -140,8 +135,7 @@ void journal_job_run(struct journal_job *job, struct sqlite3 *db);
  * NOT_FOUND, NOMEM, LIBRARY. `error` holds one sentence where the store could not be read or
  * written, and is empty otherwise.
  */
-int journal_job_end(struct journal *j, struct journal_job *job, uint64_t now_ms, json_t **answer,
-	char error[256]);
+int journal_job_end(struct journal *j, struct journal_job *job, uint64_t now_ms, json_t **answer, char error[256]);
 /* Instead of ending it, where the journal is gone. NULL is fine. */
 void journal_job_free(struct journal_job *job);
 

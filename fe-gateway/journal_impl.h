@@ -119,16 +119,13 @@ void journal_strangers_list(const struct journal *j, const struct journal_questi
 
 /* Texts of a failure, ours and made fit; `out` borrows from `t`. */
 struct journal_texts {
-	char edge[256], local[PROTO_ADDRESS_BYTES + 1], remote[PROTO_ADDRESS_BYTES + 1],
-		reason[PROTO_WORD_BYTES + 1], side[PROTO_WORD_BYTES + 1],
+	char edge[256], local[PROTO_ADDRESS_BYTES + 1], remote[PROTO_ADDRESS_BYTES + 1], reason[PROTO_WORD_BYTES + 1], side[PROTO_WORD_BYTES + 1],
 		text[PROTO_TEXT_BYTES + 1], correlation[PROTO_WORD_BYTES + 1];
 };
-void journal_describe(struct xfed_span edge, const Xfed__FailureEvent *m, int64_t now_s,
-	struct journal_texts *t, struct journal_record *out);
+void journal_describe(struct xfed_span edge, const Xfed__FailureEvent *m, int64_t now_s, struct journal_texts *t, struct journal_record *out);
 /* The packed detail, at most `max` bytes; `*out` is to be freed. OK, NOMEM. */
 int journal_pack_detail(const Xfed__FailureEvent *m, size_t max, struct xfed_span *out);
-bool journal_wants(
-	const struct journal_question *q, const struct journal_record *r, int64_t oldest_s);
+bool journal_wants(const struct journal_question *q, const struct journal_record *r, int64_t oldest_s);
 
 struct journal_copy *journal_copy_new(const struct journal_record *r); /* NULL: NOMEM */
 /* NULL: not in the ring. */
@@ -146,10 +143,8 @@ json_t *journal_list_json(json_t *failures, const struct journal_question *q, ui
 /* Newest first, until `fn` gives something else than OK, which is then the result. LIBRARY with
  * `error`. */
 typedef int journal_row_fn(void *user, const struct journal_record *r);
-int journal_db_newest(
-	struct sqlite3 *db, size_t limit, journal_row_fn *fn, void *user, char error[256]);
+int journal_db_newest(struct sqlite3 *db, size_t limit, journal_row_fn *fn, void *user, char error[256]);
 /* The latest time among rows older than `id`; `*exists` false: there are none. */
-int journal_db_older(
-	struct sqlite3 *db, uint64_t id, bool *exists, int64_t *last_s, char error[256]);
+int journal_db_older(struct sqlite3 *db, uint64_t id, bool *exists, int64_t *last_s, char error[256]);
 
 #endif

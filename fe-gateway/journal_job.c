@@ -32,8 +32,7 @@ static int copy_dirty(struct journal *j, struct journal_job *job)
 	return XFED_OK;
 }
 
-int journal_job_new(struct journal *j, const struct journal_question *q, int64_t now_s,
-	struct journal_job **out)
+int journal_job_new(struct journal *j, const struct journal_question *q, int64_t now_s, struct journal_job **out)
 {
 	struct journal_job *job = xfed_calloc(1, sizeof(*job));
 	*out = NULL;
@@ -84,8 +83,7 @@ static void take_back(struct journal *j, const struct journal_job *job, uint64_t
 	}
 }
 
-int journal_job_end(struct journal *j, struct journal_job *job, uint64_t now_ms, json_t **answer,
-	char error[256])
+int journal_job_end(struct journal *j, struct journal_job *job, uint64_t now_ms, json_t **answer, char error[256])
 {
 	j->jobs--;
 	if (job->is_written) {
@@ -122,8 +120,7 @@ static int load_row(void *user, const struct journal_record *r)
 		return XFED_ERR_NOMEM;
 	}
 	/* Room for what comes is kept free. */
-	if (j->next_id - r->id > j->limits.ring_rows ||
-		j->bytes + c->bytes > j->limits.ring_bytes / 2) {
+	if (j->next_id - r->id > j->limits.ring_rows || j->bytes + c->bytes > j->limits.ring_bytes / 2) {
 		xfed_free(c);
 		return XFED_ERR_LIMIT;
 	}

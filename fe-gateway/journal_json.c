@@ -24,8 +24,7 @@ static bool read_number(const json_t *value, json_int_t min, json_int_t max, jso
 	if (!value) {
 		return true;
 	}
-	if (!json_is_integer(value) || json_integer_value(value) < min ||
-		json_integer_value(value) > max) {
+	if (!json_is_integer(value) || json_integer_value(value) < min || json_integer_value(value) > max) {
 		return false;
 	}
 	*out = json_integer_value(value);
@@ -89,8 +88,7 @@ int journal_show_args(const json_t *args, struct journal_question *out, char err
 	static const char *const names[] = { "id" };
 	json_int_t id = 0;
 	*out = (struct journal_question){ 0 };
-	if (!has_only(args, names, XFED_ARRAY_LEN(names)) ||
-		!read_number(json_object_get(args, "id"), 1, INT64_MAX, &id) || id == 0) {
+	if (!has_only(args, names, XFED_ARRAY_LEN(names)) || !read_number(json_object_get(args, "id"), 1, INT64_MAX, &id) || id == 0) {
 		return bad(error, "failures show takes id, the number of a failure");
 	}
 	out->id = (uint64_t)id;
@@ -124,8 +122,7 @@ static json_t *words_of_eku(unsigned bits)
 	static const struct {
 		unsigned bit;
 		const char *word;
-	} words[] = { { XFED_EKU_SERVER, "serverAuth" }, { XFED_EKU_CLIENT, "clientAuth" },
-		{ XFED_EKU_SIP, "sipDomain" }, { XFED_EKU_ANY, "any" },
+	} words[] = { { XFED_EKU_SERVER, "serverAuth" }, { XFED_EKU_CLIENT, "clientAuth" }, { XFED_EKU_SIP, "sipDomain" }, { XFED_EKU_ANY, "any" },
 		{ XFED_EKU_OTHER, "other" } };
 	json_t *a = json_array();
 	for (size_t i = 0; i < XFED_ARRAY_LEN(words); i++) {
@@ -147,9 +144,8 @@ static json_t *names_of(const Xfed__Certificate *c)
 
 static json_t *certificate(const Xfed__Certificate *c)
 {
-	return json_pack("{s:o, s:o, s:o, s:o, s:I, s:I, s:o, s:o}", "subject", text(c->subject),
-		"issuer", text(c->issuer), "serial", text(c->serial_hex), "sha256",
-		text(c->sha256_hex), "not_before", (json_int_t)c->not_before_s, "not_after",
+	return json_pack("{s:o, s:o, s:o, s:o, s:I, s:I, s:o, s:o}", "subject", text(c->subject), "issuer", text(c->issuer), "serial",
+		text(c->serial_hex), "sha256", text(c->sha256_hex), "not_before", (json_int_t)c->not_before_s, "not_after",
 		(json_int_t)c->not_after_s, "eku", words_of_eku(c->eku), "names", names_of(c));
 }
 
@@ -158,9 +154,8 @@ static json_t *steps_of(const Xfed__FailureEvent *d)
 	json_t *a = json_array();
 	for (size_t i = 0; i < d->n_steps; i++) {
 		const Xfed__Step *s = d->steps[i];
-		json_array_append_new(a,
-			json_pack("{s:I, s:o, s:b, s:o*}", "at_ms", (json_int_t)s->at_ms, "step",
-				text(s->step), "ok", (int)s->ok, "detail", text_if_any(s->detail)));
+		json_array_append_new(a, json_pack("{s:I, s:o, s:b, s:o*}", "at_ms", (json_int_t)s->at_ms, "step", text(s->step), "ok", (int)s->ok,
+						 "detail", text_if_any(s->detail)));
 	}
 	return a;
 }
@@ -169,8 +164,7 @@ static json_t *facts_of(const Xfed__FailureEvent *d)
 {
 	json_t *a = json_array();
 	for (size_t i = 0; i < d->n_facts; i++) {
-		json_array_append_new(a, json_pack("{s:o, s:o}", "name", text(d->facts[i]->name),
-						 "value", text(d->facts[i]->value)));
+		json_array_append_new(a, json_pack("{s:o, s:o}", "name", text(d->facts[i]->name), "value", text(d->facts[i]->value)));
 	}
 	return a;
 }
@@ -202,14 +196,9 @@ static json_t *detail(const struct journal_record *r)
 	xfed_arena_init(&arena, DETAIL_ARENA_BYTES);
 	ProtobufCAllocator allocator = { detail_alloc, detail_free, &arena };
 	const uint8_t *bytes = (const uint8_t *)(r->detail.len > 0 ? r->detail.data : "");
-	const Xfed__FailureEvent *d =
-		r->detail.len <= JOURNAL_DETAIL_BYTES
-			? xfed__failure_event__unpack(&allocator, r->detail.len, bytes)
-			: NULL;
-	json_t *out = d ? json_pack("{s:o, s:o, s:o}", "steps", steps_of(d), "facts", facts_of(d),
-				  "chain", chain_of(d))
-			: json_pack("{s:[], s:[], s:[], s:b}", "steps", "facts", "chain",
-				  "unreadable", 1);
+	const Xfed__FailureEvent *d = r->detail.len <= JOURNAL_DETAIL_BYTES ? xfed__failure_event__unpack(&allocator, r->detail.len, bytes) : NULL;
+	json_t *out = d ? json_pack("{s:o, s:o, s:o}", "steps", steps_of(d), "facts", facts_of(d), "chain", chain_of(d))
+			: json_pack("{s:[], s:[], s:[], s:b}", "steps", "facts", "chain", "unreadable", 1);
 	xfed_arena_deinit(&arena);
 	return out;
 }
@@ -217,14 +206,10 @@ static json_t *detail(const struct journal_record *r)
 json_t *journal_record_json(const struct journal_record *r, bool with_detail)
 {
 	bool is_in = r->direction == XFED__DIRECTION__DIRECTION_IN;
-	json_t *j = json_pack(
-		"{s:I, s:I, s:I, s:I, s:o*, s:s, s:o, s:o, s:o, s:o, s:o*, s:o*, s:o*}", "id",
-		(json_int_t)r->id, "at", (json_int_t)r->first_s, "last", (json_int_t)r->last_s,
-		"count", (json_int_t)r->count, "edge", text_if_any(r->edge.data), "direction",
-		is_in ? "in" : "out", "local", text(r->local.data), "remote", text(r->remote.data),
-		"reason", text(r->reason.data), "side", text(r->side.data), "text",
-		text_if_any(r->text.data), "correlation", text_if_any(r->correlation.data),
-		"remedy", remedy(r->reason));
+	json_t *j = json_pack("{s:I, s:I, s:I, s:I, s:o*, s:s, s:o, s:o, s:o, s:o, s:o*, s:o*, s:o*}", "id", (json_int_t)r->id, "at",
+		(json_int_t)r->first_s, "last", (json_int_t)r->last_s, "count", (json_int_t)r->count, "edge", text_if_any(r->edge.data), "direction",
+		is_in ? "in" : "out", "local", text(r->local.data), "remote", text(r->remote.data), "reason", text(r->reason.data), "side",
+		text(r->side.data), "text", text_if_any(r->text.data), "correlation", text_if_any(r->correlation.data), "remedy", remedy(r->reason));
 	if (j && with_detail && json_object_update_new(j, detail(r)) != 0) {
 		json_decref(j);
 		return NULL;
@@ -238,6 +223,5 @@ json_t *journal_list_json(json_t *failures, const struct journal_question *q, ui
 		return NULL;
 	}
 	bool is_full = json_array_size(failures) >= q->limit;
-	return json_pack("{s:o, s:o*}", "failures", failures, "next",
-		is_full ? json_integer((json_int_t)last_id) : NULL);
+	return json_pack("{s:o, s:o*}", "failures", failures, "next", is_full ? json_integer((json_int_t)last_id) : NULL);
 }

@@ -87,8 +87,7 @@ static void group_free(struct journal *j, struct journal_edge *e, struct journal
 void journal_strangers_free(struct journal *j)
 {
 	struct journal_edge *e, *next;
-	HASH_ITER(hh, j->edges, e, next)
-	{
+	HASH_ITER(hh, j->edges, e, next) {
 		while (e->groups) {
 			group_free(j, e, e->groups);
 		}
@@ -195,8 +194,8 @@ static void replace(struct journal *j, struct journal_stranger *s, struct journa
 	HASH_ADD_KEYPTR(hh, j->strangers, &s->copy->r.id, sizeof(s->copy->r.id), s);
 }
 
-int journal_add_stranger(struct journal *j, struct xfed_span edge, struct xfed_span network,
-	struct xfed_span name, const Xfed__FailureEvent *m, int64_t now_s)
+int journal_add_stranger(
+	struct journal *j, struct xfed_span edge, struct xfed_span network, struct xfed_span name, const Xfed__FailureEvent *m, int64_t now_s)
 {
 	struct journal_texts t;
 	struct journal_record r;
@@ -312,8 +311,7 @@ static size_t find_all(const struct journal *j, const struct journal_question *q
 }
 
 /* Newest first. Each kind has half of the places, and what the other leaves. */
-static size_t choose(const struct journal *j, const struct journal_question *q, int64_t oldest_s, size_t max,
-	const struct journal_stranger *list[])
+static size_t choose(const struct journal *j, const struct journal_question *q, int64_t oldest_s, size_t max, const struct journal_stranger *list[])
 {
 	const struct journal_stranger *others[FOUND_MAX];
 	size_t count = find_all(j, q, oldest_s, true, max, list), other_count = find_all(j, q, oldest_s, false, max, others);

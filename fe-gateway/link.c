@@ -51,13 +51,15 @@ static void report_down(struct gateway_link *l, enum xfed_reason reason, const c
 	}
 	rt_metric_set(g->metrics, RT_M_CHANNEL_UP, 0, RT_LABELS(xfed_span_str(l->name)));
 	rt_log(is_news ? RT_LOG_WARNING : RT_LOG_DEBUG, "channel.down", RT_KV_STR("peer", l->name),
-		RT_KV_STR("address", l->address[0] ? l->address : NULL), RT_KV_REASON(reason), RT_KV_STR("text", text && *text ? text : NULL), RT_END);
+		RT_KV_STR("address", l->address[0] ? l->address : NULL), RT_KV_REASON(reason), RT_KV_STR("text", text && *text ? text : NULL),
+		RT_END);
 }
 
 static void attempt_failed(struct gateway_link *l, enum xfed_reason reason, const char *text)
 {
 	if (l->address_next < l->address_count) {
-		rt_log(RT_LOG_DEBUG, "channel.connect-failed", RT_KV_STR("peer", l->name), RT_KV_STR("address", l->address), RT_KV_REASON(reason), RT_END);
+		rt_log(RT_LOG_DEBUG, "channel.connect-failed", RT_KV_STR("peer", l->name), RT_KV_STR("address", l->address), RT_KV_REASON(reason),
+			RT_END);
 		dial(l);
 		return;
 	}
@@ -130,7 +132,8 @@ static const char *join_tables(struct gateway_link *l, const struct proto_peer *
 	}
 	l->peer = proto_outbox_peer(g->outbox, xfed_span_str(peer->name));
 	l->inbox_run = l->peer != PROTO_OUTBOX_NO_PEER
-		? proto_inbox_link_up(g->inbox, xfed_span_str(peer->name), peer->boot_nonce, peer->hello->lowest_unsettled, now) : NULL;
+			       ? proto_inbox_link_up(g->inbox, xfed_span_str(peer->name), peer->boot_nonce, peer->hello->lowest_unsettled, now)
+			       : NULL;
 	return l->inbox_run ? NULL : "out of memory";
 }
 
@@ -540,7 +543,8 @@ void gateway_links_close(struct gateway *g)
 		l->is_stopped = true;
 		rt_timer_set(&l->redial, 0);
 		if (l->run && !l->run->job_running) {
-			step(l->run, &(struct proto_event){ .type = PROTO_EV_CLOSE, .reason = XFED_REASON_CHANNEL_DOWN, .text = "the gateway stops" });
+			step(l->run,
+				&(struct proto_event){ .type = PROTO_EV_CLOSE, .reason = XFED_REASON_CHANNEL_DOWN, .text = "the gateway stops" });
 		}
 	}
 }

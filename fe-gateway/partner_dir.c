@@ -18,7 +18,8 @@ static void refuse_ours(struct loading *l, struct partner_file *f)
 {
 	const struct xfed_partner *p = &f->partner;
 	if (gateway_config_domain(l->config, xfed_span_str(p->domain))) {
-		rt_conf_fail(&f->doc, f->doc.object, "domain", XFED_REASON_CONFIG_VALUE_INVALID, "found \"%.200s\", which is a domain of ours", p->domain);
+		rt_conf_fail(
+			&f->doc, f->doc.object, "domain", XFED_REASON_CONFIG_VALUE_INVALID, "found \"%.200s\", which is a domain of ours", p->domain);
 	}
 	for (size_t i = 0; i < p->additional_count; i++) {
 		if (gateway_config_domain(l->config, xfed_span_str(p->additional[i]))) {
@@ -42,8 +43,8 @@ static int add_partner(void *user, const char *file, struct xfed_span text)
 	if (l->errors->error_count == errors_before) {
 		rc = xfed_policy_add_partner(l->policy, &f.partner, &error);
 		if (rc == XFED_ERR_INVALID) {
-			rt_conf_fail(&f.doc, f.doc.object, "domain", error.reason != XFED_REASON_NONE ? error.reason : XFED_REASON_CONFIG_VALUE_INVALID,
-				"%s", error.text);
+			rt_conf_fail(&f.doc, f.doc.object, "domain",
+				error.reason != XFED_REASON_NONE ? error.reason : XFED_REASON_CONFIG_VALUE_INVALID, "%s", error.text);
 		}
 	}
 	partner_file_deinit(&f);
@@ -86,7 +87,8 @@ static int take_secret(struct loading *l, const char *file, struct xfed_span tex
 	struct xfed_span first = next_line(&text), second = next_line(&text);
 	if (first.len < SECRET_BYTES_MIN || (second.len > 0 && second.len < SECRET_BYTES_MIN)) {
 		rt_conf_errors_add(l->errors, false, XFED_REASON_CONFIG_VALUE_INVALID, file, first.len < SECRET_BYTES_MIN ? 1 : 2, 1, NULL,
-			"found a secret of %zu characters, accepted: at least %d", first.len < SECRET_BYTES_MIN ? first.len : second.len, SECRET_BYTES_MIN);
+			"found a secret of %zu characters, accepted: at least %d", first.len < SECRET_BYTES_MIN ? first.len : second.len,
+			SECRET_BYTES_MIN);
 		return XFED_ERR_INVALID;
 	}
 	int rc = xfed_dialback_hash(first, current);
@@ -111,7 +113,8 @@ static int add_secret(struct loading *l)
 	}
 	int rc = rt_file_read(file, SECRET_FILE_BYTES, &text, error);
 	if (rc != XFED_OK) {
-		rt_conf_errors_add(l->errors, false, XFED_REASON_CONFIG_VALUE_INVALID, l->config->doc.file, 0, 0, "dialback.secret_file", "%s", error);
+		rt_conf_errors_add(
+			l->errors, false, XFED_REASON_CONFIG_VALUE_INVALID, l->config->doc.file, 0, 0, "dialback.secret_file", "%s", error);
 		return rc;
 	}
 	rc = take_secret(l, file, xfed_buf_span(&text));
@@ -125,8 +128,7 @@ static int worst(int a, int b)
 	return a == XFED_OK || a == XFED_ERR_INVALID ? (b == XFED_OK ? a : b) : a;
 }
 
-int partner_dir_load(const char *dir, const struct gateway_config *config, struct rt_conf_errors *errors,
-	struct xfed_policy **out)
+int partner_dir_load(const char *dir, const struct gateway_config *config, struct rt_conf_errors *errors, struct xfed_policy **out)
 {
 	struct loading l = { .config = config, .errors = errors };
 	size_t errors_before = errors->error_count, count = 0;

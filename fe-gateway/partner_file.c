@@ -5,9 +5,9 @@
 #include "xfed/jid.h"
 #include "xfed/limits.h"
 
-#define RELOADABLE RT_CONF_RELOADABLE
-#define VALUE	   XFED_REASON_CONFIG_VALUE_INVALID
-#define PARTNER(member) .offset = offsetof(struct partner_options, member)
+#define RELOADABLE	   RT_CONF_RELOADABLE
+#define VALUE		   XFED_REASON_CONFIG_VALUE_INVALID
+#define PARTNER(member)	   .offset = offsetof(struct partner_options, member)
 #define IN(object, member) .offset = offsetof(struct partner_options, object.member) - offsetof(struct partner_options, object)
 #define OBJECT_OF(object)  __typeof__(((struct partner_options *)0)->object)
 
@@ -67,6 +67,7 @@ static int convert_pin(struct xfed_arena *a, struct xfed_span in, struct xfed_sp
 	return out->data ? XFED_OK : XFED_ERR_NOMEM;
 }
 
+/* clang-format off */
 static const struct rt_conf_word type_words[] = {
 	{ "federated", XFED_PARTNER_FEDERATED, NULL },
 	{ "public-verified", XFED_PARTNER_PUBLIC_VERIFIED, NULL },
@@ -130,16 +131,18 @@ static const struct rt_conf_row partner_rows[] = {
 	{ .name = "dane", .type = RT_CONF_ENUM, PARTNER(dane), .flags = RELOADABLE, .fallback = "off", .words = dane_words,
 		.help = "Whether TLSA records vouch for the partner's certificate." },
 };
+/* clang-format on */
 const struct rt_conf_table partner_file_table = { .name = "partners.d/DOMAIN.yaml",
 	.help = "One partner a file, a YAML file named after its domain. The whole directory is checked before any of it takes effect.",
-	.rows = partner_rows, .row_count = XFED_ARRAY_LEN(partner_rows), .struct_size = sizeof(struct partner_options) };
+	.rows = partner_rows,
+	.row_count = XFED_ARRAY_LEN(partner_rows),
+	.struct_size = sizeof(struct partner_options) };
 
 static bool is_file_of(const char *file, struct xfed_span domain)
 {
 	const char *slash = strrchr(file, '/');
 	struct xfed_span base = xfed_span_str(slash ? slash + 1 : file);
-	return base.len == domain.len + 5 && memcmp(base.data, domain.data, domain.len) == 0 &&
-	       memcmp(base.data + domain.len, ".yaml", 5) == 0;
+	return base.len == domain.len + 5 && memcmp(base.data, domain.data, domain.len) == 0 && memcmp(base.data + domain.len, ".yaml", 5) == 0;
 }
 
 static int check_name(struct rt_conf_doc *doc, const struct partner_options *o)
@@ -150,7 +153,8 @@ static int check_name(struct rt_conf_doc *doc, const struct partner_options *o)
 		return rc;
 	}
 	if (!is_file_of(doc->file, xfed_span_str(o->domain)) && !is_file_of(doc->file, ascii)) {
-		rt_conf_fail(doc, o, "domain", VALUE, "found \"%.200s\", accepted: the domain the file is named after (%.200s.yaml)", o->domain, o->domain);
+		rt_conf_fail(doc, o, "domain", VALUE, "found \"%.200s\", accepted: the domain the file is named after (%.200s.yaml)", o->domain,
+			o->domain);
 	}
 	return XFED_OK;
 }

@@ -111,7 +111,8 @@ static void run_reload(void *arg)
 static void log_change(void *user, const char *key, bool is_reloadable)
 {
 	(void)user;
-	rt_log(is_reloadable ? RT_LOG_INFO : RT_LOG_WARNING, is_reloadable ? "config.changed" : "config.needs-restart", RT_KV_STR("key", key), RT_END);
+	rt_log(is_reloadable ? RT_LOG_INFO : RT_LOG_WARNING, is_reloadable ? "config.changed" : "config.needs-restart", RT_KV_STR("key", key),
+		RT_END);
 }
 
 static void swap(struct gateway *g, struct gateway_reload *r)
@@ -255,8 +256,8 @@ static void give_up_transfer(struct gateway_link *l)
 	l->policy_problem = XFED_REASON_STREAM_INTERNAL;
 	snprintf(l->policy_text, sizeof(l->policy_text), "%s", "the policy could not be sent");
 	gateway_report_refusal(l->gw, l->policy_problem, XFED_SIDE_US);
-	rt_log(RT_LOG_ERROR, "policy.refused", RT_KV_STR("peer", l->name), RT_KV_U64("revision", l->gw->revision.counter), RT_KV_REASON(l->policy_problem),
-		RT_KV_STR("text", l->policy_text), RT_END);
+	rt_log(RT_LOG_ERROR, "policy.refused", RT_KV_STR("peer", l->name), RT_KV_U64("revision", l->gw->revision.counter),
+		RT_KV_REASON(l->policy_problem), RT_KV_STR("text", l->policy_text), RT_END);
 }
 
 /* One or two frames a turn, so that parts travel between messages. */

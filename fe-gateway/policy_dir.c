@@ -64,8 +64,8 @@ static int list(const char *dir, size_t max, struct rt_conf_errors *errors, stru
 			continue;
 		}
 		if (ends_with(e->d_name, ".yml")) {
-			rt_conf_errors_add(errors, true, XFED_REASON_CONFIG_VALUE_INVALID, dir, 0, 0, NULL, "%s is not loaded, accepted: names ending in .yaml",
-				e->d_name);
+			rt_conf_errors_add(errors, true, XFED_REASON_CONFIG_VALUE_INVALID, dir, 0, 0, NULL,
+				"%s is not loaded, accepted: names ending in .yaml", e->d_name);
 		}
 		if (!ends_with(e->d_name, ".yaml")) {
 			continue;
@@ -97,8 +97,8 @@ static int one_file(const char *path, struct rt_conf_errors *errors, int (*each)
 	return rc;
 }
 
-int policy_dir_each(const char *dir, size_t max, struct rt_conf_errors *errors,
-	int (*each)(void *user, const char *file, struct xfed_span text), void *user, size_t *count)
+int policy_dir_each(const char *dir, size_t max, struct rt_conf_errors *errors, int (*each)(void *user, const char *file, struct xfed_span text),
+	void *user, size_t *count)
 {
 	struct names names = { 0 };
 	size_t errors_before = errors->error_count;
@@ -106,7 +106,8 @@ int policy_dir_each(const char *dir, size_t max, struct rt_conf_errors *errors,
 	for (size_t i = 0; i < names.count && rc == XFED_OK; i++) {
 		char path[4096];
 		if (snprintf(path, sizeof(path), "%s/%s", dir, names.items[i]) >= (int)sizeof(path)) {
-			rt_conf_errors_add(errors, false, XFED_REASON_CONFIG_SYNTAX, dir, 0, 0, NULL, "the path of %.200s is too long", names.items[i]);
+			rt_conf_errors_add(
+				errors, false, XFED_REASON_CONFIG_SYNTAX, dir, 0, 0, NULL, "the path of %.200s is too long", names.items[i]);
 			continue;
 		}
 		rc = one_file(path, errors, each, user);

@@ -9,7 +9,7 @@
  * of. A file that cannot be read is an error and the others still come. Stops at NOMEM, which it returns; an INVALID of `each`
  * (it added errors) does not stop it. INVALID when errors were added or `dir` cannot be read, or has more than `max` files.
  */
-int policy_dir_each(const char *dir, size_t max, struct rt_conf_errors *errors,
-	int (*each)(void *user, const char *file, struct xfed_span text), void *user, size_t *count);
+int policy_dir_each(const char *dir, size_t max, struct rt_conf_errors *errors, int (*each)(void *user, const char *file, struct xfed_span text),
+	void *user, size_t *count);
 
 #endif

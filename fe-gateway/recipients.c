@@ -17,7 +17,7 @@ struct recipient_part {
 struct recipient {
 	struct recipient_item *items;
 	size_t count, bytes;
-	size_t parts; /* partners that have something there */
+	size_t parts;		     /* partners that have something there */
 	struct recipient_part first; /* of one of them, mostly the only one; those beside it are in the table */
 	struct recipient *ready_prev, *ready_next;
 	bool is_ready; /* its first item has not come out yet */
@@ -172,8 +172,7 @@ static bool leaves_room(const struct recipients_limits *most, const struct recip
 static bool has_room(const struct recipients_limits *most, const struct recipient *who, const struct recipient_part *part, size_t bytes)
 {
 	return who->count == 0 || fits(most, who, bytes, 3) || (fits(most, who, bytes, 4) && is_fair(most, who, part, bytes)) ||
-	       (fits(most, who, bytes, 5) && who->parts + (part->count == 0) > 1 &&
-		       leaves_room(most, who, part, bytes));
+	       (fits(most, who, bytes, 5) && who->parts + (part->count == 0) > 1 && leaves_room(most, who, part, bytes));
 }
 
 /* Nothing is left behind by what was not taken, or was the last. */

@@ -18,7 +18,7 @@ struct recipient;
 struct recipient_part;
 
 struct recipient_item {
-	struct recipient_item *prev, *next;	  /* of the same recipient */
+	struct recipient_item *prev, *next;	    /* of the same recipient */
 	struct recipient_item *all_prev, *all_next; /* of all, in the order they came */
 	struct recipient *recipient;
 	struct recipient_part *part;
@@ -33,7 +33,7 @@ struct recipients_limits {
 };
 
 int recipients_new(const struct recipients_limits *limits, struct recipients **out); /* OK, NOMEM */
-void recipients_free(struct recipients *r); /* items are their owners' */
+void recipients_free(struct recipients *r);					     /* items are their owners' */
 void recipients_set_limits(struct recipients *r, const struct recipients_limits *limits);
 
 /*

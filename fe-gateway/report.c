@@ -119,7 +119,8 @@ void gateway_take_stream_event(struct gateway_link *l, const Xfed__StreamEvent *
 	enum xfed_reason reason = is_closed ? xfed_reason_of_peer(xfed_span_str(m->reason)) : XFED_REASON_NONE;
 	/* One that ends as it should has no condition for the senders; what else ended it is for whoever looks after the partner. */
 	bool is_trouble = is_closed && reason != XFED_REASON_STREAM_CLOSED_PEER && xfed_reason_info(reason)->condition;
-	rt_log(is_trouble ? RT_LOG_WARNING : RT_LOG_DEBUG, is_closed ? "edge.stream-closed" : "edge.stream-open", RT_KV_STR("edge", l->name), RT_KV_STR("partner", m->pairs[0]->remote), RT_KV_STR("local", m->pairs[0]->local),
+	rt_log(is_trouble ? RT_LOG_WARNING : RT_LOG_DEBUG, is_closed ? "edge.stream-closed" : "edge.stream-open", RT_KV_STR("edge", l->name),
+		RT_KV_STR("partner", m->pairs[0]->remote), RT_KV_STR("local", m->pairs[0]->local),
 		RT_KV_STR("direction", direction_word(m->direction)), RT_KV_STR("method", m->pairs[0]->method[0] ? m->pairs[0]->method : NULL),
 		RT_KV_STR("reason", is_closed ? rt_log_reason_word(reason) : NULL),
 		RT_KV_STR("side", is_closed ? xfed_side_name(xfed_side_of_peer(xfed_span_str(m->side), reason)) : NULL),
@@ -136,11 +137,12 @@ void gateway_take_failure(struct gateway_link *l, const Xfed__FailureEvent *m)
 	struct gateway *g = l->gw;
 	enum xfed_reason reason = xfed_reason_of_peer(xfed_span_str(m->reason));
 	const struct xfed_partner *p = gateway_partner(g, xfed_span_str(m->remote));
-	bool is_stranger = m->direction != XFED__DIRECTION__DIRECTION_OUT || m->address[0] || !p || !gateway_config_domain(g->files.config, xfed_span_str(m->local));
+	bool is_stranger = m->direction != XFED__DIRECTION__DIRECTION_OUT || m->address[0] || !p ||
+			   !gateway_config_domain(g->files.config, xfed_span_str(m->local));
 	rt_log(RT_LOG_WARNING, "failure", RT_KV_STR("edge", l->name), RT_KV_STR("partner", m->remote), RT_KV_STR("local", m->local),
 		RT_KV_STR("direction", direction_word(m->direction)), RT_KV_REASON_SIDE(reason, xfed_side_of_peer(xfed_span_str(m->side), reason)),
-		RT_KV_STR("said", reason == XFED_REASON_CHANNEL_REASON_UNKNOWN ? m->reason : NULL), RT_KV_STR("address", m->address[0] ? m->address : NULL),
-		RT_KV_U64("repeated", m->repeated_count), RT_KV_STR("text", m->text[0] ? m->text : NULL),
-		RT_KV_STR("correlation", m->correlation[0] ? m->correlation : NULL), RT_END);
+		RT_KV_STR("said", reason == XFED_REASON_CHANNEL_REASON_UNKNOWN ? m->reason : NULL),
+		RT_KV_STR("address", m->address[0] ? m->address : NULL), RT_KV_U64("repeated", m->repeated_count),
+		RT_KV_STR("text", m->text[0] ? m->text : NULL), RT_KV_STR("correlation", m->correlation[0] ? m->correlation : NULL), RT_END);
 	gateway_failures_add(g, xfed_span_str(l->name), m, xfed_span_str(p ? p->domain : ""), is_stranger);
 }

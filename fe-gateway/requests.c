@@ -13,8 +13,8 @@ struct gateway_request {
 	void *user;
 };
 
-bool gateway_ask_for(struct gateway_link *l, const char *verb, const struct gateway_arg *args, size_t count, uint32_t within_ms,
-	gateway_reply_fn *fn, void *user)
+bool gateway_ask_for(
+	struct gateway_link *l, const char *verb, const struct gateway_arg *args, size_t count, uint32_t within_ms, gateway_reply_fn *fn, void *user)
 {
 	struct gateway *g = l->gw;
 	struct gateway_request *q = l->is_up ? xfed_calloc(1, sizeof(*q)) : NULL;

@@ -162,8 +162,8 @@ static void finish_error(struct gateway *g, struct proto_delivery *d, Xfed__Fate
 {
 	if (fate != XFED__FATE__FATE_DELIVERED) {
 		gateway_report_dropped(g, "error-unsendable");
-		rt_log(RT_LOG_INFO, "stanza.dropped", RT_KV_ADDRESS("partner", xfed_span_str(d->to)), RT_KV_STR("rule", "error-unsendable"), RT_KV_REASON(reason),
-			RT_KV_STR("id", d->id), RT_END);
+		rt_log(RT_LOG_INFO, "stanza.dropped", RT_KV_ADDRESS("partner", xfed_span_str(d->to)), RT_KV_STR("rule", "error-unsendable"),
+			RT_KV_REASON(reason), RT_KV_STR("id", d->id), RT_END);
 	}
 	proto_outbox_done(g->outbox, d);
 }

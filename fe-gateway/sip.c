@@ -44,9 +44,10 @@ static void bad_message(struct gateway *g, const struct sip_layer_action *act)
 	const struct sip_error *err = act->error;
 	gateway_report_refusal(g, XFED_REASON_SIP_REQUEST_MALFORMED, XFED_SIDE_SIP);
 	rt_log(RT_LOG_WARNING, "sip.malformed", RT_KV_REASON(XFED_REASON_SIP_REQUEST_MALFORMED), RT_KV_STR("peer", act->flow->peer_ip),
-		RT_KV_U64("port", act->flow->peer_port), RT_KV_U64("flow", act->flow->id), RT_KV_STR("what", err->is_response ? "response" : "request"),
-		RT_KV_STR("header", err->header), RT_KV_STR("call_id", err->call_id[0] ? err->call_id : NULL), RT_KV_I64("sip_status", err->status),
-		RT_KV_STR("text", err->phrase), RT_END);
+		RT_KV_U64("port", act->flow->peer_port), RT_KV_U64("flow", act->flow->id),
+		RT_KV_STR("what", err->is_response ? "response" : "request"), RT_KV_STR("header", err->header),
+		RT_KV_STR("call_id", err->call_id[0] ? err->call_id : NULL), RT_KV_I64("sip_status", err->status), RT_KV_STR("text", err->phrase),
+		RT_END);
 }
 
 static void perform(struct gateway *g, const struct sip_layer_action *act)

@@ -34,8 +34,9 @@ bool sip_admit_stranger(struct sip_io *io, struct rt_stream *s)
 	/* Half of all is the most that strangers have, whatever is written: the peers that are listed come over the same port. */
 	size_t half = c->limits.connections / 2, most = c->limits.unauthenticated < half ? c->limits.unauthenticated : half;
 	struct rt_source_limits limits = rt_source_slots((uint32_t)(most ? most : 1), c->limits.address_share, c->limits.network_share);
-	struct rt_source_refusal r = { .event = "sip.refused", .limit = "unauthenticated", .address = rt_stream_peer(s),
-		.reason = XFED_REASON_POLICY_UNPROVED_EXCEEDED };
+	struct rt_source_refusal r = {
+		.event = "sip.refused", .limit = "unauthenticated", .address = rt_stream_peer(s), .reason = XFED_REASON_POLICY_UNPROVED_EXCEEDED
+	};
 	if (rt_stream_place(s)->sources || is_listed(io, r.address)) {
 		return true;
 	}
@@ -50,8 +51,11 @@ bool sip_admit_stranger(struct sip_io *io, struct rt_stream *s)
 bool sip_admit_peer(struct sip_io *io, struct rt_stream *s)
 {
 	if (!has_room(io, io->incoming)) {
-		report(io, &(struct rt_source_refusal){ .event = "sip.refused", .limit = "connections", .address = rt_stream_peer(s),
-			.verdict = RT_SOURCE_TOTAL, .reason = XFED_REASON_POLICY_CONNECTIONS_EXCEEDED });
+		report(io, &(struct rt_source_refusal){ .event = "sip.refused",
+				   .limit = "connections",
+				   .address = rt_stream_peer(s),
+				   .verdict = RT_SOURCE_TOTAL,
+				   .reason = XFED_REASON_POLICY_CONNECTIONS_EXCEEDED });
 		return false;
 	}
 	return sip_admit_stranger(io, s);

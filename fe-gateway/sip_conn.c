@@ -69,7 +69,11 @@ static void log_closed(const struct sip_conn *c, enum xfed_reason reason, const 
 	snprintf(error, sizeof(error), "%s", c->stream ? rt_stream_error_text(c->stream) : "");
 	rt_log(reason == XFED_REASON_NONE ? RT_LOG_INFO : RT_LOG_WARNING, "sip.closed", RT_KV_STR("transport", sip_transport_name(c->transport)),
 		RT_KV_STR("direction", c->is_client ? "out" : "in"), RT_KV_STR("address", c->info.peer_ip), RT_KV_U64("port", c->info.peer_port),
-		RT_KV_U64("flow", c->id), RT_KV_REASON(reason), RT_KV_STR("text", text && *text ? text : error[0] ? error : NULL), RT_END);
+		RT_KV_U64("flow", c->id), RT_KV_REASON(reason),
+		RT_KV_STR("text", text && *text ? text
+				  : error[0]	? error
+						: NULL),
+		RT_END);
 }
 
 /* What waited was never written. */
@@ -372,7 +376,8 @@ static void fill_info(struct sip_conn *c)
 {
 	char text[RT_ADDR_TEXT];
 	const struct rt_addr *peer = rt_stream_peer(c->stream), *local = rt_stream_local(c->stream);
-	c->info = (struct sip_flow_info){ .id = c->id, .transport = c->transport, .peer_port = rt_addr_port(peer), .local_port = rt_addr_port(local) };
+	c->info =
+		(struct sip_flow_info){ .id = c->id, .transport = c->transport, .peer_port = rt_addr_port(peer), .local_port = rt_addr_port(local) };
 	snprintf(c->info.peer_ip, sizeof(c->info.peer_ip), "%s", rt_addr_host_text(peer, text));
 	snprintf(c->info.local_ip, sizeof(c->info.local_ip), "%s", local->sa.sa_family == AF_UNSPEC ? "" : rt_addr_host_text(local, text));
 }
@@ -408,9 +413,7 @@ static void on_connect(void *user, enum xfed_reason reason)
 	}
 }
 
-static const struct rt_stream_handlers handlers = {
-	.on_connect = on_connect, .on_bytes = on_bytes, .on_eof = on_eof, .on_error = on_error
-};
+static const struct rt_stream_handlers handlers = { .on_connect = on_connect, .on_bytes = on_bytes, .on_eof = on_eof, .on_error = on_error };
 
 /* ---- making ---- */
 
@@ -473,7 +476,8 @@ struct sip_conn *sip_conn_open(struct sip_io *io, const struct sip_target *t)
 	if (!c->hh_target.tbl) {
 		c->key[0] = '\0';
 	}
-	if (!c->key[0] || rt_stream_connect(io->gw->loop, &to, NULL, XFED_CONNECT_TIMEOUT_MS, &handlers, c, SIP_CONN_OUT_BYTES, &c->stream) != XFED_OK) {
+	if (!c->key[0] ||
+		rt_stream_connect(io->gw->loop, &to, NULL, XFED_CONNECT_TIMEOUT_MS, &handlers, c, SIP_CONN_OUT_BYTES, &c->stream) != XFED_OK) {
 		leave_tables(c);
 		sip_conn_free(c);
 		return NULL;

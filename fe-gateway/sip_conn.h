@@ -35,9 +35,9 @@ struct sip_conn {
 	struct sip_conn_waiting *waiting;
 	size_t waiting_bytes;
 	struct rt_timer timer;
-	uint64_t stranger_ms; /* since when it may not send as one of our domains, where it may not */
+	uint64_t stranger_ms;	      /* since when it may not send as one of our domains, where it may not */
 	uint64_t used_ms, partial_ms; /* last message either way; since when one is incomplete, 0: none */
-	struct rt_post closing; /* a close asked for while the layer is being driven */
+	struct rt_post closing;	      /* a close asked for while the layer is being driven */
 	enum xfed_reason close_reason;
 	const char *close_text;
 	UT_hash_handle hh, hh_target; /* by id; clients by target */
@@ -64,7 +64,7 @@ struct sip_io {
 };
 
 /* sip_admit.c: a refusal leaves nothing behind. That of a peer is logged and counted in here; that of a connection of ours is told with what was to be sent. */
-bool sip_admit_peer(struct sip_io *io, struct rt_stream *s); /* a stranger's stream has its place until its socket is closed */
+bool sip_admit_peer(struct sip_io *io, struct rt_stream *s);	 /* a stranger's stream has its place until its socket is closed */
 bool sip_admit_stranger(struct sip_io *io, struct rt_stream *s); /* the same for one that was none; true where it has a place already */
 bool sip_admit_dial(const struct sip_io *io);
 
@@ -84,7 +84,7 @@ void sip_conn_rearm(struct sip_conn *c);
 void sip_conn_free(struct sip_conn *c);
 
 /* sip_conn_tls.c */
-int sip_conn_tls_new(struct sip_conn *c); /* OK, NOMEM; STATE: without credentials */
+int sip_conn_tls_new(struct sip_conn *c);   /* OK, NOMEM; STATE: without credentials */
 void sip_conn_tls_step(struct sip_conn *c); /* the handshake goes on */
 void sip_conn_tls_read(struct sip_conn *c);
 bool sip_conn_tls_flush(struct sip_conn *c); /* false: no room, or no memory */

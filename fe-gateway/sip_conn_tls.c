@@ -106,7 +106,7 @@ static void job_done(void *arg)
 	case XFED_TLS_CLOSED:
 	case XFED_TLS_FAILED:
 		sip_conn_tls_flush(c); /* an alert says why */
-		c->is_open = true;  /* so that it is written before the connection goes */
+		c->is_open = true;     /* so that it is written before the connection goes */
 		gateway_report_refusal(c->gw, xfed_tls_reason(c->tls), XFED_SIDE_SIP);
 		sip_conn_close(c, xfed_tls_reason(c->tls), xfed_tls_error_text(c->tls));
 		break;

@@ -149,7 +149,8 @@ static int open_one(struct sip_io *io, const struct rt_conf_address *listen, cha
 		return XFED_ERR_INVALID;
 	}
 	int rc = t == SIP_UDP ? open_socket(io, &a, error)
-		: rt_listener_new(io->gw->loop, &a, true, t == SIP_TLS ? on_tls : on_tcp, io, &io->listeners[io->listener_count], error, 256);
+			      : rt_listener_new(
+					io->gw->loop, &a, true, t == SIP_TLS ? on_tls : on_tcp, io, &io->listeners[io->listener_count], error, 256);
 	if (rc == XFED_OK && t != SIP_UDP) {
 		io->listener_count++;
 	}

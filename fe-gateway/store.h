@@ -9,7 +9,7 @@
 #include "proto/transfer.h"
 #include "xfed/env.h"
 
-#define STORE_SCHEMA 2
+#define STORE_SCHEMA	2
 #define STORE_KEY_BYTES 16
 
 struct store;

@@ -56,7 +56,8 @@ static enum xfed_reason read_again(struct gateway *g, const Xfed__Deliver *d, st
 
 static bool is_closing_kind(const struct xfed_stanza *s)
 {
-	return s->type == XFED_TYPE_ERROR || s->type == XFED_TYPE_UNAVAILABLE || s->type == XFED_TYPE_UNSUBSCRIBE || s->type == XFED_TYPE_UNSUBSCRIBED;
+	return s->type == XFED_TYPE_ERROR || s->type == XFED_TYPE_UNAVAILABLE || s->type == XFED_TYPE_UNSUBSCRIBE ||
+	       s->type == XFED_TYPE_UNSUBSCRIBED;
 }
 
 static enum xfed_reason judge_contact(struct gateway *g, struct xfed_arena *a, const struct xfed_stanza *s, const struct xfed_partner *p)
@@ -72,8 +73,8 @@ static enum xfed_reason judge_contact(struct gateway *g, struct xfed_arena *a, c
 }
 
 /* Every gate in order; the first that is closed. */
-static enum xfed_reason judge(struct gateway *g, const struct xfed_stanza *s, const struct xfed_partner **partner,
-	const struct gateway_domain **domain)
+static enum xfed_reason judge(
+	struct gateway *g, const struct xfed_stanza *s, const struct xfed_partner **partner, const struct gateway_domain **domain)
 {
 	*domain = gateway_config_domain(g->files.config, s->to.domain);
 	*partner = gateway_config_domain(g->files.config, s->from.domain) ? NULL : gateway_partner(g, s->from.domain);
@@ -118,8 +119,8 @@ struct parts {
 static struct gateway_outgoing *outgoing_new(struct gateway *g, const struct gateway_tag *t, const struct parts *p)
 {
 	const struct proto_inbox_words *w = &t->words;
-	size_t texts = t->partner.len + t->local.len + t->correlation.len + w->type.len + w->id.len + w->from.len + w->to.len + p->uri.len + p->from_uri.len + p->im.body.len +
-		       p->im.subject.len + p->im.language.len + p->im.thread.len + 13;
+	size_t texts = t->partner.len + t->local.len + t->correlation.len + w->type.len + w->id.len + w->from.len + w->to.len + p->uri.len +
+		       p->from_uri.len + p->im.body.len + p->im.subject.len + p->im.language.len + p->im.thread.len + 13;
 	struct gateway_outgoing *o = xfed_malloc(sizeof(*o) + texts);
 	if (!o) {
 		return NULL;
@@ -148,7 +149,8 @@ static struct gateway_outgoing *outgoing_new(struct gateway *g, const struct gat
 }
 
 /* Addresses: the local user's as it is known inside, the contact's as it is. Bare: no GRUU in this version. */
-static int map_addresses(struct xfed_arena *a, const struct gateway_domain *d, const struct xfed_jid *from, const struct xfed_jid *to, struct parts *p)
+static int map_addresses(
+	struct xfed_arena *a, const struct gateway_domain *d, const struct xfed_jid *from, const struct xfed_jid *to, struct parts *p)
 {
 	struct xfed_jid inside = { .local = to->local, .domain = xfed_span_str(d->sip_domain ? d->sip_domain : d->domain) };
 	struct xfed_jid outside = { .local = from->local, .domain = from->domain };
@@ -211,8 +213,8 @@ static enum xfed_reason queue(struct gateway_outgoing *o, const struct gateway_d
 	}
 }
 
-static enum xfed_reason send_on(struct gateway *g, const struct gateway_tag *t, const struct gateway_domain *d, struct parts *p,
-	const Xfed__Deliver *m)
+static enum xfed_reason send_on(
+	struct gateway *g, const struct gateway_tag *t, const struct gateway_domain *d, struct parts *p, const Xfed__Deliver *m)
 {
 	struct gateway_outgoing *o = outgoing_new(g, t, p);
 	if (!o) {
@@ -250,8 +252,8 @@ static void heard_of(struct gateway *g, struct xfed_arena *a, const struct xfed_
 	}
 }
 
-static void take_message(struct gateway *g, const struct gateway_tag *t, const struct xfed_stanza *s, const struct gateway_domain *d,
-	const Xfed__Deliver *m)
+static void take_message(
+	struct gateway *g, const struct gateway_tag *t, const struct xfed_stanza *s, const struct gateway_domain *d, const Xfed__Deliver *m)
 {
 	struct xfed_arena *a = xfed_xml_reader_arena(g->fragments);
 	struct parts p = { 0 };
@@ -263,8 +265,9 @@ static void take_message(struct gateway *g, const struct gateway_tag *t, const s
 	case IW_DELIVER:
 		heard_of(g, a, s);
 		rc = map_addresses(a, d, &s->from, &s->to, &p);
-		reason = rc == XFED_OK ? send_on(g, t, d, &p, m)
-			: rc == XFED_ERR_NOMEM ? XFED_REASON_STREAM_INTERNAL : XFED_REASON_SIP_ADDRESS_UNMAPPABLE;
+		reason = rc == XFED_OK		? send_on(g, t, d, &p, m)
+			 : rc == XFED_ERR_NOMEM ? XFED_REASON_STREAM_INTERNAL
+						: XFED_REASON_SIP_ADDRESS_UNMAPPABLE;
 		break;
 	case IW_DROP:
 		heard_of(g, a, s);
@@ -302,8 +305,16 @@ void gateway_take_stanza(struct gateway_link *l, const Xfed__Deliver *d)
 	const struct xfed_partner *partner = NULL;
 	const struct gateway_domain *domain = NULL;
 	struct gateway_tag t = {
-		.run = l->inbox_run, .seq = d->seq, .added_ms = gateway_now(g), .is_public = true, .correlation = xfed_span_str(d->correlation),
-		.words = { .kind = d->kind, .type = xfed_span_str(d->type), .id = xfed_span_str(d->id), .from = xfed_span_str(d->from), .to = xfed_span_str(d->to) },
+		.run = l->inbox_run,
+		.seq = d->seq,
+		.added_ms = gateway_now(g),
+		.is_public = true,
+		.correlation = xfed_span_str(d->correlation),
+		.words = { .kind = d->kind,
+			.type = xfed_span_str(d->type),
+			.id = xfed_span_str(d->id),
+			.from = xfed_span_str(d->from),
+			.to = xfed_span_str(d->to) },
 	};
 	enum xfed_reason reason = read_again(g, d, &s);
 	if (reason == XFED_REASON_NONE) {
@@ -338,7 +349,10 @@ static enum xfed_reason tell(struct gateway *g, struct xfed_arena *a, struct xfe
 	if (!d || map_addresses(a, d, &from, &to, &p) != XFED_OK) {
 		return XFED_REASON_SIP_ADDRESS_UNMAPPABLE;
 	}
-	struct gateway_tag t = { .seq = g->last_id + 1, .added_ms = gateway_now(g), .partner = from.domain, .local = to.domain,
+	struct gateway_tag t = { .seq = g->last_id + 1,
+		.added_ms = gateway_now(g),
+		.partner = from.domain,
+		.local = to.domain,
 		.words = { .kind = XFED__KIND__KIND_MESSAGE } };
 	struct gateway_outgoing *o = outgoing_new(g, &t, &p);
 	enum xfed_reason reason = o ? queue(o, d, gateway_now(g) + g->files.config->delivery.deadline_ms) : XFED_REASON_STREAM_INTERNAL;
@@ -354,7 +368,8 @@ void gateway_tell_user(struct gateway *g, struct xfed_span local_bare, struct xf
 	xfed_arena_init(&a, SCRATCH_BYTES);
 	enum xfed_reason reason = tell(g, &a, local_bare, remote_bare, text);
 	if (reason != XFED_REASON_NONE) {
-		rt_log(RT_LOG_WARNING, "delivery.note-lost", RT_KV_ADDRESS("partner", remote_bare), RT_KV_ADDRESS("local", local_bare), RT_KV_REASON(reason), RT_END);
+		rt_log(RT_LOG_WARNING, "delivery.note-lost", RT_KV_ADDRESS("partner", remote_bare), RT_KV_ADDRESS("local", local_bare),
+			RT_KV_REASON(reason), RT_END);
 	}
 	xfed_arena_deinit(&a);
 }

@@ -104,7 +104,8 @@ static void be_uncertain(struct gateway_outgoing *o, enum xfed_reason reason)
 /* Not ours to end: the edge still has it, and brings it again when it may. */
 static void let_go(struct gateway_outgoing *o)
 {
-	rt_log(RT_LOG_DEBUG, "delivery.let-go", RT_KV("partner", o->tag.partner), RT_KV_U64("delivery", o->tag.seq), RT_KV("correlation", o->tag.correlation), RT_END);
+	rt_log(RT_LOG_DEBUG, "delivery.let-go", RT_KV("partner", o->tag.partner), RT_KV_U64("delivery", o->tag.seq),
+		RT_KV("correlation", o->tag.correlation), RT_END);
 	if (o->tag.run) {
 		proto_inbox_forget(o->gw->inbox, o->tag.run, o->tag.seq);
 	}

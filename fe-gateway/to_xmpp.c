@@ -162,9 +162,7 @@ static enum iw_fate translate(struct taken *t, struct iw_xmpp_im *out)
 	struct contact_facts facts;
 	struct iw_sip_message content = content_of(t->m);
 	contacts_facts(t->g->contacts, t->in->local, t->in->remote, gateway_now(t->g), &facts);
-	struct iw_xmpp_envelope envelope = {
-		.from = &t->from, .to = &t->to, .id = t->in->stanza_id, .type = facts.type, .thread = facts.thread
-	};
+	struct iw_xmpp_envelope envelope = { .from = &t->from, .to = &t->to, .id = t->in->stanza_id, .type = facts.type, .thread = facts.thread };
 	enum iw_fate fate = iw_im_to_xmpp(&t->a, &content, &envelope, out);
 	const char *word = fate == IW_DELIVER ? "translated" : fate == IW_REFUSE ? "refused" : "failed";
 	rt_metric_add(t->g->metrics, RT_M_TRANSLATE, 1, RT_LABELS(XFED_SPAN("message"), xfed_span_str(word)));
@@ -311,7 +309,8 @@ static void take_message(struct taken *t, const struct sip_flow_info *flow)
 	}
 	if (reason == XFED_REASON_NONE && t->g->service == GATEWAY_DRAINING) {
 		/* Now everything is refused, which is what 503 says: the next gateway may do better. */
-		gateway_refuse_request(t->in, &(struct iw_sip_error){ .status = 503, .retry_after_s = RETRY_AFTER_S, .reason = XFED_REASON_CHANNEL_DOWN });
+		gateway_refuse_request(
+			t->in, &(struct iw_sip_error){ .status = 503, .retry_after_s = RETRY_AFTER_S, .reason = XFED_REASON_CHANNEL_DOWN });
 		return;
 	}
 	if (reason == XFED_REASON_NONE) {

@@ -89,10 +89,10 @@ static enum xfed_side side_of(enum xfed_reason reason)
 
 static void log_end(const struct gateway_incoming *in, const char *event, enum xfed_reason reason, int status, struct xfed_span text)
 {
-	rt_log(reason == XFED_REASON_NONE ? RT_LOG_DEBUG : RT_LOG_INFO, event, RT_KV("partner", known(in->remote_domain)), RT_KV("local", known(in->local_domain)),
-		RT_KV_STR("reason", rt_log_reason_word(reason)),
-		RT_KV_STR("side", reason == XFED_REASON_NONE ? NULL : xfed_side_name(side_of(reason))), RT_KV("id", in->stanza_id), RT_KV("call_id", in->call_id), RT_KV("correlation", in->correlation),
-		RT_KV_I64("sip_status", status), RT_KV("text", text), RT_END);
+	rt_log(reason == XFED_REASON_NONE ? RT_LOG_DEBUG : RT_LOG_INFO, event, RT_KV("partner", known(in->remote_domain)),
+		RT_KV("local", known(in->local_domain)), RT_KV_STR("reason", rt_log_reason_word(reason)),
+		RT_KV_STR("side", reason == XFED_REASON_NONE ? NULL : xfed_side_name(side_of(reason))), RT_KV("id", in->stanza_id),
+		RT_KV("call_id", in->call_id), RT_KV("correlation", in->correlation), RT_KV_I64("sip_status", status), RT_KV("text", text), RT_END);
 }
 
 static void be_delivered(struct gateway_incoming *in)
@@ -142,7 +142,10 @@ static void hold_or_deliver(struct gateway_incoming *in)
 	uint64_t now = gateway_now(g), hold_ms = g->files.config->sip.error_hold_ms;
 	contacts_facts(g->contacts, in->local, in->remote, now, &facts);
 	struct hold h = {
-		.id = in->stanza_id, .local = in->local, .remote = in->remote, .cookie = (uint64_t)(uintptr_t)in,
+		.id = in->stanza_id,
+		.local = in->local,
+		.remote = in->remote,
+		.cookie = (uint64_t)(uintptr_t)in,
 		.is_answered = in->is_unacked || facts.is_alive || hold_ms == 0 || g->service == GATEWAY_DRAINING,
 	};
 	int rc = holds_add(g->holds, &h, now + hold_ms, now);
@@ -262,7 +265,8 @@ static struct xfed_span translate_error(struct gateway_incoming *in, struct xfed
 	return iw_phrase_from_text(a, text, e->phrase, &phrase) == XFED_OK ? phrase : xfed_span_str(e->phrase);
 }
 
-static void error_in_time(struct gateway_incoming *in, struct xfed_arena *a, const struct xfed_stanza *s, struct xfed_span condition, struct xfed_span text)
+static void error_in_time(
+	struct gateway_incoming *in, struct xfed_arena *a, const struct xfed_stanza *s, struct xfed_span condition, struct xfed_span text)
 {
 	struct iw_sip_error e;
 	struct xfed_span phrase = translate_error(in, a, s, condition, text, &e);
@@ -286,9 +290,9 @@ static void error_too_late(struct gateway *g, const struct hold *h, struct xfed_
 		line = xfed_span_str(e.phrase);
 	}
 	bool is_uncertain = text.len >= strlen(UNCERTAIN) && memcmp(text.data, UNCERTAIN, strlen(UNCERTAIN)) == 0;
-	struct xfed_span words = is_uncertain
-		? xfed_arena_printf(a, "It is not certain that your last message was delivered (" UNCERTAIN ")")
-		: xfed_arena_printf(a, "Your last message was not delivered: %.*s (%s)", (int)line.len, line.data, xfed_reason_code(e.reason));
+	struct xfed_span words = is_uncertain ? xfed_arena_printf(a, "It is not certain that your last message was delivered (" UNCERTAIN ")")
+					      : xfed_arena_printf(a, "Your last message was not delivered: %.*s (%s)", (int)line.len, line.data,
+							xfed_reason_code(e.reason));
 	if (words.data) {
 		gateway_tell_user(g, h->local, h->remote, words);
 	}

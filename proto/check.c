@@ -124,9 +124,8 @@ static const char *check_settled(const Xfed__Settled *s)
 		if (o->seq == 0 || o->fate < XFED__FATE__FATE_DELIVERED || o->fate > XFED__FATE__FATE_WITHDRAWN) {
 			return "settled: no number, or an unknown fate";
 		}
-		if (!fits(o->condition, PROTO_WORD_BYTES) || !fits(o->error_type, PROTO_WORD_BYTES) ||
-			!fits(o->text, PROTO_TEXT_BYTES) || !fits(o->reason, PROTO_WORD_BYTES) || !fits(o->rule, PROTO_WORD_BYTES) ||
-			!fits(o->address, PROTO_URI_BYTES)) {
+		if (!fits(o->condition, PROTO_WORD_BYTES) || !fits(o->error_type, PROTO_WORD_BYTES) || !fits(o->text, PROTO_TEXT_BYTES) ||
+			!fits(o->reason, PROTO_WORD_BYTES) || !fits(o->rule, PROTO_WORD_BYTES) || !fits(o->address, PROTO_URI_BYTES)) {
 			return "settled: a text is too long";
 		}
 		if (o->sip_status != 0 && (o->sip_status < 100 || o->sip_status > 699)) {

@@ -9,24 +9,24 @@
 
 #include "proto/channel.pb-c.h"
 
-#define PROTO_NAME_BYTES	  255
-#define PROTO_CAPABILITIES_MAX	  32
-#define PROTO_WORD_BYTES	  64	/* a capability, reason code, rule, condition, verb, cipher */
-#define PROTO_TEXT_BYTES	  1024	/* a text for people */
-#define PROTO_ADDRESS_BYTES	  3071	/* RFC 7622 3.1 */
-#define PROTO_ID_BYTES		  1024	/* stanza id, Call-ID, tags */
-#define PROTO_URI_BYTES		  4096
-#define PROTO_SEQS_MAX		  1024	/* in one Attempted or AttemptedAck list */
-#define PROTO_OUTCOMES_MAX	  256	/* in one Settled */
-#define PROTO_METRICS_MAX	  512	/* in one Counters */
-#define PROTO_FIELDS_MAX	  64	/* labels, arguments, facts of one message */
-#define PROTO_VALUE_BYTES	  4096
-#define PROTO_PAIRS_MAX		  64
-#define PROTO_STEPS_MAX		  64
-#define PROTO_CHAIN_MAX		  10
-#define PROTO_CERT_NAMES_MAX	  100
-#define PROTO_JSON_BYTES	  (128 * 1024)
-#define PROTO_HASH_BYTES	  32
+#define PROTO_NAME_BYTES       255
+#define PROTO_CAPABILITIES_MAX 32
+#define PROTO_WORD_BYTES       64   /* a capability, reason code, rule, condition, verb, cipher */
+#define PROTO_TEXT_BYTES       1024 /* a text for people */
+#define PROTO_ADDRESS_BYTES    3071 /* RFC 7622 3.1 */
+#define PROTO_ID_BYTES	       1024 /* stanza id, Call-ID, tags */
+#define PROTO_URI_BYTES	       4096
+#define PROTO_SEQS_MAX	       1024 /* in one Attempted or AttemptedAck list */
+#define PROTO_OUTCOMES_MAX     256  /* in one Settled */
+#define PROTO_METRICS_MAX      512  /* in one Counters */
+#define PROTO_FIELDS_MAX       64   /* labels, arguments, facts of one message */
+#define PROTO_VALUE_BYTES      4096
+#define PROTO_PAIRS_MAX	       64
+#define PROTO_STEPS_MAX	       64
+#define PROTO_CHAIN_MAX	       10
+#define PROTO_CERT_NAMES_MAX   100
+#define PROTO_JSON_BYTES       (128 * 1024)
+#define PROTO_HASH_BYTES       32
 
 /* NULL: fine. Otherwise what is wrong, a constant string. */
 const char *proto_check(const Xfed__Frame *f);

@@ -15,11 +15,8 @@ Xfed__Kind proto_kind_of(const struct xfed_stanza *s)
 
 bool proto_deliver_agrees(const Xfed__Deliver *d, const struct xfed_stanza *s)
 {
-	return proto_kind_of(s) == d->kind &&
-	       xfed_span_is(xfed_xml_attr_get(s->elem, "type"), d->type) &&
-	       xfed_span_is(s->id, d->id) &&
-	       xfed_jid_is_full(&s->from, xfed_span_str(d->from)) &&
-	       xfed_jid_is_full(&s->to, xfed_span_str(d->to)) &&
+	return proto_kind_of(s) == d->kind && xfed_span_is(xfed_xml_attr_get(s->elem, "type"), d->type) && xfed_span_is(s->id, d->id) &&
+	       xfed_jid_is_full(&s->from, xfed_span_str(d->from)) && xfed_jid_is_full(&s->to, xfed_span_str(d->to)) &&
 	       (!d->lang[0] || xfed_span_is(s->lang, d->lang)); /* the gateways of before say none */
 }
 

@@ -14,7 +14,7 @@
 
 #include "proto/channel.pb-c.h"
 
-#define PROTO_FRAME_HEADER 4
+#define PROTO_FRAME_HEADER	4
 #define PROTO_FRAME_FIELDS_MAX	8192 /* fields and list elements of one frame, all levels together */
 #define PROTO_FRAME_UNKNOWN_MAX 64   /* fields of a newer version in one frame */
 #define PROTO_FRAME_DEPTH_MAX	6

@@ -11,7 +11,7 @@ struct inbox_node {
 	struct proto_inbox_entry e; /* first: what the caller sees */
 	Xfed__Outcome outcome;
 	struct proto_inbox_words words;
-	char *texts; /* of both */
+	char *texts;			/* of both */
 	struct inbox_node *prev, *next; /* in order of arrival */
 	struct inbox_node *late_next;	/* settled when it was below the mark already */
 	UT_hash_handle hh;
@@ -209,8 +209,7 @@ static struct proto_inbox_run *make_run(struct proto_inbox *in, struct xfed_span
 	return run;
 }
 
-struct proto_inbox_run *proto_inbox_link_up(struct proto_inbox *in, struct xfed_span name, uint64_t nonce,
-	uint64_t lowest_unsettled, uint64_t now_ms)
+struct proto_inbox_run *proto_inbox_link_up(struct proto_inbox *in, struct xfed_span name, uint64_t nonce, uint64_t lowest_unsettled, uint64_t now_ms)
 {
 	(void)now_ms;
 	struct proto_inbox_run *run = proto_inbox_find_run(in, name, nonce);
@@ -304,8 +303,8 @@ uint32_t proto_inbox_pay(struct proto_inbox *in, struct proto_inbox_run *run, st
 
 /* ---- deliveries ---- */
 
-int proto_inbox_receive(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t seq, uint64_t now_ms,
-	enum proto_inbox_verdict *verdict, struct proto_inbox_entry **entry)
+int proto_inbox_receive(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t seq, uint64_t now_ms, enum proto_inbox_verdict *verdict,
+	struct proto_inbox_entry **entry)
 {
 	*entry = NULL;
 	if (run->reserved == 0) {
@@ -430,8 +429,8 @@ static int copy_outcome(struct inbox_node *n, const Xfed__Outcome *from, const s
 	return XFED_OK;
 }
 
-int proto_inbox_settle(struct proto_inbox *in, struct proto_inbox_run *run, const Xfed__Outcome *outcome,
-	const struct proto_inbox_words *words, uint64_t now_ms)
+int proto_inbox_settle(
+	struct proto_inbox *in, struct proto_inbox_run *run, const Xfed__Outcome *outcome, const struct proto_inbox_words *words, uint64_t now_ms)
 {
 	(void)in;
 	struct inbox_node *n = find(run, outcome->seq);

@@ -16,11 +16,11 @@
 
 #define PROTO_INBOX_RUNS_MAX 256
 
-#define PROTO_INBOX_STATES(X) \
-	X(PENDING, "pending")	    /* accepted, nothing irrevocable done */ \
-	X(ASKED, "asked")	    /* Attempted sent, its answer outstanding */ \
-	X(ATTEMPTED, "attempted")   /* AttemptedAck came: it may be, or has been, attempted */ \
-	X(SETTLED, "settled")	    /* has its outcome */
+#define PROTO_INBOX_STATES(X)                                                                                                                        \
+	X(PENDING, "pending")	  /* accepted, nothing irrevocable done */                                                                           \
+	X(ASKED, "asked")	  /* Attempted sent, its answer outstanding */                                                                       \
+	X(ATTEMPTED, "attempted") /* AttemptedAck came: it may be, or has been, attempted */                                                         \
+	X(SETTLED, "settled")	  /* has its outcome */
 
 enum proto_inbox_state {
 #define PROTO_STATE(id, name) PROTO_INBOX_##id,
@@ -49,8 +49,8 @@ struct proto_inbox_entry {
 	uint64_t seq;
 	enum proto_inbox_state state;
 	uint64_t received_ms, settled_ms;
-	uint64_t cookie;	      /* the caller's, 0 to begin with; write it freely */
-	const Xfed__Outcome *outcome; /* SETTLED: lives as long as the entry */
+	uint64_t cookie;		       /* the caller's, 0 to begin with; write it freely */
+	const Xfed__Outcome *outcome;	       /* SETTLED: lives as long as the entry */
 	const struct proto_inbox_words *words; /* SETTLED: what was given with the outcome, or NULL; lives as long as the entry */
 };
 
@@ -63,8 +63,8 @@ void proto_inbox_free(struct proto_inbox *in);
  * taken back by one proto_inbox_link_lost(), in any order where a newer link replaces an older one.
  * NULL: PROTO_INBOX_RUNS_MAX or no memory (end the link).
  */
-struct proto_inbox_run *proto_inbox_link_up(struct proto_inbox *in, struct xfed_span name, uint64_t nonce,
-	uint64_t lowest_unsettled, uint64_t now_ms);
+struct proto_inbox_run *proto_inbox_link_up(
+	struct proto_inbox *in, struct xfed_span name, uint64_t nonce, uint64_t lowest_unsettled, uint64_t now_ms);
 /*
  * With the last link its reserved credit is given back. The run is remembered, and its pointer good, for
  * XFED_DELIVERY_OUTCOME_MS and as long as it has entries without an outcome.
@@ -109,8 +109,8 @@ uint32_t proto_inbox_pay(struct proto_inbox *in, struct proto_inbox_run *run, st
  * LIMIT: not covered by a reservation (the peer overran its credit); NOMEM: nothing changed.
  * It takes the reservation; a duplicate gives the room back.
  */
-int proto_inbox_receive(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t seq, uint64_t now_ms,
-	enum proto_inbox_verdict *verdict, struct proto_inbox_entry **entry);
+int proto_inbox_receive(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t seq, uint64_t now_ms, enum proto_inbox_verdict *verdict,
+	struct proto_inbox_entry **entry);
 struct proto_inbox_entry *proto_inbox_find(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t seq);
 
 /* PENDING becomes ASKED. OK; STATE; NOT_FOUND. */
@@ -121,8 +121,8 @@ int proto_inbox_acked(struct proto_inbox *in, struct proto_inbox_run *run, uint6
  * Writes down the outcome, and beside it the words of the stanza (NULL: nobody will want them). OK; STATE: it has one
  * already (the first stands); NOT_FOUND; NOMEM: it is settled all the same, with fate, status and reason but without texts.
  */
-int proto_inbox_settle(struct proto_inbox *in, struct proto_inbox_run *run, const Xfed__Outcome *outcome,
-	const struct proto_inbox_words *words, uint64_t now_ms);
+int proto_inbox_settle(
+	struct proto_inbox *in, struct proto_inbox_run *run, const Xfed__Outcome *outcome, const struct proto_inbox_words *words, uint64_t now_ms);
 /* The sender gave up on one that has no outcome (AttemptedAck.refused): forgotten. OK, NOT_FOUND. */
 int proto_inbox_forget(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t seq);
 /* Its sender has taken the outcome and does not send it again: forgotten, wherever the mark stands. */

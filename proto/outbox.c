@@ -150,8 +150,8 @@ static int judge(const struct proto_outbox *o, const struct proto_delivery *d, u
 
 static size_t node_bytes(const struct proto_delivery_new *n)
 {
-	return sizeof(struct outbox_node) + 11 + n->type.len + n->id.len + n->from.len + n->to.len + n->lang.len + n->owner.len +
-		n->correlation.len + n->call_id.len + n->from_tag.len + n->request_uri.len + n->stanza.len;
+	return sizeof(struct outbox_node) + 11 + n->type.len + n->id.len + n->from.len + n->to.len + n->lang.len + n->owner.len + n->correlation.len +
+	       n->call_id.len + n->from_tag.len + n->request_uri.len + n->stanza.len;
 }
 
 static void link_all(struct proto_outbox *o, struct outbox_node *n)
@@ -457,8 +457,7 @@ uint64_t proto_outbox_deadline(const struct proto_outbox *o)
 
 /* ---- sending and looking ---- */
 
-void proto_outbox_message(const struct proto_outbox *o, const struct proto_delivery *d, uint64_t now_ms, Xfed__Deliver *out,
-	Xfed__SipKey *sip)
+void proto_outbox_message(const struct proto_outbox *o, const struct proto_delivery *d, uint64_t now_ms, Xfed__Deliver *out, Xfed__SipKey *sip)
 {
 	uint64_t left = d->deadline_ms > now_ms ? d->deadline_ms - now_ms : 0;
 	xfed__deliver__init(out);

@@ -33,12 +33,12 @@
 #define PROTO_OUTBOX_PEERS_MAX 64
 #define PROTO_OUTBOX_NO_PEER   (-1)
 
-#define PROTO_DELIVERY_STATES(X) \
-	X(QUEUED, "queued")	     /* not sent to anybody, or to be sent again */ \
-	X(SENT, "sent")		     /* to `peer`, not known to be attempted */ \
-	X(ATTEMPTED, "attempted")    /* `peer` has begun: never sent again by us */ \
-	X(WITHDRAWING, "withdrawing") /* Withdraw sent or to be sent */ \
-	X(DONE, "done")		     /* has its fate; waits for proto_outbox_done() */
+#define PROTO_DELIVERY_STATES(X)                                                                                                                     \
+	X(QUEUED, "queued")	      /* not sent to anybody, or to be sent again */                                                                 \
+	X(SENT, "sent")		      /* to `peer`, not known to be attempted */                                                                     \
+	X(ATTEMPTED, "attempted")     /* `peer` has begun: never sent again by us */                                                                 \
+	X(WITHDRAWING, "withdrawing") /* Withdraw sent or to be sent */                                                                              \
+	X(DONE, "done")		      /* has its fate; waits for proto_outbox_done() */
 
 enum proto_delivery_state {
 #define PROTO_STATE(id, name) PROTO_DELIVERY_##id,
@@ -61,12 +61,12 @@ struct proto_delivery_new {
 	enum proto_replay replay;
 	struct xfed_span type, id, from, to, lang, stanza, owner, correlation;
 	uint64_t owner_epoch;
-	uint64_t pair_key;	/* hash of sender and recipient; 0: no order asked for */
-	uint64_t share_key;	/* whose share of the link it takes (of a pair: that of its first one); 0: one common class */
-	uint64_t deadline_ms;	/* absolute, of the monotonic clock */
-	uint64_t withdraw_ms;	/* absolute; 0: never withdrawn by the clock. Before deadline_ms */
-	int peer;		/* the peer it should go to while that one is up, or PROTO_OUTBOX_NO_PEER */
-	bool pinned;		/* to `peer` and nobody else (a domain pair stays on its edge) */
+	uint64_t pair_key;    /* hash of sender and recipient; 0: no order asked for */
+	uint64_t share_key;   /* whose share of the link it takes (of a pair: that of its first one); 0: one common class */
+	uint64_t deadline_ms; /* absolute, of the monotonic clock */
+	uint64_t withdraw_ms; /* absolute; 0: never withdrawn by the clock. Before deadline_ms */
+	int peer;	      /* the peer it should go to while that one is up, or PROTO_OUTBOX_NO_PEER */
+	bool pinned;	      /* to `peer` and nobody else (a domain pair stays on its edge) */
 	/* SIP to XMPP */
 	bool has_sip;
 	struct xfed_span call_id, from_tag, request_uri;
@@ -91,11 +91,11 @@ struct proto_delivery {
 	const char *call_id, *from_tag, *request_uri;
 	uint32_t cseq, answer_within_ms;
 
-	int prefers;		/* peer asked for */
+	int prefers; /* peer asked for */
 	bool pinned;
-	int peer;		/* sent to, or PROTO_OUTBOX_NO_PEER */
-	uint64_t peer_nonce;	/* the run it was sent to */
-	uint32_t sends;		/* how often it went out; more than one: replayed */
+	int peer;	     /* sent to, or PROTO_OUTBOX_NO_PEER */
+	uint64_t peer_nonce; /* the run it was sent to */
+	uint32_t sends;	     /* how often it went out; more than one: replayed */
 	bool withdraw_sent;
 
 	/* DONE: how it ended, where proto_outbox_ended() or _withdraw() decided it */
@@ -139,8 +139,7 @@ void proto_outbox_peer_lost(struct proto_outbox *o, int peer, uint64_t now_ms);
  */
 const struct proto_delivery *proto_outbox_next(struct proto_outbox *o, int peer);
 /* Fills in the message; it borrows from `d` and `sip`, which is storage of the caller's. remaining_ms counts from now. */
-void proto_outbox_message(const struct proto_outbox *o, const struct proto_delivery *d, uint64_t now_ms, Xfed__Deliver *out,
-	Xfed__SipKey *sip);
+void proto_outbox_message(const struct proto_outbox *o, const struct proto_delivery *d, uint64_t now_ms, Xfed__Deliver *out, Xfed__SipKey *sip);
 void proto_outbox_sent(struct proto_outbox *o, const struct proto_delivery *d, int peer);
 /* It cannot be sent, now or later: refused with `reason`, or uncertain where it went out before and may have happened. */
 void proto_outbox_unsendable(struct proto_outbox *o, const struct proto_delivery *d, enum xfed_reason reason);

@@ -6,7 +6,7 @@
 #include "util/table.h"
 
 struct outbox_node {
-	struct proto_delivery d; /* first: what the caller sees */
+	struct proto_delivery d;		   /* first: what the caller sees */
 	struct outbox_node *all_prev, *all_next;   /* without a fate, by number */
 	struct outbox_node *list_prev, *list_next; /* of the list its state says: withdrawals to be sent, ended, taken */
 	struct outbox_node *pair_prev, *pair_next; /* queued ones of the pair, by number */
@@ -34,9 +34,9 @@ struct outbox_pairs { /* that may send, by ready_next */
 struct proto_pair {
 	uint64_t key;
 	struct outbox_share *share;
-	size_t count;	  /* deliveries without a fate */
-	size_t in_flight; /* of them SENT, ATTEMPTED or WITHDRAWING */
-	int at;		  /* the peer that has those */
+	size_t count;			  /* deliveries without a fate */
+	size_t in_flight;		  /* of them SENT, ATTEMPTED or WITHDRAWING */
+	int at;				  /* the peer that has those */
 	struct outbox_node *first, *last; /* QUEUED */
 	int lane;
 	bool is_replay;
@@ -56,7 +56,7 @@ struct outbox_lane {
 /* A class: one partner, while it has deliveries here. */
 struct outbox_share {
 	uint64_t key;
-	size_t count; /* deliveries without a fate */
+	size_t count;		   /* deliveries without a fate */
 	struct outbox_lane *lanes; /* of all peers there are room for, by number + 1 */
 	UT_hash_handle hh;
 };
@@ -72,7 +72,7 @@ struct outbox_peer {
 	uint64_t lost_ms;
 	struct outbox_pairs replays;
 	struct outbox_share *round_first, *round_last; /* classes that may have something for it; the first one's turn */
-	struct outbox_list withdrawing; /* asked for, not sent on this link */
+	struct outbox_list withdrawing;		       /* asked for, not sent on this link */
 };
 
 struct proto_outbox {
@@ -104,7 +104,7 @@ uint64_t outbox_due(const struct outbox_node *n);
 
 /* outbox_queue.c: pairs, and what of them may be sent */
 struct proto_pair *outbox_pair_get(struct proto_outbox *o, uint64_t key, uint64_t share_key); /* NULL: no memory */
-void outbox_pair_put(struct proto_outbox *o, struct proto_pair *p); /* released where nothing is left */
+void outbox_pair_put(struct proto_outbox *o, struct proto_pair *p);			      /* released where nothing is left */
 void outbox_queue_append(struct proto_outbox *o, struct outbox_node *n);
 void outbox_queue_remove(struct proto_outbox *o, struct outbox_node *n);
 void outbox_queue_rebuild(struct proto_outbox *o); /* after nodes went back to QUEUED, or a peer came or went */
@@ -113,9 +113,9 @@ void outbox_not_in_flight(struct proto_outbox *o, struct outbox_node *n);
 
 /* outbox_share.c: classes, and whose turn it is */
 struct outbox_share *outbox_share_get(struct proto_outbox *o, uint64_t key); /* NULL: no memory */
-void outbox_share_put(struct proto_outbox *o, struct outbox_share *s);	      /* released where nothing is left */
-int outbox_share_room(struct proto_outbox *o); /* lanes for one more peer in all of them: OK, NOMEM */
-void outbox_ready_add(struct proto_outbox *o, struct proto_pair *p);	/* to the end of the list it belongs to */
+void outbox_share_put(struct proto_outbox *o, struct outbox_share *s);	     /* released where nothing is left */
+int outbox_share_room(struct proto_outbox *o);				     /* lanes for one more peer in all of them: OK, NOMEM */
+void outbox_ready_add(struct proto_outbox *o, struct proto_pair *p);	     /* to the end of the list it belongs to */
 void outbox_ready_remove(struct proto_outbox *o, struct proto_pair *p);
 struct proto_pair *outbox_ready_next(struct proto_outbox *o, int peer); /* NULL: nothing for that peer */
 void outbox_ready_charge(struct outbox_share *s, int peer, size_t bytes);

@@ -126,8 +126,7 @@ static bool count_packed(unsigned wire, struct xfed_span bytes, size_t *count)
 	return true;
 }
 
-static bool walk_message(struct walk *w, const ProtobufCMessageDescriptor *desc, struct xfed_span bytes, unsigned depth,
-	size_t *known);
+static bool walk_message(struct walk *w, const ProtobufCMessageDescriptor *desc, struct xfed_span bytes, unsigned depth, size_t *known);
 
 static bool walk_known(struct walk *w, const ProtobufCFieldDescriptor *field, unsigned wire, struct xfed_span value, unsigned depth)
 {
@@ -159,8 +158,7 @@ static bool walk_known(struct walk *w, const ProtobufCFieldDescriptor *field, un
  * One field. Two copies of a field that is no list are legal protobuf (the last one wins, messages merge), but none of
  * our writers makes them, and the merging is code nobody should have to trust.
  */
-static bool walk_field(struct walk *w, const ProtobufCMessageDescriptor *desc, struct cursor *c, unsigned depth, uint64_t *seen,
-	size_t *known)
+static bool walk_field(struct walk *w, const ProtobufCMessageDescriptor *desc, struct cursor *c, unsigned depth, uint64_t *seen, size_t *known)
 {
 	uint64_t tag;
 	struct xfed_span value;
@@ -186,8 +184,7 @@ static bool walk_field(struct walk *w, const ProtobufCMessageDescriptor *desc, s
 	return walk_known(w, field, (unsigned)tag & 7, value, depth);
 }
 
-static bool walk_message(struct walk *w, const ProtobufCMessageDescriptor *desc, struct xfed_span bytes, unsigned depth,
-	size_t *known)
+static bool walk_message(struct walk *w, const ProtobufCMessageDescriptor *desc, struct xfed_span bytes, unsigned depth, size_t *known)
 {
 	struct cursor c = { (const uint8_t *)bytes.data, (const uint8_t *)bytes.data + bytes.len };
 	uint64_t seen = 0;

@@ -10,11 +10,11 @@
 #include "xfed/base.h"
 
 struct proto_scan {
-	size_t fields;	      /* in: bound; out: fields and list elements met */
-	size_t unknown;	      /* likewise */
-	unsigned depth;	      /* in: levels allowed */
-	size_t known_at_top;  /* out: fields of the outermost message that the descriptor knows */
-	const char *problem;  /* out, where it returns false */
+	size_t fields;	     /* in: bound; out: fields and list elements met */
+	size_t unknown;	     /* likewise */
+	unsigned depth;	     /* in: levels allowed */
+	size_t known_at_top; /* out: fields of the outermost message that the descriptor knows */
+	const char *problem; /* out, where it returns false */
 };
 
 bool proto_scan(struct proto_scan *scan, const ProtobufCMessageDescriptor *desc, struct xfed_span bytes);

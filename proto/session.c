@@ -312,8 +312,8 @@ static void tick(struct proto_session *s, uint64_t now_ms)
 	if (s->state == PROTO_READY) {
 		keep_alive(s, now_ms);
 	} else if (s->state != PROTO_CLOSED && now_ms >= s->hello_by_ms) {
-		proto_session_go_down(s, XFED_REASON_CHANNEL_TIMEOUT,
-			s->state == PROTO_HANDSHAKE ? "the TLS handshake took too long" : "no hello in time");
+		proto_session_go_down(
+			s, XFED_REASON_CHANNEL_TIMEOUT, s->state == PROTO_HANDSHAKE ? "the TLS handshake took too long" : "no hello in time");
 	}
 }
 

@@ -43,7 +43,7 @@ struct proto_hello {
 	uint64_t lowest_unsettled;
 	const char *const *capabilities;
 	size_t capability_count;
-	struct xfed_span software;    /* "xfed-edge 0.1.0" */
+	struct xfed_span software; /* "xfed-edge 0.1.0" */
 	uint64_t policy_epoch, policy_counter;
 	struct xfed_span policy_hash; /* 32 bytes, or empty: no policy yet */
 	uint64_t owner_epoch;
@@ -57,8 +57,8 @@ struct proto_session_config {
 	struct xfed_span host;	      /* gateway: host of edges[].address, or tls_name; A-labels */
 	const char *const *allow;     /* edge: certificate names that may link */
 	size_t allow_count;
-	struct proto_hello hello;     /* copied */
-	bool plaintext_for_tests;     /* no TLS: transcripts and fuzzing; a daemon never sets it */
+	struct proto_hello hello; /* copied */
+	bool plaintext_for_tests; /* no TLS: transcripts and fuzzing; a daemon never sets it */
 };
 
 enum proto_event_type {
@@ -78,15 +78,15 @@ struct proto_event {
 };
 
 enum proto_action_type {
-	PROTO_ACT_JOB,	   /* run proto_session_job_run() on a worker (or at once), then step JOB_DONE */
-	PROTO_ACT_UP,	   /* Hello exchanged: proto_session_peer() is there, sending is legal */
+	PROTO_ACT_JOB, /* run proto_session_job_run() on a worker (or at once), then step JOB_DONE */
+	PROTO_ACT_UP,  /* Hello exchanged: proto_session_peer() is there, sending is legal */
 	/*
 	 * Any body but hello, pong, credit and close, which the session keeps to itself. A ping is answered already and
 	 * comes out for its lowest_unsettled.
 	 */
 	PROTO_ACT_MESSAGE,
-	PROTO_ACT_CREDIT,  /* the peer has granted more, or taken some: try Deliver again, look at proto_session_taken() */
-	PROTO_ACT_DOWN,	   /* the last action: write the output, close the socket, free the session */
+	PROTO_ACT_CREDIT, /* the peer has granted more, or taken some: try Deliver again, look at proto_session_taken() */
+	PROTO_ACT_DOWN,	  /* the last action: write the output, close the socket, free the session */
 };
 
 struct proto_action {
@@ -99,7 +99,7 @@ struct proto_action {
 
 /* The other end. Valid from UP as long as the session. */
 struct proto_peer {
-	const char *name;      /* of its Hello: with boot_nonce the key of delivery ids */
+	const char *name; /* of its Hello: with boot_nonce the key of delivery ids */
 	uint64_t boot_nonce;
 	const char *cert_name; /* the name of `allow` (edge) or `host` (gateway) its certificate proved; "" without TLS */
 	uint32_t version;      /* agreed */
@@ -136,7 +136,7 @@ size_t proto_session_output_bytes(const struct proto_session *s);
 
 bool proto_session_is_up(const struct proto_session *s);
 const struct proto_peer *proto_session_peer(const struct proto_session *s); /* NULL before UP */
-uint64_t proto_session_rtt_us(const struct proto_session *s); /* of the last ping, in whole ms x 1000; 0: none yet */
+uint64_t proto_session_rtt_us(const struct proto_session *s);		    /* of the last ping, in whole ms x 1000; 0: none yet */
 
 /*
  * Sends one message. OK. Not now: LIMIT (a bulk message does not fit: try after the output has drained); AGAIN (a Deliver
@@ -150,7 +150,7 @@ int proto_session_send(struct proto_session *s, const Xfed__Frame *f);
  * be sent without what was wrong has been (proto/fill.h), and was OK to its sender.
  */
 struct proto_refused {
-	uint64_t count; /* since the last call; 0: none */
+	uint64_t count;		    /* since the last call; 0: none */
 	Xfed__Frame__BodyCase body; /* of the last one */
 	const char *problem;	    /* a constant string */
 };
@@ -158,8 +158,7 @@ struct proto_refused proto_session_refused(struct proto_session *s);
 int proto_session_deliver(struct proto_session *s, const Xfed__Deliver *d);
 int proto_session_settled(struct proto_session *s, const Xfed__Outcome *const *outcomes, size_t count); /* splits as needed */
 int proto_session_attempted(struct proto_session *s, const uint64_t *seqs, size_t count);		/* splits as needed */
-int proto_session_attempted_ack(struct proto_session *s, const uint64_t *seqs, size_t count, const uint64_t *refused,
-	size_t refused_count);
+int proto_session_attempted_ack(struct proto_session *s, const uint64_t *seqs, size_t count, const uint64_t *refused, size_t refused_count);
 int proto_session_withdraw(struct proto_session *s, uint64_t seq);
 
 /* ---- credit: Deliver only ---- */
@@ -168,8 +167,7 @@ bool proto_session_may_deliver(const struct proto_session *s, size_t frame_bytes
 /* Adds to what the peer may send us; goes out with the next flush. A peer that overruns it ends with channel.frame.bad. */
 void proto_session_grant(struct proto_session *s, uint32_t messages, uint64_t bytes);
 /* What the peer may still send us, and we it. */
-void proto_session_credit(const struct proto_session *s, uint32_t *in_messages, uint64_t *in_bytes, uint32_t *out_messages,
-	uint64_t *out_bytes);
+void proto_session_credit(const struct proto_session *s, uint32_t *in_messages, uint64_t *in_bytes, uint32_t *out_messages, uint64_t *out_bytes);
 
 /* The driver has taken over one more Deliver of this link, first or duplicate; the peer is told with the next flush. */
 void proto_session_took(struct proto_session *s);
@@ -191,7 +189,7 @@ const struct xfed_cert *proto_session_peer_cert(const struct proto_session *s);
  * taken the place of the list of before. NULL: it may go on; else why not, and the driver closes it with channel.peer.untrusted.
  * `*due_s`: when to ask again, INT64_MAX: never.
  */
-const char *proto_session_judge_again(struct proto_session *s, struct xfed_tls_creds *creds, const char *const *allow, size_t allow_count,
-	int64_t now_s, int64_t *due_s);
+const char *proto_session_judge_again(
+	struct proto_session *s, struct xfed_tls_creds *creds, const char *const *allow, size_t allow_count, int64_t now_s, int64_t *due_s);
 
 #endif

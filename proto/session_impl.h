@@ -50,11 +50,11 @@ struct proto_session {
 	bool peer_said_close;
 
 	struct proto_credit credit;
-	uint64_t delivered, taken;	 /* our Deliver frames: sent on this link, taken by the peer */
-	uint64_t took, took_told;	 /* the peer's: taken by us, as told */
-	struct proto_told told;		 /* our outcomes */
-	struct proto_refused refused;	 /* messages of ours */
-	uint64_t outcomes_in;		 /* the peer's, taken by us */
+	uint64_t delivered, taken;    /* our Deliver frames: sent on this link, taken by the peer */
+	uint64_t took, took_told;     /* the peer's: taken by us, as told */
+	struct proto_told told;	      /* our outcomes */
+	struct proto_refused refused; /* messages of ours */
+	uint64_t outcomes_in;	      /* the peer's, taken by us */
 	struct proto_pace pace;
 	struct proto_peer peer;
 	struct xfed_arena peer_memory;

@@ -42,8 +42,8 @@ static void take_hello(struct proto_session *s, const Xfed__Hello *h)
 	}
 	if (low > high) {
 		char text[128];
-		snprintf(text, sizeof(text), "we speak %u to %u, the peer %u to %u", s->hello->version_min,
-			s->hello->version_max, h->version_min, h->version_max);
+		snprintf(text, sizeof(text), "we speak %u to %u, the peer %u to %u", s->hello->version_min, s->hello->version_max, h->version_min,
+			h->version_max);
 		proto_session_go_down(s, XFED_REASON_CHANNEL_VERSION, text);
 		return;
 	}

@@ -14,14 +14,14 @@ static Xfed__Role own_role(const struct proto_session *s)
 static bool is_bulk(Xfed__Frame__BodyCase body)
 {
 	return body == XFED__FRAME__BODY_DELIVER || body == XFED__FRAME__BODY_POLICY_PART || body == XFED__FRAME__BODY_COUNTERS ||
-		body == XFED__FRAME__BODY_STREAM_EVENT || body == XFED__FRAME__BODY_FAILURE_EVENT || body == XFED__FRAME__BODY_REPLY;
+	       body == XFED__FRAME__BODY_STREAM_EVENT || body == XFED__FRAME__BODY_FAILURE_EVENT || body == XFED__FRAME__BODY_REPLY;
 }
 
 /* The session keeps these to itself. */
 static bool is_internal(Xfed__Frame__BodyCase body)
 {
 	return body == XFED__FRAME__BODY_HELLO || body == XFED__FRAME__BODY_PING || body == XFED__FRAME__BODY_PONG ||
-		body == XFED__FRAME__BODY_CREDIT || body == XFED__FRAME__BODY_CLOSE;
+	       body == XFED__FRAME__BODY_CREDIT || body == XFED__FRAME__BODY_CLOSE;
 }
 
 int proto_session_put(struct proto_session *s, const Xfed__Frame *f)
@@ -246,8 +246,7 @@ int proto_session_attempted(struct proto_session *s, const uint64_t *seqs, size_
 	return XFED_OK;
 }
 
-int proto_session_attempted_ack(struct proto_session *s, const uint64_t *seqs, size_t count, const uint64_t *refused,
-	size_t refused_count)
+int proto_session_attempted_ack(struct proto_session *s, const uint64_t *seqs, size_t count, const uint64_t *refused, size_t refused_count)
 {
 	while (count > 0 || refused_count > 0) {
 		Xfed__AttemptedAck ack = XFED__ATTEMPTED_ACK__INIT;
@@ -283,7 +282,7 @@ int proto_session_withdraw(struct proto_session *s, uint64_t seq)
 bool proto_session_may_deliver(const struct proto_session *s, size_t frame_bytes)
 {
 	return s->state == PROTO_READY && proto_credit_covers(&s->credit.out, frame_bytes) && proto_pace_covers(&s->pace) &&
-		proto_session_output_bytes(s) + frame_bytes <= PROTO_OUTPUT_BULK_BYTES;
+	       proto_session_output_bytes(s) + frame_bytes <= PROTO_OUTPUT_BULK_BYTES;
 }
 
 void proto_session_grant(struct proto_session *s, uint32_t messages, uint64_t bytes)
@@ -295,8 +294,7 @@ void proto_session_grant(struct proto_session *s, uint32_t messages, uint64_t by
 	pending->bytes += bytes;
 }
 
-void proto_session_credit(const struct proto_session *s, uint32_t *in_messages, uint64_t *in_bytes, uint32_t *out_messages,
-	uint64_t *out_bytes)
+void proto_session_credit(const struct proto_session *s, uint32_t *in_messages, uint64_t *in_bytes, uint32_t *out_messages, uint64_t *out_bytes)
 {
 	*in_messages = s->credit.in.messages;
 	*in_bytes = s->credit.in.bytes;

@@ -31,8 +31,8 @@ static const char *identity_problem(struct proto_session *s)
 	return xfed_cert_names_host(s->facts.peer, s->host) ? NULL : "the edge's certificate does not carry its host or tls_name";
 }
 
-const char *proto_session_judge_again(struct proto_session *s, struct xfed_tls_creds *creds, const char *const *allow, size_t allow_count,
-	int64_t now_s, int64_t *due_s)
+const char *proto_session_judge_again(
+	struct proto_session *s, struct xfed_tls_creds *creds, const char *const *allow, size_t allow_count, int64_t now_s, int64_t *due_s)
 {
 	bool is_named = s->role != PROTO_EDGE;
 	*due_s = INT64_MAX;

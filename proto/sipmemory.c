@@ -172,8 +172,8 @@ struct proto_sip_fate *proto_sipmemory_find(struct proto_sipmemory *m, const Xfe
 	return n ? &n->f : NULL;
 }
 
-int proto_sipmemory_settle(struct proto_sipmemory *m, const Xfed__SipKey *key, Xfed__Fate fate, uint32_t sip_status,
-	enum xfed_reason reason, uint64_t now_ms)
+int proto_sipmemory_settle(
+	struct proto_sipmemory *m, const Xfed__SipKey *key, Xfed__Fate fate, uint32_t sip_status, enum xfed_reason reason, uint64_t now_ms)
 {
 	struct sip_node *n = find_key(m, key);
 	if (!n) {

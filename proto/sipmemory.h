@@ -46,8 +46,8 @@ int proto_sipmemory_claim(struct proto_sipmemory *m, const Xfed__SipKey *key, co
 	enum proto_sip_verdict *verdict, struct proto_sip_fate **fate);
 struct proto_sip_fate *proto_sipmemory_find(struct proto_sipmemory *m, const Xfed__SipKey *key);
 /* Writes down the fate once; the 64 s begin. OK; STATE: has one; NOT_FOUND. */
-int proto_sipmemory_settle(struct proto_sipmemory *m, const Xfed__SipKey *key, Xfed__Fate fate, uint32_t sip_status,
-	enum xfed_reason reason, uint64_t now_ms);
+int proto_sipmemory_settle(
+	struct proto_sipmemory *m, const Xfed__SipKey *key, Xfed__Fate fate, uint32_t sip_status, enum xfed_reason reason, uint64_t now_ms);
 /* The stanza was never written and may be tried again by a retransmission: forgotten. */
 void proto_sipmemory_release(struct proto_sipmemory *m, const Xfed__SipKey *key);
 

@@ -158,8 +158,7 @@ static enum proto_transfer_result take_commit(struct proto_transfer_in *t, const
 {
 	uint8_t hash[32];
 	if (!t->is_open || t->have != t->total || c->hash.len != sizeof(hash) || memcmp(c->hash.data, t->revision.hash, sizeof(hash)) != 0 ||
-		proto_transfer_hash(xfed_span_make(t->bytes, t->total), hash) != XFED_OK ||
-		memcmp(hash, t->revision.hash, sizeof(hash)) != 0) {
+		proto_transfer_hash(xfed_span_make(t->bytes, t->total), hash) != XFED_OK || memcmp(hash, t->revision.hash, sizeof(hash)) != 0) {
 		return PROTO_TRANSFER_BAD;
 	}
 	t->is_open = false;

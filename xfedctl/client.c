@@ -26,7 +26,8 @@ static int dial(const char *path, char error[256])
 		     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) == 0 &&
 		     connect(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0;
 	if (!is_up) {
-		snprintf(error, 256, errno == ECONNREFUSED ? "%.120s: nobody answers, the service does not run" : "%.120s: %s", path, strerror(errno));
+		snprintf(
+			error, 256, errno == ECONNREFUSED ? "%.120s: nobody answers, the service does not run" : "%.120s: %s", path, strerror(errno));
 		if (fd >= 0) {
 			close(fd);
 		}
@@ -59,8 +60,10 @@ static int receive_line(int fd, struct xfed_buf *in, char error[256])
 		}
 		if (n <= 0) {
 			bool is_refused = n == 0 || errno == ECONNRESET;
-			snprintf(error, 256, "%s", is_refused ? "closed: only root and members of xfed-admin or xfed-read are answered" :
-				 errno == EAGAIN ? "the service does not answer" : strerror(errno));
+			snprintf(error, 256, "%s",
+				is_refused	  ? "closed: only root and members of xfed-admin or xfed-read are answered"
+				: errno == EAGAIN ? "the service does not answer"
+						  : strerror(errno));
 			return XFED_ERR_INVALID;
 		}
 		if (xfed_buf_append(in, xfed_span_make(chunk, (size_t)n)) != XFED_OK) {

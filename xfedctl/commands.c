@@ -37,8 +37,8 @@ const struct ctl_command ctl_commands[] = {
 	{ "partner", "show", "DOMAIN", 1, 1, false, "one partner, all its settings and streams", domain_args, ctl_print_partner, NULL },
 	{ "partner", "check", "DOMAIN [OUR-DOMAIN]", 1, 2, false, "the way to a partner and back, step by step, from an edge", check_args,
 		ctl_print_check, NULL },
-	{ "failures", "list", "[FILTER]...", 0, 8, false, "attempts that failed, newest first; DOMAIN, since=2h, limit=50, before=ID", ctl_failures_args,
-		ctl_print_failures, ctl_failures_check },
+	{ "failures", "list", "[FILTER]...", 0, 8, false, "attempts that failed, newest first; DOMAIN, since=2h, limit=50, before=ID",
+		ctl_failures_args, ctl_print_failures, ctl_failures_check },
 	{ "failures", "show", "ID", 1, 1, false, "one with its steps, certificates and remedy", ctl_failure_args, ctl_print_failure,
 		ctl_failure_check },
 	{ "failures", "retry", "ID|DOMAIN", 1, 1, true, "forget the waiting time and dial now", ctl_retry_args, ctl_print_retry, NULL },
@@ -48,8 +48,8 @@ const struct ctl_command ctl_commands[] = {
 	{ "reload", "", "", 0, 0, true, "check the files, then put them into effect as a whole", NULL, ctl_print_problems, NULL },
 	{ "log", "level", "LEVEL [DOMAIN]", 1, 2, true, "error, warning, info or debug; with a domain: debug, or info for as before", level_args,
 		ctl_print_level, NULL },
-	{ "explain", "", "CODE | FROM TO", 1, 2, false, "what a reason code means and what to do; or every gate between two addresses",
-		explain_args, ctl_print_explain, ctl_explain },
+	{ "explain", "", "CODE | FROM TO", 1, 2, false, "what a reason code means and what to do; or every gate between two addresses", explain_args,
+		ctl_print_explain, ctl_explain },
 	{ NULL, NULL, NULL, 0, 0, false, NULL, NULL, NULL, NULL },
 };
 

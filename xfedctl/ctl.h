@@ -32,7 +32,6 @@ struct ctl_command {
 	int (*local)(char **args, size_t count, const struct ctl_options *options);
 };
 
-
 extern const struct ctl_command ctl_commands[]; /* ends with noun NULL */
 /* The noun where the pair is one of the words that come later, else NULL. */
 const char *ctl_later(const char *noun, const char *verb);
@@ -57,7 +56,7 @@ void ctl_table_init(struct ctl_table *t, size_t columns);
 void ctl_table_add(struct ctl_table *t, const char *cell);
 void ctl_table_addf(struct ctl_table *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void ctl_table_print(struct ctl_table *t, const char *indent, FILE *out); /* and releases */
-void ctl_text(FILE *out, const char *s); /* one text without control characters */
+void ctl_text(FILE *out, const char *s);				  /* one text without control characters */
 /* "3d 4h", "12s". */
 const char *ctl_duration(json_int_t seconds, char out[32]);
 const char *ctl_time(json_int_t seconds, char out[32]); /* ISO-8601 UTC */

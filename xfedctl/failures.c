@@ -51,8 +51,7 @@ static bool read_word(const char *word, json_t *args)
 	const char *text = value_of(word, "since"), *end;
 	json_int_t n;
 	if (text) {
-		return read_since(text, &n) &&
-		       json_object_set_new(args, "since", json_integer(n)) == 0;
+		return read_since(text, &n) && json_object_set_new(args, "since", json_integer(n)) == 0;
 	}
 	for (size_t i = 0; i < XFED_ARRAY_LEN(numbers); i++) {
 		text = value_of(word, numbers[i]);
@@ -76,8 +75,7 @@ static json_t *read_words(char **words, size_t count, const char **bad)
 		if (strncmp(word, "--", 2) == 0 && i + 1 < count) {
 			/* "--limit 5" is "limit=5", "--partner D" is "D" */
 			bool is_partner = strcmp(word, "--partner") == 0;
-			snprintf(joined, sizeof(joined), "%s%s%s", is_partner ? "" : word + 2,
-				is_partner ? "" : "=", words[++i]);
+			snprintf(joined, sizeof(joined), "%s%s%s", is_partner ? "" : word + 2, is_partner ? "" : "=", words[++i]);
 			word = joined;
 		}
 		if (!read_word(word, args)) {
@@ -104,8 +102,7 @@ int ctl_failures_check(char **args, size_t count, const struct ctl_options *opti
 	if (bad) {
 		fprintf(stderr, "xfedctl: \"");
 		ctl_text(stderr, bad);
-		fprintf(stderr,
-			"\" is none of DOMAIN, since=30m (s, m, h, d), limit=N, before=ID\n");
+		fprintf(stderr, "\" is none of DOMAIN, since=30m (s, m, h, d), limit=N, before=ID\n");
 		return CTL_USAGE;
 	}
 	return CTL_ASK;
@@ -116,9 +113,7 @@ json_t *ctl_failure_args(char **args, size_t count)
 	const char *end;
 	json_int_t id = 0;
 	(void)count;
-	return read_number(args[0], INT64_MAX, &id, &end) && *end == '\0'
-		       ? json_pack("{s:I}", "id", id)
-		       : NULL;
+	return read_number(args[0], INT64_MAX, &id, &end) && *end == '\0' ? json_pack("{s:I}", "id", id) : NULL;
 }
 
 int ctl_failure_check(char **args, size_t count, const struct ctl_options *options)
@@ -126,8 +121,7 @@ int ctl_failure_check(char **args, size_t count, const struct ctl_options *optio
 	json_t *j = ctl_failure_args(args, count);
 	(void)options;
 	if (!j) {
-		fprintf(stderr,
-			"xfedctl: a failure is named by its number, as failures list shows it\n");
+		fprintf(stderr, "xfedctl: a failure is named by its number, as failures list shows it\n");
 		return CTL_USAGE;
 	}
 	json_decref(j);

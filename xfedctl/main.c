@@ -24,8 +24,12 @@ static void usage(FILE *out)
 static int parse_options(int argc, char **argv, struct ctl_options *o)
 {
 	static const struct option names[] = {
-		{ "socket", required_argument, NULL, 's' }, { "name", required_argument, NULL, 'n' }, { "all", no_argument, NULL, 'a' },
-		{ "json", no_argument, NULL, 'j' },	    { "help", no_argument, NULL, 'h' },	      { "version", no_argument, NULL, 'V' },
+		{ "socket", required_argument, NULL, 's' },
+		{ "name", required_argument, NULL, 'n' },
+		{ "all", no_argument, NULL, 'a' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int c;

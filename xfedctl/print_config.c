@@ -19,8 +19,7 @@ static void print_lines(const json_t *list, FILE *out)
 {
 	size_t i;
 	json_t *s;
-	json_array_foreach(list, i, s)
-	{
+	json_array_foreach(list, i, s) {
 		ctl_text(out, json_string_value(s) ? json_string_value(s) : "");
 		fputc('\n', out);
 	}

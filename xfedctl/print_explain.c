@@ -26,8 +26,7 @@ static void print_lines(const json_t *list, const char *name, FILE *out)
 	size_t i;
 	json_t *item;
 	ctl_table_init(&t, 3);
-	json_array_foreach(list, i, item)
-	{
+	json_array_foreach(list, i, item) {
 		ctl_table_add(&t, state_word(ctl_str(item, "state")));
 		ctl_table_add(&t, ctl_str(item, name));
 		ctl_table_add(&t, ctl_str(item, "text"));
@@ -46,8 +45,7 @@ enum ctl_exit ctl_print_explain(const json_t *result, FILE *out)
 		fprintf(out, "\nno gate is closed\n");
 		return CTL_FINE;
 	}
-	json_array_foreach(gates, i, gate)
-	{
+	json_array_foreach(gates, i, gate) {
 		if (strcmp(ctl_str(gate, "gate"), closed) == 0) {
 			fprintf(out, "\nthe gate that is closed: %s\n", closed);
 			print_remedy(gate, out);
@@ -73,8 +71,7 @@ enum ctl_exit ctl_print_check(const json_t *result, FILE *out)
 	print_lines(steps, "step", out);
 	bool is_fine = json_is_true(json_object_get(result, "ok"));
 	fprintf(out, is_fine ? "\nno problem was found\n" : "\n");
-	json_array_foreach(steps, i, step)
-	{
+	json_array_foreach(steps, i, step) {
 		if (strcmp(ctl_str(step, "state"), "problem") == 0) {
 			fprintf(out, "%s: ", ctl_str(step, "step"));
 			print_remedy(step, out);

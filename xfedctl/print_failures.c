@@ -33,13 +33,11 @@ static void add_row(struct ctl_table *t, const json_t *f)
 /* Those of strangers apart and last, so that they never hide the others. */
 static size_t print_rows(const json_t *list, bool proved, const char *title, FILE *out)
 {
-	static const char *const names[] = { "ID", "LAST SEEN", "TIMES", "EDGE", "NETWORK", "LOCAL", "",
-		"REMOTE", "REASON", "AT FAULT", "TEXT" };
+	static const char *const names[] = { "ID", "LAST SEEN", "TIMES", "EDGE", "NETWORK", "LOCAL", "", "REMOTE", "REASON", "AT FAULT", "TEXT" };
 	struct ctl_table t;
 	size_t i, rows = 0;
 	json_t *f;
-	json_array_foreach(list, i, f)
-	{
+	json_array_foreach(list, i, f) {
 		rows += is_proved(f) == proved;
 	}
 	if (rows == 0) {
@@ -52,8 +50,7 @@ static size_t print_rows(const json_t *list, bool proved, const char *title, FIL
 			ctl_table_add(&t, names[i]);
 		}
 	}
-	json_array_foreach(list, i, f)
-	{
+	json_array_foreach(list, i, f) {
 		if (is_proved(f) == proved) {
 			add_row(&t, f);
 		}
@@ -70,11 +67,12 @@ enum ctl_exit ctl_print_failures(const json_t *result, FILE *out)
 		return CTL_FINE;
 	}
 	size_t ours = print_rows(list, true, "", out);
-	print_rows(list, false, ours > 0 ? "\nof peers that have proved nothing, by network; a name is only claimed\n"
-					 : "of peers that have proved nothing, by network; a name is only claimed\n", out);
+	print_rows(list, false,
+		ours > 0 ? "\nof peers that have proved nothing, by network; a name is only claimed\n"
+			 : "of peers that have proved nothing, by network; a name is only claimed\n",
+		out);
 	if (json_object_get(result, "next")) {
-		fprintf(out, "older ones: the same command with before=%lld\n",
-			(long long)ctl_int(result, "next"));
+		fprintf(out, "older ones: the same command with before=%lld\n", (long long)ctl_int(result, "next"));
 	}
 	return CTL_FINE;
 }
@@ -102,8 +100,7 @@ static void print_head(const json_t *f, FILE *out)
 	fprintf(out, ", at fault: ");
 	ctl_text(out, ctl_str(f, "side"));
 	fprintf(out, "\n");
-	ctl_text(out,
-		remedy[0] ? remedy : "This version does not know the reason; the edge is newer.");
+	ctl_text(out, remedy[0] ? remedy : "This version does not know the reason; the edge is newer.");
 	fprintf(out, "\n\n");
 }
 
@@ -119,24 +116,21 @@ static void print_facts(const json_t *f, FILE *out)
 	row(&t, "last seen", ctl_time(ctl_int(f, "last"), last));
 	if (ctl_int(f, "count") > 1) {
 		ctl_table_add(&t, "times");
-		ctl_table_addf(&t, "%lld since %s", (long long)ctl_int(f, "count"),
-			ctl_time(ctl_int(f, "at"), first));
+		ctl_table_addf(&t, "%lld since %s", (long long)ctl_int(f, "count"), ctl_time(ctl_int(f, "at"), first));
 	}
 	if (!is_proved(f)) {
 		size_t n;
 		json_t *name;
 		row(&t, "proved", "nothing: anybody in the network may have claimed the name");
 		row(&t, "network", ctl_str(f, "network")[0] ? ctl_str(f, "network") : "unknown");
-		json_array_foreach(json_object_get(f, "names"), n, name)
-		{
+		json_array_foreach(json_object_get(f, "names"), n, name) {
 			row(&t, n == 0 ? "names claimed" : " ", json_string_value(name));
 		}
 	}
 	row(&t, "seen by", ctl_str(f, "edge")[0] ? ctl_str(f, "edge") : "this gateway");
 	row_if_any(&t, "what was said", ctl_str(f, "text"));
 	row_if_any(&t, "correlation", ctl_str(f, "correlation"));
-	json_array_foreach(json_object_get(f, "facts"), i, fact)
-	{
+	json_array_foreach(json_object_get(f, "facts"), i, fact) {
 		row(&t, ctl_str(fact, "name"), ctl_str(fact, "value"));
 	}
 	ctl_table_print(&t, "  ", out);
@@ -152,8 +146,7 @@ static void print_steps(const json_t *steps, FILE *out)
 	}
 	fprintf(out, "\nsteps, in milliseconds since the attempt began\n");
 	ctl_table_init(&t, 4);
-	json_array_foreach(steps, i, s)
-	{
+	json_array_foreach(steps, i, s) {
 		ctl_table_addf(&t, "%lld", (long long)ctl_int(s, "at_ms"));
 		ctl_table_add(&t, ctl_str(s, "step"));
 		ctl_table_add(&t, json_is_true(json_object_get(s, "ok")) ? "ok" : "FAILED");
@@ -169,8 +162,7 @@ static void row_list(struct ctl_table *t, const char *name, const json_t *list)
 	if (json_array_size(list) == 0) {
 		row(t, name, "none");
 	}
-	json_array_foreach(list, i, s)
-	{
+	json_array_foreach(list, i, s) {
 		ctl_table_add(t, i == 0 ? name : " ");
 		ctl_table_add(t, json_string_value(s));
 	}
@@ -180,14 +172,12 @@ static void print_certificate(const json_t *c, size_t number, size_t count, FILE
 {
 	struct ctl_table t;
 	char from[32], until[32];
-	fprintf(out, "\ncertificate %zu of %zu%s\n", number, count,
-		number == 1 ? ", the partner's own" : "");
+	fprintf(out, "\ncertificate %zu of %zu%s\n", number, count, number == 1 ? ", the partner's own" : "");
 	ctl_table_init(&t, 2);
 	row(&t, "subject", ctl_str(c, "subject"));
 	row(&t, "issuer", ctl_str(c, "issuer"));
 	ctl_table_add(&t, "valid");
-	ctl_table_addf(&t, "%s to %s", ctl_time(ctl_int(c, "not_before"), from),
-		ctl_time(ctl_int(c, "not_after"), until));
+	ctl_table_addf(&t, "%s to %s", ctl_time(ctl_int(c, "not_before"), from), ctl_time(ctl_int(c, "not_after"), until));
 	row_list(&t, "names", json_object_get(c, "names"));
 	row_list(&t, "key usage", json_object_get(c, "eku"));
 	row(&t, "serial", ctl_str(c, "serial"));
@@ -203,8 +193,7 @@ enum ctl_exit ctl_print_failure(const json_t *f, FILE *out)
 	print_head(f, out);
 	print_facts(f, out);
 	print_steps(json_object_get(f, "steps"), out);
-	json_array_foreach(chain, i, c)
-	{
+	json_array_foreach(chain, i, c) {
 		print_certificate(c, i + 1, json_array_size(chain), out);
 	}
 	if (json_is_true(json_object_get(f, "unreadable"))) {
@@ -217,8 +206,7 @@ enum ctl_exit ctl_print_retry(const json_t *result, FILE *out)
 {
 	size_t i;
 	json_t *p;
-	json_array_foreach(json_object_get(result, "pairs"), i, p)
-	{
+	json_array_foreach(json_object_get(result, "pairs"), i, p) {
 		bool is_ready = strcmp(ctl_str(p, "state"), "ready") == 0;
 		ctl_text(out, ctl_str(p, "edge"));
 		fprintf(out, ": ");

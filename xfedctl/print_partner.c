@@ -5,8 +5,7 @@ static const char *join(const json_t *list, char *out, size_t size)
 	size_t i, n = 0;
 	json_t *s;
 	out[0] = '\0';
-	json_array_foreach(list, i, s)
-	{
+	json_array_foreach(list, i, s) {
 		const char *text = json_string_value(s);
 		int len = n < size ? snprintf(out + n, size - n, "%s%s", i > 0 ? ", " : "", text ? text : "") : 0;
 		n += len > 0 ? (size_t)len : 0;
@@ -30,8 +29,7 @@ enum ctl_exit ctl_print_partners(const json_t *result, FILE *out)
 	for (i = 0; i < XFED_ARRAY_LEN(names); i++) {
 		ctl_table_add(&t, names[i]);
 	}
-	json_array_foreach(list, i, p)
-	{
+	json_array_foreach(list, i, p) {
 		ctl_table_add(&t, ctl_str(p, "domain"));
 		ctl_table_add(&t, ctl_str(p, "partner_type"));
 		ctl_table_add(&t, ctl_str(p, "tls"));

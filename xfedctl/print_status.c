@@ -13,8 +13,7 @@ static bool print_problems(const json_t *status, const char *indent, FILE *out)
 	size_t i;
 	json_t *p;
 	const json_t *list = json_object_get(status, "problems");
-	json_array_foreach(list, i, p)
-	{
+	json_array_foreach(list, i, p) {
 		char since[32];
 		fprintf(out, "%s  PROBLEM %s since %s: ", indent, ctl_str(p, "reason"), ctl_time(ctl_int(p, "since"), since));
 		ctl_text(out, ctl_str(p, "text"));
@@ -27,8 +26,7 @@ static void print_channel(struct ctl_table *t, const json_t *status)
 {
 	size_t i;
 	json_t *c;
-	json_array_foreach(json_object_get(status, "channel"), i, c)
-	{
+	json_array_foreach(json_object_get(status, "channel"), i, c) {
 		bool is_up = json_is_true(json_object_get(c, "up"));
 		const json_t *rtt = json_object_get(c, "rtt_ms");
 		char since[32];
@@ -78,8 +76,7 @@ enum ctl_exit ctl_print_status(const json_t *result, FILE *out)
 	size_t i;
 	json_t *edge;
 	bool has_problem = print_one(result, "", out);
-	json_array_foreach(json_object_get(result, "edges"), i, edge)
-	{
+	json_array_foreach(json_object_get(result, "edges"), i, edge) {
 		has_problem = print_one(edge, "  ", out) || has_problem;
 	}
 	return has_problem ? CTL_PROBLEM : CTL_FINE;

@@ -20,8 +20,7 @@ enum ctl_exit ctl_print_streams(const json_t *result, FILE *out)
 	}
 	ctl_table_init(&t, XFED_ARRAY_LEN(names));
 	header(&t, names);
-	json_array_foreach(list, i, s)
-	{
+	json_array_foreach(list, i, s) {
 		char age[32], idle[32];
 		const char *edge = ctl_str(s, "edge");
 		ctl_table_addf(&t, "%s%s%lld", edge, *edge ? "/" : "", (long long)ctl_int(s, "id"));
@@ -54,8 +53,7 @@ static void row_list(struct ctl_table *t, const char *name, const json_t *list)
 	if (json_array_size(list) == 0) {
 		row(t, name, "none");
 	}
-	json_array_foreach(list, i, s)
-	{
+	json_array_foreach(list, i, s) {
 		row(t, i == 0 ? name : " ", json_string_value(s));
 	}
 }

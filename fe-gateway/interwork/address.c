@@ -294,7 +294,8 @@ int iw_xmpp_uri_to_jid(struct xfed_arena *a, struct xfed_span uri, struct xfed_j
 	static const size_t scheme_len = sizeof("xmpp:") - 1;
 	struct xfed_span text = trim(uri), plain;
 	struct xfed_jid j;
-	if (text.len <= scheme_len || text.len > 3 * XFED_JID_BYTES || !xfed_span_eq_nocase(xfed_span_make(text.data, scheme_len), XFED_SPAN("xmpp:"))) {
+	if (text.len <= scheme_len || text.len > 3 * XFED_JID_BYTES ||
+		!xfed_span_eq_nocase(xfed_span_make(text.data, scheme_len), XFED_SPAN("xmpp:"))) {
 		return XFED_ERR_INVALID;
 	}
 	text = from(text, scheme_len);

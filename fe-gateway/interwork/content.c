@@ -89,8 +89,12 @@ enum iw_charset iw_content_charset(struct xfed_span name)
 		const char *name;
 		enum iw_charset charset;
 	} names[] = {
-		{ "utf-8", IW_CHARSET_UTF8 },	     { "utf8", IW_CHARSET_UTF8 },     { "us-ascii", IW_CHARSET_ASCII },
-		{ "ascii", IW_CHARSET_ASCII },	     { "iso-8859-1", IW_CHARSET_LATIN1 }, { "iso_8859-1", IW_CHARSET_LATIN1 },
+		{ "utf-8", IW_CHARSET_UTF8 },
+		{ "utf8", IW_CHARSET_UTF8 },
+		{ "us-ascii", IW_CHARSET_ASCII },
+		{ "ascii", IW_CHARSET_ASCII },
+		{ "iso-8859-1", IW_CHARSET_LATIN1 },
+		{ "iso_8859-1", IW_CHARSET_LATIN1 },
 		{ "latin1", IW_CHARSET_LATIN1 },
 	};
 	if (!name.data) {

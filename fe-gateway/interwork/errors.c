@@ -10,8 +10,14 @@ struct sip_row {
 	bool is_wait;
 };
 
-#define SIP_ROW(status, condition, reason) { status, condition, XFED_REASON_##reason, false }
-#define SIP_WAIT(status, condition, reason) { status, condition, XFED_REASON_##reason, true }
+#define SIP_ROW(status, condition, reason)                                                                                                           \
+	{                                                                                                                                            \
+		status, condition, XFED_REASON_##reason, false                                                                                       \
+	}
+#define SIP_WAIT(status, condition, reason)                                                                                                          \
+	{                                                                                                                                            \
+		status, condition, XFED_REASON_##reason, true                                                                                        \
+	}
 
 /* RFC 7247 table 3; 477 and 478 are Kamailio's for a dead connection. */
 static const struct sip_row sip_rows[] = {
@@ -91,8 +97,8 @@ static const struct sip_row *find_status(int status)
  */
 static bool tells_of_user(int status)
 {
-	return status < 400 || status == 403 || status == 404 || status == 410 || status == 430 || status == 477 || status == 478 ||
-	       status == 480 || (status >= 484 && status <= 487) || (status >= 600 && status != 606);
+	return status < 400 || status == 403 || status == 404 || status == 410 || status == 430 || status == 477 || status == 478 || status == 480 ||
+	       (status >= 484 && status <= 487) || (status >= 600 && status != 606);
 }
 
 static void fill(struct iw_xmpp_error *out, const char *condition, bool is_wait, enum xfed_reason reason)
@@ -135,7 +141,10 @@ struct xmpp_row {
 	enum xfed_reason reason;
 };
 
-#define XMPP_ROW(condition, full, bare) { condition, full, bare, XFED_REASON_XMPP_ERROR_RECEIVED }
+#define XMPP_ROW(condition, full, bare)                                                                                                              \
+	{                                                                                                                                            \
+		condition, full, bare, XFED_REASON_XMPP_ERROR_RECEIVED                                                                               \
+	}
 
 /* RFC 7247 table 2 with the decisions of errors.h. */
 static const struct xmpp_row xmpp_rows[] = {
@@ -169,11 +178,24 @@ struct phrase {
 };
 
 static const struct phrase phrases[] = {
-	{ 301, "Moved Permanently" }, { 302, "Moved Temporarily" },	 { 400, "Bad Request" },
-	{ 403, "Forbidden" },	      { 404, "Not Found" },		 { 405, "Method Not Allowed" },
-	{ 406, "Not Acceptable" },    { 410, "Gone" },			 { 413, "Request Entity Too Large" }, { 415, "Unsupported Media Type" },
-	{ 416, "Unsupported URI Scheme" }, { 480, "Temporarily Unavailable" }, { 482, "Loop Detected" }, { 483, "Too Many Hops" }, { 500, "Server Internal Error" },
-	{ 501, "Not Implemented" },   { 504, "Server Time-out" },	 { 513, "Message Too Large" },
+	{ 301, "Moved Permanently" },
+	{ 302, "Moved Temporarily" },
+	{ 400, "Bad Request" },
+	{ 403, "Forbidden" },
+	{ 404, "Not Found" },
+	{ 405, "Method Not Allowed" },
+	{ 406, "Not Acceptable" },
+	{ 410, "Gone" },
+	{ 413, "Request Entity Too Large" },
+	{ 415, "Unsupported Media Type" },
+	{ 416, "Unsupported URI Scheme" },
+	{ 480, "Temporarily Unavailable" },
+	{ 482, "Loop Detected" },
+	{ 483, "Too Many Hops" },
+	{ 500, "Server Internal Error" },
+	{ 501, "Not Implemented" },
+	{ 504, "Server Time-out" },
+	{ 513, "Message Too Large" },
 };
 
 static const char *phrase_of(int status)

@@ -11,8 +11,8 @@
 #include "xfed/base.h"
 #include "xfed/reason.h"
 
-#define IW_RETRY_AFTER_S  10  /* Retry-After where we or the partner are congested */
-#define IW_PHRASE_BYTES	  128 /* longest reason phrase made from an error text */
+#define IW_RETRY_AFTER_S 10  /* Retry-After where we or the partner are congested */
+#define IW_PHRASE_BYTES	 128 /* longest reason phrase made from an error text */
 
 /* All strings are literals. */
 struct iw_xmpp_error {

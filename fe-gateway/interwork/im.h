@@ -23,11 +23,11 @@ enum iw_fate {
 
 /* Spans are in the arena or in the stanza's tree, and live as long as both. */
 struct iw_sip_im {
-	struct xfed_span body;	   /* UTF-8, line ends as they are ([B4-13]); never empty */
-	struct xfed_span subject;  /* one line; data NULL: none */
-	struct xfed_span language; /* a language tag; data NULL: none */
-	struct xfed_span thread;   /* data NULL: none */
-	const char *rule;	   /* DROP: "type-error", "headline", "no-body"; otherwise NULL */
+	struct xfed_span body;	      /* UTF-8, line ends as they are ([B4-13]); never empty */
+	struct xfed_span subject;     /* one line; data NULL: none */
+	struct xfed_span language;    /* a language tag; data NULL: none */
+	struct xfed_span thread;      /* data NULL: none */
+	const char *rule;	      /* DROP: "type-error", "headline", "no-body"; otherwise NULL */
 	struct iw_xmpp_error refusal; /* REFUSE */
 };
 

@@ -28,13 +28,12 @@ static int rank(const struct xfed_xml_elem *e, const struct xfed_stanza *s, stru
 }
 
 /* `*text` has data NULL where no child with text was found. OK or NOMEM. */
-static int choose(struct xfed_arena *a, const struct xfed_stanza *s, const char *name, struct xfed_span wanted,
-	const struct xfed_xml_elem **chosen, struct xfed_span *text)
+static int choose(struct xfed_arena *a, const struct xfed_stanza *s, const char *name, struct xfed_span wanted, const struct xfed_xml_elem **chosen,
+	struct xfed_span *text)
 {
 	int best = -1;
 	*text = absent();
-	for (const struct xfed_xml_elem *e = xfed_xml_child(s->elem, XFED_NS_SERVER, name); e;
-		e = xfed_xml_next(e, XFED_NS_SERVER, name)) {
+	for (const struct xfed_xml_elem *e = xfed_xml_child(s->elem, XFED_NS_SERVER, name); e; e = xfed_xml_next(e, XFED_NS_SERVER, name)) {
 		int r = rank(e, s, wanted);
 		if (r <= best) {
 			continue;

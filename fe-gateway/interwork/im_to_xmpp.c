@@ -129,8 +129,7 @@ enum iw_fate iw_im_to_xmpp(struct xfed_arena *a, const struct iw_sip_message *m,
 	}
 	if (body.len == 0) {
 		/* Nothing a contact could read: to say 200 for it would be to drop it. */
-		out->refusal = (struct iw_sip_error){
-			.status = 400, .phrase = "Empty Message", .reason = XFED_REASON_SIP_CONTENT_UNSUPPORTED };
+		out->refusal = (struct iw_sip_error){ .status = 400, .phrase = "Empty Message", .reason = XFED_REASON_SIP_CONTENT_UNSUPPORTED };
 		return IW_REFUSE;
 	}
 	out->elem = build(a, m, e, body);

@@ -6,10 +6,10 @@
 #include "xfed/base.h"
 
 /* Sets of bytes that stand for themselves besides letters and digits. */
-extern const char iw_raw_in_sip_user[]; /* RFC 7247 table 1 */
-extern const char iw_raw_in_im_user[];	/* the same table, without what section 6.5 step 5 encodes */
+extern const char iw_raw_in_sip_user[];	 /* RFC 7247 table 1 */
+extern const char iw_raw_in_im_user[];	 /* the same table, without what section 6.5 step 5 encodes */
 extern const char iw_raw_in_xmpp_node[]; /* RFC 5122 section 2.2, nodeallow without brackets */
-extern const char iw_raw_in_param[];	/* RFC 3261 section 25.1, paramchar */
+extern const char iw_raw_in_param[];	 /* RFC 3261 section 25.1, paramchar */
 
 /* Most bytes the encoded form takes. */
 static inline size_t iw_percent_room(struct xfed_span s)

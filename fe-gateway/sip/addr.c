@@ -92,8 +92,7 @@ int sip_addr_parse(struct xfed_span value, struct sip_addr *out)
 		out->uri = sip_trim(xfed_span_make(value.data, n));
 		out->params = xfed_span_make(value.data + n, value.len - n);
 		/* [C1-05]: such a URI must stand in <>. */
-		if (out->uri.len > 0 && (memchr(out->uri.data, '?', out->uri.len) ||
-						memchr(out->uri.data, ',', out->uri.len))) {
+		if (out->uri.len > 0 && (memchr(out->uri.data, '?', out->uri.len) || memchr(out->uri.data, ',', out->uri.len))) {
 			return XFED_ERR_INVALID;
 		}
 	}

@@ -9,9 +9,9 @@ struct sip_set {
 	uint64_t low, high; /* characters 0 to 63, 64 to 127 */
 };
 
-#define SIP_BIT(c)	((uint64_t)1 << ((c) & 63))
-#define SIP_DIGITS	((uint64_t)0x3ff << '0')
-#define SIP_LETTERS	((uint64_t)0x07fffffe07fffffe)
+#define SIP_BIT(c)	  ((uint64_t)1 << ((c)&63))
+#define SIP_DIGITS	  ((uint64_t)0x3ff << '0')
+#define SIP_LETTERS	  ((uint64_t)0x07fffffe07fffffe)
 #define SIP_PRINTABLE_LOW (~(uint64_t)0 << 32)
 
 static inline bool sip_set_has(struct sip_set s, unsigned char c)
@@ -20,15 +20,14 @@ static inline bool sip_set_has(struct sip_set s, unsigned char c)
 }
 
 /* token of RFC 3261 section 25.1 */
-#define SIP_TOKEN                                                                                                      \
-	((struct sip_set){ SIP_DIGITS | SIP_BIT('-') | SIP_BIT('.') | SIP_BIT('!') | SIP_BIT('%') | SIP_BIT('*') |     \
-				   SIP_BIT('+') | SIP_BIT('\''),                                                       \
+#define SIP_TOKEN                                                                                                                                    \
+	((struct sip_set){ SIP_DIGITS | SIP_BIT('-') | SIP_BIT('.') | SIP_BIT('!') | SIP_BIT('%') | SIP_BIT('*') | SIP_BIT('+') | SIP_BIT('\''),     \
 		SIP_LETTERS | SIP_BIT('_') | SIP_BIT('`') | SIP_BIT('~') })
 
 /* word of the same: token and some separators */
-#define SIP_WORD                                                                                                       \
-	((struct sip_set){ SIP_TOKEN.low | SIP_BIT('(') | SIP_BIT(')') | SIP_BIT('<') | SIP_BIT('>') | SIP_BIT(':') |  \
-				   SIP_BIT('"') | SIP_BIT('/') | SIP_BIT('?'),                                         \
+#define SIP_WORD                                                                                                                                     \
+	((struct sip_set){ SIP_TOKEN.low | SIP_BIT('(') | SIP_BIT(')') | SIP_BIT('<') | SIP_BIT('>') | SIP_BIT(':') | SIP_BIT('"') | SIP_BIT('/') |  \
+				   SIP_BIT('?'),                                                                                                     \
 		SIP_TOKEN.high | SIP_BIT('\\') | SIP_BIT('[') | SIP_BIT(']') | SIP_BIT('{') | SIP_BIT('}') })
 
 #endif

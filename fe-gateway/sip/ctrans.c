@@ -8,8 +8,7 @@
 #define COOKIE_LEN  strlen("z9hG4bK")
 #define RANDOM_SIZE 16
 
-static struct sip_via_out via_for(
-	const struct sip_layer *l, enum sip_transport transport, struct xfed_span branch)
+static struct sip_via_out via_for(const struct sip_layer *l, enum sip_transport transport, struct xfed_span branch)
 {
 	return (struct sip_via_out){
 		.transport = sip_transport_name(transport),
@@ -20,13 +19,11 @@ static struct sip_via_out via_for(
 	};
 }
 
-int sip_layer_request_size(
-	const struct sip_layer *l, const struct sip_layer_request *params, size_t *size)
+int sip_layer_request_size(const struct sip_layer *l, const struct sip_layer_request *params, size_t *size)
 {
 	char any[2 * RANDOM_SIZE];
 	memset(any, '0', sizeof(any));
-	struct sip_via_out via = via_for(l, params->target.transport,
-		params->branch.data ? params->branch : xfed_span_make(any, sizeof(any)));
+	struct sip_via_out via = via_for(l, params->target.transport, params->branch.data ? params->branch : xfed_span_make(any, sizeof(any)));
 	return sip_print_request(&params->request, &via, NULL, 0, size);
 }
 
@@ -40,8 +37,7 @@ static size_t size_limit(const struct sip_layer_request *params)
 }
 
 /* Everything that can refuse a request before memory is taken. It stands in the layer's scratch afterwards. */
-static int print_request(
-	const struct sip_layer *l, const struct sip_layer_request *params, struct xfed_span branch, size_t *size)
+static int print_request(const struct sip_layer *l, const struct sip_layer_request *params, struct xfed_span branch, size_t *size)
 {
 	enum sip_method method = sip_method_parse(params->request.method);
 	if (!l->sent_by[params->target.transport].host[0]) {
@@ -58,8 +54,7 @@ static int print_request(
 	return rc == XFED_OK && sip_layer_is_full(l) ? XFED_ERR_AGAIN : rc;
 }
 
-static struct sip_trans *make(
-	const struct sip_target *target, uint64_t cookie, size_t size, enum sip_state state)
+static struct sip_trans *make(const struct sip_target *target, uint64_t cookie, size_t size, enum sip_state state)
 {
 	struct sip_trans *t = xfed_calloc(1, sizeof(*t));
 	if (!t) {
@@ -92,8 +87,7 @@ static int launch(struct sip_layer *l, struct sip_trans *t, uint64_t now_ms)
 	return XFED_OK;
 }
 
-int sip_layer_request(
-	struct sip_layer *l, const struct sip_layer_request *params, uint64_t now_ms, uint64_t *txn)
+int sip_layer_request(struct sip_layer *l, const struct sip_layer_request *params, uint64_t now_ms, uint64_t *txn)
 {
 	uint8_t random[RANDOM_SIZE];
 	char hex[2 * RANDOM_SIZE + 1];
@@ -110,8 +104,7 @@ int sip_layer_request(
 		return rc;
 	}
 	bool is_invite = xfed_span_is(params->request.method, "INVITE");
-	struct sip_trans *t = make(&params->target, params->cookie, size,
-		is_invite ? SIP_STATE_CALLING : SIP_STATE_TRYING);
+	struct sip_trans *t = make(&params->target, params->cookie, size, is_invite ? SIP_STATE_CALLING : SIP_STATE_TRYING);
 	if (!t) {
 		return XFED_ERR_NOMEM;
 	}
@@ -129,8 +122,7 @@ int sip_layer_request(
 static int read_back(const struct sip_trans *t, struct sip_message **invite)
 {
 	struct sip_error err;
-	return sip_message_parse(
-		xfed_span_make(t->last, t->last_len), SIP_PARSE_STREAM, invite, &err);
+	return sip_message_parse(xfed_span_make(t->last, t->last_len), SIP_PARSE_STREAM, invite, &err);
 }
 
 static struct xfed_span unique_part(struct xfed_span branch)
@@ -155,16 +147,14 @@ int sip_layer_cancel(struct sip_layer *l, uint64_t txn, uint64_t now_ms)
 	if (rc == XFED_OK) {
 		rc = sip_print_cancel(invite, NULL, 0, &size);
 	}
-	struct sip_trans *cancel =
-		rc == XFED_OK ? make(&t->target, 0, size, SIP_STATE_TRYING) : NULL;
+	struct sip_trans *cancel = rc == XFED_OK ? make(&t->target, 0, size, SIP_STATE_TRYING) : NULL;
 	if (rc == XFED_OK && !cancel) {
 		rc = XFED_ERR_NOMEM;
 	}
 	if (rc == XFED_OK) {
 		rc = sip_print_cancel(invite, cancel->last, size, &cancel->last_len);
 		cancel->is_silent = true;
-		cancel->key = sip_key_client(
-			&l->secret, unique_part(invite->via.branch), XFED_SPAN("CANCEL"));
+		cancel->key = sip_key_client(&l->secret, unique_part(invite->via.branch), XFED_SPAN("CANCEL"));
 		rc = launch(l, cancel, now_ms);
 	}
 	if (rc == XFED_OK) {
@@ -179,11 +169,7 @@ int sip_layer_cancel(struct sip_layer *l, uint64_t txn, uint64_t now_ms)
 static void tell(struct sip_layer *l, const struct sip_trans *t, const struct sip_message *m)
 {
 	if (!t->is_silent && m->status != 100) {
-		struct sip_layer_action act = { .kind = SIP_ACT_RESPONSE,
-			.txn = t->id,
-			.cookie = t->cookie,
-			.status = m->status,
-			.message = m };
+		struct sip_layer_action act = { .kind = SIP_ACT_RESPONSE, .txn = t->id, .cookie = t->cookie, .status = m->status, .message = m };
 		sip_layer_push(l, &act);
 	}
 }
@@ -213,8 +199,7 @@ static int acknowledge(struct sip_layer *l, struct sip_trans *t, const struct si
 	return rc;
 }
 
-static int invite_final(
-	struct sip_layer *l, struct sip_trans *t, const struct sip_message *m, uint64_t now_ms)
+static int invite_final(struct sip_layer *l, struct sip_trans *t, const struct sip_message *m, uint64_t now_ms)
 {
 	if (m->status < 300) {
 		tell(l, t, m);
@@ -233,8 +218,7 @@ int sip_client_receive(struct sip_layer *l, const struct sip_message *m, uint64_
 {
 	struct sip_trans *t = NULL;
 	if (m->via.has_cookie) {
-		struct sip_key key =
-			sip_key_client(&l->secret, unique_part(m->via.branch), m->cseq_method);
+		struct sip_key key = sip_key_client(&l->secret, unique_part(m->via.branch), m->cseq_method);
 		t = sip_trans_by_key(l, &key);
 	}
 	if (!t) {
@@ -298,11 +282,8 @@ void sip_client_sent(struct sip_layer *l, uint64_t txn, uint64_t flow)
 void sip_client_failed(struct sip_layer *l, struct sip_trans *t, bool was_written)
 {
 	if (sip_trans_is_open(t) && !t->is_silent) {
-		struct sip_layer_action act = {
-			.kind = SIP_ACT_TRANSPORT_ERROR, .txn = t->id, .cookie = t->cookie
-		};
-		act.was_written = was_written || t->is_written ||
-				  (t->target.transport == SIP_UDP && t->sends > 1);
+		struct sip_layer_action act = { .kind = SIP_ACT_TRANSPORT_ERROR, .txn = t->id, .cookie = t->cookie };
+		act.was_written = was_written || t->is_written || (t->target.transport == SIP_UDP && t->sends > 1);
 		sip_layer_push(l, &act);
 	}
 	sip_trans_end(l, t);

@@ -5,8 +5,7 @@
 static int index_of(struct xfed_span s, size_t at, const char *names, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		if (xfed_span_eq_nocase(
-			    xfed_span_make(s.data + at, 3), xfed_span_make(names + 3 * i, 3))) {
+		if (xfed_span_eq_nocase(xfed_span_make(s.data + at, 3), xfed_span_make(names + 3 * i, 3))) {
 			return (int)i;
 		}
 	}
@@ -55,8 +54,8 @@ int sip_date_parse(struct xfed_span text, int64_t *seconds)
 	int day = number(text, 5, 2), year = number(text, 12, 4);
 	int hour = number(text, 17, 2), minute = number(text, 20, 2), second = number(text, 23, 2);
 	if (index_of(text, 0, "MonTueWedThuFriSatSun", 7) < 0 || month < 0 || year < 1970 || day < 1 ||
-		day > days[month] + (month == 1 && is_leap(year)) || hour < 0 || hour > 23 ||
-		minute < 0 || minute > 59 || second < 0 || second > 60) {
+		day > days[month] + (month == 1 && is_leap(year)) || hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 ||
+		second > 60) {
 		return XFED_ERR_INVALID;
 	}
 	int64_t n = days_before(year) - days_before(1970) + day - 1;

@@ -21,8 +21,8 @@ static bool find_target(const struct sip_message *m, struct xfed_span *target)
 	if (!h) {
 		return true;
 	}
-	bool is_one = sip_list_next(&rest, &element, &bad) && !sip_list_next(&rest, &more, &bad) && !bad &&
-		      !sip_message_header(m, SIP_HEADER_CONTACT, h);
+	bool is_one =
+		sip_list_next(&rest, &element, &bad) && !sip_list_next(&rest, &more, &bad) && !bad && !sip_message_header(m, SIP_HEADER_CONTACT, h);
 	if (!is_one || sip_addr_parse(element, &addr) != XFED_OK || sip_uri_parse(addr.uri, &uri) != XFED_OK || !uri.is_sip) {
 		return false;
 	}
@@ -135,8 +135,8 @@ static int set_way_of_list(struct sip_dialog *d, struct xfed_span target, const 
 	return rc;
 }
 
-static int make(const struct sip_dialog_start *s, struct xfed_span remote_tag, struct xfed_span target, const struct routes *routes,
-	struct sip_dialog **out)
+static int make(
+	const struct sip_dialog_start *s, struct xfed_span remote_tag, struct xfed_span target, const struct routes *routes, struct sip_dialog **out)
 {
 	struct sip_dialog *d = xfed_calloc(1, sizeof(*d));
 	if (!d) {
@@ -171,7 +171,9 @@ void sip_dialog_free(struct sip_dialog *d)
 
 int sip_dialog_of_request(const struct sip_message *request, struct xfed_span local_tag, struct sip_dialog **out)
 {
-	struct sip_dialog_start s = { .call_id = request->call_id, .local_tag = local_tag, .local_uri = request->to.uri, .remote_uri = request->from.uri };
+	struct sip_dialog_start s = {
+		.call_id = request->call_id, .local_tag = local_tag, .local_uri = request->to.uri, .remote_uri = request->from.uri
+	};
 	struct routes r;
 	struct xfed_span target;
 	*out = NULL;
@@ -276,8 +278,8 @@ enum sip_dialog_verdict sip_dialog_take(struct sip_dialog *d, const struct sip_m
 int sip_dialog_answered(struct sip_dialog *d, const struct sip_message *response)
 {
 	struct xfed_span target;
-	bool is_new = response->status >= 200 && response->status < 300 && is_target_refresh(response->cseq_method) && find_target(response, &target) &&
-		      target.data && !xfed_span_eq(target, d->target);
+	bool is_new = response->status >= 200 && response->status < 300 && is_target_refresh(response->cseq_method) &&
+		      find_target(response, &target) && target.data && !xfed_span_eq(target, d->target);
 	return is_new ? set_way(d, target, d->route_set) : XFED_OK;
 }
 

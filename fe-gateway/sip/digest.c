@@ -155,7 +155,8 @@ static bool parse_challenge(struct xfed_span value, struct challenge *c, bool *i
 	while (!bad && sip_list_next(&rest, &element, &bad)) {
 		const char *eq = memchr(element.data, '=', element.len);
 		size_t n = eq ? (size_t)(eq - element.data) : 0;
-		bad |= !eq || !take_param(c, sip_trim(xfed_span_make(element.data, n)), sip_trim(xfed_span_make(eq + 1, element.len - n - 1)), is_stale, &knows_qop);
+		bad |= !eq || !take_param(c, sip_trim(xfed_span_make(element.data, n)), sip_trim(xfed_span_make(eq + 1, element.len - n - 1)),
+				      is_stale, &knows_qop);
 	}
 	return !bad && c->is_set && knows_qop;
 }

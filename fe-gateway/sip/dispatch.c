@@ -36,9 +36,7 @@ static const struct row {
 
 static struct sip_verdict answer(int status, const char *extra)
 {
-	return (struct sip_verdict){
-		.disposition = SIP_DISPOSE_ANSWER, .status = status, .extra = extra
-	};
+	return (struct sip_verdict){ .disposition = SIP_DISPOSE_ANSWER, .status = status, .extra = extra };
 }
 
 struct sip_verdict sip_dispatch(const struct sip_message *m)

@@ -24,9 +24,9 @@ const char *sip_sub_state_word(enum sip_sub_state s)
 
 static enum sip_sub_state state_of(struct xfed_span word)
 {
-	return xfed_span_eq_nocase(word, XFED_SPAN("pending"))	  ? SIP_SUB_PENDING :
-	       xfed_span_eq_nocase(word, XFED_SPAN("terminated")) ? SIP_SUB_TERMINATED :
-								    SIP_SUB_ACTIVE;
+	return xfed_span_eq_nocase(word, XFED_SPAN("pending"))	    ? SIP_SUB_PENDING
+	       : xfed_span_eq_nocase(word, XFED_SPAN("terminated")) ? SIP_SUB_TERMINATED
+								    : SIP_SUB_ACTIVE;
 }
 
 static enum sip_end_reason reason_of(struct xfed_span word)

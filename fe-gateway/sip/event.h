@@ -19,14 +19,14 @@
 /* ---- Subscription-State ---- */
 
 /* Words a subscription ends with (RFC 6665 section 4.1.3), and what its subscriber does then. */
-#define SIP_END_REASONS(X)                                                                            \
-	X(NONE, "", LATER)               /* none, or one nobody knows */                              \
-	X(DEACTIVATED, "deactivated", NOW)                                                            \
-	X(PROBATION, "probation", LATER)                                                              \
-	X(REJECTED, "rejected", NEVER)                                                                \
-	X(TIMEOUT, "timeout", NOW)                                                                    \
-	X(GIVEUP, "giveup", LATER)                                                                    \
-	X(NORESOURCE, "noresource", NEVER)                                                            \
+#define SIP_END_REASONS(X)                                                                                                                           \
+	X(NONE, "", LATER) /* none, or one nobody knows */                                                                                           \
+	X(DEACTIVATED, "deactivated", NOW)                                                                                                           \
+	X(PROBATION, "probation", LATER)                                                                                                             \
+	X(REJECTED, "rejected", NEVER)                                                                                                               \
+	X(TIMEOUT, "timeout", NOW)                                                                                                                   \
+	X(GIVEUP, "giveup", LATER)                                                                                                                   \
+	X(NORESOURCE, "noresource", NEVER)                                                                                                           \
 	X(INVARIANT, "invariant", NEVER)
 
 enum sip_end_reason {
@@ -95,14 +95,14 @@ struct sip_subscriber_action {
 struct sip_subscriber {
 	const struct xfed_env *env;
 	enum sip_sub_state state;
-	bool is_in_flight;  /* the last SUBSCRIBE, `number`, is not answered yet */
+	bool is_in_flight; /* the last SUBSCRIBE, `number`, is not answered yet */
 	uint32_t number;
 	bool is_unwanted;   /* UNSUBSCRIBE has come */
 	bool is_ending;	    /* a SUBSCRIBE with Expires 0 is out, the last NOTIFY awaited */
 	bool is_asked_back; /* 423 was heeded once */
 	bool has_dialog;    /* a 2xx or a NOTIFY has come */
 	int64_t wanted_s;
-	unsigned failures; /* in a row */
+	unsigned failures;					 /* in a row */
 	uint64_t expires_ms, refresh_ms, notify_by_ms, retry_ms; /* UINT64_MAX: not set */
 	struct sip_subscriber_action actions[4];
 	unsigned action_count, action_next;

@@ -17,8 +17,7 @@ static size_t find_failed(const struct sip_failed_places *f, const struct sip_lo
 {
 	size_t i = 0;
 	for (; i < f->count; i++) {
-		bool same_address = f->list[i].is_ipv6 == where->is_ipv6 &&
-			memcmp(f->list[i].address, where->address, where->is_ipv6 ? 16 : 4) == 0;
+		bool same_address = f->list[i].is_ipv6 == where->is_ipv6 && memcmp(f->list[i].address, where->address, where->is_ipv6 ? 16 : 4) == 0;
 		if (same_address && f->list[i].port == where->port && f->list[i].transport == where->transport) {
 			break;
 		}
@@ -87,8 +86,7 @@ static void put(struct sip_failover *f, const struct sip_location *where, unsign
 	}
 }
 
-int sip_failover_new(const struct sip_locations *found, struct sip_failed_places *failed, uint64_t now_ms,
-	struct sip_failover **out)
+int sip_failover_new(const struct sip_locations *found, struct sip_failed_places *failed, uint64_t now_ms, struct sip_failover **out)
 {
 	XFED_REQUIRE(found->count > 0 && found->count <= XFED_SIP_LOCATE_RESULTS);
 	struct sip_failover *f = xfed_calloc(1, sizeof(*f) + found->count * sizeof(f->list[0]));
@@ -140,8 +138,7 @@ static bool is_untaken(enum sip_attempt_end end, int status, bool was_written)
 	return false;
 }
 
-bool sip_failover_next(
-	struct sip_failover *f, enum sip_attempt_end end, int status, bool was_written)
+bool sip_failover_next(struct sip_failover *f, enum sip_attempt_end end, int status, bool was_written)
 {
 	if (!is_untaken(end, status, was_written) || f->at + 1 >= f->count) {
 		return false;

@@ -37,8 +37,7 @@ void sip_failed_remove(struct sip_failed_places *f, const struct sip_location *w
  * Copies the list, which is not empty: those in `failed` behind the others, else in their order. With all of them in
  * there it is their order again. OK, NOMEM.
  */
-int sip_failover_new(const struct sip_locations *found, struct sip_failed_places *failed, uint64_t now_ms,
-	struct sip_failover **out);
+int sip_failover_new(const struct sip_locations *found, struct sip_failed_places *failed, uint64_t now_ms, struct sip_failover **out);
 void sip_failover_free(struct sip_failover *f); /* NULL is fine */
 
 /* Where the request goes now. */
@@ -61,7 +60,6 @@ enum sip_attempt_end {
  * sip_failover_place() and _number() now give it. False: it was the last attempt, its end is
  * that of the request.
  */
-bool sip_failover_next(
-	struct sip_failover *f, enum sip_attempt_end end, int status, bool was_written);
+bool sip_failover_next(struct sip_failover *f, enum sip_attempt_end end, int status, bool was_written);
 
 #endif

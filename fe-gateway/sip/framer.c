@@ -91,10 +91,7 @@ static struct sip_frame measure(struct sip_framer *f)
 	size_t body = 0;
 	int rc = sip_scan_content_length(head, &body);
 	if (rc != XFED_OK) {
-		return lose(f,
-			rc == XFED_ERR_NOT_FOUND ? "no Content-Length"
-						 : "bad Content-Length or line end",
-			head);
+		return lose(f, rc == XFED_ERR_NOT_FOUND ? "no Content-Length" : "bad Content-Length or line end", head);
 	}
 	if (body > XFED_SIP_SKIP_BYTES) {
 		return lose(f, "message too large", head);
@@ -109,9 +106,7 @@ struct sip_frame sip_framer_next(struct sip_framer *f)
 {
 	struct sip_frame frame = { .kind = SIP_FRAME_MORE };
 	if (f->error) {
-		return (struct sip_frame){
-			.kind = SIP_FRAME_ERROR, .bytes = { "", 0 }, .note = f->error
-		};
+		return (struct sip_frame){ .kind = SIP_FRAME_ERROR, .bytes = { "", 0 }, .note = f->error };
 	}
 	give_back(f);
 	if (f->message == 0 && f->skip > 0) {
@@ -134,8 +129,7 @@ struct sip_frame sip_framer_next(struct sip_framer *f)
 	if (s.len < f->message) {
 		return (struct sip_frame){ .kind = SIP_FRAME_MORE };
 	}
-	frame = (struct sip_frame){ .kind = SIP_FRAME_MESSAGE,
-		.bytes = xfed_span_make(s.data, f->message) };
+	frame = (struct sip_frame){ .kind = SIP_FRAME_MESSAGE, .bytes = xfed_span_make(s.data, f->message) };
 	f->give_back = f->message;
 	f->message = f->scanned = 0;
 	return frame;

@@ -11,15 +11,15 @@
 #include "xfed/buf.h"
 
 enum sip_frame_kind {
-	SIP_FRAME_MORE,	   /* nothing complete: read on */
+	SIP_FRAME_MORE, /* nothing complete: read on */
 	/*
 	 * `bytes` is one whole message: SIP_LAYER_RECV. Of one that is too large, up to
 	 * XFED_SIP_SKIP_BYTES, it is the header block: the layer refuses it for its Content-Length. A
 	 * connection of a proxy carries the requests of all its users, so the body is read past.
 	 */
 	SIP_FRAME_MESSAGE,
-	SIP_FRAME_PING,	   /* double CRLF between messages: write one CRLF back ([C3-09]) */
-	SIP_FRAME_ERROR,   /* the stream is lost: see below; every later call says so again */
+	SIP_FRAME_PING,	 /* double CRLF between messages: write one CRLF back ([C3-09]) */
+	SIP_FRAME_ERROR, /* the stream is lost: see below; every later call says so again */
 };
 
 struct sip_frame {

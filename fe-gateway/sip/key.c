@@ -89,8 +89,7 @@ static void add_nocase(struct digest *d, struct xfed_span s)
 	}
 }
 
-struct sip_key sip_key_client(
-	const struct sip_secret *s, struct xfed_span branch, struct xfed_span method)
+struct sip_key sip_key_client(const struct sip_secret *s, struct xfed_span branch, struct xfed_span method)
 {
 	struct digest d;
 	start(&d, s, CLIENT);
@@ -99,8 +98,7 @@ struct sip_key sip_key_client(
 	return finish(&d);
 }
 
-struct sip_key sip_key_server(const struct sip_secret *s, const struct sip_message *m,
-	int transport, struct xfed_span method)
+struct sip_key sip_key_server(const struct sip_secret *s, const struct sip_message *m, int transport, struct xfed_span method)
 {
 	struct digest d;
 	start(&d, s, m->via.has_cookie ? SERVER : SERVER_2543);

@@ -17,16 +17,14 @@ struct sip_key {
 };
 
 /* A transaction of ours: the branch behind its cookie, and the method. */
-struct sip_key sip_key_client(
-	const struct sip_secret *s, struct xfed_span branch, struct xfed_span method);
+struct sip_key sip_key_client(const struct sip_secret *s, struct xfed_span branch, struct xfed_span method);
 
 /*
  * A transaction of a peer: branch, sent-by and method, or without a cookie the fields RFC 2543 goes
  * by; and the transport it came over, which no retransmission changes. `method` is that of the
  * request, INVITE for an ACK.
  */
-struct sip_key sip_key_server(const struct sip_secret *s, const struct sip_message *m,
-	int transport, struct xfed_span method);
+struct sip_key sip_key_server(const struct sip_secret *s, const struct sip_message *m, int transport, struct xfed_span method);
 
 /* Merged requests: From tag, Call-ID and CSeq. */
 struct sip_key sip_key_merged(const struct sip_secret *s, const struct sip_message *m);

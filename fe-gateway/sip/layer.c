@@ -13,8 +13,7 @@ const char *sip_transport_name(enum sip_transport t)
 	return names[t];
 }
 
-int sip_layer_new(
-	const struct sip_layer_config *config, const struct xfed_env *env, struct sip_layer **out)
+int sip_layer_new(const struct sip_layer_config *config, const struct xfed_env *env, struct sip_layer **out)
 {
 	*out = NULL;
 	struct sip_layer *l = xfed_calloc(1, sizeof(*l));
@@ -23,8 +22,7 @@ int sip_layer_new(
 	}
 	l->env = env;
 	l->time_divisor = config->time_divisor > 0 ? config->time_divisor : 1;
-	l->transactions_max =
-		config->transactions_max > 0 ? config->transactions_max : XFED_SIP_TRANSACTIONS_MAX;
+	l->transactions_max = config->transactions_max > 0 ? config->transactions_max : XFED_SIP_TRANSACTIONS_MAX;
 	for (int i = 0; i < SIP_TRANSPORT_COUNT; i++) {
 		l->sent_by[i].port = config->sent_by[i].port;
 		l->sent_by[i].host = xfed_strndup(config->sent_by[i].host);
@@ -62,8 +60,7 @@ void sip_layer_free(struct sip_layer *l)
 		return;
 	}
 	struct sip_trans *t, *next;
-	HASH_ITER(hh, l->by_id, t, next)
-	{
+	HASH_ITER(hh, l->by_id, t, next) {
 		sip_trans_end(l, t);
 	}
 	reap(l);
@@ -127,10 +124,8 @@ static bool is_ours(const struct sip_layer *l, const struct sip_via *via)
 		uint16_t standard = i == SIP_TLS ? 5061 : 5060;
 		uint16_t ours = l->sent_by[i].port != 0 ? l->sent_by[i].port : standard;
 		uint16_t theirs = via->port != 0 ? via->port : standard;
-		if (l->sent_by[i].host[0] && ours == theirs &&
-			sip_host_eq(via->host, xfed_span_str(l->sent_by[i].host)) &&
-			xfed_span_eq_nocase(via->transport,
-				xfed_span_str(sip_transport_name((enum sip_transport)i)))) {
+		if (l->sent_by[i].host[0] && ours == theirs && sip_host_eq(via->host, xfed_span_str(l->sent_by[i].host)) &&
+			xfed_span_eq_nocase(via->transport, xfed_span_str(sip_transport_name((enum sip_transport)i)))) {
 			return true;
 		}
 	}
@@ -153,8 +148,7 @@ static int receive(struct sip_layer *l, const struct sip_layer_event *ev, uint64
 	if (l->flow.transport == SIP_UDP && is_keepalive(ev->bytes)) {
 		return XFED_OK;
 	}
-	enum sip_parse_flags flags =
-		l->flow.transport == SIP_UDP ? SIP_PARSE_DATAGRAM : SIP_PARSE_STREAM;
+	enum sip_parse_flags flags = l->flow.transport == SIP_UDP ? SIP_PARSE_DATAGRAM : SIP_PARSE_STREAM;
 	int rc = sip_message_parse(ev->bytes, flags, &l->message, &l->error);
 	if (rc == XFED_ERR_INVALID) {
 		return receive_bad(l);

@@ -67,8 +67,8 @@ struct sip_layer_config {
 };
 
 enum sip_layer_event_kind {
-	SIP_LAYER_RECV, /* flow, bytes: one datagram, or one message cut out by sip/framer.h */
-	SIP_LAYER_SENT, /* txn, flow_id: the first byte of that request has gone out on that flow
+	SIP_LAYER_RECV,	       /* flow, bytes: one datagram, or one message cut out by sip/framer.h */
+	SIP_LAYER_SENT,	       /* txn, flow_id: the first byte of that request has gone out on that flow
 			   (TCP, TLS) */
 	SIP_LAYER_SEND_FAILED, /* txn, was_written: it could not be sent (no connection, or it
 				  broke) */
@@ -86,16 +86,16 @@ struct sip_layer_event {
 };
 
 enum sip_layer_action_kind {
-	SIP_ACT_SEND,	  /* target (flow set: on that flow), bytes; txn not 0: a request of ours,
+	SIP_ACT_SEND,		 /* target (flow set: on that flow), bytes; txn not 0: a request of ours,
 			     report SENT / SEND_FAILED */
-	SIP_ACT_REQUEST,  /* a new request for the user: txn, message, flow; answer with
+	SIP_ACT_REQUEST,	 /* a new request for the user: txn, message, flow; answer with
 			     sip_layer_respond() */
-	SIP_ACT_RESPONSE, /* cookie, txn, status, message: provisional (not 100) or final; a final
+	SIP_ACT_RESPONSE,	 /* cookie, txn, status, message: provisional (not 100) or final; a final
 			     one ends the transaction for the user */
-	SIP_ACT_TIMEOUT,  /* cookie, txn, was_written (always true on UDP): Timer B or F; final */
+	SIP_ACT_TIMEOUT,	 /* cookie, txn, was_written (always true on UDP): Timer B or F; final */
 	SIP_ACT_TRANSPORT_ERROR, /* cookie, txn, was_written; final */
-	SIP_ACT_BAD_MESSAGE, /* flow, error: for log and metric; already answered where that was possible */
-	SIP_ACT_CLOSE_FLOW,  /* flow_id: after everything before it has been sent */
+	SIP_ACT_BAD_MESSAGE,	 /* flow, error: for log and metric; already answered where that was possible */
+	SIP_ACT_CLOSE_FLOW,	 /* flow_id: after everything before it has been sent */
 };
 
 struct sip_layer_action {
@@ -115,8 +115,7 @@ struct sip_layer_action {
 struct sip_layer;
 
 /* OK or NOMEM. `env` is borrowed for the life of the layer. */
-int sip_layer_new(
-	const struct sip_layer_config *config, const struct xfed_env *env, struct sip_layer **out);
+int sip_layer_new(const struct sip_layer_config *config, const struct xfed_env *env, struct sip_layer **out);
 void sip_layer_free(struct sip_layer *l);
 
 /* OK, or NOMEM: the event is lost as a lost packet is, the layer goes on. */
@@ -128,9 +127,9 @@ struct sip_layer_request {
 	struct sip_target target;
 	struct sip_request request; /* borrowed for the call */
 	struct xfed_span branch;    /* unique part of the branch; absent: random */
-	size_t max_request; /* most bytes over TCP and TLS; 0: XFED_SIP_MAX_REQUEST. UDP: 1300
+	size_t max_request;	    /* most bytes over TCP and TLS; 0: XFED_SIP_MAX_REQUEST. UDP: 1300
 			       always */
-	uint64_t cookie;    /* comes back in RESPONSE, TIMEOUT, TRANSPORT_ERROR */
+	uint64_t cookie;	    /* comes back in RESPONSE, TIMEOUT, TRANSPORT_ERROR */
 };
 
 /*
@@ -140,15 +139,13 @@ struct sip_layer_request {
  * branch and method is running, or the transport has no sent_by. INVALID: a value that cannot be
  * printed. NOMEM.
  */
-int sip_layer_request(struct sip_layer *l, const struct sip_layer_request *params, uint64_t now_ms,
-	uint64_t *txn);
+int sip_layer_request(struct sip_layer *l, const struct sip_layer_request *params, uint64_t now_ms, uint64_t *txn);
 
 /*
  * The size the request would have on the wire, to judge by max_request before it is queued. OK or
  * INVALID.
  */
-int sip_layer_request_size(
-	const struct sip_layer *l, const struct sip_layer_request *params, size_t *size);
+int sip_layer_request_size(const struct sip_layer *l, const struct sip_layer_request *params, size_t *size);
 
 /*
  * Answers a REQUEST; one of a peer that is not known leaves no transaction behind. `extra`: further header lines, each ending in CRLF ("Accept: text/plain\r\n"),
@@ -156,8 +153,7 @@ int sip_layer_request_size(
  * (answered, or 32 s old: RFC 4320 forbids a later answer). INVALID: status, phrase or extra cannot
  * be printed. NOMEM: nothing sent, may be called again.
  */
-int sip_layer_respond(struct sip_layer *l, uint64_t txn, int status, const char *phrase,
-	struct xfed_span extra, uint64_t now_ms);
+int sip_layer_respond(struct sip_layer *l, uint64_t txn, int status, const char *phrase, struct xfed_span extra, uint64_t now_ms);
 
 /* CANCELs an INVITE of ours (RFC 3261 section 9.1). NOT_FOUND, STATE (no provisional response yet:
  * try again later), NOMEM. */

@@ -40,8 +40,7 @@ bool sip_is_call_id(struct xfed_span s)
 		return is_all_of(SIP_WORD, s);
 	}
 	size_t left = (size_t)(at - s.data);
-	return is_all_of(SIP_WORD, xfed_span_make(s.data, left)) &&
-	       is_all_of(SIP_WORD, xfed_span_make(at + 1, s.len - left - 1));
+	return is_all_of(SIP_WORD, xfed_span_make(s.data, left)) && is_all_of(SIP_WORD, xfed_span_make(at + 1, s.len - left - 1));
 }
 
 /* Bytes of the sequence that `lead` begins, 0 where it begins none (RFC 3629). */
@@ -189,11 +188,9 @@ static bool is_param_value(struct xfed_span v)
 	if (v.len > 0 && v.data[0] == '"') {
 		return skip_quoted(v, 0) == v.len;
 	}
-	const struct sip_set special = {
-		SIP_BIT(' ') | SIP_BIT(';') | SIP_BIT(',') | SIP_BIT('"') | SIP_BIT('<') | SIP_BIT('>') | SIP_BIT('=') |
-			SIP_BIT('?') | ~SIP_PRINTABLE_LOW,
-		SIP_BIT('@') | SIP_BIT('\\') | SIP_BIT(0x7f)
-	};
+	const struct sip_set special = { SIP_BIT(' ') | SIP_BIT(';') | SIP_BIT(',') | SIP_BIT('"') | SIP_BIT('<') | SIP_BIT('>') | SIP_BIT('=') |
+						 SIP_BIT('?') | ~SIP_PRINTABLE_LOW,
+		SIP_BIT('@') | SIP_BIT('\\') | SIP_BIT(0x7f) };
 	for (size_t i = 0; i < v.len; i++) {
 		if (sip_set_has(special, (unsigned char)v.data[i])) {
 			return false;
@@ -202,8 +199,7 @@ static bool is_param_value(struct xfed_span v)
 	return v.len > 0;
 }
 
-bool sip_param_next(
-	struct xfed_span *rest, struct xfed_span *name, struct xfed_span *value, bool *bad)
+bool sip_param_next(struct xfed_span *rest, struct xfed_span *name, struct xfed_span *value, bool *bad)
 {
 	*rest = sip_trim(*rest);
 	if (rest->len == 0) {

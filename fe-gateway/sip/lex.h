@@ -9,10 +9,9 @@
 #include "xfed/base.h"
 
 bool sip_is_token_char(unsigned char c);
-bool sip_is_token(struct xfed_span s); /* one or more token characters */
-bool sip_is_printable(struct xfed_span
-		s); /* no byte below 0x20 but TAB, no 0x7f: may stand in a header we print */
-bool sip_is_call_id(struct xfed_span s); /* word ["@" word] */
+bool sip_is_token(struct xfed_span s);	   /* one or more token characters */
+bool sip_is_printable(struct xfed_span s); /* no byte below 0x20 but TAB, no 0x7f: may stand in a header we print */
+bool sip_is_call_id(struct xfed_span s);   /* word ["@" word] */
 bool sip_is_utf8(struct xfed_span s);
 
 /* Without blanks and tabs at both ends. */
@@ -39,8 +38,7 @@ bool sip_list_next(struct xfed_span *rest, struct xfed_span *element, bool *bad)
  * keeps them. false at the end; `*bad` is set where the syntax is broken. A parameter without a
  * value has value.data NULL.
  */
-bool sip_param_next(
-	struct xfed_span *rest, struct xfed_span *name, struct xfed_span *value, bool *bad);
+bool sip_param_next(struct xfed_span *rest, struct xfed_span *name, struct xfed_span *value, bool *bad);
 
 /* Looks a parameter up, names compared without case. value.data is NULL where it has no value. */
 bool sip_param_get(struct xfed_span params, const char *name, struct xfed_span *value);

@@ -22,8 +22,7 @@ static bool is_listed(const struct sip_locate *l, const struct sip_location *w)
 {
 	for (size_t i = 0; i < l->result.count; i++) {
 		const struct sip_location *o = &l->list[i];
-		if (o->transport == w->transport && o->is_ipv6 == w->is_ipv6 &&
-			o->port == w->port &&
+		if (o->transport == w->transport && o->is_ipv6 == w->is_ipv6 && o->port == w->port &&
 			memcmp(o->address, w->address, sizeof(o->address)) == 0) {
 			return true;
 		}
@@ -35,10 +34,9 @@ static void list_leg(struct sip_locate *l, const struct target *t, size_t family
 {
 	const struct leg *leg = &l->hosts[t->host].legs[family];
 	for (size_t i = 0; i < leg->count && l->result.count < XFED_SIP_LOCATE_RESULTS; i++) {
-		struct sip_location w = { .transport = t->transport,
-			.is_ipv6 = family == 1,
-			.port = t->port,
-			.tls_name = t->transport == SIP_TLS ? l->tls_name : "" };
+		struct sip_location w = {
+			.transport = t->transport, .is_ipv6 = family == 1, .port = t->port, .tls_name = t->transport == SIP_TLS ? l->tls_name : ""
+		};
 		memcpy(w.address, leg->addresses[i], sizeof(w.address));
 		if (!is_listed(l, &w)) {
 			l->list[l->result.count++] = w;
@@ -79,17 +77,14 @@ static void finish(struct sip_locate *l)
 
 /* ---- questions ---- */
 
-static void ask(struct sip_locate *l, enum about about, size_t index, enum xfed_dns_type type,
-	const char *name)
+static void ask(struct sip_locate *l, enum about about, size_t index, enum xfed_dns_type type, const char *name)
 {
 	XFED_REQUIRE(l->question_count < QUESTIONS_MAX);
-	l->questions[l->question_count++] =
-		(struct question){ .about = about, .index = index, .type = type, .name = name };
+	l->questions[l->question_count++] = (struct question){ .about = about, .index = index, .type = type, .name = name };
 	l->question_open++;
 }
 
-static void add_target(
-	struct sip_locate *l, enum sip_transport transport, const char *name, uint16_t port)
+static void add_target(struct sip_locate *l, enum sip_transport transport, const char *name, uint16_t port)
 {
 	size_t host = 0;
 	if (l->target_count == TARGETS_MAX) {
@@ -102,8 +97,7 @@ static void add_target(
 		memcpy(l->hosts[host].name, name, strlen(name) + 1);
 		l->host_count++;
 	}
-	l->targets[l->target_count++] =
-		(struct target){ .transport = transport, .host = host, .port = port };
+	l->targets[l->target_count++] = (struct target){ .transport = transport, .host = host, .port = port };
 }
 
 static void ask_addresses(struct sip_locate *l)
@@ -157,9 +151,7 @@ static void ask_sets(struct sip_locate *l)
 
 static void ask_srv_of(struct sip_locate *l, enum sip_transport t)
 {
-	static const char *const prefixes[SIP_TRANSPORT_COUNT] = {
-		[SIP_UDP] = "_sip._udp.", [SIP_TCP] = "_sip._tcp.", [SIP_TLS] = "_sips._tcp."
-	};
+	static const char *const prefixes[SIP_TRANSPORT_COUNT] = { [SIP_UDP] = "_sip._udp.", [SIP_TCP] = "_sip._tcp.", [SIP_TLS] = "_sips._tcp." };
 	char name[NAME_SIZE];
 	int len = snprintf(name, sizeof(name), "%s%s", prefixes[t], l->host);
 	/* A name that long cannot have the record. */
@@ -221,8 +213,7 @@ static void read_naptr(struct sip_locate *l, const struct xfed_dns_answer *answe
 	ask_sets(l);
 }
 
-static void read_answer(
-	struct sip_locate *l, const struct question *q, const struct xfed_dns_answer *answer)
+static void read_answer(struct sip_locate *l, const struct question *q, const struct xfed_dns_answer *answer)
 {
 	if (answer->ttl_s < l->result.ttl_s) {
 		l->result.ttl_s = answer->ttl_s;
@@ -235,8 +226,7 @@ static void read_answer(
 		sip_locate_read_srv(l, answer, &l->sets[q->index]);
 		break;
 	case ABOUT_ADDRESS:
-		sip_locate_read_addresses(
-			answer, q->type, &l->hosts[q->index].legs[q->type == XFED_DNS_A ? 0 : 1]);
+		sip_locate_read_addresses(answer, q->type, &l->hosts[q->index].legs[q->type == XFED_DNS_A ? 0 : 1]);
 		break;
 	}
 }
@@ -278,12 +268,10 @@ static void advance(struct sip_locate *l, enum about stage)
 	}
 }
 
-int sip_locate_answer(struct sip_locate *l, unsigned question, const struct xfed_dns_answer *answer,
-	enum xfed_reason failure)
+int sip_locate_answer(struct sip_locate *l, unsigned question, const struct xfed_dns_answer *answer, enum xfed_reason failure)
 {
 	XFED_REQUIRE(l->question_told == l->question_count && (!l->is_done || l->is_told));
-	if (question == 0 || question > l->question_count ||
-		l->questions[question - 1].is_answered) {
+	if (question == 0 || question > l->question_count || l->questions[question - 1].is_answered) {
 		return XFED_ERR_NOT_FOUND;
 	}
 	/* A copy: reading asks on. */
@@ -291,8 +279,7 @@ int sip_locate_answer(struct sip_locate *l, unsigned question, const struct xfed
 	l->questions[question - 1].is_answered = true;
 	l->question_open--;
 	if (!answer) {
-		read_failure(
-			l, &q, failure != XFED_REASON_NONE ? failure : XFED_REASON_DNS_TIMEOUT);
+		read_failure(l, &q, failure != XFED_REASON_NONE ? failure : XFED_REASON_DNS_TIMEOUT);
 	} else if (answer->status == XFED_DNS_OK || answer->status == XFED_DNS_NO_DATA) {
 		read_answer(l, &q, answer);
 	} else {
@@ -308,10 +295,9 @@ bool sip_locate_next(struct sip_locate *l, struct sip_locate_action *act)
 {
 	if (l->question_told < l->question_count) {
 		const struct question *q = &l->questions[l->question_told++];
-		*act = (struct sip_locate_action){ .kind = SIP_LOCATE_ASK,
-			.question = (unsigned)l->question_told,
-			.name = xfed_span_str(q->name),
-			.type = q->type };
+		*act = (struct sip_locate_action){
+			.kind = SIP_LOCATE_ASK, .question = (unsigned)l->question_told, .name = xfed_span_str(q->name), .type = q->type
+		};
 		return true;
 	}
 	if (l->is_done && !l->is_told) {
@@ -347,8 +333,7 @@ static void start(struct sip_locate *l)
 	}
 }
 
-int sip_locate_new(
-	const struct sip_locate_query *q, const struct xfed_env *env, struct sip_locate **out)
+int sip_locate_new(const struct sip_locate_query *q, const struct xfed_env *env, struct sip_locate **out)
 {
 	*out = NULL;
 	struct sip_locate *l = xfed_calloc(1, sizeof(*l));

@@ -65,7 +65,7 @@ struct sip_location {
 };
 
 struct sip_locations {
-	enum xfed_reason reason; /* NONE: there is at least one; else dns.*, or what a failure was
+	enum xfed_reason reason;       /* NONE: there is at least one; else dns.*, or what a failure was
 			      given as */
 	char text[SIP_NAME_SIZE + 64]; /* with a reason: the question it is about, for the log */
 	const struct sip_location *list;
@@ -92,8 +92,7 @@ struct sip_locate;
  * of the machine. OK; INVALID: the host is neither name nor address, or no transport that was
  * asked for is supported; NOMEM.
  */
-int sip_locate_new(
-	const struct sip_locate_query *q, const struct xfed_env *env, struct sip_locate **out);
+int sip_locate_new(const struct sip_locate_query *q, const struct xfed_env *env, struct sip_locate **out);
 void sip_locate_free(struct sip_locate *l); /* NULL is fine; what is still asked may be cancelled */
 
 bool sip_locate_next(struct sip_locate *l, struct sip_locate_action *act);
@@ -102,8 +101,7 @@ bool sip_locate_next(struct sip_locate *l, struct sip_locate_action *act);
  * `answer` is borrowed for the call; NULL where there is none, then `failure` says why
  * (dns.timeout). OK; NOT_FOUND: no such question is open, nothing happens.
  */
-int sip_locate_answer(struct sip_locate *l, unsigned question, const struct xfed_dns_answer *answer,
-	enum xfed_reason failure);
+int sip_locate_answer(struct sip_locate *l, unsigned question, const struct xfed_dns_answer *answer, enum xfed_reason failure);
 
 /* After DONE; valid until the machine is freed. NULL before. */
 const struct sip_locations *sip_locate_result(const struct sip_locate *l);

@@ -100,10 +100,8 @@ bool sip_locate_name(char out[NAME_SIZE], struct xfed_span name);
 bool sip_locate_supports(const struct sip_locate *l, enum sip_transport t);
 /* The sets that usable NAPTR records point to; none of them: set_count stays 0. */
 void sip_locate_read_naptr(struct sip_locate *l, const struct xfed_dns_answer *answer);
-void sip_locate_read_srv(
-	const struct sip_locate *l, const struct xfed_dns_answer *answer, struct srv_set *s);
-void sip_locate_read_addresses(
-	const struct xfed_dns_answer *answer, enum xfed_dns_type type, struct leg *leg);
+void sip_locate_read_srv(const struct sip_locate *l, const struct xfed_dns_answer *answer, struct srv_set *s);
+void sip_locate_read_addresses(const struct xfed_dns_answer *answer, enum xfed_dns_type type, struct leg *leg);
 void sip_locate_add_set(struct sip_locate *l, enum sip_transport t, const char *name);
 
 /* ---- locate_query.c ---- */

@@ -7,8 +7,7 @@ static bool is_localhost(const char *name)
 {
 	static const char word[] = "localhost";
 	size_t len = strlen(name), n = sizeof(word) - 1;
-	return len >= n && strcmp(name + len - n, word) == 0 &&
-	       (len == n || name[len - n - 1] == '.');
+	return len >= n && strcmp(name + len - n, word) == 0 && (len == n || name[len - n - 1] == '.');
 }
 
 static struct xfed_span strip_brackets(struct xfed_span host)
@@ -65,8 +64,7 @@ static bool read_host(struct sip_locate *l, struct xfed_span host)
 static void read_transports(struct sip_locate *l, const struct sip_locate_query *q)
 {
 	for (size_t i = 0; i < q->transport_count && i < SIP_TRANSPORT_COUNT; i++) {
-		if ((!q->is_sips || q->transports[i] == SIP_TLS) &&
-			!sip_locate_supports(l, q->transports[i])) {
+		if ((!q->is_sips || q->transports[i] == SIP_TLS) && !sip_locate_supports(l, q->transports[i])) {
 			l->transports[l->transport_count++] = q->transports[i];
 		}
 	}
@@ -84,8 +82,7 @@ bool sip_locate_read_query(struct sip_locate *l, const struct sip_locate_query *
 	l->families = q->families;
 	l->result.ttl_s = XFED_DNS_TTL_MAX_S;
 	read_transports(l, q);
-	if (!read_host(l, q->host) || l->transport_count == 0 ||
-		(l->has_transport && !sip_locate_supports(l, l->transport))) {
+	if (!read_host(l, q->host) || l->transport_count == 0 || (l->has_transport && !sip_locate_supports(l, l->transport))) {
 		return false;
 	}
 	struct xfed_span name = q->tls_name.data ? q->tls_name : xfed_span_str(l->host);

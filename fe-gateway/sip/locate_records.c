@@ -36,15 +36,13 @@ void sip_locate_add_set(struct sip_locate *l, enum sip_transport t, const char *
 /* ---- NAPTR ---- */
 
 /* The transport a record is about; false: not ours to use (RFC 3263 section 4.1). */
-static bool naptr_transport(
-	const struct sip_locate *l, const struct xfed_dns_record *r, enum sip_transport *out)
+static bool naptr_transport(const struct sip_locate *l, const struct xfed_dns_record *r, enum sip_transport *out)
 {
 	static const struct {
 		const char *service;
 		enum sip_transport transport;
 	} services[] = { { "SIP+D2U", SIP_UDP }, { "SIP+D2T", SIP_TCP }, { "SIPS+D2T", SIP_TLS } };
-	if (r->type != XFED_DNS_NAPTR || r->naptr.regexp.len > 0 ||
-		!xfed_span_eq_nocase(r->naptr.flags, XFED_SPAN("s"))) {
+	if (r->type != XFED_DNS_NAPTR || r->naptr.regexp.len > 0 || !xfed_span_eq_nocase(r->naptr.flags, XFED_SPAN("s"))) {
 		return false;
 	}
 	for (size_t i = 0; i < XFED_ARRAY_LEN(services); i++) {
@@ -58,13 +56,11 @@ static bool naptr_transport(
 
 static bool is_before(const struct xfed_dns_record *a, const struct xfed_dns_record *b)
 {
-	return a->naptr.order != b->naptr.order ? a->naptr.order < b->naptr.order
-						: a->naptr.preference < b->naptr.preference;
+	return a->naptr.order != b->naptr.order ? a->naptr.order < b->naptr.order : a->naptr.preference < b->naptr.preference;
 }
 
 /* The best usable record behind `last` (NULL: of all). */
-static const struct xfed_dns_record *best_naptr(const struct sip_locate *l,
-	const struct xfed_dns_answer *answer, const struct xfed_dns_record *last)
+static const struct xfed_dns_record *best_naptr(const struct sip_locate *l, const struct xfed_dns_answer *answer, const struct xfed_dns_record *last)
 {
 	const struct xfed_dns_record *best = NULL;
 	char name[NAME_SIZE];
@@ -73,8 +69,7 @@ static const struct xfed_dns_record *best_naptr(const struct sip_locate *l,
 		enum sip_transport t;
 		/* Of two that are equal the one that stands first. */
 		bool is_behind = !last || is_before(last, r) || (!is_before(r, last) && r > last);
-		if (is_behind && (!best || is_before(r, best)) && naptr_transport(l, r, &t) &&
-			sip_locate_name(name, r->naptr.replacement)) {
+		if (is_behind && (!best || is_before(r, best)) && naptr_transport(l, r, &t) && sip_locate_name(name, r->naptr.replacement)) {
 			best = r;
 		}
 	}
@@ -85,8 +80,7 @@ void sip_locate_read_naptr(struct sip_locate *l, const struct xfed_dns_answer *a
 {
 	const struct xfed_dns_record *first = best_naptr(l, answer, NULL);
 	/* RFC 3403 section 4.1: behind a match no record of a higher order is considered. */
-	for (const struct xfed_dns_record *r = first;
-		r && r->naptr.order == first->naptr.order && l->set_count < SETS_MAX;
+	for (const struct xfed_dns_record *r = first; r && r->naptr.order == first->naptr.order && l->set_count < SETS_MAX;
 		r = best_naptr(l, answer, r)) {
 		char name[NAME_SIZE];
 		enum sip_transport t;
@@ -99,8 +93,7 @@ void sip_locate_read_naptr(struct sip_locate *l, const struct xfed_dns_answer *a
 
 /* ---- SRV, A, AAAA ---- */
 
-void sip_locate_read_srv(
-	const struct sip_locate *l, const struct xfed_dns_answer *answer, struct srv_set *s)
+void sip_locate_read_srv(const struct sip_locate *l, const struct xfed_dns_answer *answer, struct srv_set *s)
 {
 	struct xfed_dns_record r[XFED_DNS_RECORDS_MAX];
 	size_t count = 0;
@@ -111,8 +104,7 @@ void sip_locate_read_srv(
 	}
 	xfed_dns_srv_order(l->env, r, count);
 	for (size_t i = 0; i < count && s->count < TARGETS_MAX; i++) {
-		if (r[i].srv.port != 0 &&
-			sip_locate_name(s->targets[s->count].name, r[i].srv.target)) {
+		if (r[i].srv.port != 0 && sip_locate_name(s->targets[s->count].name, r[i].srv.target)) {
 			s->targets[s->count++].port = r[i].srv.port;
 		}
 	}
@@ -124,8 +116,7 @@ void sip_locate_read_srv(
 	}
 }
 
-void sip_locate_read_addresses(
-	const struct xfed_dns_answer *answer, enum xfed_dns_type type, struct leg *leg)
+void sip_locate_read_addresses(const struct xfed_dns_answer *answer, enum xfed_dns_type type, struct leg *leg)
 {
 	leg->outcome = OUTCOME_NONE;
 	for (size_t i = 0; i < answer->count && leg->count < XFED_SIP_LOCATE_ADDRESSES; i++) {

@@ -83,21 +83,14 @@ static void reject(struct parse *p, enum sip_header_id id, const char *phrase)
 /* Limits, before anything is allocated. Sets the length of the header block. */
 static int measure(struct xfed_span bytes, size_t *head_len, size_t *lines, struct sip_error *err)
 {
-	*err = (struct sip_error){
-		.status = 400, .phrase = "No End of Header", .is_framing = true
-	};
+	*err = (struct sip_error){ .status = 400, .phrase = "No End of Header", .is_framing = true };
 	if (bytes.len > XFED_SIP_MESSAGE_BYTES) {
-		*err = (struct sip_error){
-			.status = 413, .phrase = "Message Too Large", .is_framing = true
-		};
+		*err = (struct sip_error){ .status = 413, .phrase = "Message Too Large", .is_framing = true };
 		return XFED_ERR_INVALID;
 	}
 	*head_len = sip_scan_head_length(bytes, 0);
-	if (*head_len > XFED_SIP_HEADER_BYTES ||
-		(*head_len == 0 && bytes.len > XFED_SIP_HEADER_BYTES)) {
-		*err = (struct sip_error){
-			.status = 513, .phrase = "Header Too Large", .is_framing = true
-		};
+	if (*head_len > XFED_SIP_HEADER_BYTES || (*head_len == 0 && bytes.len > XFED_SIP_HEADER_BYTES)) {
+		*err = (struct sip_error){ .status = 513, .phrase = "Header Too Large", .is_framing = true };
 		return XFED_ERR_INVALID;
 	}
 	if (*head_len == 0) {
@@ -113,8 +106,7 @@ static int measure(struct xfed_span bytes, size_t *head_len, size_t *lines, stru
 /* One block: the message, its fields, the bytes. */
 static struct sip_message *allocate(struct xfed_span bytes, size_t fields, char **copy)
 {
-	struct sip_message *m =
-		xfed_malloc(sizeof(*m) + fields * sizeof(struct sip_header) + bytes.len + 1);
+	struct sip_message *m = xfed_malloc(sizeof(*m) + fields * sizeof(struct sip_header) + bytes.len + 1);
 	if (!m) {
 		return NULL;
 	}
@@ -208,12 +200,9 @@ static int judge_version(struct xfed_span v)
 	}
 	const char *dot = v.len > 4 ? memchr(v.data, '.', v.len) : NULL;
 	uint64_t n;
-	bool versioned = dot && dot > v.data + 4 &&
-			 xfed_span_eq_nocase(xfed_span_make(v.data, 4), XFED_SPAN("SIP/")) &&
-			 sip_number(xfed_span_make(v.data + 4, (size_t)(dot - v.data) - 4),
-				 UINT64_MAX, &n) &&
-			 sip_number(xfed_span_make(dot + 1, v.len - (size_t)(dot - v.data) - 1),
-				 UINT64_MAX, &n);
+	bool versioned = dot && dot > v.data + 4 && xfed_span_eq_nocase(xfed_span_make(v.data, 4), XFED_SPAN("SIP/")) &&
+			 sip_number(xfed_span_make(v.data + 4, (size_t)(dot - v.data) - 4), UINT64_MAX, &n) &&
+			 sip_number(xfed_span_make(dot + 1, v.len - (size_t)(dot - v.data) - 1), UINT64_MAX, &n);
 	return versioned ? 505 : 400;
 }
 
@@ -234,8 +223,7 @@ static void read_request_line(struct parse *p)
 	m->request_uri = xfed_span_make(one + 1, uri_len);
 	int version = judge_version(xfed_span_make(two + 1, line.len - method_len - uri_len - 2));
 	if (version != 0) {
-		refuse(p, version, version == 505 ? "Version Not Supported" : "Bad Request Line",
-			false);
+		refuse(p, version, version == 505 ? "Version Not Supported" : "Bad Request Line", false);
 	}
 	if (!sip_is_token(m->method)) {
 		refuse(p, 400, "Bad Method", false);
@@ -255,11 +243,9 @@ static void read_status_line(struct parse *p)
 	struct xfed_span line = p->start_line;
 	const size_t prefix = strlen("SIP/2.0 ");
 	uint64_t status = 0;
-	bool fine = line.len >= prefix + 3 &&
-		    judge_version(xfed_span_make(line.data, prefix - 1)) == 0 &&
-		    line.data[prefix - 1] == ' ' &&
-		    sip_number(xfed_span_make(line.data + prefix, 3), 699, &status) &&
-		    status >= 100 && (line.len == prefix + 3 || line.data[prefix + 3] == ' ');
+	bool fine = line.len >= prefix + 3 && judge_version(xfed_span_make(line.data, prefix - 1)) == 0 && line.data[prefix - 1] == ' ' &&
+		    sip_number(xfed_span_make(line.data + prefix, 3), 699, &status) && status >= 100 &&
+		    (line.len == prefix + 3 || line.data[prefix + 3] == ' ');
 	if (!fine) {
 		refuse(p, 400, "Bad Status Line", false);
 		return;
@@ -292,15 +278,13 @@ static void read_vias(struct parse *p)
 	}
 }
 
-static void read_address(struct parse *p, enum sip_header_id id, struct sip_addr *out,
-	const char *missing, const char *bad)
+static void read_address(struct parse *p, enum sip_header_id id, struct sip_addr *out, const char *missing, const char *bad)
 {
 	struct xfed_span value = value_of(p->m, id);
 	struct sip_uri uri;
 	if (!value.data) {
 		reject(p, id, missing);
-	} else if (sip_addr_parse(value, out) != XFED_OK ||
-		   sip_uri_parse(out->uri, &uri) != XFED_OK) {
+	} else if (sip_addr_parse(value, out) != XFED_OK || sip_uri_parse(out->uri, &uri) != XFED_OK) {
 		*out = (struct sip_addr){ .value = value };
 		reject(p, id, bad);
 	}
@@ -321,8 +305,7 @@ static void read_cseq(struct parse *p)
 	}
 	m->cseq_method = sip_trim(xfed_span_make(v.data + n, v.len - n));
 	bool spaced = n < v.len && (v.data[n] == ' ' || v.data[n] == '\t');
-	if (!spaced || !sip_number(xfed_span_make(v.data, n), UINT32_MAX, &number) ||
-		!sip_is_token(m->cseq_method)) {
+	if (!spaced || !sip_number(xfed_span_make(v.data, n), UINT32_MAX, &number) || !sip_is_token(m->cseq_method)) {
 		reject(p, SIP_HEADER_CSEQ, "Bad CSeq");
 	} else if (m->is_request && m->method.len > 0 && !xfed_span_eq(m->method, m->cseq_method)) {
 		/* RFC 4475 section 3.1.2.18: an unknown method decides before the mismatch does. */
@@ -430,8 +413,7 @@ static int64_t read_seconds(struct xfed_span v)
 	if (n == 0) {
 		return -1;
 	}
-	return sip_number(xfed_span_make(v.data, n), UINT32_MAX, &s) ? (int64_t)s
-								     : (int64_t)UINT32_MAX;
+	return sip_number(xfed_span_make(v.data, n), UINT32_MAX, &s) ? (int64_t)s : (int64_t)UINT32_MAX;
 }
 
 static void read_others(struct parse *p)
@@ -504,9 +486,8 @@ static void read_fields(struct parse *p)
  * answered either. */
 static bool is_answerable(const struct sip_message *m)
 {
-	return m->is_request && m->via_count > 0 && m->from.value.data && m->to.value.data &&
-	       m->call_id.data && m->cseq_method.len > 0 && !xfed_span_is(m->method, "ACK") &&
-	       !xfed_span_is(m->cseq_method, "ACK");
+	return m->is_request && m->via_count > 0 && m->from.value.data && m->to.value.data && m->call_id.data && m->cseq_method.len > 0 &&
+	       !xfed_span_is(m->method, "ACK") && !xfed_span_is(m->cseq_method, "ACK");
 }
 
 /* Whose message it was, for the log. */
@@ -519,8 +500,7 @@ static void describe(struct parse *p)
 	p->err->is_response = !p->m->is_request;
 }
 
-int sip_message_parse(struct xfed_span bytes, enum sip_parse_flags flags, struct sip_message **out,
-	struct sip_error *err)
+int sip_message_parse(struct xfed_span bytes, enum sip_parse_flags flags, struct sip_message **out, struct sip_error *err)
 {
 	*out = NULL;
 	*err = (struct sip_error){ 0 };
@@ -556,8 +536,7 @@ void sip_message_free(struct sip_message *m)
 	xfed_free(m);
 }
 
-const struct sip_header *sip_message_header(
-	const struct sip_message *m, enum sip_header_id id, const struct sip_header *after)
+const struct sip_header *sip_message_header(const struct sip_message *m, enum sip_header_id id, const struct sip_header *after)
 {
 	for (size_t i = after ? (size_t)(after - m->headers) + 1 : 0; i < m->header_count; i++) {
 		if (m->headers[i].id == id) {
@@ -567,8 +546,7 @@ const struct sip_header *sip_message_header(
 	return NULL;
 }
 
-const struct sip_header *sip_message_header_named(
-	const struct sip_message *m, const char *name, const struct sip_header *after)
+const struct sip_header *sip_message_header_named(const struct sip_message *m, const char *name, const struct sip_header *after)
 {
 	enum sip_header_id id = sip_scan_header_id(xfed_span_str(name));
 	if (id != SIP_HEADER_OTHER) {

@@ -24,34 +24,34 @@
 #include "sip/via.h"
 
 /* Header fields the code knows: id, long name, compact form, may stand once only. */
-#define SIP_HEADERS(X)                                                                             \
-	X(VIA, "Via", 'v', false)                                                                  \
-	X(FROM, "From", 'f', true)                                                                 \
-	X(TO, "To", 't', true)                                                                     \
-	X(CALL_ID, "Call-ID", 'i', true)                                                           \
-	X(CSEQ, "CSeq", 0, true)                                                                   \
-	X(MAX_FORWARDS, "Max-Forwards", 0, true)                                                   \
-	X(CONTACT, "Contact", 'm', false)                                                          \
-	X(CONTENT_TYPE, "Content-Type", 'c', true)                                                 \
-	X(CONTENT_LENGTH, "Content-Length", 'l', true)                                             \
-	X(CONTENT_ENCODING, "Content-Encoding", 'e', false)                                        \
-	X(CONTENT_LANGUAGE, "Content-Language", 0, false)                                          \
-	X(CONTENT_DISPOSITION, "Content-Disposition", 0, true)                                     \
-	X(SUBJECT, "Subject", 's', true)                                                           \
-	X(EXPIRES, "Expires", 0, true)                                                             \
-	X(DATE, "Date", 0, true)                                                                   \
-	X(REQUIRE, "Require", 0, false)                                                            \
-	X(SUPPORTED, "Supported", 'k', false)                                                      \
-	X(RETRY_AFTER, "Retry-After", 0, true)                                                     \
-	X(ACCEPT, "Accept", 0, false)                                                              \
-	X(ROUTE, "Route", 0, false)                                                                \
-	X(RECORD_ROUTE, "Record-Route", 0, false)                                                  \
-	X(EVENT, "Event", 'o', true)                                                               \
-	X(SUBSCRIPTION_STATE, "Subscription-State", 0, true)                                       \
-	X(ALLOW_EVENTS, "Allow-Events", 'u', false)                                                \
-	X(REFER_TO, "Refer-To", 'r', true)                                                         \
-	X(REFERRED_BY, "Referred-By", 'b', true)                                                   \
-	X(SESSION_EXPIRES, "Session-Expires", 'x', true)                                           \
+#define SIP_HEADERS(X)                                                                                                                               \
+	X(VIA, "Via", 'v', false)                                                                                                                    \
+	X(FROM, "From", 'f', true)                                                                                                                   \
+	X(TO, "To", 't', true)                                                                                                                       \
+	X(CALL_ID, "Call-ID", 'i', true)                                                                                                             \
+	X(CSEQ, "CSeq", 0, true)                                                                                                                     \
+	X(MAX_FORWARDS, "Max-Forwards", 0, true)                                                                                                     \
+	X(CONTACT, "Contact", 'm', false)                                                                                                            \
+	X(CONTENT_TYPE, "Content-Type", 'c', true)                                                                                                   \
+	X(CONTENT_LENGTH, "Content-Length", 'l', true)                                                                                               \
+	X(CONTENT_ENCODING, "Content-Encoding", 'e', false)                                                                                          \
+	X(CONTENT_LANGUAGE, "Content-Language", 0, false)                                                                                            \
+	X(CONTENT_DISPOSITION, "Content-Disposition", 0, true)                                                                                       \
+	X(SUBJECT, "Subject", 's', true)                                                                                                             \
+	X(EXPIRES, "Expires", 0, true)                                                                                                               \
+	X(DATE, "Date", 0, true)                                                                                                                     \
+	X(REQUIRE, "Require", 0, false)                                                                                                              \
+	X(SUPPORTED, "Supported", 'k', false)                                                                                                        \
+	X(RETRY_AFTER, "Retry-After", 0, true)                                                                                                       \
+	X(ACCEPT, "Accept", 0, false)                                                                                                                \
+	X(ROUTE, "Route", 0, false)                                                                                                                  \
+	X(RECORD_ROUTE, "Record-Route", 0, false)                                                                                                    \
+	X(EVENT, "Event", 'o', true)                                                                                                                 \
+	X(SUBSCRIPTION_STATE, "Subscription-State", 0, true)                                                                                         \
+	X(ALLOW_EVENTS, "Allow-Events", 'u', false)                                                                                                  \
+	X(REFER_TO, "Refer-To", 'r', true)                                                                                                           \
+	X(REFERRED_BY, "Referred-By", 'b', true)                                                                                                     \
+	X(SESSION_EXPIRES, "Session-Expires", 'x', true)                                                                                             \
 	X(IDENTITY, "Identity", 'y', false)
 
 enum sip_header_id {
@@ -65,7 +65,7 @@ enum sip_header_id {
 const char *sip_header_name(enum sip_header_id id); /* "Other" for OTHER */
 
 struct sip_header {
-	enum sip_header_id id; /* OTHER also where it did not parse and nobody needs it */
+	enum sip_header_id id;	/* OTHER also where it did not parse and nobody needs it */
 	struct xfed_span name;	/* as written */
 	struct xfed_span value; /* trimmed, unfolded; may be empty, may hold control characters where id is OTHER */
 	bool has_controls;
@@ -116,7 +116,7 @@ struct sip_error {
 	const char *phrase; /* our words for it, a literal; fit for a reason phrase and a log */
 	bool is_framing;    /* on a stream nothing behind it can be trusted: close */
 	bool is_response;
-	const char *header; /* the name of the field it is about, a literal; NULL: none, or the start line */
+	const char *header;		 /* the name of the field it is about, a literal; NULL: none, or the start line */
 	char call_id[SIP_ERROR_CALL_ID]; /* the beginning of it as it came, for the log; may be empty */
 };
 
@@ -127,15 +127,12 @@ struct sip_error {
  * sip_print_response() and nothing else. XFED_ERR_NOMEM: `*out` is NULL. What is well formed but
  * not wanted (unknown method, scheme, Require, type) is for the caller: 501, 416, 420, 415.
  */
-int sip_message_parse(struct xfed_span bytes, enum sip_parse_flags flags, struct sip_message **out,
-	struct sip_error *err);
+int sip_message_parse(struct xfed_span bytes, enum sip_parse_flags flags, struct sip_message **out, struct sip_error *err);
 void sip_message_free(struct sip_message *m);
 
 /* The first field with that id or name behind `after` (NULL: from the start), or NULL. Names
  * without case. */
-const struct sip_header *sip_message_header(
-	const struct sip_message *m, enum sip_header_id id, const struct sip_header *after);
-const struct sip_header *sip_message_header_named(
-	const struct sip_message *m, const char *name, const struct sip_header *after);
+const struct sip_header *sip_message_header(const struct sip_message *m, enum sip_header_id id, const struct sip_header *after);
+const struct sip_header *sip_message_header_named(const struct sip_message *m, const char *name, const struct sip_header *after);
 
 #endif

@@ -5,20 +5,20 @@
 #include "xfed/base.h"
 
 /* RFC 3261, 3262, 3265, 3311, 3428, 3515, 3903, 6086. */
-#define SIP_METHODS(X)                                                                             \
-	X(INVITE)                                                                                  \
-	X(ACK)                                                                                     \
-	X(CANCEL)                                                                                  \
-	X(BYE)                                                                                     \
-	X(OPTIONS)                                                                                 \
-	X(REGISTER)                                                                                \
-	X(MESSAGE)                                                                                 \
-	X(SUBSCRIBE)                                                                               \
-	X(NOTIFY)                                                                                  \
-	X(PUBLISH)                                                                                 \
-	X(INFO)                                                                                    \
-	X(PRACK)                                                                                   \
-	X(UPDATE)                                                                                  \
+#define SIP_METHODS(X)                                                                                                                               \
+	X(INVITE)                                                                                                                                    \
+	X(ACK)                                                                                                                                       \
+	X(CANCEL)                                                                                                                                    \
+	X(BYE)                                                                                                                                       \
+	X(OPTIONS)                                                                                                                                   \
+	X(REGISTER)                                                                                                                                  \
+	X(MESSAGE)                                                                                                                                   \
+	X(SUBSCRIBE)                                                                                                                                 \
+	X(NOTIFY)                                                                                                                                    \
+	X(PUBLISH)                                                                                                                                   \
+	X(INFO)                                                                                                                                      \
+	X(PRACK)                                                                                                                                     \
+	X(UPDATE)                                                                                                                                    \
 	X(REFER)
 
 enum sip_method {

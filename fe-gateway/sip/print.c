@@ -91,8 +91,7 @@ static void put_quoted(struct writer *w, struct xfed_span display)
 	put_str(w, "\" ");
 }
 
-static void put_address(struct writer *w, const char *name, struct xfed_span display,
-	struct xfed_span uri, struct xfed_span tag)
+static void put_address(struct writer *w, const char *name, struct xfed_span display, struct xfed_span uri, struct xfed_span tag)
 {
 	struct sip_uri parsed;
 	require(w, sip_uri_parse(uri, &parsed) == XFED_OK);
@@ -136,14 +135,10 @@ static void put_extra(struct writer *w, struct xfed_span extra)
 	struct xfed_span rest = extra;
 	while (rest.len > 0) {
 		const char *end = memmem(rest.data, rest.len, "\r\n", 2);
-		struct xfed_span line = xfed_span_make(
-					 rest.data, end ? (size_t)(end - rest.data) : rest.len),
-				 name, value;
-		bool fine = end && sip_is_printable(line) && sip_scan_header(line, &name, &value) &&
-			    sip_is_utf8(value);
+		struct xfed_span line = xfed_span_make(rest.data, end ? (size_t)(end - rest.data) : rest.len), name, value;
+		bool fine = end && sip_is_printable(line) && sip_scan_header(line, &name, &value) && sip_is_utf8(value);
 		enum sip_header_id id = fine ? sip_scan_header_id(name) : SIP_HEADER_OTHER;
-		require(w, fine && id != SIP_HEADER_VIA && id != SIP_HEADER_FROM &&
-				   id != SIP_HEADER_TO && id != SIP_HEADER_CALL_ID &&
+		require(w, fine && id != SIP_HEADER_VIA && id != SIP_HEADER_FROM && id != SIP_HEADER_TO && id != SIP_HEADER_CALL_ID &&
 				   id != SIP_HEADER_CSEQ && id != SIP_HEADER_CONTENT_LENGTH);
 		if (!fine) {
 			return;
@@ -173,8 +168,7 @@ static void put_cseq(struct writer *w, uint32_t number, struct xfed_span method)
 static void put_request_line(struct writer *w, struct xfed_span method, struct xfed_span uri)
 {
 	struct sip_uri parsed;
-	require(w, sip_is_token(method) && sip_uri_parse(uri, &parsed) == XFED_OK &&
-			   parsed.headers.len == 0);
+	require(w, sip_is_token(method) && sip_uri_parse(uri, &parsed) == XFED_OK && parsed.headers.len == 0);
 	put(w, method);
 	put_str(w, " ");
 	put(w, uri);
@@ -184,8 +178,7 @@ static void put_request_line(struct writer *w, struct xfed_span method, struct x
 static bool is_media_type(struct xfed_span s)
 {
 	const char *slash = s.len > 0 ? memchr(s.data, '/', s.len) : NULL;
-	return slash && slash > s.data &&
-	       sip_is_token(xfed_span_make(s.data, (size_t)(slash - s.data)));
+	return slash && slash > s.data && sip_is_token(xfed_span_make(s.data, (size_t)(slash - s.data)));
 }
 
 /* Absent, or one or more addresses. */
@@ -201,12 +194,10 @@ static bool is_address_list(struct xfed_span rest)
 	return is_absent || (has_one && !bad);
 }
 
-int sip_print_request(const struct sip_request *r, const struct sip_via_out *via, char *out,
-	size_t size, size_t *len)
+int sip_print_request(const struct sip_request *r, const struct sip_via_out *via, char *out, size_t size, size_t *len)
 {
 	struct writer w = writer_start(out, size);
-	require(&w, r->cseq < CSEQ_LIMIT && r->max_forwards >= 0 && r->max_forwards <= 255 &&
-			    sip_is_call_id(r->call_id));
+	require(&w, r->cseq < CSEQ_LIMIT && r->max_forwards >= 0 && r->max_forwards <= 255 && sip_is_call_id(r->call_id));
 	require(&w, r->from_tag.data != NULL);
 	require(&w, is_address_list(r->route) && is_address_list(r->contact));
 	require(&w, !r->content_type.data || is_media_type(r->content_type));
@@ -233,15 +224,13 @@ int sip_print_request(const struct sip_request *r, const struct sip_via_out *via
 
 /* The top Via with received and rport of ours in place of what stood there (RFC 3261
  * section 18.2.1, RFC 3581 section 4). */
-static void put_top_via(
-	struct writer *w, const struct sip_via *via, const struct sip_source *source)
+static void put_top_via(struct writer *w, const struct sip_via *via, const struct sip_source *source)
 {
 	struct xfed_span rest = via->params, name, value;
 	bool bad = false;
 	put(w, xfed_span_make(via->value.data, (size_t)(via->params.data - via->value.data)));
 	while (sip_param_next(&rest, &name, &value, &bad)) {
-		if (xfed_span_eq_nocase(name, XFED_SPAN("received")) ||
-			xfed_span_eq_nocase(name, XFED_SPAN("rport"))) {
+		if (xfed_span_eq_nocase(name, XFED_SPAN("received")) || xfed_span_eq_nocase(name, XFED_SPAN("rport"))) {
 			continue;
 		}
 		put_str(w, ";");
@@ -265,16 +254,13 @@ static void put_vias(struct writer *w, const struct sip_message *m, const struct
 	const struct sip_header *h = NULL;
 	const struct sip_via *top = &m->via;
 	/* A Via that did not parse has no host; it goes back as it came. */
-	bool rewrite =
-		top->host.len > 0 && source->ip.len > 0 &&
-		(top->has_rport || top->received.data || !sip_host_eq(top->host, source->ip));
+	bool rewrite = top->host.len > 0 && source->ip.len > 0 && (top->has_rport || top->received.data || !sip_host_eq(top->host, source->ip));
 	while ((h = sip_message_header(m, SIP_HEADER_VIA, h))) {
 		if (!rewrite) {
 			put_copy(w, "Via", h->value);
 			continue;
 		}
-		if (h->value.len == 0 || top->value.data < h->value.data ||
-			top->value.data >= h->value.data + h->value.len) {
+		if (h->value.len == 0 || top->value.data < h->value.data || top->value.data >= h->value.data + h->value.len) {
 			put_copy(w, "Via", h->value);
 			continue;
 		}
@@ -300,8 +286,8 @@ static void put_to(struct writer *w, const struct sip_message *m, struct xfed_sp
 	put_str(w, "\r\n");
 }
 
-int sip_print_response_head(const struct sip_message *request, const struct sip_source *source,
-	struct xfed_span to_tag, char *out, size_t size, size_t *len)
+int sip_print_response_head(
+	const struct sip_message *request, const struct sip_source *source, struct xfed_span to_tag, char *out, size_t size, size_t *len)
 {
 	static const enum sip_header_id copied[] = { SIP_HEADER_CALL_ID, SIP_HEADER_CSEQ };
 	struct writer w = writer_start(out, size);
@@ -317,15 +303,13 @@ int sip_print_response_head(const struct sip_message *request, const struct sip_
 	return finish(&w, len);
 }
 
-int sip_print_response(int status, struct xfed_span phrase, struct xfed_span head,
-	struct xfed_span extra, char *out, size_t size, size_t *len)
+int sip_print_response(int status, struct xfed_span phrase, struct xfed_span head, struct xfed_span extra, char *out, size_t size, size_t *len)
 {
 	struct writer w = writer_start(out, size);
 	if (!phrase.data) {
 		phrase = xfed_span_str(sip_status_phrase(status));
 	}
-	require(&w,
-		status >= 100 && status <= 699 && sip_is_printable(phrase) && sip_is_utf8(phrase));
+	require(&w, status >= 100 && status <= 699 && sip_is_printable(phrase) && sip_is_utf8(phrase));
 	put_str(&w, "SIP/2.0 ");
 	put_number(&w, (uint64_t)(status > 0 ? status : 0));
 	put_str(&w, " ");
@@ -339,8 +323,7 @@ int sip_print_response(int status, struct xfed_span phrase, struct xfed_span hea
 
 /* What ACK and CANCEL share: they follow the INVITE's way with its branch (RFC 3261
  * sections 9.1, 17.1.1.3). */
-static int print_follower(const struct sip_message *invite, const char *method, struct xfed_span to,
-	char *out, size_t size, size_t *len)
+static int print_follower(const struct sip_message *invite, const char *method, struct xfed_span to, char *out, size_t size, size_t *len)
 {
 	struct writer w = writer_start(out, size);
 	const struct sip_header *h = NULL;
@@ -358,8 +341,7 @@ static int print_follower(const struct sip_message *invite, const char *method, 
 	return finish(&w, len);
 }
 
-int sip_print_ack(const struct sip_message *invite, const struct sip_message *response, char *out,
-	size_t size, size_t *len)
+int sip_print_ack(const struct sip_message *invite, const struct sip_message *response, char *out, size_t size, size_t *len)
 {
 	return print_follower(invite, "ACK", response->to.value, out, size, len);
 }

@@ -31,22 +31,20 @@ struct sip_request {
 	struct xfed_span to_uri; /* without <> */
 	struct xfed_span to_tag; /* absent outside a dialog */
 	struct xfed_span call_id;
-	uint32_t cseq;	  /* below 2^31 */
-	int max_forwards; /* 0: 70 */
+	uint32_t cseq;		  /* below 2^31 */
+	int max_forwards;	  /* 0: 70 */
 	struct xfed_span contact; /* a value with its <>, or absent */
 	struct xfed_span user_agent;
 	struct xfed_span subject;
 	struct xfed_span content_type;
 	struct xfed_span content_language;
-	struct xfed_span
-		extra; /* further header lines, each ending in CRLF; checked line by line */
+	struct xfed_span extra; /* further header lines, each ending in CRLF; checked line by line */
 	struct xfed_span body;
 };
 
 /* Writes at most `size` bytes to `out`; `*len` is the exact size in any case. out NULL: only
  * measures. OK, LIMIT (did not fit), INVALID. */
-int sip_print_request(const struct sip_request *r, const struct sip_via_out *via, char *out,
-	size_t size, size_t *len);
+int sip_print_request(const struct sip_request *r, const struct sip_via_out *via, char *out, size_t size, size_t *len);
 
 /* The source of a request, for received= and rport= ([C3-03]). */
 struct sip_source {
@@ -59,21 +57,19 @@ struct sip_source {
  * with `to_tag` added where the request had none, Call-ID, CSeq, each line ending in CRLF. Kept by
  * a server transaction in place of the request. Result codes as above.
  */
-int sip_print_response_head(const struct sip_message *request, const struct sip_source *source,
-	struct xfed_span to_tag, char *out, size_t size, size_t *len);
+int sip_print_response_head(
+	const struct sip_message *request, const struct sip_source *source, struct xfed_span to_tag, char *out, size_t size, size_t *len);
 
 /*
  * A response: status line, head, `extra` (further header lines, each ending in CRLF, such as
  * "Allow: ..."; may be empty), Content-Length: 0. phrase with data NULL: the usual one. Result
  * codes as above.
  */
-int sip_print_response(int status, struct xfed_span phrase, struct xfed_span head,
-	struct xfed_span extra, char *out, size_t size, size_t *len);
+int sip_print_response(int status, struct xfed_span phrase, struct xfed_span head, struct xfed_span extra, char *out, size_t size, size_t *len);
 
 /* ACK for a non-2xx final response and CANCEL, from the INVITE we sent (RFC 3261
  * sections 17.1.1.3, 9.1). */
-int sip_print_ack(const struct sip_message *invite, const struct sip_message *response, char *out,
-	size_t size, size_t *len);
+int sip_print_ack(const struct sip_message *invite, const struct sip_message *response, char *out, size_t size, size_t *len);
 int sip_print_cancel(const struct sip_message *invite, char *out, size_t size, size_t *len);
 
 /* The usual reason phrase; never NULL. */

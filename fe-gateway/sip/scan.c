@@ -48,8 +48,7 @@ int sip_scan_line(struct xfed_span *rest, struct xfed_span *line)
 {
 	size_t end = 0;
 	for (;;) {
-		const char *lf =
-			end < rest->len ? memchr(rest->data + end, '\n', rest->len - end) : NULL;
+		const char *lf = end < rest->len ? memchr(rest->data + end, '\n', rest->len - end) : NULL;
 		size_t at = lf ? (size_t)(lf - rest->data) : 0;
 		if (!lf || at == 0 || rest->data[at - 1] != '\r') {
 			return XFED_ERR_INVALID;
@@ -73,8 +72,7 @@ static struct xfed_span trim_folds(struct xfed_span s)
 		s.data++;
 		s.len--;
 	}
-	while (s.len > 0 && (is_blank(s.data[s.len - 1]) || s.data[s.len - 1] == '\r' ||
-				    s.data[s.len - 1] == '\n')) {
+	while (s.len > 0 && (is_blank(s.data[s.len - 1]) || s.data[s.len - 1] == '\r' || s.data[s.len - 1] == '\n')) {
 		s.len--;
 	}
 	return s;
@@ -151,8 +149,7 @@ int sip_scan_content_length(struct xfed_span head, size_t *out)
 	int found = XFED_ERR_NOT_FOUND;
 	int rc;
 	while ((rc = sip_scan_line(&head, &line)) == XFED_OK) {
-		if (!sip_scan_header(line, &name, &value) ||
-			sip_scan_header_id(name) != SIP_HEADER_CONTENT_LENGTH) {
+		if (!sip_scan_header(line, &name, &value) || sip_scan_header_id(name) != SIP_HEADER_CONTENT_LENGTH) {
 			continue;
 		}
 		uint64_t n;

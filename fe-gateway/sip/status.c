@@ -61,8 +61,7 @@ static const struct {
 
 const char *sip_status_phrase(int status)
 {
-	static const char *const classes[] = { "Progress", "Success", "Redirection",
-		"Request Failure", "Server Failure", "Global Failure" };
+	static const char *const classes[] = { "Progress", "Success", "Redirection", "Request Failure", "Server Failure", "Global Failure" };
 	for (size_t i = 0; i < XFED_ARRAY_LEN(phrases); i++) {
 		if (phrases[i].status == status) {
 			return phrases[i].phrase;

@@ -60,21 +60,17 @@ static int print_head(struct sip_layer *l, const struct sip_message *m, char **h
 		return rc;
 	}
 	*head = xfed_malloc(*len);
-	return *head ? sip_print_response_head(m, &source, to_tag, *head, *len, len)
-		     : XFED_ERR_NOMEM;
+	return *head ? sip_print_response_head(m, &source, to_tag, *head, *len, len) : XFED_ERR_NOMEM;
 }
 
-static int print_response(int status, const char *phrase, struct xfed_span head,
-	struct xfed_span extra, char **out, size_t *len)
+static int print_response(int status, const char *phrase, struct xfed_span head, struct xfed_span extra, char **out, size_t *len)
 {
 	int rc = sip_print_response(status, xfed_span_str(phrase), head, extra, NULL, 0, len);
 	if (rc != XFED_OK) {
 		return rc;
 	}
 	*out = xfed_malloc(*len);
-	return *out ? sip_print_response(
-			      status, xfed_span_str(phrase), head, extra, *out, *len, len)
-		    : XFED_ERR_NOMEM;
+	return *out ? sip_print_response(status, xfed_span_str(phrase), head, extra, *out, *len, len) : XFED_ERR_NOMEM;
 }
 
 /*
@@ -82,29 +78,24 @@ static int print_response(int status, const char *phrase, struct xfed_span head,
  * request gets the same again. A head that cannot be printed belongs to a message nobody could
  * match, and is dropped.
  */
-int sip_server_answer(struct sip_layer *l, const struct sip_message *m, int status,
-	const char *phrase, struct xfed_span extra)
+int sip_server_answer(struct sip_layer *l, const struct sip_message *m, int status, const char *phrase, struct xfed_span extra)
 {
 	char *head = NULL;
 	size_t head_len, len;
 	int rc = print_head(l, m, &head, &head_len);
 	if (rc == XFED_OK) {
-		rc = print_response(
-			status, phrase, xfed_span_make(head, head_len), extra, &l->reply, &len);
+		rc = print_response(status, phrase, xfed_span_make(head, head_len), extra, &l->reply, &len);
 	}
 	xfed_free(head);
 	if (rc == XFED_OK) {
-		struct sip_layer_action act = { .kind = SIP_ACT_SEND,
-			.target = reply_target(l, m),
-			.bytes = xfed_span_make(l->reply, len) };
+		struct sip_layer_action act = { .kind = SIP_ACT_SEND, .target = reply_target(l, m), .bytes = xfed_span_make(l->reply, len) };
 		sip_layer_push(l, &act);
 	}
 	return rc == XFED_ERR_INVALID ? XFED_OK : rc;
 }
 
 /* Fills a new transaction and enters it in the tables; NULL on NOMEM. */
-static struct sip_trans *open_transaction(struct sip_layer *l, const struct sip_message *m,
-	const struct sip_key *key, enum sip_state state)
+static struct sip_trans *open_transaction(struct sip_layer *l, const struct sip_message *m, const struct sip_key *key, enum sip_state state)
 {
 	struct sip_trans *t = xfed_calloc(1, sizeof(*t));
 	if (!t) {
@@ -132,8 +123,7 @@ static bool is_merged(struct sip_layer *l, const struct sip_key *merged)
 	return other != NULL;
 }
 
-static int deliver(struct sip_layer *l, const struct sip_message *m, const struct sip_key *key,
-	uint64_t now_ms)
+static int deliver(struct sip_layer *l, const struct sip_message *m, const struct sip_key *key, uint64_t now_ms)
 {
 	struct sip_key merged = sip_key_merged(&l->secret, m);
 	if (!m->to.tag.data && is_merged(l, &merged)) {
@@ -152,9 +142,7 @@ static int deliver(struct sip_layer *l, const struct sip_message *m, const struc
 		t->is_merge_owner = t->hh_merged.tbl != NULL;
 	}
 	sip_trans_enter(l, t, SIP_STATE_S_TRYING, now_ms);
-	struct sip_layer_action act = {
-		.kind = SIP_ACT_REQUEST, .txn = t->id, .message = m, .flow = &l->flow
-	};
+	struct sip_layer_action act = { .kind = SIP_ACT_REQUEST, .txn = t->id, .message = m, .flow = &l->flow };
 	sip_layer_push(l, &act);
 	return XFED_OK;
 }
@@ -163,13 +151,12 @@ static int deliver(struct sip_layer *l, const struct sip_message *m, const struc
  * A final response: kept for retransmissions, sent, and the state that follows. A stranger's is sent and forgotten: should it
  * come again it is refused again, with the same To tag.
  */
-static int respond(struct sip_layer *l, struct sip_trans *t, enum sip_state next, int status,
-	const char *phrase, struct xfed_span extra, uint64_t now_ms)
+static int respond(
+	struct sip_layer *l, struct sip_trans *t, enum sip_state next, int status, const char *phrase, struct xfed_span extra, uint64_t now_ms)
 {
 	char *response = NULL;
 	size_t len;
-	int rc = print_response(
-		status, phrase, xfed_span_make(t->head, t->head_len), extra, &response, &len);
+	int rc = print_response(status, phrase, xfed_span_make(t->head, t->head_len), extra, &response, &len);
 	if (rc != XFED_OK) {
 		xfed_free(response);
 		return rc;
@@ -189,8 +176,7 @@ static int respond(struct sip_layer *l, struct sip_trans *t, enum sip_state next
 
 /* An INVITE is answered by a transaction, because its response must be repeated until the ACK comes
  * (section 17.2.1); a stranger's is not, or whoever writes a false address would have us repeat it there. */
-static int refuse_invite(struct sip_layer *l, const struct sip_message *m,
-	const struct sip_key *key, const struct sip_verdict *v, uint64_t now_ms)
+static int refuse_invite(struct sip_layer *l, const struct sip_message *m, const struct sip_key *key, const struct sip_verdict *v, uint64_t now_ms)
 {
 	if (!l->flow.is_known) {
 		return sip_server_answer(l, m, v->status, NULL, xfed_span_str(v->extra));
@@ -202,8 +188,7 @@ static int refuse_invite(struct sip_layer *l, const struct sip_message *m,
 	if (!t) {
 		return XFED_ERR_NOMEM;
 	}
-	int rc = respond(
-		l, t, SIP_STATE_S_REFUSED, v->status, NULL, xfed_span_str(v->extra), now_ms);
+	int rc = respond(l, t, SIP_STATE_S_REFUSED, v->status, NULL, xfed_span_str(v->extra), now_ms);
 	if (rc != XFED_OK) {
 		sip_trans_end(l, t);
 	}
@@ -225,8 +210,7 @@ static int refuse_extensions(struct sip_layer *l, const struct sip_message *m)
 	}
 	while ((h = sip_message_header(m, SIP_HEADER_REQUIRE, h))) {
 		if (sip_is_printable(h->value) && sip_is_utf8(h->value)) {
-			at += (size_t)snprintf(lines + at, size - at, "%s%.*s\r\n", name,
-				(int)h->value.len, h->value.data);
+			at += (size_t)snprintf(lines + at, size - at, "%s%.*s\r\n", name, (int)h->value.len, h->value.data);
 		}
 	}
 	int rc = sip_server_answer(l, m, 420, NULL, xfed_span_make(lines, at));
@@ -290,9 +274,7 @@ int sip_server_receive(struct sip_layer *l, const struct sip_message *m, uint64_
 		if (xfed_span_is(m->method, "INVITE")) {
 			return refuse_invite(l, m, &key, &v, now_ms);
 		}
-		return v.needs_unsupported
-			       ? refuse_extensions(l, m)
-			       : sip_server_answer(l, m, v.status, NULL, xfed_span_str(v.extra));
+		return v.needs_unsupported ? refuse_extensions(l, m) : sip_server_answer(l, m, v.status, NULL, xfed_span_str(v.extra));
 	case SIP_DISPOSE_ABSORB:
 		break;
 	}
@@ -303,8 +285,7 @@ int sip_server_say_trying(struct sip_layer *l, struct sip_trans *t)
 {
 	char *response = NULL;
 	size_t len;
-	int rc = print_response(
-		100, NULL, xfed_span_make(t->head, t->head_len), XFED_SPAN(""), &response, &len);
+	int rc = print_response(100, NULL, xfed_span_make(t->head, t->head_len), XFED_SPAN(""), &response, &len);
 	if (rc == XFED_OK) {
 		t->last = response;
 		t->last_len = len;
@@ -315,8 +296,7 @@ int sip_server_say_trying(struct sip_layer *l, struct sip_trans *t)
 	return rc;
 }
 
-int sip_layer_respond(struct sip_layer *l, uint64_t txn, int status, const char *phrase,
-	struct xfed_span extra, uint64_t now_ms)
+int sip_layer_respond(struct sip_layer *l, uint64_t txn, int status, const char *phrase, struct xfed_span extra, uint64_t now_ms)
 {
 	sip_layer_begin(l);
 	struct sip_trans *t = sip_trans_by_id(l, txn);

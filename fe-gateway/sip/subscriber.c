@@ -114,7 +114,8 @@ static void set_expiry(struct sip_subscriber *s, int64_t expires_s, uint64_t now
 
 static void take_failure(struct sip_subscriber *s, const struct sip_subscriber_event *ev, uint64_t now_ms)
 {
-	if (ev->status == 423 && !s->is_unwanted && !s->is_ending && ev->min_expires_s > s->wanted_s && ev->min_expires_s <= XFED_SIP_SUBSCRIPTION_MAX_S && !s->is_asked_back) {
+	if (ev->status == 423 && !s->is_unwanted && !s->is_ending && ev->min_expires_s > s->wanted_s &&
+		ev->min_expires_s <= XFED_SIP_SUBSCRIPTION_MAX_S && !s->is_asked_back) {
 		s->is_asked_back = true;
 		s->wanted_s = ev->min_expires_s;
 		send(s, s->wanted_s);

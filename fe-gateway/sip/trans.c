@@ -2,15 +2,14 @@
 
 #include "xfed/limits.h"
 
-#define T1	XFED_SIP_T1_MS
-#define T2	XFED_SIP_T2_MS
-#define T4	XFED_SIP_T4_MS
-#define B_F_H_J (64 * T1)
-#define TRYING_AFTER                                                                               \
-	(T1 + 2 * T1 + 4 * T1) /* when a client's Timer E reaches T2: RFC 4320 section 4.1 */
-#define C     180000 /* RFC 3261 section 16.6 step 11; nothing else bounds a ringing INVITE */
-#define NEVER UINT64_MAX
-#define KEEP  (UINT64_MAX - 1) /* the limit of the state before goes on */
+#define T1	     XFED_SIP_T1_MS
+#define T2	     XFED_SIP_T2_MS
+#define T4	     XFED_SIP_T4_MS
+#define B_F_H_J	     (64 * T1)
+#define TRYING_AFTER (T1 + 2 * T1 + 4 * T1) /* when a client's Timer E reaches T2: RFC 4320 section 4.1 */
+#define C	     180000		    /* RFC 3261 section 16.6 step 11; nothing else bounds a ringing INVITE */
+#define NEVER	     UINT64_MAX
+#define KEEP	     (UINT64_MAX - 1) /* the limit of the state before goes on */
 
 enum due { NOTHING, AGAIN, SAY_TRYING };
 enum expiry { QUIET, TIMEOUT };
@@ -143,8 +142,7 @@ static void trace(struct sip_layer *l, const char *state)
 	}
 }
 
-void sip_trans_enter(
-	struct sip_layer *l, struct sip_trans *t, enum sip_state state, uint64_t now_ms)
+void sip_trans_enter(struct sip_layer *l, struct sip_trans *t, enum sip_state state, uint64_t now_ms)
 {
 	const struct row *row = &rows[state];
 	bool is_stream = t->target.transport != SIP_UDP;
@@ -232,9 +230,7 @@ void sip_trans_send(struct sip_layer *l, struct sip_trans *t)
 static void time_out(struct sip_layer *l, struct sip_trans *t)
 {
 	if (rows[t->state].expiry == TIMEOUT && !t->is_silent) {
-		struct sip_layer_action act = {
-			.kind = SIP_ACT_TIMEOUT, .txn = t->id, .cookie = t->cookie
-		};
+		struct sip_layer_action act = { .kind = SIP_ACT_TIMEOUT, .txn = t->id, .cookie = t->cookie };
 		act.was_written = t->is_written || t->target.transport == SIP_UDP;
 		sip_layer_push(l, &act);
 	}

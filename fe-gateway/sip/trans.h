@@ -15,18 +15,18 @@
 #include "sip/timers.h"
 #include "util/table.h"
 
-#define SIP_STATES(X)                                                                              \
-	X(TRYING)                                                                                  \
-	X(PROCEEDING)                                                                              \
-	X(COMPLETED)                                                                               \
-	X(CALLING)                                                                                 \
-	X(INVITE_PROCEEDING)                                                                       \
-	X(INVITE_COMPLETED)                                                                        \
-	X(ACCEPTED)                                                                                \
-	X(S_TRYING)                                                                                \
-	X(S_PROCEEDING)                                                                            \
-	X(S_COMPLETED)                                                                             \
-	X(S_REFUSED)                                                                               \
+#define SIP_STATES(X)                                                                                                                                \
+	X(TRYING)                                                                                                                                    \
+	X(PROCEEDING)                                                                                                                                \
+	X(COMPLETED)                                                                                                                                 \
+	X(CALLING)                                                                                                                                   \
+	X(INVITE_PROCEEDING)                                                                                                                         \
+	X(INVITE_COMPLETED)                                                                                                                          \
+	X(ACCEPTED)                                                                                                                                  \
+	X(S_TRYING)                                                                                                                                  \
+	X(S_PROCEEDING)                                                                                                                              \
+	X(S_COMPLETED)                                                                                                                               \
+	X(S_REFUSED)                                                                                                                                 \
 	X(S_CONFIRMED)
 
 enum sip_state {
@@ -46,9 +46,8 @@ struct sip_trans {
 	bool is_stranger;    /* server: nothing is kept once it is answered (section 8.2.7) */
 
 	struct sip_target target;
-	struct sip_trans *flow_next,
-		**flow_prev; /* others on a connection; flow_prev NULL: on none */
-	char *head;	     /* server: what its responses begin with */
+	struct sip_trans *flow_next, **flow_prev; /* others on a connection; flow_prev NULL: on none */
+	char *head;				  /* server: what its responses begin with */
 	size_t head_len;
 	char *last; /* the request, or the last response: retransmissions send these bytes */
 	size_t last_len;
@@ -106,13 +105,10 @@ static inline size_t sip_layer_room(const struct sip_layer *l)
 uint64_t sip_layer_scale(const struct sip_layer *l, uint64_t ms);
 bool sip_layer_is_full(const struct sip_layer *l);
 bool sip_layer_is_full_of_servers(const struct sip_layer *l); /* the rest is for requests of ours */
-int sip_trans_add(struct sip_layer *l,
-	struct sip_trans *t); /* gives it an id, enters it by id and key; OK or NOMEM */
-void sip_trans_enter(
-	struct sip_layer *l, struct sip_trans *t, enum sip_state state, uint64_t now_ms);
-void sip_trans_end(
-	struct sip_layer *l, struct sip_trans *t); /* its memory lives until the next step */
-void sip_trans_free(struct sip_trans *t);	   /* one that is in no table */
+int sip_trans_add(struct sip_layer *l, struct sip_trans *t);  /* gives it an id, enters it by id and key; OK or NOMEM */
+void sip_trans_enter(struct sip_layer *l, struct sip_trans *t, enum sip_state state, uint64_t now_ms);
+void sip_trans_end(struct sip_layer *l, struct sip_trans *t); /* its memory lives until the next step */
+void sip_trans_free(struct sip_trans *t);		      /* one that is in no table */
 void sip_trans_send(struct sip_layer *l, struct sip_trans *t);
 void sip_trans_bind(struct sip_layer *l, struct sip_trans *t, uint64_t flow);
 void sip_trans_unbind(struct sip_trans *t);
@@ -121,8 +117,7 @@ int sip_trans_fire(struct sip_layer *l, struct sip_trans *t, uint64_t now_ms);
 struct sip_trans *sip_trans_by_id(const struct sip_layer *l, uint64_t id);
 struct sip_trans *sip_trans_by_key(const struct sip_layer *l, const struct sip_key *key);
 bool sip_trans_is_client(const struct sip_trans *t);
-bool sip_trans_is_open(
-	const struct sip_trans *t); /* a final response, of theirs or ours, is still awaited */
+bool sip_trans_is_open(const struct sip_trans *t); /* a final response, of theirs or ours, is still awaited */
 
 /* ctrans.c */
 int sip_client_receive(struct sip_layer *l, const struct sip_message *m, uint64_t now_ms);
@@ -131,8 +126,7 @@ void sip_client_failed(struct sip_layer *l, struct sip_trans *t, bool was_writte
 
 /* strans.c */
 int sip_server_receive(struct sip_layer *l, const struct sip_message *m, uint64_t now_ms);
-int sip_server_answer(struct sip_layer *l, const struct sip_message *m, int status,
-	const char *phrase, struct xfed_span extra);
+int sip_server_answer(struct sip_layer *l, const struct sip_message *m, int status, const char *phrase, struct xfed_span extra);
 int sip_server_say_trying(struct sip_layer *l, struct sip_trans *t);
 
 #endif

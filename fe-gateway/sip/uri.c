@@ -12,8 +12,7 @@ static bool is_scheme(struct xfed_span s)
 	for (size_t i = 0; i < s.len; i++) {
 		unsigned char c = (unsigned char)s.data[i];
 		bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-		if (!letter &&
-			(i == 0 || (!(c >= '0' && c <= '9') && c != '+' && c != '-' && c != '.'))) {
+		if (!letter && (i == 0 || (!(c >= '0' && c <= '9') && c != '+' && c != '-' && c != '.'))) {
 			return false;
 		}
 	}
@@ -31,30 +30,23 @@ static int hex_value(char c)
 	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-#define UNRESERVED_LOW                                                                                                 \
-	(SIP_DIGITS | SIP_BIT('-') | SIP_BIT('.') | SIP_BIT('!') | SIP_BIT('*') | SIP_BIT('\'') | SIP_BIT('(') | SIP_BIT(')'))
+#define UNRESERVED_LOW	(SIP_DIGITS | SIP_BIT('-') | SIP_BIT('.') | SIP_BIT('!') | SIP_BIT('*') | SIP_BIT('\'') | SIP_BIT('(') | SIP_BIT(')'))
 #define UNRESERVED_HIGH (SIP_LETTERS | SIP_BIT('_') | SIP_BIT('~'))
 
 /* unreserved and "&=+$,;?/"; "&=+$,"; "[]/:&+$"; "[]/?:+$=&"; ";/?:@&=+$,[]#" */
-static const struct sip_set password_chars = {
-	UNRESERVED_LOW | SIP_BIT('&') | SIP_BIT('=') | SIP_BIT('+') | SIP_BIT('$') | SIP_BIT(','), UNRESERVED_HIGH
-};
-static const struct sip_set user_chars = {
-	UNRESERVED_LOW | SIP_BIT('&') | SIP_BIT('=') | SIP_BIT('+') | SIP_BIT('$') | SIP_BIT(',') | SIP_BIT(';') | SIP_BIT('?') | SIP_BIT('/'),
-	UNRESERVED_HIGH
-};
-static const struct sip_set param_chars = {
-	UNRESERVED_LOW | SIP_BIT('/') | SIP_BIT(':') | SIP_BIT('&') | SIP_BIT('+') | SIP_BIT('$'), UNRESERVED_HIGH | SIP_BIT('[') | SIP_BIT(']')
-};
-static const struct sip_set header_chars = {
-	UNRESERVED_LOW | SIP_BIT('/') | SIP_BIT('?') | SIP_BIT(':') | SIP_BIT('+') | SIP_BIT('$') | SIP_BIT('=') | SIP_BIT('&'),
-	UNRESERVED_HIGH | SIP_BIT('[') | SIP_BIT(']')
-};
-static const struct sip_set opaque_chars = {
-	UNRESERVED_LOW | SIP_BIT(';') | SIP_BIT('/') | SIP_BIT('?') | SIP_BIT(':') | SIP_BIT('&') | SIP_BIT('=') | SIP_BIT('+') | SIP_BIT('$') |
-		SIP_BIT(',') | SIP_BIT('#'),
-	UNRESERVED_HIGH | SIP_BIT('@') | SIP_BIT('[') | SIP_BIT(']')
-};
+static const struct sip_set password_chars = { UNRESERVED_LOW | SIP_BIT('&') | SIP_BIT('=') | SIP_BIT('+') | SIP_BIT('$') | SIP_BIT(','),
+	UNRESERVED_HIGH };
+static const struct sip_set user_chars = { UNRESERVED_LOW | SIP_BIT('&') | SIP_BIT('=') | SIP_BIT('+') | SIP_BIT('$') | SIP_BIT(',') | SIP_BIT(';') |
+						   SIP_BIT('?') | SIP_BIT('/'),
+	UNRESERVED_HIGH };
+static const struct sip_set param_chars = { UNRESERVED_LOW | SIP_BIT('/') | SIP_BIT(':') | SIP_BIT('&') | SIP_BIT('+') | SIP_BIT('$'),
+	UNRESERVED_HIGH | SIP_BIT('[') | SIP_BIT(']') };
+static const struct sip_set header_chars = { UNRESERVED_LOW | SIP_BIT('/') | SIP_BIT('?') | SIP_BIT(':') | SIP_BIT('+') | SIP_BIT('$') |
+						     SIP_BIT('=') | SIP_BIT('&'),
+	UNRESERVED_HIGH | SIP_BIT('[') | SIP_BIT(']') };
+static const struct sip_set opaque_chars = { UNRESERVED_LOW | SIP_BIT(';') | SIP_BIT('/') | SIP_BIT('?') | SIP_BIT(':') | SIP_BIT('&') |
+						     SIP_BIT('=') | SIP_BIT('+') | SIP_BIT('$') | SIP_BIT(',') | SIP_BIT('#'),
+	UNRESERVED_HIGH | SIP_BIT('@') | SIP_BIT('[') | SIP_BIT(']') };
 
 /* Characters of the set and whole %HH escapes (RFC 3261 section 25.1). Bytes above 0x7f
  * are not allowed in a URI. */
@@ -63,8 +55,7 @@ static bool all_of(struct xfed_span s, struct sip_set set)
 	for (size_t i = 0; i < s.len; i++) {
 		unsigned char c = (unsigned char)s.data[i];
 		if (c == '%') {
-			if (s.len - i < 3 || hex_value(s.data[i + 1]) < 0 ||
-				hex_value(s.data[i + 2]) < 0) {
+			if (s.len - i < 3 || hex_value(s.data[i + 1]) < 0 || hex_value(s.data[i + 2]) < 0) {
 				return false;
 			}
 			i += 2;
@@ -120,8 +111,7 @@ static bool is_name(struct xfed_span host)
 				return false;
 			}
 			label = false;
-		} else if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
-			   (c >= 'A' && c <= 'Z') || c == '-' || c == '_') {
+		} else if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_') {
 			label = true;
 		} else {
 			return false;
@@ -180,10 +170,7 @@ static int parse_hostport(struct xfed_span s, struct sip_uri *u)
 		return XFED_OK;
 	}
 	uint64_t port;
-	if (s.data[host_len] != ':' ||
-		!sip_number(xfed_span_make(s.data + host_len + 1, s.len - host_len - 1), 65535,
-			&port) ||
-		port == 0) {
+	if (s.data[host_len] != ':' || !sip_number(xfed_span_make(s.data + host_len + 1, s.len - host_len - 1), 65535, &port) || port == 0) {
 		return XFED_ERR_INVALID;
 	}
 	u->port = (uint16_t)port;
@@ -206,15 +193,11 @@ static int parse_params(struct sip_uri *u)
 	const char *p = u->params.data, *end = p + u->params.len;
 	while (p < end) {
 		const char *next = memchr(p + 1, ';', (size_t)(end - p - 1));
-		struct xfed_span param =
-			xfed_span_make(p + 1, (size_t)((next ? next : end) - p - 1));
+		struct xfed_span param = xfed_span_make(p + 1, (size_t)((next ? next : end) - p - 1));
 		const char *eq = param.len > 0 ? memchr(param.data, '=', param.len) : NULL;
-		struct xfed_span name =
-			xfed_span_make(param.data, eq ? (size_t)(eq - param.data) : param.len);
-		struct xfed_span value =
-			eq ? xfed_span_make(eq + 1, param.len - name.len - 1) : absent;
-		if (name.len == 0 || (eq && value.len == 0) || !all_of(name, param_chars) ||
-			!all_of(value, param_chars)) {
+		struct xfed_span name = xfed_span_make(param.data, eq ? (size_t)(eq - param.data) : param.len);
+		struct xfed_span value = eq ? xfed_span_make(eq + 1, param.len - name.len - 1) : absent;
+		if (name.len == 0 || (eq && value.len == 0) || !all_of(name, param_chars) || !all_of(value, param_chars)) {
 			return XFED_ERR_INVALID;
 		}
 		if (xfed_span_eq_nocase(name, XFED_SPAN("transport"))) {

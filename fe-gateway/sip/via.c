@@ -18,8 +18,7 @@ static struct xfed_span take_protocol(struct xfed_span s, struct xfed_span *tran
 		part[i] = xfed_span_make(s.data, n);
 		struct xfed_span rest = xfed_span_make(s.data + n, s.len - n);
 		s = i < 2 ? sip_trim(rest) : rest;
-		bool fine = n > 0 && s.len > 0 &&
-			    (i == 2 ? s.data[0] == ' ' || s.data[0] == '\t' : s.data[0] == '/');
+		bool fine = n > 0 && s.len > 0 && (i == 2 ? s.data[0] == ' ' || s.data[0] == '\t' : s.data[0] == '/');
 		if (!fine) {
 			return (struct xfed_span){ NULL, 0 };
 		}
@@ -55,9 +54,7 @@ static bool parse_sent_by(struct xfed_span s, struct sip_via *v)
 		return true;
 	}
 	uint64_t port = 0;
-	if (rest.data[0] != ':' ||
-		!sip_number(sip_trim(xfed_span_make(rest.data + 1, rest.len - 1)), 65535, &port) ||
-		port == 0) {
+	if (rest.data[0] != ':' || !sip_number(sip_trim(xfed_span_make(rest.data + 1, rest.len - 1)), 65535, &port) || port == 0) {
 		return false;
 	}
 	v->port = (uint16_t)port;
@@ -66,9 +63,7 @@ static bool parse_sent_by(struct xfed_span s, struct sip_via *v)
 
 static struct xfed_span without_brackets(struct xfed_span s)
 {
-	return s.len >= 2 && s.data[0] == '[' && s.data[s.len - 1] == ']'
-		       ? xfed_span_make(s.data + 1, s.len - 2)
-		       : s;
+	return s.len >= 2 && s.data[0] == '[' && s.data[s.len - 1] == ']' ? xfed_span_make(s.data + 1, s.len - 2) : s;
 }
 
 static bool take_param(struct sip_via *v, struct xfed_span name, struct xfed_span value)
@@ -78,9 +73,7 @@ static bool take_param(struct sip_via *v, struct xfed_span name, struct xfed_spa
 			return false;
 		}
 		v->branch = value;
-		v->has_cookie = value.len > strlen(COOKIE) &&
-				xfed_span_eq_nocase(xfed_span_make(value.data, strlen(COOKIE)),
-					XFED_SPAN(COOKIE));
+		v->has_cookie = value.len > strlen(COOKIE) && xfed_span_eq_nocase(xfed_span_make(value.data, strlen(COOKIE)), XFED_SPAN(COOKIE));
 	} else if (xfed_span_eq_nocase(name, XFED_SPAN("received"))) {
 		v->received = without_brackets(value);
 		return sip_host_is_address(v->received);

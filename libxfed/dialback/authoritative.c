@@ -2,8 +2,7 @@
 
 #include "dialback/key.h"
 
-static enum xfed_dialback_reaction fail(const struct xfed_dialback_elem *verify,
-	enum xfed_dialback_condition c, struct xfed_dialback_elem *answer)
+static enum xfed_dialback_reaction fail(const struct xfed_dialback_elem *verify, enum xfed_dialback_condition c, struct xfed_dialback_elem *answer)
 {
 	xfed_dialback_answer_to(verify, XFED_DIALBACK_ERROR, c, answer);
 	return XFED_DIALBACK_ANSWER;
@@ -24,11 +23,10 @@ static int is_ours(const struct xfed_dialback_elem *v, struct xfed_span hash_hex
 	return rc;
 }
 
-enum xfed_dialback_reaction xfed_dialback_authoritative(const struct xfed_dialback_elem *verify,
-	const struct xfed_dialback_authority *authority, struct xfed_dialback_elem *answer)
+enum xfed_dialback_reaction xfed_dialback_authoritative(
+	const struct xfed_dialback_elem *verify, const struct xfed_dialback_authority *authority, struct xfed_dialback_elem *answer)
 {
-	*answer = (struct xfed_dialback_elem){ .kind = XFED_DIALBACK_VERIFY,
-		.type = XFED_DIALBACK_UNKNOWN };
+	*answer = (struct xfed_dialback_elem){ .kind = XFED_DIALBACK_VERIFY, .type = XFED_DIALBACK_UNKNOWN };
 	if (verify->kind != XFED_DIALBACK_VERIFY || verify->type != XFED_DIALBACK_KEY) {
 		return XFED_DIALBACK_DROP;
 	}
@@ -47,13 +45,10 @@ enum xfed_dialback_reaction xfed_dialback_authoritative(const struct xfed_dialba
 	}
 	/* Without a secret nothing can be called invalid, which would cost the asker its stream. */
 	bool current = false, previous = false;
-	if ((authority->current.len == 0 && authority->previous.len == 0) ||
-		is_ours(verify, authority->current, &current) != XFED_OK ||
+	if ((authority->current.len == 0 && authority->previous.len == 0) || is_ours(verify, authority->current, &current) != XFED_OK ||
 		is_ours(verify, authority->previous, &previous) != XFED_OK) {
 		return fail(verify, XFED_DIALBACK_INTERNAL, answer);
 	}
-	xfed_dialback_answer_to(verify,
-		(current | previous) ? XFED_DIALBACK_VALID : XFED_DIALBACK_INVALID,
-		XFED_DIALBACK_NOT_IN_TABLE, answer);
+	xfed_dialback_answer_to(verify, (current | previous) ? XFED_DIALBACK_VALID : XFED_DIALBACK_INVALID, XFED_DIALBACK_NOT_IN_TABLE, answer);
 	return XFED_DIALBACK_ANSWER;
 }

@@ -4,7 +4,7 @@
 
 #include "xfed/dialback.h"
 
-const char *db_condition_type(enum xfed_dialback_condition c);			   /* "cancel", "wait", ... */
+const char *db_condition_type(enum xfed_dialback_condition c);			 /* "cancel", "wait", ... */
 enum xfed_dialback_condition db_verdict_condition(enum xfed_dialback_verdict v); /* of the answer in step 4 */
 enum xfed_reason db_verdict_reason(enum xfed_dialback_verdict v);
 

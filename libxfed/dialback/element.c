@@ -46,8 +46,7 @@ static void read_condition(const struct xfed_xml_elem *e, struct xfed_dialback_e
 {
 	out->condition = XFED_DIALBACK_NOT_IN_TABLE;
 	const struct xfed_xml_elem *error = xfed_xml_child(e, NULL, "error");
-	const struct xfed_xml_elem *c =
-		error ? xfed_xml_child(error, XFED_NS_STANZA_ERR, NULL) : NULL;
+	const struct xfed_xml_elem *c = error ? xfed_xml_child(error, XFED_NS_STANZA_ERR, NULL) : NULL;
 	while (c && xfed_span_is(c->name, "text")) {
 		c = xfed_xml_next(c, XFED_NS_STANZA_ERR, NULL);
 	}
@@ -67,8 +66,7 @@ static int read_address(struct xfed_arena *a, struct xfed_span raw, struct xfed_
 	return rc == XFED_ERR_NOMEM ? rc : XFED_OK;
 }
 
-int xfed_dialback_read(
-	struct xfed_arena *a, const struct xfed_xml_elem *e, struct xfed_dialback_elem *out)
+int xfed_dialback_read(struct xfed_arena *a, const struct xfed_xml_elem *e, struct xfed_dialback_elem *out)
 {
 	*out = (struct xfed_dialback_elem){ .kind = XFED_DIALBACK_RESULT };
 	if (xfed_xml_is(e, XFED_NS_DIALBACK, "verify")) {
@@ -80,8 +78,7 @@ int xfed_dialback_read(
 	out->type = type_of(xfed_xml_attr_get(e, "type"));
 	out->from_raw = xfed_xml_attr_get(e, "from");
 	out->to_raw = xfed_xml_attr_get(e, "to");
-	if (read_address(a, out->from_raw, &out->from) != XFED_OK ||
-		read_address(a, out->to_raw, &out->to) != XFED_OK) {
+	if (read_address(a, out->from_raw, &out->from) != XFED_OK || read_address(a, out->to_raw, &out->to) != XFED_OK) {
 		return XFED_ERR_NOMEM;
 	}
 	if (out->type == XFED_DIALBACK_KEY) {
@@ -117,9 +114,7 @@ static int put_content(struct xfed_buf *out, const struct xfed_dialback_elem *e,
 		rc = xfed_xml_escape(out, e->key);
 	} else if (rc == XFED_OK) {
 		/* In the content namespace, jabber:server on every stream of ours [A8-16]. */
-		rc = xfed_buf_printf(out,
-			"<error type='%s'><%s xmlns='" XFED_NS_STANZA_ERR "'/></error>",
-			db_condition_type(e->condition),
+		rc = xfed_buf_printf(out, "<error type='%s'><%s xmlns='" XFED_NS_STANZA_ERR "'/></error>", db_condition_type(e->condition),
 			xfed_dialback_condition_word(e->condition));
 	}
 	return rc == XFED_OK ? xfed_buf_printf(out, "</db:%s>", name) : rc;
@@ -148,8 +143,8 @@ int xfed_dialback_print(struct xfed_buf *out, const struct xfed_dialback_elem *e
 	return rc;
 }
 
-void xfed_dialback_answer_to(const struct xfed_dialback_elem *request, enum xfed_dialback_type type,
-	enum xfed_dialback_condition condition, struct xfed_dialback_elem *out)
+void xfed_dialback_answer_to(const struct xfed_dialback_elem *request, enum xfed_dialback_type type, enum xfed_dialback_condition condition,
+	struct xfed_dialback_elem *out)
 {
 	*out = (struct xfed_dialback_elem){
 		.kind = request->kind,

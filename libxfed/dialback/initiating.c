@@ -12,9 +12,9 @@
  *  The stream: usable -> SPOILED by an `invalid`, ENDED by its end; on neither a pair becomes VALID
  * any more. A pair that fails is reported from next(), one action at a time, so that the end of a stream with many pairs needs no room.
  */
-#define STATES(X)                                                                                  \
-	X(REQUESTED, "requested")                                                                  \
-	X(VALID, "valid")                                                                          \
+#define STATES(X)                                                                                                                                    \
+	X(REQUESTED, "requested")                                                                                                                    \
+	X(VALID, "valid")                                                                                                                            \
 	X(FAILED, "failed")
 
 enum state {
@@ -46,8 +46,7 @@ static const struct xfed_span any = { NULL, 0 };
 int xfed_dbinit_new(const struct xfed_dbinit_config *cfg, struct xfed_dbinit **out)
 {
 	*out = NULL;
-	if (cfg->stream_id.len == 0 || cfg->stream_id.len > XFED_DIALBACK_ID_BYTES ||
-		cfg->target.len == 0 || cfg->target.len > XFED_JID_PART_BYTES) {
+	if (cfg->stream_id.len == 0 || cfg->stream_id.len > XFED_DIALBACK_ID_BYTES || cfg->target.len == 0 || cfg->target.len > XFED_JID_PART_BYTES) {
 		return XFED_ERR_LIMIT;
 	}
 	struct xfed_dbinit *m = xfed_calloc(1, sizeof(*m) + cfg->stream_id.len + cfg->target.len);
@@ -87,8 +86,7 @@ static void enter(struct xfed_dbinit *m, struct db_pair *p, enum state state)
 static int send_key(struct xfed_dbinit *m, const struct db_pair *p, struct xfed_span hash_hex)
 {
 	char key[XFED_DIALBACK_HEX + 1];
-	int rc = xfed_dialback_key_hashed(
-		hash_hex, p->names.target, p->names.sender, m->stream_id, key);
+	int rc = xfed_dialback_key_hashed(hash_hex, p->names.target, p->names.sender, m->stream_id, key);
 	if (rc != XFED_OK) {
 		return rc;
 	}
@@ -137,8 +135,7 @@ static int take_request(struct xfed_dbinit *m, const struct xfed_dbinit_event *e
 {
 	/* XEP-0220 2.7.1, 2.7.2: another sender needs no leave; another target needs errors, and
 	 * the same server. */
-	bool may_target = xfed_span_eq(ev->target, m->target) ||
-			  (m->peer_offers_errors && ev->is_same_server);
+	bool may_target = xfed_span_eq(ev->target, m->target) || (m->peer_offers_errors && ev->is_same_server);
 	if (m->is_spoiled || m->has_ended || !may_target) {
 		return XFED_ERR_STATE;
 	}
@@ -167,8 +164,7 @@ static int take_request(struct xfed_dbinit *m, const struct xfed_dbinit_event *e
 
 /* ---- outcomes ---- */
 
-static void fill_failed(struct xfed_dbinit *m, struct db_pair *p, struct xfed_dialback_action *a,
-	enum xfed_reason reason, enum xfed_side side)
+static void fill_failed(struct xfed_dbinit *m, struct db_pair *p, struct xfed_dialback_action *a, enum xfed_reason reason, enum xfed_side side)
 {
 	enter(m, p, FAILED);
 	m->counts.failed++;
@@ -189,9 +185,7 @@ static void fill_failed(struct xfed_dbinit *m, struct db_pair *p, struct xfed_di
  */
 static enum xfed_side side_of(enum xfed_dialback_condition c, enum xfed_reason reason)
 {
-	bool is_about_us = c == XFED_DIALBACK_REMOTE_CONNECTION_FAILED ||
-			   c == XFED_DIALBACK_REMOTE_SERVER_NOT_FOUND ||
-			   c == XFED_DIALBACK_FORBIDDEN;
+	bool is_about_us = c == XFED_DIALBACK_REMOTE_CONNECTION_FAILED || c == XFED_DIALBACK_REMOTE_SERVER_NOT_FOUND || c == XFED_DIALBACK_FORBIDDEN;
 	return is_about_us ? XFED_SIDE_US : xfed_reason_info(reason)->side;
 }
 
@@ -214,8 +208,7 @@ static void take_invalid(struct xfed_dbinit *m, struct db_pair *p)
 	a->stanza_condition = "internal-server-error";
 	if (!m->is_spoiled) {
 		m->is_spoiled = true;
-		db_queue_push(&m->queue, XFED_DIALBACK_DO_SPOILED)->reason =
-			XFED_REASON_DIALBACK_INVALID;
+		db_queue_push(&m->queue, XFED_DIALBACK_DO_SPOILED)->reason = XFED_REASON_DIALBACK_INVALID;
 	}
 }
 
@@ -226,13 +219,11 @@ static int take_answer(struct xfed_dbinit *m, const struct xfed_dialback_elem *e
 	}
 	/* Addresses come swapped; only a request of this very stream that still waits has an answer
 	 * ([A8-12]). */
-	struct db_pair *p =
-		e->from.data && e->to.data ? db_pairs_find(&m->pairs, e->to, e->from, any) : NULL;
+	struct db_pair *p = e->from.data && e->to.data ? db_pairs_find(&m->pairs, e->to, e->from, any) : NULL;
 	bool is_awaited = p && p->state == REQUESTED;
 	if (is_awaited && e->type == XFED_DIALBACK_VALID && m->is_spoiled) {
 		/* Right, but too late: nothing is sent here any more. */
-		struct xfed_dialback_action *a =
-			db_queue_push(&m->queue, XFED_DIALBACK_DO_FAILED);
+		struct xfed_dialback_action *a = db_queue_push(&m->queue, XFED_DIALBACK_DO_FAILED);
 		fill_failed(m, p, a, XFED_REASON_DIALBACK_INVALID, XFED_SIDE_US);
 		a->is_worth_new_stream = true;
 	} else if (is_awaited && e->type == XFED_DIALBACK_VALID) {
@@ -261,8 +252,7 @@ static struct db_pair *overdue(const struct xfed_dbinit *m)
 {
 	for (size_t i = 0; i < m->pairs.count; i++) {
 		struct db_pair *p = m->pairs.all[i];
-		if (p->state == REQUESTED &&
-			(m->has_ended || m->now_ms >= p->since_ms + m->wait_ms)) {
+		if (p->state == REQUESTED && (m->has_ended || m->now_ms >= p->since_ms + m->wait_ms)) {
 			return p;
 		}
 	}
@@ -307,8 +297,7 @@ uint64_t xfed_dbinit_deadline(const struct xfed_dbinit *m)
 	return db_pairs_deadline(&m->pairs, REQUESTED, REQUESTED, m->wait_ms);
 }
 
-bool xfed_dbinit_may_send(
-	const struct xfed_dbinit *m, struct xfed_span sender, struct xfed_span target)
+bool xfed_dbinit_may_send(const struct xfed_dbinit *m, struct xfed_span sender, struct xfed_span target)
 {
 	const struct db_pair *p = db_pairs_find(&m->pairs, sender, target, any);
 	return p && p->state == VALID && !m->is_spoiled && !m->has_ended;

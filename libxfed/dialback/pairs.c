@@ -13,11 +13,9 @@ static struct xfed_span put(char **at, struct xfed_span s)
 	return copy;
 }
 
-struct db_pair *db_pair_new(
-	const struct xfed_dialback_pair *names, struct xfed_span key, struct xfed_span stream_id)
+struct db_pair *db_pair_new(const struct xfed_dialback_pair *names, struct xfed_span key, struct xfed_span stream_id)
 {
-	size_t len = names->sender.len + names->target.len + names->sender_raw.len +
-		     names->target_raw.len + key.len + stream_id.len;
+	size_t len = names->sender.len + names->target.len + names->sender_raw.len + names->target_raw.len + key.len + stream_id.len;
 	struct db_pair *p = xfed_calloc(1, sizeof(*p) + len + 1);
 	if (!p) {
 		return NULL;
@@ -51,13 +49,11 @@ void db_pairs_add(struct db_pairs *set, struct db_pair *p)
 	set->all[set->count++] = p;
 }
 
-struct db_pair *db_pairs_find(const struct db_pairs *set, struct xfed_span sender,
-	struct xfed_span target, struct xfed_span stream_id)
+struct db_pair *db_pairs_find(const struct db_pairs *set, struct xfed_span sender, struct xfed_span target, struct xfed_span stream_id)
 {
 	for (size_t i = 0; i < set->count; i++) {
 		struct db_pair *p = set->all[i];
-		if (!p->is_gone && xfed_span_eq(p->names.sender, sender) &&
-			xfed_span_eq(p->names.target, target) &&
+		if (!p->is_gone && xfed_span_eq(p->names.sender, sender) && xfed_span_eq(p->names.target, target) &&
 			(!stream_id.data || xfed_span_eq(p->stream_id, stream_id))) {
 			return p;
 		}

@@ -11,8 +11,8 @@ struct db_pair {
 	int state;	   /* the machine's own enum */
 	uint64_t since_ms; /* of the request that waits */
 	uint64_t token, origin;
-	bool is_gone;	   /* forgotten, but actions of this step still point to it */
-	char text[];	   /* the spans' bytes */
+	bool is_gone; /* forgotten, but actions of this step still point to it */
+	char text[];  /* the spans' bytes */
 };
 
 struct db_pairs {

@@ -17,8 +17,8 @@
  *  The stream: OPEN -> CLOSED, by an invalid key where nothing else is proved, an improper request
  * or too many refusals.
  */
-#define STATES(X)                                                                                  \
-	X(ASKED, "asked")                                                                          \
+#define STATES(X)                                                                                                                                    \
+	X(ASKED, "asked")                                                                                                                            \
 	X(PROVED, "proved")
 
 enum state {
@@ -101,15 +101,13 @@ static void close_stream(struct xfed_dbrecv *m, enum xfed_reason reason)
 
 static struct xfed_dialback_pair pair_of(const struct xfed_dialback_elem *request)
 {
-	return (struct xfed_dialback_pair){ request->from, request->to, request->from_raw,
-		request->to_raw };
+	return (struct xfed_dialback_pair){ request->from, request->to, request->from_raw, request->to_raw };
 }
 
 /* ---- answers: printed before anything changes, so that short memory leaves everything as it was
  * ---- */
 
-static int answer(struct xfed_dbrecv *m, const struct xfed_dialback_pair *p,
-	enum xfed_dialback_type type, enum xfed_dialback_condition condition)
+static int answer(struct xfed_dbrecv *m, const struct xfed_dialback_pair *p, enum xfed_dialback_type type, enum xfed_dialback_condition condition)
 {
 	struct xfed_dialback_elem e = {
 		.kind = XFED_DIALBACK_RESULT,
@@ -121,8 +119,7 @@ static int answer(struct xfed_dbrecv *m, const struct xfed_dialback_pair *p,
 	return db_queue_send(&m->queue, &e);
 }
 
-static void failed(struct xfed_dbrecv *m, const struct xfed_dialback_pair *p,
-	enum xfed_reason reason, const char *condition)
+static void failed(struct xfed_dbrecv *m, const struct xfed_dialback_pair *p, enum xfed_reason reason, const char *condition)
 {
 	m->counts.failed++;
 	struct xfed_dialback_action *a = db_queue_push(&m->queue, XFED_DIALBACK_DO_FAILED);
@@ -134,8 +131,7 @@ static void failed(struct xfed_dbrecv *m, const struct xfed_dialback_pair *p,
 
 /* An error, which leaves the stream open (XEP-0220 2.5); but not for ever where nothing was ever
  * proved. */
-static int refuse(struct xfed_dbrecv *m, const struct xfed_dialback_pair *p,
-	enum xfed_reason reason, enum xfed_dialback_condition condition)
+static int refuse(struct xfed_dbrecv *m, const struct xfed_dialback_pair *p, enum xfed_reason reason, enum xfed_dialback_condition condition)
 {
 	int rc = answer(m, p, XFED_DIALBACK_ERROR, condition);
 	if (rc != XFED_OK) {
@@ -185,12 +181,9 @@ static int prove(struct xfed_dbrecv *m, struct db_pair *p, bool by_certificate)
 static int take_new(struct xfed_dbrecv *m, const struct xfed_dialback_elem *e, bool by_certificate)
 {
 	struct xfed_dialback_pair names = pair_of(e);
-	bool is_full = !db_pairs_has_room(&m->pairs) ||
-		       (!by_certificate &&
-			       db_pairs_in_state(&m->pairs, ASKED) >= XFED_DIALBACK_WAITING_MAX);
+	bool is_full = !db_pairs_has_room(&m->pairs) || (!by_certificate && db_pairs_in_state(&m->pairs, ASKED) >= XFED_DIALBACK_WAITING_MAX);
 	if (is_full) {
-		return refuse(m, &names, XFED_REASON_DIALBACK_PAIRS_EXCEEDED,
-			XFED_DIALBACK_RESOURCE_CONSTRAINT);
+		return refuse(m, &names, XFED_REASON_DIALBACK_PAIRS_EXCEEDED, XFED_DIALBACK_RESOURCE_CONSTRAINT);
 	}
 	struct db_pair *p = db_pair_new(&names, e->key, m->stream_id);
 	if (!p) {
@@ -218,8 +211,7 @@ static int take_new(struct xfed_dbrecv *m, const struct xfed_dialback_elem *e, b
 
 /* The peer cannot tell this answer from that of a request still waiting: the refusal is for both.
  */
-static int refuse_request(struct xfed_dbrecv *m, struct db_pair *waiting,
-	const struct xfed_dialback_elem *e, enum xfed_reason reason,
+static int refuse_request(struct xfed_dbrecv *m, struct db_pair *waiting, const struct xfed_dialback_elem *e, enum xfed_reason reason,
 	enum xfed_dialback_condition condition)
 {
 	struct xfed_dialback_pair names = pair_of(e);
@@ -232,27 +224,22 @@ static int refuse_request(struct xfed_dbrecv *m, struct db_pair *waiting,
 
 /* One answer serves all requests for a pair; but one stream with two keys for it has not said who
  * it is. */
-static int take_again(struct xfed_dbrecv *m, struct db_pair *p, const struct xfed_dialback_elem *e,
-	bool by_certificate)
+static int take_again(struct xfed_dbrecv *m, struct db_pair *p, const struct xfed_dialback_elem *e, bool by_certificate)
 {
 	bool is_proved = p->state == PROVED;
 	if (!is_proved && by_certificate) {
 		return prove(m, p, true);
 	}
 	if (by_certificate || xfed_span_eq_secret(p->key, e->key)) {
-		int rc = is_proved ? answer(m, &p->names, XFED_DIALBACK_VALID,
-					     XFED_DIALBACK_NOT_IN_TABLE)
-				   : XFED_OK;
+		int rc = is_proved ? answer(m, &p->names, XFED_DIALBACK_VALID, XFED_DIALBACK_NOT_IN_TABLE) : XFED_OK;
 		m->counts.repeated += rc == XFED_OK;
 		return rc;
 	}
-	return refuse_request(
-		m, p, e, XFED_REASON_DIALBACK_IDENTITY_REFUSED, XFED_DIALBACK_NOT_ACCEPTABLE);
+	return refuse_request(m, p, e, XFED_REASON_DIALBACK_IDENTITY_REFUSED, XFED_DIALBACK_NOT_ACCEPTABLE);
 }
 
 /* NONE, or why a request is refused before anybody is asked. */
-static enum xfed_reason judge(const struct xfed_dialback_elem *e,
-	const struct xfed_dialback_decision *d, enum xfed_dialback_condition *condition)
+static enum xfed_reason judge(const struct xfed_dialback_elem *e, const struct xfed_dialback_decision *d, enum xfed_dialback_condition *condition)
 {
 	if (!e->to.data || !d->is_local) {
 		*condition = XFED_DIALBACK_ITEM_NOT_FOUND; /* [A8-10] */
@@ -283,9 +270,7 @@ static int take_request(struct xfed_dbrecv *m, const struct xfed_dbrecv_event *e
 		close_stream(m, XFED_REASON_STREAM_ADDRESS_IMPROPER);
 		return XFED_OK;
 	}
-	struct db_pair *p = e->from.data && e->to.data ? db_pairs_find(&m->pairs, e->from, e->to,
-								 (struct xfed_span){ NULL, 0 })
-						       : NULL;
+	struct db_pair *p = e->from.data && e->to.data ? db_pairs_find(&m->pairs, e->from, e->to, (struct xfed_span){ NULL, 0 }) : NULL;
 	enum xfed_dialback_condition condition;
 	enum xfed_reason reason = judge(e, &ev->decision, &condition);
 	if (reason != XFED_REASON_NONE) {
@@ -302,10 +287,8 @@ static int settle(struct xfed_dbrecv *m, struct db_pair *p, enum xfed_dialback_v
 	if (verdict == XFED_DIALBACK_VERDICT_VALID) {
 		return prove(m, p, false);
 	}
-	int rc = verdict == XFED_DIALBACK_VERDICT_INVALID
-			 ? refuse_invalid(m, &p->names)
-			 : refuse(m, &p->names, db_verdict_reason(verdict),
-				   db_verdict_condition(verdict));
+	int rc = verdict == XFED_DIALBACK_VERDICT_INVALID ? refuse_invalid(m, &p->names)
+							  : refuse(m, &p->names, db_verdict_reason(verdict), db_verdict_condition(verdict));
 	if (rc == XFED_OK) {
 		forget(m, p);
 	}
@@ -315,10 +298,8 @@ static int settle(struct xfed_dbrecv *m, struct db_pair *p, enum xfed_dialback_v
 /* XEP-0220 2.1.2: a verdict for which no request is found is dropped in silence. */
 static int take_verdict(struct xfed_dbrecv *m, const struct xfed_dbrecv_event *ev)
 {
-	struct db_pair *p =
-		db_pairs_find(&m->pairs, ev->sender, ev->target, (struct xfed_span){ NULL, 0 });
-	bool is_awaited = p && p->state == ASKED && p->token == ev->token &&
-			  xfed_span_eq(ev->stream_id, m->stream_id);
+	struct db_pair *p = db_pairs_find(&m->pairs, ev->sender, ev->target, (struct xfed_span){ NULL, 0 });
+	bool is_awaited = p && p->state == ASKED && p->token == ev->token && xfed_span_eq(ev->stream_id, m->stream_id);
 	if (!is_awaited || m->is_closed) {
 		m->counts.dropped++;
 		return XFED_OK;
@@ -331,8 +312,7 @@ static int take_verdict(struct xfed_dbrecv *m, const struct xfed_dbrecv_event *e
 static int take_tick(struct xfed_dbrecv *m)
 {
 	size_t done = 0;
-	for (size_t i = 0; i < m->pairs.count && !m->is_closed && db_queue_room(&m->queue) >= 3;
-		i++) {
+	for (size_t i = 0; i < m->pairs.count && !m->is_closed && db_queue_room(&m->queue) >= 3; i++) {
 		struct db_pair *p = m->pairs.all[i];
 		if (p->is_gone || p->state != ASKED || m->now_ms < p->since_ms + m->wait_ms) {
 			continue;
@@ -372,11 +352,9 @@ uint64_t xfed_dbrecv_deadline(const struct xfed_dbrecv *m)
 	return m->is_closed ? UINT64_MAX : db_pairs_deadline(&m->pairs, ASKED, ASKED, m->wait_ms);
 }
 
-bool xfed_dbrecv_is_proved(
-	const struct xfed_dbrecv *m, struct xfed_span sender, struct xfed_span target)
+bool xfed_dbrecv_is_proved(const struct xfed_dbrecv *m, struct xfed_span sender, struct xfed_span target)
 {
-	const struct db_pair *p =
-		db_pairs_find(&m->pairs, sender, target, (struct xfed_span){ NULL, 0 });
+	const struct db_pair *p = db_pairs_find(&m->pairs, sender, target, (struct xfed_span){ NULL, 0 });
 	return p && p->state == PROVED && !m->is_closed;
 }
 

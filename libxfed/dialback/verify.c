@@ -13,9 +13,9 @@
  *  The stream: WAIT_OPEN -> OPEN -> ENDED. What fails by time or with the stream is reported from
  * next().
  */
-#define STATES(X)                                                                                  \
-	X(HELD, "held")                                                                            \
-	X(SENT, "sent")                                                                            \
+#define STATES(X)                                                                                                                                    \
+	X(HELD, "held")                                                                                                                              \
+	X(SENT, "sent")                                                                                                                              \
 	X(UNANSWERED, "unanswered")
 
 enum state {
@@ -92,8 +92,7 @@ static int take_ask(struct xfed_dbverify *m, const struct xfed_dbverify_event *e
 {
 	/* XEP-0288 2.2: whoever sent the key would judge it himself. */
 	bool is_own = ev->origin == m->connection;
-	if (is_own || m->has_ended ||
-		db_pairs_find(&m->asked, ev->pair.sender, ev->pair.target, ev->stream_id)) {
+	if (is_own || m->has_ended || db_pairs_find(&m->asked, ev->pair.sender, ev->pair.target, ev->stream_id)) {
 		return XFED_ERR_STATE;
 	}
 	if (!db_pairs_has_room(&m->asked)) {
@@ -142,8 +141,8 @@ static int take_open(struct xfed_dbverify *m)
 
 /* ---- verdicts ---- */
 
-static void fill_verdict(struct xfed_dbverify *m, const struct db_pair *p,
-	enum xfed_dialback_verdict verdict, enum xfed_reason reason, struct xfed_dialback_action *a)
+static void fill_verdict(
+	struct xfed_dbverify *m, const struct db_pair *p, enum xfed_dialback_verdict verdict, enum xfed_reason reason, struct xfed_dialback_action *a)
 {
 	m->counts.failed += verdict != XFED_DIALBACK_VERDICT_VALID;
 	m->counts.done += verdict == XFED_DIALBACK_VERDICT_VALID;
@@ -169,8 +168,7 @@ static enum xfed_dialback_verdict verdict_of(const struct xfed_dialback_elem *e)
 	if (e->type == XFED_DIALBACK_INVALID) {
 		return XFED_DIALBACK_VERDICT_INVALID;
 	}
-	return e->condition == XFED_DIALBACK_ITEM_NOT_FOUND ? XFED_DIALBACK_VERDICT_UNKNOWN_DOMAIN
-							    : XFED_DIALBACK_VERDICT_REFUSED;
+	return e->condition == XFED_DIALBACK_ITEM_NOT_FOUND ? XFED_DIALBACK_VERDICT_UNKNOWN_DOMAIN : XFED_DIALBACK_VERDICT_REFUSED;
 }
 
 static int take_answer(struct xfed_dbverify *m, const struct xfed_dialback_elem *e)
@@ -178,11 +176,9 @@ static int take_answer(struct xfed_dbverify *m, const struct xfed_dialback_elem 
 	if (e->kind != XFED_DIALBACK_VERIFY) {
 		return XFED_ERR_INVALID;
 	}
-	bool is_answer = e->type == XFED_DIALBACK_VALID || e->type == XFED_DIALBACK_INVALID ||
-			 e->type == XFED_DIALBACK_ERROR;
+	bool is_answer = e->type == XFED_DIALBACK_VALID || e->type == XFED_DIALBACK_INVALID || e->type == XFED_DIALBACK_ERROR;
 	bool is_whole = e->from.data && e->to.data && e->id.data;
-	struct db_pair *p =
-		is_answer && is_whole ? db_pairs_find(&m->asked, e->from, e->to, e->id) : NULL;
+	struct db_pair *p = is_answer && is_whole ? db_pairs_find(&m->asked, e->from, e->to, e->id) : NULL;
 	if (!p || p->state == HELD) {
 		m->counts.dropped++; /* [A8-12] */
 		return XFED_OK;
@@ -195,8 +191,7 @@ static int take_answer(struct xfed_dbverify *m, const struct xfed_dialback_elem 
 	enum xfed_dialback_verdict verdict = verdict_of(e);
 	struct xfed_dialback_action *a = db_queue_push(&m->queue, XFED_DIALBACK_DO_VERDICT);
 	fill_verdict(m, p, verdict, db_verdict_reason(verdict), a);
-	a->condition =
-		e->type == XFED_DIALBACK_ERROR ? xfed_dialback_condition_word(e->condition) : "";
+	a->condition = e->type == XFED_DIALBACK_ERROR ? xfed_dialback_condition_word(e->condition) : "";
 	return XFED_OK;
 }
 
@@ -207,8 +202,7 @@ static void take_end(struct xfed_dbverify *m, const struct xfed_dbverify_event *
 	}
 	m->has_ended = true;
 	m->end_verdict = xfed_dialback_verdict_of(m->is_open, ev->is_host_unknown);
-	m->end_reason =
-		ev->reason != XFED_REASON_NONE ? ev->reason : db_verdict_reason(m->end_verdict);
+	m->end_reason = ev->reason != XFED_REASON_NONE ? ev->reason : db_verdict_reason(m->end_verdict);
 }
 
 static struct db_pair *overdue(const struct xfed_dbverify *m)
@@ -223,8 +217,7 @@ static struct db_pair *overdue(const struct xfed_dbverify *m)
 	return NULL;
 }
 
-int xfed_dbverify_step(
-	struct xfed_dbverify *m, const struct xfed_dbverify_event *ev, uint64_t now_ms)
+int xfed_dbverify_step(struct xfed_dbverify *m, const struct xfed_dbverify_event *ev, uint64_t now_ms)
 {
 	XFED_REQUIRE(!overdue(m));
 	db_queue_begin(&m->queue);
@@ -258,8 +251,7 @@ bool xfed_dbverify_next(struct xfed_dbverify *m, struct xfed_dialback_action *ac
 	if (m->has_ended) {
 		fill_verdict(m, p, m->end_verdict, m->end_reason, act);
 	} else {
-		fill_verdict(
-			m, p, XFED_DIALBACK_VERDICT_TIMEOUT, XFED_REASON_DIALBACK_TIMEOUT, act);
+		fill_verdict(m, p, XFED_DIALBACK_VERDICT_TIMEOUT, XFED_REASON_DIALBACK_TIMEOUT, act);
 	}
 	/* A question that went out may still be answered: it must not pass for the answer to
 	 * another one. */

@@ -35,8 +35,8 @@ static bool is_echo(struct xfed_span query, struct xfed_span reply)
 {
 	const uint8_t *q = (const uint8_t *)query.data, *r = (const uint8_t *)reply.data;
 	size_t len = question_len(q, query.len);
-	return len > 0 && len == question_len(r, reply.len) && get16(q) == get16(r) && LDNS_QR_WIRE(r) &&
-	       LDNS_OPCODE_WIRE(r) == LDNS_PACKET_QUERY && memcmp(q + HEADER_BYTES, r + HEADER_BYTES, len) == 0;
+	return len > 0 && len == question_len(r, reply.len) && get16(q) == get16(r) && LDNS_QR_WIRE(r) && LDNS_OPCODE_WIRE(r) == LDNS_PACKET_QUERY &&
+	       memcmp(q + HEADER_BYTES, r + HEADER_BYTES, len) == 0;
 }
 
 static uint32_t clamp_ttl(uint32_t ttl)
@@ -129,17 +129,17 @@ static int fill(struct xfed_arena *a, const ldns_rr *rr, enum xfed_dns_type type
 
 struct chain {
 	const ldns_rr_list *answer;
-	const ldns_rdf *owner;	 /* of the records we may believe: the question, or the end of its CNAMEs */
-	uint32_t ttl;		 /* lowest seen */
-	bool is_broken;		 /* a loop, or more than XFED_DNS_CNAMES_MAX */
+	const ldns_rdf *owner; /* of the records we may believe: the question, or the end of its CNAMEs */
+	uint32_t ttl;	       /* lowest seen */
+	bool is_broken;	       /* a loop, or more than XFED_DNS_CNAMES_MAX */
 };
 
 static const ldns_rr *find_cname(const struct chain *c)
 {
 	for (size_t i = 0; i < ldns_rr_list_rr_count(c->answer); i++) {
 		const ldns_rr *rr = ldns_rr_list_rr(c->answer, i);
-		if (ldns_rr_get_type(rr) == LDNS_RR_TYPE_CNAME && ldns_rr_get_class(rr) == LDNS_RR_CLASS_IN &&
-			ldns_rr_rd_count(rr) == 1 && dns_name_eq(ldns_rr_owner(rr), c->owner)) {
+		if (ldns_rr_get_type(rr) == LDNS_RR_TYPE_CNAME && ldns_rr_get_class(rr) == LDNS_RR_CLASS_IN && ldns_rr_rd_count(rr) == 1 &&
+			dns_name_eq(ldns_rr_owner(rr), c->owner)) {
 			return rr;
 		}
 	}

@@ -35,8 +35,7 @@ static ldns_pkt *make_packet(const char *name, enum xfed_dns_type type, uint16_t
 	return pkt;
 }
 
-int xfed_dns_query(const struct xfed_env *env, struct xfed_span name, enum xfed_dns_type type, uint16_t id, uint8_t *out,
-	size_t size, size_t *len)
+int xfed_dns_query(const struct xfed_env *env, struct xfed_span name, enum xfed_dns_type type, uint16_t id, uint8_t *out, size_t size, size_t *len)
 {
 	char text[DNS_NAME_TEXT_MAX + 1];
 	if (name.len > 0 && name.data[name.len - 1] == '.') {

@@ -10,9 +10,7 @@ static uint32_t bit_of(uint32_t c)
 }
 
 #define RTL	 (BIT(UC_BIDI_R) | BIT(UC_BIDI_AL))
-#define NEUTRALS                                                                                                   \
-	(BIT(UC_BIDI_EN) | BIT(UC_BIDI_ES) | BIT(UC_BIDI_CS) | BIT(UC_BIDI_ET) | BIT(UC_BIDI_ON) | BIT(UC_BIDI_BN) | \
-	 BIT(UC_BIDI_NSM))
+#define NEUTRALS (BIT(UC_BIDI_EN) | BIT(UC_BIDI_ES) | BIT(UC_BIDI_CS) | BIT(UC_BIDI_ET) | BIT(UC_BIDI_ON) | BIT(UC_BIDI_BN) | BIT(UC_BIDI_NSM))
 
 bool jid_bidi_has_rtl(const uint32_t *s, size_t n)
 {
@@ -44,7 +42,7 @@ bool jid_bidi_is_sound(const uint32_t *s, size_t n)
 	}
 	if (is_rtl) {
 		bool mixes_digits = (seen & BIT(UC_BIDI_EN)) && (seen & BIT(UC_BIDI_AN));
-		return !(seen & ~(RTL | BIT(UC_BIDI_AN) | NEUTRALS)) &&			/* 2 */
+		return !(seen & ~(RTL | BIT(UC_BIDI_AN) | NEUTRALS)) &&			    /* 2 */
 		       (last & (RTL | BIT(UC_BIDI_EN) | BIT(UC_BIDI_AN))) && !mixes_digits; /* 3, 4 */
 	}
 	return !(seen & ~(BIT(UC_BIDI_L) | NEUTRALS)) && (last & (BIT(UC_BIDI_L) | BIT(UC_BIDI_EN))); /* 5, 6 */

@@ -13,19 +13,28 @@ struct exception {
 
 /* RFC 8264 section 9.6 (RFC 5892 section 2.6). */
 static const struct exception exceptions[] = {
-	{ 0x00B7, 0x00B7, CONTEXTO },	{ 0x00DF, 0x00DF, PVALID },	{ 0x0375, 0x0375, CONTEXTO },
-	{ 0x03C2, 0x03C2, PVALID },	{ 0x05F3, 0x05F4, CONTEXTO },	{ 0x0640, 0x0640, DISALLOWED },
-	{ 0x0660, 0x0669, CONTEXTO },	{ 0x06F0, 0x06F9, CONTEXTO },	{ 0x06FD, 0x06FE, PVALID },
-	{ 0x07FA, 0x07FA, DISALLOWED }, { 0x0F0B, 0x0F0B, PVALID },	{ 0x3007, 0x3007, PVALID },
-	{ 0x302E, 0x302F, DISALLOWED }, { 0x3031, 0x3035, DISALLOWED }, { 0x303B, 0x303B, DISALLOWED },
+	{ 0x00B7, 0x00B7, CONTEXTO },
+	{ 0x00DF, 0x00DF, PVALID },
+	{ 0x0375, 0x0375, CONTEXTO },
+	{ 0x03C2, 0x03C2, PVALID },
+	{ 0x05F3, 0x05F4, CONTEXTO },
+	{ 0x0640, 0x0640, DISALLOWED },
+	{ 0x0660, 0x0669, CONTEXTO },
+	{ 0x06F0, 0x06F9, CONTEXTO },
+	{ 0x06FD, 0x06FE, PVALID },
+	{ 0x07FA, 0x07FA, DISALLOWED },
+	{ 0x0F0B, 0x0F0B, PVALID },
+	{ 0x3007, 0x3007, PVALID },
+	{ 0x302E, 0x302F, DISALLOWED },
+	{ 0x3031, 0x3035, DISALLOWED },
+	{ 0x303B, 0x303B, DISALLOWED },
 	{ 0x30FB, 0x30FB, CONTEXTO },
 };
 
 /* Hangul_Syllable_Type L, V or T (section 9.9). */
 static bool is_old_hangul_jamo(uint32_t c)
 {
-	return (c >= 0x1100 && c <= 0x11FF) || (c >= 0xA960 && c <= 0xA97C) || (c >= 0xD7B0 && c <= 0xD7C6) ||
-	       (c >= 0xD7CB && c <= 0xD7FB);
+	return (c >= 0x1100 && c <= 0x11FF) || (c >= 0xA960 && c <= 0xA97C) || (c >= 0xD7B0 && c <= 0xD7C6) || (c >= 0xD7CB && c <= 0xD7FB);
 }
 
 /* toNFKC(cp) != cp (section 9.17). */
@@ -60,20 +69,18 @@ static enum property derived_property(uint32_t c)
 		return CONTEXTJ;
 	}
 	if (is_old_hangul_jamo(c) || uc_is_property_default_ignorable_code_point(c) || uc_is_property_not_a_character(c) ||
-	    uc_is_general_category_withtable(c, UC_CATEGORY_MASK_Cc)) {
+		uc_is_general_category_withtable(c, UC_CATEGORY_MASK_Cc)) {
 		return DISALLOWED;
 	}
 	if (has_compat(c)) {
 		return FREE_PVAL;
 	}
-	if (uc_is_general_category_withtable(c, UC_CATEGORY_MASK_Ll | UC_CATEGORY_MASK_Lu | UC_CATEGORY_MASK_Lo |
-						UC_CATEGORY_MASK_Nd | UC_CATEGORY_MASK_Lm | UC_CATEGORY_MASK_Mn |
-						UC_CATEGORY_MASK_Mc)) {
+	if (uc_is_general_category_withtable(c, UC_CATEGORY_MASK_Ll | UC_CATEGORY_MASK_Lu | UC_CATEGORY_MASK_Lo | UC_CATEGORY_MASK_Nd |
+							UC_CATEGORY_MASK_Lm | UC_CATEGORY_MASK_Mn | UC_CATEGORY_MASK_Mc)) {
 		return PVALID;
 	}
-	if (uc_is_general_category_withtable(c, UC_CATEGORY_MASK_Lt | UC_CATEGORY_MASK_Nl | UC_CATEGORY_MASK_No |
-						UC_CATEGORY_MASK_Me | UC_CATEGORY_MASK_Zs | UC_CATEGORY_MASK_S |
-						UC_CATEGORY_MASK_P)) {
+	if (uc_is_general_category_withtable(c, UC_CATEGORY_MASK_Lt | UC_CATEGORY_MASK_Nl | UC_CATEGORY_MASK_No | UC_CATEGORY_MASK_Me |
+							UC_CATEGORY_MASK_Zs | UC_CATEGORY_MASK_S | UC_CATEGORY_MASK_P)) {
 		return FREE_PVAL;
 	}
 	return DISALLOWED;

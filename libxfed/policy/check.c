@@ -33,8 +33,7 @@ int policy_check_domain(struct xfed_arena *scratch, struct xfed_span s)
 bool policy_is_hash(struct xfed_span s)
 {
 	for (size_t i = 0; i < s.len; i++) {
-		if (!(s.data[i] >= '0' && s.data[i] <= '9') &&
-			!(s.data[i] >= 'a' && s.data[i] <= 'f')) {
+		if (!(s.data[i] >= '0' && s.data[i] <= '9') && !(s.data[i] >= 'a' && s.data[i] <= 'f')) {
 			return false;
 		}
 	}
@@ -67,19 +66,16 @@ static bool is_host(const char *s)
 	return len > 0 && len <= 255;
 }
 
-static int check_names(
-	struct xfed_arena *scratch, const struct xfed_partner *p, struct xfed_policy_error *err)
+static int check_names(struct xfed_arena *scratch, const struct xfed_partner *p, struct xfed_policy_error *err)
 {
 	int rc = policy_check_domain(scratch, xfed_span_str(p->domain));
 	if (rc == XFED_ERR_INVALID) {
-		return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID,
-			"domain '%.100s' is not a domain in lower case",
-			p->domain ? p->domain : "");
+		return policy_refuse(
+			err, XFED_REASON_CONFIG_VALUE_INVALID, "domain '%.100s' is not a domain in lower case", p->domain ? p->domain : "");
 	}
 	if (p->additional_count > POLICY_ADDITIONAL_MAX) {
-		return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID,
-			"%.100s: more than %d additional domains", p->domain,
-			POLICY_ADDITIONAL_MAX);
+		return policy_refuse(
+			err, XFED_REASON_CONFIG_VALUE_INVALID, "%.100s: more than %d additional domains", p->domain, POLICY_ADDITIONAL_MAX);
 	}
 	for (size_t i = 0; rc == XFED_OK && i < p->additional_count; i++) {
 		struct xfed_span name = xfed_span_str(p->additional[i]);
@@ -99,16 +95,13 @@ static int check_names(
 
 static int check_methods(const struct xfed_partner *p, struct xfed_policy_error *err)
 {
-	if ((unsigned)p->tls > XFED_NOT_SUPPORTED || (unsigned)p->sasl > XFED_NOT_SUPPORTED ||
-		(unsigned)p->type > XFED_PARTNER_PUBLIC_UNVERIFIED ||
+	if ((unsigned)p->tls > XFED_NOT_SUPPORTED || (unsigned)p->sasl > XFED_NOT_SUPPORTED || (unsigned)p->type > XFED_PARTNER_PUBLIC_UNVERIFIED ||
 		(unsigned)p->dane > XFED_DANE_ON) {
-		return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID,
-			"%.100s: tls, sasl, partner_type or dane is unknown", p->domain);
+		return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID, "%.100s: tls, sasl, partner_type or dane is unknown", p->domain);
 	}
 	const struct xfed_matrix_row *row = xfed_matrix_row(p->tls, p->sasl, p->dialback);
 	if (row->methods == 0) {
-		return policy_refuse(err, XFED_REASON_CONFIG_MATRIX_INVALID, "%.80s: %s", p->domain,
-			row->problem);
+		return policy_refuse(err, XFED_REASON_CONFIG_MATRIX_INVALID, "%.80s: %s", p->domain, row->problem);
 	}
 	return XFED_OK;
 }
@@ -118,18 +111,15 @@ static int check_limits(const struct xfed_partner *p, struct xfed_policy_error *
 	static const char *const names[] = { "connections", "stanzas_per_second", "stanza_size" };
 	const uint32_t values[] = { p->max_connections, p->stanzas_per_second, p->stanza_bytes };
 	static const uint32_t least[] = { 1, 1, XFED_STANZA_BYTES_MIN };
-	static const uint32_t most[] = { XFED_CONNECTIONS_MAX, POLICY_RATE_MAX,
-		XFED_STANZA_BYTES_MAX };
+	static const uint32_t most[] = { XFED_CONNECTIONS_MAX, POLICY_RATE_MAX, XFED_STANZA_BYTES_MAX };
 	for (size_t i = 0; i < XFED_ARRAY_LEN(names); i++) {
 		if (values[i] < least[i] || values[i] > most[i]) {
-			return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID,
-				"%.100s: limits.%s is %u, accepted are %u to %u", p->domain,
+			return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID, "%.100s: limits.%s is %u, accepted are %u to %u", p->domain,
 				names[i], values[i], least[i], most[i]);
 		}
 	}
 	if (p->kinds & ~(unsigned)(XFED_KIND_MESSAGE | XFED_KIND_PRESENCE | XFED_KIND_IQ)) {
-		return policy_refuse(
-			err, XFED_REASON_CONFIG_VALUE_INVALID, "%.100s: unknown kinds", p->domain);
+		return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID, "%.100s: unknown kinds", p->domain);
 	}
 	return XFED_OK;
 }
@@ -137,27 +127,22 @@ static int check_limits(const struct xfed_partner *p, struct xfed_policy_error *
 static int check_rest(const struct xfed_partner *p, struct xfed_policy_error *err)
 {
 	if (p->description && !is_printable(p->description, POLICY_DESCRIPTION_MAX)) {
-		return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID,
-			"%.100s: description is longer than %d bytes or not plain text", p->domain,
-			POLICY_DESCRIPTION_MAX);
+		return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID, "%.100s: description is longer than %d bytes or not plain text",
+			p->domain, POLICY_DESCRIPTION_MAX);
 	}
 	if (p->connect_host && (!is_host(p->connect_host) || p->connect_port == 0)) {
-		return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID,
-			"%.100s: connect_to is not a host and port", p->domain);
+		return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID, "%.100s: connect_to is not a host and port", p->domain);
 	}
 	if (p->trust_ca_pem && strlen(p->trust_ca_pem) > POLICY_CA_PEM_MAX) {
-		return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID,
-			"%.100s: trust.ca is larger than %d bytes", p->domain, POLICY_CA_PEM_MAX);
+		return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID, "%.100s: trust.ca is larger than %d bytes", p->domain, POLICY_CA_PEM_MAX);
 	}
 	if (p->pin_count > POLICY_PINS_MAX) {
-		return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID,
-			"%.100s: more than %d pins", p->domain, POLICY_PINS_MAX);
+		return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID, "%.100s: more than %d pins", p->domain, POLICY_PINS_MAX);
 	}
 	for (size_t i = 0; i < p->pin_count; i++) {
 		if (!policy_is_hash(xfed_span_str(p->pins[i]))) {
-			return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID,
-				"%.60s: pin '%.70s' is not a SHA-256 in lower-case hex", p->domain,
-				p->pins[i]);
+			return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID, "%.60s: pin '%.70s' is not a SHA-256 in lower-case hex",
+				p->domain, p->pins[i]);
 		}
 	}
 	return XFED_OK;

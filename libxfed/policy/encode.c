@@ -147,8 +147,7 @@ static bool get_bool(struct input *in)
 static struct xfed_span get_span(struct input *in, size_t max)
 {
 	size_t len = get_uint(in, 4);
-	if (in->rc != XFED_OK || len > max || len > (size_t)(in->end - in->p) ||
-		memchr(in->p, '\0', len)) {
+	if (in->rc != XFED_OK || len > max || len > (size_t)(in->end - in->p) || memchr(in->p, '\0', len)) {
 		bad(in);
 		return XFED_SPAN("");
 	}
@@ -249,8 +248,7 @@ static void read_partners(struct input *in, struct xfed_policy *p, struct xfed_p
 		if (in->rc == XFED_OK) {
 			in->rc = xfed_policy_add_partner(p, &partner, err);
 		}
-		if (in->rc == XFED_OK &&
-			strcmp(partner.domain, xfed_policy_partner_at(p, i)->domain) != 0) {
+		if (in->rc == XFED_OK && strcmp(partner.domain, xfed_policy_partner_at(p, i)->domain) != 0) {
 			bad(in);
 		}
 	}
@@ -270,29 +268,23 @@ static void read_all(struct input *in, struct xfed_policy *p, struct xfed_policy
 	}
 }
 
-int xfed_policy_decode(
-	struct xfed_span bytes, struct xfed_policy **out, struct xfed_policy_error *err)
+int xfed_policy_decode(struct xfed_span bytes, struct xfed_policy **out, struct xfed_policy_error *err)
 {
 	*out = NULL;
 	const size_t header = sizeof(MAGIC); /* the magic and the version's octet */
-	if (bytes.len < header || bytes.len > XFED_POLICY_BYTES_MAX ||
-		memcmp(bytes.data, MAGIC, header - 1) != 0) {
-		return policy_refuse(
-			err, XFED_REASON_CHANNEL_FRAME_BAD, "the bytes are not a policy");
+	if (bytes.len < header || bytes.len > XFED_POLICY_BYTES_MAX || memcmp(bytes.data, MAGIC, header - 1) != 0) {
+		return policy_refuse(err, XFED_REASON_CHANNEL_FRAME_BAD, "the bytes are not a policy");
 	}
 	int version = (unsigned char)bytes.data[header - 1];
 	if (version != VERSION) {
-		return policy_refuse(err, XFED_REASON_CHANNEL_FRAME_BAD,
-			"policy format %d, this version knows %d", version, VERSION);
+		return policy_refuse(err, XFED_REASON_CHANNEL_FRAME_BAD, "policy format %d, this version knows %d", version, VERSION);
 	}
 	struct xfed_policy *p;
 	if (xfed_policy_new(&p) != XFED_OK) {
 		return XFED_ERR_NOMEM;
 	}
 	(void)policy_refuse(err, XFED_REASON_CHANNEL_FRAME_BAD, "the policy is damaged");
-	struct input in = {
-		.p = bytes.data + header, .end = bytes.data + bytes.len, .rc = XFED_OK
-	};
+	struct input in = { .p = bytes.data + header, .end = bytes.data + bytes.len, .rc = XFED_OK };
 	/* One partner at its largest: names, descriptions, a CA, and their pointers. */
 	xfed_arena_init(&in.arena, 2 * bytes.len + (1024 * 1024));
 	read_all(&in, p, err);

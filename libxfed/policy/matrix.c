@@ -24,8 +24,7 @@ static const struct xfed_matrix_row rows[18] = {
 	{ 8, XFED_REQUIRED, XFED_OPTIONAL, false, EXT, NULL },
 	{ 9, XFED_OPTIONAL, XFED_OPTIONAL, true, EXT | DBTLS | DBTCP, NULL },
 	{ 10, XFED_OPTIONAL, XFED_OPTIONAL, false, EXT, NO_TLS_OUT },
-	{ 11, XFED_NOT_SUPPORTED, XFED_OPTIONAL, true, DBTCP,
-		"certificate login (sasl) never runs: it needs TLS, which is not supported" },
+	{ 11, XFED_NOT_SUPPORTED, XFED_OPTIONAL, true, DBTCP, "certificate login (sasl) never runs: it needs TLS, which is not supported" },
 	{ 12, XFED_NOT_SUPPORTED, XFED_OPTIONAL, false, 0, NEEDS_TLS ", and dialback is off" },
 	{ 13, XFED_REQUIRED, XFED_NOT_SUPPORTED, true, DBTLS, NULL },
 	{ 14, XFED_REQUIRED, XFED_NOT_SUPPORTED, false, 0, NO_LOGIN },
@@ -35,8 +34,7 @@ static const struct xfed_matrix_row rows[18] = {
 	{ 18, XFED_NOT_SUPPORTED, XFED_NOT_SUPPORTED, false, 0, NO_LOGIN },
 };
 
-const struct xfed_matrix_row *xfed_matrix_row(
-	enum xfed_level tls, enum xfed_level sasl, bool dialback)
+const struct xfed_matrix_row *xfed_matrix_row(enum xfed_level tls, enum xfed_level sasl, bool dialback)
 {
 	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
 		if (rows[i].tls == tls && rows[i].sasl == sasl && rows[i].dialback == dialback) {

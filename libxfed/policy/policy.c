@@ -111,8 +111,7 @@ static const struct claim *find_claim(const struct claim *table, struct xfed_spa
 	return found;
 }
 
-static struct claim *new_claim(
-	struct xfed_policy *p, const char *name, const struct xfed_partner *owner)
+static struct claim *new_claim(struct xfed_policy *p, const char *name, const struct xfed_partner *owner)
 {
 	struct claim *c = xfed_arena_alloc(&p->arena, sizeof(*c));
 	if (c) {
@@ -131,20 +130,16 @@ static int add_claim(struct claim **table, struct claim *c)
 	return XFED_TABLE_ADDED(c) ? XFED_OK : XFED_ERR_NOMEM;
 }
 
-static int refuse_claim(const struct claim *first, const struct xfed_partner *second,
-	const char *name, struct xfed_policy_error *err)
+static int refuse_claim(const struct claim *first, const struct xfed_partner *second, const char *name, struct xfed_policy_error *err)
 {
 	if (first->owner == second) {
-		return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID,
-			"%.80s lists %.80s twice", second->domain, name);
+		return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID, "%.80s lists %.80s twice", second->domain, name);
 	}
-	return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID,
-		"%.70s and %.70s both claim %.70s", first->owner->domain, second->domain, name);
+	return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID, "%.70s and %.70s both claim %.70s", first->owner->domain, second->domain, name);
 }
 
 /* `name` as written in the partner's file. */
-static int claim_name(struct xfed_policy *p, const struct xfed_partner *owner, const char *name,
-	struct xfed_policy_error *err)
+static int claim_name(struct xfed_policy *p, const struct xfed_partner *owner, const char *name, struct xfed_policy_error *err)
 {
 	bool is_wild = strncmp(name, "*.", 2) == 0;
 	struct claim **table = is_wild ? &p->wild : &p->exact;
@@ -154,12 +149,10 @@ static int claim_name(struct xfed_policy *p, const struct xfed_partner *owner, c
 		return refuse_claim(other, owner, name, err);
 	}
 	if (!is_wild && find_claim(p->local, xfed_span_str(name))) {
-		return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID,
-			"%.100s claims %.100s, which is a local domain", owner->domain, name);
+		return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID, "%.100s claims %.100s, which is a local domain", owner->domain, name);
 	}
 	if (HASH_COUNT(p->exact) + HASH_COUNT(p->wild) >= POLICY_NAMES_MAX) {
-		return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID,
-			"more than %d domains of partners", POLICY_NAMES_MAX);
+		return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID, "more than %d domains of partners", POLICY_NAMES_MAX);
 	}
 	int rc = add_claim(table, new_claim(p, key, owner));
 	if (rc == XFED_OK && is_wild && strlen(key) > p->wild_longest) {
@@ -171,16 +164,14 @@ static int claim_name(struct xfed_policy *p, const struct xfed_partner *owner, c
 static void give_up_claims(struct claim **table, const struct xfed_partner *owner)
 {
 	struct claim *c, *next;
-	HASH_ITER(hh, *table, c, next)
-	{
+	HASH_ITER(hh, *table, c, next) {
 		if (c->owner == owner) {
 			HASH_DEL(*table, c);
 		}
 	}
 }
 
-static int claim_names(
-	struct xfed_policy *p, const struct xfed_partner *partner, struct xfed_policy_error *err)
+static int claim_names(struct xfed_policy *p, const struct xfed_partner *partner, struct xfed_policy_error *err)
 {
 	int rc = claim_name(p, partner, partner->domain, err);
 	for (size_t i = 0; rc == XFED_OK && i < partner->additional_count; i++) {
@@ -207,8 +198,7 @@ static int by_text(const void *x, const void *y)
 	return strcmp(*(const char *const *)x, *(const char *const *)y);
 }
 
-static const char *const *copy_strings(
-	struct xfed_arena *a, const char *const *from, size_t count, bool *ok)
+static const char *const *copy_strings(struct xfed_arena *a, const char *const *from, size_t count, bool *ok)
 {
 	const char **copies = xfed_arena_alloc(a, count * sizeof(*copies));
 	*ok = *ok && copies;
@@ -248,16 +238,14 @@ static bool has_duplicate(const char *const *sorted, size_t count)
 	return false;
 }
 
-int xfed_policy_add_partner(
-	struct xfed_policy *p, const struct xfed_partner *partner, struct xfed_policy_error *err)
+int xfed_policy_add_partner(struct xfed_policy *p, const struct xfed_partner *partner, struct xfed_policy_error *err)
 {
 	int rc = policy_check_partner(partner, err);
 	if (rc != XFED_OK) {
 		return rc;
 	}
 	if (p->partners.count == POLICY_PARTNERS_MAX) {
-		return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID, "more than %d partners",
-			POLICY_PARTNERS_MAX);
+		return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID, "more than %d partners", POLICY_PARTNERS_MAX);
 	}
 	/* What a refused partner took from the arena goes with the builder. */
 	struct xfed_partner *copy = copy_partner(&p->arena, partner);
@@ -265,8 +253,7 @@ int xfed_policy_add_partner(
 		return XFED_ERR_NOMEM;
 	}
 	if (has_duplicate(copy->pins, copy->pin_count)) {
-		return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID,
-			"%.100s lists a pin twice", copy->domain);
+		return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID, "%.100s lists a pin twice", copy->domain);
 	}
 	rc = claim_names(p, copy, err);
 	if (rc == XFED_OK) {
@@ -275,8 +262,7 @@ int xfed_policy_add_partner(
 	return rc;
 }
 
-int xfed_policy_add_local(
-	struct xfed_policy *p, struct xfed_span domain, struct xfed_policy_error *err)
+int xfed_policy_add_local(struct xfed_policy *p, struct xfed_span domain, struct xfed_policy_error *err)
 {
 	struct xfed_arena scratch;
 	xfed_arena_init(&scratch, 64 * 1024);
@@ -284,34 +270,28 @@ int xfed_policy_add_local(
 	xfed_arena_deinit(&scratch);
 	int shown = domain.len < 100 ? (int)domain.len : 100;
 	if (rc != XFED_OK) {
-		(void)policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID,
-			"'%.*s' is not a domain in lower case", shown, domain.data);
+		(void)policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID, "'%.*s' is not a domain in lower case", shown, domain.data);
 		return rc;
 	}
 	if (find_claim(p->local, domain) || p->locals.count == POLICY_LOCALS_MAX) {
-		return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID,
-			"local domain %.*s is listed twice, or one too many", shown, domain.data);
+		return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID, "local domain %.*s is listed twice, or one too many", shown, domain.data);
 	}
 	const struct claim *other = find_claim(p->exact, domain);
 	if (other) {
-		return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID,
-			"%.100s claims %.*s, which is a local domain", other->owner->domain, shown,
-			domain.data);
+		return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID, "%.100s claims %.*s, which is a local domain", other->owner->domain,
+			shown, domain.data);
 	}
 	const char *name = xfed_arena_copy(&p->arena, domain).data;
-	if (!name || list_make_room(&p->locals) != XFED_OK ||
-		add_claim(&p->local, new_claim(p, name, NULL)) != XFED_OK) {
+	if (!name || list_make_room(&p->locals) != XFED_OK || add_claim(&p->local, new_claim(p, name, NULL)) != XFED_OK) {
 		return XFED_ERR_NOMEM;
 	}
 	list_insert(&p->locals, name, name);
 	return XFED_OK;
 }
 
-int xfed_policy_set_dialback(
-	struct xfed_policy *p, struct xfed_span current, struct xfed_span previous)
+int xfed_policy_set_dialback(struct xfed_policy *p, struct xfed_span current, struct xfed_span previous)
 {
-	if ((current.len > 0 && !policy_is_hash(current)) ||
-		(previous.len > 0 && !policy_is_hash(previous))) {
+	if ((current.len > 0 && !policy_is_hash(current)) || (previous.len > 0 && !policy_is_hash(previous))) {
 		return XFED_ERR_INVALID;
 	}
 	p->has_current = current.len > 0;

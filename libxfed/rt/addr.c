@@ -125,6 +125,5 @@ bool rt_addr_eq(const struct rt_addr *a, const struct rt_addr *b)
 	if (a->sa.sa_family == AF_INET) {
 		return a->in.sin_addr.s_addr == b->in.sin_addr.s_addr;
 	}
-	return a->sa.sa_family == AF_INET6 && memcmp(&a->in6.sin6_addr, &b->in6.sin6_addr, 16) == 0 &&
-	       a->in6.sin6_scope_id == b->in6.sin6_scope_id;
+	return a->sa.sa_family == AF_INET6 && memcmp(&a->in6.sin6_addr, &b->in6.sin6_addr, 16) == 0 && a->in6.sin6_scope_id == b->in6.sin6_scope_id;
 }

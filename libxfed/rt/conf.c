@@ -74,8 +74,7 @@ int rt_conf_read(const char *path, struct xfed_buf *text, struct rt_conf_errors 
 	return rc;
 }
 
-int rt_conf_load_file(struct rt_conf_doc *doc, const struct rt_conf_table *table, const char *path,
-	struct rt_conf_errors *errors)
+int rt_conf_load_file(struct rt_conf_doc *doc, const struct rt_conf_table *table, const char *path, struct rt_conf_errors *errors)
 {
 	struct xfed_buf text;
 	*doc = (struct rt_conf_doc){ .table = table, .errors = errors };
@@ -120,8 +119,8 @@ bool rt_conf_is_set(const struct rt_conf_doc *doc, const void *object, const cha
 	return m && find_key(m, xfed_span_str(key));
 }
 
-__attribute__((format(printf, 6, 0))) static void add_at(struct rt_conf_doc *doc, bool is_warning, const void *object, const char *key, enum xfed_reason reason,
-	const char *fmt, va_list ap)
+__attribute__((format(printf, 6, 0))) static void add_at(
+	struct rt_conf_doc *doc, bool is_warning, const void *object, const char *key, enum xfed_reason reason, const char *fmt, va_list ap)
 {
 	char text[1024], path[CONF_PATH_BYTES];
 	unsigned line = 0, column = 0;

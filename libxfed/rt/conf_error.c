@@ -27,8 +27,8 @@ static size_t kept_of_kind(const struct rt_conf_errors *e, bool is_warning)
 	return n;
 }
 
-void rt_conf_errors_add(struct rt_conf_errors *e, bool is_warning, enum xfed_reason reason, const char *file, unsigned line,
-	unsigned column, const char *key, const char *fmt, ...)
+void rt_conf_errors_add(struct rt_conf_errors *e, bool is_warning, enum xfed_reason reason, const char *file, unsigned line, unsigned column,
+	const char *key, const char *fmt, ...)
 {
 	*(is_warning ? &e->warning_count : &e->error_count) += 1;
 	if (kept_of_kind(e, is_warning) >= RT_CONF_ERRORS) {

@@ -5,9 +5,9 @@
 #include "util/table.h"
 #include "xfed/rt/conf.h"
 
-#define CONF_NODES_MAX	100000
-#define CONF_PATH_BYTES 512
-#define CONF_FOUND_BYTES 96 /* of a value quoted in a message */
+#define CONF_NODES_MAX	    100000
+#define CONF_PATH_BYTES	    512
+#define CONF_FOUND_BYTES    96 /* of a value quoted in a message */
 #define CONF_ACCEPTED_BYTES 768
 
 /* ---- the file as a tree ---- */
@@ -23,8 +23,7 @@ struct conf_node {
 };
 
 /* OK, INVALID (errors added) or NOMEM. The tree lives in `a`. */
-int conf_yaml_parse(struct xfed_arena *a, const char *file, struct xfed_span text, struct rt_conf_errors *errors,
-	struct conf_node **root);
+int conf_yaml_parse(struct xfed_arena *a, const char *file, struct xfed_span text, struct rt_conf_errors *errors, struct conf_node **root);
 
 /* ---- values ---- */
 
@@ -39,10 +38,9 @@ const char *conf_quote(struct xfed_span s, char out[CONF_FOUND_BYTES]);
  * Stores one scalar of a row's type, or one item of a list of scalars, at `out`. OK, NOMEM, or INVALID with, where a row's own
  * check knows better than conf_accepted(), a phrase in `*accepted`, and where it parses but is not built, a sentence in `*not_built`.
  */
-int conf_store(struct xfed_arena *a, const struct rt_conf_row *row, struct xfed_span text, void *out, const char **accepted,
-	const char **not_built);
+int conf_store(struct xfed_arena *a, const struct rt_conf_row *row, struct xfed_span text, void *out, const char **accepted, const char **not_built);
 bool conf_is_scalar_list(enum rt_conf_type type);
-bool conf_is_text(enum rt_conf_type type); /* quoting makes no difference */
+bool conf_is_text(enum rt_conf_type type);	      /* quoting makes no difference */
 size_t conf_item_size(const struct rt_conf_row *row); /* of one item of a list, or of the whole field of anything else */
 /* Number, duration or size in the words of the file: "10s", "15KiB". */
 const char *conf_number_text(enum rt_conf_type type, uint64_t n, char out[32]);

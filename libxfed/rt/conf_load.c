@@ -69,9 +69,9 @@ static int add_key(struct load *l, const struct conf_node *n)
 
 /* ---- messages ---- */
 
-#define COMPLAIN(l, reason, node, ...)                                                                                        \
-	rt_conf_errors_add((l)->doc->errors, false, (reason), (l)->doc->file, (node) ? (node)->line : 0, (node) ? (node)->column : 0, \
-		(l)->path, __VA_ARGS__)
+#define COMPLAIN(l, reason, node, ...)                                                                                                               \
+	rt_conf_errors_add(                                                                                                                          \
+		(l)->doc->errors, false, (reason), (l)->doc->file, (node) ? (node)->line : 0, (node) ? (node)->column : 0, (l)->path, __VA_ARGS__)
 
 static bool is_nothing(const struct conf_node *n)
 {
@@ -186,7 +186,8 @@ static void refuse_key(struct load *l, const struct rt_conf_table *t, const stru
 		n += len > 0 ? (size_t)len : 0;
 	}
 	if (key->kind != CONF_SCALAR) {
-		COMPLAIN(l, XFED_REASON_CONFIG_SYNTAX, key, "found %s as a key, accepted: %s", key->kind == CONF_LIST ? "a list" : "an object", accepted);
+		COMPLAIN(l, XFED_REASON_CONFIG_SYNTAX, key, "found %s as a key, accepted: %s", key->kind == CONF_LIST ? "a list" : "an object",
+			accepted);
 		return;
 	}
 	if (xfed_span_is(key->text, "<<")) {
@@ -434,8 +435,7 @@ static int load_tree(struct load *l, const struct rt_conf_table *t, const struct
 	return rc == XFED_OK && l->doc->errors->error_count > l->errors_before ? XFED_ERR_INVALID : rc;
 }
 
-int rt_conf_load(struct rt_conf_doc *doc, const struct rt_conf_table *table, const char *file, struct xfed_span text,
-	struct rt_conf_errors *errors)
+int rt_conf_load(struct rt_conf_doc *doc, const struct rt_conf_table *table, const char *file, struct xfed_span text, struct rt_conf_errors *errors)
 {
 	*doc = (struct rt_conf_doc){ .table = table, .errors = errors };
 	xfed_arena_init(&doc->arena, RT_CONF_ARENA_BYTES);

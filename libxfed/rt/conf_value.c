@@ -160,8 +160,7 @@ static int split_port(struct xfed_span *s, uint16_t *port)
 	}
 	struct xfed_span rest;
 	uint64_t n;
-	if (colon == 0 || parse_digits(xfed_span_make(s->data + colon, s->len - colon), &n, &rest) != XFED_OK || rest.len > 0 ||
-		n < 1 || n > 65535) {
+	if (colon == 0 || parse_digits(xfed_span_make(s->data + colon, s->len - colon), &n, &rest) != XFED_OK || rest.len > 0 || n < 1 || n > 65535) {
 		return XFED_ERR_INVALID;
 	}
 	*port = (uint16_t)n;
@@ -200,8 +199,8 @@ int rt_conf_parse_address(struct xfed_arena *a, struct xfed_span s, enum rt_conf
 const char *rt_conf_address_text(const struct rt_conf_address *a, char out[320])
 {
 	bool is_v6 = a->host && strchr(a->host, ':');
-	snprintf(out, 320, "%s%s%s%s%s:%u", rt_conf_transport_name(a->transport), a->transport != RT_TRANSPORT_NONE ? ":" : "",
-		is_v6 ? "[" : "", a->host ? a->host : "", is_v6 ? "]" : "", a->port);
+	snprintf(out, 320, "%s%s%s%s%s:%u", rt_conf_transport_name(a->transport), a->transport != RT_TRANSPORT_NONE ? ":" : "", is_v6 ? "[" : "",
+		a->host ? a->host : "", is_v6 ? "]" : "", a->port);
 	return out;
 }
 
@@ -286,8 +285,7 @@ static int store_bool(struct xfed_span text, void *out)
 	return XFED_OK;
 }
 
-int conf_store(struct xfed_arena *a, const struct rt_conf_row *row, struct xfed_span text, void *out, const char **accepted,
-	const char **not_built)
+int conf_store(struct xfed_arena *a, const struct rt_conf_row *row, struct xfed_span text, void *out, const char **accepted, const char **not_built)
 {
 	switch (row->type) {
 	case RT_CONF_STRING:
@@ -319,8 +317,7 @@ int conf_store(struct xfed_arena *a, const struct rt_conf_row *row, struct xfed_
 
 bool conf_is_scalar_list(enum rt_conf_type type)
 {
-	return type == RT_CONF_STRINGS || type == RT_CONF_PATHS || type == RT_CONF_LISTENS || type == RT_CONF_SIP_LISTENS ||
-	       type == RT_CONF_ENUM_SET;
+	return type == RT_CONF_STRINGS || type == RT_CONF_PATHS || type == RT_CONF_LISTENS || type == RT_CONF_SIP_LISTENS || type == RT_CONF_ENUM_SET;
 }
 
 bool conf_is_text(enum rt_conf_type type)

@@ -83,7 +83,8 @@ static int check_bytes(struct rt_conf_errors *e, const char *file, struct xfed_s
 	}
 	const uint8_t *bad = u8_check((const uint8_t *)text.data, text.len);
 	if (bad) {
-		return refuse_at(e, file, text, (size_t)(bad - (const uint8_t *)text.data), "found bytes that are not UTF-8, accepted: text in UTF-8");
+		return refuse_at(
+			e, file, text, (size_t)(bad - (const uint8_t *)text.data), "found bytes that are not UTF-8, accepted: text in UTF-8");
 	}
 	return refuse_tabs(e, file, text);
 }
@@ -121,7 +122,8 @@ static struct conf_node *add_node(struct builder *b, enum conf_node_kind kind, c
 static int on_scalar(struct builder *b, const yaml_event_t *ev)
 {
 	if (ev->data.scalar.anchor || ev->data.scalar.tag) {
-		refuse_event(b, ev, ev->data.scalar.tag ? "found a tag (!), which is not taken here" : "found an anchor (&), which is not taken here");
+		refuse_event(
+			b, ev, ev->data.scalar.tag ? "found a tag (!), which is not taken here" : "found an anchor (&), which is not taken here");
 		return XFED_ERR_INVALID;
 	}
 	struct conf_node *n = add_node(b, CONF_SCALAR, ev);
@@ -202,8 +204,8 @@ static int parser_failed(struct builder *b)
 		return XFED_ERR_NOMEM;
 	}
 	rt_conf_errors_add(b->errors, false, XFED_REASON_CONFIG_SYNTAX, b->file, (unsigned)p->problem_mark.line + 1,
-		(unsigned)p->problem_mark.column + 1, NULL, "not valid YAML: %s%s%s", p->problem ? p->problem : "unreadable",
-		p->context ? " " : "", p->context ? p->context : "");
+		(unsigned)p->problem_mark.column + 1, NULL, "not valid YAML: %s%s%s", p->problem ? p->problem : "unreadable", p->context ? " " : "",
+		p->context ? p->context : "");
 	return XFED_ERR_INVALID;
 }
 
@@ -221,8 +223,7 @@ static int run(struct builder *b)
 	return rc;
 }
 
-int conf_yaml_parse(struct xfed_arena *a, const char *file, struct xfed_span text, struct rt_conf_errors *errors,
-	struct conf_node **root)
+int conf_yaml_parse(struct xfed_arena *a, const char *file, struct xfed_span text, struct rt_conf_errors *errors, struct conf_node **root)
 {
 	struct builder b = { .arena = a, .errors = errors, .file = file };
 	*root = NULL;

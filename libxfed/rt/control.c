@@ -214,7 +214,8 @@ static void accept_client(struct rt_control *control, struct control_client *c)
 		if (role != RT_CONTROL_NOBODY) { /* who belongs here is told why; anybody else hears nothing */
 			say_no_place(c, why);
 		}
-		rt_log(RT_LOG_WARNING, "control.refused", RT_KV_U64("uid", c->peer.uid), RT_KV_I64("pid", c->peer.pid), RT_KV_STR("why", why), RT_END);
+		rt_log(RT_LOG_WARNING, "control.refused", RT_KV_U64("uid", c->peer.uid), RT_KV_I64("pid", c->peer.pid), RT_KV_STR("why", why),
+			RT_END);
 		close_client(c);
 	} else if (uv_read_start((uv_stream_t *)&c->pipe, on_alloc, on_read) != 0) {
 		close_client(c);
@@ -323,8 +324,8 @@ static void on_own_closed(uv_handle_t *h)
 	handle_closed(h->data);
 }
 
-int rt_control_new(struct uv_loop_s *uv, const char *path, const struct rt_control_command *commands, void *user,
-	struct rt_control **out, char error[256])
+int rt_control_new(
+	struct uv_loop_s *uv, const char *path, const struct rt_control_command *commands, void *user, struct rt_control **out, char error[256])
 {
 	*out = NULL;
 	int rc = clear_path(path, error);

@@ -23,8 +23,8 @@ static void audit(const struct rt_control_call *call, const char *result)
 	if (call->command && call->command->needs_admin) {
 		rt_log(RT_LOG_INFO, "audit.command", RT_KV_U64("uid", call->peer.uid), RT_KV_U64("gid", call->peer.gid),
 			RT_KV_I64("pid", call->peer.pid), RT_KV_STR("noun", call->command->noun),
-			RT_KV_STR("verb", call->command->verb[0] ? call->command->verb : NULL), RT_KV_STR("args", call->args), RT_KV_STR("result", result),
-			RT_END);
+			RT_KV_STR("verb", call->command->verb[0] ? call->command->verb : NULL), RT_KV_STR("args", call->args),
+			RT_KV_STR("result", result), RT_END);
 	}
 }
 

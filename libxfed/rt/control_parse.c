@@ -33,8 +33,7 @@ static const char *check(const json_t *request)
 	if (!json_is_object(request)) {
 		return "a request is one JSON object";
 	}
-	json_object_foreach((json_t *)(uintptr_t)request, key, value)
-	{
+	json_object_foreach((json_t *)(uintptr_t)request, key, value) {
 		if (strcmp(key, "noun") != 0 && strcmp(key, "verb") != 0 && strcmp(key, "args") != 0) {
 			return "a request has noun, verb and args, nothing else";
 		}
@@ -72,8 +71,7 @@ int rt_control_parse(struct xfed_span line, json_t **out, char error[160])
 	return XFED_OK;
 }
 
-enum rt_control_role rt_control_role_of(uid_t uid, const gid_t *groups, size_t group_count, uid_t own_uid, gid_t admin_group,
-	gid_t read_group)
+enum rt_control_role rt_control_role_of(uid_t uid, const gid_t *groups, size_t group_count, uid_t own_uid, gid_t admin_group, gid_t read_group)
 {
 	enum rt_control_role role = RT_CONTROL_NOBODY;
 	if (uid == 0 || uid == own_uid) {

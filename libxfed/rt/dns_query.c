@@ -6,11 +6,11 @@
 #include "xfed/rt/timer.h"
 #include "xfed/rt/udp.h"
 
-#define WIRE_BYTES	512 /* header, a name of 255, question, OPT */
-#define NAME_BYTES	253
-#define TCP_BYTES	(2 + 65535)
-#define ANSWER_BYTES	(256 * 1024)
-#define TCP_OUT_BYTES	1024
+#define WIRE_BYTES    512 /* header, a name of 255, question, OPT */
+#define NAME_BYTES    253
+#define TCP_BYTES     (2 + 65535)
+#define ANSWER_BYTES  (256 * 1024)
+#define TCP_OUT_BYTES 1024
 
 struct dns_query {
 	const struct dns_servers *servers;
@@ -209,8 +209,8 @@ static void start_tcp(struct dns_query *q)
 	close_sockets(q);
 	s->stats->tcp_queries++;
 	xfed_buf_init(&q->tcp_in, TCP_BYTES);
-	if (make_wire(q) != XFED_OK || rt_stream_connect(s->loop, server_of(q), NULL, s->timeout_ms, &tcp_handlers, q,
-					       TCP_OUT_BYTES, &q->tcp) != XFED_OK) {
+	if (make_wire(q) != XFED_OK ||
+		rt_stream_connect(s->loop, server_of(q), NULL, s->timeout_ms, &tcp_handlers, q, TCP_OUT_BYTES, &q->tcp) != XFED_OK) {
 		q->had_fault = true;
 		give_up_attempt(q);
 		return;
@@ -244,8 +244,7 @@ static void start_udp(struct dns_query *q)
 	}
 	s->stats->queries++;
 	struct xfed_span part = xfed_span_make(q->wire, q->wire_len);
-	if (rt_udp_connect(s->loop, server_of(q), &udp_handlers, q, &q->udp) != XFED_OK ||
-		rt_udp_send(q->udp, NULL, &part, 1) != XFED_OK) {
+	if (rt_udp_connect(s->loop, server_of(q), &udp_handlers, q, &q->udp) != XFED_OK || rt_udp_send(q->udp, NULL, &part, 1) != XFED_OK) {
 		give_up_attempt(q); /* no route, or no socket: nobody answers */
 		return;
 	}
@@ -266,8 +265,8 @@ static void on_timer(void *user)
 	}
 }
 
-int dns_query_start(const struct dns_servers *servers, struct xfed_span name, enum xfed_dns_type type, rt_resolve_fn done,
-	void *user, struct dns_query **out)
+int dns_query_start(
+	const struct dns_servers *servers, struct xfed_span name, enum xfed_dns_type type, rt_resolve_fn done, void *user, struct dns_query **out)
 {
 	*out = NULL;
 	if (name.len > 0 && name.data[name.len - 1] == '.') {

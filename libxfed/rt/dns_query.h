@@ -19,8 +19,8 @@ struct dns_servers {
 struct dns_query;
 
 /* `servers` outlives the query. `done` runs once, from the loop, and may free the query. OK, INVALID, NOMEM. */
-int dns_query_start(const struct dns_servers *servers, struct xfed_span name, enum xfed_dns_type type, rt_resolve_fn done,
-	void *user, struct dns_query **out);
+int dns_query_start(
+	const struct dns_servers *servers, struct xfed_span name, enum xfed_dns_type type, rt_resolve_fn done, void *user, struct dns_query **out);
 /* Also releases the answer given to `done`. NULL is fine. */
 void dns_query_free(struct dns_query *q);
 

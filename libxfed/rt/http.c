@@ -66,8 +66,8 @@ static enum MHD_Result answer_page(struct rt_http *h, struct MHD_Connection *c, 
 	return rc;
 }
 
-static enum MHD_Result on_request(void *user, struct MHD_Connection *c, const char *url, const char *method, const char *version,
-	const char *upload, size_t *upload_size, void **state)
+static enum MHD_Result on_request(void *user, struct MHD_Connection *c, const char *url, const char *method, const char *version, const char *upload,
+	size_t *upload_size, void **state)
 {
 	static char seen;
 	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0) {
@@ -183,8 +183,8 @@ static int start_daemon(struct rt_http *h, int fd)
 		{ MHD_OPTION_END, 0, NULL },
 	};
 	/* The memory of a connection holds its request line and headers: beyond it the answer is 414 or 431. */
-	h->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, h, MHD_OPTION_EXTERNAL_LOGGER, ignore_log,
-		NULL, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)RT_HTTP_HEADER_BYTES, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+	h->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, h, MHD_OPTION_EXTERNAL_LOGGER, ignore_log, NULL,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)RT_HTTP_HEADER_BYTES, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
 	return h->daemon ? XFED_OK : XFED_ERR_LIBRARY;
 }
 
@@ -202,8 +202,7 @@ static int start_handles(struct rt_http *h, struct uv_loop_s *uv)
 	return XFED_OK;
 }
 
-int rt_http_new(struct uv_loop_s *uv, const struct rt_conf_address *listen, const struct rt_http_pages *pages,
-	struct rt_http **out, char error[256])
+int rt_http_new(struct uv_loop_s *uv, const struct rt_conf_address *listen, const struct rt_http_pages *pages, struct rt_http **out, char error[256])
 {
 	*out = NULL;
 	snprintf(error, 256, "out of memory");

@@ -127,8 +127,8 @@ static int refuse(const struct rt_addr *address, int err, char *error, size_t er
 	return XFED_ERR_LIBRARY;
 }
 
-int rt_listener_new(struct rt_loop *loop, const struct rt_addr *address, bool is_exclusive, rt_accept_fn on_accept,
-	void *user, struct rt_listener **out, char *error, size_t error_size)
+int rt_listener_new(struct rt_loop *loop, const struct rt_addr *address, bool is_exclusive, rt_accept_fn on_accept, void *user,
+	struct rt_listener **out, char *error, size_t error_size)
 {
 	struct sockaddr_storage ss;
 	socklen_t len = sizeof(ss);

@@ -212,8 +212,9 @@ static struct xfed_span partner_key(const struct rt_log_field *fields)
 
 static void emit_summary(void *user, const struct log_limit_slot *s)
 {
-	emit(RT_LOG_WARNING, "log.suppressed", (const struct rt_log_field[]){ RT_KV_STR("of", s->event),
-		RT_KV_STR("of_reason", s->reason[0] ? s->reason : NULL), RT_KV_U64("count", s->suppressed), RT_END });
+	emit(RT_LOG_WARNING, "log.suppressed",
+		(const struct rt_log_field[]){ RT_KV_STR("of", s->event), RT_KV_STR("of_reason", s->reason[0] ? s->reason : NULL),
+			RT_KV_U64("count", s->suppressed), RT_END });
 }
 
 void rt_log_write(enum rt_log_level level, const char *event, const struct rt_log_field *fields)

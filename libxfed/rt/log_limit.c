@@ -62,8 +62,8 @@ static struct log_limit_slot *slot_of(const char *event, struct xfed_span reason
 	return oldest;
 }
 
-static struct log_limit_slot *open_slot(const char *event, struct xfed_span reason, struct xfed_span partner, int64_t now_ms, log_limit_summary *summary,
-	void *user)
+static struct log_limit_slot *open_slot(
+	const char *event, struct xfed_span reason, struct xfed_span partner, int64_t now_ms, log_limit_summary *summary, void *user)
 {
 	struct log_limit_slot *s = slot_of(event, reason, partner, summary, user);
 	if (s->count == 0 || has_ended(s, now_ms)) {

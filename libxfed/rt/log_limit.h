@@ -8,8 +8,8 @@
 
 #include "xfed/rt/log.h"
 
-#define LOG_LIMIT_SLOTS		  256
-#define LOG_LIMIT_PARTNER_LINES	  5
+#define LOG_LIMIT_SLOTS		 256
+#define LOG_LIMIT_PARTNER_LINES	 5
 #define LOG_LIMIT_PARTNERS_LINES (9 * RT_LOG_BURST)
 
 struct log_limit_slot {

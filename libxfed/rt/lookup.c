@@ -7,14 +7,14 @@
 #include "xfed/limits.h"
 #include "xfed/mem.h"
 
-#define TARGETS_MAX	RT_RESOLVER_TARGETS_MAX
-#define NAME_BYTES	253
-#define LOOKUP_BYTES	(512 * 1024) /* of one lookup's arena */
+#define TARGETS_MAX  RT_RESOLVER_TARGETS_MAX
+#define NAME_BYTES   253
+#define LOOKUP_BYTES (512 * 1024) /* of one lookup's arena */
 
 /* A or AAAA of one target. */
 struct leg {
 	struct rt_lookup *lookup;
-	struct rt_resolve *request; /* under way */
+	struct rt_resolve *request;	      /* under way */
 	const struct xfed_dns_answer *answer; /* in `owned` */
 	struct xfed_dns_answer *owned;
 };
@@ -75,8 +75,8 @@ void rt_lookup_drop_all(struct rt_resolver *r)
 /* Silence says more than a server's failure, a failure more than an empty answer. */
 static unsigned weight(enum xfed_reason reason)
 {
-	static const enum xfed_reason by_weight[] = { XFED_REASON_NONE, XFED_REASON_DNS_NAME_MISSING, XFED_REASON_DNS_BOGUS,
-		XFED_REASON_DNS_TIMEOUT, XFED_REASON_STREAM_INTERNAL, XFED_REASON_DNS_SRV_REFUSED };
+	static const enum xfed_reason by_weight[] = { XFED_REASON_NONE, XFED_REASON_DNS_NAME_MISSING, XFED_REASON_DNS_BOGUS, XFED_REASON_DNS_TIMEOUT,
+		XFED_REASON_STREAM_INTERNAL, XFED_REASON_DNS_SRV_REFUSED };
 	unsigned i = 0;
 	while (i + 1 < XFED_ARRAY_LEN(by_weight) && by_weight[i] != reason) {
 		i++;
@@ -312,8 +312,7 @@ static void on_srv(void *user, const struct xfed_dns_answer *answer, enum xfed_r
 
 /* ---- beginning ---- */
 
-static int make_lookup(struct rt_resolver *r, struct xfed_span host, uint16_t port, rt_lookup_fn fn, void *user,
-	struct rt_lookup **out)
+static int make_lookup(struct rt_resolver *r, struct xfed_span host, uint16_t port, rt_lookup_fn fn, void *user, struct rt_lookup **out)
 {
 	if (host.len > 0 && host.data[host.len - 1] == '.') {
 		host.len--;
@@ -343,8 +342,7 @@ static int make_lookup(struct rt_resolver *r, struct xfed_span host, uint16_t po
 	return XFED_OK;
 }
 
-int rt_resolve_host(struct rt_resolver *r, struct xfed_span host, uint16_t port, rt_lookup_fn fn, void *user,
-	struct rt_lookup **out)
+int rt_resolve_host(struct rt_resolver *r, struct xfed_span host, uint16_t port, rt_lookup_fn fn, void *user, struct rt_lookup **out)
 {
 	struct rt_lookup *l = NULL;
 	if (out) {
@@ -362,8 +360,8 @@ int rt_resolve_host(struct rt_resolver *r, struct xfed_span host, uint16_t port,
 	return XFED_OK;
 }
 
-int rt_resolve_service(struct rt_resolver *r, struct xfed_span domain, const char *service, uint16_t default_port,
-	rt_lookup_fn fn, void *user, struct rt_lookup **out)
+int rt_resolve_service(struct rt_resolver *r, struct xfed_span domain, const char *service, uint16_t default_port, rt_lookup_fn fn, void *user,
+	struct rt_lookup **out)
 {
 	struct rt_addr literal;
 	struct rt_lookup *l = NULL;

@@ -176,8 +176,7 @@ void rt_metrics_free(struct rt_metrics *m)
 	}
 	for (int id = 0; id < RT_METRIC_COUNT; id++) {
 		struct rt_series *s, *next;
-		HASH_ITER(hh, m->families[id].table, s, next)
-		{
+		HASH_ITER(hh, m->families[id].table, s, next) {
 			HASH_DEL(m->families[id].table, s);
 			free_series(s);
 		}

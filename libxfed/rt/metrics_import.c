@@ -27,8 +27,7 @@ static void free_peer(struct rt_metrics *m, struct metric_peer *p)
 void metrics_import_free(struct rt_metrics *m)
 {
 	struct metric_peer *p, *next;
-	HASH_ITER(hh, m->peers, p, next)
-	{
+	HASH_ITER(hh, m->peers, p, next) {
 		free_peer(m, p);
 	}
 }
@@ -114,7 +113,8 @@ static bool are_labels_of(const struct metric_info *info, enum metric_part part,
 	for (size_t i = 0; i < want; i++) {
 		const struct rt_metric_label *l = &s->labels[i];
 		bool is_le = i == info->label_count;
-		if (!xfed_span_is(l->name, is_le ? "le" : info->labels[i]) || l->value.len >= RT_METRIC_VALUE_BYTES || (is_le && !is_bound(l->value))) {
+		if (!xfed_span_is(l->name, is_le ? "le" : info->labels[i]) || l->value.len >= RT_METRIC_VALUE_BYTES ||
+			(is_le && !is_bound(l->value))) {
 			return false;
 		}
 		if (l->value.len > 0 && (memchr(l->value.data, '\0', l->value.len) || u8_check((const uint8_t *)l->value.data, l->value.len))) {

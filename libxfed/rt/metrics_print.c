@@ -28,8 +28,8 @@ const char *metric_bound_text(size_t bucket, char out[32])
 
 /* ---- every sample of a series ---- */
 
-typedef int sample_fn(void *user, const struct metric_info *info, enum metric_part part, const struct xfed_span *values, size_t value_count,
-	double value);
+typedef int sample_fn(
+	void *user, const struct metric_info *info, enum metric_part part, const struct xfed_span *values, size_t value_count, double value);
 
 static int each_of_histogram(const struct rt_series *s, sample_fn *fn, void *user)
 {
@@ -131,8 +131,8 @@ static int put_header(struct printer *p, const struct metric_info *info)
 	return xfed_buf_printf(p->out, "# HELP %s %s\n# TYPE %s %s\n", info->name, info->help, info->name, types[info->type]);
 }
 
-static int put_sample(void *user, const struct metric_info *info, enum metric_part part, const struct xfed_span *values, size_t value_count,
-	double value)
+static int put_sample(
+	void *user, const struct metric_info *info, enum metric_part part, const struct xfed_span *values, size_t value_count, double value)
 {
 	struct printer *p = user;
 	int rc = p->has_header ? XFED_OK : put_header(p, info);
@@ -149,8 +149,8 @@ static int put_sample(void *user, const struct metric_info *info, enum metric_pa
 	/* Whole numbers in full: a counter must not lose its last digits. */
 	bool is_whole = value > -9007199254740992.0 && value < 9007199254740992.0 && value == (double)(int64_t)value;
 	if (rc == XFED_OK) {
-		rc = is_whole ? xfed_buf_printf(p->out, "%s %.0f\n", has_labels ? "}" : "", value) :
-				xfed_buf_printf(p->out, "%s %.9g\n", has_labels ? "}" : "", value);
+		rc = is_whole ? xfed_buf_printf(p->out, "%s %.0f\n", has_labels ? "}" : "", value)
+			      : xfed_buf_printf(p->out, "%s %.9g\n", has_labels ? "}" : "", value);
 	}
 	return rc;
 }

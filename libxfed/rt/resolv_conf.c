@@ -32,8 +32,7 @@ size_t resolv_conf_parse(struct xfed_span text, struct rt_addr *servers, size_t 
 		const char *end = memchr(text.data, '\n', text.len);
 		size_t len = end ? (size_t)(end - text.data) : text.len;
 		struct xfed_span line = xfed_span_make(text.data, len);
-		if (xfed_span_is(next_word(&line), "nameserver") &&
-			rt_addr_parse_host(&servers[count], next_word(&line), DNS_PORT) == XFED_OK) {
+		if (xfed_span_is(next_word(&line), "nameserver") && rt_addr_parse_host(&servers[count], next_word(&line), DNS_PORT) == XFED_OK) {
 			count++;
 		}
 		len += end ? 1 : 0;

@@ -23,7 +23,7 @@ struct question {
 struct rt_resolve {
 	struct rt_resolve *prev, *next; /* in question->waiters, or in resolver->cached */
 	struct rt_resolver *resolver;
-	struct question *question; /* NULL: answered from the cache */
+	struct question *question;	/* NULL: answered from the cache */
 	struct xfed_dns_answer *answer; /* copy of the cache's */
 	struct rt_post post;
 	bool is_telling; /* a cancel in its own callback does nothing */
@@ -62,8 +62,7 @@ static void close_resource(struct rt_resource *res)
 	rt_resolver_free((struct rt_resolver *)((char *)res - offsetof(struct rt_resolver, resource)));
 }
 
-int rt_resolver_new(struct rt_loop *loop, const struct rt_resolver_options *options, struct rt_resolver **out, char *error,
-	size_t error_size)
+int rt_resolver_new(struct rt_loop *loop, const struct rt_resolver_options *options, struct rt_resolver **out, char *error, size_t error_size)
 {
 	*out = NULL;
 	struct rt_resolver *r = xfed_calloc(1, sizeof(*r));
@@ -212,8 +211,7 @@ static int begin(struct rt_resolve *q, const struct dns_key *key, struct xfed_sp
 	return XFED_OK;
 }
 
-int rt_resolve(struct rt_resolver *r, struct xfed_span name, enum xfed_dns_type type, rt_resolve_fn fn, void *user,
-	struct rt_resolve **out)
+int rt_resolve(struct rt_resolver *r, struct xfed_span name, enum xfed_dns_type type, rt_resolve_fn fn, void *user, struct rt_resolve **out)
 {
 	struct dns_key key;
 	if (out) {

@@ -20,8 +20,8 @@ struct rt_source {
 	struct rt_source *prev, *next; /* in `remembered`, longest ago first */
 	struct key key;
 	size_t held;
-	uint64_t full_us;     /* the budget is full again then */
-	uint64_t last_ms;     /* it last did something to be remembered */
+	uint64_t full_us; /* the budget is full again then */
+	uint64_t last_ms; /* it last did something to be remembered */
 	uint64_t told_ms, untold;
 	bool is_told, is_remembered;
 };
@@ -78,8 +78,9 @@ size_t rt_source_share(size_t total, unsigned percent)
 
 struct rt_source_limits rt_source_slots(size_t total, unsigned address_percent, unsigned network_percent)
 {
-	return (struct rt_source_limits){ .slots = total, .slots_address = rt_source_share(total, address_percent),
-		.slots_network = rt_source_share(total, network_percent) };
+	return (struct rt_source_limits){
+		.slots = total, .slots_address = rt_source_share(total, address_percent), .slots_network = rt_source_share(total, network_percent)
+	};
 }
 
 /* ---- entries ---- */

@@ -86,8 +86,7 @@ void rt_stream_fail(struct rt_stream *s, int uv_error)
 
 static bool may_read(const struct rt_stream *s)
 {
-	return s->is_connected && !s->is_paused && !s->has_eof && !s->is_failed && !s->is_closing &&
-	       xfed_buf_len(&s->left) == 0 && !s->resume.queue;
+	return s->is_connected && !s->is_paused && !s->has_eof && !s->is_failed && !s->is_closing && xfed_buf_len(&s->left) == 0 && !s->resume.queue;
 }
 
 static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *buf)
@@ -235,8 +234,7 @@ static void become_connected(struct rt_stream *s)
 
 static enum xfed_reason connect_reason(int status)
 {
-	return status == UV_ECONNREFUSED || status == UV_ECONNRESET ? XFED_REASON_NET_CONNECT_REFUSED
-								    : XFED_REASON_NET_CONNECT_TIMEOUT;
+	return status == UV_ECONNREFUSED || status == UV_ECONNRESET ? XFED_REASON_NET_CONNECT_REFUSED : XFED_REASON_NET_CONNECT_TIMEOUT;
 }
 
 static void finish_connect(struct rt_stream *s, int status)

@@ -20,7 +20,7 @@ struct rt_stream {
 	const struct rt_stream_handlers *handlers;
 	void *user;
 	struct rt_post flush, resume;
-	struct rt_timer timer;	/* while connecting or lingering */
+	struct rt_timer timer;	 /* while connecting or lingering */
 	struct xfed_buf out;	 /* the machine appends */
 	struct xfed_buf writing; /* handed to libuv, which reads from it */
 	struct xfed_buf left;	 /* read and not consumed */

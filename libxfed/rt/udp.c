@@ -88,8 +88,8 @@ static int start(struct rt_udp *u)
 	return rc;
 }
 
-int rt_udp_bind(struct rt_loop *loop, const struct rt_addr *address, const struct rt_udp_handlers *handlers, void *user,
-	struct rt_udp **out, char *error, size_t error_size)
+int rt_udp_bind(struct rt_loop *loop, const struct rt_addr *address, const struct rt_udp_handlers *handlers, void *user, struct rt_udp **out,
+	char *error, size_t error_size)
 {
 	char text[RT_ADDR_TEXT];
 	int size = KERNEL_IN_BYTES;
@@ -112,8 +112,7 @@ int rt_udp_bind(struct rt_loop *loop, const struct rt_addr *address, const struc
 	return XFED_OK;
 }
 
-int rt_udp_connect(struct rt_loop *loop, const struct rt_addr *to, const struct rt_udp_handlers *handlers, void *user,
-	struct rt_udp **out)
+int rt_udp_connect(struct rt_loop *loop, const struct rt_addr *to, const struct rt_udp_handlers *handlers, void *user, struct rt_udp **out)
 {
 	*out = NULL;
 	struct rt_udp *u = make_udp(loop, handlers, user);

@@ -326,8 +326,8 @@ static void take_end(struct xfed_s2s *s, enum xfed_reason reason)
 		s2s_finish(s, true);
 		return;
 	}
-	remember(s, reason != XFED_REASON_NONE ? reason : XFED_REASON_NET_STREAM_LOST,
-		xfed_reason_info(XFED_REASON_NET_STREAM_LOST)->side, state_names[s->state]);
+	remember(s, reason != XFED_REASON_NONE ? reason : XFED_REASON_NET_STREAM_LOST, xfed_reason_info(XFED_REASON_NET_STREAM_LOST)->side,
+		state_names[s->state]);
 	s2s_finish(s, true);
 }
 
@@ -461,9 +461,7 @@ bool xfed_s2s_next(struct xfed_s2s *s, struct xfed_s2s_action *act)
 		return false;
 	}
 	s->has_closed = false;
-	*act = (struct xfed_s2s_action){
-		.type = XFED_S2S_CLOSED, .reason = s->reason, .side = s->side, .text = s->text, .is_abrupt = s->is_abrupt
-	};
+	*act = (struct xfed_s2s_action){ .type = XFED_S2S_CLOSED, .reason = s->reason, .side = s->side, .text = s->text, .is_abrupt = s->is_abrupt };
 	return true;
 }
 

@@ -42,7 +42,10 @@ static void proved(struct xfed_s2s *s, const struct xfed_dialback_pair *pair)
 static void push_question(struct xfed_s2s *s, enum xfed_s2s_action_type type, const struct xfed_dialback_action *a)
 {
 	struct xfed_s2s_action *act = s2s_push(s, type);
-	act->question = (struct xfed_s2s_question){ .pair = a->pair, .key = a->key, .stream_id = a->stream_id, .token = a->token,
+	act->question = (struct xfed_s2s_question){ .pair = a->pair,
+		.key = a->key,
+		.stream_id = a->stream_id,
+		.token = a->token,
 		.origin = type == XFED_S2S_VERIFIED ? a->origin : s->connection };
 	act->verdict = a->verdict;
 }
@@ -116,8 +119,7 @@ void s2s_dialback_drain(struct xfed_s2s *s)
 
 static bool make_dbrecv(struct xfed_s2s *s)
 {
-	struct xfed_dbrecv_config cfg = { .env = s->env, .stream_id = stream_id(s), .is_authenticated = s->has_external,
-		.time_divisor = s->divisor };
+	struct xfed_dbrecv_config cfg = { .env = s->env, .stream_id = stream_id(s), .is_authenticated = s->has_external, .time_divisor = s->divisor };
 	return s->dbrecv || xfed_dbrecv_new(&cfg, &s->dbrecv) == XFED_OK;
 }
 
@@ -185,8 +187,12 @@ void s2s_dialback_pair_decided(struct xfed_s2s *s, const struct xfed_s2s_event *
 
 void s2s_dialback_verdict(struct xfed_s2s *s, const struct xfed_s2s_event *ev)
 {
-	struct xfed_dbrecv_event in = { .type = XFED_DBRECV_VERDICT, .token = ev->question.token, .sender = ev->question.pair.sender,
-		.target = ev->question.pair.target, .stream_id = ev->question.stream_id, .verdict = ev->verdict };
+	struct xfed_dbrecv_event in = { .type = XFED_DBRECV_VERDICT,
+		.token = ev->question.token,
+		.sender = ev->question.pair.sender,
+		.target = ev->question.pair.target,
+		.stream_id = ev->question.stream_id,
+		.verdict = ev->verdict };
 	if (!s->dbrecv) {
 		return; /* the stream was restarted meanwhile */
 	}
@@ -211,9 +217,14 @@ void s2s_dialback_verify_in(struct xfed_s2s *s, struct xfed_xml_elem *e)
 
 void s2s_dialback_start(struct xfed_s2s *s)
 {
-	struct xfed_dbinit_config cfg = { .env = s->env, .stream_id = stream_id(s), .target = xfed_span_str(s->remote),
-		.peer_offers_errors = s->peer_offers_errors, .time_divisor = s->divisor };
-	struct xfed_dbinit_event ev = { .type = XFED_DBINIT_REQUEST, .sender = xfed_span_str(s->local), .target = xfed_span_str(s->remote),
+	struct xfed_dbinit_config cfg = { .env = s->env,
+		.stream_id = stream_id(s),
+		.target = xfed_span_str(s->remote),
+		.peer_offers_errors = s->peer_offers_errors,
+		.time_divisor = s->divisor };
+	struct xfed_dbinit_event ev = { .type = XFED_DBINIT_REQUEST,
+		.sender = xfed_span_str(s->local),
+		.target = xfed_span_str(s->remote),
 		.hash_hex = xfed_span_str(s->dialback_hash) };
 	if (s->dialback_hash[0] == '\0' || !s->stream_id || s->stream_id[0] == '\0') {
 		s2s_close_side(s, XFED_REASON_DIALBACK_UNAVAILABLE, s->dialback_hash[0] ? XFED_SIDE_PARTNER : XFED_SIDE_US,
@@ -291,8 +302,9 @@ void s2s_dialback_refuse(struct xfed_s2s *s, const struct xfed_s2s_question *q, 
 void s2s_dialback_ask(struct xfed_s2s *s, const struct xfed_s2s_event *ev)
 {
 	const struct xfed_s2s_question *q = &ev->question;
-	struct xfed_dbverify_event in = { .type = XFED_DBVERIFY_ASK, .pair = q->pair, .key = q->key, .stream_id = q->stream_id, .token = q->token,
-		.origin = q->origin };
+	struct xfed_dbverify_event in = {
+		.type = XFED_DBVERIFY_ASK, .pair = q->pair, .key = q->key, .stream_id = q->stream_id, .token = q->token, .origin = q->origin
+	};
 	int rc = s->dbverify ? xfed_dbverify_step(s->dbverify, &in, s->now_ms) : XFED_ERR_STATE;
 	if (rc != XFED_OK) {
 		/* No place is no time-out: it may come again. */

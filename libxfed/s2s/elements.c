@@ -107,7 +107,8 @@ static enum xfed_method method_of(const struct xfed_s2s *s, const struct xfed_st
  */
 bool s2s_takes_last(const struct xfed_s2s *s)
 {
-	bool is_friendly = s->reason == XFED_REASON_STREAM_CLOSED_IDLE || s->reason == XFED_REASON_STREAM_CLOSED_DRAIN || s->reason == XFED_REASON_CHANNEL_DOWN;
+	bool is_friendly =
+		s->reason == XFED_REASON_STREAM_CLOSED_IDLE || s->reason == XFED_REASON_STREAM_CLOSED_DRAIN || s->reason == XFED_REASON_CHANNEL_DOWN;
 	return s->direction == XFED_S2S_IN && s->is_established && is_friendly && s2s_sm_is_off(s);
 }
 

@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 /* [A9-06]: where stanzas may come next; beside dialback that is before anything is proved, as no other features follow. */
-#define SM_FEATURE "<sm xmlns='" XFED_NS_SM "'/>"
+#define SM_FEATURE	 "<sm xmlns='" XFED_NS_SM "'/>"
 #define EXTERNAL_FEATURE "<mechanisms xmlns='" XFED_NS_SASL "'><mechanism>EXTERNAL</mechanism></mechanisms>"
 
 /*
@@ -14,7 +14,8 @@ static void send_features(struct xfed_s2s *s, const char *offers)
 {
 	char text[768];
 	snprintf(text, sizeof(text),
-		"<stream:features>%s<limits xmlns='" XFED_NS_LIMITS "'><max-bytes>%zu</max-bytes><idle-seconds>%llu</idle-seconds></limits></stream:features>",
+		"<stream:features>%s<limits xmlns='" XFED_NS_LIMITS
+		"'><max-bytes>%zu</max-bytes><idle-seconds>%llu</idle-seconds></limits></stream:features>",
 		offers, s->stanza_bytes, (unsigned long long)(s->inactivity_ms / 1000));
 	s2s_send_str(s, text);
 }

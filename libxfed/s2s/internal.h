@@ -13,16 +13,16 @@
  * way only, so `received` and `covered` move on incoming streams, `sent` and `acked` on ours.
  */
 struct s2s_sm {
-	bool is_offered;   /* out: among the features seen last */
-	bool is_on;	   /* in: <enabled/> is out; out: <enable/> is out and was not refused */
-	bool is_confirmed; /* out: <enabled/> has come, <r/> will be understood */
-	bool is_waiting;   /* out: for <enabled/>, or for the answer to <r/> */
-	bool owes_ack;	   /* in: what was answered last is behind `owed` */
+	bool is_offered;		/* out: among the features seen last */
+	bool is_on;			/* in: <enabled/> is out; out: <enable/> is out and was not refused */
+	bool is_confirmed;		/* out: <enabled/> has come, <r/> will be understood */
+	bool is_waiting;		/* out: for <enabled/>, or for the answer to <r/> */
+	bool owes_ack;			/* in: what was answered last is behind `owed` */
 	uint64_t asked_ms, answered_ms; /* out: when `is_waiting` changed */
 	uint64_t asked_sent;		/* out: `sent` when <r/> went out */
 	uint64_t start, received, covered, owed, sent, acked;
-	uint32_t wrong_h;  /* what the peer said last, where it cannot be */
-	uint64_t *window;  /* in: which numbers above `covered` are covered, by number modulo XFED_S2S_SM_SPAN */
+	uint32_t wrong_h;	/* what the peer said last, where it cannot be */
+	uint64_t *window;	/* in: which numbers above `covered` are covered, by number modulo XFED_S2S_SM_SPAN */
 	struct xfed_buf joined; /* out: a stanza and the <r/> behind it */
 };
 
@@ -46,24 +46,24 @@ struct xfed_s2s {
 	struct xfed_buf plain; /* decrypted, not yet read */
 	struct xfed_tls *tls;
 	struct xfed_tls_creds *creds;
-	bool is_secure;	      /* handshake complete */
+	bool is_secure; /* handshake complete */
 	bool job_running;
-	bool end_waits;	      /* the socket ended while a job ran: END comes behind what the job found */
+	bool end_waits; /* the socket ended while a job ran: END comes behind what the job found */
 	enum xfed_reason end_reason;
-	bool tls_starved;     /* TLS has seen everything the socket gave */
-	bool header_sent;     /* on the present stream (restarts clear it) */
-	bool peer_closed;     /* the peer's closing tag was read */
+	bool tls_starved; /* TLS has seen everything the socket gave */
+	bool header_sent; /* on the present stream (restarts clear it) */
+	bool peer_closed; /* the peer's closing tag was read */
 	bool peer_has_version;
 	bool leans_on_certificate; /* what it has proved, or is about to */
-	bool has_external;    /* SASL EXTERNAL has succeeded inside this TLS session */
-	bool is_established;  /* the present stream has been READY */
+	bool has_external;	   /* SASL EXTERNAL has succeeded inside this TLS session */
+	bool is_established;	   /* the present stream has been READY */
 	bool external_offered;
-	bool took_element;    /* in this step: the others have their part before the next one */
-	bool leftover;	      /* more bytes follow the element being handled, in the same input */
+	bool took_element; /* in this step: the others have their part before the next one */
+	bool leftover;	   /* more bytes follow the element being handled, in the same input */
 
 	char *local, *remote; /* normalised domains of the pair, NULL while unknown */
-	char *stream_id; /* out: as the peer gave it, whole: dialback keys are made of it */
-	char lang[36]; /* xml:lang of the peer's header (RFC 5646 4.4.1); "": none */
+	char *stream_id;      /* out: as the peer gave it, whole: dialback keys are made of it */
+	char lang[36];	      /* xml:lang of the peer's header (RFC 5646 4.4.1); "": none */
 	bool needs_tls;
 	unsigned methods;
 	size_t stanza_bytes;
@@ -74,15 +74,15 @@ struct xfed_s2s {
 	bool is_verify;
 	uint64_t connection;
 	char dialback_hash[XFED_DIALBACK_HEX + 1]; /* wiped on free */
-	struct xfed_dbrecv *dbrecv;	/* in: the pairs asked for and proved on the present stream */
-	struct xfed_dbinit *dbinit;	/* out */
-	struct xfed_dbverify *dbverify; /* out, verify streams */
-	struct xfed_dialback_elem request; /* in: the db:result that waits for PAIR_DECISION */
+	struct xfed_dbrecv *dbrecv;		   /* in: the pairs asked for and proved on the present stream */
+	struct xfed_dbinit *dbinit;		   /* out */
+	struct xfed_dbverify *dbverify;		   /* out, verify streams */
+	struct xfed_dialback_elem request;	   /* in: the db:result that waits for PAIR_DECISION */
 	bool wants_pair;
 	bool peer_offers_errors;
 	bool tried_external;
 	bool has_features, offers_tls, offers_external, offers_dialback; /* out: what the peer said last */
-	bool is_host_unknown; /* the peer closed with that stream error */
+	bool is_host_unknown;						 /* the peer closed with that stream error */
 	unsigned auth_tries;
 	struct s2s_sm sm;
 	struct s2s_meter meter;
@@ -92,7 +92,7 @@ struct xfed_s2s {
 	enum xfed_reason reason;
 	enum xfed_side side;
 	char text[192];
-	char refusal[96]; /* text of the last STANZA_REFUSED */
+	char refusal[96];      /* text of the last STANZA_REFUSED */
 	const char *condition; /* of the stream error, where the XML reader knows it better than the reason table */
 
 	struct xfed_s2s_action *actions; /* XFED_S2S_ACTIONS_MAX; NULL while the stream hibernates */
@@ -168,7 +168,7 @@ void s2s_dialback_result_in(struct xfed_s2s *s, struct xfed_xml_elem *e);
 void s2s_dialback_verify_in(struct xfed_s2s *s, struct xfed_xml_elem *e);
 void s2s_dialback_pair_decided(struct xfed_s2s *s, const struct xfed_s2s_event *ev);
 void s2s_dialback_verdict(struct xfed_s2s *s, const struct xfed_s2s_event *ev);
-void s2s_dialback_start(struct xfed_s2s *s);	    /* out: db:result */
+void s2s_dialback_start(struct xfed_s2s *s);	   /* out: db:result */
 void s2s_dialback_open_verify(struct xfed_s2s *s); /* out: the stream is good for db:verify */
 void s2s_dialback_ask(struct xfed_s2s *s, const struct xfed_s2s_event *ev);
 void s2s_dialback_refuse(struct xfed_s2s *s, const struct xfed_s2s_question *q, enum xfed_dialback_verdict verdict); /* it cannot be asked here */
@@ -188,7 +188,7 @@ bool s2s_sm_may_enable(const struct xfed_s2s *s);
 void s2s_sm_enable(struct xfed_s2s *s, struct xfed_xml_elem *e);
 void s2s_sm_resume(struct xfed_s2s *s, struct xfed_xml_elem *e);
 bool s2s_sm_number(struct xfed_s2s *s, uint64_t *number); /* of the stanza just read; false: too many, the stream closes */
-void s2s_sm_farewell(struct xfed_s2s *s);		   /* the last <a/>, before we close */
+void s2s_sm_farewell(struct xfed_s2s *s);		  /* the last <a/>, before we close */
 /* out: */
 void s2s_sm_start(struct xfed_s2s *s);
 bool s2s_sm_may_answer(const struct xfed_s2s *s);
@@ -198,8 +198,8 @@ bool s2s_sm_is_full(const struct xfed_s2s *s);
 void s2s_sm_send(struct xfed_s2s *s, struct xfed_span stanza);
 /* both: */
 bool s2s_sm_is_on(const struct xfed_s2s *s);
-void s2s_sm_asked(struct xfed_s2s *s, struct xfed_xml_elem *e); /* <r/> */
-void s2s_sm_acked(struct xfed_s2s *s, struct xfed_xml_elem *e); /* <a/> */
+void s2s_sm_asked(struct xfed_s2s *s, struct xfed_xml_elem *e);	    /* <r/> */
+void s2s_sm_acked(struct xfed_s2s *s, struct xfed_xml_elem *e);	    /* <a/> */
 void s2s_sm_take_last(struct xfed_s2s *s, struct xfed_xml_elem *e); /* an element behind our closing tag */
 uint64_t s2s_sm_deadline(const struct xfed_s2s *s);
 void s2s_sm_tick(struct xfed_s2s *s);

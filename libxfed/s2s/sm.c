@@ -3,8 +3,8 @@
 
 #include <stdio.h>
 
-#define WORD_BITS 64
-#define ASK "<r xmlns='" XFED_NS_SM "'/>"
+#define WORD_BITS	  64
+#define ASK		  "<r xmlns='" XFED_NS_SM "'/>"
 #define JOINED_KEEP_BYTES 4096 /* a larger buffer is given back */
 
 _Static_assert(XFED_S2S_SM_SPAN % WORD_BITS == 0, "the window is whole words");

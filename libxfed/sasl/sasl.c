@@ -21,8 +21,7 @@ struct xfed_sasl_server {
 
 /* ---- what libsasl2 is told of the world: nothing ---- */
 
-static int get_option(
-	void *context, const char *plugin, const char *option, const char **result, unsigned *len)
+static int get_option(void *context, const char *plugin, const char *option, const char **result, unsigned *len)
 {
 	if (strcmp(option, "mech_list") == 0) {
 		*result = "EXTERNAL";
@@ -54,8 +53,8 @@ static int no_config(void *context, char **path)
 /*
  * Identities are domains that are normalised already; the library's own rules are for user names.
  */
-static int canon_user(sasl_conn_t *conn, void *context, const char *in, unsigned in_len,
-	unsigned flags, const char *realm, char *out, unsigned out_max, unsigned *out_len)
+static int canon_user(sasl_conn_t *conn, void *context, const char *in, unsigned in_len, unsigned flags, const char *realm, char *out,
+	unsigned out_max, unsigned *out_len)
 {
 	if (in_len >= out_max) {
 		return SASL_BUFOVER;
@@ -67,21 +66,19 @@ static int canon_user(sasl_conn_t *conn, void *context, const char *in, unsigned
 }
 
 /* Nobody acts for another. */
-static int proxy_policy(sasl_conn_t *conn, void *context, const char *requested,
-	unsigned requested_len, const char *auth, unsigned auth_len, const char *realm,
-	unsigned realm_len, struct propctx *props)
+static int proxy_policy(sasl_conn_t *conn, void *context, const char *requested, unsigned requested_len, const char *auth, unsigned auth_len,
+	const char *realm, unsigned realm_len, struct propctx *props)
 {
-	return requested_len == auth_len && memcmp(requested, auth, auth_len) == 0 ? SASL_OK
-										   : SASL_NOAUTHZ;
+	return requested_len == auth_len && memcmp(requested, auth, auth_len) == 0 ? SASL_OK : SASL_NOAUTHZ;
 }
 
 /*
  * sasl.h declares every callback as int (*)(void); the detour keeps the compiler from guarding that
  * cast.
  */
-#define CALLBACK(id, fn)                                                                           \
-	{                                                                                          \
-		(id), (int (*)(void))(void (*)(void))(fn), NULL                                    \
+#define CALLBACK(id, fn)                                                                                                                             \
+	{                                                                                                                                            \
+		(id), (int (*)(void))(void (*)(void))(fn), NULL                                                                                      \
 	}
 
 static const sasl_callback_t global_callbacks[] = {
@@ -126,14 +123,11 @@ struct xfed_xml_elem *xfed_sasl_client_auth(struct xfed_arena *a, struct xfed_sp
 	char *text = xfed_arena_alloc(a, BASE64_BYTES + 1);
 	unsigned len = 0;
 	if (!text || local_domain.len > AUTHZID_BYTES ||
-		sasl_encode64(local_domain.data, (unsigned)local_domain.len, text, BASE64_BYTES + 1,
-			&len) != SASL_OK) {
+		sasl_encode64(local_domain.data, (unsigned)local_domain.len, text, BASE64_BYTES + 1, &len) != SASL_OK) {
 		return NULL;
 	}
 	struct xfed_xml_elem *e = xfed_xml_elem_new(a, XFED_SPAN(XFED_NS_SASL), XFED_SPAN("auth"));
-	if (!e ||
-		xfed_xml_set_attr(a, e, XFED_SPAN(""), XFED_SPAN("mechanism"),
-			XFED_SPAN("EXTERNAL")) != XFED_OK ||
+	if (!e || xfed_xml_set_attr(a, e, XFED_SPAN(""), XFED_SPAN("mechanism"), XFED_SPAN("EXTERNAL")) != XFED_OK ||
 		xfed_xml_add_text(a, e, xfed_span_make(text, len)) != XFED_OK) {
 		return NULL;
 	}
@@ -189,8 +183,7 @@ static enum xfed_sasl_step ask_library(struct xfed_sasl_server *s)
 	const char *reply = NULL;
 	unsigned reply_len = 0;
 	/* A realm, even an empty one, would be appended to the identity. */
-	int rc = sasl_server_new(
-		"xmpp", "localhost", NULL, NULL, NULL, connection_callbacks, 0, &conn);
+	int rc = sasl_server_new("xmpp", "localhost", NULL, NULL, NULL, connection_callbacks, 0, &conn);
 	if (rc == SASL_OK) {
 		rc = sasl_setprop(conn, SASL_AUTH_EXTERNAL, s->peer_domain);
 	}
@@ -198,16 +191,13 @@ static enum xfed_sasl_step ask_library(struct xfed_sasl_server *s)
 		rc = sasl_server_start(conn, "EXTERNAL", "", 0, &reply, &reply_len);
 	}
 	const void *user = NULL;
-	bool is_peer = rc == SASL_OK && sasl_getprop(conn, SASL_USERNAME, &user) == SASL_OK &&
-		       user && strcmp(user, s->peer_domain) == 0;
+	bool is_peer = rc == SASL_OK && sasl_getprop(conn, SASL_USERNAME, &user) == SASL_OK && user && strcmp(user, s->peer_domain) == 0;
 	sasl_dispose(&conn);
 	if (rc == SASL_NOMEM) {
 		return XFED_SASL_NO_MEMORY;
 	}
 	if (!is_peer) {
-		return fail(s, rc == SASL_OK || rc == SASL_BADAUTH || rc == SASL_NOAUTHZ
-				       ? "not-authorized"
-				       : "temporary-auth-failure");
+		return fail(s, rc == SASL_OK || rc == SASL_BADAUTH || rc == SASL_NOAUTHZ ? "not-authorized" : "temporary-auth-failure");
 	}
 	s->state = OVER;
 	s->condition = NULL;
@@ -243,11 +233,8 @@ static bool decode(struct xfed_span text, char *out, unsigned *len)
 {
 	char again[BASE64_BYTES + 1];
 	unsigned again_len = 0;
-	return text.len % 4 == 0 &&
-	       sasl_decode64(text.data, (unsigned)text.len, out, AUTHZID_BYTES + 4, len) ==
-		       SASL_OK &&
-	       sasl_encode64(out, *len, again, sizeof(again), &again_len) == SASL_OK &&
-	       xfed_span_eq(text, xfed_span_make(again, again_len));
+	return text.len % 4 == 0 && sasl_decode64(text.data, (unsigned)text.len, out, AUTHZID_BYTES + 4, len) == SASL_OK &&
+	       sasl_encode64(out, *len, again, sizeof(again), &again_len) == SASL_OK && xfed_span_eq(text, xfed_span_make(again, again_len));
 }
 
 static enum xfed_sasl_step take_response(struct xfed_sasl_server *s, struct xfed_span text)
@@ -266,8 +253,7 @@ static enum xfed_sasl_step take_response(struct xfed_sasl_server *s, struct xfed
 	return judge_authzid(s, xfed_span_make(authzid, len));
 }
 
-static enum xfed_sasl_step take_auth(
-	struct xfed_sasl_server *s, const struct xfed_xml_elem *e, struct xfed_span text)
+static enum xfed_sasl_step take_auth(struct xfed_sasl_server *s, const struct xfed_xml_elem *e, struct xfed_span text)
 {
 	/* A new <auth/> discards the exchange that is running, [A5-10]. */
 	s->state = IDLE;

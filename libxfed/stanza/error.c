@@ -48,8 +48,7 @@ static struct xfed_xml_elem *answer_new(struct xfed_arena *a, const struct xfed_
 {
 	struct xfed_xml_elem *e = xfed_xml_elem_new(a, s->elem->ns, s->elem->name);
 	struct xfed_span from = s->is_to_malformed ? s->to.domain : xfed_xml_attr_get(s->elem, "to");
-	if (!e || set(a, e, XFED_SPAN("from"), from) != XFED_OK ||
-		set(a, e, XFED_SPAN("to"), xfed_xml_attr_get(s->elem, "from")) != XFED_OK ||
+	if (!e || set(a, e, XFED_SPAN("from"), from) != XFED_OK || set(a, e, XFED_SPAN("to"), xfed_xml_attr_get(s->elem, "from")) != XFED_OK ||
 		set(a, e, XFED_SPAN("id"), s->id) != XFED_OK || set(a, e, XFED_SPAN("type"), XFED_SPAN("error")) != XFED_OK) {
 		return NULL;
 	}
@@ -113,8 +112,8 @@ static struct xfed_xml_elem *of_words(struct xfed_arena *a, const struct xfed_st
 	return ok ? e : NULL;
 }
 
-struct xfed_xml_elem *xfed_stanza_error_of_words(struct xfed_arena *a, const struct xfed_stanza_words *w, const struct xfed_stanza_error *err,
-	bool *nomem)
+struct xfed_xml_elem *xfed_stanza_error_of_words(
+	struct xfed_arena *a, const struct xfed_stanza_words *w, const struct xfed_stanza_error *err, bool *nomem)
 {
 	struct xfed_xml_elem *e = of_words(a, w);
 	struct xfed_stanza s;

@@ -6,18 +6,29 @@ struct type_name {
 };
 
 static const struct type_name message_types[] = {
-	{ "normal", XFED_TYPE_NORMAL },	      { "chat", XFED_TYPE_CHAT },   { "groupchat", XFED_TYPE_GROUPCHAT },
-	{ "headline", XFED_TYPE_HEADLINE },   { "error", XFED_TYPE_ERROR }, { NULL, XFED_TYPE_NONE },
+	{ "normal", XFED_TYPE_NORMAL },
+	{ "chat", XFED_TYPE_CHAT },
+	{ "groupchat", XFED_TYPE_GROUPCHAT },
+	{ "headline", XFED_TYPE_HEADLINE },
+	{ "error", XFED_TYPE_ERROR },
+	{ NULL, XFED_TYPE_NONE },
 };
 static const struct type_name presence_types[] = {
-	{ "unavailable", XFED_TYPE_UNAVAILABLE },   { "subscribe", XFED_TYPE_SUBSCRIBE },
-	{ "subscribed", XFED_TYPE_SUBSCRIBED },	    { "unsubscribe", XFED_TYPE_UNSUBSCRIBE },
-	{ "unsubscribed", XFED_TYPE_UNSUBSCRIBED }, { "probe", XFED_TYPE_PROBE },
-	{ "error", XFED_TYPE_ERROR },		    { NULL, XFED_TYPE_INVALID },
+	{ "unavailable", XFED_TYPE_UNAVAILABLE },
+	{ "subscribe", XFED_TYPE_SUBSCRIBE },
+	{ "subscribed", XFED_TYPE_SUBSCRIBED },
+	{ "unsubscribe", XFED_TYPE_UNSUBSCRIBE },
+	{ "unsubscribed", XFED_TYPE_UNSUBSCRIBED },
+	{ "probe", XFED_TYPE_PROBE },
+	{ "error", XFED_TYPE_ERROR },
+	{ NULL, XFED_TYPE_INVALID },
 };
 static const struct type_name iq_types[] = {
-	{ "get", XFED_TYPE_GET },     { "set", XFED_TYPE_SET },	     { "result", XFED_TYPE_RESULT },
-	{ "error", XFED_TYPE_ERROR }, { NULL, XFED_TYPE_INVALID },
+	{ "get", XFED_TYPE_GET },
+	{ "set", XFED_TYPE_SET },
+	{ "result", XFED_TYPE_RESULT },
+	{ "error", XFED_TYPE_ERROR },
+	{ NULL, XFED_TYPE_INVALID },
 };
 
 static const struct {
@@ -42,8 +53,8 @@ static enum xfed_stanza_type read_type(enum xfed_stanza_kind kind, struct xfed_s
 	return t->type;
 }
 
-static enum xfed_stanza_result read_address(struct xfed_arena *a, const struct xfed_xml_elem *e, const char *name, struct xfed_jid *out,
-	bool *is_malformed)
+static enum xfed_stanza_result read_address(
+	struct xfed_arena *a, const struct xfed_xml_elem *e, const char *name, struct xfed_jid *out, bool *is_malformed)
 {
 	struct xfed_span value = xfed_xml_attr_get(e, name);
 	if (!value.data) {
@@ -126,6 +137,5 @@ bool xfed_stanza_may_error(const struct xfed_stanza *s)
 		return false;
 	}
 	/* RFC 6120 8.2.3 rule 4: a result is the end; nobody waits for what became of "I am gone". */
-	return !(s->kind == XFED_STANZA_IQ && s->type == XFED_TYPE_RESULT) &&
-	       !(s->kind == XFED_STANZA_PRESENCE && s->type == XFED_TYPE_UNAVAILABLE);
+	return !(s->kind == XFED_STANZA_IQ && s->type == XFED_TYPE_RESULT) && !(s->kind == XFED_STANZA_PRESENCE && s->type == XFED_TYPE_UNAVAILABLE);
 }

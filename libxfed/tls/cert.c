@@ -56,9 +56,7 @@ static int append_clean(struct xfed_buf *b, const char *prefix, struct xfed_span
 		i += len - 1;
 		plain_from = i + 1;
 	}
-	rc = rc == XFED_OK
-		     ? xfed_buf_append(b, xfed_span_make(s.data + plain_from, s.len - plain_from))
-		     : rc;
+	rc = rc == XFED_OK ? xfed_buf_append(b, xfed_span_make(s.data + plain_from, s.len - plain_from)) : rc;
 	return rc == XFED_OK ? xfed_buf_append(b, xfed_span_make("", 1)) : rc;
 }
 
@@ -74,8 +72,7 @@ static int append_hex(struct xfed_buf *b, const unsigned char *p, size_t len)
 static int append_dn(struct xfed_buf *b, gnutls_x509_crt_t crt, bool of_issuer)
 {
 	gnutls_datum_t dn = { NULL, 0 };
-	int ret = of_issuer ? gnutls_x509_crt_get_issuer_dn3(crt, &dn, 0)
-			    : gnutls_x509_crt_get_dn3(crt, &dn, 0);
+	int ret = of_issuer ? gnutls_x509_crt_get_issuer_dn3(crt, &dn, 0) : gnutls_x509_crt_get_dn3(crt, &dn, 0);
 	if (ret == GNUTLS_E_MEMORY_ERROR) {
 		return XFED_ERR_NOMEM;
 	}
@@ -147,11 +144,9 @@ static int add_name(struct collector *c, const char *prefix, struct xfed_span na
 	return rc;
 }
 
-static int add_other_name(
-	struct collector *c, const gnutls_datum_t *oid, const gnutls_datum_t *value)
+static int add_other_name(struct collector *c, const gnutls_datum_t *oid, const gnutls_datum_t *value)
 {
-	struct xfed_span o =
-		xfed_span_make(oid->data, oid->data ? strlen((const char *)oid->data) : 0);
+	struct xfed_span o = xfed_span_make(oid->data, oid->data ? strlen((const char *)oid->data) : 0);
 	if (xfed_span_is(o, OID_SRV)) {
 		return add_name(c, "srv:", der_string(value, TAG_IA5STRING));
 	}
@@ -161,11 +156,9 @@ static int add_other_name(
 	return XFED_OK;
 }
 
-static int add_alt_name(
-	struct collector *c, unsigned type, const gnutls_datum_t *value, const gnutls_datum_t *oid)
+static int add_alt_name(struct collector *c, unsigned type, const gnutls_datum_t *value, const gnutls_datum_t *oid)
 {
-	struct xfed_span s =
-		xfed_span_make(value->data ? value->data : (const unsigned char *)"", value->size);
+	struct xfed_span s = xfed_span_make(value->data ? value->data : (const unsigned char *)"", value->size);
 	if (type == GNUTLS_SAN_DNSNAME) {
 		return add_name(c, "dns:", s);
 	}
@@ -276,8 +269,8 @@ static struct xfed_cert *assemble(const struct collector *c)
 	memset(cert, 0, sizeof(*cert));
 	char *p = (char *)cert + sizeof(*cert) + names_bytes;
 	memcpy(p, text.data, text.len);
-	const char **fixed[] = { &cert->facts.subject, &cert->facts.issuer, &cert->facts.serial_hex,
-		&cert->facts.sha256_hex, &cert->facts.spki_sha256_hex };
+	const char **fixed[] = { &cert->facts.subject, &cert->facts.issuer, &cert->facts.serial_hex, &cert->facts.sha256_hex,
+		&cert->facts.spki_sha256_hex };
 	for (size_t i = 0; i < XFED_ARRAY_LEN(fixed); i++) {
 		*fixed[i] = p;
 		p += strlen(p) + 1;

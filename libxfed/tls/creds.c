@@ -32,8 +32,7 @@ static int load_chain(struct xfed_tls_pair *p, struct xfed_span pem)
 	gnutls_x509_crt_t *crts = NULL;
 	unsigned count = 0;
 	gnutls_datum_t d = datum(pem), der = { NULL, 0 };
-	int ret = gnutls_x509_crt_list_import2(
-		&crts, &count, &d, GNUTLS_X509_FMT_PEM, GNUTLS_X509_CRT_LIST_FAIL_IF_UNSORTED);
+	int ret = gnutls_x509_crt_list_import2(&crts, &count, &d, GNUTLS_X509_FMT_PEM, GNUTLS_X509_CRT_LIST_FAIL_IF_UNSORTED);
 	if (ret < 0) {
 		return ret;
 	}
@@ -51,9 +50,7 @@ static int load_chain(struct xfed_tls_pair *p, struct xfed_span pem)
 	}
 	if (ret >= 0) {
 		int rc = xfed_cert_new_der(xfed_span_make(der.data, der.size), &p->leaf);
-		ret = rc == XFED_OK	     ? 0
-		      : rc == XFED_ERR_NOMEM ? GNUTLS_E_MEMORY_ERROR
-					     : GNUTLS_E_CERTIFICATE_ERROR;
+		ret = rc == XFED_OK ? 0 : rc == XFED_ERR_NOMEM ? GNUTLS_E_MEMORY_ERROR : GNUTLS_E_CERTIFICATE_ERROR;
 		gnutls_free(der.data);
 	}
 	for (unsigned i = 0; i < count; i++) {
@@ -88,8 +85,7 @@ static int key_fits(const struct xfed_tls_pair *p)
 		ret = gnutls_pubkey_get_key_id(pub, GNUTLS_KEYID_USE_SHA256, of_key, &key_len);
 	}
 	if (ret >= 0) {
-		ret = gnutls_pubkey_get_key_id(
-			p->chain[0].pubkey, GNUTLS_KEYID_USE_SHA256, of_cert, &cert_len);
+		ret = gnutls_pubkey_get_key_id(p->chain[0].pubkey, GNUTLS_KEYID_USE_SHA256, of_cert, &cert_len);
 	}
 	gnutls_pubkey_deinit(pub);
 	if (ret >= 0 && (cert_len != key_len || memcmp(of_cert, of_key, key_len) != 0)) {
@@ -107,19 +103,16 @@ static int outcome(int ret, char *error, size_t error_size, const char *what, si
 		return XFED_ERR_NOMEM;
 	}
 	if (index > 0) {
-		snprintf(
-			error, error_size, "%s of pair %zu: %s", what, index, gnutls_strerror(ret));
+		snprintf(error, error_size, "%s of pair %zu: %s", what, index, gnutls_strerror(ret));
 	} else {
 		snprintf(error, error_size, "%s: %s", what, gnutls_strerror(ret));
 	}
 	return XFED_ERR_INVALID;
 }
 
-static int load_pair(struct xfed_tls_pair *p, const struct xfed_tls_keypair *from, size_t index,
-	char *error, size_t error_size)
+static int load_pair(struct xfed_tls_pair *p, const struct xfed_tls_keypair *from, size_t index, char *error, size_t error_size)
 {
-	int rc = outcome(
-		load_chain(p, from->certificate_pem), error, error_size, "certificate", index);
+	int rc = outcome(load_chain(p, from->certificate_pem), error, error_size, "certificate", index);
 	if (rc == XFED_OK) {
 		rc = outcome(load_key(p, from->key_pem), error, error_size, "key", index);
 	}
@@ -135,21 +128,17 @@ static int some(int count)
 	return count == 0 ? GNUTLS_E_NO_CERTIFICATE_FOUND : count;
 }
 
-static int load_trust(struct xfed_tls_creds *c, const struct xfed_tls_creds_config *cfg,
-	char *error, size_t error_size)
+static int load_trust(struct xfed_tls_creds *c, const struct xfed_tls_creds_config *cfg, char *error, size_t error_size)
 {
 	int rc = XFED_OK;
 	if (cfg->ca_pem.len > 0) {
 		gnutls_datum_t d = datum(cfg->ca_pem);
-		rc = outcome(some(gnutls_certificate_set_x509_trust_mem(
-				     c->gnutls, &d, GNUTLS_X509_FMT_PEM)),
-			error, error_size, "trusted certificates", 0);
+		rc = outcome(some(gnutls_certificate_set_x509_trust_mem(c->gnutls, &d, GNUTLS_X509_FMT_PEM)), error, error_size,
+			"trusted certificates", 0);
 	}
 	if (rc == XFED_OK && cfg->crl_pem.len > 0) {
 		gnutls_datum_t d = datum(cfg->crl_pem);
-		rc = outcome(some(gnutls_certificate_set_x509_crl_mem(
-				     c->gnutls, &d, GNUTLS_X509_FMT_PEM)),
-			error, error_size, "revocation lists", 0);
+		rc = outcome(some(gnutls_certificate_set_x509_crl_mem(c->gnutls, &d, GNUTLS_X509_FMT_PEM)), error, error_size, "revocation lists", 0);
 	}
 	return rc;
 }
@@ -173,12 +162,10 @@ static void creds_free(struct xfed_tls_creds *c)
 	xfed_free(c);
 }
 
-int xfed_tls_creds_new(const struct xfed_tls_creds_config *cfg, struct xfed_tls_creds **out,
-	char *error, size_t error_size)
+int xfed_tls_creds_new(const struct xfed_tls_creds_config *cfg, struct xfed_tls_creds **out, char *error, size_t error_size)
 {
 	*out = NULL;
-	struct xfed_tls_creds *c =
-		xfed_calloc(1, sizeof(*c) + cfg->pair_count * sizeof(c->pairs[0]));
+	struct xfed_tls_creds *c = xfed_calloc(1, sizeof(*c) + cfg->pair_count * sizeof(c->pairs[0]));
 	if (!c) {
 		return XFED_ERR_NOMEM;
 	}
@@ -228,11 +215,9 @@ gnutls_certificate_credentials_t xfed_tls_creds_gnutls(const struct xfed_tls_cre
 	return c->gnutls;
 }
 
-static bool usable(
-	const struct xfed_tls_pair *p, const gnutls_pk_algorithm_t *algos, size_t algo_count)
+static bool usable(const struct xfed_tls_pair *p, const gnutls_pk_algorithm_t *algos, size_t algo_count)
 {
-	gnutls_pk_algorithm_t pk =
-		(gnutls_pk_algorithm_t)gnutls_pubkey_get_pk_algorithm(p->chain[0].pubkey, NULL);
+	gnutls_pk_algorithm_t pk = (gnutls_pk_algorithm_t)gnutls_pubkey_get_pk_algorithm(p->chain[0].pubkey, NULL);
 	for (size_t i = 0; i < algo_count; i++) {
 		if (algos[i] == pk) {
 			return true;
@@ -241,14 +226,13 @@ static bool usable(
 	return algo_count == 0;
 }
 
-const struct xfed_tls_pair *xfed_tls_creds_choose(const struct xfed_tls_creds *c,
-	struct xfed_span name, const gnutls_pk_algorithm_t *algos, size_t algo_count)
+const struct xfed_tls_pair *xfed_tls_creds_choose(
+	const struct xfed_tls_creds *c, struct xfed_span name, const gnutls_pk_algorithm_t *algos, size_t algo_count)
 {
 	const struct xfed_tls_pair *covering = NULL;
 	for (size_t i = 0; name.len > 0 && i < c->pair_count; i++) {
 		const struct xfed_tls_pair *p = &c->pairs[i];
-		if (!xfed_cert_covers_ascii(p->leaf, name) &&
-			!xfed_cert_proves_xmpp(p->leaf, name)) {
+		if (!xfed_cert_covers_ascii(p->leaf, name) && !xfed_cert_proves_xmpp(p->leaf, name)) {
 			continue;
 		}
 		if (usable(p, algos, algo_count)) {

@@ -9,12 +9,12 @@
  * and s2s streams live too long for resumption to pay. PROFILE_MEDIUM refuses chains below 112 bits
  * (RSA 2048).
  */
-#define PRIORITY(versions)                                                                         \
-	"NORMAL:-VERS-ALL:" versions ":-KX-ALL:+ECDHE-ECDSA:+ECDHE-RSA:-CIPHER-ALL:+AES-256-GCM:"  \
-	"+CHACHA20-POLY1305:+AES-128-GCM:-MAC-ALL:+AEAD:-GROUP-ALL:+GROUP-X25519:+GROUP-"          \
-	"SECP256R1:"                                                                               \
-	"+GROUP-SECP384R1:+GROUP-SECP521R1:-SIGN-RSA-SHA1:-SIGN-ECDSA-SHA1:-SIGN-DSA-SHA1:%NO_"    \
-	"TICKETS:"                                                                                 \
+#define PRIORITY(versions)                                                                                                                           \
+	"NORMAL:-VERS-ALL:" versions ":-KX-ALL:+ECDHE-ECDSA:+ECDHE-RSA:-CIPHER-ALL:+AES-256-GCM:"                                                    \
+	"+CHACHA20-POLY1305:+AES-128-GCM:-MAC-ALL:+AEAD:-GROUP-ALL:+GROUP-X25519:+GROUP-"                                                            \
+	"SECP256R1:"                                                                                                                                 \
+	"+GROUP-SECP384R1:+GROUP-SECP521R1:-SIGN-RSA-SHA1:-SIGN-ECDSA-SHA1:-SIGN-DSA-SHA1:%NO_"                                                      \
+	"TICKETS:"                                                                                                                                   \
 	"%PROFILE_MEDIUM"
 
 static gnutls_priority_t both_versions, only_13;

@@ -13,9 +13,8 @@
  * Called inside the handshake, so on the thread of the job: touches this session and read-only
  * credentials.
  */
-int xfed_tls_retrieve(gnutls_session_t session, const struct gnutls_cert_retr_st *info,
-	gnutls_pcert_st **certs, unsigned *certs_len, gnutls_ocsp_data_st **ocsp,
-	unsigned *ocsp_len, gnutls_privkey_t *key, unsigned *flags)
+int xfed_tls_retrieve(gnutls_session_t session, const struct gnutls_cert_retr_st *info, gnutls_pcert_st **certs, unsigned *certs_len,
+	gnutls_ocsp_data_st **ocsp, unsigned *ocsp_len, gnutls_privkey_t *key, unsigned *flags)
 {
 	struct xfed_tls *t = gnutls_session_get_ptr(session);
 	struct xfed_span name = xfed_span_str(t->name);
@@ -26,13 +25,10 @@ int xfed_tls_retrieve(gnutls_session_t session, const struct gnutls_cert_retr_st
 	 * SNI first, then the name the stream header asked for: [A4-05]. Only what lies in this
 	 * session is looked at.
 	 */
-	if (t->role == XFED_TLS_SERVER &&
-		gnutls_server_name_get(session, sni, &len, &type, 0) >= 0 &&
-		type == GNUTLS_NAME_DNS && len > 0) {
+	if (t->role == XFED_TLS_SERVER && gnutls_server_name_get(session, sni, &len, &type, 0) >= 0 && type == GNUTLS_NAME_DNS && len > 0) {
 		name = xfed_span_make(sni, strnlen(sni, len));
 	}
-	const struct xfed_tls_pair *p = xfed_tls_creds_choose(
-		t->creds, name, info->pk_algos, (size_t)info->pk_algos_length);
+	const struct xfed_tls_pair *p = xfed_tls_creds_choose(t->creds, name, info->pk_algos, (size_t)info->pk_algos_length);
 	*ocsp = NULL;
 	*ocsp_len = 0;
 	*flags = 0;
@@ -94,26 +90,17 @@ static const struct {
 	const char *text;
 } findings[] = {
 	/* The gravest first: what a renewal would not cure stands before what it would. */
-	{ GNUTLS_CERT_REVOKED, XFED_REASON_TLS_CERT_REVOKED,
-		"a certificate of the chain is revoked" },
-	{ GNUTLS_CERT_REVOCATION_DATA_SUPERSEDED, XFED_REASON_TLS_CERT_UNTRUSTED,
-		"our revocation list is out of date" },
-	{ GNUTLS_CERT_REVOCATION_DATA_ISSUED_IN_FUTURE, XFED_REASON_TLS_CERT_UNTRUSTED,
-		"our revocation list is from the future" },
+	{ GNUTLS_CERT_REVOKED, XFED_REASON_TLS_CERT_REVOKED, "a certificate of the chain is revoked" },
+	{ GNUTLS_CERT_REVOCATION_DATA_SUPERSEDED, XFED_REASON_TLS_CERT_UNTRUSTED, "our revocation list is out of date" },
+	{ GNUTLS_CERT_REVOCATION_DATA_ISSUED_IN_FUTURE, XFED_REASON_TLS_CERT_UNTRUSTED, "our revocation list is from the future" },
 	{ GNUTLS_CERT_SIGNER_NOT_FOUND, XFED_REASON_TLS_CERT_UNTRUSTED, "no trusted issuer" },
 	{ GNUTLS_CERT_SIGNER_NOT_CA, XFED_REASON_TLS_CERT_UNTRUSTED, "an issuer is not a CA" },
-	{ GNUTLS_CERT_SIGNATURE_FAILURE, XFED_REASON_TLS_CERT_UNTRUSTED,
-		"a signature of the chain is wrong" },
-	{ GNUTLS_CERT_INSECURE_ALGORITHM, XFED_REASON_TLS_CERT_UNTRUSTED,
-		"the chain uses a weak key or algorithm" },
-	{ GNUTLS_CERT_SIGNER_CONSTRAINTS_FAILURE, XFED_REASON_TLS_CERT_UNTRUSTED,
-		"an issuer's constraints are violated" },
-	{ GNUTLS_CERT_UNKNOWN_CRIT_EXTENSIONS, XFED_REASON_TLS_CERT_UNTRUSTED,
-		"a critical extension is unknown" },
-	{ GNUTLS_CERT_EXPIRED, XFED_REASON_TLS_CERT_EXPIRED,
-		"a certificate of the chain has expired" },
-	{ GNUTLS_CERT_NOT_ACTIVATED, XFED_REASON_TLS_CERT_NOT_YET_VALID,
-		"a certificate of the chain is not valid yet" },
+	{ GNUTLS_CERT_SIGNATURE_FAILURE, XFED_REASON_TLS_CERT_UNTRUSTED, "a signature of the chain is wrong" },
+	{ GNUTLS_CERT_INSECURE_ALGORITHM, XFED_REASON_TLS_CERT_UNTRUSTED, "the chain uses a weak key or algorithm" },
+	{ GNUTLS_CERT_SIGNER_CONSTRAINTS_FAILURE, XFED_REASON_TLS_CERT_UNTRUSTED, "an issuer's constraints are violated" },
+	{ GNUTLS_CERT_UNKNOWN_CRIT_EXTENSIONS, XFED_REASON_TLS_CERT_UNTRUSTED, "a critical extension is unknown" },
+	{ GNUTLS_CERT_EXPIRED, XFED_REASON_TLS_CERT_EXPIRED, "a certificate of the chain has expired" },
+	{ GNUTLS_CERT_NOT_ACTIVATED, XFED_REASON_TLS_CERT_NOT_YET_VALID, "a certificate of the chain is not valid yet" },
 };
 
 static void find(struct xfed_tls *t, enum xfed_reason reason, const char *text)
@@ -246,9 +233,7 @@ static bool keep_sni(struct xfed_tls *t)
 	char sni[SNI_BYTES];
 	size_t len = sizeof(sni);
 	unsigned type = 0;
-	if (t->role != XFED_TLS_SERVER ||
-		gnutls_server_name_get(t->gnutls, sni, &len, &type, 0) < 0 ||
-		type != GNUTLS_NAME_DNS) {
+	if (t->role != XFED_TLS_SERVER || gnutls_server_name_get(t->gnutls, sni, &len, &type, 0) < 0 || type != GNUTLS_NAME_DNS) {
 		return true;
 	}
 	t->sni = xfed_strndup(xfed_span_make(sni, strnlen(sni, len)));

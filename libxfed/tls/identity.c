@@ -5,14 +5,12 @@
 
 #include "tls/cert_priv.h"
 
-#define SRV_SERVICE "_xmpp-server."
-#define SCRATCH_BYTES                                                                              \
-	(32 * 1024) /* a domain is at most 1023 bytes; its forms fit many times over */
+#define SRV_SERVICE   "_xmpp-server."
+#define SCRATCH_BYTES (32 * 1024) /* a domain is at most 1023 bytes; its forms fit many times over */
 
 static bool starts_nocase(struct xfed_span s, struct xfed_span prefix, struct xfed_span *rest)
 {
-	if (s.len < prefix.len ||
-		!xfed_span_eq_nocase(xfed_span_make(s.data, prefix.len), prefix)) {
+	if (s.len < prefix.len || !xfed_span_eq_nocase(xfed_span_make(s.data, prefix.len), prefix)) {
 		return false;
 	}
 	*rest = xfed_span_make(s.data + prefix.len, s.len - prefix.len);
@@ -40,8 +38,7 @@ bool xfed_cert_is_address(struct xfed_span domain)
 		i--;
 	}
 	bool digits_last = i < domain.len && (i == 0 || domain.data[i - 1] == '.');
-	return digits_last || memchr(domain.data, ':', domain.len) ||
-	       memchr(domain.data, '[', domain.len);
+	return digits_last || memchr(domain.data, ':', domain.len) || memchr(domain.data, '[', domain.len);
 }
 
 /*
@@ -59,8 +56,7 @@ static bool dns_matches(struct xfed_span pattern, struct xfed_span name)
 		return false;
 	}
 	size_t label = (size_t)(dot + 1 - name.data);
-	return parent.len > 0 &&
-	       xfed_span_eq_nocase(parent, xfed_span_make(dot + 1, name.len - label));
+	return parent.len > 0 && xfed_span_eq_nocase(parent, xfed_span_make(dot + 1, name.len - label));
 }
 
 bool xfed_cert_covers_ascii(const struct xfed_cert *c, struct xfed_span name)
@@ -76,23 +72,19 @@ bool xfed_cert_covers_ascii(const struct xfed_cert *c, struct xfed_span name)
 		/*
 		 * Service and domain belong to one identifier: [A6-04]. RFC 4985 knows no wildcard.
 		 */
-		if (starts_nocase(entry, XFED_SPAN("srv:" SRV_SERVICE), &rest) &&
-			xfed_span_eq_nocase(rest, name)) {
+		if (starts_nocase(entry, XFED_SPAN("srv:" SRV_SERVICE), &rest) && xfed_span_eq_nocase(rest, name)) {
 			return true;
 		}
 	}
 	return false;
 }
 
-static bool xmpp_addr_matches(
-	struct xfed_arena *a, const struct xfed_cert *c, struct xfed_span domain)
+static bool xmpp_addr_matches(struct xfed_arena *a, const struct xfed_cert *c, struct xfed_span domain)
 {
 	for (size_t i = 0; i < c->facts.name_count; i++) {
 		struct xfed_span rest, normal;
-		if (starts_nocase(xfed_span_str(c->facts.names[i]), XFED_SPAN("xmpp:"), &rest) &&
-			!memchr(rest.data, '\\', rest.len) &&
-			xfed_jid_domain(a, rest, &normal) == XFED_OK &&
-			xfed_span_eq(normal, domain)) {
+		if (starts_nocase(xfed_span_str(c->facts.names[i]), XFED_SPAN("xmpp:"), &rest) && !memchr(rest.data, '\\', rest.len) &&
+			xfed_jid_domain(a, rest, &normal) == XFED_OK && xfed_span_eq(normal, domain)) {
 			return true;
 		}
 	}
@@ -108,8 +100,7 @@ bool xfed_cert_proves_xmpp(const struct xfed_cert *c, struct xfed_span domain)
 	xfed_arena_init(&a, SCRATCH_BYTES);
 	struct xfed_span ascii = domain;
 	bool has_ascii = is_ascii(domain) || xfed_jid_domain_ascii(&a, domain, &ascii) == XFED_OK;
-	bool proved =
-		(has_ascii && xfed_cert_covers_ascii(c, ascii)) || xmpp_addr_matches(&a, c, domain);
+	bool proved = (has_ascii && xfed_cert_covers_ascii(c, ascii)) || xmpp_addr_matches(&a, c, domain);
 	xfed_arena_deinit(&a);
 	return proved;
 }
@@ -121,8 +112,7 @@ bool xfed_cert_names_host(const struct xfed_cert *c, struct xfed_span host)
 	}
 	for (size_t i = 0; i < c->facts.name_count; i++) {
 		struct xfed_span rest;
-		if (starts_nocase(xfed_span_str(c->facts.names[i]), XFED_SPAN("dns:"), &rest) &&
-			xfed_span_eq_nocase(rest, host)) {
+		if (starts_nocase(xfed_span_str(c->facts.names[i]), XFED_SPAN("dns:"), &rest) && xfed_span_eq_nocase(rest, host)) {
 			return true;
 		}
 	}
@@ -141,9 +131,7 @@ bool xfed_cert_proves_sip(const struct xfed_cert *c, struct xfed_span domain)
 	bool has_identity = false;
 	for (size_t i = 0; i < c->facts.name_count; i++) {
 		struct xfed_span rest;
-		if (!starts_nocase(
-			    xfed_span_str(c->facts.names[i]), XFED_SPAN("uri:sip:"), &rest) ||
-			memchr(rest.data, '@', rest.len)) {
+		if (!starts_nocase(xfed_span_str(c->facts.names[i]), XFED_SPAN("uri:sip:"), &rest) || memchr(rest.data, '@', rest.len)) {
 			continue;
 		}
 		has_identity = true;
@@ -157,8 +145,8 @@ bool xfed_cert_proves_sip(const struct xfed_cert *c, struct xfed_span domain)
 bool xfed_cert_sip_name(const struct xfed_cert *c, size_t i, struct xfed_span *out)
 {
 	struct xfed_span name = xfed_span_str(c->facts.names[i]);
-	bool is_one = starts_nocase(name, XFED_SPAN("dns:"), out) ||
-		      (starts_nocase(name, XFED_SPAN("uri:sip:"), out) && !memchr(out->data, '@', out->len));
+	bool is_one =
+		starts_nocase(name, XFED_SPAN("dns:"), out) || (starts_nocase(name, XFED_SPAN("uri:sip:"), out) && !memchr(out->data, '@', out->len));
 	return is_one && out->len > 0 && !xfed_cert_is_address(*out);
 }
 

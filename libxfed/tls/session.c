@@ -79,9 +79,7 @@ static int set_alpn(gnutls_session_t s, struct xfed_span alpn, enum xfed_tls_rol
 	 * A client that offers protocols without ours meant another service (RFC 7301 3.2); one
 	 * without ALPN passes.
 	 */
-	return alpn.len == 0 ? 0
-			     : gnutls_alpn_set_protocols(s, &d, 1,
-				       role == XFED_TLS_SERVER ? GNUTLS_ALPN_MANDATORY : 0);
+	return alpn.len == 0 ? 0 : gnutls_alpn_set_protocols(s, &d, 1, role == XFED_TLS_SERVER ? GNUTLS_ALPN_MANDATORY : 0);
 }
 
 static int configure(struct xfed_tls *t, const struct xfed_tls_params *p)
@@ -89,20 +87,17 @@ static int configure(struct xfed_tls *t, const struct xfed_tls_params *p)
 	gnutls_session_t s = t->gnutls;
 	int ret = gnutls_priority_set(s, xfed_tls_priority(p->tls13_only));
 	if (ret >= 0) {
-		ret = gnutls_credentials_set(
-			s, GNUTLS_CRD_CERTIFICATE, xfed_tls_creds_gnutls(t->creds));
+		ret = gnutls_credentials_set(s, GNUTLS_CRD_CERTIFICATE, xfed_tls_creds_gnutls(t->creds));
 	}
 	if (ret >= 0) {
 		ret = set_alpn(s, p->alpn, p->role);
 	}
 	/* RFC 6066 3: no literal addresses. */
-	if (ret >= 0 && p->role == XFED_TLS_CLIENT && p->name.len > 0 &&
-		!xfed_cert_is_address(p->name)) {
+	if (ret >= 0 && p->role == XFED_TLS_CLIENT && p->name.len > 0 && !xfed_cert_is_address(p->name)) {
 		ret = gnutls_server_name_set(s, GNUTLS_NAME_DNS, p->name.data, p->name.len);
 	}
 	if (p->role == XFED_TLS_SERVER) {
-		gnutls_certificate_server_set_request(
-			s, p->require_peer_cert ? GNUTLS_CERT_REQUIRE : GNUTLS_CERT_REQUEST);
+		gnutls_certificate_server_set_request(s, p->require_peer_cert ? GNUTLS_CERT_REQUIRE : GNUTLS_CERT_REQUEST);
 		/*
 		 * Peers that filter by our list of CAs would present nothing, and dialback takes
 		 * any certificate.
@@ -120,8 +115,7 @@ static int configure(struct xfed_tls *t, const struct xfed_tls_params *p)
 	return ret;
 }
 
-int xfed_tls_new(const struct xfed_env *env, struct xfed_tls_creds *creds,
-	const struct xfed_tls_params *params, struct xfed_tls **out)
+int xfed_tls_new(const struct xfed_env *env, struct xfed_tls_creds *creds, const struct xfed_tls_params *params, struct xfed_tls **out)
 {
 	XFED_REQUIRE(xfed_tls_priority(false) != NULL);
 	*out = NULL;
@@ -140,8 +134,7 @@ int xfed_tls_new(const struct xfed_env *env, struct xfed_tls_creds *creds,
 		goto no_memory;
 	}
 	unsigned flags = params->role == XFED_TLS_SERVER ? GNUTLS_SERVER : GNUTLS_CLIENT;
-	if (gnutls_init(&t->gnutls,
-		    flags | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL | GNUTLS_NO_TICKETS) < 0) {
+	if (gnutls_init(&t->gnutls, flags | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL | GNUTLS_NO_TICKETS) < 0) {
 		t->gnutls = NULL;
 		goto no_memory;
 	}
@@ -204,8 +197,7 @@ static enum xfed_reason reason_of(const struct xfed_tls *t, int ret)
 	 * Alerts and handshakes are records of type 21 and 22, version 3.x; anything else never was
 	 * TLS.
 	 */
-	bool is_tls =
-		t->first_len == 2 && (t->first[0] == 22 || t->first[0] == 21) && t->first[1] == 3;
+	bool is_tls = t->first_len == 2 && (t->first[0] == 22 || t->first[0] == 21) && t->first[1] == 3;
 	if (t->out_of_memory || ret == GNUTLS_E_MEMORY_ERROR) {
 		return XFED_REASON_STREAM_INTERNAL;
 	}
@@ -213,12 +205,10 @@ static enum xfed_reason reason_of(const struct xfed_tls *t, int ret)
 		return XFED_REASON_TLS_CERT_UNTRUSTED;
 	}
 	if (ret == GNUTLS_E_NO_CERTIFICATE_FOUND || ret == GNUTLS_E_CERTIFICATE_REQUIRED) {
-		return t->role == XFED_TLS_SERVER ? XFED_REASON_TLS_CERT_MISSING
-						  : XFED_REASON_TLS_HANDSHAKE_FAILED;
+		return t->role == XFED_TLS_SERVER ? XFED_REASON_TLS_CERT_MISSING : XFED_REASON_TLS_HANDSHAKE_FAILED;
 	}
 	bool is_version = (ret == GNUTLS_E_UNSUPPORTED_VERSION_PACKET && is_tls) ||
-			  (ret == GNUTLS_E_FATAL_ALERT_RECEIVED &&
-				  gnutls_alert_get(t->gnutls) == GNUTLS_A_PROTOCOL_VERSION);
+			  (ret == GNUTLS_E_FATAL_ALERT_RECEIVED && gnutls_alert_get(t->gnutls) == GNUTLS_A_PROTOCOL_VERSION);
 	if (is_version && !t->is_established) {
 		return XFED_REASON_TLS_VERSION_OLD;
 	}
@@ -272,8 +262,7 @@ enum xfed_tls_result xfed_tls_read(struct xfed_tls *t, char *out, size_t size, s
 			return XFED_TLS_CLOSED;
 		}
 		/* Renegotiation is not fatal to GnuTLS; to us it is: [A4-07]. */
-		if (gnutls_error_is_fatal((int)n) || n == GNUTLS_E_REHANDSHAKE ||
-			xfed_tls_is_broken(t)) {
+		if (gnutls_error_is_fatal((int)n) || n == GNUTLS_E_REHANDSHAKE || xfed_tls_is_broken(t)) {
 			return xfed_tls_fail(t, (int)n);
 		}
 		size_t left = xfed_buf_len(&t->in);
@@ -299,8 +288,7 @@ int xfed_tls_write(struct xfed_tls *t, struct xfed_span in)
 	 * taken back.
 	 */
 	size_t most = in.len + (in.len / RECORD_LEAST + 1) * RECORD_OVERHEAD;
-	if (in.len > XFED_TLS_OUTPUT_BYTES ||
-		most > XFED_TLS_OUTPUT_BYTES - xfed_buf_len(&t->out)) {
+	if (in.len > XFED_TLS_OUTPUT_BYTES || most > XFED_TLS_OUTPUT_BYTES - xfed_buf_len(&t->out)) {
 		return XFED_ERR_LIMIT;
 	}
 	if (in.len > 0 && !xfed_buf_reserve(&t->out, most)) {
@@ -354,6 +342,5 @@ struct xfed_span xfed_tls_peer_der(const struct xfed_tls *t, size_t i)
 {
 	unsigned count = 0;
 	const gnutls_datum_t *chain = gnutls_certificate_get_peers(t->gnutls, &count);
-	return chain && i < count ? xfed_span_make(chain[i].data, chain[i].size)
-				  : (struct xfed_span){ NULL, 0 };
+	return chain && i < count ? xfed_span_make(chain[i].data, chain[i].size) : (struct xfed_span){ NULL, 0 };
 }

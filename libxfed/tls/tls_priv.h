@@ -19,8 +19,8 @@ struct xfed_tls_pair {
  * The pair that covers `name` (A- or U-labels), best one whose key the peer can use; the default
  * pair; NULL: none at all.
  */
-const struct xfed_tls_pair *xfed_tls_creds_choose(const struct xfed_tls_creds *c, struct xfed_span name,
-	const gnutls_pk_algorithm_t *algos, size_t algo_count);
+const struct xfed_tls_pair *xfed_tls_creds_choose(
+	const struct xfed_tls_creds *c, struct xfed_span name, const gnutls_pk_algorithm_t *algos, size_t algo_count);
 gnutls_certificate_credentials_t xfed_tls_creds_gnutls(const struct xfed_tls_creds *c);
 
 /*
@@ -35,25 +35,25 @@ struct xfed_tls {
 	struct xfed_buf in, out;
 	enum xfed_tls_role role;
 	bool is_established, is_failed, is_closed;
-	bool has_said_bye; /* nothing is written behind close_notify */
+	bool has_said_bye;  /* nothing is written behind close_notify */
 	bool out_of_memory; /* the output could not grow: not the peer's fault */
-	bool is_flooded;	/* more than XFED_TLS_SILENT_BYTES without effect */
-	bool is_key_costly;	/* a key of the peer's chain that is not worked with */
+	bool is_flooded;    /* more than XFED_TLS_SILENT_BYTES without effect */
+	bool is_key_costly; /* a key of the peer's chain that is not worked with */
 	size_t silent_bytes;
 	unsigned char first[2]; /* the peer's first bytes, to tell old TLS from no TLS */
 	size_t first_len;
-	char *name;	  /* server: whose certificate where there is no SNI; client: whose certificate to present */
-	char *sni;	  /* server: as the client sent it */
+	char *name; /* server: whose certificate where there is no SNI; client: whose certificate to present */
+	char *sni;  /* server: as the client sent it */
 	struct xfed_cert *peer;
 	unsigned chain_len;
 	enum xfed_reason reason, chain_reason;
-	const char *text; /* static */
+	const char *text;    /* static */
 	int64_t judge_due_s; /* 0: not known yet */
 };
 
 /* For the credentials: gives GnuTLS the pair of this session. */
-int xfed_tls_retrieve(gnutls_session_t session, const struct gnutls_cert_retr_st *info, gnutls_pcert_st **certs,
-	unsigned *certs_len, gnutls_ocsp_data_st **ocsp, unsigned *ocsp_len, gnutls_privkey_t *key, unsigned *flags);
+int xfed_tls_retrieve(gnutls_session_t session, const struct gnutls_cert_retr_st *info, gnutls_pcert_st **certs, unsigned *certs_len,
+	gnutls_ocsp_data_st **ocsp, unsigned *ocsp_len, gnutls_privkey_t *key, unsigned *flags);
 
 /* A hook of the session: refuses keys whose signatures cost too much. */
 int xfed_tls_message(gnutls_session_t session, unsigned type, unsigned when, unsigned incoming, const gnutls_datum_t *msg);

@@ -43,8 +43,7 @@ static inline uint64_t sip_hash(const uint8_t key[16], const void *data, size_t 
 {
 	const uint8_t *p = data;
 	uint64_t k0 = load64(key), k1 = load64(key + 8);
-	uint64_t v[4] = { k0 ^ 0x736f6d6570736575ULL, k1 ^ 0x646f72616e646f6dULL, k0 ^ 0x6c7967656e657261ULL,
-		k1 ^ 0x7465646279746573ULL };
+	uint64_t v[4] = { k0 ^ 0x736f6d6570736575ULL, k1 ^ 0x646f72616e646f6dULL, k0 ^ 0x6c7967656e657261ULL, k1 ^ 0x7465646279746573ULL };
 	size_t left = len;
 	for (; left >= 8; left -= 8, p += 8) {
 		uint64_t m = load64(p);

@@ -2,8 +2,7 @@
 
 static const struct xfed_reason_info table[XFED_REASON_COUNT] = {
 	[XFED_REASON_NONE] = { "none", XFED_SIDE_US, NULL, NULL, 0, "" },
-#define XFED_REASON(id, code_, side_, condition_, stream_, sip_, remedy_) \
-	[XFED_REASON_##id] = { code_, side_, condition_, stream_, sip_, remedy_ },
+#define XFED_REASON(id, code_, side_, condition_, stream_, sip_, remedy_) [XFED_REASON_##id] = { code_, side_, condition_, stream_, sip_, remedy_ },
 #include "../reasons.def"
 #undef XFED_REASON
 };

@@ -95,8 +95,8 @@ static bool keep_content_ns(struct xfed_xml_reader *r, int count, const xmlChar 
 	return r->content_ns != NULL;
 }
 
-static void on_start(void *user, const xmlChar *name, const xmlChar *prefix, const xmlChar *ns, int ns_count,
-	const xmlChar **namespaces, int attr_count, int defaulted, const xmlChar **attrs)
+static void on_start(void *user, const xmlChar *name, const xmlChar *prefix, const xmlChar *ns, int ns_count, const xmlChar **namespaces,
+	int attr_count, int defaulted, const xmlChar **attrs)
 {
 	(void)defaulted;
 	struct xfed_xml_reader *r = user;

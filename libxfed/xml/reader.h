@@ -29,10 +29,10 @@ struct xfed_xml_reader {
 	bool is_closed;	  /* ... or the root */
 	bool has_result;
 
-	bool is_trimming;      /* over a limit: nothing below the first-level element is kept any more */
-	bool is_skimming;      /* ... nor given to the parser */
-	size_t ignored;	       /* trimming: elements the parser has open that are not in the tree */
-	uint32_t *names;       /* skimming: hashes of the names of open elements the parser has not seen */
+	bool is_trimming; /* over a limit: nothing below the first-level element is kept any more */
+	bool is_skimming; /* ... nor given to the parser */
+	size_t ignored;	  /* trimming: elements the parser has open that are not in the tree */
+	uint32_t *names;  /* skimming: hashes of the names of open elements the parser has not seen */
 	size_t names_count, names_room;
 
 	bool is_dead, is_nomem;

@@ -3,9 +3,9 @@
 #include "xfed/limits.h"
 
 /* ASCII bytes a run stops at, as bit maps; control characters XML does not allow are in each of them. */
-#define CONTROLS      (0xffffffffULL & ~(1ULL << '\t' | 1ULL << '\n' | 1ULL << '\r'))
-#define LOW_BIT(c)    (1ULL << (c))
-#define HIGH_BIT(c)   (1ULL << ((c)-64))
+#define CONTROLS    (0xffffffffULL & ~(1ULL << '\t' | 1ULL << '\n' | 1ULL << '\r'))
+#define LOW_BIT(c)  (1ULL << (c))
+#define HIGH_BIT(c) (1ULL << ((c)-64))
 
 static const uint64_t text_stops[2] = { CONTROLS | LOW_BIT('<') | LOW_BIT('&'), HIGH_BIT(']') };
 static const uint64_t value_stops[2] = { CONTROLS | LOW_BIT('<') | LOW_BIT('&') | LOW_BIT('"') | LOW_BIT('\''), 0 };
@@ -465,8 +465,8 @@ static cursor step_text(struct xml_scan *s, cursor p, cursor stop)
 
 static bool is_predefined(struct xfed_span name)
 {
-	return xfed_span_is(name, "amp") || xfed_span_is(name, "lt") || xfed_span_is(name, "gt") ||
-	       xfed_span_is(name, "quot") || xfed_span_is(name, "apos");
+	return xfed_span_is(name, "amp") || xfed_span_is(name, "lt") || xfed_span_is(name, "gt") || xfed_span_is(name, "quot") ||
+	       xfed_span_is(name, "apos");
 }
 
 /* A name: one of the five predefined entities, all others are refused (RFC 6120 11.1). */

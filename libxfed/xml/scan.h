@@ -14,8 +14,8 @@
 #include "xfed/xml.h"
 
 enum xml_scan_event {
-	XML_SCAN_MORE,	/* input used up */
-	XML_SCAN_TOKEN, /* a tag or CDATA section ended (only where asked for) */
+	XML_SCAN_MORE,	 /* input used up */
+	XML_SCAN_TOKEN,	 /* a tag or CDATA section ended (only where asked for) */
 	XML_SCAN_EXCESS, /* a limit that is not fatal is broken: look at `excess` and `is_skimming`, then go on */
 	XML_SCAN_DECLARATION,
 	XML_SCAN_HEADER,
@@ -25,19 +25,19 @@ enum xml_scan_event {
 };
 
 enum xml_scan_state {
-	XML_SCAN_START,	      /* nothing seen yet: a declaration may come */
-	XML_SCAN_PROLOG,      /* before the stream header */
-	XML_SCAN_BETWEEN,     /* between first-level elements */
+	XML_SCAN_START,	  /* nothing seen yet: a declaration may come */
+	XML_SCAN_PROLOG,  /* before the stream header */
+	XML_SCAN_BETWEEN, /* between first-level elements */
 	XML_SCAN_TEXT,
-	XML_SCAN_LESS,	      /* behind '<' */
-	XML_SCAN_BANG,	      /* behind '<!' */
-	XML_SCAN_CDATA_OPEN,  /* within '<![CDATA[' */
+	XML_SCAN_LESS,	     /* behind '<' */
+	XML_SCAN_BANG,	     /* behind '<!' */
+	XML_SCAN_CDATA_OPEN, /* within '<![CDATA[' */
 	XML_SCAN_CDATA,
-	XML_SCAN_DECL,	      /* within '<?xml ... ?>' */
-	XML_SCAN_TAG,	      /* start tag, outside values */
+	XML_SCAN_DECL, /* within '<?xml ... ?>' */
+	XML_SCAN_TAG,  /* start tag, outside values */
 	XML_SCAN_VALUE,
 	XML_SCAN_END_TAG,
-	XML_SCAN_REF,	      /* behind '&' */
+	XML_SCAN_REF, /* behind '&' */
 	XML_SCAN_REF_DEC,
 	XML_SCAN_REF_HEX,
 	XML_SCAN_DONE,
@@ -50,24 +50,24 @@ struct xml_scan {
 	enum xml_scan_state state;
 	enum xml_scan_state behind_ref; /* TEXT or VALUE */
 	struct xml_utf8 utf8;
-	uint64_t at;	     /* next byte to come */
-	uint64_t cut_at;     /* behind the last tag or section: the parser may have what lies before */
-	uint64_t safe_at;    /* the same, whole characters and references of text included */
-	uint64_t token_at;   /* '<' or '&' of the token being read */
-	uint64_t element_at; /* '<' of the header or first-level element; XML_SCAN_NOWHERE between them */
+	uint64_t at;	      /* next byte to come */
+	uint64_t cut_at;      /* behind the last tag or section: the parser may have what lies before */
+	uint64_t safe_at;     /* the same, whole characters and references of text included */
+	uint64_t token_at;    /* '<' or '&' of the token being read */
+	uint64_t element_at;  /* '<' of the header or first-level element; XML_SCAN_NOWHERE between them */
 	size_t element_bytes; /* of the last one that ended */
 	size_t depth;	      /* open elements, the root included */
 	size_t nodes, attrs;
 	uint32_t ref_value;
 	char ref_name[4];
 	uint8_t ref_len;
-	uint8_t matched;      /* bytes of '<![CDATA[' or '<?xml' */
-	uint8_t brackets;     /* ']' just seen, at most 2 */
+	uint8_t matched;	   /* bytes of '<![CDATA[' or '<?xml' */
+	uint8_t brackets;	   /* ']' just seen, at most 2 */
 	unsigned char quote, last; /* `last`: byte before, in a tag the last that is no space */
-	bool is_fragment;     /* no stream end is possible */
-	bool in_text;	      /* the run of text is counted */
+	bool is_fragment;	   /* no stream end is possible */
+	bool in_text;		   /* the run of text is counted */
 	bool stop_at_token;
-	bool is_skimming;     /* until the end of the element: what bounds the parser's work is broken, so it gets none */
+	bool is_skimming;	     /* until the end of the element: what bounds the parser's work is broken, so it gets none */
 	enum xfed_xml_excess excess; /* the first limit this element has broken */
 	enum xml_scan_event event;
 	enum xfed_reason reason;

@@ -25,33 +25,33 @@
 #include "xfed/s2s.h"
 #include "xfed/tls.h"
 
-#define HEADER                                                                                              \
-	"<?xml version='1.0'?><stream:stream xmlns='jabber:server' xmlns:db='jabber:server:dialback' "          \
+#define HEADER                                                                                                                                       \
+	"<?xml version='1.0'?><stream:stream xmlns='jabber:server' xmlns:db='jabber:server:dialback' "                                               \
 	"xmlns:stream='http://etherx.jabber.org/streams' from='partner.example' to='corp.example' version='1.0'>"
-#define STANZA                                                                                                       \
-	"<message from='u17@partner.example/balcony-3f2a' to='l17@corp.example' type='chat' id='b0000000017' xml:lang='en'>" \
-	"<body>#0000000017# Art thou not Romeo? 0123456789 &amp; more</body><thread>e0ffe42b28561960c6b1</thread>"           \
+#define STANZA                                                                                                                                       \
+	"<message from='u17@partner.example/balcony-3f2a' to='l17@corp.example' type='chat' id='b0000000017' xml:lang='en'>"                         \
+	"<body>#0000000017# Art thou not Romeo? 0123456789 &amp; more</body><thread>e0ffe42b28561960c6b1</thread>"                                   \
 	"<active xmlns='http://jabber.org/protocol/chatstates'/></message>"
-#define CANONICAL                                                                                                            \
-	"<message xmlns=\"jabber:server\" from=\"u17@partner.example/balcony-3f2a\" to=\"l17@corp.example\" type=\"chat\" "          \
-	"id=\"b0000000017\" xml:lang=\"en\"><body>#0000000017# Art thou not Romeo? 0123456789 &amp; more</body><thread>"             \
+#define CANONICAL                                                                                                                                    \
+	"<message xmlns=\"jabber:server\" from=\"u17@partner.example/balcony-3f2a\" to=\"l17@corp.example\" type=\"chat\" "                          \
+	"id=\"b0000000017\" xml:lang=\"en\"><body>#0000000017# Art thou not Romeo? 0123456789 &amp; more</body><thread>"                             \
 	"e0ffe42b28561960c6b1</thread><active xmlns=\"http://jabber.org/protocol/chatstates\"/></message>"
 #define BODY "#0000000017# Art thou not Romeo? 0123456789 & more"
-#define REQUEST                                                                                                       \
-	"MESSAGE sip:u17@partner.example SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bKb0000000017\r\n"            \
-	"Max-Forwards: 70\r\nFrom: <sip:l17@corp.example>;tag=4a6f17\r\nTo: <sip:u17@partner.example>\r\n"                    \
+#define REQUEST                                                                                                                                      \
+	"MESSAGE sip:u17@partner.example SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bKb0000000017\r\n"                                   \
+	"Max-Forwards: 70\r\nFrom: <sip:l17@corp.example>;tag=4a6f17\r\nTo: <sip:u17@partner.example>\r\n"                                           \
 	"Call-ID: b0000000017@bench\r\nCSeq: 1 MESSAGE\r\nContent-Type: text/plain\r\nContent-Length: 50\r\n\r\n" BODY
 /* As clients of the Lync family write it: quoted names, parameters, lists. */
-#define QUOTED_REQUEST                                                                                                  \
-	"MESSAGE sip:u17@partner.example SIP/2.0\r\nVia: SIP/2.0/TLS 127.0.0.1:5070;branch=z9hG4bKb0000000017\r\n"            \
-	"Max-Forwards: 70\r\nFrom: \"User 17, Corp\" <sip:l17@corp.example>;tag=4a6f17;epid=0a1b2c3d4e\r\n"                 \
-	"To: \"\" <sip:u17@partner.example>\r\nCall-ID: b0000000017\r\nCSeq: 1 MESSAGE\r\n"                              \
-	"Contact: <sip:l17@corp.example;opaque=user:epid:kd1Jb6;gruu>;text;audio\r\n"                                     \
-	"User-Agent: UCCAPI/15.0.4420.1017 OC/15.0.4420.1017 (Microsoft Lync)\r\nContent-Type: text/plain; charset=UTF-8\r\n" \
+#define QUOTED_REQUEST                                                                                                                               \
+	"MESSAGE sip:u17@partner.example SIP/2.0\r\nVia: SIP/2.0/TLS 127.0.0.1:5070;branch=z9hG4bKb0000000017\r\n"                                   \
+	"Max-Forwards: 70\r\nFrom: \"User 17, Corp\" <sip:l17@corp.example>;tag=4a6f17;epid=0a1b2c3d4e\r\n"                                          \
+	"To: \"\" <sip:u17@partner.example>\r\nCall-ID: b0000000017\r\nCSeq: 1 MESSAGE\r\n"                                                          \
+	"Contact: <sip:l17@corp.example;opaque=user:epid:kd1Jb6;gruu>;text;audio\r\n"                                                                \
+	"User-Agent: UCCAPI/15.0.4420.1017 OC/15.0.4420.1017 (Microsoft Lync)\r\nContent-Type: text/plain; charset=UTF-8\r\n"                        \
 	"Content-Length: 50\r\n\r\n" BODY
-#define RESPONSE                                                                                                        \
-	"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP fe.corp.example:5060;branch=z9hG4bK0123456789abcdef0123456789abcdef.0;rport\r\n"    \
-	"From: <sip:u17@partner.example>;tag=0123456789abcdef\r\nTo: <sip:l17@corp.example>;tag=x\r\n"                         \
+#define RESPONSE                                                                                                                                     \
+	"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP fe.corp.example:5060;branch=z9hG4bK0123456789abcdef0123456789abcdef.0;rport\r\n"                         \
+	"From: <sip:u17@partner.example>;tag=0123456789abcdef\r\nTo: <sip:l17@corp.example>;tag=x\r\n"                                               \
 	"Call-ID: 0123456789abcdef0123456789abcdef@fe.corp.example\r\nCSeq: 1 MESSAGE\r\nContent-Length: 0\r\n\r\n"
 
 static const char *certs;
@@ -283,7 +283,7 @@ static void s2s_in(long count)
 	s2s_feed(s, (struct xfed_s2s_event){ .type = XFED_S2S_START });
 	s2s_feed(s, (struct xfed_s2s_event){ .type = XFED_S2S_BYTES, .bytes = XFED_SPAN(HEADER) });
 	s2s_feed(s, (struct xfed_s2s_event){ .type = XFED_S2S_BYTES,
-		.bytes = XFED_SPAN("<db:result from='partner.example' to='corp.example'>0123456789abcdef</db:result>") });
+			    .bytes = XFED_SPAN("<db:result from='partner.example' to='corp.example'>0123456789abcdef</db:result>") });
 	for (long i = 0; i < count; i++) {
 		require(s2s_feed(s, (struct xfed_s2s_event){ .type = XFED_S2S_BYTES, .bytes = XFED_SPAN(STANZA) }) == 1, "no stanza");
 	}
@@ -298,11 +298,11 @@ static void fill_deliver(Xfed__Deliver *d)
 	*d = (Xfed__Deliver)XFED__DELIVER__INIT;
 	d->seq = 17;
 	d->kind = XFED__KIND__KIND_MESSAGE;
-	d->type = (char *)(uintptr_t)"chat";
-	d->id = (char *)(uintptr_t)"b0000000017";
-	d->from = (char *)(uintptr_t)"u17@partner.example/balcony-3f2a";
-	d->to = (char *)(uintptr_t)"l17@corp.example";
-	d->lang = (char *)(uintptr_t)"en";
+	d->type = (char *)(uintptr_t) "chat";
+	d->id = (char *)(uintptr_t) "b0000000017";
+	d->from = (char *)(uintptr_t) "u17@partner.example/balcony-3f2a";
+	d->to = (char *)(uintptr_t) "l17@corp.example";
+	d->lang = (char *)(uintptr_t) "en";
 	d->remaining_ms = 60000;
 	d->stanza = (ProtobufCBinaryData){ sizeof(CANONICAL) - 1, (uint8_t *)(uintptr_t)CANONICAL };
 	d->lowest_unsettled = 1;
@@ -352,9 +352,17 @@ static void delivery(long count)
 	struct proto_outbox *out;
 	struct proto_inbox *in;
 	struct proto_delivery_new n = {
-		.kind = XFED__KIND__KIND_MESSAGE, .replay = PROTO_REPLAY_UNATTEMPTED, .type = XFED_SPAN("chat"), .id = XFED_SPAN("b0000000017"),
-		.from = XFED_SPAN("u17@partner.example/balcony-3f2a"), .to = XFED_SPAN("l17@corp.example"), .lang = XFED_SPAN("en"),
-		.stanza = XFED_SPAN(CANONICAL), .correlation = XFED_SPAN("e1-17"), .deadline_ms = 61000, .peer = PROTO_OUTBOX_NO_PEER,
+		.kind = XFED__KIND__KIND_MESSAGE,
+		.replay = PROTO_REPLAY_UNATTEMPTED,
+		.type = XFED_SPAN("chat"),
+		.id = XFED_SPAN("b0000000017"),
+		.from = XFED_SPAN("u17@partner.example/balcony-3f2a"),
+		.to = XFED_SPAN("l17@corp.example"),
+		.lang = XFED_SPAN("en"),
+		.stanza = XFED_SPAN(CANONICAL),
+		.correlation = XFED_SPAN("e1-17"),
+		.deadline_ms = 61000,
+		.peer = PROTO_OUTBOX_NO_PEER,
 	};
 	require(proto_outbox_new(NULL, &out) == XFED_OK, "outbox");
 	require(proto_inbox_new(0, &in) == XFED_OK, "inbox");
@@ -462,10 +470,17 @@ static void sip_parse_response(long count)
 static struct sip_request request(void)
 {
 	return (struct sip_request){
-		.method = XFED_SPAN("MESSAGE"), .uri = XFED_SPAN("sip:l17@corp.example"), .from_uri = XFED_SPAN("sip:u17@partner.example"),
-		.from_tag = XFED_SPAN("0123456789abcdef"), .to_uri = XFED_SPAN("sip:l17@corp.example"),
-		.call_id = XFED_SPAN("0123456789abcdef0123456789abcdef@fe.corp.example"), .cseq = 17, .user_agent = XFED_SPAN("xfed"),
-		.content_type = XFED_SPAN("text/plain;charset=UTF-8"), .content_language = XFED_SPAN("en"), .body = XFED_SPAN(BODY),
+		.method = XFED_SPAN("MESSAGE"),
+		.uri = XFED_SPAN("sip:l17@corp.example"),
+		.from_uri = XFED_SPAN("sip:u17@partner.example"),
+		.from_tag = XFED_SPAN("0123456789abcdef"),
+		.to_uri = XFED_SPAN("sip:l17@corp.example"),
+		.call_id = XFED_SPAN("0123456789abcdef0123456789abcdef@fe.corp.example"),
+		.cseq = 17,
+		.user_agent = XFED_SPAN("xfed"),
+		.content_type = XFED_SPAN("text/plain;charset=UTF-8"),
+		.content_language = XFED_SPAN("en"),
+		.body = XFED_SPAN(BODY),
 	};
 }
 
@@ -485,7 +500,9 @@ static void sip_transaction(long count)
 {
 	struct sip_layer_config config = { .sent_by[SIP_TCP] = { XFED_SPAN("fe.corp.example"), 5060 } };
 	struct sip_layer_request rq = { .target = { .transport = SIP_TCP, .ip = "127.0.0.1", .port = 5070 }, .request = request() };
-	struct sip_flow_info flow = { .id = 1, .transport = SIP_TCP, .peer_ip = "127.0.0.1", .peer_port = 5070, .local_ip = "127.0.0.1", .local_port = 5071 };
+	struct sip_flow_info flow = {
+		.id = 1, .transport = SIP_TCP, .peer_ip = "127.0.0.1", .peer_port = 5070, .local_ip = "127.0.0.1", .local_port = 5071
+	};
 	struct sip_layer *l;
 	require(sip_layer_new(&config, &env, &l) == XFED_OK, "layer");
 	for (long i = 0; i < count; i++) {
@@ -502,9 +519,11 @@ static void sip_transaction(long count)
 		sip_layer_step(l, &sent, 1000);
 		while (sip_layer_next(l, &act)) {
 		}
-		snprintf(text, sizeof(text), "SIP/2.0 200 OK\r\nVia: SIP/2.0/TCP fe.corp.example:5060;branch=z9hG4bK%s\r\n"
+		snprintf(text, sizeof(text),
+			"SIP/2.0 200 OK\r\nVia: SIP/2.0/TCP fe.corp.example:5060;branch=z9hG4bK%s\r\n"
 			"From: <sip:u17@partner.example>;tag=0123456789abcdef\r\nTo: <sip:l17@corp.example>;tag=x\r\n"
-			"Call-ID: 0123456789abcdef0123456789abcdef@fe.corp.example\r\nCSeq: 17 MESSAGE\r\nContent-Length: 0\r\n\r\n", branch);
+			"Call-ID: 0123456789abcdef0123456789abcdef@fe.corp.example\r\nCSeq: 17 MESSAGE\r\nContent-Length: 0\r\n\r\n",
+			branch);
 		struct sip_layer_event ev = { .kind = SIP_LAYER_RECV, .flow = &flow, .bytes = xfed_span_str(text) };
 		sip_layer_step(l, &ev, 1000);
 		while (sip_layer_next(l, &act)) {
@@ -519,10 +538,21 @@ static const struct {
 	const char *name;
 	void (*run)(long count);
 } benches[] = {
-	{ "xml-reader", xml_reader }, { "xml-fragment", xml_fragment }, { "xml-write", xml_write }, { "stanza-view", stanza_view },
-	{ "tls-record-out", tls_out }, { "tls-record-out-and-in", tls_both }, { "s2s-stanza-in", s2s_in }, { "frame-pack", frame_pack },
-	{ "frame-unpack", frame_unpack }, { "delivery-cycle", delivery }, { "im-to-sip", im_to_sip }, { "im-to-xmpp-and-write", im_to_xmpp },
-	{ "sip-parse-request", sip_parse_request }, { "sip-parse-quoted", sip_parse_quoted }, { "sip-parse-response", sip_parse_response },
+	{ "xml-reader", xml_reader },
+	{ "xml-fragment", xml_fragment },
+	{ "xml-write", xml_write },
+	{ "stanza-view", stanza_view },
+	{ "tls-record-out", tls_out },
+	{ "tls-record-out-and-in", tls_both },
+	{ "s2s-stanza-in", s2s_in },
+	{ "frame-pack", frame_pack },
+	{ "frame-unpack", frame_unpack },
+	{ "delivery-cycle", delivery },
+	{ "im-to-sip", im_to_sip },
+	{ "im-to-xmpp-and-write", im_to_xmpp },
+	{ "sip-parse-request", sip_parse_request },
+	{ "sip-parse-quoted", sip_parse_quoted },
+	{ "sip-parse-response", sip_parse_response },
 	{ "sip-print-request", sip_print },
 	{ "sip-transaction", sip_transaction },
 };

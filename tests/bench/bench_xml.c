@@ -9,14 +9,14 @@
 #define ROUNDS 100000
 #define BATCH  32
 
-#define HEADER                                                                                     \
-	"<?xml version='1.0'?><stream:stream xmlns='jabber:server' xmlns:db='jabber:server:dialback' " \
-	"xmlns:stream='http://etherx.jabber.org/streams' from='partner.example' to='ours.example' "    \
+#define HEADER                                                                                                                                       \
+	"<?xml version='1.0'?><stream:stream xmlns='jabber:server' xmlns:db='jabber:server:dialback' "                                               \
+	"xmlns:stream='http://etherx.jabber.org/streams' from='partner.example' to='ours.example' "                                                  \
 	"version='1.0' id='3f9a'>"
-#define MESSAGE                                                                                    \
-	"<message from='juliet@partner.example/balcony-3f2a' to='romeo@ours.example' type='chat' "     \
-	"id='b4c1f7a2-77aa' xml:lang='en'><body>Art thou not Romeo? 0123456789 &amp; more</body>"      \
-	"<thread>e0ffe42b28561960c6b1</thread><active xmlns='http://jabber.org/protocol/chatstates'/>" \
+#define MESSAGE                                                                                                                                      \
+	"<message from='juliet@partner.example/balcony-3f2a' to='romeo@ours.example' type='chat' "                                                   \
+	"id='b4c1f7a2-77aa' xml:lang='en'><body>Art thou not Romeo? 0123456789 &amp; more</body>"                                                    \
+	"<thread>e0ffe42b28561960c6b1</thread><active xmlns='http://jabber.org/protocol/chatstates'/>"                                               \
 	"</message>"
 
 static const char message[] = MESSAGE;

@@ -130,7 +130,7 @@ static void told(struct input *in)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static void (*const accounts[])(struct input *in) = { credit, pace, told };
+	static void (*const accounts[])(struct input * in) = { credit, pace, told };
 	struct input in = { data, data + size };
 	accounts[byte(&in) % XFED_ARRAY_LEN(accounts)](&in);
 	return 0;

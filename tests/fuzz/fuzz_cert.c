@@ -20,8 +20,7 @@ static const struct xfed_env env = { .wall_s = wall };
 static struct xfed_span behind(const char *s, const char *prefix)
 {
 	size_t len = strlen(prefix);
-	return strncmp(s, prefix, len) == 0 ? xfed_span_str(s + len)
-					    : (struct xfed_span){ NULL, 0 };
+	return strncmp(s, prefix, len) == 0 ? xfed_span_str(s + len) : (struct xfed_span){ NULL, 0 };
 }
 
 /* Does some entry name `domain` outright? */
@@ -31,9 +30,7 @@ static bool is_named(const struct xfed_cert_facts *f, struct xfed_span domain)
 	for (size_t i = 0; i < f->name_count; i++) {
 		for (size_t k = 0; k < XFED_ARRAY_LEN(prefixes); k++) {
 			struct xfed_span name = behind(f->names[i], k == 1 ? "srv:" : prefixes[k]);
-			if (k == 1 && name.len > 13 &&
-				xfed_span_eq_nocase(xfed_span_make(name.data, 13),
-					XFED_SPAN("_xmpp-server."))) {
+			if (k == 1 && name.len > 13 && xfed_span_eq_nocase(xfed_span_make(name.data, 13), XFED_SPAN("_xmpp-server."))) {
 				name = xfed_span_make(name.data + 13, name.len - 13);
 			} else if (k == 1) {
 				continue;
@@ -49,8 +46,7 @@ static bool is_named(const struct xfed_cert_facts *f, struct xfed_span domain)
 static bool has_wildcard_above(const struct xfed_cert_facts *f, struct xfed_span domain)
 {
 	const char *dot = memchr(domain.data, '.', domain.len);
-	struct xfed_span parent = { dot ? dot + 1 : NULL,
-		dot ? (size_t)(domain.data + domain.len - dot - 1) : 0 };
+	struct xfed_span parent = { dot ? dot + 1 : NULL, dot ? (size_t)(domain.data + domain.len - dot - 1) : 0 };
 	for (size_t i = 0; dot && i < f->name_count; i++) {
 		struct xfed_span name = behind(f->names[i], "dns:*.");
 		if (name.data && xfed_span_eq_nocase(name, parent)) {
@@ -75,8 +71,7 @@ static void check(const struct xfed_cert *c, struct xfed_span domain)
 	for (size_t i = 0; i < f->name_count; i++) {
 		is_xmpp = is_xmpp || strncmp(f->names[i], "xmpp:", 5) == 0;
 	}
-	if (xfed_cert_proves_xmpp(c, domain) && !is_named(f, domain) &&
-		!has_wildcard_above(f, domain) && !is_xmpp) {
+	if (xfed_cert_proves_xmpp(c, domain) && !is_named(f, domain) && !has_wildcard_above(f, domain) && !is_xmpp) {
 		abort();
 	}
 	if (xfed_cert_names_host(c, domain) && !is_named(f, domain)) {
@@ -101,12 +96,10 @@ static void check_all(const struct xfed_cert *c)
 		check(c, name);
 	}
 	check(c, XFED_SPAN("partner.example"));
-	if (xfed_cert_proves_xmpp(c, XFED_SPAN("192.0.2.1")) ||
-		xfed_cert_proves_xmpp(c, XFED_SPAN("[2001:db8::1]"))) {
+	if (xfed_cert_proves_xmpp(c, XFED_SPAN("192.0.2.1")) || xfed_cert_proves_xmpp(c, XFED_SPAN("[2001:db8::1]"))) {
 		abort();
 	}
-	if (xfed_cert_purpose_ok(c) && f->eku != 0 &&
-		(f->eku & (XFED_EKU_SERVER | XFED_EKU_ANY)) == 0) {
+	if (xfed_cert_purpose_ok(c) && f->eku != 0 && (f->eku & (XFED_EKU_SERVER | XFED_EKU_ANY)) == 0) {
 		abort();
 	}
 	for (size_t i = 0; i < f->name_count; i++) {

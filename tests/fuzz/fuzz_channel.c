@@ -30,16 +30,16 @@ struct end {
 	struct proto_session *s;
 	Xfed__Role role;
 	bool is_up, is_down, has_job, has_run;
-	struct xfed_buf wire;	 /* from this end, on its way */
-	char last[256];		 /* what came out of it last */
+	struct xfed_buf wire; /* from this end, on its way */
+	char last[256];	      /* what came out of it last */
 	size_t last_len;
 	/* What comes in, as frames: where the next one begins. */
 	uint8_t head[4];
 	size_t head_len, body_left;
-	uint64_t sent[SENT_MAX]; /* marks of what it sent, in order */
-	size_t sent_count, got;	 /* ... of the peer's */
+	uint64_t sent[SENT_MAX];					 /* marks of what it sent, in order */
+	size_t sent_count, got;						 /* ... of the peer's */
 	uint64_t granted_messages, granted_bytes, messages, bytes, took; /* Deliver, received */
-	size_t given;		/* messages the driver got */
+	size_t given;							 /* messages the driver got */
 	uint64_t given_mark;
 	struct proto_transfer_out out;
 	struct proto_transfer_in in;
@@ -126,9 +126,9 @@ static void make_lists(struct made *f, uint64_t number, uint8_t how)
 	f->revision.hash.len = how & 1 ? 32 : how / 8;
 }
 
-#define BODY(NAME, member, field) \
-	case XFED__FRAME__BODY_##NAME: \
-		xfed__##member##__init(&f->m.field); \
+#define BODY(NAME, member, field)                                                                                                                    \
+	case XFED__FRAME__BODY_##NAME:                                                                                                               \
+		xfed__##member##__init(&f->m.field);                                                                                                 \
 		f->frame.hello = (Xfed__Hello *)&f->m
 
 static void make_delivery(struct made *f, uint64_t number, uint8_t how)
@@ -289,7 +289,7 @@ static uint64_t mark_of(const Xfed__Frame *f)
 static bool is_kept(Xfed__Frame__BodyCase body)
 {
 	return body == XFED__FRAME__BODY_HELLO || body == XFED__FRAME__BODY_PONG || body == XFED__FRAME__BODY_CREDIT ||
-		body == XFED__FRAME__BODY_CLOSE;
+	       body == XFED__FRAME__BODY_CLOSE;
 }
 
 /* ---- the driver of an end ---- */
@@ -322,7 +322,7 @@ static void on_message(struct end *e, const Xfed__Frame *f, size_t bytes)
 		e->bytes += bytes;
 		MUST(e->messages <= e->granted_messages && e->bytes <= e->granted_bytes);
 	} else if (f->body_case == XFED__FRAME__BODY_POLICY_BEGIN || f->body_case == XFED__FRAME__BODY_POLICY_PART ||
-		f->body_case == XFED__FRAME__BODY_POLICY_COMMIT) {
+		   f->body_case == XFED__FRAME__BODY_POLICY_COMMIT) {
 		take_policy(e, f);
 	}
 }
@@ -456,8 +456,8 @@ static void expect(struct end *e, const Xfed__Frame *f, size_t bytes, bool was_u
 	bool is_legal = !proto_check(f), is_close = f->body_case == XFED__FRAME__BODY_CLOSE;
 	proto_session_credit(e->s, &in_messages, &in_bytes, &out_messages, &out_bytes);
 	bool is_covered = f->body_case != XFED__FRAME__BODY_DELIVER || (in_messages > 0 && in_bytes >= bytes);
-	bool may_come = was_up && is_legal && f->body_case != XFED__FRAME__BODY_HELLO && proto_check_sender(e->peer->role, f->body_case) &&
-		is_covered;
+	bool may_come =
+		was_up && is_legal && f->body_case != XFED__FRAME__BODY_HELLO && proto_check_sender(e->peer->role, f->body_case) && is_covered;
 	size_t given = e->given;
 	struct xfed_buf packed;
 	xfed_buf_init(&packed, 1 << 20);
@@ -545,7 +545,8 @@ static void pump_policy(struct end *e, uint8_t how)
 		return;
 	}
 	static const Xfed__Frame__BodyCase bodies[] = { [PROTO_TRANSFER_BEGIN] = XFED__FRAME__BODY_POLICY_BEGIN,
-		[PROTO_TRANSFER_PARTS] = XFED__FRAME__BODY_POLICY_PART, [PROTO_TRANSFER_COMMIT] = XFED__FRAME__BODY_POLICY_COMMIT };
+		[PROTO_TRANSFER_PARTS] = XFED__FRAME__BODY_POLICY_PART,
+		[PROTO_TRANSFER_COMMIT] = XFED__FRAME__BODY_POLICY_COMMIT };
 	Xfed__Frame f = XFED__FRAME__INIT;
 	Xfed__PolicyPart part = XFED__POLICY_PART__INIT;
 	f.body_case = bodies[e->out.state];
@@ -604,8 +605,9 @@ static void pass(struct world *w, uint8_t how)
 
 static void of_socket(struct end *e, uint8_t how)
 {
-	struct proto_event ev = { .type = how & 1 ? PROTO_EV_EOF : PROTO_EV_CLOSE, .reason = XFED_REASON_CHANNEL_REPLACED,
-		.text = how & 2 ? "a newer link" : NULL };
+	struct proto_event ev = {
+		.type = how & 1 ? PROTO_EV_EOF : PROTO_EV_CLOSE, .reason = XFED_REASON_CHANNEL_REPLACED, .text = how & 2 ? "a newer link" : NULL
+	};
 	if (how % 16 == 15) { /* the judgement of a certificate, in any state */
 		int64_t due_s;
 		static const char *const allow[] = { "gw.example" };
@@ -671,8 +673,13 @@ static void begin(struct world *w, int i)
 {
 	static const char *const allow[] = { "link.example" };
 	struct end *e = &w->ends[i];
-	struct proto_session_config cfg = { .env = &env, .role = i ? PROTO_GATEWAY : PROTO_EDGE, .creds = w->is_tls ? creds : NULL,
-		.host = XFED_SPAN("link.example"), .allow = allow, .allow_count = 1, .plaintext_for_tests = !w->is_tls,
+	struct proto_session_config cfg = { .env = &env,
+		.role = i ? PROTO_GATEWAY : PROTO_EDGE,
+		.creds = w->is_tls ? creds : NULL,
+		.host = XFED_SPAN("link.example"),
+		.allow = allow,
+		.allow_count = 1,
+		.plaintext_for_tests = !w->is_tls,
 		.hello = { .name = XFED_SPAN("name"), .boot_nonce = 1 + (unsigned)i } };
 	e->w = w;
 	e->peer = &w->ends[!i];

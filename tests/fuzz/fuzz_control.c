@@ -22,15 +22,13 @@ static size_t depth_of(const json_t *j)
 	const char *key;
 	json_t *v;
 	if (json_is_object(j)) {
-		json_object_foreach((json_t *)(uintptr_t)j, key, v)
-		{
+		json_object_foreach((json_t *)(uintptr_t)j, key, v) {
 			size_t d = depth_of(v);
 			deepest = d > deepest ? d : deepest;
 		}
 		return deepest + 1;
 	}
-	json_array_foreach(j, i, v)
-	{
+	json_array_foreach(j, i, v) {
 		size_t d = depth_of(v);
 		deepest = d > deepest ? d : deepest;
 	}

@@ -24,8 +24,8 @@
 #include "xfed/dialback.h"
 #include "xfed/limits.h"
 
-#define HEADER                                                                                     \
-	"<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' "    \
+#define HEADER                                                                                                                                       \
+	"<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' "                                                      \
 	"xmlns:db='jabber:server:dialback'>"
 #define STREAM_ID "id-1"
 #define HASH	  "a7136eb1f46c9ef18c5e78c36ca257067c69b3d518285f0b18a96c33beae9acc"
@@ -98,8 +98,7 @@ static bool read_xml(struct xfed_xml_reader *r, struct xfed_span xml)
 {
 	size_t consumed = 0;
 	for (size_t at = 0; at < xml.len; at += consumed) {
-		enum xfed_xml_result x = xfed_xml_reader_feed(
-			r, xfed_span_make(xml.data + at, xml.len - at), &consumed);
+		enum xfed_xml_result x = xfed_xml_reader_feed(r, xfed_span_make(xml.data + at, xml.len - at), &consumed);
 		if (x != XFED_XML_MORE) {
 			return x == XFED_XML_ELEMENT || x == XFED_XML_HEADER;
 		}
@@ -116,11 +115,9 @@ static bool read_elem(struct world *w, struct xfed_span xml, struct xfed_dialbac
 }
 
 /* What we send is read by a reader of its own, and is one dialback element. */
-static void reread(struct xfed_span bytes, struct xfed_arena *a, struct xfed_xml_reader **r,
-	struct xfed_dialback_elem *out)
+static void reread(struct xfed_span bytes, struct xfed_arena *a, struct xfed_xml_reader **r, struct xfed_dialback_elem *out)
 {
-	static const struct xfed_xml_limits limits = { XFED_STANZA_BYTES_MAX, XFED_XML_DEPTH_MAX,
-		XFED_XML_NODES_MAX };
+	static const struct xfed_xml_limits limits = { XFED_STANZA_BYTES_MAX, XFED_XML_DEPTH_MAX, XFED_XML_NODES_MAX };
 	xfed_arena_init(a, 1 << 22);
 	check(xfed_xml_reader_new(&limits, r) == XFED_OK);
 	check(read_xml(*r, XFED_SPAN(HEADER)) && read_xml(*r, bytes));
@@ -142,8 +139,7 @@ static void check_answer(struct world *w, struct xfed_span bytes)
 	struct xfed_arena a;
 	struct xfed_dialback_elem e;
 	reread(bytes, &a, &r, &e);
-	check(e.kind == XFED_DIALBACK_RESULT && e.type != XFED_DIALBACK_KEY &&
-		e.type != XFED_DIALBACK_UNKNOWN);
+	check(e.kind == XFED_DIALBACK_RESULT && e.type != XFED_DIALBACK_KEY && e.type != XFED_DIALBACK_UNKNOWN);
 	if (e.type == XFED_DIALBACK_VALID) {
 		check(e.from.data && e.to.data && xfed_dbrecv_is_proved(w->recv, e.to, e.from));
 	}
@@ -154,8 +150,7 @@ static void check_answer(struct world *w, struct xfed_span bytes)
 static void take_ask(struct world *w, const struct xfed_dialback_action *a, const struct grounds *g)
 {
 	check(g->request && !g->by_certificate && g->request->type == XFED_DIALBACK_KEY);
-	check(xfed_span_eq(a->pair.sender, g->request->from) &&
-		xfed_span_eq(a->pair.target, g->request->to));
+	check(xfed_span_eq(a->pair.sender, g->request->from) && xfed_span_eq(a->pair.target, g->request->to));
 	check(xfed_span_eq(a->key, g->request->key) && xfed_span_is(a->stream_id, STREAM_ID));
 	struct ask *k = &w->asks[w->ask_count];
 	check(a->token > 0 && (w->ask_count == 0 || a->token > k[-1].token));
@@ -169,13 +164,11 @@ static void take_ask(struct world *w, const struct xfed_dialback_action *a, cons
 	w->ask_count++;
 }
 
-static void take_proved(
-	struct world *w, const struct xfed_dialback_action *a, const struct grounds *g)
+static void take_proved(struct world *w, const struct xfed_dialback_action *a, const struct grounds *g)
 {
 	struct ask *k = last_ask(w, a->pair.sender, a->pair.target);
 	if (a->by_certificate) {
-		check(g->request && g->by_certificate &&
-			xfed_span_eq(a->pair.sender, g->request->from) &&
+		check(g->request && g->by_certificate && xfed_span_eq(a->pair.sender, g->request->from) &&
 			xfed_span_eq(a->pair.target, g->request->to));
 	} else {
 		check(g->valid && k == g->valid && k->fate == OPEN);
@@ -218,14 +211,12 @@ static void drain_recv(struct world *w, const struct grounds *g)
 	}
 	struct xfed_dialback_counts c;
 	xfed_dbrecv_counts(w->recv, &c);
-	check(c.waiting <= XFED_DIALBACK_WAITING_MAX &&
-		c.waiting + c.done <= XFED_DIALBACK_PAIRS_MAX);
+	check(c.waiting <= XFED_DIALBACK_WAITING_MAX && c.waiting + c.done <= XFED_DIALBACK_PAIRS_MAX);
 }
 
 static void request(struct world *w, struct xfed_span rest)
 {
-	if (rest.len < 1 || w->ask_count == ASKS_MAX ||
-		!read_elem(w, xfed_span_make(rest.data + 1, rest.len - 1), &w->elem)) {
+	if (rest.len < 1 || w->ask_count == ASKS_MAX || !read_elem(w, xfed_span_make(rest.data + 1, rest.len - 1), &w->elem)) {
 		return;
 	}
 	char flag = rest.data[0];
@@ -258,8 +249,8 @@ static void verdict(struct world *w, const struct ask *k, enum xfed_dialback_ver
 	/* The wrong token may be the right one of the same pair's next request: that is an exact
 	 * verdict then. */
 	const struct ask *next = k + 1 < w->asks + w->ask_count ? k + 1 : NULL;
-	if (wrong == 'k' && next && !strcmp(next->sender.text, k->sender.text) &&
-		!strcmp(next->target.text, k->target.text) && v == XFED_DIALBACK_VERDICT_VALID) {
+	if (wrong == 'k' && next && !strcmp(next->sender.text, k->sender.text) && !strcmp(next->target.text, k->target.text) &&
+		v == XFED_DIALBACK_VERDICT_VALID) {
 		g.valid = next;
 	}
 	check(xfed_dbrecv_step(w->recv, &ev, w->now_ms) == XFED_OK);
@@ -275,8 +266,7 @@ static void verdict_line(struct world *w, struct xfed_span rest)
 {
 	const struct ask *k = rest.len >= 2 ? ask_of_letter(w, rest.data[0]) : NULL;
 	if (k && rest.data[1] >= '0' && rest.data[1] <= '0' + XFED_DIALBACK_VERDICT_TIMEOUT) {
-		verdict(w, k, (enum xfed_dialback_verdict)(rest.data[1] - '0'),
-			rest.len >= 3 ? rest.data[2] : '\0');
+		verdict(w, k, (enum xfed_dialback_verdict)(rest.data[1] - '0'), rest.len >= 3 ? rest.data[2] : '\0');
 	}
 }
 
@@ -296,18 +286,13 @@ static void take_verdict(struct world *w, const struct xfed_dialback_action *a)
 {
 	struct ask *k = ask_of_token(w, a->token);
 	check(k->is_over_wire && !k->is_answered && a->origin == 1);
-	check(is(a->pair.sender, &k->sender) && is(a->pair.target, &k->target) &&
-		xfed_span_is(a->stream_id, STREAM_ID));
+	check(is(a->pair.sender, &k->sender) && is(a->pair.target, &k->target) && xfed_span_is(a->stream_id, STREAM_ID));
 	k->is_answered = true;
 	const struct xfed_dialback_elem *e = w->verify_elem;
-	if (a->verdict == XFED_DIALBACK_VERDICT_VALID ||
-		a->verdict == XFED_DIALBACK_VERDICT_INVALID) {
+	if (a->verdict == XFED_DIALBACK_VERDICT_VALID || a->verdict == XFED_DIALBACK_VERDICT_INVALID) {
 		check(e && w->is_open && !w->has_ended && e->kind == XFED_DIALBACK_VERIFY);
-		check(e->type == (a->verdict == XFED_DIALBACK_VERDICT_VALID
-						 ? XFED_DIALBACK_VALID
-						 : XFED_DIALBACK_INVALID));
-		check(is(e->from, &k->sender) && is(e->to, &k->target) &&
-			xfed_span_is(e->id, STREAM_ID));
+		check(e->type == (a->verdict == XFED_DIALBACK_VERDICT_VALID ? XFED_DIALBACK_VALID : XFED_DIALBACK_INVALID));
+		check(is(e->from, &k->sender) && is(e->to, &k->target) && xfed_span_is(e->id, STREAM_ID));
 	}
 	verdict(w, k, a->verdict, '\0');
 }
@@ -335,8 +320,8 @@ static void question(struct world *w, struct xfed_span rest)
 	bool is_own = rest.len > 1 && rest.data[1] == 'o';
 	struct xfed_dbverify_event ev = {
 		.type = XFED_DBVERIFY_ASK,
-		.pair = { xfed_span_str(k->sender.text), xfed_span_str(k->target.text),
-			xfed_span_str(k->sender_raw.text), xfed_span_str(k->target_raw.text) },
+		.pair = { xfed_span_str(k->sender.text), xfed_span_str(k->target.text), xfed_span_str(k->sender_raw.text),
+			xfed_span_str(k->target_raw.text) },
 		.key = xfed_span_str(k->key),
 		.stream_id = XFED_SPAN(STREAM_ID),
 		.token = k->token,
@@ -348,8 +333,7 @@ static void question(struct world *w, struct xfed_span rest)
 	k->is_over_wire = true;
 	step_verify(w, &ev, is_own || w->has_ended ? XFED_ERR_STATE : 1);
 	xfed_dbverify_counts(w->verify, &after);
-	bool is_taken = after.waiting + after.done + after.failed >
-			before.waiting + before.done + before.failed;
+	bool is_taken = after.waiting + after.done + after.failed > before.waiting + before.done + before.failed;
 	check(!is_own || !is_taken);
 	k->is_over_wire = is_taken;
 }
@@ -358,8 +342,7 @@ static void answer(struct world *w, struct xfed_span xml)
 {
 	if (read_elem(w, xml, &w->elem)) {
 		struct xfed_dbverify_event ev = { .type = XFED_DBVERIFY_ANSWER, .elem = &w->elem };
-		step_verify(
-			w, &ev, w->elem.kind == XFED_DIALBACK_VERIFY ? XFED_OK : XFED_ERR_INVALID);
+		step_verify(w, &ev, w->elem.kind == XFED_DIALBACK_VERIFY ? XFED_OK : XFED_ERR_INVALID);
 	}
 }
 
@@ -389,8 +372,7 @@ static void step_init(struct world *w, const struct xfed_dbinit_event *ev)
 			check(!w->is_spoiled);
 			check(may_be_ready && (ev->type == XFED_DBINIT_ANSWER || before.done > 0));
 			check(ev->type == XFED_DBINIT_REQUEST ||
-				(xfed_span_eq(a.pair.sender, ev->elem->to) &&
-					xfed_span_eq(a.pair.target, ev->elem->from)));
+				(xfed_span_eq(a.pair.sender, ev->elem->to) && xfed_span_eq(a.pair.target, ev->elem->from)));
 		}
 		check(a.type != XFED_DIALBACK_DO_FAILED || a.stanza_condition[0]);
 		w->is_spoiled |= a.type == XFED_DIALBACK_DO_SPOILED;
@@ -410,8 +392,7 @@ static void init_request(struct world *w, struct xfed_span rest)
 	struct xfed_dbinit_event ev = {
 		.type = XFED_DBINIT_REQUEST,
 		.sender = xfed_span_make(rest.data, 1),
-		.target = rest.data[1] == 't' ? XFED_SPAN("target.example")
-					      : xfed_span_make(rest.data + 1, 1),
+		.target = rest.data[1] == 't' ? XFED_SPAN("target.example") : xfed_span_make(rest.data + 1, 1),
 		.hash_hex = XFED_SPAN(HASH),
 		.is_same_server = rest.len > 2 && rest.data[2] == 's',
 	};
@@ -462,9 +443,7 @@ static void time_passes(struct world *w, struct xfed_span rest)
 	struct xfed_dbverify_event verify = { .type = XFED_DBVERIFY_TICK };
 	struct xfed_dbinit_event init = { .type = XFED_DBINIT_TICK };
 	struct grounds none = { NULL, false, NULL };
-	w->now_ms += rest.len > 0 && rest.data[0] >= '0' && rest.data[0] <= '9'
-			     ? 5000u * (unsigned)(rest.data[0] - '0')
-			     : 1;
+	w->now_ms += rest.len > 0 && rest.data[0] >= '0' && rest.data[0] <= '9' ? 5000u * (unsigned)(rest.data[0] - '0') : 1;
 	step_verify(w, &verify, XFED_OK);
 	step_init(w, &init);
 	for (int i = 0; xfed_dbrecv_deadline(w->recv) <= w->now_ms; i++) {
@@ -472,8 +451,7 @@ static void time_passes(struct world *w, struct xfed_span rest)
 		check(xfed_dbrecv_step(w->recv, &recv, w->now_ms) == XFED_OK);
 		drain_recv(w, &none);
 	}
-	check(xfed_dbverify_deadline(w->verify) > w->now_ms &&
-		xfed_dbinit_deadline(w->init) > w->now_ms);
+	check(xfed_dbverify_deadline(w->verify) > w->now_ms && xfed_dbinit_deadline(w->init) > w->now_ms);
 }
 
 static void line(struct world *w, char what, struct xfed_span rest)
@@ -539,20 +517,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct world w;
 	check(ready || xfed_xml_global_init() == XFED_OK);
 	ready = true;
-	static const struct xfed_xml_limits limits = { XFED_UNAUTH_STANZA_BYTES, XFED_XML_DEPTH_MAX,
-		XFED_XML_NODES_MAX };
-	struct xfed_dbrecv_config recv = { .stream_id = XFED_SPAN(STREAM_ID),
-		.is_authenticated = size > 0 && data[0] == '+' };
+	static const struct xfed_xml_limits limits = { XFED_UNAUTH_STANZA_BYTES, XFED_XML_DEPTH_MAX, XFED_XML_NODES_MAX };
+	struct xfed_dbrecv_config recv = { .stream_id = XFED_SPAN(STREAM_ID), .is_authenticated = size > 0 && data[0] == '+' };
 	struct xfed_dbverify_config verify = { .connection = 2 };
-	struct xfed_dbinit_config init = { .stream_id = XFED_SPAN(STREAM_ID),
-		.target = XFED_SPAN("target.example"),
-		.peer_offers_errors = true };
+	struct xfed_dbinit_config init = { .stream_id = XFED_SPAN(STREAM_ID), .target = XFED_SPAN("target.example"), .peer_offers_errors = true };
 	memset(&w, 0, sizeof(w));
 	xfed_arena_init(&w.arena, 1 << 22);
-	check(xfed_dbrecv_new(&recv, &w.recv) == XFED_OK &&
-		xfed_dbverify_new(&verify, &w.verify) == XFED_OK &&
-		xfed_dbinit_new(&init, &w.init) == XFED_OK &&
-		xfed_xml_reader_new(&limits, &w.reader) == XFED_OK);
+	check(xfed_dbrecv_new(&recv, &w.recv) == XFED_OK && xfed_dbverify_new(&verify, &w.verify) == XFED_OK &&
+		xfed_dbinit_new(&init, &w.init) == XFED_OK && xfed_xml_reader_new(&limits, &w.reader) == XFED_OK);
 	lines(&w, xfed_span_make(data, size));
 	xfed_dbrecv_free(w.recv);
 	xfed_dbverify_free(w.verify);

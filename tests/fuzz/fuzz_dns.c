@@ -51,8 +51,7 @@ static void check_records(const struct xfed_env *env, enum xfed_dns_type type, s
 	}
 }
 
-static void parse(const struct xfed_env *env, enum xfed_dns_type type, const uint8_t *query, size_t query_len,
-	const uint8_t *reply, size_t len)
+static void parse(const struct xfed_env *env, enum xfed_dns_type type, const uint8_t *query, size_t query_len, const uint8_t *reply, size_t len)
 {
 	struct xfed_dns_answer answer;
 	struct xfed_arena arena;

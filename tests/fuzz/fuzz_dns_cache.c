@@ -125,8 +125,7 @@ static void put(struct world *w, uint8_t which, uint8_t how)
 	struct dns_key k = key_of(name, type, which / 32);
 	struct xfed_dns_record records[4];
 	char text[8];
-	struct xfed_dns_answer a = { .status = how % 4 ? XFED_DNS_OK : XFED_DNS_NO_DATA, .records = records, .count = how % 4,
-		.ttl_s = 1 + how / 4 };
+	struct xfed_dns_answer a = { .status = how % 4 ? XFED_DNS_OK : XFED_DNS_NO_DATA, .records = records, .count = how % 4, .ttl_s = 1 + how / 4 };
 	memset(text, how, sizeof(text));
 	for (size_t i = 0; i < a.count; i++) {
 		fill(&records[i], types[type], text, how);

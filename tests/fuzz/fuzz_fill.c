@@ -78,9 +78,15 @@ static void fill_failure(struct input *in)
 	struct proto_fill_step steps[40];
 	const char *names[120];
 	struct xfed_cert_facts cert = { .subject = text(in), .issuer = text(in), .serial_hex = text(in), .sha256_hex = text(in), .names = names };
-	struct proto_failure f = { .at_s = byte(in), .direction = (Xfed__Direction)(byte(in) % 3), .local = text(in), .remote = text(in),
-		.text = text(in), .address = text(in), .reason = (enum xfed_reason)(byte(in) % XFED_REASON_COUNT),
-		.side = (enum xfed_side)(byte(in) % (XFED_SIDE_OPERATOR + 1)), .steps = steps };
+	struct proto_failure f = { .at_s = byte(in),
+		.direction = (Xfed__Direction)(byte(in) % 3),
+		.local = text(in),
+		.remote = text(in),
+		.text = text(in),
+		.address = text(in),
+		.reason = (enum xfed_reason)(byte(in) % XFED_REASON_COUNT),
+		.side = (enum xfed_side)(byte(in) % (XFED_SIDE_OPERATOR + 1)),
+		.steps = steps };
 	const char *name = text(in), *step = text(in);
 	f.step_count = byte(in) % (XFED_ARRAY_LEN(steps) + 1);
 	cert.name_count = byte(in) % (XFED_ARRAY_LEN(names) + 1);
@@ -138,7 +144,7 @@ static void same_numbers(const Xfed__Frame *a, const Xfed__Frame *b)
 static bool can_be_bare(Xfed__Frame__BodyCase body)
 {
 	return body == XFED__FRAME__BODY_FAILURE_EVENT || body == XFED__FRAME__BODY_STREAM_EVENT || body == XFED__FRAME__BODY_REPLY ||
-		body == XFED__FRAME__BODY_POLICY_RESULT || body == XFED__FRAME__BODY_SETTLED;
+	       body == XFED__FRAME__BODY_POLICY_RESULT || body == XFED__FRAME__BODY_SETTLED;
 }
 
 static void bare(struct input *in)
@@ -232,7 +238,10 @@ static void fold_one(struct folding *w, struct input *in, const struct proto_fai
 static void fold(struct input *in)
 {
 	struct folding w = { .now = 1000 };
-	struct proto_failure m = { .local = text(in), .remote = text(in), .text = text(in), .address = text(in),
+	struct proto_failure m = { .local = text(in),
+		.remote = text(in),
+		.text = text(in),
+		.address = text(in),
 		.reason = (enum xfed_reason)(byte(in) % XFED_REASON_COUNT) };
 	MUST(proto_fold_new(&w.f) == XFED_OK);
 	for (int i = 0; i < 40 && in->at < in->end; i++) {
@@ -278,7 +287,8 @@ static bool is_word(const char *s, const char *words)
 /* RFC 6120 section 8.3.3 and 8.3.2: they become the name of an element, and tell a client what to do. */
 static void must_be_words(const struct xfed_stanza_error *err)
 {
-	static const char conditions[] = " bad-request conflict feature-not-implemented forbidden gone internal-server-error item-not-found "
+	static const char conditions[] =
+		" bad-request conflict feature-not-implemented forbidden gone internal-server-error item-not-found "
 		"jid-malformed not-acceptable not-allowed not-authorized policy-violation recipient-unavailable redirect registration-required "
 		"remote-server-not-found remote-server-timeout resource-constraint service-unavailable subscription-required undefined-condition "
 		"unexpected-request ";
@@ -311,7 +321,7 @@ static void outcome(struct input *in)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static void (*const parts[])(struct input *in) = { fill_failure, bare, fold, outcome };
+	static void (*const parts[])(struct input * in) = { fill_failure, bare, fold, outcome };
 	static struct input in;
 	static bool is_ready;
 	if (!is_ready) {

@@ -10,11 +10,11 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define MUST(cond)               \
-	do {                     \
-		if (!(cond)) {   \
-			abort(); \
-		}                \
+#define MUST(cond)                                                                                                                                   \
+	do {                                                                                                                                         \
+		if (!(cond)) {                                                                                                                       \
+			abort();                                                                                                                     \
+		}                                                                                                                                    \
 	} while (0)
 
 static void uri_is_sound(struct xfed_span uri)
@@ -135,8 +135,8 @@ static void stanza(struct xfed_arena *a, struct xfed_span in)
 		is_ready = true;
 	}
 	MUST(xfed_xml_reader_new_fragment(&limits, &r) == XFED_OK);
-	if (xfed_xml_reader_feed(r, in, &consumed) == XFED_XML_ELEMENT &&
-		xfed_stanza_view(a, xfed_xml_reader_elem(r), &s) == XFED_STANZA_OK && s.kind == XFED_STANZA_MESSAGE) {
+	if (xfed_xml_reader_feed(r, in, &consumed) == XFED_XML_ELEMENT && xfed_stanza_view(a, xfed_xml_reader_elem(r), &s) == XFED_STANZA_OK &&
+		s.kind == XFED_STANZA_MESSAGE) {
 		enum iw_fate fate = iw_im_to_sip(a, &s, &im);
 		MUST((fate == IW_DROP) == (im.rule != NULL));
 		MUST((fate == IW_REFUSE) == (im.refusal.condition != NULL));

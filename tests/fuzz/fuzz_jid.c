@@ -14,11 +14,11 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define MUST(cond)               \
-	do {                     \
-		if (!(cond)) {   \
-			abort(); \
-		}                \
+#define MUST(cond)                                                                                                                                   \
+	do {                                                                                                                                         \
+		if (!(cond)) {                                                                                                                       \
+			abort();                                                                                                                     \
+		}                                                                                                                                    \
 	} while (0)
 
 static void part_is_sound(struct xfed_span s)

@@ -65,9 +65,8 @@ static void input_random(void *user, void *out, size_t len)
 /* Of a small stock, so that names meet, or bytes of the input. */
 static struct xfed_span name_of(struct input *in)
 {
-	static const char *const stock[] = { "a.example", "A.Example.", "b.example",
-		"_sip._udp.a.example", "_sips._tcp.b.example", ".", "", "localhost", "192.0.2.1",
-		"a..b", "x\n.example" };
+	static const char *const stock[] = { "a.example", "A.Example.", "b.example", "_sip._udp.a.example", "_sips._tcp.b.example", ".", "",
+		"localhost", "192.0.2.1", "a..b", "x\n.example" };
 	uint8_t n = byte(in);
 	if (n < 0xc0) {
 		return xfed_span_str(stock[n % XFED_ARRAY_LEN(stock)]);
@@ -88,8 +87,7 @@ static uint16_t number(struct input *in)
 
 static void make_record(struct play *p, enum xfed_dns_type type, struct xfed_dns_record *r)
 {
-	static const char *const services[] = { "SIP+D2U", "sip+d2t", "SIPS+D2T", "SIP+D2S",
-		"E2U+sip", "" };
+	static const char *const services[] = { "SIP+D2U", "sip+d2t", "SIPS+D2T", "SIP+D2S", "E2U+sip", "" };
 	struct input *in = &p->in;
 	r->type = type;
 	switch (type) {
@@ -137,8 +135,7 @@ static void check_question(const struct sip_locate_action *act)
 	for (size_t i = 0; i < act->name.len; i++) {
 		REQUIRE(act->name.data[i] != '\0' && strchr(allowed, act->name.data[i]));
 	}
-	REQUIRE(act->type == XFED_DNS_A || act->type == XFED_DNS_AAAA ||
-		act->type == XFED_DNS_SRV || act->type == XFED_DNS_NAPTR);
+	REQUIRE(act->type == XFED_DNS_A || act->type == XFED_DNS_AAAA || act->type == XFED_DNS_SRV || act->type == XFED_DNS_NAPTR);
 }
 
 /* True once it is done. */
@@ -162,8 +159,7 @@ static bool drain(struct play *p)
 
 static void answer_one(struct play *p)
 {
-	static const enum xfed_dns_type types[] = { XFED_DNS_A, XFED_DNS_AAAA, XFED_DNS_SRV,
-		XFED_DNS_NAPTR, XFED_DNS_TLSA };
+	static const enum xfed_dns_type types[] = { XFED_DNS_A, XFED_DNS_AAAA, XFED_DNS_SRV, XFED_DNS_NAPTR, XFED_DNS_TLSA };
 	struct xfed_dns_record records[RECORDS];
 	struct xfed_dns_answer answer = { .records = records };
 	uint8_t what = byte(&p->in);
@@ -176,29 +172,24 @@ static void answer_one(struct play *p)
 	answer.count = what & 16 ? byte(&p->in) % RECORDS : what & 3;
 	memset(records, 0, sizeof(records));
 	for (size_t k = 0; k < answer.count; k++) {
-		make_record(p,
-			byte(&p->in) < 0xf0 ? type : types[byte(&p->in) % XFED_ARRAY_LEN(types)],
-			&records[k]);
+		make_record(p, byte(&p->in) < 0xf0 ? type : types[byte(&p->in) % XFED_ARRAY_LEN(types)], &records[k]);
 		note(p, type, &records[k]);
 	}
 	bool is_silent = (what & 0xe0) == 0xe0;
-	REQUIRE(sip_locate_answer(p->l, question, is_silent ? NULL : &answer,
-			XFED_REASON_DNS_TIMEOUT) == XFED_OK);
+	REQUIRE(sip_locate_answer(p->l, question, is_silent ? NULL : &answer, XFED_REASON_DNS_TIMEOUT) == XFED_OK);
 }
 
 static bool was_given(const struct play *p, const struct sip_location *w)
 {
 	for (size_t i = 0; i < p->given_count; i++) {
-		if (p->given[i].is_ipv6 == w->is_ipv6 &&
-			memcmp(p->given[i].address, w->address, 16) == 0) {
+		if (p->given[i].is_ipv6 == w->is_ipv6 && memcmp(p->given[i].address, w->address, 16) == 0) {
 			return true;
 		}
 	}
 	return false;
 }
 
-static bool is_port(
-	const struct play *p, const struct sip_locate_query *q, const struct sip_location *w)
+static bool is_port(const struct play *p, const struct sip_locate_query *q, const struct sip_location *w)
 {
 	if (w->port == (q->port ? q->port : w->transport == SIP_TLS ? 5061 : 5060)) {
 		return true;
@@ -211,8 +202,7 @@ static bool is_port(
 	return false;
 }
 
-static void check_place(
-	const struct play *p, const struct sip_locate_query *q, const struct sip_location *w)
+static void check_place(const struct play *p, const struct sip_locate_query *q, const struct sip_location *w)
 {
 	bool is_supported = false;
 	for (size_t i = 0; i < q->transport_count; i++) {
@@ -243,8 +233,7 @@ static void check_result(const struct play *p, const struct sip_locate_query *q)
 		REQUIRE(t.ip[0] != '\0' && t.flow == 0);
 		for (size_t k = 0; k < i; k++) {
 			const struct sip_location *a = &found->list[i], *b = &found->list[k];
-			REQUIRE(a->transport != b->transport || a->port != b->port ||
-				a->is_ipv6 != b->is_ipv6 ||
+			REQUIRE(a->transport != b->transport || a->port != b->port || a->is_ipv6 != b->is_ipv6 ||
 				memcmp(a->address, b->address, 16) != 0);
 		}
 	}
@@ -295,8 +284,7 @@ static void answer_late(struct play *p)
 
 static void make_query(struct input *in, struct sip_locate_query *q)
 {
-	static const char *const hosts[] = { "a.example", "A.EXAMPLE.", "192.0.2.9",
-		"[2001:db8::9]", "localhost" };
+	static const char *const hosts[] = { "a.example", "A.EXAMPLE.", "192.0.2.9", "[2001:db8::9]", "localhost" };
 	uint8_t flags = byte(in), n = byte(in);
 	if ((n & 0xf0) == 0xf0) {
 		q->host = name_of(in);
@@ -326,8 +314,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct sip_locate_query q = { 0 };
 	struct play p = { .in = { data, size } };
 	make_query(&p.in, &q);
-	bool is_plain = xfed_span_eq_nocase(q.host, XFED_SPAN("a.example")) ||
-			xfed_span_eq_nocase(q.host, XFED_SPAN("a.example.")) || q.tls_name.data;
+	bool is_plain =
+		xfed_span_eq_nocase(q.host, XFED_SPAN("a.example")) || xfed_span_eq_nocase(q.host, XFED_SPAN("a.example.")) || q.tls_name.data;
 	int rc = sip_locate_new(&q, &env, &p.l);
 	if (rc != XFED_OK) {
 		REQUIRE(rc == XFED_ERR_INVALID && !p.l);

@@ -73,10 +73,15 @@ static void add(struct world *w)
 {
 	static char stanza[4096];
 	uint8_t how = byte(w), who = byte(w), time = byte(w);
-	struct proto_delivery_new n = { .kind = XFED__KIND__KIND_MESSAGE, .replay = (enum proto_replay)(how % 4),
-		.stanza = xfed_span_make(memset(stanza, 'x', sizeof(stanza)), how & 64 ? sizeof(stanza) : 40), .pair_key = who % 5, .share_key = who / 5 % 4,
-		.deadline_ms = w->now + 1 + 250 * (uint64_t)time, .withdraw_ms = how & 128 ? w->now + 100 * (uint64_t)time : 0,
-		.peer = how & 16 ? w->peers[who % PEERS] : PROTO_OUTBOX_NO_PEER, .pinned = (how & 48) == 48 };
+	struct proto_delivery_new n = { .kind = XFED__KIND__KIND_MESSAGE,
+		.replay = (enum proto_replay)(how % 4),
+		.stanza = xfed_span_make(memset(stanza, 'x', sizeof(stanza)), how & 64 ? sizeof(stanza) : 40),
+		.pair_key = who % 5,
+		.share_key = who / 5 % 4,
+		.deadline_ms = w->now + 1 + 250 * (uint64_t)time,
+		.withdraw_ms = how & 128 ? w->now + 100 * (uint64_t)time : 0,
+		.peer = how & 16 ? w->peers[who % PEERS] : PROTO_OUTBOX_NO_PEER,
+		.pinned = (how & 48) == 48 };
 	uint64_t seq;
 	if (w->last == NUMBERS - 1) {
 		return;
@@ -88,8 +93,12 @@ static void add(struct world *w)
 	}
 	MUST(seq == w->last + 1);
 	w->last = seq;
-	w->m[seq] = (struct model){ .peer = PROTO_OUTBOX_NO_PEER, .pair = n.pair_key, .deadline_ms = n.deadline_ms, .replay = n.replay,
-		.pinned = n.pinned ? n.peer : PROTO_OUTBOX_NO_PEER, .was_withdrawn = n.withdraw_ms != 0 };
+	w->m[seq] = (struct model){ .peer = PROTO_OUTBOX_NO_PEER,
+		.pair = n.pair_key,
+		.deadline_ms = n.deadline_ms,
+		.replay = n.replay,
+		.pinned = n.pinned ? n.peer : PROTO_OUTBOX_NO_PEER,
+		.was_withdrawn = n.withdraw_ms != 0 };
 }
 
 /* Older ones of its pair are over or in flight at the same peer. */
@@ -97,7 +106,8 @@ static void check_order(struct world *w, uint64_t seq, int peer)
 {
 	for (uint64_t i = 1; w->m[seq].pair != 0 && i < seq; i++) {
 		const struct proto_delivery *d = w->m[i].pair == w->m[seq].pair && !w->m[i].is_over ? proto_outbox_find(w->o, i) : NULL;
-		MUST(!d || d->state == PROTO_DELIVERY_DONE || (d->state != PROTO_DELIVERY_QUEUED && d->peer == peer) || d->state == PROTO_DELIVERY_WITHDRAWING);
+		MUST(!d || d->state == PROTO_DELIVERY_DONE || (d->state != PROTO_DELIVERY_QUEUED && d->peer == peer) ||
+			d->state == PROTO_DELIVERY_WITHDRAWING);
 	}
 }
 

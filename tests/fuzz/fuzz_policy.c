@@ -15,8 +15,7 @@ static void check_partner(const struct xfed_policy *p, const struct xfed_partner
 {
 	unsigned methods = xfed_partner_methods(x);
 	if (methods == 0 || (x->tls == XFED_REQUIRED && (methods & XFED_METHOD_DIALBACK_PLAIN)) ||
-		(x->sasl == XFED_REQUIRED && methods != XFED_METHOD_EXTERNAL) ||
-		(!x->dialback && (methods & ~(unsigned)XFED_METHOD_EXTERNAL))) {
+		(x->sasl == XFED_REQUIRED && methods != XFED_METHOD_EXTERNAL) || (!x->dialback && (methods & ~(unsigned)XFED_METHOD_EXTERNAL))) {
 		abort();
 	}
 	if (xfed_policy_partner(p, xfed_span_str(x->domain)) != x) {
@@ -24,8 +23,7 @@ static void check_partner(const struct xfed_policy *p, const struct xfed_partner
 	}
 	for (size_t i = 0; i < x->additional_count; i++) {
 		const char *name = x->additional[i];
-		if (strncmp(name, "*.", 2) != 0 &&
-			xfed_policy_partner(p, xfed_span_str(name)) != x) {
+		if (strncmp(name, "*.", 2) != 0 && xfed_policy_partner(p, xfed_span_str(name)) != x) {
 			abort();
 		}
 	}

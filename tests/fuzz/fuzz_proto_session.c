@@ -18,7 +18,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define MUST(cond) ((cond) ? (void)0 : abort())
-#define NUMBERS 256
+#define NUMBERS	   256
 
 struct world {
 	const uint8_t *at, *end;
@@ -227,7 +227,10 @@ static void drain(struct world *w)
 static void new_session(struct world *w)
 {
 	static const char *const allow[] = { "gw1" };
-	struct proto_session_config cfg = { .env = &env, .role = PROTO_EDGE, .allow = allow, .allow_count = 1,
+	struct proto_session_config cfg = { .env = &env,
+		.role = PROTO_EDGE,
+		.allow = allow,
+		.allow_count = 1,
 		.plaintext_for_tests = true,
 		.hello = { .name = XFED_SPAN("edge1"), .boot_nonce = 1, .lowest_unsettled = proto_outbox_lowest_unsettled(w->out) } };
 	if (w->s && !w->is_down) {
@@ -338,8 +341,12 @@ static void inject_credit(struct world *w)
 static void add_delivery(struct world *w)
 {
 	uint8_t b = byte(w);
-	struct proto_delivery_new n = { .kind = XFED__KIND__KIND_MESSAGE, .replay = PROTO_REPLAY_UNATTEMPTED, .stanza = XFED_SPAN("<message/>"),
-		.pair_key = b % 4, .deadline_ms = w->now + 1000 * (1 + b / 4), .peer = PROTO_OUTBOX_NO_PEER };
+	struct proto_delivery_new n = { .kind = XFED__KIND__KIND_MESSAGE,
+		.replay = PROTO_REPLAY_UNATTEMPTED,
+		.stanza = XFED_SPAN("<message/>"),
+		.pair_key = b % 4,
+		.deadline_ms = w->now + 1000 * (1 + b / 4),
+		.peer = PROTO_OUTBOX_NO_PEER };
 	if (w->last < NUMBERS - 1) {
 		MUST(proto_outbox_add(w->out, &n, w->now, &w->last) == XFED_OK);
 	}

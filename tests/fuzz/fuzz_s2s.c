@@ -105,9 +105,14 @@ static struct xfed_s2s_event event_of(struct rig *r, uint8_t op, uint8_t what)
 		return (struct xfed_s2s_event){ .type = XFED_S2S_PAIR_DECISION, .decision = r->decision, .is_local = what & 1 };
 	case ASK:
 		return (struct xfed_s2s_event){ .type = XFED_S2S_ASK,
-			.question = { .token = what, .origin = what & 7, .stream_id = XFED_SPAN("id"), .key = XFED_SPAN("key"),
-				.pair = { .sender = XFED_SPAN("partner.example"), .target = XFED_SPAN("corp.example"),
-					.sender_raw = XFED_SPAN("partner.example"), .target_raw = XFED_SPAN("corp.example") } } };
+			.question = { .token = what,
+				.origin = what & 7,
+				.stream_id = XFED_SPAN("id"),
+				.key = XFED_SPAN("key"),
+				.pair = { .sender = XFED_SPAN("partner.example"),
+					.target = XFED_SPAN("corp.example"),
+					.sender_raw = XFED_SPAN("partner.example"),
+					.target_raw = XFED_SPAN("corp.example") } } };
 	case SAY:
 		return (struct xfed_s2s_event){ .type = XFED_S2S_SAY, .bytes = XFED_SPAN("<said/>") };
 	case CLOSE:

@@ -17,8 +17,7 @@
 
 static int digit(char c)
 {
-	static const char alphabet[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	const char *p = c ? strchr(alphabet, c) : NULL;
 	return p ? (int)(p - alphabet) : -1;
 }
@@ -62,9 +61,7 @@ static bool may_succeed(struct xfed_span text)
 	struct xfed_span domain;
 	xfed_arena_init(&a, 1 << 20);
 	size_t len = slow_base64(text, decoded);
-	bool is_peer = len > 0 &&
-		       xfed_jid_domain(&a, xfed_span_make(decoded, len), &domain) == XFED_OK &&
-		       xfed_span_is(domain, PEER);
+	bool is_peer = len > 0 && xfed_jid_domain(&a, xfed_span_make(decoded, len), &domain) == XFED_OK && xfed_span_is(domain, PEER);
 	xfed_arena_deinit(&a);
 	free(decoded);
 	return is_peer;
@@ -73,28 +70,21 @@ static bool may_succeed(struct xfed_span text)
 /* Of the exchange so far. */
 static bool is_over, is_challenged;
 
-static void feed_line(
-	struct xfed_sasl_server *s, struct xfed_arena *a, char kind, struct xfed_span text)
+static void feed_line(struct xfed_sasl_server *s, struct xfed_arena *a, char kind, struct xfed_span text)
 {
-	const char *name = kind == 'r'	 ? "response"
-			   : kind == 'x' ? "abort"
-			   : kind == 'o' ? "other"
-					 : "auth";
-	struct xfed_xml_elem *e =
-		xfed_xml_elem_new(a, XFED_SPAN(XFED_NS_SASL), xfed_span_str(name));
+	const char *name = kind == 'r' ? "response" : kind == 'x' ? "abort" : kind == 'o' ? "other" : "auth";
+	struct xfed_xml_elem *e = xfed_xml_elem_new(a, XFED_SPAN(XFED_NS_SASL), xfed_span_str(name));
 	if (!e) {
 		return;
 	}
 	if (kind == 'a' || kind == 'm') {
-		(void)xfed_xml_set_attr(a, e, XFED_SPAN(""), XFED_SPAN("mechanism"),
-			kind == 'a' ? XFED_SPAN("EXTERNAL") : text);
+		(void)xfed_xml_set_attr(a, e, XFED_SPAN(""), XFED_SPAN("mechanism"), kind == 'a' ? XFED_SPAN("EXTERNAL") : text);
 	}
 	if (text.len > 0 && xfed_xml_add_text(a, e, text) != XFED_OK) {
 		return;
 	}
 	enum xfed_sasl_step step = xfed_sasl_server_feed(s, e);
-	if (step == XFED_SASL_SUCCESS &&
-		(!(kind == 'a' || kind == 'r' || kind == 'm') || !may_succeed(text))) {
+	if (step == XFED_SASL_SUCCESS && (!(kind == 'a' || kind == 'r' || kind == 'm') || !may_succeed(text))) {
 		abort();
 	}
 	if (step == XFED_SASL_SUCCESS && (is_over || (kind == 'r' && !is_challenged))) {

@@ -20,9 +20,9 @@ static const struct sip_dialog_start start = { { "c1@a", 4 }, { "ta", 2 }, { "si
 static struct sip_dialog *begin(const struct sip_message *m)
 {
 	struct sip_dialog *d;
-	int rc = !m->is_request			      ? sip_dialog_of_response(&start, m, &d) :
-		 xfed_span_is(m->method, "NOTIFY") ? sip_dialog_of_notify(&start, m, &d) :
-						     sip_dialog_of_request(m, XFED_SPAN("tb"), &d);
+	int rc = !m->is_request			     ? sip_dialog_of_response(&start, m, &d)
+		 : xfed_span_is(m->method, "NOTIFY") ? sip_dialog_of_notify(&start, m, &d)
+						     : sip_dialog_of_request(m, XFED_SPAN("tb"), &d);
 	MUST(rc == XFED_OK ? d != NULL : rc == XFED_ERR_INVALID && !d);
 	return d;
 }

@@ -27,8 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* osip writes what it refuses to standard error unless its trace has a taker: the note in struct
  * sip_error is ours. */
-static void drop_trace(
-	const char *file, int line, osip_trace_level_t level, const char *format, va_list ap)
+static void drop_trace(const char *file, int line, osip_trace_level_t level, const char *format, va_list ap)
 {
 }
 
@@ -65,8 +64,7 @@ static void *osip_resize(void *old, size_t size)
 {
 	void *p = osip_alloc(size);
 	if (p && old) {
-		const struct piece *was =
-			(const struct piece *)((char *)old - offsetof(struct piece, mem));
+		const struct piece *was = (const struct piece *)((char *)old - offsetof(struct piece, mem));
 		memcpy(p, old, was->size < size ? was->size : size);
 	}
 	return p;
@@ -89,9 +87,8 @@ static void start_osip(void)
 
 static bool is_judged(enum sip_header_id id)
 {
-	return id == SIP_HEADER_VIA || id == SIP_HEADER_FROM || id == SIP_HEADER_TO ||
-	       id == SIP_HEADER_CALL_ID || id == SIP_HEADER_CSEQ || id == SIP_HEADER_CONTACT ||
-	       id == SIP_HEADER_ROUTE || id == SIP_HEADER_RECORD_ROUTE;
+	return id == SIP_HEADER_VIA || id == SIP_HEADER_FROM || id == SIP_HEADER_TO || id == SIP_HEADER_CALL_ID || id == SIP_HEADER_CSEQ ||
+	       id == SIP_HEADER_CONTACT || id == SIP_HEADER_ROUTE || id == SIP_HEADER_RECORD_ROUTE;
 }
 
 struct text {
@@ -123,8 +120,7 @@ static void add_value(struct text *t, struct xfed_span s)
 static void add_start_line(struct text *t, const struct sip_message *m)
 {
 	if (!m->is_request) {
-		char code[] = { (char)('0' + m->status / 100), (char)('0' + m->status / 10 % 10),
-			(char)('0' + m->status % 10) };
+		char code[] = { (char)('0' + m->status / 100), (char)('0' + m->status / 10 % 10), (char)('0' + m->status % 10) };
 		add(t, XFED_SPAN("SIP/2.0 "));
 		add(t, xfed_span_make(code, sizeof(code)));
 		add(t, XFED_SPAN(" x\r\n"));
@@ -153,8 +149,7 @@ static int build_text(const struct sip_message *m, struct text *t)
 	size_t pieces = count_pieces(m->request_uri);
 	for (size_t i = 0; i < m->header_count; i++) {
 		if (is_judged(m->headers[i].id)) {
-			size += strlen(sip_header_name(m->headers[i].id)) +
-				m->headers[i].value.len + 4;
+			size += strlen(sip_header_name(m->headers[i].id)) + m->headers[i].value.len + 4;
 			pieces += count_pieces(m->headers[i].value);
 		}
 	}
@@ -218,22 +213,19 @@ static bool same_via(const struct sip_message *m, osip_message_t *osip)
 	static char name[] = "branch";
 	osip_via_t *via = osip_list_get(&osip->vias, 0);
 	osip_generic_param_t *branch = NULL;
-	if (!via || (size_t)osip_list_size(&osip->vias) != m->via_count ||
-		!same(m->via.host, via->host)) {
+	if (!via || (size_t)osip_list_size(&osip->vias) != m->via_count || !same(m->via.host, via->host)) {
 		return false;
 	}
 	osip_generic_param_get_byname(&via->via_params, name, &branch);
 	uint64_t port = 0;
 	bool port_fine = !via->port || sip_number(xfed_span_str(via->port), 65535, &port);
-	return same(m->via.branch, branch ? branch->gvalue : NULL) && port_fine &&
-	       port == m->via.port;
+	return same(m->via.branch, branch ? branch->gvalue : NULL) && port_fine && port == m->via.port;
 }
 
 static bool agrees(const struct sip_message *m, osip_message_t *osip)
 {
-	return same_call_id(m->call_id, osip->call_id) && same_cseq(m, osip->cseq) &&
-	       same_tag(m->from.tag, osip->from) && same_tag(m->to.tag, (osip_from_t *)osip->to) &&
-	       same_via(m, osip);
+	return same_call_id(m->call_id, osip->call_id) && same_cseq(m, osip->cseq) && same_tag(m->from.tag, osip->from) &&
+	       same_tag(m->to.tag, (osip_from_t *)osip->to) && same_via(m, osip);
 }
 
 static void compare(const struct sip_message *m, const struct text *text)

@@ -59,8 +59,10 @@ static void run_subscriber(struct input *in)
 		ev.expires_s = seconds(in);
 		ev.min_expires_s = seconds(in);
 		ev.retry_after_s = seconds(in);
-		ev.value = (struct sip_sub_value){ .state = (enum sip_sub_state)(SIP_SUB_PENDING + byte(in) % 3), .expires_s = seconds(in),
-			.reason = (enum sip_end_reason)(byte(in) % (SIP_END_INVARIANT + 1)), .retry_after_s = seconds(in) };
+		ev.value = (struct sip_sub_value){ .state = (enum sip_sub_state)(SIP_SUB_PENDING + byte(in) % 3),
+			.expires_s = seconds(in),
+			.reason = (enum sip_end_reason)(byte(in) % (SIP_END_INVARIANT + 1)),
+			.retry_after_s = seconds(in) };
 		if (ev.kind == SIP_SUBSCRIBER_SUBSCRIBE) {
 			ev.expires_s = ev.expires_s < 0 ? 600 : ev.expires_s;
 			is_unwanted = false;
@@ -138,8 +140,8 @@ static void check_value(struct xfed_span text)
 	if (sip_sub_value_parse(text, &v) == XFED_OK) {
 		size_t n = sip_sub_value_print(&v, out);
 		MUST(n < sizeof(out) && sip_sub_value_parse(xfed_span_make(out, n), &again) == XFED_OK && again.state == v.state);
-		MUST(v.state == SIP_SUB_TERMINATED ? again.reason == v.reason && again.retry_after_s == v.retry_after_s :
-						     again.expires_s == v.expires_s);
+		MUST(v.state == SIP_SUB_TERMINATED ? again.reason == v.reason && again.retry_after_s == v.retry_after_s
+						   : again.expires_s == v.expires_s);
 	}
 	if (sip_event_parse(text, &package, &id) == XFED_OK) {
 		MUST(package.len > 0);

@@ -22,12 +22,10 @@ struct outcome {
 
 static void note(struct outcome *o, const struct sip_frame *frame)
 {
-	uint64_t parts[3] = { o->messages, (uint64_t)frame->kind,
-		xfed_hash_bytes(frame->bytes.data, frame->bytes.len) };
+	uint64_t parts[3] = { o->messages, (uint64_t)frame->kind, xfed_hash_bytes(frame->bytes.data, frame->bytes.len) };
 	o->messages = xfed_hash_bytes(parts, sizeof(parts));
 	o->frames++;
-	MUST(frame->kind != SIP_FRAME_MESSAGE ||
-		(frame->bytes.len > 4 && frame->bytes.len <= XFED_SIP_MESSAGE_BYTES));
+	MUST(frame->kind != SIP_FRAME_MESSAGE || (frame->bytes.len > 4 && frame->bytes.len <= XFED_SIP_MESSAGE_BYTES));
 }
 
 static bool drain(struct sip_framer *f, struct outcome *o)
@@ -71,9 +69,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	}
 	size_t chunk = (size_t)data[0] % 37 + 1;
-	struct outcome whole = run(data + 1, size - 1, SIZE_MAX),
-		       cut = run(data + 1, size - 1, chunk);
-	MUST(whole.messages == cut.messages && whole.frames == cut.frames &&
-		whole.is_lost == cut.is_lost);
+	struct outcome whole = run(data + 1, size - 1, SIZE_MAX), cut = run(data + 1, size - 1, chunk);
+	MUST(whole.messages == cut.messages && whole.frames == cut.frames && whole.is_lost == cut.is_lost);
 	return 0;
 }

@@ -47,8 +47,7 @@ static void on_send(struct state *s, const struct sip_layer_action *act)
 	if (is_response && s->flow) {
 		MUST(s->may_answer);
 		MUST(act->target.transport == s->flow->transport);
-		MUST(act->target.flow == s->flow->id || act->target.flow == 0 ||
-			act->target.transport == SIP_UDP);
+		MUST(act->target.flow == s->flow->id || act->target.flow == 0 || act->target.transport == SIP_UDP);
 	}
 }
 
@@ -60,8 +59,7 @@ static void on_outcome(struct state *s, const struct sip_layer_action *act)
 		return;
 	}
 	/* RFC 6026: only a 2xx to an INVITE may come again. */
-	bool again =
-		s->is_invite[act->cookie] && act->kind == SIP_ACT_RESPONSE && act->status < 300;
+	bool again = s->is_invite[act->cookie] && act->kind == SIP_ACT_RESPONSE && act->status < 300;
 	MUST(!s->outcome[act->cookie] || again);
 	s->outcome[act->cookie] = true;
 }
@@ -75,8 +73,7 @@ static void drain(struct state *s)
 			on_send(s, &act);
 			break;
 		case SIP_ACT_REQUEST:
-			MUST(act.message->is_request && act.message->uri.is_sip &&
-				act.flow->id == s->flow->id);
+			MUST(act.message->is_request && act.message->uri.is_sip && act.flow->id == s->flow->id);
 			s->is_strangers[s->request_count % MAX_CALLS] = !s->flow->is_known;
 			s->requests[s->request_count++ % MAX_CALLS] = act.txn;
 			break;
@@ -106,14 +103,10 @@ static bool starts_with(const uint8_t *data, size_t len, const char *what)
 
 static void receive(struct state *s, uint8_t arg, const uint8_t *data, size_t len)
 {
-	struct sip_flow_info flow = { .id = 1 + arg % 4,
-		.transport = (enum sip_transport)(arg % 3),
-		.peer_ip = "192.0.2.9",
-		.peer_port = 4000,
-		.is_known = arg & 64 };
-	struct sip_layer_event ev = {
-		.kind = SIP_LAYER_RECV, .flow = &flow, .bytes = xfed_span_make(data, len)
+	struct sip_flow_info flow = {
+		.id = 1 + arg % 4, .transport = (enum sip_transport)(arg % 3), .peer_ip = "192.0.2.9", .peer_port = 4000, .is_known = arg & 64
 	};
+	struct sip_layer_event ev = { .kind = SIP_LAYER_RECV, .flow = &flow, .bytes = xfed_span_make(data, len) };
 	s->flow = &flow;
 	s->may_answer = !starts_with(data, len, "ACK ") && !starts_with(data, len, "SIP/");
 	size_t servers = sip_layer_stats(s->layer).servers;
@@ -135,9 +128,7 @@ static void call(struct state *s, uint8_t arg)
 	int n = snprintf(branch, sizeof(branch), "%u", arg / 8U);
 	bool is_invite = arg & 4;
 	struct sip_layer_request r = {
-		.target = { .transport = (enum sip_transport)(arg % 3),
-			.ip = "192.0.2.9",
-			.port = 5060 },
+		.target = { .transport = (enum sip_transport)(arg % 3), .ip = "192.0.2.9", .port = 5060 },
 		.request = { .method = is_invite ? XFED_SPAN("INVITE") : XFED_SPAN("MESSAGE"),
 			.uri = XFED_SPAN("sip:a@b"),
 			.from_uri = XFED_SPAN("sip:c@d"),
@@ -157,21 +148,16 @@ static void call(struct state *s, uint8_t arg)
 
 static void other(struct state *s, uint8_t what, uint8_t arg)
 {
-	struct sip_layer_event ev = { .kind = SIP_LAYER_TICK,
-		.txn = s->last_send,
-		.flow_id = 1 + arg % 4,
-		.was_written = arg & 8 };
+	struct sip_layer_event ev = { .kind = SIP_LAYER_TICK, .txn = s->last_send, .flow_id = 1 + arg % 4, .was_written = arg & 8 };
 	uint64_t txn = s->requests[arg % MAX_CALLS];
 	size_t servers;
 	switch (what) {
 	case 2:
 		servers = sip_layer_stats(s->layer).servers;
-		if (sip_layer_respond(s->layer, txn, 200 + arg, NULL,
-			    XFED_SPAN("Allow: MESSAGE\r\n"), s->now_ms) == XFED_OK) {
+		if (sip_layer_respond(s->layer, txn, 200 + arg, NULL, XFED_SPAN("Allow: MESSAGE\r\n"), s->now_ms) == XFED_OK) {
 			drain(s);
 			MUST(!s->is_strangers[arg % MAX_CALLS] || sip_layer_stats(s->layer).servers == servers - 1);
-			MUST(sip_layer_respond(s->layer, txn, 200, NULL, XFED_SPAN(""),
-				     s->now_ms) == XFED_ERR_NOT_FOUND);
+			MUST(sip_layer_respond(s->layer, txn, 200, NULL, XFED_SPAN(""), s->now_ms) == XFED_ERR_NOT_FOUND);
 		}
 		break;
 	case 3:

@@ -50,7 +50,7 @@ struct world {
 		int status; /* the final one that went out */
 		uint64_t until_ms;
 		bool is_acked;
-	} finals[16][8]; /* of transactions of known peers over UDP, by branch and method */
+	} finals[16][8];	  /* of transactions of known peers over UDP, by branch and method */
 	uint16_t own[16][8][256]; /* without a transaction: by branch, method and what else there is in the request */
 	uint8_t which, how;	  /* the request that is being received */
 	bool may_answer, is_receiving, is_known;
@@ -200,8 +200,11 @@ static void on_end(struct world *w, const struct sip_layer_action *act)
 	/* RFC 6026: only a 2xx to an INVITE may come again. */
 	MUST(!c->is_over || (c->is_invite && is_response && act->status < 300));
 	if (!c->is_over) {
-		try_next(w, c, is_response ? SIP_ATTEMPT_RESPONSE : act->kind == SIP_ACT_TIMEOUT ? SIP_ATTEMPT_TIMEOUT : SIP_ATTEMPT_ERROR, act->status,
-			act->was_written);
+		try_next(w, c,
+			is_response		       ? SIP_ATTEMPT_RESPONSE
+			: act->kind == SIP_ACT_TIMEOUT ? SIP_ATTEMPT_TIMEOUT
+						       : SIP_ATTEMPT_ERROR,
+			act->status, act->was_written);
 	}
 	c->is_over = true;
 }
@@ -244,8 +247,9 @@ static void drain(struct world *w)
 
 static void receive(struct world *w, const char *text, int len, uint8_t arg, bool may_answer)
 {
-	struct sip_flow_info flow = { .id = 1 + arg % 4, .transport = (enum sip_transport)(arg % 3), .peer_ip = "192.0.2.9", .peer_port = 4000,
-		.is_known = w->is_known };
+	struct sip_flow_info flow = {
+		.id = 1 + arg % 4, .transport = (enum sip_transport)(arg % 3), .peer_ip = "192.0.2.9", .peer_port = 4000, .is_known = w->is_known
+	};
 	struct sip_layer_event ev = { .kind = SIP_LAYER_RECV, .flow = &flow, .bytes = xfed_span_make(text, (size_t)len) };
 	w->may_answer = may_answer;
 	w->is_receiving = true;
@@ -297,8 +301,10 @@ static void receive_response(struct world *w)
 	const char *method = how & 128 ? "CANCEL" : how & 64 ? "OPTIONS" : c->is_invite ? "INVITE" : "MESSAGE";
 	static const char *const transports[] = { "UDP", "TCP", "TLS" };
 	int n = snprintf(text, sizeof(text),
-		"SIP/2.0 %d Words\r\nVia: SIP/2.0/%s gw.example.net;branch=z9hG4bK%s\r\nFrom: <sip:c@d>;tag=f\r\nTo: <sip:a@b>;tag=%d\r\nCall-ID: i\r\n"
-		"CSeq: 1 %s\r\nContent-Length: 0\r\n\r\n", statuses[how % 16], transports[which / 64 % 3], c->branch, how / 16 % 4, method);
+		"SIP/2.0 %d Words\r\nVia: SIP/2.0/%s gw.example.net;branch=z9hG4bK%s\r\nFrom: <sip:c@d>;tag=f\r\nTo: <sip:a@b>;tag=%d\r\nCall-ID: "
+		"i\r\n"
+		"CSeq: 1 %s\r\nContent-Length: 0\r\n\r\n",
+		statuses[how % 16], transports[which / 64 % 3], c->branch, how / 16 % 4, method);
 	receive(w, text, n, which, false);
 }
 
@@ -318,8 +324,13 @@ static void start_call(struct world *w)
 	c->is_invite = how & 4;
 	struct sip_layer_request r = {
 		.target = { .transport = (enum sip_transport)(how % 3), .ip = "192.0.2.9", .port = 5060 },
-		.request = { .method = c->is_invite ? XFED_SPAN("INVITE") : XFED_SPAN("MESSAGE"), .uri = XFED_SPAN("sip:a@b"), .from_uri = XFED_SPAN("sip:c@d"),
-			.from_tag = XFED_SPAN("f"), .to_uri = XFED_SPAN("sip:a@b"), .call_id = XFED_SPAN("i"), .cseq = 1 },
+		.request = { .method = c->is_invite ? XFED_SPAN("INVITE") : XFED_SPAN("MESSAGE"),
+			.uri = XFED_SPAN("sip:a@b"),
+			.from_uri = XFED_SPAN("sip:c@d"),
+			.from_tag = XFED_SPAN("f"),
+			.to_uri = XFED_SPAN("sip:a@b"),
+			.call_id = XFED_SPAN("i"),
+			.cseq = 1 },
 		.branch = xfed_span_str(c->branch),
 		.cookie = w->call_count,
 	};
@@ -354,8 +365,9 @@ static void respond(struct world *w)
 static void of_io(struct world *w, enum sip_layer_event_kind kind)
 {
 	uint8_t which = byte(w), how = byte(w);
-	struct sip_layer_event ev = { .kind = kind, .txn = w->call_count ? w->calls[which % w->call_count].txn : which, .flow_id = 1 + how % 4,
-		.was_written = how & 8 };
+	struct sip_layer_event ev = {
+		.kind = kind, .txn = w->call_count ? w->calls[which % w->call_count].txn : which, .flow_id = 1 + how % 4, .was_written = how & 8
+	};
 	(void)sip_layer_step(w->l, &ev, w->now);
 	drain(w);
 }

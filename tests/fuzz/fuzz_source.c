@@ -195,8 +195,12 @@ static void limit(struct world *w)
 {
 	static const uint32_t refills[] = { 1, 1000, 60000, 3600000 };
 	uint8_t b = byte(w);
-	w->limits = (struct rt_source_limits){ .slots = b, .slots_address = 1 + b % 5, .slots_network = 1 + b % 11,
-		.budget_address = byte(w), .budget_network = 2 * (uint32_t)byte(w), .refill_ms = w->limits.refill_ms };
+	w->limits = (struct rt_source_limits){ .slots = b,
+		.slots_address = 1 + b % 5,
+		.slots_network = 1 + b % 11,
+		.budget_address = byte(w),
+		.budget_network = 2 * (uint32_t)byte(w),
+		.refill_ms = w->limits.refill_ms };
 	if (w->limits.refill_ms == 0) {
 		w->limits.refill_ms = refills[b % XFED_ARRAY_LEN(refills)];
 	}

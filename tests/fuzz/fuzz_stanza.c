@@ -66,7 +66,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		struct xfed_stanza s;
 		enum xfed_stanza_result result = xfed_stanza_view(a, e, &s);
 		require(result != XFED_STANZA_NO_MEMORY, "no memory");
-		require((result == XFED_STANZA_MALFORMED) == (result != XFED_STANZA_IMPROPER && (s.is_from_malformed || s.is_to_malformed)), "malformed or not");
+		require((result == XFED_STANZA_MALFORMED) == (result != XFED_STANZA_IMPROPER && (s.is_from_malformed || s.is_to_malformed)),
+			"malformed or not");
 		if (result == XFED_STANZA_OK || result == XFED_STANZA_MALFORMED) {
 			require(xfed_xml_is(e, XFED_NS_SERVER, NULL), "another namespace");
 			check_address(a, &s.from);

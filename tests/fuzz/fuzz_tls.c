@@ -30,23 +30,19 @@ static void start(void)
 	struct xfed_tls_keypair pair = { XFED_SPAN(FUZZ_CERTIFICATE), XFED_SPAN(FUZZ_KEY) };
 	struct xfed_tls_creds_config cfg = { .pairs = &pair, .pair_count = 1 };
 	char error[200];
-	if (xfed_tls_global_init(&env) != XFED_OK ||
-		xfed_tls_creds_new(&cfg, &creds, error, sizeof(error)) != XFED_OK) {
+	if (xfed_tls_global_init(&env) != XFED_OK || xfed_tls_creds_new(&cfg, &creds, error, sizeof(error)) != XFED_OK) {
 		abort();
 	}
 }
 
 static void feed(enum xfed_tls_role role, const uint8_t *data, size_t size, size_t piece)
 {
-	struct xfed_tls_params params = { .role = role,
-		.name = XFED_SPAN("partner.example"),
-		.local_name = XFED_SPAN("partner.example") };
+	struct xfed_tls_params params = { .role = role, .name = XFED_SPAN("partner.example"), .local_name = XFED_SPAN("partner.example") };
 	struct xfed_tls *t;
 	if (xfed_tls_new(&env, creds, &params, &t) != XFED_OK) {
 		abort();
 	}
-	enum xfed_tls_result r =
-		role == XFED_TLS_CLIENT ? xfed_tls_handshake_step(t) : XFED_TLS_WANT_INPUT;
+	enum xfed_tls_result r = role == XFED_TLS_CLIENT ? xfed_tls_handshake_step(t) : XFED_TLS_WANT_INPUT;
 	while (r == XFED_TLS_WANT_INPUT && size > 0) {
 		size_t n = size < piece ? size : piece;
 		if (xfed_tls_input(t, xfed_span_make(data, n)) != XFED_OK) {
@@ -64,8 +60,7 @@ static void feed(enum xfed_tls_role role, const uint8_t *data, size_t size, size
 	}
 	struct xfed_tls_facts f;
 	xfed_tls_facts(t, &f);
-	if (f.chain_reason == XFED_REASON_NONE ||
-		(r == XFED_TLS_FAILED && xfed_tls_reason(t) == XFED_REASON_NONE)) {
+	if (f.chain_reason == XFED_REASON_NONE || (r == XFED_TLS_FAILED && xfed_tls_reason(t) == XFED_REASON_NONE)) {
 		abort();
 	}
 	xfed_tls_free(t);
@@ -91,9 +86,7 @@ static void must(bool holds)
 
 static void end_up(struct end *e, enum xfed_tls_role role)
 {
-	struct xfed_tls_params params = { .role = role,
-		.name = XFED_SPAN("partner.example"),
-		.local_name = XFED_SPAN("partner.example") };
+	struct xfed_tls_params params = { .role = role, .name = XFED_SPAN("partner.example"), .local_name = XFED_SPAN("partner.example") };
 	e->said_len = e->heard = 0;
 	e->has_said_bye = e->is_over = false;
 	must(xfed_tls_new(&env, creds, &params, &e->t) == XFED_OK);
@@ -132,8 +125,7 @@ static void do_read(struct end *e, const struct end *other, size_t most)
 	}
 	enum xfed_tls_result r = xfed_tls_read(e->t, out, most, &len);
 	must((len > 0) == (r == XFED_TLS_DONE));
-	must(e->heard + len <= other->said_len &&
-		memcmp(out, other->said + e->heard, len) == 0);
+	must(e->heard + len <= other->said_len && memcmp(out, other->said + e->heard, len) == 0);
 	must(!e->is_over || r == XFED_TLS_FAILED);
 	e->heard += len;
 	e->is_over |= r == XFED_TLS_FAILED;

@@ -14,12 +14,12 @@
 
 enum xfed_err {
 	XFED_OK = 0,
-	XFED_ERR_NOMEM = -1,	/* memory, or a stated cap, is used up; the object is unchanged or closed as its header says */
-	XFED_ERR_INVALID = -2,	/* an argument or input that does not parse */
-	XFED_ERR_LIMIT = -3,	/* a limit of xfed/limits.h is exceeded */
+	XFED_ERR_NOMEM = -1,   /* memory, or a stated cap, is used up; the object is unchanged or closed as its header says */
+	XFED_ERR_INVALID = -2, /* an argument or input that does not parse */
+	XFED_ERR_LIMIT = -3,   /* a limit of xfed/limits.h is exceeded */
 	XFED_ERR_NOT_FOUND = -4,
-	XFED_ERR_STATE = -5,	/* not legal in this state */
-	XFED_ERR_LIBRARY = -6,	/* a library underneath failed for a reason that is not the peer's */
+	XFED_ERR_STATE = -5,   /* not legal in this state */
+	XFED_ERR_LIBRARY = -6, /* a library underneath failed for a reason that is not the peer's */
 	XFED_ERR_AGAIN = -7,
 	XFED_ERR_TOO_LARGE = -8, /* larger than what is to carry it, now and later */
 };

@@ -23,7 +23,7 @@ struct xfed_cert_facts {
 	unsigned eku;			   /* bits of xfed_cert_eku; 0: no such extension (an empty one is OTHER) */
 	const char *const *names;	   /* "dns:a.example", "srv:_xmpp-server.a.example", "xmpp:a.example", "uri:sip:a.example" */
 	size_t name_count;
-	const char *spki_sha256_hex;	   /* of the public key (pins); empty for a key of an unknown kind */
+	const char *spki_sha256_hex; /* of the public key (pins); empty for a key of an unknown kind */
 };
 
 /*

@@ -31,12 +31,12 @@
 
 enum xfed_dialback_kind { XFED_DIALBACK_RESULT, XFED_DIALBACK_VERIFY };
 
-#define XFED_DIALBACK_TYPES(X) \
-	X(KEY, "")           /* no type: a request with a key */ \
-	X(VALID, "valid") \
-	X(INVALID, "invalid") \
-	X(ERROR, "error") \
-	X(UNKNOWN, NULL)     /* a type the protocol does not know */
+#define XFED_DIALBACK_TYPES(X)                                                                                                                       \
+	X(KEY, "") /* no type: a request with a key */                                                                                               \
+	X(VALID, "valid")                                                                                                                            \
+	X(INVALID, "invalid")                                                                                                                        \
+	X(ERROR, "error")                                                                                                                            \
+	X(UNKNOWN, NULL) /* a type the protocol does not know */
 
 enum xfed_dialback_type {
 #define X(id, word) XFED_DIALBACK_##id,
@@ -48,17 +48,17 @@ enum xfed_dialback_type {
  * Dialback errors, XEP-0220 2.5: the word, the error type sent with it, and the reason it is to the one who receives
  * it. NOT_IN_TABLE stands for every other condition; INTERNAL is what we send where we cannot judge.
  */
-#define XFED_DIALBACK_CONDITIONS(X) \
-	X(ITEM_NOT_FOUND, "item-not-found", "cancel", DIALBACK_TARGET_UNKNOWN) \
-	X(REMOTE_CONNECTION_FAILED, "remote-connection-failed", "cancel", DIALBACK_AUTHORITY_UNREACHABLE) \
-	X(REMOTE_SERVER_NOT_FOUND, "remote-server-not-found", "cancel", DIALBACK_AUTHORITY_UNKNOWN) \
-	X(REMOTE_SERVER_TIMEOUT, "remote-server-timeout", "wait", DIALBACK_TIMEOUT) \
-	X(POLICY_VIOLATION, "policy-violation", "modify", DIALBACK_POLICY_REFUSED) \
-	X(NOT_AUTHORIZED, "not-authorized", "auth", DIALBACK_CERTIFICATE_REQUIRED) \
-	X(FORBIDDEN, "forbidden", "auth", DIALBACK_INVALID) \
-	X(NOT_ACCEPTABLE, "not-acceptable", "modify", DIALBACK_IDENTITY_REFUSED) \
-	X(RESOURCE_CONSTRAINT, "resource-constraint", "wait", DIALBACK_PAIRS_EXCEEDED) \
-	X(INTERNAL, "internal-server-error", "cancel", DIALBACK_ERROR_RECEIVED) \
+#define XFED_DIALBACK_CONDITIONS(X)                                                                                                                  \
+	X(ITEM_NOT_FOUND, "item-not-found", "cancel", DIALBACK_TARGET_UNKNOWN)                                                                       \
+	X(REMOTE_CONNECTION_FAILED, "remote-connection-failed", "cancel", DIALBACK_AUTHORITY_UNREACHABLE)                                            \
+	X(REMOTE_SERVER_NOT_FOUND, "remote-server-not-found", "cancel", DIALBACK_AUTHORITY_UNKNOWN)                                                  \
+	X(REMOTE_SERVER_TIMEOUT, "remote-server-timeout", "wait", DIALBACK_TIMEOUT)                                                                  \
+	X(POLICY_VIOLATION, "policy-violation", "modify", DIALBACK_POLICY_REFUSED)                                                                   \
+	X(NOT_AUTHORIZED, "not-authorized", "auth", DIALBACK_CERTIFICATE_REQUIRED)                                                                   \
+	X(FORBIDDEN, "forbidden", "auth", DIALBACK_INVALID)                                                                                          \
+	X(NOT_ACCEPTABLE, "not-acceptable", "modify", DIALBACK_IDENTITY_REFUSED)                                                                     \
+	X(RESOURCE_CONSTRAINT, "resource-constraint", "wait", DIALBACK_PAIRS_EXCEEDED)                                                               \
+	X(INTERNAL, "internal-server-error", "cancel", DIALBACK_ERROR_RECEIVED)                                                                      \
 	X(NOT_IN_TABLE, "undefined-condition", "cancel", DIALBACK_ERROR_RECEIVED)
 
 enum xfed_dialback_condition {
@@ -78,12 +78,12 @@ enum xfed_reason xfed_dialback_condition_reason(enum xfed_dialback_condition c);
 struct xfed_dialback_elem {
 	enum xfed_dialback_kind kind;
 	enum xfed_dialback_type type;
-	struct xfed_span from, to;	   /* normalised (xfed_jid_domain); data NULL: absent, or not a domain */
-	struct xfed_span from_raw, to_raw; /* as written: keys are made of these and answers echo them; data NULL: absent */
-	struct xfed_span id;		   /* VERIFY; data NULL: absent */
-	struct xfed_span key;		   /* KEY: without the white space around it */
+	struct xfed_span from, to;		/* normalised (xfed_jid_domain); data NULL: absent, or not a domain */
+	struct xfed_span from_raw, to_raw;	/* as written: keys are made of these and answers echo them; data NULL: absent */
+	struct xfed_span id;			/* VERIFY; data NULL: absent */
+	struct xfed_span key;			/* KEY: without the white space around it */
 	enum xfed_dialback_condition condition; /* ERROR */
-	struct xfed_span condition_word;   /* ERROR: as the peer wrote it, for the log; data NULL: none */
+	struct xfed_span condition_word;	/* ERROR: as the peer wrote it, for the log; data NULL: none */
 };
 
 /*
@@ -99,8 +99,8 @@ int xfed_dialback_read(struct xfed_arena *a, const struct xfed_xml_elem *e, stru
 int xfed_dialback_print(struct xfed_buf *out, const struct xfed_dialback_elem *e);
 
 /* The answer to a request: addresses swapped as they came, id copied ([A8-04]). `condition` counts with type ERROR only. */
-void xfed_dialback_answer_to(const struct xfed_dialback_elem *request, enum xfed_dialback_type type,
-	enum xfed_dialback_condition condition, struct xfed_dialback_elem *out);
+void xfed_dialback_answer_to(const struct xfed_dialback_elem *request, enum xfed_dialback_type type, enum xfed_dialback_condition condition,
+	struct xfed_dialback_elem *out);
 
 /* The feature that says we handle dialback errors ([A8-03]), for <stream:features/>; and whether a peer has it. */
 #define XFED_DIALBACK_FEATURE "<dialback xmlns='" XFED_NS_F_DIALBACK "'><errors/></dialback>"
@@ -113,11 +113,11 @@ bool xfed_dialback_offers_errors(const struct xfed_xml_elem *features);
 /* Lower-case hex of SHA-256 of the secret: the form in which policy carries it. OK, LIBRARY. */
 int xfed_dialback_hash(struct xfed_span secret, char out[XFED_DIALBACK_HEX + 1]);
 /* XEP-0185 section 2, [A8-05]. OK, LIBRARY. */
-int xfed_dialback_key(struct xfed_span secret, struct xfed_span receiving, struct xfed_span originating,
-	struct xfed_span stream_id, char out[XFED_DIALBACK_HEX + 1]);
+int xfed_dialback_key(struct xfed_span secret, struct xfed_span receiving, struct xfed_span originating, struct xfed_span stream_id,
+	char out[XFED_DIALBACK_HEX + 1]);
 /* The same from the hash. OK; INVALID: `hash_hex` is not 64 lower-case hex digits; LIBRARY. */
-int xfed_dialback_key_hashed(struct xfed_span hash_hex, struct xfed_span receiving, struct xfed_span originating,
-	struct xfed_span stream_id, char out[XFED_DIALBACK_HEX + 1]);
+int xfed_dialback_key_hashed(struct xfed_span hash_hex, struct xfed_span receiving, struct xfed_span originating, struct xfed_span stream_id,
+	char out[XFED_DIALBACK_HEX + 1]);
 
 /* ---- authoritative role ---- */
 
@@ -138,8 +138,8 @@ enum xfed_dialback_reaction {
  * Answers a db:verify, on any stream at any time ([A8-19]); the driver keeps it from streams we opened. `*answer`
  * borrows from `verify`. The key is compared in constant time with that of the current and of the previous secret.
  */
-enum xfed_dialback_reaction xfed_dialback_authoritative(const struct xfed_dialback_elem *verify,
-	const struct xfed_dialback_authority *authority, struct xfed_dialback_elem *answer);
+enum xfed_dialback_reaction xfed_dialback_authoritative(
+	const struct xfed_dialback_elem *verify, const struct xfed_dialback_authority *authority, struct xfed_dialback_elem *answer);
 
 /* ---- what the machines share ---- */
 
@@ -150,14 +150,14 @@ struct xfed_dialback_pair {
 };
 
 /* The fate of a verification: what the receiving role sends for it ([A8-14], [A8-15]) and its reason. */
-#define XFED_DIALBACK_VERDICTS(X) \
-	X(VALID, "valid", NOT_IN_TABLE, NONE) \
-	X(INVALID, "invalid", FORBIDDEN, DIALBACK_INVALID) \
-	X(UNKNOWN_DOMAIN, "unknown-domain", REMOTE_SERVER_NOT_FOUND, DIALBACK_AUTHORITY_UNKNOWN) /* item-not-found, host-unknown */ \
-	X(REFUSED, "refused", REMOTE_SERVER_NOT_FOUND, DIALBACK_AUTHORITY_REFUSED)               /* any other error in step 3 */ \
-	X(UNREACHABLE, "unreachable", REMOTE_CONNECTION_FAILED, DIALBACK_AUTHORITY_UNREACHABLE) \
-	X(BUSY, "busy", RESOURCE_CONSTRAINT, POLICY_UNPROVED_EXCEEDED) /* no place to ask from: the asker may come again */ \
-	X(LOST, "lost", REMOTE_SERVER_TIMEOUT, DIALBACK_TIMEOUT) \
+#define XFED_DIALBACK_VERDICTS(X)                                                                                                                    \
+	X(VALID, "valid", NOT_IN_TABLE, NONE)                                                                                                        \
+	X(INVALID, "invalid", FORBIDDEN, DIALBACK_INVALID)                                                                                           \
+	X(UNKNOWN_DOMAIN, "unknown-domain", REMOTE_SERVER_NOT_FOUND, DIALBACK_AUTHORITY_UNKNOWN) /* item-not-found, host-unknown */                  \
+	X(REFUSED, "refused", REMOTE_SERVER_NOT_FOUND, DIALBACK_AUTHORITY_REFUSED)		 /* any other error in step 3 */                     \
+	X(UNREACHABLE, "unreachable", REMOTE_CONNECTION_FAILED, DIALBACK_AUTHORITY_UNREACHABLE)                                                      \
+	X(BUSY, "busy", RESOURCE_CONSTRAINT, POLICY_UNPROVED_EXCEEDED) /* no place to ask from: the asker may come again */                          \
+	X(LOST, "lost", REMOTE_SERVER_TIMEOUT, DIALBACK_TIMEOUT)                                                                                     \
 	X(TIMEOUT, "timeout", REMOTE_SERVER_TIMEOUT, DIALBACK_TIMEOUT)
 
 enum xfed_dialback_verdict {
@@ -180,17 +180,17 @@ enum xfed_dialback_action_type {
 
 struct xfed_dialback_action {
 	enum xfed_dialback_action_type type;
-	struct xfed_span bytes;		     /* SEND */
-	struct xfed_dialback_pair pair;	     /* all but SEND, CLOSE, SPOILED */
-	struct xfed_span key, stream_id;     /* ASK; VERDICT: stream_id */
-	uint64_t token, origin;		     /* ASK: token; VERDICT: both as asked */
-	enum xfed_dialback_verdict verdict;  /* VERDICT */
-	bool by_certificate;		     /* PROVED: no key was verified ([A8-18]) */
-	bool is_worth_new_stream;	     /* FAILED, initiating: try once more on a new connection (resource-constraint) */
-	enum xfed_reason reason;	     /* CLOSE, FAILED, VERDICT, SPOILED */
-	enum xfed_side side;		     /* FAILED: the reason's, or whom a peer's error really means */
-	const char *condition;		     /* FAILED: the dialback condition sent or received, "invalid", or "" */
-	const char *stanza_condition;	     /* FAILED, initiating: what the senders of queued stanzas get ([A8-09]) */
+	struct xfed_span bytes;		    /* SEND */
+	struct xfed_dialback_pair pair;	    /* all but SEND, CLOSE, SPOILED */
+	struct xfed_span key, stream_id;    /* ASK; VERDICT: stream_id */
+	uint64_t token, origin;		    /* ASK: token; VERDICT: both as asked */
+	enum xfed_dialback_verdict verdict; /* VERDICT */
+	bool by_certificate;		    /* PROVED: no key was verified ([A8-18]) */
+	bool is_worth_new_stream;	    /* FAILED, initiating: try once more on a new connection (resource-constraint) */
+	enum xfed_reason reason;	    /* CLOSE, FAILED, VERDICT, SPOILED */
+	enum xfed_side side;		    /* FAILED: the reason's, or whom a peer's error really means */
+	const char *condition;		    /* FAILED: the dialback condition sent or received, "invalid", or "" */
+	const char *stanza_condition;	    /* FAILED, initiating: what the senders of queued stanzas get ([A8-09]) */
 };
 
 /* ---- receiving role, the stream the keys come in on ---- */
@@ -206,8 +206,8 @@ struct xfed_dbrecv_config {
 
 /* What policy and certificate say about a request, judged when it comes (XEP-0344 3.3), not when the stream began. */
 struct xfed_dialback_decision {
-	bool is_local;		     /* `to` is a domain of ours */
-	enum xfed_reason refuse;     /* XFED_REASON_NONE: go on */
+	bool is_local;		       /* `to` is a domain of ours */
+	enum xfed_reason refuse;       /* XFED_REASON_NONE: go on */
 	bool is_proved_by_certificate; /* the peer's certificate proves `from`, and policy lets it count */
 };
 
@@ -241,11 +241,11 @@ uint64_t xfed_dbrecv_deadline(const struct xfed_dbrecv *m); /* UINT64_MAX: none 
 bool xfed_dbrecv_is_proved(const struct xfed_dbrecv *m, struct xfed_span sender, struct xfed_span target);
 
 struct xfed_dialback_counts {
-	size_t waiting;	      /* no answer yet */
-	size_t done;	      /* proved, ready */
-	uint64_t dropped;     /* bogus or unsolicited elements and verdicts */
-	uint64_t repeated;    /* requests for a pair that is proved or waiting, with the same key */
-	uint64_t failed;      /* refused, invalid, error, timeout */
+	size_t waiting;	   /* no answer yet */
+	size_t done;	   /* proved, ready */
+	uint64_t dropped;  /* bogus or unsolicited elements and verdicts */
+	uint64_t repeated; /* requests for a pair that is proved or waiting, with the same key */
+	uint64_t failed;   /* refused, invalid, error, timeout */
 };
 void xfed_dbrecv_counts(const struct xfed_dbrecv *m, struct xfed_dialback_counts *out);
 
@@ -265,7 +265,7 @@ enum xfed_dbinit_event_type {
 	XFED_DBINIT_REQUEST, /* stanzas of (sender, target) wait: prove the pair */
 	XFED_DBINIT_ANSWER,  /* a db:result came in: `elem` */
 	XFED_DBINIT_TICK,
-	XFED_DBINIT_END,     /* the stream is gone: every pair that waits fails for `reason` ([A8-09]) */
+	XFED_DBINIT_END, /* the stream is gone: every pair that waits fails for `reason` ([A8-09]) */
 };
 
 struct xfed_dbinit_event {
@@ -311,7 +311,7 @@ enum xfed_dbverify_event_type {
 	XFED_DBVERIFY_OPEN,   /* the stream can carry db:verify now; before that questions wait */
 	XFED_DBVERIFY_ANSWER, /* a db:verify came in: `elem` */
 	XFED_DBVERIFY_TICK,
-	XFED_DBVERIFY_END,    /* no stream came about, or it is gone: `reason`, `is_host_unknown` */
+	XFED_DBVERIFY_END, /* no stream came about, or it is gone: `reason`, `is_host_unknown` */
 };
 
 struct xfed_dbverify_event {

@@ -17,10 +17,10 @@ enum xfed_dns_type { XFED_DNS_A = 1, XFED_DNS_AAAA = 28, XFED_DNS_SRV = 33, XFED
 int xfed_dns_query(const struct xfed_env *env, struct xfed_span name, enum xfed_dns_type type, uint16_t id, uint8_t *out, size_t size, size_t *len);
 
 enum xfed_dns_status {
-	XFED_DNS_OK,	    /* records of the type asked for */
-	XFED_DNS_NO_DATA,   /* the name exists, or not (nxdomain tells), without such records */
-	XFED_DNS_TRUNCATED, /* ask again over TCP */
-	XFED_DNS_SERVFAIL,  /* SERVFAIL, REFUSED, ... of the server */
+	XFED_DNS_OK,	      /* records of the type asked for */
+	XFED_DNS_NO_DATA,     /* the name exists, or not (nxdomain tells), without such records */
+	XFED_DNS_TRUNCATED,   /* ask again over TCP */
+	XFED_DNS_SERVFAIL,    /* SERVFAIL, REFUSED, ... of the server */
 	XFED_DNS_BOGUS_REPLY, /* not an answer to our question: ignore, keep waiting */
 };
 
@@ -29,9 +29,18 @@ struct xfed_dns_record {
 	union {
 		uint8_t a[4];
 		uint8_t aaaa[16];
-		struct { uint16_t priority, weight, port; struct xfed_span target; /* "." or A-labels lower case without dot */ } srv;
-		struct { uint16_t order, preference; struct xfed_span flags, services, regexp, replacement; } naptr;
-		struct { uint8_t usage, selector, matching; struct xfed_span data; } tlsa;
+		struct {
+			uint16_t priority, weight, port;
+			struct xfed_span target; /* "." or A-labels lower case without dot */
+		} srv;
+		struct {
+			uint16_t order, preference;
+			struct xfed_span flags, services, regexp, replacement;
+		} naptr;
+		struct {
+			uint8_t usage, selector, matching;
+			struct xfed_span data;
+		} tlsa;
 	};
 };
 

@@ -9,8 +9,8 @@
 
 struct xfed_env {
 	void *user;
-	void (*random)(void *user, void *out, size_t len);		   /* never fails */
-	int64_t (*wall_s)(void *user);					   /* seconds since 1970 UTC */
+	void (*random)(void *user, void *out, size_t len);		  /* never fails */
+	int64_t (*wall_s)(void *user);					  /* seconds since 1970 UTC */
 	void (*trace)(void *user, const char *machine, const char *text); /* may be NULL; never bodies or secrets */
 };
 

@@ -10,7 +10,7 @@
 #include "xfed/base.h"
 
 struct xfed_jid {
-	struct xfed_span local;	   /* data NULL: none */
+	struct xfed_span local; /* data NULL: none */
 	struct xfed_span domain;
 	struct xfed_span resource; /* data NULL: none */
 };

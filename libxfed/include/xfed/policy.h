@@ -18,21 +18,21 @@ enum xfed_method { XFED_METHOD_EXTERNAL = 1, XFED_METHOD_DIALBACK_TLS = 2, XFED_
 const char *xfed_method_name(enum xfed_method m); /* "external", "dialback-tls", "dialback-plain" */
 
 struct xfed_partner {
-	const char *domain;		    /* normalised U-labels */
-	const char *description;	    /* or NULL */
-	const char *const *additional;	    /* exact, or "*.domain" */
+	const char *domain;	       /* normalised U-labels */
+	const char *description;       /* or NULL */
+	const char *const *additional; /* exact, or "*.domain" */
 	size_t additional_count;
 	enum xfed_partner_type type;
 	enum xfed_level tls, sasl;
 	bool dialback;
-	const char *connect_host;	    /* or NULL: SRV */
+	const char *connect_host; /* or NULL: SRV */
 	uint16_t connect_port;
 	bool keepalive;
 	uint32_t max_connections, stanzas_per_second, stanza_bytes;
 	unsigned kinds;
 	enum xfed_dane dane;
-	const char *trust_ca_pem;	    /* PEM text, or NULL: the edge's own trust */
-	const char *const *pins;	    /* lower-case hex SHA-256 of the SPKI */
+	const char *trust_ca_pem; /* PEM text, or NULL: the edge's own trust */
+	const char *const *pins;  /* lower-case hex SHA-256 of the SPKI */
 	size_t pin_count;
 };
 

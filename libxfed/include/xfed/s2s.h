@@ -41,19 +41,19 @@ struct xfed_s2s;
 
 enum xfed_s2s_direction { XFED_S2S_IN, XFED_S2S_OUT }; /* who opened the TCP connection: the peer, or we */
 
-#define XFED_S2S_STATES(X) \
-	X(NEW, "new")                     /* START is awaited */ \
-	X(WAIT_HEADER, "wait-header")       /* the peer's stream header */ \
-	X(WAIT_DECISION, "wait-decision")   /* the driver's answer to HEADER */ \
-	X(WAIT_FEATURES, "wait-features")   /* out: <stream:features/> */ \
-	X(WAIT_PROCEED, "wait-proceed")     /* out: <proceed/> */ \
-	X(WAIT_NEGOTIATION, "wait-negotiation") /* in: <starttls/> or <auth/> */ \
-	X(HANDSHAKING, "handshaking")       /* TLS */ \
-	X(WAIT_SASL, "wait-sasl")           /* out: <success/> or <failure/> */ \
-	X(WAIT_DIALBACK, "wait-dialback")   /* out: the answer to db:result */ \
-	X(VERIFYING, "verifying")           /* out: a verify stream that is open for questions */ \
-	X(READY, "ready") \
-	X(CLOSING, "closing")               /* our closing tag is out, the peer's is awaited */ \
+#define XFED_S2S_STATES(X)                                                                                                                           \
+	X(NEW, "new")				/* START is awaited */                                                                               \
+	X(WAIT_HEADER, "wait-header")		/* the peer's stream header */                                                                       \
+	X(WAIT_DECISION, "wait-decision")	/* the driver's answer to HEADER */                                                                  \
+	X(WAIT_FEATURES, "wait-features")	/* out: <stream:features/> */                                                                        \
+	X(WAIT_PROCEED, "wait-proceed")		/* out: <proceed/> */                                                                                \
+	X(WAIT_NEGOTIATION, "wait-negotiation") /* in: <starttls/> or <auth/> */                                                                     \
+	X(HANDSHAKING, "handshaking")		/* TLS */                                                                                            \
+	X(WAIT_SASL, "wait-sasl")		/* out: <success/> or <failure/> */                                                                  \
+	X(WAIT_DIALBACK, "wait-dialback")	/* out: the answer to db:result */                                                                   \
+	X(VERIFYING, "verifying")		/* out: a verify stream that is open for questions */                                                \
+	X(READY, "ready")                                                                                                                            \
+	X(CLOSING, "closing") /* our closing tag is out, the peer's is awaited */                                                                    \
 	X(DONE, "done")
 
 enum xfed_s2s_state {
@@ -64,44 +64,44 @@ enum xfed_s2s_state {
 
 /* What policy says about a pair; the driver's answer to HEADER, or part of the configuration of an outgoing stream. */
 struct xfed_s2s_decision {
-	enum xfed_reason refuse;       /* XFED_REASON_NONE: go on */
+	enum xfed_reason refuse; /* XFED_REASON_NONE: go on */
 	bool needs_tls;
-	unsigned methods;	       /* bits of enum xfed_method that may end the negotiation */
-	size_t stanza_bytes;	       /* the partner's limit */
-	struct xfed_tls_creds *creds;  /* borrowed for the call; NULL: no TLS here */
+	unsigned methods;		/* bits of enum xfed_method that may end the negotiation */
+	size_t stanza_bytes;		/* the partner's limit */
+	struct xfed_tls_creds *creds;	/* borrowed for the call; NULL: no TLS here */
 	struct xfed_span dialback_hash; /* out: hash of the current secret, copied; empty: no dialback */
 };
 
 struct xfed_s2s_config {
-	const struct xfed_env *env;   /* lives as long as the machine */
+	const struct xfed_env *env; /* lives as long as the machine */
 	enum xfed_s2s_direction direction;
-	struct xfed_buf *out;	      /* bytes for the socket; the driver owns and drains it */
-	struct xfed_span local, remote; /* out: normalised domains, copied; in: ignored */
-	struct xfed_s2s_decision decision; /* out only */
-	bool is_verify;		      /* out: for db:verify only; no pair is proved on it */
-	uint64_t connection;	      /* the driver's number of this connection */
+	struct xfed_buf *out;		      /* bytes for the socket; the driver owns and drains it */
+	struct xfed_span local, remote;	      /* out: normalised domains, copied; in: ignored */
+	struct xfed_s2s_decision decision;    /* out only */
+	bool is_verify;			      /* out: for db:verify only; no pair is proved on it */
+	uint64_t connection;		      /* the driver's number of this connection */
 	uint32_t establish_ms, inactivity_ms; /* 0: those of limits.h */
-	unsigned time_divisor;	      /* tests: divides every timer; 0 means 1 */
-	uint32_t sm_start;	      /* tests: what the counters of stream management begin with */
+	unsigned time_divisor;		      /* tests: divides every timer; 0 means 1 */
+	uint32_t sm_start;		      /* tests: what the counters of stream management begin with */
 };
 
 /*
  * Which of them a state takes is the table of libxfed/s2s/legal.c. One that comes too late (a verdict behind our closing tag,
  * an answer to what is asked no more) is ignored, at any time and as often as it comes.
  */
-#define XFED_S2S_EVENTS(X) \
-	X(START, "start")         /* once, first: the TCP connection is there */ \
-	X(BYTES, "bytes")         /* from the socket; `consumed` comes back; offer the rest again after the actions */ \
-	X(PUMP, "pump")           /* go on with what the machine still holds */ \
-	X(JOB_DONE, "job-done")   /* the JOB action ran; `tls_result` is what it returned */ \
-	X(DECISION, "decision")   /* answers HEADER */ \
-	X(TICK, "tick")           /* the deadline has come */ \
-	X(END, "end")             /* the socket is gone: `reason` net.stream.lost, or NONE for an orderly end of file */ \
-	X(PAIR_DECISION, "pair-decision") /* answers PAIR: `decision` for that pair, `is_local` */ \
-	X(ASK, "ask")             /* verify stream: `question` */ \
-	X(VERDICT, "verdict")     /* the fate of an ASK_VERIFY of this stream: `question` and `verdict` */ \
-	X(SAY, "say")             /* `bytes` are a first-level element of ours (the answer to AUTHORITY) */ \
-	X(CLOSE, "close")         /* we want it closed: `reason`, optional `text` (for the peer; no secrets) */
+#define XFED_S2S_EVENTS(X)                                                                                                                           \
+	X(START, "start")		  /* once, first: the TCP connection is there */                                                             \
+	X(BYTES, "bytes")		  /* from the socket; `consumed` comes back; offer the rest again after the actions */                       \
+	X(PUMP, "pump")			  /* go on with what the machine still holds */                                                              \
+	X(JOB_DONE, "job-done")		  /* the JOB action ran; `tls_result` is what it returned */                                                 \
+	X(DECISION, "decision")		  /* answers HEADER */                                                                                       \
+	X(TICK, "tick")			  /* the deadline has come */                                                                                \
+	X(END, "end")			  /* the socket is gone: `reason` net.stream.lost, or NONE for an orderly end of file */                     \
+	X(PAIR_DECISION, "pair-decision") /* answers PAIR: `decision` for that pair, `is_local` */                                                   \
+	X(ASK, "ask")			  /* verify stream: `question` */                                                                            \
+	X(VERDICT, "verdict")		  /* the fate of an ASK_VERIFY of this stream: `question` and `verdict` */                                   \
+	X(SAY, "say")			  /* `bytes` are a first-level element of ours (the answer to AUTHORITY) */                                  \
+	X(CLOSE, "close")		  /* we want it closed: `reason`, optional `text` (for the peer; no secrets) */
 
 enum xfed_s2s_event_type {
 #define X(id, name) XFED_S2S_##id,
@@ -123,7 +123,7 @@ struct xfed_s2s_event {
 	bool took_element; /* comes back: BYTES or PUMP ended at an element, so that the driver can see to others */
 	enum xfed_tls_result tls_result;
 	struct xfed_s2s_decision decision;
-	bool is_local;			     /* PAIR_DECISION: the target is a domain of ours */
+	bool is_local; /* PAIR_DECISION: the target is a domain of ours */
 	struct xfed_s2s_question question;
 	enum xfed_dialback_verdict verdict;
 	enum xfed_reason reason;
@@ -131,15 +131,15 @@ struct xfed_s2s_event {
 };
 
 enum xfed_s2s_action_type {
-	XFED_S2S_JOB,	      /* run xfed_tls_handshake_step(tls) on any thread, then JOB_DONE; do not free meanwhile */
-	XFED_S2S_HEADER,      /* in: who wants to talk to whom; answer with DECISION */
-	XFED_S2S_PAIR,	      /* in: somebody wants to prove the pair (from, to) by dialback; answer with PAIR_DECISION */
-	XFED_S2S_ASK_VERIFY,  /* in: have `question` verified over another connection, then VERDICT */
-	XFED_S2S_AUTHORITY,   /* in: a db:verify for us as the authoritative server: `dialback`; answer with SAY */
-	XFED_S2S_VERIFY_OPEN, /* verify stream: ASK may be given */
-	XFED_S2S_VERIFIED,    /* verify stream: `question` has its `verdict` */
+	XFED_S2S_JOB,	       /* run xfed_tls_handshake_step(tls) on any thread, then JOB_DONE; do not free meanwhile */
+	XFED_S2S_HEADER,       /* in: who wants to talk to whom; answer with DECISION */
+	XFED_S2S_PAIR,	       /* in: somebody wants to prove the pair (from, to) by dialback; answer with PAIR_DECISION */
+	XFED_S2S_ASK_VERIFY,   /* in: have `question` verified over another connection, then VERDICT */
+	XFED_S2S_AUTHORITY,    /* in: a db:verify for us as the authoritative server: `dialback`; answer with SAY */
+	XFED_S2S_VERIFY_OPEN,  /* verify stream: ASK may be given */
+	XFED_S2S_VERIFIED,     /* verify stream: `question` has its `verdict` */
 	XFED_S2S_PAIR_REFUSED, /* in: the pair (from, to) was answered with a dialback error, `text`; the stream goes on */
-	XFED_S2S_ESTABLISHED, /* the pair (from, to) is authenticated by `method`: xfed_s2s_info() has the facts */
+	XFED_S2S_ESTABLISHED,  /* the pair (from, to) is authenticated by `method`: xfed_s2s_info() has the facts */
 	/*
 	 * A whole stanza, checked against the pair. On a stream we close for idleness or as we go out of service also behind our
 	 * closing tag, until the peer's (RFC 6120 4.4), where stream management does not run.
@@ -150,32 +150,32 @@ enum xfed_s2s_action_type {
 	 * limit the element without children. The driver answers its sender, where an answer is due, and covers its number.
 	 */
 	XFED_S2S_STANZA_REFUSED,
-	XFED_S2S_ACKED,	      /* out: the peer has taken `count` more stanzas; where it refused stream management: all written */
-	XFED_S2S_CLOSED,      /* last action: send what is in the output buffer, close the socket, free the machine */
+	XFED_S2S_ACKED,	 /* out: the peer has taken `count` more stanzas; where it refused stream management: all written */
+	XFED_S2S_CLOSED, /* last action: send what is in the output buffer, close the socket, free the machine */
 };
 
 struct xfed_s2s_action {
 	enum xfed_s2s_action_type type;
-	struct xfed_tls *tls;			 /* JOB */
-	struct xfed_span from, to;		 /* HEADER, PAIR, PAIR_REFUSED, ESTABLISHED: normalised; data NULL where absent */
-	bool is_secure;				 /* HEADER, PAIR, PAIR_REFUSED */
-	enum xfed_method method;		 /* ESTABLISHED; STANZA: what proved its pair */
-	struct xfed_s2s_question question;	 /* ASK_VERIFY, VERIFIED */
-	enum xfed_dialback_verdict verdict;	 /* VERIFIED */
+	struct xfed_tls *tls;			   /* JOB */
+	struct xfed_span from, to;		   /* HEADER, PAIR, PAIR_REFUSED, ESTABLISHED: normalised; data NULL where absent */
+	bool is_secure;				   /* HEADER, PAIR, PAIR_REFUSED */
+	enum xfed_method method;		   /* ESTABLISHED; STANZA: what proved its pair */
+	struct xfed_s2s_question question;	   /* ASK_VERIFY, VERIFIED */
+	enum xfed_dialback_verdict verdict;	   /* VERIFIED */
 	const struct xfed_dialback_elem *dialback; /* AUTHORITY: valid until the next step */
-	struct xfed_stanza stanza;		 /* STANZA, STANZA_REFUSED: valid until the next step, like `arena` */
+	struct xfed_stanza stanza;		   /* STANZA, STANZA_REFUSED: valid until the next step, like `arena` */
 	struct xfed_arena *arena;
 	size_t stanza_bytes;
-	uint64_t sm_number;			 /* STANZA, STANZA_REFUSED: for xfed_s2s_cover(); 0: not counted */
-	size_t count;				 /* ACKED: 1 or more */
-	enum xfed_reason reason;		 /* PAIR_REFUSED, STANZA_REFUSED, CLOSED; XFED_REASON_STREAM_CLOSED_* for clean ends */
+	uint64_t sm_number;	 /* STANZA, STANZA_REFUSED: for xfed_s2s_cover(); 0: not counted */
+	size_t count;		 /* ACKED: 1 or more */
+	enum xfed_reason reason; /* PAIR_REFUSED, STANZA_REFUSED, CLOSED; XFED_REASON_STREAM_CLOSED_* for clean ends */
 	enum xfed_side side;
-	const char *text;			 /* PAIR_REFUSED, STANZA_REFUSED, CLOSED: detail, never NULL, valid until the next step; CLOSED: until free */
-	bool is_abrupt;				 /* CLOSED: drop the connection without sending what is left */
+	const char *text; /* PAIR_REFUSED, STANZA_REFUSED, CLOSED: detail, never NULL, valid until the next step; CLOSED: until free */
+	bool is_abrupt;	  /* CLOSED: drop the connection without sending what is left */
 };
 
 int xfed_s2s_new(const struct xfed_s2s_config *cfg, struct xfed_s2s **out); /* OK, NOMEM */
-void xfed_s2s_free(struct xfed_s2s *s); /* never while a job runs: see xfed_s2s_has_job() */
+void xfed_s2s_free(struct xfed_s2s *s);					    /* never while a job runs: see xfed_s2s_has_job() */
 
 /* OK; NOMEM: the machine has closed itself (CLOSED follows). */
 int xfed_s2s_step(struct xfed_s2s *s, struct xfed_s2s_event *ev, uint64_t now_ms);
@@ -210,17 +210,17 @@ struct xfed_s2s_info {
 	enum xfed_s2s_direction direction;
 	enum xfed_s2s_state state;
 	const char *state_name;
-	struct xfed_span local, remote;	 /* of the pair; empty while unknown */
+	struct xfed_span local, remote; /* of the pair; empty while unknown */
 	bool is_secure, is_authenticated;
-	bool tried_external;		 /* out: <auth/> was sent */
-	bool has_features;		 /* out: the peer's features have been seen, on the stream as secure as it is now */
+	bool tried_external;				   /* out: <auth/> was sent */
+	bool has_features;				   /* out: the peer's features have been seen, on the stream as secure as it is now */
 	bool offers_tls, offers_external, offers_dialback; /* ... and what was among them (before authentication) */
-	enum xfed_method method;	 /* where authenticated */
-	struct xfed_tls_facts tls;	 /* where secure */
-	enum xfed_reason cert_reason;	 /* why the peer's certificate does not prove `remote`; NONE: it does */
-	size_t peer_bytes;		 /* out: most the peer takes of one stanza, as it says (XEP-0478); 0: it does not */
+	enum xfed_method method;			   /* where authenticated */
+	struct xfed_tls_facts tls;			   /* where secure */
+	enum xfed_reason cert_reason;			   /* why the peer's certificate does not prove `remote`; NONE: it does */
+	size_t peer_bytes;				   /* out: most the peer takes of one stanza, as it says (XEP-0478); 0: it does not */
 	uint64_t opened_ms, established_ms, last_traffic_ms;
-	bool has_sm;			 /* stream management runs */
+	bool has_sm;					     /* stream management runs */
 	uint64_t sm_sent, sm_acked, sm_received, sm_covered; /* stanzas since it does */
 	struct xfed_span stream_id;
 };

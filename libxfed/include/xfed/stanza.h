@@ -13,16 +13,26 @@ enum xfed_stanza_kind { XFED_STANZA_MESSAGE, XFED_STANZA_PRESENCE, XFED_STANZA_I
 enum xfed_stanza_type {
 	XFED_TYPE_NONE, /* absent (presence: available) or, for a message, unknown: read as normal ([A11-11]) */
 	XFED_TYPE_ERROR,
-	XFED_TYPE_NORMAL, XFED_TYPE_CHAT, XFED_TYPE_GROUPCHAT, XFED_TYPE_HEADLINE,
-	XFED_TYPE_GET, XFED_TYPE_SET, XFED_TYPE_RESULT,
-	XFED_TYPE_UNAVAILABLE, XFED_TYPE_SUBSCRIBE, XFED_TYPE_SUBSCRIBED, XFED_TYPE_UNSUBSCRIBE, XFED_TYPE_UNSUBSCRIBED, XFED_TYPE_PROBE,
+	XFED_TYPE_NORMAL,
+	XFED_TYPE_CHAT,
+	XFED_TYPE_GROUPCHAT,
+	XFED_TYPE_HEADLINE,
+	XFED_TYPE_GET,
+	XFED_TYPE_SET,
+	XFED_TYPE_RESULT,
+	XFED_TYPE_UNAVAILABLE,
+	XFED_TYPE_SUBSCRIBE,
+	XFED_TYPE_SUBSCRIBED,
+	XFED_TYPE_UNSUBSCRIBE,
+	XFED_TYPE_UNSUBSCRIBED,
+	XFED_TYPE_PROBE,
 	XFED_TYPE_INVALID, /* iq or presence with a type that does not exist */
 };
 
 struct xfed_stanza {
 	enum xfed_stanza_kind kind;
 	enum xfed_stanza_type type;
-	struct xfed_jid from, to;	  /* normalised; of a malformed one the domain alone */
+	struct xfed_jid from, to; /* normalised; of a malformed one the domain alone */
 	bool is_from_malformed, is_to_malformed;
 	struct xfed_span id;		  /* data NULL: absent */
 	struct xfed_span lang;		  /* xml:lang; data NULL: absent */
@@ -31,8 +41,8 @@ struct xfed_stanza {
 
 enum xfed_stanza_result {
 	XFED_STANZA_OK,
-	XFED_STANZA_NOT,      /* no message, presence or iq in jabber:server */
-	XFED_STANZA_IMPROPER, /* from or to absent, or without a domain: improper-addressing, [A10-01]; no server sends that */
+	XFED_STANZA_NOT,       /* no message, presence or iq in jabber:server */
+	XFED_STANZA_IMPROPER,  /* from or to absent, or without a domain: improper-addressing, [A10-01]; no server sends that */
 	XFED_STANZA_MALFORMED, /* from or to has a domain and is no JID: jid-malformed; a user can bring that about, [A10-23] */
 	XFED_STANZA_NO_MEMORY,
 };
@@ -49,11 +59,11 @@ bool xfed_stanza_may_error(const struct xfed_stanza *s);
 const char *xfed_stanza_error_type(const char *condition);
 
 struct xfed_stanza_error {
-	const char *condition; /* RFC 6120 8.3.3 word */
-	const char *type;      /* NULL: the default of the condition */
-	struct xfed_span text; /* <text/>, data NULL: none */
+	const char *condition;	  /* RFC 6120 8.3.3 word */
+	const char *type;	  /* NULL: the default of the condition */
+	struct xfed_span text;	  /* <text/>, data NULL: none */
 	struct xfed_span content; /* URI inside gone or redirect, data NULL: none */
-	bool is_too_big;       /* adds <stanza-too-big xmlns='urn:xmpp:errors'/> ([A10-11]) */
+	bool is_too_big;	  /* adds <stanza-too-big xmlns='urn:xmpp:errors'/> ([A10-11]) */
 };
 
 /*
@@ -69,8 +79,8 @@ struct xfed_stanza_words {
 	struct xfed_span type, id, from, to;
 };
 /* The same error for a stanza of which only the words are left. NULL also where they are no stanza's. */
-struct xfed_xml_elem *xfed_stanza_error_of_words(struct xfed_arena *a, const struct xfed_stanza_words *w, const struct xfed_stanza_error *err,
-	bool *nomem);
+struct xfed_xml_elem *xfed_stanza_error_of_words(
+	struct xfed_arena *a, const struct xfed_stanza_words *w, const struct xfed_stanza_error *err, bool *nomem);
 
 /* What a received error stanza says: its condition (unknown: "undefined-condition") and text. */
 struct xfed_span xfed_stanza_error_condition(const struct xfed_xml_elem *e, struct xfed_arena *a, struct xfed_span *text);

@@ -97,9 +97,9 @@ const char *xfed_tls_error_text(const struct xfed_tls *t);
 /* ---- facts after the handshake ---- */
 
 struct xfed_tls_facts {
-	const char *version; /* "TLS1.3" */
-	const char *cipher;  /* "AES-256-GCM" as GnuTLS names it */
-	struct xfed_span sni; /* server: what the client asked for; data NULL: nothing */
+	const char *version;	      /* "TLS1.3" */
+	const char *cipher;	      /* "AES-256-GCM" as GnuTLS names it */
+	struct xfed_span sni;	      /* server: what the client asked for; data NULL: nothing */
 	const struct xfed_cert *peer; /* leaf, NULL: none presented */
 	size_t chain_len;
 	/*

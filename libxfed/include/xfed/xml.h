@@ -106,7 +106,7 @@ struct xfed_xml_reader;
 struct xfed_xml_limits {
 	size_t stanza_bytes; /* one first-level element, '<' to '>' */
 	size_t depth;
-	size_t nodes; /* elements and text runs of one first-level element */
+	size_t nodes;	   /* elements and text runs of one first-level element */
 	size_t most_bytes; /* not 0: an element that breaks one of these is an EXCESS, and BAD only above so many bytes; >= stanza_bytes */
 };
 

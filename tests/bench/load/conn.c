@@ -8,11 +8,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define READ_BYTES  (64 * 1024)
-#define BUFFER_MAX  (64 * 1024 * 1024)
-#define LEAVES_MAX  64
-#define DEAF_BYTES  (64 * 1024)
-#define RECORD_MAX  16384
+#define READ_BYTES   (64 * 1024)
+#define BUFFER_MAX   (64 * 1024 * 1024)
+#define LEAVES_MAX   64
+#define DEAF_BYTES   (64 * 1024)
+#define RECORD_MAX   16384
 #define READS_A_TURN 4 /* then others are served, so that a flood does not hold up what is measured beside it */
 
 static struct load_conn *dirty, *closed;

@@ -5,13 +5,14 @@
 
 #define ENTRIES	     (1u << 20) /* sequence numbers remembered */
 #define FLOWS_MAX    16
-#define PACE_SLOT_US 2000	/* a paced flow looks at the clock this often: one or a few messages each time */
-#define DRAIN_US     10000000	/* after the last one was sent; what has not come back then is lost */
+#define PACE_SLOT_US 2000     /* a paced flow looks at the clock this often: one or a few messages each time */
+#define DRAIN_US     10000000 /* after the last one was sent; what has not come back then is lost */
 #define TEMPLATE_MAX 2048
 #define BURST	     512 /* messages of one flow before the sockets are looked at again */
 
 /* A prepared stanza or request: only the digits change. */
-struct template {
+struct template
+{
 	char *text;
 	size_t len;
 	uint16_t digits[3];
@@ -21,9 +22,9 @@ struct load_flow {
 	enum load_kind kind;
 	enum load_transport transport;
 	char local[128], remote[128], to[64], name[64];
-	unsigned pairs, first; /* users "u<n>" there and "l<n>" here */
-	unsigned window;       /* flood: in flight; 0: as much as the socket takes */
-	double rate;	       /* paced: a second; 0: flood */
+	unsigned pairs, first;	     /* users "u<n>" there and "l<n>" here */
+	unsigned window;	     /* flood: in flight; 0: as much as the socket takes */
+	double rate;		     /* paced: a second; 0: flood */
 	uint64_t count, duration_us; /* either ends it */
 	unsigned drain_us;
 	bool is_background; /* may lose messages, and ends with the others */
@@ -51,15 +52,15 @@ static uint64_t last_seq, strays;
 
 /* ---- what to send ---- */
 
-#define STANZA                                                                                                        \
-	"<message from='u%u@%s/balcony-3f2a' to='%s@%s' type='chat' id='b0000000000' xml:lang='en'><body>#0000000000# Art " \
-	"thou not Romeo? 0123456789 &amp; more</body><thread>e0ffe42b28561960c6b1</thread><active "                       \
+#define STANZA                                                                                                                                       \
+	"<message from='u%u@%s/balcony-3f2a' to='%s@%s' type='chat' id='b0000000000' xml:lang='en'><body>#0000000000# Art "                          \
+	"thou not Romeo? 0123456789 &amp; more</body><thread>e0ffe42b28561960c6b1</thread><active "                                                  \
 	"xmlns='http://jabber.org/protocol/chatstates'/></message>"
 #define QUERY "<iq from='u%u@%s/balcony-3f2a' to='%s' type='get' id='b0000000000'><ping xmlns='urn:xmpp:ping'/></iq>"
 #define BODY  "#0000000000# Art thou not Romeo? 0123456789 & more"
-#define REQUEST                                                                                                            \
-	"MESSAGE sip:u%u@%s SIP/2.0\r\nVia: SIP/2.0/%s 127.0.0.1:%u;branch=z9hG4bKb0000000000\r\nMax-Forwards: 70\r\n"       \
-	"From: <sip:%s@%s>;tag=4a6f%u\r\nTo: <sip:u%u@%s>\r\nCall-ID: b0000000000@bench\r\nCSeq: 1 MESSAGE\r\n"            \
+#define REQUEST                                                                                                                                      \
+	"MESSAGE sip:u%u@%s SIP/2.0\r\nVia: SIP/2.0/%s 127.0.0.1:%u;branch=z9hG4bKb0000000000\r\nMax-Forwards: 70\r\n"                               \
+	"From: <sip:%s@%s>;tag=4a6f%u\r\nTo: <sip:u%u@%s>\r\nCall-ID: b0000000000@bench\r\nCSeq: 1 MESSAGE\r\n"                                      \
 	"Content-Type: text/plain\r\nContent-Length: %zu\r\n\r\n" BODY
 
 static void find_digits(struct template *t)

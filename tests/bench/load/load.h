@@ -73,14 +73,14 @@ struct load_flow;
 /* One line of a `run` command: "dir=to-sip,local=...,remote=...,..."; NULL: it does not make sense. */
 struct load_flow *load_flow_new(const char *spec);
 void load_flows_start(void);
-void load_flows_pump(void);  /* sends what is due */
+void load_flows_pump(void);   /* sends what is due */
 int load_flows_wait_ms(void); /* until something is due; -1: nothing */
 bool load_flows_done(void);
 void load_flows_print(FILE *out);
 void load_flows_free(void);
 
-void load_arrived(uint64_t seq);	       /* at the other side */
-void load_answered(uint64_t seq, int status);  /* a final response, an error stanza (status 0), an IQ result (200) */
+void load_arrived(uint64_t seq);	      /* at the other side */
+void load_answered(uint64_t seq, int status); /* a final response, an error stanza (status 0), an IQ result (200) */
 
 /* ---- xmpp.c ---- */
 

@@ -135,8 +135,15 @@ static const struct command {
 	int words; /* at least */
 	void (*run)(char **w, int n);
 } commands[] = {
-	{ "listen", 5, do_listen }, { "open", 7, do_open }, { "hop", 4, do_hop }, { "dial", 3, do_dial }, { "dead", 2, do_dead },
-	{ "deaf", 3, do_deaf }, { "gateway", 8, do_gateway }, { "run", 2, do_run }, { "quit", 1, do_quit },
+	{ "listen", 5, do_listen },
+	{ "open", 7, do_open },
+	{ "hop", 4, do_hop },
+	{ "dial", 3, do_dial },
+	{ "dead", 2, do_dead },
+	{ "deaf", 3, do_deaf },
+	{ "gateway", 8, do_gateway },
+	{ "run", 2, do_run },
+	{ "quit", 1, do_quit },
 };
 
 static void execute(char *line)

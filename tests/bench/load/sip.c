@@ -7,10 +7,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define SOCKET_BYTES  (4 * 1024 * 1024)
-#define DATAGRAM      65536
-#define RESPONSE_MAX  2048
-#define HELD_MAX      8192 /* answers kept back from the dead */
+#define SOCKET_BYTES	 (4 * 1024 * 1024)
+#define DATAGRAM	 65536
+#define RESPONSE_MAX	 2048
+#define HELD_MAX	 8192 /* answers kept back from the dead */
 #define DATAGRAMS_A_TURN 64
 
 const char *const load_transport_names[3] = { "UDP", "TCP", "TLS" };
@@ -57,8 +57,8 @@ static uint64_t digits(const char *at)
 
 static bool is_copied(const char *line)
 {
-	return strncmp(line, "Via:", 4) == 0 || strncmp(line, "From:", 5) == 0 || strncmp(line, "To:", 3) == 0 ||
-	       strncmp(line, "Call-ID:", 8) == 0 || strncmp(line, "CSeq:", 5) == 0;
+	return strncmp(line, "Via:", 4) == 0 || strncmp(line, "From:", 5) == 0 || strncmp(line, "To:", 3) == 0 || strncmp(line, "Call-ID:", 8) == 0 ||
+	       strncmp(line, "CSeq:", 5) == 0;
 }
 
 /* 200 with the lines of the request that a response repeats. */

@@ -6,19 +6,19 @@
 #define OPENING_MAX 48 /* streams being opened at a time */
 #define NS_SM	    "urn:xmpp:sm:3"
 
-#define HEADER_TO                                                                                                       \
-	"<?xml version='1.0'?><stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' from='%s' " \
+#define HEADER_TO                                                                                                                                    \
+	"<?xml version='1.0'?><stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' from='%s' "                       \
 	"to='%s' version='1.0'>"
-#define HEADER_BACK                                                                                                     \
-	"<?xml version='1.0'?><stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' from='%s' " \
+#define HEADER_BACK                                                                                                                                  \
+	"<?xml version='1.0'?><stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' from='%s' "                       \
 	"id='s%u' version='1.0'>"
 #define STARTTLS  "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
 #define PROCEED	  "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
 #define AUTH	  "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>"
 #define SUCCESS	  "<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>"
 #define OFFER_TLS "<stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls></stream:features>"
-#define OFFER_SASL                                                                                                      \
-	"<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>EXTERNAL</mechanism></mechanisms>" \
+#define OFFER_SASL                                                                                                                                   \
+	"<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>EXTERNAL</mechanism></mechanisms>"                         \
 	"</stream:features>"
 #define OFFER_NONE "<stream:features/>"
 #define OFFER_SM   "<stream:features><sm xmlns='" NS_SM "'/></stream:features>"

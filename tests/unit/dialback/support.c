@@ -9,8 +9,7 @@
 
 bool parse_behind(struct parsed *p, const char *header, struct xfed_span xml)
 {
-	static const struct xfed_xml_limits limits = { 65536, XFED_XML_DEPTH_MAX,
-		XFED_XML_NODES_MAX };
+	static const struct xfed_xml_limits limits = { 65536, XFED_XML_DEPTH_MAX, XFED_XML_NODES_MAX };
 	struct xfed_span input[] = { xfed_span_str(header), xml };
 	enum xfed_xml_result expected[] = { XFED_XML_HEADER, XFED_XML_ELEMENT };
 	*p = (struct parsed){ .reader = NULL };
@@ -22,8 +21,7 @@ bool parse_behind(struct parsed *p, const char *header, struct xfed_span xml)
 		size_t at = 0, consumed;
 		enum xfed_xml_result r = XFED_XML_MORE;
 		for (; r == XFED_XML_MORE && at < input[i].len; at += consumed) {
-			r = xfed_xml_reader_feed(p->reader,
-				xfed_span_make(input[i].data + at, input[i].len - at), &consumed);
+			r = xfed_xml_reader_feed(p->reader, xfed_span_make(input[i].data + at, input[i].len - at), &consumed);
 		}
 		if (r == XFED_XML_NOMEM) {
 			return false;
@@ -103,8 +101,7 @@ void note_action(char *text, size_t size, const struct xfed_dialback_action *a)
 		put(text, size, "spoiled ", xfed_span_str(xfed_reason_code(a->reason)));
 		break;
 	case XFED_DIALBACK_DO_VERDICT:
-		snprintf(number, sizeof(number), "verdict %u#%u ", (unsigned)a->origin,
-			(unsigned)a->token);
+		snprintf(number, sizeof(number), "verdict %u#%u ", (unsigned)a->origin, (unsigned)a->token);
 		put_pair(text, size, number, &a->pair);
 		put(text, size, " ", a->stream_id);
 		put(text, size, " ", xfed_span_str(xfed_dialback_verdict_word(a->verdict)));
@@ -167,8 +164,7 @@ size_t failing_live(void)
 
 void failing_install(void)
 {
-	static const struct xfed_mem_hooks hooks = { failing_malloc, failing_realloc,
-		failing_free };
+	static const struct xfed_mem_hooks hooks = { failing_malloc, failing_realloc, failing_free };
 	live = 0;
 	xfed_mem_set_hooks(&hooks);
 }

@@ -14,8 +14,8 @@
 #define MONTAGUE_ID  "417GAF25"
 
 /* How a stream of ours begins; the prefix of dialback is declared there. */
-#define STREAM_HEADER                                                                              \
-	"<?xml version='1.0'?><stream:stream xmlns='jabber:server' "                               \
+#define STREAM_HEADER                                                                                                                                \
+	"<?xml version='1.0'?><stream:stream xmlns='jabber:server' "                                                                                 \
 	"xmlns:stream='http://etherx.jabber.org/streams' xmlns:db='jabber:server:dialback'>"
 
 struct parsed {

@@ -20,75 +20,59 @@ struct shape {
 };
 
 static const struct shape shapes[] = {
-	{ "A8-04 a request", "<db:result from='a.example' to='b.example'>k</db:result>",
-		XFED_DIALBACK_RESULT, XFED_DIALBACK_KEY, "a.example", "b.example", NULL, "k", 0 },
-	{ "A8-04 a verification", "<db:verify from='a.example' to='b.example' id='1'>k</db:verify>",
-		XFED_DIALBACK_VERIFY, XFED_DIALBACK_KEY, "a.example", "b.example", "1", "k", 0 },
-	{ "a result has no id", "<db:result from='a.example' to='b.example' id='1'>k</db:result>",
-		XFED_DIALBACK_RESULT, XFED_DIALBACK_KEY, "a.example", "b.example", NULL, "k", 0 },
+	{ "A8-04 a request", "<db:result from='a.example' to='b.example'>k</db:result>", XFED_DIALBACK_RESULT, XFED_DIALBACK_KEY, "a.example",
+		"b.example", NULL, "k", 0 },
+	{ "A8-04 a verification", "<db:verify from='a.example' to='b.example' id='1'>k</db:verify>", XFED_DIALBACK_VERIFY, XFED_DIALBACK_KEY,
+		"a.example", "b.example", "1", "k", 0 },
+	{ "a result has no id", "<db:result from='a.example' to='b.example' id='1'>k</db:result>", XFED_DIALBACK_RESULT, XFED_DIALBACK_KEY,
+		"a.example", "b.example", NULL, "k", 0 },
 	{ "A8-02 any prefix",
 		"<x:result xmlns:x='jabber:server:dialback' from='a.example' "
 		"to='b.example'>k</x:result>",
 		XFED_DIALBACK_RESULT, XFED_DIALBACK_KEY, "a.example", "b.example", NULL, "k", 0 },
-	{ "A8-02 no prefix",
-		"<result xmlns='jabber:server:dialback' from='a.example' to='b.example'>k</result>",
-		XFED_DIALBACK_RESULT, XFED_DIALBACK_KEY, "a.example", "b.example", NULL, "k", 0 },
-	{ "A8-07 white space",
-		"<db:result from='a.example' to='b.example'>\n\t k k \r\n</db:result>",
-		XFED_DIALBACK_RESULT, XFED_DIALBACK_KEY, "a.example", "b.example", NULL, "k k", 0 },
-	{ "nothing but white space", "<db:result from='a.example' to='b.example'> \n </db:result>",
-		XFED_DIALBACK_RESULT, XFED_DIALBACK_KEY, "a.example", "b.example", NULL, "", 0 },
-	{ "valid", "<db:result from='a.example' to='b.example' type='valid'/>",
-		XFED_DIALBACK_RESULT, XFED_DIALBACK_VALID, "a.example", "b.example", NULL, NULL,
-		0 },
-	{ "valid with a key in it",
-		"<db:result from='a.example' to='b.example' type='valid'>k</db:result>",
-		XFED_DIALBACK_RESULT, XFED_DIALBACK_VALID, "a.example", "b.example", NULL, NULL,
-		0 },
-	{ "invalid", "<db:verify from='a.example' to='b.example' id='' type='invalid'/>",
-		XFED_DIALBACK_VERIFY, XFED_DIALBACK_INVALID, "a.example", "b.example", "", NULL,
-		0 },
-	{ "types have one spelling", "<db:result from='a.example' to='b.example' type='VALID'/>",
-		XFED_DIALBACK_RESULT, XFED_DIALBACK_UNKNOWN, "a.example", "b.example", NULL, NULL,
-		0 },
-	{ "A10-22 domains are normalised",
-		"<db:result from='A.Example.' to='xn--bcher-kva.example'>k</db:result>",
-		XFED_DIALBACK_RESULT, XFED_DIALBACK_KEY, "a.example",
+	{ "A8-02 no prefix", "<result xmlns='jabber:server:dialback' from='a.example' to='b.example'>k</result>", XFED_DIALBACK_RESULT,
+		XFED_DIALBACK_KEY, "a.example", "b.example", NULL, "k", 0 },
+	{ "A8-07 white space", "<db:result from='a.example' to='b.example'>\n\t k k \r\n</db:result>", XFED_DIALBACK_RESULT, XFED_DIALBACK_KEY,
+		"a.example", "b.example", NULL, "k k", 0 },
+	{ "nothing but white space", "<db:result from='a.example' to='b.example'> \n </db:result>", XFED_DIALBACK_RESULT, XFED_DIALBACK_KEY,
+		"a.example", "b.example", NULL, "", 0 },
+	{ "valid", "<db:result from='a.example' to='b.example' type='valid'/>", XFED_DIALBACK_RESULT, XFED_DIALBACK_VALID, "a.example", "b.example",
+		NULL, NULL, 0 },
+	{ "valid with a key in it", "<db:result from='a.example' to='b.example' type='valid'>k</db:result>", XFED_DIALBACK_RESULT,
+		XFED_DIALBACK_VALID, "a.example", "b.example", NULL, NULL, 0 },
+	{ "invalid", "<db:verify from='a.example' to='b.example' id='' type='invalid'/>", XFED_DIALBACK_VERIFY, XFED_DIALBACK_INVALID, "a.example",
+		"b.example", "", NULL, 0 },
+	{ "types have one spelling", "<db:result from='a.example' to='b.example' type='VALID'/>", XFED_DIALBACK_RESULT, XFED_DIALBACK_UNKNOWN,
+		"a.example", "b.example", NULL, NULL, 0 },
+	{ "A10-22 domains are normalised", "<db:result from='A.Example.' to='xn--bcher-kva.example'>k</db:result>", XFED_DIALBACK_RESULT,
+		XFED_DIALBACK_KEY, "a.example",
 		"b\xc3\xbc"
 		"cher.example",
 		NULL, "k", 0 },
-	{ "a user is no domain", "<db:result from='u@a.example' to='b.example/r'>k</db:result>",
-		XFED_DIALBACK_RESULT, XFED_DIALBACK_KEY, NULL, NULL, NULL, "k", 0 },
-	{ "no addresses", "<db:result>k</db:result>", XFED_DIALBACK_RESULT, XFED_DIALBACK_KEY, NULL,
-		NULL, NULL, "k", 0 },
-	{ "A8-16 an error without a word",
-		"<db:result from='a.example' to='b.example' type='error'/>", XFED_DIALBACK_RESULT,
-		XFED_DIALBACK_ERROR, "a.example", "b.example", NULL, NULL,
-		XFED_DIALBACK_NOT_IN_TABLE },
+	{ "a user is no domain", "<db:result from='u@a.example' to='b.example/r'>k</db:result>", XFED_DIALBACK_RESULT, XFED_DIALBACK_KEY, NULL, NULL,
+		NULL, "k", 0 },
+	{ "no addresses", "<db:result>k</db:result>", XFED_DIALBACK_RESULT, XFED_DIALBACK_KEY, NULL, NULL, NULL, "k", 0 },
+	{ "A8-16 an error without a word", "<db:result from='a.example' to='b.example' type='error'/>", XFED_DIALBACK_RESULT, XFED_DIALBACK_ERROR,
+		"a.example", "b.example", NULL, NULL, XFED_DIALBACK_NOT_IN_TABLE },
 	{ "A8-16 text before the condition",
 		"<db:result from='a.example' to='b.example' type='error'><error "
-		"type='cancel'><text " STANZAS ">no</text><forbidden " STANZAS
-		"/></error></db:result>",
-		XFED_DIALBACK_RESULT, XFED_DIALBACK_ERROR, "a.example", "b.example", NULL, NULL,
-		XFED_DIALBACK_FORBIDDEN },
+		"type='cancel'><text " STANZAS ">no</text><forbidden " STANZAS "/></error></db:result>",
+		XFED_DIALBACK_RESULT, XFED_DIALBACK_ERROR, "a.example", "b.example", NULL, NULL, XFED_DIALBACK_FORBIDDEN },
 	{ "A8-16 an error of no namespace",
 		"<db:result from='a.example' to='b.example' type='error'><error xmlns='' "
 		"type='cancel'><item-not-found " STANZAS "/></error></db:result>",
-		XFED_DIALBACK_RESULT, XFED_DIALBACK_ERROR, "a.example", "b.example", NULL, NULL,
-		XFED_DIALBACK_ITEM_NOT_FOUND },
+		XFED_DIALBACK_RESULT, XFED_DIALBACK_ERROR, "a.example", "b.example", NULL, NULL, XFED_DIALBACK_ITEM_NOT_FOUND },
 	{ "A8-16 a condition of another namespace",
 		"<db:result from='a.example' to='b.example' type='error'><error "
 		"type='cancel'><forbidden/></error></db:result>",
-		XFED_DIALBACK_RESULT, XFED_DIALBACK_ERROR, "a.example", "b.example", NULL, NULL,
-		XFED_DIALBACK_NOT_IN_TABLE },
+		XFED_DIALBACK_RESULT, XFED_DIALBACK_ERROR, "a.example", "b.example", NULL, NULL, XFED_DIALBACK_NOT_IN_TABLE },
 };
 
 static void same(const char *row, const char *what, struct xfed_span got, const char *expected)
 {
 	bool is_same = expected ? got.data && xfed_span_is(got, expected) : !got.data;
 	if (!is_same) {
-		fail_msg("%s: %s is '%.*s', expected '%s'", row, what, (int)got.len,
-			got.data ? got.data : "", expected ? expected : "(absent)");
+		fail_msg("%s: %s is '%.*s', expected '%s'", row, what, (int)got.len, got.data ? got.data : "", expected ? expected : "(absent)");
 	}
 }
 
@@ -102,10 +86,8 @@ static void reading(void **state)
 		same(s->requirement, "to", p.elem.to, s->to);
 		same(s->requirement, "id", p.elem.id, s->id);
 		same(s->requirement, "key", p.elem.key, s->key);
-		if (p.elem.kind != s->kind || p.elem.type != s->type ||
-			(s->type == XFED_DIALBACK_ERROR && p.elem.condition != s->condition)) {
-			fail_msg("%s: kind %d, type %d, condition %d", s->requirement, p.elem.kind,
-				p.elem.type, p.elem.condition);
+		if (p.elem.kind != s->kind || p.elem.type != s->type || (s->type == XFED_DIALBACK_ERROR && p.elem.condition != s->condition)) {
+			fail_msg("%s: kind %d, type %d, condition %d", s->requirement, p.elem.kind, p.elem.type, p.elem.condition);
 		}
 		parsed_free(&p);
 	}
@@ -113,25 +95,20 @@ static void reading(void **state)
 
 static void other_elements_are_none(void **state)
 {
-	static const char *const names[][2] = { { XFED_NS_DIALBACK, "stream" },
-		{ XFED_NS_SERVER, "result" }, { "", "verify" } };
+	static const char *const names[][2] = { { XFED_NS_DIALBACK, "stream" }, { XFED_NS_SERVER, "result" }, { "", "verify" } };
 	for (size_t i = 0; i < XFED_ARRAY_LEN(names); i++) {
 		struct xfed_arena a;
 		struct xfed_dialback_elem e;
 		xfed_arena_init(&a, 1 << 16);
-		assert_int_equal(xfed_dialback_read(&a,
-					 xfed_xml_elem_new(&a, xfed_span_str(names[i][0]),
-						 xfed_span_str(names[i][1])),
-					 &e),
-			XFED_ERR_INVALID);
+		assert_int_equal(
+			xfed_dialback_read(&a, xfed_xml_elem_new(&a, xfed_span_str(names[i][0]), xfed_span_str(names[i][1])), &e), XFED_ERR_INVALID);
 		xfed_arena_deinit(&a);
 	}
 }
 
 /* ---- printing ---- */
 
-static struct xfed_dialback_elem elem(
-	enum xfed_dialback_kind kind, enum xfed_dialback_type type, enum xfed_dialback_condition c)
+static struct xfed_dialback_elem elem(enum xfed_dialback_kind kind, enum xfed_dialback_type type, enum xfed_dialback_condition c)
 {
 	return (struct xfed_dialback_elem){
 		.kind = kind,
@@ -178,8 +155,7 @@ static void printing(void **state)
 
 static void a_full_buffer_is_left_as_it_was(void **state)
 {
-	struct xfed_dialback_elem e =
-		elem(XFED_DIALBACK_RESULT, XFED_DIALBACK_ERROR, XFED_DIALBACK_FORBIDDEN);
+	struct xfed_dialback_elem e = elem(XFED_DIALBACK_RESULT, XFED_DIALBACK_ERROR, XFED_DIALBACK_FORBIDDEN);
 	struct xfed_buf b;
 	xfed_buf_init(&b, 1024);
 	assert_int_equal(xfed_dialback_print(&b, &e), XFED_OK);
@@ -203,8 +179,7 @@ static void a_full_buffer_is_left_as_it_was(void **state)
 static void every_condition_survives(void **state)
 {
 	for (int c = 0; c <= XFED_DIALBACK_NOT_IN_TABLE; c++) {
-		struct xfed_dialback_elem e = elem(
-			XFED_DIALBACK_VERIFY, XFED_DIALBACK_ERROR, (enum xfed_dialback_condition)c);
+		struct xfed_dialback_elem e = elem(XFED_DIALBACK_VERIFY, XFED_DIALBACK_ERROR, (enum xfed_dialback_condition)c);
 		struct xfed_buf b;
 		struct parsed p;
 		xfed_buf_init(&b, 1024);
@@ -212,10 +187,8 @@ static void every_condition_survives(void **state)
 		assert_true(parse_behind(&p, STREAM_HEADER, xfed_buf_span(&b)));
 		assert_int_equal(p.elem.type, XFED_DIALBACK_ERROR);
 		assert_int_equal(p.elem.condition, c);
-		assert_true(xfed_span_is(p.elem.condition_word,
-			xfed_dialback_condition_word((enum xfed_dialback_condition)c)));
-		assert_true(
-			xfed_span_is(p.elem.from, "a.example") && xfed_span_is(p.elem.id, "i&d"));
+		assert_true(xfed_span_is(p.elem.condition_word, xfed_dialback_condition_word((enum xfed_dialback_condition)c)));
+		assert_true(xfed_span_is(p.elem.from, "a.example") && xfed_span_is(p.elem.id, "i&d"));
 		parsed_free(&p);
 		xfed_buf_deinit(&b);
 	}
@@ -241,10 +214,8 @@ static void feature(void **state)
 		struct xfed_xml_reader *r;
 		struct xfed_xml_limits limits = { 4096, 8, 64 };
 		assert_int_equal(xfed_xml_reader_new_fragment(&limits, &r), XFED_OK);
-		assert_int_equal(
-			xfed_xml_reader_fragment(r, xfed_span_str(rows[i].xml)), XFED_XML_ELEMENT);
-		assert_int_equal(
-			xfed_dialback_offers_errors(xfed_xml_reader_elem(r)), rows[i].offers);
+		assert_int_equal(xfed_xml_reader_fragment(r, xfed_span_str(rows[i].xml)), XFED_XML_ELEMENT);
+		assert_int_equal(xfed_dialback_offers_errors(xfed_xml_reader_elem(r)), rows[i].offers);
 		xfed_xml_reader_free(r);
 	}
 }
@@ -267,9 +238,7 @@ static void refusals(void **state)
 		{ XFED_REASON_SIP_USER_UNKNOWN, "not-acceptable" },
 	};
 	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
-		assert_string_equal(
-			xfed_dialback_condition_word(xfed_dialback_condition_of(rows[i].reason)),
-			rows[i].word);
+		assert_string_equal(xfed_dialback_condition_word(xfed_dialback_condition_of(rows[i].reason)), rows[i].word);
 	}
 }
 

@@ -26,45 +26,40 @@ struct row {
 	const char *expect;
 };
 
-#define REQ(at, sender, target, flags, rc, expect)                                                 \
-	{                                                                                          \
-		at, REQUEST, sender, target, flags, NULL, rc, expect                               \
+#define REQ(at, sender, target, flags, rc, expect)                                                                                                   \
+	{                                                                                                                                            \
+		at, REQUEST, sender, target, flags, NULL, rc, expect                                                                                 \
 	}
-#define ANS(at, xml, expect)                                                                       \
-	{                                                                                          \
-		at, ANSWER, NULL, NULL, 0, xml, XFED_OK, expect                                    \
+#define ANS(at, xml, expect)                                                                                                                         \
+	{                                                                                                                                            \
+		at, ANSWER, NULL, NULL, 0, xml, XFED_OK, expect                                                                                      \
 	}
-#define TIME(at, expect)                                                                           \
-	{                                                                                          \
-		at, TICK, NULL, NULL, 0, NULL, XFED_OK, expect                                     \
+#define TIME(at, expect)                                                                                                                             \
+	{                                                                                                                                            \
+		at, TICK, NULL, NULL, 0, NULL, XFED_OK, expect                                                                                       \
 	}
-#define GONE(at, expect)                                                                           \
-	{                                                                                          \
-		at, LOST, NULL, NULL, 0, NULL, XFED_OK, expect                                     \
+#define GONE(at, expect)                                                                                                                             \
+	{                                                                                                                                            \
+		at, LOST, NULL, NULL, 0, NULL, XFED_OK, expect                                                                                       \
 	}
-#define END                                                                                        \
-	{                                                                                          \
-		0, TICK, NULL, NULL, 0, NULL, 0, NULL                                              \
+#define END                                                                                                                                          \
+	{                                                                                                                                            \
+		0, TICK, NULL, NULL, 0, NULL, 0, NULL                                                                                                \
 	}
 
 #define TYPED(from, to, type) "<db:result from='" from "' to='" to "' type='" type "'/>"
-#define ERROR(from, to, word)                                                                      \
-	"<db:result from='" from "' to='" to "' type='error'><error type='cancel'><" word          \
-	" " STANZAS "/></error></db:result>"
-#define SENT  "<db:result from='" CAPULET "' to='" MONTAGUE "'>" CAPULET_KEY "</db:result>"
-#define START REQ(0, CAPULET, MONTAGUE, 0, XFED_OK, SENT)
+#define ERROR(from, to, word) "<db:result from='" from "' to='" to "' type='error'><error type='cancel'><" word " " STANZAS "/></error></db:result>"
+#define SENT		      "<db:result from='" CAPULET "' to='" MONTAGUE "'>" CAPULET_KEY "</db:result>"
+#define START		      REQ(0, CAPULET, MONTAGUE, 0, XFED_OK, SENT)
 /* Keys of other pairs of the same stream and secret, computed with another implementation (Python's
  * hmac). */
-#define ROOMS_KEY "8acfc019f4065de59e88f08d4532376c61c8becf61ce78a25156e42fdbd0b69c"
-#define CHAT_KEY  "74d66f15f64fb4d23e2e914a6db561f1f73e2d3e9af6021726b8585756bf98a3"
-#define ROOMS_SENT                                                                                 \
-	"<db:result from='rooms.capulet.example' to='" MONTAGUE "'>" ROOMS_KEY "</db:result>"
-#define CHAT_SENT                                                                                  \
-	"<db:result from='" CAPULET "' to='chat.montague.example'>" CHAT_KEY "</db:result>"
-#define READY "ready " CAPULET ">" MONTAGUE
-#define FAILED(reason, word, side, stanzas)                                                        \
-	"failed " CAPULET ">" MONTAGUE " " reason " " word " " side " stanzas:" stanzas
-#define TIMED_OUT FAILED("dialback.timeout", "-", "partner", "remote-server-timeout")
+#define ROOMS_KEY			    "8acfc019f4065de59e88f08d4532376c61c8becf61ce78a25156e42fdbd0b69c"
+#define CHAT_KEY			    "74d66f15f64fb4d23e2e914a6db561f1f73e2d3e9af6021726b8585756bf98a3"
+#define ROOMS_SENT			    "<db:result from='rooms.capulet.example' to='" MONTAGUE "'>" ROOMS_KEY "</db:result>"
+#define CHAT_SENT			    "<db:result from='" CAPULET "' to='chat.montague.example'>" CHAT_KEY "</db:result>"
+#define READY				    "ready " CAPULET ">" MONTAGUE
+#define FAILED(reason, word, side, stanzas) "failed " CAPULET ">" MONTAGUE " " reason " " word " " side " stanzas:" stanzas
+#define TIMED_OUT			    FAILED("dialback.timeout", "-", "partner", "remote-server-timeout")
 
 struct scenario {
 	const char *name;
@@ -73,8 +68,7 @@ struct scenario {
 };
 
 static const struct scenario scenarios[] = {
-	{ "A8-01, A8-04: the example of XEP-0220 2.1.1", true,
-		{ START, ANS(10, TYPED(MONTAGUE, CAPULET, "valid"), READY), END } },
+	{ "A8-01, A8-04: the example of XEP-0220 2.1.1", true, { START, ANS(10, TYPED(MONTAGUE, CAPULET, "valid"), READY), END } },
 	{ "A8-04: whatever the spelling of the answer", true,
 		{ START,
 			ANS(10,
@@ -83,87 +77,58 @@ static const struct scenario scenarios[] = {
 				READY),
 			END } },
 	{ "A8-08: one key per pair, asked for once", true,
-		{ START, REQ(1, CAPULET, MONTAGUE, 0, XFED_OK, ""),
-			ANS(10, TYPED(MONTAGUE, CAPULET, "valid"), READY),
+		{ START, REQ(1, CAPULET, MONTAGUE, 0, XFED_OK, ""), ANS(10, TYPED(MONTAGUE, CAPULET, "valid"), READY),
 			REQ(11, CAPULET, MONTAGUE, 0, XFED_OK, READY), END } },
 	{ "A8-09: invalid spoils the stream", true,
 		{ START,
 			ANS(10, TYPED(MONTAGUE, CAPULET, "invalid"),
-				FAILED("dialback.invalid", "invalid", "us",
-					"internal-server-error") " | spoiled dialback.invalid"),
-			REQ(11, "rooms.capulet.example", MONTAGUE, 0, XFED_ERR_STATE, ""),
-			REQ(12, CAPULET, MONTAGUE, 0, XFED_ERR_STATE, ""), END } },
+				FAILED("dialback.invalid", "invalid", "us", "internal-server-error") " | spoiled dialback.invalid"),
+			REQ(11, "rooms.capulet.example", MONTAGUE, 0, XFED_ERR_STATE, ""), REQ(12, CAPULET, MONTAGUE, 0, XFED_ERR_STATE, ""), END } },
 	{ "A8-09: pairs that wait on a spoiled stream fail with it", true,
 		{ START, REQ(1, "rooms.capulet.example", MONTAGUE, 0, XFED_OK, ROOMS_SENT),
 			ANS(10, TYPED(MONTAGUE, CAPULET, "invalid"),
-				FAILED("dialback.invalid", "invalid", "us",
-					"internal-server-error") " | spoiled dialback.invalid"),
-			GONE(11, "failed rooms.capulet.example>" MONTAGUE
-				 " net.stream.lost - network stanzas:remote-server-timeout"),
-			END } },
+				FAILED("dialback.invalid", "invalid", "us", "internal-server-error") " | spoiled dialback.invalid"),
+			GONE(11, "failed rooms.capulet.example>" MONTAGUE " net.stream.lost - network stanzas:remote-server-timeout"), END } },
 	{ "A8-09: nothing becomes ready on a spoiled stream", true,
 		{ START, REQ(1, "rooms.capulet.example", MONTAGUE, 0, XFED_OK, ROOMS_SENT),
 			ANS(10, TYPED(MONTAGUE, CAPULET, "invalid"),
-				FAILED("dialback.invalid", "invalid", "us",
-					"internal-server-error") " | spoiled dialback.invalid"),
+				FAILED("dialback.invalid", "invalid", "us", "internal-server-error") " | spoiled dialback.invalid"),
 			ANS(11, TYPED(MONTAGUE, "rooms.capulet.example", "valid"),
-				"failed rooms.capulet.example>" MONTAGUE
-				" dialback.invalid - us stanzas:remote-server-timeout "
+				"failed rooms.capulet.example>" MONTAGUE " dialback.invalid - us stanzas:remote-server-timeout "
 				"elsewhere"),
 			ANS(12, TYPED(MONTAGUE, "rooms.capulet.example", "valid"), ""), END } },
 	{ "A8-09: the stream closes while waiting", true,
-		{ START,
-			GONE(10,
-				FAILED("net.stream.lost", "-", "network", "remote-server-timeout")),
-			ANS(11, TYPED(MONTAGUE, CAPULET, "valid"), ""),
+		{ START, GONE(10, FAILED("net.stream.lost", "-", "network", "remote-server-timeout")), ANS(11, TYPED(MONTAGUE, CAPULET, "valid"), ""),
 			REQ(12, CAPULET, MONTAGUE, 0, XFED_ERR_STATE, ""), GONE(13, ""), END } },
 	{ "A8-09: no answer in time", true,
-		{ START, TIME(29999, ""), TIME(30000, TIMED_OUT),
-			ANS(30001, TYPED(MONTAGUE, CAPULET, "valid"), ""),
-			REQ(30002, CAPULET, MONTAGUE, 0, XFED_OK, SENT),
-			ANS(30003, TYPED(MONTAGUE, CAPULET, "valid"), READY), END } },
-	{ "a timeout is told with whatever event comes next", true,
-		{ START, ANS(30000, TYPED(MONTAGUE, "x.example", "valid"), TIMED_OUT), END } },
+		{ START, TIME(29999, ""), TIME(30000, TIMED_OUT), ANS(30001, TYPED(MONTAGUE, CAPULET, "valid"), ""),
+			REQ(30002, CAPULET, MONTAGUE, 0, XFED_OK, SENT), ANS(30003, TYPED(MONTAGUE, CAPULET, "valid"), READY), END } },
+	{ "a timeout is told with whatever event comes next", true, { START, ANS(30000, TYPED(MONTAGUE, "x.example", "valid"), TIMED_OUT), END } },
 	{ "A8-12: answers nobody asked for", true,
-		{ ANS(0, TYPED(MONTAGUE, CAPULET, "valid"), ""),
-			REQ(1, CAPULET, MONTAGUE, 0, XFED_OK, SENT),
-			ANS(2, TYPED(CAPULET, MONTAGUE, "valid"), ""),
-			ANS(3, TYPED("evil.example", CAPULET, "valid"), ""),
-			ANS(4, TYPED(MONTAGUE, "rooms.capulet.example", "valid"), ""),
-			ANS(5, "<db:result type='valid'/>", ""),
+		{ ANS(0, TYPED(MONTAGUE, CAPULET, "valid"), ""), REQ(1, CAPULET, MONTAGUE, 0, XFED_OK, SENT),
+			ANS(2, TYPED(CAPULET, MONTAGUE, "valid"), ""), ANS(3, TYPED("evil.example", CAPULET, "valid"), ""),
+			ANS(4, TYPED(MONTAGUE, "rooms.capulet.example", "valid"), ""), ANS(5, "<db:result type='valid'/>", ""),
 			ANS(6, TYPED(MONTAGUE, CAPULET, "valid"), READY), END } },
 	{ "A8-12: requests and nonsense on a stream of ours", true,
-		{ START,
-			ANS(1, "<db:result from='" MONTAGUE "' to='" CAPULET "'>k</db:result>", ""),
-			ANS(2, TYPED(MONTAGUE, CAPULET, "maybe"), ""),
+		{ START, ANS(1, "<db:result from='" MONTAGUE "' to='" CAPULET "'>k</db:result>", ""), ANS(2, TYPED(MONTAGUE, CAPULET, "maybe"), ""),
 			ANS(3, TYPED(MONTAGUE, CAPULET, ""), ""), END } },
 	{ "A8-12: one answer only", true,
-		{ START, ANS(1, TYPED(MONTAGUE, CAPULET, "valid"), READY),
-			ANS(2, TYPED(MONTAGUE, CAPULET, "invalid"), ""),
-			ANS(3, ERROR(MONTAGUE, CAPULET, "forbidden"), ""),
-			REQ(4, CAPULET, MONTAGUE, 0, XFED_OK, READY), END } },
+		{ START, ANS(1, TYPED(MONTAGUE, CAPULET, "valid"), READY), ANS(2, TYPED(MONTAGUE, CAPULET, "invalid"), ""),
+			ANS(3, ERROR(MONTAGUE, CAPULET, "forbidden"), ""), REQ(4, CAPULET, MONTAGUE, 0, XFED_OK, READY), END } },
 	{ "A8-17: another sender needs no leave", false,
 		{ START, REQ(1, "rooms.capulet.example", MONTAGUE, 0, XFED_OK, ROOMS_SENT),
-			ANS(2, TYPED(MONTAGUE, "rooms.capulet.example", "valid"),
-				"ready rooms.capulet.example>" MONTAGUE),
+			ANS(2, TYPED(MONTAGUE, "rooms.capulet.example", "valid"), "ready rooms.capulet.example>" MONTAGUE),
 			ANS(3, TYPED(MONTAGUE, CAPULET, "valid"), READY), END } },
-	{ "A8-17: another target needs errors", false,
-		{ START, REQ(1, CAPULET, "chat.montague.example", SAME_SERVER, XFED_ERR_STATE, ""),
-			END } },
-	{ "A8-17: and the same server", true,
-		{ START, REQ(1, CAPULET, "chat.montague.example", 0, XFED_ERR_STATE, ""), END } },
+	{ "A8-17: another target needs errors", false, { START, REQ(1, CAPULET, "chat.montague.example", SAME_SERVER, XFED_ERR_STATE, ""), END } },
+	{ "A8-17: and the same server", true, { START, REQ(1, CAPULET, "chat.montague.example", 0, XFED_ERR_STATE, ""), END } },
 	{ "A8-17: another target", true,
 		{ START, REQ(1, CAPULET, "chat.montague.example", SAME_SERVER, XFED_OK, CHAT_SENT),
-			ANS(2, TYPED("chat.montague.example", CAPULET, "valid"),
-				"ready " CAPULET ">chat.montague.example"),
-			END } },
+			ANS(2, TYPED("chat.montague.example", CAPULET, "valid"), "ready " CAPULET ">chat.montague.example"), END } },
 	{ "A8-09: an error leaves the stream to others", true,
 		{ START,
 			ANS(1, ERROR(MONTAGUE, CAPULET, "item-not-found"),
-				FAILED("dialback.target.unknown", "item-not-found", "partner",
-					"remote-server-timeout")),
-			REQ(2, "rooms.capulet.example", MONTAGUE, 0, XFED_OK, ROOMS_SENT),
-			REQ(3, CAPULET, MONTAGUE, 0, XFED_OK, SENT), END } },
+				FAILED("dialback.target.unknown", "item-not-found", "partner", "remote-server-timeout")),
+			REQ(2, "rooms.capulet.example", MONTAGUE, 0, XFED_OK, ROOMS_SENT), REQ(3, CAPULET, MONTAGUE, 0, XFED_OK, SENT), END } },
 };
 
 /* [A8-14], every row: what the operator reads, whose fault it is from here; senders always get the
@@ -188,15 +153,12 @@ static const struct {
 static struct xfed_dbinit *machine(bool offers_errors)
 {
 	struct xfed_dbinit *m;
-	struct xfed_dbinit_config cfg = { .stream_id = XFED_SPAN(CAPULET_ID),
-		.target = XFED_SPAN(MONTAGUE),
-		.peer_offers_errors = offers_errors };
+	struct xfed_dbinit_config cfg = { .stream_id = XFED_SPAN(CAPULET_ID), .target = XFED_SPAN(MONTAGUE), .peer_offers_errors = offers_errors };
 	assert_int_equal(xfed_dbinit_new(&cfg, &m), XFED_OK);
 	return m;
 }
 
-static int step(struct xfed_dbinit *m, const struct xfed_dbinit_event *ev, uint64_t at, char *text,
-	size_t size)
+static int step(struct xfed_dbinit *m, const struct xfed_dbinit_event *ev, uint64_t at, char *text, size_t size)
 {
 	struct xfed_dialback_action a;
 	int rc = xfed_dbinit_step(m, ev, at);
@@ -244,8 +206,7 @@ static void transcripts(void **state)
 			char text[2048] = "";
 			int rc = feed(m, r, text, sizeof(text));
 			if (rc != r->rc || strcmp(text, r->expect) != 0) {
-				fail_msg("%s, row %zu at %u: %d\n%s, expected %d\n%s",
-					scenarios[i].name, k, (unsigned)r->at, rc, text, r->rc,
+				fail_msg("%s, row %zu at %u: %d\n%s, expected %d\n%s", scenarios[i].name, k, (unsigned)r->at, rc, text, r->rc,
 					r->expect);
 			}
 		}
@@ -258,13 +219,10 @@ static void every_error_has_its_reason(void **state)
 	for (size_t i = 0; i < XFED_ARRAY_LEN(errors); i++) {
 		struct xfed_dbinit *m = machine(true);
 		char xml[512], text[512] = "", expected[512];
-		const char *known = strcmp(errors[i].word, "gone") == 0 ? "undefined-condition"
-									: errors[i].word;
+		const char *known = strcmp(errors[i].word, "gone") == 0 ? "undefined-condition" : errors[i].word;
 		snprintf(xml, sizeof(xml), ERROR(MONTAGUE, CAPULET, "%s"), errors[i].word);
-		snprintf(expected, sizeof(expected),
-			SENT " | " FAILED("%s", "%s", "%s", "remote-server-timeout") "%s",
-			errors[i].reason, known, errors[i].side,
-			errors[i].elsewhere ? " elsewhere" : "");
+		snprintf(expected, sizeof(expected), SENT " | " FAILED("%s", "%s", "%s", "remote-server-timeout") "%s", errors[i].reason, known,
+			errors[i].side, errors[i].elsewhere ? " elsewhere" : "");
 		struct row rows[] = { START, ANS(1, xml, "") };
 		for (size_t k = 0; k < 2; k++) {
 			assert_int_equal(feed(m, &rows[k], text, sizeof(text)), XFED_OK);
@@ -273,10 +231,7 @@ static void every_error_has_its_reason(void **state)
 			fail_msg("A8-14 %s:\n%s, expected\n%s", errors[i].word, text, expected);
 		}
 		/* Towards SIP 504, whatever the error: [A8-09], reasons. */
-		assert_int_equal(
-			xfed_reason_info(xfed_reason_by_code(xfed_span_str(errors[i].reason)))
-				->sip_status,
-			504);
+		assert_int_equal(xfed_reason_info(xfed_reason_by_code(xfed_span_str(errors[i].reason)))->sip_status, 504);
 		xfed_dbinit_free(m);
 	}
 }
@@ -285,11 +240,9 @@ static void every_error_has_its_reason(void **state)
 static void may_send(void **state)
 {
 	struct xfed_dbinit *m = machine(true);
-	struct xfed_span c = XFED_SPAN(CAPULET), t = XFED_SPAN(MONTAGUE),
-			 rooms = XFED_SPAN("rooms.capulet.example");
+	struct xfed_span c = XFED_SPAN(CAPULET), t = XFED_SPAN(MONTAGUE), rooms = XFED_SPAN("rooms.capulet.example");
 	char text[2048] = "";
-	const struct row rows[] = { START, ANS(1, TYPED(MONTAGUE, CAPULET, "valid"), ""),
-		REQ(2, "rooms.capulet.example", MONTAGUE, 0, XFED_OK, ""),
+	const struct row rows[] = { START, ANS(1, TYPED(MONTAGUE, CAPULET, "valid"), ""), REQ(2, "rooms.capulet.example", MONTAGUE, 0, XFED_OK, ""),
 		ANS(3, TYPED(MONTAGUE, "rooms.capulet.example", "invalid"), "") };
 	assert_false(xfed_dbinit_may_send(m, c, t));
 	assert_int_equal(feed(m, &rows[0], text, sizeof(text)), XFED_OK);
@@ -349,20 +302,17 @@ static void wrong_uses(void **state)
 {
 	struct xfed_dbinit *m = machine(true);
 	char text[256] = "";
-	struct row verify =
-		ANS(0, "<db:verify from='" MONTAGUE "' to='" CAPULET "' id='1' type='valid'/>", "");
+	struct row verify = ANS(0, "<db:verify from='" MONTAGUE "' to='" CAPULET "' id='1' type='valid'/>", "");
 	assert_int_equal(feed(m, &verify, text, sizeof(text)), XFED_ERR_INVALID);
-	struct xfed_dbinit_event ev = { .type = XFED_DBINIT_REQUEST,
-		.sender = XFED_SPAN(CAPULET),
-		.target = XFED_SPAN(MONTAGUE),
-		.hash_hex = XFED_SPAN("no hash") };
+	struct xfed_dbinit_event ev = {
+		.type = XFED_DBINIT_REQUEST, .sender = XFED_SPAN(CAPULET), .target = XFED_SPAN(MONTAGUE), .hash_hex = XFED_SPAN("no hash")
+	};
 	assert_int_equal(step(m, &ev, 0, text, sizeof(text)), XFED_ERR_INVALID);
 	assert_string_equal(text, "");
 	assert_int_equal(xfed_dbinit_deadline(m), UINT64_MAX); /* nothing waits */
 	xfed_dbinit_free(m);
 	struct xfed_dbinit_config cfg = { .stream_id = { "", 0 }, .target = XFED_SPAN(MONTAGUE) };
-	assert_int_equal(xfed_dbinit_new(&cfg, &m),
-		XFED_ERR_LIMIT); /* a header without id: no key can be made */
+	assert_int_equal(xfed_dbinit_new(&cfg, &m), XFED_ERR_LIMIT); /* a header without id: no key can be made */
 }
 
 static int libraries_up(void **state)

@@ -32,8 +32,7 @@ struct world {
 	struct xfed_dbverify *verify;
 	struct xfed_buf to_montague, to_capulet; /* the stream Capulet opened */
 	struct xfed_buf to_authority, to_asker;	 /* the stream Montague opened */
-	struct xfed_dialback_action
-		asked; /* spans into the receiving machine's pair: it stays while it waits */
+	struct xfed_dialback_action asked;	 /* spans into the receiving machine's pair: it stays while it waits */
 	bool has_asked;
 	uint64_t now_ms;
 	char log[8192];
@@ -141,9 +140,7 @@ static void step_verify(struct world *w, const struct xfed_dbverify_event *ev)
 
 static void up(struct world *w, enum course course)
 {
-	struct xfed_dbinit_config init = { .stream_id = XFED_SPAN(CAPULET_ID),
-		.target = XFED_SPAN("montague.example"),
-		.peer_offers_errors = true };
+	struct xfed_dbinit_config init = { .stream_id = XFED_SPAN(CAPULET_ID), .target = XFED_SPAN("montague.example"), .peer_offers_errors = true };
 	struct xfed_dbrecv_config recv = { .stream_id = XFED_SPAN(CAPULET_ID) };
 	struct xfed_dbverify_config verify = { .connection = 2 };
 	*w = (struct world){ .course = course };
@@ -151,12 +148,9 @@ static void up(struct world *w, enum course course)
 	xfed_buf_init(&w->to_capulet, 65536);
 	xfed_buf_init(&w->to_authority, 65536);
 	xfed_buf_init(&w->to_asker, 65536);
-	assert_true(xfed_dbinit_new(&init, &w->init) == XFED_OK ||
-		    xfed_dbinit_new(&init, &w->init) == XFED_OK);
-	assert_true(xfed_dbrecv_new(&recv, &w->recv) == XFED_OK ||
-		    xfed_dbrecv_new(&recv, &w->recv) == XFED_OK);
-	assert_true(xfed_dbverify_new(&verify, &w->verify) == XFED_OK ||
-		    xfed_dbverify_new(&verify, &w->verify) == XFED_OK);
+	assert_true(xfed_dbinit_new(&init, &w->init) == XFED_OK || xfed_dbinit_new(&init, &w->init) == XFED_OK);
+	assert_true(xfed_dbrecv_new(&recv, &w->recv) == XFED_OK || xfed_dbrecv_new(&recv, &w->recv) == XFED_OK);
+	assert_true(xfed_dbverify_new(&verify, &w->verify) == XFED_OK || xfed_dbverify_new(&verify, &w->verify) == XFED_OK);
 }
 
 static void down(struct world *w)
@@ -216,12 +210,10 @@ static void capulet_judges(struct world *w)
 		.is_local = is_capulet,
 		.user = w,
 		.current = knows ? XFED_SPAN(CAPULET_HASH) : XFED_SPAN(OLD_HASH),
-		.previous = w->course == PREVIOUS ? XFED_SPAN(CAPULET_HASH)
-						  : (struct xfed_span){ NULL, 0 },
+		.previous = w->course == PREVIOUS ? XFED_SPAN(CAPULET_HASH) : (struct xfed_span){ NULL, 0 },
 	};
 	take(&p, &w->to_authority);
-	assert_int_equal(
-		xfed_dialback_authoritative(&p.elem, &authority, &answer), XFED_DIALBACK_ANSWER);
+	assert_int_equal(xfed_dialback_authoritative(&p.elem, &authority, &answer), XFED_DIALBACK_ANSWER);
 	int rc = xfed_dialback_print(&w->to_asker, &answer);
 	if (rc == XFED_ERR_NOMEM) {
 		rc = xfed_dialback_print(&w->to_asker, &answer);
@@ -263,8 +255,7 @@ static void run(struct world *w, enum course course)
 	if (w->has_asked) {
 		montague_calls_back(w);
 		if (course == BROKEN) {
-			struct xfed_dbverify_event end = { .type = XFED_DBVERIFY_END,
-				.reason = XFED_REASON_NET_STREAM_LOST };
+			struct xfed_dbverify_event end = { .type = XFED_DBVERIFY_END, .reason = XFED_REASON_NET_STREAM_LOST };
 			step_verify(w, &end);
 		} else if (course == SILENT) {
 			w->now_ms = 1;
@@ -281,55 +272,40 @@ static void run(struct world *w, enum course course)
 	w->now_ms = 0;
 	capulet_learns(w);
 	assert_int_equal(xfed_dbinit_may_send(w->init, s, t), is_proved);
-	assert_int_equal(
-		is_proved, course == STRAIGHT || course == PREVIOUS || course == CERTIFIED);
+	assert_int_equal(is_proved, course == STRAIGHT || course == PREVIOUS || course == CERTIFIED);
 }
 
-#define PAIR "capulet.example>montague.example"
-#define KEY_SENT                                                                                   \
-	"<db:result from='capulet.example' to='montague.example'>" CAPULET_KEY "</db:result>"
-#define ASKED                                                                                      \
-	KEY_SENT " | ask#1 " PAIR " " CAPULET_ID " " CAPULET_KEY                                   \
-		 " | <db:verify from='montague.example' to='capulet.example' id='" CAPULET_ID      \
+#define PAIR	 "capulet.example>montague.example"
+#define KEY_SENT "<db:result from='capulet.example' to='montague.example'>" CAPULET_KEY "</db:result>"
+#define ASKED                                                                                                                                        \
+	KEY_SENT " | ask#1 " PAIR " " CAPULET_ID " " CAPULET_KEY " | <db:verify from='montague.example' to='capulet.example' id='" CAPULET_ID        \
 		 "'>" CAPULET_KEY "</db:verify>"
-#define VERDICT(words) " | verdict 1#1 " PAIR " " CAPULET_ID " " words
-#define ANSWER(rest)   " | <db:result from='montague.example' to='capulet.example' type=" rest
-#define ERROR(type, word)                                                                          \
-	ANSWER("'error'><error type='" type "'><" word                                             \
-	       " xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></db:result>")
-#define FAILED	 " | failed " PAIR " "
-#define RETURNED " stanzas:remote-server-timeout"
+#define VERDICT(words)	  " | verdict 1#1 " PAIR " " CAPULET_ID " " words
+#define ANSWER(rest)	  " | <db:result from='montague.example' to='capulet.example' type=" rest
+#define ERROR(type, word) ANSWER("'error'><error type='" type "'><" word " xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></db:result>")
+#define FAILED		  " | failed " PAIR " "
+#define RETURNED	  " stanzas:remote-server-timeout"
 
 static const struct {
 	enum course course;
 	const char *name, *log;
 } courses[] = {
-	{ STRAIGHT, "a good key",
-		ASKED VERDICT("valid none") " | proved " PAIR ANSWER(
-			"'valid'/>") " | ready " PAIR },
-	{ PREVIOUS, "a key of the previous secret",
-		ASKED VERDICT("valid none") " | proved " PAIR ANSWER(
-			"'valid'/>") " | ready " PAIR },
+	{ STRAIGHT, "a good key", ASKED VERDICT("valid none") " | proved " PAIR ANSWER("'valid'/>") " | ready " PAIR },
+	{ PREVIOUS, "a key of the previous secret", ASKED VERDICT("valid none") " | proved " PAIR ANSWER("'valid'/>") " | ready " PAIR },
 	{ FORGED, "a forged key",
 		ASKED VERDICT("invalid dialback.invalid") ANSWER("'invalid'/>") FAILED
-		"dialback.invalid invalid | close dialback.invalid" FAILED
-		"dialback.invalid invalid us stanzas:internal-server-error | spoiled "
+		"dialback.invalid invalid | close dialback.invalid" FAILED "dialback.invalid invalid us stanzas:internal-server-error | spoiled "
 		"dialback.invalid" },
 	{ UNHOSTED, "a sender its server does not know",
-		ASKED VERDICT("unknown-domain dialback.authority.unknown item-not-found")
-			ERROR("cancel", "remote-server-not-found") FAILED
-		"dialback.authority.unknown remote-server-not-found" FAILED
-		"dialback.authority.unknown remote-server-not-found us" RETURNED },
+		ASKED VERDICT("unknown-domain dialback.authority.unknown item-not-found") ERROR("cancel", "remote-server-not-found") FAILED
+		"dialback.authority.unknown remote-server-not-found" FAILED "dialback.authority.unknown remote-server-not-found us" RETURNED },
 	{ BROKEN, "a lost stream to the authority",
 		ASKED VERDICT("lost net.stream.lost") ERROR("wait", "remote-server-timeout") FAILED
-		"dialback.timeout remote-server-timeout" FAILED
-		"dialback.timeout remote-server-timeout partner" RETURNED },
-	{ CERTIFIED, "a certificate",
-		KEY_SENT " | certified " PAIR ANSWER("'valid'/>") " | ready " PAIR },
+		"dialback.timeout remote-server-timeout" FAILED "dialback.timeout remote-server-timeout partner" RETURNED },
+	{ CERTIFIED, "a certificate", KEY_SENT " | certified " PAIR ANSWER("'valid'/>") " | ready " PAIR },
 	{ SILENT, "an authority that says nothing",
-		ASKED ERROR("wait", "remote-server-timeout") FAILED
-		"dialback.timeout remote-server-timeout" FAILED
-		"dialback.timeout remote-server-timeout partner" RETURNED },
+		ASKED ERROR("wait", "remote-server-timeout") FAILED "dialback.timeout remote-server-timeout" FAILED
+								    "dialback.timeout remote-server-timeout partner" RETURNED },
 };
 
 static void both_ends(void **state)

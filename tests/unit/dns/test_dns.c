@@ -84,7 +84,8 @@ static void query_refuses_what_is_no_name(void **state)
 		{ "blank", "a b.example" },
 		{ "escape", "a\\.b.example" },
 		{ "zero by escape", "a\\000.example" },
-		{ "not ASCII", "b\xc3\xbc" "cher.example" },
+		{ "not ASCII", "b\xc3\xbc"
+			       "cher.example" },
 		{ "at sign", "a@example" },
 		{ "label of 64", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.example" },
 	};
@@ -383,8 +384,7 @@ static void replies(void **state)
 		xfed_arena_init(&a, 64 * 1024);
 		parse_row(row, &a, &got);
 		if (got.status != row->status || got.count != row->count || got.nxdomain != row->nxdomain || got.ttl_s != row->ttl_s) {
-			fail_msg("row \"%s\": status %d, %zu records, nxdomain %d, ttl %u", row->row, got.status, got.count,
-				got.nxdomain, got.ttl_s);
+			fail_msg("row \"%s\": status %d, %zu records, nxdomain %d, ttl %u", row->row, got.status, got.count, got.nxdomain, got.ttl_s);
 		}
 		xfed_arena_deinit(&a);
 	}

@@ -31,7 +31,9 @@ static const struct xfed_env env = { .random = test_random };
 
 struct weights {
 	const char *row;
-	struct { unsigned priority, weight; } in[RECORDS_MAX];
+	struct {
+		unsigned priority, weight;
+	} in[RECORDS_MAX];
 	size_t count;
 	/* How often, of a thousand, record i stands first of its priority; and the tolerance. */
 	int first[RECORDS_MAX];

@@ -64,9 +64,11 @@ static void note_end(uint64_t seq, Xfed__Fate fate, enum xfed_reason reason)
 	seen[seq].has_end = true;
 	seen[seq].fate = fate;
 	seen[seq].reason = reason;
-	proto_inbox_settle(g.inbox, edge, &(Xfed__Outcome){ PROTOBUF_C_MESSAGE_INIT(&xfed__outcome__descriptor), .seq = seq, .fate = fate,
-		.condition = (char *)(uintptr_t)"", .error_type = (char *)(uintptr_t)"", .text = (char *)(uintptr_t)"", .reason = (char *)(uintptr_t)"",
-		.rule = (char *)(uintptr_t)"", .address = (char *)(uintptr_t)"" }, NULL, now);
+	proto_inbox_settle(g.inbox, edge,
+		&(Xfed__Outcome){ PROTOBUF_C_MESSAGE_INIT(&xfed__outcome__descriptor), .seq = seq, .fate = fate, .condition = (char *)(uintptr_t) "",
+			.error_type = (char *)(uintptr_t) "", .text = (char *)(uintptr_t) "", .reason = (char *)(uintptr_t) "",
+			.rule = (char *)(uintptr_t) "", .address = (char *)(uintptr_t) "" },
+		NULL, now);
 }
 
 void gateway_end_delivery(struct gateway *gw, const struct gateway_tag *t, const struct gateway_end *e)
@@ -135,9 +137,9 @@ static int setup(void **state)
 	now = 1000000;
 	config.limits.waiting_messages = 1000;
 	config.limits.waiting_bytes = 1000000;
-	config.sip.advertise = (char *)(uintptr_t)"fe.corp.example";
+	config.sip.advertise = (char *)(uintptr_t) "fe.corp.example";
 	g.files.config = &config;
-	hop.label = (char *)(uintptr_t)"tcp:192.0.2.1:5060";
+	hop.label = (char *)(uintptr_t) "tcp:192.0.2.1:5060";
 	hop_is_slow = false;
 	is_up = true;
 	g.links = &link_of_edge;
@@ -246,7 +248,7 @@ static void those_behind_a_timer_f_are_refused_at_once(void **state)
 	assert_ended(3, XFED__FATE__FATE_REFUSED, XFED_REASON_SIP_SERVER_TIMEOUT);
 	gateway_out_pump(&g);
 	assert_int_equal(seen[2].sent + seen[3].sent, 0);
-	assert_false(seen[4].has_end); /* somebody else's */
+	assert_false(seen[4].has_end);		  /* somebody else's */
 	take_and_send(5, "sip:zoe@corp.example"); /* and what comes later has its own try */
 }
 

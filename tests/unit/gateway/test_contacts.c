@@ -50,8 +50,8 @@ static void being_heard_is_no_authorisation(void **state)
 	contacts_free(c);
 }
 
-static int contacts_delivered(struct contacts *c, struct xfed_span local, struct xfed_span remote, struct xfed_span type, struct xfed_span thread,
-	uint64_t now_ms)
+static int contacts_delivered(
+	struct contacts *c, struct xfed_span local, struct xfed_span remote, struct xfed_span type, struct xfed_span thread, uint64_t now_ms)
 {
 	static uint64_t id;
 	int rc = contacts_trying(c, local, remote, ++id, type, thread, now_ms);

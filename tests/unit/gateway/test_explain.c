@@ -12,11 +12,30 @@
 static struct explain_facts open_out(void)
 {
 	return (struct explain_facts){
-		.from = "alice@example.com", .to = "bob@fabrikam.example", .from_is_good = true, .to_is_good = true, .from_is_ours = true,
-		.local_domain = "example.com", .remote_domain = "fabrikam.example", .is_listed = true, .partner = "fabrikam.example",
-		.partner_file = "/p/fabrikam.example.yaml", .type = XFED_PARTNER_PUBLIC_UNVERIFIED, .kinds = XFED_KIND_MESSAGE, .partners_dir = "/p",
-		.has_local_user = true, .access_allows = true, .access_rule = "FedPic", .from_maps = true, .to_maps = true,
-		.edges = { { .name = "edge1", .is_up = true, .has_answered = true, .is_in_service = true, .has_revision = true, .is_ready = true,
+		.from = "alice@example.com",
+		.to = "bob@fabrikam.example",
+		.from_is_good = true,
+		.to_is_good = true,
+		.from_is_ours = true,
+		.local_domain = "example.com",
+		.remote_domain = "fabrikam.example",
+		.is_listed = true,
+		.partner = "fabrikam.example",
+		.partner_file = "/p/fabrikam.example.yaml",
+		.type = XFED_PARTNER_PUBLIC_UNVERIFIED,
+		.kinds = XFED_KIND_MESSAGE,
+		.partners_dir = "/p",
+		.has_local_user = true,
+		.access_allows = true,
+		.access_rule = "FedPic",
+		.from_maps = true,
+		.to_maps = true,
+		.edges = { { .name = "edge1",
+			.is_up = true,
+			.has_answered = true,
+			.is_in_service = true,
+			.has_revision = true,
+			.is_ready = true,
 			.pair_state = "ready" } },
 		.edge_count = 1,
 	};
@@ -38,30 +57,104 @@ static struct explain_facts open_in(void)
 }
 
 /* What a row changes, and what becomes of it. */
-static void from_bad(struct explain_facts *f) { f->from_is_good = f->from_is_ours = false; }
-static void to_bad(struct explain_facts *f) { f->to_is_good = false; }
-static void both_ours(struct explain_facts *f) { f->to_is_ours = true; }
-static void none_ours(struct explain_facts *f) { f->from_is_ours = f->to_is_ours = false; }
-static void unlisted(struct explain_facts *f) { f->is_listed = false; }
-static void no_messages(struct explain_facts *f) { f->kinds = XFED_KIND_PRESENCE | XFED_KIND_IQ; }
-static void refused_by_rule(struct explain_facts *f) { f->access_allows = false; }
-static void no_rule(struct explain_facts *f) { f->access_allows = false; f->access_rule = NULL; }
-static void no_rules(struct explain_facts *f) { f->access_rule = NULL; }
-static void no_user(struct explain_facts *f) { f->has_local_user = f->access_allows = false; }
-static void stranger(struct explain_facts *f) { f->is_contact_authorised = false; }
-static void federated_stranger(struct explain_facts *f) { f->is_contact_authorised = false; f->type = XFED_PARTNER_FEDERATED; }
-static void unmapped(struct explain_facts *f) { f->to_maps = false; }
-static void hop_down(struct explain_facts *f) { f->is_hop_up = false; }
-static void hop_unknown(struct explain_facts *f) { f->is_hop_known = f->is_hop_up = false; }
-static void draining(struct explain_facts *f) { f->is_draining = true; }
-static void no_link(struct explain_facts *f) { f->edges[0] = (struct explain_edge){ .name = "edge1", .link_reason = XFED_REASON_CHANNEL_PEER_UNTRUSTED }; }
-static void never_linked(struct explain_facts *f) { f->edges[0] = (struct explain_edge){ .name = "edge1" }; }
-static void edge_leaving(struct explain_facts *f) { f->edges[0].is_draining = true; }
-static void policy_refused(struct explain_facts *f) { f->edges[0].policy_problem = XFED_REASON_CHANNEL_FRAME_BAD; }
-static void policy_pending(struct explain_facts *f) { f->edges[0].is_policy_pending = true; }
-static void policy_other(struct explain_facts *f) { f->edges[0].has_revision = false; }
-static void edge_silent(struct explain_facts *f) { f->edges[0] = (struct explain_edge){ .name = "edge1", .is_up = true }; }
-static void edge_out(struct explain_facts *f) { f->edges[0].is_in_service = false; }
+static void from_bad(struct explain_facts *f)
+{
+	f->from_is_good = f->from_is_ours = false;
+}
+static void to_bad(struct explain_facts *f)
+{
+	f->to_is_good = false;
+}
+static void both_ours(struct explain_facts *f)
+{
+	f->to_is_ours = true;
+}
+static void none_ours(struct explain_facts *f)
+{
+	f->from_is_ours = f->to_is_ours = false;
+}
+static void unlisted(struct explain_facts *f)
+{
+	f->is_listed = false;
+}
+static void no_messages(struct explain_facts *f)
+{
+	f->kinds = XFED_KIND_PRESENCE | XFED_KIND_IQ;
+}
+static void refused_by_rule(struct explain_facts *f)
+{
+	f->access_allows = false;
+}
+static void no_rule(struct explain_facts *f)
+{
+	f->access_allows = false;
+	f->access_rule = NULL;
+}
+static void no_rules(struct explain_facts *f)
+{
+	f->access_rule = NULL;
+}
+static void no_user(struct explain_facts *f)
+{
+	f->has_local_user = f->access_allows = false;
+}
+static void stranger(struct explain_facts *f)
+{
+	f->is_contact_authorised = false;
+}
+static void federated_stranger(struct explain_facts *f)
+{
+	f->is_contact_authorised = false;
+	f->type = XFED_PARTNER_FEDERATED;
+}
+static void unmapped(struct explain_facts *f)
+{
+	f->to_maps = false;
+}
+static void hop_down(struct explain_facts *f)
+{
+	f->is_hop_up = false;
+}
+static void hop_unknown(struct explain_facts *f)
+{
+	f->is_hop_known = f->is_hop_up = false;
+}
+static void draining(struct explain_facts *f)
+{
+	f->is_draining = true;
+}
+static void no_link(struct explain_facts *f)
+{
+	f->edges[0] = (struct explain_edge){ .name = "edge1", .link_reason = XFED_REASON_CHANNEL_PEER_UNTRUSTED };
+}
+static void never_linked(struct explain_facts *f)
+{
+	f->edges[0] = (struct explain_edge){ .name = "edge1" };
+}
+static void edge_leaving(struct explain_facts *f)
+{
+	f->edges[0].is_draining = true;
+}
+static void policy_refused(struct explain_facts *f)
+{
+	f->edges[0].policy_problem = XFED_REASON_CHANNEL_FRAME_BAD;
+}
+static void policy_pending(struct explain_facts *f)
+{
+	f->edges[0].is_policy_pending = true;
+}
+static void policy_other(struct explain_facts *f)
+{
+	f->edges[0].has_revision = false;
+}
+static void edge_silent(struct explain_facts *f)
+{
+	f->edges[0] = (struct explain_edge){ .name = "edge1", .is_up = true };
+}
+static void edge_out(struct explain_facts *f)
+{
+	f->edges[0].is_in_service = false;
+}
 
 static void backing_off(struct explain_facts *f)
 {
@@ -77,7 +170,11 @@ static void failed_before(struct explain_facts *f)
 	f->edges[0].retry_in_ms = 0;
 }
 
-static void never_tried(struct explain_facts *f) { f->edges[0].is_ready = false; f->edges[0].pair_state = NULL; }
+static void never_tried(struct explain_facts *f)
+{
+	f->edges[0].is_ready = false;
+	f->edges[0].pair_state = NULL;
+}
 
 static void failed_long_ago(struct explain_facts *f)
 {
@@ -88,7 +185,9 @@ static void failed_long_ago(struct explain_facts *f)
 static void second_edge_has_it(struct explain_facts *f)
 {
 	backing_off(f);
-	f->edges[1] = (struct explain_edge){ .name = "edge2", .is_up = true, .has_answered = true, .is_in_service = true, .has_revision = true, .is_ready = true };
+	f->edges[1] = (struct explain_edge){
+		.name = "edge2", .is_up = true, .has_answered = true, .is_in_service = true, .has_revision = true, .is_ready = true
+	};
 	f->edge_count = 2;
 }
 
@@ -98,14 +197,33 @@ static void they_failed(struct explain_facts *f)
 	f->last_failure = (struct explain_failure){ .id = 7, .reason = XFED_REASON_TLS_CERT_UNTRUSTED, .age_s = 300 };
 }
 
-static void they_failed_yesterday(struct explain_facts *f) { they_failed(f); f->last_failure.age_s = 86400; }
-static void they_went_away(struct explain_facts *f) { they_failed(f); f->last_failure.reason = XFED_REASON_NET_STREAM_LOST; }
-static void they_failed_but_are_here(struct explain_facts *f) { they_failed(f); f->edges[0].has_inbound = true; }
-static void they_never_came(struct explain_facts *f) { f->edges[0].has_inbound = false; }
-static void nothing(struct explain_facts *f) { (void)f; }
+static void they_failed_yesterday(struct explain_facts *f)
+{
+	they_failed(f);
+	f->last_failure.age_s = 86400;
+}
+static void they_went_away(struct explain_facts *f)
+{
+	they_failed(f);
+	f->last_failure.reason = XFED_REASON_NET_STREAM_LOST;
+}
+static void they_failed_but_are_here(struct explain_facts *f)
+{
+	they_failed(f);
+	f->edges[0].has_inbound = true;
+}
+static void they_never_came(struct explain_facts *f)
+{
+	f->edges[0].has_inbound = false;
+}
+static void nothing(struct explain_facts *f)
+{
+	(void)f;
+}
 
 #define NONE EXPLAIN_GATE_COUNT
 
+/* clang-format off */
 static const struct {
 	const char *name;
 	bool is_in;
@@ -154,6 +272,7 @@ static const struct {
 	{ "they never came", true, they_never_came, NONE, XFED_REASON_NONE, NULL },
 	{ "our failure does not count for theirs", true, backing_off, NONE, XFED_REASON_NONE, NULL },
 };
+/* clang-format on */
 
 static bool row_holds(size_t i)
 {
@@ -167,7 +286,8 @@ static bool row_holds(size_t i)
 	}
 	for (int g = 0; g < EXPLAIN_GATE_COUNT; g++) {
 		if ((gates[g].state == EXPLAIN_CLOSED) != (gates[g].reason != XFED_REASON_NONE) || gates[g].text[0] == '\0') {
-			print_error("%s: gate %s has no reason or text: \"%s\"\n", rows[i].name, explain_gate_name((enum explain_gate_id)g), gates[g].text);
+			print_error("%s: gate %s has no reason or text: \"%s\"\n", rows[i].name, explain_gate_name((enum explain_gate_id)g),
+				gates[g].text);
 			return false;
 		}
 	}

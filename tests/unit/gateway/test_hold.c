@@ -15,7 +15,9 @@
 
 static int add(struct holds *h, const char *id, uint64_t cookie, bool is_answered, uint64_t until_ms, uint64_t now_ms)
 {
-	struct hold w = { .id = xfed_span_str(id), .local = XFED_SPAN(LOCAL), .remote = XFED_SPAN(REMOTE), .cookie = cookie, .is_answered = is_answered };
+	struct hold w = {
+		.id = xfed_span_str(id), .local = XFED_SPAN(LOCAL), .remote = XFED_SPAN(REMOTE), .cookie = cookie, .is_answered = is_answered
+	};
 	return holds_add(h, &w, until_ms, now_ms);
 }
 

@@ -25,8 +25,7 @@
 
 static char *text(const char *s)
 {
-	return (char *)(uintptr_t)
-		s; /* generated messages hold plain pointers; nothing is written to */
+	return (char *)(uintptr_t)s; /* generated messages hold plain pointers; nothing is written to */
 }
 
 static Xfed__FailureEvent event(const char *remote, const char *reason, const char *words)
@@ -50,8 +49,7 @@ static struct journal *make(size_t rows, size_t ring_rows)
 	return j;
 }
 
-static void add(
-	struct journal *j, const char *remote, const char *words, int64_t now_s, uint64_t now_ms)
+static void add(struct journal *j, const char *remote, const char *words, int64_t now_s, uint64_t now_ms)
 {
 	Xfed__FailureEvent m = event(remote, "net.connect.refused", words);
 	m.at_s = now_s;
@@ -89,8 +87,7 @@ static int64_t number(sqlite3 *db, const char *sql)
 	return n;
 }
 
-static int run_job(struct journal *j, sqlite3 *db, const struct journal_question *q, int64_t now_s,
-	json_t **answer, char error[256])
+static int run_job(struct journal *j, sqlite3 *db, const struct journal_question *q, int64_t now_s, json_t **answer, char error[256])
 {
 	struct journal_job *job;
 	assert_int_equal(journal_job_new(j, q, now_s, &job), XFED_OK);
@@ -108,8 +105,7 @@ static void flush(struct journal *j, sqlite3 *db, int64_t now_s)
 }
 
 /* From memory where that is enough, else from the store; `*was_stored` says which. */
-static json_t *ask(struct journal *j, sqlite3 *db, const struct journal_question *q, int64_t now_s,
-	bool *was_stored)
+static json_t *ask(struct journal *j, sqlite3 *db, const struct journal_question *q, int64_t now_s, bool *was_stored)
 {
 	json_t *answer = NULL;
 	char error[256];
@@ -134,29 +130,24 @@ static const char *page(const json_t *answer, char out[1024])
 	size_t i, len = 0;
 	json_t *f;
 	out[0] = '\0';
-	json_array_foreach(json_object_get(answer, "failures"), i, f)
-	{
-		len += (size_t)snprintf(out + len, 1024 - len, "%s%dx%d", i > 0 ? " " : "",
-			(int)json_integer_value(json_object_get(f, "id")),
+	json_array_foreach(json_object_get(answer, "failures"), i, f) {
+		len += (size_t)snprintf(out + len, 1024 - len, "%s%dx%d", i > 0 ? " " : "", (int)json_integer_value(json_object_get(f, "id")),
 			(int)json_integer_value(json_object_get(f, "count")));
 	}
 	if (json_object_get(answer, "next")) {
-		snprintf(out + len, 1024 - len, " next %d",
-			(int)json_integer_value(json_object_get(answer, "next")));
+		snprintf(out + len, 1024 - len, " next %d", (int)json_integer_value(json_object_get(answer, "next")));
 	}
 	return out;
 }
 
-static void expect_page(const char *row, struct journal *j, sqlite3 *db, struct journal_question q,
-	int64_t now_s, bool stored, const char *want)
+static void expect_page(const char *row, struct journal *j, sqlite3 *db, struct journal_question q, int64_t now_s, bool stored, const char *want)
 {
 	char got[1024];
 	bool was_stored;
 	q.limit = q.limit ? q.limit : JOURNAL_LIST_DEFAULT;
 	json_t *answer = ask(j, db, &q, now_s, &was_stored);
 	if (strcmp(page(answer, got), want) != 0 || was_stored != stored) {
-		fail_msg("%s: \"%s\" from %s, not \"%s\"", row, got,
-			was_stored ? "the store" : "memory", want);
+		fail_msg("%s: \"%s\" from %s, not \"%s\"", row, got, was_stored ? "the store" : "memory", want);
 	}
 	json_decref(answer);
 }
@@ -179,26 +170,21 @@ static void expect_json(json_t *got, const char *want)
 /* ---- what is shown ---- */
 
 static Xfed__Step steps[] = {
-	{ PROTOBUF_C_MESSAGE_INIT(&xfed__step__descriptor), .at_ms = 0,
-		.step = (char *)(uintptr_t) "dns", .ok = 1,
+	{ PROTOBUF_C_MESSAGE_INIT(&xfed__step__descriptor), .at_ms = 0, .step = (char *)(uintptr_t) "dns", .ok = 1,
 		.detail = (char *)(uintptr_t) "SRV xmpp.fabrikam.example:5269" },
-	{ PROTOBUF_C_MESSAGE_INIT(&xfed__step__descriptor), .at_ms = 12,
-		.step = (char *)(uintptr_t) "tcp", .ok = 1, .detail = (char *)(uintptr_t) "" },
-	{ PROTOBUF_C_MESSAGE_INIT(&xfed__step__descriptor), .at_ms = 81,
-		.step = (char *)(uintptr_t) "certificate", .ok = 0,
+	{ PROTOBUF_C_MESSAGE_INIT(&xfed__step__descriptor), .at_ms = 12, .step = (char *)(uintptr_t) "tcp", .ok = 1,
+		.detail = (char *)(uintptr_t) "" },
+	{ PROTOBUF_C_MESSAGE_INIT(&xfed__step__descriptor), .at_ms = 81, .step = (char *)(uintptr_t) "certificate", .ok = 0,
 		.detail = (char *)(uintptr_t) "expired on 2026-01-01" },
 };
 static Xfed__Step *step_list[] = { &steps[0], &steps[1], &steps[2] };
-static Xfed__Field fact = { PROTOBUF_C_MESSAGE_INIT(&xfed__field__descriptor),
-	.name = (char *)(uintptr_t) "peer_address", .value = (char *)(uintptr_t) "192.0.2.5:5269" };
+static Xfed__Field fact = { PROTOBUF_C_MESSAGE_INIT(&xfed__field__descriptor), .name = (char *)(uintptr_t) "peer_address",
+	.value = (char *)(uintptr_t) "192.0.2.5:5269" };
 static Xfed__Field *fact_list[] = { &fact };
-static char *cert_names[] = { (char *)(uintptr_t) "dns:fabrikam.example",
-	(char *)(uintptr_t) "xmpp:fabrikam.example" };
-static Xfed__Certificate cert = { PROTOBUF_C_MESSAGE_INIT(&xfed__certificate__descriptor),
-	.subject = (char *)(uintptr_t) "CN=fabrikam.example",
-	.issuer = (char *)(uintptr_t) "CN=Test CA", .serial_hex = (char *)(uintptr_t) "0a1b",
-	.sha256_hex = (char *)(uintptr_t) "00ff", .not_before_s = 1700000000,
-	.not_after_s = 1790000000, .eku = 1 | 2, .n_names = 2, .names = cert_names };
+static char *cert_names[] = { (char *)(uintptr_t) "dns:fabrikam.example", (char *)(uintptr_t) "xmpp:fabrikam.example" };
+static Xfed__Certificate cert = { PROTOBUF_C_MESSAGE_INIT(&xfed__certificate__descriptor), .subject = (char *)(uintptr_t) "CN=fabrikam.example",
+	.issuer = (char *)(uintptr_t) "CN=Test CA", .serial_hex = (char *)(uintptr_t) "0a1b", .sha256_hex = (char *)(uintptr_t) "00ff",
+	.not_before_s = 1700000000, .not_after_s = 1790000000, .eku = 1 | 2, .n_names = 2, .names = cert_names };
 static Xfed__Certificate *chain[] = { &cert };
 
 static Xfed__FailureEvent whole_event(void)
@@ -215,25 +201,24 @@ static Xfed__FailureEvent whole_event(void)
 	return m;
 }
 
-static const char whole_json[] =
-	"{\"id\": 1, \"at\": 1800000000, \"last\": 1800000000, \"count\": 3, \"edge\": \"edge1\", "
-	"\"direction\": \"out\","
-	" \"local\": \"example.com\", \"remote\": \"fabrikam.example\", \"reason\": "
-	"\"tls.cert.expired\", \"side\": \"partner\","
-	" \"text\": \"handshake refused\", \"correlation\": \"e1-7d\","
-	" \"remedy\": \"The partner's certificate, or one of its chain, has expired: the partner "
-	"has to renew it.\","
-	" \"steps\": [{\"at_ms\": 0, \"step\": \"dns\", \"ok\": true, \"detail\": \"SRV "
-	"xmpp.fabrikam.example:5269\"},"
-	"  {\"at_ms\": 12, \"step\": \"tcp\", \"ok\": true},"
-	"  {\"at_ms\": 81, \"step\": \"certificate\", \"ok\": false, \"detail\": \"expired on "
-	"2026-01-01\"}],"
-	" \"facts\": [{\"name\": \"peer_address\", \"value\": \"192.0.2.5:5269\"}],"
-	" \"chain\": [{\"subject\": \"CN=fabrikam.example\", \"issuer\": \"CN=Test CA\", "
-	"\"serial\": \"0a1b\", \"sha256\": \"00ff\","
-	"  \"not_before\": 1700000000, \"not_after\": 1790000000, \"eku\": [\"serverAuth\", "
-	"\"clientAuth\"],"
-	"  \"names\": [\"dns:fabrikam.example\", \"xmpp:fabrikam.example\"]}]}";
+static const char whole_json[] = "{\"id\": 1, \"at\": 1800000000, \"last\": 1800000000, \"count\": 3, \"edge\": \"edge1\", "
+				 "\"direction\": \"out\","
+				 " \"local\": \"example.com\", \"remote\": \"fabrikam.example\", \"reason\": "
+				 "\"tls.cert.expired\", \"side\": \"partner\","
+				 " \"text\": \"handshake refused\", \"correlation\": \"e1-7d\","
+				 " \"remedy\": \"The partner's certificate, or one of its chain, has expired: the partner "
+				 "has to renew it.\","
+				 " \"steps\": [{\"at_ms\": 0, \"step\": \"dns\", \"ok\": true, \"detail\": \"SRV "
+				 "xmpp.fabrikam.example:5269\"},"
+				 "  {\"at_ms\": 12, \"step\": \"tcp\", \"ok\": true},"
+				 "  {\"at_ms\": 81, \"step\": \"certificate\", \"ok\": false, \"detail\": \"expired on "
+				 "2026-01-01\"}],"
+				 " \"facts\": [{\"name\": \"peer_address\", \"value\": \"192.0.2.5:5269\"}],"
+				 " \"chain\": [{\"subject\": \"CN=fabrikam.example\", \"issuer\": \"CN=Test CA\", "
+				 "\"serial\": \"0a1b\", \"sha256\": \"00ff\","
+				 "  \"not_before\": 1700000000, \"not_after\": 1790000000, \"eku\": [\"serverAuth\", "
+				 "\"clientAuth\"],"
+				 "  \"names\": [\"dns:fabrikam.example\", \"xmpp:fabrikam.example\"]}]}";
 
 /* Steps, reason, side, remedy and chain, the same from memory and from the store. */
 static void one_is_shown_whole(void **state)
@@ -313,25 +298,16 @@ struct variant {
 
 static const struct variant variants[] = {
 	{ "the same", BASE, OUT, true },
-	{ "another correlation", "edge1", "example.com", "a.example", "net.connect.refused",
-		"partner", "no", "c2", OUT, true },
-	{ "upper case", "edge1", "example.com", "A.Example", "net.connect.refused", "partner", "no",
-		"c1", OUT, true },
-	{ "another edge", "edge2", "example.com", "a.example", "net.connect.refused", "partner",
-		"no", "c1", OUT, false },
-	{ "another local", "edge1", "example.org", "a.example", "net.connect.refused", "partner",
-		"no", "c1", OUT, false },
-	{ "another remote", "edge1", "example.com", "b.example", "net.connect.refused", "partner",
-		"no", "c1", OUT, false },
-	{ "another reason", "edge1", "example.com", "a.example", "net.connect.timeout", "partner",
-		"no", "c1", OUT, false },
-	{ "another side", "edge1", "example.com", "a.example", "net.connect.refused", "us", "no",
-		"c1", OUT, false },
-	{ "another text", "edge1", "example.com", "a.example", "net.connect.refused", "partner",
-		"nein", "c1", OUT, false },
+	{ "another correlation", "edge1", "example.com", "a.example", "net.connect.refused", "partner", "no", "c2", OUT, true },
+	{ "upper case", "edge1", "example.com", "A.Example", "net.connect.refused", "partner", "no", "c1", OUT, true },
+	{ "another edge", "edge2", "example.com", "a.example", "net.connect.refused", "partner", "no", "c1", OUT, false },
+	{ "another local", "edge1", "example.org", "a.example", "net.connect.refused", "partner", "no", "c1", OUT, false },
+	{ "another remote", "edge1", "example.com", "b.example", "net.connect.refused", "partner", "no", "c1", OUT, false },
+	{ "another reason", "edge1", "example.com", "a.example", "net.connect.timeout", "partner", "no", "c1", OUT, false },
+	{ "another side", "edge1", "example.com", "a.example", "net.connect.refused", "us", "no", "c1", OUT, false },
+	{ "another text", "edge1", "example.com", "a.example", "net.connect.refused", "partner", "nein", "c1", OUT, false },
 	{ "another direction", BASE, XFED__DIRECTION__DIRECTION_IN, false },
-	{ "two texts that join to the same", "edge1", "example.coma.example", "",
-		"net.connect.refused", "partner", "no", "c1", OUT, false },
+	{ "two texts that join to the same", "edge1", "example.coma.example", "", "net.connect.refused", "partner", "no", "c1", OUT, false },
 };
 
 static void add_variant(struct journal *j, const struct variant *v, uint64_t now_ms)
@@ -351,8 +327,7 @@ static void identical_failures_are_counted(void **state)
 		struct journal *j = make(0, 0);
 		add_variant(j, &variants[0], 1000);
 		add_variant(j, &variants[i], 2000);
-		expect_page(variants[i].row, j, NULL, (struct journal_question){ 0 }, NOW, false,
-			variants[i].is_same ? "1x2" : "2x1 1x1");
+		expect_page(variants[i].row, j, NULL, (struct journal_question){ 0 }, NOW, false, variants[i].is_same ? "1x2" : "2x1 1x1");
 		assert_int_equal(journal_stats(j).folded, variants[i].is_same);
 		journal_free(j);
 	}
@@ -371,8 +346,7 @@ static void only_within_a_minute_of_the_first(void **state)
 	expect_page("at 60 s", j, NULL, (struct journal_question){ 0 }, NOW, false, "3x1 2x1 1x2");
 	add(j, "b.example", "no", NOW + 60, 60500);
 	add(j, "a.example", "no", NOW + 61, 61000);
-	expect_page("each has its own minute", j, NULL, (struct journal_question){ 0 }, NOW, false,
-		"3x2 2x2 1x2");
+	expect_page("each has its own minute", j, NULL, (struct journal_question){ 0 }, NOW, false, "3x2 2x2 1x2");
 	/* And the times are those of the first and the last. */
 	struct journal_question q = { .id = 1 };
 	bool was_stored;
@@ -395,8 +369,7 @@ static void repetitions_the_edge_left_out_count(void **state)
 	assert_int_equal(journal_add(j, EDGE, XFED_SPAN("a.example"), &m, NOW, 1), XFED_OK);
 	json_t *f;
 	assert_int_equal(journal_ask(j, &(struct journal_question){ .id = 1 }, NOW, &f), XFED_OK);
-	assert_int_equal(
-		json_integer_value(json_object_get(f, "count")), 5 + 1 + (json_int_t)UINT32_MAX);
+	assert_int_equal(json_integer_value(json_object_get(f, "count")), 5 + 1 + (json_int_t)UINT32_MAX);
 	json_decref(f);
 	journal_free(j);
 }
@@ -432,8 +405,7 @@ static json_t *page_of(struct journal *j, const char *partner, size_t limit, siz
 	snprintf(q.partner, sizeof(q.partner), "%s", partner);
 	assert_int_equal(journal_ask(j, &q, NOW + DAY, &answer), XFED_OK);
 	*strangers = 0;
-	json_array_foreach(json_object_get(answer, "failures"), i, f)
-	{
+	json_array_foreach(json_object_get(answer, "failures"), i, f) {
 		*strangers += json_is_false(json_object_get(f, "proved"));
 	}
 	return answer;
@@ -600,8 +572,7 @@ static void strangers_share_the_page(void **state)
 	}
 	answer = page_of(j, "", 20, &strangers);
 	assert_int_equal(strangers, 6);
-	json_array_foreach(json_object_get(answer, "failures"), i, f)
-	{
+	json_array_foreach(json_object_get(answer, "failures"), i, f) {
 		listed += strcmp(json_string_value(json_object_get(f, "remote")), "partner.example") == 0;
 		assert_true(json_integer_value(json_object_get(f, "last")) <= last);
 		last = json_integer_value(json_object_get(f, "last"));
@@ -648,8 +619,7 @@ static void an_edge_has_its_share(void **state)
 	json_t *answer = page_of(j, "a.example", 10, &strangers), *f;
 	size_t i;
 	json_int_t count = 0;
-	json_array_foreach(json_object_get(answer, "failures"), i, f)
-	{
+	json_array_foreach(json_object_get(answer, "failures"), i, f) {
 		count += json_is_false(json_object_get(f, "proved")) ? json_integer_value(json_object_get(f, "count")) : 0;
 	}
 	assert_int_equal(count, 20000 - XFED_JOURNAL_EDGE_ROWS);
@@ -691,27 +661,18 @@ static void lists(void **state)
 		bool stored;
 		const char *want;
 	} rows[] = {
-		{ "a page that memory fills", { .limit = 5 }, false,
-			"12x1 11x1 10x1 9x1 8x1 next 8" },
-		{ "the page behind it", { .limit = 5, .before = 8 }, true,
-			"7x1 6x1 5x1 4x1 3x1 next 3" },
+		{ "a page that memory fills", { .limit = 5 }, false, "12x1 11x1 10x1 9x1 8x1 next 8" },
+		{ "the page behind it", { .limit = 5, .before = 8 }, true, "7x1 6x1 5x1 4x1 3x1 next 3" },
 		{ "the last page", { .limit = 5, .before = 3 }, true, "2x1 1x1" },
 		{ "behind the last", { .limit = 5, .before = 1 }, true, "" },
-		{ "across the edge of memory", { .limit = 4, .before = 10 }, true,
-			"9x1 8x1 7x1 6x1 next 6" },
+		{ "across the edge of memory", { .limit = 4, .before = 10 }, true, "9x1 8x1 7x1 6x1 next 6" },
 		{ "all", { 0 }, true, "12x1 11x1 10x1 9x1 8x1 7x1 6x1 5x1 4x1 3x1 2x1 1x1" },
-		{ "one partner from memory", { .partner = "even.example", .limit = 3 }, false,
-			"12x1 10x1 8x1 next 8" },
-		{ "one partner from the store", { .partner = "odd.example", .limit = 3 }, true,
-			"11x1 9x1 7x1 next 7" },
+		{ "one partner from memory", { .partner = "even.example", .limit = 3 }, false, "12x1 10x1 8x1 next 8" },
+		{ "one partner from the store", { .partner = "odd.example", .limit = 3 }, true, "11x1 9x1 7x1 next 7" },
 		{ "an unknown partner", { .partner = "other.example" }, true, "" },
-		{ "since, and memory goes back far enough", { .since_s = NOW + 9 }, false,
-			"12x1 11x1 10x1 9x1" },
-		{ "since the last that left memory", { .since_s = NOW + 7 }, true,
-			"12x1 11x1 10x1 9x1 8x1 7x1" },
-		{ "since, one partner, limit",
-			{ .since_s = NOW + 2, .partner = "even.example", .limit = 4 }, true,
-			"12x1 10x1 8x1 6x1 next 6" },
+		{ "since, and memory goes back far enough", { .since_s = NOW + 9 }, false, "12x1 11x1 10x1 9x1" },
+		{ "since the last that left memory", { .since_s = NOW + 7 }, true, "12x1 11x1 10x1 9x1 8x1 7x1" },
+		{ "since, one partner, limit", { .since_s = NOW + 2, .partner = "even.example", .limit = 4 }, true, "12x1 10x1 8x1 6x1 next 6" },
 	};
 	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
 		expect_page(rows[i].row, j, db, rows[i].q, NOW + 20, rows[i].stored, rows[i].want);
@@ -735,8 +696,7 @@ static void paging_gives_every_row_once(void **state)
 		bool was_stored;
 		size_t i;
 		json_t *f, *answer = ask(j, db, &q, NOW + 200, &was_stored);
-		json_array_foreach(json_object_get(answer, "failures"), i, f)
-		{
+		json_array_foreach(json_object_get(answer, "failures"), i, f) {
 			assert_int_equal(json_integer_value(json_object_get(f, "id")), want--);
 		}
 		json_int_t next = json_integer_value(json_object_get(answer, "next"));
@@ -832,16 +792,11 @@ static void old_rows_go(void **state)
 		flush(j, db, NOW + day * DAY);
 	}
 	/* Not shown from the moment on, from memory or store; removed with the next job. */
-	expect_page("all", j, db, (struct journal_question){ 0 }, NOW + 4 * DAY, true,
-		"4x1 3x1 2x1 1x1");
-	expect_page("two days gone", j, db, (struct journal_question){ 0 }, NOW + 12 * DAY + 1,
-		false, "4x1 3x1");
-	expect_page("one in memory gone", j, db, (struct journal_question){ 0 }, NOW + 13 * DAY + 1,
-		false, "4x1");
-	assert_null(
-		ask(j, db, &(struct journal_question){ .id = 3 }, NOW + 13 * DAY + 1, &was_stored));
-	assert_null(
-		ask(j, db, &(struct journal_question){ .id = 1 }, NOW + 13 * DAY + 1, &was_stored));
+	expect_page("all", j, db, (struct journal_question){ 0 }, NOW + 4 * DAY, true, "4x1 3x1 2x1 1x1");
+	expect_page("two days gone", j, db, (struct journal_question){ 0 }, NOW + 12 * DAY + 1, false, "4x1 3x1");
+	expect_page("one in memory gone", j, db, (struct journal_question){ 0 }, NOW + 13 * DAY + 1, false, "4x1");
+	assert_null(ask(j, db, &(struct journal_question){ .id = 3 }, NOW + 13 * DAY + 1, &was_stored));
+	assert_null(ask(j, db, &(struct journal_question){ .id = 1 }, NOW + 13 * DAY + 1, &was_stored));
 	assert_int_equal(number(db, "SELECT count(*) FROM failure"), 1);
 	journal_free(j);
 	sqlite3_close(db);
@@ -900,26 +855,20 @@ static void a_restart_loses_nothing(void **state)
 	assert_int_equal(journal_load(j, db, error), XFED_OK);
 	assert_int_equal(journal_stats(j).ring_rows, 8);
 	assert_int_equal(journal_stats(j).unwritten, 0);
-	expect_page("from memory", j, db, (struct journal_question){ .limit = 8 }, NOW + 20, false,
-		"12x1 11x1 10x1 9x1 8x1 7x1 6x1 5x1 next 5");
-	expect_page("from the store", j, db, (struct journal_question){ .before = 6 }, NOW + 20,
-		true, "5x1 4x1 3x1 2x1 1x3");
-	assert_int_equal(journal_ask(j, &(struct journal_question){ .id = 1 }, NOW + 20, &f),
-		XFED_ERR_AGAIN);
+	expect_page("from memory", j, db, (struct journal_question){ .limit = 8 }, NOW + 20, false, "12x1 11x1 10x1 9x1 8x1 7x1 6x1 5x1 next 5");
+	expect_page("from the store", j, db, (struct journal_question){ .before = 6 }, NOW + 20, true, "5x1 4x1 3x1 2x1 1x3");
+	assert_int_equal(journal_ask(j, &(struct journal_question){ .id = 1 }, NOW + 20, &f), XFED_ERR_AGAIN);
 	/* What is loaded is not repeated in; ids go on. */
 	add_many(j, 12, 13);
-	expect_page("ids go on", j, db, (struct journal_question){ .limit = 2 }, NOW + 20, false,
-		"13x1 12x1 next 12");
+	expect_page("ids go on", j, db, (struct journal_question){ .limit = 2 }, NOW + 20, false, "13x1 12x1 next 12");
 	journal_free(j);
 
 	j = make(0, 100);
 	assert_int_equal(journal_load(j, db, error), XFED_OK);
-	assert_int_equal(
-		journal_ask(j, &(struct journal_question){ .id = 1 }, NOW + 20, &f), XFED_OK);
+	assert_int_equal(journal_ask(j, &(struct journal_question){ .id = 1 }, NOW + 20, &f), XFED_OK);
 	expect_json(f, whole_json);
 	json_decref(f);
-	expect_page("nothing older: memory is enough", j, NULL,
-		(struct journal_question){ .before = 2 }, NOW + 20, false, "1x3");
+	expect_page("nothing older: memory is enough", j, NULL, (struct journal_question){ .before = 2 }, NOW + 20, false, "1x3");
 	journal_free(j);
 	sqlite3_close(db);
 }
@@ -1001,8 +950,7 @@ static void a_store_that_cannot_be_written(void **state)
 
 	assert_int_equal(sqlite3_exec(db, "PRAGMA query_only = 0", NULL, NULL, NULL), SQLITE_OK);
 	flush(j, db, NOW);
-	expect_page("written after all", j, db, (struct journal_question){ 0 }, NOW + 20, true,
-		"7x1 6x1 5x1 3x1 2x1 1x1");
+	expect_page("written after all", j, db, (struct journal_question){ 0 }, NOW + 20, true, "7x1 6x1 5x1 3x1 2x1 1x1");
 	journal_free(j);
 	sqlite3_close(db);
 }
@@ -1053,19 +1001,15 @@ static void a_damaged_row_says_so(void **state)
 		assert_int_equal(sqlite3_exec(db, damage[i], NULL, NULL, NULL), SQLITE_OK);
 		j = make(0, 0);
 		assert_int_equal(journal_load(j, db, error), XFED_OK);
-		assert_int_equal(
-			journal_ask(j, &(struct journal_question){ .id = 1 }, NOW, &f), XFED_OK);
+		assert_int_equal(journal_ask(j, &(struct journal_question){ .id = 1 }, NOW, &f), XFED_OK);
 		if ((json_object_get(f, "unreadable") != NULL) != (i < 2)) {
 			fail_msg("row \"%s\"", damage[i]);
 		}
-		assert_true(json_is_array(json_object_get(f, "steps")) &&
-			    json_is_array(json_object_get(f, "chain")));
-		assert_string_equal(
-			json_string_value(json_object_get(f, "reason")), "tls.cert.expired");
+		assert_true(json_is_array(json_object_get(f, "steps")) && json_is_array(json_object_get(f, "chain")));
+		assert_string_equal(json_string_value(json_object_get(f, "reason")), "tls.cert.expired");
 		const json_t *step = json_array_get(json_object_get(f, "steps"), 0);
 		if (i == 2) {
-			assert_string_equal(
-				json_string_value(json_object_get(step, "step")), "NOT??UTF8");
+			assert_string_equal(json_string_value(json_object_get(step, "step")), "NOT??UTF8");
 		}
 		json_decref(f);
 		journal_free(j);
@@ -1078,8 +1022,7 @@ static void a_damaged_row_says_so(void **state)
 static void an_edge_is_not_trusted(void **state)
 {
 	struct journal *j = make(0, 0);
-	Xfed__FailureEvent m =
-		event("a\x1b[2J.example", "tls.cert.expired\n", "\xff\xfe said \x07");
+	Xfed__FailureEvent m = event("a\x1b[2J.example", "tls.cert.expired\n", "\xff\xfe said \x07");
 	json_t *f;
 	(void)state;
 	m.local = NULL;
@@ -1139,15 +1082,11 @@ static void too_much_detail_is_cut(void **state)
 		m.n_chain = PROTO_CHAIN_MAX;
 		assert_int_equal(journal_add(j, EDGE, XFED_SPAN("a.example"), &m, NOW, 0), XFED_OK);
 		assert_true(journal_stats(j).ring_bytes < JOURNAL_DETAIL_BYTES + 4096);
-		assert_int_equal(
-			journal_ask(j, &(struct journal_question){ .id = 1 }, NOW, &j1), XFED_OK);
+		assert_int_equal(journal_ask(j, &(struct journal_question){ .id = 1 }, NOW, &j1), XFED_OK);
 		const json_t *list = json_object_get(j1, "steps");
 		assert_null(json_object_get(j1, "unreadable"));
 		assert_int_equal(json_array_size(list), round == 0 ? 6 : PROTO_STEPS_MAX / 2 + 1);
-		assert_non_null(
-			strstr(json_string_value(json_object_get(
-				       json_array_get(list, json_array_size(list) - 1), "detail")),
-				"left out"));
+		assert_non_null(strstr(json_string_value(json_object_get(json_array_get(list, json_array_size(list) - 1), "detail")), "left out"));
 		assert_int_equal(json_array_size(json_object_get(j1, "chain")), round == 2 ? 0 : 1);
 		json_decref(j1);
 		journal_free(j);
@@ -1167,8 +1106,7 @@ static void arguments(void **state)
 		{ false,
 			"{\"partner\": \"A.Example\", \"since\": 17, \"limit\": 500, \"before\": "
 			"9}",
-			NULL,
-			{ .partner = "a.example", .since_s = 17, .limit = 500, .before = 9 } },
+			NULL, { .partner = "a.example", .since_s = 17, .limit = 500, .before = 9 } },
 		{ false, "{\"partner\": \"\"}", "partner", { 0 } },
 		{ false, "{\"partner\": 1}", "partner", { 0 } },
 		{ false, "{\"partner\": null}", "partner", { 0 } },
@@ -1191,15 +1129,11 @@ static void arguments(void **state)
 		char error[160] = "";
 		json_t *args = json_loads(rows[i].json, 0, NULL);
 		assert_non_null(args);
-		int rc = rows[i].is_show ? journal_show_args(args, &q, error)
-					 : journal_list_args(args, &q, error);
+		int rc = rows[i].is_show ? journal_show_args(args, &q, error) : journal_list_args(args, &q, error);
 		json_decref(args);
-		bool is_same = q.id == rows[i].want.id &&
-			       strcmp(q.partner, rows[i].want.partner) == 0 &&
-			       q.since_s == rows[i].want.since_s && q.limit == rows[i].want.limit &&
-			       q.before == rows[i].want.before;
-		if (rows[i].error ? rc != XFED_ERR_INVALID || !strstr(error, rows[i].error)
-				  : rc != XFED_OK || !is_same) {
+		bool is_same = q.id == rows[i].want.id && strcmp(q.partner, rows[i].want.partner) == 0 && q.since_s == rows[i].want.since_s &&
+			       q.limit == rows[i].want.limit && q.before == rows[i].want.before;
+		if (rows[i].error ? rc != XFED_ERR_INVALID || !strstr(error, rows[i].error) : rc != XFED_OK || !is_same) {
 			fail_msg("row %s: %d \"%s\"", rows[i].json, rc, error);
 		}
 	}
@@ -1290,8 +1224,7 @@ static void scenario(sqlite3 *db)
 
 static void no_memory(void **state)
 {
-	static const struct xfed_mem_hooks hooks = { counting_malloc, counting_realloc,
-		counting_free };
+	static const struct xfed_mem_hooks hooks = { counting_malloc, counting_realloc, counting_free };
 	sqlite3 *db = open_db();
 	long n = 0;
 	(void)state;

@@ -60,8 +60,16 @@ static void only_words_of_ours_pass(void **state)
 	struct xfed_policy *policy;
 	struct xfed_policy_error err;
 	const char *more = "sub.fabrikam.example";
-	struct xfed_partner p = { .domain = "fabrikam.example", .additional = &more, .additional_count = 1, .tls = XFED_REQUIRED, .sasl = XFED_OPTIONAL,
-		.dialback = true, .max_connections = 20, .stanzas_per_second = 200, .stanza_bytes = 65536, .kinds = XFED_KIND_MESSAGE };
+	struct xfed_partner p = { .domain = "fabrikam.example",
+		.additional = &more,
+		.additional_count = 1,
+		.tls = XFED_REQUIRED,
+		.sasl = XFED_OPTIONAL,
+		.dialback = true,
+		.max_connections = 20,
+		.stanzas_per_second = 200,
+		.stanza_bytes = 65536,
+		.kinds = XFED_KIND_MESSAGE };
 	(void)state;
 	assert_int_equal(xfed_policy_new(&policy), XFED_OK);
 	assert_int_equal(xfed_policy_add_partner(policy, &p, &err), XFED_OK);

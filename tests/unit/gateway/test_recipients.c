@@ -68,19 +68,18 @@ static void run(const struct recipients_limits *limits, const struct row *rows)
 static void one_is_outstanding_and_order_holds(void **state)
 {
 	(void)state;
-	RUN({ ADD, 1, "a", 10, XFED_OK }, { ADD, 2, "a", 10, XFED_OK }, { ADD, 3, "b", 10, XFED_OK },
-	    { NEXT, .expected = 1 }, { NEXT, .expected = 3 }, { NEXT, .expected = 0 }, /* 2 waits for 1, not for 3 */
-	    { DONE, 3 }, { NEXT, .expected = 0 },
-	    { DONE, 1 }, { NEXT, .expected = 2 }, { NEXT, .expected = 0 },
-	    { ADD, 4, "a", 10, XFED_OK }, { NEXT, .expected = 0 }, { DONE, 2 }, { NEXT, .expected = 4 }, { DONE, 4 }, { COUNT, .expected = 0 });
+	RUN({ ADD, 1, "a", 10, XFED_OK }, { ADD, 2, "a", 10, XFED_OK }, { ADD, 3, "b", 10, XFED_OK }, { NEXT, .expected = 1 },
+		{ NEXT, .expected = 3 }, { NEXT, .expected = 0 }, /* 2 waits for 1, not for 3 */
+		{ DONE, 3 }, { NEXT, .expected = 0 }, { DONE, 1 }, { NEXT, .expected = 2 }, { NEXT, .expected = 0 }, { ADD, 4, "a", 10, XFED_OK },
+		{ NEXT, .expected = 0 }, { DONE, 2 }, { NEXT, .expected = 4 }, { DONE, 4 }, { COUNT, .expected = 0 });
 }
 
 static void a_recipient_comes_out_once_until_it_is_done(void **state)
 {
 	(void)state;
-	RUN({ ADD, 1, "a", 1, XFED_OK }, { NEXT, .expected = 1 }, { ADD, 2, "a", 1, XFED_OK }, { NEXT, .expected = 0 },
-	    { DONE, 2 }, { NEXT, .expected = 0 }, /* what is taken out of the middle moves nobody up */
-	    { ADD, 3, "a", 1, XFED_OK }, { DONE, 1 }, { NEXT, .expected = 3 });
+	RUN({ ADD, 1, "a", 1, XFED_OK }, { NEXT, .expected = 1 }, { ADD, 2, "a", 1, XFED_OK }, { NEXT, .expected = 0 }, { DONE, 2 },
+		{ NEXT, .expected = 0 }, /* what is taken out of the middle moves nobody up */
+		{ ADD, 3, "a", 1, XFED_OK }, { DONE, 1 }, { NEXT, .expected = 3 });
 }
 
 static void one_that_never_came_out_may_go(void **state)
@@ -93,10 +92,10 @@ static void bounds_are_of_one_recipient(void **state)
 {
 	(void)state;
 	RUN({ ADD, 1, "a", 10, XFED_OK }, { ADD, 2, "a", 10, XFED_OK }, { ADD, 3, "a", 10, XFED_OK }, { ADD, 4, "a", 10, XFED_OK },
-	    { ADD, 5, "a", 10, XFED_OK }, { ADD, 6, "a", 10, XFED_OK }, { ADD, 7, "a", 10, XFED_OK }, { ADD, 8, "a", 10, XFED_OK },
-	    { ADD, 9, "a", 10, XFED_ERR_LIMIT }, /* number: eight, one above */
-	    { ADD, 10, "b", 300, XFED_OK }, { ADD, 11, "b", 101, XFED_ERR_LIMIT }, { ADD, 11, "b", 100, XFED_OK }, /* bytes: 400, one above */
-	    { ADD, 12, "b", 1, XFED_ERR_LIMIT }, { COUNT, .expected = 10 });
+		{ ADD, 5, "a", 10, XFED_OK }, { ADD, 6, "a", 10, XFED_OK }, { ADD, 7, "a", 10, XFED_OK }, { ADD, 8, "a", 10, XFED_OK },
+		{ ADD, 9, "a", 10, XFED_ERR_LIMIT },								       /* number: eight, one above */
+		{ ADD, 10, "b", 300, XFED_OK }, { ADD, 11, "b", 101, XFED_ERR_LIMIT }, { ADD, 11, "b", 100, XFED_OK }, /* bytes: 400, one above */
+		{ ADD, 12, "b", 1, XFED_ERR_LIMIT }, { COUNT, .expected = 10 });
 }
 
 static void a_single_large_one_is_not_refused_by_the_bound_of_the_queue(void **state)
@@ -112,13 +111,13 @@ static void the_queue_is_shared(void **state)
 {
 	(void)state;
 	RUN({ ADD, 1, "a", 1, XFED_OK, 1 }, { ADD, 2, "a", 1, XFED_OK, 1 }, { ADD, 3, "a", 1, XFED_OK, 1 }, { ADD, 4, "a", 1, XFED_OK, 1 },
-	    { ADD, 5, "a", 1, XFED_OK, 1 }, { ADD, 6, "a", 1, XFED_OK, 1 }, { ADD, 7, "a", 1, XFED_OK, 1 }, { ADD, 8, "a", 1, XFED_OK, 1 },
-	    { ADD, 9, "a", 1, XFED_ERR_LIMIT, 1 }, { ADD, 9, "a", 1, XFED_OK, 2 }, { ADD, 10, "a", 1, XFED_OK, 3 }, /* from the quarter above */
-	    { ADD, 11, "a", 1, XFED_ERR_LIMIT, 4 }, { ADD, 11, "b", 1, XFED_OK, 1 }, /* that is bounded too; another recipient is another queue */
-	    { NEXT, .expected = 1 }, { NEXT, .expected = 11 }, { DONE, 1 }, { DONE, 2 }, { DONE, 3 },
-	    { ADD, 1, "a", 1, XFED_ERR_LIMIT, 1 }, { ADD, 1, "a", 1, XFED_OK, 2 }, /* seven there: five are more than a third, one is not */
-	    { DONE, 4 }, { DONE, 5 }, { DONE, 6 }, { ADD, 2, "a", 1, XFED_OK, 1 }, /* a quarter is free */
-	    { NEXT, .expected = 7 }, { DONE, 7 }, { NEXT, .expected = 8 }, { DONE, 8 }, { NEXT, .expected = 9 });
+		{ ADD, 5, "a", 1, XFED_OK, 1 }, { ADD, 6, "a", 1, XFED_OK, 1 }, { ADD, 7, "a", 1, XFED_OK, 1 }, { ADD, 8, "a", 1, XFED_OK, 1 },
+		{ ADD, 9, "a", 1, XFED_ERR_LIMIT, 1 }, { ADD, 9, "a", 1, XFED_OK, 2 }, { ADD, 10, "a", 1, XFED_OK, 3 }, /* from the quarter above */
+		{ ADD, 11, "a", 1, XFED_ERR_LIMIT, 4 }, { ADD, 11, "b", 1, XFED_OK, 1 }, /* that is bounded too; another recipient is another queue */
+		{ NEXT, .expected = 1 }, { NEXT, .expected = 11 }, { DONE, 1 }, { DONE, 2 }, { DONE, 3 }, { ADD, 1, "a", 1, XFED_ERR_LIMIT, 1 },
+		{ ADD, 1, "a", 1, XFED_OK, 2 },					       /* seven there: five are more than a third, one is not */
+		{ DONE, 4 }, { DONE, 5 }, { DONE, 6 }, { ADD, 2, "a", 1, XFED_OK, 1 }, /* a quarter is free */
+		{ NEXT, .expected = 7 }, { DONE, 7 }, { NEXT, .expected = 8 }, { DONE, 8 }, { NEXT, .expected = 9 });
 }
 
 /* Several partners, each as greedy as it may be, one after the other: there is room for one that has nothing there. */
@@ -155,7 +154,8 @@ static void those_behind_are_found_in_order(void **state)
 {
 	(void)state;
 	RUN({ ADD, 1, "a", 1, XFED_OK }, { ADD, 2, "b", 1, XFED_OK }, { ADD, 3, "a", 1, XFED_OK }, { ADD, 4, "a", 1, XFED_OK },
-	    { BEHIND, 1, .expected = 3 }, { DONE, 3 }, { BEHIND, 1, .expected = 4 }, { DONE, 4 }, { BEHIND, 1, .expected = 0 }, { BEHIND, 2, .expected = 0 });
+		{ BEHIND, 1, .expected = 3 }, { DONE, 3 }, { BEHIND, 1, .expected = 4 }, { DONE, 4 }, { BEHIND, 1, .expected = 0 },
+		{ BEHIND, 2, .expected = 0 });
 }
 
 static void scenario(void)

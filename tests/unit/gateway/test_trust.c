@@ -150,7 +150,7 @@ static struct rt_network random_network(void)
 	random_bytes(n.bytes, n.is_ipv6);
 	n.bits = (uint8_t)(rnd(200) == 0 ? 9 : len - rnd(15));
 	for (unsigned i = n.bits; i < len; i++) {
-		n.bytes[i / 8] &= (uint8_t)~(0x80u >> (i % 8));
+		n.bytes[i / 8] &= (uint8_t) ~(0x80u >> (i % 8));
 	}
 	return n;
 }
@@ -182,8 +182,11 @@ static void make_many(void)
 			snprintf(names[i][k], sizeof(names[i][k]), "sip%u.%s", (unsigned)rnd(3000), i % 50 == 0 ? "corp.example" : "other.example");
 			name_lists[i][k] = i % 200 == 0 ? peers[k] : names[i][k];
 		}
-		many[i] = (struct gateway_domain){ .domain = outside[i], .sip_domain = i % 3 == 0 ? inside[i] : NULL, .udp_trusted = i % 5 == 0,
-			.peers = { name_lists[i], rnd(3) }, .networks = { sealed[i], count } };
+		many[i] = (struct gateway_domain){ .domain = outside[i],
+			.sip_domain = i % 3 == 0 ? inside[i] : NULL,
+			.udp_trusted = i % 5 == 0,
+			.peers = { name_lists[i], rnd(3) },
+			.networks = { sealed[i], count } };
 	}
 }
 

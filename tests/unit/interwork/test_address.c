@@ -79,7 +79,10 @@ static const struct sip_row sip_rows[] = {
 	{ "B2-07 password dropped", "sip:juliet:secret@example.com", "juliet@example.com", 0 },
 	{ "emoji is no username", "sip:%F0%9F%98%80@x", UNMAPPABLE },
 	/* [B2-08] */
-	{ "B2-08 A-label", "sip:a@xn--bcher-kva.example", "a@b\xC3\xBC" "cher.example", 0 },
+	{ "B2-08 A-label", "sip:a@xn--bcher-kva.example",
+		"a@b\xC3\xBC"
+		"cher.example",
+		0 },
 	{ "B2-08 host case and final dot", "sip:a@Example.COM.", "a@example.com", 0 },
 	{ "B2-08 port, parameters, headers", "sip:a@example.com:5061;transport=tls;lr?subject=x%20y", "a@example.com", 0 },
 	{ "B2-08 IPv6 and port", "sip:a@[2001:DB8::1]:5060", "a@[2001:db8::1]", 0 },
@@ -179,7 +182,10 @@ static const struct jid_row jid_rows[] = {
 	{ "unescaping would compose", "\\3c\xCC\xB8@x", IW_SCHEME_SIP, false, NULL },
 	{ "domain alone", "example.com", IW_SCHEME_SIP, false, NULL },
 	{ "domain and resource", "example.com/a", IW_SCHEME_SIP, true, NULL },
-	{ "B2-08 U-label", "a@b\xC3\xBC" "cher.example", IW_SCHEME_SIP, false, "sip:a@xn--bcher-kva.example" },
+	{ "B2-08 U-label",
+		"a@b\xC3\xBC"
+		"cher.example",
+		IW_SCHEME_SIP, false, "sip:a@xn--bcher-kva.example" },
 	{ "IPv6", "a@[2001:db8::1]", IW_SCHEME_SIP, false, "sip:a@[2001:db8::1]" },
 	{ "gr encoded", "a@x/\xE2\x99\x9A ;=?\"<>@,/", IW_SCHEME_SIP, true, "sip:a@x;gr=%E2%99%9A%20%3B%3D%3F%22%3C%3E%40%2C/" },
 };
@@ -247,7 +253,10 @@ static void xmpp_uris(void **state)
 		{ "XMPP:romeo@EXAMPLE.net/orchard?message;body=x#y", "romeo@example.net", "xmpp:romeo@example.net" },
 		{ "  xmpp:o%5C27brien@example.net\n", NULL, NULL },
 		{ "xmpp:o%5C27brien@example.net", "o\\27brien@example.net", NULL },
-		{ "xmpp:tr%C3%A4umer@xn--bcher-kva.example", "tr\xC3\xA4umer@b\xC3\xBC" "cher.example", NULL },
+		{ "xmpp:tr%C3%A4umer@xn--bcher-kva.example",
+			"tr\xC3\xA4umer@b\xC3\xBC"
+			"cher.example",
+			NULL },
 		{ "xmpp:a%2Fb@example.net", NULL, NULL },
 		{ "xmpp:a%00b@example.net", NULL, NULL },
 		{ "xmpp:a%zz@example.net", NULL, NULL },

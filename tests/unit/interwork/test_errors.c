@@ -149,14 +149,14 @@ static const struct condition_row condition_rows[] = {
 	{ "bad-request", 400, 400, 400 },
 	{ "conflict", 400, 400, 400 },
 	{ "feature-not-implemented", 405, 501, 405 },
-	{ "forbidden", 403, 403, 403 },		 /* 603 stops forking everywhere */
+	{ "forbidden", 403, 403, 403 }, /* 603 stops forking everywhere */
 	{ "gone", 410, 410, 301 },
 	{ "internal-server-error", 500, 500, 500 },
-	{ "item-not-found", 404, 404, 404 },	 /* 604 likewise */
+	{ "item-not-found", 404, 404, 404 }, /* 604 likewise */
 	{ "jid-malformed", 400, 400, 400 },
-	{ "not-acceptable", 406, 406, 406 },	 /* 606 likewise */
+	{ "not-acceptable", 406, 406, 406 }, /* 606 likewise */
 	{ "not-allowed", 403, 403, 403 },
-	{ "not-authorized", 403, 403, 403 },	 /* no 401 without a challenge */
+	{ "not-authorized", 403, 403, 403 }, /* no 401 without a challenge */
 	{ "policy-violation", 403, 403, 403 },
 	{ "recipient-unavailable", 480, 480, 480 }, /* 600 likewise */
 	{ "redirect", 480, 480, 302 },
@@ -167,7 +167,7 @@ static const struct condition_row condition_rows[] = {
 	{ "service-unavailable", 480, 480, 480 },
 	{ "subscription-required", 400, 400, 400 },
 	{ "undefined-condition", 400, 400, 400 },
-	{ "unexpected-request", 400, 400, 400 },    /* no 491 for a MESSAGE */
+	{ "unexpected-request", 400, 400, 400 }, /* no 491 for a MESSAGE */
 	{ "no-such-condition", 400, 400, 400 },
 	{ "", 400, 400, 400 },
 };
@@ -209,8 +209,8 @@ static void reasons(void **state)
 		struct iw_xmpp_error x;
 		struct iw_sip_error s;
 		int rc = iw_reason_to_xmpp((enum xfed_reason)i, false, &x);
-		bool is_wait = info->condition && (strcmp(info->condition, "resource-constraint") == 0 ||
-							  strcmp(info->condition, "remote-server-timeout") == 0);
+		bool is_wait = info->condition &&
+			       (strcmp(info->condition, "resource-constraint") == 0 || strcmp(info->condition, "remote-server-timeout") == 0);
 		if (rc != (info->condition ? XFED_OK : XFED_ERR_NOT_FOUND) ||
 			(info->condition && (strcmp(x.condition, info->condition) != 0 || (is_wait && strcmp(x.type, "wait") != 0)))) {
 			print_error("%s: to XMPP %d\n", info->code, rc);
@@ -258,10 +258,16 @@ static const struct text_row text_rows[] = {
 	{ "line ends", "a\r\nVia: SIP/2.0/UDP evil\r\n\r\nbody", "a Via: SIP/2.0/UDP evil body", "a Via: SIP/2.0/UDP evil body" },
 	{ "blanks at the ends", "  a  b \t", "a  b", "a  b" },
 	{ "controls only", "\r\n\x01\x7F", "Fallback", NULL },
-	{ "next line", "a\xC2\x85" "b", "a b", "a b" },
+	{ "next line",
+		"a\xC2\x85"
+		"b",
+		"a b", "a b" },
 	{ "umlaut", "gr\xC3\xBC\xC3\x9F", "gr\xC3\xBC\xC3\x9F", "gr\xC3\xBC\xC3\x9F" },
 	{ "not UTF-8", "a\xFF", "Fallback", NULL },
-	{ "noncharacter", "a\xEF\xBF\xBF" "b", "a b", "a b" },
+	{ "noncharacter",
+		"a\xEF\xBF\xBF"
+		"b",
+		"a b", "a b" },
 	{ "empty", "", "Fallback", NULL },
 };
 

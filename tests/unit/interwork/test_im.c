@@ -60,7 +60,8 @@ static const struct xmpp_row xmpp_rows[] = {
 	{ "unknown type is normal", "type='x'", "<body>a</body>", IW_DELIVER, "a", NULL, NULL, NULL, NULL },
 	{ "all of the table", "xml:lang='en'", "<subject>Hi</subject><body>a</body><thread>t1</thread>", IW_DELIVER, "a", "Hi", "en", "t1", NULL },
 	{ "unknown payload beside a body", "", "<body>a</body><x xmlns='urn:x'><body>b</body></x>", IW_DELIVER, "a", NULL, NULL, NULL, NULL },
-	{ "a body of another namespace is none", "", "<body xmlns='http://www.w3.org/1999/xhtml'>a</body>", IW_DROP, NULL, NULL, NULL, NULL, "no-body" },
+	{ "a body of another namespace is none", "", "<body xmlns='http://www.w3.org/1999/xhtml'>a</body>", IW_DROP, NULL, NULL, NULL, NULL,
+		"no-body" },
 	{ "special characters", "", "<body>&lt;&amp;&gt;&quot;&apos;</body>", IW_DELIVER, "<&>\"'", NULL, NULL, NULL, NULL },
 	/* [B4-13] */
 	{ "line ends as they are", "", "<body>a\nb&#xD;\nc&#xD;d</body>", IW_DELIVER, "a\nb\r\nc\rd", NULL, NULL, NULL, NULL },
@@ -68,11 +69,15 @@ static const struct xmpp_row xmpp_rows[] = {
 	{ "only blanks", "", "<body> </body>", IW_DELIVER, " ", NULL, NULL, NULL, NULL },
 	/* [B4-12] */
 	{ "several: the one without lang", "xml:lang='en'", "<body xml:lang='de'>d</body><body>e</body>", IW_DELIVER, "e", NULL, "en", NULL, NULL },
-	{ "several: the stanza's language", "xml:lang='en'", "<body xml:lang='de'>d</body><body xml:lang='EN'>e</body>", IW_DELIVER, "e", NULL, "EN", NULL, NULL },
+	{ "several: the stanza's language", "xml:lang='en'", "<body xml:lang='de'>d</body><body xml:lang='EN'>e</body>", IW_DELIVER, "e", NULL, "EN",
+		NULL, NULL },
 	{ "several: the first", "", "<body xml:lang='de'>d</body><body xml:lang='en'>e</body>", IW_DELIVER, "d", NULL, "de", NULL, NULL },
 	{ "several: an empty one does not count", "", "<body/><body xml:lang='en'>e</body>", IW_DELIVER, "e", NULL, "en", NULL, NULL },
-	{ "the subject of the body's language", "", "<subject xml:lang='en'>S</subject><subject xml:lang='de'>B</subject><body xml:lang='de'>d</body>", IW_DELIVER, "d", "B", "de", NULL, NULL },
-	{ "the subject without lang otherwise", "", "<subject xml:lang='en'>S</subject><subject>N</subject><body xml:lang='de'>d</body>", IW_DELIVER, "d", "N", "de", NULL, NULL },
+	{ "the subject of the body's language", "",
+		"<subject xml:lang='en'>S</subject><subject xml:lang='de'>B</subject><body xml:lang='de'>d</body>", IW_DELIVER, "d", "B", "de", NULL,
+		NULL },
+	{ "the subject without lang otherwise", "", "<subject xml:lang='en'>S</subject><subject>N</subject><body xml:lang='de'>d</body>", IW_DELIVER,
+		"d", "N", "de", NULL, NULL },
 	{ "a lang that is no tag", "xml:lang='en&#xD;&#xA;Via: x'", "<body>a</body>", IW_DELIVER, "a", NULL, NULL, NULL, NULL },
 	{ "a lang with script and region", "xml:lang='zh-Hant-TW'", "<body>a</body>", IW_DELIVER, "a", NULL, "zh-Hant-TW", NULL, NULL },
 	/* a subject is one line */
@@ -135,8 +140,8 @@ static void long_ones(void **state)
 	char text[IW_SUBJECT_BYTES + 101];
 	memset(text, 'x', sizeof(text) - 1);
 	text[sizeof(text) - 1] = '\0';
-	struct xfed_span xml = xfed_arena_printf(&arena,
-		"<message from='a@b' to='c@d'><subject>%s</subject><body>b</body><thread>%s</thread></message>", text, text);
+	struct xfed_span xml = xfed_arena_printf(
+		&arena, "<message from='a@b' to='c@d'><subject>%s</subject><body>b</body><thread>%s</thread></message>", text, text);
 	read_stanza(xml.data, &s);
 	assert_int_equal(iw_im_to_sip(&arena, &s, &im), IW_DELIVER);
 	assert_int_equal(im.subject.len, IW_SUBJECT_BYTES);
@@ -198,8 +203,14 @@ static void presence(void **state)
 
 /* ---- SIP to XMPP ---- */
 
-#define NO { NULL, 0 }
-#define S(lit) { lit, sizeof(lit) - 1 }
+#define NO                                                                                                                                           \
+	{                                                                                                                                            \
+		NULL, 0                                                                                                                              \
+	}
+#define S(lit)                                                                                                                                       \
+	{                                                                                                                                            \
+		lit, sizeof(lit) - 1                                                                                                                 \
+	}
 
 struct sip_row {
 	const char *name;
@@ -216,18 +227,24 @@ static const struct sip_row sip_rows[] = {
 	{ "plain", { PLAIN, NO, NO, NO, NO, S("hello") }, NULL, NULL, HEAD "><body>hello</body></message>", 0 },
 	{ "all of the table", { S("text/plain;charset=UTF-8"), NO, S("en"), NO, S("Hi"), S("a") }, "chat", "t1",
 		HEAD " type=\"chat\" xml:lang=\"en\"><subject>Hi</subject><body>a</body><thread>t1</thread></message>", 0 },
-	{ "type and charset without case, quoted", { S("Text/PLAIN ; format=flowed ; Charset = \"utf-8\""), NO, NO, NO, NO, S("\xC3\xBC") }, NULL, NULL,
-		HEAD "><body>\xC3\xBC</body></message>", 0 },
+	{ "type and charset without case, quoted", { S("Text/PLAIN ; format=flowed ; Charset = \"utf-8\""), NO, NO, NO, NO, S("\xC3\xBC") }, NULL,
+		NULL, HEAD "><body>\xC3\xBC</body></message>", 0 },
 	{ "identity", { PLAIN, S("identity"), NO, NO, NO, S("a") }, NULL, NULL, HEAD "><body>a</body></message>", 0 },
 	{ "US-ASCII", { S("text/plain;charset=US-ASCII"), NO, NO, NO, NO, S("a") }, NULL, NULL, HEAD "><body>a</body></message>", 0 },
 	{ "ISO-8859-1", { S("text/plain;charset=ISO-8859-1"), NO, NO, NO, NO, S("gr\xFC\xDF") }, NULL, NULL,
 		HEAD "><body>gr\xC3\xBC\xC3\x9F</body></message>", 0 },
 	{ "CR LF", { PLAIN, NO, NO, NO, NO, S("a\r\nb\rc\nd") }, NULL, NULL, HEAD "><body>a&#xD;\nb&#xD;c\nd</body></message>", 0 },
-	{ "markup is text", { PLAIN, NO, NO, NO, NO, S("<body>&amp;]]>") }, NULL, NULL, HEAD "><body>&lt;body&gt;&amp;amp;]]&gt;</body></message>", 0 },
+	{ "markup is text", { PLAIN, NO, NO, NO, NO, S("<body>&amp;]]>") }, NULL, NULL, HEAD "><body>&lt;body&gt;&amp;amp;]]&gt;</body></message>",
+		0 },
 	{ "NUL and controls left out", { PLAIN, NO, NO, NO, NO, S("a\0b\x01\x1F\tc\x7F") }, NULL, NULL, HEAD "><body>ab\tc\x7F</body></message>", 0 },
-	{ "noncharacters left out", { PLAIN, NO, NO, NO, NO, S("a\xEF\xBF\xBE" "b\xEF\xBF\xBF" "c\xEF\xBF\xBD") }, NULL, NULL,
-		HEAD "><body>abc\xEF\xBF\xBD</body></message>", 0 },
-	{ "first language of a list", { PLAIN, NO, S(" en-GB , de"), NO, NO, S("a") }, NULL, NULL, HEAD " xml:lang=\"en-GB\"><body>a</body></message>", 0 },
+	{ "noncharacters left out",
+		{ PLAIN, NO, NO, NO, NO,
+			S("a\xEF\xBF\xBE"
+			  "b\xEF\xBF\xBF"
+			  "c\xEF\xBF\xBD") },
+		NULL, NULL, HEAD "><body>abc\xEF\xBF\xBD</body></message>", 0 },
+	{ "first language of a list", { PLAIN, NO, S(" en-GB , de"), NO, NO, S("a") }, NULL, NULL,
+		HEAD " xml:lang=\"en-GB\"><body>a</body></message>", 0 },
 	{ "language that is none", { PLAIN, NO, S("e\"n"), NO, NO, S("a") }, NULL, NULL, HEAD "><body>a</body></message>", 0 },
 	{ "subject not UTF-8", { PLAIN, NO, NO, NO, S("a\xFF"), S("a") }, NULL, NULL, HEAD "><body>a</body></message>", 0 },
 	{ "subject empty", { PLAIN, NO, NO, NO, S(""), S("a") }, NULL, NULL, HEAD "><body>a</body></message>", 0 },
@@ -273,7 +290,8 @@ static void to_xmpp(void **state)
 				   im.refusal.reason == XFED_REASON_SIP_CONTENT_UNSUPPORTED;
 		}
 		if (!is_right) {
-			print_error("%s: fate %d, status %d, %.*s\n", r->name, (int)fate, im.refusal.status, (int)xfed_buf_len(&buf), xfed_buf_span(&buf).data);
+			print_error("%s: fate %d, status %d, %.*s\n", r->name, (int)fate, im.refusal.status, (int)xfed_buf_len(&buf),
+				xfed_buf_span(&buf).data);
 			failed++;
 		}
 		xfed_buf_deinit(&buf);
@@ -316,7 +334,8 @@ static void allocation_sweep(void **state)
 	struct xfed_stanza s;
 	struct xfed_span xml = xfed_arena_printf(&arena,
 		"<message from='a@b' to='c@d' xml:lang='en'><subject>%05000d</subject><body>%05000d</body><body xml:lang='en'>x<i/>%05000d</body>"
-		"<thread>t</thread></message>", 1, 2, 3);
+		"<thread>t</thread></message>",
+		1, 2, 3);
 	read_stanza(xml.data, &s);
 	const struct iw_sip_message in = { .content_type = S("text/plain;charset=latin1"), .subject = S("s"), .body = { body, sizeof(body) } };
 	const struct iw_xmpp_envelope env = { &s.from, &s.to, XFED_SPAN("i"), XFED_SPAN("chat"), XFED_SPAN("t") };

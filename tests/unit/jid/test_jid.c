@@ -53,6 +53,7 @@ struct jid_row {
 	const char *local, *domain, *resource; /* domain NULL: to be refused */
 };
 
+/* clang-format off */
 static const struct jid_row jid_rows[] = {
 	/* RFC 7622 section 3.5, table 1: legal */
 	{ "7622 1", "juliet@example.com", "juliet", "example.com", NULL },
@@ -172,6 +173,7 @@ static const struct jid_row jid_rows[] = {
 	{ "cut off", "a@c/\xE2\x82", NULL, NULL, NULL },
 	{ "stray continuation in domain", "a@c\x80", NULL, NULL, NULL },
 };
+/* clang-format on */
 
 static void jids(void **state)
 {
@@ -201,6 +203,7 @@ struct pair {
 
 #define L63 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 
+/* clang-format off */
 static const struct pair domain_rows[] = {
 	{ "plain", "Example.COM", "example.com" },
 	{ "trailing dot", "example.com.", "example.com" },
@@ -268,6 +271,7 @@ static const struct pair domain_rows[] = {
 	{ "hyphens at 3 and 4 in a U-label", "ab--\xC3\xBC.example", NULL },
 	{ "not UTF-8", "a\xFF.example", NULL },
 };
+/* clang-format on */
 
 static void domains(void **state)
 {
@@ -289,14 +293,23 @@ static void domains(void **state)
 
 static const struct pair ascii_rows[] = {
 	{ "ASCII", "example.com", "example.com" },
-	{ "U-label", "b\xC3\xBC" "cher.example", "xn--bcher-kva.example" },
+	{ "U-label",
+		"b\xC3\xBC"
+		"cher.example",
+		"xn--bcher-kva.example" },
 	{ "sharp s", "fa\xC3\x9F.example", "xn--fa-hia.example" },
 	{ "two labels", "\xE3\x81\x82.\xE3\x81\x84", "xn--l8j.xn--n8j" },
 	{ "IPv4", "192.0.2.1", "192.0.2.1" },
 	{ "IPv6", "[2001:db8::1]", "[2001:db8::1]" },
-	{ "253 octets", L63 "." L63 "." L63 "." "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
-		L63 "." L63 "." L63 "." "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" },
-	{ "254 octets", L63 "." L63 "." L63 "." "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", NULL },
+	{ "253 octets",
+		L63 "." L63 "." L63 "."
+		    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+		L63 "." L63 "." L63 "."
+		    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" },
+	{ "254 octets",
+		L63 "." L63 "." L63 "."
+		    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+		NULL },
 	{ "empty", "", NULL },
 };
 
@@ -317,6 +330,7 @@ static void ascii_domains(void **state)
 	assert_int_equal(failed, 0);
 }
 
+/* clang-format off */
 static const struct pair escape_rows[] = {
 	/* XEP-0106 sections 4 and 5 */
 	{ "space", "space cadet", "space\\20cadet" },
@@ -340,6 +354,7 @@ static const struct pair escape_rows[] = {
 	{ "leading space", " a", NULL },
 	{ "trailing space", "a ", NULL },
 };
+/* clang-format on */
 
 static void escapes(void **state)
 {
@@ -360,6 +375,7 @@ static void escapes(void **state)
 	assert_int_equal(failed, 0);
 }
 
+/* clang-format off */
 static const struct pair text_rows[] = {
 	{ "plain", "Juliet", "juliet" },
 	{ "apostrophe", "O'Malley", "o\\27malley" },
@@ -377,6 +393,7 @@ static const struct pair text_rows[] = {
 	{ "not UTF-8", "\xFF", NULL },
 	{ "space", " ", NULL },
 };
+/* clang-format on */
 
 static void texts(void **state)
 {
@@ -479,8 +496,9 @@ static void joining_and_comparing(void **state)
 	assert_true(is_same(xfed_jid_bare(&arena, &c), "example.com"));
 	assert_true(xfed_jid_is_full(&a, span("juliet@example.com/Balcony")));
 	assert_true(xfed_jid_is_full(&c, span("example.com")));
-	static const char *const others[] = { "", "juliet", "juliet@example.com", "juliet@example.com/", "juliet@example.com/Balcon", "juliet@example.com/Balcony2",
-		"juliet@example.com/balcony", "juliet/example.com/Balcony", "example.com/Balcony", "xjuliet@example.com/Balcony", "example.com", "@example.com" };
+	static const char *const others[] = { "", "juliet", "juliet@example.com", "juliet@example.com/", "juliet@example.com/Balcon",
+		"juliet@example.com/Balcony2", "juliet@example.com/balcony", "juliet/example.com/Balcony", "example.com/Balcony",
+		"xjuliet@example.com/Balcony", "example.com", "@example.com" };
 	for (size_t i = 0; i < XFED_ARRAY_LEN(others); i++) {
 		assert_false(xfed_jid_is_full(&a, span(others[i])));
 		assert_true(xfed_jid_is_full(&c, span(others[i])) == (strcmp(others[i], "example.com") == 0));
@@ -488,7 +506,11 @@ static void joining_and_comparing(void **state)
 	assert_true(xfed_jid_equal_bare(&a, &b));
 	assert_false(xfed_jid_equal_bare(&a, &c));
 	assert_int_equal(xfed_jid_parse(&arena, span("fussball@example.com"), &a), XFED_OK);
-	assert_int_equal(xfed_jid_parse(&arena, span("fu\xC3\x9F" "ball@example.com"), &b), XFED_OK);
+	assert_int_equal(xfed_jid_parse(&arena,
+				 span("fu\xC3\x9F"
+				      "ball@example.com"),
+				 &b),
+		XFED_OK);
 	assert_false(xfed_jid_equal_bare(&a, &b)); /* RFC 7622 section 3.5, 6 and 7 */
 }
 
@@ -523,7 +545,8 @@ static void utf8(void **state)
 	assert_true(xfed_utf8_is_valid(span("0123456789abcdef\xF4\x8F\xBF\xBF")));
 	assert_false(xfed_utf8_is_valid(span("0123456789abcdef\xF4\x90\x80\x80")));
 	assert_false(xfed_utf8_is_valid(span("\xC1\x81")));
-	assert_false(xfed_utf8_is_valid(span("0123456\xED\xBF\xBF" "789")));
+	assert_false(xfed_utf8_is_valid(span("0123456\xED\xBF\xBF"
+					     "789")));
 	assert_false(xfed_utf8_is_valid(span("01234567\xE2\x82")));
 }
 
@@ -553,7 +576,8 @@ static void allocation_sweep(void **state)
 	static const struct xfed_mem_hooks hooks = { failing_malloc, failing_realloc, free };
 	static const char *const inputs[] = {
 		"Juliet@Example.com/Balcony",
-		("\xEF\xBC\xAA\xC3\x9C@B\xC3\x9C" "cher.xn--bcher-kva/\xE2\x99\x9A\xC2\xA0"),
+		("\xEF\xBC\xAA\xC3\x9C@B\xC3\x9C"
+		 "cher.xn--bcher-kva/\xE2\x99\x9A\xC2\xA0"),
 		"a@[2001:db8::1]",
 	};
 	xfed_mem_set_hooks(&hooks);

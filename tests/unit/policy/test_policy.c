@@ -22,11 +22,7 @@
 static void matrix(void **state)
 {
 	enum { R = XFED_REQUIRED, O = XFED_OPTIONAL, N = XFED_NOT_SUPPORTED };
-	enum {
-		EXT = XFED_METHOD_EXTERNAL,
-		DT = XFED_METHOD_DIALBACK_TLS,
-		DP = XFED_METHOD_DIALBACK_PLAIN
-	};
+	enum { EXT = XFED_METHOD_EXTERNAL, DT = XFED_METHOD_DIALBACK_TLS, DP = XFED_METHOD_DIALBACK_PLAIN };
 	static const struct {
 		int number, tls, sasl, dialback;
 		unsigned methods;
@@ -36,8 +32,7 @@ static void matrix(void **state)
 		{ 2, R, R, 0, EXT, false, true },
 		{ 3, O, R, 1, EXT, true, true }, /* required means required: no dialback */
 		{ 4, O, R, 0, EXT, true, true },
-		{ 5, N, R, 1, 0, true,
-			true }, /* invalid: sasl required and nothing for it to run over */
+		{ 5, N, R, 1, 0, true, true }, /* invalid: sasl required and nothing for it to run over */
 		{ 6, N, R, 0, 0, true, true },
 		{ 7, R, O, 1, EXT | DT, false, true },
 		{ 8, R, O, 0, EXT, false, true },
@@ -54,9 +49,7 @@ static void matrix(void **state)
 	};
 	assert_int_equal(XFED_ARRAY_LEN(rows), 18);
 	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
-		struct xfed_partner p = { .tls = (enum xfed_level)rows[i].tls,
-			.sasl = (enum xfed_level)rows[i].sasl,
-			.dialback = rows[i].dialback };
+		struct xfed_partner p = { .tls = (enum xfed_level)rows[i].tls, .sasl = (enum xfed_level)rows[i].sasl, .dialback = rows[i].dialback };
 		const struct xfed_matrix_row *r = xfed_matrix_row(p.tls, p.sasl, p.dialback);
 		print_message("row %d: %s\n", rows[i].number, r->problem ? r->problem : "");
 		assert_int_equal(r->number, rows[i].number);
@@ -104,8 +97,7 @@ static struct xfed_policy *empty(void)
 	return p;
 }
 
-static void add(
-	struct xfed_policy *p, const char *domain, const char *const *additional, size_t count)
+static void add(struct xfed_policy *p, const char *domain, const char *const *additional, size_t count)
 {
 	struct xfed_partner x = partner(domain);
 	struct xfed_policy_error err = { 0 };
@@ -126,10 +118,8 @@ static void add_local(struct xfed_policy *p, const char *domain)
 
 static struct xfed_policy *everyday(void)
 {
-	static const char *const fabrikam[] = { "*.it.fabrikam.example", "corp.fabrikam.example",
-		"*.fabrikam.example" };
-	static const char *const contoso[] = { "special.it.fabrikam.example",
-		"*.deep.it.fabrikam.example", "*.corp.example" };
+	static const char *const fabrikam[] = { "*.it.fabrikam.example", "corp.fabrikam.example", "*.fabrikam.example" };
+	static const char *const contoso[] = { "special.it.fabrikam.example", "*.deep.it.fabrikam.example", "*.corp.example" };
 	struct xfed_policy *p = empty();
 	add_local(p, "corp.example");
 	add_local(p, "chat.corp.example");
@@ -147,34 +137,26 @@ static void look_ups(void **state)
 	static const struct {
 		const char *domain, *owner;
 	} rows[] = {
-		{ "fabrikam.example", "fabrikam.example" },
-		{ "corp.fabrikam.example", "fabrikam.example" },
-		{ "a.corp.fabrikam.example", "fabrikam.example" },
-		{ "it.fabrikam.example", "fabrikam.example" }, /* by *.fabrikam.example; *.it does
+		{ "fabrikam.example", "fabrikam.example" }, { "corp.fabrikam.example", "fabrikam.example" },
+		{ "a.corp.fabrikam.example", "fabrikam.example" }, { "it.fabrikam.example", "fabrikam.example" }, /* by *.fabrikam.example; *.it does
 								  not cover itself */
-		{ "x.it.fabrikam.example", "fabrikam.example" },
-		{ "special.it.fabrikam.example", "contoso.example" }, /* exact beats wildcard */
-		{ "deep.it.fabrikam.example", "fabrikam.example" },
-		{ "a.deep.it.fabrikam.example", "contoso.example" },	 /* the longest wildcard */
-		{ "a.b.c.deep.it.fabrikam.example", "contoso.example" }, /* any depth */
-		{ "sub.contoso.example", NULL }, { "example", NULL }, { "", NULL }, { ".", NULL },
-		{ ".fabrikam.example", NULL }, { "fabrikam.example.", NULL },
-		{ "Fabrikam.example", NULL }, /* look-ups take normalised names */
+		{ "x.it.fabrikam.example", "fabrikam.example" }, { "special.it.fabrikam.example", "contoso.example" },	 /* exact beats wildcard */
+		{ "deep.it.fabrikam.example", "fabrikam.example" }, { "a.deep.it.fabrikam.example", "contoso.example" }, /* the longest wildcard */
+		{ "a.b.c.deep.it.fabrikam.example", "contoso.example" },						 /* any depth */
+		{ "sub.contoso.example", NULL }, { "example", NULL }, { "", NULL }, { ".", NULL }, { ".fabrikam.example", NULL },
+		{ "fabrikam.example.", NULL }, { "Fabrikam.example", NULL }, /* look-ups take normalised names */
 		{ "xfabrikam.example", NULL }, { "corp.example", NULL },
 		{ "chat.corp.example", NULL }, /* local, though *.corp.example is a partner's */
-		{ "other.corp.example", "contoso.example" },
-		{ "x.chat.corp.example", "contoso.example" },
+		{ "other.corp.example", "contoso.example" }, { "x.chat.corp.example", "contoso.example" },
 		{ "b\xc3\xbc"
 		  "cher.example",
 			"b\xc3\xbc"
 			"cher.example" },
-		{ "*.fabrikam.example",
-			"fabrikam.example" }, /* no domain, and no harm: a label like any other */
+		{ "*.fabrikam.example", "fabrikam.example" }, /* no domain, and no harm: a label like any other */
 	};
 	struct xfed_policy *p = everyday();
 	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
-		const struct xfed_partner *found =
-			xfed_policy_partner(p, xfed_span_str(rows[i].domain));
+		const struct xfed_partner *found = xfed_policy_partner(p, xfed_span_str(rows[i].domain));
 		print_message("%s\n", rows[i].domain);
 		if (rows[i].owner) {
 			assert_non_null(found);
@@ -187,8 +169,7 @@ static void look_ups(void **state)
 	assert_false(xfed_policy_is_local(p, XFED_SPAN("x.corp.example")));
 	assert_false(xfed_policy_is_local(p, XFED_SPAN("fabrikam.example")));
 	assert_int_equal(xfed_policy_partner_count(p), 3);
-	assert_string_equal(xfed_policy_partner_at(p, 1)->domain,
-		"contoso.example"); /* the bytes of u-umlaut sort after 'a' */
+	assert_string_equal(xfed_policy_partner_at(p, 1)->domain, "contoso.example"); /* the bytes of u-umlaut sort after 'a' */
 	assert_null(xfed_policy_partner_at(p, 3));
 	assert_int_equal(xfed_policy_local_count(p), 2);
 	assert_string_equal(xfed_policy_local_at(p, 0), "chat.corp.example");
@@ -198,8 +179,7 @@ static void look_ups(void **state)
 
 static void deep_copies(void **state)
 {
-	char domain[] = "fabrikam.example", additional[] = "*.fabrikam.example", pin[] = HASH_A,
-	     host[] = "xmpp.fabrikam.example";
+	char domain[] = "fabrikam.example", additional[] = "*.fabrikam.example", pin[] = HASH_A, host[] = "xmpp.fabrikam.example";
 	const char *names[] = { additional }, *pins[] = { pin };
 	struct xfed_partner x = partner(domain);
 	x.additional = names;
@@ -262,15 +242,10 @@ enum change {
 	CHANGES
 };
 
-static const char *const pins_short[] = { "abc" }, *const pins_upper[] = { HASH_UPPER },
-			 *const pins_twice[] = { HASH_A, HASH_B, HASH_A };
-static const char *const names_twice[] = { "a.example", "*.a.example", "a.example" },
-			 *const names_own[] = { "new.example" };
-static const char *const names_taken[] = { "corp.fabrikam.example" }, *const names_wild[] = {
-	"*.fabrikam.example"
-};
-static const char *const names_local[] = { "chat.corp.example" }, *const names_bare[] = { "*." },
-			 *const names_inner[] = { "a.*.example" };
+static const char *const pins_short[] = { "abc" }, *const pins_upper[] = { HASH_UPPER }, *const pins_twice[] = { HASH_A, HASH_B, HASH_A };
+static const char *const names_twice[] = { "a.example", "*.a.example", "a.example" }, *const names_own[] = { "new.example" };
+static const char *const names_taken[] = { "corp.fabrikam.example" }, *const names_wild[] = { "*.fabrikam.example" };
+static const char *const names_local[] = { "chat.corp.example" }, *const names_bare[] = { "*." }, *const names_inner[] = { "a.*.example" };
 static const char *const names_null[] = { NULL };
 
 static enum xfed_reason change(struct xfed_partner *x, enum change c)
@@ -349,12 +324,10 @@ static void refusals(void **state)
 		assert_null(xfed_policy_partner(p, XFED_SPAN("b.a.example")));
 		assert_int_equal(xfed_policy_add_partner(p, &x, NULL), XFED_ERR_INVALID);
 	}
-	static const char *const locals[] = { "", "Corp.example", "corp.example",
-		"fabrikam.example", "corp.fabrikam.example", "a@b" };
+	static const char *const locals[] = { "", "Corp.example", "corp.example", "fabrikam.example", "corp.fabrikam.example", "a@b" };
 	for (size_t i = 0; i < XFED_ARRAY_LEN(locals); i++) {
 		struct xfed_policy_error err = { 0 };
-		assert_int_equal(
-			xfed_policy_add_local(p, xfed_span_str(locals[i]), &err), XFED_ERR_INVALID);
+		assert_int_equal(xfed_policy_add_local(p, xfed_span_str(locals[i]), &err), XFED_ERR_INVALID);
 		assert_int_equal(err.reason, XFED_REASON_CONFIG_VALUE_INVALID);
 		print_message("%s\n", err.text);
 	}
@@ -386,8 +359,7 @@ static void warned_rows_are_added(void **state)
 	struct xfed_partner x = partner("a.example");
 	x.sasl = XFED_REQUIRED;
 	assert_int_equal(xfed_policy_add_partner(p, &x, NULL), XFED_OK);
-	assert_int_equal(xfed_partner_methods(xfed_policy_partner(p, XFED_SPAN("a.example"))),
-		XFED_METHOD_EXTERNAL);
+	assert_int_equal(xfed_partner_methods(xfed_policy_partner(p, XFED_SPAN("a.example"))), XFED_METHOD_EXTERNAL);
 	xfed_policy_free(p);
 }
 
@@ -395,13 +367,10 @@ static void dialback_secret(void **state)
 {
 	struct xfed_policy *p = empty();
 	assert_int_equal(xfed_policy_dialback_current(p).len, 0);
-	assert_int_equal(
-		xfed_policy_set_dialback(p, XFED_SPAN("secret"), XFED_SPAN("")), XFED_ERR_INVALID);
-	assert_int_equal(xfed_policy_set_dialback(p, XFED_SPAN(HASH_A), XFED_SPAN("x" HASH_A)),
-		XFED_ERR_INVALID);
+	assert_int_equal(xfed_policy_set_dialback(p, XFED_SPAN("secret"), XFED_SPAN("")), XFED_ERR_INVALID);
+	assert_int_equal(xfed_policy_set_dialback(p, XFED_SPAN(HASH_A), XFED_SPAN("x" HASH_A)), XFED_ERR_INVALID);
 	assert_int_equal(xfed_policy_dialback_current(p).len, 0);
-	assert_int_equal(
-		xfed_policy_set_dialback(p, XFED_SPAN(HASH_A), XFED_SPAN(HASH_B)), XFED_OK);
+	assert_int_equal(xfed_policy_set_dialback(p, XFED_SPAN(HASH_A), XFED_SPAN(HASH_B)), XFED_OK);
 	assert_true(xfed_span_is(xfed_policy_dialback_current(p), HASH_A));
 	assert_true(xfed_span_is(xfed_policy_dialback_previous(p), HASH_B));
 	assert_int_equal(xfed_policy_set_dialback(p, XFED_SPAN(HASH_B), XFED_SPAN("")), XFED_OK);
@@ -413,13 +382,10 @@ static void dialback_secret(void **state)
 
 static struct xfed_policy *shuffled(bool backwards)
 {
-	static const char *const names[] = { "c.example", "a.example", "*.b.example" },
-				 *const other[] = { "*.b.example", "c.example", "a.example" };
-	static const char *const pins[] = { HASH_A, HASH_B }, *const pins_back[] = { HASH_B,
-		HASH_A };
+	static const char *const names[] = { "c.example", "a.example", "*.b.example" }, *const other[] = { "*.b.example", "c.example", "a.example" };
+	static const char *const pins[] = { HASH_A, HASH_B }, *const pins_back[] = { HASH_B, HASH_A };
 	struct xfed_policy *p = empty();
-	struct xfed_partner x[3] = { partner("x.example"), partner("y.example"),
-		partner("z.example") };
+	struct xfed_partner x[3] = { partner("x.example"), partner("y.example"), partner("z.example") };
 	x[0].additional = backwards ? names : other;
 	x[0].additional_count = 3;
 	x[0].pins = backwards ? pins : pins_back;
@@ -438,15 +404,13 @@ static struct xfed_policy *shuffled(bool backwards)
 		add_local(p, "one.example");
 	}
 	for (size_t i = 0; i < 3; i++) {
-		assert_int_equal(
-			xfed_policy_add_partner(p, &x[backwards ? 2 - i : i], NULL), XFED_OK);
+		assert_int_equal(xfed_policy_add_partner(p, &x[backwards ? 2 - i : i], NULL), XFED_OK);
 	}
 	add_local(p, "two.example");
 	if (backwards) {
 		add_local(p, "one.example");
 	}
-	assert_int_equal(
-		xfed_policy_set_dialback(p, XFED_SPAN(HASH_A), XFED_SPAN(HASH_B)), XFED_OK);
+	assert_int_equal(xfed_policy_set_dialback(p, XFED_SPAN(HASH_A), XFED_SPAN(HASH_B)), XFED_OK);
 	return p;
 }
 
@@ -478,8 +442,7 @@ static void encoding_is_canonical(void **state)
 	assert_int_equal(z->stanzas_per_second, 200);
 	assert_int_equal(z->stanza_bytes, XFED_STANZA_BYTES_DEFAULT);
 	assert_false(z->keepalive);
-	assert_ptr_equal(xfed_policy_partner(back, XFED_SPAN("n.b.example")),
-		xfed_policy_partner(back, XFED_SPAN("x.example")));
+	assert_ptr_equal(xfed_policy_partner(back, XFED_SPAN("n.b.example")), xfed_policy_partner(back, XFED_SPAN("x.example")));
 	assert_true(xfed_policy_is_local(back, XFED_SPAN("two.example")));
 	assert_true(xfed_span_is(xfed_policy_dialback_previous(back), HASH_B));
 	xfed_buf_wipe(&a);
@@ -502,15 +465,13 @@ static void damaged_bytes(void **state)
 	for (size_t len = 0; len < whole.len; len++) {
 		char *exact = malloc(len > 0 ? len : 1);
 		memcpy(exact, whole.data, len);
-		assert_int_equal(
-			xfed_policy_decode(xfed_span_make(exact, len), &q, &err), XFED_ERR_INVALID);
+		assert_int_equal(xfed_policy_decode(xfed_span_make(exact, len), &q, &err), XFED_ERR_INVALID);
 		assert_null(q);
 		free(exact);
 	}
 	memcpy(copy, whole.data, whole.len);
 	copy[whole.len] = 0;
-	assert_int_equal(xfed_policy_decode(xfed_span_make(copy, whole.len + 1), &q, &err),
-		XFED_ERR_INVALID);
+	assert_int_equal(xfed_policy_decode(xfed_span_make(copy, whole.len + 1), &q, &err), XFED_ERR_INVALID);
 	for (size_t bit = 0; bit < 8 * whole.len; bit++) {
 		memcpy(copy, whole.data, whole.len);
 		copy[bit / 8] = (char)(copy[bit / 8] ^ (1 << (bit % 8)));
@@ -518,8 +479,7 @@ static void damaged_bytes(void **state)
 		assert_true(rc == XFED_OK || rc == XFED_ERR_INVALID);
 		if (rc == XFED_OK) {
 			assert_int_equal(encoded(q, &b), XFED_OK);
-			assert_true(
-				xfed_span_eq(xfed_buf_span(&b), xfed_span_make(copy, whole.len)));
+			assert_true(xfed_span_eq(xfed_buf_span(&b), xfed_span_make(copy, whole.len)));
 			xfed_buf_deinit(&b);
 		}
 		xfed_policy_free(q);
@@ -621,8 +581,7 @@ static int build_and_copy(void)
 		rc = xfed_policy_add_partner(p, &x, NULL);
 		size_t count = xfed_policy_partner_count(p);
 		assert_int_equal(count, rc == XFED_OK ? i + 1 : i);
-		assert_int_equal(
-			xfed_policy_partner(p, xfed_span_str(name)) != NULL, rc == XFED_OK);
+		assert_int_equal(xfed_policy_partner(p, xfed_span_str(name)) != NULL, rc == XFED_OK);
 	}
 	rc = rc == XFED_OK ? xfed_policy_add_local(p, XFED_SPAN("corp.example"), NULL) : rc;
 	rc = rc == XFED_OK ? xfed_policy_encode(p, &b) : rc;
@@ -661,11 +620,9 @@ static void many_partners(void **state)
 		add(p, name, names, 1);
 	}
 	for (size_t i = 1; i < 3000; i++) {
-		assert_true(strcmp(xfed_policy_partner_at(p, i - 1)->domain,
-				    xfed_policy_partner_at(p, i)->domain) < 0);
+		assert_true(strcmp(xfed_policy_partner_at(p, i - 1)->domain, xfed_policy_partner_at(p, i)->domain) < 0);
 	}
-	assert_string_equal(
-		xfed_policy_partner(p, XFED_SPAN("a.b.p17.example"))->domain, "p17.example");
+	assert_string_equal(xfed_policy_partner(p, XFED_SPAN("a.b.p17.example"))->domain, "p17.example");
 	xfed_policy_free(p);
 	xfed_policy_free(NULL);
 }

@@ -3,7 +3,10 @@
 #include "xfed/base.h"
 
 /* Generated messages hold plain pointers; nothing here is written to. */
-#define BYTES(lit) { sizeof(lit) - 1, (uint8_t *)(uintptr_t)(lit) }
+#define BYTES(lit)                                                                                                                                   \
+	{                                                                                                                                            \
+		sizeof(lit) - 1, (uint8_t *)(uintptr_t)(lit)                                                                                         \
+	}
 #define TEXT(lit)  ((char *)(uintptr_t)(lit))
 #define BASE(name) .base = PROTOBUF_C_MESSAGE_INIT(&xfed__##name##__descriptor)
 #define HASH	   BYTES("0123456789abcdef0123456789abcdef")
@@ -25,13 +28,13 @@ static Xfed__Credit credit = { BASE(credit), .messages = 1024, .bytes = 4194304,
 static Xfed__SipKey sip_key = { BASE(sip_key), .call_id = TEXT("a84b4c76e66710@10.0.0.7"), .from_tag = TEXT("1928301774"), .cseq = 314159,
 	.request_uri = TEXT("sip:juliet%40fabrikam.example@gw1.int.example.com") };
 static Xfed__Deliver to_sip = { BASE(deliver), .seq = 43, .kind = XFED__KIND__KIND_MESSAGE, .type = TEXT("chat"), .id = TEXT("m1"),
-	.from = TEXT("juliet@fabrikam.example/balcony"), .to = TEXT("romeo@example.com"), .lang = TEXT("en"), .remaining_ms = 59990,
-	.owner_epoch = 1, .owner = TEXT("gw1"), .lowest_unsettled = 42, .correlation = TEXT("e1-7c"),
+	.from = TEXT("juliet@fabrikam.example/balcony"), .to = TEXT("romeo@example.com"), .lang = TEXT("en"), .remaining_ms = 59990, .owner_epoch = 1,
+	.owner = TEXT("gw1"), .lowest_unsettled = 42, .correlation = TEXT("e1-7c"),
 	.stanza = BYTES("<message xmlns='jabber:server' id='m1' type='chat' from='juliet@fabrikam.example/balcony' to='romeo@example.com' "
 			"xml:lang='en'><body>Wherefore art thou?</body></message>") };
-static Xfed__Deliver to_xmpp = { BASE(deliver), .seq = 7, .kind = XFED__KIND__KIND_MESSAGE, .id = TEXT("d-7"),
-	.from = TEXT("romeo@example.com"), .to = TEXT("juliet@fabrikam.example"), .remaining_ms = 12000, .owner_epoch = 1,
-	.owner = TEXT("gw1"), .replay = 1, .lowest_unsettled = 7, .sip = &sip_key, .answer_within_ms = 10000,
+static Xfed__Deliver to_xmpp = { BASE(deliver), .seq = 7, .kind = XFED__KIND__KIND_MESSAGE, .id = TEXT("d-7"), .from = TEXT("romeo@example.com"),
+	.to = TEXT("juliet@fabrikam.example"), .remaining_ms = 12000, .owner_epoch = 1, .owner = TEXT("gw1"), .replay = 1, .lowest_unsettled = 7,
+	.sip = &sip_key, .answer_within_ms = 10000,
 	.stanza = BYTES("<message xmlns='jabber:server' id='d-7' from='romeo@example.com' to='juliet@fabrikam.example'>"
 			"<body>Neither, fair saint</body></message>") };
 
@@ -44,9 +47,8 @@ static Xfed__Outcome delivered = { BASE(outcome), .seq = 43, .fate = XFED__FATE_
 static Xfed__Outcome was_refused = { BASE(outcome), .seq = 44, .fate = XFED__FATE__FATE_REFUSED, .condition = TEXT("item-not-found"),
 	.error_type = TEXT("cancel"), .text = TEXT("No such user"), .sip_status = 404, .reason = TEXT("sip.user.unknown") };
 static Xfed__Outcome dropped = { BASE(outcome), .seq = 46, .fate = XFED__FATE__FATE_DROPPED, .rule = TEXT("headline") };
-static Xfed__Outcome uncertain = { BASE(outcome), .seq = 47, .fate = XFED__FATE__FATE_UNCERTAIN,
-	.condition = TEXT("remote-server-timeout"), .error_type = TEXT("wait"), .text = TEXT("may have been delivered"), .sip_status = 504,
-	.reason = TEXT("delivery.uncertain") };
+static Xfed__Outcome uncertain = { BASE(outcome), .seq = 47, .fate = XFED__FATE__FATE_UNCERTAIN, .condition = TEXT("remote-server-timeout"),
+	.error_type = TEXT("wait"), .text = TEXT("may have been delivered"), .sip_status = 504, .reason = TEXT("delivery.uncertain") };
 static Xfed__Outcome *outcomes[] = { &delivered, &was_refused, &dropped, &uncertain };
 static Xfed__Settled settled = { BASE(settled), .n_outcomes = 4, .outcomes = outcomes };
 static Xfed__Withdraw withdraw = { BASE(withdraw), .seq = 7 };
@@ -73,20 +75,23 @@ static Xfed__Certificate *chain[] = { &certificate };
 static Xfed__Pair pair = { BASE(pair), .local = TEXT("example.com"), .remote = TEXT("fabrikam.example"), .method = TEXT("external") };
 static Xfed__Pair *pairs[] = { &pair };
 static Xfed__StreamEvent stream_event = { BASE(stream_event), .change = XFED__STREAM_CHANGE__STREAM_OPENED, .stream = 12,
-	.direction = XFED__DIRECTION__DIRECTION_IN, .n_pairs = 1, .pairs = pairs, .address = TEXT("192.0.2.10:5269"),
-	.tls_version = TEXT("TLS1.3"), .cipher = TEXT("AES-256-GCM"), .certificate = &certificate, .opened_s = 1780000000, .stanzas_in = 3,
-	.stanzas_out = 4, .queued = 5, .snapshot = 1, .correlation = TEXT("e1-7c") };
+	.direction = XFED__DIRECTION__DIRECTION_IN, .n_pairs = 1, .pairs = pairs, .address = TEXT("192.0.2.10:5269"), .tls_version = TEXT("TLS1.3"),
+	.cipher = TEXT("AES-256-GCM"), .certificate = &certificate, .opened_s = 1780000000, .stanzas_in = 3, .stanzas_out = 4, .queued = 5,
+	.snapshot = 1, .correlation = TEXT("e1-7c") };
 
 static Xfed__Step step = { BASE(step), .at_ms = 120, .step = TEXT("tls"), .ok = 0, .detail = TEXT("certificate expired on 2026-01-01") };
 static Xfed__Step *steps[] = { &step };
 static Xfed__FailureEvent failure_event = { BASE(failure_event), .at_s = 1780000001, .direction = XFED__DIRECTION__DIRECTION_OUT,
 	.local = TEXT("example.com"), .remote = TEXT("fabrikam.example"), .reason = TEXT("tls.cert.expired"), .side = TEXT("partner"),
-	.text = TEXT("handshake refused"), .n_steps = 1, .steps = steps, .n_facts = 1, .facts = fields_reason, .n_chain = 1,
-	.chain = chain, .correlation = TEXT("e1-7d"), .repeated_count = 2, .address = TEXT("192.0.2.10:5269") };
+	.text = TEXT("handshake refused"), .n_steps = 1, .steps = steps, .n_facts = 1, .facts = fields_reason, .n_chain = 1, .chain = chain,
+	.correlation = TEXT("e1-7d"), .repeated_count = 2, .address = TEXT("192.0.2.10:5269") };
 static Xfed__Drain drain = { BASE(drain), .grace_ms = 30000 };
 static Xfed__Close close_message = { BASE(close), .reason = TEXT("channel.replaced"), .text = TEXT("a newer link") };
 
-#define FRAME(case_, field, message) { BASE(frame), .body_case = XFED__FRAME__BODY_##case_, .field = &(message) }
+#define FRAME(case_, field, message)                                                                                                                 \
+	{                                                                                                                                            \
+		BASE(frame), .body_case = XFED__FRAME__BODY_##case_, .field = &(message)                                                             \
+	}
 
 static const Xfed__Frame frames[] = {
 	FRAME(HELLO, hello, hello),

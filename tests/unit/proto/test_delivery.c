@@ -237,8 +237,11 @@ static void carry_some(struct lab *l, struct gateway *g)
 
 static void add_one(struct lab *l)
 {
-	struct proto_delivery_new n = { .kind = XFED__KIND__KIND_MESSAGE, .replay = PROTO_REPLAY_UNATTEMPTED, .stanza = XFED_SPAN("<message/>"),
-		.deadline_ms = l->now + DEADLINE, .peer = PROTO_OUTBOX_NO_PEER };
+	struct proto_delivery_new n = { .kind = XFED__KIND__KIND_MESSAGE,
+		.replay = PROTO_REPLAY_UNATTEMPTED,
+		.stanza = XFED_SPAN("<message/>"),
+		.deadline_ms = l->now + DEADLINE,
+		.peer = PROTO_OUTBOX_NO_PEER };
 	if (l->last < MESSAGES) {
 		uint64_t pair = rnd(l, PAIRS);
 		n.pair_key = 1 + pair;

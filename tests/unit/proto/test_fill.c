@@ -26,7 +26,8 @@ static uint32_t chance(uint32_t below)
 /* Of any length up to `max`: ASCII, characters of two to four bytes, controls, bytes that are no UTF-8. */
 static char *any_text(size_t max)
 {
-	static const char *const parts[] = { "a", "z", ".", "é", "€", "\xf0\x9f\x98\x80", "\n", "\x7f", "\xff", "\xc3", "\xe2\x82", "\xed\xa0\x80", " " };
+	static const char *const parts[] = { "a", "z", ".", "é", "€", "\xf0\x9f\x98\x80", "\n", "\x7f", "\xff", "\xc3", "\xe2\x82", "\xed\xa0\x80",
+		" " };
 	size_t want = chance(4) == 0 ? max : chance((uint32_t)max + 1), len = 0;
 	char *s = malloc(max + 8);
 	assert_non_null(s);
@@ -80,11 +81,22 @@ static void any_facts_can_be_told(void **state)
 			details[i] = any_text(3000);
 			steps[i] = (struct proto_fill_step){ chance(100000), details[i], chance(2), details[i] };
 		}
-		struct xfed_cert_facts facts = { .subject = texts[0], .issuer = texts[1], .serial_hex = texts[2], .sha256_hex = texts[3],
-			.names = (const char *const *)(void *)names, .name_count = name_count };
-		struct proto_failure f = { .direction = XFED__DIRECTION__DIRECTION_IN, .local = texts[0], .remote = texts[1], .text = texts[4],
-			.address = texts[5], .reason = (enum xfed_reason)chance(XFED_REASON_COUNT), .side = (enum xfed_side)chance(7),
-			.steps = steps, .step_count = step_count, .cert = chance(8) ? &facts : NULL };
+		struct xfed_cert_facts facts = { .subject = texts[0],
+			.issuer = texts[1],
+			.serial_hex = texts[2],
+			.sha256_hex = texts[3],
+			.names = (const char *const *)(void *)names,
+			.name_count = name_count };
+		struct proto_failure f = { .direction = XFED__DIRECTION__DIRECTION_IN,
+			.local = texts[0],
+			.remote = texts[1],
+			.text = texts[4],
+			.address = texts[5],
+			.reason = (enum xfed_reason)chance(XFED_REASON_COUNT),
+			.side = (enum xfed_side)chance(7),
+			.steps = steps,
+			.step_count = step_count,
+			.cert = chance(8) ? &facts : NULL };
 		static struct proto_fill_failure out;
 		proto_fill_failure(&out, &f);
 		expect_sendable("failure", &out.frame);
@@ -143,8 +155,8 @@ static void without_what_is_wrong_it_goes(void **state)
 	Xfed__Deliver deliver = XFED__DELIVER__INIT;
 	(void)state;
 	memset(long_text, 'x', sizeof(long_text) - 1);
-	failure.reason = (char *)(uintptr_t)"tls.cert.expired";
-	failure.remote = (char *)(uintptr_t)"a.example";
+	failure.reason = (char *)(uintptr_t) "tls.cert.expired";
+	failure.remote = (char *)(uintptr_t) "a.example";
 	failure.text = failure.correlation = long_text;
 	f.body_case = XFED__FRAME__BODY_FAILURE_EVENT;
 	f.failure_event = &failure;
@@ -176,7 +188,7 @@ static void without_what_is_wrong_it_goes(void **state)
 
 	outcomes[0].seq = 1;
 	outcomes[0].fate = XFED__FATE__FATE_REFUSED;
-	outcomes[0].reason = (char *)(uintptr_t)"sip.user.unknown";
+	outcomes[0].reason = (char *)(uintptr_t) "sip.user.unknown";
 	outcomes[0].text = long_text;
 	outcomes[0].sip_status = 70000;
 	outcomes[1].seq = 2;
@@ -219,16 +231,16 @@ static void what_is_said_becomes_words_of_ours(void **state)
 	assert_int_equal(xfed_side_of_peer(XFED_SPAN("operator"), XFED_REASON_TLS_CERT_EXPIRED), XFED_SIDE_OPERATOR);
 	assert_int_equal(xfed_side_of_peer(XFED_SPAN("somebody"), XFED_REASON_TLS_CERT_EXPIRED), XFED_SIDE_PARTNER);
 	oc.fate = XFED__FATE__FATE_REFUSED;
-	oc.condition = (char *)(uintptr_t)"iq xmlns='evil'";
-	oc.error_type = (char *)(uintptr_t)"please";
-	oc.rule = (char *)(uintptr_t)"made-up";
+	oc.condition = (char *)(uintptr_t) "iq xmlns='evil'";
+	oc.error_type = (char *)(uintptr_t) "please";
+	oc.rule = (char *)(uintptr_t) "made-up";
 	proto_outcome_error(&oc, XFED_REASON_CHANNEL_REASON_UNKNOWN, &err);
 	assert_string_equal(err.condition, "undefined-condition");
 	assert_null(err.type);
 	assert_string_equal(proto_outcome_rule(&oc), "other");
-	oc.condition = (char *)(uintptr_t)"item-not-found";
-	oc.error_type = (char *)(uintptr_t)"modify";
-	oc.rule = (char *)(uintptr_t)"headline";
+	oc.condition = (char *)(uintptr_t) "item-not-found";
+	oc.error_type = (char *)(uintptr_t) "modify";
+	oc.rule = (char *)(uintptr_t) "headline";
 	proto_outcome_error(&oc, XFED_REASON_SIP_USER_UNKNOWN, &err);
 	assert_string_equal(err.condition, "item-not-found");
 	assert_string_equal(err.type, "modify");

@@ -30,8 +30,12 @@ static int teardown(void **state)
 
 static bool take(const char *network, const char *name, const char *remote, uint64_t now_ms)
 {
-	struct proto_failure m = { .direction = XFED__DIRECTION__DIRECTION_IN, .local = "example.com", .remote = remote, .text = "no",
-		.address = "192.0.2.1:5", .reason = XFED_REASON_POLICY_PARTNER_UNLISTED };
+	struct proto_failure m = { .direction = XFED__DIRECTION__DIRECTION_IN,
+		.local = "example.com",
+		.remote = remote,
+		.text = "no",
+		.address = "192.0.2.1:5",
+		.reason = XFED_REASON_POLICY_PARTNER_UNLISTED };
 	return proto_fold_take(fold, xfed_span_str(network), xfed_span_str(name), &m, now_ms);
 }
 

@@ -478,7 +478,9 @@ static void texts_for_people_are_made_fit(void **state)
 	} rows[] = {
 		{ "plain", 16, "plain" },
 		{ NULL, 16, "" },
-		{ "a\x01" "b\n\x7f", 16, "a?b??" },
+		{ "a\x01"
+		  "b\n\x7f",
+			16, "a?b??" },
 		{ "caf\xe9!", 16, "caf?!" },
 		{ "\xc3\xa4\xc3\xb6\xc3\xbc", 6, "\xc3\xa4\xc3\xb6" },
 		{ "\xef\xbf\xbd", 16, "\xef\xbf\xbd" },

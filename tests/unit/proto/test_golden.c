@@ -118,7 +118,7 @@ static void no_message_is_left_out(void **state)
 		}
 		assert_string_not_equal(proto_body_name((Xfed__Frame__BodyCase)field->id), "none");
 		assert_true(proto_check_sender(XFED__ROLE__ROLE_EDGE, (Xfed__Frame__BodyCase)field->id) ||
-			proto_check_sender(XFED__ROLE__ROLE_GATEWAY, (Xfed__Frame__BodyCase)field->id));
+			    proto_check_sender(XFED__ROLE__ROLE_GATEWAY, (Xfed__Frame__BodyCase)field->id));
 	}
 }
 

@@ -36,7 +36,7 @@ static int settle(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t 
 	oc.fate = XFED__FATE__FATE_REFUSED;
 	oc.sip_status = 404;
 	oc.text = copy;
-	oc.reason = (char *)(uintptr_t)"sip.user.unknown";
+	oc.reason = (char *)(uintptr_t) "sip.user.unknown";
 	int rc = proto_inbox_settle(in, run, &oc, NULL, now);
 	memset(copy, 'x', sizeof(copy) - 1); /* the caller's memory is not kept */
 	return rc;
@@ -297,7 +297,7 @@ static void words_stay_with_an_outcome(void **state)
 	assert_int_equal(e->words->type.len, 0);
 	oc.seq = 2;
 	oc.fate = XFED__FATE__FATE_DELIVERED;
-	oc.text = (char *)(uintptr_t)"";
+	oc.text = (char *)(uintptr_t) "";
 	assert_int_equal(proto_inbox_settle(in, run, &oc, NULL, 0), XFED_OK);
 	assert_null(proto_inbox_find(in, run, 2)->words);
 	proto_inbox_free(in);

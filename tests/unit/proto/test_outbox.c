@@ -37,9 +37,17 @@ static struct box box_new(void)
 static uint64_t add_with(struct box *x, uint64_t pair, enum proto_replay replay, int peer, uint64_t withdraw_ms)
 {
 	struct proto_delivery_new n = {
-		.kind = XFED__KIND__KIND_MESSAGE, .replay = replay, .type = XFED_SPAN("chat"), .id = XFED_SPAN("m1"),
-		.from = XFED_SPAN("a@a.example"), .to = XFED_SPAN("b@b.example"), .stanza = XFED_SPAN("<message/>"),
-		.pair_key = pair, .deadline_ms = x->now + DEADLINE, .withdraw_ms = withdraw_ms ? x->now + withdraw_ms : 0, .peer = peer,
+		.kind = XFED__KIND__KIND_MESSAGE,
+		.replay = replay,
+		.type = XFED_SPAN("chat"),
+		.id = XFED_SPAN("m1"),
+		.from = XFED_SPAN("a@a.example"),
+		.to = XFED_SPAN("b@b.example"),
+		.stanza = XFED_SPAN("<message/>"),
+		.pair_key = pair,
+		.deadline_ms = x->now + DEADLINE,
+		.withdraw_ms = withdraw_ms ? x->now + withdraw_ms : 0,
+		.peer = peer,
 	};
 	uint64_t seq = 0;
 	assert_int_equal(proto_outbox_add(x->o, &n, x->now, &seq), XFED_OK);
@@ -135,11 +143,25 @@ static void a_delivery_is_sent_attempted_settled(void **state)
 static void the_message_says_it_all(void **state)
 {
 	struct box x = box_new();
-	struct proto_delivery_new n = { .kind = XFED__KIND__KIND_MESSAGE, .replay = PROTO_REPLAY_SAME_RUN, .id = XFED_SPAN("d-7"),
-		.from = XFED_SPAN("a@a"), .to = XFED_SPAN("b@b"), .lang = XFED_SPAN("de"), .stanza = XFED_SPAN("<message/>"),
-		.owner = XFED_SPAN("gw1"), .owner_epoch = 4, .deadline_ms = 4000, .peer = PROTO_OUTBOX_NO_PEER, .has_sip = true,
-		.call_id = XFED_SPAN("c"), .from_tag = XFED_SPAN("t"), .cseq = 5, .request_uri = XFED_SPAN("sip:b"),
-		.answer_within_ms = 10000, .correlation = XFED_SPAN("x1"), .cookie = 99 };
+	struct proto_delivery_new n = { .kind = XFED__KIND__KIND_MESSAGE,
+		.replay = PROTO_REPLAY_SAME_RUN,
+		.id = XFED_SPAN("d-7"),
+		.from = XFED_SPAN("a@a"),
+		.to = XFED_SPAN("b@b"),
+		.lang = XFED_SPAN("de"),
+		.stanza = XFED_SPAN("<message/>"),
+		.owner = XFED_SPAN("gw1"),
+		.owner_epoch = 4,
+		.deadline_ms = 4000,
+		.peer = PROTO_OUTBOX_NO_PEER,
+		.has_sip = true,
+		.call_id = XFED_SPAN("c"),
+		.from_tag = XFED_SPAN("t"),
+		.cseq = 5,
+		.request_uri = XFED_SPAN("sip:b"),
+		.answer_within_ms = 10000,
+		.correlation = XFED_SPAN("x1"),
+		.cookie = 99 };
 	uint64_t seq;
 	Xfed__Deliver m;
 	Xfed__SipKey sip;
@@ -362,7 +384,7 @@ static void withdrawal(void **state)
 	add_with(&x, 8, PROTO_REPLAY_SAME_RUN, x.a, 10000); /* not sent */
 	assert_int_equal(proto_outbox_deadline(x.o), 11000);
 	tick(&x, 11000);
-	assert_string_equal(ended(&x), "2:withdrawn"); /* it never left: known at once */
+	assert_string_equal(ended(&x), "2:withdrawn");		  /* it never left: known at once */
 	assert_false(proto_outbox_next_withdraw(x.o, x.a, &seq)); /* no link to ask on */
 	proto_outbox_peer_up(x.o, x.a, 0xa1, x.now);
 	assert_string_equal(send_all(&x, x.a), ""); /* and never sent again */
@@ -467,8 +489,12 @@ static void the_owner_gets_it_while_it_is_there(void **state)
 	proto_outbox_peer_lost(x.o, x.b, x.now);
 	add_with(&x, 8, PROTO_REPLAY_UNATTEMPTED, x.b, 0);
 	assert_string_equal(send_all(&x, x.a), "2");
-	struct proto_delivery_new n = { .kind = XFED__KIND__KIND_MESSAGE, .replay = PROTO_REPLAY_SAME_RUN, .stanza = XFED_SPAN("<m/>"),
-		.deadline_ms = 9000, .peer = x.b, .pinned = true };
+	struct proto_delivery_new n = { .kind = XFED__KIND__KIND_MESSAGE,
+		.replay = PROTO_REPLAY_SAME_RUN,
+		.stanza = XFED_SPAN("<m/>"),
+		.deadline_ms = 9000,
+		.peer = x.b,
+		.pinned = true };
 	uint64_t seq;
 	assert_int_equal(proto_outbox_add(x.o, &n, x.now, &seq), XFED_OK);
 	assert_string_equal(send_all(&x, x.a), "");
@@ -482,8 +508,13 @@ static void the_owner_gets_it_while_it_is_there(void **state)
 static uint64_t add_share(struct box *x, uint64_t share, uint64_t pair, size_t bytes)
 {
 	static char body[70000];
-	struct proto_delivery_new n = { .kind = XFED__KIND__KIND_MESSAGE, .stanza = xfed_span_make(body, bytes), .pair_key = pair, .share_key = share,
-		.deadline_ms = x->now + DEADLINE, .peer = PROTO_OUTBOX_NO_PEER, .cookie = share };
+	struct proto_delivery_new n = { .kind = XFED__KIND__KIND_MESSAGE,
+		.stanza = xfed_span_make(body, bytes),
+		.pair_key = pair,
+		.share_key = share,
+		.deadline_ms = x->now + DEADLINE,
+		.peer = PROTO_OUTBOX_NO_PEER,
+		.cookie = share };
 	uint64_t seq = 0;
 	assert_int_equal(proto_outbox_add(x->o, &n, x->now, &seq), XFED_OK);
 	return seq;
@@ -578,8 +609,9 @@ static void nobody_fills_the_table(void **state)
 	for (int i = 0; i < XFED_SHARE_TABLE_PERCENT; i++) {
 		add_share(&x, 1, 7, 20);
 	}
-	struct proto_delivery_new n = { .kind = XFED__KIND__KIND_MESSAGE, .stanza = XFED_SPAN("<m/>"), .share_key = 1, .deadline_ms = 9000,
-		.peer = PROTO_OUTBOX_NO_PEER };
+	struct proto_delivery_new n = {
+		.kind = XFED__KIND__KIND_MESSAGE, .stanza = XFED_SPAN("<m/>"), .share_key = 1, .deadline_ms = 9000, .peer = PROTO_OUTBOX_NO_PEER
+	};
 	assert_int_equal(proto_outbox_add(x.o, &n, 1, &seq), XFED_ERR_LIMIT);
 	add_share(&x, 2, 8, 20);
 	assert_int_equal(proto_outbox_withdraw(x.o, 1), XFED_OK);
@@ -645,8 +677,9 @@ static void the_cost_is_flat(void **state)
 static void the_table_is_bounded(void **state)
 {
 	struct proto_outbox_config cfg = { .max_deliveries = 3, .max_bytes = 10000 };
-	struct proto_delivery_new n = { .kind = XFED__KIND__KIND_MESSAGE, .stanza = XFED_SPAN("<m/>"), .deadline_ms = 9000,
-		.peer = PROTO_OUTBOX_NO_PEER };
+	struct proto_delivery_new n = {
+		.kind = XFED__KIND__KIND_MESSAGE, .stanza = XFED_SPAN("<m/>"), .deadline_ms = 9000, .peer = PROTO_OUTBOX_NO_PEER
+	};
 	struct proto_outbox *o;
 	uint64_t seq;
 	char big[9000] = "";
@@ -849,9 +882,14 @@ static void model_up(struct model *m, int peer, bool is_new)
 static void model_add(struct model *m, uint32_t *s)
 {
 	static const enum proto_replay replays[] = { PROTO_REPLAY_UNATTEMPTED, PROTO_REPLAY_SAME_RUN, PROTO_REPLAY_ANY, PROTO_REPLAY_NEVER };
-	struct proto_delivery_new n = { .kind = XFED__KIND__KIND_MESSAGE, .replay = replays[rnd(s) % 4], .stanza = XFED_SPAN("<m/>"),
-		.pair_key = rnd(s) % 6, .share_key = rnd(s) % 3, .deadline_ms = m->x.now + 20000 + rnd(s) % DEADLINE,
-		.peer = (int)(rnd(s) % (MODEL_PEERS + 1)) - 1, .pinned = rnd(s) % 4 == 0 };
+	struct proto_delivery_new n = { .kind = XFED__KIND__KIND_MESSAGE,
+		.replay = replays[rnd(s) % 4],
+		.stanza = XFED_SPAN("<m/>"),
+		.pair_key = rnd(s) % 6,
+		.share_key = rnd(s) % 3,
+		.deadline_ms = m->x.now + 20000 + rnd(s) % DEADLINE,
+		.peer = (int)(rnd(s) % (MODEL_PEERS + 1)) - 1,
+		.pinned = rnd(s) % 4 == 0 };
 	assert_int_equal(proto_outbox_add(m->x.o, &n, m->x.now, &m->last), XFED_OK);
 	m->pair[m->last] = n.pair_key;
 }
@@ -935,8 +973,12 @@ static void every_allocation_may_fail(void **state)
 			size_t added = 0;
 			proto_outbox_peer_up(o, a, 1, 1);
 			for (uint64_t i = 0; i < 100; i++) {
-				struct proto_delivery_new n = { .kind = XFED__KIND__KIND_MESSAGE, .stanza = XFED_SPAN("<m/>"), .pair_key = i % 40,
-					.share_key = i % 5, .deadline_ms = 9000, .peer = a };
+				struct proto_delivery_new n = { .kind = XFED__KIND__KIND_MESSAGE,
+					.stanza = XFED_SPAN("<m/>"),
+					.pair_key = i % 40,
+					.share_key = i % 5,
+					.deadline_ms = 9000,
+					.peer = a };
 				uint64_t seq;
 				int rc = proto_outbox_add(o, &n, 1, &seq);
 				assert_true(rc == XFED_OK || rc == XFED_ERR_NOMEM);

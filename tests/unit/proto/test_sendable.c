@@ -18,9 +18,9 @@
 #include "proto/pump.h"
 #include "proto/session_impl.h"
 
-#define NOW    1000
-#define SEEDS  800
-#define SLACK  64 /* around the edge, to both sides */
+#define NOW   1000
+#define SEEDS 800
+#define SLACK 64 /* around the edge, to both sides */
 
 static uint32_t rnd(uint32_t *s, uint32_t below)
 {
@@ -98,11 +98,24 @@ static void fill(struct content *c, uint32_t *s)
 	}
 	c->has_bad_text |= has_sip && c->len[CALL_ID] == 0;
 	c->n = (struct proto_delivery_new){
-		.kind = (Xfed__Kind)(XFED__KIND__KIND_MESSAGE + rnd(s, XFED__KIND__KIND_ERROR)), .replay = PROTO_REPLAY_ANY,
-		.type = span_of(c, TYPE), .id = span_of(c, ID), .from = span_of(c, FROM), .to = span_of(c, TO), .lang = span_of(c, LANG),
-		.owner = span_of(c, OWNER), .correlation = span_of(c, CORRELATION), .owner_epoch = any_number(s), .has_sip = has_sip,
-		.call_id = span_of(c, CALL_ID), .from_tag = span_of(c, FROM_TAG), .request_uri = span_of(c, REQUEST_URI),
-		.cseq = (uint32_t)any_number(s), .answer_within_ms = (uint32_t)any_number(s), .deadline_ms = NOW + 1 + any_number(s) / 2, .peer = PROTO_OUTBOX_NO_PEER,
+		.kind = (Xfed__Kind)(XFED__KIND__KIND_MESSAGE + rnd(s, XFED__KIND__KIND_ERROR)),
+		.replay = PROTO_REPLAY_ANY,
+		.type = span_of(c, TYPE),
+		.id = span_of(c, ID),
+		.from = span_of(c, FROM),
+		.to = span_of(c, TO),
+		.lang = span_of(c, LANG),
+		.owner = span_of(c, OWNER),
+		.correlation = span_of(c, CORRELATION),
+		.owner_epoch = any_number(s),
+		.has_sip = has_sip,
+		.call_id = span_of(c, CALL_ID),
+		.from_tag = span_of(c, FROM_TAG),
+		.request_uri = span_of(c, REQUEST_URI),
+		.cseq = (uint32_t)any_number(s),
+		.answer_within_ms = (uint32_t)any_number(s),
+		.deadline_ms = NOW + 1 + any_number(s) / 2,
+		.peer = PROTO_OUTBOX_NO_PEER,
 	};
 }
 
@@ -117,9 +130,22 @@ static size_t widest_frame(const struct content *c, size_t stanza_len)
 	for (int i = 0; i < TEXTS; i++) {
 		snprintf(text[i], sizeof(text[i]), "%.*s", (int)c->len[i], c->text[i]);
 	}
-	m = (Xfed__Deliver){ .base = m.base, .seq = UINT64_MAX, .kind = c->n.kind, .type = text[TYPE], .id = text[ID], .from = text[FROM], .to = text[TO],
-		.lang = text[LANG], .owner = text[OWNER], .correlation = text[CORRELATION], .owner_epoch = c->n.owner_epoch, .remaining_ms = UINT32_MAX,
-		.replay = true, .lowest_unsettled = UINT64_MAX, .outcomes_heard = UINT64_MAX, .answer_within_ms = c->n.answer_within_ms };
+	m = (Xfed__Deliver){ .base = m.base,
+		.seq = UINT64_MAX,
+		.kind = c->n.kind,
+		.type = text[TYPE],
+		.id = text[ID],
+		.from = text[FROM],
+		.to = text[TO],
+		.lang = text[LANG],
+		.owner = text[OWNER],
+		.correlation = text[CORRELATION],
+		.owner_epoch = c->n.owner_epoch,
+		.remaining_ms = UINT32_MAX,
+		.replay = true,
+		.lowest_unsettled = UINT64_MAX,
+		.outcomes_heard = UINT64_MAX,
+		.answer_within_ms = c->n.answer_within_ms };
 	m.stanza.data = (uint8_t *)stanza_bytes;
 	m.stanza.len = stanza_len;
 	sip.call_id = text[CALL_ID];
@@ -248,8 +274,15 @@ struct lab {
 
 static uint64_t add(struct lab *l, uint64_t pair, enum proto_replay replay)
 {
-	struct proto_delivery_new n = { .kind = XFED__KIND__KIND_MESSAGE, .replay = replay, .from = XFED_SPAN("a@a.example"), .to = XFED_SPAN("b@b.example"),
-		.stanza = XFED_SPAN("<message/>"), .pair_key = pair, .share_key = 1, .deadline_ms = NOW + 60000, .peer = PROTO_OUTBOX_NO_PEER };
+	struct proto_delivery_new n = { .kind = XFED__KIND__KIND_MESSAGE,
+		.replay = replay,
+		.from = XFED_SPAN("a@a.example"),
+		.to = XFED_SPAN("b@b.example"),
+		.stanza = XFED_SPAN("<message/>"),
+		.pair_key = pair,
+		.share_key = 1,
+		.deadline_ms = NOW + 60000,
+		.peer = PROTO_OUTBOX_NO_PEER };
 	uint64_t seq;
 	assert_int_equal(proto_outbox_add(l->o, &n, NOW, &seq), XFED_OK);
 	return seq;

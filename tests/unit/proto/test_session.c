@@ -393,7 +393,10 @@ static void a_count_of_outcomes_that_cannot_be_is_refused(void **state)
 		uint64_t first, second;
 		enum xfed_reason reason;
 	} rows[] = {
-		{ 3, 3, XFED_REASON_NONE }, { 2, 0, XFED_REASON_NONE }, { 4, 0, XFED_REASON_CHANNEL_FRAME_BAD }, { 2, 1, XFED_REASON_CHANNEL_FRAME_BAD },
+		{ 3, 3, XFED_REASON_NONE },
+		{ 2, 0, XFED_REASON_NONE },
+		{ 4, 0, XFED_REASON_CHANNEL_FRAME_BAD },
+		{ 2, 1, XFED_REASON_CHANNEL_FRAME_BAD },
 	};
 	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
 		struct ends e = { 0 };
@@ -616,7 +619,7 @@ static void a_fault_of_ours_is_no_silence(void **state)
 	static char words[PROTO_TEXT_BYTES + 2];
 	(void)state;
 	memset(words, 'x', sizeof(words) - 1);
-	m.reason = (char *)(uintptr_t)"tls.cert.expired";
+	m.reason = (char *)(uintptr_t) "tls.cert.expired";
 	m.text = words;
 	f.body_case = XFED__FRAME__BODY_FAILURE_EVENT;
 	f.failure_event = &m;

@@ -110,7 +110,7 @@ static void what_does_not_add_up_is_refused(void **state)
 	assert_int_equal(part(0, "abc"), PROTO_TRANSFER_BAD); /* no Begin */
 	assert_int_equal(commit("abc"), PROTO_TRANSFER_BAD);
 	begin(3, "abc");
-	assert_int_equal(part(1, "bc"), PROTO_TRANSFER_BAD); /* a gap */
+	assert_int_equal(part(1, "bc"), PROTO_TRANSFER_BAD);   /* a gap */
 	assert_int_equal(part(0, "abcd"), PROTO_TRANSFER_BAD); /* more than announced */
 	assert_int_equal(part(0, "ab"), PROTO_TRANSFER_MORE);
 	assert_int_equal(commit("abc"), PROTO_TRANSFER_BAD); /* less than announced */
@@ -119,7 +119,7 @@ static void what_does_not_add_up_is_refused(void **state)
 	begin(3, "abc");
 	assert_int_equal(part(0, "abc"), PROTO_TRANSFER_MORE);
 	assert_int_equal(commit("abd"), PROTO_TRANSFER_BAD); /* another hash than Begin's */
-	begin(3, "abc"); /* a second Begin begins anew */
+	begin(3, "abc");				     /* a second Begin begins anew */
 	assert_int_equal(part(0, "abc"), PROTO_TRANSFER_MORE);
 	assert_int_equal(commit("abc"), PROTO_TRANSFER_COMPLETE);
 	assert_int_equal(commit("abc"), PROTO_TRANSFER_BAD); /* once */

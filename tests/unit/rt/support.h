@@ -11,14 +11,14 @@
 #define WAIT_MS 10000
 
 /* Turns the loop until `cond`; fails the test where that takes longer than any machine should need. */
-#define UNTIL(l, cond) \
-	do { \
-		struct until until_; \
-		until_begin(&until_, (l)); \
-		while (!(cond)) { \
-			until_turn(&until_, #cond, __FILE__, __LINE__); \
-		} \
-		until_end(&until_); \
+#define UNTIL(l, cond)                                                                                                                               \
+	do {                                                                                                                                         \
+		struct until until_;                                                                                                                 \
+		until_begin(&until_, (l));                                                                                                           \
+		while (!(cond)) {                                                                                                                    \
+			until_turn(&until_, #cond, __FILE__, __LINE__);                                                                              \
+		}                                                                                                                                    \
+		until_end(&until_);                                                                                                                  \
 	} while (0)
 
 struct until {

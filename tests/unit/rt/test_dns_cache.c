@@ -150,8 +150,10 @@ static void name_servers_of_resolv_conf(void **state)
 	} rows[] = {
 		{ "two", "nameserver 192.0.2.1\nnameserver ::1\n", 2, "192.0.2.1:53" },
 		{ "no end of line", "nameserver 192.0.2.1", 1, "192.0.2.1:53" },
-		{ "others around it", "# nameserver 192.0.2.9\nsearch a b\n;x\noptions trust-ad\n\tnameserver\t192.0.2.1  # our own\r\n", 1, "192.0.2.1:53" },
-		{ "what does not parse is passed over", "nameserver\nnameserver dns.example\nnameserver 192.0.2.1:53\nnameserver [::1]\n", 1, "[::1]:53" },
+		{ "others around it", "# nameserver 192.0.2.9\nsearch a b\n;x\noptions trust-ad\n\tnameserver\t192.0.2.1  # our own\r\n", 1,
+			"192.0.2.1:53" },
+		{ "what does not parse is passed over", "nameserver\nnameserver dns.example\nnameserver 192.0.2.1:53\nnameserver [::1]\n", 1,
+			"[::1]:53" },
 		{ "another word", "nameservers 192.0.2.1\n", 0, NULL },
 		{ "empty", "", 0, NULL },
 		{ "more than we use", "nameserver 192.0.2.1\nnameserver 192.0.2.2\nnameserver 192.0.2.3\nnameserver 192.0.2.4\n", 3, "192.0.2.1:53" },

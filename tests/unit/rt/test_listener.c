@@ -69,8 +69,7 @@ static void an_occupied_port_is_one_sentence(void **state)
 	struct rt_addr taken = *rt_listener_addr(first);
 	assert_int_not_equal(rt_addr_port(&taken), 0);
 	for (int is_exclusive = 0; is_exclusive < 2; is_exclusive++) {
-		assert_int_equal(rt_listener_new(l, &taken, is_exclusive, accept_and_close, NULL, &second, error, sizeof(error)),
-			XFED_ERR_LIBRARY);
+		assert_int_equal(rt_listener_new(l, &taken, is_exclusive, accept_and_close, NULL, &second, error, sizeof(error)), XFED_ERR_LIBRARY);
 		assert_null(second);
 		snprintf(expected, sizeof(expected), "cannot listen on %s: address already in use", rt_addr_text(&taken, text));
 		assert_string_equal(error, expected);

@@ -72,8 +72,8 @@ static void on_result(void *user, const struct rt_endpoints *r)
 	g->is_from_srv = r->is_from_srv;
 	for (size_t i = 0; i < r->count; i++) {
 		const struct rt_endpoint *e = &r->list[i];
-		at += (size_t)snprintf(g->text + at, sizeof(g->text) - at, "%s%s=%.*s", i > 0 ? " " : "",
-			rt_addr_text(&e->addr, text), (int)e->target.len, e->target.data);
+		at += (size_t)snprintf(g->text + at, sizeof(g->text) - at, "%s%s=%.*s", i > 0 ? " " : "", rt_addr_text(&e->addr, text),
+			(int)e->target.len, e->target.data);
 		assert_true(at < sizeof(g->text));
 		g->is_ad = e->is_ad;
 	}
@@ -116,11 +116,13 @@ static void services(void **state)
 		const char *text;
 		bool is_from_srv;
 	} rows[] = {
-		{ "SRV order, all addresses of a target before the next [A1-01]", "partner.example", XFED_REASON_NONE, FIRST("5270") " " SECOND("5271"), true },
+		{ "SRV order, all addresses of a target before the next [A1-01]", "partner.example", XFED_REASON_NONE,
+			FIRST("5270") " " SECOND("5271"), true },
 		{ "upper case and a last dot", "Partner.EXAMPLE.", XFED_REASON_NONE, FIRST("5270") " " SECOND("5271"), true },
 		{ "target '.' [A1-02]", "refused.example", XFED_REASON_DNS_SRV_REFUSED, "", true },
 		{ "target '.' beside a real one", "dotbeside.example", XFED_REASON_NONE, SECOND("5269"), true },
-		{ "no SRV: the domain itself [A1-03]", "nosrv.example", XFED_REASON_NONE, "192.0.2.4:5269=nosrv.example [2001:db8::4]:5269=nosrv.example", false },
+		{ "no SRV: the domain itself [A1-03]", "nosrv.example", XFED_REASON_NONE,
+			"192.0.2.4:5269=nosrv.example [2001:db8::4]:5269=nosrv.example", false },
 		{ "a subdomain is on its own [A1-05]", "sub.partner.example", XFED_REASON_NONE, "192.0.2.5:5269=sub.partner.example", false },
 		{ "SRV whose target has no address: no fallback [A1-03]", "deadtarget.example", XFED_REASON_DNS_NAME_MISSING, "", true },
 		{ "one of two targets has no address", "halfdead.example", XFED_REASON_NONE, FIRST("5269"), true },

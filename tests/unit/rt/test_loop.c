@@ -158,7 +158,7 @@ static void timers_fire_at_their_deadline(void **state)
 	assert_true(a.fired_ms >= a.due_ms);
 	assert_int_equal(b.count, 0);
 	rt_timer_set(&b.timer, rt_loop_now_ms(l) + 1);
-	rt_timer_set(&b.timer, 0); /* never */
+	rt_timer_set(&b.timer, 0);	  /* never */
 	rt_timer_set(&a.timer, a.due_ms); /* in the past: soon */
 	UNTIL(l, a.count == 2);
 	assert_int_equal(b.count, 0);

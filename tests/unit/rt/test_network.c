@@ -20,6 +20,7 @@ static struct rt_addr address(const char *text)
 
 static void a_network_is_text_with_no_bits_behind_its_prefix(void **state)
 {
+	/* clang-format off */
 	static const struct {
 		const char *text;
 		bool is_good;
@@ -30,6 +31,7 @@ static void a_network_is_text_with_no_bits_behind_its_prefix(void **state)
 		{ "::/129", false }, { "[::1]", false }, { "10.2.0", false }, { "localhost", false }, { "", false }, { "/8", false },
 		{ "fe80::1%eth0", false },
 	};
+	/* clang-format on */
 	(void)state;
 	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
 		struct rt_network n;
@@ -43,6 +45,7 @@ static void a_network_is_text_with_no_bits_behind_its_prefix(void **state)
 
 static void a_network_holds_what_begins_as_it_does(void **state)
 {
+	/* clang-format off */
 	static const struct {
 		const char *network, *address;
 		bool holds;
@@ -59,6 +62,7 @@ static void a_network_holds_what_begins_as_it_does(void **state)
 		{ "2001:db8::/33", "2001:db8:8000::1", false },
 		{ "127.0.0.1", "127.0.0.2", false },
 	};
+	/* clang-format on */
 	(void)state;
 	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
 		struct rt_network n;
@@ -70,6 +74,7 @@ static void a_network_holds_what_begins_as_it_does(void **state)
 	}
 }
 
+/* clang-format off */
 static const struct {
 	const char *text;
 	enum rt_addr_kind kind;
@@ -87,6 +92,7 @@ static const struct {
 	{ "100.64.0.1", RT_ADDR_USUAL }, { "fd00::1", RT_ADDR_USUAL }, { "2001:db8::1", RT_ADDR_USUAL }, { "2002:c000:201::1", RT_ADDR_USUAL },
 	{ "64:ff9b::192.0.2.1", RT_ADDR_USUAL }, { "64:ff9c::127.0.0.1", RT_ADDR_USUAL },
 };
+/* clang-format on */
 
 static void every_address_has_its_kind(void **state)
 {
@@ -125,6 +131,7 @@ static void our_own_addresses_in_any_form(void **state)
 {
 	struct rt_addr own[] = { address("10.1.0.2"), address("192.0.2.10"), address("2001:db8::10") }; /* sorted; the port does not count */
 	struct rt_reach r = { .own = own, .own_count = XFED_ARRAY_LEN(own) };
+	/* clang-format off */
 	static const struct {
 		const char *text;
 		bool is_own;
@@ -132,6 +139,7 @@ static void our_own_addresses_in_any_form(void **state)
 		{ "192.0.2.10", true }, { "10.1.0.2", true }, { "2001:db8::10", true }, { "::ffff:192.0.2.10", true }, { "64:ff9b::192.0.2.10", true },
 		{ "2002:c000:20a::5", true }, { "192.0.2.11", false }, { "10.1.0.1", false }, { "2001:db8::11", false }, { "::ffff:192.0.2.11", false },
 	};
+	/* clang-format on */
 	(void)state;
 	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
 		struct rt_addr a = address(rows[i].text);
@@ -169,9 +177,9 @@ static void a_set_says_what_its_networks_say(void **state)
 {
 	static const char *const texts[] = { "10.2.0.0/15", "10.2.7.0/24", "10.2.7.9", "10.2.7.9/32", "192.0.2.7", "10.4.0.0/16", "2001:db8::/33",
 		"2001:db8:1::/48", "::ffff:0:0/96", "fd00::/8", "::1", "172.16.0.0/12" };
-	static const char *const asked[] = { "10.1.255.255", "10.2.0.0", "10.3.255.255", "10.4.0.0", "10.4.255.255", "10.5.0.0", "10.2.7.9", "192.0.2.6",
-		"192.0.2.7", "192.0.2.8", "2001:db8::", "2001:db8:7fff:ffff:ffff:ffff:ffff:ffff", "2001:db8:8000::", "::ffff:10.2.7.9", "::ffff:10.5.0.0",
-		"fcff::", "fd00::", "fe00::", "::", "::1", "::2", "0.0.0.1", "172.31.255.255", "172.32.0.0", "255.255.255.255" };
+	static const char *const asked[] = { "10.1.255.255", "10.2.0.0", "10.3.255.255", "10.4.0.0", "10.4.255.255", "10.5.0.0", "10.2.7.9",
+		"192.0.2.6", "192.0.2.7", "192.0.2.8", "2001:db8::", "2001:db8:7fff:ffff:ffff:ffff:ffff:ffff", "2001:db8:8000::", "::ffff:10.2.7.9",
+		"::ffff:10.5.0.0", "fcff::", "fd00::", "fe00::", "::", "::1", "::2", "0.0.0.1", "172.31.255.255", "172.32.0.0", "255.255.255.255" };
 	struct rt_network all[XFED_ARRAY_LEN(texts)], sealed[XFED_ARRAY_LEN(texts)];
 	(void)state;
 	for (size_t from = 0; from < XFED_ARRAY_LEN(texts); from++) {

@@ -46,24 +46,15 @@ struct row {
 static void shares(void **state)
 {
 	static const struct row rows[] = {
-		{ "192.0.2.1", RT_SOURCE_OK },
-		{ "192.0.2.1", RT_SOURCE_OK },
-		{ "::ffff:192.0.2.1", RT_SOURCE_OK },	   /* the same address */
-		{ "::ffff:192.0.2.1", RT_SOURCE_ADDRESS },
-		{ "192.0.2.1", RT_SOURCE_ADDRESS },
-		{ "192.0.2.255", RT_SOURCE_OK },	   /* another one of that network */
-		{ "192.0.2.254", RT_SOURCE_OK },
-		{ "192.0.2.253", RT_SOURCE_OK },
-		{ "192.0.2.252", RT_SOURCE_NETWORK },
-		{ "192.0.3.252", RT_SOURCE_OK },	   /* the next network */
-		{ "2001:db8:0:1::1", RT_SOURCE_OK },
-		{ "2001:db8:0:1:ffff:ffff:ffff:ffff", RT_SOURCE_OK }, /* one /64 is one address */
-		{ "2001:db8:0:1::2", RT_SOURCE_OK },
-		{ "2001:db8:0:1::3", RT_SOURCE_ADDRESS },
-		{ "2001:db8:0:2::1", RT_SOURCE_OK },
-		{ "2001:db8:1:2::1", RT_SOURCE_OK },	   /* another /48 */
-		{ "198.51.100.1", RT_SOURCE_TOTAL },
-		{ "192.0.2.1", RT_SOURCE_ADDRESS },	   /* its own share is what it hears of first */
+		{ "192.0.2.1", RT_SOURCE_OK }, { "192.0.2.1", RT_SOURCE_OK }, { "::ffff:192.0.2.1", RT_SOURCE_OK }, /* the same address */
+		{ "::ffff:192.0.2.1", RT_SOURCE_ADDRESS }, { "192.0.2.1", RT_SOURCE_ADDRESS },
+		{ "192.0.2.255", RT_SOURCE_OK }, /* another one of that network */
+		{ "192.0.2.254", RT_SOURCE_OK }, { "192.0.2.253", RT_SOURCE_OK }, { "192.0.2.252", RT_SOURCE_NETWORK },
+		{ "192.0.3.252", RT_SOURCE_OK },							   /* the next network */
+		{ "2001:db8:0:1::1", RT_SOURCE_OK }, { "2001:db8:0:1:ffff:ffff:ffff:ffff", RT_SOURCE_OK }, /* one /64 is one address */
+		{ "2001:db8:0:1::2", RT_SOURCE_OK }, { "2001:db8:0:1::3", RT_SOURCE_ADDRESS }, { "2001:db8:0:2::1", RT_SOURCE_OK },
+		{ "2001:db8:1:2::1", RT_SOURCE_OK },					 /* another /48 */
+		{ "198.51.100.1", RT_SOURCE_TOTAL }, { "192.0.2.1", RT_SOURCE_ADDRESS }, /* its own share is what it hears of first */
 	};
 	struct rt_source_hold holds[HOLDS] = { { NULL, NULL, NULL } };
 	struct rt_sources t;
@@ -202,7 +193,7 @@ static void one_line_a_minute(void **state)
 		assert_false(rt_sources_is_news(&t, &a, RT_SOURCE_ADDRESS, ms, &count));
 	}
 	assert_true(rt_sources_is_news(&t, &a, RT_SOURCE_NETWORK, 100, &count)); /* its network is another source */
-	rt_sources_give_back(&h);						/* and a share that is free again is not news anew */
+	rt_sources_give_back(&h);						 /* and a share that is free again is not news anew */
 	assert_false(rt_sources_is_news(&t, &a, RT_SOURCE_ADDRESS, 101, &count));
 	assert_true(rt_sources_is_news(&t, &a, RT_SOURCE_ADDRESS, RT_SOURCE_TELL_MS, &count));
 	assert_int_equal(count, 101);

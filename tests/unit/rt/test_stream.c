@@ -18,10 +18,10 @@
 struct end {
 	struct rt_stream *s;
 	struct xfed_buf got;
-	size_t take;	    /* at most so much of each offer; 0: all */
-	char stop_behind;   /* take up to and with this byte, then pause */
-	bool resumes;	    /* posts a resume after every short take */
-	bool closes;	    /* closes itself at the first byte */
+	size_t take;	  /* at most so much of each offer; 0: all */
+	char stop_behind; /* take up to and with this byte, then pause */
+	bool resumes;	  /* posts a resume after every short take */
+	bool closes;	  /* closes itself at the first byte */
 	unsigned offers, eofs, errors, drains, connects;
 	enum xfed_reason reason;
 };
@@ -100,9 +100,8 @@ static void open_pair(struct pair *p, const char *listen, const struct rt_addr *
 	xfed_buf_init(&p->client.got, GOT_BYTES);
 	xfed_buf_init(&p->server.got, GOT_BYTES);
 	assert_int_equal(rt_listener_new(p->loop, &a, false, on_accept, p, &p->listener, error, sizeof(error)), XFED_OK);
-	assert_int_equal(rt_stream_connect(p->loop, rt_listener_addr(p->listener), source, 5000, &handlers, &p->client,
-				 OUT_BYTES, &p->client.s),
-		XFED_OK);
+	assert_int_equal(
+		rt_stream_connect(p->loop, rt_listener_addr(p->listener), source, 5000, &handlers, &p->client, OUT_BYTES, &p->client.s), XFED_OK);
 	assert_int_equal(p->client.connects, 0); /* never inside the call */
 	UNTIL(p->loop, p->client.connects > 0 && p->server.s);
 	assert_int_equal(p->client.reason, XFED_REASON_NONE);

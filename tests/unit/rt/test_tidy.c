@@ -15,10 +15,17 @@ static void a_wave_ends(void **state)
 		uint64_t now, freed;
 		bool is_tidied;
 	} rows[] = {
-		{ 1000, 0, false }, { 2000, 31, false }, { 60000, 31, false }, /* too few */
-		{ 61000, 40, true },					       /* for a minute and more */
-		{ 62000, 500, false }, { 63000, 900, false }, { 64000, 900, false }, { 64500, 900, true }, { 70000, 900, false },
-		{ 71000, 901, false }, { 90000, 901, false },
+		{ 1000, 0, false },
+		{ 2000, 31, false },
+		{ 60000, 31, false }, /* too few */
+		{ 61000, 40, true },  /* for a minute and more */
+		{ 62000, 500, false },
+		{ 63000, 900, false },
+		{ 64000, 900, false },
+		{ 64500, 900, true },
+		{ 70000, 900, false },
+		{ 71000, 901, false },
+		{ 90000, 901, false },
 	};
 	struct rt_tidy t = { 0 };
 	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {

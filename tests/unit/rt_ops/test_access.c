@@ -93,9 +93,12 @@ static void the_nearest_rule_decides(void **state)
 	assert_true(allows(s, "bob", "example.org", "all"));
 	assert_true(allows(s, NULL, "example.org", "all"));
 	assert_int_equal(add(s, "all2.yaml", "name: all2\nscope: global\nallowed: false\n",
-		"all2.yaml:2:8:scope: found a second rule for global, \"all\" is one already\n", "second global"), 0);
+				 "all2.yaml:2:8:scope: found a second rule for global, \"all\" is one already\n", "second global"),
+		0);
 	assert_int_equal(add(s, "pic2.yaml", "name: pic2\nscope: user\nallowed: false\ngranted_to: [alice@example.com]\n",
-		"pic2.yaml:4:13:granted_to: found \"alice@example.com\", which \"Pic\" names already, accepted: each only once\n", "second user"), 0);
+				 "pic2.yaml:4:13:granted_to: found \"alice@example.com\", which \"Pic\" names already, accepted: each only once\n",
+				 "second user"),
+		0);
 	access_set_free(s);
 }
 
@@ -107,7 +110,8 @@ static void users_come_from_a_file(void **state)
 	static const char users[] = "# users\n\nalice@example.com  \r\nbob@example.com\nno address\ncarol@example.com";
 	assert_int_equal(write(fd, users, sizeof(users) - 1), (ssize_t)sizeof(users) - 1);
 	snprintf(text, sizeof(text), "name: f\nscope: user\nallowed: true\ngranted_to_file: %s\n", path);
-	snprintf(expected, sizeof(expected), "%s:5:1: found a line that is no address, accepted: an address of a user such as alice@example.com\n", path);
+	snprintf(expected, sizeof(expected), "%s:5:1: found a line that is no address, accepted: an address of a user such as alice@example.com\n",
+		path);
 	struct access_set *s;
 	assert_int_equal(access_set_new(&s), XFED_OK);
 	assert_int_equal(add(s, "f.yaml", text, expected, "one bad line"), 0);

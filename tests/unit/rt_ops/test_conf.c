@@ -10,33 +10,33 @@
 #include "fe-gateway/config.h"
 
 /* Ten lines, so that what a row appends begins in line 11. */
-#define EDGE                                   \
-	"name: edge1\n"                        \
-	"channel:\n"                           \
-	"  listen: [\"10.1.0.2:23456\"]\n"     \
-	"  certificate: /etc/xfed/c.pem\n"     \
-	"  key: /etc/xfed/c.key\n"             \
-	"  ca: /etc/xfed/ca.pem\n"             \
-	"  allow: [gw1.int.example.com]\n"     \
-	"certificates:\n"                      \
-	"  - certificate: /etc/xfed/e.pem\n"   \
+#define EDGE                                                                                                                                         \
+	"name: edge1\n"                                                                                                                              \
+	"channel:\n"                                                                                                                                 \
+	"  listen: [\"10.1.0.2:23456\"]\n"                                                                                                           \
+	"  certificate: /etc/xfed/c.pem\n"                                                                                                           \
+	"  key: /etc/xfed/c.key\n"                                                                                                                   \
+	"  ca: /etc/xfed/ca.pem\n"                                                                                                                   \
+	"  allow: [gw1.int.example.com]\n"                                                                                                           \
+	"certificates:\n"                                                                                                                            \
+	"  - certificate: /etc/xfed/e.pem\n"                                                                                                         \
 	"    key: /etc/xfed/e.key\n"
 
 /* Fourteen lines. */
-#define GATEWAY                                                              \
-	"name: gw1\n"                                                        \
-	"edges: [{name: edge1, address: \"edge1.int.example.com:23456\"}]\n" \
-	"channel: {certificate: /c.pem, key: /c.key, ca: /ca.pem}\n"         \
-	"domains:\n"                                                         \
-	"  - domain: example.com\n"                                          \
-	"    next_hop: \"sip:fe.example.com:5061;transport=tls\"\n"          \
-	"    peers: [fe.example.com]\n"                                      \
-	"sip:\n"                                                             \
-	"  listen: [\"tls:0.0.0.0:5061\"]\n"                                 \
-	"  advertise: gw1.int.example.com\n"                                 \
-	"  certificate: /s.pem\n"                                            \
-	"  key: /s.key\n"                                                    \
-	"  ca: /sca.pem\n"                                                   \
+#define GATEWAY                                                                                                                                      \
+	"name: gw1\n"                                                                                                                                \
+	"edges: [{name: edge1, address: \"edge1.int.example.com:23456\"}]\n"                                                                         \
+	"channel: {certificate: /c.pem, key: /c.key, ca: /ca.pem}\n"                                                                                 \
+	"domains:\n"                                                                                                                                 \
+	"  - domain: example.com\n"                                                                                                                  \
+	"    next_hop: \"sip:fe.example.com:5061;transport=tls\"\n"                                                                                  \
+	"    peers: [fe.example.com]\n"                                                                                                              \
+	"sip:\n"                                                                                                                                     \
+	"  listen: [\"tls:0.0.0.0:5061\"]\n"                                                                                                         \
+	"  advertise: gw1.int.example.com\n"                                                                                                         \
+	"  certificate: /s.pem\n"                                                                                                                    \
+	"  key: /s.key\n"                                                                                                                            \
+	"  ca: /sca.pem\n"                                                                                                                           \
 	"log: {level: info}\n"
 
 enum kind { E, G };
@@ -118,13 +118,15 @@ static const struct row rows[] = {
 	{ "key nobody knows", E, EDGE "trust: {certificates: x}\n",
 		"edge.yaml:11:9:trust.certificates: found the unknown key \"certificates\", accepted: ca | crl\n" },
 	{ "key that is no word", E, EDGE "\"a\\nb\": 1\n",
-		"edge.yaml:11:1:?: found the unknown key \"a\\x0ab\", accepted: name | external | channel | certificates | trust | dns | control_socket | "
+		"edge.yaml:11:1:?: found the unknown key \"a\\x0ab\", accepted: name | external | channel | certificates | trust | dns | "
+		"control_socket | "
 		"http | log | limits | stop_timeout\n" },
 	{ "duplicate key", E, EDGE "name: edge2\n", "edge.yaml:11:1:name: found a second time, the first is in line 1\n" },
 	{ "duplicate key inside", E, EDGE "log: {level: info, level: debug}\n",
 		"edge.yaml:11:20:log.level: found a second time, the first is in line 11\n" },
 	{ "list as key", E, EDGE "? [a]\n: b\n",
-		"edge.yaml:11:3: found a list as a key, accepted: name | external | channel | certificates | trust | dns | control_socket | http | log | "
+		"edge.yaml:11:3: found a list as a key, accepted: name | external | channel | certificates | trust | dns | control_socket | http | "
+		"log | "
 		"limits | stop_timeout\n" },
 	{ "missing keys, and an object of them", E, "name: edge1\n",
 		"edge.yaml:1:1:channel.listen: missing, accepted: a list of IP:PORT such as [\"0.0.0.0:5269\", \"[::]:5269\"]\n"
@@ -141,7 +143,8 @@ static const struct row rows[] = {
 		"edge.yaml:11:23:log.mask_addresses: found \"flase\", accepted: true | false\n" },
 	{ "boolean yes", E, EDGE "log: {mask_addresses: yes}\n", "edge.yaml:11:23:log.mask_addresses: found \"yes\", accepted: true | false\n" },
 	{ "boolean off", E, EDGE "log: {mask_addresses: off}\n", "edge.yaml:11:23:log.mask_addresses: found \"off\", accepted: true | false\n" },
-	{ "boolean in capitals", E, EDGE "log: {mask_addresses: True}\n", "edge.yaml:11:23:log.mask_addresses: found \"True\", accepted: true | false\n" },
+	{ "boolean in capitals", E, EDGE "log: {mask_addresses: True}\n",
+		"edge.yaml:11:23:log.mask_addresses: found \"True\", accepted: true | false\n" },
 	{ "boolean in quotes", E, EDGE "log: {mask_addresses: \"true\"}\n",
 		"edge.yaml:11:23:log.mask_addresses: found \"true\" in quotes, accepted: true | false\n" },
 	{ "boolean as a number", E, EDGE "log: {mask_addresses: 1}\n", "edge.yaml:11:23:log.mask_addresses: found \"1\", accepted: true | false\n" },
@@ -170,19 +173,22 @@ static const struct row rows[] = {
 	{ "duration beyond 64 bits", E, EDGE "stop_timeout: 18446744073709551615d\n",
 		"edge.yaml:11:15:stop_timeout: found \"18446744073709551615d\", accepted: a duration from 1s to 10m, such as 30s\n" },
 	{ "duration bounds", E, EDGE "stop_timeout: 600s\n", "" },
-	{ "size unit", E, EDGE "limits: {park: 256KB}\n", "edge.yaml:11:16:limits.park: found \"256KB\", accepted: a size from 16KiB to 4MiB, such as 256KiB\n" },
-	{ "relative path", E, EDGE "control_socket: xfed.sock\n", "edge.yaml:11:17:control_socket: found \"xfed.sock\", accepted: an absolute path\n" },
+	{ "size unit", E, EDGE "limits: {park: 256KB}\n",
+		"edge.yaml:11:16:limits.park: found \"256KB\", accepted: a size from 16KiB to 4MiB, such as 256KiB\n" },
+	{ "relative path", E, EDGE "control_socket: xfed.sock\n",
+		"edge.yaml:11:17:control_socket: found \"xfed.sock\", accepted: an absolute path\n" },
 	{ "control character", E, EDGE "control_socket: \"/a\\nb\"\n",
 		"edge.yaml:11:17:control_socket: found \"/a\\x0ab\" in quotes, accepted: an absolute path\n" },
-	{ "path of a socket too long", E, EDGE
-		"control_socket: /1234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456\n",
+	{ "path of a socket too long", E,
+		EDGE "control_socket: /1234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456\n",
 		"" },
-	{ "path of a socket too long by one", E, EDGE
-		"control_socket: /12345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567\n",
+	{ "path of a socket too long by one", E,
+		EDGE "control_socket: /12345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567\n",
 		"edge.yaml:11:17:control_socket: found a path of 108 bytes, accepted: at most 107\n" },
-	{ "long value is shortened", E, EDGE
-		"log: {level: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa}\n",
-		"edge.yaml:11:14:log.level: found \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa...\", accepted: "
+	{ "long value is shortened", E,
+		EDGE "log: {level: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa}\n",
+		"edge.yaml:11:14:log.level: found \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa...\", "
+		"accepted: "
 		"error | warning | info | debug\n" },
 	{ "name", E, "name: \"Edge 1\"\nchannel: x\n",
 		"edge.yaml:1:7:name: found \"Edge 1\" in quotes, accepted: a name of at most 64 of a-z 0-9 . _ -, beginning with a letter or digit\n"
@@ -233,10 +239,12 @@ static const struct row rows[] = {
 	/* ---- networks ---- */
 	{ "networks", E, EDGE "external: {allow_networks: [127.0.0.0/8, \"::1\", \"fe80::/10\", 192.0.2.10]}\n", "" },
 	{ "bits behind the prefix", E, EDGE "external: {allow_networks: [\"::1\", 127.0.0.1/8]}\n",
-		"edge.yaml:11:36:external.allow_networks[1]: found \"127.0.0.1/8\", accepted: an IP address or a network such as 10.2.0.0/24, no bits set "
+		"edge.yaml:11:36:external.allow_networks[1]: found \"127.0.0.1/8\", accepted: an IP address or a network such as 10.2.0.0/24, no "
+		"bits set "
 		"behind the prefix\n" },
 	{ "a name is no network", E, EDGE "external: {allow_networks: [localhost]}\n",
-		"edge.yaml:11:29:external.allow_networks[0]: found \"localhost\", accepted: an IP address or a network such as 10.2.0.0/24, no bits set "
+		"edge.yaml:11:29:external.allow_networks[0]: found \"localhost\", accepted: an IP address or a network such as 10.2.0.0/24, no bits "
+		"set "
 		"behind the prefix\n" },
 
 	/* ---- across keys ---- */
@@ -257,11 +265,11 @@ static void each_mistake_has_its_sentence(void **state)
 	assert_int_equal(failed_rows, 0);
 }
 
-#define DOMAINS(text)                                                \
-	"name: gw1\n"                                                \
-	"edges: [{name: edge1, address: \"192.0.2.1:23456\", tls_name: Edge1.Example}]\n" \
-	"channel: {certificate: /c.pem, key: /c.key, ca: /ca.pem}\n" \
-	"sip: {listen: [\"tcp:127.0.0.1:5060\", \"udp:127.0.0.1:5060\"], advertise: gw1.example}\n" \
+#define DOMAINS(text)                                                                                                                                \
+	"name: gw1\n"                                                                                                                                \
+	"edges: [{name: edge1, address: \"192.0.2.1:23456\", tls_name: Edge1.Example}]\n"                                                            \
+	"channel: {certificate: /c.pem, key: /c.key, ca: /ca.pem}\n"                                                                                 \
+	"sip: {listen: [\"tcp:127.0.0.1:5060\", \"udp:127.0.0.1:5060\"], advertise: gw1.example}\n"                                                  \
 	"domains:\n" text
 
 #define HOP "    next_hop: \"sip:127.0.0.1:5070;transport=tcp\"\n    peer_addresses: [127.0.0.1]\n"
@@ -414,9 +422,12 @@ static bool may_send(const struct gateway_domain *d, const char *ip)
 
 static void values_arrive(void **state)
 {
-	struct gateway_config *g = gateway(DOMAINS("  - domain: Example.COM\n    next_hop: \"sip:Fe.Example.com;lr;transport=UDP\"\n"
-						   "    peer_addresses: [10.2.0.0/15, \"2001:db8::/33\", 192.0.2.7]\n    max_request: 1300B\n")
-		"delivery: {deadline: 2m}\ndns: {servers: [\"127.0.0.1:53\"], dnssec: trust-ad}\nlog: {format: json, mask_addresses: true}\n");
+	struct gateway_config *g = gateway(DOMAINS(
+		"  - domain: Example.COM\n    next_hop: \"sip:Fe.Example.com;lr;transport=UDP\"\n"
+		"    peer_addresses: [10.2.0.0/15, \"2001:db8::/33\", 192.0.2.7]\n    max_request: 1300B\n") "delivery: {deadline: 2m}\ndns: "
+													     "{servers: [\"127.0.0.1:53\"], dnssec: "
+													     "trust-ad}\nlog: {format: json, "
+													     "mask_addresses: true}\n");
 	const struct gateway_domain *d = &g->domains.items[0];
 	assert_string_equal(d->domain, "example.com");
 	assert_string_equal(d->hop.host, "Fe.Example.com");
@@ -474,7 +485,8 @@ static void what_is_not_written_of_a_next_hop_is_left_to_the_dns(void **state)
 		snprintf(text, sizeof(text), "%sdomains: [{domain: example.com, peers: [a.example]%s}]\n", head, wanted[i].keys);
 		struct gateway_config *g = gateway(text);
 		const struct gateway_domain *d = &g->domains.items[0];
-		bool is_right = strcmp(d->hop.host, wanted[i].host) == 0 && d->hop.port == wanted[i].port && d->hop.transport == wanted[i].transport &&
+		bool is_right = strcmp(d->hop.host, wanted[i].host) == 0 && d->hop.port == wanted[i].port &&
+				d->hop.transport == wanted[i].transport &&
 				(wanted[i].tls_name ? d->tls_name && strcmp(d->tls_name, wanted[i].tls_name) == 0 : !d->tls_name);
 		if (!is_right) {
 			fail_msg("%s: %s %u %d %s", wanted[i].name, d->hop.host, d->hop.port, (int)d->hop.transport, d->tls_name ? d->tls_name : "-");
@@ -494,8 +506,9 @@ static void a_reload_knows_what_changed(void **state)
 {
 	char changes[256] = "";
 	struct gateway_config *a = gateway(DOMAINS("  - domain: example.com\n" HOP));
-	struct gateway_config *b = gateway(DOMAINS("  - domain: example.com\n    max_request: 2KiB\n" HOP) "log: {level: debug}\nlimits: "
-											     "{queue_messages: 3}\ncontrol_socket: /x\n");
+	struct gateway_config *b =
+		gateway(DOMAINS("  - domain: example.com\n    max_request: 2KiB\n" HOP) "log: {level: debug}\nlimits: "
+											"{queue_messages: 3}\ncontrol_socket: /x\n");
 	rt_conf_diff(&gateway_config_table, a, b, count_change, changes);
 	assert_string_equal(changes, "domains control_socket! log.level limits.queue_messages ");
 	changes[0] = '\0';
@@ -514,7 +527,8 @@ static void the_effective_configuration_loads_again(void **state)
 	char changes[256] = "";
 	rt_conf_errors_init(&errors);
 	xfed_buf_init(&out, 65536);
-	assert_int_equal(edge_config_parse("edge.yaml", xfed_span_str(EDGE "log: {level: debug}\ntrust: {ca: \"/a \\\"b\\\\\"}\n"), &errors, &a), XFED_OK);
+	assert_int_equal(
+		edge_config_parse("edge.yaml", xfed_span_str(EDGE "log: {level: debug}\ntrust: {ca: \"/a \\\"b\\\\\"}\n"), &errors, &a), XFED_OK);
 	assert_int_equal(rt_conf_print(&edge_config_table, a, &out), XFED_OK);
 	if (edge_config_parse("printed", xfed_buf_span(&out), &errors, &b) != XFED_OK) {
 		fail_msg("%s\n%.*s", errors.items[0].text, (int)xfed_buf_len(&out), xfed_buf_span(&out).data);

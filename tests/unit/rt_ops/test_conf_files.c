@@ -34,16 +34,24 @@ static const struct rt_conf_row tls_rows[] = {
 };
 static const struct rt_conf_table tls_table = { .name = "tls", .help = "TLS.", .rows = tls_rows, .row_count = 2, .struct_size = 2 * sizeof(char *) };
 static const struct rt_conf_row item_rows[] = { { .name = "key", .type = RT_CONF_PATH, .flags = RT_CONF_KEPT, .help = "Kept." } };
-static const struct rt_conf_table item_table = { .name = "items", .help = "Items.", .rows = item_rows, .row_count = 1, .struct_size = sizeof(struct inner) };
+static const struct rt_conf_table item_table = {
+	.name = "items", .help = "Items.", .rows = item_rows, .row_count = 1, .struct_size = sizeof(struct inner)
+};
 static const struct rt_conf_row rows[] = {
 	{ .name = "tls", .type = RT_CONF_OBJECT, .offset = offsetof(struct options, tls), .table = &tls_table, .help = "TLS." },
 	{ .name = "lists", .type = RT_CONF_PATHS, .offset = offsetof(struct options, lists), .max = 8, .help = "Lists." },
 	{ .name = "items", .type = RT_CONF_OBJECTS, .offset = offsetof(struct options, items), .max = 8, .table = &item_table, .help = "Items." },
-	{ .name = "trust", .type = RT_CONF_STRING, .offset = offsetof(struct options, trust), .flags = RT_CONF_FILE, .fallback = "system", .help = "Trust." },
+	{ .name = "trust",
+		.type = RT_CONF_STRING,
+		.offset = offsetof(struct options, trust),
+		.flags = RT_CONF_FILE,
+		.fallback = "system",
+		.help = "Trust." },
 	{ .name = "dir", .type = RT_CONF_PATH, .offset = offsetof(struct options, dir), .help = "A directory." },
 };
-static const struct rt_conf_table table = { .name = "x.yaml", .help = "Test.", .rows = rows, .row_count = XFED_ARRAY_LEN(rows),
-	.struct_size = sizeof(struct options) };
+static const struct rt_conf_table table = {
+	.name = "x.yaml", .help = "Test.", .rows = rows, .row_count = XFED_ARRAY_LEN(rows), .struct_size = sizeof(struct options)
+};
 
 static char top[64], sub[80];
 
@@ -132,9 +140,8 @@ static void a_key_everybody_reads(void **state)
 	file("key", 0602);
 	expect("tls: {key: $/key}\n", "tls.key: $/key is writable by everybody (mode 0602): chmod o-w $/key\n");
 	file("key", 0666);
-	expect("items: [{key: $/ca}, {key: $/key}]\n",
-		"items[0].key: $/ca is readable by everybody (mode 0644): chmod o-r $/ca\n"
-		"items[1].key: $/key is readable and writable by everybody (mode 0666): chmod o-rw $/key\n");
+	expect("items: [{key: $/ca}, {key: $/key}]\n", "items[0].key: $/ca is readable by everybody (mode 0644): chmod o-r $/ca\n"
+						       "items[1].key: $/key is readable and writable by everybody (mode 0666): chmod o-rw $/key\n");
 	file("key", 0660); /* a group's members are the operator's choice */
 	expect("tls: {key: $/key}\n", "");
 }

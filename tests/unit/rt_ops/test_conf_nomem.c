@@ -64,7 +64,8 @@ static int load_partner(void)
 	struct rt_conf_errors errors;
 	struct partner_file f;
 	rt_conf_errors_init(&errors);
-	int rc = partner_file_parse("a.example.yaml", XFED_SPAN("domain: a.example\nadditional_domains: [b.example, \"*.c.example\"]\n"), &errors, &f);
+	int rc =
+		partner_file_parse("a.example.yaml", XFED_SPAN("domain: a.example\nadditional_domains: [b.example, \"*.c.example\"]\n"), &errors, &f);
 	partner_file_deinit(&f);
 	rt_conf_errors_deinit(&errors);
 	return rc;

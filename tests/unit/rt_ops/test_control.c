@@ -65,9 +65,14 @@ static void on_large(struct rt_control_call *call, const json_t *args, void *use
 }
 
 static const struct rt_control_command commands[] = {
-	{ "status", "", false, on_status, "" },	     { "wait", "", false, on_later, "" },     { "reload", "", true, on_reload, "" },
-	{ "partner", "show", false, on_refuse, "" }, { "nothing", "", false, on_nothing, "" }, { "large", "", false, on_large, "" },
-	{ "log", "level", true, rt_control_log_level, "" }, { NULL, NULL, false, NULL, NULL },
+	{ "status", "", false, on_status, "" },
+	{ "wait", "", false, on_later, "" },
+	{ "reload", "", true, on_reload, "" },
+	{ "partner", "show", false, on_refuse, "" },
+	{ "nothing", "", false, on_nothing, "" },
+	{ "large", "", false, on_large, "" },
+	{ "log", "level", true, rt_control_log_level, "" },
+	{ NULL, NULL, false, NULL, NULL },
 };
 
 static void sink(void *user, enum rt_log_level level, struct xfed_span line)
@@ -184,7 +189,8 @@ static void requests_and_answers(void **state)
 	} rows[] = {
 		{ "{\"noun\":\"status\"}\n", "{\"ok\":true,\"result\":{\"name\":\"gw1\",\"admin\":true}}" },
 		{ "{\"noun\":\"status\",\"verb\":\"\",\"args\":{}}\n", "{\"ok\":true,\"result\":{\"name\":\"gw1\",\"admin\":true}}" },
-		{ "{\"noun\":\"partner\",\"verb\":\"show\"}\n", "{\"ok\":false,\"error\":{\"code\":\"not-found\",\"text\":\"no partner is called x.example\"}}" },
+		{ "{\"noun\":\"partner\",\"verb\":\"show\"}\n",
+			"{\"ok\":false,\"error\":{\"code\":\"not-found\",\"text\":\"no partner is called x.example\"}}" },
 		{ "{\"noun\":\"nothing\"}\n", "{\"ok\":false,\"error\":{\"code\":\"failed\",\"text\":\"out of memory\"}}" },
 		{ "{\"noun\":\"status\",\"verb\":\"now\"}\n",
 			"{\"ok\":false,\"error\":{\"code\":\"unknown-command\",\"text\":\"this service has no such command\"}}" },
@@ -292,8 +298,9 @@ static void changes_leave_an_audit_line(void **state)
 {
 	exchange("{\"noun\":\"reload\",\"args\":{\"why\":\"a b\"}}\n", "{\"ok\":true,\"result\":{\"ok\":true}}");
 	char expected[256];
-	snprintf(expected, sizeof(expected), " info event=audit.command uid=%u gid=%u pid=%d noun=reload args=\"{\\\"why\\\":\\\"a b\\\"}\" result=ok",
-		(unsigned)getuid(), (unsigned)getgid(), (int)getpid());
+	snprintf(expected, sizeof(expected),
+		" info event=audit.command uid=%u gid=%u pid=%d noun=reload args=\"{\\\"why\\\":\\\"a b\\\"}\" result=ok", (unsigned)getuid(),
+		(unsigned)getgid(), (int)getpid());
 	if (!strstr(last_log, expected)) {
 		fail_msg("%s\nis not %s", last_log, expected);
 	}
@@ -512,23 +519,36 @@ static void log_level(void **state)
 	exchange("{\"noun\":\"log\",\"verb\":\"level\",\"args\":{\"level\":\"info\"}}\n", "{\"ok\":true,\"result\":{\"level\":\"info\"}}");
 	exchange("{\"noun\":\"log\",\"verb\":\"level\",\"args\":{\"domain\":\"a.example\"}}\n", "{\"ok\":true,\"result\":{\"level\":\"info\"}}");
 	assert_true(rt_log_is_on(RT_LOG_DEBUG));
-	exchange("{\"noun\":\"log\",\"verb\":\"level\",\"args\":{\"domain\":\"a.example\",\"on\":false}}\n", "{\"ok\":true,\"result\":{\"level\":\"info\"}}");
+	exchange("{\"noun\":\"log\",\"verb\":\"level\",\"args\":{\"domain\":\"a.example\",\"on\":false}}\n",
+		"{\"ok\":true,\"result\":{\"level\":\"info\"}}");
 	assert_false(rt_log_is_on(RT_LOG_DEBUG));
 }
 
 static void a_partner_as_json(void **state)
 {
 	static const char *const more[] = { "*.it.fabrikam.example" };
-	struct xfed_partner p = { .domain = "fabrikam.example", .additional = more, .additional_count = 1, .type = XFED_PARTNER_FEDERATED,
-		.tls = XFED_REQUIRED, .sasl = XFED_OPTIONAL, .dialback = true, .connect_host = "::1", .connect_port = 5269, .max_connections = 20,
-		.stanzas_per_second = 200, .stanza_bytes = 65536, .kinds = XFED_KIND_MESSAGE | XFED_KIND_IQ };
+	struct xfed_partner p = { .domain = "fabrikam.example",
+		.additional = more,
+		.additional_count = 1,
+		.type = XFED_PARTNER_FEDERATED,
+		.tls = XFED_REQUIRED,
+		.sasl = XFED_OPTIONAL,
+		.dialback = true,
+		.connect_host = "::1",
+		.connect_port = 5269,
+		.max_connections = 20,
+		.stanzas_per_second = 200,
+		.stanza_bytes = 65536,
+		.kinds = XFED_KIND_MESSAGE | XFED_KIND_IQ };
 	json_t *j = rt_control_partner(&p);
 	assert_non_null(j);
 	char *text = json_dumps(j, JSON_COMPACT);
 	assert_string_equal(text,
-		"{\"domain\":\"fabrikam.example\",\"additional_domains\":[\"*.it.fabrikam.example\"],\"partner_type\":\"federated\",\"tls\":\"required\","
+		"{\"domain\":\"fabrikam.example\",\"additional_domains\":[\"*.it.fabrikam.example\"],\"partner_type\":\"federated\",\"tls\":"
+		"\"required\","
 		"\"sasl\":\"optional\",\"dialback\":true,\"connect_to\":\"[::1]:5269\",\"keepalive\":false,\"limits\":{\"connections\":20,"
-		"\"stanzas_per_second\":200,\"stanza_size\":65536},\"kinds\":[\"message\",\"iq\"],\"dane\":\"off\",\"trust\":{\"ca\":false,\"pins\":[]},"
+		"\"stanzas_per_second\":200,\"stanza_size\":65536},\"kinds\":[\"message\",\"iq\"],\"dane\":\"off\",\"trust\":{\"ca\":false,\"pins\":["
+		"]},"
 		"\"matrix\":{\"row\":7,\"methods\":[\"external\",\"dialback-tls\"]}}");
 	free(text);
 	json_decref(j);

@@ -51,7 +51,10 @@ static void a_line(void **state)
 	assert_string_equal(last, STAMP "info event=s2s.closed");
 }
 
-#define S(lit) { "" lit, sizeof(lit) - 1 }
+#define S(lit)                                                                                                                                       \
+	{                                                                                                                                            \
+		"" lit, sizeof(lit) - 1                                                                                                              \
+	}
 
 static const struct {
 	const char *name;
@@ -64,15 +67,30 @@ static const struct {
 	{ "equals sign", S("a=b"), "\"a=b\"", "\"a=b\"" },
 	{ "quote", S("a\"b"), "\"a\\\"b\"", "\"a\\\"b\"" },
 	{ "backslash", S("a\\b"), "\"a\\\\b\"", "\"a\\\\b\"" },
-	{ "forged line", S("x\n2026-01-01T00:00:00.000Z info event=fine"),
-		"\"x\\x0a2026-01-01T00:00:00.000Z info event=fine\"", "\"x\\\\x0a2026-01-01T00:00:00.000Z info event=fine\"" },
+	{ "forged line", S("x\n2026-01-01T00:00:00.000Z info event=fine"), "\"x\\x0a2026-01-01T00:00:00.000Z info event=fine\"",
+		"\"x\\\\x0a2026-01-01T00:00:00.000Z info event=fine\"" },
 	{ "carriage return", S("a\rb"), "\"a\\x0db\"", "\"a\\\\x0db\"" },
 	{ "NUL", S("a\0b"), "\"a\\x00b\"", "\"a\\\\x00b\"" },
 	{ "escape sequence", S("\x1b[31m"), "\"\\x1b[31m\"", "\"\\\\x1b[31m\"" },
-	{ "C1 control", S("a\xc2\x9b" "b"), "\"a\\xc2\\x9bb\"", "\"a\\\\xc2\\\\x9bb\"" },
-	{ "line separator", S("a\xe2\x80\xa8" "b"), "\"a\\xe2\\x80\\xa8b\"", "\"a\\\\xe2\\\\x80\\\\xa8b\"" },
-	{ "right-to-left override", S("\xe2\x80\xae" "b"), "\"\\xe2\\x80\\xaeb\"", "\"\\\\xe2\\\\x80\\\\xaeb\"" },
-	{ "UTF-8", S("b\xc3\xbc" "cher.example"), "b\xc3\xbc" "cher.example", "\"b\xc3\xbc" "cher.example\"" },
+	{ "C1 control",
+		S("a\xc2\x9b"
+		  "b"),
+		"\"a\\xc2\\x9bb\"", "\"a\\\\xc2\\\\x9bb\"" },
+	{ "line separator",
+		S("a\xe2\x80\xa8"
+		  "b"),
+		"\"a\\xe2\\x80\\xa8b\"", "\"a\\\\xe2\\\\x80\\\\xa8b\"" },
+	{ "right-to-left override",
+		S("\xe2\x80\xae"
+		  "b"),
+		"\"\\xe2\\x80\\xaeb\"", "\"\\\\xe2\\\\x80\\\\xaeb\"" },
+	{ "UTF-8",
+		S("b\xc3\xbc"
+		  "cher.example"),
+		"b\xc3\xbc"
+		"cher.example",
+		"\"b\xc3\xbc"
+		"cher.example\"" },
 	{ "not UTF-8", S("a\xff\xc3"), "\"a\\xff\\xc3\"", "\"a\\\\xff\\\\xc3\"" },
 };
 
@@ -188,8 +206,8 @@ static const char *listed(void *user, struct xfed_span domain)
 {
 	(void)user;
 	return xfed_span_is(domain, "storm.example") || xfed_span_is(domain, "sub.storm.example") ? "storm.example"
-		: xfed_span_is(domain, "quiet.example")						   ? "quiet.example"
-												   : NULL;
+	       : xfed_span_is(domain, "quiet.example")						  ? "quiet.example"
+												  : NULL;
 }
 
 /* A name that nobody has listed, and a reason that is none, make no room for lines: they cost a flooder nothing. */
@@ -211,7 +229,8 @@ static void what_a_peer_writes_is_no_key(void **state)
 	lines = 0;
 	for (int i = 0; i < 20000; i++) {
 		snprintf(name, sizeof(name), "made.up.r%d", i);
-		rt_log(RT_LOG_WARNING, "failure", RT_KV_STR("reason", name), RT_KV_STR("partner", i % 2 ? "sub.storm.example" : "storm.example"), RT_END);
+		rt_log(RT_LOG_WARNING, "failure", RT_KV_STR("reason", name), RT_KV_STR("partner", i % 2 ? "sub.storm.example" : "storm.example"),
+			RT_END);
 	}
 	assert_true(lines <= 10);
 	lines = 0;

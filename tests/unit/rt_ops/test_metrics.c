@@ -32,12 +32,12 @@ static const char *print(struct rt_metrics *of)
 	return xfed_buf_span(&out).data;
 }
 
-#define HAS(of, line)                                                      \
-	do {                                                               \
-		const char *text_ = print(of);                             \
-		if (!strstr(text_, "\n" line "\n")) {                      \
-			fail_msg("missing: %s\nin:\n%.4000s", line, text_); \
-		}                                                          \
+#define HAS(of, line)                                                                                                                                \
+	do {                                                                                                                                         \
+		const char *text_ = print(of);                                                                                                       \
+		if (!strstr(text_, "\n" line "\n")) {                                                                                                \
+			fail_msg("missing: %s\nin:\n%.4000s", line, text_);                                                                          \
+		}                                                                                                                                    \
 	} while (0)
 
 /* The names and labels an operator relies on. */
@@ -47,14 +47,28 @@ static void families_of_the_interface(void **state)
 		const char *name, *type;
 		size_t labels;
 	} families[] = {
-		{ "xfed_s2s_streams", "gauge", 2 }, { "xfed_s2s_auth_total", "counter", 4 }, { "xfed_s2s_closed_total", "counter", 3 },
-		{ "xfed_stanzas_total", "counter", 4 }, { "xfed_refusals_total", "counter", 2 }, { "xfed_dropped_total", "counter", 1 },
-		{ "xfed_deliveries_in_flight", "gauge", 0 }, { "xfed_deliveries_uncertain_total", "counter", 0 },
-		{ "xfed_deliveries_unaccounted", "gauge", 0 }, { "xfed_translate_total", "counter", 2 },
-		{ "xfed_presence_subscriptions", "gauge", 1 }, { "xfed_sip_responses_total", "counter", 3 }, { "xfed_sip_next_hop_up", "gauge", 1 },
-		{ "xfed_channel_up", "gauge", 1 }, { "xfed_channel_unsent_total", "counter", 1 }, { "xfed_channel_rtt_seconds", "gauge", 1 }, { "xfed_policy_revision", "gauge", 0 },
-		{ "xfed_certificate_not_after_timestamp_seconds", "gauge", 2 }, { "xfed_tls_total", "counter", 2 },
-		{ "xfed_handshake_seconds", "histogram", 0 }, { "xfed_delivery_seconds", "histogram", 0 }, { "xfed_loop_lag_seconds", "gauge", 0 },
+		{ "xfed_s2s_streams", "gauge", 2 },
+		{ "xfed_s2s_auth_total", "counter", 4 },
+		{ "xfed_s2s_closed_total", "counter", 3 },
+		{ "xfed_stanzas_total", "counter", 4 },
+		{ "xfed_refusals_total", "counter", 2 },
+		{ "xfed_dropped_total", "counter", 1 },
+		{ "xfed_deliveries_in_flight", "gauge", 0 },
+		{ "xfed_deliveries_uncertain_total", "counter", 0 },
+		{ "xfed_deliveries_unaccounted", "gauge", 0 },
+		{ "xfed_translate_total", "counter", 2 },
+		{ "xfed_presence_subscriptions", "gauge", 1 },
+		{ "xfed_sip_responses_total", "counter", 3 },
+		{ "xfed_sip_next_hop_up", "gauge", 1 },
+		{ "xfed_channel_up", "gauge", 1 },
+		{ "xfed_channel_unsent_total", "counter", 1 },
+		{ "xfed_channel_rtt_seconds", "gauge", 1 },
+		{ "xfed_policy_revision", "gauge", 0 },
+		{ "xfed_certificate_not_after_timestamp_seconds", "gauge", 2 },
+		{ "xfed_tls_total", "counter", 2 },
+		{ "xfed_handshake_seconds", "histogram", 0 },
+		{ "xfed_delivery_seconds", "histogram", 0 },
+		{ "xfed_loop_lag_seconds", "gauge", 0 },
 		{ "xfed_build_info", "gauge", 2 },
 	};
 	const struct xfed_span values[4] = { XFED_SPAN("a"), XFED_SPAN("b"), XFED_SPAN("c"), XFED_SPAN("d") };
@@ -234,8 +248,14 @@ static void an_edge_shows_on_its_gateway(void **state)
 	rt_metrics_free(edge);
 }
 
-#define SAMPLE(n, v, ...) { .name = XFED_SPAN(n), .value = (v), __VA_ARGS__ }
-#define L(n, v)		  { XFED_SPAN(n), XFED_SPAN(v) }
+#define SAMPLE(n, v, ...)                                                                                                                            \
+	{                                                                                                                                            \
+		.name = XFED_SPAN(n), .value = (v), __VA_ARGS__                                                                                      \
+	}
+#define L(n, v)                                                                                                                                      \
+	{                                                                                                                                            \
+		XFED_SPAN(n), XFED_SPAN(v)                                                                                                           \
+	}
 
 /* A page with two lines of one series is read by nobody. */
 static void no_sample_stands_twice(void **state)

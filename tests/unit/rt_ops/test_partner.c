@@ -25,12 +25,20 @@ static const struct row rows[] = {
 	{ "everything", F,
 		D "description: Fabrikam, contract 4711\nadditional_domains: [corp.fabrikam.example, \"*.it.fabrikam.example\"]\n"
 		  "partner_type: federated\ntls: required\nsasl: required\ndialback: false\nconnect_to: xmpp.fabrikam.example:5269\n"
-		  "keepalive: false\nlimits: {connections: 2, stanzas_per_second: 3, stanza_size: 256KiB}\nkinds: [message]\ndane: off\n", "" },
-	{ "internationalised domain by A-labels", "xn--bcher-kva.example.yaml", "domain: b\xc3\xbc" "cher.example\n", "" },
-	{ "internationalised domain by U-labels", "b\xc3\xbc" "cher.example.yaml", "domain: xn--bcher-kva.example\n", "" },
+		  "keepalive: false\nlimits: {connections: 2, stanzas_per_second: 3, stanza_size: 256KiB}\nkinds: [message]\ndane: off\n",
+		"" },
+	{ "internationalised domain by A-labels", "xn--bcher-kva.example.yaml",
+		"domain: b\xc3\xbc"
+		"cher.example\n",
+		"" },
+	{ "internationalised domain by U-labels",
+		"b\xc3\xbc"
+		"cher.example.yaml",
+		"domain: xn--bcher-kva.example\n", "" },
 	{ "empty", F, "", F ": found an empty file\n" },
 	{ "another name", "contoso.example.yaml", D,
-		"contoso.example.yaml:1:9:domain: found \"fabrikam.example\", accepted: the domain the file is named after (fabrikam.example.yaml)\n" },
+		"contoso.example.yaml:1:9:domain: found \"fabrikam.example\", accepted: the domain the file is named after "
+		"(fabrikam.example.yaml)\n" },
 	{ "dialback misspelt", F, D "dialback: flase\n", F ":2:11:dialback: found \"flase\", accepted: true | false\n" },
 	{ "sasl as a boolean", F, D "sasl: true\n", F ":2:7:sasl: found \"true\", accepted: required | optional | not-supported\n" },
 	{ "an address for a domain", F, "domain: alice@fabrikam.example\n",
@@ -46,8 +54,7 @@ static const struct row rows[] = {
 	{ "connect_to without port", F, D "connect_to: xmpp.fabrikam.example\n",
 		F ":2:13:connect_to: found \"xmpp.fabrikam.example\", accepted: HOST:PORT such as host.example:5269, 192.0.2.1:53 or "
 		  "[2001:db8::1]:53\n" },
-	{ "pins are not built", F,
-		D "trust: {pins: [00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff]}\n",
+	{ "pins are not built", F, D "trust: {pins: [00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff]}\n",
 		F ":2:15:trust.pins: found 1 items: pins are not built in this version\n" },
 	{ "own authorities are not built", F, D "trust: {ca: /etc/xfed/fabrikam.pem}\n",
 		F ":2:13:trust.ca: found \"/etc/xfed/fabrikam.pem\": authorities for one partner are not built in this version\n" },
@@ -186,7 +193,8 @@ static int setup(void **state)
 		"name: gw1\nedges: [{name: e, address: \"h.example:1\"}]\nchannel: {certificate: /c, key: /k, ca: /a}\n"
 		"sip: {listen: [\"tcp:127.0.0.1:5060\"], advertise: gw1.example}\n"
 		"domains: [{domain: example.com, next_hop: \"sip:127.0.0.1:5070;transport=tcp\", peers: [a.example]}]\n"
-		"dialback: {secret_file: %s/secret}\n", dir);
+		"dialback: {secret_file: %s/secret}\n",
+		dir);
 	put("secret", "correct horse battery staple\nprevious secret of ours\n");
 	rt_conf_errors_init(&errors);
 	int rc = gateway_config_parse("gateway.yaml", xfed_span_str(config_text), &errors, &config);

@@ -38,12 +38,21 @@ static void answer(struct rt_control_call *call, const json_t *args, void *user)
 }
 
 static const struct rt_control_command commands[] = {
-	{ "status", "", false, answer, "" },	   { "stream", "list", false, answer, "" },  { "partner", "list", false, answer, "" },
-	{ "partner", "show", false, answer, "" }, { "config", "show", false, answer, "" },  { "config", "check", false, answer, "" },
-	{ "failures", "list", false, answer, "" }, { "failures", "show", false, answer, "" }, { "failures", "retry", true, answer, "" },
-	{ "stream", "show", false, answer, "" },   { "stream", "close", true, answer, "" },   { "partner", "check", false, answer, "" },
+	{ "status", "", false, answer, "" },
+	{ "stream", "list", false, answer, "" },
+	{ "partner", "list", false, answer, "" },
+	{ "partner", "show", false, answer, "" },
+	{ "config", "show", false, answer, "" },
+	{ "config", "check", false, answer, "" },
+	{ "failures", "list", false, answer, "" },
+	{ "failures", "show", false, answer, "" },
+	{ "failures", "retry", true, answer, "" },
+	{ "stream", "show", false, answer, "" },
+	{ "stream", "close", true, answer, "" },
+	{ "partner", "check", false, answer, "" },
 	{ "explain", "", false, answer, "" },
-	{ "reload", "", true, answer, "" },	   { NULL, NULL, false, NULL, NULL },
+	{ "reload", "", true, answer, "" },
+	{ NULL, NULL, false, NULL, NULL },
 };
 
 static int setup(void **state)
@@ -110,28 +119,29 @@ static void run(const char *const *argv, struct result *r)
 	r->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128;
 }
 
-#define STATUS(problems, edges)                                                                                            \
-	"{\"name\":\"gw1\",\"role\":\"gateway\",\"version\":\"0.1.0\",\"uptime_s\":93784,\"pid\":7,\"state\":\"in-service\","   \
-	"\"problems\":[" problems "],\"channel\":[{\"peer\":\"edge1\",\"up\":true,\"since\":1769860800,\"rtt_ms\":1.25},"        \
-	"{\"peer\":\"edge2\",\"up\":false,\"since\":1769860800,\"reason\":\"channel.timeout\"}],\"streams\":{\"in\":3,\"out\":2}," \
+#define STATUS(problems, edges)                                                                                                                      \
+	"{\"name\":\"gw1\",\"role\":\"gateway\",\"version\":\"0.1.0\",\"uptime_s\":93784,\"pid\":7,\"state\":\"in-service\","                        \
+	"\"problems\":[" problems "],\"channel\":[{\"peer\":\"edge1\",\"up\":true,\"since\":1769860800,\"rtt_ms\":1.25},"                            \
+	"{\"peer\":\"edge2\",\"up\":false,\"since\":1769860800,\"reason\":\"channel.timeout\"}],\"streams\":{\"in\":3,\"out\":2},"                   \
 	"\"deliveries_in_flight\":4,\"policy\":{\"epoch\":1,\"revision\":7,\"hash\":\"abcdef0123456789\",\"partners\":12}" edges "}"
 
-#define PARTNER                                                                                                                  \
-	"\"domain\":\"fabrikam.example\",\"additional_domains\":[\"*.it.fabrikam.example\"],\"partner_type\":\"federated\","           \
-	"\"tls\":\"required\",\"sasl\":\"optional\",\"dialback\":true,\"keepalive\":true,\"limits\":{\"connections\":20,"               \
-	"\"stanzas_per_second\":200,\"stanza_size\":65536},\"kinds\":[\"message\",\"iq\"],\"dane\":\"off\",\"trust\":{\"ca\":false,"     \
+#define PARTNER                                                                                                                                      \
+	"\"domain\":\"fabrikam.example\",\"additional_domains\":[\"*.it.fabrikam.example\"],\"partner_type\":\"federated\","                         \
+	"\"tls\":\"required\",\"sasl\":\"optional\",\"dialback\":true,\"keepalive\":true,\"limits\":{\"connections\":20,"                            \
+	"\"stanzas_per_second\":200,\"stanza_size\":65536},\"kinds\":[\"message\",\"iq\"],\"dane\":\"off\",\"trust\":{\"ca\":false,"                 \
 	"\"pins\":[]},\"matrix\":{\"row\":7,\"methods\":[\"external\",\"dialback-tls\"]}"
 
-#define STREAM                                                                                                                   \
-	"{\"id\":7,\"local\":\"example.com\",\"remote\":\"fabrikam.example\",\"direction\":\"in\",\"state\":\"ready\",\"tls\":\"1.3\","   \
-	"\"cipher\":\"AES-256-GCM\",\"method\":\"external\",\"peer_address\":\"192.0.2.1:40000\",\"age_s\":65,\"idle_s\":5,"              \
+#define STREAM                                                                                                                                       \
+	"{\"id\":7,\"local\":\"example.com\",\"remote\":\"fabrikam.example\",\"direction\":\"in\",\"state\":\"ready\",\"tls\":\"1.3\","              \
+	"\"cipher\":\"AES-256-GCM\",\"method\":\"external\",\"peer_address\":\"192.0.2.1:40000\",\"age_s\":65,\"idle_s\":5,"                         \
 	"\"queued\":0,\"edge\":\"edge1\"}"
 
-#define FAILURE                                                                                                                  \
-	"\"id\":17,\"at\":1769860760,\"last\":1769860800,\"count\":3,\"edge\":\"edge1\",\"direction\":\"out\","                       \
-	"\"local\":\"example.com\",\"remote\":\"fabrikam.example\",\"reason\":\"tls.cert.expired\",\"side\":\"partner\","             \
+#define FAILURE                                                                                                                                      \
+	"\"id\":17,\"at\":1769860760,\"last\":1769860800,\"count\":3,\"edge\":\"edge1\",\"direction\":\"out\","                                      \
+	"\"local\":\"example.com\",\"remote\":\"fabrikam.example\",\"reason\":\"tls.cert.expired\",\"side\":\"partner\","                            \
 	"\"text\":\"said \\u001b[31m\",\"remedy\":\"The partner has to renew it.\""
 
+/* clang-format off */
 static const struct {
 	const char *name;
 	const char *words[6];
@@ -377,6 +387,7 @@ static const struct {
 	{ "argument missing", { "partner", "show" }, "{}", "", "usage: xfedctl partner show DOMAIN\n", 2 },
 	{ "argument too many", { "reload", "now" }, "{}", "", "usage: xfedctl reload\n", 2 },
 };
+/* clang-format on */
 
 static void each_command(void **state)
 {

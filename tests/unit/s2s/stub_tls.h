@@ -16,7 +16,7 @@ struct stub_certificate {
 	int64_t due_s; /* when to judge it again */
 };
 
-extern struct stub_certificate stub_peer; /* what the other side presents */
+extern struct stub_certificate stub_peer;     /* what the other side presents */
 extern enum xfed_reason stub_handshake_fails; /* NONE: it works */
 
 #define STUB_CLIENT_HELLO "CLIENT-HELLO\n"

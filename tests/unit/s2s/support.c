@@ -104,8 +104,9 @@ static void model_event(struct rig *r, const struct xfed_s2s_event *ev)
 		add_text(m->proofs, sizeof(m->proofs), m->requested);
 	}
 	if (!m->closing_step) {
-		bool is_told = ev->type == XFED_S2S_CLOSE && (ev->reason == XFED_REASON_STREAM_CLOSED_IDLE ||
-			ev->reason == XFED_REASON_STREAM_CLOSED_DRAIN || ev->reason == XFED_REASON_CHANNEL_DOWN);
+		bool is_told = ev->type == XFED_S2S_CLOSE &&
+			       (ev->reason == XFED_REASON_STREAM_CLOSED_IDLE || ev->reason == XFED_REASON_STREAM_CLOSED_DRAIN ||
+				       ev->reason == XFED_REASON_CHANNEL_DOWN);
 		m->is_friendly = is_told || ev->type == XFED_S2S_TICK;
 	}
 }
@@ -374,8 +375,17 @@ void rig_receive(struct rig *r, struct xfed_span bytes)
 
 bool rig_up(struct rig *r, enum xfed_s2s_direction direction)
 {
-	*r = (struct rig){ .chunk = r->chunk, .now_ms = 1000, .methods = r->methods, .tls_optional = r->tls_optional, .is_verify = r->is_verify,
-		.sm_start = r->sm_start, .last_number = r->sm_start, .stanza_bytes = r->stanza_bytes ? r->stanza_bytes : XFED_STANZA_BYTES_DEFAULT, .is_new = r->is_new, .defers = r->defers, .model = { .state = "new" } };
+	*r = (struct rig){ .chunk = r->chunk,
+		.now_ms = 1000,
+		.methods = r->methods,
+		.tls_optional = r->tls_optional,
+		.is_verify = r->is_verify,
+		.sm_start = r->sm_start,
+		.last_number = r->sm_start,
+		.stanza_bytes = r->stanza_bytes ? r->stanza_bytes : XFED_STANZA_BYTES_DEFAULT,
+		.is_new = r->is_new,
+		.defers = r->defers,
+		.model = { .state = "new" } };
 	xfed_buf_init(&r->say, 4096);
 	if (xfed_dialback_hash(XFED_SPAN("s3cr3tf0rd14lb4ck"), r->hash) != XFED_OK) {
 		return false;
@@ -387,12 +397,14 @@ bool rig_up(struct rig *r, enum xfed_s2s_direction direction)
 	if (xfed_tls_creds_new(&none, &r->creds, error, sizeof(error)) != XFED_OK) {
 		return false;
 	}
-	r->decision = (struct xfed_s2s_decision){
-		.needs_tls = !r->tls_optional, .methods = r->methods ? r->methods : XFED_METHOD_EXTERNAL, .stanza_bytes = r->stanza_bytes,
-		.creds = r->creds, .dialback_hash = xfed_span_str(r->hash)
+	r->decision = (struct xfed_s2s_decision){ .needs_tls = !r->tls_optional,
+		.methods = r->methods ? r->methods : XFED_METHOD_EXTERNAL,
+		.stanza_bytes = r->stanza_bytes,
+		.creds = r->creds,
+		.dialback_hash = xfed_span_str(r->hash) };
+	struct xfed_s2s_config cfg = {
+		.env = &r->env, .direction = direction, .out = &r->out, .is_verify = r->is_verify, .connection = 7, .sm_start = r->sm_start
 	};
-	struct xfed_s2s_config cfg = { .env = &r->env, .direction = direction, .out = &r->out, .is_verify = r->is_verify, .connection = 7,
-		.sm_start = r->sm_start };
 	if (direction == XFED_S2S_OUT) {
 		cfg.local = XFED_SPAN("corp.example");
 		cfg.remote = XFED_SPAN("partner.example");
@@ -410,8 +422,10 @@ bool rig_up(struct rig *r, enum xfed_s2s_direction direction)
 
 struct xfed_s2s_event rig_verdict(const struct rig *r, enum xfed_dialback_verdict verdict)
 {
-	return (struct xfed_s2s_event){ .type = XFED_S2S_VERDICT, .verdict = verdict,
-		.question = { .token = r->asked.token, .stream_id = xfed_span_str(r->asked.stream_id),
+	return (struct xfed_s2s_event){ .type = XFED_S2S_VERDICT,
+		.verdict = verdict,
+		.question = { .token = r->asked.token,
+			.stream_id = xfed_span_str(r->asked.stream_id),
 			.pair = { .sender = xfed_span_str(r->asked.sender), .target = xfed_span_str(r->asked.target) } } };
 }
 

@@ -18,11 +18,11 @@ struct rig_ask {
 #define RIG_ASKS 64
 
 struct rig_model {
-	char pairs[16384];	     /* "[from to]" of each ESTABLISHED of the present stream */
-	char proofs[16384];	     /* ... of each pair that was proved by verdict or certificate */
+	char pairs[16384];	       /* "[from to]" of each ESTABLISHED of the present stream */
+	char proofs[16384];	       /* ... of each pair that was proved by verdict or certificate */
 	struct rig_ask asks[RIG_ASKS]; /* of the present stream, in turn */
 	size_t ask_count;
-	char requested[600];	     /* "[from to]" of the last PAIR */
+	char requested[600]; /* "[from to]" of the last PAIR */
 	char requested_from[256];
 	const char *state;	     /* entered last */
 	unsigned allowed;	     /* methods of the decisions that were fed */
@@ -42,20 +42,20 @@ struct rig {
 	struct rig_model model;
 	uint64_t now_ms;
 	bool is_over, was_established;
-	enum xfed_reason closed; /* why, once it is over */
+	enum xfed_reason closed;   /* why, once it is over */
 	unsigned stanzas, refused; /* refused ones are among the stanzas */
 	char refusal[128];	   /* text of the last one refused */
-	size_t chunk; /* bytes offered at once; 0: all */
-	unsigned methods; /* set before rig_up(); 0: EXTERNAL */
+	size_t chunk;		   /* bytes offered at once; 0: all */
+	unsigned methods;	   /* set before rig_up(); 0: EXTERNAL */
 	bool tls_optional, is_verify;
-	uint32_t sm_start; /* set before rig_up() */
-	size_t stanza_bytes; /* the partner's limit; set before rig_up(), 0: the default */
-	uint64_t last_number; /* of a counted STANZA: they come without gaps */
-	uint64_t acked;	      /* sum of ACKED */
+	uint32_t sm_start;		  /* set before rig_up() */
+	size_t stanza_bytes;		  /* the partner's limit; set before rig_up(), 0: the default */
+	uint64_t last_number;		  /* of a counted STANZA: they come without gaps */
+	uint64_t acked;			  /* sum of ACKED */
 	char hash[XFED_DIALBACK_HEX + 1]; /* of the secret "s3cr3tf0rd14lb4ck" */
-	struct rig_ask asked; /* by the last ASK_VERIFY */
-	bool is_new, defers; /* set before rig_up(): START is not given; HEADER, PAIR and JOB are not answered */
-	struct xfed_tls *job; /* the last JOB */
+	struct rig_ask asked;		  /* by the last ASK_VERIFY */
+	bool is_new, defers;		  /* set before rig_up(): START is not given; HEADER, PAIR and JOB are not answered */
+	struct xfed_tls *job;		  /* the last JOB */
 	struct xfed_buf say;
 };
 
@@ -69,22 +69,20 @@ void rig_receive(struct rig *r, struct xfed_span bytes);
 /* Reads and forgets the action text. */
 const char *rig_take_actions(struct rig *r, char *to, size_t size);
 
-#define HEADER_FROM_PARTNER                                                                                                  \
-	"<?xml version='1.0'?><stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' " \
+#define HEADER_FROM_PARTNER                                                                                                                          \
+	"<?xml version='1.0'?><stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' "                                 \
 	"xmlns:db='jabber:server:dialback' from='partner.example' to='corp.example' version='1.0'>"
-#define HEADER_ANSWER                                                                                                          \
-	"<?xml version='1.0'?><stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' " \
+#define HEADER_ANSWER                                                                                                                                \
+	"<?xml version='1.0'?><stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' "                                 \
 	"xmlns:db='jabber:server:dialback' from='partner.example' to='corp.example' id='x1' version='1.0'>"
-#define STARTTLS "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
-#define PROCEED	 "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
-#define AUTH	 "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>"
-#define FEATURES_TLS                                                                                                             \
-	"<stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls></stream:features>"
-#define FEATURES_EXTERNAL                                                                                                        \
-	"<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>EXTERNAL</mechanism></mechanisms>" \
+#define STARTTLS     "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
+#define PROCEED	     "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
+#define AUTH	     "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>"
+#define FEATURES_TLS "<stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls></stream:features>"
+#define FEATURES_EXTERNAL                                                                                                                            \
+	"<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>EXTERNAL</mechanism></mechanisms>"                         \
 	"</stream:features>"
 #define SASL_SUCCESS "<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>"
-#define MESSAGE(id)                                                                                                              \
-	"<message from='alice@partner.example/r' to='dave@corp.example' id='" id "'><body>hi</body></message>"
+#define MESSAGE(id)  "<message from='alice@partner.example/r' to='dave@corp.example' id='" id "'><body>hi</body></message>"
 
 #endif

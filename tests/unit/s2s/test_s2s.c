@@ -25,7 +25,7 @@ static void in_external_works(void **state)
 static void in_many_stanzas_in_one_chunk(void **state)
 {
 	RUN_IN(IN_READY, { RX, MESSAGE("1") MESSAGE("2") MESSAGE("3") MESSAGE("4") MESSAGE("5") MESSAGE("6"),
-				.actions = "stanza(1) stanza(2) stanza(3) stanza(4) stanza(5) stanza(6)", .output = NULL });
+				 .actions = "stanza(1) stanza(2) stanza(3) stanza(4) stanza(5) stanza(6)", .output = NULL });
 }
 
 /* [A10-10]: the language of the stream goes with a stanza that names none. */
@@ -33,11 +33,13 @@ static void in_language_of_the_stream(void **state)
 {
 	RUN_IN(IN_CLEAR, IN_TLS, { RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)", .output = IGNORE_OUTPUT },
 		{ RX, AUTH, .actions = "", .output = "<success " },
-		{ RX, "<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' from='partner.example' to='corp.example' "
-		      "version='1.0' xml:lang='de'>",
+		{ RX,
+			"<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' from='partner.example' "
+			"to='corp.example' "
+			"version='1.0' xml:lang='de'>",
 			.actions = "established", .output = "<stream:features><sm xmlns='urn:xmpp:sm:3'/><limits |</stream:features>" },
-		{ RX, MESSAGE("m1") "<message from='a@partner.example' to='b@corp.example' id='m2' xml:lang='fr'/>", .actions = "stanza(m1 de) stanza(m2 fr)",
-			.output = NULL });
+		{ RX, MESSAGE("m1") "<message from='a@partner.example' to='b@corp.example' id='m2' xml:lang='fr'/>",
+			.actions = "stanza(m1 de) stanza(m2 fr)", .output = NULL });
 }
 
 /* [A2-10]: the stream is opened, then refused. */
@@ -65,13 +67,16 @@ static void in_unlisted_partner(void **state)
 static void in_version_missing(void **state)
 {
 	RUN_IN({ RX, "<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' from='partner.example' to='corp.example'>",
-		.actions = "header(partner.example,corp.example,clear) closed(stream.version.old)", .output = "<stream:stream |<unsupported-version " });
+		.actions = "header(partner.example,corp.example,clear) closed(stream.version.old)",
+		.output = "<stream:stream |<unsupported-version " });
 }
 
 /* [A2-01]: 4.9.3.10. */
 static void in_client_namespace(void **state)
 {
-	RUN_IN({ RX, "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' from='a.example' to='corp.example' version='1.0'>",
+	RUN_IN({ RX,
+		"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' from='a.example' to='corp.example' "
+		"version='1.0'>",
 		.actions = "closed(stream.xml.namespace)", .output = "<stream:stream |<invalid-namespace " });
 }
 
@@ -96,7 +101,8 @@ static void in_stanza_before_sasl(void **state)
 /* [A2-13]: bytes behind <starttls/>. Only when both arrive together: one byte at a time they become TLS. */
 static void in_starttls_injection(void **state)
 {
-	RUN_IN_WHOLE(IN_CLEAR, { RX, STARTTLS MESSAGE("evil"), .actions = "closed(starttls.injection)", .output = "<policy-violation |starttls.injection" });
+	RUN_IN_WHOLE(IN_CLEAR,
+		{ RX, STARTTLS MESSAGE("evil"), .actions = "closed(starttls.injection)", .output = "<policy-violation |starttls.injection" });
 }
 
 static void in_starttls_twice(void **state)
@@ -158,7 +164,8 @@ static void in_sasl_refusals(void **state)
 {
 	RUN_IN(IN_CLEAR, { RX, AUTH, .actions = "", .output = "<failure |<encryption-required/>" }, IN_TLS,
 		{ RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)", .output = IGNORE_OUTPUT },
-		{ RX, "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGEAYg==</auth>", .actions = "", .output = "<invalid-mechanism/>" },
+		{ RX, "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGEAYg==</auth>", .actions = "",
+			.output = "<invalid-mechanism/>" },
 		{ RX, "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>b3RoZXIuZXhhbXBsZQ==</auth>",
 			.actions = "closed(sasl.tries.exceeded)", .output = "<invalid-authzid/>|<policy-violation " });
 }
@@ -168,7 +175,8 @@ static void in_sasl_slow_path(void **state)
 	RUN_IN(IN_CLEAR, IN_TLS, { RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)", .output = IGNORE_OUTPUT },
 		{ RX, "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'/>", .actions = "", .output = "<challenge " },
 		{ RX, "<response xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>cGFydG5lci5leGFtcGxl</response>", .actions = "", .output = "<success " },
-		{ RX, HEADER_FROM_PARTNER, .actions = "established", .output = "<stream:features><sm xmlns='urn:xmpp:sm:3'/><limits |</stream:features>" });
+		{ RX, HEADER_FROM_PARTNER, .actions = "established",
+			.output = "<stream:features><sm xmlns='urn:xmpp:sm:3'/><limits |</stream:features>" });
 }
 
 /* [A5-09]: another pair in the header behind SASL. */
@@ -176,7 +184,9 @@ static void in_other_from_after_sasl(void **state)
 {
 	RUN_IN(IN_CLEAR, IN_TLS, { RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)", .output = IGNORE_OUTPUT },
 		{ RX, AUTH, .actions = "", .output = "<success " },
-		{ RX, "<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' from='evil.example' to='corp.example' version='1.0'>",
+		{ RX,
+			"<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' from='evil.example' to='corp.example' "
+			"version='1.0'>",
 			.actions = "closed(stream.from.unproved)", .output = "<stream:stream |<invalid-from " });
 }
 
@@ -193,7 +203,8 @@ static void in_bad_addresses(void **state)
 		{ "<message from='a@partner.example'/>", "stream.address.improper", "<improper-addressing " },
 		{ "<message from='a@partner.example' to='dave@'/>", "stream.address.improper", "<improper-addressing " },
 		{ "<message xmlns='jabber:client' from='a@partner.example' to='dave@corp.example'/>", "stream.xml.namespace", "<invalid-namespace " },
-		{ "<s:message xmlns:s='jabber:server' from='a@partner.example' to='dave@corp.example'/>", "stream.xml.prefix", "<bad-namespace-prefix " },
+		{ "<s:message xmlns:s='jabber:server' from='a@partner.example' to='dave@corp.example'/>", "stream.xml.prefix",
+			"<bad-namespace-prefix " },
 		{ "<hello xmlns='urn:x'/>", "stream.stanza.unsupported", "<unsupported-stanza-type " },
 		{ "<message from='a@partner.example' to='dave@corp.example'><body>x</message>", "stream.xml.malformed", "<not-well-formed " },
 		{ "<!DOCTYPE x>", "stream.xml.restricted", "<restricted-xml " },
@@ -206,7 +217,7 @@ static void in_bad_addresses(void **state)
 	}
 }
 
-#define DB_RESULT	   "<db:result from='partner.example' to='corp.example'>key</db:result>"
+#define DB_RESULT	  "<db:result from='partner.example' to='corp.example'>key</db:result>"
 #define FEATURES_DIALBACK "<stream:features><dialback xmlns='urn:xmpp:features:dialback'><errors/></dialback></stream:features>"
 
 static void allow(unsigned methods, bool tls_optional)
@@ -237,12 +248,14 @@ static void in_dialback_over_tls(void **state)
 {
 	allow(XFED_METHOD_DIALBACK_TLS, false);
 	RUN_IN(IN_CLEAR, IN_TLS, { PEER_CERT, NULL, .reason = XFED_REASON_TLS_CERT_MISSING, .actions = "", .output = NULL },
-		{ RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)", .output = "<stream:features><dialback |<errors/>" },
+		{ RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)",
+			.output = "<stream:features><dialback |<errors/>" },
 		{ RX, DB_RESULT, .actions = "pair(partner.example,corp.example) ask(partner.example,key)", .output = NULL },
 		{ RX, MESSAGE("early"), .actions = "closed(stream.unauthenticated)", .output = "<not-authorized " });
 	RUN_IN(IN_CLEAR, IN_TLS, { RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)", .output = "<dialback " },
 		{ RX, DB_RESULT, .actions = "pair(partner.example,corp.example) ask(partner.example,key)", .output = NULL },
-		{ VERDICT, .verdict = XFED_DIALBACK_VERDICT_VALID, .actions = "dialback-tls(partner.example,corp.example)", .output = "<db:result |type='valid'" },
+		{ VERDICT, .verdict = XFED_DIALBACK_VERDICT_VALID, .actions = "dialback-tls(partner.example,corp.example)",
+			.output = "<db:result |type='valid'" },
 		{ RX, MESSAGE("m1"), .actions = "stanza(m1)", .output = NULL });
 }
 
@@ -254,15 +267,18 @@ static void in_dialback_refused(void **state)
 		const char *actions, *output;
 	} rows[] = {
 		{ XFED_DIALBACK_VERDICT_INVALID, "", "type='invalid'|</stream:stream>" },
-		{ XFED_DIALBACK_VERDICT_UNREACHABLE, "pair-refused(dialback.authority.unreachable,remote-connection-failed)", "type='error'|<remote-connection-failed " },
-		{ XFED_DIALBACK_VERDICT_UNKNOWN_DOMAIN, "pair-refused(dialback.authority.unknown,remote-server-not-found)", "type='error'|<remote-server-not-found " },
+		{ XFED_DIALBACK_VERDICT_UNREACHABLE, "pair-refused(dialback.authority.unreachable,remote-connection-failed)",
+			"type='error'|<remote-connection-failed " },
+		{ XFED_DIALBACK_VERDICT_UNKNOWN_DOMAIN, "pair-refused(dialback.authority.unknown,remote-server-not-found)",
+			"type='error'|<remote-server-not-found " },
 		{ XFED_DIALBACK_VERDICT_BUSY, "pair-refused(policy.unproved.exceeded,resource-constraint)", "type='error'|<resource-constraint " },
 		{ XFED_DIALBACK_VERDICT_LOST, "pair-refused(dialback.timeout,remote-server-timeout)", "type='error'|<remote-server-timeout " },
 		{ XFED_DIALBACK_VERDICT_TIMEOUT, "pair-refused(dialback.timeout,remote-server-timeout)", "type='error'|<remote-server-timeout " },
 	};
 	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
 		allow(XFED_METHOD_DIALBACK_TLS, false);
-		RUN_IN(IN_CLEAR, IN_TLS, { RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)", .output = "<dialback " },
+		RUN_IN(IN_CLEAR, IN_TLS,
+			{ RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)", .output = "<dialback " },
 			{ RX, DB_RESULT, .actions = "pair(partner.example,corp.example) ask(partner.example,key)", .output = NULL },
 			{ VERDICT, .verdict = rows[i].verdict, .actions = rows[i].actions, .output = rows[i].output });
 	}
@@ -272,8 +288,10 @@ static void in_dialback_refused(void **state)
 static void in_dialback_with_certificate(void **state)
 {
 	allow(XFED_METHOD_EXTERNAL | XFED_METHOD_DIALBACK_TLS, false);
-	RUN_IN(IN_CLEAR, IN_TLS, { RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)", .output = "EXTERNAL|<dialback " },
-		{ RX, DB_RESULT, .actions = "pair(partner.example,corp.example) dialback-tls(partner.example,corp.example)", .output = "type='valid'" },
+	RUN_IN(IN_CLEAR, IN_TLS,
+		{ RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)", .output = "EXTERNAL|<dialback " },
+		{ RX, DB_RESULT, .actions = "pair(partner.example,corp.example) dialback-tls(partner.example,corp.example)",
+			.output = "type='valid'" },
 		{ RX, MESSAGE("m1"), .actions = "stanza(m1)", .output = NULL });
 }
 
@@ -281,12 +299,15 @@ static void in_dialback_with_certificate(void **state)
 static void in_dialback_then_external(void **state)
 {
 	allow(XFED_METHOD_EXTERNAL | XFED_METHOD_DIALBACK_TLS, false);
-	RUN_IN(IN_CLEAR, IN_TLS, { RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)", .output = "EXTERNAL|<dialback " },
+	RUN_IN(IN_CLEAR, IN_TLS,
+		{ RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)", .output = "EXTERNAL|<dialback " },
 		{ RX, DB_RESULT AUTH, .actions = "pair(partner.example,corp.example) dialback-tls(partner.example,corp.example)",
 			.output = "type='valid'|<success " },
-		{ RX, HEADER_FROM_PARTNER, .actions = "established", .output = "<dialback " }, { RX, MESSAGE("m1"), .actions = "stanza(m1)", .output = NULL });
+		{ RX, HEADER_FROM_PARTNER, .actions = "established", .output = "<dialback " },
+		{ RX, MESSAGE("m1"), .actions = "stanza(m1)", .output = NULL });
 	allow(XFED_METHOD_EXTERNAL | XFED_METHOD_DIALBACK_TLS, false);
-	RUN_IN(IN_CLEAR, IN_TLS, { RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)", .output = "EXTERNAL|<dialback " },
+	RUN_IN(IN_CLEAR, IN_TLS,
+		{ RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)", .output = "EXTERNAL|<dialback " },
 		{ RX, "<db:result from='other.example' to='corp.example'>k2</db:result>",
 			.actions = "pair(other.example,corp.example) ask(other.example,k2)", .output = NULL },
 		{ VERDICT, .verdict = XFED_DIALBACK_VERDICT_VALID, .actions = "dialback-tls(other.example,corp.example)", .output = "type='valid'" },
@@ -294,14 +315,15 @@ static void in_dialback_then_external(void **state)
 		{ RX, MESSAGE("m1"), .actions = "closed(stream.from.unproved)", .output = "<invalid-from " });
 }
 
-#define REVOKED	 XFED_REASON_TLS_CERT_REVOKED
-#define STANDS	 "judged(none,due)"
-#define FALLS	 "judged(tls.cert.revoked,due)"
+#define REVOKED XFED_REASON_TLS_CERT_REVOKED
+#define STANDS	"judged(none,due)"
+#define FALLS	"judged(tls.cert.revoked,due)"
 
 /* What a certificate has proved falls with it, before and behind READY; what dialback alone has proved stays. */
 static void judged_again(void **state)
 {
-	RUN_IN({ JUDGE, .actions = "judged(none,never)", .output = NULL }, IN_CLEAR, { JUDGE, .reason = REVOKED, .actions = "judged(none,never)", .output = NULL });
+	RUN_IN({ JUDGE, .actions = "judged(none,never)", .output = NULL }, IN_CLEAR,
+		{ JUDGE, .reason = REVOKED, .actions = "judged(none,never)", .output = NULL });
 	RUN_IN(IN_READY, { JUDGE, .actions = STANDS, .output = NULL }, { JUDGE, .reason = REVOKED, .actions = FALLS, .output = NULL },
 		{ CLOSE_WITH, .reason = REVOKED, .actions = "closed(tls.cert.revoked)", .output = "<not-authorized |</stream:stream>" },
 		{ JUDGE, .reason = REVOKED, .actions = "judged(none,never)", .output = NULL });
@@ -309,12 +331,14 @@ static void judged_again(void **state)
 	/* Between <success/> and the header, and while <success/> is awaited. */
 	RUN_IN(IN_CLEAR, IN_TLS, { RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)", .output = "EXTERNAL" },
 		{ RX, AUTH, .actions = "", .output = "<success " }, { JUDGE, .reason = REVOKED, .actions = FALLS, .output = NULL });
-	RUN_OUT(OUT_CLEAR, OUT_TLS, { RX, HEADER_ANSWER, .actions = "", .output = NULL }, { RX, FEATURES_EXTERNAL, .actions = "", .output = "<auth " },
-		{ JUDGE, .reason = REVOKED, .actions = FALLS, .output = NULL });
+	RUN_OUT(OUT_CLEAR, OUT_TLS, { RX, HEADER_ANSWER, .actions = "", .output = NULL },
+		{ RX, FEATURES_EXTERNAL, .actions = "", .output = "<auth " }, { JUDGE, .reason = REVOKED, .actions = FALLS, .output = NULL });
 	/* Offered, and judged again before it is used: it does not count. */
 	RUN_IN(IN_CLEAR, IN_TLS, { RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)", .output = "EXTERNAL" },
-		{ JUDGE, .reason = REVOKED, .actions = STANDS, .output = NULL }, { RX, AUTH, .actions = "", .output = "<failure |<not-authorized/>" });
-	RUN_OUT(OUT_CLEAR, OUT_TLS, { RX, HEADER_ANSWER, .actions = "", .output = NULL }, { JUDGE, .reason = REVOKED, .actions = STANDS, .output = NULL },
+		{ JUDGE, .reason = REVOKED, .actions = STANDS, .output = NULL },
+		{ RX, AUTH, .actions = "", .output = "<failure |<not-authorized/>" });
+	RUN_OUT(OUT_CLEAR, OUT_TLS, { RX, HEADER_ANSWER, .actions = "", .output = NULL },
+		{ JUDGE, .reason = REVOKED, .actions = STANDS, .output = NULL },
 		{ RX, FEATURES_EXTERNAL, .actions = "closed(tls.cert.revoked)", .output = "<not-authorized " });
 }
 
@@ -323,20 +347,25 @@ static void judged_again_by_dialback(void **state)
 	allow(XFED_METHOD_DIALBACK_TLS, false);
 	RUN_IN(IN_CLEAR, IN_TLS, { RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)", .output = "<dialback " },
 		{ RX, DB_RESULT, .actions = "pair(partner.example,corp.example) ask(partner.example,key)", .output = NULL },
-		{ VERDICT, .verdict = XFED_DIALBACK_VERDICT_VALID, .actions = "dialback-tls(partner.example,corp.example)", .output = "type='valid'" },
+		{ VERDICT, .verdict = XFED_DIALBACK_VERDICT_VALID, .actions = "dialback-tls(partner.example,corp.example)",
+			.output = "type='valid'" },
 		{ JUDGE, .reason = REVOKED, .actions = STANDS, .output = NULL });
 	/* The key was never asked about: the certificate stood for it [A8-18]. A later one is asked about. */
 	allow(XFED_METHOD_EXTERNAL | XFED_METHOD_DIALBACK_TLS, false);
-	RUN_IN(IN_CLEAR, IN_TLS, { RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)", .output = "EXTERNAL|<dialback " },
-		{ RX, DB_RESULT, .actions = "pair(partner.example,corp.example) dialback-tls(partner.example,corp.example)", .output = "type='valid'" },
+	RUN_IN(IN_CLEAR, IN_TLS,
+		{ RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)", .output = "EXTERNAL|<dialback " },
+		{ RX, DB_RESULT, .actions = "pair(partner.example,corp.example) dialback-tls(partner.example,corp.example)",
+			.output = "type='valid'" },
 		{ JUDGE, .reason = REVOKED, .actions = FALLS, .output = NULL });
 	allow(XFED_METHOD_EXTERNAL | XFED_METHOD_DIALBACK_TLS, false);
-	RUN_IN(IN_CLEAR, IN_TLS, { RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)", .output = "EXTERNAL|<dialback " },
+	RUN_IN(IN_CLEAR, IN_TLS,
+		{ RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)", .output = "EXTERNAL|<dialback " },
 		{ JUDGE, .reason = REVOKED, .actions = STANDS, .output = NULL },
 		{ RX, DB_RESULT, .actions = "pair(partner.example,corp.example) ask(partner.example,key)", .output = NULL });
 	/* EXTERNAL was refused, dialback has taken its place. */
 	allow(XFED_METHOD_EXTERNAL | XFED_METHOD_DIALBACK_TLS, false);
-	RUN_OUT(OUT_CLEAR, OUT_TLS, { RX, HEADER_ANSWER, .actions = "", .output = NULL }, { RX, FEATURES_EXTERNAL, .actions = "", .output = "<auth " },
+	RUN_OUT(OUT_CLEAR, OUT_TLS, { RX, HEADER_ANSWER, .actions = "", .output = NULL },
+		{ RX, FEATURES_EXTERNAL, .actions = "", .output = "<auth " },
 		{ RX, "<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><not-authorized/></failure>", .actions = "", .output = "<db:result " },
 		{ JUDGE, .reason = REVOKED, .actions = STANDS, .output = NULL });
 }
@@ -349,9 +378,12 @@ static void in_dialback_second_sender(void **state)
 		{ RX, AUTH, .actions = "", .output = "<success " }, { RX, HEADER_FROM_PARTNER, .actions = "established", .output = "<dialback " },
 		{ RX, "<db:result from='chat.partner.example' to='corp.example'>k2</db:result>",
 			.actions = "pair(chat.partner.example,corp.example) ask(chat.partner.example,k2)", .output = NULL },
-		{ VERDICT, .verdict = XFED_DIALBACK_VERDICT_VALID, .actions = "dialback-tls(chat.partner.example,corp.example)", .output = "type='valid'" },
-		{ RX, "<message from='r@chat.partner.example' to='d@corp.example' id='c'/>" MESSAGE("p"), .actions = "stanza(c) stanza(p)", .output = NULL },
-		{ RX, "<message from='r@other.partner.example' to='d@corp.example'/>", .actions = "closed(stream.from.unproved)", .output = "<invalid-from " });
+		{ VERDICT, .verdict = XFED_DIALBACK_VERDICT_VALID, .actions = "dialback-tls(chat.partner.example,corp.example)",
+			.output = "type='valid'" },
+		{ RX, "<message from='r@chat.partner.example' to='d@corp.example' id='c'/>" MESSAGE("p"), .actions = "stanza(c) stanza(p)",
+			.output = NULL },
+		{ RX, "<message from='r@other.partner.example' to='d@corp.example'/>", .actions = "closed(stream.from.unproved)",
+			.output = "<invalid-from " });
 }
 
 /* Plain dialback only where policy says so: rows 11, 15, 17; also for a peer that sends no version [A2-08]. */
@@ -360,14 +392,17 @@ static void in_dialback_plain(void **state)
 	allow(XFED_METHOD_DIALBACK_TLS | XFED_METHOD_DIALBACK_PLAIN, true);
 	RUN_IN({ RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,clear)", .output = "<starttls |/>|<dialback " },
 		{ RX, DB_RESULT, .actions = "pair(partner.example,corp.example) ask(partner.example,key)", .output = NULL },
-		{ VERDICT, .verdict = XFED_DIALBACK_VERDICT_VALID, .actions = "dialback-plain(partner.example,corp.example)", .output = "type='valid'" },
+		{ VERDICT, .verdict = XFED_DIALBACK_VERDICT_VALID, .actions = "dialback-plain(partner.example,corp.example)",
+			.output = "type='valid'" },
 		{ RX, MESSAGE("m1"), .actions = "stanza(m1)", .output = NULL });
 	allow(XFED_METHOD_DIALBACK_PLAIN, true);
-	RUN_IN({ RX, "<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' xmlns:db='jabber:server:dialback' "
-		     "from='partner.example' to='corp.example'>",
+	RUN_IN({ RX,
+		       "<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' xmlns:db='jabber:server:dialback' "
+		       "from='partner.example' to='corp.example'>",
 		       .actions = "header(partner.example,corp.example,clear)", .output = "<stream:stream |id='" },
 		{ RX, DB_RESULT, .actions = "pair(partner.example,corp.example) ask(partner.example,key)", .output = NULL },
-		{ VERDICT, .verdict = XFED_DIALBACK_VERDICT_VALID, .actions = "dialback-plain(partner.example,corp.example)", .output = "type='valid'" });
+		{ VERDICT, .verdict = XFED_DIALBACK_VERDICT_VALID, .actions = "dialback-plain(partner.example,corp.example)",
+			.output = "type='valid'" });
 }
 
 /* RFC 6120 5.4.3.3: what was asked in the clear is void inside TLS; the verdict finds nobody, also the second time. */
@@ -412,7 +447,9 @@ static void in_verdict_behind_our_closing_tag(void **state)
 static void in_authoritative(void **state)
 {
 	char key[XFED_DIALBACK_HEX + 1], verify[512];
-	assert_int_equal(xfed_dialback_key(XFED_SPAN("s3cr3tf0rd14lb4ck"), XFED_SPAN("partner.example"), XFED_SPAN("corp.example"), XFED_SPAN("D6"), key), XFED_OK);
+	assert_int_equal(
+		xfed_dialback_key(XFED_SPAN("s3cr3tf0rd14lb4ck"), XFED_SPAN("partner.example"), XFED_SPAN("corp.example"), XFED_SPAN("D6"), key),
+		XFED_OK);
 	snprintf(verify, sizeof(verify), "<db:verify from='partner.example' to='corp.example' id='D6'>%s</db:verify>", key);
 	RUN_IN(IN_CLEAR, { RX, verify, .actions = "authority(partner.example,D6)", .output = "<db:verify |id='D6'|type='valid'" },
 		{ RX, "<db:verify from='partner.example' to='corp.example' id='D7'>wrong</db:verify>", .actions = "authority(partner.example,D7)",
@@ -461,10 +498,10 @@ static unsigned passes(const char *const *before, const char *what)
 	return n;
 }
 
-#define ASKING "<db:verify from='partner.example' to='corp.example' id='x'>k</db:verify>"
+#define ASKING			"<db:verify from='partner.example' to='corp.example' id='x'>k</db:verify>"
 #define ANSWER_NOBODY_ASKED_FOR "<db:result from='partner.example' to='corp.example' type='valid'/>"
-#define UE7 "\xC3\xBC.\xC3\xBC.\xC3\xBC.\xC3\xBC.\xC3\xBC.\xC3\xBC.\xC3\xBC"
-#define ASKING_IDN "<db:verify from='" UE7 "' to='" UE7 "' id='x'>k</db:verify>"
+#define UE7			"\xC3\xBC.\xC3\xBC.\xC3\xBC.\xC3\xBC.\xC3\xBC.\xC3\xBC.\xC3\xBC"
+#define ASKING_IDN		"<db:verify from='" UE7 "' to='" UE7 "' id='x'>k</db:verify>"
 
 /* In the clear, inside TLS, behind the login: elements, keys, names for IDNA, acknowledgements. */
 static void in_work_is_bounded(void **state)
@@ -563,9 +600,9 @@ static void in_closed_by_us(void **state)
 		{ RX, MESSAGE("later") "</stream:stream>", .actions = "stanza(later) closed(stream.closed.drain)", .output = NULL });
 	/* Where it has lost our trust nothing does; and nothing before anything was proved. */
 	RUN_IN(IN_READY, { CLOSE_WITH, .reason = XFED_REASON_POLICY_PARTNER_UNLISTED, .actions = "closed(policy.partner.unlisted)",
-				.output = "<policy-violation |</stream:stream>" });
+				 .output = "<policy-violation |</stream:stream>" });
 	RUN_IN(IN_CLEAR, { CLOSE_WITH, .reason = XFED_REASON_STREAM_CLOSED_DRAIN, .actions = "closed(stream.closed.drain)",
-				.output = "<system-shutdown |</stream:stream>" });
+				 .output = "<system-shutdown |</stream:stream>" });
 }
 
 static void in_socket_gone(void **state)
@@ -577,17 +614,17 @@ static void in_socket_gone(void **state)
 static void in_stream_error_received(void **state)
 {
 	RUN_IN(IN_READY, { RX, "<stream:error><conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>",
-				.actions = "closed(stream.error.received)", .output = "</stream:stream>" });
+				 .actions = "closed(stream.error.received)", .output = "</stream:stream>" });
 	/* A server that stops, or tidies up what is idle, is no fault. */
 	RUN_IN(IN_READY, { RX, "<stream:error><system-shutdown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>",
-				.actions = "closed(stream.closed.peer)", .output = "</stream:stream>" });
+				 .actions = "closed(stream.closed.peer)", .output = "</stream:stream>" });
 }
 
 /* A peer that gives up where we demanded something: the demand is the reason. */
 static void in_gives_up(void **state)
 {
 	RUN_IN(IN_CLEAR, { RX, "<stream:error><not-authorized xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>",
-				.actions = "closed(tls.required.missing)", .output = "</stream:stream>" });
+				 .actions = "closed(tls.required.missing)", .output = "</stream:stream>" });
 	RUN_IN(IN_CLEAR, { RX, "</stream:stream>", .actions = "closed(tls.required.missing)", .output = "</stream:stream>" });
 	RUN_IN(IN_CLEAR, IN_TLS, { RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)", .output = "EXTERNAL" },
 		{ RX, "</stream:stream>", .actions = "closed(sasl.required.missing)", .output = "</stream:stream>" });
@@ -600,8 +637,9 @@ static void in_gives_up(void **state)
 
 static void out_external_works(void **state)
 {
-	RUN_OUT(OUT_READY, { SEND, "<message from='dave@corp.example' to='alice@partner.example'/>", .actions = "",
-				.output = "<message from='dave@corp.example'" },
+	RUN_OUT(OUT_READY,
+		{ SEND, "<message from='dave@corp.example' to='alice@partner.example'/>", .actions = "",
+			.output = "<message from='dave@corp.example'" },
 		{ RX, "</stream:stream>", .actions = "closed(stream.closed.peer)", .output = "</stream:stream>" });
 }
 
@@ -613,7 +651,8 @@ static void out_tls_not_offered(void **state)
 
 static void out_tls_refused(void **state)
 {
-	RUN_OUT(OUT_CLEAR, { RX, "<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>", .actions = "closed(tls.required.missing)", .output = IGNORE_OUTPUT });
+	RUN_OUT(OUT_CLEAR,
+		{ RX, "<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>", .actions = "closed(tls.required.missing)", .output = IGNORE_OUTPUT });
 }
 
 /* [A2-13]: TCP is closed without a word. */
@@ -638,9 +677,11 @@ static void out_external_not_offered(void **state)
 
 static void out_external_refused(void **state)
 {
-	RUN_OUT(OUT_CLEAR, OUT_TLS, { RX, HEADER_ANSWER, .actions = "", .output = NULL }, { RX, FEATURES_EXTERNAL, .actions = "", .output = "<auth " },
+	RUN_OUT(OUT_CLEAR, OUT_TLS, { RX, HEADER_ANSWER, .actions = "", .output = NULL },
+		{ RX, FEATURES_EXTERNAL, .actions = "", .output = "<auth " },
 		{ RX, "<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><not-authorized/><text>unsupported certificate purpose</text></failure>",
-			.actions = "closed(sasl.external.refused)", .output = "sasl.external.refused: not-authorized: unsupported certificate purpose" });
+			.actions = "closed(sasl.external.refused)",
+			.output = "sasl.external.refused: not-authorized: unsupported certificate purpose" });
 }
 
 static void out_old_version(void **state)
@@ -673,7 +714,8 @@ static void out_dialback_over_tls(void **state)
 	allow(XFED_METHOD_DIALBACK_TLS, false);
 	RUN_OUT(OUT_CLEAR, OUT_TLS, { RX, HEADER_ANSWER, .actions = "", .output = NULL },
 		{ RX, FEATURES_DIALBACK, .actions = "", .output = "<db:result from='corp.example' to='partner.example'>" },
-		{ RX, "<db:result from='partner.example' to='corp.example' type='valid'/>", .actions = "dialback-tls(partner.example,corp.example)", .output = NULL },
+		{ RX, "<db:result from='partner.example' to='corp.example' type='valid'/>", .actions = "dialback-tls(partner.example,corp.example)",
+			.output = NULL },
 		{ SEND, "<message from='d@corp.example' to='a@partner.example'/>", .actions = "", .output = "<message " });
 }
 
@@ -681,9 +723,11 @@ static void out_dialback_over_tls(void **state)
 static void out_dialback_after_external(void **state)
 {
 	allow(XFED_METHOD_EXTERNAL | XFED_METHOD_DIALBACK_TLS, false);
-	RUN_OUT(OUT_CLEAR, OUT_TLS, { RX, HEADER_ANSWER, .actions = "", .output = NULL }, { RX, FEATURES_EXTERNAL, .actions = "", .output = "<auth " },
+	RUN_OUT(OUT_CLEAR, OUT_TLS, { RX, HEADER_ANSWER, .actions = "", .output = NULL },
+		{ RX, FEATURES_EXTERNAL, .actions = "", .output = "<auth " },
 		{ RX, "<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><not-authorized/></failure>", .actions = "", .output = "<db:result " },
-		{ RX, "<db:result from='partner.example' to='corp.example' type='valid'/>", .actions = "dialback-tls(partner.example,corp.example)", .output = NULL });
+		{ RX, "<db:result from='partner.example' to='corp.example' type='valid'/>", .actions = "dialback-tls(partner.example,corp.example)",
+			.output = NULL });
 	RUN_OUT_WHOLE(OUT_CLEAR, { RX, PROCEED, .actions = "", .output = STUB_CLIENT_HELLO },
 		{ PEER_CERT, "partner.example", .reason = XFED_REASON_TLS_CERT_UNTRUSTED, .actions = "", .output = NULL },
 		{ RX, STUB_SERVER_HELLO, .actions = "", .output = "<stream:stream " }, { RX, HEADER_ANSWER, .actions = "", .output = NULL },
@@ -693,12 +737,14 @@ static void out_dialback_after_external(void **state)
 static void out_dialback_refused(void **state)
 {
 	allow(XFED_METHOD_DIALBACK_TLS, false);
-	RUN_OUT(OUT_CLEAR, OUT_TLS, { RX, HEADER_ANSWER, .actions = "", .output = NULL }, { RX, FEATURES_DIALBACK, .actions = "", .output = "<db:result " },
+	RUN_OUT(OUT_CLEAR, OUT_TLS, { RX, HEADER_ANSWER, .actions = "", .output = NULL },
+		{ RX, FEATURES_DIALBACK, .actions = "", .output = "<db:result " },
 		{ RX, "<db:result from='other.example' to='corp.example' type='valid'/>", .actions = "", .output = NULL },
 		{ RX, "<db:result from='partner.example' to='corp.example' type='invalid'/>", .actions = "", .output = "</stream:stream>" },
 		{ RX, "</stream:stream>", .actions = "closed(dialback.invalid)", .output = NULL });
 	allow(XFED_METHOD_DIALBACK_TLS, false);
-	RUN_OUT(OUT_CLEAR, OUT_TLS, { RX, HEADER_ANSWER, .actions = "", .output = NULL }, { RX, FEATURES_DIALBACK, .actions = "", .output = "<db:result " },
+	RUN_OUT(OUT_CLEAR, OUT_TLS, { RX, HEADER_ANSWER, .actions = "", .output = NULL },
+		{ RX, FEATURES_DIALBACK, .actions = "", .output = "<db:result " },
 		{ AT, .at_ms = XFED_DIALBACK_MS, .actions = "", .output = "</stream:stream>" },
 		{ RX, "</stream:stream>", .actions = "closed(dialback.timeout)", .output = NULL });
 }
@@ -708,9 +754,11 @@ static void out_dialback_plain(void **state)
 {
 	allow(XFED_METHOD_DIALBACK_PLAIN, true);
 	RUN_OUT({ RX, HEADER_ANSWER, .actions = "", .output = NULL }, { RX, FEATURES_DIALBACK, .actions = "", .output = "<db:result " },
-		{ RX, "<db:result from='partner.example' to='corp.example' type='valid'/>", .actions = "dialback-plain(partner.example,corp.example)", .output = NULL });
+		{ RX, "<db:result from='partner.example' to='corp.example' type='valid'/>", .actions = "dialback-plain(partner.example,corp.example)",
+			.output = NULL });
 	allow(XFED_METHOD_DIALBACK_PLAIN, true);
-	RUN_OUT({ RX, "<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' id='1'>", .actions = "", .output = "<db:result " });
+	RUN_OUT({ RX, "<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' id='1'>", .actions = "",
+		.output = "<db:result " });
 	/* Offered TLS is taken even where it is optional. */
 	allow(XFED_METHOD_DIALBACK_TLS | XFED_METHOD_DIALBACK_PLAIN, true);
 	RUN_OUT(OUT_CLEAR);
@@ -719,24 +767,32 @@ static void out_dialback_plain(void **state)
 static void out_verify_stream(void **state)
 {
 	as = (struct rig){ .methods = XFED_METHOD_DIALBACK_TLS, .is_verify = true };
-	RUN_OUT(OUT_CLEAR, OUT_TLS, { RX, HEADER_ANSWER, .actions = "", .output = NULL }, { RX, FEATURES_EXTERNAL, .actions = "verify-open", .output = NULL },
+	RUN_OUT(OUT_CLEAR, OUT_TLS, { RX, HEADER_ANSWER, .actions = "", .output = NULL },
+		{ RX, FEATURES_EXTERNAL, .actions = "verify-open", .output = NULL },
 		{ ASK, "thekey", .actions = "", .output = "<db:verify |from='corp.example' to='partner.example'|id='D60000229F'|>thekey<" },
 		{ RX, "<db:verify from='partner.example' to='corp.example' id='other' type='valid'/>", .actions = "", .output = NULL },
-		{ RX, "<db:verify from='partner.example' to='corp.example' id='D60000229F' type='valid'/>", .actions = "verified(partner.example,valid)",
-			.output = NULL });
+		{ RX, "<db:verify from='partner.example' to='corp.example' id='D60000229F' type='valid'/>",
+			.actions = "verified(partner.example,valid)", .output = NULL });
 	as = (struct rig){ .methods = XFED_METHOD_DIALBACK_TLS, .is_verify = true };
-	RUN_OUT(OUT_CLEAR, OUT_TLS, { RX, HEADER_ANSWER, .actions = "", .output = NULL }, { RX, FEATURES_EXTERNAL, .actions = "verify-open", .output = NULL },
-		{ ASK, "thekey", .actions = "", .output = "<db:verify " },
-		{ SOCKET_GONE, .reason = XFED_REASON_NET_STREAM_LOST, .actions = "verified(partner.example,lost) closed(net.stream.lost)", .output = NULL });
+	RUN_OUT(OUT_CLEAR, OUT_TLS, { RX, HEADER_ANSWER, .actions = "", .output = NULL },
+		{ RX, FEATURES_EXTERNAL, .actions = "verify-open", .output = NULL }, { ASK, "thekey", .actions = "", .output = "<db:verify " },
+		{ SOCKET_GONE, .reason = XFED_REASON_NET_STREAM_LOST, .actions = "verified(partner.example,lost) closed(net.stream.lost)",
+			.output = NULL });
 }
 
 static void ask(struct rig *r, unsigned number)
 {
 	char id[20];
 	snprintf(id, sizeof(id), "id%u", number);
-	struct xfed_s2s_event ev = { .type = XFED_S2S_ASK, .question = { .token = number, .stream_id = xfed_span_str(id), .key = XFED_SPAN("key"), .origin = 99,
-		.pair = { .sender = XFED_SPAN("partner.example"), .target = XFED_SPAN("corp.example"), .sender_raw = XFED_SPAN("partner.example"),
-			.target_raw = XFED_SPAN("corp.example") } } };
+	struct xfed_s2s_event ev = { .type = XFED_S2S_ASK,
+		.question = { .token = number,
+			.stream_id = xfed_span_str(id),
+			.key = XFED_SPAN("key"),
+			.origin = 99,
+			.pair = { .sender = XFED_SPAN("partner.example"),
+				.target = XFED_SPAN("corp.example"),
+				.sender_raw = XFED_SPAN("partner.example"),
+				.target_raw = XFED_SPAN("corp.example") } } };
 	rig_event(r, &ev);
 	xfed_buf_clear(&r->out);
 }
@@ -744,8 +800,8 @@ static void ask(struct rig *r, unsigned number)
 /* What has no place is told that it may come again; and answers, which we asked for, are no flood however many they are. */
 static void out_many_questions(void **state)
 {
-	static const char *const open[] = { HEADER_ANSWER, FEATURES_TLS, "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>", STUB_SERVER_HELLO, HEADER_ANSWER,
-		FEATURES_DIALBACK, NULL };
+	static const char *const open[] = { HEADER_ANSWER, FEATURES_TLS, "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>", STUB_SERVER_HELLO,
+		HEADER_ANSWER, FEATURES_DIALBACK, NULL };
 	struct rig r = { .methods = XFED_METHOD_DIALBACK_TLS, .is_verify = true };
 	char actions[200];
 	stub_peer = (struct stub_certificate){ true, true, "partner.example", XFED_REASON_NONE };

@@ -13,8 +13,8 @@
 #include "support.h"
 #include "xfed/sasl.h"
 
-#define EVENTS (XFED_S2S_CLOSE + 1)
-#define DB_RESULT "<db:result from='partner.example' to='corp.example'>key</db:result>"
+#define EVENTS		  (XFED_S2S_CLOSE + 1)
+#define DB_RESULT	  "<db:result from='partner.example' to='corp.example'>key</db:result>"
 #define FEATURES_DIALBACK "<stream:features><dialback xmlns='urn:xmpp:features:dialback'><errors/></dialback></stream:features>"
 
 /*
@@ -354,7 +354,9 @@ static void get_there(struct rig *r, const struct place *p)
 {
 	stub_peer = (struct stub_certificate){ true, true, "partner.example", XFED_REASON_NONE };
 	stub_handshake_fails = XFED_REASON_NONE;
-	*r = (struct rig){ .methods = p->methods, .tls_optional = p->methods & XFED_METHOD_DIALBACK_PLAIN, .is_new = p->is_new, .is_verify = p->is_verify };
+	*r = (struct rig){
+		.methods = p->methods, .tls_optional = p->methods & XFED_METHOD_DIALBACK_PLAIN, .is_new = p->is_new, .is_verify = p->is_verify
+	};
 	assert_true(rig_up(r, p->direction));
 	for (size_t i = 0; i < XFED_ARRAY_LEN(p->rx) && p->rx[i]; i++) {
 		r->defers = p->defers && (i + 1 == XFED_ARRAY_LEN(p->rx) || !p->rx[i + 1]);
@@ -386,8 +388,13 @@ static struct xfed_s2s_event event_of(const struct rig *r, enum xfed_s2s_event_t
 		ev.is_local = true;
 		break;
 	case XFED_S2S_ASK:
-		ev.question = (struct xfed_s2s_question){ .token = 1, .origin = 3, .stream_id = XFED_SPAN("id"), .key = XFED_SPAN("key"),
-			.pair = { .sender = XFED_SPAN("partner.example"), .target = XFED_SPAN("corp.example"), .sender_raw = XFED_SPAN("partner.example"),
+		ev.question = (struct xfed_s2s_question){ .token = 1,
+			.origin = 3,
+			.stream_id = XFED_SPAN("id"),
+			.key = XFED_SPAN("key"),
+			.pair = { .sender = XFED_SPAN("partner.example"),
+				.target = XFED_SPAN("corp.example"),
+				.sender_raw = XFED_SPAN("partner.example"),
 				.target_raw = XFED_SPAN("corp.example") } };
 		break;
 	case XFED_S2S_VERDICT:
@@ -459,7 +466,8 @@ static void every_event_in_every_state(void **state)
 			assert_string_equal(state_of(&r), p->state);
 			what_comes(&r, (enum xfed_s2s_event_type)e, text, sizeof(text));
 			if (!p->expected[e] || strcmp(text, p->expected[e]) != 0) {
-				print_message("%s, %s: wanted '%s', came '%s'\n", p->name, event_names[e], p->expected[e] ? p->expected[e] : "(none)", text);
+				print_message("%s, %s: wanted '%s', came '%s'\n", p->name, event_names[e], p->expected[e] ? p->expected[e] : "(none)",
+					text);
 				wrong++;
 			}
 			rig_down(&r);

@@ -14,14 +14,24 @@
 #define DB_RESULT      "<db:result from='partner.example' to='corp.example'>key</db:result>"
 #define FEATURES_DB_SM "<stream:features><dialback xmlns='urn:xmpp:features:dialback'/><sm " SM "/></stream:features>"
 
-#define IN_ENABLED IN_READY, { RX, ENABLE, .actions = "", .output = ENABLED }
-#define OUT_OFFERED                                                                                                              \
-	OUT_CLEAR, OUT_TLS, { RX, HEADER_ANSWER, .actions = "", .output = NULL },                                            \
-		{ RX, FEATURES_EXTERNAL, .actions = "", .output = "<auth |EXTERNAL" },                                       \
-		{ RX, SASL_SUCCESS, .actions = "", .output = "<stream:stream " }, { RX, HEADER_ANSWER, .actions = "", .output = NULL }, \
-		{ RX, FEATURES_SM, .actions = "established", .output = ENABLE }
-#define OUT_ENABLED OUT_OFFERED, { RX, ENABLED, .actions = "", .output = NULL }
-#define CLOSE_TAG   "</stream:stream>"
+#define IN_ENABLED                                                                                                                                   \
+	IN_READY,                                                                                                                                    \
+	{                                                                                                                                            \
+		RX, ENABLE, .actions = "", .output = ENABLED                                                                                         \
+	}
+#define OUT_OFFERED                                                                                                                                  \
+	OUT_CLEAR, OUT_TLS, { RX, HEADER_ANSWER, .actions = "", .output = NULL },                                                                    \
+		{ RX, FEATURES_EXTERNAL, .actions = "", .output = "<auth |EXTERNAL" },                                                               \
+		{ RX, SASL_SUCCESS, .actions = "", .output = "<stream:stream " }, { RX, HEADER_ANSWER, .actions = "", .output = NULL },              \
+	{                                                                                                                                            \
+		RX, FEATURES_SM, .actions = "established", .output = ENABLE                                                                          \
+	}
+#define OUT_ENABLED                                                                                                                                  \
+	OUT_OFFERED,                                                                                                                                 \
+	{                                                                                                                                            \
+		RX, ENABLED, .actions = "", .output = NULL                                                                                           \
+	}
+#define CLOSE_TAG "</stream:stream>"
 
 static void set(unsigned methods, uint32_t sm_start)
 {
@@ -38,7 +48,8 @@ static int external(void **state)
 
 static void in_answers_at_once(void **state)
 {
-	RUN_IN(IN_ENABLED, { RX, R, .actions = "", .output = A(0) }, { RX, MESSAGE("1") MESSAGE("2"), .actions = "stanza(1) stanza(2)", .output = NULL },
+	RUN_IN(IN_ENABLED, { RX, R, .actions = "", .output = A(0) },
+		{ RX, MESSAGE("1") MESSAGE("2"), .actions = "stanza(1) stanza(2)", .output = NULL },
 		{ COVER, .number = 1, .actions = "", .output = NULL }, { COVER, .number = 2, .actions = "", .output = NULL },
 		{ RX, R, .actions = "", .output = A(2) });
 }
@@ -64,8 +75,9 @@ static void in_tells_once_when_caught_up(void **state)
 /* What came before <enable/> is not counted. */
 static void in_counts_from_enable(void **state)
 {
-	RUN_IN(IN_READY, { RX, MESSAGE("1") ENABLE, .actions = "stanza(1)", .output = ENABLED }, { RX, MESSAGE("2"), .actions = "stanza(2)", .output = NULL },
-		{ COVER, .number = 1, .actions = "", .output = NULL }, { RX, R, .actions = "", .output = A(1) });
+	RUN_IN(IN_READY, { RX, MESSAGE("1") ENABLE, .actions = "stanza(1)", .output = ENABLED },
+		{ RX, MESSAGE("2"), .actions = "stanza(2)", .output = NULL }, { COVER, .number = 1, .actions = "", .output = NULL },
+		{ RX, R, .actions = "", .output = A(1) });
 }
 
 static void in_wraps(void **state)
@@ -100,7 +112,8 @@ static void in_enable_twice(void **state)
 
 static void in_other_version(void **state)
 {
-	RUN_IN(IN_READY, { RX, "<enable xmlns='urn:xmpp:sm:2'/>", .actions = "closed(stream.stanza.unsupported)", .output = "<unsupported-stanza-type " });
+	RUN_IN(IN_READY,
+		{ RX, "<enable xmlns='urn:xmpp:sm:2'/>", .actions = "closed(stream.stanza.unsupported)", .output = "<unsupported-stanza-type " });
 }
 
 static void in_resume(void **state)
@@ -125,7 +138,8 @@ static void in_farewell(void **state)
 		{ COVER, .number = 1, .actions = "", .output = NULL },
 		{ RX, CLOSE_TAG, .actions = "closed(stream.closed.peer)", .output = A(1) CLOSE_TAG });
 	RUN_IN(IN_ENABLED, { RX, MESSAGE("1"), .actions = "stanza(1)", .output = NULL }, { COVER, .number = 1, .actions = "", .output = NULL },
-		{ CLOSE_WITH, .reason = XFED_REASON_STREAM_CLOSED_DRAIN, .actions = "closed(stream.closed.drain)", .output = A(1) "<stream:error><system-shutdown " });
+		{ CLOSE_WITH, .reason = XFED_REASON_STREAM_CLOSED_DRAIN, .actions = "closed(stream.closed.drain)",
+			.output = A(1) "<stream:error><system-shutdown " });
 	RUN_IN(IN_ENABLED, { RX, MESSAGE("1"), .actions = "stanza(1)", .output = NULL },
 		{ CLOSE_WITH, .reason = XFED_REASON_STREAM_CLOSED_IDLE, .actions = "", .output = A(0) CLOSE_TAG },
 		{ COVER, .number = 1, .actions = "", .output = NULL }, { RX, R, .actions = "", .output = NULL },
@@ -136,10 +150,12 @@ static void in_dialback(void **state)
 {
 	set(XFED_METHOD_DIALBACK_TLS, 0);
 	RUN_IN(IN_CLEAR, IN_TLS,
-		{ RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)", .output = "<dialback |<sm " SM "/>|</stream:features>" },
+		{ RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)",
+			.output = "<dialback |<sm " SM "/>|</stream:features>" },
 		{ RX, DB_RESULT, .actions = "pair(partner.example,corp.example) ask(partner.example,key)", .output = NULL },
 		{ RX, ENABLE, .actions = "", .output = FAILED },
-		{ VERDICT, .verdict = XFED_DIALBACK_VERDICT_VALID, .actions = "dialback-tls(partner.example,corp.example)", .output = "type='valid'" },
+		{ VERDICT, .verdict = XFED_DIALBACK_VERDICT_VALID, .actions = "dialback-tls(partner.example,corp.example)",
+			.output = "type='valid'" },
 		{ RX, ENABLE MESSAGE("1") R, .actions = "stanza(1)", .output = ENABLED A(0) }, { COVER, .number = 1, .actions = "", .output = A(1) });
 }
 
@@ -148,7 +164,8 @@ static void in_sasl_behind_enable(void **state)
 {
 	set(XFED_METHOD_DIALBACK_TLS | XFED_METHOD_EXTERNAL, 0);
 	RUN_IN(IN_CLEAR, IN_TLS, { RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)", .output = "<sm " },
-		{ RX, DB_RESULT, .actions = "pair(partner.example,corp.example) dialback-tls(partner.example,corp.example)", .output = "type='valid'" },
+		{ RX, DB_RESULT, .actions = "pair(partner.example,corp.example) dialback-tls(partner.example,corp.example)",
+			.output = "type='valid'" },
 		{ RX, ENABLE, .actions = "", .output = ENABLED },
 		{ RX, AUTH, .actions = "closed(stream.stanza.unsupported)", .output = "<unsupported-stanza-type " });
 }
@@ -267,7 +284,8 @@ static void out_wrong_counts(void **state)
 	};
 	for (size_t i = 0; i < XFED_ARRAY_LEN(cases); i++) {
 		RUN_OUT(OUT_ENABLED, { SEND, OURS("1"), .actions = "", .output = R }, { SEND, OURS("2"), .actions = "", .output = OURS("2") },
-			{ RX, A(1), .actions = "acked(1)", .output = R }, { RX, cases[i].bytes, .actions = "closed(stream.sm.count-wrong)", .output = cases[i].output });
+			{ RX, A(1), .actions = "acked(1)", .output = R },
+			{ RX, cases[i].bytes, .actions = "closed(stream.sm.count-wrong)", .output = cases[i].output });
 	}
 }
 
@@ -283,7 +301,8 @@ static void out_wraps(void **state)
 static void out_unanswered(void **state)
 {
 	RUN_OUT(OUT_ENABLED, { SEND, OURS("1"), .actions = "", .output = R }, { AT, .at_ms = XFED_S2S_SM_ACK_MS - 1, .actions = "", .output = NULL },
-		{ AT, .at_ms = XFED_S2S_SM_ACK_MS, .actions = "closed(stream.sm.unanswered)", .output = "<connection-timeout |no answer to |" CLOSE_TAG });
+		{ AT, .at_ms = XFED_S2S_SM_ACK_MS, .actions = "closed(stream.sm.unanswered)",
+			.output = "<connection-timeout |no answer to |" CLOSE_TAG });
 	RUN_OUT(OUT_OFFERED, { AT, .at_ms = XFED_S2S_SM_ACK_MS, .actions = "closed(stream.sm.unanswered)", .output = "<connection-timeout " });
 }
 
@@ -309,7 +328,8 @@ static void out_peer_asks(void **state)
 static void out_dialback(void **state)
 {
 	set(XFED_METHOD_DIALBACK_TLS, 0);
-	RUN_OUT(OUT_CLEAR, OUT_TLS, { RX, HEADER_ANSWER, .actions = "", .output = NULL }, { RX, FEATURES_DB_SM, .actions = "", .output = "<db:result " },
+	RUN_OUT(OUT_CLEAR, OUT_TLS, { RX, HEADER_ANSWER, .actions = "", .output = NULL },
+		{ RX, FEATURES_DB_SM, .actions = "", .output = "<db:result " },
 		{ RX, DB_VALID, .actions = "dialback-tls(partner.example,corp.example)", .output = ENABLE },
 		{ RX, ENABLED, .actions = "", .output = NULL }, { SEND, OURS("1"), .actions = "", .output = OURS("1") R });
 	as = (struct rig){ .methods = XFED_METHOD_DIALBACK_PLAIN, .tls_optional = true };
@@ -359,7 +379,8 @@ static void joined(void **state)
 	xfed_buf_clear(&out.out);
 	for (unsigned turn = 0; turn < 200; turn++) {
 		for (unsigned i = 0; i < turn % 4; i++, sent++) {
-			assert_int_equal(xfed_s2s_send(out.s2s, XFED_SPAN("<message from='a@partner.example' to='d@corp.example'/>"), out.now_ms), XFED_OK);
+			assert_int_equal(
+				xfed_s2s_send(out.s2s, XFED_SPAN("<message from='a@partner.example' to='d@corp.example'/>"), out.now_ms), XFED_OK);
 		}
 		carry(&out, &in);
 		for (uint64_t n = sent; turn % 3 == 2 && n > covered; n--) {

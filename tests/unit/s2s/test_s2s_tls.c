@@ -131,8 +131,12 @@ static void make(struct pair *p, const char *initiating_cert, const char *receiv
 	struct xfed_s2s_config in = { .env = test_env(), .direction = XFED_S2S_IN, .out = &p->receiving.out };
 	assert_int_equal(xfed_s2s_new(&in, &p->receiving.s2s), XFED_OK);
 	d.creds = p->initiating_creds;
-	struct xfed_s2s_config out = { .env = test_env(), .direction = XFED_S2S_OUT, .out = &p->initiating.out, .local = XFED_SPAN("partner.example"),
-		.remote = XFED_SPAN("corp.example"), .decision = d };
+	struct xfed_s2s_config out = { .env = test_env(),
+		.direction = XFED_S2S_OUT,
+		.out = &p->initiating.out,
+		.local = XFED_SPAN("partner.example"),
+		.remote = XFED_SPAN("corp.example"),
+		.decision = d };
 	assert_int_equal(xfed_s2s_new(&out, &p->initiating.s2s), XFED_OK);
 	struct xfed_s2s_event start = { .type = XFED_S2S_START };
 	step(&p->receiving, &start);
@@ -209,7 +213,8 @@ static void certificates(void **state)
 		make(&p, rows[i].initiating, rows[i].receiving, "root.crl.pem");
 		run(&p, 0);
 		bool wanted = rows[i].at_receiving == XFED_REASON_NONE;
-		if (p.receiving.reason != rows[i].at_receiving || p.initiating.reason != rows[i].at_initiating || p.receiving.is_established != wanted) {
+		if (p.receiving.reason != rows[i].at_receiving || p.initiating.reason != rows[i].at_initiating ||
+			p.receiving.is_established != wanted) {
 			print_message("row %zu (%s): initiating %s, receiving %s\n", i, rows[i].initiating ? rows[i].initiating : "none",
 				xfed_reason_code(p.initiating.reason), xfed_reason_code(p.receiving.reason));
 			fail();

@@ -34,10 +34,10 @@ static const char *many(const char *begin, const char *piece, size_t count, cons
 /* ---- addresses ---- */
 
 /* Stringprep, or no preparation at all, lets these through; the domain is one that was proved all the same. */
-static const char *const odd_from[] = { "i\u2665you@partner.example/x", "a\u00a0b@partner.example", "alice@partner.example/\u0378", "@partner.example",
-	"a@b@partner.example", "alice@partner.example/", "&quot;a&quot;@partner.example", "a b@partner.example/\u2028" };
-static const char *const odd_to[] = { "da ve@corp.example", "d\u2665ve@corp.example", "dave@corp.example/\u0378", "@corp.example", "dave@@corp.example",
-	"da&lt;ve@corp.example", "&quot;dave&quot;@corp.example/r", "dave@corp.example/" };
+static const char *const odd_from[] = { "i\u2665you@partner.example/x", "a\u00a0b@partner.example", "alice@partner.example/\u0378",
+	"@partner.example", "a@b@partner.example", "alice@partner.example/", "&quot;a&quot;@partner.example", "a b@partner.example/\u2028" };
+static const char *const odd_to[] = { "da ve@corp.example", "d\u2665ve@corp.example", "dave@corp.example/\u0378", "@corp.example",
+	"dave@@corp.example", "da&lt;ve@corp.example", "&quot;dave&quot;@corp.example/r", "dave@corp.example/" };
 
 static void addresses_of_users(void **state)
 {
@@ -52,7 +52,7 @@ static void addresses_of_users(void **state)
 	}
 	/* Longer than any part may be: nothing of it is looked at but the domain. */
 	RUN_IN(IN_READY, { RX, filled("<iq type='get' id='x' from='a@partner.example' to='", "d", 9000, "@corp.example'/>" MESSAGE("next")),
-				.actions = MALFORMED " stanza(next)", .output = NULL });
+				 .actions = MALFORMED " stanza(next)", .output = NULL });
 }
 
 /* A domain that is not proved, or none, is nobody's but the server's. */
@@ -87,9 +87,12 @@ static const struct {
 } over[] = {
 	{ "bytes of text", OPEN("x") "<body>", "0123456789", 7000, "</body></message>", TOO_BIG },
 	{ "bytes of elements", OPEN("x"), "<a b='01234567890123456789012345678901234567890123456789'/>", 1300, "</message>", TOO_BIG },
-	{ "bytes, then depth", OPEN("x") "<body>", "0123456789", 7000, "</body><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a>"
-		"<a><a><a><a><a><a><a><a><a><a><a><a><a></a></a></a></a></a></a></a></a></a></a></a></a></a></a></a></a></a></a></a></a></a></a></a></a></a>"
-		"</a></a></a></a></a></a></a></a></a></a></message>", TOO_BIG },
+	{ "bytes, then depth", OPEN("x") "<body>", "0123456789", 7000,
+		"</body><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a>"
+		"<a><a><a><a><a><a><a><a><a><a><a><a><a></a></a></a></a></a></a></a></a></a></a></a></a></a></a></a></a></a></a></a></a></a></a></"
+		"a></a></a>"
+		"</a></a></a></a></a></a></a></a></a></a></message>",
+		TOO_BIG },
 	{ "elements", OPEN("x"), "<a/>", XFED_XML_NODES_MAX, "</message>", SHAPE },
 	{ "texts", OPEN("x") "<b>", "x<a/>", XFED_XML_NODES_MAX / 2, "</b></message>", SHAPE },
 	{ "sections between texts", OPEN("x") "<b>", "<a/><![CDATA[]] >]]>", XFED_XML_NODES_MAX / 2, "</b></message>", SHAPE },
@@ -103,7 +106,8 @@ static void limits_of_a_stanza(void **state)
 		const char *stanza = many(over[i].begin, over[i].piece, over[i].count, over[i].end);
 		char actions[128];
 		snprintf(actions, sizeof(actions), "%s stanza(next)", over[i].actions);
-		RUN_IN_WHOLE(IN_READY, { RX, stanza, .actions = over[i].actions, .output = NULL }, { RX, MESSAGE("next"), .actions = "stanza(next)", .output = NULL });
+		RUN_IN_WHOLE(IN_READY, { RX, stanza, .actions = over[i].actions, .output = NULL },
+			{ RX, MESSAGE("next"), .actions = "stanza(next)", .output = NULL });
 		strcat(big, MESSAGE("next"));
 		RUN_IN_WHOLE(IN_READY, { RX, big, .actions = actions, .output = NULL });
 	}
@@ -176,46 +180,47 @@ static void rest_is_still_judged(void **state)
 		char actions[64];
 		snprintf(actions, sizeof(actions), "closed(%s)", rows[i].code);
 		RUN_IN_WHOLE(IN_READY, { RX, filled(OPEN("x") "<a>", "text ", 70000, rows[i].rest), .actions = actions, .output = "<stream:error>" });
-		RUN_IN_WHOLE(IN_READY, { RX, many(OPEN("x") "<a>", "<n/>", XFED_XML_NODES_MAX, rows[i].rest), .actions = actions, .output = "<stream:error>" });
+		RUN_IN_WHOLE(IN_READY,
+			{ RX, many(OPEN("x") "<a>", "<n/>", XFED_XML_NODES_MAX, rows[i].rest), .actions = actions, .output = "<stream:error>" });
 		RUN_IN_WHOLE(IN_READY, { RX, many(OPEN("x"), "<a>", 40, rows[i].rest), .actions = actions, .output = "<stream:error>" });
 	}
 	/* What the parser sees is judged by the parser: here the stanza has too many bytes, and nothing else. */
-	RUN_IN_WHOLE(IN_READY, { RX, filled(OPEN("x") "<a>", "text ", 70000, "<b c='' c=''/></a></message>"), .actions = "closed(stream.xml.malformed)",
-					  .output = "<not-well-formed " });
+	RUN_IN_WHOLE(IN_READY, { RX, filled(OPEN("x") "<a>", "text ", 70000, "<b c='' c=''/></a></message>"),
+				       .actions = "closed(stream.xml.malformed)", .output = "<not-well-formed " });
 	RUN_IN_WHOLE(IN_READY, { RX, filled(OPEN("x") "<a>", "text ", 70000, "<p:b/></a></message>"), .actions = "closed(stream.xml.malformed)",
-					  .output = "<not-well-formed " });
+				       .output = "<not-well-formed " });
 }
 
 /* What nothing is done about: a tag without end and the hard maximum. */
 static void hard_limits(void **state)
 {
 	RUN_IN_WHOLE(IN_READY, { RX, filled(OPEN("x") "<a b='", "x", XFED_XML_SILENT_BYTES + 200, ""), .actions = "closed(stream.xml.too-big)",
-					  .output = "<policy-violation |<stanza-too-big " });
+				       .output = "<policy-violation |<stanza-too-big " });
 	RUN_IN_WHOLE(IN_READY, { RX, filled("<message from='a@partner.example' to='dave@corp.example' a='", "x", XFED_XML_SILENT_BYTES + 200, ""),
-					  .actions = "closed(stream.xml.too-big)", .output = "<policy-violation |<stanza-too-big " });
+				       .actions = "closed(stream.xml.too-big)", .output = "<policy-violation |<stanza-too-big " });
 	RUN_IN_WHOLE(IN_READY, { RX, filled(OPEN("x") "<a>", "text ", XFED_STANZA_BYTES_MAX - 20, ""), .actions = "", .output = NULL },
 		{ RX, "twenty bytes and some more", .actions = "closed(stream.xml.too-big)", .output = "<policy-violation |<stanza-too-big " });
-	RUN_IN_WHOLE(IN_READY, { RX, many(OPEN("x"), "<a>", XFED_STANZA_BYTES_MAX / 3, ""), .actions = "closed(stream.xml.too-big)", .output = "<policy-violation " });
+	RUN_IN_WHOLE(IN_READY, { RX, many(OPEN("x"), "<a>", XFED_STANZA_BYTES_MAX / 3, ""), .actions = "closed(stream.xml.too-big)",
+				       .output = "<policy-violation " });
 }
 
 /* Over a limit and not from its pair, or no stanza at all: what an honest server never sends. */
 static void pair_counts_first(void **state)
 {
 	RUN_IN_WHOLE(IN_READY, { RX, filled("<message from='a@other.example' to='dave@corp.example'><a>", "text ", 70000, "</a></message>"),
-					  .actions = "closed(stream.from.unproved)", .output = "<invalid-from " });
+				       .actions = "closed(stream.from.unproved)", .output = "<invalid-from " });
 	RUN_IN_WHOLE(IN_READY, { RX, filled("<message from='a@partner.example' to='dave@else.example'><a>", "text ", 70000, "</a></message>"),
-					  .actions = "closed(stream.relay.attempt)", .output = "<host-unknown " });
+				       .actions = "closed(stream.relay.attempt)", .output = "<host-unknown " });
 	RUN_IN_WHOLE(IN_READY, { RX, filled("<hello xmlns='urn:x'>", "text ", 70000, "</hello>"), .actions = "closed(stream.xml.too-big)",
-					  .output = "<policy-violation |<stanza-too-big " });
+				       .output = "<policy-violation |<stanza-too-big " });
 	RUN_IN_WHOLE(IN_READY, { RX, many("<hello xmlns='urn:x'>", "<a/>", XFED_XML_NODES_MAX, "</hello>"), .actions = "closed(stream.xml.too-deep)",
-					  .output = "<policy-violation " });
+				       .output = "<policy-violation " });
 	/* Where we only tidy up it is taken as any other; nothing comes of it where we do not. */
 	static char hello[80 * 1024];
 	snprintf(hello, sizeof(hello), "%s", filled("<hello xmlns='urn:x'>", "text ", 70000, "</hello>"));
 	RUN_IN_WHOLE(IN_READY, { CLOSE_WITH, .reason = XFED_REASON_STREAM_CLOSED_IDLE, .actions = "", .output = "</stream:stream>" },
 		{ RX, filled(OPEN("x") "<a>", "text ", 70000, "</a></message>"), .actions = TOO_BIG, .output = NULL },
-		{ RX, hello, .actions = "", .output = NULL },
-		{ RX, "</stream:stream>", .actions = "closed(stream.closed.idle)", .output = NULL });
+		{ RX, hello, .actions = "", .output = NULL }, { RX, "</stream:stream>", .actions = "closed(stream.closed.idle)", .output = NULL });
 }
 
 /* Counted like any other, so both sides agree on the numbers of those behind it. */
@@ -224,8 +229,10 @@ static void refused_ones_are_numbered(void **state)
 	static char two[160 * 1024];
 	snprintf(two, sizeof(two), "%s", filled(OPEN("x") "<a>", "text ", 70000, "</a></message>"));
 	RUN_IN(IN_READY, { RX, ENABLE, .actions = "", .output = "<enabled " }, { RX, MESSAGE("1"), .actions = "stanza(1)", .output = NULL },
-		{ RX, two, .actions = TOO_BIG, .output = NULL }, { RX, R, .actions = "", .output = A(0) }, { COVER, .number = 2, .actions = "", .output = NULL },
-		{ RX, "<message from='a@partner.example' to='da ve@corp.example' id='x'/>" MESSAGE("4"), .actions = MALFORMED " stanza(4)", .output = NULL },
+		{ RX, two, .actions = TOO_BIG, .output = NULL }, { RX, R, .actions = "", .output = A(0) },
+		{ COVER, .number = 2, .actions = "", .output = NULL },
+		{ RX, "<message from='a@partner.example' to='da ve@corp.example' id='x'/>" MESSAGE("4"), .actions = MALFORMED " stanza(4)",
+			.output = NULL },
 		{ COVER, .number = 1, .actions = "", .output = A(2) }, { COVER, .number = 3, .actions = "", .output = NULL },
 		{ COVER, .number = 4, .actions = "", .output = NULL }, { RX, R, .actions = "", .output = A(4) });
 }
@@ -234,8 +241,8 @@ static void refused_ones_are_numbered(void **state)
 static void limits_are_named(void **state)
 {
 	static const char *const inputs[] = { HEADER_FROM_PARTNER, STARTTLS, STUB_CLIENT_HELLO, HEADER_FROM_PARTNER, AUTH, HEADER_FROM_PARTNER };
-	static const char *const words[] = { "65536 bytes", "65536 bytes", "65536 bytes", "4096 elements", "4096 elements", "4096 elements", "64 attributes",
-		"65536 bytes" };
+	static const char *const words[] = { "65536 bytes", "65536 bytes", "65536 bytes", "4096 elements", "4096 elements", "4096 elements",
+		"64 attributes", "65536 bytes" };
 	struct rig r = { 0 };
 	stub_peer = (struct stub_certificate){ true, true, "partner.example", XFED_REASON_NONE };
 	stub_handshake_fails = XFED_REASON_NONE;
@@ -257,20 +264,24 @@ static void limits_are_named(void **state)
 
 static void limits_of_strangers(void **state)
 {
-	RUN_IN(IN_CLEAR, { RX, many("", "<a>", XFED_XML_DEPTH_MAX + 1, ""), .actions = "closed(stream.xml.too-deep)", .output = "<policy-violation " });
-	RUN_IN(IN_CLEAR, { RX, filled("<a>", "text ", XFED_UNAUTH_STANZA_BYTES + 5, ""), .actions = "closed(stream.xml.too-big)", .output = "<policy-violation " });
+	RUN_IN(IN_CLEAR,
+		{ RX, many("", "<a>", XFED_XML_DEPTH_MAX + 1, ""), .actions = "closed(stream.xml.too-deep)", .output = "<policy-violation " });
+	RUN_IN(IN_CLEAR, { RX, filled("<a>", "text ", XFED_UNAUTH_STANZA_BYTES + 5, ""), .actions = "closed(stream.xml.too-big)",
+				 .output = "<policy-violation " });
 	RUN_IN(IN_CLEAR, { RX, "<message from='a b@partner.example' to='dave@corp.example'/>", .actions = "closed(stream.unauthenticated)",
-				.output = "<not-authorized " });
+				 .output = "<not-authorized " });
 }
 
 /* ---- XEP-0478 ---- */
 
 static void our_limits_are_told(void **state)
 {
-	RUN_IN(IN_CLEAR, IN_TLS, { RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)",
-				   .output = "<mechanisms |<limits xmlns='urn:xmpp:stream-limits:0'>" LIMIT_TEXT "</stream:features>" },
+	RUN_IN(IN_CLEAR, IN_TLS,
+		{ RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)",
+			.output = "<mechanisms |<limits xmlns='urn:xmpp:stream-limits:0'>" LIMIT_TEXT "</stream:features>" },
 		{ RX, AUTH, .actions = "", .output = "<success " },
-		{ RX, HEADER_FROM_PARTNER, .actions = "established", .output = "<limits xmlns='urn:xmpp:stream-limits:0'>" LIMIT_TEXT "</stream:features>" });
+		{ RX, HEADER_FROM_PARTNER, .actions = "established",
+			.output = "<limits xmlns='urn:xmpp:stream-limits:0'>" LIMIT_TEXT "</stream:features>" });
 }
 
 /* One that is refused is an element like any other: a step ends behind it, and others have their part. */
@@ -302,8 +313,8 @@ static void a_step_is_one_refusal(void **state)
 /* What the partner's features say, and what may be written then. */
 static void their_limit(const char *features, size_t most)
 {
-	const char *const inputs[] = { HEADER_ANSWER, FEATURES_TLS, PROCEED, STUB_SERVER_HELLO, HEADER_ANSWER, FEATURES_EXTERNAL, SASL_SUCCESS, HEADER_ANSWER,
-		features };
+	const char *const inputs[] = { HEADER_ANSWER, FEATURES_TLS, PROCEED, STUB_SERVER_HELLO, HEADER_ANSWER, FEATURES_EXTERNAL, SASL_SUCCESS,
+		HEADER_ANSWER, features };
 	struct rig r = { 0 };
 	struct xfed_s2s_info info;
 	stub_peer = (struct stub_certificate){ true, true, "partner.example", XFED_REASON_NONE };
@@ -345,7 +356,8 @@ static void their_limits_are_garbage(void **state)
 		LIMITS("<max-bytes>-10000</max-bytes>"), LIMITS("<max-bytes>9999</max-bytes>"), LIMITS("<max-bytes>+20000</max-bytes>"),
 		LIMITS("<max-bytes>20000.5</max-bytes>"), LIMITS("<max-bytes>20 000</max-bytes>"), LIMITS("<max-bytes>0x10000</max-bytes>"),
 		LIMITS("<max-bytes>18446744073709561616</max-bytes>"), LIMITS("<max-bytes>99999999999999999999999999999999</max-bytes>"),
-		LIMITS("<max-bytes>262145</max-bytes>"), LIMITS("<max-bytes>20000<x/></max-bytes>"), LIMITS("<max-bytes xmlns='urn:x'>20000</max-bytes>"),
+		LIMITS("<max-bytes>262145</max-bytes>"), LIMITS("<max-bytes>20000<x/></max-bytes>"),
+		LIMITS("<max-bytes xmlns='urn:x'>20000</max-bytes>"),
 		"<stream:features><max-bytes xmlns='urn:xmpp:stream-limits:0'>20000</max-bytes></stream:features>" };
 	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
 		their_limit(rows[i], 0);
@@ -356,8 +368,9 @@ static void their_limits_are_garbage(void **state)
 static void their_limits_are_of_the_stream(void **state)
 {
 	RUN_OUT(OUT_CLEAR, OUT_TLS, { RX, HEADER_ANSWER, .actions = "", .output = NULL },
-		{ RX, "<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>EXTERNAL</mechanism></mechanisms>"
-		      "<limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>10000</max-bytes></limits></stream:features>",
+		{ RX,
+			"<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>EXTERNAL</mechanism></mechanisms>"
+			"<limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>10000</max-bytes></limits></stream:features>",
 			.actions = "", .output = "<auth " },
 		{ RX, SASL_SUCCESS, .actions = "", .output = "<stream:stream " }, { RX, HEADER_ANSWER, .actions = "", .output = NULL },
 		{ RX, "<stream:features/>", .actions = "established", .output = NULL },
@@ -382,13 +395,20 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_step_is_one_refusal),
-		cmocka_unit_test(addresses_of_users),	   cmocka_unit_test(addresses_of_servers),
-		cmocka_unit_test(limits_of_a_stanza),	   cmocka_unit_test(depth_of_a_stanza),
-		cmocka_unit_test(attributes_of_a_stanza),  cmocka_unit_test(rest_is_still_judged),
-		cmocka_unit_test(hard_limits),		   cmocka_unit_test(pair_counts_first),
-		cmocka_unit_test(refused_ones_are_numbered), cmocka_unit_test(limits_are_named),
-		cmocka_unit_test(limits_of_strangers),	   cmocka_unit_test(our_limits_are_told),
-		cmocka_unit_test(their_limits_are_obeyed), cmocka_unit_test(their_limits_are_garbage),
+		cmocka_unit_test(addresses_of_users),
+		cmocka_unit_test(addresses_of_servers),
+		cmocka_unit_test(limits_of_a_stanza),
+		cmocka_unit_test(depth_of_a_stanza),
+		cmocka_unit_test(attributes_of_a_stanza),
+		cmocka_unit_test(rest_is_still_judged),
+		cmocka_unit_test(hard_limits),
+		cmocka_unit_test(pair_counts_first),
+		cmocka_unit_test(refused_ones_are_numbered),
+		cmocka_unit_test(limits_are_named),
+		cmocka_unit_test(limits_of_strangers),
+		cmocka_unit_test(our_limits_are_told),
+		cmocka_unit_test(their_limits_are_obeyed),
+		cmocka_unit_test(their_limits_are_garbage),
 		cmocka_unit_test(their_limits_are_of_the_stream),
 	};
 	return cmocka_run_group_tests_name("s2s users", tests, set_up, tear_down);

@@ -17,13 +17,13 @@ enum row_event { RX, AT, COVER, VERDICT, ASK, DECIDE_REFUSE, PEER_CERT, HANDSHAK
 
 struct row {
 	enum row_event event;
-	const char *bytes;	   /* RX, SEND; PEER_CERT: the domain it proves */
-	uint64_t at_ms;		   /* AT: time since the start; a TICK is given */
-	uint64_t number;	   /* COVER: counted from sm_start */
+	const char *bytes; /* RX, SEND; PEER_CERT: the domain it proves */
+	uint64_t at_ms;	   /* AT: time since the start; a TICK is given */
+	uint64_t number;   /* COVER: counted from sm_start */
 	enum xfed_reason reason;
 	enum xfed_dialback_verdict verdict;
-	const char *actions;	   /* exactly these */
-	const char *output;	   /* all of these, in order, separated by | ; NULL: nothing at all was written */
+	const char *actions; /* exactly these */
+	const char *output;  /* all of these, in order, separated by | ; NULL: nothing at all was written */
 };
 
 #define IGNORE_OUTPUT ""
@@ -50,7 +50,10 @@ static void judge(struct rig *r, const struct row *row)
 	stub_peer.due_s = 1234;
 	enum xfed_reason reason = xfed_s2s_judge_again(r->s2s, r->creds, 1000, &due_s);
 	size_t len = strlen(r->actions);
-	snprintf(r->actions + len, sizeof(r->actions) - len, "judged(%s,%s)", xfed_reason_code(reason), due_s == INT64_MAX ? "never" : due_s == 1234 ? "due" : "?");
+	snprintf(r->actions + len, sizeof(r->actions) - len, "judged(%s,%s)", xfed_reason_code(reason),
+		due_s == INT64_MAX ? "never"
+		: due_s == 1234	   ? "due"
+				   : "?");
 }
 
 static void do_row(struct rig *r, const struct row *row)
@@ -74,8 +77,13 @@ static void do_row(struct rig *r, const struct row *row)
 		return;
 	case ASK:
 		ev = (struct xfed_s2s_event){ .type = XFED_S2S_ASK };
-		ev.question = (struct xfed_s2s_question){ .token = 1, .origin = 3, .stream_id = XFED_SPAN("D60000229F"), .key = xfed_span_str(row->bytes),
-			.pair = { .sender = XFED_SPAN("partner.example"), .target = XFED_SPAN("corp.example"), .sender_raw = XFED_SPAN("partner.example"),
+		ev.question = (struct xfed_s2s_question){ .token = 1,
+			.origin = 3,
+			.stream_id = XFED_SPAN("D60000229F"),
+			.key = xfed_span_str(row->bytes),
+			.pair = { .sender = XFED_SPAN("partner.example"),
+				.target = XFED_SPAN("corp.example"),
+				.sender_raw = XFED_SPAN("partner.example"),
 				.target_raw = XFED_SPAN("corp.example") } };
 		rig_event(r, &ev);
 		return;
@@ -142,49 +150,66 @@ static void run_rows(const char *name, enum xfed_s2s_direction direction, const 
 	rig_down(&r);
 }
 
-#define RUN_IN(...)                                                                                            \
-	do {                                                                                                   \
-		const struct row rows_[] = { __VA_ARGS__ };                                                    \
-		run_rows(__func__, XFED_S2S_IN, rows_, XFED_ARRAY_LEN(rows_), 0);                              \
-		run_rows(__func__, XFED_S2S_IN, rows_, XFED_ARRAY_LEN(rows_), 1);                              \
+#define RUN_IN(...)                                                                                                                                  \
+	do {                                                                                                                                         \
+		const struct row rows_[] = { __VA_ARGS__ };                                                                                          \
+		run_rows(__func__, XFED_S2S_IN, rows_, XFED_ARRAY_LEN(rows_), 0);                                                                    \
+		run_rows(__func__, XFED_S2S_IN, rows_, XFED_ARRAY_LEN(rows_), 1);                                                                    \
 	} while (0)
-#define RUN_IN_WHOLE(...)                                                                                      \
-	do {                                                                                                   \
-		const struct row rows_[] = { __VA_ARGS__ };                                                    \
-		run_rows(__func__, XFED_S2S_IN, rows_, XFED_ARRAY_LEN(rows_), 0);                              \
+#define RUN_IN_WHOLE(...)                                                                                                                            \
+	do {                                                                                                                                         \
+		const struct row rows_[] = { __VA_ARGS__ };                                                                                          \
+		run_rows(__func__, XFED_S2S_IN, rows_, XFED_ARRAY_LEN(rows_), 0);                                                                    \
 	} while (0)
-#define RUN_OUT(...)                                                                                           \
-	do {                                                                                                   \
-		const struct row rows_[] = { __VA_ARGS__ };                                                    \
-		run_rows(__func__, XFED_S2S_OUT, rows_, XFED_ARRAY_LEN(rows_), 0);                             \
-		run_rows(__func__, XFED_S2S_OUT, rows_, XFED_ARRAY_LEN(rows_), 1);                             \
+#define RUN_OUT(...)                                                                                                                                 \
+	do {                                                                                                                                         \
+		const struct row rows_[] = { __VA_ARGS__ };                                                                                          \
+		run_rows(__func__, XFED_S2S_OUT, rows_, XFED_ARRAY_LEN(rows_), 0);                                                                   \
+		run_rows(__func__, XFED_S2S_OUT, rows_, XFED_ARRAY_LEN(rows_), 1);                                                                   \
 	} while (0)
-#define RUN_OUT_WHOLE(...)                                                                                     \
-	do {                                                                                                   \
-		const struct row rows_[] = { __VA_ARGS__ };                                                    \
-		run_rows(__func__, XFED_S2S_OUT, rows_, XFED_ARRAY_LEN(rows_), 0);                             \
+#define RUN_OUT_WHOLE(...)                                                                                                                           \
+	do {                                                                                                                                         \
+		const struct row rows_[] = { __VA_ARGS__ };                                                                                          \
+		run_rows(__func__, XFED_S2S_OUT, rows_, XFED_ARRAY_LEN(rows_), 0);                                                                   \
 	} while (0)
 
 /* Rows many scenarios begin with. */
-#define IN_CLEAR                                                                                                               \
-	{ RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,clear)",                                 \
-		.output = "from='corp.example' to='partner.example' id='|<starttls|<required/>" }
-#define IN_TLS                                                                                                                  \
-	{ RX, STARTTLS, .actions = "", .output = "<proceed " }, { RX, STUB_CLIENT_HELLO, .actions = "", .output = STUB_SERVER_HELLO }
-#define IN_EXTERNAL                                                                                                             \
-	{ RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)",                                \
-		.output = "<stream:stream |<mechanism>EXTERNAL</mechanism>" },                                               \
-	{ RX, AUTH, .actions = "", .output = "<success " },                                                                  \
-	{ RX, HEADER_FROM_PARTNER, .actions = "established", .output = "<stream:stream |<stream:features><sm xmlns='urn:xmpp:sm:3'/><limits |</stream:features>" }
+#define IN_CLEAR                                                                                                                                     \
+	{                                                                                                                                            \
+		RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,clear)",                                                    \
+					 .output = "from='corp.example' to='partner.example' id='|<starttls|<required/>"                             \
+	}
+#define IN_TLS                                                                                                                                       \
+	{ RX, STARTTLS, .actions = "", .output = "<proceed " },                                                                                      \
+	{                                                                                                                                            \
+		RX, STUB_CLIENT_HELLO, .actions = "", .output = STUB_SERVER_HELLO                                                                    \
+	}
+#define IN_EXTERNAL                                                                                                                                  \
+	{ RX, HEADER_FROM_PARTNER, .actions = "header(partner.example,corp.example,secure)",                                                         \
+		.output = "<stream:stream |<mechanism>EXTERNAL</mechanism>" },                                                                       \
+		{ RX, AUTH, .actions = "", .output = "<success " },                                                                                  \
+	{                                                                                                                                            \
+		RX, HEADER_FROM_PARTNER, .actions = "established",                                                                                   \
+					 .output = "<stream:stream |<stream:features><sm xmlns='urn:xmpp:sm:3'/><limits |</stream:features>"         \
+	}
 #define IN_READY IN_CLEAR, IN_TLS, IN_EXTERNAL
 
-#define OUT_CLEAR { RX, HEADER_ANSWER, .actions = "", .output = NULL }, { RX, FEATURES_TLS, .actions = "", .output = "<starttls " }
-#define OUT_TLS                                                                                                                 \
-	{ RX, PROCEED, .actions = "", .output = STUB_CLIENT_HELLO }, { RX, STUB_SERVER_HELLO, .actions = "", .output = "<stream:stream " }
-#define OUT_EXTERNAL                                                                                                            \
-	{ RX, HEADER_ANSWER, .actions = "", .output = NULL }, { RX, FEATURES_EXTERNAL, .actions = "", .output = "<auth |EXTERNAL" },  \
-	{ RX, SASL_SUCCESS, .actions = "", .output = "<stream:stream " }, { RX, HEADER_ANSWER, .actions = "", .output = NULL },    \
-	{ RX, "<stream:features/>", .actions = "established", .output = NULL }
+#define OUT_CLEAR                                                                                                                                    \
+	{ RX, HEADER_ANSWER, .actions = "", .output = NULL },                                                                                        \
+	{                                                                                                                                            \
+		RX, FEATURES_TLS, .actions = "", .output = "<starttls "                                                                              \
+	}
+#define OUT_TLS                                                                                                                                      \
+	{ RX, PROCEED, .actions = "", .output = STUB_CLIENT_HELLO },                                                                                 \
+	{                                                                                                                                            \
+		RX, STUB_SERVER_HELLO, .actions = "", .output = "<stream:stream "                                                                    \
+	}
+#define OUT_EXTERNAL                                                                                                                                 \
+	{ RX, HEADER_ANSWER, .actions = "", .output = NULL }, { RX, FEATURES_EXTERNAL, .actions = "", .output = "<auth |EXTERNAL" },                 \
+		{ RX, SASL_SUCCESS, .actions = "", .output = "<stream:stream " }, { RX, HEADER_ANSWER, .actions = "", .output = NULL },              \
+	{                                                                                                                                            \
+		RX, "<stream:features/>", .actions = "established", .output = NULL                                                                   \
+	}
 #define OUT_READY OUT_CLEAR, OUT_TLS, OUT_EXTERNAL
 
 #endif

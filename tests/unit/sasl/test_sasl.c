@@ -21,30 +21,27 @@ struct msg {
 	bool child;
 };
 
-#define AUTH(text)                                                                                 \
-	{                                                                                          \
-		"auth", "EXTERNAL", text, XFED_NS_SASL, false                                      \
+#define AUTH(text)                                                                                                                                   \
+	{                                                                                                                                            \
+		"auth", "EXTERNAL", text, XFED_NS_SASL, false                                                                                        \
 	}
-#define RESPONSE(text)                                                                             \
-	{                                                                                          \
-		"response", NULL, text, XFED_NS_SASL, false                                        \
+#define RESPONSE(text)                                                                                                                               \
+	{                                                                                                                                            \
+		"response", NULL, text, XFED_NS_SASL, false                                                                                          \
 	}
-#define ABORT                                                                                      \
-	{                                                                                          \
-		"abort", NULL, "", XFED_NS_SASL, false                                             \
+#define ABORT                                                                                                                                        \
+	{                                                                                                                                            \
+		"abort", NULL, "", XFED_NS_SASL, false                                                                                               \
 	}
 
 static enum xfed_sasl_step feed(struct xfed_sasl_server *s, const struct msg *m)
 {
 	struct xfed_arena a;
 	xfed_arena_init(&a, 1 << 20);
-	struct xfed_xml_elem *e =
-		xfed_xml_elem_new(&a, xfed_span_str(m->ns), xfed_span_str(m->name));
+	struct xfed_xml_elem *e = xfed_xml_elem_new(&a, xfed_span_str(m->ns), xfed_span_str(m->name));
 	assert_non_null(e);
 	if (m->mechanism) {
-		assert_int_equal(xfed_xml_set_attr(&a, e, XFED_SPAN(""), XFED_SPAN("mechanism"),
-					 xfed_span_str(m->mechanism)),
-			XFED_OK);
+		assert_int_equal(xfed_xml_set_attr(&a, e, XFED_SPAN(""), XFED_SPAN("mechanism"), xfed_span_str(m->mechanism)), XFED_OK);
 	}
 	if (m->text && m->text[0]) {
 		assert_int_equal(xfed_xml_add_text(&a, e, xfed_span_str(m->text)), XFED_OK);
@@ -86,8 +83,7 @@ static void run(const char *peer, const struct row *r)
 	for (size_t i = 0; i < 3 && r->msgs[i].name; i++) {
 		enum xfed_sasl_step step = feed(s, &r->msgs[i]);
 		size_t used = strlen(steps);
-		snprintf(
-			steps + used, sizeof(steps) - used, "%s%s", used ? " " : "", word(s, step));
+		snprintf(steps + used, sizeof(steps) - used, "%s%s", used ? " " : "", word(s, step));
 	}
 	if (strcmp(steps, r->steps) != 0) {
 		fail_msg("%s: '%s', expected '%s'", r->requirement, steps, r->steps);
@@ -99,71 +95,45 @@ static void exchanges(void **state)
 {
 	static const struct row rows[] = {
 		{ "A5-04 '=': empty authzid", { AUTH("=") }, "success" },
-		{ "A5-04 none: challenge, then nothing", { AUTH(""), RESPONSE("") },
-			"challenge success" },
-		{ "A5-04 none: challenge, then '='", { AUTH(""), RESPONSE("=") },
-			"challenge success" },
-		{ "A5-05 authzid is the stream's domain", { AUTH("cGFydG5lci5leGFtcGxl") },
-			"success" },
-		{ "A5-05 in a response", { AUTH(""), RESPONSE("cGFydG5lci5leGFtcGxl") },
-			"challenge success" },
-		{ "A5-05 in another spelling", { AUTH("UGFydG5lci5FeGFtcGxlLg==") },
-			"success" }, /* Partner.Example. */
+		{ "A5-04 none: challenge, then nothing", { AUTH(""), RESPONSE("") }, "challenge success" },
+		{ "A5-04 none: challenge, then '='", { AUTH(""), RESPONSE("=") }, "challenge success" },
+		{ "A5-05 authzid is the stream's domain", { AUTH("cGFydG5lci5leGFtcGxl") }, "success" },
+		{ "A5-05 in a response", { AUTH(""), RESPONSE("cGFydG5lci5leGFtcGxl") }, "challenge success" },
+		{ "A5-05 in another spelling", { AUTH("UGFydG5lci5FeGFtcGxlLg==") }, "success" }, /* Partner.Example. */
 		{ "A5-03 another domain", { AUTH("b3RoZXIuZXhhbXBsZQ==") }, "invalid-authzid" },
-		{ "A5-03 in a response", { AUTH(""), RESPONSE("b3RoZXIuZXhhbXBsZQ==") },
-			"challenge invalid-authzid" },
-		{ "A5-03 a user of the domain", { AUTH("YUBwYXJ0bmVyLmV4YW1wbGU=") },
-			"invalid-authzid" },
-		{ "A5-03 a resource of the domain", { AUTH("cGFydG5lci5leGFtcGxlL3g=") },
-			"invalid-authzid" },
+		{ "A5-03 in a response", { AUTH(""), RESPONSE("b3RoZXIuZXhhbXBsZQ==") }, "challenge invalid-authzid" },
+		{ "A5-03 a user of the domain", { AUTH("YUBwYXJ0bmVyLmV4YW1wbGU=") }, "invalid-authzid" },
+		{ "A5-03 a resource of the domain", { AUTH("cGFydG5lci5leGFtcGxlL3g=") }, "invalid-authzid" },
 		{ "A5-03 a subdomain", { AUTH("YS5wYXJ0bmVyLmV4YW1wbGU=") }, "invalid-authzid" },
 		{ "A5-03 embedded NUL", { AUTH("cGFydG5lci5leGFtcGxlAGE=") }, "invalid-authzid" },
 		{ "A5-03 not UTF-8", { AUTH("//8=") }, "invalid-authzid" },
 		{ "A5-06 no padding", { AUTH("cGFydG5lci5leGFtcGx") }, "incorrect-encoding" },
-		{ "A5-06 too much padding", { AUTH("b3RoZXIuZXhhbXBsZQ====") },
-			"incorrect-encoding" },
+		{ "A5-06 too much padding", { AUTH("b3RoZXIuZXhhbXBsZQ====") }, "incorrect-encoding" },
 		{ "A5-06 only padding", { AUTH("====") }, "incorrect-encoding" },
 		{ "A5-06 two '='", { AUTH("==") }, "incorrect-encoding" },
 		{ "A5-06 stray bits", { AUTH("b3RoZXIuZXhhbXBsZR==") }, "incorrect-encoding" },
 		{ "A5-06 padding inside", { AUTH("YQ==YQ==") }, "incorrect-encoding" },
 		{ "A5-06 a blank", { AUTH("cGFydG5l ci5leGFtcGxl") }, "incorrect-encoding" },
-		{ "A5-06 a line end behind", { AUTH("cGFydG5lci5leGFtcGxl\n") },
-			"incorrect-encoding" },
-		{ "A5-06 a line end before", { AUTH("\ncGFydG5lci5leGFtcGxl") },
-			"incorrect-encoding" },
+		{ "A5-06 a line end behind", { AUTH("cGFydG5lci5leGFtcGxl\n") }, "incorrect-encoding" },
+		{ "A5-06 a line end before", { AUTH("\ncGFydG5lci5leGFtcGxl") }, "incorrect-encoding" },
 		{ "A5-06 the URL alphabet", { AUTH("-_-_") }, "incorrect-encoding" },
 		{ "A5-06 a domain in the clear", { AUTH(PEER) }, "incorrect-encoding" },
-		{ "A5-06 in a response", { AUTH(""), RESPONSE("cGF") },
-			"challenge incorrect-encoding" },
-		{ "A5-06 another mechanism",
-			{ { "auth", "PLAIN", "AGEAYg==", XFED_NS_SASL, false } },
-			"invalid-mechanism" },
-		{ "A5-06 lower case", { { "auth", "external", "=", XFED_NS_SASL, false } },
-			"invalid-mechanism" },
-		{ "A5-06 no mechanism", { { "auth", NULL, "=", XFED_NS_SASL, false } },
-			"invalid-mechanism" },
-		{ "A5-06 empty mechanism", { { "auth", "", "=", XFED_NS_SASL, false } },
-			"invalid-mechanism" },
-		{ "A5-06 an element inside", { { "auth", "EXTERNAL", "=", XFED_NS_SASL, true } },
-			"malformed-request" },
+		{ "A5-06 in a response", { AUTH(""), RESPONSE("cGF") }, "challenge incorrect-encoding" },
+		{ "A5-06 another mechanism", { { "auth", "PLAIN", "AGEAYg==", XFED_NS_SASL, false } }, "invalid-mechanism" },
+		{ "A5-06 lower case", { { "auth", "external", "=", XFED_NS_SASL, false } }, "invalid-mechanism" },
+		{ "A5-06 no mechanism", { { "auth", NULL, "=", XFED_NS_SASL, false } }, "invalid-mechanism" },
+		{ "A5-06 empty mechanism", { { "auth", "", "=", XFED_NS_SASL, false } }, "invalid-mechanism" },
+		{ "A5-06 an element inside", { { "auth", "EXTERNAL", "=", XFED_NS_SASL, true } }, "malformed-request" },
 		{ "A5-06 response without auth", { RESPONSE("=") }, "malformed-request" },
-		{ "A5-06 response to nothing", { AUTH("b3RoZXIuZXhhbXBsZQ=="), RESPONSE("=") },
-			"invalid-authzid malformed-request" },
-		{ "A5-06 a server's element", { { "success", NULL, "", XFED_NS_SASL, false } },
-			"malformed-request" },
-		{ "A5-06 another namespace", { { "auth", "EXTERNAL", "=", XFED_NS_SERVER, false } },
-			"malformed-request" },
+		{ "A5-06 response to nothing", { AUTH("b3RoZXIuZXhhbXBsZQ=="), RESPONSE("=") }, "invalid-authzid malformed-request" },
+		{ "A5-06 a server's element", { { "success", NULL, "", XFED_NS_SASL, false } }, "malformed-request" },
+		{ "A5-06 another namespace", { { "auth", "EXTERNAL", "=", XFED_NS_SERVER, false } }, "malformed-request" },
 		{ "A5-10 abort", { AUTH(""), ABORT }, "challenge aborted" },
 		{ "A5-10 abort of nothing", { ABORT }, "aborted" },
-		{ "A5-10 nothing runs after abort", { AUTH(""), ABORT, RESPONSE("=") },
-			"challenge aborted malformed-request" },
-		{ "A5-10 a new auth discards the old", { AUTH(""), AUTH("=") },
-			"challenge success" },
-		{ "A5-10 also with a bad one", { AUTH(""), AUTH("!"), RESPONSE("=") },
-			"challenge incorrect-encoding malformed-request" },
-		{ "A5-08 another try",
-			{ AUTH("b3RoZXIuZXhhbXBsZQ=="), AUTH("cGFydG5lci5leGFtcGxl") },
-			"invalid-authzid success" },
+		{ "A5-10 nothing runs after abort", { AUTH(""), ABORT, RESPONSE("=") }, "challenge aborted malformed-request" },
+		{ "A5-10 a new auth discards the old", { AUTH(""), AUTH("=") }, "challenge success" },
+		{ "A5-10 also with a bad one", { AUTH(""), AUTH("!"), RESPONSE("=") }, "challenge incorrect-encoding malformed-request" },
+		{ "A5-08 another try", { AUTH("b3RoZXIuZXhhbXBsZQ=="), AUTH("cGFydG5lci5leGFtcGxl") }, "invalid-authzid success" },
 	};
 	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
 		run(PEER, &rows[i]);
@@ -261,9 +231,7 @@ static void sweep(const char *text, enum xfed_sasl_step expected)
 	struct xfed_arena a;
 	xfed_arena_init(&a, 65536);
 	struct xfed_xml_elem *e = xfed_xml_elem_new(&a, XFED_SPAN(XFED_NS_SASL), XFED_SPAN("auth"));
-	assert_int_equal(xfed_xml_set_attr(&a, e, XFED_SPAN(""), XFED_SPAN("mechanism"),
-				 XFED_SPAN("EXTERNAL")),
-		XFED_OK);
+	assert_int_equal(xfed_xml_set_attr(&a, e, XFED_SPAN(""), XFED_SPAN("mechanism"), XFED_SPAN("EXTERNAL")), XFED_OK);
 	assert_int_equal(xfed_xml_add_text(&a, e, xfed_span_str(text)), XFED_OK);
 	xfed_mem_set_hooks(&hooks);
 	fail_at = allocations = 0;

@@ -51,8 +51,7 @@ static void failing_free(void *p)
 	free(p);
 }
 
-static const struct xfed_mem_hooks failing_hooks = { failing_malloc, failing_realloc,
-	failing_free };
+static const struct xfed_mem_hooks failing_hooks = { failing_malloc, failing_realloc, failing_free };
 
 /* n allocations pass; negative: all of them. */
 static void failing_arm(long n)

@@ -95,23 +95,16 @@ static const struct row response_matching[] = {
 };
 
 /* [C2-07], [C3-05]: more than one Via, another's sent-by, no cookie: dropped. */
-#define RESPONSE_WITH(via)                                                                         \
-	"SIP/2.0 200 OK\r\n" via                                                                   \
-	"From: <sip:a@b>;tag=f\r\nTo: <sip:c@d>;tag=t\r\nCall-ID: call@gw\r\nCSeq: 1 MESSAGE\r\n"  \
+#define RESPONSE_WITH(via)                                                                                                                           \
+	"SIP/2.0 200 OK\r\n" via "From: <sip:a@b>;tag=f\r\nTo: <sip:c@d>;tag=t\r\nCall-ID: call@gw\r\nCSeq: 1 MESSAGE\r\n"                           \
 	"Content-Length: 0\r\n\r\n"
 static const struct row stray_responses[] = {
 	{ 0, CALL, "MESSAGE", "a", 0, "send MESSAGE" },
-	{ 1, RAW,
-		RESPONSE_WITH("Via: SIP/2.0/UDP " GATEWAY
-			      ";branch=z9hG4bKa\r\nVia: SIP/2.0/UDP x;branch=z9hG4bKo\r\n"),
-		.want = "" },
-	{ 2, RAW, RESPONSE_WITH("Via: SIP/2.0/UDP other.example.net;branch=z9hG4bKa\r\n"),
-		.want = "" },
-	{ 3, RAW, RESPONSE_WITH("Via: SIP/2.0/UDP " GATEWAY ":5070;branch=z9hG4bKa\r\n"),
-		.want = "" },
+	{ 1, RAW, RESPONSE_WITH("Via: SIP/2.0/UDP " GATEWAY ";branch=z9hG4bKa\r\nVia: SIP/2.0/UDP x;branch=z9hG4bKo\r\n"), .want = "" },
+	{ 2, RAW, RESPONSE_WITH("Via: SIP/2.0/UDP other.example.net;branch=z9hG4bKa\r\n"), .want = "" },
+	{ 3, RAW, RESPONSE_WITH("Via: SIP/2.0/UDP " GATEWAY ":5070;branch=z9hG4bKa\r\n"), .want = "" },
 	{ 4, RAW, RESPONSE_WITH("Via: SIP/2.0/UDP " GATEWAY ";branch=a\r\n"), .want = "" },
-	{ 5, RAW, RESPONSE_WITH("Via: SIP/2.0/UDP GW.example.NET:5060;branch=z9hG4bKa\r\n"),
-		.want = "response 200" },
+	{ 5, RAW, RESPONSE_WITH("Via: SIP/2.0/UDP GW.example.NET:5060;branch=z9hG4bKa\r\n"), .want = "response 200" },
 };
 
 /* Section 17.1.4 and delivery: what was written may have been delivered, what was not has not. */
@@ -318,8 +311,7 @@ static const struct row methods[] = {
 	{ 13, REQUEST, "INVITE", "z9hG4bKm14", 14, "send 405" },
 	{ 14, REQUEST, "message", "z9hG4bKm15", 15, "send 501" },
 	{ 15, REQUEST, "FOO", "z9hG4bKm16", 16, "send 501" },
-	{ 16, REQUEST, "MESSAGE", "z9hG4bKm17", 17, "send 420",
-		"Require: 100rel, x\r\nRequire: y\r\n" },
+	{ 16, REQUEST, "MESSAGE", "z9hG4bKm17", 17, "send 420", "Require: 100rel, x\r\nRequire: y\r\n" },
 };
 
 static const struct row bad_requests[] = {
@@ -340,9 +332,9 @@ static const struct row bad_stream[] = {
 	{ 2, RAW, "nonsense\r\n\r\n", .want = "bad 400, close" },
 };
 
-#define SCENARIO(rows, transport)                                                                  \
-	{                                                                                          \
-#rows, transport, rows, XFED_ARRAY_LEN(rows)                                       \
+#define SCENARIO(rows, transport)                                                                                                                    \
+	{                                                                                                                                            \
+#rows, transport, rows, XFED_ARRAY_LEN(rows)                                                                                         \
 	}
 static const struct scenario scenarios[] = {
 	SCENARIO(timer_e_and_f, SIP_UDP),

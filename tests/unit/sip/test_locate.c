@@ -41,8 +41,7 @@ static const char *type_name(enum xfed_dns_type type)
 	static const struct {
 		enum xfed_dns_type type;
 		const char *name;
-	} names[] = { { XFED_DNS_A, "A" }, { XFED_DNS_AAAA, "AAAA" }, { XFED_DNS_SRV, "SRV" },
-		{ XFED_DNS_NAPTR, "NAPTR" } };
+	} names[] = { { XFED_DNS_A, "A" }, { XFED_DNS_AAAA, "AAAA" }, { XFED_DNS_SRV, "SRV" }, { XFED_DNS_NAPTR, "NAPTR" } };
 	for (size_t i = 0; i < XFED_ARRAY_LEN(names); i++) {
 		if (names[i].type == type) {
 			return names[i].name;
@@ -59,8 +58,7 @@ static void read_naptr(const char *data, struct zone_answer *z, struct xfed_dns_
 	unsigned order, preference;
 	size_t n = z->answer.count;
 	text[1][0] = '\0';
-	assert_true(sscanf(data, "%u %u %7s %31s %299s %299s", &order, &preference, flags[n],
-			    services[n], text[0], text[1]) >= 5);
+	assert_true(sscanf(data, "%u %u %7s %31s %299s %299s", &order, &preference, flags[n], services[n], text[0], text[1]) >= 5);
 	r->naptr.order = (uint16_t)order;
 	r->naptr.preference = (uint16_t)preference;
 	r->naptr.flags = xfed_span_str(flags[n]);
@@ -79,8 +77,7 @@ static void read_record(enum xfed_dns_type type, const char *data, struct zone_a
 		read_naptr(data, z, r);
 	} else if (type == XFED_DNS_SRV) {
 		char *target = z->text[z->answer.count][0];
-		assert_int_equal(
-			sscanf(data, "%u %u %u %299s", &priority, &weight, &port, target), 4);
+		assert_int_equal(sscanf(data, "%u %u %u %299s", &priority, &weight, &port, target), 4);
 		r->srv.priority = (uint16_t)priority;
 		r->srv.weight = (uint16_t)weight;
 		r->srv.port = (uint16_t)port;
@@ -89,14 +86,12 @@ static void read_record(enum xfed_dns_type type, const char *data, struct zone_a
 		char address[64];
 		assert_int_equal(sscanf(data, "%63s", address), 1);
 		int family = type == XFED_DNS_A ? AF_INET : AF_INET6;
-		assert_int_equal(
-			inet_pton(family, address, type == XFED_DNS_A ? r->a : r->aaaa), 1);
+		assert_int_equal(inet_pton(family, address, type == XFED_DNS_A ? r->a : r->aaaa), 1);
 	}
 	z->answer.count++;
 }
 
-static void look_up(
-	const char *zone, enum xfed_dns_type type, const char *name, struct zone_answer *z)
+static void look_up(const char *zone, enum xfed_dns_type type, const char *name, struct zone_answer *z)
 {
 	memset(z, 0, sizeof(*z));
 	z->answer.ttl_s = 300;
@@ -110,8 +105,7 @@ static void look_up(
 		line[len] = '\0';
 		p += len + (p[len] == '\n');
 		assert_int_equal(sscanf(line, "%15s %299s %n", word, second, &at), 2);
-		bool is_failure =
-			strcmp(second, type_name(type)) == 0 && strcmp(line + at, name) == 0;
+		bool is_failure = strcmp(second, type_name(type)) == 0 && strcmp(line + at, name) == 0;
 		if (is_failure && strcmp(word, "TIMEOUT") == 0) {
 			z->is_timeout = true;
 		} else if (is_failure && strcmp(word, "SERVFAIL") == 0) {
@@ -163,17 +157,15 @@ static void write_result(const struct sip_locations *found, struct run *run)
 	run->ttl_s = found->ttl_s;
 	if (found->reason != XFED_REASON_NONE) {
 		assert_int_equal(found->count, 0);
-		add_text(run->got, sizeof(run->got), "%s: %s", xfed_reason_code(found->reason),
-			found->text);
+		add_text(run->got, sizeof(run->got), "%s: %s", xfed_reason_code(found->reason), found->text);
 		return;
 	}
 	for (size_t i = 0; i < found->count; i++) {
 		struct sip_target t;
 		sip_location_target(&found->list[i], &t);
 		bool has_name = t.tls_name[0] != '\0';
-		add_text(run->got, sizeof(run->got), "%s%s %s %u%s%s", i > 0 ? ", " : "",
-			sip_transport_name(t.transport), t.ip, t.port, has_name ? " " : "",
-			t.tls_name);
+		add_text(run->got, sizeof(run->got), "%s%s %s %u%s%s", i > 0 ? ", " : "", sip_transport_name(t.transport), t.ip, t.port,
+			has_name ? " " : "", t.tls_name);
 	}
 }
 
@@ -192,11 +184,9 @@ static size_t drain(struct sip_locate *l, struct asked *open, struct run *run)
 		assert_null(sip_locate_result(l));
 		open[count].question = act.question;
 		open[count].type = act.type;
-		snprintf(open[count].name, sizeof(open[count].name), "%.*s", (int)act.name.len,
-			act.name.data);
+		snprintf(open[count].name, sizeof(open[count].name), "%.*s", (int)act.name.len, act.name.data);
 		const char *gap = count > 0 ? ", " : run->questions > 0 ? " / " : "";
-		add_text(run->asked, sizeof(run->asked), "%s%s %s", gap, type_name(act.type),
-			open[count].name);
+		add_text(run->asked, sizeof(run->asked), "%s%s %s", gap, type_name(act.type), open[count].name);
 		count++;
 		run->questions++;
 	}
@@ -208,21 +198,18 @@ static void answer(struct sip_locate *l, const char *zone, const struct asked *q
 {
 	static struct zone_answer z;
 	look_up(zone, q->type, q->name, &z);
-	int rc = sip_locate_answer(l, q->question, z.is_timeout ? NULL : &z.answer,
-		z.is_timeout ? XFED_REASON_DNS_TIMEOUT : XFED_REASON_NONE);
+	int rc = sip_locate_answer(l, q->question, z.is_timeout ? NULL : &z.answer, z.is_timeout ? XFED_REASON_DNS_TIMEOUT : XFED_REASON_NONE);
 	assert_int_equal(rc, XFED_OK);
 	/* A second answer to the same question is nothing. */
 	struct sip_locate_action act;
 	if (!sip_locate_next(l, &act)) {
-		assert_int_equal(sip_locate_answer(l, q->question, &z.answer, XFED_REASON_NONE),
-			XFED_ERR_NOT_FOUND);
+		assert_int_equal(sip_locate_answer(l, q->question, &z.answer, XFED_REASON_NONE), XFED_ERR_NOT_FOUND);
 		return;
 	}
 	fail_msg("an answer in the middle of a stage asked on");
 }
 
-static void locate(
-	const struct sip_locate_query *q, const char *zone, bool backwards, struct run *run)
+static void locate(const struct sip_locate_query *q, const char *zone, bool backwards, struct run *run)
 {
 	struct sip_locate *l;
 	struct asked open[64];
@@ -241,8 +228,7 @@ static void locate(
 		}
 		const struct asked *last = &open[backwards ? 0 : count - 1];
 		look_up(zone, last->type, last->name, &z);
-		rc = sip_locate_answer(
-			l, last->question, z.is_timeout ? NULL : &z.answer, XFED_REASON_NONE);
+		rc = sip_locate_answer(l, last->question, z.is_timeout ? NULL : &z.answer, XFED_REASON_NONE);
 		assert_int_equal(rc, XFED_OK);
 	}
 	write_result(sip_locate_result(l), run);
@@ -261,77 +247,51 @@ static void locate(
 #define LATIN_A	 "A a.example 192.0.2.1\nAAAA a.example 2001:db8::1\n"
 #define FE_A	 "A fe.example.com 192.0.2.7\n"
 #define ASK_SRVS "SRV _sips._tcp.example.com, SRV _sip._tcp.example.com, SRV _sip._udp.example.com"
-#define NAPTR_3                                                                                    \
-	"NAPTR example.com 50 50 s SIPS+D2T _sips._tcp.example.com\n"                              \
-	"NAPTR example.com 90 50 s SIP+D2T _sip._tcp.example.com\n"                                \
+#define NAPTR_3                                                                                                                                      \
+	"NAPTR example.com 50 50 s SIPS+D2T _sips._tcp.example.com\n"                                                                                \
+	"NAPTR example.com 90 50 s SIP+D2T _sip._tcp.example.com\n"                                                                                  \
 	"NAPTR example.com 100 50 s SIP+D2U _sip._udp.example.com\n"
 
 static const struct row rows[] = {
 	/* Numeric addresses: nothing is asked. */
-	{ "[C4-04] numeric IPv4, nothing written: UDP 5060", { HOST("192.0.2.9"), ALL }, "", "",
-		"UDP 192.0.2.9 5060" },
-	{ "[C4-04] numeric IPv6 in brackets", { HOST("[2001:DB8::9]"), ALL }, "", "",
-		"UDP 2001:db8::9 5060" },
-	{ "[C4-04] numeric, transport wins", { HOST("192.0.2.9"), TO(SIP_TCP), ALL }, "", "",
-		"TCP 192.0.2.9 5060" },
-	{ "[C4-04] numeric, port kept", { HOST("192.0.2.9"), .port = 5080, ALL }, "", "",
-		"UDP 192.0.2.9 5080" },
-	{ "[C4-06] numeric over TLS: 5061, and a name that no certificate has",
-		{ HOST("192.0.2.9"), TO(SIP_TLS), ALL }, "", "", "TLS 192.0.2.9 5061 192.0.2.9" },
-	{ "[C4-06] numeric over TLS with the name to check",
-		{ HOST("192.0.2.9"), TO(SIP_TLS), ALL, .tls_name = { "fe.example.com", 14 } }, "",
-		"", "TLS 192.0.2.9 5061 fe.example.com" },
-	{ "[C4-04] numeric, UDP not supported: TCP", { HOST("192.0.2.9"), NO_UDP }, "", "",
-		"TCP 192.0.2.9 5060" },
-	{ "[C4-04] numeric, sips: TLS", { HOST("192.0.2.9"), .is_sips = true, ALL }, "", "",
+	{ "[C4-04] numeric IPv4, nothing written: UDP 5060", { HOST("192.0.2.9"), ALL }, "", "", "UDP 192.0.2.9 5060" },
+	{ "[C4-04] numeric IPv6 in brackets", { HOST("[2001:DB8::9]"), ALL }, "", "", "UDP 2001:db8::9 5060" },
+	{ "[C4-04] numeric, transport wins", { HOST("192.0.2.9"), TO(SIP_TCP), ALL }, "", "", "TCP 192.0.2.9 5060" },
+	{ "[C4-04] numeric, port kept", { HOST("192.0.2.9"), .port = 5080, ALL }, "", "", "UDP 192.0.2.9 5080" },
+	{ "[C4-06] numeric over TLS: 5061, and a name that no certificate has", { HOST("192.0.2.9"), TO(SIP_TLS), ALL }, "", "",
 		"TLS 192.0.2.9 5061 192.0.2.9" },
-	{ "RFC 6761 6.3 localhost is not asked for", { HOST("localhost"), .port = 5080, ALL }, "",
-		"", "UDP 127.0.0.1 5080, UDP ::1 5080" },
-	{ "RFC 6761 6.3 names below localhost",
-		{ HOST("a.LOCALHOST."), ALL, .families = SIP_IPV6_ONLY }, "", "", "UDP ::1 5060" },
+	{ "[C4-06] numeric over TLS with the name to check", { HOST("192.0.2.9"), TO(SIP_TLS), ALL, .tls_name = { "fe.example.com", 14 } }, "", "",
+		"TLS 192.0.2.9 5061 fe.example.com" },
+	{ "[C4-04] numeric, UDP not supported: TCP", { HOST("192.0.2.9"), NO_UDP }, "", "", "TCP 192.0.2.9 5060" },
+	{ "[C4-04] numeric, sips: TLS", { HOST("192.0.2.9"), .is_sips = true, ALL }, "", "", "TLS 192.0.2.9 5061 192.0.2.9" },
+	{ "RFC 6761 6.3 localhost is not asked for", { HOST("localhost"), .port = 5080, ALL }, "", "", "UDP 127.0.0.1 5080, UDP ::1 5080" },
+	{ "RFC 6761 6.3 names below localhost", { HOST("a.LOCALHOST."), ALL, .families = SIP_IPV6_ONLY }, "", "", "UDP ::1 5060" },
 
 	/* A port is written: addresses only. */
 	{ "[C4-04] explicit port: A and AAAA only, UDP", { HOST("a.example"), .port = 5070, ALL },
-		LATIN_A "SRV _sip._udp.a.example 0 0 5060 b.example\n",
-		"A a.example, AAAA a.example", "UDP 192.0.2.1 5070, UDP 2001:db8::1 5070" },
-	{ "[C4-04] explicit port and transport",
-		{ HOST("a.example"), .port = 5071, TO(SIP_TLS), ALL }, LATIN_A,
-		"A a.example, AAAA a.example",
+		LATIN_A "SRV _sip._udp.a.example 0 0 5060 b.example\n", "A a.example, AAAA a.example", "UDP 192.0.2.1 5070, UDP 2001:db8::1 5070" },
+	{ "[C4-04] explicit port and transport", { HOST("a.example"), .port = 5071, TO(SIP_TLS), ALL }, LATIN_A, "A a.example, AAAA a.example",
 		"TLS 192.0.2.1 5071 a.example, TLS 2001:db8::1 5071 a.example" },
-	{ "[C4-04] explicit port, sips: TLS",
-		{ HOST("a.example"), .port = 5071, .is_sips = true, ALL }, LATIN_A,
-		"A a.example, AAAA a.example",
+	{ "[C4-04] explicit port, sips: TLS", { HOST("a.example"), .port = 5071, .is_sips = true, ALL }, LATIN_A, "A a.example, AAAA a.example",
 		"TLS 192.0.2.1 5071 a.example, TLS 2001:db8::1 5071 a.example" },
 
 	/* The transport is written: its SRV. */
-	{ "[C4-04] explicit transport: SRV of that one, no NAPTR",
-		{ HOST("example.com"), TO(SIP_TCP), ALL },
-		NAPTR_3 "SRV _sip._tcp.example.com 0 0 5099 a.example\n" LATIN_A,
-		"SRV _sip._tcp.example.com / A a.example, AAAA a.example",
+	{ "[C4-04] explicit transport: SRV of that one, no NAPTR", { HOST("example.com"), TO(SIP_TCP), ALL },
+		NAPTR_3 "SRV _sip._tcp.example.com 0 0 5099 a.example\n" LATIN_A, "SRV _sip._tcp.example.com / A a.example, AAAA a.example",
 		"TCP 192.0.2.1 5099, TCP 2001:db8::1 5099" },
-	{ "[C4-04] explicit TLS: _sips._tcp", { HOST("example.com"), TO(SIP_TLS), ALL },
-		"SRV _sips._tcp.example.com 0 0 5061 fe.example.com\n" FE_A,
-		"SRV _sips._tcp.example.com / A fe.example.com, AAAA fe.example.com",
+	{ "[C4-04] explicit TLS: _sips._tcp", { HOST("example.com"), TO(SIP_TLS), ALL }, "SRV _sips._tcp.example.com 0 0 5061 fe.example.com\n" FE_A,
+		"SRV _sips._tcp.example.com / A fe.example.com, AAAA fe.example.com", "TLS 192.0.2.7 5061 example.com" },
+	{ "[C4-04] sips with transport=tcp is TLS", { HOST("example.com"), TO(SIP_TCP), .is_sips = true, ALL },
+		"SRV _sips._tcp.example.com 0 0 5061 fe.example.com\n" FE_A, "SRV _sips._tcp.example.com / A fe.example.com, AAAA fe.example.com",
 		"TLS 192.0.2.7 5061 example.com" },
-	{ "[C4-04] sips with transport=tcp is TLS",
-		{ HOST("example.com"), TO(SIP_TCP), .is_sips = true, ALL },
-		"SRV _sips._tcp.example.com 0 0 5061 fe.example.com\n" FE_A,
-		"SRV _sips._tcp.example.com / A fe.example.com, AAAA fe.example.com",
-		"TLS 192.0.2.7 5061 example.com" },
-	{ "[C4-04] explicit transport, no SRV: addresses, its default port",
-		{ HOST("example.com"), TO(SIP_TLS), ALL }, "A example.com 192.0.2.3\n",
-		"SRV _sips._tcp.example.com / A example.com, AAAA example.com",
-		"TLS 192.0.2.3 5061 example.com" },
-	{ "[C4-04] explicit transport not supported", { HOST("example.com"), TO(SIP_TLS), UDP_TCP },
-		"", "", "refused -2" },
-	{ "[C4-04] sips without TLS", { HOST("example.com"), .is_sips = true, UDP_TCP }, "", "",
-		"refused -2" },
-	{ "[C4-04] sips with transport=udp",
-		{ HOST("example.com"), TO(SIP_UDP), .is_sips = true, ALL }, "", "", "refused -2" },
+	{ "[C4-04] explicit transport, no SRV: addresses, its default port", { HOST("example.com"), TO(SIP_TLS), ALL }, "A example.com 192.0.2.3\n",
+		"SRV _sips._tcp.example.com / A example.com, AAAA example.com", "TLS 192.0.2.3 5061 example.com" },
+	{ "[C4-04] explicit transport not supported", { HOST("example.com"), TO(SIP_TLS), UDP_TCP }, "", "", "refused -2" },
+	{ "[C4-04] sips without TLS", { HOST("example.com"), .is_sips = true, UDP_TCP }, "", "", "refused -2" },
+	{ "[C4-04] sips with transport=udp", { HOST("example.com"), TO(SIP_UDP), .is_sips = true, ALL }, "", "", "refused -2" },
 
 	/* NAPTR. */
-	{ "[C4-04] NAPTR: the lowest order wins", { HOST("example.com"), ALL },
-		NAPTR_3 "SRV _sips._tcp.example.com 0 0 5061 fe.example.com\n" FE_A,
+	{ "[C4-04] NAPTR: the lowest order wins", { HOST("example.com"), ALL }, NAPTR_3 "SRV _sips._tcp.example.com 0 0 5061 fe.example.com\n" FE_A,
 		"NAPTR example.com / SRV _sips._tcp.example.com / A fe.example.com, AAAA "
 		"fe.example.com",
 		"TLS 192.0.2.7 5061 example.com" },
@@ -352,8 +312,7 @@ static const struct row rows[] = {
 		"NAPTR example.com / SRV _sips._tcp.example.com / A fe.example.com, AAAA "
 		"fe.example.com",
 		"TLS 192.0.2.7 5061 example.com" },
-	{ "[C4-04] NAPTR: preference inside one order, all of that order",
-		{ HOST("example.com"), ALL },
+	{ "[C4-04] NAPTR: preference inside one order, all of that order", { HOST("example.com"), ALL },
 		"NAPTR example.com 10 20 s SIP+D2U _sip._udp.example.com\n"
 		"NAPTR example.com 10 10 s SIP+D2T _sip._tcp.example.com\n"
 		"NAPTR example.com 11 1 s SIPS+D2T _sips._tcp.example.com\n"
@@ -369,8 +328,7 @@ static const struct row rows[] = {
 		"NAPTR example.com / SRV _sip._tcp.other.example / A fe.example.com, AAAA "
 		"fe.example.com",
 		"TCP 192.0.2.7 5062" },
-	{ "[C4-04] NAPTR: other services, flags and regular expressions are nothing",
-		{ HOST("example.com"), ALL },
+	{ "[C4-04] NAPTR: other services, flags and regular expressions are nothing", { HOST("example.com"), ALL },
 		"NAPTR example.com 1 1 u E2U+sip . !^.*$!sip:x@evil.example!\n"
 		"NAPTR example.com 2 1 s SIP+D2S _sip._sctp.example.com\n"
 		"NAPTR example.com 3 1 a SIP+D2U evil.example\n"
@@ -387,33 +345,24 @@ static const struct row rows[] = {
 		"NAPTR example.com / SRV _sip._tcp.example.com / A fe.example.com, AAAA "
 		"fe.example.com",
 		"TCP 192.0.2.7 5060" },
-	{ "[C4-04] NAPTR without its SRV: addresses of the host with that transport",
-		{ HOST("example.com"), ALL },
+	{ "[C4-04] NAPTR without its SRV: addresses of the host with that transport", { HOST("example.com"), ALL },
 		"NAPTR example.com 1 1 s SIP+D2T _sip._tcp.example.com\nA example.com 192.0.2.3\n",
-		"NAPTR example.com / SRV _sip._tcp.example.com / A example.com, AAAA example.com",
-		"TCP 192.0.2.3 5060" },
-	{ "[C4-06] NAPTR and SRV lead elsewhere: the name checked stays",
-		{ HOST("example.com"), ALL },
+		"NAPTR example.com / SRV _sip._tcp.example.com / A example.com, AAAA example.com", "TCP 192.0.2.3 5060" },
+	{ "[C4-06] NAPTR and SRV lead elsewhere: the name checked stays", { HOST("example.com"), ALL },
 		"NAPTR example.com 1 1 s SIPS+D2T _sips._tcp.hoster.example\n"
 		"SRV _sips._tcp.hoster.example 0 0 5061 a.example\n" LATIN_A,
 		"NAPTR example.com / SRV _sips._tcp.hoster.example / A a.example, AAAA a.example",
 		"TLS 192.0.2.1 5061 example.com, TLS 2001:db8::1 5061 example.com" },
-	{ "a NAPTR question that fails is not an empty answer: SERVFAIL",
-		{ HOST("example.com"), ALL },
-		"SERVFAIL NAPTR example.com\nA example.com 192.0.2.3\n", "NAPTR example.com",
-		"dns.bogus: NAPTR example.com" },
-	{ "a NAPTR question that fails is not an empty answer: silence",
-		{ HOST("example.com"), ALL },
-		"TIMEOUT NAPTR example.com\nA example.com 192.0.2.3\n", "NAPTR example.com",
-		"dns.timeout: NAPTR example.com" },
+	{ "a NAPTR question that fails is not an empty answer: SERVFAIL", { HOST("example.com"), ALL },
+		"SERVFAIL NAPTR example.com\nA example.com 192.0.2.3\n", "NAPTR example.com", "dns.bogus: NAPTR example.com" },
+	{ "a NAPTR question that fails is not an empty answer: silence", { HOST("example.com"), ALL },
+		"TIMEOUT NAPTR example.com\nA example.com 192.0.2.3\n", "NAPTR example.com", "dns.timeout: NAPTR example.com" },
 
 	/* No NAPTR: SRV for each transport. */
-	{ "[C4-04] no NAPTR: SRV of each, the one we like best, no other",
-		{ HOST("example.com"), ALL },
+	{ "[C4-04] no NAPTR: SRV of each, the one we like best, no other", { HOST("example.com"), ALL },
 		"SRV _sips._tcp.example.com 0 0 5061 fe.example.com\n"
 		"SRV _sip._udp.example.com 0 0 5060 a.example\n" FE_A LATIN_A,
-		"NAPTR example.com / " ASK_SRVS " / A fe.example.com, AAAA fe.example.com",
-		"TLS 192.0.2.7 5061 example.com" },
+		"NAPTR example.com / " ASK_SRVS " / A fe.example.com, AAAA fe.example.com", "TLS 192.0.2.7 5061 example.com" },
 	{ "[C4-04] no NAPTR: the order is the caller's", { HOST("example.com"), TCP_TLS },
 		"SRV _sips._tcp.example.com 0 0 5061 fe.example.com\n"
 		"SRV _sip._tcp.example.com 0 0 5060 fe.example.com\n" FE_A,
@@ -426,49 +375,39 @@ static const struct row rows[] = {
 		"NAPTR example.com / SRV _sips._tcp.example.com / A fe.example.com, AAAA "
 		"fe.example.com",
 		"TLS 192.0.2.7 5061 example.com" },
-	{ "[C4-04] no NAPTR, no SRV: addresses, UDP 5060", { HOST("example.com"), ALL },
-		"A example.com 192.0.2.3\n",
-		"NAPTR example.com / " ASK_SRVS " / A example.com, AAAA example.com",
-		"UDP 192.0.2.3 5060" },
-	{ "[C4-04] no NAPTR, no SRV, sips: TLS 5061", { HOST("example.com"), .is_sips = true, ALL },
-		"A example.com 192.0.2.3\n",
-		"NAPTR example.com / SRV _sips._tcp.example.com / A example.com, AAAA example.com",
-		"TLS 192.0.2.3 5061 example.com" },
-	{ "[C4-04] no NAPTR, no SRV, no UDP: TCP 5060", { HOST("example.com"), NO_UDP },
-		"A example.com 192.0.2.3\n",
+	{ "[C4-04] no NAPTR, no SRV: addresses, UDP 5060", { HOST("example.com"), ALL }, "A example.com 192.0.2.3\n",
+		"NAPTR example.com / " ASK_SRVS " / A example.com, AAAA example.com", "UDP 192.0.2.3 5060" },
+	{ "[C4-04] no NAPTR, no SRV, sips: TLS 5061", { HOST("example.com"), .is_sips = true, ALL }, "A example.com 192.0.2.3\n",
+		"NAPTR example.com / SRV _sips._tcp.example.com / A example.com, AAAA example.com", "TLS 192.0.2.3 5061 example.com" },
+	{ "[C4-04] no NAPTR, no SRV, no UDP: TCP 5060", { HOST("example.com"), NO_UDP }, "A example.com 192.0.2.3\n",
 		"NAPTR example.com / SRV _sips._tcp.example.com, SRV _sip._tcp.example.com / A "
 		"example.com, "
 		"AAAA example.com",
 		"TCP 192.0.2.3 5060" },
-	{ "a failed question about a better transport is not passed over",
-		{ HOST("example.com"), ALL },
+	{ "a failed question about a better transport is not passed over", { HOST("example.com"), ALL },
 		"TIMEOUT SRV _sips._tcp.example.com\nSRV _sip._udp.example.com 0 0 5060 "
 		"fe.example.com\n" FE_A,
 		"NAPTR example.com / " ASK_SRVS, "dns.timeout: SRV _sips._tcp.example.com" },
 	{ "a failed question about a worse transport does not matter", { HOST("example.com"), ALL },
 		"SERVFAIL SRV _sip._udp.example.com\nSRV _sip._tcp.example.com 0 0 5060 "
 		"fe.example.com\n" FE_A,
-		"NAPTR example.com / " ASK_SRVS " / A fe.example.com, AAAA fe.example.com",
-		"TCP 192.0.2.7 5060" },
+		"NAPTR example.com / " ASK_SRVS " / A fe.example.com, AAAA fe.example.com", "TCP 192.0.2.7 5060" },
 	{ "a failed SRV question is not an empty answer", { HOST("example.com"), TO(SIP_UDP), ALL },
-		"SERVFAIL SRV _sip._udp.example.com\nA example.com 192.0.2.3\n",
-		"SRV _sip._udp.example.com", "dns.bogus: SRV _sip._udp.example.com" },
+		"SERVFAIL SRV _sip._udp.example.com\nA example.com 192.0.2.3\n", "SRV _sip._udp.example.com",
+		"dns.bogus: SRV _sip._udp.example.com" },
 
 	/* SRV. */
-	{ "RFC 2782 target '.': no addresses of the host instead",
-		{ HOST("example.com"), TO(SIP_TCP), ALL },
-		"SRV _sip._tcp.example.com 0 0 0 .\nA example.com 192.0.2.3\n",
-		"SRV _sip._tcp.example.com", "dns.srv.refused: SRV _sip._tcp.example.com" },
+	{ "RFC 2782 target '.': no addresses of the host instead", { HOST("example.com"), TO(SIP_TCP), ALL },
+		"SRV _sip._tcp.example.com 0 0 0 .\nA example.com 192.0.2.3\n", "SRV _sip._tcp.example.com",
+		"dns.srv.refused: SRV _sip._tcp.example.com" },
 	{ "RFC 2782 target '.' of one transport leaves the others", { HOST("example.com"), ALL },
 		"SRV _sips._tcp.example.com 0 0 0 .\nSRV _sip._tcp.example.com 0 0 5060 "
 		"fe.example.com\n" FE_A,
-		"NAPTR example.com / " ASK_SRVS " / A fe.example.com, AAAA fe.example.com",
-		"TCP 192.0.2.7 5060" },
+		"NAPTR example.com / " ASK_SRVS " / A fe.example.com, AAAA fe.example.com", "TCP 192.0.2.7 5060" },
 	{ "RFC 2782 target '.' and nothing else: not UDP by guess", { HOST("example.com"), ALL },
-		"SRV _sip._udp.example.com 0 0 0 .\nA example.com 192.0.2.3\n",
-		"NAPTR example.com / " ASK_SRVS, "dns.srv.refused: SRV _sip._udp.example.com" },
-	{ "RFC 2782 priorities, all addresses of a target first",
-		{ HOST("example.com"), TO(SIP_TCP), ALL },
+		"SRV _sip._udp.example.com 0 0 0 .\nA example.com 192.0.2.3\n", "NAPTR example.com / " ASK_SRVS,
+		"dns.srv.refused: SRV _sip._udp.example.com" },
+	{ "RFC 2782 priorities, all addresses of a target first", { HOST("example.com"), TO(SIP_TCP), ALL },
 		"SRV _sip._tcp.example.com 20 0 5062 fe.example.com\n"
 		"SRV _sip._tcp.example.com 10 0 5061 a.example\n" FE_A LATIN_A,
 		"SRV _sip._tcp.example.com / A a.example, AAAA a.example, A fe.example.com, AAAA "
@@ -477,8 +416,7 @@ static const struct row rows[] = {
 	{ "two ports of one host: asked once", { HOST("example.com"), TO(SIP_TCP), ALL },
 		"SRV _sip._tcp.example.com 10 0 5061 fe.example.com\n"
 		"SRV _sip._tcp.example.com 20 0 5062 fe.example.com.\n" FE_A,
-		"SRV _sip._tcp.example.com / A fe.example.com, AAAA fe.example.com",
-		"TCP 192.0.2.7 5061, TCP 192.0.2.7 5062" },
+		"SRV _sip._tcp.example.com / A fe.example.com, AAAA fe.example.com", "TCP 192.0.2.7 5061, TCP 192.0.2.7 5062" },
 	{ "two names of one place: tried once", { HOST("example.com"), TO(SIP_TCP), ALL },
 		"SRV _sip._tcp.example.com 10 0 5060 fe.example.com\n"
 		"SRV _sip._tcp.example.com 20 0 5060 b.example\n" FE_A "A b.example 192.0.2.7\n",
@@ -492,39 +430,30 @@ static const struct row rows[] = {
 		"AAAA "
 		"fe.example.com",
 		"TCP 192.0.2.7 5060" },
-	{ "port 0 and names that are none are no targets",
-		{ HOST("example.com"), TO(SIP_TCP), ALL },
+	{ "port 0 and names that are none are no targets", { HOST("example.com"), TO(SIP_TCP), ALL },
 		"SRV _sip._tcp.example.com 10 0 0 fe.example.com\n"
 		"SRV _sip._tcp.example.com 10 0 5060 a..b\n"
 		"SRV _sip._tcp.example.com 20 0 5060 fe.example.com\n" FE_A,
-		"SRV _sip._tcp.example.com / A fe.example.com, AAAA fe.example.com",
-		"TCP 192.0.2.7 5060" },
-	{ "SRV answered: never the host's own address instead",
-		{ HOST("example.com"), TO(SIP_TCP), ALL },
+		"SRV _sip._tcp.example.com / A fe.example.com, AAAA fe.example.com", "TCP 192.0.2.7 5060" },
+	{ "SRV answered: never the host's own address instead", { HOST("example.com"), TO(SIP_TCP), ALL },
 		"SRV _sip._tcp.example.com 10 0 5060 gone.example\nA example.com 192.0.2.3\n",
-		"SRV _sip._tcp.example.com / A gone.example, AAAA gone.example",
-		"dns.name.missing: A, AAAA gone.example" },
+		"SRV _sip._tcp.example.com / A gone.example, AAAA gone.example", "dns.name.missing: A, AAAA gone.example" },
 
 	/* Addresses. */
-	{ "[C4-07] both families, IPv6 first",
-		{ HOST("a.example"), .port = 5060, ALL, .families = SIP_IPV6_FIRST }, LATIN_A,
+	{ "[C4-07] both families, IPv6 first", { HOST("a.example"), .port = 5060, ALL, .families = SIP_IPV6_FIRST }, LATIN_A,
 		"A a.example, AAAA a.example", "UDP 2001:db8::1 5060, UDP 192.0.2.1 5060" },
-	{ "[C4-07] IPv4 only", { HOST("a.example"), .port = 5060, ALL, .families = SIP_IPV4_ONLY },
-		LATIN_A, "A a.example", "UDP 192.0.2.1 5060" },
-	{ "[C4-07] IPv6 only", { HOST("a.example"), .port = 5060, ALL, .families = SIP_IPV6_ONLY },
-		LATIN_A, "AAAA a.example", "UDP 2001:db8::1 5060" },
-	{ "one family fails, the other answers", { HOST("fe.example.com"), .port = 5060, ALL },
-		FE_A "SERVFAIL AAAA fe.example.com\n", "A fe.example.com, AAAA fe.example.com",
-		"UDP 192.0.2.7 5060" },
-	{ "no address at all", { HOST("nobody.example"), .port = 5060, ALL }, "",
-		"A nobody.example, AAAA nobody.example",
+	{ "[C4-07] IPv4 only", { HOST("a.example"), .port = 5060, ALL, .families = SIP_IPV4_ONLY }, LATIN_A, "A a.example", "UDP 192.0.2.1 5060" },
+	{ "[C4-07] IPv6 only", { HOST("a.example"), .port = 5060, ALL, .families = SIP_IPV6_ONLY }, LATIN_A, "AAAA a.example",
+		"UDP 2001:db8::1 5060" },
+	{ "one family fails, the other answers", { HOST("fe.example.com"), .port = 5060, ALL }, FE_A "SERVFAIL AAAA fe.example.com\n",
+		"A fe.example.com, AAAA fe.example.com", "UDP 192.0.2.7 5060" },
+	{ "no address at all", { HOST("nobody.example"), .port = 5060, ALL }, "", "A nobody.example, AAAA nobody.example",
 		"dns.name.missing: A, AAAA nobody.example" },
-	{ "SERVFAIL and nothing", { HOST("nobody.example"), .port = 5060, ALL },
-		"SERVFAIL A nobody.example\n", "A nobody.example, AAAA nobody.example",
-		"dns.bogus: A, AAAA nobody.example" },
+	{ "SERVFAIL and nothing", { HOST("nobody.example"), .port = 5060, ALL }, "SERVFAIL A nobody.example\n",
+		"A nobody.example, AAAA nobody.example", "dns.bogus: A, AAAA nobody.example" },
 	{ "silence says more than SERVFAIL", { HOST("nobody.example"), .port = 5060, ALL },
-		"SERVFAIL A nobody.example\nTIMEOUT AAAA nobody.example\n",
-		"A nobody.example, AAAA nobody.example", "dns.timeout: A, AAAA nobody.example" },
+		"SERVFAIL A nobody.example\nTIMEOUT AAAA nobody.example\n", "A nobody.example, AAAA nobody.example",
+		"dns.timeout: A, AAAA nobody.example" },
 
 	/* Queries that are none. */
 	{ "no host", { HOST(""), ALL }, "", "", "refused -2" },
@@ -541,13 +470,11 @@ static void rules(void **state)
 			struct run run;
 			locate(&rows[i].query, rows[i].zone, backwards, &run);
 			if (strcmp(run.asked, rows[i].asked) != 0) {
-				fail_msg("row \"%s\"%s: asked\n  %s\nnot\n  %s", rows[i].rule,
-					backwards ? ", answered backwards" : "", run.asked,
+				fail_msg("row \"%s\"%s: asked\n  %s\nnot\n  %s", rows[i].rule, backwards ? ", answered backwards" : "", run.asked,
 					rows[i].asked);
 			}
 			if (strcmp(run.got, rows[i].want) != 0) {
-				fail_msg("row \"%s\"%s: found\n  %s\nnot\n  %s", rows[i].rule,
-					backwards ? ", answered backwards" : "", run.got,
+				fail_msg("row \"%s\"%s: found\n  %s\nnot\n  %s", rows[i].rule, backwards ? ", answered backwards" : "", run.got,
 					rows[i].want);
 			}
 		}
@@ -598,13 +525,11 @@ static void bounds(void **state)
 	struct run run;
 	(void)state;
 	for (int i = 0; i < 20; i++) {
-		add_text(zone, sizeof(zone),
-			"NAPTR example.com 10 %d s SIP+D2T _sip._tcp.n%d.example\n", i, i);
+		add_text(zone, sizeof(zone), "NAPTR example.com 10 %d s SIP+D2T _sip._tcp.n%d.example\n", i, i);
 	}
 	for (int n = 0; n < XFED_SIP_LOCATE_NAPTRS; n++) {
 		for (int i = 0; i < XFED_DNS_RECORDS_MAX; i++) {
-			add_text(zone, sizeof(zone),
-				"SRV _sip._tcp.n%d.example %d 0 5060 h%d.example\n", n, i, i % 30);
+			add_text(zone, sizeof(zone), "SRV _sip._tcp.n%d.example %d 0 5060 h%d.example\n", n, i, i % 30);
 		}
 	}
 	for (int i = 0; i < 20; i++) {
@@ -630,10 +555,8 @@ static void questions_that_are_none(void **state)
 	assert_int_equal(sip_locate_new(&q, &env, &l), XFED_OK);
 	while (sip_locate_next(l, &act)) {
 	}
-	assert_int_equal(
-		sip_locate_answer(l, 0, NULL, XFED_REASON_DNS_TIMEOUT), XFED_ERR_NOT_FOUND);
-	assert_int_equal(
-		sip_locate_answer(l, 3, NULL, XFED_REASON_DNS_TIMEOUT), XFED_ERR_NOT_FOUND);
+	assert_int_equal(sip_locate_answer(l, 0, NULL, XFED_REASON_DNS_TIMEOUT), XFED_ERR_NOT_FOUND);
+	assert_int_equal(sip_locate_answer(l, 3, NULL, XFED_REASON_DNS_TIMEOUT), XFED_ERR_NOT_FOUND);
 	assert_null(sip_locate_result(l));
 	sip_locate_free(l);
 	sip_locate_free(NULL);
@@ -655,17 +578,14 @@ static const struct {
 } turns[] = {
 	{ "[C4-05] 503: the next", { { SIP_ATTEMPT_RESPONSE, 503, true, true } }, 1, 1 },
 	{ "[C4-05] no connection: the next", { { SIP_ATTEMPT_ERROR, 0, false, true } }, 1, 1 },
-	{ "[C2-06] a connection lost with the request written ends it",
-		{ { SIP_ATTEMPT_ERROR, 0, true, false } }, 1, 0 },
+	{ "[C2-06] a connection lost with the request written ends it", { { SIP_ATTEMPT_ERROR, 0, true, false } }, 1, 0 },
 	{ "[C2-06] Timer F ends it", { { SIP_ATTEMPT_TIMEOUT, 0, true, false } }, 1, 0 },
-	{ "[C2-06] Timer F ends it, even where nothing was written",
-		{ { SIP_ATTEMPT_TIMEOUT, 0, false, false } }, 1, 0 },
+	{ "[C2-06] Timer F ends it, even where nothing was written", { { SIP_ATTEMPT_TIMEOUT, 0, false, false } }, 1, 0 },
 	{ "200 ends it", { { SIP_ATTEMPT_RESPONSE, 200, true, false } }, 1, 0 },
 	{ "500 ends it", { { SIP_ATTEMPT_RESPONSE, 500, true, false } }, 1, 0 },
 	{ "504 ends it", { { SIP_ATTEMPT_RESPONSE, 504, true, false } }, 1, 0 },
 	{ "the places run out",
-		{ { SIP_ATTEMPT_RESPONSE, 503, true, true }, { SIP_ATTEMPT_ERROR, 0, false, true },
-			{ SIP_ATTEMPT_RESPONSE, 503, true, false },
+		{ { SIP_ATTEMPT_RESPONSE, 503, true, true }, { SIP_ATTEMPT_ERROR, 0, false, true }, { SIP_ATTEMPT_RESPONSE, 503, true, false },
 			{ SIP_ATTEMPT_ERROR, 0, false, false } },
 		4, 2 },
 };
@@ -688,8 +608,7 @@ static void places_in_turn(void **state)
 		for (size_t k = 0; k < turns[i].count; k++) {
 			const struct attempt *a = &turns[i].attempts[k];
 			if (sip_failover_next(f, a->end, a->status, a->was_written) != a->goes_on) {
-				fail_msg("row \"%s\", attempt %zu: %s", turns[i].rule, k,
-					a->goes_on ? "ends" : "goes on");
+				fail_msg("row \"%s\", attempt %zu: %s", turns[i].rule, k, a->goes_on ? "ends" : "goes on");
 			}
 		}
 		if (sip_failover_number(f) != turns[i].last) {
@@ -707,8 +626,7 @@ static void places_in_turn(void **state)
 /* [C4-05] The list outlives what it was made from. */
 static void places_are_kept(void **state)
 {
-	struct sip_locate_query q = { HOST("192.0.2.9"), TO(SIP_TLS), ALL,
-		.tls_name = { "fe.example.com", 14 } };
+	struct sip_locate_query q = { HOST("192.0.2.9"), TO(SIP_TLS), ALL, .tls_name = { "fe.example.com", 14 } };
 	struct sip_locate *l;
 	struct sip_locate_action act;
 	struct sip_failover *f;
@@ -723,16 +641,15 @@ static void places_are_kept(void **state)
 }
 
 /* The order in which one request at `now_ms` would try them: the last digits of the addresses, with their numbers. */
-static const char *order_at(const struct sip_locations *found, struct sip_failed_places *failed,
-	uint64_t now_ms)
+static const char *order_at(const struct sip_locations *found, struct sip_failed_places *failed, uint64_t now_ms)
 {
 	static char out[64];
 	struct sip_failover *f;
 	size_t used = 0;
 	assert_int_equal(sip_failover_new(found, failed, now_ms, &f), XFED_OK);
 	do {
-		used += (size_t)snprintf(out + used, sizeof(out) - used, "%s%u/%u",
-			used ? " " : "", sip_failover_place(f)->address[3], sip_failover_number(f));
+		used += (size_t)snprintf(
+			out + used, sizeof(out) - used, "%s%u/%u", used ? " " : "", sip_failover_place(f)->address[3], sip_failover_number(f));
 	} while (sip_failover_next(f, SIP_ATTEMPT_ERROR, 0, false));
 	sip_failover_free(f);
 	return out;

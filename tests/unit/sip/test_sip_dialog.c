@@ -54,10 +54,14 @@ static struct sip_message *answer(const struct sip_message *request, int status,
 	return read_text(out);
 }
 
-static const struct sip_request first = {
-	.method = { "SUBSCRIBE", 9 }, .uri = { "sip:bob@b.example", 17 }, .from_uri = { "sip:alice@a.example", 19 }, .from_tag = { "ta", 2 },
-	.to_uri = { "sip:bob@b.example", 17 }, .call_id = { "c1@a", 4 }, .cseq = 7, .contact = { "<sip:alice@10.0.0.1:5060;transport=tcp>", 39 }
-};
+static const struct sip_request first = { .method = { "SUBSCRIBE", 9 },
+	.uri = { "sip:bob@b.example", 17 },
+	.from_uri = { "sip:alice@a.example", 19 },
+	.from_tag = { "ta", 2 },
+	.to_uri = { "sip:bob@b.example", 17 },
+	.call_id = { "c1@a", 4 },
+	.cseq = 7,
+	.contact = { "<sip:alice@10.0.0.1:5060;transport=tcp>", 39 } };
 static const struct sip_dialog_start start = { { "c1@a", 4 }, { "ta", 2 }, { "sip:alice@a.example", 19 }, { "sip:bob@b.example", 17 }, 7 };
 
 static bool same_key(const struct sip_dialog *d, const struct sip_message *m)
@@ -197,8 +201,9 @@ static void early(void **state)
 {
 	struct sip_request invite = first;
 	invite.method = XFED_SPAN("INVITE");
-	struct sip_message *request = carry(&invite, ""), *ringing = answer(request, 180, "t1", ""), *ok = answer(request, 200, "t1",
-		"Record-Route: <sip:p1.example;lr>\r\nContact: <sip:bob@10.0.0.2>\r\n"), *fork = answer(request, 200, "t2", "Contact: <sip:bob@10.0.0.8>\r\n");
+	struct sip_message *request = carry(&invite, ""), *ringing = answer(request, 180, "t1", ""),
+			   *ok = answer(request, 200, "t1", "Record-Route: <sip:p1.example;lr>\r\nContact: <sip:bob@10.0.0.2>\r\n"),
+			   *fork = answer(request, 200, "t2", "Contact: <sip:bob@10.0.0.8>\r\n");
 	struct sip_dialog *d, *other;
 	struct sip_request ack = { 0 };
 	assert_int_equal(sip_dialog_of_response(&start, ringing, &d), XFED_OK);
@@ -207,8 +212,8 @@ static void early(void **state)
 	assert_int_equal(sip_dialog_confirm(d, ok), XFED_OK);
 	assert_true(!d->is_early);
 	sip_dialog_ack(d, 7, &ack);
-	assert_true(ack.cseq == 7 && d->local_cseq == 7 && xfed_span_is(ack.uri, "sip:bob@10.0.0.2") && xfed_span_is(ack.route, "<sip:p1.example;lr>") &&
-		    xfed_span_is(ack.to_tag, "t1"));
+	assert_true(ack.cseq == 7 && d->local_cseq == 7 && xfed_span_is(ack.uri, "sip:bob@10.0.0.2") &&
+		    xfed_span_is(ack.route, "<sip:p1.example;lr>") && xfed_span_is(ack.to_tag, "t1"));
 	assert_int_equal(sip_dialog_of_response(&start, fork, &other), XFED_OK);
 	assert_true(xfed_span_is(other->remote_tag, "t2") && xfed_span_is(other->target, "sip:bob@10.0.0.8"));
 	sip_dialog_free(d);
@@ -239,8 +244,13 @@ static void notify_first(void **state)
 static void refused(void **state)
 {
 	static const char *const bad[] = {
-		"", "Contact: *\r\n", "Contact: <tel:1>\r\n", "Contact: <sip:a@h>, <sip:b@h>\r\n", "Contact: <sip:a@h>\r\nm: <sip:b@h>\r\n",
-		"Contact: <sip:a@h>\r\nRecord-Route: <tel:1>\r\n", "Contact: <sip:a@h>\r\nRecord-Route: sip:p.example;lr\r\n",
+		"",
+		"Contact: *\r\n",
+		"Contact: <tel:1>\r\n",
+		"Contact: <sip:a@h>, <sip:b@h>\r\n",
+		"Contact: <sip:a@h>\r\nm: <sip:b@h>\r\n",
+		"Contact: <sip:a@h>\r\nRecord-Route: <tel:1>\r\n",
+		"Contact: <sip:a@h>\r\nRecord-Route: sip:p.example;lr\r\n",
 	};
 	struct sip_request r = first;
 	struct sip_dialog *d;
@@ -306,8 +316,14 @@ int main(void)
 {
 	xfed_mem_set_hooks(&failing_hooks);
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(both_ways), cmocka_unit_test(strict_router), cmocka_unit_test(order),	     cmocka_unit_test(early),
-		cmocka_unit_test(notify_first), cmocka_unit_test(refused),    cmocka_unit_test(last_number), cmocka_unit_test(failing_allocations),
+		cmocka_unit_test(both_ways),
+		cmocka_unit_test(strict_router),
+		cmocka_unit_test(order),
+		cmocka_unit_test(early),
+		cmocka_unit_test(notify_first),
+		cmocka_unit_test(refused),
+		cmocka_unit_test(last_number),
+		cmocka_unit_test(failing_allocations),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

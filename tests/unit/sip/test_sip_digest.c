@@ -26,7 +26,8 @@ static struct sip_message *refusal(int status, const char *lines)
 	char text[4096];
 	snprintf(text, sizeof(text),
 		"SIP/2.0 %d x\r\nVia: SIP/2.0/TCP h;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:c@d>;tag=2\r\nCall-ID: 1\r\n"
-		"CSeq: 1 MESSAGE\r\n%s\r\n", status, lines);
+		"CSeq: 1 MESSAGE\r\n%s\r\n",
+		status, lines);
 	assert_int_equal(sip_message_parse(xfed_span_str(text), SIP_PARSE_DATAGRAM, &m, &err), XFED_OK);
 	return m;
 }
@@ -56,8 +57,9 @@ static const char *print(struct sip_digest *d, const char *method, const char *u
 }
 
 #define NONCE "7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v"
-#define ASKED(algorithm, qop) \
-	"WWW-Authenticate: Digest realm=\"http-auth@example.org\", qop=\"" qop "\", algorithm=" algorithm ", nonce=\"" NONCE "\", opaque=\"FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS\"\r\n"
+#define ASKED(algorithm, qop)                                                                                                                        \
+	"WWW-Authenticate: Digest realm=\"http-auth@example.org\", qop=\"" qop "\", algorithm=" algorithm ", nonce=\"" NONCE                         \
+	"\", opaque=\"FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS\"\r\n"
 
 /*
  * Computed as in RFC 7616 section 3.9.1 (the same script gives the responses printed there for its client nonce), without qop and
@@ -72,8 +74,11 @@ static void answers(void **state)
 	static const struct {
 		const char *lines, *want, *not_there;
 	} rows[] = {
-		{ "WWW-Authenticate: Digest realm=\"http-auth@example.org\", nonce=\"" NONCE "\"\r\n", "response=\"" MD5_NO_QOP "\", algorithm=MD5\r\n", "qop" },
-		{ ASKED("MD5", "auth, auth-int"), "response=\"" MD5_QOP "\", algorithm=MD5, qop=auth, nc=00000001, cnonce=\"abababababababababababababababab\", opaque=\"FQhe/", "SHA" },
+		{ "WWW-Authenticate: Digest realm=\"http-auth@example.org\", nonce=\"" NONCE "\"\r\n",
+			"response=\"" MD5_NO_QOP "\", algorithm=MD5\r\n", "qop" },
+		{ ASKED("MD5", "auth, auth-int"),
+			"response=\"" MD5_QOP "\", algorithm=MD5, qop=auth, nc=00000001, cnonce=\"abababababababababababababababab\", opaque=\"FQhe/",
+			"SHA" },
 		{ ASKED("SHA-256", "auth"), "response=\"" SHA256_QOP "\", algorithm=SHA-256, qop=auth, nc=00000001", "MD5" },
 		{ ASKED("MD5", "auth") ASKED("SHA-256", "auth"), "algorithm=SHA-256", "MD5" },
 		{ ASKED("SHA-512-256", "auth") ASKED("md5", "auth"), "algorithm=MD5", "SHA" },
@@ -117,7 +122,8 @@ static void again(void **state)
 	assert_int_equal(take(d, 401, ASKED("MD5", "auth"), false), SIP_DIGEST_OK);
 	assert_non_null(strstr(print(d, "GET", "/"), "nc=00000001"));
 	assert_non_null(strstr(print(d, "GET", "/"), "nc=00000002"));
-	assert_int_equal(take(d, 401, "WWW-Authenticate: Digest realm=\"http-auth@example.org\", qop=\"auth\", nonce=\"new\", stale=TRUE\r\n", true), SIP_DIGEST_OK);
+	assert_int_equal(take(d, 401, "WWW-Authenticate: Digest realm=\"http-auth@example.org\", qop=\"auth\", nonce=\"new\", stale=TRUE\r\n", true),
+		SIP_DIGEST_OK);
 	assert_non_null(strstr(print(d, "GET", "/"), "nonce=\"new\""));
 	/* A request that was under way when another had brought the new nonce: it was not answered with that one. */
 	assert_int_equal(take(d, 401, ASKED("MD5", "auth"), false), SIP_DIGEST_OK);
@@ -174,8 +180,12 @@ int main(void)
 {
 	xfed_mem_set_hooks(&failing_hooks);
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(answers), cmocka_unit_test(not_answered), cmocka_unit_test(again),
-		cmocka_unit_test(proxy_and_server), cmocka_unit_test(no_injection), cmocka_unit_test(failing_allocations),
+		cmocka_unit_test(answers),
+		cmocka_unit_test(not_answered),
+		cmocka_unit_test(again),
+		cmocka_unit_test(proxy_and_server),
+		cmocka_unit_test(no_injection),
+		cmocka_unit_test(failing_allocations),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

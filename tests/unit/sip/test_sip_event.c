@@ -39,11 +39,12 @@ static void values(void **state)
 		assert_int_equal(sip_sub_value_parse(xfed_span_str(rows[i].text), &v), rows[i].rc);
 		if (rows[i].rc == XFED_OK) {
 			const struct sip_sub_value *w = &rows[i].want;
-			bool same = v.state == w->state && v.expires_s == w->expires_s && v.reason == w->reason && v.retry_after_s == w->retry_after_s;
+			bool same =
+				v.state == w->state && v.expires_s == w->expires_s && v.reason == w->reason && v.retry_after_s == w->retry_after_s;
 			size_t n = sip_sub_value_print(&v, out);
 			if (!same || n != strlen(rows[i].printed) || strcmp(out, rows[i].printed) != 0) {
-				fail_msg("%s: state %d, expires %lld, reason %d, retry %lld, printed %s", rows[i].text, v.state, (long long)v.expires_s,
-					v.reason, (long long)v.retry_after_s, out);
+				fail_msg("%s: state %d, expires %lld, reason %d, retry %lld, printed %s", rows[i].text, v.state,
+					(long long)v.expires_s, v.reason, (long long)v.retry_after_s, out);
 			}
 		}
 	}
@@ -70,9 +71,9 @@ static const struct xfed_env env = { .random = fill_random };
 struct row {
 	uint64_t at_s;
 	int kind;
-	const char *value;     /* NOTIFY: the Subscription-State */
+	const char *value; /* NOTIFY: the Subscription-State */
 	int status;
-	int64_t a, b, c;       /* expires, min_expires, retry_after */
+	int64_t a, b, c; /* expires, min_expires, retry_after */
 	const char *want;
 	unsigned late; /* an answer to the SUBSCRIBE so many before the last */
 };
@@ -109,8 +110,12 @@ static void run_subscriber(const char *name, const struct row *rows, size_t coun
 	random_value = 0;
 	for (size_t i = 0; i < count; i++) {
 		const struct row *r = &rows[i];
-		struct sip_subscriber_event ev = { .kind = (enum sip_subscriber_event_kind)r->kind, .status = r->status, .expires_s = r->a,
-			.min_expires_s = r->b, .retry_after_s = r->c, .number = s.number - r->late };
+		struct sip_subscriber_event ev = { .kind = (enum sip_subscriber_event_kind)r->kind,
+			.status = r->status,
+			.expires_s = r->a,
+			.min_expires_s = r->b,
+			.retry_after_s = r->c,
+			.number = s.number - r->late };
 		if (r->value) {
 			assert_int_equal(sip_sub_value_parse(xfed_span_str(r->value), &ev.value), XFED_OK);
 		}
@@ -125,19 +130,46 @@ static void run_subscriber(const char *name, const struct row *rows, size_t coun
 	}
 }
 
-#define SUBSCRIBE(t, s, w)	 { t, SIP_SUBSCRIBER_SUBSCRIBE, NULL, 0, s, -1, -1, w }
-#define STOP(t, w)		 { t, SIP_SUBSCRIBER_UNSUBSCRIBE, NULL, 0, -1, -1, -1, w }
-#define OK(t, s, w)		 { t, SIP_SUBSCRIBER_ANSWER, NULL, 200, s, -1, -1, w }
-#define FAIL(t, st, w)		 { t, SIP_SUBSCRIBER_ANSWER, NULL, st, -1, -1, -1, w }
-#define FAIL_MORE(t, st, m, ra, w) { t, SIP_SUBSCRIBER_ANSWER, NULL, st, -1, m, ra, w }
-#define SILENCE(t, w)		 { t, SIP_SUBSCRIBER_NO_ANSWER, NULL, 0, -1, -1, -1, w }
-#define NOTIFY(t, v, w)		 { t, SIP_SUBSCRIBER_NOTIFY, v, 0, -1, -1, -1, w }
-#define TICK(t, w)		 { t, SIP_SUBSCRIBER_TICK, NULL, 0, -1, -1, -1, w }
-#define LATE(t, st, w)		 { t, SIP_SUBSCRIBER_ANSWER, NULL, st, 800, -1, -1, w, 1 }
-#define RUN_S(name, ...)                                                                    \
-	do {                                                                                \
-		static const struct row rows_[] = { __VA_ARGS__ };                          \
-		run_subscriber(name, rows_, XFED_ARRAY_LEN(rows_));                         \
+#define SUBSCRIBE(t, s, w)                                                                                                                           \
+	{                                                                                                                                            \
+		t, SIP_SUBSCRIBER_SUBSCRIBE, NULL, 0, s, -1, -1, w                                                                                   \
+	}
+#define STOP(t, w)                                                                                                                                   \
+	{                                                                                                                                            \
+		t, SIP_SUBSCRIBER_UNSUBSCRIBE, NULL, 0, -1, -1, -1, w                                                                                \
+	}
+#define OK(t, s, w)                                                                                                                                  \
+	{                                                                                                                                            \
+		t, SIP_SUBSCRIBER_ANSWER, NULL, 200, s, -1, -1, w                                                                                    \
+	}
+#define FAIL(t, st, w)                                                                                                                               \
+	{                                                                                                                                            \
+		t, SIP_SUBSCRIBER_ANSWER, NULL, st, -1, -1, -1, w                                                                                    \
+	}
+#define FAIL_MORE(t, st, m, ra, w)                                                                                                                   \
+	{                                                                                                                                            \
+		t, SIP_SUBSCRIBER_ANSWER, NULL, st, -1, m, ra, w                                                                                     \
+	}
+#define SILENCE(t, w)                                                                                                                                \
+	{                                                                                                                                            \
+		t, SIP_SUBSCRIBER_NO_ANSWER, NULL, 0, -1, -1, -1, w                                                                                  \
+	}
+#define NOTIFY(t, v, w)                                                                                                                              \
+	{                                                                                                                                            \
+		t, SIP_SUBSCRIBER_NOTIFY, v, 0, -1, -1, -1, w                                                                                        \
+	}
+#define TICK(t, w)                                                                                                                                   \
+	{                                                                                                                                            \
+		t, SIP_SUBSCRIBER_TICK, NULL, 0, -1, -1, -1, w                                                                                       \
+	}
+#define LATE(t, st, w)                                                                                                                               \
+	{                                                                                                                                            \
+		t, SIP_SUBSCRIBER_ANSWER, NULL, st, 800, -1, -1, w, 1                                                                                \
+	}
+#define RUN_S(name, ...)                                                                                                                             \
+	do {                                                                                                                                         \
+		static const struct row rows_[] = { __VA_ARGS__ };                                                                                   \
+		run_subscriber(name, rows_, XFED_ARRAY_LEN(rows_));                                                                                  \
 	} while (0)
 
 static void subscriber(void **state)
@@ -155,8 +187,8 @@ static void subscriber(void **state)
 	RUN_S("the peer forgot it", SUBSCRIBE(0, 800, "SUBSCRIBE 800"), OK(1, 800, ""), NOTIFY(1, "active", "active"), TICK(701, "refresh 800"),
 		FAIL(702, 481, "terminated, SUBSCRIBE 800"));
 	RUN_S("a refresh fails, the rest is left", SUBSCRIBE(0, 800, "SUBSCRIBE 800"), OK(1, 800, ""), NOTIFY(1, "active", "active"),
-		TICK(701, "refresh 800"), FAIL(702, 500, ""), TICK(732, "refresh 800"), FAIL(733, 500, ""), TICK(793, "refresh 800"), FAIL(794, 500, ""),
-		TICK(801, "terminated timeout, SUBSCRIBE 800"));
+		TICK(701, "refresh 800"), FAIL(702, 500, ""), TICK(732, "refresh 800"), FAIL(733, 500, ""), TICK(793, "refresh 800"),
+		FAIL(794, 500, ""), TICK(801, "terminated timeout, SUBSCRIBE 800"));
 	RUN_S("408 of a refresh ends it", SUBSCRIBE(0, 800, "SUBSCRIBE 800"), OK(1, 800, ""), NOTIFY(1, "active", "active"), TICK(701, "refresh 800"),
 		SILENCE(733, "terminated"), TICK(763, "SUBSCRIBE 800"));
 	RUN_S("its end is asked for", SUBSCRIBE(0, 800, "SUBSCRIBE 800"), OK(1, 800, ""), NOTIFY(1, "active", "active"), STOP(5, "refresh 0"),
@@ -233,8 +265,12 @@ static void run_notifier(const char *name, bool is_pending, const struct row *ro
 	sip_notifier_init(&n, &c);
 	for (size_t i = 0; i < count; i++) {
 		const struct row *r = &rows[i];
-		struct sip_notifier_event ev = { .kind = (enum sip_notifier_event_kind)r->kind, .status = r->status, .expires_s = r->a,
-			.is_urgent = r->b == 1, .retry_after_s = r->c, .reason = r->kind == SIP_NOTIFIER_END ? (enum sip_end_reason)r->status : SIP_END_NONE };
+		struct sip_notifier_event ev = { .kind = (enum sip_notifier_event_kind)r->kind,
+			.status = r->status,
+			.expires_s = r->a,
+			.is_urgent = r->b == 1,
+			.retry_after_s = r->c,
+			.reason = r->kind == SIP_NOTIFIER_END ? (enum sip_end_reason)r->status : SIP_END_NONE };
 		if (r->kind == SIP_NOTIFIER_TICK && *r->want) {
 			assert_int_equal(sip_notifier_deadline(&n), r->at_s * 1000);
 		}
@@ -246,24 +282,48 @@ static void run_notifier(const char *name, bool is_pending, const struct row *ro
 	}
 }
 
-#define N_SUB(t, s, w)	  { t, SIP_NOTIFIER_SUBSCRIBE, NULL, 0, s, -1, -1, w }
-#define N_STATE(t, u, w)  { t, SIP_NOTIFIER_STATE, NULL, 0, -1, u, -1, w }
-#define N_OK(t, w)	  { t, SIP_NOTIFIER_ANSWER, NULL, 200, -1, -1, -1, w }
-#define N_FAIL(t, st, w)  { t, SIP_NOTIFIER_ANSWER, NULL, st, -1, -1, -1, w }
-#define N_SILENCE(t, w)	  { t, SIP_NOTIFIER_NO_ANSWER, NULL, 0, -1, -1, -1, w }
-#define N_ACTIVATE(t, w)  { t, SIP_NOTIFIER_ACTIVATE, NULL, 0, -1, -1, -1, w }
-#define N_END(t, r, ra, w) { t, SIP_NOTIFIER_END, NULL, r, -1, -1, ra, w }
-#define N_TICK(t, w)	  { t, SIP_NOTIFIER_TICK, NULL, 0, -1, -1, -1, w }
-#define RUN_N(name, pending, ...)                                                           \
-	do {                                                                                \
-		static const struct row rows_[] = { __VA_ARGS__ };                          \
-		run_notifier(name, pending, rows_, XFED_ARRAY_LEN(rows_));                  \
+#define N_SUB(t, s, w)                                                                                                                               \
+	{                                                                                                                                            \
+		t, SIP_NOTIFIER_SUBSCRIBE, NULL, 0, s, -1, -1, w                                                                                     \
+	}
+#define N_STATE(t, u, w)                                                                                                                             \
+	{                                                                                                                                            \
+		t, SIP_NOTIFIER_STATE, NULL, 0, -1, u, -1, w                                                                                         \
+	}
+#define N_OK(t, w)                                                                                                                                   \
+	{                                                                                                                                            \
+		t, SIP_NOTIFIER_ANSWER, NULL, 200, -1, -1, -1, w                                                                                     \
+	}
+#define N_FAIL(t, st, w)                                                                                                                             \
+	{                                                                                                                                            \
+		t, SIP_NOTIFIER_ANSWER, NULL, st, -1, -1, -1, w                                                                                      \
+	}
+#define N_SILENCE(t, w)                                                                                                                              \
+	{                                                                                                                                            \
+		t, SIP_NOTIFIER_NO_ANSWER, NULL, 0, -1, -1, -1, w                                                                                    \
+	}
+#define N_ACTIVATE(t, w)                                                                                                                             \
+	{                                                                                                                                            \
+		t, SIP_NOTIFIER_ACTIVATE, NULL, 0, -1, -1, -1, w                                                                                     \
+	}
+#define N_END(t, r, ra, w)                                                                                                                           \
+	{                                                                                                                                            \
+		t, SIP_NOTIFIER_END, NULL, r, -1, -1, ra, w                                                                                          \
+	}
+#define N_TICK(t, w)                                                                                                                                 \
+	{                                                                                                                                            \
+		t, SIP_NOTIFIER_TICK, NULL, 0, -1, -1, -1, w                                                                                         \
+	}
+#define RUN_N(name, pending, ...)                                                                                                                    \
+	do {                                                                                                                                         \
+		static const struct row rows_[] = { __VA_ARGS__ };                                                                                   \
+		run_notifier(name, pending, rows_, XFED_ARRAY_LEN(rows_));                                                                           \
 	} while (0)
 
 static void notifier(void **state)
 {
-	RUN_N("begins, changes, expires", false, N_SUB(0, 600, "200 600, NOTIFY active;expires=600"), N_OK(0, ""), N_STATE(10, 0, "NOTIFY active;expires=590"),
-		N_OK(10, ""), N_TICK(600, "NOTIFY terminated;reason=timeout"), N_OK(601, "gone"));
+	RUN_N("begins, changes, expires", false, N_SUB(0, 600, "200 600, NOTIFY active;expires=600"), N_OK(0, ""),
+		N_STATE(10, 0, "NOTIFY active;expires=590"), N_OK(10, ""), N_TICK(600, "NOTIFY terminated;reason=timeout"), N_OK(601, "gone"));
 	RUN_N("approved later", true, N_SUB(0, -1, "200 3600, NOTIFY pending;expires=3600"), N_OK(0, ""), N_STATE(5, 1, ""),
 		N_ACTIVATE(9, "NOTIFY active;expires=3591"), N_OK(9, ""));
 	RUN_N("too short, then at most", false, N_SUB(0, 5, "423 60, gone"));
@@ -271,17 +331,20 @@ static void notifier(void **state)
 	RUN_N("a fetch", false, N_SUB(0, 0, "200 0, NOTIFY terminated;reason=timeout"), N_OK(1, "gone"));
 	RUN_N("one at a time, the last state wins", false, N_SUB(0, 600, "200 600, NOTIFY active;expires=600"), N_STATE(1, 0, ""), N_STATE(2, 0, ""),
 		N_OK(3, "NOTIFY active;expires=597"), N_OK(4, ""));
-	RUN_N("no faster than the bucket", false, N_SUB(0, 600, "200 600, NOTIFY active;expires=600"), N_OK(0, ""), N_STATE(0, 0, "NOTIFY active;expires=600"),
-		N_OK(0, ""), N_STATE(0, 0, "NOTIFY active;expires=600"), N_OK(0, ""), N_STATE(1, 0, ""), N_STATE(2, 0, ""),
-		N_TICK(5, "NOTIFY active;expires=595"), N_OK(5, ""), N_STATE(6, 0, ""), N_STATE(7, 1, "NOTIFY active;expires=593"), N_OK(7, ""));
-	RUN_N("the end does not wait", false, N_SUB(0, 600, "200 600, NOTIFY active;expires=600"), N_OK(0, ""), N_STATE(0, 0, "NOTIFY active;expires=600"),
-		N_OK(0, ""), N_STATE(0, 0, "NOTIFY active;expires=600"), N_OK(0, ""),
+	RUN_N("no faster than the bucket", false, N_SUB(0, 600, "200 600, NOTIFY active;expires=600"), N_OK(0, ""),
+		N_STATE(0, 0, "NOTIFY active;expires=600"), N_OK(0, ""), N_STATE(0, 0, "NOTIFY active;expires=600"), N_OK(0, ""), N_STATE(1, 0, ""),
+		N_STATE(2, 0, ""), N_TICK(5, "NOTIFY active;expires=595"), N_OK(5, ""), N_STATE(6, 0, ""), N_STATE(7, 1, "NOTIFY active;expires=593"),
+		N_OK(7, ""));
+	RUN_N("the end does not wait", false, N_SUB(0, 600, "200 600, NOTIFY active;expires=600"), N_OK(0, ""),
+		N_STATE(0, 0, "NOTIFY active;expires=600"), N_OK(0, ""), N_STATE(0, 0, "NOTIFY active;expires=600"), N_OK(0, ""),
 		N_END(1, SIP_END_PROBATION, 30, "NOTIFY terminated;reason=probation;retry-after=30"), N_SUB(1, 600, "481 0"), N_OK(2, "gone"));
-	RUN_N("refreshed", false, N_SUB(0, 600, "200 600, NOTIFY active;expires=600"), N_OK(0, ""), N_SUB(500, 600, "200 600, NOTIFY active;expires=600"),
-		N_OK(500, ""), N_TICK(600, ""), N_TICK(1100, "NOTIFY terminated;reason=timeout"));
+	RUN_N("refreshed", false, N_SUB(0, 600, "200 600, NOTIFY active;expires=600"), N_OK(0, ""),
+		N_SUB(500, 600, "200 600, NOTIFY active;expires=600"), N_OK(500, ""), N_TICK(600, ""),
+		N_TICK(1100, "NOTIFY terminated;reason=timeout"));
 	RUN_N("nobody there", false, N_SUB(0, 600, "200 600, NOTIFY active;expires=600"), N_FAIL(1, 481, "gone"), N_STATE(2, 1, ""), N_OK(3, ""));
 	RUN_N("silence", false, N_SUB(0, 600, "200 600, NOTIFY active;expires=600"), N_SILENCE(32, "gone"));
-	RUN_N("a passing failure", false, N_SUB(0, 600, "200 600, NOTIFY active;expires=600"), N_FAIL(1, 500, ""), N_STATE(2, 0, "NOTIFY active;expires=598"));
+	RUN_N("a passing failure", false, N_SUB(0, 600, "200 600, NOTIFY active;expires=600"), N_FAIL(1, 500, ""),
+		N_STATE(2, 0, "NOTIFY active;expires=598"));
 }
 
 /* ---- both ends ---- */
@@ -340,8 +403,12 @@ static void carry(struct wire *w, uint64_t now_ms)
 			idle = false;
 		}
 		if (has_answer) {
-			struct sip_subscriber_event ev = { .kind = SIP_SUBSCRIBER_ANSWER, .status = answer.status, .expires_s = answer.expires_s,
-				.min_expires_s = answer.status == 423 ? answer.min_expires_s : -1, .retry_after_s = -1, .number = w->s.number };
+			struct sip_subscriber_event ev = { .kind = SIP_SUBSCRIBER_ANSWER,
+				.status = answer.status,
+				.expires_s = answer.expires_s,
+				.min_expires_s = answer.status == 423 ? answer.min_expires_s : -1,
+				.retry_after_s = -1,
+				.number = w->s.number };
 			sip_subscriber_step(&w->s, &ev, now_ms);
 			idle = false;
 		}

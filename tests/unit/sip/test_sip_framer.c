@@ -73,8 +73,7 @@ static void streams(void **state)
 		{ "one", A, "message(48) " },
 		{ "two, compact and folded", A B, "message(48) message(28) " },
 		{ "CRLF before", "\r\n" A, "message(48) " },
-		{ "ping", "\r\n\r\n" A "\r\n\r\n\r\n\r\n" B,
-			"ping(0) message(48) ping(0) ping(0) message(28) " },
+		{ "ping", "\r\n\r\n" A "\r\n\r\n\r\n\r\n" B, "ping(0) message(48) ping(0) ping(0) message(28) " },
 		{ "three CRLF", "\r\n\r\n\r\n" A, "ping(0) message(48) " },
 		{ "pong", "\r\n" A "\r\n" B, "message(48) message(28) " },
 		{ "half", "MESSAGE sip:c@d SIP/2.0\r\nContent-Length: 2\r\n\r\nh", "" },
@@ -82,8 +81,7 @@ static void streams(void **state)
 		{ "negative", "X sip:c@d SIP/2.0\r\nContent-Length: -1\r\n\r\n", "error(41) " },
 		{ "hex", "X sip:c@d SIP/2.0\r\nl: 0x1\r\n\r\n", "error(29) " },
 		{ "empty", "X sip:c@d SIP/2.0\r\nl:\r\n\r\n", "error(25) " },
-		{ "two of them", "X sip:c@d SIP/2.0\r\nl: 1\r\nContent-Length: 1\r\n\r\n",
-			"error(46) " },
+		{ "two of them", "X sip:c@d SIP/2.0\r\nl: 1\r\nContent-Length: 1\r\n\r\n", "error(46) " },
 		{ "large", "X sip:c@d SIP/2.0\r\nl: 65536\r\n\r\n", "message(31) " },
 		{ "huge", "X sip:c@d SIP/2.0\r\nl: 1048577\r\n\r\n", "error(33) " },
 		{ "huger", "X sip:c@d SIP/2.0\r\nl: 99999999999999999999\r\n\r\n", "error(46) " },
@@ -105,16 +103,13 @@ static void streams(void **state)
 /* What the framer gives up on, the parser refuses too, and says it is the framing. */
 static void parser_agrees(void **state)
 {
-	static const char *const rows[] = { "X sip:c@d SIP/2.0\r\nFoo: 1\r\n\r\n",
-		"X sip:c@d SIP/2.0\r\nContent-Length: -1\r\n\r\n",
-		"X sip:c@d SIP/2.0\r\nl: 1\r\nContent-Length: 1\r\n\r\n",
-		"X sip:c@d SIP/2.0\r\nl: 1048577\r\n\r\n", "X sip:c@d SIP/2.0\nl: 0\r\n\r\n" };
+	static const char *const rows[] = { "X sip:c@d SIP/2.0\r\nFoo: 1\r\n\r\n", "X sip:c@d SIP/2.0\r\nContent-Length: -1\r\n\r\n",
+		"X sip:c@d SIP/2.0\r\nl: 1\r\nContent-Length: 1\r\n\r\n", "X sip:c@d SIP/2.0\r\nl: 1048577\r\n\r\n",
+		"X sip:c@d SIP/2.0\nl: 0\r\n\r\n" };
 	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
 		struct sip_message *m;
 		struct sip_error err;
-		assert_int_equal(
-			sip_message_parse(xfed_span_str(rows[i]), SIP_PARSE_STREAM, &m, &err),
-			XFED_ERR_INVALID);
+		assert_int_equal(sip_message_parse(xfed_span_str(rows[i]), SIP_PARSE_STREAM, &m, &err), XFED_ERR_INVALID);
 		assert_true(err.is_framing);
 		sip_message_free(m);
 	}
@@ -152,8 +147,7 @@ static void limits(void **state)
 	static char text[XFED_SIP_MESSAGE_BYTES + 100];
 	struct log log;
 	char want[64];
-	int n = snprintf(text, sizeof(text), "X sip:c@d SIP/2.0\r\nl: %d\r\n\r\n",
-		XFED_SIP_MESSAGE_BYTES - 31);
+	int n = snprintf(text, sizeof(text), "X sip:c@d SIP/2.0\r\nl: %d\r\n\r\n", XFED_SIP_MESSAGE_BYTES - 31);
 	memset(text + n, 'b', sizeof(text) - (size_t)n);
 	run(text, XFED_SIP_MESSAGE_BYTES, 5000, &log);
 	snprintf(want, sizeof(want), "message(%d) ", XFED_SIP_MESSAGE_BYTES);

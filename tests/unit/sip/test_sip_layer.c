@@ -25,12 +25,10 @@ static void check_deadline(const struct scenario *s, size_t i, unsigned divisor)
 	const struct row *r = &s->rows[i];
 	uint64_t deadline = sip_layer_deadline(play.layer), at = r->at_ms / divisor;
 	if (r->what == TICK && deadline > at) {
-		fail_msg("%s row %zu: deadline %llu, row at %llu", s->name, i,
-			(unsigned long long)deadline, (unsigned long long)at);
+		fail_msg("%s row %zu: deadline %llu, row at %llu", s->name, i, (unsigned long long)deadline, (unsigned long long)at);
 	}
 	if (r->what == TICK && deadline != 0 && deadline != at) {
-		fail_msg("%s row %zu: due already at %llu", s->name, i,
-			(unsigned long long)deadline);
+		fail_msg("%s row %zu: due already at %llu", s->name, i, (unsigned long long)deadline);
 	}
 	if (r->what == LATE && deadline >= at) {
 		fail_msg("%s row %zu: due at %llu only", s->name, i, (unsigned long long)deadline);
@@ -51,8 +49,7 @@ static void run_scenario(const struct scenario *s, unsigned divisor)
 		r.at_ms /= divisor;
 		play_row(&play, &r);
 		if (strcmp(play.got, r.want) != 0) {
-			fail_msg("%s row %zu (%llu ms): got \"%s\", want \"%s\"", s->name, i,
-				(unsigned long long)r.at_ms, play.got, r.want);
+			fail_msg("%s row %zu (%llu ms): got \"%s\", want \"%s\"", s->name, i, (unsigned long long)r.at_ms, play.got, r.want);
 		}
 	}
 	sip_layer_free(play.layer);
@@ -90,18 +87,15 @@ static void failing_allocations(void **state)
 				bool hit = failing_hit;
 				failing_arm(-1);
 				failing_hit = hit;
-				const struct row last = { 400000, REQUEST, "MESSAGE",
-					"z9hG4bKafterwards", 99, NULL };
+				const struct row last = { 400000, REQUEST, "MESSAGE", "z9hG4bKafterwards", 99, NULL };
 				play_row(&play, &last);
 				if (strcmp(play.got, "request MESSAGE") != 0) {
-					fail_msg("%s, allocation %ld: then \"%s\"", s->name, n,
-						play.got);
+					fail_msg("%s, allocation %ld: then \"%s\"", s->name, n, play.got);
 				}
 			}
 			sip_layer_free(play.layer);
 			if (failing_held != held) {
-				fail_msg("%s, allocation %ld: %ld blocks kept", s->name, n,
-					failing_held - held);
+				fail_msg("%s, allocation %ld: %ld blocks kept", s->name, n, failing_held - held);
 			}
 			if (!failing_hit) {
 				break;
@@ -127,30 +121,20 @@ static void response_routing(void **state)
 		int port;
 		const char *top; /* in the response */
 	} rows[] = {
-		{ "SIP/2.0/UDP " PEER_IP ";branch=z9hG4bK1", SIP_UDP, 1, PEER_IP, 5060,
-			"Via: SIP/2.0/UDP " PEER_IP ";branch=z9hG4bK1\r\n" },
-		{ "SIP/2.0/UDP " PEER_IP ":5070;branch=z9hG4bK1", SIP_UDP, 1, PEER_IP, 5070,
-			":5070;branch=z9hG4bK1\r\n" },
-		{ "SIP/2.0/UDP sip.example.org;branch=z9hG4bK1", SIP_UDP, 1, PEER_IP, 5060,
-			";branch=z9hG4bK1;received=" PEER_IP "\r\n" },
+		{ "SIP/2.0/UDP " PEER_IP ";branch=z9hG4bK1", SIP_UDP, 1, PEER_IP, 5060, "Via: SIP/2.0/UDP " PEER_IP ";branch=z9hG4bK1\r\n" },
+		{ "SIP/2.0/UDP " PEER_IP ":5070;branch=z9hG4bK1", SIP_UDP, 1, PEER_IP, 5070, ":5070;branch=z9hG4bK1\r\n" },
+		{ "SIP/2.0/UDP sip.example.org;branch=z9hG4bK1", SIP_UDP, 1, PEER_IP, 5060, ";branch=z9hG4bK1;received=" PEER_IP "\r\n" },
 		{ "SIP/2.0/UDP " PEER_IP ";rport;branch=z9hG4bK1", SIP_UDP, 1, PEER_IP, 40000,
 			";branch=z9hG4bK1;received=" PEER_IP ";rport=40000\r\n" },
-		{ "SIP/2.0/UDP 10.0.0.1:5062;rport=9;received=6.6.6.6;branch=z9hG4bK1", SIP_UDP, 1,
-			PEER_IP, 40000,
+		{ "SIP/2.0/UDP 10.0.0.1:5062;rport=9;received=6.6.6.6;branch=z9hG4bK1", SIP_UDP, 1, PEER_IP, 40000,
 			"10.0.0.1:5062;branch=z9hG4bK1;received=" PEER_IP ";rport=40000\r\n" },
-		{ "SIP/2.0/UDP h;maddr=239.255.255.1;branch=z9hG4bK1", SIP_UDP, 1, PEER_IP, 5060,
-			";maddr=239.255.255.1;" },
-		{ "SIP/2.0/UDP h:5070;maddr=127.0.0.1;branch=z9hG4bK1", SIP_UDP, 1, PEER_IP, 5070,
-			";maddr=127.0.0.1;" },
-		{ "SIP/2.0/UDP h:5070;maddr=[::1];branch=z9hG4bK1", SIP_UDP, 1, PEER_IP, 5070,
-			";maddr=[::1];" },
+		{ "SIP/2.0/UDP h;maddr=239.255.255.1;branch=z9hG4bK1", SIP_UDP, 1, PEER_IP, 5060, ";maddr=239.255.255.1;" },
+		{ "SIP/2.0/UDP h:5070;maddr=127.0.0.1;branch=z9hG4bK1", SIP_UDP, 1, PEER_IP, 5070, ";maddr=127.0.0.1;" },
+		{ "SIP/2.0/UDP h:5070;maddr=[::1];branch=z9hG4bK1", SIP_UDP, 1, PEER_IP, 5070, ";maddr=[::1];" },
 		{ "SIP/2.0/TCP sip.example.org:5080;branch=z9hG4bK1, SIP/2.0/UDP "
 		  "deep;branch=z9hG4bK2",
-			SIP_TCP, 1, PEER_IP, 5080,
-			";branch=z9hG4bK1;received=" PEER_IP
-			", SIP/2.0/UDP deep;branch=z9hG4bK2\r\n" },
-		{ "SIP/2.0/TLS sip.example.org;branch=z9hG4bK1", SIP_TLS, 1, PEER_IP, 5061,
-			";received=" PEER_IP "\r\n" },
+			SIP_TCP, 1, PEER_IP, 5080, ";branch=z9hG4bK1;received=" PEER_IP ", SIP/2.0/UDP deep;branch=z9hG4bK2\r\n" },
+		{ "SIP/2.0/TLS sip.example.org;branch=z9hG4bK1", SIP_TLS, 1, PEER_IP, 5061, ";received=" PEER_IP "\r\n" },
 	};
 	struct sip_layer_config config = play_config();
 	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
@@ -161,19 +145,14 @@ static void response_routing(void **state)
 			"<sip:a@b>;tag=1\r\nTo: sip:c@d\r\n"
 			"Call-ID: 1\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n",
 			rows[i].via);
-		const struct row in = { 0, RAW, text, .want = "" },
-				 out = { 1, RESPOND, .n = 200, .more = "Allow: MESSAGE\r\n" };
+		const struct row in = { 0, RAW, text, .want = "" }, out = { 1, RESPOND, .n = 200, .more = "Allow: MESSAGE\r\n" };
 		play_row(&play, &in);
 		play_row(&play, &out);
-		bool fine = strcmp(play.got, "send 200") == 0 &&
-			    play.last_target.flow == rows[i].flow &&
-			    play.last_target.transport == rows[i].transport &&
-			    strcmp(play.last_target.ip, rows[i].ip) == 0 &&
-			    play.last_target.port == rows[i].port && last_has(rows[i].top) &&
-			    last_has("\r\nAllow: MESSAGE\r\n");
+		bool fine = strcmp(play.got, "send 200") == 0 && play.last_target.flow == rows[i].flow &&
+			    play.last_target.transport == rows[i].transport && strcmp(play.last_target.ip, rows[i].ip) == 0 &&
+			    play.last_target.port == rows[i].port && last_has(rows[i].top) && last_has("\r\nAllow: MESSAGE\r\n");
 		if (!fine) {
-			fail_msg("%s: flow %llu %s:%d\n%s", rows[i].via,
-				(unsigned long long)play.last_target.flow, play.last_target.ip,
+			fail_msg("%s: flow %llu %s:%d\n%s", rows[i].via, (unsigned long long)play.last_target.flow, play.last_target.ip,
 				play.last_target.port, play.last_bytes);
 		}
 		assert_true(last_has("To: sip:c@d;tag="));
@@ -215,13 +194,11 @@ static void strangers_choose_no_address(void **state)
 			const struct row out = { 1, RESPOND, .n = 200, .more = "" };
 			play_row(&play, &out);
 		}
-		bool fine = strncmp(play.got, "send ", 5) == 0 && play.last_target.flow == 1 &&
-			    strcmp(play.last_target.ip, PEER_IP) == 0 &&
+		bool fine = strncmp(play.got, "send ", 5) == 0 && play.last_target.flow == 1 && strcmp(play.last_target.ip, PEER_IP) == 0 &&
 			    play.last_target.port == 40000;
 		if (!fine) {
-			fail_msg("%s, %s: \"%s\" to flow %llu %s:%d", method, via, play.got,
-				(unsigned long long)play.last_target.flow, play.last_target.ip,
-				play.last_target.port);
+			fail_msg("%s, %s: \"%s\" to flow %llu %s:%d", method, via, play.got, (unsigned long long)play.last_target.flow,
+				play.last_target.ip, play.last_target.port);
 		}
 		sip_layer_free(play.layer);
 	}
@@ -320,8 +297,7 @@ static void strangers_are_not_called_back(void **state)
 	(void)state;
 	play_is_stranger = true;
 	for (size_t i = 0; i < XFED_ARRAY_LEN(streams); i++) {
-		const struct row in = { 0, REQUEST, "MESSAGE", B1, 0, NULL },
-				 closed = { 1, CLOSED, .n = 1 }, out = { 2, RESPOND, .n = 403 };
+		const struct row in = { 0, REQUEST, "MESSAGE", B1, 0, NULL }, closed = { 1, CLOSED, .n = 1 }, out = { 2, RESPOND, .n = 403 };
 		begin(streams[i], &config);
 		play_row(&play, &in);
 		play_row(&play, &closed);
@@ -339,15 +315,13 @@ static void strangers_are_not_called_back(void **state)
 static void response_after_close(void **state)
 {
 	struct sip_layer_config config = play_config();
-	const struct row in = { 0, REQUEST, "MESSAGE", B1, 0, NULL },
-			 closed = { 1, CLOSED, .n = 1 }, out = { 2, RESPOND, .n = 200 };
+	const struct row in = { 0, REQUEST, "MESSAGE", B1, 0, NULL }, closed = { 1, CLOSED, .n = 1 }, out = { 2, RESPOND, .n = 200 };
 	begin(SIP_TLS, &config);
 	play_row(&play, &in);
 	play_row(&play, &closed);
 	play_row(&play, &out);
 	assert_string_equal(play.got, "send 200");
-	assert_true(play.last_target.flow == 0 && play.last_target.port == 5061 &&
-		    play.last_target.transport == SIP_TLS);
+	assert_true(play.last_target.flow == 0 && play.last_target.port == 5061 && play.last_target.transport == SIP_TLS);
 	assert_string_equal(play.last_target.ip, PEER_IP);
 	assert_string_equal(play.last_target.tls_name, "sip.example.org");
 	sip_layer_free(play.layer);
@@ -369,8 +343,7 @@ static void stable_to_tag(void **state)
 	struct sip_layer_config config = play_config();
 	for (size_t i = 0; i < XFED_ARRAY_LEN(methods_tried); i++) {
 		char first[70000];
-		const struct row in = { 0, REQUEST, methods_tried[i], B1, 0, NULL },
-				 out = { 2, RESPOND, .n = 200 };
+		const struct row in = { 0, REQUEST, methods_tried[i], B1, 0, NULL }, out = { 2, RESPOND, .n = 200 };
 		begin(SIP_UDP, &config);
 		play_row(&play, &in);
 		if (i == 0) {
@@ -393,8 +366,7 @@ static void headers_of_refusals(void **state)
 		{ "INVITE", NULL, "\r\nAllow: MESSAGE, OPTIONS\r\n" },
 		{ "FOO", NULL, "\r\nAllow: MESSAGE, OPTIONS\r\n" },
 		{ "SUBSCRIBE", NULL, "\r\nAllow-Events:\r\n" },
-		{ "MESSAGE", "Require: 100rel, x\r\nRequire: y\r\n",
-			"\r\nUnsupported: 100rel, x\r\nUnsupported: y\r\n" },
+		{ "MESSAGE", "Require: 100rel, x\r\nRequire: y\r\n", "\r\nUnsupported: 100rel, x\r\nUnsupported: y\r\n" },
 	};
 	struct sip_layer_config config = play_config();
 	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
@@ -487,8 +459,7 @@ static void refused_calls(void **state)
 	r.request.method = XFED_SPAN("MESSAGE");
 	r.request.subject = XFED_SPAN("a\r\nRoute: <sip:evil>");
 	assert_int_equal(sip_layer_request(play.layer, &r, 0, &txn), XFED_ERR_INVALID);
-	assert_int_equal(
-		sip_layer_respond(play.layer, 77, 200, NULL, XFED_SPAN(""), 0), XFED_ERR_NOT_FOUND);
+	assert_int_equal(sip_layer_respond(play.layer, 77, 200, NULL, XFED_SPAN(""), 0), XFED_ERR_NOT_FOUND);
 	sip_layer_free(play.layer);
 }
 
@@ -531,8 +502,7 @@ static void many_lost_at_once(void **state)
 	for (int i = 0; i < 500; i++) {
 		char branch[16];
 		snprintf(branch, sizeof(branch), "m%d", i);
-		const struct row call = { 0, CALL, "MESSAGE", branch, 0, NULL },
-				 sent = { 0, SENT, .n = 9 };
+		const struct row call = { 0, CALL, "MESSAGE", branch, 0, NULL }, sent = { 0, SENT, .n = 9 };
 		play_row(&play, &call);
 		play_row(&play, &sent);
 	}
@@ -543,8 +513,7 @@ static void many_lost_at_once(void **state)
 		assert_int_equal(sip_layer_step(play.layer, &tick, 1), XFED_OK);
 		ticks++;
 		while (sip_layer_next(play.layer, &act)) {
-			assert_true(act.kind == SIP_ACT_TRANSPORT_ERROR && act.was_written &&
-				    act.cookie == 7);
+			assert_true(act.kind == SIP_ACT_TRANSPORT_ERROR && act.was_written && act.cookie == 7);
 			errors++;
 		}
 	}

@@ -13,8 +13,7 @@
 
 static const char *corpus_dir;
 
-static int parse(struct xfed_span bytes, enum sip_parse_flags flags, struct sip_message **m,
-	struct sip_error *err)
+static int parse(struct xfed_span bytes, enum sip_parse_flags flags, struct sip_message **m, struct sip_error *err)
 {
 	/* A copy of exactly that size: reading behind it is seen. */
 	char *copy = malloc(bytes.len > 0 ? bytes.len : 1);
@@ -24,20 +23,20 @@ static int parse(struct xfed_span bytes, enum sip_parse_flags flags, struct sip_
 	return rc;
 }
 
-#define FULL                                                                                       \
-	"\r\n\r\nMESSAGE sip:juliet%20c@example.com;lr SIP/2.0\r\n"                                \
-	"v: SIP/2.0/TLS sip.example.org:5061;branch=z9hG4bKtop;rport;i=2, SIP/2.0/UDP "            \
-	"10.0.0.1;branch=z9hG4bKlow\r\n"                                                           \
-	"Via: SIP/2.0/TCP 10.0.0.2;branch=z9hG4bKend\r\n"                                          \
-	"Max-Forwards: 069\r\nf: \"Dave, \\\"D\\\"\" <sip:dave@example.org>;tag=from-1\r\nt: "     \
-	"sip:juliet@example.com\r\n"                                                               \
-	"i: abc@10.0.0.1\r\nCSeq:  42\r\n MESSAGE\r\ns: Two\r\n words\r\nc: text/plain ; "         \
-	"charset=\"UTF-8\"\r\n"                                                                    \
-	"Content-Language: de\r\nContent-Encoding: identity\r\nContent-Disposition: "              \
-	"render\r\nExpires: 60\r\nRetry-After: 5 (x)\r\n"                                          \
-	"Date: Sat, 21 Nov 2026 10:00:00 GMT\r\nRequire: a\r\nAccept: text/plain\r\nm: "           \
-	"<sip:dave@10.0.0.1>\r\nX-Own: v\r\n"                                                      \
-	"Route: <sip:r.example.com;lr>\r\nRecord-Route: <sip:q.example.com;lr>\r\nl: "             \
+#define FULL                                                                                                                                         \
+	"\r\n\r\nMESSAGE sip:juliet%20c@example.com;lr SIP/2.0\r\n"                                                                                  \
+	"v: SIP/2.0/TLS sip.example.org:5061;branch=z9hG4bKtop;rport;i=2, SIP/2.0/UDP "                                                              \
+	"10.0.0.1;branch=z9hG4bKlow\r\n"                                                                                                             \
+	"Via: SIP/2.0/TCP 10.0.0.2;branch=z9hG4bKend\r\n"                                                                                            \
+	"Max-Forwards: 069\r\nf: \"Dave, \\\"D\\\"\" <sip:dave@example.org>;tag=from-1\r\nt: "                                                       \
+	"sip:juliet@example.com\r\n"                                                                                                                 \
+	"i: abc@10.0.0.1\r\nCSeq:  42\r\n MESSAGE\r\ns: Two\r\n words\r\nc: text/plain ; "                                                           \
+	"charset=\"UTF-8\"\r\n"                                                                                                                      \
+	"Content-Language: de\r\nContent-Encoding: identity\r\nContent-Disposition: "                                                                \
+	"render\r\nExpires: 60\r\nRetry-After: 5 (x)\r\n"                                                                                            \
+	"Date: Sat, 21 Nov 2026 10:00:00 GMT\r\nRequire: a\r\nAccept: text/plain\r\nm: "                                                             \
+	"<sip:dave@10.0.0.1>\r\nX-Own: v\r\n"                                                                                                        \
+	"Route: <sip:r.example.com;lr>\r\nRecord-Route: <sip:q.example.com;lr>\r\nl: "                                                               \
 	"5\r\n\r\nhello"
 
 static void all_fields(void **state)
@@ -71,10 +70,7 @@ static void all_fields(void **state)
 		{ "contact", m->contact, "<sip:dave@10.0.0.1>" },
 		{ "body", m->body, "hello" },
 		{ "X-Own", sip_message_header_named(m, "x-own", NULL)->value, "v" },
-		{ "second Via",
-			sip_message_header(
-				m, SIP_HEADER_VIA, sip_message_header_named(m, "via", NULL))
-				->value,
+		{ "second Via", sip_message_header(m, SIP_HEADER_VIA, sip_message_header_named(m, "via", NULL))->value,
 			"SIP/2.0/TCP 10.0.0.2;branch=z9hG4bKend" },
 	};
 	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
@@ -82,10 +78,8 @@ static void all_fields(void **state)
 			fail_msg("%s: %.*s", rows[i].name, (int)rows[i].got.len, rows[i].got.data);
 		}
 	}
-	assert_true(m->is_request && m->via_count == 3 && m->max_forwards == 69 && m->cseq == 42 &&
-		    m->expires == 60);
-	assert_true(m->retry_after_s == 5 && m->via.has_rport && m->via.port == 5061 &&
-		    m->to.tag.data == NULL);
+	assert_true(m->is_request && m->via_count == 3 && m->max_forwards == 69 && m->cseq == 42 && m->expires == 60);
+	assert_true(m->retry_after_s == 5 && m->via.has_rport && m->via.port == 5061 && m->to.tag.data == NULL);
 	assert_null(sip_message_header_named(m, "Nowhere", NULL));
 	sip_message_free(m);
 }
@@ -98,8 +92,7 @@ static void status_line(void **state)
 			   "h;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\n"
 			   "To: <sip:c@d>;tag=2\r\nCall-ID: 1\r\nCSeq: 4294967295 MESSAGE\r\n\r\n";
 	assert_int_equal(parse(xfed_span_str(text), SIP_PARSE_DATAGRAM, &m, &err), XFED_OK);
-	assert_true(!m->is_request && m->status == 404 &&
-		    xfed_span_is(m->reason, "Nicht da \xc3\xa4") && m->cseq == UINT32_MAX);
+	assert_true(!m->is_request && m->status == 404 && xfed_span_is(m->reason, "Nicht da \xc3\xa4") && m->cseq == UINT32_MAX);
 	sip_message_free(m);
 }
 
@@ -129,34 +122,24 @@ static const struct bad {
 	{ "no To", LINE VIA MF FROM ID CSEQ "\r\n", 0, 400, false, false },
 	{ "no Call-ID", LINE VIA MF FROM TO CSEQ "\r\n", 0, 400, false, false },
 	{ "no CSeq", LINE VIA MF FROM TO ID "\r\n", 0, 400, false, false },
-	{ "Max-Forwards 256", LINE VIA "Max-Forwards: 256\r\n" FROM TO ID CSEQ "\r\n", 0, 400, true,
-		false },
+	{ "Max-Forwards 256", LINE VIA "Max-Forwards: 256\r\n" FROM TO ID CSEQ "\r\n", 0, 400, true, false },
 	{ "CSeq mismatch", LINE VIA MF FROM TO ID "CSeq: 1 OPTIONS\r\n\r\n", 0, 400, true, false },
-	{ "CSeq overflow", LINE VIA MF FROM TO ID "CSeq: 4294967296 MESSAGE\r\n\r\n", 0, 400, true,
-		false },
+	{ "CSeq overflow", LINE VIA MF FROM TO ID "CSeq: 4294967296 MESSAGE\r\n\r\n", 0, 400, true, false },
 	{ "CSeq negative", LINE VIA MF FROM TO ID "CSeq: -1 MESSAGE\r\n\r\n", 0, 400, true, false },
-	{ "CSeq without number", LINE VIA MF FROM TO ID "CSeq: MESSAGE\r\n\r\n", 0, 400, true,
-		false },
+	{ "CSeq without number", LINE VIA MF FROM TO ID "CSeq: MESSAGE\r\n\r\n", 0, 400, true, false },
 	{ "two CSeq", LINE VIA REST CSEQ "\r\n", 0, 400, true, false },
 	{ "two From", LINE VIA REST "f: <sip:x@y>;tag=2\r\n\r\n", 0, 400, true, false },
 	{ "two To", LINE VIA REST "t: <sip:x@y>\r\n\r\n", 0, 400, true, false },
 	{ "two Call-ID", LINE VIA REST "i: 2\r\n\r\n", 0, 400, true, false },
-	{ "two Content-Length", LINE VIA REST "Content-Length: 0\r\nl: 0\r\n\r\n", 0, 400, true,
-		true },
-	{ "two Content-Type", LINE VIA REST "Content-Type: text/plain\r\nc: text/plain\r\n\r\n", 0,
-		400, true, false },
-	{ "Content-Length negative", LINE VIA REST "Content-Length: -1\r\n\r\n", 0, 400, true,
-		true },
+	{ "two Content-Length", LINE VIA REST "Content-Length: 0\r\nl: 0\r\n\r\n", 0, 400, true, true },
+	{ "two Content-Type", LINE VIA REST "Content-Type: text/plain\r\nc: text/plain\r\n\r\n", 0, 400, true, false },
+	{ "Content-Length negative", LINE VIA REST "Content-Length: -1\r\n\r\n", 0, 400, true, true },
 	{ "Content-Length empty", LINE VIA REST "Content-Length:\r\n\r\n", 0, 400, true, true },
 	{ "Content-Length hex", LINE VIA REST "Content-Length: 0x1\r\n\r\nx", 0, 400, true, true },
-	{ "Content-Length too long", LINE VIA REST "Content-Length: 2\r\n\r\nx", 0, 400, true,
-		true },
-	{ "Content-Length huge", LINE VIA REST "Content-Length: 4294967295\r\n\r\nx", 0, 413, true,
-		true },
-	{ "stream without Content-Length", LINE VIA REST "\r\n", SIP_PARSE_STREAM, 400, true,
-		true },
-	{ "stream with bytes behind", LINE VIA REST "l: 1\r\n\r\nxy", SIP_PARSE_STREAM, 400, true,
-		true },
+	{ "Content-Length too long", LINE VIA REST "Content-Length: 2\r\n\r\nx", 0, 400, true, true },
+	{ "Content-Length huge", LINE VIA REST "Content-Length: 4294967295\r\n\r\nx", 0, 413, true, true },
+	{ "stream without Content-Length", LINE VIA REST "\r\n", SIP_PARSE_STREAM, 400, true, true },
+	{ "stream with bytes behind", LINE VIA REST "l: 1\r\n\r\nxy", SIP_PARSE_STREAM, 400, true, true },
 	{ "bad Contact", SUBSCRIBE "Contact: sip:a@b?x=y\r\n\r\n", 0, 400, true, false },
 	{ "bad second Contact", SUBSCRIBE "Contact: <sip:a@b>, <sip:>\r\n\r\n", 0, 400, true, false },
 	{ "bad Record-Route", SUBSCRIBE "Record-Route: <sip:10.0.0.1;lr\r\n\r\n", 0, 400, true, false },
@@ -166,32 +149,22 @@ static const struct bad {
 	{ "control character in Require", LINE VIA REST "Require: a\001\r\n\r\n", 0, 400, true, false },
 	{ "control character in From", LINE VIA MF "From: \002 <sip:a@b>;tag=1\r\n" TO ID CSEQ "\r\n", 0, 400, true, false },
 	{ "control character in Content-Type", LINE VIA REST "Content-Type: text/plain;a=\"\001\"\r\n\r\n", 0, 400, true, false },
-	{ "headers in Request-URI", "MESSAGE sip:c@d?Route=%3Csip:x%3E SIP/2.0\r\n" VIA REST "\r\n",
-		0, 400, true, false },
-	{ "Request-URI in <>", "MESSAGE <sip:c@d> SIP/2.0\r\n" VIA REST "\r\n", 0, 400, true,
-		false },
+	{ "headers in Request-URI", "MESSAGE sip:c@d?Route=%3Csip:x%3E SIP/2.0\r\n" VIA REST "\r\n", 0, 400, true, false },
+	{ "Request-URI in <>", "MESSAGE <sip:c@d> SIP/2.0\r\n" VIA REST "\r\n", 0, 400, true, false },
 	{ "two blanks", "MESSAGE  sip:c@d SIP/2.0\r\n" VIA REST "\r\n", 0, 400, true, false },
 	{ "no version", "MESSAGE sip:c@d\r\n" VIA REST "\r\n", 0, 400, true, false },
 	{ "version 3", "MESSAGE sip:c@d SIP/3.0\r\n" VIA REST "\r\n", 0, 505, true, false },
-	{ "version of another protocol", "MESSAGE sip:c@d HTTP/1.1\r\n" VIA REST "\r\n", 0, 400,
-		true, false },
-	{ "method with brackets", "MES(SAGE sip:c@d SIP/2.0\r\n" VIA REST "\r\n", 0, 400, true,
-		false },
+	{ "version of another protocol", "MESSAGE sip:c@d HTTP/1.1\r\n" VIA REST "\r\n", 0, 400, true, false },
+	{ "method with brackets", "MES(SAGE sip:c@d SIP/2.0\r\n" VIA REST "\r\n", 0, 400, true, false },
 	{ "header without colon", LINE VIA "nonsense\r\n" REST "\r\n", 0, 400, true, false },
 	{ "bad Via", LINE "Via: SIP/2.0/UDP h;;,;\r\n" REST "\r\n", 0, 400, true, false },
 	{ "bad second Via", LINE VIA "Via: nonsense\r\n" REST "\r\n", 0, 400, true, false },
 	{ "bad Content-Type", LINE VIA REST "Content-Type: text\r\n\r\n", 0, 400, true, false },
-	{ "bad Content-Type parameter", LINE VIA REST "Content-Type: text/plain;=\r\n\r\n", 0, 400,
-		true, false },
-	{ "Call-ID with blank", LINE VIA MF FROM TO "Call-ID: a b\r\n" CSEQ "\r\n", 0, 400, true,
-		false },
+	{ "bad Content-Type parameter", LINE VIA REST "Content-Type: text/plain;=\r\n\r\n", 0, 400, true, false },
+	{ "Call-ID with blank", LINE VIA MF FROM TO "Call-ID: a b\r\n" CSEQ "\r\n", 0, 400, true, false },
 	{ "Call-ID beyond ASCII", LINE VIA MF FROM TO "Call-ID: \xc3\xa4\r\n" CSEQ "\r\n", 0, 400, true, false },
-	{ "folded start line", "MESSAGE sip:c@d\r\n SIP/2.0\r\n" VIA REST "\r\n", 0, 400, true,
-		false },
-	{ "ACK is not answered",
-		"ACK sip:c@d SIP/2.0\r\n" VIA MF FROM TO ID
-		"CSeq: 1 ACK\r\nContent-Type: text\r\n\r\n",
-		0, 400, false, false },
+	{ "folded start line", "MESSAGE sip:c@d\r\n SIP/2.0\r\n" VIA REST "\r\n", 0, 400, true, false },
+	{ "ACK is not answered", "ACK sip:c@d SIP/2.0\r\n" VIA MF FROM TO ID "CSeq: 1 ACK\r\nContent-Type: text\r\n\r\n", 0, 400, false, false },
 	{ "status 700", "SIP/2.0 700 x\r\n" VIA REST "\r\n", 0, 400, false, false },
 	{ "status 99", "SIP/2.0 099 x\r\n" VIA REST "\r\n", 0, 400, false, false },
 	{ "status of four digits", "SIP/2.0 2000 x\r\n" VIA REST "\r\n", 0, 400, false, false },
@@ -206,10 +179,8 @@ static void refusals(void **state)
 	for (size_t i = 0; i < XFED_ARRAY_LEN(bad_rows); i++) {
 		const struct bad *r = &bad_rows[i];
 		int rc = parse(xfed_span_str(r->text), (enum sip_parse_flags)r->flags, &m, &err);
-		if (rc != XFED_ERR_INVALID || err.status != r->status ||
-			(m != NULL) != r->answered || err.is_framing != r->framing) {
-			fail_msg("%s: rc %d, %d %s, answered %d, framing %d", r->name, rc,
-				err.status, err.phrase ? err.phrase : "", m != NULL,
+		if (rc != XFED_ERR_INVALID || err.status != r->status || (m != NULL) != r->answered || err.is_framing != r->framing) {
+			fail_msg("%s: rc %d, %d %s, answered %d, framing %d", r->name, rc, err.status, err.phrase ? err.phrase : "", m != NULL,
 				err.is_framing);
 		}
 		sip_message_free(m);
@@ -224,22 +195,18 @@ static void tolerated(void **state)
 	} rows[] = {
 		{ "lower-case version", "MESSAGE sip:c@d sip/2.0\r\n" VIA REST "\r\n" },
 		{ "unknown scheme", "MESSAGE foo:bar SIP/2.0\r\n" VIA REST "\r\n" },
-		{ "unknown method",
-			"FOO~*' sip:c@d SIP/2.0\r\n" VIA MF FROM TO ID "CSeq: 1 FOO~*'\r\n\r\n" },
+		{ "unknown method", "FOO~*' sip:c@d SIP/2.0\r\n" VIA MF FROM TO ID "CSeq: 1 FOO~*'\r\n\r\n" },
 		{ "no From tag", LINE VIA MF "From: <sip:a@b>\r\n" TO ID CSEQ "\r\n" },
 		{ "bytes behind the body", LINE VIA REST "l: 1\r\n\r\nxyz" },
-		{ "quoted pair", LINE VIA MF "From: \"\\\001\\\177\" <sip:a@b>;tag=1\r\n" TO ID CSEQ
-					     "\r\n" },
-		{ "Call-ID beyond the grammar",
-			LINE VIA MF FROM TO "Call-ID: ab==@x@y\r\n" CSEQ "\r\n" },
+		{ "quoted pair", LINE VIA MF "From: \"\\\001\\\177\" <sip:a@b>;tag=1\r\n" TO ID CSEQ "\r\n" },
+		{ "Call-ID beyond the grammar", LINE VIA MF FROM TO "Call-ID: ab==@x@y\r\n" CSEQ "\r\n" },
 		{ "Contact star", LINE VIA REST "Contact: *\r\n\r\n" },
-		{ "UTF-8 display name",
-			LINE VIA MF "From: J\xc3\xb6rg <sip:a@b>;tag=1\r\n" TO ID CSEQ "\r\n" },
+		{ "UTF-8 display name", LINE VIA MF "From: J\xc3\xb6rg <sip:a@b>;tag=1\r\n" TO ID CSEQ "\r\n" },
 		{ "empty Subject", LINE VIA REST "Subject:\r\n\r\n" },
 		{ "Expires too large", LINE VIA REST "Expires: 99999999999999999999\r\n\r\n" },
 		{ "no Max-Forwards", LINE VIA FROM TO ID CSEQ "\r\n" },
 		{ "tabs and folds", LINE "Via:\tSIP/2.0/UDP\th\r\n\t;branch=z9hG4bK1\r\n" MF "From: \"Dave\"\t<sip:a@b>\r\n\t;tag=1\r\n"
-				    "To: A\r\n\tB\t<sip:c@d>\r\n" ID "CSeq:\t1\tMESSAGE\r\n\r\n" },
+					 "To: A\r\n\tB\t<sip:c@d>\r\n" ID "CSeq:\t1\tMESSAGE\r\n\r\n" },
 		{ "an answer without a version of its Contact", ANSWER CSEQ "Contact: a b c\r\n\r\n" },
 		{ "an answer with a line without a name", ANSWER CSEQ "nonsense\r\n\r\n" },
 		{ "an answer with a bad Content-Type", ANSWER CSEQ "Content-Type: text\r\n\r\n" },
@@ -377,7 +344,6 @@ static void limits(void **state)
 		fill(&f, LINE VIA REST "\r\n", 1);
 		fill(&f, "b", XFED_SIP_MESSAGE_BYTES - f.len + (size_t)above);
 		expect_limit("message bytes", &f, above ? 413 : 0);
-
 	}
 	f.len = 0;
 	fill(&f, "x", XFED_SIP_HEADER_BYTES + 1);
@@ -394,8 +360,7 @@ static void failing_allocations(void **state)
 			struct sip_error err;
 			long held = failing_held;
 			failing_arm(n);
-			int rc = sip_message_parse(
-				xfed_span_str(rows[i]), SIP_PARSE_DATAGRAM, &m, &err);
+			int rc = sip_message_parse(xfed_span_str(rows[i]), SIP_PARSE_DATAGRAM, &m, &err);
 			bool hit = failing_hit;
 			failing_arm(-1);
 			assert_true(!hit || (rc == XFED_ERR_NOMEM && !m));
@@ -520,8 +485,7 @@ static void torture_messages(void **state)
 		assert_int_equal(play_receive(&p, loaded[i], 0), XFED_OK);
 		drain(&p);
 		if (strcmp(p.got, torture[i].want) != 0) {
-			fail_msg("%s: got \"%s\", want \"%s\"", torture[i].file, p.got,
-				torture[i].want);
+			fail_msg("%s: got \"%s\", want \"%s\"", torture[i].file, p.got, torture[i].want);
 		}
 		sip_layer_free(p.layer);
 	}

@@ -26,14 +26,10 @@ static struct sip_request request(void)
 
 static struct sip_via_out via(void)
 {
-	return (struct sip_via_out){ .transport = "TLS",
-		.host = XFED_SPAN("gw.example.net"),
-		.port = 5061,
-		.branch = XFED_SPAN("b1") };
+	return (struct sip_via_out){ .transport = "TLS", .host = XFED_SPAN("gw.example.net"), .port = 5061, .branch = XFED_SPAN("b1") };
 }
 
-static int print(const struct sip_request *r, const struct sip_via_out *v, char *out, size_t size,
-	size_t *len)
+static int print(const struct sip_request *r, const struct sip_via_out *v, char *out, size_t size, size_t *len)
 {
 	size_t measured;
 	int rc = sip_print_request(r, v, NULL, 0, &measured);
@@ -45,21 +41,20 @@ static int print(const struct sip_request *r, const struct sip_via_out *v, char 
 
 static void whole_request(void **state)
 {
-	static const char want[] =
-		"MESSAGE sip:dave@example.org SIP/2.0\r\n"
-		"Via: SIP/2.0/UDP [2001:db8::1]:5060;branch=z9hG4bKb1;rport\r\n"
-		"Max-Forwards: 70\r\n"
-		"Route: <sip:fe.example.org;lr>\r\n"
-		"From: \"Ju \\\"L\\\" \\\\\" <sip:juliet@example.com;gr=balcony>;tag=ft\r\n"
-		"To: <sip:dave@example.org>\r\n"
-		"Call-ID: cid@gw\r\n"
-		"CSeq: 1 MESSAGE\r\n"
-		"User-Agent: xfed\r\n"
-		"Subject: \xc3\xa4 x\r\n"
-		"Content-Type: text/plain;charset=UTF-8\r\n"
-		"Content-Language: de\r\n"
-		"Expires: 60\r\n"
-		"Content-Length: 5\r\n\r\nhello";
+	static const char want[] = "MESSAGE sip:dave@example.org SIP/2.0\r\n"
+				   "Via: SIP/2.0/UDP [2001:db8::1]:5060;branch=z9hG4bKb1;rport\r\n"
+				   "Max-Forwards: 70\r\n"
+				   "Route: <sip:fe.example.org;lr>\r\n"
+				   "From: \"Ju \\\"L\\\" \\\\\" <sip:juliet@example.com;gr=balcony>;tag=ft\r\n"
+				   "To: <sip:dave@example.org>\r\n"
+				   "Call-ID: cid@gw\r\n"
+				   "CSeq: 1 MESSAGE\r\n"
+				   "User-Agent: xfed\r\n"
+				   "Subject: \xc3\xa4 x\r\n"
+				   "Content-Type: text/plain;charset=UTF-8\r\n"
+				   "Content-Language: de\r\n"
+				   "Expires: 60\r\n"
+				   "Content-Length: 5\r\n\r\nhello";
 	char out[1024];
 	size_t len;
 	struct sip_request r = request();
@@ -82,12 +77,11 @@ static void whole_request(void **state)
 
 static void least_request(void **state)
 {
-	static const char want[] =
-		"MESSAGE sip:dave@example.org SIP/2.0\r\nVia: SIP/2.0/TLS "
-		"gw.example.net:5061;branch=z9hG4bKb1\r\n"
-		"Max-Forwards: 70\r\nFrom: <sip:juliet@example.com;gr=balcony>;tag=ft\r\nTo: "
-		"<sip:dave@example.org>\r\n"
-		"Call-ID: cid@gw\r\nCSeq: 1 MESSAGE\r\nContent-Length: 5\r\n\r\nhello";
+	static const char want[] = "MESSAGE sip:dave@example.org SIP/2.0\r\nVia: SIP/2.0/TLS "
+				   "gw.example.net:5061;branch=z9hG4bKb1\r\n"
+				   "Max-Forwards: 70\r\nFrom: <sip:juliet@example.com;gr=balcony>;tag=ft\r\nTo: "
+				   "<sip:dave@example.org>\r\n"
+				   "Call-ID: cid@gw\r\nCSeq: 1 MESSAGE\r\nContent-Length: 5\r\n\r\nhello";
 	char out[1024];
 	size_t len;
 	struct sip_request r = request();
@@ -102,19 +96,16 @@ static void least_request(void **state)
 /* Nothing from the other side adds a header or breaks the message. */
 static void hostile_values(void **state)
 {
-#define FIELD(f)                                                                                   \
-	{                                                                                          \
-#f, offsetof(struct sip_request, f)                                                \
+#define FIELD(f)                                                                                                                                     \
+	{                                                                                                                                            \
+#f, offsetof(struct sip_request, f)                                                                                                  \
 	}
 	static const struct {
 		const char *name;
 		size_t offset;
-	} fields[] = { FIELD(method), FIELD(uri), FIELD(route), FIELD(from_uri),
-		FIELD(from_display), FIELD(from_tag), FIELD(to_uri), FIELD(to_tag), FIELD(call_id),
-		FIELD(user_agent), FIELD(subject), FIELD(content_type), FIELD(content_language),
-		FIELD(extra) };
-	static const char *const values[] = { "sip:a@b\r\nX: y", "a/b\nX: y", "a\rb", "a\x01",
-		"a\x7f", "text/plain\r\n\r\nbody", "\xff" };
+	} fields[] = { FIELD(method), FIELD(uri), FIELD(route), FIELD(from_uri), FIELD(from_display), FIELD(from_tag), FIELD(to_uri), FIELD(to_tag),
+		FIELD(call_id), FIELD(user_agent), FIELD(subject), FIELD(content_type), FIELD(content_language), FIELD(extra) };
+	static const char *const values[] = { "sip:a@b\r\nX: y", "a/b\nX: y", "a\rb", "a\x01", "a\x7f", "text/plain\r\n\r\nbody", "\xff" };
 	for (size_t i = 0; i < XFED_ARRAY_LEN(fields); i++) {
 		for (size_t k = 0; k < XFED_ARRAY_LEN(values); k++) {
 			char out[1024];
@@ -183,14 +174,10 @@ static void round_trip(void **state)
 	r.body = xfed_span_make("a\0\r\n\xff", 5);
 	r.subject = XFED_SPAN("x");
 	assert_int_equal(print(&r, &v, out, sizeof(out), &len), XFED_OK);
-	assert_int_equal(
-		sip_message_parse(xfed_span_make(out, len), SIP_PARSE_STREAM, &m, &err), XFED_OK);
-	assert_true(xfed_span_eq(m->body, r.body) && xfed_span_eq(m->from.uri, r.from_uri) &&
-		    xfed_span_eq(m->from.tag, r.from_tag));
-	assert_true(xfed_span_eq(m->call_id, r.call_id) && xfed_span_eq(m->subject, r.subject) &&
-		    m->cseq == r.cseq);
-	assert_true(xfed_span_is(m->via.branch, "z9hG4bKb1") && m->max_forwards == 70 &&
-		    !m->to.tag.data);
+	assert_int_equal(sip_message_parse(xfed_span_make(out, len), SIP_PARSE_STREAM, &m, &err), XFED_OK);
+	assert_true(xfed_span_eq(m->body, r.body) && xfed_span_eq(m->from.uri, r.from_uri) && xfed_span_eq(m->from.tag, r.from_tag));
+	assert_true(xfed_span_eq(m->call_id, r.call_id) && xfed_span_eq(m->subject, r.subject) && m->cseq == r.cseq);
+	assert_true(xfed_span_is(m->via.branch, "z9hG4bKb1") && m->max_forwards == 70 && !m->to.tag.data);
 	sip_message_free(m);
 }
 
@@ -201,43 +188,29 @@ static void responses(void **state)
 				   "Via: SIP/2.0/UDP j;branch=z9hG4bK3\r\nMax-Forwards: "
 				   "70\r\nFrom: \"A\" <sip:a@b>;tag=1\r\nTo: sip:c@d\r\n"
 				   "Call-ID: 1@x\r\nCSeq: 7\r\n MESSAGE\r\n\r\n";
-	static const char want[] =
-		"SIP/2.0 480 Temporarily Unavailable\r\n"
-		"Via: SIP/2.0/UDP h;branch=z9hG4bK1;received=2001:db8::5;rport=77, SIP/2.0/TCP "
-		"i;branch=z9hG4bK2\r\n"
-		"Via: SIP/2.0/UDP j;branch=z9hG4bK3\r\nFrom: \"A\" <sip:a@b>;tag=1\r\nTo: "
-		"sip:c@d;tag=tt\r\nCall-ID: 1@x\r\n"
-		"CSeq: 7   MESSAGE\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n";
+	static const char want[] = "SIP/2.0 480 Temporarily Unavailable\r\n"
+				   "Via: SIP/2.0/UDP h;branch=z9hG4bK1;received=2001:db8::5;rport=77, SIP/2.0/TCP "
+				   "i;branch=z9hG4bK2\r\n"
+				   "Via: SIP/2.0/UDP j;branch=z9hG4bK3\r\nFrom: \"A\" <sip:a@b>;tag=1\r\nTo: "
+				   "sip:c@d;tag=tt\r\nCall-ID: 1@x\r\n"
+				   "CSeq: 7   MESSAGE\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n";
 	struct sip_message *m;
 	struct sip_error err;
 	struct sip_source source = { XFED_SPAN("2001:db8::5"), 77 };
 	char head[1024], out[1024];
 	size_t head_len, len, measured;
-	assert_int_equal(
-		sip_message_parse(xfed_span_str(text), SIP_PARSE_DATAGRAM, &m, &err), XFED_OK);
-	assert_int_equal(
-		sip_print_response_head(m, &source, XFED_SPAN("tt"), head, sizeof(head), &head_len),
-		XFED_OK);
+	assert_int_equal(sip_message_parse(xfed_span_str(text), SIP_PARSE_DATAGRAM, &m, &err), XFED_OK);
+	assert_int_equal(sip_print_response_head(m, &source, XFED_SPAN("tt"), head, sizeof(head), &head_len), XFED_OK);
 	struct xfed_span h = xfed_span_make(head, head_len), none = { NULL, 0 };
-	assert_int_equal(sip_print_response(
-				 480, none, h, XFED_SPAN("Retry-After: 5\r\n"), NULL, 0, &measured),
-		XFED_OK);
-	assert_int_equal(sip_print_response(480, none, h, XFED_SPAN("Retry-After: 5\r\n"), out,
-				 sizeof(out), &len),
-		XFED_OK);
+	assert_int_equal(sip_print_response(480, none, h, XFED_SPAN("Retry-After: 5\r\n"), NULL, 0, &measured), XFED_OK);
+	assert_int_equal(sip_print_response(480, none, h, XFED_SPAN("Retry-After: 5\r\n"), out, sizeof(out), &len), XFED_OK);
 	assert_int_equal(len, measured);
 	assert_int_equal(len, sizeof(want) - 1);
 	assert_memory_equal(out, want, len);
-	assert_int_equal(
-		sip_print_response(480, XFED_SPAN("a\r\nb"), h, none, out, sizeof(out), &len),
-		XFED_ERR_INVALID);
-	assert_int_equal(
-		sip_print_response(99, none, h, none, out, sizeof(out), &len), XFED_ERR_INVALID);
-	assert_int_equal(
-		sip_print_response(700, none, h, none, out, sizeof(out), &len), XFED_ERR_INVALID);
-	assert_int_equal(
-		sip_print_response(200, none, h, XFED_SPAN("To: x\r\n"), out, sizeof(out), &len),
-		XFED_ERR_INVALID);
+	assert_int_equal(sip_print_response(480, XFED_SPAN("a\r\nb"), h, none, out, sizeof(out), &len), XFED_ERR_INVALID);
+	assert_int_equal(sip_print_response(99, none, h, none, out, sizeof(out), &len), XFED_ERR_INVALID);
+	assert_int_equal(sip_print_response(700, none, h, none, out, sizeof(out), &len), XFED_ERR_INVALID);
+	assert_int_equal(sip_print_response(200, none, h, XFED_SPAN("To: x\r\n"), out, sizeof(out), &len), XFED_ERR_INVALID);
 	sip_message_free(m);
 }
 
@@ -245,30 +218,24 @@ static void responses(void **state)
  * INVITE; To of the response in the ACK. */
 static void ack_and_cancel(void **state)
 {
-	static const char invite[] =
-		"INVITE sip:c@d SIP/2.0\r\nVia: SIP/2.0/TCP h;branch=z9hG4bK1\r\nMax-Forwards: "
-		"70\r\nRoute: <sip:r;lr>\r\n"
-		"From: <sip:a@b>;tag=1\r\nTo: <sip:c@d>\r\nCall-ID: 1\r\nCSeq: 7 "
-		"INVITE\r\nContent-Length: 0\r\n\r\n";
-	static const char answer[] =
-		"SIP/2.0 486 Busy\r\nVia: SIP/2.0/TCP h;branch=z9hG4bK1\r\nFrom: "
-		"<sip:a@b>;tag=1\r\nTo: <sip:c@d>;tag=2\r\n"
-		"Call-ID: 1\r\nCSeq: 7 INVITE\r\nContent-Length: 0\r\n\r\n";
-#define FOLLOWER(method, to)                                                                       \
-	method " sip:c@d SIP/2.0\r\nVia: SIP/2.0/TCP h;branch=z9hG4bK1\r\nMax-Forwards: "          \
-	       "70\r\nRoute: <sip:r;lr>\r\n"                                                       \
-	       "From: <sip:a@b>;tag=1\r\nTo: " to "\r\nCall-ID: 1\r\nCSeq: 7 " method              \
-	       "\r\nContent-Length: 0\r\n\r\n"
-	static const char ack[] = FOLLOWER("ACK", "<sip:c@d>;tag=2"),
-			  cancel[] = FOLLOWER("CANCEL", "<sip:c@d>");
+	static const char invite[] = "INVITE sip:c@d SIP/2.0\r\nVia: SIP/2.0/TCP h;branch=z9hG4bK1\r\nMax-Forwards: "
+				     "70\r\nRoute: <sip:r;lr>\r\n"
+				     "From: <sip:a@b>;tag=1\r\nTo: <sip:c@d>\r\nCall-ID: 1\r\nCSeq: 7 "
+				     "INVITE\r\nContent-Length: 0\r\n\r\n";
+	static const char answer[] = "SIP/2.0 486 Busy\r\nVia: SIP/2.0/TCP h;branch=z9hG4bK1\r\nFrom: "
+				     "<sip:a@b>;tag=1\r\nTo: <sip:c@d>;tag=2\r\n"
+				     "Call-ID: 1\r\nCSeq: 7 INVITE\r\nContent-Length: 0\r\n\r\n";
+#define FOLLOWER(method, to)                                                                                                                         \
+	method " sip:c@d SIP/2.0\r\nVia: SIP/2.0/TCP h;branch=z9hG4bK1\r\nMax-Forwards: "                                                            \
+	       "70\r\nRoute: <sip:r;lr>\r\n"                                                                                                         \
+	       "From: <sip:a@b>;tag=1\r\nTo: " to "\r\nCall-ID: 1\r\nCSeq: 7 " method "\r\nContent-Length: 0\r\n\r\n"
+	static const char ack[] = FOLLOWER("ACK", "<sip:c@d>;tag=2"), cancel[] = FOLLOWER("CANCEL", "<sip:c@d>");
 	struct sip_message *i, *a;
 	struct sip_error err;
 	char out[1024];
 	size_t len;
-	assert_int_equal(
-		sip_message_parse(xfed_span_str(invite), SIP_PARSE_STREAM, &i, &err), XFED_OK);
-	assert_int_equal(
-		sip_message_parse(xfed_span_str(answer), SIP_PARSE_STREAM, &a, &err), XFED_OK);
+	assert_int_equal(sip_message_parse(xfed_span_str(invite), SIP_PARSE_STREAM, &i, &err), XFED_OK);
+	assert_int_equal(sip_message_parse(xfed_span_str(answer), SIP_PARSE_STREAM, &a, &err), XFED_OK);
 	assert_int_equal(sip_print_ack(i, a, out, sizeof(out), &len), XFED_OK);
 	assert_true(xfed_span_eq(xfed_span_make(out, len), xfed_span_str(ack)));
 	assert_int_equal(sip_print_cancel(i, out, sizeof(out), &len), XFED_OK);

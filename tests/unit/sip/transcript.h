@@ -82,10 +82,7 @@ static bool play_is_stranger;
 
 static struct sip_flow_info play_flow(enum sip_transport transport)
 {
-	struct sip_flow_info f = {
-		.id = 1, .transport = transport, .peer_port = 40000, .local_port = 5060,
-		.is_known = !play_is_stranger
-	};
+	struct sip_flow_info f = { .id = 1, .transport = transport, .peer_port = 40000, .local_port = 5060, .is_known = !play_is_stranger };
 	snprintf(f.peer_ip, sizeof(f.peer_ip), PEER_IP);
 	snprintf(f.local_ip, sizeof(f.local_ip), "192.0.2.1");
 	return f;
@@ -94,8 +91,7 @@ static struct sip_flow_info play_flow(enum sip_transport transport)
 static void say(struct play *p, const char *word, const char *detail)
 {
 	size_t n = strlen(p->got);
-	snprintf(p->got + n, sizeof(p->got) - n, "%s%s%s%s", n > 0 ? ", " : "", word,
-		detail[0] ? " " : "", detail);
+	snprintf(p->got + n, sizeof(p->got) - n, "%s%s%s%s", n > 0 ? ", " : "", word, detail[0] ? " " : "", detail);
 }
 
 static void say_number(struct play *p, const char *word, int n)
@@ -117,8 +113,7 @@ static void say_send(struct play *p, const struct sip_layer_action *act)
 		p->sent_txn = act->txn;
 	}
 	p->last_target = act->target;
-	p->last_len =
-		act->bytes.len < sizeof(p->last_bytes) ? act->bytes.len : sizeof(p->last_bytes) - 1;
+	p->last_len = act->bytes.len < sizeof(p->last_bytes) ? act->bytes.len : sizeof(p->last_bytes) - 1;
 	memcpy(p->last_bytes, act->bytes.data, p->last_len);
 	p->last_bytes[p->last_len] = '\0';
 }
@@ -134,8 +129,7 @@ static void drain(struct play *p)
 			break;
 		case SIP_ACT_REQUEST:
 			p->server_txn = act.txn;
-			snprintf(method, sizeof(method), "%.*s", (int)act.message->method.len,
-				act.message->method.data);
+			snprintf(method, sizeof(method), "%.*s", (int)act.message->method.len, act.message->method.data);
 			say(p, "request", method);
 			break;
 		case SIP_ACT_RESPONSE:
@@ -174,9 +168,8 @@ static int receive_request(struct play *p, const struct row *r)
 		"From: <sip:dave@example.org>;tag=from\r\nTo: "
 		"<sip:juliet@example.com>%s\r\nCall-ID: c1@example.org\r\nCSeq: %d %s\r\n%s"
 		"Content-Length: 0\r\n\r\n",
-		r->method, sip_transport_name(p->transport), r->branch,
-		old ? "" : "Max-Forwards: 70\r\n", strcmp(r->method, "ACK") == 0 ? ";tag=ours" : "",
-		r->n > 0 ? r->n : 1, r->method, r->more ? r->more : "");
+		r->method, sip_transport_name(p->transport), r->branch, old ? "" : "Max-Forwards: 70\r\n",
+		strcmp(r->method, "ACK") == 0 ? ";tag=ours" : "", r->n > 0 ? r->n : 1, r->method, r->more ? r->more : "");
 	return play_receive(p, xfed_span_str(text), r->at_ms);
 }
 
@@ -184,16 +177,14 @@ static int receive_response(struct play *p, const struct row *r)
 {
 	char text[2048];
 	snprintf(text, sizeof(text),
-		"SIP/2.0 %d x\r\nVia: SIP/2.0/%s " GATEWAY
-		";branch=z9hG4bK%s\r\nFrom: <sip:juliet@example.com>;tag=f\r\n"
+		"SIP/2.0 %d x\r\nVia: SIP/2.0/%s " GATEWAY ";branch=z9hG4bK%s\r\nFrom: <sip:juliet@example.com>;tag=f\r\n"
 		"To: <sip:dave@example.org>;tag=t\r\nCall-ID: call@gw\r\nCSeq: 1 "
 		"%s\r\nContent-Length: 0\r\n\r\n",
 		r->n, sip_transport_name(p->transport), r->branch, r->method);
 	return play_receive(p, xfed_span_str(text), r->at_ms);
 }
 
-static struct sip_layer_request play_request(
-	enum sip_transport transport, const char *method, const char *branch)
+static struct sip_layer_request play_request(enum sip_transport transport, const char *method, const char *branch)
 {
 	struct sip_layer_request r = {
 		.target = { .transport = transport, .ip = PEER_IP, .port = 5060 },
@@ -216,10 +207,7 @@ static struct sip_layer_request play_request(
 
 static int play_event(struct play *p, const struct row *r)
 {
-	struct sip_layer_event ev = { .kind = SIP_LAYER_TICK,
-		.txn = p->sent_txn,
-		.flow_id = (uint64_t)r->n,
-		.was_written = r->n != 0 };
+	struct sip_layer_event ev = { .kind = SIP_LAYER_TICK, .txn = p->sent_txn, .flow_id = (uint64_t)r->n, .was_written = r->n != 0 };
 	struct sip_layer_request request;
 	switch (r->what) {
 	case REQUEST:
@@ -232,8 +220,7 @@ static int play_event(struct play *p, const struct row *r)
 		request = play_request(p->transport, r->method, r->branch);
 		return sip_layer_request(p->layer, &request, r->at_ms, &p->client_txn);
 	case RESPOND:
-		return sip_layer_respond(p->layer, p->server_txn, r->n, NULL,
-			xfed_span_str(r->more ? r->more : ""), r->at_ms);
+		return sip_layer_respond(p->layer, p->server_txn, r->n, NULL, xfed_span_str(r->more ? r->more : ""), r->at_ms);
 	case CANCEL:
 		return sip_layer_cancel(p->layer, p->client_txn, r->at_ms);
 	case SENT:

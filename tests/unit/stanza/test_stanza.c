@@ -175,8 +175,8 @@ static const char *write_elem(const struct xfed_xml_elem *e)
 	return written;
 }
 
-#define STANZAS	 "xmlns=\"urn:ietf:params:xml:ns:xmpp-stanzas\""
-#define SWAPPED	 " from=\"romeo@ours.example\" to=\"Juliet@Example.COM/Balcony\""
+#define STANZAS "xmlns=\"urn:ietf:params:xml:ns:xmpp-stanzas\""
+#define SWAPPED " from=\"romeo@ours.example\" to=\"Juliet@Example.COM/Balcony\""
 
 static void errors_are_built(void **state)
 {
@@ -226,13 +226,29 @@ static void each_condition_has_its_type(void **state)
 {
 	(void)state;
 	static const char *const rows[][2] = {
-		{ "bad-request", "modify" }, { "conflict", "cancel" }, { "feature-not-implemented", "cancel" }, { "forbidden", "auth" },
-		{ "gone", "cancel" }, { "internal-server-error", "cancel" }, { "item-not-found", "cancel" }, { "jid-malformed", "modify" },
-		{ "not-acceptable", "modify" }, { "not-allowed", "cancel" }, { "not-authorized", "auth" }, { "policy-violation", "modify" },
-		{ "recipient-unavailable", "wait" }, { "redirect", "modify" }, { "registration-required", "auth" },
-		{ "remote-server-not-found", "cancel" }, { "remote-server-timeout", "wait" }, { "resource-constraint", "wait" },
-		{ "service-unavailable", "cancel" }, { "subscription-required", "auth" }, { "undefined-condition", "cancel" },
-		{ "unexpected-request", "wait" }, { "never-heard-of", "cancel" },
+		{ "bad-request", "modify" },
+		{ "conflict", "cancel" },
+		{ "feature-not-implemented", "cancel" },
+		{ "forbidden", "auth" },
+		{ "gone", "cancel" },
+		{ "internal-server-error", "cancel" },
+		{ "item-not-found", "cancel" },
+		{ "jid-malformed", "modify" },
+		{ "not-acceptable", "modify" },
+		{ "not-allowed", "cancel" },
+		{ "not-authorized", "auth" },
+		{ "policy-violation", "modify" },
+		{ "recipient-unavailable", "wait" },
+		{ "redirect", "modify" },
+		{ "registration-required", "auth" },
+		{ "remote-server-not-found", "cancel" },
+		{ "remote-server-timeout", "wait" },
+		{ "resource-constraint", "wait" },
+		{ "service-unavailable", "cancel" },
+		{ "subscription-required", "auth" },
+		{ "undefined-condition", "cancel" },
+		{ "unexpected-request", "wait" },
+		{ "never-heard-of", "cancel" },
 	};
 	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
 		assert_string_equal(xfed_stanza_error_type(rows[i][0]), rows[i][1]);
@@ -256,10 +272,10 @@ static void received_errors_are_read(void **state)
 	static const struct {
 		const char *xml, *condition, *text;
 	} rows[] = {
-		{ "<message type='error'><error type='cancel'><item-not-found xmlns='" XFED_NS_STANZA_ERR "'/></error></message>",
-			"item-not-found", NULL },
-		{ "<message type='error'><body>x</body><error><text xmlns='" XFED_NS_STANZA_ERR "'>no<x xmlns=''/>pe</text><gone xmlns='" XFED_NS_STANZA_ERR
-		  "'>xmpp:x</gone></error></message>",
+		{ "<message type='error'><error type='cancel'><item-not-found xmlns='" XFED_NS_STANZA_ERR "'/></error></message>", "item-not-found",
+			NULL },
+		{ "<message type='error'><body>x</body><error><text xmlns='" XFED_NS_STANZA_ERR
+		  "'>no<x xmlns=''/>pe</text><gone xmlns='" XFED_NS_STANZA_ERR "'>xmpp:x</gone></error></message>",
 			"gone", "nope" },
 		{ "<message type='error'><error><brand-new xmlns='" XFED_NS_STANZA_ERR "'/></error></message>", "undefined-condition", NULL },
 		{ "<message type='error'><error><item-not-found xmlns='other'/></error></message>", "undefined-condition", NULL },
@@ -389,9 +405,13 @@ static int deinit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(views_read_kind_and_type),    cmocka_unit_test(views_read_attributes), cmocka_unit_test(malformed_addresses_have_a_domain),
-		cmocka_unit_test(iqs_are_sound),	       cmocka_unit_test(errors_are_built),
-		cmocka_unit_test(each_condition_has_its_type), cmocka_unit_test(received_errors_are_read),
+		cmocka_unit_test(views_read_kind_and_type),
+		cmocka_unit_test(views_read_attributes),
+		cmocka_unit_test(malformed_addresses_have_a_domain),
+		cmocka_unit_test(iqs_are_sound),
+		cmocka_unit_test(errors_are_built),
+		cmocka_unit_test(each_condition_has_its_type),
+		cmocka_unit_test(received_errors_are_read),
 		cmocka_unit_test(errors_of_words),
 		cmocka_unit_test(memory_runs_out),
 	};

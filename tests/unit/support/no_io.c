@@ -30,6 +30,7 @@
 #define RUNNING_ON_VALGRIND 0
 #endif
 
+/* clang-format off */
 static const int deadly[] = {
 	/* files */
 	SCMP_SYS(open), SCMP_SYS(openat), SCMP_SYS(openat2), SCMP_SYS(open_by_handle_at), SCMP_SYS(creat), SCMP_SYS(mkdir), SCMP_SYS(mkdirat),
@@ -42,6 +43,7 @@ static const int deadly[] = {
 	SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(select), SCMP_SYS(pselect6), SCMP_SYS(epoll_create), SCMP_SYS(epoll_create1),
 	SCMP_SYS(nanosleep), SCMP_SYS(clock_nanosleep), SCMP_SYS(execve), SCMP_SYS(execveat),
 };
+/* clang-format on */
 
 bool no_io_is_possible(void)
 {

@@ -8,10 +8,10 @@
 
 #include <cmocka.h>
 
-int __real__cmocka_run_group_tests(const char *name, const struct CMUnitTest *tests, size_t count, CMFixtureFunction setup,
-	CMFixtureFunction teardown);
-int __wrap__cmocka_run_group_tests(const char *name, const struct CMUnitTest *tests, size_t count, CMFixtureFunction setup,
-	CMFixtureFunction teardown);
+int __real__cmocka_run_group_tests(
+	const char *name, const struct CMUnitTest *tests, size_t count, CMFixtureFunction setup, CMFixtureFunction teardown);
+int __wrap__cmocka_run_group_tests(
+	const char *name, const struct CMUnitTest *tests, size_t count, CMFixtureFunction setup, CMFixtureFunction teardown);
 
 static CMFixtureFunction own_setup;
 
@@ -24,8 +24,8 @@ static int setup_then_enter(void **state)
 	return rc;
 }
 
-int __wrap__cmocka_run_group_tests(const char *name, const struct CMUnitTest *tests, size_t count, CMFixtureFunction setup,
-	CMFixtureFunction teardown)
+int __wrap__cmocka_run_group_tests(
+	const char *name, const struct CMUnitTest *tests, size_t count, CMFixtureFunction setup, CMFixtureFunction teardown)
 {
 	own_setup = setup;
 	return __real__cmocka_run_group_tests(name, tests, count, setup_then_enter, teardown);

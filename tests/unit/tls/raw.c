@@ -57,14 +57,11 @@ void raw_init(struct raw *r, bool is_server, const char *priority, const char *p
 		struct xfed_span key = test_file(file);
 		gnutls_datum_t c = { (unsigned char *)(uintptr_t)crt.data, (unsigned)crt.len };
 		gnutls_datum_t k = { (unsigned char *)(uintptr_t)key.data, (unsigned)key.len };
-		must(gnutls_certificate_set_x509_key_mem(r->creds, &c, &k, GNUTLS_X509_FMT_PEM),
-			pair);
+		must(gnutls_certificate_set_x509_key_mem(r->creds, &c, &k, GNUTLS_X509_FMT_PEM), pair);
 		free((void *)(uintptr_t)crt.data);
 		free((void *)(uintptr_t)key.data);
 	}
-	must(gnutls_init(
-		     &r->session, (is_server ? GNUTLS_SERVER : GNUTLS_CLIENT) | GNUTLS_NONBLOCK),
-		"session");
+	must(gnutls_init(&r->session, (is_server ? GNUTLS_SERVER : GNUTLS_CLIENT) | GNUTLS_NONBLOCK), "session");
 	must(gnutls_priority_init(&r->priority, priority, NULL), priority);
 	must(gnutls_priority_set(r->session, r->priority), "priority");
 	must(gnutls_credentials_set(r->session, GNUTLS_CRD_CERTIFICATE, r->creds), "credentials");

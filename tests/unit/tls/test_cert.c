@@ -17,15 +17,13 @@ struct row {
 	bool expected;
 };
 
-static void check_rows(const struct row *rows, size_t count,
-	bool (*proves)(const struct xfed_cert *, struct xfed_span))
+static void check_rows(const struct row *rows, size_t count, bool (*proves)(const struct xfed_cert *, struct xfed_span))
 {
 	for (size_t i = 0; i < count; i++) {
 		struct xfed_cert *c = test_cert(rows[i].file);
 		assert_non_null(c);
 		if (proves(c, xfed_span_str(rows[i].name)) != rows[i].expected) {
-			fail_msg("%s: %s %s '%s'", rows[i].requirement, rows[i].file,
-				rows[i].expected ? "does not prove" : "proves", rows[i].name);
+			fail_msg("%s: %s %s '%s'", rows[i].requirement, rows[i].file, rows[i].expected ? "does not prove" : "proves", rows[i].name);
 		}
 		xfed_cert_free(c);
 	}
@@ -38,8 +36,7 @@ static void xmpp_identities(void **state)
 		{ "A6-03 SRVName", "partner-srvonly", "partner.example", true },
 		{ "A6-03 XmppAddr", "partner-xmppaddr", "partner.example", true },
 		{ "A6-03 another name", "partner-dnsonly", "other.example", false },
-		{ "A6-03 a subdomain is another name", "partner-dnsonly", "a.partner.example",
-			false },
+		{ "A6-03 a subdomain is another name", "partner-dnsonly", "a.partner.example", false },
 		{ "A6-03 so is the parent", "partner-dnsonly", "example", false },
 		{ "A6-03 wrong name", "partner-wrongname", "partner.example", false },
 		{ "A6-03 second name", "partner", "conference.partner.example", true },
@@ -50,8 +47,7 @@ static void xmpp_identities(void **state)
 			true },
 		{ "A6-05 another U-label", "partner-idn", "bucher.example", false },
 		{ "A6-06 wildcard, one label", "partner-wildcard", "partner.example", true },
-		{ "A6-06 wildcard, not two labels", "partner-wildcard", "a.partner.example",
-			false },
+		{ "A6-06 wildcard, not two labels", "partner-wildcard", "a.partner.example", false },
 		{ "A6-06 wildcard, not itself", "partner-wildcard", "example", false },
 		{ "A6-06 below the domain", "partner-subwild", "a.partner.example", true },
 		{ "A6-06 not the domain", "partner-subwild", "partner.example", false },
@@ -59,8 +55,7 @@ static void xmpp_identities(void **state)
 		{ "A6-06 no label in front", "partner-subwild", ".partner.example", false },
 		{ "A6-06 partial wildcard", "partner-partialwild", "partner.example", false },
 		{ "A6-06 wildcard alone, one label", "partner-barewild", "example", false },
-		{ "A6-06 wildcard alone, two labels", "partner-barewild", "partner.example",
-			false },
+		{ "A6-06 wildcard alone, two labels", "partner-barewild", "partner.example", false },
 		{ "A6-07 common name", "partner-cnonly", "partner.example", false },
 		{ "A6-07 common name without SAN", "partner-nosan", "partner.example", false },
 		{ "A6-08 iPAddress", "partner-ip", "192.0.2.1", false },
@@ -191,8 +186,7 @@ static void damaged_certificates(void **state)
 	for (size_t len = 0; len < der.len; len++) {
 		char *exact = malloc(len > 0 ? len : 1);
 		memcpy(exact, der.data, len);
-		assert_int_equal(
-			xfed_cert_new_der(xfed_span_make(exact, len), &c), XFED_ERR_INVALID);
+		assert_int_equal(xfed_cert_new_der(xfed_span_make(exact, len), &c), XFED_ERR_INVALID);
 		assert_null(c);
 		free(exact);
 	}

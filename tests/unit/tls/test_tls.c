@@ -29,12 +29,9 @@
 static const char *const partner[] = { "partner", NULL };
 static const char *const corp[] = { "corp", "corp2", NULL };
 
-static struct xfed_tls *session(
-	struct xfed_tls_creds *creds, enum xfed_tls_role role, const char *name, const char *local)
+static struct xfed_tls *session(struct xfed_tls_creds *creds, enum xfed_tls_role role, const char *name, const char *local)
 {
-	struct xfed_tls_params p = {
-		.role = role, .name = xfed_span_str(name), .local_name = xfed_span_str(local)
-	};
+	struct xfed_tls_params p = { .role = role, .name = xfed_span_str(name), .local_name = xfed_span_str(local) };
 	struct xfed_tls *t = NULL;
 	assert_int_equal(xfed_tls_new(test_env(), creds, &p, &t), XFED_OK);
 	assert_non_null(t);
@@ -76,8 +73,7 @@ static void free_link(struct link *l)
  * Sends `in` from one end to the other in pieces of `chunk` bytes of ciphertext and checks what
  * comes out.
  */
-static void transfer(struct xfed_tls *from, struct xfed_tls *to, struct xfed_span in, size_t chunk,
-	size_t read_size)
+static void transfer(struct xfed_tls *from, struct xfed_tls *to, struct xfed_span in, size_t chunk, size_t read_size)
 {
 	char *got = malloc(in.len + 1);
 	size_t total = 0;
@@ -85,9 +81,7 @@ static void transfer(struct xfed_tls *from, struct xfed_tls *to, struct xfed_spa
 	while (test_move(from, to, chunk) > 0) {
 		size_t len = 0;
 		enum xfed_tls_result r;
-		while ((r = xfed_tls_read(to, got + total,
-				total + read_size <= in.len ? read_size : in.len + 1 - total,
-				&len)) == XFED_TLS_DONE) {
+		while ((r = xfed_tls_read(to, got + total, total + read_size <= in.len ? read_size : in.len + 1 - total, &len)) == XFED_TLS_DONE) {
 			total += len;
 			assert_true(total <= in.len);
 		}
@@ -138,23 +132,17 @@ static void versions_and_suites(void **state)
 		{ "1.3 server", TLS13, "TLS1.3", true, XFED_TLS_DONE, 0 },
 		{ "1.1 client", TLS11, NULL, false, XFED_TLS_FAILED, XFED_REASON_TLS_VERSION_OLD },
 		{ "1.0 client", TLS10, NULL, false, XFED_TLS_FAILED, XFED_REASON_TLS_VERSION_OLD },
-		{ "1.1 server", TLS11, NULL, true, XFED_TLS_FAILED,
-			XFED_REASON_TLS_HANDSHAKE_FAILED },
-		{ "1.0 server", TLS10, NULL, true, XFED_TLS_FAILED,
-			XFED_REASON_TLS_HANDSHAKE_FAILED },
-		{ "static RSA client [A4-08]", STATIC, NULL, false, XFED_TLS_FAILED,
-			XFED_REASON_TLS_HANDSHAKE_FAILED },
-		{ "CBC client", CBC, NULL, false, XFED_TLS_FAILED,
-			XFED_REASON_TLS_HANDSHAKE_FAILED },
-		{ "CBC server", CBC, NULL, true, XFED_TLS_FAILED,
-			XFED_REASON_TLS_HANDSHAKE_FAILED },
+		{ "1.1 server", TLS11, NULL, true, XFED_TLS_FAILED, XFED_REASON_TLS_HANDSHAKE_FAILED },
+		{ "1.0 server", TLS10, NULL, true, XFED_TLS_FAILED, XFED_REASON_TLS_HANDSHAKE_FAILED },
+		{ "static RSA client [A4-08]", STATIC, NULL, false, XFED_TLS_FAILED, XFED_REASON_TLS_HANDSHAKE_FAILED },
+		{ "CBC client", CBC, NULL, false, XFED_TLS_FAILED, XFED_REASON_TLS_HANDSHAKE_FAILED },
+		{ "CBC server", CBC, NULL, true, XFED_TLS_FAILED, XFED_REASON_TLS_HANDSHAKE_FAILED },
 	};
 	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
 		struct raw r;
 		struct xfed_tls_facts f;
 		struct xfed_tls *t = rows[i].raw_is_server ? client_of(partner) : server_of(corp);
-		raw_init(&r, rows[i].raw_is_server, rows[i].priority,
-			rows[i].raw_is_server ? "corp" : "partner");
+		raw_init(&r, rows[i].raw_is_server, rows[i].priority, rows[i].raw_is_server ? "corp" : "partner");
 		enum xfed_tls_result got = raw_handshake(&r, t);
 		print_message("%s: %s\n", rows[i].name, xfed_tls_error_text(t));
 		assert_int_equal(got, rows[i].expected);
@@ -163,9 +151,7 @@ static void versions_and_suites(void **state)
 		if (got == XFED_TLS_DONE) {
 			assert_string_equal(f.version, rows[i].version);
 			assert_int_equal(f.chain_reason, XFED_REASON_NONE);
-			assert_int_equal(
-				gnutls_session_get_flags(r.session) & GNUTLS_SFLAGS_SESSION_TICKET,
-				0);
+			assert_int_equal(gnutls_session_get_flags(r.session) & GNUTLS_SFLAGS_SESSION_TICKET, 0);
 		} else {
 			assert_int_equal(f.chain_reason, XFED_REASON_TLS_CERT_MISSING);
 			assert_true(strlen(xfed_tls_error_text(t)) > 0);
@@ -192,8 +178,7 @@ static void chains(void **state)
 		{ "partner-serverauth", XFED_REASON_NONE },
 		{ "partner-noeku", XFED_REASON_NONE },
 		{ "partner-wrongname", XFED_REASON_NONE },
-		{ "partner-clientauth",
-			XFED_REASON_NONE }, /* GnuTLS checks no purpose unless asked: ours does */
+		{ "partner-clientauth", XFED_REASON_NONE }, /* GnuTLS checks no purpose unless asked: ours does */
 		{ "partner-expired", XFED_REASON_TLS_CERT_EXPIRED },
 		{ "partner-future", XFED_REASON_TLS_CERT_NOT_YET_VALID },
 		{ "partner-foreign", XFED_REASON_TLS_CERT_UNTRUSTED },
@@ -206,12 +191,10 @@ static void chains(void **state)
 		const char *const pair[] = { rows[i].file, NULL };
 		struct xfed_tls_creds *client = test_creds(pair, "ca.pem", NULL);
 		struct xfed_tls_creds *server = test_creds(pair, "ca.pem", "root.crl.pem");
-		struct link l = { .client = session(
-					  client, XFED_TLS_CLIENT, "partner.example", NULL) };
+		struct link l = { .client = session(client, XFED_TLS_CLIENT, "partner.example", NULL) };
 		l.server = session(server, XFED_TLS_SERVER, NULL, NULL);
 		test_handshake(&l);
-		print_message("%s: %s\n", rows[i].file ? rows[i].file : "none",
-			xfed_tls_error_text(l.server));
+		print_message("%s: %s\n", rows[i].file ? rows[i].file : "none", xfed_tls_error_text(l.server));
 		struct xfed_tls_facts f;
 		if (rows[i].file) {
 			assert_int_equal(l.client_result, XFED_TLS_DONE);
@@ -224,12 +207,9 @@ static void chains(void **state)
 			 * there.
 			 */
 			xfed_tls_facts(l.client, &f);
-			assert_int_equal(f.chain_reason,
-				rows[i].reason == XFED_REASON_TLS_CERT_REVOKED ? XFED_REASON_NONE
-									       : rows[i].reason);
+			assert_int_equal(f.chain_reason, rows[i].reason == XFED_REASON_TLS_CERT_REVOKED ? XFED_REASON_NONE : rows[i].reason);
 		} else {
-			assert_int_equal(l.server_result,
-				XFED_TLS_FAILED); /* a server without certificate serves nobody */
+			assert_int_equal(l.server_result, XFED_TLS_FAILED); /* a server without certificate serves nobody */
 		}
 		free_link(&l);
 		xfed_tls_creds_unref(client);
@@ -326,12 +306,9 @@ static void client_without_certificate(void **state)
 {
 	static const bool required[] = { false, true };
 	for (size_t i = 0; i < 2; i++) {
-		struct xfed_tls_creds *none = test_creds(NULL, "ca.pem", NULL),
-				      *ours = test_creds(corp, "ca.pem", NULL);
-		struct xfed_tls_params p = { .role = XFED_TLS_SERVER,
-			.require_peer_cert = required[i] };
-		struct link l = { .client = session(none, XFED_TLS_CLIENT, "corp.example",
-					  "partner.example") };
+		struct xfed_tls_creds *none = test_creds(NULL, "ca.pem", NULL), *ours = test_creds(corp, "ca.pem", NULL);
+		struct xfed_tls_params p = { .role = XFED_TLS_SERVER, .require_peer_cert = required[i] };
+		struct link l = { .client = session(none, XFED_TLS_CLIENT, "corp.example", "partner.example") };
 		assert_int_equal(xfed_tls_new(test_env(), ours, &p, &l.server), XFED_OK);
 		test_handshake(&l);
 		struct xfed_tls_facts f;
@@ -347,8 +324,7 @@ static void client_without_certificate(void **state)
 			char out[16];
 			size_t len;
 			assert_int_equal(xfed_tls_reason(l.server), XFED_REASON_TLS_CERT_MISSING);
-			assert_int_equal(
-				xfed_tls_read(l.client, out, sizeof(out), &len), XFED_TLS_FAILED);
+			assert_int_equal(xfed_tls_read(l.client, out, sizeof(out), &len), XFED_TLS_FAILED);
 			print_message("%s\n", xfed_tls_error_text(l.client));
 		}
 		free_link(&l);
@@ -366,25 +342,20 @@ static void certificate_chosen(void **state)
 	static const struct {
 		const char *sni, *name, *presented;
 	} rows[] = {
-		{ "corp2.example", "corp.example", "corp2.example" },
-		{ "CORP2.example", NULL, "corp2.example" },
-		{ NULL, "corp2.example", "corp2.example" }, { NULL, NULL, "corp.example" },
-		{ "elsewhere.example", "corp2.example", "corp.example" },
-		{ "192.0.2.1", "corp2.example",
-			"corp2.example" }, /* no SNI for an address: RFC 6066 3 */
+		{ "corp2.example", "corp.example", "corp2.example" }, { "CORP2.example", NULL, "corp2.example" },
+		{ NULL, "corp2.example", "corp2.example" }, { NULL, NULL, "corp.example" }, { "elsewhere.example", "corp2.example", "corp.example" },
+		{ "192.0.2.1", "corp2.example", "corp2.example" }, /* no SNI for an address: RFC 6066 3 */
 	};
 	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
 		struct xfed_tls_creds *both = test_creds(corp, "ca.pem", NULL);
-		struct link l = { .client = session(
-					  both, XFED_TLS_CLIENT, rows[i].sni, rows[i].presented) };
+		struct link l = { .client = session(both, XFED_TLS_CLIENT, rows[i].sni, rows[i].presented) };
 		l.server = session(both, XFED_TLS_SERVER, rows[i].name, NULL);
 		xfed_tls_creds_unref(both);
 		test_handshake(&l);
 		struct xfed_tls_facts c, s;
 		xfed_tls_facts(l.client, &c);
 		xfed_tls_facts(l.server, &s);
-		print_message("SNI %s, to %s\n", rows[i].sni ? rows[i].sni : "-",
-			rows[i].name ? rows[i].name : "-");
+		print_message("SNI %s, to %s\n", rows[i].sni ? rows[i].sni : "-", rows[i].name ? rows[i].name : "-");
 		assert_int_equal(l.server_result, XFED_TLS_DONE);
 		assert_true(xfed_cert_proves_xmpp(c.peer, xfed_span_str(rows[i].presented)));
 		assert_true(xfed_cert_proves_xmpp(s.peer, xfed_span_str(rows[i].presented)));
@@ -426,16 +397,13 @@ static void alpn(void **state)
 	};
 	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
 		struct xfed_tls_creds *c = test_creds(corp, "ca.pem", NULL);
-		struct xfed_tls_params pc = { .role = XFED_TLS_CLIENT,
-			.alpn = xfed_span_str(rows[i].offered) };
-		struct xfed_tls_params ps = { .role = XFED_TLS_SERVER,
-			.alpn = xfed_span_str(rows[i].accepted) };
+		struct xfed_tls_params pc = { .role = XFED_TLS_CLIENT, .alpn = xfed_span_str(rows[i].offered) };
+		struct xfed_tls_params ps = { .role = XFED_TLS_SERVER, .alpn = xfed_span_str(rows[i].accepted) };
 		struct link l = { .client = NULL };
 		assert_int_equal(xfed_tls_new(test_env(), c, &pc, &l.client), XFED_OK);
 		assert_int_equal(xfed_tls_new(test_env(), c, &ps, &l.server), XFED_OK);
 		test_handshake(&l);
-		print_message("offered %s, accepted %s\n", rows[i].offered ? rows[i].offered : "-",
-			rows[i].accepted ? rows[i].accepted : "-");
+		print_message("offered %s, accepted %s\n", rows[i].offered ? rows[i].offered : "-", rows[i].accepted ? rows[i].accepted : "-");
 		assert_int_equal(l.server_result, rows[i].expected);
 		free_link(&l);
 		xfed_tls_creds_unref(c);
@@ -590,12 +558,10 @@ static void damaged_records(void **state)
 		test_move(l.client, l.server, 0);
 		enum xfed_tls_result r = xfed_tls_read(l.server, out, sizeof(out), &len);
 		/* A length that grew means waiting for more; nothing ever comes out. */
-		assert_true(r == XFED_TLS_FAILED ||
-			    (r == XFED_TLS_WANT_INPUT && (byte == 3 || byte == 4)));
+		assert_true(r == XFED_TLS_FAILED || (r == XFED_TLS_WANT_INPUT && (byte == 3 || byte == 4)));
 		assert_int_equal(len, 0);
 		if (r == XFED_TLS_FAILED) {
-			assert_int_equal(
-				xfed_tls_reason(l.server), XFED_REASON_TLS_HANDSHAKE_FAILED);
+			assert_int_equal(xfed_tls_reason(l.server), XFED_REASON_TLS_HANDSHAKE_FAILED);
 		}
 		free_link(&l);
 	}
@@ -604,20 +570,18 @@ static void damaged_records(void **state)
 /* What arrives where a handshake should be. */
 static void not_tls(void **state)
 {
-#define BYTES(lit)                                                                                 \
-	{                                                                                          \
-		lit, sizeof(lit) - 1                                                               \
+#define BYTES(lit)                                                                                                                                   \
+	{                                                                                                                                            \
+		lit, sizeof(lit) - 1                                                                                                                 \
 	}
 	static const struct {
 		const char *name;
 		struct xfed_span bytes;
 		enum xfed_reason reason;
 	} rows[] = {
-		{ "XML behind <starttls/>", BYTES("<stream:stream xmlns='jabber:server'>"),
-			XFED_REASON_TLS_HANDSHAKE_FAILED },
+		{ "XML behind <starttls/>", BYTES("<stream:stream xmlns='jabber:server'>"), XFED_REASON_TLS_HANDSHAKE_FAILED },
 		{ "zeros", BYTES("\0\0\0\0\0\0\0\0\0\0\0\0"), XFED_REASON_TLS_HANDSHAKE_FAILED },
-		{ "HTTP", BYTES("GET / HTTP/1.1\r\nHost: x\r\n\r\n"),
-			XFED_REASON_TLS_HANDSHAKE_FAILED },
+		{ "HTTP", BYTES("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), XFED_REASON_TLS_HANDSHAKE_FAILED },
 		{ "SSLv2 ClientHello",
 			BYTES("\x80\x2e\x01\x00\x02\x00\x15\x00\x00\x00\x10\x01\x00\x80\x02\x00\x80"
 			      "\x03\x00\x80\x04"
@@ -629,33 +593,22 @@ static void not_tls(void **state)
 			BYTES("\x17\x03\x03\x00\x04"
 			      "abcd"),
 			XFED_REASON_TLS_HANDSHAKE_FAILED },
-		{ "a record too long", BYTES("\x16\x03\x01\xff\xff\x01\x00\x00\x00\x00"),
-			XFED_REASON_TLS_HANDSHAKE_FAILED },
-		{ "fatal alert", BYTES("\x15\x03\x03\x00\x02\x02\x28"),
-			XFED_REASON_TLS_HANDSHAKE_FAILED },
-		{ "alert protocol_version", BYTES("\x15\x03\x03\x00\x02\x02\x46"),
-			XFED_REASON_TLS_VERSION_OLD },
-		{ "ServerHello to a server", BYTES("\x16\x03\x03\x00\x04\x02\x00\x00\x00"),
-			XFED_REASON_TLS_HANDSHAKE_FAILED },
+		{ "a record too long", BYTES("\x16\x03\x01\xff\xff\x01\x00\x00\x00\x00"), XFED_REASON_TLS_HANDSHAKE_FAILED },
+		{ "fatal alert", BYTES("\x15\x03\x03\x00\x02\x02\x28"), XFED_REASON_TLS_HANDSHAKE_FAILED },
+		{ "alert protocol_version", BYTES("\x15\x03\x03\x00\x02\x02\x46"), XFED_REASON_TLS_VERSION_OLD },
+		{ "ServerHello to a server", BYTES("\x16\x03\x03\x00\x04\x02\x00\x00\x00"), XFED_REASON_TLS_HANDSHAKE_FAILED },
 	};
 	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
 		for (int role = 0; role < 2; role++) {
-			struct xfed_tls *t =
-				role == XFED_TLS_SERVER ? server_of(corp) : client_of(partner);
-			enum xfed_tls_result r = role == XFED_TLS_CLIENT
-							 ? xfed_tls_handshake_step(t)
-							 : XFED_TLS_WANT_INPUT;
+			struct xfed_tls *t = role == XFED_TLS_SERVER ? server_of(corp) : client_of(partner);
+			enum xfed_tls_result r = role == XFED_TLS_CLIENT ? xfed_tls_handshake_step(t) : XFED_TLS_WANT_INPUT;
 			assert_int_equal(r, XFED_TLS_WANT_INPUT);
 			/* Byte by byte, until refused. */
 			for (size_t k = 0; k < rows[i].bytes.len && r == XFED_TLS_WANT_INPUT; k++) {
-				assert_int_equal(xfed_tls_input(t,
-							 xfed_span_make(rows[i].bytes.data + k, 1)),
-					XFED_OK);
+				assert_int_equal(xfed_tls_input(t, xfed_span_make(rows[i].bytes.data + k, 1)), XFED_OK);
 				r = xfed_tls_handshake_step(t);
 			}
-			print_message("%s, %s: %s\n", rows[i].name,
-				role == XFED_TLS_SERVER ? "server" : "client",
-				xfed_tls_error_text(t));
+			print_message("%s, %s: %s\n", rows[i].name, role == XFED_TLS_SERVER ? "server" : "client", xfed_tls_error_text(t));
 			if (r == XFED_TLS_FAILED || role == XFED_TLS_SERVER) {
 				assert_int_equal(r, XFED_TLS_FAILED);
 				assert_int_equal(xfed_tls_reason(t), rows[i].reason);
@@ -673,8 +626,7 @@ static void server_hello_of_old_versions(void **state)
 	for (size_t i = 0; i < sizeof(minor); i++) {
 		struct xfed_tls *t = client_of(partner);
 		char hello[5 + 4 + 38] = { 0x16, 3, minor[i], 0, 42, 2, 0, 0, 38, 3, minor[i] };
-		hello[5 + 4 + 2 + 32 + 1] =
-			(char)0xc0; /* an empty session id, ECDHE-RSA with AES-128-CBC and SHA-1 */
+		hello[5 + 4 + 2 + 32 + 1] = (char)0xc0; /* an empty session id, ECDHE-RSA with AES-128-CBC and SHA-1 */
 		hello[5 + 4 + 2 + 32 + 2] = 0x13;
 		assert_int_equal(xfed_tls_handshake_step(t), XFED_TLS_WANT_INPUT);
 		assert_int_equal(xfed_tls_input(t, xfed_span_make(hello, sizeof(hello))), XFED_OK);
@@ -693,8 +645,7 @@ static void endless_handshake_message(void **state)
 	enum xfed_tls_result r = XFED_TLS_WANT_INPUT;
 	size_t fed = 0;
 	for (; r == XFED_TLS_WANT_INPUT && fed < 64; fed++) {
-		assert_int_equal(
-			xfed_tls_input(t, xfed_span_make(record, sizeof(record))), XFED_OK);
+		assert_int_equal(xfed_tls_input(t, xfed_span_make(record, sizeof(record))), XFED_OK);
 		r = xfed_tls_handshake_step(t);
 	}
 	print_message("%zu records, %s\n", fed, xfed_tls_error_text(t));
@@ -708,8 +659,7 @@ static void input_is_capped(void **state)
 	struct xfed_tls *t = server_of(corp);
 	char *junk = calloc(1, XFED_TLS_INPUT_BYTES);
 	assert_int_equal(xfed_tls_input_room(t), XFED_TLS_INPUT_BYTES);
-	assert_int_equal(
-		xfed_tls_input(t, xfed_span_make(junk, XFED_TLS_INPUT_BYTES - 1)), XFED_OK);
+	assert_int_equal(xfed_tls_input(t, xfed_span_make(junk, XFED_TLS_INPUT_BYTES - 1)), XFED_OK);
 	assert_int_equal(xfed_tls_input_room(t), 1);
 	assert_int_equal(xfed_tls_input(t, xfed_span_make(junk, 2)), XFED_ERR_LIMIT);
 	assert_int_equal(xfed_tls_input(t, xfed_span_make(junk, 1)), XFED_OK);
@@ -729,8 +679,7 @@ static void output_is_capped(void **state)
 		written += 100000;
 	}
 	assert_int_equal(rc, XFED_ERR_LIMIT);
-	assert_true(xfed_buf_len(xfed_tls_output(l.client)) <= XFED_TLS_OUTPUT_BYTES &&
-		    written >= 900000);
+	assert_true(xfed_buf_len(xfed_tls_output(l.client)) <= XFED_TLS_OUTPUT_BYTES && written >= 900000);
 	size_t got = 0, len;
 	while (test_move(l.client, l.server, 0) > 0) {
 		while (xfed_tls_read(l.server, block, 100000, &len) == XFED_TLS_DONE) {
@@ -758,18 +707,15 @@ static void bad_credentials(void **state)
 	};
 	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
 		struct xfed_tls_keypair kp = { { NULL, 0 }, { NULL, 0 } };
-		struct xfed_tls_creds_config cfg = { .pairs = &kp,
-			.pair_count = rows[i].crt ? 1 : 0 };
+		struct xfed_tls_creds_config cfg = { .pairs = &kp, .pair_count = rows[i].crt ? 1 : 0 };
 		const char *names[] = { rows[i].crt, rows[i].key, rows[i].ca, rows[i].crl };
-		struct xfed_span *spans[] = { &kp.certificate_pem, &kp.key_pem, &cfg.ca_pem,
-			&cfg.crl_pem };
+		struct xfed_span *spans[] = { &kp.certificate_pem, &kp.key_pem, &cfg.ca_pem, &cfg.crl_pem };
 		char error[200] = "";
 		struct xfed_tls_creds *c = (struct xfed_tls_creds *)&kp;
 		for (size_t k = 0; k < 4; k++) {
 			*spans[k] = names[k] ? test_file(names[k]) : (struct xfed_span){ NULL, 0 };
 		}
-		assert_int_equal(
-			xfed_tls_creds_new(&cfg, &c, error, sizeof(error)), XFED_ERR_INVALID);
+		assert_int_equal(xfed_tls_creds_new(&cfg, &c, error, sizeof(error)), XFED_ERR_INVALID);
 		assert_null(c);
 		print_message("%s\n", error);
 		assert_memory_equal(error, rows[i].says, strlen(rows[i].says));
@@ -833,11 +779,9 @@ static void *many_handshakes(void *arg)
 	void *problem = NULL;
 	for (int i = 0; i < 10 && !problem; i++) {
 		struct link l = { .client = NULL };
-		struct xfed_tls_params pc = { .role = XFED_TLS_CLIENT,
-			.name = XFED_SPAN("corp.example") };
+		struct xfed_tls_params pc = { .role = XFED_TLS_CLIENT, .name = XFED_SPAN("corp.example") };
 		struct xfed_tls_params ps = { .role = XFED_TLS_SERVER };
-		if (xfed_tls_new(test_env(), creds, &pc, &l.client) != XFED_OK ||
-			xfed_tls_new(test_env(), creds, &ps, &l.server) != XFED_OK) {
+		if (xfed_tls_new(test_env(), creds, &pc, &l.client) != XFED_OK || xfed_tls_new(test_env(), creds, &ps, &l.server) != XFED_OK) {
 			return arg;
 		}
 		test_handshake(&l);
@@ -861,9 +805,7 @@ static void shared_credentials(void **state)
 	struct xfed_tls_creds *creds = test_creds(corp, "ca.pem", "root.crl.pem");
 	pthread_t threads[3];
 	for (size_t i = 0; i < XFED_ARRAY_LEN(threads); i++) {
-		assert_int_equal(pthread_create(&threads[i], NULL, many_handshakes,
-					 xfed_tls_creds_ref(creds)),
-			0);
+		assert_int_equal(pthread_create(&threads[i], NULL, many_handshakes, xfed_tls_creds_ref(creds)), 0);
 	}
 	xfed_tls_creds_unref(creds);
 	for (size_t i = 0; i < XFED_ARRAY_LEN(threads); i++) {
@@ -895,23 +837,19 @@ static void *failing_realloc(void *p, size_t size)
 static bool survive(void)
 {
 	struct xfed_tls_creds *creds = test_creds(partner, "ca.pem", NULL);
-	struct xfed_tls_params pc = { .role = XFED_TLS_CLIENT,
-		.name = XFED_SPAN("partner.example") };
+	struct xfed_tls_params pc = { .role = XFED_TLS_CLIENT, .name = XFED_SPAN("partner.example") };
 	struct xfed_tls_params ps = { .role = XFED_TLS_SERVER };
 	struct link l = { .client = NULL };
 	bool done = false;
 	char out[64];
 	size_t len;
 	test_refused = 0;
-	if (creds && xfed_tls_new(test_env(), creds, &pc, &l.client) == XFED_OK &&
-		xfed_tls_new(test_env(), creds, &ps, &l.server) == XFED_OK) {
+	if (creds && xfed_tls_new(test_env(), creds, &pc, &l.client) == XFED_OK && xfed_tls_new(test_env(), creds, &ps, &l.server) == XFED_OK) {
 		test_handshake(&l);
-		assert_true(l.client_result != XFED_TLS_FAILED ||
-			    xfed_tls_reason(l.client) == XFED_REASON_STREAM_INTERNAL ||
+		assert_true(l.client_result != XFED_TLS_FAILED || xfed_tls_reason(l.client) == XFED_REASON_STREAM_INTERNAL ||
 			    l.server_result == XFED_TLS_FAILED);
 		done = l.client_result == XFED_TLS_DONE && l.server_result == XFED_TLS_DONE &&
-		       xfed_tls_write(l.client, XFED_SPAN("data")) == XFED_OK &&
-		       test_move(l.client, l.server, 0) > 0 &&
+		       xfed_tls_write(l.client, XFED_SPAN("data")) == XFED_OK && test_move(l.client, l.server, 0) > 0 &&
 		       xfed_tls_read(l.server, out, sizeof(out), &len) == XFED_TLS_DONE;
 	}
 	free_link(&l);

@@ -160,7 +160,8 @@ static void what_was_let_go_is_gone(void **state)
 	static const struct {
 		const char *begin, *piece, *end;
 		size_t count;
-	} rows[] = { { "<m>", "<b/>", "</m>", 5000 }, { "<m>", "<b>", "</m>", 0 }, { "<m>", "0123456789", "</m>", 7000 }, { "<m", " a=''", "/>", 70 } };
+	} rows[] = { { "<m>", "<b/>", "</m>", 5000 }, { "<m>", "<b>", "</m>", 0 }, { "<m>", "0123456789", "</m>", 7000 },
+		{ "<m", " a=''", "/>", 70 } };
 	const struct xfed_xml_limits hard = transcript_limits;
 	transcript_limits = (struct xfed_xml_limits){ XFED_STANZA_BYTES_DEFAULT, XFED_XML_DEPTH_MAX, XFED_XML_NODES_MAX, XFED_STANZA_BYTES_MAX };
 	struct xfed_xml_reader *r = stream_new();
@@ -244,7 +245,10 @@ static void fresh_names_are_bounded(void **state)
 {
 	(void)state;
 	static const char *const forms[][3] = {
-		{ "<a xmlns='urn:fresh:", "'/>", "" }, { "<a", "/>", "" }, { "<a b", "='1'/>", "" }, { "<x", ":a xmlns:x", "='u'/>" },
+		{ "<a xmlns='urn:fresh:", "'/>", "" },
+		{ "<a", "/>", "" },
+		{ "<a b", "='1'/>", "" },
+		{ "<x", ":a xmlns:x", "='u'/>" },
 	};
 	size_t before = held;
 	struct xfed_xml_reader *r = stream_new();
@@ -384,10 +388,14 @@ static int deinit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(floods_are_bounded),	    cmocka_unit_test(letting_go_is_bounded),
-		cmocka_unit_test(what_was_let_go_is_gone),  cmocka_unit_test(largest_trees_fit),
-		cmocka_unit_test(fresh_names_are_bounded),  cmocka_unit_test(wide_stanzas_are_bounded),
-		cmocka_unit_test(memory_goes_back),	    cmocka_unit_test(steady_state_allocates_little),
+		cmocka_unit_test(floods_are_bounded),
+		cmocka_unit_test(letting_go_is_bounded),
+		cmocka_unit_test(what_was_let_go_is_gone),
+		cmocka_unit_test(largest_trees_fit),
+		cmocka_unit_test(fresh_names_are_bounded),
+		cmocka_unit_test(wide_stanzas_are_bounded),
+		cmocka_unit_test(memory_goes_back),
+		cmocka_unit_test(steady_state_allocates_little),
 		cmocka_unit_test(parser_is_renewed),
 	};
 	return cmocka_run_group_tests(tests, init, deinit);

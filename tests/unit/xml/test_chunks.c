@@ -12,12 +12,17 @@ static const struct {
 	const char *name;
 	struct xfed_span in;
 } scenarios[] = {
-#define IN(name, s) { name, { "" s, sizeof(s) - 1 } }
-	IN("a stream",
-		H " <stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls></stream:features>"
-		  "<message to='a@b' xml:lang='de'><body>\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80 &amp; &#x1F600;\r\nx\ry]]</body>"
-		  "<x xmlns='jabber:x'><![CDATA[<]]]]>]]&gt;<![CDATA[>]]></x></message>\n\n<presence/>"
-		  "<iq type='get' id='&lt;&quot;\xc3\xa9&#10;'><q a='>' b=\"'/>\"/></iq ></stream:stream>   behind"),
+#define IN(name, s)                                                                                                                                  \
+	{                                                                                                                                            \
+		name,                                                                                                                                \
+		{                                                                                                                                    \
+			"" s, sizeof(s) - 1                                                                                                          \
+		}                                                                                                                                    \
+	}
+	IN("a stream", H " <stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls></stream:features>"
+			 "<message to='a@b' xml:lang='de'><body>\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80 &amp; &#x1F600;\r\nx\ry]]</body>"
+			 "<x xmlns='jabber:x'><![CDATA[<]]]]>]]&gt;<![CDATA[>]]></x></message>\n\n<presence/>"
+			 "<iq type='get' id='&lt;&quot;\xc3\xa9&#10;'><q a='>' b=\"'/>\"/></iq ></stream:stream>   behind"),
 	IN("CR at every place", H "<a>\r\r\n\n\r<b/>\r\n<![CDATA[\r\r\n]]>\r&#13;\r</a\r\n>\r\n<a b='\r\n\r'/>"),
 	IN("prefixes", H "<p:a xmlns:p='n'><p:b q:c='1' xmlns:q='m'/></p:a><stream:error><e/></stream:error>"),
 	IN("unbound prefix behind good", H "<a/><a><b/><x:c/></a><d/>"),
@@ -102,7 +107,8 @@ static void cut_everywhere(void **state)
 /* The same where nearly every element breaks a limit that is not fatal. */
 static void cut_everywhere_over_limits(void **state)
 {
-	static const struct xfed_xml_limits tight[] = { { 40, 32, 4096, 256 * 1024 }, { 4096, 2, 4096, 256 * 1024 }, { 4096, 32, 3, 256 * 1024 }, { 10, 1, 1, 300 } };
+	static const struct xfed_xml_limits tight[] = { { 40, 32, 4096, 256 * 1024 }, { 4096, 2, 4096, 256 * 1024 }, { 4096, 32, 3, 256 * 1024 },
+		{ 10, 1, 1, 300 } };
 	const struct xfed_xml_limits usual = transcript_limits;
 	for (size_t i = 0; i < XFED_ARRAY_LEN(tight); i++) {
 		transcript_limits = tight[i];
@@ -119,8 +125,8 @@ static void put(struct xfed_buf *b, const char *s)
 /* Input larger than a slice, with tokens and characters of every kind across each slice border. */
 static void build_long(struct xfed_buf *in, uint64_t seed)
 {
-	static const char *const parts[] = { "plain text ", "\xf0\x9f\x98\x80", "&amp;", "&#x1F600;", "\r\n", "\r", "]]", "<b/>", "<b c='>'/>", "\xe2\x82\xac",
-		"<![CDATA[ <x>\xc3\xa9 ]] ]]>", "<b>x</b>" };
+	static const char *const parts[] = { "plain text ", "\xf0\x9f\x98\x80", "&amp;", "&#x1F600;", "\r\n", "\r", "]]", "<b/>", "<b c='>'/>",
+		"\xe2\x82\xac", "<![CDATA[ <x>\xc3\xa9 ]] ]]>", "<b>x</b>" };
 	static const char *const pads[] = { "x", "\xc3\xa9", "&lt;", " " };
 	put(in, H);
 	for (int stanza = 0; stanza < 3; stanza++) {
@@ -207,7 +213,8 @@ static int deinit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(cut_everywhere), cmocka_unit_test(cut_everywhere_over_limits),
+		cmocka_unit_test(cut_everywhere),
+		cmocka_unit_test(cut_everywhere_over_limits),
 		cmocka_unit_test(cut_long_input),
 		cmocka_unit_test(brackets_across_slices),
 	};

@@ -55,7 +55,8 @@ static void header_is_given(void **state)
 	assert_true(xfed_xml_reader_mid_element(r));
 	struct xfed_span rest = XFED_SPAN("eam xmlns='jabber:server' xmlns:db='jabber:server:dialback' id='' xml:lang='en'"
 					  " xmlns:stream='http://etherx.jabber.org/streams' version='1.0'><a/>");
-	assert_int_equal(expect(r, rest, XFED_XML_HEADER, "<stream xmlns=\"http://etherx.jabber.org/streams\" id=\"\" xml:lang=\"en\" version=\"1.0\"/>"),
+	assert_int_equal(
+		expect(r, rest, XFED_XML_HEADER, "<stream xmlns=\"http://etherx.jabber.org/streams\" id=\"\" xml:lang=\"en\" version=\"1.0\"/>"),
 		rest.len - 4);
 	struct xfed_xml_elem *e = xfed_xml_reader_elem(r);
 	assert_true(xfed_xml_is(e, XFED_NS_STREAM, "stream"));
@@ -153,7 +154,8 @@ static void trees_are_read(void **state)
 		{ "<a xmlns:p='n' xmlns:q='m' p:x='1' q:x='2' p:y='3' x='4'/>",
 			"<a xmlns:n1=\"n\" n1:x=\"1\" xmlns:n2=\"m\" n2:x=\"2\" n1:y=\"3\" x=\"4\"/>" },
 		{ "<a xmlns=''><b xmlns='jabber:server'/></a>", "<a xmlns=\"\"><b xmlns=\"jabber:server\"/></a>" },
-		{ "<stream:features><x xmlns='y'/></stream:features>", "<features xmlns=\"http://etherx.jabber.org/streams\"><x xmlns=\"y\"/></features>" },
+		{ "<stream:features><x xmlns='y'/></stream:features>",
+			"<features xmlns=\"http://etherx.jabber.org/streams\"><x xmlns=\"y\"/></features>" },
 		{ "<a xml:lang='de' xml:space='preserve'/>", "<a xml:lang=\"de\" xml:space=\"preserve\"/>" },
 		{ "<p:a xmlns:p='n&amp;m' p:b='1'><p:c/></p:a>", "<a xmlns=\"n&amp;m\" xmlns:n1=\"n&amp;m\" n1:b=\"1\"><c/></a>" },
 		{ "<a xmlns='no URI: &lt;%&#10;'/>", "<a xmlns=\"no URI: &lt;%&#xA;\"/>" },
@@ -197,7 +199,8 @@ static void prefixes_are_seen(void **state)
 	struct xfed_xml_reader *r = stream_new();
 	size_t used;
 	/* [A2-03] */
-	assert_int_equal(xfed_xml_reader_feed(r, XFED_SPAN("<s:message xmlns:s='jabber:server'><body xmlns='jabber:server'/></s:message>"), &used), XFED_XML_ELEMENT);
+	assert_int_equal(xfed_xml_reader_feed(r, XFED_SPAN("<s:message xmlns:s='jabber:server'><body xmlns='jabber:server'/></s:message>"), &used),
+		XFED_XML_ELEMENT);
 	struct xfed_xml_elem *e = xfed_xml_reader_elem(r);
 	assert_true(xfed_xml_is(e, "jabber:server", "message"));
 	assert_true(e->has_prefix);
@@ -245,8 +248,9 @@ static void reader_hibernates(void **state)
 	struct xfed_xml_reader *r = reader_new();
 	xfed_xml_reader_hibernate(r);
 	assert_false(xfed_xml_reader_is_hibernating(r));
-	expect(r, XFED_SPAN("<?xml version='1.0' encoding='UTF-8'?>\n<stream:stream xmlns='jabber:server' xmlns:db='jabber:server:dialback'\n"
-			    "xmlns:stream='http://etherx.jabber.org/streams' to='a.example'>"),
+	expect(r,
+		XFED_SPAN("<?xml version='1.0' encoding='UTF-8'?>\n<stream:stream xmlns='jabber:server' xmlns:db='jabber:server:dialback'\n"
+			  "xmlns:stream='http://etherx.jabber.org/streams' to='a.example'>"),
 		XFED_XML_HEADER, H_AS);
 	for (int i = 0; i < 3; i++) {
 		assert_false(xfed_xml_reader_is_hibernating(r));
@@ -328,11 +332,16 @@ static int deinit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(header_is_given),   cmocka_unit_test(header_namespaces_are_seen),
-		cmocka_unit_test(stops_behind_each_result), cmocka_unit_test(trees_are_read),
-		cmocka_unit_test(text_is_one_node),  cmocka_unit_test(prefixes_are_seen),
-		cmocka_unit_test(stream_ends),	     cmocka_unit_test(stream_restarts),
-		cmocka_unit_test(reader_hibernates), cmocka_unit_test(fragments_are_whole),
+		cmocka_unit_test(header_is_given),
+		cmocka_unit_test(header_namespaces_are_seen),
+		cmocka_unit_test(stops_behind_each_result),
+		cmocka_unit_test(trees_are_read),
+		cmocka_unit_test(text_is_one_node),
+		cmocka_unit_test(prefixes_are_seen),
+		cmocka_unit_test(stream_ends),
+		cmocka_unit_test(stream_restarts),
+		cmocka_unit_test(reader_hibernates),
+		cmocka_unit_test(fragments_are_whole),
 	};
 	return cmocka_run_group_tests(tests, init, deinit);
 }

@@ -6,7 +6,7 @@
 
 #include "transcript.h"
 
-#define H	 "<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams'>"
+#define H	   "<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams'>"
 #define MALFORMED  "BAD stream.xml.malformed not-well-formed\n"
 #define FORMAT	   "BAD stream.xml.malformed bad-format\n"
 #define RESTRICTED "BAD stream.xml.restricted restricted-xml\n"
@@ -19,7 +19,10 @@ struct row {
 	struct xfed_span in;
 	const char *end; /* last line of the transcript */
 };
-#define ROW(name, in, end) { name, { "" in, sizeof(in) - 1 }, end }
+#define ROW(name, in, end)                                                                                                                           \
+	{                                                                                                                                            \
+		name, { "" in, sizeof(in) - 1 }, end                                                                                                 \
+	}
 
 static const struct row rows[] = {
 	/* RFC 6120 11.1, [A2-15] */
@@ -202,7 +205,6 @@ static void each_row(void **state)
 }
 
 /* ---- limits: one below is read, one above is refused ---- */
-
 
 static void put(struct xfed_buf *b, const char *s, size_t times)
 {

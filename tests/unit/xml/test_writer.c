@@ -97,14 +97,19 @@ static void illegal_text_is_replaced(void **state)
 		struct xfed_span in;
 		const char *out;
 	} rows[] = {
-		{ { "a\0b", 3 }, "a\xef\xbf\xbd" "b" },
+		{ { "a\0b", 3 }, "a\xef\xbf\xbd"
+				 "b" },
 		{ { "\x01\x1b", 2 }, "\xef\xbf\xbd\xef\xbf\xbd" },
 		{ { "\xff", 1 }, "\xef\xbf\xbd" },
 		{ { "\xc0\xaf", 2 }, "\xef\xbf\xbd\xef\xbf\xbd" },
 		{ { "\xed\xa0\x80", 3 }, "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd" },
 		{ { "x\xe2\x82", 3 }, "x\xef\xbf\xbd\xef\xbf\xbd" },
 		{ { "\xef\xbf\xbf", 3 }, "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd" },
-		{ { "\xe2\x82" "a", 3 }, "\xef\xbf\xbd\xef\xbf\xbd" "a" },
+		{ { "\xe2\x82"
+		    "a",
+			  3 },
+			"\xef\xbf\xbd\xef\xbf\xbd"
+			"a" },
 		{ { "\xef\xbf\xbd", 3 }, "\xef\xbf\xbd" },
 		{ { "", 0 }, "" },
 	};
@@ -236,9 +241,12 @@ static int deinit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(namespaces_are_declared_where_they_change), cmocka_unit_test(attributes_are_written),
-		cmocka_unit_test(text_is_escaped),			     cmocka_unit_test(illegal_text_is_replaced),
-		cmocka_unit_test(trees_are_searched),			     cmocka_unit_test(failure_leaves_the_buffer),
+		cmocka_unit_test(namespaces_are_declared_where_they_change),
+		cmocka_unit_test(attributes_are_written),
+		cmocka_unit_test(text_is_escaped),
+		cmocka_unit_test(illegal_text_is_replaced),
+		cmocka_unit_test(trees_are_searched),
+		cmocka_unit_test(failure_leaves_the_buffer),
 		cmocka_unit_test(round_trips),
 	};
 	return cmocka_run_group_tests(tests, init, deinit);

@@ -46,23 +46,23 @@ struct rt_conf_strings {
 
 /* The field of a row's struct must have the type named here. Numbers are uint32_t. */
 enum rt_conf_type {
-	RT_CONF_STRING,	    /* const char *; not empty */
-	RT_CONF_PATH,	    /* const char *; absolute */
-	RT_CONF_BOOL,	    /* bool; true | false, nothing else */
-	RT_CONF_INT,	    /* uint32_t */
-	RT_CONF_DURATION,   /* uint32_t, milliseconds; "500ms" "10s" "2m" "1h" */
-	RT_CONF_SIZE,	    /* uint32_t, bytes; "512B" "15KiB" "1MiB" */
-	RT_CONF_ENUM,	    /* an enum (int sized) */
-	RT_CONF_ENUM_SET,   /* unsigned: the bits of a list of words */
-	RT_CONF_IP,	    /* const char *; an address without port */
-	RT_CONF_ADDRESS,    /* struct rt_conf_address; "host:port" "192.0.2.1:53" "[::1]:53" */
-	RT_CONF_LISTEN,	    /* struct rt_conf_address; an IP address with port */
-	RT_CONF_STRINGS,    /* struct rt_conf_strings */
-	RT_CONF_PATHS,	    /* struct rt_conf_strings */
-	RT_CONF_LISTENS,    /* struct rt_conf_addresses; "0.0.0.0:5269" */
-	RT_CONF_SIP_LISTENS,/* struct rt_conf_addresses; "tls:0.0.0.0:5061" */
-	RT_CONF_OBJECT,	    /* a struct, described by `table` */
-	RT_CONF_OBJECTS,    /* struct { struct x *items; size_t count; }, described by `table` */
+	RT_CONF_STRING,	     /* const char *; not empty */
+	RT_CONF_PATH,	     /* const char *; absolute */
+	RT_CONF_BOOL,	     /* bool; true | false, nothing else */
+	RT_CONF_INT,	     /* uint32_t */
+	RT_CONF_DURATION,    /* uint32_t, milliseconds; "500ms" "10s" "2m" "1h" */
+	RT_CONF_SIZE,	     /* uint32_t, bytes; "512B" "15KiB" "1MiB" */
+	RT_CONF_ENUM,	     /* an enum (int sized) */
+	RT_CONF_ENUM_SET,    /* unsigned: the bits of a list of words */
+	RT_CONF_IP,	     /* const char *; an address without port */
+	RT_CONF_ADDRESS,     /* struct rt_conf_address; "host:port" "192.0.2.1:53" "[::1]:53" */
+	RT_CONF_LISTEN,	     /* struct rt_conf_address; an IP address with port */
+	RT_CONF_STRINGS,     /* struct rt_conf_strings */
+	RT_CONF_PATHS,	     /* struct rt_conf_strings */
+	RT_CONF_LISTENS,     /* struct rt_conf_addresses; "0.0.0.0:5269" */
+	RT_CONF_SIP_LISTENS, /* struct rt_conf_addresses; "tls:0.0.0.0:5061" */
+	RT_CONF_OBJECT,	     /* a struct, described by `table` */
+	RT_CONF_OBJECTS,     /* struct { struct x *items; size_t count; }, described by `table` */
 };
 
 enum rt_conf_flags {
@@ -85,10 +85,10 @@ struct rt_conf_row {
 	enum rt_conf_type type;
 	size_t offset;
 	unsigned flags;
-	uint64_t min, max;	/* numbers: range, in ms or bytes where that is the unit; lists: fewest and most items; 0, 0: none */
-	const char *unit;	/* of an INT: "connections" */
-	const char *fallback;	/* the default as it would stand in the file; lists: words between blanks; NULL: none */
-	const char *help;	/* one or more sentences */
+	uint64_t min, max;		  /* numbers: range, in ms or bytes where that is the unit; lists: fewest and most items; 0, 0: none */
+	const char *unit;		  /* of an INT: "connections" */
+	const char *fallback;		  /* the default as it would stand in the file; lists: words between blanks; NULL: none */
+	const char *help;		  /* one or more sentences */
 	const struct rt_conf_word *words; /* ENUM, ENUM_SET: ends with word NULL */
 	const struct rt_conf_table *table;
 	/*
@@ -130,8 +130,8 @@ struct rt_conf_errors {
 
 void rt_conf_errors_init(struct rt_conf_errors *e);
 void rt_conf_errors_deinit(struct rt_conf_errors *e);
-void rt_conf_errors_add(struct rt_conf_errors *e, bool is_warning, enum xfed_reason reason, const char *file, unsigned line,
-	unsigned column, const char *key, const char *fmt, ...) __attribute__((format(printf, 8, 9)));
+void rt_conf_errors_add(struct rt_conf_errors *e, bool is_warning, enum xfed_reason reason, const char *file, unsigned line, unsigned column,
+	const char *key, const char *fmt, ...) __attribute__((format(printf, 8, 9)));
 
 /* "FILE:LINE:COLUMN:KEY: [warning: ]TEXT", without a newline; parts that are not known are left out. OK, LIMIT, NOMEM. */
 int rt_conf_problem_print(const struct rt_conf_problem *p, struct xfed_buf *out);
@@ -156,11 +156,9 @@ struct rt_conf_doc {
  * rt_conf_fail(). Returns OK, XFED_ERR_INVALID where errors were added, or XFED_ERR_NOMEM (one error is added too). The
  * document is to be released in every case.
  */
-int rt_conf_load(struct rt_conf_doc *doc, const struct rt_conf_table *table, const char *file, struct xfed_span text,
-	struct rt_conf_errors *errors);
+int rt_conf_load(struct rt_conf_doc *doc, const struct rt_conf_table *table, const char *file, struct xfed_span text, struct rt_conf_errors *errors);
 /* The same for a file; one that cannot be read is an error with the system's words. */
-int rt_conf_load_file(struct rt_conf_doc *doc, const struct rt_conf_table *table, const char *path,
-	struct rt_conf_errors *errors);
+int rt_conf_load_file(struct rt_conf_doc *doc, const struct rt_conf_table *table, const char *path, struct rt_conf_errors *errors);
 /* A configuration file's text, released by the caller; one that cannot be read is an error in `errors`. */
 int rt_conf_read(const char *path, struct xfed_buf *text, struct rt_conf_errors *errors);
 void rt_conf_doc_deinit(struct rt_conf_doc *doc); /* zeroed is fine */

@@ -114,8 +114,8 @@ struct rt_control_command {
  * Listens on `path` (at most 107 bytes). A left-over socket that nobody answers on is replaced; one that answers is another
  * instance. INVALID with one sentence in `error`; NOMEM; LIBRARY. `commands` ends with noun NULL and outlives the object.
  */
-int rt_control_new(struct uv_loop_s *uv, const char *path, const struct rt_control_command *commands, void *user,
-	struct rt_control **out, char error[256]);
+int rt_control_new(
+	struct uv_loop_s *uv, const char *path, const struct rt_control_command *commands, void *user, struct rt_control **out, char error[256]);
 /*
  * Stops listening, removes the socket and closes the clients; memory goes when the loop has run its close callbacks. Calls
  * that wait stay valid and still have to be answered; the answers go nowhere. NULL is fine.
@@ -131,8 +131,7 @@ const struct rt_control_peer *rt_control_call_peer(const struct rt_control_call 
 
 /* Who a pair of credentials is; for tests. Groups are numeric; (gid_t)-1 for a group that does not exist here. */
 enum rt_control_role { RT_CONTROL_NOBODY, RT_CONTROL_READER, RT_CONTROL_ADMIN };
-enum rt_control_role rt_control_role_of(uid_t uid, const gid_t *groups, size_t group_count, uid_t own_uid, gid_t admin_group,
-	gid_t read_group);
+enum rt_control_role rt_control_role_of(uid_t uid, const gid_t *groups, size_t group_count, uid_t own_uid, gid_t admin_group, gid_t read_group);
 
 /*
  * Parses and checks one request line: an object with strings `noun` and `verb` (optional), an object `args` (optional), nothing

@@ -12,9 +12,9 @@
 #include "xfed/limits.h"
 #include "xfed/rt/conf.h"
 
-#define RT_HTTP_HEADER_BYTES	    8192
-#define RT_HTTP_TIMEOUT_S	    5
-#define RT_HTTP_BODY_BYTES	    (16 * 1024 * 1024)
+#define RT_HTTP_HEADER_BYTES 8192
+#define RT_HTTP_TIMEOUT_S    5
+#define RT_HTTP_BODY_BYTES   (16 * 1024 * 1024)
 
 struct uv_loop_s;
 struct rt_http;
@@ -29,8 +29,7 @@ struct rt_http_pages {
 };
 
 /* Listens. INVALID with one sentence in `error` where it cannot (port occupied); NOMEM; LIBRARY. `pages` is copied. */
-int rt_http_new(struct uv_loop_s *uv, const struct rt_conf_address *listen, const struct rt_http_pages *pages,
-	struct rt_http **out, char error[256]);
+int rt_http_new(struct uv_loop_s *uv, const struct rt_conf_address *listen, const struct rt_http_pages *pages, struct rt_http **out, char error[256]);
 /* Stops at once; memory goes when the loop has run its close callbacks. NULL is fine. */
 void rt_http_free(struct rt_http *h);
 uint16_t rt_http_port(const struct rt_http *h); /* the port in use, for port 0 in tests */

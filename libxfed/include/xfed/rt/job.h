@@ -11,7 +11,7 @@
 #include "xfed/rt/loop.h"
 
 int rt_job_submit(struct rt_loop *l, void (*run)(void *arg), void (*done)(void *arg), void *arg); /* OK, NOMEM */
-size_t rt_job_count(const struct rt_loop *l); /* waiting or running */
+size_t rt_job_count(const struct rt_loop *l);							  /* waiting or running */
 unsigned rt_job_workers(void);
 uint64_t rt_job_cpu_us(void); /* CPU time of the calling thread: the difference between two is what came between */
 

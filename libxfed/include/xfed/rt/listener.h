@@ -18,8 +18,8 @@ typedef void (*rt_accept_fn)(void *user, struct rt_listener *l, struct rt_stream
  * process of ours holds is an error rather than shared. OK; LIBRARY with one sentence in `error`
  * ("cannot listen on 0.0.0.0:5269: address already in use"); NOMEM.
  */
-int rt_listener_new(struct rt_loop *loop, const struct rt_addr *address, bool is_exclusive, rt_accept_fn on_accept,
-	void *user, struct rt_listener **out, char *error, size_t error_size);
+int rt_listener_new(struct rt_loop *loop, const struct rt_addr *address, bool is_exclusive, rt_accept_fn on_accept, void *user,
+	struct rt_listener **out, char *error, size_t error_size);
 const struct rt_addr *rt_listener_addr(const struct rt_listener *l); /* as bound */
 /* Hands over what the kernel has queued (on_accept runs inside this call), then closes. NULL is fine. */
 void rt_listener_close(struct rt_listener *l);

@@ -42,29 +42,53 @@ struct rt_log_field {
 };
 
 /* Fields of a line. Absent spans and NULL strings leave the field out. */
-#define RT_KV(k, s)	    { .key = (k), .kind = RT_LOG_KIND_SPAN, .span = (s) }
-#define RT_KV_STR(k, s)	    { .key = (k), .kind = RT_LOG_KIND_SPAN, .span = xfed_span_str(s) }
-#define RT_KV_U64(k, n)	    { .key = (k), .kind = RT_LOG_KIND_U64, .u64 = (n) }
-#define RT_KV_I64(k, n)	    { .key = (k), .kind = RT_LOG_KIND_I64, .i64 = (n) }
-#define RT_KV_BOOL(k, b)    { .key = (k), .kind = RT_LOG_KIND_BOOL, .u64 = (b) ? 1 : 0 }
-#define RT_KV_HEX(k, n)	    { .key = (k), .kind = RT_LOG_KIND_HEX, .u64 = (n) } /* 16 digits */
+#define RT_KV(k, s)                                                                                                                                  \
+	{                                                                                                                                            \
+		.key = (k), .kind = RT_LOG_KIND_SPAN, .span = (s)                                                                                    \
+	}
+#define RT_KV_STR(k, s)                                                                                                                              \
+	{                                                                                                                                            \
+		.key = (k), .kind = RT_LOG_KIND_SPAN, .span = xfed_span_str(s)                                                                       \
+	}
+#define RT_KV_U64(k, n)                                                                                                                              \
+	{                                                                                                                                            \
+		.key = (k), .kind = RT_LOG_KIND_U64, .u64 = (n)                                                                                      \
+	}
+#define RT_KV_I64(k, n)                                                                                                                              \
+	{                                                                                                                                            \
+		.key = (k), .kind = RT_LOG_KIND_I64, .i64 = (n)                                                                                      \
+	}
+#define RT_KV_BOOL(k, b)                                                                                                                             \
+	{                                                                                                                                            \
+		.key = (k), .kind = RT_LOG_KIND_BOOL, .u64 = (b) ? 1 : 0                                                                             \
+	}
+#define RT_KV_HEX(k, n)                                                                                                                              \
+	{                                                                                                                                            \
+		.key = (k), .kind = RT_LOG_KIND_HEX, .u64 = (n)                                                                                      \
+	} /* 16 digits */
 /* A user's address (JID or SIP URI): its local part is masked when log.mask_addresses is set. */
-#define RT_KV_ADDRESS(k, s) { .key = (k), .kind = RT_LOG_KIND_ADDRESS, .span = (s) }
+#define RT_KV_ADDRESS(k, s)                                                                                                                          \
+	{                                                                                                                                            \
+		.key = (k), .kind = RT_LOG_KIND_ADDRESS, .span = (s)                                                                                 \
+	}
 /* reason= and the side at fault by default; give XFED_REASON_NONE to leave both out. */
-#define RT_KV_REASON(r)	    RT_KV_STR("reason", rt_log_reason_word(r)), RT_KV_STR("side", rt_log_reason_side(r))
+#define RT_KV_REASON(r) RT_KV_STR("reason", rt_log_reason_word(r)), RT_KV_STR("side", rt_log_reason_side(r))
 /* The same where the side is known better. */
 #define RT_KV_REASON_SIDE(r, s) RT_KV_STR("reason", rt_log_reason_word(r)), RT_KV_STR("side", xfed_side_name(s))
-#define RT_END		    { .key = NULL, .kind = RT_LOG_KIND_END }
+#define RT_END                                                                                                                                       \
+	{                                                                                                                                            \
+		.key = NULL, .kind = RT_LOG_KIND_END                                                                                                 \
+	}
 
 const char *rt_log_reason_word(enum xfed_reason r); /* NULL for XFED_REASON_NONE */
 const char *rt_log_reason_side(enum xfed_reason r);
 
 /* rt_log(RT_LOG_INFO, "s2s.authenticated", RT_KV("partner", p), RT_KV_U64("conn", id), RT_END); */
-#define rt_log(level, event, ...)                                                               \
-	do {                                                                                    \
-		if (rt_log_is_on(level)) {                                                      \
-			rt_log_write(level, event, (const struct rt_log_field[]){ __VA_ARGS__ }); \
-		}                                                                               \
+#define rt_log(level, event, ...)                                                                                                                    \
+	do {                                                                                                                                         \
+		if (rt_log_is_on(level)) {                                                                                                           \
+			rt_log_write(level, event, (const struct rt_log_field[]){ __VA_ARGS__ });                                                    \
+		}                                                                                                                                    \
 	} while (0)
 
 extern enum rt_log_level rt_log_threshold; /* read through rt_log_is_on() */

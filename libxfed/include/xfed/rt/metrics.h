@@ -13,7 +13,7 @@
 #include "xfed/buf.h"
 
 #define RT_METRIC_LABELS_MAX   4
-#define RT_METRIC_VALUE_BYTES  256  /* of one label value; longer ones are cut */
+#define RT_METRIC_VALUE_BYTES  256   /* of one label value; longer ones are cut */
 #define RT_METRIC_SERIES_MAX   4096  /* per family, before overflow */
 #define RT_METRIC_OTHER_MAX    512   /* series with partner="other" beyond that */
 #define RT_METRIC_IMPORT_MAX   65536 /* samples kept of one peer */
@@ -37,10 +37,8 @@ int rt_metrics_new(struct rt_metrics **out); /* OK, NOMEM */
 void rt_metrics_free(struct rt_metrics *m);
 
 /* Label values in the order of metrics.def: rt_metric_add(m, RT_M_REFUSALS, 1, RT_LABELS(xfed_span_str(code), side)). */
-#define RT_LABELS(...)                                                 \
-	(const struct xfed_span[]){ __VA_ARGS__ },                     \
-		sizeof((const struct xfed_span[]){ __VA_ARGS__ }) / sizeof(struct xfed_span)
-#define RT_NO_LABELS NULL, 0
+#define RT_LABELS(...) (const struct xfed_span[]){ __VA_ARGS__ }, sizeof((const struct xfed_span[]){ __VA_ARGS__ }) / sizeof(struct xfed_span)
+#define RT_NO_LABELS   NULL, 0
 
 /*
  * The handle for hot paths. Never NULL: out of memory or beyond the bound it is the family's overflow series. A count of

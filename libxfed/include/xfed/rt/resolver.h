@@ -14,7 +14,7 @@
 struct rt_resolver;
 
 #define RT_RESOLVER_SERVERS_MAX 8
-#define RT_RESOLVER_TARGETS_MAX 16 /* SRV records used of one answer */
+#define RT_RESOLVER_TARGETS_MAX 16   /* SRV records used of one answer */
 #define RT_RESOLVER_PENDING_MAX 4096 /* questions under way at once */
 
 struct rt_resolver_options {
@@ -26,8 +26,7 @@ struct rt_resolver_options {
 };
 
 /* OK; INVALID with one sentence in `error`; NOMEM. */
-int rt_resolver_new(struct rt_loop *loop, const struct rt_resolver_options *options, struct rt_resolver **out, char *error,
-	size_t error_size);
+int rt_resolver_new(struct rt_loop *loop, const struct rt_resolver_options *options, struct rt_resolver **out, char *error, size_t error_size);
 /* What is still asked gets no answer. NULL is fine. Never inside one of its callbacks. */
 void rt_resolver_free(struct rt_resolver *r);
 
@@ -54,20 +53,19 @@ typedef void (*rt_resolve_fn)(void *user, const struct xfed_dns_answer *answer, 
 /*
  * `name` in A-labels. OK, and `*out` (may be NULL) can be cancelled; INVALID (not a name); LIMIT (RT_RESOLVER_PENDING_MAX); NOMEM.
  */
-int rt_resolve(struct rt_resolver *r, struct xfed_span name, enum xfed_dns_type type, rt_resolve_fn fn, void *user,
-	struct rt_resolve **out);
+int rt_resolve(struct rt_resolver *r, struct xfed_span name, enum xfed_dns_type type, rt_resolve_fn fn, void *user, struct rt_resolve **out);
 void rt_resolve_cancel(struct rt_resolve *q); /* NULL is fine */
 
 /* ---- where to connect ---- */
 
 struct rt_endpoint {
-	struct rt_addr addr;	  /* with port */
-	struct xfed_span target;  /* the host name asked for, A-labels; of a numeric host its text */
-	bool is_ad;		  /* SRV and address were both authenticated (trust_ad) */
+	struct rt_addr addr;	 /* with port */
+	struct xfed_span target; /* the host name asked for, A-labels; of a numeric host its text */
+	bool is_ad;		 /* SRV and address were both authenticated (trust_ad) */
 };
 
 struct rt_endpoints {
-	enum xfed_reason reason; /* NONE: there is at least one; else dns.*, or stream.internal */
+	enum xfed_reason reason;	/* NONE: there is at least one; else dns.*, or stream.internal */
 	const struct rt_endpoint *list; /* in the order to try: SRV order, of each target its IPv4 then its IPv6 addresses */
 	size_t count;
 	bool is_from_srv;
@@ -82,11 +80,10 @@ typedef void (*rt_lookup_fn)(void *user, const struct rt_endpoints *result);
  * answered: only its targets, "." is dns.srv.refused. No SRV: the addresses of the domain itself at `default_port`.
  * SERVFAIL is dns.bogus, nothing at all dns.name.missing, silence dns.timeout. OK, INVALID, LIMIT, NOMEM.
  */
-int rt_resolve_service(struct rt_resolver *r, struct xfed_span domain, const char *service, uint16_t default_port,
-	rt_lookup_fn fn, void *user, struct rt_lookup **out);
-/* The addresses of `host`: a name, an address (brackets allowed), or localhost. OK, INVALID, LIMIT, NOMEM. */
-int rt_resolve_host(struct rt_resolver *r, struct xfed_span host, uint16_t port, rt_lookup_fn fn, void *user,
+int rt_resolve_service(struct rt_resolver *r, struct xfed_span domain, const char *service, uint16_t default_port, rt_lookup_fn fn, void *user,
 	struct rt_lookup **out);
+/* The addresses of `host`: a name, an address (brackets allowed), or localhost. OK, INVALID, LIMIT, NOMEM. */
+int rt_resolve_host(struct rt_resolver *r, struct xfed_span host, uint16_t port, rt_lookup_fn fn, void *user, struct rt_lookup **out);
 void rt_lookup_cancel(struct rt_lookup *l); /* NULL is fine */
 
 #endif

@@ -49,7 +49,7 @@ enum rt_source_verdict {
 };
 
 void rt_sources_init(struct rt_sources *t, const struct rt_source_limits *limits);
-void rt_sources_deinit(struct rt_sources *t); /* zeroed is fine; no slot may be held */
+void rt_sources_deinit(struct rt_sources *t);					    /* zeroed is fine; no slot may be held */
 void rt_sources_limit(struct rt_sources *t, const struct rt_source_limits *limits); /* anew; what is held stays held */
 
 /* Takes a slot for `from` into `hold`, which holds none. Anything but OK takes nothing. */

@@ -47,8 +47,8 @@ void rt_stream_start(struct rt_stream *s, const struct rt_stream_handlers *handl
 
 /* The buffer to append to; its address stays. LIMIT of xfed_buf_append() means the peer does not read. */
 struct xfed_buf *rt_stream_out(struct rt_stream *s);
-void rt_stream_kick(struct rt_stream *s);		 /* something was appended: write at the end of the turn */
-size_t rt_stream_out_len(const struct rt_stream *s);	 /* bytes the kernel has not taken */
+void rt_stream_kick(struct rt_stream *s);			 /* something was appended: write at the end of the turn */
+size_t rt_stream_out_len(const struct rt_stream *s);		 /* bytes the kernel has not taken */
 void rt_stream_set_low_water(struct rt_stream *s, size_t bytes); /* default: a quarter of the cap */
 
 void rt_stream_pause(struct rt_stream *s);  /* no on_bytes until resume */

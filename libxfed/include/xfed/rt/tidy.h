@@ -7,12 +7,12 @@
 
 #include "xfed/base.h"
 
-#define RT_TIDY_CALM_MS	 1500  /* nothing was freed for so long: the wave is over */
+#define RT_TIDY_CALM_MS	  1500	/* nothing was freed for so long: the wave is over */
 #define RT_TIDY_LATEST_MS 60000 /* or it goes on for so long */
-#define RT_TIDY_MIN	 32    /* fewer are not worth it */
+#define RT_TIDY_MIN	  32	/* fewer are not worth it */
 
-struct rt_tidy { /* zeroed to begin with */
-	uint64_t seen, done;	    /* of `freed` */
+struct rt_tidy {	     /* zeroed to begin with */
+	uint64_t seen, done; /* of `freed` */
 	uint64_t changed_ms, done_ms;
 };
 

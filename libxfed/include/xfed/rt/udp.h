@@ -18,11 +18,10 @@ struct rt_udp_handlers {
 };
 
 /* OK; LIBRARY with one sentence in `error` ("cannot listen on udp 127.0.0.1:5060: address already in use"); NOMEM. */
-int rt_udp_bind(struct rt_loop *loop, const struct rt_addr *address, const struct rt_udp_handlers *handlers, void *user,
-	struct rt_udp **out, char *error, size_t error_size);
+int rt_udp_bind(struct rt_loop *loop, const struct rt_addr *address, const struct rt_udp_handlers *handlers, void *user, struct rt_udp **out,
+	char *error, size_t error_size);
 /* A fresh socket on a random port that hears only `to`. OK, LIBRARY, NOMEM. */
-int rt_udp_connect(struct rt_loop *loop, const struct rt_addr *to, const struct rt_udp_handlers *handlers, void *user,
-	struct rt_udp **out);
+int rt_udp_connect(struct rt_loop *loop, const struct rt_addr *to, const struct rt_udp_handlers *handlers, void *user, struct rt_udp **out);
 
 /*
  * One datagram gathered of `count` (at most 8) parts; `to` is NULL on a connected socket. OK; AGAIN (the kernel's buffer is full);
