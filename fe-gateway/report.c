@@ -1,7 +1,7 @@
 /* Metrics, and what edges report of themselves. */
 #include "gateway.h"
 
-#include "labels.h"
+#include "channel/labels.h"
 
 #include <stdio.h>
 

@@ -4,8 +4,8 @@
 
 #include "ctl.h"
 #include "edge-proxy/config.h"
-#include "fe-gateway/access_file.h"
-#include "fe-gateway/partner_file.h"
+#include "fe-gateway/policy/access_file.h"
+#include "fe-gateway/policy/partner_file.h"
 #include "xfed/reason.h"
 #include "xfed/rt/control.h"
 

@@ -9,9 +9,9 @@
 #include <stdlib.h>
 
 #include "edge-proxy/config.h"
-#include "fe-gateway/access_file.h"
-#include "fe-gateway/config.h"
-#include "fe-gateway/partner_file.h"
+#include "fe-gateway/policy/access_file.h"
+#include "fe-gateway/config/config.h"
+#include "fe-gateway/policy/partner_file.h"
 #include "xfed/reason.h"
 
 #define PAGE_BYTES (1024 * 1024)

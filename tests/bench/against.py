@@ -28,6 +28,7 @@ BOUND = 3.0  # per cent
 FEWEST = 5   # rounds: with fewer there is no interval that holds in nine of ten cases
 CONFIDENCE = 0.9
 ORDER = (0, 1, 1, 0)
+PAIRS = 100  # of users, under callgrind: all have written once, so that no answer is held back for an error
 SIDES = ("this build", "the other")
 
 
@@ -193,9 +194,10 @@ def counted(direction):
         for transport in messages.TRANSPORTS:
             with Both([under_callgrind(lab) for lab in labs]) as runs:
                 for run in runs:
-                    run.warm(LOCAL[transport], transport if direction == "to-xmpp" else None, pairs=100, is_slow=True)
+                    run.warm(LOCAL[transport], transport if direction == "to-xmpp" else None, pairs=PAIRS, is_slow=True)
                     counters(run)
-                spec = flow(dir=direction, remote="partner.example", local=LOCAL[transport], transport=transport, count=50 if quick else 200, window=1)
+                spec = flow(dir=direction, remote="partner.example", local=LOCAL[transport], transport=transport, pairs=PAIRS,
+                            count=50 if quick else 200, window=1)
                 name = "%s %s:" % (direction, transport)
                 for _ in range(FEWEST):
                     for figure, values in in_turn(name, lambda side: instructions(runs[side], spec, name), order=(0, 1)).items():

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "fe-gateway/access_file.h"
+#include "fe-gateway/policy/access_file.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

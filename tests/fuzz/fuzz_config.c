@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #include "edge-proxy/config.h"
-#include "fe-gateway/config.h"
+#include "fe-gateway/config/config.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "fe-gateway/partner_file.h"
+#include "fe-gateway/policy/partner_file.h"
 #include "xfed/limits.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

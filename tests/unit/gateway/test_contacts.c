@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "contacts.h"
+#include "contacts/contacts.h"
 #include "sweep.h"
 
 #define DAVE  XFED_SPAN("dave@corp.example")

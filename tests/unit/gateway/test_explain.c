@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "explain.h"
+#include "admin/explain.h"
 
 /* SIP to XMPP, everything open. */
 static struct explain_facts open_out(void)

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "hold.h"
+#include "im/hold.h"
 #include "sweep.h"
 
 #define LOCAL  "dave@corp.example"

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "hop_load.h"
+#include "trunk/hop_load.h"
 #include "xfed/limits.h"
 
 #define MOST_BYTES ((size_t)256 * 1024 * 1024)

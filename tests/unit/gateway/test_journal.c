@@ -11,7 +11,7 @@
 #include <cmocka.h>
 #include <sqlite3.h>
 
-#include "journal.h"
+#include "journal/journal.h"
 #include "proto/check.h"
 #include "xfed/limits.h"
 #include "xfed/mem.h"

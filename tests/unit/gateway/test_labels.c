@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "labels.h"
+#include "channel/labels.h"
 
 static void only_words_of_ours_pass(void **state)
 {

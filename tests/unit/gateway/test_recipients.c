@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "recipients.h"
+#include "im/recipients.h"
 #include "sweep.h"
 
 #define ITEMS 16

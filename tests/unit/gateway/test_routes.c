@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "routes.h"
+#include "channel/routes.h"
 #include "sweep.h"
 
 #define CORP XFED_SPAN("corp.example")

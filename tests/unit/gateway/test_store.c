@@ -12,7 +12,7 @@
 #include <cmocka.h>
 #include <sqlite3.h>
 
-#include "store.h"
+#include "store/store.h"
 #include "sweep.h"
 
 static char dir[] = "/tmp/xfed-store-XXXXXX";

@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "support.h"
-#include "trust.h"
+#include "trunk/trust.h"
 
 #define GOOD	XFED_REASON_NONE
 #define EXPIRED XFED_REASON_TLS_CERT_EXPIRED

@@ -7,7 +7,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "fe-gateway/access_file.h"
+#include "fe-gateway/policy/access_file.h"
 
 struct row {
 	const char *name, *file, *text, *expected;

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "edge-proxy/config.h"
-#include "fe-gateway/config.h"
+#include "fe-gateway/config/config.h"
 
 /* Ten lines, so that what a row appends begins in line 11. */
 #define EDGE                                                                                                                                         \

@@ -7,8 +7,8 @@
 #include <cmocka.h>
 
 #include "edge-proxy/config.h"
-#include "fe-gateway/access_file.h"
-#include "fe-gateway/partner_file.h"
+#include "fe-gateway/policy/access_file.h"
+#include "fe-gateway/policy/partner_file.h"
 #include "xfed/mem.h"
 #include "xfed/rt/metrics.h"
 

@@ -7,8 +7,8 @@
 #include <cmocka.h>
 
 #include "edge-proxy/config.h"
-#include "fe-gateway/access_file.h"
-#include "fe-gateway/partner_file.h"
+#include "fe-gateway/policy/access_file.h"
+#include "fe-gateway/policy/partner_file.h"
 
 static const struct rt_conf_table *const tables[] = { &edge_config_table, &gateway_config_table, &partner_file_table, &access_file_table };
 

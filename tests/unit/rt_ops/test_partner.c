@@ -8,7 +8,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "fe-gateway/partner_file.h"
+#include "fe-gateway/policy/partner_file.h"
 #include "xfed/limits.h"
 
 struct row {

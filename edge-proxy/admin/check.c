@@ -1,0 +1,400 @@
+#include "admin/check.h"
+
+#include <utlist.h>
+
+#include "xfed/mem.h"
+
+static void finish(struct edge_check *k);
+static void next_method(struct edge_check *k);
+
+static void stop_all(struct edge_check *k)
+{
+	rt_resolve_cancel(k->srv);
+	rt_resolve_cancel(k->our_srv);
+	rt_lookup_cancel(k->lookup);
+	rt_lookup_cancel(k->our_lookup);
+	k->srv = k->our_srv = NULL;
+	k->lookup = k->our_lookup = NULL;
+	for (size_t i = 0; i < k->address_count; i++) {
+		rt_stream_close(k->addresses[i].stream);
+		k->addresses[i].stream = NULL;
+	}
+	edge_probe_cancel(k->probe);
+	k->probe = NULL;
+}
+
+static void check_free(struct edge_check *k)
+{
+	stop_all(k);
+	DL_DELETE(k->edge->checks, k);
+	rt_timer_close(&k->timer);
+	json_decref(k->steps);
+	json_decref(k->reverse);
+	json_decref(k->peer.certificate);
+	xfed_free(k->connect_host);
+	xfed_free(k);
+}
+
+static void finish(struct edge_check *k)
+{
+	json_t *result = check_result(k);
+	struct edge_link *l = k->link;
+	uint64_t request = k->request;
+	check_free(k);
+	edge_control_checked(l, request, result);
+}
+
+static void forward_done(struct edge_check *k)
+{
+	k->is_forward_done = true;
+	if (!k->is_reversing) {
+		finish(k);
+	}
+}
+
+static void reverse_done(struct edge_check *k)
+{
+	k->is_reversing = false;
+	if (k->is_forward_done) {
+		finish(k);
+	}
+}
+
+/* Those that have not come to an end, or have not begun, do not work in the time there is. */
+static void give_up_streams(struct edge_check *k)
+{
+	for (; k->method_next < k->method_count; k->method_next++) {
+		struct check_method *m = &k->methods[k->method_next];
+		m->was_tried = true;
+		m->reason = XFED_REASON_STREAM_ESTABLISH_TIMEOUT;
+		m->side = XFED_SIDE_PARTNER;
+		snprintf(m->text, sizeof(m->text), "not within the %d s of a check", EDGE_CHECK_MS / 1000);
+	}
+	check_note_streams(k);
+}
+
+/* The bound of all: what is there is told, and what was waited for. */
+static void on_timer(void *user)
+{
+	struct edge_check *k = user;
+	if (!k->is_forward_done && strcmp(k->stage, "stream") == 0) {
+		give_up_streams(k);
+	} else if (!k->is_forward_done) {
+		bool is_dns = strcmp(k->stage, "dns") == 0;
+		check_step(k->steps, k->stage, CHECK_PROBLEM, is_dns ? XFED_REASON_DNS_TIMEOUT : XFED_REASON_NET_CONNECT_TIMEOUT,
+			"nothing more within %d s", EDGE_CHECK_MS / 1000);
+	}
+	if (k->is_reversing) {
+		check_step(k->reverse, "reverse-dns", CHECK_PROBLEM, XFED_REASON_DNS_TIMEOUT, "no answer about our own domain %s", k->local);
+	}
+	finish(k);
+}
+
+/* ---- streams: each method by itself, best first ---- */
+
+static void on_probe(void *user, const struct edge_probe_result *r)
+{
+	struct edge_check *k = user;
+	struct check_method *m = &k->methods[k->method_next++];
+	k->probe = NULL;
+	m->was_tried = true;
+	m->works = r->reason == XFED_REASON_NONE;
+	m->reason = r->reason;
+	m->side = r->side;
+	proto_text_clean(m->text, sizeof(m->text), r->text);
+	if (r->info) {
+		check_take_peer(&k->peer, r->info);
+	}
+	next_method(k);
+}
+
+static const struct rt_addr *first_reachable(const struct edge_check *k)
+{
+	for (size_t i = 0; i < k->address_count; i++) {
+		if (k->addresses[i].is_reachable) {
+			return &k->addresses[i].addr;
+		}
+	}
+	return NULL;
+}
+
+static int start_probe(struct edge_check *k, const struct xfed_partner *partner, enum xfed_method method)
+{
+	struct edge *e = k->edge;
+	struct edge_probe_config cfg = {
+		.local = k->local, .remote = k->remote, .to = first_reachable(k), .timeout_ms = EDGE_CHECK_STREAM_MS, .fn = on_probe, .user = k
+	};
+	edge_decision_for(e, partner, &cfg.decision);
+	cfg.decision.methods = method;
+	cfg.decision.dialback_hash = xfed_policy_dialback_current(e->policy);
+	if (method == XFED_METHOD_DIALBACK_PLAIN) {
+		cfg.decision.creds = NULL;
+		cfg.decision.needs_tls = false;
+	}
+	return edge_probe_new(e, &cfg, &k->probe);
+}
+
+static void next_method(struct edge_check *k)
+{
+	const struct xfed_policy *policy = k->edge->policy;
+	while (k->method_next < k->method_count) {
+		struct check_method *m = &k->methods[k->method_next];
+		const struct xfed_partner *partner = policy ? xfed_policy_partner(policy, xfed_span_str(k->remote)) : NULL;
+		k->stage = "stream";
+		m->reason = partner ? XFED_REASON_STREAM_INTERNAL : XFED_REASON_POLICY_PARTNER_UNLISTED;
+		m->side = xfed_reason_info(m->reason)->side;
+		if (partner && start_probe(k, partner, m->method) == XFED_OK) {
+			return;
+		}
+		k->method_next++;
+	}
+	check_note_streams(k);
+	forward_done(k);
+}
+
+/* ---- TCP to each address ---- */
+
+static void addresses_done(struct edge_check *k)
+{
+	check_note_addresses(k);
+	if (first_reachable(k)) {
+		next_method(k);
+	} else {
+		forward_done(k);
+	}
+}
+
+static void on_connect(void *user, enum xfed_reason reason)
+{
+	struct check_address *a = user;
+	struct edge_check *k = a->check;
+	a->reason = reason;
+	a->is_reachable = reason == XFED_REASON_NONE;
+	a->took_ms = (uint32_t)(rt_loop_now_ms(k->edge->loop) - k->began_ms) - a->took_ms;
+	snprintf(a->text, sizeof(a->text), "%s", rt_stream_error_text(a->stream));
+	rt_stream_close(a->stream);
+	a->stream = NULL;
+	if (--k->addresses_open == 0) {
+		addresses_done(k);
+	}
+}
+
+static size_t ignore_bytes(void *user, struct xfed_span in)
+{
+	return in.len;
+}
+
+static const struct rt_stream_handlers tcp_handlers = { .on_connect = on_connect, .on_bytes = ignore_bytes };
+
+static void try_addresses(struct edge_check *k)
+{
+	struct edge *e = k->edge;
+	struct rt_addr source;
+	k->stage = "tcp";
+	for (size_t i = 0; i < k->address_count; i++) {
+		struct check_address *a = &k->addresses[i];
+		a->took_ms = (uint32_t)(rt_loop_now_ms(e->loop) - k->began_ms);
+		a->reason = a->refused ? XFED_REASON_DNS_ADDRESS_REFUSED : XFED_REASON_STREAM_INTERNAL;
+		if (!a->refused && rt_stream_connect(e->loop, &a->addr, edge_source_for(e, &a->addr, &source), e->config->limits.connect_timeout_ms,
+					   &tcp_handlers, a, 4096, &a->stream) == XFED_OK) {
+			k->addresses_open++;
+		}
+	}
+	if (k->addresses_open == 0) {
+		addresses_done(k);
+	}
+}
+
+/* ---- DNS ---- */
+
+static void on_lookup(void *user, const struct rt_endpoints *found)
+{
+	struct edge_check *k = user;
+	k->lookup = NULL;
+	if (found->reason != XFED_REASON_NONE) {
+		check_step(k->steps, "dns", CHECK_PROBLEM, found->reason, "no address to connect to");
+		forward_done(k);
+		return;
+	}
+	for (size_t i = 0; i < found->count && k->address_count < EDGE_CHECK_ADDRESSES; i++) {
+		struct check_address *a = &k->addresses[k->address_count++];
+		a->check = k;
+		a->addr = found->list[i].addr;
+		a->refused = k->connect_host ? NULL : edge_reach_refuses(k->edge, &a->addr);
+		snprintf(a->target, sizeof(a->target), "%.*s", (int)found->list[i].target.len, found->list[i].target.data);
+	}
+	try_addresses(k);
+}
+
+/* OK: an answer follows. */
+static int look_up(struct edge_check *k)
+{
+	struct xfed_arena a;
+	struct xfed_span name;
+	xfed_arena_init(&a, 16384);
+	int rc = xfed_jid_domain_ascii(&a, xfed_span_str(k->remote), &name);
+	if (k->connect_host) {
+		rc = rt_resolve_host(k->edge->resolver, xfed_span_str(k->connect_host), k->connect_port, on_lookup, k, &k->lookup);
+	} else if (rc == XFED_OK) {
+		rc = rt_resolve_service(k->edge->resolver, name, "_xmpp-server._tcp", 5269, on_lookup, k, &k->lookup);
+	}
+	xfed_arena_deinit(&a);
+	return rc;
+}
+
+static void find_addresses(struct edge_check *k)
+{
+	int rc = look_up(k);
+	if (rc != XFED_OK) {
+		enum xfed_reason reason = rc == XFED_ERR_INVALID ? XFED_REASON_DNS_NAME_MISSING : XFED_REASON_STREAM_INTERNAL;
+		check_step(k->steps, "dns", CHECK_PROBLEM, reason, "%s is no name DNS could know", k->remote);
+		forward_done(k);
+	}
+}
+
+static void on_srv(void *user, const struct xfed_dns_answer *answer, enum xfed_reason reason)
+{
+	struct edge_check *k = user;
+	k->srv = NULL;
+	check_note_srv(k, answer, reason);
+	if (answer) {
+		find_addresses(k);
+	} else {
+		forward_done(k); /* nobody answers: asking again would take as long again */
+	}
+}
+
+static int ask_srv(struct edge_check *k, const char *domain, rt_resolve_fn fn, struct rt_resolve **out)
+{
+	struct xfed_arena a;
+	struct xfed_span name;
+	char full[300];
+	xfed_arena_init(&a, 16384);
+	int rc = xfed_jid_domain_ascii(&a, xfed_span_str(domain), &name);
+	if (rc == XFED_OK) {
+		int len = snprintf(full, sizeof(full), "_xmpp-server._tcp.%.*s", (int)name.len, name.data);
+		rc = rt_resolve(
+			k->edge->resolver, xfed_span_make(full, len > 0 && (size_t)len < sizeof(full) ? (size_t)len : 0), XFED_DNS_SRV, fn, k, out);
+	}
+	xfed_arena_deinit(&a);
+	return rc;
+}
+
+static void start_forward(void *arg)
+{
+	struct edge_check *k = arg;
+	k->stage = "dns";
+	if (k->connect_host) {
+		check_step(k->steps, "dns", CHECK_OK, XFED_REASON_NONE, "connect_to %s:%u stands in the place of SRV records", k->connect_host,
+			k->connect_port);
+		find_addresses(k);
+	} else if (ask_srv(k, k->remote, on_srv, &k->srv) != XFED_OK) {
+		find_addresses(k); /* an address, or a name too long for the record */
+	}
+}
+
+/* ---- our own records ---- */
+
+static void on_our_lookup(void *user, const struct rt_endpoints *found)
+{
+	struct edge_check *k = user;
+	k->our_lookup = NULL;
+	check_note_our_addresses(k, found);
+	reverse_done(k);
+}
+
+static void on_our_srv(void *user, const struct xfed_dns_answer *answer, enum xfed_reason reason)
+{
+	struct edge_check *k = user;
+	struct xfed_arena a;
+	struct xfed_span name;
+	k->our_srv = NULL;
+	check_note_our_srv(k, answer, reason);
+	xfed_arena_init(&a, 16384);
+	bool asks = answer && xfed_jid_domain_ascii(&a, xfed_span_str(k->local), &name) == XFED_OK &&
+		    rt_resolve_service(k->edge->resolver, name, "_xmpp-server._tcp", 5269, on_our_lookup, k, &k->our_lookup) == XFED_OK;
+	xfed_arena_deinit(&a);
+	if (!asks) {
+		reverse_done(k);
+	}
+}
+
+/* ---- beginning and end ---- */
+
+static const enum xfed_method best_first[EDGE_CHECK_METHODS] = { XFED_METHOD_EXTERNAL, XFED_METHOD_DIALBACK_TLS, XFED_METHOD_DIALBACK_PLAIN };
+
+static size_t checks_under_way(const struct edge *e)
+{
+	size_t n = 0;
+	for (const struct edge_check *k = e->checks; k; k = k->next) {
+		n++;
+	}
+	return n;
+}
+
+static int fill(struct edge_check *k, const struct xfed_partner *partner)
+{
+	k->allowed = xfed_partner_methods(partner);
+	for (size_t i = 0; i < EDGE_CHECK_METHODS; i++) {
+		if (k->allowed & best_first[i]) {
+			k->methods[k->method_count++].method = best_first[i];
+		}
+	}
+	if (partner->connect_host) {
+		k->connect_host = xfed_strdup(partner->connect_host);
+		k->connect_port = partner->connect_port;
+		if (!k->connect_host) {
+			return XFED_ERR_NOMEM;
+		}
+	}
+	k->steps = json_array();
+	k->reverse = json_array();
+	return k->steps && k->reverse ? XFED_OK : XFED_ERR_NOMEM;
+}
+
+int edge_check_new(struct edge_link *l, uint64_t request, struct xfed_span local, struct xfed_span remote)
+{
+	struct edge *e = l->edge;
+	const struct xfed_partner *partner = e->policy ? xfed_policy_partner(e->policy, remote) : NULL;
+	if (!partner || !xfed_policy_is_local(e->policy, local) || local.len > XFED_JID_PART_BYTES || remote.len > XFED_JID_PART_BYTES) {
+		return XFED_ERR_NOT_FOUND;
+	}
+	if (checks_under_way(e) >= EDGE_CHECKS_MAX) {
+		return XFED_ERR_LIMIT;
+	}
+	struct edge_check *k = xfed_calloc(1, sizeof(*k));
+	if (!k) {
+		return XFED_ERR_NOMEM;
+	}
+	k->edge = e;
+	k->link = l;
+	k->request = request;
+	k->stage = "dns";
+	k->began_ms = rt_loop_now_ms(e->loop);
+	snprintf(k->local, sizeof(k->local), "%.*s", (int)local.len, local.data);
+	snprintf(k->remote, sizeof(k->remote), "%.*s", (int)remote.len, remote.data);
+	DL_APPEND(e->checks, k);
+	int rc = fill(k, partner);
+	rc = rc == XFED_OK ? rt_timer_init(&k->timer, e->loop, on_timer, k) : rc;
+	if (rc == XFED_OK) {
+		k->is_reversing = true;
+		rc = ask_srv(k, k->local, on_our_srv, &k->our_srv);
+	}
+	if (rc != XFED_OK) {
+		check_free(k);
+		return rc;
+	}
+	rt_timer_set(&k->timer, k->began_ms + EDGE_CHECK_MS);
+	start_forward(k);
+	return XFED_OK;
+}
+
+void edge_checks_drop(struct edge *e, const struct edge_link *l)
+{
+	struct edge_check *k, *next;
+	DL_FOREACH_SAFE(e->checks, k, next) {
+		if (!l || k->link == l) {
+			check_free(k);
+		}
+	}
+}

@@ -1,0 +1,91 @@
+/*
+ * What `partner check` does at an edge: the partner's records, TCP to each address, one stream for each method that policy
+ * allows, and whether our own records lead back here. check.c asks, check_report.c turns what was found into steps.
+ */
+#ifndef EDGE_CHECK_H
+#define EDGE_CHECK_H
+
+#include "admin/probe.h"
+
+#define EDGE_CHECK_MS	     18000 /* all of it; the gateway waits 20 s */
+#define EDGE_CHECK_STREAM_MS 8000  /* one stream */
+#define EDGE_CHECKS_MAX	     4
+#define EDGE_CHECK_ADDRESSES 16
+#define EDGE_CHECK_METHODS   3
+
+enum check_state { CHECK_OK, CHECK_NOTE, CHECK_PROBLEM }; /* a note is worth reading and stops nothing */
+
+struct check_address {
+	struct edge_check *check;
+	struct rt_stream *stream; /* while it is tried */
+	struct rt_addr addr;
+	char target[256];
+	bool is_reachable;
+	const char *refused; /* what it is that a partner's DNS may not lead to; NULL: it may */
+	enum xfed_reason reason;
+	char text[128];
+	uint32_t took_ms;
+};
+
+/* One stream with one method alone. */
+struct check_method {
+	enum xfed_method method;
+	bool was_tried, works;
+	enum xfed_reason reason;
+	enum xfed_side side;
+	char text[192];
+};
+
+/* What the streams have shown, copied. */
+struct check_peer {
+	bool is_secure, has_certificate, has_features;
+	char tls[32], cipher[64];
+	enum xfed_reason cert_reason;
+	json_t *certificate;				   /* owned */
+	bool offers_tls, offers_external, offers_dialback; /* has_features: on the most secure stream seen */
+};
+
+struct edge_check {
+	struct edge_check *prev, *next; /* edge->checks */
+	struct edge *edge;
+	uint64_t began_ms;
+	struct rt_timer timer;
+	unsigned allowed;   /* methods of the partner, when it began */
+	char *connect_host; /* instead of SRV */
+	uint16_t connect_port;
+	struct rt_resolve *srv, *our_srv;
+	struct rt_lookup *lookup, *our_lookup;
+	bool is_reversing; /* our own records are still asked for */
+	bool is_forward_done;
+	struct check_address addresses[EDGE_CHECK_ADDRESSES];
+	size_t address_count, addresses_open;
+	struct check_method methods[EDGE_CHECK_METHODS];
+	size_t method_count, method_next;
+	struct edge_probe *probe;
+	struct check_peer peer;
+	const char *stage;	 /* what is waited for, as a step */
+	json_t *steps, *reverse; /* owned; reverse comes last */
+	struct edge_link *link;	 /* who asked, */
+	uint64_t request;	 /* and by which request */
+	char local[XFED_JID_PART_BYTES + 1], remote[XFED_JID_PART_BYTES + 1];
+};
+
+/*
+ * Answers by edge_control_checked(), later. OK; NOT_FOUND: no such partner or domain of ours in the policy in force, or none
+ * yet; LIMIT: EDGE_CHECKS_MAX are under way; NOMEM.
+ */
+int edge_check_new(struct edge_link *l, uint64_t request, struct xfed_span local, struct xfed_span remote);
+
+/* check_report.c */
+void check_step(json_t *steps, const char *step, enum check_state state, enum xfed_reason reason, const char *fmt, ...)
+	__attribute__((format(printf, 5, 6)));
+void check_note_srv(struct edge_check *k, const struct xfed_dns_answer *answer, enum xfed_reason reason);
+void check_note_addresses(struct edge_check *k);
+void check_note_our_srv(struct edge_check *k, const struct xfed_dns_answer *answer, enum xfed_reason reason);
+void check_note_our_addresses(struct edge_check *k, const struct rt_endpoints *found);
+void check_take_peer(struct check_peer *p, const struct xfed_s2s_info *info);
+void check_note_streams(struct edge_check *k); /* TLS, certificate, offers, methods */
+json_t *check_result(struct edge_check *k);
+json_t *check_certificate(const struct xfed_cert *cert, size_t names_max);
+
+#endif

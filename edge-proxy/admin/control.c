@@ -1,0 +1,349 @@
+#include "admin/check.h"
+
+static json_t *text(struct xfed_span s)
+{
+	return json_stringn(s.data ? s.data : "", s.len);
+}
+
+/* ---- status ---- */
+
+static void add_problem(json_t *list, enum xfed_reason reason, const char *words, int64_t since)
+{
+	json_array_append_new(list, json_pack("{s:s, s:s, s:I}", "reason", xfed_reason_code(reason), "text", words, "since", (json_int_t)since));
+}
+
+static json_t *problems(struct edge *e)
+{
+	json_t *list = json_array();
+	if (e->links_up == 0) {
+		enum xfed_reason r = e->link_reason != XFED_REASON_NONE ? e->link_reason : XFED_REASON_CHANNEL_DOWN;
+		add_problem(list, r, xfed_reason_info(r)->remedy, e->link_since_s);
+	} else if (!e->policy) {
+		add_problem(list, XFED_REASON_CHANNEL_DOWN, "No gateway has sent a policy yet.", e->link_since_s);
+	}
+	int64_t now = edge_wall_s(e);
+	for (size_t i = 0; e->creds && xfed_tls_creds_cert(e->creds, i); i++) {
+		const struct xfed_cert_facts *f = xfed_cert_facts(xfed_tls_creds_cert(e->creds, i));
+		if (f->not_after_s < now + 14 * 86400) {
+			char words[320];
+			snprintf(words, sizeof(words), "Our certificate %.200s %s.", f->subject,
+				f->not_after_s < now ? "has expired" : "expires within 14 days");
+			add_problem(list, XFED_REASON_TLS_CERT_EXPIRED, words, f->not_after_s);
+		}
+	}
+	return list;
+}
+
+static json_t *channel(struct edge *e)
+{
+	json_t *list = json_array();
+	for (struct edge_link *l = e->links; l; l = l->next) {
+		const struct proto_peer *peer = proto_session_peer(l->session);
+		if (!l->is_up || !peer) {
+			continue;
+		}
+		json_array_append_new(list, json_pack("{s:s, s:b, s:I, s:f}", "peer", peer->name, "up", 1, "since", (json_int_t)l->since_s, "rtt_ms",
+						    (double)proto_session_rtt_us(l->session) / 1000.0));
+	}
+	return list;
+}
+
+static json_t *policy(const struct edge *e)
+{
+	char hash[65];
+	for (size_t i = 0; i < sizeof(e->revision.hash); i++) {
+		snprintf(hash + 2 * i, 3, "%02x", e->revision.hash[i]);
+	}
+	return json_pack("{s:I, s:I, s:s, s:I}", "epoch", (json_int_t)e->revision.epoch, "revision", (json_int_t)e->revision.counter, "hash", hash,
+		"partners", (json_int_t)xfed_policy_partner_count(e->policy));
+}
+
+json_t *edge_control_status(struct edge *e)
+{
+	size_t in = 0, out = 0;
+	for (const struct edge_conn *c = e->conns; c; c = c->hh.next) {
+		in += c->is_established && !c->is_closed && c->direction == XFED_S2S_IN;
+		out += c->is_established && !c->is_closed && c->direction == XFED_S2S_OUT;
+	}
+	json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:i, s:s, s:o, s:o, s:{s:I, s:I}, s:I}", "name", e->config->name, "role", "edge", "version",
+		XFED_VERSION, "uptime_s", (json_int_t)((rt_loop_now_ms(e->loop) - e->started_ms) / 1000), "pid", (int)getpid(), "state",
+		edge_service_name(e->service), "problems", problems(e), "channel", channel(e), "streams", "in", (json_int_t)in, "out",
+		(json_int_t)out, "deliveries_in_flight", (json_int_t)(proto_outbox_count(e->outbox) + edge_pairs_waiting(e)));
+	if (j && e->policy) {
+		json_object_set_new(j, "policy", policy(e));
+	}
+	return j;
+}
+
+static void on_status(struct rt_control_call *call, const json_t *args, void *user)
+{
+	rt_control_reply(call, edge_control_status(user));
+}
+
+/* ---- streams ---- */
+
+static json_t *certificate(const struct xfed_cert *cert)
+{
+	const struct xfed_cert_facts *f = xfed_cert_facts(cert);
+	return json_pack(
+		"{s:s, s:s, s:I, s:s}", "subject", f->subject, "issuer", f->issuer, "not_after", (json_int_t)f->not_after_s, "sha256", f->sha256_hex);
+}
+
+json_t *edge_control_stream_json(const struct edge_conn *c, const struct xfed_s2s_info *info)
+{
+	uint64_t now = rt_loop_now_ms(c->edge->loop);
+	json_t *j = json_pack("{s:I, s:o, s:o, s:s, s:s, s:s, s:I, s:I, s:I}", "id", (json_int_t)c->id, "local", text(info->local), "remote",
+		text(info->remote), "direction", c->direction == XFED_S2S_IN ? "in" : "out", "state", info->state_name, "peer_address", c->address,
+		"age_s", (json_int_t)((now - info->opened_ms) / 1000), "idle_s", (json_int_t)((now - info->last_traffic_ms) / 1000), "queued",
+		(json_int_t)(c->pair ? c->pair->queue_count : 0));
+	if (!j) {
+		return NULL;
+	}
+	if (info->is_secure) {
+		json_object_set_new(j, "tls", json_string(info->tls.version ? info->tls.version : ""));
+		json_object_set_new(j, "cipher", json_string(info->tls.cipher ? info->tls.cipher : ""));
+		if (info->tls.peer) {
+			json_object_set_new(j, "certificate", certificate(info->tls.peer));
+		}
+	}
+	if (info->is_authenticated) {
+		json_object_set_new(j, "method", json_string(xfed_method_name(info->method)));
+	}
+	return j;
+}
+
+json_t *edge_control_streams(struct edge *e, struct xfed_span domain)
+{
+	json_t *list = json_array();
+	for (const struct edge_conn *c = e->conns; c; c = c->hh.next) {
+		struct xfed_s2s_info info;
+		if (c->is_closed || !c->s2s) {
+			continue;
+		}
+		xfed_s2s_info(c->s2s, &info);
+		if (domain.len == 0 || xfed_span_eq(domain, info.remote)) {
+			json_array_append_new(list, edge_control_stream_json(c, &info));
+		}
+	}
+	return json_pack("{s:o}", "streams", list);
+}
+
+static void on_stream_list(struct rt_control_call *call, const json_t *args, void *user)
+{
+	rt_control_reply(call, edge_control_streams(user, xfed_span_str(json_string_value(json_object_get(args, "domain")))));
+}
+
+static void answer_stream(struct rt_control_call *call, const json_t *args, void *user, json_t *(*fn)(struct edge *e, struct xfed_span id))
+{
+	const char *id = json_string_value(json_object_get(args, "id"));
+	json_t *j = id ? fn(user, xfed_span_str(id)) : NULL;
+	if (j) {
+		rt_control_reply(call, j);
+	} else if (id) {
+		rt_control_fail(call, "not-found", "there is no stream %.40s; stream list has those there are", id);
+	} else {
+		rt_control_fail(call, "bad-request", "id is a string, the number of a stream");
+	}
+}
+
+static void on_stream_show(struct rt_control_call *call, const json_t *args, void *user)
+{
+	answer_stream(call, args, user, edge_control_stream_show);
+}
+
+static void on_stream_close(struct rt_control_call *call, const json_t *args, void *user)
+{
+	answer_stream(call, args, user, edge_control_stream_close);
+}
+
+/* ---- configuration ---- */
+
+static void on_config_show(struct rt_control_call *call, const json_t *args, void *user)
+{
+	struct edge *e = user;
+	struct xfed_buf b;
+	xfed_buf_init(&b, RT_CONTROL_REPLY_BYTES / 2);
+	int rc = rt_conf_print(&edge_config_table, e->config, &b);
+	rt_control_reply(call, rc == XFED_OK ? json_pack("{s:o}", "text", text(xfed_buf_span(&b))) : NULL);
+	xfed_buf_deinit(&b);
+}
+
+static void on_config_check(struct rt_control_call *call, const json_t *args, void *user)
+{
+	struct edge *e = user;
+	struct rt_conf_errors errors;
+	struct edge_config *c = NULL;
+	rt_conf_errors_init(&errors);
+	if (edge_config_load(e->config_path, &errors, &c) == XFED_OK) {
+		struct xfed_tls_creds *partners = NULL, *link = NULL;
+		char why[256];
+		if (edge_load_creds(c, &partners, &link, why) != XFED_OK) {
+			rt_conf_errors_add(&errors, false, XFED_REASON_CONFIG_VALUE_INVALID, e->config_path, 0, 0, "", "%s", why);
+		}
+		xfed_tls_creds_unref(partners);
+		xfed_tls_creds_unref(link);
+	}
+	rt_control_reply(call, rt_control_problems(&errors));
+	edge_config_free(c);
+	rt_conf_errors_deinit(&errors);
+}
+
+static void on_reload(struct rt_control_call *call, const json_t *args, void *user)
+{
+	struct rt_conf_errors errors;
+	rt_conf_errors_init(&errors);
+	edge_reload(user, &errors);
+	rt_control_reply(call, rt_control_problems(&errors));
+	rt_conf_errors_deinit(&errors);
+}
+
+const struct rt_control_command edge_commands[] = {
+	{ "status", "", false, on_status, "one screen, what is wrong first" },
+	{ "stream", "list", false, on_stream_list, "live streams" },
+	{ "stream", "show", false, on_stream_show, "one stream in full" },
+	{ "stream", "close", true, on_stream_close, "close a stream" },
+	{ "config", "show", false, on_config_show, "the effective configuration" },
+	{ "config", "check", false, on_config_check, "the file as it is now" },
+	{ "reload", "", true, on_reload, "certificates and what else may change" },
+	{ "log", "level", true, rt_control_log_level, "the log level, or debug for one domain" },
+	{ NULL, NULL, false, NULL, NULL },
+};
+
+/* ---- what gateways ask over the channel ---- */
+
+static void reply(struct edge_link *l, uint64_t id, Xfed__Status status, json_t *j, const char *words)
+{
+	Xfed__Frame f = XFED__FRAME__INIT;
+	Xfed__Reply m = XFED__REPLY__INIT;
+	char *dump = j ? json_dumps(j, JSON_COMPACT) : NULL;
+	m.id = id;
+	m.status = status;
+	m.text = (char *)(uintptr_t)words;
+	if (dump && strlen(dump) <= PROTO_JSON_BYTES) {
+		m.json.data = (uint8_t *)dump;
+		m.json.len = strlen(dump);
+	} else if (j) {
+		m.status = XFED__STATUS__STATUS_FAILED;
+		m.text = (char *)(dump ? "the answer is too large for one frame" : "out of memory");
+	}
+	f.body_case = XFED__FRAME__BODY_REPLY;
+	f.reply = &m;
+	edge_link_send(l, &f); /* where it misses the answer, the gateway gives up after its time */
+	edge_flush_soon(l->edge);
+	free(dump);
+	json_decref(j);
+}
+
+static struct xfed_span argument(const Xfed__Request *r, const char *name)
+{
+	for (size_t i = 0; i < r->n_args; i++) {
+		if (strcmp(r->args[i]->name, name) == 0) {
+			return xfed_span_str(r->args[i]->value);
+		}
+	}
+	return (struct xfed_span){ NULL, 0 };
+}
+
+/* A thing that was asked for, or NOT_FOUND in words. */
+static void reply_found(struct edge_link *l, uint64_t id, json_t *j, const char *words)
+{
+	reply(l, id, j ? XFED__STATUS__STATUS_OK : XFED__STATUS__STATUS_REFUSED, j, j ? "" : words);
+}
+
+static void take_status(struct edge_link *l, const Xfed__Request *r)
+{
+	reply(l, r->id, XFED__STATUS__STATUS_OK, edge_control_status(l->edge), "");
+}
+
+static void take_stream_list(struct edge_link *l, const Xfed__Request *r)
+{
+	reply(l, r->id, XFED__STATUS__STATUS_OK, edge_control_streams(l->edge, argument(r, "domain")), "");
+}
+
+static void take_stream_show(struct edge_link *l, const Xfed__Request *r)
+{
+	reply_found(l, r->id, edge_control_stream_show(l->edge, argument(r, "id")), "there is no such stream");
+}
+
+static void take_stream_close(struct edge_link *l, const Xfed__Request *r)
+{
+	reply_found(l, r->id, edge_control_stream_close(l->edge, argument(r, "id")), "there is no such stream");
+}
+
+static void take_counters(struct edge_link *l, const Xfed__Request *r)
+{
+	edge_report_gauges(l->edge);
+	edge_report_counters(l);
+	reply(l, r->id, XFED__STATUS__STATUS_OK, NULL, "");
+}
+
+static void take_pair(struct edge_link *l, const Xfed__Request *r)
+{
+	reply_found(l, r->id, edge_control_pair(l->edge, argument(r, "local"), argument(r, "remote")), "out of memory");
+}
+
+static void take_retry(struct edge_link *l, const Xfed__Request *r)
+{
+	reply_found(l, r->id, edge_control_retry(l->edge, argument(r, "local"), argument(r, "remote")), "out of memory");
+}
+
+static void take_check(struct edge_link *l, const Xfed__Request *r)
+{
+	switch (edge_check_new(l, r->id, argument(r, "local"), argument(r, "remote"))) {
+	case XFED_OK:
+		break;
+	case XFED_ERR_NOT_FOUND:
+		reply(l, r->id, XFED__STATUS__STATUS_REFUSED, NULL, "the policy at this edge does not have the pair");
+		break;
+	case XFED_ERR_LIMIT:
+		reply(l, r->id, XFED__STATUS__STATUS_REFUSED, NULL, "too many checks are under way at this edge");
+		break;
+	default:
+		reply(l, r->id, XFED__STATUS__STATUS_FAILED, NULL, "out of memory");
+		break;
+	}
+}
+
+void edge_control_checked(struct edge_link *l, uint64_t request, json_t *result)
+{
+	if (!l->is_up || l->is_closed) {
+		json_decref(result);
+	} else {
+		reply_found(l, request, result, "out of memory");
+	}
+}
+
+static const struct {
+	const char *verb;
+	bool changes; /* leaves a line in the log, as a command on the control socket does */
+	void (*take)(struct edge_link *l, const Xfed__Request *r);
+} verbs[] = {
+	{ "status", false, take_status },
+	{ "stream.list", false, take_stream_list },
+	{ "stream.show", false, take_stream_show },
+	{ "stream.close", true, take_stream_close },
+	{ "counters", false, take_counters },
+	{ "pair.show", false, take_pair },
+	{ "retry", true, take_retry },
+	{ "partner.check", true, take_check },
+};
+
+static void audit(const struct edge_link *l, const Xfed__Request *r)
+{
+	rt_log(RT_LOG_INFO, "audit.request", RT_KV_STR("peer", proto_session_peer(l->session)->name), RT_KV_STR("verb", r->verb),
+		RT_KV("id", argument(r, "id")), RT_KV("partner", argument(r, "remote")), RT_KV("local", argument(r, "local")), RT_END);
+}
+
+void edge_control_request(struct edge_link *l, const Xfed__Request *r)
+{
+	for (size_t i = 0; i < XFED_ARRAY_LEN(verbs); i++) {
+		if (strcmp(r->verb, verbs[i].verb) == 0) {
+			if (verbs[i].changes) {
+				audit(l, r);
+			}
+			verbs[i].take(l, r);
+			return;
+		}
+	}
+	reply(l, r->id, XFED__STATUS__STATUS_UNKNOWN_VERB, NULL, "this edge does not know the verb");
+}

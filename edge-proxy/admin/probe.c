@@ -1,0 +1,318 @@
+#include "admin/probe.h"
+
+#include <utlist.h>
+
+#include "xfed/mem.h"
+
+#define LINGER_MS 2000
+
+/* With `fn` NULL nobody waits any more: it only says goodbye, or waits for its job. */
+struct edge_probe {
+	struct edge_probe *prev, *next; /* edge->probes */
+	struct edge *edge;
+	struct rt_stream *stream;
+	struct xfed_s2s *s2s; /* NULL while connecting */
+	struct xfed_tls *job_tls;
+	enum xfed_tls_result job_result;
+	struct rt_timer timer;
+	struct xfed_s2s_decision decision;
+	struct xfed_tls_creds *creds; /* of the decision, held */
+	char hash[XFED_DIALBACK_HEX + 1];
+	uint32_t timeout_ms;
+	edge_probe_fn *fn;
+	void *user;
+	bool is_closed, wants_close;
+	char local[XFED_JID_PART_BYTES + 1], remote[XFED_JID_PART_BYTES + 1];
+};
+
+static void drive(struct edge_probe *p, struct xfed_s2s_event *ev);
+
+static void release(struct edge_probe *p)
+{
+	if (p->s2s && xfed_s2s_has_job(p->s2s)) {
+		return; /* when it comes back */
+	}
+	DL_DELETE(p->edge->probes, p);
+	xfed_s2s_free(p->s2s);
+	xfed_tls_creds_unref(p->creds);
+	xfed_wipe(p->hash, sizeof(p->hash));
+	rt_timer_close(&p->timer);
+	rt_stream_close(p->stream);
+	xfed_free(p);
+}
+
+static void report(struct edge_probe *p, struct edge_probe_result *r)
+{
+	edge_probe_fn *fn = p->fn;
+	struct xfed_s2s_info info;
+	p->fn = NULL;
+	if (!fn) {
+		return;
+	}
+	if (p->s2s) {
+		xfed_s2s_info(p->s2s, &info);
+		r->info = &info;
+	}
+	fn(p->user, r);
+}
+
+/* ---- the conductor's driver ---- */
+
+static void run_job(void *arg)
+{
+	struct edge_probe *p = arg;
+	p->job_result = xfed_tls_handshake_step(p->job_tls);
+}
+
+static void job_done(void *arg)
+{
+	struct edge_probe *p = arg;
+	struct xfed_s2s_event ev = { .type = XFED_S2S_JOB_DONE, .tls_result = p->job_result };
+	if (p->is_closed) {
+		xfed_s2s_step(p->s2s, &ev, rt_loop_now_ms(p->edge->loop));
+		release(p);
+		return;
+	}
+	rt_stream_resume(p->stream);
+	drive(p, &ev);
+}
+
+static void start_job(struct edge_probe *p, struct xfed_tls *tls)
+{
+	p->job_tls = tls;
+	if (rt_job_submit(p->edge->loop, run_job, job_done, p) != XFED_OK) {
+		run_job(p);
+		if (rt_loop_post(p->edge->loop, job_done, p) != XFED_OK) {
+			XFED_REQUIRE(!"no memory for a probe's handshake");
+		}
+	}
+}
+
+/* A close without a reason of its own, before the login, is no clean close. */
+static enum xfed_reason reason_of(const struct xfed_s2s_action *act)
+{
+	return xfed_reason_info(act->reason)->condition ? act->reason : XFED_REASON_NET_STREAM_LOST;
+}
+
+static void perform(struct edge_probe *p, const struct xfed_s2s_action *act)
+{
+	struct edge_probe_result r = { .side = act->side, .text = act->text ? act->text : "" };
+	switch (act->type) {
+	case XFED_S2S_JOB:
+		start_job(p, act->tls);
+		break;
+	case XFED_S2S_ESTABLISHED:
+		r.method = act->method;
+		report(p, &r);
+		p->wants_close = true;
+		break;
+	case XFED_S2S_CLOSED:
+		p->is_closed = true;
+		r.reason = reason_of(act);
+		report(p, &r);
+		if (!act->is_abrupt) {
+			rt_stream_kick(p->stream);
+			rt_stream_linger(p->stream, LINGER_MS);
+			p->stream = NULL;
+		}
+		break;
+	case XFED_S2S_HEADER:
+	case XFED_S2S_PAIR:
+	case XFED_S2S_PAIR_REFUSED:
+	case XFED_S2S_ASK_VERIFY:
+	case XFED_S2S_AUTHORITY:
+	case XFED_S2S_VERIFY_OPEN:
+	case XFED_S2S_VERIFIED:
+	case XFED_S2S_ACKED:
+	case XFED_S2S_STANZA:
+	case XFED_S2S_STANZA_REFUSED:
+		break; /* of other kinds of streams */
+	}
+}
+
+static void one_step(struct edge_probe *p, struct xfed_s2s_event *ev)
+{
+	struct xfed_s2s_action act;
+	xfed_s2s_step(p->s2s, ev, rt_loop_now_ms(p->edge->loop));
+	while (xfed_s2s_next(p->s2s, &act)) {
+		perform(p, &act);
+	}
+	if (p->wants_close && !p->is_closed) {
+		struct xfed_s2s_event end = { .type = XFED_S2S_CLOSE, .reason = XFED_REASON_STREAM_CLOSED_IDLE, .text = "" };
+		p->wants_close = false;
+		one_step(p, &end);
+	}
+}
+
+static void pump(struct edge_probe *p)
+{
+	struct xfed_s2s_event ev = { .type = XFED_S2S_PUMP };
+	while (!p->is_closed && xfed_s2s_has_pending(p->s2s)) {
+		one_step(p, &ev);
+	}
+}
+
+static void settle_down(struct edge_probe *p)
+{
+	if (p->is_closed) {
+		release(p);
+		return;
+	}
+	rt_stream_kick(p->stream);
+	rt_timer_set(&p->timer, xfed_s2s_deadline(p->s2s));
+}
+
+/* `p` may be gone afterwards. */
+static void drive(struct edge_probe *p, struct xfed_s2s_event *ev)
+{
+	one_step(p, ev);
+	pump(p);
+	settle_down(p);
+}
+
+static size_t on_bytes(void *user, struct xfed_span in)
+{
+	struct edge_probe *p = user;
+	size_t taken = 0;
+	while (taken < in.len && !p->is_closed && !xfed_s2s_has_job(p->s2s)) {
+		struct xfed_s2s_event ev = { .type = XFED_S2S_BYTES, .bytes = xfed_span_make(in.data + taken, in.len - taken) };
+		one_step(p, &ev);
+		pump(p);
+		taken += ev.consumed;
+		if (ev.consumed == 0) {
+			break;
+		}
+	}
+	settle_down(p);
+	return taken;
+}
+
+static void on_error(void *user, enum xfed_reason reason)
+{
+	struct xfed_s2s_event ev = { .type = XFED_S2S_END, .reason = reason };
+	drive(user, &ev);
+}
+
+static void on_eof(void *user)
+{
+	on_error(user, XFED_REASON_NONE);
+}
+
+static void on_timer(void *user)
+{
+	struct edge_probe *p = user;
+	struct xfed_s2s_event ev = { .type = XFED_S2S_TICK };
+	if (p->s2s && !p->is_closed) {
+		drive(p, &ev);
+	}
+}
+
+static int make_conductor(struct edge_probe *p)
+{
+	struct xfed_s2s_config cfg = {
+		.env = &p->edge->env,
+		.direction = XFED_S2S_OUT,
+		.out = rt_stream_out(p->stream),
+		.local = xfed_span_str(p->local),
+		.remote = xfed_span_str(p->remote),
+		.decision = p->decision,
+		.establish_ms = p->timeout_ms,
+	};
+	return xfed_s2s_new(&cfg, &p->s2s);
+}
+
+static void on_connect(void *user, enum xfed_reason reason)
+{
+	struct edge_probe *p = user;
+	if (reason == XFED_REASON_NONE && make_conductor(p) == XFED_OK) {
+		struct xfed_s2s_event ev = { .type = XFED_S2S_START };
+		drive(p, &ev);
+		return;
+	}
+	reason = reason != XFED_REASON_NONE ? reason : XFED_REASON_STREAM_INTERNAL;
+	struct edge_probe_result r = { .reason = reason, .side = xfed_reason_info(reason)->side, .text = rt_stream_error_text(p->stream) };
+	report(p, &r);
+	release(p);
+}
+
+static const struct rt_stream_handlers handlers = { .on_connect = on_connect, .on_bytes = on_bytes, .on_eof = on_eof, .on_error = on_error };
+
+/* ---- beginning and end ---- */
+
+const struct rt_addr *edge_source_for(const struct edge *e, const struct rt_addr *to, struct rt_addr *storage)
+{
+	const char *from = e->config->external.source;
+	bool has_source = from && rt_addr_parse_host(storage, xfed_span_str(from), 0) == XFED_OK;
+	return has_source && storage->sa.sa_family == to->sa.sa_family ? storage : NULL;
+}
+
+/* The policy the decision comes from may be swapped before TCP is there: what it borrows is kept. */
+static void keep_decision(struct edge_probe *p, const struct xfed_s2s_decision *d)
+{
+	p->decision = *d;
+	p->creds = d->creds ? xfed_tls_creds_ref(d->creds) : NULL;
+	p->decision.creds = p->creds;
+	if (d->dialback_hash.len == XFED_DIALBACK_HEX) {
+		memcpy(p->hash, d->dialback_hash.data, XFED_DIALBACK_HEX);
+	}
+	p->decision.dialback_hash = xfed_span_str(p->hash);
+}
+
+int edge_probe_new(struct edge *e, const struct edge_probe_config *cfg, struct edge_probe **out)
+{
+	struct rt_addr source;
+	struct edge_probe *p = xfed_calloc(1, sizeof(*p));
+	*out = NULL;
+	if (!p) {
+		return XFED_ERR_NOMEM;
+	}
+	p->edge = e;
+	p->timeout_ms = cfg->timeout_ms;
+	p->fn = cfg->fn;
+	p->user = cfg->user;
+	snprintf(p->local, sizeof(p->local), "%s", cfg->local);
+	snprintf(p->remote, sizeof(p->remote), "%s", cfg->remote);
+	keep_decision(p, &cfg->decision);
+	DL_APPEND(e->probes, p);
+	int rc = rt_timer_init(&p->timer, e->loop, on_timer, p);
+	if (rc == XFED_OK) {
+		rc = rt_stream_connect(e->loop, cfg->to, edge_source_for(e, cfg->to, &source), e->config->limits.connect_timeout_ms, &handlers, p,
+			XFED_S2S_OUTPUT_BYTES, &p->stream);
+	}
+	if (rc != XFED_OK) {
+		release(p);
+		return rc;
+	}
+	*out = p;
+	return XFED_OK;
+}
+
+/* It says goodbye where a stream is open. */
+void edge_probe_cancel(struct edge_probe *p)
+{
+	struct xfed_s2s_event end = { .type = XFED_S2S_CLOSE, .reason = XFED_REASON_STREAM_CLOSED_IDLE, .text = "" };
+	if (!p) {
+		return;
+	}
+	p->fn = NULL;
+	if (!p->s2s) {
+		release(p);
+	} else if (!p->is_closed) {
+		drive(p, &end);
+	}
+}
+
+void edge_probes_free(struct edge *e)
+{
+	struct edge_probe *p, *next;
+	DL_FOREACH_SAFE(e->probes, p, next) {
+		edge_probe_cancel(p);
+	}
+	DL_FOREACH_SAFE(e->probes, p, next) { /* these wait for the peer's goodbye, or for their job */
+		p->is_closed = true;
+		rt_stream_close(p->stream);
+		p->stream = NULL;
+		rt_timer_close(&p->timer);
+		release(p);
+	}
+}

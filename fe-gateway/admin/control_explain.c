@@ -1,0 +1,298 @@
+/* `explain FROM TO`: the facts that explain.c judges, here and at the edges. */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "admin/explain.h"
+#include "gateway.h"
+
+#include "interwork/address.h"
+
+#define SCRATCH_BYTES (256 * 1024)
+
+struct explaining {
+	struct gateway *gw;
+	struct rt_control_call *call;
+	struct xfed_arena a;
+	struct explain_facts facts;
+	struct xfed_jid from, to;
+	struct xfed_span local, remote; /* domains of the pair */
+	size_t pending;
+	bool is_broken; /* out of memory */
+};
+
+/* A copy: a reload may come while an edge is asked. */
+static const char *keep(struct explaining *x, const char *s)
+{
+	struct xfed_span copy = xfed_arena_copy(&x->a, xfed_span_str(s));
+	x->is_broken = x->is_broken || !copy.data;
+	return copy.data ? copy.data : "";
+}
+
+/* ---- facts of this gateway ---- */
+
+static bool is_uri(struct xfed_span s)
+{
+	return s.len > 4 && (xfed_span_eq_nocase(xfed_span_make(s.data, 4), XFED_SPAN("sip:")) || s.data[0] == '<');
+}
+
+static bool read_address(struct explaining *x, const char *text, struct xfed_jid *out)
+{
+	struct xfed_span s = xfed_span_str(text);
+	enum xfed_reason why;
+	int rc = is_uri(s) ? iw_sip_to_jid(&x->a, s, out, &why) : xfed_jid_parse(&x->a, s, out);
+	x->is_broken = x->is_broken || rc == XFED_ERR_NOMEM;
+	return rc == XFED_OK;
+}
+
+/* By either of its names: users may be known inside under another. */
+static const struct gateway_domain *our_domain(const struct gateway *g, struct xfed_span domain)
+{
+	const struct gateway_config *c = g->files.config;
+	const struct gateway_domain *d = gateway_config_domain(c, domain);
+	for (size_t i = 0; i < c->domains.count && !d; i++) {
+		if (c->domains.items[i].sip_domain && xfed_span_is(domain, c->domains.items[i].sip_domain)) {
+			d = &c->domains.items[i];
+		}
+	}
+	return d;
+}
+
+void gateway_partner_path(const struct gateway *g, const struct xfed_partner *p, char out[512])
+{
+	struct xfed_arena a;
+	struct xfed_span ascii;
+	xfed_arena_init(&a, 16384);
+	snprintf(out, 512, "%.200s/%.255s.yaml", g->files.config->partners_dir, p->domain);
+	if (access(out, F_OK) != 0 && xfed_jid_domain_ascii(&a, xfed_span_str(p->domain), &ascii) == XFED_OK) {
+		snprintf(out, 512, "%.200s/%.*s.yaml", g->files.config->partners_dir, (int)(ascii.len > 255 ? 255 : ascii.len), ascii.data);
+	}
+	xfed_arena_deinit(&a);
+}
+
+static void partner_facts(struct explaining *x)
+{
+	struct gateway *g = x->gw;
+	const struct xfed_partner *p = gateway_partner(g, x->remote);
+	struct explain_facts *f = &x->facts;
+	char path[512];
+	f->partners_dir = keep(x, g->files.config->partners_dir);
+	if (!p) {
+		return;
+	}
+	gateway_partner_path(g, p, path);
+	f->is_listed = true;
+	f->partner = keep(x, p->domain);
+	f->partner_file = keep(x, path);
+	f->type = p->type;
+	f->kinds = p->kinds;
+	f->methods = xfed_partner_methods(p);
+}
+
+static void user_facts(struct explaining *x, struct xfed_jid *user, const struct xfed_jid *other)
+{
+	struct gateway *g = x->gw;
+	struct explain_facts *f = &x->facts;
+	const char *rule = NULL;
+	user->resource = xfed_span_make(NULL, 0);
+	struct xfed_span ours = xfed_jid_bare(&x->a, user), theirs = xfed_jid_bare(&x->a, other);
+	struct contact_facts contact = { 0 };
+	f->has_local_user = user->local.len > 0;
+	if (f->has_local_user) {
+		f->access_allows = access_set_allows(g->files.access, user, &rule);
+		f->access_rule = rule ? keep(x, rule) : NULL;
+	}
+	if (!ours.data || !theirs.data) {
+		x->is_broken = true;
+		return;
+	}
+	contacts_facts(g->contacts, ours, theirs, gateway_now(g), &contact);
+	f->is_contact_authorised = contact.is_authorised;
+}
+
+static bool maps(struct explaining *x, const struct xfed_jid *jid, const char *inside)
+{
+	struct xfed_jid j = { .local = jid->local, .domain = inside ? xfed_span_str(inside) : jid->domain };
+	struct xfed_span uri;
+	return iw_jid_to_sip(&x->a, &j, NULL, &uri) == XFED_OK;
+}
+
+static void way_facts(struct explaining *x, const struct gateway_domain *d)
+{
+	struct gateway *g = x->gw;
+	struct explain_facts *f = &x->facts;
+	const struct gateway_hop *hop = f->to_is_ours ? gateway_hop_of(g, d) : NULL;
+	f->from_maps = maps(x, &x->from, f->from_is_ours ? d->sip_domain : NULL);
+	f->to_maps = maps(x, &x->to, f->to_is_ours ? d->sip_domain : NULL);
+	if (hop) {
+		f->next_hop = keep(x, hop->label);
+		f->is_hop_known = hop->is_known;
+		f->is_hop_up = hop->is_up;
+	}
+}
+
+static void failure_facts(struct explaining *x)
+{
+	json_t *last = gateway_failures_last(x->gw, x->local, x->remote, x->facts.to_is_ours ? "in" : "out");
+	const char *code = json_string_value(json_object_get(last, "reason"));
+	if (code) {
+		x->facts.last_failure = (struct explain_failure){
+			.id = (uint64_t)json_integer_value(json_object_get(last, "id")),
+			.reason = xfed_reason_by_code(xfed_span_str(code)),
+			.age_s = gateway_wall_s(x->gw) - json_integer_value(json_object_get(last, "last")),
+		};
+	}
+	json_decref(last);
+}
+
+static void pair_facts(struct explaining *x)
+{
+	struct explain_facts *f = &x->facts;
+	const struct gateway_domain *d = our_domain(x->gw, f->to_is_ours ? x->to.domain : x->from.domain);
+	struct xfed_jid *user = f->to_is_ours ? &x->to : &x->from;
+	const struct xfed_jid *other = f->to_is_ours ? &x->from : &x->to;
+	f->local_domain = keep(x, d->domain);
+	x->local = xfed_span_str(f->local_domain);
+	x->remote = xfed_arena_copy(&x->a, other->domain);
+	x->is_broken = x->is_broken || !x->remote.data;
+	if (x->is_broken) {
+		return;
+	}
+	f->remote_domain = x->remote.data;
+	partner_facts(x);
+	struct xfed_span written = user->domain;
+	user->domain = x->local; /* as it is known outside, which is what rules and contacts name */
+	user_facts(x, user, other);
+	user->domain = written;
+	way_facts(x, d);
+	failure_facts(x);
+}
+
+static void link_facts(struct explaining *x)
+{
+	struct gateway *g = x->gw;
+	struct explain_facts *f = &x->facts;
+	f->is_draining = g->service == GATEWAY_DRAINING;
+	for (size_t i = 0; i < g->link_count && f->edge_count < EXPLAIN_EDGES_MAX; i++) {
+		const struct gateway_link *l = &g->links[i];
+		f->edges[f->edge_count++] = (struct explain_edge){
+			.name = l->name,
+			.is_up = l->is_up,
+			.is_draining = l->is_draining,
+			.link_reason = l->reason,
+			.policy_problem = l->policy_problem,
+			.is_policy_pending = l->transfer_open,
+		};
+	}
+}
+
+/* ---- the answer ---- */
+
+static json_t *gate_json(enum explain_gate_id id, const struct explain_gate *g)
+{
+	static const char *const words[] = { [EXPLAIN_OK] = "ok", [EXPLAIN_CLOSED] = "closed", [EXPLAIN_SKIPPED] = "skipped" };
+	char text[sizeof(g->text)];
+	json_t *j = json_pack(
+		"{s:s, s:s, s:s}", "gate", explain_gate_name(id), "state", words[g->state], "text", proto_text_clean(text, sizeof(text), g->text));
+	if (j && g->state == EXPLAIN_CLOSED) {
+		const struct xfed_reason_info *i = xfed_reason_info(g->reason);
+		json_object_set_new(j, "reason", json_string(i->code));
+		json_object_set_new(j, "side", json_string(xfed_side_name(i->side)));
+		json_object_set_new(j, "remedy", json_string(i->remedy));
+	}
+	return j;
+}
+
+static json_t *result(const struct explaining *x)
+{
+	const struct explain_facts *f = &x->facts;
+	struct explain_gate gates[EXPLAIN_GATE_COUNT];
+	enum explain_gate_id closed = explain_gates(f, gates);
+	json_t *list = json_array();
+	for (int i = 0; i < EXPLAIN_GATE_COUNT; i++) {
+		json_array_append_new(list, gate_json((enum explain_gate_id)i, &gates[i]));
+	}
+	json_t *j = json_pack("{s:s, s:s, s:b, s:o}", "from", f->from, "to", f->to, "ok", closed == EXPLAIN_GATE_COUNT, "gates", list);
+	if (j && closed != EXPLAIN_GATE_COUNT) {
+		json_object_set_new(j, "closed", json_string(explain_gate_name(closed)));
+	}
+	if (j && f->from_is_ours != f->to_is_ours) {
+		json_object_set_new(j, "direction", json_string(f->to_is_ours ? "to_sip" : "to_xmpp"));
+	}
+	return j;
+}
+
+static void one_done(struct explaining *x)
+{
+	if (--x->pending == 0) {
+		rt_control_reply(x->call, x->is_broken ? NULL : result(x));
+		xfed_arena_deinit(&x->a);
+		xfed_free(x);
+	}
+}
+
+static void take_pair(struct explaining *x, struct explain_edge *e, const json_t *answer)
+{
+	const struct proto_revision *r = &x->gw->revision;
+	const json_t *out = json_object_get(answer, "out");
+	const char *service = json_string_value(json_object_get(answer, "state")), *state = json_string_value(json_object_get(out, "state"));
+	const char *reason = json_string_value(json_object_get(out, "last_reason"));
+	e->has_answered = service != NULL;
+	e->is_in_service = service && strcmp(service, "in-service") == 0;
+	e->has_revision = (uint64_t)json_integer_value(json_object_get(answer, "epoch")) == r->epoch &&
+			  (uint64_t)json_integer_value(json_object_get(answer, "revision")) == r->counter;
+	e->has_inbound = json_is_true(json_object_get(answer, "in"));
+	e->pair_state = state ? keep(x, state) : NULL;
+	e->is_ready = state && strcmp(state, "ready") == 0;
+	e->last_reason = xfed_reason_of_peer(xfed_span_str(reason));
+	json_int_t wait = json_integer_value(json_object_get(out, "retry_in_ms"));
+	e->retry_in_ms = wait > 0 ? (uint64_t)wait : 0;
+}
+
+static void on_pair(void *user, struct gateway_link *l, bool ok, json_t *answer)
+{
+	struct explaining *x = user;
+	if (ok && json_is_object(answer) && (size_t)l->number < x->facts.edge_count) {
+		take_pair(x, &x->facts.edges[l->number], answer);
+	}
+	one_done(x);
+}
+
+static void ask_edges(struct explaining *x)
+{
+	struct gateway *g = x->gw;
+	struct gateway_arg args[] = { { "local", x->local.data }, { "remote", x->remote.data } };
+	for (size_t i = 0; i < g->link_count; i++) {
+		x->pending += gateway_ask_for(&g->links[i], "pair.show", args, XFED_ARRAY_LEN(args), GATEWAY_ANSWER_MS, on_pair, x);
+	}
+}
+
+void gateway_on_explain(struct rt_control_call *call, const json_t *args, void *user)
+{
+	struct gateway *g = user;
+	const char *from = json_string_value(json_object_get(args, "from")), *to = json_string_value(json_object_get(args, "to"));
+	struct explaining *x = from && to ? xfed_calloc(1, sizeof(*x)) : NULL;
+	if (!x) {
+		rt_control_fail(
+			call, from && to ? "failed" : "bad-request", from && to ? "out of memory" : "explain needs from and to, two addresses");
+		return;
+	}
+	x->gw = g;
+	x->call = call;
+	x->pending = 1;
+	xfed_arena_init(&x->a, SCRATCH_BYTES);
+	struct explain_facts *f = &x->facts;
+	f->from = keep(x, from);
+	f->to = keep(x, to);
+	f->from_is_good = read_address(x, f->from, &x->from);
+	f->to_is_good = read_address(x, f->to, &x->to);
+	f->from_is_ours = f->from_is_good && our_domain(g, x->from.domain);
+	f->to_is_ours = f->to_is_good && our_domain(g, x->to.domain);
+	link_facts(x);
+	if (f->from_is_good && f->to_is_good && f->from_is_ours != f->to_is_ours) {
+		pair_facts(x);
+	}
+	if (!x->is_broken && x->remote.data) {
+		ask_edges(x);
+	}
+	one_done(x);
+}

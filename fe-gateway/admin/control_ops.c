@@ -1,0 +1,403 @@
+/* What xfedctl asks of one stream, one failure, one partner: most of it is done by an edge. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "admin/explain.h"
+#include "gateway.h"
+#include "journal/journal.h"
+
+#define CHECK_MS 20000
+
+/* ---- one edge is asked, and its answer is the answer ---- */
+
+struct relay {
+	struct rt_control_call *call;
+	const char *otherwise; /* the error's code where the edge refuses */
+};
+
+static void relay_done(void *user, struct gateway_link *l, bool ok, json_t *answer)
+{
+	struct relay *r = user;
+	const char *words = json_string_value(json_object_get(answer, "text"));
+	if (ok && json_is_object(answer)) {
+		json_object_set_new(answer, "edge", json_string(l->name));
+		rt_control_reply(r->call, json_incref(answer));
+	} else if (answer) {
+		rt_control_fail(r->call, r->otherwise, "%s: %.200s", l->name, words ? words : "refused");
+	} else {
+		rt_control_fail(r->call, "failed", "the edge %s has not answered", l->name);
+	}
+	xfed_free(r);
+}
+
+static void relay(
+	struct rt_control_call *call, struct gateway_link *l, const char *verb, const struct gateway_arg *args, size_t count, const char *otherwise)
+{
+	struct relay *r = xfed_calloc(1, sizeof(*r));
+	if (!r) {
+		rt_control_fail(call, "failed", "out of memory");
+		return;
+	}
+	*r = (struct relay){ call, otherwise };
+	if (!gateway_ask_for(l, verb, args, count, GATEWAY_ANSWER_MS, relay_done, r)) {
+		rt_control_fail(call, "failed", "there is no link to the edge %s", l->name);
+		xfed_free(r);
+	}
+}
+
+static struct gateway_link *link_by_name(struct gateway *g, struct xfed_span name)
+{
+	for (size_t i = 0; i < g->link_count; i++) {
+		if (xfed_span_is(name, g->links[i].name)) {
+			return &g->links[i];
+		}
+	}
+	return NULL;
+}
+
+/* ---- streams ---- */
+
+/* "EDGE/7", or "7" where there is one edge alone: numbers are an edge's own. */
+static struct gateway_link *link_of_stream(struct gateway *g, const char *id, const char **number)
+{
+	const char *slash = strrchr(id, '/');
+	*number = slash ? slash + 1 : id;
+	if (slash) {
+		return link_by_name(g, xfed_span_make(id, (size_t)(slash - id)));
+	}
+	return g->link_count == 1 ? &g->links[0] : NULL;
+}
+
+static void ask_stream(struct rt_control_call *call, const json_t *args, struct gateway *g, const char *verb)
+{
+	const char *id = json_string_value(json_object_get(args, "id")), *number;
+	struct gateway_link *l = id ? link_of_stream(g, id, &number) : NULL;
+	if (!id) {
+		rt_control_fail(call, "bad-request", "id is a string: EDGE/NUMBER, as stream list shows it");
+	} else if (!l) {
+		rt_control_fail(call, "not-found", "%.100s names no edge; EDGE/NUMBER is what stream list shows", id);
+	} else {
+		struct gateway_arg arg = { "id", number };
+		relay(call, l, verb, &arg, 1, "not-found");
+	}
+}
+
+void gateway_on_stream_show(struct rt_control_call *call, const json_t *args, void *user)
+{
+	ask_stream(call, args, user, "stream.show");
+}
+
+void gateway_on_stream_close(struct rt_control_call *call, const json_t *args, void *user)
+{
+	ask_stream(call, args, user, "stream.close");
+}
+
+/* ---- failures ---- */
+
+static void fail_journal(struct rt_control_call *call, int rc)
+{
+	switch (rc) {
+	case XFED_ERR_NOT_FOUND:
+		rt_control_fail(call, "not-found", "there is no failure of that number (any more)");
+		break;
+	case XFED_ERR_NOMEM:
+		rt_control_fail(call, "failed", "out of memory");
+		break;
+	default:
+		rt_control_fail(call, "failed", "the store could not be read; the log says why");
+		break;
+	}
+}
+
+static void on_journal(void *user, int rc, json_t *answer)
+{
+	if (rc == XFED_OK) {
+		rt_control_reply(user, json_incref(answer));
+	} else {
+		fail_journal(user, rc);
+	}
+}
+
+static void ask_journal(struct rt_control_call *call, const json_t *args, struct gateway *g,
+	int (*read)(const json_t *args, struct journal_question *out, char error[160]))
+{
+	struct journal_question q;
+	char error[160];
+	if (read(args, &q, error) == XFED_OK) {
+		gateway_failures_ask(g, &q, on_journal, call);
+	} else {
+		rt_control_fail(call, "bad-request", "%s", error);
+	}
+}
+
+void gateway_on_failures_list(struct rt_control_call *call, const json_t *args, void *user)
+{
+	ask_journal(call, args, user, journal_list_args);
+}
+
+void gateway_on_failures_show(struct rt_control_call *call, const json_t *args, void *user)
+{
+	ask_journal(call, args, user, journal_show_args);
+}
+
+/* Every edge is asked: where the partner was tried they dial again. */
+struct retrying {
+	struct rt_control_call *call;
+	json_t *pairs;
+	size_t pending;
+	char remote[256];
+};
+
+static void retry_one_done(struct retrying *r)
+{
+	if (--r->pending > 0) {
+		return;
+	}
+	if (json_array_size(r->pairs) > 0) {
+		rt_control_reply(r->call, json_pack("{s:o}", "pairs", r->pairs));
+	} else {
+		json_decref(r->pairs);
+		rt_control_fail(r->call, "not-found", "no edge remembers an attempt to reach %.200s; the next message makes one", r->remote);
+	}
+	xfed_free(r);
+}
+
+static void on_retried(void *user, struct gateway_link *l, bool ok, json_t *answer)
+{
+	struct retrying *r = user;
+	size_t i;
+	json_t *pair;
+	json_array_foreach(json_object_get(answer, "pairs"), i, pair) {
+		if (ok && json_is_object(pair)) {
+			json_object_set_new(pair, "edge", json_string(l->name));
+			json_array_append(r->pairs, pair);
+		}
+	}
+	retry_one_done(r);
+}
+
+/* `edge` NULL: all of them; `local` NULL: every pair with the partner. */
+static void retry(struct gateway *g, struct rt_control_call *call, const char *edge, const char *local, const char *remote)
+{
+	struct gateway_arg args[2] = { { "remote", remote }, { "local", local } };
+	struct retrying *r = xfed_calloc(1, sizeof(*r));
+	if (!r) {
+		rt_control_fail(call, "failed", "out of memory");
+		return;
+	}
+	r->call = call;
+	r->pairs = json_array();
+	r->pending = 1;
+	snprintf(r->remote, sizeof(r->remote), "%s", remote);
+	for (size_t i = 0; i < g->link_count; i++) {
+		if (!edge || strcmp(edge, g->links[i].name) == 0) {
+			r->pending += gateway_ask_for(&g->links[i], "retry", args, local ? 2 : 1, GATEWAY_ANSWER_MS, on_retried, r);
+		}
+	}
+	retry_one_done(r);
+}
+
+struct retry_of {
+	struct gateway *gw;
+	struct rt_control_call *call;
+};
+
+static void retry_failure(void *user, int rc, json_t *f)
+{
+	struct retry_of *o = user;
+	const char *direction = json_string_value(json_object_get(f, "direction")), *edge = json_string_value(json_object_get(f, "edge"));
+	const char *local = json_string_value(json_object_get(f, "local")), *remote = json_string_value(json_object_get(f, "remote"));
+	if (rc != XFED_OK || !direction || !local || !remote) {
+		fail_journal(o->call, rc != XFED_OK ? rc : XFED_ERR_LIBRARY);
+	} else if (strcmp(direction, "in") == 0) {
+		rt_control_fail(o->call, "failed", "%.200s made that attempt: only they can make it again", remote);
+	} else {
+		retry(o->gw, o->call, edge, local, remote);
+	}
+	xfed_free(o);
+}
+
+void gateway_on_failures_retry(struct rt_control_call *call, const json_t *args, void *user)
+{
+	struct gateway *g = user;
+	const char *domain = json_string_value(json_object_get(args, "domain"));
+	struct journal_question q;
+	char error[160];
+	struct xfed_arena a;
+	struct xfed_span name;
+	xfed_arena_init(&a, 16384);
+	if (domain && xfed_jid_domain(&a, xfed_span_str(domain), &name) == XFED_OK) {
+		retry(g, call, NULL, NULL, name.data);
+	} else if (domain) {
+		rt_control_fail(call, "bad-request", "%.200s is no domain", domain);
+	} else if (journal_show_args(args, &q, error) != XFED_OK) {
+		rt_control_fail(call, "bad-request", "failures retry takes id, the number of a failure, or domain");
+	} else {
+		struct retry_of *o = xfed_calloc(1, sizeof(*o));
+		if (o) {
+			*o = (struct retry_of){ g, call };
+			gateway_failures_ask(g, &q, retry_failure, o);
+		} else {
+			rt_control_fail(call, "failed", "out of memory");
+		}
+	}
+	xfed_arena_deinit(&a);
+}
+
+/* ---- partner check ---- */
+
+static void add_step(json_t *steps, const char *step, const char *state, enum xfed_reason reason, const char *text)
+{
+	json_t *j = json_pack("{s:s, s:s, s:s}", "step", step, "state", state, "text", text);
+	if (j && reason != XFED_REASON_NONE) {
+		const struct xfed_reason_info *i = xfed_reason_info(reason);
+		json_object_set_new(j, "reason", json_string(i->code));
+		json_object_set_new(j, "side", json_string(xfed_side_name(i->side)));
+		json_object_set_new(j, "remedy", json_string(i->remedy));
+	}
+	json_array_append_new(steps, j);
+}
+
+struct checking {
+	struct gateway *gw;
+	struct rt_control_call *call;
+	json_t *policy; /* the steps before the edge's */
+	char local[256], remote[256];
+};
+
+static bool has_problem(const json_t *steps)
+{
+	size_t i;
+	json_t *s;
+	json_array_foreach(steps, i, s) {
+		const char *state = json_string_value(json_object_get(s, "state"));
+		if (!state || strcmp(state, "problem") == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* The way back: a stream of theirs, or how their last attempt went. */
+static void add_inbound(struct checking *c, json_t *steps, bool is_open)
+{
+	char text[512];
+	json_t *last = gateway_failures_last(c->gw, xfed_span_str(c->local), xfed_span_str(c->remote), "in");
+	const char *code = json_string_value(json_object_get(last, "reason"));
+	if (is_open) {
+		add_step(steps, "reverse", "ok", XFED_REASON_NONE, "a stream of theirs is open");
+	} else if (code) {
+		long long age = (long long)(gateway_wall_s(c->gw) - json_integer_value(json_object_get(last, "last")));
+		snprintf(text, sizeof(text), "no stream of theirs is open; their last attempt failed %lld s ago: %s (failures show %lld)", age, code,
+			(long long)json_integer_value(json_object_get(last, "id")));
+		/* One that just went away may have come for a dialback question alone. */
+		bool is_problem = age < EXPLAIN_RECENT_S && strcmp(code, xfed_reason_code(XFED_REASON_NET_STREAM_LOST)) != 0;
+		add_step(steps, "reverse", is_problem ? "problem" : "note", xfed_reason_by_code(xfed_span_str(code)), text);
+	} else {
+		add_step(steps, "reverse", "note", XFED_REASON_NONE, "no stream of theirs is open, and no failed attempt of theirs is known");
+	}
+	json_decref(last);
+}
+
+static json_t *check_result(struct checking *c, const struct gateway_link *l, json_t *answer)
+{
+	json_t *theirs = json_object_get(answer, "steps");
+	json_array_extend(c->policy, theirs);
+	add_inbound(c, c->policy, json_is_true(json_object_get(answer, "inbound")));
+	json_object_set(answer, "steps", c->policy);
+	json_object_set_new(answer, "edge", json_string(l->name));
+	json_object_set_new(answer, "ok", json_boolean(!has_problem(c->policy)));
+	return json_incref(answer);
+}
+
+static void on_checked(void *user, struct gateway_link *l, bool ok, json_t *answer)
+{
+	struct checking *c = user;
+	const char *words = json_string_value(json_object_get(answer, "text"));
+	if (ok && json_is_array(json_object_get(answer, "steps"))) {
+		rt_control_reply(c->call, check_result(c, l, answer));
+	} else {
+		rt_control_fail(c->call, "failed", "the edge %s %s%.200s", l->name, words ? "says: " : "has not answered", words ? words : "");
+	}
+	json_decref(c->policy);
+	xfed_free(c);
+}
+
+static void add_policy(struct checking *c, const struct xfed_partner *p)
+{
+	static const char *const levels[] = { [XFED_REQUIRED] = "required", [XFED_OPTIONAL] = "optional", [XFED_NOT_SUPPORTED] = "not-supported" };
+	char path[512], text[1024];
+	const struct xfed_matrix_row *row = xfed_matrix_row(p->tls, p->sasl, p->dialback);
+	gateway_partner_path(c->gw, p, path);
+	snprintf(text, sizeof(text), "%s: tls %s, sasl %s, dialback %s%s%s", path, levels[p->tls], levels[p->sasl], p->dialback ? "true" : "false",
+		row->problem ? "; " : "", row->problem ? row->problem : "");
+	add_step(c->policy, "policy", row->problem ? "note" : "ok", XFED_REASON_NONE, text);
+}
+
+/* The edge that is named, or the first that is linked. */
+static struct gateway_link *edge_for(struct gateway *g, const char *name)
+{
+	if (name) {
+		return link_by_name(g, xfed_span_str(name));
+	}
+	for (size_t i = 0; i < g->link_count; i++) {
+		if (g->links[i].is_up) {
+			return &g->links[i];
+		}
+	}
+	return g->link_count > 0 ? &g->links[0] : NULL;
+}
+
+static void unlisted(struct gateway *g, struct rt_control_call *call, const char *domain)
+{
+	char text[512];
+	json_t *steps = json_array();
+	snprintf(text, sizeof(text), "no file in %.200s covers %.200s", g->files.config->partners_dir, domain);
+	add_step(steps, "policy", "problem", XFED_REASON_POLICY_PARTNER_UNLISTED, text);
+	rt_control_reply(call, json_pack("{s:s, s:b, s:o}", "domain", domain, "ok", 0, "steps", steps));
+}
+
+static void check(struct gateway *g, struct rt_control_call *call, struct xfed_span remote, struct xfed_span local, const char *edge)
+{
+	const struct xfed_partner *p = gateway_partner(g, remote);
+	struct gateway_link *l = edge_for(g, edge);
+	struct checking *c = p && l ? xfed_calloc(1, sizeof(*c)) : NULL;
+	if (!p) {
+		unlisted(g, call, remote.data);
+		return;
+	}
+	if (!c) {
+		rt_control_fail(call, l ? "failed" : "not-found", l ? "out of memory" : "there is no edge of that name");
+		return;
+	}
+	c->gw = g;
+	c->call = call;
+	c->policy = json_array();
+	snprintf(c->local, sizeof(c->local), "%.*s", (int)local.len, local.data);
+	snprintf(c->remote, sizeof(c->remote), "%.*s", (int)remote.len, remote.data);
+	add_policy(c, p);
+	struct gateway_arg args[] = { { "local", c->local }, { "remote", c->remote } };
+	if (!gateway_ask_for(l, "partner.check", args, XFED_ARRAY_LEN(args), CHECK_MS, on_checked, c)) {
+		rt_control_fail(call, "failed", "there is no link to the edge %s", l->name);
+		json_decref(c->policy);
+		xfed_free(c);
+	}
+}
+
+void gateway_on_partner_check(struct rt_control_call *call, const json_t *args, void *user)
+{
+	struct gateway *g = user;
+	const char *domain = json_string_value(json_object_get(args, "domain")), *ours = json_string_value(json_object_get(args, "local"));
+	struct xfed_arena a;
+	struct xfed_span remote, local;
+	xfed_arena_init(&a, 16384);
+	ours = ours ? ours : g->files.config->domains.items[0].domain;
+	if (!domain || xfed_jid_domain(&a, xfed_span_str(domain), &remote) != XFED_OK || remote.len > 255) {
+		rt_control_fail(call, "bad-request", "partner check needs a domain");
+	} else if (xfed_jid_domain(&a, xfed_span_str(ours), &local) != XFED_OK || local.len > 255 || !gateway_config_domain(g->files.config, local)) {
+		rt_control_fail(call, "not-found", "%.200s is not one of domains[]", ours);
+	} else {
+		check(g, call, remote, local, json_string_value(json_object_get(args, "edge")));
+	}
+	xfed_arena_deinit(&a);
+}

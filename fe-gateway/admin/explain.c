@@ -1,0 +1,358 @@
+#include "admin/explain.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+static const char *const gate_names[] = {
+#define X(id, name) name,
+	EXPLAIN_GATES(X)
+#undef X
+};
+
+const char *explain_gate_name(enum explain_gate_id id)
+{
+	return id < EXPLAIN_GATE_COUNT ? gate_names[id] : "";
+}
+
+bool explain_is_to_sip(const struct explain_facts *f)
+{
+	return f->to_is_ours;
+}
+
+static void say(struct explain_gate *g, enum explain_state state, enum xfed_reason reason, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+static void say(struct explain_gate *g, enum explain_state state, enum xfed_reason reason, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(g->text, sizeof(g->text), fmt, ap);
+	va_end(ap);
+	g->state = state;
+	g->reason = reason;
+}
+
+#define PASS(...)	   say(g, EXPLAIN_OK, XFED_REASON_NONE, __VA_ARGS__)
+#define CLOSE(reason, ...) say(g, EXPLAIN_CLOSED, reason, __VA_ARGS__)
+#define SKIP(...)	   say(g, EXPLAIN_SKIPPED, XFED_REASON_NONE, __VA_ARGS__)
+
+/* ---- the pair ---- */
+
+static void addresses(const struct explain_facts *f, struct explain_gate *g)
+{
+	if (!f->from_is_good || !f->to_is_good) {
+		CLOSE(XFED_REASON_SIP_ADDRESS_UNMAPPABLE, "%s is no address", f->from_is_good ? f->to : f->from);
+	} else {
+		PASS("from %s to %s", f->from, f->to);
+	}
+}
+
+static void direction(const struct explain_facts *f, struct explain_gate *g)
+{
+	if (f->from_is_ours && f->to_is_ours) {
+		CLOSE(XFED_REASON_SIP_LOOP_DETECTED, "both domains are ours");
+	} else if (!f->from_is_ours && !f->to_is_ours) {
+		CLOSE(XFED_REASON_STREAM_RELAY_ATTEMPT, "neither domain is one of domains[]");
+	} else {
+		PASS("%s, our domain is %s", f->to_is_ours ? "XMPP to SIP" : "SIP to XMPP", f->local_domain);
+	}
+}
+
+static bool has_pair(const struct explain_facts *f)
+{
+	return f->from_is_good && f->to_is_good && f->from_is_ours != f->to_is_ours;
+}
+
+/* ---- policy ---- */
+
+static void partner(const struct explain_facts *f, struct explain_gate *g)
+{
+	if (!has_pair(f)) {
+		SKIP("there is no pair of a partner and us");
+	} else if (!f->is_listed) {
+		CLOSE(XFED_REASON_POLICY_PARTNER_UNLISTED, "no file in %s covers %s", f->partners_dir, f->remote_domain);
+	} else if (strcmp(f->partner, f->remote_domain) != 0) {
+		PASS("%s covers %s", f->partner_file, f->remote_domain);
+	} else {
+		PASS("%s", f->partner_file);
+	}
+}
+
+static void kinds(const struct explain_facts *f, struct explain_gate *g)
+{
+	if (!has_pair(f) || !f->is_listed) {
+		SKIP("the partner is not listed");
+	} else if (!(f->kinds & XFED_KIND_MESSAGE)) {
+		CLOSE(XFED_REASON_POLICY_KIND_FORBIDDEN, "kinds in %s does not name message", f->partner_file);
+	} else {
+		PASS("messages are allowed");
+	}
+}
+
+static void access_policy(const struct explain_facts *f, struct explain_gate *g)
+{
+	const char *user = f->to_is_ours ? f->to : f->from;
+	if (!has_pair(f)) {
+		SKIP("no local user is known");
+	} else if (!f->has_local_user) {
+		SKIP("%s names no user", user);
+	} else if (!f->access_allows && f->access_rule) {
+		CLOSE(XFED_REASON_POLICY_ACCESS_USER, "the rule %s refuses %s", f->access_rule, user);
+	} else if (!f->access_allows) {
+		CLOSE(XFED_REASON_POLICY_ACCESS_USER, "no rule of access_dir covers %s, and there are rules", user);
+	} else if (f->access_rule) {
+		PASS("the rule %s allows %s", f->access_rule, user);
+	} else {
+		PASS("there are no rules: everybody may");
+	}
+}
+
+static void contact(const struct explain_facts *f, struct explain_gate *g)
+{
+	if (!has_pair(f) || !f->is_listed) {
+		SKIP("the partner is not listed");
+	} else if (!explain_is_to_sip(f)) {
+		PASS("our user writes, which authorises answers for a day");
+	} else if (f->type == XFED_PARTNER_FEDERATED) {
+		PASS("the partner is federated: its users may write first");
+	} else if (f->is_contact_authorised) {
+		PASS("%s has written to %s within a day", f->to, f->from);
+	} else {
+		CLOSE(XFED_REASON_POLICY_CONTACT_UNAUTHORISED, "the partner is public, and %s has not written to %s within a day", f->to, f->from);
+	}
+}
+
+static void mapping(const struct explain_facts *f, struct explain_gate *g)
+{
+	if (!has_pair(f)) {
+		SKIP("there is no pair of a partner and us");
+	} else if (!f->from_maps || !f->to_maps) {
+		CLOSE(XFED_REASON_SIP_ADDRESS_UNMAPPABLE, "%s cannot be said on the other side", f->from_maps ? f->to : f->from);
+	} else {
+		PASS("both addresses exist on either side");
+	}
+}
+
+/* ---- the way ---- */
+
+static void next_hop(const struct explain_facts *f, struct explain_gate *g)
+{
+	if (!has_pair(f) || !explain_is_to_sip(f)) {
+		SKIP("SIP is not where the message goes");
+	} else if (!f->next_hop) {
+		PASS("not looked at yet");
+	} else if (f->is_hop_known && !f->is_hop_up) {
+		CLOSE(XFED_REASON_SIP_SERVER_UNREACHABLE, "%s did not answer the last time", f->next_hop);
+	} else {
+		PASS("%s%s", f->next_hop, f->is_hop_known ? " answers" : " has not been needed yet");
+	}
+}
+
+static void gateway(const struct explain_facts *f, struct explain_gate *g)
+{
+	if (f->is_draining) {
+		CLOSE(XFED_REASON_CHANNEL_DOWN, "this gateway is going out of service");
+	} else {
+		PASS("in service");
+	}
+}
+
+static bool is_usable(const struct explain_edge *e)
+{
+	return e->is_up && !e->is_draining;
+}
+
+static size_t usable_edges(const struct explain_facts *f)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < f->edge_count; i++) {
+		n += is_usable(&f->edges[i]);
+	}
+	return n;
+}
+
+/* Names of edges into `out`, those that `is` holds for. */
+static const char *name_edges(const struct explain_facts *f, bool (*is)(const struct explain_edge *e), char *out, size_t size)
+{
+	size_t len = 0;
+	out[0] = '\0';
+	for (size_t i = 0; i < f->edge_count && len < size; i++) {
+		if (is(&f->edges[i])) {
+			int n = snprintf(out + len, size - len, "%s%s", len > 0 ? ", " : "", f->edges[i].name);
+			len += n > 0 ? (size_t)n : 0;
+		}
+	}
+	return out;
+}
+
+static void link(const struct explain_facts *f, struct explain_gate *g)
+{
+	char names[256];
+	if (usable_edges(f) > 0) {
+		PASS("linked: %s", name_edges(f, is_usable, names, sizeof(names)));
+		return;
+	}
+	for (size_t i = 0; i < f->edge_count; i++) {
+		const struct explain_edge *e = &f->edges[i];
+		if (!e->is_up) {
+			CLOSE(e->link_reason != XFED_REASON_NONE ? e->link_reason : XFED_REASON_CHANNEL_DOWN, "no link to the edge %s", e->name);
+			return;
+		}
+	}
+	CLOSE(XFED_REASON_CHANNEL_DOWN, "every edge is going out of service");
+}
+
+static void policy(const struct explain_facts *f, struct explain_gate *g)
+{
+	if (usable_edges(f) == 0) {
+		SKIP("no edge is linked");
+		return;
+	}
+	for (size_t i = 0; i < f->edge_count; i++) {
+		const struct explain_edge *e = &f->edges[i];
+		if (!is_usable(e)) {
+			continue;
+		}
+		if (e->policy_problem != XFED_REASON_NONE) {
+			CLOSE(e->policy_problem, "the edge %s refused our policy", e->name);
+			return;
+		}
+		if (e->is_policy_pending || (e->has_answered && !e->has_revision)) {
+			CLOSE(XFED_REASON_CHANNEL_POLICY_DRIFT, "the edge %s has another policy than this gateway%s", e->name,
+				e->is_policy_pending ? "; ours is on its way" : "");
+			return;
+		}
+	}
+	PASS("our policy is in force at every edge that is linked");
+}
+
+static void edge(const struct explain_facts *f, struct explain_gate *g)
+{
+	size_t answered = 0;
+	if (usable_edges(f) == 0) {
+		SKIP("no edge is linked");
+		return;
+	}
+	for (size_t i = 0; i < f->edge_count; i++) {
+		const struct explain_edge *e = &f->edges[i];
+		if (is_usable(e) && e->has_answered) {
+			answered++;
+			if (!e->is_in_service) {
+				CLOSE(XFED_REASON_CHANNEL_DOWN, "the edge %s is not in service", e->name);
+				return;
+			}
+		}
+	}
+	if (answered == 0) {
+		CLOSE(XFED_REASON_CHANNEL_TIMEOUT, "no edge has answered");
+	} else {
+		PASS("in service");
+	}
+}
+
+static const char *age(int64_t s, char out[32])
+{
+	if (s < 120) {
+		snprintf(out, 32, "%lld s", (long long)s);
+	} else if (s < 7200) {
+		snprintf(out, 32, "%lld min", (long long)(s / 60));
+	} else {
+		snprintf(out, 32, "%lld h", (long long)(s / 3600));
+	}
+	return out;
+}
+
+/*
+ * Theirs: they open it. Whether they could is known from what they have tried; one that just went away may have come for a
+ * dialback question alone.
+ */
+static void stream_in(const struct explain_facts *f, struct explain_gate *g)
+{
+	const struct explain_failure *last = &f->last_failure;
+	char when[32];
+	for (size_t i = 0; i < f->edge_count; i++) {
+		if (f->edges[i].has_inbound) {
+			PASS("a stream of theirs is open at %s", f->edges[i].name);
+			return;
+		}
+	}
+	if (last->reason == XFED_REASON_NONE) {
+		PASS("none of theirs is open; they have not failed to open one");
+	} else if (last->age_s < EXPLAIN_RECENT_S && last->reason != XFED_REASON_NET_STREAM_LOST) {
+		CLOSE(last->reason, "none of theirs is open, and their last attempt failed %s ago (failures show %llu)", age(last->age_s, when),
+			(unsigned long long)last->id);
+	} else {
+		PASS("none of theirs is open; their last failed attempt was %s ago (failures show %llu)", age(last->age_s, when),
+			(unsigned long long)last->id);
+	}
+}
+
+/* The edge that tried last counts; one that never tried is no reason to hope, as the pair stays where it is. */
+static void stream_out(const struct explain_facts *f, struct explain_gate *g)
+{
+	const struct explain_edge *failed = NULL;
+	char when[32];
+	for (size_t i = 0; i < f->edge_count; i++) {
+		const struct explain_edge *e = &f->edges[i];
+		if (e->has_answered && e->is_ready) {
+			PASS("a stream of ours is open at %s", e->name);
+			return;
+		}
+		failed = e->has_answered && e->last_reason != XFED_REASON_NONE ? e : failed;
+	}
+	if (failed && failed->retry_in_ms > 0) {
+		CLOSE(failed->last_reason, "the last attempt of %s failed, and the next is not made for %llu ms", failed->name,
+			(unsigned long long)failed->retry_in_ms);
+	} else if (failed) {
+		CLOSE(failed->last_reason, "the last attempt of %s failed; the next message makes another", failed->name);
+	} else if (f->last_failure.reason != XFED_REASON_NONE) {
+		PASS("none is open, the next message opens one; the last failed attempt was %s ago (failures show %llu)",
+			age(f->last_failure.age_s, when), (unsigned long long)f->last_failure.id);
+	} else {
+		PASS("none is open, the next message opens one");
+	}
+}
+
+static void stream(const struct explain_facts *f, struct explain_gate *g)
+{
+	if (!has_pair(f) || !f->is_listed || usable_edges(f) == 0) {
+		SKIP("behind a closed gate");
+	} else if (explain_is_to_sip(f)) {
+		stream_in(f, g);
+	} else {
+		stream_out(f, g);
+	}
+}
+
+static void (*const evaluators[EXPLAIN_GATE_COUNT])(const struct explain_facts *f, struct explain_gate *g) = {
+	[EXPLAIN_ADDRESSES] = addresses,
+	[EXPLAIN_DIRECTION] = direction,
+	[EXPLAIN_PARTNER] = partner,
+	[EXPLAIN_KINDS] = kinds,
+	[EXPLAIN_ACCESS] = access_policy,
+	[EXPLAIN_CONTACT] = contact,
+	[EXPLAIN_MAPPING] = mapping,
+	[EXPLAIN_NEXT_HOP] = next_hop,
+	[EXPLAIN_GATEWAY] = gateway,
+	[EXPLAIN_LINK] = link,
+	[EXPLAIN_POLICY] = policy,
+	[EXPLAIN_EDGE] = edge,
+	[EXPLAIN_STREAM] = stream,
+};
+
+enum explain_gate_id explain_gates(const struct explain_facts *f, struct explain_gate out[EXPLAIN_GATE_COUNT])
+{
+	enum explain_gate_id first = EXPLAIN_GATE_COUNT;
+	for (int i = 0; i < EXPLAIN_GATE_COUNT; i++) {
+		out[i] = (struct explain_gate){ 0 };
+		if (i == EXPLAIN_DIRECTION && !(f->from_is_good && f->to_is_good)) {
+			say(&out[i], EXPLAIN_SKIPPED, XFED_REASON_NONE, "an address cannot be read");
+		} else {
+			evaluators[i](f, &out[i]);
+		}
+		if (out[i].state == EXPLAIN_CLOSED && first == EXPLAIN_GATE_COUNT) {
+			first = (enum explain_gate_id)i;
+		}
+	}
+	return first;
+}

@@ -1,0 +1,205 @@
+#include "config/config.h"
+
+#include <arpa/inet.h>
+
+#include "config/config_convert.h"
+#include "xfed/limits.h"
+
+/* clang-format off */
+#define RELOADABLE RT_CONF_RELOADABLE
+#define REQUIRED   RT_CONF_REQUIRED
+#define KEPT	   RT_CONF_KEPT
+#define TABLE(ident, name_, type, help_)                                                                             \
+	static const struct rt_conf_table ident##_table = { .name = (name_), .help = (help_), .rows = ident##_rows, \
+		.row_count = XFED_ARRAY_LEN(ident##_rows), .struct_size = sizeof(type) }
+#define GATEWAY(member) .offset = offsetof(struct gateway_config, member)
+/* Rows of an object inside struct gateway_config count from the beginning of that object. */
+#define IN(object, member) .offset = offsetof(struct gateway_config, object.member) - offsetof(struct gateway_config, object)
+#define OBJECT_OF(object)  __typeof__(((struct gateway_config *)0)->object)
+#define DOMAIN(member)	   .offset = offsetof(struct gateway_domain, member)
+
+static const struct rt_conf_word level_words[] = {
+	{ "error", RT_LOG_ERROR, NULL }, { "warning", RT_LOG_WARNING, NULL }, { "info", RT_LOG_INFO, NULL },
+	{ "debug", RT_LOG_DEBUG, NULL }, { NULL, 0, NULL },
+};
+static const struct rt_conf_word format_words[] = { { "text", RT_LOG_TEXT, NULL }, { "json", RT_LOG_JSON, NULL }, { NULL, 0, NULL } };
+static const struct rt_conf_word dnssec_words[] = {
+	{ "off", GATEWAY_DNSSEC_OFF, NULL }, { "trust-ad", GATEWAY_DNSSEC_TRUST_AD, NULL }, { NULL, 0, NULL },
+};
+static const struct rt_conf_word dialect_words[] = {
+	{ "standard", GATEWAY_DIALECT_STANDARD, NULL },
+	{ "lync", GATEWAY_DIALECT_LYNC, "the Lync dialect is not built in this version" },
+	{ NULL, 0, NULL },
+};
+static const struct rt_conf_word im_words[] = {
+	{ "page", GATEWAY_IM_PAGE, NULL },
+	{ "session", GATEWAY_IM_SESSION, "session mode (INVITE and MSRP) is not built in this version" },
+	{ NULL, 0, NULL },
+};
+
+static const struct rt_conf_row edges_rows[] = {
+	{ .name = "name", .type = RT_CONF_STRING, .offset = offsetof(struct gateway_edge, name), .flags = REQUIRED,
+		.convert = rt_conf_convert_name, .help = "The edge's own name." },
+	{ .name = "address", .type = RT_CONF_ADDRESS, .offset = offsetof(struct gateway_edge, address), .flags = REQUIRED,
+		.help = "Where its channel listens. The gateway dials; an edge never connects inwards." },
+	{ .name = "tls_name", .type = RT_CONF_STRING, .offset = offsetof(struct gateway_edge, tls_name), .convert = rt_conf_convert_host,
+		.help = "The name its certificate has to carry; the host of address unless set. Needed where that is an IP address." },
+};
+TABLE(edges, "edges", struct gateway_edge, "The edges to link to.");
+
+static const struct rt_conf_row channel_rows[] = {
+	{ .name = "certificate", .type = RT_CONF_PATH, IN(channel, certificate), .flags = REQUIRED | RELOADABLE,
+		.help = "PEM file with the certificate edges see, and its chain; its name stands in their channel.allow." },
+	{ .name = "key", .type = RT_CONF_PATH, IN(channel, key), .flags = REQUIRED | RELOADABLE | KEPT, .help = "PEM file with its private key." },
+	{ .name = "ca", .type = RT_CONF_PATH, IN(channel, ca), .flags = REQUIRED | RELOADABLE,
+		.help = "PEM file with the authorities that sign the edges' certificates." },
+};
+TABLE(channel, "channel", OBJECT_OF(channel), "The links to the edges.");
+
+static const struct rt_conf_row domains_rows[] = {
+	{ .name = "domain", .type = RT_CONF_STRING, DOMAIN(domain), .flags = REQUIRED | RELOADABLE, .convert = rt_conf_convert_domain,
+		.help = "A domain of ours that partners may reach." },
+	{ .name = "next_hop", .type = RT_CONF_STRING, DOMAIN(next_hop), .flags = RELOADABLE, .convert = config_convert_next_hop,
+		.help = "The SIP server for requests to this domain, such as sip:fe.example.com:5061;transport=tls. Without a port its SRV "
+			"records are asked for, without a transport its NAPTR records too (RFC 3263); unless set, those of the domain itself." },
+	{ .name = "tls_name", .type = RT_CONF_STRING, DOMAIN(tls_name), .flags = RELOADABLE, .convert = rt_conf_convert_host,
+		.help = "The name the certificate of the next hop has to carry; its host unless set, whatever SRV records say. Needed where "
+			"that is an IP address." },
+	{ .name = "peers", .type = RT_CONF_STRINGS, DOMAIN(peers), .flags = RELOADABLE, .max = 256, .convert = rt_conf_convert_host,
+		.help = "Who may send us SIP as this domain: names of certificates, for tls." },
+	{ .name = "peer_addresses", .type = RT_CONF_STRINGS, DOMAIN(peer_addresses), .flags = RELOADABLE, .max = 256,
+		.convert = rt_conf_convert_network, .help = "Who may send us SIP as this domain: addresses or networks, for tcp." },
+	{ .name = "udp_trusted", .type = RT_CONF_BOOL, DOMAIN(udp_trusted), .flags = RELOADABLE, .fallback = "false",
+		.help = "Let peer_addresses count for udp too, where a sender's address can be forged." },
+	{ .name = "dialect", .type = RT_CONF_ENUM, DOMAIN(dialect), .flags = RELOADABLE, .fallback = "standard", .words = dialect_words,
+		.help = "What the SIP side speaks." },
+	{ .name = "im", .type = RT_CONF_ENUM, DOMAIN(im), .flags = RELOADABLE, .fallback = "page", .words = im_words,
+		.help = "How messages go: as single MESSAGE requests, or in sessions." },
+	{ .name = "max_request", .type = RT_CONF_SIZE, DOMAIN(max_request_bytes), .flags = RELOADABLE, .min = 1300, .max = 65536,
+		.fallback = "15KiB", .help = "Largest whole request over tcp and tls; over udp it is never more than 1300 bytes." },
+	{ .name = "pipeline", .type = RT_CONF_BOOL, DOMAIN(pipeline), .flags = RELOADABLE, .fallback = "false",
+		.help = "Send the next MESSAGE to a recipient before the last one is answered.", .not_built = "pipelining is not built in this version" },
+	{ .name = "gruu", .type = RT_CONF_BOOL, DOMAIN(gruu), .flags = RELOADABLE, .fallback = "false",
+		.help = "Carry XMPP resources as GRUUs.", .not_built = "GRUU is not built in this version" },
+	{ .name = "thread_as_call_id", .type = RT_CONF_BOOL, DOMAIN(thread_as_call_id), .flags = RELOADABLE, .fallback = "false",
+		.help = "Make the Call-ID from the XMPP thread.", .not_built = "threads as Call-ID are not built in this version" },
+	{ .name = "sip_domain", .type = RT_CONF_STRING, DOMAIN(sip_domain), .flags = RELOADABLE, .convert = rt_conf_convert_domain,
+		.help = "The domain users have inside, where it is another one." },
+};
+TABLE(domains, "domains", struct gateway_domain, "Our domains.");
+
+static const struct rt_conf_row sip_rows[] = {
+	{ .name = "listen", .type = RT_CONF_SIP_LISTENS, IN(sip, listen), .flags = REQUIRED, .min = 1, .max = 16,
+		.help = "Addresses for SIP, each with its transport." },
+	{ .name = "advertise", .type = RT_CONF_STRING, IN(sip, advertise), .flags = REQUIRED, .convert = rt_conf_convert_host,
+		.help = "The host in our Via and Contact: a name in our certificate, or an address." },
+	{ .name = "certificate", .type = RT_CONF_PATH, IN(sip, certificate), .flags = RELOADABLE,
+		.help = "PEM file with our certificate for SIP over TLS, and its chain; needed where tls is used." },
+	{ .name = "key", .type = RT_CONF_PATH, IN(sip, key), .flags = RELOADABLE | KEPT, .help = "PEM file with its private key." },
+	{ .name = "ca", .type = RT_CONF_PATH, IN(sip, ca), .flags = RELOADABLE,
+		.help = "PEM file with the authorities that sign the certificates of SIP servers." },
+	{ .name = "answer_within", .type = RT_CONF_DURATION, IN(sip, answer_within_ms), .flags = RELOADABLE, .min = 1000, .max = 30000,
+		.fallback = "10s", .help = "When a SIP request gets its final response at the latest." },
+	{ .name = "error_hold", .type = RT_CONF_DURATION, IN(sip, error_hold_ms), .flags = RELOADABLE, .min = 0, .max = 10000, .fallback = "1s",
+		.help = "How long a 200 waits for an error of the partner after a message was written to it." },
+};
+TABLE(sip, "sip", OBJECT_OF(sip), "The side of the SIP servers.");
+
+static const struct rt_conf_row dialback_rows[] = {
+	{ .name = "secret_file", .type = RT_CONF_PATH, IN(dialback, secret_file), .flags = RELOADABLE | KEPT,
+		.help = "File with the secret of dialback keys: first line the current one, second line the previous one." },
+};
+TABLE(dialback, "dialback", OBJECT_OF(dialback), "Server dialback.");
+
+static const struct rt_conf_row store_rows[] = {
+	{ .name = "sqlite", .type = RT_CONF_PATH, IN(store, sqlite), .flags = KEPT, .fallback = "/var/lib/xfed/gateway.db", .help = "The database file." },
+	{ .name = "postgresql", .type = RT_CONF_STRING, IN(store, postgresql), .flags = RT_CONF_SECRET,
+		.help = "A connection string of libpq, needed for several gateways.", .not_built = "PostgreSQL is not built in this version" },
+};
+TABLE(store, "store", OBJECT_OF(store), "Where state is kept.");
+
+static const struct rt_conf_row dns_rows[] = {
+	{ .name = "servers", .type = RT_CONF_LISTENS, IN(dns, servers), .flags = RELOADABLE, .max = 8,
+		.help = "Resolvers to ask; without any those of /etc/resolv.conf." },
+	{ .name = "dnssec", .type = RT_CONF_ENUM, IN(dns, dnssec), .flags = RELOADABLE, .fallback = "off", .words = dnssec_words,
+		.help = "trust-ad: believe the AD bit of resolvers on the loopback." },
+};
+TABLE(dns, "dns", OBJECT_OF(dns), "Name resolution.");
+
+static const struct rt_conf_row http_rows[] = {
+	{ .name = "listen", .type = RT_CONF_LISTEN, IN(http, listen),
+		.help = "Address for /metrics (the edges' too), /healthz and /readyz; off unless set. It asks for no password: keep it on "
+			"the loopback." },
+};
+TABLE(http, "http", OBJECT_OF(http), "Metrics and health over HTTP: 32 connections at a time, 8 of them from one address; one that says nothing for 5 s is closed.");
+
+static const struct rt_conf_row log_rows[] = {
+	{ .name = "level", .type = RT_CONF_ENUM, IN(log, level), .flags = RELOADABLE, .fallback = "info", .words = level_words,
+		.help = "error: an operator has to act; warning: degraded, or a hostile peer; info: life events; debug: transitions." },
+	{ .name = "format", .type = RT_CONF_ENUM, IN(log, format), .flags = RELOADABLE, .fallback = "text", .words = format_words,
+		.help = "To the journal where systemd connected it, else to standard error." },
+	{ .name = "mask_addresses", .type = RT_CONF_BOOL, IN(log, mask_addresses), .flags = RELOADABLE, .fallback = "false",
+		.help = "Leave users' names out of log lines." },
+};
+TABLE(log, "log", OBJECT_OF(log), "The log.");
+
+static const struct rt_conf_row delivery_rows[] = {
+	{ .name = "deadline", .type = RT_CONF_DURATION, IN(delivery, deadline_ms), .flags = RELOADABLE, .min = 34000, .max = 600000,
+		.fallback = "60s", .help = "Time in all for a message from XMPP to SIP. Less than the 32 s of a SIP transaction cannot work." },
+};
+TABLE(delivery, "delivery", OBJECT_OF(delivery), "Delivery of messages.");
+
+static const struct rt_conf_row limits_rows[] = {
+	{ .name = "connections", .type = RT_CONF_INT, IN(limits, connections), .flags = RELOADABLE, .min = 1, .max = 100000, .unit = "connections",
+		.fallback = "1024", .help = "SIP connections over tcp and tls; a tenth is kept for each direction." },
+	{ .name = "unauthenticated", .type = RT_CONF_INT, IN(limits, unauthenticated), .flags = RELOADABLE, .min = 1, .max = 100000,
+		.unit = "connections", .fallback = "200", .help = "Of these, incoming ones of peers that are not in peer_addresses and have shown no certificate of peers; never more than half. They are closed after 30 s." },
+	{ .name = "address_share", .type = RT_CONF_INT, IN(limits, address_share), .flags = RELOADABLE, .min = 1, .max = 100, .unit = "%",
+		.fallback = "25", .help = "Of unauthenticated: what one address may have (of IPv6, one /64)." },
+	{ .name = "network_share", .type = RT_CONF_INT, IN(limits, network_share), .flags = RELOADABLE, .min = 1, .max = 100, .unit = "%",
+		.fallback = "50", .help = "The same for one network: an IPv4 /24, an IPv6 /48." },
+	{ .name = "transactions", .type = RT_CONF_INT, IN(limits, transactions), .flags = RELOADABLE, .min = 64, .max = 1000000,
+		.unit = "transactions", .fallback = "65536", .help = "SIP transactions at a time, both directions." },
+	{ .name = "queue_messages", .type = RT_CONF_INT, IN(limits, queue_messages), .flags = RELOADABLE, .min = 1, .max = 4096,
+		.unit = "messages", .fallback = "256", .help = "Messages that wait for one recipient. Partners share them; a quarter more is kept for those who find the queue filled by others." },
+	{ .name = "queue_size", .type = RT_CONF_SIZE, IN(limits, queue_bytes), .flags = RELOADABLE, .min = 65536, .max = 16777216,
+		.fallback = "512KiB", .help = "Their size together, likewise." },
+	{ .name = "waiting_messages", .type = RT_CONF_INT, IN(limits, waiting_messages), .flags = RELOADABLE, .min = 10, .max = XFED_SIP_QUEUE_MSGS,
+		.unit = "messages", .fallback = "65536",
+		.help = "Messages that wait for SIP or are being sent, in all; one next hop may have 30 % of them." },
+	{ .name = "waiting_size", .type = RT_CONF_SIZE, IN(limits, waiting_bytes), .flags = RELOADABLE, .min = 1048576, .max = 1073741824,
+		.fallback = "256MiB", .help = "Their size together, likewise." },
+};
+TABLE(limits, "limits", OBJECT_OF(limits), "Limits of this gateway.");
+
+static const struct rt_conf_row gateway_rows[] = {
+	{ .name = "name", .type = RT_CONF_STRING, GATEWAY(name), .flags = REQUIRED, .convert = rt_conf_convert_name,
+		.help = "The name of this instance." },
+	{ .name = "edges", .type = RT_CONF_OBJECTS, GATEWAY(edges), .flags = REQUIRED, .min = 1, .max = 64, .table = &edges_table,
+		.help = "The edges to link to." },
+	{ .name = "channel", .type = RT_CONF_OBJECT, GATEWAY(channel), .table = &channel_table, .help = "The links to the edges." },
+	{ .name = "domains", .type = RT_CONF_OBJECTS, GATEWAY(domains), .flags = REQUIRED | RELOADABLE, .min = 1, .max = 1024,
+		.table = &domains_table, .help = "Our domains that partners may reach." },
+	{ .name = "sip", .type = RT_CONF_OBJECT, GATEWAY(sip), .table = &sip_table, .help = "The side of the SIP servers." },
+	{ .name = "dialback", .type = RT_CONF_OBJECT, GATEWAY(dialback), .table = &dialback_table, .help = "Server dialback." },
+	{ .name = "partners_dir", .type = RT_CONF_PATH, GATEWAY(partners_dir), .flags = RELOADABLE, .fallback = "/etc/xfed/partners.d",
+		.help = "Directory of the partner files." },
+	{ .name = "access_dir", .type = RT_CONF_PATH, GATEWAY(access_dir), .flags = RELOADABLE, .fallback = "/etc/xfed/access.d",
+		.help = "Directory of the access files." },
+	{ .name = "store", .type = RT_CONF_OBJECT, GATEWAY(store), .table = &store_table, .help = "Where state is kept." },
+	{ .name = "dns", .type = RT_CONF_OBJECT, GATEWAY(dns), .table = &dns_table, .help = "Name resolution." },
+	{ .name = "control_socket", .type = RT_CONF_PATH, GATEWAY(control_socket),
+		.help = "Where xfedctl connects; /run/xfed/NAME.sock unless set." },
+	{ .name = "http", .type = RT_CONF_OBJECT, GATEWAY(http), .table = &http_table, .help = "Metrics and health over HTTP." },
+	{ .name = "log", .type = RT_CONF_OBJECT, GATEWAY(log), .table = &log_table, .help = "The log." },
+	{ .name = "delivery", .type = RT_CONF_OBJECT, GATEWAY(delivery), .table = &delivery_table, .help = "Delivery of messages." },
+	{ .name = "limits", .type = RT_CONF_OBJECT, GATEWAY(limits), .table = &limits_table, .help = "Limits of this gateway." },
+	{ .name = "stop_timeout", .type = RT_CONF_DURATION, GATEWAY(stop_timeout_ms), .flags = RELOADABLE, .min = 1000, .max = 600000,
+		.fallback = "30s", .help = "How long stopping may take: what is in flight is settled, then connections are closed." },
+};
+/* clang-format on */
+const struct rt_conf_table gateway_config_table = { .name = "gateway.yaml",
+	.help = "The configuration of xfed-gateway, a YAML file. Dots stand for objects inside objects, [] for each item of a list.",
+	.rows = gateway_rows,
+	.row_count = XFED_ARRAY_LEN(gateway_rows),
+	.struct_size = sizeof(struct gateway_config) };

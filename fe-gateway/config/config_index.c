@@ -1,0 +1,181 @@
+/* What is asked of the configuration for each datagram, request or stanza: searched for, not gone through. */
+#include "config/config.h"
+
+#include <stdlib.h>
+
+/* ---- senders ---- */
+
+static int compare_names(const void *x, const void *y)
+{
+	return strcmp(*(const char *const *)x, *(const char *const *)y);
+}
+
+static int room_for(struct xfed_arena *a, size_t addresses, size_t udp_addresses, size_t names, struct gateway_senders *out)
+{
+	*out = (struct gateway_senders){
+		.addresses.networks = xfed_arena_alloc(a, addresses * sizeof(*out->addresses.networks)),
+		.udp_addresses.networks = xfed_arena_alloc(a, udp_addresses * sizeof(*out->udp_addresses.networks)),
+		.names = xfed_arena_alloc(a, names * sizeof(*out->names)),
+	};
+	return out->addresses.networks && out->udp_addresses.networks && out->names ? XFED_OK : XFED_ERR_NOMEM;
+}
+
+static void add_networks(struct rt_network_set *to, const struct rt_network_set *from)
+{
+	for (size_t i = 0; i < from->count; i++) {
+		to->networks[to->count++] = from->networks[i];
+	}
+}
+
+static void add_senders(struct gateway_senders *s, const struct gateway_domain *d)
+{
+	add_networks(&s->addresses, &d->networks);
+	if (d->udp_trusted) {
+		add_networks(&s->udp_addresses, &d->networks);
+	}
+	for (size_t i = 0; i < d->peers.count; i++) {
+		s->names[s->name_count++] = d->peers.items[i];
+	}
+}
+
+static void seal_senders(struct gateway_senders *s)
+{
+	size_t kept = 0;
+	rt_network_set_seal(&s->addresses);
+	rt_network_set_seal(&s->udp_addresses);
+	if (s->name_count > 0) {
+		qsort(s->names, s->name_count, sizeof(*s->names), compare_names);
+	}
+	for (size_t i = 0; i < s->name_count; i++) {
+		if (kept == 0 || strcmp(s->names[kept - 1], s->names[i]) != 0) {
+			s->names[kept++] = s->names[i];
+		}
+	}
+	s->name_count = kept;
+}
+
+static int index_senders(struct gateway_config *c, struct xfed_arena *a)
+{
+	size_t addresses = 0, udp_addresses = 0, names = 0;
+	for (size_t i = 0; i < c->domains.count; i++) {
+		const struct gateway_domain *d = &c->domains.items[i];
+		addresses += d->networks.count;
+		udp_addresses += d->udp_trusted ? d->networks.count : 0;
+		names += d->peers.count;
+	}
+	int rc = room_for(a, addresses, udp_addresses, names, &c->senders);
+	for (size_t i = 0; i < c->domains.count && rc == XFED_OK; i++) {
+		struct gateway_domain *d = &c->domains.items[i];
+		rc = room_for(a, d->networks.count, d->udp_trusted ? d->networks.count : 0, d->peers.count, &d->senders);
+		if (rc == XFED_OK) {
+			add_senders(&d->senders, d);
+			seal_senders(&d->senders);
+			add_senders(&c->senders, d);
+		}
+	}
+	if (rc == XFED_OK) {
+		seal_senders(&c->senders);
+	}
+	return rc;
+}
+
+static uint8_t lower(char c)
+{
+	return (uint8_t)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+}
+
+/* The name of a certificate in any case against one of the configuration, which is in lower case. */
+static int compare_name(const void *key, const void *item)
+{
+	const struct xfed_span *name = key;
+	const char *listed = *(const char *const *)item;
+	for (size_t i = 0; i < name->len; i++) {
+		int difference = lower(name->data[i]) - (uint8_t)listed[i];
+		if (difference != 0 || listed[i] == '\0') {
+			return difference != 0 ? difference : 1;
+		}
+	}
+	return listed[name->len] ? -1 : 0;
+}
+
+bool gateway_senders_have_name(const struct gateway_senders *s, struct xfed_span name)
+{
+	return s->name_count > 0 && bsearch(&name, s->names, s->name_count, sizeof(*s->names), compare_name);
+}
+
+/* ---- domains ---- */
+
+static const char *inside_of(const struct gateway_domain *d)
+{
+	return d->sip_domain ? d->sip_domain : d->domain;
+}
+
+static int compare_domains(const void *x, const void *y)
+{
+	return strcmp((*(const struct gateway_domain *const *)x)->domain, (*(const struct gateway_domain *const *)y)->domain);
+}
+
+static int compare_inside(const void *x, const void *y)
+{
+	return strcmp(inside_of(*(const struct gateway_domain *const *)x), inside_of(*(const struct gateway_domain *const *)y));
+}
+
+static int compare_span(struct xfed_span s, const char *text)
+{
+	int difference = strncmp(s.len > 0 ? s.data : "", text, s.len);
+	return difference != 0 ? difference : text[s.len] ? -1 : 0;
+}
+
+static int compare_to_domain(const void *key, const void *item)
+{
+	return compare_span(*(const struct xfed_span *)key, (*(const struct gateway_domain *const *)item)->domain);
+}
+
+static int compare_to_inside(const void *key, const void *item)
+{
+	return compare_span(*(const struct xfed_span *)key, inside_of(*(const struct gateway_domain *const *)item));
+}
+
+static int index_domains(struct gateway_config *c, struct xfed_arena *a)
+{
+	size_t n = c->domains.count;
+	c->by_domain = xfed_arena_alloc(a, n * sizeof(*c->by_domain));
+	c->by_inside = xfed_arena_alloc(a, n * sizeof(*c->by_inside));
+	if (!c->by_domain || !c->by_inside) {
+		return XFED_ERR_NOMEM;
+	}
+	for (size_t i = 0; i < n; i++) {
+		c->by_domain[i] = c->by_inside[i] = &c->domains.items[i];
+	}
+	if (n > 0) {
+		qsort(c->by_domain, n, sizeof(*c->by_domain), compare_domains);
+		qsort(c->by_inside, n, sizeof(*c->by_inside), compare_inside);
+	}
+	return XFED_OK;
+}
+
+int gateway_config_index(struct gateway_config *c, struct xfed_arena *a)
+{
+	int rc = index_senders(c, a);
+	return rc == XFED_OK ? index_domains(c, a) : rc;
+}
+
+static const struct gateway_domain *find(
+	const struct gateway_config *c, const struct gateway_domain *const *list, struct xfed_span domain, int (*compare)(const void *, const void *))
+{
+	const struct gateway_domain *const *d = list && !memchr(domain.len > 0 ? domain.data : "", '\0', domain.len)
+							? bsearch(&domain, list, c->domains.count, sizeof(*list), compare)
+							: NULL;
+	return d ? *d : NULL;
+}
+
+const struct gateway_domain *gateway_config_domain(const struct gateway_config *c, struct xfed_span domain)
+{
+	return find(c, c->by_domain, domain, compare_to_domain);
+}
+
+const struct gateway_domain *gateway_config_inside(const struct gateway_config *c, struct xfed_span domain)
+{
+	const struct gateway_domain *d = find(c, c->by_inside, domain, compare_to_inside);
+	return d ? d : gateway_config_domain(c, domain);
+}

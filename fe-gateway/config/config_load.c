@@ -1,0 +1,216 @@
+/* Loading gateway.yaml: the checks across keys, and what is worked out from them. */
+#include "config/config.h"
+
+#include "config/config_convert.h"
+
+#define VALUE XFED_REASON_CONFIG_VALUE_INVALID
+
+/* The certificate name that follows from a host, where none is given. OK also where an error was added; NOMEM. */
+static int derive_tls_name(struct rt_conf_doc *doc, const void *object, const struct rt_conf_address *address, const char **tls_name)
+{
+	struct xfed_span name;
+	const char *accepted;
+	int rc = address->is_ip ? XFED_ERR_INVALID : rt_conf_convert_host(&doc->arena, xfed_span_str(address->host), &name, &accepted);
+	if (rc == XFED_OK) {
+		*tls_name = name.data;
+	} else if (rc == XFED_ERR_INVALID) {
+		rt_conf_fail(doc, object, "tls_name", VALUE, "missing, accepted: the name in the certificate of %.253s (which is no name itself)",
+			address->host);
+	}
+	return rc == XFED_ERR_INVALID ? XFED_OK : rc;
+}
+
+static int check_edges(struct rt_conf_doc *doc, struct gateway_config *c)
+{
+	int rc = XFED_OK;
+	for (size_t i = 0; i < c->edges.count; i++) {
+		struct gateway_edge *e = &c->edges.items[i];
+		for (size_t j = 0; j < i; j++) {
+			if (strcmp(e->name, c->edges.items[j].name) == 0) {
+				rt_conf_fail(doc, e, "name", VALUE, "found \"%s\" a second time, accepted: a name of its own for each edge", e->name);
+			}
+		}
+		if (rc == XFED_OK && !e->tls_name) {
+			rc = derive_tls_name(doc, e, &e->address, &e->tls_name);
+		}
+	}
+	return rc;
+}
+
+static int fill_networks(struct rt_conf_doc *doc, struct gateway_domain *d)
+{
+	d->networks.count = d->peer_addresses.count;
+	return rt_conf_networks(doc, &d->peer_addresses, &d->networks.networks);
+}
+
+static bool listens_on(const struct gateway_config *c, enum rt_conf_transport t)
+{
+	for (size_t i = 0; i < c->sip.listen.count; i++) {
+		if (c->sip.listen.items[i].transport == t) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static int parse_hop(struct rt_conf_doc *doc, struct gateway_domain *d)
+{
+	struct xfed_span host;
+	const char *accepted;
+	if (d->next_hop) {
+		return config_parse_next_hop(&doc->arena, xfed_span_str(d->next_hop), &d->hop);
+	}
+	int rc = rt_conf_convert_host(&doc->arena, xfed_span_str(d->sip_domain ? d->sip_domain : d->domain), &host, &accepted);
+	if (rc == XFED_OK) {
+		d->hop = (struct rt_conf_address){ .host = host.data };
+	} else if (rc == XFED_ERR_INVALID) {
+		rt_conf_fail(doc, d, "next_hop", VALUE, "missing, accepted: the SIP server of %.253s (which is no name in the DNS)", d->domain);
+	}
+	return rc;
+}
+
+/* What RFC 3263 section 4.1 takes where the DNS is not asked: the first of these that we use. */
+static enum rt_conf_transport usual_transport(const struct gateway_config *c)
+{
+	return listens_on(c, RT_TRANSPORT_UDP) ? RT_TRANSPORT_UDP : listens_on(c, RT_TRANSPORT_TCP) ? RT_TRANSPORT_TCP : RT_TRANSPORT_TLS;
+}
+
+static int fill_hop(struct rt_conf_doc *doc, const struct gateway_config *c, struct gateway_domain *d)
+{
+	int rc = parse_hop(doc, d);
+	if (rc != XFED_OK) {
+		return rc == XFED_ERR_INVALID ? XFED_OK : rc; /* told */
+	}
+	enum rt_conf_transport t = d->hop.transport != RT_TRANSPORT_NONE ? d->hop.transport : usual_transport(c);
+	bool is_found_out = d->hop.transport == RT_TRANSPORT_NONE && d->hop.port == 0 && !d->hop.is_ip;
+	if (t != RT_TRANSPORT_TLS && !(is_found_out && listens_on(c, RT_TRANSPORT_TLS))) {
+		if (d->tls_name) {
+			rt_conf_warn(doc, d, "tls_name", VALUE, "not used: next_hop is reached over %s", rt_conf_transport_name(t));
+		}
+		d->tls_name = NULL;
+	} else if (!d->tls_name) {
+		rc = derive_tls_name(doc, d, &d->hop, &d->tls_name);
+	}
+	return rc;
+}
+
+/* Two domains that share a name, here or inside, could not be told apart. */
+static void check_unique(struct rt_conf_doc *doc, struct gateway_config *c, size_t i)
+{
+	struct gateway_domain *d = &c->domains.items[i];
+	for (size_t j = 0; j < i; j++) {
+		const struct gateway_domain *o = &c->domains.items[j];
+		if (strcmp(d->domain, o->domain) == 0) {
+			rt_conf_fail(doc, d, "domain", VALUE, "found \"%s\" a second time, accepted: each domain once", d->domain);
+		} else if (strcmp(d->sip_domain ? d->sip_domain : d->domain, o->sip_domain ? o->sip_domain : o->domain) == 0) {
+			rt_conf_fail(doc, d, d->sip_domain ? "sip_domain" : "domain", VALUE,
+				"found \"%s\", which stands inside for \"%s\" already, accepted: another domain",
+				d->sip_domain ? d->sip_domain : d->domain, o->domain);
+		}
+	}
+}
+
+static void check_senders(struct rt_conf_doc *doc, const struct gateway_config *c, const struct gateway_domain *d)
+{
+	if (d->peers.count == 0 && d->peer_addresses.count == 0) {
+		rt_conf_warn(doc, d, "peers", VALUE, "neither peers nor peer_addresses: nobody may send us SIP as %s", d->domain);
+	}
+	if (d->udp_trusted && d->peer_addresses.count == 0) {
+		rt_conf_fail(doc, d, "udp_trusted", VALUE, "found true without peer_addresses, accepted: false, or a list of addresses");
+	}
+	if (d->next_hop && d->hop.transport == RT_TRANSPORT_UDP && !listens_on(c, RT_TRANSPORT_UDP)) {
+		rt_conf_fail(doc, d, "next_hop", VALUE, "needs udp, and sip.listen has no udp address to send from");
+	}
+}
+
+static int check_domains(struct rt_conf_doc *doc, struct gateway_config *c)
+{
+	int rc = XFED_OK;
+	for (size_t i = 0; i < c->domains.count && rc == XFED_OK; i++) {
+		struct gateway_domain *d = &c->domains.items[i];
+		check_unique(doc, c, i);
+		rc = fill_networks(doc, d);
+		if (rc == XFED_OK) {
+			rc = fill_hop(doc, c, d);
+		}
+		if (rc == XFED_OK) {
+			check_senders(doc, c, d);
+		}
+	}
+	return rc;
+}
+
+static void check_sip_tls(struct rt_conf_doc *doc, const struct gateway_config *c)
+{
+	bool is_used = listens_on(c, RT_TRANSPORT_TLS);
+	for (size_t i = 0; i < c->domains.count; i++) {
+		is_used = is_used || c->domains.items[i].hop.transport == RT_TRANSPORT_TLS;
+	}
+	const char *const keys[] = { "sip.certificate", "sip.key", "sip.ca" };
+	const char *const values[] = { c->sip.certificate, c->sip.key, c->sip.ca };
+	for (size_t i = 0; is_used && i < XFED_ARRAY_LEN(keys); i++) {
+		if (!values[i]) {
+			rt_conf_fail(doc, c, keys[i], VALUE, "missing, accepted: an absolute path (tls is used)");
+		}
+	}
+}
+
+static int check(struct rt_conf_doc *doc, struct gateway_config *c)
+{
+	size_t errors_before = doc->errors->error_count;
+	int rc = check_edges(doc, c);
+	if (rc == XFED_OK) {
+		rc = check_domains(doc, c);
+	}
+	if (rc != XFED_OK) {
+		return rc;
+	}
+	check_sip_tls(doc, c);
+	if (c->dns.dnssec == GATEWAY_DNSSEC_TRUST_AD) {
+		rt_conf_check_trust_ad(doc, &c->dns.servers);
+	}
+	rc = rt_conf_control_socket(doc, c->name, &c->control_socket);
+	return rc == XFED_OK && doc->errors->error_count > errors_before ? XFED_ERR_INVALID : rc;
+}
+
+/* Takes over the document. */
+static int finish(int rc, struct rt_conf_doc *doc, struct gateway_config **out)
+{
+	struct gateway_config *c = doc->object;
+	if (rc == XFED_OK) {
+		rc = check(doc, c);
+	}
+	if (rc == XFED_OK) {
+		rc = gateway_config_index(c, &doc->arena);
+	}
+	if (rc != XFED_OK) {
+		rt_conf_doc_deinit(doc);
+		return rc;
+	}
+	c->doc = *doc;
+	*out = c;
+	return XFED_OK;
+}
+
+int gateway_config_load(const char *path, struct rt_conf_errors *errors, struct gateway_config **out)
+{
+	struct rt_conf_doc doc;
+	*out = NULL;
+	return finish(rt_conf_load_file(&doc, &gateway_config_table, path, errors), &doc, out);
+}
+
+int gateway_config_parse(const char *file, struct xfed_span text, struct rt_conf_errors *errors, struct gateway_config **out)
+{
+	struct rt_conf_doc doc;
+	*out = NULL;
+	return finish(rt_conf_load(&doc, &gateway_config_table, file, text, errors), &doc, out);
+}
+
+void gateway_config_free(struct gateway_config *c)
+{
+	if (c) {
+		/* The struct lies in its own document's arena. */
+		struct rt_conf_doc doc = c->doc;
+		rt_conf_doc_deinit(&doc);
+	}
+}

@@ -1,0 +1,227 @@
+#include "contacts/contacts.h"
+
+#include <utlist.h>
+
+#include "util/table.h"
+
+#define FORGET_PER_TICK 256
+
+/* Of a message of the contact. */
+struct last {
+	const char *type; /* "chat", "normal", or NULL: none */
+	char *thread;	  /* NULL: none */
+	size_t thread_len;
+};
+
+struct contact {
+	struct contact *prev, *next; /* in one of the orders, least recently used first */
+	uint64_t wrote_ms, heard_ms, delivered_ms, used_ms;
+	bool has_written, was_heard, has_reached;
+	struct last last, trying;
+	uint64_t trying_id; /* 0: none is on its way */
+	size_t key_len;
+	UT_hash_handle hh;
+	char key[]; /* local, NUL, remote */
+};
+
+/* Two orders, so that whoever writes under very many addresses pushes out what is kept of strangers, not whom our users have written to. */
+struct contacts {
+	struct contact *table, *heard, *written;
+	size_t max, count;
+};
+
+static struct contact **order_of(struct contacts *c, const struct contact *k)
+{
+	return k->has_written ? &c->written : &c->heard;
+}
+
+int contacts_new(size_t max, struct contacts **out)
+{
+	struct contacts *c = xfed_calloc(1, sizeof(*c));
+	*out = c;
+	if (!c) {
+		return XFED_ERR_NOMEM;
+	}
+	c->max = max ? max : CONTACTS_MAX;
+	return XFED_OK;
+}
+
+static void forget(struct contacts *c, struct contact *k)
+{
+	struct contact **order = order_of(c, k);
+	HASH_DELETE(hh, c->table, k);
+	DL_DELETE(*order, k);
+	c->count--;
+	xfed_free(k->last.thread);
+	xfed_free(k->trying.thread);
+	xfed_free(k);
+}
+
+void contacts_free(struct contacts *c)
+{
+	if (!c) {
+		return;
+	}
+	while (c->heard) {
+		forget(c, c->heard);
+	}
+	while (c->written) {
+		forget(c, c->written);
+	}
+	xfed_free(c);
+}
+
+static size_t write_key(struct xfed_span local, struct xfed_span remote, char *out)
+{
+	memcpy(out, local.data, local.len);
+	out[local.len] = '\0';
+	memcpy(out + local.len + 1, remote.data, remote.len);
+	return local.len + 1 + remote.len;
+}
+
+static struct contact *find(const struct contacts *c, struct xfed_span local, struct xfed_span remote)
+{
+	char key[2 * 2048 + 1];
+	struct contact *k = NULL;
+	if (local.len + remote.len + 1 <= sizeof(key)) {
+		size_t len = write_key(local, remote, key);
+		HASH_FIND(hh, c->table, key, len, k);
+	}
+	return k;
+}
+
+static struct contact *make(struct contacts *c, struct xfed_span local, struct xfed_span remote)
+{
+	struct contact *k = xfed_malloc(sizeof(*k) + local.len + remote.len + 1);
+	if (!k) {
+		return NULL;
+	}
+	memset(k, 0, sizeof(*k));
+	k->key_len = write_key(local, remote, k->key);
+	HASH_ADD_KEYPTR(hh, c->table, k->key, k->key_len, k);
+	if (!XFED_TABLE_ADDED(k)) {
+		xfed_free(k);
+		return NULL;
+	}
+	c->count++;
+	return k;
+}
+
+static struct contact *find_or_make(struct contacts *c, struct xfed_span local, struct xfed_span remote)
+{
+	struct contact *k = find(c, local, remote), **order;
+	if (k) {
+		order = order_of(c, k);
+		DL_DELETE(*order, k);
+		return k;
+	}
+	while (c->count >= c->max) {
+		forget(c, c->heard ? c->heard : c->written);
+	}
+	return make(c, local, remote);
+}
+
+/* The pair, moved to the end of its order; `is_ours`: our user writes. What he wrote a day ago gives it no better place any more. */
+static struct contact *use(struct contacts *c, struct xfed_span local, struct xfed_span remote, bool is_ours, uint64_t now_ms)
+{
+	struct contact *k = find_or_make(c, local, remote), **order;
+	if (!k) {
+		return NULL;
+	}
+	k->used_ms = now_ms;
+	k->wrote_ms = is_ours ? now_ms : k->wrote_ms;
+	k->has_written = is_ours || (k->has_written && now_ms - k->wrote_ms < CONTACT_KEEP_MS);
+	order = order_of(c, k);
+	DL_APPEND(*order, k);
+	return k;
+}
+
+int contacts_wrote(struct contacts *c, struct xfed_span local, struct xfed_span remote, uint64_t now_ms)
+{
+	return use(c, local, remote, true, now_ms) ? XFED_OK : XFED_ERR_NOMEM;
+}
+
+int contacts_heard(struct contacts *c, struct xfed_span local, struct xfed_span remote, uint64_t now_ms)
+{
+	struct contact *k = use(c, local, remote, false, now_ms);
+	if (!k) {
+		return XFED_ERR_NOMEM;
+	}
+	k->was_heard = true;
+	k->heard_ms = now_ms;
+	return XFED_OK;
+}
+
+int contacts_trying(struct contacts *c, struct xfed_span local, struct xfed_span remote, uint64_t id, struct xfed_span type, struct xfed_span thread,
+	uint64_t now_ms)
+{
+	struct contact *k = use(c, local, remote, false, now_ms);
+	char *copy = k && thread.data ? xfed_strndup(thread) : NULL;
+	if (!k || (thread.data && !copy)) {
+		return XFED_ERR_NOMEM;
+	}
+	xfed_free(k->trying.thread);
+	k->trying = (struct last){ xfed_span_is(type, "chat") ? "chat" : xfed_span_is(type, "normal") ? "normal" : NULL, copy, thread.len };
+	k->trying_id = id;
+	return XFED_OK;
+}
+
+void contacts_tried(struct contacts *c, struct xfed_span local, struct xfed_span remote, uint64_t id, bool is_delivered, uint64_t now_ms)
+{
+	struct contact *k = find(c, local, remote);
+	if (!k || k->trying_id != id) {
+		return;
+	}
+	if (is_delivered) {
+		k->has_reached = true;
+		k->delivered_ms = now_ms;
+		if (!k->trying.thread) { /* one without a thread ends none */
+			k->trying.thread = k->last.thread;
+			k->trying.thread_len = k->last.thread_len;
+			k->last.thread = NULL;
+		}
+		xfed_free(k->last.thread);
+		k->last = k->trying;
+	} else {
+		xfed_free(k->trying.thread);
+	}
+	k->trying = (struct last){ 0 };
+	k->trying_id = 0;
+}
+
+void contacts_facts(const struct contacts *c, struct xfed_span local, struct xfed_span remote, uint64_t now_ms, struct contact_facts *out)
+{
+	*out = (struct contact_facts){ 0 };
+	const struct contact *k = find(c, local, remote);
+	if (!k) {
+		return;
+	}
+	out->is_authorised = k->has_written && now_ms - k->wrote_ms < CONTACT_KEEP_MS;
+	out->is_alive = k->was_heard && now_ms - k->heard_ms < CONTACT_ALIVE_MS;
+	bool has_last = k->has_reached && now_ms - k->delivered_ms < CONTACT_KEEP_MS;
+	const struct last none = { 0 }, *last = has_last ? &k->last : &none;
+	out->type = xfed_span_str(k->trying_id ? k->trying.type : last->type);
+	last = k->trying.thread ? &k->trying : last;
+	out->thread = xfed_span_make(last->thread, last->thread_len);
+}
+
+static bool is_old(const struct contact *k, uint64_t now_ms)
+{
+	return k && now_ms - k->used_ms >= CONTACT_KEEP_MS;
+}
+
+void contacts_tick(struct contacts *c, uint64_t now_ms)
+{
+	for (int i = 0; i < FORGET_PER_TICK; i++) {
+		struct contact *old = is_old(c->heard, now_ms) ? c->heard : c->written;
+		if (!is_old(old, now_ms)) {
+			return;
+		}
+		forget(c, old);
+	}
+}
+
+size_t contacts_count(const struct contacts *c)
+{
+	return c->count;
+}

@@ -1,0 +1,257 @@
+#include "im/recipients.h"
+
+#include <utlist.h>
+
+/* What one partner has in one recipient's queue. */
+struct part_key {
+	const struct recipient *who;
+	uint64_t share;
+};
+
+struct recipient_part {
+	struct part_key key;
+	size_t count, bytes;
+	UT_hash_handle hh;
+};
+
+struct recipient {
+	struct recipient_item *items;
+	size_t count, bytes;
+	size_t parts;		     /* partners that have something there */
+	struct recipient_part first; /* of one of them, mostly the only one; those beside it are in the table */
+	struct recipient *ready_prev, *ready_next;
+	bool is_ready; /* its first item has not come out yet */
+	size_t address_len;
+	UT_hash_handle hh;
+	char address[]; /* not terminated */
+};
+
+struct recipients {
+	struct recipients_limits limits;
+	struct recipient *table, *ready;
+	struct recipient_part *parts;
+	struct recipient_item *all;
+	size_t count;
+};
+
+int recipients_new(const struct recipients_limits *limits, struct recipients **out)
+{
+	struct recipients *r = xfed_calloc(1, sizeof(*r));
+	*out = r;
+	if (!r) {
+		return XFED_ERR_NOMEM;
+	}
+	r->limits = *limits;
+	return XFED_OK;
+}
+
+void recipients_set_limits(struct recipients *r, const struct recipients_limits *limits)
+{
+	r->limits = *limits;
+}
+
+static void set_ready(struct recipients *r, struct recipient *who, bool is_ready)
+{
+	if (who->is_ready == is_ready) {
+		return;
+	}
+	who->is_ready = is_ready;
+	if (is_ready) {
+		DL_APPEND2(r->ready, who, ready_prev, ready_next);
+	} else {
+		DL_DELETE2(r->ready, who, ready_prev, ready_next);
+	}
+}
+
+static void release(struct recipients *r, struct recipient *who)
+{
+	set_ready(r, who, false);
+	HASH_DELETE(hh, r->table, who);
+	xfed_free(who);
+}
+
+static void release_part(struct recipients *r, struct recipient_part *part)
+{
+	HASH_DELETE(hh, r->parts, part);
+	xfed_free(part);
+}
+
+void recipients_free(struct recipients *r)
+{
+	if (!r) {
+		return;
+	}
+	struct recipient *who, *next;
+	struct recipient_part *part, *next_part;
+	HASH_ITER(hh, r->table, who, next) {
+		release(r, who);
+	}
+	HASH_ITER(hh, r->parts, part, next_part) {
+		release_part(r, part);
+	}
+	xfed_free(r);
+}
+
+static struct recipient *find_or_make(struct recipients *r, struct xfed_span address)
+{
+	struct recipient *who = NULL;
+	HASH_FIND(hh, r->table, address.data, address.len, who);
+	if (who) {
+		return who;
+	}
+	who = xfed_malloc(sizeof(*who) + address.len);
+	if (!who) {
+		return NULL;
+	}
+	memset(who, 0, sizeof(*who));
+	memcpy(who->address, address.data, address.len);
+	who->address_len = address.len;
+	HASH_ADD_KEYPTR(hh, r->table, who->address, who->address_len, who);
+	if (!XFED_TABLE_ADDED(who)) {
+		xfed_free(who);
+		return NULL;
+	}
+	return who;
+}
+
+static struct recipient_part *find_or_make_part(struct recipients *r, struct recipient *who, uint64_t share)
+{
+	struct recipient_part *part = NULL, *first = &who->first;
+	struct part_key key = { who, share };
+	if (first->count > 0 && first->key.share == share) {
+		return first;
+	}
+	if (who->parts > (first->count > 0)) {
+		HASH_FIND(hh, r->parts, &key, sizeof(key), part);
+	}
+	if (part) {
+		return part;
+	}
+	if (first->count == 0) {
+		first->key = key;
+		return first;
+	}
+	part = xfed_calloc(1, sizeof(*part));
+	if (!part) {
+		return NULL;
+	}
+	part->key = key;
+	HASH_ADD(hh, r->parts, key, sizeof(part->key), part);
+	if (!XFED_TABLE_ADDED(part)) {
+		xfed_free(part);
+		return NULL;
+	}
+	return part;
+}
+
+/* One more, within so many quarters of the limits. */
+static bool fits(const struct recipients_limits *most, const struct recipient *who, size_t bytes, size_t quarters)
+{
+	return who->count < most->messages * quarters / 4 && bytes <= most->bytes && who->bytes + bytes <= most->bytes / 4 * quarters;
+}
+
+/* One more, and the partner has no more than an equal part of the limits. */
+static bool is_fair(const struct recipients_limits *most, const struct recipient *who, const struct recipient_part *part, size_t bytes)
+{
+	size_t partners = who->parts + (part->count == 0);
+	return partners == 1 || (part->count < most->messages / partners && part->bytes + bytes <= most->bytes / partners);
+}
+
+/* One more, and the partner leaves as much of the quarter above the limits as it has itself: there is room for yet another. */
+static bool leaves_room(const struct recipients_limits *most, const struct recipient *who, const struct recipient_part *part, size_t bytes)
+{
+	size_t count = most->messages * 5 / 4 - who->count - 1, left = most->bytes / 4 * 5 - who->bytes - bytes;
+	return part->count == 0 || (part->count < count && part->bytes + bytes <= left);
+}
+
+/*
+ * Alone a partner may fill the queue. Beside others it goes on as long as a quarter is free, then up to an equal part; and a
+ * quarter above the limits is for those who find the queue filled by others. One item always fits: a bound on what waits must
+ * not become a bound on one message.
+ */
+static bool has_room(const struct recipients_limits *most, const struct recipient *who, const struct recipient_part *part, size_t bytes)
+{
+	return who->count == 0 || fits(most, who, bytes, 3) || (fits(most, who, bytes, 4) && is_fair(most, who, part, bytes)) ||
+	       (fits(most, who, bytes, 5) && who->parts + (part->count == 0) > 1 && leaves_room(most, who, part, bytes));
+}
+
+/* Nothing is left behind by what was not taken, or was the last. */
+static void release_unused(struct recipients *r, struct recipient *who, struct recipient_part *part)
+{
+	if (part && part->count == 0 && part != &who->first) {
+		release_part(r, part);
+	}
+	if (who->count == 0) {
+		release(r, who);
+	}
+}
+
+int recipients_add(struct recipients *r, struct xfed_span address, struct recipient_item *it)
+{
+	struct recipient *who = find_or_make(r, address);
+	if (!who) {
+		return XFED_ERR_NOMEM;
+	}
+	struct recipient_part *part = find_or_make_part(r, who, it->share);
+	if (!part || !has_room(&r->limits, who, part, it->bytes)) {
+		release_unused(r, who, part);
+		return part ? XFED_ERR_LIMIT : XFED_ERR_NOMEM;
+	}
+	it->recipient = who;
+	it->part = part;
+	it->has_come_out = false;
+	DL_APPEND(who->items, it);
+	DL_APPEND2(r->all, it, all_prev, all_next);
+	who->count++;
+	who->bytes += it->bytes;
+	who->parts += part->count++ == 0;
+	part->bytes += it->bytes;
+	r->count++;
+	set_ready(r, who, who->items == it || who->is_ready);
+	return XFED_OK;
+}
+
+struct recipient_item *recipients_next(struct recipients *r)
+{
+	struct recipient *who = r->ready;
+	if (!who) {
+		return NULL;
+	}
+	set_ready(r, who, false);
+	who->items->has_come_out = true;
+	return who->items;
+}
+
+void recipients_remove(struct recipients *r, struct recipient_item *it)
+{
+	struct recipient *who = it->recipient;
+	struct recipient_part *part = it->part;
+	DL_DELETE(who->items, it);
+	DL_DELETE2(r->all, it, all_prev, all_next);
+	who->count--;
+	who->bytes -= it->bytes;
+	who->parts -= --part->count == 0;
+	part->bytes -= it->bytes;
+	r->count--;
+	it->recipient = NULL;
+	it->part = NULL;
+	if (who->items) {
+		set_ready(r, who, !who->items->has_come_out);
+	}
+	release_unused(r, who, part);
+}
+
+struct recipient_item *recipients_behind(const struct recipient_item *it)
+{
+	return it->next;
+}
+
+struct recipient_item *recipients_iterate(const struct recipients *r, const struct recipient_item *after)
+{
+	return after ? after->all_next : r->all;
+}
+
+size_t recipients_count(const struct recipients *r)
+{
+	return r->count;
+}

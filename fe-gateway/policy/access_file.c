@@ -1,0 +1,357 @@
+#include "policy/access_file.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "policy/policy_dir.h"
+#include "util/table.h"
+#include "xfed/limits.h"
+#include "xfed/mem.h"
+
+#define RELOADABLE     RT_CONF_RELOADABLE
+#define VALUE	       XFED_REASON_CONFIG_VALUE_INVALID
+#define ACCESS(member) .offset = offsetof(struct access_options, member)
+
+enum access_scope { ACCESS_GLOBAL, ACCESS_SITE, ACCESS_USER };
+
+struct access_options {
+	const char *name;
+	enum access_scope scope;
+	bool allowed;
+	struct rt_conf_strings granted_to;
+	const char *granted_to_file;
+	struct rt_conf_strings domains;
+};
+
+static int convert_user(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted)
+{
+	struct xfed_jid jid;
+	*accepted = "an address of a user such as alice@example.com";
+	int rc = xfed_jid_parse(a, in, &jid);
+	if (rc != XFED_OK) {
+		return rc;
+	}
+	if (!jid.local.data || jid.resource.data) {
+		return XFED_ERR_INVALID;
+	}
+	*out = xfed_arena_printf(a, "%.*s@%.*s", (int)jid.local.len, jid.local.data, (int)jid.domain.len, jid.domain.data);
+	return out->data ? XFED_OK : XFED_ERR_NOMEM;
+}
+
+/* clang-format off */
+static const struct rt_conf_word scope_words[] = {
+	{ "global", ACCESS_GLOBAL, NULL }, { "site", ACCESS_SITE, NULL }, { "user", ACCESS_USER, NULL }, { NULL, 0, NULL },
+};
+static const struct rt_conf_row access_rows[] = {
+	{ .name = "name", .type = RT_CONF_STRING, ACCESS(name), .flags = RT_CONF_REQUIRED | RELOADABLE,
+		.help = "The name of the rule; the file is named after it, in lower case." },
+	{ .name = "scope", .type = RT_CONF_ENUM, ACCESS(scope), .flags = RT_CONF_REQUIRED | RELOADABLE, .words = scope_words,
+		.help = "Whom the rule is for: everyone, the users of domains, or single users. User beats site beats global." },
+	{ .name = "allowed", .type = RT_CONF_BOOL, ACCESS(allowed), .flags = RT_CONF_REQUIRED | RELOADABLE,
+		.help = "Whether they may use federation." },
+	{ .name = "granted_to", .type = RT_CONF_STRINGS, ACCESS(granted_to), .flags = RELOADABLE, .convert = convert_user,
+		.help = "With scope user: their addresses." },
+	{ .name = "granted_to_file", .type = RT_CONF_PATH, ACCESS(granted_to_file), .flags = RELOADABLE,
+		.help = "With scope user: a file with one address a line; empty lines and lines beginning with # are left out." },
+	{ .name = "domains", .type = RT_CONF_STRINGS, ACCESS(domains), .flags = RELOADABLE, .convert = rt_conf_convert_domain,
+		.help = "With scope site: the domains." },
+};
+/* clang-format on */
+const struct rt_conf_table access_file_table = { .name = "access.d/NAME.yaml",
+	.help = "Which local users may use federation, one rule a file. Without any file everyone may; with files, a user whom none "
+		"covers may not.",
+	.rows = access_rows,
+	.row_count = XFED_ARRAY_LEN(access_rows),
+	.struct_size = sizeof(struct access_options) };
+
+/* ---- the set ---- */
+
+struct access_rule {
+	char *name;
+	bool allowed;
+	struct access_rule *next;
+};
+struct access_entry {
+	char *key; /* "alice@example.com", "example.com" */
+	const struct access_rule *rule;
+	UT_hash_handle hh;
+};
+struct access_set {
+	struct access_rule *rules;
+	struct access_entry *users, *sites;
+	const struct access_rule *global;
+};
+
+int access_set_new(struct access_set **out)
+{
+	*out = xfed_calloc(1, sizeof(**out));
+	return *out ? XFED_OK : XFED_ERR_NOMEM;
+}
+
+static void free_entries(struct access_entry **table)
+{
+	struct access_entry *e, *next;
+	HASH_ITER(hh, *table, e, next) {
+		HASH_DEL(*table, e);
+		xfed_free(e->key);
+		xfed_free(e);
+	}
+}
+
+void access_set_free(struct access_set *s)
+{
+	if (!s) {
+		return;
+	}
+	free_entries(&s->users);
+	free_entries(&s->sites);
+	while (s->rules) {
+		struct access_rule *next = s->rules->next;
+		xfed_free(s->rules->name);
+		xfed_free(s->rules);
+		s->rules = next;
+	}
+	xfed_free(s);
+}
+
+static const struct access_entry *find(const struct access_entry *table, struct xfed_span key)
+{
+	const struct access_entry *e = NULL;
+	HASH_FIND(hh, table, key.data, key.len, e);
+	return e;
+}
+
+/* OK, NOMEM; INVALID where another rule names it already (`*taken`). */
+static int add_entry(struct access_entry **table, struct xfed_span key, const struct access_rule *rule, const struct access_rule **taken)
+{
+	const struct access_entry *old = find(*table, key);
+	if (old) {
+		*taken = old->rule;
+		return old->rule == rule ? XFED_OK : XFED_ERR_INVALID;
+	}
+	struct access_entry *e = xfed_calloc(1, sizeof(*e));
+	if (!e || !(e->key = xfed_strndup(key))) {
+		xfed_free(e);
+		return XFED_ERR_NOMEM;
+	}
+	e->rule = rule;
+	HASH_ADD_KEYPTR(hh, *table, e->key, key.len, e);
+	if (!XFED_TABLE_ADDED(e)) {
+		xfed_free(e->key);
+		xfed_free(e);
+		return XFED_ERR_NOMEM;
+	}
+	return XFED_OK;
+}
+
+static struct access_rule *add_rule(struct access_set *s, const struct access_options *o)
+{
+	struct access_rule *r = xfed_calloc(1, sizeof(*r));
+	if (!r || !(r->name = xfed_strdup(o->name))) {
+		xfed_free(r);
+		return NULL;
+	}
+	r->allowed = o->allowed;
+	r->next = s->rules;
+	s->rules = r;
+	return r;
+}
+
+/* ---- one file ---- */
+
+struct adding {
+	struct access_set *set;
+	struct access_rule *rule;
+	struct rt_conf_doc *doc;
+	const struct access_options *options;
+};
+
+static int add_list(struct adding *d, struct access_entry **table, const struct rt_conf_strings *list, const char *key)
+{
+	int rc = XFED_OK;
+	for (size_t i = 0; i < list->count && rc != XFED_ERR_NOMEM; i++) {
+		const struct access_rule *taken = NULL;
+		rc = add_entry(table, xfed_span_str(list->items[i]), d->rule, &taken);
+		if (rc == XFED_ERR_INVALID) {
+			rt_conf_fail(d->doc, d->options, key, VALUE, "found \"%.200s\", which \"%.100s\" names already, accepted: each only once",
+				list->items[i], taken->name);
+		}
+	}
+	return rc == XFED_ERR_NOMEM ? rc : XFED_OK;
+}
+
+static int add_line(struct adding *d, struct xfed_span line, unsigned number)
+{
+	struct xfed_arena a;
+	struct xfed_span user;
+	const char *accepted;
+	const struct access_rule *taken = NULL;
+	const char *file = d->options->granted_to_file;
+	xfed_arena_init(&a, 65536);
+	int rc = convert_user(&a, line, &user, &accepted);
+	if (rc == XFED_ERR_INVALID) {
+		rt_conf_errors_add(d->doc->errors, false, VALUE, file, number, 1, NULL, "found a line that is no address, accepted: %s", accepted);
+	} else if (rc == XFED_OK) {
+		rc = add_entry(&d->set->users, user, d->rule, &taken);
+		if (rc == XFED_ERR_INVALID) {
+			rt_conf_errors_add(d->doc->errors, false, VALUE, file, number, 1, NULL,
+				"found \"%.200s\", which \"%.100s\" names already, accepted: each only once", user.data, taken->name);
+		}
+	}
+	xfed_arena_deinit(&a);
+	return rc == XFED_ERR_NOMEM ? rc : XFED_OK;
+}
+
+static int add_file(struct adding *d)
+{
+	struct xfed_buf text;
+	char error[256];
+	rt_conf_check_file(d->doc->errors, d->options->granted_to_file);
+	int rc = rt_file_read(d->options->granted_to_file, ACCESS_GRANTED_FILE_BYTES, &text, error);
+	if (rc != XFED_OK) {
+		rt_conf_fail(d->doc, d->options, "granted_to_file", VALUE, "%s", error);
+		return rc == XFED_ERR_INVALID ? XFED_OK : rc;
+	}
+	struct xfed_span rest = xfed_buf_span(&text);
+	for (unsigned number = 1; rest.len > 0 && rc == XFED_OK; number++) {
+		const char *end = memchr(rest.data, '\n', rest.len);
+		size_t len = end ? (size_t)(end - rest.data) : rest.len;
+		struct xfed_span line = xfed_span_make(rest.data, len);
+		size_t skip = end ? len + 1 : len;
+		rest = xfed_span_make(rest.data + skip, rest.len - skip);
+		while (line.len > 0 && strchr(" \t\r", line.data[line.len - 1])) {
+			line.len--;
+		}
+		if (line.len > 0 && line.data[0] != '#') {
+			rc = add_line(d, line, number);
+		}
+	}
+	xfed_buf_deinit(&text);
+	return rc;
+}
+
+static void check_scope(struct rt_conf_doc *doc, const struct access_options *o)
+{
+	bool has_users = o->granted_to.count > 0 || o->granted_to_file;
+	if (o->scope == ACCESS_USER ? !has_users : has_users) {
+		rt_conf_fail(doc, o, o->granted_to_file ? "granted_to_file" : "granted_to", VALUE, "%s",
+			o->scope == ACCESS_USER ? "missing, accepted: granted_to or granted_to_file (scope is user)"
+						: "found with another scope, accepted: scope user only");
+	}
+	if (o->scope == ACCESS_SITE ? o->domains.count == 0 : o->domains.count > 0) {
+		rt_conf_fail(doc, o, "domains", VALUE, "%s",
+			o->scope == ACCESS_SITE ? "missing, accepted: a list of domains (scope is site)"
+						: "found with another scope, accepted: scope site only");
+	}
+}
+
+static void check_name(struct rt_conf_doc *doc, const struct access_options *o)
+{
+	const char *slash = strrchr(doc->file, '/');
+	struct xfed_span base = xfed_span_str(slash ? slash + 1 : doc->file);
+	struct xfed_span name = xfed_span_str(o->name);
+	bool is_lower = true;
+	for (size_t i = 0; i < base.len; i++) {
+		is_lower = is_lower && !(base.data[i] >= 'A' && base.data[i] <= 'Z');
+	}
+	if (!is_lower || strchr(o->name, '/') || base.len != name.len + 5 || memcmp(base.data + name.len, ".yaml", 5) != 0 ||
+		!xfed_span_eq_nocase(xfed_span_make(base.data, name.len), name)) {
+		rt_conf_fail(doc, o, "name", VALUE, "found \"%.100s\", accepted: the name the file is named after in lower case", o->name);
+	}
+}
+
+static int add_checked(struct adding *d)
+{
+	const struct access_options *o = d->options;
+	d->rule = add_rule(d->set, o);
+	if (!d->rule) {
+		return XFED_ERR_NOMEM;
+	}
+	int rc = add_list(d, &d->set->users, &o->granted_to, "granted_to");
+	if (rc == XFED_OK) {
+		rc = add_list(d, &d->set->sites, &o->domains, "domains");
+	}
+	if (rc == XFED_OK && o->granted_to_file) {
+		rc = add_file(d);
+	}
+	if (rc == XFED_OK && o->scope == ACCESS_GLOBAL) {
+		if (d->set->global) {
+			rt_conf_fail(d->doc, o, "scope", VALUE, "found a second rule for global, \"%.100s\" is one already", d->set->global->name);
+		} else {
+			d->set->global = d->rule;
+		}
+	}
+	return rc;
+}
+
+int access_set_add(struct access_set *s, const char *file, struct xfed_span text, struct rt_conf_errors *errors)
+{
+	struct rt_conf_doc doc;
+	size_t errors_before = errors->error_count;
+	int rc = rt_conf_load(&doc, &access_file_table, file, text, errors);
+	if (rc == XFED_OK) {
+		struct adding d = { .set = s, .doc = &doc, .options = doc.object };
+		check_scope(&doc, d.options);
+		check_name(&doc, d.options);
+		if (errors->error_count == errors_before) {
+			rc = add_checked(&d);
+		}
+	}
+	rt_conf_doc_deinit(&doc);
+	return rc == XFED_OK && errors->error_count > errors_before ? XFED_ERR_INVALID : rc;
+}
+
+struct loading {
+	struct access_set *set;
+	struct rt_conf_errors *errors;
+};
+
+static int load_one(void *user, const char *file, struct xfed_span text)
+{
+	struct loading *l = user;
+	return access_set_add(l->set, file, text, l->errors);
+}
+
+int access_dir_load(const char *dir, bool may_be_missing, struct rt_conf_errors *errors, struct access_set **out)
+{
+	struct loading l = { .errors = errors };
+	size_t count;
+	*out = NULL;
+	int rc = access_set_new(&l.set);
+	bool is_missing = may_be_missing && access(dir, F_OK) != 0 && errno == ENOENT;
+	if (rc == XFED_OK && !is_missing) {
+		rc = policy_dir_each(dir, ACCESS_FILES_MAX, errors, load_one, &l, &count);
+	}
+	if (rc != XFED_OK) {
+		access_set_free(l.set);
+		return rc;
+	}
+	*out = l.set;
+	return XFED_OK;
+}
+
+/* ---- the decision ---- */
+
+bool access_set_allows(const struct access_set *s, const struct xfed_jid *user, const char **rule)
+{
+	char bare[XFED_JID_BYTES + 1];
+	const struct access_entry *e = NULL;
+	*rule = NULL;
+	if (!s->rules) {
+		return true;
+	}
+	if (user->local.data && user->local.len + 1 + user->domain.len <= sizeof(bare)) {
+		memcpy(bare, user->local.data, user->local.len);
+		bare[user->local.len] = '@';
+		memcpy(bare + user->local.len + 1, user->domain.data, user->domain.len);
+		e = find(s->users, xfed_span_make(bare, user->local.len + 1 + user->domain.len));
+	}
+	if (!e) {
+		e = find(s->sites, user->domain);
+	}
+	const struct access_rule *r = e ? e->rule : s->global;
+	if (r) {
+		*rule = r->name;
+	}
+	return r && r->allowed;
+}

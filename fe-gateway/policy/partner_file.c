@@ -1,0 +1,222 @@
+#include "policy/partner_file.h"
+
+#include <string.h>
+
+#include "xfed/jid.h"
+#include "xfed/limits.h"
+
+#define RELOADABLE	   RT_CONF_RELOADABLE
+#define VALUE		   XFED_REASON_CONFIG_VALUE_INVALID
+#define PARTNER(member)	   .offset = offsetof(struct partner_options, member)
+#define IN(object, member) .offset = offsetof(struct partner_options, object.member) - offsetof(struct partner_options, object)
+#define OBJECT_OF(object)  __typeof__(((struct partner_options *)0)->object)
+
+/* The file as it stands; struct xfed_partner is made from it. */
+struct partner_options {
+	const char *domain, *description;
+	struct rt_conf_strings additional;
+	enum xfed_partner_type type;
+	enum xfed_level tls, sasl;
+	bool dialback, keepalive;
+	struct rt_conf_address connect_to;
+	struct {
+		uint32_t connections, stanzas_per_second, stanza_bytes;
+	} limits;
+	unsigned kinds;
+	struct {
+		const char *ca;
+		struct rt_conf_strings pins;
+	} trust;
+	enum xfed_dane dane;
+};
+
+static int convert_additional(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted)
+{
+	bool is_wildcard = in.len > 2 && memcmp(in.data, "*.", 2) == 0;
+	struct xfed_span domain;
+	int rc = rt_conf_convert_domain(a, is_wildcard ? xfed_span_make(in.data + 2, in.len - 2) : in, &domain, accepted);
+	*accepted = "a domain, or \"*.domain\" for all below it";
+	if (rc != XFED_OK) {
+		return rc;
+	}
+	*out = xfed_arena_printf(a, "%s%.*s", is_wildcard ? "*." : "", (int)domain.len, domain.data);
+	return out->data ? XFED_OK : XFED_ERR_NOMEM;
+}
+
+/* Lower-case hex; colons as openssl prints them are dropped. */
+static int convert_pin(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted)
+{
+	char hex[65];
+	size_t n = 0;
+	*accepted = "the SHA-256 of a public key: 64 hex digits";
+	for (size_t i = 0; i < in.len; i++) {
+		char c = in.data[i];
+		c = c >= 'A' && c <= 'F' ? (char)(c + 32) : c;
+		if (c == ':') {
+			continue;
+		}
+		if (n == 64 || (!(c >= '0' && c <= '9') && !(c >= 'a' && c <= 'f'))) {
+			return XFED_ERR_INVALID;
+		}
+		hex[n++] = c;
+	}
+	if (n != 64) {
+		return XFED_ERR_INVALID;
+	}
+	*out = xfed_arena_copy(a, xfed_span_make(hex, n));
+	return out->data ? XFED_OK : XFED_ERR_NOMEM;
+}
+
+/* clang-format off */
+static const struct rt_conf_word type_words[] = {
+	{ "federated", XFED_PARTNER_FEDERATED, NULL },
+	{ "public-verified", XFED_PARTNER_PUBLIC_VERIFIED, NULL },
+	{ "public-unverified", XFED_PARTNER_PUBLIC_UNVERIFIED, NULL },
+	{ NULL, 0, NULL },
+};
+static const struct rt_conf_word level_words[] = {
+	{ "required", XFED_REQUIRED, NULL }, { "optional", XFED_OPTIONAL, NULL }, { "not-supported", XFED_NOT_SUPPORTED, NULL }, { NULL, 0, NULL },
+};
+static const struct rt_conf_word kind_words[] = {
+	{ "message", XFED_KIND_MESSAGE, NULL }, { "presence", XFED_KIND_PRESENCE, NULL }, { "iq", XFED_KIND_IQ, NULL }, { NULL, 0, NULL },
+};
+static const struct rt_conf_word dane_words[] = {
+	{ "off", XFED_DANE_OFF, NULL }, { "on", XFED_DANE_ON, "DANE is not built in this version" }, { NULL, 0, NULL },
+};
+
+static const struct rt_conf_row limits_rows[] = {
+	{ .name = "connections", .type = RT_CONF_INT, IN(limits, connections), .flags = RELOADABLE, .min = 1, .max = 10000, .unit = "connections",
+		.fallback = "20", .help = "Streams the partner has opened to one edge and authenticated." },
+	{ .name = "stanzas_per_second", .type = RT_CONF_INT, IN(limits, stanzas_per_second), .flags = RELOADABLE, .min = 1, .max = 1000000,
+		.unit = "stanzas", .fallback = "200", .help = "From the partner on one edge, over all its streams and domains." },
+	{ .name = "stanza_size", .type = RT_CONF_SIZE, IN(limits, stanza_bytes), .flags = RELOADABLE, .min = XFED_STANZA_BYTES_MIN,
+		.max = XFED_STANZA_BYTES_MAX, .fallback = "64KiB", .help = "Largest stanza taken from the partner. A larger one is refused to its sender (policy.size.exceeded) and the stream "
+			"goes on; above the hard maximum of 256KiB the stream ends. The partner is told (XEP-0478)." },
+};
+static const struct rt_conf_table limits_table = { .name = "limits", .help = "Limits, for each edge.", .rows = limits_rows,
+	.row_count = XFED_ARRAY_LEN(limits_rows), .struct_size = sizeof(OBJECT_OF(limits)) };
+
+static const struct rt_conf_row trust_rows[] = {
+	{ .name = "ca", .type = RT_CONF_PATH, IN(trust, ca), .flags = RELOADABLE, .help = "PEM file with the only authorities for this partner.",
+		.not_built = "authorities for one partner are not built in this version" },
+	{ .name = "pins", .type = RT_CONF_STRINGS, IN(trust, pins), .flags = RELOADABLE, .max = 16, .convert = convert_pin,
+		.help = "SHA-256 of public keys, one of which the partner has to show.", .not_built = "pins are not built in this version" },
+};
+static const struct rt_conf_table trust_table = { .name = "trust", .help = "Trust for this partner alone.", .rows = trust_rows,
+	.row_count = XFED_ARRAY_LEN(trust_rows), .struct_size = sizeof(OBJECT_OF(trust)) };
+
+static const struct rt_conf_row partner_rows[] = {
+	{ .name = "domain", .type = RT_CONF_STRING, PARTNER(domain), .flags = RT_CONF_REQUIRED | RELOADABLE, .convert = rt_conf_convert_domain,
+		.help = "The partner's domain; the file is named after it." },
+	{ .name = "description", .type = RT_CONF_STRING, PARTNER(description), .flags = RELOADABLE, .help = "A text for people." },
+	{ .name = "additional_domains", .type = RT_CONF_STRINGS, PARTNER(additional), .flags = RELOADABLE, .max = 1024,
+		.convert = convert_additional,
+		.help = "More domains of the partner. *.domain stands for everything below it, not for itself; an exact name beats a wildcard." },
+	{ .name = "partner_type", .type = RT_CONF_ENUM, PARTNER(type), .flags = RELOADABLE, .fallback = "public-unverified", .words = type_words,
+		.help = "federated: an organisation whose users are known by their names; public: anyone can have an account there." },
+	{ .name = "tls", .type = RT_CONF_ENUM, PARTNER(tls), .flags = RELOADABLE, .fallback = "required", .words = level_words,
+		.help = "Encryption of the streams." },
+	{ .name = "sasl", .type = RT_CONF_ENUM, PARTNER(sasl), .flags = RELOADABLE, .fallback = "optional", .words = level_words,
+		.help = "Login with certificates (EXTERNAL)." },
+	{ .name = "dialback", .type = RT_CONF_BOOL, PARTNER(dialback), .flags = RELOADABLE, .fallback = "true",
+		.help = "Whether server dialback may prove the partner's domains, where sasl lets it." },
+	{ .name = "connect_to", .type = RT_CONF_ADDRESS, PARTNER(connect_to), .flags = RELOADABLE,
+		.help = "The partner's server, instead of its SRV records. The certificate is still checked for the domain." },
+	{ .name = "keepalive", .type = RT_CONF_BOOL, PARTNER(keepalive), .flags = RELOADABLE, .fallback = "true",
+		.help = "Keep quiet streams open with pings." },
+	{ .name = "limits", .type = RT_CONF_OBJECT, PARTNER(limits), .table = &limits_table, .help = "Limits, for each edge." },
+	{ .name = "kinds", .type = RT_CONF_ENUM_SET, PARTNER(kinds), .flags = RELOADABLE, .min = 1, .max = 3, .fallback = "message presence iq",
+		.words = kind_words, .help = "What may be exchanged." },
+	{ .name = "trust", .type = RT_CONF_OBJECT, PARTNER(trust), .table = &trust_table, .help = "Trust for this partner alone." },
+	{ .name = "dane", .type = RT_CONF_ENUM, PARTNER(dane), .flags = RELOADABLE, .fallback = "off", .words = dane_words,
+		.help = "Whether TLSA records vouch for the partner's certificate." },
+};
+/* clang-format on */
+const struct rt_conf_table partner_file_table = { .name = "partners.d/DOMAIN.yaml",
+	.help = "One partner a file, a YAML file named after its domain. The whole directory is checked before any of it takes effect.",
+	.rows = partner_rows,
+	.row_count = XFED_ARRAY_LEN(partner_rows),
+	.struct_size = sizeof(struct partner_options) };
+
+static bool is_file_of(const char *file, struct xfed_span domain)
+{
+	const char *slash = strrchr(file, '/');
+	struct xfed_span base = xfed_span_str(slash ? slash + 1 : file);
+	return base.len == domain.len + 5 && memcmp(base.data, domain.data, domain.len) == 0 && memcmp(base.data + domain.len, ".yaml", 5) == 0;
+}
+
+static int check_name(struct rt_conf_doc *doc, const struct partner_options *o)
+{
+	struct xfed_span ascii;
+	int rc = xfed_jid_domain_ascii(&doc->arena, xfed_span_str(o->domain), &ascii);
+	if (rc != XFED_OK) {
+		return rc;
+	}
+	if (!is_file_of(doc->file, xfed_span_str(o->domain)) && !is_file_of(doc->file, ascii)) {
+		rt_conf_fail(doc, o, "domain", VALUE, "found \"%.200s\", accepted: the domain the file is named after (%.200s.yaml)", o->domain,
+			o->domain);
+	}
+	return XFED_OK;
+}
+
+static void check_matrix(struct rt_conf_doc *doc, const struct partner_options *o)
+{
+	const struct xfed_matrix_row *row = xfed_matrix_row(o->tls, o->sasl, o->dialback);
+	const char *key = rt_conf_is_set(doc, o, "sasl") ? "sasl" : rt_conf_is_set(doc, o, "tls") ? "tls" : "dialback";
+	if (row->methods == 0) {
+		rt_conf_fail(doc, o, key, XFED_REASON_CONFIG_MATRIX_INVALID, "row %d of tls, sasl and dialback: %s", row->number,
+			row->problem ? row->problem : "no way to authenticate is left");
+	} else if (row->problem) {
+		rt_conf_warn(doc, o, key, XFED_REASON_CONFIG_MATRIX_WARNED, "row %d of tls, sasl and dialback: %s", row->number, row->problem);
+	}
+}
+
+static void fill(struct xfed_partner *p, const struct partner_options *o)
+{
+	*p = (struct xfed_partner){
+		.domain = o->domain,
+		.description = o->description,
+		.additional = o->additional.items,
+		.additional_count = o->additional.count,
+		.type = o->type,
+		.tls = o->tls,
+		.sasl = o->sasl,
+		.dialback = o->dialback,
+		.connect_host = o->connect_to.host,
+		.connect_port = o->connect_to.port,
+		.keepalive = o->keepalive,
+		.max_connections = o->limits.connections,
+		.stanzas_per_second = o->limits.stanzas_per_second,
+		.stanza_bytes = o->limits.stanza_bytes,
+		.kinds = o->kinds,
+		.dane = o->dane,
+		.pins = o->trust.pins.items,
+		.pin_count = o->trust.pins.count,
+	};
+}
+
+int partner_file_parse(const char *file, struct xfed_span text, struct rt_conf_errors *errors, struct partner_file *out)
+{
+	size_t errors_before = errors->error_count;
+	*out = (struct partner_file){ 0 };
+	int rc = rt_conf_load(&out->doc, &partner_file_table, file, text, errors);
+	if (rc == XFED_OK) {
+		const struct partner_options *o = out->doc.object;
+		rc = check_name(&out->doc, o);
+		check_matrix(&out->doc, o);
+		fill(&out->partner, o);
+	}
+	if (rc == XFED_OK && errors->error_count > errors_before) {
+		rc = XFED_ERR_INVALID;
+	}
+	if (rc != XFED_OK) {
+		partner_file_deinit(out);
+	}
+	return rc;
+}
+
+void partner_file_deinit(struct partner_file *f)
+{
+	rt_conf_doc_deinit(&f->doc);
+	*f = (struct partner_file){ 0 };
+}

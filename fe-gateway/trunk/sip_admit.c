@@ -1,0 +1,62 @@
+/*
+ * Who may hold a SIP connection: each direction keeps a part of limits.connections that the other cannot have, and who has not
+ * shown that it may send holds one of limits.unauthenticated, shared by address and by network.
+ */
+#include "trunk/sip_conn.h"
+
+#include "xfed/rt/room.h"
+
+static bool has_room(const struct sip_io *io, size_t of_this_direction)
+{
+	return rt_has_room(io->gw->files.config->limits.connections, io->conn_count, of_this_direction);
+}
+
+bool sip_admit_dial(const struct sip_io *io)
+{
+	return has_room(io, io->conn_count - io->incoming);
+}
+
+/* An address the operator has listed; whether it proves anything more is seen later. */
+static bool is_listed(const struct sip_io *io, const struct rt_addr *from)
+{
+	return trust_may_send(&io->gw->files.config->senders, &(struct trust_peer){ .transport = SIP_TCP, .address = *from });
+}
+
+static void report(struct sip_io *io, const struct rt_source_refusal *r)
+{
+	rt_sources_log(&io->gw->sip_strangers, r, gateway_now(io->gw));
+	gateway_report_refusal(io->gw, r->reason, xfed_reason_info(r->reason)->side);
+}
+
+bool sip_admit_stranger(struct sip_io *io, struct rt_stream *s)
+{
+	const struct gateway_config *c = io->gw->files.config;
+	/* Half of all is the most that strangers have, whatever is written: the peers that are listed come over the same port. */
+	size_t half = c->limits.connections / 2, most = c->limits.unauthenticated < half ? c->limits.unauthenticated : half;
+	struct rt_source_limits limits = rt_source_slots((uint32_t)(most ? most : 1), c->limits.address_share, c->limits.network_share);
+	struct rt_source_refusal r = {
+		.event = "sip.refused", .limit = "unauthenticated", .address = rt_stream_peer(s), .reason = XFED_REASON_POLICY_UNPROVED_EXCEEDED
+	};
+	if (rt_stream_place(s)->sources || is_listed(io, r.address)) {
+		return true;
+	}
+	rt_sources_limit(&io->gw->sip_strangers, &limits);
+	r.verdict = rt_sources_take(&io->gw->sip_strangers, r.address, rt_stream_place(s));
+	if (r.verdict != RT_SOURCE_OK) {
+		report(io, &r);
+	}
+	return r.verdict == RT_SOURCE_OK;
+}
+
+bool sip_admit_peer(struct sip_io *io, struct rt_stream *s)
+{
+	if (!has_room(io, io->incoming)) {
+		report(io, &(struct rt_source_refusal){ .event = "sip.refused",
+				   .limit = "connections",
+				   .address = rt_stream_peer(s),
+				   .verdict = RT_SOURCE_TOTAL,
+				   .reason = XFED_REASON_POLICY_CONNECTIONS_EXCEEDED });
+		return false;
+	}
+	return sip_admit_stranger(io, s);
+}

@@ -1,0 +1,137 @@
+/* TLS of a SIP connection: what goes through the session, and the handshake as jobs. */
+#include "trunk/sip_conn.h"
+
+/* ---- through the session ---- */
+
+bool sip_conn_tls_flush(struct sip_conn *c)
+{
+	struct xfed_buf *from = xfed_tls_output(c->tls);
+	if (xfed_buf_len(from) == 0) {
+		return true;
+	}
+	if (xfed_buf_append(rt_stream_out(c->stream), xfed_buf_span(from)) != XFED_OK) {
+		return false;
+	}
+	xfed_buf_consume(from, xfed_buf_len(from));
+	rt_stream_kick(c->stream);
+	return true;
+}
+
+void sip_conn_tls_read(struct sip_conn *c)
+{
+	char plain[16384];
+	size_t len;
+	while (!c->is_dying) {
+		switch (xfed_tls_read(c->tls, plain, sizeof(plain), &len)) {
+		case XFED_TLS_DONE:
+			sip_conn_take(c, xfed_span_make(plain, len));
+			break;
+		case XFED_TLS_WANT_INPUT:
+			sip_conn_tls_flush(c);
+			return;
+		case XFED_TLS_CLOSED:
+			sip_conn_close_later(c, "");
+			return;
+		case XFED_TLS_FAILED:
+			sip_conn_close_later(c, xfed_tls_error_text(c->tls));
+			return;
+		}
+	}
+}
+
+/* ---- the certificate ---- */
+
+/* Why a SIP server we called is not the one that was meant; of a connection that came in each request is judged by itself. */
+static enum xfed_reason server_problem(const struct sip_conn *c)
+{
+	struct trust_peer server = { .transport = SIP_TLS, .cert = c->facts.peer, .chain_reason = c->facts.chain_reason };
+	return c->is_client ? trust_server(&server, xfed_span_str(c->target.tls_name)) : XFED_REASON_NONE;
+}
+
+static void judge_chain(struct sip_conn *c)
+{
+	c->facts.chain_reason = xfed_tls_judge_again(c->tls, c->gw->files.sip_creds, gateway_wall_s(c->gw));
+	gateway_certs_due(c->gw, xfed_tls_judge_due_s(c->tls));
+}
+
+enum xfed_reason sip_conn_judge_chain(struct sip_conn *c)
+{
+	bool was_good = c->facts.chain_reason == XFED_REASON_NONE;
+	judge_chain(c);
+	return was_good ? c->facts.chain_reason : XFED_REASON_NONE;
+}
+
+/* ---- the handshake ---- */
+
+static void handshake_done(struct sip_conn *c)
+{
+	xfed_tls_facts(c->tls, &c->facts);
+	judge_chain(c);
+	enum xfed_reason reason = server_problem(c);
+	if (reason != XFED_REASON_NONE) {
+		gateway_report_refusal(c->gw, reason, XFED_SIDE_SIP);
+		sip_conn_close(c, reason, "the certificate of the SIP server");
+		return;
+	}
+	rt_metric_add(c->gw->metrics, RT_M_TLS, 1, RT_LABELS(xfed_span_str(c->facts.version), xfed_span_str(c->facts.cipher)));
+	sip_conn_tls_flush(c);
+	sip_conn_opened(c);
+	sip_conn_tls_read(c);
+	sip_conn_rearm(c);
+	rt_stream_resume(c->stream);
+}
+
+static void run_job(void *arg)
+{
+	struct sip_conn *c = arg;
+	c->job_result = xfed_tls_handshake_step(c->tls);
+}
+
+static void job_done(void *arg)
+{
+	struct sip_conn *c = arg;
+	c->job_running = false;
+	if (c->is_closed) {
+		sip_conn_free(c);
+		return;
+	}
+	switch (c->job_result) {
+	case XFED_TLS_DONE:
+		handshake_done(c);
+		break;
+	case XFED_TLS_WANT_INPUT:
+		sip_conn_tls_flush(c);
+		rt_stream_resume(c->stream);
+		break;
+	case XFED_TLS_CLOSED:
+	case XFED_TLS_FAILED:
+		sip_conn_tls_flush(c); /* an alert says why */
+		c->is_open = true;     /* so that it is written before the connection goes */
+		gateway_report_refusal(c->gw, xfed_tls_reason(c->tls), XFED_SIDE_SIP);
+		sip_conn_close(c, xfed_tls_reason(c->tls), xfed_tls_error_text(c->tls));
+		break;
+	}
+}
+
+void sip_conn_tls_step(struct sip_conn *c)
+{
+	c->job_running = true;
+	if (rt_job_submit(c->gw->loop, run_job, job_done, c) != XFED_OK) {
+		run_job(c);
+		XFED_REQUIRE(rt_loop_post(c->gw->loop, job_done, c) == XFED_OK);
+	}
+}
+
+int sip_conn_tls_new(struct sip_conn *c)
+{
+	struct xfed_span name = xfed_span_str(c->target.tls_name);
+	bool is_name = c->is_client && name.len > 0 && !sip_host_is_address(name);
+	struct xfed_tls_params params = {
+		.role = c->is_client ? XFED_TLS_CLIENT : XFED_TLS_SERVER,
+		.name = is_name ? name : XFED_SPAN(""),
+		.local_name = XFED_SPAN(""),
+		.alpn = XFED_SPAN(""),
+	};
+	struct xfed_tls_creds *creds = c->gw->files.sip_creds;
+	return creds ? xfed_tls_new(&c->gw->env, creds, &params, &c->tls) : XFED_ERR_STATE;
+}

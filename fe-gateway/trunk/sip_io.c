@@ -1,0 +1,213 @@
+/* The SIP sockets: listeners, datagrams, and which connection a message leaves by ([C3-08]). */
+#include "trunk/sip_conn.h"
+
+#include <stdio.h>
+
+static enum sip_transport transport_of(enum rt_conf_transport t)
+{
+	return t == RT_TRANSPORT_TLS ? SIP_TLS : t == RT_TRANSPORT_TCP ? SIP_TCP : SIP_UDP;
+}
+
+/* ---- datagrams ---- */
+
+/* Keep-alives of blanks, and STUN, whose first octet is 0 or 1 ([C3-09]). */
+static bool is_noise(struct xfed_span in)
+{
+	size_t i = 0;
+	while (i < in.len && (in.data[i] == '\r' || in.data[i] == '\n')) {
+		i++;
+	}
+	return i == in.len || (uint8_t)in.data[0] < 2;
+}
+
+static void on_datagram(void *user, struct xfed_span in, const struct rt_addr *from)
+{
+	struct sip_socket *s = user;
+	char text[RT_ADDR_TEXT];
+	if (is_noise(in)) {
+		return;
+	}
+	struct sip_flow_info info = s->info;
+	snprintf(info.peer_ip, sizeof(info.peer_ip), "%s", rt_addr_host_text(from, text));
+	info.peer_port = rt_addr_port(from);
+	info.is_known = trust_may_send(&s->io->gw->files.config->senders, &(struct trust_peer){ .transport = SIP_UDP, .address = *from });
+	gateway_sip_receive(s->io->gw, &info, in);
+}
+
+static const struct rt_udp_handlers udp_handlers = { .on_datagram = on_datagram };
+
+static struct sip_socket *socket_for(struct sip_io *io, const struct sip_target *t, const struct rt_addr *to)
+{
+	for (size_t i = 0; i < io->socket_count; i++) {
+		struct sip_socket *s = &io->sockets[i];
+		bool fits = t->flow != 0 ? s->id == t->flow : rt_udp_addr(s->udp)->sa.sa_family == to->sa.sa_family;
+		if (fits) {
+			return s;
+		}
+	}
+	return NULL;
+}
+
+static enum sip_io_sent send_datagram(struct sip_io *io, const struct sip_target *t, struct xfed_span bytes, uint64_t *flow)
+{
+	struct rt_addr to;
+	if (rt_addr_parse_host(&to, xfed_span_str(t->ip), t->port) != XFED_OK) {
+		return SIP_IO_FAILED;
+	}
+	struct sip_socket *s = socket_for(io, t, &to);
+	if (!s) {
+		return SIP_IO_FAILED;
+	}
+	*flow = s->id;
+	int rc = rt_udp_send(s->udp, &to, &bytes, 1);
+	/* AGAIN: lost in our own host; the transaction repeats it as it would any lost datagram. */
+	return rc == XFED_OK || rc == XFED_ERR_AGAIN ? SIP_IO_SENT : SIP_IO_FAILED;
+}
+
+/* ---- sending ---- */
+
+static enum sip_io_sent send_on_stream(struct sip_io *io, const struct sip_target *t, struct xfed_span bytes, uint64_t txn, uint64_t *flow)
+{
+	struct sip_conn *c = t->flow != 0 ? sip_conn_find(io, t->flow) : NULL;
+	if (!c && t->flow != 0 && txn != 0) {
+		return SIP_IO_FAILED;
+	}
+	c = c ? c : sip_conn_to(io, t);
+	c = c ? c : sip_conn_open(io, t);
+	if (!c) {
+		return SIP_IO_FAILED;
+	}
+	*flow = c->id;
+	return sip_conn_send(c, bytes, txn);
+}
+
+enum sip_io_sent sip_io_send(struct sip_io *io, const struct sip_target *t, struct xfed_span bytes, uint64_t txn, uint64_t *flow)
+{
+	return t->transport == SIP_UDP ? send_datagram(io, t, bytes, flow) : send_on_stream(io, t, bytes, txn, flow);
+}
+
+void sip_io_close_flow(struct sip_io *io, uint64_t flow)
+{
+	struct sip_conn *c = sip_conn_find(io, flow);
+	if (c) {
+		sip_conn_close_later(c, "a message that cannot be framed");
+	}
+}
+
+bool sip_io_peer(const struct sip_io *io, const struct sip_flow_info *flow, struct trust_peer *out)
+{
+	*out = (struct trust_peer){ .transport = flow->transport, .chain_reason = XFED_REASON_TLS_CERT_MISSING };
+	if (flow->transport != SIP_TLS) {
+		return rt_addr_parse_host(&out->address, xfed_span_str(flow->peer_ip), flow->peer_port) == XFED_OK;
+	}
+	const struct sip_conn *c = sip_conn_find(io, flow->id);
+	if (!c || !c->is_open) {
+		return false;
+	}
+	out->cert = c->facts.peer;
+	out->chain_reason = c->facts.chain_reason;
+	return true;
+}
+
+/* ---- listening ---- */
+
+static void on_tcp(void *user, struct rt_listener *l, struct rt_stream *s)
+{
+	(void)l;
+	sip_conn_accept(user, s, SIP_TCP);
+}
+
+static void on_tls(void *user, struct rt_listener *l, struct rt_stream *s)
+{
+	(void)l;
+	sip_conn_accept(user, s, SIP_TLS);
+}
+
+static int open_socket(struct sip_io *io, const struct rt_addr *a, char error[256])
+{
+	char text[RT_ADDR_TEXT];
+	struct sip_socket *s = &io->sockets[io->socket_count];
+	int rc = rt_udp_bind(io->gw->loop, a, &udp_handlers, s, &s->udp, error, 256);
+	if (rc != XFED_OK) {
+		return rc;
+	}
+	io->socket_count++;
+	s->io = io;
+	s->id = ++io->last_flow;
+	s->info = (struct sip_flow_info){ .id = s->id, .transport = SIP_UDP, .local_port = rt_addr_port(rt_udp_addr(s->udp)) };
+	snprintf(s->info.local_ip, sizeof(s->info.local_ip), "%s", rt_addr_host_text(rt_udp_addr(s->udp), text));
+	return XFED_OK;
+}
+
+static int open_one(struct sip_io *io, const struct rt_conf_address *listen, char error[256])
+{
+	struct rt_addr a;
+	enum sip_transport t = transport_of(listen->transport);
+	if (io->listener_count + io->socket_count >= XFED_ARRAY_LEN(io->sockets) ||
+		rt_addr_parse_host(&a, xfed_span_str(listen->host), listen->port) != XFED_OK) {
+		snprintf(error, 256, "cannot listen on %s", listen->host);
+		return XFED_ERR_INVALID;
+	}
+	int rc = t == SIP_UDP ? open_socket(io, &a, error)
+			      : rt_listener_new(
+					io->gw->loop, &a, true, t == SIP_TLS ? on_tls : on_tcp, io, &io->listeners[io->listener_count], error, 256);
+	if (rc == XFED_OK && t != SIP_UDP) {
+		io->listener_count++;
+	}
+	if (rc == XFED_OK && io->ports[t] == 0) {
+		io->ports[t] = t == SIP_UDP ? io->sockets[io->socket_count - 1].info.local_port
+					    : rt_addr_port(rt_listener_addr(io->listeners[io->listener_count - 1]));
+	}
+	return rc;
+}
+
+int sip_io_new(struct gateway *g, struct sip_io **out, char error[256])
+{
+	const struct rt_conf_addresses *listen = &g->files.config->sip.listen;
+	struct sip_io *io = xfed_calloc(1, sizeof(*io));
+	*out = io;
+	snprintf(error, 256, "out of memory");
+	int rc = io ? XFED_OK : XFED_ERR_NOMEM;
+	if (io) {
+		io->gw = g;
+	}
+	for (size_t i = 0; rc == XFED_OK && i < listen->count; i++) {
+		char text[320];
+		rc = open_one(io, &listen->items[i], error);
+		if (rc == XFED_OK) {
+			rt_log(RT_LOG_INFO, "listen.open", RT_KV_STR("address", rt_conf_address_text(&listen->items[i], text)), RT_END);
+		}
+	}
+	return rc;
+}
+
+void sip_io_stop_listening(struct sip_io *io)
+{
+	for (size_t i = 0; i < io->listener_count; i++) {
+		rt_listener_close(io->listeners[i]);
+	}
+	io->listener_count = 0;
+}
+
+void sip_io_free(struct sip_io *io)
+{
+	if (!io) {
+		return;
+	}
+	sip_io_stop_listening(io);
+	for (size_t i = 0; i < io->socket_count; i++) {
+		rt_udp_close(io->sockets[i].udp);
+	}
+	sip_conn_free_all(io);
+	xfed_free(io);
+}
+
+uint16_t sip_io_port(const struct sip_io *io, enum sip_transport t)
+{
+	return io->ports[t];
+}
+
+size_t sip_io_connections(const struct sip_io *io)
+{
+	return io->conn_count;
+}
