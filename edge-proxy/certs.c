@@ -40,7 +40,7 @@ static void judge_link(struct edge_link *l)
 	const char *problem = l->is_up && !l->is_closed ? edge_certs_link_problem(l) : NULL;
 	if (problem) {
 		struct proto_event ev = { .type = PROTO_EV_CLOSE, .reason = XFED_REASON_CHANNEL_PEER_UNTRUSTED, .text = problem };
-		proto_session_step(l->session, &ev, rt_loop_now_ms(l->edge->loop));
+		proto_session_step(l->session, &ev, rt_loop_now_ms(l->edge->core.d.loop));
 		edge_flush_soon(l->edge);
 	}
 }

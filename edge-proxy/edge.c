@@ -1,15 +1,7 @@
 #include "edge.h"
 
-#include <signal.h>
-
 #include "xfed/mem.h"
-
-#define TICK_MS 1000
-
-int64_t edge_wall_s(const struct edge *e)
-{
-	return e->env.wall_s(e->env.user);
-}
+#include "xfed/rt/process.h"
 
 /* ---- credentials ---- */
 
@@ -60,27 +52,23 @@ static void warn_about_certificates(const struct edge *e)
 
 /* ---- the turn's end and time ---- */
 
-static void flush(void *arg)
+static void turn_end(void *user)
 {
-	struct edge *e = arg;
+	struct edge *e = user;
 	edge_route_pump(e);
 	edge_route_ended(e); /* what could not be sent */
 	edge_links_flush(e);
-	uint64_t when = proto_outbox_deadline(e->outbox), now = rt_loop_now_ms(e->loop);
-	uint64_t tick = e->tick_at_ms > now ? e->tick_at_ms : now + 1;
-	rt_timer_set(&e->tick, when < tick ? when : tick);
 }
 
-void edge_flush_soon(struct edge *e)
-{
-	rt_post_at_turn_end(&e->flush);
-}
-
-static void on_tick(void *user)
+static uint64_t deadline_ms(void *user)
 {
 	struct edge *e = user;
-	uint64_t now = rt_loop_now_ms(e->loop);
-	e->tick_at_ms = now + TICK_MS;
+	return proto_outbox_deadline(e->outbox);
+}
+
+static void tick(void *user, uint64_t now)
+{
+	struct edge *e = user;
 	proto_outbox_tick(e->outbox, now);
 	edge_route_ended(e);
 	proto_inbox_tick(e->inbox, now);
@@ -92,64 +80,11 @@ static void on_tick(void *user)
 	edge_failures_tick(e, now);
 	edge_admission_tick(e, now);
 	edge_work_tick(e, now);
-	edge_report_gauges(e);
-	rt_log_flush(false);
 	rt_tidy(&e->tidy, e->freed, now);
 	edge_service_conn_gone(e);
-	edge_flush_soon(e);
-}
-
-static void on_lag(void *user, uint64_t lag_us)
-{
-	struct edge *e = user;
-	rt_metric_set(e->metrics, RT_M_LOOP_LAG, (double)lag_us / 1e6, RT_NO_LABELS);
-}
-
-/* ---- pages ---- */
-
-static int page_metrics(void *user, struct xfed_buf *out)
-{
-	struct edge *e = user;
-	edge_report_gauges(e);
-	return rt_metrics_print(e->metrics, out);
-}
-
-static bool page_health(void *user, struct xfed_buf *out)
-{
-	return xfed_buf_append_str(out, "ok\n") == XFED_OK;
-}
-
-static bool page_ready(void *user, struct xfed_buf *out)
-{
-	struct edge *e = user;
-	return xfed_buf_printf(out, "%s\n", edge_service_name(e->service)) == XFED_OK && e->service == EDGE_IN_SERVICE;
-}
-
-/* ---- signals ---- */
-
-static void on_hup(void *user, int signum)
-{
-	struct edge *e = user;
-	struct rt_conf_errors errors;
-	rt_conf_errors_init(&errors);
-	rt_notify_reloading(e->notify);
-	edge_reload(e, &errors);
-	rt_notify_ready(e->notify, edge_service_name(e->service));
-	rt_conf_errors_deinit(&errors);
-}
-
-static void on_term(void *user, int signum)
-{
-	edge_service_drain(user);
 }
 
 /* ---- reload ---- */
-
-static void log_change(void *user, const char *key, bool is_reloadable)
-{
-	rt_log(is_reloadable ? RT_LOG_INFO : RT_LOG_WARNING, is_reloadable ? "config.changed" : "config.needs-restart", RT_KV_STR("key", key),
-		RT_END);
-}
 
 bool edge_reload(struct edge *e, struct rt_conf_errors *errors)
 {
@@ -164,10 +99,10 @@ bool edge_reload(struct edge *e, struct rt_conf_errors *errors)
 	rt_log_problems(errors);
 	if (!ok) {
 		edge_config_free(fresh);
-		rt_log(RT_LOG_ERROR, "config.reload", RT_KV_BOOL("ok", false), RT_KV_STR("text", "the last good configuration stays"), RT_END);
+		rt_daemon_log_reload(false);
 		return false;
 	}
-	rt_conf_diff(&edge_config_table, e->config, fresh, log_change, NULL);
+	rt_daemon_log_changes(&edge_config_table, e->config, fresh);
 	xfed_tls_creds_unref(e->creds);
 	xfed_tls_creds_unref(e->channel_creds);
 	e->creds = partners;
@@ -178,69 +113,47 @@ bool edge_reload(struct edge *e, struct rt_conf_errors *errors)
 	edge_work_configure(e);
 	rt_log_configure(fresh->log.level, fresh->log.format, fresh->log.mask_addresses);
 	edge_certs_judge(e);
-	rt_resolver_flush(e->resolver);
+	rt_resolver_flush(e->core.d.resolver);
 	edge_reach_forget(e);
 	edge_pairs_forget_backoff(e);
 	warn_about_certificates(e);
-	rt_log(RT_LOG_INFO, "config.reload", RT_KV_BOOL("ok", true), RT_END);
+	rt_daemon_log_reload(true);
 	return true;
 }
 
-/* ---- making ---- */
+/* ---- what the daemon asks ---- */
 
-static int make_resolver(struct edge *e, char error[256])
+static void gauges(void *user)
 {
-	const struct edge_config *c = e->config;
-	char texts[RT_RESOLVER_SERVERS_MAX][320];
-	const char *servers[RT_RESOLVER_SERVERS_MAX];
-	size_t n = 0;
-	for (; n < c->dns.servers.count && n < RT_RESOLVER_SERVERS_MAX; n++) {
-		servers[n] = rt_conf_address_text(&c->dns.servers.items[n], texts[n]);
-	}
-	struct rt_resolver_options o = { .servers = servers, .server_count = n, .trust_ad = c->dns.dnssec == EDGE_DNSSEC_TRUST_AD };
-	int rc = rt_resolver_new(e->loop, &o, &e->resolver, error, 256);
-	if (rc == XFED_OK && !rt_resolver_ad_is_usable(e->resolver)) {
-		rt_log(RT_LOG_WARNING, "dns.ad-not-usable",
-			RT_KV_STR("text", "dnssec: trust-ad needs a resolver on loopback; answers count as insecure"), RT_END);
-	}
-	return rc;
+	edge_report_gauges(user);
 }
 
-static int make_tables(struct edge *e)
+static const char *service(void *user)
 {
-	int rc = rt_metrics_new(&e->metrics);
-	if (rc == XFED_OK) {
-		rc = proto_outbox_new(&(struct proto_outbox_config){ 0 }, &e->outbox);
-	}
-	if (rc == XFED_OK) {
-		rc = proto_fold_new(&e->strangers);
-	}
-	if (rc == XFED_OK) {
-		rc = proto_inbox_new(0, &e->inbox);
-	}
-	return rc == XFED_OK ? proto_sipmemory_new(0, &e->sips) : rc;
+	struct edge *e = user;
+	return edge_service_name(e->service);
 }
 
-static int make_doors(struct edge *e, char error[256])
+static bool is_in_service(void *user)
 {
-	uv_loop_t *uv = rt_loop_uv(e->loop);
-	int rc = rt_control_new(uv, e->config->control_socket, edge_commands, e, &e->control, error);
-	if (rc == XFED_OK && e->config->http.listen.host) {
-		struct rt_http_pages pages = { .user = e, .metrics = page_metrics, .is_healthy = page_health, .is_ready = page_ready };
-		rc = rt_http_new(uv, &e->config->http.listen, &pages, &e->http, error);
-	}
-	return rc == XFED_OK ? edge_service_start(e, error) : rc;
+	struct edge *e = user;
+	return e->service == EDGE_IN_SERVICE;
 }
 
-static int hook_loop(struct edge *e)
+static void reload(void *user)
 {
-	int rc = rt_timer_init(&e->tick, e->loop, on_tick, e);
-	rc |= rt_loop_on_signal(e->loop, SIGHUP, on_hup, e);
-	rc |= rt_loop_on_signal(e->loop, SIGTERM, on_term, e);
-	rc |= rt_loop_on_signal(e->loop, SIGINT, on_term, e);
-	rc |= rt_loop_on_lag(e->loop, on_lag, e);
-	rc |= rt_notify_new(rt_loop_uv(e->loop), &e->notify);
-	return rc == 0 ? XFED_OK : XFED_ERR_NOMEM;
+	struct edge *e = user;
+	struct rt_conf_errors errors;
+	rt_conf_errors_init(&errors);
+	rt_notify_reloading(e->core.d.notify);
+	edge_reload(e, &errors);
+	rt_notify_ready(e->core.d.notify, edge_service_name(e->service));
+	rt_conf_errors_deinit(&errors);
+}
+
+static void drain(void *user)
+{
+	edge_service_drain(user);
 }
 
 /* Whose lines in the log are limited apart: those of partners that policy lists. */
@@ -249,6 +162,62 @@ static const char *listed_partner(void *user, struct xfed_span domain)
 	const struct edge *e = user;
 	const struct xfed_partner *p = e->policy ? xfed_policy_partner(e->policy, domain) : NULL;
 	return p ? p->domain : NULL;
+}
+
+static const struct rt_daemon_user daemon_user = {
+	.turn_end = turn_end,
+	.tick = tick,
+	.deadline_ms = deadline_ms,
+	.gauges = gauges,
+	.service = service,
+	.is_in_service = is_in_service,
+	.reload = reload,
+	.drain = drain,
+	.listed_partner = listed_partner,
+};
+
+/* ---- making ---- */
+
+static int make_tables(struct edge *e)
+{
+	int rc = proto_outbox_new(&(struct proto_outbox_config){ 0 }, &e->outbox);
+	rc = rc == XFED_OK ? proto_fold_new(&e->strangers) : rc;
+	rc = rc == XFED_OK ? proto_inbox_new(0, &e->inbox) : rc;
+	return rc == XFED_OK ? proto_sipmemory_new(0, &e->sips) : rc;
+}
+
+static int open_daemon(struct edge *e, char error[256])
+{
+	const struct edge_config *c = e->config;
+	struct rt_daemon_options o = {
+		.name = "edge",
+		.dns_servers = &c->dns.servers,
+		.trust_ad = c->dns.dnssec == EDGE_DNSSEC_TRUST_AD,
+		.control_socket = c->control_socket,
+		.commands = edge_commands,
+		.http_listen = &c->http.listen,
+	};
+	return rt_daemon_open(&e->core.d, &o, error);
+}
+
+static int make_all(struct edge *e, char error[256])
+{
+	int rc = rt_daemon_init(&e->core.d, &daemon_user, e);
+	if (rc != XFED_OK) {
+		return rc;
+	}
+	e->link_since_s = edge_wall_s(e);
+	edge_admission_configure(e);
+	edge_work_configure(e);
+	rt_post_init(&e->tell_verdicts, e->core.d.loop, edge_verify_tell, e);
+	rc = make_tables(e);
+	rc = rc == XFED_OK ? edge_load_creds(e->config, &e->creds, &e->channel_creds, error) : rc;
+	rc = rc == XFED_OK ? open_daemon(e, error) : rc;
+	rc = rc == XFED_OK ? edge_service_start(e, error) : rc;
+	if (rc == XFED_OK) {
+		warn_about_certificates(e);
+	}
+	return rc;
 }
 
 int edge_new(const char *config_path, struct edge_config *config, struct edge **out, char error[256])
@@ -263,42 +232,9 @@ int edge_new(const char *config_path, struct edge_config *config, struct edge **
 	e->config = config;
 	e->config_path = xfed_strdup(config_path);
 	xfed_buf_init(&e->scratch, XFED_FRAME_BYTES_MAX);
-	rt_env(&e->env);
-	e->env.random(e->env.user, &e->boot_nonce, sizeof(e->boot_nonce));
-	e->link_since_s = edge_wall_s(e);
 	e->link_reason = XFED_REASON_CHANNEL_DOWN;
 	e->certs_due_s = INT64_MAX;
-	int rc = e->config_path ? rt_loop_new(&e->loop) : XFED_ERR_NOMEM;
-	if (rc != XFED_OK) {
-		return rc;
-	}
-	e->started_ms = rt_loop_now_ms(e->loop);
-	edge_admission_configure(e);
-	edge_work_configure(e);
-	rt_post_init(&e->flush, e->loop, flush, e);
-	rt_post_init(&e->tell_verdicts, e->loop, edge_verify_tell, e);
-	rt_log_set_partner_names(listed_partner, e);
-	rc = make_tables(e);
-	if (rc == XFED_OK) {
-		rc = hook_loop(e);
-	}
-	if (rc == XFED_OK) {
-		rc = edge_load_creds(config, &e->creds, &e->channel_creds, error);
-	}
-	if (rc == XFED_OK) {
-		rc = make_resolver(e, error);
-	}
-	if (rc == XFED_OK) {
-		rc = make_doors(e, error);
-	}
-	if (rc == XFED_OK) {
-		warn_about_certificates(e);
-		rt_metric_set(e->metrics, RT_M_BUILD_INFO, 1, RT_LABELS(XFED_SPAN(XFED_VERSION), XFED_SPAN("edge")));
-		rt_metric_set(e->metrics, RT_M_DELIVERIES_UNACCOUNTED, 0, RT_NO_LABELS);
-		e->tick_at_ms = rt_loop_now_ms(e->loop) + TICK_MS;
-		rt_timer_set(&e->tick, e->tick_at_ms);
-	}
-	return rc;
+	return e->config_path ? make_all(e, error) : XFED_ERR_NOMEM;
 }
 
 void edge_free(struct edge *e)
@@ -307,7 +243,6 @@ void edge_free(struct edge *e)
 		return;
 	}
 	e->service = EDGE_OUT_OF_SERVICE;
-	rt_log_set_partner_names(NULL, NULL);
 	for (size_t i = 0; i < e->channel_listener_count; i++) {
 		rt_listener_close(e->channel_listeners[i]);
 	}
@@ -321,19 +256,13 @@ void edge_free(struct edge *e)
 	edge_pairs_free(e);
 	edge_verify_free(e);
 	edge_links_free(e);
-	rt_timer_close(&e->tick);
 	rt_timer_close(&e->grace);
 	rt_timer_close(&e->leave);
-	if (e->loop) {
-		rt_post_cancel(&e->flush);
+	if (e->core.d.loop) {
 		rt_post_cancel(&e->tell_verdicts);
 	}
-	rt_http_free(e->http);
-	rt_control_free(e->control);
-	rt_notify_free(e->notify);
-	rt_resolver_free(e->resolver);
+	rt_daemon_close(&e->core.d);
 	rt_reach_deinit(&e->reach);
-	rt_loop_free(e->loop); /* the last jobs come back in here */
 	proto_outbox_free(e->outbox);
 	proto_fold_free(e->strangers);
 	proto_inbox_free(e->inbox);
@@ -343,7 +272,7 @@ void edge_free(struct edge *e)
 	xfed_policy_free(e->policy);
 	xfed_tls_creds_unref(e->creds);
 	xfed_tls_creds_unref(e->channel_creds);
-	rt_metrics_free(e->metrics);
+	rt_daemon_deinit(&e->core.d);
 	edge_admission_free(e);
 	edge_config_free(e->config);
 	xfed_free(e->config_path);

@@ -23,6 +23,7 @@
 #define EDGE_EDGE_H
 
 #include "config.h"
+#include "core/core.h"
 #include "proto/deliver.h"
 #include "proto/fold.h"
 #include "proto/inbox.h"
@@ -35,21 +36,13 @@
 #include "proto/transfer.h"
 #include "util/table.h"
 #include "xfed/policy.h"
-#include "xfed/rt/control.h"
-#include "xfed/rt/http.h"
 #include "xfed/rt/job.h"
 #include "xfed/rt/listener.h"
 #include "xfed/rt/log.h"
-#include "xfed/rt/loop.h"
-#include "xfed/rt/metrics.h"
-#include "xfed/rt/notify.h"
-#include "xfed/rt/process.h"
 #include "xfed/rt/reach.h"
-#include "xfed/rt/resolver.h"
 #include "xfed/rt/source.h"
 #include "xfed/rt/stream.h"
 #include "xfed/rt/tidy.h"
-#include "xfed/rt/timer.h"
 #include "xfed/s2s.h"
 
 struct edge;
@@ -217,18 +210,11 @@ enum edge_service { EDGE_OUT_OF_SERVICE, EDGE_IN_SERVICE, EDGE_LEAVING, EDGE_DRA
 struct edge {
 	char *config_path;
 	struct edge_config *config;
-	struct rt_loop *loop;
-	struct xfed_env env;
-	struct rt_metrics *metrics;
-	struct rt_resolver *resolver;
+	struct core core;
 	struct rt_reach reach;
-	struct rt_control *control;
-	struct rt_http *http;
-	struct rt_notify *notify;
 	struct xfed_tls_creds *creds, *channel_creds;
 
-	uint64_t boot_nonce, next_conn;
-	uint64_t started_ms;
+	uint64_t next_conn;
 	struct edge_conn *conns;
 	size_t conn_count;
 	struct rt_sources callers, questioners, linkers; /* places of those who have proved nothing: streams, questions, links */
@@ -262,9 +248,7 @@ struct edge {
 	enum edge_service service;
 	struct rt_tidy tidy;
 	uint64_t freed; /* streams that have ended or fallen asleep */
-	struct rt_timer tick, grace, leave;
-	uint64_t tick_at_ms; /* not later, however busy it is */
-	struct rt_post flush;
+	struct rt_timer grace, leave;
 	bool has_given_up;	   /* draining: what had no fate by then has been given one */
 	size_t incoming, asking;   /* streams of partners; of ours, those for questions of dialback */
 	size_t dialled, answering; /* of ours, those for stanzas and attempts at one; of these, for answers to partners alone */
@@ -276,8 +260,14 @@ struct edge {
 /* edge.c */
 int edge_new(const char *config_path, struct edge_config *config, struct edge **out, char error[256]);
 void edge_free(struct edge *e);
-void edge_flush_soon(struct edge *e); /* links and deadlines are looked at once at the end of this turn */
-int64_t edge_wall_s(const struct edge *e);
+static inline int64_t edge_wall_s(const struct edge *e)
+{
+	return core_wall_s(&e->core);
+}
+static inline void edge_flush_soon(struct edge *e) /* links and deadlines are looked at once at the end of this turn */
+{
+	core_flush_soon(&e->core);
+}
 /* Reloads certificates, log settings and what else may change. Problems go to `errors`. */
 bool edge_reload(struct edge *e, struct rt_conf_errors *errors);
 int edge_load_creds(const struct edge_config *c, struct xfed_tls_creds **partners, struct xfed_tls_creds **channel, char error[256]);
@@ -482,12 +472,9 @@ void edge_failures_tick(struct edge *e, uint64_t now_ms); /* what was folded is 
 void edge_report_established(struct edge_conn *c, const struct xfed_s2s_action *act);
 void edge_report_closed(struct edge_conn *c, const struct xfed_s2s_action *act);
 void edge_report_pair_refused(struct edge_conn *c, const struct xfed_s2s_action *act);
-void edge_report_refusal(struct edge *e, enum xfed_reason reason, enum xfed_side side);
-void edge_report_stanza(struct edge *e, struct xfed_span remote, const char *direction, const char *kind, const char *fate);
 void edge_report_snapshot(struct edge_link *l); /* all live streams to a new link */
 void edge_report_counters(struct edge_link *l);
 void edge_report_gauges(struct edge *e);
-const char *edge_kind_word(Xfed__Kind kind);
 
 /* control.c */
 extern const struct rt_control_command edge_commands[];

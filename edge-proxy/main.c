@@ -2,11 +2,10 @@
 #include <stdio.h>
 
 #include "edge.h"
+#include "xfed/rt/process.h"
 #include "xfed/sasl.h"
 
-#define DEFAULT_CONFIG "/etc/xfed/edge.yaml"
-
-static int check_only(struct edge_config *config, const char *path)
+static int check(struct edge_config *config, const char *path)
 {
 	struct xfed_tls_creds *partners, *channel;
 	char error[256];
@@ -28,43 +27,34 @@ static int serve(struct edge_config *config, const char *path)
 	char error[256];
 	rt_log_init(config->name);
 	rt_log_configure(config->log.level, config->log.format, config->log.mask_addresses);
-	int rc = edge_new(path, config, &e, error);
-	if (rc != XFED_OK) {
+	int rc = edge_new(path, config, &e, error), code = 1;
+	if (rc == XFED_OK) {
+		rt_daemon_run(&e->core.d, config->name);
+		code = e->exit_code;
+	} else {
 		fprintf(stderr, "xfed-edge: %s\n", error);
-		edge_free(e);
-		return 1;
 	}
-	rt_log(RT_LOG_INFO, "service.start", RT_KV_STR("name", config->name), RT_KV_STR("version", XFED_VERSION), RT_KV_HEX("boot", e->boot_nonce),
-		RT_END);
-	rt_notify_ready(e->notify, edge_service_name(e->service));
-	rt_loop_run(e->loop);
-	int code = e->exit_code;
-	rt_log(RT_LOG_INFO, "service.stop", RT_END);
-	rt_log_flush(true);
 	edge_free(e);
 	return code;
 }
 
-int main(int argc, char **argv)
+static int run(const char *path, bool check_only)
 {
-	struct rt_arguments args = { .config = DEFAULT_CONFIG };
-	rt_clean_environment();
-	int code = rt_arguments_read(argc, argv, "xfed-edge", &args);
-	if (code >= 0) {
-		return code;
-	}
-	if (rt_global_init() != XFED_OK || xfed_sasl_global_init() != XFED_OK) {
-		fputs("xfed-edge: a library did not initialise\n", stderr);
-		return 1;
-	}
 	struct rt_conf_errors errors;
 	struct edge_config *config = NULL;
 	rt_conf_errors_init(&errors);
-	int rc = edge_config_load(args.config, &errors, &config);
+	int rc = edge_config_load(path, &errors, &config);
 	rt_print_problems(&errors);
 	rt_conf_errors_deinit(&errors);
-	code = rc != XFED_OK ? 1 : args.check_only ? check_only(config, args.config) : serve(config, args.config);
-	xfed_sasl_global_deinit();
-	rt_global_deinit();
-	return code;
+	return rc != XFED_OK ? 1 : check_only ? check(config, path) : serve(config, path);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct rt_program program = { .name = "xfed-edge",
+		.default_config = "/etc/xfed/edge.yaml",
+		.init = xfed_sasl_global_init,
+		.deinit = xfed_sasl_global_deinit,
+		.run = run };
+	return rt_program_main(&program, argc, argv);
 }

@@ -5,29 +5,6 @@ static struct xfed_span direction_word(enum xfed_s2s_direction d)
 	return d == XFED_S2S_IN ? XFED_SPAN("in") : XFED_SPAN("out");
 }
 
-const char *edge_kind_word(Xfed__Kind kind)
-{
-	switch (kind) {
-	case XFED__KIND__KIND_PRESENCE:
-		return "presence";
-	case XFED__KIND__KIND_SUBSCRIPTION:
-		return "subscription";
-	default:
-		return "message";
-	}
-}
-
-void edge_report_refusal(struct edge *e, enum xfed_reason reason, enum xfed_side side)
-{
-	rt_metric_add(e->metrics, RT_M_REFUSALS, 1, RT_LABELS(xfed_span_str(xfed_reason_code(reason)), xfed_span_str(xfed_side_name(side))));
-}
-
-void edge_report_stanza(struct edge *e, struct xfed_span remote, const char *direction, const char *kind, const char *fate)
-{
-	rt_metric_add(e->metrics, RT_M_STANZAS, 1,
-		RT_LABELS(xfed_span_str(edge_partner_label(e, remote)), xfed_span_str(direction), xfed_span_str(kind), xfed_span_str(fate)));
-}
-
 /* ---- stream events for the gateways ---- */
 
 struct event {
@@ -58,7 +35,7 @@ static void fill_event(const struct edge_conn *c, Xfed__StreamChange change, str
 	ev->m.address = (char *)c->address;
 	ev->m.stanzas_in = c->stanzas_in;
 	ev->m.stanzas_out = c->stanzas_out;
-	ev->m.opened_s = edge_wall_s(c->edge) - (int64_t)((rt_loop_now_ms(c->edge->loop) - info.opened_ms) / 1000);
+	ev->m.opened_s = edge_wall_s(c->edge) - (int64_t)((rt_loop_now_ms(c->edge->core.d.loop) - info.opened_ms) / 1000);
 	if (info.is_secure) {
 		ev->m.tls_version = (char *)(info.tls.version ? info.tls.version : "");
 		ev->m.cipher = (char *)(info.tls.cipher ? info.tls.cipher : "");
@@ -124,18 +101,18 @@ void edge_report_established(struct edge_conn *c, const struct xfed_s2s_action *
 	struct xfed_s2s_info info;
 	xfed_s2s_info(c->s2s, &info);
 	struct xfed_span method = xfed_span_str(xfed_method_name(act->method));
-	rt_metric_add(e->metrics, RT_M_S2S_AUTH, 1,
+	rt_metric_add(e->core.d.metrics, RT_M_S2S_AUTH, 1,
 		RT_LABELS(xfed_span_str(edge_partner_label(e, act->from)), direction_word(c->direction), method, XFED_SPAN("ok")));
 	char names[512] = "";
 	const struct xfed_cert_facts *facts = NULL;
 	if (info.tls.peer) {
 		facts = xfed_cert_facts(info.tls.peer);
 		log_names(names, sizeof(names), info.tls.peer);
-		rt_metric_set(e->metrics, RT_M_CERTIFICATE_NOT_AFTER, (double)facts->not_after_s,
+		rt_metric_set(e->core.d.metrics, RT_M_CERTIFICATE_NOT_AFTER, (double)facts->not_after_s,
 			RT_LABELS(xfed_span_str(edge_partner_label(e, info.remote)), XFED_SPAN("partner")));
 	}
 	if (info.is_secure) {
-		rt_metric_add(e->metrics, RT_M_TLS, 1, RT_LABELS(xfed_span_str(info.tls.version), xfed_span_str(info.tls.cipher)));
+		rt_metric_add(e->core.d.metrics, RT_M_TLS, 1, RT_LABELS(xfed_span_str(info.tls.version), xfed_span_str(info.tls.cipher)));
 	}
 	rt_log(RT_LOG_INFO, "s2s.authenticated", RT_KV("partner", act->from), RT_KV("local", act->to),
 		RT_KV("direction", direction_word(c->direction)), RT_KV("method", method), RT_KV_STR("tls", info.is_secure ? info.tls.version : NULL),
@@ -162,7 +139,7 @@ static bool is_clean(const struct edge_conn *c, enum xfed_reason r)
 /* A stream that came in and was never authenticated. What we opened is told when the whole attempt has failed. */
 static void inbound_failed(struct edge_conn *c, const struct event *ev, const struct xfed_s2s_info *info, const struct xfed_s2s_action *act)
 {
-	uint64_t now = rt_loop_now_ms(c->edge->loop);
+	uint64_t now = rt_loop_now_ms(c->edge->core.d.loop);
 	edge_steps_of_stream(&c->steps, now, info, act->reason, act->text);
 	struct edge_failure f = { .direction = XFED_S2S_IN,
 		.local = ev->local,
@@ -195,8 +172,8 @@ static void record_pair_refused(struct edge_conn *c, const struct xfed_s2s_actio
 	xfed_s2s_info(c->s2s, &info);
 	snprintf(local_text, sizeof(local_text), "%.*s", (int)local.len, local.data ? local.data : "");
 	snprintf(remote_text, sizeof(remote_text), "%.*s", (int)remote.len, remote.data ? remote.data : "");
-	edge_steps_add(&steps, rt_loop_now_ms(c->edge->loop), "tcp", true, "from %s", c->address);
-	edge_steps_of_stream(&steps, rt_loop_now_ms(c->edge->loop), &info, act->reason, act->text);
+	edge_steps_add(&steps, rt_loop_now_ms(c->edge->core.d.loop), "tcp", true, "from %s", c->address);
+	edge_steps_of_stream(&steps, rt_loop_now_ms(c->edge->core.d.loop), &info, act->reason, act->text);
 	struct edge_failure f = { .direction = XFED_S2S_IN,
 		.local = local_text,
 		.remote = remote_text,
@@ -216,8 +193,8 @@ void edge_report_pair_refused(struct edge_conn *c, const struct xfed_s2s_action 
 	struct edge *e = c->edge;
 	struct xfed_span none = XFED_SPAN(""), remote = act->from.data ? act->from : none, local = act->to.data ? act->to : none;
 	c->has_refused = true;
-	edge_report_refusal(e, act->reason, act->side);
-	rt_metric_add(e->metrics, RT_M_S2S_AUTH, 1,
+	core_count_refusal(&e->core, act->reason, act->side);
+	rt_metric_add(e->core.d.metrics, RT_M_S2S_AUTH, 1,
 		RT_LABELS(xfed_span_str(c->is_established ? edge_partner_label(e, remote) : "unproved"), XFED_SPAN("in"),
 			method_tried(true, act->is_secure), xfed_span_str(xfed_reason_code(act->reason))));
 	rt_log(RT_LOG_WARNING, "s2s.pair-refused", RT_KV("partner", remote), RT_KV("local", local), RT_KV_STR("direction", "in"),
@@ -235,13 +212,13 @@ void edge_report_closed(struct edge_conn *c, const struct xfed_s2s_action *act)
 	bool is_proved = c->direction == XFED_S2S_OUT || c->is_established;
 	struct xfed_span label = xfed_span_str(is_proved ? edge_partner_label(e, info.remote) : "unproved");
 	struct xfed_span code = xfed_span_str(xfed_reason_code(act->reason));
-	rt_metric_add(e->metrics, RT_M_S2S_CLOSED, 1, RT_LABELS(label, direction_word(c->direction), code));
+	rt_metric_add(e->core.d.metrics, RT_M_S2S_CLOSED, 1, RT_LABELS(label, direction_word(c->direction), code));
 	if (!is_clean(c, act->reason)) {
-		edge_report_refusal(e, act->reason, act->side);
+		core_count_refusal(&e->core, act->reason, act->side);
 	}
 	bool has_failed = !c->is_established && !c->has_refused && !is_clean(c, act->reason);
 	if (has_failed) {
-		rt_metric_add(e->metrics, RT_M_S2S_AUTH, 1,
+		rt_metric_add(e->core.d.metrics, RT_M_S2S_AUTH, 1,
 			RT_LABELS(label, direction_word(c->direction), method_tried(is_dialback(act->reason), info.is_secure), code));
 	}
 	char names[512] = "";
@@ -277,20 +254,22 @@ void edge_report_gauges(struct edge *e)
 	}
 	for (int i = 0; i < 2; i++) {
 		struct xfed_span d = i ? XFED_SPAN("out") : XFED_SPAN("in");
-		rt_metric_set(e->metrics, RT_M_S2S_STREAMS, (double)ready[i], RT_LABELS(d, XFED_SPAN("ready")));
-		rt_metric_set(e->metrics, RT_M_S2S_STREAMS, (double)opening[i], RT_LABELS(d, XFED_SPAN("opening")));
+		rt_metric_set(e->core.d.metrics, RT_M_S2S_STREAMS, (double)ready[i], RT_LABELS(d, XFED_SPAN("ready")));
+		rt_metric_set(e->core.d.metrics, RT_M_S2S_STREAMS, (double)opening[i], RT_LABELS(d, XFED_SPAN("opening")));
 	}
-	rt_metric_set(e->metrics, RT_M_DELIVERIES_IN_FLIGHT, (double)(proto_outbox_count(e->outbox) + edge_pairs_waiting(e)), RT_NO_LABELS);
-	rt_metric_set(e->metrics, RT_M_DELIVERIES_UNACCOUNTED, (double)proto_outbox_unaccounted(e->outbox, rt_loop_now_ms(e->loop)), RT_NO_LABELS);
+	rt_metric_set(e->core.d.metrics, RT_M_DELIVERIES_IN_FLIGHT, (double)(proto_outbox_count(e->outbox) + edge_pairs_waiting(e)), RT_NO_LABELS);
+	rt_metric_set(e->core.d.metrics, RT_M_DELIVERIES_UNACCOUNTED, (double)proto_outbox_unaccounted(e->outbox, rt_loop_now_ms(e->core.d.loop)),
+		RT_NO_LABELS);
 	for (const struct edge_link *l = e->links; l; l = l->next) {
 		if (l->is_up) {
-			rt_metric_set(e->metrics, RT_M_CHANNEL_RTT, (double)proto_session_rtt_us(l->session) / 1e6,
+			rt_metric_set(e->core.d.metrics, RT_M_CHANNEL_RTT, (double)proto_session_rtt_us(l->session) / 1e6,
 				RT_LABELS(xfed_span_str(proto_session_peer(l->session)->name)));
 		}
 	}
 	for (size_t i = 0; e->creds && xfed_tls_creds_cert(e->creds, i); i++) {
 		const struct xfed_cert_facts *f = xfed_cert_facts(xfed_tls_creds_cert(e->creds, i));
-		rt_metric_set(e->metrics, RT_M_CERTIFICATE_NOT_AFTER, (double)f->not_after_s, RT_LABELS(xfed_span_str(f->subject), XFED_SPAN("us")));
+		rt_metric_set(
+			e->core.d.metrics, RT_M_CERTIFICATE_NOT_AFTER, (double)f->not_after_s, RT_LABELS(xfed_span_str(f->subject), XFED_SPAN("us")));
 	}
 }
 
@@ -361,7 +340,7 @@ void edge_report_counters(struct edge_link *l)
 	b.link = l;
 	b.count = 0;
 	xfed_arena_init(&b.strings, 4 * 1024 * 1024);
-	if (rt_metrics_each(l->edge->metrics, add_sample, &b) == XFED_OK) {
+	if (rt_metrics_each(l->edge->core.d.metrics, add_sample, &b) == XFED_OK) {
 		flush_batch(&b, false);
 	}
 	xfed_arena_deinit(&b.strings);

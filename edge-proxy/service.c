@@ -30,7 +30,7 @@ static void on_partner(void *user, struct rt_listener *l, struct rt_stream *s)
 		return;
 	}
 	if (!edge_work_spend(e, rt_stream_peer(s), 1)) {
-		edge_report_refusal(e, XFED_REASON_POLICY_WORK_EXCEEDED, XFED_SIDE_PARTNER);
+		core_count_refusal(&e->core, XFED_REASON_POLICY_WORK_EXCEEDED, XFED_SIDE_PARTNER);
 		rt_stream_close(s); /* likewise: it would only come again */
 		return;
 	}
@@ -56,7 +56,7 @@ static int open_list(struct edge *e, const struct rt_conf_addresses *list, bool 
 			snprintf(error, 256, "%s is not an address", list->items[i].host);
 			return XFED_ERR_INVALID;
 		}
-		int rc = rt_listener_new(e->loop, &a, is_exclusive, fn, e, &(*out)[i], error, 256);
+		int rc = rt_listener_new(e->core.d.loop, &a, is_exclusive, fn, e, &(*out)[i], error, 256);
 		if (rc != XFED_OK) {
 			return rc;
 		}
@@ -90,7 +90,7 @@ static void open_for_partners(struct edge *e)
 		edge_service_stop_listening(e);
 		rt_log(RT_LOG_ERROR, "listen.failed", RT_KV_STR("text", error), RT_END);
 		e->exit_code = 1;
-		rt_loop_stop(e->loop);
+		rt_loop_stop(e->core.d.loop);
 		return;
 	}
 	for (size_t i = 0; i < e->listener_count; i++) {
@@ -109,7 +109,7 @@ static void enter(struct edge *e, enum edge_service s)
 	e->service = s;
 	rt_log(s == EDGE_IN_SERVICE ? RT_LOG_INFO : RT_LOG_WARNING, "service.state", RT_KV_STR("state", edge_service_name(s)),
 		RT_KV_REASON(s == EDGE_LEAVING ? XFED_REASON_CHANNEL_DOWN : XFED_REASON_NONE), RT_END);
-	rt_notify_status(e->notify, edge_service_name(s));
+	rt_notify_status(e->core.d.notify, edge_service_name(s));
 }
 
 static size_t usable_links(const struct edge *e)
@@ -123,7 +123,7 @@ static size_t usable_links(const struct edge *e)
 
 void edge_service_judge(struct edge *e)
 {
-	uint64_t now = rt_loop_now_ms(e->loop);
+	uint64_t now = rt_loop_now_ms(e->core.d.loop);
 	if (e->service == EDGE_DRAINING) {
 		return;
 	}
@@ -165,7 +165,7 @@ static bool is_any(const struct edge_conn *c)
 static void close_incoming(struct edge *e)
 {
 	e->is_closing = true;
-	rt_timer_set(&e->leave, rt_loop_now_ms(e->loop) + LEAVE_LAST_MS);
+	rt_timer_set(&e->leave, rt_loop_now_ms(e->core.d.loop) + LEAVE_LAST_MS);
 	close_streams(e, is_incoming);
 	edge_service_conn_gone(e);
 }
@@ -173,7 +173,7 @@ static void close_incoming(struct edge *e)
 static void close_all(struct edge *e)
 {
 	e->is_all_closing = true;
-	rt_timer_set(&e->leave, rt_loop_now_ms(e->loop) + LEAVE_CLOSE_MS - LEAVE_LAST_MS);
+	rt_timer_set(&e->leave, rt_loop_now_ms(e->core.d.loop) + LEAVE_CLOSE_MS - LEAVE_LAST_MS);
 	close_streams(e, is_any);
 	edge_service_conn_gone(e);
 }
@@ -199,7 +199,7 @@ static void on_grace(void *user)
 	}
 	enter(e, EDGE_LEAVING);
 	hand_back(e);
-	rt_timer_set(&e->leave, rt_loop_now_ms(e->loop) + LEAVE_BOUNCE_MS);
+	rt_timer_set(&e->leave, rt_loop_now_ms(e->core.d.loop) + LEAVE_BOUNCE_MS);
 	edge_service_conn_gone(e);
 }
 
@@ -222,7 +222,7 @@ static uint64_t bounce_ms(const struct edge *e)
 static void give_up(struct edge *e)
 {
 	e->has_given_up = true;
-	rt_timer_set(&e->leave, rt_loop_now_ms(e->loop) + bounce_ms(e));
+	rt_timer_set(&e->leave, rt_loop_now_ms(e->core.d.loop) + bounce_ms(e));
 	proto_outbox_give_up(e->outbox);
 	edge_route_ended(e);
 	edge_service_conn_gone(e);
@@ -237,7 +237,7 @@ static void on_leave(void *user)
 	} else if (e->service == EDGE_LEAVING) {
 		close_incoming(e);
 	} else if (e->service == EDGE_DRAINING && e->is_all_closing) {
-		rt_loop_stop(e->loop);
+		rt_loop_stop(e->core.d.loop);
 	} else if (e->service == EDGE_DRAINING && e->is_closing) {
 		close_all(e);
 	} else if (e->service == EDGE_DRAINING && e->has_given_up) {
@@ -255,12 +255,12 @@ void edge_service_drain(struct edge *e)
 	}
 	enter(e, EDGE_DRAINING);
 	e->is_closing = e->has_given_up = false; /* a way out that had begun ends here */
-	rt_notify_stopping(e->notify, "draining");
-	rt_notify_extend_timeout(e->notify, e->config->stop_timeout_ms + LEAVE_CLOSE_MS);
+	rt_notify_stopping(e->core.d.notify, "draining");
+	rt_notify_extend_timeout(e->core.d.notify, e->config->stop_timeout_ms + LEAVE_CLOSE_MS);
 	edge_service_stop_listening(e);
 	edge_links_drain(e, e->config->stop_timeout_ms);
 	uint64_t most = e->config->stop_timeout_ms > 2 * LEAVE_CLOSE_MS ? e->config->stop_timeout_ms - LEAVE_CLOSE_MS : LEAVE_CLOSE_MS;
-	rt_timer_set(&e->leave, rt_loop_now_ms(e->loop) + most - (bounce_ms(e) < most ? bounce_ms(e) : 0));
+	rt_timer_set(&e->leave, rt_loop_now_ms(e->core.d.loop) + most - (bounce_ms(e) < most ? bounce_ms(e) : 0));
 	edge_service_conn_gone(e);
 }
 
@@ -274,15 +274,15 @@ void edge_service_conn_gone(struct edge *e)
 	bool is_done = e->is_all_closing ? e->conn_count == 0 : e->is_closing ? is_told && e->incoming == 0 : is_told && is_settled;
 	if (is_done) {
 		e->has_given_up = true; /* there was nothing to give up */
-		rt_timer_set(&e->leave, rt_loop_now_ms(e->loop));
+		rt_timer_set(&e->leave, rt_loop_now_ms(e->core.d.loop));
 	}
 }
 
 int edge_service_start(struct edge *e, char error[256])
 {
-	int rc = rt_timer_init(&e->grace, e->loop, on_grace, e);
+	int rc = rt_timer_init(&e->grace, e->core.d.loop, on_grace, e);
 	if (rc == XFED_OK) {
-		rc = rt_timer_init(&e->leave, e->loop, on_leave, e);
+		rc = rt_timer_init(&e->leave, e->core.d.loop, on_leave, e);
 	}
 	if (rc != XFED_OK) {
 		snprintf(error, 256, "out of memory");

@@ -22,6 +22,7 @@
 #include "policy/access_file.h"
 #include "config/config.h"
 #include "contacts/contacts.h"
+#include "core/core.h"
 #include "im/hold.h"
 #include "trunk/hop_load.h"
 #include "interwork/errors.h"
@@ -43,19 +44,11 @@
 #include "store/store.h"
 #include "trunk/trust.h"
 #include "util/table.h"
-#include "xfed/rt/control.h"
-#include "xfed/rt/http.h"
 #include "xfed/rt/job.h"
 #include "xfed/rt/listener.h"
 #include "xfed/rt/log.h"
-#include "xfed/rt/loop.h"
-#include "xfed/rt/metrics.h"
-#include "xfed/rt/notify.h"
-#include "xfed/rt/process.h"
-#include "xfed/rt/resolver.h"
 #include "xfed/rt/source.h"
 #include "xfed/rt/stream.h"
-#include "xfed/rt/timer.h"
 #include "xfed/rt/udp.h"
 #include "xfed/stanza.h"
 
@@ -77,7 +70,7 @@ int gateway_files_load(const char *path, struct rt_conf_errors *errors, struct g
  * Where no dialback.secret_file is given, the secret is made of the store's key, so that it outlives a restart and is the same
  * on every edge. OK, NOMEM, LIBRARY: the files are to be released.
  */
-int gateway_files_secret(struct gateway_files *f, const uint8_t key[STORE_KEY_BYTES]);
+int gateway_files_secret(struct gateway_files *f, const uint8_t key[CORE_KEY_BYTES]);
 void gateway_files_deinit(struct gateway_files *f); /* zeroed is fine */
 
 /* ---- link.c ---- */
@@ -272,16 +265,8 @@ enum gateway_service { GATEWAY_OUT_OF_SERVICE, GATEWAY_IN_SERVICE, GATEWAY_DRAIN
 struct gateway {
 	char *config_path;
 	struct gateway_files files;
-	struct rt_loop *loop;
-	struct xfed_env env;
-	struct rt_metrics *metrics;
-	struct rt_resolver *resolver;
-	struct rt_control *control;
-	struct rt_http *http;
-	struct rt_notify *notify;
+	struct core core;
 	struct store *store;
-	uint64_t boot_nonce, started_ms, last_id;
-	uint8_t id_key[STORE_KEY_BYTES];
 
 	struct proto_revision revision;
 	struct gateway_reload *reload; /* one under way */
@@ -322,32 +307,27 @@ struct gateway {
 
 	enum gateway_service service;
 	int64_t service_since_s;
-	struct rt_timer tick, hold, leave;
-	uint64_t tick_at_ms; /* not later, however busy it is */
+	struct rt_timer hold, leave;
 	uint64_t counters_due_ms, sweep_due_ms;
 	bool is_closing; /* leaving, and the links have been told */
 	bool is_over;	 /* the last turn */
-	struct rt_post flush;
 };
 
 /* gateway.c */
 int gateway_new(const char *config_path, struct gateway_files *files, struct gateway **out, char error[256]); /* takes `files` */
 void gateway_free(struct gateway *g);
-void gateway_flush_soon(struct gateway *g); /* everything that gathers is looked at once at the end of this turn */
-int64_t gateway_wall_s(const struct gateway *g);
 static inline uint64_t gateway_now(const struct gateway *g)
 {
-	return rt_loop_now_ms(g->loop);
+	return core_now(&g->core);
 }
-
-/* ids.c: what is derived from a delivery id with the store's key, so that a repeat is the same request */
-#define GATEWAY_ID_LEN 32
-struct gateway_id {
-	char text[GATEWAY_ID_LEN + 1]; /* hexadecimal digits */
-	uint64_t number;
-};
-enum gateway_id_use { GATEWAY_ID_REQUEST, GATEWAY_ID_STANZA };
-void gateway_id(const struct gateway *g, enum gateway_id_use use, struct xfed_span name, uint64_t nonce, uint64_t seq, struct gateway_id *out);
+static inline int64_t gateway_wall_s(const struct gateway *g)
+{
+	return core_wall_s(&g->core);
+}
+static inline void gateway_flush_soon(struct gateway *g) /* everything that gathers is looked at once at the end of this turn */
+{
+	core_flush_soon(&g->core);
+}
 
 /* link.c */
 int gateway_links_start(struct gateway *g);
@@ -395,7 +375,7 @@ void gateway_drop_delivery(struct gateway *g, const struct gateway_tag *t, const
 
 /* to_sip_send.c */
 struct gateway_out_ids {
-	char call_id[GATEWAY_ID_LEN + 1 + SIP_NAME_SIZE], branch[GATEWAY_ID_LEN + 16]; /* the From tag is the beginning of the branch */
+	char call_id[CORE_ID_LEN + 1 + SIP_NAME_SIZE], branch[CORE_ID_LEN + 16]; /* the From tag is the beginning of the branch */
 };
 /* The request as it would go to its present target; borrows from `o` and `ids`. */
 void gateway_out_prepare(const struct gateway_outgoing *o, const struct sip_target *t, struct gateway_out_ids *ids, struct sip_layer_request *out);
@@ -503,14 +483,10 @@ void gateway_requests_lost(struct gateway_link *l);
 void gateway_requests_free(struct gateway *g);
 
 /* report.c */
-void gateway_report_refusal(struct gateway *g, enum xfed_reason reason, enum xfed_side side);
-void gateway_report_stanza(struct gateway *g, struct xfed_span partner, const char *direction, const char *kind, const char *fate);
-void gateway_report_dropped(struct gateway *g, const char *rule);
 void gateway_report_gauges(struct gateway *g);
 void gateway_take_counters(struct gateway_link *l, const Xfed__Counters *m);
 void gateway_take_stream_event(struct gateway_link *l, const Xfed__StreamEvent *m);
 void gateway_take_failure(struct gateway_link *l, const Xfed__FailureEvent *m);
-const char *gateway_kind_word(Xfed__Kind kind);
 
 /* failures.c: the journal of failed attempts */
 int gateway_failures_start(struct gateway *g, char error[256]); /* when the store is open */

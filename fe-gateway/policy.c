@@ -1,5 +1,6 @@
 /* The policy in force: its revision, the reload that makes a new one, the snapshot on its way to the edges. */
 #include "gateway.h"
+#include "xfed/rt/process.h"
 
 #include "xfed/hash.h"
 
@@ -23,7 +24,7 @@ const char *gateway_partner_label(const struct gateway *g, struct xfed_span doma
 
 static void announce(const struct gateway *g, const char *event)
 {
-	rt_metric_set(g->metrics, RT_M_POLICY_REVISION, (double)g->revision.counter, RT_NO_LABELS);
+	rt_metric_set(g->core.d.metrics, RT_M_POLICY_REVISION, (double)g->revision.counter, RT_NO_LABELS);
 	rt_log(RT_LOG_INFO, event, RT_KV_U64("epoch", g->revision.epoch), RT_KV_U64("revision", g->revision.counter),
 		RT_KV_U64("partners", xfed_policy_partner_count(g->files.policy)), RT_KV_U64("domains", xfed_policy_local_count(g->files.policy)),
 		RT_END);
@@ -46,14 +47,14 @@ static void make_next(struct proto_revision *r, const uint8_t hash[32])
 int gateway_policy_start(struct gateway *g, char error[256])
 {
 	struct store_facts facts;
-	int rc = store_open(g->files.config->store.sqlite, &g->env, &g->store, error);
+	int rc = store_open(g->files.config->store.sqlite, &g->core.d.env, &g->store, error);
 	if (rc == XFED_OK) {
 		rc = store_read(g->store, &facts, error);
 	}
 	if (rc != XFED_OK) {
 		return rc;
 	}
-	memcpy(g->id_key, facts.key, sizeof(g->id_key));
+	memcpy(g->core.id_key, facts.key, sizeof(g->core.id_key));
 	rc = gateway_files_secret(&g->files, facts.key);
 	if (rc != XFED_OK) {
 		snprintf(error, 256, "the dialback secret could not be made");
@@ -91,7 +92,7 @@ static void run_reload(void *arg)
 	struct gateway_reload *r = arg;
 	char error[256];
 	r->rc = gateway_files_load(r->path, &r->errors, &r->files);
-	if (r->rc == XFED_OK && gateway_files_secret(&r->files, r->gw->id_key) != XFED_OK) {
+	if (r->rc == XFED_OK && gateway_files_secret(&r->files, r->gw->core.id_key) != XFED_OK) {
 		rt_conf_errors_add(&r->errors, false, XFED_REASON_CONFIG_VALUE_INVALID, r->path, 0, 0, "dialback", "the secret could not be made");
 		gateway_files_deinit(&r->files);
 		r->rc = XFED_ERR_NOMEM;
@@ -108,23 +109,16 @@ static void run_reload(void *arg)
 	}
 }
 
-static void log_change(void *user, const char *key, bool is_reloadable)
-{
-	(void)user;
-	rt_log(is_reloadable ? RT_LOG_INFO : RT_LOG_WARNING, is_reloadable ? "config.changed" : "config.needs-restart", RT_KV_STR("key", key),
-		RT_END);
-}
-
 static void swap(struct gateway *g, struct gateway_reload *r)
 {
 	const struct gateway_config *c = r->files.config;
-	rt_conf_diff(&gateway_config_table, g->files.config, c, log_change, NULL);
+	rt_daemon_log_changes(&gateway_config_table, g->files.config, c);
 	gateway_files_deinit(&g->files);
 	g->files = r->files;
 	r->files = (struct gateway_files){ 0 };
 	rt_log_configure(c->log.level, c->log.format, c->log.mask_addresses);
 	recipients_set_limits(g->recipients, &(struct recipients_limits){ c->limits.queue_messages, c->limits.queue_bytes });
-	rt_resolver_flush(g->resolver);
+	rt_resolver_flush(g->core.d.resolver);
 	gateway_hops_forget(g);
 	gateway_certs_judge(g);
 	if (r->is_new) {
@@ -179,9 +173,8 @@ static void reload_done(void *arg)
 		if (r->rc == XFED_OK) {
 			swap(g, r);
 		}
-		rt_log(r->rc == XFED_OK ? RT_LOG_INFO : RT_LOG_ERROR, "config.reload", RT_KV_BOOL("ok", r->rc == XFED_OK),
-			RT_KV_STR("text", r->rc == XFED_OK ? NULL : "the last good configuration stays"), RT_END);
-		rt_notify_ready(g->notify, gateway_service_name(g->service));
+		rt_daemon_log_reload(r->rc == XFED_OK);
+		rt_notify_ready(g->core.d.notify, gateway_service_name(g->service));
 	}
 	answer_call(r);
 	reload_free(r);
@@ -202,7 +195,7 @@ static void begin(struct gateway *g, struct rt_control_call *call, bool is_check
 		r->path = path;
 		r->revision = g->revision;
 		r->is_check = is_check;
-		if (rt_job_submit(g->loop, run_reload, reload_done, r) == XFED_OK) {
+		if (rt_job_submit(g->core.d.loop, run_reload, reload_done, r) == XFED_OK) {
 			g->reload = r;
 			return;
 		}
@@ -223,7 +216,7 @@ void gateway_reload(struct gateway *g, struct rt_control_call *call)
 	} else if (g->reload) {
 		g->reload_again = true;
 	} else {
-		rt_notify_reloading(g->notify);
+		rt_notify_reloading(g->core.d.notify);
 		begin(g, call, false);
 	}
 }
@@ -255,7 +248,7 @@ static void give_up_transfer(struct gateway_link *l)
 	l->transfer_open = false;
 	l->policy_problem = XFED_REASON_STREAM_INTERNAL;
 	snprintf(l->policy_text, sizeof(l->policy_text), "%s", "the policy could not be sent");
-	gateway_report_refusal(l->gw, l->policy_problem, XFED_SIDE_US);
+	core_count_refusal(&l->gw->core, l->policy_problem, XFED_SIDE_US);
 	rt_log(RT_LOG_ERROR, "policy.refused", RT_KV_STR("peer", l->name), RT_KV_U64("revision", l->gw->revision.counter),
 		RT_KV_REASON(l->policy_problem), RT_KV_STR("text", l->policy_text), RT_END);
 }
@@ -293,7 +286,7 @@ void gateway_policy_result(struct gateway_link *l, const Xfed__PolicyResult *m)
 	}
 	l->policy_problem = reason != XFED_REASON_NONE ? reason : XFED_REASON_CHANNEL_POLICY_DRIFT;
 	proto_text_clean(l->policy_text, sizeof(l->policy_text), m->text);
-	gateway_report_refusal(l->gw, l->policy_problem, xfed_reason_info(l->policy_problem)->side);
+	core_count_refusal(&l->gw->core, l->policy_problem, xfed_reason_info(l->policy_problem)->side);
 	rt_log(RT_LOG_ERROR, "policy.refused", RT_KV_STR("peer", l->name), RT_KV_U64("revision", counter), RT_KV_REASON(l->policy_problem),
 		RT_KV_STR("text", m->text), RT_END);
 }

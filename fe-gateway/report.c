@@ -5,40 +5,13 @@
 
 #include <stdio.h>
 
-const char *gateway_kind_word(Xfed__Kind kind)
-{
-	switch (kind) {
-	case XFED__KIND__KIND_PRESENCE:
-		return "presence";
-	case XFED__KIND__KIND_SUBSCRIPTION:
-		return "subscription";
-	default:
-		return "message";
-	}
-}
-
-void gateway_report_refusal(struct gateway *g, enum xfed_reason reason, enum xfed_side side)
-{
-	rt_metric_add(g->metrics, RT_M_REFUSALS, 1, RT_LABELS(xfed_span_str(xfed_reason_code(reason)), xfed_span_str(xfed_side_name(side))));
-}
-
-void gateway_report_stanza(struct gateway *g, struct xfed_span partner, const char *direction, const char *kind, const char *fate)
-{
-	rt_metric_add(g->metrics, RT_M_STANZAS, 1,
-		RT_LABELS(xfed_span_str(gateway_partner_label(g, partner)), xfed_span_str(direction), xfed_span_str(kind), xfed_span_str(fate)));
-}
-
-void gateway_report_dropped(struct gateway *g, const char *rule)
-{
-	rt_metric_add(g->metrics, RT_M_DROPPED, 1, RT_LABELS(xfed_span_str(rule)));
-}
-
 static void certificate_gauge(struct gateway *g, const struct xfed_tls_creds *creds)
 {
 	const struct xfed_cert *cert = creds ? xfed_tls_creds_cert(creds, 0) : NULL;
 	if (cert) {
 		const struct xfed_cert_facts *f = xfed_cert_facts(cert);
-		rt_metric_set(g->metrics, RT_M_CERTIFICATE_NOT_AFTER, (double)f->not_after_s, RT_LABELS(xfed_span_str(f->subject), XFED_SPAN("us")));
+		rt_metric_set(
+			g->core.d.metrics, RT_M_CERTIFICATE_NOT_AFTER, (double)f->not_after_s, RT_LABELS(xfed_span_str(f->subject), XFED_SPAN("us")));
 	}
 }
 
@@ -46,12 +19,12 @@ void gateway_report_gauges(struct gateway *g)
 {
 	size_t in_flight = proto_outbox_count(g->outbox) + recipients_count(g->recipients) + holds_waiting(g->holds);
 	size_t late = proto_outbox_unaccounted(g->outbox, gateway_now(g)) + gateway_out_late(g);
-	rt_metric_set(g->metrics, RT_M_DELIVERIES_IN_FLIGHT, (double)in_flight, RT_NO_LABELS);
-	rt_metric_set(g->metrics, RT_M_DELIVERIES_UNACCOUNTED, (double)late, RT_NO_LABELS);
+	rt_metric_set(g->core.d.metrics, RT_M_DELIVERIES_IN_FLIGHT, (double)in_flight, RT_NO_LABELS);
+	rt_metric_set(g->core.d.metrics, RT_M_DELIVERIES_UNACCOUNTED, (double)late, RT_NO_LABELS);
 	for (size_t i = 0; i < g->link_count; i++) {
 		const struct gateway_link *l = &g->links[i];
 		if (l->is_up) {
-			rt_metric_set(g->metrics, RT_M_CHANNEL_RTT, (double)proto_session_rtt_us(gateway_link_session(l)) / 1e6,
+			rt_metric_set(g->core.d.metrics, RT_M_CHANNEL_RTT, (double)proto_session_rtt_us(gateway_link_session(l)) / 1e6,
 				RT_LABELS(xfed_span_str(l->name)));
 		}
 	}
@@ -81,13 +54,13 @@ static int import(struct gateway_link *l, const Xfed__Metric *m)
 		return XFED_ERR_INVALID;
 	}
 	s.label_count = m->n_labels;
-	return rt_metrics_import_add(l->gw->metrics, xfed_span_str(l->name), &s);
+	return rt_metrics_import_add(l->gw->core.d.metrics, xfed_span_str(l->name), &s);
 }
 
 /* A set may take several frames and replaces the last one when it is whole. What we do not know (a newer edge) is left out. */
 void gateway_take_counters(struct gateway_link *l, const Xfed__Counters *m)
 {
-	struct rt_metrics *metrics = l->gw->metrics;
+	struct rt_metrics *metrics = l->gw->core.d.metrics;
 	l->free_labels = l->is_importing ? l->free_labels : 0;
 	if (!l->is_importing && rt_metrics_import_begin(metrics, xfed_span_str(l->name)) != XFED_OK) {
 		return;

@@ -26,7 +26,7 @@ static void enter(struct gateway *g, enum gateway_service s)
 	g->service_since_s = gateway_wall_s(g);
 	rt_log(s == GATEWAY_IN_SERVICE ? RT_LOG_INFO : RT_LOG_WARNING, "service.state", RT_KV_STR("state", gateway_service_name(s)),
 		RT_KV_REASON(s == GATEWAY_OUT_OF_SERVICE ? XFED_REASON_CHANNEL_DOWN : XFED_REASON_NONE), RT_END);
-	rt_notify_status(g->notify, gateway_service_name(s));
+	rt_notify_status(g->core.d.notify, gateway_service_name(s));
 }
 
 void gateway_service_judge(struct gateway *g)
@@ -47,7 +47,7 @@ void gateway_service_drain(struct gateway *g)
 		return;
 	}
 	enter(g, GATEWAY_DRAINING);
-	rt_notify_stopping(g->notify, "draining");
+	rt_notify_stopping(g->core.d.notify, "draining");
 	sip_io_stop_listening(g->io);
 	gateway_links_drain(g, timeout_ms);
 	gateway_in_release_holds(g);
@@ -80,7 +80,7 @@ void gateway_service_leave(void *user)
 	if (g->is_closing) {
 		gateway_in_give_up(g);
 		gateway_links_close(g);
-		rt_loop_stop(g->loop);
+		rt_loop_stop(g->core.d.loop);
 		return;
 	}
 	rt_log(RT_LOG_WARNING, "service.give-up", RT_KV_U64("to_xmpp", proto_outbox_count(g->outbox)),

@@ -13,6 +13,18 @@ Xfed__Kind proto_kind_of(const struct xfed_stanza *s)
 	return is_subscription ? XFED__KIND__KIND_SUBSCRIPTION : XFED__KIND__KIND_PRESENCE;
 }
 
+const char *proto_kind_word(Xfed__Kind kind)
+{
+	switch (kind) {
+	case XFED__KIND__KIND_PRESENCE:
+		return "presence";
+	case XFED__KIND__KIND_SUBSCRIPTION:
+		return "subscription";
+	default:
+		return "message";
+	}
+}
+
 bool proto_deliver_agrees(const Xfed__Deliver *d, const struct xfed_stanza *s)
 {
 	return proto_kind_of(s) == d->kind && xfed_span_is(xfed_xml_attr_get(s->elem, "type"), d->type) && xfed_span_is(s->id, d->id) &&

@@ -11,6 +11,7 @@
 #include "proto/channel.pb-c.h"
 
 Xfed__Kind proto_kind_of(const struct xfed_stanza *s); /* not of an IQ */
+const char *proto_kind_word(Xfed__Kind kind);	       /* for metrics: an error counts as a message */
 
 /*
  * Outcomes, late errors and what is remembered of a contact are written from the frame's words, so each of them must be the

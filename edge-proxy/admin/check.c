@@ -170,7 +170,7 @@ static void on_connect(void *user, enum xfed_reason reason)
 	struct edge_check *k = a->check;
 	a->reason = reason;
 	a->is_reachable = reason == XFED_REASON_NONE;
-	a->took_ms = (uint32_t)(rt_loop_now_ms(k->edge->loop) - k->began_ms) - a->took_ms;
+	a->took_ms = (uint32_t)(rt_loop_now_ms(k->edge->core.d.loop) - k->began_ms) - a->took_ms;
 	snprintf(a->text, sizeof(a->text), "%s", rt_stream_error_text(a->stream));
 	rt_stream_close(a->stream);
 	a->stream = NULL;
@@ -193,10 +193,10 @@ static void try_addresses(struct edge_check *k)
 	k->stage = "tcp";
 	for (size_t i = 0; i < k->address_count; i++) {
 		struct check_address *a = &k->addresses[i];
-		a->took_ms = (uint32_t)(rt_loop_now_ms(e->loop) - k->began_ms);
+		a->took_ms = (uint32_t)(rt_loop_now_ms(e->core.d.loop) - k->began_ms);
 		a->reason = a->refused ? XFED_REASON_DNS_ADDRESS_REFUSED : XFED_REASON_STREAM_INTERNAL;
-		if (!a->refused && rt_stream_connect(e->loop, &a->addr, edge_source_for(e, &a->addr, &source), e->config->limits.connect_timeout_ms,
-					   &tcp_handlers, a, 4096, &a->stream) == XFED_OK) {
+		if (!a->refused && rt_stream_connect(e->core.d.loop, &a->addr, edge_source_for(e, &a->addr, &source),
+					   e->config->limits.connect_timeout_ms, &tcp_handlers, a, 4096, &a->stream) == XFED_OK) {
 			k->addresses_open++;
 		}
 	}
@@ -234,9 +234,9 @@ static int look_up(struct edge_check *k)
 	xfed_arena_init(&a, 16384);
 	int rc = xfed_jid_domain_ascii(&a, xfed_span_str(k->remote), &name);
 	if (k->connect_host) {
-		rc = rt_resolve_host(k->edge->resolver, xfed_span_str(k->connect_host), k->connect_port, on_lookup, k, &k->lookup);
+		rc = rt_resolve_host(k->edge->core.d.resolver, xfed_span_str(k->connect_host), k->connect_port, on_lookup, k, &k->lookup);
 	} else if (rc == XFED_OK) {
-		rc = rt_resolve_service(k->edge->resolver, name, "_xmpp-server._tcp", 5269, on_lookup, k, &k->lookup);
+		rc = rt_resolve_service(k->edge->core.d.resolver, name, "_xmpp-server._tcp", 5269, on_lookup, k, &k->lookup);
 	}
 	xfed_arena_deinit(&a);
 	return rc;
@@ -273,8 +273,8 @@ static int ask_srv(struct edge_check *k, const char *domain, rt_resolve_fn fn, s
 	int rc = xfed_jid_domain_ascii(&a, xfed_span_str(domain), &name);
 	if (rc == XFED_OK) {
 		int len = snprintf(full, sizeof(full), "_xmpp-server._tcp.%.*s", (int)name.len, name.data);
-		rc = rt_resolve(
-			k->edge->resolver, xfed_span_make(full, len > 0 && (size_t)len < sizeof(full) ? (size_t)len : 0), XFED_DNS_SRV, fn, k, out);
+		rc = rt_resolve(k->edge->core.d.resolver, xfed_span_make(full, len > 0 && (size_t)len < sizeof(full) ? (size_t)len : 0), XFED_DNS_SRV,
+			fn, k, out);
 	}
 	xfed_arena_deinit(&a);
 	return rc;
@@ -312,7 +312,7 @@ static void on_our_srv(void *user, const struct xfed_dns_answer *answer, enum xf
 	check_note_our_srv(k, answer, reason);
 	xfed_arena_init(&a, 16384);
 	bool asks = answer && xfed_jid_domain_ascii(&a, xfed_span_str(k->local), &name) == XFED_OK &&
-		    rt_resolve_service(k->edge->resolver, name, "_xmpp-server._tcp", 5269, on_our_lookup, k, &k->our_lookup) == XFED_OK;
+		    rt_resolve_service(k->edge->core.d.resolver, name, "_xmpp-server._tcp", 5269, on_our_lookup, k, &k->our_lookup) == XFED_OK;
 	xfed_arena_deinit(&a);
 	if (!asks) {
 		reverse_done(k);
@@ -370,12 +370,12 @@ int edge_check_new(struct edge_link *l, uint64_t request, struct xfed_span local
 	k->link = l;
 	k->request = request;
 	k->stage = "dns";
-	k->began_ms = rt_loop_now_ms(e->loop);
+	k->began_ms = rt_loop_now_ms(e->core.d.loop);
 	snprintf(k->local, sizeof(k->local), "%.*s", (int)local.len, local.data);
 	snprintf(k->remote, sizeof(k->remote), "%.*s", (int)remote.len, remote.data);
 	DL_APPEND(e->checks, k);
 	int rc = fill(k, partner);
-	rc = rc == XFED_OK ? rt_timer_init(&k->timer, e->loop, on_timer, k) : rc;
+	rc = rc == XFED_OK ? rt_timer_init(&k->timer, e->core.d.loop, on_timer, k) : rc;
 	if (rc == XFED_OK) {
 		k->is_reversing = true;
 		rc = ask_srv(k, k->local, on_our_srv, &k->our_srv);

@@ -354,7 +354,7 @@ json_t *check_result(struct edge_check *k)
 	json_t *inbound = edge_control_pair(k->edge, xfed_span_str(k->local), xfed_span_str(k->remote));
 	json_array_extend(k->steps, k->reverse);
 	json_t *j = json_pack("{s:s, s:s, s:I, s:O, s:o, s:o, s:b}", "domain", k->remote, "local", k->local, "took_ms",
-		(json_int_t)(rt_loop_now_ms(k->edge->loop) - k->began_ms), "steps", k->steps, "endpoints", endpoints(k), "methods", methods(k),
+		(json_int_t)(rt_loop_now_ms(k->edge->core.d.loop) - k->began_ms), "steps", k->steps, "endpoints", endpoints(k), "methods", methods(k),
 		"inbound", json_is_true(json_object_get(inbound, "in")));
 	json_decref(inbound);
 	if (j && p->is_secure) {

@@ -66,7 +66,7 @@ json_t *edge_control_status(struct edge *e)
 		out += c->is_established && !c->is_closed && c->direction == XFED_S2S_OUT;
 	}
 	json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:i, s:s, s:o, s:o, s:{s:I, s:I}, s:I}", "name", e->config->name, "role", "edge", "version",
-		XFED_VERSION, "uptime_s", (json_int_t)((rt_loop_now_ms(e->loop) - e->started_ms) / 1000), "pid", (int)getpid(), "state",
+		XFED_VERSION, "uptime_s", (json_int_t)((rt_loop_now_ms(e->core.d.loop) - e->core.d.started_ms) / 1000), "pid", (int)getpid(), "state",
 		edge_service_name(e->service), "problems", problems(e), "channel", channel(e), "streams", "in", (json_int_t)in, "out",
 		(json_int_t)out, "deliveries_in_flight", (json_int_t)(proto_outbox_count(e->outbox) + edge_pairs_waiting(e)));
 	if (j && e->policy) {
@@ -91,7 +91,7 @@ static json_t *certificate(const struct xfed_cert *cert)
 
 json_t *edge_control_stream_json(const struct edge_conn *c, const struct xfed_s2s_info *info)
 {
-	uint64_t now = rt_loop_now_ms(c->edge->loop);
+	uint64_t now = rt_loop_now_ms(c->edge->core.d.loop);
 	json_t *j = json_pack("{s:I, s:o, s:o, s:s, s:s, s:s, s:I, s:I, s:I}", "id", (json_int_t)c->id, "local", text(info->local), "remote",
 		text(info->remote), "direction", c->direction == XFED_S2S_IN ? "in" : "out", "state", info->state_name, "peer_address", c->address,
 		"age_s", (json_int_t)((now - info->opened_ms) / 1000), "idle_s", (json_int_t)((now - info->last_traffic_ms) / 1000), "queued",

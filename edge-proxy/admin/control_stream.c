@@ -63,7 +63,7 @@ json_t *edge_control_stream_show(struct edge *e, struct xfed_span id)
 	} else {
 		info.local = xfed_span_str(c->pair->local);
 		info.remote = xfed_span_str(c->pair->remote);
-		info.opened_ms = info.last_traffic_ms = rt_loop_now_ms(e->loop);
+		info.opened_ms = info.last_traffic_ms = rt_loop_now_ms(e->core.d.loop);
 	}
 	json_t *j = edge_control_stream_json(c, &info);
 	if (j) {
@@ -127,7 +127,7 @@ static bool is_pair(const struct edge_pair *p, struct xfed_span local, struct xf
 
 static json_t *pair_json(const struct edge_pair *p)
 {
-	uint64_t now = rt_loop_now_ms(p->edge->loop);
+	uint64_t now = rt_loop_now_ms(p->edge->core.d.loop);
 	json_t *j = json_pack(
 		"{s:s, s:s, s:s, s:I}", "local", p->local, "remote", p->remote, "state", state_word(p->state), "queued", (json_int_t)p->queue_count);
 	if (j && p->state == EDGE_PAIR_IDLE && now < p->retry_at_ms) {

@@ -69,7 +69,7 @@ static void job_done(void *arg)
 	struct edge_probe *p = arg;
 	struct xfed_s2s_event ev = { .type = XFED_S2S_JOB_DONE, .tls_result = p->job_result };
 	if (p->is_closed) {
-		xfed_s2s_step(p->s2s, &ev, rt_loop_now_ms(p->edge->loop));
+		xfed_s2s_step(p->s2s, &ev, rt_loop_now_ms(p->edge->core.d.loop));
 		release(p);
 		return;
 	}
@@ -80,9 +80,9 @@ static void job_done(void *arg)
 static void start_job(struct edge_probe *p, struct xfed_tls *tls)
 {
 	p->job_tls = tls;
-	if (rt_job_submit(p->edge->loop, run_job, job_done, p) != XFED_OK) {
+	if (rt_job_submit(p->edge->core.d.loop, run_job, job_done, p) != XFED_OK) {
 		run_job(p);
-		if (rt_loop_post(p->edge->loop, job_done, p) != XFED_OK) {
+		if (rt_loop_post(p->edge->core.d.loop, job_done, p) != XFED_OK) {
 			XFED_REQUIRE(!"no memory for a probe's handshake");
 		}
 	}
@@ -133,7 +133,7 @@ static void perform(struct edge_probe *p, const struct xfed_s2s_action *act)
 static void one_step(struct edge_probe *p, struct xfed_s2s_event *ev)
 {
 	struct xfed_s2s_action act;
-	xfed_s2s_step(p->s2s, ev, rt_loop_now_ms(p->edge->loop));
+	xfed_s2s_step(p->s2s, ev, rt_loop_now_ms(p->edge->core.d.loop));
 	while (xfed_s2s_next(p->s2s, &act)) {
 		perform(p, &act);
 	}
@@ -210,7 +210,7 @@ static void on_timer(void *user)
 static int make_conductor(struct edge_probe *p)
 {
 	struct xfed_s2s_config cfg = {
-		.env = &p->edge->env,
+		.env = &p->edge->core.d.env,
 		.direction = XFED_S2S_OUT,
 		.out = rt_stream_out(p->stream),
 		.local = xfed_span_str(p->local),
@@ -274,10 +274,10 @@ int edge_probe_new(struct edge *e, const struct edge_probe_config *cfg, struct e
 	snprintf(p->remote, sizeof(p->remote), "%s", cfg->remote);
 	keep_decision(p, &cfg->decision);
 	DL_APPEND(e->probes, p);
-	int rc = rt_timer_init(&p->timer, e->loop, on_timer, p);
+	int rc = rt_timer_init(&p->timer, e->core.d.loop, on_timer, p);
 	if (rc == XFED_OK) {
-		rc = rt_stream_connect(e->loop, cfg->to, edge_source_for(e, cfg->to, &source), e->config->limits.connect_timeout_ms, &handlers, p,
-			XFED_S2S_OUTPUT_BYTES, &p->stream);
+		rc = rt_stream_connect(e->core.d.loop, cfg->to, edge_source_for(e, cfg->to, &source), e->config->limits.connect_timeout_ms, &handlers,
+			p, XFED_S2S_OUTPUT_BYTES, &p->stream);
 	}
 	if (rc != XFED_OK) {
 		release(p);

@@ -50,7 +50,7 @@ static void replace_older(struct edge_link *l, const char *cert_name)
 		struct proto_event ev = {
 			.type = PROTO_EV_CLOSE, .reason = XFED_REASON_CHANNEL_REPLACED, .text = "a newer link with that certificate"
 		};
-		proto_session_step(old->session, &ev, rt_loop_now_ms(l->edge->loop));
+		proto_session_step(old->session, &ev, rt_loop_now_ms(l->edge->core.d.loop));
 		drain(old);
 	}
 }
@@ -70,7 +70,7 @@ static void link_up(struct edge_link *l)
 {
 	struct edge *e = l->edge;
 	const struct proto_peer *peer = proto_session_peer(l->session);
-	uint64_t now = rt_loop_now_ms(e->loop);
+	uint64_t now = rt_loop_now_ms(e->core.d.loop);
 	l->run = proto_inbox_link_up(e->inbox, xfed_span_str(peer->name), peer->boot_nonce, peer->hello->lowest_unsettled, now);
 	l->peer = proto_outbox_peer(e->outbox, xfed_span_str(peer->name));
 	const char *problem = edge_certs_link_problem(l); /* trust may have been reloaded since its handshake */
@@ -91,7 +91,7 @@ static void link_up(struct edge_link *l)
 	tell_again(l);
 	proto_outbox_peer_up(e->outbox, l->peer, peer->boot_nonce, now);
 	edge_route_ended(e);
-	rt_metric_set(e->metrics, RT_M_CHANNEL_UP, 1, RT_LABELS(xfed_span_str(peer->name)));
+	rt_metric_set(e->core.d.metrics, RT_M_CHANNEL_UP, 1, RT_LABELS(xfed_span_str(peer->name)));
 	rt_log(RT_LOG_INFO, "channel.up", RT_KV_STR("peer", peer->name), RT_KV_STR("certificate", peer->cert_name), RT_KV_STR("address", l->address),
 		RT_KV_STR("tls", peer->tls_version), RT_KV_STR("cipher", peer->cipher), RT_KV_HEX("boot", peer->boot_nonce), RT_END);
 	edge_report_snapshot(l);
@@ -102,7 +102,7 @@ static void link_up(struct edge_link *l)
 static void link_down(struct edge_link *l, enum xfed_reason reason, const char *text)
 {
 	struct edge *e = l->edge;
-	uint64_t now = rt_loop_now_ms(e->loop);
+	uint64_t now = rt_loop_now_ms(e->core.d.loop);
 	const struct proto_peer *peer = proto_session_peer(l->session);
 	rt_log(l->is_up ? RT_LOG_WARNING : RT_LOG_INFO, "channel.down", RT_KV_STR("peer", peer ? peer->name : NULL), RT_KV_STR("address", l->address),
 		RT_KV_REASON(reason), RT_KV_STR("text", text), RT_END);
@@ -117,7 +117,7 @@ static void link_down(struct edge_link *l, enum xfed_reason reason, const char *
 		if (!edge_link_of_peer(e, l->peer)) {
 			proto_outbox_peer_lost(e->outbox, l->peer, now);
 			edge_route_ended(e);
-			rt_metric_set(e->metrics, RT_M_CHANNEL_UP, 0, RT_LABELS(xfed_span_str(peer->name)));
+			rt_metric_set(e->core.d.metrics, RT_M_CHANNEL_UP, 0, RT_LABELS(xfed_span_str(peer->name)));
 		}
 		/* "drain" is the gateway's own good end; what is wrong here is that there is none. */
 		e->link_reason = reason == XFED_REASON_STREAM_CLOSED_DRAIN ? XFED_REASON_CHANNEL_DOWN : reason;
@@ -202,7 +202,7 @@ static void job_done(void *arg)
 	struct edge_link *l = arg;
 	struct proto_event ev = { .type = PROTO_EV_JOB_DONE };
 	l->job_running = false;
-	proto_session_step(l->session, &ev, rt_loop_now_ms(l->edge->loop));
+	proto_session_step(l->session, &ev, rt_loop_now_ms(l->edge->core.d.loop));
 	if (!l->is_closed) {
 		rt_stream_resume(l->stream);
 	}
@@ -215,9 +215,9 @@ static void perform(struct edge_link *l, const struct proto_action *act)
 	switch (act->type) {
 	case PROTO_ACT_JOB:
 		l->job_running = true;
-		if (rt_job_submit(l->edge->loop, run_job, job_done, l) != XFED_OK) {
+		if (rt_job_submit(l->edge->core.d.loop, run_job, job_done, l) != XFED_OK) {
 			run_job(l);
-			if (rt_loop_post(l->edge->loop, job_done, l) != XFED_OK) {
+			if (rt_loop_post(l->edge->core.d.loop, job_done, l) != XFED_OK) {
 				XFED_REQUIRE(!"no memory for a link's handshake");
 			}
 		}
@@ -257,7 +257,7 @@ static size_t on_bytes(void *user, struct xfed_span in)
 {
 	struct edge_link *l = user;
 	struct proto_event ev = { .type = PROTO_EV_BYTES, .bytes = in };
-	proto_session_step(l->session, &ev, rt_loop_now_ms(l->edge->loop));
+	proto_session_step(l->session, &ev, rt_loop_now_ms(l->edge->core.d.loop));
 	size_t consumed = ev.consumed;
 	if (consumed < in.len && !l->job_running) {
 		rt_stream_resume(l->stream);
@@ -271,7 +271,7 @@ static void on_gone(void *user)
 {
 	struct edge_link *l = user;
 	struct proto_event ev = { .type = PROTO_EV_EOF };
-	proto_session_step(l->session, &ev, rt_loop_now_ms(l->edge->loop));
+	proto_session_step(l->session, &ev, rt_loop_now_ms(l->edge->core.d.loop));
 	drain(l);
 }
 
@@ -294,7 +294,7 @@ static void on_timer(void *user)
 		return;
 	}
 	struct proto_event ev = { .type = PROTO_EV_TICK };
-	proto_session_step(l->session, &ev, rt_loop_now_ms(l->edge->loop));
+	proto_session_step(l->session, &ev, rt_loop_now_ms(l->edge->core.d.loop));
 	edge_flush_soon(l->edge);
 	drain(l);
 }
@@ -307,7 +307,7 @@ static const struct rt_stream_handlers handlers = { .on_bytes = on_bytes, .on_eo
  */
 static bool make_room(struct edge *e, const struct rt_addr *from, enum rt_source_verdict v)
 {
-	uint64_t now = rt_loop_now_ms(e->loop);
+	uint64_t now = rt_loop_now_ms(e->core.d.loop);
 	for (struct edge_link *l = e->links; l; l = l->next) {
 		bool can_go = !l->is_up && !l->is_closed && !l->job_running && now - l->accepted_ms >= XFED_CHANNEL_ROOM_AFTER_MS;
 		if (can_go && rt_source_is_same(rt_stream_peer(l->stream), from, v)) {
@@ -344,8 +344,8 @@ static bool admit(struct edge *e, struct rt_stream *s)
 	if (r.verdict == RT_SOURCE_OK) {
 		return true;
 	}
-	rt_sources_log(&e->linkers, &r, rt_loop_now_ms(e->loop));
-	edge_report_refusal(e, r.reason, side);
+	rt_sources_log(&e->linkers, &r, rt_loop_now_ms(e->core.d.loop));
+	core_count_refusal(&e->core, r.reason, side);
 	return false;
 }
 
@@ -362,19 +362,19 @@ int edge_link_accept(struct edge *e, struct rt_stream *s)
 	}
 	l->edge = e;
 	l->stream = s;
-	l->accepted_ms = rt_loop_now_ms(e->loop);
+	l->accepted_ms = rt_loop_now_ms(e->core.d.loop);
 	l->peer = PROTO_OUTBOX_NO_PEER;
 	char software[64];
 	snprintf(software, sizeof(software), "xfed-edge %s", XFED_VERSION);
 	struct proto_session_config cfg = {
-		.env = &e->env,
+		.env = &e->core.d.env,
 		.role = PROTO_EDGE,
 		.creds = e->channel_creds,
 		.allow = (const char *const *)e->config->channel.allow.items,
 		.allow_count = e->config->channel.allow.count,
 		.hello = {
 			.name = xfed_span_str(e->config->name),
-			.boot_nonce = e->boot_nonce,
+			.boot_nonce = e->core.d.boot_nonce,
 			.lowest_unsettled = proto_outbox_lowest_unsettled(e->outbox),
 			.capabilities = capabilities,
 			.capability_count = XFED_ARRAY_LEN(capabilities),
@@ -384,9 +384,9 @@ int edge_link_accept(struct edge *e, struct rt_stream *s)
 			.policy_hash = xfed_span_make(e->revision.hash, e->policy ? sizeof(e->revision.hash) : 0),
 		},
 	};
-	int rc = rt_timer_init(&l->timer, e->loop, on_timer, l);
+	int rc = rt_timer_init(&l->timer, e->core.d.loop, on_timer, l);
 	if (rc == XFED_OK) {
-		rc = proto_session_new(&cfg, rt_loop_now_ms(e->loop), &l->session);
+		rc = proto_session_new(&cfg, rt_loop_now_ms(e->core.d.loop), &l->session);
 	}
 	if (rc != XFED_OK) {
 		rt_timer_close(&l->timer);
@@ -434,7 +434,7 @@ void edge_link_pay(struct edge_link *l)
 void edge_links_flush(struct edge *e)
 {
 	struct edge_link *l, *next;
-	uint64_t now = rt_loop_now_ms(e->loop);
+	uint64_t now = rt_loop_now_ms(e->core.d.loop);
 	DL_FOREACH_SAFE(e->links, l, next) {
 		if (l->is_closed || l->job_running) {
 			continue;
@@ -445,7 +445,7 @@ void edge_links_flush(struct edge *e)
 		proto_session_set_lowest(l->session, proto_outbox_lowest_unsettled(e->outbox));
 		proto_session_flush(l->session, now);
 		if (proto_report_refused(l->session, l->is_up ? proto_session_peer(l->session)->name : NULL)) {
-			edge_report_refusal(e, XFED_REASON_STREAM_INTERNAL, XFED_SIDE_US);
+			core_count_refusal(&e->core, XFED_REASON_STREAM_INTERNAL, XFED_SIDE_US);
 		}
 		drain(l);
 	}
@@ -454,7 +454,7 @@ void edge_links_flush(struct edge *e)
 void edge_link_send(struct edge_link *l, const Xfed__Frame *f)
 {
 	if (proto_session_send(l->session, f) != XFED_OK) {
-		rt_metric_add(l->edge->metrics, RT_M_CHANNEL_UNSENT, 1, RT_LABELS(xfed_span_str(proto_body_name(f->body_case))));
+		rt_metric_add(l->edge->core.d.metrics, RT_M_CHANNEL_UNSENT, 1, RT_LABELS(xfed_span_str(proto_body_name(f->body_case))));
 	}
 }
 

@@ -122,7 +122,7 @@ static void swap_policy(struct edge_link *l, struct proto_transfer_in *t)
 	struct xfed_policy *old = e->policy;
 	e->policy = fresh;
 	e->revision = t->revision;
-	rt_metric_set(e->metrics, RT_M_POLICY_REVISION, (double)e->revision.counter, RT_NO_LABELS);
+	rt_metric_set(e->core.d.metrics, RT_M_POLICY_REVISION, (double)e->revision.counter, RT_NO_LABELS);
 	rt_log(RT_LOG_INFO, "policy.applied", RT_KV_U64("epoch", e->revision.epoch), RT_KV_U64("revision", e->revision.counter),
 		RT_KV_U64("partners", xfed_policy_partner_count(fresh)), RT_KV_U64("domains", xfed_policy_local_count(fresh)), RT_END);
 	judge_again(e);
@@ -144,7 +144,7 @@ void edge_policy_take(struct edge_link *l, const Xfed__Frame *f)
 	case PROTO_TRANSFER_BAD:
 	case PROTO_TRANSFER_NOMEM:
 		proto_transfer_in_deinit(&l->transfer);
-		proto_session_step(l->session, &ev, rt_loop_now_ms(l->edge->loop));
+		proto_session_step(l->session, &ev, rt_loop_now_ms(l->edge->core.d.loop));
 		break;
 	}
 }

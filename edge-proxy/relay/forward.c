@@ -25,7 +25,7 @@ static void settle_run(struct edge *e, struct proto_inbox_run *run, uint64_t seq
 		oc.reason = (char *)info->code;
 		oc.condition = (char *)(info->condition ? info->condition : "");
 	}
-	proto_inbox_settle(e->inbox, run, &oc, NULL, rt_loop_now_ms(e->loop));
+	proto_inbox_settle(e->inbox, run, &oc, NULL, rt_loop_now_ms(e->core.d.loop));
 	struct edge_link *l = edge_link_of(e, run);
 	const Xfed__Outcome *list[] = { &oc };
 	if (l) {
@@ -47,7 +47,7 @@ static struct proto_inbox_run *run_of_nonce(struct edge *e, uint64_t nonce)
 
 static void settle_sip(struct edge *e, const struct edge_origin *o, Xfed__Fate fate, uint32_t sip_status, enum xfed_reason reason)
 {
-	uint64_t now = rt_loop_now_ms(e->loop);
+	uint64_t now = rt_loop_now_ms(e->core.d.loop);
 	struct proto_sip_fate *f = proto_sipmemory_find(e->sips, &o->sip);
 	if (!f || f->is_settled) {
 		return;
@@ -79,7 +79,7 @@ static void log_item(const struct edge_item *it, const char *event, enum xfed_re
 static void settle_own(struct edge *e, const struct edge_item *it, Xfed__Fate fate, enum xfed_reason reason, enum xfed_side side)
 {
 	if (fate != XFED__FATE__FATE_DELIVERED) {
-		rt_metric_add(e->metrics, RT_M_DROPPED, 1, RT_LABELS(xfed_span_str(it->rule)));
+		core_count_dropped(&e->core, it->rule);
 		rt_log(RT_LOG_INFO, "stanza.dropped", RT_KV_STR("partner", it->remote), RT_KV_STR("rule", it->rule), RT_KV_REASON_SIDE(reason, side),
 			RT_END);
 	}
@@ -95,22 +95,22 @@ void edge_item_settle(struct edge *e, struct edge_item *it, Xfed__Fate fate, enu
 		settle_own(e, it, fate, reason, side);
 		return;
 	}
-	const char *kind = edge_kind_word(it->kind);
+	const char *kind = proto_kind_word(it->kind);
 	struct xfed_span remote = xfed_span_str(it->remote);
 	switch (fate) {
 	case XFED__FATE__FATE_DELIVERED:
-		edge_report_stanza(e, remote, "to_xmpp", kind, "delivered");
+		core_count_stanza(&e->core, edge_partner_label(e, remote), "to_xmpp", kind, "delivered");
 		log_item(it, "delivery.written", reason, side);
 		break;
 	case XFED__FATE__FATE_UNCERTAIN:
-		edge_report_stanza(e, remote, "to_xmpp", kind, "uncertain");
-		rt_metric_add(e->metrics, RT_M_DELIVERIES_UNCERTAIN, 1, RT_NO_LABELS);
-		edge_report_refusal(e, reason, side);
+		core_count_stanza(&e->core, edge_partner_label(e, remote), "to_xmpp", kind, "uncertain");
+		rt_metric_add(e->core.d.metrics, RT_M_DELIVERIES_UNCERTAIN, 1, RT_NO_LABELS);
+		core_count_refusal(&e->core, reason, side);
 		log_item(it, "delivery.uncertain", reason, side);
 		break;
 	default:
-		edge_report_stanza(e, remote, "to_xmpp", kind, "refused");
-		edge_report_refusal(e, reason, side);
+		core_count_stanza(&e->core, edge_partner_label(e, remote), "to_xmpp", kind, "refused");
+		core_count_refusal(&e->core, reason, side);
 		log_item(it, "delivery.refused", reason, side);
 		break;
 	}
@@ -123,7 +123,7 @@ void edge_item_settle_written(struct edge *e, struct edge_item *it)
 		return;
 	}
 	it->is_settled = it->owes_error = true;
-	edge_report_stanza(e, xfed_span_str(it->remote), "to_xmpp", edge_kind_word(it->kind), "delivered");
+	core_count_stanza(&e->core, edge_partner_label(e, xfed_span_str(it->remote)), "to_xmpp", proto_kind_word(it->kind), "delivered");
 	log_item(it, "delivery.written", XFED_REASON_NONE, XFED_SIDE_US);
 	settle_origin(e, &it->origin, XFED__FATE__FATE_DELIVERED, 202, XFED_REASON_NONE);
 }
@@ -143,7 +143,7 @@ static struct xfed_xml_elem *late_error(struct xfed_arena *a, const struct edge_
 static int add_late_error(struct edge *e, struct xfed_arena *a, const struct edge_origin *o)
 {
 	struct xfed_xml_elem *elem = late_error(a, o);
-	uint64_t now = rt_loop_now_ms(e->loop), seq;
+	uint64_t now = rt_loop_now_ms(e->core.d.loop), seq;
 	xfed_buf_clear(&e->scratch);
 	int rc = elem ? xfed_xml_write(&e->scratch, elem, XFED_SPAN("")) : XFED_ERR_NOMEM;
 	if (rc != XFED_OK) {
@@ -168,11 +168,11 @@ void edge_item_tell_late(struct edge *e, const struct edge_item *it)
 	struct xfed_arena a;
 	xfed_arena_init(&a, SCRATCH_ARENA);
 	log_item(it, "delivery.uncertain", XFED_REASON_DELIVERY_UNCERTAIN, XFED_SIDE_NETWORK);
-	rt_metric_add(e->metrics, RT_M_DELIVERIES_UNCERTAIN, 1, RT_NO_LABELS);
-	edge_report_refusal(e, XFED_REASON_DELIVERY_UNCERTAIN, XFED_SIDE_NETWORK);
+	rt_metric_add(e->core.d.metrics, RT_M_DELIVERIES_UNCERTAIN, 1, RT_NO_LABELS);
+	core_count_refusal(&e->core, XFED_REASON_DELIVERY_UNCERTAIN, XFED_SIDE_NETWORK);
 	int rc = add_late_error(e, &a, &it->origin);
 	if (rc != XFED_OK) {
-		rt_metric_add(e->metrics, RT_M_DROPPED, 1, RT_LABELS(rc == XFED_ERR_NOMEM ? XFED_SPAN("no-memory") : XFED_SPAN("error-unsendable")));
+		core_count_dropped(&e->core, rc == XFED_ERR_NOMEM ? "no-memory" : "error-unsendable");
 	}
 	edge_flush_soon(e);
 	xfed_arena_deinit(&a);
@@ -214,7 +214,7 @@ static bool has_reader(struct edge *e)
 
 static void refuse_delivery(struct edge_link *l, const Xfed__Deliver *d, const struct edge_origin *o, enum xfed_reason reason)
 {
-	edge_report_refusal(l->edge, reason, xfed_reason_info(reason)->side);
+	core_count_refusal(&l->edge->core, reason, xfed_reason_info(reason)->side);
 	rt_log(RT_LOG_INFO, "delivery.refused", RT_KV("partner", edge_domain_of(xfed_span_str(d->to))), RT_KV_REASON(reason),
 		RT_KV_U64("delivery", d->seq), RT_KV_STR("correlation", d->correlation), RT_END);
 	settle_origin(l->edge, o, XFED__FATE__FATE_REFUSED, status_of(XFED__FATE__FATE_REFUSED, reason), reason);
@@ -236,7 +236,7 @@ static void send_on(struct edge_link *l, const Xfed__Deliver *d, const struct ed
 		refuse_delivery(l, d, o, refuse);
 		return;
 	}
-	it->deadline_ms = rt_loop_now_ms(e->loop) + (d->remaining_ms ? d->remaining_ms : XFED_DELIVERY_DEADLINE_MS);
+	it->deadline_ms = rt_loop_now_ms(e->core.d.loop) + (d->remaining_ms ? d->remaining_ms : XFED_DELIVERY_DEADLINE_MS);
 	entry->cookie = (uint64_t)(uintptr_t)it;
 	edge_pair_send(e, s.from.domain, s.to.domain, it);
 }
@@ -248,7 +248,7 @@ static bool claim_sip(struct edge_link *l, const Xfed__Deliver *d, const struct 
 	struct proto_waiter who = { .nonce = proto_inbox_run_nonce(o->run), .seq = o->seq };
 	enum proto_sip_verdict verdict;
 	struct proto_sip_fate *f;
-	if (proto_sipmemory_claim(e->sips, d->sip, &who, rt_loop_now_ms(e->loop), &verdict, &f) != XFED_OK) {
+	if (proto_sipmemory_claim(e->sips, d->sip, &who, rt_loop_now_ms(e->core.d.loop), &verdict, &f) != XFED_OK) {
 		verdict = PROTO_SIP_BUSY;
 	}
 	switch (verdict) {
@@ -290,10 +290,10 @@ void edge_forward_take(struct edge_link *l, const Xfed__Deliver *d, size_t frame
 	struct edge *e = l->edge;
 	enum proto_inbox_verdict verdict;
 	struct proto_inbox_entry *entry = NULL;
-	int rc = proto_inbox_receive(e->inbox, l->run, d->seq, rt_loop_now_ms(e->loop), &verdict, &entry);
+	int rc = proto_inbox_receive(e->inbox, l->run, d->seq, rt_loop_now_ms(e->core.d.loop), &verdict, &entry);
 	if (rc != XFED_OK) {
 		struct proto_event ev = { .type = PROTO_EV_CLOSE, .reason = XFED_REASON_CHANNEL_FRAME_BAD, .text = "delivery without room" };
-		proto_session_step(l->session, &ev, rt_loop_now_ms(e->loop));
+		proto_session_step(l->session, &ev, rt_loop_now_ms(e->core.d.loop));
 		return;
 	}
 	edge_forward_heard(l, d->lowest_unsettled);

@@ -59,7 +59,7 @@ static void count_parked(struct edge_conn *c, size_t bytes, bool is_counted)
 		c->is_paused = true;
 	} else if (is_counted && c->parked_count >= XFED_DELIVERY_PARK_SLOW && !c->is_impatient && c->edge->links_up > 0) {
 		c->is_paused = true;
-		c->patience_ms = rt_loop_now_ms(c->edge->loop) + XFED_DELIVERY_PARK_PATIENCE_MS;
+		c->patience_ms = rt_loop_now_ms(c->edge->core.d.loop) + XFED_DELIVERY_PARK_PATIENCE_MS;
 	}
 }
 
@@ -69,7 +69,7 @@ static void count_unparked(struct edge_conn *c, size_t bytes)
 	c->parked_count -= c->parked_count > 0;
 	c->is_impatient = false;
 	if (c->patience_ms) {
-		c->patience_ms = rt_loop_now_ms(c->edge->loop) + XFED_DELIVERY_PARK_PATIENCE_MS;
+		c->patience_ms = rt_loop_now_ms(c->edge->core.d.loop) + XFED_DELIVERY_PARK_PATIENCE_MS;
 	}
 }
 
@@ -82,11 +82,11 @@ static bool may_read_again(const struct edge_conn *c)
 static void refuse(struct edge_conn *c, const struct xfed_s2s_action *act, enum xfed_reason reason, const char *text, bool is_answered)
 {
 	const struct xfed_reason_info *info = xfed_reason_info(reason);
-	edge_report_refusal(c->edge, reason, info->side);
+	core_count_refusal(&c->edge->core, reason, info->side);
 	rt_log(RT_LOG_INFO, "stanza.refused", RT_KV("partner", act->stanza.from.domain), RT_KV("local", act->stanza.to.domain), RT_KV_REASON(reason),
 		RT_KV_STR("text", text), RT_KV_U64("conn", c->id), RT_KV("id", act->stanza.id), RT_END);
 	if (!info->condition || !is_answered) {
-		rt_metric_add(c->edge->metrics, RT_M_DROPPED, 1, RT_LABELS(XFED_SPAN("no-error-due")));
+		core_count_dropped(&c->edge->core, "no-error-due");
 		return;
 	}
 	char words[160];
@@ -106,8 +106,8 @@ void edge_refuse_users(struct edge_conn *c, const struct xfed_s2s_action *act)
 	const struct xfed_stanza *s = &act->stanza;
 	bool is_available = s->kind == XFED_STANZA_PRESENCE && s->type == XFED_TYPE_NONE;
 	bool is_answered = xfed_stanza_may_error(s) && !is_available;
-	const char *kind = s->kind == XFED_STANZA_IQ ? "iq" : edge_kind_word(proto_kind_of(s));
-	edge_report_stanza(c->edge, s->from.domain, "to_sip", kind, is_answered ? "refused" : "dropped");
+	const char *kind = s->kind == XFED_STANZA_IQ ? "iq" : proto_kind_word(proto_kind_of(s));
+	core_count_stanza(&c->edge->core, edge_partner_label(c->edge, s->from.domain), "to_sip", kind, is_answered ? "refused" : "dropped");
 	refuse(c, act, act->reason, act->text, is_answered);
 }
 
@@ -140,7 +140,7 @@ bool edge_route_to_gateway(struct edge_conn *c, const struct xfed_s2s_action *ac
 		edge_refuse_stanza(c, act, proto_outbox_refusal(rc == XFED_ERR_LIMIT ? XFED_ERR_TOO_LARGE : rc, XFED_REASON_XMPP_STANZA_INVALID));
 		return false;
 	}
-	uint64_t now = rt_loop_now_ms(e->loop);
+	uint64_t now = rt_loop_now_ms(e->core.d.loop);
 	char correlation[64];
 	snprintf(correlation, sizeof(correlation), "%s-%llx-%llx", e->config->name, (unsigned long long)c->id, (unsigned long long)c->stanzas_in);
 	Xfed__Kind kind = proto_kind_of(s);
@@ -187,7 +187,7 @@ static void unpark(struct edge *e, const struct proto_delivery *d)
 
 static void pump_link(struct edge *e, struct edge_link *l)
 {
-	uint64_t now = rt_loop_now_ms(e->loop), seq;
+	uint64_t now = rt_loop_now_ms(e->core.d.loop), seq;
 	const struct proto_delivery *d;
 	size_t n = 0;
 	/* Without credit or room it ends here, and when there is some the link comes back. */
@@ -236,12 +236,12 @@ void edge_send_elem(struct edge *e, struct xfed_span local, struct xfed_span rem
 	int rc = elem ? xfed_xml_write(&e->scratch, elem, XFED_SPAN(XFED_NS_SERVER)) : XFED_ERR_NOMEM;
 	if (rc == XFED_ERR_LIMIT || (rc == XFED_OK && xfed_buf_len(&e->scratch) > XFED_STANZA_BYTES_MIN)) {
 		/* Its words are a user's. No server has to take so much [A10-11], and one that does not would end our stream over it. */
-		rt_metric_add(e->metrics, RT_M_DROPPED, 1, RT_LABELS(XFED_SPAN("error-too-large")));
+		core_count_dropped(&e->core, "error-too-large");
 		return;
 	}
 	struct edge_item *it = rc == XFED_OK ? edge_item_new(xfed_buf_span(&e->scratch), remote, XFED__KIND__KIND_ERROR, NULL) : NULL;
 	if (!it) {
-		rt_metric_add(e->metrics, RT_M_DROPPED, 1, RT_LABELS(XFED_SPAN("no-memory")));
+		core_count_dropped(&e->core, "no-memory");
 		return;
 	}
 	it->rule = rule;
@@ -252,7 +252,7 @@ void edge_send_elem(struct edge *e, struct xfed_span local, struct xfed_span rem
 static void send_error(struct edge *e, struct xfed_span local, struct xfed_span remote, const struct xfed_xml_elem *elem, bool nomem)
 {
 	if (!elem) {
-		rt_metric_add(e->metrics, RT_M_DROPPED, 1, RT_LABELS(nomem ? XFED_SPAN("no-memory") : XFED_SPAN("no-error-due")));
+		core_count_dropped(&e->core, nomem ? "no-memory" : "no-error-due");
 		return;
 	}
 	edge_send_elem(e, local, remote, elem, "error-unsendable");
@@ -296,28 +296,28 @@ static void log_fate(const struct proto_delivery *d, const char *event, enum xfe
 static void tell_sender(struct edge *e, struct proto_delivery *d, const Xfed__Outcome *oc, enum xfed_reason reason)
 {
 	struct xfed_span remote = edge_domain_of(xfed_span_str(d->from));
-	const char *kind = edge_kind_word(d->kind);
-	double seconds = (double)(rt_loop_now_ms(e->loop) - d->added_ms) / 1000.0;
-	rt_metric_observe(e->metrics, RT_M_DELIVERY, seconds, RT_NO_LABELS);
+	const char *kind = proto_kind_word(d->kind);
+	double seconds = (double)(rt_loop_now_ms(e->core.d.loop) - d->added_ms) / 1000.0;
+	rt_metric_observe(e->core.d.metrics, RT_M_DELIVERY, seconds, RT_NO_LABELS);
 	switch (oc->fate) {
 	case XFED__FATE__FATE_DELIVERED:
-		edge_report_stanza(e, remote, "to_sip", kind, "delivered");
+		core_count_stanza(&e->core, edge_partner_label(e, remote), "to_sip", kind, "delivered");
 		log_fate(d, "delivery.delivered", XFED_REASON_NONE, NULL);
 		break;
 	case XFED__FATE__FATE_DROPPED:
-		edge_report_stanza(e, remote, "to_sip", kind, "dropped");
-		rt_metric_add(e->metrics, RT_M_DROPPED, 1, RT_LABELS(xfed_span_str(proto_outcome_rule(oc))));
+		core_count_stanza(&e->core, edge_partner_label(e, remote), "to_sip", kind, "dropped");
+		core_count_dropped(&e->core, proto_outcome_rule(oc));
 		break;
 	case XFED__FATE__FATE_UNCERTAIN:
-		edge_report_stanza(e, remote, "to_sip", kind, "uncertain");
-		rt_metric_add(e->metrics, RT_M_DELIVERIES_UNCERTAIN, 1, RT_NO_LABELS);
-		edge_report_refusal(e, XFED_REASON_DELIVERY_UNCERTAIN, XFED_SIDE_NETWORK);
+		core_count_stanza(&e->core, edge_partner_label(e, remote), "to_sip", kind, "uncertain");
+		rt_metric_add(e->core.d.metrics, RT_M_DELIVERIES_UNCERTAIN, 1, RT_NO_LABELS);
+		core_count_refusal(&e->core, XFED_REASON_DELIVERY_UNCERTAIN, XFED_SIDE_NETWORK);
 		log_fate(d, "delivery.uncertain", XFED_REASON_DELIVERY_UNCERTAIN, oc->text);
 		bounce_delivery(e, d, oc, XFED_REASON_DELIVERY_UNCERTAIN);
 		break;
 	default:
-		edge_report_stanza(e, remote, "to_sip", kind, "refused");
-		edge_report_refusal(e, reason, xfed_reason_info(reason)->side);
+		core_count_stanza(&e->core, edge_partner_label(e, remote), "to_sip", kind, "refused");
+		core_count_refusal(&e->core, reason, xfed_reason_info(reason)->side);
 		log_fate(d, "delivery.refused", reason, oc->text);
 		bounce_delivery(e, d, oc, reason);
 		break;

@@ -110,8 +110,8 @@ bool edge_admit_partner(struct edge *e, struct rt_stream *s)
 	if (r.verdict == RT_SOURCE_OK) {
 		return true;
 	}
-	rt_sources_log(&e->callers, &r, rt_loop_now_ms(e->loop));
-	edge_report_refusal(e, r.reason, xfed_reason_info(r.reason)->side);
+	rt_sources_log(&e->callers, &r, rt_loop_now_ms(e->core.d.loop));
+	core_count_refusal(&e->core, r.reason, xfed_reason_info(r.reason)->side);
 	return false;
 }
 
@@ -123,7 +123,7 @@ bool edge_admit_question(struct edge *e, const struct edge_conn *asker, struct r
 		.reason = XFED_REASON_POLICY_UNPROVED_EXCEEDED };
 	r.verdict = rt_sources_take(&e->questioners, r.address, hold);
 	if (r.verdict != RT_SOURCE_OK) {
-		rt_sources_log(&e->questioners, &r, rt_loop_now_ms(e->loop));
+		rt_sources_log(&e->questioners, &r, rt_loop_now_ms(e->core.d.loop));
 	}
 	return r.verdict == RT_SOURCE_OK;
 }

@@ -23,7 +23,7 @@ static struct edge_conn *conn_new(struct edge *e, enum xfed_s2s_direction direct
 		xfed_free(c);
 		return NULL;
 	}
-	rt_post_init(&c->go_on, e->loop, on_go_on, c);
+	rt_post_init(&c->go_on, e->core.d.loop, on_go_on, c);
 	c->charged_work = XFED_S2S_WORK_LOGIN;
 	c->charged_job = XFED_S2S_WORK_TLS;
 	e->conn_count++;
@@ -88,7 +88,7 @@ static void on_closed(struct edge_conn *c, const struct xfed_s2s_action *act)
 		p->ending = c;
 		const char *suspicion = edge_failure_suspicion(c->edge, &info, act->reason);
 		snprintf(p->text, sizeof(p->text), "%s", suspicion ? suspicion : act->text);
-		edge_steps_of_stream(&p->steps, rt_loop_now_ms(c->edge->loop), &info, act->reason, act->text);
+		edge_steps_of_stream(&p->steps, rt_loop_now_ms(c->edge->core.d.loop), &info, act->reason, act->text);
 		edge_pair_lost(p, act->reason, act->side);
 		p->ending = NULL;
 	}
@@ -109,8 +109,8 @@ static void job_done(void *arg)
 	c->job_tls = NULL;
 	edge_work_job(c);
 	if (c->job_result == XFED_TLS_DONE) {
-		double seconds = (double)(rt_loop_now_ms(c->edge->loop) - c->job_started_ms) / 1000.0;
-		rt_metric_observe(c->edge->metrics, RT_M_HANDSHAKE, seconds, RT_NO_LABELS);
+		double seconds = (double)(rt_loop_now_ms(c->edge->core.d.loop) - c->job_started_ms) / 1000.0;
+		rt_metric_observe(c->edge->core.d.metrics, RT_M_HANDSHAKE, seconds, RT_NO_LABELS);
 		c->job_started_ms = 0;
 	}
 	drive(c, &ev);
@@ -121,18 +121,18 @@ static void start_job(struct edge_conn *c, struct xfed_tls *tls)
 	bool is_first = c->job_started_ms == 0;
 	c->job_tls = tls;
 	if (is_first) {
-		c->job_started_ms = rt_loop_now_ms(c->edge->loop);
+		c->job_started_ms = rt_loop_now_ms(c->edge->core.d.loop);
 	}
 	if (is_first && !edge_work_handshake(c)) {
 		/* Not run: the conductor is closed next, and lets go of what it gave out. */
 		c->job_result = XFED_TLS_WANT_INPUT;
-		if (rt_loop_post(c->edge->loop, job_done, c) == XFED_OK) {
+		if (rt_loop_post(c->edge->core.d.loop, job_done, c) == XFED_OK) {
 			return;
 		}
 	}
-	if (rt_job_submit(c->edge->loop, run_job, job_done, c) != XFED_OK) {
+	if (rt_job_submit(c->edge->core.d.loop, run_job, job_done, c) != XFED_OK) {
 		run_job(c); /* no memory for a queue entry: do it here, the conductor needs its answer */
-		if (rt_loop_post(c->edge->loop, job_done, c) != XFED_OK) {
+		if (rt_loop_post(c->edge->core.d.loop, job_done, c) != XFED_OK) {
 			job_done(c);
 		}
 	}
@@ -164,7 +164,7 @@ static void perform(struct edge_conn *c, struct xfed_s2s_action *act)
 		start_job(c, act->tls);
 		break;
 	case XFED_S2S_HEADER:
-		edge_steps_add(&c->steps, rt_loop_now_ms(c->edge->loop), "header", true, "from %.*s to %.*s, %s",
+		edge_steps_add(&c->steps, rt_loop_now_ms(c->edge->core.d.loop), "header", true, "from %.*s to %.*s, %s",
 			(int)(act->from.len > 60 ? 60 : act->from.len), act->from.data ? act->from.data : "",
 			(int)(act->to.len > 60 ? 60 : act->to.len), act->to.data ? act->to.data : "", act->is_secure ? "inside TLS" : "in the clear");
 		edge_inbound_decide(c, act, &c->decision);
@@ -207,7 +207,7 @@ static void perform(struct edge_conn *c, struct xfed_s2s_action *act)
 	case XFED_S2S_STANZA_REFUSED:
 		c->stanzas_in++;
 		if (edge_inbound_stanza(c, act)) {
-			xfed_s2s_cover(c->s2s, act->sm_number, rt_loop_now_ms(c->edge->loop));
+			xfed_s2s_cover(c->s2s, act->sm_number, rt_loop_now_ms(c->edge->core.d.loop));
 		}
 		break;
 	case XFED_S2S_ACKED:
@@ -261,14 +261,14 @@ static bool next_answer(struct edge_conn *c, struct xfed_s2s_event *ev)
 static void one_step(struct edge_conn *c, struct xfed_s2s_event *ev)
 {
 	c->is_driving = true;
-	xfed_s2s_step(c->s2s, ev, rt_loop_now_ms(c->edge->loop));
+	xfed_s2s_step(c->s2s, ev, rt_loop_now_ms(c->edge->core.d.loop));
 	c->turn_elements += ev->took_element;
 	c->is_yielding = c->turn_elements >= XFED_S2S_TURN_ELEMENTS;
 	drain(c);
 	edge_work_charge(c);
 	struct xfed_s2s_event answer;
 	while (next_answer(c, &answer)) {
-		xfed_s2s_step(c->s2s, &answer, rt_loop_now_ms(c->edge->loop));
+		xfed_s2s_step(c->s2s, &answer, rt_loop_now_ms(c->edge->core.d.loop));
 		if (c->is_saying) {
 			xfed_buf_deinit(&c->say);
 			c->is_saying = false;
@@ -359,7 +359,7 @@ static void on_timer(void *user)
 	if (c->is_closed || !c->s2s) {
 		return;
 	}
-	if (c->patience_ms && rt_loop_now_ms(c->edge->loop) >= c->patience_ms) {
+	if (c->patience_ms && rt_loop_now_ms(c->edge->core.d.loop) >= c->patience_ms) {
 		c->is_impatient = true;
 		edge_conn_resume(c);
 		return;
@@ -376,7 +376,7 @@ static void start(struct edge_conn *c)
 {
 	rt_addr_text(rt_stream_peer(c->stream), c->address);
 	if (!c->pair) {
-		edge_steps_add(&c->steps, rt_loop_now_ms(c->edge->loop), "tcp", true, "from %s", c->address);
+		edge_steps_add(&c->steps, rt_loop_now_ms(c->edge->core.d.loop), "tcp", true, "from %s", c->address);
 	}
 	rt_stream_keepalive(c->stream, 120);
 	struct xfed_s2s_event ev = { .type = XFED_S2S_START };
@@ -426,7 +426,7 @@ static enum xfed_reason decide_out(struct edge_conn *c)
 static int make_conductor(struct edge_conn *c)
 {
 	struct xfed_s2s_config cfg = {
-		.env = &c->edge->env,
+		.env = &c->edge->core.d.env,
 		.direction = c->direction,
 		.out = rt_stream_out(c->stream),
 		.connection = c->id,
@@ -450,7 +450,7 @@ int edge_conn_accept(struct edge *e, struct rt_stream *s)
 		return XFED_ERR_NOMEM;
 	}
 	c->stream = s;
-	if (rt_timer_init(&c->timer, e->loop, on_timer, c) != XFED_OK) {
+	if (rt_timer_init(&c->timer, e->core.d.loop, on_timer, c) != XFED_OK) {
 		conn_abandon(c);
 		return XFED_ERR_NOMEM;
 	}
@@ -467,7 +467,7 @@ static void on_connect(void *user, enum xfed_reason reason)
 {
 	struct edge_conn *c = user;
 	struct edge_pair *p = c->pair;
-	edge_steps_add(&p->steps, rt_loop_now_ms(c->edge->loop), "tcp", reason == XFED_REASON_NONE, "%s%s%s", c->address,
+	edge_steps_add(&p->steps, rt_loop_now_ms(c->edge->core.d.loop), "tcp", reason == XFED_REASON_NONE, "%s%s%s", c->address,
 		reason == XFED_REASON_NONE ? "" : ": ", reason == XFED_REASON_NONE ? "" : rt_stream_error_text(c->stream));
 	if (reason == XFED_REASON_NONE) {
 		reason = decide_out(c);
@@ -497,9 +497,9 @@ int edge_conn_dial(struct edge_pair *p, const struct rt_addr *to)
 	const char *from = e->config->external.source;
 	bool has_source = from && rt_addr_parse_host(&source, xfed_span_str(from), 0) == XFED_OK;
 	has_source = has_source && source.sa.sa_family == to->sa.sa_family;
-	int rc = rt_timer_init(&c->timer, e->loop, on_timer, c);
+	int rc = rt_timer_init(&c->timer, e->core.d.loop, on_timer, c);
 	if (rc == XFED_OK) {
-		rc = rt_stream_connect(e->loop, to, has_source ? &source : NULL, e->config->limits.connect_timeout_ms, &out_handlers, c,
+		rc = rt_stream_connect(e->core.d.loop, to, has_source ? &source : NULL, e->config->limits.connect_timeout_ms, &out_handlers, c,
 			XFED_S2S_OUTPUT_BYTES, &c->stream);
 	}
 	if (rc != XFED_OK) {
@@ -556,7 +556,7 @@ int edge_conn_write(struct edge_conn *c, struct xfed_span stanza)
 	if (c->is_closed || !c->s2s) {
 		return XFED_ERR_STATE;
 	}
-	int rc = xfed_s2s_send(c->s2s, stanza, rt_loop_now_ms(c->edge->loop));
+	int rc = xfed_s2s_send(c->s2s, stanza, rt_loop_now_ms(c->edge->core.d.loop));
 	if (rc == XFED_OK) {
 		c->stanzas_out++;
 	}
@@ -570,7 +570,7 @@ int edge_conn_write(struct edge_conn *c, struct xfed_span stanza)
 void edge_conn_cover(struct edge *e, uint64_t id, uint64_t number)
 {
 	struct edge_conn *c = number ? edge_conn_find(e, id) : NULL;
-	if (c && !c->is_closed && xfed_s2s_cover(c->s2s, number, rt_loop_now_ms(e->loop)) && !c->is_driving) {
+	if (c && !c->is_closed && xfed_s2s_cover(c->s2s, number, rt_loop_now_ms(e->core.d.loop)) && !c->is_driving) {
 		drain(c); /* a fault ends the stream at once */
 		settle_down(c);
 	}
@@ -615,7 +615,7 @@ static void end_conductor(struct edge_conn *c)
 	struct xfed_s2s_event ev = { .type = XFED_S2S_CLOSE, .reason = XFED_REASON_STREAM_CLOSED_DRAIN };
 	struct xfed_s2s_action act;
 	if (c->s2s && xfed_s2s_has_job(c->s2s)) {
-		xfed_s2s_step(c->s2s, &ev, rt_loop_now_ms(c->edge->loop));
+		xfed_s2s_step(c->s2s, &ev, rt_loop_now_ms(c->edge->core.d.loop));
 		while (xfed_s2s_next(c->s2s, &act)) {
 		}
 	}

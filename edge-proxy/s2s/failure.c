@@ -119,7 +119,7 @@ static bool may_tell(struct edge *e, const struct edge_failure *f, const struct 
 		rt_source_text(&a, RT_SOURCE_NETWORK, network);
 	}
 	const struct xfed_partner *p = e->policy ? xfed_policy_partner(e->policy, xfed_span_str(f->remote)) : NULL;
-	return proto_fold_take(e->strangers, xfed_span_str(network), xfed_span_str(p ? p->domain : ""), m, rt_loop_now_ms(e->loop));
+	return proto_fold_take(e->strangers, xfed_span_str(network), xfed_span_str(p ? p->domain : ""), m, rt_loop_now_ms(e->core.d.loop));
 }
 
 void edge_failure_send(struct edge *e, const struct edge_failure *f)

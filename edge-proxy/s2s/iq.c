@@ -100,7 +100,7 @@ static const struct iq_row rows[] = {
 static void refuse(struct edge_conn *c, const struct xfed_s2s_action *act, const char *condition)
 {
 	struct xfed_stanza_error err = { .condition = condition };
-	edge_report_stanza(c->edge, act->stanza.from.domain, "to_sip", "iq", "refused");
+	core_count_stanza(&c->edge->core, edge_partner_label(c->edge, act->stanza.from.domain), "to_sip", "iq", "refused");
 	edge_bounce(c->edge, act->arena, &act->stanza, &err);
 }
 
@@ -135,8 +135,8 @@ void edge_iq(struct edge_conn *c, const struct xfed_s2s_action *act)
 	const struct xfed_stanza *s = &act->stanza;
 	struct edge *e = c->edge;
 	if (s->type == XFED_TYPE_RESULT || s->type == XFED_TYPE_ERROR) {
-		rt_metric_add(e->metrics, RT_M_DROPPED, 1, RT_LABELS(XFED_SPAN("iq-answer")));
-		edge_report_stanza(e, s->from.domain, "to_sip", "iq", "dropped");
+		core_count_dropped(&e->core, "iq-answer");
+		core_count_stanza(&e->core, edge_partner_label(e, s->from.domain), "to_sip", "iq", "dropped");
 		return;
 	}
 	if (!xfed_stanza_iq_is_sound(s)) {
@@ -155,9 +155,9 @@ void edge_iq(struct edge_conn *c, const struct xfed_s2s_action *act)
 	}
 	struct xfed_xml_elem *result = result_for(act->arena, s);
 	if (!result || row->answer(e, act->arena, query, result) != XFED_OK) {
-		rt_metric_add(e->metrics, RT_M_DROPPED, 1, RT_LABELS(XFED_SPAN("no-memory")));
+		core_count_dropped(&e->core, "no-memory");
 		return;
 	}
-	edge_report_stanza(e, s->from.domain, "to_sip", "iq", "delivered");
+	core_count_stanza(&e->core, edge_partner_label(e, s->from.domain), "to_sip", "iq", "delivered");
 	edge_send_elem(e, s->to.domain, s->from.domain, result, "iq-result-unsendable");
 }

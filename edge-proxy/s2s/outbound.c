@@ -88,7 +88,7 @@ static struct edge_pair *pair_new(struct edge *e, struct xfed_span local, struct
 	p->local = put(&at, local);
 	p->remote = put(&at, remote);
 	*at = is_verify ? 'v' : 's';
-	rt_post_init(&p->ask, e->loop, ask_all, p);
+	rt_post_init(&p->ask, e->core.d.loop, ask_all, p);
 	p->key_len = len;
 	p->is_verify = is_verify;
 	HASH_ADD_KEYPTR(hh, e->pairs, p->local, len, p);
@@ -201,7 +201,7 @@ static void fail_questions(struct edge_pair *p, bool was_open)
 static uint64_t jittered(const struct edge *e, uint64_t ms)
 {
 	uint32_t r = 0;
-	e->env.random(e->env.user, &r, sizeof(r));
+	e->core.d.env.random(e->core.d.env.user, &r, sizeof(r));
 	return ms - ms / 4 * (r % 1024) / 1024;
 }
 
@@ -217,7 +217,7 @@ static void become_idle(struct edge_pair *p)
 /* The attempt is over: everybody who waited is told, and the next one waits a little longer [A1-06]. */
 static void attempt_failed(struct edge_pair *p, enum xfed_reason reason, enum xfed_side side)
 {
-	uint64_t now = rt_loop_now_ms(p->edge->loop);
+	uint64_t now = rt_loop_now_ms(p->edge->core.d.loop);
 	become_idle(p);
 	p->last_reason = reason;
 	p->backoff_ms = p->backoff_ms == 0 ? BACKOFF_MIN_MS : p->backoff_ms * 2;
@@ -269,7 +269,7 @@ static void on_lookup(void *user, const struct rt_endpoints *r)
 	struct edge_pair *p = user;
 	p->lookup = NULL;
 	enum xfed_reason reason = edge_reach_take(p, r);
-	edge_steps_add(&p->steps, rt_loop_now_ms(p->edge->loop), "dns", reason == XFED_REASON_NONE, "%s%s%zu address%s%s",
+	edge_steps_add(&p->steps, rt_loop_now_ms(p->edge->core.d.loop), "dns", reason == XFED_REASON_NONE, "%s%s%zu address%s%s",
 		reason == XFED_REASON_NONE ? "" : xfed_reason_code(reason), reason == XFED_REASON_NONE ? "" : ": ", p->endpoint_count,
 		p->endpoint_count == 1 ? "" : "es", r->is_from_srv ? " by SRV" : "");
 	if (reason != XFED_REASON_NONE) {
@@ -283,14 +283,15 @@ static int start_lookup(struct edge_pair *p, const struct xfed_partner *partner)
 {
 	p->is_connect_to = partner->connect_host != NULL;
 	if (partner->connect_host) {
-		return rt_resolve_host(p->edge->resolver, xfed_span_str(partner->connect_host), partner->connect_port, on_lookup, p, &p->lookup);
+		return rt_resolve_host(
+			p->edge->core.d.resolver, xfed_span_str(partner->connect_host), partner->connect_port, on_lookup, p, &p->lookup);
 	}
 	struct xfed_arena a;
 	xfed_arena_init(&a, 16384);
 	struct xfed_span name;
 	int rc = xfed_jid_domain_ascii(&a, xfed_span_str(p->remote), &name);
 	if (rc == XFED_OK) {
-		rc = rt_resolve_service(p->edge->resolver, name, "_xmpp-server._tcp", 5269, on_lookup, p, &p->lookup);
+		rc = rt_resolve_service(p->edge->core.d.resolver, name, "_xmpp-server._tcp", 5269, on_lookup, p, &p->lookup);
 	}
 	xfed_arena_deinit(&a);
 	return rc;
@@ -299,7 +300,7 @@ static int start_lookup(struct edge_pair *p, const struct xfed_partner *partner)
 static void start_attempt(struct edge_pair *p, const struct xfed_partner *partner)
 {
 	p->state = EDGE_PAIR_RESOLVING;
-	p->started_ms = rt_loop_now_ms(p->edge->loop);
+	p->started_ms = rt_loop_now_ms(p->edge->core.d.loop);
 	p->avoid_external = p->avoid_tls = false;
 	p->text[0] = '\0';
 	edge_steps_free(&p->steps);
@@ -537,7 +538,7 @@ void edge_pair_ask(const struct edge_conn *asker, struct edge_question *q)
 	struct edge_pair *p = partner ? pair_find(e, local, remote, true) : NULL;
 	struct rt_source_hold hold = { NULL, NULL, NULL };
 	bool begins = !p || p->state == EDGE_PAIR_IDLE;
-	if (!partner || (p && begins && rt_loop_now_ms(e->loop) < p->retry_at_ms)) {
+	if (!partner || (p && begins && rt_loop_now_ms(e->core.d.loop) < p->retry_at_ms)) {
 		edge_verify_settle(e, q, XFED_DIALBACK_VERDICT_UNREACHABLE);
 		return;
 	}
@@ -546,7 +547,7 @@ void edge_pair_ask(const struct edge_conn *asker, struct edge_question *q)
 		return;
 	}
 	p = p ? p : pair_new(e, local, remote, true);
-	q->deadline_ms = rt_loop_now_ms(e->loop) + XFED_DIALBACK_PLACE_MS;
+	q->deadline_ms = rt_loop_now_ms(e->core.d.loop) + XFED_DIALBACK_PLACE_MS;
 	if (!p || !edge_turns_add(&p->waiting, rt_stream_peer(asker->stream), q)) {
 		rt_sources_give_back(&hold);
 		edge_verify_settle(e, q, XFED_DIALBACK_VERDICT_UNREACHABLE);
@@ -587,7 +588,7 @@ static void note_use(struct edge_pair *p, const struct edge_item *it)
 static void park(struct edge_pair *p, struct edge_item *it, const struct xfed_partner *partner)
 {
 	struct edge *e = p->edge;
-	uint64_t now = rt_loop_now_ms(e->loop);
+	uint64_t now = rt_loop_now_ms(e->core.d.loop);
 	/* One always fits: a bound on what waits must not become a bound on one stanza. */
 	if (p->queue && p->queue_bytes + it->bytes > e->config->limits.park_bytes) {
 		end_item(e, it, XFED__FATE__FATE_REFUSED, XFED_REASON_DELIVERY_QUEUE_FULL, XFED_SIDE_US);
@@ -613,7 +614,7 @@ void edge_pair_send(struct edge *e, struct xfed_span local, struct xfed_span rem
 	const struct xfed_partner *partner;
 	enum xfed_reason refuse = refuse_send(e, local, remote, &partner);
 	struct edge_pair *p = NULL;
-	it->added_ms = rt_loop_now_ms(e->loop);
+	it->added_ms = rt_loop_now_ms(e->core.d.loop);
 	if (it->deadline_ms == 0) {
 		it->deadline_ms = it->added_ms + XFED_DELIVERY_DEADLINE_MS;
 	}

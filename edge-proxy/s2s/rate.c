@@ -40,7 +40,7 @@ static struct edge_rate *find_or_make(struct edge *e, const char *domain, double
 
 bool edge_rate_take(struct edge *e, const struct xfed_partner *partner)
 {
-	uint64_t now = rt_loop_now_ms(e->loop);
+	uint64_t now = rt_loop_now_ms(e->core.d.loop);
 	double most = partner->stanzas_per_second;
 	struct edge_rate *r = find_or_make(e, partner->domain, most, now);
 	if (!r) {

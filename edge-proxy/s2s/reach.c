@@ -14,7 +14,7 @@ void edge_reach_forget(struct edge *e)
 const char *edge_reach_refuses(struct edge *e, const struct rt_addr *a)
 {
 	const struct edge_config *c = e->config;
-	uint64_t now = rt_loop_now_ms(e->loop);
+	uint64_t now = rt_loop_now_ms(e->core.d.loop);
 	bool is_due = e->reach.read_at_ms == 0 || now - e->reach.read_at_ms >= RT_REACH_REFRESH_MS;
 	if (is_due && rt_reach_read(&e->reach, now) != XFED_OK) {
 		rt_log(RT_LOG_WARNING, "addresses.unreadable", RT_KV_U64("known", e->reach.own_count),
@@ -28,7 +28,8 @@ static void note_refused(struct edge_pair *p, const struct rt_addr *first, const
 {
 	char text[RT_ADDR_TEXT];
 	snprintf(p->text, sizeof(p->text), "%s is %s", rt_addr_text(first, text), what);
-	edge_steps_add(&p->steps, rt_loop_now_ms(p->edge->loop), "dns", false, "%s: %s", xfed_reason_code(XFED_REASON_DNS_ADDRESS_REFUSED), p->text);
+	edge_steps_add(
+		&p->steps, rt_loop_now_ms(p->edge->core.d.loop), "dns", false, "%s: %s", xfed_reason_code(XFED_REASON_DNS_ADDRESS_REFUSED), p->text);
 	rt_log(RT_LOG_WARNING, "s2s.address-refused", RT_KV_STR("partner", p->remote), RT_KV_STR("local", p->local),
 		RT_KV_REASON(XFED_REASON_DNS_ADDRESS_REFUSED), RT_KV_STR("text", p->text), RT_KV_U64("addresses", count), RT_END);
 }

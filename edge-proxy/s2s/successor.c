@@ -19,7 +19,7 @@ static void suspect(struct edge *e, uint64_t id)
 	if (!old || old->is_closed || old->succeeded_ms > 0) {
 		return;
 	}
-	old->succeeded_ms = rt_loop_now_ms(e->loop);
+	old->succeeded_ms = rt_loop_now_ms(e->core.d.loop);
 	old->succeeded_bytes = rt_stream_bytes_in(old->stream);
 }
 

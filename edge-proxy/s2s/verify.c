@@ -113,7 +113,7 @@ void edge_verify_answer(struct edge_conn *c, const struct xfed_dialback_elem *ve
 		}
 		break;
 	case XFED_DIALBACK_DROP:
-		rt_metric_add(e->metrics, RT_M_DROPPED, 1, RT_LABELS(XFED_SPAN("dialback-unsolicited")));
+		core_count_dropped(&e->core, "dialback-unsolicited");
 		break;
 	case XFED_DIALBACK_IMPROPER:
 		edge_conn_close(c, XFED_REASON_STREAM_ADDRESS_IMPROPER, "db:verify");

@@ -26,7 +26,7 @@ void edge_work_tick(struct edge *e, uint64_t now_ms)
 
 static bool spend(struct edge *e, struct rt_sources *of, const struct rt_addr *from, uint32_t cost)
 {
-	uint64_t now = rt_loop_now_ms(e->loop), count;
+	uint64_t now = rt_loop_now_ms(e->core.d.loop), count;
 	enum rt_source_verdict v = rt_sources_spend(of, from, cost, now);
 	if (v != RT_SOURCE_OK && rt_sources_is_news(of, from, v, now, &count)) {
 		char text[RT_SOURCE_TEXT];

@@ -47,9 +47,9 @@ static void report_down(struct gateway_link *l, enum xfed_reason reason, const c
 		l->since_s = gateway_wall_s(g);
 	}
 	if (reason == XFED_REASON_CHANNEL_PEER_UNTRUSTED || reason == XFED_REASON_CHANNEL_FRAME_BAD || reason == XFED_REASON_CHANNEL_VERSION) {
-		gateway_report_refusal(g, reason, xfed_reason_info(reason)->side);
+		core_count_refusal(&g->core, reason, xfed_reason_info(reason)->side);
 	}
-	rt_metric_set(g->metrics, RT_M_CHANNEL_UP, 0, RT_LABELS(xfed_span_str(l->name)));
+	rt_metric_set(g->core.d.metrics, RT_M_CHANNEL_UP, 0, RT_LABELS(xfed_span_str(l->name)));
 	rt_log(is_news ? RT_LOG_WARNING : RT_LOG_DEBUG, "channel.down", RT_KV_STR("peer", l->name),
 		RT_KV_STR("address", l->address[0] ? l->address : NULL), RT_KV_REASON(reason), RT_KV_STR("text", text && *text ? text : NULL),
 		RT_END);
@@ -81,7 +81,7 @@ static void take_back_link(struct gateway_link *l)
 	proto_outbox_peer_lost(g->outbox, l->peer, now);
 	l->inbox_run = NULL;
 	gateway_out_link_lost(l);
-	rt_metrics_import_drop(g->metrics, xfed_span_str(l->name));
+	rt_metrics_import_drop(g->core.d.metrics, xfed_span_str(l->name));
 	gateway_requests_lost(l);
 }
 
@@ -156,7 +156,7 @@ static void link_up(struct gateway_link *l)
 	proto_outbox_peer_up(g->outbox, l->peer, peer->boot_nonce, gateway_now(g));
 	l->owed = (struct proto_owed){ XFED_CHANNEL_CREDIT_MSGS, XFED_CHANNEL_CREDIT_BYTES };
 	gateway_link_pay(l);
-	rt_metric_set(g->metrics, RT_M_CHANNEL_UP, 1, RT_LABELS(xfed_span_str(l->name)));
+	rt_metric_set(g->core.d.metrics, RT_M_CHANNEL_UP, 1, RT_LABELS(xfed_span_str(l->name)));
 	rt_log(RT_LOG_INFO, "channel.up", RT_KV_STR("peer", l->name), RT_KV_STR("certificate", peer->cert_name), RT_KV_STR("address", l->address),
 		RT_KV_STR("tls", peer->tls_version), RT_KV_STR("cipher", peer->cipher), RT_KV_STR("software", peer->hello->software),
 		RT_KV_HEX("boot", peer->boot_nonce), RT_END);
@@ -245,9 +245,9 @@ static void job_done(void *arg)
 static void start_job(struct gateway_session *run)
 {
 	run->job_running = true;
-	if (rt_job_submit(run->gw->loop, run_job, job_done, run) != XFED_OK) {
+	if (rt_job_submit(run->gw->core.d.loop, run_job, job_done, run) != XFED_OK) {
 		run_job(run);
-		XFED_REQUIRE(rt_loop_post(run->gw->loop, job_done, run) == XFED_OK);
+		XFED_REQUIRE(rt_loop_post(run->gw->core.d.loop, job_done, run) == XFED_OK);
 	}
 }
 
@@ -353,13 +353,13 @@ static int make_session(struct gateway_link *l)
 	char software[64];
 	snprintf(software, sizeof(software), "xfed-gateway %s", XFED_VERSION);
 	struct proto_session_config cfg = {
-		.env = &g->env,
+		.env = &g->core.d.env,
 		.role = PROTO_GATEWAY,
 		.creds = g->files.channel_creds,
 		.host = xfed_span_str(l->tls_name),
 		.hello = {
 			.name = xfed_span_str(g->files.config->name),
-			.boot_nonce = g->boot_nonce,
+			.boot_nonce = g->core.d.boot_nonce,
 			.lowest_unsettled = proto_outbox_lowest_unsettled(g->outbox),
 			.capabilities = capabilities,
 			.capability_count = XFED_ARRAY_LEN(capabilities),
@@ -412,7 +412,7 @@ static void dial(struct gateway_link *l)
 	const struct rt_addr *to = &l->addresses[l->address_next++];
 	rt_addr_text(to, l->address);
 	enter(l, GATEWAY_LINK_CONNECTING);
-	if (rt_stream_connect(l->gw->loop, to, NULL, XFED_CONNECT_TIMEOUT_MS, &handlers, l, LINK_BUFFER_BYTES, &l->stream) != XFED_OK) {
+	if (rt_stream_connect(l->gw->core.d.loop, to, NULL, XFED_CONNECT_TIMEOUT_MS, &handlers, l, LINK_BUFFER_BYTES, &l->stream) != XFED_OK) {
 		attempt_failed(l, XFED_REASON_STREAM_INTERNAL, "no socket");
 	}
 }
@@ -448,7 +448,7 @@ static void on_redial(void *user)
 	struct gateway_link *l = user;
 	enter(l, GATEWAY_LINK_RESOLVING);
 	l->address_count = l->address_next = 0;
-	if (rt_resolve_host(l->gw->resolver, xfed_span_str(l->host), l->port, on_lookup, l, &l->lookup) != XFED_OK) {
+	if (rt_resolve_host(l->gw->core.d.resolver, xfed_span_str(l->host), l->port, on_lookup, l, &l->lookup) != XFED_OK) {
 		attempt_failed(l, XFED_REASON_STREAM_INTERNAL, "cannot look up edges[].address");
 	}
 }
@@ -468,8 +468,8 @@ static int link_init(struct gateway *g, struct gateway_link *l, const struct gat
 	if (!l->name || !l->host || !l->tls_name) {
 		return XFED_ERR_NOMEM;
 	}
-	int rc = rt_timer_init(&l->timer, g->loop, on_timer, l);
-	return rc == XFED_OK ? rt_timer_init(&l->redial, g->loop, on_redial, l) : rc;
+	int rc = rt_timer_init(&l->timer, g->core.d.loop, on_timer, l);
+	return rc == XFED_OK ? rt_timer_init(&l->redial, g->core.d.loop, on_redial, l) : rc;
 }
 
 int gateway_links_start(struct gateway *g)
@@ -515,7 +515,7 @@ void gateway_links_flush(struct gateway *g)
 		proto_session_set_lowest(l->run->session, proto_outbox_lowest_unsettled(g->outbox));
 		proto_session_flush(l->run->session, gateway_now(g));
 		if (proto_report_refused(l->run->session, l->name)) {
-			gateway_report_refusal(g, XFED_REASON_STREAM_INTERNAL, XFED_SIDE_US);
+			core_count_refusal(&g->core, XFED_REASON_STREAM_INTERNAL, XFED_SIDE_US);
 		}
 		drain(l->run);
 	}

@@ -67,7 +67,7 @@ void gateway_orphan_tell(struct gateway *g, const struct proto_inbox_run *run, c
 	rt_log(RT_LOG_INFO, rc == XFED_OK ? "delivery.error-orphaned" : "stanza.dropped", RT_KV_STR("peer", proto_inbox_run_name(run)),
 		RT_KV_REASON(reason), RT_KV_U64("delivery", entry->seq), RT_KV_STR("rule", rc == XFED_OK ? NULL : "error-unsendable"), RT_END);
 	if (rc != XFED_OK) {
-		gateway_report_dropped(g, "error-unsendable");
+		core_count_dropped(&g->core, "error-unsendable");
 	}
 	gateway_flush_soon(g);
 }

@@ -161,7 +161,7 @@ static struct gateway_incoming *owner_of(const struct proto_delivery *d)
 static void finish_error(struct gateway *g, struct proto_delivery *d, Xfed__Fate fate, enum xfed_reason reason)
 {
 	if (fate != XFED__FATE__FATE_DELIVERED) {
-		gateway_report_dropped(g, "error-unsendable");
+		core_count_dropped(&g->core, "error-unsendable");
 		rt_log(RT_LOG_INFO, "stanza.dropped", RT_KV_ADDRESS("partner", xfed_span_str(d->to)), RT_KV_STR("rule", "error-unsendable"),
 			RT_KV_REASON(reason), RT_KV_STR("id", d->id), RT_END);
 	}
@@ -175,7 +175,7 @@ static void finish(struct gateway *g, struct proto_delivery *d, Xfed__Fate fate,
 		finish_error(g, d, fate, reason);
 		return;
 	}
-	rt_metric_observe(g->metrics, RT_M_DELIVERY, (double)(gateway_now(g) - d->added_ms) / 1000.0, RT_NO_LABELS);
+	rt_metric_observe(g->core.d.metrics, RT_M_DELIVERY, (double)(gateway_now(g) - d->added_ms) / 1000.0, RT_NO_LABELS);
 	routes_give_back(g->routes, in->local_domain, in->remote_domain);
 	proto_outbox_done(g->outbox, d);
 	gateway_in_outcome(in, fate, sip_status, reason);

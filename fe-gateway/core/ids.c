@@ -1,12 +1,13 @@
-#include "gateway.h"
+#include "core/core.h"
 
-#include "xfed/hash.h"
 #include "util/hex.h"
+#include "xfed/hash.h"
+#include "proto/check.h"
 
 #define INPUT_BYTES (1 + 8 + 8 + PROTO_NAME_BYTES)
 
 /* `what` tells uses and their parts apart. */
-static uint64_t hash(const struct gateway *g, uint8_t what, struct xfed_span name, uint64_t nonce, uint64_t seq)
+static uint64_t hash(const struct core *c, uint8_t what, struct xfed_span name, uint64_t nonce, uint64_t seq)
 {
 	uint8_t input[INPUT_BYTES];
 	size_t len = name.len < PROTO_NAME_BYTES ? name.len : PROTO_NAME_BYTES;
@@ -18,12 +19,12 @@ static uint64_t hash(const struct gateway *g, uint8_t what, struct xfed_span nam
 	if (len > 0) {
 		memcpy(input + 17, name.data, len);
 	}
-	return xfed_siphash(g->id_key, input, 17 + len);
+	return xfed_siphash(c->id_key, input, 17 + len);
 }
 
-void gateway_id(const struct gateway *g, enum gateway_id_use use, struct xfed_span name, uint64_t nonce, uint64_t seq, struct gateway_id *out)
+void core_id(const struct core *c, enum core_id_use use, struct xfed_span name, uint64_t nonce, uint64_t seq, struct core_id *out)
 {
-	uint64_t a = hash(g, (uint8_t)(2 * use), name, nonce, seq), b = hash(g, (uint8_t)(2 * use + 1), name, nonce, seq);
+	uint64_t a = hash(c, (uint8_t)(2 * use), name, nonce, seq), b = hash(c, (uint8_t)(2 * use + 1), name, nonce, seq);
 	xfed_hex64(out->text, a);
 	xfed_hex64(out->text + 16, b);
 	out->text[32] = '\0';

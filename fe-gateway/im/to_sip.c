@@ -128,7 +128,7 @@ static struct gateway_outgoing *outgoing_new(struct gateway *g, const struct gat
 	memset(o, 0, sizeof(*o));
 	char *at = (char *)(o + 1);
 	o->gw = g;
-	o->id = ++g->last_id;
+	o->id = ++g->core.last_id;
 	o->tag = *t;
 	o->item.bytes = sizeof(*o) + texts;
 	o->item.share = gateway_partner_share(g, t->partner);
@@ -241,7 +241,7 @@ static enum xfed_reason send_on(
 static void count_translation(struct gateway *g, const char *kind, enum iw_fate fate)
 {
 	static const char *const words[] = { [IW_DELIVER] = "translated", [IW_DROP] = "dropped", [IW_REFUSE] = "refused", [IW_NO_MEMORY] = "failed" };
-	rt_metric_add(g->metrics, RT_M_TRANSLATE, 1, RT_LABELS(xfed_span_str(kind), xfed_span_str(words[fate])));
+	rt_metric_add(g->core.d.metrics, RT_M_TRANSLATE, 1, RT_LABELS(xfed_span_str(kind), xfed_span_str(words[fate])));
 }
 
 static void heard_of(struct gateway *g, struct xfed_arena *a, const struct xfed_stanza *s)
@@ -349,7 +349,7 @@ static enum xfed_reason tell(struct gateway *g, struct xfed_arena *a, struct xfe
 	if (!d || map_addresses(a, d, &from, &to, &p) != XFED_OK) {
 		return XFED_REASON_SIP_ADDRESS_UNMAPPABLE;
 	}
-	struct gateway_tag t = { .seq = g->last_id + 1,
+	struct gateway_tag t = { .seq = g->core.last_id + 1,
 		.added_ms = gateway_now(g),
 		.partner = from.domain,
 		.local = to.domain,

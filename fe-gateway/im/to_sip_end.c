@@ -28,16 +28,16 @@ static void count(struct gateway *g, const struct gateway_tag *t, const struct g
 {
 	enum xfed_reason reason = reason_of(e);
 	double seconds = (double)(gateway_now(g) - t->added_ms) / 1000.0;
-	rt_metric_observe(g->metrics, RT_M_DELIVERY, seconds, RT_NO_LABELS);
-	gateway_report_stanza(g, t->partner, "to_sip", gateway_kind_word(t->words.kind), fate_word(e->fate));
+	rt_metric_observe(g->core.d.metrics, RT_M_DELIVERY, seconds, RT_NO_LABELS);
+	core_count_stanza(&g->core, gateway_partner_label(g, t->partner), "to_sip", proto_kind_word(t->words.kind), fate_word(e->fate));
 	if (reason != XFED_REASON_NONE) {
-		gateway_report_refusal(g, reason, xfed_reason_info(reason)->side);
+		core_count_refusal(&g->core, reason, xfed_reason_info(reason)->side);
 	}
 	if (e->fate == XFED__FATE__FATE_UNCERTAIN) {
-		rt_metric_add(g->metrics, RT_M_DELIVERIES_UNCERTAIN, 1, RT_NO_LABELS);
+		rt_metric_add(g->core.d.metrics, RT_M_DELIVERIES_UNCERTAIN, 1, RT_NO_LABELS);
 	}
 	if (e->fate == XFED__FATE__FATE_DROPPED) {
-		gateway_report_dropped(g, e->rule);
+		core_count_dropped(&g->core, e->rule);
 	}
 }
 

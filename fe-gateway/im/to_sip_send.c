@@ -295,16 +295,16 @@ static uint32_t make_ids(const struct gateway_outgoing *o, struct gateway_out_id
 {
 	const struct gateway *g = o->gw;
 	struct xfed_span name = xfed_span_str(o->tag.run ? proto_inbox_run_name(o->tag.run) : "");
-	struct gateway_id id;
-	gateway_id(g, GATEWAY_ID_REQUEST, name, o->tag.run ? proto_inbox_run_nonce(o->tag.run) : g->boot_nonce, o->tag.seq, &id);
+	struct core_id id;
+	core_id(&g->core, CORE_ID_REQUEST, name, o->tag.run ? proto_inbox_run_nonce(o->tag.run) : g->core.d.boot_nonce, o->tag.seq, &id);
 	struct xfed_span host = xfed_span_str(g->files.config->sip.advertise);
 	host.len = host.len < SIP_NAME_SIZE ? host.len : SIP_NAME_SIZE - 1;
-	memcpy(ids->call_id, id.text, GATEWAY_ID_LEN);
-	ids->call_id[GATEWAY_ID_LEN] = '@';
-	memcpy(ids->call_id + GATEWAY_ID_LEN + 1, host.data, host.len);
-	ids->call_id[GATEWAY_ID_LEN + 1 + host.len] = '\0';
-	memcpy(ids->branch, id.text, GATEWAY_ID_LEN);
-	snprintf(ids->branch + GATEWAY_ID_LEN, sizeof(ids->branch) - GATEWAY_ID_LEN, ".%u", o->places ? sip_failover_number(o->places) : 0);
+	memcpy(ids->call_id, id.text, CORE_ID_LEN);
+	ids->call_id[CORE_ID_LEN] = '@';
+	memcpy(ids->call_id + CORE_ID_LEN + 1, host.data, host.len);
+	ids->call_id[CORE_ID_LEN + 1 + host.len] = '\0';
+	memcpy(ids->branch, id.text, CORE_ID_LEN);
+	snprintf(ids->branch + CORE_ID_LEN, sizeof(ids->branch) - CORE_ID_LEN, ".%u", o->places ? sip_failover_number(o->places) : 0);
 	return 1 + (uint32_t)(id.number % 0x3fffffff);
 }
 
@@ -403,7 +403,8 @@ static void count_response(const struct gateway_outgoing *o, int status)
 {
 	char code[12];
 	snprintf(code, sizeof(code), "%d", status);
-	rt_metric_add(o->gw->metrics, RT_M_SIP_RESPONSES, 1, RT_LABELS(xfed_span_str(o->hop->label), XFED_SPAN("MESSAGE"), xfed_span_str(code)));
+	rt_metric_add(
+		o->gw->core.d.metrics, RT_M_SIP_RESPONSES, 1, RT_LABELS(xfed_span_str(o->hop->label), XFED_SPAN("MESSAGE"), xfed_span_str(code)));
 }
 
 /*

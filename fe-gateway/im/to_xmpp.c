@@ -97,15 +97,15 @@ static void put(char **at, struct xfed_span s, struct xfed_span *out)
 static struct gateway_incoming *incoming_new(struct taken *t)
 {
 	struct gateway *g = t->g;
-	struct gateway_id id;
+	struct core_id id;
 	char correlation[64];
 	struct xfed_span local = t->from.domain.data ? xfed_jid_bare(&t->a, &t->from) : XFED_SPAN("");
 	struct xfed_span remote = t->to.domain.data ? xfed_jid_bare(&t->a, &t->to) : XFED_SPAN("");
-	uint64_t number = ++g->last_id;
-	gateway_id(g, GATEWAY_ID_STANZA, xfed_span_str(g->files.config->name), g->boot_nonce, number, &id);
+	uint64_t number = ++g->core.last_id;
+	core_id(&g->core, CORE_ID_STANZA, xfed_span_str(g->files.config->name), g->core.d.boot_nonce, number, &id);
 	snprintf(correlation, sizeof(correlation), "%.40s-%llx", g->files.config->name, (unsigned long long)number);
 	struct xfed_span call_id = t->m->call_id;
-	size_t texts = 2 * local.len + 2 * remote.len + call_id.len + GATEWAY_ID_LEN + strlen(correlation) + 7;
+	size_t texts = 2 * local.len + 2 * remote.len + call_id.len + CORE_ID_LEN + strlen(correlation) + 7;
 	struct gateway_incoming *in = local.data && remote.data ? xfed_malloc(sizeof(*in) + texts) : NULL;
 	if (!in) {
 		return NULL;
@@ -122,7 +122,7 @@ static struct gateway_incoming *incoming_new(struct taken *t)
 	put(&at, t->from.domain, &in->local_domain);
 	put(&at, t->to.domain, &in->remote_domain);
 	put(&at, call_id, &in->call_id);
-	put(&at, xfed_span_make(id.text, GATEWAY_ID_LEN), &in->stanza_id);
+	put(&at, xfed_span_make(id.text, CORE_ID_LEN), &in->stanza_id);
 	put(&at, xfed_span_str(correlation), &in->correlation);
 	HASH_ADD_KEYPTR(hh, g->incoming_by_id, in->stanza_id.data, in->stanza_id.len, in);
 	if (!XFED_TABLE_ADDED(in)) {
@@ -165,7 +165,7 @@ static enum iw_fate translate(struct taken *t, struct iw_xmpp_im *out)
 	struct iw_xmpp_envelope envelope = { .from = &t->from, .to = &t->to, .id = t->in->stanza_id, .type = facts.type, .thread = facts.thread };
 	enum iw_fate fate = iw_im_to_xmpp(&t->a, &content, &envelope, out);
 	const char *word = fate == IW_DELIVER ? "translated" : fate == IW_REFUSE ? "refused" : "failed";
-	rt_metric_add(t->g->metrics, RT_M_TRANSLATE, 1, RT_LABELS(XFED_SPAN("message"), xfed_span_str(word)));
+	rt_metric_add(t->g->core.d.metrics, RT_M_TRANSLATE, 1, RT_LABELS(XFED_SPAN("message"), xfed_span_str(word)));
 	return fate;
 }
 
@@ -293,7 +293,7 @@ static enum xfed_reason send_on(struct taken *t, const struct xfed_xml_elem *ele
 static bool may_be_a_repetition(const struct taken *t, const struct sip_flow_info *flow)
 {
 	const struct gateway *g = t->g;
-	return flow->transport == SIP_UDP && !g->has_linked && gateway_now(g) - g->started_ms < XFED_SIP_TIMER_F_MS;
+	return flow->transport == SIP_UDP && !g->has_linked && gateway_now(g) - g->core.d.started_ms < XFED_SIP_TIMER_F_MS;
 }
 
 static void take_message(struct taken *t, const struct sip_flow_info *flow)

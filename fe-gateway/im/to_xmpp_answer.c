@@ -72,7 +72,7 @@ void gateway_answer_pump(struct gateway *g)
 
 static void count(struct gateway_incoming *in, const char *fate)
 {
-	gateway_report_stanza(in->gw, in->remote_domain, "to_xmpp", "message", fate);
+	core_count_stanza(&in->gw->core, gateway_partner_label(in->gw, in->remote_domain), "to_xmpp", "message", fate);
 }
 
 /* What was not looked at, as the request was refused before, is left out. */
@@ -113,7 +113,7 @@ static void fill_error(struct gateway_incoming *in, const struct iw_sip_error *e
 static void respond_error(struct gateway_incoming *in, const struct iw_sip_error *e, struct xfed_span phrase)
 {
 	fill_error(in, e, phrase);
-	gateway_report_refusal(in->gw, e->reason, side_of(e->reason));
+	core_count_refusal(&in->gw->core, e->reason, side_of(e->reason));
 	queue(in->gw, &in->answer);
 }
 
@@ -129,7 +129,7 @@ static void be_uncertain(struct gateway_incoming *in)
 	struct iw_sip_error e;
 	XFED_REQUIRE(iw_reason_to_sip(XFED_REASON_DELIVERY_UNCERTAIN, &e) == XFED_OK);
 	count(in, "uncertain");
-	rt_metric_add(in->gw->metrics, RT_M_DELIVERIES_UNCERTAIN, 1, RT_NO_LABELS);
+	rt_metric_add(in->gw->core.d.metrics, RT_M_DELIVERIES_UNCERTAIN, 1, RT_NO_LABELS);
 	log_end(in, "delivery.uncertain", e.reason, e.status, xfed_span_make(NULL, 0));
 	respond_error(in, &e, XFED_SPAN("May Have Been Delivered"));
 }
@@ -162,7 +162,7 @@ static void answer_early_error(struct gateway_incoming *in)
 	in->has_early_error = false;
 	count(in, "refused");
 	log_end(in, "delivery.refused", in->early_reason, in->answer.status, xfed_span_make(NULL, 0));
-	gateway_report_refusal(in->gw, in->early_reason, xfed_reason_info(in->early_reason)->side);
+	core_count_refusal(&in->gw->core, in->early_reason, xfed_reason_info(in->early_reason)->side);
 	queue(in->gw, &in->answer);
 }
 
@@ -283,7 +283,7 @@ static void error_too_late(struct gateway *g, const struct hold *h, struct xfed_
 	struct iw_sip_error e;
 	struct xfed_span line;
 	iw_condition_to_sip(condition, false, false, &e);
-	gateway_report_refusal(g, e.reason, xfed_reason_info(e.reason)->side);
+	core_count_refusal(&g->core, e.reason, xfed_reason_info(e.reason)->side);
 	rt_log(RT_LOG_INFO, "delivery.error-late", RT_KV_REASON(e.reason), RT_KV_ADDRESS("partner", h->remote), RT_KV_ADDRESS("local", h->local),
 		RT_KV("id", h->id), RT_KV("text", condition), RT_END);
 	if (iw_phrase_from_text(a, text, e.phrase, &line) != XFED_OK) {

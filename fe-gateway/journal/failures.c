@@ -56,7 +56,7 @@ static void start_first(struct gateway *g)
 		struct failures_job *j = f->jobs;
 		f->is_running = true;
 		/* Where the loop ends, nothing more is handed to workers. */
-		if (!g->is_closing && rt_job_submit(g->loop, run_job, job_done, j) == XFED_OK) {
+		if (!g->is_closing && rt_job_submit(g->core.d.loop, run_job, job_done, j) == XFED_OK) {
 			return;
 		}
 		run_job(j);

@@ -1,5 +1,6 @@
 /* Everything that files say: loaded and checked together, so that a start, a reload and --check-config judge alike. */
 #include "gateway.h"
+#include "xfed/rt/process.h"
 
 #include <gnutls/crypto.h>
 #include <stdio.h>
@@ -43,7 +44,7 @@ static int make_snapshot(struct gateway_files *f)
 	return rc == XFED_OK ? proto_transfer_hash(xfed_buf_span(&f->snapshot), f->hash) : rc;
 }
 
-int gateway_files_secret(struct gateway_files *f, const uint8_t key[STORE_KEY_BYTES])
+int gateway_files_secret(struct gateway_files *f, const uint8_t key[CORE_KEY_BYTES])
 {
 	static const char purpose[] = "xfed dialback secret";
 	uint8_t secret[32];
@@ -51,7 +52,7 @@ int gateway_files_secret(struct gateway_files *f, const uint8_t key[STORE_KEY_BY
 	if (xfed_policy_dialback_current(f->policy).len > 0) {
 		return XFED_OK;
 	}
-	if (gnutls_hmac_fast(GNUTLS_MAC_SHA256, key, STORE_KEY_BYTES, purpose, sizeof(purpose) - 1, secret) != 0) {
+	if (gnutls_hmac_fast(GNUTLS_MAC_SHA256, key, CORE_KEY_BYTES, purpose, sizeof(purpose) - 1, secret) != 0) {
 		return XFED_ERR_LIBRARY;
 	}
 	int rc = xfed_dialback_hash(xfed_span_make(secret, sizeof(secret)), hash);

@@ -70,7 +70,7 @@ static uint64_t new_epoch(const struct xfed_env *env)
 /* The rows a new store begins with. */
 static int fill(struct store *s, const struct xfed_env *env, char error[256])
 {
-	uint8_t key[STORE_KEY_BYTES];
+	uint8_t key[CORE_KEY_BYTES];
 	static const uint8_t no_hash[32];
 	env->random(env->user, key, sizeof(key));
 	sqlite3_stmt *st = prepare(s, "INSERT INTO policy (one, epoch, counter, hash) VALUES (1, ?1, 0, ?2)");

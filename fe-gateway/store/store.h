@@ -6,11 +6,10 @@
 #ifndef GATEWAY_STORE_H
 #define GATEWAY_STORE_H
 
+#include "core/core.h"
 #include "proto/transfer.h"
-#include "xfed/env.h"
 
-#define STORE_SCHEMA	2
-#define STORE_KEY_BYTES 16
+#define STORE_SCHEMA 2
 
 struct store;
 
@@ -23,7 +22,7 @@ void store_close(struct store *s); /* NULL is fine */
 
 struct store_facts {
 	struct proto_revision revision; /* counter 0: no policy has been in force yet; the epoch is set at creation */
-	uint8_t key[STORE_KEY_BYTES];	/* random, made with the store */
+	uint8_t key[CORE_KEY_BYTES];	/* random, made with the store */
 };
 int store_read(struct store *s, struct store_facts *out, char error[256]);
 int store_write_revision(struct store *s, const struct proto_revision *r, char error[256]);

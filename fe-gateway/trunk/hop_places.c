@@ -78,7 +78,7 @@ static void ask(struct gateway_places *p, const struct sip_locate_action *act)
 	XFED_REQUIRE(act->question >= 1 && act->question <= XFED_ARRAY_LEN(p->questions));
 	struct gateway_question *q = &p->questions[act->question - 1];
 	*q = (struct gateway_question){ .places = p, .number = act->question };
-	q->is_lost = rt_resolve(p->hop->gw->resolver, act->name, act->type, on_answer, q, &q->request) != XFED_OK;
+	q->is_lost = rt_resolve(p->hop->gw->core.d.resolver, act->name, act->type, on_answer, q, &q->request) != XFED_OK;
 	if (q->is_lost) {
 		q->request = NULL;
 	}
@@ -128,7 +128,7 @@ static void start(struct gateway_places *p)
 	};
 	q.transport_count = gateway_hop_transports(h, p->is_large, q.transports);
 	sip_locate_free(p->locate);
-	int rc = sip_locate_new(&q, &h->gw->env, &p->locate);
+	int rc = sip_locate_new(&q, &h->gw->core.d.env, &p->locate);
 	if (rc != XFED_OK) {
 		failed(p, rc == XFED_ERR_NOMEM ? XFED_REASON_STREAM_INTERNAL : XFED_REASON_SIP_SERVER_UNREACHABLE, "no transport or no name");
 		return;

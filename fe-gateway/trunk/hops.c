@@ -111,7 +111,7 @@ void gateway_hop_want(struct gateway_hop *h, struct gateway_outgoing *o)
 
 void gateway_hop_is(struct gateway_hop *h, bool is_up, enum xfed_reason reason, const char *text)
 {
-	rt_metric_set(h->gw->metrics, RT_M_SIP_NEXT_HOP_UP, is_up, RT_LABELS(xfed_span_str(h->label)));
+	rt_metric_set(h->gw->core.d.metrics, RT_M_SIP_NEXT_HOP_UP, is_up, RT_LABELS(xfed_span_str(h->label)));
 	if (h->is_known && h->is_up == is_up) {
 		return;
 	}

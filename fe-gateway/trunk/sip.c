@@ -42,7 +42,7 @@ static void send_message(struct gateway *g, const struct sip_layer_action *act)
 static void bad_message(struct gateway *g, const struct sip_layer_action *act)
 {
 	const struct sip_error *err = act->error;
-	gateway_report_refusal(g, XFED_REASON_SIP_REQUEST_MALFORMED, XFED_SIDE_SIP);
+	core_count_refusal(&g->core, XFED_REASON_SIP_REQUEST_MALFORMED, XFED_SIDE_SIP);
 	rt_log(RT_LOG_WARNING, "sip.malformed", RT_KV_REASON(XFED_REASON_SIP_REQUEST_MALFORMED), RT_KV_STR("peer", act->flow->peer_ip),
 		RT_KV_U64("port", act->flow->peer_port), RT_KV_U64("flow", act->flow->id),
 		RT_KV_STR("what", err->is_response ? "response" : "request"), RT_KV_STR("header", err->header),
@@ -161,8 +161,8 @@ int gateway_sip_start(struct gateway *g, char error[256])
 	}
 	snprintf(error, 256, "out of memory");
 	g->sip = xfed_calloc(1, sizeof(*g->sip));
-	rc = g->sip ? rt_timer_init(&g->sip->timer, g->loop, on_timer, g) : XFED_ERR_NOMEM;
-	return rc == XFED_OK ? sip_layer_new(&cfg, &g->env, &g->sip->layer) : rc;
+	rc = g->sip ? rt_timer_init(&g->sip->timer, g->core.d.loop, on_timer, g) : XFED_ERR_NOMEM;
+	return rc == XFED_OK ? sip_layer_new(&cfg, &g->core.d.env, &g->sip->layer) : rc;
 }
 
 void gateway_sip_free(struct gateway *g)

@@ -25,7 +25,7 @@ static bool is_listed(const struct sip_io *io, const struct rt_addr *from)
 static void report(struct sip_io *io, const struct rt_source_refusal *r)
 {
 	rt_sources_log(&io->gw->sip_strangers, r, gateway_now(io->gw));
-	gateway_report_refusal(io->gw, r->reason, xfed_reason_info(r->reason)->side);
+	core_count_refusal(&io->gw->core, r->reason, xfed_reason_info(r->reason)->side);
 }
 
 bool sip_admit_stranger(struct sip_io *io, struct rt_stream *s)

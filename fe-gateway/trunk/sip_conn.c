@@ -312,7 +312,7 @@ void sip_io_judge_certs(struct sip_io *io)
 		}
 		enum xfed_reason reason = c->tls ? sip_conn_judge_chain(c) : XFED_REASON_NONE;
 		if (reason != XFED_REASON_NONE) {
-			gateway_report_refusal(c->gw, reason, XFED_SIDE_SIP);
+			core_count_refusal(&c->gw->core, reason, XFED_SIDE_SIP);
 			close_later(c, reason, "the certificate was judged again");
 			continue;
 		}
@@ -430,8 +430,8 @@ static struct sip_conn *conn_new(struct sip_io *io, enum sip_transport t, bool i
 	c->transport = t;
 	c->is_client = is_client;
 	sip_framer_init(&c->framer);
-	rt_post_init(&c->closing, g->loop, on_closing, c);
-	if (rt_timer_init(&c->timer, g->loop, on_timer, c) != XFED_OK) {
+	rt_post_init(&c->closing, g->core.d.loop, on_closing, c);
+	if (rt_timer_init(&c->timer, g->core.d.loop, on_timer, c) != XFED_OK) {
 		sip_conn_free(c);
 		return NULL;
 	}
@@ -477,7 +477,7 @@ struct sip_conn *sip_conn_open(struct sip_io *io, const struct sip_target *t)
 		c->key[0] = '\0';
 	}
 	if (!c->key[0] ||
-		rt_stream_connect(io->gw->loop, &to, NULL, XFED_CONNECT_TIMEOUT_MS, &handlers, c, SIP_CONN_OUT_BYTES, &c->stream) != XFED_OK) {
+		rt_stream_connect(io->gw->core.d.loop, &to, NULL, XFED_CONNECT_TIMEOUT_MS, &handlers, c, SIP_CONN_OUT_BYTES, &c->stream) != XFED_OK) {
 		leave_tables(c);
 		sip_conn_free(c);
 		return NULL;

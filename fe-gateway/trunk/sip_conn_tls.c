@@ -69,11 +69,11 @@ static void handshake_done(struct sip_conn *c)
 	judge_chain(c);
 	enum xfed_reason reason = server_problem(c);
 	if (reason != XFED_REASON_NONE) {
-		gateway_report_refusal(c->gw, reason, XFED_SIDE_SIP);
+		core_count_refusal(&c->gw->core, reason, XFED_SIDE_SIP);
 		sip_conn_close(c, reason, "the certificate of the SIP server");
 		return;
 	}
-	rt_metric_add(c->gw->metrics, RT_M_TLS, 1, RT_LABELS(xfed_span_str(c->facts.version), xfed_span_str(c->facts.cipher)));
+	rt_metric_add(c->gw->core.d.metrics, RT_M_TLS, 1, RT_LABELS(xfed_span_str(c->facts.version), xfed_span_str(c->facts.cipher)));
 	sip_conn_tls_flush(c);
 	sip_conn_opened(c);
 	sip_conn_tls_read(c);
@@ -107,7 +107,7 @@ static void job_done(void *arg)
 	case XFED_TLS_FAILED:
 		sip_conn_tls_flush(c); /* an alert says why */
 		c->is_open = true;     /* so that it is written before the connection goes */
-		gateway_report_refusal(c->gw, xfed_tls_reason(c->tls), XFED_SIDE_SIP);
+		core_count_refusal(&c->gw->core, xfed_tls_reason(c->tls), XFED_SIDE_SIP);
 		sip_conn_close(c, xfed_tls_reason(c->tls), xfed_tls_error_text(c->tls));
 		break;
 	}
@@ -116,9 +116,9 @@ static void job_done(void *arg)
 void sip_conn_tls_step(struct sip_conn *c)
 {
 	c->job_running = true;
-	if (rt_job_submit(c->gw->loop, run_job, job_done, c) != XFED_OK) {
+	if (rt_job_submit(c->gw->core.d.loop, run_job, job_done, c) != XFED_OK) {
 		run_job(c);
-		XFED_REQUIRE(rt_loop_post(c->gw->loop, job_done, c) == XFED_OK);
+		XFED_REQUIRE(rt_loop_post(c->gw->core.d.loop, job_done, c) == XFED_OK);
 	}
 }
 
@@ -133,5 +133,5 @@ int sip_conn_tls_new(struct sip_conn *c)
 		.alpn = XFED_SPAN(""),
 	};
 	struct xfed_tls_creds *creds = c->gw->files.sip_creds;
-	return creds ? xfed_tls_new(&c->gw->env, creds, &params, &c->tls) : XFED_ERR_STATE;
+	return creds ? xfed_tls_new(&c->gw->core.d.env, creds, &params, &c->tls) : XFED_ERR_STATE;
 }

@@ -127,7 +127,7 @@ static int open_socket(struct sip_io *io, const struct rt_addr *a, char error[25
 {
 	char text[RT_ADDR_TEXT];
 	struct sip_socket *s = &io->sockets[io->socket_count];
-	int rc = rt_udp_bind(io->gw->loop, a, &udp_handlers, s, &s->udp, error, 256);
+	int rc = rt_udp_bind(io->gw->core.d.loop, a, &udp_handlers, s, &s->udp, error, 256);
 	if (rc != XFED_OK) {
 		return rc;
 	}
@@ -149,8 +149,8 @@ static int open_one(struct sip_io *io, const struct rt_conf_address *listen, cha
 		return XFED_ERR_INVALID;
 	}
 	int rc = t == SIP_UDP ? open_socket(io, &a, error)
-			      : rt_listener_new(
-					io->gw->loop, &a, true, t == SIP_TLS ? on_tls : on_tcp, io, &io->listeners[io->listener_count], error, 256);
+			      : rt_listener_new(io->gw->core.d.loop, &a, true, t == SIP_TLS ? on_tls : on_tcp, io, &io->listeners[io->listener_count],
+					error, 256);
 	if (rc == XFED_OK && t != SIP_UDP) {
 		io->listener_count++;
 	}

@@ -48,7 +48,7 @@ uint64_t rt_loop_now_ms(const struct rt_loop *loop)
 	return now;
 }
 
-void gateway_flush_soon(struct gateway *gw)
+void rt_daemon_flush_soon(struct rt_daemon *d)
 {
 }
 
@@ -116,9 +116,9 @@ int gateway_sip_request(struct gateway *gw, const struct sip_layer_request *rq, 
 	return XFED_OK;
 }
 
-void gateway_id(const struct gateway *gw, enum gateway_id_use use, struct xfed_span name, uint64_t nonce, uint64_t seq, struct gateway_id *out)
+void core_id(const struct core *c, enum core_id_use use, struct xfed_span name, uint64_t nonce, uint64_t seq, struct core_id *out)
 {
-	*out = (struct gateway_id){ .text = "0123456789abcdef0123456789abcdef", .number = seq };
+	*out = (struct core_id){ .text = "0123456789abcdef0123456789abcdef", .number = seq };
 }
 
 void rt_metric_add(struct rt_metrics *m, enum rt_metric_id id, uint64_t n, const struct xfed_span *labels, size_t count)

@@ -1,0 +1,40 @@
+/*
+ * core: what every room of the edge stands on, and the lowest of them: the loop and its services (rt/daemon.h).
+ * Calls nobody above it.
+ */
+#ifndef EDGE_CORE_H
+#define EDGE_CORE_H
+
+#include "xfed/reason.h"
+#include "xfed/rt/daemon.h"
+
+struct core {
+	struct rt_daemon d;
+};
+
+static inline uint64_t core_now(const struct core *c)
+{
+	return rt_daemon_now_ms(&c->d);
+}
+static inline int64_t core_wall_s(const struct core *c)
+{
+	return rt_daemon_wall_s(&c->d);
+}
+static inline void core_flush_soon(struct core *c)
+{
+	rt_daemon_flush_soon(&c->d);
+}
+static inline void core_count_refusal(struct core *c, enum xfed_reason reason, enum xfed_side side)
+{
+	rt_daemon_count_refusal(&c->d, reason, side);
+}
+static inline void core_count_stanza(struct core *c, const char *partner, const char *direction, const char *kind, const char *fate)
+{
+	rt_daemon_count_stanza(&c->d, partner, direction, kind, fate);
+}
+static inline void core_count_dropped(struct core *c, const char *rule)
+{
+	rt_daemon_count_dropped(&c->d, rule);
+}
+
+#endif

@@ -1,0 +1,107 @@
+/*
+ * What a daemon has before it does anything of its own: the loop with its signals and its lag, the tick, the end of a turn,
+ * metrics, resolver, control socket, the pages for monitoring, the service manager; and its main().
+ *
+ *   tick      once a second, or when deadline() says
+ *   turn end  once in every turn in which rt_daemon_flush_soon() was called: what was gathered is written
+ *   close     stops everything and waits for jobs; tables that jobs and callbacks use live until afterwards
+ */
+#ifndef XFED_RT_DAEMON_H
+#define XFED_RT_DAEMON_H
+
+#include "xfed/reason.h"
+#include "xfed/rt/conf.h"
+#include "xfed/rt/control.h"
+#include "xfed/rt/http.h"
+#include "xfed/rt/loop.h"
+#include "xfed/rt/metrics.h"
+#include "xfed/rt/notify.h"
+#include "xfed/rt/resolver.h"
+#include "xfed/rt/timer.h"
+
+/* What the daemon does when something of this comes; all in the loop, all set. */
+struct rt_daemon_user {
+	void (*turn_end)(void *user);
+	void (*tick)(void *user, uint64_t now_ms);
+	uint64_t (*deadline_ms)(void *user); /* the next tick at the latest, asked at the end of a turn; UINT64_MAX: the usual one */
+	void (*gauges)(void *user);	     /* metrics that are only looked up when somebody reads them */
+	const char *(*service)(void *user);  /* its state in a word */
+	bool (*is_in_service)(void *user);
+	void (*reload)(void *user); /* SIGHUP */
+	void (*drain)(void *user);  /* SIGTERM, SIGINT */
+	/* The name of the partner this domain is one of, whose log lines are limited apart; NULL: not listed. */
+	const char *(*listed_partner)(void *user, struct xfed_span domain);
+};
+
+/* Members up to the line are for everybody; none changes after rt_daemon_open(). */
+struct rt_daemon {
+	struct rt_loop *loop;
+	struct xfed_env env;
+	struct rt_metrics *metrics;
+	struct rt_resolver *resolver;
+	struct rt_control *control;
+	struct rt_http *http; /* NULL: nobody may ask for pages */
+	struct rt_notify *notify;
+	uint64_t boot_nonce; /* of this run, random, never 0 */
+	uint64_t started_ms;
+	/* ---- */
+	uint64_t closed_ms; /* the time when the loop is gone */
+	const struct rt_daemon_user *user;
+	void *user_data;
+	struct rt_post flush;
+	struct rt_timer tick;
+	uint64_t tick_at_ms; /* not later, however busy it is */
+};
+
+/* OK, NOMEM, LIBRARY. `user` outlives it. Whatever it returns, rt_daemon_close() and rt_daemon_deinit() follow. */
+int rt_daemon_init(struct rt_daemon *d, const struct rt_daemon_user *user, void *user_data);
+
+struct rt_daemon_options {
+	const char *name; /* "edge", "gateway", for the build's metric */
+	const struct rt_conf_addresses *dns_servers;
+	bool trust_ad;
+	const char *control_socket;
+	const struct rt_control_command *commands;
+	const struct rt_conf_address *http_listen; /* host NULL: none */
+};
+/* Resolver, control socket and pages; the tick begins. OK, or an error with one sentence in `error`. */
+int rt_daemon_open(struct rt_daemon *d, const struct rt_daemon_options *o, char error[256]);
+
+void rt_daemon_run(struct rt_daemon *d, const char *name); /* ready, until rt_loop_stop() */
+void rt_daemon_close(struct rt_daemon *d);		   /* the last jobs come back in here */
+void rt_daemon_deinit(struct rt_daemon *d);		   /* metrics; zeroed is fine */
+
+void rt_daemon_flush_soon(struct rt_daemon *d);
+static inline uint64_t rt_daemon_now_ms(const struct rt_daemon *d)
+{
+	return d->loop ? rt_loop_now_ms(d->loop) : d->closed_ms;
+}
+static inline int64_t rt_daemon_wall_s(const struct rt_daemon *d)
+{
+	return d->env.wall_s(d->env.user);
+}
+
+/* ---- metrics that every part counts; `partner` is a listed partner's name or "other", the rest are words of metrics.def ---- */
+
+void rt_daemon_count_refusal(struct rt_daemon *d, enum xfed_reason reason, enum xfed_side side);
+void rt_daemon_count_stanza(struct rt_daemon *d, const char *partner, const char *direction, const char *kind, const char *fate);
+void rt_daemon_count_dropped(struct rt_daemon *d, const char *rule);
+
+/* ---- what a reload of the configuration tells the log ---- */
+
+/* The keys that differ; `table` is that of both. */
+void rt_daemon_log_changes(const struct rt_conf_table *table, const void *before, const void *after);
+void rt_daemon_log_reload(bool ok); /* not OK: what runs stays */
+
+/* ---- main() ---- */
+
+struct rt_program {
+	const char *name, *default_config;
+	int (*init)(void); /* libraries of its own, or NULL: OK */
+	void (*deinit)(void);
+	/* Loads the configuration, prints what is wrong with it, and serves unless `check_only`. Gives the exit status. */
+	int (*run)(const char *config_path, bool check_only);
+};
+int rt_program_main(const struct rt_program *p, int argc, char **argv);
+
+#endif
