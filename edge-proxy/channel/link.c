@@ -73,7 +73,7 @@ static void link_up(struct edge_link *l)
 	uint64_t now = rt_loop_now_ms(e->core.d.loop);
 	l->run = proto_inbox_link_up(e->inbox, xfed_span_str(peer->name), peer->boot_nonce, peer->hello->lowest_unsettled, now);
 	l->peer = proto_outbox_peer(e->outbox, xfed_span_str(peer->name));
-	const char *problem = edge_certs_link_problem(l); /* trust may have been reloaded since its handshake */
+	const char *problem = edge_link_problem(l); /* trust may have been reloaded since its handshake */
 	if (problem || !l->run || l->peer == PROTO_OUTBOX_NO_PEER) {
 		struct proto_event ev = { .type = PROTO_EV_CLOSE,
 			.reason = problem ? XFED_REASON_CHANNEL_PEER_UNTRUSTED : XFED_REASON_CHANNEL_FRAME_BAD,
@@ -94,7 +94,7 @@ static void link_up(struct edge_link *l)
 	rt_metric_set(e->core.d.metrics, RT_M_CHANNEL_UP, 1, RT_LABELS(xfed_span_str(peer->name)));
 	rt_log(RT_LOG_INFO, "channel.up", RT_KV_STR("peer", peer->name), RT_KV_STR("certificate", peer->cert_name), RT_KV_STR("address", l->address),
 		RT_KV_STR("tls", peer->tls_version), RT_KV_STR("cipher", peer->cipher), RT_KV_HEX("boot", peer->boot_nonce), RT_END);
-	edge_report_snapshot(l);
+	edge_events_snapshot(l);
 	edge_service_judge(e);
 	edge_flush_soon(e);
 }
@@ -323,7 +323,6 @@ static bool make_room(struct edge *e, const struct rt_addr *from, enum rt_source
 	return false;
 }
 
-/* A refusal leaves nothing behind but its line. */
 static bool admit(struct edge *e, struct rt_stream *s)
 {
 	struct rt_source_refusal r = { .event = "channel.refused", .address = rt_stream_peer(s) };
@@ -341,12 +340,7 @@ static bool admit(struct edge *e, struct rt_stream *s)
 		}
 		side = xfed_reason_info(r.reason)->side;
 	}
-	if (r.verdict == RT_SOURCE_OK) {
-		return true;
-	}
-	rt_sources_log(&e->linkers, &r, rt_loop_now_ms(e->core.d.loop));
-	core_count_refusal(&e->core, r.reason, side);
-	return false;
+	return core_has_place(&e->core, &e->linkers, &r, side);
 }
 
 int edge_link_accept(struct edge *e, struct rt_stream *s)
@@ -381,7 +375,7 @@ int edge_link_accept(struct edge *e, struct rt_stream *s)
 			.software = xfed_span_str(software),
 			.policy_epoch = e->revision.epoch,
 			.policy_counter = e->revision.counter,
-			.policy_hash = xfed_span_make(e->revision.hash, e->policy ? sizeof(e->revision.hash) : 0),
+			.policy_hash = xfed_span_make(e->revision.hash, s2s_policy(e->s2s) ? sizeof(e->revision.hash) : 0),
 		},
 	};
 	int rc = rt_timer_init(&l->timer, e->core.d.loop, on_timer, l);
