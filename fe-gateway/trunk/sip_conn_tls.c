@@ -90,7 +90,6 @@ static void run_job(void *arg)
 static void job_done(void *arg)
 {
 	struct sip_conn *c = arg;
-	c->job_running = false;
 	if (c->is_closed) {
 		sip_conn_free(c);
 		return;
@@ -115,11 +114,7 @@ static void job_done(void *arg)
 
 void sip_conn_tls_step(struct sip_conn *c)
 {
-	c->job_running = true;
-	if (rt_job_submit(c->gw->core.d.loop, run_job, job_done, c) != XFED_OK) {
-		run_job(c);
-		XFED_REQUIRE(rt_loop_post(c->gw->core.d.loop, job_done, c) == XFED_OK);
-	}
+	rt_job_start(&c->job, c->gw->core.d.loop, run_job, job_done, c);
 }
 
 int sip_conn_tls_new(struct sip_conn *c)
