@@ -13,7 +13,7 @@ const char *gateway_certs_link_problem(struct gateway_link *l)
 {
 	struct gateway *g = l->gw;
 	int64_t due_s;
-	const char *problem = proto_session_judge_again(gateway_link_session(l), g->files.channel_creds, NULL, 0, gateway_wall_s(g), &due_s);
+	const char *problem = proto_session_judge_again(gateway_link_session(l), policy_channel_creds(g->policy), NULL, 0, gateway_wall_s(g), &due_s);
 	gateway_certs_due(g, due_s);
 	return problem;
 }

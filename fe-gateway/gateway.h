@@ -10,7 +10,7 @@
  *   hop_load.c   what may wait for one of them
  *   error_in.c   errors of partners
  *   sip.c        drives the transaction layer             sip_io.c, sip_conn*.c own the SIP sockets
- *   load.c       configuration, partners, access, PEM     policy.c    revision, snapshot to the edges
+ *   policy/      what files say, its revision, reload     snapshot.c  the policy on its way to the edges
  *   service.c    in and out of service, drain             requests.c  questions to edges
  *   report.c     log, metrics                             control.c, control_ops.c, control_explain.c  what xfedctl asks
  *   failures.c   the journal: jobs, questions             explain.c   the gates between two addresses
@@ -19,14 +19,13 @@
 #ifndef GATEWAY_GATEWAY_H
 #define GATEWAY_GATEWAY_H
 
-#include "policy/access_file.h"
 #include "config/config.h"
 #include "contacts/contacts.h"
 #include "core/core.h"
 #include "im/hold.h"
 #include "trunk/hop_load.h"
 #include "interwork/errors.h"
-#include "policy/partner_file.h"
+#include "policy/policy.h"
 #include "proto/deliver.h"
 #include "proto/inbox.h"
 #include "proto/outbox.h"
@@ -53,25 +52,6 @@
 #include "xfed/stanza.h"
 
 struct gateway;
-
-/* ---- load.c: all that files say, loaded and checked together ---- */
-
-struct gateway_files {
-	struct gateway_config *config;
-	struct xfed_tls_creds *channel_creds, *sip_creds; /* sip_creds NULL: nothing uses tls */
-	struct access_set *access;
-	struct xfed_policy *policy;
-	struct xfed_buf snapshot; /* of the policy, for the edges; wiped, as it carries the dialback secret */
-	uint8_t hash[32];	  /* of the snapshot */
-};
-/* OK; INVALID (`errors` say why) or NOMEM leave `out` empty. Blocks: at start, and for a reload in a job. */
-int gateway_files_load(const char *path, struct rt_conf_errors *errors, struct gateway_files *out);
-/*
- * Where no dialback.secret_file is given, the secret is made of the store's key, so that it outlives a restart and is the same
- * on every edge. OK, NOMEM, LIBRARY: the files are to be released.
- */
-int gateway_files_secret(struct gateway_files *f, const uint8_t key[CORE_KEY_BYTES]);
-void gateway_files_deinit(struct gateway_files *f); /* zeroed is fine */
 
 /* ---- link.c ---- */
 
@@ -263,14 +243,9 @@ typedef void gateway_reply_fn(void *user, struct gateway_link *l, bool ok, json_
 enum gateway_service { GATEWAY_OUT_OF_SERVICE, GATEWAY_IN_SERVICE, GATEWAY_DRAINING };
 
 struct gateway {
-	char *config_path;
-	struct gateway_files files;
 	struct core core;
 	struct store *store;
-
-	struct proto_revision revision;
-	struct gateway_reload *reload; /* one under way */
-	bool reload_again;
+	struct policy *policy;
 
 	struct gateway_link *links;
 	size_t link_count, links_up;
@@ -314,7 +289,7 @@ struct gateway {
 };
 
 /* gateway.c */
-int gateway_new(const char *config_path, struct gateway_files *files, struct gateway **out, char error[256]); /* takes `files` */
+int gateway_new(const char *config_path, struct policy_files *files, struct gateway **out, char error[256]); /* takes `files` */
 void gateway_free(struct gateway *g);
 static inline uint64_t gateway_now(const struct gateway *g)
 {
@@ -452,17 +427,11 @@ void gateway_certs_judge(struct gateway *g);
 void gateway_certs_tick(struct gateway *g);
 void sip_io_judge_certs(struct sip_io *io); /* sip_conn.c: of the connections */
 
-/* policy.c */
-int gateway_policy_start(struct gateway *g, char error[256]);
+/* snapshot.c: the policy on its way to the edges */
 void gateway_policy_greet(struct gateway_link *l); /* sends the snapshot where the edge has another */
+void gateway_policy_swapped(struct gateway *g, bool is_new);
 void gateway_policy_pump(struct gateway_link *l);
 void gateway_policy_result(struct gateway_link *l, const Xfed__PolicyResult *m);
-/* Checks all files, then swaps; `call` (NULL: a signal) is answered when it is done. */
-void gateway_reload(struct gateway *g, struct rt_control_call *call);
-void gateway_check_files(struct gateway *g, struct rt_control_call *call);	  /* the same without the swap */
-uint64_t gateway_partner_share(const struct gateway *g, struct xfed_span domain); /* one number per partner, whichever of its domains */
-const struct xfed_partner *gateway_partner(const struct gateway *g, struct xfed_span domain);
-const char *gateway_partner_label(const struct gateway *g, struct xfed_span domain);
 
 /* service.c */
 void gateway_service_judge(struct gateway *g);
@@ -503,7 +472,5 @@ extern const struct rt_control_command gateway_commands[];
 /* control_ops.c, control_explain.c */
 rt_control_handler gateway_on_stream_show, gateway_on_stream_close, gateway_on_failures_list, gateway_on_failures_show, gateway_on_failures_retry,
 	gateway_on_partner_check, gateway_on_explain;
-/* The file a partner comes from. */
-void gateway_partner_path(const struct gateway *g, const struct xfed_partner *p, char out[512]);
 
 #endif

@@ -115,7 +115,7 @@ static void let_go(struct gateway_outgoing *o)
 int gateway_out_add(struct gateway_outgoing *o)
 {
 	struct gateway *g = o->gw;
-	const struct gateway_config *c = g->files.config;
+	const struct gateway_config *c = policy_config(g->policy);
 	struct hop_load most = { c->limits.waiting_messages, c->limits.waiting_bytes };
 	int rc = XFED_ERR_NOMEM;
 	if (!hop_load_add(&g->load, &o->hop->load, &most, o->item.bytes)) {
@@ -297,7 +297,7 @@ static uint32_t make_ids(const struct gateway_outgoing *o, struct gateway_out_id
 	struct xfed_span name = xfed_span_str(o->tag.run ? proto_inbox_run_name(o->tag.run) : "");
 	struct core_id id;
 	core_id(&g->core, CORE_ID_REQUEST, name, o->tag.run ? proto_inbox_run_nonce(o->tag.run) : g->core.d.boot_nonce, o->tag.seq, &id);
-	struct xfed_span host = xfed_span_str(g->files.config->sip.advertise);
+	struct xfed_span host = xfed_span_str(policy_config(g->policy)->sip.advertise);
 	host.len = host.len < SIP_NAME_SIZE ? host.len : SIP_NAME_SIZE - 1;
 	memcpy(ids->call_id, id.text, CORE_ID_LEN);
 	ids->call_id[CORE_ID_LEN] = '@';
@@ -419,7 +419,7 @@ static struct xfed_span new_address(struct gateway_outgoing *o, struct xfed_aren
 	if (!m->contact.data || iw_sip_to_jid(a, m->contact, &j, &why) != XFED_OK) {
 		return none;
 	}
-	const struct gateway_domain *d = gateway_config_inside(o->gw->files.config, j.domain);
+	const struct gateway_domain *d = gateway_config_inside(policy_config(o->gw->policy), j.domain);
 	if (!d) {
 		return none;
 	}

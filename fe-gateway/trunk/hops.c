@@ -86,7 +86,7 @@ struct gateway_hop *gateway_hop_of(struct gateway *g, const struct gateway_domai
 /* Over what we listen on: who only listens over TLS is not led to another transport by the DNS. */
 static bool is_used(const struct gateway *g, enum sip_transport t)
 {
-	return sip_io_port(g->io, t) != 0 && (t != SIP_TLS || g->files.sip_creds);
+	return sip_io_port(g->io, t) != 0 && (t != SIP_TLS || policy_sip_creds(g->policy));
 }
 
 size_t gateway_hop_transports(const struct gateway_hop *h, bool is_large, enum sip_transport out[SIP_TRANSPORT_COUNT])

@@ -146,7 +146,7 @@ static void on_timer(void *user)
 
 int gateway_sip_start(struct gateway *g, char error[256])
 {
-	const struct gateway_config *c = g->files.config;
+	const struct gateway_config *c = policy_config(g->policy);
 	struct sip_layer_config cfg = { .transactions_max = c->limits.transactions };
 	int rc = sip_io_new(g, &g->io, error);
 	if (rc != XFED_OK) {

@@ -8,7 +8,7 @@
 
 static bool has_room(const struct sip_io *io, size_t of_this_direction)
 {
-	return rt_has_room(io->gw->files.config->limits.connections, io->conn_count, of_this_direction);
+	return rt_has_room(policy_config(io->gw->policy)->limits.connections, io->conn_count, of_this_direction);
 }
 
 bool sip_admit_dial(const struct sip_io *io)
@@ -19,7 +19,7 @@ bool sip_admit_dial(const struct sip_io *io)
 /* An address the operator has listed; whether it proves anything more is seen later. */
 static bool is_listed(const struct sip_io *io, const struct rt_addr *from)
 {
-	return trust_may_send(&io->gw->files.config->senders, &(struct trust_peer){ .transport = SIP_TCP, .address = *from });
+	return trust_may_send(&policy_config(io->gw->policy)->senders, &(struct trust_peer){ .transport = SIP_TCP, .address = *from });
 }
 
 static void report(struct sip_io *io, const struct rt_source_refusal *r)
@@ -30,7 +30,7 @@ static void report(struct sip_io *io, const struct rt_source_refusal *r)
 
 bool sip_admit_stranger(struct sip_io *io, struct rt_stream *s)
 {
-	const struct gateway_config *c = io->gw->files.config;
+	const struct gateway_config *c = policy_config(io->gw->policy);
 	/* Half of all is the most that strangers have, whatever is written: the peers that are listed come over the same port. */
 	size_t half = c->limits.connections / 2, most = c->limits.unauthenticated < half ? c->limits.unauthenticated : half;
 	struct rt_source_limits limits = rt_source_slots((uint32_t)(most ? most : 1), c->limits.address_share, c->limits.network_share);

@@ -292,7 +292,7 @@ static void judge_peer(struct sip_conn *c)
 		.transport = c->transport, .address = *rt_stream_peer(c->stream), .cert = c->facts.peer, .chain_reason = c->facts.chain_reason
 	};
 	bool was_known = c->info.is_known;
-	c->info.is_known = c->is_client || trust_may_send(&c->gw->files.config->senders, &peer);
+	c->info.is_known = c->is_client || trust_may_send(&policy_config(c->gw->policy)->senders, &peer);
 	if (c->info.is_known) {
 		rt_sources_give_back(rt_stream_place(c->stream));
 		return;

@@ -50,7 +50,7 @@ static enum xfed_reason server_problem(const struct sip_conn *c)
 
 static void judge_chain(struct sip_conn *c)
 {
-	c->facts.chain_reason = xfed_tls_judge_again(c->tls, c->gw->files.sip_creds, gateway_wall_s(c->gw));
+	c->facts.chain_reason = xfed_tls_judge_again(c->tls, policy_sip_creds(c->gw->policy), gateway_wall_s(c->gw));
 	gateway_certs_due(c->gw, xfed_tls_judge_due_s(c->tls));
 }
 
@@ -132,6 +132,6 @@ int sip_conn_tls_new(struct sip_conn *c)
 		.local_name = XFED_SPAN(""),
 		.alpn = XFED_SPAN(""),
 	};
-	struct xfed_tls_creds *creds = c->gw->files.sip_creds;
+	struct xfed_tls_creds *creds = policy_sip_creds(c->gw->policy);
 	return creds ? xfed_tls_new(&c->gw->core.d.env, creds, &params, &c->tls) : XFED_ERR_STATE;
 }

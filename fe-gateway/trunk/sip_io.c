@@ -30,7 +30,7 @@ static void on_datagram(void *user, struct xfed_span in, const struct rt_addr *f
 	struct sip_flow_info info = s->info;
 	snprintf(info.peer_ip, sizeof(info.peer_ip), "%s", rt_addr_host_text(from, text));
 	info.peer_port = rt_addr_port(from);
-	info.is_known = trust_may_send(&s->io->gw->files.config->senders, &(struct trust_peer){ .transport = SIP_UDP, .address = *from });
+	info.is_known = trust_may_send(&policy_config(s->io->gw->policy)->senders, &(struct trust_peer){ .transport = SIP_UDP, .address = *from });
 	gateway_sip_receive(s->io->gw, &info, in);
 }
 
@@ -163,7 +163,7 @@ static int open_one(struct sip_io *io, const struct rt_conf_address *listen, cha
 
 int sip_io_new(struct gateway *g, struct sip_io **out, char error[256])
 {
-	const struct rt_conf_addresses *listen = &g->files.config->sip.listen;
+	const struct rt_conf_addresses *listen = &policy_config(g->policy)->sip.listen;
 	struct sip_io *io = xfed_calloc(1, sizeof(*io));
 	*out = io;
 	snprintf(error, 256, "out of memory");

@@ -48,6 +48,11 @@ uint64_t rt_loop_now_ms(const struct rt_loop *loop)
 	return now;
 }
 
+const struct gateway_config *policy_config(const struct policy *p)
+{
+	return &config;
+}
+
 void rt_daemon_flush_soon(struct rt_daemon *d)
 {
 }
@@ -138,7 +143,6 @@ static int setup(void **state)
 	config.limits.waiting_messages = 1000;
 	config.limits.waiting_bytes = 1000000;
 	config.sip.advertise = (char *)(uintptr_t) "fe.corp.example";
-	g.files.config = &config;
 	hop.label = (char *)(uintptr_t) "tcp:192.0.2.1:5060";
 	hop_is_slow = false;
 	is_up = true;
