@@ -99,7 +99,7 @@ static bool is_in_service(void *user)
 static void reload(void *user)
 {
 	struct gateway *g = user;
-	policy_reload(g->policy, NULL);
+	policy_reload(g->policy, (struct rt_reply){ 0 });
 }
 
 static void drain(void *user)

@@ -470,7 +470,7 @@ json_t *gateway_failures_last(struct gateway *g, struct xfed_span local, struct 
 /* control.c */
 extern const struct rt_control_command gateway_commands[];
 /* control_ops.c, control_explain.c */
-rt_control_handler gateway_on_stream_show, gateway_on_stream_close, gateway_on_failures_list, gateway_on_failures_show, gateway_on_failures_retry,
+rt_command_handler gateway_on_stream_show, gateway_on_stream_close, gateway_on_failures_list, gateway_on_failures_show, gateway_on_failures_retry,
 	gateway_on_partner_check, gateway_on_explain;
 
 #endif

@@ -68,9 +68,9 @@ bool policy_access(const struct policy *p, const struct xfed_jid *user, const ch
 
 /* ---- reload ---- */
 
-/* `call` (NULL: a signal) is answered when it is done. */
-void policy_reload(struct policy *p, struct rt_control_call *call);
-void policy_check(struct policy *p, struct rt_control_call *call); /* the same without the swap */
+/* `reply` (zeroed: nobody asked) comes when it is done. */
+void policy_reload(struct policy *p, struct rt_reply reply);
+void policy_check(struct policy *p, struct rt_reply reply); /* the same without the swap */
 bool policy_is_reloading(const struct policy *p);
 
 #endif

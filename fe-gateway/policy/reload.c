@@ -10,7 +10,7 @@
 /* The store is written on the worker too, so a revision is never told before it is kept. */
 struct policy_reload {
 	struct policy *policy;
-	struct rt_control_call *call;
+	struct rt_reply reply;
 	struct rt_conf_errors errors;
 	struct policy_files *files; /* read */
 	struct proto_revision revision;
@@ -62,22 +62,17 @@ static void swap(struct policy *p, struct policy_reload *r)
 
 static void answer_call(struct policy_reload *r)
 {
-	if (!r->call) {
-		return;
-	}
 	json_t *j = rt_control_problems(&r->errors);
 	if (j && r->rc == XFED_OK && !r->is_check) {
 		json_object_set_new(j, "revision", json_integer((json_int_t)r->policy->revision.counter));
 	}
-	rt_control_reply(r->call, j);
-	r->call = NULL;
+	rt_reply_ok(r->reply, j);
+	r->reply.done = NULL;
 }
 
 static void reload_free(struct policy_reload *r)
 {
-	if (r->call) {
-		rt_control_fail(r->call, "failed", "the gateway stops");
-	}
+	rt_reply_fail(r->reply, "failed", "the gateway stops");
 	policy_files_free(r->files);
 	rt_conf_errors_deinit(&r->errors);
 	xfed_free(r);
@@ -105,15 +100,15 @@ static void done(void *arg)
 	reload_free(r);
 	if (p->reload_again) {
 		p->reload_again = false;
-		policy_reload(p, NULL);
+		policy_reload(p, (struct rt_reply){ 0 });
 	}
 }
 
-static void begin(struct policy *p, struct rt_control_call *call, bool is_check)
+static void begin(struct policy *p, struct rt_reply reply, bool is_check)
 {
 	struct policy_reload *r = xfed_calloc(1, sizeof(*r));
 	if (r) {
-		*r = (struct policy_reload){ .policy = p, .call = call, .revision = p->revision, .is_check = is_check };
+		*r = (struct policy_reload){ .policy = p, .reply = reply, .revision = p->revision, .is_check = is_check };
 		rt_conf_errors_init(&r->errors);
 		if (rt_job_submit(p->core->d.loop, run, done, r) == XFED_OK) {
 			p->reload = r;
@@ -123,29 +118,27 @@ static void begin(struct policy *p, struct rt_control_call *call, bool is_check)
 		xfed_free(r);
 	}
 	rt_log(RT_LOG_ERROR, "config.reload", RT_KV_BOOL("ok", false), RT_KV_STR("text", "out of memory"), RT_END);
-	if (call) {
-		rt_control_fail(call, "failed", "out of memory");
-	}
+	rt_reply_fail(reply, "failed", "out of memory");
 }
 
-void policy_reload(struct policy *p, struct rt_control_call *call)
+void policy_reload(struct policy *p, struct rt_reply reply)
 {
-	if (p->reload && call) {
-		rt_control_fail(call, "busy", "the files are being read already");
+	if (p->reload && reply.done) {
+		rt_reply_fail(reply, "busy", "the files are being read already");
 	} else if (p->reload) {
 		p->reload_again = true;
 	} else {
 		rt_notify_reloading(p->core->d.notify);
-		begin(p, call, false);
+		begin(p, reply, false);
 	}
 }
 
-void policy_check(struct policy *p, struct rt_control_call *call)
+void policy_check(struct policy *p, struct rt_reply reply)
 {
 	if (p->reload) {
-		rt_control_fail(call, "busy", "the files are being read already");
+		rt_reply_fail(reply, "busy", "the files are being read already");
 	} else {
-		begin(p, call, true);
+		begin(p, reply, true);
 	}
 }
 

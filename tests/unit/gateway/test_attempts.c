@@ -140,6 +140,7 @@ static int setup(void **state)
 	memset(&link_of_edge, 0, sizeof(link_of_edge));
 	rt_log_set_level(RT_LOG_ERROR);
 	now = 1000000;
+	g.core.d.loop = (struct rt_loop *)(uintptr_t)&now; /* never looked into: rt_loop_now_ms() is ours */
 	config.limits.waiting_messages = 1000;
 	config.limits.waiting_bytes = 1000000;
 	config.sip.advertise = (char *)(uintptr_t) "fe.corp.example";
