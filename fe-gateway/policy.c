@@ -119,7 +119,7 @@ static void swap(struct gateway *g, struct gateway_reload *r)
 	rt_log_configure(c->log.level, c->log.format, c->log.mask_addresses);
 	recipients_set_limits(g->recipients, &(struct recipients_limits){ c->limits.queue_messages, c->limits.queue_bytes });
 	rt_resolver_flush(g->core.d.resolver);
-	gateway_hops_forget(g);
+	trunk_reloaded(g->trunk, &(struct trunk_files){ g->files.config, g->files.sip_creds });
 	gateway_certs_judge(g);
 	if (r->is_new) {
 		g->revision = r->revision;
