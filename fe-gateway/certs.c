@@ -1,6 +1,6 @@
 /*
- * Certificates of live links and SIP connections are judged again when what they are trusted by was reloaded, when one expires,
- * and from time to time.
+ * Certificates of live links are judged again when what they are trusted by was reloaded, when one expires, and from time to
+ * time. Those of SIP connections: trunk.c.
  */
 #include "gateway.h"
 
@@ -27,7 +27,6 @@ void gateway_certs_judge(struct gateway *g)
 			gateway_link_fail(&g->links[i], XFED_REASON_CHANNEL_PEER_UNTRUSTED, problem);
 		}
 	}
-	sip_io_judge_certs(g->io);
 }
 
 void gateway_certs_tick(struct gateway *g)

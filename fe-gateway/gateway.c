@@ -63,7 +63,7 @@ static void tick(void *user, uint64_t now)
 	gateway_requests_tick(g);
 	gateway_failures_tick(g);
 	gateway_certs_tick(g);
-	rt_sources_tick(&g->sip_strangers, now);
+	trunk_tick(g->trunk, now);
 	ask_counters(g);
 }
 
@@ -133,7 +133,7 @@ static void swapped(void *user, bool is_new)
 	const struct gateway_config *c = policy_config(g->policy);
 	recipients_set_limits(g->recipients, &(struct recipients_limits){ c->limits.queue_messages, c->limits.queue_bytes });
 	rt_resolver_flush(g->core.d.resolver);
-	gateway_hops_forget(g);
+	trunk_reloaded(g->trunk, &(struct trunk_files){ c, policy_sip_creds(g->policy) });
 	gateway_certs_judge(g);
 	gateway_policy_swapped(g, is_new);
 }
@@ -175,6 +175,21 @@ static int open_daemon(struct gateway *g, char error[256])
 	return rt_daemon_open(&g->core.d, &o, error);
 }
 
+static int start_trunk(struct gateway *g, char error[256])
+{
+	struct trunk_files files = { policy_config(g->policy), policy_sip_creds(g->policy) };
+	g->trunk_user = (struct trunk_user){
+		.data = g,
+		.request = gateway_take_request,
+		.response = gateway_out_response,
+		.timeout = gateway_out_timeout,
+		.broken = gateway_out_broken,
+		.hop_ready = gateway_out_hop_ready,
+		.hop_failed = gateway_out_hop_failed,
+	};
+	return trunk_new(&g->core, &files, &g->trunk_user, &g->trunk, error);
+}
+
 /* Takes `files`. */
 static int make_policy(struct gateway *g, const char *path, struct policy_files *files, char error[256])
 {
@@ -194,7 +209,7 @@ static int make_all(struct gateway *g, char error[256])
 	rc = rc == XFED_OK ? make_timers(g) : rc;
 	rc = rc == XFED_OK ? gateway_failures_start(g, error) : rc;
 	rc = rc == XFED_OK ? open_daemon(g, error) : rc;
-	rc = rc == XFED_OK ? gateway_sip_start(g, error) : rc;
+	rc = rc == XFED_OK ? start_trunk(g, error) : rc;
 	return rc == XFED_OK ? gateway_links_start(g) : rc;
 }
 
@@ -222,13 +237,12 @@ void gateway_free(struct gateway *g)
 	policy_stop(g->policy);
 	gateway_requests_free(g);
 	gateway_links_free(g);
-	gateway_sip_free(g);
+	trunk_stop(g->trunk);
 	rt_timer_close(&g->hold);
 	rt_timer_close(&g->tell);
 	rt_timer_close(&g->leave);
-	gateway_hops_free(g);
 	rt_daemon_close(&g->core.d); /* a reload answers its call in here */
-	rt_sources_deinit(&g->sip_strangers);
+	trunk_free(g->trunk);
 	gateway_failures_stop(g);
 	store_close(g->store);
 	gateway_out_free_all(g);

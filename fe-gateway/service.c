@@ -48,7 +48,7 @@ void gateway_service_drain(struct gateway *g)
 	}
 	enter(g, GATEWAY_DRAINING);
 	rt_notify_stopping(g->core.d.notify, "draining");
-	sip_io_stop_listening(g->io);
+	trunk_drain(g->trunk);
 	gateway_links_drain(g, timeout_ms);
 	gateway_in_release_holds(g);
 	uint64_t most = timeout_ms > 2 * GIVE_UP_MS ? timeout_ms - GIVE_UP_MS : timeout_ms / 2;

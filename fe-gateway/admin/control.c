@@ -122,11 +122,12 @@ static json_t *problems(const struct gateway *g)
 	for (size_t i = 0; i < g->link_count; i++) {
 		add_link_problem(g, &g->links[i], list);
 	}
-	for (const struct gateway_hop *h = g->hops; h; h = h->hh.next) {
-		if (h->is_known && !h->is_up) {
+	for (const struct trunk_hop *h = trunk_hop_next(g->trunk, NULL); h; h = trunk_hop_next(g->trunk, h)) {
+		struct trunk_hop_facts f = trunk_hop_facts(h);
+		if (f.is_known && !f.is_up) {
 			char words[400];
-			snprintf(words, sizeof(words), "The SIP server %.300s does not answer.", h->label);
-			add_problem(list, XFED_REASON_SIP_SERVER_UNREACHABLE, h->since_s, words);
+			snprintf(words, sizeof(words), "The SIP server %.300s does not answer.", f.label);
+			add_problem(list, XFED_REASON_SIP_SERVER_UNREACHABLE, f.since_s, words);
 		}
 	}
 	add_certificate_problem(g, policy_channel_creds(g->policy), list);

@@ -107,13 +107,14 @@ static void way_facts(struct explaining *x, const struct gateway_domain *d)
 {
 	struct gateway *g = x->gw;
 	struct explain_facts *f = &x->facts;
-	const struct gateway_hop *hop = f->to_is_ours ? gateway_hop_of(g, d) : NULL;
+	const struct trunk_hop *hop = f->to_is_ours ? trunk_hop_of(g->trunk, d) : NULL;
 	f->from_maps = maps(x, &x->from, f->from_is_ours ? d->sip_domain : NULL);
 	f->to_maps = maps(x, &x->to, f->to_is_ours ? d->sip_domain : NULL);
 	if (hop) {
-		f->next_hop = keep(x, hop->label);
-		f->is_hop_known = hop->is_known;
-		f->is_hop_up = hop->is_up;
+		struct trunk_hop_facts h = trunk_hop_facts(hop);
+		f->next_hop = keep(x, h.label);
+		f->is_hop_known = h.is_known;
+		f->is_hop_up = h.is_up;
 	}
 }
 

@@ -170,7 +170,7 @@ static size_t size_bound(const struct gateway_outgoing *o)
 static enum xfed_reason check_size(struct gateway_outgoing *o)
 {
 	enum sip_transport usable[SIP_TRANSPORT_COUNT];
-	size_t n = gateway_hop_transports(o->hop, false, usable);
+	size_t n = trunk_hop_transports(o->send.hop, false, usable);
 	if (n == 0) {
 		return XFED_REASON_SIP_SERVER_UNREACHABLE;
 	}
@@ -183,20 +183,20 @@ static enum xfed_reason check_size(struct gateway_outgoing *o)
 	struct sip_target t = { .transport = usable[n - 1] }; /* UDP where that may come out */
 	size_t size;
 	gateway_out_prepare(o, &t, &ids, &rq);
-	if (gateway_sip_request_size(o->gw, &rq, &size) != XFED_OK) {
+	if (trunk_request_size(o->gw->trunk, &rq, &size) != XFED_OK) {
 		return XFED_REASON_SIP_ADDRESS_UNMAPPABLE;
 	}
-	o->is_large = t.transport == SIP_UDP && size > XFED_SIP_UDP_REQUEST_BYTES;
-	bool may_go = size <= o->max_request && (!o->is_large || gateway_hop_transports(o->hop, true, usable) > 0);
+	o->send.is_large = t.transport == SIP_UDP && size > XFED_SIP_UDP_REQUEST_BYTES;
+	bool may_go = size <= o->max_request && (!o->send.is_large || trunk_hop_transports(o->send.hop, true, usable) > 0);
 	return may_go ? XFED_REASON_NONE : XFED_REASON_SIP_REQUEST_TOO_LARGE;
 }
 
 static enum xfed_reason queue(struct gateway_outgoing *o, const struct gateway_domain *d, uint64_t deadline_ms)
 {
-	o->hop = gateway_hop_of(o->gw, d);
+	o->send.hop = trunk_hop_of(o->gw->trunk, d);
 	o->max_request = d->max_request_bytes;
 	o->item.deadline_ms = deadline_ms;
-	if (!o->hop) {
+	if (!o->send.hop) {
 		return XFED_REASON_STREAM_INTERNAL;
 	}
 	enum xfed_reason reason = check_size(o);

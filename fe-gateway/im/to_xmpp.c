@@ -37,13 +37,12 @@ static enum xfed_reason parse_address(struct taken *t, struct xfed_span uri, str
 /* Nothing is said about anything else before the sender is known to be one of ours. */
 static enum xfed_reason check_sender(struct taken *t, const struct sip_flow_info *flow)
 {
-	struct trust_peer peer;
 	enum xfed_reason reason = parse_address(t, t->m->from.uri, &t->from);
 	if (reason != XFED_REASON_NONE) {
 		return reason;
 	}
 	t->domain = gateway_config_inside(policy_config(t->g->policy), t->from.domain);
-	if (!t->domain || !sip_io_peer(t->g->io, flow, &peer) || !trust_may_send(&t->domain->senders, &peer)) {
+	if (!t->domain || !trunk_may_send(t->g->trunk, t->domain, flow)) {
 		return XFED_REASON_SIP_SENDER_UNTRUSTED;
 	}
 	t->from.domain = xfed_span_str(t->domain->domain);
@@ -334,8 +333,9 @@ static void take_message(struct taken *t, const struct sip_flow_info *flow)
 	}
 }
 
-void gateway_take_request(struct gateway *g, uint64_t txn, const struct sip_message *m, const struct sip_flow_info *flow)
+void gateway_take_request(void *data, uint64_t txn, const struct sip_message *m, const struct sip_flow_info *flow)
 {
+	struct gateway *g = data;
 	if (xfed_span_is(m->method, "OPTIONS")) {
 		gateway_answer_alone(g, txn, 200, "Allow: " SIP_ALLOW "\r\nAccept: text/plain\r\n");
 		return;

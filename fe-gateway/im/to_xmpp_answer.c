@@ -59,7 +59,7 @@ void gateway_answer_pump(struct gateway *g)
 {
 	struct gateway_answer *a, *next;
 	DL_FOREACH_SAFE(g->answers, a, next) {
-		int rc = gateway_sip_respond(g, a);
+		int rc = trunk_respond(g->trunk, a->txn, a->status, a->phrase[0] ? a->phrase : NULL, xfed_span_str(a->extra));
 		if (rc == XFED_ERR_NOMEM) {
 			continue; /* the tick tries again; a smaller one behind it may go */
 		}
