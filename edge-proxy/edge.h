@@ -62,7 +62,8 @@ struct edge_link {
 	struct proto_transfer_in transfer;
 	struct proto_inbox_run *run;
 	int peer; /* in the outbox */
-	bool is_up, is_closed, job_running, is_draining;
+	struct rt_job job;
+	bool is_up, is_closed, is_draining;
 	uint64_t accepted_ms;
 	struct edge_sent sent[EDGE_LINK_SENT]; /* by how many were sent before, modulo its size */
 	uint64_t sent_count, taken_count;

@@ -25,6 +25,7 @@ struct s2s_conn {
 	struct xfed_s2s *machine; /* NULL while an outgoing connection is not there yet */
 	struct rt_timer timer;
 	struct s2s_pair *pair; /* out: whose stream this is */
+	struct rt_job job;
 	struct xfed_tls *job_tls;
 	enum xfed_tls_result job_result;
 	uint64_t job_started_ms;

@@ -78,8 +78,8 @@ static void release(struct gateway_outgoing *o)
 	unlist(o);
 	HASH_DELETE(hh, g->outgoing, o);
 	recipients_remove(g->recipients, &o->item);
-	hop_load_remove(&g->load, &o->hop->load, o->item.bytes);
-	sip_failover_free(o->places);
+	trunk_hop_unload(o->send.hop, o->item.bytes);
+	trunk_send_end(&o->send);
 	xfed_free(o);
 	gateway_flush_soon(g); /* the next of the recipient may go; and we may be leaving */
 }
@@ -115,10 +115,8 @@ static void let_go(struct gateway_outgoing *o)
 int gateway_out_add(struct gateway_outgoing *o)
 {
 	struct gateway *g = o->gw;
-	const struct gateway_config *c = g->files.config;
-	struct hop_load most = { c->limits.waiting_messages, c->limits.waiting_bytes };
 	int rc = XFED_ERR_NOMEM;
-	if (!hop_load_add(&g->load, &o->hop->load, &most, o->item.bytes)) {
+	if (!trunk_hop_load(o->send.hop, o->item.bytes)) {
 		return XFED_ERR_LIMIT;
 	}
 	HASH_ADD(hh, g->outgoing, id, sizeof(o->id), o);
@@ -135,7 +133,7 @@ int gateway_out_add(struct gateway_outgoing *o)
 remove:
 	HASH_DELETE(hh, g->outgoing, o);
 unload:
-	hop_load_remove(&g->load, &o->hop->load, o->item.bytes);
+	trunk_hop_unload(o->send.hop, o->item.bytes);
 	return rc;
 }
 
@@ -194,7 +192,7 @@ static void be_ready(struct gateway_outgoing *o)
 {
 	unlist(o);
 	o->state = GATEWAY_OUT_READY;
-	gateway_hop_want(o->hop, o);
+	trunk_want(&o->send);
 }
 
 static void come_out(struct gateway_outgoing *o)
@@ -297,14 +295,14 @@ static uint32_t make_ids(const struct gateway_outgoing *o, struct gateway_out_id
 	struct xfed_span name = xfed_span_str(o->tag.run ? proto_inbox_run_name(o->tag.run) : "");
 	struct core_id id;
 	core_id(&g->core, CORE_ID_REQUEST, name, o->tag.run ? proto_inbox_run_nonce(o->tag.run) : g->core.d.boot_nonce, o->tag.seq, &id);
-	struct xfed_span host = xfed_span_str(g->files.config->sip.advertise);
+	struct xfed_span host = xfed_span_str(policy_config(g->policy)->sip.advertise);
 	host.len = host.len < SIP_NAME_SIZE ? host.len : SIP_NAME_SIZE - 1;
 	memcpy(ids->call_id, id.text, CORE_ID_LEN);
 	ids->call_id[CORE_ID_LEN] = '@';
 	memcpy(ids->call_id + CORE_ID_LEN + 1, host.data, host.len);
 	ids->call_id[CORE_ID_LEN + 1 + host.len] = '\0';
 	memcpy(ids->branch, id.text, CORE_ID_LEN);
-	snprintf(ids->branch + CORE_ID_LEN, sizeof(ids->branch) - CORE_ID_LEN, ".%u", o->places ? sip_failover_number(o->places) : 0);
+	snprintf(ids->branch + CORE_ID_LEN, sizeof(ids->branch) - CORE_ID_LEN, ".%u", o->send.places ? sip_failover_number(o->send.places) : 0);
 	return 1 + (uint32_t)(id.number % 0x3fffffff);
 }
 
@@ -333,18 +331,21 @@ void gateway_out_prepare(const struct gateway_outgoing *o, const struct sip_targ
 	};
 }
 
-void gateway_out_hop_ready(struct gateway_outgoing *o, const struct sip_locations *where)
+static struct gateway_outgoing *of_send(struct trunk_send *s)
 {
-	if (sip_failover_new(where, &o->hop->failed, gateway_now(o->gw), &o->places) == XFED_OK) {
-		enlist(o, &o->gw->to_send);
-	} else {
-		refuse(o, XFED_REASON_STREAM_INTERNAL, NULL);
-	}
+	return (struct gateway_outgoing *)(void *)((char *)s - offsetof(struct gateway_outgoing, send));
 }
 
-void gateway_out_hop_failed(struct gateway_outgoing *o, enum xfed_reason reason)
+void gateway_out_hop_ready(void *data, struct trunk_send *s)
 {
-	refuse(o, XFED_REASON_SIP_SERVER_UNREACHABLE, xfed_reason_code(reason));
+	struct gateway *g = data;
+	enlist(of_send(s), &g->to_send);
+}
+
+void gateway_out_hop_failed(void *data, struct trunk_send *s, enum xfed_reason reason)
+{
+	(void)data;
+	refuse(of_send(s), XFED_REASON_SIP_SERVER_UNREACHABLE, xfed_reason_code(reason));
 }
 
 static void attempt(struct gateway_outgoing *o)
@@ -356,13 +357,13 @@ static void attempt(struct gateway_outgoing *o)
 	if (!keep_or_end(o)) {
 		return;
 	}
-	sip_location_target(sip_failover_place(o->places), &target);
+	sip_location_target(sip_failover_place(o->send.places), &target);
 	gateway_out_prepare(o, &target, &ids, &rq);
 	o->state = GATEWAY_OUT_SENT; /* it may come back broken at once */
 	about_to_send(o);
 	uint64_t id = o->id;
 	struct gateway *g = o->gw;
-	int rc = gateway_sip_request(g, &rq, &txn);
+	int rc = trunk_request(g->trunk, &rq, &txn);
 	o = find(g, id);
 	if (rc == XFED_OK || !o) {
 		return;
@@ -386,26 +387,18 @@ static void attempt(struct gateway_outgoing *o)
 /* Another place, by a new branch; only where it is certain that nobody has taken the request. */
 static bool try_next(struct gateway_outgoing *o, enum sip_attempt_end how, int status, bool was_written)
 {
-	if (may_attempt(o) != MAY || !sip_failover_next(o->places, how, status, was_written)) {
+	if (may_attempt(o) != MAY || !trunk_send_next_place(&o->send, how, status, was_written)) {
 		return false;
 	}
 	remember(o, false);
-	rt_log(RT_LOG_INFO, "delivery.next-place", RT_KV_STR("next_hop", o->hop->label), RT_KV_U64("delivery", o->tag.seq),
-		RT_KV_U64("number", sip_failover_number(o->places)), RT_KV("correlation", o->tag.correlation), RT_END);
+	rt_log(RT_LOG_INFO, "delivery.next-place", RT_KV_STR("next_hop", trunk_hop_facts(o->send.hop).label), RT_KV_U64("delivery", o->tag.seq),
+		RT_KV_U64("number", sip_failover_number(o->send.places)), RT_KV("correlation", o->tag.correlation), RT_END);
 	o->state = GATEWAY_OUT_READY;
 	enlist(o, &o->gw->to_send);
 	return true;
 }
 
 /* ---- its end ---- */
-
-static void count_response(const struct gateway_outgoing *o, int status)
-{
-	char code[12];
-	snprintf(code, sizeof(code), "%d", status);
-	rt_metric_add(
-		o->gw->core.d.metrics, RT_M_SIP_RESPONSES, 1, RT_LABELS(xfed_span_str(o->hop->label), XFED_SPAN("MESSAGE"), xfed_span_str(code)));
-}
 
 /*
  * Where a 3xx points, as the partner may know it: a user of a domain of ours. What is inside (phones, other servers) is
@@ -419,7 +412,7 @@ static struct xfed_span new_address(struct gateway_outgoing *o, struct xfed_aren
 	if (!m->contact.data || iw_sip_to_jid(a, m->contact, &j, &why) != XFED_OK) {
 		return none;
 	}
-	const struct gateway_domain *d = gateway_config_inside(o->gw->files.config, j.domain);
+	const struct gateway_domain *d = gateway_config_inside(policy_config(o->gw->policy), j.domain);
 	if (!d) {
 		return none;
 	}
@@ -455,15 +448,14 @@ static void refuse_behind(struct gateway_outgoing *o)
 	}
 }
 
-void gateway_out_response(struct gateway *g, uint64_t id, const struct sip_message *m)
+void gateway_out_response(void *data, uint64_t id, const struct sip_message *m)
 {
+	struct gateway *g = data;
 	struct gateway_outgoing *o = find(g, id);
 	if (!o || m->status < 200) {
 		return;
 	}
-	count_response(o, m->status);
-	sip_failed_remove(&o->hop->failed, sip_failover_place(o->places));
-	gateway_hop_is(o->hop, true, XFED_REASON_NONE, NULL);
+	trunk_send_answered(&o->send, XFED_SPAN("MESSAGE"), m->status);
 	/* 482 to a repeat: the first one is being served, or was. */
 	bool is_delivered = m->status < 300 || (m->status == 482 && o->is_repeat);
 	if (is_delivered) {
@@ -477,13 +469,13 @@ void gateway_out_response(struct gateway *g, uint64_t id, const struct sip_messa
 	}
 }
 
-void gateway_out_timeout(struct gateway *g, uint64_t id, bool was_written)
+void gateway_out_timeout(void *data, uint64_t id, bool was_written)
 {
-	struct gateway_outgoing *o = find(g, id);
+	struct gateway_outgoing *o = find(data, id);
 	if (!o) {
 		return;
 	}
-	gateway_hop_is(o->hop, false, XFED_REASON_SIP_SERVER_TIMEOUT, "no final response");
+	trunk_send_timed_out(&o->send);
 	refuse_behind(o);
 	if (was_written) {
 		be_uncertain(o, XFED_REASON_SIP_SERVER_TIMEOUT);
@@ -492,22 +484,20 @@ void gateway_out_timeout(struct gateway *g, uint64_t id, bool was_written)
 	}
 }
 
-void gateway_out_broken(struct gateway *g, uint64_t id, bool was_written)
+void gateway_out_broken(void *data, uint64_t id, bool was_written)
 {
-	struct gateway_outgoing *o = find(g, id);
+	struct gateway_outgoing *o = find(data, id);
 	if (!o) {
 		return;
 	}
-	if (!was_written) {
-		sip_failed_add(&o->hop->failed, sip_failover_place(o->places), gateway_now(g));
-	}
+	trunk_send_broken(&o->send, was_written);
 	if (try_next(o, SIP_ATTEMPT_ERROR, 0, was_written)) {
 		return;
 	}
 	if (was_written) {
 		be_uncertain(o, XFED_REASON_DELIVERY_UNCERTAIN);
 	} else {
-		gateway_hop_is(o->hop, false, XFED_REASON_SIP_SERVER_UNREACHABLE, "no connection");
+		trunk_send_unreached(&o->send);
 		refuse(o, XFED_REASON_SIP_SERVER_UNREACHABLE, NULL);
 	}
 }
@@ -555,7 +545,7 @@ void gateway_out_free_all(struct gateway *g)
 		unlist(o);
 		HASH_DELETE(hh, g->outgoing, o);
 		recipients_remove(g->recipients, &o->item);
-		sip_failover_free(o->places);
+		trunk_send_end(&o->send);
 		xfed_free(o);
 	}
 }

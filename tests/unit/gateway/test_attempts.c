@@ -20,7 +20,6 @@ static uint64_t now;
 static struct gateway g;
 static struct gateway_config config;
 static struct gateway_link link_of_edge;
-static struct gateway_hop hop;
 static struct proto_inbox_run *edge;
 static bool is_up, hop_is_slow;
 
@@ -35,7 +34,7 @@ static struct {
 	bool was_asked, was_sent;
 	unsigned sent;
 	uint64_t cookie;
-	struct gateway_outgoing *wants_hop;
+	struct trunk_send *wants_hop;
 	bool has_end;
 	Xfed__Fate fate;
 	enum xfed_reason reason;
@@ -46,6 +45,11 @@ static struct {
 uint64_t rt_loop_now_ms(const struct rt_loop *loop)
 {
 	return now;
+}
+
+const struct gateway_config *policy_config(const struct policy *p)
+{
+	return &config;
 }
 
 void rt_daemon_flush_soon(struct rt_daemon *d)
@@ -94,19 +98,63 @@ int proto_session_attempted(struct proto_session *s, const uint64_t *seqs, size_
 	return XFED_OK;
 }
 
-void gateway_hop_want(struct gateway_hop *h, struct gateway_outgoing *o)
+struct trunk_hop_facts trunk_hop_facts(const struct trunk_hop *h)
 {
-	seen[o->tag.seq].wants_hop = o;
+	return (struct trunk_hop_facts){ .label = "tcp:192.0.2.1:5060" };
+}
+
+bool trunk_hop_load(struct trunk_hop *h, size_t bytes)
+{
+	return true;
+}
+
+void trunk_hop_unload(struct trunk_hop *h, size_t bytes)
+{
+}
+
+static void hop_answers(struct trunk_send *s)
+{
+	struct sip_failed_places none = { .count = 0 };
+	assert_int_equal(sip_failover_new(&places, &none, now, &s->places), XFED_OK);
+	gateway_out_hop_ready(&g, s);
+}
+
+void trunk_want(struct trunk_send *s)
+{
+	struct gateway_outgoing *o = (struct gateway_outgoing *)((char *)s - offsetof(struct gateway_outgoing, send));
+	seen[o->tag.seq].wants_hop = s;
 	if (!hop_is_slow) {
-		gateway_out_hop_ready(o, &places);
+		hop_answers(s);
 	}
 }
 
-void gateway_hop_is(struct gateway_hop *h, bool up, enum xfed_reason reason, const char *text)
+void trunk_send_end(struct trunk_send *s)
+{
+	sip_failover_free(s->places);
+}
+
+void trunk_send_answered(struct trunk_send *s, struct xfed_span method, int status)
 {
 }
 
-int gateway_sip_request(struct gateway *gw, const struct sip_layer_request *rq, uint64_t *txn)
+void trunk_send_timed_out(struct trunk_send *s)
+{
+}
+
+void trunk_send_broken(struct trunk_send *s, bool was_written)
+{
+}
+
+void trunk_send_unreached(struct trunk_send *s)
+{
+}
+
+bool trunk_send_next_place(struct trunk_send *s, enum sip_attempt_end how, int status, bool was_written)
+{
+	return sip_failover_next(s->places, how, status, was_written);
+}
+
+int trunk_request(struct trunk *t, const struct sip_layer_request *rq, uint64_t *txn)
 {
 	uint64_t seq = seq_of_cookie(rq->cookie);
 	assert_true(seq < SEQS && !seen[seq].has_end);
@@ -131,15 +179,11 @@ static int setup(void **state)
 {
 	memset(&g, 0, sizeof(g));
 	memset(seen, 0, sizeof(seen));
-	memset(&hop, 0, sizeof(hop));
 	memset(&link_of_edge, 0, sizeof(link_of_edge));
 	rt_log_set_level(RT_LOG_ERROR);
 	now = 1000000;
-	config.limits.waiting_messages = 1000;
-	config.limits.waiting_bytes = 1000000;
+	g.core.d.loop = (struct rt_loop *)&g; /* only asked for the time, see above */
 	config.sip.advertise = (char *)(uintptr_t) "fe.corp.example";
-	g.files.config = &config;
-	hop.label = (char *)(uintptr_t) "tcp:192.0.2.1:5060";
 	hop_is_slow = false;
 	is_up = true;
 	g.links = &link_of_edge;
@@ -170,7 +214,6 @@ static void take(uint64_t seq, const char *to, uint64_t left_ms)
 	assert_non_null(o);
 	o->gw = &g;
 	o->id = seq + 100;
-	o->hop = &hop;
 	o->max_request = 15 * 1024;
 	o->item.bytes = 100;
 	o->item.deadline_ms = now + left_ms;
@@ -299,7 +342,7 @@ static void an_attempt_may_begin_within_ten_seconds_without_a_link(void **state)
 	(void)state;
 	wait_for_addresses(1);
 	now += GATEWAY_LINK_GONE_MS;
-	gateway_out_hop_ready(seen[1].wants_hop, &places);
+	hop_answers(seen[1].wants_hop);
 	gateway_out_pump(&g);
 	assert_int_equal(seen[1].sent, 1);
 	assert_false(seen[1].has_end);
@@ -310,7 +353,7 @@ static void none_begins_later(void **state)
 	(void)state;
 	wait_for_addresses(1);
 	now += GATEWAY_LINK_GONE_MS + 1;
-	gateway_out_hop_ready(seen[1].wants_hop, &places);
+	hop_answers(seen[1].wants_hop);
 	gateway_out_pump(&g);
 	assert_int_equal(seen[1].sent, 0);
 	assert_ended(1, XFED__FATE__FATE_REFUSED, XFED_REASON_CHANNEL_DOWN);
@@ -411,7 +454,7 @@ static void its_time_may_pass_at_every_step(void **state)
 	gateway_out_tick(&g);
 	assert_ended(2, XFED__FATE__FATE_REFUSED, XFED_REASON_DELIVERY_DEADLINE);
 	assert_ended(3, XFED__FATE__FATE_REFUSED, XFED_REASON_DELIVERY_DEADLINE);
-	gateway_out_hop_ready(seen[4].wants_hop, &places);
+	hop_answers(seen[4].wants_hop);
 	gateway_out_pump(&g);
 	assert_ended(4, XFED__FATE__FATE_REFUSED, XFED_REASON_DELIVERY_DEADLINE);
 	answer(5, 503);
