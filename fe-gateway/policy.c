@@ -117,7 +117,7 @@ static void swap(struct gateway *g, struct gateway_reload *r)
 	g->files = r->files;
 	r->files = (struct gateway_files){ 0 };
 	rt_log_configure(c->log.level, c->log.format, c->log.mask_addresses);
-	recipients_set_limits(g->recipients, &(struct recipients_limits){ c->limits.queue_messages, c->limits.queue_bytes });
+	attempts_set_limits(g->attempts, &(struct recipients_limits){ c->limits.queue_messages, c->limits.queue_bytes });
 	rt_resolver_flush(g->core.d.resolver);
 	gateway_hops_forget(g);
 	gateway_certs_judge(g);

@@ -128,10 +128,10 @@ static struct gateway_outgoing *outgoing_new(struct gateway *g, const struct gat
 	memset(o, 0, sizeof(*o));
 	char *at = (char *)(o + 1);
 	o->gw = g;
-	o->id = ++g->core.last_id;
+	o->attempt.id = ++g->core.last_id;
 	o->tag = *t;
-	o->item.bytes = sizeof(*o) + texts;
-	o->item.share = gateway_partner_share(g, t->partner);
+	o->attempt.item.bytes = sizeof(*o) + texts;
+	o->attempt.item.share = gateway_partner_share(g, t->partner);
 	put(&at, t->partner, &o->tag.partner);
 	put(&at, t->local, &o->tag.local);
 	put(&at, t->correlation, &o->tag.correlation);
@@ -195,7 +195,7 @@ static enum xfed_reason queue(struct gateway_outgoing *o, const struct gateway_d
 {
 	o->hop = gateway_hop_of(o->gw, d);
 	o->max_request = d->max_request_bytes;
-	o->item.deadline_ms = deadline_ms;
+	o->attempt.item.deadline_ms = deadline_ms;
 	if (!o->hop) {
 		return XFED_REASON_STREAM_INTERNAL;
 	}
@@ -220,10 +220,10 @@ static enum xfed_reason send_on(
 	if (!o) {
 		return XFED_REASON_STREAM_INTERNAL;
 	}
-	o->is_repeat = m->replay;
+	o->attempt.is_repeat = m->replay;
 	uint64_t most = g->files.config->delivery.deadline_ms;
 	uint64_t left = m->remaining_ms && m->remaining_ms < most ? m->remaining_ms : most;
-	uint64_t id = o->id;
+	uint64_t id = o->attempt.id;
 	enum xfed_reason reason = queue(o, d, gateway_now(g) + left);
 	if (reason != XFED_REASON_NONE) {
 		xfed_free(o);
