@@ -98,7 +98,7 @@ static bool is_in_service(void *user)
 
 static void reload(void *user)
 {
-	gateway_reload(user, NULL);
+	gateway_reload(user, (struct rt_reply){ 0 });
 }
 
 static void drain(void *user)

@@ -442,8 +442,8 @@ void gateway_policy_greet(struct gateway_link *l); /* sends the snapshot where t
 void gateway_policy_pump(struct gateway_link *l);
 void gateway_policy_result(struct gateway_link *l, const Xfed__PolicyResult *m);
 /* Checks all files, then swaps; `call` (NULL: a signal) is answered when it is done. */
-void gateway_reload(struct gateway *g, struct rt_control_call *call);
-void gateway_check_files(struct gateway *g, struct rt_control_call *call);	  /* the same without the swap */
+void gateway_reload(struct gateway *g, struct rt_reply reply);
+void gateway_check_files(struct gateway *g, struct rt_reply reply);		  /* the same without the swap */
 uint64_t gateway_partner_share(const struct gateway *g, struct xfed_span domain); /* one number per partner, whichever of its domains */
 const struct xfed_partner *gateway_partner(const struct gateway *g, struct xfed_span domain);
 const char *gateway_partner_label(const struct gateway *g, struct xfed_span domain);
@@ -485,7 +485,7 @@ json_t *gateway_failures_last(struct gateway *g, struct xfed_span local, struct 
 /* control.c */
 extern const struct rt_control_command gateway_commands[];
 /* control_ops.c, control_explain.c */
-rt_control_handler gateway_on_stream_show, gateway_on_stream_close, gateway_on_failures_list, gateway_on_failures_show, gateway_on_failures_retry,
+rt_command_handler gateway_on_stream_show, gateway_on_stream_close, gateway_on_failures_list, gateway_on_failures_show, gateway_on_failures_retry,
 	gateway_on_partner_check, gateway_on_explain;
 /* The file a partner comes from. */
 void gateway_partner_path(const struct gateway *g, const struct xfed_partner *p, char out[512]);

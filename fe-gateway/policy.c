@@ -78,7 +78,7 @@ int gateway_policy_start(struct gateway *g, char error[256])
 /* Reads and checks on a worker; the store is written there too, so a revision is never told before it is kept. */
 struct gateway_reload {
 	struct gateway *gw;
-	struct rt_control_call *call;
+	struct rt_reply reply;
 	char *path;
 	struct rt_conf_errors errors;
 	struct gateway_files files;
@@ -137,22 +137,17 @@ static void swap(struct gateway *g, struct gateway_reload *r)
 
 static void answer_call(struct gateway_reload *r)
 {
-	if (!r->call) {
-		return;
-	}
 	json_t *j = rt_control_problems(&r->errors);
 	if (j && r->rc == XFED_OK && !r->is_check) {
 		json_object_set_new(j, "revision", json_integer((json_int_t)r->gw->revision.counter));
 	}
-	rt_control_reply(r->call, j);
-	r->call = NULL;
+	rt_reply_ok(r->reply, j);
+	r->reply.done = NULL;
 }
 
 static void reload_free(struct gateway_reload *r)
 {
-	if (r->call) {
-		rt_control_fail(r->call, "failed", "the gateway stops");
-	}
+	rt_reply_fail(r->reply, "failed", "the gateway stops");
 	gateway_files_deinit(&r->files);
 	rt_conf_errors_deinit(&r->errors);
 	xfed_free(r->path);
@@ -180,18 +175,18 @@ static void reload_done(void *arg)
 	reload_free(r);
 	if (g->reload_again) {
 		g->reload_again = false;
-		gateway_reload(g, NULL);
+		gateway_reload(g, (struct rt_reply){ 0 });
 	}
 }
 
-static void begin(struct gateway *g, struct rt_control_call *call, bool is_check)
+static void begin(struct gateway *g, struct rt_reply reply, bool is_check)
 {
 	struct gateway_reload *r = xfed_calloc(1, sizeof(*r));
 	char *path = xfed_strdup(g->config_path);
 	if (r && path) {
 		rt_conf_errors_init(&r->errors);
 		r->gw = g;
-		r->call = call;
+		r->reply = reply;
 		r->path = path;
 		r->revision = g->revision;
 		r->is_check = is_check;
@@ -204,29 +199,27 @@ static void begin(struct gateway *g, struct rt_control_call *call, bool is_check
 	xfed_free(path);
 	xfed_free(r);
 	rt_log(RT_LOG_ERROR, "config.reload", RT_KV_BOOL("ok", false), RT_KV_STR("text", "out of memory"), RT_END);
-	if (call) {
-		rt_control_fail(call, "failed", "out of memory");
-	}
+	rt_reply_fail(reply, "failed", "out of memory");
 }
 
-void gateway_reload(struct gateway *g, struct rt_control_call *call)
+void gateway_reload(struct gateway *g, struct rt_reply reply)
 {
-	if (g->reload && call) {
-		rt_control_fail(call, "busy", "the files are being read already");
+	if (g->reload && reply.done) {
+		rt_reply_fail(reply, "busy", "the files are being read already");
 	} else if (g->reload) {
 		g->reload_again = true;
 	} else {
 		rt_notify_reloading(g->core.d.notify);
-		begin(g, call, false);
+		begin(g, reply, false);
 	}
 }
 
-void gateway_check_files(struct gateway *g, struct rt_control_call *call)
+void gateway_check_files(struct gateway *g, struct rt_reply reply)
 {
 	if (g->reload) {
-		rt_control_fail(call, "busy", "the files are being read already");
+		rt_reply_fail(reply, "busy", "the files are being read already");
 	} else {
-		begin(g, call, true);
+		begin(g, reply, true);
 	}
 }
 

@@ -75,9 +75,9 @@ json_t *edge_control_status(struct edge *e)
 	return j;
 }
 
-static void on_status(struct rt_control_call *call, const json_t *args, void *user)
+static void on_status(struct rt_reply reply, const json_t *args, void *user)
 {
-	rt_control_reply(call, edge_control_status(user));
+	rt_reply_ok(reply, edge_control_status(user));
 }
 
 /* ---- streams ---- */
@@ -128,47 +128,47 @@ json_t *edge_control_streams(struct edge *e, struct xfed_span domain)
 	return json_pack("{s:o}", "streams", list);
 }
 
-static void on_stream_list(struct rt_control_call *call, const json_t *args, void *user)
+static void on_stream_list(struct rt_reply reply, const json_t *args, void *user)
 {
-	rt_control_reply(call, edge_control_streams(user, xfed_span_str(json_string_value(json_object_get(args, "domain")))));
+	rt_reply_ok(reply, edge_control_streams(user, xfed_span_str(json_string_value(json_object_get(args, "domain")))));
 }
 
-static void answer_stream(struct rt_control_call *call, const json_t *args, void *user, json_t *(*fn)(struct edge *e, struct xfed_span id))
+static void answer_stream(struct rt_reply reply, const json_t *args, void *user, json_t *(*fn)(struct edge *e, struct xfed_span id))
 {
 	const char *id = json_string_value(json_object_get(args, "id"));
 	json_t *j = id ? fn(user, xfed_span_str(id)) : NULL;
 	if (j) {
-		rt_control_reply(call, j);
+		rt_reply_ok(reply, j);
 	} else if (id) {
-		rt_control_fail(call, "not-found", "there is no stream %.40s; stream list has those there are", id);
+		rt_reply_fail(reply, "not-found", "there is no stream %.40s; stream list has those there are", id);
 	} else {
-		rt_control_fail(call, "bad-request", "id is a string, the number of a stream");
+		rt_reply_fail(reply, "bad-request", "id is a string, the number of a stream");
 	}
 }
 
-static void on_stream_show(struct rt_control_call *call, const json_t *args, void *user)
+static void on_stream_show(struct rt_reply reply, const json_t *args, void *user)
 {
-	answer_stream(call, args, user, edge_control_stream_show);
+	answer_stream(reply, args, user, edge_control_stream_show);
 }
 
-static void on_stream_close(struct rt_control_call *call, const json_t *args, void *user)
+static void on_stream_close(struct rt_reply reply, const json_t *args, void *user)
 {
-	answer_stream(call, args, user, edge_control_stream_close);
+	answer_stream(reply, args, user, edge_control_stream_close);
 }
 
 /* ---- configuration ---- */
 
-static void on_config_show(struct rt_control_call *call, const json_t *args, void *user)
+static void on_config_show(struct rt_reply reply, const json_t *args, void *user)
 {
 	struct edge *e = user;
 	struct xfed_buf b;
 	xfed_buf_init(&b, RT_CONTROL_REPLY_BYTES / 2);
 	int rc = rt_conf_print(&edge_config_table, e->config, &b);
-	rt_control_reply(call, rc == XFED_OK ? json_pack("{s:o}", "text", text(xfed_buf_span(&b))) : NULL);
+	rt_reply_ok(reply, rc == XFED_OK ? json_pack("{s:o}", "text", text(xfed_buf_span(&b))) : NULL);
 	xfed_buf_deinit(&b);
 }
 
-static void on_config_check(struct rt_control_call *call, const json_t *args, void *user)
+static void on_config_check(struct rt_reply reply, const json_t *args, void *user)
 {
 	struct edge *e = user;
 	struct rt_conf_errors errors;
@@ -183,17 +183,17 @@ static void on_config_check(struct rt_control_call *call, const json_t *args, vo
 		xfed_tls_creds_unref(partners);
 		xfed_tls_creds_unref(link);
 	}
-	rt_control_reply(call, rt_control_problems(&errors));
+	rt_reply_ok(reply, rt_control_problems(&errors));
 	edge_config_free(c);
 	rt_conf_errors_deinit(&errors);
 }
 
-static void on_reload(struct rt_control_call *call, const json_t *args, void *user)
+static void on_reload(struct rt_reply reply, const json_t *args, void *user)
 {
 	struct rt_conf_errors errors;
 	rt_conf_errors_init(&errors);
 	edge_reload(user, &errors);
-	rt_control_reply(call, rt_control_problems(&errors));
+	rt_reply_ok(reply, rt_control_problems(&errors));
 	rt_conf_errors_deinit(&errors);
 }
 

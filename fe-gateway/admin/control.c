@@ -14,7 +14,7 @@ static json_t *text(struct xfed_span s)
 /* ---- gathering the answers of all edges ---- */
 
 struct gather {
-	struct rt_control_call *call;
+	struct rt_reply reply;
 	json_t *result;	  /* grows; answered when `pending` is 0 */
 	const char *into; /* "edges": each answer as an item; "streams": the items of each answer */
 	size_t pending;
@@ -23,7 +23,7 @@ struct gather {
 static void gather_done(struct gather *a)
 {
 	if (--a->pending == 0) {
-		rt_control_reply(a->call, a->result);
+		rt_reply_ok(a->reply, a->result);
 		xfed_free(a);
 	}
 }
@@ -65,15 +65,15 @@ static void on_answer(void *user, struct gateway_link *l, bool ok, json_t *answe
 }
 
 /* Steals `result`. */
-static void gather(struct gateway *g, struct rt_control_call *call, json_t *result, const char *into, const char *verb, const char *domain)
+static void gather(struct gateway *g, struct rt_reply reply, json_t *result, const char *into, const char *verb, const char *domain)
 {
 	struct gather *a = result ? xfed_calloc(1, sizeof(*a)) : NULL;
 	if (!a) {
 		json_decref(result);
-		rt_control_fail(call, "failed", "out of memory");
+		rt_reply_fail(reply, "failed", "out of memory");
 		return;
 	}
-	*a = (struct gather){ .call = call, .result = result, .into = into, .pending = 1 };
+	*a = (struct gather){ .reply = reply, .result = result, .into = into, .pending = 1 };
 	json_object_set_new(result, into, json_array());
 	for (size_t i = 0; i < g->link_count; i++) {
 		a->pending += gateway_ask(&g->links[i], verb, domain ? "domain" : NULL, domain, on_answer, a);
@@ -161,7 +161,7 @@ static json_t *policy(const struct gateway *g)
 		"partners", (json_int_t)xfed_policy_partner_count(g->files.policy));
 }
 
-static void on_status(struct rt_control_call *call, const json_t *args, void *user)
+static void on_status(struct rt_reply reply, const json_t *args, void *user)
 {
 	struct gateway *g = user;
 	(void)args;
@@ -170,17 +170,17 @@ static void on_status(struct rt_control_call *call, const json_t *args, void *us
 		"version", XFED_VERSION, "uptime_s", (json_int_t)((gateway_now(g) - g->core.d.started_ms) / 1000), "pid", (int)getpid(), "state",
 		gateway_service_name(g->service), "problems", problems(g), "channel", channel(g), "streams", "in", 0, "out", 0,
 		"deliveries_in_flight", (json_int_t)in_flight, "policy", policy(g));
-	gather(g, call, j, "edges", "status", NULL);
+	gather(g, reply, j, "edges", "status", NULL);
 }
 
-static void on_stream_list(struct rt_control_call *call, const json_t *args, void *user)
+static void on_stream_list(struct rt_reply reply, const json_t *args, void *user)
 {
-	gather(user, call, json_object(), "streams", "stream.list", json_string_value(json_object_get(args, "domain")));
+	gather(user, reply, json_object(), "streams", "stream.list", json_string_value(json_object_get(args, "domain")));
 }
 
 /* ---- partners ---- */
 
-static void on_partner_list(struct rt_control_call *call, const json_t *args, void *user)
+static void on_partner_list(struct rt_reply reply, const json_t *args, void *user)
 {
 	struct gateway *g = user;
 	(void)args;
@@ -188,52 +188,52 @@ static void on_partner_list(struct rt_control_call *call, const json_t *args, vo
 	for (size_t i = 0; i < xfed_policy_partner_count(g->files.policy); i++) {
 		json_array_append_new(list, rt_control_partner(xfed_policy_partner_at(g->files.policy, i)));
 	}
-	rt_control_reply(call, json_pack("{s:o}", "partners", list));
+	rt_reply_ok(reply, json_pack("{s:o}", "partners", list));
 }
 
-static void on_partner_show(struct rt_control_call *call, const json_t *args, void *user)
+static void on_partner_show(struct rt_reply reply, const json_t *args, void *user)
 {
 	struct gateway *g = user;
 	struct xfed_arena a;
 	struct xfed_span domain;
 	const char *asked = json_string_value(json_object_get(args, "domain"));
 	if (!asked) {
-		rt_control_fail(call, "bad-request", "partner show needs a domain");
+		rt_reply_fail(reply, "bad-request", "partner show needs a domain");
 		return;
 	}
 	xfed_arena_init(&a, 16384);
 	const struct xfed_partner *p = xfed_jid_domain(&a, xfed_span_str(asked), &domain) == XFED_OK ? gateway_partner(g, domain) : NULL;
 	if (p) {
-		gather(g, call, rt_control_partner(p), "streams", "stream.list", p->domain);
+		gather(g, reply, rt_control_partner(p), "streams", "stream.list", p->domain);
 	} else {
-		rt_control_fail(call, "not-found", "%.200s is not listed in %s", asked, g->files.config->partners_dir);
+		rt_reply_fail(reply, "not-found", "%.200s is not listed in %s", asked, g->files.config->partners_dir);
 	}
 	xfed_arena_deinit(&a);
 }
 
 /* ---- configuration ---- */
 
-static void on_config_show(struct rt_control_call *call, const json_t *args, void *user)
+static void on_config_show(struct rt_reply reply, const json_t *args, void *user)
 {
 	struct gateway *g = user;
 	struct xfed_buf b;
 	(void)args;
 	xfed_buf_init(&b, RT_CONTROL_REPLY_BYTES / 2);
 	int rc = rt_conf_print(&gateway_config_table, g->files.config, &b);
-	rt_control_reply(call, rc == XFED_OK ? json_pack("{s:o}", "text", text(xfed_buf_span(&b))) : NULL);
+	rt_reply_ok(reply, rc == XFED_OK ? json_pack("{s:o}", "text", text(xfed_buf_span(&b))) : NULL);
 	xfed_buf_deinit(&b);
 }
 
-static void on_config_check(struct rt_control_call *call, const json_t *args, void *user)
+static void on_config_check(struct rt_reply reply, const json_t *args, void *user)
 {
 	(void)args;
-	gateway_check_files(user, call);
+	gateway_check_files(user, reply);
 }
 
-static void on_reload(struct rt_control_call *call, const json_t *args, void *user)
+static void on_reload(struct rt_reply reply, const json_t *args, void *user)
 {
 	(void)args;
-	gateway_reload(user, call);
+	gateway_reload(user, reply);
 }
 
 const struct rt_control_command gateway_commands[] = {

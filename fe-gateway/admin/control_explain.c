@@ -11,7 +11,7 @@
 
 struct explaining {
 	struct gateway *gw;
-	struct rt_control_call *call;
+	struct rt_reply reply;
 	struct xfed_arena a;
 	struct explain_facts facts;
 	struct xfed_jid from, to;
@@ -224,7 +224,7 @@ static json_t *result(const struct explaining *x)
 static void one_done(struct explaining *x)
 {
 	if (--x->pending == 0) {
-		rt_control_reply(x->call, x->is_broken ? NULL : result(x));
+		rt_reply_ok(x->reply, x->is_broken ? NULL : result(x));
 		xfed_arena_deinit(&x->a);
 		xfed_free(x);
 	}
@@ -266,18 +266,18 @@ static void ask_edges(struct explaining *x)
 	}
 }
 
-void gateway_on_explain(struct rt_control_call *call, const json_t *args, void *user)
+void gateway_on_explain(struct rt_reply reply, const json_t *args, void *user)
 {
 	struct gateway *g = user;
 	const char *from = json_string_value(json_object_get(args, "from")), *to = json_string_value(json_object_get(args, "to"));
 	struct explaining *x = from && to ? xfed_calloc(1, sizeof(*x)) : NULL;
 	if (!x) {
-		rt_control_fail(
-			call, from && to ? "failed" : "bad-request", from && to ? "out of memory" : "explain needs from and to, two addresses");
+		rt_reply_fail(
+			reply, from && to ? "failed" : "bad-request", from && to ? "out of memory" : "explain needs from and to, two addresses");
 		return;
 	}
 	x->gw = g;
-	x->call = call;
+	x->reply = reply;
 	x->pending = 1;
 	xfed_arena_init(&x->a, SCRATCH_BYTES);
 	struct explain_facts *f = &x->facts;

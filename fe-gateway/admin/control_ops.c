@@ -11,7 +11,7 @@
 /* ---- one edge is asked, and its answer is the answer ---- */
 
 struct relay {
-	struct rt_control_call *call;
+	struct rt_reply reply;
 	const char *otherwise; /* the error's code where the edge refuses */
 };
 
@@ -21,26 +21,26 @@ static void relay_done(void *user, struct gateway_link *l, bool ok, json_t *answ
 	const char *words = json_string_value(json_object_get(answer, "text"));
 	if (ok && json_is_object(answer)) {
 		json_object_set_new(answer, "edge", json_string(l->name));
-		rt_control_reply(r->call, json_incref(answer));
+		rt_reply_ok(r->reply, json_incref(answer));
 	} else if (answer) {
-		rt_control_fail(r->call, r->otherwise, "%s: %.200s", l->name, words ? words : "refused");
+		rt_reply_fail(r->reply, r->otherwise, "%s: %.200s", l->name, words ? words : "refused");
 	} else {
-		rt_control_fail(r->call, "failed", "the edge %s has not answered", l->name);
+		rt_reply_fail(r->reply, "failed", "the edge %s has not answered", l->name);
 	}
 	xfed_free(r);
 }
 
 static void relay(
-	struct rt_control_call *call, struct gateway_link *l, const char *verb, const struct gateway_arg *args, size_t count, const char *otherwise)
+	struct rt_reply reply, struct gateway_link *l, const char *verb, const struct gateway_arg *args, size_t count, const char *otherwise)
 {
 	struct relay *r = xfed_calloc(1, sizeof(*r));
 	if (!r) {
-		rt_control_fail(call, "failed", "out of memory");
+		rt_reply_fail(reply, "failed", "out of memory");
 		return;
 	}
-	*r = (struct relay){ call, otherwise };
+	*r = (struct relay){ reply, otherwise };
 	if (!gateway_ask_for(l, verb, args, count, GATEWAY_ANSWER_MS, relay_done, r)) {
-		rt_control_fail(call, "failed", "there is no link to the edge %s", l->name);
+		rt_reply_fail(reply, "failed", "there is no link to the edge %s", l->name);
 		xfed_free(r);
 	}
 }
@@ -68,81 +68,100 @@ static struct gateway_link *link_of_stream(struct gateway *g, const char *id, co
 	return g->link_count == 1 ? &g->links[0] : NULL;
 }
 
-static void ask_stream(struct rt_control_call *call, const json_t *args, struct gateway *g, const char *verb)
+static void ask_stream(struct rt_reply reply, const json_t *args, struct gateway *g, const char *verb)
 {
 	const char *id = json_string_value(json_object_get(args, "id")), *number;
 	struct gateway_link *l = id ? link_of_stream(g, id, &number) : NULL;
 	if (!id) {
-		rt_control_fail(call, "bad-request", "id is a string: EDGE/NUMBER, as stream list shows it");
+		rt_reply_fail(reply, "bad-request", "id is a string: EDGE/NUMBER, as stream list shows it");
 	} else if (!l) {
-		rt_control_fail(call, "not-found", "%.100s names no edge; EDGE/NUMBER is what stream list shows", id);
+		rt_reply_fail(reply, "not-found", "%.100s names no edge; EDGE/NUMBER is what stream list shows", id);
 	} else {
 		struct gateway_arg arg = { "id", number };
-		relay(call, l, verb, &arg, 1, "not-found");
+		relay(reply, l, verb, &arg, 1, "not-found");
 	}
 }
 
-void gateway_on_stream_show(struct rt_control_call *call, const json_t *args, void *user)
+void gateway_on_stream_show(struct rt_reply reply, const json_t *args, void *user)
 {
-	ask_stream(call, args, user, "stream.show");
+	ask_stream(reply, args, user, "stream.show");
 }
 
-void gateway_on_stream_close(struct rt_control_call *call, const json_t *args, void *user)
+void gateway_on_stream_close(struct rt_reply reply, const json_t *args, void *user)
 {
-	ask_stream(call, args, user, "stream.close");
+	ask_stream(reply, args, user, "stream.close");
 }
 
 /* ---- failures ---- */
 
-static void fail_journal(struct rt_control_call *call, int rc)
+static void fail_journal(struct rt_reply reply, int rc)
 {
 	switch (rc) {
 	case XFED_ERR_NOT_FOUND:
-		rt_control_fail(call, "not-found", "there is no failure of that number (any more)");
+		rt_reply_fail(reply, "not-found", "there is no failure of that number (any more)");
 		break;
 	case XFED_ERR_NOMEM:
-		rt_control_fail(call, "failed", "out of memory");
+		rt_reply_fail(reply, "failed", "out of memory");
 		break;
 	default:
-		rt_control_fail(call, "failed", "the store could not be read; the log says why");
+		rt_reply_fail(reply, "failed", "the store could not be read; the log says why");
 		break;
 	}
 }
+
+struct asking {
+	struct gateway *gw;
+	struct rt_reply reply;
+};
 
 static void on_journal(void *user, int rc, json_t *answer)
 {
+	struct asking *a = user;
 	if (rc == XFED_OK) {
-		rt_control_reply(user, json_incref(answer));
+		rt_reply_ok(a->reply, json_incref(answer));
 	} else {
-		fail_journal(user, rc);
+		fail_journal(a->reply, rc);
 	}
+	xfed_free(a);
 }
 
-static void ask_journal(struct rt_control_call *call, const json_t *args, struct gateway *g,
-	int (*read)(const json_t *args, struct journal_question *out, char error[160]))
+/* `done` gets a struct asking, which it frees. */
+static void ask_journal(struct gateway *g, struct rt_reply reply, const struct journal_question *q, void (*done)(void *user, int rc, json_t *answer))
+{
+	struct asking *a = xfed_calloc(1, sizeof(*a));
+	if (!a) {
+		rt_reply_fail(reply, "failed", "out of memory");
+		return;
+	}
+	*a = (struct asking){ g, reply };
+	gateway_failures_ask(g, q, done, a);
+}
+
+void gateway_on_failures_list(struct rt_reply reply, const json_t *args, void *user)
 {
 	struct journal_question q;
 	char error[160];
-	if (read(args, &q, error) == XFED_OK) {
-		gateway_failures_ask(g, &q, on_journal, call);
+	if (journal_list_args(args, &q, error) == XFED_OK) {
+		ask_journal(user, reply, &q, on_journal);
 	} else {
-		rt_control_fail(call, "bad-request", "%s", error);
+		rt_reply_fail(reply, "bad-request", "%s", error);
 	}
 }
 
-void gateway_on_failures_list(struct rt_control_call *call, const json_t *args, void *user)
+void gateway_on_failures_show(struct rt_reply reply, const json_t *args, void *user)
 {
-	ask_journal(call, args, user, journal_list_args);
-}
-
-void gateway_on_failures_show(struct rt_control_call *call, const json_t *args, void *user)
-{
-	ask_journal(call, args, user, journal_show_args);
+	struct journal_question q;
+	char error[160];
+	if (journal_show_args(args, &q, error) == XFED_OK) {
+		ask_journal(user, reply, &q, on_journal);
+	} else {
+		rt_reply_fail(reply, "bad-request", "%s", error);
+	}
 }
 
 /* Every edge is asked: where the partner was tried they dial again. */
 struct retrying {
-	struct rt_control_call *call;
+	struct rt_reply reply;
 	json_t *pairs;
 	size_t pending;
 	char remote[256];
@@ -154,10 +173,10 @@ static void retry_one_done(struct retrying *r)
 		return;
 	}
 	if (json_array_size(r->pairs) > 0) {
-		rt_control_reply(r->call, json_pack("{s:o}", "pairs", r->pairs));
+		rt_reply_ok(r->reply, json_pack("{s:o}", "pairs", r->pairs));
 	} else {
 		json_decref(r->pairs);
-		rt_control_fail(r->call, "not-found", "no edge remembers an attempt to reach %.200s; the next message makes one", r->remote);
+		rt_reply_fail(r->reply, "not-found", "no edge remembers an attempt to reach %.200s; the next message makes one", r->remote);
 	}
 	xfed_free(r);
 }
@@ -177,15 +196,15 @@ static void on_retried(void *user, struct gateway_link *l, bool ok, json_t *answ
 }
 
 /* `edge` NULL: all of them; `local` NULL: every pair with the partner. */
-static void retry(struct gateway *g, struct rt_control_call *call, const char *edge, const char *local, const char *remote)
+static void retry(struct gateway *g, struct rt_reply reply, const char *edge, const char *local, const char *remote)
 {
 	struct gateway_arg args[2] = { { "remote", remote }, { "local", local } };
 	struct retrying *r = xfed_calloc(1, sizeof(*r));
 	if (!r) {
-		rt_control_fail(call, "failed", "out of memory");
+		rt_reply_fail(reply, "failed", "out of memory");
 		return;
 	}
-	r->call = call;
+	r->reply = reply;
 	r->pairs = json_array();
 	r->pending = 1;
 	snprintf(r->remote, sizeof(r->remote), "%s", remote);
@@ -197,27 +216,22 @@ static void retry(struct gateway *g, struct rt_control_call *call, const char *e
 	retry_one_done(r);
 }
 
-struct retry_of {
-	struct gateway *gw;
-	struct rt_control_call *call;
-};
-
 static void retry_failure(void *user, int rc, json_t *f)
 {
-	struct retry_of *o = user;
+	struct asking *a = user;
 	const char *direction = json_string_value(json_object_get(f, "direction")), *edge = json_string_value(json_object_get(f, "edge"));
 	const char *local = json_string_value(json_object_get(f, "local")), *remote = json_string_value(json_object_get(f, "remote"));
 	if (rc != XFED_OK || !direction || !local || !remote) {
-		fail_journal(o->call, rc != XFED_OK ? rc : XFED_ERR_LIBRARY);
+		fail_journal(a->reply, rc != XFED_OK ? rc : XFED_ERR_LIBRARY);
 	} else if (strcmp(direction, "in") == 0) {
-		rt_control_fail(o->call, "failed", "%.200s made that attempt: only they can make it again", remote);
+		rt_reply_fail(a->reply, "failed", "%.200s made that attempt: only they can make it again", remote);
 	} else {
-		retry(o->gw, o->call, edge, local, remote);
+		retry(a->gw, a->reply, edge, local, remote);
 	}
-	xfed_free(o);
+	xfed_free(a);
 }
 
-void gateway_on_failures_retry(struct rt_control_call *call, const json_t *args, void *user)
+void gateway_on_failures_retry(struct rt_reply reply, const json_t *args, void *user)
 {
 	struct gateway *g = user;
 	const char *domain = json_string_value(json_object_get(args, "domain"));
@@ -227,19 +241,13 @@ void gateway_on_failures_retry(struct rt_control_call *call, const json_t *args,
 	struct xfed_span name;
 	xfed_arena_init(&a, 16384);
 	if (domain && xfed_jid_domain(&a, xfed_span_str(domain), &name) == XFED_OK) {
-		retry(g, call, NULL, NULL, name.data);
+		retry(g, reply, NULL, NULL, name.data);
 	} else if (domain) {
-		rt_control_fail(call, "bad-request", "%.200s is no domain", domain);
+		rt_reply_fail(reply, "bad-request", "%.200s is no domain", domain);
 	} else if (journal_show_args(args, &q, error) != XFED_OK) {
-		rt_control_fail(call, "bad-request", "failures retry takes id, the number of a failure, or domain");
+		rt_reply_fail(reply, "bad-request", "failures retry takes id, the number of a failure, or domain");
 	} else {
-		struct retry_of *o = xfed_calloc(1, sizeof(*o));
-		if (o) {
-			*o = (struct retry_of){ g, call };
-			gateway_failures_ask(g, &q, retry_failure, o);
-		} else {
-			rt_control_fail(call, "failed", "out of memory");
-		}
+		ask_journal(g, reply, &q, retry_failure);
 	}
 	xfed_arena_deinit(&a);
 }
@@ -260,7 +268,7 @@ static void add_step(json_t *steps, const char *step, const char *state, enum xf
 
 struct checking {
 	struct gateway *gw;
-	struct rt_control_call *call;
+	struct rt_reply reply;
 	json_t *policy; /* the steps before the edge's */
 	char local[256], remote[256];
 };
@@ -315,9 +323,9 @@ static void on_checked(void *user, struct gateway_link *l, bool ok, json_t *answ
 	struct checking *c = user;
 	const char *words = json_string_value(json_object_get(answer, "text"));
 	if (ok && json_is_array(json_object_get(answer, "steps"))) {
-		rt_control_reply(c->call, check_result(c, l, answer));
+		rt_reply_ok(c->reply, check_result(c, l, answer));
 	} else {
-		rt_control_fail(c->call, "failed", "the edge %s %s%.200s", l->name, words ? "says: " : "has not answered", words ? words : "");
+		rt_reply_fail(c->reply, "failed", "the edge %s %s%.200s", l->name, words ? "says: " : "has not answered", words ? words : "");
 	}
 	json_decref(c->policy);
 	xfed_free(c);
@@ -348,43 +356,43 @@ static struct gateway_link *edge_for(struct gateway *g, const char *name)
 	return g->link_count > 0 ? &g->links[0] : NULL;
 }
 
-static void unlisted(struct gateway *g, struct rt_control_call *call, const char *domain)
+static void unlisted(struct gateway *g, struct rt_reply reply, const char *domain)
 {
 	char text[512];
 	json_t *steps = json_array();
 	snprintf(text, sizeof(text), "no file in %.200s covers %.200s", g->files.config->partners_dir, domain);
 	add_step(steps, "policy", "problem", XFED_REASON_POLICY_PARTNER_UNLISTED, text);
-	rt_control_reply(call, json_pack("{s:s, s:b, s:o}", "domain", domain, "ok", 0, "steps", steps));
+	rt_reply_ok(reply, json_pack("{s:s, s:b, s:o}", "domain", domain, "ok", 0, "steps", steps));
 }
 
-static void check(struct gateway *g, struct rt_control_call *call, struct xfed_span remote, struct xfed_span local, const char *edge)
+static void check(struct gateway *g, struct rt_reply reply, struct xfed_span remote, struct xfed_span local, const char *edge)
 {
 	const struct xfed_partner *p = gateway_partner(g, remote);
 	struct gateway_link *l = edge_for(g, edge);
 	struct checking *c = p && l ? xfed_calloc(1, sizeof(*c)) : NULL;
 	if (!p) {
-		unlisted(g, call, remote.data);
+		unlisted(g, reply, remote.data);
 		return;
 	}
 	if (!c) {
-		rt_control_fail(call, l ? "failed" : "not-found", l ? "out of memory" : "there is no edge of that name");
+		rt_reply_fail(reply, l ? "failed" : "not-found", l ? "out of memory" : "there is no edge of that name");
 		return;
 	}
 	c->gw = g;
-	c->call = call;
+	c->reply = reply;
 	c->policy = json_array();
 	snprintf(c->local, sizeof(c->local), "%.*s", (int)local.len, local.data);
 	snprintf(c->remote, sizeof(c->remote), "%.*s", (int)remote.len, remote.data);
 	add_policy(c, p);
 	struct gateway_arg args[] = { { "local", c->local }, { "remote", c->remote } };
 	if (!gateway_ask_for(l, "partner.check", args, XFED_ARRAY_LEN(args), CHECK_MS, on_checked, c)) {
-		rt_control_fail(call, "failed", "there is no link to the edge %s", l->name);
+		rt_reply_fail(reply, "failed", "there is no link to the edge %s", l->name);
 		json_decref(c->policy);
 		xfed_free(c);
 	}
 }
 
-void gateway_on_partner_check(struct rt_control_call *call, const json_t *args, void *user)
+void gateway_on_partner_check(struct rt_reply reply, const json_t *args, void *user)
 {
 	struct gateway *g = user;
 	const char *domain = json_string_value(json_object_get(args, "domain")), *ours = json_string_value(json_object_get(args, "local"));
@@ -393,11 +401,11 @@ void gateway_on_partner_check(struct rt_control_call *call, const json_t *args, 
 	xfed_arena_init(&a, 16384);
 	ours = ours ? ours : g->files.config->domains.items[0].domain;
 	if (!domain || xfed_jid_domain(&a, xfed_span_str(domain), &remote) != XFED_OK || remote.len > 255) {
-		rt_control_fail(call, "bad-request", "partner check needs a domain");
+		rt_reply_fail(reply, "bad-request", "partner check needs a domain");
 	} else if (xfed_jid_domain(&a, xfed_span_str(ours), &local) != XFED_OK || local.len > 255 || !gateway_config_domain(g->files.config, local)) {
-		rt_control_fail(call, "not-found", "%.200s is not one of domains[]", ours);
+		rt_reply_fail(reply, "not-found", "%.200s is not one of domains[]", ours);
 	} else {
-		check(g, call, remote, local, json_string_value(json_object_get(args, "edge")));
+		check(g, reply, remote, local, json_string_value(json_object_get(args, "edge")));
 	}
 	xfed_arena_deinit(&a);
 }

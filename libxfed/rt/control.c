@@ -134,7 +134,7 @@ static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
 
 /* ---- who it is ---- */
 
-static enum rt_control_role role_of(const struct rt_control *control, int fd, struct rt_control_peer *peer)
+static enum rt_control_role role_of(const struct rt_control *control, int fd, struct control_peer *peer)
 {
 	struct ucred cred;
 	socklen_t len = sizeof(cred);
@@ -149,10 +149,8 @@ static enum rt_control_role role_of(const struct rt_control *control, int fd, st
 	}
 	size_t count = groups_len / sizeof(groups[0]);
 	groups[count] = cred.gid;
-	*peer = (struct rt_control_peer){ .uid = cred.uid, .gid = cred.gid, .pid = cred.pid };
-	enum rt_control_role role = rt_control_role_of(cred.uid, groups, count + 1, geteuid(), control->admin_group, control->read_group);
-	peer->is_admin = role == RT_CONTROL_ADMIN;
-	return role;
+	*peer = (struct control_peer){ .uid = cred.uid, .gid = cred.gid, .pid = cred.pid };
+	return rt_control_role_of(cred.uid, groups, count + 1, geteuid(), control->admin_group, control->read_group);
 }
 
 static const char *why_refused(const struct rt_control *control, const struct control_client *c, enum rt_control_role role)

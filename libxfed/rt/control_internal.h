@@ -7,13 +7,21 @@
 #include "xfed/buf.h"
 #include "xfed/rt/control.h"
 
+struct control_peer {
+	uid_t uid;
+	gid_t gid;
+	pid_t pid;
+};
+
+struct control_call; /* one request that waits for its answer */
+
 struct control_client {
 	uv_pipe_t pipe;
 	struct rt_control *control;
-	struct rt_control_peer peer;
+	struct control_peer peer;
 	enum rt_control_role role; /* NOBODY until it is known, and for who is refused */
 	struct xfed_buf in;
-	struct rt_control_call *call; /* the request being answered */
+	struct control_call *call; /* the request being answered */
 	uv_write_t write;
 	char *out; /* the answer being written */
 	uint64_t last_ms;

@@ -21,46 +21,46 @@
 static uv_loop_t loop;
 static struct rt_control *control;
 static char dir[64], path[100];
-static struct rt_control_call *waiting;
+static struct rt_reply waiting;
 static int changed;
 static char instance[] = "gw1";
 static char last_log[4096];
 
-static void on_status(struct rt_control_call *call, const json_t *args, void *user)
+static void on_status(struct rt_reply reply, const json_t *args, void *user)
 {
 	const char *name = user;
-	rt_control_reply(call, json_pack("{s:s, s:b}", "name", name, "admin", rt_control_call_peer(call)->is_admin));
+	rt_reply_ok(reply, json_pack("{s:s}", "name", name));
 }
 
-static void on_later(struct rt_control_call *call, const json_t *args, void *user)
+static void on_later(struct rt_reply reply, const json_t *args, void *user)
 {
-	assert_null(waiting);
-	waiting = call;
+	assert_null(waiting.done);
+	waiting = reply;
 }
 
-static void on_reload(struct rt_control_call *call, const json_t *args, void *user)
+static void on_reload(struct rt_reply reply, const json_t *args, void *user)
 {
 	changed++;
-	rt_control_reply(call, json_pack("{s:b}", "ok", !json_is_true(json_object_get(args, "fail"))));
+	rt_reply_ok(reply, json_pack("{s:b}", "ok", !json_is_true(json_object_get(args, "fail"))));
 }
 
-static void on_refuse(struct rt_control_call *call, const json_t *args, void *user)
+static void on_refuse(struct rt_reply reply, const json_t *args, void *user)
 {
-	rt_control_fail(call, "not-found", "no partner is called %s", "x.example");
+	rt_reply_fail(reply, "not-found", "no partner is called %s", "x.example");
 }
 
-static void on_nothing(struct rt_control_call *call, const json_t *args, void *user)
+static void on_nothing(struct rt_reply reply, const json_t *args, void *user)
 {
-	rt_control_reply(call, NULL);
+	rt_reply_ok(reply, NULL);
 }
 
-static void on_large(struct rt_control_call *call, const json_t *args, void *user)
+static void on_large(struct rt_reply reply, const json_t *args, void *user)
 {
 	size_t len = RT_CONTROL_REPLY_BYTES;
 	char *text = malloc(len);
 	assert_non_null(text);
 	memset(text, 'a', len);
-	rt_control_reply(call, json_pack("{s:s%}", "text", text, len - (json_is_true(json_object_get(args, "fits")) ? 100 : 0)));
+	rt_reply_ok(reply, json_pack("{s:s%}", "text", text, len - (json_is_true(json_object_get(args, "fits")) ? 100 : 0)));
 	free(text);
 }
 
@@ -90,7 +90,7 @@ static int setup(void **state)
 	assert_non_null(mkdtemp(dir));
 	assert_int_equal(chmod(dir, 0755), 0);
 	snprintf(path, sizeof(path), "%s/x.sock", dir);
-	waiting = NULL;
+	waiting = (struct rt_reply){ 0 };
 	changed = 0;
 	last_log[0] = '\0';
 	int rc = rt_control_new(&loop, path, commands, instance, &control, error);
@@ -187,8 +187,8 @@ static void requests_and_answers(void **state)
 	static const struct {
 		const char *request, *answer;
 	} rows[] = {
-		{ "{\"noun\":\"status\"}\n", "{\"ok\":true,\"result\":{\"name\":\"gw1\",\"admin\":true}}" },
-		{ "{\"noun\":\"status\",\"verb\":\"\",\"args\":{}}\n", "{\"ok\":true,\"result\":{\"name\":\"gw1\",\"admin\":true}}" },
+		{ "{\"noun\":\"status\"}\n", "{\"ok\":true,\"result\":{\"name\":\"gw1\"}}" },
+		{ "{\"noun\":\"status\",\"verb\":\"\",\"args\":{}}\n", "{\"ok\":true,\"result\":{\"name\":\"gw1\"}}" },
 		{ "{\"noun\":\"partner\",\"verb\":\"show\"}\n",
 			"{\"ok\":false,\"error\":{\"code\":\"not-found\",\"text\":\"no partner is called x.example\"}}" },
 		{ "{\"noun\":\"nothing\"}\n", "{\"ok\":false,\"error\":{\"code\":\"failed\",\"text\":\"out of memory\"}}" },
@@ -232,10 +232,10 @@ static void one_connection_several_requests(void **state)
 	ssize_t n = recv(fd, text, sizeof(text) - 1, MSG_DONTWAIT);
 	assert_true(n > 0);
 	text[n] = '\0';
-	assert_string_equal(text, "{\"ok\":true,\"result\":{\"name\":\"gw1\",\"admin\":true}}\n"
+	assert_string_equal(text, "{\"ok\":true,\"result\":{\"name\":\"gw1\"}}\n"
 				  "{\"ok\":false,\"error\":{\"code\":\"not-found\",\"text\":\"no partner is called x.example\"}}\n");
 	put(fd, "tus\"}\n", 6);
-	expect(fd, "{\"ok\":true,\"result\":{\"name\":\"gw1\",\"admin\":true}}");
+	expect(fd, "{\"ok\":true,\"result\":{\"name\":\"gw1\"}}");
 	close(fd);
 	turns(2);
 }
@@ -245,19 +245,19 @@ static void an_answer_may_come_later(void **state)
 	int fd = dial();
 	put(fd, "{\"noun\":\"wait\"}\n{\"noun\":\"status\"}\n", 34);
 	turns(20);
-	assert_non_null(waiting);
+	assert_non_null(waiting.done);
 	char byte;
 	assert_int_equal(recv(fd, &byte, 1, MSG_DONTWAIT), -1);
 	/* The client has said all it wants to say: the answer still comes. */
 	shutdown(fd, SHUT_WR);
 	turns(5);
-	rt_control_reply(waiting, json_pack("{s:i}", "n", 1));
+	rt_reply_ok(waiting, json_pack("{s:i}", "n", 1));
 	turns(20);
 	char text[512];
 	ssize_t n = recv(fd, text, sizeof(text) - 1, MSG_DONTWAIT);
 	assert_true(n > 0);
 	text[n] = '\0';
-	assert_string_equal(text, "{\"ok\":true,\"result\":{\"n\":1}}\n{\"ok\":true,\"result\":{\"name\":\"gw1\",\"admin\":true}}\n");
+	assert_string_equal(text, "{\"ok\":true,\"result\":{\"n\":1}}\n{\"ok\":true,\"result\":{\"name\":\"gw1\"}}\n");
 	assert_int_equal(recv(fd, text, sizeof(text), MSG_DONTWAIT), 0);
 	close(fd);
 	turns(2);
@@ -268,14 +268,14 @@ static void a_client_that_goes_away_is_no_harm(void **state)
 	int fd = dial();
 	put(fd, "{\"noun\":\"wait\"}\n", 16);
 	turns(10);
-	assert_non_null(waiting);
+	assert_non_null(waiting.done);
 	struct linger hard = { .l_onoff = 1 };
 	setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
 	close(fd);
 	turns(10);
-	rt_control_reply(waiting, json_pack("{s:i}", "n", 1));
+	rt_reply_ok(waiting, json_pack("{s:i}", "n", 1));
 	turns(10);
-	exchange("{\"noun\":\"status\"}\n", "{\"ok\":true,\"result\":{\"name\":\"gw1\",\"admin\":true}}");
+	exchange("{\"noun\":\"status\"}\n", "{\"ok\":true,\"result\":{\"name\":\"gw1\"}}");
 }
 
 static void an_answer_may_outlive_the_socket(void **state)
@@ -283,11 +283,11 @@ static void an_answer_may_outlive_the_socket(void **state)
 	int fd = dial();
 	put(fd, "{\"noun\":\"wait\"}\n", 16);
 	turns(10);
-	assert_non_null(waiting);
+	assert_non_null(waiting.done);
 	rt_control_free(control);
 	uv_run(&loop, UV_RUN_DEFAULT);
 	control = NULL;
-	rt_control_fail(waiting, "failed", "too late");
+	rt_reply_fail(waiting, "failed", "too late");
 	char *text = line_of(fd);
 	assert_string_equal(text, "");
 	free(text);
@@ -307,7 +307,7 @@ static void changes_leave_an_audit_line(void **state)
 	exchange("{\"noun\":\"reload\",\"args\":{\"fail\":true}}\n", "{\"ok\":true,\"result\":{\"ok\":false}}");
 	assert_non_null(strstr(last_log, "result=failed"));
 	last_log[0] = '\0';
-	exchange("{\"noun\":\"status\"}\n", "{\"ok\":true,\"result\":{\"name\":\"gw1\",\"admin\":true}}");
+	exchange("{\"noun\":\"status\"}\n", "{\"ok\":true,\"result\":{\"name\":\"gw1\"}}");
 	assert_string_equal(last_log, "");
 	assert_int_equal(changed, 2);
 }
@@ -333,12 +333,12 @@ static void clients_are_bounded(void **state)
 	assert_non_null(strstr(last_log, "event=control.refused"));
 	assert_non_null(strstr(last_log, "too many clients"));
 	put(fds[7], "{\"noun\":\"status\"}\n", 18);
-	expect(fds[7], "{\"ok\":true,\"result\":{\"name\":\"gw1\",\"admin\":true}}");
+	expect(fds[7], "{\"ok\":true,\"result\":{\"name\":\"gw1\"}}");
 	for (int i = 0; i < XFED_CONTROL_CLIENTS; i++) {
 		close(fds[i]);
 	}
 	turns(5);
-	exchange("{\"noun\":\"status\"}\n", "{\"ok\":true,\"result\":{\"name\":\"gw1\",\"admin\":true}}");
+	exchange("{\"noun\":\"status\"}\n", "{\"ok\":true,\"result\":{\"name\":\"gw1\"}}");
 }
 
 #define READ_GROUP 65533
@@ -375,11 +375,11 @@ static void readers_hold_a_part(void **state)
 	for (size_t i = 0; i < XFED_ARRAY_LEN(admins); i++) {
 		admins[i] = dial();
 		put(admins[i], "{\"noun\":\"status\"}\n", 18);
-		expect(admins[i], "{\"ok\":true,\"result\":{\"name\":\"gw1\",\"admin\":true}}");
+		expect(admins[i], "{\"ok\":true,\"result\":{\"name\":\"gw1\"}}");
 	}
 	/* The first of them was silent for a while, and then the second said something. */
 	put(fds[1], "{\"noun\":\"status\"}\n", 18);
-	expect(fds[1], "{\"ok\":true,\"result\":{\"name\":\"gw1\",\"admin\":false}}");
+	expect(fds[1], "{\"ok\":true,\"result\":{\"name\":\"gw1\"}}");
 	for (struct control_client *c = control->clients; c; c = c->next) {
 		c->last_ms -= c->role == RT_CONTROL_READER ? XFED_CONTROL_READER_IDLE_MS : 0;
 	}
@@ -416,7 +416,7 @@ static void requests_are_bounded(void **state)
 		int fd = dial();
 		put(fd, text, len);
 		/* Without the line end in the same breath a request of 64 KiB and one byte cannot be told from an endless one. */
-		expect(fd, over ? "" : "{\"ok\":true,\"result\":{\"name\":\"gw1\",\"admin\":true}}");
+		expect(fd, over ? "" : "{\"ok\":true,\"result\":{\"name\":\"gw1\"}}");
 		close(fd);
 		free(text);
 		turns(5);

@@ -22,10 +22,10 @@ static struct rt_control *control;
 static char dir[64], path[100];
 static const char *canned;
 
-static void answer(struct rt_control_call *call, const json_t *args, void *user)
+static void answer(struct rt_reply reply, const json_t *args, void *user)
 {
 	if (strncmp(canned, "fail ", 5) == 0) {
-		rt_control_fail(call, "not-found", "%s", canned + 5);
+		rt_reply_fail(reply, "not-found", "%s", canned + 5);
 		return;
 	}
 	json_t *j = json_loads(canned, 0, NULL);
@@ -34,7 +34,7 @@ static void answer(struct rt_control_call *call, const json_t *args, void *user)
 	if (json_object_size(args) > 0) {
 		json_object_set(j, "args", (json_t *)(uintptr_t)args);
 	}
-	rt_control_reply(call, j);
+	rt_reply_ok(reply, j);
 }
 
 static const struct rt_control_command commands[] = {

@@ -80,6 +80,7 @@
 #include "xfed/base.h"
 #include "xfed/limits.h"
 #include "xfed/policy.h"
+#include "xfed/rt/command.h"
 #include "xfed/rt/conf.h"
 
 #define RT_CONTROL_REPLY_BYTES (8 * 1024 * 1024)
@@ -88,25 +89,11 @@
 
 struct uv_loop_s;
 struct rt_control;
-struct rt_control_call; /* one request that waits for its answer */
-
-struct rt_control_peer {
-	uid_t uid;
-	gid_t gid;
-	pid_t pid;
-	bool is_admin;
-};
-
-/*
- * Answers with exactly one of rt_control_reply() and rt_control_fail(), now or later from the loop thread. `args` is an object,
- * borrowed for the call of the handler.
- */
-typedef void rt_control_handler(struct rt_control_call *call, const json_t *args, void *user);
 
 struct rt_control_command {
 	const char *noun, *verb; /* verb "" where there is none */
 	bool needs_admin;
-	rt_control_handler *handler;
+	rt_command_handler *handler;
 	const char *help;
 };
 
@@ -117,17 +104,10 @@ struct rt_control_command {
 int rt_control_new(
 	struct uv_loop_s *uv, const char *path, const struct rt_control_command *commands, void *user, struct rt_control **out, char error[256]);
 /*
- * Stops listening, removes the socket and closes the clients; memory goes when the loop has run its close callbacks. Calls
- * that wait stay valid and still have to be answered; the answers go nowhere. NULL is fine.
+ * Stops listening, removes the socket and closes the clients; memory goes when the loop has run its close callbacks. Commands
+ * that wait still have to be answered; the answers go nowhere. NULL is fine.
  */
 void rt_control_free(struct rt_control *c);
-
-/* Steals `result` (an object; NULL counts as out of memory). Ends the call. Also right when the client has gone. */
-void rt_control_reply(struct rt_control_call *call, json_t *result);
-/* `code` as listed above. Ends the call. */
-void rt_control_fail(struct rt_control_call *call, const char *code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-
-const struct rt_control_peer *rt_control_call_peer(const struct rt_control_call *call);
 
 /* Who a pair of credentials is; for tests. Groups are numeric; (gid_t)-1 for a group that does not exist here. */
 enum rt_control_role { RT_CONTROL_NOBODY, RT_CONTROL_READER, RT_CONTROL_ADMIN };
@@ -143,6 +123,6 @@ int rt_control_parse(struct xfed_span line, json_t **out, char error[160]);
 json_t *rt_control_partner(const struct xfed_partner *p);
 json_t *rt_control_problems(const struct rt_conf_errors *errors); /* {"ok", "errors", "warnings"} */
 /* log level, the same in every daemon: put it into the command table with needs_admin. */
-rt_control_handler rt_control_log_level;
+rt_command_handler rt_control_log_level;
 
 #endif
