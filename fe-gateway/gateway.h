@@ -183,6 +183,7 @@ struct gateway_outgoing {
 	struct gateway *gw;
 	struct gateway_tag tag;
 	struct gateway_hop *hop;
+	struct contact *contact; /* held; NULL: a message of our own, or no memory */
 	size_t max_request;
 	bool is_large;			      /* too large for UDP */
 	struct gateway_outgoing *prev, *next; /* of one list: link.to_ask, places.waiting */
@@ -210,6 +211,7 @@ struct gateway_incoming {
 	bool is_full;	      /* addressed to a full JID */
 	bool has_early_error; /* its contact's server was quicker than the edge's word: the answer is filled in */
 	enum xfed_reason early_reason;
+	struct contact *contact;	      /* held; NULL: not handed over, or no memory */
 	bool is_unacked;		      /* written, and the time was up before the partner acknowledged it */
 	struct gateway_incoming *prev, *next; /* gateway.incoming */
 	struct xfed_span local, remote;	      /* bare JIDs */

@@ -39,26 +39,11 @@ static void unlist(struct gateway_outgoing *o)
 	}
 }
 
-static struct xfed_span bare(struct xfed_span jid)
-{
-	const char *slash = memchr(jid.data, '/', jid.len);
-	return xfed_span_make(jid.data, slash ? (size_t)(slash - jid.data) : jid.len);
-}
-
 /* The user answers in the kind and thread of the contact's last message, once he has got it. */
 static void remember(const struct gateway_outgoing *o, bool is_delivered)
 {
-	const struct proto_inbox_words *w = &o->tag.words;
-	if (w->from.len > 0 && w->to.len > 0) { /* not a message of our own */
-		contacts_tried(o->gw->contacts, bare(w->to), bare(w->from), o->attempt.id, is_delivered, gateway_now(o->gw));
-	}
-}
-
-static void about_to_send(const struct gateway_outgoing *o)
-{
-	const struct proto_inbox_words *w = &o->tag.words;
-	if (w->from.len > 0 && w->to.len > 0) { /* NOMEM: it is answered as if it had been none */
-		contacts_trying(o->gw->contacts, bare(w->to), bare(w->from), o->attempt.id, w->type, o->thread, gateway_now(o->gw));
+	if (o->contact) {
+		contact_tried(o->contact, o->attempt.id, is_delivered, gateway_now(o->gw));
 	}
 }
 
@@ -233,7 +218,9 @@ static void send_request(struct gateway_outgoing *o)
 	uint64_t txn, id = o->attempt.id;
 	sip_location_target(sip_failover_place(o->attempt.places), &target);
 	gateway_out_prepare(o, &target, &ids, &rq);
-	about_to_send(o);
+	if (o->contact) { /* NOMEM: it is answered as if it had been none */
+		contact_trying(o->contact, id, o->tag.words.type, o->thread);
+	}
 	int rc = gateway_sip_request(g, &rq, &txn); /* it may come back broken at once, and have ended */
 	if (rc != XFED_OK) {
 		unsent(g, id, rc);
@@ -344,6 +331,7 @@ static void finish(struct gateway_outgoing *o, const struct attempt_end *e, cons
 	remember(o, e->fate == ATTEMPT_DELIVERED);
 	tell_end(o, e, m);
 	hop_load_remove(&g->load, &o->hop->load, o->attempt.item.bytes);
+	contacts_give_back(g->contacts, o->contact, gateway_now(g));
 	xfed_free(o);
 	gateway_flush_soon(g); /* the next of the recipient may go; and we may be leaving */
 }
