@@ -336,7 +336,7 @@ static void add_policy(struct checking *c, const struct xfed_partner *p)
 	static const char *const levels[] = { [XFED_REQUIRED] = "required", [XFED_OPTIONAL] = "optional", [XFED_NOT_SUPPORTED] = "not-supported" };
 	char path[512], text[1024];
 	const struct xfed_matrix_row *row = xfed_matrix_row(p->tls, p->sasl, p->dialback);
-	gateway_partner_path(c->gw, p, path);
+	policy_partner_path(c->gw->policy, p, path);
 	snprintf(text, sizeof(text), "%s: tls %s, sasl %s, dialback %s%s%s", path, levels[p->tls], levels[p->sasl], p->dialback ? "true" : "false",
 		row->problem ? "; " : "", row->problem ? row->problem : "");
 	add_step(c->policy, "policy", row->problem ? "note" : "ok", XFED_REASON_NONE, text);
@@ -360,14 +360,14 @@ static void unlisted(struct gateway *g, struct rt_reply reply, const char *domai
 {
 	char text[512];
 	json_t *steps = json_array();
-	snprintf(text, sizeof(text), "no file in %.200s covers %.200s", g->files.config->partners_dir, domain);
+	snprintf(text, sizeof(text), "no file in %.200s covers %.200s", policy_config(g->policy)->partners_dir, domain);
 	add_step(steps, "policy", "problem", XFED_REASON_POLICY_PARTNER_UNLISTED, text);
 	rt_reply_ok(reply, json_pack("{s:s, s:b, s:o}", "domain", domain, "ok", 0, "steps", steps));
 }
 
 static void check(struct gateway *g, struct rt_reply reply, struct xfed_span remote, struct xfed_span local, const char *edge)
 {
-	const struct xfed_partner *p = gateway_partner(g, remote);
+	const struct xfed_partner *p = policy_partner(g->policy, remote);
 	struct gateway_link *l = edge_for(g, edge);
 	struct checking *c = p && l ? xfed_calloc(1, sizeof(*c)) : NULL;
 	if (!p) {
@@ -399,10 +399,11 @@ void gateway_on_partner_check(struct rt_reply reply, const json_t *args, void *u
 	struct xfed_arena a;
 	struct xfed_span remote, local;
 	xfed_arena_init(&a, 16384);
-	ours = ours ? ours : g->files.config->domains.items[0].domain;
+	ours = ours ? ours : policy_config(g->policy)->domains.items[0].domain;
 	if (!domain || xfed_jid_domain(&a, xfed_span_str(domain), &remote) != XFED_OK || remote.len > 255) {
 		rt_reply_fail(reply, "bad-request", "partner check needs a domain");
-	} else if (xfed_jid_domain(&a, xfed_span_str(ours), &local) != XFED_OK || local.len > 255 || !gateway_config_domain(g->files.config, local)) {
+	} else if (xfed_jid_domain(&a, xfed_span_str(ours), &local) != XFED_OK || local.len > 255 ||
+		   !gateway_config_domain(policy_config(g->policy), local)) {
 		rt_reply_fail(reply, "not-found", "%.200s is not one of domains[]", ours);
 	} else {
 		check(g, reply, remote, local, json_string_value(json_object_get(args, "edge")));

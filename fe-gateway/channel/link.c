@@ -164,7 +164,7 @@ static void link_up(struct gateway_link *l)
 	gateway_route_resumed(l);
 	gateway_policy_greet(l);
 	if (g->service == GATEWAY_DRAINING) {
-		gateway_links_drain(g, g->files.config->stop_timeout_ms);
+		gateway_links_drain(g, policy_config(g->policy)->stop_timeout_ms);
 	}
 	gateway_service_judge(g);
 	gateway_flush_soon(g);
@@ -355,18 +355,18 @@ static int make_session(struct gateway_link *l)
 	struct proto_session_config cfg = {
 		.env = &g->core.d.env,
 		.role = PROTO_GATEWAY,
-		.creds = g->files.channel_creds,
+		.creds = policy_channel_creds(g->policy),
 		.host = xfed_span_str(l->tls_name),
 		.hello = {
-			.name = xfed_span_str(g->files.config->name),
+			.name = xfed_span_str(policy_config(g->policy)->name),
 			.boot_nonce = g->core.d.boot_nonce,
 			.lowest_unsettled = proto_outbox_lowest_unsettled(g->outbox),
 			.capabilities = capabilities,
 			.capability_count = XFED_ARRAY_LEN(capabilities),
 			.software = xfed_span_str(software),
-			.policy_epoch = g->revision.epoch,
-			.policy_counter = g->revision.counter,
-			.policy_hash = xfed_span_make(g->revision.hash, sizeof(g->revision.hash)),
+			.policy_epoch = policy_revision(g->policy)->epoch,
+			.policy_counter = policy_revision(g->policy)->counter,
+			.policy_hash = xfed_span_make(policy_revision(g->policy)->hash, sizeof(policy_revision(g->policy)->hash)),
 		},
 	};
 	l->run = xfed_calloc(1, sizeof(*l->run));
@@ -474,7 +474,7 @@ static int link_init(struct gateway *g, struct gateway_link *l, const struct gat
 
 int gateway_links_start(struct gateway *g)
 {
-	const struct gateway_config *c = g->files.config;
+	const struct gateway_config *c = policy_config(g->policy);
 	int rc = XFED_OK;
 	g->links = xfed_calloc(c->edges.count, sizeof(*g->links));
 	if (!g->links) {

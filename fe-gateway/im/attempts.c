@@ -127,7 +127,6 @@ static void take_out(struct attempts *a, struct attempt *t)
 	unlist(t);
 	HASH_DELETE(hh, a->by_id, t);
 	recipients_remove(a->recipients, &t->item);
-	sip_failover_free(t->places);
 	t->places = NULL;
 	t->state = ATTEMPT_ENDED;
 }
@@ -285,18 +284,14 @@ void attempts_run_ended(struct attempts *a, const void *run, bool may_take_over)
 
 /* ---- SIP ---- */
 
-void attempts_located(struct attempts *a, uint64_t id, const struct sip_locations *where, struct sip_failed_places *failed, uint64_t now_ms)
+void attempts_located(struct attempts *a, uint64_t id, struct sip_failover *places)
 {
 	struct attempt *t = find_in(a, id, ATTEMPT_LOCATING);
-	if (!t) {
-		return;
+	if (t) {
+		t->places = places;
+		t->state = ATTEMPT_READY;
+		enlist(t, &a->to_send);
 	}
-	if (sip_failover_new(where, failed, now_ms, &t->places) != XFED_OK) {
-		refuse(a, t, XFED_REASON_STREAM_INTERNAL, NULL);
-		return;
-	}
-	t->state = ATTEMPT_READY;
-	enlist(t, &a->to_send);
 }
 
 void attempts_not_located(struct attempts *a, uint64_t id, enum xfed_reason reason)

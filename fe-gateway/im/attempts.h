@@ -70,7 +70,7 @@ struct attempt {
 	enum attempt_state state;
 	enum attempt_action_kind pending; /* in attempts.actions */
 	struct attempt_end end;		  /* ENDED */
-	struct sip_failover *places;	  /* from READY on */
+	struct sip_failover *places;	  /* from READY on; the caller's */
 	struct attempt *prev, *next;	  /* of the list it is in: actions, or those to send */
 	struct attempt **list;		  /* which; NULL: none */
 	UT_hash_handle hh;		  /* by id, until it has ended */
@@ -95,7 +95,7 @@ void attempts_acked(struct attempts *a, uint64_t id);
 void attempts_not_ours(struct attempts *a, uint64_t id); /* the edge's answer: it has it no more, or gave it to another */
 /* No link of that run will ever come. What was not attempted is ours alone, or, where others may have it by now, uncertain. */
 void attempts_run_ended(struct attempts *a, const void *run, bool may_take_over);
-void attempts_located(struct attempts *a, uint64_t id, const struct sip_locations *where, struct sip_failed_places *failed, uint64_t now_ms);
+void attempts_located(struct attempts *a, uint64_t id, struct sip_failover *places); /* borrowed until it has ended */
 void attempts_not_located(struct attempts *a, uint64_t id, enum xfed_reason reason);
 void attempts_unsent(struct attempts *a, uint64_t id, enum xfed_reason reason, const char *text); /* no transaction could be begun */
 void attempts_response(struct attempts *a, uint64_t id, int status, uint64_t now_ms);

@@ -85,8 +85,8 @@ static enum xfed_reason judge_contact(
 static enum xfed_reason judge(
 	struct gateway *g, const struct xfed_stanza *s, const struct xfed_partner **partner, const struct gateway_domain **domain, struct pair *pair)
 {
-	*domain = gateway_config_domain(g->files.config, s->to.domain);
-	*partner = gateway_config_domain(g->files.config, s->from.domain) ? NULL : gateway_partner(g, s->from.domain);
+	*domain = gateway_config_domain(policy_config(g->policy), s->to.domain);
+	*partner = gateway_config_domain(policy_config(g->policy), s->from.domain) ? NULL : policy_partner(g->policy, s->from.domain);
 	if (!*partner) {
 		return XFED_REASON_POLICY_PARTNER_UNLISTED;
 	}
@@ -100,7 +100,7 @@ static enum xfed_reason judge(
 		return XFED_REASON_POLICY_KIND_FORBIDDEN;
 	}
 	const char *rule;
-	if (s->to.local.data && !access_set_allows(g->files.access, &s->to, &rule)) {
+	if (s->to.local.data && !policy_access(g->policy, &s->to, &rule)) {
 		return XFED_REASON_POLICY_ACCESS_USER;
 	}
 	return judge_contact(g, xfed_xml_reader_arena(g->fragments), s, *partner, pair);
@@ -140,7 +140,7 @@ static struct gateway_outgoing *outgoing_new(struct gateway *g, const struct gat
 	o->attempt.id = ++g->core.last_id;
 	o->tag = *t;
 	o->attempt.item.bytes = sizeof(*o) + texts;
-	o->attempt.item.share = gateway_partner_share(g, t->partner);
+	o->attempt.item.share = policy_partner_share(g->policy, t->partner);
 	put(&at, t->partner, &o->tag.partner);
 	put(&at, t->local, &o->tag.local);
 	put(&at, t->correlation, &o->tag.correlation);
@@ -171,15 +171,15 @@ static int map_addresses(
 static size_t size_bound(const struct gateway_outgoing *o)
 {
 	const size_t template_bytes = 512;
-	return template_bytes + 2 * strlen(o->gw->files.config->sip.advertise) + 2 * o->uri.len + o->from_uri.len + o->subject.len + o->language.len +
-	       o->body.len;
+	return template_bytes + 2 * strlen(policy_config(o->gw->policy)->sip.advertise) + 2 * o->uri.len + o->from_uri.len + o->subject.len +
+	       o->language.len + o->body.len;
 }
 
 /* Judged before it is queued, so that it waits for nobody ([B4-04]). Only what may be too large is measured exactly. */
 static enum xfed_reason check_size(struct gateway_outgoing *o)
 {
 	enum sip_transport usable[SIP_TRANSPORT_COUNT];
-	size_t n = gateway_hop_transports(o->hop, false, usable);
+	size_t n = trunk_hop_transports(o->send.hop, false, usable);
 	if (n == 0) {
 		return XFED_REASON_SIP_SERVER_UNREACHABLE;
 	}
@@ -192,20 +192,20 @@ static enum xfed_reason check_size(struct gateway_outgoing *o)
 	struct sip_target t = { .transport = usable[n - 1] }; /* UDP where that may come out */
 	size_t size;
 	gateway_out_prepare(o, &t, &ids, &rq);
-	if (gateway_sip_request_size(o->gw, &rq, &size) != XFED_OK) {
+	if (trunk_request_size(o->gw->trunk, &rq, &size) != XFED_OK) {
 		return XFED_REASON_SIP_ADDRESS_UNMAPPABLE;
 	}
-	o->is_large = t.transport == SIP_UDP && size > XFED_SIP_UDP_REQUEST_BYTES;
-	bool may_go = size <= o->max_request && (!o->is_large || gateway_hop_transports(o->hop, true, usable) > 0);
+	o->send.is_large = t.transport == SIP_UDP && size > XFED_SIP_UDP_REQUEST_BYTES;
+	bool may_go = size <= o->max_request && (!o->send.is_large || trunk_hop_transports(o->send.hop, true, usable) > 0);
 	return may_go ? XFED_REASON_NONE : XFED_REASON_SIP_REQUEST_TOO_LARGE;
 }
 
 static enum xfed_reason queue(struct gateway_outgoing *o, const struct gateway_domain *d, uint64_t deadline_ms)
 {
-	o->hop = gateway_hop_of(o->gw, d);
+	o->send.hop = trunk_hop_of(o->gw->trunk, d);
 	o->max_request = d->max_request_bytes;
 	o->attempt.item.deadline_ms = deadline_ms;
-	if (!o->hop) {
+	if (!o->send.hop) {
 		return XFED_REASON_STREAM_INTERNAL;
 	}
 	enum xfed_reason reason = check_size(o);
@@ -231,7 +231,7 @@ static enum xfed_reason send_on(struct gateway *g, const struct gateway_tag *t, 
 		return XFED_REASON_STREAM_INTERNAL;
 	}
 	o->attempt.is_repeat = m->replay;
-	uint64_t most = g->files.config->delivery.deadline_ms;
+	uint64_t most = policy_config(g->policy)->delivery.deadline_ms;
 	uint64_t left = m->remaining_ms && m->remaining_ms < most ? m->remaining_ms : most;
 	uint64_t id = o->attempt.id;
 	enum xfed_reason reason = queue(o, d, gateway_now(g) + left);
@@ -360,7 +360,7 @@ static enum xfed_reason tell(struct gateway *g, struct xfed_arena *a, struct xfe
 	if (xfed_jid_parse(a, local, &to) != XFED_OK || xfed_jid_parse(a, remote, &from) != XFED_OK) {
 		return XFED_REASON_STREAM_INTERNAL;
 	}
-	const struct gateway_domain *d = gateway_config_domain(g->files.config, to.domain);
+	const struct gateway_domain *d = gateway_config_domain(policy_config(g->policy), to.domain);
 	if (!d || map_addresses(a, d, &from, &to, &p) != XFED_OK) {
 		return XFED_REASON_SIP_ADDRESS_UNMAPPABLE;
 	}
@@ -370,7 +370,7 @@ static enum xfed_reason tell(struct gateway *g, struct xfed_arena *a, struct xfe
 		.local = to.domain,
 		.words = { .kind = XFED__KIND__KIND_MESSAGE } };
 	struct gateway_outgoing *o = outgoing_new(g, &t, &p);
-	enum xfed_reason reason = o ? queue(o, d, gateway_now(g) + g->files.config->delivery.deadline_ms) : XFED_REASON_STREAM_INTERNAL;
+	enum xfed_reason reason = o ? queue(o, d, gateway_now(g) + policy_config(g->policy)->delivery.deadline_ms) : XFED_REASON_STREAM_INTERNAL;
 	if (reason != XFED_REASON_NONE) {
 		xfed_free(o);
 	}

@@ -59,15 +59,13 @@ void gateway_out_origin(void *user, const void *run, uint64_t now_ms, struct att
 int gateway_out_add(struct gateway_outgoing *o)
 {
 	struct gateway *g = o->gw;
-	const struct gateway_config *c = g->files.config;
-	struct hop_load most = { c->limits.waiting_messages, c->limits.waiting_bytes };
 	o->attempt.run = o->tag.run;
-	if (!hop_load_add(&g->load, &o->hop->load, &most, o->attempt.item.bytes)) {
+	if (!trunk_hop_load(o->send.hop, o->attempt.item.bytes)) {
 		return XFED_ERR_LIMIT;
 	}
 	int rc = attempts_add(g->attempts, &o->attempt, o->uri);
 	if (rc != XFED_OK) {
-		hop_load_remove(&g->load, &o->hop->load, o->attempt.item.bytes);
+		trunk_hop_unload(o->send.hop, o->attempt.item.bytes);
 		return rc;
 	}
 	gateway_flush_soon(g);
@@ -139,7 +137,7 @@ static uint32_t make_ids(const struct gateway_outgoing *o, struct gateway_out_id
 	struct xfed_span name = xfed_span_str(o->tag.run ? proto_inbox_run_name(o->tag.run) : "");
 	struct core_id id;
 	core_id(&g->core, CORE_ID_REQUEST, name, o->tag.run ? proto_inbox_run_nonce(o->tag.run) : g->core.d.boot_nonce, o->tag.seq, &id);
-	struct xfed_span host = xfed_span_str(g->files.config->sip.advertise);
+	struct xfed_span host = xfed_span_str(policy_config(g->policy)->sip.advertise);
 	host.len = host.len < SIP_NAME_SIZE ? host.len : SIP_NAME_SIZE - 1;
 	memcpy(ids->call_id, id.text, CORE_ID_LEN);
 	ids->call_id[CORE_ID_LEN] = '@';
@@ -175,18 +173,23 @@ void gateway_out_prepare(const struct gateway_outgoing *o, const struct sip_targ
 	};
 }
 
-void gateway_out_hop_ready(struct gateway_outgoing *o, const struct sip_locations *where)
+static uint64_t id_of(const struct trunk_send *s)
 {
-	struct gateway *g = o->gw;
-	attempts_located(g->attempts, o->attempt.id, where, &o->hop->failed, gateway_now(g));
+	return ((const struct gateway_outgoing *)(const void *)((const char *)s - offsetof(struct gateway_outgoing, send)))->attempt.id;
+}
+
+void gateway_out_hop_ready(void *data, struct trunk_send *s)
+{
+	struct gateway *g = data;
+	attempts_located(g->attempts, id_of(s), s->places);
 	gateway_flush_soon(g);
 	perform(g, NULL);
 }
 
-void gateway_out_hop_failed(struct gateway_outgoing *o, enum xfed_reason reason)
+void gateway_out_hop_failed(void *data, struct trunk_send *s, enum xfed_reason reason)
 {
-	struct gateway *g = o->gw;
-	attempts_not_located(g->attempts, o->attempt.id, reason);
+	struct gateway *g = data;
+	attempts_not_located(g->attempts, id_of(s), reason);
 	perform(g, NULL);
 }
 
@@ -221,7 +224,7 @@ static void send_request(struct gateway_outgoing *o)
 	if (o->contact) { /* NOMEM: it is answered as if it had been none */
 		contact_trying(o->contact, id, o->tag.words.type, o->thread);
 	}
-	int rc = gateway_sip_request(g, &rq, &txn); /* it may come back broken at once, and have ended */
+	int rc = trunk_request(g->trunk, &rq, &txn); /* it may come back broken at once, and have ended */
 	if (rc != XFED_OK) {
 		unsent(g, id, rc);
 	}
@@ -243,14 +246,6 @@ void gateway_out_pump(struct gateway *g)
 
 /* ---- its end ---- */
 
-static void count_response(const struct gateway_outgoing *o, int status)
-{
-	char code[12];
-	snprintf(code, sizeof(code), "%d", status);
-	rt_metric_add(
-		o->gw->core.d.metrics, RT_M_SIP_RESPONSES, 1, RT_LABELS(xfed_span_str(o->hop->label), XFED_SPAN("MESSAGE"), xfed_span_str(code)));
-}
-
 /*
  * Where a 3xx points, as the partner may know it: a user of a domain of ours. What is inside (phones, other servers) is
  * nobody's business outside.
@@ -263,7 +258,7 @@ static struct xfed_span new_address(struct gateway_outgoing *o, struct xfed_aren
 	if (!m->contact.data || iw_sip_to_jid(a, m->contact, &j, &why) != XFED_OK) {
 		return none;
 	}
-	const struct gateway_domain *d = gateway_config_inside(o->gw->files.config, j.domain);
+	const struct gateway_domain *d = gateway_config_inside(policy_config(o->gw->policy), j.domain);
 	if (!d) {
 		return none;
 	}
@@ -330,7 +325,8 @@ static void finish(struct gateway_outgoing *o, const struct attempt_end *e, cons
 	unlist(o);
 	remember(o, e->fate == ATTEMPT_DELIVERED);
 	tell_end(o, e, m);
-	hop_load_remove(&g->load, &o->hop->load, o->attempt.item.bytes);
+	trunk_hop_unload(o->send.hop, o->attempt.item.bytes);
+	trunk_send_end(&o->send);
 	contacts_give_back(g->contacts, o->contact, gateway_now(g));
 	xfed_free(o);
 	gateway_flush_soon(g); /* the next of the recipient may go; and we may be leaving */
@@ -339,7 +335,7 @@ static void finish(struct gateway_outgoing *o, const struct attempt_end *e, cons
 static void note_next_place(const struct gateway_outgoing *o)
 {
 	remember(o, false);
-	rt_log(RT_LOG_INFO, "delivery.next-place", RT_KV_STR("next_hop", o->hop->label), RT_KV_U64("delivery", o->tag.seq),
+	rt_log(RT_LOG_INFO, "delivery.next-place", RT_KV_STR("next_hop", trunk_hop_facts(o->send.hop).label), RT_KV_U64("delivery", o->tag.seq),
 		RT_KV_U64("number", sip_failover_number(o->attempt.places)), RT_KV("correlation", o->tag.correlation), RT_END);
 	gateway_flush_soon(o->gw);
 }
@@ -356,7 +352,7 @@ static void perform(struct gateway *g, const struct sip_message *m)
 			break;
 		case ATTEMPT_LOCATE:
 			unlist(o);
-			gateway_hop_want(o->hop, o);
+			trunk_want(&o->send);
 			break;
 		case ATTEMPT_NEXT_PLACE:
 			note_next_place(o);
@@ -368,42 +364,40 @@ static void perform(struct gateway *g, const struct sip_message *m)
 	}
 }
 
-void gateway_out_response(struct gateway *g, uint64_t id, const struct sip_message *m)
+void gateway_out_response(void *data, uint64_t id, const struct sip_message *m)
 {
+	struct gateway *g = data;
 	struct gateway_outgoing *o = find(g, id);
 	if (!o || o->attempt.state != ATTEMPT_SENT || m->status < 200) {
 		return;
 	}
-	count_response(o, m->status);
-	sip_failed_remove(&o->hop->failed, sip_failover_place(o->attempt.places));
-	gateway_hop_is(o->hop, true, XFED_REASON_NONE, NULL);
+	trunk_send_answered(&o->send, XFED_SPAN("MESSAGE"), m->status);
 	attempts_response(g->attempts, id, m->status, gateway_now(g));
 	perform(g, m);
 }
 
-void gateway_out_timeout(struct gateway *g, uint64_t id, bool was_written)
+void gateway_out_timeout(void *data, uint64_t id, bool was_written)
 {
-	const struct gateway_outgoing *o = find(g, id);
+	struct gateway *g = data;
+	struct gateway_outgoing *o = find(g, id);
 	if (o && o->attempt.state == ATTEMPT_SENT) {
-		gateway_hop_is(o->hop, false, XFED_REASON_SIP_SERVER_TIMEOUT, "no final response");
+		trunk_send_timed_out(&o->send);
 		attempts_timeout(g->attempts, id, was_written);
 		perform(g, NULL);
 	}
 }
 
-void gateway_out_broken(struct gateway *g, uint64_t id, bool was_written)
+void gateway_out_broken(void *data, uint64_t id, bool was_written)
 {
-	const struct gateway_outgoing *o = find(g, id);
+	struct gateway *g = data;
+	struct gateway_outgoing *o = find(g, id);
 	if (!o || o->attempt.state != ATTEMPT_SENT) {
 		return;
 	}
-	struct gateway_hop *h = o->hop;
-	if (!was_written) {
-		sip_failed_add(&h->failed, sip_failover_place(o->attempt.places), gateway_now(g));
-	}
+	trunk_send_broken(&o->send, was_written);
 	attempts_broken(g->attempts, id, was_written, gateway_now(g));
-	if (!was_written && !find(g, id)) {
-		gateway_hop_is(h, false, XFED_REASON_SIP_SERVER_UNREACHABLE, "no connection");
+	if (!was_written && o->attempt.state == ATTEMPT_ENDED) {
+		trunk_send_unreached(&o->send);
 	}
 	perform(g, NULL);
 }
@@ -426,6 +420,7 @@ void gateway_out_free_all(struct gateway *g)
 {
 	struct attempt *t;
 	while (g->attempts && (t = attempts_drop(g->attempts))) {
+		trunk_send_end(&of_attempt(t)->send);
 		xfed_free(t);
 	}
 	attempts_free(g->attempts);

@@ -33,6 +33,7 @@ struct run {
 struct message {
 	struct attempt attempt; /* first */
 	struct run *run;
+	struct sip_failover *its_places;
 	uint8_t name;
 	bool is_asked, is_acked, is_located, is_in_flight;
 	unsigned places; /* a bit for each that got it */
@@ -104,6 +105,7 @@ static void end(struct world *w, struct message *m, const struct attempt_end *e)
 	}
 	land(w, m);
 	w->of[id] = NULL;
+	sip_failover_free(m->its_places);
 	xfed_free(m);
 }
 
@@ -266,8 +268,9 @@ static void event(struct world *w)
 	case 8:
 		if (is_locating) {
 			m->is_located = true;
+			MUST(!m->its_places && sip_failover_new(&w->where, &w->failed, w->now, &m->its_places) == XFED_OK);
 		}
-		attempts_located(w->attempts, id, &w->where, &w->failed, w->now);
+		attempts_located(w->attempts, id, m ? m->its_places : NULL);
 		break;
 	case 9:
 		attempts_not_located(w->attempts, id, XFED_REASON_DNS_NAME_MISSING);
@@ -342,6 +345,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (struct attempt *t; (t = attempts_drop(w.attempts));) {
 		MUST(w.of[t->id] == (struct message *)t);
 		w.of[t->id] = NULL;
+		sip_failover_free(((struct message *)t)->its_places);
 		xfed_free(t);
 	}
 	check(&w);

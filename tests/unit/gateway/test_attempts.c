@@ -21,6 +21,7 @@
 static uint64_t now;
 static struct attempts *attempts;
 static struct attempt *of[COUNT]; /* NULL: not taken yet, or ended */
+static struct sip_failover *places_of[COUNT];
 static struct sip_failed_places failed;
 static char transcript[2048];
 
@@ -71,7 +72,9 @@ static void note_end(struct attempt *t, const struct attempt_end *e)
 	} else {
 		note("%s %d", fates[e->fate], (int)t->id);
 	}
+	sip_failover_free(places_of[t->id]);
 	of[t->id] = NULL;
+	places_of[t->id] = NULL;
 	xfed_free(t);
 }
 
@@ -141,7 +144,10 @@ static void acked(uint64_t id)
 
 static void located(uint64_t id)
 {
-	attempts_located(attempts, id, &places, &failed, now);
+	if (of[id] && !places_of[id]) {
+		assert_int_equal(sip_failover_new(&places, &failed, now, &places_of[id]), XFED_OK);
+	}
+	attempts_located(attempts, id, places_of[id]);
 }
 
 static void answer(uint64_t id, int status)
@@ -198,6 +204,8 @@ static int teardown(void **state)
 	size_t n = attempts_count(attempts);
 	while ((t = attempts_drop(attempts))) {
 		assert_ptr_equal(of[t->id], t);
+		sip_failover_free(places_of[t->id]);
+		places_of[t->id] = NULL;
 		xfed_free(t);
 		n--;
 	}

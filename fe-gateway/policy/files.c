@@ -1,11 +1,13 @@
 /* Everything that files say: loaded and checked together, so that a start, a reload and --check-config judge alike. */
-#include "gateway.h"
-#include "xfed/rt/process.h"
+#include "policy/policy_impl.h"
 
 #include <gnutls/crypto.h>
 #include <stdio.h>
 
+#include "policy/partner_file.h"
 #include "xfed/dialback.h"
+#include "xfed/mem.h"
+#include "xfed/rt/process.h"
 
 static void complain(struct rt_conf_errors *errors, const char *file, const char *key, const char *text)
 {
@@ -19,7 +21,7 @@ static int load_creds(const char *certificate, const char *key, const char *ca, 
 	return rt_creds_load(&files, out, error);
 }
 
-static int load_certificates(const char *path, struct rt_conf_errors *errors, struct gateway_files *f)
+static int load_certificates(const char *path, struct rt_conf_errors *errors, struct policy_files *f)
 {
 	const struct gateway_config *c = f->config;
 	char error[256];
@@ -37,19 +39,19 @@ static int load_certificates(const char *path, struct rt_conf_errors *errors, st
 	return rc;
 }
 
-static int make_snapshot(struct gateway_files *f)
+static int make_snapshot(struct policy_files *f)
 {
 	xfed_buf_clear(&f->snapshot);
-	int rc = xfed_policy_encode(f->policy, &f->snapshot);
+	int rc = xfed_policy_encode(f->partners, &f->snapshot);
 	return rc == XFED_OK ? proto_transfer_hash(xfed_buf_span(&f->snapshot), f->hash) : rc;
 }
 
-int gateway_files_secret(struct gateway_files *f, const uint8_t key[CORE_KEY_BYTES])
+int policy_files_secret(struct policy_files *f, const uint8_t key[CORE_KEY_BYTES])
 {
 	static const char purpose[] = "xfed dialback secret";
 	uint8_t secret[32];
 	char hash[XFED_DIALBACK_HEX + 1];
-	if (xfed_policy_dialback_current(f->policy).len > 0) {
+	if (xfed_policy_dialback_current(f->partners).len > 0) {
 		return XFED_OK;
 	}
 	if (gnutls_hmac_fast(GNUTLS_MAC_SHA256, key, CORE_KEY_BYTES, purpose, sizeof(purpose) - 1, secret) != 0) {
@@ -57,16 +59,16 @@ int gateway_files_secret(struct gateway_files *f, const uint8_t key[CORE_KEY_BYT
 	}
 	int rc = xfed_dialback_hash(xfed_span_make(secret, sizeof(secret)), hash);
 	if (rc == XFED_OK) {
-		rc = xfed_policy_set_dialback(f->policy, xfed_span_str(hash), (struct xfed_span){ NULL, 0 });
+		rc = xfed_policy_set_dialback(f->partners, xfed_span_str(hash), (struct xfed_span){ NULL, 0 });
 	}
 	xfed_wipe(secret, sizeof(secret));
 	xfed_wipe(hash, sizeof(hash));
 	return rc == XFED_OK ? make_snapshot(f) : rc;
 }
 
-static int load_policy(const char *path, struct rt_conf_errors *errors, struct gateway_files *f)
+static int load_policy(const char *path, struct rt_conf_errors *errors, struct policy_files *f)
 {
-	int rc = partner_dir_load(f->config->partners_dir, f->config, errors, &f->policy);
+	int rc = partner_dir_load(f->config->partners_dir, f->config, errors, &f->partners);
 	if (rc != XFED_OK) {
 		return rc;
 	}
@@ -77,35 +79,54 @@ static int load_policy(const char *path, struct rt_conf_errors *errors, struct g
 	return rc;
 }
 
-int gateway_files_load(const char *path, struct rt_conf_errors *errors, struct gateway_files *out)
+/* All of it, even when something is wrong already: the operator wants to see everything at once. */
+static int load_all(const char *path, struct rt_conf_errors *errors, struct policy_files *f)
 {
-	*out = (struct gateway_files){ 0 };
-	xfed_buf_init(&out->snapshot, XFED_POLICY_BYTES_MAX);
-	int rc = gateway_config_load(path, errors, &out->config);
+	int rc = gateway_config_load(path, errors, &f->config);
 	if (rc != XFED_OK) {
 		return rc;
 	}
-	rt_conf_check_files(&out->config->doc);
-	/* All of it, even when something is wrong already: the operator wants to see everything at once. */
-	bool may_be_missing = !rt_conf_is_set(&out->config->doc, out->config, "access_dir");
-	int certificates = load_certificates(path, errors, out);
-	int policy = load_policy(path, errors, out);
-	int access = access_dir_load(out->config->access_dir, may_be_missing, errors, &out->access);
-	out->config->doc.errors = NULL; /* the collector is the caller's */
-	rc = certificates != XFED_OK ? certificates : policy != XFED_OK ? policy : access;
-	if (rc != XFED_OK) {
-		gateway_files_deinit(out);
-	}
-	return rc;
+	rt_conf_check_files(&f->config->doc);
+	bool may_be_missing = !rt_conf_is_set(&f->config->doc, f->config, "access_dir");
+	int certificates = load_certificates(path, errors, f);
+	int policy = load_policy(path, errors, f);
+	int access = access_dir_load(f->config->access_dir, may_be_missing, errors, &f->access);
+	f->config->doc.errors = NULL; /* the collector is the caller's */
+	return certificates != XFED_OK ? certificates : policy != XFED_OK ? policy : access;
 }
 
-void gateway_files_deinit(struct gateway_files *f)
+int policy_files_load(const char *path, struct rt_conf_errors *errors, struct policy_files **out)
 {
+	struct policy_files *f = xfed_calloc(1, sizeof(*f));
+	*out = NULL;
+	if (!f) {
+		return XFED_ERR_NOMEM;
+	}
+	xfed_buf_init(&f->snapshot, XFED_POLICY_BYTES_MAX);
+	int rc = load_all(path, errors, f);
+	if (rc != XFED_OK) {
+		policy_files_free(f);
+		return rc;
+	}
+	*out = f;
+	return XFED_OK;
+}
+
+void policy_files_free(struct policy_files *f)
+{
+	if (!f) {
+		return;
+	}
 	access_set_free(f->access);
-	xfed_policy_free(f->policy);
+	xfed_policy_free(f->partners);
 	xfed_buf_wipe(&f->snapshot);
 	xfed_tls_creds_unref(f->channel_creds);
 	xfed_tls_creds_unref(f->sip_creds);
 	gateway_config_free(f->config);
-	*f = (struct gateway_files){ 0 };
+	xfed_free(f);
+}
+
+const struct gateway_config *policy_files_config(const struct policy_files *f)
+{
+	return f->config;
 }
