@@ -64,6 +64,7 @@ struct edge_conn {
 	struct xfed_s2s *s2s;	  /* NULL while an outgoing connection is not there yet */
 	struct rt_timer timer;
 	struct edge_pair *pair; /* out: whose stream this is */
+	struct rt_job job;
 	struct xfed_tls *job_tls;
 	enum xfed_tls_result job_result;
 	uint64_t job_started_ms;
@@ -196,7 +197,8 @@ struct edge_link {
 	struct proto_transfer_in transfer;
 	struct proto_inbox_run *run;
 	int peer; /* in the outbox */
-	bool is_up, is_closed, job_running, is_draining;
+	struct rt_job job;
+	bool is_up, is_closed, is_draining;
 	uint64_t accepted_ms;
 	struct edge_sent sent[EDGE_LINK_SENT]; /* by how many were sent before, modulo its size */
 	uint64_t sent_count, taken_count;

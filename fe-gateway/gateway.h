@@ -54,7 +54,7 @@ struct gateway_session {
 	struct gateway *gw;
 	struct gateway_link *link; /* NULL: the link has let go */
 	struct proto_session *session;
-	bool job_running;
+	struct rt_job job;
 };
 
 struct gateway_link {

@@ -12,6 +12,7 @@ struct edge_probe {
 	struct edge *edge;
 	struct rt_stream *stream;
 	struct xfed_s2s *s2s; /* NULL while connecting */
+	struct rt_job job;
 	struct xfed_tls *job_tls;
 	enum xfed_tls_result job_result;
 	struct rt_timer timer;
@@ -80,12 +81,7 @@ static void job_done(void *arg)
 static void start_job(struct edge_probe *p, struct xfed_tls *tls)
 {
 	p->job_tls = tls;
-	if (rt_job_submit(p->edge->core.d.loop, run_job, job_done, p) != XFED_OK) {
-		run_job(p);
-		if (rt_loop_post(p->edge->core.d.loop, job_done, p) != XFED_OK) {
-			XFED_REQUIRE(!"no memory for a probe's handshake");
-		}
-	}
+	rt_job_start(&p->job, p->edge->core.d.loop, run_job, job_done, p);
 }
 
 /* A close without a reason of its own, before the login, is no clean close. */

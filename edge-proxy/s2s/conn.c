@@ -102,6 +102,11 @@ static void run_job(void *arg)
 	c->job_cpu_us += rt_job_cpu_us() - before;
 }
 
+static void run_nothing(void *arg)
+{
+	(void)arg;
+}
+
 static void job_done(void *arg)
 {
 	struct edge_conn *c = arg;
@@ -123,19 +128,9 @@ static void start_job(struct edge_conn *c, struct xfed_tls *tls)
 	if (is_first) {
 		c->job_started_ms = rt_loop_now_ms(c->edge->core.d.loop);
 	}
-	if (is_first && !edge_work_handshake(c)) {
-		/* Not run: the conductor is closed next, and lets go of what it gave out. */
-		c->job_result = XFED_TLS_WANT_INPUT;
-		if (rt_loop_post(c->edge->core.d.loop, job_done, c) == XFED_OK) {
-			return;
-		}
-	}
-	if (rt_job_submit(c->edge->core.d.loop, run_job, job_done, c) != XFED_OK) {
-		run_job(c); /* no memory for a queue entry: do it here, the conductor needs its answer */
-		if (rt_loop_post(c->edge->core.d.loop, job_done, c) != XFED_OK) {
-			job_done(c);
-		}
-	}
+	c->job_result = XFED_TLS_WANT_INPUT;
+	bool may_run = !is_first || edge_work_handshake(c); /* where not, the conductor is closed next, and lets go of what it gave out */
+	rt_job_start(&c->job, c->edge->core.d.loop, may_run ? run_job : run_nothing, job_done, c);
 }
 
 static void mark_established(struct edge_conn *c)

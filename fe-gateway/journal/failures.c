@@ -11,6 +11,7 @@
 struct failures_job {
 	struct failures_job *prev, *next;
 	struct gateway *gw;
+	struct rt_job work;
 	struct journal_job *job;
 	gateway_failures_fn *fn; /* NULL: it only writes */
 	void *user;
@@ -55,10 +56,11 @@ static void start_first(struct gateway *g)
 	while (f->jobs && !f->is_running) {
 		struct failures_job *j = f->jobs;
 		f->is_running = true;
-		/* Where the loop ends, nothing more is handed to workers. */
-		if (!g->is_closing && rt_job_submit(g->core.d.loop, run_job, job_done, j) == XFED_OK) {
+		if (!g->is_closing) {
+			rt_job_start(&j->work, g->core.d.loop, run_job, job_done, j);
 			return;
 		}
+		/* Where the loop ends, nothing more is handed to workers. */
 		run_job(j);
 		end_job(j);
 	}
