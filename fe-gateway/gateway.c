@@ -131,7 +131,7 @@ static void swapped(void *user, bool is_new)
 {
 	struct gateway *g = user;
 	const struct gateway_config *c = policy_config(g->policy);
-	recipients_set_limits(g->recipients, &(struct recipients_limits){ c->limits.queue_messages, c->limits.queue_bytes });
+	attempts_set_limits(g->attempts, &(struct recipients_limits){ c->limits.queue_messages, c->limits.queue_bytes });
 	rt_resolver_flush(g->core.d.resolver);
 	trunk_reloaded(g->trunk, &(struct trunk_files){ c, policy_sip_creds(g->policy) });
 	gateway_certs_judge(g);
@@ -149,7 +149,7 @@ static int make_tables(struct gateway *g)
 	int rc = proto_outbox_new(&(struct proto_outbox_config){ 0 }, &g->outbox);
 	rc = rc == XFED_OK ? proto_inbox_new(0, &g->inbox) : rc;
 	rc = rc == XFED_OK ? routes_new(&g->routes) : rc;
-	rc = rc == XFED_OK ? recipients_new(&limits, &g->recipients) : rc;
+	rc = rc == XFED_OK ? attempts_new(&limits, gateway_out_origin, g, &g->attempts) : rc;
 	rc = rc == XFED_OK ? contacts_new(0, &g->contacts) : rc;
 	return rc == XFED_OK ? holds_new(0, &g->holds) : rc;
 }
@@ -251,7 +251,6 @@ void gateway_free(struct gateway *g)
 	gateway_out_free_all(g);
 	gateway_in_free_all(g);
 	gateway_route_free(g);
-	recipients_free(g->recipients);
 	contacts_free(g->contacts);
 	holds_free(g->holds);
 	xfed_xml_reader_free(g->fragments);

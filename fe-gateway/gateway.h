@@ -30,7 +30,7 @@
 #include "proto/report.h"
 #include "proto/session.h"
 #include "proto/transfer.h"
-#include "im/recipients.h"
+#include "im/attempts.h"
 #include "channel/routes.h"
 #include "journal/journal.h"
 #include "store/store.h"
@@ -55,7 +55,7 @@ struct gateway_session {
 	struct gateway *gw;
 	struct gateway_link *link; /* NULL: the link has let go */
 	struct proto_session *session;
-	bool job_running;
+	struct rt_job job;
 };
 
 struct gateway_link {
@@ -93,15 +93,6 @@ struct gateway_link {
 
 /* ---- to_sip.c, to_sip_send.c ---- */
 
-#define GATEWAY_LINK_GONE_MS 10000 /* without a link for so long nothing of its edge is begun: the edge may give it to another gateway */
-
-enum gateway_out_state {
-	GATEWAY_OUT_WAITS, /* in its recipient's queue */
-	GATEWAY_OUT_ASKED, /* reported as attempted, the edge has not answered */
-	GATEWAY_OUT_READY, /* may be sent: waits for the end of the turn, or for the hop's addresses */
-	GATEWAY_OUT_SENT,  /* a transaction runs */
-};
-
 /* Whose delivery it is, for its outcome and the log. */
 struct gateway_tag {
 	struct proto_inbox_run *run; /* NULL: made by this gateway (a late error) */
@@ -125,17 +116,14 @@ struct gateway_end {
 
 /* A message on its way to SIP. Strings live in its own block. */
 struct gateway_outgoing {
-	struct recipient_item item; /* first */
+	struct attempt attempt; /* first */
 	struct gateway *gw;
-	uint64_t id; /* cookie for the transaction layer, key of gateway.outgoing */
-	enum gateway_out_state state;
 	struct gateway_tag tag;
 	struct trunk_send send;
+	struct contact *contact; /* held; NULL: a message of our own, or no memory */
 	size_t max_request;
-	bool is_repeat;			      /* the edge has sent it before: SIP may have seen it */
-	struct gateway_outgoing *prev, *next; /* of one list: link.to_ask, gateway.to_send */
+	struct gateway_outgoing *prev, *next; /* of link.to_ask */
 	struct gateway_outgoing **list;	      /* which; NULL: none */
-	UT_hash_handle hh;
 	struct xfed_span uri, from_uri, body, subject, language;
 	struct xfed_span thread; /* of the stanza, kept for the pair where it is delivered; data NULL: none */
 };
@@ -159,6 +147,7 @@ struct gateway_incoming {
 	bool is_full;	      /* addressed to a full JID */
 	bool has_early_error; /* its contact's server was quicker than the edge's word: the answer is filled in */
 	enum xfed_reason early_reason;
+	struct contact *contact;	      /* held; NULL: not handed over, or no memory */
 	bool is_unacked;		      /* written, and the time was up before the partner acknowledged it */
 	struct gateway_incoming *prev, *next; /* gateway.incoming */
 	struct xfed_span local, remote;	      /* bare JIDs */
@@ -197,11 +186,9 @@ struct gateway {
 	uint64_t tell_by_ms; /* then at the latest */
 	struct rt_timer tell;
 
-	struct recipients *recipients;
+	struct attempts *attempts; /* towards SIP */
 	struct contacts *contacts;
 	struct holds *holds;
-	struct gateway_outgoing *outgoing;		    /* by id */
-	struct gateway_outgoing *to_send;		    /* at the end of the turn */
 	struct gateway_incoming *incoming, *incoming_by_id; /* a list; by stanza id */
 	size_t incoming_count;
 	struct gateway_answer *answers; /* at the end of the turn */
@@ -288,6 +275,7 @@ struct gateway_out_ids {
 };
 /* The request as it would go to its present target; borrows from `o` and `ids`. */
 void gateway_out_prepare(const struct gateway_outgoing *o, const struct sip_target *t, struct gateway_out_ids *ids, struct sip_layer_request *out);
+attempt_origin_fn gateway_out_origin;
 int gateway_out_add(struct gateway_outgoing *o); /* into its recipient's queue: OK, LIMIT, NOMEM */
 void gateway_out_pump(struct gateway *g);
 void gateway_out_acked(struct gateway *g, struct proto_inbox_run *run, uint64_t seq);
@@ -302,8 +290,7 @@ void gateway_out_timeout(void *data, uint64_t id, bool was_written);
 void gateway_out_broken(void *data, uint64_t id, bool was_written);
 void gateway_out_link_lost(struct gateway_link *l); /* what was to be asked is asked when it resumes */
 void gateway_out_tick(struct gateway *g);
-void gateway_out_give_up(struct gateway *g);	  /* leaving: what was not attempted is refused, the rest is uncertain */
-size_t gateway_out_late(const struct gateway *g); /* past their deadline without a fate */
+void gateway_out_give_up(struct gateway *g); /* leaving: what was not attempted is refused, the rest is uncertain */
 void gateway_out_free_all(struct gateway *g);
 
 /* to_xmpp.c */

@@ -17,8 +17,8 @@ static void certificate_gauge(struct gateway *g, const struct xfed_tls_creds *cr
 
 void gateway_report_gauges(struct gateway *g)
 {
-	size_t in_flight = proto_outbox_count(g->outbox) + recipients_count(g->recipients) + holds_waiting(g->holds);
-	size_t late = proto_outbox_unaccounted(g->outbox, gateway_now(g)) + gateway_out_late(g);
+	size_t in_flight = proto_outbox_count(g->outbox) + attempts_count(g->attempts) + holds_waiting(g->holds);
+	size_t late = proto_outbox_unaccounted(g->outbox, gateway_now(g)) + attempts_late(g->attempts, gateway_now(g));
 	rt_metric_set(g->core.d.metrics, RT_M_DELIVERIES_IN_FLIGHT, (double)in_flight, RT_NO_LABELS);
 	rt_metric_set(g->core.d.metrics, RT_M_DELIVERIES_UNACCOUNTED, (double)late, RT_NO_LABELS);
 	for (size_t i = 0; i < g->link_count; i++) {

@@ -69,7 +69,7 @@ static void close_links(struct gateway *g)
 /* At the end of every turn while draining. */
 void gateway_service_check(struct gateway *g)
 {
-	bool is_quiet = proto_outbox_count(g->outbox) == 0 && recipients_count(g->recipients) == 0 && !g->incoming && !g->answers &&
+	bool is_quiet = proto_outbox_count(g->outbox) == 0 && attempts_count(g->attempts) == 0 && !g->incoming && !g->answers &&
 			!policy_is_reloading(g->policy);
 	if (g->service == GATEWAY_DRAINING && is_quiet) {
 		close_links(g);
@@ -86,7 +86,7 @@ void gateway_service_leave(void *user)
 		return;
 	}
 	rt_log(RT_LOG_WARNING, "service.give-up", RT_KV_U64("to_xmpp", proto_outbox_count(g->outbox)),
-		RT_KV_U64("to_sip", recipients_count(g->recipients)), RT_END);
+		RT_KV_U64("to_sip", attempts_count(g->attempts)), RT_END);
 	gateway_out_give_up(g);
 	gateway_route_give_up(g);
 	gateway_flush_soon(g);

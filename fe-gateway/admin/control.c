@@ -167,7 +167,7 @@ static void on_status(struct rt_reply reply, const json_t *args, void *user)
 {
 	struct gateway *g = user;
 	(void)args;
-	size_t in_flight = proto_outbox_count(g->outbox) + recipients_count(g->recipients) + holds_waiting(g->holds);
+	size_t in_flight = proto_outbox_count(g->outbox) + attempts_count(g->attempts) + holds_waiting(g->holds);
 	json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:i, s:s, s:o, s:o, s:{s:i, s:i}, s:I, s:o}", "name", policy_config(g->policy)->name, "role",
 		"gateway", "version", XFED_VERSION, "uptime_s", (json_int_t)((gateway_now(g) - g->core.d.started_ms) / 1000), "pid", (int)getpid(),
 		"state", gateway_service_name(g->service), "problems", problems(g), "channel", channel(g), "streams", "in", 0, "out", 0,

@@ -92,7 +92,7 @@ static void user_facts(struct explaining *x, struct xfed_jid *user, const struct
 		x->is_broken = true;
 		return;
 	}
-	contacts_facts(g->contacts, ours, theirs, gateway_now(g), &contact);
+	contact_facts(contacts_find(g->contacts, ours, theirs), gateway_now(g), &contact);
 	f->is_contact_authorised = contact.is_authorised;
 }
 

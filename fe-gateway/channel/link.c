@@ -15,7 +15,7 @@ static void drain(struct gateway_session *run);
 
 static void session_free(struct gateway_session *run)
 {
-	if (!run->job_running) { /* else when the job comes back */
+	if (!rt_job_is_running(&run->job)) { /* else when the job comes back */
 		proto_session_free(run->session);
 		xfed_free(run);
 	}
@@ -230,7 +230,6 @@ static void run_job(void *arg)
 static void job_done(void *arg)
 {
 	struct gateway_session *run = arg;
-	run->job_running = false;
 	if (!run->link) {
 		session_free(run);
 		return;
@@ -242,20 +241,11 @@ static void job_done(void *arg)
 	drain(run);
 }
 
-static void start_job(struct gateway_session *run)
-{
-	run->job_running = true;
-	if (rt_job_submit(run->gw->core.d.loop, run_job, job_done, run) != XFED_OK) {
-		run_job(run);
-		XFED_REQUIRE(rt_loop_post(run->gw->core.d.loop, job_done, run) == XFED_OK);
-	}
-}
-
 static void perform(struct gateway_session *run, const struct proto_action *act)
 {
 	switch (act->type) {
 	case PROTO_ACT_JOB:
-		start_job(run);
+		rt_job_start(&run->job, run->gw->core.d.loop, run_job, job_done, run);
 		break;
 	case PROTO_ACT_UP:
 		link_up(run->link);
@@ -302,7 +292,7 @@ static size_t on_bytes(void *user, struct xfed_span in)
 	struct proto_event ev = { .type = PROTO_EV_BYTES, .bytes = in };
 	proto_session_step(run->session, &ev, gateway_now(l->gw));
 	size_t consumed = ev.consumed;
-	if (consumed < in.len && !run->job_running) {
+	if (consumed < in.len && !rt_job_is_running(&run->job)) {
 		rt_stream_resume(l->stream);
 	}
 	gateway_flush_soon(l->gw); /* a Pong, and what else the session answers by itself */
@@ -505,7 +495,7 @@ void gateway_links_flush(struct gateway *g)
 {
 	for (size_t i = 0; i < g->link_count; i++) {
 		struct gateway_link *l = &g->links[i];
-		if (!l->run || l->run->job_running) {
+		if (!l->run || rt_job_is_running(&l->run->job)) {
 			continue;
 		}
 		if (l->is_up) {
@@ -542,7 +532,7 @@ void gateway_links_close(struct gateway *g)
 		struct gateway_link *l = &g->links[i];
 		l->is_stopped = true;
 		rt_timer_set(&l->redial, 0);
-		if (l->run && !l->run->job_running) {
+		if (l->run && !rt_job_is_running(&l->run->job)) {
 			step(l->run,
 				&(struct proto_event){ .type = PROTO_EV_CLOSE, .reason = XFED_REASON_CHANNEL_DOWN, .text = "the gateway stops" });
 		}

@@ -23,6 +23,7 @@ struct taken {
 	struct xfed_jid from, to;
 	const struct gateway_domain *domain;
 	struct gateway_incoming *in;
+	struct contact *known; /* of the pair */
 };
 
 /* ---- who and where ---- */
@@ -160,7 +161,8 @@ static enum iw_fate translate(struct taken *t, struct iw_xmpp_im *out)
 {
 	struct contact_facts facts;
 	struct iw_sip_message content = content_of(t->m);
-	contacts_facts(t->g->contacts, t->in->local, t->in->remote, gateway_now(t->g), &facts);
+	t->known = contacts_find(t->g->contacts, t->in->local, t->in->remote);
+	contact_facts(t->known, gateway_now(t->g), &facts);
 	struct iw_xmpp_envelope envelope = { .from = &t->from, .to = &t->to, .id = t->in->stanza_id, .type = facts.type, .thread = facts.thread };
 	enum iw_fate fate = iw_im_to_xmpp(&t->a, &content, &envelope, out);
 	const char *word = fate == IW_DELIVER ? "translated" : fate == IW_REFUSE ? "refused" : "failed";
@@ -280,7 +282,10 @@ static enum xfed_reason send_on(struct taken *t, const struct xfed_xml_elem *ele
 		return proto_outbox_refusal(rc, XFED_REASON_SIP_REQUEST_MALFORMED);
 	}
 	/* Writing to somebody is what authorises an answer; without memory the contact only has to be written to again. */
-	contacts_wrote(g->contacts, t->in->local, t->in->remote, gateway_now(g));
+	t->in->contact = contacts_hold(g->contacts, t->known, t->in->local, t->in->remote);
+	if (t->in->contact) {
+		contact_wrote(t->in->contact, gateway_now(g));
+	}
 	gateway_flush_soon(g);
 	return XFED_REASON_NONE;
 }

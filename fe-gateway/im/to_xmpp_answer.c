@@ -21,6 +21,7 @@ static void incoming_free(struct gateway_incoming *in)
 	HASH_DELETE(hh, in->gw->incoming_by_id, in);
 	DL_DELETE(in->gw->incoming, in);
 	in->gw->incoming_count--;
+	contacts_give_back(in->gw->contacts, in->contact, gateway_now(in->gw));
 	xfed_free(in);
 }
 
@@ -140,7 +141,7 @@ static void hold_or_deliver(struct gateway_incoming *in)
 	struct gateway *g = in->gw;
 	struct contact_facts facts;
 	uint64_t now = gateway_now(g), hold_ms = policy_config(g->policy)->sip.error_hold_ms;
-	contacts_facts(g->contacts, in->local, in->remote, now, &facts);
+	contact_facts(in->contact, now, &facts);
 	struct hold h = {
 		.id = in->stanza_id,
 		.local = in->local,

@@ -10,6 +10,7 @@
 /* A revision is told to nobody before the store has it: read on a worker, written by the store, then swapped. */
 struct policy_reload {
 	struct policy *policy;
+	struct rt_job job;
 	struct rt_reply reply;
 	struct rt_conf_errors errors;
 	struct policy_files *files; /* read */
@@ -130,18 +131,15 @@ static void done(void *arg)
 static void begin(struct policy *p, struct rt_reply reply, bool is_check)
 {
 	struct policy_reload *r = xfed_calloc(1, sizeof(*r));
-	if (r) {
-		*r = (struct policy_reload){ .policy = p, .reply = reply, .revision = p->revision, .is_check = is_check };
-		rt_conf_errors_init(&r->errors);
-		if (rt_job_submit(p->core->d.loop, run, done, r) == XFED_OK) {
-			p->reload = r;
-			return;
-		}
-		rt_conf_errors_deinit(&r->errors);
-		xfed_free(r);
+	if (!r) {
+		rt_log(RT_LOG_ERROR, "config.reload", RT_KV_BOOL("ok", false), RT_KV_STR("text", "out of memory"), RT_END);
+		rt_reply_fail(reply, "failed", "out of memory");
+		return;
 	}
-	rt_log(RT_LOG_ERROR, "config.reload", RT_KV_BOOL("ok", false), RT_KV_STR("text", "out of memory"), RT_END);
-	rt_reply_fail(reply, "failed", "out of memory");
+	*r = (struct policy_reload){ .policy = p, .reply = reply, .revision = p->revision, .is_check = is_check };
+	rt_conf_errors_init(&r->errors);
+	p->reload = r;
+	rt_job_start(&r->job, p->core->d.loop, run, done, r);
 }
 
 void policy_reload(struct policy *p, struct rt_reply reply)

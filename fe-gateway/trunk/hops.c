@@ -170,11 +170,6 @@ void trunk_send_unreached(struct trunk_send *s)
 	trunk_hop_is(s->hop, false, XFED_REASON_SIP_SERVER_UNREACHABLE, "no connection");
 }
 
-bool trunk_send_next_place(struct trunk_send *s, enum sip_attempt_end how, int status, bool was_written)
-{
-	return sip_failover_next(s->places, how, status, was_written);
-}
-
 /* ---- their state ---- */
 
 void trunk_hop_is(struct trunk_hop *h, bool is_up, enum xfed_reason reason, const char *text)

@@ -109,7 +109,7 @@ void sip_conn_close(struct sip_conn *c, enum xfed_reason reason, const char *tex
 	rt_timer_set(&c->timer, 0);
 	struct sip_conn_waiting *waiting = c->waiting;
 	c->waiting = NULL;
-	if (!c->job_running) { /* else when the job comes back */
+	if (!rt_job_is_running(&c->job)) { /* else when the job comes back */
 		sip_conn_free(c);
 	}
 	fail_waiting(t, waiting);
@@ -342,7 +342,7 @@ static size_t on_bytes(void *user, struct xfed_span in)
 		sip_conn_rearm(c);
 		return in.len;
 	}
-	if (c->job_running) {
+	if (rt_job_is_running(&c->job)) {
 		return 0; /* the session is the job's: job_done() resumes */
 	}
 	size_t room = xfed_tls_input_room(c->tls), len = in.len < room ? in.len : room;
@@ -494,7 +494,7 @@ void sip_conn_free_all(struct sip_io *io)
 		c->stream = NULL;
 		c->is_closed = c->is_dying = true;
 		rt_timer_close(&c->timer);
-		if (!c->job_running) {
+		if (!rt_job_is_running(&c->job)) {
 			sip_conn_free(c);
 		}
 	}

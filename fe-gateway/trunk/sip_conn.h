@@ -7,6 +7,7 @@
 
 #include "sip/framer.h"
 #include "trunk/trunk_impl.h"
+#include "xfed/rt/job.h"
 #include "xfed/rt/listener.h"
 #include "xfed/rt/stream.h"
 #include "xfed/rt/udp.h"
@@ -28,9 +29,10 @@ struct sip_conn {
 	struct sip_io *io;
 	uint64_t id; /* the flow's number */
 	enum sip_transport transport;
-	bool is_client, is_open, is_dying, is_closed, job_running;
+	bool is_client, is_open, is_dying, is_closed;
 	struct rt_stream *stream;
 	struct xfed_tls *tls; /* NULL over TCP */
+	struct rt_job job;    /* a step of the handshake */
 	enum xfed_tls_result job_result;
 	struct xfed_tls_facts facts; /* once it is open */
 	struct sip_framer framer;

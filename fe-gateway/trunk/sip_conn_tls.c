@@ -1,8 +1,6 @@
 /* TLS of a SIP connection: what goes through the session, and the handshake as jobs. */
 #include "trunk/sip_conn.h"
 
-#include "xfed/rt/job.h"
-
 /* ---- through the session ---- */
 
 bool sip_conn_tls_flush(struct sip_conn *c)
@@ -93,7 +91,6 @@ static void run_job(void *arg)
 static void job_done(void *arg)
 {
 	struct sip_conn *c = arg;
-	c->job_running = false;
 	if (c->is_closed) {
 		sip_conn_free(c);
 		return;
@@ -118,11 +115,7 @@ static void job_done(void *arg)
 
 void sip_conn_tls_step(struct sip_conn *c)
 {
-	c->job_running = true;
-	if (rt_job_submit(c->trunk->core->d.loop, run_job, job_done, c) != XFED_OK) {
-		run_job(c);
-		XFED_REQUIRE(rt_loop_post(c->trunk->core->d.loop, job_done, c) == XFED_OK);
-	}
+	rt_job_start(&c->job, c->trunk->core->d.loop, run_job, job_done, c);
 }
 
 int sip_conn_tls_new(struct sip_conn *c)

@@ -97,8 +97,6 @@ void trunk_send_timed_out(struct trunk_send *s);
 void trunk_send_broken(struct trunk_send *s, bool was_written);
 /* No other place was left to try after that: the hop is down. */
 void trunk_send_unreached(struct trunk_send *s);
-/* True: there is another place, and it is certain that nobody has the request. `status` of a response, else 0. */
-bool trunk_send_next_place(struct trunk_send *s, enum sip_attempt_end how, int status, bool was_written);
 
 /* ---- requests of peers ---- */
 

@@ -1,4 +1,4 @@
-#include "admin/probe.h"
+#include "s2s/s2s_impl.h"
 
 #include <utlist.h>
 
@@ -7,11 +7,12 @@
 #define LINGER_MS 2000
 
 /* With `fn` NULL nobody waits any more: it only says goodbye, or waits for its job. */
-struct edge_probe {
-	struct edge_probe *prev, *next; /* edge->probes */
-	struct edge *edge;
+struct s2s_probe {
+	struct s2s_probe *prev, *next; /* s2s->probes */
+	struct s2s *s2s;
 	struct rt_stream *stream;
-	struct xfed_s2s *s2s; /* NULL while connecting */
+	struct xfed_s2s *machine; /* NULL while connecting */
+	struct rt_job job;
 	struct xfed_tls *job_tls;
 	enum xfed_tls_result job_result;
 	struct rt_timer timer;
@@ -19,21 +20,21 @@ struct edge_probe {
 	struct xfed_tls_creds *creds; /* of the decision, held */
 	char hash[XFED_DIALBACK_HEX + 1];
 	uint32_t timeout_ms;
-	edge_probe_fn *fn;
+	void (*fn)(void *user, const struct s2s_probe_result *r);
 	void *user;
 	bool is_closed, wants_close;
 	char local[XFED_JID_PART_BYTES + 1], remote[XFED_JID_PART_BYTES + 1];
 };
 
-static void drive(struct edge_probe *p, struct xfed_s2s_event *ev);
+static void drive(struct s2s_probe *p, struct xfed_s2s_event *ev);
 
-static void release(struct edge_probe *p)
+static void release(struct s2s_probe *p)
 {
-	if (p->s2s && xfed_s2s_has_job(p->s2s)) {
+	if (p->machine && xfed_s2s_has_job(p->machine)) {
 		return; /* when it comes back */
 	}
-	DL_DELETE(p->edge->probes, p);
-	xfed_s2s_free(p->s2s);
+	DL_DELETE(p->s2s->probes, p);
+	xfed_s2s_free(p->machine);
 	xfed_tls_creds_unref(p->creds);
 	xfed_wipe(p->hash, sizeof(p->hash));
 	rt_timer_close(&p->timer);
@@ -41,16 +42,16 @@ static void release(struct edge_probe *p)
 	xfed_free(p);
 }
 
-static void report(struct edge_probe *p, struct edge_probe_result *r)
+static void report(struct s2s_probe *p, struct s2s_probe_result *r)
 {
-	edge_probe_fn *fn = p->fn;
+	void (*fn)(void *user, const struct s2s_probe_result *r) = p->fn;
 	struct xfed_s2s_info info;
 	p->fn = NULL;
 	if (!fn) {
 		return;
 	}
-	if (p->s2s) {
-		xfed_s2s_info(p->s2s, &info);
+	if (p->machine) {
+		xfed_s2s_info(p->machine, &info);
 		r->info = &info;
 	}
 	fn(p->user, r);
@@ -60,16 +61,16 @@ static void report(struct edge_probe *p, struct edge_probe_result *r)
 
 static void run_job(void *arg)
 {
-	struct edge_probe *p = arg;
+	struct s2s_probe *p = arg;
 	p->job_result = xfed_tls_handshake_step(p->job_tls);
 }
 
 static void job_done(void *arg)
 {
-	struct edge_probe *p = arg;
+	struct s2s_probe *p = arg;
 	struct xfed_s2s_event ev = { .type = XFED_S2S_JOB_DONE, .tls_result = p->job_result };
 	if (p->is_closed) {
-		xfed_s2s_step(p->s2s, &ev, rt_loop_now_ms(p->edge->core.d.loop));
+		xfed_s2s_step(p->machine, &ev, core_now(p->s2s->core));
 		release(p);
 		return;
 	}
@@ -77,15 +78,10 @@ static void job_done(void *arg)
 	drive(p, &ev);
 }
 
-static void start_job(struct edge_probe *p, struct xfed_tls *tls)
+static void start_job(struct s2s_probe *p, struct xfed_tls *tls)
 {
 	p->job_tls = tls;
-	if (rt_job_submit(p->edge->core.d.loop, run_job, job_done, p) != XFED_OK) {
-		run_job(p);
-		if (rt_loop_post(p->edge->core.d.loop, job_done, p) != XFED_OK) {
-			XFED_REQUIRE(!"no memory for a probe's handshake");
-		}
-	}
+	rt_job_start(&p->job, p->s2s->core->d.loop, run_job, job_done, p);
 }
 
 /* A close without a reason of its own, before the login, is no clean close. */
@@ -94,9 +90,9 @@ static enum xfed_reason reason_of(const struct xfed_s2s_action *act)
 	return xfed_reason_info(act->reason)->condition ? act->reason : XFED_REASON_NET_STREAM_LOST;
 }
 
-static void perform(struct edge_probe *p, const struct xfed_s2s_action *act)
+static void perform(struct s2s_probe *p, const struct xfed_s2s_action *act)
 {
-	struct edge_probe_result r = { .side = act->side, .text = act->text ? act->text : "" };
+	struct s2s_probe_result r = { .side = act->side, .text = act->text ? act->text : "" };
 	switch (act->type) {
 	case XFED_S2S_JOB:
 		start_job(p, act->tls);
@@ -130,11 +126,11 @@ static void perform(struct edge_probe *p, const struct xfed_s2s_action *act)
 	}
 }
 
-static void one_step(struct edge_probe *p, struct xfed_s2s_event *ev)
+static void one_step(struct s2s_probe *p, struct xfed_s2s_event *ev)
 {
 	struct xfed_s2s_action act;
-	xfed_s2s_step(p->s2s, ev, rt_loop_now_ms(p->edge->core.d.loop));
-	while (xfed_s2s_next(p->s2s, &act)) {
+	xfed_s2s_step(p->machine, ev, core_now(p->s2s->core));
+	while (xfed_s2s_next(p->machine, &act)) {
 		perform(p, &act);
 	}
 	if (p->wants_close && !p->is_closed) {
@@ -144,26 +140,26 @@ static void one_step(struct edge_probe *p, struct xfed_s2s_event *ev)
 	}
 }
 
-static void pump(struct edge_probe *p)
+static void pump(struct s2s_probe *p)
 {
 	struct xfed_s2s_event ev = { .type = XFED_S2S_PUMP };
-	while (!p->is_closed && xfed_s2s_has_pending(p->s2s)) {
+	while (!p->is_closed && xfed_s2s_has_pending(p->machine)) {
 		one_step(p, &ev);
 	}
 }
 
-static void settle_down(struct edge_probe *p)
+static void settle_down(struct s2s_probe *p)
 {
 	if (p->is_closed) {
 		release(p);
 		return;
 	}
 	rt_stream_kick(p->stream);
-	rt_timer_set(&p->timer, xfed_s2s_deadline(p->s2s));
+	rt_timer_set(&p->timer, xfed_s2s_deadline(p->machine));
 }
 
 /* `p` may be gone afterwards. */
-static void drive(struct edge_probe *p, struct xfed_s2s_event *ev)
+static void drive(struct s2s_probe *p, struct xfed_s2s_event *ev)
 {
 	one_step(p, ev);
 	pump(p);
@@ -172,9 +168,9 @@ static void drive(struct edge_probe *p, struct xfed_s2s_event *ev)
 
 static size_t on_bytes(void *user, struct xfed_span in)
 {
-	struct edge_probe *p = user;
+	struct s2s_probe *p = user;
 	size_t taken = 0;
-	while (taken < in.len && !p->is_closed && !xfed_s2s_has_job(p->s2s)) {
+	while (taken < in.len && !p->is_closed && !xfed_s2s_has_job(p->machine)) {
 		struct xfed_s2s_event ev = { .type = XFED_S2S_BYTES, .bytes = xfed_span_make(in.data + taken, in.len - taken) };
 		one_step(p, &ev);
 		pump(p);
@@ -200,17 +196,17 @@ static void on_eof(void *user)
 
 static void on_timer(void *user)
 {
-	struct edge_probe *p = user;
+	struct s2s_probe *p = user;
 	struct xfed_s2s_event ev = { .type = XFED_S2S_TICK };
-	if (p->s2s && !p->is_closed) {
+	if (p->machine && !p->is_closed) {
 		drive(p, &ev);
 	}
 }
 
-static int make_conductor(struct edge_probe *p)
+static int make_conductor(struct s2s_probe *p)
 {
 	struct xfed_s2s_config cfg = {
-		.env = &p->edge->core.d.env,
+		.env = &p->s2s->core->d.env,
 		.direction = XFED_S2S_OUT,
 		.out = rt_stream_out(p->stream),
 		.local = xfed_span_str(p->local),
@@ -218,19 +214,19 @@ static int make_conductor(struct edge_probe *p)
 		.decision = p->decision,
 		.establish_ms = p->timeout_ms,
 	};
-	return xfed_s2s_new(&cfg, &p->s2s);
+	return xfed_s2s_new(&cfg, &p->machine);
 }
 
 static void on_connect(void *user, enum xfed_reason reason)
 {
-	struct edge_probe *p = user;
+	struct s2s_probe *p = user;
 	if (reason == XFED_REASON_NONE && make_conductor(p) == XFED_OK) {
 		struct xfed_s2s_event ev = { .type = XFED_S2S_START };
 		drive(p, &ev);
 		return;
 	}
 	reason = reason != XFED_REASON_NONE ? reason : XFED_REASON_STREAM_INTERNAL;
-	struct edge_probe_result r = { .reason = reason, .side = xfed_reason_info(reason)->side, .text = rt_stream_error_text(p->stream) };
+	struct s2s_probe_result r = { .reason = reason, .side = xfed_reason_info(reason)->side, .text = rt_stream_error_text(p->stream) };
 	report(p, &r);
 	release(p);
 }
@@ -239,15 +235,8 @@ static const struct rt_stream_handlers handlers = { .on_connect = on_connect, .o
 
 /* ---- beginning and end ---- */
 
-const struct rt_addr *edge_source_for(const struct edge *e, const struct rt_addr *to, struct rt_addr *storage)
-{
-	const char *from = e->config->external.source;
-	bool has_source = from && rt_addr_parse_host(storage, xfed_span_str(from), 0) == XFED_OK;
-	return has_source && storage->sa.sa_family == to->sa.sa_family ? storage : NULL;
-}
-
 /* The policy the decision comes from may be swapped before TCP is there: what it borrows is kept. */
-static void keep_decision(struct edge_probe *p, const struct xfed_s2s_decision *d)
+static void keep_decision(struct s2s_probe *p, const struct xfed_s2s_decision *d)
 {
 	p->decision = *d;
 	p->creds = d->creds ? xfed_tls_creds_ref(d->creds) : NULL;
@@ -258,25 +247,25 @@ static void keep_decision(struct edge_probe *p, const struct xfed_s2s_decision *
 	p->decision.dialback_hash = xfed_span_str(p->hash);
 }
 
-int edge_probe_new(struct edge *e, const struct edge_probe_config *cfg, struct edge_probe **out)
+int s2s_probe_new(struct s2s *s, const struct s2s_probe_config *cfg, struct s2s_probe **out)
 {
 	struct rt_addr source;
-	struct edge_probe *p = xfed_calloc(1, sizeof(*p));
+	struct s2s_probe *p = xfed_calloc(1, sizeof(*p));
 	*out = NULL;
 	if (!p) {
 		return XFED_ERR_NOMEM;
 	}
-	p->edge = e;
+	p->s2s = s;
 	p->timeout_ms = cfg->timeout_ms;
 	p->fn = cfg->fn;
 	p->user = cfg->user;
 	snprintf(p->local, sizeof(p->local), "%s", cfg->local);
 	snprintf(p->remote, sizeof(p->remote), "%s", cfg->remote);
 	keep_decision(p, &cfg->decision);
-	DL_APPEND(e->probes, p);
-	int rc = rt_timer_init(&p->timer, e->core.d.loop, on_timer, p);
+	DL_APPEND(s->probes, p);
+	int rc = rt_timer_init(&p->timer, s->core->d.loop, on_timer, p);
 	if (rc == XFED_OK) {
-		rc = rt_stream_connect(e->core.d.loop, cfg->to, edge_source_for(e, cfg->to, &source), e->config->limits.connect_timeout_ms, &handlers,
+		rc = rt_stream_connect(s->core->d.loop, cfg->to, s2s_source_for(s, cfg->to, &source), s->config->limits.connect_timeout_ms, &handlers,
 			p, XFED_S2S_OUTPUT_BYTES, &p->stream);
 	}
 	if (rc != XFED_OK) {
@@ -288,27 +277,27 @@ int edge_probe_new(struct edge *e, const struct edge_probe_config *cfg, struct e
 }
 
 /* It says goodbye where a stream is open. */
-void edge_probe_cancel(struct edge_probe *p)
+void s2s_probe_cancel(struct s2s_probe *p)
 {
 	struct xfed_s2s_event end = { .type = XFED_S2S_CLOSE, .reason = XFED_REASON_STREAM_CLOSED_IDLE, .text = "" };
 	if (!p) {
 		return;
 	}
 	p->fn = NULL;
-	if (!p->s2s) {
+	if (!p->machine) {
 		release(p);
 	} else if (!p->is_closed) {
 		drive(p, &end);
 	}
 }
 
-void edge_probes_free(struct edge *e)
+void s2s_probes_close(struct s2s *s)
 {
-	struct edge_probe *p, *next;
-	DL_FOREACH_SAFE(e->probes, p, next) {
-		edge_probe_cancel(p);
+	struct s2s_probe *p, *next;
+	DL_FOREACH_SAFE(s->probes, p, next) {
+		s2s_probe_cancel(p);
 	}
-	DL_FOREACH_SAFE(e->probes, p, next) { /* these wait for the peer's goodbye, or for their job */
+	DL_FOREACH_SAFE(s->probes, p, next) { /* these wait for the peer's goodbye, or for their job */
 		p->is_closed = true;
 		rt_stream_close(p->stream);
 		p->stream = NULL;
