@@ -218,7 +218,7 @@ def main(argv):
     parser.add_argument("--exceptions", default=os.path.join(HERE, "exceptions"))
     parser.add_argument("--mend", action="store_true")
     parser.add_argument("rest", nargs="*")
-    args = parser.parse_args(argv[1:])
+    args = parser.parse_intermixed_args(argv[1:])
     listed = read_exceptions(args.exceptions)
     if args.check == "source":
         found = judge_source(args.root)
