@@ -202,6 +202,7 @@ static enum xfed_reason check_size(struct gateway_outgoing *o)
 
 static enum xfed_reason queue(struct gateway_outgoing *o, const struct gateway_domain *d, uint64_t deadline_ms)
 {
+	o->send.user = &o->gw->trunk_user;
 	o->send.hop = trunk_hop_of(o->gw->trunk, d);
 	o->max_request = d->max_request_bytes;
 	o->attempt.item.deadline_ms = deadline_ms;

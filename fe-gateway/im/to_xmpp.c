@@ -7,7 +7,6 @@
 #include "interwork/address.h"
 #include "interwork/im.h"
 #include "sip/date.h"
-#include "sip/dispatch.h"
 #include "xfed/hash.h"
 
 #define SCRATCH_BYTES (2 * 1024 * 1024) /* a body of 64 KiB, its tree, and the copies translation makes */
@@ -338,15 +337,10 @@ static void take_message(struct taken *t, const struct sip_flow_info *flow)
 	}
 }
 
-void gateway_take_request(void *data, uint64_t txn, const struct sip_message *m, const struct sip_flow_info *flow)
+void gateway_take_request(void *data, const struct sip_incoming *rq)
 {
-	struct gateway *g = data;
-	if (xfed_span_is(m->method, "OPTIONS")) {
-		gateway_answer_alone(g, txn, 200, "Allow: " SIP_ALLOW "\r\nAccept: text/plain\r\n");
-		return;
-	}
-	struct taken t = { .g = g, .txn = txn, .m = m };
+	struct taken t = { .g = data, .txn = rq->txn, .m = rq->message };
 	xfed_arena_init(&t.a, SCRATCH_BYTES);
-	take_message(&t, flow);
+	take_message(&t, rq->flow);
 	xfed_arena_deinit(&t.a);
 }

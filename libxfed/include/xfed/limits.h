@@ -221,7 +221,8 @@
 #define XFED_SIP_HEADERS_MAX		      128
 #define XFED_SIP_UDP_REQUEST_BYTES	      1300 /* [C3-02] */
 #define XFED_SIP_MAX_REQUEST		      (15 * 1024)
-#define XFED_SIP_ROUTES_MAX		      16 /* proxies in the way of a dialog */
+#define XFED_SIP_ROUTES_MAX		      16    /* proxies in the way of a dialog */
+#define XFED_SIP_DIALOGS_MAX		      16384 /* subscriptions and sessions, of both directions */
 #define XFED_SIP_TRANSACTIONS_MAX	      65536
 #define XFED_SIP_TRANSACTIONS_RESERVE_PERCENT 10 /* of them, kept for requests of ours */
 #define XFED_SIP_CONNECTIONS_MAX	      1024
