@@ -9,6 +9,7 @@
 #define TRYING_AFTER (T1 + 2 * T1 + 4 * T1) /* when a client's Timer E reaches T2: RFC 4320 section 4.1 */
 #define C	     180000		    /* RFC 3261 section 16.6 step 11; nothing else bounds a ringing INVITE */
 #define SAY_100	     200		    /* RFC 3261 section 17.2.1 */
+#define UNANSWERED   170000		    /* an INVITE to a user of ours: before the C of whoever asks */
 #define NEVER	     UINT64_MAX
 #define KEEP	     (UINT64_MAX - 1) /* the limit of the state before goes on */
 
@@ -55,9 +56,9 @@ static const struct row {
 	[SIP_STATE_S_CONFIRMED] =       /* I */
 		{ "S_CONFIRMED",        false, false, NOTHING,    NEVER,        0,     T4,      0,       QUIET },
 	[SIP_STATE_S_INVITE_TRYING] =
-		{ "S_INVITE_TRYING",    false, true,  SAY_TRYING, SAY_100,      0,     C,       C,       GIVE_UP },
+		{ "S_INVITE_TRYING",    false, true,  SAY_TRYING, SAY_100,      0,     UNANSWERED, UNANSWERED, GIVE_UP },
 	[SIP_STATE_S_INVITE_PROCEEDING] =
-		{ "S_INVITE_PROCEEDING", false, true, NOTHING,    NEVER,        0,     C,       C,       GIVE_UP },
+		{ "S_INVITE_PROCEEDING", false, true, NOTHING,    NEVER,        0,     UNANSWERED, UNANSWERED, GIVE_UP },
 	[SIP_STATE_S_ACCEPTED] =        /* L; RFC 3261 section 13.3.1.4 */
 		{ "S_ACCEPTED",         false, false, REPEAT,     T1,           T2,    B_F_H_J, B_F_H_J, NO_ACK },
 	[SIP_STATE_S_ACKNOWLEDGED] =

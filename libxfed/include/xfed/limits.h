@@ -202,6 +202,7 @@
  *                     share limits.unauthenticated of them by address and network, for UNPROVED_MS at most
  *   ANSWER_WITHIN, ERROR_HOLD   a partner that is silent: the user who wrote to it
  *   LOCATE_*, FAILED  the zone and the places of a next hop: its domain
+ *   DIALOGS           SIP servers that may send, and users here who subscribe or call; strangers hold none
  *   QUEUE, HOP_PERCENT   partners whose messages wait for one next hop: others to that hop; a hop never has more than its percent
  */
 #define XFED_SIP_T1_MS			      500
