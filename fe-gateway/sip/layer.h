@@ -30,41 +30,9 @@
 #define SIP_LAYER_H
 
 #include "sip/dialog.h"
-#include "sip/message.h"
-#include "sip/print.h"
+#include "sip/flow.h"
 #include "sip/user.h"
 #include "xfed/env.h"
-
-enum sip_transport {
-	SIP_UDP,
-	SIP_TCP,
-	SIP_TLS,
-};
-#define SIP_TRANSPORT_COUNT 3
-
-const char *sip_transport_name(enum sip_transport t); /* "UDP", "TCP", "TLS" */
-
-#define SIP_IP_SIZE   46  /* text of an address, IPv6 without brackets, with its terminator */
-#define SIP_NAME_SIZE 254 /* a DNS name with its terminator */
-
-struct sip_flow_info {
-	uint64_t id;
-	enum sip_transport transport;
-	char peer_ip[SIP_IP_SIZE]; /* without a zone ("%eth0") */
-	uint16_t peer_port;
-	char local_ip[SIP_IP_SIZE];
-	uint16_t local_port;
-	bool is_known; /* may send as one of our domains, or we have dialled it; else a stranger */
-};
-
-struct sip_target {
-	uint64_t flow; /* not 0: this connection and no other, or this UDP socket (ip and port then
-			  say where to) */
-	enum sip_transport transport;
-	char ip[SIP_IP_SIZE];
-	uint16_t port;
-	char tls_name[SIP_NAME_SIZE]; /* name the certificate must carry; empty on UDP and TCP */
-};
 
 struct sip_layer_config {
 	/* How we name ourselves in Via, by transport. A transport with an empty host sends no
