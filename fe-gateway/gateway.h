@@ -499,10 +499,8 @@ void gateway_failures_ask(struct gateway *g, const struct journal_question *q, g
 json_t *gateway_failures_last(struct gateway *g, struct xfed_span local, struct xfed_span remote, const char *direction);
 
 /* control.c */
-extern const struct rt_control_command gateway_commands[];
+extern const struct rt_command_table gateway_commands;
 /* control_ops.c, control_explain.c */
-rt_command_handler gateway_on_stream_show, gateway_on_stream_close, gateway_on_failures_list, gateway_on_failures_show, gateway_on_failures_retry,
-	gateway_on_partner_check, gateway_on_explain;
 /* The file a partner comes from. */
 void gateway_partner_path(const struct gateway *g, const struct xfed_partner *p, char out[512]);
 
