@@ -5,18 +5,6 @@
 
 /* ---- credentials ---- */
 
-static int load_partner_creds(const struct edge_config *c, struct xfed_tls_creds **out, char error[256])
-{
-	struct rt_pem_pair pairs[RT_PEM_PAIRS_MAX];
-	struct rt_pem_files files = {
-		.pairs = pairs, .pair_count = c->certificates.count, .ca = c->trust.ca, .crls = c->trust.crl.items, .crl_count = c->trust.crl.count
-	};
-	for (size_t i = 0; i < c->certificates.count && i < RT_PEM_PAIRS_MAX; i++) {
-		pairs[i] = (struct rt_pem_pair){ c->certificates.items[i].certificate, c->certificates.items[i].key };
-	}
-	return rt_creds_load(&files, out, error);
-}
-
 static int load_channel_creds(const struct edge_config *c, struct xfed_tls_creds **out, char error[256])
 {
 	struct rt_pem_pair pair = { c->channel.certificate, c->channel.key };
@@ -27,7 +15,7 @@ static int load_channel_creds(const struct edge_config *c, struct xfed_tls_creds
 int edge_load_creds(const struct edge_config *c, struct xfed_tls_creds **partners, struct xfed_tls_creds **channel, char error[256])
 {
 	*partners = *channel = NULL;
-	int rc = load_partner_creds(c, partners, error);
+	int rc = s2s_load_creds(c, partners, error);
 	if (rc == XFED_OK) {
 		rc = load_channel_creds(c, channel, error);
 	}
@@ -36,18 +24,6 @@ int edge_load_creds(const struct edge_config *c, struct xfed_tls_creds **partner
 		*partners = NULL;
 	}
 	return rc;
-}
-
-/* Public CAs leave clientAuth out since 2026: some peers then refuse our certificate for EXTERNAL. Said once, at start. */
-static void warn_about_certificates(const struct edge *e)
-{
-	for (size_t i = 0; xfed_tls_creds_cert(e->creds, i); i++) {
-		const struct xfed_cert_facts *f = xfed_cert_facts(xfed_tls_creds_cert(e->creds, i));
-		if (f->eku != 0 && !(f->eku & (XFED_EKU_CLIENT | XFED_EKU_ANY))) {
-			rt_log(RT_LOG_WARNING, "certificate.no-client-auth", RT_KV_STR("certificate", f->subject),
-				RT_KV_STR("text", "partners that insist on clientAuth (ejabberd) will refuse it for EXTERNAL"), RT_END);
-		}
-	}
 }
 
 /* ---- the turn's end and time ---- */
@@ -73,14 +49,10 @@ static void tick(void *user, uint64_t now)
 	edge_route_ended(e);
 	proto_inbox_tick(e->inbox, now);
 	proto_sipmemory_tick(e->sips, now);
-	edge_pairs_tick(e, now);
-	edge_newest_tick(e, now);
-	edge_rates_tick(e, now);
-	edge_certs_tick(e);
-	edge_failures_tick(e, now);
-	edge_admission_tick(e, now);
-	edge_work_tick(e, now);
-	rt_tidy(&e->tidy, e->freed, now);
+	s2s_tick(e->s2s, now);
+	edge_links_tick(e);
+	edge_events_tick(e, now);
+	rt_sources_tick(&e->linkers, now);
 	edge_service_conn_gone(e);
 }
 
@@ -103,29 +75,37 @@ bool edge_reload(struct edge *e, struct rt_conf_errors *errors)
 		return false;
 	}
 	rt_daemon_log_changes(&edge_config_table, e->config, fresh);
-	xfed_tls_creds_unref(e->creds);
 	xfed_tls_creds_unref(e->channel_creds);
-	e->creds = partners;
 	e->channel_creds = channel;
+	rt_resolver_flush(e->core.d.resolver);
+	s2s_configure(e->s2s, fresh, partners);
 	edge_config_free(e->config);
 	e->config = fresh;
-	edge_admission_configure(e);
-	edge_work_configure(e);
 	rt_log_configure(fresh->log.level, fresh->log.format, fresh->log.mask_addresses);
-	edge_certs_judge(e);
-	rt_resolver_flush(e->core.d.resolver);
-	edge_reach_forget(e);
-	edge_pairs_forget_backoff(e);
-	warn_about_certificates(e);
+	edge_links_judge(e);
 	rt_daemon_log_reload(true);
 	return true;
 }
 
 /* ---- what the daemon asks ---- */
 
+void edge_gauges(struct edge *e)
+{
+	struct rt_metrics *m = e->core.d.metrics;
+	s2s_gauges(e->s2s);
+	rt_metric_set(m, RT_M_DELIVERIES_IN_FLIGHT, (double)(proto_outbox_count(e->outbox) + s2s_waiting(e->s2s)), RT_NO_LABELS);
+	rt_metric_set(m, RT_M_DELIVERIES_UNACCOUNTED, (double)proto_outbox_unaccounted(e->outbox, core_now(&e->core)), RT_NO_LABELS);
+	for (const struct edge_link *l = e->links; l; l = l->next) {
+		if (l->is_up) {
+			rt_metric_set(m, RT_M_CHANNEL_RTT, (double)proto_session_rtt_us(l->session) / 1e6,
+				RT_LABELS(xfed_span_str(proto_session_peer(l->session)->name)));
+		}
+	}
+}
+
 static void gauges(void *user)
 {
-	edge_report_gauges(user);
+	edge_gauges(user);
 }
 
 static const char *service(void *user)
@@ -160,7 +140,8 @@ static void drain(void *user)
 static const char *listed_partner(void *user, struct xfed_span domain)
 {
 	const struct edge *e = user;
-	const struct xfed_partner *p = e->policy ? xfed_policy_partner(e->policy, domain) : NULL;
+	const struct xfed_policy *policy = e->s2s ? s2s_policy(e->s2s) : NULL;
+	const struct xfed_partner *p = policy ? xfed_policy_partner(policy, domain) : NULL;
 	return p ? p->domain : NULL;
 }
 
@@ -174,6 +155,29 @@ static const struct rt_daemon_user daemon_user = {
 	.reload = reload,
 	.drain = drain,
 	.listed_partner = listed_partner,
+};
+
+/* ---- what comes up from streams ---- */
+
+static bool on_stanza(void *user, const struct s2s_incoming *in)
+{
+	return edge_route_to_gateway(user, in);
+}
+
+static void on_ended(void *user)
+{
+	edge_service_conn_gone(user);
+}
+
+static const struct s2s_user s2s_user = {
+	.stanza = on_stanza,
+	.fate = edge_item_settle,
+	.written = edge_item_written,
+	.lost = edge_item_lost,
+	.opened = edge_event_opened,
+	.closed = edge_event_closed,
+	.failed = edge_event_failed,
+	.ended = on_ended,
 };
 
 /* ---- making ---- */
@@ -207,17 +211,18 @@ static int make_all(struct edge *e, char error[256])
 		return rc;
 	}
 	e->link_since_s = edge_wall_s(e);
-	edge_admission_configure(e);
-	edge_work_configure(e);
-	rt_post_init(&e->tell_verdicts, e->core.d.loop, edge_verify_tell, e);
+	/* The inside is often one network, gateways and all. */
+	struct rt_source_limits links = rt_source_slots(XFED_CHANNEL_UNAUTH_MAX, XFED_SHARE_ADDRESS_PERCENT, 100);
+	rt_sources_limit(&e->linkers, &links);
 	rc = make_tables(e);
-	rc = rc == XFED_OK ? edge_load_creds(e->config, &e->creds, &e->channel_creds, error) : rc;
-	rc = rc == XFED_OK ? open_daemon(e, error) : rc;
-	rc = rc == XFED_OK ? edge_service_start(e, error) : rc;
+	rc = rc == XFED_OK ? s2s_new(&e->core, &s2s_user, e, e->config, &e->s2s) : rc;
+	struct xfed_tls_creds *partners = NULL;
+	rc = rc == XFED_OK ? edge_load_creds(e->config, &partners, &e->channel_creds, error) : rc;
 	if (rc == XFED_OK) {
-		warn_about_certificates(e);
+		s2s_configure(e->s2s, e->config, partners);
 	}
-	return rc;
+	rc = rc == XFED_OK ? open_daemon(e, error) : rc;
+	return rc == XFED_OK ? edge_service_start(e, error) : rc;
 }
 
 int edge_new(const char *config_path, struct edge_config *config, struct edge **out, char error[256])
@@ -249,31 +254,21 @@ void edge_free(struct edge *e)
 	xfed_free(e->channel_listeners);
 	edge_service_stop_listening(e);
 	edge_checks_drop(e, NULL);
-	edge_probes_free(e);
-	edge_conns_free(e);
-	edge_rates_free(e);
-	edge_work_free(e);
-	edge_pairs_free(e);
-	edge_verify_free(e);
+	s2s_stop(e->s2s);
 	edge_links_free(e);
 	rt_timer_close(&e->grace);
 	rt_timer_close(&e->leave);
-	if (e->core.d.loop) {
-		rt_post_cancel(&e->tell_verdicts);
-	}
 	rt_daemon_close(&e->core.d);
-	rt_reach_deinit(&e->reach);
+	s2s_free(e->s2s);
 	proto_outbox_free(e->outbox);
 	proto_fold_free(e->strangers);
 	proto_inbox_free(e->inbox);
 	proto_sipmemory_free(e->sips);
 	xfed_xml_reader_free(e->fragments);
 	xfed_buf_deinit(&e->scratch);
-	xfed_policy_free(e->policy);
-	xfed_tls_creds_unref(e->creds);
 	xfed_tls_creds_unref(e->channel_creds);
 	rt_daemon_deinit(&e->core.d);
-	edge_admission_free(e);
+	rt_sources_deinit(&e->linkers);
 	edge_config_free(e->config);
 	xfed_free(e->config_path);
 	xfed_free(e);

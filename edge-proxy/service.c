@@ -25,16 +25,7 @@ const char *edge_service_name(enum edge_service s)
 static void on_partner(void *user, struct rt_listener *l, struct rt_stream *s)
 {
 	struct edge *e = user;
-	if (!edge_admit_partner(e, s)) {
-		rt_stream_close(s); /* at TCP level, without a word [A12-04] */
-		return;
-	}
-	if (!edge_work_spend(e, rt_stream_peer(s), 1)) {
-		core_count_refusal(&e->core, XFED_REASON_POLICY_WORK_EXCEEDED, XFED_SIDE_PARTNER);
-		rt_stream_close(s); /* likewise: it would only come again */
-		return;
-	}
-	edge_conn_accept(e, s);
+	s2s_accept(e->s2s, s);
 }
 
 static void on_gateway(void *user, struct rt_listener *l, struct rt_stream *s)
@@ -107,6 +98,11 @@ static void enter(struct edge *e, enum edge_service s)
 		return;
 	}
 	e->service = s;
+	s2s_set_service(e->s2s,
+		s == EDGE_IN_SERVICE ? XFED_REASON_NONE
+		: s == EDGE_DRAINING ? XFED_REASON_STREAM_CLOSED_DRAIN
+				     : XFED_REASON_CHANNEL_DOWN,
+		s == EDGE_LEAVING || s == EDGE_DRAINING);
 	rt_log(s == EDGE_IN_SERVICE ? RT_LOG_INFO : RT_LOG_WARNING, "service.state", RT_KV_STR("state", edge_service_name(s)),
 		RT_KV_REASON(s == EDGE_LEAVING ? XFED_REASON_CHANNEL_DOWN : XFED_REASON_NONE), RT_END);
 	rt_notify_status(e->core.d.notify, edge_service_name(s));
@@ -127,7 +123,7 @@ void edge_service_judge(struct edge *e)
 	if (e->service == EDGE_DRAINING) {
 		return;
 	}
-	if (e->policy && usable_links(e) > 0) {
+	if (s2s_policy(e->s2s) && usable_links(e) > 0) {
 		rt_timer_set(&e->grace, 0);
 		rt_timer_set(&e->leave, 0);
 		e->is_closing = e->has_given_up = false;
@@ -140,25 +136,9 @@ void edge_service_judge(struct edge *e)
 	}
 }
 
-static void close_streams(struct edge *e, bool (*which)(const struct edge_conn *c))
+static void close_streams(struct edge *e, bool incoming_alone)
 {
-	enum xfed_reason reason = e->service == EDGE_DRAINING ? XFED_REASON_STREAM_CLOSED_DRAIN : XFED_REASON_CHANNEL_DOWN;
-	struct edge_conn *c, *next;
-	HASH_ITER(hh, e->conns, c, next) {
-		if (which(c)) {
-			edge_conn_close(c, reason, "going out of service");
-		}
-	}
-}
-
-static bool is_incoming(const struct edge_conn *c)
-{
-	return c->direction == XFED_S2S_IN;
-}
-
-static bool is_any(const struct edge_conn *c)
-{
-	return true;
+	s2s_close_all(e->s2s, incoming_alone, e->service == EDGE_DRAINING ? XFED_REASON_STREAM_CLOSED_DRAIN : XFED_REASON_CHANNEL_DOWN);
 }
 
 /* The partners' streams first: what they still bring is answered with errors, and those go over ours. */
@@ -166,7 +146,7 @@ static void close_incoming(struct edge *e)
 {
 	e->is_closing = true;
 	rt_timer_set(&e->leave, rt_loop_now_ms(e->core.d.loop) + LEAVE_LAST_MS);
-	close_streams(e, is_incoming);
+	close_streams(e, true);
 	edge_service_conn_gone(e);
 }
 
@@ -174,7 +154,7 @@ static void close_all(struct edge *e)
 {
 	e->is_all_closing = true;
 	rt_timer_set(&e->leave, rt_loop_now_ms(e->core.d.loop) + LEAVE_CLOSE_MS - LEAVE_LAST_MS);
-	close_streams(e, is_any);
+	close_streams(e, false);
 	edge_service_conn_gone(e);
 }
 
@@ -194,7 +174,7 @@ static void hand_back(struct edge *e)
 static void on_grace(void *user)
 {
 	struct edge *e = user;
-	if (e->service != EDGE_IN_SERVICE || (e->policy && usable_links(e) > 0)) {
+	if (e->service != EDGE_IN_SERVICE || (s2s_policy(e->s2s) && usable_links(e) > 0)) {
 		return;
 	}
 	enter(e, EDGE_LEAVING);
@@ -205,7 +185,7 @@ static void on_grace(void *user)
 
 static void finish_leaving(struct edge *e)
 {
-	close_streams(e, is_any);
+	close_streams(e, false);
 	edge_service_stop_listening(e);
 	e->is_closing = false;
 	enter(e, EDGE_OUT_OF_SERVICE);
@@ -270,8 +250,10 @@ void edge_service_conn_gone(struct edge *e)
 	if (e->service != EDGE_LEAVING && e->service != EDGE_DRAINING) {
 		return;
 	}
-	bool is_told = edge_pairs_waiting(e) == 0, is_settled = e->service == EDGE_LEAVING || proto_outbox_count(e->outbox) == 0;
-	bool is_done = e->is_all_closing ? e->conn_count == 0 : e->is_closing ? is_told && e->incoming == 0 : is_told && is_settled;
+	bool is_told = s2s_waiting(e->s2s) == 0, is_settled = e->service == EDGE_LEAVING || proto_outbox_count(e->outbox) == 0;
+	bool is_done = e->is_all_closing ? s2s_count(e->s2s) == 0
+		       : e->is_closing	 ? is_told && s2s_count_incoming(e->s2s) == 0
+					 : is_told && is_settled;
 	if (is_done) {
 		e->has_given_up = true; /* there was nothing to give up */
 		rt_timer_set(&e->leave, rt_loop_now_ms(e->core.d.loop));

@@ -1,6 +1,6 @@
 /*
- * Certificates of live links and SIP connections are judged again when what they are trusted by was reloaded, when one expires,
- * and from time to time.
+ * Certificates of live links are judged again when what they are trusted by was reloaded, when one expires, and from time to
+ * time. Those of SIP connections: trunk.c.
  */
 #include "gateway.h"
 
@@ -13,7 +13,7 @@ const char *gateway_certs_link_problem(struct gateway_link *l)
 {
 	struct gateway *g = l->gw;
 	int64_t due_s;
-	const char *problem = proto_session_judge_again(gateway_link_session(l), g->files.channel_creds, NULL, 0, gateway_wall_s(g), &due_s);
+	const char *problem = proto_session_judge_again(gateway_link_session(l), policy_channel_creds(g->policy), NULL, 0, gateway_wall_s(g), &due_s);
 	gateway_certs_due(g, due_s);
 	return problem;
 }
@@ -27,7 +27,6 @@ void gateway_certs_judge(struct gateway *g)
 			gateway_link_fail(&g->links[i], XFED_REASON_CHANNEL_PEER_UNTRUSTED, problem);
 		}
 	}
-	sip_io_judge_certs(g->io);
 }
 
 void gateway_certs_tick(struct gateway *g)

@@ -61,9 +61,9 @@ static void tick(void *user, uint64_t now)
 	contacts_tick(g->contacts, now);
 	holds_tick(g->holds, now);
 	gateway_requests_tick(g);
-	gateway_failures_tick(g);
+	journal_tick(g->journal);
 	gateway_certs_tick(g);
-	rt_sources_tick(&g->sip_strangers, now);
+	trunk_tick(g->trunk, now);
 	ask_counters(g);
 }
 
@@ -98,7 +98,8 @@ static bool is_in_service(void *user)
 
 static void reload(void *user)
 {
-	gateway_reload(user, (struct rt_reply){ 0 });
+	struct gateway *g = user;
+	policy_reload(g->policy, (struct rt_reply){ 0 });
 }
 
 static void drain(void *user)
@@ -110,7 +111,7 @@ static void drain(void *user)
 static const char *listed_partner(void *user, struct xfed_span domain)
 {
 	const struct gateway *g = user;
-	const struct xfed_partner *p = g->files.policy ? gateway_partner(g, domain) : NULL;
+	const struct xfed_partner *p = g->policy ? policy_partner(g->policy, domain) : NULL;
 	return p ? p->domain : NULL;
 }
 
@@ -126,16 +127,29 @@ static const struct rt_daemon_user daemon_user = {
 	.listed_partner = listed_partner,
 };
 
+static void swapped(void *user, bool is_new)
+{
+	struct gateway *g = user;
+	const struct gateway_config *c = policy_config(g->policy);
+	attempts_set_limits(g->attempts, &(struct recipients_limits){ c->limits.queue_messages, c->limits.queue_bytes });
+	rt_resolver_flush(g->core.d.resolver);
+	trunk_reloaded(g->trunk, &(struct trunk_files){ c, policy_sip_creds(g->policy) });
+	gateway_certs_judge(g);
+	gateway_policy_swapped(g, is_new);
+}
+
+static const struct policy_user policy_user = { .swapped = swapped };
+
 /* ---- making ---- */
 
 static int make_tables(struct gateway *g)
 {
-	const struct gateway_config *c = g->files.config;
+	const struct gateway_config *c = policy_config(g->policy);
 	struct recipients_limits limits = { c->limits.queue_messages, c->limits.queue_bytes };
 	int rc = proto_outbox_new(&(struct proto_outbox_config){ 0 }, &g->outbox);
 	rc = rc == XFED_OK ? proto_inbox_new(0, &g->inbox) : rc;
 	rc = rc == XFED_OK ? routes_new(&g->routes) : rc;
-	rc = rc == XFED_OK ? recipients_new(&limits, &g->recipients) : rc;
+	rc = rc == XFED_OK ? attempts_new(&limits, gateway_out_origin, g, &g->attempts) : rc;
 	rc = rc == XFED_OK ? contacts_new(0, &g->contacts) : rc;
 	return rc == XFED_OK ? holds_new(0, &g->holds) : rc;
 }
@@ -149,7 +163,7 @@ static int make_timers(struct gateway *g)
 
 static int open_daemon(struct gateway *g, char error[256])
 {
-	const struct gateway_config *c = g->files.config;
+	const struct gateway_config *c = policy_config(g->policy);
 	struct rt_daemon_options o = {
 		.name = "gateway",
 		.dns_servers = &c->dns.servers,
@@ -161,37 +175,58 @@ static int open_daemon(struct gateway *g, char error[256])
 	return rt_daemon_open(&g->core.d, &o, error);
 }
 
-static int make_all(struct gateway *g, char error[256])
+static int start_trunk(struct gateway *g, char error[256])
+{
+	struct trunk_files files = { policy_config(g->policy), policy_sip_creds(g->policy) };
+	g->trunk_user = (struct trunk_user){
+		.data = g,
+		.request = gateway_take_request,
+		.response = gateway_out_response,
+		.timeout = gateway_out_timeout,
+		.broken = gateway_out_broken,
+		.hop_ready = gateway_out_hop_ready,
+		.hop_failed = gateway_out_hop_failed,
+	};
+	return trunk_new(&g->core, &files, &g->trunk_user, &g->trunk, error);
+}
+
+/* Takes `files`. */
+static int make_policy(struct gateway *g, const char *path, struct policy_files *files, char error[256])
 {
 	int rc = rt_daemon_init(&g->core.d, &daemon_user, g);
+	rc = rc == XFED_OK ? store_open(policy_files_config(files)->store.sqlite, &g->core.d.env, &g->store, error) : rc;
 	if (rc != XFED_OK) {
+		policy_files_free(files);
 		return rc;
 	}
+	return policy_new(&g->core, g->store, path, files, &policy_user, g, &g->policy, error);
+}
+
+static int make_all(struct gateway *g, char error[256])
+{
 	g->service_since_s = gateway_wall_s(g);
-	rc = make_tables(g);
+	int rc = make_tables(g);
 	rc = rc == XFED_OK ? make_timers(g) : rc;
-	rc = rc == XFED_OK ? gateway_policy_start(g, error) : rc;
-	rc = rc == XFED_OK ? gateway_failures_start(g, error) : rc;
+	rc = rc == XFED_OK ? journal_new(&g->core, g->store, &g->journal, error) : rc;
+	rc = rc == XFED_OK ? store_start(g->store, g->core.d.loop) : rc;
 	rc = rc == XFED_OK ? open_daemon(g, error) : rc;
-	rc = rc == XFED_OK ? gateway_sip_start(g, error) : rc;
+	rc = rc == XFED_OK ? start_trunk(g, error) : rc;
 	return rc == XFED_OK ? gateway_links_start(g) : rc;
 }
 
-int gateway_new(const char *config_path, struct gateway_files *files, struct gateway **out, char error[256])
+int gateway_new(const char *config_path, struct policy_files *files, struct gateway **out, char error[256])
 {
 	struct gateway *g = xfed_calloc(1, sizeof(*g));
 	*out = g;
 	snprintf(error, 256, "out of memory");
 	if (!g) {
-		gateway_files_deinit(files);
+		policy_files_free(files);
 		return XFED_ERR_NOMEM;
 	}
-	g->files = *files;
-	*files = (struct gateway_files){ 0 };
-	g->config_path = xfed_strdup(config_path);
 	xfed_buf_init(&g->scratch, XFED_STANZA_BYTES_MAX);
 	g->certs_due_s = INT64_MAX;
-	return g->config_path ? make_all(g, error) : XFED_ERR_NOMEM;
+	int rc = make_policy(g, config_path, files, error);
+	return rc == XFED_OK ? make_all(g, error) : rc;
 }
 
 void gateway_free(struct gateway *g)
@@ -200,27 +235,27 @@ void gateway_free(struct gateway *g)
 		return;
 	}
 	g->is_closing = true;
+	policy_stop(g->policy);
 	gateway_requests_free(g);
 	gateway_links_free(g);
-	gateway_sip_free(g);
+	trunk_stop(g->trunk);
+	journal_stop(g->journal);
+	store_stop(g->store);
 	rt_timer_close(&g->hold);
 	rt_timer_close(&g->tell);
 	rt_timer_close(&g->leave);
-	gateway_hops_free(g);
 	rt_daemon_close(&g->core.d); /* a reload answers its call in here */
-	rt_sources_deinit(&g->sip_strangers);
-	gateway_failures_stop(g);
+	trunk_free(g->trunk);
+	journal_free(g->journal);
 	store_close(g->store);
 	gateway_out_free_all(g);
 	gateway_in_free_all(g);
 	gateway_route_free(g);
-	recipients_free(g->recipients);
 	contacts_free(g->contacts);
 	holds_free(g->holds);
 	xfed_xml_reader_free(g->fragments);
 	xfed_buf_deinit(&g->scratch);
+	policy_free(g->policy);
 	core_deinit(&g->core);
-	gateway_files_deinit(&g->files);
-	xfed_free(g->config_path);
 	xfed_free(g);
 }

@@ -6,27 +6,22 @@
  *   orphans.c    deliveries whose edge's run has ended
  *   to_sip.c     a stanza becomes a request               to_sip_send.c its way through queue, attempt, response
  *   to_xmpp.c    a request becomes a stanza               to_xmpp_answer.c its outcome becomes the response
- *   hops.c       SIP servers, up or down                  hop_places.c their addresses (RFC 3263)
- *   hop_load.c   what may wait for one of them
  *   error_in.c   errors of partners
- *   sip.c        drives the transaction layer             sip_io.c, sip_conn*.c own the SIP sockets
- *   load.c       configuration, partners, access, PEM     policy.c    revision, snapshot to the edges
+ *   policy/      what files say, its revision, reload     snapshot.c  the policy on its way to the edges
  *   service.c    in and out of service, drain             requests.c  questions to edges
  *   report.c     log, metrics                             control.c, control_ops.c, control_explain.c  what xfedctl asks
- *   failures.c   the journal: jobs, questions             explain.c   the gates between two addresses
- *   certs.c      certificates of live links and SIP connections, judged again
+ *   journal/     failed attempts                           explain.c   the gates between two addresses
+ *   certs.c      certificates of live links, judged again
  */
 #ifndef GATEWAY_GATEWAY_H
 #define GATEWAY_GATEWAY_H
 
-#include "policy/access_file.h"
 #include "config/config.h"
 #include "contacts/contacts.h"
 #include "core/core.h"
 #include "im/hold.h"
-#include "trunk/hop_load.h"
 #include "interwork/errors.h"
-#include "policy/partner_file.h"
+#include "policy/policy.h"
 #include "proto/deliver.h"
 #include "proto/inbox.h"
 #include "proto/outbox.h"
@@ -35,14 +30,11 @@
 #include "proto/report.h"
 #include "proto/session.h"
 #include "proto/transfer.h"
-#include "im/recipients.h"
+#include "im/attempts.h"
 #include "channel/routes.h"
-#include "sip/framer.h"
-#include "sip/failover.h"
-#include "sip/layer.h"
-#include "sip/locate.h"
+#include "journal/journal.h"
 #include "store/store.h"
-#include "trunk/trust.h"
+#include "trunk/trunk.h"
 #include "util/table.h"
 #include "xfed/rt/job.h"
 #include "xfed/rt/listener.h"
@@ -54,25 +46,6 @@
 
 struct gateway;
 
-/* ---- load.c: all that files say, loaded and checked together ---- */
-
-struct gateway_files {
-	struct gateway_config *config;
-	struct xfed_tls_creds *channel_creds, *sip_creds; /* sip_creds NULL: nothing uses tls */
-	struct access_set *access;
-	struct xfed_policy *policy;
-	struct xfed_buf snapshot; /* of the policy, for the edges; wiped, as it carries the dialback secret */
-	uint8_t hash[32];	  /* of the snapshot */
-};
-/* OK; INVALID (`errors` say why) or NOMEM leave `out` empty. Blocks: at start, and for a reload in a job. */
-int gateway_files_load(const char *path, struct rt_conf_errors *errors, struct gateway_files *out);
-/*
- * Where no dialback.secret_file is given, the secret is made of the store's key, so that it outlives a restart and is the same
- * on every edge. OK, NOMEM, LIBRARY: the files are to be released.
- */
-int gateway_files_secret(struct gateway_files *f, const uint8_t key[CORE_KEY_BYTES]);
-void gateway_files_deinit(struct gateway_files *f); /* zeroed is fine */
-
 /* ---- link.c ---- */
 
 enum gateway_link_state { GATEWAY_LINK_IDLE, GATEWAY_LINK_RESOLVING, GATEWAY_LINK_CONNECTING, GATEWAY_LINK_SESSION };
@@ -82,7 +55,7 @@ struct gateway_session {
 	struct gateway *gw;
 	struct gateway_link *link; /* NULL: the link has let go */
 	struct proto_session *session;
-	bool job_running;
+	struct rt_job job;
 };
 
 struct gateway_link {
@@ -118,52 +91,7 @@ struct gateway_link {
 	size_t free_labels; /* of that set: samples with a label that only the edge knows */
 };
 
-/* ---- hops.c, hop_places.c ---- */
-
-struct gateway_outgoing;
-
-struct gateway_question { /* to the DNS */
-	struct gateway_places *places;
-	unsigned number; /* the machine's, from 1 */
-	struct rt_resolve *request;
-	bool is_lost; /* could not be asked */
-};
-
-/* Where a hop is, for requests of any size or for those that are too large for UDP. */
-struct gateway_places {
-	struct gateway_hop *hop;
-	bool is_large, is_asking;
-	struct sip_locate *locate; /* asking; or what it found is good until fresh_until_ms */
-	struct gateway_question questions[1 + XFED_SIP_LOCATE_NAPTRS + 2 * XFED_SIP_LOCATE_TARGETS];
-	uint64_t fresh_until_ms;
-	struct gateway_outgoing *waiting; /* for it, in order */
-};
-
-struct gateway_hop {
-	struct gateway *gw;
-	bool has_transport, is_ip;
-	enum sip_transport transport;	 /* has_transport */
-	char *host, *tls_name;		 /* tls_name "" where there is none */
-	uint16_t port;			 /* 0: none is written */
-	char *label;			 /* "tls:fe.example.com:5061", or "example.com" to be located; also the key */
-	struct gateway_places places[2]; /* of any size, too large for UDP */
-	struct sip_failed_places failed;
-	struct hop_load load; /* waiting for it or in flight */
-	bool is_known, is_up;
-	int64_t since_s;
-	UT_hash_handle hh;
-};
-
 /* ---- to_sip.c, to_sip_send.c ---- */
-
-#define GATEWAY_LINK_GONE_MS 10000 /* without a link for so long nothing of its edge is begun: the edge may give it to another gateway */
-
-enum gateway_out_state {
-	GATEWAY_OUT_WAITS, /* in its recipient's queue */
-	GATEWAY_OUT_ASKED, /* reported as attempted, the edge has not answered */
-	GATEWAY_OUT_READY, /* may be sent: waits for the end of the turn, or for the hop's addresses */
-	GATEWAY_OUT_SENT,  /* a transaction runs */
-};
 
 /* Whose delivery it is, for its outcome and the log. */
 struct gateway_tag {
@@ -188,19 +116,14 @@ struct gateway_end {
 
 /* A message on its way to SIP. Strings live in its own block. */
 struct gateway_outgoing {
-	struct recipient_item item; /* first */
+	struct attempt attempt; /* first */
 	struct gateway *gw;
-	uint64_t id; /* cookie for the transaction layer, key of gateway.outgoing */
-	enum gateway_out_state state;
 	struct gateway_tag tag;
-	struct gateway_hop *hop;
-	struct sip_failover *places; /* to try in turn; NULL until its turn has come */
+	struct trunk_send send;
+	struct contact *contact; /* held; NULL: a message of our own, or no memory */
 	size_t max_request;
-	bool is_large;			      /* too large for UDP */
-	bool is_repeat;			      /* the edge has sent it before: SIP may have seen it */
-	struct gateway_outgoing *prev, *next; /* of one list: link.to_ask, gateway.to_send, places.waiting */
+	struct gateway_outgoing *prev, *next; /* of link.to_ask */
 	struct gateway_outgoing **list;	      /* which; NULL: none */
-	UT_hash_handle hh;
 	struct xfed_span uri, from_uri, body, subject, language;
 	struct xfed_span thread; /* of the stanza, kept for the pair where it is delivered; data NULL: none */
 };
@@ -224,30 +147,13 @@ struct gateway_incoming {
 	bool is_full;	      /* addressed to a full JID */
 	bool has_early_error; /* its contact's server was quicker than the edge's word: the answer is filled in */
 	enum xfed_reason early_reason;
+	struct contact *contact;	      /* held; NULL: not handed over, or no memory */
 	bool is_unacked;		      /* written, and the time was up before the partner acknowledged it */
 	struct gateway_incoming *prev, *next; /* gateway.incoming */
 	struct xfed_span local, remote;	      /* bare JIDs */
 	struct xfed_span local_domain, remote_domain, stanza_id, call_id, correlation;
 	UT_hash_handle hh; /* gateway.incoming_by_id */
 };
-
-/* ---- sip.c, sip_io.c ---- */
-
-struct gateway_sip; /* layer, timer, pending events */
-struct sip_io;	    /* sockets */
-
-enum sip_io_sent {
-	SIP_IO_WAITS,  /* for a connection: an event follows */
-	SIP_IO_SENT,   /* `*flow` */
-	SIP_IO_FAILED, /* nothing was written */
-};
-
-/* ---- failures.c ---- */
-
-struct failures;
-struct journal_question;
-/* `answer` (borrowed) is NULL where `rc` is not OK: NOT_FOUND, NOMEM, LIBRARY. */
-typedef void gateway_failures_fn(void *user, int rc, json_t *answer);
 
 /* ---- requests.c ---- */
 
@@ -263,14 +169,9 @@ typedef void gateway_reply_fn(void *user, struct gateway_link *l, bool ok, json_
 enum gateway_service { GATEWAY_OUT_OF_SERVICE, GATEWAY_IN_SERVICE, GATEWAY_DRAINING };
 
 struct gateway {
-	char *config_path;
-	struct gateway_files files;
 	struct core core;
 	struct store *store;
-
-	struct proto_revision revision;
-	struct gateway_reload *reload; /* one under way */
-	bool reload_again;
+	struct policy *policy;
 
 	struct gateway_link *links;
 	size_t link_count, links_up;
@@ -285,25 +186,20 @@ struct gateway {
 	uint64_t tell_by_ms; /* then at the latest */
 	struct rt_timer tell;
 
-	struct recipients *recipients;
+	struct attempts *attempts; /* towards SIP */
 	struct contacts *contacts;
 	struct holds *holds;
-	struct gateway_hop *hops;
-	struct hop_load load;				    /* of all hops */
-	struct gateway_outgoing *outgoing;		    /* by id */
-	struct gateway_outgoing *to_send;		    /* at the end of the turn */
 	struct gateway_incoming *incoming, *incoming_by_id; /* a list; by stanza id */
 	size_t incoming_count;
 	struct gateway_answer *answers; /* at the end of the turn */
 
-	struct gateway_sip *sip;
-	struct sip_io *io;
-	int64_t certs_due_s;		 /* the first certificate of a live link or SIP connection is to be judged again */
-	struct rt_sources sip_strangers; /* places of those who have not shown that they may send; outlives the loop */
+	struct trunk *trunk;
+	struct trunk_user trunk_user; /* what it calls */
+	int64_t certs_due_s;	      /* the first certificate of a live link is to be judged again */
 
 	struct gateway_request *requests;
 	uint64_t last_request;
-	struct failures *failures; /* NULL: not started */
+	struct journal *journal;
 
 	enum gateway_service service;
 	int64_t service_since_s;
@@ -314,7 +210,7 @@ struct gateway {
 };
 
 /* gateway.c */
-int gateway_new(const char *config_path, struct gateway_files *files, struct gateway **out, char error[256]); /* takes `files` */
+int gateway_new(const char *config_path, struct policy_files *files, struct gateway **out, char error[256]); /* takes `files` */
 void gateway_free(struct gateway *g);
 static inline uint64_t gateway_now(const struct gateway *g)
 {
@@ -379,25 +275,26 @@ struct gateway_out_ids {
 };
 /* The request as it would go to its present target; borrows from `o` and `ids`. */
 void gateway_out_prepare(const struct gateway_outgoing *o, const struct sip_target *t, struct gateway_out_ids *ids, struct sip_layer_request *out);
+attempt_origin_fn gateway_out_origin;
 int gateway_out_add(struct gateway_outgoing *o); /* into its recipient's queue: OK, LIMIT, NOMEM */
 void gateway_out_pump(struct gateway *g);
 void gateway_out_acked(struct gateway *g, struct proto_inbox_run *run, uint64_t seq);
 /* The edge's run has ended: what was not attempted is ours alone, or, where others may have it, uncertain. */
 void gateway_out_run_ended(struct gateway *g, const struct proto_inbox_run *run, bool may_take_over);
 void gateway_out_not_ours(struct gateway *g, struct proto_inbox_run *run, uint64_t seq); /* AttemptedAck.refused */
-void gateway_out_hop_ready(struct gateway_outgoing *o, const struct sip_locations *where);
-void gateway_out_hop_failed(struct gateway_outgoing *o, enum xfed_reason reason);
-void gateway_out_response(struct gateway *g, uint64_t id, const struct sip_message *m);
-void gateway_out_timeout(struct gateway *g, uint64_t id, bool was_written);
-void gateway_out_broken(struct gateway *g, uint64_t id, bool was_written);
+/* As trunk_user has them; `data` is the gateway. */
+void gateway_out_hop_ready(void *data, struct trunk_send *s);
+void gateway_out_hop_failed(void *data, struct trunk_send *s, enum xfed_reason reason);
+void gateway_out_response(void *data, uint64_t id, const struct sip_message *m);
+void gateway_out_timeout(void *data, uint64_t id, bool was_written);
+void gateway_out_broken(void *data, uint64_t id, bool was_written);
 void gateway_out_link_lost(struct gateway_link *l); /* what was to be asked is asked when it resumes */
 void gateway_out_tick(struct gateway *g);
-void gateway_out_give_up(struct gateway *g);	  /* leaving: what was not attempted is refused, the rest is uncertain */
-size_t gateway_out_late(const struct gateway *g); /* past their deadline without a fate */
+void gateway_out_give_up(struct gateway *g); /* leaving: what was not attempted is refused, the rest is uncertain */
 void gateway_out_free_all(struct gateway *g);
 
 /* to_xmpp.c */
-void gateway_take_request(struct gateway *g, uint64_t txn, const struct sip_message *m, const struct sip_flow_info *flow);
+void gateway_take_request(void *data, uint64_t txn, const struct sip_message *m, const struct sip_flow_info *flow);
 
 /* to_xmpp_answer.c */
 void gateway_in_outcome(struct gateway_incoming *in, Xfed__Fate fate, uint32_t sip_status, enum xfed_reason reason);
@@ -412,57 +309,17 @@ void gateway_answer_pump(struct gateway *g);
 void gateway_answer_alone(struct gateway *g, uint64_t txn, int status, const char *extra);
 void gateway_in_free_all(struct gateway *g);
 
-/* hops.c */
-struct gateway_hop *gateway_hop_of(struct gateway *g, const struct gateway_domain *d); /* NULL: NOMEM */
-void gateway_hop_want(struct gateway_hop *h, struct gateway_outgoing *o);	       /* ..._hop_ready() or _failed(), at once or later */
-void gateway_hop_is(struct gateway_hop *h, bool is_up, enum xfed_reason reason, const char *text);
-void gateway_hops_forget(struct gateway *g); /* their addresses, after a reload */
-void gateway_hops_free(struct gateway *g);
-/* Those a request may go over, the one liked best first; 0: none. */
-size_t gateway_hop_transports(const struct gateway_hop *h, bool is_large, enum sip_transport out[SIP_TRANSPORT_COUNT]);
-
-/* hop_places.c */
-void gateway_places_want(struct gateway_places *p, struct gateway_outgoing *o);
-void gateway_places_free(struct gateway_places *p);
-
-/* sip.c */
-int gateway_sip_start(struct gateway *g, char error[256]);
-void gateway_sip_free(struct gateway *g);
-void gateway_sip_receive(struct gateway *g, const struct sip_flow_info *flow, struct xfed_span bytes);
-void gateway_sip_event(struct gateway *g, const struct sip_layer_event *ev);
-int gateway_sip_request(struct gateway *g, const struct sip_layer_request *rq, uint64_t *txn);
-int gateway_sip_request_size(const struct gateway *g, const struct sip_layer_request *rq, size_t *size);
-int gateway_sip_respond(struct gateway *g, const struct gateway_answer *a);
-
-/* sip_io.c */
-int sip_io_new(struct gateway *g, struct sip_io **out, char error[256]);
-void sip_io_free(struct sip_io *io);
-enum sip_io_sent sip_io_send(struct sip_io *io, const struct sip_target *t, struct xfed_span bytes, uint64_t txn, uint64_t *flow);
-void sip_io_close_flow(struct sip_io *io, uint64_t flow); /* after what has been sent, later in this turn */
-void sip_io_stop_listening(struct sip_io *io);
-/* Who is at the other end; false: the flow is gone. Borrowed until the next turn. */
-bool sip_io_peer(const struct sip_io *io, const struct sip_flow_info *flow, struct trust_peer *out);
-uint16_t sip_io_port(const struct sip_io *io, enum sip_transport t); /* of the first listener; 0: none */
-size_t sip_io_connections(const struct sip_io *io);
-
 /* certs.c: after a reload and when one expires; what does not hold any more is closed */
 const char *gateway_certs_link_problem(struct gateway_link *l); /* why it may not be a link now; NULL: it may */
 void gateway_certs_due(struct gateway *g, int64_t when_s);
 void gateway_certs_judge(struct gateway *g);
 void gateway_certs_tick(struct gateway *g);
-void sip_io_judge_certs(struct sip_io *io); /* sip_conn.c: of the connections */
 
-/* policy.c */
-int gateway_policy_start(struct gateway *g, char error[256]);
+/* snapshot.c: the policy on its way to the edges */
 void gateway_policy_greet(struct gateway_link *l); /* sends the snapshot where the edge has another */
+void gateway_policy_swapped(struct gateway *g, bool is_new);
 void gateway_policy_pump(struct gateway_link *l);
 void gateway_policy_result(struct gateway_link *l, const Xfed__PolicyResult *m);
-/* Checks all files, then swaps; `call` (NULL: a signal) is answered when it is done. */
-void gateway_reload(struct gateway *g, struct rt_reply reply);
-void gateway_check_files(struct gateway *g, struct rt_reply reply);		  /* the same without the swap */
-uint64_t gateway_partner_share(const struct gateway *g, struct xfed_span domain); /* one number per partner, whichever of its domains */
-const struct xfed_partner *gateway_partner(const struct gateway *g, struct xfed_span domain);
-const char *gateway_partner_label(const struct gateway *g, struct xfed_span domain);
 
 /* service.c */
 void gateway_service_judge(struct gateway *g);
@@ -488,20 +345,7 @@ void gateway_take_counters(struct gateway_link *l, const Xfed__Counters *m);
 void gateway_take_stream_event(struct gateway_link *l, const Xfed__StreamEvent *m);
 void gateway_take_failure(struct gateway_link *l, const Xfed__FailureEvent *m);
 
-/* failures.c: the journal of failed attempts */
-int gateway_failures_start(struct gateway *g, char error[256]); /* when the store is open */
-void gateway_failures_stop(struct gateway *g);			/* when the loop is gone, before the store is closed */
-void gateway_failures_tick(struct gateway *g);
-/* `stranger` data NULL: of an attempt of ours; else the listed partner whose name was claimed, or "". */
-void gateway_failures_add(struct gateway *g, struct xfed_span edge, const Xfed__FailureEvent *m, struct xfed_span name, bool is_stranger);
-void gateway_failures_ask(struct gateway *g, const struct journal_question *q, gateway_failures_fn *fn, void *user); /* fn: at once, or later */
-/* The last one of a pair in that direction ("in", "out"), as `failures list` shows it; NULL: none in memory. */
-json_t *gateway_failures_last(struct gateway *g, struct xfed_span local, struct xfed_span remote, const char *direction);
-
 /* control.c */
 extern const struct rt_command_table gateway_commands;
-/* control_ops.c, control_explain.c */
-/* The file a partner comes from. */
-void gateway_partner_path(const struct gateway *g, const struct xfed_partner *p, char out[512]);
 
 #endif

@@ -4,11 +4,11 @@
 #include "gateway.h"
 #include "xfed/rt/process.h"
 
-static int serve(struct gateway_files *files, const char *path)
+static int serve(struct policy_files *files, const char *path)
 {
 	struct gateway *g = NULL;
 	char error[256], name[65];
-	const struct gateway_config *c = files->config;
+	const struct gateway_config *c = policy_files_config(files);
 	snprintf(name, sizeof(name), "%s", c->name);
 	rt_log_init(name);
 	rt_log_configure(c->log.level, c->log.format, c->log.mask_addresses);
@@ -25,18 +25,18 @@ static int serve(struct gateway_files *files, const char *path)
 static int run(const char *path, bool check_only)
 {
 	struct rt_conf_errors errors;
-	struct gateway_files files;
+	struct policy_files *files;
 	rt_conf_errors_init(&errors);
-	int rc = gateway_files_load(path, &errors, &files);
+	int rc = policy_files_load(path, &errors, &files);
 	rt_print_problems(&errors);
 	rt_conf_errors_deinit(&errors);
 	if (rc != XFED_OK) {
 		return 1;
 	}
 	if (!check_only) {
-		return serve(&files, path);
+		return serve(files, path);
 	}
-	gateway_files_deinit(&files);
+	policy_files_free(files);
 	printf("%s: fine\n", path);
 	return 0;
 }

@@ -17,8 +17,8 @@ static void certificate_gauge(struct gateway *g, const struct xfed_tls_creds *cr
 
 void gateway_report_gauges(struct gateway *g)
 {
-	size_t in_flight = proto_outbox_count(g->outbox) + recipients_count(g->recipients) + holds_waiting(g->holds);
-	size_t late = proto_outbox_unaccounted(g->outbox, gateway_now(g)) + gateway_out_late(g);
+	size_t in_flight = proto_outbox_count(g->outbox) + attempts_count(g->attempts) + holds_waiting(g->holds);
+	size_t late = proto_outbox_unaccounted(g->outbox, gateway_now(g)) + attempts_late(g->attempts, gateway_now(g));
 	rt_metric_set(g->core.d.metrics, RT_M_DELIVERIES_IN_FLIGHT, (double)in_flight, RT_NO_LABELS);
 	rt_metric_set(g->core.d.metrics, RT_M_DELIVERIES_UNACCOUNTED, (double)late, RT_NO_LABELS);
 	for (size_t i = 0; i < g->link_count; i++) {
@@ -28,8 +28,8 @@ void gateway_report_gauges(struct gateway *g)
 				RT_LABELS(xfed_span_str(l->name)));
 		}
 	}
-	certificate_gauge(g, g->files.channel_creds);
-	certificate_gauge(g, g->files.sip_creds);
+	certificate_gauge(g, policy_channel_creds(g->policy));
+	certificate_gauge(g, policy_sip_creds(g->policy));
 }
 
 /* ---- what edges report ---- */
@@ -44,7 +44,7 @@ static int import(struct gateway_link *l, const Xfed__Metric *m)
 	for (size_t i = 0; i < m->n_labels; i++) {
 		s.labels[i].name = xfed_span_str(m->labels[i]->name);
 		s.labels[i].value = xfed_span_str(m->labels[i]->value);
-		enum labels_verdict v = labels_judge(l->gw->files.policy, s.labels[i].name, s.labels[i].value);
+		enum labels_verdict v = labels_judge(policy_partners(l->gw->policy), s.labels[i].name, s.labels[i].value);
 		if (v == LABELS_BAD) {
 			return XFED_ERR_INVALID;
 		}
@@ -109,13 +109,13 @@ void gateway_take_failure(struct gateway_link *l, const Xfed__FailureEvent *m)
 {
 	struct gateway *g = l->gw;
 	enum xfed_reason reason = xfed_reason_of_peer(xfed_span_str(m->reason));
-	const struct xfed_partner *p = gateway_partner(g, xfed_span_str(m->remote));
+	const struct xfed_partner *p = policy_partner(g->policy, xfed_span_str(m->remote));
 	bool is_stranger = m->direction != XFED__DIRECTION__DIRECTION_OUT || m->address[0] || !p ||
-			   !gateway_config_domain(g->files.config, xfed_span_str(m->local));
+			   !gateway_config_domain(policy_config(g->policy), xfed_span_str(m->local));
 	rt_log(RT_LOG_WARNING, "failure", RT_KV_STR("edge", l->name), RT_KV_STR("partner", m->remote), RT_KV_STR("local", m->local),
 		RT_KV_STR("direction", direction_word(m->direction)), RT_KV_REASON_SIDE(reason, xfed_side_of_peer(xfed_span_str(m->side), reason)),
 		RT_KV_STR("said", reason == XFED_REASON_CHANNEL_REASON_UNKNOWN ? m->reason : NULL),
 		RT_KV_STR("address", m->address[0] ? m->address : NULL), RT_KV_U64("repeated", m->repeated_count),
 		RT_KV_STR("text", m->text[0] ? m->text : NULL), RT_KV_STR("correlation", m->correlation[0] ? m->correlation : NULL), RT_END);
-	gateway_failures_add(g, xfed_span_str(l->name), m, xfed_span_str(p ? p->domain : ""), is_stranger);
+	journal_add(g->journal, xfed_span_str(l->name), xfed_span_str(p ? p->domain : ""), m, is_stranger);
 }

@@ -42,13 +42,13 @@ void gateway_service_judge(struct gateway *g)
 
 void gateway_service_drain(struct gateway *g)
 {
-	uint32_t timeout_ms = g->files.config->stop_timeout_ms;
+	uint32_t timeout_ms = policy_config(g->policy)->stop_timeout_ms;
 	if (g->service == GATEWAY_DRAINING) {
 		return;
 	}
 	enter(g, GATEWAY_DRAINING);
 	rt_notify_stopping(g->core.d.notify, "draining");
-	sip_io_stop_listening(g->io);
+	trunk_drain(g->trunk);
 	gateway_links_drain(g, timeout_ms);
 	gateway_in_release_holds(g);
 	uint64_t most = timeout_ms > 2 * GIVE_UP_MS ? timeout_ms - GIVE_UP_MS : timeout_ms / 2;
@@ -60,6 +60,7 @@ static void close_links(struct gateway *g)
 {
 	if (!g->is_closing) {
 		g->is_closing = true;
+		policy_stop(g->policy);
 		gateway_links_close(g);
 		rt_timer_set(&g->leave, gateway_now(g) + CLOSE_MS);
 	}
@@ -68,7 +69,8 @@ static void close_links(struct gateway *g)
 /* At the end of every turn while draining. */
 void gateway_service_check(struct gateway *g)
 {
-	bool is_quiet = proto_outbox_count(g->outbox) == 0 && recipients_count(g->recipients) == 0 && !g->incoming && !g->answers && !g->reload;
+	bool is_quiet = proto_outbox_count(g->outbox) == 0 && attempts_count(g->attempts) == 0 && !g->incoming && !g->answers &&
+			!policy_is_reloading(g->policy);
 	if (g->service == GATEWAY_DRAINING && is_quiet) {
 		close_links(g);
 	}
@@ -84,10 +86,11 @@ void gateway_service_leave(void *user)
 		return;
 	}
 	rt_log(RT_LOG_WARNING, "service.give-up", RT_KV_U64("to_xmpp", proto_outbox_count(g->outbox)),
-		RT_KV_U64("to_sip", recipients_count(g->recipients)), RT_END);
+		RT_KV_U64("to_sip", attempts_count(g->attempts)), RT_END);
 	gateway_out_give_up(g);
 	gateway_route_give_up(g);
 	gateway_flush_soon(g);
+	policy_stop(g->policy);
 	g->is_closing = true; /* links close once these fates have been told: at the next firing nothing is waited for */
 	rt_timer_set(&g->leave, gateway_now(g) + CLOSE_MS);
 }

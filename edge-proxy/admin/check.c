@@ -19,7 +19,7 @@ static void stop_all(struct edge_check *k)
 		rt_stream_close(k->addresses[i].stream);
 		k->addresses[i].stream = NULL;
 	}
-	edge_probe_cancel(k->probe);
+	s2s_probe_cancel(k->probe);
 	k->probe = NULL;
 }
 
@@ -92,7 +92,7 @@ static void on_timer(void *user)
 
 /* ---- streams: each method by itself, best first ---- */
 
-static void on_probe(void *user, const struct edge_probe_result *r)
+static void on_probe(void *user, const struct s2s_probe_result *r)
 {
 	struct edge_check *k = user;
 	struct check_method *m = &k->methods[k->method_next++];
@@ -121,22 +121,22 @@ static const struct rt_addr *first_reachable(const struct edge_check *k)
 static int start_probe(struct edge_check *k, const struct xfed_partner *partner, enum xfed_method method)
 {
 	struct edge *e = k->edge;
-	struct edge_probe_config cfg = {
+	struct s2s_probe_config cfg = {
 		.local = k->local, .remote = k->remote, .to = first_reachable(k), .timeout_ms = EDGE_CHECK_STREAM_MS, .fn = on_probe, .user = k
 	};
-	edge_decision_for(e, partner, &cfg.decision);
+	s2s_decision_for(e->s2s, partner, &cfg.decision);
 	cfg.decision.methods = method;
-	cfg.decision.dialback_hash = xfed_policy_dialback_current(e->policy);
+	cfg.decision.dialback_hash = xfed_policy_dialback_current(s2s_policy(e->s2s));
 	if (method == XFED_METHOD_DIALBACK_PLAIN) {
 		cfg.decision.creds = NULL;
 		cfg.decision.needs_tls = false;
 	}
-	return edge_probe_new(e, &cfg, &k->probe);
+	return s2s_probe_new(e->s2s, &cfg, &k->probe);
 }
 
 static void next_method(struct edge_check *k)
 {
-	const struct xfed_policy *policy = k->edge->policy;
+	const struct xfed_policy *policy = s2s_policy(k->edge->s2s);
 	while (k->method_next < k->method_count) {
 		struct check_method *m = &k->methods[k->method_next];
 		const struct xfed_partner *partner = policy ? xfed_policy_partner(policy, xfed_span_str(k->remote)) : NULL;
@@ -195,7 +195,7 @@ static void try_addresses(struct edge_check *k)
 		struct check_address *a = &k->addresses[i];
 		a->took_ms = (uint32_t)(rt_loop_now_ms(e->core.d.loop) - k->began_ms);
 		a->reason = a->refused ? XFED_REASON_DNS_ADDRESS_REFUSED : XFED_REASON_STREAM_INTERNAL;
-		if (!a->refused && rt_stream_connect(e->core.d.loop, &a->addr, edge_source_for(e, &a->addr, &source),
+		if (!a->refused && rt_stream_connect(e->core.d.loop, &a->addr, s2s_source_for(e->s2s, &a->addr, &source),
 					   e->config->limits.connect_timeout_ms, &tcp_handlers, a, 4096, &a->stream) == XFED_OK) {
 			k->addresses_open++;
 		}
@@ -220,7 +220,7 @@ static void on_lookup(void *user, const struct rt_endpoints *found)
 		struct check_address *a = &k->addresses[k->address_count++];
 		a->check = k;
 		a->addr = found->list[i].addr;
-		a->refused = k->connect_host ? NULL : edge_reach_refuses(k->edge, &a->addr);
+		a->refused = k->connect_host ? NULL : s2s_reach_refuses(k->edge->s2s, &a->addr);
 		snprintf(a->target, sizeof(a->target), "%.*s", (int)found->list[i].target.len, found->list[i].target.data);
 	}
 	try_addresses(k);
@@ -355,8 +355,9 @@ static int fill(struct edge_check *k, const struct xfed_partner *partner)
 int edge_check_new(struct edge_link *l, uint64_t request, struct xfed_span local, struct xfed_span remote)
 {
 	struct edge *e = l->edge;
-	const struct xfed_partner *partner = e->policy ? xfed_policy_partner(e->policy, remote) : NULL;
-	if (!partner || !xfed_policy_is_local(e->policy, local) || local.len > XFED_JID_PART_BYTES || remote.len > XFED_JID_PART_BYTES) {
+	const struct xfed_policy *policy = s2s_policy(e->s2s);
+	const struct xfed_partner *partner = policy ? xfed_policy_partner(policy, remote) : NULL;
+	if (!partner || !xfed_policy_is_local(policy, local) || local.len > XFED_JID_PART_BYTES || remote.len > XFED_JID_PART_BYTES) {
 		return XFED_ERR_NOT_FOUND;
 	}
 	if (checks_under_way(e) >= EDGE_CHECKS_MAX) {

@@ -5,7 +5,7 @@
 #ifndef EDGE_CHECK_H
 #define EDGE_CHECK_H
 
-#include "admin/probe.h"
+#include "edge.h"
 
 #define EDGE_CHECK_MS	     18000 /* all of it; the gateway waits 20 s */
 #define EDGE_CHECK_STREAM_MS 8000  /* one stream */
@@ -61,7 +61,7 @@ struct edge_check {
 	size_t address_count, addresses_open;
 	struct check_method methods[EDGE_CHECK_METHODS];
 	size_t method_count, method_next;
-	struct edge_probe *probe;
+	struct s2s_probe *probe;
 	struct check_peer peer;
 	const char *stage;	 /* what is waited for, as a step */
 	json_t *steps, *reverse; /* owned; reverse comes last */

@@ -18,12 +18,13 @@ static json_t *problems(struct edge *e)
 	if (e->links_up == 0) {
 		enum xfed_reason r = e->link_reason != XFED_REASON_NONE ? e->link_reason : XFED_REASON_CHANNEL_DOWN;
 		add_problem(list, r, xfed_reason_info(r)->remedy, e->link_since_s);
-	} else if (!e->policy) {
+	} else if (!s2s_policy(e->s2s)) {
 		add_problem(list, XFED_REASON_CHANNEL_DOWN, "No gateway has sent a policy yet.", e->link_since_s);
 	}
 	int64_t now = edge_wall_s(e);
-	for (size_t i = 0; e->creds && xfed_tls_creds_cert(e->creds, i); i++) {
-		const struct xfed_cert_facts *f = xfed_cert_facts(xfed_tls_creds_cert(e->creds, i));
+	const struct xfed_tls_creds *creds = s2s_creds(e->s2s);
+	for (size_t i = 0; creds && xfed_tls_creds_cert(creds, i); i++) {
+		const struct xfed_cert_facts *f = xfed_cert_facts(xfed_tls_creds_cert(creds, i));
 		if (f->not_after_s < now + 14 * 86400) {
 			char words[320];
 			snprintf(words, sizeof(words), "Our certificate %.200s %s.", f->subject,
@@ -55,21 +56,18 @@ static json_t *policy(const struct edge *e)
 		snprintf(hash + 2 * i, 3, "%02x", e->revision.hash[i]);
 	}
 	return json_pack("{s:I, s:I, s:s, s:I}", "epoch", (json_int_t)e->revision.epoch, "revision", (json_int_t)e->revision.counter, "hash", hash,
-		"partners", (json_int_t)xfed_policy_partner_count(e->policy));
+		"partners", (json_int_t)xfed_policy_partner_count(s2s_policy(e->s2s)));
 }
 
 json_t *edge_control_status(struct edge *e)
 {
-	size_t in = 0, out = 0;
-	for (const struct edge_conn *c = e->conns; c; c = c->hh.next) {
-		in += c->is_established && !c->is_closed && c->direction == XFED_S2S_IN;
-		out += c->is_established && !c->is_closed && c->direction == XFED_S2S_OUT;
-	}
+	size_t in, out;
+	s2s_count_established(e->s2s, &in, &out);
 	json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:i, s:s, s:o, s:o, s:{s:I, s:I}, s:I}", "name", e->config->name, "role", "edge", "version",
 		XFED_VERSION, "uptime_s", (json_int_t)((rt_loop_now_ms(e->core.d.loop) - e->core.d.started_ms) / 1000), "pid", (int)getpid(), "state",
 		edge_service_name(e->service), "problems", problems(e), "channel", channel(e), "streams", "in", (json_int_t)in, "out",
-		(json_int_t)out, "deliveries_in_flight", (json_int_t)(proto_outbox_count(e->outbox) + edge_pairs_waiting(e)));
-	if (j && e->policy) {
+		(json_int_t)out, "deliveries_in_flight", (json_int_t)(proto_outbox_count(e->outbox) + s2s_waiting(e->s2s)));
+	if (j && s2s_policy(e->s2s)) {
 		json_object_set_new(j, "policy", policy(e));
 	}
 	return j;
@@ -89,13 +87,14 @@ static json_t *certificate(const struct xfed_cert *cert)
 		"{s:s, s:s, s:I, s:s}", "subject", f->subject, "issuer", f->issuer, "not_after", (json_int_t)f->not_after_s, "sha256", f->sha256_hex);
 }
 
-json_t *edge_control_stream_json(const struct edge_conn *c, const struct xfed_s2s_info *info)
+json_t *edge_control_stream_json(struct edge *e, const struct s2s_stream *st)
 {
-	uint64_t now = rt_loop_now_ms(c->edge->core.d.loop);
-	json_t *j = json_pack("{s:I, s:o, s:o, s:s, s:s, s:s, s:I, s:I, s:I}", "id", (json_int_t)c->id, "local", text(info->local), "remote",
-		text(info->remote), "direction", c->direction == XFED_S2S_IN ? "in" : "out", "state", info->state_name, "peer_address", c->address,
+	const struct xfed_s2s_info *info = &st->info;
+	uint64_t now = core_now(&e->core);
+	json_t *j = json_pack("{s:I, s:o, s:o, s:s, s:s, s:s, s:I, s:I, s:I}", "id", (json_int_t)st->id, "local", text(info->local), "remote",
+		text(info->remote), "direction", st->direction == XFED_S2S_IN ? "in" : "out", "state", info->state_name, "peer_address", st->address,
 		"age_s", (json_int_t)((now - info->opened_ms) / 1000), "idle_s", (json_int_t)((now - info->last_traffic_ms) / 1000), "queued",
-		(json_int_t)(c->pair ? c->pair->queue_count : 0));
+		(json_int_t)st->queued);
 	if (!j) {
 		return NULL;
 	}
@@ -112,20 +111,25 @@ json_t *edge_control_stream_json(const struct edge_conn *c, const struct xfed_s2
 	return j;
 }
 
+struct listing {
+	struct edge *edge;
+	struct xfed_span domain;
+	json_t *list;
+};
+
+static void list_one(void *user, const struct s2s_stream *st)
+{
+	struct listing *l = user;
+	if (!st->is_connecting && (l->domain.len == 0 || xfed_span_eq(l->domain, st->info.remote))) {
+		json_array_append_new(l->list, edge_control_stream_json(l->edge, st));
+	}
+}
+
 json_t *edge_control_streams(struct edge *e, struct xfed_span domain)
 {
-	json_t *list = json_array();
-	for (const struct edge_conn *c = e->conns; c; c = c->hh.next) {
-		struct xfed_s2s_info info;
-		if (c->is_closed || !c->s2s) {
-			continue;
-		}
-		xfed_s2s_info(c->s2s, &info);
-		if (domain.len == 0 || xfed_span_eq(domain, info.remote)) {
-			json_array_append_new(list, edge_control_stream_json(c, &info));
-		}
-	}
-	return json_pack("{s:o}", "streams", list);
+	struct listing l = { e, domain, json_array() };
+	s2s_each(e->s2s, list_one, &l);
+	return json_pack("{s:o}", "streams", l.list);
 }
 
 void command_stream_list(struct rt_reply reply, const json_t *args, void *user)
@@ -270,8 +274,8 @@ static void take_stream_close(struct edge_link *l, const Xfed__Request *r)
 
 static void take_counters(struct edge_link *l, const Xfed__Request *r)
 {
-	edge_report_gauges(l->edge);
-	edge_report_counters(l);
+	edge_gauges(l->edge);
+	edge_link_counters(l);
 	reply(l, r->id, XFED__STATUS__STATUS_OK, NULL, "");
 }
 

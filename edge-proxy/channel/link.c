@@ -14,7 +14,7 @@ static void drain(struct edge_link *l);
 
 static void link_release(struct edge_link *l)
 {
-	if (proto_session_job_running(l->session)) {
+	if (rt_job_is_running(&l->job)) {
 		return; /* freed when the job comes back */
 	}
 	struct edge *e = l->edge;
@@ -73,7 +73,7 @@ static void link_up(struct edge_link *l)
 	uint64_t now = rt_loop_now_ms(e->core.d.loop);
 	l->run = proto_inbox_link_up(e->inbox, xfed_span_str(peer->name), peer->boot_nonce, peer->hello->lowest_unsettled, now);
 	l->peer = proto_outbox_peer(e->outbox, xfed_span_str(peer->name));
-	const char *problem = edge_certs_link_problem(l); /* trust may have been reloaded since its handshake */
+	const char *problem = edge_link_problem(l); /* trust may have been reloaded since its handshake */
 	if (problem || !l->run || l->peer == PROTO_OUTBOX_NO_PEER) {
 		struct proto_event ev = { .type = PROTO_EV_CLOSE,
 			.reason = problem ? XFED_REASON_CHANNEL_PEER_UNTRUSTED : XFED_REASON_CHANNEL_FRAME_BAD,
@@ -94,7 +94,7 @@ static void link_up(struct edge_link *l)
 	rt_metric_set(e->core.d.metrics, RT_M_CHANNEL_UP, 1, RT_LABELS(xfed_span_str(peer->name)));
 	rt_log(RT_LOG_INFO, "channel.up", RT_KV_STR("peer", peer->name), RT_KV_STR("certificate", peer->cert_name), RT_KV_STR("address", l->address),
 		RT_KV_STR("tls", peer->tls_version), RT_KV_STR("cipher", peer->cipher), RT_KV_HEX("boot", peer->boot_nonce), RT_END);
-	edge_report_snapshot(l);
+	edge_events_snapshot(l);
 	edge_service_judge(e);
 	edge_flush_soon(e);
 }
@@ -201,7 +201,6 @@ static void job_done(void *arg)
 {
 	struct edge_link *l = arg;
 	struct proto_event ev = { .type = PROTO_EV_JOB_DONE };
-	l->job_running = false;
 	proto_session_step(l->session, &ev, rt_loop_now_ms(l->edge->core.d.loop));
 	if (!l->is_closed) {
 		rt_stream_resume(l->stream);
@@ -214,13 +213,7 @@ static void perform(struct edge_link *l, const struct proto_action *act)
 {
 	switch (act->type) {
 	case PROTO_ACT_JOB:
-		l->job_running = true;
-		if (rt_job_submit(l->edge->core.d.loop, run_job, job_done, l) != XFED_OK) {
-			run_job(l);
-			if (rt_loop_post(l->edge->core.d.loop, job_done, l) != XFED_OK) {
-				XFED_REQUIRE(!"no memory for a link's handshake");
-			}
-		}
+		rt_job_start(&l->job, l->edge->core.d.loop, run_job, job_done, l);
 		break;
 	case PROTO_ACT_UP:
 		link_up(l);
@@ -259,7 +252,7 @@ static size_t on_bytes(void *user, struct xfed_span in)
 	struct proto_event ev = { .type = PROTO_EV_BYTES, .bytes = in };
 	proto_session_step(l->session, &ev, rt_loop_now_ms(l->edge->core.d.loop));
 	size_t consumed = ev.consumed;
-	if (consumed < in.len && !l->job_running) {
+	if (consumed < in.len && !rt_job_is_running(&l->job)) {
 		rt_stream_resume(l->stream);
 	}
 	edge_flush_soon(l->edge); /* a Pong, and what else the session answers by itself */
@@ -309,7 +302,7 @@ static bool make_room(struct edge *e, const struct rt_addr *from, enum rt_source
 {
 	uint64_t now = rt_loop_now_ms(e->core.d.loop);
 	for (struct edge_link *l = e->links; l; l = l->next) {
-		bool can_go = !l->is_up && !l->is_closed && !l->job_running && now - l->accepted_ms >= XFED_CHANNEL_ROOM_AFTER_MS;
+		bool can_go = !l->is_up && !l->is_closed && !rt_job_is_running(&l->job) && now - l->accepted_ms >= XFED_CHANNEL_ROOM_AFTER_MS;
 		if (can_go && rt_source_is_same(rt_stream_peer(l->stream), from, v)) {
 			struct proto_event ev = {
 				.type = PROTO_EV_CLOSE, .reason = XFED_REASON_POLICY_UNPROVED_EXCEEDED, .text = "made room for a newer link"
@@ -323,7 +316,6 @@ static bool make_room(struct edge *e, const struct rt_addr *from, enum rt_source
 	return false;
 }
 
-/* A refusal leaves nothing behind but its line. */
 static bool admit(struct edge *e, struct rt_stream *s)
 {
 	struct rt_source_refusal r = { .event = "channel.refused", .address = rt_stream_peer(s) };
@@ -341,12 +333,7 @@ static bool admit(struct edge *e, struct rt_stream *s)
 		}
 		side = xfed_reason_info(r.reason)->side;
 	}
-	if (r.verdict == RT_SOURCE_OK) {
-		return true;
-	}
-	rt_sources_log(&e->linkers, &r, rt_loop_now_ms(e->core.d.loop));
-	core_count_refusal(&e->core, r.reason, side);
-	return false;
+	return core_has_place(&e->core, &e->linkers, &r, side);
 }
 
 int edge_link_accept(struct edge *e, struct rt_stream *s)
@@ -381,7 +368,7 @@ int edge_link_accept(struct edge *e, struct rt_stream *s)
 			.software = xfed_span_str(software),
 			.policy_epoch = e->revision.epoch,
 			.policy_counter = e->revision.counter,
-			.policy_hash = xfed_span_make(e->revision.hash, e->policy ? sizeof(e->revision.hash) : 0),
+			.policy_hash = xfed_span_make(e->revision.hash, s2s_policy(e->s2s) ? sizeof(e->revision.hash) : 0),
 		},
 	};
 	int rc = rt_timer_init(&l->timer, e->core.d.loop, on_timer, l);
@@ -436,7 +423,7 @@ void edge_links_flush(struct edge *e)
 	struct edge_link *l, *next;
 	uint64_t now = rt_loop_now_ms(e->core.d.loop);
 	DL_FOREACH_SAFE(e->links, l, next) {
-		if (l->is_closed || l->job_running) {
+		if (l->is_closed || rt_job_is_running(&l->job)) {
 			continue;
 		}
 		if (l->is_up) {

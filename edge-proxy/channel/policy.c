@@ -1,12 +1,5 @@
 #include "edge.h"
 
-/* A partner's domain as a label: bounded by what policy lists. */
-const char *edge_partner_label(const struct edge *e, struct xfed_span remote)
-{
-	const struct xfed_partner *p = e->policy && remote.len > 0 ? xfed_policy_partner(e->policy, remote) : NULL;
-	return p ? p->domain : "other";
-}
-
 static void answer(struct edge_link *l, const struct proto_revision *r, bool ok, enum xfed_reason reason, const char *text)
 {
 	Xfed__Frame f = XFED__FRAME__INIT;
@@ -26,68 +19,10 @@ static void answer(struct edge_link *l, const struct proto_revision *r, bool ok,
 	edge_flush_soon(l->edge);
 }
 
-enum xfed_reason edge_policy_judge(const struct xfed_partner *partner, enum xfed_method method)
-{
-	if (!partner) {
-		return XFED_REASON_POLICY_PARTNER_UNLISTED;
-	}
-	if (xfed_partner_methods(partner) & method) {
-		return XFED_REASON_NONE;
-	}
-	return method == XFED_METHOD_EXTERNAL ? XFED_REASON_SASL_REQUIRED_MISSING : XFED_REASON_DIALBACK_NOT_ALLOWED;
-}
-
-enum xfed_reason edge_policy_judge_pair(const struct edge *e, struct xfed_span local, struct xfed_span remote, enum xfed_method method)
-{
-	const struct xfed_partner *partner = e->policy ? xfed_policy_partner(e->policy, remote) : NULL;
-	if (partner && !xfed_policy_is_local(e->policy, local)) {
-		return XFED_REASON_STREAM_TO_UNKNOWN;
-	}
-	return edge_policy_judge(partner, method);
-}
-
-/* Whether a live stream could be made again under the policy of now. */
-static enum xfed_reason judge(const struct edge *e, const struct xfed_s2s_info *info)
-{
-	if (!xfed_policy_is_local(e->policy, info->local)) {
-		return XFED_REASON_STREAM_TO_UNKNOWN;
-	}
-	const struct xfed_partner *p = xfed_policy_partner(e->policy, info->remote);
-	return !p || info->is_authenticated ? edge_policy_judge(p, info->method) : XFED_REASON_NONE;
-}
-
-static bool is_unlisted(const struct edge_pair *p)
-{
-	const struct edge *e = p->edge;
-	return !xfed_policy_partner(e->policy, xfed_span_str(p->remote)) || !xfed_policy_is_local(e->policy, xfed_span_str(p->local));
-}
-
-/* Rule 5: after a swap every live stream is judged again. */
-static void judge_again(struct edge *e)
-{
-	struct edge_conn *c, *next;
-	HASH_ITER(hh, e->conns, c, next) {
-		struct xfed_s2s_info info;
-		if (c->is_closed || !c->s2s) {
-			continue;
-		}
-		xfed_s2s_info(c->s2s, &info);
-		if (info.local.len == 0 || info.remote.len == 0) {
-			continue;
-		}
-		enum xfed_reason reason = judge(e, &info);
-		if (reason != XFED_REASON_NONE) {
-			edge_conn_close(c, reason, "no longer allowed");
-		}
-	}
-	edge_pairs_refuse(e, is_unlisted, XFED_REASON_POLICY_PARTNER_UNLISTED);
-	edge_pairs_forget_backoff(e);
-}
-
 static bool accept_revision(struct edge_link *l, const struct proto_revision *r)
 {
 	struct edge *e = l->edge;
-	if (!e->policy) {
+	if (!s2s_policy(e->s2s)) {
 		return true;
 	}
 	int order = proto_revision_compare(r, &e->revision);
@@ -119,14 +54,11 @@ static void swap_policy(struct edge_link *l, struct proto_transfer_in *t)
 		answer(l, &t->revision, false, XFED_REASON_CHANNEL_FRAME_BAD, err.text);
 		return;
 	}
-	struct xfed_policy *old = e->policy;
-	e->policy = fresh;
 	e->revision = t->revision;
 	rt_metric_set(e->core.d.metrics, RT_M_POLICY_REVISION, (double)e->revision.counter, RT_NO_LABELS);
 	rt_log(RT_LOG_INFO, "policy.applied", RT_KV_U64("epoch", e->revision.epoch), RT_KV_U64("revision", e->revision.counter),
 		RT_KV_U64("partners", xfed_policy_partner_count(fresh)), RT_KV_U64("domains", xfed_policy_local_count(fresh)), RT_END);
-	judge_again(e);
-	xfed_policy_free(old);
+	s2s_use_policy(e->s2s, fresh); /* rule 5: every live stream is judged again */
 	answer(l, &e->revision, true, XFED_REASON_NONE, "");
 	edge_service_judge(e);
 }

@@ -7,6 +7,7 @@
 
 #include "xfed/reason.h"
 #include "xfed/rt/daemon.h"
+#include "xfed/rt/source.h"
 
 struct core {
 	struct rt_daemon d;
@@ -35,6 +36,17 @@ static inline void core_count_stanza(struct core *c, const char *partner, const 
 static inline void core_count_dropped(struct core *c, const char *rule)
 {
 	rt_daemon_count_dropped(&c->d, rule);
+}
+
+/* Whether `r` took a place of `t`. One that did not is logged and counted, and leaves nothing else behind. */
+static inline bool core_has_place(struct core *c, struct rt_sources *t, const struct rt_source_refusal *r, enum xfed_side side)
+{
+	if (r->verdict == RT_SOURCE_OK) {
+		return true;
+	}
+	rt_sources_log(t, r, core_now(c));
+	core_count_refusal(c, r->reason, side);
+	return false;
 }
 
 #endif

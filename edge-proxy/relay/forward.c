@@ -75,41 +75,24 @@ static void log_item(const struct edge_item *it, const char *event, enum xfed_re
 		RT_KV_U64("delivery", it->origin.seq), RT_KV_STR("call_id", it->origin.has_sip ? it->origin.sip.call_id : NULL), RT_END);
 }
 
-/* One of the edge's own: nobody waits for its fate. */
-static void settle_own(struct edge *e, const struct edge_item *it, Xfed__Fate fate, enum xfed_reason reason, enum xfed_side side)
+void edge_item_settle(void *user, void *owner, Xfed__Fate fate, enum xfed_reason reason, enum xfed_side side)
 {
-	if (fate != XFED__FATE__FATE_DELIVERED) {
-		core_count_dropped(&e->core, it->rule);
-		rt_log(RT_LOG_INFO, "stanza.dropped", RT_KV_STR("partner", it->remote), RT_KV_STR("rule", it->rule), RT_KV_REASON_SIDE(reason, side),
-			RT_END);
-	}
-}
-
-void edge_item_settle(struct edge *e, struct edge_item *it, Xfed__Fate fate, enum xfed_reason reason, enum xfed_side side)
-{
-	if (it->is_settled) {
-		return;
-	}
-	it->is_settled = true;
-	if (!it->origin.run) {
-		settle_own(e, it, fate, reason, side);
-		return;
-	}
-	const char *kind = proto_kind_word(it->kind);
-	struct xfed_span remote = xfed_span_str(it->remote);
+	struct edge *e = user;
+	const struct edge_item *it = owner;
+	const char *kind = proto_kind_word(it->kind), *partner = s2s_partner_label(e->s2s, xfed_span_str(it->remote));
 	switch (fate) {
 	case XFED__FATE__FATE_DELIVERED:
-		core_count_stanza(&e->core, edge_partner_label(e, remote), "to_xmpp", kind, "delivered");
+		core_count_stanza(&e->core, partner, "to_xmpp", kind, "delivered");
 		log_item(it, "delivery.written", reason, side);
 		break;
 	case XFED__FATE__FATE_UNCERTAIN:
-		core_count_stanza(&e->core, edge_partner_label(e, remote), "to_xmpp", kind, "uncertain");
+		core_count_stanza(&e->core, partner, "to_xmpp", kind, "uncertain");
 		rt_metric_add(e->core.d.metrics, RT_M_DELIVERIES_UNCERTAIN, 1, RT_NO_LABELS);
 		core_count_refusal(&e->core, reason, side);
 		log_item(it, "delivery.uncertain", reason, side);
 		break;
 	default:
-		core_count_stanza(&e->core, edge_partner_label(e, remote), "to_xmpp", kind, "refused");
+		core_count_stanza(&e->core, partner, "to_xmpp", kind, "refused");
 		core_count_refusal(&e->core, reason, side);
 		log_item(it, "delivery.refused", reason, side);
 		break;
@@ -117,13 +100,11 @@ void edge_item_settle(struct edge *e, struct edge_item *it, Xfed__Fate fate, enu
 	settle_origin(e, &it->origin, fate, status_of(fate, reason), reason);
 }
 
-void edge_item_settle_written(struct edge *e, struct edge_item *it)
+void edge_item_written(void *user, void *owner)
 {
-	if (it->is_settled) {
-		return;
-	}
-	it->is_settled = it->owes_error = true;
-	core_count_stanza(&e->core, edge_partner_label(e, xfed_span_str(it->remote)), "to_xmpp", proto_kind_word(it->kind), "delivered");
+	struct edge *e = user;
+	const struct edge_item *it = owner;
+	core_count_stanza(&e->core, s2s_partner_label(e->s2s, xfed_span_str(it->remote)), "to_xmpp", proto_kind_word(it->kind), "delivered");
 	log_item(it, "delivery.written", XFED_REASON_NONE, XFED_SIDE_US);
 	settle_origin(e, &it->origin, XFED__FATE__FATE_DELIVERED, 202, XFED_REASON_NONE);
 }
@@ -163,8 +144,10 @@ static int add_late_error(struct edge *e, struct xfed_arena *a, const struct edg
 	return proto_outbox_add(e->outbox, &n, now, &seq);
 }
 
-void edge_item_tell_late(struct edge *e, const struct edge_item *it)
+void edge_item_lost(void *user, void *owner)
 {
+	struct edge *e = user;
+	const struct edge_item *it = owner;
 	struct xfed_arena a;
 	xfed_arena_init(&a, SCRATCH_ARENA);
 	log_item(it, "delivery.uncertain", XFED_REASON_DELIVERY_UNCERTAIN, XFED_SIDE_NETWORK);
@@ -195,10 +178,11 @@ static enum xfed_reason check_fragment(struct edge *e, const Xfed__Deliver *d, s
 	if (!proto_deliver_agrees(d, out)) {
 		return XFED_REASON_XMPP_STANZA_INVALID;
 	}
-	if (!e->policy || !xfed_policy_is_local(e->policy, out->from.domain)) {
+	const struct xfed_policy *policy = s2s_policy(e->s2s);
+	if (!policy || !xfed_policy_is_local(policy, out->from.domain)) {
 		return XFED_REASON_XMPP_STANZA_INVALID;
 	}
-	const struct xfed_partner *p = xfed_policy_partner(e->policy, out->to.domain);
+	const struct xfed_partner *p = xfed_policy_partner(policy, out->to.domain);
 	if (!p) {
 		return XFED_REASON_POLICY_PARTNER_UNLISTED;
 	}
@@ -220,25 +204,65 @@ static void refuse_delivery(struct edge_link *l, const Xfed__Deliver *d, const s
 	settle_origin(l->edge, o, XFED__FATE__FATE_REFUSED, status_of(XFED__FATE__FATE_REFUSED, reason), reason);
 }
 
+static char *put(char **at, struct xfed_span s)
+{
+	char *p = *at;
+	if (s.len > 0) {
+		memcpy(p, s.data, s.len);
+	}
+	p[s.len] = '\0';
+	*at += s.len + 1;
+	return p;
+}
+
+/* The stanza in e->scratch, on its way to `remote`, with what is to be known when it has its fate. NULL: no memory. */
+static struct s2s_item *item_new(struct edge *e, const Xfed__Deliver *d, const struct edge_origin *o, struct xfed_span remote)
+{
+	struct xfed_span words[] = { remote, xfed_span_str(o->id), xfed_span_str(o->from), xfed_span_str(o->to),
+		xfed_span_str(o->has_sip ? o->sip.call_id : ""), xfed_span_str(o->has_sip ? o->sip.from_tag : ""),
+		xfed_span_str(o->has_sip ? o->sip.request_uri : "") };
+	size_t bytes = sizeof(struct edge_item);
+	for (size_t i = 0; i < XFED_ARRAY_LEN(words); i++) {
+		bytes += words[i].len + 1;
+	}
+	struct s2s_item_new n = { .stanza = xfed_buf_span(&e->scratch),
+		.remote = remote,
+		.owner_bytes = bytes,
+		.deadline_ms = core_now(&e->core) + (d->remaining_ms ? d->remaining_ms : XFED_DELIVERY_DEADLINE_MS) };
+	struct s2s_item *item = s2s_item_new(&n);
+	if (!item) {
+		return NULL;
+	}
+	struct edge_item *it = s2s_item_owner(item);
+	char *at = (char *)(it + 1);
+	*it = (struct edge_item){ .origin = *o, .kind = d->kind, .remote = put(&at, words[0]) };
+	it->origin.id = put(&at, words[1]);
+	it->origin.from = put(&at, words[2]);
+	it->origin.to = put(&at, words[3]);
+	it->origin.sip.call_id = put(&at, words[4]);
+	it->origin.sip.from_tag = put(&at, words[5]);
+	it->origin.sip.request_uri = put(&at, words[6]);
+	return item;
+}
+
 static void send_on(struct edge_link *l, const Xfed__Deliver *d, const struct edge_origin *o, struct proto_inbox_entry *entry)
 {
 	struct edge *e = l->edge;
 	struct xfed_stanza s;
 	enum xfed_reason refuse = has_reader(e) ? check_fragment(e, d, &s) : XFED_REASON_STREAM_INTERNAL;
-	struct edge_item *it = NULL;
+	struct s2s_item *it = NULL;
 	if (refuse == XFED_REASON_NONE) {
 		xfed_buf_clear(&e->scratch);
 		int rc = xfed_xml_write(&e->scratch, s.elem, XFED_SPAN(XFED_NS_SERVER));
-		it = rc == XFED_OK ? edge_item_new(xfed_buf_span(&e->scratch), s.to.domain, d->kind, o) : NULL;
+		it = rc == XFED_OK ? item_new(e, d, o, s.to.domain) : NULL;
 		refuse = it ? XFED_REASON_NONE : rc == XFED_ERR_LIMIT ? XFED_REASON_DELIVERY_SIZE_EXCEEDED : XFED_REASON_STREAM_INTERNAL;
 	}
 	if (refuse != XFED_REASON_NONE) {
 		refuse_delivery(l, d, o, refuse);
 		return;
 	}
-	it->deadline_ms = rt_loop_now_ms(e->core.d.loop) + (d->remaining_ms ? d->remaining_ms : XFED_DELIVERY_DEADLINE_MS);
 	entry->cookie = (uint64_t)(uintptr_t)it;
-	edge_pair_send(e, s.from.domain, s.to.domain, it);
+	s2s_send(e->s2s, s.from.domain, s.to.domain, it);
 }
 
 /* Another gateway, or an earlier run of this one, may have brought the same SIP request. */
@@ -346,9 +370,9 @@ void edge_forward_withdraw(struct edge_link *l, uint64_t seq)
 		edge_flush_soon(l->edge);
 		return;
 	}
-	struct edge_item *it = (struct edge_item *)(uintptr_t)entry->cookie;
+	struct s2s_item *it = (struct s2s_item *)(uintptr_t)entry->cookie;
 	if (it) {
-		edge_pair_withdraw(l->edge, it);
+		s2s_withdraw(l->edge->s2s, it);
 	} else {
 		/* It waits for the fate of the same request brought by another gateway: this one may go. */
 		settle_run(l->edge, l->run, seq, XFED__FATE__FATE_WITHDRAWN, status_of(XFED__FATE__FATE_WITHDRAWN, XFED_REASON_DELIVERY_DEADLINE),

@@ -43,93 +43,29 @@ static uint64_t pair_key(struct xfed_arena *a, const struct xfed_stanza *s)
 /* Whose share it takes: the partner's, whichever of its domains it comes from. */
 static uint64_t share_key(const struct edge *e, const struct xfed_stanza *s)
 {
-	const struct xfed_partner *p = xfed_policy_partner(e->policy, s->from.domain);
+	const struct xfed_partner *p = xfed_policy_partner(s2s_policy(e->s2s), s->from.domain);
 	return p ? xfed_hash_bytes(p->domain, strlen(p->domain)) : 0;
 }
 
-/*
- * Full: this stream is not read until the gateways have taken some. What stream management counts must not wait unacknowledged
- * for long, so by number it waits only while they do take; then its partner hears that there is no room.
- */
-static void count_parked(struct edge_conn *c, size_t bytes, bool is_counted)
-{
-	c->parked_bytes += bytes;
-	c->parked_count++;
-	if (c->parked_bytes > c->edge->config->limits.park_bytes) {
-		c->is_paused = true;
-	} else if (is_counted && c->parked_count >= XFED_DELIVERY_PARK_SLOW && !c->is_impatient && c->edge->links_up > 0) {
-		c->is_paused = true;
-		c->patience_ms = rt_loop_now_ms(c->edge->core.d.loop) + XFED_DELIVERY_PARK_PATIENCE_MS;
-	}
-}
-
-static void count_unparked(struct edge_conn *c, size_t bytes)
-{
-	c->parked_bytes -= bytes < c->parked_bytes ? bytes : c->parked_bytes;
-	c->parked_count -= c->parked_count > 0;
-	c->is_impatient = false;
-	if (c->patience_ms) {
-		c->patience_ms = rt_loop_now_ms(c->edge->core.d.loop) + XFED_DELIVERY_PARK_PATIENCE_MS;
-	}
-}
-
-static bool may_read_again(const struct edge_conn *c)
-{
-	return c->is_paused && c->parked_bytes <= c->edge->config->limits.park_bytes / 2 &&
-	       (!c->patience_ms || c->parked_count <= XFED_DELIVERY_PARK_SLOW / 2);
-}
-
-static void refuse(struct edge_conn *c, const struct xfed_s2s_action *act, enum xfed_reason reason, const char *text, bool is_answered)
-{
-	const struct xfed_reason_info *info = xfed_reason_info(reason);
-	core_count_refusal(&c->edge->core, reason, info->side);
-	rt_log(RT_LOG_INFO, "stanza.refused", RT_KV("partner", act->stanza.from.domain), RT_KV("local", act->stanza.to.domain), RT_KV_REASON(reason),
-		RT_KV_STR("text", text), RT_KV_U64("conn", c->id), RT_KV("id", act->stanza.id), RT_END);
-	if (!info->condition || !is_answered) {
-		core_count_dropped(&c->edge->core, "no-error-due");
-		return;
-	}
-	char words[160];
-	snprintf(words, sizeof(words), "%s%s%s", info->code, text ? ": " : "", text ? text : "");
-	struct xfed_stanza_error err = { .condition = info->condition, .text = xfed_span_str(words), .is_too_big = xfed_reason_is_size(reason) };
-	edge_bounce(c->edge, act->arena, &act->stanza, &err);
-}
-
-void edge_refuse_stanza(struct edge_conn *c, const struct xfed_s2s_action *act, enum xfed_reason reason)
-{
-	refuse(c, act, reason, NULL, xfed_stanza_may_error(&act->stanza));
-}
-
-/* Nobody waits for what becomes of "I am here". */
-void edge_refuse_users(struct edge_conn *c, const struct xfed_s2s_action *act)
-{
-	const struct xfed_stanza *s = &act->stanza;
-	bool is_available = s->kind == XFED_STANZA_PRESENCE && s->type == XFED_TYPE_NONE;
-	bool is_answered = xfed_stanza_may_error(s) && !is_available;
-	const char *kind = s->kind == XFED_STANZA_IQ ? "iq" : proto_kind_word(proto_kind_of(s));
-	core_count_stanza(&c->edge->core, edge_partner_label(c->edge, s->from.domain), "to_sip", kind, is_answered ? "refused" : "dropped");
-	refuse(c, act, act->reason, act->text, is_answered);
-}
-
 /* What has come in this turn is not parked, only not looked at yet: that happens here before anything is refused. */
-static bool has_parking_space(struct edge_conn *c)
+static bool has_parking_space(struct edge *e, const struct s2s_incoming *in)
 {
-	if (c->parked_count >= XFED_DELIVERY_PARK_COUNTED) {
-		edge_route_pump(c->edge);
+	if (s2s_parked(in) >= XFED_DELIVERY_PARK_COUNTED) {
+		edge_route_pump(e);
 	}
-	return c->parked_count < XFED_DELIVERY_PARK_COUNTED;
+	return s2s_parked(in) < XFED_DELIVERY_PARK_COUNTED;
 }
 
-bool edge_route_to_gateway(struct edge_conn *c, const struct xfed_s2s_action *act)
+bool edge_route_to_gateway(struct edge *e, const struct s2s_incoming *in)
 {
-	struct edge *e = c->edge;
+	const struct xfed_s2s_action *act = in->act;
 	const struct xfed_stanza *s = &act->stanza;
-	if (act->sm_number && !has_parking_space(c)) {
-		edge_refuse_stanza(c, act, XFED_REASON_DELIVERY_QUEUE_FULL); /* what is not acknowledged for long, peers take for lost */
+	if (act->sm_number && !has_parking_space(e, in)) {
+		s2s_refuse(in, XFED_REASON_DELIVERY_QUEUE_FULL); /* what is not acknowledged for long, peers take for lost */
 		return false;
 	}
 	if (e->service == EDGE_LEAVING || e->service == EDGE_OUT_OF_SERVICE || e->is_closing) {
-		edge_refuse_stanza(c, act, XFED_REASON_CHANNEL_DOWN); /* what waited has gone back, and this would wait in vain */
+		s2s_refuse(in, XFED_REASON_CHANNEL_DOWN); /* what waited has gone back, and this would wait in vain */
 		return false;
 	}
 	xfed_buf_clear(&e->scratch);
@@ -137,12 +73,12 @@ bool edge_route_to_gateway(struct edge_conn *c, const struct xfed_s2s_action *ac
 	int rc = from.data && to.data ? xfed_xml_write(&e->scratch, s->elem, XFED_SPAN("")) : XFED_ERR_NOMEM;
 	if (rc != XFED_OK) {
 		/* Its canonical form may be larger. */
-		edge_refuse_stanza(c, act, proto_outbox_refusal(rc == XFED_ERR_LIMIT ? XFED_ERR_TOO_LARGE : rc, XFED_REASON_XMPP_STANZA_INVALID));
+		s2s_refuse(in, proto_outbox_refusal(rc == XFED_ERR_LIMIT ? XFED_ERR_TOO_LARGE : rc, XFED_REASON_XMPP_STANZA_INVALID));
 		return false;
 	}
 	uint64_t now = rt_loop_now_ms(e->core.d.loop);
 	char correlation[64];
-	snprintf(correlation, sizeof(correlation), "%s-%llx-%llx", e->config->name, (unsigned long long)c->id, (unsigned long long)c->stanzas_in);
+	snprintf(correlation, sizeof(correlation), "%s-%llx-%llx", e->config->name, (unsigned long long)in->stream, (unsigned long long)in->ordinal);
 	Xfed__Kind kind = proto_kind_of(s);
 	struct proto_delivery_new n = {
 		.kind = kind,
@@ -158,31 +94,18 @@ bool edge_route_to_gateway(struct edge_conn *c, const struct xfed_s2s_action *ac
 		.share_key = share_key(e, s),
 		.deadline_ms = now + XFED_DELIVERY_DEADLINE_MS,
 		.peer = PROTO_OUTBOX_NO_PEER,
-		.cookie = c->id,
+		.cookie = in->stream,
 		.number = act->sm_number,
 	};
 	uint64_t seq;
 	rc = proto_outbox_add(e->outbox, &n, now, &seq);
 	if (rc != XFED_OK) {
-		edge_refuse_stanza(c, act, proto_outbox_refusal(rc, XFED_REASON_XMPP_STANZA_INVALID));
+		s2s_refuse(in, proto_outbox_refusal(rc, XFED_REASON_XMPP_STANZA_INVALID));
 		return false;
 	}
-	count_parked(c, n.stanza.len, act->sm_number != 0);
+	s2s_park(in, n.stanza.len, e->links_up > 0);
 	edge_flush_soon(e);
 	return true;
-}
-
-/* It is parked no more: its stream may be read again. */
-static void unpark(struct edge *e, const struct proto_delivery *d)
-{
-	struct edge_conn *c = edge_conn_find(e, d->cookie);
-	if (!c) {
-		return;
-	}
-	count_unparked(c, d->stanza.len);
-	if (may_read_again(c)) {
-		edge_conn_resume(c);
-	}
 }
 
 static void pump_link(struct edge *e, struct edge_link *l)
@@ -194,7 +117,7 @@ static void pump_link(struct edge *e, struct edge_link *l)
 	while ((d = proto_pump_deliver(e->outbox, l->peer, l->session, now))) {
 		l->sent[l->sent_count++ % EDGE_LINK_SENT] = (struct edge_sent){ d->cookie, d->number };
 		if (d->sends == 1) {
-			unpark(e, d);
+			s2s_unpark(e->s2s, d->cookie, d->stanza.len); /* its stream may be read again */
 		}
 		if (++n == XFED_CHANNEL_PUMP_MSGS) {
 			edge_flush_soon(e); /* the rest in the next turn */
@@ -224,46 +147,11 @@ void edge_route_taken(struct edge_link *l)
 	l->taken_count = l->taken_count > oldest ? l->taken_count : oldest;
 	for (; l->taken_count < taken; l->taken_count++) {
 		const struct edge_sent *sent = &l->sent[l->taken_count % EDGE_LINK_SENT];
-		edge_conn_cover(l->edge, sent->conn, sent->number);
+		s2s_cover(l->edge->s2s, sent->conn, sent->number);
 	}
 }
 
 /* ---- fates back to the senders ---- */
-
-void edge_send_elem(struct edge *e, struct xfed_span local, struct xfed_span remote, const struct xfed_xml_elem *elem, const char *rule)
-{
-	xfed_buf_clear(&e->scratch);
-	int rc = elem ? xfed_xml_write(&e->scratch, elem, XFED_SPAN(XFED_NS_SERVER)) : XFED_ERR_NOMEM;
-	if (rc == XFED_ERR_LIMIT || (rc == XFED_OK && xfed_buf_len(&e->scratch) > XFED_STANZA_BYTES_MIN)) {
-		/* Its words are a user's. No server has to take so much [A10-11], and one that does not would end our stream over it. */
-		core_count_dropped(&e->core, "error-too-large");
-		return;
-	}
-	struct edge_item *it = rc == XFED_OK ? edge_item_new(xfed_buf_span(&e->scratch), remote, XFED__KIND__KIND_ERROR, NULL) : NULL;
-	if (!it) {
-		core_count_dropped(&e->core, "no-memory");
-		return;
-	}
-	it->rule = rule;
-	edge_pair_send(e, local, remote, it);
-}
-
-/* `elem` NULL: there is no memory, or no error may be sent. */
-static void send_error(struct edge *e, struct xfed_span local, struct xfed_span remote, const struct xfed_xml_elem *elem, bool nomem)
-{
-	if (!elem) {
-		core_count_dropped(&e->core, nomem ? "no-memory" : "no-error-due");
-		return;
-	}
-	edge_send_elem(e, local, remote, elem, "error-unsendable");
-}
-
-void edge_bounce(struct edge *e, struct xfed_arena *a, const struct xfed_stanza *s, const struct xfed_stanza_error *err)
-{
-	bool nomem = false;
-	struct xfed_xml_elem *elem = xfed_stanza_error_new(a, s, err, &nomem);
-	send_error(e, s->to.domain, s->from.domain, elem, nomem);
-}
 
 /* An error for a delivery whose stanza's tree is long gone: its attributes are in the table. */
 static void bounce_delivery(struct edge *e, const struct proto_delivery *d, const Xfed__Outcome *oc, enum xfed_reason reason)
@@ -280,7 +168,12 @@ static void bounce_delivery(struct edge *e, const struct proto_delivery *d, cons
 	};
 	bool nomem;
 	proto_outcome_error(oc, reason, &err);
-	send_error(e, edge_domain_of(words.to), edge_domain_of(words.from), xfed_stanza_error_of_words(&a, &words, &err, &nomem), nomem);
+	struct xfed_xml_elem *elem = xfed_stanza_error_of_words(&a, &words, &err, &nomem);
+	if (elem || nomem) {
+		s2s_answer(e->s2s, edge_domain_of(words.to), edge_domain_of(words.from), elem, "error-unsendable");
+	} else {
+		core_count_dropped(&e->core, "no-error-due");
+	}
 	xfed_arena_deinit(&a);
 }
 
@@ -301,22 +194,22 @@ static void tell_sender(struct edge *e, struct proto_delivery *d, const Xfed__Ou
 	rt_metric_observe(e->core.d.metrics, RT_M_DELIVERY, seconds, RT_NO_LABELS);
 	switch (oc->fate) {
 	case XFED__FATE__FATE_DELIVERED:
-		core_count_stanza(&e->core, edge_partner_label(e, remote), "to_sip", kind, "delivered");
+		core_count_stanza(&e->core, s2s_partner_label(e->s2s, remote), "to_sip", kind, "delivered");
 		log_fate(d, "delivery.delivered", XFED_REASON_NONE, NULL);
 		break;
 	case XFED__FATE__FATE_DROPPED:
-		core_count_stanza(&e->core, edge_partner_label(e, remote), "to_sip", kind, "dropped");
+		core_count_stanza(&e->core, s2s_partner_label(e->s2s, remote), "to_sip", kind, "dropped");
 		core_count_dropped(&e->core, proto_outcome_rule(oc));
 		break;
 	case XFED__FATE__FATE_UNCERTAIN:
-		core_count_stanza(&e->core, edge_partner_label(e, remote), "to_sip", kind, "uncertain");
+		core_count_stanza(&e->core, s2s_partner_label(e->s2s, remote), "to_sip", kind, "uncertain");
 		rt_metric_add(e->core.d.metrics, RT_M_DELIVERIES_UNCERTAIN, 1, RT_NO_LABELS);
 		core_count_refusal(&e->core, XFED_REASON_DELIVERY_UNCERTAIN, XFED_SIDE_NETWORK);
 		log_fate(d, "delivery.uncertain", XFED_REASON_DELIVERY_UNCERTAIN, oc->text);
 		bounce_delivery(e, d, oc, XFED_REASON_DELIVERY_UNCERTAIN);
 		break;
 	default:
-		core_count_stanza(&e->core, edge_partner_label(e, remote), "to_sip", kind, "refused");
+		core_count_stanza(&e->core, s2s_partner_label(e->s2s, remote), "to_sip", kind, "refused");
 		core_count_refusal(&e->core, reason, xfed_reason_info(reason)->side);
 		log_fate(d, "delivery.refused", reason, oc->text);
 		bounce_delivery(e, d, oc, reason);
@@ -327,7 +220,7 @@ static void tell_sender(struct edge *e, struct proto_delivery *d, const Xfed__Ou
 void edge_route_outcome(struct edge *e, struct proto_delivery *d, const Xfed__Outcome *oc)
 {
 	tell_sender(e, d, oc, xfed_reason_of_peer(xfed_span_str(oc->reason)));
-	edge_conn_cover(e, d->cookie, d->number);
+	s2s_cover(e->s2s, d->cookie, d->number);
 	proto_outbox_done(e->outbox, d);
 }
 
@@ -337,7 +230,7 @@ void edge_route_ended(struct edge *e)
 	struct proto_delivery *d;
 	while ((d = proto_outbox_ended(e->outbox))) {
 		if (d->sends == 0) {
-			unpark(e, d);
+			s2s_unpark(e->s2s, d->cookie, d->stanza.len); /* its stream may be read again */
 		}
 		enum xfed_reason reason = d->fate == XFED__FATE__FATE_WITHDRAWN || e->links_up == 0 ? XFED_REASON_CHANNEL_DOWN : d->reason;
 		const struct xfed_reason_info *info = xfed_reason_info(reason);
@@ -347,7 +240,7 @@ void edge_route_ended(struct edge *e)
 		oc.text = (char *)info->code;
 		oc.rule = (char *)(d->rule ? d->rule : "");
 		tell_sender(e, d, &oc, reason);
-		edge_conn_cover(e, d->cookie, d->number);
+		s2s_cover(e->s2s, d->cookie, d->number);
 		proto_outbox_done(e->outbox, d);
 	}
 }

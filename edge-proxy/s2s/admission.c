@@ -2,49 +2,44 @@
  * Who may take a place while it has proved nothing: the places are shared by address and by network, and each direction keeps a
  * part of all streams that the other cannot have.
  */
-#include "edge.h"
+#include "s2s/s2s_impl.h"
 
 #include "xfed/rt/room.h"
 
-void edge_admission_configure(struct edge *e)
+void s2s_admission_configure(struct s2s *s)
 {
-	const struct edge_config *c = e->config;
+	const struct edge_config *c = s->config;
 	struct rt_source_limits callers = rt_source_slots(c->limits.unauthenticated, c->limits.address_share, c->limits.network_share);
-	/* The inside is often one network, gateways and all. */
-	struct rt_source_limits links = rt_source_slots(XFED_CHANNEL_UNAUTH_MAX, XFED_SHARE_ADDRESS_PERCENT, 100);
-	rt_sources_limit(&e->callers, &callers);
-	rt_sources_limit(&e->questioners, &callers);
-	rt_sources_limit(&e->linkers, &links);
+	rt_sources_limit(&s->callers, &callers);
+	rt_sources_limit(&s->questioners, &callers);
 }
 
-void edge_admission_tick(struct edge *e, uint64_t now_ms)
+void s2s_admission_tick(struct s2s *s, uint64_t now_ms)
 {
-	rt_sources_tick(&e->callers, now_ms);
-	rt_sources_tick(&e->questioners, now_ms);
-	rt_sources_tick(&e->linkers, now_ms);
+	rt_sources_tick(&s->callers, now_ms);
+	rt_sources_tick(&s->questioners, now_ms);
 }
 
-void edge_admission_free(struct edge *e)
+void s2s_admission_free(struct s2s *s)
 {
-	rt_sources_deinit(&e->callers);
-	rt_sources_deinit(&e->questioners);
-	rt_sources_deinit(&e->linkers);
+	rt_sources_deinit(&s->callers);
+	rt_sources_deinit(&s->questioners);
 }
 
 /* What one direction may have at most of limits.connections: the rest is the other's. */
-static size_t part_of_one(const struct edge *e)
+static size_t part_of_one(const struct s2s *s)
 {
-	size_t all = e->config->limits.connections;
+	size_t all = s->config->limits.connections;
 	return all - all * XFED_CONNECTIONS_RESERVE_PERCENT / 100;
 }
 
 /* Questions of dialback have places of their own: strangers cause them. */
-static bool has_room(const struct edge *e, size_t of_this_direction)
+static bool has_room(const struct s2s *s, size_t of_this_direction)
 {
-	return rt_has_room(e->config->limits.connections, e->conn_count - e->asking, of_this_direction);
+	return rt_has_room(s->config->limits.connections, s->conn_count - s->asking, of_this_direction);
 }
 
-static bool refuse_dial(struct edge_pair *p, size_t most, const char *what)
+static bool refuse_dial(struct s2s_pair *p, size_t most, const char *what)
 {
 	snprintf(p->text, sizeof(p->text), "%zu streams of ours %s, more are not opened", most, what);
 	return false;
@@ -54,76 +49,71 @@ static bool refuse_dial(struct edge_pair *p, size_t most, const char *what)
  * The names a partner answers to, and what it asks from them, have us open streams: it has a share of them. Those for answers alone
  * leave room for what users write, however many partners ask.
  */
-bool edge_admit_dial(struct edge_pair *p, const struct xfed_partner *partner, enum xfed_side *side)
+bool s2s_admit_dial(struct s2s_pair *p, const struct xfed_partner *partner, enum xfed_side *side)
 {
-	struct edge *e = p->edge;
-	size_t part = part_of_one(e), share = rt_source_share(part, XFED_DIALLED_PARTNER_PERCENT),
+	struct s2s *s = p->s2s;
+	size_t part = part_of_one(s), share = rt_source_share(part, XFED_DIALLED_PARTNER_PERCENT),
 	       answers = rt_source_share(part, XFED_DIALLED_ANSWERS_PERCENT);
 	*side = XFED_SIDE_PARTNER;
-	if (edge_tally_dialled(e, partner->domain) >= share) {
+	if (s2s_tally_dialled(s, partner->domain) >= share) {
 		return refuse_dial(p, share, "go to this partner, its share of limits.connections");
 	}
-	if (!p->is_for_users && e->answering >= answers) {
+	if (!p->is_for_users && s->answering >= answers) {
 		return refuse_dial(p, answers, "carry answers alone, their share of limits.connections");
 	}
-	if (!has_room(e, e->dialled)) {
+	if (!has_room(s, s->dialled)) {
 		*side = XFED_SIDE_OPERATOR;
-		return refuse_dial(p, e->dialled, "are open, the edge's limits.connections");
+		return refuse_dial(p, s->dialled, "are open, the edge's limits.connections");
 	}
-	p->dialled = edge_tally_dial(e, partner->domain);
+	p->dialled = s2s_tally_dial(s, partner->domain);
 	p->has_place = true;
-	e->dialled++;
-	e->answering += !p->is_for_users;
+	s->dialled++;
+	s->answering += !p->is_for_users;
 	return true;
 }
 
-void edge_dial_for_users(struct edge_pair *p)
+void s2s_dial_for_users(struct s2s_pair *p)
 {
-	p->edge->answering -= p->has_place && !p->is_for_users;
+	p->s2s->answering -= p->has_place && !p->is_for_users;
 	p->is_for_users = true;
 }
 
-void edge_dial_over(struct edge_pair *p)
+void s2s_dial_over(struct s2s_pair *p)
 {
 	if (p->has_place) {
-		p->edge->dialled--;
-		p->edge->answering -= !p->is_for_users;
-		edge_tally_hang_up(p->edge, p->dialled);
+		p->s2s->dialled--;
+		p->s2s->answering -= !p->is_for_users;
+		s2s_tally_hang_up(p->s2s, p->dialled);
 		p->dialled = NULL;
 		p->has_place = false;
 	}
 	p->is_for_users = false;
 }
 
-bool edge_admit_partner(struct edge *e, struct rt_stream *s)
+bool s2s_admit_partner(struct s2s *s, struct rt_stream *stream)
 {
-	struct rt_source_refusal r = { .event = "s2s.refused", .address = rt_stream_peer(s) };
-	if (!has_room(e, e->incoming)) {
+	struct rt_source_refusal r = { .event = "s2s.refused", .address = rt_stream_peer(stream) };
+	if (!has_room(s, s->incoming)) {
 		r.limit = "connections";
 		r.reason = XFED_REASON_POLICY_CONNECTIONS_EXCEEDED;
 		r.verdict = RT_SOURCE_TOTAL;
 	} else {
 		r.limit = "unauthenticated";
 		r.reason = XFED_REASON_POLICY_UNPROVED_EXCEEDED;
-		r.verdict = rt_sources_take(&e->callers, r.address, rt_stream_place(s));
+		r.verdict = rt_sources_take(&s->callers, r.address, rt_stream_place(stream));
 	}
-	if (r.verdict == RT_SOURCE_OK) {
-		return true;
-	}
-	rt_sources_log(&e->callers, &r, rt_loop_now_ms(e->core.d.loop));
-	core_count_refusal(&e->core, r.reason, xfed_reason_info(r.reason)->side);
-	return false;
+	return core_has_place(s->core, &s->callers, &r, xfed_reason_info(r.reason)->side);
 }
 
-bool edge_admit_question(struct edge *e, const struct edge_conn *asker, struct rt_source_hold *hold)
+bool s2s_admit_question(struct s2s *s, const struct s2s_conn *asker, struct rt_source_hold *hold)
 {
 	struct rt_source_refusal r = { .event = "dialback.refused",
 		.limit = "unauthenticated",
 		.address = rt_stream_peer(asker->stream),
 		.reason = XFED_REASON_POLICY_UNPROVED_EXCEEDED };
-	r.verdict = rt_sources_take(&e->questioners, r.address, hold);
+	r.verdict = rt_sources_take(&s->questioners, r.address, hold);
 	if (r.verdict != RT_SOURCE_OK) {
-		rt_sources_log(&e->questioners, &r, rt_loop_now_ms(e->core.d.loop));
+		rt_sources_log(&s->questioners, &r, core_now(s->core));
 	}
 	return r.verdict == RT_SOURCE_OK;
 }

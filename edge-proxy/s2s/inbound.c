@@ -1,47 +1,47 @@
-#include "edge.h"
+#include "s2s/s2s_impl.h"
 
 #define ALL_METHODS (XFED_METHOD_EXTERNAL | XFED_METHOD_DIALBACK_TLS | XFED_METHOD_DIALBACK_PLAIN)
 
-void edge_decision_for(const struct edge *e, const struct xfed_partner *partner, struct xfed_s2s_decision *out)
+void s2s_decision_for(const struct s2s *s, const struct xfed_partner *partner, struct xfed_s2s_decision *out)
 {
 	*out = (struct xfed_s2s_decision){
 		.needs_tls = xfed_partner_needs_tls(partner),
 		.methods = xfed_partner_methods(partner),
 		.stanza_bytes = partner->stanza_bytes,
-		.creds = partner->tls == XFED_NOT_SUPPORTED ? NULL : e->creds,
+		.creds = partner->tls == XFED_NOT_SUPPORTED ? NULL : s->creds,
 	};
 }
 
-static enum xfed_reason refuse_header(const struct edge_conn *c, const struct xfed_s2s_action *act, const struct xfed_partner **partner)
+static enum xfed_reason refuse_header(const struct s2s_conn *c, const struct xfed_s2s_action *act, const struct xfed_partner **partner)
 {
-	const struct edge *e = c->edge;
+	const struct s2s *s = c->s2s;
 	*partner = NULL;
-	if (e->service != EDGE_IN_SERVICE || !e->policy) {
-		return e->service == EDGE_DRAINING ? XFED_REASON_STREAM_CLOSED_DRAIN : XFED_REASON_CHANNEL_DOWN;
+	if (s->why_not != XFED_REASON_NONE || !s->policy) {
+		return s->why_not != XFED_REASON_NONE ? s->why_not : XFED_REASON_CHANNEL_DOWN;
 	}
-	if (!xfed_policy_is_local(e->policy, act->to)) {
+	if (!xfed_policy_is_local(s->policy, act->to)) {
 		return XFED_REASON_STREAM_TO_UNKNOWN;
 	}
 	if (!act->from.data) {
 		return XFED_REASON_NONE; /* before TLS that is tolerated [A2-09]; inside it proves nothing */
 	}
-	*partner = xfed_policy_partner(e->policy, act->from);
-	if (!*partner || xfed_policy_is_local(e->policy, act->from)) {
+	*partner = xfed_policy_partner(s->policy, act->from);
+	if (!*partner || xfed_policy_is_local(s->policy, act->from)) {
 		return XFED_REASON_POLICY_PARTNER_UNLISTED;
 	}
 	/* Full of streams that proved themselves: told before the work is done. It is judged again when this one has. */
-	if (act->is_secure && !c->tally && edge_tally_streams(e, (*partner)->domain) >= (*partner)->max_connections) {
+	if (act->is_secure && !c->tally && s2s_tally_streams(s, (*partner)->domain) >= (*partner)->max_connections) {
 		return XFED_REASON_POLICY_CONNECTIONS_EXCEEDED;
 	}
 	return XFED_REASON_NONE;
 }
 
-void edge_inbound_decide(struct edge_conn *c, const struct xfed_s2s_action *act, struct xfed_s2s_decision *out)
+void s2s_inbound_decide(struct s2s_conn *c, const struct xfed_s2s_action *act, struct xfed_s2s_decision *out)
 {
 	const struct xfed_partner *partner;
 	enum xfed_reason refuse = refuse_header(c, act, &partner);
 	if (partner && refuse == XFED_REASON_NONE) {
-		edge_decision_for(c->edge, partner, out);
+		s2s_decision_for(c->s2s, partner, out);
 		return;
 	}
 	*out = (struct xfed_s2s_decision){
@@ -49,40 +49,40 @@ void edge_inbound_decide(struct edge_conn *c, const struct xfed_s2s_action *act,
 		.needs_tls = true,
 		.methods = ALL_METHODS & ~XFED_METHOD_DIALBACK_PLAIN,
 		.stanza_bytes = XFED_STANZA_BYTES_DEFAULT,
-		.creds = c->edge->creds,
+		.creds = c->s2s->creds,
 	};
 }
 
 /* The pair a key is for: judged when it comes, whatever the header said. */
-void edge_inbound_pair(struct edge_conn *c, const struct xfed_s2s_action *act)
+void s2s_inbound_pair(struct s2s_conn *c, const struct xfed_s2s_action *act)
 {
-	struct edge *e = c->edge;
-	const struct xfed_partner *partner = e->policy ? xfed_policy_partner(e->policy, act->from) : NULL;
+	struct s2s *s = c->s2s;
+	const struct xfed_partner *partner = s2s_partner(s, act->from);
 	c->decision = (struct xfed_s2s_decision){ .refuse = XFED_REASON_NONE, .stanza_bytes = XFED_STANZA_BYTES_DEFAULT };
-	c->pair_is_local = e->policy && xfed_policy_is_local(e->policy, act->to);
-	if (e->service != EDGE_IN_SERVICE || !e->policy) {
+	c->pair_is_local = s2s_is_local(s, act->to);
+	if (s->why_not != XFED_REASON_NONE || !s->policy) {
 		c->decision.refuse = XFED_REASON_CHANNEL_DOWN;
-	} else if (!partner || xfed_policy_is_local(e->policy, act->from)) {
+	} else if (!partner || xfed_policy_is_local(s->policy, act->from)) {
 		c->decision.refuse = XFED_REASON_POLICY_PARTNER_UNLISTED;
-	} else if (!c->tally && edge_tally_streams(e, partner->domain) >= partner->max_connections) {
+	} else if (!c->tally && s2s_tally_streams(s, partner->domain) >= partner->max_connections) {
 		c->decision.refuse = XFED_REASON_POLICY_CONNECTIONS_EXCEEDED;
 	} else {
-		edge_decision_for(e, partner, &c->decision);
+		s2s_decision_for(s, partner, &c->decision);
 	}
 }
 
-bool edge_inbound_proved(struct edge_conn *c, const struct xfed_s2s_action *act)
+bool s2s_inbound_proved(struct s2s_conn *c, const struct xfed_s2s_action *act)
 {
-	const struct edge *e = c->edge;
-	const struct xfed_partner *partner = e->policy ? xfed_policy_partner(e->policy, act->from) : NULL;
+	const struct s2s *s = c->s2s;
+	const struct xfed_partner *partner = s2s_partner(s, act->from);
 	if (!partner || c->tally) {
 		return true; /* unlisted meanwhile: its stanzas are judged one by one */
 	}
-	if (edge_tally_streams(e, partner->domain) >= partner->max_connections) {
-		edge_conn_close(c, XFED_REASON_POLICY_CONNECTIONS_EXCEEDED, "");
+	if (s2s_tally_streams(s, partner->domain) >= partner->max_connections) {
+		s2s_conn_close(c, XFED_REASON_POLICY_CONNECTIONS_EXCEEDED, "");
 		return false;
 	}
-	edge_tally_add(c, partner->domain);
+	s2s_tally_add(c, partner->domain);
 	return true;
 }
 
@@ -100,37 +100,39 @@ static unsigned kind_bit(enum xfed_stanza_kind k)
 }
 
 /* A reload judges streams by their own pair; others that ride on one are judged when they speak. */
-static enum xfed_reason judge_pair(const struct edge *e, const struct xfed_partner *partner, const struct xfed_s2s_action *act)
+static enum xfed_reason judge_pair(const struct s2s *s, const struct xfed_partner *partner, const struct xfed_s2s_action *act)
 {
-	if (partner && !xfed_policy_is_local(e->policy, act->stanza.to.domain)) {
+	if (partner && !xfed_policy_is_local(s->policy, act->stanza.to.domain)) {
 		return XFED_REASON_STREAM_TO_UNKNOWN;
 	}
-	return edge_policy_judge(partner, act->method);
+	return s2s_policy_judge(partner, act->method);
 }
 
-bool edge_inbound_stanza(struct edge_conn *c, const struct xfed_s2s_action *act)
+bool s2s_inbound_stanza(struct s2s_conn *c, const struct xfed_s2s_action *act)
 {
-	const struct xfed_partner *partner = xfed_policy_partner(c->edge->policy, act->stanza.from.domain);
-	enum xfed_reason gone = judge_pair(c->edge, partner, act);
+	const struct xfed_partner *partner = xfed_policy_partner(c->s2s->policy, act->stanza.from.domain);
+	enum xfed_reason gone = judge_pair(c->s2s, partner, act);
 	if (gone != XFED_REASON_NONE) {
-		edge_conn_close(c, gone, "no longer allowed");
+		s2s_conn_close(c, gone, "no longer allowed");
 		return false;
 	}
-	if (!edge_rate_take(c->edge, partner)) {
-		edge_refuse_stanza(c, act, XFED_REASON_POLICY_RATE_EXCEEDED);
+	if (!s2s_rate_take(c->s2s, partner)) {
+		s2s_refuse_stanza(c, act, XFED_REASON_POLICY_RATE_EXCEEDED);
 		return true;
 	}
 	if (act->type == XFED_S2S_STANZA_REFUSED) {
-		edge_refuse_users(c, act);
+		s2s_refuse_users(c, act);
 		return true;
 	}
 	if (!(partner->kinds & kind_bit(act->stanza.kind))) {
-		edge_refuse_stanza(c, act, XFED_REASON_POLICY_KIND_FORBIDDEN);
+		s2s_refuse_stanza(c, act, XFED_REASON_POLICY_KIND_FORBIDDEN);
 		return true;
 	}
 	if (act->stanza.kind == XFED_STANZA_IQ) {
-		edge_iq(c, act);
+		s2s_iq(c, act);
 		return true;
 	}
-	return !edge_route_to_gateway(c, act);
+	struct s2s_incoming in = { .conn = c, .stream = c->id, .ordinal = c->stanzas_in, .act = act };
+	struct s2s *s = c->s2s;
+	return !s->user->stanza(s->user_data, &in);
 }

@@ -1,4 +1,4 @@
-#include "edge.h"
+#include "s2s/s2s_impl.h"
 
 #include <time.h>
 
@@ -13,7 +13,7 @@ static const struct xfed_span no_ns = { NULL, 0 };
 /* One row per query we answer: the payload of the result goes below `result`. Returns OK or NOMEM. */
 struct iq_row {
 	const char *ns, *name;
-	int (*answer)(struct edge *e, struct xfed_arena *a, const struct xfed_xml_elem *query, struct xfed_xml_elem *result);
+	int (*answer)(struct s2s *s, struct xfed_arena *a, const struct xfed_xml_elem *query, struct xfed_xml_elem *result);
 };
 
 static int add_text(struct xfed_arena *a, struct xfed_xml_elem *parent, const char *ns, const char *name, const char *text)
@@ -22,12 +22,12 @@ static int add_text(struct xfed_arena *a, struct xfed_xml_elem *parent, const ch
 	return child ? xfed_xml_add_text(a, child, xfed_span_str(text)) : XFED_ERR_NOMEM;
 }
 
-static int answer_ping(struct edge *e, struct xfed_arena *a, const struct xfed_xml_elem *query, struct xfed_xml_elem *result)
+static int answer_ping(struct s2s *s, struct xfed_arena *a, const struct xfed_xml_elem *query, struct xfed_xml_elem *result)
 {
 	return XFED_OK; /* [A12-01]: an empty result */
 }
 
-static int answer_version(struct edge *e, struct xfed_arena *a, const struct xfed_xml_elem *query, struct xfed_xml_elem *result)
+static int answer_version(struct s2s *s, struct xfed_arena *a, const struct xfed_xml_elem *query, struct xfed_xml_elem *result)
 {
 	struct xfed_xml_elem *q = xfed_xml_add_elem(a, result, XFED_SPAN(NS_VERSION), XFED_SPAN("query"));
 	if (!q) {
@@ -36,9 +36,9 @@ static int answer_version(struct edge *e, struct xfed_arena *a, const struct xfe
 	return add_text(a, q, NS_VERSION, "name", "xfed") | add_text(a, q, NS_VERSION, "version", XFED_VERSION);
 }
 
-static int answer_time(struct edge *e, struct xfed_arena *a, const struct xfed_xml_elem *query, struct xfed_xml_elem *result)
+static int answer_time(struct s2s *s, struct xfed_arena *a, const struct xfed_xml_elem *query, struct xfed_xml_elem *result)
 {
-	time_t now = (time_t)edge_wall_s(e);
+	time_t now = (time_t)core_wall_s(s->core);
 	struct tm tm;
 	char text[32];
 	if (!gmtime_r(&now, &tm) || strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm) == 0) {
@@ -70,7 +70,7 @@ static int add_feature(struct xfed_arena *a, struct xfed_xml_elem *q, const char
 }
 
 /* [A12-02]: what our domains are. */
-static int answer_disco_info(struct edge *e, struct xfed_arena *a, const struct xfed_xml_elem *query, struct xfed_xml_elem *result)
+static int answer_disco_info(struct s2s *s, struct xfed_arena *a, const struct xfed_xml_elem *query, struct xfed_xml_elem *result)
 {
 	static const char *const features[] = { NS_DISCO_INFO, NS_DISCO_ITEMS, NS_PING, NS_VERSION, NS_TIME };
 	struct xfed_xml_elem *q = xfed_xml_add_elem(a, result, XFED_SPAN(NS_DISCO_INFO), XFED_SPAN("query"));
@@ -84,7 +84,7 @@ static int answer_disco_info(struct edge *e, struct xfed_arena *a, const struct 
 	return rc;
 }
 
-static int answer_disco_items(struct edge *e, struct xfed_arena *a, const struct xfed_xml_elem *query, struct xfed_xml_elem *result)
+static int answer_disco_items(struct s2s *s, struct xfed_arena *a, const struct xfed_xml_elem *query, struct xfed_xml_elem *result)
 {
 	return xfed_xml_add_elem(a, result, XFED_SPAN(NS_DISCO_ITEMS), XFED_SPAN("query")) ? XFED_OK : XFED_ERR_NOMEM;
 }
@@ -97,28 +97,28 @@ static const struct iq_row rows[] = {
 	{ NS_DISCO_ITEMS, "query", answer_disco_items },
 };
 
-static void refuse(struct edge_conn *c, const struct xfed_s2s_action *act, const char *condition)
+static void refuse(struct s2s_conn *c, const struct xfed_s2s_action *act, const char *condition)
 {
 	struct xfed_stanza_error err = { .condition = condition };
-	core_count_stanza(&c->edge->core, edge_partner_label(c->edge, act->stanza.from.domain), "to_sip", "iq", "refused");
-	edge_bounce(c->edge, act->arena, &act->stanza, &err);
+	core_count_stanza(c->s2s->core, s2s_partner_label(c->s2s, act->stanza.from.domain), "to_sip", "iq", "refused");
+	s2s_bounce(c->s2s, act->arena, &act->stanza, &err);
 }
 
-static struct xfed_xml_elem *result_for(struct xfed_arena *a, const struct xfed_stanza *s)
+static struct xfed_xml_elem *result_for(struct xfed_arena *a, const struct xfed_stanza *st)
 {
 	struct xfed_xml_elem *r = xfed_xml_elem_new(a, XFED_SPAN(XFED_NS_SERVER), XFED_SPAN("iq"));
-	int rc = r ? xfed_xml_set_attr(a, r, no_ns, XFED_SPAN("from"), xfed_xml_attr_get(s->elem, "to")) |
-				 xfed_xml_set_attr(a, r, no_ns, XFED_SPAN("to"), xfed_xml_attr_get(s->elem, "from")) |
-				 xfed_xml_set_attr(a, r, no_ns, XFED_SPAN("id"), s->id) |
+	int rc = r ? xfed_xml_set_attr(a, r, no_ns, XFED_SPAN("from"), xfed_xml_attr_get(st->elem, "to")) |
+				 xfed_xml_set_attr(a, r, no_ns, XFED_SPAN("to"), xfed_xml_attr_get(st->elem, "from")) |
+				 xfed_xml_set_attr(a, r, no_ns, XFED_SPAN("id"), st->id) |
 				 xfed_xml_set_attr(a, r, no_ns, XFED_SPAN("type"), XFED_SPAN("result"))
 		   : XFED_ERR_NOMEM;
 	return rc == XFED_OK ? r : NULL;
 }
 
-static const struct iq_row *find_row(const struct xfed_stanza *s, const struct xfed_xml_elem **query)
+static const struct iq_row *find_row(const struct xfed_stanza *st, const struct xfed_xml_elem **query)
 {
 	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
-		*query = xfed_xml_child(s->elem, rows[i].ns, rows[i].name);
+		*query = xfed_xml_child(st->elem, rows[i].ns, rows[i].name);
 		if (*query) {
 			return &rows[i];
 		}
@@ -130,21 +130,21 @@ static const struct iq_row *find_row(const struct xfed_stanza *s, const struct x
  * Queries never cross the channel. To a domain of ours: the table above. To anything with a local part: service-unavailable, the
  * same for every address, so that nothing is learnt from it.
  */
-void edge_iq(struct edge_conn *c, const struct xfed_s2s_action *act)
+void s2s_iq(struct s2s_conn *c, const struct xfed_s2s_action *act)
 {
-	const struct xfed_stanza *s = &act->stanza;
-	struct edge *e = c->edge;
-	if (s->type == XFED_TYPE_RESULT || s->type == XFED_TYPE_ERROR) {
-		core_count_dropped(&e->core, "iq-answer");
-		core_count_stanza(&e->core, edge_partner_label(e, s->from.domain), "to_sip", "iq", "dropped");
+	const struct xfed_stanza *st = &act->stanza;
+	struct s2s *s = c->s2s;
+	if (st->type == XFED_TYPE_RESULT || st->type == XFED_TYPE_ERROR) {
+		core_count_dropped(s->core, "iq-answer");
+		core_count_stanza(s->core, s2s_partner_label(s, st->from.domain), "to_sip", "iq", "dropped");
 		return;
 	}
-	if (!xfed_stanza_iq_is_sound(s)) {
+	if (!xfed_stanza_iq_is_sound(st)) {
 		refuse(c, act, "bad-request");
 		return;
 	}
 	const struct xfed_xml_elem *query = NULL;
-	const struct iq_row *row = s->type == XFED_TYPE_GET && !s->to.local.data ? find_row(s, &query) : NULL;
+	const struct iq_row *row = st->type == XFED_TYPE_GET && !st->to.local.data ? find_row(st, &query) : NULL;
 	if (!row) {
 		refuse(c, act, "service-unavailable");
 		return;
@@ -153,11 +153,11 @@ void edge_iq(struct edge_conn *c, const struct xfed_s2s_action *act)
 		refuse(c, act, "item-not-found");
 		return;
 	}
-	struct xfed_xml_elem *result = result_for(act->arena, s);
-	if (!result || row->answer(e, act->arena, query, result) != XFED_OK) {
-		core_count_dropped(&e->core, "no-memory");
+	struct xfed_xml_elem *result = result_for(act->arena, st);
+	if (!result || row->answer(s, act->arena, query, result) != XFED_OK) {
+		core_count_dropped(s->core, "no-memory");
 		return;
 	}
-	core_count_stanza(&e->core, edge_partner_label(e, s->from.domain), "to_sip", "iq", "delivered");
-	edge_send_elem(e, s->to.domain, s->from.domain, result, "iq-result-unsendable");
+	core_count_stanza(s->core, s2s_partner_label(s, st->from.domain), "to_sip", "iq", "delivered");
+	s2s_answer(s, st->to.domain, st->from.domain, result, "iq-result-unsendable");
 }

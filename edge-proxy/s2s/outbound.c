@@ -1,4 +1,4 @@
-#include "edge.h"
+#include "s2s/s2s_impl.h"
 
 #include <utlist.h>
 
@@ -20,45 +20,58 @@ static char *put(char **at, struct xfed_span s)
 	return p;
 }
 
-struct edge_item *edge_item_new(struct xfed_span stanza, struct xfed_span remote, Xfed__Kind kind, const struct edge_origin *origin)
+#define OWNER_ALIGN _Alignof(max_align_t)
+#define OWNER_AT    ((sizeof(struct s2s_item) + OWNER_ALIGN - 1) / OWNER_ALIGN * OWNER_ALIGN)
+
+struct s2s_item *s2s_item_new(const struct s2s_item_new *n)
 {
-	struct xfed_span call_id = { NULL, 0 }, tag = { NULL, 0 }, uri = { NULL, 0 }, id = { NULL, 0 }, from = { NULL, 0 }, to = { NULL, 0 };
-	if (origin && origin->has_sip) {
-		call_id = xfed_span_str(origin->sip.call_id);
-		tag = xfed_span_str(origin->sip.from_tag);
-		uri = xfed_span_str(origin->sip.request_uri);
-	}
-	if (origin) {
-		id = xfed_span_str(origin->id);
-		from = xfed_span_str(origin->from);
-		to = xfed_span_str(origin->to);
-	}
-	size_t size = sizeof(struct edge_item) + stanza.len + remote.len + call_id.len + tag.len + uri.len + id.len + from.len + to.len + 8;
-	struct edge_item *it = xfed_malloc(size);
+	size_t size = OWNER_AT + n->owner_bytes + n->stanza.len + n->remote.len + 2;
+	struct s2s_item *it = xfed_malloc(size);
 	if (!it) {
 		return NULL;
 	}
-	memset(it, 0, sizeof(*it));
-	it->bytes = size;
-	char *at = (char *)(it + 1);
-	it->kind = kind;
-	it->stanza = xfed_span_make(put(&at, stanza), stanza.len);
-	it->remote = put(&at, remote);
-	if (origin) {
-		it->origin = *origin;
-		it->origin.sip.call_id = put(&at, call_id);
-		it->origin.sip.from_tag = put(&at, tag);
-		it->origin.sip.request_uri = put(&at, uri);
-		it->origin.id = put(&at, id);
-		it->origin.from = put(&at, from);
-		it->origin.to = put(&at, to);
-	}
+	char *at = (char *)it + OWNER_AT + n->owner_bytes;
+	*it = (struct s2s_item){ .deadline_ms = n->deadline_ms,
+		.rule = n->rule,
+		.has_owner = n->owner_bytes > 0,
+		.is_answer = n->is_answer,
+		.bytes = size,
+		.remote = put(&at, n->remote) };
+	it->stanza = xfed_span_make(put(&at, n->stanza), n->stanza.len);
 	return it;
+}
+
+void *s2s_item_owner(struct s2s_item *it)
+{
+	return (char *)it + OWNER_AT;
+}
+
+/* One without owner: nobody waits for its fate. */
+static void settle_own(struct s2s *s, const struct s2s_item *it, Xfed__Fate fate, enum xfed_reason reason, enum xfed_side side)
+{
+	if (fate != XFED__FATE__FATE_DELIVERED) {
+		core_count_dropped(s->core, it->rule);
+		rt_log(RT_LOG_INFO, "stanza.dropped", RT_KV_STR("partner", it->remote), RT_KV_STR("rule", it->rule), RT_KV_REASON_SIDE(reason, side),
+			RT_END);
+	}
+}
+
+static void settle_item(struct s2s *s, struct s2s_item *it, Xfed__Fate fate, enum xfed_reason reason, enum xfed_side side)
+{
+	if (it->is_settled) {
+		return;
+	}
+	it->is_settled = true;
+	if (it->has_owner) {
+		s->user->fate(s->user_data, s2s_item_owner(it), fate, reason, side);
+	} else {
+		settle_own(s, it, fate, reason, side);
+	}
 }
 
 /* ---- pairs ---- */
 
-static struct edge_pair *pair_find(struct edge *e, struct xfed_span local, struct xfed_span remote, bool is_verify)
+static struct s2s_pair *pair_find(struct s2s *s, struct xfed_span local, struct xfed_span remote, bool is_verify)
 {
 	char key[2 * XFED_JID_PART_BYTES + 3];
 	size_t len = local.len + remote.len + 3;
@@ -69,29 +82,29 @@ static struct edge_pair *pair_find(struct edge *e, struct xfed_span local, struc
 	put(&at, local);
 	put(&at, remote);
 	*at = is_verify ? 'v' : 's';
-	struct edge_pair *p = NULL;
-	HASH_FIND(hh, e->pairs, key, len, p);
+	struct s2s_pair *p = NULL;
+	HASH_FIND(hh, s->pairs, key, len, p);
 	return p;
 }
 
 static void ask_all(void *arg);
 
-static struct edge_pair *pair_new(struct edge *e, struct xfed_span local, struct xfed_span remote, bool is_verify)
+static struct s2s_pair *pair_new(struct s2s *s, struct xfed_span local, struct xfed_span remote, bool is_verify)
 {
 	size_t len = local.len + remote.len + 3;
-	struct edge_pair *p = xfed_calloc(1, sizeof(*p) + len);
+	struct s2s_pair *p = xfed_calloc(1, sizeof(*p) + len);
 	if (!p) {
 		return NULL;
 	}
-	p->edge = e;
+	p->s2s = s;
 	char *at = (char *)(p + 1);
 	p->local = put(&at, local);
 	p->remote = put(&at, remote);
 	*at = is_verify ? 'v' : 's';
-	rt_post_init(&p->ask, e->core.d.loop, ask_all, p);
+	rt_post_init(&p->ask, s->core->d.loop, ask_all, p);
 	p->key_len = len;
 	p->is_verify = is_verify;
-	HASH_ADD_KEYPTR(hh, e->pairs, p->local, len, p);
+	HASH_ADD_KEYPTR(hh, s->pairs, p->local, len, p);
 	if (!p->hh.tbl) {
 		xfed_free(p);
 		return NULL;
@@ -99,19 +112,19 @@ static struct edge_pair *pair_new(struct edge *e, struct xfed_span local, struct
 	return p;
 }
 
-static void pair_free(struct edge_pair *p)
+static void pair_free(struct s2s_pair *p)
 {
-	HASH_DELETE(hh, p->edge->pairs, p);
+	HASH_DELETE(hh, p->s2s->pairs, p);
 	rt_lookup_cancel(p->lookup);
 	rt_post_cancel(&p->ask);
 	rt_sources_give_back(&p->asker);
-	edge_dial_over(p);
-	edge_steps_free(&p->steps);
+	s2s_dial_over(p);
+	s2s_steps_free(&p->steps);
 	xfed_free(p->endpoints);
 	xfed_free(p);
 }
 
-static struct edge_item *unpark(struct edge_pair *p, struct edge_item *it)
+static struct s2s_item *unpark(struct s2s_pair *p, struct s2s_item *it)
 {
 	DL_DELETE(p->queue, it);
 	p->queue_bytes -= it->bytes;
@@ -120,40 +133,36 @@ static struct edge_item *unpark(struct edge_pair *p, struct edge_item *it)
 	return it;
 }
 
-static void end_item(struct edge *e, struct edge_item *it, Xfed__Fate fate, enum xfed_reason reason, enum xfed_side side)
+static void end_item(struct s2s *s, struct s2s_item *it, Xfed__Fate fate, enum xfed_reason reason, enum xfed_side side)
 {
-	edge_item_settle(e, it, fate, reason, side);
+	settle_item(s, it, fate, reason, side);
 	xfed_free(it);
 }
 
-static void bounce_all(struct edge_pair *p, enum xfed_reason reason, enum xfed_side side)
+static void bounce_all(struct s2s_pair *p, enum xfed_reason reason, enum xfed_side side)
 {
 	while (p->queue) {
-		end_item(p->edge, unpark(p, p->queue), XFED__FATE__FATE_REFUSED, reason, side);
+		end_item(p->s2s, unpark(p, p->queue), XFED__FATE__FATE_REFUSED, reason, side);
 	}
 }
 
-/* An answer to the partner: who waits for it has no other word, and nobody here can be told that it was not sent. */
-bool edge_item_is_answer(const struct edge_item *it)
+/*
+ * An attempt failed: senders on our side are told at once, answers wait for the next attempt, until their deadline. Who waits for an
+ * answer has no other word, and nobody here can be told that it was not sent.
+ */
+static void bounce_but_answers(struct s2s_pair *p, enum xfed_reason reason, enum xfed_side side)
 {
-	return !it->origin.run && it->kind == XFED__KIND__KIND_ERROR;
-}
-
-/* An attempt failed: senders on our side are told at once, answers wait for the next attempt, until their deadline. */
-static void bounce_but_answers(struct edge_pair *p, enum xfed_reason reason, enum xfed_side side)
-{
-	struct edge_item *it, *next;
-	bool may_wait = p->edge->service != EDGE_LEAVING && p->edge->service != EDGE_DRAINING;
+	struct s2s_item *it, *next;
 	DL_FOREACH_SAFE(p->queue, it, next) {
-		if (!may_wait || !edge_item_is_answer(it)) {
-			end_item(p->edge, unpark(p, it), XFED__FATE__FATE_REFUSED, reason, side);
+		if (p->s2s->is_leaving || !it->is_answer) {
+			end_item(p->s2s, unpark(p, it), XFED__FATE__FATE_REFUSED, reason, side);
 		}
 	}
 }
 
-static void park_first(struct edge_pair *p, struct edge_item *it);
+static void park_first(struct s2s_pair *p, struct s2s_item *it);
 
-static void drop_unacked(struct edge_pair *p, struct edge_item *it)
+static void drop_unacked(struct s2s_pair *p, struct s2s_item *it)
 {
 	DL_DELETE(p->unacked, it);
 	p->unacked_count--;
@@ -163,18 +172,18 @@ static void drop_unacked(struct edge_pair *p, struct edge_item *it)
  * The stream they were written to has ended: whether they arrived nobody knows, and no message is written twice. Answers are: an
  * error that comes twice harms nobody, one that does not come leaves its sender without a word.
  */
-static void lose_unacked(struct edge_pair *p)
+static void lose_unacked(struct s2s_pair *p)
 {
-	struct edge_item *it, *next;
+	struct s2s_item *it, *next;
 	DL_FOREACH_SAFE(p->unacked, it, next) {
-		if (edge_item_is_answer(it) && !it->is_settled) {
+		if (it->is_answer && !it->is_settled) {
 			continue;
 		}
 		drop_unacked(p, it);
 		if (it->owes_error) {
-			edge_item_tell_late(p->edge, it);
+			p->s2s->user->lost(p->s2s->user_data, s2s_item_owner(it));
 		}
-		end_item(p->edge, it, XFED__FATE__FATE_UNCERTAIN, XFED_REASON_DELIVERY_UNCERTAIN, XFED_SIDE_NETWORK);
+		end_item(p->s2s, it, XFED__FATE__FATE_UNCERTAIN, XFED_REASON_DELIVERY_UNCERTAIN, XFED_SIDE_NETWORK);
 	}
 	while (p->unacked) {
 		it = p->unacked->prev; /* the last one, so that they keep their order */
@@ -184,61 +193,60 @@ static void lose_unacked(struct edge_pair *p)
 	}
 }
 
-static void fail_questions(struct edge_pair *p, bool was_open)
+static void fail_questions(struct s2s_pair *p, bool was_open)
 {
-	struct edge_question *q;
+	struct s2s_question *q;
 	while ((q = p->questions)) {
 		DL_DELETE(p->questions, q);
 		p->asked--;
-		edge_verify_settle(p->edge, q, XFED_DIALBACK_VERDICT_LOST);
+		s2s_verify_settle(p->s2s, q, XFED_DIALBACK_VERDICT_LOST);
 	}
-	while ((q = edge_turns_take(&p->waiting))) {
-		edge_verify_settle(p->edge, q, xfed_dialback_verdict_of(was_open, false));
+	while ((q = s2s_turns_take(&p->waiting))) {
+		s2s_verify_settle(p->s2s, q, xfed_dialback_verdict_of(was_open, false));
 	}
 }
 
 /* Up to a quarter less, so that what failed together is not tried again together [A1-06]. */
-static uint64_t jittered(const struct edge *e, uint64_t ms)
+static uint64_t jittered(const struct s2s *s, uint64_t ms)
 {
 	uint32_t r = 0;
-	e->core.d.env.random(e->core.d.env.user, &r, sizeof(r));
+	s->core->d.env.random(s->core->d.env.user, &r, sizeof(r));
 	return ms - ms / 4 * (r % 1024) / 1024;
 }
 
-static void become_idle(struct edge_pair *p)
+static void become_idle(struct s2s_pair *p)
 {
-	p->state = EDGE_PAIR_IDLE;
+	p->state = S2S_PAIR_IDLE;
 	p->conn = NULL;
 	p->unanswered = 0;
 	rt_sources_give_back(&p->asker);
-	edge_dial_over(p);
+	s2s_dial_over(p);
 }
 
 /* The attempt is over: everybody who waited is told, and the next one waits a little longer [A1-06]. */
-static void attempt_failed(struct edge_pair *p, enum xfed_reason reason, enum xfed_side side)
+static void attempt_failed(struct s2s_pair *p, enum xfed_reason reason, enum xfed_side side)
 {
-	uint64_t now = rt_loop_now_ms(p->edge->core.d.loop);
+	uint64_t now = core_now(p->s2s->core);
 	become_idle(p);
 	p->last_reason = reason;
 	p->backoff_ms = p->backoff_ms == 0 ? BACKOFF_MIN_MS : p->backoff_ms * 2;
 	p->backoff_ms = p->backoff_ms > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : p->backoff_ms;
-	uint64_t wait_ms = jittered(p->edge, p->backoff_ms);
+	uint64_t wait_ms = jittered(p->s2s, p->backoff_ms);
 	p->retry_at_ms = now + wait_ms;
 	struct xfed_s2s_info info = { 0 };
 	if (p->ending) {
-		xfed_s2s_info(p->ending->s2s, &info);
+		xfed_s2s_info(p->ending->machine, &info);
 	}
-	struct edge_failure f = { .direction = XFED_S2S_OUT,
+	struct proto_failure f = { .direction = XFED__DIRECTION__DIRECTION_OUT,
 		.local = p->local,
 		.remote = p->remote,
 		.reason = reason,
 		.side = side,
 		.text = p->text,
-		.steps = p->steps,
-		.cert = info.is_secure ? info.tls.peer : NULL,
+		.cert = info.is_secure && info.tls.peer ? xfed_cert_facts(info.tls.peer) : NULL,
 		.address = p->stranger[0] ? p->stranger : NULL };
-	edge_failure_send(p->edge, &f);
-	edge_steps_free(&p->steps);
+	s2s_failure_send(p->s2s, &f, p->steps);
+	s2s_steps_free(&p->steps);
 	fail_questions(p, false);
 	rt_log(RT_LOG_WARNING, p->is_verify ? "s2s.verify-failed" : "s2s.out-failed", RT_KV_STR("partner", p->remote), RT_KV_STR("local", p->local),
 		RT_KV_REASON_SIDE(reason, side), RT_KV_STR("text", p->text[0] ? p->text : NULL), RT_KV_U64("waiting", p->queue_count),
@@ -250,12 +258,12 @@ static void attempt_failed(struct edge_pair *p, enum xfed_reason reason, enum xf
 	}
 }
 
-static void try_next_endpoint(struct edge_pair *p, enum xfed_reason reason, enum xfed_side side)
+static void try_next_endpoint(struct s2s_pair *p, enum xfed_reason reason, enum xfed_side side)
 {
-	const struct xfed_partner *partner = xfed_policy_partner(p->edge->policy, xfed_span_str(p->remote));
+	const struct xfed_partner *partner = s2s_partner(p->s2s, xfed_span_str(p->remote));
 	while (partner && p->endpoint_next < p->endpoint_count) {
-		p->state = EDGE_PAIR_CONNECTING;
-		if (edge_conn_dial(p, &p->endpoints[p->endpoint_next++]) == XFED_OK) {
+		p->state = S2S_PAIR_CONNECTING;
+		if (s2s_conn_dial(p, &p->endpoints[p->endpoint_next++]) == XFED_OK) {
 			return;
 		}
 		reason = XFED_REASON_STREAM_INTERNAL;
@@ -266,10 +274,10 @@ static void try_next_endpoint(struct edge_pair *p, enum xfed_reason reason, enum
 
 static void on_lookup(void *user, const struct rt_endpoints *r)
 {
-	struct edge_pair *p = user;
+	struct s2s_pair *p = user;
 	p->lookup = NULL;
-	enum xfed_reason reason = edge_reach_take(p, r);
-	edge_steps_add(&p->steps, rt_loop_now_ms(p->edge->core.d.loop), "dns", reason == XFED_REASON_NONE, "%s%s%zu address%s%s",
+	enum xfed_reason reason = s2s_reach_take(p, r);
+	s2s_steps_add(&p->steps, core_now(p->s2s->core), "dns", reason == XFED_REASON_NONE, "%s%s%zu address%s%s",
 		reason == XFED_REASON_NONE ? "" : xfed_reason_code(reason), reason == XFED_REASON_NONE ? "" : ": ", p->endpoint_count,
 		p->endpoint_count == 1 ? "" : "es", r->is_from_srv ? " by SRV" : "");
 	if (reason != XFED_REASON_NONE) {
@@ -279,33 +287,33 @@ static void on_lookup(void *user, const struct rt_endpoints *r)
 	try_next_endpoint(p, XFED_REASON_DNS_NAME_MISSING, XFED_SIDE_PARTNER);
 }
 
-static int start_lookup(struct edge_pair *p, const struct xfed_partner *partner)
+static int start_lookup(struct s2s_pair *p, const struct xfed_partner *partner)
 {
 	p->is_connect_to = partner->connect_host != NULL;
 	if (partner->connect_host) {
 		return rt_resolve_host(
-			p->edge->core.d.resolver, xfed_span_str(partner->connect_host), partner->connect_port, on_lookup, p, &p->lookup);
+			p->s2s->core->d.resolver, xfed_span_str(partner->connect_host), partner->connect_port, on_lookup, p, &p->lookup);
 	}
 	struct xfed_arena a;
 	xfed_arena_init(&a, 16384);
 	struct xfed_span name;
 	int rc = xfed_jid_domain_ascii(&a, xfed_span_str(p->remote), &name);
 	if (rc == XFED_OK) {
-		rc = rt_resolve_service(p->edge->core.d.resolver, name, "_xmpp-server._tcp", 5269, on_lookup, p, &p->lookup);
+		rc = rt_resolve_service(p->s2s->core->d.resolver, name, "_xmpp-server._tcp", 5269, on_lookup, p, &p->lookup);
 	}
 	xfed_arena_deinit(&a);
 	return rc;
 }
 
-static void start_attempt(struct edge_pair *p, const struct xfed_partner *partner)
+static void start_attempt(struct s2s_pair *p, const struct xfed_partner *partner)
 {
-	p->state = EDGE_PAIR_RESOLVING;
-	p->started_ms = rt_loop_now_ms(p->edge->core.d.loop);
+	p->state = S2S_PAIR_RESOLVING;
+	p->started_ms = core_now(p->s2s->core);
 	p->avoid_external = p->avoid_tls = false;
 	p->text[0] = '\0';
-	edge_steps_free(&p->steps);
+	s2s_steps_free(&p->steps);
 	enum xfed_side side;
-	if (!p->is_verify && !edge_admit_dial(p, partner, &side)) {
+	if (!p->is_verify && !s2s_admit_dial(p, partner, &side)) {
 		attempt_failed(p, XFED_REASON_POLICY_CONNECTIONS_EXCEEDED, side);
 		return;
 	}
@@ -317,7 +325,7 @@ static void start_attempt(struct edge_pair *p, const struct xfed_partner *partne
 }
 
 /* With stream management it is delivered when the partner says so. */
-static void await_ack(struct edge_pair *p, struct edge_item *it)
+static void await_ack(struct s2s_pair *p, struct s2s_item *it)
 {
 	it->pair = p;
 	it->is_written = true;
@@ -329,29 +337,29 @@ static void await_ack(struct edge_pair *p, struct edge_item *it)
  * Written to an authenticated stream: delivered, as the contract has it without stream management. False: the stream takes no
  * more until some is acknowledged; the item is still the caller's.
  */
-static bool write_item(struct edge_pair *p, struct edge_item *it)
+static bool write_item(struct s2s_pair *p, struct s2s_item *it)
 {
-	struct edge *e = p->edge;
-	bool is_counted = p->conn && xfed_s2s_is_counting(p->conn->s2s);
-	int rc = it->stanza.len == 0 ? XFED_OK : p->conn ? edge_conn_write(p->conn, it->stanza) : XFED_ERR_STATE;
+	struct s2s *s = p->s2s;
+	bool is_counted = p->conn && xfed_s2s_is_counting(p->conn->machine);
+	int rc = it->stanza.len == 0 ? XFED_OK : p->conn ? s2s_conn_write(p->conn, it->stanza) : XFED_ERR_STATE;
 	if (rc == XFED_ERR_AGAIN) {
 		return false;
 	}
 	if (rc == XFED_OK && is_counted && it->stanza.len > 0) {
 		await_ack(p, it);
 	} else if (rc == XFED_OK) {
-		end_item(e, it, XFED__FATE__FATE_DELIVERED, XFED_REASON_NONE, XFED_SIDE_US);
+		end_item(s, it, XFED__FATE__FATE_DELIVERED, XFED_REASON_NONE, XFED_SIDE_US);
 	} else if (rc == XFED_ERR_TOO_LARGE) {
-		end_item(e, it, XFED__FATE__FATE_REFUSED, XFED_REASON_XMPP_SIZE_EXCEEDED, XFED_SIDE_LOCAL_USER);
+		end_item(s, it, XFED__FATE__FATE_REFUSED, XFED_REASON_XMPP_SIZE_EXCEEDED, XFED_SIDE_LOCAL_USER);
 	} else if (rc == XFED_ERR_LIMIT) {
-		end_item(e, it, XFED__FATE__FATE_REFUSED, XFED_REASON_STREAM_OUTPUT_FULL, XFED_SIDE_PARTNER);
+		end_item(s, it, XFED__FATE__FATE_REFUSED, XFED_REASON_STREAM_OUTPUT_FULL, XFED_SIDE_PARTNER);
 	} else {
-		end_item(e, it, XFED__FATE__FATE_REFUSED, XFED_REASON_NET_STREAM_LOST, XFED_SIDE_NETWORK);
+		end_item(s, it, XFED__FATE__FATE_REFUSED, XFED_REASON_NET_STREAM_LOST, XFED_SIDE_NETWORK);
 	}
 	return true;
 }
 
-static void park_first(struct edge_pair *p, struct edge_item *it)
+static void park_first(struct s2s_pair *p, struct s2s_item *it)
 {
 	it->pair = p;
 	DL_PREPEND(p->queue, it);
@@ -359,10 +367,10 @@ static void park_first(struct edge_pair *p, struct edge_item *it)
 	p->queue_count++;
 }
 
-static void write_queue(struct edge_pair *p)
+static void write_queue(struct s2s_pair *p)
 {
-	while (p->queue && p->state == EDGE_PAIR_READY) {
-		struct edge_item *it = unpark(p, p->queue);
+	while (p->queue && p->state == S2S_PAIR_READY) {
+		struct s2s_item *it = unpark(p, p->queue);
 		if (!write_item(p, it)) {
 			park_first(p, it);
 			return;
@@ -370,25 +378,25 @@ static void write_queue(struct edge_pair *p)
 	}
 }
 
-void edge_pair_acked(struct edge_pair *p, size_t count)
+void s2s_pair_acked(struct s2s_pair *p, size_t count)
 {
 	for (; count > 0 && p->unacked; count--) {
-		struct edge_item *it = p->unacked;
+		struct s2s_item *it = p->unacked;
 		DL_DELETE(p->unacked, it);
 		p->unacked_count--;
-		end_item(p->edge, it, XFED__FATE__FATE_DELIVERED, XFED_REASON_NONE, XFED_SIDE_US);
+		end_item(p->s2s, it, XFED__FATE__FATE_DELIVERED, XFED_REASON_NONE, XFED_SIDE_US);
 	}
 	write_queue(p);
 }
 
 /* It was opened for questions alone. One that comes while it closes, or still waits for a place, needs another stream. */
-static void hang_up_verify(struct edge_pair *p)
+static void hang_up_verify(struct s2s_pair *p)
 {
-	const struct xfed_partner *partner = p->edge->policy ? xfed_policy_partner(p->edge->policy, xfed_span_str(p->remote)) : NULL;
-	struct edge_conn *c = p->conn;
-	edge_pair_release(p);
+	const struct xfed_partner *partner = s2s_partner(p->s2s, xfed_span_str(p->remote));
+	struct s2s_conn *c = p->conn;
+	become_idle(p);
 	c->pair = NULL;
-	edge_conn_close(c, XFED_REASON_STREAM_CLOSED_IDLE, "");
+	s2s_conn_close(c, XFED_REASON_STREAM_CLOSED_IDLE, "");
 	if (p->waiting.count > 0 && partner) {
 		start_attempt(p, partner);
 	} else {
@@ -399,27 +407,27 @@ static void hang_up_verify(struct edge_pair *p)
 /* Questions go out one by one as events of their own: this runs inside the actions of the stream that has become ready. */
 static void ask_all(void *arg)
 {
-	struct edge_pair *p = arg;
-	while (p->state == EDGE_PAIR_READY && p->conn && p->waiting.count > 0 && p->asked + p->unanswered < XFED_DIALBACK_PAIRS_MAX) {
-		struct edge_question *q = edge_turns_take(&p->waiting);
-		if (!edge_conn_find(p->edge, q->q.origin)) {
-			edge_question_free(q); /* who asked has gone */
+	struct s2s_pair *p = arg;
+	while (p->state == S2S_PAIR_READY && p->conn && p->waiting.count > 0 && p->asked + p->unanswered < XFED_DIALBACK_PAIRS_MAX) {
+		struct s2s_question *q = s2s_turns_take(&p->waiting);
+		if (!s2s_conn_find(p->s2s, q->q.origin)) {
+			s2s_question_free(q); /* who asked has gone */
 			continue;
 		}
 		DL_APPEND(p->questions, q);
 		p->asked++;
 		struct xfed_s2s_event ev = { .type = XFED_S2S_ASK, .question = q->q };
-		edge_conn_event(p->conn, &ev);
+		s2s_conn_event(p->conn, &ev);
 	}
-	if (p->state == EDGE_PAIR_READY && p->conn && p->asked == 0) {
+	if (p->state == S2S_PAIR_READY && p->conn && p->asked == 0) {
 		hang_up_verify(p);
 	}
 }
 
 /* Of those asked on one stream, at most XFED_DIALBACK_PAIRS_MAX; NULL: told already. */
-static struct edge_question *find_asked(const struct edge_pair *p, const struct xfed_s2s_question *asked)
+static struct s2s_question *find_asked(const struct s2s_pair *p, const struct xfed_s2s_question *asked)
 {
-	struct edge_question *q;
+	struct s2s_question *q;
 	DL_FOREACH(p->questions, q) {
 		if (q->q.origin == asked->origin && q->q.token == asked->token && xfed_span_eq(q->q.stream_id, asked->stream_id)) {
 			return q;
@@ -429,22 +437,22 @@ static struct edge_question *find_asked(const struct edge_pair *p, const struct 
 }
 
 /* Inside the actions of its stream: what follows from it is posted. */
-void edge_pair_answered(struct edge_pair *p, const struct xfed_s2s_question *asked, enum xfed_dialback_verdict verdict)
+void s2s_pair_answered(struct s2s_pair *p, const struct xfed_s2s_question *asked, enum xfed_dialback_verdict verdict)
 {
-	struct edge_question *q = p ? find_asked(p, asked) : NULL;
+	struct s2s_question *q = p ? find_asked(p, asked) : NULL;
 	if (q) {
 		DL_DELETE(p->questions, q);
 		p->asked--;
 		p->unanswered += verdict == XFED_DIALBACK_VERDICT_TIMEOUT;
-		edge_verify_settle(p->edge, q, verdict);
+		s2s_verify_settle(p->s2s, q, verdict);
 		rt_post_schedule(&p->ask);
 	}
 }
 
-void edge_pair_ready(struct edge_pair *p)
+void s2s_pair_ready(struct s2s_pair *p)
 {
-	p->state = EDGE_PAIR_READY;
-	edge_steps_free(&p->steps);
+	p->state = S2S_PAIR_READY;
+	s2s_steps_free(&p->steps);
 	p->backoff_ms = p->retry_at_ms = 0;
 	p->last_reason = XFED_REASON_NONE;
 	if (p->is_verify) {
@@ -453,12 +461,7 @@ void edge_pair_ready(struct edge_pair *p)
 	write_queue(p);
 }
 
-void edge_pair_release(struct edge_pair *p)
-{
-	become_idle(p);
-}
-
-void edge_pair_connect_failed(struct edge_pair *p, enum xfed_reason reason)
+void s2s_pair_connect_failed(struct s2s_pair *p, enum xfed_reason reason)
 {
 	try_next_endpoint(p, reason, xfed_reason_info(reason)->side);
 }
@@ -479,10 +482,9 @@ static bool is_tls_trouble(enum xfed_reason r)
  * Best method first; where it failed in a way that ended the stream, the next best on a new one, as far as policy allows:
  * without EXTERNAL, then, where TLS is optional, without TLS. The same address is called again.
  */
-static bool try_next_method(struct edge_pair *p, enum xfed_reason reason)
+static bool try_next_method(struct s2s_pair *p, enum xfed_reason reason)
 {
-	const struct edge *e = p->edge;
-	const struct xfed_partner *partner = e->policy ? xfed_policy_partner(e->policy, xfed_span_str(p->remote)) : NULL;
+	const struct xfed_partner *partner = s2s_partner(p->s2s, xfed_span_str(p->remote));
 	unsigned methods = partner ? xfed_partner_methods(partner) : 0;
 	if (p->endpoint_next == 0) {
 		return false;
@@ -499,9 +501,9 @@ static bool try_next_method(struct edge_pair *p, enum xfed_reason reason)
 	return true;
 }
 
-void edge_pair_lost(struct edge_pair *p, enum xfed_reason reason, enum xfed_side side)
+void s2s_pair_lost(struct s2s_pair *p, enum xfed_reason reason, enum xfed_side side)
 {
-	bool was_ready = p->state == EDGE_PAIR_READY;
+	bool was_ready = p->state == S2S_PAIR_READY;
 	p->conn = NULL;
 	lose_unacked(p);
 	if (was_ready) {
@@ -525,78 +527,78 @@ void edge_pair_lost(struct edge_pair *p, enum xfed_reason reason, enum xfed_side
 }
 
 /* A question of strangers has a place of theirs, whether it begins a stream of ours or joins one; who has proved something may ask more. */
-static bool admit(const struct edge_conn *asker, struct rt_source_hold *hold)
+static bool admit(const struct s2s_conn *asker, struct rt_source_hold *hold)
 {
-	return asker->is_established || edge_admit_question(asker->edge, asker, hold);
+	return asker->is_established || s2s_admit_question(asker->s2s, asker, hold);
 }
 
-void edge_pair_ask(const struct edge_conn *asker, struct edge_question *q)
+void s2s_pair_ask(const struct s2s_conn *asker, struct s2s_question *q)
 {
-	struct edge *e = asker->edge;
+	struct s2s *s = asker->s2s;
 	struct xfed_span local = q->q.pair.target, remote = q->q.pair.sender;
-	const struct xfed_partner *partner = e->policy ? xfed_policy_partner(e->policy, remote) : NULL;
-	struct edge_pair *p = partner ? pair_find(e, local, remote, true) : NULL;
+	const struct xfed_partner *partner = s2s_partner(s, remote);
+	struct s2s_pair *p = partner ? pair_find(s, local, remote, true) : NULL;
 	struct rt_source_hold hold = { NULL, NULL, NULL };
-	bool begins = !p || p->state == EDGE_PAIR_IDLE;
-	if (!partner || (p && begins && rt_loop_now_ms(e->core.d.loop) < p->retry_at_ms)) {
-		edge_verify_settle(e, q, XFED_DIALBACK_VERDICT_UNREACHABLE);
+	bool begins = !p || p->state == S2S_PAIR_IDLE;
+	if (!partner || (p && begins && core_now(s->core) < p->retry_at_ms)) {
+		s2s_verify_settle(s, q, XFED_DIALBACK_VERDICT_UNREACHABLE);
 		return;
 	}
 	if (!admit(asker, &hold)) {
-		edge_verify_settle(e, q, XFED_DIALBACK_VERDICT_BUSY);
+		s2s_verify_settle(s, q, XFED_DIALBACK_VERDICT_BUSY);
 		return;
 	}
-	p = p ? p : pair_new(e, local, remote, true);
-	q->deadline_ms = rt_loop_now_ms(e->core.d.loop) + XFED_DIALBACK_PLACE_MS;
-	if (!p || !edge_turns_add(&p->waiting, rt_stream_peer(asker->stream), q)) {
+	p = p ? p : pair_new(s, local, remote, true);
+	q->deadline_ms = core_now(s->core) + XFED_DIALBACK_PLACE_MS;
+	if (!p || !s2s_turns_add(&p->waiting, rt_stream_peer(asker->stream), q)) {
 		rt_sources_give_back(&hold);
-		edge_verify_settle(e, q, XFED_DIALBACK_VERDICT_UNREACHABLE);
+		s2s_verify_settle(s, q, XFED_DIALBACK_VERDICT_UNREACHABLE);
 		return;
 	}
 	*(begins ? &p->asker : &q->place) = hold;
 	if (begins) {
 		snprintf(p->stranger, sizeof(p->stranger), "%s", asker->is_established ? "" : asker->address);
 	}
-	if (p->state == EDGE_PAIR_READY) {
+	if (p->state == S2S_PAIR_READY) {
 		rt_post_schedule(&p->ask);
-	} else if (p->state == EDGE_PAIR_IDLE) {
+	} else if (p->state == S2S_PAIR_IDLE) {
 		start_attempt(p, partner);
 	}
 }
 
-static enum xfed_reason refuse_send(const struct edge *e, struct xfed_span local, struct xfed_span remote, const struct xfed_partner **partner)
+static enum xfed_reason refuse_send(const struct s2s *s, struct xfed_span local, struct xfed_span remote, const struct xfed_partner **partner)
 {
-	*partner = e->policy ? xfed_policy_partner(e->policy, remote) : NULL;
-	if (!e->policy) {
+	*partner = s2s_partner(s, remote);
+	if (!s->policy) {
 		return XFED_REASON_CHANNEL_DOWN;
 	}
-	if (!*partner || !xfed_policy_is_local(e->policy, local)) {
+	if (!*partner || !xfed_policy_is_local(s->policy, local)) {
 		return XFED_REASON_POLICY_PARTNER_UNLISTED;
 	}
 	return XFED_REASON_NONE;
 }
 
-static void note_use(struct edge_pair *p, const struct edge_item *it)
+static void note_use(struct s2s_pair *p, const struct s2s_item *it)
 {
-	if (edge_item_is_answer(it)) {
+	if (it->is_answer) {
 		p->answered_ms = it->added_ms;
 	} else {
-		edge_dial_for_users(p);
+		s2s_dial_for_users(p);
 	}
 }
 
-static void park(struct edge_pair *p, struct edge_item *it, const struct xfed_partner *partner)
+static void park(struct s2s_pair *p, struct s2s_item *it, const struct xfed_partner *partner)
 {
-	struct edge *e = p->edge;
-	uint64_t now = rt_loop_now_ms(e->core.d.loop);
+	struct s2s *s = p->s2s;
+	uint64_t now = core_now(s->core);
 	/* One always fits: a bound on what waits must not become a bound on one stanza. */
-	if (p->queue && p->queue_bytes + it->bytes > e->config->limits.park_bytes) {
-		end_item(e, it, XFED__FATE__FATE_REFUSED, XFED_REASON_DELIVERY_QUEUE_FULL, XFED_SIDE_US);
+	if (p->queue && p->queue_bytes + it->bytes > s->config->limits.park_bytes) {
+		end_item(s, it, XFED__FATE__FATE_REFUSED, XFED_REASON_DELIVERY_QUEUE_FULL, XFED_SIDE_US);
 		return;
 	}
-	bool is_waiting = p->state == EDGE_PAIR_IDLE && now < p->retry_at_ms;
-	if (is_waiting && !edge_item_is_answer(it)) {
-		end_item(e, it, XFED__FATE__FATE_REFUSED, p->last_reason, xfed_reason_info(p->last_reason)->side);
+	bool is_waiting = p->state == S2S_PAIR_IDLE && now < p->retry_at_ms;
+	if (is_waiting && !it->is_answer) {
+		end_item(s, it, XFED__FATE__FATE_REFUSED, p->last_reason, xfed_reason_info(p->last_reason)->side);
 		return;
 	}
 	it->pair = p;
@@ -604,113 +606,114 @@ static void park(struct edge_pair *p, struct edge_item *it, const struct xfed_pa
 	DL_APPEND(p->queue, it);
 	p->queue_bytes += it->bytes;
 	p->queue_count++;
-	if (p->state == EDGE_PAIR_IDLE && !is_waiting) {
+	if (p->state == S2S_PAIR_IDLE && !is_waiting) {
 		start_attempt(p, partner);
 	}
 }
 
-void edge_pair_send(struct edge *e, struct xfed_span local, struct xfed_span remote, struct edge_item *it)
+void s2s_send(struct s2s *s, struct xfed_span local, struct xfed_span remote, struct s2s_item *it)
 {
 	const struct xfed_partner *partner;
-	enum xfed_reason refuse = refuse_send(e, local, remote, &partner);
-	struct edge_pair *p = NULL;
-	it->added_ms = rt_loop_now_ms(e->core.d.loop);
+	enum xfed_reason refuse = refuse_send(s, local, remote, &partner);
+	struct s2s_pair *p = NULL;
+	it->added_ms = core_now(s->core);
 	if (it->deadline_ms == 0) {
 		it->deadline_ms = it->added_ms + XFED_DELIVERY_DEADLINE_MS;
 	}
 	if (refuse == XFED_REASON_NONE) {
-		p = pair_find(e, local, remote, false);
-		p = p ? p : pair_new(e, local, remote, false);
+		p = pair_find(s, local, remote, false);
+		p = p ? p : pair_new(s, local, remote, false);
 		refuse = p ? XFED_REASON_NONE : XFED_REASON_STREAM_INTERNAL;
 	}
 	if (refuse != XFED_REASON_NONE) {
-		end_item(e, it, XFED__FATE__FATE_REFUSED, refuse, xfed_reason_info(refuse)->side);
+		end_item(s, it, XFED__FATE__FATE_REFUSED, refuse, xfed_reason_info(refuse)->side);
 		return;
 	}
-	if (p->state == EDGE_PAIR_READY) {
+	if (p->state == S2S_PAIR_READY) {
 		note_use(p, it);
 	}
-	if (p->state != EDGE_PAIR_READY || p->queue || !write_item(p, it)) {
+	if (p->state != S2S_PAIR_READY || p->queue || !write_item(p, it)) {
 		park(p, it, partner);
 	}
 }
 
 /* What a parked stanza waits for, as a reason: what a withdrawal answers with. */
-static enum xfed_reason waits_on(const struct edge_pair *p)
+static enum xfed_reason waits_on(const struct s2s_pair *p)
 {
 	switch (p->state) {
-	case EDGE_PAIR_RESOLVING:
+	case S2S_PAIR_RESOLVING:
 		return XFED_REASON_DNS_TIMEOUT;
-	case EDGE_PAIR_CONNECTING:
+	case S2S_PAIR_CONNECTING:
 		return XFED_REASON_NET_CONNECT_TIMEOUT;
-	case EDGE_PAIR_NEGOTIATING:
+	case S2S_PAIR_NEGOTIATING:
 		return XFED_REASON_STREAM_ESTABLISH_TIMEOUT;
-	case EDGE_PAIR_READY: /* the stream is full of what the partner has not acknowledged */
+	case S2S_PAIR_READY: /* the stream is full of what the partner has not acknowledged */
 		return XFED_REASON_STREAM_SM_UNANSWERED;
-	case EDGE_PAIR_IDLE:
+	case S2S_PAIR_IDLE:
 		break;
 	}
 	return XFED_REASON_DELIVERY_DEADLINE;
 }
 
-void edge_pair_withdraw(struct edge *e, struct edge_item *it)
+void s2s_withdraw(struct s2s *s, struct s2s_item *it)
 {
-	struct edge_pair *p = it->pair;
-	if (it->is_written) {
-		edge_item_settle_written(e, it);
-	} else if (p) {
+	struct s2s_pair *p = it->pair;
+	if (it->is_written && !it->is_settled) {
+		it->is_settled = it->owes_error = true;
+		s->user->written(s->user_data, s2s_item_owner(it));
+	} else if (p && !it->is_written) {
 		enum xfed_reason reason = waits_on(p);
-		end_item(e, unpark(p, it), XFED__FATE__FATE_WITHDRAWN, reason, xfed_reason_info(reason)->side);
+		end_item(s, unpark(p, it), XFED__FATE__FATE_WITHDRAWN, reason, xfed_reason_info(reason)->side);
 	}
 }
 
-size_t edge_pairs_waiting(const struct edge *e)
+size_t s2s_waiting(const struct s2s *s)
 {
 	size_t n = 0;
-	for (const struct edge_pair *p = e->pairs; p; p = p->hh.next) {
+	for (const struct s2s_pair *p = s->pairs; p; p = p->hh.next) {
 		n += p->queue_count + p->unacked_count;
 	}
 	return n;
 }
 
-void edge_pairs_refuse(struct edge *e, bool (*which)(const struct edge_pair *p), enum xfed_reason reason)
+void s2s_pairs_refuse(struct s2s *s, bool (*which)(const struct s2s_pair *p), enum xfed_reason reason)
 {
-	struct edge_pair *p, *next;
-	HASH_ITER(hh, e->pairs, p, next) {
+	struct s2s_pair *p, *next;
+	HASH_ITER(hh, s->pairs, p, next) {
 		if (!which || which(p)) {
 			bounce_all(p, reason, xfed_reason_info(reason)->side);
 		}
 	}
 }
 
-void edge_pairs_forget_backoff(struct edge *e)
+void s2s_pairs_forget_backoff(struct s2s *s)
 {
-	for (struct edge_pair *p = e->pairs; p; p = p->hh.next) {
+	for (struct s2s_pair *p = s->pairs; p; p = p->hh.next) {
 		p->backoff_ms = p->retry_at_ms = 0;
 	}
 }
 
 /* A partner that answers but never acknowledges holds up nobody's answer. The item stays in its place: the order counts. */
-static void expire_unacked(struct edge_pair *p, uint64_t now_ms)
+static void expire_unacked(struct s2s_pair *p, uint64_t now_ms)
 {
-	for (struct edge_item *it = p->unacked; it && it->deadline_ms <= now_ms; it = it->next) {
-		edge_item_settle(p->edge, it, XFED__FATE__FATE_UNCERTAIN, XFED_REASON_DELIVERY_UNCERTAIN, XFED_SIDE_PARTNER);
+	for (struct s2s_item *it = p->unacked; it && it->deadline_ms <= now_ms; it = it->next) {
+		settle_item(p->s2s, it, XFED__FATE__FATE_UNCERTAIN, XFED_REASON_DELIVERY_UNCERTAIN, XFED_SIDE_PARTNER);
 	}
 }
 
 /* What found no place on the verify stream is told so before its own time is over: it may come again. */
-static void expire_questions(struct edge_pair *p, uint64_t now_ms)
+static void expire_questions(struct s2s_pair *p, uint64_t now_ms)
 {
-	struct edge_question *q;
-	while (p->state == EDGE_PAIR_READY && (q = edge_turns_overdue(&p->waiting, now_ms))) {
-		edge_verify_settle(p->edge, q, XFED_DIALBACK_VERDICT_BUSY);
+	struct s2s_question *q;
+	while (p->state == S2S_PAIR_READY && (q = s2s_turns_overdue(&p->waiting, now_ms))) {
+		s2s_verify_settle(p->s2s, q, XFED_DIALBACK_VERDICT_BUSY);
 	}
 }
 
 /* For the answers that wait. */
-static void try_again(struct edge_pair *p)
+static void try_again(struct s2s_pair *p)
 {
-	const struct xfed_partner *partner = p->edge->policy ? xfed_policy_partner(p->edge->policy, xfed_span_str(p->remote)) : NULL;
+	const struct xfed_partner *partner = s2s_partner(p->s2s, xfed_span_str(p->remote));
 	if (partner) {
 		start_attempt(p, partner);
 	} else {
@@ -719,59 +722,130 @@ static void try_again(struct edge_pair *p)
 }
 
 /* Who asks and is answered keeps no stream of ours open with that. What comes while it closes needs another one. */
-static void hang_up_answered(struct edge_pair *p, uint64_t now_ms)
+static void hang_up_answered(struct s2s_pair *p, uint64_t now_ms)
 {
-	struct edge_conn *c = p->conn;
-	bool is_done = p->state == EDGE_PAIR_READY && !p->is_verify && !p->is_for_users && !p->queue && !p->unacked;
+	struct s2s_conn *c = p->conn;
+	bool is_done = p->state == S2S_PAIR_READY && !p->is_verify && !p->is_for_users && !p->queue && !p->unacked;
 	if (is_done && c && now_ms >= p->answered_ms + XFED_S2S_ANSWERED_MS) {
-		edge_pair_release(p);
+		become_idle(p);
 		c->pair = NULL;
-		edge_conn_close(c, XFED_REASON_STREAM_CLOSED_IDLE, "only answers were sent");
+		s2s_conn_close(c, XFED_REASON_STREAM_CLOSED_IDLE, "only answers were sent");
 	}
 }
 
 /* Parked stanzas have a deadline; pairs with nothing to do are forgotten. */
-void edge_pairs_tick(struct edge *e, uint64_t now_ms)
+void s2s_pairs_tick(struct s2s *s, uint64_t now_ms)
 {
-	struct edge_pair *p, *next;
-	HASH_ITER(hh, e->pairs, p, next) {
+	struct s2s_pair *p, *next;
+	HASH_ITER(hh, s->pairs, p, next) {
 		while (p->queue && p->queue->deadline_ms <= now_ms) {
-			end_item(e, unpark(p, p->queue), XFED__FATE__FATE_REFUSED, waits_on(p), xfed_reason_info(waits_on(p))->side);
+			end_item(s, unpark(p, p->queue), XFED__FATE__FATE_REFUSED, waits_on(p), xfed_reason_info(waits_on(p))->side);
 		}
 		expire_unacked(p, now_ms);
 		expire_questions(p, now_ms);
 		hang_up_answered(p, now_ms);
-		if (p->queue && p->state == EDGE_PAIR_IDLE && now_ms >= p->retry_at_ms) {
+		if (p->queue && p->state == S2S_PAIR_IDLE && now_ms >= p->retry_at_ms) {
 			try_again(p);
 		}
-		bool is_quiet = p->state == EDGE_PAIR_IDLE && !p->queue && !p->conn && p->waiting.count == 0;
+		bool is_quiet = p->state == S2S_PAIR_IDLE && !p->queue && !p->conn && p->waiting.count == 0;
 		if (is_quiet && now_ms >= p->retry_at_ms + BACKOFF_MAX_MS) {
 			pair_free(p);
 		}
 	}
 }
 
-void edge_pairs_free(struct edge *e)
+void s2s_pairs_free(struct s2s *s)
 {
-	struct edge_pair *p, *next;
-	HASH_ITER(hh, e->pairs, p, next) {
+	struct s2s_pair *p, *next;
+	HASH_ITER(hh, s->pairs, p, next) {
 		while (p->queue) {
 			xfed_free(unpark(p, p->queue));
 		}
 		while (p->unacked) {
-			struct edge_item *it = p->unacked;
+			struct s2s_item *it = p->unacked;
 			DL_DELETE(p->unacked, it);
 			xfed_free(it);
 		}
-		struct edge_question *q;
-		while ((q = edge_turns_take(&p->waiting))) {
-			edge_question_free(q);
+		struct s2s_question *q;
+		while ((q = s2s_turns_take(&p->waiting))) {
+			s2s_question_free(q);
 		}
 		while (p->questions) {
 			q = p->questions;
 			DL_DELETE(p->questions, q);
-			edge_question_free(q);
+			s2s_question_free(q);
 		}
 		pair_free(p);
 	}
+}
+
+/* ---- for an operator ---- */
+
+static const char *state_word(enum s2s_pair_state state)
+{
+	switch (state) {
+	case S2S_PAIR_IDLE:
+		return "idle";
+	case S2S_PAIR_RESOLVING:
+		return "resolving";
+	case S2S_PAIR_CONNECTING:
+		return "connecting";
+	case S2S_PAIR_NEGOTIATING:
+		return "negotiating";
+	case S2S_PAIR_READY:
+		return "ready";
+	}
+	return "";
+}
+
+static bool is_pair(const struct s2s_pair *p, struct xfed_span local, struct xfed_span remote)
+{
+	return xfed_span_is(remote, p->remote) && (local.len == 0 || xfed_span_is(local, p->local));
+}
+
+void s2s_each_pair(struct s2s *s, struct xfed_span local, struct xfed_span remote, void (*fn)(void *user, const struct s2s_pair_facts *p), void *user)
+{
+	uint64_t now = core_now(s->core);
+	for (const struct s2s_pair *p = s->pairs; p; p = p->hh.next) {
+		bool waits = p->state == S2S_PAIR_IDLE && now < p->retry_at_ms;
+		struct s2s_pair_facts f = { p->local, p->remote, state_word(p->state), p->queue_count, waits ? p->retry_at_ms - now : 0,
+			p->last_reason };
+		if (!p->is_verify && is_pair(p, local, remote)) {
+			fn(user, &f);
+		}
+	}
+}
+
+/* Something to send, so that the stream is opened, of which nothing is written. */
+static int dial(struct s2s *s, struct xfed_span local, struct xfed_span remote)
+{
+	struct s2s_item_new n = { .remote = remote, .rule = "retry" };
+	struct s2s_item *it = s2s_item_new(&n);
+	if (!it) {
+		return XFED_ERR_NOMEM;
+	}
+	s2s_send(s, local, remote, it);
+	return XFED_OK;
+}
+
+int s2s_retry(struct s2s *s, struct xfed_span local, struct xfed_span remote)
+{
+	struct s2s_pair *p, *next;
+	size_t known = 0;
+	int rc = XFED_OK;
+	for (p = s->pairs; p; p = p->hh.next) {
+		if (is_pair(p, local, remote)) {
+			p->backoff_ms = p->retry_at_ms = 0;
+		}
+	}
+	if (!s2s_partner(s, remote) || (local.len > 0 && !s2s_is_local(s, local))) {
+		return XFED_OK;
+	}
+	HASH_ITER(hh, s->pairs, p, next) {
+		if (rc == XFED_OK && !p->is_verify && is_pair(p, local, remote)) {
+			known++;
+			rc = p->state == S2S_PAIR_IDLE ? dial(s, xfed_span_str(p->local), remote) : XFED_OK;
+		}
+	}
+	return rc == XFED_OK && known == 0 && local.len > 0 ? dial(s, local, remote) : rc;
 }

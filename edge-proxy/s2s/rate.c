@@ -1,4 +1,4 @@
-#include "edge.h"
+#include "s2s/s2s_impl.h"
 
 #include "xfed/mem.h"
 
@@ -8,18 +8,18 @@
  * A bucket of one second's worth of stanzas, found by the partner's primary domain. It outlives the partner's streams, or
  * who closes and opens again would begin with a full one; when it is full it is the same as none.
  */
-struct edge_rate {
+struct s2s_rate {
 	double tokens;
 	uint64_t at_ms;
 	UT_hash_handle hh;
 	char domain[];
 };
 
-static struct edge_rate *find_or_make(struct edge *e, const char *domain, double most, uint64_t now_ms)
+static struct s2s_rate *find_or_make(struct s2s *s, const char *domain, double most, uint64_t now_ms)
 {
-	struct edge_rate *r = NULL;
+	struct s2s_rate *r = NULL;
 	size_t len = strlen(domain);
-	HASH_FIND(hh, e->rates, domain, len, r);
+	HASH_FIND(hh, s->rates, domain, len, r);
 	if (r) {
 		return r;
 	}
@@ -30,7 +30,7 @@ static struct edge_rate *find_or_make(struct edge *e, const char *domain, double
 	r->tokens = most;
 	r->at_ms = now_ms;
 	memcpy(r->domain, domain, len + 1);
-	HASH_ADD(hh, e->rates, domain[0], len, r);
+	HASH_ADD(hh, s->rates, domain[0], len, r);
 	if (!XFED_TABLE_ADDED(r)) {
 		xfed_free(r);
 		return NULL;
@@ -38,11 +38,11 @@ static struct edge_rate *find_or_make(struct edge *e, const char *domain, double
 	return r;
 }
 
-bool edge_rate_take(struct edge *e, const struct xfed_partner *partner)
+bool s2s_rate_take(struct s2s *s, const struct xfed_partner *partner)
 {
-	uint64_t now = rt_loop_now_ms(e->core.d.loop);
+	uint64_t now = core_now(s->core);
 	double most = partner->stanzas_per_second;
-	struct edge_rate *r = find_or_make(e, partner->domain, most, now);
+	struct s2s_rate *r = find_or_make(s, partner->domain, most, now);
 	if (!r) {
 		return true; /* one stanza too many is better than one too few */
 	}
@@ -56,26 +56,26 @@ bool edge_rate_take(struct edge *e, const struct xfed_partner *partner)
 	return true;
 }
 
-static void release(struct edge *e, struct edge_rate *r)
+static void release(struct s2s *s, struct s2s_rate *r)
 {
-	HASH_DELETE(hh, e->rates, r);
+	HASH_DELETE(hh, s->rates, r);
 	xfed_free(r);
 }
 
-void edge_rates_tick(struct edge *e, uint64_t now_ms)
+void s2s_rates_tick(struct s2s *s, uint64_t now_ms)
 {
-	struct edge_rate *r, *next;
-	HASH_ITER(hh, e->rates, r, next) {
+	struct s2s_rate *r, *next;
+	HASH_ITER(hh, s->rates, r, next) {
 		if (now_ms - r->at_ms >= FULL_MS) {
-			release(e, r);
+			release(s, r);
 		}
 	}
 }
 
-void edge_rates_free(struct edge *e)
+void s2s_rates_free(struct s2s *s)
 {
-	struct edge_rate *r, *next;
-	HASH_ITER(hh, e->rates, r, next) {
-		release(e, r);
+	struct s2s_rate *r, *next;
+	HASH_ITER(hh, s->rates, r, next) {
+		release(s, r);
 	}
 }

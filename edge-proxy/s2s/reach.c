@@ -2,39 +2,40 @@
  * Where partners' DNS may lead us. Listeners need no look of their own: an address this host can be reached at is one of an
  * interface. What a router in front of us translates to our address is not known here.
  */
-#include "edge.h"
+#include "s2s/s2s_impl.h"
 
 #include "xfed/mem.h"
 
-void edge_reach_forget(struct edge *e)
+const char *s2s_reach_refuses(struct s2s *s, const struct rt_addr *a)
 {
-	e->reach.read_at_ms = 0;
-}
-
-const char *edge_reach_refuses(struct edge *e, const struct rt_addr *a)
-{
-	const struct edge_config *c = e->config;
-	uint64_t now = rt_loop_now_ms(e->core.d.loop);
-	bool is_due = e->reach.read_at_ms == 0 || now - e->reach.read_at_ms >= RT_REACH_REFRESH_MS;
-	if (is_due && rt_reach_read(&e->reach, now) != XFED_OK) {
-		rt_log(RT_LOG_WARNING, "addresses.unreadable", RT_KV_U64("known", e->reach.own_count),
+	const struct edge_config *c = s->config;
+	uint64_t now = core_now(s->core);
+	bool is_due = s->reach.read_at_ms == 0 || now - s->reach.read_at_ms >= RT_REACH_REFRESH_MS;
+	if (is_due && rt_reach_read(&s->reach, now) != XFED_OK) {
+		rt_log(RT_LOG_WARNING, "addresses.unreadable", RT_KV_U64("known", s->reach.own_count),
 			RT_KV_STR("text", "the addresses of this host cannot be read: partners' DNS may lead to one that is new"), RT_END);
 	}
-	return rt_reach_refuses(&e->reach, c->external.networks, c->external.allow_networks.count, a);
+	return rt_reach_refuses(&s->reach, c->external.networks, c->external.allow_networks.count, a);
+}
+
+const struct rt_addr *s2s_source_for(const struct s2s *s, const struct rt_addr *to, struct rt_addr *storage)
+{
+	const char *from = s->config->external.source;
+	bool has_source = from && rt_addr_parse_host(storage, xfed_span_str(from), 0) == XFED_OK;
+	return has_source && storage->sa.sa_family == to->sa.sa_family ? storage : NULL;
 }
 
 /* Said once for all of them, and also where another address works: somebody points at our inside. */
-static void note_refused(struct edge_pair *p, const struct rt_addr *first, const char *what, size_t count)
+static void note_refused(struct s2s_pair *p, const struct rt_addr *first, const char *what, size_t count)
 {
 	char text[RT_ADDR_TEXT];
 	snprintf(p->text, sizeof(p->text), "%s is %s", rt_addr_text(first, text), what);
-	edge_steps_add(
-		&p->steps, rt_loop_now_ms(p->edge->core.d.loop), "dns", false, "%s: %s", xfed_reason_code(XFED_REASON_DNS_ADDRESS_REFUSED), p->text);
+	s2s_steps_add(&p->steps, core_now(p->s2s->core), "dns", false, "%s: %s", xfed_reason_code(XFED_REASON_DNS_ADDRESS_REFUSED), p->text);
 	rt_log(RT_LOG_WARNING, "s2s.address-refused", RT_KV_STR("partner", p->remote), RT_KV_STR("local", p->local),
 		RT_KV_REASON(XFED_REASON_DNS_ADDRESS_REFUSED), RT_KV_STR("text", p->text), RT_KV_U64("addresses", count), RT_END);
 }
 
-enum xfed_reason edge_reach_take(struct edge_pair *p, const struct rt_endpoints *r)
+enum xfed_reason s2s_reach_take(struct s2s_pair *p, const struct rt_endpoints *r)
 {
 	xfed_free(p->endpoints);
 	p->endpoints = NULL;
@@ -49,7 +50,7 @@ enum xfed_reason edge_reach_take(struct edge_pair *p, const struct rt_endpoints 
 	const char *what = NULL;
 	const struct rt_addr *first = NULL;
 	for (size_t i = 0; i < r->count; i++) {
-		const char *refused = p->is_connect_to ? NULL : edge_reach_refuses(p->edge, &r->list[i].addr);
+		const char *refused = p->is_connect_to ? NULL : s2s_reach_refuses(p->s2s, &r->list[i].addr);
 		if (!refused) {
 			p->endpoints[p->endpoint_count++] = r->list[i].addr;
 		} else if (!first) {

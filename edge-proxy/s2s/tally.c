@@ -1,4 +1,4 @@
-#include "edge.h"
+#include "s2s/s2s_impl.h"
 
 #include "xfed/mem.h"
 
@@ -7,28 +7,28 @@
  * something. Naming a partner is not enough, or strangers would use up what is the partner's. The two counts are apart: a stream of
  * ours is not the partner's, though its names and its questions may have caused it.
  */
-struct edge_tally {
+struct s2s_tally {
 	size_t streams, dialled;
 	UT_hash_handle hh;
 	char domain[];
 };
 
-static struct edge_tally *find(const struct edge *e, const char *domain)
+static struct s2s_tally *find(const struct s2s *s, const char *domain)
 {
-	struct edge_tally *t = NULL;
-	HASH_FIND(hh, e->tallies, domain, strlen(domain), t);
+	struct s2s_tally *t = NULL;
+	HASH_FIND(hh, s->tallies, domain, strlen(domain), t);
 	return t;
 }
 
-size_t edge_tally_streams(const struct edge *e, const char *domain)
+size_t s2s_tally_streams(const struct s2s *s, const char *domain)
 {
-	const struct edge_tally *t = find(e, domain);
+	const struct s2s_tally *t = find(s, domain);
 	return t ? t->streams : 0;
 }
 
-static struct edge_tally *find_or_add(struct edge *e, const char *domain)
+static struct s2s_tally *find_or_add(struct s2s *s, const char *domain)
 {
-	struct edge_tally *t = find(e, domain);
+	struct s2s_tally *t = find(s, domain);
 	if (t) {
 		return t;
 	}
@@ -38,7 +38,7 @@ static struct edge_tally *find_or_add(struct edge *e, const char *domain)
 		return NULL;
 	}
 	memcpy(t->domain, domain, len + 1);
-	HASH_ADD(hh, e->tallies, domain[0], len, t);
+	HASH_ADD(hh, s->tallies, domain[0], len, t);
 	if (!XFED_TABLE_ADDED(t)) {
 		xfed_free(t);
 		return NULL;
@@ -46,54 +46,54 @@ static struct edge_tally *find_or_add(struct edge *e, const char *domain)
 	return t;
 }
 
-static void drop_if_idle(struct edge *e, struct edge_tally *t)
+static void drop_if_idle(struct s2s *s, struct s2s_tally *t)
 {
 	if (t->streams == 0 && t->dialled == 0) {
-		HASH_DELETE(hh, e->tallies, t);
+		HASH_DELETE(hh, s->tallies, t);
 		xfed_free(t);
 	}
 }
 
-void edge_tally_add(struct edge_conn *c, const char *domain)
+void s2s_tally_add(struct s2s_conn *c, const char *domain)
 {
 	if (c->tally) {
 		return; /* counted with the first pair it proved */
 	}
-	c->tally = find_or_add(c->edge, domain);
+	c->tally = find_or_add(c->s2s, domain);
 	if (c->tally) { /* else: one stream too many is better than one too few */
 		c->tally->streams++;
 	}
 }
 
-void edge_tally_drop(struct edge_conn *c)
+void s2s_tally_drop(struct s2s_conn *c)
 {
-	struct edge_tally *t = c->tally;
+	struct s2s_tally *t = c->tally;
 	c->tally = NULL;
 	if (t) {
 		t->streams--;
-		drop_if_idle(c->edge, t);
+		drop_if_idle(c->s2s, t);
 	}
 }
 
-size_t edge_tally_dialled(const struct edge *e, const char *domain)
+size_t s2s_tally_dialled(const struct s2s *s, const char *domain)
 {
-	const struct edge_tally *t = find(e, domain);
+	const struct s2s_tally *t = find(s, domain);
 	return t ? t->dialled : 0;
 }
 
-struct edge_tally *edge_tally_dial(struct edge *e, const char *domain)
+struct s2s_tally *s2s_tally_dial(struct s2s *s, const char *domain)
 {
-	struct edge_tally *t = find_or_add(e, domain);
+	struct s2s_tally *t = find_or_add(s, domain);
 	if (t) {
 		t->dialled++;
 	}
 	return t;
 }
 
-void edge_tally_hang_up(struct edge *e, struct edge_tally *t)
+void s2s_tally_hang_up(struct s2s *s, struct s2s_tally *t)
 {
 	if (t) {
 		t->dialled--;
-		drop_if_idle(e, t);
+		drop_if_idle(s, t);
 	}
 }

@@ -122,15 +122,16 @@ static json_t *problems(const struct gateway *g)
 	for (size_t i = 0; i < g->link_count; i++) {
 		add_link_problem(g, &g->links[i], list);
 	}
-	for (const struct gateway_hop *h = g->hops; h; h = h->hh.next) {
-		if (h->is_known && !h->is_up) {
+	for (const struct trunk_hop *h = trunk_hop_next(g->trunk, NULL); h; h = trunk_hop_next(g->trunk, h)) {
+		struct trunk_hop_facts f = trunk_hop_facts(h);
+		if (f.is_known && !f.is_up) {
 			char words[400];
-			snprintf(words, sizeof(words), "The SIP server %.300s does not answer.", h->label);
-			add_problem(list, XFED_REASON_SIP_SERVER_UNREACHABLE, h->since_s, words);
+			snprintf(words, sizeof(words), "The SIP server %.300s does not answer.", f.label);
+			add_problem(list, XFED_REASON_SIP_SERVER_UNREACHABLE, f.since_s, words);
 		}
 	}
-	add_certificate_problem(g, g->files.channel_creds, list);
-	add_certificate_problem(g, g->files.sip_creds, list);
+	add_certificate_problem(g, policy_channel_creds(g->policy), list);
+	add_certificate_problem(g, policy_sip_creds(g->policy), list);
 	return list;
 }
 
@@ -154,21 +155,22 @@ static json_t *channel(const struct gateway *g)
 static json_t *policy(const struct gateway *g)
 {
 	char hash[65];
-	for (size_t i = 0; i < sizeof(g->revision.hash); i++) {
-		snprintf(hash + 2 * i, 3, "%02x", g->revision.hash[i]);
+	const struct proto_revision *r = policy_revision(g->policy);
+	for (size_t i = 0; i < sizeof(r->hash); i++) {
+		snprintf(hash + 2 * i, 3, "%02x", r->hash[i]);
 	}
-	return json_pack("{s:I, s:I, s:s, s:I}", "epoch", (json_int_t)g->revision.epoch, "revision", (json_int_t)g->revision.counter, "hash", hash,
-		"partners", (json_int_t)xfed_policy_partner_count(g->files.policy));
+	return json_pack("{s:I, s:I, s:s, s:I}", "epoch", (json_int_t)r->epoch, "revision", (json_int_t)r->counter, "hash", hash, "partners",
+		(json_int_t)xfed_policy_partner_count(policy_partners(g->policy)));
 }
 
 void command_status(struct rt_reply reply, const json_t *args, void *user)
 {
 	struct gateway *g = user;
 	(void)args;
-	size_t in_flight = proto_outbox_count(g->outbox) + recipients_count(g->recipients) + holds_waiting(g->holds);
-	json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:i, s:s, s:o, s:o, s:{s:i, s:i}, s:I, s:o}", "name", g->files.config->name, "role", "gateway",
-		"version", XFED_VERSION, "uptime_s", (json_int_t)((gateway_now(g) - g->core.d.started_ms) / 1000), "pid", (int)getpid(), "state",
-		gateway_service_name(g->service), "problems", problems(g), "channel", channel(g), "streams", "in", 0, "out", 0,
+	size_t in_flight = proto_outbox_count(g->outbox) + attempts_count(g->attempts) + holds_waiting(g->holds);
+	json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:i, s:s, s:o, s:o, s:{s:i, s:i}, s:I, s:o}", "name", policy_config(g->policy)->name, "role",
+		"gateway", "version", XFED_VERSION, "uptime_s", (json_int_t)((gateway_now(g) - g->core.d.started_ms) / 1000), "pid", (int)getpid(),
+		"state", gateway_service_name(g->service), "problems", problems(g), "channel", channel(g), "streams", "in", 0, "out", 0,
 		"deliveries_in_flight", (json_int_t)in_flight, "policy", policy(g));
 	gather(g, reply, j, "edges", "status", NULL);
 }
@@ -185,8 +187,8 @@ void command_partner_list(struct rt_reply reply, const json_t *args, void *user)
 	struct gateway *g = user;
 	(void)args;
 	json_t *list = json_array();
-	for (size_t i = 0; i < xfed_policy_partner_count(g->files.policy); i++) {
-		json_array_append_new(list, rt_control_partner(xfed_policy_partner_at(g->files.policy, i)));
+	for (size_t i = 0; i < xfed_policy_partner_count(policy_partners(g->policy)); i++) {
+		json_array_append_new(list, rt_control_partner(xfed_policy_partner_at(policy_partners(g->policy), i)));
 	}
 	rt_reply_ok(reply, json_pack("{s:o}", "partners", list));
 }
@@ -198,11 +200,11 @@ void command_partner_show(struct rt_reply reply, const json_t *args, void *user)
 	struct xfed_span domain;
 	const char *asked = json_string_value(json_object_get(args, "domain"));
 	xfed_arena_init(&a, 16384);
-	const struct xfed_partner *p = xfed_jid_domain(&a, xfed_span_str(asked), &domain) == XFED_OK ? gateway_partner(g, domain) : NULL;
+	const struct xfed_partner *p = xfed_jid_domain(&a, xfed_span_str(asked), &domain) == XFED_OK ? policy_partner(g->policy, domain) : NULL;
 	if (p) {
 		gather(g, reply, rt_control_partner(p), "streams", "stream.list", p->domain);
 	} else {
-		rt_reply_fail(reply, "not-found", "%.200s is not listed in %s", asked, g->files.config->partners_dir);
+		rt_reply_fail(reply, "not-found", "%.200s is not listed in %s", asked, policy_config(g->policy)->partners_dir);
 	}
 	xfed_arena_deinit(&a);
 }
@@ -215,7 +217,7 @@ void command_config_show(struct rt_reply reply, const json_t *args, void *user)
 	struct xfed_buf b;
 	(void)args;
 	xfed_buf_init(&b, RT_CONTROL_REPLY_BYTES / 2);
-	int rc = rt_conf_print(&gateway_config_table, g->files.config, &b);
+	int rc = rt_conf_print(&gateway_config_table, policy_config(g->policy), &b);
 	rt_reply_ok(reply, rc == XFED_OK ? json_pack("{s:o}", "text", text(xfed_buf_span(&b))) : NULL);
 	xfed_buf_deinit(&b);
 }
@@ -223,13 +225,13 @@ void command_config_show(struct rt_reply reply, const json_t *args, void *user)
 void command_config_check(struct rt_reply reply, const json_t *args, void *user)
 {
 	(void)args;
-	gateway_check_files(user, reply);
+	policy_check(((struct gateway *)user)->policy, reply);
 }
 
 void command_reload(struct rt_reply reply, const json_t *args, void *user)
 {
 	(void)args;
-	gateway_reload(user, reply);
+	policy_reload(((struct gateway *)user)->policy, reply);
 }
 
 /* By SERVED of commands.def: both, or the gateway alone. */

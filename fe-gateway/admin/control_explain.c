@@ -1,6 +1,5 @@
 /* `explain FROM TO`: the facts that explain.c judges, here and at the edges. */
 #include <stdio.h>
-#include <unistd.h>
 
 #include "admin/explain.h"
 #include "gateway.h"
@@ -47,7 +46,7 @@ static bool read_address(struct explaining *x, const char *text, struct xfed_jid
 /* By either of its names: users may be known inside under another. */
 static const struct gateway_domain *our_domain(const struct gateway *g, struct xfed_span domain)
 {
-	const struct gateway_config *c = g->files.config;
+	const struct gateway_config *c = policy_config(g->policy);
 	const struct gateway_domain *d = gateway_config_domain(c, domain);
 	for (size_t i = 0; i < c->domains.count && !d; i++) {
 		if (c->domains.items[i].sip_domain && xfed_span_is(domain, c->domains.items[i].sip_domain)) {
@@ -57,29 +56,17 @@ static const struct gateway_domain *our_domain(const struct gateway *g, struct x
 	return d;
 }
 
-void gateway_partner_path(const struct gateway *g, const struct xfed_partner *p, char out[512])
-{
-	struct xfed_arena a;
-	struct xfed_span ascii;
-	xfed_arena_init(&a, 16384);
-	snprintf(out, 512, "%.200s/%.255s.yaml", g->files.config->partners_dir, p->domain);
-	if (access(out, F_OK) != 0 && xfed_jid_domain_ascii(&a, xfed_span_str(p->domain), &ascii) == XFED_OK) {
-		snprintf(out, 512, "%.200s/%.*s.yaml", g->files.config->partners_dir, (int)(ascii.len > 255 ? 255 : ascii.len), ascii.data);
-	}
-	xfed_arena_deinit(&a);
-}
-
 static void partner_facts(struct explaining *x)
 {
 	struct gateway *g = x->gw;
-	const struct xfed_partner *p = gateway_partner(g, x->remote);
+	const struct xfed_partner *p = policy_partner(g->policy, x->remote);
 	struct explain_facts *f = &x->facts;
 	char path[512];
-	f->partners_dir = keep(x, g->files.config->partners_dir);
+	f->partners_dir = keep(x, policy_config(g->policy)->partners_dir);
 	if (!p) {
 		return;
 	}
-	gateway_partner_path(g, p, path);
+	policy_partner_path(g->policy, p, path);
 	f->is_listed = true;
 	f->partner = keep(x, p->domain);
 	f->partner_file = keep(x, path);
@@ -98,14 +85,14 @@ static void user_facts(struct explaining *x, struct xfed_jid *user, const struct
 	struct contact_facts contact = { 0 };
 	f->has_local_user = user->local.len > 0;
 	if (f->has_local_user) {
-		f->access_allows = access_set_allows(g->files.access, user, &rule);
+		f->access_allows = policy_access(g->policy, user, &rule);
 		f->access_rule = rule ? keep(x, rule) : NULL;
 	}
 	if (!ours.data || !theirs.data) {
 		x->is_broken = true;
 		return;
 	}
-	contacts_facts(g->contacts, ours, theirs, gateway_now(g), &contact);
+	contact_facts(contacts_find(g->contacts, ours, theirs), gateway_now(g), &contact);
 	f->is_contact_authorised = contact.is_authorised;
 }
 
@@ -120,19 +107,20 @@ static void way_facts(struct explaining *x, const struct gateway_domain *d)
 {
 	struct gateway *g = x->gw;
 	struct explain_facts *f = &x->facts;
-	const struct gateway_hop *hop = f->to_is_ours ? gateway_hop_of(g, d) : NULL;
+	const struct trunk_hop *hop = f->to_is_ours ? trunk_hop_of(g->trunk, d) : NULL;
 	f->from_maps = maps(x, &x->from, f->from_is_ours ? d->sip_domain : NULL);
 	f->to_maps = maps(x, &x->to, f->to_is_ours ? d->sip_domain : NULL);
 	if (hop) {
-		f->next_hop = keep(x, hop->label);
-		f->is_hop_known = hop->is_known;
-		f->is_hop_up = hop->is_up;
+		struct trunk_hop_facts h = trunk_hop_facts(hop);
+		f->next_hop = keep(x, h.label);
+		f->is_hop_known = h.is_known;
+		f->is_hop_up = h.is_up;
 	}
 }
 
 static void failure_facts(struct explaining *x)
 {
-	json_t *last = gateway_failures_last(x->gw, x->local, x->remote, x->facts.to_is_ours ? "in" : "out");
+	json_t *last = journal_last(x->gw->journal, x->local, x->remote, x->facts.to_is_ours ? "in" : "out");
 	const char *code = json_string_value(json_object_get(last, "reason"));
 	if (code) {
 		x->facts.last_failure = (struct explain_failure){
@@ -232,7 +220,7 @@ static void one_done(struct explaining *x)
 
 static void take_pair(struct explaining *x, struct explain_edge *e, const json_t *answer)
 {
-	const struct proto_revision *r = &x->gw->revision;
+	const struct proto_revision *r = policy_revision(x->gw->policy);
 	const json_t *out = json_object_get(answer, "out");
 	const char *service = json_string_value(json_object_get(answer, "state")), *state = json_string_value(json_object_get(out, "state"));
 	const char *reason = json_string_value(json_object_get(out, "last_reason"));

@@ -4,7 +4,6 @@
 
 #include "admin/explain.h"
 #include "gateway.h"
-#include "journal/journal.h"
 
 #define CHECK_MS 20000
 
@@ -132,7 +131,7 @@ static void ask_journal(struct gateway *g, struct rt_reply reply, const struct j
 		return;
 	}
 	*a = (struct asking){ g, reply };
-	gateway_failures_ask(g, q, done, a);
+	journal_ask(g->journal, q, done, a);
 }
 
 void command_failures_list(struct rt_reply reply, const json_t *args, void *user)
@@ -288,7 +287,7 @@ static bool has_problem(const json_t *steps)
 static void add_inbound(struct checking *c, json_t *steps, bool is_open)
 {
 	char text[512];
-	json_t *last = gateway_failures_last(c->gw, xfed_span_str(c->local), xfed_span_str(c->remote), "in");
+	json_t *last = journal_last(c->gw->journal, xfed_span_str(c->local), xfed_span_str(c->remote), "in");
 	const char *code = json_string_value(json_object_get(last, "reason"));
 	if (is_open) {
 		add_step(steps, "reverse", "ok", XFED_REASON_NONE, "a stream of theirs is open");
@@ -334,7 +333,7 @@ static void add_policy(struct checking *c, const struct xfed_partner *p)
 	static const char *const levels[] = { [XFED_REQUIRED] = "required", [XFED_OPTIONAL] = "optional", [XFED_NOT_SUPPORTED] = "not-supported" };
 	char path[512], text[1024];
 	const struct xfed_matrix_row *row = xfed_matrix_row(p->tls, p->sasl, p->dialback);
-	gateway_partner_path(c->gw, p, path);
+	policy_partner_path(c->gw->policy, p, path);
 	snprintf(text, sizeof(text), "%s: tls %s, sasl %s, dialback %s%s%s", path, levels[p->tls], levels[p->sasl], p->dialback ? "true" : "false",
 		row->problem ? "; " : "", row->problem ? row->problem : "");
 	add_step(c->policy, "policy", row->problem ? "note" : "ok", XFED_REASON_NONE, text);
@@ -358,14 +357,14 @@ static void unlisted(struct gateway *g, struct rt_reply reply, const char *domai
 {
 	char text[512];
 	json_t *steps = json_array();
-	snprintf(text, sizeof(text), "no file in %.200s covers %.200s", g->files.config->partners_dir, domain);
+	snprintf(text, sizeof(text), "no file in %.200s covers %.200s", policy_config(g->policy)->partners_dir, domain);
 	add_step(steps, "policy", "problem", XFED_REASON_POLICY_PARTNER_UNLISTED, text);
 	rt_reply_ok(reply, json_pack("{s:s, s:b, s:o}", "domain", domain, "ok", 0, "steps", steps));
 }
 
 static void check(struct gateway *g, struct rt_reply reply, struct xfed_span remote, struct xfed_span local, const char *edge)
 {
-	const struct xfed_partner *p = gateway_partner(g, remote);
+	const struct xfed_partner *p = policy_partner(g->policy, remote);
 	struct gateway_link *l = edge_for(g, edge);
 	struct checking *c = p && l ? xfed_calloc(1, sizeof(*c)) : NULL;
 	if (!p) {
@@ -397,10 +396,11 @@ void command_partner_check(struct rt_reply reply, const json_t *args, void *user
 	struct xfed_arena a;
 	struct xfed_span remote, local;
 	xfed_arena_init(&a, 16384);
-	ours = ours ? ours : g->files.config->domains.items[0].domain;
+	ours = ours ? ours : policy_config(g->policy)->domains.items[0].domain;
 	if (xfed_jid_domain(&a, xfed_span_str(domain), &remote) != XFED_OK || remote.len > 255) {
 		rt_reply_fail(reply, "bad-request", "%.200s is no domain", domain);
-	} else if (xfed_jid_domain(&a, xfed_span_str(ours), &local) != XFED_OK || local.len > 255 || !gateway_config_domain(g->files.config, local)) {
+	} else if (xfed_jid_domain(&a, xfed_span_str(ours), &local) != XFED_OK || local.len > 255 ||
+		   !gateway_config_domain(policy_config(g->policy), local)) {
 		rt_reply_fail(reply, "not-found", "%.200s is not one of domains[]", ours);
 	} else {
 		check(g, reply, remote, local, json_string_value(json_object_get(args, "edge")));

@@ -15,7 +15,7 @@ static void drain(struct gateway_session *run);
 
 static void session_free(struct gateway_session *run)
 {
-	if (!run->job_running) { /* else when the job comes back */
+	if (!rt_job_is_running(&run->job)) { /* else when the job comes back */
 		proto_session_free(run->session);
 		xfed_free(run);
 	}
@@ -164,7 +164,7 @@ static void link_up(struct gateway_link *l)
 	gateway_route_resumed(l);
 	gateway_policy_greet(l);
 	if (g->service == GATEWAY_DRAINING) {
-		gateway_links_drain(g, g->files.config->stop_timeout_ms);
+		gateway_links_drain(g, policy_config(g->policy)->stop_timeout_ms);
 	}
 	gateway_service_judge(g);
 	gateway_flush_soon(g);
@@ -230,7 +230,6 @@ static void run_job(void *arg)
 static void job_done(void *arg)
 {
 	struct gateway_session *run = arg;
-	run->job_running = false;
 	if (!run->link) {
 		session_free(run);
 		return;
@@ -242,20 +241,11 @@ static void job_done(void *arg)
 	drain(run);
 }
 
-static void start_job(struct gateway_session *run)
-{
-	run->job_running = true;
-	if (rt_job_submit(run->gw->core.d.loop, run_job, job_done, run) != XFED_OK) {
-		run_job(run);
-		XFED_REQUIRE(rt_loop_post(run->gw->core.d.loop, job_done, run) == XFED_OK);
-	}
-}
-
 static void perform(struct gateway_session *run, const struct proto_action *act)
 {
 	switch (act->type) {
 	case PROTO_ACT_JOB:
-		start_job(run);
+		rt_job_start(&run->job, run->gw->core.d.loop, run_job, job_done, run);
 		break;
 	case PROTO_ACT_UP:
 		link_up(run->link);
@@ -302,7 +292,7 @@ static size_t on_bytes(void *user, struct xfed_span in)
 	struct proto_event ev = { .type = PROTO_EV_BYTES, .bytes = in };
 	proto_session_step(run->session, &ev, gateway_now(l->gw));
 	size_t consumed = ev.consumed;
-	if (consumed < in.len && !run->job_running) {
+	if (consumed < in.len && !rt_job_is_running(&run->job)) {
 		rt_stream_resume(l->stream);
 	}
 	gateway_flush_soon(l->gw); /* a Pong, and what else the session answers by itself */
@@ -355,18 +345,18 @@ static int make_session(struct gateway_link *l)
 	struct proto_session_config cfg = {
 		.env = &g->core.d.env,
 		.role = PROTO_GATEWAY,
-		.creds = g->files.channel_creds,
+		.creds = policy_channel_creds(g->policy),
 		.host = xfed_span_str(l->tls_name),
 		.hello = {
-			.name = xfed_span_str(g->files.config->name),
+			.name = xfed_span_str(policy_config(g->policy)->name),
 			.boot_nonce = g->core.d.boot_nonce,
 			.lowest_unsettled = proto_outbox_lowest_unsettled(g->outbox),
 			.capabilities = capabilities,
 			.capability_count = XFED_ARRAY_LEN(capabilities),
 			.software = xfed_span_str(software),
-			.policy_epoch = g->revision.epoch,
-			.policy_counter = g->revision.counter,
-			.policy_hash = xfed_span_make(g->revision.hash, sizeof(g->revision.hash)),
+			.policy_epoch = policy_revision(g->policy)->epoch,
+			.policy_counter = policy_revision(g->policy)->counter,
+			.policy_hash = xfed_span_make(policy_revision(g->policy)->hash, sizeof(policy_revision(g->policy)->hash)),
 		},
 	};
 	l->run = xfed_calloc(1, sizeof(*l->run));
@@ -474,7 +464,7 @@ static int link_init(struct gateway *g, struct gateway_link *l, const struct gat
 
 int gateway_links_start(struct gateway *g)
 {
-	const struct gateway_config *c = g->files.config;
+	const struct gateway_config *c = policy_config(g->policy);
 	int rc = XFED_OK;
 	g->links = xfed_calloc(c->edges.count, sizeof(*g->links));
 	if (!g->links) {
@@ -505,7 +495,7 @@ void gateway_links_flush(struct gateway *g)
 {
 	for (size_t i = 0; i < g->link_count; i++) {
 		struct gateway_link *l = &g->links[i];
-		if (!l->run || l->run->job_running) {
+		if (!l->run || rt_job_is_running(&l->run->job)) {
 			continue;
 		}
 		if (l->is_up) {
@@ -542,7 +532,7 @@ void gateway_links_close(struct gateway *g)
 		struct gateway_link *l = &g->links[i];
 		l->is_stopped = true;
 		rt_timer_set(&l->redial, 0);
-		if (l->run && !l->run->job_running) {
+		if (l->run && !rt_job_is_running(&l->run->job)) {
 			step(l->run,
 				&(struct proto_event){ .type = PROTO_EV_CLOSE, .reason = XFED_REASON_CHANNEL_DOWN, .text = "the gateway stops" });
 		}

@@ -58,7 +58,7 @@ void gateway_orphan_tell(struct gateway *g, const struct proto_inbox_run *run, c
 	if (!proto_outcome_is_bad(&oc)) {
 		return;
 	}
-	if (entry->settled_ms > proto_inbox_run_lost_ms(run) + GATEWAY_LINK_GONE_MS) {
+	if (entry->settled_ms > proto_inbox_run_lost_ms(run) + ATTEMPT_LINK_GONE_MS) {
 		oc.fate = XFED__FATE__FATE_UNCERTAIN; /* by then the edge may have given it to another gateway */
 	}
 	enum xfed_reason reason = xfed_reason_by_code(xfed_span_str(oc.reason));
@@ -74,7 +74,7 @@ void gateway_orphan_tell(struct gateway *g, const struct proto_inbox_run *run, c
 
 static void end_run(struct gateway *g, struct proto_inbox_run *run)
 {
-	bool may_take_over = proto_inbox_link_gone_ms(run, gateway_now(g)) <= GATEWAY_LINK_GONE_MS;
+	bool may_take_over = proto_inbox_link_gone_ms(run, gateway_now(g)) <= ATTEMPT_LINK_GONE_MS;
 	proto_inbox_end_run(run);
 	for (struct proto_inbox_entry *e = NULL; (e = proto_inbox_iterate(run, e));) {
 		if (e->state == PROTO_INBOX_SETTLED) {

@@ -2,7 +2,7 @@
 
 #include <arpa/inet.h>
 
-#include "config/config_convert.h"
+#include "config/config_impl.h"
 #include "xfed/limits.h"
 
 /* clang-format off */

@@ -1,4 +1,4 @@
-#include "config/config_convert.h"
+#include "config/config_impl.h"
 
 #include <stdio.h>
 

@@ -1,7 +1,7 @@
 /* Loading gateway.yaml: the checks across keys, and what is worked out from them. */
 #include "config/config.h"
 
-#include "config/config_convert.h"
+#include "config/config_impl.h"
 
 #define VALUE XFED_REASON_CONFIG_VALUE_INVALID
 

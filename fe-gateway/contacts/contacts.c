@@ -14,7 +14,8 @@ struct last {
 };
 
 struct contact {
-	struct contact *prev, *next; /* in one of the orders, least recently used first */
+	struct contact *prev, *next; /* in one of the orders, least recently used first; held: in none */
+	unsigned holders;
 	uint64_t wrote_ms, heard_ms, delivered_ms, used_ms;
 	bool has_written, was_heard, has_reached;
 	struct last last, trying;
@@ -46,27 +47,30 @@ int contacts_new(size_t max, struct contacts **out)
 	return XFED_OK;
 }
 
-static void forget(struct contacts *c, struct contact *k)
+static void release(struct contacts *c, struct contact *k)
 {
-	struct contact **order = order_of(c, k);
 	HASH_DELETE(hh, c->table, k);
-	DL_DELETE(*order, k);
 	c->count--;
 	xfed_free(k->last.thread);
 	xfed_free(k->trying.thread);
 	xfed_free(k);
 }
 
+static void forget(struct contacts *c, struct contact *k)
+{
+	struct contact **order = order_of(c, k);
+	DL_DELETE(*order, k);
+	release(c, k);
+}
+
 void contacts_free(struct contacts *c)
 {
+	struct contact *k, *next;
 	if (!c) {
 		return;
 	}
-	while (c->heard) {
-		forget(c, c->heard);
-	}
-	while (c->written) {
-		forget(c, c->written);
+	HASH_ITER(hh, c->table, k, next) {
+		release(c, k);
 	}
 	xfed_free(c);
 }
@@ -79,7 +83,7 @@ static size_t write_key(struct xfed_span local, struct xfed_span remote, char *o
 	return local.len + 1 + remote.len;
 }
 
-static struct contact *find(const struct contacts *c, struct xfed_span local, struct xfed_span remote)
+struct contact *contacts_find(const struct contacts *c, struct xfed_span local, struct xfed_span remote)
 {
 	char key[2 * 2048 + 1];
 	struct contact *k = NULL;
@@ -92,6 +96,9 @@ static struct contact *find(const struct contacts *c, struct xfed_span local, st
 
 static struct contact *make(struct contacts *c, struct xfed_span local, struct xfed_span remote)
 {
+	while (c->count >= c->max && (c->heard || c->written)) {
+		forget(c, c->heard ? c->heard : c->written);
+	}
 	struct contact *k = xfed_malloc(sizeof(*k) + local.len + remote.len + 1);
 	if (!k) {
 		return NULL;
@@ -107,57 +114,49 @@ static struct contact *make(struct contacts *c, struct xfed_span local, struct x
 	return k;
 }
 
-static struct contact *find_or_make(struct contacts *c, struct xfed_span local, struct xfed_span remote)
+struct contact *contacts_hold(struct contacts *c, struct contact *known, struct xfed_span local, struct xfed_span remote)
 {
-	struct contact *k = find(c, local, remote), **order;
-	if (k) {
+	struct contact *k = known ? known : contacts_find(c, local, remote), **order;
+	if (k && k->holders == 0) {
 		order = order_of(c, k);
 		DL_DELETE(*order, k);
-		return k;
 	}
-	while (c->count >= c->max) {
-		forget(c, c->heard ? c->heard : c->written);
+	k = k ? k : make(c, local, remote);
+	if (k) {
+		k->holders++;
 	}
-	return make(c, local, remote);
-}
-
-/* The pair, moved to the end of its order; `is_ours`: our user writes. What he wrote a day ago gives it no better place any more. */
-static struct contact *use(struct contacts *c, struct xfed_span local, struct xfed_span remote, bool is_ours, uint64_t now_ms)
-{
-	struct contact *k = find_or_make(c, local, remote), **order;
-	if (!k) {
-		return NULL;
-	}
-	k->used_ms = now_ms;
-	k->wrote_ms = is_ours ? now_ms : k->wrote_ms;
-	k->has_written = is_ours || (k->has_written && now_ms - k->wrote_ms < CONTACT_KEEP_MS);
-	order = order_of(c, k);
-	DL_APPEND(*order, k);
 	return k;
 }
 
-int contacts_wrote(struct contacts *c, struct xfed_span local, struct xfed_span remote, uint64_t now_ms)
+/* What the user wrote a day ago gives the pair no better place any more. */
+void contacts_give_back(struct contacts *c, struct contact *k, uint64_t now_ms)
 {
-	return use(c, local, remote, true, now_ms) ? XFED_OK : XFED_ERR_NOMEM;
+	struct contact **order;
+	if (!k || --k->holders > 0) {
+		return;
+	}
+	k->used_ms = now_ms;
+	k->has_written = k->has_written && now_ms - k->wrote_ms < CONTACT_KEEP_MS;
+	order = order_of(c, k);
+	DL_APPEND(*order, k);
 }
 
-int contacts_heard(struct contacts *c, struct xfed_span local, struct xfed_span remote, uint64_t now_ms)
+void contact_wrote(struct contact *k, uint64_t now_ms)
 {
-	struct contact *k = use(c, local, remote, false, now_ms);
-	if (!k) {
-		return XFED_ERR_NOMEM;
-	}
+	k->has_written = true;
+	k->wrote_ms = now_ms;
+}
+
+void contact_heard(struct contact *k, uint64_t now_ms)
+{
 	k->was_heard = true;
 	k->heard_ms = now_ms;
-	return XFED_OK;
 }
 
-int contacts_trying(struct contacts *c, struct xfed_span local, struct xfed_span remote, uint64_t id, struct xfed_span type, struct xfed_span thread,
-	uint64_t now_ms)
+int contact_trying(struct contact *k, uint64_t id, struct xfed_span type, struct xfed_span thread)
 {
-	struct contact *k = use(c, local, remote, false, now_ms);
-	char *copy = k && thread.data ? xfed_strndup(thread) : NULL;
-	if (!k || (thread.data && !copy)) {
+	char *copy = thread.data ? xfed_strndup(thread) : NULL;
+	if (thread.data && !copy) {
 		return XFED_ERR_NOMEM;
 	}
 	xfed_free(k->trying.thread);
@@ -166,10 +165,9 @@ int contacts_trying(struct contacts *c, struct xfed_span local, struct xfed_span
 	return XFED_OK;
 }
 
-void contacts_tried(struct contacts *c, struct xfed_span local, struct xfed_span remote, uint64_t id, bool is_delivered, uint64_t now_ms)
+void contact_tried(struct contact *k, uint64_t id, bool is_delivered, uint64_t now_ms)
 {
-	struct contact *k = find(c, local, remote);
-	if (!k || k->trying_id != id) {
+	if (k->trying_id != id) {
 		return;
 	}
 	if (is_delivered) {
@@ -189,10 +187,9 @@ void contacts_tried(struct contacts *c, struct xfed_span local, struct xfed_span
 	k->trying_id = 0;
 }
 
-void contacts_facts(const struct contacts *c, struct xfed_span local, struct xfed_span remote, uint64_t now_ms, struct contact_facts *out)
+void contact_facts(const struct contact *k, uint64_t now_ms, struct contact_facts *out)
 {
 	*out = (struct contact_facts){ 0 };
-	const struct contact *k = find(c, local, remote);
 	if (!k) {
 		return;
 	}

@@ -54,30 +54,39 @@ static enum xfed_reason read_again(struct gateway *g, const Xfed__Deliver *d, st
 
 /* ---- policy ---- */
 
+/* The user and the contact, bare. */
+struct pair {
+	struct xfed_span local, remote;
+	struct contact *known;
+};
+
 static bool is_closing_kind(const struct xfed_stanza *s)
 {
 	return s->type == XFED_TYPE_ERROR || s->type == XFED_TYPE_UNAVAILABLE || s->type == XFED_TYPE_UNSUBSCRIBE ||
 	       s->type == XFED_TYPE_UNSUBSCRIBED;
 }
 
-static enum xfed_reason judge_contact(struct gateway *g, struct xfed_arena *a, const struct xfed_stanza *s, const struct xfed_partner *p)
+static enum xfed_reason judge_contact(
+	struct gateway *g, struct xfed_arena *a, const struct xfed_stanza *s, const struct xfed_partner *p, struct pair *pair)
 {
-	struct xfed_span local = xfed_jid_bare(a, &s->to), remote = xfed_jid_bare(a, &s->from);
-	if (!local.data || !remote.data) {
+	pair->local = xfed_jid_bare(a, &s->to);
+	pair->remote = xfed_jid_bare(a, &s->from);
+	if (!pair->local.data || !pair->remote.data) {
 		return XFED_REASON_STREAM_INTERNAL;
 	}
 	struct contact_facts facts;
-	contacts_facts(g->contacts, local, remote, gateway_now(g), &facts);
+	pair->known = contacts_find(g->contacts, pair->local, pair->remote);
+	contact_facts(pair->known, gateway_now(g), &facts);
 	bool may = p->type == XFED_PARTNER_FEDERATED || facts.is_authorised;
 	return may ? XFED_REASON_NONE : XFED_REASON_POLICY_CONTACT_UNAUTHORISED;
 }
 
 /* Every gate in order; the first that is closed. */
 static enum xfed_reason judge(
-	struct gateway *g, const struct xfed_stanza *s, const struct xfed_partner **partner, const struct gateway_domain **domain)
+	struct gateway *g, const struct xfed_stanza *s, const struct xfed_partner **partner, const struct gateway_domain **domain, struct pair *pair)
 {
-	*domain = gateway_config_domain(g->files.config, s->to.domain);
-	*partner = gateway_config_domain(g->files.config, s->from.domain) ? NULL : gateway_partner(g, s->from.domain);
+	*domain = gateway_config_domain(policy_config(g->policy), s->to.domain);
+	*partner = gateway_config_domain(policy_config(g->policy), s->from.domain) ? NULL : policy_partner(g->policy, s->from.domain);
 	if (!*partner) {
 		return XFED_REASON_POLICY_PARTNER_UNLISTED;
 	}
@@ -91,10 +100,10 @@ static enum xfed_reason judge(
 		return XFED_REASON_POLICY_KIND_FORBIDDEN;
 	}
 	const char *rule;
-	if (s->to.local.data && !access_set_allows(g->files.access, &s->to, &rule)) {
+	if (s->to.local.data && !policy_access(g->policy, &s->to, &rule)) {
 		return XFED_REASON_POLICY_ACCESS_USER;
 	}
-	return judge_contact(g, xfed_xml_reader_arena(g->fragments), s, *partner);
+	return judge_contact(g, xfed_xml_reader_arena(g->fragments), s, *partner, pair);
 }
 
 /* ---- the request's parts ---- */
@@ -128,10 +137,10 @@ static struct gateway_outgoing *outgoing_new(struct gateway *g, const struct gat
 	memset(o, 0, sizeof(*o));
 	char *at = (char *)(o + 1);
 	o->gw = g;
-	o->id = ++g->core.last_id;
+	o->attempt.id = ++g->core.last_id;
 	o->tag = *t;
-	o->item.bytes = sizeof(*o) + texts;
-	o->item.share = gateway_partner_share(g, t->partner);
+	o->attempt.item.bytes = sizeof(*o) + texts;
+	o->attempt.item.share = policy_partner_share(g->policy, t->partner);
 	put(&at, t->partner, &o->tag.partner);
 	put(&at, t->local, &o->tag.local);
 	put(&at, t->correlation, &o->tag.correlation);
@@ -162,15 +171,15 @@ static int map_addresses(
 static size_t size_bound(const struct gateway_outgoing *o)
 {
 	const size_t template_bytes = 512;
-	return template_bytes + 2 * strlen(o->gw->files.config->sip.advertise) + 2 * o->uri.len + o->from_uri.len + o->subject.len + o->language.len +
-	       o->body.len;
+	return template_bytes + 2 * strlen(policy_config(o->gw->policy)->sip.advertise) + 2 * o->uri.len + o->from_uri.len + o->subject.len +
+	       o->language.len + o->body.len;
 }
 
 /* Judged before it is queued, so that it waits for nobody ([B4-04]). Only what may be too large is measured exactly. */
 static enum xfed_reason check_size(struct gateway_outgoing *o)
 {
 	enum sip_transport usable[SIP_TRANSPORT_COUNT];
-	size_t n = gateway_hop_transports(o->hop, false, usable);
+	size_t n = trunk_hop_transports(o->send.hop, false, usable);
 	if (n == 0) {
 		return XFED_REASON_SIP_SERVER_UNREACHABLE;
 	}
@@ -183,20 +192,20 @@ static enum xfed_reason check_size(struct gateway_outgoing *o)
 	struct sip_target t = { .transport = usable[n - 1] }; /* UDP where that may come out */
 	size_t size;
 	gateway_out_prepare(o, &t, &ids, &rq);
-	if (gateway_sip_request_size(o->gw, &rq, &size) != XFED_OK) {
+	if (trunk_request_size(o->gw->trunk, &rq, &size) != XFED_OK) {
 		return XFED_REASON_SIP_ADDRESS_UNMAPPABLE;
 	}
-	o->is_large = t.transport == SIP_UDP && size > XFED_SIP_UDP_REQUEST_BYTES;
-	bool may_go = size <= o->max_request && (!o->is_large || gateway_hop_transports(o->hop, true, usable) > 0);
+	o->send.is_large = t.transport == SIP_UDP && size > XFED_SIP_UDP_REQUEST_BYTES;
+	bool may_go = size <= o->max_request && (!o->send.is_large || trunk_hop_transports(o->send.hop, true, usable) > 0);
 	return may_go ? XFED_REASON_NONE : XFED_REASON_SIP_REQUEST_TOO_LARGE;
 }
 
 static enum xfed_reason queue(struct gateway_outgoing *o, const struct gateway_domain *d, uint64_t deadline_ms)
 {
-	o->hop = gateway_hop_of(o->gw, d);
+	o->send.hop = trunk_hop_of(o->gw->trunk, d);
 	o->max_request = d->max_request_bytes;
-	o->item.deadline_ms = deadline_ms;
-	if (!o->hop) {
+	o->attempt.item.deadline_ms = deadline_ms;
+	if (!o->send.hop) {
 		return XFED_REASON_STREAM_INTERNAL;
 	}
 	enum xfed_reason reason = check_size(o);
@@ -213,22 +222,25 @@ static enum xfed_reason queue(struct gateway_outgoing *o, const struct gateway_d
 	}
 }
 
-static enum xfed_reason send_on(
-	struct gateway *g, const struct gateway_tag *t, const struct gateway_domain *d, struct parts *p, const Xfed__Deliver *m)
+/* Takes the contact where it is queued. */
+static enum xfed_reason send_on(struct gateway *g, const struct gateway_tag *t, const struct gateway_domain *d, struct parts *p,
+	struct contact **contact, const Xfed__Deliver *m)
 {
 	struct gateway_outgoing *o = outgoing_new(g, t, p);
 	if (!o) {
 		return XFED_REASON_STREAM_INTERNAL;
 	}
-	o->is_repeat = m->replay;
-	uint64_t most = g->files.config->delivery.deadline_ms;
+	o->attempt.is_repeat = m->replay;
+	uint64_t most = policy_config(g->policy)->delivery.deadline_ms;
 	uint64_t left = m->remaining_ms && m->remaining_ms < most ? m->remaining_ms : most;
-	uint64_t id = o->id;
+	uint64_t id = o->attempt.id;
 	enum xfed_reason reason = queue(o, d, gateway_now(g) + left);
 	if (reason != XFED_REASON_NONE) {
 		xfed_free(o);
 		return reason;
 	}
+	o->contact = *contact;
+	*contact = NULL;
 	struct proto_inbox_entry *e = proto_inbox_find(g->inbox, t->run, t->seq);
 	if (e) {
 		e->cookie = id;
@@ -244,33 +256,34 @@ static void count_translation(struct gateway *g, const char *kind, enum iw_fate 
 	rt_metric_add(g->core.d.metrics, RT_M_TRANSLATE, 1, RT_LABELS(xfed_span_str(kind), xfed_span_str(words[fate])));
 }
 
-static void heard_of(struct gateway *g, struct xfed_arena *a, const struct xfed_stanza *s)
+/* NULL: no memory; an error of its server is waited for then, as if it had never been heard of. */
+static struct contact *heard_of(struct gateway *g, const struct pair *pair)
 {
-	struct xfed_span local = xfed_jid_bare(a, &s->to), remote = xfed_jid_bare(a, &s->from);
-	if (local.data && remote.data) {
-		contacts_heard(g->contacts, local, remote, gateway_now(g)); /* NOMEM: an error of its server is waited for, as ever */
+	struct contact *k = contacts_hold(g->contacts, pair->known, pair->local, pair->remote);
+	if (k) {
+		contact_heard(k, gateway_now(g));
 	}
+	return k;
 }
 
-static void take_message(
-	struct gateway *g, const struct gateway_tag *t, const struct xfed_stanza *s, const struct gateway_domain *d, const Xfed__Deliver *m)
+static void take_message(struct gateway *g, const struct gateway_tag *t, const struct xfed_stanza *s, const struct gateway_domain *d,
+	const struct pair *pair, const Xfed__Deliver *m)
 {
 	struct xfed_arena *a = xfed_xml_reader_arena(g->fragments);
 	struct parts p = { 0 };
 	enum iw_fate fate = iw_im_to_sip(a, s, &p.im);
 	count_translation(g, "message", fate);
 	enum xfed_reason reason = XFED_REASON_NONE;
+	struct contact *k = fate == IW_DELIVER || fate == IW_DROP ? heard_of(g, pair) : NULL;
 	int rc;
 	switch (fate) {
 	case IW_DELIVER:
-		heard_of(g, a, s);
 		rc = map_addresses(a, d, &s->from, &s->to, &p);
-		reason = rc == XFED_OK		? send_on(g, t, d, &p, m)
+		reason = rc == XFED_OK		? send_on(g, t, d, &p, &k, m)
 			 : rc == XFED_ERR_NOMEM ? XFED_REASON_STREAM_INTERNAL
 						: XFED_REASON_SIP_ADDRESS_UNMAPPABLE;
 		break;
 	case IW_DROP:
-		heard_of(g, a, s);
 		gateway_drop_delivery(g, t, p.im.rule);
 		break;
 	case IW_REFUSE:
@@ -280,6 +293,7 @@ static void take_message(
 		reason = XFED_REASON_STREAM_INTERNAL;
 		break;
 	}
+	contacts_give_back(g->contacts, k, gateway_now(g)); /* where the message does not keep it */
 	if (reason != XFED_REASON_NONE) {
 		gateway_refuse_delivery(g, t, reason, NULL);
 	}
@@ -304,6 +318,7 @@ void gateway_take_stanza(struct gateway_link *l, const Xfed__Deliver *d)
 	struct xfed_stanza s = { 0 };
 	const struct xfed_partner *partner = NULL;
 	const struct gateway_domain *domain = NULL;
+	struct pair pair = { 0 };
 	struct gateway_tag t = {
 		.run = l->inbox_run,
 		.seq = d->seq,
@@ -318,7 +333,7 @@ void gateway_take_stanza(struct gateway_link *l, const Xfed__Deliver *d)
 	};
 	enum xfed_reason reason = read_again(g, d, &s);
 	if (reason == XFED_REASON_NONE) {
-		reason = judge(g, &s, &partner, &domain);
+		reason = judge(g, &s, &partner, &domain, &pair);
 		t.partner = s.from.domain;
 		t.local = s.to.domain;
 		t.is_public = !partner || partner->type != XFED_PARTNER_FEDERATED;
@@ -332,7 +347,7 @@ void gateway_take_stanza(struct gateway_link *l, const Xfed__Deliver *d)
 	} else if (s.kind == XFED_STANZA_PRESENCE) {
 		take_presence(g, &t, &s);
 	} else {
-		take_message(g, &t, &s, domain, d);
+		take_message(g, &t, &s, domain, &pair, d);
 	}
 }
 
@@ -345,7 +360,7 @@ static enum xfed_reason tell(struct gateway *g, struct xfed_arena *a, struct xfe
 	if (xfed_jid_parse(a, local, &to) != XFED_OK || xfed_jid_parse(a, remote, &from) != XFED_OK) {
 		return XFED_REASON_STREAM_INTERNAL;
 	}
-	const struct gateway_domain *d = gateway_config_domain(g->files.config, to.domain);
+	const struct gateway_domain *d = gateway_config_domain(policy_config(g->policy), to.domain);
 	if (!d || map_addresses(a, d, &from, &to, &p) != XFED_OK) {
 		return XFED_REASON_SIP_ADDRESS_UNMAPPABLE;
 	}
@@ -355,7 +370,7 @@ static enum xfed_reason tell(struct gateway *g, struct xfed_arena *a, struct xfe
 		.local = to.domain,
 		.words = { .kind = XFED__KIND__KIND_MESSAGE } };
 	struct gateway_outgoing *o = outgoing_new(g, &t, &p);
-	enum xfed_reason reason = o ? queue(o, d, gateway_now(g) + g->files.config->delivery.deadline_ms) : XFED_REASON_STREAM_INTERNAL;
+	enum xfed_reason reason = o ? queue(o, d, gateway_now(g) + policy_config(g->policy)->delivery.deadline_ms) : XFED_REASON_STREAM_INTERNAL;
 	if (reason != XFED_REASON_NONE) {
 		xfed_free(o);
 	}

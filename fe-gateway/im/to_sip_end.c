@@ -29,7 +29,7 @@ static void count(struct gateway *g, const struct gateway_tag *t, const struct g
 	enum xfed_reason reason = reason_of(e);
 	double seconds = (double)(gateway_now(g) - t->added_ms) / 1000.0;
 	rt_metric_observe(g->core.d.metrics, RT_M_DELIVERY, seconds, RT_NO_LABELS);
-	core_count_stanza(&g->core, gateway_partner_label(g, t->partner), "to_sip", proto_kind_word(t->words.kind), fate_word(e->fate));
+	core_count_stanza(&g->core, policy_partner_label(g->policy, t->partner), "to_sip", proto_kind_word(t->words.kind), fate_word(e->fate));
 	if (reason != XFED_REASON_NONE) {
 		core_count_refusal(&g->core, reason, xfed_reason_info(reason)->side);
 	}

@@ -23,6 +23,7 @@ struct taken {
 	struct xfed_jid from, to;
 	const struct gateway_domain *domain;
 	struct gateway_incoming *in;
+	struct contact *known; /* of the pair */
 };
 
 /* ---- who and where ---- */
@@ -37,13 +38,12 @@ static enum xfed_reason parse_address(struct taken *t, struct xfed_span uri, str
 /* Nothing is said about anything else before the sender is known to be one of ours. */
 static enum xfed_reason check_sender(struct taken *t, const struct sip_flow_info *flow)
 {
-	struct trust_peer peer;
 	enum xfed_reason reason = parse_address(t, t->m->from.uri, &t->from);
 	if (reason != XFED_REASON_NONE) {
 		return reason;
 	}
-	t->domain = gateway_config_inside(t->g->files.config, t->from.domain);
-	if (!t->domain || !sip_io_peer(t->g->io, flow, &peer) || !trust_may_send(&t->domain->senders, &peer)) {
+	t->domain = gateway_config_inside(policy_config(t->g->policy), t->from.domain);
+	if (!t->domain || !trunk_may_send(t->g->trunk, t->domain, flow)) {
 		return XFED_REASON_SIP_SENDER_UNTRUSTED;
 	}
 	t->from.domain = xfed_span_str(t->domain->domain);
@@ -69,17 +69,17 @@ static enum xfed_reason check_target(struct taken *t)
 	if (reason != XFED_REASON_NONE) {
 		return reason;
 	}
-	if (gateway_config_inside(t->g->files.config, t->to.domain)) {
+	if (gateway_config_inside(policy_config(t->g->policy), t->to.domain)) {
 		return XFED_REASON_SIP_LOOP_DETECTED; /* [B1-06]: both ends on one side */
 	}
-	const struct xfed_partner *p = gateway_partner(t->g, t->to.domain);
+	const struct xfed_partner *p = policy_partner(t->g->policy, t->to.domain);
 	if (!p) {
 		return XFED_REASON_POLICY_PARTNER_UNLISTED;
 	}
 	if (!(p->kinds & XFED_KIND_MESSAGE)) {
 		return XFED_REASON_POLICY_KIND_FORBIDDEN;
 	}
-	return access_set_allows(t->g->files.access, &t->from, &rule) ? XFED_REASON_NONE : XFED_REASON_POLICY_ACCESS_USER;
+	return policy_access(t->g->policy, &t->from, &rule) ? XFED_REASON_NONE : XFED_REASON_POLICY_ACCESS_USER;
 }
 
 /* ---- the object that waits for the outcome ---- */
@@ -102,8 +102,8 @@ static struct gateway_incoming *incoming_new(struct taken *t)
 	struct xfed_span local = t->from.domain.data ? xfed_jid_bare(&t->a, &t->from) : XFED_SPAN("");
 	struct xfed_span remote = t->to.domain.data ? xfed_jid_bare(&t->a, &t->to) : XFED_SPAN("");
 	uint64_t number = ++g->core.last_id;
-	core_id(&g->core, CORE_ID_STANZA, xfed_span_str(g->files.config->name), g->core.d.boot_nonce, number, &id);
-	snprintf(correlation, sizeof(correlation), "%.40s-%llx", g->files.config->name, (unsigned long long)number);
+	core_id(&g->core, CORE_ID_STANZA, xfed_span_str(policy_config(g->policy)->name), g->core.d.boot_nonce, number, &id);
+	snprintf(correlation, sizeof(correlation), "%.40s-%llx", policy_config(g->policy)->name, (unsigned long long)number);
 	struct xfed_span call_id = t->m->call_id;
 	size_t texts = 2 * local.len + 2 * remote.len + call_id.len + CORE_ID_LEN + strlen(correlation) + 7;
 	struct gateway_incoming *in = local.data && remote.data ? xfed_malloc(sizeof(*in) + texts) : NULL;
@@ -161,7 +161,8 @@ static enum iw_fate translate(struct taken *t, struct iw_xmpp_im *out)
 {
 	struct contact_facts facts;
 	struct iw_sip_message content = content_of(t->m);
-	contacts_facts(t->g->contacts, t->in->local, t->in->remote, gateway_now(t->g), &facts);
+	t->known = contacts_find(t->g->contacts, t->in->local, t->in->remote);
+	contact_facts(t->known, gateway_now(t->g), &facts);
 	struct iw_xmpp_envelope envelope = { .from = &t->from, .to = &t->to, .id = t->in->stanza_id, .type = facts.type, .thread = facts.thread };
 	enum iw_fate fate = iw_im_to_xmpp(&t->a, &content, &envelope, out);
 	const char *word = fate == IW_DELIVER ? "translated" : fate == IW_REFUSE ? "refused" : "failed";
@@ -242,7 +243,7 @@ static int hand_over(struct taken *t, int peer, const struct xfed_xml_elem *elem
 		.stanza = xfed_buf_span(&g->scratch),
 		.correlation = t->in->correlation,
 		.pair_key = pair_key(t->in),
-		.share_key = gateway_partner_share(g, t->to.domain),
+		.share_key = policy_partner_share(g->policy, t->to.domain),
 		.deadline_ms = now + within + SETTLE_MS,
 		.withdraw_ms = now + within,
 		.peer = peer,
@@ -262,7 +263,7 @@ static enum xfed_reason send_on(struct taken *t, const struct xfed_xml_elem *ele
 {
 	struct gateway *g = t->g;
 	int peer;
-	uint32_t within = g->files.config->sip.answer_within_ms;
+	uint32_t within = policy_config(g->policy)->sip.answer_within_ms;
 	if (!within_expires(t, &within)) {
 		return XFED_REASON_DELIVERY_DEADLINE;
 	}
@@ -281,7 +282,10 @@ static enum xfed_reason send_on(struct taken *t, const struct xfed_xml_elem *ele
 		return proto_outbox_refusal(rc, XFED_REASON_SIP_REQUEST_MALFORMED);
 	}
 	/* Writing to somebody is what authorises an answer; without memory the contact only has to be written to again. */
-	contacts_wrote(g->contacts, t->in->local, t->in->remote, gateway_now(g));
+	t->in->contact = contacts_hold(g->contacts, t->known, t->in->local, t->in->remote);
+	if (t->in->contact) {
+		contact_wrote(t->in->contact, gateway_now(g));
+	}
 	gateway_flush_soon(g);
 	return XFED_REASON_NONE;
 }
@@ -334,8 +338,9 @@ static void take_message(struct taken *t, const struct sip_flow_info *flow)
 	}
 }
 
-void gateway_take_request(struct gateway *g, uint64_t txn, const struct sip_message *m, const struct sip_flow_info *flow)
+void gateway_take_request(void *data, uint64_t txn, const struct sip_message *m, const struct sip_flow_info *flow)
 {
+	struct gateway *g = data;
 	if (xfed_span_is(m->method, "OPTIONS")) {
 		gateway_answer_alone(g, txn, 200, "Allow: " SIP_ALLOW "\r\nAccept: text/plain\r\n");
 		return;

@@ -21,6 +21,7 @@ static void incoming_free(struct gateway_incoming *in)
 	HASH_DELETE(hh, in->gw->incoming_by_id, in);
 	DL_DELETE(in->gw->incoming, in);
 	in->gw->incoming_count--;
+	contacts_give_back(in->gw->contacts, in->contact, gateway_now(in->gw));
 	xfed_free(in);
 }
 
@@ -59,7 +60,7 @@ void gateway_answer_pump(struct gateway *g)
 {
 	struct gateway_answer *a, *next;
 	DL_FOREACH_SAFE(g->answers, a, next) {
-		int rc = gateway_sip_respond(g, a);
+		int rc = trunk_respond(g->trunk, a->txn, a->status, a->phrase[0] ? a->phrase : NULL, xfed_span_str(a->extra));
 		if (rc == XFED_ERR_NOMEM) {
 			continue; /* the tick tries again; a smaller one behind it may go */
 		}
@@ -72,7 +73,7 @@ void gateway_answer_pump(struct gateway *g)
 
 static void count(struct gateway_incoming *in, const char *fate)
 {
-	core_count_stanza(&in->gw->core, gateway_partner_label(in->gw, in->remote_domain), "to_xmpp", "message", fate);
+	core_count_stanza(&in->gw->core, policy_partner_label(in->gw->policy, in->remote_domain), "to_xmpp", "message", fate);
 }
 
 /* What was not looked at, as the request was refused before, is left out. */
@@ -139,8 +140,8 @@ static void hold_or_deliver(struct gateway_incoming *in)
 {
 	struct gateway *g = in->gw;
 	struct contact_facts facts;
-	uint64_t now = gateway_now(g), hold_ms = g->files.config->sip.error_hold_ms;
-	contacts_facts(g->contacts, in->local, in->remote, now, &facts);
+	uint64_t now = gateway_now(g), hold_ms = policy_config(g->policy)->sip.error_hold_ms;
+	contact_facts(in->contact, now, &facts);
 	struct hold h = {
 		.id = in->stanza_id,
 		.local = in->local,
@@ -241,7 +242,7 @@ static bool write_contact(struct gateway_incoming *in, struct xfed_arena *a, con
 	struct gateway_answer *answer = &in->answer;
 	struct xfed_span said = xfed_stanza_error_address(s->elem, a), uri;
 	struct xfed_jid j;
-	if (!said.data || iw_xmpp_uri_to_jid(a, said, &j) != XFED_OK || !gateway_partner(in->gw, j.domain) ||
+	if (!said.data || iw_xmpp_uri_to_jid(a, said, &j) != XFED_OK || !policy_partner(in->gw->policy, j.domain) ||
 		iw_jid_to_sip(a, &j, NULL, &uri) != XFED_OK) {
 		return false;
 	}

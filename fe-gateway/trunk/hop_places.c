@@ -2,54 +2,65 @@
  * Where a hop is: drives the RFC 3263 machine with the resolver. What was found is used until its TTL ends, by every request
  * that begins in that time; each keeps a list of its own ([C4-05]).
  */
-#include "gateway.h"
+#include "trunk/trunk_impl.h"
 
 #include <utlist.h>
 
 #define FRESH_MIN_MS 5000
 #define FRESH_MAX_MS 60000 /* the resolver caches too; this only spares the look-ups of each message */
 
-static struct gateway_outgoing *pop_waiting(struct gateway_places *p)
+static struct trunk_send *pop_waiting(struct trunk_places *p)
 {
-	struct gateway_outgoing *o = p->waiting;
-	if (o) {
-		DL_DELETE(p->waiting, o);
-		o->list = NULL;
+	struct trunk_send *s = p->waiting;
+	if (s) {
+		DL_DELETE(p->waiting, s);
+		s->list = NULL;
 	}
-	return o;
+	return s;
 }
 
-static void stop_asking(struct gateway_places *p)
+static void stop_asking(struct trunk_places *p)
 {
 	for (size_t i = 0; i < XFED_ARRAY_LEN(p->questions); i++) {
 		rt_resolve_cancel(p->questions[i].request);
-		p->questions[i] = (struct gateway_question){ 0 };
+		p->questions[i] = (struct trunk_question){ 0 };
 	}
 	p->is_asking = false;
 }
 
-static void failed(struct gateway_places *p, enum xfed_reason reason, const char *text)
+static void failed(struct trunk_places *p, enum xfed_reason reason, const char *text)
 {
-	struct gateway_outgoing *o;
+	const struct trunk_user *u = p->hop->trunk->user;
+	struct trunk_send *s;
 	p->fresh_until_ms = 0;
-	gateway_hop_is(p->hop, false, reason, text);
-	while ((o = pop_waiting(p))) {
-		gateway_out_hop_failed(o, reason);
+	trunk_hop_is(p->hop, false, reason, text);
+	while ((s = pop_waiting(p))) {
+		u->hop_failed(u->data, s, reason);
 	}
 }
 
-static void found(struct gateway_places *p, const struct sip_locations *where)
+static void tell_ready(struct trunk_places *p, struct trunk_send *s, const struct sip_locations *where)
 {
-	struct gateway_outgoing *o;
+	const struct trunk_user *u = p->hop->trunk->user;
+	if (sip_failover_new(where, &p->hop->failed, trunk_now(p->hop->trunk), &s->places) == XFED_OK) {
+		u->hop_ready(u->data, s);
+	} else {
+		u->hop_failed(u->data, s, XFED_REASON_STREAM_INTERNAL);
+	}
+}
+
+static void found(struct trunk_places *p, const struct sip_locations *where)
+{
+	struct trunk_send *s;
 	uint64_t fresh_ms = (uint64_t)where->ttl_s * 1000;
 	fresh_ms = fresh_ms < FRESH_MIN_MS ? FRESH_MIN_MS : fresh_ms > FRESH_MAX_MS ? FRESH_MAX_MS : fresh_ms;
-	p->fresh_until_ms = gateway_now(p->hop->gw) + fresh_ms;
-	while ((o = pop_waiting(p))) {
-		gateway_out_hop_ready(o, where);
+	p->fresh_until_ms = trunk_now(p->hop->trunk) + fresh_ms;
+	while ((s = pop_waiting(p))) {
+		tell_ready(p, s, where);
 	}
 }
 
-static void finish(struct gateway_places *p)
+static void finish(struct trunk_places *p)
 {
 	const struct sip_locations *where = sip_locate_result(p->locate);
 	stop_asking(p);
@@ -62,29 +73,29 @@ static void finish(struct gateway_places *p)
 
 /* ---- asking ---- */
 
-static void drive(struct gateway_places *p);
+static void drive(struct trunk_places *p);
 
 static void on_answer(void *user, const struct xfed_dns_answer *answer, enum xfed_reason reason)
 {
-	struct gateway_question *q = user;
-	struct gateway_places *p = q->places;
+	struct trunk_question *q = user;
+	struct trunk_places *p = q->places;
 	q->request = NULL;
 	XFED_REQUIRE(sip_locate_answer(p->locate, q->number, answer, reason) == XFED_OK);
 	drive(p);
 }
 
-static void ask(struct gateway_places *p, const struct sip_locate_action *act)
+static void ask(struct trunk_places *p, const struct sip_locate_action *act)
 {
 	XFED_REQUIRE(act->question >= 1 && act->question <= XFED_ARRAY_LEN(p->questions));
-	struct gateway_question *q = &p->questions[act->question - 1];
-	*q = (struct gateway_question){ .places = p, .number = act->question };
-	q->is_lost = rt_resolve(p->hop->gw->core.d.resolver, act->name, act->type, on_answer, q, &q->request) != XFED_OK;
+	struct trunk_question *q = &p->questions[act->question - 1];
+	*q = (struct trunk_question){ .places = p, .number = act->question };
+	q->is_lost = rt_resolve(p->hop->trunk->core->d.resolver, act->name, act->type, on_answer, q, &q->request) != XFED_OK;
 	if (q->is_lost) {
 		q->request = NULL;
 	}
 }
 
-static struct gateway_question *find_lost(struct gateway_places *p)
+static struct trunk_question *find_lost(struct trunk_places *p)
 {
 	for (size_t i = 0; i < XFED_ARRAY_LEN(p->questions); i++) {
 		if (p->questions[i].is_lost) {
@@ -95,7 +106,7 @@ static struct gateway_question *find_lost(struct gateway_places *p)
 }
 
 /* The machine wants its actions drained before each answer: what could not be asked is answered in between. */
-static void drive(struct gateway_places *p)
+static void drive(struct trunk_places *p)
 {
 	struct sip_locate_action act;
 	for (;;) {
@@ -106,7 +117,7 @@ static void drive(struct gateway_places *p)
 			}
 			ask(p, &act);
 		}
-		struct gateway_question *q = find_lost(p);
+		struct trunk_question *q = find_lost(p);
 		if (!q) {
 			return;
 		}
@@ -115,9 +126,9 @@ static void drive(struct gateway_places *p)
 	}
 }
 
-static void start(struct gateway_places *p)
+static void start(struct trunk_places *p)
 {
-	const struct gateway_hop *h = p->hop;
+	const struct trunk_hop *h = p->hop;
 	struct sip_locate_query q = {
 		.host = xfed_span_str(h->host),
 		.port = h->port,
@@ -126,9 +137,9 @@ static void start(struct gateway_places *p)
 		.families = SIP_IPV4_FIRST,
 		.tls_name = h->tls_name[0] ? xfed_span_str(h->tls_name) : xfed_span_make(NULL, 0),
 	};
-	q.transport_count = gateway_hop_transports(h, p->is_large, q.transports);
+	q.transport_count = trunk_hop_transports(h, p->is_large, q.transports);
 	sip_locate_free(p->locate);
-	int rc = sip_locate_new(&q, &h->gw->core.d.env, &p->locate);
+	int rc = sip_locate_new(&q, &h->trunk->core->d.env, &p->locate);
 	if (rc != XFED_OK) {
 		failed(p, rc == XFED_ERR_NOMEM ? XFED_REASON_STREAM_INTERNAL : XFED_REASON_SIP_SERVER_UNREACHABLE, "no transport or no name");
 		return;
@@ -137,22 +148,24 @@ static void start(struct gateway_places *p)
 	drive(p);
 }
 
-void gateway_places_want(struct gateway_places *p, struct gateway_outgoing *o)
+void trunk_places_want(struct trunk_places *p, struct trunk_send *s)
 {
-	if (!p->is_asking && gateway_now(p->hop->gw) < p->fresh_until_ms) {
-		gateway_out_hop_ready(o, sip_locate_result(p->locate));
+	if (!p->is_asking && trunk_now(p->hop->trunk) < p->fresh_until_ms) {
+		tell_ready(p, s, sip_locate_result(p->locate));
 		return;
 	}
-	DL_APPEND(p->waiting, o);
-	o->list = &p->waiting;
+	DL_APPEND(p->waiting, s);
+	s->list = &p->waiting;
 	if (!p->is_asking) {
 		start(p);
 	}
 }
 
-void gateway_places_free(struct gateway_places *p)
+void trunk_places_free(struct trunk_places *p)
 {
 	stop_asking(p);
+	while (pop_waiting(p)) {
+	} /* they are their users' to free */
 	sip_locate_free(p->locate);
 	p->locate = NULL;
 }

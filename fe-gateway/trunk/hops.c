@@ -1,7 +1,8 @@
 /* The SIP servers requests go to, and whether they answer. */
-#include "gateway.h"
+#include "trunk/trunk_impl.h"
 
 #include <stdio.h>
+#include <utlist.h>
 
 static enum sip_transport transport_of(enum rt_conf_transport t)
 {
@@ -17,10 +18,10 @@ static enum sip_transport transport_of(enum rt_conf_transport t)
 	return SIP_UDP;
 }
 
-static void hop_free(struct gateway_hop *h)
+static void hop_free(struct trunk_hop *h)
 {
 	for (size_t i = 0; i < XFED_ARRAY_LEN(h->places); i++) {
-		gateway_places_free(&h->places[i]);
+		trunk_places_free(&h->places[i]);
 	}
 	xfed_free(h->host);
 	xfed_free(h->tls_name);
@@ -28,13 +29,13 @@ static void hop_free(struct gateway_hop *h)
 	xfed_free(h);
 }
 
-static struct gateway_hop *hop_new(struct gateway *g, const struct gateway_domain *d, const char *label)
+static struct trunk_hop *hop_new(struct trunk *t, const struct gateway_domain *d, const char *label)
 {
-	struct gateway_hop *h = xfed_calloc(1, sizeof(*h));
+	struct trunk_hop *h = xfed_calloc(1, sizeof(*h));
 	if (!h) {
 		return NULL;
 	}
-	h->gw = g;
+	h->trunk = t;
 	h->has_transport = d->hop.transport != RT_TRANSPORT_NONE;
 	h->transport = transport_of(d->hop.transport);
 	h->port = d->hop.port;
@@ -46,12 +47,12 @@ static struct gateway_hop *hop_new(struct gateway *g, const struct gateway_domai
 	h->host = xfed_strdup(d->hop.host);
 	h->tls_name = xfed_strdup(d->tls_name ? d->tls_name : "");
 	h->label = xfed_strdup(label);
-	h->since_s = gateway_wall_s(g);
+	h->since_s = core_wall_s(t->core);
 	if (!h->host || !h->tls_name || !h->label) {
 		hop_free(h);
 		return NULL;
 	}
-	HASH_ADD_KEYPTR(hh, g->hops, h->label, strlen(h->label), h);
+	HASH_ADD_KEYPTR(hh, t->hops, h->label, strlen(h->label), h);
 	if (!XFED_TABLE_ADDED(h)) {
 		hop_free(h);
 		return NULL;
@@ -74,22 +75,22 @@ static void write_label(const struct gateway_domain *d, char *out, size_t size)
 }
 
 /* A hop stays until the process ends: their number is bounded by what operators write into the configuration. */
-struct gateway_hop *gateway_hop_of(struct gateway *g, const struct gateway_domain *d)
+struct trunk_hop *trunk_hop_of(struct trunk *t, const struct gateway_domain *d)
 {
 	char label[700];
-	struct gateway_hop *h = NULL;
+	struct trunk_hop *h = NULL;
 	write_label(d, label, sizeof(label));
-	HASH_FIND_STR(g->hops, label, h);
-	return h ? h : hop_new(g, d, label);
+	HASH_FIND_STR(t->hops, label, h);
+	return h ? h : hop_new(t, d, label);
 }
 
 /* Over what we listen on: who only listens over TLS is not led to another transport by the DNS. */
-static bool is_used(const struct gateway *g, enum sip_transport t)
+static bool is_used(const struct trunk *t, enum sip_transport transport)
 {
-	return sip_io_port(g->io, t) != 0 && (t != SIP_TLS || g->files.sip_creds);
+	return sip_io_port(t->io, transport) != 0 && (transport != SIP_TLS || t->files.creds);
 }
 
-size_t gateway_hop_transports(const struct gateway_hop *h, bool is_large, enum sip_transport out[SIP_TRANSPORT_COUNT])
+size_t trunk_hop_transports(const struct trunk_hop *h, bool is_large, enum sip_transport out[SIP_TRANSPORT_COUNT])
 {
 	static const enum sip_transport order[] = { SIP_TLS, SIP_TCP, SIP_UDP };
 	size_t n = 0;
@@ -97,34 +98,96 @@ size_t gateway_hop_transports(const struct gateway_hop *h, bool is_large, enum s
 		enum sip_transport t = order[i];
 		/* Where an address or a port stands for UDP, TCP may stand in for it ([C3-02]), TLS listens elsewhere. */
 		bool is_wrong = is_large && (t == SIP_UDP || (t == SIP_TLS && !h->has_transport && (h->port || h->is_ip)));
-		if (!is_wrong && (h->has_transport ? t == h->transport : is_used(h->gw, t))) {
+		if (!is_wrong && (h->has_transport ? t == h->transport : is_used(h->trunk, t))) {
 			out[n++] = t;
 		}
 	}
 	return n;
 }
 
-void gateway_hop_want(struct gateway_hop *h, struct gateway_outgoing *o)
+struct trunk_hop_facts trunk_hop_facts(const struct trunk_hop *h)
 {
-	gateway_places_want(&h->places[o->is_large ? 1 : 0], o);
+	return (struct trunk_hop_facts){ .label = h->label, .is_known = h->is_known, .is_up = h->is_up, .since_s = h->since_s };
 }
 
-void gateway_hop_is(struct gateway_hop *h, bool is_up, enum xfed_reason reason, const char *text)
+const struct trunk_hop *trunk_hop_next(const struct trunk *t, const struct trunk_hop *h)
 {
-	rt_metric_set(h->gw->core.d.metrics, RT_M_SIP_NEXT_HOP_UP, is_up, RT_LABELS(xfed_span_str(h->label)));
+	return h ? h->hh.next : t->hops;
+}
+
+bool trunk_hop_load(struct trunk_hop *h, size_t bytes)
+{
+	const struct gateway_config *c = h->trunk->files.config;
+	struct hop_load most = { c->limits.waiting_messages, c->limits.waiting_bytes };
+	return hop_load_add(&h->trunk->load, &h->load, &most, bytes);
+}
+
+void trunk_hop_unload(struct trunk_hop *h, size_t bytes)
+{
+	hop_load_remove(&h->trunk->load, &h->load, bytes);
+}
+
+/* ---- requests on their way ---- */
+
+void trunk_want(struct trunk_send *s)
+{
+	trunk_places_want(&s->hop->places[s->is_large ? 1 : 0], s);
+}
+
+void trunk_send_end(struct trunk_send *s)
+{
+	if (s->list) {
+		DL_DELETE(*s->list, s);
+		s->list = NULL;
+	}
+	sip_failover_free(s->places);
+	s->places = NULL;
+}
+
+void trunk_send_answered(struct trunk_send *s, struct xfed_span method, int status)
+{
+	char code[12];
+	snprintf(code, sizeof(code), "%d", status);
+	rt_metric_add(s->hop->trunk->core->d.metrics, RT_M_SIP_RESPONSES, 1, RT_LABELS(xfed_span_str(s->hop->label), method, xfed_span_str(code)));
+	sip_failed_remove(&s->hop->failed, sip_failover_place(s->places));
+	trunk_hop_is(s->hop, true, XFED_REASON_NONE, NULL);
+}
+
+void trunk_send_timed_out(struct trunk_send *s)
+{
+	trunk_hop_is(s->hop, false, XFED_REASON_SIP_SERVER_TIMEOUT, "no final response");
+}
+
+void trunk_send_broken(struct trunk_send *s, bool was_written)
+{
+	if (!was_written) {
+		sip_failed_add(&s->hop->failed, sip_failover_place(s->places), trunk_now(s->hop->trunk));
+	}
+}
+
+void trunk_send_unreached(struct trunk_send *s)
+{
+	trunk_hop_is(s->hop, false, XFED_REASON_SIP_SERVER_UNREACHABLE, "no connection");
+}
+
+/* ---- their state ---- */
+
+void trunk_hop_is(struct trunk_hop *h, bool is_up, enum xfed_reason reason, const char *text)
+{
+	rt_metric_set(h->trunk->core->d.metrics, RT_M_SIP_NEXT_HOP_UP, is_up, RT_LABELS(xfed_span_str(h->label)));
 	if (h->is_known && h->is_up == is_up) {
 		return;
 	}
 	h->is_known = true;
 	h->is_up = is_up;
-	h->since_s = gateway_wall_s(h->gw);
+	h->since_s = core_wall_s(h->trunk->core);
 	rt_log(is_up ? RT_LOG_INFO : RT_LOG_WARNING, is_up ? "sip.hop-up" : "sip.hop-down", RT_KV_STR("next_hop", h->label), RT_KV_REASON(reason),
 		RT_KV_STR("text", text && *text ? text : NULL), RT_END);
 }
 
-void gateway_hops_forget(struct gateway *g)
+void trunk_hops_forget(struct trunk *t)
 {
-	for (struct gateway_hop *h = g->hops; h; h = h->hh.next) {
+	for (struct trunk_hop *h = t->hops; h; h = h->hh.next) {
 		for (size_t i = 0; i < XFED_ARRAY_LEN(h->places); i++) {
 			h->places[i].fresh_until_ms = 0;
 		}
@@ -132,11 +195,11 @@ void gateway_hops_forget(struct gateway *g)
 	}
 }
 
-void gateway_hops_free(struct gateway *g)
+void trunk_hops_free(struct trunk *t)
 {
-	struct gateway_hop *h, *next;
-	HASH_ITER(hh, g->hops, h, next) {
-		HASH_DELETE(hh, g->hops, h);
+	struct trunk_hop *h, *next;
+	HASH_ITER(hh, t->hops, h, next) {
+		HASH_DELETE(hh, t->hops, h);
 		hop_free(h);
 	}
 }

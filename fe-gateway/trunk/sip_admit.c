@@ -8,7 +8,7 @@
 
 static bool has_room(const struct sip_io *io, size_t of_this_direction)
 {
-	return rt_has_room(io->gw->files.config->limits.connections, io->conn_count, of_this_direction);
+	return rt_has_room(io->trunk->files.config->limits.connections, io->conn_count, of_this_direction);
 }
 
 bool sip_admit_dial(const struct sip_io *io)
@@ -19,18 +19,18 @@ bool sip_admit_dial(const struct sip_io *io)
 /* An address the operator has listed; whether it proves anything more is seen later. */
 static bool is_listed(const struct sip_io *io, const struct rt_addr *from)
 {
-	return trust_may_send(&io->gw->files.config->senders, &(struct trust_peer){ .transport = SIP_TCP, .address = *from });
+	return trust_may_send(&io->trunk->files.config->senders, &(struct trust_peer){ .transport = SIP_TCP, .address = *from });
 }
 
 static void report(struct sip_io *io, const struct rt_source_refusal *r)
 {
-	rt_sources_log(&io->gw->sip_strangers, r, gateway_now(io->gw));
-	core_count_refusal(&io->gw->core, r->reason, xfed_reason_info(r->reason)->side);
+	rt_sources_log(&io->trunk->strangers, r, trunk_now(io->trunk));
+	core_count_refusal(io->trunk->core, r->reason, xfed_reason_info(r->reason)->side);
 }
 
 bool sip_admit_stranger(struct sip_io *io, struct rt_stream *s)
 {
-	const struct gateway_config *c = io->gw->files.config;
+	const struct gateway_config *c = io->trunk->files.config;
 	/* Half of all is the most that strangers have, whatever is written: the peers that are listed come over the same port. */
 	size_t half = c->limits.connections / 2, most = c->limits.unauthenticated < half ? c->limits.unauthenticated : half;
 	struct rt_source_limits limits = rt_source_slots((uint32_t)(most ? most : 1), c->limits.address_share, c->limits.network_share);
@@ -40,8 +40,8 @@ bool sip_admit_stranger(struct sip_io *io, struct rt_stream *s)
 	if (rt_stream_place(s)->sources || is_listed(io, r.address)) {
 		return true;
 	}
-	rt_sources_limit(&io->gw->sip_strangers, &limits);
-	r.verdict = rt_sources_take(&io->gw->sip_strangers, r.address, rt_stream_place(s));
+	rt_sources_limit(&io->trunk->strangers, &limits);
+	r.verdict = rt_sources_take(&io->trunk->strangers, r.address, rt_stream_place(s));
 	if (r.verdict != RT_SOURCE_OK) {
 		report(io, &r);
 	}

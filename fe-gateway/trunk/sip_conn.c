@@ -77,13 +77,13 @@ static void log_closed(const struct sip_conn *c, enum xfed_reason reason, const 
 }
 
 /* What waited was never written. */
-static void fail_waiting(struct gateway *g, struct sip_conn_waiting *list)
+static void fail_waiting(struct trunk *t, struct sip_conn_waiting *list)
 {
 	while (list) {
 		struct sip_conn_waiting *w = list;
 		DL_DELETE(list, w);
 		if (w->txn != 0) {
-			gateway_sip_event(g, &(struct sip_layer_event){ .kind = SIP_LAYER_SEND_FAILED, .txn = w->txn });
+			trunk_event(t, &(struct sip_layer_event){ .kind = SIP_LAYER_SEND_FAILED, .txn = w->txn });
 		}
 		xfed_free(w);
 	}
@@ -92,7 +92,7 @@ static void fail_waiting(struct gateway *g, struct sip_conn_waiting *list)
 /* Only from the loop's callbacks, never while the layer is driven: its events drive it. */
 void sip_conn_close(struct sip_conn *c, enum xfed_reason reason, const char *text)
 {
-	struct gateway *g = c->gw;
+	struct trunk *t = c->trunk;
 	uint64_t id = c->id;
 	if (c->is_closed) {
 		return;
@@ -109,11 +109,11 @@ void sip_conn_close(struct sip_conn *c, enum xfed_reason reason, const char *tex
 	rt_timer_set(&c->timer, 0);
 	struct sip_conn_waiting *waiting = c->waiting;
 	c->waiting = NULL;
-	if (!c->job_running) { /* else when the job comes back */
+	if (!rt_job_is_running(&c->job)) { /* else when the job comes back */
 		sip_conn_free(c);
 	}
-	fail_waiting(g, waiting);
-	gateway_sip_event(g, &(struct sip_layer_event){ .kind = SIP_LAYER_FLOW_CLOSED, .flow_id = id });
+	fail_waiting(t, waiting);
+	trunk_event(t, &(struct sip_layer_event){ .kind = SIP_LAYER_FLOW_CLOSED, .flow_id = id });
 }
 
 static void on_closing(void *arg)
@@ -142,7 +142,7 @@ void sip_conn_close_later(struct sip_conn *c, const char *text)
 
 static bool write_out(struct sip_conn *c, struct xfed_span bytes)
 {
-	c->used_ms = gateway_now(c->gw);
+	c->used_ms = trunk_now(c->trunk);
 	if (c->tls) {
 		return xfed_tls_write(c->tls, bytes) == XFED_OK && sip_conn_tls_flush(c);
 	}
@@ -191,7 +191,7 @@ static void become_open(struct sip_conn *c)
 		DL_DELETE(c->waiting, w);
 		c->waiting_bytes -= w->len;
 		if (w->txn != 0) {
-			gateway_sip_event(c->gw, &(struct sip_layer_event){ .kind = SIP_LAYER_SENT, .txn = w->txn, .flow_id = c->id });
+			trunk_event(c->trunk, &(struct sip_layer_event){ .kind = SIP_LAYER_SENT, .txn = w->txn, .flow_id = c->id });
 		}
 		xfed_free(w);
 	}
@@ -208,7 +208,7 @@ static uint64_t end_of_stranger(const struct sip_conn *c)
 
 void sip_conn_rearm(struct sip_conn *c)
 {
-	uint64_t now = gateway_now(c->gw);
+	uint64_t now = trunk_now(c->trunk);
 	bool is_partial = sip_framer_is_partial(&c->framer);
 	c->partial_ms = !is_partial ? 0 : c->partial_ms ? c->partial_ms : now;
 	uint64_t at = is_partial ? c->partial_ms + SIP_CONN_SLOW_MS : c->used_ms + SIP_CONN_IDLE_MS, end = end_of_stranger(c);
@@ -218,7 +218,7 @@ void sip_conn_rearm(struct sip_conn *c)
 static void on_timer(void *user)
 {
 	struct sip_conn *c = user;
-	uint64_t now = gateway_now(c->gw);
+	uint64_t now = trunk_now(c->trunk);
 	if (!c->is_open) {
 		sip_conn_close(c, XFED_REASON_TLS_HANDSHAKE_FAILED, "no handshake in time");
 	} else if (now >= end_of_stranger(c)) {
@@ -240,17 +240,17 @@ static void take_frames(struct sip_conn *c)
 		case SIP_FRAME_MORE:
 			return;
 		case SIP_FRAME_MESSAGE:
-			c->used_ms = gateway_now(c->gw);
+			c->used_ms = trunk_now(c->trunk);
 			c->partial_ms = 0;
-			gateway_sip_receive(c->gw, &c->info, f.bytes);
+			trunk_receive(c->trunk, &c->info, f.bytes);
 			break;
 		case SIP_FRAME_PING:
-			c->used_ms = gateway_now(c->gw);
+			c->used_ms = trunk_now(c->trunk);
 			write_out(c, XFED_SPAN("\r\n"));
 			break;
 		case SIP_FRAME_ERROR:
 			if (f.bytes.len > 0) {
-				gateway_sip_receive(c->gw, &c->info, f.bytes);
+				trunk_receive(c->trunk, &c->info, f.bytes);
 			}
 			sip_conn_close_later(c, f.note);
 			return;
@@ -292,12 +292,12 @@ static void judge_peer(struct sip_conn *c)
 		.transport = c->transport, .address = *rt_stream_peer(c->stream), .cert = c->facts.peer, .chain_reason = c->facts.chain_reason
 	};
 	bool was_known = c->info.is_known;
-	c->info.is_known = c->is_client || trust_may_send(&c->gw->files.config->senders, &peer);
+	c->info.is_known = c->is_client || trust_may_send(&c->trunk->files.config->senders, &peer);
 	if (c->info.is_known) {
 		rt_sources_give_back(rt_stream_place(c->stream));
 		return;
 	}
-	c->stranger_ms = was_known ? gateway_now(c->gw) : c->stranger_ms;
+	c->stranger_ms = was_known ? trunk_now(c->trunk) : c->stranger_ms;
 	if (!sip_admit_stranger(c->io, c->stream)) {
 		close_later(c, XFED_REASON_POLICY_UNPROVED_EXCEEDED, "may not send any more, and there is no place among those that may not");
 	}
@@ -312,7 +312,7 @@ void sip_io_judge_certs(struct sip_io *io)
 		}
 		enum xfed_reason reason = c->tls ? sip_conn_judge_chain(c) : XFED_REASON_NONE;
 		if (reason != XFED_REASON_NONE) {
-			core_count_refusal(&c->gw->core, reason, XFED_SIDE_SIP);
+			core_count_refusal(c->trunk->core, reason, XFED_SIDE_SIP);
 			close_later(c, reason, "the certificate was judged again");
 			continue;
 		}
@@ -342,7 +342,7 @@ static size_t on_bytes(void *user, struct xfed_span in)
 		sip_conn_rearm(c);
 		return in.len;
 	}
-	if (c->job_running) {
+	if (rt_job_is_running(&c->job)) {
 		return 0; /* the session is the job's: job_done() resumes */
 	}
 	size_t room = xfed_tls_input_room(c->tls), len = in.len < room ? in.len : room;
@@ -387,7 +387,7 @@ static void connected(struct sip_conn *c)
 {
 	fill_info(c);
 	rt_stream_keepalive(c->stream, 120);
-	c->stranger_ms = c->used_ms = gateway_now(c->gw);
+	c->stranger_ms = c->used_ms = trunk_now(c->trunk);
 	if (c->transport != SIP_TLS) {
 		sip_conn_opened(c);
 		sip_conn_rearm(c);
@@ -417,21 +417,21 @@ static const struct rt_stream_handlers handlers = { .on_connect = on_connect, .o
 
 /* ---- making ---- */
 
-static struct sip_conn *conn_new(struct sip_io *io, enum sip_transport t, bool is_client)
+static struct sip_conn *conn_new(struct sip_io *io, enum sip_transport transport, bool is_client)
 {
-	struct gateway *g = io->gw;
+	struct rt_loop *loop = io->trunk->core->d.loop;
 	struct sip_conn *c = xfed_calloc(1, sizeof(*c));
 	if (!c) {
 		return NULL;
 	}
-	c->gw = g;
+	c->trunk = io->trunk;
 	c->io = io;
 	c->id = ++io->last_flow;
-	c->transport = t;
+	c->transport = transport;
 	c->is_client = is_client;
 	sip_framer_init(&c->framer);
-	rt_post_init(&c->closing, g->core.d.loop, on_closing, c);
-	if (rt_timer_init(&c->timer, g->core.d.loop, on_timer, c) != XFED_OK) {
+	rt_post_init(&c->closing, loop, on_closing, c);
+	if (rt_timer_init(&c->timer, loop, on_timer, c) != XFED_OK) {
 		sip_conn_free(c);
 		return NULL;
 	}
@@ -476,8 +476,8 @@ struct sip_conn *sip_conn_open(struct sip_io *io, const struct sip_target *t)
 	if (!c->hh_target.tbl) {
 		c->key[0] = '\0';
 	}
-	if (!c->key[0] ||
-		rt_stream_connect(io->gw->core.d.loop, &to, NULL, XFED_CONNECT_TIMEOUT_MS, &handlers, c, SIP_CONN_OUT_BYTES, &c->stream) != XFED_OK) {
+	if (!c->key[0] || rt_stream_connect(io->trunk->core->d.loop, &to, NULL, XFED_CONNECT_TIMEOUT_MS, &handlers, c, SIP_CONN_OUT_BYTES,
+				  &c->stream) != XFED_OK) {
 		leave_tables(c);
 		sip_conn_free(c);
 		return NULL;
@@ -494,7 +494,7 @@ void sip_conn_free_all(struct sip_io *io)
 		c->stream = NULL;
 		c->is_closed = c->is_dying = true;
 		rt_timer_close(&c->timer);
-		if (!c->job_running) {
+		if (!rt_job_is_running(&c->job)) {
 			sip_conn_free(c);
 		}
 	}

@@ -5,7 +5,12 @@
 #ifndef GATEWAY_SIP_CONN_H
 #define GATEWAY_SIP_CONN_H
 
-#include "gateway.h"
+#include "sip/framer.h"
+#include "trunk/trunk_impl.h"
+#include "xfed/rt/job.h"
+#include "xfed/rt/listener.h"
+#include "xfed/rt/stream.h"
+#include "xfed/rt/udp.h"
 
 #define SIP_CONN_OUT_BYTES     (1024 * 1024)
 #define SIP_CONN_WAITING_BYTES (1024 * 1024) /* of one connection, until it is open */
@@ -20,13 +25,14 @@ struct sip_conn_waiting {
 };
 
 struct sip_conn {
-	struct gateway *gw;
+	struct trunk *trunk;
 	struct sip_io *io;
 	uint64_t id; /* the flow's number */
 	enum sip_transport transport;
-	bool is_client, is_open, is_dying, is_closed, job_running;
+	bool is_client, is_open, is_dying, is_closed;
 	struct rt_stream *stream;
 	struct xfed_tls *tls; /* NULL over TCP */
+	struct rt_job job;    /* a step of the handshake */
 	enum xfed_tls_result job_result;
 	struct xfed_tls_facts facts; /* once it is open */
 	struct sip_framer framer;
@@ -52,7 +58,7 @@ struct sip_socket {
 };
 
 struct sip_io {
-	struct gateway *gw;
+	struct trunk *trunk;
 	uint64_t last_flow;
 	struct sip_conn *conns, *targets;
 	size_t conn_count, incoming;

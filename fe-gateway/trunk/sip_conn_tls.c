@@ -50,8 +50,9 @@ static enum xfed_reason server_problem(const struct sip_conn *c)
 
 static void judge_chain(struct sip_conn *c)
 {
-	c->facts.chain_reason = xfed_tls_judge_again(c->tls, c->gw->files.sip_creds, gateway_wall_s(c->gw));
-	gateway_certs_due(c->gw, xfed_tls_judge_due_s(c->tls));
+	c->facts.chain_reason = xfed_tls_judge_again(c->tls, c->trunk->files.creds, core_wall_s(c->trunk->core));
+	int64_t due_s = xfed_tls_judge_due_s(c->tls);
+	c->trunk->certs_due_s = due_s < c->trunk->certs_due_s ? due_s : c->trunk->certs_due_s;
 }
 
 enum xfed_reason sip_conn_judge_chain(struct sip_conn *c)
@@ -69,11 +70,11 @@ static void handshake_done(struct sip_conn *c)
 	judge_chain(c);
 	enum xfed_reason reason = server_problem(c);
 	if (reason != XFED_REASON_NONE) {
-		core_count_refusal(&c->gw->core, reason, XFED_SIDE_SIP);
+		core_count_refusal(c->trunk->core, reason, XFED_SIDE_SIP);
 		sip_conn_close(c, reason, "the certificate of the SIP server");
 		return;
 	}
-	rt_metric_add(c->gw->core.d.metrics, RT_M_TLS, 1, RT_LABELS(xfed_span_str(c->facts.version), xfed_span_str(c->facts.cipher)));
+	rt_metric_add(c->trunk->core->d.metrics, RT_M_TLS, 1, RT_LABELS(xfed_span_str(c->facts.version), xfed_span_str(c->facts.cipher)));
 	sip_conn_tls_flush(c);
 	sip_conn_opened(c);
 	sip_conn_tls_read(c);
@@ -90,7 +91,6 @@ static void run_job(void *arg)
 static void job_done(void *arg)
 {
 	struct sip_conn *c = arg;
-	c->job_running = false;
 	if (c->is_closed) {
 		sip_conn_free(c);
 		return;
@@ -107,7 +107,7 @@ static void job_done(void *arg)
 	case XFED_TLS_FAILED:
 		sip_conn_tls_flush(c); /* an alert says why */
 		c->is_open = true;     /* so that it is written before the connection goes */
-		core_count_refusal(&c->gw->core, xfed_tls_reason(c->tls), XFED_SIDE_SIP);
+		core_count_refusal(c->trunk->core, xfed_tls_reason(c->tls), XFED_SIDE_SIP);
 		sip_conn_close(c, xfed_tls_reason(c->tls), xfed_tls_error_text(c->tls));
 		break;
 	}
@@ -115,11 +115,7 @@ static void job_done(void *arg)
 
 void sip_conn_tls_step(struct sip_conn *c)
 {
-	c->job_running = true;
-	if (rt_job_submit(c->gw->core.d.loop, run_job, job_done, c) != XFED_OK) {
-		run_job(c);
-		XFED_REQUIRE(rt_loop_post(c->gw->core.d.loop, job_done, c) == XFED_OK);
-	}
+	rt_job_start(&c->job, c->trunk->core->d.loop, run_job, job_done, c);
 }
 
 int sip_conn_tls_new(struct sip_conn *c)
@@ -132,6 +128,6 @@ int sip_conn_tls_new(struct sip_conn *c)
 		.local_name = XFED_SPAN(""),
 		.alpn = XFED_SPAN(""),
 	};
-	struct xfed_tls_creds *creds = c->gw->files.sip_creds;
-	return creds ? xfed_tls_new(&c->gw->core.d.env, creds, &params, &c->tls) : XFED_ERR_STATE;
+	struct xfed_tls_creds *creds = c->trunk->files.creds;
+	return creds ? xfed_tls_new(&c->trunk->core->d.env, creds, &params, &c->tls) : XFED_ERR_STATE;
 }

@@ -30,8 +30,8 @@ static void on_datagram(void *user, struct xfed_span in, const struct rt_addr *f
 	struct sip_flow_info info = s->info;
 	snprintf(info.peer_ip, sizeof(info.peer_ip), "%s", rt_addr_host_text(from, text));
 	info.peer_port = rt_addr_port(from);
-	info.is_known = trust_may_send(&s->io->gw->files.config->senders, &(struct trust_peer){ .transport = SIP_UDP, .address = *from });
-	gateway_sip_receive(s->io->gw, &info, in);
+	info.is_known = trust_may_send(&s->io->trunk->files.config->senders, &(struct trust_peer){ .transport = SIP_UDP, .address = *from });
+	trunk_receive(s->io->trunk, &info, in);
 }
 
 static const struct rt_udp_handlers udp_handlers = { .on_datagram = on_datagram };
@@ -127,7 +127,7 @@ static int open_socket(struct sip_io *io, const struct rt_addr *a, char error[25
 {
 	char text[RT_ADDR_TEXT];
 	struct sip_socket *s = &io->sockets[io->socket_count];
-	int rc = rt_udp_bind(io->gw->core.d.loop, a, &udp_handlers, s, &s->udp, error, 256);
+	int rc = rt_udp_bind(io->trunk->core->d.loop, a, &udp_handlers, s, &s->udp, error, 256);
 	if (rc != XFED_OK) {
 		return rc;
 	}
@@ -149,8 +149,8 @@ static int open_one(struct sip_io *io, const struct rt_conf_address *listen, cha
 		return XFED_ERR_INVALID;
 	}
 	int rc = t == SIP_UDP ? open_socket(io, &a, error)
-			      : rt_listener_new(io->gw->core.d.loop, &a, true, t == SIP_TLS ? on_tls : on_tcp, io, &io->listeners[io->listener_count],
-					error, 256);
+			      : rt_listener_new(io->trunk->core->d.loop, &a, true, t == SIP_TLS ? on_tls : on_tcp, io,
+					&io->listeners[io->listener_count], error, 256);
 	if (rc == XFED_OK && t != SIP_UDP) {
 		io->listener_count++;
 	}
@@ -161,15 +161,15 @@ static int open_one(struct sip_io *io, const struct rt_conf_address *listen, cha
 	return rc;
 }
 
-int sip_io_new(struct gateway *g, struct sip_io **out, char error[256])
+int sip_io_new(struct trunk *t, struct sip_io **out, char error[256])
 {
-	const struct rt_conf_addresses *listen = &g->files.config->sip.listen;
+	const struct rt_conf_addresses *listen = &t->files.config->sip.listen;
 	struct sip_io *io = xfed_calloc(1, sizeof(*io));
 	*out = io;
 	snprintf(error, 256, "out of memory");
 	int rc = io ? XFED_OK : XFED_ERR_NOMEM;
 	if (io) {
-		io->gw = g;
+		io->trunk = t;
 	}
 	for (size_t i = 0; rc == XFED_OK && i < listen->count; i++) {
 		char text[320];
@@ -205,9 +205,4 @@ void sip_io_free(struct sip_io *io)
 uint16_t sip_io_port(const struct sip_io *io, enum sip_transport t)
 {
 	return io->ports[t];
-}
-
-size_t sip_io_connections(const struct sip_io *io)
-{
-	return io->conn_count;
 }

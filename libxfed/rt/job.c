@@ -3,15 +3,6 @@
 #include <time.h>
 
 #include "rt/loop_internal.h"
-#include "xfed/mem.h"
-
-struct job {
-	uv_work_t work;
-	struct rt_loop *loop;
-	void (*run)(void *arg);
-	void (*done)(void *arg);
-	void *arg;
-};
 
 /* One core stays with the loop. The pool's size is the limit: libuv queues what is above it. */
 unsigned rt_job_workers(void)
@@ -29,35 +20,28 @@ uint64_t rt_job_cpu_us(void)
 
 static void on_work(uv_work_t *work)
 {
-	struct job *j = work->data;
+	struct rt_job *j = work->data;
 	j->run(j->arg);
 }
 
 static void on_after_work(uv_work_t *work, int status)
 {
-	struct job *j = work->data;
-	void (*done)(void *arg) = j->done;
-	void *arg = j->arg;
+	struct rt_job *j = work->data;
 	(void)status; /* an error only for cancelled work, and nothing here cancels */
 	j->loop->jobs--;
-	xfed_free(j);
-	done(arg);
+	j->loop = NULL;
+	j->done(j->arg);
 }
 
-int rt_job_submit(struct rt_loop *l, void (*run)(void *arg), void (*done)(void *arg), void *arg)
+void rt_job_start(struct rt_job *j, struct rt_loop *l, void (*run)(void *arg), void (*done)(void *arg), void *arg)
 {
-	struct job *j = xfed_calloc(1, sizeof(*j));
-	if (!j) {
-		return XFED_ERR_NOMEM;
-	}
-	*j = (struct job){ .loop = l, .run = run, .done = done, .arg = arg };
-	j->work.data = j;
+	XFED_REQUIRE(!j->loop);
+	*j = (struct rt_job){ .work.data = j, .loop = l, .run = run, .done = done, .arg = arg };
 	uv_queue_work(&l->uv, &j->work, on_work, on_after_work); /* fails only without a callback */
 	l->jobs++;
-	return XFED_OK;
 }
 
-size_t rt_job_count(const struct rt_loop *l)
+bool rt_job_is_running(const struct rt_job *j)
 {
-	return l->jobs;
+	return j->loop != NULL;
 }

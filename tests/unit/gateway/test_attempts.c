@@ -1,28 +1,34 @@
 /*
  * When an attempt towards SIP begins, and what its end means for those behind it (the delivery contract: Attempts 1, 3 and 4,
- * Time, Order). The real to_sip_send.c between stand-ins of its neighbours, so that time, links and answers are events.
+ * Time, Order). Transcripts: events go into im/attempts, and what it wants done is compared word by word.
  */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
 
-#include "gateway.h"
+#include "im/attempts.h"
+#include "xfed/limits.h"
 #include "xfed/mem.h"
 
-#define SEQS	 16
+#define COUNT	 16
 #define DEADLINE 60000
 
 static uint64_t now;
-static struct gateway g;
-static struct gateway_config config;
-static struct gateway_link link_of_edge;
-static struct gateway_hop hop;
-static struct proto_inbox_run *edge;
-static bool is_up, hop_is_slow;
+static struct attempts *attempts;
+static struct attempt *of[COUNT]; /* NULL: not taken yet, or ended */
+static struct sip_failover *places_of[COUNT];
+static struct sip_failed_places failed;
+static char transcript[2048];
+
+/* The run of the edge that all come from. */
+static int run;
+static struct attempt_origin origin;
+static uint64_t lost_ms; /* 0: it has a link */
 
 static struct sip_location where[2] = {
 	{ .transport = SIP_TCP, .address = { 192, 0, 2, 1 }, .port = 5060, .tls_name = "" },
@@ -30,411 +36,578 @@ static struct sip_location where[2] = {
 };
 static const struct sip_locations places = { .reason = XFED_REASON_NONE, .list = where, .count = 2 };
 
-/* What has become of each delivery. */
-static struct {
-	bool was_asked, was_sent;
-	unsigned sent;
-	uint64_t cookie;
-	struct gateway_outgoing *wants_hop;
-	bool has_end;
-	Xfed__Fate fate;
-	enum xfed_reason reason;
-} seen[SEQS];
-
-/* ---- the neighbours ---- */
-
-uint64_t rt_loop_now_ms(const struct rt_loop *loop)
+static void judge_origin(void *user, const void *of_run, uint64_t now_ms, struct attempt_origin *out)
 {
-	return now;
+	assert_ptr_equal(user, &run);
+	assert_ptr_equal(of_run, &run);
+	assert_int_equal(now_ms, now);
+	*out = origin;
+	out->gone_ms = lost_ms ? now - lost_ms : 0;
 }
 
-void rt_daemon_flush_soon(struct rt_daemon *d)
+/* ---- the transcript ---- */
+
+static void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static void note(const char *format, ...)
 {
+	char word[160];
+	va_list args;
+	va_start(args, format);
+	vsnprintf(word, sizeof(word), format, args);
+	va_end(args);
+	size_t len = strlen(transcript);
+	snprintf(transcript + len, sizeof(transcript) - len, "%s%s", len > 0 ? ", " : "", word);
 }
 
-static uint64_t seq_of_cookie(uint64_t cookie)
+static void note_end(struct attempt *t, const struct attempt_end *e)
 {
-	return cookie - 100;
-}
-
-static void note_end(uint64_t seq, Xfed__Fate fate, enum xfed_reason reason)
-{
-	assert_true(seq < SEQS);
-	assert_false(seen[seq].has_end); /* exactly one fate */
-	seen[seq].has_end = true;
-	seen[seq].fate = fate;
-	seen[seq].reason = reason;
-	proto_inbox_settle(g.inbox, edge,
-		&(Xfed__Outcome){ PROTOBUF_C_MESSAGE_INIT(&xfed__outcome__descriptor), .seq = seq, .fate = fate, .condition = (char *)(uintptr_t) "",
-			.error_type = (char *)(uintptr_t) "", .text = (char *)(uintptr_t) "", .reason = (char *)(uintptr_t) "",
-			.rule = (char *)(uintptr_t) "", .address = (char *)(uintptr_t) "" },
-		NULL, now);
-}
-
-void gateway_end_delivery(struct gateway *gw, const struct gateway_tag *t, const struct gateway_end *e)
-{
-	note_end(t->seq, e->fate, e->fate == XFED__FATE__FATE_REFUSED ? e->error.reason : e->reason);
-}
-
-void gateway_refuse_delivery(struct gateway *gw, const struct gateway_tag *t, enum xfed_reason reason, const char *text)
-{
-	note_end(t->seq, XFED__FATE__FATE_REFUSED, reason);
-}
-
-struct gateway_link *gateway_link_of_run(struct gateway *gw, const struct proto_inbox_run *run)
-{
-	return is_up ? &link_of_edge : NULL;
-}
-
-int proto_session_attempted(struct proto_session *s, const uint64_t *seqs, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		seen[seqs[i]].was_asked = true;
+	static const char *const fates[] = { "delivered", "refused", "uncertain", "let-go" };
+	assert_ptr_equal(of[t->id], t); /* exactly one end */
+	assert_int_equal(t->state, ATTEMPT_ENDED);
+	assert_null(attempts_find(attempts, t->id));
+	if (e->reason != XFED_REASON_NONE) {
+		note("%s %d %s", fates[e->fate], (int)t->id, xfed_reason_code(e->reason));
+	} else if (e->status) {
+		note("%s %d %d", fates[e->fate], (int)t->id, e->status);
+	} else {
+		note("%s %d", fates[e->fate], (int)t->id);
 	}
-	return XFED_OK;
+	sip_failover_free(places_of[t->id]);
+	of[t->id] = NULL;
+	places_of[t->id] = NULL;
+	xfed_free(t);
 }
 
-void gateway_hop_want(struct gateway_hop *h, struct gateway_outgoing *o)
+static void take_actions(void)
 {
-	seen[o->tag.seq].wants_hop = o;
-	if (!hop_is_slow) {
-		gateway_out_hop_ready(o, &places);
+	struct attempt_action act;
+	while (attempts_next(attempts, &act)) {
+		switch (act.kind) {
+		case ATTEMPT_ASK:
+			note("ask %d", (int)act.attempt->id);
+			break;
+		case ATTEMPT_LOCATE:
+			note("locate %d", (int)act.attempt->id);
+			break;
+		case ATTEMPT_NEXT_PLACE:
+			note("next-place %d", (int)act.attempt->id);
+			break;
+		case ATTEMPT_END:
+			note_end(act.attempt, &act.end);
+			break;
+		}
 	}
 }
 
-void gateway_hop_is(struct gateway_hop *h, bool up, enum xfed_reason reason, const char *text)
+/* What has come out since the last look. */
+static void expect(const char *wanted)
 {
+	take_actions();
+	assert_string_equal(transcript, wanted);
+	transcript[0] = '\0';
 }
 
-int gateway_sip_request(struct gateway *gw, const struct sip_layer_request *rq, uint64_t *txn)
+static void turn(const char *wanted)
 {
-	uint64_t seq = seq_of_cookie(rq->cookie);
-	assert_true(seq < SEQS && !seen[seq].has_end);
-	seen[seq].was_sent = true;
-	seen[seq].sent++;
-	*txn = rq->cookie;
-	return XFED_OK;
+	struct attempt *t;
+	attempts_turn(attempts, now);
+	take_actions();
+	while ((t = attempts_next_send(attempts, now))) {
+		assert_int_equal(t->state, ATTEMPT_SENT);
+		note("send %d to %u", (int)t->id, sip_failover_number(t->places));
+	}
+	expect(wanted);
 }
 
-void core_id(const struct core *c, enum core_id_use use, struct xfed_span name, uint64_t nonce, uint64_t seq, struct core_id *out)
+/* ---- events ---- */
+
+static struct attempt *make(uint64_t id, uint64_t left_ms)
 {
-	*out = (struct core_id){ .text = "0123456789abcdef0123456789abcdef", .number = seq };
+	struct attempt *t = xfed_calloc(1, sizeof(*t));
+	assert_non_null(t);
+	t->id = id;
+	t->run = &run;
+	t->item.bytes = 100;
+	t->item.deadline_ms = now + left_ms;
+	return of[id] = t;
 }
 
-void rt_metric_add(struct rt_metrics *m, enum rt_metric_id id, uint64_t n, const struct xfed_span *labels, size_t count)
+static void take(uint64_t id, const char *to, uint64_t left_ms)
 {
+	assert_int_equal(attempts_add(attempts, make(id, left_ms), xfed_span_str(to)), XFED_OK);
 }
 
-/* ---- the script ---- */
+static void acked(uint64_t id)
+{
+	attempts_acked(attempts, id);
+}
+
+static void located(uint64_t id)
+{
+	if (of[id] && !places_of[id]) {
+		assert_int_equal(sip_failover_new(&places, &failed, now, &places_of[id]), XFED_OK);
+	}
+	attempts_located(attempts, id, places_of[id]);
+}
+
+static void answer(uint64_t id, int status)
+{
+	attempts_response(attempts, id, status, now);
+}
+
+static const char *words(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static const char *words(const char *format, ...)
+{
+	static char out[160];
+	va_list args;
+	va_start(args, format);
+	vsnprintf(out, sizeof(out), format, args);
+	va_end(args);
+	return out;
+}
+
+/* Up to the first byte: the edge has answered, the next hop is known. */
+static void take_and_send(uint64_t id, const char *to)
+{
+	take(id, to, DEADLINE);
+	turn(words("ask %d", (int)id));
+	acked(id);
+	expect(words("locate %d", (int)id));
+	located(id);
+	expect("");
+	turn(words("send %d to 0", (int)id));
+}
+
+/* Acknowledged, and waiting for the addresses of its next hop. */
+static void take_and_locate(uint64_t id, const char *to)
+{
+	take(id, to, DEADLINE);
+	turn(words("ask %d", (int)id));
+	acked(id);
+	expect(words("locate %d", (int)id));
+}
 
 static int setup(void **state)
 {
-	memset(&g, 0, sizeof(g));
-	memset(seen, 0, sizeof(seen));
-	memset(&hop, 0, sizeof(hop));
-	memset(&link_of_edge, 0, sizeof(link_of_edge));
-	rt_log_set_level(RT_LOG_ERROR);
 	now = 1000000;
-	config.limits.waiting_messages = 1000;
-	config.limits.waiting_bytes = 1000000;
-	config.sip.advertise = (char *)(uintptr_t) "fe.corp.example";
-	g.files.config = &config;
-	hop.label = (char *)(uintptr_t) "tcp:192.0.2.1:5060";
-	hop_is_slow = false;
-	is_up = true;
-	g.links = &link_of_edge;
-	g.link_count = 1;
-	link_of_edge.gw = &g;
-	assert_int_equal(recipients_new(&(struct recipients_limits){ 256, 512 * 1024 }, &g.recipients), XFED_OK);
-	assert_int_equal(proto_inbox_new(0, &g.inbox), XFED_OK);
-	edge = proto_inbox_link_up(g.inbox, XFED_SPAN("edge1"), 7, 1, now);
-	assert_non_null(edge);
-	assert_int_equal(proto_inbox_reserve(g.inbox, edge, SEQS), SEQS);
-	return 0;
+	lost_ms = 0;
+	origin = (struct attempt_origin){ 0 };
+	failed.count = 0;
+	transcript[0] = '\0';
+	memset(of, 0, sizeof(of));
+	return attempts_new(&(struct recipients_limits){ 8, 512 * 1024 }, judge_origin, &run, &attempts);
 }
 
 static int teardown(void **state)
 {
-	gateway_out_free_all(&g);
-	recipients_free(g.recipients);
-	proto_inbox_free(g.inbox);
+	struct attempt *t;
+	size_t n = attempts_count(attempts);
+	while ((t = attempts_drop(attempts))) {
+		assert_ptr_equal(of[t->id], t);
+		sip_failover_free(places_of[t->id]);
+		places_of[t->id] = NULL;
+		xfed_free(t);
+		n--;
+	}
+	assert_int_equal(n, 0);
+	attempts_free(attempts);
 	return 0;
 }
 
-/* A delivery arrives, with so much time left. */
-static void take(uint64_t seq, const char *to, uint64_t left_ms)
+/* ---- the way ---- */
+
+static void a_message_is_asked_for_before_it_is_sent(void **state)
 {
-	enum proto_inbox_verdict verdict;
-	struct proto_inbox_entry *entry;
-	struct gateway_outgoing *o = xfed_calloc(1, sizeof(*o));
-	assert_non_null(o);
-	o->gw = &g;
-	o->id = seq + 100;
-	o->hop = &hop;
-	o->max_request = 15 * 1024;
-	o->item.bytes = 100;
-	o->item.deadline_ms = now + left_ms;
-	o->tag = (struct gateway_tag){ .run = edge, .seq = seq, .added_ms = now };
-	o->uri = xfed_span_str(to);
-	o->from_uri = XFED_SPAN("sip:alice@partner.example");
-	o->body = XFED_SPAN("hello");
-	assert_int_equal(proto_inbox_receive(g.inbox, edge, seq, now, &verdict, &entry), XFED_OK);
-	assert_int_equal(gateway_out_add(o), XFED_OK);
-	proto_inbox_find(g.inbox, edge, seq)->cookie = o->id;
+	take(1, "sip:zoe@corp.example", DEADLINE);
+	expect("");
+	turn("ask 1");
+	turn("");
+	acked(1);
+	expect("locate 1");
+	turn("");
+	located(1);
+	turn("send 1 to 0");
+	answer(1, 100);
+	expect("");
+	answer(1, 200);
+	expect("delivered 1 200");
+	assert_int_equal(attempts_count(attempts), 0);
 }
 
-static void ack(uint64_t seq)
+static void one_of_our_own_asks_nobody(void **state)
 {
-	assert_int_equal(proto_inbox_acked(g.inbox, edge, seq), XFED_OK);
-	gateway_out_acked(&g, edge, seq);
-	gateway_out_pump(&g);
+	make(1, DEADLINE)->run = NULL;
+	assert_int_equal(attempts_add(attempts, of[1], XFED_SPAN("sip:zoe@corp.example")), XFED_OK);
+	turn("locate 1");
+	located(1);
+	turn("send 1 to 0");
 }
 
-/* Up to the first byte: the edge has answered. */
-static void take_and_send(uint64_t seq, const char *to)
+static void recipients_go_one_message_at_a_time(void **state)
 {
-	take(seq, to, DEADLINE);
-	gateway_out_pump(&g);
-	assert_true(seen[seq].was_asked && !seen[seq].was_sent);
-	ack(seq);
-	assert_int_equal(seen[seq].sent, 1);
+	take(1, "sip:zoe@corp.example", DEADLINE);
+	take(2, "sip:zoe@corp.example", DEADLINE);
+	take(3, "sip:bob@corp.example", DEADLINE);
+	turn("ask 1, ask 3");
+	acked(3);
+	acked(1);
+	expect("locate 3, locate 1");
+	located(1);
+	located(3);
+	turn("send 1 to 0, send 3 to 0");
+	answer(1, 200);
+	expect("delivered 1 200");
+	turn("ask 2");
 }
 
-static void lose_link(void)
+static void what_the_edge_keeps_is_let_go(void **state)
 {
-	is_up = false;
-	proto_inbox_link_lost(g.inbox, edge, now);
-	gateway_out_link_lost(&link_of_edge);
+	take(1, "sip:zoe@corp.example", DEADLINE);
+	take(2, "sip:zoe@corp.example", DEADLINE);
+	turn("ask 1");
+	attempts_not_ours(attempts, 1);
+	expect("let-go 1");
+	turn("ask 2");
 }
 
-static void answer(uint64_t seq, int status)
+static void a_full_queue_takes_no_more(void **state)
 {
-	struct sip_message m = { .status = status, .reason = XFED_SPAN("Words") };
-	gateway_out_response(&g, seq + 100, &m);
-	gateway_out_pump(&g);
-}
-
-static void assert_ended(uint64_t seq, Xfed__Fate fate, enum xfed_reason reason)
-{
-	if (!seen[seq].has_end || seen[seq].fate != fate || seen[seq].reason != reason) {
-		fail_msg("delivery %d: end %d, fate %d, %s", (int)seq, seen[seq].has_end, seen[seq].fate, xfed_reason_code(seen[seq].reason));
+	for (uint64_t i = 1; i <= 8; i++) {
+		take(i, "sip:zoe@corp.example", DEADLINE);
 	}
+	assert_int_equal(attempts_add(attempts, make(9, DEADLINE), XFED_SPAN("sip:zoe@corp.example")), XFED_ERR_LIMIT);
+	assert_null(attempts_find(attempts, 9));
+	xfed_free(of[9]);
+	take(10, "sip:bob@corp.example", DEADLINE);
+	turn("ask 1, ask 10");
 }
 
-static void assert_waits(uint64_t seq)
+static void a_next_hop_that_is_not_found_refuses(void **state)
 {
-	assert_false(seen[seq].has_end);
-	assert_false(seen[seq].was_sent);
+	take_and_locate(1, "sip:zoe@corp.example");
+	attempts_not_located(attempts, 1, XFED_REASON_DNS_NAME_MISSING);
+	expect("refused 1 sip.server.unreachable");
 }
 
-/* ---- behind one that got no answer ---- */
+static void what_cannot_be_begun_is_refused_with_its_reason(void **state)
+{
+	take_and_send(1, "sip:zoe@corp.example");
+	attempts_unsent(attempts, 1, XFED_REASON_SIP_REQUEST_TOO_LARGE, NULL);
+	expect("refused 1 sip.request.too-large");
+}
+
+/* ---- what SIP says ---- */
+
+static void the_same_request_again_was_delivered_where_it_is_merged(void **state)
+{
+	take_and_send(1, "sip:zoe@corp.example");
+	answer(1, 482);
+	expect("refused 1 482");
+	take(2, "sip:zoe@corp.example", DEADLINE);
+	of[2]->is_repeat = true;
+	turn("ask 2");
+	acked(2);
+	expect("locate 2");
+	located(2);
+	turn("send 2 to 0");
+	answer(2, 482);
+	expect("delivered 2 482");
+}
+
+static void the_next_place_is_tried_only_where_nobody_has_it(void **state)
+{
+	take_and_send(1, "sip:zoe@corp.example");
+	take_and_send(2, "sip:bob@corp.example");
+	take_and_send(3, "sip:eve@corp.example");
+	take_and_send(4, "sip:dan@corp.example");
+	answer(1, 503);
+	expect("next-place 1");
+	attempts_broken(attempts, 2, false, now);
+	expect("next-place 2");
+	attempts_broken(attempts, 3, true, now);
+	expect("uncertain 3 delivery.uncertain");
+	answer(4, 486);
+	expect("refused 4 486");
+	turn("send 1 to 1, send 2 to 1");
+	answer(1, 503);
+	expect("refused 1 503");
+	attempts_broken(attempts, 2, false, now);
+	expect("refused 2 sip.server.unreachable");
+}
 
 static void those_behind_a_timer_f_are_refused_at_once(void **state)
 {
-	(void)state;
 	take_and_send(1, "sip:zoe@corp.example");
 	take(2, "sip:zoe@corp.example", DEADLINE);
 	take(3, "sip:zoe@corp.example", DEADLINE);
 	take_and_send(4, "sip:bob@corp.example");
 	now += XFED_SIP_TIMER_F_MS / 2;
-	gateway_out_tick(&g);
-	gateway_out_pump(&g);
-	assert_waits(2);
-	assert_waits(3);
+	attempts_tick(attempts, now);
+	turn("");
 	now += XFED_SIP_TIMER_F_MS / 2;
-	gateway_out_timeout(&g, 101, true);
-	assert_ended(1, XFED__FATE__FATE_UNCERTAIN, XFED_REASON_SIP_SERVER_TIMEOUT);
-	assert_ended(2, XFED__FATE__FATE_REFUSED, XFED_REASON_SIP_SERVER_TIMEOUT);
-	assert_ended(3, XFED__FATE__FATE_REFUSED, XFED_REASON_SIP_SERVER_TIMEOUT);
-	gateway_out_pump(&g);
-	assert_int_equal(seen[2].sent + seen[3].sent, 0);
-	assert_false(seen[4].has_end);		  /* somebody else's */
-	take_and_send(5, "sip:zoe@corp.example"); /* and what comes later has its own try */
+	attempts_timeout(attempts, 1, true);
+	expect("refused 2 sip.server.timeout, refused 3 sip.server.timeout, uncertain 1 sip.server.timeout");
+	turn("");
+	take_and_send(5, "sip:zoe@corp.example"); /* what comes later has its own try */
 }
 
 static void the_same_behind_a_408_and_where_nothing_was_written(void **state)
 {
-	(void)state;
 	take_and_send(1, "sip:zoe@corp.example");
 	take(2, "sip:zoe@corp.example", DEADLINE);
 	answer(1, 408);
-	assert_ended(2, XFED__FATE__FATE_REFUSED, XFED_REASON_SIP_SERVER_TIMEOUT);
+	expect("refused 2 sip.server.timeout, refused 1 408");
 	take_and_send(3, "sip:bob@corp.example");
 	take(4, "sip:bob@corp.example", DEADLINE);
-	gateway_out_timeout(&g, 103, false);
-	assert_ended(3, XFED__FATE__FATE_REFUSED, XFED_REASON_SIP_SERVER_UNREACHABLE);
-	assert_ended(4, XFED__FATE__FATE_REFUSED, XFED_REASON_SIP_SERVER_TIMEOUT);
+	attempts_timeout(attempts, 3, false);
+	expect("refused 4 sip.server.timeout, refused 3 sip.server.unreachable");
 }
 
 static void behind_any_other_answer_the_next_one_goes(void **state)
 {
-	(void)state;
 	static const int statuses[] = { 200, 404, 486, 500 };
-	for (uint64_t i = 0; i < XFED_ARRAY_LEN(statuses); i++) {
-		take_and_send(2 * i + 1, "sip:zoe@corp.example");
-		take(2 * i + 2, "sip:zoe@corp.example", DEADLINE);
-		answer(2 * i + 1, statuses[i]);
-		assert_true(seen[2 * i + 1].has_end && seen[2 * i + 2].was_asked);
-		ack(2 * i + 2);
-		assert_int_equal(seen[2 * i + 2].sent, 1);
-		answer(2 * i + 2, 200);
+	for (size_t i = 0; i < XFED_ARRAY_LEN(statuses); i++) {
+		take_and_send(1, "sip:zoe@corp.example");
+		take(2, "sip:zoe@corp.example", DEADLINE);
+		answer(1, statuses[i]);
+		expect(words("%s 1 %d", statuses[i] == 200 ? "delivered" : "refused", statuses[i]));
+		turn("ask 2");
+		acked(2);
+		expect("locate 2");
+		located(2);
+		turn("send 2 to 0");
+		answer(2, 200);
+		expect("delivered 2 200");
 	}
 }
 
 /* ---- without a link (Attempts 4) ---- */
 
-/* Acknowledged, and waiting for the addresses of its next hop when the link goes. */
-static void wait_for_addresses(uint64_t seq)
+static void lose_link(void)
 {
-	hop_is_slow = true;
-	take(seq, "sip:zoe@corp.example", DEADLINE);
-	gateway_out_pump(&g);
-	ack(seq);
-	assert_waits(seq);
-	lose_link();
+	lost_ms = now;
 }
 
 static void an_attempt_may_begin_within_ten_seconds_without_a_link(void **state)
 {
-	(void)state;
-	wait_for_addresses(1);
-	now += GATEWAY_LINK_GONE_MS;
-	gateway_out_hop_ready(seen[1].wants_hop, &places);
-	gateway_out_pump(&g);
-	assert_int_equal(seen[1].sent, 1);
-	assert_false(seen[1].has_end);
+	take_and_locate(1, "sip:zoe@corp.example");
+	lose_link();
+	now += ATTEMPT_LINK_GONE_MS;
+	located(1);
+	turn("send 1 to 0");
 }
 
 static void none_begins_later(void **state)
 {
-	(void)state;
-	wait_for_addresses(1);
-	now += GATEWAY_LINK_GONE_MS + 1;
-	gateway_out_hop_ready(seen[1].wants_hop, &places);
-	gateway_out_pump(&g);
-	assert_int_equal(seen[1].sent, 0);
-	assert_ended(1, XFED__FATE__FATE_REFUSED, XFED_REASON_CHANNEL_DOWN);
+	take_and_locate(1, "sip:zoe@corp.example");
+	lose_link();
+	now += ATTEMPT_LINK_GONE_MS + 1;
+	located(1);
+	turn("refused 1 channel.down");
 }
 
 static void nor_does_the_next_place_get_it_then(void **state)
 {
-	(void)state;
 	take_and_send(1, "sip:zoe@corp.example");
 	take_and_send(2, "sip:bob@corp.example");
 	lose_link();
-	now += GATEWAY_LINK_GONE_MS;
+	now += ATTEMPT_LINK_GONE_MS;
 	answer(1, 503);
-	assert_int_equal(seen[1].sent, 2); /* in time: the second place */
+	expect("next-place 1");
+	turn("send 1 to 1");
 	now += 1;
 	answer(2, 503);
-	assert_int_equal(seen[2].sent, 1);
-	assert_ended(2, XFED__FATE__FATE_REFUSED, XFED_REASON_SIP_SERVER_ERROR); /* what the first place said */
-	gateway_out_broken(&g, 101, false);
-	assert_int_equal(seen[1].sent, 2);
-	assert_true(seen[1].has_end);
+	expect("refused 2 503"); /* what the first place said */
+	attempts_broken(attempts, 1, false, now);
+	expect("refused 1 sip.server.unreachable");
 }
 
 static void whoever_was_not_acknowledged_waits_for_the_link(void **state)
 {
-	(void)state;
 	take_and_send(1, "sip:zoe@corp.example");
 	take(2, "sip:zoe@corp.example", DEADLINE);
 	lose_link();
-	now += GATEWAY_LINK_GONE_MS + 1;
+	now += ATTEMPT_LINK_GONE_MS + 1;
 	answer(1, 200);
-	gateway_out_tick(&g);
-	gateway_out_pump(&g);
-	assert_waits(2);
-	/* The end of that run: nobody knows who has it. */
-	gateway_out_run_ended(&g, edge, false);
-	assert_ended(2, XFED__FATE__FATE_UNCERTAIN, XFED_REASON_DELIVERY_UNCERTAIN);
-	assert_int_equal(seen[2].sent, 0);
+	expect("delivered 1 200");
+	attempts_tick(attempts, now);
+	turn("ask 2"); /* when it resumes */
+	attempts_run_ended(attempts, &run, false);
+	expect("uncertain 2 delivery.uncertain"); /* nobody knows who has it */
 }
 
 static void what_is_taken_over_is_ours_however_long_the_link_is_gone(void **state)
 {
-	(void)state;
-	take_and_send(1, "sip:zoe@corp.example");
-	take(2, "sip:zoe@corp.example", DEADLINE);
+	take(1, "sip:bob@corp.example", DEADLINE);
+	turn("ask 1");
+	take_and_send(2, "sip:zoe@corp.example");
+	take(3, "sip:zoe@corp.example", DEADLINE);
 	lose_link();
-	now += GATEWAY_LINK_GONE_MS;
-	proto_inbox_end_run(edge);
-	gateway_out_run_ended(&g, edge, true);
+	now += ATTEMPT_LINK_GONE_MS;
+	origin.has_ended = true;
+	attempts_run_ended(attempts, &run, true);
+	expect("locate 1");
 	now += 5000;
-	answer(1, 200);
-	assert_int_equal(seen[2].sent, 1);
+	answer(2, 200);
+	expect("delivered 2 200");
+	turn("locate 3");
+	located(3);
+	turn("send 3 to 0");
+}
+
+static void another_runs_end_is_none_of_its_business(void **state)
+{
+	int other;
+	take(1, "sip:bob@corp.example", DEADLINE);
+	turn("ask 1");
+	attempts_run_ended(attempts, &other, false);
+	expect("");
+}
+
+static void nothing_begins_for_an_edge_that_leaves(void **state)
+{
+	take_and_locate(2, "sip:zoe@corp.example");
+	take(1, "sip:bob@corp.example", DEADLINE);
+	origin.is_leaving = true;
+	attempts_tick(attempts, now);
+	expect("refused 1 channel.down");
+	located(2);
+	turn("refused 2 channel.down");
 }
 
 /* ---- with little time left (Time) ---- */
 
 static void an_attempt_needs_thirty_three_seconds(void **state)
 {
-	(void)state;
 	take(1, "sip:zoe@corp.example", XFED_DELIVERY_SIP_LEFT_MS);
-	gateway_out_pump(&g);
-	ack(1);
-	assert_int_equal(seen[1].sent, 1);
+	turn("ask 1");
+	acked(1);
+	expect("locate 1");
+	located(1);
+	turn("send 1 to 0");
 	take(2, "sip:bob@corp.example", XFED_DELIVERY_SIP_LEFT_MS - 1);
-	gateway_out_pump(&g);
-	assert_false(seen[2].was_asked);
-	assert_ended(2, XFED__FATE__FATE_REFUSED, XFED_REASON_DELIVERY_DEADLINE);
+	turn("refused 2 delivery.deadline");
 }
 
 static void its_time_may_pass_at_every_step(void **state)
 {
-	(void)state;
 	const uint64_t spare = 10;
-	/* waiting behind another one */
-	take_and_send(1, "sip:zoe@corp.example");
-	take(2, "sip:zoe@corp.example", XFED_DELIVERY_SIP_LEFT_MS + spare);
-	/* asked, not answered */
-	take(3, "sip:bob@corp.example", XFED_DELIVERY_SIP_LEFT_MS + spare);
-	gateway_out_pump(&g);
-	assert_true(seen[3].was_asked);
-	/* acknowledged, the addresses are not there */
-	hop_is_slow = true;
-	take(4, "sip:eve@corp.example", XFED_DELIVERY_SIP_LEFT_MS + spare);
-	gateway_out_pump(&g);
-	ack(4);
-	hop_is_slow = false;
-	/* at its first place */
-	take(5, "sip:dan@corp.example", XFED_DELIVERY_SIP_LEFT_MS + spare);
-	gateway_out_pump(&g);
-	ack(5);
-	assert_int_equal(seen[5].sent, 1);
-
+	static const char *const names[] = { "sip:zoe@corp.example", "sip:zoe@corp.example", "sip:bob@corp.example", "sip:eve@corp.example",
+		"sip:dan@corp.example" };
+	for (uint64_t i = 0; i < XFED_ARRAY_LEN(names); i++) {
+		take(i + 1, names[i], XFED_DELIVERY_SIP_LEFT_MS + spare);
+	}
+	turn("ask 1, ask 3, ask 4, ask 5"); /* 2 waits behind 1, 3 is not answered */
+	acked(1);
+	acked(4);
+	acked(5);
+	expect("locate 1, locate 4, locate 5"); /* 4: the addresses do not come */
+	located(1);
+	located(5);
+	turn("send 1 to 0, send 5 to 0");
 	now += spare;
-	gateway_out_tick(&g);
-	assert_waits(2);
-	assert_waits(3);
+	attempts_tick(attempts, now);
+	expect("");
 	now += 1;
-	gateway_out_tick(&g);
-	assert_ended(2, XFED__FATE__FATE_REFUSED, XFED_REASON_DELIVERY_DEADLINE);
-	assert_ended(3, XFED__FATE__FATE_REFUSED, XFED_REASON_DELIVERY_DEADLINE);
-	gateway_out_hop_ready(seen[4].wants_hop, &places);
-	gateway_out_pump(&g);
-	assert_ended(4, XFED__FATE__FATE_REFUSED, XFED_REASON_DELIVERY_DEADLINE);
+	attempts_tick(attempts, now);
+	expect("refused 2 delivery.deadline, refused 3 delivery.deadline");
+	located(4);
+	turn("refused 4 delivery.deadline");
 	answer(5, 503);
-	assert_int_equal(seen[5].sent, 1);
-	assert_ended(5, XFED__FATE__FATE_REFUSED, XFED_REASON_SIP_SERVER_ERROR);
-	assert_int_equal(seen[2].sent + seen[3].sent + seen[4].sent, 0);
+	expect("refused 5 503"); /* the next place is not tried */
+	assert_int_equal(attempts_late(attempts, now + DEADLINE), 1);
 }
 
 static void an_answer_of_the_edge_that_comes_too_late_begins_nothing(void **state)
 {
-	(void)state;
 	take(1, "sip:zoe@corp.example", XFED_DELIVERY_SIP_LEFT_MS + 10);
-	gateway_out_pump(&g);
+	turn("ask 1");
 	now += 11;
-	ack(1);
-	assert_int_equal(seen[1].sent, 0);
-	assert_ended(1, XFED__FATE__FATE_REFUSED, XFED_REASON_DELIVERY_DEADLINE);
+	acked(1);
+	expect("locate 1");
+	located(1);
+	turn("refused 1 delivery.deadline");
+}
+
+/* ---- the way out ---- */
+
+static void leaving_refuses_what_was_not_sent(void **state)
+{
+	take_and_send(1, "sip:zoe@corp.example");
+	take(2, "sip:zoe@corp.example", DEADLINE);
+	take(3, "sip:bob@corp.example", DEADLINE);
+	turn("ask 3");
+	take_and_locate(4, "sip:eve@corp.example");
+	take_and_locate(5, "sip:dan@corp.example");
+	located(5);
+	attempts_give_up(attempts);
+	expect("uncertain 1 delivery.uncertain, refused 2 channel.down, refused 3 channel.down, refused 4 channel.down, refused 5 channel.down");
+	turn("");
+}
+
+/* Every event in every state: what the state does not wait for changes nothing. */
+static void what_is_not_waited_for_is_ignored(void **state)
+{
+	for (int s = ATTEMPT_QUEUED; s <= ATTEMPT_SENT; s++) {
+		uint64_t id = (uint64_t)s + 1;
+		char to[] = "sip:a@corp.example";
+		to[4] = (char)('a' + s);
+		take(id, to, DEADLINE);
+		if (s >= ATTEMPT_ASKED) {
+			turn(words("ask %d", (int)id));
+		}
+		if (s >= ATTEMPT_LOCATING) {
+			acked(id);
+			expect(words("locate %d", (int)id));
+		}
+		if (s >= ATTEMPT_READY) {
+			located(id);
+			expect("");
+		}
+		if (s >= ATTEMPT_SENT) {
+			turn(words("send %d to 0", (int)id));
+			break;
+		}
+		if (s != ATTEMPT_ASKED) {
+			acked(id);
+			attempts_not_ours(attempts, id);
+		}
+		if (s != ATTEMPT_LOCATING) {
+			located(id);
+			attempts_not_located(attempts, id, XFED_REASON_DNS_NAME_MISSING);
+		}
+		attempts_unsent(attempts, id, XFED_REASON_STREAM_INTERNAL, NULL);
+		answer(id, 200);
+		attempts_timeout(attempts, id, true);
+		attempts_broken(attempts, id, true, now);
+		expect("");
+		assert_int_equal(attempts_find(attempts, id)->state, s);
+		attempts_give_up(attempts);
+		take_actions();
+		transcript[0] = '\0';
+	}
+	acked(5);
+	attempts_not_ours(attempts, 5);
+	located(5);
+	attempts_not_located(attempts, 5, XFED_REASON_DNS_NAME_MISSING);
+	attempts_run_ended(attempts, &run, false);
+	expect("");
+	assert_int_equal(attempts_find(attempts, 5)->state, ATTEMPT_SENT);
 }
 
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
+		T(a_message_is_asked_for_before_it_is_sent),
+		T(one_of_our_own_asks_nobody),
+		T(recipients_go_one_message_at_a_time),
+		T(what_the_edge_keeps_is_let_go),
+		T(a_full_queue_takes_no_more),
+		T(a_next_hop_that_is_not_found_refuses),
+		T(what_cannot_be_begun_is_refused_with_its_reason),
+		T(the_same_request_again_was_delivered_where_it_is_merged),
+		T(the_next_place_is_tried_only_where_nobody_has_it),
 		T(those_behind_a_timer_f_are_refused_at_once),
 		T(the_same_behind_a_408_and_where_nothing_was_written),
 		T(behind_any_other_answer_the_next_one_goes),
@@ -443,9 +616,13 @@ int main(void)
 		T(nor_does_the_next_place_get_it_then),
 		T(whoever_was_not_acknowledged_waits_for_the_link),
 		T(what_is_taken_over_is_ours_however_long_the_link_is_gone),
+		T(another_runs_end_is_none_of_its_business),
+		T(nothing_begins_for_an_edge_that_leaves),
 		T(an_attempt_needs_thirty_three_seconds),
 		T(its_time_may_pass_at_every_step),
 		T(an_answer_of_the_edge_that_comes_too_late_begins_nothing),
+		T(leaving_refuses_what_was_not_sent),
+		T(what_is_not_waited_for_is_ignored),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,8 +18,45 @@
 static struct contact_facts facts(const struct contacts *c, struct xfed_span local, struct xfed_span remote, uint64_t now_ms)
 {
 	struct contact_facts f;
-	contacts_facts(c, local, remote, now_ms, &f);
+	contact_facts(contacts_find(c, local, remote), now_ms, &f);
 	return f;
+}
+
+static int contacts_wrote(struct contacts *c, struct xfed_span local, struct xfed_span remote, uint64_t now_ms)
+{
+	struct contact *k = contacts_hold(c, NULL, local, remote);
+	if (k) {
+		contact_wrote(k, now_ms);
+	}
+	contacts_give_back(c, k, now_ms);
+	return k ? XFED_OK : XFED_ERR_NOMEM;
+}
+
+static int contacts_heard(struct contacts *c, struct xfed_span local, struct xfed_span remote, uint64_t now_ms)
+{
+	struct contact *k = contacts_hold(c, contacts_find(c, local, remote), local, remote);
+	if (k) {
+		contact_heard(k, now_ms);
+	}
+	contacts_give_back(c, k, now_ms);
+	return k ? XFED_OK : XFED_ERR_NOMEM;
+}
+
+static int contacts_trying(struct contacts *c, struct xfed_span local, struct xfed_span remote, uint64_t id, struct xfed_span type,
+	struct xfed_span thread, uint64_t now_ms)
+{
+	struct contact *k = contacts_hold(c, NULL, local, remote);
+	int rc = k ? contact_trying(k, id, type, thread) : XFED_ERR_NOMEM;
+	contacts_give_back(c, k, now_ms);
+	return rc;
+}
+
+static void contacts_tried(struct contacts *c, struct xfed_span local, struct xfed_span remote, uint64_t id, bool is_delivered, uint64_t now_ms)
+{
+	struct contact *k = contacts_find(c, local, remote);
+	if (k) {
+		contact_tried(k, id, is_delivered, now_ms);
+	}
 }
 
 static void writing_authorises_for_a_day_and_nobody_else(void **state)
@@ -229,6 +266,37 @@ static void a_pair_written_in_long_ago_is_one_of_a_stranger(void **state)
 	contacts_free(c);
 }
 
+/* However many others come: what a message on its way refers to stays, and has its place again afterwards. */
+static void what_is_held_is_not_forgotten(void **state)
+{
+	(void)state;
+	struct contacts *c;
+	assert_int_equal(contacts_new(2, &c), XFED_OK);
+	struct contact *dave = contacts_hold(c, NULL, DAVE, ALICE), *erin = contacts_hold(c, NULL, ERIN, ALICE);
+	assert_ptr_equal(contacts_hold(c, dave, DAVE, ALICE), dave); /* by two messages */
+	contact_heard(dave, 1);
+	contact_heard(erin, 1);
+	struct contact *third = contacts_hold(c, NULL, DAVE, XFED_SPAN("bob@partner.example"));
+	assert_int_equal(contacts_count(c), 3);
+	contacts_give_back(c, third, 2);
+	contacts_give_back(c, dave, 2);
+	contacts_tick(c, 3 * CONTACT_KEEP_MS);
+	assert_int_equal(contacts_count(c), 2);
+	assert_ptr_equal(contacts_find(c, DAVE, ALICE), dave);
+	assert_ptr_equal(contacts_find(c, ERIN, ALICE), erin);
+	contact_wrote(dave, 3 * CONTACT_KEEP_MS);
+	contacts_give_back(c, dave, 3 * CONTACT_KEEP_MS);
+	contacts_give_back(c, erin, 3 * CONTACT_KEEP_MS);
+	for (uint64_t i = 0; i < 3; i++) {
+		assert_int_equal(contacts_heard(c, ERIN, XFED_SPAN("mallory@partner.example"), 3 * CONTACT_KEEP_MS + i), XFED_OK);
+		assert_int_equal(contacts_count(c), 2);
+	}
+	assert_true(facts(c, DAVE, ALICE, 3 * CONTACT_KEEP_MS).is_authorised);
+	assert_null(contacts_find(c, ERIN, ALICE));
+	contacts_hold(c, dave, DAVE, ALICE);
+	contacts_free(c); /* those that are held too */
+}
+
 static void scenario(void)
 {
 	struct contacts *c;
@@ -261,6 +329,7 @@ int main(void)
 		cmocka_unit_test(the_one_not_used_for_longest_goes_first),
 		cmocka_unit_test(strangers_push_out_strangers_only),
 		cmocka_unit_test(a_pair_written_in_long_ago_is_one_of_a_stranger),
+		cmocka_unit_test(what_is_held_is_not_forgotten),
 		cmocka_unit_test(every_allocation_may_fail),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

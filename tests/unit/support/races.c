@@ -31,14 +31,13 @@ static void end_it(void *arg)
 int main(void)
 {
 	struct rt_loop *loop;
+	struct rt_job jobs[2] = { 0 };
 	alarm(PATIENCE_S);
 	if (pthread_barrier_init(&both, NULL, 2) != 0 || rt_loop_new(&loop) != XFED_OK) {
 		return 1;
 	}
 	for (int i = 0; i < 2; i++) {
-		if (rt_job_submit(loop, write_it, end_it, loop) != XFED_OK) {
-			return 1;
-		}
+		rt_job_start(&jobs[i], loop, write_it, end_it, loop);
 	}
 	rt_loop_run(loop);
 	rt_loop_free(loop);

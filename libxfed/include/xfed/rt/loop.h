@@ -47,9 +47,6 @@ void rt_post_init(struct rt_post *p, struct rt_loop *l, void (*fn)(void *arg), v
 void rt_post_schedule(struct rt_post *p);
 void rt_post_cancel(struct rt_post *p); /* always before its memory goes; fine when not scheduled or zeroed */
 
-/* The same where nobody owns it: `fn(arg)` runs once and cannot be cancelled. OK, NOMEM. */
-int rt_loop_post(struct rt_loop *l, void (*fn)(void *arg), void *arg);
-
 /* Like a post, but runs at the end of the turn, when all events and posts have run: gather, then write once. */
 void rt_post_at_turn_end(struct rt_post *p);
 

@@ -1,0 +1,75 @@
+/* Our metrics, for the gateways that ask for them. */
+#include "edge.h"
+
+struct batch {
+	struct edge_link *link;
+	Xfed__Metric metrics[256], *list[256];
+	Xfed__Field labels[256][RT_METRIC_LABELS_MAX + 1], *label_list[256][RT_METRIC_LABELS_MAX + 1];
+	struct xfed_arena strings;
+	size_t count;
+};
+
+static int flush_batch(struct batch *b, bool more)
+{
+	Xfed__Frame f = XFED__FRAME__INIT;
+	Xfed__Counters m = XFED__COUNTERS__INIT;
+	m.metrics = b->list;
+	m.n_metrics = b->count;
+	m.more = more;
+	f.body_case = XFED__FRAME__BODY_COUNTERS;
+	f.counters = &m;
+	int rc = proto_session_send(b->link->session, &f);
+	b->count = 0;
+	xfed_arena_reset(&b->strings);
+	return rc;
+}
+
+static int copy_labels(struct batch *b, size_t i, const struct rt_metric_sample *s)
+{
+	for (size_t n = 0; n < s->label_count; n++) {
+		Xfed__Field *f = &b->labels[i][n];
+		xfed__field__init(f);
+		f->name = (char *)xfed_arena_copy(&b->strings, s->labels[n].name).data;
+		f->value = (char *)xfed_arena_copy(&b->strings, s->labels[n].value).data;
+		if (!f->name || !f->value) {
+			return XFED_ERR_NOMEM;
+		}
+		b->label_list[i][n] = f;
+	}
+	b->metrics[i].labels = b->label_list[i];
+	b->metrics[i].n_labels = s->label_count;
+	return XFED_OK;
+}
+
+static int add_sample(void *user, const struct rt_metric_sample *s)
+{
+	struct batch *b = user;
+	if (b->count == XFED_ARRAY_LEN(b->metrics)) {
+		int rc = flush_batch(b, true);
+		if (rc != XFED_OK) {
+			return rc;
+		}
+	}
+	Xfed__Metric *m = &b->metrics[b->count];
+	xfed__metric__init(m);
+	m->name = (char *)xfed_arena_copy(&b->strings, s->name).data;
+	m->value = s->value;
+	if (!m->name || copy_labels(b, b->count, s) != XFED_OK) {
+		return XFED_ERR_NOMEM;
+	}
+	b->list[b->count++] = m;
+	return XFED_OK;
+}
+
+/* All our series to one gateway. When the link has no room the set is left out this time: the next one is complete again. */
+void edge_link_counters(struct edge_link *l)
+{
+	static struct batch b; /* large, and the loop has one thread */
+	b.link = l;
+	b.count = 0;
+	xfed_arena_init(&b.strings, 4 * 1024 * 1024);
+	if (rt_metrics_each(l->edge->core.d.metrics, add_sample, &b) == XFED_OK) {
+		flush_batch(&b, false);
+	}
+	xfed_arena_deinit(&b.strings);
+}

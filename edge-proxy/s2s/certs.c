@@ -1,0 +1,37 @@
+/*
+ * Certificates of live streams are judged again when trust or revocation lists were reloaded, when one expires, and from time to
+ * time. A stream that was proved by one that is not good any more is closed with the certificate's reason.
+ */
+#include "s2s/s2s_impl.h"
+
+/* At first also because trust may have been reloaded since its handshake began. */
+bool s2s_certs_hold(struct s2s_conn *c)
+{
+	struct s2s *s = c->s2s;
+	int64_t due_s;
+	if (c->is_closed || !c->machine) {
+		return false;
+	}
+	enum xfed_reason reason = xfed_s2s_judge_again(c->machine, s->creds, core_wall_s(s->core), &due_s);
+	s->certs_due_s = due_s < s->certs_due_s ? due_s : s->certs_due_s;
+	if (reason != XFED_REASON_NONE) {
+		s2s_conn_close(c, reason, "the certificate was judged again");
+	}
+	return reason == XFED_REASON_NONE;
+}
+
+void s2s_certs_judge(struct s2s *s)
+{
+	struct s2s_conn *c, *next;
+	s->certs_due_s = INT64_MAX;
+	HASH_ITER(hh, s->conns, c, next) {
+		s2s_certs_hold(c);
+	}
+}
+
+void s2s_certs_tick(struct s2s *s)
+{
+	if (core_wall_s(s->core) >= s->certs_due_s) {
+		s2s_certs_judge(s);
+	}
+}

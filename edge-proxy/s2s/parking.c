@@ -1,0 +1,48 @@
+/* Stanzas of partners that no gateway has been sent yet, by the stream they came over. */
+#include "s2s/s2s_impl.h"
+
+size_t s2s_parked(const struct s2s_incoming *in)
+{
+	return in->conn->parked_count;
+}
+
+/*
+ * Full: this stream is not read until the gateways have taken some. What stream management counts must not wait unacknowledged
+ * for long, so by number it waits only while they do take; then its partner hears that there is no room.
+ */
+void s2s_park(const struct s2s_incoming *in, size_t bytes, bool gateways_take)
+{
+	struct s2s_conn *c = in->conn;
+	bool is_counted = in->act->sm_number != 0;
+	c->parked_bytes += bytes;
+	c->parked_count++;
+	if (c->parked_bytes > c->s2s->config->limits.park_bytes) {
+		c->is_paused = true;
+	} else if (is_counted && c->parked_count >= XFED_DELIVERY_PARK_SLOW && !c->is_impatient && gateways_take) {
+		c->is_paused = true;
+		c->patience_ms = core_now(c->s2s->core) + XFED_DELIVERY_PARK_PATIENCE_MS;
+	}
+}
+
+static bool may_read_again(const struct s2s_conn *c)
+{
+	return c->is_paused && c->parked_bytes <= c->s2s->config->limits.park_bytes / 2 &&
+	       (!c->patience_ms || c->parked_count <= XFED_DELIVERY_PARK_SLOW / 2);
+}
+
+void s2s_unpark(struct s2s *s, uint64_t stream, size_t bytes)
+{
+	struct s2s_conn *c = s2s_conn_find(s, stream);
+	if (!c) {
+		return;
+	}
+	c->parked_bytes -= bytes < c->parked_bytes ? bytes : c->parked_bytes;
+	c->parked_count -= c->parked_count > 0;
+	c->is_impatient = false;
+	if (c->patience_ms) {
+		c->patience_ms = core_now(s->core) + XFED_DELIVERY_PARK_PATIENCE_MS;
+	}
+	if (may_read_again(c)) {
+		s2s_conn_resume(c);
+	}
+}

@@ -1,0 +1,83 @@
+/* What the policy in force says of pairs, and of streams that were opened under another one. */
+#include "s2s/s2s_impl.h"
+
+const struct xfed_policy *s2s_policy(const struct s2s *s)
+{
+	return s->policy;
+}
+
+const struct xfed_partner *s2s_partner(const struct s2s *s, struct xfed_span remote)
+{
+	return s->policy && remote.len > 0 ? xfed_policy_partner(s->policy, remote) : NULL;
+}
+
+bool s2s_is_local(const struct s2s *s, struct xfed_span domain)
+{
+	return s->policy && xfed_policy_is_local(s->policy, domain);
+}
+
+const char *s2s_partner_label(const struct s2s *s, struct xfed_span remote)
+{
+	const struct xfed_partner *p = s2s_partner(s, remote);
+	return p ? p->domain : "other";
+}
+
+enum xfed_reason s2s_policy_judge(const struct xfed_partner *partner, enum xfed_method method)
+{
+	if (!partner) {
+		return XFED_REASON_POLICY_PARTNER_UNLISTED;
+	}
+	if (xfed_partner_methods(partner) & method) {
+		return XFED_REASON_NONE;
+	}
+	return method == XFED_METHOD_EXTERNAL ? XFED_REASON_SASL_REQUIRED_MISSING : XFED_REASON_DIALBACK_NOT_ALLOWED;
+}
+
+enum xfed_reason s2s_policy_judge_pair(const struct s2s *s, struct xfed_span local, struct xfed_span remote, enum xfed_method method)
+{
+	const struct xfed_partner *partner = s2s_partner(s, remote);
+	if (partner && !xfed_policy_is_local(s->policy, local)) {
+		return XFED_REASON_STREAM_TO_UNKNOWN;
+	}
+	return s2s_policy_judge(partner, method);
+}
+
+/* Whether a live stream could be made again under the policy of now. */
+static enum xfed_reason judge(const struct s2s *s, const struct xfed_s2s_info *info)
+{
+	if (!xfed_policy_is_local(s->policy, info->local)) {
+		return XFED_REASON_STREAM_TO_UNKNOWN;
+	}
+	const struct xfed_partner *p = xfed_policy_partner(s->policy, info->remote);
+	return !p || info->is_authenticated ? s2s_policy_judge(p, info->method) : XFED_REASON_NONE;
+}
+
+static bool is_unlisted(const struct s2s_pair *p)
+{
+	return !s2s_partner(p->s2s, xfed_span_str(p->remote)) || !s2s_is_local(p->s2s, xfed_span_str(p->local));
+}
+
+/* The old one lives until the streams are judged: those that close may still look at what they were opened by. */
+void s2s_use_policy(struct s2s *s, struct xfed_policy *fresh)
+{
+	struct xfed_policy *old = s->policy;
+	struct s2s_conn *c, *next;
+	s->policy = fresh;
+	HASH_ITER(hh, s->conns, c, next) {
+		struct xfed_s2s_info info;
+		if (c->is_closed || !c->machine) {
+			continue;
+		}
+		xfed_s2s_info(c->machine, &info);
+		if (info.local.len == 0 || info.remote.len == 0) {
+			continue;
+		}
+		enum xfed_reason reason = judge(s, &info);
+		if (reason != XFED_REASON_NONE) {
+			s2s_conn_close(c, reason, "no longer allowed");
+		}
+	}
+	s2s_pairs_refuse(s, is_unlisted, XFED_REASON_POLICY_PARTNER_UNLISTED);
+	s2s_pairs_forget_backoff(s);
+	xfed_policy_free(old);
+}

@@ -1,0 +1,158 @@
+/* s2s: the room and its streams, as its own files see them. Pairs and items are in outbound.h, what is shared out in shares.h. */
+#ifndef S2S_S2S_IMPL_H
+#define S2S_S2S_IMPL_H
+
+#include "proto/check.h"
+#include "proto/deliver.h"
+#include "s2s/outbound.h"
+#include "s2s/s2s.h"
+#include "s2s/shares.h"
+#include "util/table.h"
+#include "xfed/rt/job.h"
+#include "xfed/rt/log.h"
+#include "xfed/rt/reach.h"
+#include "xfed/rt/source.h"
+#include "xfed/rt/tidy.h"
+
+struct s2s_steps;
+struct s2s_newest;
+
+struct s2s_conn {
+	struct s2s *s2s;
+	uint64_t id;
+	enum xfed_s2s_direction direction;
+	struct rt_stream *stream; /* NULL once handed to linger */
+	struct xfed_s2s *machine; /* NULL while an outgoing connection is not there yet */
+	struct rt_timer timer;
+	struct s2s_pair *pair; /* out: whose stream this is */
+	struct rt_job job;
+	struct xfed_tls *job_tls;
+	enum xfed_tls_result job_result;
+	uint64_t job_started_ms;
+	bool is_question; /* out: for questions of dialback */
+	bool has_decision, has_pair_decision, is_closed, is_established, has_refused;
+	bool is_paused;	  /* as much is parked as may be: not read until some of it is sent */
+	bool is_yielding; /* has had its part of this turn; goes on by itself */
+	unsigned turn_elements;
+	uint64_t charged_work;		  /* in: of the budget of its address */
+	uint64_t job_cpu_us, charged_job; /* in: what its handshake took; units of that which its address has paid */
+	struct rt_post go_on;
+	bool pair_is_local; /* of the pair decision */
+	bool is_saying;
+	struct xfed_buf say;	       /* what is to be said next: an answer as authoritative server */
+	bool has_served;	       /* in: a db:verify was answered */
+	bool is_driving;	       /* inside the machine's actions: a close waits */
+	enum xfed_reason close_reason; /* asked for meanwhile; NONE: nothing */
+	const char *close_text;
+	struct xfed_s2s_decision decision;
+	struct s2s_steps *steps;		  /* in: until it is authenticated */
+	struct s2s_newest *newest;		  /* in: set while this is the newest stream of its pair */
+	uint64_t superseded_ms, superseded_bytes; /* a newer one came then, and so many bytes had come in here */
+	struct s2s_tally *tally;		  /* in: the partner's count this stream is in; NULL: it has proved nothing yet */
+	size_t parked_bytes, parked_count;	  /* in: of stanzas that no gateway has been sent yet */
+	uint64_t patience_ms;			  /* in: paused for their number; read on at this time. 0: not */
+	bool is_impatient;			  /* in: it has come, and nothing has been sent since */
+	uint64_t stanzas_in, stanzas_out;
+	char address[RT_ADDR_TEXT];
+	UT_hash_handle hh; /* s2s->conns by id */
+};
+
+struct s2s {
+	struct core *core;
+	const struct s2s_user *user;
+	void *user_data;
+	const struct edge_config *config;
+	struct xfed_tls_creds *creds;
+	struct xfed_policy *policy; /* NULL: none yet */
+	enum xfed_reason why_not;   /* streams of partners may not prove themselves now; NONE: they may */
+	bool is_leaving;
+	struct rt_reach reach;
+	struct xfed_buf scratch;
+
+	uint64_t next_conn;
+	struct s2s_conn *conns;
+	size_t conn_count;
+	size_t incoming, asking;   /* streams of partners; of ours, those for questions of dialback */
+	size_t dialled, answering; /* of ours, those for stanzas and attempts at one; of these, for answers to partners alone */
+	int64_t certs_due_s;	   /* the first of the live streams' certificates is to be judged again */
+	uint64_t freed;		   /* streams that have ended or fallen asleep */
+	struct rt_tidy tidy;
+	struct s2s_probe *probes;
+
+	struct s2s_pair *pairs;
+	struct s2s_question *verdicts; /* to be told to the streams they came from */
+	struct rt_post tell_verdicts;
+
+	struct rt_sources callers, questioners; /* places of those who have proved nothing: streams, questions */
+	struct rt_sources work, handshakes;	/* what strangers have had us do; the TLS of it */
+	struct s2s_tally *tallies;
+	struct s2s_rate *rates;
+	struct s2s_newest *newest;
+};
+
+/* conn.c */
+int s2s_conn_accept(struct s2s *s, struct rt_stream *stream);
+/* Connects to the pair's next endpoint. OK or an error; then nothing was begun. */
+int s2s_conn_dial(struct s2s_pair *p, const struct rt_addr *to);
+void s2s_conn_event(struct s2s_conn *c, struct xfed_s2s_event *ev); /* VERDICT, ASK: never inside its own actions */
+void s2s_conn_close(struct s2s_conn *c, enum xfed_reason reason, const char *text);
+/* Writes a whole stanza to a stream that is READY; what xfed_s2s_send() returns. `c` may be gone unless it is OK, TOO_LARGE or AGAIN. */
+int s2s_conn_write(struct s2s_conn *c, struct xfed_span stanza);
+void s2s_conn_resume(struct s2s_conn *c);
+struct s2s_conn *s2s_conn_find(struct s2s *s, uint64_t id);
+void s2s_conns_close(struct s2s *s);
+
+/* inbound.c: who may talk to whom */
+void s2s_inbound_decide(struct s2s_conn *c, const struct xfed_s2s_action *act, struct xfed_s2s_decision *out);
+void s2s_inbound_pair(struct s2s_conn *c, const struct xfed_s2s_action *act);
+/* The stream has proved a pair: counted as the partner's. False: that has all it may have, and the stream closes. */
+bool s2s_inbound_proved(struct s2s_conn *c, const struct xfed_s2s_action *act);
+/* True: it was answered here, refused or dropped by rule. False: a gateway is to get it, or the stream closes over it. */
+bool s2s_inbound_stanza(struct s2s_conn *c, const struct xfed_s2s_action *act);
+
+/* answer.c: errors to the senders of stanzas */
+void s2s_refuse_stanza(struct s2s_conn *c, const struct xfed_s2s_action *act, enum xfed_reason reason);
+/* A STANZA_REFUSED: its sender hears the reason and the limit, unless it is one that gets no answer. */
+void s2s_refuse_users(struct s2s_conn *c, const struct xfed_s2s_action *act);
+/* Answers a stanza of a partner with an error where one may be sent. */
+void s2s_bounce(struct s2s *s, struct xfed_arena *a, const struct xfed_stanza *st, const struct xfed_stanza_error *err);
+
+/* iq.c */
+void s2s_iq(struct s2s_conn *c, const struct xfed_s2s_action *act);
+
+/* policy.c: what the policy in force says of pairs and of live streams */
+/* Whether a partner (NULL: not listed) may have proved itself, or be shown who we are, by this method: NONE, or why not. */
+enum xfed_reason s2s_policy_judge(const struct xfed_partner *partner, enum xfed_method method);
+/* The same for a pair of a domain of ours and one of a partner's. */
+enum xfed_reason s2s_policy_judge_pair(const struct s2s *s, struct xfed_span local, struct xfed_span remote, enum xfed_method method);
+const struct xfed_partner *s2s_partner(const struct s2s *s, struct xfed_span remote); /* NULL: not listed, or no policy yet */
+bool s2s_is_local(const struct s2s *s, struct xfed_span domain);
+
+/* superseded.c: a newer stream of a pair, and what becomes of the older */
+void s2s_newest_set(struct s2s_conn *c, struct xfed_span local, struct xfed_span remote);
+void s2s_newest_drop(struct s2s_conn *c);
+void s2s_newest_tick(struct s2s *s, uint64_t now_ms);
+
+/* certs.c: certificates of live streams, judged again */
+bool s2s_certs_hold(struct s2s_conn *c); /* once it is authenticated; false: they do not, and it is closed */
+void s2s_certs_judge(struct s2s *s);	 /* all of them: trust or revocation lists may have changed */
+void s2s_certs_tick(struct s2s *s);
+
+/* failure.c: what an attempt went through, for whoever keeps failures */
+void s2s_steps_add(struct s2s_steps **list, uint64_t now_ms, const char *step, bool ok, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+void s2s_steps_free(struct s2s_steps **list);
+void s2s_steps_of_stream(struct s2s_steps **list, uint64_t now_ms, const struct xfed_s2s_info *info, enum xfed_reason reason, const char *text);
+/* What may be behind an end that says nothing of itself, or NULL. */
+const char *s2s_failure_suspicion(const struct s2s *s, const struct xfed_s2s_info *info, enum xfed_reason reason);
+/* Tells it; `f` without time and steps. */
+void s2s_failure_send(struct s2s *s, struct proto_failure *f, const struct s2s_steps *steps);
+
+/* report.c: log, metrics and what is told of streams */
+void s2s_report_established(struct s2s_conn *c, const struct xfed_s2s_action *act);
+void s2s_report_closed(struct s2s_conn *c, const struct xfed_s2s_action *act);
+void s2s_report_pair_refused(struct s2s_conn *c, const struct xfed_s2s_action *act);
+void s2s_stream_facts(const struct s2s_conn *c, struct s2s_stream *out);
+
+void s2s_probes_close(struct s2s *s);
+
+#endif

@@ -1,0 +1,82 @@
+#include "s2s/s2s_impl.h"
+
+#include "xfed/mem.h"
+
+/*
+ * The newest authenticated stream that came in for a pair of domains. A partner that opens another one while an older is
+ * there may have lost that one without our knowing: the older has the establishment time to show a sign of life, then it
+ * goes with the stream error `conflict`.
+ */
+struct s2s_newest {
+	uint64_t conn;
+	UT_hash_handle hh;
+	char key[]; /* "local remote" */
+};
+
+static void suspect(struct s2s *s, uint64_t id)
+{
+	struct s2s_conn *old = s2s_conn_find(s, id);
+	if (!old || old->is_closed || old->superseded_ms > 0) {
+		return;
+	}
+	old->superseded_ms = core_now(s->core);
+	old->superseded_bytes = rt_stream_bytes_in(old->stream);
+}
+
+void s2s_newest_set(struct s2s_conn *c, struct xfed_span local, struct xfed_span remote)
+{
+	struct s2s *s = c->s2s;
+	char key[2 * XFED_JID_PART_BYTES + 2];
+	size_t len = local.len + remote.len + 1;
+	struct s2s_newest *n = NULL;
+	if (c->newest || len >= sizeof(key)) {
+		return; /* the stream's first pair speaks for it */
+	}
+	snprintf(key, sizeof(key), "%.*s %.*s", (int)local.len, local.data, (int)remote.len, remote.data);
+	HASH_FIND(hh, s->newest, key, len, n);
+	if (n) {
+		suspect(s, n->conn);
+		struct s2s_conn *old = s2s_conn_find(s, n->conn);
+		if (old) {
+			old->newest = NULL;
+		}
+	} else {
+		n = xfed_calloc(1, sizeof(*n) + len + 1);
+		if (!n) {
+			return;
+		}
+		memcpy(n->key, key, len + 1);
+		HASH_ADD(hh, s->newest, key[0], len, n);
+		if (!XFED_TABLE_ADDED(n)) {
+			xfed_free(n);
+			return;
+		}
+	}
+	n->conn = c->id;
+	c->newest = n;
+}
+
+void s2s_newest_drop(struct s2s_conn *c)
+{
+	if (c->newest) {
+		HASH_DELETE(hh, c->s2s->newest, c->newest);
+		xfed_free(c->newest);
+		c->newest = NULL;
+	}
+}
+
+/* Once a second. */
+void s2s_newest_tick(struct s2s *s, uint64_t now_ms)
+{
+	struct s2s_conn *c, *next;
+	HASH_ITER(hh, s->conns, c, next) {
+		if (c->is_closed || c->superseded_ms == 0 || now_ms < c->superseded_ms + s->config->limits.establish_timeout_ms) {
+			continue;
+		}
+		bool is_silent = rt_stream_bytes_in(c->stream) == c->superseded_bytes;
+		c->superseded_ms = 0;
+		if (is_silent) {
+			s2s_conn_close(c, XFED_REASON_STREAM_REPLACED, "a newer stream of the pair took over");
+		}
+	}
+}

@@ -1,0 +1,12 @@
+/* Checks of gateway.yaml: for single values (rows of the table) and across keys (after a load). */
+#ifndef GATEWAY_CONFIG_IMPL_H
+#define GATEWAY_CONFIG_IMPL_H
+
+#include "config/config.h"
+
+int config_convert_next_hop(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted);
+
+/* "sip:HOST[:PORT][;transport=udp|tcp|tls][;lr]"; without transport NONE, without port 0. OK, INVALID, NOMEM. */
+int config_parse_next_hop(struct xfed_arena *a, struct xfed_span uri, struct rt_conf_address *out);
+
+#endif

@@ -1,0 +1,423 @@
+#include "im/attempts.h"
+
+#include <utlist.h>
+
+#include "xfed/limits.h"
+
+#define LATE_MS 2000
+
+struct attempts {
+	struct recipients *recipients;
+	struct attempt *by_id;
+	struct attempt *actions; /* each message has at most one that has not come out */
+	struct attempt *to_send;
+	attempt_origin_fn *origin;
+	void *user;
+};
+
+const char *attempt_state_name(enum attempt_state s)
+{
+	switch (s) {
+#define X(id, name)                                                                                                                                  \
+	case ATTEMPT_##id:                                                                                                                           \
+		return name;
+		ATTEMPT_STATES(X)
+#undef X
+	}
+	return "";
+}
+
+int attempts_new(const struct recipients_limits *limits, attempt_origin_fn *origin, void *user, struct attempts **out)
+{
+	struct attempts *a = *out = xfed_calloc(1, sizeof(*a));
+	if (!a) {
+		return XFED_ERR_NOMEM;
+	}
+	a->origin = origin;
+	a->user = user;
+	int rc = recipients_new(limits, &a->recipients);
+	if (rc != XFED_OK) {
+		xfed_free(a);
+		*out = NULL;
+	}
+	return rc;
+}
+
+void attempts_free(struct attempts *a)
+{
+	if (a) {
+		recipients_free(a->recipients);
+		xfed_free(a);
+	}
+}
+
+void attempts_set_limits(struct attempts *a, const struct recipients_limits *limits)
+{
+	recipients_set_limits(a->recipients, limits);
+}
+
+/* ---- lists ---- */
+
+static void unlist(struct attempt *t)
+{
+	if (t->list) {
+		DL_DELETE(*t->list, t);
+		t->list = NULL;
+	}
+}
+
+static void enlist(struct attempt *t, struct attempt **list)
+{
+	unlist(t);
+	DL_APPEND(*list, t);
+	t->list = list;
+}
+
+static void act(struct attempts *a, struct attempt *t, enum attempt_action_kind kind)
+{
+	t->pending = kind;
+	enlist(t, &a->actions);
+}
+
+bool attempts_next(struct attempts *a, struct attempt_action *out)
+{
+	struct attempt *t = a->actions;
+	if (!t) {
+		return false;
+	}
+	unlist(t);
+	*out = (struct attempt_action){ .kind = t->pending, .attempt = t, .end = t->end };
+	if (t->pending == ATTEMPT_NEXT_PLACE) {
+		enlist(t, &a->to_send);
+	}
+	return true;
+}
+
+struct attempt *attempts_find(struct attempts *a, uint64_t id)
+{
+	struct attempt *t = NULL;
+	HASH_FIND(hh, a->by_id, &id, sizeof(id), t);
+	return t;
+}
+
+static struct attempt *find_in(struct attempts *a, uint64_t id, enum attempt_state state)
+{
+	struct attempt *t = attempts_find(a, id);
+	return t && t->state == state ? t : NULL;
+}
+
+int attempts_add(struct attempts *a, struct attempt *t, struct xfed_span address)
+{
+	t->state = ATTEMPT_QUEUED;
+	HASH_ADD(hh, a->by_id, id, sizeof(t->id), t);
+	if (!XFED_TABLE_ADDED(t)) {
+		return XFED_ERR_NOMEM;
+	}
+	int rc = recipients_add(a->recipients, address, &t->item);
+	if (rc != XFED_OK) {
+		HASH_DELETE(hh, a->by_id, t);
+	}
+	return rc;
+}
+
+/* ---- ends ---- */
+
+static void take_out(struct attempts *a, struct attempt *t)
+{
+	unlist(t);
+	HASH_DELETE(hh, a->by_id, t);
+	recipients_remove(a->recipients, &t->item);
+	t->places = NULL;
+	t->state = ATTEMPT_ENDED;
+}
+
+struct attempt *attempts_drop(struct attempts *a)
+{
+	struct attempt *t = a->actions ? a->actions : a->by_id;
+	if (t && t->state == ATTEMPT_ENDED) {
+		unlist(t);
+	} else if (t) {
+		take_out(a, t);
+	}
+	return t;
+}
+
+static void end(struct attempts *a, struct attempt *t, struct attempt_end how)
+{
+	take_out(a, t);
+	t->end = how;
+	act(a, t, ATTEMPT_END);
+}
+
+static void refuse(struct attempts *a, struct attempt *t, enum xfed_reason reason, const char *text)
+{
+	end(a, t, (struct attempt_end){ .fate = ATTEMPT_REFUSED, .reason = reason, .text = text });
+}
+
+static void be_uncertain(struct attempts *a, struct attempt *t, enum xfed_reason reason)
+{
+	end(a, t, (struct attempt_end){ .fate = ATTEMPT_UNCERTAIN, .reason = reason });
+}
+
+/* The queue behind one that timed out would time out too: it is refused at once. */
+static void refuse_behind(struct attempts *a, struct attempt *t)
+{
+	struct recipient_item *it;
+	while ((it = recipients_behind(&t->item))) {
+		refuse(a, (struct attempt *)it, XFED_REASON_SIP_SERVER_TIMEOUT, "the message before this one got no answer");
+	}
+}
+
+/* ---- what may begin ---- */
+
+enum verdict { MAY, TOO_LATE, LINK_GONE, EDGE_LEAVES };
+
+static struct attempt_origin origin_of(const struct attempts *a, const struct attempt *t, uint64_t now_ms)
+{
+	struct attempt_origin o = { .has_ended = true };
+	if (t->run) {
+		a->origin(a->user, t->run, now_ms, &o);
+	}
+	return o;
+}
+
+static enum verdict may_begin(const struct attempt *t, const struct attempt_origin *o, uint64_t now_ms)
+{
+	if (t->item.deadline_ms < now_ms + XFED_DELIVERY_SIP_LEFT_MS) {
+		return TOO_LATE;
+	}
+	if (o->has_ended) {
+		return MAY;
+	}
+	return o->gone_ms > ATTEMPT_LINK_GONE_MS ? LINK_GONE : o->is_leaving ? EDGE_LEAVES : MAY;
+}
+
+/* False: it cannot be sent any more and has ended. */
+static bool keep_or_end(struct attempts *a, struct attempt *t, const struct attempt_origin *o, uint64_t now_ms)
+{
+	switch (may_begin(t, o, now_ms)) {
+	case MAY:
+		return true;
+	case TOO_LATE:
+		refuse(a, t, XFED_REASON_DELIVERY_DEADLINE, NULL);
+		break;
+	case LINK_GONE:
+		if (t->state != ATTEMPT_READY) {
+			return true; /* a link that resumes asks for it, a new run of the edge decides, or its time passes */
+		}
+		refuse(a, t, XFED_REASON_CHANNEL_DOWN, NULL); /* acknowledged: the edge waits for our word */
+		break;
+	case EDGE_LEAVES:
+		refuse(a, t, XFED_REASON_CHANNEL_DOWN, "the edge goes out of service");
+		break;
+	}
+	return false;
+}
+
+static void locate(struct attempts *a, struct attempt *t)
+{
+	t->state = ATTEMPT_LOCATING;
+	act(a, t, ATTEMPT_LOCATE);
+}
+
+static void begin(struct attempts *a, struct attempt *t, uint64_t now_ms)
+{
+	struct attempt_origin o = origin_of(a, t, now_ms);
+	if (!keep_or_end(a, t, &o, now_ms)) {
+		return;
+	}
+	if (o.has_ended) {
+		locate(a, t);
+	} else {
+		t->state = ATTEMPT_ASKED;
+		act(a, t, ATTEMPT_ASK);
+	}
+}
+
+void attempts_turn(struct attempts *a, uint64_t now_ms)
+{
+	struct recipient_item *it;
+	while ((it = recipients_next(a->recipients))) {
+		begin(a, (struct attempt *)it, now_ms);
+	}
+}
+
+/* ---- the edge ---- */
+
+void attempts_acked(struct attempts *a, uint64_t id)
+{
+	struct attempt *t = find_in(a, id, ATTEMPT_ASKED);
+	if (t) {
+		locate(a, t);
+	}
+}
+
+void attempts_not_ours(struct attempts *a, uint64_t id)
+{
+	struct attempt *t = find_in(a, id, ATTEMPT_ASKED);
+	if (t) {
+		end(a, t, (struct attempt_end){ .fate = ATTEMPT_LET_GO });
+	}
+}
+
+static bool is_before_sending(const struct attempt *t)
+{
+	return t->state == ATTEMPT_QUEUED || t->state == ATTEMPT_ASKED;
+}
+
+void attempts_run_ended(struct attempts *a, const void *run, bool may_take_over)
+{
+	struct recipient_item *next;
+	for (struct recipient_item *it = recipients_iterate(a->recipients, NULL); it; it = next) {
+		struct attempt *t = (struct attempt *)it;
+		next = recipients_iterate(a->recipients, it);
+		if (t->run != run || !is_before_sending(t)) {
+			continue;
+		}
+		if (!may_take_over) {
+			be_uncertain(a, t, XFED_REASON_DELIVERY_UNCERTAIN);
+		} else if (t->state == ATTEMPT_ASKED) {
+			locate(a, t); /* those that wait for their turn find out when it comes */
+		}
+	}
+}
+
+/* ---- SIP ---- */
+
+void attempts_located(struct attempts *a, uint64_t id, struct sip_failover *places)
+{
+	struct attempt *t = find_in(a, id, ATTEMPT_LOCATING);
+	if (t) {
+		t->places = places;
+		t->state = ATTEMPT_READY;
+		enlist(t, &a->to_send);
+	}
+}
+
+void attempts_not_located(struct attempts *a, uint64_t id, enum xfed_reason reason)
+{
+	struct attempt *t = find_in(a, id, ATTEMPT_LOCATING);
+	if (t) {
+		refuse(a, t, XFED_REASON_SIP_SERVER_UNREACHABLE, xfed_reason_code(reason));
+	}
+}
+
+struct attempt *attempts_next_send(struct attempts *a, uint64_t now_ms)
+{
+	struct attempt *t;
+	while ((t = a->to_send)) {
+		struct attempt_origin o = origin_of(a, t, now_ms);
+		unlist(t);
+		if (keep_or_end(a, t, &o, now_ms)) {
+			t->state = ATTEMPT_SENT;
+			return t;
+		}
+	}
+	return NULL;
+}
+
+void attempts_unsent(struct attempts *a, uint64_t id, enum xfed_reason reason, const char *text)
+{
+	struct attempt *t = find_in(a, id, ATTEMPT_SENT);
+	if (t) {
+		refuse(a, t, reason, text);
+	}
+}
+
+/* Another place, by a new branch; only where it is certain that nobody has taken the request. */
+static bool try_next(struct attempts *a, struct attempt *t, enum sip_attempt_end how, int status, bool was_written, uint64_t now_ms)
+{
+	struct attempt_origin o = origin_of(a, t, now_ms);
+	if (may_begin(t, &o, now_ms) != MAY || !sip_failover_next(t->places, how, status, was_written)) {
+		return false;
+	}
+	t->state = ATTEMPT_READY;
+	act(a, t, ATTEMPT_NEXT_PLACE);
+	return true;
+}
+
+void attempts_response(struct attempts *a, uint64_t id, int status, uint64_t now_ms)
+{
+	struct attempt *t = find_in(a, id, ATTEMPT_SENT);
+	if (!t || status < 200) {
+		return;
+	}
+	/* 482 to a repeat: the first one is being served, or was. */
+	bool is_delivered = status < 300 || (status == 482 && t->is_repeat);
+	if (!is_delivered && try_next(a, t, SIP_ATTEMPT_RESPONSE, status, true, now_ms)) {
+		return;
+	}
+	if (status == 408) {
+		refuse_behind(a, t); /* a proxy's word for a time-out */
+	}
+	end(a, t, (struct attempt_end){ .fate = is_delivered ? ATTEMPT_DELIVERED : ATTEMPT_REFUSED, .status = status });
+}
+
+void attempts_timeout(struct attempts *a, uint64_t id, bool was_written)
+{
+	struct attempt *t = find_in(a, id, ATTEMPT_SENT);
+	if (!t) {
+		return;
+	}
+	refuse_behind(a, t);
+	if (was_written) {
+		be_uncertain(a, t, XFED_REASON_SIP_SERVER_TIMEOUT);
+	} else {
+		refuse(a, t, XFED_REASON_SIP_SERVER_UNREACHABLE, NULL);
+	}
+}
+
+void attempts_broken(struct attempts *a, uint64_t id, bool was_written, uint64_t now_ms)
+{
+	struct attempt *t = find_in(a, id, ATTEMPT_SENT);
+	if (!t || try_next(a, t, SIP_ATTEMPT_ERROR, 0, was_written, now_ms)) {
+		return;
+	}
+	if (was_written) {
+		be_uncertain(a, t, XFED_REASON_DELIVERY_UNCERTAIN);
+	} else {
+		refuse(a, t, XFED_REASON_SIP_SERVER_UNREACHABLE, NULL);
+	}
+}
+
+/* ---- time, and the way out ---- */
+
+void attempts_tick(struct attempts *a, uint64_t now_ms)
+{
+	struct recipient_item *next;
+	for (struct recipient_item *it = recipients_iterate(a->recipients, NULL); it; it = next) {
+		struct attempt *t = (struct attempt *)it;
+		next = recipients_iterate(a->recipients, it);
+		if (is_before_sending(t)) {
+			struct attempt_origin o = origin_of(a, t, now_ms);
+			keep_or_end(a, t, &o, now_ms);
+		}
+	}
+}
+
+void attempts_give_up(struct attempts *a)
+{
+	struct recipient_item *it;
+	while ((it = recipients_iterate(a->recipients, NULL))) {
+		struct attempt *t = (struct attempt *)it;
+		if (t->state == ATTEMPT_SENT) {
+			be_uncertain(a, t, XFED_REASON_DELIVERY_UNCERTAIN);
+		} else {
+			refuse(a, t, XFED_REASON_CHANNEL_DOWN, "the gateway goes out of service");
+		}
+	}
+}
+
+size_t attempts_count(const struct attempts *a)
+{
+	return recipients_count(a->recipients);
+}
+
+size_t attempts_late(const struct attempts *a, uint64_t now_ms)
+{
+	size_t n = 0;
+	for (struct recipient_item *it = recipients_iterate(a->recipients, NULL); it; it = recipients_iterate(a->recipients, it)) {
+		n += it->deadline_ms + LATE_MS < now_ms;
+	}
+	return n;
+}

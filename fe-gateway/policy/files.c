@@ -1,0 +1,132 @@
+/* Everything that files say: loaded and checked together, so that a start, a reload and --check-config judge alike. */
+#include "policy/policy_impl.h"
+
+#include <gnutls/crypto.h>
+#include <stdio.h>
+
+#include "policy/partner_file.h"
+#include "xfed/dialback.h"
+#include "xfed/mem.h"
+#include "xfed/rt/process.h"
+
+static void complain(struct rt_conf_errors *errors, const char *file, const char *key, const char *text)
+{
+	rt_conf_errors_add(errors, false, XFED_REASON_CONFIG_VALUE_INVALID, file, 0, 0, key, "%s", text);
+}
+
+static int load_creds(const char *certificate, const char *key, const char *ca, struct xfed_tls_creds **out, char error[256])
+{
+	struct rt_pem_pair pair = { certificate, key };
+	struct rt_pem_files files = { .pairs = &pair, .pair_count = 1, .ca = ca };
+	return rt_creds_load(&files, out, error);
+}
+
+static int load_certificates(const char *path, struct rt_conf_errors *errors, struct policy_files *f)
+{
+	const struct gateway_config *c = f->config;
+	char error[256];
+	int rc = load_creds(c->channel.certificate, c->channel.key, c->channel.ca, &f->channel_creds, error);
+	if (rc != XFED_OK) {
+		complain(errors, path, "channel", error);
+	}
+	if (c->sip.certificate && c->sip.key && c->sip.ca) {
+		int other = load_creds(c->sip.certificate, c->sip.key, c->sip.ca, &f->sip_creds, error);
+		if (other != XFED_OK) {
+			complain(errors, path, "sip", error);
+			rc = other;
+		}
+	}
+	return rc;
+}
+
+static int make_snapshot(struct policy_files *f)
+{
+	xfed_buf_clear(&f->snapshot);
+	int rc = xfed_policy_encode(f->partners, &f->snapshot);
+	return rc == XFED_OK ? proto_transfer_hash(xfed_buf_span(&f->snapshot), f->hash) : rc;
+}
+
+int policy_files_secret(struct policy_files *f, const uint8_t key[CORE_KEY_BYTES])
+{
+	static const char purpose[] = "xfed dialback secret";
+	uint8_t secret[32];
+	char hash[XFED_DIALBACK_HEX + 1];
+	if (xfed_policy_dialback_current(f->partners).len > 0) {
+		return XFED_OK;
+	}
+	if (gnutls_hmac_fast(GNUTLS_MAC_SHA256, key, CORE_KEY_BYTES, purpose, sizeof(purpose) - 1, secret) != 0) {
+		return XFED_ERR_LIBRARY;
+	}
+	int rc = xfed_dialback_hash(xfed_span_make(secret, sizeof(secret)), hash);
+	if (rc == XFED_OK) {
+		rc = xfed_policy_set_dialback(f->partners, xfed_span_str(hash), (struct xfed_span){ NULL, 0 });
+	}
+	xfed_wipe(secret, sizeof(secret));
+	xfed_wipe(hash, sizeof(hash));
+	return rc == XFED_OK ? make_snapshot(f) : rc;
+}
+
+static int load_policy(const char *path, struct rt_conf_errors *errors, struct policy_files *f)
+{
+	int rc = partner_dir_load(f->config->partners_dir, f->config, errors, &f->partners);
+	if (rc != XFED_OK) {
+		return rc;
+	}
+	rc = make_snapshot(f);
+	if (rc != XFED_OK) {
+		complain(errors, path, "partners_dir", rc == XFED_ERR_LIMIT ? "all partners together are larger than 64 MiB" : "out of memory");
+	}
+	return rc;
+}
+
+/* All of it, even when something is wrong already: the operator wants to see everything at once. */
+static int load_all(const char *path, struct rt_conf_errors *errors, struct policy_files *f)
+{
+	int rc = gateway_config_load(path, errors, &f->config);
+	if (rc != XFED_OK) {
+		return rc;
+	}
+	rt_conf_check_files(&f->config->doc);
+	bool may_be_missing = !rt_conf_is_set(&f->config->doc, f->config, "access_dir");
+	int certificates = load_certificates(path, errors, f);
+	int policy = load_policy(path, errors, f);
+	int access = access_dir_load(f->config->access_dir, may_be_missing, errors, &f->access);
+	f->config->doc.errors = NULL; /* the collector is the caller's */
+	return certificates != XFED_OK ? certificates : policy != XFED_OK ? policy : access;
+}
+
+int policy_files_load(const char *path, struct rt_conf_errors *errors, struct policy_files **out)
+{
+	struct policy_files *f = xfed_calloc(1, sizeof(*f));
+	*out = NULL;
+	if (!f) {
+		return XFED_ERR_NOMEM;
+	}
+	xfed_buf_init(&f->snapshot, XFED_POLICY_BYTES_MAX);
+	int rc = load_all(path, errors, f);
+	if (rc != XFED_OK) {
+		policy_files_free(f);
+		return rc;
+	}
+	*out = f;
+	return XFED_OK;
+}
+
+void policy_files_free(struct policy_files *f)
+{
+	if (!f) {
+		return;
+	}
+	access_set_free(f->access);
+	xfed_policy_free(f->partners);
+	xfed_buf_wipe(&f->snapshot);
+	xfed_tls_creds_unref(f->channel_creds);
+	xfed_tls_creds_unref(f->sip_creds);
+	gateway_config_free(f->config);
+	xfed_free(f);
+}
+
+const struct gateway_config *policy_files_config(const struct policy_files *f)
+{
+	return f->config;
+}

@@ -1,0 +1,179 @@
+/* What is in force: the files, their revision, and what everybody asks of them. */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "policy/policy_impl.h"
+#include "xfed/hash.h"
+#include "xfed/mem.h"
+#include "xfed/rt/log.h"
+
+const struct gateway_config *policy_config(const struct policy *p)
+{
+	return p->files->config;
+}
+
+const struct xfed_policy *policy_partners(const struct policy *p)
+{
+	return p->files->partners;
+}
+
+struct xfed_tls_creds *policy_channel_creds(const struct policy *p)
+{
+	return p->files->channel_creds;
+}
+
+struct xfed_tls_creds *policy_sip_creds(const struct policy *p)
+{
+	return p->files->sip_creds;
+}
+
+const struct proto_revision *policy_revision(const struct policy *p)
+{
+	return &p->revision;
+}
+
+struct xfed_span policy_snapshot(const struct policy *p)
+{
+	return xfed_buf_span(&p->files->snapshot);
+}
+
+/* ---- partners and users ---- */
+
+const struct xfed_partner *policy_partner(const struct policy *p, struct xfed_span domain)
+{
+	return domain.len > 0 ? xfed_policy_partner(p->files->partners, domain) : NULL;
+}
+
+uint64_t policy_partner_share(const struct policy *p, struct xfed_span domain)
+{
+	const struct xfed_partner *partner = policy_partner(p, domain);
+	return partner ? xfed_hash_bytes(partner->domain, strlen(partner->domain)) : 0;
+}
+
+const char *policy_partner_label(const struct policy *p, struct xfed_span domain)
+{
+	const struct xfed_partner *partner = policy_partner(p, domain);
+	return partner ? partner->domain : "other";
+}
+
+void policy_partner_path(const struct policy *p, const struct xfed_partner *partner, char out[512])
+{
+	const char *dir = p->files->config->partners_dir;
+	struct xfed_arena a;
+	struct xfed_span ascii;
+	xfed_arena_init(&a, 16384);
+	snprintf(out, 512, "%.200s/%.255s.yaml", dir, partner->domain);
+	if (access(out, F_OK) != 0 && xfed_jid_domain_ascii(&a, xfed_span_str(partner->domain), &ascii) == XFED_OK) {
+		snprintf(out, 512, "%.200s/%.*s.yaml", dir, (int)(ascii.len > 255 ? 255 : ascii.len), ascii.data);
+	}
+	xfed_arena_deinit(&a);
+}
+
+bool policy_access(const struct policy *p, const struct xfed_jid *user, const char **rule)
+{
+	return access_set_allows(p->files->access, user, rule);
+}
+
+/* ---- the revision ---- */
+
+void policy_announce(const struct policy *p, const char *event)
+{
+	rt_metric_set(p->core->d.metrics, RT_M_POLICY_REVISION, (double)p->revision.counter, RT_NO_LABELS);
+	rt_log(RT_LOG_INFO, event, RT_KV_U64("epoch", p->revision.epoch), RT_KV_U64("revision", p->revision.counter),
+		RT_KV_U64("partners", xfed_policy_partner_count(p->files->partners)),
+		RT_KV_U64("domains", xfed_policy_local_count(p->files->partners)), RT_END);
+}
+
+bool policy_next_revision(struct proto_revision *r, const struct policy_files *f)
+{
+	if (r->counter > 0 && memcmp(r->hash, f->hash, sizeof(r->hash)) == 0) {
+		return false;
+	}
+	r->counter++;
+	memcpy(r->hash, f->hash, sizeof(r->hash));
+	return true;
+}
+
+/* ---- start and end ---- */
+
+static void kept(struct store_batch *b)
+{
+	(void)b; /* no thread of the store runs yet: this is still inside store_submit() */
+}
+
+static int keep_revision(struct policy *p, char error[256])
+{
+	struct store_batch b;
+	store_batch_init(&b, kept);
+	int rc = store_put_revision(&b, &p->revision);
+	if (rc == XFED_OK) {
+		store_submit(p->store, &b);
+		rc = b.written;
+		snprintf(error, 256, "%s", b.error);
+	}
+	store_batch_deinit(&b);
+	return rc;
+}
+
+static int come_into_force(struct policy *p, char error[256])
+{
+	struct store_facts facts;
+	int rc = store_load_facts(p->store, &facts, error);
+	if (rc != XFED_OK) {
+		return rc;
+	}
+	memcpy(p->core->id_key, facts.key, sizeof(p->core->id_key));
+	xfed_wipe(facts.key, sizeof(facts.key));
+	p->revision = facts.revision;
+	rc = policy_files_secret(p->files, p->core->id_key);
+	if (rc != XFED_OK) {
+		snprintf(error, 256, "the dialback secret could not be made");
+		return rc;
+	}
+	if (policy_next_revision(&p->revision, p->files)) {
+		rc = keep_revision(p, error);
+	}
+	if (rc == XFED_OK) {
+		policy_announce(p, "policy.loaded");
+	}
+	return rc;
+}
+
+int policy_new(struct core *core, struct store *store, const char *path, struct policy_files *files, const struct policy_user *user, void *user_data,
+	struct policy **out, char error[256])
+{
+	struct policy *p = xfed_calloc(1, sizeof(*p));
+	char *copy = xfed_strdup(path);
+	*out = NULL;
+	snprintf(error, 256, "out of memory");
+	if (!p || !copy) {
+		policy_files_free(files);
+		xfed_free(copy);
+		xfed_free(p);
+		return XFED_ERR_NOMEM;
+	}
+	*p = (struct policy){ .core = core, .store = store, .path = copy, .files = files, .user = user, .user_data = user_data };
+	int rc = come_into_force(p, error);
+	if (rc != XFED_OK) {
+		policy_free(p);
+		return rc;
+	}
+	*out = p;
+	return XFED_OK;
+}
+
+void policy_stop(struct policy *p)
+{
+	if (p) {
+		p->is_stopped = true;
+	}
+}
+
+void policy_free(struct policy *p)
+{
+	if (p) {
+		policy_files_free(p->files);
+		xfed_free(p->path);
+		xfed_free(p);
+	}
+}

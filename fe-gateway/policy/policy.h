@@ -1,0 +1,76 @@
+/*
+ * policy: who may write to whom. All that files say (gateway.yaml, partners.d, access.d, certificates) is loaded and checked
+ * together, is in force until a reload swaps it whole, and has a revision that the edges know it by.
+ *
+ *   files      what one load has found: immutable
+ *   revision   the number of what is in force; it grows when the snapshot differs, and is in the store before anybody hears of it
+ *   snapshot   the partners as bytes, for the edges; it carries the dialback secret
+ *   reload     files are read and checked on a worker; where anything is wrong, what is in force stays
+ *
+ * May call: core, config, store.
+ */
+#ifndef GATEWAY_POLICY_H
+#define GATEWAY_POLICY_H
+
+#include "config/config.h"
+#include "core/core.h"
+#include "proto/transfer.h"
+#include "store/store.h"
+#include "xfed/jid.h"
+#include "xfed/policy.h"
+#include "xfed/tls.h"
+
+/* ---- what files say ---- */
+
+struct policy_files;
+
+/* OK; INVALID (`errors` say why) or NOMEM leave `*out` NULL. Blocks: at the start, and for a reload on a worker. */
+int policy_files_load(const char *path, struct rt_conf_errors *errors, struct policy_files **out);
+void policy_files_free(struct policy_files *f); /* NULL is fine */
+const struct gateway_config *policy_files_config(const struct policy_files *f);
+
+/* ---- what is in force ---- */
+
+struct policy;
+
+struct policy_user {
+	/* Other files are in force. `is_new`: the snapshot too, under another revision; its bytes lie elsewhere in any case. */
+	void (*swapped)(void *user, bool is_new);
+};
+
+/*
+ * `files`, loaded from `path`, come into force (and are freed with it, or where this fails). A restart with the same files keeps
+ * the revision of the store; others are the next one. OK, or an error with one sentence in `error`.
+ */
+int policy_new(struct core *core, struct store *store, const char *path, struct policy_files *files, const struct policy_user *user, void *user_data,
+	struct policy **out, char error[256]);
+void policy_stop(struct policy *p); /* a reload under way comes to nothing; NULL is fine */
+void policy_free(struct policy *p); /* when the loop is gone; NULL is fine */
+
+/* All borrowed until the next swap. */
+const struct gateway_config *policy_config(const struct policy *p);
+const struct xfed_policy *policy_partners(const struct policy *p);
+struct xfed_tls_creds *policy_channel_creds(const struct policy *p);
+struct xfed_tls_creds *policy_sip_creds(const struct policy *p); /* NULL: nothing uses tls */
+const struct proto_revision *policy_revision(const struct policy *p);
+struct xfed_span policy_snapshot(const struct policy *p);
+
+const struct xfed_partner *policy_partner(const struct policy *p, struct xfed_span domain); /* NULL: not listed */
+uint64_t policy_partner_share(const struct policy *p, struct xfed_span domain);		    /* one number per partner, whichever of its domains */
+const char *policy_partner_label(const struct policy *p, struct xfed_span domain);	    /* for metrics: bounded by what is listed */
+void policy_partner_path(const struct policy *p, const struct xfed_partner *partner, char out[512]); /* the file it comes from */
+
+/*
+ * Whether the local user (a normalised bare JID) may use federation. `*rule` becomes the name of the rule that decided, or NULL
+ * where none did.
+ */
+bool policy_access(const struct policy *p, const struct xfed_jid *user, const char **rule);
+
+/* ---- reload ---- */
+
+/* `reply` (zeroed: nobody asked) comes when it is done. */
+void policy_reload(struct policy *p, struct rt_reply reply);
+void policy_check(struct policy *p, struct rt_reply reply); /* the same without the swap */
+bool policy_is_reloading(const struct policy *p);
+
+#endif

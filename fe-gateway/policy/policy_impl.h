@@ -1,0 +1,41 @@
+/* Between the files of policy: files.c loads, policy.c keeps what is in force, reload.c makes the next. */
+#ifndef GATEWAY_POLICY_IMPL_H
+#define GATEWAY_POLICY_IMPL_H
+
+#include "policy/access_file.h"
+#include "policy/policy.h"
+#include "xfed/buf.h"
+
+struct policy_files {
+	struct gateway_config *config;
+	struct xfed_tls_creds *channel_creds, *sip_creds;
+	struct access_set *access;
+	struct xfed_policy *partners;
+	struct xfed_buf snapshot;
+	uint8_t hash[32]; /* of the snapshot */
+};
+/*
+ * Where no dialback.secret_file is given, the secret is made of the store's key, so that it outlives a restart and is the same
+ * on every edge. OK, NOMEM, LIBRARY: the files are to be freed.
+ */
+int policy_files_secret(struct policy_files *f, const uint8_t key[CORE_KEY_BYTES]);
+
+struct policy_reload;
+
+struct policy {
+	struct core *core;
+	struct store *store;
+	char *path;
+	struct policy_files *files;
+	struct proto_revision revision;
+	const struct policy_user *user;
+	void *user_data;
+	struct policy_reload *reload; /* one under way */
+	bool reload_again, is_stopped;
+};
+
+/* The next revision, where the files' snapshot is another; false: it is the same. */
+bool policy_next_revision(struct proto_revision *r, const struct policy_files *f);
+void policy_announce(const struct policy *p, const char *event);
+
+#endif

@@ -1,0 +1,219 @@
+/* The room itself, and what drives the SIP transaction layer: events in, actions out, the timer. Sockets are sip_io.c's. */
+#include "trunk/trunk_impl.h"
+
+#include <stdio.h>
+
+static void push_event(struct trunk *t, const struct sip_layer_event *ev)
+{
+	XFED_REQUIRE(t->event_count < TRUNK_EVENTS_MAX);
+	t->events[(t->event_first + t->event_count++) % TRUNK_EVENTS_MAX] = *ev;
+}
+
+static void send_message(struct trunk *t, const struct sip_layer_action *act)
+{
+	uint64_t flow = 0;
+	switch (sip_io_send(t->io, &act->target, act->bytes, act->txn, &flow)) {
+	case SIP_IO_WAITS:
+		break;
+	case SIP_IO_SENT:
+		if (act->txn != 0 && act->target.transport != SIP_UDP) {
+			push_event(t, &(struct sip_layer_event){ .kind = SIP_LAYER_SENT, .txn = act->txn, .flow_id = flow });
+		}
+		break;
+	case SIP_IO_FAILED:
+		if (act->txn != 0) {
+			push_event(t, &(struct sip_layer_event){ .kind = SIP_LAYER_SEND_FAILED, .txn = act->txn });
+		}
+		break;
+	}
+}
+
+static void bad_message(struct trunk *t, const struct sip_layer_action *act)
+{
+	const struct sip_error *err = act->error;
+	core_count_refusal(t->core, XFED_REASON_SIP_REQUEST_MALFORMED, XFED_SIDE_SIP);
+	rt_log(RT_LOG_WARNING, "sip.malformed", RT_KV_REASON(XFED_REASON_SIP_REQUEST_MALFORMED), RT_KV_STR("peer", act->flow->peer_ip),
+		RT_KV_U64("port", act->flow->peer_port), RT_KV_U64("flow", act->flow->id),
+		RT_KV_STR("what", err->is_response ? "response" : "request"), RT_KV_STR("header", err->header),
+		RT_KV_STR("call_id", err->call_id[0] ? err->call_id : NULL), RT_KV_I64("sip_status", err->status), RT_KV_STR("text", err->phrase),
+		RT_END);
+}
+
+static void perform(struct trunk *t, const struct sip_layer_action *act)
+{
+	const struct trunk_user *u = t->user;
+	switch (act->kind) {
+	case SIP_ACT_SEND:
+		send_message(t, act);
+		break;
+	case SIP_ACT_REQUEST:
+		u->request(u->data, act->txn, act->message, act->flow);
+		break;
+	case SIP_ACT_RESPONSE:
+		u->response(u->data, act->cookie, act->message);
+		break;
+	case SIP_ACT_TIMEOUT:
+		u->timeout(u->data, act->cookie, act->was_written);
+		break;
+	case SIP_ACT_TRANSPORT_ERROR:
+		u->broken(u->data, act->cookie, act->was_written);
+		break;
+	case SIP_ACT_BAD_MESSAGE:
+		bad_message(t, act);
+		break;
+	case SIP_ACT_CLOSE_FLOW:
+		sip_io_close_flow(t->io, act->flow_id);
+		break;
+	}
+}
+
+/* Nothing that is performed calls the layer: answers and new requests wait for the end of the turn. */
+static void drain(struct trunk *t)
+{
+	struct sip_layer_action act;
+	t->is_driving = true;
+	for (;;) {
+		while (sip_layer_next(t->layer, &act)) {
+			perform(t, &act);
+		}
+		if (t->event_count == 0) {
+			break;
+		}
+		struct sip_layer_event ev = t->events[t->event_first];
+		t->event_first = (t->event_first + 1) % TRUNK_EVENTS_MAX;
+		t->event_count--;
+		sip_layer_step(t->layer, &ev, trunk_now(t));
+	}
+	t->is_driving = false;
+	uint64_t at = sip_layer_deadline(t->layer), now = trunk_now(t);
+	rt_timer_set(&t->timer, at > now ? at : now + 1);
+}
+
+void trunk_event(struct trunk *t, const struct sip_layer_event *ev)
+{
+	if (t->is_driving) {
+		push_event(t, ev);
+		return;
+	}
+	sip_layer_step(t->layer, ev, trunk_now(t)); /* NOMEM: the event is lost as a packet may be */
+	drain(t);
+}
+
+void trunk_receive(struct trunk *t, const struct sip_flow_info *flow, struct xfed_span bytes)
+{
+	trunk_event(t, &(struct sip_layer_event){ .kind = SIP_LAYER_RECV, .flow = flow, .bytes = bytes });
+}
+
+int trunk_request(struct trunk *t, const struct sip_layer_request *rq, uint64_t *txn)
+{
+	int rc = sip_layer_request(t->layer, rq, trunk_now(t), txn);
+	drain(t);
+	return rc;
+}
+
+int trunk_request_size(const struct trunk *t, const struct sip_layer_request *rq, size_t *size)
+{
+	return sip_layer_request_size(t->layer, rq, size);
+}
+
+int trunk_respond(struct trunk *t, uint64_t txn, int status, const char *phrase, struct xfed_span extra)
+{
+	int rc = sip_layer_respond(t->layer, txn, status, phrase, extra, trunk_now(t));
+	drain(t);
+	if (rc == XFED_ERR_INVALID) { /* words that cannot be printed are no reason for silence */
+		rc = sip_layer_respond(t->layer, txn, status, NULL, XFED_SPAN(""), trunk_now(t));
+		drain(t);
+	}
+	return rc;
+}
+
+bool trunk_may_send(const struct trunk *t, const struct gateway_domain *d, const struct sip_flow_info *flow)
+{
+	struct trust_peer peer;
+	return sip_io_peer(t->io, flow, &peer) && trust_may_send(&d->senders, &peer);
+}
+
+static void on_timer(void *user)
+{
+	trunk_event(user, &(struct sip_layer_event){ .kind = SIP_LAYER_TICK });
+}
+
+/* ---- the room ---- */
+
+static int start_layer(struct trunk *t)
+{
+	const struct gateway_config *c = t->files.config;
+	struct sip_layer_config cfg = { .transactions_max = c->limits.transactions };
+	struct xfed_span host = xfed_span_str(c->sip.advertise);
+	for (int i = 0; i < SIP_TRANSPORT_COUNT; i++) {
+		enum sip_transport transport = (enum sip_transport)i;
+		cfg.sent_by[i].port = sip_io_port(t->io, transport);
+		/* Over a connection answers come back on it, so a request needs no listener; over UDP it does. */
+		cfg.sent_by[i].host = transport == SIP_UDP && cfg.sent_by[i].port == 0 ? XFED_SPAN("") : host;
+	}
+	return sip_layer_new(&cfg, &t->core->d.env, &t->layer);
+}
+
+int trunk_new(struct core *core, const struct trunk_files *files, const struct trunk_user *user, struct trunk **out, char error[256])
+{
+	struct trunk *t = xfed_calloc(1, sizeof(*t));
+	*out = t;
+	snprintf(error, 256, "out of memory");
+	if (!t) {
+		return XFED_ERR_NOMEM;
+	}
+	t->core = core;
+	t->files = *files;
+	t->user = user;
+	t->certs_due_s = INT64_MAX;
+	int rc = rt_timer_init(&t->timer, core->d.loop, on_timer, t);
+	rc = rc == XFED_OK ? sip_io_new(t, &t->io, error) : rc;
+	return rc == XFED_OK ? start_layer(t) : rc;
+}
+
+void trunk_stop(struct trunk *t)
+{
+	if (!t) {
+		return;
+	}
+	sip_io_free(t->io);
+	t->io = NULL;
+	rt_timer_close(&t->timer);
+	sip_layer_free(t->layer);
+	t->layer = NULL;
+	trunk_hops_free(t);
+}
+
+void trunk_free(struct trunk *t)
+{
+	if (t) {
+		rt_sources_deinit(&t->strangers);
+		xfed_free(t);
+	}
+}
+
+static void judge_certs(struct trunk *t)
+{
+	t->certs_due_s = INT64_MAX;
+	sip_io_judge_certs(t->io);
+}
+
+void trunk_tick(struct trunk *t, uint64_t now_ms)
+{
+	rt_sources_tick(&t->strangers, now_ms);
+	if (core_wall_s(t->core) >= t->certs_due_s) {
+		judge_certs(t);
+	}
+}
+
+void trunk_drain(struct trunk *t)
+{
+	sip_io_stop_listening(t->io);
+}
+
+void trunk_reloaded(struct trunk *t, const struct trunk_files *files)
+{
+	t->files = *files;
+	trunk_hops_forget(t);
+	judge_certs(t);
+}

@@ -1,0 +1,108 @@
+/*
+ * trunk: everything between the gateway and SIP servers. Owns the SIP sockets, the transaction layer and the next hops; who sends
+ * and takes requests is its user, in a room above.
+ *
+ *   next hop   a SIP server that requests of a domain go to; it is up when it answered the last request
+ *   place      one transport address of a next hop (RFC 3263); tried in turn
+ *   flow       a connection, or a UDP socket
+ *   stranger   a peer that has not shown that it may send as one of our domains
+ *
+ * Calls core, config and the library sip/. Functions of the user are called in the loop, never from inside a call of the user's,
+ * except hop_ready and hop_failed, which may come from inside trunk_want().
+ */
+#ifndef GATEWAY_TRUNK_H
+#define GATEWAY_TRUNK_H
+
+#include "config/config.h"
+#include "core/core.h"
+#include "sip/failover.h"
+#include "sip/layer.h"
+#include "xfed/tls.h"
+
+struct trunk;
+struct trunk_hop;
+struct trunk_send;
+
+struct trunk_user {
+	void *data;
+	/* A request of a peer: answered with trunk_respond(). Nothing is proved of its sender: trunk_may_send(). */
+	void (*request)(void *data, uint64_t txn, const struct sip_message *m, const struct sip_flow_info *flow);
+	/* What becomes of a request of ours, by the id it was sent with. A response is provisional or final. */
+	void (*response)(void *data, uint64_t id, const struct sip_message *m);
+	void (*timeout)(void *data, uint64_t id, bool was_written);
+	void (*broken)(void *data, uint64_t id, bool was_written); /* no connection, or it is lost */
+	/* trunk_want(): `s->places` holds where to try; or there is nowhere. */
+	void (*hop_ready)(void *data, struct trunk_send *s);
+	void (*hop_failed)(void *data, struct trunk_send *s, enum xfed_reason reason);
+};
+
+/* ---- the room ---- */
+
+/* Borrowed until trunk_reloaded() gives others, or trunk_stop(). `creds` NULL: nothing uses tls. */
+struct trunk_files {
+	const struct gateway_config *config;
+	struct xfed_tls_creds *creds;
+};
+
+/* Opens the sockets. Whatever it returns, trunk_stop() and trunk_free() follow. OK, or an error with one sentence in `error`. */
+int trunk_new(struct core *core, const struct trunk_files *files, const struct trunk_user *user, struct trunk **out, char error[256]);
+void trunk_stop(struct trunk *t); /* closes everything; jobs of it may still run */
+void trunk_free(struct trunk *t); /* when the loop is gone; NULL is fine */
+void trunk_tick(struct trunk *t, uint64_t now_ms);
+void trunk_drain(struct trunk *t); /* no new connections of peers */
+/* Places are looked up again and connections judged by what is trusted now. */
+void trunk_reloaded(struct trunk *t, const struct trunk_files *files);
+
+/* ---- next hops ---- */
+
+struct trunk_hop *trunk_hop_of(struct trunk *t, const struct gateway_domain *d); /* stays until the process ends; NULL: NOMEM */
+
+struct trunk_hop_facts {
+	const char *label; /* "tls:fe.example.com:5061", or "example.com" to be located */
+	bool is_known;	   /* it has been needed; is_up counts */
+	bool is_up;
+	int64_t since_s;
+};
+struct trunk_hop_facts trunk_hop_facts(const struct trunk_hop *h);
+const struct trunk_hop *trunk_hop_next(const struct trunk *t, const struct trunk_hop *h); /* all of them; NULL: the first, the end */
+
+/* Transports a request may go over, the one liked best first; 0: none. Large: above what UDP takes. */
+size_t trunk_hop_transports(const struct trunk_hop *h, bool is_large, enum sip_transport out[SIP_TRANSPORT_COUNT]);
+
+/* What waits for the hop or is in flight there. False: as much as may be (delivery.queue.full). */
+bool trunk_hop_load(struct trunk_hop *h, size_t bytes);
+void trunk_hop_unload(struct trunk_hop *h, size_t bytes);
+
+/* ---- requests of ours ---- */
+
+/* One request on its way, part of what it is for. Zeroed but for `hop` and `is_large` it is fine; the rest is the trunk's. */
+struct trunk_send {
+	struct trunk_hop *hop;
+	bool is_large;		     /* too large for UDP */
+	struct sip_failover *places; /* to try in turn; NULL until hop_ready() */
+	struct trunk_send *prev, *next, **list;
+};
+
+/* Looks for the places of its hop: hop_ready() or hop_failed(), at once or later. */
+void trunk_want(struct trunk_send *s);
+void trunk_send_end(struct trunk_send *s); /* it waits for nothing any more, its places are freed */
+
+/* OK, or as sip_layer_request(). The functions of the user may have been called before it returns. */
+int trunk_request(struct trunk *t, const struct sip_layer_request *rq, uint64_t *txn);
+int trunk_request_size(const struct trunk *t, const struct sip_layer_request *rq, size_t *size);
+
+/* How the attempt at the present place of `s` ended; told to the hop's state, its failed places and the metrics. */
+void trunk_send_answered(struct trunk_send *s, struct xfed_span method, int status);
+void trunk_send_timed_out(struct trunk_send *s);
+void trunk_send_broken(struct trunk_send *s, bool was_written);
+/* No other place was left to try after that: the hop is down. */
+void trunk_send_unreached(struct trunk_send *s);
+
+/* ---- requests of peers ---- */
+
+/* Whether whoever is behind the flow may send as this domain. */
+bool trunk_may_send(const struct trunk *t, const struct gateway_domain *d, const struct sip_flow_info *flow);
+/* As sip_layer_respond(); a phrase or header lines that cannot be printed are left out. */
+int trunk_respond(struct trunk *t, uint64_t txn, int status, const char *phrase, struct xfed_span extra);
+
+#endif

@@ -1,0 +1,101 @@
+/* What the files of trunk/ share. sip_conn.h is about connections alone. */
+#ifndef GATEWAY_TRUNK_IMPL_H
+#define GATEWAY_TRUNK_IMPL_H
+
+#include "sip/locate.h"
+#include "trunk/hop_load.h"
+#include "trunk/trunk.h"
+#include "trunk/trust.h"
+#include "util/table.h"
+#include "xfed/rt/source.h"
+
+struct sip_io; /* sockets */
+
+/* One drain of the layer gives at most 64 actions, each at most one event. */
+#define TRUNK_EVENTS_MAX 128
+
+struct trunk {
+	struct core *core;
+	struct trunk_files files;
+	const struct trunk_user *user;
+	struct sip_io *io;
+	struct sip_layer *layer;
+	struct rt_timer timer;
+	bool is_driving;
+	struct sip_layer_event events[TRUNK_EVENTS_MAX]; /* what sending has led to, fed back afterwards */
+	size_t event_first, event_count;
+	struct trunk_hop *hops;
+	struct hop_load load; /* of all hops */
+	int64_t certs_due_s;  /* the first certificate of a connection is to be judged again */
+	struct rt_sources strangers;
+};
+
+static inline uint64_t trunk_now(const struct trunk *t)
+{
+	return core_now(t->core);
+}
+
+/* ---- hops.c, hop_places.c ---- */
+
+struct trunk_question { /* to the DNS */
+	struct trunk_places *places;
+	unsigned number; /* the machine's, from 1 */
+	struct rt_resolve *request;
+	bool is_lost; /* could not be asked */
+};
+
+/* Where a hop is, for requests of any size or for those that are too large for UDP. */
+struct trunk_places {
+	struct trunk_hop *hop;
+	bool is_large, is_asking;
+	struct sip_locate *locate; /* asking; or what it found is good until fresh_until_ms */
+	struct trunk_question questions[1 + XFED_SIP_LOCATE_NAPTRS + 2 * XFED_SIP_LOCATE_TARGETS];
+	uint64_t fresh_until_ms;
+	struct trunk_send *waiting; /* for it, in order */
+};
+
+struct trunk_hop {
+	struct trunk *trunk;
+	bool has_transport, is_ip;
+	enum sip_transport transport;  /* has_transport */
+	char *host, *tls_name;	       /* tls_name "" where there is none */
+	uint16_t port;		       /* 0: none is written */
+	char *label;		       /* also the key */
+	struct trunk_places places[2]; /* of any size, too large for UDP */
+	struct sip_failed_places failed;
+	struct hop_load load; /* waiting for it or in flight */
+	bool is_known, is_up;
+	int64_t since_s;
+	UT_hash_handle hh;
+};
+
+void trunk_hop_is(struct trunk_hop *h, bool is_up, enum xfed_reason reason, const char *text);
+void trunk_hops_forget(struct trunk *t); /* their places */
+void trunk_hops_free(struct trunk *t);
+void trunk_places_want(struct trunk_places *p, struct trunk_send *s);
+void trunk_places_free(struct trunk_places *p);
+
+/* ---- trunk.c ---- */
+
+void trunk_event(struct trunk *t, const struct sip_layer_event *ev);
+void trunk_receive(struct trunk *t, const struct sip_flow_info *flow, struct xfed_span bytes);
+
+/* ---- sip_io.c ---- */
+
+enum sip_io_sent {
+	SIP_IO_WAITS,  /* for a connection: an event follows */
+	SIP_IO_SENT,   /* `*flow` */
+	SIP_IO_FAILED, /* nothing was written */
+};
+
+int sip_io_new(struct trunk *t, struct sip_io **out, char error[256]);
+void sip_io_free(struct sip_io *io);
+enum sip_io_sent sip_io_send(struct sip_io *io, const struct sip_target *t, struct xfed_span bytes, uint64_t txn, uint64_t *flow);
+void sip_io_close_flow(struct sip_io *io, uint64_t flow); /* after what has been sent, later in this turn */
+void sip_io_stop_listening(struct sip_io *io);
+/* Who is at the other end; false: the flow is gone. Borrowed until the next turn. */
+bool sip_io_peer(const struct sip_io *io, const struct sip_flow_info *flow, struct trust_peer *out);
+uint16_t sip_io_port(const struct sip_io *io, enum sip_transport t); /* of the first listener; 0: none */
+void sip_io_judge_certs(struct sip_io *io);			     /* sip_conn.c: of the connections */
+
+#endif
