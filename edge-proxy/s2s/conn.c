@@ -84,12 +84,13 @@ static void on_closed(struct s2s_conn *c, const struct xfed_s2s_action *act)
 	if (p) {
 		struct xfed_s2s_info info;
 		xfed_s2s_info(c->machine, &info);
-		p->tried_external = info.tried_external;
+		struct pair_event ev = { .type = PAIR_LOST, .reason = act->reason, .side = act->side, .tried_external = info.tried_external };
+		p->conn = NULL;
 		p->ending = c;
 		const char *suspicion = s2s_failure_suspicion(c->s2s, &info, act->reason);
 		snprintf(p->text, sizeof(p->text), "%s", suspicion ? suspicion : act->text);
 		s2s_steps_of_stream(&p->steps, core_now(c->s2s->core), &info, act->reason, act->text);
-		s2s_pair_lost(p, act->reason, act->side);
+		s2s_pair_event(p, &ev);
 		p->ending = NULL;
 	}
 }
@@ -152,6 +153,15 @@ static bool is_taken_away(struct s2s_conn *c, const struct xfed_s2s_action *act)
 	return reason != XFED_REASON_NONE;
 }
 
+static void pair_open(struct s2s_pair *p)
+{
+	s2s_steps_free(&p->steps);
+	if (p->way.is_for_questions) {
+		rt_post_schedule(&p->ask);
+	}
+	s2s_pair_simple(p, PAIR_OPEN);
+}
+
 static void perform(struct s2s_conn *c, struct xfed_s2s_action *act)
 {
 	switch (act->type) {
@@ -180,10 +190,10 @@ static void perform(struct s2s_conn *c, struct xfed_s2s_action *act)
 		break;
 	case XFED_S2S_VERIFY_OPEN:
 		mark_established(c);
-		s2s_pair_ready(c->pair);
+		pair_open(c->pair);
 		break;
 	case XFED_S2S_VERIFIED:
-		s2s_pair_answered(c->pair, &act->question, act->verdict);
+		s2s_questions_answered(c->pair, &act->question, act->verdict);
 		break;
 	case XFED_S2S_ESTABLISHED:
 		if (is_taken_away(c, act) || !s2s_certs_hold(c) || (!c->pair && !s2s_inbound_proved(c, act))) {
@@ -195,7 +205,7 @@ static void perform(struct s2s_conn *c, struct xfed_s2s_action *act)
 			s2s_newest_set(c, act->to, act->from);
 		}
 		if (c->pair) {
-			s2s_pair_ready(c->pair);
+			pair_open(c->pair);
 		}
 		break;
 	case XFED_S2S_STANZA:
@@ -207,7 +217,8 @@ static void perform(struct s2s_conn *c, struct xfed_s2s_action *act)
 		break;
 	case XFED_S2S_ACKED:
 		if (c->pair) {
-			s2s_pair_acked(c->pair, act->count);
+			struct pair_event ev = { .type = PAIR_ACKED, .count = act->count };
+			s2s_pair_event(c->pair, &ev);
 		}
 		break;
 	case XFED_S2S_CLOSED:
@@ -393,10 +404,10 @@ static void narrow(const struct s2s_pair *p, struct xfed_s2s_decision *d)
 	if (d->dialback_hash.len == 0) {
 		d->methods &= XFED_METHOD_EXTERNAL;
 	}
-	if (p->avoid_external) {
+	if (p->way.avoid_external) {
 		d->methods &= ~(unsigned)XFED_METHOD_EXTERNAL;
 	}
-	if (p->avoid_tls) {
+	if (p->way.avoid_tls) {
 		d->creds = NULL;
 		d->methods &= XFED_METHOD_DIALBACK_PLAIN;
 	}
@@ -429,7 +440,7 @@ static int make_conductor(struct s2s_conn *c)
 		.inactivity_ms = c->s2s->config->limits.inactivity_ms,
 	};
 	if (c->pair) {
-		cfg.is_verify = c->pair->is_verify;
+		cfg.is_verify = c->pair->way.is_for_questions;
 		cfg.local = xfed_span_str(c->pair->local);
 		cfg.remote = xfed_span_str(c->pair->remote);
 		cfg.decision = c->decision;
@@ -468,7 +479,7 @@ static void on_connect(void *user, enum xfed_reason reason)
 		reason = decide_out(c);
 	}
 	if (reason == XFED_REASON_NONE && make_conductor(c) == XFED_OK) {
-		p->state = S2S_PAIR_NEGOTIATING;
+		s2s_pair_simple(p, PAIR_CONNECTED);
 		start(c);
 		return;
 	}
@@ -478,7 +489,9 @@ static void on_connect(void *user, enum xfed_reason reason)
 	p->conn = NULL;
 	c->is_closed = true;
 	conn_abandon(c);
-	s2s_pair_connect_failed(p, reason != XFED_REASON_NONE ? reason : XFED_REASON_STREAM_INTERNAL);
+	struct pair_event ev = { .type = PAIR_CONNECT_FAILED, .reason = reason != XFED_REASON_NONE ? reason : XFED_REASON_STREAM_INTERNAL };
+	ev.side = xfed_reason_info(ev.reason)->side;
+	s2s_pair_event(p, &ev);
 }
 
 int s2s_conn_dial(struct s2s_pair *p, const struct rt_addr *to)
@@ -502,8 +515,8 @@ int s2s_conn_dial(struct s2s_pair *p, const struct rt_addr *to)
 	rt_addr_text(to, c->address);
 	c->pair = p;
 	p->conn = c;
-	c->is_question = p->is_verify;
-	s->asking += p->is_verify;
+	c->is_question = p->way.is_for_questions;
+	s->asking += p->way.is_for_questions;
 	return XFED_OK;
 }
 
@@ -530,7 +543,8 @@ void s2s_conn_close(struct s2s_conn *c, enum xfed_reason reason, const char *tex
 		conn_abandon(c);
 		if (p) {
 			p->conn = NULL;
-			s2s_pair_lost(p, reason, xfed_reason_info(reason)->side);
+			struct pair_event ev = { .type = PAIR_LOST, .reason = reason, .side = xfed_reason_info(reason)->side };
+			s2s_pair_event(p, &ev);
 		}
 		return;
 	}
@@ -541,6 +555,11 @@ void s2s_conn_close(struct s2s_conn *c, enum xfed_reason reason, const char *tex
 	}
 	struct xfed_s2s_event ev = { .type = XFED_S2S_CLOSE, .reason = reason, .text = text };
 	drive(c, &ev);
+}
+
+bool s2s_conn_is_counting(const struct s2s_conn *c)
+{
+	return xfed_s2s_is_counting(c->machine);
 }
 
 int s2s_conn_write(struct s2s_conn *c, struct xfed_span stanza)

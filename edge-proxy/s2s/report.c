@@ -161,7 +161,7 @@ void s2s_stream_facts(const struct s2s_conn *c, struct s2s_stream *out)
 		.is_paused = c->is_paused,
 		.stanzas_in = c->stanzas_in,
 		.stanzas_out = c->stanzas_out,
-		.queued = c->pair ? c->pair->queue_count : 0 };
+		.queued = c->pair ? c->pair->way.queue.count : 0 };
 	if (c->machine) {
 		xfed_s2s_info(c->machine, &out->info);
 		return;

@@ -98,6 +98,7 @@ void s2s_conn_event(struct s2s_conn *c, struct xfed_s2s_event *ev); /* VERDICT, 
 void s2s_conn_close(struct s2s_conn *c, enum xfed_reason reason, const char *text);
 /* Writes a whole stanza to a stream that is READY; what xfed_s2s_send() returns. `c` may be gone unless it is OK, TOO_LARGE or AGAIN. */
 int s2s_conn_write(struct s2s_conn *c, struct xfed_span stanza);
+bool s2s_conn_is_counting(const struct s2s_conn *c); /* what is written now will be acknowledged */
 void s2s_conn_resume(struct s2s_conn *c);
 struct s2s_conn *s2s_conn_find(struct s2s *s, uint64_t id);
 void s2s_conns_close(struct s2s *s);
