@@ -111,7 +111,7 @@ bool s2s_admit_question(struct s2s *s, const struct s2s_conn *asker, struct rt_s
 {
 	struct rt_source_refusal r = { .event = "dialback.refused",
 		.limit = "unauthenticated",
-		.address = rt_stream_peer(asker->stream),
+		.address = rt_stream_peer(asker->d.stream),
 		.reason = XFED_REASON_POLICY_UNPROVED_EXCEEDED };
 	r.verdict = rt_sources_take(&s->questioners, r.address, hold);
 	if (r.verdict != RT_SOURCE_OK) {

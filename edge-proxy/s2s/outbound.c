@@ -163,7 +163,7 @@ static void tell_failure(struct s2s_pair *p, const struct pair_action *act)
 {
 	struct xfed_s2s_info info = { 0 };
 	if (p->ending) {
-		xfed_s2s_info(p->ending->machine, &info);
+		xfed_s2s_info(p->ending->d.machine, &info);
 	}
 	struct proto_failure f = { .direction = XFED__DIRECTION__DIRECTION_OUT,
 		.local = p->local,

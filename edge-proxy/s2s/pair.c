@@ -262,7 +262,7 @@ static void on_wrote(struct pair *p, const struct pair_event *ev)
 		}
 		it->is_written = true;
 		append(&p->unacked, it);
-		if (p->state != PAIR_READY) { /* it was the last thing this stream did */
+		if (p->state != PAIR_READY) { /* the stream has ended over it */
 			lose_unacked(p);
 		}
 		break;

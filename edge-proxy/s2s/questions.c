@@ -75,7 +75,7 @@ void s2s_questions_go_on(void *arg)
 		DL_APPEND(p->questions, q);
 		p->asked++;
 		struct xfed_s2s_event ev = { .type = XFED_S2S_ASK, .question = q->q };
-		s2s_conn_event(p->conn, &ev);
+		driver_event(&p->conn->d, &ev);
 	}
 	if (p->way.state == PAIR_READY && p->conn && p->asked == 0) {
 		hang_up(p);
@@ -155,7 +155,7 @@ void s2s_questions_ask(const struct s2s_conn *asker, struct s2s_question *q)
 	}
 	p = p ? p : s2s_pair_new(s, local, remote, true);
 	q->deadline_ms = core_now(s->core) + XFED_DIALBACK_PLACE_MS;
-	if (!p || !s2s_turns_add(&p->waiting, rt_stream_peer(asker->stream), q)) {
+	if (!p || !s2s_turns_add(&p->waiting, rt_stream_peer(asker->d.stream), q)) {
 		rt_sources_give_back(&hold);
 		s2s_question_settle(s, q, XFED_DIALBACK_VERDICT_UNREACHABLE);
 		return;

@@ -26,7 +26,7 @@ void s2s_verify_tell(void *arg)
 		}
 		if (c) {
 			struct xfed_s2s_event ev = { .type = XFED_S2S_VERDICT, .question = q->q, .verdict = q->verdict };
-			s2s_conn_event(c, &ev);
+			driver_event(&c->d, &ev);
 		}
 		s2s_question_free(q);
 	}
