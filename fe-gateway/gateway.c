@@ -61,7 +61,7 @@ static void tick(void *user, uint64_t now)
 	contacts_tick(g->contacts, now);
 	holds_tick(g->holds, now);
 	gateway_requests_tick(g);
-	gateway_failures_tick(g);
+	journal_tick(g->journal);
 	gateway_certs_tick(g);
 	trunk_tick(g->trunk, now);
 	ask_counters(g);
@@ -207,7 +207,8 @@ static int make_all(struct gateway *g, char error[256])
 	g->service_since_s = gateway_wall_s(g);
 	int rc = make_tables(g);
 	rc = rc == XFED_OK ? make_timers(g) : rc;
-	rc = rc == XFED_OK ? gateway_failures_start(g, error) : rc;
+	rc = rc == XFED_OK ? journal_new(&g->core, g->store, &g->journal, error) : rc;
+	rc = rc == XFED_OK ? store_start(g->store, g->core.d.loop) : rc;
 	rc = rc == XFED_OK ? open_daemon(g, error) : rc;
 	rc = rc == XFED_OK ? start_trunk(g, error) : rc;
 	return rc == XFED_OK ? gateway_links_start(g) : rc;
@@ -238,12 +239,14 @@ void gateway_free(struct gateway *g)
 	gateway_requests_free(g);
 	gateway_links_free(g);
 	trunk_stop(g->trunk);
+	journal_stop(g->journal);
+	store_stop(g->store);
 	rt_timer_close(&g->hold);
 	rt_timer_close(&g->tell);
 	rt_timer_close(&g->leave);
 	rt_daemon_close(&g->core.d); /* a reload answers its call in here */
 	trunk_free(g->trunk);
-	gateway_failures_stop(g);
+	journal_free(g->journal);
 	store_close(g->store);
 	gateway_out_free_all(g);
 	gateway_in_free_all(g);

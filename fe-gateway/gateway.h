@@ -10,7 +10,7 @@
  *   policy/      what files say, its revision, reload     snapshot.c  the policy on its way to the edges
  *   service.c    in and out of service, drain             requests.c  questions to edges
  *   report.c     log, metrics                             control.c, control_ops.c, control_explain.c  what xfedctl asks
- *   failures.c   the journal: jobs, questions             explain.c   the gates between two addresses
+ *   journal/     failed attempts                           explain.c   the gates between two addresses
  *   certs.c      certificates of live links, judged again
  */
 #ifndef GATEWAY_GATEWAY_H
@@ -32,6 +32,7 @@
 #include "proto/transfer.h"
 #include "im/attempts.h"
 #include "channel/routes.h"
+#include "journal/journal.h"
 #include "store/store.h"
 #include "trunk/trunk.h"
 #include "util/table.h"
@@ -154,13 +155,6 @@ struct gateway_incoming {
 	UT_hash_handle hh; /* gateway.incoming_by_id */
 };
 
-/* ---- failures.c ---- */
-
-struct failures;
-struct journal_question;
-/* `answer` (borrowed) is NULL where `rc` is not OK: NOT_FOUND, NOMEM, LIBRARY. */
-typedef void gateway_failures_fn(void *user, int rc, json_t *answer);
-
 /* ---- requests.c ---- */
 
 struct gateway_arg {
@@ -205,7 +199,7 @@ struct gateway {
 
 	struct gateway_request *requests;
 	uint64_t last_request;
-	struct failures *failures; /* NULL: not started */
+	struct journal *journal;
 
 	enum gateway_service service;
 	int64_t service_since_s;
@@ -350,16 +344,6 @@ void gateway_report_gauges(struct gateway *g);
 void gateway_take_counters(struct gateway_link *l, const Xfed__Counters *m);
 void gateway_take_stream_event(struct gateway_link *l, const Xfed__StreamEvent *m);
 void gateway_take_failure(struct gateway_link *l, const Xfed__FailureEvent *m);
-
-/* failures.c: the journal of failed attempts */
-int gateway_failures_start(struct gateway *g, char error[256]); /* when the store is open */
-void gateway_failures_stop(struct gateway *g);			/* when the loop is gone, before the store is closed */
-void gateway_failures_tick(struct gateway *g);
-/* `stranger` data NULL: of an attempt of ours; else the listed partner whose name was claimed, or "". */
-void gateway_failures_add(struct gateway *g, struct xfed_span edge, const Xfed__FailureEvent *m, struct xfed_span name, bool is_stranger);
-void gateway_failures_ask(struct gateway *g, const struct journal_question *q, gateway_failures_fn *fn, void *user); /* fn: at once, or later */
-/* The last one of a pair in that direction ("in", "out"), as `failures list` shows it; NULL: none in memory. */
-json_t *gateway_failures_last(struct gateway *g, struct xfed_span local, struct xfed_span remote, const char *direction);
 
 /* control.c */
 extern const struct rt_control_command gateway_commands[];

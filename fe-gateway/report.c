@@ -117,5 +117,5 @@ void gateway_take_failure(struct gateway_link *l, const Xfed__FailureEvent *m)
 		RT_KV_STR("said", reason == XFED_REASON_CHANNEL_REASON_UNKNOWN ? m->reason : NULL),
 		RT_KV_STR("address", m->address[0] ? m->address : NULL), RT_KV_U64("repeated", m->repeated_count),
 		RT_KV_STR("text", m->text[0] ? m->text : NULL), RT_KV_STR("correlation", m->correlation[0] ? m->correlation : NULL), RT_END);
-	gateway_failures_add(g, xfed_span_str(l->name), m, xfed_span_str(p ? p->domain : ""), is_stranger);
+	journal_add(g->journal, xfed_span_str(l->name), xfed_span_str(p ? p->domain : ""), m, is_stranger);
 }

@@ -120,7 +120,7 @@ static void way_facts(struct explaining *x, const struct gateway_domain *d)
 
 static void failure_facts(struct explaining *x)
 {
-	json_t *last = gateway_failures_last(x->gw, x->local, x->remote, x->facts.to_is_ours ? "in" : "out");
+	json_t *last = journal_last(x->gw->journal, x->local, x->remote, x->facts.to_is_ours ? "in" : "out");
 	const char *code = json_string_value(json_object_get(last, "reason"));
 	if (code) {
 		x->facts.last_failure = (struct explain_failure){

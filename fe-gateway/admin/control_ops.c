@@ -4,7 +4,6 @@
 
 #include "admin/explain.h"
 #include "gateway.h"
-#include "journal/journal.h"
 
 #define CHECK_MS 20000
 
@@ -134,7 +133,7 @@ static void ask_journal(struct gateway *g, struct rt_reply reply, const struct j
 		return;
 	}
 	*a = (struct asking){ g, reply };
-	gateway_failures_ask(g, q, done, a);
+	journal_ask(g->journal, q, done, a);
 }
 
 void gateway_on_failures_list(struct rt_reply reply, const json_t *args, void *user)
@@ -290,7 +289,7 @@ static bool has_problem(const json_t *steps)
 static void add_inbound(struct checking *c, json_t *steps, bool is_open)
 {
 	char text[512];
-	json_t *last = gateway_failures_last(c->gw, xfed_span_str(c->local), xfed_span_str(c->remote), "in");
+	json_t *last = journal_last(c->gw->journal, xfed_span_str(c->local), xfed_span_str(c->remote), "in");
 	const char *code = json_string_value(json_object_get(last, "reason"));
 	if (is_open) {
 		add_step(steps, "reverse", "ok", XFED_REASON_NONE, "a stream of theirs is open");

@@ -1,398 +1,155 @@
-#include "journal/journal_impl.h"
-
+/* The journal in the daemon: what edges report goes in, questions come out, batches go to the store. */
 #include <stdio.h>
 
-#include "proto/check.h"
-#include "xfed/limits.h"
-#include "xfed/reason.h"
+#include "journal/journal_impl.h"
+#include "xfed/mem.h"
+#include "xfed/rt/log.h"
+#include "xfed/rt/source.h"
 
-/* ---- copies ---- */
+struct journal {
+	struct core *core;
+	struct store *store;
+	struct ring *ring;
+};
 
-static size_t put(char *out, size_t at, struct xfed_span s)
+static void complain(const char *text)
 {
-	memcpy(out + at, s.len > 0 ? s.data : "", s.len);
-	out[at + s.len] = '\0';
-	return at + s.len + 1;
+	rt_log(RT_LOG_ERROR, "journal.store-failed", RT_KV_STR("text", text), RT_END);
 }
 
-struct journal_copy *journal_copy_new(const struct journal_record *r)
+static void done(struct store_batch *batch)
 {
-	const struct xfed_span from[JOURNAL_TEXT_COUNT] = {
-#define SPAN(name) r->name,
-		JOURNAL_TEXTS(SPAN)
-#undef SPAN
-	};
-	size_t len = 1 + r->detail.len;
-	for (size_t i = 0; i < JOURNAL_TEXT_COUNT; i++) {
-		len += from[i].len + 1;
+	struct ring_batch *b = (struct ring_batch *)batch;
+	struct journal *j = b->journal;
+	journal_answer_fn *fn = b->fn;
+	void *user = b->user;
+	char error[256];
+	json_t *answer;
+	int rc = ring_batch_end(j->ring, b, core_now(j->core), &answer, error);
+	if (error[0]) {
+		complain(error);
 	}
-	struct journal_copy *c = xfed_malloc(sizeof(*c) + len);
-	if (!c) {
+	if (fn) {
+		fn(user, rc, answer);
+	}
+	json_decref(answer);
+}
+
+static int submit(struct journal *j, const struct journal_question *q, journal_answer_fn *fn, void *user)
+{
+	struct ring_batch *b;
+	int rc = ring_batch_new(j->ring, q, core_wall_s(j->core), done, &b);
+	if (rc == XFED_OK) {
+		b->journal = j;
+		b->fn = fn;
+		b->user = user;
+		store_submit(j->store, &b->store);
+	}
+	return rc;
+}
+
+static void flush(struct journal *j)
+{
+	if (submit(j, NULL, NULL, NULL) != XFED_OK) {
+		complain("out of memory");
+	}
+}
+
+static int add_stranger(struct journal *j, struct xfed_span edge, const Xfed__FailureEvent *m, struct xfed_span name)
+{
+	char network[RT_SOURCE_TEXT] = "";
+	struct rt_addr a;
+	if (rt_addr_parse(&a, xfed_span_str(m->address), 0) == XFED_OK) {
+		rt_source_text(&a, RT_SOURCE_NETWORK, network);
+	}
+	return ring_add_stranger(j->ring, edge, xfed_span_str(network), name, m, core_wall_s(j->core));
+}
+
+void journal_add(struct journal *j, struct xfed_span edge, struct xfed_span name, const Xfed__FailureEvent *m, bool is_stranger)
+{
+	int rc = is_stranger ? add_stranger(j, edge, m, name) : ring_add(j->ring, edge, name, m, core_wall_s(j->core), core_now(j->core));
+	if (rc != XFED_OK) {
+		rt_log(RT_LOG_ERROR, "journal.lost", RT_KV_STR("partner", m->remote), RT_KV_STR("text", "out of memory"), RT_END);
+	}
+}
+
+void journal_ask(struct journal *j, const struct journal_question *q, journal_answer_fn *fn, void *user)
+{
+	json_t *answer = NULL;
+	int rc = ring_ask(j->ring, q, core_wall_s(j->core), &answer);
+	rc = rc == XFED_ERR_AGAIN ? submit(j, q, fn, user) : rc;
+	if (rc == XFED_OK && !answer) {
+		return; /* done() answers, or has */
+	}
+	fn(user, rc, answer);
+	json_decref(answer);
+}
+
+static bool is_of(const json_t *f, struct xfed_span local, const char *direction)
+{
+	const char *l = json_string_value(json_object_get(f, "local")), *d = json_string_value(json_object_get(f, "direction"));
+	return l && d && xfed_span_is(local, l) && strcmp(d, direction) == 0;
+}
+
+json_t *journal_last(const struct journal *j, struct xfed_span local, struct xfed_span remote, const char *direction)
+{
+	struct journal_question q = { .limit = JOURNAL_LIST_MAX };
+	json_t *page = NULL, *f, *found = NULL;
+	size_t i;
+	if (remote.len >= sizeof(q.partner)) {
 		return NULL;
 	}
-	*c = (struct journal_copy){ .r = *r, .bytes = sizeof(*c) + len };
-	struct xfed_span *to[JOURNAL_TEXT_COUNT] = {
-#define SPAN(name) &c->r.name,
-		JOURNAL_TEXTS(SPAN)
-#undef SPAN
-	};
-	size_t at = 1;
-	c->key[0] = (char)r->direction;
-	for (size_t i = 0; i < JOURNAL_TEXT_COUNT; i++) {
-		*to[i] = xfed_span_make(c->key + at, from[i].len);
-		at = put(c->key, at, from[i]);
-		c->key_len = i < JOURNAL_KEY_TEXTS ? at : c->key_len;
+	memcpy(q.partner, remote.data, remote.len);
+	if (ring_ask(j->ring, &q, core_wall_s(j->core), &page) != XFED_OK) {
+		return NULL; /* what is in memory is enough for "the last one" */
 	}
-	memcpy(c->key + at, r->detail.len > 0 ? r->detail.data : "", r->detail.len);
-	c->r.detail = xfed_span_make(c->key + at, r->detail.len);
-	return c;
+	json_array_foreach(json_object_get(page, "failures"), i, f) {
+		if (is_of(f, local, direction)) {
+			found = json_incref(f);
+			break;
+		}
+	}
+	json_decref(page);
+	return found;
 }
 
-/* ---- the ring ---- */
+void journal_tick(struct journal *j)
+{
+	if (ring_flush_is_due(j->ring, core_now(j->core))) {
+		flush(j);
+	}
+}
 
-int journal_new(const struct journal_limits *limits, struct journal **out)
+int journal_new(struct core *core, struct store *store, struct journal **out, char error[256])
 {
 	struct journal *j = xfed_calloc(1, sizeof(*j));
 	*out = NULL;
+	snprintf(error, 256, "out of memory");
 	if (!j) {
 		return XFED_ERR_NOMEM;
 	}
-	j->limits = limits ? *limits : (struct journal_limits){ 0 };
-	j->limits.rows = j->limits.rows ? j->limits.rows : JOURNAL_ROWS;
-	j->limits.keep_s = j->limits.keep_s ? j->limits.keep_s : JOURNAL_KEEP_S;
-	j->limits.ring_rows = j->limits.ring_rows ? j->limits.ring_rows : JOURNAL_RING_ROWS;
-	j->limits.ring_bytes = j->limits.ring_bytes ? j->limits.ring_bytes : JOURNAL_RING_BYTES;
-	if (j->limits.ring_rows > j->limits.rows) {
-		j->limits.ring_rows = j->limits.rows;
-	}
-	j->first_id = j->next_id = j->fold_from = 1;
-	j->slots = xfed_calloc(j->limits.ring_rows, sizeof(struct journal_entry *));
-	if (!j->slots) {
-		xfed_free(j);
-		return XFED_ERR_NOMEM;
+	*j = (struct journal){ .core = core, .store = store };
+	int rc = ring_new(NULL, &j->ring);
+	rc = rc == XFED_OK ? ring_load(j->ring, store, error) : rc;
+	if (rc != XFED_OK) {
+		journal_free(j);
+		return rc;
 	}
 	*out = j;
 	return XFED_OK;
 }
 
-static struct journal_entry **slot(const struct journal *j, uint64_t id)
+void journal_stop(struct journal *j)
 {
-	return &j->slots[id % j->limits.ring_rows];
-}
-
-struct journal_entry *journal_entry_of(const struct journal *j, uint64_t id)
-{
-	return id >= j->first_id && id < j->next_id ? *slot(j, id) : NULL;
-}
-
-static void stop_folding(struct journal *j, struct journal_entry *e)
-{
-	if (e->is_folding) {
-		HASH_DELETE(hh, j->folding, e);
-		e->is_folding = false;
+	if (j) {
+		flush(j);
 	}
-}
-
-/* Removes the oldest place of the ring, which may be empty. */
-static void drop_first(struct journal *j)
-{
-	struct journal_entry **s = slot(j, j->first_id++), *e = *s;
-	*s = NULL;
-	if (!e) {
-		return;
-	}
-	if (e->is_dirty) {
-		j->dirty--;
-		j->stats.lost++;
-	}
-	/* Also where it was lost: an older version of it may have been written. */
-	j->older_last_s = j->has_older && j->older_last_s > e->copy->r.last_s ? j->older_last_s : e->copy->r.last_s;
-	j->has_older = true;
-	stop_folding(j, e);
-	j->rows--;
-	j->bytes -= e->copy->bytes;
-	xfed_free(e->copy);
-	xfed_free(e);
 }
 
 void journal_free(struct journal *j)
 {
-	if (!j) {
-		return;
+	if (j) {
+		ring_free(j->ring);
+		xfed_free(j);
 	}
-	while (j->first_id < j->next_id) {
-		drop_first(j);
-	}
-	journal_strangers_free(j);
-	xfed_free(j->slots);
-	xfed_free(j);
-}
-
-int journal_insert(struct journal *j, struct journal_copy *c, struct journal_entry **out)
-{
-	struct journal_entry *e = xfed_calloc(1, sizeof(*e));
-	if (!e) {
-		xfed_free(c);
-		return XFED_ERR_NOMEM;
-	}
-	e->copy = c;
-	*slot(j, c->r.id) = e;
-	j->rows++;
-	j->bytes += c->bytes;
-	*out = e;
-	return XFED_OK;
-}
-
-void journal_mark_dirty(struct journal *j, struct journal_entry *e, uint64_t now_ms)
-{
-	if (!e->is_dirty) {
-		j->dirty_since_ms = j->dirty == 0 ? now_ms : j->dirty_since_ms;
-		j->dirty++;
-		e->is_dirty = true;
-	}
-}
-
-static void expire_folding(struct journal *j, uint64_t now_ms)
-{
-	for (; j->fold_from < j->next_id; j->fold_from++) {
-		struct journal_entry *e = journal_entry_of(j, j->fold_from);
-		if (e && e->is_folding && now_ms - e->begun_ms < JOURNAL_FOLD_MS) {
-			return;
-		}
-		if (e) {
-			stop_folding(j, e);
-		}
-	}
-}
-
-/* ---- adding ---- */
-
-static const char *or_empty(const char *s)
-{
-	return s ? s : "";
-}
-
-/* A clock that is wrong at the edge must neither keep a row for ever nor hide it. */
-static int64_t believable(int64_t at_s, int64_t now_s)
-{
-	return at_s > now_s || at_s < now_s - 3600 ? now_s : at_s;
-}
-
-static void lower(char *s)
-{
-	for (; *s; s++) {
-		*s = *s >= 'A' && *s <= 'Z' ? (char)(*s - 'A' + 'a') : *s;
-	}
-}
-
-/* Words of our tables: what an edge makes up is no key of anything, and for people only. */
-static void describe_reason(const Xfed__FailureEvent *m, struct journal_texts *t)
-{
-	char text[PROTO_WORD_BYTES + PROTO_TEXT_BYTES + 3];
-	enum xfed_reason r = xfed_reason_of_peer(xfed_span_str(or_empty(m->reason)));
-	bool is_known = r != XFED_REASON_CHANNEL_REASON_UNKNOWN;
-	snprintf(text, sizeof(text), "%.*s%s%s", is_known ? 0 : PROTO_WORD_BYTES, or_empty(m->reason), is_known || !or_empty(m->text)[0] ? "" : ": ",
-		or_empty(m->text));
-	proto_text_clean(t->text, sizeof(t->text), text);
-	snprintf(t->reason, sizeof(t->reason), "%s", xfed_reason_code(r));
-	snprintf(t->side, sizeof(t->side), "%s", xfed_side_name(xfed_side_of_peer(xfed_span_str(or_empty(m->side)), r)));
-}
-
-/* Everything but the detail. */
-void journal_describe(struct xfed_span edge, const Xfed__FailureEvent *m, int64_t now_s, struct journal_texts *t, struct journal_record *out)
-{
-	char name[256];
-	snprintf(name, sizeof(name), "%.*s", (int)(edge.len < sizeof(name) ? edge.len : sizeof(name) - 1), edge.data ? edge.data : "");
-	proto_text_clean(t->edge, sizeof(t->edge), name);
-	proto_text_clean(t->local, sizeof(t->local), or_empty(m->local));
-	proto_text_clean(t->remote, sizeof(t->remote), or_empty(m->remote));
-	describe_reason(m, t);
-	proto_text_clean(t->correlation, sizeof(t->correlation), or_empty(m->correlation));
-	lower(t->remote);
-	*out = (struct journal_record){ .first_s = believable(m->at_s, now_s),
-		.last_s = believable(m->at_s, now_s),
-		.count = 1 + (uint64_t)m->repeated_count,
-		.direction = m->direction };
-#define SPAN(name) out->name = xfed_span_str(t->name);
-	JOURNAL_TEXTS(SPAN)
-#undef SPAN
-}
-
-/* The packed detail without what has a column, or without some of it where that is too much. `*out`
- * is to be freed. NOMEM. */
-int journal_pack_detail(const Xfed__FailureEvent *m, size_t max, struct xfed_span *out)
-{
-	Xfed__FailureEvent d = XFED__FAILURE_EVENT__INIT;
-	Xfed__Step left_out = XFED__STEP__INIT, *steps[PROTO_STEPS_MAX + 1];
-	char words[] = "journal", why[] = "facts and the rest of the chain are left out: too large";
-	d.steps = m->steps;
-	d.n_steps = m->n_steps;
-	d.facts = m->facts;
-	d.n_facts = m->n_facts;
-	d.chain = m->chain;
-	d.n_chain = m->n_chain;
-	if (xfed__failure_event__get_packed_size(&d) > max) {
-		d.n_facts = 0;
-		d.n_chain = m->n_chain > 0 ? 1 : 0;
-		d.n_steps = m->n_steps < PROTO_STEPS_MAX / 2 ? m->n_steps : PROTO_STEPS_MAX / 2;
-		for (size_t i = 0; i < d.n_steps; i++) {
-			steps[i] = m->steps[i];
-		}
-		left_out.step = words;
-		left_out.detail = why;
-		steps[d.n_steps++] = &left_out;
-		d.steps = steps;
-	}
-	size_t size = xfed__failure_event__get_packed_size(&d);
-	if (size > max) {
-		d.n_chain = 0; /* a certificate with a hundred long names */
-		size = xfed__failure_event__get_packed_size(&d);
-	}
-	if (size > max) {
-		d.n_steps = 0; /* long ones, where there is little room */
-		size = xfed__failure_event__get_packed_size(&d);
-	}
-	uint8_t *p = xfed_malloc(size > 0 ? size : 1);
-	if (!p) {
-		return XFED_ERR_NOMEM;
-	}
-	xfed__failure_event__pack(&d, p);
-	*out = xfed_span_make(p, size);
-	return XFED_OK;
-}
-
-static bool fold(struct journal *j, const struct journal_record *r, uint64_t now_ms)
-{
-	char key[sizeof(struct journal_texts) + 1];
-	const struct xfed_span from[JOURNAL_TEXT_COUNT] = {
-#define SPAN(name) r->name,
-		JOURNAL_TEXTS(SPAN)
-#undef SPAN
-	};
-	size_t len = 1;
-	struct journal_entry *e = NULL;
-	key[0] = (char)r->direction;
-	for (size_t i = 0; i < JOURNAL_KEY_TEXTS; i++) {
-		len = put(key, len, from[i]);
-	}
-	HASH_FIND(hh, j->folding, key, len, e);
-	if (!e) {
-		return false;
-	}
-	e->copy->r.count += r->count;
-	e->copy->r.last_s = r->last_s > e->copy->r.last_s ? r->last_s : e->copy->r.last_s;
-	j->stats.folded += r->count;
-	journal_mark_dirty(j, e, now_ms);
-	return true;
-}
-
-static int keep(struct journal *j, struct journal_record *r, uint64_t now_ms)
-{
-	struct journal_entry *e;
-	r->id = j->next_id;
-	struct journal_copy *c = journal_copy_new(r);
-	if (!c) {
-		return XFED_ERR_NOMEM;
-	}
-	while (j->first_id < j->next_id && (j->next_id - j->first_id >= j->limits.ring_rows || j->bytes + c->bytes > j->limits.ring_bytes)) {
-		drop_first(j);
-	}
-	int rc = journal_insert(j, c, &e);
-	if (rc != XFED_OK) {
-		return rc;
-	}
-	j->next_id++;
-	e->begun_ms = now_ms;
-	journal_mark_dirty(j, e, now_ms);
-	HASH_ADD_KEYPTR(hh, j->folding, c->key, c->key_len, e);
-	e->is_folding = XFED_TABLE_ADDED(e); /* else the next of its kind gets a row of its own */
-	return XFED_OK;
-}
-
-int journal_add(struct journal *j, struct xfed_span edge, struct xfed_span name, const Xfed__FailureEvent *m, int64_t now_s, uint64_t now_ms)
-{
-	struct journal_texts t;
-	struct journal_record r;
-	journal_describe(edge, m, now_s, &t, &r);
-	expire_folding(j, now_ms);
-	if (fold(j, &r, now_ms)) {
-		return XFED_OK;
-	}
-	struct journal_edge *e = journal_edge_of(j, edge);
-	if (!e || !journal_edge_may(e, now_ms)) {
-		return journal_add_stranger(j, edge, XFED_SPAN(""), name, m, now_s);
-	}
-	int rc = journal_pack_detail(m, JOURNAL_DETAIL_BYTES, &r.detail);
-	if (rc == XFED_OK) {
-		rc = keep(j, &r, now_ms);
-		xfed_free((void *)(uintptr_t)r.detail.data);
-	}
-	return rc;
-}
-
-struct journal_stats journal_stats(const struct journal *j)
-{
-	struct journal_stats s = j->stats;
-	s.ring_rows = j->rows;
-	s.ring_bytes = j->bytes;
-	s.unwritten = j->dirty;
-	s.strangers = HASH_COUNT(j->strangers);
-	return s;
-}
-
-/* ---- questions to the ring ---- */
-
-bool journal_wants(const struct journal_question *q, const struct journal_record *r, int64_t oldest_s)
-{
-	return r->last_s >= oldest_s && r->last_s >= q->since_s && (q->before == 0 || r->id < q->before) &&
-	       (q->partner[0] == '\0' || xfed_span_is(r->remote, q->partner));
-}
-
-static int show(const struct journal *j, const struct journal_question *q, int64_t oldest_s, json_t **out)
-{
-	const struct journal_entry *e = journal_entry_of(j, q->id);
-	if (!e || e->copy->r.last_s < oldest_s) {
-		return !e && q->id < j->first_id && j->has_older ? XFED_ERR_AGAIN : XFED_ERR_NOT_FOUND;
-	}
-	*out = journal_record_json(&e->copy->r, true);
-	return *out ? XFED_OK : XFED_ERR_NOMEM;
-}
-
-/* The ring has it all where the page is full, or where nothing that has left the ring could be
- * wanted. */
-static int list(const struct journal *j, const struct journal_question *q, int64_t oldest_s, json_t **out)
-{
-	json_t *failures = json_array();
-	uint64_t last_id = 0;
-	for (uint64_t id = j->next_id; failures && id > j->first_id && json_array_size(failures) < q->limit;) {
-		const struct journal_entry *e = *slot(j, --id);
-		if (!e || !journal_wants(q, &e->copy->r, oldest_s)) {
-			continue;
-		}
-		last_id = id;
-		if (json_array_append_new(failures, journal_record_json(&e->copy->r, false)) != 0) {
-			json_decref(failures);
-			failures = NULL;
-		}
-	}
-	int64_t since_s = q->since_s > oldest_s ? q->since_s : oldest_s;
-	if (failures && json_array_size(failures) < q->limit && j->has_older && j->older_last_s >= since_s) {
-		json_decref(failures);
-		return XFED_ERR_AGAIN;
-	}
-	*out = journal_list_json(failures, q, last_id);
-	if (*out) {
-		journal_strangers_list(j, q, oldest_s, *out);
-	}
-	return *out ? XFED_OK : XFED_ERR_NOMEM;
-}
-
-int journal_ask(const struct journal *j, const struct journal_question *q, int64_t now_s, json_t **out)
-{
-	int64_t oldest_s = now_s - j->limits.keep_s;
-	*out = NULL;
-	if (q->id > JOURNAL_STRANGER_ID) {
-		return journal_stranger_show(j, q->id, out);
-	}
-	return q->id ? show(j, q, oldest_s, out) : list(j, q, oldest_s, out);
 }

@@ -96,10 +96,29 @@ bool policy_next_revision(struct proto_revision *r, const struct policy_files *f
 
 /* ---- start and end ---- */
 
+static void kept(struct store_batch *b)
+{
+	(void)b; /* no thread of the store runs yet: this is still inside store_submit() */
+}
+
+static int keep_revision(struct policy *p, char error[256])
+{
+	struct store_batch b;
+	store_batch_init(&b, kept);
+	int rc = store_put_revision(&b, &p->revision);
+	if (rc == XFED_OK) {
+		store_submit(p->store, &b);
+		rc = b.written;
+		snprintf(error, 256, "%s", b.error);
+	}
+	store_batch_deinit(&b);
+	return rc;
+}
+
 static int come_into_force(struct policy *p, char error[256])
 {
 	struct store_facts facts;
-	int rc = store_read(p->store, &facts, error);
+	int rc = store_load_facts(p->store, &facts, error);
 	if (rc != XFED_OK) {
 		return rc;
 	}
@@ -112,7 +131,7 @@ static int come_into_force(struct policy *p, char error[256])
 		return rc;
 	}
 	if (policy_next_revision(&p->revision, p->files)) {
-		rc = store_write_revision(p->store, &p->revision, error);
+		rc = keep_revision(p, error);
 	}
 	if (rc == XFED_OK) {
 		policy_announce(p, "policy.loaded");

@@ -7,7 +7,7 @@
 #include "xfed/rt/log.h"
 #include "xfed/rt/process.h"
 
-/* The store is written on the worker too, so a revision is never told before it is kept. */
+/* A revision is told to nobody before the store has it: read on a worker, written by the store, then swapped. */
 struct policy_reload {
 	struct policy *policy;
 	struct rt_job job;
@@ -15,6 +15,7 @@ struct policy_reload {
 	struct rt_conf_errors errors;
 	struct policy_files *files; /* read */
 	struct proto_revision revision;
+	struct store_batch batch;
 	bool is_new, is_check;
 	int rc;
 };
@@ -28,15 +29,11 @@ static int fail(struct policy_reload *r, int rc, const char *key, const char *te
 static int read_files(struct policy_reload *r)
 {
 	const struct policy *p = r->policy;
-	char error[256];
 	int rc = policy_files_load(p->path, &r->errors, &r->files);
 	if (rc == XFED_OK && policy_files_secret(r->files, p->core->id_key) != XFED_OK) {
 		return fail(r, XFED_ERR_NOMEM, "dialback", "the secret could not be made");
 	}
 	r->is_new = rc == XFED_OK && policy_next_revision(&r->revision, r->files);
-	if (r->is_new && !r->is_check && store_write_revision(p->store, &r->revision, error) != XFED_OK) {
-		return fail(r, XFED_ERR_INVALID, "store", error);
-	}
 	return rc;
 }
 
@@ -76,12 +73,12 @@ static void reload_free(struct policy_reload *r)
 	rt_reply_fail(r->reply, "failed", "the gateway stops");
 	policy_files_free(r->files);
 	rt_conf_errors_deinit(&r->errors);
+	store_batch_deinit(&r->batch);
 	xfed_free(r);
 }
 
-static void done(void *arg)
+static void finish(struct policy_reload *r)
 {
-	struct policy_reload *r = arg;
 	struct policy *p = r->policy;
 	struct rt_daemon *d = &p->core->d;
 	p->reload = NULL;
@@ -102,6 +99,32 @@ static void done(void *arg)
 	if (p->reload_again) {
 		p->reload_again = false;
 		policy_reload(p, (struct rt_reply){ 0 });
+	}
+}
+
+static void kept(struct store_batch *b)
+{
+	struct policy_reload *r = (struct policy_reload *)((char *)b - offsetof(struct policy_reload, batch));
+	if (b->written != XFED_OK) {
+		r->rc = fail(r, XFED_ERR_INVALID, "store", b->error);
+	}
+	finish(r);
+}
+
+static void done(void *arg)
+{
+	struct policy_reload *r = arg;
+	struct policy *p = r->policy;
+	if (p->is_stopped || r->rc != XFED_OK || r->is_check || !r->is_new) {
+		finish(r);
+		return;
+	}
+	store_batch_init(&r->batch, kept);
+	if (store_put_revision(&r->batch, &r->revision) == XFED_OK) {
+		store_submit(p->store, &r->batch);
+	} else {
+		r->rc = fail(r, XFED_ERR_NOMEM, "store", "out of memory");
+		finish(r);
 	}
 }
 

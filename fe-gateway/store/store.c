@@ -1,220 +1,363 @@
-#include "store/store.h"
+/* Batches, the thread that writes them, and what of a group becomes of each. */
+#include "store/store_impl.h"
 
-#include <pthread.h>
-#include <sqlite3.h>
 #include <stdio.h>
-#include <sys/stat.h>
 
-#include "journal/journal.h"
 #include "xfed/mem.h"
+#include "xfed/rt/loop.h"
+
+struct queue {
+	struct store_batch *first, **last;
+};
 
 struct store {
-	sqlite3 *db;
-	pthread_mutex_t lock; /* one transaction at a time */
-	char *path;
+	const struct store_backend *backend;
+	void *db;
+	bool is_running;
+	uv_thread_t thread;
+	uv_async_t wake; /* the loop: something is finished */
+	uv_mutex_t lock; /* of what follows */
+	uv_cond_t work;
+	struct queue waiting, finished;
+	bool is_stopping;
 };
 
-/*
- * Step n brings a store of version n to n + 1. A step that has been released is never changed. `policy` and `secret` have
- * one row each.
- */
-static const char *const steps[STORE_SCHEMA] = {
-	"CREATE TABLE policy (one INTEGER PRIMARY KEY CHECK (one = 1), epoch INTEGER NOT NULL, counter INTEGER NOT NULL,"
-	" hash BLOB NOT NULL);"
-	"CREATE TABLE secret (one INTEGER PRIMARY KEY CHECK (one = 1), key BLOB NOT NULL);",
-	JOURNAL_MIGRATION,
-};
-
-static int fail(const struct store *s, char error[256])
+static void queue_clear(struct queue *q)
 {
-	int code = sqlite3_errcode(s->db);
-	if (code == SQLITE_BUSY || code == SQLITE_LOCKED) {
-		snprintf(error, 256, "%s: in use by another gateway (several need store.postgresql)", s->path);
-	} else {
-		snprintf(error, 256, "%s: %s", s->path, sqlite3_errmsg(s->db));
+	q->first = NULL;
+	q->last = &q->first;
+}
+
+static void queue_append(struct queue *q, struct store_batch *list)
+{
+	*q->last = list;
+	while (*q->last) {
+		q->last = &(*q->last)->next;
 	}
-	return code == SQLITE_NOMEM ? XFED_ERR_NOMEM : XFED_ERR_INVALID;
 }
 
-static int run(struct store *s, const char *sql, char error[256])
+static struct store_batch *queue_take(struct queue *q)
 {
-	return sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK ? XFED_OK : fail(s, error);
+	struct store_batch *list = q->first;
+	queue_clear(q);
+	return list;
 }
 
-static sqlite3_stmt *prepare(struct store *s, const char *sql)
-{
-	sqlite3_stmt *st = NULL;
-	return sqlite3_prepare_v2(s->db, sql, -1, &st, NULL) == SQLITE_OK ? st : NULL;
-}
+/* ---- opening and loading ---- */
 
-static int read_version(struct store *s, int *version, char error[256])
+int store_open_with(const struct store_backend *backend, const char *where, const struct xfed_env *env, struct store **out, char error[256])
 {
-	sqlite3_stmt *st = prepare(s, "PRAGMA user_version");
-	bool ok = st && sqlite3_step(st) == SQLITE_ROW;
-	*version = ok ? sqlite3_column_int(st, 0) : 0;
-	sqlite3_finalize(st);
-	return ok ? XFED_OK : fail(s, error);
-}
-
-/*
- * The epoch is larger for a store made later, as the highest revision wins at an edge; its low bits are random, so that two
- * stores made in one second differ.
- */
-static uint64_t new_epoch(const struct xfed_env *env)
-{
-	uint32_t random;
-	env->random(env->user, &random, sizeof(random));
-	return ((uint64_t)env->wall_s(env->user) << 20) | (random & 0xfffff);
-}
-
-/* The rows a new store begins with. */
-static int fill(struct store *s, const struct xfed_env *env, char error[256])
-{
-	uint8_t key[CORE_KEY_BYTES];
-	static const uint8_t no_hash[32];
-	env->random(env->user, key, sizeof(key));
-	sqlite3_stmt *st = prepare(s, "INSERT INTO policy (one, epoch, counter, hash) VALUES (1, ?1, 0, ?2)");
-	bool ok = st && sqlite3_bind_int64(st, 1, (sqlite3_int64)new_epoch(env)) == SQLITE_OK &&
-		  sqlite3_bind_blob(st, 2, no_hash, sizeof(no_hash), SQLITE_STATIC) == SQLITE_OK && sqlite3_step(st) == SQLITE_DONE;
-	sqlite3_finalize(st);
-	st = ok ? prepare(s, "INSERT INTO secret (one, key) VALUES (1, ?1)") : NULL;
-	ok = st && sqlite3_bind_blob(st, 1, key, sizeof(key), SQLITE_STATIC) == SQLITE_OK && sqlite3_step(st) == SQLITE_DONE;
-	sqlite3_finalize(st);
-	xfed_wipe(key, sizeof(key));
-	return ok ? XFED_OK : fail(s, error);
-}
-
-static int migrate(struct store *s, const struct xfed_env *env, char error[256])
-{
-	int version;
-	int rc = read_version(s, &version, error);
-	if (rc != XFED_OK) {
-		return rc;
-	}
-	if (version > STORE_SCHEMA) {
-		snprintf(error, 256, "%s: made by a newer version (schema %d, this one knows %d)", s->path, version, STORE_SCHEMA);
-		return XFED_ERR_INVALID;
-	}
-	bool is_new = version == 0;
-	for (; version < STORE_SCHEMA && rc == XFED_OK; version++) {
-		rc = run(s, steps[version], error);
-	}
-	if (rc == XFED_OK && is_new) {
-		rc = fill(s, env, error);
-	}
-	if (rc == XFED_OK) {
-		char sql[64];
-		snprintf(sql, sizeof(sql), "PRAGMA user_version = %d", STORE_SCHEMA);
-		rc = run(s, sql, error);
-	}
-	return rc;
-}
-
-/* The write transaction takes the lock, and exclusive mode keeps it until the file is closed. */
-static int set_up(struct store *s, const struct xfed_env *env, char error[256])
-{
-	int rc = run(s, "PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF; BEGIN EXCLUSIVE", error);
-	if (rc == XFED_OK) {
-		rc = migrate(s, env, error);
-	}
-	return rc == XFED_OK ? run(s, "COMMIT", error) : rc;
-}
-
-int store_open(const char *path, const struct xfed_env *env, struct store **out, char error[256])
-{
-	*out = NULL;
 	struct store *s = xfed_calloc(1, sizeof(*s));
+	*out = NULL;
 	snprintf(error, 256, "out of memory");
 	if (!s) {
 		return XFED_ERR_NOMEM;
 	}
-	if (pthread_mutex_init(&s->lock, NULL) != 0) {
-		xfed_free(s);
-		return XFED_ERR_NOMEM;
-	}
-	s->path = xfed_strdup(path);
-	int rc = s->path ? XFED_OK : XFED_ERR_NOMEM;
-	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX;
-	mode_t before = umask(0077); /* it holds a key; at the start there is no other thread */
-	if (rc == XFED_OK && sqlite3_open_v2(path, &s->db, flags, NULL) != SQLITE_OK) {
-		rc = s->db ? fail(s, error) : XFED_ERR_NOMEM;
-	}
-	if (rc == XFED_OK) {
-		rc = set_up(s, env, error);
-	}
-	umask(before);
+	s->backend = backend;
+	queue_clear(&s->waiting);
+	queue_clear(&s->finished);
+	int rc = s->backend->open(where, env, &s->db, error);
 	if (rc != XFED_OK) {
-		store_close(s);
+		xfed_free(s);
 		return rc;
 	}
 	*out = s;
 	return XFED_OK;
 }
 
+int store_open(const char *path, const struct xfed_env *env, struct store **out, char error[256])
+{
+	return store_open_with(&store_sqlite, path, env, out, error);
+}
+
 void store_close(struct store *s)
 {
 	if (s) {
-		sqlite3_close(s->db);
-		pthread_mutex_destroy(&s->lock);
-		xfed_free(s->path);
+		s->backend->close(s->db);
 		xfed_free(s);
 	}
 }
 
-static int bad_row(const struct store *s, char error[256])
+int store_load_facts(struct store *s, struct store_facts *out, char error[256])
 {
-	snprintf(error, 256, "%s: a row is missing or damaged; move the file away to begin anew", s->path);
-	return XFED_ERR_INVALID;
+	return s->backend->facts(s->db, out, error);
 }
 
-static bool copy_blob(sqlite3_stmt *st, int column, void *out, int size)
+int store_load_failures(struct store *s, const struct store_question *q, store_row_fn *fn, void *user, char error[256])
 {
-	const void *blob = sqlite3_column_blob(st, column);
-	if (!blob || sqlite3_column_bytes(st, column) != size) {
-		return false;
-	}
-	memcpy(out, blob, (size_t)size);
-	return true;
+	return s->backend->find(s->db, q, fn, user, error);
 }
 
-int store_read(struct store *s, struct store_facts *out, char error[256])
+int store_load_older(struct store *s, uint64_t id, bool *exists, int64_t *last_s, char error[256])
 {
-	sqlite3_stmt *st = prepare(s, "SELECT epoch, counter, hash, key FROM policy, secret");
-	if (!st) {
-		return fail(s, error);
+	return s->backend->older(s->db, id, exists, last_s, error);
+}
+
+/* ---- batches ---- */
+
+void store_batch_init(struct store_batch *b, void (*done)(struct store_batch *b))
+{
+	*b = (struct store_batch){ .done = done };
+	b->last_write = &b->writes;
+	xfed_arena_init(&b->memory, STORE_BATCH_BYTES);
+}
+
+void store_batch_deinit(struct store_batch *b)
+{
+	xfed_arena_deinit(&b->memory);
+}
+
+static struct store_write *add(struct store_batch *b, enum store_write_kind kind)
+{
+	struct store_write *w = xfed_arena_alloc(&b->memory, sizeof(*w));
+	if (w) {
+		w->kind = kind;
+		*b->last_write = w;
+		b->last_write = &w->next;
 	}
-	int rc = XFED_OK;
-	if (sqlite3_step(st) != SQLITE_ROW || !copy_blob(st, 2, out->revision.hash, sizeof(out->revision.hash)) ||
-		!copy_blob(st, 3, out->key, sizeof(out->key))) {
-		rc = bad_row(s, error);
-	} else {
-		out->revision.epoch = (uint64_t)sqlite3_column_int64(st, 0);
-		out->revision.counter = (uint64_t)sqlite3_column_int64(st, 1);
+	return w;
+}
+
+int store_put_revision(struct store_batch *b, const struct proto_revision *r)
+{
+	struct store_write *w = add(b, STORE_WRITE_REVISION);
+	if (!w) {
+		return XFED_ERR_NOMEM;
 	}
-	sqlite3_finalize(st);
+	w->revision = *r;
+	return XFED_OK;
+}
+
+/* The spans become the arena's own. */
+static int own(struct xfed_arena *a, struct store_failure *f)
+{
+	struct xfed_span *const spans[STORE_FAILURE_TEXT_COUNT + 1] = {
+#define SPAN(name) &f->name,
+		STORE_FAILURE_TEXTS(SPAN) SPAN(detail)
+#undef SPAN
+	};
+	for (size_t i = 0; i < XFED_ARRAY_LEN(spans); i++) {
+		*spans[i] = xfed_arena_copy(a, *spans[i]);
+		if (!spans[i]->data) {
+			return XFED_ERR_NOMEM;
+		}
+	}
+	return XFED_OK;
+}
+
+int store_put_failure(struct store_batch *b, const struct store_failure *f)
+{
+	struct store_failure copy = *f;
+	struct store_write *w = own(&b->memory, &copy) == XFED_OK ? add(b, STORE_WRITE_FAILURE) : NULL;
+	if (!w) {
+		return XFED_ERR_NOMEM;
+	}
+	w->failure = copy;
+	return XFED_OK;
+}
+
+int store_trim_failures(struct store_batch *b, size_t keep, int64_t oldest_s)
+{
+	struct store_write *w = add(b, STORE_WRITE_TRIM);
+	if (!w) {
+		return XFED_ERR_NOMEM;
+	}
+	w->trim.keep = keep;
+	w->trim.oldest_s = oldest_s;
+	return XFED_OK;
+}
+
+int store_ask(struct store_batch *b, const struct store_question *q)
+{
+	struct xfed_span remote = q->remote ? xfed_arena_copy(&b->memory, xfed_span_str(q->remote)) : (struct xfed_span){ NULL, 0 };
+	if (q->remote && !remote.data) {
+		return XFED_ERR_NOMEM;
+	}
+	b->question = *q;
+	b->question.remote = remote.data;
+	b->has_question = true;
+	return XFED_OK;
+}
+
+/* ---- a group ---- */
+
+/* The batches from `first` up to `end`, with one commit. */
+static int write_run(struct store *s, const struct store_batch *first, const struct store_batch *end, char error[256])
+{
+	int rc = s->backend->begin(s->db, error);
+	for (const struct store_batch *b = first; b != end && rc == XFED_OK; b = b->next) {
+		for (const struct store_write *w = b->writes; w && rc == XFED_OK; w = w->next) {
+			rc = s->backend->write(s->db, w, error);
+		}
+	}
+	rc = rc == XFED_OK ? s->backend->commit(s->db, error) : rc;
+	if (rc != XFED_OK) {
+		s->backend->rollback(s->db);
+	}
 	return rc;
 }
 
-struct sqlite3 *store_begin(struct store *s)
+static bool has_writes(const struct store_batch *group)
 {
-	pthread_mutex_lock(&s->lock);
-	return s->db;
+	for (const struct store_batch *b = group; b; b = b->next) {
+		if (b->writes) {
+			return true;
+		}
+	}
+	return false;
 }
 
-void store_end(struct store *s)
+/* What a batch is refused for must not cost those it happened to wait with: then each is written by itself. */
+static void write_group(struct store *s, struct store_batch *group)
 {
-	pthread_mutex_unlock(&s->lock);
+	char error[256];
+	int rc = has_writes(group) ? write_run(s, group, NULL, error) : XFED_OK;
+	for (struct store_batch *b = group; b; b = b->next) {
+		if (rc != XFED_OK && b->writes && group->next) {
+			b->written = write_run(s, b, b->next, b->error);
+		} else if (rc != XFED_OK && b->writes) {
+			b->written = rc;
+			snprintf(b->error, sizeof(b->error), "%s", error);
+		}
+	}
 }
 
-int store_write_revision(struct store *s, const struct proto_revision *r, char error[256])
+struct gathering {
+	struct store_batch *batch;
+	struct store_row **last;
+};
+
+static int take_row(void *user, const struct store_failure *f)
 {
-	store_begin(s);
-	sqlite3_stmt *st = prepare(s, "UPDATE policy SET epoch = ?1, counter = ?2, hash = ?3 WHERE one = 1");
-	bool ok = st && sqlite3_bind_int64(st, 1, (sqlite3_int64)r->epoch) == SQLITE_OK &&
-		  sqlite3_bind_int64(st, 2, (sqlite3_int64)r->counter) == SQLITE_OK &&
-		  sqlite3_bind_blob(st, 3, r->hash, sizeof(r->hash), SQLITE_STATIC) == SQLITE_OK && sqlite3_step(st) == SQLITE_DONE;
-	int rc = ok ? XFED_OK : fail(s, error);
-	sqlite3_finalize(st);
-	store_end(s);
-	return rc;
+	struct gathering *g = user;
+	struct store_row *row = xfed_arena_alloc(&g->batch->memory, sizeof(*row));
+	if (!row) {
+		return XFED_ERR_NOMEM;
+	}
+	row->f = *f;
+	if (own(&g->batch->memory, &row->f) != XFED_OK) {
+		return XFED_ERR_NOMEM;
+	}
+	*g->last = row;
+	g->last = &row->next;
+	return XFED_OK;
+}
+
+static void run_group(struct store *s, struct store_batch *group)
+{
+	write_group(s, group);
+	for (struct store_batch *b = group; b; b = b->next) {
+		struct gathering g = { b, &b->rows };
+		if (b->has_question) {
+			b->answered = s->backend->find(s->db, &b->question, take_row, &g, b->error);
+		}
+	}
+}
+
+/* ---- the thread ---- */
+
+static void run_thread(void *arg)
+{
+	struct store *s = arg;
+	uv_mutex_lock(&s->lock);
+	for (;;) {
+		struct store_batch *group = queue_take(&s->waiting);
+		if (!group && s->is_stopping) {
+			break;
+		}
+		if (!group) {
+			uv_cond_wait(&s->work, &s->lock);
+			continue;
+		}
+		uv_mutex_unlock(&s->lock);
+		run_group(s, group);
+		uv_mutex_lock(&s->lock);
+		queue_append(&s->finished, group);
+		uv_async_send(&s->wake);
+	}
+	uv_mutex_unlock(&s->lock);
+}
+
+static void tell_finished(struct store *s)
+{
+	uv_mutex_lock(&s->lock);
+	struct store_batch *b = queue_take(&s->finished);
+	uv_mutex_unlock(&s->lock);
+	while (b) {
+		struct store_batch *next = b->next; /* done() may free it */
+		b->done(b);
+		b = next;
+	}
+}
+
+static void on_wake(uv_async_t *wake)
+{
+	tell_finished(wake->data);
+}
+
+void store_submit(struct store *s, struct store_batch *b)
+{
+	b->next = NULL;
+	if (!s->is_running) {
+		run_group(s, b);
+		b->done(b);
+		return;
+	}
+	uv_mutex_lock(&s->lock);
+	queue_append(&s->waiting, b);
+	uv_cond_signal(&s->work);
+	uv_mutex_unlock(&s->lock);
+}
+
+static int start_locks(struct store *s)
+{
+	if (uv_mutex_init(&s->lock) != 0) {
+		return XFED_ERR_LIBRARY;
+	}
+	if (uv_cond_init(&s->work) != 0) {
+		uv_mutex_destroy(&s->lock);
+		return XFED_ERR_LIBRARY;
+	}
+	return XFED_OK;
+}
+
+static void end_locks(struct store *s)
+{
+	uv_cond_destroy(&s->work);
+	uv_mutex_destroy(&s->lock);
+}
+
+int store_start(struct store *s, struct rt_loop *loop)
+{
+	if (start_locks(s) != XFED_OK) {
+		return XFED_ERR_LIBRARY;
+	}
+	if (uv_async_init(rt_loop_uv(loop), &s->wake, on_wake) != 0) {
+		end_locks(s);
+		return XFED_ERR_LIBRARY;
+	}
+	s->wake.data = s;
+	s->is_running = uv_thread_create(&s->thread, run_thread, s) == 0;
+	if (!s->is_running) {
+		uv_close((uv_handle_t *)&s->wake, NULL);
+		end_locks(s);
+		return XFED_ERR_LIBRARY;
+	}
+	return XFED_OK;
+}
+
+void store_stop(struct store *s)
+{
+	if (!s || !s->is_running) {
+		return;
+	}
+	uv_mutex_lock(&s->lock);
+	s->is_stopping = true;
+	uv_cond_signal(&s->work);
+	uv_mutex_unlock(&s->lock);
+	uv_thread_join(&s->thread);
+	s->is_running = false; /* what done() submits now runs where it stands */
+	tell_finished(s);
+	uv_close((uv_handle_t *)&s->wake, NULL);
+	end_locks(s);
 }

@@ -1,35 +1,109 @@
 /*
- * What outlives the process, in one SQLite file: the policy revision in force, the key that ids are derived with, and the
- * journal of failed attempts. One gateway at a time: the file is locked from opening to closing. Calls block; after the start
- * they run in jobs, and wait for each other.
+ * store: what outlives the process: the policy revision in force, the key that ids are derived with, the journal of failed
+ * attempts. Rows and questions have types; what lies behind them, and its schema, only the backend knows (store_sqlite.c).
+ *
+ *   batch   rows to write, and perhaps a question that is answered after them; of its rows all are kept, or none
+ *   group   the batches that wait together: written with one commit, on the store's own thread
+ *
+ * One gateway at a time: a second one is refused when it opens. Everything but the thread's work is called in the loop.
+ * May call: core.
  */
 #ifndef GATEWAY_STORE_H
 #define GATEWAY_STORE_H
 
 #include "core/core.h"
+#include "proto/channel.pb-c.h"
 #include "proto/transfer.h"
+#include "xfed/arena.h"
 
-#define STORE_SCHEMA 2
-
-struct store;
-
-/*
- * Opens or creates the file, brings its schema up to date by numbered steps. INVALID with one sentence in `error`: in use by
- * another gateway, of a newer version, no database, no access. NOMEM.
- */
-int store_open(const char *path, const struct xfed_env *env, struct store **out, char error[256]);
-void store_close(struct store *s); /* NULL is fine */
+/* ---- rows ---- */
 
 struct store_facts {
 	struct proto_revision revision; /* counter 0: no policy has been in force yet; the epoch is set at creation */
 	uint8_t key[CORE_KEY_BYTES];	/* random, made with the store */
 };
-int store_read(struct store *s, struct store_facts *out, char error[256]);
-int store_write_revision(struct store *s, const struct proto_revision *r, char error[256]);
 
-/* The connection for oneself, until store_end(): for the journal. */
-struct sqlite3;
-struct sqlite3 *store_begin(struct store *s);
-void store_end(struct store *s);
+/* The texts of a failure, in the order they are kept in. */
+#define STORE_FAILURE_TEXTS(X)	 X(edge) X(local) X(remote) X(reason) X(side) X(text) X(correlation)
+#define STORE_FAILURE_TEXT_COUNT 7
+
+/* Spans are terminated and belong to whoever holds the row. */
+struct store_failure {
+	uint64_t id;
+	int64_t first_s, last_s;
+	uint64_t count;
+	Xfed__Direction direction;
+	struct xfed_span edge, local, remote, reason, side, text, correlation;
+	struct xfed_span detail; /* the journal's own packed bytes; empty: not read */
+};
+
+/* Which failures, newest first. */
+struct store_question {
+	uint64_t id;	    /* not 0: this one, if it is wanted by the rest */
+	const char *remote; /* NULL: of all */
+	int64_t since_s;    /* seen last at or after this */
+	uint64_t before;    /* ids below this; 0: from the newest */
+	size_t limit;
+	bool has_detail; /* wanted */
+};
+
+/* ---- opening and loading: these block ---- */
+
+struct store;
+
+/*
+ * Opens or creates it and brings its schema up to date. INVALID with one sentence in `error`: in use by another gateway, of a
+ * newer version, no database, no access. NOMEM.
+ */
+int store_open(const char *path, const struct xfed_env *env, struct store **out, char error[256]);
+void store_close(struct store *s); /* after store_stop() and the loop's end; NULL is fine */
+
+/* Before store_start(). OK; NOMEM; INVALID (damaged) or LIBRARY with one sentence in `error`. */
+int store_load_facts(struct store *s, struct store_facts *out, char error[256]);
+/* Until `fn` gives something else than OK, which is then the result. Rows live until it returns. */
+typedef int store_row_fn(void *user, const struct store_failure *f);
+int store_load_failures(struct store *s, const struct store_question *q, store_row_fn *fn, void *user, char error[256]);
+/* The latest time among failures of lower ids; `*exists` false: there are none. */
+int store_load_older(struct store *s, uint64_t id, bool *exists, int64_t *last_s, char error[256]);
+
+/* ---- batches ---- */
+
+#define STORE_BATCH_BYTES (32 * 1024 * 1024)
+
+struct store_write;
+struct store_row {
+	struct store_failure f;
+	struct store_row *next;
+};
+
+/* Part of its owner, who keeps it until `done`. The members below the line are the result. */
+struct store_batch {
+	struct xfed_arena memory;
+	struct store_write *writes, **last_write;
+	struct store_question question;
+	bool has_question;
+	void (*done)(struct store_batch *b); /* runs once, in the loop; may free the batch */
+	struct store_batch *next;
+	/* ---- */
+	int written;  /* OK; NOMEM, LIBRARY: nothing of it was kept */
+	int answered; /* OK, NOMEM, LIBRARY */
+	struct store_row *rows;
+	char error[256]; /* one sentence where something is not OK */
+};
+void store_batch_init(struct store_batch *b, void (*done)(struct store_batch *b));
+void store_batch_deinit(struct store_batch *b); /* zeroed is fine */
+
+/* Copied. OK, NOMEM. */
+int store_put_revision(struct store_batch *b, const struct proto_revision *r);
+int store_put_failure(struct store_batch *b, const struct store_failure *f);   /* one of that id has been seen again: last_s and count */
+int store_trim_failures(struct store_batch *b, size_t keep, int64_t oldest_s); /* the oldest go: by age, then by id */
+int store_ask(struct store_batch *b, const struct store_question *q);
+
+/* Batches are written in the order they are submitted in. Where no thread runs this one is, at once. Cannot fail. */
+void store_submit(struct store *s, struct store_batch *b);
+
+/* The thread. OK, LIBRARY, NOMEM; stop: all that was submitted is written and `done`; NULL is fine. */
+int store_start(struct store *s, struct rt_loop *loop);
+void store_stop(struct store *s);
 
 #endif

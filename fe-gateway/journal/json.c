@@ -190,7 +190,7 @@ static void detail_free(void *data, void *p)
 }
 
 /* A detail that cannot be read (a damaged store) says so instead of hiding the rest. */
-static json_t *detail(const struct journal_record *r)
+static json_t *detail(const struct store_failure *r)
 {
 	struct xfed_arena arena;
 	xfed_arena_init(&arena, DETAIL_ARENA_BYTES);
@@ -203,7 +203,7 @@ static json_t *detail(const struct journal_record *r)
 	return out;
 }
 
-json_t *journal_record_json(const struct journal_record *r, bool with_detail)
+json_t *failure_json(const struct store_failure *r, bool with_detail)
 {
 	bool is_in = r->direction == XFED__DIRECTION__DIRECTION_IN;
 	json_t *j = json_pack("{s:I, s:I, s:I, s:I, s:o*, s:s, s:o, s:o, s:o, s:o, s:o*, s:o*, s:o*}", "id", (json_int_t)r->id, "at",
@@ -217,7 +217,7 @@ json_t *journal_record_json(const struct journal_record *r, bool with_detail)
 	return j;
 }
 
-json_t *journal_list_json(json_t *failures, const struct journal_question *q, uint64_t last_id)
+json_t *failures_json(json_t *failures, const struct journal_question *q, uint64_t last_id)
 {
 	if (!failures) {
 		return NULL;

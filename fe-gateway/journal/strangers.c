@@ -13,16 +13,16 @@
 
 /* ---- edges ---- */
 
-static struct journal_edge *find_edge(const struct journal *j, struct xfed_span name)
+static struct ring_edge *find_edge(const struct ring *j, struct xfed_span name)
 {
-	struct journal_edge *e = NULL;
+	struct ring_edge *e = NULL;
 	HASH_FIND(hh, j->edges, name.data ? name.data : "", name.len, e);
 	return e;
 }
 
-struct journal_edge *journal_edge_of(struct journal *j, struct xfed_span name)
+struct ring_edge *ring_edge_of(struct ring *j, struct xfed_span name)
 {
-	struct journal_edge *e = find_edge(j, name);
+	struct ring_edge *e = find_edge(j, name);
 	if (!e && HASH_COUNT(j->edges) >= XFED_JOURNAL_EDGES - 1) {
 		name = XFED_SPAN("*"); /* the others, together */
 		e = find_edge(j, name);
@@ -45,7 +45,7 @@ struct journal_edge *journal_edge_of(struct journal *j, struct xfed_span name)
 }
 
 /* As many as fit into the time since then, and XFED_JOURNAL_EDGE_ROWS at once. */
-bool journal_edge_may(struct journal_edge *e, uint64_t now_ms)
+bool ring_edge_may(struct ring_edge *e, uint64_t now_ms)
 {
 	const uint64_t most = (uint64_t)XFED_JOURNAL_EDGE_ROWS * XFED_JOURNAL_EDGE_MS;
 	uint64_t from = e->spent_ms > now_ms ? e->spent_ms : now_ms;
@@ -58,7 +58,7 @@ bool journal_edge_may(struct journal_edge *e, uint64_t now_ms)
 
 /* ---- names, and networks under them ---- */
 
-static void stranger_free(struct journal *j, struct journal_group *g, struct journal_stranger *s)
+static void stranger_free(struct ring *j, struct ring_group *g, struct ring_stranger *s)
 {
 	HASH_DELETE(hh, j->strangers, s);
 	HASH_DELETE(of_name, g->table, s);
@@ -71,7 +71,7 @@ static void stranger_free(struct journal *j, struct journal_group *g, struct jou
 	xfed_free(s);
 }
 
-static void group_free(struct journal *j, struct journal_edge *e, struct journal_group *g)
+static void group_free(struct ring *j, struct ring_edge *e, struct ring_group *g)
 {
 	while (g->order) {
 		stranger_free(j, g, g->order);
@@ -84,9 +84,9 @@ static void group_free(struct journal *j, struct journal_edge *e, struct journal
 	xfed_free(g);
 }
 
-void journal_strangers_free(struct journal *j)
+void ring_strangers_free(struct ring *j)
 {
-	struct journal_edge *e, *next;
+	struct ring_edge *e, *next;
 	HASH_ITER(hh, j->edges, e, next) {
 		while (e->groups) {
 			group_free(j, e, e->groups);
@@ -96,9 +96,9 @@ void journal_strangers_free(struct journal *j)
 	}
 }
 
-static struct journal_group *group_new(struct journal *j, struct journal_edge *e, struct xfed_span name)
+static struct ring_group *group_new(struct ring *j, struct ring_edge *e, struct xfed_span name)
 {
-	struct journal_group *g = xfed_calloc(1, sizeof(*g) + name.len + 1);
+	struct ring_group *g = xfed_calloc(1, sizeof(*g) + name.len + 1);
 	if (!g) {
 		return NULL;
 	}
@@ -120,9 +120,9 @@ static struct journal_group *group_new(struct journal *j, struct journal_edge *e
 }
 
 /* Of the listed name, now the one heard of last; of all others, where it is empty. NULL: NOMEM. */
-static struct journal_group *group_of(struct journal *j, struct journal_edge *e, struct xfed_span name)
+static struct ring_group *group_of(struct ring *j, struct ring_edge *e, struct xfed_span name)
 {
-	struct journal_group *g = NULL;
+	struct ring_group *g = NULL;
 	HASH_FIND(hh, e->groups, name.len > 0 ? name.data : "", name.len, g);
 	if (g && name.len > 0) {
 		DL_DELETE(e->listed, g);
@@ -131,17 +131,17 @@ static struct journal_group *group_of(struct journal *j, struct journal_edge *e,
 	return g ? g : group_new(j, e, name);
 }
 
-static struct journal_stranger *find_in(const struct journal_group *g, struct xfed_span network)
+static struct ring_stranger *find_in(const struct ring_group *g, struct xfed_span network)
 {
-	struct journal_stranger *s = NULL;
+	struct ring_stranger *s = NULL;
 	HASH_FIND(of_name, g->table, network.len > 0 ? network.data : "", network.len, s);
 	return s;
 }
 
 /* Takes the copy unless it fails. */
-static struct journal_stranger *stranger_new(struct journal *j, struct journal_group *g, struct xfed_span network, struct journal_copy *c)
+static struct ring_stranger *stranger_new(struct ring *j, struct ring_group *g, struct xfed_span network, struct ring_copy *c)
 {
-	struct journal_stranger *s = xfed_calloc(1, sizeof(*s) + network.len + 1);
+	struct ring_stranger *s = xfed_calloc(1, sizeof(*s) + network.len + 1);
 	if (!s) {
 		return NULL;
 	}
@@ -168,7 +168,7 @@ static struct journal_stranger *stranger_new(struct journal *j, struct journal_g
 }
 
 /* The last ones; without memory one is not shown. */
-static void claim(struct journal_stranger *s, struct xfed_span name)
+static void claim(struct ring_stranger *s, struct xfed_span name)
 {
 	for (size_t i = 0; i < XFED_JOURNAL_CLAIMS; i++) {
 		if (s->claims[i] && xfed_span_is(name, s->claims[i])) {
@@ -181,9 +181,9 @@ static void claim(struct journal_stranger *s, struct xfed_span name)
 }
 
 /* The last one takes the place of the one before, and its number. */
-static void replace(struct journal *j, struct journal_stranger *s, struct journal_copy *c)
+static void replace(struct ring *j, struct ring_stranger *s, struct ring_copy *c)
 {
-	const struct journal_record *old = &s->copy->r;
+	const struct store_failure *old = &s->copy->r;
 	c->r.id = old->id;
 	c->r.first_s = old->first_s < c->r.first_s ? old->first_s : c->r.first_s;
 	c->r.last_s = old->last_s > c->r.last_s ? old->last_s : c->r.last_s;
@@ -194,28 +194,28 @@ static void replace(struct journal *j, struct journal_stranger *s, struct journa
 	HASH_ADD_KEYPTR(hh, j->strangers, &s->copy->r.id, sizeof(s->copy->r.id), s);
 }
 
-int journal_add_stranger(
-	struct journal *j, struct xfed_span edge, struct xfed_span network, struct xfed_span name, const Xfed__FailureEvent *m, int64_t now_s)
+int ring_add_stranger(
+	struct ring *j, struct xfed_span edge, struct xfed_span network, struct xfed_span name, const Xfed__FailureEvent *m, int64_t now_s)
 {
-	struct journal_texts t;
-	struct journal_record r;
-	struct journal_edge *e = journal_edge_of(j, edge);
-	struct journal_group *g = e ? group_of(j, e, name) : NULL;
+	struct ring_texts t;
+	struct store_failure r;
+	struct ring_edge *e = ring_edge_of(j, edge);
+	struct ring_group *g = e ? group_of(j, e, name) : NULL;
 	if (!g) {
 		return XFED_ERR_NOMEM;
 	}
-	journal_describe(edge, m, now_s, &t, &r);
+	ring_describe(edge, m, now_s, &t, &r);
 	r.id = JOURNAL_STRANGER_ID + j->last_stranger + 1;
-	int rc = journal_pack_detail(m, JOURNAL_STRANGER_DETAIL_BYTES, &r.detail);
+	int rc = ring_pack_detail(m, JOURNAL_STRANGER_DETAIL_BYTES, &r.detail);
 	if (rc != XFED_OK) {
 		return rc;
 	}
-	struct journal_copy *c = journal_copy_new(&r);
+	struct ring_copy *c = ring_copy_new(&r);
 	xfed_free((void *)(uintptr_t)r.detail.data);
 	if (!c) {
 		return XFED_ERR_NOMEM;
 	}
-	struct journal_stranger *s = find_in(g, network);
+	struct ring_stranger *s = find_in(g, network);
 	if (s) {
 		replace(j, s, c);
 		DL_DELETE(g->order, s);
@@ -232,9 +232,9 @@ int journal_add_stranger(
 
 /* ---- questions ---- */
 
-static json_t *stranger_json(const struct journal_stranger *s, bool with_detail)
+static json_t *stranger_json(const struct ring_stranger *s, bool with_detail)
 {
-	json_t *j = journal_record_json(&s->copy->r, with_detail), *names = json_array();
+	json_t *j = failure_json(&s->copy->r, with_detail), *names = json_array();
 	for (size_t i = 0; i < XFED_JOURNAL_CLAIMS; i++) {
 		/* The last one first. */
 		const char *name = s->claims[(s->claim_next + XFED_JOURNAL_CLAIMS - 1 - i) % XFED_JOURNAL_CLAIMS];
@@ -253,9 +253,9 @@ static json_t *stranger_json(const struct journal_stranger *s, bool with_detail)
 	return j;
 }
 
-int journal_stranger_show(const struct journal *j, uint64_t id, json_t **out)
+int ring_stranger_show(const struct ring *j, uint64_t id, json_t **out)
 {
-	struct journal_stranger *s = NULL;
+	struct ring_stranger *s = NULL;
 	HASH_FIND(hh, j->strangers, &id, sizeof(id), s);
 	if (!s) {
 		return XFED_ERR_NOT_FOUND;
@@ -266,7 +266,7 @@ int journal_stranger_show(const struct journal *j, uint64_t id, json_t **out)
 
 #define FOUND_MAX (JOURNAL_LIST_MAX / 4 + 1)
 
-static bool is_wanted(const struct journal_question *q, const struct journal_stranger *s, int64_t oldest_s)
+static bool is_wanted(const struct journal_question *q, const struct ring_stranger *s, int64_t oldest_s)
 {
 	bool is_claimed = false;
 	struct journal_question any = *q;
@@ -274,24 +274,24 @@ static bool is_wanted(const struct journal_question *q, const struct journal_str
 		is_claimed |= s->claims[i] && strcmp(s->claims[i], q->partner) == 0;
 	}
 	any.partner[0] = is_claimed ? '\0' : any.partner[0];
-	return journal_wants(&any, &s->copy->r, oldest_s);
+	return ring_wants(&any, &s->copy->r, oldest_s);
 }
 
 static int newest_first(const void *a, const void *b)
 {
-	const struct journal_stranger *const *x = a, *const *y = b;
+	const struct ring_stranger *const *x = a, *const *y = b;
 	int64_t left = (*x)->copy->r.last_s, right = (*y)->copy->r.last_s;
 	return left == right ? 0 : left > right ? -1 : 1;
 }
 
 /* The newest of those that name a listed partner, or of those that do not. Newest first. */
-static size_t find_all(const struct journal *j, const struct journal_question *q, int64_t oldest_s, bool is_listed, size_t max,
-	const struct journal_stranger *list[])
+static size_t find_all(
+	const struct ring *j, const struct journal_question *q, int64_t oldest_s, bool is_listed, size_t max, const struct ring_stranger *list[])
 {
 	size_t count = 0;
-	for (const struct journal_edge *e = j->edges; e; e = e->hh.next) {
-		for (const struct journal_group *g = e->groups; g; g = g->hh.next) {
-			for (const struct journal_stranger *s = (g->name_len > 0) == is_listed ? g->order : NULL; s; s = s->next) {
+	for (const struct ring_edge *e = j->edges; e; e = e->hh.next) {
+		for (const struct ring_group *g = e->groups; g; g = g->hh.next) {
+			for (const struct ring_stranger *s = (g->name_len > 0) == is_listed ? g->order : NULL; s; s = s->next) {
 				if (!is_wanted(q, s, oldest_s)) {
 					continue;
 				}
@@ -311,9 +311,9 @@ static size_t find_all(const struct journal *j, const struct journal_question *q
 }
 
 /* Newest first. Each kind has half of the places, and what the other leaves. */
-static size_t choose(const struct journal *j, const struct journal_question *q, int64_t oldest_s, size_t max, const struct journal_stranger *list[])
+static size_t choose(const struct ring *j, const struct journal_question *q, int64_t oldest_s, size_t max, const struct ring_stranger *list[])
 {
-	const struct journal_stranger *others[FOUND_MAX];
+	const struct ring_stranger *others[FOUND_MAX];
 	size_t count = find_all(j, q, oldest_s, true, max, list), other_count = find_all(j, q, oldest_s, false, max, others);
 	size_t half = (max + 1) / 2, left = max - (count < half ? count : half);
 	other_count = other_count < left ? other_count : left;
@@ -323,9 +323,9 @@ static size_t choose(const struct journal *j, const struct journal_question *q, 
 	return count + other_count;
 }
 
-void journal_strangers_list(const struct journal *j, const struct journal_question *q, int64_t oldest_s, json_t *answer)
+void ring_strangers_list(const struct ring *j, const struct journal_question *q, int64_t oldest_s, json_t *answer)
 {
-	const struct journal_stranger *list[FOUND_MAX];
+	const struct ring_stranger *list[FOUND_MAX];
 	json_t *failures = json_object_get(answer, "failures");
 	if (q->before > 0) {
 		return; /* they are on the first page */

@@ -1,0 +1,398 @@
+#include "journal/journal_impl.h"
+
+#include <stdio.h>
+
+#include "proto/check.h"
+#include "xfed/limits.h"
+#include "xfed/reason.h"
+
+/* ---- copies ---- */
+
+static size_t put(char *out, size_t at, struct xfed_span s)
+{
+	memcpy(out + at, s.len > 0 ? s.data : "", s.len);
+	out[at + s.len] = '\0';
+	return at + s.len + 1;
+}
+
+struct ring_copy *ring_copy_new(const struct store_failure *r)
+{
+	const struct xfed_span from[STORE_FAILURE_TEXT_COUNT] = {
+#define SPAN(name) r->name,
+		STORE_FAILURE_TEXTS(SPAN)
+#undef SPAN
+	};
+	size_t len = 1 + r->detail.len;
+	for (size_t i = 0; i < STORE_FAILURE_TEXT_COUNT; i++) {
+		len += from[i].len + 1;
+	}
+	struct ring_copy *c = xfed_malloc(sizeof(*c) + len);
+	if (!c) {
+		return NULL;
+	}
+	*c = (struct ring_copy){ .r = *r, .bytes = sizeof(*c) + len };
+	struct xfed_span *to[STORE_FAILURE_TEXT_COUNT] = {
+#define SPAN(name) &c->r.name,
+		STORE_FAILURE_TEXTS(SPAN)
+#undef SPAN
+	};
+	size_t at = 1;
+	c->key[0] = (char)r->direction;
+	for (size_t i = 0; i < STORE_FAILURE_TEXT_COUNT; i++) {
+		*to[i] = xfed_span_make(c->key + at, from[i].len);
+		at = put(c->key, at, from[i]);
+		c->key_len = i < JOURNAL_KEY_TEXTS ? at : c->key_len;
+	}
+	memcpy(c->key + at, r->detail.len > 0 ? r->detail.data : "", r->detail.len);
+	c->r.detail = xfed_span_make(c->key + at, r->detail.len);
+	return c;
+}
+
+/* ---- the ring ---- */
+
+int ring_new(const struct ring_limits *limits, struct ring **out)
+{
+	struct ring *j = xfed_calloc(1, sizeof(*j));
+	*out = NULL;
+	if (!j) {
+		return XFED_ERR_NOMEM;
+	}
+	j->limits = limits ? *limits : (struct ring_limits){ 0 };
+	j->limits.rows = j->limits.rows ? j->limits.rows : JOURNAL_ROWS;
+	j->limits.keep_s = j->limits.keep_s ? j->limits.keep_s : JOURNAL_KEEP_S;
+	j->limits.ring_rows = j->limits.ring_rows ? j->limits.ring_rows : JOURNAL_RING_ROWS;
+	j->limits.ring_bytes = j->limits.ring_bytes ? j->limits.ring_bytes : JOURNAL_RING_BYTES;
+	if (j->limits.ring_rows > j->limits.rows) {
+		j->limits.ring_rows = j->limits.rows;
+	}
+	j->first_id = j->next_id = j->fold_from = 1;
+	j->slots = xfed_calloc(j->limits.ring_rows, sizeof(struct ring_entry *));
+	if (!j->slots) {
+		xfed_free(j);
+		return XFED_ERR_NOMEM;
+	}
+	*out = j;
+	return XFED_OK;
+}
+
+static struct ring_entry **slot(const struct ring *j, uint64_t id)
+{
+	return &j->slots[id % j->limits.ring_rows];
+}
+
+struct ring_entry *ring_entry_of(const struct ring *j, uint64_t id)
+{
+	return id >= j->first_id && id < j->next_id ? *slot(j, id) : NULL;
+}
+
+static void stop_folding(struct ring *j, struct ring_entry *e)
+{
+	if (e->is_folding) {
+		HASH_DELETE(hh, j->folding, e);
+		e->is_folding = false;
+	}
+}
+
+/* Removes the oldest place of the ring, which may be empty. */
+static void drop_first(struct ring *j)
+{
+	struct ring_entry **s = slot(j, j->first_id++), *e = *s;
+	*s = NULL;
+	if (!e) {
+		return;
+	}
+	if (e->is_dirty) {
+		j->dirty--;
+		j->stats.lost++;
+	}
+	/* Also where it was lost: an older version of it may have been written. */
+	j->older_last_s = j->has_older && j->older_last_s > e->copy->r.last_s ? j->older_last_s : e->copy->r.last_s;
+	j->has_older = true;
+	stop_folding(j, e);
+	j->rows--;
+	j->bytes -= e->copy->bytes;
+	xfed_free(e->copy);
+	xfed_free(e);
+}
+
+void ring_free(struct ring *j)
+{
+	if (!j) {
+		return;
+	}
+	while (j->first_id < j->next_id) {
+		drop_first(j);
+	}
+	ring_strangers_free(j);
+	xfed_free(j->slots);
+	xfed_free(j);
+}
+
+int ring_insert(struct ring *j, struct ring_copy *c, struct ring_entry **out)
+{
+	struct ring_entry *e = xfed_calloc(1, sizeof(*e));
+	if (!e) {
+		xfed_free(c);
+		return XFED_ERR_NOMEM;
+	}
+	e->copy = c;
+	*slot(j, c->r.id) = e;
+	j->rows++;
+	j->bytes += c->bytes;
+	*out = e;
+	return XFED_OK;
+}
+
+void ring_mark_dirty(struct ring *j, struct ring_entry *e, uint64_t now_ms)
+{
+	if (!e->is_dirty) {
+		j->dirty_since_ms = j->dirty == 0 ? now_ms : j->dirty_since_ms;
+		j->dirty++;
+		e->is_dirty = true;
+	}
+}
+
+static void expire_folding(struct ring *j, uint64_t now_ms)
+{
+	for (; j->fold_from < j->next_id; j->fold_from++) {
+		struct ring_entry *e = ring_entry_of(j, j->fold_from);
+		if (e && e->is_folding && now_ms - e->begun_ms < JOURNAL_FOLD_MS) {
+			return;
+		}
+		if (e) {
+			stop_folding(j, e);
+		}
+	}
+}
+
+/* ---- adding ---- */
+
+static const char *or_empty(const char *s)
+{
+	return s ? s : "";
+}
+
+/* A clock that is wrong at the edge must neither keep a row for ever nor hide it. */
+static int64_t believable(int64_t at_s, int64_t now_s)
+{
+	return at_s > now_s || at_s < now_s - 3600 ? now_s : at_s;
+}
+
+static void lower(char *s)
+{
+	for (; *s; s++) {
+		*s = *s >= 'A' && *s <= 'Z' ? (char)(*s - 'A' + 'a') : *s;
+	}
+}
+
+/* Words of our tables: what an edge makes up is no key of anything, and for people only. */
+static void describe_reason(const Xfed__FailureEvent *m, struct ring_texts *t)
+{
+	char text[PROTO_WORD_BYTES + PROTO_TEXT_BYTES + 3];
+	enum xfed_reason r = xfed_reason_of_peer(xfed_span_str(or_empty(m->reason)));
+	bool is_known = r != XFED_REASON_CHANNEL_REASON_UNKNOWN;
+	snprintf(text, sizeof(text), "%.*s%s%s", is_known ? 0 : PROTO_WORD_BYTES, or_empty(m->reason), is_known || !or_empty(m->text)[0] ? "" : ": ",
+		or_empty(m->text));
+	proto_text_clean(t->text, sizeof(t->text), text);
+	snprintf(t->reason, sizeof(t->reason), "%s", xfed_reason_code(r));
+	snprintf(t->side, sizeof(t->side), "%s", xfed_side_name(xfed_side_of_peer(xfed_span_str(or_empty(m->side)), r)));
+}
+
+/* Everything but the detail. */
+void ring_describe(struct xfed_span edge, const Xfed__FailureEvent *m, int64_t now_s, struct ring_texts *t, struct store_failure *out)
+{
+	char name[256];
+	snprintf(name, sizeof(name), "%.*s", (int)(edge.len < sizeof(name) ? edge.len : sizeof(name) - 1), edge.data ? edge.data : "");
+	proto_text_clean(t->edge, sizeof(t->edge), name);
+	proto_text_clean(t->local, sizeof(t->local), or_empty(m->local));
+	proto_text_clean(t->remote, sizeof(t->remote), or_empty(m->remote));
+	describe_reason(m, t);
+	proto_text_clean(t->correlation, sizeof(t->correlation), or_empty(m->correlation));
+	lower(t->remote);
+	*out = (struct store_failure){ .first_s = believable(m->at_s, now_s),
+		.last_s = believable(m->at_s, now_s),
+		.count = 1 + (uint64_t)m->repeated_count,
+		.direction = m->direction };
+#define SPAN(name) out->name = xfed_span_str(t->name);
+	STORE_FAILURE_TEXTS(SPAN)
+#undef SPAN
+}
+
+/* The packed detail without what has a column, or without some of it where that is too much. `*out`
+ * is to be freed. NOMEM. */
+int ring_pack_detail(const Xfed__FailureEvent *m, size_t max, struct xfed_span *out)
+{
+	Xfed__FailureEvent d = XFED__FAILURE_EVENT__INIT;
+	Xfed__Step left_out = XFED__STEP__INIT, *steps[PROTO_STEPS_MAX + 1];
+	char words[] = "journal", why[] = "facts and the rest of the chain are left out: too large";
+	d.steps = m->steps;
+	d.n_steps = m->n_steps;
+	d.facts = m->facts;
+	d.n_facts = m->n_facts;
+	d.chain = m->chain;
+	d.n_chain = m->n_chain;
+	if (xfed__failure_event__get_packed_size(&d) > max) {
+		d.n_facts = 0;
+		d.n_chain = m->n_chain > 0 ? 1 : 0;
+		d.n_steps = m->n_steps < PROTO_STEPS_MAX / 2 ? m->n_steps : PROTO_STEPS_MAX / 2;
+		for (size_t i = 0; i < d.n_steps; i++) {
+			steps[i] = m->steps[i];
+		}
+		left_out.step = words;
+		left_out.detail = why;
+		steps[d.n_steps++] = &left_out;
+		d.steps = steps;
+	}
+	size_t size = xfed__failure_event__get_packed_size(&d);
+	if (size > max) {
+		d.n_chain = 0; /* a certificate with a hundred long names */
+		size = xfed__failure_event__get_packed_size(&d);
+	}
+	if (size > max) {
+		d.n_steps = 0; /* long ones, where there is little room */
+		size = xfed__failure_event__get_packed_size(&d);
+	}
+	uint8_t *p = xfed_malloc(size > 0 ? size : 1);
+	if (!p) {
+		return XFED_ERR_NOMEM;
+	}
+	xfed__failure_event__pack(&d, p);
+	*out = xfed_span_make(p, size);
+	return XFED_OK;
+}
+
+static bool fold(struct ring *j, const struct store_failure *r, uint64_t now_ms)
+{
+	char key[sizeof(struct ring_texts) + 1];
+	const struct xfed_span from[STORE_FAILURE_TEXT_COUNT] = {
+#define SPAN(name) r->name,
+		STORE_FAILURE_TEXTS(SPAN)
+#undef SPAN
+	};
+	size_t len = 1;
+	struct ring_entry *e = NULL;
+	key[0] = (char)r->direction;
+	for (size_t i = 0; i < JOURNAL_KEY_TEXTS; i++) {
+		len = put(key, len, from[i]);
+	}
+	HASH_FIND(hh, j->folding, key, len, e);
+	if (!e) {
+		return false;
+	}
+	e->copy->r.count += r->count;
+	e->copy->r.last_s = r->last_s > e->copy->r.last_s ? r->last_s : e->copy->r.last_s;
+	j->stats.folded += r->count;
+	ring_mark_dirty(j, e, now_ms);
+	return true;
+}
+
+static int keep(struct ring *j, struct store_failure *r, uint64_t now_ms)
+{
+	struct ring_entry *e;
+	r->id = j->next_id;
+	struct ring_copy *c = ring_copy_new(r);
+	if (!c) {
+		return XFED_ERR_NOMEM;
+	}
+	while (j->first_id < j->next_id && (j->next_id - j->first_id >= j->limits.ring_rows || j->bytes + c->bytes > j->limits.ring_bytes)) {
+		drop_first(j);
+	}
+	int rc = ring_insert(j, c, &e);
+	if (rc != XFED_OK) {
+		return rc;
+	}
+	j->next_id++;
+	e->begun_ms = now_ms;
+	ring_mark_dirty(j, e, now_ms);
+	HASH_ADD_KEYPTR(hh, j->folding, c->key, c->key_len, e);
+	e->is_folding = XFED_TABLE_ADDED(e); /* else the next of its kind gets a row of its own */
+	return XFED_OK;
+}
+
+int ring_add(struct ring *j, struct xfed_span edge, struct xfed_span name, const Xfed__FailureEvent *m, int64_t now_s, uint64_t now_ms)
+{
+	struct ring_texts t;
+	struct store_failure r;
+	ring_describe(edge, m, now_s, &t, &r);
+	expire_folding(j, now_ms);
+	if (fold(j, &r, now_ms)) {
+		return XFED_OK;
+	}
+	struct ring_edge *e = ring_edge_of(j, edge);
+	if (!e || !ring_edge_may(e, now_ms)) {
+		return ring_add_stranger(j, edge, XFED_SPAN(""), name, m, now_s);
+	}
+	int rc = ring_pack_detail(m, JOURNAL_DETAIL_BYTES, &r.detail);
+	if (rc == XFED_OK) {
+		rc = keep(j, &r, now_ms);
+		xfed_free((void *)(uintptr_t)r.detail.data);
+	}
+	return rc;
+}
+
+struct ring_stats ring_stats(const struct ring *j)
+{
+	struct ring_stats s = j->stats;
+	s.ring_rows = j->rows;
+	s.ring_bytes = j->bytes;
+	s.unwritten = j->dirty;
+	s.strangers = HASH_COUNT(j->strangers);
+	return s;
+}
+
+/* ---- questions to the ring ---- */
+
+bool ring_wants(const struct journal_question *q, const struct store_failure *r, int64_t oldest_s)
+{
+	return r->last_s >= oldest_s && r->last_s >= q->since_s && (q->before == 0 || r->id < q->before) &&
+	       (q->partner[0] == '\0' || xfed_span_is(r->remote, q->partner));
+}
+
+static int show(const struct ring *j, const struct journal_question *q, int64_t oldest_s, json_t **out)
+{
+	const struct ring_entry *e = ring_entry_of(j, q->id);
+	if (!e || e->copy->r.last_s < oldest_s) {
+		return !e && q->id < j->first_id && j->has_older ? XFED_ERR_AGAIN : XFED_ERR_NOT_FOUND;
+	}
+	*out = failure_json(&e->copy->r, true);
+	return *out ? XFED_OK : XFED_ERR_NOMEM;
+}
+
+/* The ring has it all where the page is full, or where nothing that has left the ring could be
+ * wanted. */
+static int list(const struct ring *j, const struct journal_question *q, int64_t oldest_s, json_t **out)
+{
+	json_t *failures = json_array();
+	uint64_t last_id = 0;
+	for (uint64_t id = j->next_id; failures && id > j->first_id && json_array_size(failures) < q->limit;) {
+		const struct ring_entry *e = *slot(j, --id);
+		if (!e || !ring_wants(q, &e->copy->r, oldest_s)) {
+			continue;
+		}
+		last_id = id;
+		if (json_array_append_new(failures, failure_json(&e->copy->r, false)) != 0) {
+			json_decref(failures);
+			failures = NULL;
+		}
+	}
+	int64_t since_s = q->since_s > oldest_s ? q->since_s : oldest_s;
+	if (failures && json_array_size(failures) < q->limit && j->has_older && j->older_last_s >= since_s) {
+		json_decref(failures);
+		return XFED_ERR_AGAIN;
+	}
+	*out = failures_json(failures, q, last_id);
+	if (*out) {
+		ring_strangers_list(j, q, oldest_s, *out);
+	}
+	return *out ? XFED_OK : XFED_ERR_NOMEM;
+}
+
+int ring_ask(const struct ring *j, const struct journal_question *q, int64_t now_s, json_t **out)
+{
+	int64_t oldest_s = now_s - j->limits.keep_s;
+	*out = NULL;
+	if (q->id > JOURNAL_STRANGER_ID) {
+		return ring_stranger_show(j, q->id, out);
+	}
+	return q->id ? show(j, q, oldest_s, out) : list(j, q, oldest_s, out);
+}

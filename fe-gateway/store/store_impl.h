@@ -1,0 +1,40 @@
+/* Between store.c, which knows batches and threads, and a backend, which knows a database. */
+#ifndef GATEWAY_STORE_IMPL_H
+#define GATEWAY_STORE_IMPL_H
+
+#include "store/store.h"
+
+enum store_write_kind { STORE_WRITE_REVISION, STORE_WRITE_FAILURE, STORE_WRITE_TRIM };
+struct store_write {
+	enum store_write_kind kind;
+	struct store_write *next;
+	union {
+		struct proto_revision revision;
+		struct store_failure failure;
+		struct {
+			size_t keep;
+			int64_t oldest_s;
+		} trim;
+	};
+};
+
+/*
+ * One connection; calls come from one thread at a time. All give OK, or another code with one sentence in `error`. After a
+ * failure between begin() and the end of commit() comes rollback(), and the database is as it was before begin().
+ */
+struct store_backend {
+	int (*open)(const char *where, const struct xfed_env *env, void **out, char error[256]); /* brings the schema up to date */
+	void (*close)(void *db);
+	int (*facts)(void *db, struct store_facts *out, char error[256]);
+	int (*find)(void *db, const struct store_question *q, store_row_fn *fn, void *user, char error[256]);
+	int (*older)(void *db, uint64_t id, bool *exists, int64_t *last_s, char error[256]);
+	int (*begin)(void *db, char error[256]);
+	int (*write)(void *db, const struct store_write *w, char error[256]);
+	int (*commit)(void *db, char error[256]);
+	void (*rollback)(void *db);
+};
+extern const struct store_backend store_sqlite;
+
+int store_open_with(const struct store_backend *backend, const char *where, const struct xfed_env *env, struct store **out, char error[256]);
+
+#endif

@@ -1,0 +1,369 @@
+/* The store in one SQLite file. */
+#include <sqlite3.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "store/store_impl.h"
+#include "xfed/mem.h"
+
+struct file {
+	sqlite3 *db;
+	char *path;
+};
+
+/* Step n brings a store of version n to n + 1. A step that has been released is never changed. */
+static const char *const steps[] = {
+	/* one row each */
+	"CREATE TABLE policy (one INTEGER PRIMARY KEY CHECK (one = 1), epoch INTEGER NOT NULL, counter INTEGER NOT NULL,"
+	" hash BLOB NOT NULL);"
+	"CREATE TABLE secret (one INTEGER PRIMARY KEY CHECK (one = 1), key BLOB NOT NULL);",
+	"CREATE TABLE failure (id INTEGER PRIMARY KEY, first_s INTEGER NOT NULL, last_s INTEGER NOT NULL, repeats INTEGER NOT NULL,"
+	" direction INTEGER NOT NULL, edge TEXT NOT NULL, local TEXT NOT NULL, remote TEXT NOT NULL, reason TEXT NOT NULL,"
+	" side TEXT NOT NULL, words TEXT NOT NULL, correlation TEXT NOT NULL, detail BLOB NOT NULL);"
+	"CREATE INDEX failure_remote ON failure (remote, id);"
+	"CREATE INDEX failure_last ON failure (last_s);",
+};
+#define SCHEMA ((int)XFED_ARRAY_LEN(steps))
+
+static int fail(const struct file *f, char error[256])
+{
+	int code = sqlite3_errcode(f->db);
+	if (code == SQLITE_BUSY || code == SQLITE_LOCKED) {
+		snprintf(error, 256, "%s: in use by another gateway (several need store.postgresql)", f->path);
+	} else {
+		snprintf(error, 256, "%s: %s", f->path, sqlite3_errmsg(f->db));
+	}
+	return code == SQLITE_NOMEM ? XFED_ERR_NOMEM : XFED_ERR_LIBRARY;
+}
+
+static int run(struct file *f, const char *sql, char error[256])
+{
+	return sqlite3_exec(f->db, sql, NULL, NULL, NULL) == SQLITE_OK ? XFED_OK : fail(f, error);
+}
+
+static sqlite3_stmt *prepare(struct file *f, const char *sql)
+{
+	sqlite3_stmt *st = NULL;
+	return sqlite3_prepare_v2(f->db, sql, -1, &st, NULL) == SQLITE_OK ? st : NULL;
+}
+
+/* Runs the statement, which may be NULL where it could not be made. */
+static int finish(struct file *f, sqlite3_stmt *st, bool is_bound, char error[256])
+{
+	int rc = st && is_bound && sqlite3_step(st) == SQLITE_DONE ? XFED_OK : fail(f, error);
+	sqlite3_finalize(st);
+	return rc;
+}
+
+/* ---- opening ---- */
+
+static int read_version(struct file *f, int *version, char error[256])
+{
+	sqlite3_stmt *st = prepare(f, "PRAGMA user_version");
+	bool ok = st && sqlite3_step(st) == SQLITE_ROW;
+	*version = ok ? sqlite3_column_int(st, 0) : 0;
+	sqlite3_finalize(st);
+	return ok ? XFED_OK : fail(f, error);
+}
+
+/*
+ * The epoch is larger for a store made later, as the highest revision wins at an edge; its low bits are random, so that two
+ * stores made in one second differ.
+ */
+static uint64_t new_epoch(const struct xfed_env *env)
+{
+	uint32_t random;
+	env->random(env->user, &random, sizeof(random));
+	return ((uint64_t)env->wall_s(env->user) << 20) | (random & 0xfffff);
+}
+
+/* The rows a new store begins with. */
+static int fill(struct file *f, const struct xfed_env *env, char error[256])
+{
+	uint8_t key[CORE_KEY_BYTES];
+	static const uint8_t no_hash[32];
+	env->random(env->user, key, sizeof(key));
+	sqlite3_stmt *st = prepare(f, "INSERT INTO policy (one, epoch, counter, hash) VALUES (1, ?1, 0, ?2)");
+	bool ok = st && sqlite3_bind_int64(st, 1, (sqlite3_int64)new_epoch(env)) == SQLITE_OK &&
+		  sqlite3_bind_blob(st, 2, no_hash, sizeof(no_hash), SQLITE_STATIC) == SQLITE_OK;
+	int rc = finish(f, st, ok, error);
+	if (rc == XFED_OK) {
+		st = prepare(f, "INSERT INTO secret (one, key) VALUES (1, ?1)");
+		rc = finish(f, st, st && sqlite3_bind_blob(st, 1, key, sizeof(key), SQLITE_STATIC) == SQLITE_OK, error);
+	}
+	xfed_wipe(key, sizeof(key));
+	return rc;
+}
+
+static int migrate(struct file *f, const struct xfed_env *env, char error[256])
+{
+	int version;
+	int rc = read_version(f, &version, error);
+	if (rc != XFED_OK) {
+		return rc;
+	}
+	if (version > SCHEMA) {
+		snprintf(error, 256, "%s: made by a newer version (schema %d, this one knows %d)", f->path, version, SCHEMA);
+		return XFED_ERR_INVALID;
+	}
+	bool is_new = version == 0;
+	for (; version < SCHEMA && rc == XFED_OK; version++) {
+		rc = run(f, steps[version], error);
+	}
+	rc = rc == XFED_OK && is_new ? fill(f, env, error) : rc;
+	if (rc == XFED_OK) {
+		char sql[64];
+		snprintf(sql, sizeof(sql), "PRAGMA user_version = %d", SCHEMA);
+		rc = run(f, sql, error);
+	}
+	return rc;
+}
+
+/* The write transaction takes the lock, and exclusive mode keeps it until the file is closed. */
+static int set_up(struct file *f, const struct xfed_env *env, char error[256])
+{
+	int rc = run(f, "PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF; BEGIN EXCLUSIVE", error);
+	rc = rc == XFED_OK ? migrate(f, env, error) : rc;
+	return rc == XFED_OK ? run(f, "COMMIT", error) : rc;
+}
+
+static void close_file(void *db)
+{
+	struct file *f = db;
+	sqlite3_close(f->db);
+	xfed_free(f->path);
+	xfed_free(f);
+}
+
+static int open_file(const char *where, const struct xfed_env *env, void **out, char error[256])
+{
+	struct file *f = xfed_calloc(1, sizeof(*f));
+	if (!f || !(f->path = xfed_strdup(where))) {
+		xfed_free(f);
+		return XFED_ERR_NOMEM;
+	}
+	int rc = XFED_OK;
+	mode_t before = umask(0077); /* it holds a key; at the start there is no other thread */
+	if (sqlite3_open_v2(where, &f->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX, NULL) != SQLITE_OK) {
+		rc = f->db ? fail(f, error) : XFED_ERR_NOMEM;
+	}
+	rc = rc == XFED_OK ? set_up(f, env, error) : rc;
+	umask(before);
+	if (rc != XFED_OK) {
+		close_file(f);
+		return rc == XFED_ERR_NOMEM ? rc : XFED_ERR_INVALID;
+	}
+	*out = f;
+	return XFED_OK;
+}
+
+static bool copy_blob(sqlite3_stmt *st, int column, void *out, int size)
+{
+	const void *blob = sqlite3_column_blob(st, column);
+	if (!blob || sqlite3_column_bytes(st, column) != size) {
+		return false;
+	}
+	memcpy(out, blob, (size_t)size);
+	return true;
+}
+
+static int read_facts(void *db, struct store_facts *out, char error[256])
+{
+	struct file *f = db;
+	sqlite3_stmt *st = prepare(f, "SELECT epoch, counter, hash, key FROM policy, secret");
+	if (!st) {
+		return fail(f, error);
+	}
+	int rc = XFED_OK;
+	if (sqlite3_step(st) != SQLITE_ROW || !copy_blob(st, 2, out->revision.hash, sizeof(out->revision.hash)) ||
+		!copy_blob(st, 3, out->key, sizeof(out->key))) {
+		snprintf(error, 256, "%s: a row is missing or damaged; move the file away to begin anew", f->path);
+		rc = XFED_ERR_INVALID;
+	} else {
+		out->revision.epoch = (uint64_t)sqlite3_column_int64(st, 0);
+		out->revision.counter = (uint64_t)sqlite3_column_int64(st, 1);
+	}
+	sqlite3_finalize(st);
+	return rc;
+}
+
+/* ---- writing ---- */
+
+static int begin(void *db, char error[256])
+{
+	return run(db, "BEGIN IMMEDIATE", error);
+}
+
+static int commit(void *db, char error[256])
+{
+	return run(db, "COMMIT", error);
+}
+
+/* A full disk may have rolled back already; what the error was is known. */
+static void rollback(void *db)
+{
+	struct file *f = db;
+	char ignored[256];
+	if (!sqlite3_get_autocommit(f->db)) {
+		(void)run(f, "ROLLBACK", ignored);
+	}
+}
+
+static int write_revision(struct file *f, const struct proto_revision *r, char error[256])
+{
+	sqlite3_stmt *st = prepare(f, "UPDATE policy SET epoch = ?1, counter = ?2, hash = ?3 WHERE one = 1");
+	bool ok = st && sqlite3_bind_int64(st, 1, (sqlite3_int64)r->epoch) == SQLITE_OK &&
+		  sqlite3_bind_int64(st, 2, (sqlite3_int64)r->counter) == SQLITE_OK &&
+		  sqlite3_bind_blob(st, 3, r->hash, sizeof(r->hash), SQLITE_STATIC) == SQLITE_OK;
+	return finish(f, st, ok, error);
+}
+
+#define COLUMNS "id, first_s, last_s, repeats, direction, edge, local, remote, reason, side, words, correlation"
+
+static bool bind_text(sqlite3_stmt *st, int n, struct xfed_span s)
+{
+	return sqlite3_bind_text(st, n, s.len > 0 ? s.data : "", (int)s.len, SQLITE_STATIC) == SQLITE_OK;
+}
+
+static bool bind_failure(sqlite3_stmt *st, const struct store_failure *r)
+{
+	const struct xfed_span texts[STORE_FAILURE_TEXT_COUNT] = {
+#define SPAN(name) r->name,
+		STORE_FAILURE_TEXTS(SPAN)
+#undef SPAN
+	};
+	bool ok = sqlite3_bind_int64(st, 1, (sqlite3_int64)r->id) == SQLITE_OK && sqlite3_bind_int64(st, 2, r->first_s) == SQLITE_OK &&
+		  sqlite3_bind_int64(st, 3, r->last_s) == SQLITE_OK && sqlite3_bind_int64(st, 4, (sqlite3_int64)r->count) == SQLITE_OK &&
+		  sqlite3_bind_int(st, 5, (int)r->direction) == SQLITE_OK;
+	for (int i = 0; i < STORE_FAILURE_TEXT_COUNT && ok; i++) {
+		ok = bind_text(st, 6 + i, texts[i]);
+	}
+	const char *detail = r->detail.len > 0 ? r->detail.data : "";
+	return ok && sqlite3_bind_blob(st, 6 + STORE_FAILURE_TEXT_COUNT, detail, (int)r->detail.len, SQLITE_STATIC) == SQLITE_OK;
+}
+
+static int write_failure(struct file *f, const struct store_failure *r, char error[256])
+{
+	sqlite3_stmt *st = prepare(f, "INSERT INTO failure (" COLUMNS ", detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
+				      " ON CONFLICT (id) DO UPDATE SET last_s = excluded.last_s, repeats = excluded.repeats");
+	return finish(f, st, st && bind_failure(st, r), error);
+}
+
+static int delete_with(struct file *f, const char *sql, int64_t value, char error[256])
+{
+	sqlite3_stmt *st = prepare(f, sql);
+	return finish(f, st, st && sqlite3_bind_int64(st, 1, value) == SQLITE_OK, error);
+}
+
+static int trim(struct file *f, size_t keep, int64_t oldest_s, char error[256])
+{
+	int rc = delete_with(f, "DELETE FROM failure WHERE last_s < ?1", oldest_s, error);
+	return rc == XFED_OK ? delete_with(f, "DELETE FROM failure WHERE id <= (SELECT id FROM failure ORDER BY id DESC LIMIT 1 OFFSET ?1)",
+				       (int64_t)keep, error)
+			     : rc;
+}
+
+static int write_one(void *db, const struct store_write *w, char error[256])
+{
+	switch (w->kind) {
+	case STORE_WRITE_REVISION:
+		return write_revision(db, &w->revision, error);
+	case STORE_WRITE_FAILURE:
+		return write_failure(db, &w->failure, error);
+	case STORE_WRITE_TRIM:
+		return trim(db, w->trim.keep, w->trim.oldest_s, error);
+	}
+	return XFED_ERR_INVALID;
+}
+
+/* ---- reading ---- */
+
+static struct xfed_span column_text(sqlite3_stmt *st, int n)
+{
+	const unsigned char *s = sqlite3_column_text(st, n);
+	return s ? xfed_span_make(s, strlen((const char *)s)) : XFED_SPAN("");
+}
+
+static void read_row(sqlite3_stmt *st, bool has_detail, struct store_failure *r)
+{
+	bool is_in = sqlite3_column_int(st, 4) == XFED__DIRECTION__DIRECTION_IN;
+	*r = (struct store_failure){ .id = (uint64_t)sqlite3_column_int64(st, 0),
+		.first_s = sqlite3_column_int64(st, 1),
+		.last_s = sqlite3_column_int64(st, 2),
+		.count = (uint64_t)sqlite3_column_int64(st, 3),
+		.direction = is_in ? XFED__DIRECTION__DIRECTION_IN : XFED__DIRECTION__DIRECTION_OUT };
+	struct xfed_span *texts[STORE_FAILURE_TEXT_COUNT] = {
+#define SPAN(name) &r->name,
+		STORE_FAILURE_TEXTS(SPAN)
+#undef SPAN
+	};
+	for (int i = 0; i < STORE_FAILURE_TEXT_COUNT; i++) {
+		*texts[i] = column_text(st, 5 + i);
+	}
+	if (has_detail) {
+		const void *blob = sqlite3_column_blob(st, 5 + STORE_FAILURE_TEXT_COUNT);
+		r->detail = xfed_span_make(blob, blob ? (size_t)sqlite3_column_bytes(st, 5 + STORE_FAILURE_TEXT_COUNT) : 0);
+	}
+}
+
+static int64_t id_or_most(uint64_t id)
+{
+	return id > 0 && id < INT64_MAX ? (int64_t)id : INT64_MAX;
+}
+
+static sqlite3_stmt *prepare_question(struct file *f, const struct store_question *q)
+{
+	char sql[512];
+	snprintf(sql, sizeof(sql), "SELECT " COLUMNS "%s FROM failure WHERE id > 0 AND last_s >= ?1 AND id %s ?2%s ORDER BY id DESC LIMIT ?3",
+		q->has_detail ? ", detail" : "", q->id > 0 ? "=" : "<", q->remote ? " AND remote = ?4" : "");
+	sqlite3_stmt *st = prepare(f, sql);
+	bool ok = st && sqlite3_bind_int64(st, 1, q->since_s) == SQLITE_OK &&
+		  sqlite3_bind_int64(st, 2, id_or_most(q->id > 0 ? q->id : q->before)) == SQLITE_OK &&
+		  sqlite3_bind_int64(st, 3, q->limit < INT64_MAX ? (sqlite3_int64)q->limit : INT64_MAX) == SQLITE_OK &&
+		  (!q->remote || bind_text(st, 4, xfed_span_str(q->remote)));
+	if (!ok) {
+		sqlite3_finalize(st);
+	}
+	return ok ? st : NULL;
+}
+
+static int find(void *db, const struct store_question *q, store_row_fn *fn, void *user, char error[256])
+{
+	struct file *f = db;
+	sqlite3_stmt *st = prepare_question(f, q);
+	int rc = XFED_OK, step = st ? SQLITE_ROW : SQLITE_ERROR;
+	while (rc == XFED_OK && step == SQLITE_ROW && (step = sqlite3_step(st)) == SQLITE_ROW) {
+		struct store_failure r;
+		read_row(st, q->has_detail, &r);
+		rc = fn(user, &r);
+	}
+	if (rc == XFED_OK && step != SQLITE_DONE) {
+		rc = fail(f, error);
+	}
+	sqlite3_finalize(st);
+	return rc;
+}
+
+static int older(void *db, uint64_t id, bool *exists, int64_t *last_s, char error[256])
+{
+	struct file *f = db;
+	sqlite3_stmt *st = prepare(f, "SELECT max(last_s) FROM failure WHERE id < ?1");
+	bool ok = st && sqlite3_bind_int64(st, 1, (sqlite3_int64)id) == SQLITE_OK && sqlite3_step(st) == SQLITE_ROW;
+	int rc = ok ? XFED_OK : fail(f, error);
+	*exists = ok && sqlite3_column_type(st, 0) != SQLITE_NULL;
+	*last_s = *exists ? sqlite3_column_int64(st, 0) : 0;
+	sqlite3_finalize(st);
+	return rc;
+}
+
+const struct store_backend store_sqlite = {
+	.open = open_file,
+	.close = close_file,
+	.facts = read_facts,
+	.find = find,
+	.older = older,
+	.begin = begin,
+	.write = write_one,
+	.commit = commit,
+	.rollback = rollback,
+};
