@@ -230,14 +230,13 @@ static void ask_edges(struct explaining *x)
 	}
 }
 
-void gateway_on_explain(struct rt_reply reply, const json_t *args, void *user)
+void command_explain(struct rt_reply reply, const json_t *args, void *user)
 {
 	struct gateway *g = user;
 	const char *from = json_string_value(json_object_get(args, "from")), *to = json_string_value(json_object_get(args, "to"));
-	struct explaining *x = from && to ? xfed_calloc(1, sizeof(*x)) : NULL;
+	struct explaining *x = xfed_calloc(1, sizeof(*x));
 	if (!x) {
-		rt_reply_fail(
-			reply, from && to ? "failed" : "bad-request", from && to ? "out of memory" : "explain needs from and to, two addresses");
+		rt_reply_fail(reply, "failed", "out of memory");
 		return;
 	}
 	x->gw = g;
