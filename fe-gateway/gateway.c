@@ -169,7 +169,7 @@ static int open_daemon(struct gateway *g, char error[256])
 		.dns_servers = &c->dns.servers,
 		.trust_ad = c->dns.dnssec == GATEWAY_DNSSEC_TRUST_AD,
 		.control_socket = c->control_socket,
-		.commands = gateway_commands,
+		.commands = &gateway_commands,
 		.http_listen = &c->http.listen,
 	};
 	return rt_daemon_open(&g->core.d, &o, error);

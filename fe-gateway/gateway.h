@@ -344,9 +344,6 @@ void gateway_take_stream_event(struct gateway_link *l, const Xfed__StreamEvent *
 void gateway_take_failure(struct gateway_link *l, const Xfed__FailureEvent *m);
 
 /* control.c */
-extern const struct rt_control_command gateway_commands[];
-/* control_ops.c, control_explain.c */
-rt_command_handler gateway_on_stream_show, gateway_on_stream_close, gateway_on_failures_list, gateway_on_failures_show, gateway_on_failures_retry,
-	gateway_on_partner_check, gateway_on_explain;
+extern const struct rt_command_table gateway_commands;
 
 #endif
