@@ -18,6 +18,7 @@
 #include "proto/sipmemory.h"
 #include "proto/transfer.h"
 #include "s2s/s2s.h"
+#include "service/service.h"
 #include "util/table.h"
 #include "xfed/rt/job.h"
 #include "xfed/rt/listener.h"
@@ -72,8 +73,6 @@ struct edge_link {
 	char address[RT_ADDR_TEXT];
 };
 
-enum edge_service { EDGE_OUT_OF_SERVICE, EDGE_IN_SERVICE, EDGE_LEAVING, EDGE_DRAINING };
-
 struct edge {
 	char *config_path;
 	struct edge_config *config;
@@ -99,11 +98,8 @@ struct edge {
 
 	struct rt_listener **listeners, **channel_listeners;
 	size_t listener_count, channel_listener_count;
-	enum edge_service service;
-	struct rt_timer grace, leave;
-	bool has_given_up;   /* draining: what had no fate by then has been given one */
-	bool is_closing;     /* going out of service: the partners' streams have been told */
-	bool is_all_closing; /* ... and ours, which carried the last errors */
+	struct service service;
+	struct rt_timer service_timer;
 	int exit_code;
 };
 
@@ -121,6 +117,9 @@ static inline void edge_flush_soon(struct edge *e) /* links and deadlines are lo
 /* Reloads certificates, log settings and what else may change. Problems go to `errors`. */
 bool edge_reload(struct edge *e, struct rt_conf_errors *errors);
 void edge_gauges(struct edge *e);
+void edge_drain(struct edge *e);	  /* nothing new is to begin */
+bool edge_is_quiet(const struct edge *e); /* no part has anything left to settle */
+void edge_give_up(struct edge *e);	  /* what has no fate is given one */
 int edge_load_creds(const struct edge_config *c, struct xfed_tls_creds **partners, struct xfed_tls_creds **channel, char error[256]);
 
 /* router.c */
@@ -130,6 +129,7 @@ void edge_route_taken(struct edge_link *l);				   /* the gateway may have taken 
 void edge_route_pump(struct edge *e);					   /* outbox to links */
 void edge_route_outcome(struct edge *e, struct proto_delivery *d, const Xfed__Outcome *oc);
 void edge_route_ended(struct edge *e);
+void edge_route_hand_back(struct edge *e); /* what no gateway was sent goes back to its senders */
 
 /* forward.c */
 void edge_forward_heard(struct edge_link *l, uint64_t lowest_unsettled); /* what the gateway needs no more is forgotten */
@@ -174,9 +174,8 @@ void edge_policy_take(struct edge_link *l, const Xfed__Frame *f);
 int edge_service_start(struct edge *e, char error[256]);
 void edge_service_judge(struct edge *e); /* after each change of policy or links */
 void edge_service_drain(struct edge *e);
-void edge_service_conn_gone(struct edge *e);
-void edge_service_stop_listening(struct edge *e);
-const char *edge_service_name(enum edge_service s);
+void edge_service_left(struct edge *e); /* something has ended */
+void edge_service_stop(struct edge *e);
 
 /* control.c */
 extern const struct rt_control_command edge_commands[];

@@ -64,7 +64,7 @@ bool edge_route_to_gateway(struct edge *e, const struct s2s_incoming *in)
 		s2s_refuse(in, XFED_REASON_DELIVERY_QUEUE_FULL); /* what is not acknowledged for long, peers take for lost */
 		return false;
 	}
-	if (e->service == EDGE_LEAVING || e->service == EDGE_OUT_OF_SERVICE || e->is_closing) {
+	if (!service_takes(&e->service)) {
 		s2s_refuse(in, XFED_REASON_CHANNEL_DOWN); /* what waited has gone back, and this would wait in vain */
 		return false;
 	}
@@ -243,4 +243,16 @@ void edge_route_ended(struct edge *e)
 		s2s_cover(e->s2s, d->cookie, d->number);
 		proto_outbox_done(e->outbox, d);
 	}
+}
+
+void edge_route_hand_back(struct edge *e)
+{
+	const struct proto_delivery *d = NULL, *next;
+	for (d = proto_outbox_iterate(e->outbox, NULL); d; d = next) {
+		next = proto_outbox_iterate(e->outbox, d);
+		if (d->state == PROTO_DELIVERY_QUEUED) {
+			proto_outbox_withdraw(e->outbox, d->seq);
+		}
+	}
+	edge_route_ended(e);
 }
