@@ -1,11 +1,17 @@
 #include "proto/inbox.h"
 
-#include "xfed/reason.h"
-
 #include "util/table.h"
+#include "xfed/reason.h"
 
 /* A run that is to be forgotten but has entries without an outcome is looked at again after this. */
 #define LOOK_AGAIN_MS 1000
+
+struct inbox_node;
+
+/* Of entries that are to be said, by `say_prev` and `say_next`. */
+struct unsaid {
+	struct inbox_node *first, *last;
+};
 
 struct inbox_node {
 	struct proto_inbox_entry e; /* first: what the caller sees */
@@ -14,24 +20,29 @@ struct inbox_node {
 	char *texts;			/* of both */
 	struct inbox_node *prev, *next; /* in order of arrival */
 	struct inbox_node *late_next;	/* settled when it was below the mark already */
+	struct unsaid *unsaid;		/* the list it is in; NULL: neither */
+	struct inbox_node *say_prev, *say_next;
 	UT_hash_handle hh;
 };
 
 struct proto_inbox_run {
 	char name[256];
-	uint64_t nonce, lowest;
+	uint64_t number, nonce, lowest;
 	unsigned links;
 	bool has_ended;
 	uint64_t lost_ms, forget_at_ms;
 	uint32_t reserved;
 	struct inbox_node *table; /* by number */
 	struct inbox_node *first, *last, *late;
+	struct unsaid asks, tells;
 	struct proto_inbox_run *next;
 };
 
 struct proto_inbox {
 	size_t max, count, reserved, run_count;
+	uint64_t generation; /* of the last run made */
 	struct proto_inbox_run *runs;
+	struct proto_inbox_run *slots[PROTO_INBOX_RUNS_MAX]; /* by number modulo their count */
 };
 
 const char *proto_inbox_state_name(enum proto_inbox_state s)
@@ -63,8 +74,30 @@ static struct inbox_node *find(struct proto_inbox_run *run, uint64_t seq)
 	return n;
 }
 
+static void is_said(struct inbox_node *n)
+{
+	struct unsaid *l = n->unsaid;
+	if (!l) {
+		return;
+	}
+	*(n->say_prev ? &n->say_prev->say_next : &l->first) = n->say_next;
+	*(n->say_next ? &n->say_next->say_prev : &l->last) = n->say_prev;
+	n->unsaid = NULL;
+}
+
+static void is_to_be_said(struct unsaid *l, struct inbox_node *n)
+{
+	is_said(n);
+	n->unsaid = l;
+	n->say_prev = l->last;
+	n->say_next = NULL;
+	*(l->last ? &l->last->say_next : &l->first) = n;
+	l->last = n;
+}
+
 static void forget(struct proto_inbox *in, struct proto_inbox_run *run, struct inbox_node *n)
 {
+	is_said(n);
 	if (n->prev) {
 		n->prev->next = n->next;
 	} else {
@@ -162,6 +195,7 @@ static void free_run(struct proto_inbox *in, struct proto_inbox_run *run)
 		at = &(*at)->next;
 	}
 	*at = run->next;
+	in->slots[run->number % PROTO_INBOX_RUNS_MAX] = NULL;
 	give_back(in, run, run->reserved);
 	while (run->first) {
 		forget(in, run, run->first);
@@ -191,6 +225,15 @@ struct proto_inbox_run *proto_inbox_find_run(struct proto_inbox *in, struct xfed
 	return NULL;
 }
 
+static uint64_t free_number(struct proto_inbox *in)
+{
+	uint64_t slot = 0;
+	while (in->slots[slot]) {
+		slot++;
+	}
+	return ++in->generation * PROTO_INBOX_RUNS_MAX + slot;
+}
+
 static struct proto_inbox_run *make_run(struct proto_inbox *in, struct xfed_span name, uint64_t nonce)
 {
 	struct proto_inbox_run *run;
@@ -203,6 +246,8 @@ static struct proto_inbox_run *make_run(struct proto_inbox *in, struct xfed_span
 	}
 	memcpy(run->name, name.data, name.len);
 	run->nonce = nonce;
+	run->number = free_number(in);
+	in->slots[run->number % PROTO_INBOX_RUNS_MAX] = run;
 	run->next = in->runs;
 	in->runs = run;
 	in->run_count++;
@@ -260,6 +305,17 @@ bool proto_inbox_run_has_ended(const struct proto_inbox_run *run)
 uint64_t proto_inbox_run_lost_ms(const struct proto_inbox_run *run)
 {
 	return run->lost_ms;
+}
+
+uint64_t proto_inbox_run_number(const struct proto_inbox_run *run)
+{
+	return run->number;
+}
+
+struct proto_inbox_run *proto_inbox_run_of(const struct proto_inbox *in, uint64_t number)
+{
+	struct proto_inbox_run *run = in->slots[number % PROTO_INBOX_RUNS_MAX];
+	return run && run->number == number ? run : NULL;
 }
 
 const char *proto_inbox_run_name(const struct proto_inbox_run *run)
@@ -334,9 +390,8 @@ struct proto_inbox_entry *proto_inbox_find(struct proto_inbox *in, struct proto_
 	return n ? &n->e : NULL;
 }
 
-static int change(struct proto_inbox_run *run, uint64_t seq, enum proto_inbox_state from, enum proto_inbox_state to)
+static int change(struct inbox_node *n, enum proto_inbox_state from, enum proto_inbox_state to)
 {
-	struct inbox_node *n = find(run, seq);
 	if (!n) {
 		return XFED_ERR_NOT_FOUND;
 	}
@@ -350,13 +405,23 @@ static int change(struct proto_inbox_run *run, uint64_t seq, enum proto_inbox_st
 int proto_inbox_asked(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t seq)
 {
 	(void)in;
-	return change(run, seq, PROTO_INBOX_PENDING, PROTO_INBOX_ASKED);
+	struct inbox_node *n = find(run, seq);
+	int rc = change(n, PROTO_INBOX_PENDING, PROTO_INBOX_ASKED);
+	if (rc == XFED_OK) {
+		is_to_be_said(&run->asks, n);
+	}
+	return rc;
 }
 
 int proto_inbox_acked(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t seq)
 {
 	(void)in;
-	return change(run, seq, PROTO_INBOX_ASKED, PROTO_INBOX_ATTEMPTED);
+	struct inbox_node *n = find(run, seq);
+	int rc = change(n, PROTO_INBOX_ASKED, PROTO_INBOX_ATTEMPTED);
+	if (rc == XFED_OK) {
+		is_said(n);
+	}
+	return rc;
 }
 
 static char *put(char **at, struct xfed_span s)
@@ -443,6 +508,7 @@ int proto_inbox_settle(
 	n->e.state = PROTO_INBOX_SETTLED;
 	n->e.settled_ms = now_ms;
 	n->e.outcome = &n->outcome;
+	is_to_be_said(&run->tells, n);
 	if (n->e.seq < run->lowest) {
 		n->late_next = run->late; /* its sender has given it up: forgotten with the next word from there */
 		run->late = n;
@@ -482,6 +548,44 @@ struct proto_inbox_entry *proto_inbox_iterate(struct proto_inbox_run *run, struc
 {
 	struct inbox_node *n = after ? ((struct inbox_node *)after)->next : run->first;
 	return n ? &n->e : NULL;
+}
+
+/* ---- what is to be said ---- */
+
+static struct proto_inbox_entry *next_of(struct inbox_node *n)
+{
+	if (!n) {
+		return NULL;
+	}
+	is_said(n);
+	return &n->e;
+}
+
+struct proto_inbox_entry *proto_inbox_next_ask(struct proto_inbox_run *run)
+{
+	return next_of(run->asks.first);
+}
+
+struct proto_inbox_entry *proto_inbox_next_tell(struct proto_inbox_run *run)
+{
+	return next_of(run->tells.first);
+}
+
+void proto_inbox_tell_again(struct proto_inbox_run *run, struct proto_inbox_entry *entry)
+{
+	XFED_REQUIRE(entry->state == PROTO_INBOX_SETTLED);
+	is_to_be_said(&run->tells, (struct inbox_node *)entry);
+}
+
+void proto_inbox_say_again(struct proto_inbox_run *run)
+{
+	for (struct inbox_node *n = run->first; n; n = n->next) {
+		if (n->e.state == PROTO_INBOX_SETTLED) {
+			is_to_be_said(&run->tells, n);
+		} else if (n->e.state == PROTO_INBOX_ASKED) {
+			is_to_be_said(&run->asks, n);
+		}
+	}
 }
 
 /* ---- time and looking ---- */
