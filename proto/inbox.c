@@ -1,49 +1,9 @@
 #include "proto/inbox.h"
 
-#include "util/table.h"
-#include "xfed/reason.h"
+#include "proto/inbox_impl.h"
 
 /* A run that is to be forgotten but has entries without an outcome is looked at again after this. */
 #define LOOK_AGAIN_MS 1000
-
-struct inbox_node;
-
-/* Of entries that are to be said, by `say_prev` and `say_next`. */
-struct unsaid {
-	struct inbox_node *first, *last;
-};
-
-struct inbox_node {
-	struct proto_inbox_entry e; /* first: what the caller sees */
-	Xfed__Outcome outcome;
-	struct proto_inbox_words words;
-	char *texts;			/* of both */
-	struct inbox_node *prev, *next; /* in order of arrival */
-	struct inbox_node *late_next;	/* settled when it was below the mark already */
-	struct unsaid *unsaid;		/* the list it is in; NULL: neither */
-	struct inbox_node *say_prev, *say_next;
-	UT_hash_handle hh;
-};
-
-struct proto_inbox_run {
-	char name[256];
-	uint64_t number, nonce, lowest;
-	unsigned links;
-	bool has_ended;
-	uint64_t lost_ms, forget_at_ms;
-	uint32_t reserved;
-	struct inbox_node *table; /* by number */
-	struct inbox_node *first, *last, *late;
-	struct unsaid asks, tells;
-	struct proto_inbox_run *next;
-};
-
-struct proto_inbox {
-	size_t max, count, reserved, run_count;
-	uint64_t generation; /* of the last run made */
-	struct proto_inbox_run *runs;
-	struct proto_inbox_run *slots[PROTO_INBOX_RUNS_MAX]; /* by number modulo their count */
-};
 
 const char *proto_inbox_state_name(enum proto_inbox_state s)
 {
@@ -74,30 +34,9 @@ static struct inbox_node *find(struct proto_inbox_run *run, uint64_t seq)
 	return n;
 }
 
-static void is_said(struct inbox_node *n)
-{
-	struct unsaid *l = n->unsaid;
-	if (!l) {
-		return;
-	}
-	*(n->say_prev ? &n->say_prev->say_next : &l->first) = n->say_next;
-	*(n->say_next ? &n->say_next->say_prev : &l->last) = n->say_prev;
-	n->unsaid = NULL;
-}
-
-static void is_to_be_said(struct unsaid *l, struct inbox_node *n)
-{
-	is_said(n);
-	n->unsaid = l;
-	n->say_prev = l->last;
-	n->say_next = NULL;
-	*(l->last ? &l->last->say_next : &l->first) = n;
-	l->last = n;
-}
-
 static void forget(struct proto_inbox *in, struct proto_inbox_run *run, struct inbox_node *n)
 {
-	is_said(n);
+	inbox_is_said(n);
 	if (n->prev) {
 		n->prev->next = n->next;
 	} else {
@@ -408,7 +347,7 @@ int proto_inbox_asked(struct proto_inbox *in, struct proto_inbox_run *run, uint6
 	struct inbox_node *n = find(run, seq);
 	int rc = change(n, PROTO_INBOX_PENDING, PROTO_INBOX_ASKED);
 	if (rc == XFED_OK) {
-		is_to_be_said(&run->asks, n);
+		inbox_is_to_be_said(&run->asks, n);
 	}
 	return rc;
 }
@@ -419,79 +358,9 @@ int proto_inbox_acked(struct proto_inbox *in, struct proto_inbox_run *run, uint6
 	struct inbox_node *n = find(run, seq);
 	int rc = change(n, PROTO_INBOX_ASKED, PROTO_INBOX_ATTEMPTED);
 	if (rc == XFED_OK) {
-		is_said(n);
+		inbox_is_said(n);
 	}
 	return rc;
-}
-
-static char *put(char **at, struct xfed_span s)
-{
-	char *p = *at;
-	if (s.len > 0) {
-		memcpy(p, s.data, s.len);
-	}
-	p[s.len] = '\0';
-	*at += s.len + 1;
-	return p;
-}
-
-static struct xfed_span put_span(char **at, struct xfed_span s)
-{
-	return xfed_span_make(put(at, s), s.len);
-}
-
-#define NO_TEXTS 6 /* the ends of as many empty strings */
-
-static size_t texts_bytes(const Xfed__Outcome *oc, const struct proto_inbox_words *w)
-{
-	size_t bytes = NO_TEXTS + xfed_span_str(oc->condition).len + xfed_span_str(oc->error_type).len + xfed_span_str(oc->text).len +
-		       xfed_span_str(oc->reason).len + xfed_span_str(oc->rule).len + xfed_span_str(oc->address).len;
-	return w ? bytes + w->type.len + w->id.len + w->from.len + w->to.len + 4 : bytes;
-}
-
-static void copy_words(struct inbox_node *n, char *at, const struct proto_inbox_words *w)
-{
-	n->words = (struct proto_inbox_words){
-		.kind = w->kind,
-		.type = put_span(&at, w->type),
-		.id = put_span(&at, w->id),
-		.from = put_span(&at, w->from),
-		.to = put_span(&at, w->to),
-	};
-	n->e.words = &n->words;
-}
-
-/* NOMEM: the texts are left out; the reason code is a constant of ours. */
-static int copy_outcome(struct inbox_node *n, const Xfed__Outcome *from, const struct proto_inbox_words *words)
-{
-	Xfed__Outcome *to = &n->outcome;
-	xfed__outcome__init(to);
-	to->seq = n->e.seq;
-	to->fate = from->fate;
-	to->sip_status = from->sip_status;
-	enum xfed_reason reason = xfed_reason_by_code(xfed_span_str(from->reason));
-	if (reason != XFED_REASON_NONE) {
-		to->reason = (char *)(uintptr_t)xfed_reason_code(reason);
-	}
-	size_t bytes = texts_bytes(from, words);
-	if (bytes == NO_TEXTS && !words) {
-		return XFED_OK; /* what went well has none */
-	}
-	n->texts = xfed_malloc(bytes);
-	if (!n->texts) {
-		return XFED_ERR_NOMEM;
-	}
-	char *at = n->texts;
-	to->condition = put(&at, xfed_span_str(from->condition));
-	to->error_type = put(&at, xfed_span_str(from->error_type));
-	to->text = put(&at, xfed_span_str(from->text));
-	to->reason = put(&at, xfed_span_str(from->reason));
-	to->rule = put(&at, xfed_span_str(from->rule));
-	to->address = put(&at, xfed_span_str(from->address));
-	if (words) {
-		copy_words(n, at, words);
-	}
-	return XFED_OK;
 }
 
 int proto_inbox_settle(
@@ -508,12 +377,12 @@ int proto_inbox_settle(
 	n->e.state = PROTO_INBOX_SETTLED;
 	n->e.settled_ms = now_ms;
 	n->e.outcome = &n->outcome;
-	is_to_be_said(&run->tells, n);
+	inbox_is_to_be_said(&run->tells, n);
 	if (n->e.seq < run->lowest) {
 		n->late_next = run->late; /* its sender has given it up: forgotten with the next word from there */
 		run->late = n;
 	}
-	return copy_outcome(n, outcome, words);
+	return inbox_copy_outcome(n, outcome, words);
 }
 
 int proto_inbox_forget(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t seq)
@@ -548,44 +417,6 @@ struct proto_inbox_entry *proto_inbox_iterate(struct proto_inbox_run *run, struc
 {
 	struct inbox_node *n = after ? ((struct inbox_node *)after)->next : run->first;
 	return n ? &n->e : NULL;
-}
-
-/* ---- what is to be said ---- */
-
-static struct proto_inbox_entry *next_of(struct inbox_node *n)
-{
-	if (!n) {
-		return NULL;
-	}
-	is_said(n);
-	return &n->e;
-}
-
-struct proto_inbox_entry *proto_inbox_next_ask(struct proto_inbox_run *run)
-{
-	return next_of(run->asks.first);
-}
-
-struct proto_inbox_entry *proto_inbox_next_tell(struct proto_inbox_run *run)
-{
-	return next_of(run->tells.first);
-}
-
-void proto_inbox_tell_again(struct proto_inbox_run *run, struct proto_inbox_entry *entry)
-{
-	XFED_REQUIRE(entry->state == PROTO_INBOX_SETTLED);
-	is_to_be_said(&run->tells, (struct inbox_node *)entry);
-}
-
-void proto_inbox_say_again(struct proto_inbox_run *run)
-{
-	for (struct inbox_node *n = run->first; n; n = n->next) {
-		if (n->e.state == PROTO_INBOX_SETTLED) {
-			is_to_be_said(&run->tells, n);
-		} else if (n->e.state == PROTO_INBOX_ASKED) {
-			is_to_be_said(&run->asks, n);
-		}
-	}
 }
 
 /* ---- time and looking ---- */
