@@ -198,7 +198,7 @@ static int open_daemon(struct edge *e, char error[256])
 		.dns_servers = &c->dns.servers,
 		.trust_ad = c->dns.dnssec == EDGE_DNSSEC_TRUST_AD,
 		.control_socket = c->control_socket,
-		.commands = edge_commands,
+		.commands = &edge_commands,
 		.http_listen = &c->http.listen,
 	};
 	return rt_daemon_open(&e->core.d, &o, error);

@@ -179,7 +179,7 @@ void edge_service_stop_listening(struct edge *e);
 const char *edge_service_name(enum edge_service s);
 
 /* control.c */
-extern const struct rt_control_command edge_commands[];
+extern const struct rt_command_table edge_commands;
 json_t *edge_control_status(struct edge *e);
 json_t *edge_control_streams(struct edge *e, struct xfed_span domain);
 void edge_control_request(struct edge_link *l, const Xfed__Request *r);

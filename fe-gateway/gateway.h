@@ -171,7 +171,7 @@ void gateway_out_not_ours(struct gateway *g, uint64_t id); /* the edge has refus
 /* As trunk_user has them; `data` is the gateway. */
 void gateway_out_hop_ready(void *data, struct trunk_send *s);
 void gateway_out_hop_failed(void *data, struct trunk_send *s, enum xfed_reason reason);
-void gateway_out_response(void *data, uint64_t id, const struct sip_message *m);
+void gateway_out_response(void *data, uint64_t id, const struct sip_message *m, uint64_t dialog);
 void gateway_out_timeout(void *data, uint64_t id, bool was_written);
 void gateway_out_broken(void *data, uint64_t id, bool was_written);
 void gateway_out_tick(struct gateway *g);
@@ -179,7 +179,7 @@ void gateway_out_give_up(struct gateway *g); /* leaving: what was not attempted 
 void gateway_out_free_all(struct gateway *g);
 
 /* to_xmpp.c */
-void gateway_take_request(void *data, uint64_t txn, const struct sip_message *m, const struct sip_flow_info *flow);
+void gateway_take_request(void *data, const struct sip_incoming *rq);
 
 /* to_xmpp_answer.c */
 /* What came of a stanza that was handed to an edge. */
@@ -192,8 +192,6 @@ void gateway_in_holds(struct gateway *g); /* answers what has been held long eno
 void gateway_in_release_holds(struct gateway *g);
 void gateway_in_give_up(struct gateway *g);
 void gateway_answer_pump(struct gateway *g);
-/* For requests that have no gateway_incoming. */
-void gateway_answer_alone(struct gateway *g, uint64_t txn, int status, const char *extra);
 void gateway_in_free_all(struct gateway *g);
 
 /* service.c */
@@ -207,9 +205,6 @@ const char *gateway_service_name(enum gateway_service s);
 void gateway_report_gauges(struct gateway *g);
 
 /* control.c */
-extern const struct rt_control_command gateway_commands[];
-/* control_ops.c, control_explain.c */
-rt_command_handler gateway_on_stream_show, gateway_on_stream_close, gateway_on_failures_list, gateway_on_failures_show, gateway_on_failures_retry,
-	gateway_on_partner_check, gateway_on_explain;
+extern const struct rt_command_table gateway_commands;
 
 #endif

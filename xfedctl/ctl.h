@@ -5,9 +5,8 @@
 #include <jansson.h>
 #include <stdio.h>
 
-#include "xfed/base.h"
+#include "xfed/rt/command.h"
 
-#define CTL_ASK (-1)
 enum ctl_exit { CTL_FINE = 0, CTL_PROBLEM = 1, CTL_USAGE = 2 };
 
 struct ctl_options {
@@ -16,25 +15,33 @@ struct ctl_options {
 	bool is_all, is_json;
 };
 
-#define CTL_ARGS_MAX 8
-
-struct ctl_command {
-	const char *noun, *verb; /* verb "" where there is none */
-	const char *args;	 /* as in the usage line: "DOMAIN", "[FILE]" */
-	size_t args_min, args_max;
-	bool changes; /* asks for a choice where several services run */
-	const char *help;
-	/* The request's args, or NULL for none. */
-	json_t *(*request)(char **args, size_t count);
-	/* Prints an answer for people. Returns CTL_FINE, or CTL_PROBLEM where it shows one. */
+/* One of the two: prints an answer for people, CTL_PROBLEM where it shows one; or does without a service, with an exit status. */
+struct ctl_way {
 	enum ctl_exit (*print)(const json_t *result, FILE *out);
-	/* Instead of asking a service; NULL: ask. Returns an exit status, or CTL_ASK to ask all the same. */
-	int (*local)(char **args, size_t count, const struct ctl_options *options);
+	enum ctl_exit (*act)(const json_t *args, const struct ctl_options *options);
 };
+extern const struct ctl_way ctl_ways[RT_COMMAND_COUNT]; /* as rt_commands */
 
-extern const struct ctl_command ctl_commands[]; /* ends with noun NULL */
+#define CTL_DECLARE_BOTH(id)				       enum ctl_exit ctl_print_##id(const json_t *result, FILE *out);
+#define CTL_DECLARE_GATEWAY(id)				       CTL_DECLARE_BOTH(id)
+#define CTL_DECLARE_XFEDCTL(id)				       enum ctl_exit ctl_do_##id(const json_t *args, const struct ctl_options *options);
+#define COMMAND(id, noun, verb, served, who, help, more, args) CTL_DECLARE_##served(id)
+#include "xfed/rt/commands.def"
+
 /* The noun where the pair is one of the words that come later, else NULL. */
 const char *ctl_later(const char *noun, const char *verb);
+
+/* ---- words (args.c) ---- */
+
+struct ctl_mistake {
+	const char *word;		  /* NULL: one is missing */
+	const struct rt_command_arg *arg; /* what it is not; NULL: nothing more is taken */
+};
+/* The arguments of a request; NULL where the words are not those of the command, or out of memory. */
+json_t *ctl_read_args(const struct rt_command *c, char **words, size_t count, struct ctl_mistake *mistake);
+
+/* A line for each command of a noun, NULL: for all. Returns how many. */
+size_t ctl_usage(const char *noun, FILE *out);
 
 /* ---- asking (client.c) ---- */
 
@@ -64,32 +71,5 @@ const char *ctl_time(json_int_t seconds, char out[32]); /* ISO-8601 UTC */
 /* json_object_get() for printing: "" and 0 where absent. */
 const char *ctl_str(const json_t *o, const char *key);
 json_int_t ctl_int(const json_t *o, const char *key);
-
-/* ---- the printers ---- */
-
-enum ctl_exit ctl_print_status(const json_t *result, FILE *out);
-enum ctl_exit ctl_print_streams(const json_t *result, FILE *out);
-enum ctl_exit ctl_print_stream(const json_t *result, FILE *out);
-enum ctl_exit ctl_print_closed(const json_t *result, FILE *out);
-enum ctl_exit ctl_print_explain(const json_t *result, FILE *out);
-enum ctl_exit ctl_print_check(const json_t *result, FILE *out);
-enum ctl_exit ctl_print_retry(const json_t *result, FILE *out);
-enum ctl_exit ctl_print_partners(const json_t *result, FILE *out);
-enum ctl_exit ctl_print_partner(const json_t *result, FILE *out);
-enum ctl_exit ctl_print_config(const json_t *result, FILE *out);
-enum ctl_exit ctl_print_problems(const json_t *result, FILE *out);
-enum ctl_exit ctl_print_level(const json_t *result, FILE *out);
-enum ctl_exit ctl_print_failures(const json_t *result, FILE *out);
-enum ctl_exit ctl_print_failure(const json_t *result, FILE *out);
-json_t *ctl_retry_args(char **args, size_t count); /* failures.c */
-int ctl_explain(char **args, size_t count, const struct ctl_options *options);
-int ctl_check_file(char **args, size_t count, const struct ctl_options *options);
-
-/* ---- words behind failures list and show (failures.c) ---- */
-
-json_t *ctl_failures_args(char **args, size_t count);
-int ctl_failures_check(char **args, size_t count, const struct ctl_options *options);
-json_t *ctl_failure_args(char **args, size_t count);
-int ctl_failure_check(char **args, size_t count, const struct ctl_options *options);
 
 #endif

@@ -52,15 +52,15 @@ static void print_area(const char *code)
 	fprintf(stderr, is_first ? "" : "\n");
 }
 
-int ctl_explain(char **args, size_t count, const struct ctl_options *options)
+enum ctl_exit ctl_do_explain_code(const json_t *args, const struct ctl_options *options)
 {
-	if (count == 2) {
-		return CTL_ASK; /* a pair of addresses */
-	}
-	enum xfed_reason r = xfed_reason_by_code(xfed_span_str(args[0]));
+	const char *code = ctl_str(args, "code");
+	enum xfed_reason r = xfed_reason_by_code(xfed_span_str(code));
 	if (r == XFED_REASON_NONE) {
-		fprintf(stderr, "xfedctl: no reason code is called \"%s\"\n", args[0]);
-		print_area(args[0]);
+		fprintf(stderr, "xfedctl: no reason code is called \"");
+		ctl_text(stderr, code);
+		fprintf(stderr, "\"\n");
+		print_area(code);
 		return CTL_PROBLEM;
 	}
 	if (options->is_json) {
@@ -137,28 +137,40 @@ static void check_path(const char *file, struct rt_conf_errors *errors)
 	xfed_buf_deinit(&text);
 }
 
-int ctl_check_file(char **args, size_t count, const struct ctl_options *options)
+enum ctl_exit ctl_do_config_check_file(const json_t *args, const struct ctl_options *options)
 {
-	if (count == 0) {
-		return CTL_ASK;
-	}
 	struct rt_conf_errors *errors = calloc(1, sizeof(*errors));
 	if (!errors) {
 		fprintf(stderr, "xfedctl: out of memory\n");
 		return CTL_PROBLEM;
 	}
 	rt_conf_errors_init(errors);
-	check_path(args[0], errors);
+	check_path(ctl_str(args, "file"), errors);
 	json_t *j = rt_control_problems(errors);
 	bool is_fine = errors->error_count == 0;
 	if (options->is_json) {
 		json_dumpf(j, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
 		printf("\n");
 	} else {
-		ctl_print_problems(j, stdout);
+		ctl_print_config_check(j, stdout);
 	}
 	json_decref(j);
 	rt_conf_errors_deinit(errors);
 	free(errors);
 	return is_fine ? CTL_FINE : CTL_PROBLEM;
+}
+
+/* ---- help ---- */
+
+enum ctl_exit ctl_do_help(const json_t *args, const struct ctl_options *options)
+{
+	const char *noun = json_string_value(json_object_get(args, "noun"));
+	(void)options;
+	if (ctl_usage(noun, stdout) > 0) {
+		return CTL_FINE;
+	}
+	fprintf(stderr, "xfedctl: there is no command \"");
+	ctl_text(stderr, noun);
+	fprintf(stderr, "\"; xfedctl --help lists them\n");
+	return CTL_USAGE;
 }

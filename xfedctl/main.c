@@ -7,14 +7,31 @@
 #define RUN_DIR	    "/run/xfed"
 #define SOCKETS_MAX 64
 
+#define HELP_COLUMN 36
+
+size_t ctl_usage(const char *noun, FILE *out)
+{
+	size_t count = 0;
+	for (const struct rt_command *c = rt_commands; c < rt_commands + RT_COMMAND_COUNT; c++) {
+		char words[RT_COMMAND_WORDS];
+		if (noun && strcmp(c->noun, noun) != 0) {
+			continue;
+		}
+		count++;
+		int width = fprintf(out, "  %s", rt_command_words(c, words));
+		if (width > HELP_COLUMN - 1) {
+			fprintf(out, "\n");
+			width = 0;
+		}
+		fprintf(out, "%*s%s\n", HELP_COLUMN - width, "", c->help);
+	}
+	return count;
+}
+
 static void usage(FILE *out)
 {
 	fprintf(out, "usage: xfedctl [--socket PATH | --name NAME | --all] [--json] NOUN VERB [ARGS]\n\n");
-	for (const struct ctl_command *c = ctl_commands; c->noun; c++) {
-		char words[64];
-		snprintf(words, sizeof(words), "%s%s%s%s%s", c->noun, *c->verb ? " " : "", c->verb, *c->args ? " " : "", c->args);
-		fprintf(out, "  %-34s %s\n", words, c->help);
-	}
+	ctl_usage(NULL, out);
 	fprintf(out, "\nWithout --socket and --name: the services that have a socket in " RUN_DIR ".\n"
 		     "Exit status: 0 fine, 1 a problem was found or the action failed, 2 usage.\n");
 }
@@ -64,16 +81,9 @@ static int parse_options(int argc, char **argv, struct ctl_options *o)
 	return CTL_FINE;
 }
 
-static const struct ctl_command *find_command(char **words, size_t count, size_t *used)
+static bool is_said(const struct rt_command *c, char **words, size_t count)
 {
-	for (const struct ctl_command *c = ctl_commands; c->noun; c++) {
-		bool has_verb = c->verb[0] != '\0';
-		if (strcmp(c->noun, words[0]) == 0 && (!has_verb || (count > 1 && strcmp(c->verb, words[1]) == 0))) {
-			*used = has_verb ? 2 : 1;
-			return c;
-		}
-	}
-	return NULL;
+	return strcmp(c->noun, words[0]) == 0 && (c->verb[0] == '\0' || (count > 1 && strcmp(c->verb, words[1]) == 0));
 }
 
 static int unknown(char **words, size_t count)
@@ -90,7 +100,7 @@ static int unknown(char **words, size_t count)
 /* ---- asking one service or several ---- */
 
 struct asking {
-	const struct ctl_command *command;
+	const struct rt_command *command;
 	const struct ctl_options *options;
 	json_t *args;
 	bool is_chosen;	   /* by --socket, --name, or the only one there is */
@@ -120,7 +130,7 @@ static enum ctl_exit judge(const struct asking *a, const json_t *result)
 {
 	/* The printer knows what counts as a problem; its words are not wanted here. */
 	FILE *nowhere = fopen("/dev/null", "w");
-	enum ctl_exit rc = nowhere ? a->command->print(result, nowhere) : CTL_FINE;
+	enum ctl_exit rc = nowhere ? ctl_ways[a->command - rt_commands].print(result, nowhere) : CTL_FINE;
 	if (nowhere) {
 		fclose(nowhere);
 	}
@@ -161,7 +171,7 @@ static enum ctl_exit show(struct asking *a, const char *name, json_t *answer)
 	}
 	a->answered++;
 	if (!a->options->is_json) {
-		return a->command->print(result, stdout);
+		return ctl_ways[a->command - rt_commands].print(result, stdout);
 	}
 	if (a->collected) {
 		json_object_set(a->collected, name, result);
@@ -242,20 +252,61 @@ static int ask_found(struct asking *a)
 	return rc;
 }
 
-static int ask(const struct ctl_command *c, const struct ctl_options *o, char **args, size_t count)
+static int ask(const struct rt_command *c, const struct ctl_options *o, json_t *args)
 {
-	struct asking a = { .command = c, .options = o, .args = c->request ? c->request(args, count) : NULL };
-	int rc;
-	if (o->socket || o->name) {
-		char path[512];
-		snprintf(path, sizeof(path), "%s%s%s", o->socket ? "" : RUN_DIR "/", o->socket ? o->socket : o->name, o->socket ? "" : ".sock");
-		a.is_chosen = true;
-		rc = ask_one(&a, path);
-	} else {
-		rc = ask_found(&a);
+	struct asking a = { .command = c, .options = o, .args = args };
+	if (!o->socket && !o->name) {
+		return ask_found(&a);
 	}
-	json_decref(a.args);
-	return rc;
+	char path[512];
+	snprintf(path, sizeof(path), "%s%s%s", o->socket ? "" : RUN_DIR "/", o->socket ? o->socket : o->name, o->socket ? "" : ".sock");
+	a.is_chosen = true;
+	return ask_one(&a, path);
+}
+
+/* ---- which command ---- */
+
+static int mistaken(const struct rt_command *c, const struct ctl_mistake *m)
+{
+	if (m->word) {
+		fprintf(stderr, "xfedctl: \"");
+		ctl_text(stderr, m->word);
+		if (m->arg) {
+			fprintf(stderr, "\": %s is %s\n", m->arg->place == RT_ARG_NAMED ? m->arg->key : m->arg->word,
+				rt_arg_info(m->arg->kind)->what);
+		} else {
+			fprintf(stderr, "\": one word too many\n");
+		}
+	}
+	for (const struct rt_command *row = rt_commands; row < rt_commands + RT_COMMAND_COUNT; row++) {
+		char line[RT_COMMAND_WORDS];
+		if (strcmp(row->noun, c->noun) == 0 && strcmp(row->verb, c->verb) == 0) {
+			fprintf(stderr, "usage: xfedctl %s\n", rt_command_words(row, line));
+		}
+	}
+	return CTL_USAGE;
+}
+
+/* A noun and verb may have several rows: the first whose arguments fit. */
+static int run(char **words, size_t count, const struct ctl_options *o)
+{
+	const struct rt_command *said = NULL;
+	struct ctl_mistake m;
+	for (const struct rt_command *c = rt_commands; c < rt_commands + RT_COMMAND_COUNT; c++) {
+		if (!is_said(c, words, count)) {
+			continue;
+		}
+		size_t skip = c->verb[0] ? 2 : 1;
+		json_t *args = ctl_read_args(c, words + skip, count - skip, &m);
+		if (args) {
+			enum ctl_exit (*act)(const json_t *, const struct ctl_options *) = ctl_ways[c - rt_commands].act;
+			int rc = act ? (int)act(args, o) : ask(c, o, args);
+			json_decref(args);
+			return rc;
+		}
+		said = c;
+	}
+	return said ? mistaken(said, &m) : unknown(words, count);
 }
 
 int main(int argc, char **argv)
@@ -265,21 +316,10 @@ int main(int argc, char **argv)
 		return CTL_USAGE;
 	}
 	char **words = argv + optind;
-	size_t count = (size_t)(argc - optind), used = 0;
+	size_t count = (size_t)(argc - optind);
 	if (count == 0) {
 		usage(stderr);
 		return CTL_USAGE;
 	}
-	const struct ctl_command *c = find_command(words, count, &used);
-	if (!c) {
-		return unknown(words, count);
-	}
-	words += used;
-	count -= used;
-	if (count < c->args_min || count > c->args_max) {
-		fprintf(stderr, "usage: xfedctl %s%s%s%s%s\n", c->noun, *c->verb ? " " : "", c->verb, *c->args ? " " : "", c->args);
-		return CTL_USAGE;
-	}
-	int rc = c->local ? c->local(words, count, &o) : CTL_ASK;
-	return rc == CTL_ASK ? ask(c, &o, words, count) : rc;
+	return run(words, count, &o);
 }

@@ -1,6 +1,6 @@
 #include "ctl.h"
 
-enum ctl_exit ctl_print_config(const json_t *result, FILE *out)
+enum ctl_exit ctl_print_config_show(const json_t *result, FILE *out)
 {
 	const char *text = ctl_str(result, "text");
 	while (*text) {
@@ -25,8 +25,7 @@ static void print_lines(const json_t *list, FILE *out)
 	}
 }
 
-/* config check and reload. */
-enum ctl_exit ctl_print_problems(const json_t *result, FILE *out)
+enum ctl_exit ctl_print_config_check(const json_t *result, FILE *out)
 {
 	bool is_fine = json_is_true(json_object_get(result, "ok"));
 	const json_t *warnings = json_object_get(result, "warnings"), *revision = json_object_get(result, "revision");
@@ -48,7 +47,12 @@ enum ctl_exit ctl_print_problems(const json_t *result, FILE *out)
 	return CTL_FINE;
 }
 
-enum ctl_exit ctl_print_level(const json_t *result, FILE *out)
+enum ctl_exit ctl_print_reload(const json_t *result, FILE *out)
+{
+	return ctl_print_config_check(result, out);
+}
+
+enum ctl_exit ctl_print_log_level(const json_t *result, FILE *out)
 {
 	fprintf(out, "level %s\n", ctl_str(result, "level"));
 	return CTL_FINE;

@@ -54,7 +54,7 @@ enum ctl_exit ctl_print_explain(const json_t *result, FILE *out)
 	return CTL_PROBLEM;
 }
 
-enum ctl_exit ctl_print_check(const json_t *result, FILE *out)
+enum ctl_exit ctl_print_partner_check(const json_t *result, FILE *out)
 {
 	size_t i;
 	json_t *step;

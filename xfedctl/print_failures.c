@@ -59,7 +59,7 @@ static size_t print_rows(const json_t *list, bool proved, const char *title, FIL
 	return rows;
 }
 
-enum ctl_exit ctl_print_failures(const json_t *result, FILE *out)
+enum ctl_exit ctl_print_failures_list(const json_t *result, FILE *out)
 {
 	const json_t *list = json_object_get(result, "failures");
 	if (json_array_size(list) == 0) {
@@ -185,7 +185,7 @@ static void print_certificate(const json_t *c, size_t number, size_t count, FILE
 	ctl_table_print(&t, "  ", out);
 }
 
-enum ctl_exit ctl_print_failure(const json_t *f, FILE *out)
+enum ctl_exit ctl_print_failures_show(const json_t *f, FILE *out)
 {
 	size_t i;
 	json_t *c;
@@ -202,7 +202,7 @@ enum ctl_exit ctl_print_failure(const json_t *f, FILE *out)
 	return CTL_FINE;
 }
 
-enum ctl_exit ctl_print_retry(const json_t *result, FILE *out)
+enum ctl_exit ctl_print_failures_retry(const json_t *result, FILE *out)
 {
 	size_t i;
 	json_t *p;

@@ -13,7 +13,7 @@ static const char *join(const json_t *list, char *out, size_t size)
 	return out;
 }
 
-enum ctl_exit ctl_print_partners(const json_t *result, FILE *out)
+enum ctl_exit ctl_print_partner_list(const json_t *result, FILE *out)
 {
 	struct ctl_table t;
 	size_t i;
@@ -54,7 +54,7 @@ static void row_list(struct ctl_table *t, const char *name, const json_t *list)
 	row(t, name, join(list, text, sizeof(text)));
 }
 
-enum ctl_exit ctl_print_partner(const json_t *p, FILE *out)
+enum ctl_exit ctl_print_partner_show(const json_t *p, FILE *out)
 {
 	struct ctl_table t;
 	const json_t *limits = json_object_get(p, "limits"), *matrix = json_object_get(p, "matrix"), *trust = json_object_get(p, "trust");
@@ -81,6 +81,6 @@ enum ctl_exit ctl_print_partner(const json_t *p, FILE *out)
 	row(&t, "dane", ctl_str(p, "dane"));
 	ctl_table_print(&t, "", out);
 	fprintf(out, "\n");
-	ctl_print_streams(p, out);
+	ctl_print_stream_list(p, out);
 	return CTL_FINE;
 }

@@ -7,7 +7,7 @@ static void header(struct ctl_table *t, const char *const *names)
 	}
 }
 
-enum ctl_exit ctl_print_streams(const json_t *result, FILE *out)
+enum ctl_exit ctl_print_stream_list(const json_t *result, FILE *out)
 {
 	static const char *const names[] = { "ID", "LOCAL", "", "REMOTE", "STATE", "METHOD", "TLS", "CIPHER", "ADDRESS", "AGE", "IDLE", "QUEUED" };
 	struct ctl_table t;
@@ -97,7 +97,7 @@ static void row_of_limit(struct ctl_table *t, const json_t *s)
 	}
 }
 
-enum ctl_exit ctl_print_stream(const json_t *s, FILE *out)
+enum ctl_exit ctl_print_stream_show(const json_t *s, FILE *out)
 {
 	struct ctl_table t;
 	char age[32], idle[32];
@@ -126,7 +126,7 @@ enum ctl_exit ctl_print_stream(const json_t *s, FILE *out)
 	return CTL_FINE;
 }
 
-enum ctl_exit ctl_print_closed(const json_t *s, FILE *out)
+enum ctl_exit ctl_print_stream_close(const json_t *s, FILE *out)
 {
 	const char *edge = ctl_str(s, "edge");
 	ctl_text(out, edge);

@@ -73,7 +73,7 @@ json_t *edge_control_status(struct edge *e)
 	return j;
 }
 
-static void on_status(struct rt_reply reply, const json_t *args, void *user)
+void command_status(struct rt_reply reply, const json_t *args, void *user)
 {
 	rt_reply_ok(reply, edge_control_status(user));
 }
@@ -132,7 +132,7 @@ json_t *edge_control_streams(struct edge *e, struct xfed_span domain)
 	return json_pack("{s:o}", "streams", l.list);
 }
 
-static void on_stream_list(struct rt_reply reply, const json_t *args, void *user)
+void command_stream_list(struct rt_reply reply, const json_t *args, void *user)
 {
 	rt_reply_ok(reply, edge_control_streams(user, xfed_span_str(json_string_value(json_object_get(args, "domain")))));
 }
@@ -140,29 +140,27 @@ static void on_stream_list(struct rt_reply reply, const json_t *args, void *user
 static void answer_stream(struct rt_reply reply, const json_t *args, void *user, json_t *(*fn)(struct edge *e, struct xfed_span id))
 {
 	const char *id = json_string_value(json_object_get(args, "id"));
-	json_t *j = id ? fn(user, xfed_span_str(id)) : NULL;
+	json_t *j = fn(user, xfed_span_str(id));
 	if (j) {
 		rt_reply_ok(reply, j);
-	} else if (id) {
-		rt_reply_fail(reply, "not-found", "there is no stream %.40s; stream list has those there are", id);
 	} else {
-		rt_reply_fail(reply, "bad-request", "id is a string, the number of a stream");
+		rt_reply_fail(reply, "not-found", "there is no stream %.40s; stream list has those there are", id);
 	}
 }
 
-static void on_stream_show(struct rt_reply reply, const json_t *args, void *user)
+void command_stream_show(struct rt_reply reply, const json_t *args, void *user)
 {
 	answer_stream(reply, args, user, edge_control_stream_show);
 }
 
-static void on_stream_close(struct rt_reply reply, const json_t *args, void *user)
+void command_stream_close(struct rt_reply reply, const json_t *args, void *user)
 {
 	answer_stream(reply, args, user, edge_control_stream_close);
 }
 
 /* ---- configuration ---- */
 
-static void on_config_show(struct rt_reply reply, const json_t *args, void *user)
+void command_config_show(struct rt_reply reply, const json_t *args, void *user)
 {
 	struct edge *e = user;
 	struct xfed_buf b;
@@ -172,7 +170,7 @@ static void on_config_show(struct rt_reply reply, const json_t *args, void *user
 	xfed_buf_deinit(&b);
 }
 
-static void on_config_check(struct rt_reply reply, const json_t *args, void *user)
+void command_config_check(struct rt_reply reply, const json_t *args, void *user)
 {
 	struct edge *e = user;
 	struct rt_conf_errors errors;
@@ -192,7 +190,7 @@ static void on_config_check(struct rt_reply reply, const json_t *args, void *use
 	rt_conf_errors_deinit(&errors);
 }
 
-static void on_reload(struct rt_reply reply, const json_t *args, void *user)
+void command_reload(struct rt_reply reply, const json_t *args, void *user)
 {
 	struct rt_conf_errors errors;
 	rt_conf_errors_init(&errors);
@@ -201,17 +199,17 @@ static void on_reload(struct rt_reply reply, const json_t *args, void *user)
 	rt_conf_errors_deinit(&errors);
 }
 
-const struct rt_control_command edge_commands[] = {
-	{ "status", "", false, on_status, "one screen, what is wrong first" },
-	{ "stream", "list", false, on_stream_list, "live streams" },
-	{ "stream", "show", false, on_stream_show, "one stream in full" },
-	{ "stream", "close", true, on_stream_close, "close a stream" },
-	{ "config", "show", false, on_config_show, "the effective configuration" },
-	{ "config", "check", false, on_config_check, "the file as it is now" },
-	{ "reload", "", true, on_reload, "certificates and what else may change" },
-	{ "log", "level", true, rt_control_log_level, "the log level, or debug for one domain" },
-	{ NULL, NULL, false, NULL, NULL },
+/* By SERVED of commands.def: both, or the gateway alone. */
+#define HANDLER_BOTH(id)    command_##id
+#define HANDLER_GATEWAY(id) NULL
+#define HANDLER_XFEDCTL(id) NULL
+
+static rt_command_handler *const handlers[] = {
+#define COMMAND(id, noun, verb, served, who, help, more, args) HANDLER_##served(id),
+#include "xfed/rt/commands.def"
 };
+
+const struct rt_command_table edge_commands = { rt_commands, handlers, RT_COMMAND_COUNT };
 
 /* ---- what gateways ask over the channel ---- */
 

@@ -58,7 +58,7 @@ bool s2s_admit_dial(struct s2s_pair *p, const struct xfed_partner *partner, enum
 	if (s2s_tally_dialled(s, partner->domain) >= share) {
 		return refuse_dial(p, share, "go to this partner, its share of limits.connections");
 	}
-	if (!p->is_for_users && s->answering >= answers) {
+	if (!p->way.is_for_users && s->answering >= answers) {
 		return refuse_dial(p, answers, "carry answers alone, their share of limits.connections");
 	}
 	if (!has_room(s, s->dialled)) {
@@ -68,26 +68,28 @@ bool s2s_admit_dial(struct s2s_pair *p, const struct xfed_partner *partner, enum
 	p->dialled = s2s_tally_dial(s, partner->domain);
 	p->has_place = true;
 	s->dialled++;
-	s->answering += !p->is_for_users;
+	p->is_answering = !p->way.is_for_users;
+	s->answering += p->is_answering;
 	return true;
 }
 
-void s2s_dial_for_users(struct s2s_pair *p)
+void s2s_dial_use(struct s2s_pair *p)
 {
-	p->s2s->answering -= p->has_place && !p->is_for_users;
-	p->is_for_users = true;
+	if (p->is_answering && p->way.is_for_users) {
+		p->s2s->answering--;
+		p->is_answering = false;
+	}
 }
 
 void s2s_dial_over(struct s2s_pair *p)
 {
 	if (p->has_place) {
 		p->s2s->dialled--;
-		p->s2s->answering -= !p->is_for_users;
+		p->s2s->answering -= p->is_answering;
 		s2s_tally_hang_up(p->s2s, p->dialled);
 		p->dialled = NULL;
-		p->has_place = false;
+		p->has_place = p->is_answering = false;
 	}
-	p->is_for_users = false;
 }
 
 bool s2s_admit_partner(struct s2s *s, struct rt_stream *stream)
@@ -109,7 +111,7 @@ bool s2s_admit_question(struct s2s *s, const struct s2s_conn *asker, struct rt_s
 {
 	struct rt_source_refusal r = { .event = "dialback.refused",
 		.limit = "unauthenticated",
-		.address = rt_stream_peer(asker->stream),
+		.address = rt_stream_peer(asker->d.stream),
 		.reason = XFED_REASON_POLICY_UNPROVED_EXCEEDED };
 	r.verdict = rt_sources_take(&s->questioners, r.address, hold);
 	if (r.verdict != RT_SOURCE_OK) {

@@ -9,10 +9,10 @@ bool s2s_certs_hold(struct s2s_conn *c)
 {
 	struct s2s *s = c->s2s;
 	int64_t due_s;
-	if (c->is_closed || !c->machine) {
+	if (c->d.is_closed || !c->d.machine) {
 		return false;
 	}
-	enum xfed_reason reason = xfed_s2s_judge_again(c->machine, s->creds, core_wall_s(s->core), &due_s);
+	enum xfed_reason reason = xfed_s2s_judge_again(c->d.machine, s->creds, core_wall_s(s->core), &due_s);
 	s->certs_due_s = due_s < s->certs_due_s ? due_s : s->certs_due_s;
 	if (reason != XFED_REASON_NONE) {
 		s2s_conn_close(c, reason, "the certificate was judged again");

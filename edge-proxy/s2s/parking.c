@@ -17,17 +17,17 @@ void s2s_park(const struct s2s_incoming *in, size_t bytes, bool gateways_take)
 	c->parked_bytes += bytes;
 	c->parked_count++;
 	if (c->parked_bytes > c->s2s->config->limits.park_bytes) {
-		c->is_paused = true;
+		c->d.is_paused = true;
 	} else if (is_counted && c->parked_count >= XFED_DELIVERY_PARK_SLOW && !c->is_impatient && gateways_take) {
-		c->is_paused = true;
-		c->patience_ms = core_now(c->s2s->core) + XFED_DELIVERY_PARK_PATIENCE_MS;
+		c->d.is_paused = true;
+		c->d.wake_ms = core_now(c->s2s->core) + XFED_DELIVERY_PARK_PATIENCE_MS;
 	}
 }
 
 static bool may_read_again(const struct s2s_conn *c)
 {
-	return c->is_paused && c->parked_bytes <= c->s2s->config->limits.park_bytes / 2 &&
-	       (!c->patience_ms || c->parked_count <= XFED_DELIVERY_PARK_SLOW / 2);
+	return c->d.is_paused && c->parked_bytes <= c->s2s->config->limits.park_bytes / 2 &&
+	       (!c->d.wake_ms || c->parked_count <= XFED_DELIVERY_PARK_SLOW / 2);
 }
 
 void s2s_unpark(struct s2s *s, uint64_t stream, size_t bytes)
@@ -39,10 +39,10 @@ void s2s_unpark(struct s2s *s, uint64_t stream, size_t bytes)
 	c->parked_bytes -= bytes < c->parked_bytes ? bytes : c->parked_bytes;
 	c->parked_count -= c->parked_count > 0;
 	c->is_impatient = false;
-	if (c->patience_ms) {
-		c->patience_ms = core_now(s->core) + XFED_DELIVERY_PARK_PATIENCE_MS;
+	if (c->d.wake_ms) {
+		c->d.wake_ms = core_now(s->core) + XFED_DELIVERY_PARK_PATIENCE_MS;
 	}
 	if (may_read_again(c)) {
-		s2s_conn_resume(c);
+		driver_resume(&c->d);
 	}
 }

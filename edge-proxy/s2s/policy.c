@@ -65,10 +65,10 @@ void s2s_use_policy(struct s2s *s, struct xfed_policy *fresh)
 	s->policy = fresh;
 	HASH_ITER(hh, s->conns, c, next) {
 		struct xfed_s2s_info info;
-		if (c->is_closed || !c->machine) {
+		if (c->d.is_closed || !c->d.machine) {
 			continue;
 		}
-		xfed_s2s_info(c->machine, &info);
+		xfed_s2s_info(c->d.machine, &info);
 		if (info.local.len == 0 || info.remote.len == 0) {
 			continue;
 		}

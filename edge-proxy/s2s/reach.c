@@ -35,16 +35,16 @@ static void note_refused(struct s2s_pair *p, const struct rt_addr *first, const 
 		RT_KV_REASON(XFED_REASON_DNS_ADDRESS_REFUSED), RT_KV_STR("text", p->text), RT_KV_U64("addresses", count), RT_END);
 }
 
-enum xfed_reason s2s_reach_take(struct s2s_pair *p, const struct rt_endpoints *r)
+enum xfed_reason s2s_reach_take(struct s2s_pair *p, const struct rt_endpoints *r, size_t *count)
 {
-	xfed_free(p->endpoints);
-	p->endpoints = NULL;
-	p->endpoint_count = p->endpoint_next = 0;
+	xfed_free(p->addresses);
+	p->addresses = NULL;
+	*count = 0;
 	if (r->reason != XFED_REASON_NONE) {
 		return r->reason;
 	}
-	p->endpoints = xfed_calloc(r->count, sizeof(*p->endpoints));
-	if (!p->endpoints) {
+	p->addresses = xfed_calloc(r->count, sizeof(*p->addresses));
+	if (!p->addresses) {
 		return XFED_REASON_STREAM_INTERNAL;
 	}
 	const char *what = NULL;
@@ -52,14 +52,14 @@ enum xfed_reason s2s_reach_take(struct s2s_pair *p, const struct rt_endpoints *r
 	for (size_t i = 0; i < r->count; i++) {
 		const char *refused = p->is_connect_to ? NULL : s2s_reach_refuses(p->s2s, &r->list[i].addr);
 		if (!refused) {
-			p->endpoints[p->endpoint_count++] = r->list[i].addr;
+			p->addresses[(*count)++] = r->list[i].addr;
 		} else if (!first) {
 			first = &r->list[i].addr;
 			what = refused;
 		}
 	}
 	if (first) {
-		note_refused(p, first, what, r->count - p->endpoint_count);
+		note_refused(p, first, what, r->count - *count);
 	}
-	return p->endpoint_count > 0 ? XFED_REASON_NONE : XFED_REASON_DNS_ADDRESS_REFUSED;
+	return *count > 0 ? XFED_REASON_NONE : XFED_REASON_DNS_ADDRESS_REFUSED;
 }

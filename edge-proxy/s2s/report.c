@@ -28,7 +28,7 @@ void s2s_report_established(struct s2s_conn *c, const struct xfed_s2s_action *ac
 {
 	struct s2s *s = c->s2s;
 	struct xfed_s2s_info info;
-	xfed_s2s_info(c->machine, &info);
+	xfed_s2s_info(c->d.machine, &info);
 	struct xfed_span method = xfed_span_str(xfed_method_name(act->method));
 	rt_metric_add(s->core->d.metrics, RT_M_S2S_AUTH, 1,
 		RT_LABELS(xfed_span_str(s2s_partner_label(s, act->from)), direction_word(c->direction), method, XFED_SPAN("ok")));
@@ -71,7 +71,7 @@ static void tell_failure(
 {
 	struct xfed_s2s_info info;
 	char local_text[XFED_JID_PART_BYTES + 1], remote_text[XFED_JID_PART_BYTES + 1];
-	xfed_s2s_info(c->machine, &info);
+	xfed_s2s_info(c->d.machine, &info);
 	snprintf(local_text, sizeof(local_text), "%.*s", (int)local.len, local.data ? local.data : "");
 	snprintf(remote_text, sizeof(remote_text), "%.*s", (int)remote.len, remote.data ? remote.data : "");
 	s2s_steps_of_stream(steps, core_now(c->s2s->core), &info, act->reason, act->text);
@@ -120,7 +120,7 @@ void s2s_report_closed(struct s2s_conn *c, const struct xfed_s2s_action *act)
 {
 	struct s2s *s = c->s2s;
 	struct xfed_s2s_info info;
-	xfed_s2s_info(c->machine, &info);
+	xfed_s2s_info(c->d.machine, &info);
 	/* A name that nobody has proved is no partner's doing. */
 	bool is_proved = c->direction == XFED_S2S_OUT || c->is_established;
 	struct xfed_span label = xfed_span_str(is_proved ? s2s_partner_label(s, info.remote) : "unproved");
@@ -158,12 +158,12 @@ void s2s_stream_facts(const struct s2s_conn *c, struct s2s_stream *out)
 		.direction = c->direction,
 		.address = c->address,
 		.is_established = c->is_established,
-		.is_paused = c->is_paused,
+		.is_paused = c->d.is_paused,
 		.stanzas_in = c->stanzas_in,
 		.stanzas_out = c->stanzas_out,
-		.queued = c->pair ? c->pair->queue_count : 0 };
-	if (c->machine) {
-		xfed_s2s_info(c->machine, &out->info);
+		.queued = c->pair ? c->pair->way.queue.count : 0 };
+	if (c->d.machine) {
+		xfed_s2s_info(c->d.machine, &out->info);
 		return;
 	}
 	out->is_connecting = true;
@@ -181,7 +181,7 @@ void s2s_gauges(struct s2s *s)
 {
 	size_t ready[2] = { 0, 0 }, opening[2] = { 0, 0 };
 	for (const struct s2s_conn *c = s->conns; c; c = c->hh.next) {
-		if (!c->is_closed) {
+		if (!c->d.is_closed) {
 			(c->is_established ? ready : opening)[c->direction == XFED_S2S_OUT]++;
 		}
 	}

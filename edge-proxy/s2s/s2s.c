@@ -28,8 +28,8 @@ void s2s_stop(struct s2s *s)
 	if (!s) {
 		return;
 	}
-	s2s_probes_close(s);
-	s2s_conns_close(s);
+	s2s_probes_stop(s);
+	s2s_conns_stop(s);
 	s2s_pairs_free(s);
 	s2s_verify_free(s);
 	rt_post_cancel(&s->tell_verdicts);
@@ -132,7 +132,7 @@ void s2s_each(struct s2s *s, void (*fn)(void *user, const struct s2s_stream *st)
 	struct s2s_conn *c, *next;
 	HASH_ITER(hh, s->conns, c, next) {
 		struct s2s_stream st;
-		if (!c->is_closed) {
+		if (!c->d.is_closed) {
 			s2s_stream_facts(c, &st);
 			fn(user, &st);
 		}
@@ -142,7 +142,7 @@ void s2s_each(struct s2s *s, void (*fn)(void *user, const struct s2s_stream *st)
 bool s2s_find(struct s2s *s, uint64_t id, struct s2s_stream *out)
 {
 	const struct s2s_conn *c = s2s_conn_find(s, id);
-	if (!c || c->is_closed) {
+	if (!c || c->d.is_closed) {
 		return false;
 	}
 	s2s_stream_facts(c, out);
@@ -154,10 +154,10 @@ bool s2s_has_inbound(struct s2s *s, struct xfed_span local, struct xfed_span rem
 {
 	for (const struct s2s_conn *c = s->conns; c; c = c->hh.next) {
 		struct xfed_s2s_info info;
-		if (c->is_closed || !c->is_established || c->direction != XFED_S2S_IN) {
+		if (c->d.is_closed || !c->is_established || c->direction != XFED_S2S_IN) {
 			continue;
 		}
-		xfed_s2s_info(c->machine, &info);
+		xfed_s2s_info(c->d.machine, &info);
 		if (xfed_span_eq(info.remote, remote) && xfed_span_eq(info.local, local)) {
 			return true;
 		}
@@ -197,7 +197,7 @@ void s2s_count_established(struct s2s *s, size_t *in, size_t *out)
 {
 	*in = *out = 0;
 	for (const struct s2s_conn *c = s->conns; c; c = c->hh.next) {
-		if (c->is_established && !c->is_closed) {
+		if (c->is_established && !c->d.is_closed) {
 			(*(c->direction == XFED_S2S_IN ? in : out))++;
 		}
 	}

@@ -4,11 +4,11 @@
 
 #include "proto/check.h"
 #include "proto/deliver.h"
+#include "s2s/driver.h"
 #include "s2s/outbound.h"
 #include "s2s/s2s.h"
 #include "s2s/shares.h"
 #include "util/table.h"
-#include "xfed/rt/job.h"
 #include "xfed/rt/log.h"
 #include "xfed/rt/reach.h"
 #include "xfed/rt/source.h"
@@ -18,42 +18,27 @@ struct s2s_steps;
 struct s2s_newest;
 
 struct s2s_conn {
+	struct driver d; /* first */
 	struct s2s *s2s;
 	uint64_t id;
 	enum xfed_s2s_direction direction;
-	struct rt_stream *stream; /* NULL once handed to linger */
-	struct xfed_s2s *machine; /* NULL while an outgoing connection is not there yet */
-	struct rt_timer timer;
-	struct s2s_pair *pair; /* out: whose stream this is */
-	struct rt_job job;
-	struct xfed_tls *job_tls;
-	enum xfed_tls_result job_result;
-	uint64_t job_started_ms;
-	bool is_question; /* out: for questions of dialback */
-	bool has_decision, has_pair_decision, is_closed, is_established, has_refused;
-	bool is_paused;	  /* as much is parked as may be: not read until some of it is sent */
-	bool is_yielding; /* has had its part of this turn; goes on by itself */
-	unsigned turn_elements;
-	uint64_t charged_work;		  /* in: of the budget of its address */
-	uint64_t job_cpu_us, charged_job; /* in: what its handshake took; units of that which its address has paid */
-	struct rt_post go_on;
-	bool pair_is_local; /* of the pair decision */
-	bool is_saying;
-	struct xfed_buf say;	       /* what is to be said next: an answer as authoritative server */
-	bool has_served;	       /* in: a db:verify was answered */
-	bool is_driving;	       /* inside the machine's actions: a close waits */
-	enum xfed_reason close_reason; /* asked for meanwhile; NONE: nothing */
-	const char *close_text;
+	char address[RT_ADDR_TEXT];
+	struct s2s_pair *pair;						/* out: whose stream this is */
+	bool is_question;						/* out: for questions of dialback */
+	bool is_established;						/* a place among the unproved is needed no more */
+	bool has_refused;						/* in: a pair was refused, which has been told */
+	bool has_served;						/* in: a db:verify was answered */
+	bool has_decision, has_pair_decision, pair_is_local, is_saying; /* what is to be answered next */
 	struct xfed_s2s_decision decision;
+	struct xfed_buf say;			  /* an answer as authoritative server */
+	uint64_t charged_work, charged_job;	  /* in: of the budget of its address; units of that for handshakes */
 	struct s2s_steps *steps;		  /* in: until it is authenticated */
 	struct s2s_newest *newest;		  /* in: set while this is the newest stream of its pair */
 	uint64_t superseded_ms, superseded_bytes; /* a newer one came then, and so many bytes had come in here */
 	struct s2s_tally *tally;		  /* in: the partner's count this stream is in; NULL: it has proved nothing yet */
 	size_t parked_bytes, parked_count;	  /* in: of stanzas that no gateway has been sent yet */
-	uint64_t patience_ms;			  /* in: paused for their number; read on at this time. 0: not */
-	bool is_impatient;			  /* in: it has come, and nothing has been sent since */
+	bool is_impatient;			  /* in: it was paused for their number for as long as may be, and nothing has been sent since */
 	uint64_t stanzas_in, stanzas_out;
-	char address[RT_ADDR_TEXT];
 	UT_hash_handle hh; /* s2s->conns by id */
 };
 
@@ -94,13 +79,12 @@ struct s2s {
 int s2s_conn_accept(struct s2s *s, struct rt_stream *stream);
 /* Connects to the pair's next endpoint. OK or an error; then nothing was begun. */
 int s2s_conn_dial(struct s2s_pair *p, const struct rt_addr *to);
-void s2s_conn_event(struct s2s_conn *c, struct xfed_s2s_event *ev); /* VERDICT, ASK: never inside its own actions */
 void s2s_conn_close(struct s2s_conn *c, enum xfed_reason reason, const char *text);
 /* Writes a whole stanza to a stream that is READY; what xfed_s2s_send() returns. `c` may be gone unless it is OK, TOO_LARGE or AGAIN. */
 int s2s_conn_write(struct s2s_conn *c, struct xfed_span stanza);
-void s2s_conn_resume(struct s2s_conn *c);
+bool s2s_conn_is_counting(const struct s2s_conn *c); /* what is written now will be acknowledged */
 struct s2s_conn *s2s_conn_find(struct s2s *s, uint64_t id);
-void s2s_conns_close(struct s2s *s);
+void s2s_conns_stop(struct s2s *s);
 
 /* inbound.c: who may talk to whom */
 void s2s_inbound_decide(struct s2s_conn *c, const struct xfed_s2s_action *act, struct xfed_s2s_decision *out);
@@ -153,6 +137,6 @@ void s2s_report_closed(struct s2s_conn *c, const struct xfed_s2s_action *act);
 void s2s_report_pair_refused(struct s2s_conn *c, const struct xfed_s2s_action *act);
 void s2s_stream_facts(const struct s2s_conn *c, struct s2s_stream *out);
 
-void s2s_probes_close(struct s2s *s);
+void s2s_probes_stop(struct s2s *s); /* probe.c */
 
 #endif

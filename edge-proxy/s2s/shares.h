@@ -20,8 +20,8 @@ bool s2s_admit_partner(struct s2s *s, struct rt_stream *stream); /* it has its p
 bool s2s_admit_question(struct s2s *s, const struct s2s_conn *asker, struct rt_source_hold *hold);
 /* A place for a stream of ours for stanzas, until s2s_dial_over(). False: there is none, `side` and the pair's text say why. */
 bool s2s_admit_dial(struct s2s_pair *p, const struct xfed_partner *partner, enum xfed_side *side);
-void s2s_dial_for_users(struct s2s_pair *p); /* something of a user's goes its way: it is no stream for answers alone any more */
-void s2s_dial_over(struct s2s_pair *p);	     /* holding none is fine */
+void s2s_dial_use(struct s2s_pair *p);	/* where something of a user's goes its way, it is no stream for answers alone any more */
+void s2s_dial_over(struct s2s_pair *p); /* holding none is fine */
 
 /* work.c: what strangers may have us do */
 void s2s_work_configure(struct s2s *s);

@@ -16,11 +16,11 @@ struct s2s_newest {
 static void suspect(struct s2s *s, uint64_t id)
 {
 	struct s2s_conn *old = s2s_conn_find(s, id);
-	if (!old || old->is_closed || old->superseded_ms > 0) {
+	if (!old || old->d.is_closed || old->superseded_ms > 0) {
 		return;
 	}
 	old->superseded_ms = core_now(s->core);
-	old->superseded_bytes = rt_stream_bytes_in(old->stream);
+	old->superseded_bytes = rt_stream_bytes_in(old->d.stream);
 }
 
 void s2s_newest_set(struct s2s_conn *c, struct xfed_span local, struct xfed_span remote)
@@ -70,10 +70,10 @@ void s2s_newest_tick(struct s2s *s, uint64_t now_ms)
 {
 	struct s2s_conn *c, *next;
 	HASH_ITER(hh, s->conns, c, next) {
-		if (c->is_closed || c->superseded_ms == 0 || now_ms < c->superseded_ms + s->config->limits.establish_timeout_ms) {
+		if (c->d.is_closed || c->superseded_ms == 0 || now_ms < c->superseded_ms + s->config->limits.establish_timeout_ms) {
 			continue;
 		}
-		bool is_silent = rt_stream_bytes_in(c->stream) == c->superseded_bytes;
+		bool is_silent = rt_stream_bytes_in(c->d.stream) == c->superseded_bytes;
 		c->superseded_ms = 0;
 		if (is_silent) {
 			s2s_conn_close(c, XFED_REASON_STREAM_REPLACED, "a newer stream of the pair took over");

@@ -3,62 +3,15 @@
 
 #include <utlist.h>
 
-#include "xfed/mem.h"
-
-static struct xfed_span keep(char **at, struct xfed_span s)
-{
-	char *p = *at;
-	if (!s.data) {
-		return s;
-	}
-	memcpy(p, s.data, s.len);
-	p[s.len] = '\0';
-	*at += s.len + 1;
-	return xfed_span_make(p, s.len);
-}
-
-struct s2s_question *s2s_question_new(const struct xfed_s2s_question *q)
-{
-	const struct xfed_dialback_pair *p = &q->pair;
-	size_t len = p->sender.len + p->target.len + p->sender_raw.len + p->target_raw.len + q->key.len + q->stream_id.len + 6;
-	struct s2s_question *out = xfed_malloc(sizeof(*out) + len);
-	if (!out) {
-		return NULL;
-	}
-	char *at = (char *)(out + 1);
-	*out = (struct s2s_question){ .q = *q };
-	out->q.pair = (struct xfed_dialback_pair){ .sender = keep(&at, p->sender),
-		.target = keep(&at, p->target),
-		.sender_raw = keep(&at, p->sender_raw),
-		.target_raw = keep(&at, p->target_raw) };
-	out->q.key = keep(&at, q->key);
-	out->q.stream_id = keep(&at, q->stream_id);
-	return out;
-}
-
-void s2s_question_free(struct s2s_question *q)
-{
-	rt_sources_give_back(&q->place);
-	xfed_free(q);
-}
-
 void s2s_verify_ask(struct s2s_conn *c, const struct xfed_s2s_question *asked)
 {
 	struct s2s_question *q = s2s_question_new(asked);
 	if (q) {
-		s2s_pair_ask(c, q);
+		s2s_questions_ask(c, q);
 	} /* else: the machine that asked has a deadline of its own and answers remote-server-timeout */
 }
 
 /* ---- verdicts go back as events of their own ---- */
-
-void s2s_verify_settle(struct s2s *s, struct s2s_question *q, enum xfed_dialback_verdict verdict)
-{
-	q->verdict = verdict;
-	rt_sources_give_back(&q->place);
-	DL_APPEND(s->verdicts, q);
-	rt_post_schedule(&s->tell_verdicts);
-}
 
 void s2s_verify_tell(void *arg)
 {
@@ -73,7 +26,7 @@ void s2s_verify_tell(void *arg)
 		}
 		if (c) {
 			struct xfed_s2s_event ev = { .type = XFED_S2S_VERDICT, .question = q->q, .verdict = q->verdict };
-			s2s_conn_event(c, &ev);
+			driver_event(&c->d, &ev);
 		}
 		s2s_question_free(q);
 	}

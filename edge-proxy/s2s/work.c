@@ -45,7 +45,7 @@ bool s2s_work_spend(struct s2s *s, const struct rt_addr *from, uint32_t cost)
 /* Apart from the rest, so that who floods with elements keeps nobody of his address from logging in. */
 bool s2s_work_handshake(struct s2s_conn *c)
 {
-	if (c->direction != XFED_S2S_IN || spend(c->s2s, &c->s2s->handshakes, rt_stream_peer(c->stream), XFED_S2S_WORK_TLS)) {
+	if (c->direction != XFED_S2S_IN || spend(c->s2s, &c->s2s->handshakes, rt_stream_peer(c->d.stream), XFED_S2S_WORK_TLS)) {
 		return true;
 	}
 	s2s_conn_close(c, XFED_REASON_POLICY_WORK_EXCEEDED, "TLS handshakes of one address");
@@ -56,13 +56,13 @@ bool s2s_work_handshake(struct s2s_conn *c)
 void s2s_work_job(struct s2s_conn *c)
 {
 	struct s2s *s = c->s2s;
-	uint64_t units = c->job_cpu_us / XFED_S2S_WORK_UNIT_US;
-	if (c->is_closed || c->direction != XFED_S2S_IN || units <= c->charged_job) {
+	uint64_t units = c->d.job_cpu_us / XFED_S2S_WORK_UNIT_US;
+	if (c->d.is_closed || c->direction != XFED_S2S_IN || units <= c->charged_job) {
 		return;
 	}
 	uint32_t cost = (uint32_t)(units - c->charged_job);
 	c->charged_job = units;
-	if (!spend(s, &s->handshakes, rt_stream_peer(c->stream), cost)) {
+	if (!spend(s, &s->handshakes, rt_stream_peer(c->d.stream), cost)) {
 		s2s_conn_close(c, XFED_REASON_POLICY_WORK_EXCEEDED, "TLS handshakes of one address");
 	}
 }
@@ -71,13 +71,13 @@ void s2s_work_job(struct s2s_conn *c)
 void s2s_work_charge(struct s2s_conn *c)
 {
 	struct s2s *s = c->s2s;
-	uint64_t work = c->direction == XFED_S2S_IN && !c->is_closed ? xfed_s2s_unproved_work(c->machine) : c->charged_work;
+	uint64_t work = c->direction == XFED_S2S_IN && !c->d.is_closed ? xfed_s2s_unproved_work(c->d.machine) : c->charged_work;
 	if (work <= c->charged_work) {
 		return;
 	}
 	uint32_t cost = (uint32_t)(work - c->charged_work);
 	c->charged_work = work;
-	if (!s2s_work_spend(s, rt_stream_peer(c->stream), cost)) {
+	if (!s2s_work_spend(s, rt_stream_peer(c->d.stream), cost)) {
 		s2s_conn_close(c, XFED_REASON_POLICY_WORK_EXCEEDED, "of one address, before anything was proved");
 	}
 }

@@ -166,7 +166,7 @@ static json_t *policy(const struct gateway *g)
 		(json_int_t)xfed_policy_partner_count(policy_partners(g->policy)));
 }
 
-static void on_status(struct rt_reply reply, const json_t *args, void *user)
+void command_status(struct rt_reply reply, const json_t *args, void *user)
 {
 	struct gateway *g = user;
 	(void)args;
@@ -178,14 +178,14 @@ static void on_status(struct rt_reply reply, const json_t *args, void *user)
 	gather(g, reply, j, "edges", "status", NULL);
 }
 
-static void on_stream_list(struct rt_reply reply, const json_t *args, void *user)
+void command_stream_list(struct rt_reply reply, const json_t *args, void *user)
 {
 	gather(user, reply, json_object(), "streams", "stream.list", json_string_value(json_object_get(args, "domain")));
 }
 
 /* ---- partners ---- */
 
-static void on_partner_list(struct rt_reply reply, const json_t *args, void *user)
+void command_partner_list(struct rt_reply reply, const json_t *args, void *user)
 {
 	struct gateway *g = user;
 	(void)args;
@@ -196,16 +196,12 @@ static void on_partner_list(struct rt_reply reply, const json_t *args, void *use
 	rt_reply_ok(reply, json_pack("{s:o}", "partners", list));
 }
 
-static void on_partner_show(struct rt_reply reply, const json_t *args, void *user)
+void command_partner_show(struct rt_reply reply, const json_t *args, void *user)
 {
 	struct gateway *g = user;
 	struct xfed_arena a;
 	struct xfed_span domain;
 	const char *asked = json_string_value(json_object_get(args, "domain"));
-	if (!asked) {
-		rt_reply_fail(reply, "bad-request", "partner show needs a domain");
-		return;
-	}
 	xfed_arena_init(&a, 16384);
 	const struct xfed_partner *p = xfed_jid_domain(&a, xfed_span_str(asked), &domain) == XFED_OK ? policy_partner(g->policy, domain) : NULL;
 	if (p) {
@@ -218,7 +214,7 @@ static void on_partner_show(struct rt_reply reply, const json_t *args, void *use
 
 /* ---- configuration ---- */
 
-static void on_config_show(struct rt_reply reply, const json_t *args, void *user)
+void command_config_show(struct rt_reply reply, const json_t *args, void *user)
 {
 	struct gateway *g = user;
 	struct xfed_buf b;
@@ -229,33 +225,26 @@ static void on_config_show(struct rt_reply reply, const json_t *args, void *user
 	xfed_buf_deinit(&b);
 }
 
-static void on_config_check(struct rt_reply reply, const json_t *args, void *user)
+void command_config_check(struct rt_reply reply, const json_t *args, void *user)
 {
 	(void)args;
 	policy_check(((struct gateway *)user)->policy, reply);
 }
 
-static void on_reload(struct rt_reply reply, const json_t *args, void *user)
+void command_reload(struct rt_reply reply, const json_t *args, void *user)
 {
 	(void)args;
 	policy_reload(((struct gateway *)user)->policy, reply);
 }
 
-const struct rt_control_command gateway_commands[] = {
-	{ "status", "", false, on_status, "one screen, what is wrong first" },
-	{ "stream", "list", false, on_stream_list, "live streams of all edges" },
-	{ "stream", "show", false, gateway_on_stream_show, "one stream in full" },
-	{ "stream", "close", true, gateway_on_stream_close, "close a stream" },
-	{ "partner", "list", false, on_partner_list, "the partners in force" },
-	{ "partner", "show", false, on_partner_show, "one partner, with its streams" },
-	{ "partner", "check", false, gateway_on_partner_check, "the way to a partner and back, step by step" },
-	{ "failures", "list", false, gateway_on_failures_list, "failed attempts, newest first" },
-	{ "failures", "show", false, gateway_on_failures_show, "one with its steps" },
-	{ "failures", "retry", true, gateway_on_failures_retry, "dial again now" },
-	{ "explain", "", false, gateway_on_explain, "every gate between two addresses" },
-	{ "config", "show", false, on_config_show, "the effective configuration" },
-	{ "config", "check", false, on_config_check, "the files as they are now" },
-	{ "reload", "", true, on_reload, "all files, checked first and swapped whole" },
-	{ "log", "level", true, rt_control_log_level, "the log level, or debug for one domain" },
-	{ NULL, NULL, false, NULL, NULL },
+/* By SERVED of commands.def: both, or the gateway alone. */
+#define HANDLER_BOTH(id)    command_##id
+#define HANDLER_GATEWAY(id) command_##id
+#define HANDLER_XFEDCTL(id) NULL
+
+static rt_command_handler *const handlers[] = {
+#define COMMAND(id, noun, verb, served, who, help, more, args) HANDLER_##served(id),
+#include "xfed/rt/commands.def"
 };
+
+const struct rt_command_table gateway_commands = { rt_commands, handlers, RT_COMMAND_COUNT };

@@ -62,9 +62,7 @@ static void ask_stream(struct rt_reply reply, const json_t *args, struct gateway
 {
 	const char *id = json_string_value(json_object_get(args, "id")), *number;
 	struct channel_edge edge;
-	if (!id) {
-		rt_reply_fail(reply, "bad-request", "id is a string: EDGE/NUMBER, as stream list shows it");
-	} else if (!edge_of_stream(g, id, &number, &edge)) {
+	if (!edge_of_stream(g, id, &number, &edge)) {
 		rt_reply_fail(reply, "not-found", "%.100s names no edge; EDGE/NUMBER is what stream list shows", id);
 	} else {
 		struct channel_arg arg = { "id", number };
@@ -72,12 +70,12 @@ static void ask_stream(struct rt_reply reply, const json_t *args, struct gateway
 	}
 }
 
-void gateway_on_stream_show(struct rt_reply reply, const json_t *args, void *user)
+void command_stream_show(struct rt_reply reply, const json_t *args, void *user)
 {
 	ask_stream(reply, args, user, "stream.show");
 }
 
-void gateway_on_stream_close(struct rt_reply reply, const json_t *args, void *user)
+void command_stream_close(struct rt_reply reply, const json_t *args, void *user)
 {
 	ask_stream(reply, args, user, "stream.close");
 }
@@ -127,7 +125,7 @@ static void ask_journal(struct gateway *g, struct rt_reply reply, const struct j
 	journal_ask(g->journal, q, done, a);
 }
 
-void gateway_on_failures_list(struct rt_reply reply, const json_t *args, void *user)
+void command_failures_list(struct rt_reply reply, const json_t *args, void *user)
 {
 	struct journal_question q;
 	char error[160];
@@ -138,7 +136,7 @@ void gateway_on_failures_list(struct rt_reply reply, const json_t *args, void *u
 	}
 }
 
-void gateway_on_failures_show(struct rt_reply reply, const json_t *args, void *user)
+void command_failures_show(struct rt_reply reply, const json_t *args, void *user)
 {
 	struct journal_question q;
 	char error[160];
@@ -223,7 +221,7 @@ static void retry_failure(void *user, int rc, json_t *f)
 	xfed_free(a);
 }
 
-void gateway_on_failures_retry(struct rt_reply reply, const json_t *args, void *user)
+void command_failures_retry(struct rt_reply reply, const json_t *args, void *user)
 {
 	struct gateway *g = user;
 	const char *domain = json_string_value(json_object_get(args, "domain"));
@@ -386,7 +384,7 @@ static void check(struct gateway *g, struct rt_reply reply, struct xfed_span rem
 	}
 }
 
-void gateway_on_partner_check(struct rt_reply reply, const json_t *args, void *user)
+void command_partner_check(struct rt_reply reply, const json_t *args, void *user)
 {
 	struct gateway *g = user;
 	const char *domain = json_string_value(json_object_get(args, "domain")), *ours = json_string_value(json_object_get(args, "local"));
@@ -394,8 +392,8 @@ void gateway_on_partner_check(struct rt_reply reply, const json_t *args, void *u
 	struct xfed_span remote, local;
 	xfed_arena_init(&a, 16384);
 	ours = ours ? ours : policy_config(g->policy)->domains.items[0].domain;
-	if (!domain || xfed_jid_domain(&a, xfed_span_str(domain), &remote) != XFED_OK || remote.len > 255) {
-		rt_reply_fail(reply, "bad-request", "partner check needs a domain");
+	if (xfed_jid_domain(&a, xfed_span_str(domain), &remote) != XFED_OK || remote.len > 255) {
+		rt_reply_fail(reply, "bad-request", "%.200s is no domain", domain);
 	} else if (xfed_jid_domain(&a, xfed_span_str(ours), &local) != XFED_OK || local.len > 255 ||
 		   !gateway_config_domain(policy_config(g->policy), local)) {
 		rt_reply_fail(reply, "not-found", "%.200s is not one of domains[]", ours);

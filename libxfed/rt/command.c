@@ -3,6 +3,64 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+/* ---- the list ---- */
+
+static const struct rt_arg_info infos[] = {
+#define RT_ARG_INFO(kind, type, what) [RT_ARG_##kind] = { #kind, JSON_##type, what },
+	RT_ARG_KINDS(RT_ARG_INFO)
+};
+
+const struct rt_arg_info *rt_arg_info(enum rt_arg_kind kind)
+{
+	return &infos[kind];
+}
+
+#define NEEDED(key, word, kind)	  { key, word, RT_ARG_##kind, RT_ARG_NEEDED },
+#define OPTIONAL(key, word, kind) { key, word, RT_ARG_##kind, RT_ARG_OPTIONAL },
+#define NAMED(key, word, kind)	  { key, word, RT_ARG_##kind, RT_ARG_NAMED },
+#define OR(key, word, kind)	  { key, word, RT_ARG_##kind, RT_ARG_OR },
+#define CHANGES_LOOK		  false
+#define CHANGES_CHANGE		  true
+
+const struct rt_command rt_commands[RT_COMMAND_COUNT] = {
+#define COMMAND(id, noun, verb, served, who, help, more, args) { noun, verb, RT_COMMAND_OF_##served, CHANGES_##who, help, more, { args{ 0 } } },
+#include "xfed/rt/commands.def"
+};
+
+const char *rt_command_words(const struct rt_command *c, char out[RT_COMMAND_WORDS])
+{
+	static const struct {
+		const char *before, *between, *behind;
+	} marks[] = {
+		[RT_ARG_NEEDED] = { " ", "", "" },
+		[RT_ARG_OPTIONAL] = { " [", "", "]" },
+		[RT_ARG_NAMED] = { " [", "=", "]" },
+		[RT_ARG_OR] = { "|", "", "" },
+	};
+	int len = snprintf(out, RT_COMMAND_WORDS, "%s%s%s", c->noun, c->verb[0] ? " " : "", c->verb);
+	for (const struct rt_command_arg *a = c->args; a->key && len < RT_COMMAND_WORDS; a++) {
+		len += snprintf(out + len, (size_t)(RT_COMMAND_WORDS - len), "%s%s%s%s%s", marks[a->place].before,
+			a->place == RT_ARG_NAMED ? a->key : "", marks[a->place].between, a->word, marks[a->place].behind);
+	}
+	return out;
+}
+
+const struct rt_command_arg *rt_command_missing(const struct rt_command *c, const json_t *args)
+{
+	for (const struct rt_command_arg *a = c->args; a->key; a++) {
+		bool is_there = a->place != RT_ARG_NEEDED || json_object_get(args, a->key);
+		for (const struct rt_command_arg *b = a + 1; b->key && b->place == RT_ARG_OR; b++) {
+			is_there = is_there || json_object_get(args, b->key);
+		}
+		if (!is_there) {
+			return a;
+		}
+	}
+	return NULL;
+}
+
+/* ---- replies ---- */
+
 void rt_reply_ok(struct rt_reply r, json_t *result)
 {
 	if (!r.done) {
@@ -24,4 +82,77 @@ void rt_reply_fail(struct rt_reply r, const char *code, const char *fmt, ...)
 	if (r.done) {
 		r.done(r.user, NULL, code, text);
 	}
+}
+
+/* ---- running one ---- */
+
+const struct rt_command *rt_command_find(const struct rt_command_table *t, const char *noun, const char *verb)
+{
+	for (size_t i = 0; i < t->count; i++) {
+		if (t->handlers[i] && strcmp(t->commands[i].noun, noun) == 0 && strcmp(t->commands[i].verb, verb) == 0) {
+			return &t->commands[i];
+		}
+	}
+	return NULL;
+}
+
+static const char *name_of(const struct rt_command *c, char out[32])
+{
+	snprintf(out, 32, "%s%s%s", c->noun, c->verb[0] ? " " : "", c->verb);
+	return out;
+}
+
+static const struct rt_command_arg *arg_of(const struct rt_command *c, const char *key)
+{
+	for (const struct rt_command_arg *a = c->args; a->key; a++) {
+		if (strcmp(a->key, key) == 0) {
+			return a;
+		}
+	}
+	return NULL;
+}
+
+/* Every key is one of the command's and of its type. */
+static bool check_given(const struct rt_command *c, const json_t *args, char error[160])
+{
+	char name[32];
+	const char *key;
+	json_t *value;
+	json_object_foreach((json_t *)(uintptr_t)args, key, value) {
+		const struct rt_command_arg *a = arg_of(c, key);
+		if (!a) {
+			snprintf(error, 160, "%s has no argument %.60s", name_of(c, name), key);
+			return false;
+		}
+		const struct rt_arg_info *info = &infos[a->kind];
+		json_int_t least = a->kind == RT_ARG_AGO ? 0 : 1;
+		bool is_fine =
+			info->type == JSON_STRING ? json_string_length(value) > 0 : json_is_integer(value) && json_integer_value(value) >= least;
+		if (!is_fine) {
+			snprintf(error, 160, "%s is a %s: %s", key, info->type == JSON_STRING ? "string" : "number", info->what);
+			return false;
+		}
+	}
+	return true;
+}
+
+void rt_command_run(
+	const struct rt_command_table *t, const struct rt_command *c, bool may_change, const json_t *args, struct rt_reply reply, void *user)
+{
+	char error[160], name[32];
+	json_t *none = args ? NULL : json_object();
+	args = args ? args : none;
+	const struct rt_command_arg *missing = rt_command_missing(c, args);
+	if (c->changes && !may_change) {
+		rt_reply_fail(reply, "not-authorised", "only root and members of xfed-admin may change something");
+	} else if (!args) {
+		rt_reply_fail(reply, "failed", "out of memory");
+	} else if (!check_given(c, args, error)) {
+		rt_reply_fail(reply, "bad-request", "%s", error);
+	} else if (missing) {
+		rt_reply_fail(reply, "bad-request", "%s needs %s, %s", name_of(c, name), missing->key, infos[missing->kind].what);
+	} else {
+		t->handlers[c - t->commands](reply, args, user);
+	}
+	json_decref(none);
 }

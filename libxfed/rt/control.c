@@ -323,7 +323,7 @@ static void on_own_closed(uv_handle_t *h)
 }
 
 int rt_control_new(
-	struct uv_loop_s *uv, const char *path, const struct rt_control_command *commands, void *user, struct rt_control **out, char error[256])
+	struct uv_loop_s *uv, const char *path, const struct rt_command_table *commands, void *user, struct rt_control **out, char error[256])
 {
 	*out = NULL;
 	int rc = clear_path(path, error);

@@ -7,16 +7,24 @@
 struct control_call {
 	struct control_client *client; /* NULL: gone */
 	struct control_peer peer;
-	const struct rt_control_command *command; /* NULL: none was found */
-	char *args;				  /* for the audit line; NULL where the command changes nothing */
+	const struct rt_command *command; /* NULL: none was found */
+	char *args;			  /* for the audit line; NULL where the command changes nothing */
 };
 
+/* Who changed something, or tried to and may not. */
 static void audit(const struct control_call *call, const char *result)
 {
-	if (call->command && call->command->needs_admin) {
+	const struct rt_command *c = call->command;
+	if (!c || !c->changes) {
+		return;
+	}
+	const char *verb = c->verb[0] ? c->verb : NULL;
+	if (strcmp(result, "not-authorised") == 0) {
+		rt_log(RT_LOG_WARNING, "audit.refused", RT_KV_U64("uid", call->peer.uid), RT_KV_I64("pid", call->peer.pid),
+			RT_KV_STR("noun", c->noun), RT_KV_STR("verb", verb), RT_END);
+	} else {
 		rt_log(RT_LOG_INFO, "audit.command", RT_KV_U64("uid", call->peer.uid), RT_KV_U64("gid", call->peer.gid),
-			RT_KV_I64("pid", call->peer.pid), RT_KV_STR("noun", call->command->noun),
-			RT_KV_STR("verb", call->command->verb[0] ? call->command->verb : NULL), RT_KV_STR("args", call->args),
+			RT_KV_I64("pid", call->peer.pid), RT_KV_STR("noun", c->noun), RT_KV_STR("verb", verb), RT_KV_STR("args", call->args),
 			RT_KV_STR("result", result), RT_END);
 	}
 }
@@ -63,39 +71,19 @@ void control_call_abandon(struct control_client *c)
 	}
 }
 
-static const struct rt_control_command *find_command(const struct rt_control *control, const char *noun, const char *verb)
-{
-	for (const struct rt_control_command *cmd = control->commands; cmd->noun; cmd++) {
-		if (strcmp(cmd->noun, noun) == 0 && strcmp(cmd->verb, verb) == 0) {
-			return cmd;
-		}
-	}
-	return NULL;
-}
-
 static void run(struct control_call *call, struct rt_reply reply, const json_t *request)
 {
-	const json_t *verb = json_object_get(request, "verb");
-	json_t *args = json_incref(json_object_get(request, "args"));
-	args = args ? args : json_object();
-	struct rt_control *control = call->client->control;
-	call->command = find_command(control, json_string_value(json_object_get(request, "noun")), verb ? json_string_value(verb) : "");
-	if (!args) {
-		rt_reply_fail(reply, "failed", "out of memory");
-	} else if (!call->command) {
+	struct control_client *c = call->client;
+	struct rt_control *control = c->control;
+	const json_t *args = json_object_get(request, "args");
+	const char *verb = json_string_value(json_object_get(request, "verb"));
+	call->command = rt_command_find(control->commands, json_string_value(json_object_get(request, "noun")), verb ? verb : "");
+	if (!call->command) {
 		rt_reply_fail(reply, "unknown-command", "this service has no such command");
-	} else if (call->command->needs_admin && call->client->role != RT_CONTROL_ADMIN) {
-		rt_log(RT_LOG_WARNING, "audit.refused", RT_KV_U64("uid", call->peer.uid), RT_KV_I64("pid", call->peer.pid),
-			RT_KV_STR("noun", call->command->noun), RT_KV_STR("verb", call->command->verb), RT_END);
-		call->command = NULL;
-		rt_reply_fail(reply, "not-authorised", "only root and members of xfed-admin may change something");
-	} else {
-		if (call->command->needs_admin) {
-			call->args = json_dumps(args, JSON_COMPACT | JSON_ENSURE_ASCII);
-		}
-		call->command->handler(reply, args, control->user);
+		return;
 	}
-	json_decref(args);
+	call->args = call->command->changes && args ? json_dumps(args, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
+	rt_command_run(control->commands, call->command, c->role == RT_CONTROL_ADMIN, args, reply, control->user);
 }
 
 void control_call_start(struct control_client *c, struct xfed_span line)

@@ -32,7 +32,7 @@ struct control_client {
 struct rt_control {
 	uv_pipe_t listener;
 	uv_timer_t sweep;
-	const struct rt_control_command *commands;
+	const struct rt_command_table *commands;
 	void *user;
 	gid_t admin_group, read_group;
 	struct control_client *clients;

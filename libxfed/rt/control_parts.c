@@ -120,21 +120,20 @@ static int level_of(const char *word, enum rt_log_level *out)
 	return XFED_ERR_INVALID;
 }
 
-void rt_control_log_level(struct rt_reply reply, const json_t *args, void *user)
+void command_log_level(struct rt_reply reply, const json_t *args, void *user)
 {
 	const char *word = json_string_value(json_object_get(args, "level"));
 	const char *domain = json_string_value(json_object_get(args, "domain"));
-	const json_t *on = json_object_get(args, "on");
-	enum rt_log_level level = rt_log_level_now();
-	if (word && level_of(word, &level) != XFED_OK) {
+	enum rt_log_level level;
+	if (level_of(word, &level) != XFED_OK) {
 		rt_reply_fail(reply, "bad-request", "level is error, warning, info or debug");
 		return;
 	}
-	if (domain && rt_log_debug_domain(xfed_span_str(domain), !on || json_is_true(on)) != XFED_OK) {
+	if (domain && rt_log_debug_domain(xfed_span_str(domain), level == RT_LOG_DEBUG) != XFED_OK) {
 		rt_reply_fail(reply, "failed", "at most %d domains can be debugged at a time", RT_LOG_DOMAINS_MAX);
 		return;
 	}
-	if (word && !domain) {
+	if (!domain) {
 		rt_log_set_level(level);
 	}
 	rt_reply_ok(reply, json_pack("{s:s}", "level", rt_log_level_name(rt_log_level_now())));

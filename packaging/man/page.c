@@ -1,6 +1,8 @@
 /*
- * Makes a manual page from its template: @VERSION@ becomes the version; a line @OPTIONS@ the description of every key of a
- * configuration file, from the table that reads the file; a line @REASONS@ every reason code, from reasons.def.
+ * Makes a manual page, or the shell's completion, from its template: @VERSION@ becomes the version; a line @OPTIONS@ the
+ * description of every key of a configuration file, from the table that reads the file; a line @REASONS@ every reason code, from
+ * reasons.def, and @CODES@ their names alone; a line @COMMANDS@ every command of xfedctl, from commands.def, and @COMPLETION@
+ * what the shell has to know of them.
  *
  *   page TABLE TEMPLATE OUTPUT     TABLE: edge | gateway | partner | access | none
  */
@@ -13,6 +15,7 @@
 #include "fe-gateway/config/config.h"
 #include "fe-gateway/policy/partner_file.h"
 #include "xfed/reason.h"
+#include "xfed/rt/command.h"
 
 #define PAGE_BYTES (1024 * 1024)
 
@@ -71,6 +74,51 @@ static void put_reasons(FILE *out)
 	}
 }
 
+static void put_codes(FILE *out)
+{
+	for (int i = XFED_REASON_NONE + 1; i < XFED_REASON_COUNT; i++) {
+		fprintf(out, "%s\n", xfed_reason_code((enum xfed_reason)i));
+	}
+}
+
+static void put_command(FILE *out, const struct rt_command *c)
+{
+	char words[RT_COMMAND_WORDS];
+	const char *args = rt_command_words(c, words) + strlen(c->noun) + (c->verb[0] ? 1 + strlen(c->verb) : 0);
+	fprintf(out, ".TP\n.BI \"%s%s%s\" \"", c->noun, c->verb[0] ? " " : "", c->verb);
+	put_text(out, args);
+	fputs("\"\n", out);
+	fputc(c->help[0] >= 'a' && c->help[0] <= 'z' ? c->help[0] - 'a' + 'A' : c->help[0], out);
+	put_text(out, c->help + 1);
+	fprintf(out, ".%s%s", c->server == RT_COMMAND_OF_GATEWAY ? " On a gateway." : "", c->changes ? " Not for members of xfed\\-read." : "");
+	if (c->more[0]) {
+		fputc(' ', out);
+		put_text(out, c->more);
+	}
+	fputc('\n', out);
+}
+
+static void put_commands(FILE *out)
+{
+	for (size_t i = 0; i < RT_COMMAND_COUNT; i++) {
+		put_command(out, &rt_commands[i]);
+	}
+}
+
+/* A line for each: noun, verb or "-", then its arguments by kind, "key=" for those without a place. */
+static void put_completion(FILE *out)
+{
+	for (const struct rt_command *c = rt_commands; c < rt_commands + RT_COMMAND_COUNT; c++) {
+		fprintf(out, "%s %s", c->noun, c->verb[0] ? c->verb : "-");
+		for (const struct rt_command_arg *a = c->args; a->key; a++) {
+			bool is_named = a->place == RT_ARG_NAMED;
+			fprintf(out, "%s%s%s", a->place == RT_ARG_OR ? "|" : " ", is_named ? a->key : rt_arg_info(a->kind)->name,
+				is_named ? "=" : "");
+		}
+		fputc('\n', out);
+	}
+}
+
 static void put_options(FILE *out, const struct rt_conf_table *table, const char *path)
 {
 	struct xfed_buf text;
@@ -83,15 +131,27 @@ static void put_options(FILE *out, const struct rt_conf_table *table, const char
 	xfed_buf_deinit(&text);
 }
 
+static const struct {
+	const char *line;
+	void (*put)(FILE *out);
+} lists[] = {
+	{ "@REASONS@\n", put_reasons },
+	{ "@CODES@\n", put_codes },
+	{ "@COMMANDS@\n", put_commands },
+	{ "@COMPLETION@\n", put_completion },
+};
+
 static void put_line(FILE *out, const char *line, const struct rt_conf_table *table, const char *path)
 {
 	if (strcmp(line, "@OPTIONS@\n") == 0) {
 		put_options(out, table, path);
 		return;
 	}
-	if (strcmp(line, "@REASONS@\n") == 0) {
-		put_reasons(out);
-		return;
+	for (size_t i = 0; i < XFED_ARRAY_LEN(lists); i++) {
+		if (strcmp(line, lists[i].line) == 0) {
+			lists[i].put(out);
+			return;
+		}
 	}
 	for (const char *mark; (mark = strstr(line, "@VERSION@")); line = mark + strlen("@VERSION@")) {
 		fwrite(line, 1, (size_t)(mark - line), out);

@@ -50,14 +50,18 @@ class Daemon:
                        for k, v in labels.items())
         return sum(value for n, have, value in self.samples() if n == name and fits(have))
 
-    def control(self, noun, verb="", **args):
-        """One command on the control socket, without xfedctl between: the result."""
+    def ask(self, noun, verb="", **args):
+        """One command on the control socket, without xfedctl between: the whole answer."""
         with socket.socket(socket.AF_UNIX) as s:
             s.settimeout(60)
             s.connect(self.socket)
             s.sendall(json.dumps({"noun": noun, "verb": verb, "args": args}).encode() + b"\n")
             with s.makefile("rb") as lines:
-                answer = json.loads(lines.readline())
+                return json.loads(lines.readline())
+
+    def control(self, noun, verb="", **args):
+        """The result of a command."""
+        answer = self.ask(noun, verb, **args)
         assert answer.get("ok"), "%s: %s %s: %s" % (self.name, noun, verb, answer)
         return answer["result"]
 

@@ -5,6 +5,7 @@ journal.
 """
 import itertools
 import json
+import os
 import re
 import socket
 import time
@@ -17,6 +18,7 @@ from harness.wire import free_port
 from harness.xmpp import OFFER_NOTHING, STREAM, Stop, XmppStream
 
 numbers = itertools.count(1)
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SASL_FAILURE = "<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><not-authorized/></failure>"
 
 
@@ -524,8 +526,38 @@ def test_stream_show_and_close(xfed, tools, listed, user, flow):
     wait_until("the second stream is gone", lambda: not [s for s in xfed.streams(p.domain) if s["id"] == out[0]["id"]], 10)
 
 
-@pytest.mark.parametrize("ident", ["edge1/999999", "999999", "edge9/1", "edge1/", "x", "1x"])
+@pytest.mark.parametrize("ident", ["edge1/999999", "999999", "edge9/1"])
 def test_stream_that_is_not_there(xfed, tools, ident):
     for verb in ("show", "close"):
         status, text = ctl(xfed, tools, "stream", verb, ident, as_json=False)
         assert status == 1 and "xfedctl: gw1" in text, text
+
+
+@pytest.mark.parametrize("ident", ["edge1/", "x", "1x", "/"])
+def test_stream_that_cannot_be(xfed, tools, ident):
+    for verb in ("show", "close"):
+        status, text = ctl(xfed, tools, "stream", verb, ident, as_json=False)
+        assert status == 2 and "usage: xfedctl stream %s" % verb in text, text
+        for daemon in (xfed.gateway, xfed.edge):
+            assert daemon.ask("stream", verb, id=ident)["error"]["code"] == "not-found"
+
+
+# ---- the table of commands ----
+
+with open(os.path.join(TOP, "libxfed", "include", "xfed", "rt", "commands.def"), encoding="utf-8") as table:
+    COMMANDS = re.findall(r'^COMMAND\(\w+, "(\w+)", "(\w*)", (\w+), (\w+), ', table.read(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("noun, verb, served, who", [c for c in COMMANDS if c[2] != "XFEDCTL"])
+def test_a_command_is_served_where_the_table_says(xfed, noun, verb, served, who):
+    """Asked with an argument that no command has, so that nothing happens."""
+    for daemon, is_gateway in ((xfed.gateway, True), (xfed.edge, False)):
+        error = daemon.ask(noun, verb, bogus=1)["error"]
+        if is_gateway or served == "BOTH":
+            assert error == {"code": "bad-request", "text": "%s has no argument bogus" % " ".join((noun, verb)).strip()}
+        else:
+            assert error["code"] == "unknown-command", error
+
+
+def test_every_command_of_the_table_is_seen():
+    assert len(COMMANDS) >= 18 and ("failures", "retry", "GATEWAY", "CHANGE") in COMMANDS

@@ -41,7 +41,7 @@ static void on_later(struct rt_reply reply, const json_t *args, void *user)
 static void on_reload(struct rt_reply reply, const json_t *args, void *user)
 {
 	changed++;
-	rt_reply_ok(reply, json_pack("{s:b}", "ok", !json_is_true(json_object_get(args, "fail"))));
+	rt_reply_ok(reply, json_pack("{s:b}", "ok", !json_object_get(args, "limit")));
 }
 
 static void on_refuse(struct rt_reply reply, const json_t *args, void *user)
@@ -60,20 +60,27 @@ static void on_large(struct rt_reply reply, const json_t *args, void *user)
 	char *text = malloc(len);
 	assert_non_null(text);
 	memset(text, 'a', len);
-	rt_reply_ok(reply, json_pack("{s:s%}", "text", text, len - (json_is_true(json_object_get(args, "fits")) ? 100 : 0)));
+	rt_reply_ok(reply, json_pack("{s:s%}", "text", text, len - (json_object_get(args, "domain") ? 100 : 0)));
 	free(text);
 }
 
-static const struct rt_control_command commands[] = {
-	{ "status", "", false, on_status, "" },
-	{ "wait", "", false, on_later, "" },
-	{ "reload", "", true, on_reload, "" },
-	{ "partner", "show", false, on_refuse, "" },
-	{ "nothing", "", false, on_nothing, "" },
-	{ "large", "", false, on_large, "" },
-	{ "log", "level", true, rt_control_log_level, "" },
-	{ NULL, NULL, false, NULL, NULL },
+#define ANY(key, kind)                                                                                                                               \
+	{                                                                                                                                            \
+		key, key, RT_ARG_##kind, RT_ARG_OPTIONAL                                                                                             \
+	}
+
+static const struct rt_command list[] = {
+	{ "status", "", RT_COMMAND_OF_BOTH, false, "", "", { ANY("domain", DOMAIN) } },
+	{ "wait", "", RT_COMMAND_OF_BOTH, false, "", "", { { 0 } } },
+	{ "reload", "", RT_COMMAND_OF_BOTH, true, "", "", { ANY("domain", DOMAIN), ANY("limit", COUNT) } },
+	{ "partner", "show", RT_COMMAND_OF_BOTH, false, "", "", { { 0 } } },
+	{ "nothing", "", RT_COMMAND_OF_BOTH, false, "", "", { { 0 } } },
+	{ "large", "", RT_COMMAND_OF_BOTH, false, "", "", { ANY("domain", DOMAIN) } },
+	{ "log", "level", RT_COMMAND_OF_BOTH, true, "", "", { { "level", "LEVEL", RT_ARG_LEVEL, RT_ARG_NEEDED }, ANY("domain", DOMAIN) } },
+	{ "partner", "list", RT_COMMAND_OF_BOTH, false, "", "", { { 0 } } },
 };
+static rt_command_handler *const handlers[] = { on_status, on_later, on_reload, on_refuse, on_nothing, on_large, command_log_level, NULL };
+static const struct rt_command_table commands = { list, handlers, XFED_ARRAY_LEN(list) };
 
 static void sink(void *user, enum rt_log_level level, struct xfed_span line)
 {
@@ -93,7 +100,7 @@ static int setup(void **state)
 	waiting = (struct rt_reply){ 0 };
 	changed = 0;
 	last_log[0] = '\0';
-	int rc = rt_control_new(&loop, path, commands, instance, &control, error);
+	int rc = rt_control_new(&loop, path, &commands, instance, &control, error);
 	if (rc != XFED_OK) {
 		print_error("%s\n", error);
 	}
@@ -205,6 +212,14 @@ static void requests_and_answers(void **state)
 		{ "{\"noun\":\"status\",\"noun\":\"reload\"}\n", NULL },
 		{ "{\"noun\":\"status\",\"args\":{\"a\":[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]}}\n",
 			"the request is larger or nested more deeply than is taken\"}}" },
+		{ "{\"noun\":\"status\",\"args\":{\"id\":1}}\n", "status has no argument id\"}}" },
+		{ "{\"noun\":\"status\",\"args\":{\"domain\":1}}\n", "domain is a string: a domain such as fabrikam.example\"}}" },
+		{ "{\"noun\":\"status\",\"args\":{\"domain\":\"\"}}\n", "domain is a string: a domain such as fabrikam.example\"}}" },
+		{ "{\"noun\":\"reload\",\"args\":{\"limit\":\"1\"}}\n", "limit is a number: a number from 1\"}}" },
+		{ "{\"noun\":\"reload\",\"args\":{\"limit\":0}}\n", "limit is a number: a number from 1\"}}" },
+		{ "{\"noun\":\"log\",\"verb\":\"level\"}\n", "log level needs level, error, warning, info or debug\"}}" },
+		{ "{\"noun\":\"partner\",\"verb\":\"list\"}\n", /* no handler: of another service */
+			"{\"ok\":false,\"error\":{\"code\":\"unknown-command\",\"text\":\"this service has no such command\"}}" },
 	};
 	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
 		char expected[512];
@@ -296,15 +311,15 @@ static void an_answer_may_outlive_the_socket(void **state)
 
 static void changes_leave_an_audit_line(void **state)
 {
-	exchange("{\"noun\":\"reload\",\"args\":{\"why\":\"a b\"}}\n", "{\"ok\":true,\"result\":{\"ok\":true}}");
+	exchange("{\"noun\":\"reload\",\"args\":{\"domain\":\"a b\"}}\n", "{\"ok\":true,\"result\":{\"ok\":true}}");
 	char expected[256];
 	snprintf(expected, sizeof(expected),
-		" info event=audit.command uid=%u gid=%u pid=%d noun=reload args=\"{\\\"why\\\":\\\"a b\\\"}\" result=ok", (unsigned)getuid(),
+		" info event=audit.command uid=%u gid=%u pid=%d noun=reload args=\"{\\\"domain\\\":\\\"a b\\\"}\" result=ok", (unsigned)getuid(),
 		(unsigned)getgid(), (int)getpid());
 	if (!strstr(last_log, expected)) {
 		fail_msg("%s\nis not %s", last_log, expected);
 	}
-	exchange("{\"noun\":\"reload\",\"args\":{\"fail\":true}}\n", "{\"ok\":true,\"result\":{\"ok\":false}}");
+	exchange("{\"noun\":\"reload\",\"args\":{\"limit\":1}}\n", "{\"ok\":true,\"result\":{\"ok\":false}}");
 	assert_non_null(strstr(last_log, "result=failed"));
 	last_log[0] = '\0';
 	exchange("{\"noun\":\"status\"}\n", "{\"ok\":true,\"result\":{\"name\":\"gw1\"}}");
@@ -402,10 +417,29 @@ static void readers_hold_a_part(void **state)
 	turns(5);
 }
 
+/* Who may only look changes nothing, and the log says who tried. */
+static void readers_change_nothing(void **state)
+{
+	if (geteuid() != 0) {
+		skip();
+	}
+	control->read_group = READ_GROUP;
+	int fd = dial_as_reader();
+	put(fd, "{\"noun\":\"reload\"}\n", 18);
+	expect(fd, "{\"ok\":false,\"error\":{\"code\":\"not-authorised\",\"text\":\"only root and members of xfed-admin may change something\"}}");
+	assert_non_null(strstr(last_log, "warning event=audit.refused uid=65534"));
+	assert_non_null(strstr(last_log, "noun=reload"));
+	assert_int_equal(changed, 0);
+	put(fd, "{\"noun\":\"status\"}\n", 18);
+	expect(fd, "{\"ok\":true,\"result\":{\"name\":\"gw1\"}}");
+	close(fd);
+	turns(2);
+}
+
 /* One byte less than the limit is a request, one more closes the client. */
 static void requests_are_bounded(void **state)
 {
-	static const char head[] = "{\"noun\":\"status\",\"args\":{\"x\":\"";
+	static const char head[] = "{\"noun\":\"status\",\"args\":{\"domain\":\"";
 	for (int over = 0; over < 2; over++) {
 		size_t len = XFED_CONTROL_REQUEST_BYTES + (size_t)over;
 		char *text = malloc(len);
@@ -428,7 +462,7 @@ static void answers_are_bounded(void **state)
 {
 	exchange("{\"noun\":\"large\"}\n", "{\"ok\":false,\"error\":{\"code\":\"failed\",\"text\":\"the answer is too large\"}}");
 	int fd = dial();
-	put(fd, "{\"noun\":\"large\",\"args\":{\"fits\":true}}\n", 38);
+	put(fd, "{\"noun\":\"large\",\"args\":{\"domain\":\"a\"}}\n", 39);
 	char *text = line_of(fd);
 	assert_true(strlen(text) > RT_CONTROL_REPLY_BYTES - 200);
 	free(text);
@@ -483,7 +517,7 @@ static void a_left_over_socket_is_replaced_a_live_one_is_not(void **state)
 	struct rt_control *second;
 	char error[256], expected[256], other[80];
 	struct stat st;
-	assert_int_equal(rt_control_new(&loop, path, commands, NULL, &second, error), XFED_ERR_INVALID);
+	assert_int_equal(rt_control_new(&loop, path, &commands, NULL, &second, error), XFED_ERR_INVALID);
 	snprintf(expected, sizeof(expected), "another instance answers on %s", path);
 	assert_string_equal(error, expected);
 	assert_int_equal(stat(path, &st), 0);
@@ -495,18 +529,18 @@ static void a_left_over_socket_is_replaced_a_live_one_is_not(void **state)
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
 	close(fd);
-	assert_int_equal(rt_control_new(&loop, other, commands, NULL, &second, error), XFED_OK);
+	assert_int_equal(rt_control_new(&loop, other, &commands, NULL, &second, error), XFED_OK);
 	rt_control_free(second);
 	turns(3);
 	/* A file that is no socket stays. */
 	FILE *f = fopen(other, "w");
 	assert_non_null(f);
 	fclose(f);
-	assert_int_equal(rt_control_new(&loop, other, commands, NULL, &second, error), XFED_ERR_INVALID);
+	assert_int_equal(rt_control_new(&loop, other, &commands, NULL, &second, error), XFED_ERR_INVALID);
 	snprintf(expected, sizeof(expected), "%s exists and is not a socket", other);
 	assert_string_equal(error, expected);
 	assert_int_equal(unlink(other), 0);
-	assert_int_equal(rt_control_new(&loop, "/nonexistent/x.sock", commands, NULL, &second, error), XFED_ERR_INVALID);
+	assert_int_equal(rt_control_new(&loop, "/nonexistent/x.sock", &commands, NULL, &second, error), XFED_ERR_INVALID);
 	assert_string_equal(error, "cannot listen on /nonexistent/x.sock: its directory does not exist");
 }
 
@@ -517,9 +551,10 @@ static void log_level(void **state)
 	exchange("{\"noun\":\"log\",\"verb\":\"level\",\"args\":{\"level\":\"loud\"}}\n",
 		"{\"ok\":false,\"error\":{\"code\":\"bad-request\",\"text\":\"level is error, warning, info or debug\"}}");
 	exchange("{\"noun\":\"log\",\"verb\":\"level\",\"args\":{\"level\":\"info\"}}\n", "{\"ok\":true,\"result\":{\"level\":\"info\"}}");
-	exchange("{\"noun\":\"log\",\"verb\":\"level\",\"args\":{\"domain\":\"a.example\"}}\n", "{\"ok\":true,\"result\":{\"level\":\"info\"}}");
+	exchange("{\"noun\":\"log\",\"verb\":\"level\",\"args\":{\"level\":\"debug\",\"domain\":\"a.example\"}}\n",
+		"{\"ok\":true,\"result\":{\"level\":\"info\"}}");
 	assert_true(rt_log_is_on(RT_LOG_DEBUG));
-	exchange("{\"noun\":\"log\",\"verb\":\"level\",\"args\":{\"domain\":\"a.example\",\"on\":false}}\n",
+	exchange("{\"noun\":\"log\",\"verb\":\"level\",\"args\":{\"level\":\"info\",\"domain\":\"a.example\"}}\n",
 		"{\"ok\":true,\"result\":{\"level\":\"info\"}}");
 	assert_false(rt_log_is_on(RT_LOG_DEBUG));
 }
@@ -565,6 +600,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(changes_leave_an_audit_line, setup, teardown),
 		cmocka_unit_test_setup_teardown(clients_are_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(readers_hold_a_part, setup, teardown),
+		cmocka_unit_test_setup_teardown(readers_change_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(requests_are_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(answers_are_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(strangers_are_closed, setup, teardown),

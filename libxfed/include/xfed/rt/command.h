@@ -1,5 +1,71 @@
 /*
- * Commands: what an operator may ask of a daemon, whoever carries the question (the control socket; later a panel).
+ * Commands: what an operator may ask of a daemon, whoever carries the question (the control socket; later a panel). They are
+ * listed once, in xfed/rt/commands.def.
+ *
+ * Codes of a failed one: bad-request, unknown-command, not-authorised, not-found, failed, not-built, busy.
+ *
+ * ---- the contract: what the daemons answer as `result`, and xfedctl prints ----
+ * Times: `since` and `not_after` are seconds since 1970 UTC; `..._s` seconds, `..._ms` milliseconds. A field marked ? is left
+ * out where it does not apply. Reasons are codes of xfed/reason.h.
+ *
+ * status ""  {}
+ *   {"name", "role": "edge"|"gateway", "version", "uptime_s", "pid",
+ *    "state": "in-service"|"out-of-service"|"draining",
+ *    "problems": [{"reason", "text", "since"}],                       what is wrong now, worst first
+ *    "channel":  [{"peer", "up": bool, "since", "rtt_ms"?, "reason"?}],
+ *    "streams":  {"in", "out"},
+ *    "deliveries_in_flight",
+ *    "policy":   {"epoch", "revision", "hash", "partners"}?,          absent on an edge that has none yet
+ *    "edges":    [a status object as above]?}                         gateway: one for each edge, as last reported
+ *
+ * stream list  {"domain"?}
+ *   {"streams": [{"id", "local", "remote", "direction": "in"|"out", "state", "tls"?, "cipher"?,
+ *                 "method"?: "external"|"dialback-tls"|"dialback-plain", "peer_address", "age_s", "idle_s", "queued",
+ *                 "certificate"?: {"subject", "issuer", "not_after", "sha256"}, "edge"?}]}
+ *
+ * stream show   {"id"}      a stream as in stream list, with "stanzas_in", "stanzas_out", "paused": bool, and inside TLS "certificate" in
+ *   full (as in a failure's chain) and "certificate_problem"?, the reason why it does not prove the partner
+ * stream close  {"id"}      {"id", "local", "remote", "reason", "edge"?}     admin
+ *   id is a string: "7", or "edge1/7" as numbers are an edge's own; a gateway with several edges takes the second form only.
+ *
+ * partner list  {}          {"partners": [PARTNER]}
+ * partner show  {"domain"}  PARTNER, with "streams": [as in stream list]
+ *   PARTNER = {"domain", "description"?, "additional_domains": [..], "partner_type", "tls", "sasl", "dialback": bool,
+ *              "connect_to"?, "keepalive": bool, "limits": {"connections", "stanzas_per_second", "stanza_size"},
+ *              "kinds": [..], "dane", "trust": {"ca": bool, "pins": [..]},
+ *              "matrix": {"row", "methods": ["external", ..], "problem"?}}
+ *   rt_control_partner() builds it from a struct xfed_partner.
+ * partner check {"domain", "local"?, "edge"?}     gateway; takes up to 20 s. local: which of our domains; edge: by name
+ *   {"domain", "ok": bool, "steps": [STEP], "local"?, "edge"?, "took_ms"?, "endpoints"?: [{"target", "address", "reachable": bool,
+ *    "reason"?}], "tls"?, "cipher"?, "certificate"?, "offers"?: {"external": bool, "dialback": bool},
+ *    "methods"?: [{"method", "allowed": bool, "works"?: bool, "reason"?}], "inbound"?: bool}
+ *   STEP = {"step", "state": "ok"|"note"|"problem", "text", "reason"?, "side"?, "remedy"?}; ok is false where one is a problem.
+ *   Steps in their order: policy, dns, tcp, tls, certificate, offers, method, reverse-dns, reverse; each may come several times,
+ *   or not at all behind a problem.
+ *
+ * explain ""    {"from", "to"}     gateway: every gate between two addresses, "user@domain" or "sip:user@domain"
+ *   {"from", "to", "ok": bool, "direction"?: "to_sip"|"to_xmpp", "closed"?: the first closed gate,
+ *    "gates": [{"gate", "state": "ok"|"closed"|"skipped", "text", "reason"?, "side"?, "remedy"?}]}     in their order:
+ *   addresses, direction, partner, kinds, access, contact, mapping, next-hop, gateway, link, policy, edge, stream
+ *
+ * failures list  {"partner"?, "since"?, "limit"? (1 to 500, else 50), "before"?}     gateway
+ *   {"failures": [FAILURE], "next"?}            newest first; "next" where the page is full: as "before" it gives the page behind
+ * failures show  {"id"}     FAILURE, with "steps": [{"at_ms", "step", "ok": bool, "detail"?}], "facts": [{"name", "value"}],
+ *   "chain": [{"subject", "issuer", "serial", "sha256", "not_before", "not_after", "eku": ["serverAuth"|"clientAuth"|..],
+ *              "names": [..]}], "unreadable"?: true where the store is damaged.   Unknown id: not-found.
+ *   FAILURE = {"id", "at", "last", "count", "edge"?, "direction": "in"|"out", "local", "remote", "reason", "side", "text"?,
+ *              "correlation"?, "remedy"?}       at, last: seconds since 1970 UTC of the first and the last of `count` times; edge
+ *              is absent for the gateway's own; remedy is absent for a reason of a newer edge. Steps count from the attempt's
+ *              beginning and are those of the first time.
+ * failures retry {"id"} or {"domain"}     {"pairs": [{"local", "remote", "state", "queued", "edge"}]}     admin
+ *   not-found: no such failure, or no edge remembers an attempt; failed: it was the partner's attempt.
+ *
+ * config show   {}          {"text": "...YAML..."}                    rt_conf_print()
+ * config check  {}          {"ok": bool, "errors": [TEXT], "warnings": [TEXT]}   the files as they are now; nothing is changed
+ * reload ""     {}          {"ok": bool, "errors": [TEXT], "warnings": [TEXT], "revision"?}     admin
+ *   TEXT as rt_conf_problem_print() makes it; rt_control_problems() fills both lists. A reload that fails answers
+ *   "ok": true with result.ok false: the command worked, the files did not.
+ * log level  {"level": "debug"|.., "domain"?}  {"level"}  admin; with a domain: debug for it alone, or no more at another level
  */
 #ifndef XFED_RT_COMMAND_H
 #define XFED_RT_COMMAND_H
@@ -8,9 +74,74 @@
 
 #include "xfed/base.h"
 
+/* ---- the list ---- */
+
+/* What an argument is: kind, JSON type, what is said where it is none. */
+#define RT_ARG_KINDS(X)                                                                                                                              \
+	X(DOMAIN, STRING, "a domain such as fabrikam.example")                                                                                       \
+	X(ADDRESS, STRING, "an address, user@domain or sip:user@domain")                                                                             \
+	X(STREAM, STRING, "the number of a stream as stream list shows it: 7, or edge1/7")                                                           \
+	X(EDGE, STRING, "the name of an edge")                                                                                                       \
+	X(LEVEL, STRING, "error, warning, info or debug")                                                                                            \
+	X(FAILURE, INTEGER, "the number of a failure, as failures list shows it")                                                                    \
+	X(COUNT, INTEGER, "a number from 1")                                                                                                         \
+	X(AGO, INTEGER, "how long ago: 90s, 30m, 2h or 7d") /* sent as seconds since 1970 */                                                         \
+	X(CODE, STRING, "a reason code")                                                                                                             \
+	X(FILE, STRING, "a file")                                                                                                                    \
+	X(NOUN, STRING, "a noun")
+
+enum rt_arg_kind {
+#define RT_ARG_ENUM(kind, type, what) RT_ARG_##kind,
+	RT_ARG_KINDS(RT_ARG_ENUM)
+#undef RT_ARG_ENUM
+};
+
+struct rt_arg_info {
+	const char *name;
+	json_type type;
+	const char *what;
+};
+const struct rt_arg_info *rt_arg_info(enum rt_arg_kind kind);
+
+enum rt_arg_place { RT_ARG_NEEDED, RT_ARG_OPTIONAL, RT_ARG_NAMED, RT_ARG_OR }; /* see commands.def */
+
+struct rt_command_arg {
+	const char *key, *word; /* in the request; in the usage line */
+	enum rt_arg_kind kind;
+	enum rt_arg_place place;
+};
+
+enum rt_command_server { RT_COMMAND_OF_GATEWAY, RT_COMMAND_OF_BOTH, RT_COMMAND_OF_XFEDCTL };
+
+#define RT_COMMAND_ARGS_MAX 4
+
+struct rt_command {
+	const char *noun, *verb; /* verb "" where there is none */
+	enum rt_command_server server;
+	bool changes;					     /* needs an administrator */
+	const char *help, *more;			     /* one line; what only the manual says, or "" */
+	struct rt_command_arg args[RT_COMMAND_ARGS_MAX + 1]; /* ends with key NULL */
+};
+
+enum {
+	RT_COMMAND_COUNT = 0
+#define COMMAND(id, noun, verb, served, who, help, more, args) +1
+#include "xfed/rt/commands.def"
+};
+extern const struct rt_command rt_commands[RT_COMMAND_COUNT];
+
+#define RT_COMMAND_WORDS 128
+/* "failures list [DOMAIN] [since=TIME]", as in a usage line. */
+const char *rt_command_words(const struct rt_command *c, char out[RT_COMMAND_WORDS]);
+
+/* The first argument that is needed and is in `args` in none of its readings; NULL: none. */
+const struct rt_command_arg *rt_command_missing(const struct rt_command *c, const json_t *args);
+
+/* ---- serving them ---- */
+
 /* Where the answer to one command goes. A value that is kept until then; `done` NULL: nobody waits for it. */
 struct rt_reply {
-	/* Either `result`, which is stolen, or `code` (see xfed/rt/control.h) and one sentence. */
+	/* Either `result`, which is stolen, or one of the codes above and one sentence. */
 	void (*done)(void *user, json_t *result, const char *code, const char *text);
 	void *user;
 };
@@ -21,8 +152,27 @@ void rt_reply_fail(struct rt_reply r, const char *code, const char *fmt, ...) __
 
 /*
  * Answers with exactly one of rt_reply_ok() and rt_reply_fail(), now or later from the loop thread. `args` is an object,
- * borrowed for the call of the handler.
+ * borrowed for the call: its keys are arguments of the command, of their type, and those that are needed are there.
  */
 typedef void rt_command_handler(struct rt_reply reply, const json_t *args, void *user);
+
+/* The handlers of a daemon; each daemon has those of the commands that it serves. */
+#define COMMAND(id, noun, verb, served, who, help, more, args) rt_command_handler command_##id;
+#include "xfed/rt/commands.def"
+
+struct rt_command_table {
+	const struct rt_command *commands;
+	rt_command_handler *const *handlers; /* NULL: not served here */
+	size_t count;
+};
+
+/* The one that is served here, or NULL. */
+const struct rt_command *rt_command_find(const struct rt_command_table *t, const char *noun, const char *verb);
+/*
+ * Refuses what whoever asks may not do (not-authorised), or what does not fit the command's arguments (bad-request); else runs the handler.
+ * `args` NULL: none.
+ */
+void rt_command_run(
+	const struct rt_command_table *t, const struct rt_command *c, bool may_change, const json_t *args, struct rt_reply reply, void *user);
 
 #endif

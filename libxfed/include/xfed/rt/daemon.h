@@ -61,7 +61,7 @@ struct rt_daemon_options {
 	const struct rt_conf_addresses *dns_servers;
 	bool trust_ad;
 	const char *control_socket;
-	const struct rt_control_command *commands;
+	const struct rt_command_table *commands;
 	const struct rt_conf_address *http_listen; /* host NULL: none */
 };
 /* Resolver, control socket and pages; the tick begins. OK, or an error with one sentence in `error`. */

@@ -1,0 +1,61 @@
+/* Stanzas for partners: one block each, with the memory of whoever is told its fate. */
+#include "s2s/s2s_impl.h"
+
+#include "xfed/mem.h"
+
+static char *put(char **at, struct xfed_span s)
+{
+	char *p = *at;
+	if (s.len > 0) {
+		memcpy(p, s.data, s.len);
+	}
+	p[s.len] = '\0';
+	*at += s.len + 1;
+	return p;
+}
+
+#define OWNER_ALIGN _Alignof(max_align_t)
+#define OWNER_AT    ((sizeof(struct s2s_item) + OWNER_ALIGN - 1) / OWNER_ALIGN * OWNER_ALIGN)
+
+struct s2s_item *s2s_item_new(const struct s2s_item_new *n)
+{
+	size_t size = OWNER_AT + n->owner_bytes + n->stanza.len + n->remote.len + 2;
+	struct s2s_item *it = xfed_malloc(size);
+	if (!it) {
+		return NULL;
+	}
+	char *at = (char *)it + OWNER_AT + n->owner_bytes;
+	*it = (struct s2s_item){ .in_pair = { .bytes = size, .deadline_ms = n->deadline_ms, .is_answer = n->is_answer },
+		.rule = n->rule,
+		.has_owner = n->owner_bytes > 0,
+		.remote = put(&at, n->remote) };
+	it->stanza = xfed_span_make(put(&at, n->stanza), n->stanza.len);
+	return it;
+}
+
+void *s2s_item_owner(struct s2s_item *it)
+{
+	return (char *)it + OWNER_AT;
+}
+
+/* One without owner: nobody waits for its fate. */
+static void settle_own(struct s2s *s, const struct s2s_item *it)
+{
+	if (it->in_pair.fate != XFED__FATE__FATE_DELIVERED) {
+		core_count_dropped(s->core, it->rule);
+		rt_log(RT_LOG_INFO, "stanza.dropped", RT_KV_STR("partner", it->remote), RT_KV_STR("rule", it->rule),
+			RT_KV_REASON_SIDE(it->in_pair.reason, it->in_pair.side), RT_END);
+	}
+}
+
+void s2s_item_settle(struct s2s *s, struct s2s_item *it)
+{
+	const struct pair_item *p = &it->in_pair;
+	if (!it->has_owner) {
+		settle_own(s, it);
+	} else if (p->owes_error) {
+		s->user->written(s->user_data, s2s_item_owner(it));
+	} else {
+		s->user->fate(s->user_data, s2s_item_owner(it), p->fate, p->reason, p->side);
+	}
+}

@@ -1,0 +1,464 @@
+#include "s2s/pair.h"
+
+#include <utlist.h>
+
+#include "xfed/limits.h"
+#include "xfed/policy.h"
+
+/* ---- lists ---- */
+
+static void append(struct pair_list *l, struct pair_item *it)
+{
+	DL_APPEND(l->first, it);
+	l->count++;
+	l->bytes += it->bytes;
+}
+
+static void prepend(struct pair_list *l, struct pair_item *it)
+{
+	DL_PREPEND(l->first, it);
+	l->count++;
+	l->bytes += it->bytes;
+}
+
+static struct pair_item *take(struct pair_list *l, struct pair_item *it)
+{
+	DL_DELETE(l->first, it);
+	l->count--;
+	l->bytes -= it->bytes;
+	return it;
+}
+
+static struct pair_item *take_unacked(struct pair *p, struct pair_item *it)
+{
+	if (p->expiring == it) {
+		p->expiring = it->next;
+	}
+	it->is_written = false;
+	return take(&p->unacked, it);
+}
+
+/* ---- fates ---- */
+
+static void end(struct pair *p, struct pair_item *it, Xfed__Fate fate, enum xfed_reason reason, enum xfed_side side)
+{
+	it->fate = fate;
+	it->reason = reason;
+	it->side = side;
+	append(&p->ended, it);
+}
+
+static void refuse_waiting(struct pair *p, bool keeps_answers, enum xfed_reason reason, enum xfed_side side)
+{
+	struct pair_item *it, *next;
+	DL_FOREACH_SAFE(p->queue.first, it, next) {
+		if (!keeps_answers || !it->is_answer) {
+			end(p, take(&p->queue, it), XFED__FATE__FATE_REFUSED, reason, side);
+		}
+	}
+}
+
+/* The stream they were written to has ended: whether they arrived nobody knows. */
+static void lose_unacked(struct pair *p)
+{
+	struct pair_item *it, *next;
+	DL_FOREACH_SAFE(p->unacked.first, it, next) {
+		if (!it->is_answer || it->is_settled) {
+			end(p, take_unacked(p, it), XFED__FATE__FATE_UNCERTAIN, XFED_REASON_DELIVERY_UNCERTAIN, XFED_SIDE_NETWORK);
+		}
+	}
+	while (p->unacked.first) {
+		prepend(&p->queue, take_unacked(p, p->unacked.first->prev)); /* the last one, so that they keep their order */
+	}
+}
+
+/* What a waiting stanza waits for, as a reason. */
+static enum xfed_reason waits_on(const struct pair *p)
+{
+	switch (p->state) {
+	case PAIR_RESOLVING:
+		return XFED_REASON_DNS_TIMEOUT;
+	case PAIR_CONNECTING:
+		return XFED_REASON_NET_CONNECT_TIMEOUT;
+	case PAIR_NEGOTIATING:
+		return XFED_REASON_STREAM_ESTABLISH_TIMEOUT;
+	case PAIR_READY: /* the stream is full of what the partner has not acknowledged */
+		return XFED_REASON_STREAM_SM_UNANSWERED;
+	case PAIR_IDLE:
+		break;
+	}
+	return XFED_REASON_DELIVERY_DEADLINE;
+}
+
+/* ---- attempts ---- */
+
+static void become_idle(struct pair *p)
+{
+	p->state = PAIR_IDLE;
+	p->is_for_users = p->is_full = p->dials = false;
+}
+
+static void begin(struct pair *p)
+{
+	p->state = PAIR_RESOLVING;
+	p->avoid_external = p->avoid_tls = false;
+	p->looks_up = true;
+}
+
+static void over(struct pair *p, bool was_open, uint64_t wait_ms, enum xfed_reason reason, enum xfed_side side)
+{
+	p->is_over = true;
+	p->over = (struct pair_action){
+		.type = PAIR_OVER, .was_open = was_open, .wait_ms = wait_ms, .count = p->queue.count, .reason = reason, .side = side
+	};
+}
+
+/* Up to a quarter less [A1-06]. */
+static uint64_t jittered(const struct pair *p, uint64_t ms)
+{
+	uint32_t r = 0;
+	p->env->random(p->env->user, &r, sizeof(r));
+	return ms - ms / 4 * (r % 1024) / 1024;
+}
+
+/* Everybody who waited is told, but for answers: who waits for one has no other word. The next attempt waits a little longer [A1-06]. */
+static void fail(struct pair *p, const struct pair_facts *f, enum xfed_reason reason, enum xfed_side side)
+{
+	become_idle(p);
+	p->last_reason = reason;
+	p->backoff_ms = p->backoff_ms == 0 ? PAIR_BACKOFF_MIN_MS : p->backoff_ms * 2;
+	p->backoff_ms = p->backoff_ms > PAIR_BACKOFF_MAX_MS ? PAIR_BACKOFF_MAX_MS : p->backoff_ms;
+	uint64_t wait_ms = jittered(p, p->backoff_ms);
+	p->retry_at_ms = f->now_ms + wait_ms;
+	over(p, false, wait_ms, reason, side);
+	refuse_waiting(p, reason != XFED_REASON_POLICY_PARTNER_UNLISTED && !f->is_leaving, reason, side);
+}
+
+static void try_next_address(struct pair *p, const struct pair_facts *f, enum xfed_reason reason, enum xfed_side side)
+{
+	if (!f->is_listed) {
+		fail(p, f, XFED_REASON_POLICY_PARTNER_UNLISTED, XFED_SIDE_OPERATOR);
+	} else if (p->address_next < p->address_count) {
+		p->state = PAIR_CONNECTING;
+		p->address_next++;
+		p->dials = true;
+	} else {
+		fail(p, f, reason, side);
+	}
+}
+
+static void on_found(struct pair *p, const struct pair_event *ev, const struct pair_facts *f)
+{
+	p->address_count = ev->count;
+	p->address_next = 0;
+	if (ev->reason != XFED_REASON_NONE) {
+		fail(p, f, ev->reason, ev->side);
+	} else {
+		try_next_address(p, f, XFED_REASON_DNS_NAME_MISSING, XFED_SIDE_PARTNER);
+	}
+}
+
+/* A server that goes out of service, or does not work, has others beside it (RFC 6120 3.2.1); a refusal is final. */
+static bool next_may_help(enum xfed_reason reason)
+{
+	return reason == XFED_REASON_NET_STREAM_LOST || reason == XFED_REASON_STREAM_ERROR_RECEIVED || reason == XFED_REASON_STREAM_CLOSED_PEER ||
+	       reason == XFED_REASON_STREAM_ESTABLISH_TIMEOUT;
+}
+
+static bool is_tls_trouble(enum xfed_reason r)
+{
+	return r == XFED_REASON_TLS_HANDSHAKE_FAILED || r == XFED_REASON_TLS_VERSION_OLD || r == XFED_REASON_TLS_CERT_MISSING;
+}
+
+/*
+ * Best method first; where it failed in a way that ended the stream, the next best on a new one, as far as policy allows:
+ * without EXTERNAL, then, where TLS is optional, without TLS. The same address is called again.
+ */
+static bool has_next_method(struct pair *p, const struct pair_event *ev, const struct pair_facts *f)
+{
+	unsigned methods = f->is_listed ? f->methods : 0;
+	if (p->address_next == 0) {
+		return false;
+	}
+	bool external_failed = ev->reason == XFED_REASON_SASL_EXTERNAL_REFUSED || (ev->tried_external && next_may_help(ev->reason));
+	if (external_failed && !p->avoid_external && (methods & XFED_METHOD_DIALBACK_TLS)) {
+		p->avoid_external = true;
+	} else if (is_tls_trouble(ev->reason) && !p->avoid_tls && (methods & XFED_METHOD_DIALBACK_PLAIN)) {
+		p->avoid_tls = true;
+	} else {
+		return false;
+	}
+	p->address_next--;
+	return true;
+}
+
+static void on_lost(struct pair *p, const struct pair_event *ev, const struct pair_facts *f)
+{
+	if (p->state == PAIR_READY) {
+		lose_unacked(p);
+		become_idle(p);
+		over(p, true, 0, ev->reason, ev->side);
+		refuse_waiting(p, !f->is_leaving, ev->reason, ev->side);
+	} else if (has_next_method(p, ev, f) || (next_may_help(ev->reason) && p->address_next < p->address_count)) {
+		try_next_address(p, f, ev->reason, ev->side);
+	} else {
+		/* A clean close before the end of the negotiation is no clean close. */
+		bool is_clean = xfed_reason_info(ev->reason)->condition == NULL;
+		fail(p, f, is_clean ? XFED_REASON_NET_STREAM_LOST : ev->reason, ev->side);
+	}
+}
+
+static void on_open(struct pair *p)
+{
+	p->state = PAIR_READY;
+	p->backoff_ms = p->retry_at_ms = 0;
+	p->last_reason = XFED_REASON_NONE;
+}
+
+/* What comes while it closes needs another stream. */
+static void hang_up(struct pair *p)
+{
+	become_idle(p);
+	p->hangs_up = true;
+}
+
+/* ---- stanzas ---- */
+
+static void on_send(struct pair *p, struct pair_item *it, const struct pair_facts *f)
+{
+	/* One always fits: a bound on what waits must not become a bound on one stanza. */
+	if (p->queue.first && p->queue.bytes + it->bytes > f->park_bytes) {
+		end(p, it, XFED__FATE__FATE_REFUSED, XFED_REASON_DELIVERY_QUEUE_FULL, XFED_SIDE_US);
+		return;
+	}
+	if (pair_waits(p, f->now_ms) && !it->is_answer) {
+		end(p, it, XFED__FATE__FATE_REFUSED, p->last_reason, xfed_reason_info(p->last_reason)->side);
+		return;
+	}
+	append(&p->queue, it);
+	if (it->is_answer) {
+		p->answered_ms = f->now_ms;
+	} else {
+		p->is_for_users = true;
+	}
+	if (p->state == PAIR_IDLE && !pair_waits(p, f->now_ms)) {
+		begin(p);
+	}
+}
+
+static void on_wrote(struct pair *p, const struct pair_event *ev)
+{
+	struct pair_item *it = p->writing;
+	p->writing = NULL;
+	switch (ev->rc) {
+	case XFED_ERR_AGAIN:
+		prepend(&p->queue, it);
+		p->is_full = true;
+		break;
+	case XFED_OK:
+		if (!ev->is_counted) {
+			end(p, it, XFED__FATE__FATE_DELIVERED, XFED_REASON_NONE, XFED_SIDE_US); /* as the contract has it without stream management */
+			break;
+		}
+		it->is_written = true;
+		append(&p->unacked, it);
+		if (p->state != PAIR_READY) { /* the stream has ended over it */
+			lose_unacked(p);
+		}
+		break;
+	case XFED_ERR_TOO_LARGE:
+		end(p, it, XFED__FATE__FATE_REFUSED, XFED_REASON_XMPP_SIZE_EXCEEDED, XFED_SIDE_LOCAL_USER);
+		break;
+	case XFED_ERR_LIMIT:
+		end(p, it, XFED__FATE__FATE_REFUSED, XFED_REASON_STREAM_OUTPUT_FULL, XFED_SIDE_PARTNER);
+		break;
+	default:
+		end(p, it, XFED__FATE__FATE_REFUSED, XFED_REASON_NET_STREAM_LOST, XFED_SIDE_NETWORK);
+		break;
+	}
+}
+
+static void on_acked(struct pair *p, size_t count)
+{
+	for (; count > 0 && p->unacked.first; count--) {
+		end(p, take_unacked(p, p->unacked.first), XFED__FATE__FATE_DELIVERED, XFED_REASON_NONE, XFED_SIDE_US);
+	}
+	p->is_full = false;
+}
+
+/* One that waits ends as withdrawn, with the reason of what it waited on; one that is written is told as written. */
+static void on_withdraw(struct pair *p, struct pair_item *it)
+{
+	enum xfed_reason reason = waits_on(p);
+	if (it->is_written && !it->is_settled) {
+		it->owes_error = true;
+		it->fate = XFED__FATE__FATE_DELIVERED;
+		it->reason = XFED_REASON_NONE;
+		p->told = it;
+	} else if (!it->is_written) {
+		end(p, take(&p->queue, it), XFED__FATE__FATE_WITHDRAWN, reason, xfed_reason_info(reason)->side);
+	}
+}
+
+static void on_tick(struct pair *p, const struct pair_facts *f)
+{
+	uint64_t now = f->now_ms;
+	enum xfed_reason reason = waits_on(p);
+	while (p->queue.first && p->queue.first->deadline_ms <= now) {
+		end(p, take(&p->queue, p->queue.first), XFED__FATE__FATE_REFUSED, reason, xfed_reason_info(reason)->side);
+	}
+	p->expiring = p->unacked.first;
+	p->expire_ms = now;
+	bool is_answered = p->state == PAIR_READY && !p->is_for_questions && !p->is_for_users && pair_waiting(p) == 0;
+	if (is_answered && now >= p->answered_ms + XFED_S2S_ANSWERED_MS) {
+		hang_up(p); /* who asks and is answered keeps no stream of ours open with that */
+	}
+	if (p->queue.first && p->state == PAIR_IDLE && now >= p->retry_at_ms) {
+		if (f->is_listed) {
+			begin(p);
+		} else {
+			refuse_waiting(p, false, XFED_REASON_POLICY_PARTNER_UNLISTED, XFED_SIDE_OPERATOR);
+		}
+	}
+}
+
+/* ---- the machine ---- */
+
+void pair_step(struct pair *p, const struct pair_event *ev, const struct pair_facts *f)
+{
+	switch (ev->type) {
+	case PAIR_SEND:
+		on_send(p, ev->item, f);
+		break;
+	case PAIR_WITHDRAW:
+		on_withdraw(p, ev->item);
+		break;
+	case PAIR_NEED:
+		if (p->state == PAIR_IDLE) {
+			begin(p);
+		}
+		break;
+	case PAIR_FOUND:
+		on_found(p, ev, f);
+		break;
+	case PAIR_CONNECTED:
+		p->state = PAIR_NEGOTIATING;
+		break;
+	case PAIR_CONNECT_FAILED:
+		try_next_address(p, f, ev->reason, ev->side);
+		break;
+	case PAIR_OPEN:
+		on_open(p);
+		break;
+	case PAIR_WROTE:
+		on_wrote(p, ev);
+		break;
+	case PAIR_ACKED:
+		on_acked(p, ev->count);
+		break;
+	case PAIR_LOST:
+		on_lost(p, ev, f);
+		break;
+	case PAIR_DONE:
+		hang_up(p);
+		if (ev->needs_more && f->is_listed) {
+			begin(p);
+		}
+		break;
+	case PAIR_REFUSE:
+		refuse_waiting(p, false, ev->reason, xfed_reason_info(ev->reason)->side);
+		break;
+	case PAIR_FORGET:
+		p->backoff_ms = p->retry_at_ms = 0;
+		break;
+	case PAIR_TICK:
+		on_tick(p, f);
+		break;
+	}
+}
+
+/* A partner that answers but never acknowledges holds up nobody's answer. The item stays in its place: the order counts. */
+static struct pair_item *next_expired(struct pair *p)
+{
+	for (; p->expiring && p->expiring->deadline_ms <= p->expire_ms; p->expiring = p->expiring->next) {
+		struct pair_item *it = p->expiring;
+		if (!it->is_settled) {
+			it->fate = XFED__FATE__FATE_UNCERTAIN;
+			it->reason = XFED_REASON_DELIVERY_UNCERTAIN;
+			it->side = XFED_SIDE_PARTNER;
+			return it;
+		}
+	}
+	p->expiring = NULL;
+	return NULL;
+}
+
+static bool take_flag(bool *flag)
+{
+	bool was = *flag;
+	*flag = false;
+	return was;
+}
+
+bool pair_next(struct pair *p, struct pair_action *act)
+{
+	*act = (struct pair_action){ 0 };
+	if (take_flag(&p->is_over)) {
+		*act = p->over;
+	} else if (p->ended.first) {
+		act->type = PAIR_SETTLE;
+		act->item = take(&p->ended, p->ended.first);
+	} else if (p->told || (act->item = next_expired(p))) {
+		act->type = PAIR_TELL;
+		act->item = p->told ? p->told : act->item;
+		act->item->is_settled = true;
+		p->told = NULL;
+	} else if (take_flag(&p->hangs_up)) {
+		act->type = PAIR_HANG_UP;
+	} else if (take_flag(&p->looks_up)) {
+		act->type = PAIR_LOOK_UP;
+	} else if (take_flag(&p->dials)) {
+		act->type = PAIR_DIAL;
+		act->count = p->address_next - 1;
+	} else if (p->state == PAIR_READY && p->queue.first && !p->is_full && !p->writing) {
+		act->type = PAIR_WRITE;
+		act->item = p->writing = take(&p->queue, p->queue.first);
+	} else {
+		return false;
+	}
+	return true;
+}
+
+/* ---- looking ---- */
+
+size_t pair_waiting(const struct pair *p)
+{
+	return p->queue.count + p->unacked.count + (p->writing != NULL);
+}
+
+bool pair_waits(const struct pair *p, uint64_t now_ms)
+{
+	return p->state == PAIR_IDLE && now_ms < p->retry_at_ms;
+}
+
+bool pair_is_forgettable(const struct pair *p, uint64_t now_ms)
+{
+	return p->state == PAIR_IDLE && pair_waiting(p) == 0 && now_ms >= p->retry_at_ms + PAIR_BACKOFF_MAX_MS;
+}
+
+const char *pair_state_word(const struct pair *p)
+{
+	static const char *const words[] = { "idle", "resolving", "connecting", "negotiating", "ready" };
+	return words[p->state];
+}
+
+struct pair_item *pair_take_any(struct pair *p)
+{
+	struct pair_list *lists[] = { &p->queue, &p->unacked, &p->ended };
+	for (size_t i = 0; i < XFED_ARRAY_LEN(lists); i++) {
+		if (lists[i]->first) {
+			return take(lists[i], lists[i]->first);
+		}
+	}
+	return NULL;
+}

@@ -1,0 +1,184 @@
+/* Questions of dialback: what a verify pair asks its partner's server, for streams on which keys have come in. */
+#include "s2s/s2s_impl.h"
+
+#include <utlist.h>
+
+#include "xfed/mem.h"
+
+static struct xfed_span keep(char **at, struct xfed_span s)
+{
+	char *p = *at;
+	if (!s.data) {
+		return s;
+	}
+	memcpy(p, s.data, s.len);
+	p[s.len] = '\0';
+	*at += s.len + 1;
+	return xfed_span_make(p, s.len);
+}
+
+struct s2s_question *s2s_question_new(const struct xfed_s2s_question *q)
+{
+	const struct xfed_dialback_pair *p = &q->pair;
+	size_t len = p->sender.len + p->target.len + p->sender_raw.len + p->target_raw.len + q->key.len + q->stream_id.len + 6;
+	struct s2s_question *out = xfed_malloc(sizeof(*out) + len);
+	if (!out) {
+		return NULL;
+	}
+	char *at = (char *)(out + 1);
+	*out = (struct s2s_question){ .q = *q };
+	out->q.pair = (struct xfed_dialback_pair){ .sender = keep(&at, p->sender),
+		.target = keep(&at, p->target),
+		.sender_raw = keep(&at, p->sender_raw),
+		.target_raw = keep(&at, p->target_raw) };
+	out->q.key = keep(&at, q->key);
+	out->q.stream_id = keep(&at, q->stream_id);
+	return out;
+}
+
+void s2s_question_free(struct s2s_question *q)
+{
+	rt_sources_give_back(&q->place);
+	xfed_free(q);
+}
+
+void s2s_question_settle(struct s2s *s, struct s2s_question *q, enum xfed_dialback_verdict verdict)
+{
+	q->verdict = verdict;
+	rt_sources_give_back(&q->place);
+	DL_APPEND(s->verdicts, q);
+	rt_post_schedule(&s->tell_verdicts);
+}
+
+/* ---- on the stream ---- */
+
+/* It was opened for questions alone. One that comes while it closes, or still waits for a place, needs another stream. */
+static void hang_up(struct s2s_pair *p)
+{
+	struct pair_event ev = { .type = PAIR_DONE, .needs_more = p->waiting.count > 0 };
+	s2s_pair_event(p, &ev);
+	if (p->way.state == PAIR_IDLE) {
+		s2s_questions_fail(p, true);
+	}
+}
+
+/* Questions go out one by one as events of their own: this runs inside the actions of the stream that has become ready. */
+void s2s_questions_go_on(void *arg)
+{
+	struct s2s_pair *p = arg;
+	while (p->way.state == PAIR_READY && p->conn && p->waiting.count > 0 && p->asked + p->unanswered < XFED_DIALBACK_PAIRS_MAX) {
+		struct s2s_question *q = s2s_turns_take(&p->waiting);
+		if (!s2s_conn_find(p->s2s, q->q.origin)) {
+			s2s_question_free(q); /* who asked has gone */
+			continue;
+		}
+		DL_APPEND(p->questions, q);
+		p->asked++;
+		struct xfed_s2s_event ev = { .type = XFED_S2S_ASK, .question = q->q };
+		driver_event(&p->conn->d, &ev);
+	}
+	if (p->way.state == PAIR_READY && p->conn && p->asked == 0) {
+		hang_up(p);
+	}
+}
+
+/* Of those asked on one stream, at most XFED_DIALBACK_PAIRS_MAX; NULL: told already. */
+static struct s2s_question *find_asked(const struct s2s_pair *p, const struct xfed_s2s_question *asked)
+{
+	struct s2s_question *q;
+	DL_FOREACH(p->questions, q) {
+		if (q->q.origin == asked->origin && q->q.token == asked->token && xfed_span_eq(q->q.stream_id, asked->stream_id)) {
+			return q;
+		}
+	}
+	return NULL;
+}
+
+/* Inside the actions of its stream: what follows from it is posted. */
+void s2s_questions_answered(struct s2s_pair *p, const struct xfed_s2s_question *asked, enum xfed_dialback_verdict verdict)
+{
+	struct s2s_question *q = p ? find_asked(p, asked) : NULL;
+	if (q) {
+		DL_DELETE(p->questions, q);
+		p->asked--;
+		p->unanswered += verdict == XFED_DIALBACK_VERDICT_TIMEOUT;
+		s2s_question_settle(p->s2s, q, verdict);
+		rt_post_schedule(&p->ask);
+	}
+}
+
+void s2s_questions_fail(struct s2s_pair *p, bool was_open)
+{
+	struct s2s_question *q;
+	while ((q = p->questions)) {
+		DL_DELETE(p->questions, q);
+		p->asked--;
+		s2s_question_settle(p->s2s, q, XFED_DIALBACK_VERDICT_LOST);
+	}
+	while ((q = s2s_turns_take(&p->waiting))) {
+		s2s_question_settle(p->s2s, q, xfed_dialback_verdict_of(was_open, false));
+	}
+}
+
+/* What found no place on the verify stream is told so before its own time is over: it may come again. */
+void s2s_questions_tick(struct s2s_pair *p, uint64_t now_ms)
+{
+	struct s2s_question *q;
+	while (p->way.state == PAIR_READY && (q = s2s_turns_overdue(&p->waiting, now_ms))) {
+		s2s_question_settle(p->s2s, q, XFED_DIALBACK_VERDICT_BUSY);
+	}
+}
+
+/* ---- asking ---- */
+
+/* A question of strangers has a place of theirs, whether it begins a stream of ours or joins one; who has proved something may ask more. */
+static bool admit(const struct s2s_conn *asker, struct rt_source_hold *hold)
+{
+	return asker->is_established || s2s_admit_question(asker->s2s, asker, hold);
+}
+
+void s2s_questions_ask(const struct s2s_conn *asker, struct s2s_question *q)
+{
+	struct s2s *s = asker->s2s;
+	struct xfed_span local = q->q.pair.target, remote = q->q.pair.sender;
+	const struct xfed_partner *partner = s2s_partner(s, remote);
+	struct s2s_pair *p = partner ? s2s_pair_find(s, local, remote, true) : NULL;
+	struct rt_source_hold hold = { NULL, NULL, NULL };
+	bool begins = !p || p->way.state == PAIR_IDLE;
+	if (!partner || (p && begins && pair_waits(&p->way, core_now(s->core)))) {
+		s2s_question_settle(s, q, XFED_DIALBACK_VERDICT_UNREACHABLE);
+		return;
+	}
+	if (!admit(asker, &hold)) {
+		s2s_question_settle(s, q, XFED_DIALBACK_VERDICT_BUSY);
+		return;
+	}
+	p = p ? p : s2s_pair_new(s, local, remote, true);
+	q->deadline_ms = core_now(s->core) + XFED_DIALBACK_PLACE_MS;
+	if (!p || !s2s_turns_add(&p->waiting, rt_stream_peer(asker->d.stream), q)) {
+		rt_sources_give_back(&hold);
+		s2s_question_settle(s, q, XFED_DIALBACK_VERDICT_UNREACHABLE);
+		return;
+	}
+	*(begins ? &p->asker : &q->place) = hold;
+	if (begins) {
+		snprintf(p->stranger, sizeof(p->stranger), "%s", asker->is_established ? "" : asker->address);
+	}
+	if (p->way.state == PAIR_READY) {
+		rt_post_schedule(&p->ask);
+	} else if (p->way.state == PAIR_IDLE) {
+		s2s_pair_simple(p, PAIR_NEED);
+	}
+}
+
+void s2s_questions_free(struct s2s_pair *p)
+{
+	struct s2s_question *q;
+	while ((q = s2s_turns_take(&p->waiting))) {
+		s2s_question_free(q);
+	}
+	while ((q = p->questions)) {
+		DL_DELETE(p->questions, q);
+		s2s_question_free(q);
+	}
+}

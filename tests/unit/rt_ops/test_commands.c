@@ -1,0 +1,254 @@
+/*
+ * The table of commands against a list written by hand, and whatever is made of it against the table: usage, manual, completion,
+ * and who may.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "xfed/rt/command.h"
+
+/* Names stay put: an operator's scripts have them. */
+static const struct {
+	const char *words;
+	enum rt_command_server server;
+	bool changes;
+} names[] = {
+	{ "status", RT_COMMAND_OF_BOTH, false },
+	{ "stream list [DOMAIN]", RT_COMMAND_OF_BOTH, false },
+	{ "stream show [EDGE/]ID", RT_COMMAND_OF_BOTH, false },
+	{ "stream close [EDGE/]ID", RT_COMMAND_OF_BOTH, true },
+	{ "partner list", RT_COMMAND_OF_GATEWAY, false },
+	{ "partner show DOMAIN", RT_COMMAND_OF_GATEWAY, false },
+	{ "partner check DOMAIN [OUR-DOMAIN] [edge=NAME]", RT_COMMAND_OF_GATEWAY, false },
+	{ "failures list [DOMAIN] [since=TIME] [limit=N] [before=ID]", RT_COMMAND_OF_GATEWAY, false },
+	{ "failures show ID", RT_COMMAND_OF_GATEWAY, false },
+	{ "failures retry ID|DOMAIN", RT_COMMAND_OF_GATEWAY, true },
+	{ "explain FROM TO", RT_COMMAND_OF_GATEWAY, false },
+	{ "explain CODE", RT_COMMAND_OF_XFEDCTL, false },
+	{ "config show", RT_COMMAND_OF_BOTH, false },
+	{ "config check", RT_COMMAND_OF_BOTH, false },
+	{ "config check FILE", RT_COMMAND_OF_XFEDCTL, false },
+	{ "reload", RT_COMMAND_OF_BOTH, true },
+	{ "log level LEVEL [DOMAIN]", RT_COMMAND_OF_BOTH, true },
+	{ "help [NOUN]", RT_COMMAND_OF_XFEDCTL, false },
+};
+
+static void names_stay(void **state)
+{
+	assert_int_equal(RT_COMMAND_COUNT, XFED_ARRAY_LEN(names));
+	for (size_t i = 0; i < XFED_ARRAY_LEN(names); i++) {
+		char words[RT_COMMAND_WORDS];
+		assert_string_equal(rt_command_words(&rt_commands[i], words), names[i].words);
+		if (rt_commands[i].server != names[i].server || rt_commands[i].changes != names[i].changes) {
+			fail_msg("%s: served by %d, changes %d", words, rt_commands[i].server, rt_commands[i].changes);
+		}
+	}
+}
+
+/* What a program prints, or a file has, with a space at both ends and one in the place of every run of white space. */
+static char *text_of(FILE *f, int (*close)(FILE *))
+{
+	static char text[262144];
+	size_t len = 0;
+	assert_non_null(f);
+	text[len++] = ' ';
+	for (int c; (c = fgetc(f)) != EOF;) {
+		c = isspace(c) ? ' ' : c;
+		if (c == '\\') { /* roff's hyphen */
+			continue;
+		}
+		if (c != ' ' || text[len - 1] != ' ') {
+			assert_true(len < sizeof(text) - 2);
+			text[len++] = (char)c;
+		}
+	}
+	text[len] = '\0';
+	assert_int_equal(close(f), 0);
+	return text;
+}
+
+static void has(const char *text, const char *before, const char *words, const char *behind, const char *where)
+{
+	char line[512];
+	snprintf(line, sizeof(line), "%s%s%s", before, words, behind);
+	if (!strstr(text, line)) {
+		fail_msg("%s: no \"%s\" in %s", words, line, where);
+	}
+}
+
+static void usage_has_each(void **state)
+{
+	const char *text = text_of(popen(BUILD_ROOT "/xfedctl/xfedctl --help", "r"), pclose);
+	for (size_t i = 0; i < XFED_ARRAY_LEN(names); i++) {
+		char behind[256];
+		snprintf(behind, sizeof(behind), " %s ", rt_commands[i].help);
+		has(text, " ", names[i].words, behind, "xfedctl --help");
+	}
+}
+
+static void manual_has_each(void **state)
+{
+	const char *text = text_of(fopen(BUILD_ROOT "/packaging/man/xfedctl.8", "r"), fclose);
+	for (size_t i = 0; i < XFED_ARRAY_LEN(names); i++) {
+		const struct rt_command *c = &rt_commands[i];
+		char tag[256], said[512];
+		size_t name = strlen(c->noun) + (c->verb[0] ? 1 + strlen(c->verb) : 0);
+		snprintf(tag, sizeof(tag), ".TP .BI \"%.*s\" \"%s\" ", (int)name, names[i].words, names[i].words + name);
+		snprintf(said, sizeof(said), "%c%s.%s%s", toupper((unsigned char)c->help[0]), c->help + 1,
+			names[i].server == RT_COMMAND_OF_GATEWAY ? " On a gateway." : "", names[i].changes ? " Not for members of xfed-read." : "");
+		has(text, tag, said, " ", "xfedctl.8");
+	}
+}
+
+/* What bash offers behind `line`, which ends where the cursor is; words are split at spaces, and at "=" as bash does. */
+static void completes(const char *line, const char *expected)
+{
+	char script[1024];
+	snprintf(script, sizeof(script),
+		"bash -c 'set -u; cd " SOURCE_ROOT "/packaging/examples; . " BUILD_ROOT "/packaging/completion/xfedctl; COMP_WORDS=(%s); "
+		"COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _xfedctl; echo \"${COMPREPLY[*]-}\"'",
+		line);
+	const char *text = text_of(popen(script, "r"), pclose);
+	char wanted[1024];
+	snprintf(wanted, sizeof(wanted), *expected ? " %s " : " %s", expected);
+	if (strncmp(text, wanted, strlen(wanted)) != 0 || text[strlen(wanted)] != '\0') {
+		fail_msg("\"%s\" gives \"%s\", not \"%s\"", line, text, wanted);
+	}
+}
+
+static void completion_has_each(void **state)
+{
+	for (size_t i = 0; i < XFED_ARRAY_LEN(names); i++) {
+		const struct rt_command *c = &rt_commands[i];
+		char line[128];
+		snprintf(line, sizeof(line), "xfedctl %s", c->noun);
+		completes(line, c->noun);
+		if (c->verb[0]) {
+			snprintf(line, sizeof(line), "xfedctl --json %s %s", c->noun, c->verb);
+			completes(line, c->verb);
+		}
+	}
+}
+
+static void completion_knows_arguments(void **state)
+{
+	completes("xfedctl stream \"\"", "close list show");
+	completes("xfedctl log level \"\"", "debug error info warning");
+	completes("xfedctl log level debug \"\"", "");
+	completes("xfedctl failures list \"\"", "before= limit= since=");
+	completes("xfedctl failures list since = 2h \"\"", "before= limit=");
+	completes("xfedctl failures list since = \"\"", "");
+	completes("xfedctl explain tls.cert.e", "tls.cert.expired");
+	completes("xfedctl config check gat", "gateway.yaml");
+	completes("xfedctl help fai", "failures");
+	completes("xfedctl --socket edg", "edge.yaml");
+	completes("xfedctl --name gw1 rel", "reload");
+	completes("xfedctl bogus \"\"", "");
+}
+
+/* ---- who may ---- */
+
+static unsigned ran[RT_COMMAND_COUNT];
+static char code[32];
+
+enum {
+#define COMMAND(id, noun, verb, served, who, help, more, args) ROW_##id,
+#include "xfed/rt/commands.def"
+};
+#define COMMAND(id, noun, verb, served, who, help, more, args)                                                                                       \
+	static void run_##id(struct rt_reply reply, const json_t *given, void *user)                                                                 \
+	{                                                                                                                                            \
+		ran[ROW_##id]++;                                                                                                                     \
+		rt_reply_ok(reply, json_object());                                                                                                   \
+	}
+#include "xfed/rt/commands.def"
+static rt_command_handler *const handlers[] = {
+#define COMMAND(id, noun, verb, served, who, help, more, args) run_##id,
+#include "xfed/rt/commands.def"
+};
+static const struct rt_command_table table = { rt_commands, handlers, RT_COMMAND_COUNT };
+
+static void keep_code(void *user, json_t *result, const char *c, const char *text)
+{
+	snprintf(code, sizeof(code), "%s", c ? c : "ok");
+	json_decref(result);
+}
+
+/* The needed arguments, each a value of its kind. */
+static json_t *fitting(const struct rt_command *c)
+{
+	json_t *args = json_object();
+	for (const struct rt_command_arg *a = c->args; a->key; a++) {
+		bool is_string = rt_arg_info(a->kind)->type == JSON_STRING;
+		if (a->place == RT_ARG_NEEDED) {
+			json_object_set_new(args, a->key, is_string ? json_string("x") : json_integer(1));
+		}
+	}
+	return args;
+}
+
+static void who_may(void **state)
+{
+	struct rt_reply reply = { keep_code, NULL };
+	for (size_t i = 0; i < RT_COMMAND_COUNT; i++) {
+		json_t *args = fitting(&rt_commands[i]);
+		memset(ran, 0, sizeof(ran));
+		rt_command_run(&table, &rt_commands[i], false, args, reply, NULL);
+		if (strcmp(code, names[i].changes ? "not-authorised" : "ok") != 0 || ran[i] != !names[i].changes) {
+			fail_msg("%s by a reader: %s, run %u times", names[i].words, code, ran[i]);
+		}
+		memset(ran, 0, sizeof(ran));
+		rt_command_run(&table, &rt_commands[i], true, args, reply, NULL);
+		if (strcmp(code, "ok") != 0 || ran[i] != 1) {
+			fail_msg("%s by an administrator: %s, run %u times", names[i].words, code, ran[i]);
+		}
+		json_decref(args);
+	}
+}
+
+static void what_does_not_fit_is_refused(void **state)
+{
+	struct rt_reply reply = { keep_code, NULL };
+	for (size_t i = 0; i < RT_COMMAND_COUNT; i++) {
+		json_t *args = fitting(&rt_commands[i]);
+		memset(ran, 0, sizeof(ran));
+		if (json_object_size(args) > 0) {
+			rt_command_run(&table, &rt_commands[i], true, NULL, reply, NULL);
+			assert_string_equal(code, "bad-request");
+		}
+		json_object_set_new(args, "bogus", json_integer(1));
+		rt_command_run(&table, &rt_commands[i], true, args, reply, NULL);
+		assert_string_equal(code, "bad-request");
+		json_object_del(args, "bogus");
+		for (const struct rt_command_arg *a = rt_commands[i].args; a->key; a++) {
+			bool is_string = rt_arg_info(a->kind)->type == JSON_STRING;
+			json_t *wrong = json_copy(args);
+			json_object_set_new(wrong, a->key, is_string ? json_integer(1) : json_string("1"));
+			rt_command_run(&table, &rt_commands[i], true, wrong, reply, NULL);
+			assert_string_equal(code, "bad-request");
+			json_decref(wrong);
+		}
+		assert_int_equal(ran[i], 0);
+		json_decref(args);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(names_stay),
+		cmocka_unit_test(usage_has_each),
+		cmocka_unit_test(manual_has_each),
+		cmocka_unit_test(completion_has_each),
+		cmocka_unit_test(completion_knows_arguments),
+		cmocka_unit_test(who_may),
+		cmocka_unit_test(what_does_not_fit_is_refused),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
