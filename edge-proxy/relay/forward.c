@@ -34,17 +34,6 @@ static void settle_run(struct edge *e, struct proto_inbox_run *run, uint64_t seq
 	}
 }
 
-/* A boot nonce names one run of one gateway. */
-static struct proto_inbox_run *run_of_nonce(struct edge *e, uint64_t nonce)
-{
-	for (struct edge_link *l = e->links; l; l = l->next) {
-		if (l->run && proto_inbox_run_nonce(l->run) == nonce) {
-			return l->run;
-		}
-	}
-	return NULL;
-}
-
 static void settle_sip(struct edge *e, const struct edge_origin *o, Xfed__Fate fate, uint32_t sip_status, enum xfed_reason reason)
 {
 	uint64_t now = rt_loop_now_ms(e->core.d.loop);
@@ -53,7 +42,7 @@ static void settle_sip(struct edge *e, const struct edge_origin *o, Xfed__Fate f
 		return;
 	}
 	for (size_t i = 0; i < f->waiter_count; i++) {
-		struct proto_inbox_run *run = run_of_nonce(e, f->waiters[i].nonce);
+		struct proto_inbox_run *run = proto_inbox_run_of(e->inbox, f->waiters[i].run);
 		if (run && (run != o->run || f->waiters[i].seq != o->seq)) {
 			settle_run(e, run, f->waiters[i].seq, fate, sip_status, reason);
 		}
@@ -269,7 +258,7 @@ static void send_on(struct edge_link *l, const Xfed__Deliver *d, const struct ed
 static bool claim_sip(struct edge_link *l, const Xfed__Deliver *d, const struct edge_origin *o)
 {
 	struct edge *e = l->edge;
-	struct proto_waiter who = { .nonce = proto_inbox_run_nonce(o->run), .seq = o->seq };
+	struct proto_waiter who = { .run = proto_inbox_run_number(o->run), .seq = o->seq };
 	enum proto_sip_verdict verdict;
 	struct proto_sip_fate *f;
 	if (proto_sipmemory_claim(e->sips, d->sip, &who, rt_loop_now_ms(e->core.d.loop), &verdict, &f) != XFED_OK) {
