@@ -102,50 +102,90 @@ static void free_streams(struct edge *e)
 
 /* ---- channel ---- */
 
+static void on_link_up(void *user, struct channel_link *l)
+{
+	edge_events_snapshot(user, l);
+}
+
+static void on_link_down(void *user, struct channel_link *l)
+{
+	edge_checks_drop(user, l);
+}
+
+static void on_request(void *user, struct channel_link *l, const Xfed__Request *r)
+{
+	edge_control_request(user, l, r);
+}
+
+static void on_changed(void *user)
+{
+	edge_service_judge(user);
+}
+
+static const struct channel_user channel_user = {
+	.deliver = edge_forward_take,
+	.withdrawn = edge_forward_withdraw,
+	.sent = edge_route_sent,
+	.taken = edge_route_taken,
+	.outcome = edge_route_outcome,
+	.link_up = on_link_up,
+	.link_down = on_link_down,
+	.request = on_request,
+	.changed = on_changed,
+};
+
 static int start_channel(struct edge *e, struct edge_creds *fresh, char error[256])
 {
-	/* The inside is often one network, gateways and all. */
-	struct rt_source_limits links = rt_source_slots(XFED_CHANNEL_UNAUTH_MAX, XFED_SHARE_ADDRESS_PERCENT, 100);
-	rt_sources_limit(&e->linkers, &links);
-	e->channel_creds = take(&fresh->channel);
-	e->link_reason = XFED_REASON_CHANNEL_DOWN;
-	e->link_since_s = edge_wall_s(e);
-	e->certs_due_s = INT64_MAX;
-	return XFED_OK;
+	return channel_new(&e->core, e->config, take(&fresh->channel), e->s2s, &channel_user, e, &e->channel);
 }
 
 static void tick_channel(struct edge *e, uint64_t now_ms)
 {
-	edge_links_tick(e);
-	rt_sources_tick(&e->linkers, now_ms);
+	channel_tick(e->channel, now_ms);
+}
+
+static void flush_channel(struct edge *e)
+{
+	channel_flush(e->channel);
+}
+
+static bool is_channel_quiet(const struct edge *e)
+{
+	return proto_outbox_count(proto_exchange_outbox(channel_exchange(e->channel))) == 0;
 }
 
 static void drain_channel(struct edge *e)
 {
-	edge_links_drain(e, e->config->stop_timeout_ms);
+	channel_drain(e->channel, e->config->stop_timeout_ms);
+}
+
+static void give_up_channel(struct edge *e)
+{
+	proto_exchange_give_up(channel_exchange(e->channel)); /* the senders are told */
 }
 
 static void reloaded_channel(struct edge *e, struct edge_creds *fresh)
 {
-	xfed_tls_creds_unref(e->channel_creds);
-	e->channel_creds = take(&fresh->channel);
-	edge_links_judge(e);
+	channel_configure(e->channel, e->config, take(&fresh->channel));
 }
 
 static void gauges_of_channel(struct edge *e)
 {
-	for (const struct edge_link *l = e->links; l; l = l->next) {
-		if (l->is_up) {
-			rt_metric_set(e->core.d.metrics, RT_M_CHANNEL_RTT, (double)proto_session_rtt_us(l->session) / 1e6,
-				RT_LABELS(xfed_span_str(proto_session_peer(l->session)->name)));
-		}
-	}
+	const struct proto_outbox *o = proto_exchange_outbox(channel_exchange(e->channel));
+	struct rt_metrics *m = e->core.d.metrics;
+	rt_metric_set(m, RT_M_DELIVERIES_IN_FLIGHT, (double)(proto_outbox_count(o) + s2s_waiting(e->s2s)), RT_NO_LABELS);
+	rt_metric_set(m, RT_M_DELIVERIES_UNACCOUNTED, (double)proto_outbox_unaccounted(o, core_now(&e->core)), RT_NO_LABELS);
+	channel_gauges(e->channel);
+}
+
+static void stop_channel(struct edge *e)
+{
+	channel_stop(e->channel);
 }
 
 static void free_channel(struct edge *e)
 {
-	rt_sources_deinit(&e->linkers);
-	xfed_tls_creds_unref(e->channel_creds);
+	channel_free(e->channel);
 }
 
 /* ---- relay ---- */
@@ -153,50 +193,24 @@ static void free_channel(struct edge *e)
 static int start_relay(struct edge *e, struct edge_creds *fresh, char error[256])
 {
 	xfed_buf_init(&e->scratch, XFED_FRAME_BYTES_MAX);
-	int rc = proto_outbox_new(&(struct proto_outbox_config){ 0 }, &e->outbox);
-	rc = rc == XFED_OK ? proto_fold_new(&e->strangers) : rc;
-	rc = rc == XFED_OK ? proto_inbox_new(0, &e->inbox) : rc;
+	int rc = proto_fold_new(&e->strangers);
 	return rc == XFED_OK ? proto_sipmemory_new(0, &e->sips) : rc;
 }
 
 static void tick_relay(struct edge *e, uint64_t now_ms)
 {
-	proto_outbox_tick(e->outbox, now_ms);
-	edge_route_ended(e);
-	proto_inbox_tick(e->inbox, now_ms);
 	proto_sipmemory_tick(e->sips, now_ms);
 	edge_events_tick(e, now_ms);
 }
 
-static void flush_relay(struct edge *e)
+static void stop_relay(struct edge *e)
 {
-	edge_route_pump(e);
-	edge_route_ended(e); /* what could not be sent */
-}
-
-static bool is_relay_quiet(const struct edge *e)
-{
-	return proto_outbox_count(e->outbox) == 0;
-}
-
-static void give_up_relay(struct edge *e)
-{
-	proto_outbox_give_up(e->outbox);
-	edge_route_ended(e); /* the senders are told */
-}
-
-static void gauges_of_relay(struct edge *e)
-{
-	struct rt_metrics *m = e->core.d.metrics;
-	rt_metric_set(m, RT_M_DELIVERIES_IN_FLIGHT, (double)(proto_outbox_count(e->outbox) + s2s_waiting(e->s2s)), RT_NO_LABELS);
-	rt_metric_set(m, RT_M_DELIVERIES_UNACCOUNTED, (double)proto_outbox_unaccounted(e->outbox, core_now(&e->core)), RT_NO_LABELS);
+	HASH_CLEAR(hh, e->items); /* they go with the streams, and nobody is told */
 }
 
 static void free_relay(struct edge *e)
 {
-	proto_outbox_free(e->outbox);
 	proto_fold_free(e->strangers);
-	proto_inbox_free(e->inbox);
 	proto_sipmemory_free(e->sips);
 	xfed_xml_reader_free(e->fragments);
 	xfed_buf_deinit(&e->scratch);
@@ -246,20 +260,15 @@ static const struct part {
 	{ .name = "channel",
 		.start = start_channel,
 		.tick = tick_channel,
-		.flush = edge_links_flush,
+		.flush = flush_channel,
+		.is_quiet = is_channel_quiet,
+		.give_up = give_up_channel,
 		.drain = drain_channel,
 		.reloaded = reloaded_channel,
 		.gauges = gauges_of_channel,
-		.stop = edge_links_free,
+		.stop = stop_channel,
 		.free = free_channel },
-	{ .name = "relay",
-		.start = start_relay,
-		.tick = tick_relay,
-		.flush = flush_relay,
-		.is_quiet = is_relay_quiet,
-		.give_up = give_up_relay,
-		.gauges = gauges_of_relay,
-		.free = free_relay },
+	{ .name = "relay", .start = start_relay, .tick = tick_relay, .stop = stop_relay, .free = free_relay },
 	{ .name = "admin", .stop = stop_admin },
 	{ .name = "service", .start = start_service, .tick = tick_service, .stop = edge_service_stop },
 };
@@ -355,7 +364,7 @@ static void turn_end(void *user)
 static uint64_t deadline_ms(void *user)
 {
 	struct edge *e = user;
-	return proto_outbox_deadline(e->outbox);
+	return channel_deadline(e->channel);
 }
 
 static void tick(void *user, uint64_t now_ms)

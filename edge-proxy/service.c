@@ -13,7 +13,7 @@ static void on_partner(void *user, struct rt_listener *l, struct rt_stream *s)
 
 static void on_gateway(void *user, struct rt_listener *l, struct rt_stream *s)
 {
-	edge_link_accept(user, s);
+	channel_accept(((struct edge *)user)->channel, s);
 }
 
 static int open_list(struct edge *e, const struct rt_conf_addresses *list, bool is_exclusive, rt_accept_fn fn, struct rt_listener ***out,
@@ -97,7 +97,7 @@ static void perform(struct edge *e, enum service_action act)
 		close_list(&e->listeners, &e->listener_count);
 		break;
 	case SERVICE_HAND_BACK:
-		edge_route_hand_back(e);
+		proto_exchange_withdraw(channel_exchange(e->channel), false);
 		break;
 	case SERVICE_GIVE_UP:
 		edge_give_up(e);
@@ -121,12 +121,7 @@ static void perform(struct edge *e, enum service_action act)
 
 static bool has_gateway(const struct edge *e)
 {
-	for (const struct edge_link *l = e->links; l; l = l->next) {
-		if (l->is_up && !l->is_draining) {
-			return s2s_policy(e->s2s) != NULL;
-		}
-	}
-	return false;
+	return channel_is_usable(e->channel) && s2s_policy(e->s2s);
 }
 
 static void step(struct edge *e, enum service_event ev)

@@ -362,6 +362,9 @@ void proto_links_free(struct proto_links *ls)
 
 void proto_links_pump(struct proto_links *ls)
 {
+	if (!ls) {
+		return; /* the process ends */
+	}
 	uint64_t now = now_ms(ls), again = proto_exchange_pump(ls->exchange, now);
 	if (again <= now) {
 		rt_daemon_flush_soon(ls->d);
@@ -384,6 +387,9 @@ static void report_refused(struct proto_link *l)
 
 void proto_links_flush(struct proto_links *ls)
 {
+	if (!ls) {
+		return;
+	}
 	uint64_t lowest = proto_outbox_lowest_unsettled(proto_exchange_outbox(ls->exchange));
 	struct proto_link *l;
 	DL_FOREACH(ls->list, l) {

@@ -31,7 +31,8 @@ struct proto_link_user {
 int proto_links_new(struct rt_daemon *d, struct proto_exchange *x, const struct proto_link_user *user, struct proto_links **out);
 /* At once and without a word; before rt_daemon_close(), in which the jobs of links come back. NULL is fine. */
 void proto_links_free(struct proto_links *ls);
-void proto_links_pump(struct proto_links *ls);	/* the engine's, then what the owners still have to send */
+/* NULL is fine to both: the process ends. */
+void proto_links_pump(struct proto_links *ls);	/* the engine's; then come those of the owners */
 void proto_links_flush(struct proto_links *ls); /* encrypts, writes */
 
 /* Connects, then as an accepted one. OK, NOMEM, LIBRARY. */
