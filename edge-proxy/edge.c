@@ -42,7 +42,12 @@ static struct xfed_tls_creds *take(struct xfed_tls_creds **creds)
 
 static bool on_stanza(void *user, const struct s2s_incoming *in)
 {
-	return edge_route_to_gateway(user, in);
+	struct edge *e = user;
+	if (!service_takes(&e->service)) {
+		s2s_refuse(in, XFED_REASON_CHANNEL_DOWN); /* what waited has gone back, and this would wait in vain */
+		return false;
+	}
+	return edge_route_to_gateway(e, in);
 }
 
 static void on_ended(void *user)
@@ -381,10 +386,14 @@ static void gauges(void *user)
 	edge_gauges(user);
 }
 
+const char *edge_service_word(const struct edge *e)
+{
+	return service_word(&e->service);
+}
+
 static const char *service(void *user)
 {
-	struct edge *e = user;
-	return service_word(&e->service);
+	return edge_service_word(user);
 }
 
 static bool is_in_service(void *user)

@@ -77,6 +77,7 @@ static inline void edge_flush_soon(struct edge *e) /* links and deadlines are lo
 /* Reloads certificates, log settings and what else may change. Problems go to `errors`. */
 bool edge_reload(struct edge *e, struct rt_conf_errors *errors);
 void edge_gauges(struct edge *e);
+const char *edge_service_word(const struct edge *e);
 void edge_drain(struct edge *e);	  /* nothing new is to begin */
 bool edge_is_quiet(const struct edge *e); /* no part has anything left to settle */
 void edge_give_up(struct edge *e);	  /* what has no fate is given one */

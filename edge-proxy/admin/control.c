@@ -66,7 +66,7 @@ json_t *edge_control_status(struct edge *e)
 	s2s_count_established(e->s2s, &in, &out);
 	json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:i, s:s, s:o, s:o, s:{s:I, s:I}, s:I}", "name", e->config->name, "role", "edge", "version",
 		XFED_VERSION, "uptime_s", (json_int_t)((rt_loop_now_ms(e->core.d.loop) - e->core.d.started_ms) / 1000), "pid", (int)getpid(), "state",
-		service_word(&e->service), "problems", problems(e), "channel", links(e), "streams", "in", (json_int_t)in, "out", (json_int_t)out,
+		edge_service_word(e), "problems", problems(e), "channel", links(e), "streams", "in", (json_int_t)in, "out", (json_int_t)out,
 		"deliveries_in_flight", (json_int_t)(proto_outbox_count(proto_exchange_outbox(channel_exchange(e->channel))) + s2s_waiting(e->s2s)));
 	if (j && s2s_policy(e->s2s)) {
 		json_object_set_new(j, "policy", policy(e));

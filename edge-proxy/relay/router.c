@@ -55,10 +55,6 @@ bool edge_route_to_gateway(struct edge *e, const struct s2s_incoming *in)
 		s2s_refuse(in, XFED_REASON_DELIVERY_QUEUE_FULL); /* what is not acknowledged for long, peers take for lost */
 		return false;
 	}
-	if (!service_takes(&e->service)) {
-		s2s_refuse(in, XFED_REASON_CHANNEL_DOWN); /* what waited has gone back, and this would wait in vain */
-		return false;
-	}
 	xfed_buf_clear(&e->scratch);
 	struct xfed_span from = xfed_jid_full(act->arena, &s->from), to = xfed_jid_full(act->arena, &s->to);
 	int rc = from.data && to.data ? xfed_xml_write(&e->scratch, s->elem, XFED_SPAN("")) : XFED_ERR_NOMEM;
