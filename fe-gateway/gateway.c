@@ -2,79 +2,46 @@
 
 #include <stdio.h>
 
-#define TICK_MS	    1000
-#define COUNTERS_MS 10000
+#define TICK_MS 1000
 
 /* ---- the turn's end, and time ---- */
 
 /*
- * The order matters: responses and requests first, as they settle or ask; then what goes over the links; then the links
- * themselves, which encrypt once.
+ * The order matters: responses and requests first, as they settle or ask; then the links, which encrypt
+ * once.
  */
 static void turn_end(void *user)
 {
 	struct gateway *g = user;
 	gateway_answer_pump(g);
 	gateway_out_pump(g);
-	gateway_route_pump(g);
-	gateway_links_flush(g);
+	channel_flush(g->channel);
 	gateway_service_check(g);
 }
 
 static uint64_t deadline_ms(void *user)
 {
 	struct gateway *g = user;
-	return proto_outbox_deadline(g->outbox);
-}
-
-static void no_reply(void *user, struct gateway_link *l, bool ok, json_t *json)
-{
-	(void)user;
-	(void)l;
-	(void)ok;
-	(void)json; /* the counters themselves come in frames of their own */
-}
-
-static void ask_counters(struct gateway *g)
-{
-	uint64_t now = gateway_now(g);
-	if (!g->core.d.http || now < g->counters_due_ms) {
-		return;
-	}
-	g->counters_due_ms = now + COUNTERS_MS;
-	for (size_t i = 0; i < g->link_count; i++) {
-		gateway_ask(&g->links[i], "counters", NULL, NULL, no_reply, NULL);
-	}
+	return channel_deadline(g->channel);
 }
 
 static void tick(void *user, uint64_t now)
 {
 	struct gateway *g = user;
-	proto_outbox_tick(g->outbox, now);
-	gateway_route_ended(g);
+	channel_tick(g->channel, now);
 	if (now >= g->sweep_due_ms) {
 		g->sweep_due_ms = now + TICK_MS; /* it looks at all that wait; the tick may come often */
 		gateway_out_tick(g);
 	}
-	gateway_orphans_tick(g);
-	proto_inbox_tick(g->inbox, now);
 	contacts_tick(g->contacts, now);
 	holds_tick(g->holds, now);
-	gateway_requests_tick(g);
 	journal_tick(g->journal);
-	gateway_certs_tick(g);
 	trunk_tick(g->trunk, now);
-	ask_counters(g);
 }
 
 static void on_hold(void *user)
 {
 	gateway_in_holds(user);
-}
-
-static void on_tell(void *user)
-{
-	gateway_flush_soon(user);
 }
 
 /* ---- what the daemon asks ---- */
@@ -127,6 +94,49 @@ static const struct rt_daemon_user daemon_user = {
 	.listed_partner = listed_partner,
 };
 
+/* ---- what comes up from the channel ---- */
+
+static void on_deliver(void *user, struct proto_from from, const Xfed__Deliver *d)
+{
+	gateway_take_stanza(user, from, d);
+}
+
+static void on_acked(void *user, struct proto_from from, uint64_t cookie)
+{
+	(void)from;
+	gateway_out_acked(user, cookie);
+}
+
+static void on_refused(void *user, struct proto_from from, uint64_t cookie)
+{
+	(void)from;
+	gateway_out_not_ours(user, cookie);
+}
+
+static void on_run_ended(void *user, uint64_t run, bool may_take_over)
+{
+	gateway_out_run_ended(user, run, may_take_over);
+}
+
+static void on_outcome(void *user, struct xfed_span stanza_id, Xfed__Fate fate, uint32_t sip_status, enum xfed_reason reason)
+{
+	gateway_in_came_of(user, stanza_id, fate, sip_status, reason);
+}
+
+static void on_link_changed(void *user)
+{
+	gateway_service_judge(user);
+}
+
+static const struct channel_user channel_user = {
+	.deliver = on_deliver,
+	.acked = on_acked,
+	.refused = on_refused,
+	.run_ended = on_run_ended,
+	.outcome = on_outcome,
+	.link_changed = on_link_changed,
+};
+
 static void swapped(void *user, bool is_new)
 {
 	struct gateway *g = user;
@@ -134,8 +144,7 @@ static void swapped(void *user, bool is_new)
 	attempts_set_limits(g->attempts, &(struct recipients_limits){ c->limits.queue_messages, c->limits.queue_bytes });
 	rt_resolver_flush(g->core.d.resolver);
 	trunk_reloaded(g->trunk, &(struct trunk_files){ c, policy_sip_creds(g->policy) });
-	gateway_certs_judge(g);
-	gateway_policy_swapped(g, is_new);
+	channel_policy_swapped(g->channel, is_new);
 }
 
 static const struct policy_user policy_user = { .swapped = swapped };
@@ -146,10 +155,7 @@ static int make_tables(struct gateway *g)
 {
 	const struct gateway_config *c = policy_config(g->policy);
 	struct recipients_limits limits = { c->limits.queue_messages, c->limits.queue_bytes };
-	int rc = proto_outbox_new(&(struct proto_outbox_config){ 0 }, &g->outbox);
-	rc = rc == XFED_OK ? proto_inbox_new(0, &g->inbox) : rc;
-	rc = rc == XFED_OK ? routes_new(&g->routes) : rc;
-	rc = rc == XFED_OK ? attempts_new(&limits, gateway_out_origin, g, &g->attempts) : rc;
+	int rc = attempts_new(&limits, gateway_out_origin, g, &g->attempts);
 	rc = rc == XFED_OK ? contacts_new(0, &g->contacts) : rc;
 	return rc == XFED_OK ? holds_new(0, &g->holds) : rc;
 }
@@ -157,7 +163,6 @@ static int make_tables(struct gateway *g)
 static int make_timers(struct gateway *g)
 {
 	int rc = rt_timer_init(&g->hold, g->core.d.loop, on_hold, g);
-	rc = rc == XFED_OK ? rt_timer_init(&g->tell, g->core.d.loop, on_tell, g) : rc;
 	return rc == XFED_OK ? rt_timer_init(&g->leave, g->core.d.loop, gateway_service_leave, g) : rc;
 }
 
@@ -216,7 +221,7 @@ static int make_all(struct gateway *g, char error[256])
 	rc = rc == XFED_OK ? store_start(g->store, g->core.d.loop) : rc;
 	rc = rc == XFED_OK ? open_daemon(g, error) : rc;
 	rc = rc == XFED_OK ? start_trunk(g, error) : rc;
-	return rc == XFED_OK ? gateway_links_start(g) : rc;
+	return rc == XFED_OK ? channel_new(&g->core, g->policy, g->journal, &channel_user, g, &g->channel) : rc;
 }
 
 int gateway_new(const char *config_path, struct policy_files *files, struct gateway **out, char error[256])
@@ -229,7 +234,6 @@ int gateway_new(const char *config_path, struct policy_files *files, struct gate
 		return XFED_ERR_NOMEM;
 	}
 	xfed_buf_init(&g->scratch, XFED_STANZA_BYTES_MAX);
-	g->certs_due_s = INT64_MAX;
 	int rc = make_policy(g, config_path, files, error);
 	return rc == XFED_OK ? make_all(g, error) : rc;
 }
@@ -241,13 +245,11 @@ void gateway_free(struct gateway *g)
 	}
 	g->is_closing = true;
 	policy_stop(g->policy);
-	gateway_requests_free(g);
-	gateway_links_free(g);
+	channel_free(g->channel);
 	trunk_stop(g->trunk);
 	journal_stop(g->journal);
 	store_stop(g->store);
 	rt_timer_close(&g->hold);
-	rt_timer_close(&g->tell);
 	rt_timer_close(&g->leave);
 	rt_daemon_close(&g->core.d); /* a reload answers its call in here */
 	trunk_free(g->trunk);
@@ -255,7 +257,7 @@ void gateway_free(struct gateway *g)
 	store_close(g->store);
 	gateway_out_free_all(g);
 	gateway_in_free_all(g);
-	gateway_route_free(g);
+	channel_done(g->channel);
 	contacts_free(g->contacts);
 	holds_free(g->holds);
 	xfed_xml_reader_free(g->fragments);

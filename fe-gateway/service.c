@@ -31,12 +31,8 @@ static void enter(struct gateway *g, enum gateway_service s)
 
 void gateway_service_judge(struct gateway *g)
 {
-	bool has_edge = false;
-	for (size_t i = 0; i < g->link_count; i++) {
-		has_edge = has_edge || (g->links[i].is_up && !g->links[i].is_draining);
-	}
 	if (g->service != GATEWAY_DRAINING) {
-		enter(g, has_edge ? GATEWAY_IN_SERVICE : GATEWAY_OUT_OF_SERVICE);
+		enter(g, channel_is_usable(g->channel) ? GATEWAY_IN_SERVICE : GATEWAY_OUT_OF_SERVICE);
 	}
 }
 
@@ -49,7 +45,7 @@ void gateway_service_drain(struct gateway *g)
 	enter(g, GATEWAY_DRAINING);
 	rt_notify_stopping(g->core.d.notify, "draining");
 	trunk_drain(g->trunk);
-	gateway_links_drain(g, timeout_ms);
+	channel_drain(g->channel, timeout_ms);
 	gateway_in_release_holds(g);
 	uint64_t most = timeout_ms > 2 * GIVE_UP_MS ? timeout_ms - GIVE_UP_MS : timeout_ms / 2;
 	rt_timer_set(&g->leave, gateway_now(g) + most);
@@ -61,7 +57,7 @@ static void close_links(struct gateway *g)
 	if (!g->is_closing) {
 		g->is_closing = true;
 		policy_stop(g->policy);
-		gateway_links_close(g);
+		channel_close(g->channel);
 		rt_timer_set(&g->leave, gateway_now(g) + CLOSE_MS);
 	}
 }
@@ -69,7 +65,7 @@ static void close_links(struct gateway *g)
 /* At the end of every turn while draining. */
 void gateway_service_check(struct gateway *g)
 {
-	bool is_quiet = proto_outbox_count(g->outbox) == 0 && attempts_count(g->attempts) == 0 && !g->incoming && !g->answers &&
+	bool is_quiet = channel_waiting(g->channel) == 0 && attempts_count(g->attempts) == 0 && !g->incoming && !g->answers &&
 			!policy_is_reloading(g->policy);
 	if (g->service == GATEWAY_DRAINING && is_quiet) {
 		close_links(g);
@@ -81,14 +77,14 @@ void gateway_service_leave(void *user)
 	struct gateway *g = user;
 	if (g->is_closing) {
 		gateway_in_give_up(g);
-		gateway_links_close(g);
+		channel_close(g->channel);
 		rt_loop_stop(g->core.d.loop);
 		return;
 	}
-	rt_log(RT_LOG_WARNING, "service.give-up", RT_KV_U64("to_xmpp", proto_outbox_count(g->outbox)),
-		RT_KV_U64("to_sip", attempts_count(g->attempts)), RT_END);
+	rt_log(RT_LOG_WARNING, "service.give-up", RT_KV_U64("to_xmpp", channel_waiting(g->channel)), RT_KV_U64("to_sip", attempts_count(g->attempts)),
+		RT_END);
 	gateway_out_give_up(g);
-	gateway_route_give_up(g);
+	channel_give_up(g->channel);
 	gateway_flush_soon(g);
 	policy_stop(g->policy);
 	g->is_closing = true; /* links close once these fates have been told: at the next firing nothing is waited for */

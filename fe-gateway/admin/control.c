@@ -28,7 +28,7 @@ static void gather_done(struct gather *a)
 	}
 }
 
-static void add_streams(json_t *list, const struct gateway_link *l, json_t *answer)
+static void add_streams(json_t *list, const struct channel_edge *l, json_t *answer)
 {
 	size_t i;
 	json_t *stream;
@@ -52,7 +52,7 @@ static void add_edge(json_t *result, json_t *list, json_t *answer)
 	json_array_append(list, answer);
 }
 
-static void on_answer(void *user, struct gateway_link *l, bool ok, json_t *answer)
+static void on_answer(void *user, const struct channel_edge *l, bool ok, json_t *answer)
 {
 	struct gather *a = user;
 	json_t *list = json_object_get(a->result, a->into);
@@ -74,9 +74,10 @@ static void gather(struct gateway *g, struct rt_reply reply, json_t *result, con
 		return;
 	}
 	*a = (struct gather){ .reply = reply, .result = result, .into = into, .pending = 1 };
+	struct channel_arg arg = { "domain", domain };
 	json_object_set_new(result, into, json_array());
-	for (size_t i = 0; i < g->link_count; i++) {
-		a->pending += gateway_ask(&g->links[i], verb, domain ? "domain" : NULL, domain, on_answer, a);
+	for (size_t i = 0; i < channel_edge_count(g->channel); i++) {
+		a->pending += channel_ask(g->channel, i, verb, &arg, domain ? 1 : 0, CHANNEL_ANSWER_MS, on_answer, a);
 	}
 	gather_done(a);
 }
@@ -88,7 +89,7 @@ static void add_problem(json_t *list, enum xfed_reason reason, int64_t since, co
 	json_array_append_new(list, json_pack("{s:s, s:s, s:I}", "reason", xfed_reason_code(reason), "text", words, "since", (json_int_t)since));
 }
 
-static void add_link_problem(const struct gateway *g, const struct gateway_link *l, json_t *list)
+static void add_link_problem(const struct channel_edge *l, json_t *list)
 {
 	char words[512];
 	if (!l->is_up) {
@@ -100,7 +101,6 @@ static void add_link_problem(const struct gateway *g, const struct gateway_link 
 			xfed_reason_info(l->policy_problem)->remedy);
 		add_problem(list, l->policy_problem, l->since_s, words);
 	}
-	(void)g;
 }
 
 static void add_certificate_problem(const struct gateway *g, const struct xfed_tls_creds *creds, json_t *list)
@@ -119,8 +119,10 @@ static void add_certificate_problem(const struct gateway *g, const struct xfed_t
 static json_t *problems(const struct gateway *g)
 {
 	json_t *list = json_array();
-	for (size_t i = 0; i < g->link_count; i++) {
-		add_link_problem(g, &g->links[i], list);
+	for (size_t i = 0; i < channel_edge_count(g->channel); i++) {
+		struct channel_edge e;
+		channel_edge(g->channel, i, &e);
+		add_link_problem(&e, list);
 	}
 	for (const struct trunk_hop *h = trunk_hop_next(g->trunk, NULL); h; h = trunk_hop_next(g->trunk, h)) {
 		struct trunk_hop_facts f = trunk_hop_facts(h);
@@ -135,17 +137,18 @@ static json_t *problems(const struct gateway *g)
 	return list;
 }
 
-static json_t *channel(const struct gateway *g)
+static json_t *links(const struct gateway *g)
 {
 	json_t *list = json_array();
-	for (size_t i = 0; i < g->link_count; i++) {
-		const struct gateway_link *l = &g->links[i];
-		json_t *j = json_pack("{s:s, s:b, s:I}", "peer", l->name, "up", l->is_up, "since", (json_int_t)l->since_s);
-		if (j && l->is_up) {
-			json_object_set_new(j, "rtt_ms", json_real((double)proto_session_rtt_us(gateway_link_session(l)) / 1000.0));
+	for (size_t i = 0; i < channel_edge_count(g->channel); i++) {
+		struct channel_edge e;
+		channel_edge(g->channel, i, &e);
+		json_t *j = json_pack("{s:s, s:b, s:I}", "peer", e.name, "up", e.is_up, "since", (json_int_t)e.since_s);
+		if (j && e.is_up) {
+			json_object_set_new(j, "rtt_ms", json_real((double)e.rtt_us / 1000.0));
 		} else if (j) {
 			json_object_set_new(
-				j, "reason", json_string(xfed_reason_code(l->reason != XFED_REASON_NONE ? l->reason : XFED_REASON_CHANNEL_DOWN)));
+				j, "reason", json_string(xfed_reason_code(e.reason != XFED_REASON_NONE ? e.reason : XFED_REASON_CHANNEL_DOWN)));
 		}
 		json_array_append_new(list, j);
 	}
@@ -167,10 +170,10 @@ void command_status(struct rt_reply reply, const json_t *args, void *user)
 {
 	struct gateway *g = user;
 	(void)args;
-	size_t in_flight = proto_outbox_count(g->outbox) + attempts_count(g->attempts) + holds_waiting(g->holds);
+	size_t in_flight = channel_waiting(g->channel) + attempts_count(g->attempts) + holds_waiting(g->holds);
 	json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:i, s:s, s:o, s:o, s:{s:i, s:i}, s:I, s:o}", "name", policy_config(g->policy)->name, "role",
 		"gateway", "version", XFED_VERSION, "uptime_s", (json_int_t)((gateway_now(g) - g->core.d.started_ms) / 1000), "pid", (int)getpid(),
-		"state", gateway_service_name(g->service), "problems", problems(g), "channel", channel(g), "streams", "in", 0, "out", 0,
+		"state", gateway_service_name(g->service), "problems", problems(g), "channel", links(g), "streams", "in", 0, "out", 0,
 		"deliveries_in_flight", (json_int_t)in_flight, "policy", policy(g));
 	gather(g, reply, j, "edges", "status", NULL);
 }

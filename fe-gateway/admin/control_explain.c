@@ -136,15 +136,16 @@ static void link_facts(struct explaining *x)
 	struct gateway *g = x->gw;
 	struct explain_facts *f = &x->facts;
 	f->is_draining = g->service == GATEWAY_DRAINING;
-	for (size_t i = 0; i < g->link_count && f->edge_count < EXPLAIN_EDGES_MAX; i++) {
-		const struct gateway_link *l = &g->links[i];
+	for (size_t i = 0; i < channel_edge_count(g->channel) && f->edge_count < EXPLAIN_EDGES_MAX; i++) {
+		struct channel_edge e;
+		channel_edge(g->channel, i, &e);
 		f->edges[f->edge_count++] = (struct explain_edge){
-			.name = l->name,
-			.is_up = l->is_up,
-			.is_draining = l->is_draining,
-			.link_reason = l->reason,
-			.policy_problem = l->policy_problem,
-			.is_policy_pending = l->transfer_open,
+			.name = e.name,
+			.is_up = e.is_up,
+			.is_draining = e.is_draining,
+			.link_reason = e.reason,
+			.policy_problem = e.policy_problem,
+			.is_policy_pending = e.is_policy_pending,
 		};
 	}
 }
@@ -212,10 +213,10 @@ static void take_pair(struct explaining *x, struct explain_edge *e, const json_t
 	e->retry_in_ms = wait > 0 ? (uint64_t)wait : 0;
 }
 
-static void on_pair(void *user, struct gateway_link *l, bool ok, json_t *answer)
+static void on_pair(void *user, const struct channel_edge *l, bool ok, json_t *answer)
 {
 	struct explaining *x = user;
-	if (ok && json_is_object(answer) && (size_t)l->number < x->facts.edge_count) {
+	if (ok && json_is_object(answer) && l->number < x->facts.edge_count) {
 		take_pair(x, &x->facts.edges[l->number], answer);
 	}
 	one_done(x);
@@ -224,9 +225,9 @@ static void on_pair(void *user, struct gateway_link *l, bool ok, json_t *answer)
 static void ask_edges(struct explaining *x)
 {
 	struct gateway *g = x->gw;
-	struct gateway_arg args[] = { { "local", x->local.data }, { "remote", x->remote.data } };
-	for (size_t i = 0; i < g->link_count; i++) {
-		x->pending += gateway_ask_for(&g->links[i], "pair.show", args, XFED_ARRAY_LEN(args), GATEWAY_ANSWER_MS, on_pair, x);
+	struct channel_arg args[] = { { "local", x->local.data }, { "remote", x->remote.data } };
+	for (size_t i = 0; i < channel_edge_count(g->channel); i++) {
+		x->pending += channel_ask(g->channel, i, "pair.show", args, XFED_ARRAY_LEN(args), CHANNEL_ANSWER_MS, on_pair, x);
 	}
 }
 

@@ -14,7 +14,7 @@ struct relay {
 	const char *otherwise; /* the error's code where the edge refuses */
 };
 
-static void relay_done(void *user, struct gateway_link *l, bool ok, json_t *answer)
+static void relay_done(void *user, const struct channel_edge *l, bool ok, json_t *answer)
 {
 	struct relay *r = user;
 	const char *words = json_string_value(json_object_get(answer, "text"));
@@ -29,8 +29,8 @@ static void relay_done(void *user, struct gateway_link *l, bool ok, json_t *answ
 	xfed_free(r);
 }
 
-static void relay(
-	struct rt_reply reply, struct gateway_link *l, const char *verb, const struct gateway_arg *args, size_t count, const char *otherwise)
+static void relay(struct rt_reply reply, struct gateway *g, const struct channel_edge *l, const char *verb, const struct channel_arg *arg,
+	const char *otherwise)
 {
 	struct relay *r = xfed_calloc(1, sizeof(*r));
 	if (!r) {
@@ -38,44 +38,35 @@ static void relay(
 		return;
 	}
 	*r = (struct relay){ reply, otherwise };
-	if (!gateway_ask_for(l, verb, args, count, GATEWAY_ANSWER_MS, relay_done, r)) {
+	if (!channel_ask(g->channel, l->number, verb, arg, 1, CHANNEL_ANSWER_MS, relay_done, r)) {
 		rt_reply_fail(reply, "failed", "there is no link to the edge %s", l->name);
 		xfed_free(r);
 	}
 }
 
-static struct gateway_link *link_by_name(struct gateway *g, struct xfed_span name)
-{
-	for (size_t i = 0; i < g->link_count; i++) {
-		if (xfed_span_is(name, g->links[i].name)) {
-			return &g->links[i];
-		}
-	}
-	return NULL;
-}
-
 /* ---- streams ---- */
 
 /* "EDGE/7", or "7" where there is one edge alone: numbers are an edge's own. */
-static struct gateway_link *link_of_stream(struct gateway *g, const char *id, const char **number)
+static bool edge_of_stream(struct gateway *g, const char *id, const char **number, struct channel_edge *out)
 {
 	const char *slash = strrchr(id, '/');
 	*number = slash ? slash + 1 : id;
 	if (slash) {
-		return link_by_name(g, xfed_span_make(id, (size_t)(slash - id)));
+		return channel_edge_named(g->channel, xfed_span_make(id, (size_t)(slash - id)), out);
 	}
-	return g->link_count == 1 ? &g->links[0] : NULL;
+	channel_edge(g->channel, 0, out);
+	return channel_edge_count(g->channel) == 1;
 }
 
 static void ask_stream(struct rt_reply reply, const json_t *args, struct gateway *g, const char *verb)
 {
 	const char *id = json_string_value(json_object_get(args, "id")), *number;
-	struct gateway_link *l = link_of_stream(g, id, &number);
-	if (!l) {
+	struct channel_edge edge;
+	if (!edge_of_stream(g, id, &number, &edge)) {
 		rt_reply_fail(reply, "not-found", "%.100s names no edge; EDGE/NUMBER is what stream list shows", id);
 	} else {
-		struct gateway_arg arg = { "id", number };
-		relay(reply, l, verb, &arg, 1, "not-found");
+		struct channel_arg arg = { "id", number };
+		relay(reply, g, &edge, verb, &arg, "not-found");
 	}
 }
 
@@ -178,7 +169,7 @@ static void retry_one_done(struct retrying *r)
 	xfed_free(r);
 }
 
-static void on_retried(void *user, struct gateway_link *l, bool ok, json_t *answer)
+static void on_retried(void *user, const struct channel_edge *l, bool ok, json_t *answer)
 {
 	struct retrying *r = user;
 	size_t i;
@@ -195,7 +186,7 @@ static void on_retried(void *user, struct gateway_link *l, bool ok, json_t *answ
 /* `edge` NULL: all of them; `local` NULL: every pair with the partner. */
 static void retry(struct gateway *g, struct rt_reply reply, const char *edge, const char *local, const char *remote)
 {
-	struct gateway_arg args[2] = { { "remote", remote }, { "local", local } };
+	struct channel_arg args[2] = { { "remote", remote }, { "local", local } };
 	struct retrying *r = xfed_calloc(1, sizeof(*r));
 	if (!r) {
 		rt_reply_fail(reply, "failed", "out of memory");
@@ -205,9 +196,11 @@ static void retry(struct gateway *g, struct rt_reply reply, const char *edge, co
 	r->pairs = json_array();
 	r->pending = 1;
 	snprintf(r->remote, sizeof(r->remote), "%s", remote);
-	for (size_t i = 0; i < g->link_count; i++) {
-		if (!edge || strcmp(edge, g->links[i].name) == 0) {
-			r->pending += gateway_ask_for(&g->links[i], "retry", args, local ? 2 : 1, GATEWAY_ANSWER_MS, on_retried, r);
+	for (size_t i = 0; i < channel_edge_count(g->channel); i++) {
+		struct channel_edge e;
+		channel_edge(g->channel, i, &e);
+		if (!edge || strcmp(edge, e.name) == 0) {
+			r->pending += channel_ask(g->channel, i, "retry", args, local ? 2 : 1, CHANNEL_ANSWER_MS, on_retried, r);
 		}
 	}
 	retry_one_done(r);
@@ -304,7 +297,7 @@ static void add_inbound(struct checking *c, json_t *steps, bool is_open)
 	json_decref(last);
 }
 
-static json_t *check_result(struct checking *c, const struct gateway_link *l, json_t *answer)
+static json_t *check_result(struct checking *c, const struct channel_edge *l, json_t *answer)
 {
 	json_t *theirs = json_object_get(answer, "steps");
 	json_array_extend(c->policy, theirs);
@@ -315,7 +308,7 @@ static json_t *check_result(struct checking *c, const struct gateway_link *l, js
 	return json_incref(answer);
 }
 
-static void on_checked(void *user, struct gateway_link *l, bool ok, json_t *answer)
+static void on_checked(void *user, const struct channel_edge *l, bool ok, json_t *answer)
 {
 	struct checking *c = user;
 	const char *words = json_string_value(json_object_get(answer, "text"));
@@ -340,17 +333,18 @@ static void add_policy(struct checking *c, const struct xfed_partner *p)
 }
 
 /* The edge that is named, or the first that is linked. */
-static struct gateway_link *edge_for(struct gateway *g, const char *name)
+static bool edge_for(struct gateway *g, const char *name, struct channel_edge *out)
 {
 	if (name) {
-		return link_by_name(g, xfed_span_str(name));
+		return channel_edge_named(g->channel, xfed_span_str(name), out);
 	}
-	for (size_t i = 0; i < g->link_count; i++) {
-		if (g->links[i].is_up) {
-			return &g->links[i];
+	for (size_t i = 0; i < channel_edge_count(g->channel); i++) {
+		channel_edge(g->channel, i, out);
+		if (out->is_up) {
+			return true;
 		}
 	}
-	return g->link_count > 0 ? &g->links[0] : NULL;
+	return channel_edge_count(g->channel) > 0;
 }
 
 static void unlisted(struct gateway *g, struct rt_reply reply, const char *domain)
@@ -365,14 +359,15 @@ static void unlisted(struct gateway *g, struct rt_reply reply, const char *domai
 static void check(struct gateway *g, struct rt_reply reply, struct xfed_span remote, struct xfed_span local, const char *edge)
 {
 	const struct xfed_partner *p = policy_partner(g->policy, remote);
-	struct gateway_link *l = edge_for(g, edge);
-	struct checking *c = p && l ? xfed_calloc(1, sizeof(*c)) : NULL;
+	struct channel_edge l;
+	bool is_known = edge_for(g, edge, &l);
+	struct checking *c = p && is_known ? xfed_calloc(1, sizeof(*c)) : NULL;
 	if (!p) {
 		unlisted(g, reply, remote.data);
 		return;
 	}
 	if (!c) {
-		rt_reply_fail(reply, l ? "failed" : "not-found", l ? "out of memory" : "there is no edge of that name");
+		rt_reply_fail(reply, is_known ? "failed" : "not-found", is_known ? "out of memory" : "there is no edge of that name");
 		return;
 	}
 	c->gw = g;
@@ -381,9 +376,9 @@ static void check(struct gateway *g, struct rt_reply reply, struct xfed_span rem
 	snprintf(c->local, sizeof(c->local), "%.*s", (int)local.len, local.data);
 	snprintf(c->remote, sizeof(c->remote), "%.*s", (int)remote.len, remote.data);
 	add_policy(c, p);
-	struct gateway_arg args[] = { { "local", c->local }, { "remote", c->remote } };
-	if (!gateway_ask_for(l, "partner.check", args, XFED_ARRAY_LEN(args), CHECK_MS, on_checked, c)) {
-		rt_reply_fail(reply, "failed", "there is no link to the edge %s", l->name);
+	struct channel_arg args[] = { { "local", c->local }, { "remote", c->remote } };
+	if (!channel_ask(g->channel, l.number, "partner.check", args, XFED_ARRAY_LEN(args), CHECK_MS, on_checked, c)) {
+		rt_reply_fail(reply, "failed", "there is no link to the edge %s", l.name);
 		json_decref(c->policy);
 		xfed_free(c);
 	}

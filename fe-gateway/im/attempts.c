@@ -265,7 +265,7 @@ static bool is_before_sending(const struct attempt *t)
 	return t->state == ATTEMPT_QUEUED || t->state == ATTEMPT_ASKED;
 }
 
-void attempts_run_ended(struct attempts *a, const void *run, bool may_take_over)
+void attempts_run_ended(struct attempts *a, uint64_t run, bool may_take_over)
 {
 	struct recipient_item *next;
 	for (struct recipient_item *it = recipients_iterate(a->recipients, NULL); it; it = next) {

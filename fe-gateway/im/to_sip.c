@@ -234,10 +234,7 @@ static enum xfed_reason send_on(struct gateway *g, const struct gateway_tag *t, 
 	}
 	o->contact = *contact;
 	*contact = NULL;
-	struct proto_inbox_entry *e = proto_inbox_find(g->inbox, t->run, t->seq);
-	if (e) {
-		e->cookie = id;
-	}
+	proto_exchange_mark(channel_exchange(g->channel), t->from, id);
 	return XFED_REASON_NONE;
 }
 
@@ -305,16 +302,14 @@ static void take_presence(struct gateway *g, const struct gateway_tag *t, const 
 	}
 }
 
-void gateway_take_stanza(struct gateway_link *l, const Xfed__Deliver *d)
+void gateway_take_stanza(struct gateway *g, struct proto_from from, const Xfed__Deliver *d)
 {
-	struct gateway *g = l->gw;
 	struct xfed_stanza s = { 0 };
 	const struct xfed_partner *partner = NULL;
 	const struct gateway_domain *domain = NULL;
 	struct pair pair = { 0 };
 	struct gateway_tag t = {
-		.run = l->inbox_run,
-		.seq = d->seq,
+		.from = from,
 		.added_ms = gateway_now(g),
 		.is_public = true,
 		.correlation = xfed_span_str(d->correlation),
@@ -357,7 +352,7 @@ static enum xfed_reason tell(struct gateway *g, struct xfed_arena *a, struct xfe
 	if (!d || map_addresses(a, d, &from, &to, &p) != XFED_OK) {
 		return XFED_REASON_SIP_ADDRESS_UNMAPPABLE;
 	}
-	struct gateway_tag t = { .seq = g->core.last_id + 1,
+	struct gateway_tag t = { .from = { .seq = g->core.last_id + 1 },
 		.added_ms = gateway_now(g),
 		.partner = from.domain,
 		.local = to.domain,

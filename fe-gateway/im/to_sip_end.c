@@ -51,7 +51,7 @@ static void log_end(const struct gateway_tag *t, const struct gateway_end *e)
 		snprintf(status, sizeof(status), "%d", e->sip_status);
 	}
 	rt_log(is_quiet ? RT_LOG_DEBUG : RT_LOG_INFO, event, RT_KV("partner", t->partner), RT_KV("local", t->local), RT_KV_REASON(reason_of(e)),
-		RT_KV_U64("delivery", t->seq), RT_KV("id", t->words.id), RT_KV("correlation", t->correlation),
+		RT_KV_U64("delivery", t->from.seq), RT_KV("id", t->words.id), RT_KV("correlation", t->correlation),
 		RT_KV_STR("rule", e->fate == XFED__FATE__FATE_DROPPED ? e->rule : NULL), RT_KV_STR("sip_status", status[0] ? status : NULL),
 		RT_KV("text", e->text), RT_END);
 }
@@ -78,10 +78,9 @@ void gateway_end_delivery(struct gateway *g, const struct gateway_tag *t, const 
 	Xfed__Outcome oc = XFED__OUTCOME__INIT;
 	count(g, t, e);
 	log_end(t, e);
-	if (!t->run) {
+	if (!t->from.run) {
 		return;
 	}
-	oc.seq = t->seq;
 	oc.fate = e->fate;
 	oc.sip_status = (uint32_t)e->sip_status;
 	if (e->fate == XFED__FATE__FATE_REFUSED || e->fate == XFED__FATE__FATE_UNCERTAIN) {
@@ -100,7 +99,7 @@ void gateway_end_delivery(struct gateway *g, const struct gateway_tag *t, const 
 	if (e->fate == XFED__FATE__FATE_DROPPED) {
 		oc.rule = (char *)(uintptr_t)e->rule;
 	}
-	gateway_settle(g, t->run, &oc, &t->words);
+	proto_exchange_settle(channel_exchange(g->channel), t->from, &oc, &t->words, gateway_now(g));
 }
 
 void gateway_refuse_delivery(struct gateway *g, const struct gateway_tag *t, enum xfed_reason reason, const char *text)

@@ -5,7 +5,6 @@
 #include "gateway.h"
 
 #include <stdio.h>
-#include <utlist.h>
 
 #include "interwork/address.h"
 #include "proto/check.h"
@@ -24,21 +23,6 @@ static struct gateway_outgoing *find(struct gateway *g, uint64_t id)
 	return of_attempt(attempts_find(g->attempts, id));
 }
 
-/* 0: none. */
-static uint64_t id_of_delivery(struct gateway *g, struct proto_inbox_run *run, uint64_t seq)
-{
-	const struct proto_inbox_entry *e = proto_inbox_find(g->inbox, run, seq);
-	return e ? e->cookie : 0;
-}
-
-static void unlist(struct gateway_outgoing *o)
-{
-	if (o->list) {
-		DL_DELETE(*o->list, o);
-		o->list = NULL;
-	}
-}
-
 /* The user answers in the kind and thread of the contact's last message, once he has got it. */
 static void remember(const struct gateway_outgoing *o, bool is_delivered)
 {
@@ -47,19 +31,20 @@ static void remember(const struct gateway_outgoing *o, bool is_delivered)
 	}
 }
 
-void gateway_out_origin(void *user, const void *run, uint64_t now_ms, struct attempt_origin *out)
+void gateway_out_origin(void *user, uint64_t run, uint64_t now_ms, struct attempt_origin *out)
 {
-	struct gateway *g = user;
-	out->has_ended = proto_inbox_run_has_ended(run);
-	out->gone_ms = proto_inbox_link_gone_ms(run, now_ms);
-	const struct gateway_link *l = out->has_ended ? NULL : gateway_link_of_run(g, run);
-	out->is_leaving = l && l->is_draining && now_ms >= l->attempts_end_ms;
+	const struct gateway *g = user;
+	struct proto_run r;
+	bool is_known = proto_exchange_run(channel_exchange(g->channel), run, now_ms, &r);
+	*out = (struct attempt_origin){
+		.has_ended = !is_known || r.has_ended, .is_leaving = is_known && r.is_leaving, .gone_ms = is_known ? r.gone_ms : 0
+	};
 }
 
 int gateway_out_add(struct gateway_outgoing *o)
 {
 	struct gateway *g = o->gw;
-	o->attempt.run = o->tag.run;
+	o->attempt.run = o->tag.from.run;
 	if (!trunk_hop_load(o->send.hop, o->attempt.item.bytes)) {
 		return XFED_ERR_LIMIT;
 	}
@@ -74,55 +59,19 @@ int gateway_out_add(struct gateway_outgoing *o)
 
 /* ---- asking ---- */
 
-static void ask(struct gateway_outgoing *o)
+void gateway_out_acked(struct gateway *g, uint64_t id)
 {
-	struct gateway *g = o->gw;
-	proto_inbox_asked(g->inbox, o->tag.run, o->tag.seq);
-	struct gateway_link *l = gateway_link_of_run(g, o->tag.run);
-	if (l) {
-		DL_APPEND(l->to_ask, o);
-		o->list = &l->to_ask;
-		gateway_flush_soon(g);
-	} /* else resuming asks */
-}
-
-/* One Attempted for all of the turn. */
-static void ask_link(struct gateway_link *l)
-{
-	uint64_t seqs[PROTO_SEQS_MAX];
-	size_t n = 0;
-	while (l->to_ask && n < XFED_ARRAY_LEN(seqs)) {
-		seqs[n++] = l->to_ask->tag.seq;
-		unlist(l->to_ask);
-	}
-	if (n > 0) {
-		proto_session_attempted(gateway_link_session(l), seqs, n);
-	}
-	if (l->to_ask) {
-		gateway_flush_soon(l->gw); /* more than one frame takes: the next turn */
-	}
-}
-
-void gateway_out_link_lost(struct gateway_link *l)
-{
-	while (l->to_ask) {
-		unlist(l->to_ask);
-	}
-}
-
-void gateway_out_acked(struct gateway *g, struct proto_inbox_run *run, uint64_t seq)
-{
-	attempts_acked(g->attempts, id_of_delivery(g, run, seq));
+	attempts_acked(g->attempts, id);
 	perform(g, NULL);
 }
 
-void gateway_out_not_ours(struct gateway *g, struct proto_inbox_run *run, uint64_t seq)
+void gateway_out_not_ours(struct gateway *g, uint64_t id)
 {
-	attempts_not_ours(g->attempts, id_of_delivery(g, run, seq));
+	attempts_not_ours(g->attempts, id);
 	perform(g, NULL);
 }
 
-void gateway_out_run_ended(struct gateway *g, const struct proto_inbox_run *run, bool may_take_over)
+void gateway_out_run_ended(struct gateway *g, uint64_t run, bool may_take_over)
 {
 	attempts_run_ended(g->attempts, run, may_take_over);
 	perform(g, NULL);
@@ -134,9 +83,10 @@ void gateway_out_run_ended(struct gateway *g, const struct proto_inbox_run *run,
 static uint32_t make_ids(const struct gateway_outgoing *o, struct gateway_out_ids *ids)
 {
 	const struct gateway *g = o->gw;
-	struct xfed_span name = xfed_span_str(o->tag.run ? proto_inbox_run_name(o->tag.run) : "");
+	struct proto_run run = { .name = "", .nonce = g->core.d.boot_nonce };
 	struct core_id id;
-	core_id(&g->core, CORE_ID_REQUEST, name, o->tag.run ? proto_inbox_run_nonce(o->tag.run) : g->core.d.boot_nonce, o->tag.seq, &id);
+	proto_exchange_run(channel_exchange(g->channel), o->tag.from.run, gateway_now(g), &run); /* else it is one of our own */
+	core_id(&g->core, CORE_ID_REQUEST, xfed_span_str(run.name), run.nonce, o->tag.from.seq, &id);
 	struct xfed_span host = xfed_span_str(policy_config(g->policy)->sip.advertise);
 	host.len = host.len < SIP_NAME_SIZE ? host.len : SIP_NAME_SIZE - 1;
 	memcpy(ids->call_id, id.text, CORE_ID_LEN);
@@ -236,9 +186,6 @@ void gateway_out_pump(struct gateway *g)
 	struct attempt *t;
 	attempts_turn(g->attempts, gateway_now(g));
 	perform(g, NULL);
-	for (size_t i = 0; i < g->link_count; i++) {
-		ask_link(&g->links[i]);
-	}
 	while ((t = attempts_next_send(g->attempts, gateway_now(g)))) {
 		send_request(of_attempt(t));
 	}
@@ -291,11 +238,9 @@ static void refused_by_sip(struct gateway_outgoing *o, int status, const struct 
 
 static void let_go(struct gateway_outgoing *o)
 {
-	rt_log(RT_LOG_DEBUG, "delivery.let-go", RT_KV("partner", o->tag.partner), RT_KV_U64("delivery", o->tag.seq),
+	rt_log(RT_LOG_DEBUG, "delivery.let-go", RT_KV("partner", o->tag.partner), RT_KV_U64("delivery", o->tag.from.seq),
 		RT_KV("correlation", o->tag.correlation), RT_END);
-	if (o->tag.run) {
-		proto_inbox_forget(o->gw->inbox, o->tag.run, o->tag.seq);
-	}
+	proto_exchange_forget(channel_exchange(o->gw->channel), o->tag.from);
 }
 
 static void tell_end(struct gateway_outgoing *o, const struct attempt_end *e, const struct sip_message *m)
@@ -323,7 +268,6 @@ static void tell_end(struct gateway_outgoing *o, const struct attempt_end *e, co
 static void finish(struct gateway_outgoing *o, const struct attempt_end *e, const struct sip_message *m)
 {
 	struct gateway *g = o->gw;
-	unlist(o);
 	remember(o, e->fate == ATTEMPT_DELIVERED);
 	tell_end(o, e, m);
 	trunk_hop_unload(o->send.hop, o->attempt.item.bytes);
@@ -336,7 +280,7 @@ static void finish(struct gateway_outgoing *o, const struct attempt_end *e, cons
 static void note_next_place(const struct gateway_outgoing *o)
 {
 	remember(o, false);
-	rt_log(RT_LOG_INFO, "delivery.next-place", RT_KV_STR("next_hop", trunk_hop_facts(o->send.hop).label), RT_KV_U64("delivery", o->tag.seq),
+	rt_log(RT_LOG_INFO, "delivery.next-place", RT_KV_STR("next_hop", trunk_hop_facts(o->send.hop).label), RT_KV_U64("delivery", o->tag.from.seq),
 		RT_KV_U64("number", sip_failover_number(o->attempt.places)), RT_KV("correlation", o->tag.correlation), RT_END);
 	gateway_flush_soon(o->gw);
 }
@@ -349,10 +293,9 @@ static void perform(struct gateway *g, const struct sip_message *m)
 		struct gateway_outgoing *o = of_attempt(act.attempt);
 		switch (act.kind) {
 		case ATTEMPT_ASK:
-			ask(o);
+			proto_exchange_ask(channel_exchange(g->channel), o->tag.from);
 			break;
 		case ATTEMPT_LOCATE:
-			unlist(o);
 			trunk_want(&o->send);
 			break;
 		case ATTEMPT_NEXT_PLACE:

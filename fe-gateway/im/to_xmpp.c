@@ -172,37 +172,6 @@ static enum iw_fate translate(struct taken *t, struct iw_xmpp_im *out)
 	return fate;
 }
 
-static bool is_up(const struct gateway_link *l)
-{
-	return l->is_up && !l->is_draining;
-}
-
-/* Lost a moment ago and dialled again: what comes now is likely to be in time with it, and else is answered as the link is down. */
-static bool is_briefly_gone(const struct gateway_link *l)
-{
-	return !l->is_up && l->lost_ms > 0 && gateway_now(l->gw) - l->lost_ms < BRIEFLY_MS;
-}
-
-static int take_route_of(struct taken *t, bool (*is_usable)(const struct gateway_link *l), int *peer)
-{
-	struct gateway *g = t->g;
-	struct routes_edge edges[64];
-	size_t n = 0;
-	for (; n < g->link_count && n < XFED_ARRAY_LEN(edges); n++) {
-		const struct gateway_link *l = &g->links[n];
-		edges[n] = (struct routes_edge){ .number = l->number, .name = l->name, .is_usable = is_usable(l) };
-	}
-	int edge, rc = routes_take(g->routes, t->in->local_domain, t->in->remote_domain, edges, n, &edge);
-	*peer = rc == XFED_OK ? g->links[edge].peer : PROTO_OUTBOX_NO_PEER;
-	return rc;
-}
-
-static int take_route(struct taken *t, int *peer)
-{
-	int rc = take_route_of(t, is_up, peer);
-	return rc == XFED_ERR_NOT_FOUND ? take_route_of(t, is_briefly_gone, peer) : rc;
-}
-
 static uint64_t pair_key(const struct gateway_incoming *in)
 {
 	uint64_t parts[2] = { xfed_hash_bytes(in->local.data, in->local.len), xfed_hash_bytes(in->remote.data, in->remote.len) };
@@ -229,10 +198,10 @@ static bool within_expires(const struct taken *t, uint32_t *within_ms)
 	return left_s > 0;
 }
 
-static int hand_over(struct taken *t, int peer, const struct xfed_xml_elem *elem, uint32_t within)
+static int hand_over(struct taken *t, const struct xfed_xml_elem *elem, uint32_t within)
 {
 	struct gateway *g = t->g;
-	uint64_t seq, now = gateway_now(g);
+	uint64_t now = gateway_now(g);
 	struct xfed_span to = xfed_jid_full(&t->a, &t->to);
 	struct proto_delivery_new n = {
 		.kind = XFED__KIND__KIND_MESSAGE,
@@ -248,23 +217,19 @@ static int hand_over(struct taken *t, int peer, const struct xfed_xml_elem *elem
 		.share_key = policy_partner_share(g->policy, t->to.domain),
 		.deadline_ms = now + within + SETTLE_MS,
 		.withdraw_ms = now + within,
-		.peer = peer,
-		.pinned = true,
 		.has_sip = true,
 		.call_id = t->m->call_id,
 		.from_tag = t->m->from.tag,
 		.request_uri = t->m->request_uri,
 		.cseq = t->m->cseq,
 		.answer_within_ms = within,
-		.cookie = (uint64_t)(uintptr_t)t->in,
 	};
-	return to.data ? proto_outbox_add(g->outbox, &n, now, &seq) : XFED_ERR_NOMEM;
+	return to.data ? channel_send(g->channel, t->in->local_domain, t->in->remote_domain, &n) : XFED_ERR_NOMEM;
 }
 
 static enum xfed_reason send_on(struct taken *t, const struct xfed_xml_elem *elem)
 {
 	struct gateway *g = t->g;
-	int peer;
 	uint32_t within = policy_config(g->policy)->sip.answer_within_ms;
 	if (!within_expires(t, &within)) {
 		return XFED_REASON_DELIVERY_DEADLINE;
@@ -274,14 +239,9 @@ static enum xfed_reason send_on(struct taken *t, const struct xfed_xml_elem *ele
 	if (rc != XFED_OK) {
 		return proto_outbox_refusal(rc == XFED_ERR_LIMIT ? XFED_ERR_TOO_LARGE : rc, XFED_REASON_SIP_REQUEST_MALFORMED);
 	}
-	rc = take_route(t, &peer);
+	rc = hand_over(t, elem, within);
 	if (rc != XFED_OK) {
-		return rc == XFED_ERR_NOT_FOUND ? XFED_REASON_CHANNEL_DOWN : XFED_REASON_STREAM_INTERNAL;
-	}
-	rc = hand_over(t, peer, elem, within);
-	if (rc != XFED_OK) {
-		routes_give_back(g->routes, t->in->local_domain, t->in->remote_domain);
-		return proto_outbox_refusal(rc, XFED_REASON_SIP_REQUEST_MALFORMED);
+		return rc == XFED_ERR_NOT_FOUND ? XFED_REASON_CHANNEL_DOWN : proto_outbox_refusal(rc, XFED_REASON_SIP_REQUEST_MALFORMED);
 	}
 	/* Writing to somebody is what authorises an answer; without memory the contact only has to be written to again. */
 	t->in->contact = contacts_hold(g->contacts, t->known, t->in->local, t->in->remote);
@@ -299,7 +259,7 @@ static enum xfed_reason send_on(struct taken *t, const struct xfed_xml_elem *ele
 static bool may_be_a_repetition(const struct taken *t, const struct sip_flow_info *flow)
 {
 	const struct gateway *g = t->g;
-	return flow->transport == SIP_UDP && !g->has_linked && gateway_now(g) - g->core.d.started_ms < XFED_SIP_TIMER_F_MS;
+	return flow->transport == SIP_UDP && !channel_has_linked(g->channel) && gateway_now(g) - g->core.d.started_ms < XFED_SIP_TIMER_F_MS;
 }
 
 static void take_message(struct taken *t, const struct sip_flow_info *flow)

@@ -155,6 +155,23 @@ static void answer_early_error(struct gateway_incoming *in)
 	queue(in->gw, &in->answer);
 }
 
+static struct gateway_incoming *find(struct gateway *g, struct xfed_span id)
+{
+	struct gateway_incoming *in = NULL;
+	if (id.len > 0) {
+		HASH_FIND(hh, g->incoming_by_id, id.data, id.len, in);
+	}
+	return in;
+}
+
+void gateway_in_came_of(struct gateway *g, struct xfed_span stanza_id, Xfed__Fate fate, uint32_t sip_status, enum xfed_reason reason)
+{
+	struct gateway_incoming *in = find(g, stanza_id);
+	if (in && !g->is_over) {
+		gateway_in_outcome(in, fate, sip_status, reason);
+	}
+}
+
 void gateway_in_outcome(struct gateway_incoming *in, Xfed__Fate fate, uint32_t sip_status, enum xfed_reason reason)
 {
 	struct iw_sip_error e;
@@ -290,10 +307,7 @@ static void error_too_late(struct gateway *g, const struct hold *h, struct xfed_
 /* Under way still: with stream management the contact's server may answer before it acknowledges. NULL: none of ours. */
 static struct gateway_incoming *under_way(struct gateway *g, struct xfed_span id, struct xfed_span from, struct xfed_span to)
 {
-	struct gateway_incoming *in = NULL;
-	if (id.len > 0) {
-		HASH_FIND(hh, g->incoming_by_id, id.data, id.len, in);
-	}
+	struct gateway_incoming *in = find(g, id);
 	bool is_theirs = in && xfed_span_eq(in->local, to) && (xfed_span_eq(in->remote, from) || xfed_span_eq(in->remote_domain, from));
 	return is_theirs && in->answer.status == 0 ? in : NULL;
 }

@@ -23,7 +23,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 ROOMS = {
     "fe-gateway": ["core", "config", "store", "policy", "journal", ("channel", "trunk"), "contacts", "im", "admin"],
-    "edge-proxy": ["core", "s2s", "channel", "relay", "admin"],
+    "edge-proxy": ["core", "s2s", "channel", "relay", "admin", "service"],
 }
 LIBRARIES = {"fe-gateway": ["sip", "interwork"], "edge-proxy": []}
 TOP = {"fe-gateway": ["main.c", "gateway.c", "gateway.h"], "edge-proxy": ["main.c", "edge.c", "edge.h", "service.c", "service.h"]}
