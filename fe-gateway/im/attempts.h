@@ -66,6 +66,9 @@ struct attempt {
 	uint64_t run;		    /* its number (proto/exchange.h); 0: made by this gateway, no edge has a say */
 	bool is_repeat;		    /* its edge has sent it before: SIP may have seen it */
 
+	/* Sent without the credentials that its next hop asks for: 482 to a repeat is about another that was not taken either. */
+	bool is_without_proof;
+
 	/* The machine's. */
 	enum attempt_state state;
 	enum attempt_action_kind pending; /* in attempts.actions */
@@ -99,6 +102,8 @@ void attempts_located(struct attempts *a, uint64_t id, struct sip_failover *plac
 void attempts_not_located(struct attempts *a, uint64_t id, enum xfed_reason reason);
 void attempts_unsent(struct attempts *a, uint64_t id, enum xfed_reason reason, const char *text); /* no transaction could be begun */
 void attempts_response(struct attempts *a, uint64_t id, int status, uint64_t now_ms);
+/* A response asked for credentials: true: it goes to the same place once more, as attempts_next_send() says. */
+bool attempts_challenged(struct attempts *a, uint64_t id, uint64_t now_ms);
 void attempts_timeout(struct attempts *a, uint64_t id, bool was_written);
 void attempts_broken(struct attempts *a, uint64_t id, bool was_written, uint64_t now_ms);
 void attempts_tick(struct attempts *a, uint64_t now_ms); /* looks at all that wait */

@@ -174,7 +174,7 @@ static enum xfed_reason check_size(struct gateway_outgoing *o)
 	if (n == 0) {
 		return XFED_REASON_SIP_SERVER_UNREACHABLE;
 	}
-	size_t bound = size_bound(o);
+	size_t proof = trunk_hop_proof_bytes(o->send.hop), bound = size_bound(o) + proof;
 	if (bound <= XFED_SIP_UDP_REQUEST_BYTES && bound <= o->max_request) {
 		return XFED_REASON_NONE;
 	}
@@ -186,6 +186,7 @@ static enum xfed_reason check_size(struct gateway_outgoing *o)
 	if (trunk_request_size(o->gw->trunk, &rq, &size) != XFED_OK) {
 		return XFED_REASON_SIP_ADDRESS_UNMAPPABLE;
 	}
+	size += proof;
 	o->send.is_large = t.transport == SIP_UDP && size > XFED_SIP_UDP_REQUEST_BYTES;
 	bool may_go = size <= o->max_request && (!o->send.is_large || trunk_hop_transports(o->send.hop, true, usable) > 0);
 	return may_go ? XFED_REASON_NONE : XFED_REASON_SIP_REQUEST_TOO_LARGE;

@@ -175,7 +175,7 @@ static void send_request(struct gateway_outgoing *o)
 	if (o->contact) { /* NOMEM: it is answered as if it had been none */
 		contact_trying(o->contact, id, o->tag.words.type, o->thread);
 	}
-	int rc = trunk_request(g->trunk, &rq, &txn); /* it may come back broken at once, and have ended */
+	int rc = trunk_send_request(&o->send, &rq, &txn); /* it may come back broken at once, and have ended */
 	if (rc != XFED_OK) {
 		unsent(g, id, rc);
 	}
@@ -317,6 +317,11 @@ void gateway_out_response(void *data, uint64_t id, const struct sip_message *m, 
 		return;
 	}
 	trunk_send_answered(&o->send, XFED_SPAN("MESSAGE"), m->status);
+	o->attempt.is_without_proof = !trunk_send_may_have_been_taken(&o->send);
+	if (trunk_send_challenged(&o->send, m) && attempts_challenged(g->attempts, id, gateway_now(g))) {
+		gateway_flush_soon(g);
+		return;
+	}
 	attempts_response(g->attempts, id, m->status, gateway_now(g));
 	perform(g, m);
 }
