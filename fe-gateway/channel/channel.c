@@ -283,6 +283,17 @@ void channel_edge(const struct channel *c, size_t number, struct channel_edge *o
 	};
 }
 
+void channel_gauges(const struct channel *c)
+{
+	for (size_t i = 0; i < c->edge_count; i++) {
+		struct channel_edge e;
+		channel_edge(c, i, &e);
+		if (e.is_up) {
+			rt_metric_set(c->core->d.metrics, RT_M_CHANNEL_RTT, (double)e.rtt_us / 1e6, RT_LABELS(xfed_span_str(e.name)));
+		}
+	}
+}
+
 bool channel_edge_named(const struct channel *c, struct xfed_span name, struct channel_edge *out)
 {
 	for (size_t i = 0; i < c->edge_count; i++) {

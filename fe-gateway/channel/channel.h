@@ -72,6 +72,7 @@ struct channel_edge {
 };
 size_t channel_edge_count(const struct channel *c);
 void channel_edge(const struct channel *c, size_t number, struct channel_edge *out);
+void channel_gauges(const struct channel *c); /* metrics that are only looked up when somebody reads them */
 bool channel_edge_named(const struct channel *c, struct xfed_span name, struct channel_edge *out); /* false: none */
 bool channel_is_usable(const struct channel *c);						   /* any edge */
 bool channel_has_linked(const struct channel *c);						   /* to any edge, in this run */
