@@ -5,19 +5,12 @@
 
 /* ---- credentials ---- */
 
-static int load_channel_creds(const struct edge_config *c, struct xfed_tls_creds **out, char error[256])
-{
-	struct rt_pem_pair pair = { c->channel.certificate, c->channel.key };
-	struct rt_pem_files files = { .pairs = &pair, .pair_count = 1, .ca = c->channel.ca };
-	return rt_creds_load(&files, out, error);
-}
-
 int edge_load_creds(const struct edge_config *c, struct xfed_tls_creds **partners, struct xfed_tls_creds **channel, char error[256])
 {
 	*partners = *channel = NULL;
 	int rc = s2s_load_creds(c, partners, error);
 	if (rc == XFED_OK) {
-		rc = load_channel_creds(c, channel, error);
+		rc = channel_load_creds(c, channel, error);
 	}
 	if (rc != XFED_OK) {
 		xfed_tls_creds_unref(*partners);
@@ -47,7 +40,37 @@ static bool on_stanza(void *user, const struct s2s_incoming *in)
 		s2s_refuse(in, XFED_REASON_CHANNEL_DOWN); /* what waited has gone back, and this would wait in vain */
 		return false;
 	}
-	return edge_route_to_gateway(e, in);
+	return relay_stanza(e->relay, in);
+}
+
+static void on_fate(void *user, void *owner, Xfed__Fate fate, enum xfed_reason reason, enum xfed_side side)
+{
+	relay_fate(((struct edge *)user)->relay, owner, fate, reason, side);
+}
+
+static void on_written(void *user, void *owner)
+{
+	relay_written(((struct edge *)user)->relay, owner);
+}
+
+static void on_lost(void *user, void *owner)
+{
+	relay_lost(((struct edge *)user)->relay, owner);
+}
+
+static void on_opened(void *user, const struct s2s_stream *st)
+{
+	relay_opened(((struct edge *)user)->relay, st);
+}
+
+static void on_closed(void *user, const struct s2s_stream *st, enum xfed_reason reason, enum xfed_side side, const char *text)
+{
+	relay_closed(((struct edge *)user)->relay, st, reason, side, text);
+}
+
+static void on_failed(void *user, const struct proto_failure *f, bool is_stranger)
+{
+	relay_failed(((struct edge *)user)->relay, f, is_stranger);
 }
 
 static void on_ended(void *user)
@@ -57,12 +80,12 @@ static void on_ended(void *user)
 
 static const struct s2s_user s2s_user = {
 	.stanza = on_stanza,
-	.fate = edge_item_settle,
-	.written = edge_item_written,
-	.lost = edge_item_lost,
-	.opened = edge_event_opened,
-	.closed = edge_event_closed,
-	.failed = edge_event_failed,
+	.fate = on_fate,
+	.written = on_written,
+	.lost = on_lost,
+	.opened = on_opened,
+	.closed = on_closed,
+	.failed = on_failed,
 	.ended = on_ended,
 };
 
@@ -107,19 +130,44 @@ static void free_streams(struct edge *e)
 
 /* ---- channel ---- */
 
+static void on_deliver(void *user, struct proto_from from, int peer, const Xfed__Deliver *d)
+{
+	relay_deliver(((struct edge *)user)->relay, from, peer, d);
+}
+
+static void on_withdrawn(void *user, struct proto_from from, uint64_t cookie)
+{
+	relay_withdrawn(((struct edge *)user)->relay, from, cookie);
+}
+
+static void on_sent(void *user, const struct proto_delivery *d)
+{
+	relay_sent(((struct edge *)user)->relay, d);
+}
+
+static void on_taken(void *user, uint64_t cookie, uint64_t number)
+{
+	relay_taken(((struct edge *)user)->relay, cookie, number);
+}
+
+static void on_outcome(void *user, const struct proto_delivery *d, const struct proto_result *r)
+{
+	relay_outcome(((struct edge *)user)->relay, d, r);
+}
+
 static void on_link_up(void *user, struct channel_link *l)
 {
-	edge_events_snapshot(user, l);
+	relay_snapshot(((struct edge *)user)->relay, l);
 }
 
 static void on_link_down(void *user, struct channel_link *l)
 {
-	edge_checks_drop(user, l);
+	admin_link_down(&((struct edge *)user)->admin, l);
 }
 
 static void on_request(void *user, struct channel_link *l, const Xfed__Request *r)
 {
-	edge_control_request(user, l, r);
+	admin_request(&((struct edge *)user)->admin, l, r);
 }
 
 static void on_changed(void *user)
@@ -128,11 +176,11 @@ static void on_changed(void *user)
 }
 
 static const struct channel_user channel_user = {
-	.deliver = edge_forward_take,
-	.withdrawn = edge_forward_withdraw,
-	.sent = edge_route_sent,
-	.taken = edge_route_taken,
-	.outcome = edge_route_outcome,
+	.deliver = on_deliver,
+	.withdrawn = on_withdrawn,
+	.sent = on_sent,
+	.taken = on_taken,
+	.outcome = on_outcome,
 	.link_up = on_link_up,
 	.link_down = on_link_down,
 	.request = on_request,
@@ -197,35 +245,65 @@ static void free_channel(struct edge *e)
 
 static int start_relay(struct edge *e, struct edge_creds *fresh, char error[256])
 {
-	xfed_buf_init(&e->scratch, XFED_FRAME_BYTES_MAX);
-	int rc = proto_fold_new(&e->strangers);
-	return rc == XFED_OK ? proto_sipmemory_new(0, &e->sips) : rc;
+	return relay_new(&e->core, e->config, e->s2s, e->channel, &e->relay);
 }
 
 static void tick_relay(struct edge *e, uint64_t now_ms)
 {
-	proto_sipmemory_tick(e->sips, now_ms);
-	edge_events_tick(e, now_ms);
+	relay_tick(e->relay, now_ms);
+}
+
+static void reloaded_relay(struct edge *e, struct edge_creds *fresh)
+{
+	relay_configure(e->relay, e->config);
 }
 
 static void stop_relay(struct edge *e)
 {
-	HASH_CLEAR(hh, e->items); /* they go with the streams, and nobody is told */
+	relay_stop(e->relay);
 }
 
 static void free_relay(struct edge *e)
 {
-	proto_fold_free(e->strangers);
-	proto_sipmemory_free(e->sips);
-	xfed_xml_reader_free(e->fragments);
-	xfed_buf_deinit(&e->scratch);
+	relay_free(e->relay);
 }
 
 /* ---- admin, service ---- */
 
+static void gauges(void *user);
+static const char *service(void *user);
+static void reload_config(void *user, struct rt_conf_errors *errors);
+static void check_config(void *user, struct rt_conf_errors *errors);
+
+static const struct rt_addr *listener(void *user, size_t i)
+{
+	const struct edge *e = user;
+	return i < e->listener_count ? rt_listener_addr(e->listeners[i]) : NULL;
+}
+
+static int start_admin(struct edge *e, struct edge_creds *fresh, char error[256])
+{
+	e->admin = (struct admin){ .core = &e->core,
+		.config = e->config,
+		.s2s = e->s2s,
+		.channel = e->channel,
+		.service_word = service,
+		.gauges = gauges,
+		.reload = reload_config,
+		.check_config = check_config,
+		.listener = listener,
+		.user = e };
+	return XFED_OK;
+}
+
+static void reloaded_admin(struct edge *e, struct edge_creds *fresh)
+{
+	e->admin.config = e->config;
+}
+
 static void stop_admin(struct edge *e)
 {
-	edge_checks_drop(e, NULL);
+	admin_link_down(&e->admin, NULL);
 }
 
 static int start_service(struct edge *e, struct edge_creds *fresh, char error[256])
@@ -273,8 +351,8 @@ static const struct part {
 		.gauges = gauges_of_channel,
 		.stop = stop_channel,
 		.free = free_channel },
-	{ .name = "relay", .start = start_relay, .tick = tick_relay, .stop = stop_relay, .free = free_relay },
-	{ .name = "admin", .stop = stop_admin },
+	{ .name = "relay", .reloaded = reloaded_relay, .start = start_relay, .tick = tick_relay, .stop = stop_relay, .free = free_relay },
+	{ .name = "admin", .start = start_admin, .reloaded = reloaded_admin, .stop = stop_admin },
 	{ .name = "service", .start = start_service, .tick = tick_service, .stop = edge_service_stop },
 };
 
@@ -313,34 +391,46 @@ void edge_give_up(struct edge *e)
 	}
 }
 
-void edge_gauges(struct edge *e)
-{
-	for (EACH(p)) {
-		if (p->gauges) {
-			p->gauges(e);
-		}
-	}
-}
-
 /* ---- reload ---- */
 
-bool edge_reload(struct edge *e, struct rt_conf_errors *errors)
+/* The file as it is now, and the certificates it names. False: `errors` say why, and both are NULL. */
+static bool load(struct edge *e, struct rt_conf_errors *errors, struct edge_config **fresh, struct edge_creds *creds)
 {
-	struct edge_config *fresh = NULL;
-	struct edge_creds creds = { NULL, NULL };
 	char why[256];
-	bool ok = edge_config_load(e->config_path, errors, &fresh) == XFED_OK;
-	if (ok && edge_load_creds(fresh, &creds.partners, &creds.channel, why) != XFED_OK) {
-		rt_conf_errors_add(errors, false, XFED_REASON_CONFIG_VALUE_INVALID, e->config_path, 0, 0, "", "%s", why);
-		ok = false;
-	}
-	rt_log_problems(errors);
-	if (!ok) {
-		edge_config_free(fresh);
-		rt_daemon_log_reload(false);
+	*creds = (struct edge_creds){ NULL, NULL };
+	*fresh = NULL;
+	if (edge_config_load(e->config_path, errors, fresh) != XFED_OK) {
 		return false;
 	}
-	struct edge_config *old = e->config;
+	if (edge_load_creds(*fresh, &creds->partners, &creds->channel, why) != XFED_OK) {
+		rt_conf_errors_add(errors, false, XFED_REASON_CONFIG_VALUE_INVALID, e->config_path, 0, 0, "", "%s", why);
+		edge_config_free(*fresh);
+		*fresh = NULL;
+	}
+	return *fresh != NULL;
+}
+
+static void check_config(void *user, struct rt_conf_errors *errors)
+{
+	struct edge_config *fresh;
+	struct edge_creds creds;
+	load(user, errors, &fresh, &creds);
+	xfed_tls_creds_unref(creds.partners);
+	xfed_tls_creds_unref(creds.channel);
+	edge_config_free(fresh);
+}
+
+static void reload_config(void *user, struct rt_conf_errors *errors)
+{
+	struct edge *e = user;
+	struct edge_config *fresh, *old = e->config;
+	struct edge_creds creds;
+	bool ok = load(e, errors, &fresh, &creds);
+	rt_log_problems(errors);
+	if (!ok) {
+		rt_daemon_log_reload(false);
+		return;
+	}
 	rt_daemon_log_changes(&edge_config_table, old, fresh);
 	rt_log_configure(fresh->log.level, fresh->log.format, fresh->log.mask_addresses);
 	rt_resolver_flush(e->core.d.resolver);
@@ -352,7 +442,6 @@ bool edge_reload(struct edge *e, struct rt_conf_errors *errors)
 	}
 	edge_config_free(old);
 	rt_daemon_log_reload(true);
-	return true;
 }
 
 /* ---- what the daemon asks ---- */
@@ -383,17 +472,17 @@ static void tick(void *user, uint64_t now_ms)
 
 static void gauges(void *user)
 {
-	edge_gauges(user);
-}
-
-const char *edge_service_word(const struct edge *e)
-{
-	return service_word(&e->service);
+	for (EACH(p)) {
+		if (p->gauges) {
+			p->gauges(user);
+		}
+	}
 }
 
 static const char *service(void *user)
 {
-	return edge_service_word(user);
+	const struct edge *e = user;
+	return service_word(&e->service);
 }
 
 static bool is_in_service(void *user)
@@ -408,7 +497,7 @@ static void reload(void *user)
 	struct rt_conf_errors errors;
 	rt_conf_errors_init(&errors);
 	rt_notify_reloading(e->core.d.notify);
-	edge_reload(e, &errors);
+	reload_config(e, &errors);
 	rt_notify_ready(e->core.d.notify, service_word(&e->service));
 	rt_conf_errors_deinit(&errors);
 }
@@ -449,7 +538,8 @@ static int open_daemon(struct edge *e, char error[256])
 		.dns_servers = &c->dns.servers,
 		.trust_ad = c->dns.dnssec == EDGE_DNSSEC_TRUST_AD,
 		.control_socket = c->control_socket,
-		.commands = &edge_commands,
+		.commands = &admin_commands,
+		.commands_user = &e->admin,
 		.http_listen = &c->http.listen,
 	};
 	return rt_daemon_open(&e->core.d, &o, error);

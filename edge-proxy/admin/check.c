@@ -26,7 +26,7 @@ static void stop_all(struct edge_check *k)
 static void check_free(struct edge_check *k)
 {
 	stop_all(k);
-	DL_DELETE(k->edge->checks, k);
+	DL_DELETE(k->admin->checks, k);
 	rt_timer_close(&k->timer);
 	json_decref(k->steps);
 	json_decref(k->reverse);
@@ -41,7 +41,7 @@ static void finish(struct edge_check *k)
 	struct channel_link *l = k->link;
 	uint64_t request = k->request;
 	check_free(k);
-	edge_control_checked(l, request, result);
+	admin_checked(l, request, result);
 }
 
 static void forward_done(struct edge_check *k)
@@ -120,23 +120,23 @@ static const struct rt_addr *first_reachable(const struct edge_check *k)
 
 static int start_probe(struct edge_check *k, const struct xfed_partner *partner, enum xfed_method method)
 {
-	struct edge *e = k->edge;
+	struct admin *a = k->admin;
 	struct s2s_probe_config cfg = {
 		.local = k->local, .remote = k->remote, .to = first_reachable(k), .timeout_ms = EDGE_CHECK_STREAM_MS, .fn = on_probe, .user = k
 	};
-	s2s_decision_for(e->s2s, partner, &cfg.decision);
+	s2s_decision_for(a->s2s, partner, &cfg.decision);
 	cfg.decision.methods = method;
-	cfg.decision.dialback_hash = xfed_policy_dialback_current(s2s_policy(e->s2s));
+	cfg.decision.dialback_hash = xfed_policy_dialback_current(s2s_policy(a->s2s));
 	if (method == XFED_METHOD_DIALBACK_PLAIN) {
 		cfg.decision.creds = NULL;
 		cfg.decision.needs_tls = false;
 	}
-	return s2s_probe_new(e->s2s, &cfg, &k->probe);
+	return s2s_probe_new(a->s2s, &cfg, &k->probe);
 }
 
 static void next_method(struct edge_check *k)
 {
-	const struct xfed_policy *policy = s2s_policy(k->edge->s2s);
+	const struct xfed_policy *policy = s2s_policy(k->admin->s2s);
 	while (k->method_next < k->method_count) {
 		struct check_method *m = &k->methods[k->method_next];
 		const struct xfed_partner *partner = policy ? xfed_policy_partner(policy, xfed_span_str(k->remote)) : NULL;
@@ -170,7 +170,7 @@ static void on_connect(void *user, enum xfed_reason reason)
 	struct edge_check *k = a->check;
 	a->reason = reason;
 	a->is_reachable = reason == XFED_REASON_NONE;
-	a->took_ms = (uint32_t)(rt_loop_now_ms(k->edge->core.d.loop) - k->began_ms) - a->took_ms;
+	a->took_ms = (uint32_t)(core_now(k->admin->core) - k->began_ms) - a->took_ms;
 	snprintf(a->text, sizeof(a->text), "%s", rt_stream_error_text(a->stream));
 	rt_stream_close(a->stream);
 	a->stream = NULL;
@@ -188,15 +188,15 @@ static const struct rt_stream_handlers tcp_handlers = { .on_connect = on_connect
 
 static void try_addresses(struct edge_check *k)
 {
-	struct edge *e = k->edge;
+	struct admin *admin = k->admin;
 	struct rt_addr source;
 	k->stage = "tcp";
 	for (size_t i = 0; i < k->address_count; i++) {
 		struct check_address *a = &k->addresses[i];
-		a->took_ms = (uint32_t)(rt_loop_now_ms(e->core.d.loop) - k->began_ms);
+		a->took_ms = (uint32_t)(core_now(admin->core) - k->began_ms);
 		a->reason = a->refused ? XFED_REASON_DNS_ADDRESS_REFUSED : XFED_REASON_STREAM_INTERNAL;
-		if (!a->refused && rt_stream_connect(e->core.d.loop, &a->addr, s2s_source_for(e->s2s, &a->addr, &source),
-					   e->config->limits.connect_timeout_ms, &tcp_handlers, a, 4096, &a->stream) == XFED_OK) {
+		if (!a->refused && rt_stream_connect(admin->core->d.loop, &a->addr, s2s_source_for(admin->s2s, &a->addr, &source),
+					   admin->config->limits.connect_timeout_ms, &tcp_handlers, a, 4096, &a->stream) == XFED_OK) {
 			k->addresses_open++;
 		}
 	}
@@ -220,7 +220,7 @@ static void on_lookup(void *user, const struct rt_endpoints *found)
 		struct check_address *a = &k->addresses[k->address_count++];
 		a->check = k;
 		a->addr = found->list[i].addr;
-		a->refused = k->connect_host ? NULL : s2s_reach_refuses(k->edge->s2s, &a->addr);
+		a->refused = k->connect_host ? NULL : s2s_reach_refuses(k->admin->s2s, &a->addr);
 		snprintf(a->target, sizeof(a->target), "%.*s", (int)found->list[i].target.len, found->list[i].target.data);
 	}
 	try_addresses(k);
@@ -234,9 +234,9 @@ static int look_up(struct edge_check *k)
 	xfed_arena_init(&a, 16384);
 	int rc = xfed_jid_domain_ascii(&a, xfed_span_str(k->remote), &name);
 	if (k->connect_host) {
-		rc = rt_resolve_host(k->edge->core.d.resolver, xfed_span_str(k->connect_host), k->connect_port, on_lookup, k, &k->lookup);
+		rc = rt_resolve_host(k->admin->core->d.resolver, xfed_span_str(k->connect_host), k->connect_port, on_lookup, k, &k->lookup);
 	} else if (rc == XFED_OK) {
-		rc = rt_resolve_service(k->edge->core.d.resolver, name, "_xmpp-server._tcp", 5269, on_lookup, k, &k->lookup);
+		rc = rt_resolve_service(k->admin->core->d.resolver, name, "_xmpp-server._tcp", 5269, on_lookup, k, &k->lookup);
 	}
 	xfed_arena_deinit(&a);
 	return rc;
@@ -273,8 +273,8 @@ static int ask_srv(struct edge_check *k, const char *domain, rt_resolve_fn fn, s
 	int rc = xfed_jid_domain_ascii(&a, xfed_span_str(domain), &name);
 	if (rc == XFED_OK) {
 		int len = snprintf(full, sizeof(full), "_xmpp-server._tcp.%.*s", (int)name.len, name.data);
-		rc = rt_resolve(k->edge->core.d.resolver, xfed_span_make(full, len > 0 && (size_t)len < sizeof(full) ? (size_t)len : 0), XFED_DNS_SRV,
-			fn, k, out);
+		rc = rt_resolve(k->admin->core->d.resolver, xfed_span_make(full, len > 0 && (size_t)len < sizeof(full) ? (size_t)len : 0),
+			XFED_DNS_SRV, fn, k, out);
 	}
 	xfed_arena_deinit(&a);
 	return rc;
@@ -312,7 +312,7 @@ static void on_our_srv(void *user, const struct xfed_dns_answer *answer, enum xf
 	check_note_our_srv(k, answer, reason);
 	xfed_arena_init(&a, 16384);
 	bool asks = answer && xfed_jid_domain_ascii(&a, xfed_span_str(k->local), &name) == XFED_OK &&
-		    rt_resolve_service(k->edge->core.d.resolver, name, "_xmpp-server._tcp", 5269, on_our_lookup, k, &k->our_lookup) == XFED_OK;
+		    rt_resolve_service(k->admin->core->d.resolver, name, "_xmpp-server._tcp", 5269, on_our_lookup, k, &k->our_lookup) == XFED_OK;
 	xfed_arena_deinit(&a);
 	if (!asks) {
 		reverse_done(k);
@@ -323,10 +323,10 @@ static void on_our_srv(void *user, const struct xfed_dns_answer *answer, enum xf
 
 static const enum xfed_method best_first[EDGE_CHECK_METHODS] = { XFED_METHOD_EXTERNAL, XFED_METHOD_DIALBACK_TLS, XFED_METHOD_DIALBACK_PLAIN };
 
-static size_t checks_under_way(const struct edge *e)
+static size_t checks_under_way(const struct admin *a)
 {
 	size_t n = 0;
-	for (const struct edge_check *k = e->checks; k; k = k->next) {
+	for (const struct edge_check *k = a->checks; k; k = k->next) {
 		n++;
 	}
 	return n;
@@ -352,30 +352,30 @@ static int fill(struct edge_check *k, const struct xfed_partner *partner)
 	return k->steps && k->reverse ? XFED_OK : XFED_ERR_NOMEM;
 }
 
-int edge_check_new(struct edge *e, struct channel_link *l, uint64_t request, struct xfed_span local, struct xfed_span remote)
+int edge_check_new(struct admin *a, struct channel_link *l, uint64_t request, struct xfed_span local, struct xfed_span remote)
 {
-	const struct xfed_policy *policy = s2s_policy(e->s2s);
+	const struct xfed_policy *policy = s2s_policy(a->s2s);
 	const struct xfed_partner *partner = policy ? xfed_policy_partner(policy, remote) : NULL;
 	if (!partner || !xfed_policy_is_local(policy, local) || local.len > XFED_JID_PART_BYTES || remote.len > XFED_JID_PART_BYTES) {
 		return XFED_ERR_NOT_FOUND;
 	}
-	if (checks_under_way(e) >= EDGE_CHECKS_MAX) {
+	if (checks_under_way(a) >= EDGE_CHECKS_MAX) {
 		return XFED_ERR_LIMIT;
 	}
 	struct edge_check *k = xfed_calloc(1, sizeof(*k));
 	if (!k) {
 		return XFED_ERR_NOMEM;
 	}
-	k->edge = e;
+	k->admin = a;
 	k->link = l;
 	k->request = request;
 	k->stage = "dns";
-	k->began_ms = rt_loop_now_ms(e->core.d.loop);
+	k->began_ms = core_now(a->core);
 	snprintf(k->local, sizeof(k->local), "%.*s", (int)local.len, local.data);
 	snprintf(k->remote, sizeof(k->remote), "%.*s", (int)remote.len, remote.data);
-	DL_APPEND(e->checks, k);
+	DL_APPEND(a->checks, k);
 	int rc = fill(k, partner);
-	rc = rc == XFED_OK ? rt_timer_init(&k->timer, e->core.d.loop, on_timer, k) : rc;
+	rc = rc == XFED_OK ? rt_timer_init(&k->timer, a->core->d.loop, on_timer, k) : rc;
 	if (rc == XFED_OK) {
 		k->is_reversing = true;
 		rc = ask_srv(k, k->local, on_our_srv, &k->our_srv);
@@ -389,10 +389,10 @@ int edge_check_new(struct edge *e, struct channel_link *l, uint64_t request, str
 	return XFED_OK;
 }
 
-void edge_checks_drop(struct edge *e, const struct channel_link *l)
+void admin_link_down(struct admin *a, const struct channel_link *l)
 {
 	struct edge_check *k, *next;
-	DL_FOREACH_SAFE(e->checks, k, next) {
+	DL_FOREACH_SAFE(a->checks, k, next) {
 		if (!l || k->link == l) {
 			check_free(k);
 		}

@@ -5,7 +5,11 @@
 #ifndef EDGE_CHECK_H
 #define EDGE_CHECK_H
 
-#include "edge.h"
+#include <jansson.h>
+
+#include "admin/admin.h"
+#include "proto/check.h"
+#include "xfed/rt/log.h"
 
 #define EDGE_CHECK_MS	     18000 /* all of it; the gateway waits 20 s */
 #define EDGE_CHECK_STREAM_MS 8000  /* one stream */
@@ -46,8 +50,8 @@ struct check_peer {
 };
 
 struct edge_check {
-	struct edge_check *prev, *next; /* edge->checks */
-	struct edge *edge;
+	struct edge_check *prev, *next; /* admin->checks */
+	struct admin *admin;
 	uint64_t began_ms;
 	struct rt_timer timer;
 	unsigned allowed;   /* methods of the partner, when it began */
@@ -71,10 +75,10 @@ struct edge_check {
 };
 
 /*
- * Answers by edge_control_checked(), later. OK; NOT_FOUND: no such partner or domain of ours in the policy in force, or none
+ * Answers by admin_checked(), later. OK; NOT_FOUND: no such partner or domain of ours in the policy in force, or none
  * yet; LIMIT: EDGE_CHECKS_MAX are under way; NOMEM.
  */
-int edge_check_new(struct edge *e, struct channel_link *l, uint64_t request, struct xfed_span local, struct xfed_span remote);
+int edge_check_new(struct admin *a, struct channel_link *l, uint64_t request, struct xfed_span local, struct xfed_span remote);
 
 /* check_report.c */
 void check_step(json_t *steps, const char *step, enum check_state state, enum xfed_reason reason, const char *fmt, ...)
@@ -87,5 +91,18 @@ void check_take_peer(struct check_peer *p, const struct xfed_s2s_info *info);
 void check_note_streams(struct edge_check *k); /* TLS, certificate, offers, methods */
 json_t *check_result(struct edge_check *k);
 json_t *check_certificate(const struct xfed_cert *cert, size_t names_max);
+
+/* control.c */
+json_t *admin_status(struct admin *a);
+json_t *admin_streams(struct admin *a, struct xfed_span domain);
+json_t *admin_stream_json(struct admin *a, const struct s2s_stream *st);
+void admin_checked(struct channel_link *l, uint64_t request, json_t *result); /* the end of a check; takes `result` */
+
+/* control_stream.c: one stream or pair. NULL: not there; the answer is a new reference. `id`: "7", or "EDGE/7" */
+json_t *admin_stream_show(struct admin *a, struct xfed_span id);
+json_t *admin_stream_close(struct admin *a, struct xfed_span id);
+json_t *admin_pair(struct admin *a, struct xfed_span local, struct xfed_span remote);
+/* Forgets the waiting time of the pairs with `remote` (of `local` alone, where one is given) and dials. NOMEM: NULL */
+json_t *admin_retry(struct admin *a, struct xfed_span local, struct xfed_span remote);
 
 #endif

@@ -103,12 +103,12 @@ static bool is_interface(const struct rt_addr *a)
 }
 
 /* Whether a connection to `a` would come to a listener of this edge, as far as this host can know. */
-static bool leads_here(const struct edge *e, const struct rt_addr *a)
+static bool leads_here(const struct admin *a, const struct rt_addr *to)
 {
-	for (size_t i = 0; i < e->listener_count; i++) {
-		const struct rt_addr *own = rt_listener_addr(e->listeners[i]);
-		bool is_any = is_wildcard(own) && own->sa.sa_family == a->sa.sa_family;
-		if (rt_addr_port(own) == rt_addr_port(a) && (is_any ? is_interface(a) : same_host(own, a))) {
+	const struct rt_addr *own;
+	for (size_t i = 0; (own = a->listener(a->user, i)); i++) {
+		bool is_any = is_wildcard(own) && own->sa.sa_family == to->sa.sa_family;
+		if (rt_addr_port(own) == rt_addr_port(to) && (is_any ? is_interface(to) : same_host(own, to))) {
 			return true;
 		}
 	}
@@ -124,7 +124,7 @@ void check_note_our_addresses(struct edge_check *k, const struct rt_endpoints *f
 		return;
 	}
 	for (size_t i = 0; i < found->count; i++) {
-		bool is_here = leads_here(k->edge, &found->list[i].addr);
+		bool is_here = leads_here(k->admin, &found->list[i].addr);
 		check_step(k->reverse, "reverse-dns", is_here ? CHECK_OK : CHECK_NOTE, XFED_REASON_NONE, "%s leads to %s, %s", k->local,
 			rt_addr_text(&found->list[i].addr, text),
 			is_here ? "which is this edge" : "which is no address of this edge (another one, or one in front of it)");
@@ -258,7 +258,7 @@ static void note_certificate(struct edge_check *k)
 	}
 	time_t end = (time_t)json_integer_value(json_object_get(p->certificate, "not_after"));
 	struct tm tm;
-	bool is_soon = end < edge_wall_s(k->edge) + CERT_SOON_S;
+	bool is_soon = end < core_wall_s(k->admin->core) + CERT_SOON_S;
 	if (gmtime_r(&end, &tm)) {
 		strftime(until, sizeof(until), "%Y-%m-%d", &tm);
 	}
@@ -351,11 +351,11 @@ static json_t *methods(const struct edge_check *k)
 json_t *check_result(struct edge_check *k)
 {
 	const struct check_peer *p = &k->peer;
-	json_t *inbound = edge_control_pair(k->edge, xfed_span_str(k->local), xfed_span_str(k->remote));
+	json_t *inbound = admin_pair(k->admin, xfed_span_str(k->local), xfed_span_str(k->remote));
 	json_array_extend(k->steps, k->reverse);
 	json_t *j = json_pack("{s:s, s:s, s:I, s:O, s:o, s:o, s:b}", "domain", k->remote, "local", k->local, "took_ms",
-		(json_int_t)(rt_loop_now_ms(k->edge->core.d.loop) - k->began_ms), "steps", k->steps, "endpoints", endpoints(k), "methods", methods(k),
-		"inbound", json_is_true(json_object_get(inbound, "in")));
+		(json_int_t)(core_now(k->admin->core) - k->began_ms), "steps", k->steps, "endpoints", endpoints(k), "methods", methods(k), "inbound",
+		json_is_true(json_object_get(inbound, "in")));
 	json_decref(inbound);
 	if (j && p->is_secure) {
 		json_object_set_new(j, "tls", json_string(p->tls));

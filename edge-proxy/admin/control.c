@@ -12,18 +12,18 @@ static void add_problem(json_t *list, enum xfed_reason reason, const char *words
 	json_array_append_new(list, json_pack("{s:s, s:s, s:I}", "reason", xfed_reason_code(reason), "text", words, "since", (json_int_t)since));
 }
 
-static json_t *problems(struct edge *e)
+static json_t *problems(struct admin *a)
 {
 	json_t *list = json_array();
 	int64_t since_s;
-	enum xfed_reason why = channel_down_reason(e->channel, &since_s);
-	if (channel_links_up(e->channel) == 0) {
+	enum xfed_reason why = channel_down_reason(a->channel, &since_s);
+	if (channel_links_up(a->channel) == 0) {
 		add_problem(list, why, xfed_reason_info(why)->remedy, since_s);
-	} else if (!s2s_policy(e->s2s)) {
+	} else if (!s2s_policy(a->s2s)) {
 		add_problem(list, XFED_REASON_CHANNEL_DOWN, "No gateway has sent a policy yet.", since_s);
 	}
-	int64_t now = edge_wall_s(e);
-	const struct xfed_tls_creds *creds = s2s_creds(e->s2s);
+	int64_t now = core_wall_s(a->core);
+	const struct xfed_tls_creds *creds = s2s_creds(a->s2s);
 	for (size_t i = 0; creds && xfed_tls_creds_cert(creds, i); i++) {
 		const struct xfed_cert_facts *f = xfed_cert_facts(xfed_tls_creds_cert(creds, i));
 		if (f->not_after_s < now + 14 * 86400) {
@@ -42,41 +42,41 @@ static void add_link(void *list, const struct channel_facts *f)
 		json_pack("{s:s, s:b, s:I, s:f}", "peer", f->peer, "up", 1, "since", (json_int_t)f->since_s, "rtt_ms", (double)f->rtt_us / 1000.0));
 }
 
-static json_t *links(const struct edge *e)
+static json_t *links(const struct admin *a)
 {
 	json_t *list = json_array();
-	channel_each(e->channel, add_link, list);
+	channel_each(a->channel, add_link, list);
 	return list;
 }
 
-static json_t *policy(const struct edge *e)
+static json_t *policy(const struct admin *a)
 {
 	char hash[65];
-	const struct proto_revision *r = channel_revision(e->channel);
+	const struct proto_revision *r = channel_revision(a->channel);
 	for (size_t i = 0; i < sizeof(r->hash); i++) {
 		snprintf(hash + 2 * i, 3, "%02x", r->hash[i]);
 	}
 	return json_pack("{s:I, s:I, s:s, s:I}", "epoch", (json_int_t)r->epoch, "revision", (json_int_t)r->counter, "hash", hash, "partners",
-		(json_int_t)xfed_policy_partner_count(s2s_policy(e->s2s)));
+		(json_int_t)xfed_policy_partner_count(s2s_policy(a->s2s)));
 }
 
-json_t *edge_control_status(struct edge *e)
+json_t *admin_status(struct admin *a)
 {
 	size_t in, out;
-	s2s_count_established(e->s2s, &in, &out);
-	json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:i, s:s, s:o, s:o, s:{s:I, s:I}, s:I}", "name", e->config->name, "role", "edge", "version",
-		XFED_VERSION, "uptime_s", (json_int_t)((rt_loop_now_ms(e->core.d.loop) - e->core.d.started_ms) / 1000), "pid", (int)getpid(), "state",
-		edge_service_word(e), "problems", problems(e), "channel", links(e), "streams", "in", (json_int_t)in, "out", (json_int_t)out,
-		"deliveries_in_flight", (json_int_t)(proto_outbox_count(proto_exchange_outbox(channel_exchange(e->channel))) + s2s_waiting(e->s2s)));
-	if (j && s2s_policy(e->s2s)) {
-		json_object_set_new(j, "policy", policy(e));
+	s2s_count_established(a->s2s, &in, &out);
+	json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:i, s:s, s:o, s:o, s:{s:I, s:I}, s:I}", "name", a->config->name, "role", "edge", "version",
+		XFED_VERSION, "uptime_s", (json_int_t)((core_now(a->core) - a->core->d.started_ms) / 1000), "pid", (int)getpid(), "state",
+		a->service_word(a->user), "problems", problems(a), "channel", links(a), "streams", "in", (json_int_t)in, "out", (json_int_t)out,
+		"deliveries_in_flight", (json_int_t)(proto_outbox_count(proto_exchange_outbox(channel_exchange(a->channel))) + s2s_waiting(a->s2s)));
+	if (j && s2s_policy(a->s2s)) {
+		json_object_set_new(j, "policy", policy(a));
 	}
 	return j;
 }
 
 void command_status(struct rt_reply reply, const json_t *args, void *user)
 {
-	rt_reply_ok(reply, edge_control_status(user));
+	rt_reply_ok(reply, admin_status(user));
 }
 
 /* ---- streams ---- */
@@ -88,10 +88,10 @@ static json_t *certificate(const struct xfed_cert *cert)
 		"{s:s, s:s, s:I, s:s}", "subject", f->subject, "issuer", f->issuer, "not_after", (json_int_t)f->not_after_s, "sha256", f->sha256_hex);
 }
 
-json_t *edge_control_stream_json(struct edge *e, const struct s2s_stream *st)
+json_t *admin_stream_json(struct admin *a, const struct s2s_stream *st)
 {
 	const struct xfed_s2s_info *info = &st->info;
-	uint64_t now = core_now(&e->core);
+	uint64_t now = core_now(a->core);
 	json_t *j = json_pack("{s:I, s:o, s:o, s:s, s:s, s:s, s:I, s:I, s:I}", "id", (json_int_t)st->id, "local", text(info->local), "remote",
 		text(info->remote), "direction", st->direction == XFED_S2S_IN ? "in" : "out", "state", info->state_name, "peer_address", st->address,
 		"age_s", (json_int_t)((now - info->opened_ms) / 1000), "idle_s", (json_int_t)((now - info->last_traffic_ms) / 1000), "queued",
@@ -113,7 +113,7 @@ json_t *edge_control_stream_json(struct edge *e, const struct s2s_stream *st)
 }
 
 struct listing {
-	struct edge *edge;
+	struct admin *admin;
 	struct xfed_span domain;
 	json_t *list;
 };
@@ -122,23 +122,23 @@ static void list_one(void *user, const struct s2s_stream *st)
 {
 	struct listing *l = user;
 	if (!st->is_connecting && (l->domain.len == 0 || xfed_span_eq(l->domain, st->info.remote))) {
-		json_array_append_new(l->list, edge_control_stream_json(l->edge, st));
+		json_array_append_new(l->list, admin_stream_json(l->admin, st));
 	}
 }
 
-json_t *edge_control_streams(struct edge *e, struct xfed_span domain)
+json_t *admin_streams(struct admin *a, struct xfed_span domain)
 {
-	struct listing l = { e, domain, json_array() };
-	s2s_each(e->s2s, list_one, &l);
+	struct listing l = { a, domain, json_array() };
+	s2s_each(a->s2s, list_one, &l);
 	return json_pack("{s:o}", "streams", l.list);
 }
 
 void command_stream_list(struct rt_reply reply, const json_t *args, void *user)
 {
-	rt_reply_ok(reply, edge_control_streams(user, xfed_span_str(json_string_value(json_object_get(args, "domain")))));
+	rt_reply_ok(reply, admin_streams(user, xfed_span_str(json_string_value(json_object_get(args, "domain")))));
 }
 
-static void answer_stream(struct rt_reply reply, const json_t *args, void *user, json_t *(*fn)(struct edge *e, struct xfed_span id))
+static void answer_stream(struct rt_reply reply, const json_t *args, void *user, json_t *(*fn)(struct admin *a, struct xfed_span id))
 {
 	const char *id = json_string_value(json_object_get(args, "id"));
 	json_t *j = fn(user, xfed_span_str(id));
@@ -151,53 +151,45 @@ static void answer_stream(struct rt_reply reply, const json_t *args, void *user,
 
 void command_stream_show(struct rt_reply reply, const json_t *args, void *user)
 {
-	answer_stream(reply, args, user, edge_control_stream_show);
+	answer_stream(reply, args, user, admin_stream_show);
 }
 
 void command_stream_close(struct rt_reply reply, const json_t *args, void *user)
 {
-	answer_stream(reply, args, user, edge_control_stream_close);
+	answer_stream(reply, args, user, admin_stream_close);
 }
 
 /* ---- configuration ---- */
 
 void command_config_show(struct rt_reply reply, const json_t *args, void *user)
 {
-	struct edge *e = user;
+	const struct admin *a = user;
 	struct xfed_buf b;
 	xfed_buf_init(&b, RT_CONTROL_REPLY_BYTES / 2);
-	int rc = rt_conf_print(&edge_config_table, e->config, &b);
+	int rc = rt_conf_print(&edge_config_table, a->config, &b);
 	rt_reply_ok(reply, rc == XFED_OK ? json_pack("{s:o}", "text", text(xfed_buf_span(&b))) : NULL);
 	xfed_buf_deinit(&b);
 }
 
+static void answer_problems(struct rt_reply reply, void (*fn)(void *user, struct rt_conf_errors *errors), void *user)
+{
+	struct rt_conf_errors errors;
+	rt_conf_errors_init(&errors);
+	fn(user, &errors);
+	rt_reply_ok(reply, rt_control_problems(&errors));
+	rt_conf_errors_deinit(&errors);
+}
+
 void command_config_check(struct rt_reply reply, const json_t *args, void *user)
 {
-	struct edge *e = user;
-	struct rt_conf_errors errors;
-	struct edge_config *c = NULL;
-	rt_conf_errors_init(&errors);
-	if (edge_config_load(e->config_path, &errors, &c) == XFED_OK) {
-		struct xfed_tls_creds *partners = NULL, *link = NULL;
-		char why[256];
-		if (edge_load_creds(c, &partners, &link, why) != XFED_OK) {
-			rt_conf_errors_add(&errors, false, XFED_REASON_CONFIG_VALUE_INVALID, e->config_path, 0, 0, "", "%s", why);
-		}
-		xfed_tls_creds_unref(partners);
-		xfed_tls_creds_unref(link);
-	}
-	rt_reply_ok(reply, rt_control_problems(&errors));
-	edge_config_free(c);
-	rt_conf_errors_deinit(&errors);
+	const struct admin *a = user;
+	answer_problems(reply, a->check_config, a->user);
 }
 
 void command_reload(struct rt_reply reply, const json_t *args, void *user)
 {
-	struct rt_conf_errors errors;
-	rt_conf_errors_init(&errors);
-	edge_reload(user, &errors);
-	rt_reply_ok(reply, rt_control_problems(&errors));
-	rt_conf_errors_deinit(&errors);
+	const struct admin *a = user;
+	answer_problems(reply, a->reload, a->user);
 }
 
 /* By SERVED of commands.def: both, or the gateway alone. */
@@ -210,7 +202,7 @@ static rt_command_handler *const handlers[] = {
 #include "xfed/rt/commands.def"
 };
 
-const struct rt_command_table edge_commands = { rt_commands, handlers, RT_COMMAND_COUNT };
+const struct rt_command_table admin_commands = { rt_commands, handlers, RT_COMMAND_COUNT };
 
 /* ---- what gateways ask over the channel ---- */
 
@@ -252,46 +244,46 @@ static void reply_found(struct channel_link *l, uint64_t id, json_t *j, const ch
 	reply(l, id, j ? XFED__STATUS__STATUS_OK : XFED__STATUS__STATUS_REFUSED, j, j ? "" : words);
 }
 
-static void take_status(struct edge *e, struct channel_link *l, const Xfed__Request *r)
+static void take_status(struct admin *a, struct channel_link *l, const Xfed__Request *r)
 {
-	reply(l, r->id, XFED__STATUS__STATUS_OK, edge_control_status(e), "");
+	reply(l, r->id, XFED__STATUS__STATUS_OK, admin_status(a), "");
 }
 
-static void take_stream_list(struct edge *e, struct channel_link *l, const Xfed__Request *r)
+static void take_stream_list(struct admin *a, struct channel_link *l, const Xfed__Request *r)
 {
-	reply(l, r->id, XFED__STATUS__STATUS_OK, edge_control_streams(e, argument(r, "domain")), "");
+	reply(l, r->id, XFED__STATUS__STATUS_OK, admin_streams(a, argument(r, "domain")), "");
 }
 
-static void take_stream_show(struct edge *e, struct channel_link *l, const Xfed__Request *r)
+static void take_stream_show(struct admin *a, struct channel_link *l, const Xfed__Request *r)
 {
-	reply_found(l, r->id, edge_control_stream_show(e, argument(r, "id")), "there is no such stream");
+	reply_found(l, r->id, admin_stream_show(a, argument(r, "id")), "there is no such stream");
 }
 
-static void take_stream_close(struct edge *e, struct channel_link *l, const Xfed__Request *r)
+static void take_stream_close(struct admin *a, struct channel_link *l, const Xfed__Request *r)
 {
-	reply_found(l, r->id, edge_control_stream_close(e, argument(r, "id")), "there is no such stream");
+	reply_found(l, r->id, admin_stream_close(a, argument(r, "id")), "there is no such stream");
 }
 
-static void take_counters(struct edge *e, struct channel_link *l, const Xfed__Request *r)
+static void take_counters(struct admin *a, struct channel_link *l, const Xfed__Request *r)
 {
-	edge_gauges(e);
+	a->gauges(a->user);
 	channel_send_counters(l);
 	reply(l, r->id, XFED__STATUS__STATUS_OK, NULL, "");
 }
 
-static void take_pair(struct edge *e, struct channel_link *l, const Xfed__Request *r)
+static void take_pair(struct admin *a, struct channel_link *l, const Xfed__Request *r)
 {
-	reply_found(l, r->id, edge_control_pair(e, argument(r, "local"), argument(r, "remote")), "out of memory");
+	reply_found(l, r->id, admin_pair(a, argument(r, "local"), argument(r, "remote")), "out of memory");
 }
 
-static void take_retry(struct edge *e, struct channel_link *l, const Xfed__Request *r)
+static void take_retry(struct admin *a, struct channel_link *l, const Xfed__Request *r)
 {
-	reply_found(l, r->id, edge_control_retry(e, argument(r, "local"), argument(r, "remote")), "out of memory");
+	reply_found(l, r->id, admin_retry(a, argument(r, "local"), argument(r, "remote")), "out of memory");
 }
 
-static void take_check(struct edge *e, struct channel_link *l, const Xfed__Request *r)
+static void take_check(struct admin *a, struct channel_link *l, const Xfed__Request *r)
 {
-	switch (edge_check_new(e, l, r->id, argument(r, "local"), argument(r, "remote"))) {
+	switch (edge_check_new(a, l, r->id, argument(r, "local"), argument(r, "remote"))) {
 	case XFED_OK:
 		break;
 	case XFED_ERR_NOT_FOUND:
@@ -306,7 +298,7 @@ static void take_check(struct edge *e, struct channel_link *l, const Xfed__Reque
 	}
 }
 
-void edge_control_checked(struct channel_link *l, uint64_t request, json_t *result)
+void admin_checked(struct channel_link *l, uint64_t request, json_t *result)
 {
 	reply_found(l, request, result, "out of memory");
 }
@@ -314,7 +306,7 @@ void edge_control_checked(struct channel_link *l, uint64_t request, json_t *resu
 static const struct {
 	const char *verb;
 	bool changes; /* leaves a line in the log, as a command on the control socket does */
-	void (*take)(struct edge *e, struct channel_link *l, const Xfed__Request *r);
+	void (*take)(struct admin *a, struct channel_link *l, const Xfed__Request *r);
 } verbs[] = {
 	{ "status", false, take_status },
 	{ "stream.list", false, take_stream_list },
@@ -332,14 +324,14 @@ static void audit(const struct channel_link *l, const Xfed__Request *r)
 		RT_KV("partner", argument(r, "remote")), RT_KV("local", argument(r, "local")), RT_END);
 }
 
-void edge_control_request(struct edge *e, struct channel_link *l, const Xfed__Request *r)
+void admin_request(struct admin *a, struct channel_link *l, const Xfed__Request *r)
 {
 	for (size_t i = 0; i < XFED_ARRAY_LEN(verbs); i++) {
 		if (strcmp(r->verb, verbs[i].verb) == 0) {
 			if (verbs[i].changes) {
 				audit(l, r);
 			}
-			verbs[i].take(e, l, r);
+			verbs[i].take(a, l, r);
 			return;
 		}
 	}

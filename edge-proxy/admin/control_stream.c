@@ -14,11 +14,11 @@ static json_t *text(struct xfed_span s)
 /* ---- finding ---- */
 
 /* The number in `id`, or 0, which is none. */
-static uint64_t number_of(const struct edge *e, struct xfed_span id)
+static uint64_t number_of(const struct admin *a, struct xfed_span id)
 {
 	char digits[24], *end;
-	size_t name_len = strlen(e->config->name);
-	bool is_named = id.len > name_len && memcmp(id.data, e->config->name, name_len) == 0 && id.data[name_len] == '/';
+	size_t name_len = strlen(a->config->name);
+	bool is_named = id.len > name_len && memcmp(id.data, a->config->name, name_len) == 0 && id.data[name_len] == '/';
 	size_t skip = is_named ? name_len + 1 : 0;
 	if (id.len - skip == 0 || id.len - skip >= sizeof(digits) || id.data[skip] < '0' || id.data[skip] > '9') {
 		return 0;
@@ -51,13 +51,13 @@ static void add_tls(json_t *j, const struct xfed_s2s_info *info)
 	}
 }
 
-json_t *edge_control_stream_show(struct edge *e, struct xfed_span id)
+json_t *admin_stream_show(struct admin *a, struct xfed_span id)
 {
 	struct s2s_stream st;
-	if (!s2s_find(e->s2s, number_of(e, id), &st)) {
+	if (!s2s_find(a->s2s, number_of(a, id), &st)) {
 		return NULL;
 	}
-	json_t *j = edge_control_stream_json(e, &st);
+	json_t *j = admin_stream_json(a, &st);
 	if (j) {
 		json_object_set_new(j, "stanzas_in", json_integer((json_int_t)st.stanzas_in));
 		json_object_set_new(j, "stanzas_out", json_integer((json_int_t)st.stanzas_out));
@@ -77,15 +77,15 @@ json_t *edge_control_stream_show(struct edge *e, struct xfed_span id)
 
 /* ---- stream close ---- */
 
-json_t *edge_control_stream_close(struct edge *e, struct xfed_span id)
+json_t *admin_stream_close(struct admin *a, struct xfed_span id)
 {
 	struct s2s_stream st;
-	if (!s2s_find(e->s2s, number_of(e, id), &st)) {
+	if (!s2s_find(a->s2s, number_of(a, id), &st)) {
 		return NULL;
 	}
 	json_t *j = json_pack("{s:I, s:o, s:o, s:s}", "id", (json_int_t)st.id, "local", text(st.info.local), "remote", text(st.info.remote), "reason",
 		xfed_reason_code(XFED_REASON_STREAM_CLOSED_OPERATOR));
-	s2s_stream_close(e->s2s, st.id, XFED_REASON_STREAM_CLOSED_OPERATOR);
+	s2s_stream_close(a->s2s, st.id, XFED_REASON_STREAM_CLOSED_OPERATOR);
 	return j;
 }
 
@@ -108,15 +108,15 @@ static void set_out(void *user, const struct s2s_pair_facts *p)
 	json_object_set_new(user, "out", pair_json(p));
 }
 
-json_t *edge_control_pair(struct edge *e, struct xfed_span local, struct xfed_span remote)
+json_t *admin_pair(struct admin *a, struct xfed_span local, struct xfed_span remote)
 {
-	const struct xfed_policy *policy = s2s_policy(e->s2s);
-	json_t *j =
-		json_pack("{s:s, s:b, s:b, s:b, s:I, s:I}", "state", edge_service_word(e), "is_local", policy && xfed_policy_is_local(policy, local),
-			"is_listed", policy && xfed_policy_partner(policy, remote) != NULL, "in", s2s_has_inbound(e->s2s, local, remote), "epoch",
-			(json_int_t)channel_revision(e->channel)->epoch, "revision", (json_int_t)channel_revision(e->channel)->counter);
+	const struct xfed_policy *policy = s2s_policy(a->s2s);
+	json_t *j = json_pack("{s:s, s:b, s:b, s:b, s:I, s:I}", "state", a->service_word(a->user), "is_local",
+		policy && xfed_policy_is_local(policy, local), "is_listed", policy && xfed_policy_partner(policy, remote) != NULL, "in",
+		s2s_has_inbound(a->s2s, local, remote), "epoch", (json_int_t)channel_revision(a->channel)->epoch, "revision",
+		(json_int_t)channel_revision(a->channel)->counter);
 	if (j) {
-		s2s_each_pair(e->s2s, local, remote, set_out, j);
+		s2s_each_pair(a->s2s, local, remote, set_out, j);
 	}
 	return j;
 }
@@ -126,15 +126,15 @@ static void add_pair(void *user, const struct s2s_pair_facts *p)
 	json_array_append_new(user, pair_json(p));
 }
 
-json_t *edge_control_retry(struct edge *e, struct xfed_span local, struct xfed_span remote)
+json_t *admin_retry(struct admin *a, struct xfed_span local, struct xfed_span remote)
 {
-	const struct xfed_policy *policy = s2s_policy(e->s2s);
-	if (s2s_retry(e->s2s, local, remote) != XFED_OK) {
+	const struct xfed_policy *policy = s2s_policy(a->s2s);
+	if (s2s_retry(a->s2s, local, remote) != XFED_OK) {
 		return NULL;
 	}
 	json_t *list = json_array();
 	if (policy && xfed_policy_partner(policy, remote) && (local.len == 0 || xfed_policy_is_local(policy, local))) {
-		s2s_each_pair(e->s2s, local, remote, add_pair, list);
+		s2s_each_pair(a->s2s, local, remote, add_pair, list);
 	}
 	return json_pack("{s:o}", "pairs", list);
 }

@@ -34,6 +34,7 @@ struct channel_user {
 	void (*changed)(void *user); /* which links are usable, or the policy */
 };
 
+int channel_load_creds(const struct edge_config *c, struct xfed_tls_creds **out, char error[256]); /* or one sentence in `error` */
 /* OK, NOMEM. Takes the credentials over. */
 int channel_new(struct core *core, const struct edge_config *config, struct xfed_tls_creds *creds, struct s2s *s2s, const struct channel_user *user,
 	void *user_data, struct channel **out);

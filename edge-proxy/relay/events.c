@@ -1,5 +1,5 @@
 /* What gateways are told of streams: that they were opened and closed, which there are, and what failed. */
-#include "edge.h"
+#include "relay/relay_impl.h"
 
 #include "proto/check.h"
 #include "proto/fill.h"
@@ -14,7 +14,7 @@ struct event {
 	char text[256]; /* words of others, made fit for the wire */
 };
 
-static void fill_event(const struct edge *e, const struct s2s_stream *st, Xfed__StreamChange change, struct event *ev)
+static void fill_event(const struct relay *r, const struct s2s_stream *st, Xfed__StreamChange change, struct event *ev)
 {
 	const struct xfed_s2s_info *info = &st->info;
 	xfed__stream_event__init(&ev->m);
@@ -33,7 +33,7 @@ static void fill_event(const struct edge *e, const struct s2s_stream *st, Xfed__
 	ev->m.address = (char *)st->address;
 	ev->m.stanzas_in = st->stanzas_in;
 	ev->m.stanzas_out = st->stanzas_out;
-	ev->m.opened_s = edge_wall_s(e) - (int64_t)((core_now(&e->core) - info->opened_ms) / 1000);
+	ev->m.opened_s = core_wall_s(r->core) - (int64_t)((core_now(r->core) - info->opened_ms) / 1000);
 	if (info->is_secure) {
 		ev->m.tls_version = (char *)(info->tls.version ? info->tls.version : "");
 		ev->m.cipher = (char *)(info->tls.cipher ? info->tls.cipher : "");
@@ -44,33 +44,33 @@ static void fill_event(const struct edge *e, const struct s2s_stream *st, Xfed__
 	}
 }
 
-static void send_event(struct edge *e, Xfed__StreamEvent *m)
+static void send_event(struct relay *r, Xfed__StreamEvent *m)
 {
 	Xfed__Frame f = XFED__FRAME__INIT;
 	f.body_case = XFED__FRAME__BODY_STREAM_EVENT;
 	f.stream_event = m;
-	channel_send_all(e->channel, &f);
+	channel_send_all(r->channel, &f);
 }
 
-void edge_event_opened(void *user, const struct s2s_stream *st)
+void relay_opened(struct relay *r, const struct s2s_stream *st)
 {
 	struct event ev;
-	fill_event(user, st, XFED__STREAM_CHANGE__STREAM_OPENED, &ev);
-	send_event(user, &ev.m);
+	fill_event(r, st, XFED__STREAM_CHANGE__STREAM_OPENED, &ev);
+	send_event(r, &ev.m);
 }
 
-void edge_event_closed(void *user, const struct s2s_stream *st, enum xfed_reason reason, enum xfed_side side, const char *text)
+void relay_closed(struct relay *r, const struct s2s_stream *st, enum xfed_reason reason, enum xfed_side side, const char *text)
 {
 	struct event ev;
-	fill_event(user, st, XFED__STREAM_CHANGE__STREAM_CLOSED, &ev);
+	fill_event(r, st, XFED__STREAM_CHANGE__STREAM_CLOSED, &ev);
 	ev.m.reason = (char *)xfed_reason_code(reason);
 	ev.m.side = (char *)xfed_side_name(side);
 	ev.m.text = (char *)proto_text_clean(ev.text, sizeof(ev.text), text);
-	send_event(user, &ev.m);
+	send_event(r, &ev.m);
 }
 
 struct snapshot {
-	const struct edge *edge;
+	const struct relay *relay;
 	struct channel_link *link;
 };
 
@@ -80,7 +80,7 @@ static void snapshot_one(void *user, const struct s2s_stream *st)
 	struct event ev;
 	Xfed__Frame f = XFED__FRAME__INIT;
 	if (st->is_established) {
-		fill_event(to->edge, st, XFED__STREAM_CHANGE__STREAM_OPENED, &ev);
+		fill_event(to->relay, st, XFED__STREAM_CHANGE__STREAM_OPENED, &ev);
 		ev.m.snapshot = true;
 		f.body_case = XFED__FRAME__BODY_STREAM_EVENT;
 		f.stream_event = &ev.m;
@@ -88,12 +88,12 @@ static void snapshot_one(void *user, const struct s2s_stream *st)
 	}
 }
 
-void edge_events_snapshot(struct edge *e, struct channel_link *l)
+void relay_snapshot(struct relay *r, struct channel_link *l)
 {
-	struct snapshot to = { e, l };
+	struct snapshot to = { r, l };
 	Xfed__Frame f = XFED__FRAME__INIT;
 	Xfed__StreamEvent end = XFED__STREAM_EVENT__INIT;
-	s2s_each(e->s2s, snapshot_one, &to);
+	s2s_each(r->s2s, snapshot_one, &to);
 	end.change = XFED__STREAM_CHANGE__STREAM_SNAPSHOT_END;
 	end.snapshot = true;
 	f.body_case = XFED__FRAME__BODY_STREAM_EVENT;
@@ -103,40 +103,40 @@ void edge_events_snapshot(struct edge *e, struct channel_link *l)
 
 /* ---- failures ---- */
 
-static void send_failure(struct edge *e, const struct proto_failure *m, uint32_t repeated)
+static void send_failure(struct relay *r, const struct proto_failure *m, uint32_t repeated)
 {
 	static struct proto_fill_failure out; /* large, and the loop has one thread */
 	proto_fill_failure(&out, m);
 	out.m.repeated_count = repeated;
-	channel_send_all(e->channel, &out.frame);
+	channel_send_all(r->channel, &out.frame);
 }
 
 /* The network and, where policy lists it, the name under which the failures of a stranger are folded. */
-static bool may_tell(struct edge *e, const struct proto_failure *m)
+static bool may_tell(struct relay *r, const struct proto_failure *m)
 {
 	char network[RT_SOURCE_TEXT] = "";
 	struct rt_addr a;
 	if (m->address && rt_addr_parse(&a, xfed_span_str(m->address), 0) == XFED_OK) {
 		rt_source_text(&a, RT_SOURCE_NETWORK, network);
 	}
-	const struct xfed_policy *policy = s2s_policy(e->s2s);
+	const struct xfed_policy *policy = s2s_policy(r->s2s);
 	const struct xfed_partner *p = policy ? xfed_policy_partner(policy, xfed_span_str(m->remote)) : NULL;
-	return proto_fold_take(e->strangers, xfed_span_str(network), xfed_span_str(p ? p->domain : ""), m, core_now(&e->core));
+	return proto_fold_take(r->strangers, xfed_span_str(network), xfed_span_str(p ? p->domain : ""), m, core_now(r->core));
 }
 
-void edge_event_failed(void *user, const struct proto_failure *f, bool is_stranger)
+void relay_failed(struct relay *r, const struct proto_failure *f, bool is_stranger)
 {
-	if (!is_stranger || may_tell(user, f)) {
-		send_failure(user, f, 0);
+	if (!is_stranger || may_tell(r, f)) {
+		send_failure(r, f, 0);
 	}
 }
 
-void edge_events_tick(struct edge *e, uint64_t now_ms)
+void relay_events_tick(struct relay *r, uint64_t now_ms)
 {
 	struct proto_failure m;
 	uint32_t repeated;
 	/* The rest with the next tick: a link has room for so many at once. */
-	for (size_t n = 0; n < XFED_FOLD_ALL && proto_fold_next(e->strangers, now_ms, &m, &repeated); n++) {
-		send_failure(e, &m, repeated);
+	for (size_t n = 0; n < XFED_FOLD_ALL && proto_fold_next(r->strangers, now_ms, &m, &repeated); n++) {
+		send_failure(r, &m, repeated);
 	}
 }

@@ -2,7 +2,7 @@
  * What gateways send: read again by the same rules as what partners send, handed to the partner's stream, and its fate told to
  * whoever asked.
  */
-#include "edge.h"
+#include "relay/relay_impl.h"
 
 #include "xfed/mem.h"
 
@@ -14,7 +14,7 @@ static uint32_t status_of(Xfed__Fate fate, enum xfed_reason reason)
 	return fate == XFED__FATE__FATE_DELIVERED ? 200 : (uint32_t)xfed_reason_info(reason)->sip_status;
 }
 
-static void settle_one(struct edge *e, struct proto_from from, Xfed__Fate fate, uint32_t sip_status, enum xfed_reason reason)
+static void settle_one(struct relay *r, struct proto_from from, Xfed__Fate fate, uint32_t sip_status, enum xfed_reason reason)
 {
 	const struct xfed_reason_info *info = xfed_reason_info(reason);
 	Xfed__Outcome oc = XFED__OUTCOME__INIT;
@@ -24,85 +24,83 @@ static void settle_one(struct edge *e, struct proto_from from, Xfed__Fate fate, 
 		oc.reason = (char *)info->code;
 		oc.condition = (char *)(info->condition ? info->condition : "");
 	}
-	proto_exchange_settle(channel_exchange(e->channel), from, &oc, NULL, core_now(&e->core));
+	proto_exchange_settle(channel_exchange(r->channel), from, &oc, NULL, core_now(r->core));
 }
 
-static void settle_sip(struct edge *e, const struct edge_origin *o, Xfed__Fate fate, uint32_t sip_status, enum xfed_reason reason)
+static void settle_sip(struct relay *r, const struct origin *o, Xfed__Fate fate, uint32_t sip_status, enum xfed_reason reason)
 {
-	struct proto_sip_fate *f = proto_sipmemory_find(e->sips, &o->sip);
+	struct proto_sip_fate *f = proto_sipmemory_find(r->sips, &o->sip);
 	if (!f || f->is_settled) {
 		return;
 	}
 	for (size_t i = 0; i < f->waiter_count; i++) {
 		const struct proto_waiter *w = &f->waiters[i];
 		if (w->run != o->from.run || w->seq != o->from.seq) {
-			settle_one(e, (struct proto_from){ w->run, w->seq }, fate, sip_status, reason);
+			settle_one(r, (struct proto_from){ w->run, w->seq }, fate, sip_status, reason);
 		}
 	}
-	proto_sipmemory_settle(e->sips, &o->sip, fate, sip_status, reason, core_now(&e->core));
+	proto_sipmemory_settle(r->sips, &o->sip, fate, sip_status, reason, core_now(r->core));
 }
 
-static void settle_origin(struct edge *e, const struct edge_origin *o, Xfed__Fate fate, uint32_t sip_status, enum xfed_reason reason)
+static void settle_origin(struct relay *r, const struct origin *o, Xfed__Fate fate, uint32_t sip_status, enum xfed_reason reason)
 {
 	if (o->has_sip) {
-		settle_sip(e, o, fate, sip_status, reason);
+		settle_sip(r, o, fate, sip_status, reason);
 	}
-	settle_one(e, o->from, fate, sip_status, reason);
+	settle_one(r, o->from, fate, sip_status, reason);
 }
 
-static void log_item(const struct edge_item *it, const char *event, enum xfed_reason reason, enum xfed_side side)
+static void log_item(const struct item *it, const char *event, enum xfed_reason reason, enum xfed_side side)
 {
 	rt_log(reason == XFED_REASON_NONE ? RT_LOG_DEBUG : RT_LOG_INFO, event, RT_KV_STR("partner", it->remote), RT_KV_REASON_SIDE(reason, side),
 		RT_KV_U64("delivery", it->origin.from.seq), RT_KV_STR("call_id", it->origin.has_sip ? it->origin.sip.call_id : NULL), RT_END);
 }
 
 /* Its outcome has been told: nobody takes it back any more. */
-static void unlist(struct edge *e, struct edge_item *it)
+static void unlist(struct relay *r, struct item *it)
 {
 	if (it->id > 0) {
-		HASH_DELETE(hh, e->items, it);
+		HASH_DELETE(hh, r->items, it);
 		it->id = 0;
 	}
 }
 
-void edge_item_settle(void *user, void *owner, Xfed__Fate fate, enum xfed_reason reason, enum xfed_side side)
+void relay_fate(struct relay *r, void *owner, Xfed__Fate fate, enum xfed_reason reason, enum xfed_side side)
 {
-	struct edge *e = user;
-	struct edge_item *it = owner;
-	unlist(e, it);
-	const char *kind = proto_kind_word(it->kind), *partner = s2s_partner_label(e->s2s, xfed_span_str(it->remote));
+	struct item *it = owner;
+	unlist(r, it);
+	const char *kind = proto_kind_word(it->kind), *partner = s2s_partner_label(r->s2s, xfed_span_str(it->remote));
 	switch (fate) {
 	case XFED__FATE__FATE_DELIVERED:
-		core_count_stanza(&e->core, partner, "to_xmpp", kind, "delivered");
+		core_count_stanza(r->core, partner, "to_xmpp", kind, "delivered");
 		log_item(it, "delivery.written", reason, side);
 		break;
 	case XFED__FATE__FATE_UNCERTAIN:
-		core_count_stanza(&e->core, partner, "to_xmpp", kind, "uncertain");
-		rt_metric_add(e->core.d.metrics, RT_M_DELIVERIES_UNCERTAIN, 1, RT_NO_LABELS);
-		core_count_refusal(&e->core, reason, side);
+		core_count_stanza(r->core, partner, "to_xmpp", kind, "uncertain");
+		rt_metric_add(r->core->d.metrics, RT_M_DELIVERIES_UNCERTAIN, 1, RT_NO_LABELS);
+		core_count_refusal(r->core, reason, side);
 		log_item(it, "delivery.uncertain", reason, side);
 		break;
 	default:
-		core_count_stanza(&e->core, partner, "to_xmpp", kind, "refused");
-		core_count_refusal(&e->core, reason, side);
+		core_count_stanza(r->core, partner, "to_xmpp", kind, "refused");
+		core_count_refusal(r->core, reason, side);
 		log_item(it, "delivery.refused", reason, side);
 		break;
 	}
-	settle_origin(e, &it->origin, fate, status_of(fate, reason), reason);
+	settle_origin(r, &it->origin, fate, status_of(fate, reason), reason);
 }
 
-void edge_item_written(void *user, void *owner)
+void relay_written(struct relay *r, void *owner)
 {
-	struct edge *e = user;
-	struct edge_item *it = owner;
-	unlist(e, it);
-	core_count_stanza(&e->core, s2s_partner_label(e->s2s, xfed_span_str(it->remote)), "to_xmpp", proto_kind_word(it->kind), "delivered");
+	struct item *it = owner;
+	unlist(r, it);
+	core_count_stanza(r->core, s2s_partner_label(r->s2s, xfed_span_str(it->remote)), "to_xmpp", proto_kind_word(it->kind), "delivered");
 	log_item(it, "delivery.written", XFED_REASON_NONE, XFED_SIDE_US);
-	settle_origin(e, &it->origin, XFED__FATE__FATE_DELIVERED, 202, XFED_REASON_NONE);
+	settle_origin(r, &it->origin, XFED__FATE__FATE_DELIVERED, 202, XFED_REASON_NONE);
 }
 
 /* The error a contact's server would have sent, in its place. */
-static struct xfed_xml_elem *late_error(struct xfed_arena *a, const struct edge_origin *o)
+static struct xfed_xml_elem *late_error(struct xfed_arena *a, const struct origin *o)
 {
 	struct xfed_stanza_words words = {
 		.is_message = true, .id = xfed_span_str(o->id), .from = xfed_span_str(o->from_jid), .to = xfed_span_str(o->to)
@@ -113,12 +111,12 @@ static struct xfed_xml_elem *late_error(struct xfed_arena *a, const struct edge_
 	return xfed_stanza_error_of_words(a, &words, &err, &nomem);
 }
 
-static int add_late_error(struct edge *e, struct xfed_arena *a, const struct edge_origin *o)
+static int add_late_error(struct relay *r, struct xfed_arena *a, const struct origin *o)
 {
 	struct xfed_xml_elem *elem = late_error(a, o);
-	uint64_t now = rt_loop_now_ms(e->core.d.loop), seq;
-	xfed_buf_clear(&e->scratch);
-	int rc = elem ? xfed_xml_write(&e->scratch, elem, XFED_SPAN("")) : XFED_ERR_NOMEM;
+	uint64_t now = core_now(r->core), seq;
+	xfed_buf_clear(&r->scratch);
+	int rc = elem ? xfed_xml_write(&r->scratch, elem, XFED_SPAN("")) : XFED_ERR_NOMEM;
 	if (rc != XFED_OK) {
 		return rc;
 	}
@@ -129,25 +127,24 @@ static int add_late_error(struct edge *e, struct xfed_arena *a, const struct edg
 		.id = xfed_span_str(o->id),
 		.from = xfed_span_str(o->to),
 		.to = xfed_span_str(o->from_jid),
-		.stanza = xfed_buf_span(&e->scratch),
+		.stanza = xfed_buf_span(&r->scratch),
 		.deadline_ms = now + XFED_DELIVERY_DEADLINE_MS,
 		.peer = o->peer,
 	};
-	return proto_exchange_add(channel_exchange(e->channel), &n, now, &seq);
+	return proto_exchange_add(channel_exchange(r->channel), &n, now, &seq);
 }
 
-void edge_item_lost(void *user, void *owner)
+void relay_lost(struct relay *r, void *owner)
 {
-	struct edge *e = user;
-	const struct edge_item *it = owner;
+	const struct item *it = owner;
 	struct xfed_arena a;
 	xfed_arena_init(&a, SCRATCH_ARENA);
 	log_item(it, "delivery.uncertain", XFED_REASON_DELIVERY_UNCERTAIN, XFED_SIDE_NETWORK);
-	rt_metric_add(e->core.d.metrics, RT_M_DELIVERIES_UNCERTAIN, 1, RT_NO_LABELS);
-	core_count_refusal(&e->core, XFED_REASON_DELIVERY_UNCERTAIN, XFED_SIDE_NETWORK);
-	int rc = add_late_error(e, &a, &it->origin);
+	rt_metric_add(r->core->d.metrics, RT_M_DELIVERIES_UNCERTAIN, 1, RT_NO_LABELS);
+	core_count_refusal(r->core, XFED_REASON_DELIVERY_UNCERTAIN, XFED_SIDE_NETWORK);
+	int rc = add_late_error(r, &a, &it->origin);
 	if (rc != XFED_OK) {
-		core_count_dropped(&e->core, rc == XFED_ERR_NOMEM ? "no-memory" : "error-unsendable");
+		core_count_dropped(r->core, rc == XFED_ERR_NOMEM ? "no-memory" : "error-unsendable");
 	}
 	xfed_arena_deinit(&a);
 }
@@ -156,20 +153,20 @@ void edge_item_lost(void *user, void *owner)
  * What a gateway sends is read again, by the same rules as what partners send: one whole stanza, from one of our domains to a
  * partner, of the kind it is said to be.
  */
-static enum xfed_reason check_fragment(struct edge *e, const Xfed__Deliver *d, struct xfed_stanza *out)
+static enum xfed_reason check_fragment(struct relay *r, const Xfed__Deliver *d, struct xfed_stanza *out)
 {
 	struct xfed_span bytes = xfed_span_make(d->stanza.data, d->stanza.len);
-	if (xfed_xml_reader_fragment(e->fragments, bytes) != XFED_XML_ELEMENT) {
+	if (xfed_xml_reader_fragment(r->fragments, bytes) != XFED_XML_ELEMENT) {
 		return XFED_REASON_XMPP_STANZA_INVALID;
 	}
-	struct xfed_xml_elem *elem = xfed_xml_reader_elem(e->fragments);
-	if (xfed_stanza_view(xfed_xml_reader_arena(e->fragments), elem, out) != XFED_STANZA_OK || out->kind == XFED_STANZA_IQ) {
+	struct xfed_xml_elem *elem = xfed_xml_reader_elem(r->fragments);
+	if (xfed_stanza_view(xfed_xml_reader_arena(r->fragments), elem, out) != XFED_STANZA_OK || out->kind == XFED_STANZA_IQ) {
 		return XFED_REASON_XMPP_STANZA_INVALID;
 	}
 	if (!proto_deliver_agrees(d, out)) {
 		return XFED_REASON_XMPP_STANZA_INVALID;
 	}
-	const struct xfed_policy *policy = s2s_policy(e->s2s);
+	const struct xfed_policy *policy = s2s_policy(r->s2s);
 	if (!policy || !xfed_policy_is_local(policy, out->from.domain)) {
 		return XFED_REASON_XMPP_STANZA_INVALID;
 	}
@@ -181,18 +178,18 @@ static enum xfed_reason check_fragment(struct edge *e, const Xfed__Deliver *d, s
 	return may ? XFED_REASON_NONE : XFED_REASON_POLICY_KIND_FORBIDDEN;
 }
 
-static bool has_reader(struct edge *e)
+static bool has_reader(struct relay *r)
 {
 	struct xfed_xml_limits limits = { XFED_STANZA_BYTES_MAX, XFED_XML_DEPTH_MAX, XFED_XML_NODES_MAX };
-	return e->fragments || xfed_xml_reader_new_fragment(&limits, &e->fragments) == XFED_OK;
+	return r->fragments || xfed_xml_reader_new_fragment(&limits, &r->fragments) == XFED_OK;
 }
 
-static void refuse_delivery(struct edge *e, const Xfed__Deliver *d, const struct edge_origin *o, enum xfed_reason reason)
+static void refuse_delivery(struct relay *r, const Xfed__Deliver *d, const struct origin *o, enum xfed_reason reason)
 {
-	core_count_refusal(&e->core, reason, xfed_reason_info(reason)->side);
+	core_count_refusal(r->core, reason, xfed_reason_info(reason)->side);
 	rt_log(RT_LOG_INFO, "delivery.refused", RT_KV("partner", proto_domain_of(xfed_span_str(d->to))), RT_KV_REASON(reason),
 		RT_KV_U64("delivery", d->seq), RT_KV_STR("correlation", d->correlation), RT_END);
-	settle_origin(e, o, XFED__FATE__FATE_REFUSED, status_of(XFED__FATE__FATE_REFUSED, reason), reason);
+	settle_origin(r, o, XFED__FATE__FATE_REFUSED, status_of(XFED__FATE__FATE_REFUSED, reason), reason);
 }
 
 static char *put(char **at, struct xfed_span s)
@@ -206,27 +203,27 @@ static char *put(char **at, struct xfed_span s)
 	return p;
 }
 
-/* The stanza in e->scratch, on its way to `remote`, with what is to be known when it has its fate. NULL: no memory. */
-static struct s2s_item *item_new(struct edge *e, const Xfed__Deliver *d, const struct edge_origin *o, struct xfed_span remote)
+/* The stanza in r->scratch, on its way to `remote`, with what is to be known when it has its fate. NULL: no memory. */
+static struct s2s_item *item_new(struct relay *r, const Xfed__Deliver *d, const struct origin *o, struct xfed_span remote)
 {
 	struct xfed_span words[] = { remote, xfed_span_str(o->id), xfed_span_str(o->from_jid), xfed_span_str(o->to),
 		xfed_span_str(o->has_sip ? o->sip.call_id : ""), xfed_span_str(o->has_sip ? o->sip.from_tag : ""),
 		xfed_span_str(o->has_sip ? o->sip.request_uri : "") };
-	size_t bytes = sizeof(struct edge_item);
+	size_t bytes = sizeof(struct item);
 	for (size_t i = 0; i < XFED_ARRAY_LEN(words); i++) {
 		bytes += words[i].len + 1;
 	}
-	struct s2s_item_new n = { .stanza = xfed_buf_span(&e->scratch),
+	struct s2s_item_new n = { .stanza = xfed_buf_span(&r->scratch),
 		.remote = remote,
 		.owner_bytes = bytes,
-		.deadline_ms = core_now(&e->core) + (d->remaining_ms ? d->remaining_ms : XFED_DELIVERY_DEADLINE_MS) };
+		.deadline_ms = core_now(r->core) + (d->remaining_ms ? d->remaining_ms : XFED_DELIVERY_DEADLINE_MS) };
 	struct s2s_item *item = s2s_item_new(&n);
 	if (!item) {
 		return NULL;
 	}
-	struct edge_item *it = s2s_item_owner(item);
+	struct item *it = s2s_item_owner(item);
 	char *at = (char *)(it + 1);
-	*it = (struct edge_item){ .id = ++e->last_item, .item = item, .origin = *o, .kind = d->kind, .remote = put(&at, words[0]) };
+	*it = (struct item){ .id = ++r->last_item, .item = item, .origin = *o, .kind = d->kind, .remote = put(&at, words[0]) };
 	it->origin.id = put(&at, words[1]);
 	it->origin.from_jid = put(&at, words[2]);
 	it->origin.to = put(&at, words[3]);
@@ -236,35 +233,35 @@ static struct s2s_item *item_new(struct edge *e, const Xfed__Deliver *d, const s
 	return item;
 }
 
-static void send_on(struct edge *e, const Xfed__Deliver *d, const struct edge_origin *o)
+static void send_on(struct relay *r, const Xfed__Deliver *d, const struct origin *o)
 {
 	struct xfed_stanza s;
-	enum xfed_reason refuse = has_reader(e) ? check_fragment(e, d, &s) : XFED_REASON_STREAM_INTERNAL;
+	enum xfed_reason refuse = has_reader(r) ? check_fragment(r, d, &s) : XFED_REASON_STREAM_INTERNAL;
 	struct s2s_item *item = NULL;
 	if (refuse == XFED_REASON_NONE) {
-		xfed_buf_clear(&e->scratch);
-		int rc = xfed_xml_write(&e->scratch, s.elem, XFED_SPAN(XFED_NS_SERVER));
-		item = rc == XFED_OK ? item_new(e, d, o, s.to.domain) : NULL;
+		xfed_buf_clear(&r->scratch);
+		int rc = xfed_xml_write(&r->scratch, s.elem, XFED_SPAN(XFED_NS_SERVER));
+		item = rc == XFED_OK ? item_new(r, d, o, s.to.domain) : NULL;
 		refuse = item ? XFED_REASON_NONE : rc == XFED_ERR_LIMIT ? XFED_REASON_DELIVERY_SIZE_EXCEEDED : XFED_REASON_STREAM_INTERNAL;
 	}
 	if (refuse != XFED_REASON_NONE) {
-		refuse_delivery(e, d, o, refuse);
+		refuse_delivery(r, d, o, refuse);
 		return;
 	}
-	struct edge_item *it = s2s_item_owner(item);
-	HASH_ADD(hh, e->items, id, sizeof(it->id), it);
+	struct item *it = s2s_item_owner(item);
+	HASH_ADD(hh, r->items, id, sizeof(it->id), it);
 	it->id = XFED_TABLE_ADDED(it) ? it->id : 0;
-	proto_exchange_mark(channel_exchange(e->channel), o->from, it->id > 0 ? it->id : UINT64_MAX); /* no memory: it cannot be taken back */
-	s2s_send(e->s2s, s.from.domain, s.to.domain, item);
+	proto_exchange_mark(channel_exchange(r->channel), o->from, it->id > 0 ? it->id : UINT64_MAX); /* no memory: it cannot be taken back */
+	s2s_send(r->s2s, s.from.domain, s.to.domain, item);
 }
 
 /* Another gateway, or an earlier run of this one, may have brought the same SIP request. */
-static bool claim_sip(struct edge *e, const Xfed__Deliver *d, const struct edge_origin *o)
+static bool claim_sip(struct relay *r, const Xfed__Deliver *d, const struct origin *o)
 {
 	struct proto_waiter who = { .run = o->from.run, .seq = o->from.seq };
 	enum proto_sip_verdict verdict;
 	struct proto_sip_fate *f;
-	if (proto_sipmemory_claim(e->sips, d->sip, &who, core_now(&e->core), &verdict, &f) != XFED_OK) {
+	if (proto_sipmemory_claim(r->sips, d->sip, &who, core_now(r->core), &verdict, &f) != XFED_OK) {
 		verdict = PROTO_SIP_BUSY;
 	}
 	switch (verdict) {
@@ -273,38 +270,37 @@ static bool claim_sip(struct edge *e, const Xfed__Deliver *d, const struct edge_
 	case PROTO_SIP_WAIT:
 		return false;
 	case PROTO_SIP_SETTLED:
-		settle_one(e, o->from, f->fate, f->sip_status, f->reason);
+		settle_one(r, o->from, f->fate, f->sip_status, f->reason);
 		return false;
 	case PROTO_SIP_BUSY: {
-		struct edge_origin plain = { .from = o->from };
-		refuse_delivery(e, d, &plain, XFED_REASON_DELIVERY_QUEUE_FULL);
+		struct origin plain = { .from = o->from };
+		refuse_delivery(r, d, &plain, XFED_REASON_DELIVERY_QUEUE_FULL);
 		return false;
 	}
 	}
 	return false;
 }
 
-void edge_forward_take(void *user, struct proto_from from, int peer, const Xfed__Deliver *d)
+void relay_deliver(struct relay *r, struct proto_from from, int peer, const Xfed__Deliver *d)
 {
-	struct edge_origin o = { .from = from, .has_sip = d->sip != NULL, .peer = peer, .id = d->id, .from_jid = d->from, .to = d->to };
+	struct origin o = { .from = from, .has_sip = d->sip != NULL, .peer = peer, .id = d->id, .from_jid = d->from, .to = d->to };
 	if (d->sip) {
 		o.sip = *d->sip;
 	}
-	if (!d->sip || claim_sip(user, d, &o)) {
-		send_on(user, d, &o);
+	if (!d->sip || claim_sip(r, d, &o)) {
+		send_on(r, d, &o);
 	}
 }
 
-void edge_forward_withdraw(void *user, struct proto_from from, uint64_t cookie)
+void relay_withdrawn(struct relay *r, struct proto_from from, uint64_t cookie)
 {
-	struct edge *e = user;
-	struct edge_item *it = NULL;
-	HASH_FIND(hh, e->items, &cookie, sizeof(cookie), it);
+	struct item *it = NULL;
+	HASH_FIND(hh, r->items, &cookie, sizeof(cookie), it);
 	if (it) {
-		s2s_withdraw(e->s2s, it->item);
+		s2s_withdraw(r->s2s, it->item);
 	} else if (cookie == 0) {
 		/* It waits for the fate of the same request brought by another gateway: this one may go. */
-		settle_one(e, from, XFED__FATE__FATE_WITHDRAWN, status_of(XFED__FATE__FATE_WITHDRAWN, XFED_REASON_DELIVERY_DEADLINE),
+		settle_one(r, from, XFED__FATE__FATE_WITHDRAWN, status_of(XFED__FATE__FATE_WITHDRAWN, XFED_REASON_DELIVERY_DEADLINE),
 			XFED_REASON_DELIVERY_DEADLINE);
 	}
 }

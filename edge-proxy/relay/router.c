@@ -1,4 +1,4 @@
-#include "edge.h"
+#include "relay/relay_impl.h"
 
 #include <stdio.h>
 
@@ -32,40 +32,40 @@ static uint64_t pair_key(struct xfed_arena *a, const struct xfed_stanza *s)
 }
 
 /* Whose share it takes: the partner's, whichever of its domains it comes from. */
-static uint64_t share_key(const struct edge *e, const struct xfed_stanza *s)
+static uint64_t share_key(const struct relay *r, const struct xfed_stanza *s)
 {
-	const struct xfed_partner *p = xfed_policy_partner(s2s_policy(e->s2s), s->from.domain);
+	const struct xfed_partner *p = xfed_policy_partner(s2s_policy(r->s2s), s->from.domain);
 	return p ? xfed_hash_bytes(p->domain, strlen(p->domain)) : 0;
 }
 
 /* What has come in this turn is not parked, only not looked at yet: that happens here before anything is refused. */
-static bool has_parking_space(struct edge *e, const struct s2s_incoming *in)
+static bool has_parking_space(struct relay *r, const struct s2s_incoming *in)
 {
 	if (s2s_parked(in) >= XFED_DELIVERY_PARK_COUNTED) {
-		channel_pump(e->channel);
+		channel_pump(r->channel);
 	}
 	return s2s_parked(in) < XFED_DELIVERY_PARK_COUNTED;
 }
 
-bool edge_route_to_gateway(struct edge *e, const struct s2s_incoming *in)
+bool relay_stanza(struct relay *r, const struct s2s_incoming *in)
 {
 	const struct xfed_s2s_action *act = in->act;
 	const struct xfed_stanza *s = &act->stanza;
-	if (act->sm_number && !has_parking_space(e, in)) {
+	if (act->sm_number && !has_parking_space(r, in)) {
 		s2s_refuse(in, XFED_REASON_DELIVERY_QUEUE_FULL); /* what is not acknowledged for long, peers take for lost */
 		return false;
 	}
-	xfed_buf_clear(&e->scratch);
+	xfed_buf_clear(&r->scratch);
 	struct xfed_span from = xfed_jid_full(act->arena, &s->from), to = xfed_jid_full(act->arena, &s->to);
-	int rc = from.data && to.data ? xfed_xml_write(&e->scratch, s->elem, XFED_SPAN("")) : XFED_ERR_NOMEM;
+	int rc = from.data && to.data ? xfed_xml_write(&r->scratch, s->elem, XFED_SPAN("")) : XFED_ERR_NOMEM;
 	if (rc != XFED_OK) {
 		/* Its canonical form may be larger. */
 		s2s_refuse(in, proto_outbox_refusal(rc == XFED_ERR_LIMIT ? XFED_ERR_TOO_LARGE : rc, XFED_REASON_XMPP_STANZA_INVALID));
 		return false;
 	}
-	uint64_t now = rt_loop_now_ms(e->core.d.loop);
+	uint64_t now = core_now(r->core);
 	char correlation[64];
-	snprintf(correlation, sizeof(correlation), "%s-%llx-%llx", e->config->name, (unsigned long long)in->stream, (unsigned long long)in->ordinal);
+	snprintf(correlation, sizeof(correlation), "%s-%llx-%llx", r->config->name, (unsigned long long)in->stream, (unsigned long long)in->ordinal);
 	Xfed__Kind kind = proto_kind_of(s);
 	struct proto_delivery_new n = {
 		.kind = kind,
@@ -75,41 +75,39 @@ bool edge_route_to_gateway(struct edge *e, const struct s2s_incoming *in)
 		.from = from,
 		.to = to,
 		.lang = s->lang,
-		.stanza = xfed_buf_span(&e->scratch),
+		.stanza = xfed_buf_span(&r->scratch),
 		.correlation = xfed_span_str(correlation),
 		.pair_key = pair_key(act->arena, s),
-		.share_key = share_key(e, s),
+		.share_key = share_key(r, s),
 		.deadline_ms = now + XFED_DELIVERY_DEADLINE_MS,
 		.peer = PROTO_OUTBOX_NO_PEER,
 		.cookie = in->stream,
 		.number = act->sm_number,
 	};
 	uint64_t seq;
-	rc = proto_exchange_add(channel_exchange(e->channel), &n, now, &seq);
+	rc = proto_exchange_add(channel_exchange(r->channel), &n, now, &seq);
 	if (rc != XFED_OK) {
 		s2s_refuse(in, proto_outbox_refusal(rc, XFED_REASON_XMPP_STANZA_INVALID));
 		return false;
 	}
-	s2s_park(in, n.stanza.len, channel_links_up(e->channel) > 0);
+	s2s_park(in, n.stanza.len, channel_links_up(r->channel) > 0);
 	return true;
 }
 
-void edge_route_sent(void *user, const struct proto_delivery *d)
+void relay_sent(struct relay *r, const struct proto_delivery *d)
 {
-	struct edge *e = user;
-	s2s_unpark(e->s2s, d->cookie, d->stanza.len); /* its stream may be read again */
+	s2s_unpark(r->s2s, d->cookie, d->stanza.len); /* its stream may be read again */
 }
 
-void edge_route_taken(void *user, uint64_t cookie, uint64_t number)
+void relay_taken(struct relay *r, uint64_t cookie, uint64_t number)
 {
-	struct edge *e = user;
-	s2s_cover(e->s2s, cookie, number);
+	s2s_cover(r->s2s, cookie, number);
 }
 
 /* ---- fates back to the senders ---- */
 
 /* An error for a delivery whose stanza's tree is long gone: its attributes are in the table. */
-static void bounce_delivery(struct edge *e, const struct proto_delivery *d, const Xfed__Outcome *oc, enum xfed_reason reason)
+static void bounce_delivery(struct relay *r, const struct proto_delivery *d, const Xfed__Outcome *oc, enum xfed_reason reason)
 {
 	struct xfed_arena a;
 	xfed_arena_init(&a, SCRATCH_ARENA);
@@ -125,9 +123,9 @@ static void bounce_delivery(struct edge *e, const struct proto_delivery *d, cons
 	proto_outcome_error(oc, reason, &err);
 	struct xfed_xml_elem *elem = xfed_stanza_error_of_words(&a, &words, &err, &nomem);
 	if (elem || nomem) {
-		s2s_answer(e->s2s, proto_domain_of(words.to), proto_domain_of(words.from), elem, "error-unsendable");
+		s2s_answer(r->s2s, proto_domain_of(words.to), proto_domain_of(words.from), elem, "error-unsendable");
 	} else {
-		core_count_dropped(&e->core, "no-error-due");
+		core_count_dropped(r->core, "no-error-due");
 	}
 	xfed_arena_deinit(&a);
 }
@@ -141,59 +139,59 @@ static void log_fate(const struct proto_delivery *d, const char *event, enum xfe
 }
 
 /* One fate, one place: metric, log line, and the error where one is due. */
-static void tell_sender(struct edge *e, const struct proto_delivery *d, const Xfed__Outcome *oc, enum xfed_reason reason)
+static void tell_sender(struct relay *r, const struct proto_delivery *d, const Xfed__Outcome *oc, enum xfed_reason reason)
 {
 	struct xfed_span remote = proto_domain_of(xfed_span_str(d->from));
 	const char *kind = proto_kind_word(d->kind);
-	double seconds = (double)(rt_loop_now_ms(e->core.d.loop) - d->added_ms) / 1000.0;
-	rt_metric_observe(e->core.d.metrics, RT_M_DELIVERY, seconds, RT_NO_LABELS);
+	double seconds = (double)(core_now(r->core) - d->added_ms) / 1000.0;
+	rt_metric_observe(r->core->d.metrics, RT_M_DELIVERY, seconds, RT_NO_LABELS);
 	switch (oc->fate) {
 	case XFED__FATE__FATE_DELIVERED:
-		core_count_stanza(&e->core, s2s_partner_label(e->s2s, remote), "to_sip", kind, "delivered");
+		core_count_stanza(r->core, s2s_partner_label(r->s2s, remote), "to_sip", kind, "delivered");
 		log_fate(d, "delivery.delivered", XFED_REASON_NONE, NULL);
 		break;
 	case XFED__FATE__FATE_DROPPED:
-		core_count_stanza(&e->core, s2s_partner_label(e->s2s, remote), "to_sip", kind, "dropped");
-		core_count_dropped(&e->core, proto_outcome_rule(oc));
+		core_count_stanza(r->core, s2s_partner_label(r->s2s, remote), "to_sip", kind, "dropped");
+		core_count_dropped(r->core, proto_outcome_rule(oc));
 		break;
 	case XFED__FATE__FATE_UNCERTAIN:
-		core_count_stanza(&e->core, s2s_partner_label(e->s2s, remote), "to_sip", kind, "uncertain");
-		rt_metric_add(e->core.d.metrics, RT_M_DELIVERIES_UNCERTAIN, 1, RT_NO_LABELS);
-		core_count_refusal(&e->core, XFED_REASON_DELIVERY_UNCERTAIN, XFED_SIDE_NETWORK);
+		core_count_stanza(r->core, s2s_partner_label(r->s2s, remote), "to_sip", kind, "uncertain");
+		rt_metric_add(r->core->d.metrics, RT_M_DELIVERIES_UNCERTAIN, 1, RT_NO_LABELS);
+		core_count_refusal(r->core, XFED_REASON_DELIVERY_UNCERTAIN, XFED_SIDE_NETWORK);
 		log_fate(d, "delivery.uncertain", XFED_REASON_DELIVERY_UNCERTAIN, oc->text);
-		bounce_delivery(e, d, oc, XFED_REASON_DELIVERY_UNCERTAIN);
+		bounce_delivery(r, d, oc, XFED_REASON_DELIVERY_UNCERTAIN);
 		break;
 	default:
-		core_count_stanza(&e->core, s2s_partner_label(e->s2s, remote), "to_sip", kind, "refused");
-		core_count_refusal(&e->core, reason, xfed_reason_info(reason)->side);
+		core_count_stanza(r->core, s2s_partner_label(r->s2s, remote), "to_sip", kind, "refused");
+		core_count_refusal(r->core, reason, xfed_reason_info(reason)->side);
 		log_fate(d, "delivery.refused", reason, oc->text);
-		bounce_delivery(e, d, oc, reason);
+		bounce_delivery(r, d, oc, reason);
 		break;
 	}
 }
 
 /* It ended without a gateway's word: by its deadline, with a gateway's run, or because there is none. */
-static void tell_untold(struct edge *e, const struct proto_delivery *d, const struct proto_result *r)
+static void tell_untold(struct relay *r, const struct proto_delivery *d, const struct proto_result *result)
 {
-	bool is_down = r->fate == XFED__FATE__FATE_WITHDRAWN || channel_links_up(e->channel) == 0;
-	enum xfed_reason reason = is_down ? XFED_REASON_CHANNEL_DOWN : r->reason;
+	bool is_down = result->fate == XFED__FATE__FATE_WITHDRAWN || channel_links_up(r->channel) == 0;
+	enum xfed_reason reason = is_down ? XFED_REASON_CHANNEL_DOWN : result->reason;
 	const struct xfed_reason_info *info = xfed_reason_info(reason);
 	Xfed__Outcome oc = XFED__OUTCOME__INIT;
-	oc.fate = r->fate;
+	oc.fate = result->fate;
 	oc.condition = (char *)(info->condition ? info->condition : "");
 	oc.text = (char *)info->code;
 	oc.rule = (char *)(d->rule ? d->rule : "");
 	if (d->sends == 0) {
-		s2s_unpark(e->s2s, d->cookie, d->stanza.len); /* its stream may be read again */
+		s2s_unpark(r->s2s, d->cookie, d->stanza.len); /* its stream may be read again */
 	}
-	tell_sender(e, d, &oc, reason);
+	tell_sender(r, d, &oc, reason);
 }
 
-void edge_route_outcome(void *user, const struct proto_delivery *d, const struct proto_result *r)
+void relay_outcome(struct relay *r, const struct proto_delivery *d, const struct proto_result *result)
 {
-	if (r->told) {
-		tell_sender(user, d, r->told, r->reason);
+	if (result->told) {
+		tell_sender(r, d, result->told, result->reason);
 	} else {
-		tell_untold(user, d, r);
+		tell_untold(r, d, result);
 	}
 }
