@@ -6,7 +6,6 @@
  *   orphans.c    deliveries whose edge's run has ended
  *   to_sip.c     a stanza becomes a request               to_sip_send.c its way through queue, attempt, response
  *   to_xmpp.c    a request becomes a stanza               to_xmpp_answer.c its outcome becomes the response
- *   error_in.c   errors of partners
  *   policy/      what files say, its revision, reload     snapshot.c  the policy on its way to the edges
  *   service.c    in and out of service, drain             requests.c  questions to edges
  *   report.c     log, metrics                             control.c, control_ops.c, control_explain.c  what xfedctl asks
