@@ -179,15 +179,20 @@ static int start_trunk(struct gateway *g, char error[256])
 {
 	struct trunk_files files = { policy_config(g->policy), policy_sip_creds(g->policy) };
 	g->trunk_user = (struct trunk_user){
-		.data = g,
-		.request = gateway_take_request,
-		.response = gateway_out_response,
-		.timeout = gateway_out_timeout,
-		.broken = gateway_out_broken,
+		.sip = {
+			.data = g,
+			.methods = SIP_METHOD_BIT(MESSAGE),
+			.accept = "text/plain",
+			.request = gateway_take_request,
+			.response = gateway_out_response,
+			.timeout = gateway_out_timeout,
+			.broken = gateway_out_broken,
+		},
 		.hop_ready = gateway_out_hop_ready,
 		.hop_failed = gateway_out_hop_failed,
 	};
-	return trunk_new(&g->core, &files, &g->trunk_user, &g->trunk, error);
+	int rc = trunk_new(&g->core, &files, &g->trunk, error);
+	return rc == XFED_OK ? trunk_use(g->trunk, &g->trunk_user) : rc;
 }
 
 /* Takes `files`. */

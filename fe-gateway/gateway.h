@@ -284,7 +284,7 @@ void gateway_out_not_ours(struct gateway *g, struct proto_inbox_run *run, uint64
 /* As trunk_user has them; `data` is the gateway. */
 void gateway_out_hop_ready(void *data, struct trunk_send *s);
 void gateway_out_hop_failed(void *data, struct trunk_send *s, enum xfed_reason reason);
-void gateway_out_response(void *data, uint64_t id, const struct sip_message *m);
+void gateway_out_response(void *data, uint64_t id, const struct sip_message *m, uint64_t dialog);
 void gateway_out_timeout(void *data, uint64_t id, bool was_written);
 void gateway_out_broken(void *data, uint64_t id, bool was_written);
 void gateway_out_link_lost(struct gateway_link *l); /* what was to be asked is asked when it resumes */
@@ -293,7 +293,7 @@ void gateway_out_give_up(struct gateway *g); /* leaving: what was not attempted 
 void gateway_out_free_all(struct gateway *g);
 
 /* to_xmpp.c */
-void gateway_take_request(void *data, uint64_t txn, const struct sip_message *m, const struct sip_flow_info *flow);
+void gateway_take_request(void *data, const struct sip_incoming *rq);
 
 /* to_xmpp_answer.c */
 void gateway_in_outcome(struct gateway_incoming *in, Xfed__Fate fate, uint32_t sip_status, enum xfed_reason reason);
@@ -304,8 +304,6 @@ void gateway_in_holds(struct gateway *g); /* answers what has been held long eno
 void gateway_in_release_holds(struct gateway *g);
 void gateway_in_give_up(struct gateway *g);
 void gateway_answer_pump(struct gateway *g);
-/* For requests that have no gateway_incoming. */
-void gateway_answer_alone(struct gateway *g, uint64_t txn, int status, const char *extra);
 void gateway_in_free_all(struct gateway *g);
 
 /* certs.c: after a reload and when one expires; what does not hold any more is closed */

@@ -43,57 +43,39 @@ static bool read_address(struct explaining *x, const char *text, struct xfed_jid
 	return rc == XFED_OK;
 }
 
-/* By either of its names: users may be known inside under another. */
-static const struct gateway_domain *our_domain(const struct gateway *g, struct xfed_span domain)
+/* Our users send from SIP; whatever comes from elsewhere comes from XMPP, where only the names outside are known. */
+static struct policy_ends read_ends(const struct explaining *x)
 {
-	const struct gateway_config *c = policy_config(g->policy);
-	const struct gateway_domain *d = gateway_config_domain(c, domain);
-	for (size_t i = 0; i < c->domains.count && !d; i++) {
-		if (c->domains.items[i].sip_domain && xfed_span_is(domain, c->domains.items[i].sip_domain)) {
-			d = &c->domains.items[i];
-		}
-	}
-	return d;
+	const struct explain_facts *f = &x->facts;
+	const struct xfed_span none = { NULL, 0 };
+	struct xfed_span from = f->policy.from_is_good ? x->from.domain : none, to = f->policy.to_is_good ? x->to.domain : none;
+	bool is_from_sip = policy_ends(x->gw->policy, true, from, none).from;
+	return policy_ends(x->gw->policy, is_from_sip, from, to);
 }
 
-static void partner_facts(struct explaining *x)
-{
-	struct gateway *g = x->gw;
-	const struct xfed_partner *p = policy_partner(g->policy, x->remote);
-	struct explain_facts *f = &x->facts;
-	char path[512];
-	f->partners_dir = keep(x, policy_config(g->policy)->partners_dir);
-	if (!p) {
-		return;
-	}
-	policy_partner_path(g->policy, p, path);
-	f->is_listed = true;
-	f->partner = keep(x, p->domain);
-	f->partner_file = keep(x, path);
-	f->type = p->type;
-	f->kinds = p->kinds;
-	f->methods = xfed_partner_methods(p);
-}
-
-static void user_facts(struct explaining *x, struct xfed_jid *user, const struct xfed_jid *other)
+/* The domain of `user` is the one it has outside, which is what rules and contacts name. */
+static void policy_facts(struct explaining *x, const struct xfed_jid *user, const struct xfed_jid *other)
 {
 	struct gateway *g = x->gw;
 	struct explain_facts *f = &x->facts;
-	const char *rule = NULL;
-	user->resource = xfed_span_make(NULL, 0);
+	const char *rule;
 	struct xfed_span ours = xfed_jid_bare(&x->a, user), theirs = xfed_jid_bare(&x->a, other);
-	struct contact_facts contact = { 0 };
-	f->has_local_user = user->local.len > 0;
-	if (f->has_local_user) {
-		f->access_allows = policy_access(g->policy, user, &rule);
-		f->access_rule = rule ? keep(x, rule) : NULL;
+	struct contact_facts contact;
+	const struct xfed_partner *p = policy_pair_facts(g->policy, user, x->remote, &f->policy, &rule);
+	f->access_rule = rule ? keep(x, rule) : NULL;
+	f->partners_dir = keep(x, policy_config(g->policy)->partners_dir);
+	if (p) {
+		char path[512];
+		policy_partner_path(g->policy, p, path);
+		f->partner = keep(x, p->domain);
+		f->partner_file = keep(x, path);
 	}
 	if (!ours.data || !theirs.data) {
 		x->is_broken = true;
 		return;
 	}
 	contact_facts(contacts_find(g->contacts, ours, theirs), gateway_now(g), &contact);
-	f->is_contact_authorised = contact.is_authorised;
+	f->policy.is_authorised = contact.is_authorised;
 }
 
 static bool maps(struct explaining *x, const struct xfed_jid *jid, const char *inside)
@@ -107,9 +89,9 @@ static void way_facts(struct explaining *x, const struct gateway_domain *d)
 {
 	struct gateway *g = x->gw;
 	struct explain_facts *f = &x->facts;
-	const struct trunk_hop *hop = f->to_is_ours ? trunk_hop_of(g->trunk, d) : NULL;
-	f->from_maps = maps(x, &x->from, f->from_is_ours ? d->sip_domain : NULL);
-	f->to_maps = maps(x, &x->to, f->to_is_ours ? d->sip_domain : NULL);
+	const struct trunk_hop *hop = f->policy.to_is_ours ? trunk_hop_of(g->trunk, d) : NULL;
+	f->policy.from_maps = maps(x, &x->from, f->policy.from_is_ours ? d->sip_domain : NULL);
+	f->policy.to_maps = maps(x, &x->to, f->policy.to_is_ours ? d->sip_domain : NULL);
 	if (hop) {
 		struct trunk_hop_facts h = trunk_hop_facts(hop);
 		f->next_hop = keep(x, h.label);
@@ -120,7 +102,7 @@ static void way_facts(struct explaining *x, const struct gateway_domain *d)
 
 static void failure_facts(struct explaining *x)
 {
-	json_t *last = journal_last(x->gw->journal, x->local, x->remote, x->facts.to_is_ours ? "in" : "out");
+	json_t *last = journal_last(x->gw->journal, x->local, x->remote, x->facts.policy.to_is_ours ? "in" : "out");
 	const char *code = json_string_value(json_object_get(last, "reason"));
 	if (code) {
 		x->facts.last_failure = (struct explain_failure){
@@ -132,12 +114,10 @@ static void failure_facts(struct explaining *x)
 	json_decref(last);
 }
 
-static void pair_facts(struct explaining *x)
+static void pair_facts(struct explaining *x, const struct gateway_domain *d)
 {
 	struct explain_facts *f = &x->facts;
-	const struct gateway_domain *d = our_domain(x->gw, f->to_is_ours ? x->to.domain : x->from.domain);
-	struct xfed_jid *user = f->to_is_ours ? &x->to : &x->from;
-	const struct xfed_jid *other = f->to_is_ours ? &x->from : &x->to;
+	const struct xfed_jid *user = f->policy.to_is_ours ? &x->to : &x->from, *other = f->policy.to_is_ours ? &x->from : &x->to;
 	f->local_domain = keep(x, d->domain);
 	x->local = xfed_span_str(f->local_domain);
 	x->remote = xfed_arena_copy(&x->a, other->domain);
@@ -146,11 +126,7 @@ static void pair_facts(struct explaining *x)
 		return;
 	}
 	f->remote_domain = x->remote.data;
-	partner_facts(x);
-	struct xfed_span written = user->domain;
-	user->domain = x->local; /* as it is known outside, which is what rules and contacts name */
-	user_facts(x, user, other);
-	user->domain = written;
+	policy_facts(x, &(struct xfed_jid){ .local = user->local, .domain = x->local }, other);
 	way_facts(x, d);
 	failure_facts(x);
 }
@@ -177,11 +153,11 @@ static void link_facts(struct explaining *x)
 
 static json_t *gate_json(enum explain_gate_id id, const struct explain_gate *g)
 {
-	static const char *const words[] = { [EXPLAIN_OK] = "ok", [EXPLAIN_CLOSED] = "closed", [EXPLAIN_SKIPPED] = "skipped" };
+	static const char *const words[] = { [POLICY_OPEN] = "ok", [POLICY_CLOSED] = "closed", [POLICY_SKIPPED] = "skipped" };
 	char text[sizeof(g->text)];
 	json_t *j = json_pack(
 		"{s:s, s:s, s:s}", "gate", explain_gate_name(id), "state", words[g->state], "text", proto_text_clean(text, sizeof(text), g->text));
-	if (j && g->state == EXPLAIN_CLOSED) {
+	if (j && g->state == POLICY_CLOSED) {
 		const struct xfed_reason_info *i = xfed_reason_info(g->reason);
 		json_object_set_new(j, "reason", json_string(i->code));
 		json_object_set_new(j, "side", json_string(xfed_side_name(i->side)));
@@ -203,8 +179,8 @@ static json_t *result(const struct explaining *x)
 	if (j && closed != EXPLAIN_GATE_COUNT) {
 		json_object_set_new(j, "closed", json_string(explain_gate_name(closed)));
 	}
-	if (j && f->from_is_ours != f->to_is_ours) {
-		json_object_set_new(j, "direction", json_string(f->to_is_ours ? "to_sip" : "to_xmpp"));
+	if (j && f->policy.from_is_ours != f->policy.to_is_ours) {
+		json_object_set_new(j, "direction", json_string(f->policy.to_is_ours ? "to_sip" : "to_xmpp"));
 	}
 	return j;
 }
@@ -270,13 +246,14 @@ void command_explain(struct rt_reply reply, const json_t *args, void *user)
 	struct explain_facts *f = &x->facts;
 	f->from = keep(x, from);
 	f->to = keep(x, to);
-	f->from_is_good = read_address(x, f->from, &x->from);
-	f->to_is_good = read_address(x, f->to, &x->to);
-	f->from_is_ours = f->from_is_good && our_domain(g, x->from.domain);
-	f->to_is_ours = f->to_is_good && our_domain(g, x->to.domain);
+	f->policy.from_is_good = read_address(x, f->from, &x->from);
+	f->policy.to_is_good = read_address(x, f->to, &x->to);
+	struct policy_ends ends = read_ends(x);
+	f->policy.from_is_ours = ends.from;
+	f->policy.to_is_ours = ends.to;
 	link_facts(x);
-	if (f->from_is_good && f->to_is_good && f->from_is_ours != f->to_is_ours) {
-		pair_facts(x);
+	if (f->policy.from_is_good && f->policy.to_is_good && f->policy.from_is_ours != f->policy.to_is_ours) {
+		pair_facts(x, ends.from ? ends.from : ends.to);
 	}
 	if (!x->is_broken && x->remote.data) {
 		ask_edges(x);

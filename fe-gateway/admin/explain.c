@@ -14,15 +14,14 @@ const char *explain_gate_name(enum explain_gate_id id)
 	return id < EXPLAIN_GATE_COUNT ? gate_names[id] : "";
 }
 
-bool explain_is_to_sip(const struct explain_facts *f)
+static bool has_pair(const struct explain_facts *f)
 {
-	return f->to_is_ours;
+	return f->policy.from_is_good && f->policy.to_is_good && f->policy.from_is_ours != f->policy.to_is_ours;
 }
 
-static void say(struct explain_gate *g, enum explain_state state, enum xfed_reason reason, const char *fmt, ...)
-	__attribute__((format(printf, 4, 5)));
+static void say(struct explain_gate *g, enum policy_state state, enum xfed_reason reason, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
-static void say(struct explain_gate *g, enum explain_state state, enum xfed_reason reason, const char *fmt, ...)
+static void say(struct explain_gate *g, enum policy_state state, enum xfed_reason reason, const char *fmt, ...)
 {
 	va_list ap;
 	va_start(ap, fmt);
@@ -32,104 +31,99 @@ static void say(struct explain_gate *g, enum explain_state state, enum xfed_reas
 	g->reason = reason;
 }
 
-#define PASS(...)	   say(g, EXPLAIN_OK, XFED_REASON_NONE, __VA_ARGS__)
-#define CLOSE(reason, ...) say(g, EXPLAIN_CLOSED, reason, __VA_ARGS__)
-#define SKIP(...)	   say(g, EXPLAIN_SKIPPED, XFED_REASON_NONE, __VA_ARGS__)
+#define PASS(...)	   say(g, POLICY_OPEN, XFED_REASON_NONE, __VA_ARGS__)
+#define CLOSE(reason, ...) say(g, POLICY_CLOSED, reason, __VA_ARGS__)
+#define SKIP(...)	   say(g, POLICY_SKIPPED, XFED_REASON_NONE, __VA_ARGS__)
 
-/* ---- the pair ---- */
+/* ---- policy: policy_gates() has judged, here are the words ---- */
+
+#define SAY(...) say(g, g->state, g->reason, __VA_ARGS__)
 
 static void addresses(const struct explain_facts *f, struct explain_gate *g)
 {
-	if (!f->from_is_good || !f->to_is_good) {
-		CLOSE(XFED_REASON_SIP_ADDRESS_UNMAPPABLE, "%s is no address", f->from_is_good ? f->to : f->from);
+	if (g->state == POLICY_OPEN) {
+		SAY("from %s to %s", f->from, f->to);
 	} else {
-		PASS("from %s to %s", f->from, f->to);
+		SAY("%s is no address", f->policy.from_is_good ? f->to : f->from);
 	}
 }
 
 static void direction(const struct explain_facts *f, struct explain_gate *g)
 {
-	if (f->from_is_ours && f->to_is_ours) {
-		CLOSE(XFED_REASON_SIP_LOOP_DETECTED, "both domains are ours");
-	} else if (!f->from_is_ours && !f->to_is_ours) {
-		CLOSE(XFED_REASON_STREAM_RELAY_ATTEMPT, "neither domain is one of domains[]");
+	if (g->state == POLICY_SKIPPED) {
+		SAY("an address cannot be read");
+	} else if (g->state == POLICY_OPEN) {
+		SAY("%s, our domain is %s", f->policy.to_is_ours ? "XMPP to SIP" : "SIP to XMPP", f->local_domain);
+	} else if (f->policy.to_is_ours) {
+		SAY("both domains are ours");
 	} else {
-		PASS("%s, our domain is %s", f->to_is_ours ? "XMPP to SIP" : "SIP to XMPP", f->local_domain);
+		SAY("neither domain is one of domains[]");
 	}
 }
 
-static bool has_pair(const struct explain_facts *f)
-{
-	return f->from_is_good && f->to_is_good && f->from_is_ours != f->to_is_ours;
-}
-
-/* ---- policy ---- */
-
 static void partner(const struct explain_facts *f, struct explain_gate *g)
 {
-	if (!has_pair(f)) {
-		SKIP("there is no pair of a partner and us");
-	} else if (!f->is_listed) {
-		CLOSE(XFED_REASON_POLICY_PARTNER_UNLISTED, "no file in %s covers %s", f->partners_dir, f->remote_domain);
+	if (g->state == POLICY_SKIPPED) {
+		SAY("there is no pair of a partner and us");
+	} else if (g->state == POLICY_CLOSED) {
+		SAY("no file in %s covers %s", f->partners_dir, f->remote_domain);
 	} else if (strcmp(f->partner, f->remote_domain) != 0) {
-		PASS("%s covers %s", f->partner_file, f->remote_domain);
+		SAY("%s covers %s", f->partner_file, f->remote_domain);
 	} else {
-		PASS("%s", f->partner_file);
+		SAY("%s", f->partner_file);
 	}
 }
 
 static void kinds(const struct explain_facts *f, struct explain_gate *g)
 {
-	if (!has_pair(f) || !f->is_listed) {
-		SKIP("the partner is not listed");
-	} else if (!(f->kinds & XFED_KIND_MESSAGE)) {
-		CLOSE(XFED_REASON_POLICY_KIND_FORBIDDEN, "kinds in %s does not name message", f->partner_file);
+	if (g->state == POLICY_SKIPPED) {
+		SAY("the partner is not listed");
+	} else if (g->state == POLICY_CLOSED) {
+		SAY("kinds in %s does not name message", f->partner_file);
 	} else {
-		PASS("messages are allowed");
+		SAY("messages are allowed");
 	}
 }
 
 static void access_policy(const struct explain_facts *f, struct explain_gate *g)
 {
-	const char *user = f->to_is_ours ? f->to : f->from;
-	if (!has_pair(f)) {
-		SKIP("no local user is known");
-	} else if (!f->has_local_user) {
-		SKIP("%s names no user", user);
-	} else if (!f->access_allows && f->access_rule) {
-		CLOSE(XFED_REASON_POLICY_ACCESS_USER, "the rule %s refuses %s", f->access_rule, user);
-	} else if (!f->access_allows) {
-		CLOSE(XFED_REASON_POLICY_ACCESS_USER, "no rule of access_dir covers %s, and there are rules", user);
+	const char *user = f->policy.to_is_ours ? f->to : f->from;
+	if (g->state == POLICY_SKIPPED && has_pair(f)) {
+		SAY("%s names no user", user);
+	} else if (g->state == POLICY_SKIPPED) {
+		SAY("no local user is known");
 	} else if (f->access_rule) {
-		PASS("the rule %s allows %s", f->access_rule, user);
+		SAY("the rule %s %s %s", f->access_rule, g->state == POLICY_OPEN ? "allows" : "refuses", user);
+	} else if (g->state == POLICY_CLOSED) {
+		SAY("no rule of access_dir covers %s, and there are rules", user);
 	} else {
-		PASS("there are no rules: everybody may");
+		SAY("there are no rules: everybody may");
 	}
 }
 
 static void contact(const struct explain_facts *f, struct explain_gate *g)
 {
-	if (!has_pair(f) || !f->is_listed) {
-		SKIP("the partner is not listed");
-	} else if (!explain_is_to_sip(f)) {
-		PASS("our user writes, which authorises answers for a day");
-	} else if (f->type == XFED_PARTNER_FEDERATED) {
-		PASS("the partner is federated: its users may write first");
-	} else if (f->is_contact_authorised) {
-		PASS("%s has written to %s within a day", f->to, f->from);
+	if (g->state == POLICY_SKIPPED) {
+		SAY("the partner is not listed");
+	} else if (g->state == POLICY_CLOSED) {
+		SAY("the partner is public, and %s has not written to %s within a day", f->to, f->from);
+	} else if (f->policy.from_is_ours) {
+		SAY("our user writes, which authorises answers for a day");
+	} else if (f->policy.type == XFED_PARTNER_FEDERATED) {
+		SAY("the partner is federated: its users may write first");
 	} else {
-		CLOSE(XFED_REASON_POLICY_CONTACT_UNAUTHORISED, "the partner is public, and %s has not written to %s within a day", f->to, f->from);
+		SAY("%s has written to %s within a day", f->to, f->from);
 	}
 }
 
 static void mapping(const struct explain_facts *f, struct explain_gate *g)
 {
-	if (!has_pair(f)) {
-		SKIP("there is no pair of a partner and us");
-	} else if (!f->from_maps || !f->to_maps) {
-		CLOSE(XFED_REASON_SIP_ADDRESS_UNMAPPABLE, "%s cannot be said on the other side", f->from_maps ? f->to : f->from);
+	if (g->state == POLICY_SKIPPED) {
+		SAY("there is no pair of a partner and us");
+	} else if (g->state == POLICY_CLOSED) {
+		SAY("%s cannot be said on the other side", f->policy.from_maps ? f->to : f->from);
 	} else {
-		PASS("both addresses exist on either side");
+		SAY("both addresses exist on either side");
 	}
 }
 
@@ -137,7 +131,7 @@ static void mapping(const struct explain_facts *f, struct explain_gate *g)
 
 static void next_hop(const struct explain_facts *f, struct explain_gate *g)
 {
-	if (!has_pair(f) || !explain_is_to_sip(f)) {
+	if (!has_pair(f) || !f->policy.to_is_ours) {
 		SKIP("SIP is not where the message goes");
 	} else if (!f->next_hop) {
 		PASS("not looked at yet");
@@ -185,7 +179,7 @@ static const char *name_edges(const struct explain_facts *f, bool (*is)(const st
 	return out;
 }
 
-static void link(const struct explain_facts *f, struct explain_gate *g)
+static void edge_link(const struct explain_facts *f, struct explain_gate *g)
 {
 	char names[256];
 	if (usable_edges(f) > 0) {
@@ -315,16 +309,16 @@ static void stream_out(const struct explain_facts *f, struct explain_gate *g)
 
 static void stream(const struct explain_facts *f, struct explain_gate *g)
 {
-	if (!has_pair(f) || !f->is_listed || usable_edges(f) == 0) {
+	if (!has_pair(f) || !f->policy.is_listed || usable_edges(f) == 0) {
 		SKIP("behind a closed gate");
-	} else if (explain_is_to_sip(f)) {
+	} else if (f->policy.to_is_ours) {
 		stream_in(f, g);
 	} else {
 		stream_out(f, g);
 	}
 }
 
-static void (*const evaluators[EXPLAIN_GATE_COUNT])(const struct explain_facts *f, struct explain_gate *g) = {
+static void (*const gates[EXPLAIN_GATE_COUNT])(const struct explain_facts *f, struct explain_gate *g) = {
 	[EXPLAIN_ADDRESSES] = addresses,
 	[EXPLAIN_DIRECTION] = direction,
 	[EXPLAIN_PARTNER] = partner,
@@ -334,7 +328,7 @@ static void (*const evaluators[EXPLAIN_GATE_COUNT])(const struct explain_facts *
 	[EXPLAIN_MAPPING] = mapping,
 	[EXPLAIN_NEXT_HOP] = next_hop,
 	[EXPLAIN_GATEWAY] = gateway,
-	[EXPLAIN_LINK] = link,
+	[EXPLAIN_LINK] = edge_link,
 	[EXPLAIN_POLICY] = policy,
 	[EXPLAIN_EDGE] = edge,
 	[EXPLAIN_STREAM] = stream,
@@ -342,15 +336,17 @@ static void (*const evaluators[EXPLAIN_GATE_COUNT])(const struct explain_facts *
 
 enum explain_gate_id explain_gates(const struct explain_facts *f, struct explain_gate out[EXPLAIN_GATE_COUNT])
 {
+	struct policy_verdict verdicts[POLICY_GATE_COUNT];
 	enum explain_gate_id first = EXPLAIN_GATE_COUNT;
+	policy_gates(&f->policy, POLICY_MESSAGE, false, verdicts);
 	for (int i = 0; i < EXPLAIN_GATE_COUNT; i++) {
 		out[i] = (struct explain_gate){ 0 };
-		if (i == EXPLAIN_DIRECTION && !(f->from_is_good && f->to_is_good)) {
-			say(&out[i], EXPLAIN_SKIPPED, XFED_REASON_NONE, "an address cannot be read");
-		} else {
-			evaluators[i](f, &out[i]);
+		if (i < (int)POLICY_GATE_COUNT) {
+			out[i].state = verdicts[i].state;
+			out[i].reason = verdicts[i].reason;
 		}
-		if (out[i].state == EXPLAIN_CLOSED && first == EXPLAIN_GATE_COUNT) {
+		gates[i](f, &out[i]);
+		if (out[i].state == POLICY_CLOSED && first == EXPLAIN_GATE_COUNT) {
 			first = (enum explain_gate_id)i;
 		}
 	}

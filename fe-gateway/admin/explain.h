@@ -5,23 +5,18 @@
 #ifndef GATEWAY_EXPLAIN_H
 #define GATEWAY_EXPLAIN_H
 
-#include "xfed/policy.h"
+#include "policy/policy.h"
 #include "xfed/reason.h"
 
+/* Those of policy first, as they are enforced. */
 #define EXPLAIN_GATES(X)                                                                                                                             \
-	X(ADDRESSES, "addresses") /* both can be read */                                                                                             \
-	X(DIRECTION, "direction") /* one is ours, one is not */                                                                                      \
-	X(PARTNER, "partner")	  /* a partner file covers the other */                                                                              \
-	X(KINDS, "kinds")	  /* that file allows messages */                                                                                    \
-	X(ACCESS, "access")	  /* access.d lets the local user */                                                                                 \
-	X(CONTACT, "contact")	  /* a public partner's user has been written to first */                                                            \
-	X(MAPPING, "mapping")	  /* the addresses can be said on the other side */                                                                  \
-	X(NEXT_HOP, "next-hop")	  /* the SIP server answers */                                                                                       \
-	X(GATEWAY, "gateway")	  /* this gateway takes messages */                                                                                  \
-	X(LINK, "link")		  /* an edge is linked */                                                                                            \
-	X(POLICY, "policy")	  /* the edge has our policy in force */                                                                             \
-	X(EDGE, "edge")		  /* the edge is in service */                                                                                       \
-	X(STREAM, "stream")	  /* a stream, or nothing against one */
+	POLICY_GATES(X)                                                                                                                              \
+	X(NEXT_HOP, "next-hop") /* the SIP server answers */                                                                                         \
+	X(GATEWAY, "gateway")	/* this gateway takes messages */                                                                                    \
+	X(LINK, "link")		/* an edge is linked */                                                                                              \
+	X(POLICY, "policy")	/* the edge has our policy in force */                                                                               \
+	X(EDGE, "edge")		/* the edge is in service */                                                                                         \
+	X(STREAM, "stream")	/* a stream, or nothing against one */
 
 enum explain_gate_id {
 #define X(id, name) EXPLAIN_##id,
@@ -59,21 +54,12 @@ struct explain_failure {
 
 struct explain_facts {
 	const char *from, *to; /* as asked */
-	bool from_is_good, to_is_good;
-	bool from_is_ours, to_is_ours;
+	struct policy_facts policy;
 	const char *local_domain, *remote_domain; /* where one is ours and one is not */
 
-	bool is_listed;
 	const char *partner, *partner_file; /* listed: its primary domain, and its file */
-	enum xfed_partner_type type;
-	unsigned kinds, methods;
 	const char *partners_dir;
-
-	bool has_local_user; /* an address without user meets no access policy */
-	bool access_allows;
 	const char *access_rule; /* NULL: none covers the user */
-	bool is_contact_authorised;
-	bool from_maps, to_maps;
 
 	const char *next_hop; /* label; NULL: none is made yet */
 	bool is_hop_known, is_hop_up;
@@ -84,16 +70,13 @@ struct explain_facts {
 	struct explain_failure last_failure;
 };
 
-enum explain_state { EXPLAIN_OK, EXPLAIN_CLOSED, EXPLAIN_SKIPPED }; /* skipped: does not apply, or cannot be judged behind a closed one */
-
 struct explain_gate {
-	enum explain_state state;
+	enum policy_state state;
 	enum xfed_reason reason; /* CLOSED */
 	char text[512];
 };
 
 /* Returns the first gate that is closed, or EXPLAIN_GATE_COUNT. */
 enum explain_gate_id explain_gates(const struct explain_facts *f, struct explain_gate out[EXPLAIN_GATE_COUNT]);
-bool explain_is_to_sip(const struct explain_facts *f); /* the message comes from the partner */
 
 #endif

@@ -60,50 +60,41 @@ struct pair {
 	struct contact *known;
 };
 
-static bool is_closing_kind(const struct xfed_stanza *s)
+static enum policy_kind kind_of(const struct xfed_stanza *s)
 {
-	return s->type == XFED_TYPE_ERROR || s->type == XFED_TYPE_UNAVAILABLE || s->type == XFED_TYPE_UNSUBSCRIBE ||
-	       s->type == XFED_TYPE_UNSUBSCRIBED;
+	if (s->type == XFED_TYPE_ERROR || s->type == XFED_TYPE_UNAVAILABLE || s->type == XFED_TYPE_UNSUBSCRIBE || s->type == XFED_TYPE_UNSUBSCRIBED) {
+		return POLICY_ENDING;
+	}
+	return s->kind == XFED_STANZA_MESSAGE ? POLICY_MESSAGE : POLICY_PRESENCE;
 }
 
-static enum xfed_reason judge_contact(
-	struct gateway *g, struct xfed_arena *a, const struct xfed_stanza *s, const struct xfed_partner *p, struct pair *pair)
+/* The reason of the first gate that is closed. Whether the addresses can be said in SIP shows when the request is made. */
+static enum xfed_reason judge(
+	struct gateway *g, const struct xfed_stanza *s, const struct xfed_partner **partner, const struct gateway_domain **domain, struct pair *pair)
 {
+	struct xfed_arena *a = xfed_xml_reader_arena(g->fragments);
+	struct policy_ends ends = policy_ends(g->policy, false, s->from.domain, s->to.domain);
+	struct policy_facts f = {
+		.from_is_good = true, .to_is_good = true, .from_is_ours = ends.from, .to_is_ours = ends.to, .from_maps = true, .to_maps = true
+	};
+	struct policy_verdict verdicts[POLICY_GATE_COUNT];
+	struct contact_facts contact;
+	const char *rule;
+	*domain = ends.to;
+	*partner = policy_pair_facts(g->policy, &s->to, s->from.domain, &f, &rule);
 	pair->local = xfed_jid_bare(a, &s->to);
 	pair->remote = xfed_jid_bare(a, &s->from);
 	if (!pair->local.data || !pair->remote.data) {
 		return XFED_REASON_STREAM_INTERNAL;
 	}
-	struct contact_facts facts;
 	pair->known = contacts_find(g->contacts, pair->local, pair->remote);
-	contact_facts(pair->known, gateway_now(g), &facts);
-	bool may = p->type == XFED_PARTNER_FEDERATED || facts.is_authorised;
-	return may ? XFED_REASON_NONE : XFED_REASON_POLICY_CONTACT_UNAUTHORISED;
-}
-
-/* Every gate in order; the first that is closed. */
-static enum xfed_reason judge(
-	struct gateway *g, const struct xfed_stanza *s, const struct xfed_partner **partner, const struct gateway_domain **domain, struct pair *pair)
-{
-	*domain = gateway_config_domain(policy_config(g->policy), s->to.domain);
-	*partner = gateway_config_domain(policy_config(g->policy), s->from.domain) ? NULL : policy_partner(g->policy, s->from.domain);
-	if (!*partner) {
-		return XFED_REASON_POLICY_PARTNER_UNLISTED;
-	}
-	if (!*domain) {
+	contact_facts(pair->known, gateway_now(g), &contact);
+	f.is_authorised = contact.is_authorised;
+	enum policy_gate closed = policy_gates(&f, kind_of(s), true, verdicts);
+	if (closed == POLICY_GATE_DIRECTION) {
 		return XFED_REASON_XMPP_STANZA_INVALID; /* an edge never relays: this is no stanza of a partner to us */
 	}
-	if (is_closing_kind(s)) {
-		return XFED_REASON_NONE;
-	}
-	if (!((*partner)->kinds & (s->kind == XFED_STANZA_MESSAGE ? XFED_KIND_MESSAGE : XFED_KIND_PRESENCE))) {
-		return XFED_REASON_POLICY_KIND_FORBIDDEN;
-	}
-	const char *rule;
-	if (s->to.local.data && !policy_access(g->policy, &s->to, &rule)) {
-		return XFED_REASON_POLICY_ACCESS_USER;
-	}
-	return judge_contact(g, xfed_xml_reader_arena(g->fragments), s, *partner, pair);
+	return closed == POLICY_GATE_COUNT ? XFED_REASON_NONE : verdicts[closed].reason;
 }
 
 /* ---- the request's parts ---- */
@@ -202,6 +193,7 @@ static enum xfed_reason check_size(struct gateway_outgoing *o)
 
 static enum xfed_reason queue(struct gateway_outgoing *o, const struct gateway_domain *d, uint64_t deadline_ms)
 {
+	o->send.user = &o->gw->trunk_user;
 	o->send.hop = trunk_hop_of(o->gw->trunk, d);
 	o->max_request = d->max_request_bytes;
 	o->attempt.item.deadline_ms = deadline_ms;

@@ -155,7 +155,8 @@ void gateway_out_prepare(const struct gateway_outgoing *o, const struct sip_targ
 		.target = *t,
 		.branch = xfed_span_str(ids->branch),
 		.max_request = o->max_request,
-		.cookie = o->attempt.id,
+		.user = &o->gw->trunk_user.sip,
+		.id = o->attempt.id,
 		.request = {
 			.method = XFED_SPAN("MESSAGE"),
 			.uri = o->uri,
@@ -364,9 +365,10 @@ static void perform(struct gateway *g, const struct sip_message *m)
 	}
 }
 
-void gateway_out_response(void *data, uint64_t id, const struct sip_message *m)
+void gateway_out_response(void *data, uint64_t id, const struct sip_message *m, uint64_t dialog)
 {
 	struct gateway *g = data;
+	(void)dialog;
 	struct gateway_outgoing *o = find(g, id);
 	if (!o || o->attempt.state != ATTEMPT_SENT || m->status < 200) {
 		return;

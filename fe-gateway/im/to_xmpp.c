@@ -7,7 +7,6 @@
 #include "interwork/address.h"
 #include "interwork/im.h"
 #include "sip/date.h"
-#include "sip/dispatch.h"
 #include "xfed/hash.h"
 
 #define SCRATCH_BYTES (2 * 1024 * 1024) /* a body of 64 KiB, its tree, and the copies translation makes */
@@ -56,9 +55,22 @@ static bool is_sips(struct xfed_span uri)
 	return uri.len >= 5 && xfed_span_eq_nocase(xfed_span_make(uri.data, 5), XFED_SPAN("sips:"));
 }
 
+/* The reason of the first gate that is closed. Both addresses have been read from SIP, so they can be said in XMPP. */
+static enum xfed_reason judge(struct taken *t)
+{
+	struct policy_ends ends = policy_ends(t->g->policy, true, t->from.domain, t->to.domain);
+	struct policy_facts f = {
+		.from_is_good = true, .to_is_good = true, .from_is_ours = ends.from, .to_is_ours = ends.to, .from_maps = true, .to_maps = true
+	};
+	struct policy_verdict verdicts[POLICY_GATE_COUNT];
+	const char *rule;
+	policy_pair_facts(t->g->policy, &t->from, t->to.domain, &f, &rule);
+	enum policy_gate closed = policy_gates(&f, POLICY_MESSAGE, true, verdicts);
+	return closed == POLICY_GATE_COUNT ? XFED_REASON_NONE : verdicts[closed].reason;
+}
+
 static enum xfed_reason check_target(struct taken *t)
 {
-	const char *rule;
 	enum xfed_reason reason = parse_address(t, t->m->request_uri, &t->to);
 	if (reason == XFED_REASON_NONE && t->m->max_forwards == 0) {
 		reason = XFED_REASON_SIP_HOPS_EXCEEDED; /* [B1-06]: the way on would be one hop more */
@@ -69,17 +81,7 @@ static enum xfed_reason check_target(struct taken *t)
 	if (reason != XFED_REASON_NONE) {
 		return reason;
 	}
-	if (gateway_config_inside(policy_config(t->g->policy), t->to.domain)) {
-		return XFED_REASON_SIP_LOOP_DETECTED; /* [B1-06]: both ends on one side */
-	}
-	const struct xfed_partner *p = policy_partner(t->g->policy, t->to.domain);
-	if (!p) {
-		return XFED_REASON_POLICY_PARTNER_UNLISTED;
-	}
-	if (!(p->kinds & XFED_KIND_MESSAGE)) {
-		return XFED_REASON_POLICY_KIND_FORBIDDEN;
-	}
-	return policy_access(t->g->policy, &t->from, &rule) ? XFED_REASON_NONE : XFED_REASON_POLICY_ACCESS_USER;
+	return judge(t);
 }
 
 /* ---- the object that waits for the outcome ---- */
@@ -338,15 +340,10 @@ static void take_message(struct taken *t, const struct sip_flow_info *flow)
 	}
 }
 
-void gateway_take_request(void *data, uint64_t txn, const struct sip_message *m, const struct sip_flow_info *flow)
+void gateway_take_request(void *data, const struct sip_incoming *rq)
 {
-	struct gateway *g = data;
-	if (xfed_span_is(m->method, "OPTIONS")) {
-		gateway_answer_alone(g, txn, 200, "Allow: " SIP_ALLOW "\r\nAccept: text/plain\r\n");
-		return;
-	}
-	struct taken t = { .g = g, .txn = txn, .m = m };
+	struct taken t = { .g = data, .txn = rq->txn, .m = rq->message };
 	xfed_arena_init(&t.a, SCRATCH_BYTES);
-	take_message(&t, flow);
+	take_message(&t, rq->flow);
 	xfed_arena_deinit(&t.a);
 }

@@ -5,7 +5,6 @@
 #include <utlist.h>
 
 #include "interwork/address.h"
-#include "sip/dispatch.h"
 
 /* ---- responses, sent at the end of the turn ---- */
 
@@ -34,21 +33,10 @@ static void answer_free(struct gateway_answer *a)
 	}
 }
 
-void gateway_answer_alone(struct gateway *g, uint64_t txn, int status, const char *extra)
-{
-	struct gateway_answer *a = xfed_calloc(1, sizeof(*a));
-	if (a) { /* else as a lost packet: the sender asks again */
-		a->txn = txn;
-		a->status = status;
-		snprintf(a->extra, sizeof(a->extra), "%s", extra);
-		queue(g, a);
-	}
-}
-
 static void fill_extra(struct gateway_answer *a, const struct iw_sip_error *e)
 {
 	if (e->needs_allow) {
-		snprintf(a->extra, sizeof(a->extra), "Allow: " SIP_ALLOW "\r\n");
+		snprintf(a->extra, sizeof(a->extra), "%s", trunk_allow(a->owner->gw->trunk));
 	} else if (e->needs_accept) {
 		snprintf(a->extra, sizeof(a->extra), "Accept: text/plain\r\n");
 	} else if (e->retry_after_s > 0) {

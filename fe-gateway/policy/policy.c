@@ -69,9 +69,28 @@ void policy_partner_path(const struct policy *p, const struct xfed_partner *part
 	xfed_arena_deinit(&a);
 }
 
-bool policy_access(const struct policy *p, const struct xfed_jid *user, const char **rule)
+/* ---- facts for the gates ---- */
+
+struct policy_ends policy_ends(const struct policy *p, bool is_from_sip, struct xfed_span from_domain, struct xfed_span to_domain)
 {
-	return access_set_allows(p->files->access, user, rule);
+	const struct gateway_config *c = p->files->config;
+	return is_from_sip ? (struct policy_ends){ gateway_config_inside(c, from_domain), gateway_config_inside(c, to_domain) }
+			   : (struct policy_ends){ gateway_config_domain(c, from_domain), gateway_config_domain(c, to_domain) };
+}
+
+const struct xfed_partner *policy_pair_facts(
+	const struct policy *p, const struct xfed_jid *user, struct xfed_span remote_domain, struct policy_facts *f, const char **rule)
+{
+	const struct xfed_partner *partner = policy_partner(p, remote_domain);
+	*rule = NULL;
+	f->is_listed = partner != NULL;
+	if (partner) {
+		f->type = partner->type;
+		f->kinds = partner->kinds;
+	}
+	f->has_local_user = user->local.len > 0;
+	f->access_allows = f->has_local_user && access_set_allows(p->files->access, user, rule);
+	return partner;
 }
 
 /* ---- the revision ---- */

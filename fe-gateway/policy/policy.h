@@ -14,6 +14,7 @@
 
 #include "config/config.h"
 #include "core/core.h"
+#include "policy/gates.h"
 #include "proto/transfer.h"
 #include "store/store.h"
 #include "xfed/jid.h"
@@ -60,11 +61,23 @@ uint64_t policy_partner_share(const struct policy *p, struct xfed_span domain);	
 const char *policy_partner_label(const struct policy *p, struct xfed_span domain);	    /* for metrics: bounded by what is listed */
 void policy_partner_path(const struct policy *p, const struct xfed_partner *partner, char out[512]); /* the file it comes from */
 
+/* ---- facts for the gates (gates.h) ---- */
+
 /*
- * Whether the local user (a normalised bare JID) may use federation. `*rule` becomes the name of the rule that decided, or NULL
- * where none did.
+ * The ends of what is sent from our side (SIP) or from a partner's (XMPP). SIP knows our users by the names they have inside
+ * (sip_domain) and outside, partners only by those outside. NULL: that end is not ours.
  */
-bool policy_access(const struct policy *p, const struct xfed_jid *user, const char **rule);
+struct policy_ends {
+	const struct gateway_domain *from, *to;
+};
+struct policy_ends policy_ends(const struct policy *p, bool is_from_sip, struct xfed_span from_domain, struct xfed_span to_domain);
+
+/*
+ * What files say: `user` is ours, bare, with the domain it has outside; gives the other's partner, or NULL. `*rule` becomes
+ * the name of the access rule that decided, or NULL where none did.
+ */
+const struct xfed_partner *policy_pair_facts(
+	const struct policy *p, const struct xfed_jid *user, struct xfed_span remote_domain, struct policy_facts *f, const char **rule);
 
 /* ---- reload ---- */
 

@@ -8,7 +8,7 @@
 #define COOKIE_LEN  strlen("z9hG4bK")
 #define RANDOM_SIZE 16
 
-static struct sip_via_out via_for(const struct sip_layer *l, enum sip_transport transport, struct xfed_span branch)
+struct sip_via_out sip_client_via(const struct sip_layer *l, enum sip_transport transport, struct xfed_span branch)
 {
 	return (struct sip_via_out){
 		.transport = sip_transport_name(transport),
@@ -23,7 +23,7 @@ int sip_layer_request_size(const struct sip_layer *l, const struct sip_layer_req
 {
 	char any[2 * RANDOM_SIZE];
 	memset(any, '0', sizeof(any));
-	struct sip_via_out via = via_for(l, params->target.transport, params->branch.data ? params->branch : xfed_span_make(any, sizeof(any)));
+	struct sip_via_out via = sip_client_via(l, params->target.transport, params->branch.data ? params->branch : xfed_span_make(any, sizeof(any)));
 	return sip_print_request(&params->request, &via, NULL, 0, size);
 }
 
@@ -46,7 +46,7 @@ static int print_request(const struct sip_layer *l, const struct sip_layer_reque
 	if (method == SIP_METHOD_ACK || method == SIP_METHOD_CANCEL) {
 		return XFED_ERR_INVALID;
 	}
-	struct sip_via_out via = via_for(l, params->target.transport, branch);
+	struct sip_via_out via = sip_client_via(l, params->target.transport, branch);
 	int rc = sip_print_request(&params->request, &via, l->scratch, XFED_SIP_MESSAGE_BYTES, size);
 	if (rc == XFED_OK && *size > size_limit(params)) {
 		rc = XFED_ERR_LIMIT;
@@ -54,14 +54,13 @@ static int print_request(const struct sip_layer *l, const struct sip_layer_reque
 	return rc == XFED_OK && sip_layer_is_full(l) ? XFED_ERR_AGAIN : rc;
 }
 
-static struct sip_trans *make(const struct sip_target *target, uint64_t cookie, size_t size, enum sip_state state)
+static struct sip_trans *make(const struct sip_target *target, size_t size, enum sip_state state)
 {
 	struct sip_trans *t = xfed_calloc(1, sizeof(*t));
 	if (!t) {
 		return NULL;
 	}
 	t->target = *target;
-	t->cookie = cookie;
 	t->state = state;
 	t->last = xfed_malloc(size);
 	if (!t->last) {
@@ -87,39 +86,99 @@ static int launch(struct sip_layer *l, struct sip_trans *t, uint64_t now_ms)
 	return XFED_OK;
 }
 
-int sip_layer_request(struct sip_layer *l, const struct sip_layer_request *params, uint64_t now_ms, uint64_t *txn)
+int sip_client_launch(struct sip_layer *l, const struct sip_target *target, struct xfed_span branch, struct xfed_span method, size_t size,
+	uint64_t now_ms, struct sip_trans **out)
 {
-	uint8_t random[RANDOM_SIZE];
-	char hex[2 * RANDOM_SIZE + 1];
-	struct xfed_span branch = params->branch;
-	size_t size;
-	sip_layer_begin(l);
-	if (!branch.data) {
-		l->env->random(l->env->user, random, sizeof(random));
-		xfed_hex(hex, random, sizeof(random));
-		branch = xfed_span_str(hex);
-	}
-	int rc = print_request(l, params, branch, &size);
-	if (rc != XFED_OK) {
-		return rc;
-	}
-	bool is_invite = xfed_span_is(params->request.method, "INVITE");
-	struct sip_trans *t = make(&params->target, params->cookie, size, is_invite ? SIP_STATE_CALLING : SIP_STATE_TRYING);
+	bool is_invite = xfed_span_is(method, "INVITE");
+	struct sip_trans *t = make(target, size, is_invite ? SIP_STATE_CALLING : SIP_STATE_TRYING);
+	*out = NULL;
 	if (!t) {
 		return XFED_ERR_NOMEM;
 	}
 	memcpy(t->last, l->scratch, size);
 	t->last_len = size;
-	t->key = sip_key_client(&l->secret, branch, params->request.method);
-	rc = launch(l, t, now_ms);
+	t->key = sip_key_client(&l->secret, branch, method);
+	int rc = launch(l, t, now_ms);
+	*out = rc == XFED_OK ? t : NULL;
+	return rc;
+}
+
+static bool makes_dialog(const struct sip_layer_request *rq)
+{
+	return rq->user && rq->dialog == 0 && !rq->request.to_tag.data &&
+	       (xfed_span_is(rq->request.method, "INVITE") || xfed_span_is(rq->request.method, "SUBSCRIBE"));
+}
+
+static int start(struct sip_layer *l, const struct sip_layer_request *rq, struct sip_leg *leg, uint64_t now_ms, struct sip_trans **out)
+{
+	uint8_t random[RANDOM_SIZE];
+	char hex[2 * RANDOM_SIZE + 1];
+	struct xfed_span branch = rq->branch;
+	size_t size;
+	if (!branch.data) {
+		l->env->random(l->env->user, random, sizeof(random));
+		xfed_hex(hex, random, sizeof(random));
+		branch = xfed_span_str(hex);
+	}
+	int rc = print_request(l, rq, branch, &size);
+	struct sip_leg *made = NULL;
+	if (rc == XFED_OK && makes_dialog(rq)) {
+		rc = sip_leg_of_call(l, rq, &made);
+		leg = made;
+	}
+	rc = rc == XFED_OK ? sip_client_launch(l, &rq->target, branch, rq->request.method, size, now_ms, out) : rc;
+	if (rc != XFED_OK) {
+		if (made) {
+			sip_leg_free(l, made);
+		}
+		return rc;
+	}
+	(*out)->user = rq->user;
+	(*out)->id_of_user = rq->id;
+	(*out)->dialog = leg ? leg->number : 0;
+	if (made) {
+		made->maker = (*out)->id;
+	}
+	return XFED_OK;
+}
+
+/* What the dialog gives stands in a copy, as does the target where none is named. */
+static int start_inside(struct sip_layer *l, const struct sip_layer_request *params, uint64_t now_ms, struct sip_trans **out)
+{
+	struct sip_leg *leg = sip_leg_by_number(l, params->dialog);
+	struct sip_layer_request rq = *params;
+	bool is_invite = xfed_span_is(rq.request.method, "INVITE");
+	if (!leg || !leg->dialog) {
+		return XFED_ERR_NOT_FOUND;
+	}
+	if (is_invite && (leg->ours || leg->theirs)) {
+		return XFED_ERR_STATE;
+	}
+	if (!rq.target.ip[0]) {
+		rq.target = leg->target;
+	}
+	if (!sip_dialog_request(leg->dialog, rq.request.method, &rq.request)) {
+		return XFED_ERR_LIMIT;
+	}
+	int rc = start(l, &rq, leg, now_ms, out);
+	if (rc == XFED_OK && is_invite) {
+		leg->ours = (*out)->id;
+	}
+	return rc;
+}
+
+int sip_layer_request(struct sip_layer *l, const struct sip_layer_request *params, uint64_t now_ms, uint64_t *txn)
+{
+	struct sip_trans *t = NULL;
+	sip_layer_begin(l);
+	int rc = params->dialog != 0 ? start_inside(l, params, now_ms, &t) : start(l, params, NULL, now_ms, &t);
 	if (rc == XFED_OK) {
 		*txn = t->id;
 	}
 	return rc;
 }
 
-/* The INVITE we sent, read back: ACK and CANCEL are made of it. */
-static int read_back(const struct sip_trans *t, struct sip_message **invite)
+int sip_client_read_back(const struct sip_trans *t, struct sip_message **invite)
 {
 	struct sip_error err;
 	return sip_message_parse(xfed_span_make(t->last, t->last_len), SIP_PARSE_STREAM, invite, &err);
@@ -130,24 +189,15 @@ static struct xfed_span unique_part(struct xfed_span branch)
 	return xfed_span_make(branch.data + COOKIE_LEN, branch.len - COOKIE_LEN);
 }
 
-int sip_layer_cancel(struct sip_layer *l, uint64_t txn, uint64_t now_ms)
+static int send_cancel(struct sip_layer *l, struct sip_trans *t, uint64_t now_ms)
 {
 	struct sip_message *invite = NULL;
 	size_t size = 0;
-	sip_layer_begin(l);
-	struct sip_trans *t = sip_trans_by_id(l, txn);
-	if (!t || (t->state != SIP_STATE_CALLING && t->state != SIP_STATE_INVITE_PROCEEDING)) {
-		return XFED_ERR_NOT_FOUND;
-	}
-	/* Section 9.1: not before a provisional response has come. */
-	if (t->state == SIP_STATE_CALLING) {
-		return XFED_ERR_STATE;
-	}
-	int rc = read_back(t, &invite);
+	int rc = sip_client_read_back(t, &invite);
 	if (rc == XFED_OK) {
 		rc = sip_print_cancel(invite, NULL, 0, &size);
 	}
-	struct sip_trans *cancel = rc == XFED_OK ? make(&t->target, 0, size, SIP_STATE_TRYING) : NULL;
+	struct sip_trans *cancel = rc == XFED_OK ? make(&t->target, size, SIP_STATE_TRYING) : NULL;
 	if (rc == XFED_OK && !cancel) {
 		rc = XFED_ERR_NOMEM;
 	}
@@ -158,6 +208,8 @@ int sip_layer_cancel(struct sip_layer *l, uint64_t txn, uint64_t now_ms)
 		rc = launch(l, cancel, now_ms);
 	}
 	if (rc == XFED_OK) {
+		t->must_cancel = false;
+		t->is_cancelled = true;
 		/* Section 9.1: no final response within 64*T1 of the CANCEL means there is none. */
 		t->expire_ms = now_ms + sip_layer_scale(l, XFED_SIP_TIMER_F_MS);
 		sip_trans_rearm(l, t);
@@ -166,12 +218,46 @@ int sip_layer_cancel(struct sip_layer *l, uint64_t txn, uint64_t now_ms)
 	return rc;
 }
 
+int sip_layer_cancel(struct sip_layer *l, uint64_t txn, uint64_t now_ms)
+{
+	sip_layer_begin(l);
+	struct sip_trans *t = sip_trans_by_id(l, txn);
+	if (!t || t->is_cancelled || (t->state != SIP_STATE_CALLING && t->state != SIP_STATE_INVITE_PROCEEDING)) {
+		return XFED_ERR_NOT_FOUND;
+	}
+	/* Section 9.1: not before a provisional response has come. */
+	if (t->state == SIP_STATE_CALLING) {
+		t->must_cancel = true;
+		return XFED_OK;
+	}
+	return send_cancel(l, t, now_ms);
+}
+
 static void tell(struct sip_layer *l, const struct sip_trans *t, const struct sip_message *m)
 {
 	if (!t->is_silent && m->status != 100) {
-		struct sip_layer_action act = { .kind = SIP_ACT_RESPONSE, .txn = t->id, .cookie = t->cookie, .status = m->status, .message = m };
+		struct sip_layer_action act = {
+			.kind = SIP_ACT_RESPONSE,
+			.txn = t->id,
+			.user = t->user,
+			.id = t->id_of_user,
+			.dialog = t->dialog,
+			.status = m->status,
+			.message = m,
+		};
 		sip_layer_push(l, &act);
 	}
+}
+
+/* What the response means for the dialog, then for the user. */
+static int take_answer(struct sip_layer *l, struct sip_trans *t, const struct sip_message *m, uint64_t now_ms)
+{
+	bool is_for_user = true;
+	int rc = t->dialog != 0 ? sip_leg_answered(l, t, m, now_ms, &is_for_user) : XFED_OK;
+	if (rc == XFED_OK && is_for_user) {
+		tell(l, t, m);
+	}
+	return rc;
 }
 
 /* Section 17.1.1.3: the ACK takes the INVITE's place in `last`; copies of the response send it
@@ -180,7 +266,7 @@ static int acknowledge(struct sip_layer *l, struct sip_trans *t, const struct si
 {
 	struct sip_message *invite = NULL;
 	size_t size = 0;
-	int rc = read_back(t, &invite);
+	int rc = sip_client_read_back(t, &invite);
 	if (rc == XFED_OK) {
 		rc = sip_print_ack(invite, response, NULL, 0, &size);
 	}
@@ -202,13 +288,15 @@ static int acknowledge(struct sip_layer *l, struct sip_trans *t, const struct si
 static int invite_final(struct sip_layer *l, struct sip_trans *t, const struct sip_message *m, uint64_t now_ms)
 {
 	if (m->status < 300) {
-		tell(l, t, m);
-		sip_trans_enter(l, t, SIP_STATE_ACCEPTED, now_ms);
-		return XFED_OK;
+		int rc = take_answer(l, t, m, now_ms); /* NOMEM: it comes again */
+		if (rc == XFED_OK) {
+			sip_trans_enter(l, t, SIP_STATE_ACCEPTED, now_ms);
+		}
+		return rc;
 	}
 	int rc = acknowledge(l, t, m);
+	rc = rc == XFED_OK ? take_answer(l, t, m, now_ms) : rc;
 	if (rc == XFED_OK) {
-		tell(l, t, m);
 		sip_trans_enter(l, t, SIP_STATE_INVITE_COMPLETED, now_ms);
 	}
 	return rc;
@@ -226,10 +314,14 @@ int sip_client_receive(struct sip_layer *l, const struct sip_message *m, uint64_
 		return XFED_OK;
 	}
 	bool is_final = m->status >= 200;
+	int rc;
 	switch (t->state) {
 	case SIP_STATE_TRYING:
 	case SIP_STATE_PROCEEDING:
-		tell(l, t, m);
+		rc = take_answer(l, t, m, now_ms);
+		if (rc != XFED_OK) {
+			return rc;
+		}
 		if (is_final) {
 			sip_trans_enter(l, t, SIP_STATE_COMPLETED, now_ms);
 		} else if (t->state == SIP_STATE_TRYING) {
@@ -241,28 +333,29 @@ int sip_client_receive(struct sip_layer *l, const struct sip_message *m, uint64_
 		if (is_final) {
 			return invite_final(l, t, m, now_ms);
 		}
-		tell(l, t, m);
+		rc = take_answer(l, t, m, now_ms);
 		if (t->state == SIP_STATE_CALLING) {
 			sip_trans_enter(l, t, SIP_STATE_INVITE_PROCEEDING, now_ms);
 		}
-		return XFED_OK;
+		return rc == XFED_OK && t->must_cancel ? send_cancel(l, t, now_ms) : rc;
 	case SIP_STATE_INVITE_COMPLETED:
 		if (m->status >= 300) {
 			sip_trans_send(l, t);
 		}
 		break;
 	case SIP_STATE_ACCEPTED:
-		/* RFC 6026 section 7.2: every 2xx goes up, the user acknowledges each. */
-		if (is_final && m->status < 300) {
-			tell(l, t, m);
-		}
-		return XFED_OK;
+		/* RFC 6026 section 7.2: every 2xx goes up, and each is acknowledged. */
+		return is_final && m->status < 300 ? take_answer(l, t, m, now_ms) : XFED_OK;
 	case SIP_STATE_COMPLETED:
 	case SIP_STATE_S_TRYING:
 	case SIP_STATE_S_PROCEEDING:
 	case SIP_STATE_S_COMPLETED:
 	case SIP_STATE_S_REFUSED:
 	case SIP_STATE_S_CONFIRMED:
+	case SIP_STATE_S_INVITE_TRYING:
+	case SIP_STATE_S_INVITE_PROCEEDING:
+	case SIP_STATE_S_ACCEPTED:
+	case SIP_STATE_S_ACKNOWLEDGED:
 	case SIP_STATE_COUNT:
 		break;
 	}
@@ -282,7 +375,7 @@ void sip_client_sent(struct sip_layer *l, uint64_t txn, uint64_t flow)
 void sip_client_failed(struct sip_layer *l, struct sip_trans *t, bool was_written)
 {
 	if (sip_trans_is_open(t) && !t->is_silent) {
-		struct sip_layer_action act = { .kind = SIP_ACT_TRANSPORT_ERROR, .txn = t->id, .cookie = t->cookie };
+		struct sip_layer_action act = { .kind = SIP_ACT_TRANSPORT_ERROR, .txn = t->id, .user = t->user, .id = t->id_of_user };
 		act.was_written = was_written || t->is_written || (t->target.transport == SIP_UDP && t->sends > 1);
 		sip_layer_push(l, &act);
 	}

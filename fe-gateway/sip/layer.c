@@ -31,6 +31,7 @@ int sip_layer_new(const struct sip_layer_config *config, const struct xfed_env *
 			return XFED_ERR_NOMEM;
 		}
 	}
+	sip_users_init(&l->users);
 	l->scratch = xfed_malloc(XFED_SIP_MESSAGE_BYTES);
 	if (!l->scratch) {
 		sip_layer_free(l);
@@ -50,8 +51,9 @@ static void reap(struct sip_layer *l)
 	}
 	sip_message_free(l->message);
 	l->message = NULL;
-	xfed_free(l->reply);
-	l->reply = NULL;
+	while (l->kept_count > 0) {
+		xfed_free(l->kept[--l->kept_count]);
+	}
 }
 
 void sip_layer_free(struct sip_layer *l)
@@ -60,6 +62,10 @@ void sip_layer_free(struct sip_layer *l)
 		return;
 	}
 	struct sip_trans *t, *next;
+	struct sip_leg *leg, *next_leg;
+	HASH_ITER(hh, l->legs, leg, next_leg) {
+		sip_leg_free(l, leg);
+	}
 	HASH_ITER(hh, l->by_id, t, next) {
 		sip_trans_end(l, t);
 	}
@@ -78,6 +84,58 @@ void sip_layer_begin(struct sip_layer *l)
 	XFED_REQUIRE(l->action_next == l->action_count);
 	l->action_next = l->action_count = 0;
 	reap(l);
+}
+
+char *sip_layer_keep(struct sip_layer *l, size_t size)
+{
+	XFED_REQUIRE(l->kept_count < SIP_KEPT_MAX);
+	char *bytes = xfed_malloc(size);
+	if (bytes) {
+		l->kept[l->kept_count++] = bytes;
+	}
+	return bytes;
+}
+
+int sip_layer_use(struct sip_layer *l, const struct sip_user *user)
+{
+	return sip_users_add(&l->users, user);
+}
+
+const char *sip_layer_allow(const struct sip_layer *l)
+{
+	return l->users.allow;
+}
+
+bool sip_layer_tell(const struct sip_layer_action *act)
+{
+	const struct sip_user *u = act->user;
+	if (act->kind < SIP_ACT_REQUEST || act->kind > SIP_ACT_ENDED) {
+		return false;
+	}
+	if (!u) {
+		return true;
+	}
+	switch (act->kind) {
+	case SIP_ACT_REQUEST:
+		u->request(u->data, &(struct sip_incoming){ act->txn, act->message, act->flow, act->dialog, act->id });
+		break;
+	case SIP_ACT_RESPONSE:
+		u->response(u->data, act->id, act->message, act->dialog);
+		break;
+	case SIP_ACT_TIMEOUT:
+		u->timeout(u->data, act->id, act->was_written);
+		break;
+	case SIP_ACT_TRANSPORT_ERROR:
+		u->broken(u->data, act->id, act->was_written);
+		break;
+	case SIP_ACT_CANCELLED:
+		u->cancelled(u->data, act->txn);
+		break;
+	default:
+		u->ended(u->data, act->id);
+		break;
+	}
+	return true;
 }
 
 void sip_layer_push(struct sip_layer *l, const struct sip_layer_action *act)
@@ -175,6 +233,7 @@ static int receive(struct sip_layer *l, const struct sip_layer_event *ev, uint64
 static void close_flow(struct sip_layer *l, uint64_t flow)
 {
 	struct sip_trans *next;
+	sip_leg_close_flow(l, flow);
 	for (struct sip_trans *t = l->flows[flow % SIP_FLOW_BUCKETS]; t; t = next) {
 		next = t->flow_next;
 		if (t->target.flow != flow) {
@@ -230,5 +289,7 @@ int sip_layer_step(struct sip_layer *l, const struct sip_layer_event *ev, uint64
 
 struct sip_layer_stats sip_layer_stats(const struct sip_layer *l)
 {
-	return l->stats;
+	struct sip_layer_stats s = l->stats;
+	s.dialogs = HASH_COUNT(l->legs);
+	return s;
 }

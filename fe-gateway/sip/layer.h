@@ -9,6 +9,15 @@
  * whether an open connection to the same four is reused or a new one is made ([C3-08]), so
  * responses that cannot use their flow any more come out with a target too.
  *
+ * Users. Who sends and takes requests registers (sip/user.h); actions for a user name it, and the driver calls its functions. A
+ * request inside a dialog goes to the dialog's user, others by their method.
+ *
+ * Dialogs. An INVITE or SUBSCRIBE outside of one, of a user's or for a user, begins one, and the layer keeps it (sip/dialog.h)
+ * under a number until the user ends it. Requests of ours inside it go where the dialog came about or where the peer sent its
+ * last one from, as long as the caller names no other target: what a Contact or Record-Route says is written into them, and
+ * is no licence to send anywhere. What INVITE asks of both ends (RFC 3261 section 13, RFC 6026) is done here: 2xx are acknowledged,
+ * each copy again; further forks are acknowledged and ended; a 2xx of ours is repeated until its ACK comes, and given up with BYE.
+ *
  * Keep-alives that are no SIP are the layer's on UDP (line ends, NUL, STUN: ignored) and the
  * framer's on a stream.
  *
@@ -20,40 +29,10 @@
 #ifndef SIP_LAYER_H
 #define SIP_LAYER_H
 
-#include "sip/message.h"
-#include "sip/print.h"
+#include "sip/dialog.h"
+#include "sip/flow.h"
+#include "sip/user.h"
 #include "xfed/env.h"
-
-enum sip_transport {
-	SIP_UDP,
-	SIP_TCP,
-	SIP_TLS,
-};
-#define SIP_TRANSPORT_COUNT 3
-
-const char *sip_transport_name(enum sip_transport t); /* "UDP", "TCP", "TLS" */
-
-#define SIP_IP_SIZE   46  /* text of an address, IPv6 without brackets, with its terminator */
-#define SIP_NAME_SIZE 254 /* a DNS name with its terminator */
-
-struct sip_flow_info {
-	uint64_t id;
-	enum sip_transport transport;
-	char peer_ip[SIP_IP_SIZE]; /* without a zone ("%eth0") */
-	uint16_t peer_port;
-	char local_ip[SIP_IP_SIZE];
-	uint16_t local_port;
-	bool is_known; /* may send as one of our domains, or we have dialled it; else a stranger */
-};
-
-struct sip_target {
-	uint64_t flow; /* not 0: this connection and no other, or this UDP socket (ip and port then
-			  say where to) */
-	enum sip_transport transport;
-	char ip[SIP_IP_SIZE];
-	uint16_t port;
-	char tls_name[SIP_NAME_SIZE]; /* name the certificate must carry; empty on UDP and TCP */
-};
 
 struct sip_layer_config {
 	/* How we name ourselves in Via, by transport. A transport with an empty host sends no
@@ -88,12 +67,14 @@ struct sip_layer_event {
 enum sip_layer_action_kind {
 	SIP_ACT_SEND,		 /* target (flow set: on that flow), bytes; txn not 0: a request of ours,
 			     report SENT / SEND_FAILED */
-	SIP_ACT_REQUEST,	 /* a new request for the user: txn, message, flow; answer with
+	SIP_ACT_REQUEST,	 /* a new request for the user: txn (0: an ACK), message, flow, dialog, id; answer with
 			     sip_layer_respond() */
-	SIP_ACT_RESPONSE,	 /* cookie, txn, status, message: provisional (not 100) or final; a final
+	SIP_ACT_RESPONSE,	 /* id, txn, status, message, dialog: provisional (not 100) or final; a final
 			     one ends the transaction for the user */
-	SIP_ACT_TIMEOUT,	 /* cookie, txn, was_written (always true on UDP): Timer B or F; final */
-	SIP_ACT_TRANSPORT_ERROR, /* cookie, txn, was_written; final */
+	SIP_ACT_TIMEOUT,	 /* id, txn, was_written (always true on UDP): Timer B or F; final */
+	SIP_ACT_TRANSPORT_ERROR, /* id, txn, was_written; final */
+	SIP_ACT_CANCELLED,	 /* txn: an INVITE for the user that has been answered here */
+	SIP_ACT_ENDED,		 /* id, dialog: a 2xx was never acknowledged, the dialog is no more */
 	SIP_ACT_BAD_MESSAGE,	 /* flow, error: for log and metric; already answered where that was possible */
 	SIP_ACT_CLOSE_FLOW,	 /* flow_id: after everything before it has been sent */
 };
@@ -103,7 +84,8 @@ struct sip_layer_action {
 	struct sip_target target;
 	struct xfed_span bytes;
 	uint64_t txn;
-	uint64_t cookie;
+	const struct sip_user *user; /* REQUEST to ENDED; NULL: nobody is to be told */
+	uint64_t id, dialog;	     /* the user's word for it; 0: none */
 	int status;
 	const struct sip_message *message;
 	const struct sip_flow_info *flow; /* REQUEST, BAD_MESSAGE */
@@ -119,25 +101,40 @@ int sip_layer_new(const struct sip_layer_config *config, const struct xfed_env *
 void sip_layer_free(struct sip_layer *l);
 
 /* OK, or NOMEM: the event is lost as a lost packet is, the layer goes on. */
+/* Before anything is received; the user outlives the layer. OK, LIMIT, or STATE: another takes that method or package. */
+int sip_layer_use(struct sip_layer *l, const struct sip_user *user);
+
+/* The header line of a 405, with CRLF. */
+const char *sip_layer_allow(const struct sip_layer *l);
+
+/* Calls the function of the user that the action is for; false: it is not for a user. */
+bool sip_layer_tell(const struct sip_layer_action *act);
+
 int sip_layer_step(struct sip_layer *l, const struct sip_layer_event *ev, uint64_t now_ms);
 bool sip_layer_next(struct sip_layer *l, struct sip_layer_action *act);
 uint64_t sip_layer_deadline(const struct sip_layer *l); /* UINT64_MAX: none */
 
 struct sip_layer_request {
 	struct sip_target target;
-	struct sip_request request; /* borrowed for the call */
-	struct xfed_span branch;    /* unique part of the branch; absent: random */
-	size_t max_request;	    /* most bytes over TCP and TLS; 0: XFED_SIP_MAX_REQUEST. UDP: 1300
+	struct sip_request request;  /* borrowed for the call */
+	struct xfed_span branch;     /* unique part of the branch; absent: random */
+	size_t max_request;	     /* most bytes over TCP and TLS; 0: XFED_SIP_MAX_REQUEST. UDP: 1300
 			       always */
-	uint64_t cookie;	    /* comes back in RESPONSE, TIMEOUT, TRANSPORT_ERROR */
+	const struct sip_user *user; /* is told what becomes of it, under `id`; NULL: no dialog is made of it */
+	uint64_t id;
+	/*
+	 * Not 0: a request inside it. Request-URI, Route, From, To, Call-ID and CSeq are the dialog's, and so is the target where `target`
+	 * has no address. Of a CSeq given out nothing is taken back.
+	 */
+	uint64_t dialog;
 };
 
 /*
  * Starts a client transaction (INVITE or not, by the method); `*txn` names it. Nothing is sent
  * unless OK: LIMIT: the request is larger than `max_request` or 1300 bytes over UDP
  * (sip.request.too-large). AGAIN: the table of transactions is full. STATE: a transaction with that
- * branch and method is running, or the transport has no sent_by. INVALID: a value that cannot be
- * printed. NOMEM.
+ * branch and method is running, the transport has no sent_by, or an INVITE is under way in the dialog (section 14.1).
+ * NOT_FOUND: no such dialog, or it is not made yet. INVALID: a value that cannot be printed. NOMEM.
  */
 int sip_layer_request(struct sip_layer *l, const struct sip_layer_request *params, uint64_t now_ms, uint64_t *txn);
 
@@ -148,20 +145,39 @@ int sip_layer_request(struct sip_layer *l, const struct sip_layer_request *param
 int sip_layer_request_size(const struct sip_layer *l, const struct sip_layer_request *params, size_t *size);
 
 /*
- * Answers a REQUEST; one of a peer that is not known leaves no transaction behind. `extra`: further header lines, each ending in CRLF ("Accept: text/plain\r\n"),
- * or empty. Only final statuses. phrase NULL: the usual one. NOT_FOUND: the transaction is gone
- * (answered, or 32 s old: RFC 4320 forbids a later answer). INVALID: status, phrase or extra cannot
+ * Answers a REQUEST; one of a peer that is not known leaves no transaction behind. Provisional statuses for INVITE only (RFC 4320).
+ * `id`: what the user calls the dialog that this makes, or whose it is. NOT_FOUND: the transaction is gone
+ * (answered, or 32 s old: RFC 4320 forbids a later answer). INVALID: a value cannot
  * be printed. NOMEM: nothing sent, may be called again.
  */
-int sip_layer_respond(struct sip_layer *l, uint64_t txn, int status, const char *phrase, struct xfed_span extra, uint64_t now_ms);
+int sip_layer_answer(struct sip_layer *l, uint64_t txn, const struct sip_response *r, uint64_t id, uint64_t now_ms);
+/* The same without a dialog. phrase NULL: the usual one. */
+static inline int sip_layer_respond(struct sip_layer *l, uint64_t txn, int status, const char *phrase, struct xfed_span extra, uint64_t now_ms)
+{
+	struct sip_response r = { .status = status, .phrase = xfed_span_str(phrase), .extra = extra };
+	return sip_layer_answer(l, txn, &r, 0, now_ms);
+}
 
-/* CANCELs an INVITE of ours (RFC 3261 section 9.1). NOT_FOUND, STATE (no provisional response yet:
- * try again later), NOMEM. */
+/*
+ * CANCELs an INVITE of ours (RFC 3261 section 9.1), as soon as a provisional response has come. Its end is told as that of any
+ * request; should the peer have accepted meanwhile, that is acknowledged and ended, and there is no dialog. NOT_FOUND, NOMEM.
+ */
 int sip_layer_cancel(struct sip_layer *l, uint64_t txn, uint64_t now_ms);
+
+/* ---- dialogs ---- */
+
+/* NULL: no such dialog, or it is not made yet. Borrowed until the next step or call. */
+const struct sip_dialog *sip_layer_dialog(const struct sip_layer *l, uint64_t dialog);
+/* Nothing more is sent or taken inside it. Whoever ends a session sends BYE before. May be called between actions. */
+void sip_layer_dialog_end(struct sip_layer *l, uint64_t dialog);
+/* How long to wait after a 491 before the INVITE is sent again (section 14.1). */
+uint64_t sip_layer_glare_ms(const struct sip_layer *l, uint64_t dialog);
+/* Whether a dialog uses that connection: it is to be kept. */
+bool sip_layer_flow_is_used(const struct sip_layer *l, uint64_t flow);
 
 /* What is there, for metrics. */
 struct sip_layer_stats {
-	size_t clients, servers;
+	size_t clients, servers, dialogs;
 	uint64_t retransmissions_sent, retransmissions_absorbed;
 	uint64_t responses_stray; /* no transaction, not our sent-by, or more than one Via: dropped
 				   */

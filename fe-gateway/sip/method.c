@@ -6,6 +6,11 @@ static const struct xfed_span names[SIP_METHOD_COUNT] = { [SIP_METHOD_UNKNOWN] =
 #undef X
 };
 
+struct xfed_span sip_method_name(enum sip_method m)
+{
+	return names[m];
+}
+
 enum sip_method sip_method_parse(struct xfed_span name)
 {
 	for (int m = SIP_METHOD_UNKNOWN + 1; m < SIP_METHOD_COUNT; m++) {

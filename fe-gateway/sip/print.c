@@ -303,21 +303,33 @@ int sip_print_response_head(
 	return finish(&w, len);
 }
 
-int sip_print_response(int status, struct xfed_span phrase, struct xfed_span head, struct xfed_span extra, char *out, size_t size, size_t *len)
+int sip_print_record_route(const struct sip_message *request, char *out, size_t size, size_t *len)
 {
 	struct writer w = writer_start(out, size);
-	if (!phrase.data) {
-		phrase = xfed_span_str(sip_status_phrase(status));
+	const struct sip_header *h = NULL;
+	while ((h = sip_message_header(request, SIP_HEADER_RECORD_ROUTE, h))) {
+		put_copy(&w, "Record-Route", h->value);
 	}
-	require(&w, status >= 100 && status <= 699 && sip_is_printable(phrase) && sip_is_utf8(phrase));
+	return finish(&w, len);
+}
+
+int sip_print_response(const struct sip_response *r, struct xfed_span head, char *out, size_t size, size_t *len)
+{
+	struct writer w = writer_start(out, size);
+	struct xfed_span phrase = r->phrase.data ? r->phrase : xfed_span_str(sip_status_phrase(r->status));
+	require(&w, r->status >= 100 && r->status <= 699 && sip_is_printable(phrase) && sip_is_utf8(phrase));
+	require(&w, is_address_list(r->contact) && (!r->content_type.data || is_media_type(r->content_type)));
 	put_str(&w, "SIP/2.0 ");
-	put_number(&w, (uint64_t)(status > 0 ? status : 0));
+	put_number(&w, (uint64_t)(r->status > 0 ? r->status : 0));
 	put_str(&w, " ");
 	put(&w, phrase);
 	put_str(&w, "\r\n");
 	put(&w, head);
-	put_extra(&w, extra);
-	put_content_length(&w, 0);
+	put_field(&w, "Contact", r->contact);
+	put_field(&w, "Content-Type", r->content_type);
+	put_extra(&w, r->extra);
+	put_content_length(&w, r->body.len);
+	put(&w, r->body);
 	return finish(&w, len);
 }
 

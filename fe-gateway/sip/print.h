@@ -60,12 +60,20 @@ struct sip_source {
 int sip_print_response_head(
 	const struct sip_message *request, const struct sip_source *source, struct xfed_span to_tag, char *out, size_t size, size_t *len);
 
-/*
- * A response: status line, head, `extra` (further header lines, each ending in CRLF, such as
- * "Allow: ..."; may be empty), Content-Length: 0. phrase with data NULL: the usual one. Result
- * codes as above.
- */
-int sip_print_response(int status, struct xfed_span phrase, struct xfed_span head, struct xfed_span extra, char *out, size_t size, size_t *len);
+/* The Record-Route fields of a request as they go into the answers that make a dialog (section 12.1.1): further lines of the head. */
+int sip_print_record_route(const struct sip_message *request, char *out, size_t size, size_t *len);
+
+/* A response. Spans with data NULL are left out. */
+struct sip_response {
+	int status;
+	struct xfed_span phrase;  /* absent: the usual one */
+	struct xfed_span contact; /* a value with its <>, or absent */
+	struct xfed_span content_type;
+	struct xfed_span extra; /* further header lines, each ending in CRLF, such as "Allow: ..."; may be empty */
+	struct xfed_span body;
+};
+/* Status line, head, and what `r` has. Result codes as above. */
+int sip_print_response(const struct sip_response *r, struct xfed_span head, char *out, size_t size, size_t *len);
 
 /* ACK for a non-2xx final response and CANCEL, from the INVITE we sent (RFC 3261
  * sections 17.1.1.3, 9.1). */

@@ -4,7 +4,6 @@
 
 #include <stdio.h>
 
-#include "sip/dispatch.h"
 #include "sip/lex.h"
 #include "sip/method.h"
 #include "xfed/limits.h"
@@ -30,7 +29,7 @@ static void copy_text(char *out, size_t size, struct xfed_span s)
  * of sent-by. A stranger chooses no port either: over UDP it is answered where its datagram came
  * from, and no connection is opened to it (port 0).
  */
-static struct sip_target reply_target(const struct sip_layer *l, const struct sip_message *m)
+struct sip_target sip_server_reply_target(const struct sip_layer *l, const struct sip_message *m)
 {
 	const struct sip_via *via = &m->via;
 	struct sip_target t = { .flow = l->flow.id, .transport = l->flow.transport };
@@ -49,28 +48,40 @@ static struct sip_target reply_target(const struct sip_layer *l, const struct si
 	return t;
 }
 
-static int print_head(struct sip_layer *l, const struct sip_message *m, char **head, size_t *len)
+/* `with_routes`: Record-Route too, which answers that make a dialog carry. */
+static int print_head(struct sip_layer *l, const struct sip_message *m, bool with_routes, char **head, size_t *len)
 {
 	char tag[SIP_TO_TAG_LEN];
 	struct sip_source source = { xfed_span_str(l->flow.peer_ip), l->flow.peer_port };
 	struct xfed_span to_tag = xfed_span_make(tag, sizeof(tag));
+	size_t routes = 0;
 	sip_to_tag(&l->secret, m, tag);
 	int rc = sip_print_response_head(m, &source, to_tag, NULL, 0, len);
+	rc = rc == XFED_OK && with_routes ? sip_print_record_route(m, NULL, 0, &routes) : rc;
 	if (rc != XFED_OK) {
 		return rc;
 	}
-	*head = xfed_malloc(*len);
-	return *head ? sip_print_response_head(m, &source, to_tag, *head, *len, len) : XFED_ERR_NOMEM;
+	size_t size = *len + routes;
+	*head = xfed_malloc(size);
+	if (!*head) {
+		return XFED_ERR_NOMEM;
+	}
+	rc = sip_print_response_head(m, &source, to_tag, *head, size, len);
+	if (rc == XFED_OK && with_routes) {
+		rc = sip_print_record_route(m, *head + *len, size - *len, &routes);
+		*len += routes;
+	}
+	return rc;
 }
 
-static int print_response(int status, const char *phrase, struct xfed_span head, struct xfed_span extra, char **out, size_t *len)
+static int print_response(const struct sip_response *r, struct xfed_span head, char **out, size_t *len)
 {
-	int rc = sip_print_response(status, xfed_span_str(phrase), head, extra, NULL, 0, len);
+	int rc = sip_print_response(r, head, NULL, 0, len);
 	if (rc != XFED_OK) {
 		return rc;
 	}
 	*out = xfed_malloc(*len);
-	return *out ? sip_print_response(status, xfed_span_str(phrase), head, extra, *out, *len, len) : XFED_ERR_NOMEM;
+	return *out ? sip_print_response(r, head, *out, *len, len) : XFED_ERR_NOMEM;
 }
 
 /*
@@ -80,22 +91,28 @@ static int print_response(int status, const char *phrase, struct xfed_span head,
  */
 int sip_server_answer(struct sip_layer *l, const struct sip_message *m, int status, const char *phrase, struct xfed_span extra)
 {
-	char *head = NULL;
+	struct sip_response r = { .status = status, .phrase = xfed_span_str(phrase), .extra = extra };
+	char *head = NULL, *reply = NULL;
 	size_t head_len, len;
-	int rc = print_head(l, m, &head, &head_len);
+	int rc = print_head(l, m, false, &head, &head_len);
 	if (rc == XFED_OK) {
-		rc = print_response(status, phrase, xfed_span_make(head, head_len), extra, &l->reply, &len);
+		rc = sip_print_response(&r, xfed_span_make(head, head_len), NULL, 0, &len);
+	}
+	if (rc == XFED_OK) {
+		reply = sip_layer_keep(l, len);
+		rc = reply ? sip_print_response(&r, xfed_span_make(head, head_len), reply, len, &len) : XFED_ERR_NOMEM;
 	}
 	xfed_free(head);
 	if (rc == XFED_OK) {
-		struct sip_layer_action act = { .kind = SIP_ACT_SEND, .target = reply_target(l, m), .bytes = xfed_span_make(l->reply, len) };
+		struct sip_layer_action act = { .kind = SIP_ACT_SEND, .target = sip_server_reply_target(l, m), .bytes = xfed_span_make(reply, len) };
 		sip_layer_push(l, &act);
 	}
 	return rc == XFED_ERR_INVALID ? XFED_OK : rc;
 }
 
 /* Fills a new transaction and enters it in the tables; NULL on NOMEM. */
-static struct sip_trans *open_transaction(struct sip_layer *l, const struct sip_message *m, const struct sip_key *key, enum sip_state state)
+static struct sip_trans *open_transaction(
+	struct sip_layer *l, const struct sip_message *m, const struct sip_key *key, enum sip_state state, bool with_routes)
 {
 	struct sip_trans *t = xfed_calloc(1, sizeof(*t));
 	if (!t) {
@@ -103,9 +120,9 @@ static struct sip_trans *open_transaction(struct sip_layer *l, const struct sip_
 	}
 	t->state = state;
 	t->key = *key;
-	t->target = reply_target(l, m);
+	t->target = sip_server_reply_target(l, m);
 	t->is_stranger = !l->flow.is_known;
-	if (print_head(l, m, &t->head, &t->head_len) != XFED_OK || sip_trans_add(l, t) != XFED_OK) {
+	if (print_head(l, m, with_routes, &t->head, &t->head_len) != XFED_OK || sip_trans_add(l, t) != XFED_OK) {
 		sip_trans_free(t);
 		return NULL;
 	}
@@ -123,40 +140,65 @@ static bool is_merged(struct sip_layer *l, const struct sip_key *merged)
 	return other != NULL;
 }
 
-static int deliver(struct sip_layer *l, const struct sip_message *m, const struct sip_key *key, uint64_t now_ms)
+static bool is_invite(const struct sip_message *m)
+{
+	return xfed_span_is(m->method, "INVITE");
+}
+
+static void give_to_user(struct sip_layer *l, struct sip_trans *t, const struct sip_message *m, const struct sip_leg *leg, uint64_t now_ms)
+{
+	struct sip_layer_action act = {
+		.kind = SIP_ACT_REQUEST,
+		.txn = t->id,
+		.user = t->user,
+		.id = leg ? leg->id : 0,
+		.dialog = t->dialog,
+		.message = m,
+		.flow = &l->flow,
+	};
+	sip_trans_enter(l, t, t->state, now_ms);
+	sip_layer_push(l, &act);
+}
+
+static int deliver(struct sip_layer *l, const struct sip_message *m, const struct sip_key *key, const struct sip_verdict *v, uint64_t now_ms)
 {
 	struct sip_key merged = sip_key_merged(&l->secret, m);
-	if (!m->to.tag.data && is_merged(l, &merged)) {
+	bool begins = v->method == SIP_METHOD_INVITE || v->method == SIP_METHOD_SUBSCRIBE;
+	if (is_merged(l, &merged)) {
 		return sip_server_answer(l, m, 482, NULL, XFED_SPAN(""));
 	}
-	if (sip_layer_is_full_of_servers(l)) {
+	if (begins && !l->flow.is_known) {
+		return sip_server_answer(l, m, 403, NULL, XFED_SPAN("")); /* nothing is kept for a stranger, and no dialog can do without */
+	}
+	if (sip_layer_is_full_of_servers(l) || (begins && sip_legs_are_full(l))) {
 		return sip_server_answer(l, m, 503, NULL, XFED_SPAN(BUSY_LINE));
 	}
-	struct sip_trans *t = open_transaction(l, m, key, SIP_STATE_S_TRYING);
+	struct sip_trans *t = open_transaction(l, m, key, v->method == SIP_METHOD_INVITE ? SIP_STATE_S_INVITE_TRYING : SIP_STATE_S_TRYING, begins);
 	if (!t) {
 		return XFED_ERR_NOMEM;
 	}
-	if (!m->to.tag.data) {
-		t->merged = merged;
-		HASH_ADD(hh_merged, l->by_merged, merged, sizeof(t->merged), t);
-		t->is_merge_owner = t->hh_merged.tbl != NULL;
+	int rc = begins ? sip_leg_of_request(l, t, v->user, m) : XFED_OK;
+	if (rc != XFED_OK) {
+		sip_trans_end(l, t);
+		return rc == XFED_ERR_INVALID ? sip_server_answer(l, m, 400, "Bad Contact or Record-Route", XFED_SPAN("")) : rc;
 	}
-	sip_trans_enter(l, t, SIP_STATE_S_TRYING, now_ms);
-	struct sip_layer_action act = { .kind = SIP_ACT_REQUEST, .txn = t->id, .message = m, .flow = &l->flow };
-	sip_layer_push(l, &act);
+	t->user = v->user;
+	t->merged = merged;
+	HASH_ADD(hh_merged, l->by_merged, merged, sizeof(t->merged), t);
+	t->is_merge_owner = t->hh_merged.tbl != NULL;
+	give_to_user(l, t, m, NULL, now_ms);
 	return XFED_OK;
 }
 
 /*
- * A final response: kept for retransmissions, sent, and the state that follows. A stranger's is sent and forgotten: should it
- * come again it is refused again, with the same To tag.
+ * A response: kept for retransmissions, sent, and the state that follows. A stranger's final one is sent and forgotten: should the
+ * request come again it is refused again, with the same To tag.
  */
-static int respond(
-	struct sip_layer *l, struct sip_trans *t, enum sip_state next, int status, const char *phrase, struct xfed_span extra, uint64_t now_ms)
+static int respond(struct sip_layer *l, struct sip_trans *t, enum sip_state next, const struct sip_response *r, uint64_t now_ms)
 {
 	char *response = NULL;
 	size_t len;
-	int rc = print_response(status, phrase, xfed_span_make(t->head, t->head_len), extra, &response, &len);
+	int rc = print_response(r, xfed_span_make(t->head, t->head_len), &response, &len);
 	if (rc != XFED_OK) {
 		xfed_free(response);
 		return rc;
@@ -166,7 +208,7 @@ static int respond(
 	t->last_len = len;
 	t->sends = 0;
 	sip_trans_send(l, t);
-	if (t->is_stranger) {
+	if (t->is_stranger && r->status >= 200) {
 		sip_trans_end(l, t);
 	} else {
 		sip_trans_enter(l, t, next, now_ms);
@@ -174,66 +216,191 @@ static int respond(
 	return XFED_OK;
 }
 
-/* An INVITE is answered by a transaction, because its response must be repeated until the ACK comes
- * (section 17.2.1); a stranger's is not, or whoever writes a false address would have us repeat it there. */
-static int refuse_invite(struct sip_layer *l, const struct sip_message *m, const struct sip_key *key, const struct sip_verdict *v, uint64_t now_ms)
+/*
+ * A refusal. That of an INVITE is a transaction's, because it must be repeated until the ACK comes (section 17.2.1); a stranger's
+ * is not, or whoever writes a false address would have us repeat it there.
+ */
+static int refuse(struct sip_layer *l, const struct sip_message *m, const struct sip_key *key, int status, struct xfed_span extra, uint64_t now_ms)
 {
-	if (!l->flow.is_known) {
-		return sip_server_answer(l, m, v->status, NULL, xfed_span_str(v->extra));
+	if (!is_invite(m) || !l->flow.is_known) {
+		return sip_server_answer(l, m, status, NULL, extra);
 	}
 	if (sip_layer_is_full_of_servers(l)) {
 		return sip_server_answer(l, m, 503, NULL, XFED_SPAN(BUSY_LINE));
 	}
-	struct sip_trans *t = open_transaction(l, m, key, SIP_STATE_S_REFUSED);
+	struct sip_trans *t = open_transaction(l, m, key, SIP_STATE_S_REFUSED, false);
 	if (!t) {
 		return XFED_ERR_NOMEM;
 	}
-	int rc = respond(l, t, SIP_STATE_S_REFUSED, v->status, NULL, xfed_span_str(v->extra), now_ms);
+	int rc = respond(l, t, SIP_STATE_S_REFUSED, &(struct sip_response){ .status = status, .extra = extra }, now_ms);
 	if (rc != XFED_OK) {
 		sip_trans_end(l, t);
 	}
 	return rc;
 }
 
-/* 420 names what was required: everything, as there is no extension yet. */
-static int refuse_extensions(struct sip_layer *l, const struct sip_message *m)
+/* 420 names what is required and not there (section 8.2.2.3). */
+static int refuse_extensions(struct sip_layer *l, const struct sip_message *m, const struct sip_key *key, uint64_t now_ms)
 {
 	static const char name[] = "Unsupported: ";
 	const struct sip_header *h = NULL;
 	size_t size = 1, at = 0;
 	while ((h = sip_message_header(m, SIP_HEADER_REQUIRE, h))) {
-		size += strlen(name) + h->value.len + 2;
+		size += strlen(name) + 2 * h->value.len + 3; /* a blank may be put behind each comma */
 	}
 	char *lines = xfed_malloc(size);
 	if (!lines) {
 		return XFED_ERR_NOMEM;
 	}
 	while ((h = sip_message_header(m, SIP_HEADER_REQUIRE, h))) {
-		if (sip_is_printable(h->value) && sip_is_utf8(h->value)) {
-			at += (size_t)snprintf(lines + at, size - at, "%s%.*s\r\n", name, (int)h->value.len, h->value.data);
+		size_t n = sip_unsupported(&l->users, h->value, lines + at + strlen(name), size - at - strlen(name) - 2);
+		if (n > 0) {
+			memcpy(lines + at, name, strlen(name));
+			at += strlen(name) + n;
+			memcpy(lines + at, "\r\n", 2);
+			at += 2;
 		}
 	}
-	int rc = sip_server_answer(l, m, 420, NULL, xfed_span_make(lines, at));
+	int rc = refuse(l, m, key, 420, xfed_span_make(lines, at), now_ms);
 	xfed_free(lines);
 	return rc;
 }
 
-static int answer_cancel(struct sip_layer *l, const struct sip_message *m)
+static int refuse_by(struct sip_layer *l, const struct sip_message *m, const struct sip_key *key, const struct sip_verdict *v, uint64_t now_ms)
 {
-	struct sip_key key = sip_key_server(&l->secret, m, l->flow.transport, XFED_SPAN("INVITE"));
-	/* The INVITE has had its final response already, so the CANCEL changes nothing
-	 * (section 9.2). */
-	return sip_server_answer(l, m, sip_trans_by_key(l, &key) ? 200 : 481, NULL, XFED_SPAN(""));
+	return v->needs_unsupported ? refuse_extensions(l, m, key, now_ms) : refuse(l, m, key, v->status, xfed_span_str(v->extra), now_ms);
 }
 
+/* An INVITE that its user has not answered is answered here. */
+static int answer_for_user(struct sip_layer *l, struct sip_trans *t, int status, uint64_t now_ms)
+{
+	struct sip_layer_action act = { .kind = SIP_ACT_CANCELLED, .txn = t->id, .user = t->user };
+	int rc = respond(l, t, SIP_STATE_S_REFUSED, &(struct sip_response){ .status = status }, now_ms);
+	if (rc == XFED_OK) {
+		sip_leg_forget(l, t);
+		sip_layer_push(l, &act);
+	}
+	return rc;
+}
+
+int sip_server_give_up(struct sip_layer *l, struct sip_trans *t, uint64_t now_ms)
+{
+	int rc = answer_for_user(l, t, 408, now_ms);
+	if (rc != XFED_OK) {
+		struct sip_layer_action act = { .kind = SIP_ACT_CANCELLED, .txn = t->id, .user = t->user };
+		sip_layer_push(l, &act);
+		sip_trans_end(l, t); /* without memory for an answer: the peer's own time ends it */
+	}
+	return rc;
+}
+
+/* Section 9.2. Where the INVITE has had its final response already, the CANCEL changes nothing. */
+static int answer_cancel(struct sip_layer *l, const struct sip_message *m, uint64_t now_ms)
+{
+	struct sip_key key = sip_key_server(&l->secret, m, l->flow.transport, XFED_SPAN("INVITE"));
+	struct sip_trans *t = sip_trans_by_key(l, &key);
+	int rc = sip_server_answer(l, m, t ? 200 : 481, NULL, XFED_SPAN(""));
+	if (rc == XFED_OK && t && sip_trans_is_open(t) && l->flow.is_known) {
+		rc = answer_for_user(l, t, 487, now_ms);
+	}
+	return rc;
+}
+
+/* That of a refusal has the INVITE's branch, that of a 2xx its dialog (section 13.3.1.4). */
 static int absorb_ack(struct sip_layer *l, const struct sip_message *m, uint64_t now_ms)
 {
 	struct sip_key key = sip_key_server(&l->secret, m, l->flow.transport, XFED_SPAN("INVITE"));
 	struct sip_trans *t = sip_trans_by_key(l, &key);
+	bool is_new;
+	int rc;
 	if (t && t->state == SIP_STATE_S_REFUSED) {
 		sip_trans_enter(l, t, SIP_STATE_S_CONFIRMED, now_ms);
+		return XFED_OK;
+	}
+	struct sip_leg *leg = m->to.tag.len > 0 && l->flow.is_known ? sip_leg_of(l, m, &is_new, &rc) : NULL;
+	t = leg && m->cseq == leg->invite_cseq ? sip_trans_by_id(l, leg->unacked) : NULL;
+	if (t) {
+		struct sip_layer_action act = {
+			.kind = SIP_ACT_REQUEST, .user = leg->user, .id = leg->id, .dialog = leg->number, .message = m, .flow = &l->flow
+		};
+		leg->unacked = 0;
+		sip_trans_enter(l, t, SIP_STATE_S_ACKNOWLEDGED, now_ms);
+		sip_layer_push(l, &act);
 	}
 	return XFED_OK;
+}
+
+/* ---- inside dialogs ---- */
+
+/* Section 14.2, RFC 3311 section 5.2: one offer at a time. 0: it may go on. */
+static int glare_status(const struct sip_leg *leg, const struct sip_message *m, enum sip_method method)
+{
+	bool offers = method == SIP_METHOD_INVITE || (method == SIP_METHOD_UPDATE && m->body.len > 0);
+	return !offers ? 0 : leg->ours ? 491 : leg->theirs ? 500 : 0;
+}
+
+static int refuse_glare(struct sip_layer *l, const struct sip_message *m, const struct sip_key *key, int status, uint64_t now_ms)
+{
+	char line[32] = "";
+	uint8_t r = 0;
+	if (status == 500) {
+		l->env->random(l->env->user, &r, sizeof(r));
+		snprintf(line, sizeof(line), "Retry-After: %u\r\n", r % 11U);
+	}
+	return refuse(l, m, key, status, xfed_span_str(line), now_ms);
+}
+
+static int deliver_inside(
+	struct sip_layer *l, const struct sip_message *m, const struct sip_key *key, struct sip_leg *leg, enum sip_method method, uint64_t now_ms)
+{
+	if (sip_layer_is_full_of_servers(l)) {
+		return sip_server_answer(l, m, 503, NULL, XFED_SPAN(BUSY_LINE));
+	}
+	struct sip_trans *t = open_transaction(l, m, key, method == SIP_METHOD_INVITE ? SIP_STATE_S_INVITE_TRYING : SIP_STATE_S_TRYING, false);
+	if (!t) {
+		return XFED_ERR_NOMEM;
+	}
+	t->user = leg->user;
+	t->dialog = leg->number;
+	if (method == SIP_METHOD_INVITE) {
+		leg->theirs = t->id;
+		leg->invite_cseq = m->cseq;
+	}
+	sip_leg_moved(l, leg, &t->target);
+	give_to_user(l, t, m, leg, now_ms);
+	return XFED_OK;
+}
+
+static int receive_inside(struct sip_layer *l, const struct sip_message *m, const struct sip_key *key, const struct sip_verdict *v, uint64_t now_ms)
+{
+	bool is_new;
+	int rc = XFED_OK;
+	struct sip_leg *leg = l->flow.is_known ? sip_leg_of(l, m, &is_new, &rc) : NULL;
+	if (rc != XFED_OK) {
+		return rc == XFED_ERR_INVALID ? refuse(l, m, key, 400, XFED_SPAN(""), now_ms) : rc;
+	}
+	if (!leg) {
+		return refuse_by(l, m, key, v, now_ms);
+	}
+	struct sip_verdict inner = sip_dispatch_inside(&l->users, leg->user, m);
+	if (inner.disposition == SIP_DISPOSE_ANSWER) {
+		return refuse_by(l, m, key, &inner, now_ms);
+	}
+	int glare = glare_status(leg, m, inner.method);
+	if (glare != 0) {
+		return refuse_glare(l, m, key, glare, now_ms);
+	}
+	switch (is_new ? SIP_DIALOG_TAKEN : sip_dialog_take(leg->dialog, m)) {
+	case SIP_DIALOG_TAKEN:
+		return deliver_inside(l, m, key, leg, inner.method, now_ms);
+	case SIP_DIALOG_OUT_OF_ORDER:
+		return refuse(l, m, key, 500, XFED_SPAN(""), now_ms);
+	case SIP_DIALOG_BAD_CONTACT:
+		return refuse(l, m, key, 400, XFED_SPAN(""), now_ms);
+	case SIP_DIALOG_NO_MEMORY:
+		break;
+	}
+	return XFED_ERR_NOMEM;
 }
 
 /* A copy of a request we have: its last response again, if there is one ([C2-02]). */
@@ -244,14 +411,16 @@ static void repeat(struct sip_layer *l, struct sip_trans *t)
 		sip_trans_bind(l, t, l->flow.id);
 	}
 	l->stats.retransmissions_absorbed++;
-	if (t->last && t->state != SIP_STATE_S_CONFIRMED) {
+	/* RFC 6026 section 7.1: a 2xx to INVITE is repeated by its own time. */
+	bool is_absorbed = t->state == SIP_STATE_S_CONFIRMED || t->state == SIP_STATE_S_ACCEPTED || t->state == SIP_STATE_S_ACKNOWLEDGED;
+	if (t->last && !is_absorbed) {
 		sip_trans_send(l, t);
 	}
 }
 
 int sip_server_receive(struct sip_layer *l, const struct sip_message *m, uint64_t now_ms)
 {
-	struct sip_verdict v = sip_dispatch(m);
+	struct sip_verdict v = sip_dispatch(&l->users, m);
 	if (v.disposition == SIP_DISPOSE_ABSORB) {
 		return absorb_ack(l, m, now_ms);
 	}
@@ -267,45 +436,87 @@ int sip_server_receive(struct sip_layer *l, const struct sip_message *m, uint64_
 	}
 	switch (v.disposition) {
 	case SIP_DISPOSE_USER:
-		return deliver(l, m, &key, now_ms);
+		return deliver(l, m, &key, &v, now_ms);
+	case SIP_DISPOSE_DIALOG:
+		return receive_inside(l, m, &key, &v, now_ms);
 	case SIP_DISPOSE_CANCEL:
-		return answer_cancel(l, m);
+		return answer_cancel(l, m, now_ms);
 	case SIP_DISPOSE_ANSWER:
-		if (xfed_span_is(m->method, "INVITE")) {
-			return refuse_invite(l, m, &key, &v, now_ms);
-		}
-		return v.needs_unsupported ? refuse_extensions(l, m) : sip_server_answer(l, m, v.status, NULL, xfed_span_str(v.extra));
+		return refuse_by(l, m, &key, &v, now_ms);
 	case SIP_DISPOSE_ABSORB:
 		break;
 	}
 	return XFED_OK;
 }
 
-int sip_server_say_trying(struct sip_layer *l, struct sip_trans *t)
+int sip_server_say_trying(struct sip_layer *l, struct sip_trans *t, uint64_t now_ms)
 {
-	char *response = NULL;
-	size_t len;
-	int rc = print_response(100, NULL, xfed_span_make(t->head, t->head_len), XFED_SPAN(""), &response, &len);
-	if (rc == XFED_OK) {
-		t->last = response;
-		t->last_len = len;
-		sip_trans_send(l, t);
-	} else {
-		xfed_free(response);
+	enum sip_state next = t->state == SIP_STATE_S_INVITE_TRYING ? SIP_STATE_S_INVITE_PROCEEDING : SIP_STATE_S_PROCEEDING;
+	int rc = respond(l, t, next, &(struct sip_response){ .status = 100 }, now_ms);
+	if (rc != XFED_OK) {
+		/* Without memory the 100 is lost as a datagram may be; the transaction goes on. */
+		sip_trans_enter(l, t, next, now_ms);
 	}
 	return rc;
 }
 
-int sip_layer_respond(struct sip_layer *l, uint64_t txn, int status, const char *phrase, struct xfed_span extra, uint64_t now_ms)
+/*
+ * The dialog goes with its INVITE or SUBSCRIBE: found from a provisional answer on, there for good with a 2xx, gone without.
+ * Before the answer, as that may end the transaction; undone where it cannot be sent.
+ */
+static int prepare_dialog(struct sip_layer *l, struct sip_leg *leg, const struct sip_trans *t, int status)
+{
+	if (leg->maker != t->id || status >= 300) {
+		return XFED_OK;
+	}
+	int rc = sip_leg_enter(l, leg);
+	if (rc == XFED_OK && status >= 200) {
+		leg->maker = 0;
+	}
+	return rc;
+}
+
+static void settle_dialog(struct sip_layer *l, struct sip_trans *t, int status, bool is_session, uint64_t id)
+{
+	if (status >= 300) {
+		sip_leg_forget(l, t);
+		return;
+	}
+	struct sip_leg *leg = sip_leg_by_number(l, t->dialog);
+	leg->id = id != 0 ? id : leg->id;
+	if (status >= 200) {
+		leg->theirs = leg->theirs == t->id ? 0 : leg->theirs;
+		leg->unacked = is_session ? t->id : leg->unacked;
+	}
+}
+
+int sip_layer_answer(struct sip_layer *l, uint64_t txn, const struct sip_response *r, uint64_t id, uint64_t now_ms)
 {
 	sip_layer_begin(l);
 	struct sip_trans *t = sip_trans_by_id(l, txn);
 	if (!t || sip_trans_is_client(t) || !sip_trans_is_open(t)) {
 		return XFED_ERR_NOT_FOUND;
 	}
-	/* RFC 4320 section 4.2: a 408 would always come too late to be of use. */
-	if (status < 200 || status == 408) {
+	bool is_session = t->state == SIP_STATE_S_INVITE_TRYING || t->state == SIP_STATE_S_INVITE_PROCEEDING;
+	/* RFC 4320 section 4.2: a 408 would always come too late to be of use, and what is provisional helps nobody. */
+	if (r->status <= 100 || (!is_session && (r->status < 200 || r->status == 408))) {
 		return XFED_ERR_INVALID;
 	}
-	return respond(l, t, SIP_STATE_S_COMPLETED, status, phrase, extra, now_ms);
+	enum sip_state next = !is_session	? SIP_STATE_S_COMPLETED
+			      : r->status < 200 ? SIP_STATE_S_INVITE_PROCEEDING
+			      : r->status < 300 ? SIP_STATE_S_ACCEPTED
+						: SIP_STATE_S_REFUSED;
+	struct sip_leg *leg = t->dialog != 0 ? sip_leg_by_number(l, t->dialog) : NULL;
+	uint64_t maker = leg ? leg->maker : 0;
+	int rc = leg ? prepare_dialog(l, leg, t, r->status) : XFED_OK;
+	if (rc != XFED_OK) {
+		return rc;
+	}
+	rc = respond(l, t, next, r, now_ms);
+	if (leg && rc == XFED_OK) {
+		settle_dialog(l, t, r->status, is_session, id);
+	} else if (leg) {
+		leg->maker = maker;
+	}
+	return rc;
 }

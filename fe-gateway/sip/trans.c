@@ -8,11 +8,14 @@
 #define B_F_H_J	     (64 * T1)
 #define TRYING_AFTER (T1 + 2 * T1 + 4 * T1) /* when a client's Timer E reaches T2: RFC 4320 section 4.1 */
 #define C	     180000		    /* RFC 3261 section 16.6 step 11; nothing else bounds a ringing INVITE */
+#define SAY_100	     200		    /* RFC 3261 section 17.2.1 */
+#define UNANSWERED   170000		    /* an INVITE to a user of ours: before the C of whoever asks */
 #define NEVER	     UINT64_MAX
 #define KEEP	     (UINT64_MAX - 1) /* the limit of the state before goes on */
 
-enum due { NOTHING, AGAIN, SAY_TRYING };
-enum expiry { QUIET, TIMEOUT };
+/* AGAIN: over UDP; REPEAT: over streams too, as what answers it is the other end, not the next hop. */
+enum due { NOTHING, AGAIN, REPEAT, SAY_TRYING };
+enum expiry { QUIET, TIMEOUT, GIVE_UP, NO_ACK };
 
 /*
  * Times in ms: the first retransmission and its cap (over UDP; `due` says what happens), how long
@@ -52,6 +55,14 @@ static const struct row {
 		{ "S_REFUSED",          false, false, AGAIN,      T1,           T2,    B_F_H_J, B_F_H_J, QUIET },
 	[SIP_STATE_S_CONFIRMED] =       /* I */
 		{ "S_CONFIRMED",        false, false, NOTHING,    NEVER,        0,     T4,      0,       QUIET },
+	[SIP_STATE_S_INVITE_TRYING] =
+		{ "S_INVITE_TRYING",    false, true,  SAY_TRYING, SAY_100,      0,     UNANSWERED, UNANSWERED, GIVE_UP },
+	[SIP_STATE_S_INVITE_PROCEEDING] =
+		{ "S_INVITE_PROCEEDING", false, true, NOTHING,    NEVER,        0,     UNANSWERED, UNANSWERED, GIVE_UP },
+	[SIP_STATE_S_ACCEPTED] =        /* L; RFC 3261 section 13.3.1.4 */
+		{ "S_ACCEPTED",         false, false, REPEAT,     T1,           T2,    B_F_H_J, B_F_H_J, NO_ACK },
+	[SIP_STATE_S_ACKNOWLEDGED] =
+		{ "S_ACKNOWLEDGED",     false, false, NOTHING,    NEVER,        0,     KEEP,    KEEP,    QUIET },
 };
 /* clang-format on */
 
@@ -153,7 +164,7 @@ void sip_trans_enter(struct sip_layer *l, struct sip_trans *t, enum sip_state st
 		sip_trans_end(l, t);
 		return;
 	}
-	bool resends = row->due == SAY_TRYING || (row->due == AGAIN && !is_stream);
+	bool resends = row->due == SAY_TRYING || row->due == REPEAT || (row->due == AGAIN && !is_stream);
 	t->interval_ms = sip_layer_scale(l, row->first);
 	t->resend_ms = resends ? after(now_ms, t->interval_ms) : NEVER;
 	if (life != KEEP) {
@@ -203,6 +214,9 @@ void sip_trans_end(struct sip_layer *l, struct sip_trans *t)
 	} else {
 		l->stats.servers--;
 	}
+	if (t->dialog != 0) {
+		sip_leg_forget(l, t);
+	}
 	sip_timers_set(&l->timers, &t->timer, UINT64_MAX);
 	sip_trans_unbind(t);
 	HASH_DELETE(hh, l->by_id, t);
@@ -230,7 +244,7 @@ void sip_trans_send(struct sip_layer *l, struct sip_trans *t)
 static void time_out(struct sip_layer *l, struct sip_trans *t)
 {
 	if (rows[t->state].expiry == TIMEOUT && !t->is_silent) {
-		struct sip_layer_action act = { .kind = SIP_ACT_TIMEOUT, .txn = t->id, .cookie = t->cookie };
+		struct sip_layer_action act = { .kind = SIP_ACT_TIMEOUT, .txn = t->id, .user = t->user, .id = t->id_of_user };
 		act.was_written = t->is_written || t->target.transport == SIP_UDP;
 		sip_layer_push(l, &act);
 	}
@@ -270,14 +284,17 @@ int sip_trans_fire(struct sip_layer *l, struct sip_trans *t, uint64_t now_ms)
 	int rc = XFED_OK;
 	if (t->is_lost) {
 		sip_client_failed(l, t, false);
-	} else if (now_ms >= t->expire_ms && rows[t->state].expiry == TIMEOUT && is_late(l, t->expire_ms, now_ms)) {
+	} else if (now_ms >= t->expire_ms && row->expiry != QUIET && is_late(l, t->expire_ms, now_ms)) {
 		postpone_end(l, t, now_ms);
+	} else if (now_ms >= t->expire_ms && row->expiry == GIVE_UP) {
+		rc = sip_server_give_up(l, t, now_ms);
+	} else if (now_ms >= t->expire_ms && row->expiry == NO_ACK) {
+		sip_leg_unacknowledged(l, t, now_ms);
 	} else if (now_ms >= t->expire_ms) {
 		time_out(l, t);
 	} else if (row->due == SAY_TRYING) {
 		/* Without memory the 100 is lost as a datagram may be; the transaction goes on. */
-		rc = sip_server_say_trying(l, t);
-		sip_trans_enter(l, t, SIP_STATE_S_PROCEEDING, now_ms);
+		rc = sip_server_say_trying(l, t, now_ms);
 	} else if (!may_repeat(l, t, now_ms)) {
 		t->resend_ms = NEVER;
 		sip_trans_rearm(l, t);

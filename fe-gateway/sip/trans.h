@@ -5,11 +5,13 @@
  *   client:  TRYING -1xx-> PROCEEDING -final-> COMPLETED (K)          F, lost connection: end
  *   INVITE:  CALLING -1xx-> PROCEEDING -3xx..6xx, ACK-> COMPLETED (D)    2xx-> ACCEPTED (M)
  *   server:  S_TRYING -3.5 s, 100-> S_PROCEEDING -final-> S_COMPLETED (J)
- *   INVITE:  refused at once: S_REFUSED (G, H) -ACK-> S_CONFIRMED (I)
+ *   INVITE:  S_INVITE_TRYING -200 ms, 100 or 1xx-> S_INVITE_PROCEEDING -3xx..6xx-> S_REFUSED (G, H) -ACK-> S_CONFIRMED (I)
+ *            -2xx-> S_ACCEPTED (L; repeated as by G) -ACK-> S_ACKNOWLEDGED
  */
 #ifndef SIP_TRANS_H
 #define SIP_TRANS_H
 
+#include "sip/dispatch.h"
 #include "sip/key.h"
 #include "sip/layer.h"
 #include "sip/timers.h"
@@ -26,6 +28,10 @@
 	X(S_TRYING)                                                                                                                                  \
 	X(S_PROCEEDING)                                                                                                                              \
 	X(S_COMPLETED)                                                                                                                               \
+	X(S_INVITE_TRYING)                                                                                                                           \
+	X(S_INVITE_PROCEEDING)                                                                                                                       \
+	X(S_ACCEPTED)                                                                                                                                \
+	X(S_ACKNOWLEDGED)                                                                                                                            \
 	X(S_REFUSED)                                                                                                                                 \
 	X(S_CONFIRMED)
 
@@ -52,17 +58,40 @@ struct sip_trans {
 	char *last; /* the request, or the last response: retransmissions send these bytes */
 	size_t last_len;
 
-	uint64_t cookie;
+	const struct sip_user *user;
+	uint64_t id_of_user;
+	uint64_t dialog;	       /* it makes, or is inside; 0: none */
 	uint64_t resend_ms, expire_ms; /* absolute, UINT64_MAX: never */
 	uint64_t interval_ms;	       /* until the next retransmission */
 	unsigned sends;
-	bool is_written; /* client: some of it has gone out */
-	bool is_lost;	 /* client: its connection has closed */
-	bool is_silent;	 /* client: a CANCEL of ours, nobody asks for its outcome */
+	bool is_written;		/* client: some of it has gone out */
+	bool is_lost;			/* client: its connection has closed */
+	bool is_silent;			/* client: a CANCEL or BYE that the layer sends by itself: nobody asks for its outcome */
+	bool is_cancelled, must_cancel; /* client: CANCEL has gone out, or goes with the first provisional response */
 	struct sip_trans *dead_next;
 };
 
+/* A dialog in the layer's tables, or what becomes one. */
+struct sip_leg {
+	uint64_t number;
+	const struct sip_user *user;
+	uint64_t id;
+	struct sip_dialog *dialog; /* NULL: a request of ours that nobody has answered */
+	struct sip_key key;
+	bool is_keyed;	/* found by it: of a dialog, or of what a NOTIFY may come for */
+	bool is_caller; /* the Call-ID is ours */
+	/* Transactions, 0: none. */
+	uint64_t maker;	       /* the INVITE or SUBSCRIBE that makes it, while that is not settled */
+	uint64_t ours, theirs; /* an INVITE under way in it */
+	uint64_t unacked;      /* a 2xx of ours */
+	uint32_t invite_cseq;  /* of the last INVITE of theirs */
+	struct sip_target target;
+	struct sip_leg *flow_next, **flow_prev;
+	UT_hash_handle hh, hh_key; /* by number; by key */
+};
+
 #define SIP_ACTIONS_MAX	 64
+#define SIP_KEPT_MAX	 4
 #define SIP_FLOW_BUCKETS 1024
 
 struct sip_layer {
@@ -78,6 +107,10 @@ struct sip_layer {
 	uint64_t last_id;
 	struct sip_trans *by_id, *by_key, *by_merged; /* uthash tables */
 	struct sip_timers timers;
+	struct sip_users users;
+	uint64_t last_dialog;
+	struct sip_leg *legs, *legs_by_key;
+	struct sip_leg *leg_flows[SIP_FLOW_BUCKETS];
 	struct sip_trans *flows[SIP_FLOW_BUCKETS]; /* those on connections, by hash of the flow */
 	struct sip_layer_stats stats;
 	char *scratch; /* XFED_SIP_MESSAGE_BYTES: a request is printed here first */
@@ -89,7 +122,8 @@ struct sip_layer {
 	struct sip_message *message;
 	struct sip_error error;
 	struct sip_flow_info flow;
-	char *reply;
+	char *kept[SIP_KEPT_MAX];
+	size_t kept_count;
 	struct sip_trans *dead;
 };
 
@@ -100,6 +134,9 @@ static inline size_t sip_layer_room(const struct sip_layer *l)
 {
 	return SIP_ACTIONS_MAX - l->action_count;
 }
+
+/* Bytes that live as long as the actions do; NULL: NOMEM. */
+char *sip_layer_keep(struct sip_layer *l, size_t size);
 
 /* trans.c */
 uint64_t sip_layer_scale(const struct sip_layer *l, uint64_t ms);
@@ -124,9 +161,37 @@ int sip_client_receive(struct sip_layer *l, const struct sip_message *m, uint64_
 void sip_client_sent(struct sip_layer *l, uint64_t txn, uint64_t flow);
 void sip_client_failed(struct sip_layer *l, struct sip_trans *t, bool was_written);
 
+struct sip_via_out sip_client_via(const struct sip_layer *l, enum sip_transport transport, struct xfed_span branch);
+/* Sends a request that stands in the layer's scratch; `*out` NULL unless OK. */
+int sip_client_launch(struct sip_layer *l, const struct sip_target *target, struct xfed_span branch, struct xfed_span method, size_t size,
+	uint64_t now_ms, struct sip_trans **out);
+/* The INVITE or SUBSCRIBE we sent, read back. OK or an error. */
+int sip_client_read_back(const struct sip_trans *t, struct sip_message **out);
+
 /* strans.c */
 int sip_server_receive(struct sip_layer *l, const struct sip_message *m, uint64_t now_ms);
 int sip_server_answer(struct sip_layer *l, const struct sip_message *m, int status, const char *phrase, struct xfed_span extra);
-int sip_server_say_trying(struct sip_layer *l, struct sip_trans *t);
+int sip_server_say_trying(struct sip_layer *l, struct sip_trans *t, uint64_t now_ms);
+int sip_server_give_up(struct sip_layer *l, struct sip_trans *t, uint64_t now_ms); /* an INVITE that its user has not answered */
+struct sip_target sip_server_reply_target(const struct sip_layer *l, const struct sip_message *m);
+
+/* legs.c: what dialogs ask of transactions */
+struct sip_leg *sip_leg_by_number(const struct sip_layer *l, uint64_t number);
+void sip_leg_free(struct sip_layer *l, struct sip_leg *leg);
+bool sip_legs_are_full(const struct sip_layer *l);
+void sip_leg_close_flow(struct sip_layer *l, uint64_t flow);
+void sip_leg_forget(struct sip_layer *l, struct sip_trans *t); /* it ends: what it would have made is not */
+/* Before an INVITE or SUBSCRIBE of a user goes out. OK, AGAIN, NOMEM. */
+int sip_leg_of_call(struct sip_layer *l, const struct sip_layer_request *rq, struct sip_leg **out);
+/* A response to one, or inside a dialog: that is made, confirmed, refreshed or gone; a 2xx to INVITE is acknowledged. OK or NOMEM. */
+int sip_leg_answered(struct sip_layer *l, struct sip_trans *t, const struct sip_message *m, uint64_t now_ms, bool *is_for_user);
+/* Of an INVITE or SUBSCRIBE for a user: OK, INVALID (400), NOMEM. */
+int sip_leg_of_request(struct sip_layer *l, struct sip_trans *t, const struct sip_user *user, const struct sip_message *m);
+/* Before a response goes out that makes a dialog: it can be found from now on. OK or NOMEM. */
+int sip_leg_enter(struct sip_layer *l, struct sip_leg *leg);
+/* The dialog of a request; `*is_new`: made by this NOTIFY, which has come before the 2xx. NULL: none; `*rc` NOMEM, or INVALID (400). */
+struct sip_leg *sip_leg_of(struct sip_layer *l, const struct sip_message *m, bool *is_new, int *rc);
+void sip_leg_moved(struct sip_layer *l, struct sip_leg *leg, const struct sip_target *target);
+void sip_leg_unacknowledged(struct sip_layer *l, struct sip_trans *t, uint64_t now_ms);
 
 #endif

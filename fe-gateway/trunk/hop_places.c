@@ -30,22 +30,20 @@ static void stop_asking(struct trunk_places *p)
 
 static void failed(struct trunk_places *p, enum xfed_reason reason, const char *text)
 {
-	const struct trunk_user *u = p->hop->trunk->user;
 	struct trunk_send *s;
 	p->fresh_until_ms = 0;
 	trunk_hop_is(p->hop, false, reason, text);
 	while ((s = pop_waiting(p))) {
-		u->hop_failed(u->data, s, reason);
+		s->user->hop_failed(s->user->sip.data, s, reason);
 	}
 }
 
 static void tell_ready(struct trunk_places *p, struct trunk_send *s, const struct sip_locations *where)
 {
-	const struct trunk_user *u = p->hop->trunk->user;
 	if (sip_failover_new(where, &p->hop->failed, trunk_now(p->hop->trunk), &s->places) == XFED_OK) {
-		u->hop_ready(u->data, s);
+		s->user->hop_ready(s->user->sip.data, s);
 	} else {
-		u->hop_failed(u->data, s, XFED_REASON_STREAM_INTERNAL);
+		s->user->hop_failed(s->user->sip.data, s, XFED_REASON_STREAM_INTERNAL);
 	}
 }
 

@@ -41,28 +41,23 @@ static void bad_message(struct trunk *t, const struct sip_layer_action *act)
 
 static void perform(struct trunk *t, const struct sip_layer_action *act)
 {
-	const struct trunk_user *u = t->user;
 	switch (act->kind) {
 	case SIP_ACT_SEND:
 		send_message(t, act);
-		break;
-	case SIP_ACT_REQUEST:
-		u->request(u->data, act->txn, act->message, act->flow);
-		break;
-	case SIP_ACT_RESPONSE:
-		u->response(u->data, act->cookie, act->message);
-		break;
-	case SIP_ACT_TIMEOUT:
-		u->timeout(u->data, act->cookie, act->was_written);
-		break;
-	case SIP_ACT_TRANSPORT_ERROR:
-		u->broken(u->data, act->cookie, act->was_written);
 		break;
 	case SIP_ACT_BAD_MESSAGE:
 		bad_message(t, act);
 		break;
 	case SIP_ACT_CLOSE_FLOW:
 		sip_io_close_flow(t->io, act->flow_id);
+		break;
+	case SIP_ACT_REQUEST:
+	case SIP_ACT_RESPONSE:
+	case SIP_ACT_TIMEOUT:
+	case SIP_ACT_TRANSPORT_ERROR:
+	case SIP_ACT_CANCELLED:
+	case SIP_ACT_ENDED:
+		sip_layer_tell(act);
 		break;
 	}
 }
@@ -127,6 +122,11 @@ int trunk_respond(struct trunk *t, uint64_t txn, int status, const char *phrase,
 	return rc;
 }
 
+const char *trunk_allow(const struct trunk *t)
+{
+	return sip_layer_allow(t->layer);
+}
+
 bool trunk_may_send(const struct trunk *t, const struct gateway_domain *d, const struct sip_flow_info *flow)
 {
 	struct trust_peer peer;
@@ -154,7 +154,7 @@ static int start_layer(struct trunk *t)
 	return sip_layer_new(&cfg, &t->core->d.env, &t->layer);
 }
 
-int trunk_new(struct core *core, const struct trunk_files *files, const struct trunk_user *user, struct trunk **out, char error[256])
+int trunk_new(struct core *core, const struct trunk_files *files, struct trunk **out, char error[256])
 {
 	struct trunk *t = xfed_calloc(1, sizeof(*t));
 	*out = t;
@@ -164,11 +164,15 @@ int trunk_new(struct core *core, const struct trunk_files *files, const struct t
 	}
 	t->core = core;
 	t->files = *files;
-	t->user = user;
 	t->certs_due_s = INT64_MAX;
 	int rc = rt_timer_init(&t->timer, core->d.loop, on_timer, t);
 	rc = rc == XFED_OK ? sip_io_new(t, &t->io, error) : rc;
 	return rc == XFED_OK ? start_layer(t) : rc;
+}
+
+int trunk_use(struct trunk *t, const struct trunk_user *user)
+{
+	return sip_layer_use(t->layer, &user->sip);
 }
 
 void trunk_stop(struct trunk *t)

@@ -24,13 +24,8 @@ struct trunk_hop;
 struct trunk_send;
 
 struct trunk_user {
-	void *data;
-	/* A request of a peer: answered with trunk_respond(). Nothing is proved of its sender: trunk_may_send(). */
-	void (*request)(void *data, uint64_t txn, const struct sip_message *m, const struct sip_flow_info *flow);
-	/* What becomes of a request of ours, by the id it was sent with. A response is provisional or final. */
-	void (*response)(void *data, uint64_t id, const struct sip_message *m);
-	void (*timeout)(void *data, uint64_t id, bool was_written);
-	void (*broken)(void *data, uint64_t id, bool was_written); /* no connection, or it is lost */
+	/* What it takes, and what it is told. A request is answered with trunk_respond(); nothing is proved of its sender: trunk_may_send(). */
+	struct sip_user sip;
 	/* trunk_want(): `s->places` holds where to try; or there is nowhere. */
 	void (*hop_ready)(void *data, struct trunk_send *s);
 	void (*hop_failed)(void *data, struct trunk_send *s, enum xfed_reason reason);
@@ -45,7 +40,9 @@ struct trunk_files {
 };
 
 /* Opens the sockets. Whatever it returns, trunk_stop() and trunk_free() follow. OK, or an error with one sentence in `error`. */
-int trunk_new(struct core *core, const struct trunk_files *files, const struct trunk_user *user, struct trunk **out, char error[256]);
+int trunk_new(struct core *core, const struct trunk_files *files, struct trunk **out, char error[256]);
+/* Before the loop runs; `user` outlives the room. OK, LIMIT, or STATE: another takes that method. */
+int trunk_use(struct trunk *t, const struct trunk_user *user);
 void trunk_stop(struct trunk *t); /* closes everything; jobs of it may still run */
 void trunk_free(struct trunk *t); /* when the loop is gone; NULL is fine */
 void trunk_tick(struct trunk *t, uint64_t now_ms);
@@ -75,8 +72,9 @@ void trunk_hop_unload(struct trunk_hop *h, size_t bytes);
 
 /* ---- requests of ours ---- */
 
-/* One request on its way, part of what it is for. Zeroed but for `hop` and `is_large` it is fine; the rest is the trunk's. */
+/* One request on its way, part of what it is for. Zeroed but for the first three it is fine; the rest is the trunk's. */
 struct trunk_send {
+	const struct trunk_user *user;
 	struct trunk_hop *hop;
 	bool is_large;		     /* too large for UDP */
 	struct sip_failover *places; /* to try in turn; NULL until hop_ready() */
@@ -102,6 +100,7 @@ void trunk_send_unreached(struct trunk_send *s);
 
 /* Whether whoever is behind the flow may send as this domain. */
 bool trunk_may_send(const struct trunk *t, const struct gateway_domain *d, const struct sip_flow_info *flow);
+const char *trunk_allow(const struct trunk *t); /* the header line of a 405, with CRLF */
 /* As sip_layer_respond(); a phrase or header lines that cannot be printed are left out. */
 int trunk_respond(struct trunk *t, uint64_t txn, int status, const char *phrase, struct xfed_span extra);
 

@@ -17,7 +17,6 @@ struct sip_io; /* sockets */
 struct trunk {
 	struct core *core;
 	struct trunk_files files;
-	const struct trunk_user *user;
 	struct sip_io *io;
 	struct sip_layer *layer;
 	struct rt_timer timer;

@@ -36,6 +36,8 @@ static void fake_random(void *user, void *out, size_t len)
 
 static const struct xfed_env env = { .random = fake_random };
 
+static const struct sip_user user = { .methods = SIP_METHOD_BIT(MESSAGE) };
+
 static void on_send(struct state *s, const struct sip_layer_action *act)
 {
 	bool is_response = act->bytes.len > 8 && memcmp(act->bytes.data, "SIP/2.0 ", 8) == 0;
@@ -53,15 +55,15 @@ static void on_send(struct state *s, const struct sip_layer_action *act)
 
 static void on_outcome(struct state *s, const struct sip_layer_action *act)
 {
-	MUST(act->cookie < s->calls);
+	MUST(act->id < s->calls);
 	if (act->kind == SIP_ACT_RESPONSE && act->status < 200) {
-		MUST(act->status > 100 && !s->outcome[act->cookie]);
+		MUST(act->status > 100 && !s->outcome[act->id]);
 		return;
 	}
 	/* RFC 6026: only a 2xx to an INVITE may come again. */
-	bool again = s->is_invite[act->cookie] && act->kind == SIP_ACT_RESPONSE && act->status < 300;
-	MUST(!s->outcome[act->cookie] || again);
-	s->outcome[act->cookie] = true;
+	bool again = s->is_invite[act->id] && act->kind == SIP_ACT_RESPONSE && act->status < 300;
+	MUST(!s->outcome[act->id] || again);
+	s->outcome[act->id] = true;
 }
 
 static void drain(struct state *s)
@@ -87,6 +89,10 @@ static void drain(struct state *s)
 			break;
 		case SIP_ACT_CLOSE_FLOW:
 			MUST(s->flow->transport != SIP_UDP);
+			break;
+		case SIP_ACT_CANCELLED:
+		case SIP_ACT_ENDED:
+			MUST(false); /* of INVITE, which nobody takes here */
 			break;
 		}
 	}
@@ -137,7 +143,7 @@ static void call(struct state *s, uint8_t arg)
 			.call_id = XFED_SPAN("i"),
 			.cseq = 1 },
 		.branch = xfed_span_make(branch, (size_t)n),
-		.cookie = s->calls,
+		.id = s->calls,
 	};
 	s->is_invite[s->calls] = is_invite;
 	if (sip_layer_request(s->layer, &r, s->now_ms, &txn) == XFED_OK) {
@@ -208,7 +214,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (int i = 0; i < SIP_TRANSPORT_COUNT; i++) {
 		config.sent_by[i].host = XFED_SPAN("gw.example.net");
 	}
-	MUST(sip_layer_new(&config, &env, &s.layer) == XFED_OK);
+	MUST(sip_layer_new(&config, &env, &s.layer) == XFED_OK && sip_layer_use(s.layer, &user) == XFED_OK);
 	for (size_t i = 0; i + 2 <= size;) {
 		uint8_t what = data[i] % 8, arg = data[i + 1];
 		i += 2;

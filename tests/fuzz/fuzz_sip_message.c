@@ -43,12 +43,11 @@ static void check_answer(const struct sip_message *m, bool is_valid)
 {
 	static char head[200000], out[200000];
 	struct sip_source source = { XFED_SPAN("192.0.2.1"), 5060 };
-	struct xfed_span none = { NULL, 0 };
 	struct sip_message *again;
 	struct sip_error err;
 	size_t head_len, len;
 	MUST(sip_print_response_head(m, &source, XFED_SPAN("tag"), head, sizeof(head), &head_len) == XFED_OK);
-	MUST(sip_print_response(400, none, xfed_span_make(head, head_len), none, out, sizeof(out), &len) == XFED_OK);
+	MUST(sip_print_response(&(struct sip_response){ .status = 400 }, xfed_span_make(head, head_len), out, sizeof(out), &len) == XFED_OK);
 	int rc = sip_message_parse(xfed_span_make(out, len), SIP_PARSE_STREAM, &again, &err);
 	if (!is_valid) {
 		sip_message_free(again);

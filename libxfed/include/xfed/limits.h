@@ -202,6 +202,7 @@
  *                     share limits.unauthenticated of them by address and network, for UNPROVED_MS at most
  *   ANSWER_WITHIN, ERROR_HOLD   a partner that is silent: the user who wrote to it
  *   LOCATE_*, FAILED  the zone and the places of a next hop: its domain
+ *   DIALOGS           SIP servers that may send, and users here who subscribe or call; strangers hold none
  *   QUEUE, HOP_PERCENT   partners whose messages wait for one next hop: others to that hop; a hop never has more than its percent
  */
 #define XFED_SIP_T1_MS			      500
@@ -221,7 +222,8 @@
 #define XFED_SIP_HEADERS_MAX		      128
 #define XFED_SIP_UDP_REQUEST_BYTES	      1300 /* [C3-02] */
 #define XFED_SIP_MAX_REQUEST		      (15 * 1024)
-#define XFED_SIP_ROUTES_MAX		      16 /* proxies in the way of a dialog */
+#define XFED_SIP_ROUTES_MAX		      16    /* proxies in the way of a dialog */
+#define XFED_SIP_DIALOGS_MAX		      16384 /* subscriptions and sessions, of both directions */
 #define XFED_SIP_TRANSACTIONS_MAX	      65536
 #define XFED_SIP_TRANSACTIONS_RESERVE_PERCENT 10 /* of them, kept for requests of ours */
 #define XFED_SIP_CONNECTIONS_MAX	      1024

@@ -14,22 +14,22 @@ static struct explain_facts open_out(void)
 	return (struct explain_facts){
 		.from = "alice@example.com",
 		.to = "bob@fabrikam.example",
-		.from_is_good = true,
-		.to_is_good = true,
-		.from_is_ours = true,
+		.policy.from_is_good = true,
+		.policy.to_is_good = true,
+		.policy.from_is_ours = true,
 		.local_domain = "example.com",
 		.remote_domain = "fabrikam.example",
-		.is_listed = true,
+		.policy.is_listed = true,
 		.partner = "fabrikam.example",
 		.partner_file = "/p/fabrikam.example.yaml",
-		.type = XFED_PARTNER_PUBLIC_UNVERIFIED,
-		.kinds = XFED_KIND_MESSAGE,
+		.policy.type = XFED_PARTNER_PUBLIC_UNVERIFIED,
+		.policy.kinds = XFED_KIND_MESSAGE,
 		.partners_dir = "/p",
-		.has_local_user = true,
-		.access_allows = true,
+		.policy.has_local_user = true,
+		.policy.access_allows = true,
 		.access_rule = "FedPic",
-		.from_maps = true,
-		.to_maps = true,
+		.policy.from_maps = true,
+		.policy.to_maps = true,
 		.edges = { { .name = "edge1",
 			.is_up = true,
 			.has_answered = true,
@@ -47,9 +47,9 @@ static struct explain_facts open_in(void)
 	struct explain_facts f = open_out();
 	f.from = "bob@fabrikam.example";
 	f.to = "alice@example.com";
-	f.from_is_ours = false;
-	f.to_is_ours = true;
-	f.is_contact_authorised = true;
+	f.policy.from_is_ours = false;
+	f.policy.to_is_ours = true;
+	f.policy.is_authorised = true;
 	f.next_hop = "tls:fe.example.com:5061";
 	f.is_hop_known = f.is_hop_up = true;
 	f.edges[0].has_inbound = true;
@@ -59,35 +59,35 @@ static struct explain_facts open_in(void)
 /* What a row changes, and what becomes of it. */
 static void from_bad(struct explain_facts *f)
 {
-	f->from_is_good = f->from_is_ours = false;
+	f->policy.from_is_good = f->policy.from_is_ours = false;
 }
 static void to_bad(struct explain_facts *f)
 {
-	f->to_is_good = false;
+	f->policy.to_is_good = false;
 }
 static void both_ours(struct explain_facts *f)
 {
-	f->to_is_ours = true;
+	f->policy.to_is_ours = true;
 }
 static void none_ours(struct explain_facts *f)
 {
-	f->from_is_ours = f->to_is_ours = false;
+	f->policy.from_is_ours = f->policy.to_is_ours = false;
 }
 static void unlisted(struct explain_facts *f)
 {
-	f->is_listed = false;
+	f->policy.is_listed = false;
 }
 static void no_messages(struct explain_facts *f)
 {
-	f->kinds = XFED_KIND_PRESENCE | XFED_KIND_IQ;
+	f->policy.kinds = XFED_KIND_PRESENCE | XFED_KIND_IQ;
 }
 static void refused_by_rule(struct explain_facts *f)
 {
-	f->access_allows = false;
+	f->policy.access_allows = false;
 }
 static void no_rule(struct explain_facts *f)
 {
-	f->access_allows = false;
+	f->policy.access_allows = false;
 	f->access_rule = NULL;
 }
 static void no_rules(struct explain_facts *f)
@@ -96,20 +96,20 @@ static void no_rules(struct explain_facts *f)
 }
 static void no_user(struct explain_facts *f)
 {
-	f->has_local_user = f->access_allows = false;
+	f->policy.has_local_user = f->policy.access_allows = false;
 }
 static void stranger(struct explain_facts *f)
 {
-	f->is_contact_authorised = false;
+	f->policy.is_authorised = false;
 }
 static void federated_stranger(struct explain_facts *f)
 {
-	f->is_contact_authorised = false;
-	f->type = XFED_PARTNER_FEDERATED;
+	f->policy.is_authorised = false;
+	f->policy.type = XFED_PARTNER_FEDERATED;
 }
 static void unmapped(struct explain_facts *f)
 {
-	f->to_maps = false;
+	f->policy.to_maps = false;
 }
 static void hop_down(struct explain_facts *f)
 {
@@ -285,7 +285,7 @@ static bool row_holds(size_t i)
 		return false;
 	}
 	for (int g = 0; g < EXPLAIN_GATE_COUNT; g++) {
-		if ((gates[g].state == EXPLAIN_CLOSED) != (gates[g].reason != XFED_REASON_NONE) || gates[g].text[0] == '\0') {
+		if ((gates[g].state == POLICY_CLOSED) != (gates[g].reason != XFED_REASON_NONE) || gates[g].text[0] == '\0') {
 			print_error("%s: gate %s has no reason or text: \"%s\"\n", rows[i].name, explain_gate_name((enum explain_gate_id)g),
 				gates[g].text);
 			return false;
@@ -320,15 +320,15 @@ static void the_first_one_is_named(void **state)
 	hop_down(&f);
 	no_messages(&f);
 	assert_int_equal(explain_gates(&f, gates), EXPLAIN_KINDS);
-	assert_int_equal(gates[EXPLAIN_NEXT_HOP].state, EXPLAIN_CLOSED);
-	assert_int_equal(gates[EXPLAIN_LINK].state, EXPLAIN_OK);
+	assert_int_equal(gates[EXPLAIN_NEXT_HOP].state, POLICY_CLOSED);
+	assert_int_equal(gates[EXPLAIN_LINK].state, POLICY_OPEN);
 	unlisted(&f);
 	assert_int_equal(explain_gates(&f, gates), EXPLAIN_PARTNER);
-	assert_int_equal(gates[EXPLAIN_KINDS].state, EXPLAIN_SKIPPED);
-	assert_int_equal(gates[EXPLAIN_STREAM].state, EXPLAIN_SKIPPED);
+	assert_int_equal(gates[EXPLAIN_KINDS].state, POLICY_SKIPPED);
+	assert_int_equal(gates[EXPLAIN_STREAM].state, POLICY_SKIPPED);
 	no_link(&f);
 	assert_int_equal(explain_gates(&f, gates), EXPLAIN_PARTNER);
-	assert_int_equal(gates[EXPLAIN_POLICY].state, EXPLAIN_SKIPPED);
+	assert_int_equal(gates[EXPLAIN_POLICY].state, POLICY_SKIPPED);
 }
 
 /* Every gate that can be closed is closed by a row. */

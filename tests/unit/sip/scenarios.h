@@ -178,7 +178,6 @@ static const struct row timer_c[] = {
 /* Section 9.1: not before a provisional response; its own answer is nobody's business. */
 static const struct row cancel_of_ours[] = {
 	{ 0, CALL, "INVITE", "i", 0, "send INVITE" },
-	{ 1, CANCEL, .want = "refused -5" },
 	{ 10, RESPONSE, "INVITE", "i", 180, "response 180" },
 	{ 20, CANCEL, .want = "send CANCEL" },
 	{ 30, RESPONSE, "CANCEL", "i", 200, "" },
@@ -186,6 +185,16 @@ static const struct row cancel_of_ours[] = {
 	{ 41, CANCEL, .want = "refused -4" },
 };
 
+/* Section 9.1: not before something has been heard. */
+static const struct row cancel_before_an_answer[] = {
+	{ 0, CALL, "INVITE", "i", 0, "send INVITE" },
+	{ 1, CANCEL, .want = "" },
+	{ 2, CANCEL, .want = "" },
+	{ 10, RESPONSE, "INVITE", "i", 100, "send CANCEL" },
+	{ 11, CANCEL, .want = "refused -4" },
+	{ 12, RESPONSE, "INVITE", "i", 180, "response 180" },
+	{ 40, RESPONSE, "INVITE", "i", 487, "send ACK, response 487" },
+};
 static const struct row cancel_unanswered[] = {
 	{ 0, CALL, "INVITE", "i", 0, "send INVITE" },
 	{ 10, RESPONSE, "INVITE", "i", 180, "response 180" },
@@ -296,7 +305,7 @@ static const struct row cancel_of_theirs[] = {
 /* Every row of the table in dispatch.c without To tag; an ACK nobody waits for is absorbed. */
 static const struct row methods[] = {
 	{ 0, REQUEST, "MESSAGE", "z9hG4bKm1", 1, "request MESSAGE" },
-	{ 1, REQUEST, "OPTIONS", "z9hG4bKm2", 2, "request OPTIONS" },
+	{ 1, REQUEST, "OPTIONS", "z9hG4bKm2", 2, "send 200" },
 	{ 2, REQUEST, "ACK", "z9hG4bKm3", 3, "" },
 	{ 3, REQUEST, "CANCEL", "z9hG4bKm4", 4, "send 481" },
 	{ 4, REQUEST, "BYE", "z9hG4bKm5", 5, "send 481" },
@@ -355,6 +364,7 @@ static const struct scenario scenarios[] = {
 	SCENARIO(timer_m, SIP_UDP),
 	SCENARIO(timer_c, SIP_TCP),
 	SCENARIO(cancel_of_ours, SIP_TCP),
+	SCENARIO(cancel_before_an_answer, SIP_TCP),
 	SCENARIO(cancel_unanswered, SIP_TCP),
 	SCENARIO(timer_j, SIP_UDP),
 	SCENARIO(stream_server, SIP_TLS),

@@ -47,8 +47,8 @@ static struct sip_message *answer(const struct sip_message *request, int status,
 	struct sip_source source = { XFED_SPAN("192.0.2.1"), 5060 };
 	size_t head_len, len;
 	assert_int_equal(sip_print_response_head(request, &source, xfed_span_str(tag), head, sizeof(head), &head_len), XFED_OK);
-	assert_int_equal(sip_print_response(status, (struct xfed_span){ NULL, 0 }, xfed_span_make(head, head_len), xfed_span_str(more), out,
-				 sizeof(out) - 1, &len),
+	assert_int_equal(sip_print_response(&(struct sip_response){ .status = status, .extra = xfed_span_str(more) }, xfed_span_make(head, head_len),
+				 out, sizeof(out) - 1, &len),
 		XFED_OK);
 	out[len] = '\0';
 	return read_text(out);

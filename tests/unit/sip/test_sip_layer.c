@@ -16,7 +16,7 @@ static struct play play;
 static void begin(enum sip_transport transport, const struct sip_layer_config *config)
 {
 	play = (struct play){ .transport = transport };
-	assert_int_equal(sip_layer_new(config, &play_env, &play.layer), XFED_OK);
+	assert_int_equal(play_new(config, &play.layer), XFED_OK);
 }
 
 /* Nothing may be due before a TICK row, and something must be due at it. */
@@ -80,7 +80,7 @@ static void failing_allocations(void **state)
 			failing_arm(n);
 			long held = failing_held;
 			play = (struct play){ .transport = s->transport };
-			if (sip_layer_new(&config, &play_env, &play.layer) == XFED_OK) {
+			if (play_new(&config, &play.layer) == XFED_OK) {
 				for (size_t k = 0; k < s->count; k++) {
 					play_row(&play, &s->rows[k]);
 				}
@@ -141,9 +141,9 @@ static void response_routing(void **state)
 		char text[1024];
 		begin(rows[i].transport, &config);
 		snprintf(text, sizeof(text),
-			"OPTIONS sip:x@example.com SIP/2.0\r\nVia: %s\r\nMax-Forwards: 70\r\nFrom: "
+			"MESSAGE sip:x@example.com SIP/2.0\r\nVia: %s\r\nMax-Forwards: 70\r\nFrom: "
 			"<sip:a@b>;tag=1\r\nTo: sip:c@d\r\n"
-			"Call-ID: 1\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n",
+			"Call-ID: 1\r\nCSeq: 1 MESSAGE\r\nContent-Length: 0\r\n\r\n",
 			rows[i].via);
 		const struct row in = { 0, RAW, text, .want = "" }, out = { 1, RESPOND, .n = 200, .more = "Allow: MESSAGE\r\n" };
 		play_row(&play, &in);
@@ -174,7 +174,7 @@ static void strangers_choose_no_address(void **state)
 		"SIP/2.0/UDP h;maddr=victim.example;ttl=9;branch=z9hG4bK1",
 	};
 	/* Refused without a transaction, and by one. */
-	static const char *const asked[] = { "FOO", "OPTIONS", "INVITE" };
+	static const char *const asked[] = { "FOO", "OPTIONS", "MESSAGE", "INVITE" };
 	struct sip_layer_config config = play_config();
 	(void)state;
 	play_is_stranger = true;
@@ -190,8 +190,8 @@ static void strangers_choose_no_address(void **state)
 			method, via, method);
 		const struct row in = { 0, RAW, text, .want = "" };
 		play_row(&play, &in);
-		if (strcmp(method, "OPTIONS") == 0) {
-			const struct row out = { 1, RESPOND, .n = 200, .more = "" };
+		if (strcmp(method, "MESSAGE") == 0) {
+			const struct row out = { 1, RESPOND, .n = 403, .more = "" };
 			play_row(&play, &out);
 		}
 		bool fine = strncmp(play.got, "send ", 5) == 0 && play.last_target.flow == 1 && strcmp(play.last_target.ip, PEER_IP) == 0 &&
@@ -366,6 +366,7 @@ static void headers_of_refusals(void **state)
 		{ "INVITE", NULL, "\r\nAllow: MESSAGE, OPTIONS\r\n" },
 		{ "FOO", NULL, "\r\nAllow: MESSAGE, OPTIONS\r\n" },
 		{ "SUBSCRIBE", NULL, "\r\nAllow-Events:\r\n" },
+		{ "OPTIONS", NULL, "\r\nAllow: MESSAGE, OPTIONS\r\nAccept: text/plain\r\nContent-Length: 0\r\n" },
 		{ "MESSAGE", "Require: 100rel, x\r\nRequire: y\r\n", "\r\nUnsupported: 100rel, x\r\nUnsupported: y\r\n" },
 	};
 	struct sip_layer_config config = play_config();
@@ -387,7 +388,7 @@ static void inside_dialogs(void **state)
 		const char *method, *want;
 	} rows[] = {
 		{ "MESSAGE", "send 481" },
-		{ "OPTIONS", "request OPTIONS" },
+		{ "OPTIONS", "send 200" },
 		{ "INVITE", "send 481" },
 		{ "BYE", "send 481" },
 		{ "NOTIFY", "send 481" },
@@ -513,7 +514,7 @@ static void many_lost_at_once(void **state)
 		assert_int_equal(sip_layer_step(play.layer, &tick, 1), XFED_OK);
 		ticks++;
 		while (sip_layer_next(play.layer, &act)) {
-			assert_true(act.kind == SIP_ACT_TRANSPORT_ERROR && act.was_written && act.cookie == 7);
+			assert_true(act.kind == SIP_ACT_TRANSPORT_ERROR && act.was_written && act.id == 7);
 			errors++;
 		}
 	}

@@ -201,16 +201,19 @@ static void responses(void **state)
 	size_t head_len, len, measured;
 	assert_int_equal(sip_message_parse(xfed_span_str(text), SIP_PARSE_DATAGRAM, &m, &err), XFED_OK);
 	assert_int_equal(sip_print_response_head(m, &source, XFED_SPAN("tt"), head, sizeof(head), &head_len), XFED_OK);
-	struct xfed_span h = xfed_span_make(head, head_len), none = { NULL, 0 };
-	assert_int_equal(sip_print_response(480, none, h, XFED_SPAN("Retry-After: 5\r\n"), NULL, 0, &measured), XFED_OK);
-	assert_int_equal(sip_print_response(480, none, h, XFED_SPAN("Retry-After: 5\r\n"), out, sizeof(out), &len), XFED_OK);
+	struct xfed_span h = xfed_span_make(head, head_len);
+	struct sip_response busy = { .status = 480, .extra = XFED_SPAN("Retry-After: 5\r\n") };
+	assert_int_equal(sip_print_response(&busy, h, NULL, 0, &measured), XFED_OK);
+	assert_int_equal(sip_print_response(&busy, h, out, sizeof(out), &len), XFED_OK);
 	assert_int_equal(len, measured);
 	assert_int_equal(len, sizeof(want) - 1);
 	assert_memory_equal(out, want, len);
-	assert_int_equal(sip_print_response(480, XFED_SPAN("a\r\nb"), h, none, out, sizeof(out), &len), XFED_ERR_INVALID);
-	assert_int_equal(sip_print_response(99, none, h, none, out, sizeof(out), &len), XFED_ERR_INVALID);
-	assert_int_equal(sip_print_response(700, none, h, none, out, sizeof(out), &len), XFED_ERR_INVALID);
-	assert_int_equal(sip_print_response(200, none, h, XFED_SPAN("To: x\r\n"), out, sizeof(out), &len), XFED_ERR_INVALID);
+	assert_int_equal(sip_print_response(&(struct sip_response){ .status = 480, .phrase = XFED_SPAN("a\r\nb") }, h, out, sizeof(out), &len),
+		XFED_ERR_INVALID);
+	assert_int_equal(sip_print_response(&(struct sip_response){ .status = 99 }, h, out, sizeof(out), &len), XFED_ERR_INVALID);
+	assert_int_equal(sip_print_response(&(struct sip_response){ .status = 700 }, h, out, sizeof(out), &len), XFED_ERR_INVALID);
+	assert_int_equal(sip_print_response(&(struct sip_response){ .status = 200, .extra = XFED_SPAN("To: x\r\n") }, h, out, sizeof(out), &len),
+		XFED_ERR_INVALID);
 	sip_message_free(m);
 }
 

@@ -67,6 +67,16 @@ static void no_random(void *user, void *out, size_t len)
 
 static const struct xfed_env play_env = { .random = no_random };
 
+/* Takes what most scenarios are about. */
+static const struct sip_user play_user = { .methods = SIP_METHOD_BIT(MESSAGE), .accept = "text/plain" };
+
+/* A layer with that user. */
+static inline int play_new(const struct sip_layer_config *c, struct sip_layer **out)
+{
+	int rc = sip_layer_new(c, &play_env, out);
+	return rc == XFED_OK ? sip_layer_use(*out, &play_user) : rc;
+}
+
 static struct sip_layer_config play_config(void)
 {
 	struct sip_layer_config c = { 0 };
@@ -147,6 +157,12 @@ static void drain(struct play *p)
 		case SIP_ACT_CLOSE_FLOW:
 			say(p, "close", "");
 			break;
+		case SIP_ACT_CANCELLED:
+			say(p, "cancelled", "");
+			break;
+		case SIP_ACT_ENDED:
+			say(p, "ended", "");
+			break;
 		}
 	}
 }
@@ -200,7 +216,7 @@ static struct sip_layer_request play_request(enum sip_transport transport, const
 			.body = XFED_SPAN("hello"),
 		},
 		.branch = xfed_span_str(branch),
-		.cookie = 7,
+		.id = 7,
 	};
 	return r;
 }

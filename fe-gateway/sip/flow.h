@@ -1,0 +1,41 @@
+/*
+ * Transports, flows and targets: where messages come from and go to. A flow is a UDP socket or one TCP or TLS connection; it has a
+ * number, never 0 and never used again. A target is an address, or a flow and the address behind it.
+ */
+#ifndef SIP_FLOW_H
+#define SIP_FLOW_H
+
+#include "xfed/base.h"
+
+enum sip_transport {
+	SIP_UDP,
+	SIP_TCP,
+	SIP_TLS,
+};
+#define SIP_TRANSPORT_COUNT 3
+
+const char *sip_transport_name(enum sip_transport t); /* "UDP", "TCP", "TLS" */
+
+#define SIP_IP_SIZE   46  /* text of an address, IPv6 without brackets, with its terminator */
+#define SIP_NAME_SIZE 254 /* a DNS name with its terminator */
+
+struct sip_flow_info {
+	uint64_t id;
+	enum sip_transport transport;
+	char peer_ip[SIP_IP_SIZE]; /* without a zone ("%eth0") */
+	uint16_t peer_port;
+	char local_ip[SIP_IP_SIZE];
+	uint16_t local_port;
+	bool is_known; /* may send as one of our domains, or we have dialled it; else a stranger */
+};
+
+struct sip_target {
+	uint64_t flow; /* not 0: this connection and no other, or this UDP socket (ip and port then
+			  say where to) */
+	enum sip_transport transport;
+	char ip[SIP_IP_SIZE];
+	uint16_t port;
+	char tls_name[SIP_NAME_SIZE]; /* name the certificate must carry; empty on UDP and TCP */
+};
+
+#endif

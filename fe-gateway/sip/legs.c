@@ -1,0 +1,514 @@
+/*
+ * What dialogs ask of transactions, and the two ends of an INVITE beyond its transaction (RFC 3261 sections 12 to 14, RFC 6026).
+ */
+#include <stdio.h>
+
+#include "sip/trans.h"
+#include "xfed/limits.h"
+
+#define BRANCH_SIZE	 64
+#define CREDENTIALS_SIZE 4096
+
+/* ---- tables ---- */
+
+struct sip_leg *sip_leg_by_number(const struct sip_layer *l, uint64_t number)
+{
+	struct sip_leg *leg = NULL;
+	HASH_FIND(hh, l->legs, &number, sizeof(number), leg);
+	return leg;
+}
+
+bool sip_legs_are_full(const struct sip_layer *l)
+{
+	return HASH_COUNT(l->legs) >= XFED_SIP_DIALOGS_MAX;
+}
+
+static void unbind(struct sip_leg *leg)
+{
+	if (leg->flow_prev) {
+		*leg->flow_prev = leg->flow_next;
+		if (leg->flow_next) {
+			leg->flow_next->flow_prev = leg->flow_prev;
+		}
+	}
+	leg->flow_prev = NULL;
+	leg->flow_next = NULL;
+}
+
+void sip_leg_moved(struct sip_layer *l, struct sip_leg *leg, const struct sip_target *target)
+{
+	leg->target = *target;
+	unbind(leg);
+	if (target->transport == SIP_UDP || target->flow == 0) {
+		return;
+	}
+	struct sip_leg **bucket = &l->leg_flows[target->flow % SIP_FLOW_BUCKETS];
+	leg->flow_next = *bucket;
+	leg->flow_prev = bucket;
+	if (leg->flow_next) {
+		leg->flow_next->flow_prev = &leg->flow_next;
+	}
+	*bucket = leg;
+}
+
+/* The address stays: a connection to it is made anew, or one to it is used. */
+void sip_leg_close_flow(struct sip_layer *l, uint64_t flow)
+{
+	struct sip_leg *next;
+	for (struct sip_leg *leg = l->leg_flows[flow % SIP_FLOW_BUCKETS]; leg; leg = next) {
+		next = leg->flow_next;
+		if (leg->target.flow == flow) {
+			unbind(leg);
+			leg->target.flow = 0;
+		}
+	}
+}
+
+bool sip_layer_flow_is_used(const struct sip_layer *l, uint64_t flow)
+{
+	for (const struct sip_leg *leg = l->leg_flows[flow % SIP_FLOW_BUCKETS]; leg; leg = leg->flow_next) {
+		if (leg->target.flow == flow) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static void take_off(struct sip_layer *l, struct sip_leg *leg)
+{
+	if (leg->is_keyed) {
+		HASH_DELETE(hh_key, l->legs_by_key, leg);
+		leg->is_keyed = false;
+	}
+}
+
+/* OK; STATE: another has that name; NOMEM. Nothing has changed then. */
+static int set_key(struct sip_layer *l, struct sip_leg *leg, struct sip_key key)
+{
+	struct sip_leg *other = NULL;
+	struct sip_key before = leg->key;
+	bool was_keyed = leg->is_keyed;
+	HASH_FIND(hh_key, l->legs_by_key, &key, sizeof(key), other);
+	if (other) {
+		return other == leg ? XFED_OK : XFED_ERR_STATE;
+	}
+	take_off(l, leg);
+	leg->key = key;
+	HASH_ADD(hh_key, l->legs_by_key, key, sizeof(leg->key), leg);
+	if (leg->hh_key.tbl) {
+		leg->is_keyed = true;
+		return XFED_OK;
+	}
+	leg->key = before;
+	if (was_keyed) {
+		HASH_ADD(hh_key, l->legs_by_key, key, sizeof(leg->key), leg);
+		leg->is_keyed = leg->hh_key.tbl != NULL;
+	}
+	return XFED_ERR_NOMEM;
+}
+
+static struct sip_leg *leg_new(struct sip_layer *l, const struct sip_user *user)
+{
+	struct sip_leg *leg = xfed_calloc(1, sizeof(*leg));
+	if (!leg) {
+		return NULL;
+	}
+	leg->number = ++l->last_dialog;
+	leg->user = user;
+	HASH_ADD(hh, l->legs, number, sizeof(leg->number), leg);
+	if (!leg->hh.tbl) {
+		xfed_free(leg);
+		return NULL;
+	}
+	return leg;
+}
+
+void sip_leg_free(struct sip_layer *l, struct sip_leg *leg)
+{
+	take_off(l, leg);
+	unbind(leg);
+	HASH_DELETE(hh, l->legs, leg);
+	sip_dialog_free(leg->dialog);
+	xfed_free(leg);
+}
+
+static struct sip_key key_of(const struct sip_layer *l, const struct sip_dialog *d)
+{
+	return sip_key_dialog(&l->secret, d->call_id, d->local_tag, d->remote_tag);
+}
+
+void sip_leg_forget(struct sip_layer *l, struct sip_trans *t)
+{
+	struct sip_leg *leg = sip_leg_by_number(l, t->dialog);
+	if (!leg) {
+		return;
+	}
+	leg->ours = leg->ours == t->id ? 0 : leg->ours;
+	leg->theirs = leg->theirs == t->id ? 0 : leg->theirs;
+	leg->unacked = leg->unacked == t->id ? 0 : leg->unacked;
+	if (leg->maker == t->id) {
+		sip_leg_free(l, leg);
+		t->dialog = 0;
+	}
+}
+
+/* ---- what goes out by itself ---- */
+
+/* Derived from the dialog, so that a copy is a copy. */
+static struct xfed_span write_branch(const struct sip_layer *l, const struct sip_dialog *d, char what, uint32_t cseq, char out[BRANCH_SIZE])
+{
+	struct sip_key key = key_of(l, d);
+	int n = snprintf(out, BRANCH_SIZE, "%016llx%016llx%c%u", (unsigned long long)key.a, (unsigned long long)key.b, what, cseq);
+	return xfed_span_make(out, (size_t)n);
+}
+
+static void push_bytes(struct sip_layer *l, const struct sip_target *target, const char *bytes, size_t len)
+{
+	struct sip_layer_action act = { .kind = SIP_ACT_SEND, .target = *target, .bytes = xfed_span_make(bytes, len) };
+	sip_layer_push(l, &act);
+}
+
+/* Section 13.2.2.4: the ACK carries the credentials of its INVITE. What does not fit is left out. */
+static struct xfed_span credentials_of(const struct sip_message *invite, char out[CREDENTIALS_SIZE])
+{
+	static const char *const names[] = { "Authorization", "Proxy-Authorization" };
+	size_t at = 0;
+	for (size_t i = 0; i < XFED_ARRAY_LEN(names); i++) {
+		const struct sip_header *h = NULL;
+		while ((h = sip_message_header_named(invite, names[i], h))) {
+			int n = snprintf(out + at, CREDENTIALS_SIZE - at, "%s: %.*s\r\n", names[i], (int)h->value.len, h->value.data);
+			at += n > 0 && (size_t)n < CREDENTIALS_SIZE - at ? (size_t)n : 0;
+		}
+	}
+	return xfed_span_make(out, at);
+}
+
+static int send_ack(struct sip_layer *l, const struct sip_trans *t, const struct sip_message *invite, const struct sip_dialog *d, uint32_t cseq)
+{
+	char branch[BRANCH_SIZE], credentials[CREDENTIALS_SIZE];
+	struct sip_request rq = { .extra = credentials_of(invite, credentials) };
+	struct sip_via_out via = sip_client_via(l, t->target.transport, write_branch(l, d, 'a', cseq, branch));
+	size_t size;
+	sip_dialog_ack(d, cseq, &rq);
+	int rc = sip_print_request(&rq, &via, NULL, 0, &size);
+	char *bytes = rc == XFED_OK ? sip_layer_keep(l, size) : NULL;
+	if (rc != XFED_OK) {
+		return rc;
+	}
+	if (!bytes) {
+		return XFED_ERR_NOMEM;
+	}
+	rc = sip_print_request(&rq, &via, bytes, size, &size);
+	if (rc == XFED_OK) {
+		push_bytes(l, &t->target, bytes, size);
+	}
+	return rc;
+}
+
+/* Nobody asks what comes of it. A copy of one that runs is none. */
+static void send_bye(struct sip_layer *l, const struct sip_target *target, struct sip_dialog *d, uint64_t now_ms)
+{
+	char branch[BRANCH_SIZE];
+	struct sip_request rq = { .method = XFED_SPAN("BYE") };
+	struct sip_trans *t;
+	size_t size;
+	if (!sip_dialog_request(d, rq.method, &rq)) {
+		return;
+	}
+	struct xfed_span b = write_branch(l, d, 'b', 0, branch);
+	struct sip_via_out via = sip_client_via(l, target->transport, b);
+	if (sip_print_request(&rq, &via, l->scratch, XFED_SIP_MESSAGE_BYTES, &size) == XFED_OK &&
+		sip_client_launch(l, target, b, rq.method, size, now_ms, &t) == XFED_OK) {
+		t->is_silent = true;
+	}
+}
+
+/* The one there is without a dialog: the peer named no Contact, but it stops asking. */
+static int send_bare_ack(struct sip_layer *l, const struct sip_trans *t, const struct sip_message *invite, const struct sip_message *m)
+{
+	size_t size;
+	int rc = sip_print_ack(invite, m, NULL, 0, &size);
+	char *bytes = rc == XFED_OK ? sip_layer_keep(l, size) : NULL;
+	if (rc == XFED_OK && !bytes) {
+		return XFED_ERR_NOMEM;
+	}
+	rc = rc == XFED_OK ? sip_print_ack(invite, m, bytes, size, &size) : rc;
+	if (rc == XFED_OK) {
+		push_bytes(l, &t->target, bytes, size);
+	}
+	return rc;
+}
+
+/* ---- dialogs of requests of ours ---- */
+
+int sip_leg_of_call(struct sip_layer *l, const struct sip_layer_request *rq, struct sip_leg **out)
+{
+	if (sip_legs_are_full(l)) {
+		return XFED_ERR_AGAIN;
+	}
+	struct sip_leg *leg = leg_new(l, rq->user);
+	*out = leg;
+	if (!leg) {
+		return XFED_ERR_NOMEM;
+	}
+	leg->id = rq->id;
+	leg->is_caller = true;
+	leg->target = rq->target;
+	if (!xfed_span_is(rq->request.method, "SUBSCRIBE")) {
+		return XFED_OK;
+	}
+	/* RFC 6665 section 4.1.2.4: a NOTIFY may come before the answer, and has a tag of the peer's that we do not know. */
+	int rc = set_key(l, leg, sip_key_dialog(&l->secret, rq->request.call_id, rq->request.from_tag, XFED_SPAN("")));
+	if (rc != XFED_OK) {
+		sip_leg_free(l, leg);
+		*out = NULL;
+	}
+	return rc;
+}
+
+static struct sip_dialog_start start_of(const struct sip_message *sent)
+{
+	return (struct sip_dialog_start){
+		.call_id = sent->call_id, .local_tag = sent->from.tag, .local_uri = sent->from.uri, .remote_uri = sent->to.uri, .cseq = sent->cseq
+	};
+}
+
+/* The leg takes the dialog over, or it is freed. */
+static int adopt(struct sip_layer *l, struct sip_leg *leg, struct sip_dialog *d)
+{
+	int rc = set_key(l, leg, key_of(l, d));
+	if (rc != XFED_OK) {
+		sip_dialog_free(d);
+		return rc;
+	}
+	sip_dialog_free(leg->dialog);
+	leg->dialog = d;
+	return XFED_OK;
+}
+
+static int bind(struct sip_layer *l, struct sip_leg *leg, const struct sip_message *sent, const struct sip_message *m)
+{
+	struct sip_dialog_start start = start_of(sent);
+	struct sip_dialog *d;
+	int rc = sip_dialog_of_response(&start, m, &d);
+	return rc == XFED_OK ? adopt(l, leg, d) : rc;
+}
+
+/* Another place has accepted too, or what nobody wants any more: thank you, and good bye. */
+static int refuse_fork(struct sip_layer *l, const struct sip_trans *t, const struct sip_message *invite, const struct sip_message *m, uint64_t now_ms)
+{
+	struct sip_dialog_start start = start_of(invite);
+	struct sip_dialog *d;
+	int rc = sip_dialog_of_response(&start, m, &d);
+	if (rc != XFED_OK) {
+		return rc == XFED_ERR_INVALID ? send_bare_ack(l, t, invite, m) : rc;
+	}
+	rc = send_ack(l, t, invite, d, m->cseq);
+	if (rc == XFED_OK) {
+		send_bye(l, &t->target, d, now_ms);
+	}
+	sip_dialog_free(d);
+	return rc;
+}
+
+/* A 2xx to our INVITE, the first one or another. */
+static int accepted(
+	struct sip_layer *l, struct sip_trans *t, const struct sip_message *invite, const struct sip_message *m, uint64_t now_ms, bool *is_for_user)
+{
+	struct sip_leg *leg = sip_leg_by_number(l, t->dialog);
+	bool is_first = t->state != SIP_STATE_ACCEPTED;
+	*is_for_user = is_first;
+	if (leg && leg->maker == t->id && (t->is_cancelled || t->must_cancel)) {
+		sip_leg_free(l, leg);
+		t->dialog = 0;
+		leg = NULL;
+	}
+	if (!leg) {
+		return refuse_fork(l, t, invite, m, now_ms);
+	}
+	if (leg->maker == t->id) {
+		int rc = bind(l, leg, invite, m);
+		if (rc == XFED_ERR_INVALID || rc == XFED_ERR_STATE) {
+			sip_leg_free(l, leg);
+			t->dialog = 0;
+			return send_bare_ack(l, t, invite, m);
+		}
+		if (rc != XFED_OK) {
+			return rc;
+		}
+		leg->maker = 0;
+		sip_leg_moved(l, leg, &t->target);
+	} else if (!m->to.tag.data || !xfed_span_eq(leg->dialog->remote_tag, m->to.tag)) {
+		return refuse_fork(l, t, invite, m, now_ms);
+	} else if (is_first && sip_dialog_answered(leg->dialog, m) != XFED_OK) {
+		return XFED_ERR_NOMEM;
+	}
+	leg->ours = leg->ours == t->id ? 0 : leg->ours;
+	return send_ack(l, t, invite, leg->dialog, m->cseq);
+}
+
+/* Anything but a 2xx to INVITE. */
+static int other_answer(struct sip_layer *l, struct sip_trans *t, struct sip_leg *leg, const struct sip_message *m)
+{
+	bool makes = leg->maker == t->id, is_invite = xfed_span_is(m->cseq_method, "INVITE");
+	struct sip_message *sent = NULL;
+	int rc = XFED_OK;
+	if (m->status >= 300) {
+		leg->ours = leg->ours == t->id ? 0 : leg->ours;
+		if (makes) {
+			sip_leg_free(l, leg);
+			t->dialog = 0;
+		}
+		return XFED_OK;
+	}
+	if (!makes) {
+		bool is_this_one = leg->dialog && m->to.tag.data && xfed_span_eq(leg->dialog->remote_tag, m->to.tag);
+		return is_this_one ? sip_dialog_answered(leg->dialog, m) : XFED_OK;
+	}
+	if (m->status == 100 || !m->to.tag.data || (m->status < 200 && (!is_invite || leg->dialog))) {
+		return XFED_OK; /* of early dialogs the first one counts */
+	}
+	rc = sip_client_read_back(t, &sent);
+	rc = rc == XFED_OK ? bind(l, leg, sent, m) : rc;
+	sip_message_free(sent);
+	if (m->status < 200) {
+		return XFED_OK; /* it does without */
+	}
+	if (rc == XFED_OK) {
+		leg->maker = 0;
+		sip_leg_moved(l, leg, &t->target);
+	} else if (rc != XFED_ERR_NOMEM) {
+		sip_leg_free(l, leg); /* a 2xx that makes no dialog */
+		t->dialog = 0;
+		rc = XFED_OK;
+	}
+	return rc;
+}
+
+int sip_leg_answered(struct sip_layer *l, struct sip_trans *t, const struct sip_message *m, uint64_t now_ms, bool *is_for_user)
+{
+	struct sip_leg *leg = sip_leg_by_number(l, t->dialog);
+	if (m->status >= 200 && m->status < 300 && xfed_span_is(m->cseq_method, "INVITE")) {
+		struct sip_message *invite = NULL;
+		int rc = sip_client_read_back(t, &invite);
+		rc = rc == XFED_OK ? accepted(l, t, invite, m, now_ms, is_for_user) : rc;
+		sip_message_free(invite);
+		return rc == XFED_ERR_INVALID ? XFED_OK : rc;
+	}
+	return leg ? other_answer(l, t, leg, m) : XFED_OK;
+}
+
+/* ---- dialogs of requests of theirs ---- */
+
+int sip_leg_of_request(struct sip_layer *l, struct sip_trans *t, const struct sip_user *user, const struct sip_message *m)
+{
+	char tag[SIP_TO_TAG_LEN];
+	struct sip_dialog *d;
+	sip_to_tag(&l->secret, m, tag);
+	int rc = sip_dialog_of_request(m, xfed_span_make(tag, sizeof(tag)), &d);
+	if (rc != XFED_OK) {
+		return rc;
+	}
+	struct sip_leg *leg = leg_new(l, user);
+	if (!leg) {
+		sip_dialog_free(d);
+		return XFED_ERR_NOMEM;
+	}
+	leg->dialog = d;
+	leg->maker = t->id;
+	leg->theirs = xfed_span_is(m->method, "INVITE") ? t->id : 0;
+	leg->invite_cseq = m->cseq;
+	sip_leg_moved(l, leg, &t->target);
+	t->dialog = leg->number;
+	return XFED_OK;
+}
+
+int sip_leg_enter(struct sip_layer *l, struct sip_leg *leg)
+{
+	return leg->is_keyed ? XFED_OK : set_key(l, leg, key_of(l, leg->dialog));
+}
+
+/* The only dialog that is made so (RFC 3856 section 6.9): other forks get 481. */
+static struct sip_leg *of_early_notify(struct sip_layer *l, const struct sip_message *m, int *rc)
+{
+	struct sip_key key = sip_key_dialog(&l->secret, m->call_id, m->to.tag, XFED_SPAN(""));
+	struct sip_leg *leg = NULL;
+	struct sip_message *sent = NULL;
+	struct sip_dialog *d;
+	HASH_FIND(hh_key, l->legs_by_key, &key, sizeof(key), leg);
+	struct sip_trans *t = leg ? sip_trans_by_id(l, leg->maker) : NULL;
+	if (!t || leg->dialog) {
+		return NULL;
+	}
+	*rc = sip_client_read_back(t, &sent);
+	if (*rc == XFED_OK) {
+		struct sip_dialog_start start = start_of(sent);
+		*rc = sip_dialog_of_notify(&start, m, &d);
+	}
+	*rc = *rc == XFED_OK ? adopt(l, leg, d) : *rc;
+	sip_message_free(sent);
+	if (*rc != XFED_OK) {
+		return NULL;
+	}
+	leg->maker = 0;
+	return leg;
+}
+
+struct sip_leg *sip_leg_of(struct sip_layer *l, const struct sip_message *m, bool *is_new, int *rc)
+{
+	struct sip_key key = sip_key_dialog(&l->secret, m->call_id, m->to.tag, m->from.tag);
+	struct sip_leg *leg = NULL;
+	*is_new = false;
+	*rc = XFED_OK;
+	if (m->from.tag.len > 0) {
+		HASH_FIND(hh_key, l->legs_by_key, &key, sizeof(key), leg);
+	}
+	if (!leg && m->from.tag.len > 0 && xfed_span_is(m->method, "NOTIFY")) {
+		leg = of_early_notify(l, m, rc);
+		*is_new = leg != NULL;
+	}
+	return leg;
+}
+
+/* Section 13.3.1.4: no ACK has come for our 2xx. */
+void sip_leg_unacknowledged(struct sip_layer *l, struct sip_trans *t, uint64_t now_ms)
+{
+	struct sip_leg *leg = sip_leg_by_number(l, t->dialog);
+	if (leg) {
+		struct sip_layer_action act = { .kind = SIP_ACT_ENDED, .user = leg->user, .id = leg->id, .dialog = leg->number };
+		send_bye(l, &leg->target, leg->dialog, now_ms);
+		sip_layer_push(l, &act);
+		sip_leg_free(l, leg);
+		t->dialog = 0;
+	}
+	sip_trans_end(l, t);
+}
+
+/* ---- for users ---- */
+
+const struct sip_dialog *sip_layer_dialog(const struct sip_layer *l, uint64_t dialog)
+{
+	const struct sip_leg *leg = sip_leg_by_number(l, dialog);
+	return leg ? leg->dialog : NULL;
+}
+
+void sip_layer_dialog_end(struct sip_layer *l, uint64_t dialog)
+{
+	struct sip_leg *leg = sip_leg_by_number(l, dialog);
+	struct sip_trans *t = leg ? sip_trans_by_id(l, leg->unacked) : NULL;
+	if (t) {
+		sip_trans_end(l, t); /* what has ended needs no ACK any more */
+	}
+	if (leg) {
+		sip_leg_free(l, leg);
+	}
+}
+
+uint64_t sip_layer_glare_ms(const struct sip_layer *l, uint64_t dialog)
+{
+	const struct sip_leg *leg = sip_leg_by_number(l, dialog);
+	uint32_t r = 0;
+	l->env->random(l->env->user, &r, sizeof(r));
+	/* In steps of 10 ms: from 2.1 to 4 s for whose Call-ID it is, to 2 s for the other. */
+	return leg && leg->is_caller ? 2100 + 10 * (r % 191) : 10 * (r % 201);
+}
