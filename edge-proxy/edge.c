@@ -26,34 +26,300 @@ int edge_load_creds(const struct edge_config *c, struct xfed_tls_creds **partner
 	return rc;
 }
 
-/* ---- the turn's end and time ---- */
+/* What was loaded, until each part has taken its own. */
+struct edge_creds {
+	struct xfed_tls_creds *partners, *channel;
+};
 
-static void turn_end(void *user)
+static struct xfed_tls_creds *take(struct xfed_tls_creds **creds)
 {
-	struct edge *e = user;
-	edge_route_pump(e);
-	edge_route_ended(e); /* what could not be sent */
-	edge_links_flush(e);
+	struct xfed_tls_creds *taken = *creds;
+	*creds = NULL;
+	return taken;
 }
 
-static uint64_t deadline_ms(void *user)
+/* ---- streams ---- */
+
+static bool on_stanza(void *user, const struct s2s_incoming *in)
 {
 	struct edge *e = user;
-	return proto_outbox_deadline(e->outbox);
+	if (!service_takes(&e->service)) {
+		s2s_refuse(in, XFED_REASON_CHANNEL_DOWN); /* what waited has gone back, and this would wait in vain */
+		return false;
+	}
+	return edge_route_to_gateway(e, in);
 }
 
-static void tick(void *user, uint64_t now)
+static void on_ended(void *user)
 {
-	struct edge *e = user;
-	proto_outbox_tick(e->outbox, now);
-	edge_route_ended(e);
-	proto_inbox_tick(e->inbox, now);
-	proto_sipmemory_tick(e->sips, now);
-	s2s_tick(e->s2s, now);
-	edge_links_tick(e);
-	edge_events_tick(e, now);
-	rt_sources_tick(&e->linkers, now);
-	edge_service_conn_gone(e);
+	edge_service_left(user);
+}
+
+static const struct s2s_user s2s_user = {
+	.stanza = on_stanza,
+	.fate = edge_item_settle,
+	.written = edge_item_written,
+	.lost = edge_item_lost,
+	.opened = edge_event_opened,
+	.closed = edge_event_closed,
+	.failed = edge_event_failed,
+	.ended = on_ended,
+};
+
+static int start_streams(struct edge *e, struct edge_creds *fresh, char error[256])
+{
+	int rc = s2s_new(&e->core, &s2s_user, e, e->config, &e->s2s);
+	if (rc == XFED_OK) {
+		s2s_configure(e->s2s, e->config, take(&fresh->partners));
+	}
+	return rc;
+}
+
+static void tick_streams(struct edge *e, uint64_t now_ms)
+{
+	s2s_tick(e->s2s, now_ms);
+}
+
+static bool are_streams_quiet(const struct edge *e)
+{
+	return s2s_waiting(e->s2s) == 0;
+}
+
+static void reloaded_streams(struct edge *e, struct edge_creds *fresh)
+{
+	s2s_configure(e->s2s, e->config, take(&fresh->partners));
+}
+
+static void gauges_of_streams(struct edge *e)
+{
+	s2s_gauges(e->s2s);
+}
+
+static void stop_streams(struct edge *e)
+{
+	s2s_stop(e->s2s);
+}
+
+static void free_streams(struct edge *e)
+{
+	s2s_free(e->s2s);
+}
+
+/* ---- channel ---- */
+
+static void on_link_up(void *user, struct channel_link *l)
+{
+	edge_events_snapshot(user, l);
+}
+
+static void on_link_down(void *user, struct channel_link *l)
+{
+	edge_checks_drop(user, l);
+}
+
+static void on_request(void *user, struct channel_link *l, const Xfed__Request *r)
+{
+	edge_control_request(user, l, r);
+}
+
+static void on_changed(void *user)
+{
+	edge_service_judge(user);
+}
+
+static const struct channel_user channel_user = {
+	.deliver = edge_forward_take,
+	.withdrawn = edge_forward_withdraw,
+	.sent = edge_route_sent,
+	.taken = edge_route_taken,
+	.outcome = edge_route_outcome,
+	.link_up = on_link_up,
+	.link_down = on_link_down,
+	.request = on_request,
+	.changed = on_changed,
+};
+
+static int start_channel(struct edge *e, struct edge_creds *fresh, char error[256])
+{
+	return channel_new(&e->core, e->config, take(&fresh->channel), e->s2s, &channel_user, e, &e->channel);
+}
+
+static void tick_channel(struct edge *e, uint64_t now_ms)
+{
+	channel_tick(e->channel, now_ms);
+}
+
+static void flush_channel(struct edge *e)
+{
+	channel_flush(e->channel);
+}
+
+static bool is_channel_quiet(const struct edge *e)
+{
+	return proto_outbox_count(proto_exchange_outbox(channel_exchange(e->channel))) == 0;
+}
+
+static void drain_channel(struct edge *e)
+{
+	channel_drain(e->channel, e->config->stop_timeout_ms);
+}
+
+static void give_up_channel(struct edge *e)
+{
+	proto_exchange_give_up(channel_exchange(e->channel)); /* the senders are told */
+}
+
+static void reloaded_channel(struct edge *e, struct edge_creds *fresh)
+{
+	channel_configure(e->channel, e->config, take(&fresh->channel));
+}
+
+static void gauges_of_channel(struct edge *e)
+{
+	const struct proto_outbox *o = proto_exchange_outbox(channel_exchange(e->channel));
+	struct rt_metrics *m = e->core.d.metrics;
+	rt_metric_set(m, RT_M_DELIVERIES_IN_FLIGHT, (double)(proto_outbox_count(o) + s2s_waiting(e->s2s)), RT_NO_LABELS);
+	rt_metric_set(m, RT_M_DELIVERIES_UNACCOUNTED, (double)proto_outbox_unaccounted(o, core_now(&e->core)), RT_NO_LABELS);
+	channel_gauges(e->channel);
+}
+
+static void stop_channel(struct edge *e)
+{
+	channel_stop(e->channel);
+}
+
+static void free_channel(struct edge *e)
+{
+	channel_free(e->channel);
+}
+
+/* ---- relay ---- */
+
+static int start_relay(struct edge *e, struct edge_creds *fresh, char error[256])
+{
+	xfed_buf_init(&e->scratch, XFED_FRAME_BYTES_MAX);
+	int rc = proto_fold_new(&e->strangers);
+	return rc == XFED_OK ? proto_sipmemory_new(0, &e->sips) : rc;
+}
+
+static void tick_relay(struct edge *e, uint64_t now_ms)
+{
+	proto_sipmemory_tick(e->sips, now_ms);
+	edge_events_tick(e, now_ms);
+}
+
+static void stop_relay(struct edge *e)
+{
+	HASH_CLEAR(hh, e->items); /* they go with the streams, and nobody is told */
+}
+
+static void free_relay(struct edge *e)
+{
+	proto_fold_free(e->strangers);
+	proto_sipmemory_free(e->sips);
+	xfed_xml_reader_free(e->fragments);
+	xfed_buf_deinit(&e->scratch);
+}
+
+/* ---- admin, service ---- */
+
+static void stop_admin(struct edge *e)
+{
+	edge_checks_drop(e, NULL);
+}
+
+static int start_service(struct edge *e, struct edge_creds *fresh, char error[256])
+{
+	return edge_service_start(e, error);
+}
+
+static void tick_service(struct edge *e, uint64_t now_ms)
+{
+	edge_service_left(e);
+}
+
+/* ---- the parts ---- */
+
+/* In the order they start and tick. A turn's end and the process's end go through them the other way. NULL: nothing to do. */
+static const struct part {
+	const char *name;
+	int (*start)(struct edge *e, struct edge_creds *fresh, char error[256]); /* takes of `fresh` what is its own */
+	void (*tick)(struct edge *e, uint64_t now_ms);
+	void (*flush)(struct edge *e);		/* the end of a turn */
+	void (*drain)(struct edge *e);		/* nothing new is to begin */
+	bool (*is_quiet)(const struct edge *e); /* it has nothing left to settle */
+	void (*give_up)(struct edge *e);	/* what has no fate is given one */
+	void (*reloaded)(struct edge *e, struct edge_creds *fresh);
+	void (*gauges)(struct edge *e);
+	void (*stop)(struct edge *e); /* while the loop is there */
+	void (*free)(struct edge *e); /* behind its end: jobs have come back */
+} parts[] = {
+	{ .name = "streams",
+		.start = start_streams,
+		.tick = tick_streams,
+		.is_quiet = are_streams_quiet,
+		.reloaded = reloaded_streams,
+		.gauges = gauges_of_streams,
+		.stop = stop_streams,
+		.free = free_streams },
+	{ .name = "channel",
+		.start = start_channel,
+		.tick = tick_channel,
+		.flush = flush_channel,
+		.is_quiet = is_channel_quiet,
+		.give_up = give_up_channel,
+		.drain = drain_channel,
+		.reloaded = reloaded_channel,
+		.gauges = gauges_of_channel,
+		.stop = stop_channel,
+		.free = free_channel },
+	{ .name = "relay", .start = start_relay, .tick = tick_relay, .stop = stop_relay, .free = free_relay },
+	{ .name = "admin", .stop = stop_admin },
+	{ .name = "service", .start = start_service, .tick = tick_service, .stop = edge_service_stop },
+};
+
+#define EACH(p)                                                                                                                                      \
+	const struct part *p = parts;                                                                                                                \
+	p < parts + XFED_ARRAY_LEN(parts);                                                                                                           \
+	p++
+#define EACH_BACK(p)                                                                                                                                 \
+	const struct part *p = parts + XFED_ARRAY_LEN(parts);                                                                                        \
+	p > parts &&p--;
+
+void edge_drain(struct edge *e)
+{
+	for (EACH(p)) {
+		if (p->drain) {
+			p->drain(e);
+		}
+	}
+}
+
+bool edge_is_quiet(const struct edge *e)
+{
+	bool is_quiet = true;
+	for (EACH(p)) {
+		is_quiet = is_quiet && (!p->is_quiet || p->is_quiet(e));
+	}
+	return is_quiet;
+}
+
+void edge_give_up(struct edge *e)
+{
+	for (EACH(p)) {
+		if (p->give_up) {
+			p->give_up(e);
+		}
+	}
+}
+
+void edge_gauges(struct edge *e)
+{
+	for (EACH(p)) {
+		if (p->gauges) {
+			p->gauges(e);
+		}
+	}
 }
 
 /* ---- reload ---- */
@@ -61,10 +327,10 @@ static void tick(void *user, uint64_t now)
 bool edge_reload(struct edge *e, struct rt_conf_errors *errors)
 {
 	struct edge_config *fresh = NULL;
-	struct xfed_tls_creds *partners = NULL, *channel = NULL;
+	struct edge_creds creds = { NULL, NULL };
 	char why[256];
 	bool ok = edge_config_load(e->config_path, errors, &fresh) == XFED_OK;
-	if (ok && edge_load_creds(fresh, &partners, &channel, why) != XFED_OK) {
+	if (ok && edge_load_creds(fresh, &creds.partners, &creds.channel, why) != XFED_OK) {
 		rt_conf_errors_add(errors, false, XFED_REASON_CONFIG_VALUE_INVALID, e->config_path, 0, 0, "", "%s", why);
 		ok = false;
 	}
@@ -74,31 +340,43 @@ bool edge_reload(struct edge *e, struct rt_conf_errors *errors)
 		rt_daemon_log_reload(false);
 		return false;
 	}
-	rt_daemon_log_changes(&edge_config_table, e->config, fresh);
-	xfed_tls_creds_unref(e->channel_creds);
-	e->channel_creds = channel;
-	rt_resolver_flush(e->core.d.resolver);
-	s2s_configure(e->s2s, fresh, partners);
-	edge_config_free(e->config);
-	e->config = fresh;
+	struct edge_config *old = e->config;
+	rt_daemon_log_changes(&edge_config_table, old, fresh);
 	rt_log_configure(fresh->log.level, fresh->log.format, fresh->log.mask_addresses);
-	edge_links_judge(e);
+	rt_resolver_flush(e->core.d.resolver);
+	e->config = fresh;
+	for (EACH(p)) {
+		if (p->reloaded) {
+			p->reloaded(e, &creds);
+		}
+	}
+	edge_config_free(old);
 	rt_daemon_log_reload(true);
 	return true;
 }
 
 /* ---- what the daemon asks ---- */
 
-void edge_gauges(struct edge *e)
+static void turn_end(void *user)
 {
-	struct rt_metrics *m = e->core.d.metrics;
-	s2s_gauges(e->s2s);
-	rt_metric_set(m, RT_M_DELIVERIES_IN_FLIGHT, (double)(proto_outbox_count(e->outbox) + s2s_waiting(e->s2s)), RT_NO_LABELS);
-	rt_metric_set(m, RT_M_DELIVERIES_UNACCOUNTED, (double)proto_outbox_unaccounted(e->outbox, core_now(&e->core)), RT_NO_LABELS);
-	for (const struct edge_link *l = e->links; l; l = l->next) {
-		if (l->is_up) {
-			rt_metric_set(m, RT_M_CHANNEL_RTT, (double)proto_session_rtt_us(l->session) / 1e6,
-				RT_LABELS(xfed_span_str(proto_session_peer(l->session)->name)));
+	for (EACH_BACK(p)) {
+		if (p->flush) {
+			p->flush(user);
+		}
+	}
+}
+
+static uint64_t deadline_ms(void *user)
+{
+	struct edge *e = user;
+	return channel_deadline(e->channel);
+}
+
+static void tick(void *user, uint64_t now_ms)
+{
+	for (EACH(p)) {
+		if (p->tick) {
+			p->tick(user, now_ms);
 		}
 	}
 }
@@ -108,16 +386,20 @@ static void gauges(void *user)
 	edge_gauges(user);
 }
 
+const char *edge_service_word(const struct edge *e)
+{
+	return service_word(&e->service);
+}
+
 static const char *service(void *user)
 {
-	struct edge *e = user;
-	return edge_service_name(e->service);
+	return edge_service_word(user);
 }
 
 static bool is_in_service(void *user)
 {
 	struct edge *e = user;
-	return e->service == EDGE_IN_SERVICE;
+	return service_is_in(&e->service);
 }
 
 static void reload(void *user)
@@ -127,7 +409,7 @@ static void reload(void *user)
 	rt_conf_errors_init(&errors);
 	rt_notify_reloading(e->core.d.notify);
 	edge_reload(e, &errors);
-	rt_notify_ready(e->core.d.notify, edge_service_name(e->service));
+	rt_notify_ready(e->core.d.notify, service_word(&e->service));
 	rt_conf_errors_deinit(&errors);
 }
 
@@ -157,38 +439,7 @@ static const struct rt_daemon_user daemon_user = {
 	.listed_partner = listed_partner,
 };
 
-/* ---- what comes up from streams ---- */
-
-static bool on_stanza(void *user, const struct s2s_incoming *in)
-{
-	return edge_route_to_gateway(user, in);
-}
-
-static void on_ended(void *user)
-{
-	edge_service_conn_gone(user);
-}
-
-static const struct s2s_user s2s_user = {
-	.stanza = on_stanza,
-	.fate = edge_item_settle,
-	.written = edge_item_written,
-	.lost = edge_item_lost,
-	.opened = edge_event_opened,
-	.closed = edge_event_closed,
-	.failed = edge_event_failed,
-	.ended = on_ended,
-};
-
 /* ---- making ---- */
-
-static int make_tables(struct edge *e)
-{
-	int rc = proto_outbox_new(&(struct proto_outbox_config){ 0 }, &e->outbox);
-	rc = rc == XFED_OK ? proto_fold_new(&e->strangers) : rc;
-	rc = rc == XFED_OK ? proto_inbox_new(0, &e->inbox) : rc;
-	return rc == XFED_OK ? proto_sipmemory_new(0, &e->sips) : rc;
-}
 
 static int open_daemon(struct edge *e, char error[256])
 {
@@ -204,25 +455,19 @@ static int open_daemon(struct edge *e, char error[256])
 	return rt_daemon_open(&e->core.d, &o, error);
 }
 
-static int make_all(struct edge *e, char error[256])
+static int start_parts(struct edge *e, char error[256])
 {
-	int rc = rt_daemon_init(&e->core.d, &daemon_user, e);
-	if (rc != XFED_OK) {
-		return rc;
-	}
-	e->link_since_s = edge_wall_s(e);
-	/* The inside is often one network, gateways and all. */
-	struct rt_source_limits links = rt_source_slots(XFED_CHANNEL_UNAUTH_MAX, XFED_SHARE_ADDRESS_PERCENT, 100);
-	rt_sources_limit(&e->linkers, &links);
-	rc = make_tables(e);
-	rc = rc == XFED_OK ? s2s_new(&e->core, &s2s_user, e, e->config, &e->s2s) : rc;
-	struct xfed_tls_creds *partners = NULL;
-	rc = rc == XFED_OK ? edge_load_creds(e->config, &partners, &e->channel_creds, error) : rc;
-	if (rc == XFED_OK) {
-		s2s_configure(e->s2s, e->config, partners);
-	}
+	struct edge_creds fresh = { NULL, NULL };
+	int rc = edge_load_creds(e->config, &fresh.partners, &fresh.channel, error);
 	rc = rc == XFED_OK ? open_daemon(e, error) : rc;
-	return rc == XFED_OK ? edge_service_start(e, error) : rc;
+	for (EACH(p)) {
+		if (rc == XFED_OK && p->start) {
+			rc = p->start(e, &fresh, error);
+		}
+	}
+	xfed_tls_creds_unref(fresh.partners);
+	xfed_tls_creds_unref(fresh.channel);
+	return rc;
 }
 
 int edge_new(const char *config_path, struct edge_config *config, struct edge **out, char error[256])
@@ -236,10 +481,8 @@ int edge_new(const char *config_path, struct edge_config *config, struct edge **
 	}
 	e->config = config;
 	e->config_path = xfed_strdup(config_path);
-	xfed_buf_init(&e->scratch, XFED_FRAME_BYTES_MAX);
-	e->link_reason = XFED_REASON_CHANNEL_DOWN;
-	e->certs_due_s = INT64_MAX;
-	return e->config_path ? make_all(e, error) : XFED_ERR_NOMEM;
+	int rc = e->config_path ? rt_daemon_init(&e->core.d, &daemon_user, e) : XFED_ERR_NOMEM;
+	return rc == XFED_OK ? start_parts(e, error) : rc;
 }
 
 void edge_free(struct edge *e)
@@ -247,28 +490,18 @@ void edge_free(struct edge *e)
 	if (!e) {
 		return;
 	}
-	e->service = EDGE_OUT_OF_SERVICE;
-	for (size_t i = 0; i < e->channel_listener_count; i++) {
-		rt_listener_close(e->channel_listeners[i]);
+	for (EACH_BACK(p)) {
+		if (p->stop) {
+			p->stop(e);
+		}
 	}
-	xfed_free(e->channel_listeners);
-	edge_service_stop_listening(e);
-	edge_checks_drop(e, NULL);
-	s2s_stop(e->s2s);
-	edge_links_free(e);
-	rt_timer_close(&e->grace);
-	rt_timer_close(&e->leave);
 	rt_daemon_close(&e->core.d);
-	s2s_free(e->s2s);
-	proto_outbox_free(e->outbox);
-	proto_fold_free(e->strangers);
-	proto_inbox_free(e->inbox);
-	proto_sipmemory_free(e->sips);
-	xfed_xml_reader_free(e->fragments);
-	xfed_buf_deinit(&e->scratch);
-	xfed_tls_creds_unref(e->channel_creds);
+	for (EACH_BACK(p)) {
+		if (p->free) {
+			p->free(e);
+		}
+	}
 	rt_daemon_deinit(&e->core.d);
-	rt_sources_deinit(&e->linkers);
 	edge_config_free(e->config);
 	xfed_free(e->config_path);
 	xfed_free(e);

@@ -2,109 +2,462 @@
 
 #include <stdio.h>
 
-#define TICK_MS	    1000
-#define COUNTERS_MS 10000
+#include "admin/admin.h"
+#include "im/im.h"
+#include "journal/journal.h"
+#include "service.h"
+#include "xfed/mem.h"
+#include "xfed/rt/log.h"
 
-/* ---- the turn's end, and time ---- */
+struct gateway {
+	const char *config_path;
+	struct policy_files *files; /* until policy has taken them */
+	struct core core;
+	struct store *store;
+	struct policy *policy;
+	struct journal *journal;
+	struct channel *channel;
+	struct trunk *trunk;
+	struct contacts *contacts;
+	struct im *im;
+	struct admin admin;
+	struct service service;
+	struct rt_timer leave; /* the service's deadline */
+};
+
+/* ---- the parts ---- */
+
+/* What a part does without more than itself. */
+#define PART(name, fn, part)                                                                                                                         \
+	static void name(struct gateway *g)                                                                                                          \
+	{                                                                                                                                            \
+		fn(g->part);                                                                                                                         \
+	}
+PART(free_store, store_close, store)
+PART(stop_store, store_stop, store)
+PART(stop_policy, policy_stop, policy)
+PART(free_policy, policy_free, policy)
+PART(stop_journal, journal_stop, journal)
+PART(free_journal, journal_free, journal)
+PART(flush_channel, channel_flush, channel)
+PART(give_up_channel, channel_give_up, channel)
+PART(close_channel, channel_close, channel)
+PART(stop_channel, channel_free, channel)
+PART(free_channel, channel_done, channel)
+PART(stop_trunk, trunk_stop, trunk)
+PART(free_trunk, trunk_free, trunk)
+PART(free_contacts, contacts_free, contacts)
+PART(flush_im, im_flush, im)
+PART(give_up_im, im_give_up, im)
+PART(close_im, im_close, im)
+PART(free_im, im_free, im)
+
+static void on_swapped(void *user, bool is_new);
+static const struct policy_user policy_user = { .swapped = on_swapped };
+static const struct channel_user channel_user;
+
+static int start_store(struct gateway *g, char error[256])
+{
+	return store_open(policy_files_config(g->files)->store.sqlite, &g->core.d.env, &g->store, error);
+}
+
+static int start_policy(struct gateway *g, char error[256])
+{
+	struct policy_files *files = g->files;
+	g->files = NULL;
+	return policy_new(&g->core, g->store, g->config_path, files, &policy_user, g, &g->policy, error);
+}
+
+static bool policy_is_quiet(const struct gateway *g)
+{
+	return !policy_is_reloading(g->policy);
+}
+
+/* The last to load from the store, which may begin to write then. */
+static int start_journal(struct gateway *g, char error[256])
+{
+	int rc = journal_new(&g->core, g->store, &g->journal, error);
+	return rc == XFED_OK ? store_start(g->store, g->core.d.loop) : rc;
+}
+
+static void tick_journal(struct gateway *g, uint64_t now_ms)
+{
+	(void)now_ms;
+	journal_tick(g->journal);
+}
+
+static int start_channel(struct gateway *g, char error[256])
+{
+	(void)error;
+	return channel_new(&g->core, g->policy, g->journal, &channel_user, g, &g->channel);
+}
+
+static void tick_channel(struct gateway *g, uint64_t now_ms)
+{
+	channel_tick(g->channel, now_ms);
+}
+
+static void drain_channel(struct gateway *g, uint32_t within_ms)
+{
+	channel_drain(g->channel, within_ms);
+}
+
+static bool channel_is_quiet(const struct gateway *g)
+{
+	return channel_waiting(g->channel) == 0;
+}
+
+static void reloaded_channel(struct gateway *g, bool is_new)
+{
+	channel_policy_swapped(g->channel, is_new);
+}
+
+static struct trunk_files trunk_files(const struct gateway *g)
+{
+	return (struct trunk_files){ policy_config(g->policy), policy_sip_creds(g->policy) };
+}
+
+static int start_trunk(struct gateway *g, char error[256])
+{
+	struct trunk_files files = trunk_files(g);
+	return trunk_new(&g->core, &files, &g->trunk, error);
+}
+
+static void tick_trunk(struct gateway *g, uint64_t now_ms)
+{
+	trunk_tick(g->trunk, now_ms);
+}
+
+static void drain_trunk(struct gateway *g, uint32_t within_ms)
+{
+	(void)within_ms;
+	trunk_drain(g->trunk);
+}
+
+static void reloaded_trunk(struct gateway *g, bool is_new)
+{
+	struct trunk_files files = trunk_files(g);
+	(void)is_new;
+	trunk_reloaded(g->trunk, &files);
+}
+
+static int start_contacts(struct gateway *g, char error[256])
+{
+	(void)error;
+	return contacts_new(0, &g->contacts);
+}
+
+static void tick_contacts(struct gateway *g, uint64_t now_ms)
+{
+	contacts_tick(g->contacts, now_ms);
+}
+
+static int start_im(struct gateway *g, char error[256])
+{
+	(void)error;
+	struct im_rooms rooms = { &g->core, g->policy, g->channel, g->trunk, g->contacts };
+	return im_new(&rooms, &g->im);
+}
+
+static void tick_im(struct gateway *g, uint64_t now_ms)
+{
+	im_tick(g->im, now_ms);
+}
+
+static void drain_im(struct gateway *g, uint32_t within_ms)
+{
+	(void)within_ms;
+	im_drain(g->im);
+}
+
+static bool im_has_nothing(const struct gateway *g)
+{
+	return im_is_quiet(g->im);
+}
+
+static void reloaded_im(struct gateway *g, bool is_new)
+{
+	(void)is_new;
+	im_reloaded(g->im);
+}
+
+static const char *service(void *user);
+static bool is_leaving(void *user);
+
+/* Whoever asks may ask as soon as the control socket is there. */
+static int start_admin(struct gateway *g, char error[256])
+{
+	const struct gateway_config *c = policy_config(g->policy);
+	g->admin = (struct admin){
+		.core = &g->core,
+		.policy = g->policy,
+		.journal = g->journal,
+		.channel = g->channel,
+		.trunk = g->trunk,
+		.contacts = g->contacts,
+		.im = g->im,
+		.service = service,
+		.is_leaving = is_leaving,
+		.service_user = g,
+	};
+	struct rt_daemon_options o = {
+		.name = "gateway",
+		.dns_servers = &c->dns.servers,
+		.trust_ad = c->dns.dnssec == GATEWAY_DNSSEC_TRUST_AD,
+		.control_socket = c->control_socket,
+		.commands = &admin_commands,
+		.commands_user = &g->admin,
+		.http_listen = &c->http.listen,
+	};
+	return rt_daemon_open(&g->core.d, &o, error);
+}
 
 /*
- * The order matters: responses and requests first, as they settle or ask; then what goes over the links; then the links
- * themselves, which encrypt once.
+ * From the lowest up. They start and tick in this order, and are flushed and stopped in the other: at the end of a turn responses and
+ * requests go first, as they settle and ask, and the links, which encrypt once, last. NULL: nothing to do.
  */
+struct part {
+	const char *name;
+	int (*start)(struct gateway *g, char error[256]);
+	void (*tick)(struct gateway *g, uint64_t now_ms);
+	void (*flush)(struct gateway *g);
+	void (*drain)(struct gateway *g, uint32_t within_ms); /* nothing new is taken, what is there is settled */
+	bool (*is_quiet)(const struct gateway *g);	      /* nothing is in flight */
+	void (*give_up)(struct gateway *g);		      /* what has no fate gets one now */
+	void (*reloaded)(struct gateway *g, bool is_new);     /* other files are in force; new: another snapshot */
+	void (*close)(struct gateway *g);		      /* the last words; may come again */
+	void (*stop)(struct gateway *g);		      /* while the loop is there */
+	void (*free)(struct gateway *g);
+};
+
+static const struct part parts[] = {
+	{ "store", .start = start_store, .stop = stop_store, .free = free_store },
+	{ "policy", .start = start_policy, .is_quiet = policy_is_quiet, .close = stop_policy, .stop = stop_policy, .free = free_policy },
+	{ "journal", .start = start_journal, .tick = tick_journal, .stop = stop_journal, .free = free_journal },
+	{ "channel", start_channel, tick_channel, flush_channel, drain_channel, channel_is_quiet, give_up_channel, reloaded_channel, close_channel,
+		stop_channel, free_channel },
+	{ "trunk", .start = start_trunk, .tick = tick_trunk, .drain = drain_trunk, .reloaded = reloaded_trunk, .stop = stop_trunk,
+		.free = free_trunk },
+	{ "contacts", .start = start_contacts, .tick = tick_contacts, .free = free_contacts },
+	{ "im", start_im, tick_im, flush_im, drain_im, im_has_nothing, give_up_im, reloaded_im, close_im, NULL, free_im },
+	{ "admin", .start = start_admin },
+};
+
+#define PARTS XFED_ARRAY_LEN(parts)
+
+/* ---- in and out of service ---- */
+
+static void say_service(const struct gateway *g)
+{
+	enum service_state s = g->service.state;
+	rt_log(s == SERVICE_IN ? RT_LOG_INFO : RT_LOG_WARNING, "service.state", RT_KV_STR("state", service_name(s)),
+		RT_KV_REASON(s == SERVICE_OUT ? XFED_REASON_CHANNEL_DOWN : XFED_REASON_NONE), RT_END);
+	rt_notify_status(g->core.d.notify, service_name(s));
+}
+
+static void drain_parts(struct gateway *g)
+{
+	say_service(g);
+	rt_notify_stopping(g->core.d.notify, "draining");
+	for (size_t i = 0; i < PARTS; i++) {
+		if (parts[i].drain) {
+			parts[i].drain(g, policy_config(g->policy)->stop_timeout_ms);
+		}
+	}
+	core_flush_soon(&g->core);
+}
+
+static void give_up(struct gateway *g)
+{
+	rt_log(RT_LOG_WARNING, "service.give-up", RT_KV_U64("to_xmpp", channel_waiting(g->channel)), RT_KV_U64("to_sip", im_load(g->im).to_sip),
+		RT_END);
+	for (size_t i = PARTS; i-- > 0;) {
+		if (parts[i].give_up) {
+			parts[i].give_up(g);
+		}
+	}
+	core_flush_soon(&g->core);
+}
+
+static void close_parts(struct gateway *g)
+{
+	for (size_t i = PARTS; i-- > 0;) {
+		if (parts[i].close) {
+			parts[i].close(g);
+		}
+	}
+}
+
+static void step(struct gateway *g, enum service_event ev, uint32_t within_ms)
+{
+	switch (service_step(&g->service, ev, within_ms, core_now(&g->core))) {
+	case SERVICE_NOTHING:
+		return;
+	case SERVICE_SAY:
+		say_service(g);
+		break;
+	case SERVICE_DRAIN:
+		drain_parts(g);
+		break;
+	case SERVICE_GIVE_UP:
+		give_up(g);
+		break;
+	case SERVICE_CLOSE:
+		close_parts(g);
+		break;
+	case SERVICE_END:
+		close_parts(g);
+		rt_loop_stop(g->core.d.loop);
+		break;
+	}
+	rt_timer_set(&g->leave, service_deadline(&g->service));
+}
+
+static bool is_quiet(const struct gateway *g)
+{
+	bool quiet = true;
+	for (size_t i = 0; quiet && i < PARTS; i++) {
+		quiet = !parts[i].is_quiet || parts[i].is_quiet(g);
+	}
+	return quiet;
+}
+
+static void on_leave(void *user)
+{
+	step(user, SERVICE_TICK, 0);
+}
+
+/* ---- what comes up from the rooms ---- */
+
+static void on_swapped(void *user, bool is_new)
+{
+	struct gateway *g = user;
+	rt_resolver_flush(g->core.d.resolver);
+	for (size_t i = 0; i < PARTS; i++) {
+		if (parts[i].reloaded) {
+			parts[i].reloaded(g, is_new);
+		}
+	}
+}
+
+static void on_deliver(void *user, struct proto_from from, const Xfed__Deliver *d)
+{
+	im_deliver(((struct gateway *)user)->im, from, d);
+}
+
+static void on_acked(void *user, struct proto_from from, uint64_t cookie)
+{
+	(void)from;
+	im_acked(((struct gateway *)user)->im, cookie);
+}
+
+static void on_refused(void *user, struct proto_from from, uint64_t cookie)
+{
+	(void)from;
+	im_refused(((struct gateway *)user)->im, cookie);
+}
+
+static void on_run_ended(void *user, uint64_t run, bool may_take_over)
+{
+	im_run_ended(((struct gateway *)user)->im, run, may_take_over);
+}
+
+static void on_outcome(void *user, struct xfed_span stanza_id, Xfed__Fate fate, uint32_t sip_status, enum xfed_reason reason)
+{
+	im_outcome(((struct gateway *)user)->im, stanza_id, fate, sip_status, reason);
+}
+
+static void on_link_changed(void *user)
+{
+	struct gateway *g = user;
+	step(g, channel_is_usable(g->channel) ? SERVICE_EDGES_USABLE : SERVICE_EDGES_GONE, 0);
+}
+
+static const struct channel_user channel_user = {
+	.deliver = on_deliver,
+	.acked = on_acked,
+	.refused = on_refused,
+	.run_ended = on_run_ended,
+	.outcome = on_outcome,
+	.link_changed = on_link_changed,
+};
+
+/* ---- what the daemon asks ---- */
+
 static void turn_end(void *user)
 {
 	struct gateway *g = user;
-	gateway_answer_pump(g);
-	gateway_out_pump(g);
-	gateway_route_pump(g);
-	gateway_links_flush(g);
-	gateway_service_check(g);
+	for (size_t i = PARTS; i-- > 0;) {
+		if (parts[i].flush) {
+			parts[i].flush(g);
+		}
+	}
+	if (g->service.state == SERVICE_DRAINING && is_quiet(g)) {
+		step(g, SERVICE_TURN_QUIET, 0);
+	}
+}
+
+static void tick(void *user, uint64_t now_ms)
+{
+	for (size_t i = 0; i < PARTS; i++) {
+		if (parts[i].tick) {
+			parts[i].tick(user, now_ms);
+		}
+	}
 }
 
 static uint64_t deadline_ms(void *user)
 {
-	struct gateway *g = user;
-	return proto_outbox_deadline(g->outbox);
+	return channel_deadline(((struct gateway *)user)->channel);
 }
 
-static void no_reply(void *user, struct gateway_link *l, bool ok, json_t *json)
+static void certificate_gauge(struct gateway *g, const struct xfed_tls_creds *creds)
 {
-	(void)user;
-	(void)l;
-	(void)ok;
-	(void)json; /* the counters themselves come in frames of their own */
-}
-
-static void ask_counters(struct gateway *g)
-{
-	uint64_t now = gateway_now(g);
-	if (!g->core.d.http || now < g->counters_due_ms) {
-		return;
-	}
-	g->counters_due_ms = now + COUNTERS_MS;
-	for (size_t i = 0; i < g->link_count; i++) {
-		gateway_ask(&g->links[i], "counters", NULL, NULL, no_reply, NULL);
+	const struct xfed_cert *cert = creds ? xfed_tls_creds_cert(creds, 0) : NULL;
+	if (cert) {
+		const struct xfed_cert_facts *f = xfed_cert_facts(cert);
+		rt_metric_set(
+			g->core.d.metrics, RT_M_CERTIFICATE_NOT_AFTER, (double)f->not_after_s, RT_LABELS(xfed_span_str(f->subject), XFED_SPAN("us")));
 	}
 }
-
-static void tick(void *user, uint64_t now)
-{
-	struct gateway *g = user;
-	proto_outbox_tick(g->outbox, now);
-	gateway_route_ended(g);
-	if (now >= g->sweep_due_ms) {
-		g->sweep_due_ms = now + TICK_MS; /* it looks at all that wait; the tick may come often */
-		gateway_out_tick(g);
-	}
-	gateway_orphans_tick(g);
-	proto_inbox_tick(g->inbox, now);
-	contacts_tick(g->contacts, now);
-	holds_tick(g->holds, now);
-	gateway_requests_tick(g);
-	journal_tick(g->journal);
-	gateway_certs_tick(g);
-	trunk_tick(g->trunk, now);
-	ask_counters(g);
-}
-
-static void on_hold(void *user)
-{
-	gateway_in_holds(user);
-}
-
-static void on_tell(void *user)
-{
-	gateway_flush_soon(user);
-}
-
-/* ---- what the daemon asks ---- */
 
 static void gauges(void *user)
 {
-	gateway_report_gauges(user);
+	struct gateway *g = user;
+	struct im_load load = im_load(g->im);
+	size_t in_flight = channel_waiting(g->channel) + load.to_sip + load.held;
+	size_t late = channel_late(g->channel, core_now(&g->core)) + load.late;
+	rt_metric_set(g->core.d.metrics, RT_M_DELIVERIES_IN_FLIGHT, (double)in_flight, RT_NO_LABELS);
+	rt_metric_set(g->core.d.metrics, RT_M_DELIVERIES_UNACCOUNTED, (double)late, RT_NO_LABELS);
+	channel_gauges(g->channel);
+	certificate_gauge(g, policy_channel_creds(g->policy));
+	certificate_gauge(g, policy_sip_creds(g->policy));
 }
 
 static const char *service(void *user)
 {
-	struct gateway *g = user;
-	return gateway_service_name(g->service);
+	return service_name(((struct gateway *)user)->service.state);
+}
+
+static bool is_leaving(void *user)
+{
+	return service_is_leaving(&((struct gateway *)user)->service);
 }
 
 static bool is_in_service(void *user)
 {
-	struct gateway *g = user;
-	return g->service == GATEWAY_IN_SERVICE;
+	return ((struct gateway *)user)->service.state == SERVICE_IN;
 }
 
 static void reload(void *user)
 {
-	struct gateway *g = user;
-	policy_reload(g->policy, (struct rt_reply){ 0 });
+	policy_reload(((struct gateway *)user)->policy, (struct rt_reply){ 0 });
 }
 
 static void drain(void *user)
 {
-	gateway_service_drain(user);
+	struct gateway *g = user;
+	step(g, SERVICE_LEAVE, policy_config(g->policy)->stop_timeout_ms);
 }
 
 /* Whose lines in the log are limited apart: those of partners that are listed. */
@@ -127,111 +480,29 @@ static const struct rt_daemon_user daemon_user = {
 	.listed_partner = listed_partner,
 };
 
-static void swapped(void *user, bool is_new)
-{
-	struct gateway *g = user;
-	const struct gateway_config *c = policy_config(g->policy);
-	attempts_set_limits(g->attempts, &(struct recipients_limits){ c->limits.queue_messages, c->limits.queue_bytes });
-	rt_resolver_flush(g->core.d.resolver);
-	trunk_reloaded(g->trunk, &(struct trunk_files){ c, policy_sip_creds(g->policy) });
-	gateway_certs_judge(g);
-	gateway_policy_swapped(g, is_new);
-}
-
-static const struct policy_user policy_user = { .swapped = swapped };
-
 /* ---- making ---- */
-
-static int make_tables(struct gateway *g)
-{
-	const struct gateway_config *c = policy_config(g->policy);
-	struct recipients_limits limits = { c->limits.queue_messages, c->limits.queue_bytes };
-	int rc = proto_outbox_new(&(struct proto_outbox_config){ 0 }, &g->outbox);
-	rc = rc == XFED_OK ? proto_inbox_new(0, &g->inbox) : rc;
-	rc = rc == XFED_OK ? routes_new(&g->routes) : rc;
-	rc = rc == XFED_OK ? attempts_new(&limits, gateway_out_origin, g, &g->attempts) : rc;
-	rc = rc == XFED_OK ? contacts_new(0, &g->contacts) : rc;
-	return rc == XFED_OK ? holds_new(0, &g->holds) : rc;
-}
-
-static int make_timers(struct gateway *g)
-{
-	int rc = rt_timer_init(&g->hold, g->core.d.loop, on_hold, g);
-	rc = rc == XFED_OK ? rt_timer_init(&g->tell, g->core.d.loop, on_tell, g) : rc;
-	return rc == XFED_OK ? rt_timer_init(&g->leave, g->core.d.loop, gateway_service_leave, g) : rc;
-}
-
-static int open_daemon(struct gateway *g, char error[256])
-{
-	const struct gateway_config *c = policy_config(g->policy);
-	struct rt_daemon_options o = {
-		.name = "gateway",
-		.dns_servers = &c->dns.servers,
-		.trust_ad = c->dns.dnssec == GATEWAY_DNSSEC_TRUST_AD,
-		.control_socket = c->control_socket,
-		.commands = &gateway_commands,
-		.http_listen = &c->http.listen,
-	};
-	return rt_daemon_open(&g->core.d, &o, error);
-}
-
-static int start_trunk(struct gateway *g, char error[256])
-{
-	struct trunk_files files = { policy_config(g->policy), policy_sip_creds(g->policy) };
-	g->trunk_user = (struct trunk_user){
-		.sip = {
-			.data = g,
-			.methods = SIP_METHOD_BIT(MESSAGE),
-			.accept = "text/plain",
-			.request = gateway_take_request,
-			.response = gateway_out_response,
-			.timeout = gateway_out_timeout,
-			.broken = gateway_out_broken,
-		},
-		.hop_ready = gateway_out_hop_ready,
-		.hop_failed = gateway_out_hop_failed,
-	};
-	int rc = trunk_new(&g->core, &files, &g->trunk, error);
-	return rc == XFED_OK ? trunk_use(g->trunk, &g->trunk_user) : rc;
-}
-
-/* Takes `files`. */
-static int make_policy(struct gateway *g, const char *path, struct policy_files *files, char error[256])
-{
-	int rc = rt_daemon_init(&g->core.d, &daemon_user, g);
-	rc = rc == XFED_OK ? store_open(policy_files_config(files)->store.sqlite, &g->core.d.env, &g->store, error) : rc;
-	if (rc != XFED_OK) {
-		policy_files_free(files);
-		return rc;
-	}
-	return policy_new(&g->core, g->store, path, files, &policy_user, g, &g->policy, error);
-}
-
-static int make_all(struct gateway *g, char error[256])
-{
-	g->service_since_s = gateway_wall_s(g);
-	int rc = make_tables(g);
-	rc = rc == XFED_OK ? make_timers(g) : rc;
-	rc = rc == XFED_OK ? journal_new(&g->core, g->store, &g->journal, error) : rc;
-	rc = rc == XFED_OK ? store_start(g->store, g->core.d.loop) : rc;
-	rc = rc == XFED_OK ? open_daemon(g, error) : rc;
-	rc = rc == XFED_OK ? start_trunk(g, error) : rc;
-	return rc == XFED_OK ? gateway_links_start(g) : rc;
-}
 
 int gateway_new(const char *config_path, struct policy_files *files, struct gateway **out, char error[256])
 {
-	struct gateway *g = xfed_calloc(1, sizeof(*g));
-	*out = g;
+	struct gateway *g = *out = xfed_calloc(1, sizeof(*g));
 	snprintf(error, 256, "out of memory");
 	if (!g) {
 		policy_files_free(files);
 		return XFED_ERR_NOMEM;
 	}
-	xfed_buf_init(&g->scratch, XFED_STANZA_BYTES_MAX);
-	g->certs_due_s = INT64_MAX;
-	int rc = make_policy(g, config_path, files, error);
-	return rc == XFED_OK ? make_all(g, error) : rc;
+	g->config_path = config_path;
+	g->files = files;
+	int rc = rt_daemon_init(&g->core.d, &daemon_user, g);
+	rc = rc == XFED_OK ? rt_timer_init(&g->leave, g->core.d.loop, on_leave, g) : rc;
+	for (size_t i = 0; rc == XFED_OK && i < PARTS; i++) {
+		rc = parts[i].start(g, error);
+	}
+	return rc;
+}
+
+void gateway_run(struct gateway *g, const char *name)
+{
+	rt_daemon_run(&g->core.d, name);
 }
 
 void gateway_free(struct gateway *g)
@@ -239,28 +510,18 @@ void gateway_free(struct gateway *g)
 	if (!g) {
 		return;
 	}
-	g->is_closing = true;
-	policy_stop(g->policy);
-	gateway_requests_free(g);
-	gateway_links_free(g);
-	trunk_stop(g->trunk);
-	journal_stop(g->journal);
-	store_stop(g->store);
-	rt_timer_close(&g->hold);
-	rt_timer_close(&g->tell);
-	rt_timer_close(&g->leave);
-	rt_daemon_close(&g->core.d); /* a reload answers its call in here */
-	trunk_free(g->trunk);
-	journal_free(g->journal);
-	store_close(g->store);
-	gateway_out_free_all(g);
-	gateway_in_free_all(g);
-	gateway_route_free(g);
-	contacts_free(g->contacts);
-	holds_free(g->holds);
-	xfed_xml_reader_free(g->fragments);
-	xfed_buf_deinit(&g->scratch);
-	policy_free(g->policy);
+	for (size_t i = PARTS; i-- > 0;) {
+		if (parts[i].stop) {
+			parts[i].stop(g);
+		}
+	}
+	rt_daemon_close(&g->core.d); /* jobs come back in here, and a reload answers its call */
+	for (size_t i = PARTS; i-- > 0;) {
+		if (parts[i].free) {
+			parts[i].free(g);
+		}
+	}
+	policy_files_free(g->files);
 	core_deinit(&g->core);
 	xfed_free(g);
 }

@@ -14,7 +14,7 @@ static int serve(struct policy_files *files, const char *path)
 	rt_log_configure(c->log.level, c->log.format, c->log.mask_addresses);
 	int rc = gateway_new(path, files, &g, error);
 	if (rc == XFED_OK) {
-		rt_daemon_run(&g->core.d, name);
+		gateway_run(g, name);
 	} else {
 		fprintf(stderr, "xfed-gateway: %s\n", error);
 	}

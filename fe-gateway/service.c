@@ -1,96 +1,59 @@
-/* In and out of service, and the way out: nothing new, what is in flight is settled, then the links close. */
-#include "gateway.h"
+#include "service.h"
 
 #define GIVE_UP_MS 1500 /* before the end: what has no fate then gets one, and the edges still hear of it */
 #define CLOSE_MS   500	/* for the last frames and responses to leave */
 
-const char *gateway_service_name(enum gateway_service s)
+const char *service_name(enum service_state s)
 {
-	switch (s) {
-	case GATEWAY_OUT_OF_SERVICE:
-		return "out-of-service";
-	case GATEWAY_IN_SERVICE:
-		return "in-service";
-	case GATEWAY_DRAINING:
-		return "draining";
-	}
-	return "";
+	return s == SERVICE_OUT ? "out-of-service" : s == SERVICE_IN ? "in-service" : "draining";
 }
 
-static void enter(struct gateway *g, enum gateway_service s)
+static enum service_action edges(struct service *s, enum service_state wanted)
 {
-	if (g->service == s) {
-		return;
+	if (service_is_leaving(s) || s->state == wanted) {
+		return SERVICE_NOTHING;
 	}
-	g->service = s;
-	g->service_since_s = gateway_wall_s(g);
-	rt_log(s == GATEWAY_IN_SERVICE ? RT_LOG_INFO : RT_LOG_WARNING, "service.state", RT_KV_STR("state", gateway_service_name(s)),
-		RT_KV_REASON(s == GATEWAY_OUT_OF_SERVICE ? XFED_REASON_CHANNEL_DOWN : XFED_REASON_NONE), RT_END);
-	rt_notify_status(g->core.d.notify, gateway_service_name(s));
+	s->state = wanted;
+	return SERVICE_SAY;
 }
 
-void gateway_service_judge(struct gateway *g)
+static enum service_action go_on(struct service *s, enum service_state state, uint64_t deadline_ms, enum service_action action)
 {
-	bool has_edge = false;
-	for (size_t i = 0; i < g->link_count; i++) {
-		has_edge = has_edge || (g->links[i].is_up && !g->links[i].is_draining);
-	}
-	if (g->service != GATEWAY_DRAINING) {
-		enter(g, has_edge ? GATEWAY_IN_SERVICE : GATEWAY_OUT_OF_SERVICE);
-	}
+	s->state = state;
+	s->deadline_ms = deadline_ms;
+	return action;
 }
 
-void gateway_service_drain(struct gateway *g)
+static enum service_action leave(struct service *s, uint32_t within_ms, uint64_t now_ms)
 {
-	uint32_t timeout_ms = policy_config(g->policy)->stop_timeout_ms;
-	if (g->service == GATEWAY_DRAINING) {
-		return;
-	}
-	enter(g, GATEWAY_DRAINING);
-	rt_notify_stopping(g->core.d.notify, "draining");
-	trunk_drain(g->trunk);
-	gateway_links_drain(g, timeout_ms);
-	gateway_in_release_holds(g);
-	uint64_t most = timeout_ms > 2 * GIVE_UP_MS ? timeout_ms - GIVE_UP_MS : timeout_ms / 2;
-	rt_timer_set(&g->leave, gateway_now(g) + most);
-	gateway_flush_soon(g);
+	uint64_t most = within_ms > 2 * GIVE_UP_MS ? within_ms - GIVE_UP_MS : within_ms / 2;
+	return service_is_leaving(s) ? SERVICE_NOTHING : go_on(s, SERVICE_DRAINING, now_ms + most, SERVICE_DRAIN);
 }
 
-static void close_links(struct gateway *g)
+static enum service_action tick(struct service *s, uint64_t now_ms)
 {
-	if (!g->is_closing) {
-		g->is_closing = true;
-		policy_stop(g->policy);
-		gateway_links_close(g);
-		rt_timer_set(&g->leave, gateway_now(g) + CLOSE_MS);
+	if (s->deadline_ms == 0 || now_ms < s->deadline_ms) {
+		return SERVICE_NOTHING;
 	}
+	if (s->state == SERVICE_DRAINING) {
+		return go_on(s, SERVICE_GIVING_UP, now_ms + CLOSE_MS, SERVICE_GIVE_UP);
+	}
+	return go_on(s, SERVICE_OVER, 0, SERVICE_END);
 }
 
-/* At the end of every turn while draining. */
-void gateway_service_check(struct gateway *g)
+enum service_action service_step(struct service *s, enum service_event ev, uint32_t within_ms, uint64_t now_ms)
 {
-	bool is_quiet = proto_outbox_count(g->outbox) == 0 && attempts_count(g->attempts) == 0 && !g->incoming && !g->answers &&
-			!policy_is_reloading(g->policy);
-	if (g->service == GATEWAY_DRAINING && is_quiet) {
-		close_links(g);
+	switch (ev) {
+	case SERVICE_EDGES_USABLE:
+		return edges(s, SERVICE_IN);
+	case SERVICE_EDGES_GONE:
+		return edges(s, SERVICE_OUT);
+	case SERVICE_LEAVE:
+		return leave(s, within_ms, now_ms);
+	case SERVICE_TURN_QUIET:
+		return s->state == SERVICE_DRAINING ? go_on(s, SERVICE_CLOSING, now_ms + CLOSE_MS, SERVICE_CLOSE) : SERVICE_NOTHING;
+	case SERVICE_TICK:
+		return tick(s, now_ms);
 	}
-}
-
-void gateway_service_leave(void *user)
-{
-	struct gateway *g = user;
-	if (g->is_closing) {
-		gateway_in_give_up(g);
-		gateway_links_close(g);
-		rt_loop_stop(g->core.d.loop);
-		return;
-	}
-	rt_log(RT_LOG_WARNING, "service.give-up", RT_KV_U64("to_xmpp", proto_outbox_count(g->outbox)),
-		RT_KV_U64("to_sip", attempts_count(g->attempts)), RT_END);
-	gateway_out_give_up(g);
-	gateway_route_give_up(g);
-	gateway_flush_soon(g);
-	policy_stop(g->policy);
-	g->is_closing = true; /* links close once these fates have been told: at the next firing nothing is waited for */
-	rt_timer_set(&g->leave, gateway_now(g) + CLOSE_MS);
+	return SERVICE_NOTHING;
 }

@@ -32,6 +32,15 @@ bool proto_deliver_agrees(const Xfed__Deliver *d, const struct xfed_stanza *s)
 	       (!d->lang[0] || xfed_span_is(s->lang, d->lang)); /* the gateways of before say none */
 }
 
+struct xfed_span proto_domain_of(struct xfed_span jid)
+{
+	const char *slash = jid.len ? memchr(jid.data, '/', jid.len) : NULL;
+	size_t len = slash ? (size_t)(slash - jid.data) : jid.len;
+	const char *at = len ? memchr(jid.data, '@', len) : NULL;
+	size_t skip = at ? (size_t)(at - jid.data) + 1 : 0;
+	return xfed_span_make(jid.data + skip, len - skip);
+}
+
 enum xfed_reason proto_outbox_refusal(int rc, enum xfed_reason invalid)
 {
 	switch (rc) {

@@ -19,6 +19,8 @@ const char *proto_kind_word(Xfed__Kind kind);	       /* for metrics: an error co
  */
 bool proto_deliver_agrees(const Xfed__Deliver *d, const struct xfed_stanza *s);
 
+struct xfed_span proto_domain_of(struct xfed_span jid); /* of a normalised address */
+
 /* For a result of proto_outbox_add() that is not OK; `invalid` is what broken words are to this side. */
 enum xfed_reason proto_outbox_refusal(int rc, enum xfed_reason invalid);
 

@@ -1,38 +1,9 @@
 #include "proto/inbox.h"
 
-#include "xfed/reason.h"
-
-#include "util/table.h"
+#include "proto/inbox_impl.h"
 
 /* A run that is to be forgotten but has entries without an outcome is looked at again after this. */
 #define LOOK_AGAIN_MS 1000
-
-struct inbox_node {
-	struct proto_inbox_entry e; /* first: what the caller sees */
-	Xfed__Outcome outcome;
-	struct proto_inbox_words words;
-	char *texts;			/* of both */
-	struct inbox_node *prev, *next; /* in order of arrival */
-	struct inbox_node *late_next;	/* settled when it was below the mark already */
-	UT_hash_handle hh;
-};
-
-struct proto_inbox_run {
-	char name[256];
-	uint64_t nonce, lowest;
-	unsigned links;
-	bool has_ended;
-	uint64_t lost_ms, forget_at_ms;
-	uint32_t reserved;
-	struct inbox_node *table; /* by number */
-	struct inbox_node *first, *last, *late;
-	struct proto_inbox_run *next;
-};
-
-struct proto_inbox {
-	size_t max, count, reserved, run_count;
-	struct proto_inbox_run *runs;
-};
 
 const char *proto_inbox_state_name(enum proto_inbox_state s)
 {
@@ -65,6 +36,7 @@ static struct inbox_node *find(struct proto_inbox_run *run, uint64_t seq)
 
 static void forget(struct proto_inbox *in, struct proto_inbox_run *run, struct inbox_node *n)
 {
+	inbox_is_said(n);
 	if (n->prev) {
 		n->prev->next = n->next;
 	} else {
@@ -162,6 +134,7 @@ static void free_run(struct proto_inbox *in, struct proto_inbox_run *run)
 		at = &(*at)->next;
 	}
 	*at = run->next;
+	in->slots[run->number % PROTO_INBOX_RUNS_MAX] = NULL;
 	give_back(in, run, run->reserved);
 	while (run->first) {
 		forget(in, run, run->first);
@@ -191,6 +164,15 @@ struct proto_inbox_run *proto_inbox_find_run(struct proto_inbox *in, struct xfed
 	return NULL;
 }
 
+static uint64_t free_number(struct proto_inbox *in)
+{
+	uint64_t slot = 0;
+	while (in->slots[slot]) {
+		slot++;
+	}
+	return ++in->generation * PROTO_INBOX_RUNS_MAX + slot;
+}
+
 static struct proto_inbox_run *make_run(struct proto_inbox *in, struct xfed_span name, uint64_t nonce)
 {
 	struct proto_inbox_run *run;
@@ -203,6 +185,8 @@ static struct proto_inbox_run *make_run(struct proto_inbox *in, struct xfed_span
 	}
 	memcpy(run->name, name.data, name.len);
 	run->nonce = nonce;
+	run->number = free_number(in);
+	in->slots[run->number % PROTO_INBOX_RUNS_MAX] = run;
 	run->next = in->runs;
 	in->runs = run;
 	in->run_count++;
@@ -260,6 +244,17 @@ bool proto_inbox_run_has_ended(const struct proto_inbox_run *run)
 uint64_t proto_inbox_run_lost_ms(const struct proto_inbox_run *run)
 {
 	return run->lost_ms;
+}
+
+uint64_t proto_inbox_run_number(const struct proto_inbox_run *run)
+{
+	return run->number;
+}
+
+struct proto_inbox_run *proto_inbox_run_of(const struct proto_inbox *in, uint64_t number)
+{
+	struct proto_inbox_run *run = in->slots[number % PROTO_INBOX_RUNS_MAX];
+	return run && run->number == number ? run : NULL;
 }
 
 const char *proto_inbox_run_name(const struct proto_inbox_run *run)
@@ -334,9 +329,8 @@ struct proto_inbox_entry *proto_inbox_find(struct proto_inbox *in, struct proto_
 	return n ? &n->e : NULL;
 }
 
-static int change(struct proto_inbox_run *run, uint64_t seq, enum proto_inbox_state from, enum proto_inbox_state to)
+static int change(struct inbox_node *n, enum proto_inbox_state from, enum proto_inbox_state to)
 {
-	struct inbox_node *n = find(run, seq);
 	if (!n) {
 		return XFED_ERR_NOT_FOUND;
 	}
@@ -350,83 +344,23 @@ static int change(struct proto_inbox_run *run, uint64_t seq, enum proto_inbox_st
 int proto_inbox_asked(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t seq)
 {
 	(void)in;
-	return change(run, seq, PROTO_INBOX_PENDING, PROTO_INBOX_ASKED);
+	struct inbox_node *n = find(run, seq);
+	int rc = change(n, PROTO_INBOX_PENDING, PROTO_INBOX_ASKED);
+	if (rc == XFED_OK) {
+		inbox_is_to_be_said(&run->asks, n);
+	}
+	return rc;
 }
 
 int proto_inbox_acked(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t seq)
 {
 	(void)in;
-	return change(run, seq, PROTO_INBOX_ASKED, PROTO_INBOX_ATTEMPTED);
-}
-
-static char *put(char **at, struct xfed_span s)
-{
-	char *p = *at;
-	if (s.len > 0) {
-		memcpy(p, s.data, s.len);
+	struct inbox_node *n = find(run, seq);
+	int rc = change(n, PROTO_INBOX_ASKED, PROTO_INBOX_ATTEMPTED);
+	if (rc == XFED_OK) {
+		inbox_is_said(n);
 	}
-	p[s.len] = '\0';
-	*at += s.len + 1;
-	return p;
-}
-
-static struct xfed_span put_span(char **at, struct xfed_span s)
-{
-	return xfed_span_make(put(at, s), s.len);
-}
-
-#define NO_TEXTS 6 /* the ends of as many empty strings */
-
-static size_t texts_bytes(const Xfed__Outcome *oc, const struct proto_inbox_words *w)
-{
-	size_t bytes = NO_TEXTS + xfed_span_str(oc->condition).len + xfed_span_str(oc->error_type).len + xfed_span_str(oc->text).len +
-		       xfed_span_str(oc->reason).len + xfed_span_str(oc->rule).len + xfed_span_str(oc->address).len;
-	return w ? bytes + w->type.len + w->id.len + w->from.len + w->to.len + 4 : bytes;
-}
-
-static void copy_words(struct inbox_node *n, char *at, const struct proto_inbox_words *w)
-{
-	n->words = (struct proto_inbox_words){
-		.kind = w->kind,
-		.type = put_span(&at, w->type),
-		.id = put_span(&at, w->id),
-		.from = put_span(&at, w->from),
-		.to = put_span(&at, w->to),
-	};
-	n->e.words = &n->words;
-}
-
-/* NOMEM: the texts are left out; the reason code is a constant of ours. */
-static int copy_outcome(struct inbox_node *n, const Xfed__Outcome *from, const struct proto_inbox_words *words)
-{
-	Xfed__Outcome *to = &n->outcome;
-	xfed__outcome__init(to);
-	to->seq = n->e.seq;
-	to->fate = from->fate;
-	to->sip_status = from->sip_status;
-	enum xfed_reason reason = xfed_reason_by_code(xfed_span_str(from->reason));
-	if (reason != XFED_REASON_NONE) {
-		to->reason = (char *)(uintptr_t)xfed_reason_code(reason);
-	}
-	size_t bytes = texts_bytes(from, words);
-	if (bytes == NO_TEXTS && !words) {
-		return XFED_OK; /* what went well has none */
-	}
-	n->texts = xfed_malloc(bytes);
-	if (!n->texts) {
-		return XFED_ERR_NOMEM;
-	}
-	char *at = n->texts;
-	to->condition = put(&at, xfed_span_str(from->condition));
-	to->error_type = put(&at, xfed_span_str(from->error_type));
-	to->text = put(&at, xfed_span_str(from->text));
-	to->reason = put(&at, xfed_span_str(from->reason));
-	to->rule = put(&at, xfed_span_str(from->rule));
-	to->address = put(&at, xfed_span_str(from->address));
-	if (words) {
-		copy_words(n, at, words);
-	}
-	return XFED_OK;
+	return rc;
 }
 
 int proto_inbox_settle(
@@ -443,11 +377,12 @@ int proto_inbox_settle(
 	n->e.state = PROTO_INBOX_SETTLED;
 	n->e.settled_ms = now_ms;
 	n->e.outcome = &n->outcome;
+	inbox_is_to_be_said(&run->tells, n);
 	if (n->e.seq < run->lowest) {
 		n->late_next = run->late; /* its sender has given it up: forgotten with the next word from there */
 		run->late = n;
 	}
-	return copy_outcome(n, outcome, words);
+	return inbox_copy_outcome(n, outcome, words);
 }
 
 int proto_inbox_forget(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t seq)

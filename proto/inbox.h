@@ -83,6 +83,9 @@ void proto_inbox_end_run(struct proto_inbox_run *run);
 bool proto_inbox_run_has_ended(const struct proto_inbox_run *run);
 uint64_t proto_inbox_run_lost_ms(const struct proto_inbox_run *run); /* when its last link was lost; of a run without one */
 struct proto_inbox_run *proto_inbox_find_run(struct proto_inbox *in, struct xfed_span name, uint64_t nonce);
+/* Its number, never 0 and never that of another run in this process, and back; NULL: it is not remembered any more. */
+uint64_t proto_inbox_run_number(const struct proto_inbox_run *run);
+struct proto_inbox_run *proto_inbox_run_of(const struct proto_inbox *in, uint64_t number);
 const char *proto_inbox_run_name(const struct proto_inbox_run *run);
 uint64_t proto_inbox_run_nonce(const struct proto_inbox_run *run);
 /* 0 while a link is up, else for how long there has been none. After 10 s nothing of it is attempted any more. */
@@ -113,13 +116,14 @@ int proto_inbox_receive(struct proto_inbox *in, struct proto_inbox_run *run, uin
 	struct proto_inbox_entry **entry);
 struct proto_inbox_entry *proto_inbox_find(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t seq);
 
-/* PENDING becomes ASKED. OK; STATE; NOT_FOUND. */
+/* PENDING becomes ASKED, to be said by proto_inbox_next_ask(). OK; STATE; NOT_FOUND. */
 int proto_inbox_asked(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t seq);
 /* AttemptedAck: ASKED becomes ATTEMPTED. OK: go on; STATE: not asked, or answered before; NOT_FOUND. */
 int proto_inbox_acked(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t seq);
 /*
  * Writes down the outcome, and beside it the words of the stanza (NULL: nobody will want them). OK; STATE: it has one
  * already (the first stands); NOT_FOUND; NOMEM: it is settled all the same, with fate, status and reason but without texts.
+ * But for NOT_FOUND and STATE it is to be said by proto_inbox_next_tell().
  */
 int proto_inbox_settle(
 	struct proto_inbox *in, struct proto_inbox_run *run, const Xfed__Outcome *outcome, const struct proto_inbox_words *words, uint64_t now_ms);
@@ -130,11 +134,20 @@ void proto_inbox_heard(struct proto_inbox *in, struct proto_inbox_run *run, uint
 /* The sender's mark (Deliver, Ping, Hello): settled entries below it are forgotten. */
 void proto_inbox_lowest(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t lowest_unsettled);
 
-/*
- * The entries of a run in order of arrival, for a link that has resumed: outcomes of SETTLED are told again, ASKED ones
- * are reported as attempted again. NULL begins, NULL ends; nothing may be forgotten in between.
- */
+/* The entries of a run in order of arrival. NULL begins, NULL ends; nothing may be forgotten in between. */
 struct proto_inbox_entry *proto_inbox_iterate(struct proto_inbox_run *run, struct proto_inbox_entry *after);
+
+/* ---- what is to be said to the sender, gathered until a link says it ---- */
+/*
+ * The next of the run that was asked for, or settled, and has not been said since: each comes out once. NULL: none. The entry is
+ * valid until it is forgotten.
+ */
+struct proto_inbox_entry *proto_inbox_next_ask(struct proto_inbox_run *run);
+struct proto_inbox_entry *proto_inbox_next_tell(struct proto_inbox_run *run);
+/* It is SETTLED, and asked for once more. */
+void proto_inbox_tell_again(struct proto_inbox_run *run, struct proto_inbox_entry *entry);
+/* A link has come: what was said over the one before may be lost, so all of the run is to be said again, in order of arrival. */
+void proto_inbox_say_again(struct proto_inbox_run *run);
 
 /* ---- time and looking ---- */
 void proto_inbox_tick(struct proto_inbox *in, uint64_t now_ms);

@@ -59,7 +59,7 @@ void proto_outbox_free(struct proto_outbox *o)
 	}
 	free_list(&o->ended);
 	free_list(&o->taken);
-	xfed_free(o->heap);
+	xfed_heap_deinit(&o->deadlines);
 	xfed_free(o);
 }
 
@@ -181,7 +181,7 @@ int proto_outbox_add(struct proto_outbox *o, const struct proto_delivery_new *n,
 	if (o->count >= o->max_deliveries || o->bytes > o->max_bytes - bytes) {
 		return XFED_ERR_LIMIT;
 	}
-	struct outbox_node *node = outbox_heap_reserve(o) == XFED_OK ? make_node(n, bytes, now_ms) : NULL;
+	struct outbox_node *node = xfed_heap_reserve(&o->deadlines, o->count + 1) == XFED_OK ? make_node(n, bytes, now_ms) : NULL;
 	if (!node) {
 		return XFED_ERR_NOMEM;
 	}
@@ -206,7 +206,8 @@ int proto_outbox_add(struct proto_outbox *o, const struct proto_delivery_new *n,
 	node->pair->count++;
 	node->pair->share->count++;
 	link_all(o, node);
-	outbox_heap_push(o, node);
+	outbox_set_due(o, node);
+	o->count++;
 	outbox_queue_append(o, node);
 	o->bytes += bytes;
 	*seq = o->next_seq++;
@@ -254,7 +255,8 @@ static void retire(struct proto_outbox *o, struct outbox_node *n)
 	leave_pair(o, n);
 	HASH_DEL(o->table, n);
 	unlink_all(o, n);
-	outbox_heap_remove(o, n);
+	xfed_heap_remove(&o->deadlines, &n->due);
+	o->count--;
 	n->d.state = PROTO_DELIVERY_DONE;
 }
 
@@ -318,7 +320,7 @@ bool proto_outbox_attempted(struct proto_outbox *o, int peer, uint64_t seq)
 	case PROTO_DELIVERY_DONE:
 		return false;
 	}
-	outbox_heap_fix(o, n);
+	outbox_set_due(o, n);
 	return true;
 }
 
@@ -360,7 +362,7 @@ static void withdraw(struct proto_outbox *o, struct outbox_node *n)
 	n->d.state = PROTO_DELIVERY_WITHDRAWING;
 	n->d.withdraw_sent = false;
 	outbox_list_append(&o->peers[n->d.peer].withdrawing, n);
-	outbox_heap_fix(o, n);
+	outbox_set_due(o, n);
 }
 
 int proto_outbox_withdraw(struct proto_outbox *o, uint64_t seq)
@@ -431,8 +433,8 @@ void proto_outbox_unsendable(struct proto_outbox *o, const struct proto_delivery
 void proto_outbox_tick(struct proto_outbox *o, uint64_t now_ms)
 {
 	outbox_release_lost(o, now_ms);
-	while (o->count > 0 && outbox_due(o->heap[0]) <= now_ms) {
-		struct outbox_node *n = o->heap[0];
+	struct outbox_node *n;
+	while ((n = outbox_first_due(o, now_ms))) {
 		if (now_ms < n->d.deadline_ms) {
 			withdraw(o, n);
 		} else {
@@ -451,8 +453,8 @@ void proto_outbox_give_up(struct proto_outbox *o)
 uint64_t proto_outbox_deadline(const struct proto_outbox *o)
 {
 	uint64_t release = outbox_release_at(o);
-	uint64_t due = o->count > 0 ? outbox_due(o->heap[0]) : UINT64_MAX;
-	return release < due ? release : due;
+	const struct xfed_heap_item *first = xfed_heap_first(&o->deadlines);
+	return first && first->at < release ? first->at : release;
 }
 
 /* ---- sending and looking ---- */
@@ -505,7 +507,7 @@ size_t proto_outbox_bytes(const struct proto_outbox *o)
 size_t proto_outbox_unaccounted(const struct proto_outbox *o, uint64_t now_ms)
 {
 	size_t late = 0;
-	for (const struct outbox_node *n = o->count > 0 && outbox_due(o->heap[0]) <= now_ms ? o->first : NULL; n; n = n->all_next) {
+	for (const struct outbox_node *n = outbox_first_due(o, now_ms) ? o->first : NULL; n; n = n->all_next) {
 		late += n->d.deadline_ms < now_ms;
 	}
 	return late;

@@ -3,6 +3,7 @@
 #define PROTO_OUTBOX_IMPL_H
 
 #include "proto/outbox.h"
+#include "util/heap.h"
 #include "util/table.h"
 
 struct outbox_node {
@@ -12,7 +13,7 @@ struct outbox_node {
 	struct outbox_node *pair_prev, *pair_next; /* queued ones of the pair, by number */
 	struct proto_pair *pair;
 	bool is_bound; /* QUEUED, to be sent again to d.peer and nobody else: its run may have it */
-	size_t heap_at;
+	struct xfed_heap_item due;
 	UT_hash_handle hh;
 };
 
@@ -87,20 +88,16 @@ struct proto_outbox {
 	struct outbox_pairs replays; /* that may go to any peer */
 	uint64_t ready_clock;	     /* counts pairs as they become ready */
 	struct outbox_list ended, taken;
-	struct outbox_node **heap;
-	size_t heap_size;
+	struct xfed_heap deadlines; /* of all without a fate */
 	struct outbox_peer peers[PROTO_OUTBOX_PEERS_MAX];
 	int peer_count;
 };
 
-/* outbox_heap.c: deadlines, and the lists */
+/* outbox_list.c: the lists, and deadlines */
 void outbox_list_append(struct outbox_list *l, struct outbox_node *n);
 void outbox_list_remove(struct outbox_list *l, struct outbox_node *n);
-int outbox_heap_reserve(struct proto_outbox *o); /* room for one more than there are */
-void outbox_heap_push(struct proto_outbox *o, struct outbox_node *n);
-void outbox_heap_remove(struct proto_outbox *o, struct outbox_node *n);
-void outbox_heap_fix(struct proto_outbox *o, struct outbox_node *n);
-uint64_t outbox_due(const struct outbox_node *n);
+void outbox_set_due(struct proto_outbox *o, struct outbox_node *n); /* again wherever its state has changed */
+struct outbox_node *outbox_first_due(const struct proto_outbox *o, uint64_t now_ms);
 
 /* outbox_queue.c: pairs, and what of them may be sent */
 struct proto_pair *outbox_pair_get(struct proto_outbox *o, uint64_t key, uint64_t share_key); /* NULL: no memory */

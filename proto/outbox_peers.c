@@ -32,7 +32,7 @@ static void requeue(struct proto_outbox *o, struct outbox_node *n, bool is_bound
 	outbox_not_in_flight(o, n);
 	n->d.state = PROTO_DELIVERY_QUEUED;
 	n->is_bound = is_bound;
-	outbox_heap_fix(o, n);
+	outbox_set_due(o, n);
 }
 
 /* The run it was sent to is over and will not answer. */
@@ -103,7 +103,7 @@ static void back_in_flight(struct proto_outbox *o, struct outbox_node *n, int pe
 	n->is_bound = false;
 	n->d.state = PROTO_DELIVERY_SENT;
 	outbox_in_flight(o, n, peer);
-	outbox_heap_fix(o, n);
+	outbox_set_due(o, n);
 }
 
 void proto_outbox_peer_lost(struct proto_outbox *o, int peer, uint64_t now_ms)

@@ -131,7 +131,7 @@ static int remember(struct proto_sipmemory *m, const char *key, size_t len, cons
 static enum proto_sip_verdict join(struct proto_sip_fate *f, const struct proto_waiter *who)
 {
 	for (size_t i = 0; i < f->waiter_count; i++) {
-		if (f->waiters[i].nonce == who->nonce && f->waiters[i].seq == who->seq) {
+		if (f->waiters[i].run == who->run && f->waiters[i].seq == who->seq) {
 			return PROTO_SIP_WAIT;
 		}
 	}

@@ -16,9 +16,9 @@
 
 struct proto_sipmemory;
 
-/* Who asked: a run of a gateway, named by its boot nonce, and its delivery. */
+/* Who asked: a run of a gateway (proto_inbox_run_number()), and its delivery. */
 struct proto_waiter {
-	uint64_t nonce, seq;
+	uint64_t run, seq;
 };
 
 struct proto_sip_fate {

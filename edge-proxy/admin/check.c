@@ -38,7 +38,7 @@ static void check_free(struct edge_check *k)
 static void finish(struct edge_check *k)
 {
 	json_t *result = check_result(k);
-	struct edge_link *l = k->link;
+	struct channel_link *l = k->link;
 	uint64_t request = k->request;
 	check_free(k);
 	edge_control_checked(l, request, result);
@@ -352,9 +352,8 @@ static int fill(struct edge_check *k, const struct xfed_partner *partner)
 	return k->steps && k->reverse ? XFED_OK : XFED_ERR_NOMEM;
 }
 
-int edge_check_new(struct edge_link *l, uint64_t request, struct xfed_span local, struct xfed_span remote)
+int edge_check_new(struct edge *e, struct channel_link *l, uint64_t request, struct xfed_span local, struct xfed_span remote)
 {
-	struct edge *e = l->edge;
 	const struct xfed_policy *policy = s2s_policy(e->s2s);
 	const struct xfed_partner *partner = policy ? xfed_policy_partner(policy, remote) : NULL;
 	if (!partner || !xfed_policy_is_local(policy, local) || local.len > XFED_JID_PART_BYTES || remote.len > XFED_JID_PART_BYTES) {
@@ -390,7 +389,7 @@ int edge_check_new(struct edge_link *l, uint64_t request, struct xfed_span local
 	return XFED_OK;
 }
 
-void edge_checks_drop(struct edge *e, const struct edge_link *l)
+void edge_checks_drop(struct edge *e, const struct channel_link *l)
 {
 	struct edge_check *k, *next;
 	DL_FOREACH_SAFE(e->checks, k, next) {

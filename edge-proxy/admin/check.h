@@ -63,10 +63,10 @@ struct edge_check {
 	size_t method_count, method_next;
 	struct s2s_probe *probe;
 	struct check_peer peer;
-	const char *stage;	 /* what is waited for, as a step */
-	json_t *steps, *reverse; /* owned; reverse comes last */
-	struct edge_link *link;	 /* who asked, */
-	uint64_t request;	 /* and by which request */
+	const char *stage;	   /* what is waited for, as a step */
+	json_t *steps, *reverse;   /* owned; reverse comes last */
+	struct channel_link *link; /* who asked, */
+	uint64_t request;	   /* and by which request */
 	char local[XFED_JID_PART_BYTES + 1], remote[XFED_JID_PART_BYTES + 1];
 };
 
@@ -74,7 +74,7 @@ struct edge_check {
  * Answers by edge_control_checked(), later. OK; NOT_FOUND: no such partner or domain of ours in the policy in force, or none
  * yet; LIMIT: EDGE_CHECKS_MAX are under way; NOMEM.
  */
-int edge_check_new(struct edge_link *l, uint64_t request, struct xfed_span local, struct xfed_span remote);
+int edge_check_new(struct edge *e, struct channel_link *l, uint64_t request, struct xfed_span local, struct xfed_span remote);
 
 /* check_report.c */
 void check_step(json_t *steps, const char *step, enum check_state state, enum xfed_reason reason, const char *fmt, ...)

@@ -15,11 +15,12 @@ static void add_problem(json_t *list, enum xfed_reason reason, const char *words
 static json_t *problems(struct edge *e)
 {
 	json_t *list = json_array();
-	if (e->links_up == 0) {
-		enum xfed_reason r = e->link_reason != XFED_REASON_NONE ? e->link_reason : XFED_REASON_CHANNEL_DOWN;
-		add_problem(list, r, xfed_reason_info(r)->remedy, e->link_since_s);
+	int64_t since_s;
+	enum xfed_reason why = channel_down_reason(e->channel, &since_s);
+	if (channel_links_up(e->channel) == 0) {
+		add_problem(list, why, xfed_reason_info(why)->remedy, since_s);
 	} else if (!s2s_policy(e->s2s)) {
-		add_problem(list, XFED_REASON_CHANNEL_DOWN, "No gateway has sent a policy yet.", e->link_since_s);
+		add_problem(list, XFED_REASON_CHANNEL_DOWN, "No gateway has sent a policy yet.", since_s);
 	}
 	int64_t now = edge_wall_s(e);
 	const struct xfed_tls_creds *creds = s2s_creds(e->s2s);
@@ -35,28 +36,28 @@ static json_t *problems(struct edge *e)
 	return list;
 }
 
-static json_t *channel(struct edge *e)
+static void add_link(void *list, const struct channel_facts *f)
+{
+	json_array_append_new(list,
+		json_pack("{s:s, s:b, s:I, s:f}", "peer", f->peer, "up", 1, "since", (json_int_t)f->since_s, "rtt_ms", (double)f->rtt_us / 1000.0));
+}
+
+static json_t *links(const struct edge *e)
 {
 	json_t *list = json_array();
-	for (struct edge_link *l = e->links; l; l = l->next) {
-		const struct proto_peer *peer = proto_session_peer(l->session);
-		if (!l->is_up || !peer) {
-			continue;
-		}
-		json_array_append_new(list, json_pack("{s:s, s:b, s:I, s:f}", "peer", peer->name, "up", 1, "since", (json_int_t)l->since_s, "rtt_ms",
-						    (double)proto_session_rtt_us(l->session) / 1000.0));
-	}
+	channel_each(e->channel, add_link, list);
 	return list;
 }
 
 static json_t *policy(const struct edge *e)
 {
 	char hash[65];
-	for (size_t i = 0; i < sizeof(e->revision.hash); i++) {
-		snprintf(hash + 2 * i, 3, "%02x", e->revision.hash[i]);
+	const struct proto_revision *r = channel_revision(e->channel);
+	for (size_t i = 0; i < sizeof(r->hash); i++) {
+		snprintf(hash + 2 * i, 3, "%02x", r->hash[i]);
 	}
-	return json_pack("{s:I, s:I, s:s, s:I}", "epoch", (json_int_t)e->revision.epoch, "revision", (json_int_t)e->revision.counter, "hash", hash,
-		"partners", (json_int_t)xfed_policy_partner_count(s2s_policy(e->s2s)));
+	return json_pack("{s:I, s:I, s:s, s:I}", "epoch", (json_int_t)r->epoch, "revision", (json_int_t)r->counter, "hash", hash, "partners",
+		(json_int_t)xfed_policy_partner_count(s2s_policy(e->s2s)));
 }
 
 json_t *edge_control_status(struct edge *e)
@@ -65,8 +66,8 @@ json_t *edge_control_status(struct edge *e)
 	s2s_count_established(e->s2s, &in, &out);
 	json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:i, s:s, s:o, s:o, s:{s:I, s:I}, s:I}", "name", e->config->name, "role", "edge", "version",
 		XFED_VERSION, "uptime_s", (json_int_t)((rt_loop_now_ms(e->core.d.loop) - e->core.d.started_ms) / 1000), "pid", (int)getpid(), "state",
-		edge_service_name(e->service), "problems", problems(e), "channel", channel(e), "streams", "in", (json_int_t)in, "out",
-		(json_int_t)out, "deliveries_in_flight", (json_int_t)(proto_outbox_count(e->outbox) + s2s_waiting(e->s2s)));
+		edge_service_word(e), "problems", problems(e), "channel", links(e), "streams", "in", (json_int_t)in, "out", (json_int_t)out,
+		"deliveries_in_flight", (json_int_t)(proto_outbox_count(proto_exchange_outbox(channel_exchange(e->channel))) + s2s_waiting(e->s2s)));
 	if (j && s2s_policy(e->s2s)) {
 		json_object_set_new(j, "policy", policy(e));
 	}
@@ -213,7 +214,7 @@ const struct rt_command_table edge_commands = { rt_commands, handlers, RT_COMMAN
 
 /* ---- what gateways ask over the channel ---- */
 
-static void reply(struct edge_link *l, uint64_t id, Xfed__Status status, json_t *j, const char *words)
+static void reply(struct channel_link *l, uint64_t id, Xfed__Status status, json_t *j, const char *words)
 {
 	Xfed__Frame f = XFED__FRAME__INIT;
 	Xfed__Reply m = XFED__REPLY__INIT;
@@ -230,8 +231,7 @@ static void reply(struct edge_link *l, uint64_t id, Xfed__Status status, json_t 
 	}
 	f.body_case = XFED__FRAME__BODY_REPLY;
 	f.reply = &m;
-	edge_link_send(l, &f); /* where it misses the answer, the gateway gives up after its time */
-	edge_flush_soon(l->edge);
+	channel_send(l, &f); /* where it misses the answer, the gateway gives up after its time */
 	free(dump);
 	json_decref(j);
 }
@@ -247,51 +247,51 @@ static struct xfed_span argument(const Xfed__Request *r, const char *name)
 }
 
 /* A thing that was asked for, or NOT_FOUND in words. */
-static void reply_found(struct edge_link *l, uint64_t id, json_t *j, const char *words)
+static void reply_found(struct channel_link *l, uint64_t id, json_t *j, const char *words)
 {
 	reply(l, id, j ? XFED__STATUS__STATUS_OK : XFED__STATUS__STATUS_REFUSED, j, j ? "" : words);
 }
 
-static void take_status(struct edge_link *l, const Xfed__Request *r)
+static void take_status(struct edge *e, struct channel_link *l, const Xfed__Request *r)
 {
-	reply(l, r->id, XFED__STATUS__STATUS_OK, edge_control_status(l->edge), "");
+	reply(l, r->id, XFED__STATUS__STATUS_OK, edge_control_status(e), "");
 }
 
-static void take_stream_list(struct edge_link *l, const Xfed__Request *r)
+static void take_stream_list(struct edge *e, struct channel_link *l, const Xfed__Request *r)
 {
-	reply(l, r->id, XFED__STATUS__STATUS_OK, edge_control_streams(l->edge, argument(r, "domain")), "");
+	reply(l, r->id, XFED__STATUS__STATUS_OK, edge_control_streams(e, argument(r, "domain")), "");
 }
 
-static void take_stream_show(struct edge_link *l, const Xfed__Request *r)
+static void take_stream_show(struct edge *e, struct channel_link *l, const Xfed__Request *r)
 {
-	reply_found(l, r->id, edge_control_stream_show(l->edge, argument(r, "id")), "there is no such stream");
+	reply_found(l, r->id, edge_control_stream_show(e, argument(r, "id")), "there is no such stream");
 }
 
-static void take_stream_close(struct edge_link *l, const Xfed__Request *r)
+static void take_stream_close(struct edge *e, struct channel_link *l, const Xfed__Request *r)
 {
-	reply_found(l, r->id, edge_control_stream_close(l->edge, argument(r, "id")), "there is no such stream");
+	reply_found(l, r->id, edge_control_stream_close(e, argument(r, "id")), "there is no such stream");
 }
 
-static void take_counters(struct edge_link *l, const Xfed__Request *r)
+static void take_counters(struct edge *e, struct channel_link *l, const Xfed__Request *r)
 {
-	edge_gauges(l->edge);
-	edge_link_counters(l);
+	edge_gauges(e);
+	channel_send_counters(l);
 	reply(l, r->id, XFED__STATUS__STATUS_OK, NULL, "");
 }
 
-static void take_pair(struct edge_link *l, const Xfed__Request *r)
+static void take_pair(struct edge *e, struct channel_link *l, const Xfed__Request *r)
 {
-	reply_found(l, r->id, edge_control_pair(l->edge, argument(r, "local"), argument(r, "remote")), "out of memory");
+	reply_found(l, r->id, edge_control_pair(e, argument(r, "local"), argument(r, "remote")), "out of memory");
 }
 
-static void take_retry(struct edge_link *l, const Xfed__Request *r)
+static void take_retry(struct edge *e, struct channel_link *l, const Xfed__Request *r)
 {
-	reply_found(l, r->id, edge_control_retry(l->edge, argument(r, "local"), argument(r, "remote")), "out of memory");
+	reply_found(l, r->id, edge_control_retry(e, argument(r, "local"), argument(r, "remote")), "out of memory");
 }
 
-static void take_check(struct edge_link *l, const Xfed__Request *r)
+static void take_check(struct edge *e, struct channel_link *l, const Xfed__Request *r)
 {
-	switch (edge_check_new(l, r->id, argument(r, "local"), argument(r, "remote"))) {
+	switch (edge_check_new(e, l, r->id, argument(r, "local"), argument(r, "remote"))) {
 	case XFED_OK:
 		break;
 	case XFED_ERR_NOT_FOUND:
@@ -306,19 +306,15 @@ static void take_check(struct edge_link *l, const Xfed__Request *r)
 	}
 }
 
-void edge_control_checked(struct edge_link *l, uint64_t request, json_t *result)
+void edge_control_checked(struct channel_link *l, uint64_t request, json_t *result)
 {
-	if (!l->is_up || l->is_closed) {
-		json_decref(result);
-	} else {
-		reply_found(l, request, result, "out of memory");
-	}
+	reply_found(l, request, result, "out of memory");
 }
 
 static const struct {
 	const char *verb;
 	bool changes; /* leaves a line in the log, as a command on the control socket does */
-	void (*take)(struct edge_link *l, const Xfed__Request *r);
+	void (*take)(struct edge *e, struct channel_link *l, const Xfed__Request *r);
 } verbs[] = {
 	{ "status", false, take_status },
 	{ "stream.list", false, take_stream_list },
@@ -330,20 +326,20 @@ static const struct {
 	{ "partner.check", true, take_check },
 };
 
-static void audit(const struct edge_link *l, const Xfed__Request *r)
+static void audit(const struct channel_link *l, const Xfed__Request *r)
 {
-	rt_log(RT_LOG_INFO, "audit.request", RT_KV_STR("peer", proto_session_peer(l->session)->name), RT_KV_STR("verb", r->verb),
-		RT_KV("id", argument(r, "id")), RT_KV("partner", argument(r, "remote")), RT_KV("local", argument(r, "local")), RT_END);
+	rt_log(RT_LOG_INFO, "audit.request", RT_KV_STR("peer", channel_link_peer(l)), RT_KV_STR("verb", r->verb), RT_KV("id", argument(r, "id")),
+		RT_KV("partner", argument(r, "remote")), RT_KV("local", argument(r, "local")), RT_END);
 }
 
-void edge_control_request(struct edge_link *l, const Xfed__Request *r)
+void edge_control_request(struct edge *e, struct channel_link *l, const Xfed__Request *r)
 {
 	for (size_t i = 0; i < XFED_ARRAY_LEN(verbs); i++) {
 		if (strcmp(r->verb, verbs[i].verb) == 0) {
 			if (verbs[i].changes) {
 				audit(l, r);
 			}
-			verbs[i].take(l, r);
+			verbs[i].take(e, l, r);
 			return;
 		}
 	}

@@ -111,9 +111,10 @@ static void set_out(void *user, const struct s2s_pair_facts *p)
 json_t *edge_control_pair(struct edge *e, struct xfed_span local, struct xfed_span remote)
 {
 	const struct xfed_policy *policy = s2s_policy(e->s2s);
-	json_t *j = json_pack("{s:s, s:b, s:b, s:b, s:I, s:I}", "state", edge_service_name(e->service), "is_local",
-		policy && xfed_policy_is_local(policy, local), "is_listed", policy && xfed_policy_partner(policy, remote) != NULL, "in",
-		s2s_has_inbound(e->s2s, local, remote), "epoch", (json_int_t)e->revision.epoch, "revision", (json_int_t)e->revision.counter);
+	json_t *j =
+		json_pack("{s:s, s:b, s:b, s:b, s:I, s:I}", "state", edge_service_word(e), "is_local", policy && xfed_policy_is_local(policy, local),
+			"is_listed", policy && xfed_policy_partner(policy, remote) != NULL, "in", s2s_has_inbound(e->s2s, local, remote), "epoch",
+			(json_int_t)channel_revision(e->channel)->epoch, "revision", (json_int_t)channel_revision(e->channel)->counter);
 	if (j) {
 		s2s_each_pair(e->s2s, local, remote, set_out, j);
 	}

@@ -1,8 +1,9 @@
 /* Our metrics, for the gateways that ask for them. */
-#include "edge.h"
+#include "channel/channel_impl.h"
+#include "xfed/arena.h"
 
 struct batch {
-	struct edge_link *link;
+	struct channel_link *link;
 	Xfed__Metric metrics[256], *list[256];
 	Xfed__Field labels[256][RT_METRIC_LABELS_MAX + 1], *label_list[256][RT_METRIC_LABELS_MAX + 1];
 	struct xfed_arena strings;
@@ -18,7 +19,7 @@ static int flush_batch(struct batch *b, bool more)
 	m.more = more;
 	f.body_case = XFED__FRAME__BODY_COUNTERS;
 	f.counters = &m;
-	int rc = proto_session_send(b->link->session, &f);
+	int rc = proto_link_send(b->link->link, &f);
 	b->count = 0;
 	xfed_arena_reset(&b->strings);
 	return rc;
@@ -62,13 +63,13 @@ static int add_sample(void *user, const struct rt_metric_sample *s)
 }
 
 /* All our series to one gateway. When the link has no room the set is left out this time: the next one is complete again. */
-void edge_link_counters(struct edge_link *l)
+void channel_send_counters(struct channel_link *l)
 {
 	static struct batch b; /* large, and the loop has one thread */
 	b.link = l;
 	b.count = 0;
 	xfed_arena_init(&b.strings, 4 * 1024 * 1024);
-	if (rt_metrics_each(l->edge->core.d.metrics, add_sample, &b) == XFED_OK) {
+	if (rt_metrics_each(l->channel->core->d.metrics, add_sample, &b) == XFED_OK) {
 		flush_batch(&b, false);
 	}
 	xfed_arena_deinit(&b.strings);

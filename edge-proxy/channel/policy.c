@@ -1,6 +1,8 @@
-#include "edge.h"
+/* The policy, from a gateway into force. */
+#include "channel/channel_impl.h"
+#include "xfed/rt/log.h"
 
-static void answer(struct edge_link *l, const struct proto_revision *r, bool ok, enum xfed_reason reason, const char *text)
+static void answer(struct channel_link *l, const struct proto_revision *r, bool ok, enum xfed_reason reason, const char *text)
 {
 	Xfed__Frame f = XFED__FRAME__INIT;
 	Xfed__PolicyResult m = XFED__POLICY_RESULT__INIT;
@@ -15,21 +17,20 @@ static void answer(struct edge_link *l, const struct proto_revision *r, bool ok,
 	m.text = (char *)(text ? text : "");
 	f.body_case = XFED__FRAME__BODY_POLICY_RESULT;
 	f.policy_result = &m;
-	edge_link_send(l, &f);
-	edge_flush_soon(l->edge);
+	channel_send(l, &f);
 }
 
-static bool accept_revision(struct edge_link *l, const struct proto_revision *r)
+static bool accept_revision(struct channel_link *l, const struct proto_revision *r)
 {
-	struct edge *e = l->edge;
-	if (!s2s_policy(e->s2s)) {
+	struct channel *c = l->channel;
+	if (!s2s_policy(c->s2s)) {
 		return true;
 	}
-	int order = proto_revision_compare(r, &e->revision);
+	int order = proto_revision_compare(r, &c->revision);
 	if (order > 0) {
 		return true;
 	}
-	bool same = memcmp(r->hash, e->revision.hash, sizeof(r->hash)) == 0;
+	bool same = memcmp(r->hash, c->revision.hash, sizeof(r->hash)) == 0;
 	if (order == 0 && !same) {
 		/* One revision, two contents: somebody restored a store. Nothing changes, somebody has to look. */
 		rt_log(RT_LOG_ERROR, "policy.drift", RT_KV_REASON(XFED_REASON_CHANNEL_POLICY_DRIFT), RT_KV_U64("epoch", r->epoch),
@@ -41,9 +42,9 @@ static bool accept_revision(struct edge_link *l, const struct proto_revision *r)
 	return false;
 }
 
-static void swap_policy(struct edge_link *l, struct proto_transfer_in *t)
+static void swap_policy(struct channel_link *l, struct proto_transfer_in *t)
 {
-	struct edge *e = l->edge;
+	struct channel *c = l->channel;
 	struct xfed_policy *fresh = NULL;
 	struct xfed_policy_error err = { .text = "" };
 	if (!accept_revision(l, &t->revision)) {
@@ -54,18 +55,17 @@ static void swap_policy(struct edge_link *l, struct proto_transfer_in *t)
 		answer(l, &t->revision, false, XFED_REASON_CHANNEL_FRAME_BAD, err.text);
 		return;
 	}
-	e->revision = t->revision;
-	rt_metric_set(e->core.d.metrics, RT_M_POLICY_REVISION, (double)e->revision.counter, RT_NO_LABELS);
-	rt_log(RT_LOG_INFO, "policy.applied", RT_KV_U64("epoch", e->revision.epoch), RT_KV_U64("revision", e->revision.counter),
+	c->revision = t->revision;
+	rt_metric_set(c->core->d.metrics, RT_M_POLICY_REVISION, (double)c->revision.counter, RT_NO_LABELS);
+	rt_log(RT_LOG_INFO, "policy.applied", RT_KV_U64("epoch", c->revision.epoch), RT_KV_U64("revision", c->revision.counter),
 		RT_KV_U64("partners", xfed_policy_partner_count(fresh)), RT_KV_U64("domains", xfed_policy_local_count(fresh)), RT_END);
-	s2s_use_policy(e->s2s, fresh); /* rule 5: every live stream is judged again */
-	answer(l, &e->revision, true, XFED_REASON_NONE, "");
-	edge_service_judge(e);
+	s2s_use_policy(c->s2s, fresh); /* rule 5: every live stream is judged again */
+	answer(l, &c->revision, true, XFED_REASON_NONE, "");
+	c->user->changed(c->user_data);
 }
 
-void edge_policy_take(struct edge_link *l, const Xfed__Frame *f)
+void channel_take_policy(struct channel_link *l, const Xfed__Frame *f)
 {
-	struct proto_event ev = { .type = PROTO_EV_CLOSE, .reason = XFED_REASON_CHANNEL_FRAME_BAD, .text = "policy transfer" };
 	switch (proto_transfer_take(&l->transfer, f)) {
 	case PROTO_TRANSFER_MORE:
 		break;
@@ -76,7 +76,7 @@ void edge_policy_take(struct edge_link *l, const Xfed__Frame *f)
 	case PROTO_TRANSFER_BAD:
 	case PROTO_TRANSFER_NOMEM:
 		proto_transfer_in_deinit(&l->transfer);
-		proto_session_step(l->session, &ev, rt_loop_now_ms(l->edge->core.d.loop));
+		proto_link_close(l->link, XFED_REASON_CHANNEL_FRAME_BAD, "policy transfer");
 		break;
 	}
 }

@@ -49,7 +49,7 @@ static void send_event(struct edge *e, Xfed__StreamEvent *m)
 	Xfed__Frame f = XFED__FRAME__INIT;
 	f.body_case = XFED__FRAME__BODY_STREAM_EVENT;
 	f.stream_event = m;
-	edge_links_send(e, &f);
+	channel_send_all(e->channel, &f);
 }
 
 void edge_event_opened(void *user, const struct s2s_stream *st)
@@ -69,30 +69,36 @@ void edge_event_closed(void *user, const struct s2s_stream *st, enum xfed_reason
 	send_event(user, &ev.m);
 }
 
+struct snapshot {
+	const struct edge *edge;
+	struct channel_link *link;
+};
+
 static void snapshot_one(void *user, const struct s2s_stream *st)
 {
-	struct edge_link *l = user;
+	const struct snapshot *to = user;
 	struct event ev;
 	Xfed__Frame f = XFED__FRAME__INIT;
 	if (st->is_established) {
-		fill_event(l->edge, st, XFED__STREAM_CHANGE__STREAM_OPENED, &ev);
+		fill_event(to->edge, st, XFED__STREAM_CHANGE__STREAM_OPENED, &ev);
 		ev.m.snapshot = true;
 		f.body_case = XFED__FRAME__BODY_STREAM_EVENT;
 		f.stream_event = &ev.m;
-		edge_link_send(l, &f);
+		channel_send(to->link, &f);
 	}
 }
 
-void edge_events_snapshot(struct edge_link *l)
+void edge_events_snapshot(struct edge *e, struct channel_link *l)
 {
+	struct snapshot to = { e, l };
 	Xfed__Frame f = XFED__FRAME__INIT;
 	Xfed__StreamEvent end = XFED__STREAM_EVENT__INIT;
-	s2s_each(l->edge->s2s, snapshot_one, l);
+	s2s_each(e->s2s, snapshot_one, &to);
 	end.change = XFED__STREAM_CHANGE__STREAM_SNAPSHOT_END;
 	end.snapshot = true;
 	f.body_case = XFED__FRAME__BODY_STREAM_EVENT;
 	f.stream_event = &end;
-	edge_link_send(l, &f);
+	channel_send(l, &f);
 }
 
 /* ---- failures ---- */
@@ -102,7 +108,7 @@ static void send_failure(struct edge *e, const struct proto_failure *m, uint32_t
 	static struct proto_fill_failure out; /* large, and the loop has one thread */
 	proto_fill_failure(&out, m);
 	out.m.repeated_count = repeated;
-	edge_links_send(e, &out.frame);
+	channel_send_all(e->channel, &out.frame);
 }
 
 /* The network and, where policy lists it, the name under which the failures of a stranger are folded. */

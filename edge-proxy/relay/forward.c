@@ -14,51 +14,32 @@ static uint32_t status_of(Xfed__Fate fate, enum xfed_reason reason)
 	return fate == XFED__FATE__FATE_DELIVERED ? 200 : (uint32_t)xfed_reason_info(reason)->sip_status;
 }
 
-static void settle_run(struct edge *e, struct proto_inbox_run *run, uint64_t seq, Xfed__Fate fate, uint32_t sip_status, enum xfed_reason reason)
+static void settle_one(struct edge *e, struct proto_from from, Xfed__Fate fate, uint32_t sip_status, enum xfed_reason reason)
 {
 	const struct xfed_reason_info *info = xfed_reason_info(reason);
 	Xfed__Outcome oc = XFED__OUTCOME__INIT;
-	oc.seq = seq;
 	oc.fate = fate;
 	oc.sip_status = sip_status;
 	if (reason != XFED_REASON_NONE) {
 		oc.reason = (char *)info->code;
 		oc.condition = (char *)(info->condition ? info->condition : "");
 	}
-	proto_inbox_settle(e->inbox, run, &oc, NULL, rt_loop_now_ms(e->core.d.loop));
-	struct edge_link *l = edge_link_of(e, run);
-	const Xfed__Outcome *list[] = { &oc };
-	if (l) {
-		proto_session_settled(l->session, list, 1); /* a link that is down asks again when it resumes */
-		edge_flush_soon(e);
-	}
-}
-
-/* A boot nonce names one run of one gateway. */
-static struct proto_inbox_run *run_of_nonce(struct edge *e, uint64_t nonce)
-{
-	for (struct edge_link *l = e->links; l; l = l->next) {
-		if (l->run && proto_inbox_run_nonce(l->run) == nonce) {
-			return l->run;
-		}
-	}
-	return NULL;
+	proto_exchange_settle(channel_exchange(e->channel), from, &oc, NULL, core_now(&e->core));
 }
 
 static void settle_sip(struct edge *e, const struct edge_origin *o, Xfed__Fate fate, uint32_t sip_status, enum xfed_reason reason)
 {
-	uint64_t now = rt_loop_now_ms(e->core.d.loop);
 	struct proto_sip_fate *f = proto_sipmemory_find(e->sips, &o->sip);
 	if (!f || f->is_settled) {
 		return;
 	}
 	for (size_t i = 0; i < f->waiter_count; i++) {
-		struct proto_inbox_run *run = run_of_nonce(e, f->waiters[i].nonce);
-		if (run && (run != o->run || f->waiters[i].seq != o->seq)) {
-			settle_run(e, run, f->waiters[i].seq, fate, sip_status, reason);
+		const struct proto_waiter *w = &f->waiters[i];
+		if (w->run != o->from.run || w->seq != o->from.seq) {
+			settle_one(e, (struct proto_from){ w->run, w->seq }, fate, sip_status, reason);
 		}
 	}
-	proto_sipmemory_settle(e->sips, &o->sip, fate, sip_status, reason, now);
+	proto_sipmemory_settle(e->sips, &o->sip, fate, sip_status, reason, core_now(&e->core));
 }
 
 static void settle_origin(struct edge *e, const struct edge_origin *o, Xfed__Fate fate, uint32_t sip_status, enum xfed_reason reason)
@@ -66,19 +47,29 @@ static void settle_origin(struct edge *e, const struct edge_origin *o, Xfed__Fat
 	if (o->has_sip) {
 		settle_sip(e, o, fate, sip_status, reason);
 	}
-	settle_run(e, o->run, o->seq, fate, sip_status, reason);
+	settle_one(e, o->from, fate, sip_status, reason);
 }
 
 static void log_item(const struct edge_item *it, const char *event, enum xfed_reason reason, enum xfed_side side)
 {
 	rt_log(reason == XFED_REASON_NONE ? RT_LOG_DEBUG : RT_LOG_INFO, event, RT_KV_STR("partner", it->remote), RT_KV_REASON_SIDE(reason, side),
-		RT_KV_U64("delivery", it->origin.seq), RT_KV_STR("call_id", it->origin.has_sip ? it->origin.sip.call_id : NULL), RT_END);
+		RT_KV_U64("delivery", it->origin.from.seq), RT_KV_STR("call_id", it->origin.has_sip ? it->origin.sip.call_id : NULL), RT_END);
+}
+
+/* Its outcome has been told: nobody takes it back any more. */
+static void unlist(struct edge *e, struct edge_item *it)
+{
+	if (it->id > 0) {
+		HASH_DELETE(hh, e->items, it);
+		it->id = 0;
+	}
 }
 
 void edge_item_settle(void *user, void *owner, Xfed__Fate fate, enum xfed_reason reason, enum xfed_side side)
 {
 	struct edge *e = user;
-	const struct edge_item *it = owner;
+	struct edge_item *it = owner;
+	unlist(e, it);
 	const char *kind = proto_kind_word(it->kind), *partner = s2s_partner_label(e->s2s, xfed_span_str(it->remote));
 	switch (fate) {
 	case XFED__FATE__FATE_DELIVERED:
@@ -103,7 +94,8 @@ void edge_item_settle(void *user, void *owner, Xfed__Fate fate, enum xfed_reason
 void edge_item_written(void *user, void *owner)
 {
 	struct edge *e = user;
-	const struct edge_item *it = owner;
+	struct edge_item *it = owner;
+	unlist(e, it);
 	core_count_stanza(&e->core, s2s_partner_label(e->s2s, xfed_span_str(it->remote)), "to_xmpp", proto_kind_word(it->kind), "delivered");
 	log_item(it, "delivery.written", XFED_REASON_NONE, XFED_SIDE_US);
 	settle_origin(e, &it->origin, XFED__FATE__FATE_DELIVERED, 202, XFED_REASON_NONE);
@@ -113,7 +105,7 @@ void edge_item_written(void *user, void *owner)
 static struct xfed_xml_elem *late_error(struct xfed_arena *a, const struct edge_origin *o)
 {
 	struct xfed_stanza_words words = {
-		.is_message = true, .id = xfed_span_str(o->id), .from = xfed_span_str(o->from), .to = xfed_span_str(o->to)
+		.is_message = true, .id = xfed_span_str(o->id), .from = xfed_span_str(o->from_jid), .to = xfed_span_str(o->to)
 	};
 	struct xfed_stanza_error err = { .condition = "remote-server-timeout",
 		.text = XFED_SPAN("delivery.uncertain: the message may have been delivered") };
@@ -136,12 +128,12 @@ static int add_late_error(struct edge *e, struct xfed_arena *a, const struct edg
 		.type = XFED_SPAN("error"),
 		.id = xfed_span_str(o->id),
 		.from = xfed_span_str(o->to),
-		.to = xfed_span_str(o->from),
+		.to = xfed_span_str(o->from_jid),
 		.stanza = xfed_buf_span(&e->scratch),
 		.deadline_ms = now + XFED_DELIVERY_DEADLINE_MS,
 		.peer = o->peer,
 	};
-	return proto_outbox_add(e->outbox, &n, now, &seq);
+	return proto_exchange_add(channel_exchange(e->channel), &n, now, &seq);
 }
 
 void edge_item_lost(void *user, void *owner)
@@ -157,7 +149,6 @@ void edge_item_lost(void *user, void *owner)
 	if (rc != XFED_OK) {
 		core_count_dropped(&e->core, rc == XFED_ERR_NOMEM ? "no-memory" : "error-unsendable");
 	}
-	edge_flush_soon(e);
 	xfed_arena_deinit(&a);
 }
 
@@ -196,12 +187,12 @@ static bool has_reader(struct edge *e)
 	return e->fragments || xfed_xml_reader_new_fragment(&limits, &e->fragments) == XFED_OK;
 }
 
-static void refuse_delivery(struct edge_link *l, const Xfed__Deliver *d, const struct edge_origin *o, enum xfed_reason reason)
+static void refuse_delivery(struct edge *e, const Xfed__Deliver *d, const struct edge_origin *o, enum xfed_reason reason)
 {
-	core_count_refusal(&l->edge->core, reason, xfed_reason_info(reason)->side);
-	rt_log(RT_LOG_INFO, "delivery.refused", RT_KV("partner", edge_domain_of(xfed_span_str(d->to))), RT_KV_REASON(reason),
+	core_count_refusal(&e->core, reason, xfed_reason_info(reason)->side);
+	rt_log(RT_LOG_INFO, "delivery.refused", RT_KV("partner", proto_domain_of(xfed_span_str(d->to))), RT_KV_REASON(reason),
 		RT_KV_U64("delivery", d->seq), RT_KV_STR("correlation", d->correlation), RT_END);
-	settle_origin(l->edge, o, XFED__FATE__FATE_REFUSED, status_of(XFED__FATE__FATE_REFUSED, reason), reason);
+	settle_origin(e, o, XFED__FATE__FATE_REFUSED, status_of(XFED__FATE__FATE_REFUSED, reason), reason);
 }
 
 static char *put(char **at, struct xfed_span s)
@@ -218,7 +209,7 @@ static char *put(char **at, struct xfed_span s)
 /* The stanza in e->scratch, on its way to `remote`, with what is to be known when it has its fate. NULL: no memory. */
 static struct s2s_item *item_new(struct edge *e, const Xfed__Deliver *d, const struct edge_origin *o, struct xfed_span remote)
 {
-	struct xfed_span words[] = { remote, xfed_span_str(o->id), xfed_span_str(o->from), xfed_span_str(o->to),
+	struct xfed_span words[] = { remote, xfed_span_str(o->id), xfed_span_str(o->from_jid), xfed_span_str(o->to),
 		xfed_span_str(o->has_sip ? o->sip.call_id : ""), xfed_span_str(o->has_sip ? o->sip.from_tag : ""),
 		xfed_span_str(o->has_sip ? o->sip.request_uri : "") };
 	size_t bytes = sizeof(struct edge_item);
@@ -235,9 +226,9 @@ static struct s2s_item *item_new(struct edge *e, const Xfed__Deliver *d, const s
 	}
 	struct edge_item *it = s2s_item_owner(item);
 	char *at = (char *)(it + 1);
-	*it = (struct edge_item){ .origin = *o, .kind = d->kind, .remote = put(&at, words[0]) };
+	*it = (struct edge_item){ .id = ++e->last_item, .item = item, .origin = *o, .kind = d->kind, .remote = put(&at, words[0]) };
 	it->origin.id = put(&at, words[1]);
-	it->origin.from = put(&at, words[2]);
+	it->origin.from_jid = put(&at, words[2]);
 	it->origin.to = put(&at, words[3]);
 	it->origin.sip.call_id = put(&at, words[4]);
 	it->origin.sip.from_tag = put(&at, words[5]);
@@ -245,34 +236,35 @@ static struct s2s_item *item_new(struct edge *e, const Xfed__Deliver *d, const s
 	return item;
 }
 
-static void send_on(struct edge_link *l, const Xfed__Deliver *d, const struct edge_origin *o, struct proto_inbox_entry *entry)
+static void send_on(struct edge *e, const Xfed__Deliver *d, const struct edge_origin *o)
 {
-	struct edge *e = l->edge;
 	struct xfed_stanza s;
 	enum xfed_reason refuse = has_reader(e) ? check_fragment(e, d, &s) : XFED_REASON_STREAM_INTERNAL;
-	struct s2s_item *it = NULL;
+	struct s2s_item *item = NULL;
 	if (refuse == XFED_REASON_NONE) {
 		xfed_buf_clear(&e->scratch);
 		int rc = xfed_xml_write(&e->scratch, s.elem, XFED_SPAN(XFED_NS_SERVER));
-		it = rc == XFED_OK ? item_new(e, d, o, s.to.domain) : NULL;
-		refuse = it ? XFED_REASON_NONE : rc == XFED_ERR_LIMIT ? XFED_REASON_DELIVERY_SIZE_EXCEEDED : XFED_REASON_STREAM_INTERNAL;
+		item = rc == XFED_OK ? item_new(e, d, o, s.to.domain) : NULL;
+		refuse = item ? XFED_REASON_NONE : rc == XFED_ERR_LIMIT ? XFED_REASON_DELIVERY_SIZE_EXCEEDED : XFED_REASON_STREAM_INTERNAL;
 	}
 	if (refuse != XFED_REASON_NONE) {
-		refuse_delivery(l, d, o, refuse);
+		refuse_delivery(e, d, o, refuse);
 		return;
 	}
-	entry->cookie = (uint64_t)(uintptr_t)it;
-	s2s_send(e->s2s, s.from.domain, s.to.domain, it);
+	struct edge_item *it = s2s_item_owner(item);
+	HASH_ADD(hh, e->items, id, sizeof(it->id), it);
+	it->id = XFED_TABLE_ADDED(it) ? it->id : 0;
+	proto_exchange_mark(channel_exchange(e->channel), o->from, it->id > 0 ? it->id : UINT64_MAX); /* no memory: it cannot be taken back */
+	s2s_send(e->s2s, s.from.domain, s.to.domain, item);
 }
 
 /* Another gateway, or an earlier run of this one, may have brought the same SIP request. */
-static bool claim_sip(struct edge_link *l, const Xfed__Deliver *d, const struct edge_origin *o)
+static bool claim_sip(struct edge *e, const Xfed__Deliver *d, const struct edge_origin *o)
 {
-	struct edge *e = l->edge;
-	struct proto_waiter who = { .nonce = proto_inbox_run_nonce(o->run), .seq = o->seq };
+	struct proto_waiter who = { .run = o->from.run, .seq = o->from.seq };
 	enum proto_sip_verdict verdict;
 	struct proto_sip_fate *f;
-	if (proto_sipmemory_claim(e->sips, d->sip, &who, rt_loop_now_ms(e->core.d.loop), &verdict, &f) != XFED_OK) {
+	if (proto_sipmemory_claim(e->sips, d->sip, &who, core_now(&e->core), &verdict, &f) != XFED_OK) {
 		verdict = PROTO_SIP_BUSY;
 	}
 	switch (verdict) {
@@ -281,101 +273,38 @@ static bool claim_sip(struct edge_link *l, const Xfed__Deliver *d, const struct 
 	case PROTO_SIP_WAIT:
 		return false;
 	case PROTO_SIP_SETTLED:
-		settle_run(e, o->run, o->seq, f->fate, f->sip_status, f->reason);
+		settle_one(e, o->from, f->fate, f->sip_status, f->reason);
 		return false;
 	case PROTO_SIP_BUSY: {
-		struct edge_origin plain = { .run = o->run, .seq = o->seq };
-		refuse_delivery(l, d, &plain, XFED_REASON_DELIVERY_QUEUE_FULL);
+		struct edge_origin plain = { .from = o->from };
+		refuse_delivery(e, d, &plain, XFED_REASON_DELIVERY_QUEUE_FULL);
 		return false;
 	}
 	}
 	return false;
 }
 
-static void give_credit(struct edge_link *l, size_t frame_bytes)
+void edge_forward_take(void *user, struct proto_from from, int peer, const Xfed__Deliver *d)
 {
-	l->owed.messages++;
-	l->owed.bytes += frame_bytes;
-	edge_link_pay(l);
-	edge_flush_soon(l->edge);
-}
-
-void edge_forward_heard(struct edge_link *l, uint64_t lowest_unsettled)
-{
-	uint64_t seq;
-	while (proto_session_next_heard(l->session, &seq)) {
-		proto_inbox_heard(l->edge->inbox, l->run, seq);
-	}
-	proto_inbox_lowest(l->edge->inbox, l->run, lowest_unsettled);
-}
-
-void edge_forward_take(struct edge_link *l, const Xfed__Deliver *d, size_t frame_bytes)
-{
-	struct edge *e = l->edge;
-	enum proto_inbox_verdict verdict;
-	struct proto_inbox_entry *entry = NULL;
-	int rc = proto_inbox_receive(e->inbox, l->run, d->seq, rt_loop_now_ms(e->core.d.loop), &verdict, &entry);
-	if (rc != XFED_OK) {
-		struct proto_event ev = { .type = PROTO_EV_CLOSE, .reason = XFED_REASON_CHANNEL_FRAME_BAD, .text = "delivery without room" };
-		proto_session_step(l->session, &ev, rt_loop_now_ms(e->core.d.loop));
-		return;
-	}
-	edge_forward_heard(l, d->lowest_unsettled);
-	struct edge_origin o = {
-		.run = l->run, .seq = d->seq, .has_sip = d->sip != NULL, .peer = l->peer, .id = d->id, .from = d->from, .to = d->to
-	};
+	struct edge_origin o = { .from = from, .has_sip = d->sip != NULL, .peer = peer, .id = d->id, .from_jid = d->from, .to = d->to };
 	if (d->sip) {
 		o.sip = *d->sip;
 	}
-	const Xfed__Outcome *list[1];
-	switch (verdict) {
-	case PROTO_INBOX_FIRST:
-		if (!d->sip || claim_sip(l, d, &o)) {
-			send_on(l, d, &o, entry);
-		}
-		break;
-	case PROTO_INBOX_DUPLICATE_SETTLED:
-		/* Asked by number: what was heard above may have let go of the entry. */
-		entry = proto_inbox_find(e->inbox, l->run, d->seq);
-		list[0] = entry ? entry->outcome : NULL;
-		if (list[0]) {
-			proto_session_settled(l->session, list, 1);
-		}
-		break;
-	case PROTO_INBOX_DUPLICATE_PENDING:
-	case PROTO_INBOX_FORGOTTEN:
-		break;
+	if (!d->sip || claim_sip(user, d, &o)) {
+		send_on(user, d, &o);
 	}
-	proto_session_took(l->session);
-	give_credit(l, frame_bytes);
-	edge_flush_soon(e);
 }
 
-void edge_forward_withdraw(struct edge_link *l, uint64_t seq)
+void edge_forward_withdraw(void *user, struct proto_from from, uint64_t cookie)
 {
-	struct proto_inbox_entry *entry = proto_inbox_find(l->edge->inbox, l->run, seq);
-	if (!entry) {
-		/* It never came, or was settled and forgotten: then its sender does not ask. Nothing was written for it. */
-		Xfed__Outcome oc = XFED__OUTCOME__INIT;
-		oc.seq = seq;
-		oc.fate = XFED__FATE__FATE_WITHDRAWN;
-		const Xfed__Outcome *list[] = { &oc };
-		proto_session_settled(l->session, list, 1);
-		edge_flush_soon(l->edge);
-		return;
-	}
-	if (entry->state == PROTO_INBOX_SETTLED) {
-		const Xfed__Outcome *list[] = { entry->outcome };
-		proto_session_settled(l->session, list, 1);
-		edge_flush_soon(l->edge);
-		return;
-	}
-	struct s2s_item *it = (struct s2s_item *)(uintptr_t)entry->cookie;
+	struct edge *e = user;
+	struct edge_item *it = NULL;
+	HASH_FIND(hh, e->items, &cookie, sizeof(cookie), it);
 	if (it) {
-		s2s_withdraw(l->edge->s2s, it);
-	} else {
+		s2s_withdraw(e->s2s, it->item);
+	} else if (cookie == 0) {
 		/* It waits for the fate of the same request brought by another gateway: this one may go. */
-		settle_run(l->edge, l->run, seq, XFED__FATE__FATE_WITHDRAWN, status_of(XFED__FATE__FATE_WITHDRAWN, XFED_REASON_DELIVERY_DEADLINE),
+		settle_one(e, from, XFED__FATE__FATE_WITHDRAWN, status_of(XFED__FATE__FATE_WITHDRAWN, XFED_REASON_DELIVERY_DEADLINE),
 			XFED_REASON_DELIVERY_DEADLINE);
 	}
 }

@@ -7,15 +7,6 @@
 
 #define SCRATCH_ARENA (64 * 1024)
 
-struct xfed_span edge_domain_of(struct xfed_span jid)
-{
-	const char *slash = jid.len ? memchr(jid.data, '/', jid.len) : NULL;
-	size_t len = slash ? (size_t)(slash - jid.data) : jid.len;
-	const char *at = len ? memchr(jid.data, '@', len) : NULL;
-	size_t skip = at ? (size_t)(at - jid.data) + 1 : 0;
-	return xfed_span_make(jid.data + skip, len - skip);
-}
-
 /* ---- from partners to gateways ---- */
 
 static enum proto_replay replay_of(Xfed__Kind kind)
@@ -51,7 +42,7 @@ static uint64_t share_key(const struct edge *e, const struct xfed_stanza *s)
 static bool has_parking_space(struct edge *e, const struct s2s_incoming *in)
 {
 	if (s2s_parked(in) >= XFED_DELIVERY_PARK_COUNTED) {
-		edge_route_pump(e);
+		channel_pump(e->channel);
 	}
 	return s2s_parked(in) < XFED_DELIVERY_PARK_COUNTED;
 }
@@ -62,10 +53,6 @@ bool edge_route_to_gateway(struct edge *e, const struct s2s_incoming *in)
 	const struct xfed_stanza *s = &act->stanza;
 	if (act->sm_number && !has_parking_space(e, in)) {
 		s2s_refuse(in, XFED_REASON_DELIVERY_QUEUE_FULL); /* what is not acknowledged for long, peers take for lost */
-		return false;
-	}
-	if (e->service == EDGE_LEAVING || e->service == EDGE_OUT_OF_SERVICE || e->is_closing) {
-		s2s_refuse(in, XFED_REASON_CHANNEL_DOWN); /* what waited has gone back, and this would wait in vain */
 		return false;
 	}
 	xfed_buf_clear(&e->scratch);
@@ -98,57 +85,25 @@ bool edge_route_to_gateway(struct edge *e, const struct s2s_incoming *in)
 		.number = act->sm_number,
 	};
 	uint64_t seq;
-	rc = proto_outbox_add(e->outbox, &n, now, &seq);
+	rc = proto_exchange_add(channel_exchange(e->channel), &n, now, &seq);
 	if (rc != XFED_OK) {
 		s2s_refuse(in, proto_outbox_refusal(rc, XFED_REASON_XMPP_STANZA_INVALID));
 		return false;
 	}
-	s2s_park(in, n.stanza.len, e->links_up > 0);
-	edge_flush_soon(e);
+	s2s_park(in, n.stanza.len, channel_links_up(e->channel) > 0);
 	return true;
 }
 
-static void pump_link(struct edge *e, struct edge_link *l)
+void edge_route_sent(void *user, const struct proto_delivery *d)
 {
-	uint64_t now = rt_loop_now_ms(e->core.d.loop), seq;
-	const struct proto_delivery *d;
-	size_t n = 0;
-	/* Without credit or room it ends here, and when there is some the link comes back. */
-	while ((d = proto_pump_deliver(e->outbox, l->peer, l->session, now))) {
-		l->sent[l->sent_count++ % EDGE_LINK_SENT] = (struct edge_sent){ d->cookie, d->number };
-		if (d->sends == 1) {
-			s2s_unpark(e->s2s, d->cookie, d->stanza.len); /* its stream may be read again */
-		}
-		if (++n == XFED_CHANNEL_PUMP_MSGS) {
-			edge_flush_soon(e); /* the rest in the next turn */
-			break;
-		}
-	}
-	while (proto_outbox_next_withdraw(e->outbox, l->peer, &seq)) {
-		if (proto_session_withdraw(l->session, seq) != XFED_OK) {
-			break;
-		}
-	}
+	struct edge *e = user;
+	s2s_unpark(e->s2s, d->cookie, d->stanza.len); /* its stream may be read again */
 }
 
-void edge_route_pump(struct edge *e)
+void edge_route_taken(void *user, uint64_t cookie, uint64_t number)
 {
-	for (struct edge_link *l = e->links; l; l = l->next) {
-		if (l->is_up && !l->is_closed && !l->is_draining) {
-			pump_link(e, l);
-		}
-	}
-}
-
-void edge_route_taken(struct edge_link *l)
-{
-	uint64_t taken = proto_session_taken(l->session);
-	uint64_t oldest = l->sent_count > EDGE_LINK_SENT ? l->sent_count - EDGE_LINK_SENT : 0;
-	l->taken_count = l->taken_count > oldest ? l->taken_count : oldest;
-	for (; l->taken_count < taken; l->taken_count++) {
-		const struct edge_sent *sent = &l->sent[l->taken_count % EDGE_LINK_SENT];
-		s2s_cover(l->edge->s2s, sent->conn, sent->number);
-	}
+	struct edge *e = user;
+	s2s_cover(e->s2s, cookie, number);
 }
 
 /* ---- fates back to the senders ---- */
@@ -170,7 +125,7 @@ static void bounce_delivery(struct edge *e, const struct proto_delivery *d, cons
 	proto_outcome_error(oc, reason, &err);
 	struct xfed_xml_elem *elem = xfed_stanza_error_of_words(&a, &words, &err, &nomem);
 	if (elem || nomem) {
-		s2s_answer(e->s2s, edge_domain_of(words.to), edge_domain_of(words.from), elem, "error-unsendable");
+		s2s_answer(e->s2s, proto_domain_of(words.to), proto_domain_of(words.from), elem, "error-unsendable");
 	} else {
 		core_count_dropped(&e->core, "no-error-due");
 	}
@@ -180,15 +135,15 @@ static void bounce_delivery(struct edge *e, const struct proto_delivery *d, cons
 /* What went well is a debug line: a busy edge says it by metrics. */
 static void log_fate(const struct proto_delivery *d, const char *event, enum xfed_reason reason, const char *text)
 {
-	rt_log(reason == XFED_REASON_NONE ? RT_LOG_DEBUG : RT_LOG_INFO, event, RT_KV("partner", edge_domain_of(xfed_span_str(d->from))),
-		RT_KV("local", edge_domain_of(xfed_span_str(d->to))), RT_KV_REASON(reason), RT_KV_U64("delivery", d->seq), RT_KV_STR("id", d->id),
+	rt_log(reason == XFED_REASON_NONE ? RT_LOG_DEBUG : RT_LOG_INFO, event, RT_KV("partner", proto_domain_of(xfed_span_str(d->from))),
+		RT_KV("local", proto_domain_of(xfed_span_str(d->to))), RT_KV_REASON(reason), RT_KV_U64("delivery", d->seq), RT_KV_STR("id", d->id),
 		RT_KV_STR("correlation", d->correlation), RT_KV_STR("text", text && *text ? text : NULL), RT_END);
 }
 
 /* One fate, one place: metric, log line, and the error where one is due. */
-static void tell_sender(struct edge *e, struct proto_delivery *d, const Xfed__Outcome *oc, enum xfed_reason reason)
+static void tell_sender(struct edge *e, const struct proto_delivery *d, const Xfed__Outcome *oc, enum xfed_reason reason)
 {
-	struct xfed_span remote = edge_domain_of(xfed_span_str(d->from));
+	struct xfed_span remote = proto_domain_of(xfed_span_str(d->from));
 	const char *kind = proto_kind_word(d->kind);
 	double seconds = (double)(rt_loop_now_ms(e->core.d.loop) - d->added_ms) / 1000.0;
 	rt_metric_observe(e->core.d.metrics, RT_M_DELIVERY, seconds, RT_NO_LABELS);
@@ -217,30 +172,28 @@ static void tell_sender(struct edge *e, struct proto_delivery *d, const Xfed__Ou
 	}
 }
 
-void edge_route_outcome(struct edge *e, struct proto_delivery *d, const Xfed__Outcome *oc)
+/* It ended without a gateway's word: by its deadline, with a gateway's run, or because there is none. */
+static void tell_untold(struct edge *e, const struct proto_delivery *d, const struct proto_result *r)
 {
-	tell_sender(e, d, oc, xfed_reason_of_peer(xfed_span_str(oc->reason)));
-	s2s_cover(e->s2s, d->cookie, d->number);
-	proto_outbox_done(e->outbox, d);
+	bool is_down = r->fate == XFED__FATE__FATE_WITHDRAWN || channel_links_up(e->channel) == 0;
+	enum xfed_reason reason = is_down ? XFED_REASON_CHANNEL_DOWN : r->reason;
+	const struct xfed_reason_info *info = xfed_reason_info(reason);
+	Xfed__Outcome oc = XFED__OUTCOME__INIT;
+	oc.fate = r->fate;
+	oc.condition = (char *)(info->condition ? info->condition : "");
+	oc.text = (char *)info->code;
+	oc.rule = (char *)(d->rule ? d->rule : "");
+	if (d->sends == 0) {
+		s2s_unpark(e->s2s, d->cookie, d->stanza.len); /* its stream may be read again */
+	}
+	tell_sender(e, d, &oc, reason);
 }
 
-/* Deliveries that ended without a gateway's word: by their deadline, or with a gateway's run. */
-void edge_route_ended(struct edge *e)
+void edge_route_outcome(void *user, const struct proto_delivery *d, const struct proto_result *r)
 {
-	struct proto_delivery *d;
-	while ((d = proto_outbox_ended(e->outbox))) {
-		if (d->sends == 0) {
-			s2s_unpark(e->s2s, d->cookie, d->stanza.len); /* its stream may be read again */
-		}
-		enum xfed_reason reason = d->fate == XFED__FATE__FATE_WITHDRAWN || e->links_up == 0 ? XFED_REASON_CHANNEL_DOWN : d->reason;
-		const struct xfed_reason_info *info = xfed_reason_info(reason);
-		Xfed__Outcome oc = XFED__OUTCOME__INIT;
-		oc.fate = d->fate;
-		oc.condition = (char *)(info->condition ? info->condition : "");
-		oc.text = (char *)info->code;
-		oc.rule = (char *)(d->rule ? d->rule : "");
-		tell_sender(e, d, &oc, reason);
-		s2s_cover(e->s2s, d->cookie, d->number);
-		proto_outbox_done(e->outbox, d);
+	if (r->told) {
+		tell_sender(user, d, r->told, r->reason);
+	} else {
+		tell_untold(user, d, r);
 	}
 }

@@ -1,5 +1,6 @@
 /* What xfedctl asks of a gateway. What only the edges know is asked of them, for a bounded time. */
-#include "gateway.h"
+#include "admin/admin.h"
+#include "xfed/mem.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -28,7 +29,7 @@ static void gather_done(struct gather *a)
 	}
 }
 
-static void add_streams(json_t *list, const struct gateway_link *l, json_t *answer)
+static void add_streams(json_t *list, const struct channel_edge *l, json_t *answer)
 {
 	size_t i;
 	json_t *stream;
@@ -52,7 +53,7 @@ static void add_edge(json_t *result, json_t *list, json_t *answer)
 	json_array_append(list, answer);
 }
 
-static void on_answer(void *user, struct gateway_link *l, bool ok, json_t *answer)
+static void on_answer(void *user, const struct channel_edge *l, bool ok, json_t *answer)
 {
 	struct gather *a = user;
 	json_t *list = json_object_get(a->result, a->into);
@@ -65,7 +66,7 @@ static void on_answer(void *user, struct gateway_link *l, bool ok, json_t *answe
 }
 
 /* Steals `result`. */
-static void gather(struct gateway *g, struct rt_reply reply, json_t *result, const char *into, const char *verb, const char *domain)
+static void gather(struct admin *ad, struct rt_reply reply, json_t *result, const char *into, const char *verb, const char *domain)
 {
 	struct gather *a = result ? xfed_calloc(1, sizeof(*a)) : NULL;
 	if (!a) {
@@ -74,9 +75,10 @@ static void gather(struct gateway *g, struct rt_reply reply, json_t *result, con
 		return;
 	}
 	*a = (struct gather){ .reply = reply, .result = result, .into = into, .pending = 1 };
+	struct channel_arg arg = { "domain", domain };
 	json_object_set_new(result, into, json_array());
-	for (size_t i = 0; i < g->link_count; i++) {
-		a->pending += gateway_ask(&g->links[i], verb, domain ? "domain" : NULL, domain, on_answer, a);
+	for (size_t i = 0; i < channel_edge_count(ad->channel); i++) {
+		a->pending += channel_ask(ad->channel, i, verb, &arg, domain ? 1 : 0, CHANNEL_ANSWER_MS, on_answer, a);
 	}
 	gather_done(a);
 }
@@ -88,7 +90,7 @@ static void add_problem(json_t *list, enum xfed_reason reason, int64_t since, co
 	json_array_append_new(list, json_pack("{s:s, s:s, s:I}", "reason", xfed_reason_code(reason), "text", words, "since", (json_int_t)since));
 }
 
-static void add_link_problem(const struct gateway *g, const struct gateway_link *l, json_t *list)
+static void add_link_problem(const struct channel_edge *l, json_t *list)
 {
 	char words[512];
 	if (!l->is_up) {
@@ -100,13 +102,12 @@ static void add_link_problem(const struct gateway *g, const struct gateway_link 
 			xfed_reason_info(l->policy_problem)->remedy);
 		add_problem(list, l->policy_problem, l->since_s, words);
 	}
-	(void)g;
 }
 
-static void add_certificate_problem(const struct gateway *g, const struct xfed_tls_creds *creds, json_t *list)
+static void add_certificate_problem(const struct admin *ad, const struct xfed_tls_creds *creds, json_t *list)
 {
 	const struct xfed_cert *cert = creds ? xfed_tls_creds_cert(creds, 0) : NULL;
-	int64_t now = gateway_wall_s(g);
+	int64_t now = core_wall_s(ad->core);
 	if (cert && xfed_cert_facts(cert)->not_after_s < now + CERT_SOON_S) {
 		char words[320];
 		const struct xfed_cert_facts *f = xfed_cert_facts(cert);
@@ -116,13 +117,15 @@ static void add_certificate_problem(const struct gateway *g, const struct xfed_t
 	}
 }
 
-static json_t *problems(const struct gateway *g)
+static json_t *problems(const struct admin *ad)
 {
 	json_t *list = json_array();
-	for (size_t i = 0; i < g->link_count; i++) {
-		add_link_problem(g, &g->links[i], list);
+	for (size_t i = 0; i < channel_edge_count(ad->channel); i++) {
+		struct channel_edge e;
+		channel_edge(ad->channel, i, &e);
+		add_link_problem(&e, list);
 	}
-	for (const struct trunk_hop *h = trunk_hop_next(g->trunk, NULL); h; h = trunk_hop_next(g->trunk, h)) {
+	for (const struct trunk_hop *h = trunk_hop_next(ad->trunk, NULL); h; h = trunk_hop_next(ad->trunk, h)) {
 		struct trunk_hop_facts f = trunk_hop_facts(h);
 		if (f.is_known && !f.is_up) {
 			char words[400];
@@ -130,49 +133,51 @@ static json_t *problems(const struct gateway *g)
 			add_problem(list, XFED_REASON_SIP_SERVER_UNREACHABLE, f.since_s, words);
 		}
 	}
-	add_certificate_problem(g, policy_channel_creds(g->policy), list);
-	add_certificate_problem(g, policy_sip_creds(g->policy), list);
+	add_certificate_problem(ad, policy_channel_creds(ad->policy), list);
+	add_certificate_problem(ad, policy_sip_creds(ad->policy), list);
 	return list;
 }
 
-static json_t *channel(const struct gateway *g)
+static json_t *links(const struct admin *ad)
 {
 	json_t *list = json_array();
-	for (size_t i = 0; i < g->link_count; i++) {
-		const struct gateway_link *l = &g->links[i];
-		json_t *j = json_pack("{s:s, s:b, s:I}", "peer", l->name, "up", l->is_up, "since", (json_int_t)l->since_s);
-		if (j && l->is_up) {
-			json_object_set_new(j, "rtt_ms", json_real((double)proto_session_rtt_us(gateway_link_session(l)) / 1000.0));
+	for (size_t i = 0; i < channel_edge_count(ad->channel); i++) {
+		struct channel_edge e;
+		channel_edge(ad->channel, i, &e);
+		json_t *j = json_pack("{s:s, s:b, s:I}", "peer", e.name, "up", e.is_up, "since", (json_int_t)e.since_s);
+		if (j && e.is_up) {
+			json_object_set_new(j, "rtt_ms", json_real((double)e.rtt_us / 1000.0));
 		} else if (j) {
 			json_object_set_new(
-				j, "reason", json_string(xfed_reason_code(l->reason != XFED_REASON_NONE ? l->reason : XFED_REASON_CHANNEL_DOWN)));
+				j, "reason", json_string(xfed_reason_code(e.reason != XFED_REASON_NONE ? e.reason : XFED_REASON_CHANNEL_DOWN)));
 		}
 		json_array_append_new(list, j);
 	}
 	return list;
 }
 
-static json_t *policy(const struct gateway *g)
+static json_t *policy(const struct admin *ad)
 {
 	char hash[65];
-	const struct proto_revision *r = policy_revision(g->policy);
+	const struct proto_revision *r = policy_revision(ad->policy);
 	for (size_t i = 0; i < sizeof(r->hash); i++) {
 		snprintf(hash + 2 * i, 3, "%02x", r->hash[i]);
 	}
 	return json_pack("{s:I, s:I, s:s, s:I}", "epoch", (json_int_t)r->epoch, "revision", (json_int_t)r->counter, "hash", hash, "partners",
-		(json_int_t)xfed_policy_partner_count(policy_partners(g->policy)));
+		(json_int_t)xfed_policy_partner_count(policy_partners(ad->policy)));
 }
 
 void command_status(struct rt_reply reply, const json_t *args, void *user)
 {
-	struct gateway *g = user;
+	struct admin *ad = user;
 	(void)args;
-	size_t in_flight = proto_outbox_count(g->outbox) + attempts_count(g->attempts) + holds_waiting(g->holds);
-	json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:i, s:s, s:o, s:o, s:{s:i, s:i}, s:I, s:o}", "name", policy_config(g->policy)->name, "role",
-		"gateway", "version", XFED_VERSION, "uptime_s", (json_int_t)((gateway_now(g) - g->core.d.started_ms) / 1000), "pid", (int)getpid(),
-		"state", gateway_service_name(g->service), "problems", problems(g), "channel", channel(g), "streams", "in", 0, "out", 0,
-		"deliveries_in_flight", (json_int_t)in_flight, "policy", policy(g));
-	gather(g, reply, j, "edges", "status", NULL);
+	struct im_load load = im_load(ad->im);
+	size_t in_flight = channel_waiting(ad->channel) + load.to_sip + load.held;
+	json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:i, s:s, s:o, s:o, s:{s:i, s:i}, s:I, s:o}", "name", policy_config(ad->policy)->name, "role",
+		"gateway", "version", XFED_VERSION, "uptime_s", (json_int_t)((core_now(ad->core) - ad->core->d.started_ms) / 1000), "pid",
+		(int)getpid(), "state", ad->service(ad->service_user), "problems", problems(ad), "channel", links(ad), "streams", "in", 0, "out", 0,
+		"deliveries_in_flight", (json_int_t)in_flight, "policy", policy(ad));
+	gather(ad, reply, j, "edges", "status", NULL);
 }
 
 void command_stream_list(struct rt_reply reply, const json_t *args, void *user)
@@ -184,27 +189,27 @@ void command_stream_list(struct rt_reply reply, const json_t *args, void *user)
 
 void command_partner_list(struct rt_reply reply, const json_t *args, void *user)
 {
-	struct gateway *g = user;
+	struct admin *ad = user;
 	(void)args;
 	json_t *list = json_array();
-	for (size_t i = 0; i < xfed_policy_partner_count(policy_partners(g->policy)); i++) {
-		json_array_append_new(list, rt_control_partner(xfed_policy_partner_at(policy_partners(g->policy), i)));
+	for (size_t i = 0; i < xfed_policy_partner_count(policy_partners(ad->policy)); i++) {
+		json_array_append_new(list, rt_control_partner(xfed_policy_partner_at(policy_partners(ad->policy), i)));
 	}
 	rt_reply_ok(reply, json_pack("{s:o}", "partners", list));
 }
 
 void command_partner_show(struct rt_reply reply, const json_t *args, void *user)
 {
-	struct gateway *g = user;
+	struct admin *ad = user;
 	struct xfed_arena a;
 	struct xfed_span domain;
 	const char *asked = json_string_value(json_object_get(args, "domain"));
 	xfed_arena_init(&a, 16384);
-	const struct xfed_partner *p = xfed_jid_domain(&a, xfed_span_str(asked), &domain) == XFED_OK ? policy_partner(g->policy, domain) : NULL;
+	const struct xfed_partner *p = xfed_jid_domain(&a, xfed_span_str(asked), &domain) == XFED_OK ? policy_partner(ad->policy, domain) : NULL;
 	if (p) {
-		gather(g, reply, rt_control_partner(p), "streams", "stream.list", p->domain);
+		gather(ad, reply, rt_control_partner(p), "streams", "stream.list", p->domain);
 	} else {
-		rt_reply_fail(reply, "not-found", "%.200s is not listed in %s", asked, policy_config(g->policy)->partners_dir);
+		rt_reply_fail(reply, "not-found", "%.200s is not listed in %s", asked, policy_config(ad->policy)->partners_dir);
 	}
 	xfed_arena_deinit(&a);
 }
@@ -213,11 +218,11 @@ void command_partner_show(struct rt_reply reply, const json_t *args, void *user)
 
 void command_config_show(struct rt_reply reply, const json_t *args, void *user)
 {
-	struct gateway *g = user;
+	struct admin *ad = user;
 	struct xfed_buf b;
 	(void)args;
 	xfed_buf_init(&b, RT_CONTROL_REPLY_BYTES / 2);
-	int rc = rt_conf_print(&gateway_config_table, policy_config(g->policy), &b);
+	int rc = rt_conf_print(&gateway_config_table, policy_config(ad->policy), &b);
 	rt_reply_ok(reply, rc == XFED_OK ? json_pack("{s:o}", "text", text(xfed_buf_span(&b))) : NULL);
 	xfed_buf_deinit(&b);
 }
@@ -225,13 +230,13 @@ void command_config_show(struct rt_reply reply, const json_t *args, void *user)
 void command_config_check(struct rt_reply reply, const json_t *args, void *user)
 {
 	(void)args;
-	policy_check(((struct gateway *)user)->policy, reply);
+	policy_check(((struct admin *)user)->policy, reply);
 }
 
 void command_reload(struct rt_reply reply, const json_t *args, void *user)
 {
 	(void)args;
-	policy_reload(((struct gateway *)user)->policy, reply);
+	policy_reload(((struct admin *)user)->policy, reply);
 }
 
 /* By SERVED of commands.def: both, or the gateway alone. */
@@ -244,4 +249,4 @@ static rt_command_handler *const handlers[] = {
 #include "xfed/rt/commands.def"
 };
 
-const struct rt_command_table gateway_commands = { rt_commands, handlers, RT_COMMAND_COUNT };
+const struct rt_command_table admin_commands = { rt_commands, handlers, RT_COMMAND_COUNT };

@@ -1,15 +1,15 @@
 /* `explain FROM TO`: the facts that explain.c judges, here and at the edges. */
 #include <stdio.h>
 
+#include "admin/admin.h"
 #include "admin/explain.h"
-#include "gateway.h"
-
 #include "interwork/address.h"
+#include "xfed/mem.h"
 
 #define SCRATCH_BYTES (256 * 1024)
 
 struct explaining {
-	struct gateway *gw;
+	struct admin *admin;
 	struct rt_reply reply;
 	struct xfed_arena a;
 	struct explain_facts facts;
@@ -49,24 +49,24 @@ static struct policy_ends read_ends(const struct explaining *x)
 	const struct explain_facts *f = &x->facts;
 	const struct xfed_span none = { NULL, 0 };
 	struct xfed_span from = f->policy.from_is_good ? x->from.domain : none, to = f->policy.to_is_good ? x->to.domain : none;
-	bool is_from_sip = policy_ends(x->gw->policy, true, from, none).from;
-	return policy_ends(x->gw->policy, is_from_sip, from, to);
+	bool is_from_sip = policy_ends(x->admin->policy, true, from, none).from;
+	return policy_ends(x->admin->policy, is_from_sip, from, to);
 }
 
 /* The domain of `user` is the one it has outside, which is what rules and contacts name. */
 static void policy_facts(struct explaining *x, const struct xfed_jid *user, const struct xfed_jid *other)
 {
-	struct gateway *g = x->gw;
+	struct admin *ad = x->admin;
 	struct explain_facts *f = &x->facts;
 	const char *rule;
 	struct xfed_span ours = xfed_jid_bare(&x->a, user), theirs = xfed_jid_bare(&x->a, other);
 	struct contact_facts contact;
-	const struct xfed_partner *p = policy_pair_facts(g->policy, user, x->remote, &f->policy, &rule);
+	const struct xfed_partner *p = policy_pair_facts(ad->policy, user, x->remote, &f->policy, &rule);
 	f->access_rule = rule ? keep(x, rule) : NULL;
-	f->partners_dir = keep(x, policy_config(g->policy)->partners_dir);
+	f->partners_dir = keep(x, policy_config(ad->policy)->partners_dir);
 	if (p) {
 		char path[512];
-		policy_partner_path(g->policy, p, path);
+		policy_partner_path(ad->policy, p, path);
 		f->partner = keep(x, p->domain);
 		f->partner_file = keep(x, path);
 	}
@@ -74,7 +74,7 @@ static void policy_facts(struct explaining *x, const struct xfed_jid *user, cons
 		x->is_broken = true;
 		return;
 	}
-	contact_facts(contacts_find(g->contacts, ours, theirs), gateway_now(g), &contact);
+	contact_facts(contacts_find(ad->contacts, ours, theirs), core_now(ad->core), &contact);
 	f->policy.is_authorised = contact.is_authorised;
 }
 
@@ -87,9 +87,9 @@ static bool maps(struct explaining *x, const struct xfed_jid *jid, const char *i
 
 static void way_facts(struct explaining *x, const struct gateway_domain *d)
 {
-	struct gateway *g = x->gw;
+	struct admin *ad = x->admin;
 	struct explain_facts *f = &x->facts;
-	const struct trunk_hop *hop = f->policy.to_is_ours ? trunk_hop_of(g->trunk, d) : NULL;
+	const struct trunk_hop *hop = f->policy.to_is_ours ? trunk_hop_of(ad->trunk, d) : NULL;
 	f->policy.from_maps = maps(x, &x->from, f->policy.from_is_ours ? d->sip_domain : NULL);
 	f->policy.to_maps = maps(x, &x->to, f->policy.to_is_ours ? d->sip_domain : NULL);
 	if (hop) {
@@ -102,13 +102,13 @@ static void way_facts(struct explaining *x, const struct gateway_domain *d)
 
 static void failure_facts(struct explaining *x)
 {
-	json_t *last = journal_last(x->gw->journal, x->local, x->remote, x->facts.policy.to_is_ours ? "in" : "out");
+	json_t *last = journal_last(x->admin->journal, x->local, x->remote, x->facts.policy.to_is_ours ? "in" : "out");
 	const char *code = json_string_value(json_object_get(last, "reason"));
 	if (code) {
 		x->facts.last_failure = (struct explain_failure){
 			.id = (uint64_t)json_integer_value(json_object_get(last, "id")),
 			.reason = xfed_reason_by_code(xfed_span_str(code)),
-			.age_s = gateway_wall_s(x->gw) - json_integer_value(json_object_get(last, "last")),
+			.age_s = core_wall_s(x->admin->core) - json_integer_value(json_object_get(last, "last")),
 		};
 	}
 	json_decref(last);
@@ -133,18 +133,19 @@ static void pair_facts(struct explaining *x, const struct gateway_domain *d)
 
 static void link_facts(struct explaining *x)
 {
-	struct gateway *g = x->gw;
+	struct admin *ad = x->admin;
 	struct explain_facts *f = &x->facts;
-	f->is_draining = g->service == GATEWAY_DRAINING;
-	for (size_t i = 0; i < g->link_count && f->edge_count < EXPLAIN_EDGES_MAX; i++) {
-		const struct gateway_link *l = &g->links[i];
+	f->is_draining = ad->is_leaving(ad->service_user);
+	for (size_t i = 0; i < channel_edge_count(ad->channel) && f->edge_count < EXPLAIN_EDGES_MAX; i++) {
+		struct channel_edge e;
+		channel_edge(ad->channel, i, &e);
 		f->edges[f->edge_count++] = (struct explain_edge){
-			.name = l->name,
-			.is_up = l->is_up,
-			.is_draining = l->is_draining,
-			.link_reason = l->reason,
-			.policy_problem = l->policy_problem,
-			.is_policy_pending = l->transfer_open,
+			.name = e.name,
+			.is_up = e.is_up,
+			.is_draining = e.is_draining,
+			.link_reason = e.reason,
+			.policy_problem = e.policy_problem,
+			.is_policy_pending = e.is_policy_pending,
 		};
 	}
 }
@@ -196,7 +197,7 @@ static void one_done(struct explaining *x)
 
 static void take_pair(struct explaining *x, struct explain_edge *e, const json_t *answer)
 {
-	const struct proto_revision *r = policy_revision(x->gw->policy);
+	const struct proto_revision *r = policy_revision(x->admin->policy);
 	const json_t *out = json_object_get(answer, "out");
 	const char *service = json_string_value(json_object_get(answer, "state")), *state = json_string_value(json_object_get(out, "state"));
 	const char *reason = json_string_value(json_object_get(out, "last_reason"));
@@ -212,10 +213,10 @@ static void take_pair(struct explaining *x, struct explain_edge *e, const json_t
 	e->retry_in_ms = wait > 0 ? (uint64_t)wait : 0;
 }
 
-static void on_pair(void *user, struct gateway_link *l, bool ok, json_t *answer)
+static void on_pair(void *user, const struct channel_edge *l, bool ok, json_t *answer)
 {
 	struct explaining *x = user;
-	if (ok && json_is_object(answer) && (size_t)l->number < x->facts.edge_count) {
+	if (ok && json_is_object(answer) && l->number < x->facts.edge_count) {
 		take_pair(x, &x->facts.edges[l->number], answer);
 	}
 	one_done(x);
@@ -223,23 +224,23 @@ static void on_pair(void *user, struct gateway_link *l, bool ok, json_t *answer)
 
 static void ask_edges(struct explaining *x)
 {
-	struct gateway *g = x->gw;
-	struct gateway_arg args[] = { { "local", x->local.data }, { "remote", x->remote.data } };
-	for (size_t i = 0; i < g->link_count; i++) {
-		x->pending += gateway_ask_for(&g->links[i], "pair.show", args, XFED_ARRAY_LEN(args), GATEWAY_ANSWER_MS, on_pair, x);
+	struct admin *ad = x->admin;
+	struct channel_arg args[] = { { "local", x->local.data }, { "remote", x->remote.data } };
+	for (size_t i = 0; i < channel_edge_count(ad->channel); i++) {
+		x->pending += channel_ask(ad->channel, i, "pair.show", args, XFED_ARRAY_LEN(args), CHANNEL_ANSWER_MS, on_pair, x);
 	}
 }
 
 void command_explain(struct rt_reply reply, const json_t *args, void *user)
 {
-	struct gateway *g = user;
+	struct admin *ad = user;
 	const char *from = json_string_value(json_object_get(args, "from")), *to = json_string_value(json_object_get(args, "to"));
 	struct explaining *x = xfed_calloc(1, sizeof(*x));
 	if (!x) {
 		rt_reply_fail(reply, "failed", "out of memory");
 		return;
 	}
-	x->gw = g;
+	x->admin = ad;
 	x->reply = reply;
 	x->pending = 1;
 	xfed_arena_init(&x->a, SCRATCH_BYTES);

@@ -2,8 +2,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "admin/admin.h"
 #include "admin/explain.h"
-#include "gateway.h"
+#include "xfed/mem.h"
 
 #define CHECK_MS 20000
 
@@ -14,7 +15,7 @@ struct relay {
 	const char *otherwise; /* the error's code where the edge refuses */
 };
 
-static void relay_done(void *user, struct gateway_link *l, bool ok, json_t *answer)
+static void relay_done(void *user, const struct channel_edge *l, bool ok, json_t *answer)
 {
 	struct relay *r = user;
 	const char *words = json_string_value(json_object_get(answer, "text"));
@@ -30,7 +31,7 @@ static void relay_done(void *user, struct gateway_link *l, bool ok, json_t *answ
 }
 
 static void relay(
-	struct rt_reply reply, struct gateway_link *l, const char *verb, const struct gateway_arg *args, size_t count, const char *otherwise)
+	struct rt_reply reply, struct admin *ad, const struct channel_edge *l, const char *verb, const struct channel_arg *arg, const char *otherwise)
 {
 	struct relay *r = xfed_calloc(1, sizeof(*r));
 	if (!r) {
@@ -38,44 +39,35 @@ static void relay(
 		return;
 	}
 	*r = (struct relay){ reply, otherwise };
-	if (!gateway_ask_for(l, verb, args, count, GATEWAY_ANSWER_MS, relay_done, r)) {
+	if (!channel_ask(ad->channel, l->number, verb, arg, 1, CHANNEL_ANSWER_MS, relay_done, r)) {
 		rt_reply_fail(reply, "failed", "there is no link to the edge %s", l->name);
 		xfed_free(r);
 	}
 }
 
-static struct gateway_link *link_by_name(struct gateway *g, struct xfed_span name)
-{
-	for (size_t i = 0; i < g->link_count; i++) {
-		if (xfed_span_is(name, g->links[i].name)) {
-			return &g->links[i];
-		}
-	}
-	return NULL;
-}
-
 /* ---- streams ---- */
 
 /* "EDGE/7", or "7" where there is one edge alone: numbers are an edge's own. */
-static struct gateway_link *link_of_stream(struct gateway *g, const char *id, const char **number)
+static bool edge_of_stream(struct admin *ad, const char *id, const char **number, struct channel_edge *out)
 {
 	const char *slash = strrchr(id, '/');
 	*number = slash ? slash + 1 : id;
 	if (slash) {
-		return link_by_name(g, xfed_span_make(id, (size_t)(slash - id)));
+		return channel_edge_named(ad->channel, xfed_span_make(id, (size_t)(slash - id)), out);
 	}
-	return g->link_count == 1 ? &g->links[0] : NULL;
+	channel_edge(ad->channel, 0, out);
+	return channel_edge_count(ad->channel) == 1;
 }
 
-static void ask_stream(struct rt_reply reply, const json_t *args, struct gateway *g, const char *verb)
+static void ask_stream(struct rt_reply reply, const json_t *args, struct admin *ad, const char *verb)
 {
 	const char *id = json_string_value(json_object_get(args, "id")), *number;
-	struct gateway_link *l = link_of_stream(g, id, &number);
-	if (!l) {
+	struct channel_edge edge;
+	if (!edge_of_stream(ad, id, &number, &edge)) {
 		rt_reply_fail(reply, "not-found", "%.100s names no edge; EDGE/NUMBER is what stream list shows", id);
 	} else {
-		struct gateway_arg arg = { "id", number };
-		relay(reply, l, verb, &arg, 1, "not-found");
+		struct channel_arg arg = { "id", number };
+		relay(reply, ad, &edge, verb, &arg, "not-found");
 	}
 }
 
@@ -107,7 +99,7 @@ static void fail_journal(struct rt_reply reply, int rc)
 }
 
 struct asking {
-	struct gateway *gw;
+	struct admin *admin;
 	struct rt_reply reply;
 };
 
@@ -123,15 +115,15 @@ static void on_journal(void *user, int rc, json_t *answer)
 }
 
 /* `done` gets a struct asking, which it frees. */
-static void ask_journal(struct gateway *g, struct rt_reply reply, const struct journal_question *q, void (*done)(void *user, int rc, json_t *answer))
+static void ask_journal(struct admin *ad, struct rt_reply reply, const struct journal_question *q, void (*done)(void *user, int rc, json_t *answer))
 {
 	struct asking *a = xfed_calloc(1, sizeof(*a));
 	if (!a) {
 		rt_reply_fail(reply, "failed", "out of memory");
 		return;
 	}
-	*a = (struct asking){ g, reply };
-	journal_ask(g->journal, q, done, a);
+	*a = (struct asking){ ad, reply };
+	journal_ask(ad->journal, q, done, a);
 }
 
 void command_failures_list(struct rt_reply reply, const json_t *args, void *user)
@@ -178,7 +170,7 @@ static void retry_one_done(struct retrying *r)
 	xfed_free(r);
 }
 
-static void on_retried(void *user, struct gateway_link *l, bool ok, json_t *answer)
+static void on_retried(void *user, const struct channel_edge *l, bool ok, json_t *answer)
 {
 	struct retrying *r = user;
 	size_t i;
@@ -193,9 +185,9 @@ static void on_retried(void *user, struct gateway_link *l, bool ok, json_t *answ
 }
 
 /* `edge` NULL: all of them; `local` NULL: every pair with the partner. */
-static void retry(struct gateway *g, struct rt_reply reply, const char *edge, const char *local, const char *remote)
+static void retry(struct admin *ad, struct rt_reply reply, const char *edge, const char *local, const char *remote)
 {
-	struct gateway_arg args[2] = { { "remote", remote }, { "local", local } };
+	struct channel_arg args[2] = { { "remote", remote }, { "local", local } };
 	struct retrying *r = xfed_calloc(1, sizeof(*r));
 	if (!r) {
 		rt_reply_fail(reply, "failed", "out of memory");
@@ -205,9 +197,11 @@ static void retry(struct gateway *g, struct rt_reply reply, const char *edge, co
 	r->pairs = json_array();
 	r->pending = 1;
 	snprintf(r->remote, sizeof(r->remote), "%s", remote);
-	for (size_t i = 0; i < g->link_count; i++) {
-		if (!edge || strcmp(edge, g->links[i].name) == 0) {
-			r->pending += gateway_ask_for(&g->links[i], "retry", args, local ? 2 : 1, GATEWAY_ANSWER_MS, on_retried, r);
+	for (size_t i = 0; i < channel_edge_count(ad->channel); i++) {
+		struct channel_edge e;
+		channel_edge(ad->channel, i, &e);
+		if (!edge || strcmp(edge, e.name) == 0) {
+			r->pending += channel_ask(ad->channel, i, "retry", args, local ? 2 : 1, CHANNEL_ANSWER_MS, on_retried, r);
 		}
 	}
 	retry_one_done(r);
@@ -223,14 +217,14 @@ static void retry_failure(void *user, int rc, json_t *f)
 	} else if (strcmp(direction, "in") == 0) {
 		rt_reply_fail(a->reply, "failed", "%.200s made that attempt: only they can make it again", remote);
 	} else {
-		retry(a->gw, a->reply, edge, local, remote);
+		retry(a->admin, a->reply, edge, local, remote);
 	}
 	xfed_free(a);
 }
 
 void command_failures_retry(struct rt_reply reply, const json_t *args, void *user)
 {
-	struct gateway *g = user;
+	struct admin *ad = user;
 	const char *domain = json_string_value(json_object_get(args, "domain"));
 	struct journal_question q;
 	char error[160];
@@ -238,13 +232,13 @@ void command_failures_retry(struct rt_reply reply, const json_t *args, void *use
 	struct xfed_span name;
 	xfed_arena_init(&a, 16384);
 	if (domain && xfed_jid_domain(&a, xfed_span_str(domain), &name) == XFED_OK) {
-		retry(g, reply, NULL, NULL, name.data);
+		retry(ad, reply, NULL, NULL, name.data);
 	} else if (domain) {
 		rt_reply_fail(reply, "bad-request", "%.200s is no domain", domain);
 	} else if (journal_show_args(args, &q, error) != XFED_OK) {
 		rt_reply_fail(reply, "bad-request", "failures retry takes id, the number of a failure, or domain");
 	} else {
-		ask_journal(g, reply, &q, retry_failure);
+		ask_journal(ad, reply, &q, retry_failure);
 	}
 	xfed_arena_deinit(&a);
 }
@@ -264,7 +258,7 @@ static void add_step(json_t *steps, const char *step, const char *state, enum xf
 }
 
 struct checking {
-	struct gateway *gw;
+	struct admin *admin;
 	struct rt_reply reply;
 	json_t *policy; /* the steps before the edge's */
 	char local[256], remote[256];
@@ -287,12 +281,12 @@ static bool has_problem(const json_t *steps)
 static void add_inbound(struct checking *c, json_t *steps, bool is_open)
 {
 	char text[512];
-	json_t *last = journal_last(c->gw->journal, xfed_span_str(c->local), xfed_span_str(c->remote), "in");
+	json_t *last = journal_last(c->admin->journal, xfed_span_str(c->local), xfed_span_str(c->remote), "in");
 	const char *code = json_string_value(json_object_get(last, "reason"));
 	if (is_open) {
 		add_step(steps, "reverse", "ok", XFED_REASON_NONE, "a stream of theirs is open");
 	} else if (code) {
-		long long age = (long long)(gateway_wall_s(c->gw) - json_integer_value(json_object_get(last, "last")));
+		long long age = (long long)(core_wall_s(c->admin->core) - json_integer_value(json_object_get(last, "last")));
 		snprintf(text, sizeof(text), "no stream of theirs is open; their last attempt failed %lld s ago: %s (failures show %lld)", age, code,
 			(long long)json_integer_value(json_object_get(last, "id")));
 		/* One that just went away may have come for a dialback question alone. */
@@ -304,7 +298,7 @@ static void add_inbound(struct checking *c, json_t *steps, bool is_open)
 	json_decref(last);
 }
 
-static json_t *check_result(struct checking *c, const struct gateway_link *l, json_t *answer)
+static json_t *check_result(struct checking *c, const struct channel_edge *l, json_t *answer)
 {
 	json_t *theirs = json_object_get(answer, "steps");
 	json_array_extend(c->policy, theirs);
@@ -315,7 +309,7 @@ static json_t *check_result(struct checking *c, const struct gateway_link *l, js
 	return json_incref(answer);
 }
 
-static void on_checked(void *user, struct gateway_link *l, bool ok, json_t *answer)
+static void on_checked(void *user, const struct channel_edge *l, bool ok, json_t *answer)
 {
 	struct checking *c = user;
 	const char *words = json_string_value(json_object_get(answer, "text"));
@@ -333,57 +327,59 @@ static void add_policy(struct checking *c, const struct xfed_partner *p)
 	static const char *const levels[] = { [XFED_REQUIRED] = "required", [XFED_OPTIONAL] = "optional", [XFED_NOT_SUPPORTED] = "not-supported" };
 	char path[512], text[1024];
 	const struct xfed_matrix_row *row = xfed_matrix_row(p->tls, p->sasl, p->dialback);
-	policy_partner_path(c->gw->policy, p, path);
+	policy_partner_path(c->admin->policy, p, path);
 	snprintf(text, sizeof(text), "%s: tls %s, sasl %s, dialback %s%s%s", path, levels[p->tls], levels[p->sasl], p->dialback ? "true" : "false",
 		row->problem ? "; " : "", row->problem ? row->problem : "");
 	add_step(c->policy, "policy", row->problem ? "note" : "ok", XFED_REASON_NONE, text);
 }
 
 /* The edge that is named, or the first that is linked. */
-static struct gateway_link *edge_for(struct gateway *g, const char *name)
+static bool edge_for(struct admin *ad, const char *name, struct channel_edge *out)
 {
 	if (name) {
-		return link_by_name(g, xfed_span_str(name));
+		return channel_edge_named(ad->channel, xfed_span_str(name), out);
 	}
-	for (size_t i = 0; i < g->link_count; i++) {
-		if (g->links[i].is_up) {
-			return &g->links[i];
+	for (size_t i = 0; i < channel_edge_count(ad->channel); i++) {
+		channel_edge(ad->channel, i, out);
+		if (out->is_up) {
+			return true;
 		}
 	}
-	return g->link_count > 0 ? &g->links[0] : NULL;
+	return channel_edge_count(ad->channel) > 0;
 }
 
-static void unlisted(struct gateway *g, struct rt_reply reply, const char *domain)
+static void unlisted(struct admin *ad, struct rt_reply reply, const char *domain)
 {
 	char text[512];
 	json_t *steps = json_array();
-	snprintf(text, sizeof(text), "no file in %.200s covers %.200s", policy_config(g->policy)->partners_dir, domain);
+	snprintf(text, sizeof(text), "no file in %.200s covers %.200s", policy_config(ad->policy)->partners_dir, domain);
 	add_step(steps, "policy", "problem", XFED_REASON_POLICY_PARTNER_UNLISTED, text);
 	rt_reply_ok(reply, json_pack("{s:s, s:b, s:o}", "domain", domain, "ok", 0, "steps", steps));
 }
 
-static void check(struct gateway *g, struct rt_reply reply, struct xfed_span remote, struct xfed_span local, const char *edge)
+static void check(struct admin *ad, struct rt_reply reply, struct xfed_span remote, struct xfed_span local, const char *edge)
 {
-	const struct xfed_partner *p = policy_partner(g->policy, remote);
-	struct gateway_link *l = edge_for(g, edge);
-	struct checking *c = p && l ? xfed_calloc(1, sizeof(*c)) : NULL;
+	const struct xfed_partner *p = policy_partner(ad->policy, remote);
+	struct channel_edge l;
+	bool is_known = edge_for(ad, edge, &l);
+	struct checking *c = p && is_known ? xfed_calloc(1, sizeof(*c)) : NULL;
 	if (!p) {
-		unlisted(g, reply, remote.data);
+		unlisted(ad, reply, remote.data);
 		return;
 	}
 	if (!c) {
-		rt_reply_fail(reply, l ? "failed" : "not-found", l ? "out of memory" : "there is no edge of that name");
+		rt_reply_fail(reply, is_known ? "failed" : "not-found", is_known ? "out of memory" : "there is no edge of that name");
 		return;
 	}
-	c->gw = g;
+	c->admin = ad;
 	c->reply = reply;
 	c->policy = json_array();
 	snprintf(c->local, sizeof(c->local), "%.*s", (int)local.len, local.data);
 	snprintf(c->remote, sizeof(c->remote), "%.*s", (int)remote.len, remote.data);
 	add_policy(c, p);
-	struct gateway_arg args[] = { { "local", c->local }, { "remote", c->remote } };
-	if (!gateway_ask_for(l, "partner.check", args, XFED_ARRAY_LEN(args), CHECK_MS, on_checked, c)) {
-		rt_reply_fail(reply, "failed", "there is no link to the edge %s", l->name);
+	struct channel_arg args[] = { { "local", c->local }, { "remote", c->remote } };
+	if (!channel_ask(ad->channel, l.number, "partner.check", args, XFED_ARRAY_LEN(args), CHECK_MS, on_checked, c)) {
+		rt_reply_fail(reply, "failed", "there is no link to the edge %s", l.name);
 		json_decref(c->policy);
 		xfed_free(c);
 	}
@@ -391,19 +387,19 @@ static void check(struct gateway *g, struct rt_reply reply, struct xfed_span rem
 
 void command_partner_check(struct rt_reply reply, const json_t *args, void *user)
 {
-	struct gateway *g = user;
+	struct admin *ad = user;
 	const char *domain = json_string_value(json_object_get(args, "domain")), *ours = json_string_value(json_object_get(args, "local"));
 	struct xfed_arena a;
 	struct xfed_span remote, local;
 	xfed_arena_init(&a, 16384);
-	ours = ours ? ours : policy_config(g->policy)->domains.items[0].domain;
+	ours = ours ? ours : policy_config(ad->policy)->domains.items[0].domain;
 	if (xfed_jid_domain(&a, xfed_span_str(domain), &remote) != XFED_OK || remote.len > 255) {
 		rt_reply_fail(reply, "bad-request", "%.200s is no domain", domain);
 	} else if (xfed_jid_domain(&a, xfed_span_str(ours), &local) != XFED_OK || local.len > 255 ||
-		   !gateway_config_domain(policy_config(g->policy), local)) {
+		   !gateway_config_domain(policy_config(ad->policy), local)) {
 		rt_reply_fail(reply, "not-found", "%.200s is not one of domains[]", ours);
 	} else {
-		check(g, reply, remote, local, json_string_value(json_object_get(args, "edge")));
+		check(ad, reply, remote, local, json_string_value(json_object_get(args, "edge")));
 	}
 	xfed_arena_deinit(&a);
 }

@@ -1,27 +1,27 @@
 /* Questions to edges over the channel, and their answers. */
-#include "gateway.h"
-
 #include <utlist.h>
+
+#include "channel/channel_impl.h"
 
 #define ARGS_MAX 4
 
-struct gateway_request {
-	struct gateway_request *prev, *next;
-	struct gateway_link *link;
+struct channel_request {
+	struct channel_request *prev, *next;
+	struct edge *edge;
 	uint64_t id, until_ms;
-	gateway_reply_fn *fn;
+	channel_reply_fn *fn;
 	void *user;
 };
 
-bool gateway_ask_for(
-	struct gateway_link *l, const char *verb, const struct gateway_arg *args, size_t count, uint32_t within_ms, gateway_reply_fn *fn, void *user)
+bool channel_ask(struct channel *c, size_t edge, const char *verb, const struct channel_arg *args, size_t count, uint32_t within_ms,
+	channel_reply_fn *fn, void *user)
 {
-	struct gateway *g = l->gw;
-	struct gateway_request *q = l->is_up ? xfed_calloc(1, sizeof(*q)) : NULL;
+	struct edge *e = &c->edges[edge];
+	struct channel_request *q = e->is_up ? xfed_calloc(1, sizeof(*q)) : NULL;
 	if (!q) {
 		return false;
 	}
-	*q = (struct gateway_request){ .link = l, .id = ++g->last_request, .until_ms = gateway_now(g) + within_ms, .fn = fn, .user = user };
+	*q = (struct channel_request){ .edge = e, .id = ++c->last_request, .until_ms = channel_now(c) + within_ms, .fn = fn, .user = user };
 	Xfed__Frame f = XFED__FRAME__INIT;
 	Xfed__Request m = XFED__REQUEST__INIT;
 	Xfed__Field fields[ARGS_MAX], *list[ARGS_MAX];
@@ -38,33 +38,29 @@ bool gateway_ask_for(
 	m.n_args = count;
 	f.body_case = XFED__FRAME__BODY_REQUEST;
 	f.request = &m;
-	if (proto_session_send(gateway_link_session(l), &f) != XFED_OK) {
+	if (proto_link_send(e->link, &f) != XFED_OK) {
 		xfed_free(q);
 		return false;
 	}
-	DL_APPEND(g->requests, q);
-	gateway_flush_soon(g);
+	DL_APPEND(c->requests, q);
+	core_flush_soon(c->core);
 	return true;
 }
 
-bool gateway_ask(struct gateway_link *l, const char *verb, const char *name, const char *value, gateway_reply_fn *fn, void *user)
+static void finish(struct channel_request *q, bool ok, json_t *json)
 {
-	struct gateway_arg arg = { name, value };
-	return gateway_ask_for(l, verb, &arg, name ? 1 : 0, GATEWAY_ANSWER_MS, fn, user);
-}
-
-static void finish(struct gateway_request *q, bool ok, json_t *json)
-{
-	DL_DELETE(q->link->gw->requests, q);
-	q->fn(q->user, q->link, ok, json);
+	struct channel_edge edge;
+	DL_DELETE(q->edge->channel->requests, q);
+	channel_edge(q->edge->channel, q->edge->number, &edge);
+	q->fn(q->user, &edge, ok, json);
 	xfed_free(q);
 }
 
-void gateway_take_reply(struct gateway_link *l, const Xfed__Reply *m)
+void channel_take_reply(struct edge *e, const Xfed__Reply *m)
 {
-	struct gateway_request *q;
-	DL_FOREACH(l->gw->requests, q) {
-		if (q->id == m->id && q->link == l) {
+	struct channel_request *q;
+	DL_FOREACH(e->channel->requests, q) {
+		if (q->id == m->id && q->edge == e) {
 			json_error_t error;
 			json_t *json = m->json.len > 0 ? json_loadb((const char *)m->json.data, m->json.len, JSON_REJECT_DUPLICATES, &error) : NULL;
 			bool ok = m->status == XFED__STATUS__STATUS_OK && (json || m->json.len == 0);
@@ -76,29 +72,22 @@ void gateway_take_reply(struct gateway_link *l, const Xfed__Reply *m)
 	}
 }
 
-void gateway_requests_tick(struct gateway *g)
+void channel_requests_tick(struct channel *c)
 {
-	struct gateway_request *q, *next;
-	DL_FOREACH_SAFE(g->requests, q, next) {
-		if (gateway_now(g) >= q->until_ms) {
+	struct channel_request *q, *next;
+	DL_FOREACH_SAFE(c->requests, q, next) {
+		if (channel_now(c) >= q->until_ms) {
 			finish(q, false, NULL);
 		}
 	}
 }
 
-void gateway_requests_lost(struct gateway_link *l)
+void channel_requests_lost(struct channel *c, const struct edge *e)
 {
-	struct gateway_request *q, *next;
-	DL_FOREACH_SAFE(l->gw->requests, q, next) {
-		if (q->link == l) {
+	struct channel_request *q, *next;
+	DL_FOREACH_SAFE(c->requests, q, next) {
+		if (!e || q->edge == e) {
 			finish(q, false, NULL);
 		}
-	}
-}
-
-void gateway_requests_free(struct gateway *g)
-{
-	while (g->requests) {
-		finish(g->requests, false, NULL);
 	}
 }

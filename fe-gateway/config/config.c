@@ -56,6 +56,15 @@ static const struct rt_conf_row channel_rows[] = {
 };
 TABLE(channel, "channel", OBJECT_OF(channel), "The links to the edges.");
 
+static const struct rt_conf_row auth_rows[] = {
+	{ .name = "username", .type = RT_CONF_STRING, .offset = offsetof(struct gateway_domain, auth.username) - offsetof(struct gateway_domain, auth),
+		.flags = RELOADABLE, .convert = config_convert_username, .help = "The name we have there." },
+	{ .name = "password_file", .type = RT_CONF_PATH,
+		.offset = offsetof(struct gateway_domain, auth.password_file) - offsetof(struct gateway_domain, auth), .flags = RELOADABLE | KEPT,
+		.help = "File with the password, its first line." },
+};
+TABLE(auth, "auth", __typeof__(((struct gateway_domain *)0)->auth), "Who we are to a next hop that asks (digest, with SHA-256 or MD5).");
+
 static const struct rt_conf_row domains_rows[] = {
 	{ .name = "domain", .type = RT_CONF_STRING, DOMAIN(domain), .flags = REQUIRED | RELOADABLE, .convert = rt_conf_convert_domain,
 		.help = "A domain of ours that partners may reach." },
@@ -85,6 +94,8 @@ static const struct rt_conf_row domains_rows[] = {
 		.help = "Make the Call-ID from the XMPP thread.", .not_built = "threads as Call-ID are not built in this version" },
 	{ .name = "sip_domain", .type = RT_CONF_STRING, DOMAIN(sip_domain), .flags = RELOADABLE, .convert = rt_conf_convert_domain,
 		.help = "The domain users have inside, where it is another one." },
+	{ .name = "auth", .type = RT_CONF_OBJECT, DOMAIN(auth), .flags = RELOADABLE, .table = &auth_table,
+		.help = "Who we are to a next hop that asks (digest, with SHA-256 or MD5)." },
 };
 TABLE(domains, "domains", struct gateway_domain, "Our domains.");
 

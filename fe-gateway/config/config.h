@@ -40,6 +40,10 @@ struct gateway_domain {
 	uint32_t max_request_bytes;
 	bool pipeline, gruu, thread_as_call_id;
 	const char *sip_domain; /* normalised; NULL: the same as `domain` */
+	struct {
+		const char *username, *password_file; /* both, or NULL: none */
+		char *password;			      /* gateway_config_read_secrets(); wiped at the end */
+	} auth;					      /* for a next hop that asks */
 };
 
 struct gateway_config {
@@ -112,6 +116,8 @@ extern const struct rt_conf_table gateway_config_table;
 int gateway_config_load(const char *path, struct rt_conf_errors *errors, struct gateway_config **out);
 int gateway_config_parse(const char *file, struct xfed_span text, struct rt_conf_errors *errors, struct gateway_config **out);
 void gateway_config_free(struct gateway_config *c);
+/* The passwords that files hold. OK; INVALID: `doc.errors` say why; NOMEM. Looks at the disk. */
+int gateway_config_read_secrets(struct gateway_config *c);
 
 /* config_index.c. Loading ends with it: fills `senders`, `by_domain` and `by_inside` from the domains. OK, NOMEM. */
 int gateway_config_index(struct gateway_config *c, struct xfed_arena *a);

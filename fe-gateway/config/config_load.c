@@ -1,7 +1,10 @@
 /* Loading gateway.yaml: the checks across keys, and what is worked out from them. */
 #include "config/config.h"
 
+#include <stdio.h>
+
 #include "config/config_impl.h"
+#include "xfed/mem.h"
 
 #define VALUE XFED_REASON_CONFIG_VALUE_INVALID
 
@@ -123,6 +126,14 @@ static void check_senders(struct rt_conf_doc *doc, const struct gateway_config *
 	}
 }
 
+static void check_auth(struct rt_conf_doc *doc, const struct gateway_domain *d)
+{
+	if (!d->auth.username != !d->auth.password_file) {
+		rt_conf_fail(doc, d, "auth", VALUE, "found %s alone, accepted: both username and password_file",
+			d->auth.username ? "username" : "password_file");
+	}
+}
+
 static int check_domains(struct rt_conf_doc *doc, struct gateway_config *c)
 {
 	int rc = XFED_OK;
@@ -135,6 +146,7 @@ static int check_domains(struct rt_conf_doc *doc, struct gateway_config *c)
 		}
 		if (rc == XFED_OK) {
 			check_senders(doc, c, d);
+			check_auth(doc, d);
 		}
 	}
 	return rc;
@@ -206,8 +218,55 @@ int gateway_config_parse(const char *file, struct xfed_span text, struct rt_conf
 	return finish(rt_conf_load(&doc, &gateway_config_table, file, text, errors), &doc, out);
 }
 
+/* ---- passwords ---- */
+
+#define PASSWORD_FILE_BYTES 4096
+
+static int take_password(struct gateway_domain *d, struct xfed_span text)
+{
+	const char *end = text.len > 0 ? memchr(text.data, '\n', text.len) : NULL;
+	size_t len = end ? (size_t)(end - text.data) : text.len;
+	len -= len > 0 && text.data[len - 1] == '\r';
+	if (len == 0 || memchr(text.data, '\0', len)) {
+		return XFED_ERR_INVALID;
+	}
+	d->auth.password = xfed_strndup(xfed_span_make(text.data, len));
+	return d->auth.password ? XFED_OK : XFED_ERR_NOMEM;
+}
+
+int gateway_config_read_secrets(struct gateway_config *c)
+{
+	int worst = XFED_OK;
+	for (size_t i = 0; i < c->domains.count; i++) {
+		struct gateway_domain *d = &c->domains.items[i];
+		struct xfed_buf text;
+		char error[256];
+		if (!d->auth.password_file) {
+			continue;
+		}
+		int rc = rt_file_read(d->auth.password_file, PASSWORD_FILE_BYTES, &text, error);
+		if (rc == XFED_OK) {
+			rc = take_password(d, xfed_buf_span(&text));
+			snprintf(error, sizeof(error), "%s", rc == XFED_ERR_NOMEM ? "out of memory" : "no password in its first line");
+			xfed_buf_wipe(&text);
+		}
+		if (rc != XFED_OK) {
+			rt_conf_fail(&c->doc, d, "auth", VALUE, "%s: %s", d->auth.password_file, error);
+			worst = worst == XFED_OK ? rc : worst;
+		}
+	}
+	return worst;
+}
+
 void gateway_config_free(struct gateway_config *c)
 {
+	for (size_t i = 0; c && i < c->domains.count; i++) {
+		char *password = c->domains.items[i].auth.password;
+		if (password) {
+			xfed_wipe(password, strlen(password));
+			xfed_free(password);
+		}
+	}
 	if (c) {
 		/* The struct lies in its own document's arena. */
 		struct rt_conf_doc doc = c->doc;

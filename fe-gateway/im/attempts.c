@@ -265,7 +265,7 @@ static bool is_before_sending(const struct attempt *t)
 	return t->state == ATTEMPT_QUEUED || t->state == ATTEMPT_ASKED;
 }
 
-void attempts_run_ended(struct attempts *a, const void *run, bool may_take_over)
+void attempts_run_ended(struct attempts *a, uint64_t run, bool may_take_over)
 {
 	struct recipient_item *next;
 	for (struct recipient_item *it = recipients_iterate(a->recipients, NULL); it; it = next) {
@@ -343,7 +343,12 @@ void attempts_response(struct attempts *a, uint64_t id, int status, uint64_t now
 		return;
 	}
 	/* 482 to a repeat: the first one is being served, or was. */
-	bool is_delivered = status < 300 || (status == 482 && t->is_repeat);
+	bool is_copy = status == 482 && t->is_repeat;
+	bool is_delivered = status < 300 || (is_copy && !t->is_without_proof);
+	if (is_copy && t->is_without_proof) {
+		end(a, t, (struct attempt_end){ .fate = ATTEMPT_UNCERTAIN, .reason = XFED_REASON_DELIVERY_UNCERTAIN, .status = status });
+		return;
+	}
 	if (!is_delivered && try_next(a, t, SIP_ATTEMPT_RESPONSE, status, true, now_ms)) {
 		return;
 	}
@@ -351,6 +356,18 @@ void attempts_response(struct attempts *a, uint64_t id, int status, uint64_t now
 		refuse_behind(a, t); /* a proxy's word for a time-out */
 	}
 	end(a, t, (struct attempt_end){ .fate = is_delivered ? ATTEMPT_DELIVERED : ATTEMPT_REFUSED, .status = status });
+}
+
+bool attempts_challenged(struct attempts *a, uint64_t id, uint64_t now_ms)
+{
+	struct attempt *t = find_in(a, id, ATTEMPT_SENT);
+	struct attempt_origin o = t ? origin_of(a, t, now_ms) : (struct attempt_origin){ .gone_ms = 0 };
+	if (!t || may_begin(t, &o, now_ms) != MAY) {
+		return false;
+	}
+	t->state = ATTEMPT_READY;
+	enlist(t, &a->to_send);
+	return true;
 }
 
 void attempts_timeout(struct attempts *a, uint64_t id, bool was_written)

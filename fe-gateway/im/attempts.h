@@ -57,14 +57,17 @@ struct attempt_origin {
 	bool is_leaving;  /* and no attempt may begin for it */
 	uint64_t gone_ms; /* without a link for so long; 0: it has one */
 };
-typedef void attempt_origin_fn(void *user, const void *run, uint64_t now_ms, struct attempt_origin *out);
+typedef void attempt_origin_fn(void *user, uint64_t run, uint64_t now_ms, struct attempt_origin *out);
 
 /* Lives in its owner, who fills in the first part. */
 struct attempt {
 	struct recipient_item item; /* first; share, bytes and deadline_ms are set */
 	uint64_t id;		    /* not 0, never used again */
-	const void *run;	    /* NULL: made by this gateway, no edge has a say */
+	uint64_t run;		    /* its number (proto/exchange.h); 0: made by this gateway, no edge has a say */
 	bool is_repeat;		    /* its edge has sent it before: SIP may have seen it */
+
+	/* Sent without the credentials that its next hop asks for: 482 to a repeat is about another that was not taken either. */
+	bool is_without_proof;
 
 	/* The machine's. */
 	enum attempt_state state;
@@ -94,11 +97,13 @@ struct attempt *attempts_find(struct attempts *a, uint64_t id); /* NULL: none, o
 void attempts_acked(struct attempts *a, uint64_t id);
 void attempts_not_ours(struct attempts *a, uint64_t id); /* the edge's answer: it has it no more, or gave it to another */
 /* No link of that run will ever come. What was not attempted is ours alone, or, where others may have it by now, uncertain. */
-void attempts_run_ended(struct attempts *a, const void *run, bool may_take_over);
+void attempts_run_ended(struct attempts *a, uint64_t run, bool may_take_over);
 void attempts_located(struct attempts *a, uint64_t id, struct sip_failover *places); /* borrowed until it has ended */
 void attempts_not_located(struct attempts *a, uint64_t id, enum xfed_reason reason);
 void attempts_unsent(struct attempts *a, uint64_t id, enum xfed_reason reason, const char *text); /* no transaction could be begun */
 void attempts_response(struct attempts *a, uint64_t id, int status, uint64_t now_ms);
+/* A response asked for credentials: true: it goes to the same place once more, as attempts_next_send() says. */
+bool attempts_challenged(struct attempts *a, uint64_t id, uint64_t now_ms);
 void attempts_timeout(struct attempts *a, uint64_t id, bool was_written);
 void attempts_broken(struct attempts *a, uint64_t id, bool was_written, uint64_t now_ms);
 void attempts_tick(struct attempts *a, uint64_t now_ms); /* looks at all that wait */

@@ -2,30 +2,31 @@
  * A stanza becomes a request. The gateway does not trust the edge: every stanza is read again by the restricted reader, and
  * policy is decided here before SIP hears of anything.
  */
-#include "gateway.h"
+#include "im/im_impl.h"
 
 #include <stdio.h>
 
 #include "interwork/address.h"
 #include "interwork/im.h"
+#include "proto/deliver.h"
 #include "interwork/presence.h"
 
 #define SCRATCH_BYTES (1024 * 1024)
 
 /* ---- reading again ---- */
 
-static bool fresh_reader(struct gateway *g)
+static bool fresh_reader(struct im *im)
 {
 	struct xfed_xml_limits limits = { XFED_STANZA_BYTES_MAX, XFED_XML_DEPTH_MAX, XFED_XML_NODES_MAX };
-	return g->fragments || xfed_xml_reader_new_fragment(&limits, &g->fragments) == XFED_OK;
+	return im->fragments || xfed_xml_reader_new_fragment(&limits, &im->fragments) == XFED_OK;
 }
 
-static enum xfed_reason read_again(struct gateway *g, const Xfed__Deliver *d, struct xfed_stanza *s)
+static enum xfed_reason read_again(struct im *im, const Xfed__Deliver *d, struct xfed_stanza *s)
 {
-	if (!fresh_reader(g)) {
+	if (!fresh_reader(im)) {
 		return XFED_REASON_STREAM_INTERNAL;
 	}
-	switch (xfed_xml_reader_fragment(g->fragments, xfed_span_make(d->stanza.data, d->stanza.len))) {
+	switch (xfed_xml_reader_fragment(im->fragments, xfed_span_make(d->stanza.data, d->stanza.len))) {
 	case XFED_XML_ELEMENT:
 		break;
 	case XFED_XML_NOMEM:
@@ -37,8 +38,8 @@ static enum xfed_reason read_again(struct gateway *g, const Xfed__Deliver *d, st
 	case XFED_XML_BAD:
 		return XFED_REASON_XMPP_STANZA_INVALID;
 	}
-	struct xfed_arena *a = xfed_xml_reader_arena(g->fragments);
-	switch (xfed_stanza_view(a, xfed_xml_reader_elem(g->fragments), s)) {
+	struct xfed_arena *a = xfed_xml_reader_arena(im->fragments);
+	switch (xfed_stanza_view(a, xfed_xml_reader_elem(im->fragments), s)) {
 	case XFED_STANZA_OK:
 		break;
 	case XFED_STANZA_NO_MEMORY:
@@ -70,10 +71,10 @@ static enum policy_kind kind_of(const struct xfed_stanza *s)
 
 /* The reason of the first gate that is closed. Whether the addresses can be said in SIP shows when the request is made. */
 static enum xfed_reason judge(
-	struct gateway *g, const struct xfed_stanza *s, const struct xfed_partner **partner, const struct gateway_domain **domain, struct pair *pair)
+	struct im *im, const struct xfed_stanza *s, const struct xfed_partner **partner, const struct gateway_domain **domain, struct pair *pair)
 {
-	struct xfed_arena *a = xfed_xml_reader_arena(g->fragments);
-	struct policy_ends ends = policy_ends(g->policy, false, s->from.domain, s->to.domain);
+	struct xfed_arena *a = xfed_xml_reader_arena(im->fragments);
+	struct policy_ends ends = policy_ends(im->policy, false, s->from.domain, s->to.domain);
 	struct policy_facts f = {
 		.from_is_good = true, .to_is_good = true, .from_is_ours = ends.from, .to_is_ours = ends.to, .from_maps = true, .to_maps = true
 	};
@@ -81,14 +82,14 @@ static enum xfed_reason judge(
 	struct contact_facts contact;
 	const char *rule;
 	*domain = ends.to;
-	*partner = policy_pair_facts(g->policy, &s->to, s->from.domain, &f, &rule);
+	*partner = policy_pair_facts(im->policy, &s->to, s->from.domain, &f, &rule);
 	pair->local = xfed_jid_bare(a, &s->to);
 	pair->remote = xfed_jid_bare(a, &s->from);
 	if (!pair->local.data || !pair->remote.data) {
 		return XFED_REASON_STREAM_INTERNAL;
 	}
-	pair->known = contacts_find(g->contacts, pair->local, pair->remote);
-	contact_facts(pair->known, gateway_now(g), &contact);
+	pair->known = contacts_find(im->contacts, pair->local, pair->remote);
+	contact_facts(pair->known, im_now(im), &contact);
 	f.is_authorised = contact.is_authorised;
 	enum policy_gate closed = policy_gates(&f, kind_of(s), true, verdicts);
 	if (closed == POLICY_GATE_DIRECTION) {
@@ -116,29 +117,29 @@ struct parts {
 	struct iw_sip_im im;
 };
 
-static struct gateway_outgoing *outgoing_new(struct gateway *g, const struct gateway_tag *t, const struct parts *p)
+static struct outgoing *outgoing_new(struct im *im, const struct origin *origin, const struct parts *p)
 {
-	const struct proto_inbox_words *w = &t->words;
-	size_t texts = t->partner.len + t->local.len + t->correlation.len + w->type.len + w->id.len + w->from.len + w->to.len + p->uri.len +
-		       p->from_uri.len + p->im.body.len + p->im.subject.len + p->im.language.len + p->im.thread.len + 13;
-	struct gateway_outgoing *o = xfed_malloc(sizeof(*o) + texts);
+	const struct proto_inbox_words *w = &origin->words;
+	size_t texts = origin->partner.len + origin->local.len + origin->correlation.len + w->type.len + w->id.len + w->from.len + w->to.len +
+		       p->uri.len + p->from_uri.len + p->im.body.len + p->im.subject.len + p->im.language.len + p->im.thread.len + 13;
+	struct outgoing *o = xfed_malloc(sizeof(*o) + texts);
 	if (!o) {
 		return NULL;
 	}
 	memset(o, 0, sizeof(*o));
 	char *at = (char *)(o + 1);
-	o->gw = g;
-	o->attempt.id = ++g->core.last_id;
-	o->tag = *t;
+	o->im = im;
+	o->attempt.id = ++im->core->last_id;
+	o->origin = *origin;
 	o->attempt.item.bytes = sizeof(*o) + texts;
-	o->attempt.item.share = policy_partner_share(g->policy, t->partner);
-	put(&at, t->partner, &o->tag.partner);
-	put(&at, t->local, &o->tag.local);
-	put(&at, t->correlation, &o->tag.correlation);
-	put(&at, w->type, &o->tag.words.type);
-	put(&at, w->id, &o->tag.words.id);
-	put(&at, w->from, &o->tag.words.from);
-	put(&at, w->to, &o->tag.words.to);
+	o->attempt.item.share = policy_partner_share(im->policy, origin->partner);
+	put(&at, origin->partner, &o->origin.partner);
+	put(&at, origin->local, &o->origin.local);
+	put(&at, origin->correlation, &o->origin.correlation);
+	put(&at, w->type, &o->origin.words.type);
+	put(&at, w->id, &o->origin.words.id);
+	put(&at, w->from, &o->origin.words.from);
+	put(&at, w->to, &o->origin.words.to);
 	put(&at, p->uri, &o->uri);
 	put(&at, p->from_uri, &o->from_uri);
 	put(&at, p->im.body, &o->body);
@@ -159,42 +160,43 @@ static int map_addresses(
 }
 
 /* More than the request can come to: what the template writes, and what goes into it, the advertised name twice. */
-static size_t size_bound(const struct gateway_outgoing *o)
+static size_t size_bound(const struct outgoing *o)
 {
 	const size_t template_bytes = 512;
-	return template_bytes + 2 * strlen(policy_config(o->gw->policy)->sip.advertise) + 2 * o->uri.len + o->from_uri.len + o->subject.len +
-	       o->language.len + o->body.len;
+	return template_bytes + 2 * strlen(im_config(o->im)->sip.advertise) + 2 * o->uri.len + o->from_uri.len + o->subject.len + o->language.len +
+	       o->body.len;
 }
 
 /* Judged before it is queued, so that it waits for nobody ([B4-04]). Only what may be too large is measured exactly. */
-static enum xfed_reason check_size(struct gateway_outgoing *o)
+static enum xfed_reason check_size(struct outgoing *o)
 {
 	enum sip_transport usable[SIP_TRANSPORT_COUNT];
 	size_t n = trunk_hop_transports(o->send.hop, false, usable);
 	if (n == 0) {
 		return XFED_REASON_SIP_SERVER_UNREACHABLE;
 	}
-	size_t bound = size_bound(o);
+	size_t proof = trunk_hop_proof_bytes(o->send.hop), bound = size_bound(o) + proof;
 	if (bound <= XFED_SIP_UDP_REQUEST_BYTES && bound <= o->max_request) {
 		return XFED_REASON_NONE;
 	}
-	struct gateway_out_ids ids;
+	struct request_ids ids;
 	struct sip_layer_request rq;
 	struct sip_target t = { .transport = usable[n - 1] }; /* UDP where that may come out */
 	size_t size;
-	gateway_out_prepare(o, &t, &ids, &rq);
-	if (trunk_request_size(o->gw->trunk, &rq, &size) != XFED_OK) {
+	im_out_prepare(o, &t, &ids, &rq);
+	if (trunk_request_size(o->im->trunk, &rq, &size) != XFED_OK) {
 		return XFED_REASON_SIP_ADDRESS_UNMAPPABLE;
 	}
+	size += proof;
 	o->send.is_large = t.transport == SIP_UDP && size > XFED_SIP_UDP_REQUEST_BYTES;
 	bool may_go = size <= o->max_request && (!o->send.is_large || trunk_hop_transports(o->send.hop, true, usable) > 0);
 	return may_go ? XFED_REASON_NONE : XFED_REASON_SIP_REQUEST_TOO_LARGE;
 }
 
-static enum xfed_reason queue(struct gateway_outgoing *o, const struct gateway_domain *d, uint64_t deadline_ms)
+static enum xfed_reason queue(struct outgoing *o, const struct gateway_domain *d, uint64_t deadline_ms)
 {
-	o->send.user = &o->gw->trunk_user;
-	o->send.hop = trunk_hop_of(o->gw->trunk, d);
+	o->send.user = &o->im->trunk_user;
+	o->send.hop = trunk_hop_of(o->im->trunk, d);
 	o->max_request = d->max_request_bytes;
 	o->attempt.item.deadline_ms = deadline_ms;
 	if (!o->send.hop) {
@@ -204,7 +206,7 @@ static enum xfed_reason queue(struct gateway_outgoing *o, const struct gateway_d
 	if (reason != XFED_REASON_NONE) {
 		return reason;
 	}
-	switch (gateway_out_add(o)) {
+	switch (im_out_add(o)) {
 	case XFED_OK:
 		return XFED_REASON_NONE;
 	case XFED_ERR_LIMIT:
@@ -215,106 +217,100 @@ static enum xfed_reason queue(struct gateway_outgoing *o, const struct gateway_d
 }
 
 /* Takes the contact where it is queued. */
-static enum xfed_reason send_on(struct gateway *g, const struct gateway_tag *t, const struct gateway_domain *d, struct parts *p,
-	struct contact **contact, const Xfed__Deliver *m)
+static enum xfed_reason send_on(
+	struct im *im, const struct origin *origin, const struct gateway_domain *d, struct parts *p, struct contact **contact, const Xfed__Deliver *m)
 {
-	struct gateway_outgoing *o = outgoing_new(g, t, p);
+	struct outgoing *o = outgoing_new(im, origin, p);
 	if (!o) {
 		return XFED_REASON_STREAM_INTERNAL;
 	}
 	o->attempt.is_repeat = m->replay;
-	uint64_t most = policy_config(g->policy)->delivery.deadline_ms;
+	uint64_t most = im_config(im)->delivery.deadline_ms;
 	uint64_t left = m->remaining_ms && m->remaining_ms < most ? m->remaining_ms : most;
-	uint64_t id = o->attempt.id;
-	enum xfed_reason reason = queue(o, d, gateway_now(g) + left);
+	enum xfed_reason reason = queue(o, d, im_now(im) + left);
 	if (reason != XFED_REASON_NONE) {
 		xfed_free(o);
 		return reason;
 	}
 	o->contact = *contact;
 	*contact = NULL;
-	struct proto_inbox_entry *e = proto_inbox_find(g->inbox, t->run, t->seq);
-	if (e) {
-		e->cookie = id;
-	}
+	proto_exchange_mark(channel_exchange(im->channel), origin->from, o->attempt.id);
 	return XFED_REASON_NONE;
 }
 
 /* ---- each kind ---- */
 
-static void count_translation(struct gateway *g, const char *kind, enum iw_fate fate)
+static void count_translation(struct im *im, const char *kind, enum iw_fate fate)
 {
 	static const char *const words[] = { [IW_DELIVER] = "translated", [IW_DROP] = "dropped", [IW_REFUSE] = "refused", [IW_NO_MEMORY] = "failed" };
-	rt_metric_add(g->core.d.metrics, RT_M_TRANSLATE, 1, RT_LABELS(xfed_span_str(kind), xfed_span_str(words[fate])));
+	rt_metric_add(im->core->d.metrics, RT_M_TRANSLATE, 1, RT_LABELS(xfed_span_str(kind), xfed_span_str(words[fate])));
 }
 
 /* NULL: no memory; an error of its server is waited for then, as if it had never been heard of. */
-static struct contact *heard_of(struct gateway *g, const struct pair *pair)
+static struct contact *heard_of(struct im *im, const struct pair *pair)
 {
-	struct contact *k = contacts_hold(g->contacts, pair->known, pair->local, pair->remote);
+	struct contact *k = contacts_hold(im->contacts, pair->known, pair->local, pair->remote);
 	if (k) {
-		contact_heard(k, gateway_now(g));
+		contact_heard(k, im_now(im));
 	}
 	return k;
 }
 
-static void take_message(struct gateway *g, const struct gateway_tag *t, const struct xfed_stanza *s, const struct gateway_domain *d,
+static void take_message(struct im *im, const struct origin *origin, const struct xfed_stanza *s, const struct gateway_domain *d,
 	const struct pair *pair, const Xfed__Deliver *m)
 {
-	struct xfed_arena *a = xfed_xml_reader_arena(g->fragments);
+	struct xfed_arena *a = xfed_xml_reader_arena(im->fragments);
 	struct parts p = { 0 };
 	enum iw_fate fate = iw_im_to_sip(a, s, &p.im);
-	count_translation(g, "message", fate);
+	count_translation(im, "message", fate);
 	enum xfed_reason reason = XFED_REASON_NONE;
-	struct contact *k = fate == IW_DELIVER || fate == IW_DROP ? heard_of(g, pair) : NULL;
+	struct contact *k = fate == IW_DELIVER || fate == IW_DROP ? heard_of(im, pair) : NULL;
 	int rc;
 	switch (fate) {
 	case IW_DELIVER:
 		rc = map_addresses(a, d, &s->from, &s->to, &p);
-		reason = rc == XFED_OK		? send_on(g, t, d, &p, &k, m)
+		reason = rc == XFED_OK		? send_on(im, origin, d, &p, &k, m)
 			 : rc == XFED_ERR_NOMEM ? XFED_REASON_STREAM_INTERNAL
 						: XFED_REASON_SIP_ADDRESS_UNMAPPABLE;
 		break;
 	case IW_DROP:
-		gateway_drop_delivery(g, t, p.im.rule);
+		im_drop_delivery(im, origin, p.im.rule);
 		break;
 	case IW_REFUSE:
-		gateway_end_delivery(g, t, &(struct gateway_end){ .fate = XFED__FATE__FATE_REFUSED, .error = p.im.refusal });
+		im_end_delivery(im, origin, &(struct delivery_end){ .fate = XFED__FATE__FATE_REFUSED, .error = p.im.refusal });
 		break;
 	case IW_NO_MEMORY:
 		reason = XFED_REASON_STREAM_INTERNAL;
 		break;
 	}
-	contacts_give_back(g->contacts, k, gateway_now(g)); /* where the message does not keep it */
+	contacts_give_back(im->contacts, k, im_now(im)); /* where the message does not keep it */
 	if (reason != XFED_REASON_NONE) {
-		gateway_refuse_delivery(g, t, reason, NULL);
+		im_refuse_delivery(im, origin, reason, NULL);
 	}
 }
 
-static void take_presence(struct gateway *g, const struct gateway_tag *t, const struct xfed_stanza *s)
+static void take_presence(struct im *im, const struct origin *origin, const struct xfed_stanza *s)
 {
 	const char *rule;
-	struct gateway_end e = { .fate = XFED__FATE__FATE_REFUSED };
+	struct delivery_end e = { .fate = XFED__FATE__FATE_REFUSED };
 	enum iw_fate fate = iw_presence_to_sip(s, &rule, &e.error);
-	count_translation(g, "presence", fate);
+	count_translation(im, "presence", fate);
 	if (fate == IW_REFUSE) {
-		gateway_end_delivery(g, t, &e);
+		im_end_delivery(im, origin, &e);
 	} else {
-		gateway_drop_delivery(g, t, rule);
+		im_drop_delivery(im, origin, rule);
 	}
 }
 
-void gateway_take_stanza(struct gateway_link *l, const Xfed__Deliver *d)
+void im_deliver(struct im *im, struct proto_from from, const Xfed__Deliver *d)
 {
-	struct gateway *g = l->gw;
 	struct xfed_stanza s = { 0 };
 	const struct xfed_partner *partner = NULL;
 	const struct gateway_domain *domain = NULL;
 	struct pair pair = { 0 };
-	struct gateway_tag t = {
-		.run = l->inbox_run,
-		.seq = d->seq,
-		.added_ms = gateway_now(g),
+	struct origin origin = {
+		.from = from,
+		.added_ms = im_now(im),
 		.is_public = true,
 		.correlation = xfed_span_str(d->correlation),
 		.words = { .kind = d->kind,
@@ -323,57 +319,57 @@ void gateway_take_stanza(struct gateway_link *l, const Xfed__Deliver *d)
 			.from = xfed_span_str(d->from),
 			.to = xfed_span_str(d->to) },
 	};
-	enum xfed_reason reason = read_again(g, d, &s);
+	enum xfed_reason reason = read_again(im, d, &s);
 	if (reason == XFED_REASON_NONE) {
-		reason = judge(g, &s, &partner, &domain, &pair);
-		t.partner = s.from.domain;
-		t.local = s.to.domain;
-		t.is_public = !partner || partner->type != XFED_PARTNER_FEDERATED;
+		reason = judge(im, &s, &partner, &domain, &pair);
+		origin.partner = s.from.domain;
+		origin.local = s.to.domain;
+		origin.is_public = !partner || partner->type != XFED_PARTNER_FEDERATED;
 	}
 	if (reason != XFED_REASON_NONE && s.type == XFED_TYPE_ERROR) {
-		gateway_drop_delivery(g, &t, "type-error"); /* no error may be sent for an error */
+		im_drop_delivery(im, &origin, "type-error"); /* no error may be sent for an error */
 	} else if (reason != XFED_REASON_NONE) {
-		gateway_refuse_delivery(g, &t, reason, NULL);
+		im_refuse_delivery(im, &origin, reason, NULL);
 	} else if (s.type == XFED_TYPE_ERROR) {
-		gateway_in_error(g, &t, &s);
+		im_in_error(im, &origin, &s);
 	} else if (s.kind == XFED_STANZA_PRESENCE) {
-		take_presence(g, &t, &s);
+		take_presence(im, &origin, &s);
 	} else {
-		take_message(g, &t, &s, domain, &pair, d);
+		take_message(im, &origin, &s, domain, &pair, d);
 	}
 }
 
 /* ---- messages of our own ---- */
 
-static enum xfed_reason tell(struct gateway *g, struct xfed_arena *a, struct xfed_span local, struct xfed_span remote, struct xfed_span text)
+static enum xfed_reason tell(struct im *im, struct xfed_arena *a, struct xfed_span local, struct xfed_span remote, struct xfed_span text)
 {
 	struct xfed_jid to, from;
 	struct parts p = { .im = { .body = text } };
 	if (xfed_jid_parse(a, local, &to) != XFED_OK || xfed_jid_parse(a, remote, &from) != XFED_OK) {
 		return XFED_REASON_STREAM_INTERNAL;
 	}
-	const struct gateway_domain *d = gateway_config_domain(policy_config(g->policy), to.domain);
+	const struct gateway_domain *d = gateway_config_domain(im_config(im), to.domain);
 	if (!d || map_addresses(a, d, &from, &to, &p) != XFED_OK) {
 		return XFED_REASON_SIP_ADDRESS_UNMAPPABLE;
 	}
-	struct gateway_tag t = { .seq = g->core.last_id + 1,
-		.added_ms = gateway_now(g),
+	struct origin origin = { .from = { .seq = im->core->last_id + 1 },
+		.added_ms = im_now(im),
 		.partner = from.domain,
 		.local = to.domain,
 		.words = { .kind = XFED__KIND__KIND_MESSAGE } };
-	struct gateway_outgoing *o = outgoing_new(g, &t, &p);
-	enum xfed_reason reason = o ? queue(o, d, gateway_now(g) + policy_config(g->policy)->delivery.deadline_ms) : XFED_REASON_STREAM_INTERNAL;
+	struct outgoing *o = outgoing_new(im, &origin, &p);
+	enum xfed_reason reason = o ? queue(o, d, im_now(im) + im_config(im)->delivery.deadline_ms) : XFED_REASON_STREAM_INTERNAL;
 	if (reason != XFED_REASON_NONE) {
 		xfed_free(o);
 	}
 	return reason;
 }
 
-void gateway_tell_user(struct gateway *g, struct xfed_span local_bare, struct xfed_span remote_bare, struct xfed_span text)
+void im_tell_user(struct im *im, struct xfed_span local_bare, struct xfed_span remote_bare, struct xfed_span text)
 {
 	struct xfed_arena a;
 	xfed_arena_init(&a, SCRATCH_BYTES);
-	enum xfed_reason reason = tell(g, &a, local_bare, remote_bare, text);
+	enum xfed_reason reason = tell(im, &a, local_bare, remote_bare, text);
 	if (reason != XFED_REASON_NONE) {
 		rt_log(RT_LOG_WARNING, "delivery.note-lost", RT_KV_ADDRESS("partner", remote_bare), RT_KV_ADDRESS("local", local_bare),
 			RT_KV_REASON(reason), RT_END);

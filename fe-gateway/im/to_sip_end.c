@@ -1,9 +1,10 @@
 /* The fates of what edges bring: each is counted, logged and told in one place. */
-#include "gateway.h"
+#include "im/im_impl.h"
 
 #include <stdio.h>
 
 #include "proto/check.h"
+#include "proto/deliver.h"
 
 static const char *fate_word(Xfed__Fate fate)
 {
@@ -19,29 +20,30 @@ static const char *fate_word(Xfed__Fate fate)
 	}
 }
 
-static enum xfed_reason reason_of(const struct gateway_end *e)
+static enum xfed_reason reason_of(const struct delivery_end *e)
 {
 	return e->fate == XFED__FATE__FATE_REFUSED ? e->error.reason : e->fate == XFED__FATE__FATE_UNCERTAIN ? e->reason : XFED_REASON_NONE;
 }
 
-static void count(struct gateway *g, const struct gateway_tag *t, const struct gateway_end *e)
+static void count(struct im *im, const struct origin *origin, const struct delivery_end *e)
 {
 	enum xfed_reason reason = reason_of(e);
-	double seconds = (double)(gateway_now(g) - t->added_ms) / 1000.0;
-	rt_metric_observe(g->core.d.metrics, RT_M_DELIVERY, seconds, RT_NO_LABELS);
-	core_count_stanza(&g->core, policy_partner_label(g->policy, t->partner), "to_sip", proto_kind_word(t->words.kind), fate_word(e->fate));
+	double seconds = (double)(im_now(im) - origin->added_ms) / 1000.0;
+	rt_metric_observe(im->core->d.metrics, RT_M_DELIVERY, seconds, RT_NO_LABELS);
+	core_count_stanza(
+		im->core, policy_partner_label(im->policy, origin->partner), "to_sip", proto_kind_word(origin->words.kind), fate_word(e->fate));
 	if (reason != XFED_REASON_NONE) {
-		core_count_refusal(&g->core, reason, xfed_reason_info(reason)->side);
+		core_count_refusal(im->core, reason, xfed_reason_info(reason)->side);
 	}
 	if (e->fate == XFED__FATE__FATE_UNCERTAIN) {
-		rt_metric_add(g->core.d.metrics, RT_M_DELIVERIES_UNCERTAIN, 1, RT_NO_LABELS);
+		rt_metric_add(im->core->d.metrics, RT_M_DELIVERIES_UNCERTAIN, 1, RT_NO_LABELS);
 	}
 	if (e->fate == XFED__FATE__FATE_DROPPED) {
-		core_count_dropped(&g->core, e->rule);
+		core_count_dropped(im->core, e->rule);
 	}
 }
 
-static void log_end(const struct gateway_tag *t, const struct gateway_end *e)
+static void log_end(const struct origin *origin, const struct delivery_end *e)
 {
 	char event[32];
 	snprintf(event, sizeof(event), "delivery.%s", fate_word(e->fate));
@@ -50,20 +52,20 @@ static void log_end(const struct gateway_tag *t, const struct gateway_end *e)
 	if (e->sip_status > 0) {
 		snprintf(status, sizeof(status), "%d", e->sip_status);
 	}
-	rt_log(is_quiet ? RT_LOG_DEBUG : RT_LOG_INFO, event, RT_KV("partner", t->partner), RT_KV("local", t->local), RT_KV_REASON(reason_of(e)),
-		RT_KV_U64("delivery", t->seq), RT_KV("id", t->words.id), RT_KV("correlation", t->correlation),
-		RT_KV_STR("rule", e->fate == XFED__FATE__FATE_DROPPED ? e->rule : NULL), RT_KV_STR("sip_status", status[0] ? status : NULL),
-		RT_KV("text", e->text), RT_END);
+	rt_log(is_quiet ? RT_LOG_DEBUG : RT_LOG_INFO, event, RT_KV("partner", origin->partner), RT_KV("local", origin->local),
+		RT_KV_REASON(reason_of(e)), RT_KV_U64("delivery", origin->from.seq), RT_KV("id", origin->words.id),
+		RT_KV("correlation", origin->correlation), RT_KV_STR("rule", e->fate == XFED__FATE__FATE_DROPPED ? e->rule : NULL),
+		RT_KV_STR("sip_status", status[0] ? status : NULL), RT_KV("text", e->text), RT_END);
 }
 
 /*
  * The words the sender sees. A public partner learns nothing about users: where the condition was made neutral, so are
  * the words.
  */
-static void write_text(const struct gateway_tag *t, const struct gateway_end *e, char *out, size_t size)
+static void write_text(const struct origin *origin, const struct delivery_end *e, char *out, size_t size)
 {
 	const char *code = xfed_reason_code(reason_of(e));
-	if (t->is_public && e->fate == XFED__FATE__FATE_REFUSED && strcmp(e->error.condition, "service-unavailable") == 0) {
+	if (origin->is_public && e->fate == XFED__FATE__FATE_REFUSED && strcmp(e->error.condition, "service-unavailable") == 0) {
 		snprintf(out, size, "not available");
 	} else if (e->text.len > 0) {
 		snprintf(out, size, "%.*s (%s)", (int)(e->text.len < IW_PHRASE_BYTES ? e->text.len : IW_PHRASE_BYTES), e->text.data, code);
@@ -72,20 +74,19 @@ static void write_text(const struct gateway_tag *t, const struct gateway_end *e,
 	}
 }
 
-void gateway_end_delivery(struct gateway *g, const struct gateway_tag *t, const struct gateway_end *e)
+void im_end_delivery(struct im *im, const struct origin *origin, const struct delivery_end *e)
 {
 	char raw[512], text[512], address[PROTO_URI_BYTES + 1];
 	Xfed__Outcome oc = XFED__OUTCOME__INIT;
-	count(g, t, e);
-	log_end(t, e);
-	if (!t->run) {
+	count(im, origin, e);
+	log_end(origin, e);
+	if (!origin->from.run) {
 		return;
 	}
-	oc.seq = t->seq;
 	oc.fate = e->fate;
 	oc.sip_status = (uint32_t)e->sip_status;
 	if (e->fate == XFED__FATE__FATE_REFUSED || e->fate == XFED__FATE__FATE_UNCERTAIN) {
-		write_text(t, e, raw, sizeof(raw));
+		write_text(origin, e, raw, sizeof(raw));
 		oc.text = (char *)(uintptr_t)proto_text_clean(text, sizeof(text), raw);
 		oc.reason = (char *)(uintptr_t)xfed_reason_code(reason_of(e));
 	}
@@ -100,19 +101,19 @@ void gateway_end_delivery(struct gateway *g, const struct gateway_tag *t, const 
 	if (e->fate == XFED__FATE__FATE_DROPPED) {
 		oc.rule = (char *)(uintptr_t)e->rule;
 	}
-	gateway_settle(g, t->run, &oc, &t->words);
+	proto_exchange_settle(channel_exchange(im->channel), origin->from, &oc, &origin->words, im_now(im));
 }
 
-void gateway_refuse_delivery(struct gateway *g, const struct gateway_tag *t, enum xfed_reason reason, const char *text)
+void im_refuse_delivery(struct im *im, const struct origin *origin, enum xfed_reason reason, const char *text)
 {
-	struct gateway_end e = { .fate = XFED__FATE__FATE_REFUSED, .text = xfed_span_str(text) };
-	if (iw_reason_to_xmpp(reason, t->is_public, &e.error) != XFED_OK) {
+	struct delivery_end e = { .fate = XFED__FATE__FATE_REFUSED, .text = xfed_span_str(text) };
+	if (iw_reason_to_xmpp(reason, origin->is_public, &e.error) != XFED_OK) {
 		e.error = (struct iw_xmpp_error){ .condition = "service-unavailable", .type = "cancel", .reason = reason };
 	}
-	gateway_end_delivery(g, t, &e);
+	im_end_delivery(im, origin, &e);
 }
 
-void gateway_drop_delivery(struct gateway *g, const struct gateway_tag *t, const char *rule)
+void im_drop_delivery(struct im *im, const struct origin *origin, const char *rule)
 {
-	gateway_end_delivery(g, t, &(struct gateway_end){ .fate = XFED__FATE__FATE_DROPPED, .rule = rule });
+	im_end_delivery(im, origin, &(struct delivery_end){ .fate = XFED__FATE__FATE_DROPPED, .rule = rule });
 }

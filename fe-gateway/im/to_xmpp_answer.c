@@ -1,5 +1,5 @@
 /* How a message to XMPP ends: the outcome, an error of the contact's server, or silence becomes the SIP response. */
-#include "gateway.h"
+#include "im/im_impl.h"
 
 #include <stdio.h>
 #include <utlist.h>
@@ -8,23 +8,22 @@
 
 /* ---- responses, sent at the end of the turn ---- */
 
-static void queue(struct gateway *g, struct gateway_answer *a)
+static void queue(struct im *im, struct answer *a)
 {
-	DL_APPEND(g->answers, a);
-	gateway_flush_soon(g);
+	DL_APPEND(im->answers, a);
+	core_flush_soon(im->core);
 }
 
 /* Out of the gateway's tables. */
-static void incoming_free(struct gateway_incoming *in)
+static void incoming_free(struct incoming *in)
 {
-	HASH_DELETE(hh, in->gw->incoming_by_id, in);
-	DL_DELETE(in->gw->incoming, in);
-	in->gw->incoming_count--;
-	contacts_give_back(in->gw->contacts, in->contact, gateway_now(in->gw));
+	HASH_DELETE(hh, in->im->incoming_by_id, in);
+	DL_DELETE(in->im->incoming, in);
+	contacts_give_back(in->im->contacts, in->contact, im_now(in->im));
 	xfed_free(in);
 }
 
-static void answer_free(struct gateway_answer *a)
+static void answer_free(struct answer *a)
 {
 	if (a->owner) {
 		incoming_free(a->owner);
@@ -33,10 +32,10 @@ static void answer_free(struct gateway_answer *a)
 	}
 }
 
-static void fill_extra(struct gateway_answer *a, const struct iw_sip_error *e)
+static void fill_extra(struct answer *a, const struct iw_sip_error *e)
 {
 	if (e->needs_allow) {
-		snprintf(a->extra, sizeof(a->extra), "%s", trunk_allow(a->owner->gw->trunk));
+		snprintf(a->extra, sizeof(a->extra), "%s", trunk_allow(a->owner->im->trunk));
 	} else if (e->needs_accept) {
 		snprintf(a->extra, sizeof(a->extra), "Accept: text/plain\r\n");
 	} else if (e->retry_after_s > 0) {
@@ -44,24 +43,24 @@ static void fill_extra(struct gateway_answer *a, const struct iw_sip_error *e)
 	}
 }
 
-void gateway_answer_pump(struct gateway *g)
+void im_in_flush(struct im *im)
 {
-	struct gateway_answer *a, *next;
-	DL_FOREACH_SAFE(g->answers, a, next) {
-		int rc = trunk_respond(g->trunk, a->txn, a->status, a->phrase[0] ? a->phrase : NULL, xfed_span_str(a->extra));
+	struct answer *a, *next;
+	DL_FOREACH_SAFE(im->answers, a, next) {
+		int rc = trunk_respond(im->trunk, a->txn, a->status, a->phrase[0] ? a->phrase : NULL, xfed_span_str(a->extra));
 		if (rc == XFED_ERR_NOMEM) {
 			continue; /* the tick tries again; a smaller one behind it may go */
 		}
-		DL_DELETE(g->answers, a);
+		DL_DELETE(im->answers, a);
 		answer_free(a);
 	}
 }
 
 /* ---- fates ---- */
 
-static void count(struct gateway_incoming *in, const char *fate)
+static void count(struct incoming *in, const char *fate)
 {
-	core_count_stanza(&in->gw->core, policy_partner_label(in->gw->policy, in->remote_domain), "to_xmpp", "message", fate);
+	core_count_stanza(in->im->core, policy_partner_label(in->im->policy, in->remote_domain), "to_xmpp", "message", fate);
 }
 
 /* What was not looked at, as the request was refused before, is left out. */
@@ -76,7 +75,7 @@ static enum xfed_side side_of(enum xfed_reason reason)
 	return reason == XFED_REASON_DELIVERY_SIZE_EXCEEDED ? XFED_SIDE_LOCAL_USER : xfed_reason_info(reason)->side;
 }
 
-static void log_end(const struct gateway_incoming *in, const char *event, enum xfed_reason reason, int status, struct xfed_span text)
+static void log_end(const struct incoming *in, const char *event, enum xfed_reason reason, int status, struct xfed_span text)
 {
 	rt_log(reason == XFED_REASON_NONE ? RT_LOG_DEBUG : RT_LOG_INFO, event, RT_KV("partner", known(in->remote_domain)),
 		RT_KV("local", known(in->local_domain)), RT_KV_STR("reason", rt_log_reason_word(reason)),
@@ -84,78 +83,95 @@ static void log_end(const struct gateway_incoming *in, const char *event, enum x
 		RT_KV("call_id", in->call_id), RT_KV("correlation", in->correlation), RT_KV_I64("sip_status", status), RT_KV("text", text), RT_END);
 }
 
-static void be_delivered(struct gateway_incoming *in)
+static void be_delivered(struct incoming *in)
 {
 	in->answer.status = in->is_unacked ? 202 : 200;
 	count(in, "delivered");
 	log_end(in, "delivery.delivered", XFED_REASON_NONE, in->answer.status, xfed_span_make(NULL, 0));
-	queue(in->gw, &in->answer);
+	queue(in->im, &in->answer);
 }
 
-static void fill_error(struct gateway_incoming *in, const struct iw_sip_error *e, struct xfed_span phrase)
+static void fill_error(struct incoming *in, const struct iw_sip_error *e, struct xfed_span phrase)
 {
 	in->answer.status = e->status;
 	snprintf(in->answer.phrase, sizeof(in->answer.phrase), "%.*s", (int)phrase.len, phrase.data ? phrase.data : "");
 	fill_extra(&in->answer, e);
 }
 
-static void respond_error(struct gateway_incoming *in, const struct iw_sip_error *e, struct xfed_span phrase)
+static void respond_error(struct incoming *in, const struct iw_sip_error *e, struct xfed_span phrase)
 {
 	fill_error(in, e, phrase);
-	core_count_refusal(&in->gw->core, e->reason, side_of(e->reason));
-	queue(in->gw, &in->answer);
+	core_count_refusal(in->im->core, e->reason, side_of(e->reason));
+	queue(in->im, &in->answer);
 }
 
-void gateway_refuse_request(struct gateway_incoming *in, const struct iw_sip_error *e)
+void im_in_refuse(struct incoming *in, const struct iw_sip_error *e)
 {
 	count(in, "refused");
 	log_end(in, "delivery.refused", e->reason, e->status, xfed_span_make(NULL, 0));
 	respond_error(in, e, xfed_span_str(e->phrase));
 }
 
-static void be_uncertain(struct gateway_incoming *in)
+static void be_uncertain(struct incoming *in)
 {
 	struct iw_sip_error e;
 	XFED_REQUIRE(iw_reason_to_sip(XFED_REASON_DELIVERY_UNCERTAIN, &e) == XFED_OK);
 	count(in, "uncertain");
-	rt_metric_add(in->gw->core.d.metrics, RT_M_DELIVERIES_UNCERTAIN, 1, RT_NO_LABELS);
+	rt_metric_add(in->im->core->d.metrics, RT_M_DELIVERIES_UNCERTAIN, 1, RT_NO_LABELS);
 	log_end(in, "delivery.uncertain", e.reason, e.status, xfed_span_make(NULL, 0));
 	respond_error(in, &e, XFED_SPAN("May Have Been Delivered"));
 }
 
 /* Written, or acknowledged. A contact that is not known to be there may not exist: its server is given a moment to say so. */
-static void hold_or_deliver(struct gateway_incoming *in)
+static void hold_or_deliver(struct incoming *in)
 {
-	struct gateway *g = in->gw;
+	struct im *im = in->im;
 	struct contact_facts facts;
-	uint64_t now = gateway_now(g), hold_ms = policy_config(g->policy)->sip.error_hold_ms;
+	uint64_t now = im_now(im), hold_ms = im_config(im)->sip.error_hold_ms;
 	contact_facts(in->contact, now, &facts);
 	struct hold h = {
 		.id = in->stanza_id,
 		.local = in->local,
 		.remote = in->remote,
 		.cookie = (uint64_t)(uintptr_t)in,
-		.is_answered = in->is_unacked || facts.is_alive || hold_ms == 0 || g->service == GATEWAY_DRAINING,
+		.is_answered = in->is_unacked || facts.is_alive || hold_ms == 0 || im->is_leaving,
 	};
-	int rc = holds_add(g->holds, &h, now + hold_ms, now);
+	int rc = holds_add(im->holds, &h, now + hold_ms, now);
 	if (rc != XFED_OK || h.is_answered) {
 		be_delivered(in);
 		return;
 	}
-	rt_timer_set(&g->hold, holds_deadline(g->holds));
+	rt_timer_set(&im->hold, holds_deadline(im->holds));
 }
 
 /* The error of the contact's server was here before the edge could say that the stanza had been taken. */
-static void answer_early_error(struct gateway_incoming *in)
+static void answer_early_error(struct incoming *in)
 {
 	in->has_early_error = false;
 	count(in, "refused");
 	log_end(in, "delivery.refused", in->early_reason, in->answer.status, xfed_span_make(NULL, 0));
-	core_count_refusal(&in->gw->core, in->early_reason, xfed_reason_info(in->early_reason)->side);
-	queue(in->gw, &in->answer);
+	core_count_refusal(in->im->core, in->early_reason, xfed_reason_info(in->early_reason)->side);
+	queue(in->im, &in->answer);
 }
 
-void gateway_in_outcome(struct gateway_incoming *in, Xfed__Fate fate, uint32_t sip_status, enum xfed_reason reason)
+static struct incoming *find(struct im *im, struct xfed_span id)
+{
+	struct incoming *in = NULL;
+	if (id.len > 0) {
+		HASH_FIND(hh, im->incoming_by_id, id.data, id.len, in);
+	}
+	return in;
+}
+
+void im_outcome(struct im *im, struct xfed_span stanza_id, Xfed__Fate fate, uint32_t sip_status, enum xfed_reason reason)
+{
+	struct incoming *in = find(im, stanza_id);
+	if (in && !im->is_over) {
+		im_in_outcome(in, fate, sip_status, reason);
+	}
+}
+
+void im_in_outcome(struct incoming *in, Xfed__Fate fate, uint32_t sip_status, enum xfed_reason reason)
 {
 	struct iw_sip_error e;
 	if (in->has_early_error) {
@@ -177,46 +193,47 @@ void gateway_in_outcome(struct gateway_incoming *in, Xfed__Fate fate, uint32_t s
 	if (iw_reason_to_sip(reason, &e) != XFED_OK) {
 		e = (struct iw_sip_error){ .status = 480, .phrase = NULL, .reason = reason };
 	}
-	gateway_refuse_request(in, &e);
+	im_in_refuse(in, &e);
 }
 
 /* ---- what is held ---- */
 
-static struct gateway_incoming *held_by(const struct hold *h)
+static struct incoming *held_by(const struct hold *h)
 {
-	return (struct gateway_incoming *)(uintptr_t)h->cookie;
+	return (struct incoming *)(uintptr_t)h->cookie;
 }
 
-void gateway_in_holds(struct gateway *g)
+void im_in_holds(struct im *im)
 {
 	const struct hold *h;
-	while ((h = holds_due(g->holds, gateway_now(g)))) {
+	while ((h = holds_due(im->holds, im_now(im)))) {
 		be_delivered(held_by(h));
 	}
-	rt_timer_set(&g->hold, holds_deadline(g->holds));
+	rt_timer_set(&im->hold, holds_deadline(im->holds));
 }
 
-void gateway_in_release_holds(struct gateway *g)
+void im_drain(struct im *im)
 {
+	im->is_leaving = true;
 	const struct hold *h;
-	while ((h = holds_release(g->holds, gateway_now(g)))) {
+	while ((h = holds_release(im->holds, im_now(im)))) {
 		be_delivered(held_by(h));
 	}
 }
 
 /* The last turn: who has no answer yet gets one, and no outcome is taken after it. */
-void gateway_in_give_up(struct gateway *g)
+void im_close(struct im *im)
 {
-	struct gateway_incoming *in;
-	g->is_over = true;
-	DL_FOREACH(g->incoming, in) {
+	struct incoming *in;
+	im->is_over = true;
+	DL_FOREACH(im->incoming, in) {
 		if (in->has_early_error) {
 			answer_early_error(in);
 		} else if (in->answer.status == 0) {
 			be_uncertain(in);
 		}
 	}
-	gateway_answer_pump(g);
+	im_in_flush(im);
 }
 
 /* ---- errors of contacts and their servers ---- */
@@ -225,12 +242,12 @@ void gateway_in_give_up(struct gateway *g)
  * The Contact of a 301 or 302, from the address inside <gone/> or <redirect/>. It has to be in the domain of a partner: a
  * server that answers for its own users has no business pointing ours anywhere else.
  */
-static bool write_contact(struct gateway_incoming *in, struct xfed_arena *a, const struct xfed_stanza *s)
+static bool write_contact(struct incoming *in, struct xfed_arena *a, const struct xfed_stanza *s)
 {
-	struct gateway_answer *answer = &in->answer;
+	struct answer *answer = &in->answer;
 	struct xfed_span said = xfed_stanza_error_address(s->elem, a), uri;
 	struct xfed_jid j;
-	if (!said.data || iw_xmpp_uri_to_jid(a, said, &j) != XFED_OK || !policy_partner(in->gw->policy, j.domain) ||
+	if (!said.data || iw_xmpp_uri_to_jid(a, said, &j) != XFED_OK || !policy_partner(in->im->policy, j.domain) ||
 		iw_jid_to_sip(a, &j, NULL, &uri) != XFED_OK) {
 		return false;
 	}
@@ -242,7 +259,7 @@ static bool write_contact(struct gateway_incoming *in, struct xfed_arena *a, con
 	return true;
 }
 
-static struct xfed_span translate_error(struct gateway_incoming *in, struct xfed_arena *a, const struct xfed_stanza *s, struct xfed_span condition,
+static struct xfed_span translate_error(struct incoming *in, struct xfed_arena *a, const struct xfed_stanza *s, struct xfed_span condition,
 	struct xfed_span text, struct iw_sip_error *e)
 {
 	struct xfed_span phrase;
@@ -254,8 +271,7 @@ static struct xfed_span translate_error(struct gateway_incoming *in, struct xfed
 	return iw_phrase_from_text(a, text, e->phrase, &phrase) == XFED_OK ? phrase : xfed_span_str(e->phrase);
 }
 
-static void error_in_time(
-	struct gateway_incoming *in, struct xfed_arena *a, const struct xfed_stanza *s, struct xfed_span condition, struct xfed_span text)
+static void error_in_time(struct incoming *in, struct xfed_arena *a, const struct xfed_stanza *s, struct xfed_span condition, struct xfed_span text)
 {
 	struct iw_sip_error e;
 	struct xfed_span phrase = translate_error(in, a, s, condition, text, &e);
@@ -267,12 +283,12 @@ static void error_in_time(
 #define UNCERTAIN "delivery.uncertain" /* how the text of an edge's error begins, where the stream broke before the acknowledgement */
 
 /* The answer has gone: the user is told by a message from the contact. */
-static void error_too_late(struct gateway *g, const struct hold *h, struct xfed_arena *a, struct xfed_span condition, struct xfed_span text)
+static void error_too_late(struct im *im, const struct hold *h, struct xfed_arena *a, struct xfed_span condition, struct xfed_span text)
 {
 	struct iw_sip_error e;
 	struct xfed_span line;
 	iw_condition_to_sip(condition, false, false, &e);
-	core_count_refusal(&g->core, e.reason, xfed_reason_info(e.reason)->side);
+	core_count_refusal(im->core, e.reason, xfed_reason_info(e.reason)->side);
 	rt_log(RT_LOG_INFO, "delivery.error-late", RT_KV_REASON(e.reason), RT_KV_ADDRESS("partner", h->remote), RT_KV_ADDRESS("local", h->local),
 		RT_KV("id", h->id), RT_KV("text", condition), RT_END);
 	if (iw_phrase_from_text(a, text, e.phrase, &line) != XFED_OK) {
@@ -283,22 +299,19 @@ static void error_too_late(struct gateway *g, const struct hold *h, struct xfed_
 					      : xfed_arena_printf(a, "Your last message was not delivered: %.*s (%s)", (int)line.len, line.data,
 							xfed_reason_code(e.reason));
 	if (words.data) {
-		gateway_tell_user(g, h->local, h->remote, words);
+		im_tell_user(im, h->local, h->remote, words);
 	}
 }
 
 /* Under way still: with stream management the contact's server may answer before it acknowledges. NULL: none of ours. */
-static struct gateway_incoming *under_way(struct gateway *g, struct xfed_span id, struct xfed_span from, struct xfed_span to)
+static struct incoming *under_way(struct im *im, struct xfed_span id, struct xfed_span from, struct xfed_span to)
 {
-	struct gateway_incoming *in = NULL;
-	if (id.len > 0) {
-		HASH_FIND(hh, g->incoming_by_id, id.data, id.len, in);
-	}
+	struct incoming *in = find(im, id);
 	bool is_theirs = in && xfed_span_eq(in->local, to) && (xfed_span_eq(in->remote, from) || xfed_span_eq(in->remote_domain, from));
 	return is_theirs && in->answer.status == 0 ? in : NULL;
 }
 
-static void error_too_early(struct gateway_incoming *in, struct xfed_arena *a, const struct xfed_stanza *s)
+static void error_too_early(struct incoming *in, struct xfed_arena *a, const struct xfed_stanza *s)
 {
 	struct iw_sip_error e;
 	struct xfed_span text, condition = xfed_stanza_error_condition(s->elem, a, &text);
@@ -308,38 +321,38 @@ static void error_too_early(struct gateway_incoming *in, struct xfed_arena *a, c
 	in->early_reason = e.reason;
 }
 
-void gateway_in_error(struct gateway *g, const struct gateway_tag *t, const struct xfed_stanza *s)
+void im_in_error(struct im *im, const struct origin *origin, const struct xfed_stanza *s)
 {
-	struct xfed_arena *a = xfed_xml_reader_arena(g->fragments);
+	struct xfed_arena *a = xfed_xml_reader_arena(im->fragments);
 	struct xfed_span from = xfed_jid_bare(a, &s->from), to = xfed_jid_bare(a, &s->to), text;
-	const struct hold *h = from.data && to.data ? holds_match(g->holds, s->id, from, s->from.domain, to) : NULL;
-	struct gateway_incoming *early = !h && from.data && to.data ? under_way(g, s->id, from, to) : NULL;
+	const struct hold *h = from.data && to.data ? holds_match(im->holds, s->id, from, s->from.domain, to) : NULL;
+	struct incoming *early = !h && from.data && to.data ? under_way(im, s->id, from, to) : NULL;
 	if (early) {
 		error_too_early(early, a, s);
-		gateway_end_delivery(g, t, &(struct gateway_end){ .fate = XFED__FATE__FATE_DELIVERED });
+		im_end_delivery(im, origin, &(struct delivery_end){ .fate = XFED__FATE__FATE_DELIVERED });
 		return;
 	}
 	if (!h) {
-		gateway_drop_delivery(g, t, "type-error");
+		im_drop_delivery(im, origin, "type-error");
 		return;
 	}
 	struct xfed_span condition = xfed_stanza_error_condition(s->elem, a, &text);
 	if (h->is_answered) {
-		error_too_late(g, h, a, condition, text);
+		error_too_late(im, h, a, condition, text);
 	} else {
 		error_in_time(held_by(h), a, s, condition, text);
 	}
-	gateway_end_delivery(g, t, &(struct gateway_end){ .fate = XFED__FATE__FATE_DELIVERED });
+	im_end_delivery(im, origin, &(struct delivery_end){ .fate = XFED__FATE__FATE_DELIVERED });
 }
 
-void gateway_in_free_all(struct gateway *g)
+void im_in_free_all(struct im *im)
 {
-	struct gateway_answer *a, *next;
-	DL_FOREACH_SAFE(g->answers, a, next) {
-		DL_DELETE(g->answers, a);
+	struct answer *a, *next;
+	DL_FOREACH_SAFE(im->answers, a, next) {
+		DL_DELETE(im->answers, a);
 		answer_free(a);
 	}
-	while (g->incoming) {
-		incoming_free(g->incoming);
+	while (im->incoming) {
+		incoming_free(im->incoming);
 	}
 }

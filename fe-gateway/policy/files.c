@@ -90,9 +90,10 @@ static int load_all(const char *path, struct rt_conf_errors *errors, struct poli
 	bool may_be_missing = !rt_conf_is_set(&f->config->doc, f->config, "access_dir");
 	int certificates = load_certificates(path, errors, f);
 	int policy = load_policy(path, errors, f);
+	int secrets = gateway_config_read_secrets(f->config);
 	int access = access_dir_load(f->config->access_dir, may_be_missing, errors, &f->access);
 	f->config->doc.errors = NULL; /* the collector is the caller's */
-	return certificates != XFED_OK ? certificates : policy != XFED_OK ? policy : access;
+	return certificates != XFED_OK ? certificates : policy != XFED_OK ? policy : secrets != XFED_OK ? secrets : access;
 }
 
 int policy_files_load(const char *path, struct rt_conf_errors *errors, struct policy_files **out)

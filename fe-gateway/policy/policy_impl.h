@@ -5,6 +5,7 @@
 #include "policy/access_file.h"
 #include "policy/policy.h"
 #include "xfed/buf.h"
+#include "xfed/rt/job.h"
 
 struct policy_files {
 	struct gateway_config *config;
@@ -20,7 +21,18 @@ struct policy_files {
  */
 int policy_files_secret(struct policy_files *f, const uint8_t key[CORE_KEY_BYTES]);
 
-struct policy_reload;
+/* A revision is told to nobody before the store has it: read on a worker, written by the store, then swapped. */
+struct policy_reload {
+	bool is_running;
+	struct rt_job job;
+	struct rt_reply reply;
+	struct rt_conf_errors errors;
+	struct policy_files *files; /* read */
+	struct proto_revision revision;
+	struct store_batch batch;
+	bool is_new, is_check;
+	int rc;
+};
 
 struct policy {
 	struct core *core;
@@ -30,7 +42,7 @@ struct policy {
 	struct proto_revision revision;
 	const struct policy_user *user;
 	void *user_data;
-	struct policy_reload *reload; /* one under way */
+	struct policy_reload reload;
 	bool reload_again, is_stopped;
 };
 

@@ -2,36 +2,21 @@
 #include <stdio.h>
 
 #include "policy/policy_impl.h"
-#include "xfed/mem.h"
-#include "xfed/rt/job.h"
 #include "xfed/rt/log.h"
 #include "xfed/rt/process.h"
 
-/* A revision is told to nobody before the store has it: read on a worker, written by the store, then swapped. */
-struct policy_reload {
-	struct policy *policy;
-	struct rt_job job;
-	struct rt_reply reply;
-	struct rt_conf_errors errors;
-	struct policy_files *files; /* read */
-	struct proto_revision revision;
-	struct store_batch batch;
-	bool is_new, is_check;
-	int rc;
-};
-
-static int fail(struct policy_reload *r, int rc, const char *key, const char *text)
+static int fail(struct policy *p, int rc, const char *key, const char *text)
 {
-	rt_conf_errors_add(&r->errors, false, XFED_REASON_CONFIG_VALUE_INVALID, r->policy->path, 0, 0, key, "%s", text);
+	rt_conf_errors_add(&p->reload.errors, false, XFED_REASON_CONFIG_VALUE_INVALID, p->path, 0, 0, key, "%s", text);
 	return rc;
 }
 
-static int read_files(struct policy_reload *r)
+static int read_files(struct policy *p)
 {
-	const struct policy *p = r->policy;
+	struct policy_reload *r = &p->reload;
 	int rc = policy_files_load(p->path, &r->errors, &r->files);
 	if (rc == XFED_OK && policy_files_secret(r->files, p->core->id_key) != XFED_OK) {
-		return fail(r, XFED_ERR_NOMEM, "dialback", "the secret could not be made");
+		return fail(p, XFED_ERR_NOMEM, "dialback", "the secret could not be made");
 	}
 	r->is_new = rc == XFED_OK && policy_next_revision(&r->revision, r->files);
 	return rc;
@@ -39,12 +24,13 @@ static int read_files(struct policy_reload *r)
 
 static void run(void *arg)
 {
-	struct policy_reload *r = arg;
-	r->rc = read_files(r);
+	struct policy *p = arg;
+	p->reload.rc = read_files(p);
 }
 
-static void swap(struct policy *p, struct policy_reload *r)
+static void swap(struct policy *p)
 {
+	struct policy_reload *r = &p->reload;
 	const struct gateway_config *c = r->files->config;
 	rt_daemon_log_changes(&gateway_config_table, p->files->config, c);
 	policy_files_free(p->files);
@@ -58,45 +44,44 @@ static void swap(struct policy *p, struct policy_reload *r)
 	p->user->swapped(p->user_data, r->is_new);
 }
 
-static void answer_call(struct policy_reload *r)
+static void answer(struct policy *p)
 {
+	struct policy_reload *r = &p->reload;
 	json_t *j = rt_control_problems(&r->errors);
 	if (j && r->rc == XFED_OK && !r->is_check) {
-		json_object_set_new(j, "revision", json_integer((json_int_t)r->policy->revision.counter));
+		json_object_set_new(j, "revision", json_integer((json_int_t)p->revision.counter));
 	}
 	rt_reply_ok(r->reply, j);
-	r->reply.done = NULL;
 }
 
-static void reload_free(struct policy_reload *r)
+static void settle(struct policy *p)
 {
-	rt_reply_fail(r->reply, "failed", "the gateway stops");
-	policy_files_free(r->files);
-	rt_conf_errors_deinit(&r->errors);
-	store_batch_deinit(&r->batch);
-	xfed_free(r);
-}
-
-static void finish(struct policy_reload *r)
-{
-	struct policy *p = r->policy;
+	struct policy_reload *r = &p->reload;
 	struct rt_daemon *d = &p->core->d;
-	p->reload = NULL;
-	if (p->is_stopped) {
-		reload_free(r);
-		return;
-	}
 	if (!r->is_check) {
 		rt_log_problems(&r->errors);
 		if (r->rc == XFED_OK) {
-			swap(p, r);
+			swap(p);
 		}
 		rt_daemon_log_reload(r->rc == XFED_OK);
 		rt_notify_ready(d->notify, d->user->service(d->user_data));
 	}
-	answer_call(r);
-	reload_free(r);
-	if (p->reload_again) {
+	answer(p);
+}
+
+static void finish(struct policy *p)
+{
+	struct policy_reload *r = &p->reload;
+	if (p->is_stopped) {
+		rt_reply_fail(r->reply, "failed", "the gateway stops");
+	} else {
+		settle(p);
+	}
+	policy_files_free(r->files);
+	rt_conf_errors_deinit(&r->errors);
+	store_batch_deinit(&r->batch);
+	r->is_running = false;
+	if (p->reload_again && !p->is_stopped) {
 		p->reload_again = false;
 		policy_reload(p, (struct rt_reply){ 0 });
 	}
@@ -104,49 +89,42 @@ static void finish(struct policy_reload *r)
 
 static void kept(struct store_batch *b)
 {
-	struct policy_reload *r = (struct policy_reload *)((char *)b - offsetof(struct policy_reload, batch));
+	struct policy *p = (struct policy *)((char *)b - offsetof(struct policy, reload.batch));
 	if (b->written != XFED_OK) {
-		r->rc = fail(r, XFED_ERR_INVALID, "store", b->error);
+		p->reload.rc = fail(p, XFED_ERR_INVALID, "store", b->error);
 	}
-	finish(r);
+	finish(p);
 }
 
 static void done(void *arg)
 {
-	struct policy_reload *r = arg;
-	struct policy *p = r->policy;
+	struct policy *p = arg;
+	struct policy_reload *r = &p->reload;
 	if (p->is_stopped || r->rc != XFED_OK || r->is_check || !r->is_new) {
-		finish(r);
+		finish(p);
 		return;
 	}
 	store_batch_init(&r->batch, kept);
 	if (store_put_revision(&r->batch, &r->revision) == XFED_OK) {
 		store_submit(p->store, &r->batch);
 	} else {
-		r->rc = fail(r, XFED_ERR_NOMEM, "store", "out of memory");
-		finish(r);
+		r->rc = fail(p, XFED_ERR_NOMEM, "store", "out of memory");
+		finish(p);
 	}
 }
 
 static void begin(struct policy *p, struct rt_reply reply, bool is_check)
 {
-	struct policy_reload *r = xfed_calloc(1, sizeof(*r));
-	if (!r) {
-		rt_log(RT_LOG_ERROR, "config.reload", RT_KV_BOOL("ok", false), RT_KV_STR("text", "out of memory"), RT_END);
-		rt_reply_fail(reply, "failed", "out of memory");
-		return;
-	}
-	*r = (struct policy_reload){ .policy = p, .reply = reply, .revision = p->revision, .is_check = is_check };
-	rt_conf_errors_init(&r->errors);
-	p->reload = r;
-	rt_job_start(&r->job, p->core->d.loop, run, done, r);
+	p->reload = (struct policy_reload){ .is_running = true, .reply = reply, .revision = p->revision, .is_check = is_check };
+	rt_conf_errors_init(&p->reload.errors);
+	rt_job_start(&p->reload.job, p->core->d.loop, run, done, p);
 }
 
 void policy_reload(struct policy *p, struct rt_reply reply)
 {
-	if (p->reload && reply.done) {
+	if (p->reload.is_running && reply.done) {
 		rt_reply_fail(reply, "busy", "the files are being read already");
-	} else if (p->reload) {
+	} else if (p->reload.is_running) {
 		p->reload_again = true;
 	} else {
 		rt_notify_reloading(p->core->d.notify);
@@ -156,7 +134,7 @@ void policy_reload(struct policy *p, struct rt_reply reply)
 
 void policy_check(struct policy *p, struct rt_reply reply)
 {
-	if (p->reload) {
+	if (p->reload.is_running) {
 		rt_reply_fail(reply, "busy", "the files are being read already");
 	} else {
 		begin(p, reply, true);
@@ -165,5 +143,5 @@ void policy_check(struct policy *p, struct rt_reply reply)
 
 bool policy_is_reloading(const struct policy *p)
 {
-	return p->reload != NULL;
+	return p->reload.is_running;
 }

@@ -70,7 +70,7 @@ void sip_layer_free(struct sip_layer *l)
 		sip_trans_end(l, t);
 	}
 	reap(l);
-	sip_timers_deinit(&l->timers);
+	xfed_heap_deinit(&l->timers);
 	for (int i = 0; i < SIP_TRANSPORT_COUNT; i++) {
 		xfed_free(l->sent_by[i].host);
 	}
@@ -155,8 +155,8 @@ bool sip_layer_next(struct sip_layer *l, struct sip_layer_action *act)
 
 uint64_t sip_layer_deadline(const struct sip_layer *l)
 {
-	const struct sip_timer *first = sip_timers_first(&l->timers);
-	return first ? first->at_ms : UINT64_MAX;
+	const struct xfed_heap_item *first = xfed_heap_first(&l->timers);
+	return first ? first->at : UINT64_MAX;
 }
 
 static int receive_bad(struct sip_layer *l)
@@ -252,8 +252,8 @@ static int tick(struct sip_layer *l, uint64_t now_ms)
 {
 	int rc = XFED_OK;
 	while (sip_layer_room(l) >= ACTIONS_PER_TIMER) {
-		struct sip_timer *first = sip_timers_first(&l->timers);
-		if (!first || first->at_ms > now_ms) {
+		struct xfed_heap_item *first = xfed_heap_first(&l->timers);
+		if (!first || first->at > now_ms) {
 			break;
 		}
 		int fired = sip_trans_fire(l, (struct sip_trans *)first, now_ms);

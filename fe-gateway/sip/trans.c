@@ -118,7 +118,7 @@ struct sip_trans *sip_trans_by_key(const struct sip_layer *l, const struct sip_k
 int sip_trans_add(struct sip_layer *l, struct sip_trans *t)
 {
 	size_t count = HASH_COUNT(l->by_id);
-	if (sip_timers_reserve(&l->timers, count + 1) != XFED_OK) {
+	if (xfed_heap_reserve(&l->timers, count + 1) != XFED_OK) {
 		return XFED_ERR_NOMEM;
 	}
 	t->id = l->last_id + 1;
@@ -143,7 +143,12 @@ int sip_trans_add(struct sip_layer *l, struct sip_trans *t)
 void sip_trans_rearm(struct sip_layer *l, struct sip_trans *t)
 {
 	uint64_t at = t->resend_ms < t->expire_ms ? t->resend_ms : t->expire_ms;
-	sip_timers_set(&l->timers, &t->timer, t->is_lost ? 0 : at);
+	at = t->is_lost ? 0 : at;
+	if (at == UINT64_MAX) {
+		xfed_heap_remove(&l->timers, &t->timer);
+	} else {
+		xfed_heap_set(&l->timers, &t->timer, at, 0);
+	}
 }
 
 static void trace(struct sip_layer *l, const char *state)
@@ -217,7 +222,7 @@ void sip_trans_end(struct sip_layer *l, struct sip_trans *t)
 	if (t->dialog != 0) {
 		sip_leg_forget(l, t);
 	}
-	sip_timers_set(&l->timers, &t->timer, UINT64_MAX);
+	xfed_heap_remove(&l->timers, &t->timer);
 	sip_trans_unbind(t);
 	HASH_DELETE(hh, l->by_id, t);
 	HASH_DELETE(hh_key, l->by_key, t);

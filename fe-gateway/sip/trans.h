@@ -14,7 +14,7 @@
 #include "sip/dispatch.h"
 #include "sip/key.h"
 #include "sip/layer.h"
-#include "sip/timers.h"
+#include "util/heap.h"
 #include "util/table.h"
 
 #define SIP_STATES(X)                                                                                                                                \
@@ -43,7 +43,7 @@ enum sip_state {
 };
 
 struct sip_trans {
-	struct sip_timer timer; /* first member: the heap's pointer is ours */
+	struct xfed_heap_item timer; /* first member: the heap's pointer is ours */
 	uint64_t id;
 	enum sip_state state;
 	UT_hash_handle hh, hh_key, hh_merged; /* by id, key, merged */
@@ -106,7 +106,7 @@ struct sip_layer {
 
 	uint64_t last_id;
 	struct sip_trans *by_id, *by_key, *by_merged; /* uthash tables */
-	struct sip_timers timers;
+	struct xfed_heap timers;
 	struct sip_users users;
 	uint64_t last_dialog;
 	struct sip_leg *legs, *legs_by_key;

@@ -26,10 +26,12 @@ static void hop_free(struct trunk_hop *h)
 	xfed_free(h->host);
 	xfed_free(h->tls_name);
 	xfed_free(h->label);
+	xfed_free(h->key);
+	sip_digest_free(h->digest);
 	xfed_free(h);
 }
 
-static struct trunk_hop *hop_new(struct trunk *t, const struct gateway_domain *d, const char *label)
+static struct trunk_hop *hop_new(struct trunk *t, const struct gateway_domain *d, const char *key, size_t label_len)
 {
 	struct trunk_hop *h = xfed_calloc(1, sizeof(*h));
 	if (!h) {
@@ -46,13 +48,14 @@ static struct trunk_hop *hop_new(struct trunk *t, const struct gateway_domain *d
 	}
 	h->host = xfed_strdup(d->hop.host);
 	h->tls_name = xfed_strdup(d->tls_name ? d->tls_name : "");
-	h->label = xfed_strdup(label);
+	h->label = xfed_strndup(xfed_span_make(key, label_len));
+	h->key = xfed_strdup(key);
 	h->since_s = core_wall_s(t->core);
-	if (!h->host || !h->tls_name || !h->label) {
+	if (!h->host || !h->tls_name || !h->label || !h->key) {
 		hop_free(h);
 		return NULL;
 	}
-	HASH_ADD_KEYPTR(hh, t->hops, h->label, strlen(h->label), h);
+	HASH_ADD_KEYPTR(hh, t->hops, h->key, strlen(h->key), h);
 	if (!XFED_TABLE_ADDED(h)) {
 		hop_free(h);
 		return NULL;
@@ -61,7 +64,7 @@ static struct trunk_hop *hop_new(struct trunk *t, const struct gateway_domain *d
 }
 
 /* As it is written, without what is not: the same whatever the DNS says. */
-static void write_label(const struct gateway_domain *d, char *out, size_t size)
+static size_t write_label(const struct gateway_domain *d, char *out, size_t size)
 {
 	const struct rt_conf_address *a = &d->hop;
 	bool is_v6 = strchr(a->host, ':') != NULL;
@@ -70,18 +73,26 @@ static void write_label(const struct gateway_domain *d, char *out, size_t size)
 	if (a->port) {
 		snprintf(port, sizeof(port), ":%u", a->port);
 	}
-	snprintf(out, size, "%s%s%s%s%s%s%s%s", rt_conf_transport_name(a->transport), a->transport != RT_TRANSPORT_NONE ? ":" : "", is_v6 ? "[" : "",
-		a->host, is_v6 ? "]" : "", port, own_name ? "/" : "", own_name ? d->tls_name : "");
+	int n = snprintf(out, size, "%s%s%s%s%s%s%s%s", rt_conf_transport_name(a->transport), a->transport != RT_TRANSPORT_NONE ? ":" : "",
+		is_v6 ? "[" : "", a->host, is_v6 ? "]" : "", port, own_name ? "/" : "", own_name ? d->tls_name : "");
+	return n < 0 ? 0 : (size_t)n < size ? (size_t)n : size - 1;
 }
 
 /* A hop stays until the process ends: their number is bounded by what operators write into the configuration. */
 struct trunk_hop *trunk_hop_of(struct trunk *t, const struct gateway_domain *d)
 {
-	char label[700];
+	char key[1000];
 	struct trunk_hop *h = NULL;
-	write_label(d, label, sizeof(label));
-	HASH_FIND_STR(t->hops, label, h);
-	return h ? h : hop_new(t, d, label);
+	size_t label_len = write_label(d, key, 700);
+	if (d->auth.password) {
+		snprintf(key + label_len, sizeof(key) - label_len, " for %s", d->domain);
+	}
+	HASH_FIND_STR(t->hops, key, h);
+	h = h ? h : hop_new(t, d, key, label_len);
+	if (h && d->auth.password && !h->digest) { /* new, or they may have changed: NOMEM, it goes without */
+		sip_digest_new(&t->core->d.env, xfed_span_str(d->auth.username), xfed_span_str(d->auth.password), &h->digest);
+	}
+	return h;
 }
 
 /* Over what we listen on: who only listens over TLS is not led to another transport by the DNS. */
@@ -115,6 +126,11 @@ const struct trunk_hop *trunk_hop_next(const struct trunk *t, const struct trunk
 	return h ? h->hh.next : t->hops;
 }
 
+size_t trunk_hop_proof_bytes(const struct trunk_hop *h)
+{
+	return h->digest ? 512 : 0;
+}
+
 bool trunk_hop_load(struct trunk_hop *h, size_t bytes)
 {
 	const struct gateway_config *c = h->trunk->files.config;
@@ -142,6 +158,51 @@ void trunk_send_end(struct trunk_send *s)
 	}
 	sip_failover_free(s->places);
 	s->places = NULL;
+}
+
+#define CHALLENGES_MAX 4 /* of one request: a server and a proxy, and each a nonce that has grown old */
+
+int trunk_send_request(struct trunk_send *s, const struct sip_layer_request *params, uint64_t *txn)
+{
+	struct sip_layer_request rq = *params;
+	struct sip_digest *d = s->hop->digest;
+	char lines[SIP_DIGEST_LINES_SIZE], branch[160];
+	size_t len;
+	if (!d || !sip_digest_is_ready(d)) {
+		return trunk_request(s->hop->trunk, params, txn);
+	}
+	s->round = s->round > 0 ? s->round : 1; /* not asked, but known from before */
+	int rc = sip_digest_print(d, rq.request.method, rq.request.uri, lines, &len);
+	if (rc != XFED_OK) {
+		return rc;
+	}
+	int n = snprintf(branch, sizeof(branch), "%.*s.%u", (int)rq.branch.len, rq.branch.data, s->round);
+	rq.branch = xfed_span_make(branch, n > 0 && (size_t)n < sizeof(branch) ? (size_t)n : 0);
+	rq.request.cseq += s->round;
+	rq.request.extra = xfed_span_make(lines, len);
+	return trunk_request(s->hop->trunk, &rq, txn);
+}
+
+bool trunk_send_challenged(struct trunk_send *s, const struct sip_message *m)
+{
+	struct sip_digest *d = s->hop->digest;
+	if ((m->status != 401 && m->status != 407) || !d || s->challenges == CHALLENGES_MAX) {
+		return false;
+	}
+	/* A nonce from before may have grown old without the server's saying so: then the credentials are not to blame. */
+	enum sip_digest_verdict v = sip_digest_take(d, m, s->challenges > 0);
+	s->challenges++;
+	s->round++;
+	if (v != SIP_DIGEST_OK) {
+		rt_log(RT_LOG_WARNING, "sip.auth-failed", RT_KV_STR("next_hop", s->hop->label), RT_KV_I64("sip_status", m->status),
+			RT_KV_STR("text", v == SIP_DIGEST_REFUSED ? "username or password is wrong" : "asks for what is not known here"), RT_END);
+	}
+	return v == SIP_DIGEST_OK;
+}
+
+bool trunk_send_may_have_been_taken(const struct trunk_send *s)
+{
+	return s->round > 0 || !s->hop->digest;
 }
 
 void trunk_send_answered(struct trunk_send *s, struct xfed_span method, int status)
@@ -192,6 +253,8 @@ void trunk_hops_forget(struct trunk *t)
 			h->places[i].fresh_until_ms = 0;
 		}
 		h->failed.count = 0;
+		sip_digest_free(h->digest);
+		h->digest = NULL;
 	}
 }
 

@@ -66,6 +66,9 @@ const struct trunk_hop *trunk_hop_next(const struct trunk *t, const struct trunk
 /* Transports a request may go over, the one liked best first; 0: none. Large: above what UDP takes. */
 size_t trunk_hop_transports(const struct trunk_hop *h, bool is_large, enum sip_transport out[SIP_TRANSPORT_COUNT]);
 
+/* More than the credentials for it usually add to a request; 0: it gets none. */
+size_t trunk_hop_proof_bytes(const struct trunk_hop *h);
+
 /* What waits for the hop or is in flight there. False: as much as may be (delivery.queue.full). */
 bool trunk_hop_load(struct trunk_hop *h, size_t bytes);
 void trunk_hop_unload(struct trunk_hop *h, size_t bytes);
@@ -78,6 +81,8 @@ struct trunk_send {
 	struct trunk_hop *hop;
 	bool is_large;		     /* too large for UDP */
 	struct sip_failover *places; /* to try in turn; NULL until hop_ready() */
+	unsigned round;		     /* 0: without credentials; counts up with each that is asked for and given */
+	unsigned challenges;	     /* how often it was asked for them */
 	struct trunk_send *prev, *next, **list;
 };
 
@@ -85,7 +90,20 @@ struct trunk_send {
 void trunk_want(struct trunk_send *s);
 void trunk_send_end(struct trunk_send *s); /* it waits for nothing any more, its places are freed */
 
-/* OK, or as sip_layer_request(). The functions of the user may have been called before it returns. */
+/*
+ * Sends it, to the target that it names. Where the next hop asks for credentials they are added; a new round of the same request has
+ * a CSeq one higher and its number in the branch. OK, or as sip_layer_request(). The functions of the user may have been called before
+ * it returns.
+ */
+int trunk_send_request(struct trunk_send *s, const struct sip_layer_request *rq, uint64_t *txn);
+/* True: that final answer asks for credentials that we have. To be sent once more, to the same place. */
+bool trunk_send_challenged(struct trunk_send *s, const struct sip_message *m);
+/*
+ * Whether 482 to a repeat of it is about a request that was taken: one without credentials, of a hop that asks for them, was not,
+ * whoever sent it.
+ */
+bool trunk_send_may_have_been_taken(const struct trunk_send *s);
+/* A request that goes by no next hop, as inside a dialog. */
 int trunk_request(struct trunk *t, const struct sip_layer_request *rq, uint64_t *txn);
 int trunk_request_size(const struct trunk *t, const struct sip_layer_request *rq, size_t *size);
 

@@ -2,6 +2,7 @@
 #ifndef GATEWAY_TRUNK_IMPL_H
 #define GATEWAY_TRUNK_IMPL_H
 
+#include "sip/digest.h"
 #include "sip/locate.h"
 #include "trunk/hop_load.h"
 #include "trunk/trunk.h"
@@ -59,7 +60,8 @@ struct trunk_hop {
 	enum sip_transport transport;  /* has_transport */
 	char *host, *tls_name;	       /* tls_name "" where there is none */
 	uint16_t port;		       /* 0: none is written */
-	char *label;		       /* also the key */
+	char *label, *key;	       /* as it is shown; as it is found: one with credentials is of one domain alone */
+	struct sip_digest *digest;     /* NULL: no credentials */
 	struct trunk_places places[2]; /* of any size, too large for UDP */
 	struct sip_failed_places failed;
 	struct hop_load load; /* waiting for it or in flight */

@@ -127,7 +127,8 @@ static int make_resolver(struct rt_daemon *d, const struct rt_daemon_options *o,
 static int make_doors(struct rt_daemon *d, const struct rt_daemon_options *o, char error[256])
 {
 	uv_loop_t *uv = rt_loop_uv(d->loop);
-	int rc = rt_control_new(uv, o->control_socket, o->commands, d->user_data, &d->control, error);
+	void *user = o->commands_user ? o->commands_user : d->user_data;
+	int rc = rt_control_new(uv, o->control_socket, o->commands, user, &d->control, error);
 	if (rc == XFED_OK && o->http_listen->host) {
 		struct rt_http_pages pages = { .user = d, .metrics = page_metrics, .is_healthy = page_health, .is_ready = page_ready };
 		rc = rt_http_new(uv, o->http_listen, &pages, &d->http, error);

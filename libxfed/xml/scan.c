@@ -1,6 +1,5 @@
-#include "xml/scan.h"
-
 #include "xfed/limits.h"
+#include "xml/scan_impl.h"
 
 /* ASCII bytes a run stops at, as bit maps; control characters XML does not allow are in each of them. */
 #define CONTROLS    (0xffffffffULL & ~(1ULL << '\t' | 1ULL << '\n' | 1ULL << '\r'))
@@ -10,8 +9,6 @@
 static const uint64_t text_stops[2] = { CONTROLS | LOW_BIT('<') | LOW_BIT('&'), HIGH_BIT(']') };
 static const uint64_t value_stops[2] = { CONTROLS | LOW_BIT('<') | LOW_BIT('&') | LOW_BIT('"') | LOW_BIT('\''), 0 };
 static const uint64_t cdata_stops[2] = { CONTROLS, HIGH_BIT(']') };
-
-typedef const unsigned char *cursor;
 
 static bool is_stop(const uint64_t stops[2], unsigned char c)
 {
@@ -26,7 +23,7 @@ static cursor skip_run(const uint64_t stops[2], cursor p, cursor stop)
 	return p;
 }
 
-static cursor refuse(struct xml_scan *s, cursor p, enum xfed_reason reason)
+cursor xml_scan_refuse(struct xml_scan *s, cursor p, enum xfed_reason reason)
 {
 	s->event = XML_SCAN_BAD;
 	s->reason = reason;
@@ -37,7 +34,7 @@ static cursor refuse(struct xml_scan *s, cursor p, enum xfed_reason reason)
 /* What is XML, but no XML stream: the general condition of RFC 6120 4.9.3.1. */
 static cursor refuse_format(struct xml_scan *s, cursor p)
 {
-	p = refuse(s, p, XFED_REASON_STREAM_XML_MALFORMED);
+	p = xml_scan_refuse(s, p, XFED_REASON_STREAM_XML_MALFORMED);
 	s->stream_error = "bad-format";
 	return p;
 }
@@ -47,7 +44,7 @@ static cursor character(struct xml_scan *s, cursor p, cursor stop)
 {
 	if (s->utf8.left == 0) {
 		if (!xml_utf8_begin(&s->utf8, *p)) {
-			return refuse(s, p, XFED_REASON_STREAM_XML_ENCODING);
+			return xml_scan_refuse(s, p, XFED_REASON_STREAM_XML_ENCODING);
 		}
 		p++;
 	}
@@ -56,12 +53,12 @@ static cursor character(struct xml_scan *s, cursor p, cursor stop)
 			return p;
 		}
 		if (!xml_utf8_next(&s->utf8, *p)) {
-			return refuse(s, p, XFED_REASON_STREAM_XML_ENCODING);
+			return xml_scan_refuse(s, p, XFED_REASON_STREAM_XML_ENCODING);
 		}
 		p++;
 	}
 	if (!xml_is_char(s->utf8.code)) {
-		return refuse(s, p, XFED_REASON_STREAM_XML_MALFORMED);
+		return xml_scan_refuse(s, p, XFED_REASON_STREAM_XML_MALFORMED);
 	}
 	return p;
 }
@@ -72,7 +69,7 @@ static cursor other_byte(struct xml_scan *s, cursor p, cursor stop)
 	if (*p >= 0x80) {
 		return character(s, p, stop);
 	}
-	return refuse(s, p, XFED_REASON_STREAM_XML_MALFORMED);
+	return xml_scan_refuse(s, p, XFED_REASON_STREAM_XML_MALFORMED);
 }
 
 /*
@@ -83,7 +80,7 @@ static cursor exceed(struct xml_scan *s, cursor p, enum xfed_xml_excess what)
 {
 	bool is_size = what == XFED_XML_EXCESS_BYTES || what == XFED_XML_EXCESS_SECTION;
 	if (s->limits.most_bytes == 0 || s->depth == 0) {
-		return refuse(s, p, is_size ? XFED_REASON_STREAM_XML_TOO_BIG : XFED_REASON_STREAM_XML_TOO_DEEP);
+		return xml_scan_refuse(s, p, is_size ? XFED_REASON_STREAM_XML_TOO_BIG : XFED_REASON_STREAM_XML_TOO_DEEP);
 	}
 	s->excess = s->excess != XFED_XML_EXCESS_NONE ? s->excess : what;
 	s->is_skimming = s->is_skimming || what != XFED_XML_EXCESS_BYTES;
@@ -139,16 +136,16 @@ static cursor step_outside(struct xml_scan *s, cursor p, cursor stop)
 	}
 	/* The first bytes of a byte order mark, of UTF-16 and of UTF-32 (RFC 6120 11.6). */
 	if (s->state == XML_SCAN_START && (c >= 0x80 || c == 0)) {
-		return refuse(s, p, XFED_REASON_STREAM_XML_ENCODING);
+		return xml_scan_refuse(s, p, XFED_REASON_STREAM_XML_ENCODING);
 	}
 	struct xml_utf8 u;
 	if (c >= 0x80 && !xml_utf8_begin(&u, c)) {
-		return refuse(s, p, XFED_REASON_STREAM_XML_ENCODING);
+		return xml_scan_refuse(s, p, XFED_REASON_STREAM_XML_ENCODING);
 	}
 	if (s->state == XML_SCAN_BETWEEN && xml_is_char(c)) {
 		return refuse_format(s, p);
 	}
-	return refuse(s, p, XFED_REASON_STREAM_XML_MALFORMED);
+	return xml_scan_refuse(s, p, XFED_REASON_STREAM_XML_MALFORMED);
 }
 
 static bool at_stream_start(const struct xml_scan *s)
@@ -160,7 +157,7 @@ static bool at_stream_start(const struct xml_scan *s)
 static cursor begin_declaration(struct xml_scan *s, cursor p)
 {
 	if (!at_stream_start(s)) {
-		return refuse(s, p, XFED_REASON_STREAM_XML_RESTRICTED);
+		return xml_scan_refuse(s, p, XFED_REASON_STREAM_XML_RESTRICTED);
 	}
 	s->element_at = XML_SCAN_NOWHERE;
 	s->state = XML_SCAN_DECL;
@@ -176,7 +173,7 @@ static cursor step_declaration(struct xml_scan *s, cursor p, cursor stop)
 	if (s->matched < sizeof(target)) {
 		bool is_match = s->matched < 3 ? c == (unsigned char)target[s->matched] : xml_is_space(c);
 		s->matched++;
-		return is_match ? p + 1 : refuse(s, p, XFED_REASON_STREAM_XML_RESTRICTED);
+		return is_match ? p + 1 : xml_scan_refuse(s, p, XFED_REASON_STREAM_XML_RESTRICTED);
 	}
 	if (c >= 0x80 || !xml_is_char(c)) {
 		return other_byte(s, p, stop);
@@ -192,15 +189,10 @@ static cursor step_declaration(struct xml_scan *s, cursor p, cursor stop)
 
 /* ---- markup ---- */
 
-static bool may_start_name(unsigned char c)
-{
-	return c >= 0x80 || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == ':';
-}
-
 static cursor begin_tag(struct xml_scan *s, cursor p)
 {
-	if (!may_start_name(*p)) {
-		return refuse(s, p, XFED_REASON_STREAM_XML_MALFORMED);
+	if (!xml_may_start_name(*p)) {
+		return xml_scan_refuse(s, p, XFED_REASON_STREAM_XML_MALFORMED);
 	}
 	if (s->depth > s->limits.depth && !s->is_skimming) {
 		return exceed(s, p, XFED_XML_EXCESS_DEPTH);
@@ -218,7 +210,7 @@ static cursor begin_tag(struct xml_scan *s, cursor p)
 static cursor begin_end_tag(struct xml_scan *s, cursor p)
 {
 	if (s->depth == 0 || (s->depth == 1 && s->is_fragment)) {
-		return refuse(s, p, XFED_REASON_STREAM_XML_MALFORMED);
+		return xml_scan_refuse(s, p, XFED_REASON_STREAM_XML_MALFORMED);
 	}
 	s->in_text = false;
 	s->state = XML_SCAN_END_TAG;
@@ -238,7 +230,7 @@ static cursor step_less(struct xml_scan *s, cursor p, cursor stop)
 		return p + 1;
 	case '\0':
 		/* '<' of UTF-16 or UTF-32, little end first. */
-		return refuse(s, p, at_stream_start(s) ? XFED_REASON_STREAM_XML_ENCODING : XFED_REASON_STREAM_XML_MALFORMED);
+		return xml_scan_refuse(s, p, at_stream_start(s) ? XFED_REASON_STREAM_XML_ENCODING : XFED_REASON_STREAM_XML_MALFORMED);
 	default:
 		return begin_tag(s, p);
 	}
@@ -250,19 +242,19 @@ static cursor step_bang(struct xml_scan *s, cursor p, cursor stop)
 	switch (*p) {
 	case '-':
 	case 'D':
-		return refuse(s, p, XFED_REASON_STREAM_XML_RESTRICTED);
+		return xml_scan_refuse(s, p, XFED_REASON_STREAM_XML_RESTRICTED);
 	case '[':
 		if (s->depth == 1) {
 			return refuse_format(s, p);
 		}
 		if (s->depth == 0) {
-			return refuse(s, p, XFED_REASON_STREAM_XML_MALFORMED);
+			return xml_scan_refuse(s, p, XFED_REASON_STREAM_XML_MALFORMED);
 		}
 		s->state = XML_SCAN_CDATA_OPEN;
 		s->matched = 0;
 		return p + 1;
 	default:
-		return refuse(s, p, XFED_REASON_STREAM_XML_MALFORMED);
+		return xml_scan_refuse(s, p, XFED_REASON_STREAM_XML_MALFORMED);
 	}
 }
 
@@ -271,7 +263,7 @@ static cursor step_cdata_open(struct xml_scan *s, cursor p, cursor stop)
 	(void)stop;
 	static const char rest[] = "CDATA[";
 	if (*p != (unsigned char)rest[s->matched]) {
-		return refuse(s, p, XFED_REASON_STREAM_XML_MALFORMED);
+		return xml_scan_refuse(s, p, XFED_REASON_STREAM_XML_MALFORMED);
 	}
 	if (s->matched + 1u < sizeof(rest) - 1) {
 		s->matched++;
@@ -332,7 +324,7 @@ static void end_start_tag(struct xml_scan *s, uint64_t end)
 static cursor begin_value(struct xml_scan *s, cursor p)
 {
 	if (s->last != '=') {
-		return refuse(s, p, XFED_REASON_STREAM_XML_MALFORMED);
+		return xml_scan_refuse(s, p, XFED_REASON_STREAM_XML_MALFORMED);
 	}
 	if (++s->attrs > XFED_XML_ATTRS_MAX && !s->is_skimming) {
 		return exceed(s, p, XFED_XML_EXCESS_ATTRS);
@@ -415,7 +407,7 @@ static cursor step_end_tag(struct xml_scan *s, cursor p, cursor stop)
 	return p;
 }
 
-/* ---- text and references ---- */
+/* ---- text ---- */
 
 static cursor begin_text_markup(struct xml_scan *s, cursor p, uint64_t at)
 {
@@ -452,7 +444,7 @@ static cursor step_text(struct xml_scan *s, cursor p, cursor stop)
 		}
 		if (c == '>' && s->brackets == 2) {
 			/* XML 1.0 section 2.4; the parser misses it where its input is cut between. */
-			return refuse(s, p, XFED_REASON_STREAM_XML_MALFORMED);
+			return xml_scan_refuse(s, p, XFED_REASON_STREAM_XML_MALFORMED);
 		}
 		s->brackets = 0;
 		if (is_stop(text_stops, c)) {
@@ -461,74 +453,6 @@ static cursor step_text(struct xml_scan *s, cursor p, cursor stop)
 		p = skip_run(text_stops, p, stop);
 	}
 	return p;
-}
-
-static bool is_predefined(struct xfed_span name)
-{
-	return xfed_span_is(name, "amp") || xfed_span_is(name, "lt") || xfed_span_is(name, "gt") || xfed_span_is(name, "quot") ||
-	       xfed_span_is(name, "apos");
-}
-
-/* A name: one of the five predefined entities, all others are refused (RFC 6120 11.1). */
-static cursor step_ref(struct xml_scan *s, cursor p, cursor stop)
-{
-	(void)stop;
-	unsigned char c = *p;
-	if (c == '#' && s->ref_len == 0) {
-		s->state = XML_SCAN_REF_DEC;
-		s->ref_value = 0;
-		return p + 1;
-	}
-	if (c == ';' && s->ref_len > 0) {
-		if (!is_predefined(xfed_span_make(s->ref_name, s->ref_len))) {
-			return refuse(s, p, XFED_REASON_STREAM_XML_RESTRICTED);
-		}
-		s->state = s->behind_ref;
-		return p + 1;
-	}
-	bool is_name = may_start_name(c) || (s->ref_len > 0 && ((c >= '0' && c <= '9') || c == '-' || c == '.'));
-	if (!is_name) {
-		return refuse(s, p, XFED_REASON_STREAM_XML_MALFORMED);
-	}
-	if (s->ref_len == sizeof(s->ref_name)) {
-		return refuse(s, p, XFED_REASON_STREAM_XML_RESTRICTED);
-	}
-	s->ref_name[s->ref_len++] = (char)c;
-	return p + 1;
-}
-
-/* Value of a digit in `base`, or -1. */
-static int digit(unsigned char c, unsigned base)
-{
-	if (c >= '0' && c <= '9') {
-		return c - '0';
-	}
-	unsigned char lower = c | 0x20;
-	return base == 16 && lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
-static cursor step_ref_number(struct xml_scan *s, cursor p, cursor stop)
-{
-	(void)stop;
-	unsigned base = s->state == XML_SCAN_REF_HEX ? 16 : 10;
-	if (*p == 'x' && base == 10 && s->ref_len == 0) {
-		s->state = XML_SCAN_REF_HEX;
-		return p + 1;
-	}
-	if (*p == ';' && s->ref_len > 0 && xml_is_char(s->ref_value)) {
-		s->state = s->behind_ref;
-		return p + 1;
-	}
-	int d = digit(*p, base);
-	if (d < 0) {
-		return refuse(s, p, XFED_REASON_STREAM_XML_MALFORMED);
-	}
-	s->ref_len = 1;
-	s->ref_value = s->ref_value * base + (uint32_t)d;
-	if (s->ref_value > 0x10ffff) {
-		return refuse(s, p, XFED_REASON_STREAM_XML_MALFORMED);
-	}
-	return p + 1;
 }
 
 /* ---- the whole ---- */
@@ -562,10 +486,10 @@ static cursor step(struct xml_scan *s, cursor p, cursor stop)
 	case XML_SCAN_END_TAG:
 		return step_end_tag(s, p, stop);
 	case XML_SCAN_REF:
-		return step_ref(s, p, stop);
+		return xml_scan_ref(s, p);
 	case XML_SCAN_REF_DEC:
 	case XML_SCAN_REF_HEX:
-		return step_ref_number(s, p, stop);
+		return xml_scan_ref_number(s, p);
 	case XML_SCAN_DONE:
 		break;
 	}
@@ -609,10 +533,10 @@ static cursor out_of_room(struct xml_scan *s, cursor p)
 {
 	bool is_token = s->state >= XML_SCAN_LESS && left_of(token_max(s), s->at - s->token_at) == 0;
 	if (is_token) {
-		return s->state == XML_SCAN_CDATA ? exceed(s, p, XFED_XML_EXCESS_SECTION) : refuse(s, p, XFED_REASON_STREAM_XML_TOO_BIG);
+		return s->state == XML_SCAN_CDATA ? exceed(s, p, XFED_XML_EXCESS_SECTION) : xml_scan_refuse(s, p, XFED_REASON_STREAM_XML_TOO_BIG);
 	}
 	bool may_go_on = s->excess == XFED_XML_EXCESS_NONE && s->limits.stanza_bytes < s->limits.most_bytes;
-	return may_go_on ? exceed(s, p, XFED_XML_EXCESS_BYTES) : refuse(s, p, XFED_REASON_STREAM_XML_TOO_BIG);
+	return may_go_on ? exceed(s, p, XFED_XML_EXCESS_BYTES) : xml_scan_refuse(s, p, XFED_REASON_STREAM_XML_TOO_BIG);
 }
 
 size_t xml_scan(struct xml_scan *s, const char *data, size_t len)
@@ -645,45 +569,4 @@ void xml_scan_init(struct xml_scan *s, const struct xfed_xml_limits *limits, boo
 		.is_fragment = is_fragment,
 		.element_at = XML_SCAN_NOWHERE,
 	};
-}
-
-static struct xfed_span skip_space(struct xfed_span s)
-{
-	while (s.len > 0 && xml_is_space((unsigned char)*s.data)) {
-		s = xfed_span_make(s.data + 1, s.len - 1);
-	}
-	return s;
-}
-
-/* Takes everything before `c` off `s`, and `c`. */
-static bool take_until(struct xfed_span *s, char c, struct xfed_span *out)
-{
-	const char *at = s->len > 0 ? memchr(s->data, c, s->len) : NULL;
-	if (!at) {
-		return false;
-	}
-	*out = xfed_span_make(s->data, (size_t)(at - s->data));
-	*s = xfed_span_make(at + 1, s->len - out->len - 1);
-	return true;
-}
-
-bool xml_scan_declares_utf8(struct xfed_span declaration)
-{
-	struct xfed_span rest = xfed_span_make(declaration.data + 5, declaration.len - 5), name, value;
-	while (take_until(&rest, '=', &name)) {
-		rest = skip_space(rest);
-		if (rest.len == 0 || (*rest.data != '"' && *rest.data != '\'')) {
-			return true;
-		}
-		char quote = *rest.data;
-		rest = xfed_span_make(rest.data + 1, rest.len - 1);
-		if (!take_until(&rest, quote, &value)) {
-			return true;
-		}
-		name = skip_space(name);
-		if (name.len >= 8 && memcmp(name.data, "encoding", 8) == 0) {
-			return xfed_span_eq_nocase(value, XFED_SPAN("utf-8"));
-		}
-	}
-	return true;
 }

@@ -60,15 +60,20 @@ static uint8_t byte(struct world *w)
 	return w->at < w->end ? *w->at++ : 0;
 }
 
+static uint64_t number_of(const struct world *w, const struct run *r)
+{
+	return 1 + (uint64_t)(r - w->runs);
+}
+
 static uint64_t gone_ms(const struct world *w, const struct run *r)
 {
 	return r->lost_ms ? w->now - r->lost_ms : 0;
 }
 
-static void origin(void *user, const void *run, uint64_t now_ms, struct attempt_origin *out)
+static void origin(void *user, uint64_t run, uint64_t now_ms, struct attempt_origin *out)
 {
 	const struct world *w = user;
-	const struct run *r = run;
+	const struct run *r = &w->runs[run - 1];
 	MUST(now_ms == w->now);
 	*out = (struct attempt_origin){ .has_ended = r->has_ended, .is_leaving = r->is_leaving, .gone_ms = gone_ms(w, r) };
 }
@@ -174,7 +179,7 @@ static void take(struct world *w)
 	name[4] = (char)('a' + m->name);
 	m->run = what & 0x40 ? NULL : &w->runs[(what >> 4) % RUNS];
 	m->attempt.id = ++w->last_id;
-	m->attempt.run = m->run;
+	m->attempt.run = m->run ? number_of(w, m->run) : 0;
 	m->attempt.is_repeat = what & 0x80;
 	m->attempt.item.bytes = 100 + what;
 	m->attempt.item.share = what & 3;
@@ -202,7 +207,7 @@ static void link_event(struct world *w, uint8_t what)
 	case 3:
 		if (r->lost_ms && !r->has_ended) {
 			r->has_ended = true;
-			attempts_run_ended(w->attempts, r, gone_ms(w, r) <= ATTEMPT_LINK_GONE_MS);
+			attempts_run_ended(w->attempts, number_of(w, r), gone_ms(w, r) <= ATTEMPT_LINK_GONE_MS);
 		}
 		break;
 	}

@@ -190,7 +190,7 @@ static void sip_request(struct world *w, uint8_t what, uint8_t who)
 {
 	char call_id[] = { 'c', (char)('0' + what % KEYS), '\0' };
 	Xfed__SipKey key = XFED__SIP_KEY__INIT;
-	struct proto_waiter waiter = { .nonce = 1 + who % 3, .seq = who / 3 % 4 };
+	struct proto_waiter waiter = { .run = 1 + who % 3, .seq = who / 3 % 4 };
 	struct sip *s = &w->sip[what % KEYS];
 	enum proto_sip_verdict v;
 	struct proto_sip_fate *f;

@@ -26,7 +26,7 @@ static struct sip_failed_places failed;
 static char transcript[2048];
 
 /* The run of the edge that all come from. */
-static int run;
+#define RUN 7
 static struct attempt_origin origin;
 static uint64_t lost_ms; /* 0: it has a link */
 
@@ -36,10 +36,10 @@ static struct sip_location where[2] = {
 };
 static const struct sip_locations places = { .reason = XFED_REASON_NONE, .list = where, .count = 2 };
 
-static void judge_origin(void *user, const void *of_run, uint64_t now_ms, struct attempt_origin *out)
+static void judge_origin(void *user, uint64_t of_run, uint64_t now_ms, struct attempt_origin *out)
 {
-	assert_ptr_equal(user, &run);
-	assert_ptr_equal(of_run, &run);
+	assert_ptr_equal(user, &origin);
+	assert_int_equal(of_run, RUN);
 	assert_int_equal(now_ms, now);
 	*out = origin;
 	out->gone_ms = lost_ms ? now - lost_ms : 0;
@@ -126,7 +126,7 @@ static struct attempt *make(uint64_t id, uint64_t left_ms)
 	struct attempt *t = xfed_calloc(1, sizeof(*t));
 	assert_non_null(t);
 	t->id = id;
-	t->run = &run;
+	t->run = RUN;
 	t->item.bytes = 100;
 	t->item.deadline_ms = now + left_ms;
 	return of[id] = t;
@@ -195,7 +195,7 @@ static int setup(void **state)
 	failed.count = 0;
 	transcript[0] = '\0';
 	memset(of, 0, sizeof(of));
-	return attempts_new(&(struct recipients_limits){ 8, 512 * 1024 }, judge_origin, &run, &attempts);
+	return attempts_new(&(struct recipients_limits){ 8, 512 * 1024 }, judge_origin, &origin, &attempts);
 }
 
 static int teardown(void **state)
@@ -236,7 +236,7 @@ static void a_message_is_asked_for_before_it_is_sent(void **state)
 
 static void one_of_our_own_asks_nobody(void **state)
 {
-	make(1, DEADLINE)->run = NULL;
+	make(1, DEADLINE)->run = 0;
 	assert_int_equal(attempts_add(attempts, of[1], XFED_SPAN("sip:zoe@corp.example")), XFED_OK);
 	turn("locate 1");
 	located(1);
@@ -432,7 +432,7 @@ static void whoever_was_not_acknowledged_waits_for_the_link(void **state)
 	expect("delivered 1 200");
 	attempts_tick(attempts, now);
 	turn("ask 2"); /* when it resumes */
-	attempts_run_ended(attempts, &run, false);
+	attempts_run_ended(attempts, RUN, false);
 	expect("uncertain 2 delivery.uncertain"); /* nobody knows who has it */
 }
 
@@ -445,7 +445,7 @@ static void what_is_taken_over_is_ours_however_long_the_link_is_gone(void **stat
 	lose_link();
 	now += ATTEMPT_LINK_GONE_MS;
 	origin.has_ended = true;
-	attempts_run_ended(attempts, &run, true);
+	attempts_run_ended(attempts, RUN, true);
 	expect("locate 1");
 	now += 5000;
 	answer(2, 200);
@@ -457,10 +457,9 @@ static void what_is_taken_over_is_ours_however_long_the_link_is_gone(void **stat
 
 static void another_runs_end_is_none_of_its_business(void **state)
 {
-	int other;
 	take(1, "sip:bob@corp.example", DEADLINE);
 	turn("ask 1");
-	attempts_run_ended(attempts, &other, false);
+	attempts_run_ended(attempts, RUN + 1, false);
 	expect("");
 }
 
@@ -590,7 +589,7 @@ static void what_is_not_waited_for_is_ignored(void **state)
 	attempts_not_ours(attempts, 5);
 	located(5);
 	attempts_not_located(attempts, 5, XFED_REASON_DNS_NAME_MISSING);
-	attempts_run_ended(attempts, &run, false);
+	attempts_run_ended(attempts, RUN, false);
 	expect("");
 	assert_int_equal(attempts_find(attempts, 5)->state, ATTEMPT_SENT);
 }

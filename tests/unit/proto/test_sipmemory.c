@@ -49,7 +49,7 @@ static void a_retransmission_gets_the_same_answer(void **state)
 	assert_string_equal(claim(m, k, 2, 77, 5), "wait"); /* by way of a second gateway */
 	struct proto_sip_fate *f = proto_sipmemory_find(m, &k);
 	assert_int_equal(f->waiter_count, 2);
-	assert_int_equal(f->waiters[1].nonce, 2);
+	assert_int_equal(f->waiters[1].run, 2);
 	assert_int_equal(f->waiters[1].seq, 77);
 	assert_int_equal(proto_sipmemory_settle(m, &k, XFED__FATE__FATE_DELIVERED, 202, XFED_REASON_NONE, 1000), XFED_OK);
 	assert_int_equal(proto_sipmemory_settle(m, &k, XFED__FATE__FATE_REFUSED, 404, XFED_REASON_NONE, 1000), XFED_ERR_STATE);

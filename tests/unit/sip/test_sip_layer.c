@@ -8,7 +8,6 @@
 
 #include "failing.h"
 #include "scenarios.h"
-#include "sip/timers.h"
 #include "xfed/limits.h"
 
 static struct play play;
@@ -523,33 +522,6 @@ static void many_lost_at_once(void **state)
 	sip_layer_free(play.layer);
 }
 
-/* The heap against a plain search. */
-static void timers(void **state)
-{
-	enum { N = 200 };
-	static struct sip_timer t[N];
-	uint64_t at[N];
-	struct sip_timers heap = { 0 };
-	unsigned seed = 1;
-	assert_int_equal(sip_timers_reserve(&heap, N), XFED_OK);
-	memset(t, 0, sizeof(t));
-	memset(at, 0xff, sizeof(at));
-	for (int round = 0; round < 20000; round++) {
-		seed = seed * 1103515245 + 12345;
-		unsigned i = seed / 65536 % N;
-		seed = seed * 1103515245 + 12345;
-		at[i] = seed / 65536 % 4 == 0 ? UINT64_MAX : seed / 65536 % 1000;
-		sip_timers_set(&heap, &t[i], at[i]);
-		uint64_t least = UINT64_MAX;
-		for (int k = 0; k < N; k++) {
-			least = at[k] < least ? at[k] : least;
-		}
-		struct sip_timer *first = sip_timers_first(&heap);
-		assert_true(first ? first->at_ms == least : least == UINT64_MAX);
-	}
-	sip_timers_deinit(&heap);
-}
-
 int main(void)
 {
 	xfed_mem_set_hooks(&failing_hooks);
@@ -571,7 +543,6 @@ int main(void)
 		cmocka_unit_test(refused_calls),
 		cmocka_unit_test(full_table),
 		cmocka_unit_test(many_lost_at_once),
-		cmocka_unit_test(timers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

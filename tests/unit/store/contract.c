@@ -49,6 +49,7 @@ static struct {
 	uv_cond_t changed;
 	bool is_shut;
 	int waiting, commits;
+	uint64_t refused; /* a failure of this id cannot be written */
 } door;
 
 static int begin(void *db, char error[256])
@@ -69,6 +70,15 @@ static int commit(void *db, char error[256])
 	int rc = tested->backend->commit(db, error);
 	door.commits += rc == XFED_OK;
 	return rc;
+}
+
+static int write_one(void *db, const struct store_write *w, char error[256])
+{
+	if (w->kind == STORE_WRITE_FAILURE && w->failure.id == door.refused) {
+		snprintf(error, 256, "%s: refused", tested->where);
+		return XFED_ERR_LIBRARY;
+	}
+	return tested->backend->write(db, w, error);
 }
 
 static void set_door(bool is_shut)
@@ -138,6 +148,8 @@ static int setup(void **state)
 	door.backend = *tested->backend;
 	door.backend.begin = begin;
 	door.backend.commit = commit;
+	door.backend.write = write_one;
+	door.refused = 0;
 	door.is_shut = false;
 	door.commits = door.waiting = 0;
 	return 0;
@@ -622,6 +634,31 @@ static void a_full_disk_takes_a_batch_whole_or_not_at_all(void **state)
 	store_close(s);
 }
 
+/* Rolled back by us, not by a database that has given up by itself. */
+static void a_refused_row_takes_its_batch_back(void **state)
+{
+	(void)state;
+	struct mine m;
+	struct store *s = open_store();
+	put(s, 1, 2);
+	door.refused = 3;
+	batch(&m, 1);
+	for (uint64_t id = 2; id < 5; id++) {
+		struct store_failure f = row(id);
+		assert_int_equal(store_put_failure(&m.batch, &f), XFED_OK);
+	}
+	submit(s, &m);
+	assert_int_equal(m.batch.written, XFED_ERR_LIBRARY);
+	store_batch_deinit(&m.batch);
+	assert_string_equal(ids(s, &all), "1");
+	door.refused = 0;
+	put(s, 2, 5);
+	store_close(s);
+	s = open_store();
+	assert_string_equal(ids(s, &all), "4 3 2 1");
+	store_close(s);
+}
+
 static void one_that_does_not_fit_costs_its_group_nothing(void **state)
 {
 	(void)state;
@@ -791,6 +828,7 @@ int contract_run(const struct contract_backend *b)
 		cmocka_unit_test_setup(what_waits_together_is_written_at_once, setup),
 		cmocka_unit_test_setup(stopping_writes_what_waits, setup),
 		cmocka_unit_test_setup(a_full_disk_takes_a_batch_whole_or_not_at_all, setup),
+		cmocka_unit_test_setup(a_refused_row_takes_its_batch_back, setup),
 		cmocka_unit_test_setup(one_that_does_not_fit_costs_its_group_nothing, setup),
 		cmocka_unit_test_setup(what_was_acknowledged_survives_a_kill, setup),
 		cmocka_unit_test_setup(every_allocation_of_ours_may_fail, setup),

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
+#include "util/heap.h"
 #include "util/table.h"
 #include "xfed/arena.h"
 #include "xfed/buf.h"
@@ -443,6 +444,53 @@ static void sides_have_names(void **state)
 
 #define COUNTED(f) cmocka_unit_test_setup_teardown(f, use_hooks, check_hooks)
 
+/* ---- the heap ---- */
+
+/* Against a plain search: adding, moving, removing. */
+static void the_heap_has_the_first_on_top(void **state)
+{
+	enum { N = 200 };
+	static struct xfed_heap_item item[N];
+	struct xfed_heap heap = { 0 };
+	unsigned seed = 1;
+	(void)state;
+	memset(item, 0, sizeof(item));
+	assert_null(xfed_heap_first(&heap));
+	assert_int_equal(xfed_heap_reserve(&heap, N), XFED_OK);
+	for (int round = 0; round < 20000; round++) {
+		seed = seed * 1103515245 + 12345;
+		struct xfed_heap_item *i = &item[seed / 65536 % N];
+		seed = seed * 1103515245 + 12345;
+		if (seed / 65536 % 4 == 0) {
+			xfed_heap_remove(&heap, i);
+		} else {
+			xfed_heap_set(&heap, i, seed / 65536 % 50, (uint64_t)(i - item));
+		}
+		const struct xfed_heap_item *least = NULL;
+		for (size_t k = 0; k < N; k++) {
+			bool is_less = item[k].place && (!least || item[k].at < least->at); /* of equal ones the lower order comes first here */
+			least = is_less ? &item[k] : least;
+		}
+		assert_ptr_equal(xfed_heap_first(&heap), least);
+	}
+	xfed_heap_deinit(&heap);
+}
+
+static void the_heap_without_memory(void **state)
+{
+	struct xfed_heap heap = { 0 };
+	struct xfed_heap_item a = { 0 };
+	(void)state;
+	countdown = 1;
+	assert_int_equal(xfed_heap_reserve(&heap, 1), XFED_ERR_NOMEM);
+	assert_int_equal(xfed_heap_reserve(&heap, 1), XFED_OK);
+	xfed_heap_set(&heap, &a, 5, 0);
+	xfed_heap_remove(&heap, &a);
+	xfed_heap_remove(&heap, &a);
+	assert_null(xfed_heap_first(&heap));
+	xfed_heap_deinit(&heap);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -455,6 +503,8 @@ int main(void)
 		COUNTED(buf_is_a_queue),
 		COUNTED(buf_is_bounded),
 		COUNTED(buf_survives_no_memory),
+		cmocka_unit_test(the_heap_has_the_first_on_top),
+		COUNTED(the_heap_without_memory),
 		cmocka_unit_test(siphash_matches_its_vectors),
 		COUNTED(table_reports_no_memory),
 		cmocka_unit_test(reasons_are_sound),

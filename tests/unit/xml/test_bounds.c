@@ -193,6 +193,38 @@ static void what_was_let_go_is_gone(void **state)
 	transcript_limits = hard;
 }
 
+/* Behind a limit of the parser's work the scanner reads alone: what is no XML for a stream ends it there too. */
+static void what_is_let_go_is_still_read(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text;
+		enum xfed_reason reason;
+	} rows[] = { { "&foo;", XFED_REASON_STREAM_XML_RESTRICTED }, { "<!-- x -->", XFED_REASON_STREAM_XML_RESTRICTED },
+		{ "&#x1;", XFED_REASON_STREAM_XML_MALFORMED }, { "&amp;</m>", XFED_REASON_NONE } };
+	const struct xfed_xml_limits hard = transcript_limits;
+	transcript_limits = (struct xfed_xml_limits){ XFED_STANZA_BYTES_DEFAULT, XFED_XML_DEPTH_MAX, XFED_XML_NODES_MAX, XFED_STANZA_BYTES_MAX };
+	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
+		struct xfed_xml_reader *r = stream_new();
+		struct xfed_buf in;
+		size_t used;
+		xfed_buf_init(&in, 1 << 20);
+		int rc = xfed_buf_append_str(&in, "<m>");
+		for (size_t n = 0; n < 5000; n++) {
+			rc |= xfed_buf_append_str(&in, "<b/>");
+		}
+		assert_int_equal(rc | xfed_buf_append_str(&in, rows[i].text), XFED_OK);
+		bool is_bad = rows[i].reason != XFED_REASON_NONE;
+		assert_int_equal(xfed_xml_reader_feed(r, xfed_buf_span(&in), &used), is_bad ? XFED_XML_BAD : XFED_XML_EXCESS);
+		if (is_bad) {
+			assert_int_equal(xfed_xml_reader_reason(r), rows[i].reason);
+		}
+		xfed_buf_deinit(&in);
+		xfed_xml_reader_free(r);
+	}
+	transcript_limits = hard;
+}
+
 /* The largest tree a stanza can make fits the arena: a peer cannot make "out of memory" of it. */
 static void largest_trees_fit(void **state)
 {
@@ -391,6 +423,7 @@ int main(void)
 		cmocka_unit_test(floods_are_bounded),
 		cmocka_unit_test(letting_go_is_bounded),
 		cmocka_unit_test(what_was_let_go_is_gone),
+		cmocka_unit_test(what_is_let_go_is_still_read),
 		cmocka_unit_test(largest_trees_fit),
 		cmocka_unit_test(fresh_names_are_bounded),
 		cmocka_unit_test(wide_stanzas_are_bounded),

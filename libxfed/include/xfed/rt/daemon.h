@@ -62,6 +62,7 @@ struct rt_daemon_options {
 	bool trust_ad;
 	const char *control_socket;
 	const struct rt_command_table *commands;
+	void *commands_user;			   /* NULL: that of the daemon */
 	const struct rt_conf_address *http_listen; /* host NULL: none */
 };
 /* Resolver, control socket and pages; the tick begins. OK, or an error with one sentence in `error`. */

@@ -1,0 +1,226 @@
+#include "channel/channel_impl.h"
+
+#include <utlist.h>
+
+#include "xfed/mem.h"
+
+/* ---- what the engine calls ---- */
+
+static void wake(void *user)
+{
+	struct channel *c = user;
+	core_flush_soon(c->core);
+}
+
+static void deliver(void *user, struct proto_from from, int peer, const Xfed__Deliver *d)
+{
+	struct channel *c = user;
+	c->user->deliver(c->user_data, from, peer, d);
+}
+
+static void withdrawn(void *user, struct proto_from from, uint64_t cookie)
+{
+	struct channel *c = user;
+	c->user->withdrawn(c->user_data, from, cookie);
+}
+
+static void sent(void *user, const struct proto_delivery *d)
+{
+	struct channel *c = user;
+	c->user->sent(c->user_data, d);
+}
+
+static void taken(void *user, uint64_t cookie, uint64_t number)
+{
+	struct channel *c = user;
+	c->user->taken(c->user_data, cookie, number);
+}
+
+static void outcome(void *user, const struct proto_delivery *d, const struct proto_result *r)
+{
+	struct channel *c = user;
+	c->user->outcome(c->user_data, d, r);
+}
+
+/* Nothing of a gateway's is ever asked for: acked() and refused() do not come; and its runs only end with their memory. */
+static const struct proto_exchange_user exchange_user = {
+	.wake = wake, .deliver = deliver, .withdrawn = withdrawn, .sent = sent, .taken = taken, .outcome = outcome
+};
+
+/* ---- making ---- */
+
+int channel_new(struct core *core, const struct edge_config *config, struct xfed_tls_creds *creds, struct s2s *s2s, const struct channel_user *user,
+	void *user_data, struct channel **out)
+{
+	struct channel *c = xfed_calloc(1, sizeof(*c));
+	*out = c;
+	if (!c) {
+		xfed_tls_creds_unref(creds);
+		return XFED_ERR_NOMEM;
+	}
+	*c = (struct channel){
+		.core = core,
+		.config = config,
+		.creds = creds,
+		.s2s = s2s,
+		.user = user,
+		.user_data = user_data,
+		.down_reason = XFED_REASON_CHANNEL_DOWN,
+		.down_since_s = core_wall_s(core),
+		.certs_due_s = INT64_MAX,
+	};
+	/* The inside is often one network, gateways and all. */
+	struct rt_source_limits places = rt_source_slots(XFED_CHANNEL_UNAUTH_MAX, XFED_SHARE_ADDRESS_PERCENT, 100);
+	rt_sources_limit(&c->strangers, &places);
+	int rc = proto_exchange_new(&(struct proto_exchange_config){ 0 }, &exchange_user, c, &c->exchange);
+	return rc == XFED_OK ? proto_links_new(&core->d, c->exchange, &channel_link_user, &c->links) : rc;
+}
+
+void channel_stop(struct channel *c)
+{
+	if (!c) {
+		return;
+	}
+	proto_links_free(c->links);
+	c->links = NULL;
+	while (c->list) {
+		struct channel_link *l = c->list;
+		DL_DELETE(c->list, l);
+		proto_transfer_in_deinit(&l->transfer);
+		xfed_free(l);
+	}
+	c->links_up = 0;
+}
+
+void channel_free(struct channel *c)
+{
+	if (c) {
+		proto_exchange_free(c->exchange);
+		rt_sources_deinit(&c->strangers);
+		xfed_tls_creds_unref(c->creds);
+		xfed_free(c);
+	}
+}
+
+void channel_configure(struct channel *c, const struct edge_config *config, struct xfed_tls_creds *creds)
+{
+	xfed_tls_creds_unref(c->creds);
+	c->creds = creds;
+	c->config = config;
+	channel_judge_certs(c);
+}
+
+/* ---- turns and time ---- */
+
+void channel_pump(struct channel *c)
+{
+	proto_links_pump(c->links);
+}
+
+void channel_flush(struct channel *c)
+{
+	proto_links_pump(c->links);
+	proto_links_flush(c->links);
+}
+
+void channel_tick(struct channel *c, uint64_t now_ms)
+{
+	proto_exchange_tick(c->exchange, now_ms);
+	if (core_wall_s(c->core) >= c->certs_due_s) {
+		channel_judge_certs(c);
+	}
+	rt_sources_tick(&c->strangers, now_ms);
+}
+
+uint64_t channel_deadline(const struct channel *c)
+{
+	return proto_exchange_deadline(c->exchange);
+}
+
+struct proto_exchange *channel_exchange(const struct channel *c)
+{
+	return c->exchange;
+}
+
+/* ---- sending ---- */
+
+void channel_send(struct channel_link *l, const Xfed__Frame *f)
+{
+	struct core *core = l->channel->core;
+	if (!l->is_up || proto_link_send(l->link, f) != XFED_OK) {
+		rt_metric_add(core->d.metrics, RT_M_CHANNEL_UNSENT, 1, RT_LABELS(xfed_span_str(proto_body_name(f->body_case))));
+	}
+	core_flush_soon(core);
+}
+
+void channel_send_all(struct channel *c, const Xfed__Frame *f)
+{
+	for (struct channel_link *l = c->list; l; l = l->next) {
+		if (l->is_up) {
+			channel_send(l, f);
+		}
+	}
+}
+
+void channel_drain(struct channel *c, uint32_t grace_ms)
+{
+	Xfed__Frame f = XFED__FRAME__INIT;
+	Xfed__Drain d = XFED__DRAIN__INIT;
+	d.grace_ms = grace_ms;
+	f.body_case = XFED__FRAME__BODY_DRAIN;
+	f.drain = &d;
+	channel_send_all(c, &f);
+}
+
+/* ---- looking ---- */
+
+size_t channel_links_up(const struct channel *c)
+{
+	return c->links_up;
+}
+
+bool channel_is_usable(const struct channel *c)
+{
+	for (const struct channel_link *l = c->list; l; l = l->next) {
+		if (l->is_up && !l->is_draining) {
+			return true;
+		}
+	}
+	return false;
+}
+
+void channel_each(const struct channel *c, void (*fn)(void *user, const struct channel_facts *f), void *user)
+{
+	for (const struct channel_link *l = c->list; l; l = l->next) {
+		if (l->is_up) {
+			fn(user, &(struct channel_facts){ channel_link_peer(l), l->since_s, proto_session_rtt_us(proto_link_session(l->link)) });
+		}
+	}
+}
+
+static void gauge_one(void *user, const struct channel_facts *f)
+{
+	struct channel *c = user;
+	rt_metric_set(c->core->d.metrics, RT_M_CHANNEL_RTT, (double)f->rtt_us / 1e6, RT_LABELS(xfed_span_str(f->peer)));
+}
+
+void channel_gauges(struct channel *c)
+{
+	channel_each(c, gauge_one, c);
+}
+
+const char *channel_link_peer(const struct channel_link *l)
+{
+	return proto_session_peer(proto_link_session(l->link))->name;
+}
+
+enum xfed_reason channel_down_reason(const struct channel *c, int64_t *since_s)
+{
+	*since_s = c->down_since_s;
+	return c->down_reason;
+}
+
+const struct proto_revision *channel_revision(const struct channel *c)
+{
+	return &c->revision;
+}

@@ -1,0 +1,44 @@
+/* What the files of the channel share. Inside the room only. */
+#ifndef EDGE_CHANNEL_IMPL_H
+#define EDGE_CHANNEL_IMPL_H
+
+#include "channel/channel.h"
+#include "proto/rt/link.h"
+
+struct channel_link {
+	struct channel_link *prev, *next;
+	struct channel *channel;
+	struct proto_link *link;
+	struct proto_transfer_in transfer;
+	bool is_up, is_draining;
+	uint64_t accepted_ms;
+	int64_t since_s;
+	char address[RT_ADDR_TEXT];
+};
+
+struct channel {
+	struct core *core;
+	const struct edge_config *config;
+	struct xfed_tls_creds *creds;
+	struct s2s *s2s;
+	const struct channel_user *user;
+	void *user_data;
+	struct proto_exchange *exchange;
+	struct proto_links *links;
+	struct channel_link *list;
+	size_t links_up;
+	struct rt_sources strangers; /* their places */
+	struct proto_revision revision;
+	enum xfed_reason down_reason; /* why there is no link */
+	int64_t down_since_s;
+	int64_t certs_due_s; /* the first of the live links' certificates is to be judged again */
+};
+
+/* links.c */
+extern const struct proto_link_user channel_link_user;
+void channel_judge_certs(struct channel *c);
+
+/* policy.c */
+void channel_take_policy(struct channel_link *l, const Xfed__Frame *f);
+
+#endif

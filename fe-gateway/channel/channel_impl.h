@@ -1,0 +1,85 @@
+/* What the files of the channel share. Inside the room only. */
+#ifndef GATEWAY_CHANNEL_IMPL_H
+#define GATEWAY_CHANNEL_IMPL_H
+
+#include "channel/channel.h"
+#include "channel/routes.h"
+#include "proto/rt/link.h"
+#include "proto/transfer.h"
+#include "xfed/mem.h"
+
+struct channel_request;
+
+struct edge {
+	struct channel *channel;
+	size_t number; /* index in channel.edges */
+	char *name, *host, *tls_name;
+	uint16_t port;
+	struct rt_lookup *lookup;
+	struct rt_addr *addresses;
+	size_t address_count, address_next;
+	struct proto_link *link; /* NULL: looked up, or waiting to be dialled again */
+	struct rt_timer redial;
+	uint64_t backoff_ms;
+	int peer; /* in the engine */
+	bool is_up, is_draining, is_stopped;
+	uint64_t lost_ms; /* when it went down without having said so; 0: never */
+	int64_t since_s;
+	enum xfed_reason reason; /* why it is down */
+	char address[RT_ADDR_TEXT];
+
+	struct proto_transfer_out transfer;
+	bool transfer_open;
+	enum xfed_reason policy_problem; /* it refused the snapshot */
+	char policy_text[160];
+	bool is_importing;  /* counters come in several frames */
+	size_t free_labels; /* of that set: samples with a label that only the edge knows */
+};
+
+struct channel {
+	struct core *core;
+	const struct channel_user *user;
+	void *user_data;
+	const struct policy *policy;
+	struct journal *journal;
+	struct proto_exchange *exchange;
+	struct proto_links *links;
+	struct routes *routes;
+	struct edge *edges;
+	size_t edge_count, edges_up;
+	bool has_linked;
+	bool is_draining;
+	uint32_t grace_ms; /* told to edges while draining */
+	struct channel_request *requests;
+	uint64_t last_request, counters_due_ms;
+	int64_t certs_due_s;
+};
+
+static inline uint64_t channel_now(const struct channel *c)
+{
+	return core_now(c->core);
+}
+
+/* edges.c */
+extern const struct proto_link_user channel_link_user;
+int channel_edges_new(struct channel *c);
+void channel_edges_free(struct channel *c);
+void channel_edge_close(struct edge *e, enum xfed_reason reason, const char *text);
+
+/* snapshot.c */
+void channel_snapshot_greet(struct edge *e); /* sends the snapshot where the edge has another */
+void channel_snapshot_start(struct edge *e);
+void channel_snapshot_pump(struct edge *e);
+void channel_snapshot_result(struct edge *e, const Xfed__PolicyResult *m);
+
+/* requests.c */
+void channel_take_reply(struct edge *e, const Xfed__Reply *m);
+void channel_requests_tick(struct channel *c);
+void channel_requests_lost(struct channel *c, const struct edge *e); /* NULL: all */
+
+/* reports.c */
+void channel_take_counters(struct edge *e, const Xfed__Counters *m);
+void channel_take_stream_event(struct edge *e, const Xfed__StreamEvent *m);
+void channel_take_failure(struct edge *e, const Xfed__FailureEvent *m);
+
+#endif

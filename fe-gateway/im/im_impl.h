@@ -1,0 +1,144 @@
+/* What the files of im share. Inside the room only. */
+#ifndef GATEWAY_IM_IMPL_H
+#define GATEWAY_IM_IMPL_H
+
+#include "im/attempts.h"
+#include "im/hold.h"
+#include "im/im.h"
+#include "interwork/errors.h"
+#include "xfed/rt/log.h"
+#include "xfed/stanza.h"
+
+/* ---- towards SIP ---- */
+
+/* Where a delivery came from, for its fate and the log. */
+struct origin {
+	struct proto_from from; /* run 0: made by this gateway (a late error) */
+	uint64_t added_ms;
+	bool is_public;			 /* of a public partner: errors do not tell of users */
+	struct xfed_span partner, local; /* domains */
+	struct xfed_span correlation;
+	struct proto_inbox_words words; /* of the stanza; addresses are full */
+};
+
+/* How a delivery ends, beside its fate. */
+struct delivery_end {
+	Xfed__Fate fate;
+	struct iw_xmpp_error error; /* REFUSED */
+	enum xfed_reason reason;    /* UNCERTAIN */
+	const char *rule;	    /* DROPPED */
+	int sip_status;		    /* 0: there was no response */
+	struct xfed_span text;	    /* what the other side said; data NULL: nothing */
+	struct xfed_span address;   /* REFUSED with gone or redirect: an xmpp: URI; data NULL: none */
+};
+
+/* A message on its way to SIP. Strings live in its own block. */
+struct outgoing {
+	struct attempt attempt; /* first; its id is that of the transaction too */
+	struct im *im;
+	struct origin origin;
+	struct trunk_send send;
+	struct contact *contact; /* held; NULL: a message of our own, or no memory */
+	size_t max_request;
+	struct xfed_span uri, from_uri, body, subject, language;
+	struct xfed_span thread; /* of the stanza, kept for the pair where it is delivered; data NULL: none */
+};
+
+/* ---- towards XMPP ---- */
+
+struct answer {
+	uint64_t txn;
+	int status;
+	char phrase[IW_PHRASE_BYTES + 1]; /* empty: the usual one */
+	char extra[512];		  /* header lines */
+	struct incoming *owner;		  /* freed with it */
+	struct answer *prev, *next;
+};
+
+/* A message on its way to XMPP: freed when it has been answered. */
+struct incoming {
+	struct im *im;
+	struct answer answer; /* txn is set from the beginning */
+	uint64_t added_ms;
+	bool is_full;	      /* addressed to a full JID */
+	bool has_early_error; /* its contact's server was quicker than the edge's word: the answer is filled in */
+	enum xfed_reason early_reason;
+	bool is_unacked;		/* written, and the time was up before the partner acknowledged it */
+	struct contact *contact;	/* held; NULL: not handed over, or no memory */
+	struct incoming *prev, *next;	/* im.incoming */
+	struct xfed_span local, remote; /* bare JIDs */
+	struct xfed_span local_domain, remote_domain, stanza_id, call_id, correlation;
+	UT_hash_handle hh; /* im.incoming_by_id */
+};
+
+/* ---- the room ---- */
+
+struct im {
+	struct core *core;
+	const struct policy *policy;
+	struct contacts *contacts;
+	struct trunk *trunk;
+	struct trunk_user trunk_user;
+	struct channel *channel;
+	struct attempts *attempts;
+	struct holds *holds;
+	struct rt_timer hold;			    /* of the next one */
+	struct incoming *incoming, *incoming_by_id; /* a list; by stanza id */
+	struct answer *answers;			    /* at the end of the turn */
+	struct xfed_xml_reader *fragments;
+	struct xfed_buf scratch; /* a stanza being written */
+	uint64_t sweep_due_ms;
+	bool is_leaving;
+	bool is_over; /* no outcome is taken any more */
+};
+
+static inline uint64_t im_now(const struct im *im)
+{
+	return core_now(im->core);
+}
+static inline const struct gateway_config *im_config(const struct im *im)
+{
+	return policy_config(im->policy);
+}
+
+/* to_sip.c */
+/* A message from a contact to a local user made here; where it cannot be sent that is logged. */
+void im_tell_user(struct im *im, struct xfed_span local_bare, struct xfed_span remote_bare, struct xfed_span text);
+
+/* to_sip_end.c: one place for fates towards XMPP senders: metric, log line, outcome */
+void im_end_delivery(struct im *im, const struct origin *origin, const struct delivery_end *end);
+void im_refuse_delivery(struct im *im, const struct origin *origin, enum xfed_reason reason, const char *text);
+void im_drop_delivery(struct im *im, const struct origin *origin, const char *rule);
+
+/* to_sip_send.c */
+struct request_ids {
+	char call_id[CORE_ID_LEN + 1 + SIP_NAME_SIZE], branch[CORE_ID_LEN + 16]; /* the From tag is the beginning of the branch */
+};
+/* The request as it would go to its present target; borrows from `o` and `ids`. */
+void im_out_prepare(const struct outgoing *o, const struct sip_target *t, struct request_ids *ids, struct sip_layer_request *out);
+attempt_origin_fn im_out_origin;
+int im_out_add(struct outgoing *o); /* into its recipient's queue: OK, LIMIT, NOMEM */
+void im_out_flush(struct im *im);
+void im_out_tick(struct im *im);
+void im_out_free_all(struct im *im);
+/* As trunk_user has them; `data` is the room. */
+void im_out_hop_ready(void *data, struct trunk_send *s);
+void im_out_hop_failed(void *data, struct trunk_send *s, enum xfed_reason reason);
+void im_out_response(void *data, uint64_t id, const struct sip_message *m, uint64_t dialog);
+void im_out_timeout(void *data, uint64_t id, bool was_written);
+void im_out_broken(void *data, uint64_t id, bool was_written);
+
+/* to_xmpp.c */
+void im_in_request(void *data, const struct sip_incoming *rq); /* as trunk_user has it */
+
+/* to_xmpp_answer.c */
+void im_in_outcome(struct incoming *in, Xfed__Fate fate, uint32_t sip_status, enum xfed_reason reason);
+/* A refusal at the end of the turn: metric, log line, response. */
+void im_in_refuse(struct incoming *in, const struct iw_sip_error *e);
+/* An error stanza: of a message that is held or under way, or of none. */
+void im_in_error(struct im *im, const struct origin *origin, const struct xfed_stanza *s);
+void im_in_holds(struct im *im); /* answers what has been held long enough, and sets the timer */
+void im_in_flush(struct im *im);
+void im_in_free_all(struct im *im);
+
+#endif

@@ -1,0 +1,129 @@
+/* What an entry says to its sender: its fate, copied, and the lists of what is still to be said. */
+#include "proto/inbox_impl.h"
+#include "xfed/reason.h"
+
+static char *put(char **at, struct xfed_span s)
+{
+	char *p = *at;
+	if (s.len > 0) {
+		memcpy(p, s.data, s.len);
+	}
+	p[s.len] = '\0';
+	*at += s.len + 1;
+	return p;
+}
+
+static struct xfed_span put_span(char **at, struct xfed_span s)
+{
+	return xfed_span_make(put(at, s), s.len);
+}
+
+#define NO_TEXTS 6 /* the ends of as many empty strings */
+
+static size_t texts_bytes(const Xfed__Outcome *oc, const struct proto_inbox_words *w)
+{
+	size_t bytes = NO_TEXTS + xfed_span_str(oc->condition).len + xfed_span_str(oc->error_type).len + xfed_span_str(oc->text).len +
+		       xfed_span_str(oc->reason).len + xfed_span_str(oc->rule).len + xfed_span_str(oc->address).len;
+	return w ? bytes + w->type.len + w->id.len + w->from.len + w->to.len + 4 : bytes;
+}
+
+static void copy_words(struct inbox_node *n, char *at, const struct proto_inbox_words *w)
+{
+	n->words = (struct proto_inbox_words){
+		.kind = w->kind,
+		.type = put_span(&at, w->type),
+		.id = put_span(&at, w->id),
+		.from = put_span(&at, w->from),
+		.to = put_span(&at, w->to),
+	};
+	n->e.words = &n->words;
+}
+
+int inbox_copy_outcome(struct inbox_node *n, const Xfed__Outcome *from, const struct proto_inbox_words *words)
+{
+	Xfed__Outcome *to = &n->outcome;
+	xfed__outcome__init(to);
+	to->seq = n->e.seq;
+	to->fate = from->fate;
+	to->sip_status = from->sip_status;
+	enum xfed_reason reason = xfed_reason_by_code(xfed_span_str(from->reason));
+	if (reason != XFED_REASON_NONE) {
+		to->reason = (char *)(uintptr_t)xfed_reason_code(reason);
+	}
+	size_t bytes = texts_bytes(from, words);
+	if (bytes == NO_TEXTS && !words) {
+		return XFED_OK; /* what went well has none */
+	}
+	n->texts = xfed_malloc(bytes);
+	if (!n->texts) {
+		return XFED_ERR_NOMEM;
+	}
+	char *at = n->texts;
+	to->condition = put(&at, xfed_span_str(from->condition));
+	to->error_type = put(&at, xfed_span_str(from->error_type));
+	to->text = put(&at, xfed_span_str(from->text));
+	to->reason = put(&at, xfed_span_str(from->reason));
+	to->rule = put(&at, xfed_span_str(from->rule));
+	to->address = put(&at, xfed_span_str(from->address));
+	if (words) {
+		copy_words(n, at, words);
+	}
+	return XFED_OK;
+}
+
+void inbox_is_said(struct inbox_node *n)
+{
+	struct unsaid *l = n->unsaid;
+	if (!l) {
+		return;
+	}
+	*(n->say_prev ? &n->say_prev->say_next : &l->first) = n->say_next;
+	*(n->say_next ? &n->say_next->say_prev : &l->last) = n->say_prev;
+	n->unsaid = NULL;
+}
+
+void inbox_is_to_be_said(struct unsaid *l, struct inbox_node *n)
+{
+	inbox_is_said(n);
+	n->unsaid = l;
+	n->say_prev = l->last;
+	n->say_next = NULL;
+	*(l->last ? &l->last->say_next : &l->first) = n;
+	l->last = n;
+}
+
+static struct proto_inbox_entry *next_of(struct inbox_node *n)
+{
+	if (!n) {
+		return NULL;
+	}
+	inbox_is_said(n);
+	return &n->e;
+}
+
+struct proto_inbox_entry *proto_inbox_next_ask(struct proto_inbox_run *run)
+{
+	return next_of(run->asks.first);
+}
+
+struct proto_inbox_entry *proto_inbox_next_tell(struct proto_inbox_run *run)
+{
+	return next_of(run->tells.first);
+}
+
+void proto_inbox_tell_again(struct proto_inbox_run *run, struct proto_inbox_entry *entry)
+{
+	XFED_REQUIRE(entry->state == PROTO_INBOX_SETTLED);
+	inbox_is_to_be_said(&run->tells, (struct inbox_node *)entry);
+}
+
+void proto_inbox_say_again(struct proto_inbox_run *run)
+{
+	for (struct inbox_node *n = run->first; n; n = n->next) {
+		if (n->e.state == PROTO_INBOX_SETTLED) {
+			inbox_is_to_be_said(&run->tells, n);
+		} else if (n->e.state == PROTO_INBOX_ASKED) {
+			inbox_is_to_be_said(&run->asks, n);
+		}
+	}
+}
