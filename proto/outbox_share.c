@@ -1,7 +1,8 @@
 /*
  * Whose turn it is. Each peer has a round of the classes that may have something for it; the first one sends until its
  * balance is used up, gets its next quantum and goes to the end. A class whose delivery was larger than that stays below
- * zero and lets as many turns pass as it has had too much, so the cost of a turn is paid for by bytes sent before.
+ * zero and lets as many turns pass as it has had too much, so the cost of a turn is paid for by bytes sent before. Turns mix the
+ * deliveries of a link: in order are those of each pair of addresses, not all.
  */
 #include "proto/outbox_impl.h"
 
