@@ -70,7 +70,7 @@ static void join_round(struct proto_outbox *o, struct outbox_share *s, int peer)
 		return;
 	}
 	l->is_in_round = true;
-	l->balance = l->balance < 0 ? l->balance : XFED_SHARE_QUANTUM_BYTES; /* a debt is not left behind by leaving */
+	l->balance = l->balance < 0 ? l->balance : XFED_SHARE_QUANTUM_BYTES; /* a class that comes back keeps what it owes */
 	l->round_prev = p->round_last;
 	l->round_next = NULL;
 	if (p->round_last) {

@@ -160,7 +160,7 @@ static bool may_proceed(const struct xfed_s2s *s)
 static void do_proceed(struct xfed_s2s *s, struct xfed_xml_elem *e)
 {
 	if (s->leftover) {
-		s2s_drop(s, XFED_REASON_STARTTLS_INJECTION, "bytes behind <proceed/>"); /* [A2-13]: without a word */
+		s2s_drop(s, XFED_REASON_STARTTLS_INJECTION, "bytes behind <proceed/>"); /* [A2-13]: nothing is said to the peer */
 		return;
 	}
 	s2s_tls_start(s);

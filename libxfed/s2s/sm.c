@@ -195,7 +195,7 @@ static void took(struct xfed_s2s *s, uint64_t count)
 	}
 }
 
-/* As if it had never been tried: what is written is written. */
+/* The partner refuses stream management: the stream goes on without it, and what was written counts as taken. */
 void s2s_sm_failed(struct xfed_s2s *s, struct xfed_xml_elem *e)
 {
 	s->sm.is_on = false;
