@@ -180,8 +180,8 @@ bool proto_exchange_take(struct proto_exchange *x, struct proto_exchange_link *l
 /* ---- sending ---- */
 
 /*
- * Nobody waits for the news that a message was delivered: where nothing else goes over the links in this turn it may wait a
- * little for company, which spares both sides a wake-up.
+ * "Delivered" is not urgent, as nobody waits for it: where nothing else goes over the links in this turn it is held back a little, so
+ * that it goes out together with others and wakes both services less often.
  */
 static bool may_tell_later(const struct proto_exchange *x, uint64_t now_ms)
 {

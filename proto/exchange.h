@@ -131,7 +131,7 @@ const struct proto_outbox *proto_exchange_outbox(const struct proto_exchange *x)
  * more to send at once, UINT64_MAX: when it is asked for.
  */
 uint64_t proto_exchange_pump(struct proto_exchange *x, uint64_t now_ms);
-void proto_exchange_hurry(struct proto_exchange *x); /* leaving: no fate waits for company any more */
+void proto_exchange_hurry(struct proto_exchange *x); /* the service stops: "delivered" is not held back any more */
 void proto_exchange_tick(struct proto_exchange *x, uint64_t now_ms);
 uint64_t proto_exchange_deadline(const struct proto_exchange *x); /* of the next tick */
 

@@ -125,7 +125,7 @@ void exchange_take_deliver(struct proto_exchange *x, struct proto_exchange_link 
 		x->user->deliver(x->user_data, from_of(l->run, d->seq), l->peer, d);
 		break;
 	case PROTO_INBOX_DUPLICATE_SETTLED:
-		entry = proto_inbox_find(x->in, l->run, d->seq); /* the mark may have let go of it */
+		entry = proto_inbox_find(x->in, l->run, d->seq); /* gone if it lay below the sender's mark */
 		if (entry) {
 			proto_inbox_tell_again(l->run, entry);
 			x->tell_by_ms = 0;

@@ -57,8 +57,8 @@ struct proto_fill_failure {
 void proto_fill_failure(struct proto_fill_failure *out, const struct proto_failure *f);
 
 /*
- * A message that breaks the limits all the same is a fault of ours, and no reason for silence: the same message without what can
- * be left out of it, in `out`, or NULL where nothing of it can be sent. Borrows from `f`.
+ * A message that breaks the limits all the same is a fault of ours, and the peer has to learn what it can: the same message without
+ * what can be left out of it, in `out`, or NULL where nothing of it can be sent. Borrows from `f`.
  */
 struct proto_bare {
 	Xfed__Frame frame;

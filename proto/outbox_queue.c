@@ -74,7 +74,7 @@ static int lane_of_first(const struct proto_outbox *o, const struct proto_pair *
 	if (p->in_flight == 0) {
 		return lane;
 	}
-	return lane == OUTBOX_ANY || lane == p->at ? p->at : OUTBOX_NOWHERE; /* its elders are at another peer */
+	return lane == OUTBOX_ANY || lane == p->at ? p->at : OUTBOX_NOWHERE; /* earlier ones of the pair are at another peer */
 }
 
 /* One that stays in its list keeps its place there. */
@@ -153,7 +153,7 @@ void outbox_in_flight(struct proto_outbox *o, struct outbox_node *n, int peer)
 	place(o, n->pair);
 }
 
-/* The last one: those that waited may go elsewhere now. */
+/* Once no delivery of the pair is in flight at its peer, those that are queued may go to another one. */
 void outbox_not_in_flight(struct proto_outbox *o, struct outbox_node *n)
 {
 	if (--n->pair->in_flight == 0) {

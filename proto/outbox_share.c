@@ -1,7 +1,8 @@
 /*
  * Whose turn it is. Each peer has a round of the classes that may have something for it; the first one sends until its
  * balance is used up, gets its next quantum and goes to the end. A class whose delivery was larger than that stays below
- * zero and lets as many turns pass as it has had too much, so the cost of a turn is paid for by bytes sent before.
+ * zero and lets as many turns pass as it has had too much, so the cost of a turn is paid for by bytes sent before. Turns mix the
+ * deliveries of a link: in order are those of each pair of addresses, not all.
  */
 #include "proto/outbox_impl.h"
 
@@ -69,7 +70,7 @@ static void join_round(struct proto_outbox *o, struct outbox_share *s, int peer)
 		return;
 	}
 	l->is_in_round = true;
-	l->balance = l->balance < 0 ? l->balance : XFED_SHARE_QUANTUM_BYTES; /* a debt is not left behind by leaving */
+	l->balance = l->balance < 0 ? l->balance : XFED_SHARE_QUANTUM_BYTES; /* a class that comes back keeps what it owes */
 	l->round_prev = p->round_last;
 	l->round_next = NULL;
 	if (p->round_last) {

@@ -38,7 +38,7 @@ void proto_pace_mark(struct proto_pace *p, uint64_t now_ms)
 	}
 }
 
-/* With next to nothing on the way it still takes longer than it did: that is how long it takes now. */
+/* It takes longer than it did although the window is at its smallest: the path itself has become slower, and that is the new base. */
 static void watch_floor(struct proto_pace *p, uint64_t took_ms)
 {
 	if (p->window > XFED_PACE_WINDOW_MIN) {
@@ -52,7 +52,7 @@ static void watch_floor(struct proto_pace *p, uint64_t took_ms)
 	}
 }
 
-/* The window with which it would take as long as it should; in the beginning as far as one can see. */
+/* The window with which a message would wait as long as it should; until a limit has been met, only a guess from what was measured. */
 static uint64_t goal_of(struct proto_pace *p, uint64_t took_ms)
 {
 	p->has_met_limit = p->has_met_limit || took_ms > p->base_ms + XFED_PACE_QUEUE_MS / 2;
@@ -69,7 +69,7 @@ static void sample(struct proto_pace *p, uint64_t took_ms)
 	p->has_base = true;
 	uint64_t goal = goal_of(p, took_ms), next = (p->window + goal + (goal > p->window)) / 2;
 	if (next > p->window && !p->was_full) {
-		next = p->window; /* nothing was learned about a larger one */
+		next = p->window; /* the window was not filled, so nothing is known about a larger one */
 	}
 	p->was_full = false;
 	p->window = next < XFED_PACE_WINDOW_MIN ? XFED_PACE_WINDOW_MIN : next > XFED_CHANNEL_CREDIT_MSGS ? XFED_CHANNEL_CREDIT_MSGS : (uint32_t)next;
@@ -84,7 +84,7 @@ void proto_pace_credit(struct proto_pace *p, uint32_t messages, uint64_t bytes, 
 	}
 	p->taken += messages;
 	p->taken_bytes += bytes;
-	/* More than was sent: the account has become larger. */
+	/* More credit than was used: the peer has granted more in all, and has not taken so many messages. */
 	p->taken = p->taken > p->sent ? p->sent : p->taken;
 	p->taken_bytes = p->taken_bytes > p->sent_bytes || p->taken == p->sent ? p->sent_bytes : p->taken_bytes;
 	if (p->is_timing && p->taken >= p->timed) {

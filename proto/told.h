@@ -1,7 +1,7 @@
 /*
  * Outcomes that were told on one link, in that order, until the peer says how many it has heard (proto/channel.md section 6).
  * Bounded: beyond PROTO_TOLD_MAX, or without memory, the oldest are let go of; they are forgotten by the sender's mark instead.
- * Inside proto only.
+ * Without this one delivery that takes 32 s would keep the outcomes of all that came after it in the receiver's memory. Inside proto only.
  */
 #ifndef PROTO_TOLD_H
 #define PROTO_TOLD_H

@@ -1,6 +1,7 @@
 /*
  * Certificates of live streams are judged again when trust or revocation lists were reloaded, when one expires, and from time to
- * time. A stream that was proved by one that is not good any more is closed with the certificate's reason.
+ * time, for roots expire and revocation lists age too. A stream that was proved by one that is not good any more (by EXTERNAL, or by a
+ * dialback key that its certificate stood for [A8-18]) is closed as a whole with the certificate's reason.
  */
 #include "s2s/s2s_impl.h"
 

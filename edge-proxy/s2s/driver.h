@@ -63,6 +63,6 @@ void driver_cover(struct driver *d, uint64_t number);				/* as xfed_s2s_cover() 
 void driver_resume(struct driver *d);
 
 void driver_abandon(struct driver *d); /* before the machine has begun */
-void driver_stop(struct driver *d);    /* at once, without a word; `gone` follows, when its job has come back */
+void driver_stop(struct driver *d);    /* at once, telling the peer nothing; `gone` follows when its job has come back */
 
 #endif

@@ -116,7 +116,7 @@ void s2s_set_service(struct s2s *s, enum xfed_reason why_not, bool is_leaving)
 void s2s_accept(struct s2s *s, struct rt_stream *stream)
 {
 	if (!s2s_admit_partner(s, stream)) {
-		rt_stream_close(stream); /* at TCP level, without a word [A12-04] */
+		rt_stream_close(stream); /* at TCP level, no stream error is sent [A12-04] */
 		return;
 	}
 	if (!s2s_work_spend(s, rt_stream_peer(stream), 1)) {

@@ -85,7 +85,7 @@ const char *s2s_partner_label(const struct s2s *s, struct xfed_span remote); /* 
 
 /* Whether streams of partners may prove themselves: `why_not` NONE. `is_leaving`: answers that find no stream are not kept for another. */
 void s2s_set_service(struct s2s *s, enum xfed_reason why_not, bool is_leaving);
-void s2s_accept(struct s2s *s, struct rt_stream *stream); /* of a listener; taken over, or closed without a word */
+void s2s_accept(struct s2s *s, struct rt_stream *stream); /* from a listener; taken over, or closed silently */
 
 /* ---- streams ---- */
 

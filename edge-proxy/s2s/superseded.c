@@ -5,7 +5,7 @@
 /*
  * The newest authenticated stream that came in for a pair of domains. A partner that opens another one while an older is
  * there may have lost that one without our knowing: the older has the establishment time to show a sign of life, then it
- * goes with the stream error `conflict`.
+ * goes with the stream error `conflict`. Some servers keep several on purpose: one that shows life stays.
  */
 struct s2s_newest {
 	uint64_t conn;

@@ -1,8 +1,9 @@
 /*
  * Queues towards SIP users: at most one MESSAGE outside a dialog is outstanding per recipient (RFC 3428 section 8), the
  * others wait behind it in the order they came. Bounded per recipient by number and bytes, and shared by the partners that
- * write to him: alone one may fill the queue, and a quarter above the bounds is kept for those who find it filled by others. No
- * clock, no I/O.
+ * write to him: alone one may fill the queue, as a backlog after an outage does; beside others it goes on while a quarter is free, then
+ * up to an equal part, and a quarter above the bounds is kept for those who find it filled by others. What was accepted is never
+ * dropped for it, and an empty queue takes one message of any size. No clock, no I/O.
  *
  * Items live in their owner. The first of a recipient comes out of recipients_next() once and may then be attempted;
  * recipients_remove() ends it and lets the next one come out.

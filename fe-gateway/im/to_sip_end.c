@@ -47,6 +47,7 @@ static void log_end(const struct origin *origin, const struct delivery_end *e)
 {
 	char event[32];
 	snprintf(event, sizeof(event), "delivery.%s", fate_word(e->fate));
+	/* A line for each message that got through would be the largest cost of a message. */
 	bool is_quiet = e->fate == XFED__FATE__FATE_DELIVERED || e->fate == XFED__FATE__FATE_DROPPED;
 	char status[12] = "";
 	if (e->sip_status > 0) {

@@ -128,7 +128,7 @@ enum iw_fate iw_im_to_xmpp(struct xfed_arena *a, const struct iw_sip_message *m,
 		return IW_REFUSE;
 	}
 	if (body.len == 0) {
-		/* Nothing a contact could read: to say 200 for it would be to drop it. */
+		/* Nothing a contact could read is refused with 400: to say 200 for it would be to drop it silently. */
 		out->refusal = (struct iw_sip_error){ .status = 400, .phrase = "Empty Message", .reason = XFED_REASON_SIP_CONTENT_UNSUPPORTED };
 		return IW_REFUSE;
 	}

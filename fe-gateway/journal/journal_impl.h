@@ -49,7 +49,7 @@ struct ring_copy {
 	char key[];	       /* direction, texts, detail */
 };
 
-/* Strangers of one network, under one listed name or none; journal_strangers.c. */
+/* Strangers of one network, under one listed name or none; strangers.c. */
 struct ring_stranger {
 	struct ring_stranger *prev, *next; /* silent for longest first */
 	struct ring_copy *copy;		   /* the last one */

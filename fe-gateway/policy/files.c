@@ -46,6 +46,7 @@ static int make_snapshot(struct policy_files *f)
 	return rc == XFED_OK ? proto_transfer_hash(xfed_buf_span(&f->snapshot), f->hash) : rc;
 }
 
+/* Without dialback.secret_file one is derived from the key of the store, so that dialback works from the first start. */
 int policy_files_secret(struct policy_files *f, const uint8_t key[CORE_KEY_BYTES])
 {
 	static const char purpose[] = "xfed dialback secret";

@@ -96,6 +96,7 @@ static const struct rt_conf_row limits_rows[] = {
 static const struct rt_conf_table limits_table = { .name = "limits", .help = "Limits, for each edge.", .rows = limits_rows,
 	.row_count = XFED_ARRAY_LEN(limits_rows), .struct_size = sizeof(OBJECT_OF(limits)) };
 
+/* Refused when loading until they are built: to accept and ignore them would be worse than not to have them. */
 static const struct rt_conf_row trust_rows[] = {
 	{ .name = "ca", .type = RT_CONF_PATH, IN(trust, ca), .flags = RELOADABLE, .help = "PEM file with the only authorities for this partner.",
 		.not_built = "authorities for one partner are not built in this version" },

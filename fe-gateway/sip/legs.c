@@ -154,7 +154,7 @@ void sip_leg_forget(struct sip_layer *l, struct sip_trans *t)
 
 /* ---- what goes out by itself ---- */
 
-/* Derived from the dialog, so that a copy is a copy. */
+/* Derived from the dialog, so that the answer to a retransmission carries the same branch. */
 static struct xfed_span write_branch(const struct sip_layer *l, const struct sip_dialog *d, char what, uint32_t cseq, char out[BRANCH_SIZE])
 {
 	struct sip_key key = key_of(l, d);
@@ -205,7 +205,7 @@ static int send_ack(struct sip_layer *l, const struct sip_trans *t, const struct
 	return rc;
 }
 
-/* Nobody asks what comes of it. A copy of one that runs is none. */
+/* Its response is not reported to anybody. A BYE that is under way already is not sent a second time. */
 static void send_bye(struct sip_layer *l, const struct sip_target *target, struct sip_dialog *d, uint64_t now_ms)
 {
 	char branch[BRANCH_SIZE];
@@ -223,7 +223,7 @@ static void send_bye(struct sip_layer *l, const struct sip_target *target, struc
 	}
 }
 
-/* The one there is without a dialog: the peer named no Contact, but it stops asking. */
+/* An ACK without a dialog, as the peer named no Contact: it ends the retransmissions of its 2xx. */
 static int send_bare_ack(struct sip_layer *l, const struct sip_trans *t, const struct sip_message *invite, const struct sip_message *m)
 {
 	size_t size;
@@ -294,7 +294,7 @@ static int bind(struct sip_layer *l, struct sip_leg *leg, const struct sip_messa
 	return rc == XFED_OK ? adopt(l, leg, d) : rc;
 }
 
-/* Another place has accepted too, or what nobody wants any more: thank you, and good bye. */
+/* A 2xx of another fork, or to an INVITE that was given up: acknowledged, and the dialog it makes is ended with BYE. */
 static int refuse_fork(struct sip_layer *l, const struct sip_trans *t, const struct sip_message *invite, const struct sip_message *m, uint64_t now_ms)
 {
 	struct sip_dialog_start start = start_of(invite);

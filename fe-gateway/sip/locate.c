@@ -44,7 +44,7 @@ static void list_leg(struct sip_locate *l, const struct target *t, size_t family
 	}
 }
 
-/* Silence says more than a server's failure, and that more than an empty answer. */
+/* Which failure to report of several: a time-out rather than a server's error, that rather than an empty answer. */
 static void fail_without_address(struct sip_locate *l)
 {
 	enum xfed_reason reason = XFED_REASON_DNS_NAME_MISSING;

@@ -81,7 +81,7 @@ static uint64_t patience_ms(const struct sip_subscriber *s)
 	return ms - spread(s, ms / 4);
 }
 
-/* It is over; whether it is made anew, and when, is what the reason says. Twice at once without a word between waits too. */
+/* It has ended; its reason says whether and when it is made anew. One that ends a second time without a NOTIFY in between waits too. */
 static void end(struct sip_subscriber *s, enum sip_end_reason reason, enum again again, int64_t retry_after_s, int status, uint64_t now_ms)
 {
 	bool was_up = s->state == SIP_SUB_ACTIVE || s->state == SIP_SUB_PENDING;

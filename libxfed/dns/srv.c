@@ -28,7 +28,7 @@ static void sort_by_priority(struct xfed_dns_record *r, size_t count)
 }
 
 /*
- * RFC 2782, "Weight": those of weight 0 stand first, then a number up to the sum of weights chooses the first whose
+ * RFC 2782, "Weight" (taken literally it would give weights 1 and 3 a ratio of 2 to 3, for 0 is drawn too): those of weight 0 stand first, then a number up to the sum of weights chooses the first whose
  * running sum reaches it; 0 chooses one of weight 0, which so has a very small chance beside others. The RFC lets them
  * stand "in any order": they are shuffled, or the first of several would always win. Returns how many there are.
  */

@@ -1,4 +1,7 @@
-/* What the modes of the files are that a configuration names: whoever may write to them has a say in what we trust. */
+/*
+ * What the modes of the files are that a configuration names: whoever may write to them has a say in what we trust. "Everybody" is
+ * the last digit; what a group may do is the operator's choice. The file alone counts, not whether its directories keep others out.
+ */
 #include "conf_internal.h"
 
 #include <limits.h>

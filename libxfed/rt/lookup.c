@@ -72,7 +72,7 @@ void rt_lookup_drop_all(struct rt_resolver *r)
 	}
 }
 
-/* Silence says more than a server's failure, a failure more than an empty answer. */
+/* Which failure to report of several: a time-out rather than a server's error, that rather than an empty answer. */
 static unsigned weight(enum xfed_reason reason)
 {
 	static const enum xfed_reason by_weight[] = { XFED_REASON_NONE, XFED_REASON_DNS_NAME_MISSING, XFED_REASON_DNS_BOGUS, XFED_REASON_DNS_TIMEOUT,

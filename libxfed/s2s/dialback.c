@@ -307,7 +307,7 @@ void s2s_dialback_ask(struct xfed_s2s *s, const struct xfed_s2s_event *ev)
 	};
 	int rc = s->dbverify ? xfed_dbverify_step(s->dbverify, &in, s->now_ms) : XFED_ERR_STATE;
 	if (rc != XFED_OK) {
-		/* No place is no time-out: it may come again. */
+		/* No room to ask is not a failure of the authority: the sender is told that it may try again. */
 		s2s_dialback_refuse(s, q, rc == XFED_ERR_LIMIT || rc == XFED_ERR_NOMEM ? XFED_DIALBACK_VERDICT_BUSY : XFED_DIALBACK_VERDICT_LOST);
 		return;
 	}

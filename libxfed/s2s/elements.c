@@ -238,10 +238,15 @@ static void take_element(struct xfed_s2s *s, struct xfed_xml_elem *e)
 			return;
 		}
 	}
+	/* RFC 6120 section 4.8.4 would have it ignored, but then nobody would ever see that it came. */
 	s2s_close(s, XFED_REASON_STREAM_STANZA_UNSUPPORTED, "an element that is not expected here");
 }
 
-/* Over a limit: a stanza is one user's, anything else is the server's own. */
+/*
+ * Over a limit: a stanza is one user's, anything else is the server's own. An address that RFC 7622 does not know is one user's too
+ * (other servers prepare them by stringprep): its domain is what stands behind the last "@", and one that is not proved, or none,
+ * still ends the stream, as no honest server sends it.
+ */
 static void take_excess(struct xfed_s2s *s, struct xfed_xml_elem *e)
 {
 	enum xfed_xml_excess what = xfed_xml_reader_excess(s->reader);

@@ -8,7 +8,7 @@
 
 /*
  * The last features before stanzas may come say what they may be (XEP-0478, [A9-05]): the partner's limit, as far as the header
- * says who it is.
+ * says who it is. They do not stand beside a required STARTTLS, behind which the features are sent anew.
  */
 static void send_features(struct xfed_s2s *s, const char *offers)
 {
@@ -87,7 +87,11 @@ static void offer_clear(struct xfed_s2s *s)
 	}
 }
 
-/* [A5-01]: EXTERNAL only where it can succeed; dialback where policy allows it inside TLS. */
+/*
+ * [A5-01]: EXTERNAL only where it can succeed; dialback where policy allows it inside TLS. Where neither is left the stream is closed
+ * with the certificate's own reason: behind an empty list of features the peer would wait for its own time-out, and its operator
+ * would learn nothing.
+ */
 static void offer_secure(struct xfed_s2s *s)
 {
 	s->cert_reason = s->remote ? s2s_judge_certificate(s, xfed_span_str(s->remote)) : XFED_REASON_TLS_CERT_NAME_MISMATCH;

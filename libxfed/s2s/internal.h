@@ -133,7 +133,7 @@ void s2s_fall_asleep(struct xfed_s2s *s); /* last thing in a step, without actio
 const char *s2s_state_name(const struct xfed_s2s *s);
 
 /* elements.c */
-bool s2s_takes_last(const struct xfed_s2s *s); /* closed by us as a friend: what the peer has sent meanwhile counts */
+bool s2s_takes_last(const struct xfed_s2s *s); /* we close for idleness or to go out of service: stanzas still on their way count */
 /* Feeds the reader up to its next stop. Returns the bytes it took. */
 size_t s2s_read_xml(struct xfed_s2s *s, struct xfed_span in);
 

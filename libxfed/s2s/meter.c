@@ -1,6 +1,7 @@
 /*
  * What a peer may have us do beside its stanzas: headers, elements of the negotiation, dialback, acknowledgements, and before it
- * has proved anything every byte. A vessel that leaks with time and with each stanza; when it runs over the stream closes.
+ * has proved anything every byte. A leaky bucket, drained by time and by each stanza; when it overflows
+ * the stream closes. There is no option for it: no partner that is well comes near the bounds, and an operator could only set them wrongly.
  */
 #include "internal.h"
 

@@ -110,7 +110,10 @@ static uint64_t read_number(struct xfed_span s)
 	return n;
 }
 
-/* XEP-0478. Less than RFC 6120 lets anybody demand [A10-11] is no limit, as is what cannot be read. */
+/*
+ * XEP-0478. Less than RFC 6120 lets anybody demand [A10-11] is no limit, as is what cannot be read. idle-seconds is not obeyed: a
+ * stream that was closed for idleness is opened again.
+ */
 static size_t most_bytes_of(const struct xfed_xml_elem *features)
 {
 	const struct xfed_xml_elem *limits = xfed_xml_child(features, XFED_NS_LIMITS, "limits");
@@ -157,7 +160,7 @@ static bool may_proceed(const struct xfed_s2s *s)
 static void do_proceed(struct xfed_s2s *s, struct xfed_xml_elem *e)
 {
 	if (s->leftover) {
-		s2s_drop(s, XFED_REASON_STARTTLS_INJECTION, "bytes behind <proceed/>"); /* [A2-13]: without a word */
+		s2s_drop(s, XFED_REASON_STARTTLS_INJECTION, "bytes behind <proceed/>"); /* [A2-13]: nothing is said to the peer */
 		return;
 	}
 	s2s_tls_start(s);

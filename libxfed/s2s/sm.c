@@ -1,4 +1,10 @@
-/* Stream management (XEP-0198, urn:xmpp:sm:3) between servers: acknowledgements, no resumption [A9-06]. */
+/*
+ * Stream management (XEP-0198, urn:xmpp:sm:3) between servers: acknowledgements, no resumption [A9-06].
+ *
+ * We ask (<r/>) only behind <enabled/>, so that a partner that refuses never sees a word it does not know. A partner whose answer left
+ * stanzas open is asked again after 5 s or with the next stanza, not at once: two sides that answer at once would ask each other without
+ * end. Our own answer that left some open is followed by one <a/> when everything that was asked for is covered.
+ */
 #include "internal.h"
 
 #include <stdio.h>
@@ -189,7 +195,7 @@ static void took(struct xfed_s2s *s, uint64_t count)
 	}
 }
 
-/* As if it had never been tried: what is written is written. */
+/* The partner refuses stream management: the stream goes on without it, and what was written counts as taken. */
 void s2s_sm_failed(struct xfed_s2s *s, struct xfed_xml_elem *e)
 {
 	s->sm.is_on = false;

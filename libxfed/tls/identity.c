@@ -28,6 +28,8 @@ static bool is_ascii(struct xfed_span s)
 }
 
 /*
+ * The names of the subjectAltName alone: the CN never counts.
+ *
  * An address literal: no certificate authenticates it as a domain, [A6-08]. No top-level domain is
  * all digits.
  */

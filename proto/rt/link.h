@@ -29,7 +29,7 @@ struct proto_link_user {
 
 /* OK, NOMEM. All outlive it. Call proto_links_pump() and proto_links_flush() at the end of each turn. */
 int proto_links_new(struct rt_daemon *d, struct proto_exchange *x, const struct proto_link_user *user, struct proto_links **out);
-/* At once and without a word; before rt_daemon_close(), in which the jobs of links come back. NULL is fine. */
+/* At once, telling the peer nothing; before rt_daemon_close(), in which the jobs of links come back. NULL is fine. */
 void proto_links_free(struct proto_links *ls);
 /* NULL is fine to both: the process ends. */
 void proto_links_pump(struct proto_links *ls);	/* the engine's; then come those of the owners */

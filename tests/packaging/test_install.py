@@ -81,6 +81,14 @@ def test_manual_names_every_command(installed):
     assert [c for c in commands if " %s " % c not in text] == []
 
 
+def test_completion_is_installed(installed):
+    """What it offers is the unit suite's; here that bash finds and reads it."""
+    found = [path for where, path in installed.items() if where.endswith("/share/bash-completion/completions/xfedctl")]
+    assert len(found) == 1, found
+    script = '. "$0"; COMP_WORDS=(xfedctl stream c); COMP_CWORD=2; _xfedctl; echo "${COMPREPLY[*]}"; complete -p xfedctl'
+    assert run("bash", "-c", script, found[0]).stdout.splitlines() == ["close", "complete -F _xfedctl xfedctl"]
+
+
 @pytest.mark.parametrize("page, example", [
     ("xfed-edge.yaml.5", "edge.yaml"), ("xfed-gateway.yaml.5", "gateway.yaml"), ("xfed-partner.yaml.5", "partners.d/*.yaml"),
     ("xfed-access.yaml.5", "access.d/*.yaml")])

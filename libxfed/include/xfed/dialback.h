@@ -9,6 +9,11 @@
  * Everything an element says is read once, by xfed_dialback_read(), and handed to the machines. What came with a
  * `type` where only requests are due, and answers nobody asked for, change nothing and are counted (XEP-0220 3.1).
  *
+ * Where the XEP leaves a choice: any error of step 3 but item-not-found is told as remote-server-not-found (the prose of 2.5); two
+ * different keys for a pair that waits are not-acceptable; an outgoing stream is for one pair (sender multiplexing is taken from
+ * partners, not used towards them); the short cut for identical certificates (XEP-0344 2.6) is not used. Questions go over streams
+ * opened for them alone, which are closed when the last one is answered.
+ *
  * Security sentence: no pair is PROVED without a verdict `valid` fed for exactly that pair, key and stream id, or the
  * certificate flag of its request.
  *

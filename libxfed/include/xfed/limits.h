@@ -204,6 +204,7 @@
  *   LOCATE_*, FAILED  the zone and the places of a next hop: its domain
  *   DIALOGS           SIP servers that may send, and users here who subscribe or call; strangers hold none
  *   QUEUE, HOP_PERCENT   partners whose messages wait for one next hop: others to that hop; a hop never has more than its percent
+ *                     of what may wait in the gateway (credit comes back when a delivery is queued: the window holds nothing up)
  */
 #define XFED_SIP_T1_MS			      500
 #define XFED_SIP_T2_MS			      4000

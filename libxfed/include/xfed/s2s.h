@@ -13,6 +13,9 @@
  * An incoming stream may prove several pairs of domains by dialback; each gives an ESTABLISHED. An outgoing stream is for
  * one pair, or, as a verify stream, for none: it carries db:verify questions to an authoritative server.
  *
+ * A stanza for a pair the stream has not proved ends it as stream.from.unproved, or as stream.relay.attempt where its `from` is
+ * proved and its `to` is not of that pair, also when that other domain is one of ours: what is proved is proved for pairs.
+ *
  * A stanza that breaks a limit, or has an address that is none, is the doing of one user of the peer's. It comes as
  * STANZA_REFUSED, judged against its pair and numbered like any other, and the stream goes on.
  *

@@ -1,7 +1,8 @@
 /*
  * Which addresses somebody else's DNS may lead us to: none that is loopback, link-local, unspecified, multicast or broadcast,
  * and none of this host itself, in any form, unless a network the operator has listed holds it. Otherwise whoever runs a
- * zone could have us knock at services that believe in our address.
+ * zone could have us knock at services that trust our address. Private networks are reachable (partners may well be there), and so is
+ * what a router in front of us translates, which we cannot know.
  */
 #ifndef XFED_RT_REACH_H
 #define XFED_RT_REACH_H

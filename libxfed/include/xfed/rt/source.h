@@ -1,7 +1,9 @@
 /*
  * Who takes up what those share who have proved nothing: slots (connections, handshakes) and a budget of work, counted by address
  * and by network. An address is an IPv4 address or the /64 of an IPv6 one, a network a /24 or a /48; an IPv4 address mapped into
- * IPv6 counts as IPv4. One table per thing that is shared. Nothing here reads a clock; every step is O(1).
+ * IPv6 counts as IPv4. Many honest peers may stand behind one address (a hosting service, address translation): they count only until
+ * they have proved who they are, a second or so. Where everybody comes through one proxy, limits.address_share and network_share are 100.
+ * One table per thing that is shared. Nothing here reads a clock; every step is O(1).
  *
  * An entry lives while it holds a slot; behind that, until it has done nothing for as long as an empty budget takes to be full again,
  * and for RT_SOURCE_TELL_MS at least (its refusals are counted for their line). Never are there more than XFED_SOURCES_REMEMBERED of
