@@ -209,6 +209,26 @@ def counted(direction):
     return bench
 
 
+def counted_login(labs, quick):
+    """The same of the edge for a stream a partner opens: its TLS too, so a new session of it is never the very same work."""
+    out, count = {}, 5 if quick else 20
+    with Both([under_callgrind(lab) for lab in labs]) as runs:
+        have = [20, 20]
+        for run in runs:
+            streams.open_streams(run, 0, 20)
+            counters(run)
+
+        def measure(side):
+            run, start = runs[side], have[side]
+            streams.open_streams(run, start, start + count)
+            have[side] += count
+            return {"edge": counters(run)["edge"] / count}
+        for _ in range(FEWEST):
+            for figure, values in in_turn("a new stream:", measure, order=(0, 1)).items():
+                out.setdefault(figure, []).append(values)
+    return out
+
+
 def under_callgrind(lab):
     return lab.under({name: "valgrind --tool=callgrind --callgrind-out-file=%s/%s.cg" % (lab.dir, name) for name in ("xfed-edge", "xfed-gateway")})
 
@@ -238,7 +258,8 @@ def callgrind(pid):
 
 
 BENCHES = {"to-sip": both_ways("to-sip"), "to-xmpp": both_ways("to-xmpp"), "edge": edge_alone, "login": login,
-           "to-sip-instructions": counted("to-sip"), "to-xmpp-instructions": counted("to-xmpp")}
+           "to-sip-instructions": counted("to-sip"), "to-xmpp-instructions": counted("to-xmpp"),
+          "login-instructions": counted_login}
 
 
 # ---- rounds and the verdict ----
