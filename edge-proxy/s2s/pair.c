@@ -161,8 +161,8 @@ static void on_found(struct pair *p, const struct pair_event *ev, const struct p
 /* A server that goes out of service, or does not work, has others beside it (RFC 6120 3.2.1); a refusal is final. */
 static bool next_may_help(enum xfed_reason reason)
 {
-	return reason == XFED_REASON_NET_STREAM_LOST || reason == XFED_REASON_STREAM_ERROR_RECEIVED || reason == XFED_REASON_STREAM_CLOSED_PEER ||
-	       reason == XFED_REASON_STREAM_ESTABLISH_TIMEOUT;
+	return reason == XFED_REASON_NET_STREAM_LOST || reason == XFED_REASON_NET_STREAM_SILENT || reason == XFED_REASON_STREAM_ERROR_RECEIVED ||
+	       reason == XFED_REASON_STREAM_CLOSED_PEER || reason == XFED_REASON_STREAM_ESTABLISH_TIMEOUT;
 }
 
 static bool is_tls_trouble(enum xfed_reason r)
