@@ -72,6 +72,7 @@ static void start_job(struct driver *d, struct xfed_tls *tls)
 static void on_closed(struct driver *d, const struct xfed_s2s_action *act)
 {
 	d->is_closed = true;
+	d->bytes_received = rt_stream_bytes_acked(d->stream);
 	if (act->is_abrupt) {
 		rt_stream_close(d->stream);
 	} else {
@@ -342,6 +343,16 @@ void driver_resume(struct driver *d)
 	} else if (!d->is_yielding) {
 		rt_stream_resume(d->stream);
 	}
+}
+
+uint64_t driver_bytes_out(const struct driver *d)
+{
+	return d->stream ? rt_stream_bytes_out(d->stream) + rt_stream_out_len(d->stream) : 0;
+}
+
+uint64_t driver_bytes_received(const struct driver *d)
+{
+	return d->stream ? rt_stream_bytes_acked(d->stream) : d->bytes_received;
 }
 
 /* ---- end ---- */
