@@ -96,6 +96,8 @@
 /* Stream management, XEP-0198. Used up by a partner: itself, and with UNACKED users who write to it (they wait, then are refused). */
 #define XFED_S2S_SM_ACK_MS	30000 /* for the answer to <r/> or <enable/> */
 #define XFED_S2S_SM_AGAIN_MS	5000  /* an answer that left stanzas open: asked again then */
+#define XFED_S2S_SM_TELL_COUNT	20    /* received and covered, and not asked about: acknowledged unasked ... */
+#define XFED_S2S_SM_TELL_MS	5000  /* ... or then */
 #define XFED_S2S_SM_UNACKED_MAX 1024  /* stanzas of ours written and not acknowledged; above it they wait */
 #define XFED_S2S_SM_SPAN	16384 /* received: from the oldest not covered to the newest; 60 s of 270 a second */
 

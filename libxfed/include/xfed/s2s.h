@@ -199,7 +199,8 @@ int xfed_s2s_send(struct xfed_s2s *s, struct xfed_span stanza, uint64_t now_ms);
 bool xfed_s2s_is_counting(const struct xfed_s2s *s);
 /*
  * The stanza with this number (STANZA) needs the peer no more: it has its fate, or has been handed on. In any order, once or
- * more often; 0 does nothing. True: an <a/> that was owed has been written, so actions are to be drained as after xfed_s2s_send().
+ * more often; 0 does nothing. True: an <a/> has been written, or is due at a time of its
+ * own: actions are to be drained and the deadline asked for as after xfed_s2s_send().
  */
 bool xfed_s2s_cover(struct xfed_s2s *s, uint64_t number, uint64_t now_ms);
 
