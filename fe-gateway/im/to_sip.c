@@ -175,7 +175,7 @@ static enum xfed_reason check_size(struct outgoing *o)
 	if (n == 0) {
 		return XFED_REASON_SIP_SERVER_UNREACHABLE;
 	}
-	size_t proof = trunk_hop_proof_bytes(o->send.hop), bound = size_bound(o) + proof;
+	size_t proof = trunk_hop_proof_bytes(o->send.hop, o->uri), bound = size_bound(o) + proof;
 	if (bound <= XFED_SIP_UDP_REQUEST_BYTES && bound <= o->max_request) {
 		return XFED_REASON_NONE;
 	}
