@@ -4,11 +4,11 @@
  */
 #include "trunk/sip_conn.h"
 
-#include "xfed/rt/room.h"
+#include "xfed/rt/reserve.h"
 
 static bool has_room(const struct sip_io *io, size_t of_this_direction)
 {
-	return rt_has_room(io->trunk->files.config->limits.connections, io->conn_count, of_this_direction);
+	return rt_reserve_allows(io->trunk->files.config->limits.connections, io->conn_count, of_this_direction);
 }
 
 bool sip_admit_dial(const struct sip_io *io)
