@@ -96,7 +96,7 @@ static inline uint64_t im_now(const struct im *im)
 {
 	return core_now(im->core);
 }
-static inline const struct gateway_config *im_config(const struct im *im)
+static inline const struct config *im_config(const struct im *im)
 {
 	return policy_config(im->policy);
 }

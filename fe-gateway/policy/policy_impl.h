@@ -8,7 +8,7 @@
 #include "xfed/rt/job.h"
 
 struct policy_files {
-	struct gateway_config *config;
+	struct config *config;
 	struct xfed_tls_creds *channel_creds, *sip_creds;
 	struct access_set *access;
 	struct xfed_policy *partners;

@@ -30,7 +30,7 @@ static void report(struct sip_io *io, const struct rt_source_refusal *r)
 
 bool sip_admit_stranger(struct sip_io *io, struct rt_stream *s)
 {
-	const struct gateway_config *c = io->trunk->files.config;
+	const struct config *c = io->trunk->files.config;
 	/* Half of all is the most that strangers have, whatever is written: the peers that are listed come over the same port. */
 	size_t half = c->limits.connections / 2, most = c->limits.unauthenticated < half ? c->limits.unauthenticated : half;
 	struct rt_source_limits limits = rt_source_slots((uint32_t)(most ? most : 1), c->limits.address_share, c->limits.network_share);

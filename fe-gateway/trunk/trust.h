@@ -18,7 +18,7 @@ struct trust_peer {
 };
 
 /* `s`: of the domain; of the whole configuration, whether as any of our domains: else a stranger. */
-bool trust_may_send(const struct gateway_senders *s, const struct trust_peer *peer);
+bool trust_may_send(const struct config_senders *s, const struct trust_peer *peer);
 
 /* Whether the certificate of a SIP server proves `name` (RFC 5922, or a plain host name). NONE, or why it does not. */
 enum xfed_reason trust_server(const struct trust_peer *server, struct xfed_span name);
