@@ -1,8 +1,8 @@
 /*
  * gateway.yaml as a struct. A configuration is immutable once loaded; a reload loads a new one and swaps. Strings belong to it.
  */
-#ifndef GATEWAY_CONFIG_H
-#define GATEWAY_CONFIG_H
+#ifndef GATEWAY_CONFIG_CONFIG_H
+#define GATEWAY_CONFIG_CONFIG_H
 
 #include "xfed/rt/conf.h"
 #include "xfed/rt/log.h"

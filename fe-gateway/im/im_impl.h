@@ -1,6 +1,6 @@
 /* What the files of im share. Inside the room only. */
-#ifndef GATEWAY_IM_IMPL_H
-#define GATEWAY_IM_IMPL_H
+#ifndef GATEWAY_IM_IM_IMPL_H
+#define GATEWAY_IM_IM_IMPL_H
 
 #include "im/attempts.h"
 #include "im/hold.h"

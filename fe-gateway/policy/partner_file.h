@@ -1,8 +1,8 @@
 /*
  * partners.d: one partner a file, named after its domain, loaded and checked as a whole into a policy snapshot.
  */
-#ifndef GATEWAY_PARTNER_FILE_H
-#define GATEWAY_PARTNER_FILE_H
+#ifndef GATEWAY_POLICY_PARTNER_FILE_H
+#define GATEWAY_POLICY_PARTNER_FILE_H
 
 #include "config/config.h"
 #include "xfed/policy.h"

@@ -9,8 +9,8 @@
  *
  * May call: core, config, store.
  */
-#ifndef GATEWAY_POLICY_H
-#define GATEWAY_POLICY_H
+#ifndef GATEWAY_POLICY_POLICY_H
+#define GATEWAY_POLICY_POLICY_H
 
 #include "config/config.h"
 #include "core/core.h"

@@ -1,6 +1,6 @@
 /* Between the files of policy: files.c loads, policy.c keeps what is in force, reload.c makes the next. */
-#ifndef GATEWAY_POLICY_IMPL_H
-#define GATEWAY_POLICY_IMPL_H
+#ifndef GATEWAY_POLICY_POLICY_IMPL_H
+#define GATEWAY_POLICY_POLICY_IMPL_H
 
 #include "policy/access_file.h"
 #include "policy/policy.h"

@@ -10,8 +10,8 @@
  * Calls core, config and the library sip/. Functions of the user are called in the loop, never from inside a call of the user's,
  * except hop_ready and hop_failed, which may come from inside trunk_want().
  */
-#ifndef GATEWAY_TRUNK_H
-#define GATEWAY_TRUNK_H
+#ifndef GATEWAY_TRUNK_TRUNK_H
+#define GATEWAY_TRUNK_TRUNK_H
 
 #include "config/config.h"
 #include "core/core.h"

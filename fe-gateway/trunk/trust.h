@@ -3,8 +3,8 @@
  * of peer_addresses (tcp; udp only where the operator has said that it can be trusted). What a request says of itself
  * proves nothing. Pure.
  */
-#ifndef GATEWAY_TRUST_H
-#define GATEWAY_TRUST_H
+#ifndef GATEWAY_TRUNK_TRUST_H
+#define GATEWAY_TRUNK_TRUST_H
 
 #include "config/config.h"
 #include "sip/layer.h"
