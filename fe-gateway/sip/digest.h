@@ -5,8 +5,8 @@
  *   challenge   what the 401 or 407 says: realm, nonce, algorithm, qop
  *   nonce count how many requests have used the nonce, this one included; a server refuses a number it has seen
  */
-#ifndef SIP_DIGEST_H
-#define SIP_DIGEST_H
+#ifndef GATEWAY_SIP_DIGEST_H
+#define GATEWAY_SIP_DIGEST_H
 
 #include "sip/message.h"
 #include "xfed/env.h"
