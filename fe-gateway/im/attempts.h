@@ -12,8 +12,8 @@
  *
  * An event that the state does not wait for is ignored: it was on its way when something else ended its cause.
  */
-#ifndef GATEWAY_ATTEMPTS_H
-#define GATEWAY_ATTEMPTS_H
+#ifndef GATEWAY_IM_ATTEMPTS_H
+#define GATEWAY_IM_ATTEMPTS_H
 
 #include "im/recipients.h"
 #include "sip/failover.h"

@@ -213,7 +213,7 @@ static struct xfed_span new_address(struct outgoing *o, struct xfed_arena *a, co
 	if (!m->contact.data || iw_sip_to_jid(a, m->contact, &j, &why) != XFED_OK) {
 		return none;
 	}
-	const struct gateway_domain *d = gateway_config_inside(im_config(o->im), j.domain);
+	const struct config_domain *d = config_inside(im_config(o->im), j.domain);
 	if (!d) {
 		return none;
 	}

@@ -6,8 +6,8 @@
  *   asked       what one request was asked itself: that it answers, whatever others have been asked meanwhile (a nonce may be good once)
  *   nonce count how many requests have used the nonce, this one included; a server refuses a number it has seen
  */
-#ifndef SIP_DIGEST_H
-#define SIP_DIGEST_H
+#ifndef GATEWAY_SIP_DIGEST_H
+#define GATEWAY_SIP_DIGEST_H
 
 #include "sip/message.h"
 #include "xfed/env.h"

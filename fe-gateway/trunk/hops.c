@@ -31,7 +31,7 @@ static void hop_free(struct trunk_hop *h)
 	xfed_free(h);
 }
 
-static struct trunk_hop *hop_new(struct trunk *t, const struct gateway_domain *d, const char *key, size_t label_len)
+static struct trunk_hop *hop_new(struct trunk *t, const struct config_domain *d, const char *key, size_t label_len)
 {
 	struct trunk_hop *h = xfed_calloc(1, sizeof(*h));
 	if (!h) {
@@ -64,7 +64,7 @@ static struct trunk_hop *hop_new(struct trunk *t, const struct gateway_domain *d
 }
 
 /* As it is written, without what is not: the same whatever the DNS says. */
-static size_t write_label(const struct gateway_domain *d, char *out, size_t size)
+static size_t write_label(const struct config_domain *d, char *out, size_t size)
 {
 	const struct rt_conf_address *a = &d->hop;
 	bool is_v6 = strchr(a->host, ':') != NULL;
@@ -79,7 +79,7 @@ static size_t write_label(const struct gateway_domain *d, char *out, size_t size
 }
 
 /* A hop stays until the process ends: their number is bounded by what operators write into the configuration. */
-struct trunk_hop *trunk_hop_of(struct trunk *t, const struct gateway_domain *d)
+struct trunk_hop *trunk_hop_of(struct trunk *t, const struct config_domain *d)
 {
 	char key[1000];
 	struct trunk_hop *h = NULL;
@@ -134,7 +134,7 @@ size_t trunk_hop_proof_bytes(const struct trunk_hop *h, struct xfed_span uri)
 
 bool trunk_hop_load(struct trunk_hop *h, size_t bytes)
 {
-	const struct gateway_config *c = h->trunk->files.config;
+	const struct config *c = h->trunk->files.config;
 	struct hop_load most = { c->limits.waiting_messages, c->limits.waiting_bytes };
 	return hop_load_add(&h->trunk->load, &h->load, &most, bytes);
 }

@@ -10,8 +10,8 @@
  * Calls core, config and the library sip/. Functions of the user are called in the loop, never from inside a call of the user's,
  * except hop_ready and hop_failed, which may come from inside trunk_want().
  */
-#ifndef GATEWAY_TRUNK_H
-#define GATEWAY_TRUNK_H
+#ifndef GATEWAY_TRUNK_TRUNK_H
+#define GATEWAY_TRUNK_TRUNK_H
 
 #include "config/config.h"
 #include "core/core.h"
@@ -35,7 +35,7 @@ struct trunk_user {
 
 /* Borrowed until trunk_reloaded() gives others, or trunk_stop(). `creds` NULL: nothing uses tls. */
 struct trunk_files {
-	const struct gateway_config *config;
+	const struct config *config;
 	struct xfed_tls_creds *creds;
 };
 
@@ -52,7 +52,7 @@ void trunk_reloaded(struct trunk *t, const struct trunk_files *files);
 
 /* ---- next hops ---- */
 
-struct trunk_hop *trunk_hop_of(struct trunk *t, const struct gateway_domain *d); /* stays until the process ends; NULL: NOMEM */
+struct trunk_hop *trunk_hop_of(struct trunk *t, const struct config_domain *d); /* stays until the process ends; NULL: NOMEM */
 
 struct trunk_hop_facts {
 	const char *label; /* "tls:fe.example.com:5061", or "example.com" to be located */
@@ -122,7 +122,7 @@ void trunk_send_unreached(struct trunk_send *s);
 /* ---- requests of peers ---- */
 
 /* Whether whoever is behind the flow may send as this domain. */
-bool trunk_may_send(const struct trunk *t, const struct gateway_domain *d, const struct sip_flow_info *flow);
+bool trunk_may_send(const struct trunk *t, const struct config_domain *d, const struct sip_flow_info *flow);
 const char *trunk_allow(const struct trunk *t); /* the header line of a 405, with CRLF */
 /* As sip_layer_respond(); a phrase or header lines that cannot be printed are left out. */
 int trunk_respond(struct trunk *t, uint64_t txn, int status, const char *phrase, struct xfed_span extra);
