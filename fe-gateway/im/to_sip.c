@@ -32,7 +32,7 @@ static enum policy_kind kind_of(const struct xfed_stanza *s)
 
 /* The reason of the first gate that is closed. Whether the addresses can be said in SIP shows when the request is made. */
 static enum xfed_reason judge(
-	struct im *im, const struct xfed_stanza *s, const struct xfed_partner **partner, const struct gateway_domain **domain, struct pair *pair)
+	struct im *im, const struct xfed_stanza *s, const struct xfed_partner **partner, const struct config_domain **domain, struct pair *pair)
 {
 	struct xfed_arena *a = xfed_xml_reader_arena(im->fragments);
 	struct policy_ends ends = policy_ends(im->policy, false, s->from.domain, s->to.domain);
@@ -99,8 +99,7 @@ static struct outgoing *outgoing_new(struct im *im, const struct origin *origin,
 }
 
 /* Addresses: the local user's as it is known inside, the contact's as it is. Bare: no GRUU in this version. */
-static int map_addresses(
-	struct xfed_arena *a, const struct gateway_domain *d, const struct xfed_jid *from, const struct xfed_jid *to, struct parts *p)
+static int map_addresses(struct xfed_arena *a, const struct config_domain *d, const struct xfed_jid *from, const struct xfed_jid *to, struct parts *p)
 {
 	struct xfed_jid inside = { .local = to->local, .domain = xfed_span_str(d->sip_domain ? d->sip_domain : d->domain) };
 	struct xfed_jid outside = { .local = from->local, .domain = from->domain };
@@ -124,7 +123,7 @@ static enum xfed_reason check_size(struct outgoing *o)
 	if (n == 0) {
 		return XFED_REASON_SIP_SERVER_UNREACHABLE;
 	}
-	size_t proof = trunk_hop_proof_bytes(o->send.hop), bound = size_bound(o) + proof;
+	size_t proof = trunk_hop_proof_bytes(o->send.hop, o->uri), bound = size_bound(o) + proof;
 	if (bound <= XFED_SIP_UDP_REQUEST_BYTES && bound <= o->max_request) {
 		return XFED_REASON_NONE;
 	}
@@ -142,7 +141,7 @@ static enum xfed_reason check_size(struct outgoing *o)
 	return may_go ? XFED_REASON_NONE : XFED_REASON_SIP_REQUEST_TOO_LARGE;
 }
 
-static enum xfed_reason queue(struct outgoing *o, const struct gateway_domain *d, uint64_t deadline_ms)
+static enum xfed_reason queue(struct outgoing *o, const struct config_domain *d, uint64_t deadline_ms)
 {
 	o->send.user = &o->im->trunk_user;
 	o->send.hop = trunk_hop_of(o->im->trunk, d);
@@ -167,7 +166,7 @@ static enum xfed_reason queue(struct outgoing *o, const struct gateway_domain *d
 
 /* Takes the contact where it is queued. */
 static enum xfed_reason send_on(
-	struct im *im, const struct origin *origin, const struct gateway_domain *d, struct parts *p, struct contact **contact, const Xfed__Deliver *m)
+	struct im *im, const struct origin *origin, const struct config_domain *d, struct parts *p, struct contact **contact, const Xfed__Deliver *m)
 {
 	struct outgoing *o = outgoing_new(im, origin, p);
 	if (!o) {
@@ -205,7 +204,7 @@ static struct contact *heard_of(struct im *im, const struct pair *pair)
 	return k;
 }
 
-static void take_message(struct im *im, const struct origin *origin, const struct xfed_stanza *s, const struct gateway_domain *d,
+static void take_message(struct im *im, const struct origin *origin, const struct xfed_stanza *s, const struct config_domain *d,
 	const struct pair *pair, const Xfed__Deliver *m)
 {
 	struct xfed_arena *a = xfed_xml_reader_arena(im->fragments);
@@ -255,7 +254,7 @@ void im_deliver(struct im *im, struct proto_from from, const Xfed__Deliver *d)
 {
 	struct xfed_stanza s = { 0 };
 	const struct xfed_partner *partner = NULL;
-	const struct gateway_domain *domain = NULL;
+	const struct config_domain *domain = NULL;
 	struct pair pair = { 0 };
 	struct origin origin = {
 		.from = from,
@@ -297,7 +296,7 @@ static enum xfed_reason tell(struct im *im, struct xfed_arena *a, struct xfed_sp
 	if (xfed_jid_parse(a, local, &to) != XFED_OK || xfed_jid_parse(a, remote, &from) != XFED_OK) {
 		return XFED_REASON_STREAM_INTERNAL;
 	}
-	const struct gateway_domain *d = gateway_config_domain(im_config(im), to.domain);
+	const struct config_domain *d = config_domain(im_config(im), to.domain);
 	if (!d || map_addresses(a, d, &from, &to, &p) != XFED_OK) {
 		return XFED_REASON_SIP_ADDRESS_UNMAPPABLE;
 	}

@@ -21,7 +21,7 @@ struct taken {
 	const struct sip_message *m;
 	struct xfed_arena a;
 	struct xfed_jid from, to;
-	const struct gateway_domain *domain;
+	const struct config_domain *domain;
 	struct incoming *in;
 	struct contact *known; /* of the pair */
 };
@@ -42,7 +42,7 @@ static enum xfed_reason check_sender(struct taken *t, const struct sip_flow_info
 	if (reason != XFED_REASON_NONE) {
 		return reason;
 	}
-	t->domain = gateway_config_inside(im_config(t->im), t->from.domain);
+	t->domain = config_inside(im_config(t->im), t->from.domain);
 	if (!t->domain || !trunk_may_send(t->im->trunk, t->domain, flow)) {
 		return XFED_REASON_SIP_SENDER_UNTRUSTED;
 	}
