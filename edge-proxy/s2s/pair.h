@@ -16,8 +16,8 @@
  * Where stream management runs the partner acknowledges stanzas. Elsewhere a stanza is delivered with its writing, and stays until the
  * partner's kernel has acknowledged its bytes: where the stream is lost before, the sender is told that much later.
  */
-#ifndef S2S_PAIR_H
-#define S2S_PAIR_H
+#ifndef EDGE_S2S_PAIR_H
+#define EDGE_S2S_PAIR_H
 
 #include "proto/channel.pb-c.h"
 #include "xfed/base.h"
