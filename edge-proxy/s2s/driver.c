@@ -211,6 +211,9 @@ static void on_timer(void *user)
 		d->user->woke(d);
 		return;
 	}
+	if (d->is_paused) {
+		xfed_s2s_unread(d->machine, now_ms(d));
+	}
 	struct xfed_s2s_event ev = { .type = XFED_S2S_TICK };
 	bool was_asleep = xfed_s2s_is_asleep(d->machine);
 	one_step(d, &ev);
@@ -338,6 +341,7 @@ void driver_resume(struct driver *d)
 	}
 	d->is_paused = false;
 	d->wake_ms = 0;
+	xfed_s2s_unread(d->machine, now_ms(d));
 	if (!d->is_driving) {
 		read_on(d);
 	} else if (!d->is_yielding) {

@@ -44,6 +44,7 @@ struct s2s_stream {
 struct s2s_incoming {
 	struct s2s_conn *conn;		   /* for the calls below, inside this one only */
 	uint64_t stream, ordinal;	   /* of the stream, and of the stanza on it: never the same twice */
+	uint64_t not_before_ms;		   /* it came faster than the partner's rate: to a gateway at that time; 0: now */
 	const struct xfed_s2s_action *act; /* its `sm_number` is for s2s_cover() */
 };
 

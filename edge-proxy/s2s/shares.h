@@ -42,7 +42,13 @@ struct s2s_tally *s2s_tally_dial(struct s2s *s, const char *domain); /* counts o
 void s2s_tally_hang_up(struct s2s *s, struct s2s_tally *t);	     /* NULL is fine */
 
 /* rate.c: stanzas of a partner, over all its streams, against limits.stanzas_per_second. Only what is proved is counted. */
-bool s2s_rate_take(struct s2s *s, const struct xfed_partner *partner); /* false: over it */
+/*
+ * Over it a stanza waits: `*not_before_ms` is when it may go to a gateway, 0: now. False: it would wait too long to be delivered at all,
+ * and is not counted.
+ */
+bool s2s_rate_take(struct s2s *s, const struct xfed_partner *partner, uint64_t *not_before_ms);
+/* Of what the edge answers itself (queries, what it refuses) and of errors, which wait for nothing. False: over it. */
+bool s2s_rate_take_answered(struct s2s *s, const struct xfed_partner *partner);
 void s2s_rates_tick(struct s2s *s, uint64_t now_ms);
 void s2s_rates_free(struct s2s *s);
 

@@ -181,6 +181,7 @@
  */
 #define XFED_DELIVERY_DEADLINE_MS      60000
 #define XFED_DELIVERY_SIP_LEFT_MS      33000 /* no SIP attempt starts with less: Timer F is 32 s */
+#define XFED_DELIVERY_RATE_WAIT_MS     25000 /* above the partner's rate: what would wait longer is refused, as no attempt would be left for it */
 #define XFED_DELIVERY_REPLAY_MS	       15000
 #define XFED_DELIVERY_OUTCOME_MS       120000
 #define XFED_DELIVERY_SIP_MEMORY_MS    64000

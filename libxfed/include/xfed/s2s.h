@@ -184,6 +184,8 @@ void xfed_s2s_free(struct xfed_s2s *s);					    /* never while a job runs: see x
 int xfed_s2s_step(struct xfed_s2s *s, struct xfed_s2s_event *ev, uint64_t now_ms);
 bool xfed_s2s_next(struct xfed_s2s *s, struct xfed_s2s_action *act);
 uint64_t xfed_s2s_deadline(const struct xfed_s2s *s); /* UINT64_MAX: none */
+/* The driver has not been reading until now: what the peer has not said in that time does not count as its silence. */
+void xfed_s2s_unread(struct xfed_s2s *s, uint64_t now_ms);
 bool xfed_s2s_has_pending(const struct xfed_s2s *s);
 bool xfed_s2s_has_job(const struct xfed_s2s *s);
 bool xfed_s2s_is_asleep(const struct xfed_s2s *s); /* idle: its parser and its queue have been freed until the next byte */

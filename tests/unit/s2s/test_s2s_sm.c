@@ -238,6 +238,25 @@ static void in_span_is_bounded(void **state)
 	rig_down(&r);
 }
 
+/* A stream that we do not read for a while is not idle, however little comes. */
+static void in_what_is_not_read_is_no_silence(void **state)
+{
+	struct rig r = { 0 };
+	struct xfed_s2s_event tick = { .type = XFED_S2S_TICK };
+	assert_true(bring_up(&r, XFED_S2S_IN, in_inputs, XFED_ARRAY_LEN(in_inputs)));
+	xfed_buf_clear(&r.out);
+	for (int i = 0; i < 3; i++) {
+		r.now_ms = xfed_s2s_deadline(r.s2s) + XFED_S2S_INACTIVITY_MS;
+		xfed_s2s_unread(r.s2s, r.now_ms);
+		rig_event(&r, &tick);
+		assert_int_equal(xfed_buf_len(&r.out), 0);
+	}
+	r.now_ms += XFED_S2S_INACTIVITY_MS;
+	rig_event(&r, &tick);
+	assert_true(contains_in_order(xfed_buf_span(&r.out).data, "</stream:stream>"));
+	rig_down(&r);
+}
+
 static void in_span_moves_on(void **state)
 {
 	struct rig r = { 0 };
@@ -518,6 +537,7 @@ int main(void)
 		cmocka_unit_test_setup(in_dialback, external),
 		cmocka_unit_test_setup(in_sasl_behind_enable, external),
 		cmocka_unit_test_setup(in_span_is_bounded, external),
+		cmocka_unit_test_setup(in_what_is_not_read_is_no_silence, external),
 		cmocka_unit_test_setup(in_span_moves_on, external),
 		cmocka_unit_test_setup(out_asks_behind_a_stanza, external),
 		cmocka_unit_test_setup(out_is_patient, external),
