@@ -50,13 +50,15 @@ struct sip_trans {
 	struct sip_key key, merged;
 	bool is_merge_owner; /* stands in the table of merged requests */
 	bool is_stranger;    /* server: nothing is kept once it is answered (section 8.2.7) */
+	bool is_inside;	     /* server: what it is answered goes by its dialog */
 
 	struct sip_target target;
 	struct sip_trans *flow_next, **flow_prev; /* others on a connection; flow_prev NULL: on none */
-	char *head;				  /* server: what its responses begin with */
+	char *head;				  /* server: what its responses begin with; NULL once the final one is there */
 	size_t head_len;
 	char *last; /* the request, or the last response: retransmissions send these bytes */
 	size_t last_len;
+	size_t weight; /* server: of `server_bytes` */
 
 	const struct sip_user *user;
 	uint64_t id_of_user;
@@ -101,7 +103,7 @@ struct sip_layer {
 		char *host;
 		uint16_t port;
 	} sent_by[SIP_TRANSPORT_COUNT];
-	size_t transactions_max;
+	size_t transactions_max, server_bytes_max;
 	unsigned time_divisor;
 
 	uint64_t last_id;
@@ -141,8 +143,9 @@ char *sip_layer_keep(struct sip_layer *l, size_t size);
 /* trans.c */
 uint64_t sip_layer_scale(const struct sip_layer *l, uint64_t ms);
 bool sip_layer_is_full(const struct sip_layer *l);
-bool sip_layer_is_full_of_servers(const struct sip_layer *l); /* the rest is for requests of ours */
-int sip_trans_add(struct sip_layer *l, struct sip_trans *t);  /* gives it an id, enters it by id and key; OK or NOMEM */
+bool sip_layer_is_full_of_servers(const struct sip_layer *l);	/* the rest is for requests of ours */
+int sip_trans_add(struct sip_layer *l, struct sip_trans *t);	/* gives it an id, enters it by id and key; OK or NOMEM */
+void sip_trans_weigh(struct sip_layer *l, struct sip_trans *t); /* server: what it holds has changed */
 void sip_trans_enter(struct sip_layer *l, struct sip_trans *t, enum sip_state state, uint64_t now_ms);
 void sip_trans_end(struct sip_layer *l, struct sip_trans *t); /* its memory lives until the next step */
 void sip_trans_free(struct sip_trans *t);		      /* one that is in no table */
