@@ -170,6 +170,8 @@ int sip_layer_cancel(struct sip_layer *l, uint64_t txn, uint64_t now_ms);
 
 /* NULL: no such dialog, or it is not made yet. Borrowed until the next step or call. */
 const struct sip_dialog *sip_layer_dialog(const struct sip_layer *l, uint64_t dialog);
+/* Where requests inside it go when no target is named; `*is_ours`: chosen by a request of ours, not by the peer. False: no such dialog. */
+bool sip_layer_dialog_way(const struct sip_layer *l, uint64_t dialog, struct sip_target *out, bool *is_ours);
 /* Nothing more is sent or taken inside it. Whoever ends a session sends BYE before. May be called between actions. */
 void sip_layer_dialog_end(struct sip_layer *l, uint64_t dialog);
 /* How long to wait after a 491 before the INVITE is sent again (section 14.1). */

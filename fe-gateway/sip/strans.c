@@ -388,7 +388,7 @@ static int deliver_inside(
 		leg->theirs = t->id;
 		leg->invite_cseq = m->cseq;
 	}
-	sip_leg_moved(l, leg, &t->target);
+	sip_leg_moved(l, leg, &t->target, false);
 	give_to_user(l, t, m, leg, now_ms);
 	return XFED_OK;
 }

@@ -55,10 +55,8 @@ struct sip_trans {
 	struct sip_target target;
 	struct sip_trans *flow_next, **flow_prev; /* others on a connection; flow_prev NULL: on none */
 	char *head;				  /* server: what its responses begin with; NULL once the final one is there */
-	size_t head_len;
-	char *last; /* the request, or the last response: retransmissions send these bytes */
-	size_t last_len;
-	size_t weight; /* server: of `server_bytes` */
+	char *last;				  /* the request, or the last response: retransmissions send these bytes */
+	size_t head_len, last_len, weight;	  /* weight: server: of `server_bytes` */
 
 	const struct sip_user *user;
 	uint64_t id_of_user;
@@ -88,6 +86,7 @@ struct sip_leg {
 	uint64_t unacked;      /* a 2xx of ours */
 	uint32_t invite_cseq;  /* of the last INVITE of theirs */
 	struct sip_target target;
+	bool is_target_ours; /* chosen by a request of ours */
 	struct sip_leg *flow_next, **flow_prev;
 	UT_hash_handle hh, hh_key; /* by number; by key */
 };
@@ -194,7 +193,7 @@ int sip_leg_of_request(struct sip_layer *l, struct sip_trans *t, const struct si
 int sip_leg_enter(struct sip_layer *l, struct sip_leg *leg);
 /* The dialog of a request; `*is_new`: made by this NOTIFY, which has come before the 2xx. NULL: none; `*rc` NOMEM, or INVALID (400). */
 struct sip_leg *sip_leg_of(struct sip_layer *l, const struct sip_message *m, bool *is_new, int *rc);
-void sip_leg_moved(struct sip_layer *l, struct sip_leg *leg, const struct sip_target *target);
+void sip_leg_moved(struct sip_layer *l, struct sip_leg *leg, const struct sip_target *target, bool is_ours);
 void sip_leg_unacknowledged(struct sip_layer *l, struct sip_trans *t, uint64_t now_ms);
 
 #endif
