@@ -362,9 +362,9 @@ static void on_run_ended(void *user, uint64_t run, bool may_take_over)
 	im_run_ended(((struct gateway *)user)->im, run, may_take_over);
 }
 
-static void on_outcome(void *user, struct xfed_span stanza_id, Xfed__Fate fate, uint32_t sip_status, enum xfed_reason reason)
+static void on_outcome(void *user, struct xfed_span stanza_id, const struct proto_result *r)
 {
-	im_outcome(((struct gateway *)user)->im, stanza_id, fate, sip_status, reason);
+	im_outcome(((struct gateway *)user)->im, stanza_id, r);
 }
 
 static void on_link_changed(void *user)

@@ -283,7 +283,7 @@ static void take_message(struct taken *t, const struct sip_flow_info *flow)
 		}
 	}
 	if (reason == XFED_REASON_CHANNEL_DOWN && may_be_a_repetition(t, flow)) {
-		im_in_outcome(t->in, XFED__FATE__FATE_UNCERTAIN, 0, reason);
+		im_in_outcome(t->in, &(struct proto_result){ .fate = XFED__FATE__FATE_UNCERTAIN });
 	} else if (reason != XFED_REASON_NONE) {
 		refuse(t, reason);
 	}
