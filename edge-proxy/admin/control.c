@@ -1,4 +1,5 @@
 #include "admin/check.h"
+#include "util/hex.h"
 
 static json_t *text(struct xfed_span s)
 {
@@ -53,9 +54,7 @@ static json_t *policy(const struct admin *a)
 {
 	char hash[65];
 	const struct proto_revision *r = channel_revision(a->channel);
-	for (size_t i = 0; i < sizeof(r->hash); i++) {
-		snprintf(hash + 2 * i, 3, "%02x", r->hash[i]);
-	}
+	xfed_hex(hash, r->hash, sizeof(r->hash));
 	return json_pack("{s:I, s:I, s:s, s:I}", "epoch", (json_int_t)r->epoch, "revision", (json_int_t)r->counter, "hash", hash, "partners",
 		(json_int_t)xfed_policy_partner_count(s2s_policy(a->s2s)));
 }

@@ -1,5 +1,6 @@
 /* What xfedctl asks of a gateway. What only the edges know is asked of them, for a bounded time. */
 #include "admin/admin.h"
+#include "util/hex.h"
 #include "xfed/mem.h"
 
 #include <stdio.h>
@@ -160,9 +161,7 @@ static json_t *policy(const struct admin *ad)
 {
 	char hash[65];
 	const struct proto_revision *r = policy_revision(ad->policy);
-	for (size_t i = 0; i < sizeof(r->hash); i++) {
-		snprintf(hash + 2 * i, 3, "%02x", r->hash[i]);
-	}
+	xfed_hex(hash, r->hash, sizeof(r->hash));
 	return json_pack("{s:I, s:I, s:s, s:I}", "epoch", (json_int_t)r->epoch, "revision", (json_int_t)r->counter, "hash", hash, "partners",
 		(json_int_t)xfed_policy_partner_count(policy_partners(ad->policy)));
 }
