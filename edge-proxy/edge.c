@@ -209,7 +209,7 @@ static bool is_channel_quiet(const struct edge *e)
 
 static void drain_channel(struct edge *e)
 {
-	channel_drain(e->channel, e->config->stop_timeout_ms);
+	channel_drain(e->channel, e->config->base.stop_timeout_ms);
 }
 
 static void give_up_channel(struct edge *e)
@@ -431,9 +431,7 @@ static void reload_config(void *user, struct rt_conf_errors *errors)
 		rt_daemon_log_reload(false);
 		return;
 	}
-	rt_daemon_log_changes(&edge_config_table, old, fresh);
-	rt_log_configure(fresh->log.level, fresh->log.format, fresh->log.mask_addresses);
-	rt_resolver_flush(e->core.d.resolver);
+	rt_daemon_configure(&e->core.d, &edge_config_table, &old->base, &fresh->base);
 	e->config = fresh;
 	for (EACH(p)) {
 		if (p->reloaded) {
@@ -532,15 +530,11 @@ static const struct rt_daemon_user daemon_user = {
 
 static int open_daemon(struct edge *e, char error[256])
 {
-	const struct edge_config *c = e->config;
 	struct rt_daemon_options o = {
 		.name = "edge",
-		.dns_servers = &c->dns.servers,
-		.trust_ad = c->dns.dnssec == EDGE_DNSSEC_TRUST_AD,
-		.control_socket = c->control_socket,
+		.config = &e->config->base,
 		.commands = &admin_commands,
 		.commands_user = &e->admin,
-		.http_listen = &c->http.listen,
 	};
 	return rt_daemon_open(&e->core.d, &o, error);
 }

@@ -63,7 +63,7 @@ json_t *admin_status(struct admin *a)
 {
 	size_t in, out;
 	s2s_count_established(a->s2s, &in, &out);
-	json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:i, s:s, s:o, s:o, s:{s:I, s:I}, s:I}", "name", a->config->name, "role", "edge", "version",
+	json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:i, s:s, s:o, s:o, s:{s:I, s:I}, s:I}", "name", a->config->base.name, "role", "edge", "version",
 		XFED_VERSION, "uptime_s", (json_int_t)((core_now(a->core) - a->core->d.started_ms) / 1000), "pid", (int)getpid(), "state",
 		a->service_word(a->user), "problems", problems(a), "channel", links(a), "streams", "in", (json_int_t)in, "out", (json_int_t)out,
 		"deliveries_in_flight", (json_int_t)(proto_outbox_count(proto_exchange_outbox(channel_exchange(a->channel))) + s2s_waiting(a->s2s)));

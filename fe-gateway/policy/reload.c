@@ -31,12 +31,10 @@ static void run(void *arg)
 static void swap(struct policy *p)
 {
 	struct policy_reload *r = &p->reload;
-	const struct gateway_config *c = r->files->config;
-	rt_daemon_log_changes(&gateway_config_table, p->files->config, c);
+	rt_daemon_configure(&p->core->d, &gateway_config_table, &p->files->config->base, &r->files->config->base);
 	policy_files_free(p->files);
 	p->files = r->files;
 	r->files = NULL;
-	rt_log_configure(c->log.level, c->log.format, c->log.mask_addresses);
 	if (r->is_new) {
 		p->revision = r->revision;
 		policy_announce(p, "policy.changed");

@@ -107,15 +107,15 @@ int rt_daemon_init(struct rt_daemon *d, const struct rt_daemon_user *user, void 
 	return rc == XFED_OK ? rt_notify_new(rt_loop_uv(d->loop), &d->notify) : rc;
 }
 
-static int make_resolver(struct rt_daemon *d, const struct rt_daemon_options *o, char error[256])
+static int make_resolver(struct rt_daemon *d, const struct rt_conf_base *c, char error[256])
 {
 	char texts[RT_RESOLVER_SERVERS_MAX][320];
 	const char *servers[RT_RESOLVER_SERVERS_MAX];
 	size_t n = 0;
-	for (; n < o->dns_servers->count && n < RT_RESOLVER_SERVERS_MAX; n++) {
-		servers[n] = rt_conf_address_text(&o->dns_servers->items[n], texts[n]);
+	for (; n < c->dns.servers.count && n < RT_RESOLVER_SERVERS_MAX; n++) {
+		servers[n] = rt_conf_address_text(&c->dns.servers.items[n], texts[n]);
 	}
-	struct rt_resolver_options resolver = { .servers = servers, .server_count = n, .trust_ad = o->trust_ad };
+	struct rt_resolver_options resolver = { .servers = servers, .server_count = n, .trust_ad = c->dns.dnssec == RT_DNSSEC_TRUST_AD };
 	int rc = rt_resolver_new(d->loop, &resolver, &d->resolver, error, 256);
 	if (rc == XFED_OK && !rt_resolver_ad_is_usable(d->resolver)) {
 		rt_log(RT_LOG_WARNING, "dns.ad-not-usable",
@@ -128,17 +128,17 @@ static int make_doors(struct rt_daemon *d, const struct rt_daemon_options *o, ch
 {
 	uv_loop_t *uv = rt_loop_uv(d->loop);
 	void *user = o->commands_user ? o->commands_user : d->user_data;
-	int rc = rt_control_new(uv, o->control_socket, o->commands, user, &d->control, error);
-	if (rc == XFED_OK && o->http_listen->host) {
+	int rc = rt_control_new(uv, o->config->control_socket, o->commands, user, &d->control, error);
+	if (rc == XFED_OK && o->config->http.listen.host) {
 		struct rt_http_pages pages = { .user = d, .metrics = page_metrics, .is_healthy = page_health, .is_ready = page_ready };
-		rc = rt_http_new(uv, o->http_listen, &pages, &d->http, error);
+		rc = rt_http_new(uv, &o->config->http.listen, &pages, &d->http, error);
 	}
 	return rc;
 }
 
 int rt_daemon_open(struct rt_daemon *d, const struct rt_daemon_options *o, char error[256])
 {
-	int rc = make_resolver(d, o, error);
+	int rc = make_resolver(d, o->config, error);
 	rc = rc == XFED_OK ? make_doors(d, o, error) : rc;
 	if (rc == XFED_OK) {
 		rt_metric_set(d->metrics, RT_M_BUILD_INFO, 1, RT_LABELS(XFED_SPAN(XFED_VERSION), xfed_span_str(o->name)));
@@ -198,7 +198,7 @@ void rt_daemon_count_dropped(struct rt_daemon *d, const char *rule)
 	rt_metric_add(d->metrics, RT_M_DROPPED, 1, RT_LABELS(xfed_span_str(rule)));
 }
 
-/* ---- reload ---- */
+/* ---- configuration ---- */
 
 static void log_change(void *user, const char *key, bool is_reloadable)
 {
@@ -207,9 +207,22 @@ static void log_change(void *user, const char *key, bool is_reloadable)
 		RT_END);
 }
 
-void rt_daemon_log_changes(const struct rt_conf_table *table, const void *before, const void *after)
+static void configure_log(const struct rt_conf_base *c)
+{
+	rt_log_configure(c->log.level, c->log.format, c->log.mask_addresses);
+}
+
+void rt_daemon_start_log(const struct rt_conf_base *c)
+{
+	rt_log_init(c->name);
+	configure_log(c);
+}
+
+void rt_daemon_configure(struct rt_daemon *d, const struct rt_conf_table *table, const struct rt_conf_base *before, const struct rt_conf_base *after)
 {
 	rt_conf_diff(table, before, after, log_change, NULL);
+	configure_log(after);
+	rt_resolver_flush(d->resolver);
 }
 
 void rt_daemon_log_reload(bool ok)
