@@ -107,7 +107,8 @@ int rt_daemon_init(struct rt_daemon *d, const struct rt_daemon_user *user, void 
 	return rc == XFED_OK ? rt_notify_new(rt_loop_uv(d->loop), &d->notify) : rc;
 }
 
-static int make_resolver(struct rt_daemon *d, const struct rt_conf_base *c, char error[256])
+/* The resolver as the configuration has it: a new one, or other servers for that there is. */
+static int configure_resolver(struct rt_daemon *d, const struct rt_conf_base *c, char error[256])
 {
 	char texts[RT_RESOLVER_SERVERS_MAX][320];
 	const char *servers[RT_RESOLVER_SERVERS_MAX];
@@ -115,8 +116,8 @@ static int make_resolver(struct rt_daemon *d, const struct rt_conf_base *c, char
 	for (; n < c->dns.servers.count && n < RT_RESOLVER_SERVERS_MAX; n++) {
 		servers[n] = rt_conf_address_text(&c->dns.servers.items[n], texts[n]);
 	}
-	struct rt_resolver_options resolver = { .servers = servers, .server_count = n, .trust_ad = c->dns.dnssec == RT_DNSSEC_TRUST_AD };
-	int rc = rt_resolver_new(d->loop, &resolver, &d->resolver, error, 256);
+	struct rt_resolver_options o = { .servers = servers, .server_count = n, .trust_ad = c->dns.dnssec == RT_DNSSEC_TRUST_AD };
+	int rc = d->resolver ? rt_resolver_configure(d->resolver, &o, error, 256) : rt_resolver_new(d->loop, &o, &d->resolver, error, 256);
 	if (rc == XFED_OK && !rt_resolver_ad_is_usable(d->resolver)) {
 		rt_log(RT_LOG_WARNING, "dns.ad-not-usable",
 			RT_KV_STR("text", "dnssec: trust-ad needs a resolver on loopback; answers count as insecure"), RT_END);
@@ -138,7 +139,7 @@ static int make_doors(struct rt_daemon *d, const struct rt_daemon_options *o, ch
 
 int rt_daemon_open(struct rt_daemon *d, const struct rt_daemon_options *o, char error[256])
 {
-	int rc = make_resolver(d, o->config, error);
+	int rc = configure_resolver(d, o->config, error);
 	rc = rc == XFED_OK ? make_doors(d, o, error) : rc;
 	if (rc == XFED_OK) {
 		rt_metric_set(d->metrics, RT_M_BUILD_INFO, 1, RT_LABELS(XFED_SPAN(XFED_VERSION), xfed_span_str(o->name)));
@@ -220,9 +221,12 @@ void rt_daemon_start_log(const struct rt_conf_base *c)
 
 void rt_daemon_configure(struct rt_daemon *d, const struct rt_conf_table *table, const struct rt_conf_base *before, const struct rt_conf_base *after)
 {
+	char error[256];
 	rt_conf_diff(table, before, after, log_change, NULL);
 	configure_log(after);
-	rt_resolver_flush(d->resolver);
+	if (configure_resolver(d, after, error) != XFED_OK) {
+		rt_log(RT_LOG_ERROR, "dns.unchanged", RT_KV_STR("text", error), RT_END);
+	}
 }
 
 void rt_daemon_log_reload(bool ok)
