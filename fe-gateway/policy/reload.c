@@ -31,7 +31,7 @@ static void run(void *arg)
 static void swap(struct policy *p)
 {
 	struct policy_reload *r = &p->reload;
-	rt_daemon_configure(&p->core->d, &gateway_config_table, &p->files->config->base, &r->files->config->base);
+	rt_daemon_configure(&p->core->d, &config_table, &p->files->config->base, &r->files->config->base);
 	policy_files_free(p->files);
 	p->files = r->files;
 	r->files = NULL;

@@ -2,8 +2,8 @@
  * Domains of addresses (RFC 7622 section 3.2): internal to libxfed/jid. The fuzz target calls the full path directly to
  * compare it with the ASCII one.
  */
-#ifndef JID_DOMAIN_H
-#define JID_DOMAIN_H
+#ifndef XFED_JID_DOMAIN_H
+#define XFED_JID_DOMAIN_H
 
 #include "xfed/arena.h"
 #include "xfed/base.h"

@@ -1,6 +1,6 @@
 /* Localparts and resources of addresses: the ASCII fast path. Internal to libxfed/jid. */
-#ifndef JID_LOCAL_H
-#define JID_LOCAL_H
+#ifndef XFED_JID_LOCAL_H
+#define XFED_JID_LOCAL_H
 
 #include "jid/domain.h"
 

@@ -2,8 +2,8 @@
  * PRECIS (RFC 8264) and the two profiles XMPP addresses use (RFC 8265). Internal to libxfed/jid; the fuzz target
  * and the unit test call the profiles directly to compare them with the ASCII fast path.
  */
-#ifndef JID_PRECIS_H
-#define JID_PRECIS_H
+#ifndef XFED_JID_PRECIS_H
+#define XFED_JID_PRECIS_H
 
 #include "xfed/arena.h"
 #include "xfed/base.h"
