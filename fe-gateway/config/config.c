@@ -133,7 +133,7 @@ static const struct rt_conf_row limits_rows[] = {
 		.fallback = "25", .help = "Of unauthenticated: what one address may have (of IPv6, one /64)." },
 	{ .name = "network_share", .type = RT_CONF_INT, IN(limits, network_share), .flags = RELOADABLE, .min = 1, .max = 100, .unit = "%",
 		.fallback = "50", .help = "The same for one network: an IPv4 /24, an IPv6 /48." },
-	{ .name = "transactions", .type = RT_CONF_INT, IN(limits, transactions), .flags = RELOADABLE, .min = 64, .max = 1000000,
+	{ .name = "transactions", .type = RT_CONF_INT, IN(limits, transactions), .min = 64, .max = 1000000,
 		.unit = "transactions", .fallback = "65536", .help = "SIP transactions at a time, both directions." },
 	{ .name = "queue_messages", .type = RT_CONF_INT, IN(limits, queue_messages), .flags = RELOADABLE, .min = 1, .max = 4096,
 		.unit = "messages", .fallback = "256", .help = "Messages that wait for one recipient. Partners share them; a quarter more is kept for those who find the queue filled by others." },

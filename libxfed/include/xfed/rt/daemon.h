@@ -44,6 +44,10 @@ struct rt_daemon {
 	struct rt_notify *notify;
 	uint64_t boot_nonce; /* of this run, random, never 0 */
 	uint64_t started_ms;
+	struct rt_daemon_reload {
+		int64_t ended_s; /* the last one; 0: there was none */
+		char error[512]; /* the first thing that was wrong with its files; empty: it succeeded */
+	} reload;
 	/* ---- */
 	uint64_t closed_ms; /* the time when the loop is gone */
 	const struct rt_daemon_user *user;
@@ -88,9 +92,12 @@ void rt_daemon_count_dropped(struct rt_daemon *d, const char *rule);
 /* ---- configuration ---- */
 
 void rt_daemon_start_log(const struct rt_conf_base *c); /* before anything else */
-/* Of a reload: logs the keys that differ (`table` is that of both), and what is the daemon's follows them. */
-void rt_daemon_configure(struct rt_daemon *d, const struct rt_conf_table *table, const struct rt_conf_base *before, const struct rt_conf_base *after);
-void rt_daemon_log_reload(bool ok); /* not OK: what runs stays */
+/* Of a reload: logs what changes, and which keys need a restart; what is the daemon's follows. `after` has been through rt_conf_keep(). */
+void rt_daemon_configure(struct rt_daemon *d, const struct rt_conf_base *before, const struct rt_conf_base *after);
+/* The end of a reload; not OK: what runs stays, and it is a problem of `status` until one is. */
+void rt_daemon_reloaded(struct rt_daemon *d, bool ok, const struct rt_conf_errors *errors);
+/* The problems of `status` that both services have: a reload that failed, keys that wait for a restart. */
+void rt_daemon_problems(const struct rt_daemon *d, const struct rt_conf_doc *in_force, json_t *problems);
 
 /* ---- main() ---- */
 
