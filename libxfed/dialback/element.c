@@ -1,6 +1,5 @@
-#include "xfed/dialback.h"
+#include "dialback/internal.h"
 
-#include "dialback/condition.h"
 #include "xfed/jid.h"
 
 static const char *const type_words[] = {
@@ -156,10 +155,4 @@ void xfed_dialback_answer_to(const struct xfed_dialback_elem *request, enum xfed
 		.id = request->id,
 		.condition = condition,
 	};
-}
-
-bool xfed_dialback_offers_errors(const struct xfed_xml_elem *features)
-{
-	const struct xfed_xml_elem *d = xfed_xml_child(features, XFED_NS_F_DIALBACK, "dialback");
-	return d && xfed_xml_child(d, XFED_NS_F_DIALBACK, "errors");
 }

@@ -145,7 +145,7 @@ void s2s_finish(struct xfed_s2s *s, bool is_abrupt)
 	s2s_enter(s, XFED_S2S_DONE);
 	s->has_closed = true;
 	s->is_abrupt = is_abrupt;
-	s2s_dialback_end(s, s->reason);
+	s2s_dialback_end(s);
 }
 
 int s2s_set_stream_id(struct xfed_s2s *s, struct xfed_span id)
@@ -234,7 +234,7 @@ void s2s_forget(struct xfed_s2s *s)
 	s->stream_id = NULL;
 	s->lang[0] = '\0';
 	s->has_external = s->is_established = s->external_offered = false;
-	s->peer_has_version = s->peer_offers_errors = s->sm.is_offered = false;
+	s->peer_has_version = s->sm.is_offered = false;
 	s->has_features = s->offers_tls = s->offers_external = s->offers_dialback = false; /* [A4-06] */
 	s->method = 0;
 	if (s->direction == XFED_S2S_IN) {

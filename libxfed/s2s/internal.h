@@ -79,7 +79,6 @@ struct xfed_s2s {
 	struct xfed_dbverify *dbverify;		   /* out, verify streams */
 	struct xfed_dialback_elem request;	   /* in: the db:result that waits for PAIR_DECISION */
 	bool wants_pair;
-	bool peer_offers_errors;
 	bool tried_external;
 	bool has_features, offers_tls, offers_external, offers_dialback; /* out: what the peer said last */
 	bool is_host_unknown;						 /* the peer closed with that stream error */
@@ -174,7 +173,7 @@ void s2s_dialback_ask(struct xfed_s2s *s, const struct xfed_s2s_event *ev);
 void s2s_dialback_refuse(struct xfed_s2s *s, const struct xfed_s2s_question *q, enum xfed_dialback_verdict verdict); /* it cannot be asked here */
 void s2s_dialback_answer(struct xfed_s2s *s, struct xfed_xml_elem *e); /* out: db:result or db:verify with a type */
 void s2s_dialback_tick(struct xfed_s2s *s);
-void s2s_dialback_end(struct xfed_s2s *s, enum xfed_reason reason);
+void s2s_dialback_end(struct xfed_s2s *s);
 uint64_t s2s_dialback_deadline(const struct xfed_s2s *s);
 void s2s_dialback_reset(struct xfed_s2s *s); /* a restarted stream has another id: what was asked on the old one is void */
 bool s2s_dialback_is_proved(const struct xfed_s2s *s, struct xfed_span remote, struct xfed_span local);

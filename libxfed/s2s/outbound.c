@@ -139,7 +139,6 @@ static void do_features(struct xfed_s2s *s, struct xfed_xml_elem *e)
 	note_offers(s, e);
 	s->peer_bytes = most_bytes_of(e);
 	s->sm.is_offered = s->is_secure && xfed_xml_child(e, XFED_NS_SM, "sm") != NULL;
-	s->peer_offers_errors = xfed_dialback_offers_errors(e);
 	if (!s->is_secure) {
 		ask_tls(s, e);
 	} else if (s->is_verify) {

@@ -27,15 +27,10 @@ static void vectors_of_the_standards(void **state)
 		struct xfed_span o = xfed_span_str(vectors[i].originating);
 		struct xfed_span id = xfed_span_str(vectors[i].id);
 		struct xfed_span secret = xfed_span_str(vectors[i].secret);
-		assert_int_equal(xfed_dialback_key(secret, r, o, id, key), XFED_OK);
-		if (strcmp(key, vectors[i].key) != 0) {
-			fail_msg("%s: %s", vectors[i].requirement, key);
-		}
 		assert_int_equal(xfed_dialback_hash(secret, hash), XFED_OK);
-		memset(key, 0, sizeof(key));
 		assert_int_equal(xfed_dialback_key_hashed(xfed_span_str(hash), r, o, id, key), XFED_OK);
 		if (strcmp(key, vectors[i].key) != 0) {
-			fail_msg("%s from the hash: %s", vectors[i].requirement, key);
+			fail_msg("%s: %s", vectors[i].requirement, key);
 		}
 	}
 }
