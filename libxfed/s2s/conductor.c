@@ -1,8 +1,6 @@
 #include "internal.h"
 
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 static const char *const state_names[] = {
 #define X(id, name) name,
@@ -212,10 +210,7 @@ void s2s_close(struct xfed_s2s *s, enum xfed_reason reason, const char *text)
 
 bool s2s_restart(struct xfed_s2s *s)
 {
-	if (xfed_xml_reader_restart(s->reader) != XFED_OK) {
-		s2s_fault(s, "XML reader");
-		return false;
-	}
+	xfed_xml_reader_restart(s->reader);
 	s2s_dialback_reset(s);
 	s->header_sent = s->is_established = false;
 	return s2s_enter(s, XFED_S2S_WAIT_HEADER);

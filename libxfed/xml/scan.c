@@ -123,7 +123,6 @@ static void end_element(struct xml_scan *s, uint64_t end, enum xml_scan_event ev
 
 static cursor step_outside(struct xml_scan *s, cursor p, cursor stop)
 {
-	(void)stop;
 	unsigned char c = *p;
 	if (c == '<') {
 		s->element_at = s->token_at = s->safe_at = s->cut_at = s->at;
@@ -219,7 +218,6 @@ static cursor begin_end_tag(struct xml_scan *s, cursor p)
 
 static cursor step_less(struct xml_scan *s, cursor p, cursor stop)
 {
-	(void)stop;
 	switch (*p) {
 	case '/':
 		return begin_end_tag(s, p);
@@ -238,7 +236,6 @@ static cursor step_less(struct xml_scan *s, cursor p, cursor stop)
 
 static cursor step_bang(struct xml_scan *s, cursor p, cursor stop)
 {
-	(void)stop;
 	switch (*p) {
 	case '-':
 	case 'D':
@@ -260,7 +257,6 @@ static cursor step_bang(struct xml_scan *s, cursor p, cursor stop)
 
 static cursor step_cdata_open(struct xml_scan *s, cursor p, cursor stop)
 {
-	(void)stop;
 	static const char rest[] = "CDATA[";
 	if (*p != (unsigned char)rest[s->matched]) {
 		return xml_scan_refuse(s, p, XFED_REASON_STREAM_XML_MALFORMED);
