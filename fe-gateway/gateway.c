@@ -187,7 +187,7 @@ static bool is_leaving(void *user);
 /* Whoever asks may ask as soon as the control socket is there. */
 static int start_admin(struct gateway *g, char error[256])
 {
-	const struct gateway_config *c = policy_config(g->policy);
+	const struct config *c = policy_config(g->policy);
 	g->admin = (struct admin){
 		.core = &g->core,
 		.policy = g->policy,
@@ -203,7 +203,7 @@ static int start_admin(struct gateway *g, char error[256])
 	struct rt_daemon_options o = {
 		.name = "gateway",
 		.dns_servers = &c->dns.servers,
-		.trust_ad = c->dns.dnssec == GATEWAY_DNSSEC_TRUST_AD,
+		.trust_ad = c->dns.dnssec == CONFIG_DNSSEC_TRUST_AD,
 		.control_socket = c->control_socket,
 		.commands = &admin_commands,
 		.commands_user = &g->admin,

@@ -8,7 +8,7 @@ static int serve(struct policy_files *files, const char *path)
 {
 	struct gateway *g = NULL;
 	char error[256], name[65];
-	const struct gateway_config *c = policy_files_config(files);
+	const struct config *c = policy_files_config(files);
 	snprintf(name, sizeof(name), "%s", c->name);
 	rt_log_init(name);
 	rt_log_configure(c->log.level, c->log.format, c->log.mask_addresses);

@@ -104,16 +104,16 @@ static void check_service(const char *file, struct xfed_span text, struct rt_con
 {
 	struct rt_conf_errors other;
 	struct edge_config *e;
-	struct gateway_config *g;
+	struct config *g;
 	rt_conf_errors_init(&other);
 	if (edge_config_parse(file, text, errors, &e) == XFED_OK) {
 		rt_conf_check_files(&e->doc);
 	}
-	if (gateway_config_parse(file, text, &other, &g) == XFED_OK) {
+	if (config_parse(file, text, &other, &g) == XFED_OK) {
 		rt_conf_check_files(&g->doc);
 	}
 	edge_config_free(e);
-	gateway_config_free(g);
+	config_free(g);
 	if (other.error_count < errors->error_count) {
 		struct rt_conf_errors swap = *errors;
 		*errors = other;

@@ -6,8 +6,8 @@
  *
  * Calls every other room. What only the process as a whole can do comes in with struct admin.
  */
-#ifndef ADMIN_ADMIN_H
-#define ADMIN_ADMIN_H
+#ifndef EDGE_ADMIN_ADMIN_H
+#define EDGE_ADMIN_ADMIN_H
 
 #include "channel/channel.h"
 #include "s2s/s2s.h"

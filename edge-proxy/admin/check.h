@@ -2,8 +2,8 @@
  * What `partner check` does at an edge: the partner's records, TCP to each address, one stream for each method that policy
  * allows, and whether our own records lead back here. check.c asks, check_report.c turns what was found into steps.
  */
-#ifndef EDGE_CHECK_H
-#define EDGE_CHECK_H
+#ifndef EDGE_ADMIN_CHECK_H
+#define EDGE_ADMIN_CHECK_H
 
 #include <jansson.h>
 

@@ -8,8 +8,8 @@
  *
  * May call core, the configuration and s2s (whose policy it brings), and the libraries.
  */
-#ifndef EDGE_CHANNEL_H
-#define EDGE_CHANNEL_H
+#ifndef EDGE_CHANNEL_CHANNEL_H
+#define EDGE_CHANNEL_CHANNEL_H
 
 #include "config.h"
 #include "core/core.h"

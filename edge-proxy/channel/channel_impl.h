@@ -1,6 +1,6 @@
 /* What the files of the channel share. Inside the room only. */
-#ifndef EDGE_CHANNEL_IMPL_H
-#define EDGE_CHANNEL_IMPL_H
+#ifndef EDGE_CHANNEL_CHANNEL_IMPL_H
+#define EDGE_CHANNEL_CHANNEL_IMPL_H
 
 #include "channel/channel.h"
 #include "proto/rt/link.h"

@@ -2,8 +2,8 @@
  * core: what every room of the edge stands on, and the lowest of them: the loop and its services (rt/daemon.h).
  * Calls nobody above it.
  */
-#ifndef EDGE_CORE_H
-#define EDGE_CORE_H
+#ifndef EDGE_CORE_CORE_H
+#define EDGE_CORE_CORE_H
 
 #include "xfed/reason.h"
 #include "xfed/rt/daemon.h"

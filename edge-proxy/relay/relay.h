@@ -9,8 +9,8 @@
  * May call core, the configuration, s2s and channel, and the libraries. Nobody below knows it: who has made all three hands its
  * functions down, in struct s2s_user and struct channel_user, which say what they are for.
  */
-#ifndef RELAY_RELAY_H
-#define RELAY_RELAY_H
+#ifndef EDGE_RELAY_RELAY_H
+#define EDGE_RELAY_RELAY_H
 
 #include "channel/channel.h"
 #include "s2s/s2s.h"

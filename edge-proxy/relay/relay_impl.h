@@ -1,6 +1,6 @@
 /* relay, as its own files see it. */
-#ifndef RELAY_RELAY_IMPL_H
-#define RELAY_RELAY_IMPL_H
+#ifndef EDGE_RELAY_RELAY_IMPL_H
+#define EDGE_RELAY_RELAY_IMPL_H
 
 #include "proto/deliver.h"
 #include "proto/fold.h"

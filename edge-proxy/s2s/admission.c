@@ -4,7 +4,7 @@
  */
 #include "s2s/s2s_impl.h"
 
-#include "xfed/rt/room.h"
+#include "xfed/rt/reserve.h"
 
 void s2s_admission_configure(struct s2s *s)
 {
@@ -36,7 +36,7 @@ static size_t part_of_one(const struct s2s *s)
 /* Questions of dialback have places of their own: strangers cause them. */
 static bool has_room(const struct s2s *s, size_t of_this_direction)
 {
-	return rt_has_room(s->config->limits.connections, s->conn_count - s->asking, of_this_direction);
+	return rt_reserve_allows(s->config->limits.connections, s->conn_count - s->asking, of_this_direction);
 }
 
 static bool refuse_dial(struct s2s_pair *p, size_t most, const char *what)

@@ -5,8 +5,8 @@
  * Inside an action nothing goes back into the machine: a close that is asked for there, and what `answer` gives, follow as events
  * of their own.
  */
-#ifndef S2S_DRIVER_H
-#define S2S_DRIVER_H
+#ifndef EDGE_S2S_DRIVER_H
+#define EDGE_S2S_DRIVER_H
 
 #include "s2s/s2s.h"
 #include "xfed/rt/job.h"

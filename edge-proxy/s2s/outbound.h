@@ -1,6 +1,6 @@
 /* s2s: our ways to partners: pairs, the items that wait for them, and the questions of dialback that go over them. */
-#ifndef S2S_OUTBOUND_H
-#define S2S_OUTBOUND_H
+#ifndef EDGE_S2S_OUTBOUND_H
+#define EDGE_S2S_OUTBOUND_H
 
 #include "s2s/pair.h"
 #include "s2s/s2s.h"

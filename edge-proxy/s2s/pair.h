@@ -13,8 +13,8 @@
  * A stanza ends delivered, refused, withdrawn or uncertain, once. No message is written twice; an answer whose stream was lost before
  * it was acknowledged is: an error that comes twice harms nobody, one that does not come leaves its sender without a word.
  */
-#ifndef S2S_PAIR_H
-#define S2S_PAIR_H
+#ifndef EDGE_S2S_PAIR_H
+#define EDGE_S2S_PAIR_H
 
 #include "proto/channel.pb-c.h"
 #include "xfed/base.h"

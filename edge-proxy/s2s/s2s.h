@@ -12,8 +12,8 @@
  *
  * May call core, the configuration, libxfed, and proto for the words of failures and fates. What climbs goes through struct s2s_user.
  */
-#ifndef S2S_S2S_H
-#define S2S_S2S_H
+#ifndef EDGE_S2S_S2S_H
+#define EDGE_S2S_S2S_H
 
 #include "config.h"
 #include "core/core.h"

@@ -1,6 +1,6 @@
 /* s2s: the room and its streams, as its own files see them. Pairs and items are in outbound.h, what is shared out in shares.h. */
-#ifndef S2S_S2S_IMPL_H
-#define S2S_S2S_IMPL_H
+#ifndef EDGE_S2S_S2S_IMPL_H
+#define EDGE_S2S_S2S_IMPL_H
 
 #include "proto/check.h"
 #include "proto/deliver.h"

@@ -3,8 +3,8 @@
  * A refusal leaves nothing behind. That of a partner's stream is logged and counted in admission.c; that of a question is logged,
  * and that of a stream of ours neither: it ends what was to go over it, which is told where that ends.
  */
-#ifndef S2S_SHARES_H
-#define S2S_SHARES_H
+#ifndef EDGE_S2S_SHARES_H
+#define EDGE_S2S_SHARES_H
 
 #include "s2s/s2s.h"
 

@@ -9,8 +9,8 @@
  * partners' streams are closed, and what they still bring is answered; then ours, which carried the last errors. Each step ends when
  * nothing is left for it, at the latest at its deadline.
  */
-#ifndef SERVICE_SERVICE_H
-#define SERVICE_SERVICE_H
+#ifndef EDGE_SERVICE_SERVICE_H
+#define EDGE_SERVICE_SERVICE_H
 
 #include "xfed/base.h"
 #include "xfed/limits.h"

@@ -8,8 +8,8 @@
  *
  * Calls every other room.
  */
-#ifndef GATEWAY_ADMIN_H
-#define GATEWAY_ADMIN_H
+#ifndef GATEWAY_ADMIN_ADMIN_H
+#define GATEWAY_ADMIN_ADMIN_H
 
 #include "im/im.h"
 #include "journal/journal.h"

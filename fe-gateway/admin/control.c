@@ -222,7 +222,7 @@ void command_config_show(struct rt_reply reply, const json_t *args, void *user)
 	struct xfed_buf b;
 	(void)args;
 	xfed_buf_init(&b, RT_CONTROL_REPLY_BYTES / 2);
-	int rc = rt_conf_print(&gateway_config_table, policy_config(ad->policy), &b);
+	int rc = rt_conf_print(&config_table, policy_config(ad->policy), &b);
 	rt_reply_ok(reply, rc == XFED_OK ? json_pack("{s:o}", "text", text(xfed_buf_span(&b))) : NULL);
 	xfed_buf_deinit(&b);
 }

@@ -85,7 +85,7 @@ static bool maps(struct explaining *x, const struct xfed_jid *jid, const char *i
 	return iw_jid_to_sip(&x->a, &j, NULL, &uri) == XFED_OK;
 }
 
-static void way_facts(struct explaining *x, const struct gateway_domain *d)
+static void way_facts(struct explaining *x, const struct config_domain *d)
 {
 	struct admin *ad = x->admin;
 	struct explain_facts *f = &x->facts;
@@ -114,7 +114,7 @@ static void failure_facts(struct explaining *x)
 	json_decref(last);
 }
 
-static void pair_facts(struct explaining *x, const struct gateway_domain *d)
+static void pair_facts(struct explaining *x, const struct config_domain *d)
 {
 	struct explain_facts *f = &x->facts;
 	const struct xfed_jid *user = f->policy.to_is_ours ? &x->to : &x->from, *other = f->policy.to_is_ours ? &x->from : &x->to;

@@ -396,7 +396,7 @@ void command_partner_check(struct rt_reply reply, const json_t *args, void *user
 	if (xfed_jid_domain(&a, xfed_span_str(domain), &remote) != XFED_OK || remote.len > 255) {
 		rt_reply_fail(reply, "bad-request", "%.200s is no domain", domain);
 	} else if (xfed_jid_domain(&a, xfed_span_str(ours), &local) != XFED_OK || local.len > 255 ||
-		   !gateway_config_domain(policy_config(ad->policy), local)) {
+		   !config_domain(policy_config(ad->policy), local)) {
 		rt_reply_fail(reply, "not-found", "%.200s is not one of domains[]", ours);
 	} else {
 		check(ad, reply, remote, local, json_string_value(json_object_get(args, "edge")));

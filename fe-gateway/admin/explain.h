@@ -2,8 +2,8 @@
  * Whether a message from one address to another would get through, gate by gate in the order it meets them. Pure: facts in,
  * gates out; control_explain.c gathers the facts.
  */
-#ifndef GATEWAY_EXPLAIN_H
-#define GATEWAY_EXPLAIN_H
+#ifndef GATEWAY_ADMIN_EXPLAIN_H
+#define GATEWAY_ADMIN_EXPLAIN_H
 
 #include "policy/policy.h"
 #include "xfed/reason.h"

@@ -9,8 +9,8 @@
  *
  * May call core, config, policy and journal, and the libraries.
  */
-#ifndef GATEWAY_CHANNEL_H
-#define GATEWAY_CHANNEL_H
+#ifndef GATEWAY_CHANNEL_CHANNEL_H
+#define GATEWAY_CHANNEL_CHANNEL_H
 
 #include <jansson.h>
 

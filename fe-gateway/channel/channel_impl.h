@@ -1,6 +1,6 @@
 /* What the files of the channel share. Inside the room only. */
-#ifndef GATEWAY_CHANNEL_IMPL_H
-#define GATEWAY_CHANNEL_IMPL_H
+#ifndef GATEWAY_CHANNEL_CHANNEL_IMPL_H
+#define GATEWAY_CHANNEL_CHANNEL_IMPL_H
 
 #include "channel/channel.h"
 #include "channel/routes.h"

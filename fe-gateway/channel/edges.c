@@ -234,7 +234,7 @@ void channel_edge_close(struct edge *e, enum xfed_reason reason, const char *tex
 /* ---- all of them ---- */
 
 /* Copies, as a reload replaces the configuration; a change of edges needs a restart. */
-static int edge_init(struct channel *c, struct edge *e, const struct gateway_edge *from)
+static int edge_init(struct channel *c, struct edge *e, const struct config_edge *from)
 {
 	e->channel = c;
 	e->since_s = core_wall_s(c->core);
@@ -255,7 +255,7 @@ static int edge_init(struct channel *c, struct edge *e, const struct gateway_edg
 
 int channel_edges_new(struct channel *c)
 {
-	const struct gateway_config *config = policy_config(c->policy);
+	const struct config *config = policy_config(c->policy);
 	int rc = XFED_OK;
 	c->edges = xfed_calloc(config->edges.count, sizeof(*c->edges));
 	if (!c->edges) {

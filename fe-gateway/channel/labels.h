@@ -2,8 +2,8 @@
  * Labels of metrics that an edge reports. The gateway does not trust the edge: only values that are words of ours pass, so that
  * nobody outside makes up series in the monitoring of the inside. Pure.
  */
-#ifndef GATEWAY_LABELS_H
-#define GATEWAY_LABELS_H
+#ifndef GATEWAY_CHANNEL_LABELS_H
+#define GATEWAY_CHANNEL_LABELS_H
 
 #include "xfed/policy.h"
 

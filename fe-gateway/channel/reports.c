@@ -81,7 +81,7 @@ void channel_take_failure(struct edge *e, const Xfed__FailureEvent *m)
 	enum xfed_reason reason = xfed_reason_of_peer(xfed_span_str(m->reason));
 	const struct xfed_partner *p = policy_partner(policy, xfed_span_str(m->remote));
 	bool is_stranger = m->direction != XFED__DIRECTION__DIRECTION_OUT || m->address[0] || !p ||
-			   !gateway_config_domain(policy_config(policy), xfed_span_str(m->local));
+			   !config_domain(policy_config(policy), xfed_span_str(m->local));
 	rt_log(RT_LOG_WARNING, "failure", RT_KV_STR("edge", e->name), RT_KV_STR("partner", m->remote), RT_KV_STR("local", m->local),
 		RT_KV_STR("direction", direction_word(m->direction)), RT_KV_REASON_SIDE(reason, xfed_side_of_peer(xfed_span_str(m->side), reason)),
 		RT_KV_STR("said", reason == XFED_REASON_CHANNEL_REASON_UNKNOWN ? m->reason : NULL),

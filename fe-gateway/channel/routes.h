@@ -2,8 +2,8 @@
  * Which edge a pair of domains uses: it stays on one as long as anything of the pair is in flight there, so that the
  * order of its messages holds; else the choice follows from the names, so that it is the same each time. Pure.
  */
-#ifndef GATEWAY_ROUTES_H
-#define GATEWAY_ROUTES_H
+#ifndef GATEWAY_CHANNEL_ROUTES_H
+#define GATEWAY_CHANNEL_ROUTES_H
 
 #include "xfed/base.h"
 

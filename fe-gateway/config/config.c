@@ -12,11 +12,11 @@
 #define TABLE(ident, name_, type, help_)                                                                             \
 	static const struct rt_conf_table ident##_table = { .name = (name_), .help = (help_), .rows = ident##_rows, \
 		.row_count = XFED_ARRAY_LEN(ident##_rows), .struct_size = sizeof(type) }
-#define GATEWAY(member) .offset = offsetof(struct gateway_config, member)
-/* Rows of an object inside struct gateway_config count from the beginning of that object. */
-#define IN(object, member) .offset = offsetof(struct gateway_config, object.member) - offsetof(struct gateway_config, object)
-#define OBJECT_OF(object)  __typeof__(((struct gateway_config *)0)->object)
-#define DOMAIN(member)	   .offset = offsetof(struct gateway_domain, member)
+#define GATEWAY(member) .offset = offsetof(struct config, member)
+/* Rows of an object inside struct config count from the beginning of that object. */
+#define IN(object, member) .offset = offsetof(struct config, object.member) - offsetof(struct config, object)
+#define OBJECT_OF(object)  __typeof__(((struct config *)0)->object)
+#define DOMAIN(member)	   .offset = offsetof(struct config_domain, member)
 
 static const struct rt_conf_word level_words[] = {
 	{ "error", RT_LOG_ERROR, NULL }, { "warning", RT_LOG_WARNING, NULL }, { "info", RT_LOG_INFO, NULL },
@@ -24,28 +24,28 @@ static const struct rt_conf_word level_words[] = {
 };
 static const struct rt_conf_word format_words[] = { { "text", RT_LOG_TEXT, NULL }, { "json", RT_LOG_JSON, NULL }, { NULL, 0, NULL } };
 static const struct rt_conf_word dnssec_words[] = {
-	{ "off", GATEWAY_DNSSEC_OFF, NULL }, { "trust-ad", GATEWAY_DNSSEC_TRUST_AD, NULL }, { NULL, 0, NULL },
+	{ "off", CONFIG_DNSSEC_OFF, NULL }, { "trust-ad", CONFIG_DNSSEC_TRUST_AD, NULL }, { NULL, 0, NULL },
 };
 static const struct rt_conf_word dialect_words[] = {
-	{ "standard", GATEWAY_DIALECT_STANDARD, NULL },
-	{ "lync", GATEWAY_DIALECT_LYNC, "the Lync dialect is not built in this version" },
+	{ "standard", CONFIG_DIALECT_STANDARD, NULL },
+	{ "lync", CONFIG_DIALECT_LYNC, "the Lync dialect is not built in this version" },
 	{ NULL, 0, NULL },
 };
 static const struct rt_conf_word im_words[] = {
-	{ "page", GATEWAY_IM_PAGE, NULL },
-	{ "session", GATEWAY_IM_SESSION, "session mode (INVITE and MSRP) is not built in this version" },
+	{ "page", CONFIG_IM_PAGE, NULL },
+	{ "session", CONFIG_IM_SESSION, "session mode (INVITE and MSRP) is not built in this version" },
 	{ NULL, 0, NULL },
 };
 
 static const struct rt_conf_row edges_rows[] = {
-	{ .name = "name", .type = RT_CONF_STRING, .offset = offsetof(struct gateway_edge, name), .flags = REQUIRED,
+	{ .name = "name", .type = RT_CONF_STRING, .offset = offsetof(struct config_edge, name), .flags = REQUIRED,
 		.convert = rt_conf_convert_name, .help = "The edge's own name." },
-	{ .name = "address", .type = RT_CONF_ADDRESS, .offset = offsetof(struct gateway_edge, address), .flags = REQUIRED,
+	{ .name = "address", .type = RT_CONF_ADDRESS, .offset = offsetof(struct config_edge, address), .flags = REQUIRED,
 		.help = "Where its channel listens. The gateway dials; an edge never connects inwards." },
-	{ .name = "tls_name", .type = RT_CONF_STRING, .offset = offsetof(struct gateway_edge, tls_name), .convert = rt_conf_convert_host,
+	{ .name = "tls_name", .type = RT_CONF_STRING, .offset = offsetof(struct config_edge, tls_name), .convert = rt_conf_convert_host,
 		.help = "The name its certificate has to carry; the host of address unless set. Needed where that is an IP address." },
 };
-TABLE(edges, "edges", struct gateway_edge, "The edges to link to.");
+TABLE(edges, "edges", struct config_edge, "The edges to link to.");
 
 static const struct rt_conf_row channel_rows[] = {
 	{ .name = "certificate", .type = RT_CONF_PATH, IN(channel, certificate), .flags = REQUIRED | RELOADABLE,
@@ -57,13 +57,13 @@ static const struct rt_conf_row channel_rows[] = {
 TABLE(channel, "channel", OBJECT_OF(channel), "The links to the edges.");
 
 static const struct rt_conf_row auth_rows[] = {
-	{ .name = "username", .type = RT_CONF_STRING, .offset = offsetof(struct gateway_domain, auth.username) - offsetof(struct gateway_domain, auth),
+	{ .name = "username", .type = RT_CONF_STRING, .offset = offsetof(struct config_domain, auth.username) - offsetof(struct config_domain, auth),
 		.flags = RELOADABLE, .convert = config_convert_username, .help = "The name we have there." },
 	{ .name = "password_file", .type = RT_CONF_PATH,
-		.offset = offsetof(struct gateway_domain, auth.password_file) - offsetof(struct gateway_domain, auth), .flags = RELOADABLE | KEPT,
+		.offset = offsetof(struct config_domain, auth.password_file) - offsetof(struct config_domain, auth), .flags = RELOADABLE | KEPT,
 		.help = "File with the password, its first line." },
 };
-TABLE(auth, "auth", __typeof__(((struct gateway_domain *)0)->auth), "Who we are to a next hop that asks (digest, with SHA-256 or MD5).");
+TABLE(auth, "auth", __typeof__(((struct config_domain *)0)->auth), "Who we are to a next hop that asks (digest, with SHA-256 or MD5).");
 
 static const struct rt_conf_row domains_rows[] = {
 	{ .name = "domain", .type = RT_CONF_STRING, DOMAIN(domain), .flags = REQUIRED | RELOADABLE, .convert = rt_conf_convert_domain,
@@ -97,7 +97,7 @@ static const struct rt_conf_row domains_rows[] = {
 	{ .name = "auth", .type = RT_CONF_OBJECT, DOMAIN(auth), .flags = RELOADABLE, .table = &auth_table,
 		.help = "Who we are to a next hop that asks (digest, with SHA-256 or MD5)." },
 };
-TABLE(domains, "domains", struct gateway_domain, "Our domains.");
+TABLE(domains, "domains", struct config_domain, "Our domains.");
 
 static const struct rt_conf_row sip_rows[] = {
 	{ .name = "listen", .type = RT_CONF_SIP_LISTENS, IN(sip, listen), .flags = REQUIRED, .min = 1, .max = 16,
@@ -209,8 +209,8 @@ static const struct rt_conf_row gateway_rows[] = {
 		.fallback = "30s", .help = "How long stopping may take: what is in flight is settled, then connections are closed." },
 };
 /* clang-format on */
-const struct rt_conf_table gateway_config_table = { .name = "gateway.yaml",
+const struct rt_conf_table config_table = { .name = "gateway.yaml",
 	.help = "The configuration of xfed-gateway, a YAML file. Dots stand for objects inside objects, [] for each item of a list.",
 	.rows = gateway_rows,
 	.row_count = XFED_ARRAY_LEN(gateway_rows),
-	.struct_size = sizeof(struct gateway_config) };
+	.struct_size = sizeof(struct config) };

@@ -1,31 +1,31 @@
 /*
  * gateway.yaml as a struct. A configuration is immutable once loaded; a reload loads a new one and swaps. Strings belong to it.
  */
-#ifndef GATEWAY_CONFIG_H
-#define GATEWAY_CONFIG_H
+#ifndef GATEWAY_CONFIG_CONFIG_H
+#define GATEWAY_CONFIG_CONFIG_H
 
 #include "xfed/rt/conf.h"
 #include "xfed/rt/log.h"
 #include "xfed/rt/network.h"
 
-enum gateway_dnssec { GATEWAY_DNSSEC_OFF, GATEWAY_DNSSEC_TRUST_AD };
-enum gateway_dialect { GATEWAY_DIALECT_STANDARD, GATEWAY_DIALECT_LYNC };
-enum gateway_im { GATEWAY_IM_PAGE, GATEWAY_IM_SESSION };
+enum config_dnssec { CONFIG_DNSSEC_OFF, CONFIG_DNSSEC_TRUST_AD };
+enum config_dialect { CONFIG_DIALECT_STANDARD, CONFIG_DIALECT_LYNC };
+enum config_im { CONFIG_IM_PAGE, CONFIG_IM_SESSION };
 
-struct gateway_edge {
+struct config_edge {
 	const char *name;
 	struct rt_conf_address address;
 	const char *tls_name; /* the name its certificate must carry: given, or the host of `address` */
 };
 
 /* Who may send us SIP, in the order they are searched in. */
-struct gateway_senders {
+struct config_senders {
 	struct rt_network_set addresses, udp_addresses; /* over tcp; over udp */
 	const char **names;				/* of certificates */
 	size_t name_count;
 };
 
-struct gateway_domain {
+struct config_domain {
 	const char *domain;		       /* normalised U-labels */
 	const char *next_hop;		       /* as written; NULL: the domain itself, as users have it inside, is located */
 	struct rt_conf_address hop;	       /* next_hop parsed, or that domain in A-labels; transport NONE and port 0 where not written */
@@ -33,34 +33,34 @@ struct gateway_domain {
 	struct rt_conf_strings peers;	       /* certificate names, lower case A-labels */
 	struct rt_conf_strings peer_addresses; /* as written */
 	struct rt_network_set networks;	       /* peer_addresses parsed */
-	struct gateway_senders senders;	       /* the two above */
+	struct config_senders senders;	       /* the two above */
 	bool udp_trusted;
-	enum gateway_dialect dialect;
-	enum gateway_im im;
+	enum config_dialect dialect;
+	enum config_im im;
 	uint32_t max_request_bytes;
 	bool pipeline, gruu, thread_as_call_id;
 	const char *sip_domain; /* normalised; NULL: the same as `domain` */
 	struct {
 		const char *username, *password_file; /* both, or NULL: none */
-		char *password;			      /* gateway_config_read_secrets(); wiped at the end */
+		char *password;			      /* config_read_secrets(); wiped at the end */
 	} auth;					      /* for a next hop that asks */
 };
 
-struct gateway_config {
+struct config {
 	const char *name;
 	struct {
-		struct gateway_edge *items;
+		struct config_edge *items;
 		size_t count; /* at least one */
 	} edges;
 	struct {
 		const char *certificate, *key, *ca;
 	} channel;
 	struct {
-		struct gateway_domain *items;
+		struct config_domain *items;
 		size_t count; /* at least one; no domain twice */
 	} domains;
-	struct gateway_senders senders;			      /* of all domains */
-	const struct gateway_domain **by_domain, **by_inside; /* in the order of the names users have outside, and inside */
+	struct config_senders senders;			     /* of all domains */
+	const struct config_domain **by_domain, **by_inside; /* in the order of the names users have outside, and inside */
 	struct {
 		struct rt_conf_addresses listen; /* transport always set; at least one */
 		const char *advertise;
@@ -77,7 +77,7 @@ struct gateway_config {
 	} store;
 	struct {
 		struct rt_conf_addresses servers; /* count 0: resolv.conf */
-		enum gateway_dnssec dnssec;
+		enum config_dnssec dnssec;
 	} dns;
 	const char *control_socket; /* default /run/xfed/NAME.sock */
 	struct {
@@ -106,24 +106,24 @@ struct gateway_config {
 	struct rt_conf_doc doc;
 };
 
-extern const struct rt_conf_table gateway_config_table;
+extern const struct rt_conf_table config_table;
 
 /*
- * Loads and checks; problems go to `errors`. OK: `*out` is released with gateway_config_free(). INVALID (errors say why) or
+ * Loads and checks; problems go to `errors`. OK: `*out` is released with config_free(). INVALID (errors say why) or
  * NOMEM leave it NULL. `_parse` takes the text itself (`file` is for the messages). For later checks with rt_conf_fail()
  * (PEM files) `doc.errors` stays `errors`; set it anew when that collector is gone.
  */
-int gateway_config_load(const char *path, struct rt_conf_errors *errors, struct gateway_config **out);
-int gateway_config_parse(const char *file, struct xfed_span text, struct rt_conf_errors *errors, struct gateway_config **out);
-void gateway_config_free(struct gateway_config *c);
+int config_load(const char *path, struct rt_conf_errors *errors, struct config **out);
+int config_parse(const char *file, struct xfed_span text, struct rt_conf_errors *errors, struct config **out);
+void config_free(struct config *c);
 /* The passwords that files hold. OK; INVALID: `doc.errors` say why; NOMEM. Looks at the disk. */
-int gateway_config_read_secrets(struct gateway_config *c);
+int config_read_secrets(struct config *c);
 
 /* config_index.c. Loading ends with it: fills `senders`, `by_domain` and `by_inside` from the domains. OK, NOMEM. */
-int gateway_config_index(struct gateway_config *c, struct xfed_arena *a);
+int config_index(struct config *c, struct xfed_arena *a);
 /* Our domain by its normalised name, or NULL; _inside: that of an address inside, by the name it has there first, else outside. */
-const struct gateway_domain *gateway_config_domain(const struct gateway_config *c, struct xfed_span domain);
-const struct gateway_domain *gateway_config_inside(const struct gateway_config *c, struct xfed_span domain);
-bool gateway_senders_have_name(const struct gateway_senders *s, struct xfed_span name); /* in any case */
+const struct config_domain *config_domain(const struct config *c, struct xfed_span domain);
+const struct config_domain *config_inside(const struct config *c, struct xfed_span domain);
+bool config_senders_have_name(const struct config_senders *s, struct xfed_span name); /* in any case */
 
 #endif

@@ -1,6 +1,6 @@
 /* Checks of gateway.yaml: for single values (rows of the table) and across keys (after a load). */
-#ifndef GATEWAY_CONFIG_IMPL_H
-#define GATEWAY_CONFIG_IMPL_H
+#ifndef GATEWAY_CONFIG_CONFIG_IMPL_H
+#define GATEWAY_CONFIG_CONFIG_IMPL_H
 
 #include "config/config.h"
 

@@ -10,9 +10,9 @@ static int compare_names(const void *x, const void *y)
 	return strcmp(*(const char *const *)x, *(const char *const *)y);
 }
 
-static int room_for(struct xfed_arena *a, size_t addresses, size_t udp_addresses, size_t names, struct gateway_senders *out)
+static int room_for(struct xfed_arena *a, size_t addresses, size_t udp_addresses, size_t names, struct config_senders *out)
 {
-	*out = (struct gateway_senders){
+	*out = (struct config_senders){
 		.addresses.networks = xfed_arena_alloc(a, addresses * sizeof(*out->addresses.networks)),
 		.udp_addresses.networks = xfed_arena_alloc(a, udp_addresses * sizeof(*out->udp_addresses.networks)),
 		.names = xfed_arena_alloc(a, names * sizeof(*out->names)),
@@ -27,7 +27,7 @@ static void add_networks(struct rt_network_set *to, const struct rt_network_set 
 	}
 }
 
-static void add_senders(struct gateway_senders *s, const struct gateway_domain *d)
+static void add_senders(struct config_senders *s, const struct config_domain *d)
 {
 	add_networks(&s->addresses, &d->networks);
 	if (d->udp_trusted) {
@@ -38,7 +38,7 @@ static void add_senders(struct gateway_senders *s, const struct gateway_domain *
 	}
 }
 
-static void seal_senders(struct gateway_senders *s)
+static void seal_senders(struct config_senders *s)
 {
 	size_t kept = 0;
 	rt_network_set_seal(&s->addresses);
@@ -54,18 +54,18 @@ static void seal_senders(struct gateway_senders *s)
 	s->name_count = kept;
 }
 
-static int index_senders(struct gateway_config *c, struct xfed_arena *a)
+static int index_senders(struct config *c, struct xfed_arena *a)
 {
 	size_t addresses = 0, udp_addresses = 0, names = 0;
 	for (size_t i = 0; i < c->domains.count; i++) {
-		const struct gateway_domain *d = &c->domains.items[i];
+		const struct config_domain *d = &c->domains.items[i];
 		addresses += d->networks.count;
 		udp_addresses += d->udp_trusted ? d->networks.count : 0;
 		names += d->peers.count;
 	}
 	int rc = room_for(a, addresses, udp_addresses, names, &c->senders);
 	for (size_t i = 0; i < c->domains.count && rc == XFED_OK; i++) {
-		struct gateway_domain *d = &c->domains.items[i];
+		struct config_domain *d = &c->domains.items[i];
 		rc = room_for(a, d->networks.count, d->udp_trusted ? d->networks.count : 0, d->peers.count, &d->senders);
 		if (rc == XFED_OK) {
 			add_senders(&d->senders, d);
@@ -98,26 +98,26 @@ static int compare_name(const void *key, const void *item)
 	return listed[name->len] ? -1 : 0;
 }
 
-bool gateway_senders_have_name(const struct gateway_senders *s, struct xfed_span name)
+bool config_senders_have_name(const struct config_senders *s, struct xfed_span name)
 {
 	return s->name_count > 0 && bsearch(&name, s->names, s->name_count, sizeof(*s->names), compare_name);
 }
 
 /* ---- domains ---- */
 
-static const char *inside_of(const struct gateway_domain *d)
+static const char *inside_of(const struct config_domain *d)
 {
 	return d->sip_domain ? d->sip_domain : d->domain;
 }
 
 static int compare_domains(const void *x, const void *y)
 {
-	return strcmp((*(const struct gateway_domain *const *)x)->domain, (*(const struct gateway_domain *const *)y)->domain);
+	return strcmp((*(const struct config_domain *const *)x)->domain, (*(const struct config_domain *const *)y)->domain);
 }
 
 static int compare_inside(const void *x, const void *y)
 {
-	return strcmp(inside_of(*(const struct gateway_domain *const *)x), inside_of(*(const struct gateway_domain *const *)y));
+	return strcmp(inside_of(*(const struct config_domain *const *)x), inside_of(*(const struct config_domain *const *)y));
 }
 
 static int compare_span(struct xfed_span s, const char *text)
@@ -128,15 +128,15 @@ static int compare_span(struct xfed_span s, const char *text)
 
 static int compare_to_domain(const void *key, const void *item)
 {
-	return compare_span(*(const struct xfed_span *)key, (*(const struct gateway_domain *const *)item)->domain);
+	return compare_span(*(const struct xfed_span *)key, (*(const struct config_domain *const *)item)->domain);
 }
 
 static int compare_to_inside(const void *key, const void *item)
 {
-	return compare_span(*(const struct xfed_span *)key, inside_of(*(const struct gateway_domain *const *)item));
+	return compare_span(*(const struct xfed_span *)key, inside_of(*(const struct config_domain *const *)item));
 }
 
-static int index_domains(struct gateway_config *c, struct xfed_arena *a)
+static int index_domains(struct config *c, struct xfed_arena *a)
 {
 	size_t n = c->domains.count;
 	c->by_domain = xfed_arena_alloc(a, n * sizeof(*c->by_domain));
@@ -154,28 +154,28 @@ static int index_domains(struct gateway_config *c, struct xfed_arena *a)
 	return XFED_OK;
 }
 
-int gateway_config_index(struct gateway_config *c, struct xfed_arena *a)
+int config_index(struct config *c, struct xfed_arena *a)
 {
 	int rc = index_senders(c, a);
 	return rc == XFED_OK ? index_domains(c, a) : rc;
 }
 
-static const struct gateway_domain *find(
-	const struct gateway_config *c, const struct gateway_domain *const *list, struct xfed_span domain, int (*compare)(const void *, const void *))
+static const struct config_domain *find(
+	const struct config *c, const struct config_domain *const *list, struct xfed_span domain, int (*compare)(const void *, const void *))
 {
-	const struct gateway_domain *const *d = list && !memchr(domain.len > 0 ? domain.data : "", '\0', domain.len)
-							? bsearch(&domain, list, c->domains.count, sizeof(*list), compare)
-							: NULL;
+	const struct config_domain *const *d = list && !memchr(domain.len > 0 ? domain.data : "", '\0', domain.len)
+						       ? bsearch(&domain, list, c->domains.count, sizeof(*list), compare)
+						       : NULL;
 	return d ? *d : NULL;
 }
 
-const struct gateway_domain *gateway_config_domain(const struct gateway_config *c, struct xfed_span domain)
+const struct config_domain *config_domain(const struct config *c, struct xfed_span domain)
 {
 	return find(c, c->by_domain, domain, compare_to_domain);
 }
 
-const struct gateway_domain *gateway_config_inside(const struct gateway_config *c, struct xfed_span domain)
+const struct config_domain *config_inside(const struct config *c, struct xfed_span domain)
 {
-	const struct gateway_domain *d = find(c, c->by_inside, domain, compare_to_inside);
-	return d ? d : gateway_config_domain(c, domain);
+	const struct config_domain *d = find(c, c->by_inside, domain, compare_to_inside);
+	return d ? d : config_domain(c, domain);
 }

@@ -23,11 +23,11 @@ static int derive_tls_name(struct rt_conf_doc *doc, const void *object, const st
 	return rc == XFED_ERR_INVALID ? XFED_OK : rc;
 }
 
-static int check_edges(struct rt_conf_doc *doc, struct gateway_config *c)
+static int check_edges(struct rt_conf_doc *doc, struct config *c)
 {
 	int rc = XFED_OK;
 	for (size_t i = 0; i < c->edges.count; i++) {
-		struct gateway_edge *e = &c->edges.items[i];
+		struct config_edge *e = &c->edges.items[i];
 		for (size_t j = 0; j < i; j++) {
 			if (strcmp(e->name, c->edges.items[j].name) == 0) {
 				rt_conf_fail(doc, e, "name", VALUE, "found \"%s\" a second time, accepted: a name of its own for each edge", e->name);
@@ -40,13 +40,13 @@ static int check_edges(struct rt_conf_doc *doc, struct gateway_config *c)
 	return rc;
 }
 
-static int fill_networks(struct rt_conf_doc *doc, struct gateway_domain *d)
+static int fill_networks(struct rt_conf_doc *doc, struct config_domain *d)
 {
 	d->networks.count = d->peer_addresses.count;
 	return rt_conf_networks(doc, &d->peer_addresses, &d->networks.networks);
 }
 
-static bool listens_on(const struct gateway_config *c, enum rt_conf_transport t)
+static bool listens_on(const struct config *c, enum rt_conf_transport t)
 {
 	for (size_t i = 0; i < c->sip.listen.count; i++) {
 		if (c->sip.listen.items[i].transport == t) {
@@ -56,7 +56,7 @@ static bool listens_on(const struct gateway_config *c, enum rt_conf_transport t)
 	return false;
 }
 
-static int parse_hop(struct rt_conf_doc *doc, struct gateway_domain *d)
+static int parse_hop(struct rt_conf_doc *doc, struct config_domain *d)
 {
 	struct xfed_span host;
 	const char *accepted;
@@ -73,12 +73,12 @@ static int parse_hop(struct rt_conf_doc *doc, struct gateway_domain *d)
 }
 
 /* What RFC 3263 section 4.1 takes where the DNS is not asked: the first of these that we use. */
-static enum rt_conf_transport usual_transport(const struct gateway_config *c)
+static enum rt_conf_transport usual_transport(const struct config *c)
 {
 	return listens_on(c, RT_TRANSPORT_UDP) ? RT_TRANSPORT_UDP : listens_on(c, RT_TRANSPORT_TCP) ? RT_TRANSPORT_TCP : RT_TRANSPORT_TLS;
 }
 
-static int fill_hop(struct rt_conf_doc *doc, const struct gateway_config *c, struct gateway_domain *d)
+static int fill_hop(struct rt_conf_doc *doc, const struct config *c, struct config_domain *d)
 {
 	int rc = parse_hop(doc, d);
 	if (rc != XFED_OK) {
@@ -98,11 +98,11 @@ static int fill_hop(struct rt_conf_doc *doc, const struct gateway_config *c, str
 }
 
 /* Two domains that share a name, here or inside, could not be told apart. */
-static void check_unique(struct rt_conf_doc *doc, struct gateway_config *c, size_t i)
+static void check_unique(struct rt_conf_doc *doc, struct config *c, size_t i)
 {
-	struct gateway_domain *d = &c->domains.items[i];
+	struct config_domain *d = &c->domains.items[i];
 	for (size_t j = 0; j < i; j++) {
-		const struct gateway_domain *o = &c->domains.items[j];
+		const struct config_domain *o = &c->domains.items[j];
 		if (strcmp(d->domain, o->domain) == 0) {
 			rt_conf_fail(doc, d, "domain", VALUE, "found \"%s\" a second time, accepted: each domain once", d->domain);
 		} else if (strcmp(d->sip_domain ? d->sip_domain : d->domain, o->sip_domain ? o->sip_domain : o->domain) == 0) {
@@ -113,7 +113,7 @@ static void check_unique(struct rt_conf_doc *doc, struct gateway_config *c, size
 	}
 }
 
-static void check_senders(struct rt_conf_doc *doc, const struct gateway_config *c, const struct gateway_domain *d)
+static void check_senders(struct rt_conf_doc *doc, const struct config *c, const struct config_domain *d)
 {
 	if (d->peers.count == 0 && d->peer_addresses.count == 0) {
 		rt_conf_warn(doc, d, "peers", VALUE, "neither peers nor peer_addresses: nobody may send us SIP as %s", d->domain);
@@ -126,7 +126,7 @@ static void check_senders(struct rt_conf_doc *doc, const struct gateway_config *
 	}
 }
 
-static void check_auth(struct rt_conf_doc *doc, const struct gateway_domain *d)
+static void check_auth(struct rt_conf_doc *doc, const struct config_domain *d)
 {
 	if (!d->auth.username != !d->auth.password_file) {
 		rt_conf_fail(doc, d, "auth", VALUE, "found %s alone, accepted: both username and password_file",
@@ -134,11 +134,11 @@ static void check_auth(struct rt_conf_doc *doc, const struct gateway_domain *d)
 	}
 }
 
-static int check_domains(struct rt_conf_doc *doc, struct gateway_config *c)
+static int check_domains(struct rt_conf_doc *doc, struct config *c)
 {
 	int rc = XFED_OK;
 	for (size_t i = 0; i < c->domains.count && rc == XFED_OK; i++) {
-		struct gateway_domain *d = &c->domains.items[i];
+		struct config_domain *d = &c->domains.items[i];
 		check_unique(doc, c, i);
 		rc = fill_networks(doc, d);
 		if (rc == XFED_OK) {
@@ -152,7 +152,7 @@ static int check_domains(struct rt_conf_doc *doc, struct gateway_config *c)
 	return rc;
 }
 
-static void check_sip_tls(struct rt_conf_doc *doc, const struct gateway_config *c)
+static void check_sip_tls(struct rt_conf_doc *doc, const struct config *c)
 {
 	bool is_used = listens_on(c, RT_TRANSPORT_TLS);
 	for (size_t i = 0; i < c->domains.count; i++) {
@@ -167,7 +167,7 @@ static void check_sip_tls(struct rt_conf_doc *doc, const struct gateway_config *
 	}
 }
 
-static int check(struct rt_conf_doc *doc, struct gateway_config *c)
+static int check(struct rt_conf_doc *doc, struct config *c)
 {
 	size_t errors_before = doc->errors->error_count;
 	int rc = check_edges(doc, c);
@@ -178,7 +178,7 @@ static int check(struct rt_conf_doc *doc, struct gateway_config *c)
 		return rc;
 	}
 	check_sip_tls(doc, c);
-	if (c->dns.dnssec == GATEWAY_DNSSEC_TRUST_AD) {
+	if (c->dns.dnssec == CONFIG_DNSSEC_TRUST_AD) {
 		rt_conf_check_trust_ad(doc, &c->dns.servers);
 	}
 	rc = rt_conf_control_socket(doc, c->name, &c->control_socket);
@@ -186,14 +186,14 @@ static int check(struct rt_conf_doc *doc, struct gateway_config *c)
 }
 
 /* Takes over the document. */
-static int finish(int rc, struct rt_conf_doc *doc, struct gateway_config **out)
+static int finish(int rc, struct rt_conf_doc *doc, struct config **out)
 {
-	struct gateway_config *c = doc->object;
+	struct config *c = doc->object;
 	if (rc == XFED_OK) {
 		rc = check(doc, c);
 	}
 	if (rc == XFED_OK) {
-		rc = gateway_config_index(c, &doc->arena);
+		rc = config_index(c, &doc->arena);
 	}
 	if (rc != XFED_OK) {
 		rt_conf_doc_deinit(doc);
@@ -204,25 +204,25 @@ static int finish(int rc, struct rt_conf_doc *doc, struct gateway_config **out)
 	return XFED_OK;
 }
 
-int gateway_config_load(const char *path, struct rt_conf_errors *errors, struct gateway_config **out)
+int config_load(const char *path, struct rt_conf_errors *errors, struct config **out)
 {
 	struct rt_conf_doc doc;
 	*out = NULL;
-	return finish(rt_conf_load_file(&doc, &gateway_config_table, path, errors), &doc, out);
+	return finish(rt_conf_load_file(&doc, &config_table, path, errors), &doc, out);
 }
 
-int gateway_config_parse(const char *file, struct xfed_span text, struct rt_conf_errors *errors, struct gateway_config **out)
+int config_parse(const char *file, struct xfed_span text, struct rt_conf_errors *errors, struct config **out)
 {
 	struct rt_conf_doc doc;
 	*out = NULL;
-	return finish(rt_conf_load(&doc, &gateway_config_table, file, text, errors), &doc, out);
+	return finish(rt_conf_load(&doc, &config_table, file, text, errors), &doc, out);
 }
 
 /* ---- passwords ---- */
 
 #define PASSWORD_FILE_BYTES 4096
 
-static int take_password(struct gateway_domain *d, struct xfed_span text)
+static int take_password(struct config_domain *d, struct xfed_span text)
 {
 	const char *end = text.len > 0 ? memchr(text.data, '\n', text.len) : NULL;
 	size_t len = end ? (size_t)(end - text.data) : text.len;
@@ -234,11 +234,11 @@ static int take_password(struct gateway_domain *d, struct xfed_span text)
 	return d->auth.password ? XFED_OK : XFED_ERR_NOMEM;
 }
 
-int gateway_config_read_secrets(struct gateway_config *c)
+int config_read_secrets(struct config *c)
 {
 	int worst = XFED_OK;
 	for (size_t i = 0; i < c->domains.count; i++) {
-		struct gateway_domain *d = &c->domains.items[i];
+		struct config_domain *d = &c->domains.items[i];
 		struct xfed_buf text;
 		char error[256];
 		if (!d->auth.password_file) {
@@ -258,7 +258,7 @@ int gateway_config_read_secrets(struct gateway_config *c)
 	return worst;
 }
 
-void gateway_config_free(struct gateway_config *c)
+void config_free(struct config *c)
 {
 	for (size_t i = 0; c && i < c->domains.count; i++) {
 		char *password = c->domains.items[i].auth.password;

@@ -5,8 +5,8 @@
  * and one in which the user has not written, while there is any: nobody pushes out an authorisation by writing from many addresses.
  * Addresses are normalised bare JIDs. No clock, no I/O; calls nobody.
  */
-#ifndef GATEWAY_CONTACTS_H
-#define GATEWAY_CONTACTS_H
+#ifndef GATEWAY_CONTACTS_CONTACTS_H
+#define GATEWAY_CONTACTS_CONTACTS_H
 
 #include "xfed/base.h"
 

@@ -2,8 +2,8 @@
  * core: what every room of the gateway stands on, and the lowest of them: the loop and its services (rt/daemon.h), and ids
  * that follow from what they are for. Calls nobody above it.
  */
-#ifndef GATEWAY_CORE_H
-#define GATEWAY_CORE_H
+#ifndef GATEWAY_CORE_CORE_H
+#define GATEWAY_CORE_CORE_H
 
 #include "xfed/reason.h"
 #include "xfed/rt/daemon.h"

@@ -3,8 +3,8 @@
  * for an error stanza with our id. Afterwards the id stays known for some minutes, so that a late error can still be told
  * to the user. Bounded: beyond the cap the oldest answered one is forgotten. No clock, no I/O.
  */
-#ifndef GATEWAY_HOLD_H
-#define GATEWAY_HOLD_H
+#ifndef GATEWAY_IM_HOLD_H
+#define GATEWAY_IM_HOLD_H
 
 #include "xfed/base.h"
 

@@ -4,7 +4,7 @@
 
 static struct recipients_limits limits_of(const struct im *im)
 {
-	const struct gateway_config *c = im_config(im);
+	const struct config *c = im_config(im);
 	return (struct recipients_limits){ c->limits.queue_messages, c->limits.queue_bytes };
 }
 

@@ -9,8 +9,8 @@
  *
  * Calls contacts, channel, trunk, policy, config and core, and the libraries sip/ and interwork/.
  */
-#ifndef GATEWAY_IM_H
-#define GATEWAY_IM_H
+#ifndef GATEWAY_IM_IM_H
+#define GATEWAY_IM_IM_H
 
 #include "channel/channel.h"
 #include "contacts/contacts.h"

@@ -1,6 +1,6 @@
 /* What the files of im share. Inside the room only. */
-#ifndef GATEWAY_IM_IMPL_H
-#define GATEWAY_IM_IMPL_H
+#ifndef GATEWAY_IM_IM_IMPL_H
+#define GATEWAY_IM_IM_IMPL_H
 
 #include "im/attempts.h"
 #include "im/hold.h"
@@ -96,7 +96,7 @@ static inline uint64_t im_now(const struct im *im)
 {
 	return core_now(im->core);
 }
-static inline const struct gateway_config *im_config(const struct im *im)
+static inline const struct config *im_config(const struct im *im)
 {
 	return policy_config(im->policy);
 }

@@ -8,8 +8,8 @@
  * Items live in their owner. The first of a recipient comes out of recipients_next() once and may then be attempted;
  * recipients_remove() ends it and lets the next one come out.
  */
-#ifndef GATEWAY_RECIPIENTS_H
-#define GATEWAY_RECIPIENTS_H
+#ifndef GATEWAY_IM_RECIPIENTS_H
+#define GATEWAY_IM_RECIPIENTS_H
 
 #include "util/table.h"
 #include "xfed/base.h"

@@ -10,48 +10,9 @@
 #include "interwork/im.h"
 #include "proto/deliver.h"
 #include "interwork/presence.h"
+#include "xfed/text.h"
 
 #define SCRATCH_BYTES (1024 * 1024)
-
-/* ---- reading again ---- */
-
-static bool fresh_reader(struct im *im)
-{
-	struct xfed_xml_limits limits = { XFED_STANZA_BYTES_MAX, XFED_XML_DEPTH_MAX, XFED_XML_NODES_MAX };
-	return im->fragments || xfed_xml_reader_new_fragment(&limits, &im->fragments) == XFED_OK;
-}
-
-static enum xfed_reason read_again(struct im *im, const Xfed__Deliver *d, struct xfed_stanza *s)
-{
-	if (!fresh_reader(im)) {
-		return XFED_REASON_STREAM_INTERNAL;
-	}
-	switch (xfed_xml_reader_fragment(im->fragments, xfed_span_make(d->stanza.data, d->stanza.len))) {
-	case XFED_XML_ELEMENT:
-		break;
-	case XFED_XML_NOMEM:
-		return XFED_REASON_STREAM_INTERNAL;
-	case XFED_XML_MORE:
-	case XFED_XML_EXCESS:
-	case XFED_XML_HEADER:
-	case XFED_XML_CLOSE:
-	case XFED_XML_BAD:
-		return XFED_REASON_XMPP_STANZA_INVALID;
-	}
-	struct xfed_arena *a = xfed_xml_reader_arena(im->fragments);
-	switch (xfed_stanza_view(a, xfed_xml_reader_elem(im->fragments), s)) {
-	case XFED_STANZA_OK:
-		break;
-	case XFED_STANZA_NO_MEMORY:
-		return XFED_REASON_STREAM_INTERNAL;
-	case XFED_STANZA_MALFORMED:
-		return XFED_REASON_XMPP_ADDRESS_MALFORMED;
-	case XFED_STANZA_NOT:
-	case XFED_STANZA_IMPROPER:
-		return XFED_REASON_XMPP_STANZA_INVALID;
-	}
-	return s->kind != XFED_STANZA_IQ && proto_deliver_agrees(d, s) ? XFED_REASON_NONE : XFED_REASON_XMPP_STANZA_INVALID;
-}
 
 /* ---- policy ---- */
 
@@ -71,7 +32,7 @@ static enum policy_kind kind_of(const struct xfed_stanza *s)
 
 /* The reason of the first gate that is closed. Whether the addresses can be said in SIP shows when the request is made. */
 static enum xfed_reason judge(
-	struct im *im, const struct xfed_stanza *s, const struct xfed_partner **partner, const struct gateway_domain **domain, struct pair *pair)
+	struct im *im, const struct xfed_stanza *s, const struct xfed_partner **partner, const struct config_domain **domain, struct pair *pair)
 {
 	struct xfed_arena *a = xfed_xml_reader_arena(im->fragments);
 	struct policy_ends ends = policy_ends(im->policy, false, s->from.domain, s->to.domain);
@@ -100,18 +61,6 @@ static enum xfed_reason judge(
 
 /* ---- the request's parts ---- */
 
-static char *put(char **at, struct xfed_span s, struct xfed_span *out)
-{
-	char *p = *at;
-	if (s.len > 0) {
-		memcpy(p, s.data, s.len);
-	}
-	p[s.len] = '\0';
-	*at += s.len + 1;
-	*out = xfed_span_make(s.data ? p : NULL, s.len);
-	return p;
-}
-
 struct parts {
 	struct xfed_span uri, from_uri;
 	struct iw_sip_im im;
@@ -133,25 +82,24 @@ static struct outgoing *outgoing_new(struct im *im, const struct origin *origin,
 	o->origin = *origin;
 	o->attempt.item.bytes = sizeof(*o) + texts;
 	o->attempt.item.share = policy_partner_share(im->policy, origin->partner);
-	put(&at, origin->partner, &o->origin.partner);
-	put(&at, origin->local, &o->origin.local);
-	put(&at, origin->correlation, &o->origin.correlation);
-	put(&at, w->type, &o->origin.words.type);
-	put(&at, w->id, &o->origin.words.id);
-	put(&at, w->from, &o->origin.words.from);
-	put(&at, w->to, &o->origin.words.to);
-	put(&at, p->uri, &o->uri);
-	put(&at, p->from_uri, &o->from_uri);
-	put(&at, p->im.body, &o->body);
-	put(&at, p->im.subject, &o->subject);
-	put(&at, p->im.language, &o->language);
-	put(&at, p->im.thread, &o->thread);
+	o->origin.partner = xfed_span_put(&at, origin->partner);
+	o->origin.local = xfed_span_put(&at, origin->local);
+	o->origin.correlation = xfed_span_put(&at, origin->correlation);
+	o->origin.words.type = xfed_span_put(&at, w->type);
+	o->origin.words.id = xfed_span_put(&at, w->id);
+	o->origin.words.from = xfed_span_put(&at, w->from);
+	o->origin.words.to = xfed_span_put(&at, w->to);
+	o->uri = xfed_span_put(&at, p->uri);
+	o->from_uri = xfed_span_put(&at, p->from_uri);
+	o->body = xfed_span_put(&at, p->im.body);
+	o->subject = xfed_span_put(&at, p->im.subject);
+	o->language = xfed_span_put(&at, p->im.language);
+	o->thread = xfed_span_put(&at, p->im.thread);
 	return o;
 }
 
 /* Addresses: the local user's as it is known inside, the contact's as it is. Bare: no GRUU in this version. */
-static int map_addresses(
-	struct xfed_arena *a, const struct gateway_domain *d, const struct xfed_jid *from, const struct xfed_jid *to, struct parts *p)
+static int map_addresses(struct xfed_arena *a, const struct config_domain *d, const struct xfed_jid *from, const struct xfed_jid *to, struct parts *p)
 {
 	struct xfed_jid inside = { .local = to->local, .domain = xfed_span_str(d->sip_domain ? d->sip_domain : d->domain) };
 	struct xfed_jid outside = { .local = from->local, .domain = from->domain };
@@ -175,7 +123,7 @@ static enum xfed_reason check_size(struct outgoing *o)
 	if (n == 0) {
 		return XFED_REASON_SIP_SERVER_UNREACHABLE;
 	}
-	size_t proof = trunk_hop_proof_bytes(o->send.hop), bound = size_bound(o) + proof;
+	size_t proof = trunk_hop_proof_bytes(o->send.hop, o->uri), bound = size_bound(o) + proof;
 	if (bound <= XFED_SIP_UDP_REQUEST_BYTES && bound <= o->max_request) {
 		return XFED_REASON_NONE;
 	}
@@ -193,7 +141,7 @@ static enum xfed_reason check_size(struct outgoing *o)
 	return may_go ? XFED_REASON_NONE : XFED_REASON_SIP_REQUEST_TOO_LARGE;
 }
 
-static enum xfed_reason queue(struct outgoing *o, const struct gateway_domain *d, uint64_t deadline_ms)
+static enum xfed_reason queue(struct outgoing *o, const struct config_domain *d, uint64_t deadline_ms)
 {
 	o->send.user = &o->im->trunk_user;
 	o->send.hop = trunk_hop_of(o->im->trunk, d);
@@ -218,7 +166,7 @@ static enum xfed_reason queue(struct outgoing *o, const struct gateway_domain *d
 
 /* Takes the contact where it is queued. */
 static enum xfed_reason send_on(
-	struct im *im, const struct origin *origin, const struct gateway_domain *d, struct parts *p, struct contact **contact, const Xfed__Deliver *m)
+	struct im *im, const struct origin *origin, const struct config_domain *d, struct parts *p, struct contact **contact, const Xfed__Deliver *m)
 {
 	struct outgoing *o = outgoing_new(im, origin, p);
 	if (!o) {
@@ -256,7 +204,7 @@ static struct contact *heard_of(struct im *im, const struct pair *pair)
 	return k;
 }
 
-static void take_message(struct im *im, const struct origin *origin, const struct xfed_stanza *s, const struct gateway_domain *d,
+static void take_message(struct im *im, const struct origin *origin, const struct xfed_stanza *s, const struct config_domain *d,
 	const struct pair *pair, const Xfed__Deliver *m)
 {
 	struct xfed_arena *a = xfed_xml_reader_arena(im->fragments);
@@ -306,7 +254,7 @@ void im_deliver(struct im *im, struct proto_from from, const Xfed__Deliver *d)
 {
 	struct xfed_stanza s = { 0 };
 	const struct xfed_partner *partner = NULL;
-	const struct gateway_domain *domain = NULL;
+	const struct config_domain *domain = NULL;
 	struct pair pair = { 0 };
 	struct origin origin = {
 		.from = from,
@@ -319,7 +267,7 @@ void im_deliver(struct im *im, struct proto_from from, const Xfed__Deliver *d)
 			.from = xfed_span_str(d->from),
 			.to = xfed_span_str(d->to) },
 	};
-	enum xfed_reason reason = read_again(im, d, &s);
+	enum xfed_reason reason = proto_deliver_read(&im->fragments, d, &s);
 	if (reason == XFED_REASON_NONE) {
 		reason = judge(im, &s, &partner, &domain, &pair);
 		origin.partner = s.from.domain;
@@ -348,7 +296,7 @@ static enum xfed_reason tell(struct im *im, struct xfed_arena *a, struct xfed_sp
 	if (xfed_jid_parse(a, local, &to) != XFED_OK || xfed_jid_parse(a, remote, &from) != XFED_OK) {
 		return XFED_REASON_STREAM_INTERNAL;
 	}
-	const struct gateway_domain *d = gateway_config_domain(im_config(im), to.domain);
+	const struct config_domain *d = config_domain(im_config(im), to.domain);
 	if (!d || map_addresses(a, d, &from, &to, &p) != XFED_OK) {
 		return XFED_REASON_SIP_ADDRESS_UNMAPPABLE;
 	}

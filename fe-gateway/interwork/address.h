@@ -2,8 +2,8 @@
  * Addresses between XMPP and SIP (RFC 7247 section 6, XEP-0106, RFC 5627): [B2-01] to [B2-15]. What maps one way maps
  * back to the same address; what could not is refused instead of guessed, so no two JIDs share a SIP address.
  */
-#ifndef INTERWORK_ADDRESS_H
-#define INTERWORK_ADDRESS_H
+#ifndef GATEWAY_INTERWORK_ADDRESS_H
+#define GATEWAY_INTERWORK_ADDRESS_H
 
 #include "xfed/jid.h"
 #include "xfed/reason.h"

@@ -1,6 +1,6 @@
 /* Content headers of a SIP message (RFC 3261 sections 20.11 to 20.15). Internal to interwork. */
-#ifndef INTERWORK_CONTENT_H
-#define INTERWORK_CONTENT_H
+#ifndef GATEWAY_INTERWORK_CONTENT_H
+#define GATEWAY_INTERWORK_CONTENT_H
 
 #include "xfed/base.h"
 

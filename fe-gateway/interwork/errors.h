@@ -4,8 +4,8 @@
  * service-unavailable is 480 and not 503, which would blacklist the gateway; 6xx would stop forking everywhere, so 600,
  * 603, 604, 606 become 480, 403, 404, 406; resource-constraint is 480 with Retry-After. [B3-01] to [B3-06].
  */
-#ifndef INTERWORK_ERRORS_H
-#define INTERWORK_ERRORS_H
+#ifndef GATEWAY_INTERWORK_ERRORS_H
+#define GATEWAY_INTERWORK_ERRORS_H
 
 #include "xfed/arena.h"
 #include "xfed/base.h"

@@ -3,8 +3,8 @@
  * delivery contract. Each function decides one fate; nothing is dropped without a rule and nothing refused without a
  * reason.
  */
-#ifndef INTERWORK_IM_H
-#define INTERWORK_IM_H
+#ifndef GATEWAY_INTERWORK_IM_H
+#define GATEWAY_INTERWORK_IM_H
 
 #include "interwork/errors.h"
 #include "xfed/stanza.h"

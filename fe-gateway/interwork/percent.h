@@ -1,6 +1,6 @@
 /* Percent-encoding of URI parts (RFC 3261 section 19.1.2). Internal to interwork. */
-#ifndef INTERWORK_PERCENT_H
-#define INTERWORK_PERCENT_H
+#ifndef GATEWAY_INTERWORK_PERCENT_H
+#define GATEWAY_INTERWORK_PERCENT_H
 
 #include "xfed/arena.h"
 #include "xfed/base.h"

@@ -1,6 +1,6 @@
 /* Presence from XMPP until it is translated: the section "Until the rest is built" of the delivery contract. */
-#ifndef INTERWORK_PRESENCE_H
-#define INTERWORK_PRESENCE_H
+#ifndef GATEWAY_INTERWORK_PRESENCE_H
+#define GATEWAY_INTERWORK_PRESENCE_H
 
 #include "interwork/im.h"
 

@@ -1,6 +1,6 @@
 /* Text that crosses: what XML 1.0 may hold, and what one header line may hold. Internal to interwork. */
-#ifndef INTERWORK_TEXT_H
-#define INTERWORK_TEXT_H
+#ifndef GATEWAY_INTERWORK_TEXT_H
+#define GATEWAY_INTERWORK_TEXT_H
 
 #include "xfed/arena.h"
 #include "xfed/base.h"

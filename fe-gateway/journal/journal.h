@@ -14,8 +14,8 @@
  *
  * May call: core, store.
  */
-#ifndef GATEWAY_JOURNAL_H
-#define GATEWAY_JOURNAL_H
+#ifndef GATEWAY_JOURNAL_JOURNAL_H
+#define GATEWAY_JOURNAL_JOURNAL_H
 
 #include <jansson.h>
 

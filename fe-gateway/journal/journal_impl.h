@@ -2,8 +2,8 @@
  * Between the files of the journal: ring.c keeps the newest failures, strangers.c those of strangers, ring_batch.c carries rows
  * and questions to the store and back, json.c reads questions and writes answers. None of them knows the daemon: journal.c does.
  */
-#ifndef GATEWAY_JOURNAL_IMPL_H
-#define GATEWAY_JOURNAL_IMPL_H
+#ifndef GATEWAY_JOURNAL_JOURNAL_IMPL_H
+#define GATEWAY_JOURNAL_JOURNAL_IMPL_H
 
 #include "journal/journal.h"
 #include "proto/check.h"

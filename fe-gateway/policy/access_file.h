@@ -2,8 +2,8 @@
  * access.d: which local users may use federation at all. One rule a file, named after its name in lower case. User beats
  * site beats global; without any file everyone may; with files, a user whom none covers may not.
  */
-#ifndef GATEWAY_ACCESS_FILE_H
-#define GATEWAY_ACCESS_FILE_H
+#ifndef GATEWAY_POLICY_ACCESS_FILE_H
+#define GATEWAY_POLICY_ACCESS_FILE_H
 
 #include "xfed/jid.h"
 #include "xfed/rt/conf.h"

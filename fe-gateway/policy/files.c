@@ -23,7 +23,7 @@ static int load_creds(const char *certificate, const char *key, const char *ca, 
 
 static int load_certificates(const char *path, struct rt_conf_errors *errors, struct policy_files *f)
 {
-	const struct gateway_config *c = f->config;
+	const struct config *c = f->config;
 	char error[256];
 	int rc = load_creds(c->channel.certificate, c->channel.key, c->channel.ca, &f->channel_creds, error);
 	if (rc != XFED_OK) {
@@ -83,7 +83,7 @@ static int load_policy(const char *path, struct rt_conf_errors *errors, struct p
 /* All of it, even when something is wrong already: the operator wants to see everything at once. */
 static int load_all(const char *path, struct rt_conf_errors *errors, struct policy_files *f)
 {
-	int rc = gateway_config_load(path, errors, &f->config);
+	int rc = config_load(path, errors, &f->config);
 	if (rc != XFED_OK) {
 		return rc;
 	}
@@ -91,7 +91,7 @@ static int load_all(const char *path, struct rt_conf_errors *errors, struct poli
 	bool may_be_missing = !rt_conf_is_set(&f->config->doc, f->config, "access_dir");
 	int certificates = load_certificates(path, errors, f);
 	int policy = load_policy(path, errors, f);
-	int secrets = gateway_config_read_secrets(f->config);
+	int secrets = config_read_secrets(f->config);
 	int access = access_dir_load(f->config->access_dir, may_be_missing, errors, &f->access);
 	f->config->doc.errors = NULL; /* the collector is the caller's */
 	return certificates != XFED_OK ? certificates : policy != XFED_OK ? policy : secrets != XFED_OK ? secrets : access;
@@ -124,11 +124,11 @@ void policy_files_free(struct policy_files *f)
 	xfed_buf_wipe(&f->snapshot);
 	xfed_tls_creds_unref(f->channel_creds);
 	xfed_tls_creds_unref(f->sip_creds);
-	gateway_config_free(f->config);
+	config_free(f->config);
 	xfed_free(f);
 }
 
-const struct gateway_config *policy_files_config(const struct policy_files *f)
+const struct config *policy_files_config(const struct policy_files *f)
 {
 	return f->config;
 }

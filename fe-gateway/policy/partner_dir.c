@@ -9,7 +9,7 @@
 #define SECRET_BYTES_MIN  16
 
 struct loading {
-	const struct gateway_config *config;
+	const struct config *config;
 	struct rt_conf_errors *errors;
 	struct xfed_policy *policy;
 };
@@ -17,12 +17,12 @@ struct loading {
 static void refuse_ours(struct loading *l, struct partner_file *f)
 {
 	const struct xfed_partner *p = &f->partner;
-	if (gateway_config_domain(l->config, xfed_span_str(p->domain))) {
+	if (config_domain(l->config, xfed_span_str(p->domain))) {
 		rt_conf_fail(
 			&f->doc, f->doc.object, "domain", XFED_REASON_CONFIG_VALUE_INVALID, "found \"%.200s\", which is a domain of ours", p->domain);
 	}
 	for (size_t i = 0; i < p->additional_count; i++) {
-		if (gateway_config_domain(l->config, xfed_span_str(p->additional[i]))) {
+		if (config_domain(l->config, xfed_span_str(p->additional[i]))) {
 			rt_conf_fail(&f->doc, f->doc.object, "additional_domains", XFED_REASON_CONFIG_VALUE_INVALID,
 				"found \"%.200s\", which is a domain of ours", p->additional[i]);
 		}
@@ -128,7 +128,7 @@ static int worst(int a, int b)
 	return a == XFED_OK || a == XFED_ERR_INVALID ? (b == XFED_OK ? a : b) : a;
 }
 
-int partner_dir_load(const char *dir, const struct gateway_config *config, struct rt_conf_errors *errors, struct xfed_policy **out)
+int partner_dir_load(const char *dir, const struct config *config, struct rt_conf_errors *errors, struct xfed_policy **out)
 {
 	struct loading l = { .config = config, .errors = errors };
 	size_t errors_before = errors->error_count, count = 0;

@@ -1,8 +1,8 @@
 /*
  * partners.d: one partner a file, named after its domain, loaded and checked as a whole into a policy snapshot.
  */
-#ifndef GATEWAY_PARTNER_FILE_H
-#define GATEWAY_PARTNER_FILE_H
+#ifndef GATEWAY_POLICY_PARTNER_FILE_H
+#define GATEWAY_POLICY_PARTNER_FILE_H
 
 #include "config/config.h"
 #include "xfed/policy.h"
@@ -29,6 +29,6 @@ void partner_file_deinit(struct partner_file *f); /* zeroed is fine */
  * secret of config->dialback.secret_file. OK: `*out` is a sealed snapshot, released with xfed_policy_free(). On any error
  * INVALID or NOMEM, and `*out` is NULL: what runs keeps running.
  */
-int partner_dir_load(const char *dir, const struct gateway_config *config, struct rt_conf_errors *errors, struct xfed_policy **out);
+int partner_dir_load(const char *dir, const struct config *config, struct rt_conf_errors *errors, struct xfed_policy **out);
 
 #endif

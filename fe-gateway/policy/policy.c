@@ -7,7 +7,7 @@
 #include "xfed/mem.h"
 #include "xfed/rt/log.h"
 
-const struct gateway_config *policy_config(const struct policy *p)
+const struct config *policy_config(const struct policy *p)
 {
 	return p->files->config;
 }
@@ -73,9 +73,9 @@ void policy_partner_path(const struct policy *p, const struct xfed_partner *part
 
 struct policy_ends policy_ends(const struct policy *p, bool is_from_sip, struct xfed_span from_domain, struct xfed_span to_domain)
 {
-	const struct gateway_config *c = p->files->config;
-	return is_from_sip ? (struct policy_ends){ gateway_config_inside(c, from_domain), gateway_config_inside(c, to_domain) }
-			   : (struct policy_ends){ gateway_config_domain(c, from_domain), gateway_config_domain(c, to_domain) };
+	const struct config *c = p->files->config;
+	return is_from_sip ? (struct policy_ends){ config_inside(c, from_domain), config_inside(c, to_domain) }
+			   : (struct policy_ends){ config_domain(c, from_domain), config_domain(c, to_domain) };
 }
 
 const struct xfed_partner *policy_pair_facts(

@@ -9,8 +9,8 @@
  *
  * May call: core, config, store.
  */
-#ifndef GATEWAY_POLICY_H
-#define GATEWAY_POLICY_H
+#ifndef GATEWAY_POLICY_POLICY_H
+#define GATEWAY_POLICY_POLICY_H
 
 #include "config/config.h"
 #include "core/core.h"
@@ -28,7 +28,7 @@ struct policy_files;
 /* OK; INVALID (`errors` say why) or NOMEM leave `*out` NULL. Blocks: at the start, and for a reload on a worker. */
 int policy_files_load(const char *path, struct rt_conf_errors *errors, struct policy_files **out);
 void policy_files_free(struct policy_files *f); /* NULL is fine */
-const struct gateway_config *policy_files_config(const struct policy_files *f);
+const struct config *policy_files_config(const struct policy_files *f);
 
 /* ---- what is in force ---- */
 
@@ -49,7 +49,7 @@ void policy_stop(struct policy *p); /* a reload under way comes to nothing; NULL
 void policy_free(struct policy *p); /* when the loop is gone; NULL is fine */
 
 /* All borrowed until the next swap. */
-const struct gateway_config *policy_config(const struct policy *p);
+const struct config *policy_config(const struct policy *p);
 const struct xfed_policy *policy_partners(const struct policy *p);
 struct xfed_tls_creds *policy_channel_creds(const struct policy *p);
 struct xfed_tls_creds *policy_sip_creds(const struct policy *p); /* NULL: nothing uses tls */
@@ -68,7 +68,7 @@ void policy_partner_path(const struct policy *p, const struct xfed_partner *part
  * (sip_domain) and outside, partners only by those outside. NULL: that end is not ours.
  */
 struct policy_ends {
-	const struct gateway_domain *from, *to;
+	const struct config_domain *from, *to;
 };
 struct policy_ends policy_ends(const struct policy *p, bool is_from_sip, struct xfed_span from_domain, struct xfed_span to_domain);
 

@@ -1,6 +1,6 @@
 /* Files of a policy directory, in the order of their names. */
-#ifndef GATEWAY_POLICY_DIR_H
-#define GATEWAY_POLICY_DIR_H
+#ifndef GATEWAY_POLICY_POLICY_DIR_H
+#define GATEWAY_POLICY_POLICY_DIR_H
 
 #include "xfed/rt/conf.h"
 

@@ -1,6 +1,6 @@
 /* Between the files of policy: files.c loads, policy.c keeps what is in force, reload.c makes the next. */
-#ifndef GATEWAY_POLICY_IMPL_H
-#define GATEWAY_POLICY_IMPL_H
+#ifndef GATEWAY_POLICY_POLICY_IMPL_H
+#define GATEWAY_POLICY_POLICY_IMPL_H
 
 #include "policy/access_file.h"
 #include "policy/policy.h"
@@ -8,7 +8,7 @@
 #include "xfed/rt/job.h"
 
 struct policy_files {
-	struct gateway_config *config;
+	struct config *config;
 	struct xfed_tls_creds *channel_creds, *sip_creds;
 	struct access_set *access;
 	struct xfed_policy *partners;

@@ -31,8 +31,8 @@ static void run(void *arg)
 static void swap(struct policy *p)
 {
 	struct policy_reload *r = &p->reload;
-	const struct gateway_config *c = r->files->config;
-	rt_daemon_log_changes(&gateway_config_table, p->files->config, c);
+	const struct config *c = r->files->config;
+	rt_daemon_log_changes(&config_table, p->files->config, c);
 	policy_files_free(p->files);
 	p->files = r->files;
 	r->files = NULL;

@@ -2,8 +2,8 @@
  * name-addr and addr-spec with parameters: From, To, Contact, Route (RFC 3261 section 20). Behind a
  * bare addr-spec the parameters belong to the header field ([C1-05]).
  */
-#ifndef SIP_ADDR_H
-#define SIP_ADDR_H
+#ifndef GATEWAY_SIP_ADDR_H
+#define GATEWAY_SIP_ADDR_H
 
 #include "sip/uri.h"
 

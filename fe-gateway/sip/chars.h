@@ -1,6 +1,6 @@
 /* Sets of ASCII characters as two words of bits: a test costs a shift. Bytes above 0x7f are in none. */
-#ifndef SIP_CHARS_H
-#define SIP_CHARS_H
+#ifndef GATEWAY_SIP_CHARS_H
+#define GATEWAY_SIP_CHARS_H
 
 #include <stdbool.h>
 #include <stdint.h>

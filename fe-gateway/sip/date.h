@@ -1,8 +1,8 @@
 /*
  * SIP-date (RFC 3261 section 25.1: rfc1123-date, always GMT). No clock.
  */
-#ifndef SIP_DATE_H
-#define SIP_DATE_H
+#ifndef GATEWAY_SIP_DATE_H
+#define GATEWAY_SIP_DATE_H
 
 #include "xfed/base.h"
 

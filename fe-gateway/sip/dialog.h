@@ -10,8 +10,8 @@
  * Early until a 2xx confirms it (INVITE); everything else makes a confirmed one at once. A dialog owns copies of all it holds.
  * Where a request may be sent is for the caller: a Contact or Record-Route is a peer's word, no licence to connect anywhere.
  */
-#ifndef SIP_DIALOG_H
-#define SIP_DIALOG_H
+#ifndef GATEWAY_SIP_DIALOG_H
+#define GATEWAY_SIP_DIALOG_H
 
 #include "sip/key.h"
 #include "sip/message.h"

@@ -2,8 +2,8 @@
  * Who takes requests, and what becomes of one that is no retransmission, as one table (RFC 3261 sections 8.2.1 to 8.2.2). What
  * nobody takes is refused here, and what is said of methods, media types and extensions follows from what is taken.
  */
-#ifndef SIP_DISPATCH_H
-#define SIP_DISPATCH_H
+#ifndef GATEWAY_SIP_DISPATCH_H
+#define GATEWAY_SIP_DISPATCH_H
 
 #include "sip/message.h"
 #include "sip/method.h"

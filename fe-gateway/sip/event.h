@@ -10,8 +10,8 @@
  * Step, then take the actions with ..._next() until it says false, then rearm from ..._deadline(). A step while actions are
  * undrained is XFED_REQUIRE. Times are milliseconds, durations in seconds as the header fields have them.
  */
-#ifndef SIP_EVENT_H
-#define SIP_EVENT_H
+#ifndef GATEWAY_SIP_EVENT_H
+#define GATEWAY_SIP_EVENT_H
 
 #include "sip/message.h"
 #include "xfed/env.h"

@@ -6,8 +6,8 @@
  * the attempts, because the message may have arrived ([C2-06] as the delivery contract restricts
  * it, "Attempts and replays").
  */
-#ifndef SIP_FAILOVER_H
-#define SIP_FAILOVER_H
+#ifndef GATEWAY_SIP_FAILOVER_H
+#define GATEWAY_SIP_FAILOVER_H
 
 #include "sip/locate.h"
 

@@ -2,8 +2,8 @@
  * Transports, flows and targets: where messages come from and go to. A flow is a UDP socket or one TCP or TLS connection; it has a
  * number, never 0 and never used again. A target is an address, or a flow and the address behind it.
  */
-#ifndef SIP_FLOW_H
-#define SIP_FLOW_H
+#ifndef GATEWAY_SIP_FLOW_H
+#define GATEWAY_SIP_FLOW_H
 
 #include "xfed/base.h"
 

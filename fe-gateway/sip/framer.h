@@ -5,8 +5,8 @@
  *
  * Use: feed, then next until SIP_FRAME_MORE. A frame's span lives until the next call.
  */
-#ifndef SIP_FRAMER_H
-#define SIP_FRAMER_H
+#ifndef GATEWAY_SIP_FRAMER_H
+#define GATEWAY_SIP_FRAMER_H
 
 #include "xfed/buf.h"
 

@@ -3,8 +3,8 @@
  * (sections 17.1.3, 17.2.3, 8.2.2.2). The key is random per layer, so nobody outside can aim at a
  * collision, and tables need no long strings.
  */
-#ifndef SIP_KEY_H
-#define SIP_KEY_H
+#ifndef GATEWAY_SIP_KEY_H
+#define GATEWAY_SIP_KEY_H
 
 #include "sip/message.h"
 

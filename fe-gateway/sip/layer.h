@@ -26,8 +26,8 @@
  * messages in an action live until the next step or call. A TICK does a bounded amount of work:
  * when more is due the deadline is already past.
  */
-#ifndef SIP_LAYER_H
-#define SIP_LAYER_H
+#ifndef GATEWAY_SIP_LAYER_H
+#define GATEWAY_SIP_LAYER_H
 
 #include "sip/dialog.h"
 #include "sip/flow.h"

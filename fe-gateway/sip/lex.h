@@ -3,8 +3,8 @@
  * Everything works on spans; folding has been undone before (sip/scan.h), so a value holds no line
  * end.
  */
-#ifndef SIP_LEX_H
-#define SIP_LEX_H
+#ifndef GATEWAY_SIP_LEX_H
+#define GATEWAY_SIP_LEX_H
 
 #include "xfed/base.h"
 

@@ -23,8 +23,8 @@
  * answer while actions are undrained is XFED_REQUIRE. The machine is one allocation: nothing but
  * sip_locate_new() can run out of memory.
  */
-#ifndef SIP_LOCATE_H
-#define SIP_LOCATE_H
+#ifndef GATEWAY_SIP_LOCATE_H
+#define GATEWAY_SIP_LOCATE_H
 
 #include "sip/layer.h"
 #include "xfed/dns.h"

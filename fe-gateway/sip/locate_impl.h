@@ -2,8 +2,8 @@
  * Between the files of the RFC 3263 machine: locate.c asks and decides, locate_records.c reads what
  * the DNS says, locate_query.c what the caller wants.
  */
-#ifndef SIP_LOCATE_IMPL_H
-#define SIP_LOCATE_IMPL_H
+#ifndef GATEWAY_SIP_LOCATE_IMPL_H
+#define GATEWAY_SIP_LOCATE_IMPL_H
 
 #include "dns/name.h"
 #include "sip/locate.h"

@@ -16,8 +16,8 @@
  * A message is one object that owns a copy of the bytes; every span in it points into that copy
  * (folding undone with blanks, otherwise as received) and lives as long as the message.
  */
-#ifndef SIP_MESSAGE_H
-#define SIP_MESSAGE_H
+#ifndef GATEWAY_SIP_MESSAGE_H
+#define GATEWAY_SIP_MESSAGE_H
 
 #include "sip/addr.h"
 #include "sip/uri.h"

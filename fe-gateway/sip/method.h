@@ -1,6 +1,6 @@
 /* The methods there are. Names are case-sensitive ([C1-01]). */
-#ifndef SIP_METHOD_H
-#define SIP_METHOD_H
+#ifndef GATEWAY_SIP_METHOD_H
+#define GATEWAY_SIP_METHOD_H
 
 #include "xfed/base.h"
 

@@ -4,8 +4,8 @@
  * cannot stand where they would are refused with XFED_ERR_INVALID, so nothing that comes from the
  * other side can add a header.
  */
-#ifndef SIP_PRINT_H
-#define SIP_PRINT_H
+#ifndef GATEWAY_SIP_PRINT_H
+#define GATEWAY_SIP_PRINT_H
 
 #include "sip/message.h"
 

@@ -4,8 +4,8 @@
  * or LF alone is refused, because two parsers would read it in two ways. A line that begins with a
  * blank continues the one before (folding).
  */
-#ifndef SIP_SCAN_H
-#define SIP_SCAN_H
+#ifndef GATEWAY_SIP_SCAN_H
+#define GATEWAY_SIP_SCAN_H
 
 #include "sip/message.h"
 

@@ -8,8 +8,8 @@
  *   INVITE:  S_INVITE_TRYING -200 ms, 100 or 1xx-> S_INVITE_PROCEEDING -3xx..6xx-> S_REFUSED (G, H) -ACK-> S_CONFIRMED (I)
  *            -2xx-> S_ACCEPTED (L; repeated as by G) -ACK-> S_ACKNOWLEDGED
  */
-#ifndef SIP_TRANS_H
-#define SIP_TRANS_H
+#ifndef GATEWAY_SIP_TRANS_H
+#define GATEWAY_SIP_TRANS_H
 
 #include "sip/dispatch.h"
 #include "sip/key.h"

@@ -3,8 +3,8 @@
  * left as they stand: a %00 in the user part ends nothing ([C1-08]). A URI of another scheme has
  * scheme and opaque part only.
  */
-#ifndef SIP_URI_H
-#define SIP_URI_H
+#ifndef GATEWAY_SIP_URI_H
+#define GATEWAY_SIP_URI_H
 
 #include "xfed/base.h"
 

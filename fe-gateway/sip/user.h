@@ -2,8 +2,8 @@
  * A user of SIP: what it takes, and what it is told. Each feature (messages, presence, sessions) is one; the transaction layer
  * names it in its actions, and whoever drives the layer calls the functions.
  */
-#ifndef SIP_USER_H
-#define SIP_USER_H
+#ifndef GATEWAY_SIP_USER_H
+#define GATEWAY_SIP_USER_H
 
 #include "sip/method.h"
 

@@ -1,6 +1,6 @@
 /* One Via value (RFC 3261 section 20.42, RFC 3581). */
-#ifndef SIP_VIA_H
-#define SIP_VIA_H
+#ifndef GATEWAY_SIP_VIA_H
+#define GATEWAY_SIP_VIA_H
 
 #include "xfed/base.h"
 

@@ -8,8 +8,8 @@
  * One gateway at a time: a second one is refused when it opens. Everything but the thread's work is called in the loop.
  * May call: core.
  */
-#ifndef GATEWAY_STORE_H
-#define GATEWAY_STORE_H
+#ifndef GATEWAY_STORE_STORE_H
+#define GATEWAY_STORE_STORE_H
 
 #include "core/core.h"
 #include "proto/channel.pb-c.h"

@@ -1,6 +1,6 @@
 /* Between store.c, which knows batches and threads, and a backend, which knows a database. */
-#ifndef GATEWAY_STORE_IMPL_H
-#define GATEWAY_STORE_IMPL_H
+#ifndef GATEWAY_STORE_STORE_IMPL_H
+#define GATEWAY_STORE_STORE_IMPL_H
 
 #include "store/store.h"
 

@@ -2,8 +2,8 @@
  * How much waits for SIP or is in flight there: of all, and of one next hop, which may have XFED_SIP_HOP_PERCENT of that, so
  * that a server that does not answer leaves room for the others. No clock, no I/O.
  */
-#ifndef GATEWAY_HOP_LOAD_H
-#define GATEWAY_HOP_LOAD_H
+#ifndef GATEWAY_TRUNK_HOP_LOAD_H
+#define GATEWAY_TRUNK_HOP_LOAD_H
 
 #include "xfed/base.h"
 

@@ -4,11 +4,11 @@
  */
 #include "trunk/sip_conn.h"
 
-#include "xfed/rt/room.h"
+#include "xfed/rt/reserve.h"
 
 static bool has_room(const struct sip_io *io, size_t of_this_direction)
 {
-	return rt_has_room(io->trunk->files.config->limits.connections, io->conn_count, of_this_direction);
+	return rt_reserve_allows(io->trunk->files.config->limits.connections, io->conn_count, of_this_direction);
 }
 
 bool sip_admit_dial(const struct sip_io *io)
@@ -30,7 +30,7 @@ static void report(struct sip_io *io, const struct rt_source_refusal *r)
 
 bool sip_admit_stranger(struct sip_io *io, struct rt_stream *s)
 {
-	const struct gateway_config *c = io->trunk->files.config;
+	const struct config *c = io->trunk->files.config;
 	/* Half of all is the most that strangers have, whatever is written: the peers that are listed come over the same port. */
 	size_t half = c->limits.connections / 2, most = c->limits.unauthenticated < half ? c->limits.unauthenticated : half;
 	struct rt_source_limits limits = rt_source_slots((uint32_t)(most ? most : 1), c->limits.address_share, c->limits.network_share);

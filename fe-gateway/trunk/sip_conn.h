@@ -2,8 +2,8 @@
  * SIP connections over TCP and TLS: reading and framing, the handshake as jobs, what waits for it, reuse. Only sip_io.c,
  * sip_admit.c, sip_conn.c and sip_conn_tls.c include this.
  */
-#ifndef GATEWAY_SIP_CONN_H
-#define GATEWAY_SIP_CONN_H
+#ifndef GATEWAY_TRUNK_SIP_CONN_H
+#define GATEWAY_TRUNK_SIP_CONN_H
 
 #include "sip/framer.h"
 #include "trunk/trunk_impl.h"

@@ -127,7 +127,7 @@ const char *trunk_allow(const struct trunk *t)
 	return sip_layer_allow(t->layer);
 }
 
-bool trunk_may_send(const struct trunk *t, const struct gateway_domain *d, const struct sip_flow_info *flow)
+bool trunk_may_send(const struct trunk *t, const struct config_domain *d, const struct sip_flow_info *flow)
 {
 	struct trust_peer peer;
 	return sip_io_peer(t->io, flow, &peer) && trust_may_send(&d->senders, &peer);
@@ -142,7 +142,7 @@ static void on_timer(void *user)
 
 static int start_layer(struct trunk *t)
 {
-	const struct gateway_config *c = t->files.config;
+	const struct config *c = t->files.config;
 	struct sip_layer_config cfg = { .transactions_max = c->limits.transactions };
 	struct xfed_span host = xfed_span_str(c->sip.advertise);
 	for (int i = 0; i < SIP_TRANSPORT_COUNT; i++) {

@@ -10,8 +10,8 @@
  * Calls core, config and the library sip/. Functions of the user are called in the loop, never from inside a call of the user's,
  * except hop_ready and hop_failed, which may come from inside trunk_want().
  */
-#ifndef GATEWAY_TRUNK_H
-#define GATEWAY_TRUNK_H
+#ifndef GATEWAY_TRUNK_TRUNK_H
+#define GATEWAY_TRUNK_TRUNK_H
 
 #include "config/config.h"
 #include "core/core.h"
@@ -35,7 +35,7 @@ struct trunk_user {
 
 /* Borrowed until trunk_reloaded() gives others, or trunk_stop(). `creds` NULL: nothing uses tls. */
 struct trunk_files {
-	const struct gateway_config *config;
+	const struct config *config;
 	struct xfed_tls_creds *creds;
 };
 
@@ -52,7 +52,7 @@ void trunk_reloaded(struct trunk *t, const struct trunk_files *files);
 
 /* ---- next hops ---- */
 
-struct trunk_hop *trunk_hop_of(struct trunk *t, const struct gateway_domain *d); /* stays until the process ends; NULL: NOMEM */
+struct trunk_hop *trunk_hop_of(struct trunk *t, const struct config_domain *d); /* stays until the process ends; NULL: NOMEM */
 
 struct trunk_hop_facts {
 	const char *label; /* "tls:fe.example.com:5061", or "example.com" to be located */
@@ -66,8 +66,8 @@ const struct trunk_hop *trunk_hop_next(const struct trunk *t, const struct trunk
 /* Transports a request may go over, the one liked best first; 0: none. Large: above what UDP takes. */
 size_t trunk_hop_transports(const struct trunk_hop *h, bool is_large, enum sip_transport out[SIP_TRANSPORT_COUNT]);
 
-/* More than the credentials for it usually add to a request; 0: it gets none. */
-size_t trunk_hop_proof_bytes(const struct trunk_hop *h);
+/* What the credentials for it add to a request, or, before it has asked, more than they usually do; 0: it gets none. */
+size_t trunk_hop_proof_bytes(const struct trunk_hop *h, struct xfed_span uri);
 
 /* What waits for the hop or is in flight there. False: as much as may be (delivery.queue.full). */
 bool trunk_hop_load(struct trunk_hop *h, size_t bytes);
@@ -81,8 +81,9 @@ struct trunk_send {
 	struct trunk_hop *hop;
 	bool is_large;		     /* too large for UDP */
 	struct sip_failover *places; /* to try in turn; NULL until hop_ready() */
-	unsigned round;		     /* 0: without credentials; counts up with each that is asked for and given */
-	unsigned challenges;	     /* how often it was asked for them */
+	struct sip_digest_asked *asked;
+	unsigned round;	     /* 0: without credentials; counts up with each that is asked for and given */
+	unsigned challenges; /* how often it was asked for them */
 	struct trunk_send *prev, *next, **list;
 };
 
@@ -96,6 +97,10 @@ void trunk_send_end(struct trunk_send *s); /* it waits for nothing any more, its
  * it returns.
  */
 int trunk_send_request(struct trunk_send *s, const struct sip_layer_request *rq, uint64_t *txn);
+/*
+ * After LIMIT. True: with its credentials it has become too large for UDP, and the hop may have places that take it: trunk_want() again.
+ */
+bool trunk_send_enlarge(struct trunk_send *s);
 /* True: that final answer asks for credentials that we have. To be sent once more, to the same place. */
 bool trunk_send_challenged(struct trunk_send *s, const struct sip_message *m);
 /*
@@ -117,7 +122,7 @@ void trunk_send_unreached(struct trunk_send *s);
 /* ---- requests of peers ---- */
 
 /* Whether whoever is behind the flow may send as this domain. */
-bool trunk_may_send(const struct trunk *t, const struct gateway_domain *d, const struct sip_flow_info *flow);
+bool trunk_may_send(const struct trunk *t, const struct config_domain *d, const struct sip_flow_info *flow);
 const char *trunk_allow(const struct trunk *t); /* the header line of a 405, with CRLF */
 /* As sip_layer_respond(); a phrase or header lines that cannot be printed are left out. */
 int trunk_respond(struct trunk *t, uint64_t txn, int status, const char *phrase, struct xfed_span extra);

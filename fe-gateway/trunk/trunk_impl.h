@@ -1,6 +1,6 @@
 /* What the files of trunk/ share. sip_conn.h is about connections alone. */
-#ifndef GATEWAY_TRUNK_IMPL_H
-#define GATEWAY_TRUNK_IMPL_H
+#ifndef GATEWAY_TRUNK_TRUNK_IMPL_H
+#define GATEWAY_TRUNK_TRUNK_IMPL_H
 
 #include "sip/digest.h"
 #include "sip/locate.h"

@@ -3,8 +3,8 @@
  * of peer_addresses (tcp; udp only where the operator has said that it can be trusted). What a request says of itself
  * proves nothing. Pure.
  */
-#ifndef GATEWAY_TRUST_H
-#define GATEWAY_TRUST_H
+#ifndef GATEWAY_TRUNK_TRUST_H
+#define GATEWAY_TRUNK_TRUST_H
 
 #include "config/config.h"
 #include "sip/layer.h"
@@ -18,7 +18,7 @@ struct trust_peer {
 };
 
 /* `s`: of the domain; of the whole configuration, whether as any of our domains: else a stranger. */
-bool trust_may_send(const struct gateway_senders *s, const struct trust_peer *peer);
+bool trust_may_send(const struct config_senders *s, const struct trust_peer *peer);
 
 /* Whether the certificate of a SIP server proves `name` (RFC 5922, or a plain host name). NONE, or why it does not. */
 enum xfed_reason trust_server(const struct trust_peer *server, struct xfed_span name);

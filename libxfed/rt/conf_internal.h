@@ -1,6 +1,6 @@
 /* Between the files of the option tables; see xfed/rt/conf.h. */
-#ifndef RT_CONF_INTERNAL_H
-#define RT_CONF_INTERNAL_H
+#ifndef XFED_RT_CONF_INTERNAL_H
+#define XFED_RT_CONF_INTERNAL_H
 
 #include "util/table.h"
 #include "xfed/rt/conf.h"

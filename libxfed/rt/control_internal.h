@@ -1,6 +1,6 @@
 /* Between control.c (socket and clients) and control_call.c (one request and its answer). */
-#ifndef RT_CONTROL_INTERNAL_H
-#define RT_CONTROL_INTERNAL_H
+#ifndef XFED_RT_CONTROL_INTERNAL_H
+#define XFED_RT_CONTROL_INTERNAL_H
 
 #include <uv.h>
 

@@ -1,6 +1,6 @@
 /* Between log.c (where lines go, which ones) and log_line.c (how they look). */
-#ifndef RT_LOG_INTERNAL_H
-#define RT_LOG_INTERNAL_H
+#ifndef XFED_RT_LOG_INTERNAL_H
+#define XFED_RT_LOG_INTERNAL_H
 
 #include "xfed/rt/log.h"
 

@@ -3,8 +3,8 @@
  * own, so that one who floods does not hide the others; all of them together are bounded. Event, reason and partner are words of
  * ours (log.c sees to it): what a peer writes costs him nothing, so it is no key.
  */
-#ifndef RT_LOG_LIMIT_H
-#define RT_LOG_LIMIT_H
+#ifndef XFED_RT_LOG_LIMIT_H
+#define XFED_RT_LOG_LIMIT_H
 
 #include "xfed/rt/log.h"
 

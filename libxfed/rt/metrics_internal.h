@@ -1,6 +1,6 @@
 /* Between the files of the metrics; see xfed/rt/metrics.h. */
-#ifndef RT_METRICS_INTERNAL_H
-#define RT_METRICS_INTERNAL_H
+#ifndef XFED_RT_METRICS_INTERNAL_H
+#define XFED_RT_METRICS_INTERNAL_H
 
 #include "util/table.h"
 #include "xfed/arena.h"

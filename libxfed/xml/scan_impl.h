@@ -1,6 +1,6 @@
 /* What the files of the scanner share: scan.c has the states, scan_words.c what stands in references and in the XML declaration. */
-#ifndef XML_SCAN_IMPL_H
-#define XML_SCAN_IMPL_H
+#ifndef XFED_XML_SCAN_IMPL_H
+#define XFED_XML_SCAN_IMPL_H
 
 #include "xml/scan.h"
 

@@ -24,7 +24,7 @@ static const struct {
 	const struct rt_conf_table *table;
 } tables[] = {
 	{ "edge", &edge_config_table },
-	{ "gateway", &gateway_config_table },
+	{ "gateway", &config_table },
 	{ "partner", &partner_file_table },
 	{ "access", &access_file_table },
 	{ "none", NULL },

@@ -1,6 +1,6 @@
 /* The certificates of both ends of the link in fuzz_channel.c; they guard nothing. */
-#ifndef XFED_TESTS_FUZZ_CHANNEL_PAIR_H
-#define XFED_TESTS_FUZZ_CHANNEL_PAIR_H
+#ifndef TESTS_FUZZ_CHANNEL_PAIR_H
+#define TESTS_FUZZ_CHANNEL_PAIR_H
 
 #define FUZZ_CHANNEL_CA                                                                                                                              \
 	"-----BEGIN CERTIFICATE-----\n"                                                                                                              \

@@ -61,26 +61,26 @@ static void check_edge(struct xfed_span text, struct rt_conf_errors *errors)
 
 static void check_gateway(struct xfed_span text, struct rt_conf_errors *errors)
 {
-	struct gateway_config *c, *again;
-	int rc = gateway_config_parse("gateway.yaml", text, errors, &c);
+	struct config *c, *again;
+	int rc = config_parse("gateway.yaml", text, errors, &c);
 	require((rc == XFED_OK) == (c != NULL) && (rc == XFED_OK) == (errors->error_count == 0));
 	if (c) {
 		struct xfed_buf out;
 		for (size_t i = 0; i < c->domains.count; i++) {
-			const struct gateway_domain *d = &c->domains.items[i];
+			const struct config_domain *d = &c->domains.items[i];
 			require(d->hop.host && (d->hop.transport != RT_TRANSPORT_TLS || (d->tls_name && c->sip.ca)));
 		}
 		require(!c->store.postgresql);
 		xfed_buf_init(&out, 4 * RT_CONF_FILE_BYTES);
-		require(rt_conf_print(&gateway_config_table, c, &out) == XFED_OK);
+		require(rt_conf_print(&config_table, c, &out) == XFED_OK);
 		if (xfed_buf_len(&out) <= RT_CONF_FILE_BYTES) {
-			require(gateway_config_parse("printed", xfed_buf_span(&out), errors, &again) == XFED_OK);
-			rt_conf_diff(&gateway_config_table, c, again, differs, NULL);
-			gateway_config_free(again);
+			require(config_parse("printed", xfed_buf_span(&out), errors, &again) == XFED_OK);
+			rt_conf_diff(&config_table, c, again, differs, NULL);
+			config_free(again);
 		}
 		xfed_buf_deinit(&out);
 	}
-	gateway_config_free(c);
+	config_free(c);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

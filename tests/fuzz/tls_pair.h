@@ -1,6 +1,6 @@
 /* A certificate and key for fuzz_tls.c; they guard nothing. */
-#ifndef XFED_TESTS_FUZZ_TLS_PAIR_H
-#define XFED_TESTS_FUZZ_TLS_PAIR_H
+#ifndef TESTS_FUZZ_TLS_PAIR_H
+#define TESTS_FUZZ_TLS_PAIR_H
 
 #define FUZZ_CERTIFICATE                                                                                                                             \
 	"-----BEGIN CERTIFICATE-----\n"                                                                                                              \

@@ -8,8 +8,8 @@
  *
  * Nothing here is checked that the daemons' own suites check: it has to cost less than what it measures.
  */
-#ifndef BENCH_LOAD_H
-#define BENCH_LOAD_H
+#ifndef TESTS_BENCH_LOAD_LOAD_H
+#define TESTS_BENCH_LOAD_LOAD_H
 
 #include <gnutls/gnutls.h>
 #include <stdio.h>

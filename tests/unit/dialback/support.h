@@ -1,7 +1,7 @@
 /* Elements from XML, actions as text, and an allocator that fails on demand, for the tests of
  * dialback. */
-#ifndef DIALBACK_SUPPORT_H
-#define DIALBACK_SUPPORT_H
+#ifndef TESTS_UNIT_DIALBACK_SUPPORT_H
+#define TESTS_UNIT_DIALBACK_SUPPORT_H
 
 #include "xfed/dialback.h"
 #include "xfed/limits.h"

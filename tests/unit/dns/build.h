@@ -1,8 +1,8 @@
 /*
  * Builds DNS replies byte by byte, right and wrong ones alike, without the library under test.
  */
-#ifndef TEST_DNS_BUILD_H
-#define TEST_DNS_BUILD_H
+#ifndef TESTS_UNIT_DNS_BUILD_H
+#define TESTS_UNIT_DNS_BUILD_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -2,8 +2,8 @@
  * Runs a scenario again and again, failing one more allocation each time until none is left to fail: it must neither
  * crash nor leak. Returns how many times it ran.
  */
-#ifndef TESTS_GATEWAY_SWEEP_H
-#define TESTS_GATEWAY_SWEEP_H
+#ifndef TESTS_UNIT_GATEWAY_SWEEP_H
+#define TESTS_UNIT_GATEWAY_SWEEP_H
 
 #include <stdlib.h>
 

@@ -211,7 +211,7 @@ static void behind_a_closed_gate(void **state)
 /* example.com is known inside as corp.local; plain.example has one name. */
 static void names_inside_and_outside(void **state)
 {
-	static struct gateway_domain domains[] = { { .domain = "example.com", .sip_domain = "corp.local" }, { .domain = "plain.example" } };
+	static struct config_domain domains[] = { { .domain = "example.com", .sip_domain = "corp.local" }, { .domain = "plain.example" } };
 	static const struct {
 		bool is_from_sip;
 		const char *from, *to;
@@ -230,12 +230,12 @@ static void names_inside_and_outside(void **state)
 		{ false, "", "", NULL, NULL },
 	};
 	(void)state;
-	struct gateway_config config = { .domains = { domains, XFED_ARRAY_LEN(domains) } };
+	struct config config = { .domains = { domains, XFED_ARRAY_LEN(domains) } };
 	struct policy_files files = { .config = &config };
 	struct policy p = { .files = &files };
 	struct xfed_arena a;
 	xfed_arena_init(&a, 65536);
-	assert_int_equal(gateway_config_index(&config, &a), XFED_OK);
+	assert_int_equal(config_index(&config, &a), XFED_OK);
 	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
 		struct policy_ends ends = policy_ends(&p, rows[i].is_from_sip, xfed_span_str(rows[i].from), xfed_span_str(rows[i].to));
 		const char *from = ends.from ? ends.from->domain : "none", *to = ends.to ? ends.to->domain : "none";

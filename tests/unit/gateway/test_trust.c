@@ -36,10 +36,10 @@ static int end(void **state)
 	return 0;
 }
 
-static struct gateway_config indexed(struct gateway_domain *list, size_t count)
+static struct config indexed(struct config_domain *list, size_t count)
 {
-	struct gateway_config c = { .domains = { list, count } };
-	assert_int_equal(gateway_config_index(&c, &arena), XFED_OK);
+	struct config c = { .domains = { list, count } };
+	assert_int_equal(config_index(&c, &arena), XFED_OK);
 	return c;
 }
 
@@ -50,11 +50,11 @@ static struct trust_peer peer_at(enum sip_transport t, const char *ip)
 	return p;
 }
 
-static struct gateway_domain domain(bool has_peers, bool has_networks, bool udp_trusted)
+static struct config_domain domain(bool has_peers, bool has_networks, bool udp_trusted)
 {
 	networks[0] = (struct rt_network){ .bytes = { 10, 2, 0, 0 }, .bits = 24 };
 	networks[1] = (struct rt_network){ .bytes = { 0x20, 0x01, 0x0d, 0xb8 }, .bits = 32, .is_ipv6 = true };
-	return (struct gateway_domain){
+	return (struct config_domain){
 		.domain = "corp.example",
 		.peers = { (const char **)(uintptr_t)peers, has_peers ? 2 : 0 },
 		.networks = { networks, has_networks ? 2 : 0 },
@@ -89,9 +89,9 @@ static void senders(void **state)
 		{ "udp: another address", SIP_UDP, "10.3.0.9", NULL, MISSING, false, true, true, false },
 	};
 	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
-		struct gateway_domain d = domain(rows[i].has_peers, rows[i].has_networks, rows[i].udp_trusted);
+		struct config_domain d = domain(rows[i].has_peers, rows[i].has_networks, rows[i].udp_trusted);
 		struct xfed_cert *cert = rows[i].cert ? test_cert(rows[i].cert) : NULL;
-		struct gateway_config c = indexed(&d, 1);
+		struct config c = indexed(&d, 1);
 		struct trust_peer p = peer_at(rows[i].transport, rows[i].ip);
 		p.cert = cert;
 		p.chain_reason = rows[i].chain;
@@ -106,10 +106,10 @@ static void senders(void **state)
 static void strangers(void **state)
 {
 	(void)state;
-	struct gateway_domain list[] = { domain(false, false, false), domain(false, true, true) };
+	struct config_domain list[] = { domain(false, false, false), domain(false, true, true) };
 	struct trust_peer near = peer_at(SIP_UDP, "10.2.0.9"), far = peer_at(SIP_UDP, "10.3.0.9");
 	for (size_t count = 0; count <= 2; count++) {
-		struct gateway_config c = indexed(list, count);
+		struct config c = indexed(list, count);
 		assert_true(trust_may_send(&c.senders, &near) == (count == 2));
 		assert_false(trust_may_send(&c.senders, &far));
 	}
@@ -164,7 +164,7 @@ static struct rt_addr random_address(void)
 	return a;
 }
 
-static struct gateway_domain many[DOMAINS];
+static struct config_domain many[DOMAINS];
 static struct rt_network listed[DOMAINS][NETWORKS], sealed[DOMAINS][NETWORKS];
 static char names[DOMAINS][2][32], outside[DOMAINS][32], inside[DOMAINS][32];
 static const char *name_lists[DOMAINS][2];
@@ -182,7 +182,7 @@ static void make_many(void)
 			snprintf(names[i][k], sizeof(names[i][k]), "sip%u.%s", (unsigned)rnd(3000), i % 50 == 0 ? "corp.example" : "other.example");
 			name_lists[i][k] = i % 200 == 0 ? peers[k] : names[i][k];
 		}
-		many[i] = (struct gateway_domain){ .domain = outside[i],
+		many[i] = (struct config_domain){ .domain = outside[i],
 			.sip_domain = i % 3 == 0 ? inside[i] : NULL,
 			.udp_trusted = i % 5 == 0,
 			.peers = { name_lists[i], rnd(3) },
@@ -207,7 +207,7 @@ static bool loop_may_send(size_t i, const struct trust_peer *p)
 }
 
 /* True where any domain lets it in. */
-static bool compare_with_loop(const struct gateway_config *c, const struct trust_peer *p)
+static bool compare_with_loop(const struct config *c, const struct trust_peer *p)
 {
 	bool is_any = false;
 	for (size_t i = 0; i < DOMAINS; i++) {
@@ -225,7 +225,7 @@ static void the_index_of_many_domains_says_what_their_lists_say(void **state)
 	static const char *const certs[] = { "sip", "sip-uri", "sip-eku", "sip-upper", "sip-user", "sip-foreign-uri", "fe", "partner-clientauth" };
 	size_t in = 0, out = 0;
 	make_many();
-	struct gateway_config c = indexed(many, DOMAINS);
+	struct config c = indexed(many, DOMAINS);
 	for (size_t i = 0; i < 400; i++) {
 		struct trust_peer p = { .transport = rnd(2) ? SIP_TCP : SIP_UDP, .address = random_address(), .chain_reason = MISSING };
 		*(compare_with_loop(&c, &p) ? &in : &out) += 1;
@@ -254,18 +254,18 @@ static void a_domain_is_found_by_either_name(void **state)
 			many[i].sip_domain = "elsewhere.example";
 		}
 	}
-	struct gateway_config c = indexed(many, DOMAINS);
+	struct config c = indexed(many, DOMAINS);
 	for (size_t i = 0; i < DOMAINS; i++) {
-		const struct gateway_domain *d = &many[i];
-		assert_ptr_equal(gateway_config_domain(&c, xfed_span_str(d->domain)), d);
-		assert_ptr_equal(gateway_config_inside(&c, xfed_span_str(d->sip_domain ? d->sip_domain : d->domain)), d);
-		assert_ptr_equal(gateway_config_inside(&c, xfed_span_str(d->domain)), strcmp(d->domain, "d5.example") == 0 ? &many[0] : d);
+		const struct config_domain *d = &many[i];
+		assert_ptr_equal(config_domain(&c, xfed_span_str(d->domain)), d);
+		assert_ptr_equal(config_inside(&c, xfed_span_str(d->sip_domain ? d->sip_domain : d->domain)), d);
+		assert_ptr_equal(config_inside(&c, xfed_span_str(d->domain)), strcmp(d->domain, "d5.example") == 0 ? &many[0] : d);
 	}
-	assert_null(gateway_config_domain(&c, XFED_SPAN("d1.exampl")));
-	assert_null(gateway_config_domain(&c, XFED_SPAN("d1.example.org")));
-	assert_null(gateway_config_domain(&c, XFED_SPAN("d1.example\0")));
-	assert_null(gateway_config_domain(&c, XFED_SPAN("")));
-	assert_null(gateway_config_domain(&c, xfed_span_make(NULL, 0)));
+	assert_null(config_domain(&c, XFED_SPAN("d1.exampl")));
+	assert_null(config_domain(&c, XFED_SPAN("d1.example.org")));
+	assert_null(config_domain(&c, XFED_SPAN("d1.example\0")));
+	assert_null(config_domain(&c, XFED_SPAN("")));
+	assert_null(config_domain(&c, xfed_span_make(NULL, 0)));
 }
 
 static void servers(void **state)

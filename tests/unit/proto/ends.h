@@ -1,6 +1,6 @@
 /* Two sessions joined in memory, with a log of the actions of both; and credentials made on the spot. */
-#ifndef XFED_TESTS_PROTO_ENDS_H
-#define XFED_TESTS_PROTO_ENDS_H
+#ifndef TESTS_UNIT_PROTO_ENDS_H
+#define TESTS_UNIT_PROTO_ENDS_H
 
 #include "proto/session.h"
 

@@ -2,8 +2,8 @@
  * Two engines joined in memory by a session without TLS: what one sends the other takes. For test_exchange.c and
  * fuzz_exchange.c; a program defines joined_user, the functions both engines call, and gets the end as their argument.
  */
-#ifndef XFED_TESTS_PROTO_JOINED_H
-#define XFED_TESTS_PROTO_JOINED_H
+#ifndef TESTS_UNIT_PROTO_JOINED_H
+#define TESTS_UNIT_PROTO_JOINED_H
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* One sample of every message: the golden vectors of proto/channel.md and seeds of the fuzz targets. */
-#ifndef XFED_TESTS_PROTO_SAMPLES_H
-#define XFED_TESTS_PROTO_SAMPLES_H
+#ifndef TESTS_UNIT_PROTO_SAMPLES_H
+#define TESTS_UNIT_PROTO_SAMPLES_H
 
 #include "proto/channel.pb-c.h"
 

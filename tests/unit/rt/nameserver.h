@@ -7,8 +7,8 @@
  *   tcpsilent  TC over UDP, silence there    tcpclose  TC over UDP, the connection is closed
  *   tcpforged  TC over UDP, a forged reply over TCP
  */
-#ifndef TEST_RT_NAMESERVER_H
-#define TEST_RT_NAMESERVER_H
+#ifndef TESTS_UNIT_RT_NAMESERVER_H
+#define TESTS_UNIT_RT_NAMESERVER_H
 
 #include "xfed/rt/listener.h"
 #include "xfed/rt/udp.h"

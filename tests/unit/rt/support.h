@@ -1,8 +1,8 @@
 /*
  * What the tests of rt share: waiting for an event with an end, a failing allocator, a memory of bytes.
  */
-#ifndef TEST_RT_SUPPORT_H
-#define TEST_RT_SUPPORT_H
+#ifndef TESTS_UNIT_RT_SUPPORT_H
+#define TESTS_UNIT_RT_SUPPORT_H
 
 #include "xfed/buf.h"
 #include "xfed/rt/addr.h"

@@ -42,11 +42,11 @@
 enum kind { E, G };
 static const char *const files[] = { [E] = "edge.yaml", [G] = "gateway.yaml" };
 
-static int load(enum kind kind, struct xfed_span text, struct rt_conf_errors *errors, struct edge_config **e, struct gateway_config **g)
+static int load(enum kind kind, struct xfed_span text, struct rt_conf_errors *errors, struct edge_config **e, struct config **g)
 {
 	*e = NULL;
 	*g = NULL;
-	return kind == E ? edge_config_parse(files[E], text, errors, e) : gateway_config_parse(files[G], text, errors, g);
+	return kind == E ? edge_config_parse(files[E], text, errors, e) : config_parse(files[G], text, errors, g);
 }
 
 struct row {
@@ -63,7 +63,7 @@ static void run(const struct row *r, struct xfed_span text)
 	struct rt_conf_errors errors;
 	struct xfed_buf out;
 	struct edge_config *e;
-	struct gateway_config *g;
+	struct config *g;
 	rt_conf_errors_init(&errors);
 	xfed_buf_init(&out, 1024 * 1024);
 	int rc = load(r->kind, text, &errors, &e, &g);
@@ -79,7 +79,7 @@ static void run(const struct row *r, struct xfed_span text)
 		failed_rows++;
 	}
 	edge_config_free(e);
-	gateway_config_free(g);
+	config_free(g);
 	xfed_buf_deinit(&out);
 	rt_conf_errors_deinit(&errors);
 }
@@ -402,17 +402,17 @@ static void all_errors_are_collected_up_to_a_bound(void **state)
 	rt_conf_errors_deinit(&errors);
 }
 
-static struct gateway_config *gateway(const char *text)
+static struct config *gateway(const char *text)
 {
 	struct rt_conf_errors errors;
-	struct gateway_config *g = NULL;
+	struct config *g = NULL;
 	rt_conf_errors_init(&errors);
-	assert_int_equal(gateway_config_parse("gateway.yaml", xfed_span_str(text), &errors, &g), XFED_OK);
+	assert_int_equal(config_parse("gateway.yaml", xfed_span_str(text), &errors, &g), XFED_OK);
 	rt_conf_errors_deinit(&errors);
 	return g;
 }
 
-static bool may_send(const struct gateway_domain *d, const char *ip)
+static bool may_send(const struct config_domain *d, const char *ip)
 {
 	struct rt_addr a;
 	assert_int_equal(rt_addr_parse_host(&a, xfed_span_str(ip), 5060), XFED_OK);
@@ -422,13 +422,13 @@ static bool may_send(const struct gateway_domain *d, const char *ip)
 
 static void values_arrive(void **state)
 {
-	struct gateway_config *g = gateway(DOMAINS(
+	struct config *g = gateway(DOMAINS(
 		"  - domain: Example.COM\n    next_hop: \"sip:Fe.Example.com;lr;transport=UDP\"\n"
 		"    peer_addresses: [10.2.0.0/15, \"2001:db8::/33\", 192.0.2.7]\n    max_request: 1300B\n") "delivery: {deadline: 2m}\ndns: "
 													     "{servers: [\"127.0.0.1:53\"], dnssec: "
 													     "trust-ad}\nlog: {format: json, "
 													     "mask_addresses: true}\n");
-	const struct gateway_domain *d = &g->domains.items[0];
+	const struct config_domain *d = &g->domains.items[0];
 	assert_string_equal(d->domain, "example.com");
 	assert_string_equal(d->hop.host, "Fe.Example.com");
 	assert_int_equal(d->hop.port, 0);
@@ -454,9 +454,9 @@ static void values_arrive(void **state)
 	assert_true(rt_conf_is_set(&g->doc, g, "delivery.deadline"));
 	assert_false(rt_conf_is_set(&g->doc, g, "sip.answer_within"));
 	assert_true(rt_conf_is_set(&g->doc, d, "max_request"));
-	assert_ptr_equal(gateway_config_domain(g, XFED_SPAN("example.com")), d);
-	assert_null(gateway_config_domain(g, XFED_SPAN("example.org")));
-	gateway_config_free(g);
+	assert_ptr_equal(config_domain(g, XFED_SPAN("example.com")), d);
+	assert_null(config_domain(g, XFED_SPAN("example.org")));
+	config_free(g);
 }
 
 /* [C4-04], [C4-06]: what is not written stays open, and the name to prove is that of the domain. */
@@ -483,15 +483,15 @@ static void what_is_not_written_of_a_next_hop_is_left_to_the_dns(void **state)
 	for (size_t i = 0; i < XFED_ARRAY_LEN(wanted); i++) {
 		char text[1024];
 		snprintf(text, sizeof(text), "%sdomains: [{domain: example.com, peers: [a.example]%s}]\n", head, wanted[i].keys);
-		struct gateway_config *g = gateway(text);
-		const struct gateway_domain *d = &g->domains.items[0];
+		struct config *g = gateway(text);
+		const struct config_domain *d = &g->domains.items[0];
 		bool is_right = strcmp(d->hop.host, wanted[i].host) == 0 && d->hop.port == wanted[i].port &&
 				d->hop.transport == wanted[i].transport &&
 				(wanted[i].tls_name ? d->tls_name && strcmp(d->tls_name, wanted[i].tls_name) == 0 : !d->tls_name);
 		if (!is_right) {
 			fail_msg("%s: %s %u %d %s", wanted[i].name, d->hop.host, d->hop.port, (int)d->hop.transport, d->tls_name ? d->tls_name : "-");
 		}
-		gateway_config_free(g);
+		config_free(g);
 	}
 }
 
@@ -505,17 +505,16 @@ static void count_change(void *user, const char *key, bool is_reloadable)
 static void a_reload_knows_what_changed(void **state)
 {
 	char changes[256] = "";
-	struct gateway_config *a = gateway(DOMAINS("  - domain: example.com\n" HOP));
-	struct gateway_config *b =
-		gateway(DOMAINS("  - domain: example.com\n    max_request: 2KiB\n" HOP) "log: {level: debug}\nlimits: "
-											"{queue_messages: 3}\ncontrol_socket: /x\n");
-	rt_conf_diff(&gateway_config_table, a, b, count_change, changes);
+	struct config *a = gateway(DOMAINS("  - domain: example.com\n" HOP));
+	struct config *b = gateway(DOMAINS("  - domain: example.com\n    max_request: 2KiB\n" HOP) "log: {level: debug}\nlimits: "
+												   "{queue_messages: 3}\ncontrol_socket: /x\n");
+	rt_conf_diff(&config_table, a, b, count_change, changes);
 	assert_string_equal(changes, "domains control_socket! log.level limits.queue_messages ");
 	changes[0] = '\0';
-	rt_conf_diff(&gateway_config_table, a, a, count_change, changes);
+	rt_conf_diff(&config_table, a, a, count_change, changes);
 	assert_string_equal(changes, "");
-	gateway_config_free(a);
-	gateway_config_free(b);
+	config_free(a);
+	config_free(b);
 }
 
 /* What is printed loads again, to the same configuration. */

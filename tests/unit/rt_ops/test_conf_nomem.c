@@ -51,10 +51,10 @@ static int load_gateway(void)
 				   "sip: {listen: [\"tcp:127.0.0.1:5060\"], advertise: g.example}\n"
 				   "domains: [{domain: example.com, next_hop: \"sip:h.example;transport=tcp\", peer_addresses: [10.0.0.0/8]}]\n";
 	struct rt_conf_errors errors;
-	struct gateway_config *c = NULL;
+	struct config *c = NULL;
 	rt_conf_errors_init(&errors);
-	int rc = gateway_config_parse("g.yaml", xfed_span_str(text), &errors, &c);
-	gateway_config_free(c);
+	int rc = config_parse("g.yaml", xfed_span_str(text), &errors, &c);
+	config_free(c);
 	rt_conf_errors_deinit(&errors);
 	return rc;
 }

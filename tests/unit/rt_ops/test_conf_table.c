@@ -10,7 +10,7 @@
 #include "fe-gateway/policy/access_file.h"
 #include "fe-gateway/policy/partner_file.h"
 
-static const struct rt_conf_table *const tables[] = { &edge_config_table, &gateway_config_table, &partner_file_table, &access_file_table };
+static const struct rt_conf_table *const tables[] = { &edge_config_table, &config_table, &partner_file_table, &access_file_table };
 
 static void tables_are_sound(void **state)
 {

@@ -118,26 +118,26 @@ static void gateway(void **state)
 {
 	static const char *const except[] = { "postgresql", NULL };
 	struct rt_conf_errors errors;
-	struct gateway_config *plain, *whole;
+	struct config *plain, *whole;
 	char *text = read_example("gateway.yaml");
-	every_key_stands_in(&gateway_config_table, text, "gateway.yaml", except);
+	every_key_stands_in(&config_table, text, "gateway.yaml", except);
 	rt_conf_errors_init(&errors);
-	assert_int_equal(gateway_config_parse("gateway.yaml", xfed_span_str(text), &errors, &plain), XFED_OK);
+	assert_int_equal(config_parse("gateway.yaml", xfed_span_str(text), &errors, &plain), XFED_OK);
 	uncomment(text);
-	gateway_config_parse("gateway.yaml, uncommented", xfed_span_str(text), &errors, &whole);
+	config_parse("gateway.yaml, uncommented", xfed_span_str(text), &errors, &whole);
 	must_be_fine(&errors);
 	differing[0] = '\0';
-	rt_conf_diff(&gateway_config_table, plain, whole, note, NULL);
+	rt_conf_diff(&config_table, plain, whole, note, NULL);
 	assert_string_equal(differing, "domains dialback.secret_file http.listen ");
 	/* The domain differs in what has no default, and in that only. */
 	whole->domains.items[0].peer_addresses = plain->domains.items[0].peer_addresses;
 	whole->domains.items[0].sip_domain = NULL;
 	whole->domains.items[0].auth = plain->domains.items[0].auth;
 	differing[0] = '\0';
-	rt_conf_diff(&gateway_config_table, plain, whole, note, NULL);
+	rt_conf_diff(&config_table, plain, whole, note, NULL);
 	assert_string_equal(differing, "dialback.secret_file http.listen ");
-	gateway_config_free(plain);
-	gateway_config_free(whole);
+	config_free(plain);
+	config_free(whole);
 	free(text);
 }
 

@@ -165,7 +165,7 @@ static void values_arrive(void **state)
 /* ---- the directory ---- */
 
 static char dir[64], config_text[1024];
-static struct gateway_config *config;
+static struct config *config;
 
 static void put(const char *name, const char *text)
 {
@@ -197,14 +197,14 @@ static int setup(void **state)
 		dir);
 	put("secret", "correct horse battery staple\nprevious secret of ours\n");
 	rt_conf_errors_init(&errors);
-	int rc = gateway_config_parse("gateway.yaml", xfed_span_str(config_text), &errors, &config);
+	int rc = config_parse("gateway.yaml", xfed_span_str(config_text), &errors, &config);
 	rt_conf_errors_deinit(&errors);
 	return rc;
 }
 
 static int teardown(void **state)
 {
-	gateway_config_free(config);
+	config_free(config);
 	drop("secret");
 	return rmdir(dir);
 }

@@ -2,8 +2,8 @@
  * TLS without cryptography: the handshake is one line each way, afterwards bytes pass as they are. So transcripts can be
  * read and chunked, and the certificate says what the test wants. It replaces xfed_tls_* and xfed_cert_* at link time.
  */
-#ifndef STUB_TLS_H
-#define STUB_TLS_H
+#ifndef TESTS_UNIT_S2S_STUB_TLS_H
+#define TESTS_UNIT_S2S_STUB_TLS_H
 
 #include "xfed/limits.h"
 #include "xfed/tls.h"

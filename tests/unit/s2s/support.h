@@ -2,8 +2,8 @@
  * One conductor on the stub TLS, driven like a daemon drives it; what it does becomes text. A model follows along what was
  * proved on the present stream, and every action is held against the security sentence of xfed/s2s.h.
  */
-#ifndef S2S_SUPPORT_H
-#define S2S_SUPPORT_H
+#ifndef TESTS_UNIT_S2S_SUPPORT_H
+#define TESTS_UNIT_S2S_SUPPORT_H
 
 #include "stub_tls.h"
 #include "xfed/dialback.h"

@@ -1,6 +1,6 @@
 /* Rows of events and what has to come of each; a row that fails prints itself. */
-#ifndef S2S_TRANSCRIPT_H
-#define S2S_TRANSCRIPT_H
+#ifndef TESTS_UNIT_S2S_TRANSCRIPT_H
+#define TESTS_UNIT_S2S_TRANSCRIPT_H
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,8 +2,8 @@
  * An allocator that fails on demand, for sweeps: sip_failing_arm(n) lets n allocations pass and
  * refuses the next one. Counts what is still held, so a leak is seen without a sanitizer too.
  */
-#ifndef TESTS_SIP_FAILING_H
-#define TESTS_SIP_FAILING_H
+#ifndef TESTS_UNIT_SIP_FAILING_H
+#define TESTS_UNIT_SIP_FAILING_H
 
 #include <stdlib.h>
 

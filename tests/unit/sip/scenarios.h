@@ -2,8 +2,8 @@
  * The transcripts: RFC 3261 section 17 and figures 5 to 8, RFC 6026, RFC 4320, RFC 3428; times in
  * ms as table 4 gives them. Every timer from A to K and M stands in one of them.
  */
-#ifndef TESTS_SIP_SCENARIOS_H
-#define TESTS_SIP_SCENARIOS_H
+#ifndef TESTS_UNIT_SIP_SCENARIOS_H
+#define TESTS_UNIT_SIP_SCENARIOS_H
 
 #include "transcript.h"
 

@@ -4,8 +4,8 @@
  * "timeout", "error" / "error written", "bad 400", "close", joined by ", "; a call that is refused
  * gives "refused <code>".
  */
-#ifndef TESTS_SIP_TRANSCRIPT_H
-#define TESTS_SIP_TRANSCRIPT_H
+#ifndef TESTS_UNIT_SIP_TRANSCRIPT_H
+#define TESTS_UNIT_SIP_TRANSCRIPT_H
 
 #include <stdio.h>
 #include <strings.h>

@@ -2,8 +2,8 @@
  * What every backend of the store has to do (contract.c), and what a backend's own file (sqlite.c) supplies so that it can be
  * asked: states that only it can bring about.
  */
-#ifndef TESTS_STORE_CONTRACT_H
-#define TESTS_STORE_CONTRACT_H
+#ifndef TESTS_UNIT_STORE_CONTRACT_H
+#define TESTS_UNIT_STORE_CONTRACT_H
 
 #include "store/store_impl.h"
 

@@ -6,8 +6,8 @@
  * no_io_enter(). What it reads from files it has to read in main() or in the group setup, and global initialisers
  * of libraries belong there too.
  */
-#ifndef XFED_TESTS_NO_IO_H
-#define XFED_TESTS_NO_IO_H
+#ifndef TESTS_UNIT_SUPPORT_NO_IO_H
+#define TESTS_UNIT_SUPPORT_NO_IO_H
 
 #include <stdbool.h>
 

@@ -2,8 +2,8 @@
  * A peer that is not ours: plain GnuTLS with any priority string, for what our own ends refuse to
  * do.
  */
-#ifndef XFED_TESTS_TLS_RAW_H
-#define XFED_TESTS_TLS_RAW_H
+#ifndef TESTS_UNIT_TLS_RAW_H
+#define TESTS_UNIT_TLS_RAW_H
 
 #include <gnutls/gnutls.h>
 

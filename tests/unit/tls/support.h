@@ -1,6 +1,6 @@
 /* Certificates from tests/certs, and two ends of a TLS connection joined in memory. */
-#ifndef XFED_TESTS_TLS_SUPPORT_H
-#define XFED_TESTS_TLS_SUPPORT_H
+#ifndef TESTS_UNIT_TLS_SUPPORT_H
+#define TESTS_UNIT_TLS_SUPPORT_H
 
 #include "xfed/cert.h"
 #include "xfed/tls.h"

@@ -2,8 +2,8 @@
  * What a reader made of an input, as text: one line for each result, with the offset behind it, the canonical tree or
  * the reason. Two ways of cutting an input are compared by comparing these. For tests and fuzz targets.
  */
-#ifndef XFED_TEST_XML_TRANSCRIPT_H
-#define XFED_TEST_XML_TRANSCRIPT_H
+#ifndef TESTS_UNIT_XML_TRANSCRIPT_H
+#define TESTS_UNIT_XML_TRANSCRIPT_H
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,12 +1,12 @@
 /* How a limit is shared by the two directions: each keeps XFED_CONNECTIONS_RESERVE_PERCENT of it that the other cannot have. */
-#ifndef XFED_RT_ROOM_H
-#define XFED_RT_ROOM_H
+#ifndef XFED_RT_RESERVE_H
+#define XFED_RT_RESERVE_H
 
 #include "xfed/base.h"
 #include "xfed/limits.h"
 
 /* Whether one more fits: `held` of both directions, `of_this` of the one that asks. */
-static inline bool rt_has_room(size_t limit, size_t held, size_t of_this)
+static inline bool rt_reserve_allows(size_t limit, size_t held, size_t of_this)
 {
 	return held < limit && of_this < limit - limit * XFED_CONNECTIONS_RESERVE_PERCENT / 100;
 }
