@@ -26,7 +26,7 @@ static enum xfed_reason refuse_header(const struct s2s_conn *c, const struct xfe
 		return XFED_REASON_NONE; /* before TLS that is tolerated [A2-09]; inside it proves nothing */
 	}
 	*partner = xfed_policy_partner(s->policy, act->from);
-	if (!*partner || xfed_policy_is_local(s->policy, act->from)) {
+	if (!*partner) {
 		return XFED_REASON_POLICY_PARTNER_UNLISTED;
 	}
 	/* Full of streams that proved themselves: told before the work is done. It is judged again when this one has. */
@@ -62,7 +62,7 @@ void s2s_inbound_pair(struct s2s_conn *c, const struct xfed_s2s_action *act)
 	c->pair_is_local = s2s_is_local(s, act->to);
 	if (s->why_not != XFED_REASON_NONE || !s->policy) {
 		c->decision.refuse = XFED_REASON_CHANNEL_DOWN;
-	} else if (!partner || xfed_policy_is_local(s->policy, act->from)) {
+	} else if (!partner) {
 		c->decision.refuse = XFED_REASON_POLICY_PARTNER_UNLISTED;
 	} else if (!c->tally && s2s_tally_streams(s, partner->domain) >= partner->max_connections) {
 		c->decision.refuse = XFED_REASON_POLICY_CONNECTIONS_EXCEEDED;
@@ -116,7 +116,7 @@ bool s2s_inbound_stanza(struct s2s_conn *c, const struct xfed_s2s_action *act)
 		s2s_conn_close(c, gone, "no longer allowed");
 		return false;
 	}
-	if (!s2s_rate_take(c->s2s, partner)) {
+	if (!s2s_tally_stanza(c->s2s, partner)) {
 		s2s_refuse_stanza(c, act, XFED_REASON_POLICY_RATE_EXCEEDED);
 		return true;
 	}

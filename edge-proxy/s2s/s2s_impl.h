@@ -42,6 +42,14 @@ struct s2s_conn {
 	UT_hash_handle hh; /* s2s->conns by id */
 };
 
+enum s2s_sources {
+	S2S_CALLERS,
+	S2S_QUESTIONERS, /* places of those who have proved nothing: streams, questions */
+	S2S_WORK,
+	S2S_HANDSHAKES, /* what strangers have had us do; the TLS of it */
+	S2S_SOURCES
+};
+
 struct s2s {
 	struct core *core;
 	const struct s2s_user *user;
@@ -68,10 +76,8 @@ struct s2s {
 	struct s2s_question *verdicts; /* to be told to the streams they came from */
 	struct rt_post tell_verdicts;
 
-	struct rt_sources callers, questioners; /* places of those who have proved nothing: streams, questions */
-	struct rt_sources work, handshakes;	/* what strangers have had us do; the TLS of it */
+	struct rt_sources sources[S2S_SOURCES];
 	struct s2s_tally *tallies;
-	struct s2s_rate *rates;
 	struct s2s_newest *newest;
 };
 
