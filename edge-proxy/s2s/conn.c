@@ -3,7 +3,7 @@
 
 #include "xfed/mem.h"
 
-static const struct driver_user in_user, out_user;
+static const struct driver_user driver_user;
 
 static struct s2s_conn *conn_of(struct driver *d)
 {
@@ -143,10 +143,10 @@ static void perform(struct driver *d, struct xfed_s2s_action *act)
 		s2s_report_pair_refused(c, act);
 		break;
 	case XFED_S2S_ASK_VERIFY:
-		s2s_verify_ask(c, &act->question);
+		s2s_questions_ask(c, &act->question);
 		break;
 	case XFED_S2S_AUTHORITY:
-		s2s_verify_answer(c, act->dialback);
+		s2s_questions_reply(c, act->dialback);
 		break;
 	case XFED_S2S_VERIFY_OPEN:
 		mark_established(c);
@@ -281,7 +281,7 @@ int s2s_conn_accept(struct s2s *s, struct rt_stream *stream)
 		rt_stream_close(stream);
 		return XFED_ERR_NOMEM;
 	}
-	int rc = driver_init(&c->d, s, &in_user);
+	int rc = driver_init(&c->d, s, &driver_user);
 	driver_adopt(&c->d, stream);
 	if (rc != XFED_OK || make_machine(c) != XFED_OK) {
 		leave_books(c);
@@ -331,7 +331,7 @@ int s2s_conn_dial(struct s2s_pair *p, const struct rt_addr *to)
 	if (!c) {
 		return XFED_ERR_NOMEM;
 	}
-	int rc = driver_init(&c->d, s, &out_user);
+	int rc = driver_init(&c->d, s, &driver_user);
 	rc = rc == XFED_OK ? driver_connect(&c->d, to) : rc;
 	if (rc != XFED_OK) {
 		leave_books(c);
@@ -346,15 +346,7 @@ int s2s_conn_dial(struct s2s_pair *p, const struct rt_addr *to)
 	return XFED_OK;
 }
 
-static const struct driver_user in_user = { .perform = perform,
-	.answer = answer,
-	.stepped = stepped,
-	.may_shake_hands = may_shake_hands,
-	.shook_hands = shook_hands,
-	.woke = woke,
-	.closed = on_closed,
-	.gone = on_gone };
-static const struct driver_user out_user = { .connected = on_connect,
+static const struct driver_user driver_user = { .connected = on_connect,
 	.perform = perform,
 	.answer = answer,
 	.stepped = stepped,

@@ -46,7 +46,7 @@ enum xfed_dialback_reaction xfed_dialback_authoritative(
 		return XFED_DIALBACK_IMPROPER;
 	}
 	/* [A8-10]: an error, never the end of the stream. */
-	if (!verify->to.data || !authority->is_local(authority->user, verify->to)) {
+	if (!verify->to.data || !authority->is_local) {
 		return fail(verify, XFED_DIALBACK_ITEM_NOT_FOUND, answer);
 	}
 	if (authority->refuse != XFED_REASON_NONE) {

@@ -382,25 +382,25 @@ static void init_answer(struct world *w, struct xfed_span xml)
 
 /* ---- authoritative role ---- */
 
-static bool is_local(void *user, struct xfed_span domain)
+static bool is_local(struct xfed_span domain)
 {
 	return xfed_span_is(domain, "capulet.example");
 }
 
 static void authority(struct world *w, struct xfed_span xml)
 {
-	struct xfed_dialback_authority au = { .is_local = is_local, .current = XFED_SPAN(HASH) };
 	struct xfed_dialback_elem out;
 	if (!read_elem(w, xml, &w->elem)) {
 		return;
 	}
 	const struct xfed_dialback_elem *e = &w->elem;
+	struct xfed_dialback_authority au = { .is_local = is_local(e->to), .current = XFED_SPAN(HASH) };
 	bool is_request = e->kind == XFED_DIALBACK_VERIFY && e->type == XFED_DIALBACK_KEY;
 	enum xfed_dialback_reaction r = xfed_dialback_authoritative(e, &au, &out);
 	check((r == XFED_DIALBACK_DROP) == !is_request);
 	if (r == XFED_DIALBACK_ANSWER && out.type == XFED_DIALBACK_VALID) {
 		char key[XFED_DIALBACK_HEX + 1], raw[XFED_DIALBACK_HEX + 1];
-		check(is_local(NULL, e->to));
+		check(is_local(e->to));
 		check(xfed_dialback_key_hashed(XFED_SPAN(HASH), e->from, e->to, e->id, key) == XFED_OK);
 		check(xfed_dialback_key_hashed(XFED_SPAN(HASH), e->from_raw, e->to_raw, e->id, raw) == XFED_OK);
 		check(xfed_span_is(e->key, key) || xfed_span_is(e->key, raw));

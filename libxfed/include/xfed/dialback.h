@@ -123,8 +123,7 @@ int xfed_dialback_key_hashed(struct xfed_span hash_hex, struct xfed_span receivi
 /* ---- authoritative role ---- */
 
 struct xfed_dialback_authority {
-	bool (*is_local)(void *user, struct xfed_span domain); /* normalised */
-	void *user;
+	bool is_local;			    /* `to` is a domain of ours */
 	struct xfed_span current, previous; /* hashes of the secret, of xfed_policy_dialback_current() and _previous(); may be empty */
 	enum xfed_reason refuse;	    /* NONE, or why this stream may not ask (TLS_REQUIRED_MISSING) */
 };

@@ -38,9 +38,8 @@ struct world {
 	char log[8192];
 };
 
-static bool is_capulet(void *user, struct xfed_span domain)
+static bool is_capulet(const struct world *w, struct xfed_span domain)
 {
-	const struct world *w = user;
 	return w->course != UNHOSTED && xfed_span_is(domain, "capulet.example");
 }
 
@@ -195,12 +194,11 @@ static void capulet_judges(struct world *w)
 	struct xfed_dialback_elem answer;
 	bool knows = w->course == STRAIGHT;
 	struct xfed_dialback_authority authority = {
-		.is_local = is_capulet,
-		.user = w,
 		.current = knows ? XFED_SPAN(CAPULET_HASH) : XFED_SPAN(OLD_HASH),
 		.previous = w->course == PREVIOUS ? XFED_SPAN(CAPULET_HASH) : (struct xfed_span){ NULL, 0 },
 	};
 	take(&p, &w->to_authority);
+	authority.is_local = is_capulet(w, p.elem.to);
 	assert_int_equal(xfed_dialback_authoritative(&p.elem, &authority, &answer), XFED_DIALBACK_ANSWER);
 	int rc = xfed_dialback_print(&w->to_asker, &answer);
 	if (rc == XFED_ERR_NOMEM) {
