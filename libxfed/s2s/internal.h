@@ -99,10 +99,13 @@ struct xfed_s2s {
 	bool has_closed, is_abrupt; /* CLOSED is due when everything else has been given out */
 };
 
+#define S2S_BIT(state) (1u << XFED_S2S_##state)
+
 /* One row of what a peer may send at the first level: is it legal now, and what to do then. */
 struct s2s_row {
-	const char *ns, *name; /* name NULL: any */
-	bool (*is_legal)(const struct xfed_s2s *s);
+	const char *ns, *name;			    /* name NULL: any */
+	unsigned states;			    /* it is legal in these; 0: in any */
+	bool (*is_legal)(const struct xfed_s2s *s); /* what else has to hold; NULL: nothing */
 	void (*proceed)(struct xfed_s2s *s, struct xfed_xml_elem *e);
 };
 
@@ -181,9 +184,7 @@ bool s2s_dialback_is_proved(const struct xfed_s2s *s, struct xfed_span remote, s
 /* sm.c: stream management */
 void s2s_sm_init(struct xfed_s2s *s, uint32_t start);
 void s2s_sm_deinit(struct xfed_s2s *s);
-bool s2s_sm_is_off(const struct xfed_s2s *s);
 /* in: */
-bool s2s_sm_may_enable(const struct xfed_s2s *s);
 void s2s_sm_enable(struct xfed_s2s *s, struct xfed_xml_elem *e);
 void s2s_sm_resume(struct xfed_s2s *s, struct xfed_xml_elem *e);
 bool s2s_sm_number(struct xfed_s2s *s, uint64_t *number); /* of the stanza just read; false: too many, the stream closes */
@@ -202,7 +203,6 @@ void s2s_sm_acked(struct xfed_s2s *s, struct xfed_xml_elem *e);	    /* <a/> */
 void s2s_sm_take_last(struct xfed_s2s *s, struct xfed_xml_elem *e); /* an element behind our closing tag */
 uint64_t s2s_sm_deadline(const struct xfed_s2s *s);
 void s2s_sm_tick(struct xfed_s2s *s);
-int s2s_sm_error_detail(const struct xfed_s2s *s, struct xfed_buf *to);
 
 /* inbound.c, outbound.c */
 void s2s_in_header(struct xfed_s2s *s, const struct xfed_xml_elem *root);
@@ -211,8 +211,7 @@ extern const struct s2s_row s2s_in_rows[];
 void s2s_out_header(struct xfed_s2s *s, const struct xfed_xml_elem *root);
 extern const struct s2s_row s2s_out_rows[];
 void s2s_received_error(struct xfed_s2s *s, struct xfed_xml_elem *e);
-bool s2s_always(const struct xfed_s2s *s);
-/* 0 absent or unreadable, else the major version. */
-unsigned s2s_version(struct xfed_span version);
+/* A whole number without sign of at most so many digits. */
+bool s2s_read_number(struct xfed_span s, size_t digits, uint64_t *out);
 
 #endif
