@@ -108,7 +108,7 @@ static void mark_established(struct s2s_conn *c)
 /* A reload during the negotiation, or while a key was verified elsewhere, may have taken the method or the pair away. */
 static bool is_taken_away(struct s2s_conn *c, const struct xfed_s2s_action *act)
 {
-	enum xfed_reason reason = s2s_policy_judge_pair(c->s2s, act->to, act->from, act->method);
+	enum xfed_reason reason = s2s_policy_judge(c->s2s, s2s_partner(c->s2s, act->from), act->to, act->method);
 	if (reason != XFED_REASON_NONE) {
 		s2s_conn_close(c, reason, "no longer allowed");
 	}
@@ -241,10 +241,7 @@ static void narrow(const struct s2s_pair *p, struct xfed_s2s_decision *d)
 	}
 }
 
-/*
- * Made when TCP is there, not when it was begun: a reload between the two replaces policy and credentials, which the decision
- * borrows from.
- */
+/* Made when TCP is there, not when it was begun: a reload between the two replaces policy and credentials, which the decision borrows from. */
 static enum xfed_reason decide_out(struct s2s_conn *c)
 {
 	const struct s2s *s = c->s2s;

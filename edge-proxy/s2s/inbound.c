@@ -99,19 +99,11 @@ static unsigned kind_bit(enum xfed_stanza_kind k)
 	return 0;
 }
 
-/* A reload judges streams by their own pair; others that ride on one are judged when they speak. */
-static enum xfed_reason judge_pair(const struct s2s *s, const struct xfed_partner *partner, const struct xfed_s2s_action *act)
-{
-	if (partner && !xfed_policy_is_local(s->policy, act->stanza.to.domain)) {
-		return XFED_REASON_STREAM_TO_UNKNOWN;
-	}
-	return s2s_policy_judge(partner, act->method);
-}
-
 bool s2s_inbound_stanza(struct s2s_conn *c, const struct xfed_s2s_action *act)
 {
 	const struct xfed_partner *partner = xfed_policy_partner(c->s2s->policy, act->stanza.from.domain);
-	enum xfed_reason gone = judge_pair(c->s2s, partner, act);
+	/* A reload judges streams by their own pair; others that ride on one are judged when they speak. */
+	enum xfed_reason gone = s2s_policy_judge(c->s2s, partner, act->stanza.to.domain, act->method);
 	if (gone != XFED_REASON_NONE) {
 		s2s_conn_close(c, gone, "no longer allowed");
 		return false;

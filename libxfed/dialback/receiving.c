@@ -90,8 +90,7 @@ static struct xfed_dialback_pair pair_of(const struct xfed_dialback_elem *reques
 	return (struct xfed_dialback_pair){ request->from, request->to, request->from_raw, request->to_raw };
 }
 
-/* ---- answers: printed before anything changes, so that short memory leaves everything as it was
- * ---- */
+/* ---- answers: printed before anything changes, so that short memory leaves everything as it was ---- */
 
 static int answer(struct xfed_dbrecv *m, const struct xfed_dialback_pair *p, enum xfed_dialback_type type, enum xfed_dialback_condition condition)
 {
@@ -115,8 +114,7 @@ static void failed(struct xfed_dbrecv *m, const struct xfed_dialback_pair *p, en
 	a->condition = condition;
 }
 
-/* An error, which leaves the stream open (XEP-0220 2.5); but not for ever where nothing was ever
- * proved. */
+/* An error, which leaves the stream open (XEP-0220 2.5); but not for ever where nothing was ever proved. */
 static int refuse(struct xfed_dbrecv *m, const struct xfed_dialback_pair *p, enum xfed_reason reason, enum xfed_dialback_condition condition)
 {
 	int rc = answer(m, p, XFED_DIALBACK_ERROR, condition);
@@ -208,8 +206,7 @@ static int refuse_request(struct xfed_dbrecv *m, struct db_pair *waiting, const 
 	return rc;
 }
 
-/* One answer serves all requests for a pair; but one stream with two keys for it has not said who
- * it is. */
+/* One answer serves all requests for a pair; but one stream with two keys for it has not said who it is. */
 static int take_again(struct xfed_dbrecv *m, struct db_pair *p, const struct xfed_dialback_elem *e, bool by_certificate)
 {
 	bool is_proved = p->state == PROVED;
@@ -285,8 +282,7 @@ static int take_verdict(struct xfed_dbrecv *m, const struct xfed_dbrecv_event *e
 	return is_awaited && !m->is_closed ? settle(m, p, ev->verdict) : XFED_OK;
 }
 
-/* As many as the queue holds; the deadline stays due for the rest, and for one that memory was
- * short for. */
+/* As many as the queue holds; the deadline stays due for the rest, and for one that memory was short for. */
 static int take_tick(struct xfed_dbrecv *m)
 {
 	int rc = XFED_OK;

@@ -55,8 +55,7 @@ static void enter(struct xfed_dbverify *m, struct db_pair *p, enum state state)
 
 /* ---- questions ---- */
 
-/* The addresses as the peer wrote them in step 1: its key was made for that spelling
- * (XEP-0220 2.1.2). */
+/* The addresses as the peer wrote them in step 1: its key was made for that spelling (XEP-0220 2.1.2). */
 static struct xfed_dialback_elem question(const struct db_pair *p)
 {
 	return (struct xfed_dialback_elem){
@@ -211,8 +210,7 @@ bool xfed_dbverify_next(struct xfed_dbverify *m, struct xfed_dialback_action *ac
 		return false;
 	}
 	fill_verdict(p, m->has_ended ? m->end_verdict : XFED_DIALBACK_VERDICT_TIMEOUT, act);
-	/* A question that went out may still be answered: it must not pass for the answer to
-	 * another one. */
+	/* A question that went out may still be answered: it must not pass for the answer to another one. */
 	if (p->state == SENT && !m->has_ended) {
 		enter(m, p, UNANSWERED);
 	} else {

@@ -57,10 +57,7 @@ int jid_domain_full(struct xfed_arena *a, struct xfed_span in, struct xfed_span 
  */
 int jid_precis_username(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out);
 int jid_precis_opaque(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out);
-/*
- * Width mapping, lower case and NFC alone, without any check of what is allowed: what the profile would make of a
- * text before it judges it.
- */
+/* Width mapping, lower case and NFC alone, without any check of what is allowed: what the profile would make of a text before it judges it. */
 int jid_precis_map(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out);
 int jid_precis_map_domain(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out); /* RFC 5895 */
 
