@@ -146,6 +146,15 @@ void s2s_finish(struct xfed_s2s *s, bool is_abrupt)
 	s2s_dialback_end(s);
 }
 
+void s2s_bye(struct xfed_s2s *s)
+{
+	if (s->is_secure) {
+		xfed_tls_bye(s->tls);
+		s2s_tls_flush(s);
+	}
+	s2s_finish(s, false);
+}
+
 int s2s_set_stream_id(struct xfed_s2s *s, struct xfed_span id)
 {
 	return id.len > XFED_DIALBACK_ID_BYTES ? XFED_ERR_LIMIT : s2s_set_name(&s->stream_id, id);
@@ -185,11 +194,7 @@ void s2s_close_side(struct xfed_s2s *s, enum xfed_reason reason, enum xfed_side 
 		s2s_send_str(s, "</stream:stream>");
 	}
 	if (has_error && !s2s_takes_last(s)) {
-		if (s->is_secure) {
-			xfed_tls_bye(s->tls);
-			s2s_tls_flush(s);
-		}
-		s2s_finish(s, false);
+		s2s_bye(s);
 		return;
 	}
 	if (s->peer_closed || s2s_is_over(s)) {

@@ -289,11 +289,7 @@ static void take_close(struct xfed_s2s *s)
 {
 	s->peer_closed = true;
 	if (s->state == XFED_S2S_CLOSING) {
-		if (s->is_secure) {
-			xfed_tls_bye(s->tls);
-			s2s_tls_flush(s);
-		}
-		s2s_finish(s, false);
+		s2s_bye(s);
 		return;
 	}
 	s2s_close(s, demanded(s, XFED_REASON_STREAM_CLOSED_PEER), "");

@@ -122,6 +122,7 @@ void s2s_close(struct xfed_s2s *s, enum xfed_reason reason, const char *text);
 void s2s_close_side(struct xfed_s2s *s, enum xfed_reason reason, enum xfed_side side, const char *text);
 /* The socket is of no more use: nothing is said to the peer. */
 void s2s_finish(struct xfed_s2s *s, bool is_abrupt); /* CLOSED follows, for the first reason that was remembered */
+void s2s_bye(struct xfed_s2s *s);		     /* the same behind TLS's own goodbye, where it runs */
 void s2s_drop(struct xfed_s2s *s, enum xfed_reason reason, const char *text);
 void s2s_fault(struct xfed_s2s *s, const char *what); /* ours: out of memory or a library */
 int s2s_set_name(char **slot, struct xfed_span name);

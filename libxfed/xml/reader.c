@@ -244,23 +244,15 @@ static enum xfed_xml_result settle(struct xfed_xml_reader *r, struct xfed_span w
 	if (r->is_dead) {
 		return fail(r);
 	}
-	switch (r->scan.event) {
-	case XML_SCAN_HEADER:
+	if (r->scan.event == XML_SCAN_HEADER) {
 		r->has_result = true;
 		return XFED_XML_HEADER;
-	case XML_SCAN_ELEMENT:
-		return element_done(r);
-	case XML_SCAN_CLOSE:
+	}
+	if (r->scan.event == XML_SCAN_CLOSE) {
 		xml_parser_drop(r);
 		return XFED_XML_CLOSE;
-	case XML_SCAN_MORE:
-	case XML_SCAN_TOKEN:
-	case XML_SCAN_EXCESS:
-	case XML_SCAN_DECLARATION:
-	case XML_SCAN_BAD:
-		break;
 	}
-	return XFED_XML_MORE;
+	return r->scan.event == XML_SCAN_ELEMENT ? element_done(r) : XFED_XML_MORE;
 }
 
 static struct xfed_span next_window(struct xfed_xml_reader *r, struct xfed_span in)
