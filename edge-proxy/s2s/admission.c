@@ -48,8 +48,9 @@ bool s2s_admit_dial(struct s2s_pair *p, const struct xfed_partner *partner, enum
 	struct s2s *s = p->s2s;
 	size_t part = part_of_one(s), share = rt_source_share(part, XFED_DIALLED_PARTNER_PERCENT),
 	       answers = rt_source_share(part, XFED_DIALLED_ANSWERS_PERCENT);
+	struct s2s_tally *t = s2s_tally_of(s, partner->domain);
 	*side = XFED_SIDE_PARTNER;
-	if (s2s_tally_dialled(s, partner->domain) >= share) {
+	if (t && t->dialled >= share) {
 		return refuse_dial(p, share, "go to this partner, its share of limits.connections");
 	}
 	if (!p->way.is_for_users && s->answering >= answers) {
@@ -59,7 +60,10 @@ bool s2s_admit_dial(struct s2s_pair *p, const struct xfed_partner *partner, enum
 		*side = XFED_SIDE_OPERATOR;
 		return refuse_dial(p, s->dialled, "are open, the edge's limits.connections");
 	}
-	p->dialled = s2s_tally_dial(s, partner->domain);
+	p->dialled = t;
+	if (t) {
+		t->dialled++;
+	}
 	p->has_place = true;
 	s->dialled++;
 	p->is_answering = !p->way.is_for_users;
@@ -80,8 +84,10 @@ void s2s_dial_over(struct s2s_pair *p)
 	if (p->has_place) {
 		p->s2s->dialled--;
 		p->s2s->answering -= p->is_answering;
-		s2s_tally_hang_up(p->dialled);
-		p->dialled = NULL;
+		if (p->dialled) {
+			p->dialled->dialled--;
+			p->dialled = NULL;
+		}
 		p->has_place = p->is_answering = false;
 	}
 }

@@ -44,7 +44,10 @@ static void leave_books(struct s2s_conn *c)
 	c->s2s->conn_count--;
 	c->s2s->incoming -= c->direction == XFED_S2S_IN;
 	c->s2s->asking -= c->is_question;
-	s2s_tally_drop(c);
+	if (c->tally) {
+		c->tally->streams--;
+		c->tally = NULL;
+	}
 	s2s_newest_drop(c);
 }
 
@@ -365,11 +368,6 @@ void s2s_conn_close(struct s2s_conn *c, enum xfed_reason reason, const char *tex
 	struct pair_event ev = { .type = PAIR_LOST, .reason = reason, .side = xfed_reason_info(reason)->side };
 	give_up(c);
 	s2s_pair_event(p, &ev);
-}
-
-bool s2s_conn_is_counting(const struct s2s_conn *c)
-{
-	return xfed_s2s_is_counting(c->d.machine);
 }
 
 int s2s_conn_write(struct s2s_conn *c, struct xfed_span stanza)

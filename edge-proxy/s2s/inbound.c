@@ -12,6 +12,13 @@ void s2s_decision_for(const struct s2s *s, const struct xfed_partner *partner, s
 	};
 }
 
+/* The partner has all the streams it may have, and this is none of them. */
+static bool is_full(const struct s2s_conn *c, const struct xfed_partner *partner)
+{
+	const struct s2s_tally *t = c->tally ? NULL : s2s_tally_find(c->s2s, partner->domain);
+	return t && t->streams >= partner->max_connections;
+}
+
 static enum xfed_reason refuse_header(const struct s2s_conn *c, const struct xfed_s2s_action *act, const struct xfed_partner **partner)
 {
 	const struct s2s *s = c->s2s;
@@ -30,7 +37,7 @@ static enum xfed_reason refuse_header(const struct s2s_conn *c, const struct xfe
 		return XFED_REASON_POLICY_PARTNER_UNLISTED;
 	}
 	/* Full of streams that proved themselves: told before the work is done. It is judged again when this one has. */
-	if (act->is_secure && !c->tally && s2s_tally_streams(s, (*partner)->domain) >= (*partner)->max_connections) {
+	if (act->is_secure && is_full(c, *partner)) {
 		return XFED_REASON_POLICY_CONNECTIONS_EXCEEDED;
 	}
 	return XFED_REASON_NONE;
@@ -64,7 +71,7 @@ void s2s_inbound_pair(struct s2s_conn *c, const struct xfed_s2s_action *act)
 		c->decision.refuse = XFED_REASON_CHANNEL_DOWN;
 	} else if (!partner) {
 		c->decision.refuse = XFED_REASON_POLICY_PARTNER_UNLISTED;
-	} else if (!c->tally && s2s_tally_streams(s, partner->domain) >= partner->max_connections) {
+	} else if (is_full(c, partner)) {
 		c->decision.refuse = XFED_REASON_POLICY_CONNECTIONS_EXCEEDED;
 	} else {
 		s2s_decision_for(s, partner, &c->decision);
@@ -73,16 +80,18 @@ void s2s_inbound_pair(struct s2s_conn *c, const struct xfed_s2s_action *act)
 
 bool s2s_inbound_proved(struct s2s_conn *c, const struct xfed_s2s_action *act)
 {
-	const struct s2s *s = c->s2s;
-	const struct xfed_partner *partner = s2s_partner(s, act->from);
+	const struct xfed_partner *partner = s2s_partner(c->s2s, act->from);
 	if (!partner || c->tally) {
 		return true; /* unlisted meanwhile: its stanzas are judged one by one */
 	}
-	if (s2s_tally_streams(s, partner->domain) >= partner->max_connections) {
+	if (is_full(c, partner)) {
 		s2s_conn_close(c, XFED_REASON_POLICY_CONNECTIONS_EXCEEDED, "");
 		return false;
 	}
-	s2s_tally_add(c, partner->domain);
+	c->tally = s2s_tally_of(c->s2s, partner->domain);
+	if (c->tally) {
+		c->tally->streams++;
+	}
 	return true;
 }
 

@@ -145,7 +145,7 @@ static void dial(struct s2s_pair *p, size_t index)
 static void write_item(struct s2s_pair *p, const struct s2s_item *it)
 {
 	bool is_empty = it->stanza.len == 0;
-	struct pair_event ev = { .type = PAIR_WROTE, .is_counted = !is_empty && p->conn && s2s_conn_is_counting(p->conn) };
+	struct pair_event ev = { .type = PAIR_WROTE, .is_counted = !is_empty && p->conn && xfed_s2s_is_counting(p->conn->d.machine) };
 	ev.rc = is_empty ? XFED_OK : p->conn ? s2s_conn_write(p->conn, it->stanza) : XFED_ERR_STATE;
 	s2s_pair_event(p, &ev);
 }

@@ -45,7 +45,7 @@ struct s2s_pair {
 	char *local, *remote; /* normalised; `remote` follows `local` in the key */
 	size_t key_len;
 	struct s2s_steps *steps;	/* of the attempt under way */
-	const struct s2s_conn *ending;	/* while s2s_pair_lost() runs: the stream that has ended */
+	const struct s2s_conn *ending;	/* while LOST is performed: the stream that has ended */
 	char text[192];			/* what it said last */
 	struct s2s_turns waiting;	/* verify: not asked yet */
 	struct s2s_question *questions; /* verify: asked, without a verdict */

@@ -88,7 +88,6 @@ int s2s_conn_dial(struct s2s_pair *p, const struct rt_addr *to);
 void s2s_conn_close(struct s2s_conn *c, enum xfed_reason reason, const char *text);
 /* Writes a whole stanza to a stream that is READY; what xfed_s2s_send() returns. `c` may be gone unless it is OK, TOO_LARGE or AGAIN. */
 int s2s_conn_write(struct s2s_conn *c, struct xfed_span stanza);
-bool s2s_conn_is_counting(const struct s2s_conn *c); /* what is written now will be acknowledged */
 struct s2s_conn *s2s_conn_find(struct s2s *s, uint64_t id);
 void s2s_conns_stop(struct s2s *s);
 

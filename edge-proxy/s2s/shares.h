@@ -7,10 +7,10 @@
 #define EDGE_S2S_SHARES_H
 
 #include "s2s/s2s.h"
+#include "util/table.h"
 
 struct rt_source_hold;
 struct s2s_pair;
-struct s2s_tally;
 
 /* admission.c: places for those who have proved nothing, and for streams of ours */
 void s2s_shares_configure(struct s2s *s);
@@ -28,13 +28,21 @@ void s2s_work_job(struct s2s_conn *c);	     /* what it took in fact */
 bool s2s_work_spend(struct s2s *s, const struct rt_addr *from, uint32_t cost);
 void s2s_work_charge(struct s2s_conn *c); /* for what its peer has had us do since; closes it where that was too much */
 
-/* tally.c: what a partner has proved and what goes to it, by its primary domain */
-size_t s2s_tally_streams(const struct s2s *s, const char *domain);
-void s2s_tally_add(struct s2s_conn *c, const char *domain); /* once per stream, later calls do nothing */
-void s2s_tally_drop(struct s2s_conn *c);
-size_t s2s_tally_dialled(const struct s2s *s, const char *domain);   /* streams of ours to it, and attempts at one */
-struct s2s_tally *s2s_tally_dial(struct s2s *s, const char *domain); /* counts one until it is hung up; NULL: no memory */
-void s2s_tally_hang_up(struct s2s_tally *t);			     /* NULL is fine */
+/*
+ * tally.c: what a partner has of ours, found by its primary domain: streams it has opened and proved, streams of ours to it and attempts
+ * at one, and a bucket of one second's worth of stanzas. Naming a partner is not enough, or strangers would use up what is the partner's.
+ * The two counts are apart: a stream of ours is not the partner's, though its names and its questions may have caused it. The bucket
+ * outlives the streams, or who closes and opens again would begin with a full one; when it is full it is the same as none.
+ */
+struct s2s_tally {
+	size_t streams, dialled;
+	double tokens; /* at `at_ms`; zeroed it is full by now */
+	uint64_t at_ms;
+	UT_hash_handle hh; /* s2s->tallies by domain */
+	char domain[];
+};
+struct s2s_tally *s2s_tally_find(const struct s2s *s, const char *domain); /* NULL: it has nothing */
+struct s2s_tally *s2s_tally_of(struct s2s *s, const char *domain);	   /* NULL: no memory; one too many is better than one too few */
 /* A stanza of the partner's, over whichever stream. False: it is over limits.stanzas_per_second. */
 bool s2s_tally_stanza(struct s2s *s, const struct xfed_partner *partner);
 void s2s_tallies_tick(struct s2s *s, uint64_t now_ms); /* what counts nothing goes; at UINT64_MAX, behind the last stream, all */

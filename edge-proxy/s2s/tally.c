@@ -4,31 +4,16 @@
 
 #define FULL_MS 1000 /* an empty bucket is full again after so long */
 
-/*
- * What a partner has of ours, found by its primary domain: streams it has opened and proved, streams of ours to it, and a bucket of
- * one second's worth of stanzas. Naming a partner is not enough, or strangers would use up what is the partner's. The two counts are
- * apart: a stream of ours is not the partner's, though its names and its questions may have caused it. The bucket outlives the streams,
- * or who closes and opens again would begin with a full one; when it is full it is the same as none.
- */
-struct s2s_tally {
-	size_t streams, dialled;
-	double tokens; /* at `at_ms`; zeroed it is full by now */
-	uint64_t at_ms;
-	UT_hash_handle hh;
-	char domain[];
-};
-
-static struct s2s_tally *find(const struct s2s *s, const char *domain)
+struct s2s_tally *s2s_tally_find(const struct s2s *s, const char *domain)
 {
 	struct s2s_tally *t = NULL;
 	HASH_FIND(hh, s->tallies, domain, strlen(domain), t);
 	return t;
 }
 
-/* NULL: no memory; then one too many is better than one too few. */
-static struct s2s_tally *find_or_add(struct s2s *s, const char *domain)
+struct s2s_tally *s2s_tally_of(struct s2s *s, const char *domain)
 {
-	struct s2s_tally *t = find(s, domain);
+	struct s2s_tally *t = s2s_tally_find(s, domain);
 	if (t) {
 		return t;
 	}
@@ -46,58 +31,11 @@ static struct s2s_tally *find_or_add(struct s2s *s, const char *domain)
 	return t;
 }
 
-size_t s2s_tally_streams(const struct s2s *s, const char *domain)
-{
-	const struct s2s_tally *t = find(s, domain);
-	return t ? t->streams : 0;
-}
-
-void s2s_tally_add(struct s2s_conn *c, const char *domain)
-{
-	if (c->tally) {
-		return; /* counted with the first pair it proved */
-	}
-	c->tally = find_or_add(c->s2s, domain);
-	if (c->tally) {
-		c->tally->streams++;
-	}
-}
-
-void s2s_tally_drop(struct s2s_conn *c)
-{
-	if (c->tally) {
-		c->tally->streams--;
-		c->tally = NULL;
-	}
-}
-
-size_t s2s_tally_dialled(const struct s2s *s, const char *domain)
-{
-	const struct s2s_tally *t = find(s, domain);
-	return t ? t->dialled : 0;
-}
-
-struct s2s_tally *s2s_tally_dial(struct s2s *s, const char *domain)
-{
-	struct s2s_tally *t = find_or_add(s, domain);
-	if (t) {
-		t->dialled++;
-	}
-	return t;
-}
-
-void s2s_tally_hang_up(struct s2s_tally *t)
-{
-	if (t) {
-		t->dialled--;
-	}
-}
-
 bool s2s_tally_stanza(struct s2s *s, const struct xfed_partner *partner)
 {
 	uint64_t now = core_now(s->core);
 	double most = partner->stanzas_per_second;
-	struct s2s_tally *t = find_or_add(s, partner->domain);
+	struct s2s_tally *t = s2s_tally_of(s, partner->domain);
 	if (!t) {
 		return true;
 	}
