@@ -277,7 +277,7 @@ static void take_retry(struct admin *a, struct channel_link *l, const Xfed__Requ
 
 static void take_check(struct admin *a, struct channel_link *l, const Xfed__Request *r)
 {
-	switch (edge_check_new(a, l, r->id, argument(r, "local"), argument(r, "remote"))) {
+	switch (check_new(a, l, r->id, argument(r, "local"), argument(r, "remote"))) {
 	case XFED_OK:
 		break;
 	case XFED_ERR_NOT_FOUND:

@@ -3,18 +3,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static unsigned char ascii_lower(unsigned char c)
-{
-	return c >= 'A' && c <= 'Z' ? (unsigned char)(c + 32) : c;
-}
-
 bool xfed_span_eq_nocase(struct xfed_span a, struct xfed_span b)
 {
 	if (a.len != b.len) {
 		return false;
 	}
 	for (size_t i = 0; i < a.len; i++) {
-		if (ascii_lower((unsigned char)a.data[i]) != ascii_lower((unsigned char)b.data[i])) {
+		if (xfed_lower(a.data[i]) != xfed_lower(b.data[i])) {
 			return false;
 		}
 	}

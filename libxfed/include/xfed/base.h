@@ -54,6 +54,11 @@ static inline bool xfed_span_is(struct xfed_span a, const char *s)
 	return xfed_span_eq(a, xfed_span_str(s));
 }
 
+static inline char xfed_lower(char c) /* ASCII alone */
+{
+	return (char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
+}
+
 /* ASCII case-insensitive comparison; bytes above 0x7f compare as they are. */
 bool xfed_span_eq_nocase(struct xfed_span a, struct xfed_span b);
 
