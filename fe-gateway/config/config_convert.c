@@ -14,16 +14,6 @@ static bool take_prefix(struct xfed_span *s, const char *prefix)
 	return true;
 }
 
-static struct xfed_span take_until(struct xfed_span *s, char end)
-{
-	const char *at = s->len > 0 ? memchr(s->data, end, s->len) : NULL;
-	size_t len = at ? (size_t)(at - s->data) : s->len;
-	struct xfed_span part = xfed_span_make(s->data, len);
-	size_t skip = at ? len + 1 : len;
-	*s = xfed_span_make(s->data + skip, s->len - skip);
-	return part;
-}
-
 static int parse_param(struct xfed_span p, enum rt_conf_transport *t)
 {
 	static const enum rt_conf_transport all[] = { RT_TRANSPORT_UDP, RT_TRANSPORT_TCP, RT_TRANSPORT_TLS };
@@ -48,9 +38,9 @@ int config_parse_next_hop(struct xfed_arena *a, struct xfed_span uri, struct rt_
 	if (!take_prefix(&uri, "sip:") || memchr(uri.data, '@', uri.len)) {
 		return XFED_ERR_INVALID;
 	}
-	struct xfed_span host = take_until(&uri, ';');
+	struct xfed_span host = xfed_span_cut(&uri, ';');
 	while (uri.len > 0) {
-		if (parse_param(take_until(&uri, ';'), &t) != XFED_OK) {
+		if (parse_param(xfed_span_cut(&uri, ';'), &t) != XFED_OK) {
 			return XFED_ERR_INVALID;
 		}
 	}
@@ -84,7 +74,6 @@ int config_convert_next_hop(struct xfed_arena *a, struct xfed_span in, struct xf
 /* As it stands between quotes in a header field (RFC 7616 section 3.4). */
 int config_convert_username(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted)
 {
-	(void)a;
 	*accepted = "up to 128 printable characters of ASCII without \" and \\";
 	*out = in;
 	for (size_t i = 0; i < in.len; i++) {

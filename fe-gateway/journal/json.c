@@ -29,7 +29,7 @@ int journal_list_args(const json_t *args, struct journal_question *out, char err
 		return XFED_ERR_INVALID;
 	}
 	for (size_t i = 0; partner && partner[i]; i++) {
-		out->partner[i] = partner[i] >= 'A' && partner[i] <= 'Z' ? (char)(partner[i] - 'A' + 'a') : partner[i];
+		out->partner[i] = xfed_lower(partner[i]);
 	}
 	return XFED_OK;
 }

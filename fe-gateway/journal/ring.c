@@ -158,13 +158,6 @@ static int64_t believable(int64_t at_s, int64_t now_s)
 	return at_s > now_s || at_s < now_s - 3600 ? now_s : at_s;
 }
 
-static void lower(char *s)
-{
-	for (; *s; s++) {
-		*s = *s >= 'A' && *s <= 'Z' ? (char)(*s - 'A' + 'a') : *s;
-	}
-}
-
 /* Words of our tables: what an edge makes up is no key of anything, and for people only. */
 static void describe_reason(const Xfed__FailureEvent *m, struct ring_texts *t)
 {
@@ -188,7 +181,9 @@ void ring_describe(struct xfed_span edge, const Xfed__FailureEvent *m, int64_t n
 	proto_text_clean(t->remote, sizeof(t->remote), or_empty(m->remote));
 	describe_reason(m, t);
 	proto_text_clean(t->correlation, sizeof(t->correlation), or_empty(m->correlation));
-	lower(t->remote);
+	for (char *s = t->remote; *s; s++) {
+		*s = xfed_lower(*s);
+	}
 	*out = (struct store_failure){ .first_s = believable(m->at_s, now_s),
 		.last_s = believable(m->at_s, now_s),
 		.count = 1 + (uint64_t)m->repeated_count,

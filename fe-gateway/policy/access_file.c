@@ -214,11 +214,7 @@ static int add_file(struct adding *d)
 	}
 	struct xfed_span rest = xfed_buf_span(&text);
 	for (unsigned number = 1; rest.len > 0 && rc == XFED_OK; number++) {
-		const char *end = memchr(rest.data, '\n', rest.len);
-		size_t len = end ? (size_t)(end - rest.data) : rest.len;
-		struct xfed_span line = xfed_span_make(rest.data, len);
-		size_t skip = end ? len + 1 : len;
-		rest = xfed_span_make(rest.data + skip, rest.len - skip);
+		struct xfed_span line = xfed_span_cut(&rest, '\n');
 		while (line.len > 0 && strchr(" \t\r", line.data[line.len - 1])) {
 			line.len--;
 		}
