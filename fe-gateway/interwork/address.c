@@ -1,5 +1,6 @@
 #include "interwork/address.h"
 
+#include "interwork/content.h"
 #include "interwork/percent.h"
 #include "xfed/limits.h"
 
@@ -70,19 +71,8 @@ static struct xfed_span from(struct xfed_span s, size_t at)
 	return xfed_span_make(s.data + at, s.len - at);
 }
 
-static struct xfed_span trim(struct xfed_span s)
-{
-	while (s.len > 0 && (s.data[0] == ' ' || s.data[0] == '\t')) {
-		s = from(s, 1);
-	}
-	while (s.len > 0 && (s.data[s.len - 1] == ' ' || s.data[s.len - 1] == '\t')) {
-		s.len--;
-	}
-	return s;
-}
-
-/* The first of `any` outside a quoted string, or s.len. */
-static size_t find_unquoted(struct xfed_span s, const char *any)
+/* The first "<" outside a quoted string, or s.len. */
+static size_t find_bracket(struct xfed_span s)
 {
 	bool is_quoted = false;
 	for (size_t i = 0; i < s.len; i++) {
@@ -90,7 +80,7 @@ static size_t find_unquoted(struct xfed_span s, const char *any)
 			i++;
 		} else if (s.data[i] == '"') {
 			is_quoted = !is_quoted;
-		} else if (!is_quoted && s.data[i] != '\0' && strchr(any, s.data[i])) {
+		} else if (!is_quoted && s.data[i] == '<') {
 			return i;
 		}
 	}
@@ -100,10 +90,10 @@ static size_t find_unquoted(struct xfed_span s, const char *any)
 /* Cuts a name-addr: the URI, and the header parameters behind the <>. */
 static bool cut_brackets(struct xfed_span s, struct xfed_span *uri, struct xfed_span *params)
 {
-	s = trim(s);
+	s = xfed_span_trim(s);
 	*uri = s;
 	*params = xfed_span_make("", 0);
-	size_t open = find_unquoted(s, "<");
+	size_t open = find_bracket(s);
 	if (open == s.len) {
 		return true;
 	}
@@ -115,26 +105,6 @@ static bool cut_brackets(struct xfed_span s, struct xfed_span *uri, struct xfed_
 	*uri = xfed_span_make(inside.data, (size_t)(close - inside.data));
 	*params = from(inside, uri->len + 1);
 	return true;
-}
-
-/* Value of the first gr parameter of ";a=b;c"; empty where there is none, or none with a value ([B2-10]). */
-static struct xfed_span find_gr(struct xfed_span params)
-{
-	while (params.len > 0) {
-		size_t end = find_unquoted(params, ";");
-		struct xfed_span one = trim(xfed_span_make(params.data, end));
-		params = from(params, end < params.len ? end + 1 : end);
-		size_t equals = find_unquoted(one, "=");
-		if (equals == one.len || !xfed_span_eq_nocase(trim(xfed_span_make(one.data, equals)), XFED_SPAN("gr"))) {
-			continue;
-		}
-		struct xfed_span value = trim(from(one, equals + 1));
-		if (value.len >= 2 && value.data[0] == '"' && value.data[value.len - 1] == '"') {
-			value = xfed_span_make(value.data + 1, value.len - 2);
-		}
-		return value;
-	}
-	return xfed_span_make("", 0);
 }
 
 struct uri {
@@ -173,7 +143,7 @@ static bool cut_host(struct xfed_span rest, struct uri *out)
 	if (params.len > 0 && params.data[0] != ';') {
 		return false;
 	}
-	out->gr = find_gr(params);
+	out->gr = iw_content_param(params, "gr"); /* empty where there is none, or none with a value ([B2-10]) */
 	return true;
 }
 
@@ -255,7 +225,7 @@ int iw_sip_to_jid(struct xfed_arena *a, struct xfed_span text, struct xfed_jid *
 		return XFED_ERR_INVALID;
 	}
 	if (u.gr.len == 0) {
-		u.gr = find_gr(params);
+		u.gr = iw_content_param(params, "gr");
 	}
 	int rc = build_jid(a, &u, out);
 	if (rc != XFED_ERR_INVALID) {
@@ -292,7 +262,7 @@ int iw_jid_to_xmpp_uri(struct xfed_arena *a, const struct xfed_jid *j, struct xf
 int iw_xmpp_uri_to_jid(struct xfed_arena *a, struct xfed_span uri, struct xfed_jid *out)
 {
 	static const size_t scheme_len = sizeof("xmpp:") - 1;
-	struct xfed_span text = trim(uri), plain;
+	struct xfed_span text = xfed_span_trim(uri), plain;
 	struct xfed_jid j;
 	if (text.len <= scheme_len || text.len > 3 * XFED_JID_BYTES ||
 		!xfed_span_eq_nocase(xfed_span_make(text.data, scheme_len), XFED_SPAN("xmpp:"))) {

@@ -116,30 +116,3 @@ enum iw_fate iw_im_to_sip(struct xfed_arena *a, const struct xfed_stanza *s, str
 	}
 	return rc == XFED_OK ? IW_DELIVER : IW_NO_MEMORY;
 }
-
-/* RFC 3261 section 25.1. */
-static bool is_word(struct xfed_span s)
-{
-	static const char others[] = "-.!%*_+`'~()<>:\\\"/[]?{}";
-	for (size_t i = 0; i < s.len; i++) {
-		char c = s.data[i];
-		bool is_alnum = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-		if (!is_alnum && (c == '\0' || !strchr(others, c))) {
-			return false;
-		}
-	}
-	return s.len > 0;
-}
-
-bool iw_thread_is_call_id(struct xfed_span thread)
-{
-	if (!thread.data) {
-		return false;
-	}
-	const char *at = memchr(thread.data, '@', thread.len);
-	if (!at) {
-		return is_word(thread);
-	}
-	size_t left = (size_t)(at - thread.data);
-	return is_word(xfed_span_make(thread.data, left)) && is_word(xfed_span_make(at + 1, thread.len - left - 1));
-}

@@ -32,17 +32,8 @@ static int decode(struct xfed_arena *a, enum iw_charset charset, struct xfed_spa
 /* [C1-09]: a disposition we do not know matters only where its handling is required in so many words. */
 static bool is_disposition_fine(struct xfed_span value)
 {
-	const char *semicolon = value.len > 0 ? memchr(value.data, ';', value.len) : NULL;
-	if (!semicolon) {
-		return true;
-	}
-	size_t n = (size_t)(semicolon - value.data);
-	struct xfed_span handling = iw_content_param(xfed_span_make(semicolon, value.len - n), "handling");
-	struct xfed_span type = xfed_span_make(value.data, n);
-	while (type.len > 0 && type.data[type.len - 1] == ' ') {
-		type.len--;
-	}
-	return !xfed_span_eq_nocase(handling, XFED_SPAN("required")) || xfed_span_eq_nocase(type, XFED_SPAN("render")) ||
+	struct xfed_span params = value, type = xfed_span_trim(xfed_span_cut(&params, ';'));
+	return !xfed_span_eq_nocase(iw_content_param(params, "handling"), XFED_SPAN("required")) || xfed_span_eq_nocase(type, XFED_SPAN("render")) ||
 	       xfed_span_eq_nocase(type, XFED_SPAN("inline"));
 }
 
