@@ -11,16 +11,6 @@ static int compare_items(const void *x, const void *y)
 	return strcmp(*(const char *const *)x, *(const char *const *)y);
 }
 
-static int room_for(struct xfed_arena *a, size_t addresses, size_t udp_addresses, size_t names, struct config_senders *out)
-{
-	*out = (struct config_senders){
-		.addresses.networks = xfed_arena_alloc(a, addresses * sizeof(*out->addresses.networks)),
-		.udp_addresses.networks = xfed_arena_alloc(a, udp_addresses * sizeof(*out->udp_addresses.networks)),
-		.names = xfed_arena_alloc(a, names * sizeof(*out->names)),
-	};
-	return out->addresses.networks && out->udp_addresses.networks && out->names ? XFED_OK : XFED_ERR_NOMEM;
-}
-
 static void add_networks(struct rt_network_set *to, const struct rt_network_set *from)
 {
 	for (size_t i = 0; i < from->count; i++) {
@@ -55,27 +45,34 @@ static void seal_senders(struct config_senders *s)
 	s->name_count = kept;
 }
 
+/* Who may send as any of the domains. OK, NOMEM. */
+static int make_senders(struct xfed_arena *a, const struct config_domain *domains, size_t count, struct config_senders *out)
+{
+	size_t addresses = 0, names = 0;
+	for (size_t i = 0; i < count; i++) {
+		addresses += domains[i].networks.count;
+		names += domains[i].peers.count;
+	}
+	*out = (struct config_senders){
+		.addresses.networks = xfed_arena_alloc(a, addresses * sizeof(*out->addresses.networks)),
+		.udp_addresses.networks = xfed_arena_alloc(a, addresses * sizeof(*out->udp_addresses.networks)),
+		.names = xfed_arena_alloc(a, names * sizeof(*out->names)),
+	};
+	if (!out->addresses.networks || !out->udp_addresses.networks || !out->names) {
+		return XFED_ERR_NOMEM;
+	}
+	for (size_t i = 0; i < count; i++) {
+		add_senders(out, &domains[i]);
+	}
+	seal_senders(out);
+	return XFED_OK;
+}
+
 static int index_senders(struct config *c, struct xfed_arena *a)
 {
-	size_t addresses = 0, udp_addresses = 0, names = 0;
-	for (size_t i = 0; i < c->domains.count; i++) {
-		const struct config_domain *d = &c->domains.items[i];
-		addresses += d->networks.count;
-		udp_addresses += d->udp_trusted ? d->networks.count : 0;
-		names += d->peers.count;
-	}
-	int rc = room_for(a, addresses, udp_addresses, names, &c->senders);
+	int rc = make_senders(a, c->domains.items, c->domains.count, &c->senders);
 	for (size_t i = 0; i < c->domains.count && rc == XFED_OK; i++) {
-		struct config_domain *d = &c->domains.items[i];
-		rc = room_for(a, d->networks.count, d->udp_trusted ? d->networks.count : 0, d->peers.count, &d->senders);
-		if (rc == XFED_OK) {
-			add_senders(&d->senders, d);
-			seal_senders(&d->senders);
-			add_senders(&c->senders, d);
-		}
-	}
-	if (rc == XFED_OK) {
-		seal_senders(&c->senders);
+		rc = make_senders(a, &c->domains.items[i], 1, &c->domains.items[i].senders);
 	}
 	return rc;
 }

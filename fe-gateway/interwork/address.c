@@ -30,30 +30,22 @@ static char *put(char *p, struct xfed_span s)
 	return p + s.len;
 }
 
-int iw_jid_to_sip(struct xfed_arena *a, const struct xfed_jid *j, const struct iw_address_options *o, struct xfed_span *uri)
+/* "PREFIXuser@host", and ";gr=GR" unless it is empty; `raw`: what stands for itself in the user part. OK, INVALID (no such host), NOMEM. */
+static int write_uri(struct xfed_arena *a, const char *prefix, struct xfed_span user, const char *raw, struct xfed_span domain, struct xfed_span gr,
+	struct xfed_span *uri)
 {
-	static const struct iw_address_options defaults = { .scheme = IW_SCHEME_SIP };
-	struct xfed_span user, host;
-	o = o ? o : &defaults;
-	if (!j->local.data) {
-		return XFED_ERR_INVALID;
-	}
-	int rc = user_of(a, j->local, &user);
-	if (rc == XFED_OK) {
-		rc = xfed_jid_domain_ascii(a, j->domain, &host);
-	}
+	struct xfed_span host;
+	int rc = xfed_jid_domain_ascii(a, domain, &host);
 	if (rc != XFED_OK) {
 		return rc;
 	}
-	bool is_sip = o->scheme == IW_SCHEME_SIP;
-	struct xfed_span gr = o->with_gr && is_sip && j->resource.data ? j->resource : xfed_span_make("", 0);
-	struct xfed_span prefix = xfed_span_str(prefixes[o->scheme]);
-	char *start = xfed_arena_alloc(a, prefix.len + iw_percent_room(user) + 1 + host.len + 4 + iw_percent_room(gr));
+	/* An encoded byte takes three. */
+	char *start = xfed_arena_alloc(a, strlen(prefix) + 3 * user.len + 1 + host.len + 4 + 3 * gr.len);
 	if (!start) {
 		return XFED_ERR_NOMEM;
 	}
-	char *p = put(start, prefix);
-	p += iw_percent_encode(user, is_sip ? iw_raw_in_sip_user : iw_raw_in_im_user, p);
+	char *p = put(start, xfed_span_str(prefix));
+	p += iw_percent_encode(user, raw, p);
 	*p++ = '@';
 	p = put(p, host);
 	if (gr.len > 0) {
@@ -62,6 +54,20 @@ int iw_jid_to_sip(struct xfed_arena *a, const struct xfed_jid *j, const struct i
 	}
 	*uri = xfed_span_make(start, (size_t)(p - start));
 	return XFED_OK;
+}
+
+int iw_jid_to_sip(struct xfed_arena *a, const struct xfed_jid *j, const struct iw_address_options *o, struct xfed_span *uri)
+{
+	static const struct iw_address_options defaults = { .scheme = IW_SCHEME_SIP };
+	struct xfed_span user;
+	o = o ? o : &defaults;
+	int rc = j->local.data ? user_of(a, j->local, &user) : XFED_ERR_INVALID;
+	if (rc != XFED_OK) {
+		return rc;
+	}
+	bool is_sip = o->scheme == IW_SCHEME_SIP;
+	struct xfed_span gr = o->with_gr && is_sip && j->resource.data ? j->resource : XFED_SPAN("");
+	return write_uri(a, prefixes[o->scheme], user, is_sip ? iw_raw_in_sip_user : iw_raw_in_im_user, j->domain, gr, uri);
 }
 
 /* ---- SIP to XMPP ---- */
@@ -238,25 +244,7 @@ int iw_sip_to_jid(struct xfed_arena *a, struct xfed_span text, struct xfed_jid *
 
 int iw_jid_to_xmpp_uri(struct xfed_arena *a, const struct xfed_jid *j, struct xfed_span *uri)
 {
-	static const struct xfed_span scheme = { "xmpp:", 5 };
-	struct xfed_span host;
-	if (!j->local.data) {
-		return XFED_ERR_INVALID;
-	}
-	int rc = xfed_jid_domain_ascii(a, j->domain, &host);
-	if (rc != XFED_OK) {
-		return rc;
-	}
-	char *start = xfed_arena_alloc(a, scheme.len + iw_percent_room(j->local) + 1 + host.len);
-	if (!start) {
-		return XFED_ERR_NOMEM;
-	}
-	char *p = put(start, scheme);
-	p += iw_percent_encode(j->local, iw_raw_in_xmpp_node, p);
-	*p++ = '@';
-	p = put(p, host);
-	*uri = xfed_span_make(start, (size_t)(p - start));
-	return XFED_OK;
+	return j->local.data ? write_uri(a, "xmpp:", j->local, iw_raw_in_xmpp_node, j->domain, XFED_SPAN(""), uri) : XFED_ERR_INVALID;
 }
 
 int iw_xmpp_uri_to_jid(struct xfed_arena *a, struct xfed_span uri, struct xfed_jid *out)

@@ -260,25 +260,14 @@ int iw_reason_to_sip(enum xfed_reason reason, struct iw_sip_error *out)
 
 int iw_phrase_from_text(struct xfed_arena *a, struct xfed_span text, const char *fallback, struct xfed_span *out)
 {
-	struct xfed_span line;
-	int rc = iw_text_line(a, text, &line);
-	if (rc == XFED_ERR_NOMEM) {
-		return rc;
+	int rc = iw_text_line(a, text, IW_PHRASE_BYTES, out);
+	if (rc == XFED_OK && !out->data) {
+		*out = xfed_span_str(fallback);
 	}
-	if (rc == XFED_OK) {
-		line = iw_text_cut(line, IW_PHRASE_BYTES);
-	}
-	*out = rc == XFED_OK && line.len > 0 ? line : xfed_span_str(fallback);
-	return XFED_OK;
+	return rc;
 }
 
 int iw_text_from_phrase(struct xfed_arena *a, struct xfed_span phrase, struct xfed_span *out)
 {
-	struct xfed_span line;
-	int rc = iw_text_line(a, phrase, &line);
-	if (rc == XFED_ERR_NOMEM) {
-		return rc;
-	}
-	*out = rc == XFED_OK && line.len > 0 ? line : xfed_span_make(NULL, 0);
-	return XFED_OK;
+	return iw_text_line(a, phrase, SIZE_MAX, out);
 }

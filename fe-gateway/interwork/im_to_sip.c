@@ -74,12 +74,7 @@ static int add_rest(struct xfed_arena *a, const struct xfed_stanza *s, const str
 	struct xfed_span text;
 	int rc = choose(a, s, "subject", lang, &chosen, &text);
 	if (rc == XFED_OK && text.data) {
-		struct xfed_span line;
-		rc = iw_text_line(a, text, &line);
-		if (rc == XFED_OK && line.len > 0) {
-			out->subject = iw_text_cut(line, IW_SUBJECT_BYTES);
-		}
-		rc = rc == XFED_ERR_INVALID ? XFED_OK : rc;
+		rc = iw_text_line(a, text, IW_SUBJECT_BYTES, &out->subject);
 	}
 	if (rc == XFED_OK) {
 		rc = choose(a, s, "thread", absent(), &chosen, &text);
