@@ -5,19 +5,13 @@
 #include "proto/check.h"
 #include "xfed/limits.h"
 #include "xfed/reason.h"
+#include "xfed/text.h"
 
 /* ---- rows ---- */
 
-static size_t put(char *out, size_t at, struct xfed_span s)
-{
-	memcpy(out + at, s.len > 0 ? s.data : "", s.len);
-	out[at + s.len] = '\0';
-	return at + s.len + 1;
-}
-
 struct ring_row *ring_row_new(const struct store_failure *r)
 {
-	size_t len = 1 + r->detail.len, at = 1;
+	size_t len = 1 + r->detail.len + 1;
 	for (size_t i = 0; i < STORE_FAILURE_TEXTS; i++) {
 		len += r->texts[i].len + 1;
 	}
@@ -26,14 +20,13 @@ struct ring_row *ring_row_new(const struct store_failure *r)
 		return NULL;
 	}
 	*row = (struct ring_row){ .r = *r, .bytes = sizeof(*row) + len };
+	char *at = row->key + 1;
 	row->key[0] = (char)r->direction;
 	for (size_t i = 0; i < STORE_FAILURE_TEXTS; i++) {
-		row->r.texts[i] = xfed_span_make(row->key + at, r->texts[i].len);
-		at = put(row->key, at, r->texts[i]);
-		row->key_len = i < JOURNAL_KEY_TEXTS ? at : row->key_len;
+		row->r.texts[i] = xfed_span_make(xfed_text_put(&at, r->texts[i]), r->texts[i].len);
+		row->key_len = i < JOURNAL_KEY_TEXTS ? (size_t)(at - row->key) : row->key_len;
 	}
-	memcpy(row->key + at, r->detail.len > 0 ? r->detail.data : "", r->detail.len);
-	row->r.detail = xfed_span_make(row->key + at, r->detail.len);
+	row->r.detail = xfed_span_make(xfed_text_put(&at, r->detail), r->detail.len);
 	return row;
 }
 
@@ -243,13 +236,13 @@ int ring_pack_detail(const Xfed__FailureEvent *m, size_t max, struct xfed_span *
 static bool fold(struct ring *j, const struct store_failure *r, uint64_t now_ms)
 {
 	char key[sizeof(struct ring_texts) + 1];
-	size_t len = 1;
+	char *at = key + 1;
 	struct ring_row *e = NULL;
 	key[0] = (char)r->direction;
 	for (size_t i = 0; i < JOURNAL_KEY_TEXTS; i++) {
-		len = put(key, len, r->texts[i]);
+		xfed_text_put(&at, r->texts[i]);
 	}
-	HASH_FIND(hh, j->folding, key, len, e);
+	HASH_FIND(hh, j->folding, key, (size_t)(at - key), e);
 	if (!e) {
 		return false;
 	}
