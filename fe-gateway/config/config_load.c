@@ -201,13 +201,12 @@ int config_parse(const char *file, struct xfed_span text, struct rt_conf_errors 
 
 static int take_password(struct config_domain *d, struct xfed_span text)
 {
-	const char *end = text.len > 0 ? memchr(text.data, '\n', text.len) : NULL;
-	size_t len = end ? (size_t)(end - text.data) : text.len;
-	len -= len > 0 && text.data[len - 1] == '\r';
-	if (len == 0 || memchr(text.data, '\0', len)) {
+	struct xfed_span line = xfed_span_cut(&text, '\n');
+	line.len -= line.len > 0 && line.data[line.len - 1] == '\r';
+	if (line.len == 0 || memchr(line.data, '\0', line.len)) {
 		return XFED_ERR_INVALID;
 	}
-	d->auth.password = xfed_strndup(xfed_span_make(text.data, len));
+	d->auth.password = xfed_strndup(line);
 	return d->auth.password ? XFED_OK : XFED_ERR_NOMEM;
 }
 

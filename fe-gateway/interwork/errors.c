@@ -1,6 +1,7 @@
 #include "interwork/errors.h"
 
 #include "interwork/text.h"
+#include "sip/print.h"
 #include "xfed/stanza.h"
 
 struct sip_row {
@@ -172,47 +173,11 @@ static const struct xmpp_row xmpp_rows[] = {
 	XMPP_ROW("unexpected-request", 400, 400),
 };
 
-struct phrase {
-	int status;
-	const char *text;
-};
-
-static const struct phrase phrases[] = {
-	{ 301, "Moved Permanently" },
-	{ 302, "Moved Temporarily" },
-	{ 400, "Bad Request" },
-	{ 403, "Forbidden" },
-	{ 404, "Not Found" },
-	{ 405, "Method Not Allowed" },
-	{ 406, "Not Acceptable" },
-	{ 410, "Gone" },
-	{ 413, "Request Entity Too Large" },
-	{ 415, "Unsupported Media Type" },
-	{ 416, "Unsupported URI Scheme" },
-	{ 480, "Temporarily Unavailable" },
-	{ 482, "Loop Detected" },
-	{ 483, "Too Many Hops" },
-	{ 500, "Server Internal Error" },
-	{ 501, "Not Implemented" },
-	{ 504, "Server Time-out" },
-	{ 513, "Message Too Large" },
-};
-
-static const char *phrase_of(int status)
-{
-	for (size_t i = 0; i < XFED_ARRAY_LEN(phrases); i++) {
-		if (phrases[i].status == status) {
-			return phrases[i].text;
-		}
-	}
-	return "Error";
-}
-
 static void fill_sip(struct iw_sip_error *out, int status, enum xfed_reason reason)
 {
 	*out = (struct iw_sip_error){
 		.status = status,
-		.phrase = phrase_of(status),
+		.phrase = sip_status_phrase(status),
 		.reason = reason,
 		.needs_contact = status == 301 || status == 302,
 		.needs_allow = status == 405,
@@ -295,25 +260,14 @@ int iw_reason_to_sip(enum xfed_reason reason, struct iw_sip_error *out)
 
 int iw_phrase_from_text(struct xfed_arena *a, struct xfed_span text, const char *fallback, struct xfed_span *out)
 {
-	struct xfed_span line;
-	int rc = iw_text_line(a, text, &line);
-	if (rc == XFED_ERR_NOMEM) {
-		return rc;
+	int rc = iw_text_line(a, text, IW_PHRASE_BYTES, out);
+	if (rc == XFED_OK && !out->data) {
+		*out = xfed_span_str(fallback);
 	}
-	if (rc == XFED_OK) {
-		line = iw_text_cut(line, IW_PHRASE_BYTES);
-	}
-	*out = rc == XFED_OK && line.len > 0 ? line : xfed_span_str(fallback);
-	return XFED_OK;
+	return rc;
 }
 
 int iw_text_from_phrase(struct xfed_arena *a, struct xfed_span phrase, struct xfed_span *out)
 {
-	struct xfed_span line;
-	int rc = iw_text_line(a, phrase, &line);
-	if (rc == XFED_ERR_NOMEM) {
-		return rc;
-	}
-	*out = rc == XFED_OK && line.len > 0 ? line : xfed_span_make(NULL, 0);
-	return XFED_OK;
+	return iw_text_line(a, phrase, SIZE_MAX, out);
 }

@@ -131,18 +131,13 @@ int store_put_revision(struct store_batch *b, const struct proto_revision *r)
 /* The spans become the arena's own. */
 static int own(struct xfed_arena *a, struct store_failure *f)
 {
-	struct xfed_span *const spans[STORE_FAILURE_TEXT_COUNT + 1] = {
-#define SPAN(name) &f->name,
-		STORE_FAILURE_TEXTS(SPAN) SPAN(detail)
-#undef SPAN
-	};
-	for (size_t i = 0; i < XFED_ARRAY_LEN(spans); i++) {
-		*spans[i] = xfed_arena_copy(a, *spans[i]);
-		if (!spans[i]->data) {
-			return XFED_ERR_NOMEM;
-		}
+	f->detail = xfed_arena_copy(a, f->detail);
+	bool is_whole = f->detail.data;
+	for (size_t i = 0; i < STORE_FAILURE_TEXTS; i++) {
+		f->texts[i] = xfed_arena_copy(a, f->texts[i]);
+		is_whole = is_whole && f->texts[i].data;
 	}
-	return XFED_OK;
+	return is_whole ? XFED_OK : XFED_ERR_NOMEM;
 }
 
 int store_put_failure(struct store_batch *b, const struct store_failure *f)

@@ -62,6 +62,15 @@ static inline char xfed_lower(char c) /* ASCII alone */
 /* ASCII case-insensitive comparison; bytes above 0x7f compare as they are. */
 bool xfed_span_eq_nocase(struct xfed_span a, struct xfed_span b);
 
+/* What stands before the first `end`, and `rest` goes on behind that; all of it, and `rest` is empty, where there is none. */
+struct xfed_span xfed_span_cut(struct xfed_span *rest, char end);
+struct xfed_span xfed_span_trim(struct xfed_span s); /* without blanks and tabs at both ends */
+
+static inline char xfed_lower(char c) /* of ASCII */
+{
+	return (char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+}
+
 /* Comparison whose time depends on the lengths only; for keys and other secrets. */
 bool xfed_span_eq_secret(struct xfed_span a, struct xfed_span b);
 
