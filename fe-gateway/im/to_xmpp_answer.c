@@ -105,10 +105,10 @@ static void respond_error(struct incoming *in, const struct iw_sip_error *e, str
 	queue(in->im, &in->answer);
 }
 
-void im_in_refuse(struct incoming *in, const struct iw_sip_error *e)
+void im_in_refuse(struct incoming *in, const struct iw_sip_error *e, const char *text)
 {
 	count(in, "refused");
-	log_end(in, "delivery.refused", e->reason, e->status, xfed_span_make(NULL, 0));
+	log_end(in, "delivery.refused", e->reason, e->status, xfed_span_str(*text ? text : NULL));
 	respond_error(in, e, xfed_span_str(e->phrase));
 }
 
@@ -193,7 +193,7 @@ void im_in_outcome(struct incoming *in, Xfed__Fate fate, uint32_t sip_status, en
 	if (iw_reason_to_sip(reason, &e) != XFED_OK) {
 		e = (struct iw_sip_error){ .status = 480, .phrase = NULL, .reason = reason };
 	}
-	im_in_refuse(in, &e);
+	im_in_refuse(in, &e, "");
 }
 
 /* ---- what is held ---- */

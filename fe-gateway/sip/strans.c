@@ -268,6 +268,8 @@ static int refuse_extensions(struct sip_layer *l, const struct sip_message *m, c
 
 static int refuse_by(struct sip_layer *l, const struct sip_message *m, const struct sip_key *key, const struct sip_verdict *v, uint64_t now_ms)
 {
+	struct sip_layer_action told = { .kind = SIP_ACT_REFUSED, .flow = &l->flow, .message = m, .status = v->status };
+	sip_layer_push(l, &told);
 	return v->needs_unsupported ? refuse_extensions(l, m, key, now_ms) : refuse(l, m, key, v->status, xfed_span_str(v->extra), now_ms);
 }
 

@@ -126,6 +126,9 @@ void trunk_send_unreached(struct trunk_send *s);
 
 /* Whether whoever is behind the flow may send as this domain. */
 bool trunk_may_send(const struct trunk *t, const struct config_domain *d, const struct sip_flow_info *flow);
+/* Who that is, for the log: "192.0.2.1:5061 over tls, certificate of dns:a.example". */
+#define TRUNK_PEER_WORDS 400
+const char *trunk_peer_words(const struct trunk *t, const struct sip_flow_info *flow, char out[TRUNK_PEER_WORDS]);
 const char *trunk_allow(const struct trunk *t); /* the header line of a 405, with CRLF */
 /* As sip_layer_respond(); a phrase or header lines that cannot be printed are left out. */
 int trunk_respond(struct trunk *t, uint64_t txn, int status, const char *phrase, struct xfed_span extra);
