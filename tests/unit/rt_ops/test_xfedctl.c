@@ -140,7 +140,7 @@ static const struct {
 } rows[] = {
 	{ "status", { "status" }, STATUS("", ""),
 		"gw1 (gateway) 0.1.0: in service, up 1d 2h\n"
-		"  channel to edge1      up since 2026-01-31T12:00:00Z, 1.2 ms\n"
+		"  channel to edge1      up since 2026-01-31T12:00:00Z, round trip 1.2 ms\n"
 		"  channel to edge2      DOWN since 2026-01-31T12:00:00Z channel.timeout\n"
 		"  streams               3 in, 2 out\n"
 		"  deliveries in flight  4\n"
@@ -149,7 +149,7 @@ static const struct {
 		{ "status" }, STATUS("{\"reason\":\"channel.timeout\",\"text\":\"edge2 \\u001b[31m\",\"since\":1769860800}", ""),
 		"gw1 (gateway) 0.1.0: in service, up 1d 2h\n"
 		"  PROBLEM channel.timeout since 2026-01-31T12:00:00Z: edge2 ?[31m\n"
-		"  channel to edge1      up since 2026-01-31T12:00:00Z, 1.2 ms\n"
+		"  channel to edge1      up since 2026-01-31T12:00:00Z, round trip 1.2 ms\n"
 		"  channel to edge2      DOWN since 2026-01-31T12:00:00Z channel.timeout\n"
 		"  streams               3 in, 2 out\n"
 		"  deliveries in flight  4\n"
