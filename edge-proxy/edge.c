@@ -379,7 +379,7 @@ static bool load(struct edge *e, struct rt_conf_errors *errors, struct edge_conf
 	int rc = rt_conf_keep(&(*fresh)->base.doc, e->config);
 	snprintf(why, sizeof(why), "out of memory");
 	if (rc != XFED_OK || edge_load_creds(*fresh, &creds->partners, &creds->channel, why) != XFED_OK) {
-		rt_conf_errors_add(errors, false, XFED_REASON_CONFIG_VALUE_INVALID, e->config_path, 0, 0, "", "%s", why);
+		rt_conf_fail_file(&(*fresh)->doc, "certificates", why);
 		edge_config_free(*fresh);
 		*fresh = NULL;
 	}

@@ -86,7 +86,8 @@ static void add_link_problem(const struct channel_edge *l, json_t *list)
 	char words[640];
 	if (!l->is_up) {
 		enum xfed_reason r = l->reason != XFED_REASON_NONE ? l->reason : XFED_REASON_CHANNEL_DOWN;
-		rt_control_add_problem(list, r, l->since_s, "No link to the edge %s at %s: %s", l->name, l->host, xfed_reason_info(r)->remedy);
+		rt_control_add_problem(
+			list, r, l->since_s, "No link to the edge %s: %s", l->name, l->down_text[0] ? l->down_text : xfed_reason_info(r)->remedy);
 	} else if (l->policy_problem != XFED_REASON_NONE) {
 		rt_control_add_problem(list, l->policy_problem, l->since_s, "The edge %s refused the policy: %s. %s", l->name, l->policy_text,
 			xfed_reason_info(l->policy_problem)->remedy);
@@ -119,8 +120,12 @@ static json_t *problems(const struct admin *ad)
 	for (const struct trunk_hop *h = trunk_hop_next(ad->trunk, NULL); h; h = trunk_hop_next(ad->trunk, h)) {
 		struct trunk_hop_facts f = trunk_hop_facts(h);
 		if (f.is_known && !f.is_up) {
-			rt_control_add_problem(
-				list, XFED_REASON_SIP_SERVER_UNREACHABLE, f.since_s, "The SIP server %.300s does not answer.", f.label);
+			rt_control_add_problem(list, f.reason, f.since_s,
+				"The SIP server %.300s does not answer (%s): check domains[].next_hop, the server and the way to it.", f.label,
+				f.text);
+		} else if (f.is_known && f.reason != XFED_REASON_NONE) {
+			rt_control_add_problem(list, f.reason, f.since_s, "The SIP server %.300s refuses messages, %s. %s", f.label, f.text,
+				xfed_reason_info(f.reason)->remedy);
 		}
 	}
 	add_certificate_problem(ad, policy_channel_creds(ad->policy), list);

@@ -45,6 +45,17 @@ static void relay(
 	}
 }
 
+static void no_such_edge(struct rt_reply reply, struct admin *ad, struct xfed_span name)
+{
+	char names[512] = "";
+	for (size_t i = 0, len = 0; i < channel_edge_count(ad->channel) && len < sizeof(names); i++) {
+		struct channel_edge e;
+		channel_edge(ad->channel, i, &e);
+		len += (size_t)snprintf(names + len, sizeof(names) - len, "%s%s", i > 0 ? ", " : "", e.name);
+	}
+	rt_reply_fail(reply, "not-found", "there is no edge %.*s; edges[] has %s", (int)(name.len < 64 ? name.len : 64), name.data, names);
+}
+
 /* ---- streams ---- */
 
 /* "EDGE/7", or "7" where there is one edge alone: numbers are an edge's own. */
@@ -63,8 +74,11 @@ static void ask_stream(struct rt_reply reply, const json_t *args, struct admin *
 {
 	const char *id = json_string_value(json_object_get(args, "id")), *number;
 	struct channel_edge edge;
-	if (!edge_of_stream(ad, id, &number, &edge)) {
-		rt_reply_fail(reply, "not-found", "%.100s names no edge; EDGE/NUMBER is what stream list shows", id);
+	bool is_known = edge_of_stream(ad, id, &number, &edge);
+	if (!is_known && number > id) {
+		no_such_edge(reply, ad, xfed_span_make(id, (size_t)(number - 1 - id)));
+	} else if (!is_known) {
+		rt_reply_fail(reply, "not-found", "each edge counts its own streams: EDGE/%.40s, as stream list shows it", id);
 	} else {
 		struct channel_arg arg = { "id", number };
 		relay(reply, ad, &edge, verb, &arg, "not-found");
@@ -359,8 +373,12 @@ static void check(struct admin *ad, struct rt_reply reply, struct xfed_span remo
 		unlisted(ad, reply, remote.data);
 		return;
 	}
+	if (!is_known) {
+		no_such_edge(reply, ad, xfed_span_str(edge));
+		return;
+	}
 	if (!c) {
-		rt_reply_fail(reply, is_known ? "failed" : "not-found", is_known ? "out of memory" : "there is no edge of that name");
+		rt_reply_fail(reply, "failed", "out of memory");
 		return;
 	}
 	c->admin = ad;

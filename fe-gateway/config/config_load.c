@@ -223,11 +223,12 @@ int config_read_secrets(struct config *c)
 		int rc = rt_file_read(d->auth.password_file, PASSWORD_FILE_BYTES, &text, error);
 		if (rc == XFED_OK) {
 			rc = take_password(d, xfed_buf_span(&text));
-			snprintf(error, sizeof(error), "%s", rc == XFED_ERR_NOMEM ? "out of memory" : "no password in its first line");
+			snprintf(error, sizeof(error), "%.200s: %s", d->auth.password_file,
+				rc == XFED_ERR_NOMEM ? "out of memory" : "no password in its first line");
 			xfed_buf_wipe(&text);
 		}
 		if (rc != XFED_OK) {
-			rt_conf_fail(&c->base.doc, d, "auth", VALUE, "%s: %s", d->auth.password_file, error);
+			rt_conf_fail(&c->base.doc, d, "auth.password_file", VALUE, "%s", error);
 			worst = worst == XFED_OK ? rc : worst;
 		}
 	}

@@ -90,6 +90,13 @@ int s2s_set_name(char **slot, struct xfed_span name)
 	return XFED_OK;
 }
 
+const char *xfed_s2s_words(const char *state_name, char out[XFED_S2S_WORDS])
+{
+	bool waits = strncmp(state_name, "wait-", 5) == 0;
+	snprintf(out, XFED_S2S_WORDS, "%s%s", waits ? "waiting for " : "", waits ? state_name + 5 : state_name);
+	return out;
+}
+
 const char *s2s_state_name(const struct xfed_s2s *s)
 {
 	return state_names[s->state];
