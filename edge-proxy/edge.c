@@ -379,7 +379,7 @@ static bool load(struct edge *e, struct rt_conf_errors *errors, struct edge_conf
 	int rc = rt_conf_keep(&(*fresh)->base.doc, e->config);
 	snprintf(why, sizeof(why), "out of memory");
 	if (rc != XFED_OK || edge_load_creds(*fresh, &creds->partners, &creds->channel, why) != XFED_OK) {
-		rt_conf_fail_file(&(*fresh)->doc, "certificates", why);
+		rt_conf_fail_file(&(*fresh)->base.doc, "certificates", why);
 		edge_config_free(*fresh);
 		*fresh = NULL;
 	}

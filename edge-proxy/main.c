@@ -12,7 +12,7 @@ static int check(struct edge_config *config)
 	char error[256];
 	int rc = edge_load_creds(config, &partners, &channel, error);
 	if (rc != XFED_OK) {
-		rt_conf_fail_file(&config->doc, "certificates", error);
+		rt_conf_fail_file(&config->base.doc, "certificates", error);
 	}
 	xfed_tls_creds_unref(partners);
 	xfed_tls_creds_unref(channel);

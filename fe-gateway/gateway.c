@@ -288,7 +288,6 @@ static void on_leave(void *user)
 static void on_swapped(void *user, bool is_new)
 {
 	struct gateway *g = user;
-	rt_resolver_flush(g->core.d.resolver);
 	UP(reloaded, g, is_new);
 }
 

@@ -27,12 +27,12 @@ static int load_certificates(struct policy_files *f)
 	char error[256];
 	int rc = load_creds(c->channel.certificate, c->channel.key, c->channel.ca, &f->channel_creds, error);
 	if (rc != XFED_OK) {
-		rt_conf_fail_file(&f->config->doc, "channel.certificate", error);
+		rt_conf_fail_file(&f->config->base.doc, "channel.certificate", error);
 	}
 	if (c->sip.certificate && c->sip.key && c->sip.ca) {
 		int other = load_creds(c->sip.certificate, c->sip.key, c->sip.ca, &f->sip_creds, error);
 		if (other != XFED_OK) {
-			rt_conf_fail_file(&f->config->doc, "sip.certificate", error);
+			rt_conf_fail_file(&f->config->base.doc, "sip.certificate", error);
 			rc = other;
 		}
 	}

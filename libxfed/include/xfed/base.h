@@ -66,11 +66,6 @@ bool xfed_span_eq_nocase(struct xfed_span a, struct xfed_span b);
 struct xfed_span xfed_span_cut(struct xfed_span *rest, char end);
 struct xfed_span xfed_span_trim(struct xfed_span s); /* without blanks and tabs at both ends */
 
-static inline char xfed_lower(char c) /* of ASCII */
-{
-	return (char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
-}
-
 /* Comparison whose time depends on the lengths only; for keys and other secrets. */
 bool xfed_span_eq_secret(struct xfed_span a, struct xfed_span b);
 
