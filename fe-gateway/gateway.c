@@ -453,6 +453,7 @@ void gateway_free(struct gateway *g)
 	rt_daemon_close(&g->core.d); /* jobs come back in here, and a reload answers its call */
 	DOWN(free, g);
 	policy_files_free(g->files);
-	core_deinit(&g->core);
+	rt_daemon_deinit(&g->core.d);
+	xfed_wipe(g->core.id_key, sizeof(g->core.id_key));
 	xfed_free(g);
 }

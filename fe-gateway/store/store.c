@@ -304,41 +304,28 @@ void store_submit(struct store *s, struct store_batch *b)
 	uv_mutex_unlock(&s->lock);
 }
 
-static int start_locks(struct store *s)
+int store_start(struct store *s, struct rt_loop *loop)
 {
 	if (uv_mutex_init(&s->lock) != 0) {
 		return XFED_ERR_LIBRARY;
 	}
 	if (uv_cond_init(&s->work) != 0) {
-		uv_mutex_destroy(&s->lock);
-		return XFED_ERR_LIBRARY;
-	}
-	return XFED_OK;
-}
-
-static void end_locks(struct store *s)
-{
-	uv_cond_destroy(&s->work);
-	uv_mutex_destroy(&s->lock);
-}
-
-int store_start(struct store *s, struct rt_loop *loop)
-{
-	if (start_locks(s) != XFED_OK) {
-		return XFED_ERR_LIBRARY;
+		goto free_lock;
 	}
 	if (uv_async_init(rt_loop_uv(loop), &s->wake, on_wake) != 0) {
-		end_locks(s);
-		return XFED_ERR_LIBRARY;
+		goto free_work;
 	}
 	s->wake.data = s;
 	s->is_running = uv_thread_create(&s->thread, run_thread, s) == 0;
-	if (!s->is_running) {
-		uv_close((uv_handle_t *)&s->wake, NULL);
-		end_locks(s);
-		return XFED_ERR_LIBRARY;
+	if (s->is_running) {
+		return XFED_OK;
 	}
-	return XFED_OK;
+	uv_close((uv_handle_t *)&s->wake, NULL);
+free_work:
+	uv_cond_destroy(&s->work);
+free_lock:
+	uv_mutex_destroy(&s->lock);
+	return XFED_ERR_LIBRARY;
 }
 
 void store_stop(struct store *s)
@@ -354,5 +341,6 @@ void store_stop(struct store *s)
 	s->is_running = false; /* what done() submits now runs where it stands */
 	tell_finished(s);
 	uv_close((uv_handle_t *)&s->wake, NULL);
-	end_locks(s);
+	uv_cond_destroy(&s->work);
+	uv_mutex_destroy(&s->lock);
 }
