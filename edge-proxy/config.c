@@ -68,7 +68,7 @@ TABLE(trust, "trust", OBJECT_OF(trust), "Whom partners' certificates may be sign
 
 static const struct rt_conf_row dns_rows[] = {
 	{ .name = "servers", .type = RT_CONF_LISTENS, IN(dns, servers), .max = 8,
-		.help = "Resolvers to ask; without any those of /etc/resolv.conf." },
+		.help = "Resolvers to ask, each with its port, such as 127.0.0.1:53. Unless set those of /etc/resolv.conf." },
 	{ .name = "dnssec", .type = RT_CONF_ENUM, IN(dns, dnssec), .fallback = "off", .words = dnssec_words,
 		.help = "trust-ad: believe the AD bit of resolvers on the loopback." },
 };

@@ -39,7 +39,7 @@ static const struct rt_conf_word im_words[] = {
 
 static const struct rt_conf_row edges_rows[] = {
 	{ .name = "name", .type = RT_CONF_STRING, .offset = offsetof(struct config_edge, name), .flags = REQUIRED,
-		.convert = rt_conf_convert_name, .help = "The edge's own name." },
+		.convert = rt_conf_convert_name, .help = "The edge's own name, as in its edge.yaml: of a-z 0-9 . _ -." },
 	{ .name = "address", .type = RT_CONF_ADDRESS, .offset = offsetof(struct config_edge, address), .flags = REQUIRED,
 		.help = "Where its channel listens. The gateway dials; an edge never connects inwards." },
 	{ .name = "tls_name", .type = RT_CONF_STRING, .offset = offsetof(struct config_edge, tls_name), .convert = rt_conf_convert_host,
@@ -131,7 +131,7 @@ TABLE(store, "store", OBJECT_OF(store), "Where state is kept.");
 
 static const struct rt_conf_row dns_rows[] = {
 	{ .name = "servers", .type = RT_CONF_LISTENS, IN(dns, servers), .max = 8,
-		.help = "Resolvers to ask; without any those of /etc/resolv.conf." },
+		.help = "Resolvers to ask, each with its port, such as 127.0.0.1:53. Unless set those of /etc/resolv.conf." },
 	{ .name = "dnssec", .type = RT_CONF_ENUM, IN(dns, dnssec), .fallback = "off", .words = dnssec_words,
 		.help = "trust-ad: believe the AD bit of resolvers on the loopback." },
 };
