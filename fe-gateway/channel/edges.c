@@ -46,6 +46,9 @@ static void write_down_text(struct edge *e, enum xfed_reason reason, const char 
 	case XFED_REASON_NET_STREAM_LOST:
 		snprintf(out, size, "the connection to %s broke: look at the log of the edge for the same time", e->address);
 		break;
+	case XFED_REASON_CHANNEL_DOWN: /* said by whoever stops */
+		snprintf(out, size, "%s: %s", e->address, text && *text ? text : xfed_reason_info(reason)->remedy);
+		break;
 	default:
 		snprintf(out, size, "%s%s%s%s%s", e->address, e->address[0] ? ": " : "", text ? text : "", text && *text ? ": " : "",
 			xfed_reason_info(reason)->remedy);

@@ -104,7 +104,8 @@ static const struct rt_conf_row partner_rows[] = {
 		.convert = convert_additional,
 		.help = "More domains of the partner. *.domain stands for everything below it, not for itself; an exact name beats a wildcard." },
 	{ .name = "partner_type", .type = RT_CONF_ENUM, PARTNER(partner.type), .flags = RELOADABLE, .fallback = "public-unverified", .words = type_words,
-		.help = "federated: an organisation whose users are known by their names; public: anyone can have an account there." },
+		.help = "federated: an organisation whose users are known by their names; public: anyone can have an account there, so that its users may write only "
+			"to local users who have written to them within a day; this is kept in memory, not beyond a restart of the gateway." },
 	{ .name = "tls", .type = RT_CONF_ENUM, PARTNER(partner.tls), .flags = RELOADABLE, .fallback = "required", .words = level_words,
 		.help = "Encryption of the streams." },
 	{ .name = "sasl", .type = RT_CONF_ENUM, PARTNER(partner.sasl), .flags = RELOADABLE, .fallback = "optional", .words = level_words,
