@@ -107,10 +107,10 @@ static void check_service(const char *file, struct xfed_span text, struct rt_con
 	struct config *g;
 	rt_conf_errors_init(&other);
 	if (edge_config_parse(file, text, errors, &e) == XFED_OK) {
-		rt_conf_check_files(&e->doc);
+		rt_conf_check_files(&e->base.doc);
 	}
 	if (config_parse(file, text, &other, &g) == XFED_OK) {
-		rt_conf_check_files(&g->doc);
+		rt_conf_check_files(&g->base.doc);
 	}
 	edge_config_free(e);
 	config_free(g);
@@ -146,7 +146,7 @@ enum ctl_exit ctl_do_config_check_file(const json_t *args, const struct ctl_opti
 	}
 	rt_conf_errors_init(errors);
 	check_path(ctl_str(args, "file"), errors);
-	json_t *j = rt_control_problems(errors);
+	json_t *j = rt_control_problems(errors, NULL);
 	bool is_fine = errors->error_count == 0;
 	if (options->is_json) {
 		json_dumpf(j, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);

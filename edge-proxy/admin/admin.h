@@ -13,7 +13,7 @@
 #include "s2s/s2s.h"
 #include "xfed/rt/control.h"
 
-struct edge_check;
+struct check;
 
 /* Filled in by who has made the rooms; the user of the commands. */
 struct admin {
@@ -21,12 +21,11 @@ struct admin {
 	const struct edge_config *config;
 	struct s2s *s2s;
 	struct channel *channel;
-	struct edge_check *checks; /* under way: admin's own */
+	struct check *checks; /* under way: admin's own */
 	/* The process as a whole. */
 	const char *(*service_word)(void *user);
-	void (*gauges)(void *user); /* brings the metrics that are only looked up when somebody reads them up to date */
-	void (*reload)(void *user, struct rt_conf_errors *errors);
-	void (*check_config)(void *user, struct rt_conf_errors *errors); /* the file as it is now */
+	void (*gauges)(void *user);			  /* brings the metrics that are only looked up when somebody reads them up to date */
+	json_t *(*read_files)(void *user, bool is_check); /* a reload, or what one would find; the answer to the command */
 	/* The address of a listener for partners, by its number; NULL: there are no more. */
 	const struct rt_addr *(*listener)(void *user, size_t i);
 	void *user;

@@ -1,16 +1,12 @@
 /* What xfedctl asks of a gateway. What only the edges know is asked of them, for a bounded time. */
 #include "admin/admin.h"
+#include "util/hex.h"
 #include "xfed/mem.h"
 
 #include <stdio.h>
 #include <unistd.h>
 
 #define CERT_SOON_S (14 * 86400)
-
-static json_t *text(struct xfed_span s)
-{
-	return json_stringn(s.data ? s.data : "", s.len);
-}
 
 /* ---- gathering the answers of all edges ---- */
 
@@ -85,22 +81,20 @@ static void gather(struct admin *ad, struct rt_reply reply, json_t *result, cons
 
 /* ---- status ---- */
 
-static void add_problem(json_t *list, enum xfed_reason reason, int64_t since, const char *words)
-{
-	json_array_append_new(list, json_pack("{s:s, s:s, s:I}", "reason", xfed_reason_code(reason), "text", words, "since", (json_int_t)since));
-}
-
 static void add_link_problem(const struct channel_edge *l, json_t *list)
 {
-	char words[512];
+	char words[640];
 	if (!l->is_up) {
 		enum xfed_reason r = l->reason != XFED_REASON_NONE ? l->reason : XFED_REASON_CHANNEL_DOWN;
-		snprintf(words, sizeof(words), "No link to the edge %s at %s: %s", l->name, l->host, xfed_reason_info(r)->remedy);
-		add_problem(list, r, l->since_s, words);
+		rt_control_add_problem(
+			list, r, l->since_s, "No link to the edge %s: %s", l->name, l->down_text[0] ? l->down_text : xfed_reason_info(r)->remedy);
 	} else if (l->policy_problem != XFED_REASON_NONE) {
-		snprintf(words, sizeof(words), "The edge %s refused the policy: %s. %s", l->name, l->policy_text,
+		rt_control_add_problem(list, l->policy_problem, l->since_s, "The edge %s refused the policy: %s. %s", l->name, l->policy_text,
 			xfed_reason_info(l->policy_problem)->remedy);
-		add_problem(list, l->policy_problem, l->since_s, words);
+	}
+	if (proto_clock_is_apart(&l->clock)) {
+		proto_clock_words(&l->clock, l->name, words, sizeof(words));
+		rt_control_add_problem(list, XFED_REASON_CHANNEL_CLOCK_APART, l->since_s, "%s", words);
 	}
 }
 
@@ -109,11 +103,9 @@ static void add_certificate_problem(const struct admin *ad, const struct xfed_tl
 	const struct xfed_cert *cert = creds ? xfed_tls_creds_cert(creds, 0) : NULL;
 	int64_t now = core_wall_s(ad->core);
 	if (cert && xfed_cert_facts(cert)->not_after_s < now + CERT_SOON_S) {
-		char words[320];
 		const struct xfed_cert_facts *f = xfed_cert_facts(cert);
-		snprintf(words, sizeof(words), "Our certificate %.200s %s.", f->subject,
+		rt_control_add_problem(list, XFED_REASON_TLS_CERT_EXPIRED, f->not_after_s, "Our certificate %.200s %s.", f->subject,
 			f->not_after_s < now ? "has expired" : "expires within 14 days");
-		add_problem(list, XFED_REASON_TLS_CERT_EXPIRED, f->not_after_s, words);
 	}
 }
 
@@ -128,13 +120,17 @@ static json_t *problems(const struct admin *ad)
 	for (const struct trunk_hop *h = trunk_hop_next(ad->trunk, NULL); h; h = trunk_hop_next(ad->trunk, h)) {
 		struct trunk_hop_facts f = trunk_hop_facts(h);
 		if (f.is_known && !f.is_up) {
-			char words[400];
-			snprintf(words, sizeof(words), "The SIP server %.300s does not answer.", f.label);
-			add_problem(list, XFED_REASON_SIP_SERVER_UNREACHABLE, f.since_s, words);
+			rt_control_add_problem(list, f.reason, f.since_s,
+				"The SIP server %.300s does not answer (%s): check domains[].next_hop, the server and the way to it.", f.label,
+				f.text);
+		} else if (f.is_known && f.reason != XFED_REASON_NONE) {
+			rt_control_add_problem(list, f.reason, f.since_s, "The SIP server %.300s refuses messages, %s. %s", f.label, f.text,
+				xfed_reason_info(f.reason)->remedy);
 		}
 	}
 	add_certificate_problem(ad, policy_channel_creds(ad->policy), list);
 	add_certificate_problem(ad, policy_sip_creds(ad->policy), list);
+	rt_daemon_problems(&ad->core->d, &policy_config(ad->policy)->base.doc, list);
 	return list;
 }
 
@@ -147,6 +143,9 @@ static json_t *links(const struct admin *ad)
 		json_t *j = json_pack("{s:s, s:b, s:I}", "peer", e.name, "up", e.is_up, "since", (json_int_t)e.since_s);
 		if (j && e.is_up) {
 			json_object_set_new(j, "rtt_ms", json_real((double)e.rtt_us / 1000.0));
+			if (e.clock.is_known) {
+				json_object_set_new(j, "clock_ms", json_integer(e.clock.ahead_ms));
+			}
 		} else if (j) {
 			json_object_set_new(
 				j, "reason", json_string(xfed_reason_code(e.reason != XFED_REASON_NONE ? e.reason : XFED_REASON_CHANNEL_DOWN)));
@@ -160,9 +159,7 @@ static json_t *policy(const struct admin *ad)
 {
 	char hash[65];
 	const struct proto_revision *r = policy_revision(ad->policy);
-	for (size_t i = 0; i < sizeof(r->hash); i++) {
-		snprintf(hash + 2 * i, 3, "%02x", r->hash[i]);
-	}
+	xfed_hex(hash, r->hash, sizeof(r->hash));
 	return json_pack("{s:I, s:I, s:s, s:I}", "epoch", (json_int_t)r->epoch, "revision", (json_int_t)r->counter, "hash", hash, "partners",
 		(json_int_t)xfed_policy_partner_count(policy_partners(ad->policy)));
 }
@@ -173,8 +170,8 @@ void command_status(struct rt_reply reply, const json_t *args, void *user)
 	(void)args;
 	struct im_load load = im_load(ad->im);
 	size_t in_flight = channel_waiting(ad->channel) + load.to_sip + load.held;
-	json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:i, s:s, s:o, s:o, s:{s:i, s:i}, s:I, s:o}", "name", policy_config(ad->policy)->name, "role",
-		"gateway", "version", XFED_VERSION, "uptime_s", (json_int_t)((core_now(ad->core) - ad->core->d.started_ms) / 1000), "pid",
+	json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:i, s:s, s:o, s:o, s:{s:i, s:i}, s:I, s:o}", "name", policy_config(ad->policy)->base.name,
+		"role", "gateway", "version", XFED_VERSION, "uptime_s", (json_int_t)((core_now(ad->core) - ad->core->d.started_ms) / 1000), "pid",
 		(int)getpid(), "state", ad->service(ad->service_user), "problems", problems(ad), "channel", links(ad), "streams", "in", 0, "out", 0,
 		"deliveries_in_flight", (json_int_t)in_flight, "policy", policy(ad));
 	gather(ad, reply, j, "edges", "status", NULL);
@@ -218,13 +215,8 @@ void command_partner_show(struct rt_reply reply, const json_t *args, void *user)
 
 void command_config_show(struct rt_reply reply, const json_t *args, void *user)
 {
-	struct admin *ad = user;
-	struct xfed_buf b;
 	(void)args;
-	xfed_buf_init(&b, RT_CONTROL_REPLY_BYTES / 2);
-	int rc = rt_conf_print(&config_table, policy_config(ad->policy), &b);
-	rt_reply_ok(reply, rc == XFED_OK ? json_pack("{s:o}", "text", text(xfed_buf_span(&b))) : NULL);
-	xfed_buf_deinit(&b);
+	rt_control_show_config(reply, &policy_config(((struct admin *)user)->policy)->base.doc);
 }
 
 void command_config_check(struct rt_reply reply, const json_t *args, void *user)

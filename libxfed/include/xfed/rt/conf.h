@@ -107,6 +107,14 @@ struct rt_conf_table {
 	size_t struct_size;
 };
 
+/* A table of `rows_`; and where a member is of an object of its own in `root`: rows of such an object count from its beginning. */
+#define RT_CONF_TABLE(storage, ident, name_, rows_, type, help_)                                                                                     \
+	storage struct rt_conf_table ident##_table = {                                                                                               \
+		.name = (name_), .help = (help_), .rows = (rows_), .row_count = XFED_ARRAY_LEN(rows_), .struct_size = sizeof(type)                   \
+	}
+#define RT_CONF_IN(root, object, member) .offset = offsetof(root, object.member) - offsetof(root, object)
+#define RT_CONF_TYPE_OF(root, object)	 __typeof__(((root *)0)->object)
+
 /* ---- problems ---- */
 
 struct rt_conf_problem {
@@ -147,7 +155,8 @@ struct rt_conf_doc {
 	const struct rt_conf_table *table;
 	void *object;
 	struct rt_conf_errors *errors;
-	struct rt_conf_mark *marks; /* where each key stood, for later checks across keys */
+	struct rt_conf_mark *marks;	      /* where each key stood, for later checks across keys */
+	struct rt_conf_strings needs_restart; /* rt_conf_keep(): keys whose values in the file are not those in force */
 };
 
 /*
@@ -177,6 +186,8 @@ void rt_conf_warn(struct rt_conf_doc *doc, const void *object, const char *key, 
  */
 void rt_conf_check_files(struct rt_conf_doc *doc);
 void rt_conf_check_file(struct rt_conf_errors *errors, const char *path); /* one file of a directory that is judged */
+/* An error about a file, "PATH: ...": at the key that names it, else at `key` of the document's object. */
+void rt_conf_fail_file(struct rt_conf_doc *doc, const char *key, const char *error);
 /* Whether the file itself has the key. */
 bool rt_conf_is_set(const struct rt_conf_doc *doc, const void *object, const char *key);
 
@@ -191,6 +202,13 @@ int rt_conf_print(const struct rt_conf_table *table, const void *object, struct 
  */
 void rt_conf_diff(const struct rt_conf_table *table, const void *old_object, const void *new_object,
 	void (*changed)(void *user, const char *key, bool is_reloadable), void *user);
+
+/*
+ * For a reload: what a reload cannot apply becomes what it is in the configuration in force, copied, so that a loaded struct always
+ * says what is in force; where the file has another value the key is in `fresh->needs_restart`. What a struct has beside its rows is
+ * not touched, and is zero in copied items of a list. OK, NOMEM.
+ */
+int rt_conf_keep(struct rt_conf_doc *fresh, const void *in_force);
 
 /* The OPTIONS part of a section 5 manual page in roff. OK, LIMIT, NOMEM. */
 int rt_conf_man(const struct rt_conf_table *table, struct xfed_buf *out);
@@ -220,11 +238,6 @@ int rt_conf_convert_name(struct xfed_arena *a, struct xfed_span in, struct xfed_
 int rt_conf_convert_network(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted);
 /* The items of a row with that check, parsed, in the document's arena. OK, NOMEM. */
 int rt_conf_networks(struct rt_conf_doc *doc, const struct rt_conf_strings *texts, struct rt_network **out);
-
-/* What daemons check alike: /run/xfed/NAME.sock where `*control_socket` is NULL, and its length. OK, INVALID (added), NOMEM. */
-int rt_conf_control_socket(struct rt_conf_doc *doc, const char *name, const char **control_socket);
-/* A warning for each of the servers that is not on the loopback; call it where the AD bit is to be trusted. */
-void rt_conf_check_trust_ad(struct rt_conf_doc *doc, const struct rt_conf_addresses *servers);
 
 /* The parsers behind the row types, for arguments and the like. OK or INVALID. */
 int rt_conf_parse_duration(struct xfed_span s, uint64_t *ms);
