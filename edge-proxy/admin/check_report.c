@@ -6,8 +6,7 @@
 
 #include "admin/check.h"
 
-#define CERT_SOON_S (14 * 86400)
-#define NAMES_MAX   20
+#define NAMES_MAX 20
 
 void check_step(json_t *steps, const char *step, enum check_state state, enum xfed_reason reason, const char *fmt, ...)
 {
@@ -17,14 +16,7 @@ void check_step(json_t *steps, const char *step, enum check_state state, enum xf
 	va_start(ap, fmt);
 	vsnprintf(raw, sizeof(raw), fmt, ap);
 	va_end(ap);
-	json_t *j = json_pack("{s:s, s:s, s:s}", "step", step, "state", words[state], "text", proto_text_clean(clean, sizeof(clean), raw));
-	if (j && reason != XFED_REASON_NONE) {
-		const struct xfed_reason_info *i = xfed_reason_info(reason);
-		json_object_set_new(j, "reason", json_string(i->code));
-		json_object_set_new(j, "side", json_string(xfed_side_name(i->side)));
-		json_object_set_new(j, "remedy", json_string(i->remedy));
-	}
-	json_array_append_new(steps, j);
+	rt_control_add_step(steps, step, words[state], reason, proto_text_clean(clean, sizeof(clean), raw));
 }
 
 /* ---- DNS ---- */
@@ -258,7 +250,7 @@ static void note_certificate(struct check *k)
 	}
 	time_t end = (time_t)json_integer_value(json_object_get(p->certificate, "not_after"));
 	struct tm tm;
-	bool is_soon = end < core_wall_s(k->admin->core) + CERT_SOON_S;
+	bool is_soon = end < core_wall_s(k->admin->core) + RT_CERT_SOON_S;
 	if (gmtime_r(&end, &tm)) {
 		strftime(until, sizeof(until), "%Y-%m-%d", &tm);
 	}

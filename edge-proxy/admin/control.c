@@ -1,10 +1,4 @@
 #include "admin/check.h"
-#include "util/hex.h"
-
-static json_t *text(struct xfed_span s)
-{
-	return json_stringn(s.data ? s.data : "", s.len);
-}
 
 /* ---- status ---- */
 
@@ -28,15 +22,7 @@ static json_t *problems(struct admin *a)
 		rt_control_add_problem(list, XFED_REASON_CHANNEL_DOWN, since_s, "No gateway has sent a policy yet.");
 	}
 	channel_each(a->channel, add_clock_problem, list);
-	int64_t now = core_wall_s(a->core);
-	const struct xfed_tls_creds *creds = s2s_creds(a->s2s);
-	for (size_t i = 0; creds && xfed_tls_creds_cert(creds, i); i++) {
-		const struct xfed_cert_facts *f = xfed_cert_facts(xfed_tls_creds_cert(creds, i));
-		if (f->not_after_s < now + 14 * 86400) {
-			rt_control_add_problem(list, XFED_REASON_TLS_CERT_EXPIRED, f->not_after_s, "Our certificate %.200s %s.", f->subject,
-				f->not_after_s < now ? "has expired" : "expires within 14 days");
-		}
-	}
+	rt_control_add_certificates(list, s2s_creds(a->s2s), core_wall_s(a->core));
 	rt_daemon_problems(&a->core->d, &a->config->base.doc, list);
 	return list;
 }
@@ -60,11 +46,8 @@ static json_t *links(const struct admin *a)
 
 static json_t *policy(const struct admin *a)
 {
-	char hash[65];
 	const struct proto_revision *r = channel_revision(a->channel);
-	xfed_hex(hash, r->hash, sizeof(r->hash));
-	return json_pack("{s:I, s:I, s:s, s:I}", "epoch", (json_int_t)r->epoch, "revision", (json_int_t)r->counter, "hash", hash, "partners",
-		(json_int_t)xfed_policy_partner_count(s2s_policy(a->s2s)));
+	return rt_control_policy(r->epoch, r->counter, r->hash, xfed_policy_partner_count(s2s_policy(a->s2s)));
 }
 
 json_t *admin_status(struct admin *a)
@@ -99,10 +82,10 @@ json_t *admin_stream_json(struct admin *a, const struct s2s_stream *st)
 {
 	const struct xfed_s2s_info *info = &st->info;
 	uint64_t now = core_now(a->core);
-	json_t *j = json_pack("{s:I, s:o, s:o, s:s, s:s, s:s, s:I, s:I, s:I}", "id", (json_int_t)st->id, "local", text(info->local), "remote",
-		text(info->remote), "direction", st->direction == XFED_S2S_IN ? "in" : "out", "state", info->state_name, "peer_address", st->address,
-		"age_s", (json_int_t)((now - info->opened_ms) / 1000), "idle_s", (json_int_t)((now - info->last_traffic_ms) / 1000), "queued",
-		(json_int_t)st->queued);
+	json_t *j = json_pack("{s:I, s:o, s:o, s:s, s:s, s:s, s:I, s:I, s:I}", "id", (json_int_t)st->id, "local", rt_control_text(info->local),
+		"remote", rt_control_text(info->remote), "direction", st->direction == XFED_S2S_IN ? "in" : "out", "state", info->state_name,
+		"peer_address", st->address, "age_s", (json_int_t)((now - info->opened_ms) / 1000), "idle_s",
+		(json_int_t)((now - info->last_traffic_ms) / 1000), "queued", (json_int_t)st->queued);
 	if (!j) {
 		return NULL;
 	}

@@ -6,11 +6,6 @@
 
 #include "xfed/mem.h"
 
-static json_t *text(struct xfed_span s)
-{
-	return json_stringn(s.data ? s.data : "", s.len);
-}
-
 /* ---- finding ---- */
 
 /* The number in `id`, or 0, which is none. */
@@ -83,8 +78,8 @@ json_t *admin_stream_close(struct admin *a, struct xfed_span id)
 	if (!s2s_find(a->s2s, number_of(a, id), &st)) {
 		return NULL;
 	}
-	json_t *j = json_pack("{s:I, s:o, s:o, s:s}", "id", (json_int_t)st.id, "local", text(st.info.local), "remote", text(st.info.remote), "reason",
-		xfed_reason_code(XFED_REASON_STREAM_CLOSED_OPERATOR));
+	json_t *j = json_pack("{s:I, s:o, s:o, s:s}", "id", (json_int_t)st.id, "local", rt_control_text(st.info.local), "remote",
+		rt_control_text(st.info.remote), "reason", xfed_reason_code(XFED_REASON_STREAM_CLOSED_OPERATOR));
 	s2s_stream_close(a->s2s, st.id, XFED_REASON_STREAM_CLOSED_OPERATOR);
 	return j;
 }

@@ -1,12 +1,9 @@
 /* What xfedctl asks of a gateway. What only the edges know is asked of them, for a bounded time. */
 #include "admin/admin.h"
-#include "util/hex.h"
 #include "xfed/mem.h"
 
 #include <stdio.h>
 #include <unistd.h>
-
-#define CERT_SOON_S (14 * 86400)
 
 /* ---- gathering the answers of all edges ---- */
 
@@ -98,17 +95,6 @@ static void add_link_problem(const struct channel_edge *l, json_t *list)
 	}
 }
 
-static void add_certificate_problem(const struct admin *ad, const struct xfed_tls_creds *creds, json_t *list)
-{
-	const struct xfed_cert *cert = creds ? xfed_tls_creds_cert(creds, 0) : NULL;
-	int64_t now = core_wall_s(ad->core);
-	if (cert && xfed_cert_facts(cert)->not_after_s < now + CERT_SOON_S) {
-		const struct xfed_cert_facts *f = xfed_cert_facts(cert);
-		rt_control_add_problem(list, XFED_REASON_TLS_CERT_EXPIRED, f->not_after_s, "Our certificate %.200s %s.", f->subject,
-			f->not_after_s < now ? "has expired" : "expires within 14 days");
-	}
-}
-
 static json_t *problems(const struct admin *ad)
 {
 	json_t *list = json_array();
@@ -128,8 +114,8 @@ static json_t *problems(const struct admin *ad)
 				xfed_reason_info(f.reason)->remedy);
 		}
 	}
-	add_certificate_problem(ad, policy_channel_creds(ad->policy), list);
-	add_certificate_problem(ad, policy_sip_creds(ad->policy), list);
+	rt_control_add_certificates(list, policy_channel_creds(ad->policy), core_wall_s(ad->core));
+	rt_control_add_certificates(list, policy_sip_creds(ad->policy), core_wall_s(ad->core));
 	rt_daemon_problems(&ad->core->d, &policy_config(ad->policy)->base.doc, list);
 	return list;
 }
@@ -157,11 +143,8 @@ static json_t *links(const struct admin *ad)
 
 static json_t *policy(const struct admin *ad)
 {
-	char hash[65];
 	const struct proto_revision *r = policy_revision(ad->policy);
-	xfed_hex(hash, r->hash, sizeof(r->hash));
-	return json_pack("{s:I, s:I, s:s, s:I}", "epoch", (json_int_t)r->epoch, "revision", (json_int_t)r->counter, "hash", hash, "partners",
-		(json_int_t)xfed_policy_partner_count(policy_partners(ad->policy)));
+	return rt_control_policy(r->epoch, r->counter, r->hash, xfed_policy_partner_count(policy_partners(ad->policy)));
 }
 
 void command_status(struct rt_reply reply, const json_t *args, void *user)

@@ -161,12 +161,7 @@ static json_t *gate_json(enum explain_gate_id id, const struct explain_gate *g)
 	char text[sizeof(g->text)];
 	json_t *j = json_pack(
 		"{s:s, s:s, s:s}", "gate", explain_gate_name(id), "state", words[g->state], "text", proto_text_clean(text, sizeof(text), g->text));
-	if (j && g->state == POLICY_CLOSED) {
-		const struct xfed_reason_info *i = xfed_reason_info(g->reason);
-		json_object_set_new(j, "reason", json_string(i->code));
-		json_object_set_new(j, "side", json_string(xfed_side_name(i->side)));
-		json_object_set_new(j, "remedy", json_string(i->remedy));
-	}
+	rt_control_set_reason(j, g->state == POLICY_CLOSED ? g->reason : XFED_REASON_NONE);
 	return j;
 }
 

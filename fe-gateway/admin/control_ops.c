@@ -251,18 +251,6 @@ void command_failures_retry(struct rt_reply reply, const json_t *args, void *use
 
 /* ---- partner check ---- */
 
-static void add_step(json_t *steps, const char *step, const char *state, enum xfed_reason reason, const char *text)
-{
-	json_t *j = json_pack("{s:s, s:s, s:s}", "step", step, "state", state, "text", text);
-	if (j && reason != XFED_REASON_NONE) {
-		const struct xfed_reason_info *i = xfed_reason_info(reason);
-		json_object_set_new(j, "reason", json_string(i->code));
-		json_object_set_new(j, "side", json_string(xfed_side_name(i->side)));
-		json_object_set_new(j, "remedy", json_string(i->remedy));
-	}
-	json_array_append_new(steps, j);
-}
-
 struct checking {
 	struct admin *admin;
 	struct rt_reply reply;
@@ -290,16 +278,17 @@ static void add_inbound(struct checking *c, json_t *steps, bool is_open)
 	json_t *last = journal_last(c->admin->journal, xfed_span_str(c->local), xfed_span_str(c->remote), "in");
 	const char *code = json_string_value(json_object_get(last, "reason"));
 	if (is_open) {
-		add_step(steps, "reverse", "ok", XFED_REASON_NONE, "a stream of theirs is open");
+		rt_control_add_step(steps, "reverse", "ok", XFED_REASON_NONE, "a stream of theirs is open");
 	} else if (code) {
 		long long age = (long long)(core_wall_s(c->admin->core) - json_integer_value(json_object_get(last, "last")));
 		snprintf(text, sizeof(text), "no stream of theirs is open; their last attempt failed %lld s ago: %s (failures show %lld)", age, code,
 			(long long)json_integer_value(json_object_get(last, "id")));
 		/* One that just went away may have come for a dialback question alone. */
 		bool is_problem = age < EXPLAIN_RECENT_S && strcmp(code, xfed_reason_code(XFED_REASON_NET_STREAM_LOST)) != 0;
-		add_step(steps, "reverse", is_problem ? "problem" : "note", xfed_reason_by_code(xfed_span_str(code)), text);
+		rt_control_add_step(steps, "reverse", is_problem ? "problem" : "note", xfed_reason_by_code(xfed_span_str(code)), text);
 	} else {
-		add_step(steps, "reverse", "note", XFED_REASON_NONE, "no stream of theirs is open, and no failed attempt of theirs is known");
+		rt_control_add_step(
+			steps, "reverse", "note", XFED_REASON_NONE, "no stream of theirs is open, and no failed attempt of theirs is known");
 	}
 	json_decref(last);
 }
@@ -336,7 +325,7 @@ static void add_policy(struct checking *c, const struct xfed_partner *p)
 	policy_partner_path(c->admin->policy, p, path);
 	snprintf(text, sizeof(text), "%s: tls %s, sasl %s, dialback %s%s%s", path, levels[p->tls], levels[p->sasl], p->dialback ? "true" : "false",
 		row->problem ? "; " : "", row->problem ? row->problem : "");
-	add_step(c->policy, "policy", row->problem ? "note" : "ok", XFED_REASON_NONE, text);
+	rt_control_add_step(c->policy, "policy", row->problem ? "note" : "ok", XFED_REASON_NONE, text);
 }
 
 /* The edge that is named, or the first that is linked. */
@@ -359,7 +348,7 @@ static void unlisted(struct admin *ad, struct rt_reply reply, const char *domain
 	char text[512];
 	json_t *steps = json_array();
 	snprintf(text, sizeof(text), "no file in %.200s covers %.200s", policy_config(ad->policy)->partners_dir, domain);
-	add_step(steps, "policy", "problem", XFED_REASON_POLICY_PARTNER_UNLISTED, text);
+	rt_control_add_step(steps, "policy", "problem", XFED_REASON_POLICY_PARTNER_UNLISTED, text);
 	rt_reply_ok(reply, json_pack("{s:s, s:b, s:o}", "domain", domain, "ok", 0, "steps", steps));
 }
 

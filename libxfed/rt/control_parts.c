@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "util/hex.h"
 #include "xfed/rt/log.h"
 
 static const char *level_word(enum xfed_level l)
@@ -93,8 +94,7 @@ static json_t *problems(const struct rt_conf_errors *errors, bool is_warning)
 	xfed_buf_init(&b, 16384);
 	for (size_t i = 0; i < errors->count; i++) {
 		if (errors->items[i].is_warning == is_warning && rt_conf_problem_print(&errors->items[i], &b) == XFED_OK) {
-			struct xfed_span s = xfed_buf_span(&b);
-			json_array_append_new(a, json_stringn(s.data, s.len));
+			json_array_append_new(a, rt_control_text(xfed_buf_span(&b)));
 		}
 		xfed_buf_clear(&b);
 	}
@@ -123,6 +123,48 @@ void rt_control_add_problem(json_t *list, enum xfed_reason reason, int64_t since
 	json_array_append_new(list, json_pack("{s:s, s:s, s:I}", "reason", xfed_reason_code(reason), "text", text, "since", (json_int_t)since_s));
 }
 
+json_t *rt_control_text(struct xfed_span s)
+{
+	return json_stringn(s.data ? s.data : "", s.len);
+}
+
+void rt_control_set_reason(json_t *j, enum xfed_reason reason)
+{
+	if (j && reason != XFED_REASON_NONE) {
+		const struct xfed_reason_info *i = xfed_reason_info(reason);
+		json_object_set_new(j, "reason", json_string(i->code));
+		json_object_set_new(j, "side", json_string(xfed_side_name(i->side)));
+		json_object_set_new(j, "remedy", json_string(i->remedy));
+	}
+}
+
+void rt_control_add_step(json_t *steps, const char *step, const char *state, enum xfed_reason reason, const char *text)
+{
+	json_t *j = json_pack("{s:s, s:s, s:s}", "step", step, "state", state, "text", text);
+	rt_control_set_reason(j, reason);
+	json_array_append_new(steps, j);
+}
+
+void rt_control_add_certificates(json_t *list, const struct xfed_tls_creds *creds, int64_t now_s)
+{
+	const struct xfed_cert *cert;
+	for (size_t i = 0; creds && (cert = xfed_tls_creds_cert(creds, i)); i++) {
+		const struct xfed_cert_facts *f = xfed_cert_facts(cert);
+		if (f->not_after_s < now_s + RT_CERT_SOON_S) {
+			rt_control_add_problem(list, XFED_REASON_TLS_CERT_EXPIRED, f->not_after_s, "Our certificate %.200s %s.", f->subject,
+				f->not_after_s < now_s ? "has expired" : "expires within 14 days");
+		}
+	}
+}
+
+json_t *rt_control_policy(uint64_t epoch, uint64_t counter, const uint8_t hash[32], size_t partners)
+{
+	char hex[65];
+	xfed_hex(hex, hash, 32);
+	return json_pack(
+		"{s:I, s:I, s:s, s:I}", "epoch", (json_int_t)epoch, "revision", (json_int_t)counter, "hash", hex, "partners", (json_int_t)partners);
+}
+
 /* ---- config show ---- */
 
 static int print_config(const struct rt_conf_doc *doc, struct xfed_buf *b)
@@ -139,8 +181,7 @@ void rt_control_show_config(struct rt_reply reply, const struct rt_conf_doc *in_
 	struct xfed_buf b;
 	xfed_buf_init(&b, RT_CONTROL_REPLY_BYTES / 2);
 	int rc = print_config(in_force, &b);
-	struct xfed_span s = xfed_buf_span(&b);
-	rt_reply_ok(reply, rc == XFED_OK ? json_pack("{s:o}", "text", json_stringn(s.data ? s.data : "", s.len)) : NULL);
+	rt_reply_ok(reply, rc == XFED_OK ? json_pack("{s:o}", "text", rt_control_text(xfed_buf_span(&b))) : NULL);
 	xfed_buf_deinit(&b);
 }
 

@@ -19,10 +19,12 @@
 #include "xfed/policy.h"
 #include "xfed/rt/command.h"
 #include "xfed/rt/conf.h"
+#include "xfed/tls.h"
 
 #define RT_CONTROL_REPLY_BYTES (8 * 1024 * 1024)
 #define RT_CONTROL_DEPTH       16 /* nesting of a request */
 #define RT_CONTROL_IDLE_MS     300000
+#define RT_CERT_SOON_S	       (14 * 86400) /* a certificate that ends so soon is worth a word */
 
 struct uv_loop_s;
 struct rt_control;
@@ -55,6 +57,14 @@ json_t *rt_control_partner(const struct xfed_partner *p);
 json_t *rt_control_problems(const struct rt_conf_errors *errors, const struct rt_conf_doc *fresh);
 /* One more of the problems of `status`: {"reason", "text", "since"}. */
 void rt_control_add_problem(json_t *list, enum xfed_reason reason, int64_t since_s, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+json_t *rt_control_text(struct xfed_span s);			/* "" where there is none */
+void rt_control_set_reason(json_t *j, enum xfed_reason reason); /* "reason", "side", "remedy"; nothing where `j` is NULL or it is NONE */
+/* One step of a check: "ok", "note" or "problem". */
+void rt_control_add_step(json_t *steps, const char *step, const char *state, enum xfed_reason reason, const char *text);
+/* A problem of `status` for each certificate of ours that ends within RT_CERT_SOON_S. `creds` may be NULL. */
+void rt_control_add_certificates(json_t *list, const struct xfed_tls_creds *creds, int64_t now_s);
+/* The snapshot of policy in force. */
+json_t *rt_control_policy(uint64_t epoch, uint64_t counter, const uint8_t hash[32], size_t partners);
 /* The answer to `config show`. */
 void rt_control_show_config(struct rt_reply reply, const struct rt_conf_doc *in_force);
 
