@@ -270,7 +270,7 @@ static void drain_parts(struct gateway *g)
 static void give_up(struct gateway *g)
 {
 	rt_log(RT_LOG_WARNING, "service.give-up", RT_KV_U64("to_xmpp", channel_waiting(g->channel)), RT_KV_U64("to_sip", im_load(g->im).to_sip),
-		RT_END);
+		RT_KV_STR("text", "stop_timeout is nearly over: the senders of what is still under way are answered now"), RT_END);
 	for (size_t i = PARTS; i-- > 0;) {
 		if (parts[i].give_up) {
 			parts[i].give_up(g);

@@ -4,10 +4,12 @@
  *
  *   OUT       no edge takes messages; SIP requests are refused
  *   IN        at least one does
- *   DRAINING  on the way out: until nothing is in flight, or there is no time left for it
- *   GIVING_UP what had no fate has got one, and a moment is left to tell it
+ *   DRAINING  on the way out: until nothing is in flight (taken, and its sender has no answer yet), or there is no time left for it
+ *   GIVING_UP what was still in flight has been refused or called uncertain, and a moment is left to tell the senders
  *   CLOSING   the edges have been told; a moment for the last frames and responses
  *   OVER      the loop ends
+ *
+ * Calls nobody; gateway.c drives it.
  */
 #ifndef GATEWAY_SERVICE_H
 #define GATEWAY_SERVICE_H
@@ -28,7 +30,7 @@ enum service_action {
 	SERVICE_NOTHING,
 	SERVICE_SAY,	 /* the state has changed */
 	SERVICE_DRAIN,	 /* ... to DRAINING: nothing new is taken, the edges hear of it */
-	SERVICE_GIVE_UP, /* everything without a fate gets one now */
+	SERVICE_GIVE_UP, /* what is still in flight is refused, or called uncertain, now */
 	SERVICE_CLOSE,	 /* the links close */
 	SERVICE_END,	 /* who has no answer yet gets one, links close where they have not, the loop ends */
 };
