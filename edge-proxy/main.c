@@ -12,7 +12,7 @@ static int check(struct edge_config *config)
 	char error[256];
 	int rc = edge_load_creds(config, &partners, &channel, error);
 	if (rc != XFED_OK) {
-		rt_conf_fail_file(&config->doc, "certificates", error);
+		rt_conf_fail_file(&config->base.doc, "certificates", error);
 	}
 	xfed_tls_creds_unref(partners);
 	xfed_tls_creds_unref(channel);
@@ -23,11 +23,10 @@ static int serve(struct edge_config *config, const char *path)
 {
 	struct edge *e = NULL;
 	char error[256];
-	rt_log_init(config->name);
-	rt_log_configure(config->log.level, config->log.format, config->log.mask_addresses);
+	rt_daemon_start_log(&config->base);
 	int rc = edge_new(path, config, &e, error), code = 1;
 	if (rc == XFED_OK) {
-		rt_daemon_run(&e->core.d, config->name);
+		rt_daemon_run(&e->core.d, config->base.name);
 		code = e->exit_code;
 	} else {
 		fprintf(stderr, "xfed-edge: %s\n", error);

@@ -67,6 +67,8 @@ struct proto_session {
 	uint64_t ping_id;
 	bool ping_outstanding;
 	uint64_t rtt_us;
+	uint64_t (*wall_ms)(void);
+	struct proto_clock clock;
 	uint64_t now_ms;
 };
 
@@ -89,6 +91,8 @@ void proto_session_job_done(struct proto_session *s);
 bool proto_session_pump(struct proto_session *s, struct proto_action *act);
 
 /* session_send.c */
+/* Our clock, 0 where it is not to be said. */
+uint64_t proto_session_wall_ms(const struct proto_session *s);
 /* A ping or pong. */
 void proto_session_send_number(struct proto_session *s, Xfed__Frame__BodyCase body, uint64_t id);
 /* Encrypts what waits, as far as there is room. */

@@ -1,5 +1,6 @@
 /* What xfedctl asks of a gateway. What only the edges know is asked of them, for a bounded time. */
 #include "admin/admin.h"
+#include "util/hex.h"
 #include "xfed/mem.h"
 
 #include <stdio.h>
@@ -82,6 +83,7 @@ static void gather(struct admin *ad, struct rt_reply reply, json_t *result, cons
 
 static void add_link_problem(const struct channel_edge *l, json_t *list)
 {
+	char words[640];
 	if (!l->is_up) {
 		enum xfed_reason r = l->reason != XFED_REASON_NONE ? l->reason : XFED_REASON_CHANNEL_DOWN;
 		rt_control_add_problem(
@@ -89,6 +91,10 @@ static void add_link_problem(const struct channel_edge *l, json_t *list)
 	} else if (l->policy_problem != XFED_REASON_NONE) {
 		rt_control_add_problem(list, l->policy_problem, l->since_s, "The edge %s refused the policy: %s. %s", l->name, l->policy_text,
 			xfed_reason_info(l->policy_problem)->remedy);
+	}
+	if (proto_clock_is_apart(&l->clock)) {
+		proto_clock_words(&l->clock, l->name, words, sizeof(words));
+		rt_control_add_problem(list, XFED_REASON_CHANNEL_CLOCK_APART, l->since_s, "%s", words);
 	}
 }
 
@@ -124,7 +130,7 @@ static json_t *problems(const struct admin *ad)
 	}
 	add_certificate_problem(ad, policy_channel_creds(ad->policy), list);
 	add_certificate_problem(ad, policy_sip_creds(ad->policy), list);
-	rt_daemon_problems(&ad->core->d, &policy_config(ad->policy)->doc, list);
+	rt_daemon_problems(&ad->core->d, &policy_config(ad->policy)->base.doc, list);
 	return list;
 }
 
@@ -137,6 +143,9 @@ static json_t *links(const struct admin *ad)
 		json_t *j = json_pack("{s:s, s:b, s:I}", "peer", e.name, "up", e.is_up, "since", (json_int_t)e.since_s);
 		if (j && e.is_up) {
 			json_object_set_new(j, "rtt_ms", json_real((double)e.rtt_us / 1000.0));
+			if (e.clock.is_known) {
+				json_object_set_new(j, "clock_ms", json_integer(e.clock.ahead_ms));
+			}
 		} else if (j) {
 			json_object_set_new(
 				j, "reason", json_string(xfed_reason_code(e.reason != XFED_REASON_NONE ? e.reason : XFED_REASON_CHANNEL_DOWN)));
@@ -150,9 +159,7 @@ static json_t *policy(const struct admin *ad)
 {
 	char hash[65];
 	const struct proto_revision *r = policy_revision(ad->policy);
-	for (size_t i = 0; i < sizeof(r->hash); i++) {
-		snprintf(hash + 2 * i, 3, "%02x", r->hash[i]);
-	}
+	xfed_hex(hash, r->hash, sizeof(r->hash));
 	return json_pack("{s:I, s:I, s:s, s:I}", "epoch", (json_int_t)r->epoch, "revision", (json_int_t)r->counter, "hash", hash, "partners",
 		(json_int_t)xfed_policy_partner_count(policy_partners(ad->policy)));
 }
@@ -163,8 +170,8 @@ void command_status(struct rt_reply reply, const json_t *args, void *user)
 	(void)args;
 	struct im_load load = im_load(ad->im);
 	size_t in_flight = channel_waiting(ad->channel) + load.to_sip + load.held;
-	json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:i, s:s, s:o, s:o, s:{s:i, s:i}, s:I, s:o}", "name", policy_config(ad->policy)->name, "role",
-		"gateway", "version", XFED_VERSION, "uptime_s", (json_int_t)((core_now(ad->core) - ad->core->d.started_ms) / 1000), "pid",
+	json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:i, s:s, s:o, s:o, s:{s:i, s:i}, s:I, s:o}", "name", policy_config(ad->policy)->base.name,
+		"role", "gateway", "version", XFED_VERSION, "uptime_s", (json_int_t)((core_now(ad->core) - ad->core->d.started_ms) / 1000), "pid",
 		(int)getpid(), "state", ad->service(ad->service_user), "problems", problems(ad), "channel", links(ad), "streams", "in", 0, "out", 0,
 		"deliveries_in_flight", (json_int_t)in_flight, "policy", policy(ad));
 	gather(ad, reply, j, "edges", "status", NULL);
@@ -209,7 +216,7 @@ void command_partner_show(struct rt_reply reply, const json_t *args, void *user)
 void command_config_show(struct rt_reply reply, const json_t *args, void *user)
 {
 	(void)args;
-	rt_control_show_config(reply, &policy_config(((struct admin *)user)->policy)->doc);
+	rt_control_show_config(reply, &policy_config(((struct admin *)user)->policy)->base.doc);
 }
 
 void command_config_check(struct rt_reply reply, const json_t *args, void *user)

@@ -153,13 +153,8 @@ void command_failures_list(struct rt_reply reply, const json_t *args, void *user
 
 void command_failures_show(struct rt_reply reply, const json_t *args, void *user)
 {
-	struct journal_question q;
-	char error[160];
-	if (journal_show_args(args, &q, error) == XFED_OK) {
-		ask_journal(user, reply, &q, on_journal);
-	} else {
-		rt_reply_fail(reply, "bad-request", "%s", error);
-	}
+	struct journal_question q = { .id = (uint64_t)json_integer_value(json_object_get(args, "id")) };
+	ask_journal(user, reply, &q, on_journal);
 }
 
 /* Every edge is asked: where the partner was tried they dial again. */
@@ -240,8 +235,7 @@ void command_failures_retry(struct rt_reply reply, const json_t *args, void *use
 {
 	struct admin *ad = user;
 	const char *domain = json_string_value(json_object_get(args, "domain"));
-	struct journal_question q;
-	char error[160];
+	struct journal_question q = { .id = (uint64_t)json_integer_value(json_object_get(args, "id")) };
 	struct xfed_arena a;
 	struct xfed_span name;
 	xfed_arena_init(&a, 16384);
@@ -249,8 +243,6 @@ void command_failures_retry(struct rt_reply reply, const json_t *args, void *use
 		retry(ad, reply, NULL, NULL, name.data);
 	} else if (domain) {
 		rt_reply_fail(reply, "bad-request", "%.200s is no domain", domain);
-	} else if (journal_show_args(args, &q, error) != XFED_OK) {
-		rt_reply_fail(reply, "bad-request", "failures retry takes id, the number of a failure, or domain");
 	} else {
 		ask_journal(ad, reply, &q, retry_failure);
 	}

@@ -29,7 +29,7 @@ struct channel_user {
 	void (*refused)(void *user, struct proto_from from, uint64_t cookie);
 	void (*run_ended)(void *user, uint64_t run, bool may_take_over);
 	/* What came of one that channel_send() took. */
-	void (*outcome)(void *user, struct xfed_span stanza_id, Xfed__Fate fate, uint32_t sip_status, enum xfed_reason reason);
+	void (*outcome)(void *user, struct xfed_span stanza_id, const struct proto_result *r);
 	void (*link_changed)(void *user); /* an edge has become usable, or is not any more */
 };
 
@@ -70,6 +70,7 @@ struct channel_edge {
 	enum xfed_reason policy_problem; /* it refused the last one */
 	const char *policy_text;
 	uint64_t rtt_us; /* of the last ping */
+	struct proto_clock clock;
 };
 size_t channel_edge_count(const struct channel *c);
 void channel_edge(const struct channel *c, size_t number, struct channel_edge *out);

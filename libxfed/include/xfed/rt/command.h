@@ -12,7 +12,7 @@
  *   {"name", "role": "edge"|"gateway", "version", "uptime_s", "pid",
  *    "state": "in-service"|"out-of-service"|"draining",
  *    "problems": [{"reason", "text", "since"}],                       what is wrong now, worst first
- *    "channel":  [{"peer", "up": bool, "since", "rtt_ms"?, "reason"?}],
+ *    "channel":  [{"peer", "up": bool, "since", "rtt_ms"?, "clock_ms"?: how far its clock is ahead of ours, "reason"?}],
  *    "streams":  {"in", "out"},
  *    "deliveries_in_flight",
  *    "policy":   {"epoch", "revision", "hash", "partners"}?,          absent on an edge that has none yet
