@@ -1,5 +1,7 @@
 /*
- * edge.yaml as a struct. A configuration is immutable once loaded; a reload loads a new one and swaps. Strings belong to it.
+ * edge.yaml as a struct, which always says what is in force. Immutable once loaded: a reload loads a new one, in which keys that need a
+ * restart keep the values they had (rt_conf_keep()), and puts it in the place of the old one. Strings belong to it. Below every room;
+ * calls libxfed alone.
  */
 #ifndef EDGE_CONFIG_H
 #define EDGE_CONFIG_H

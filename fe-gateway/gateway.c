@@ -252,7 +252,8 @@ static void perform(struct gateway *g, enum service_action action)
 		break;
 	case SERVICE_GIVE_UP:
 		rt_log(RT_LOG_WARNING, "service.give-up", RT_KV_U64("to_xmpp", channel_waiting(g->channel)),
-			RT_KV_U64("to_sip", im_load(g->im).to_sip), RT_END);
+			RT_KV_U64("to_sip", im_load(g->im).to_sip),
+			RT_KV_STR("text", "stop_timeout is nearly over: the senders of what is still under way are answered now"), RT_END);
 		DOWN(give_up, g);
 		core_flush_soon(&g->core);
 		break;

@@ -8,6 +8,11 @@
  * Out of service in order: what no gateway took goes back to its senders, over streams that may have to be opened first; then the
  * partners' streams are closed, and what they still bring is answered; then ours, which carried the last errors. Each step ends when
  * nothing is left for it, at the latest at its deadline.
+ *
+ *   settled   the sender has its answer, or there is none to be given
+ *   parked    read from a stream, and taken by no gateway yet
+ *
+ * Calls nobody.
  */
 #ifndef EDGE_SERVICE_SERVICE_H
 #define EDGE_SERVICE_SERVICE_H
@@ -26,7 +31,7 @@ enum service_state {
 	SERVICE_RETURNING, /* what waits goes back */
 	SERVICE_SAYING,	   /* partners' streams are closed */
 	SERVICE_SETTLING,  /* draining: nothing new, what is in flight is settled */
-	SERVICE_GIVEN_UP,  /* what had no fate has been given one */
+	SERVICE_GIVEN_UP,  /* what was not settled has been refused, or called uncertain */
 	SERVICE_LAST_IN,   /* partners' streams are closed */
 	SERVICE_LAST_OUT,  /* ... and ours */
 	SERVICE_STOPPED,
@@ -53,7 +58,7 @@ enum service_action {
 	SERVICE_LISTEN,		/* for partners, where that is not done already */
 	SERVICE_LISTEN_NO_MORE, /* likewise */
 	SERVICE_HAND_BACK,	/* what no gateway has been sent */
-	SERVICE_GIVE_UP,	/* what has no fate is given one */
+	SERVICE_GIVE_UP,	/* what is not settled is refused, or called uncertain */
 	SERVICE_DRAIN_PARTS,	/* nothing new is to begin */
 	SERVICE_CLOSE_INCOMING, /* streams of partners */
 	SERVICE_CLOSE_ALL,	/* streams */

@@ -1,5 +1,12 @@
 /*
- * gateway.yaml as a struct. A configuration is immutable once loaded; a reload loads a new one and swaps. Strings belong to it.
+ * config: gateway.yaml as a struct, which always says what is in force. Immutable once loaded: a reload loads a new one, in which keys
+ * that need a restart keep the values they had (rt_conf_keep()), and puts it in the place of the old one. Strings belong to it.
+ *
+ *   outside   a domain of ours as partners know it (domains[].domain)
+ *   inside    the same as SIP knows it, where that is another one (domains[].sip_domain)
+ *   senders   who may send SIP as our domains: names of certificates, addresses
+ *
+ * May call: core.
  */
 #ifndef GATEWAY_CONFIG_CONFIG_H
 #define GATEWAY_CONFIG_CONFIG_H
