@@ -2,6 +2,7 @@
  * xfed-gateway: its parts, put together. One struct gateway per process; everything in it belongs to the loop's thread. gateway.c
  * and main.c alone see all rooms; a new part is a room and a line in the table of gateway.c.
  *
+ *   service    in and out of service
  *   admin      what xfedctl asks
  *   im         messages, both ways
  *   contacts   what is known of pairs of a user and a contact
@@ -24,7 +25,7 @@ struct gateway;
 
 /* Takes `files`. OK, or an error with one sentence in `error`; whatever it returns, gateway_free() follows. */
 int gateway_new(const char *config_path, struct policy_files *files, struct gateway **out, char error[256]);
-void gateway_run(struct gateway *g, const char *name); /* until it has left service */
-void gateway_free(struct gateway *g);		       /* NULL is fine */
+void gateway_run(struct gateway *g);  /* until it has left service */
+void gateway_free(struct gateway *g); /* NULL is fine */
 
 #endif

@@ -64,6 +64,7 @@ struct channel_edge {
 	const char *name, *host;
 	bool is_up, is_draining;
 	enum xfed_reason reason;	 /* why it is down */
+	const char *down_text;		 /* the same in a sentence that says what to do; "" while nothing has been tried */
 	int64_t since_s;		 /* up or down */
 	bool is_policy_pending;		 /* a snapshot is on its way */
 	enum xfed_reason policy_problem; /* it refused the last one */

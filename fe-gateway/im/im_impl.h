@@ -134,7 +134,7 @@ void im_in_request(void *data, const struct sip_incoming *rq); /* as trunk_user 
 /* to_xmpp_answer.c */
 void im_in_outcome(struct incoming *in, const struct proto_result *r);
 /* A refusal at the end of the turn: metric, log line, response. */
-void im_in_refuse(struct incoming *in, const struct iw_sip_error *e);
+void im_in_refuse(struct incoming *in, const struct iw_sip_error *e, const char *text); /* text: for the log alone; "": none */
 /* An error stanza: of a message that is held or under way, or of none. */
 void im_in_error(struct im *im, const struct origin *origin, const struct xfed_stanza *s);
 void im_in_holds(struct im *im); /* answers what has been held long enough, and sets the timer */

@@ -107,17 +107,17 @@ static void respond_error(struct incoming *in, const struct iw_sip_error *e, con
 	queue(in->im, &in->answer);
 }
 
-static void refuse(struct incoming *in, const struct iw_sip_error *e, const struct proto_result *r)
+static void refuse(struct incoming *in, const struct iw_sip_error *e, const struct proto_result *r, const char *text)
 {
 	count(in, "refused");
-	log_end(in, "delivery.refused", r, e->status, xfed_span_make(NULL, 0));
+	log_end(in, "delivery.refused", r, e->status, xfed_span_str(*text ? text : NULL));
 	respond_error(in, e, r, xfed_span_str(e->phrase));
 }
 
-void im_in_refuse(struct incoming *in, const struct iw_sip_error *e)
+void im_in_refuse(struct incoming *in, const struct iw_sip_error *e, const char *text)
 {
 	struct proto_result r = result_of(e->reason);
-	refuse(in, e, &r);
+	refuse(in, e, &r, text);
 }
 
 /* What it was about, where anybody has said so. */
@@ -207,7 +207,7 @@ void im_in_outcome(struct incoming *in, const struct proto_result *r)
 	if (iw_reason_to_sip(ended.reason, &e) != XFED_OK) {
 		e = (struct iw_sip_error){ .status = 480, .phrase = NULL, .reason = ended.reason };
 	}
-	refuse(in, &e, &ended);
+	refuse(in, &e, &ended, "");
 }
 
 /* ---- what is held ---- */

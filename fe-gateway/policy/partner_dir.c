@@ -59,8 +59,8 @@ static int add_locals(struct loading *l)
 		const char *domain = l->config->domains.items[i].domain;
 		rc = xfed_policy_add_local(l->policy, xfed_span_str(domain), &error);
 		if (rc == XFED_ERR_INVALID) {
-			rt_conf_errors_add(l->errors, false, XFED_REASON_CONFIG_VALUE_INVALID, l->config->doc.file, 0, 0, "domains", "%s: %s", domain,
-				error.text);
+			rt_conf_errors_add(l->errors, false, XFED_REASON_CONFIG_VALUE_INVALID, l->config->base.doc.file, 0, 0, "domains", "%s: %s",
+				domain, error.text);
 		}
 	}
 	return rc;
@@ -70,14 +70,8 @@ static int add_locals(struct loading *l)
 
 static struct xfed_span next_line(struct xfed_span *rest)
 {
-	const char *end = rest->len > 0 ? memchr(rest->data, '\n', rest->len) : NULL;
-	size_t len = end ? (size_t)(end - rest->data) : rest->len;
-	struct xfed_span line = xfed_span_make(rest->data, len);
-	size_t skip = end ? len + 1 : len;
-	*rest = xfed_span_make(rest->data + skip, rest->len - skip);
-	if (line.len > 0 && line.data[line.len - 1] == '\r') {
-		line.len--;
-	}
+	struct xfed_span line = xfed_span_cut(rest, '\n');
+	line.len -= line.len > 0 && line.data[line.len - 1] == '\r';
 	return line;
 }
 
@@ -114,7 +108,7 @@ static int add_secret(struct loading *l)
 	int rc = rt_file_read(file, SECRET_FILE_BYTES, &text, error);
 	if (rc != XFED_OK) {
 		rt_conf_errors_add(
-			l->errors, false, XFED_REASON_CONFIG_VALUE_INVALID, l->config->doc.file, 0, 0, "dialback.secret_file", "%s", error);
+			l->errors, false, XFED_REASON_CONFIG_VALUE_INVALID, l->config->base.doc.file, 0, 0, "dialback.secret_file", "%s", error);
 		return rc;
 	}
 	rc = take_secret(l, file, xfed_buf_span(&text));

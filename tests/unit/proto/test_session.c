@@ -857,7 +857,7 @@ static void tls_refuses_the_wrong_peer(void **state)
 		const char *text;
 	} rows[] = {
 		{ "edge under another name", "gw1.int.example", "edge2.int.example", 0, 0, false, false, true,
-			"the edge's certificate does not carry its host or tls_name" },
+			"the edge's certificate does not carry its host or tls_name: it has dns:edge2.int.example" },
 		{ "edge's CN is not its name", "gw1.int.example", "leaf.int.example", 0, 0, false, false, true,
 			"the edge's certificate does not carry its host or tls_name" },
 		{ "wildcard", "gw1.int.example", "*.int.example", 0, 0, false, false, true,
@@ -867,7 +867,7 @@ static void tls_refuses_the_wrong_peer(void **state)
 		{ "edge with a client's certificate", "gw1.int.example", "edge1.int.example", 0, CERT_CLIENT_ONLY, false, false, true,
 			"tls.cert.purpose" },
 		{ "gateway not allowed", "gw2.int.example", "edge1.int.example", 0, 0, false, false, false,
-			"the gateway's certificate carries no name of channel.allow" },
+			"the gateway's certificate carries no name of channel.allow: it has dns:gw2.int.example" },
 		{ "gateway of another CA", "gw1.int.example", "edge1.int.example", 0, 0, true, false, false, "tls.cert.untrusted" },
 		{ "gateway expired", "gw1.int.example", "edge1.int.example", CERT_EXPIRED, 0, false, false, false, "tls.cert.expired" },
 	};
@@ -877,7 +877,7 @@ static void tls_refuses_the_wrong_peer(void **state)
 			ca_creds(rows[i].edge_other ? other_ca : ca, rows[i].edge_dns, rows[i].edge_flags, ca));
 		enum xfed_reason reason = rows[i].gw_judges ? e.gw_reason : e.edge_reason;
 		const char *text = rows[i].gw_judges ? e.gw_text : e.edge_text;
-		if (reason != XFED_REASON_CHANNEL_PEER_UNTRUSTED || strcmp(text, rows[i].text) != 0) {
+		if (reason != XFED_REASON_CHANNEL_PEER_UNTRUSTED || strncmp(text, rows[i].text, strlen(rows[i].text)) != 0) {
 			fail_msg("%s: %s, \"%s\" (gw: %s; edge: %s)", rows[i].name, xfed_reason_code(reason), text, e.gw_text, e.edge_text);
 		}
 		/* Nobody came up, and the other end is told the reason too. */

@@ -65,7 +65,7 @@
  * reload ""     {}          {"ok": bool, "errors": [TEXT], "warnings": [TEXT], "needs_restart"?: [KEY], "revision"?}     admin
  *   TEXT as rt_conf_problem_print() makes it; rt_control_problems() fills both lists. A reload that fails answers
  *   "ok": true with result.ok false: the command worked, the files did not.
- * log level  {"level": "debug"|.., "domain"?}  {"level"}  admin; with a domain: debug for it alone, or no more at another level
+ * log level  {"level": "debug"|.., "domain"?}  {"level", "domain"?}  admin; with a domain: debug for it alone, or no more at another level
  */
 #ifndef XFED_RT_COMMAND_H
 #define XFED_RT_COMMAND_H
