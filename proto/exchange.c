@@ -222,6 +222,7 @@ void proto_exchange_tick(struct proto_exchange *x, uint64_t now_ms)
 	proto_outbox_tick(x->out, now_ms);
 	exchange_finish_ended(x);
 	exchange_end_gone_runs(x, XFED_SPAN(""), PROTO_RUN_ENDED_MS, now_ms);
+	exchange_end_unanswering(x, now_ms);
 	proto_inbox_tick(x->in, now_ms);
 }
 

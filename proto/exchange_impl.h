@@ -56,6 +56,7 @@ void exchange_take_deliver(struct proto_exchange *x, struct proto_exchange_link 
 void exchange_take_withdraw(struct proto_exchange *x, struct proto_exchange_link *l, uint64_t seq, uint64_t now_ms);
 void exchange_take_ack(struct proto_exchange *x, struct proto_exchange_link *l, const Xfed__AttemptedAck *m);
 void exchange_ask(struct proto_exchange_link *l, uint64_t now_ms);
+void exchange_end_unanswering(struct proto_exchange *x, uint64_t now_ms);
 void exchange_tell(struct proto_exchange_link *l, uint64_t now_ms);
 /* Runs of that name (empty: of any) without a link for so long. */
 void exchange_end_gone_runs(struct proto_exchange *x, struct xfed_span name, uint64_t gone_ms, uint64_t now_ms);

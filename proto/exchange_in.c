@@ -250,7 +250,7 @@ void exchange_ask(struct proto_exchange_link *l, uint64_t now_ms)
 	uint64_t seqs[PROTO_SEQS_MAX];
 	size_t n = 0;
 	struct proto_inbox_entry *e;
-	while ((e = proto_inbox_next_ask(l->run))) {
+	while ((e = proto_inbox_next_ask(l->run, now_ms))) {
 		seqs[n++] = e->seq;
 		if (n == XFED_ARRAY_LEN(seqs)) {
 			exchange_said(l, proto_session_attempted(l->session, seqs, n), now_ms);
@@ -259,6 +259,20 @@ void exchange_ask(struct proto_exchange_link *l, uint64_t now_ms)
 	}
 	if (n > 0) {
 		exchange_said(l, proto_session_attempted(l->session, seqs, n), now_ms);
+	}
+}
+
+/*
+ * An edge that answers pings and not this question keeps what it has brought from ever being begun, and nobody else may have it: the
+ * link ends, and the next one asks again.
+ */
+void exchange_end_unanswering(struct proto_exchange *x, uint64_t now_ms)
+{
+	for (struct proto_exchange_link *l = x->links; l; l = l->next) {
+		if (proto_inbox_unanswered_ms(l->run, now_ms) >= XFED_CHANNEL_ANSWER_MS) {
+			exchange_close(l, XFED_REASON_CHANNEL_ANSWER_MISSING, "it has not said what may be begun", now_ms);
+			exchange_wake(x);
+		}
 	}
 }
 

@@ -42,6 +42,7 @@ struct proto_inbox_words {
 struct proto_inbox_entry {
 	uint64_t seq;
 	enum proto_inbox_state state;
+	uint64_t said_ms; /* ASKED: when it was said last */
 	uint64_t settled_ms;
 	uint64_t cookie;		       /* the caller's, 0 to begin with; write it freely */
 	const Xfed__Outcome *outcome;	       /* SETTLED: lives as long as the entry */
@@ -136,8 +137,10 @@ struct proto_inbox_entry *proto_inbox_iterate(struct proto_inbox_run *run, struc
  * The next of the run that was asked for, or settled, and has not been said since: each comes out once. NULL: none. The entry is
  * valid until it is forgotten.
  */
-struct proto_inbox_entry *proto_inbox_next_ask(struct proto_inbox_run *run);
+struct proto_inbox_entry *proto_inbox_next_ask(struct proto_inbox_run *run, uint64_t now_ms);
 struct proto_inbox_entry *proto_inbox_next_tell(struct proto_inbox_run *run);
+/* For so long the oldest question has been said over the link of now, and has no answer. 0: there is none. */
+uint64_t proto_inbox_unanswered_ms(const struct proto_inbox_run *run, uint64_t now_ms);
 /* It is SETTLED, and asked for once more. */
 void proto_inbox_tell_again(struct proto_inbox_run *run, struct proto_inbox_entry *entry);
 /* A link has come: what was said over the one before may be lost, so all of the run is to be said again, in order of arrival. */

@@ -35,6 +35,7 @@ struct proto_inbox_run {
 	struct inbox_node *table; /* by number */
 	struct inbox_node *first, *last, *late;
 	struct unsaid asks, tells;
+	struct unsaid unanswered; /* asks that have been said */
 	struct proto_inbox_run *next;
 };
 

@@ -89,9 +89,21 @@ static struct proto_inbox_entry *next_of(struct inbox_node *n)
 	return &n->e;
 }
 
-struct proto_inbox_entry *proto_inbox_next_ask(struct proto_inbox_run *run)
+struct proto_inbox_entry *proto_inbox_next_ask(struct proto_inbox_run *run, uint64_t now_ms)
 {
-	return next_of(run->asks.first);
+	struct inbox_node *n = run->asks.first;
+	if (!n) {
+		return NULL;
+	}
+	n->e.said_ms = now_ms;
+	inbox_is_to_be_said(&run->unanswered, n);
+	return &n->e;
+}
+
+uint64_t proto_inbox_unanswered_ms(const struct proto_inbox_run *run, uint64_t now_ms)
+{
+	const struct inbox_node *n = run->unanswered.first;
+	return n ? now_ms - n->e.said_ms : 0;
 }
 
 struct proto_inbox_entry *proto_inbox_next_tell(struct proto_inbox_run *run)

@@ -15,18 +15,6 @@ struct attempts {
 	void *user;
 };
 
-const char *attempt_state_name(enum attempt_state s)
-{
-	switch (s) {
-#define X(id, name)                                                                                                                                  \
-	case ATTEMPT_##id:                                                                                                                           \
-		return name;
-		ATTEMPT_STATES(X)
-#undef X
-	}
-	return "";
-}
-
 int attempts_new(const struct recipients_limits *limits, attempt_origin_fn *origin, void *user, struct attempts **out)
 {
 	struct attempts *a = *out = xfed_calloc(1, sizeof(*a));
@@ -175,8 +163,8 @@ enum verdict { MAY, TOO_LATE, LINK_GONE, EDGE_LEAVES };
 static struct attempt_origin origin_of(const struct attempts *a, const struct attempt *t, uint64_t now_ms)
 {
 	struct attempt_origin o = { .has_ended = true };
-	if (t->run) {
-		a->origin(a->user, t->run, now_ms, &o);
+	if (t->item.run) {
+		a->origin(a->user, t->item.run, now_ms, &o);
 	}
 	return o;
 }
@@ -192,6 +180,11 @@ static enum verdict may_begin(const struct attempt *t, const struct attempt_orig
 	return o->gone_ms > ATTEMPT_LINK_GONE_MS ? LINK_GONE : o->is_leaving ? EDGE_LEAVES : MAY;
 }
 
+static bool is_before_answer(const struct attempt *t)
+{
+	return t->state == ATTEMPT_QUEUED || t->state == ATTEMPT_ASKED;
+}
+
 /* False: it cannot be sent any more and has ended. */
 static bool keep_or_end(struct attempts *a, struct attempt *t, const struct attempt_origin *o, uint64_t now_ms)
 {
@@ -202,7 +195,7 @@ static bool keep_or_end(struct attempts *a, struct attempt *t, const struct atte
 		refuse(a, t, XFED_REASON_DELIVERY_DEADLINE, NULL);
 		break;
 	case LINK_GONE:
-		if (t->state != ATTEMPT_READY) {
+		if (is_before_answer(t)) {
 			return true; /* a link that resumes asks for it, a new run of the edge decides, or its time passes */
 		}
 		refuse(a, t, XFED_REASON_CHANNEL_DOWN, NULL); /* acknowledged: the edge waits for our word */
@@ -226,10 +219,11 @@ static void begin(struct attempts *a, struct attempt *t, uint64_t now_ms)
 	if (!keep_or_end(a, t, &o, now_ms)) {
 		return;
 	}
-	if (o.has_ended) {
+	if (o.has_ended || t->state == ATTEMPT_ALLOWED) {
 		locate(a, t);
 	} else {
 		t->state = ATTEMPT_ASKED;
+		recipients_ask(a->recipients, &t->item);
 		act(a, t, ATTEMPT_ASK);
 	}
 }
@@ -244,11 +238,21 @@ void attempts_turn(struct attempts *a, uint64_t now_ms)
 
 /* ---- the edge ---- */
 
+static void allow(struct attempts *a, struct attempt *t)
+{
+	if (recipients_answered(a->recipients, &t->item)) {
+		locate(a, t);
+	} else {
+		unlist(t); /* it need not be asked any more */
+		t->state = ATTEMPT_ALLOWED;
+	}
+}
+
 void attempts_acked(struct attempts *a, uint64_t id)
 {
 	struct attempt *t = find_in(a, id, ATTEMPT_ASKED);
 	if (t) {
-		locate(a, t);
+		allow(a, t);
 	}
 }
 
@@ -260,24 +264,19 @@ void attempts_not_ours(struct attempts *a, uint64_t id)
 	}
 }
 
-static bool is_before_sending(const struct attempt *t)
-{
-	return t->state == ATTEMPT_QUEUED || t->state == ATTEMPT_ASKED;
-}
-
 void attempts_run_ended(struct attempts *a, uint64_t run, bool may_take_over)
 {
 	struct recipient_item *next;
 	for (struct recipient_item *it = recipients_iterate(a->recipients, NULL); it; it = next) {
 		struct attempt *t = (struct attempt *)it;
 		next = recipients_iterate(a->recipients, it);
-		if (t->run != run || !is_before_sending(t)) {
+		if (t->item.run != run || !is_before_answer(t)) {
 			continue;
 		}
 		if (!may_take_over) {
 			be_uncertain(a, t, XFED_REASON_DELIVERY_UNCERTAIN);
 		} else if (t->state == ATTEMPT_ASKED) {
-			locate(a, t); /* those that wait for their turn find out when it comes */
+			allow(a, t); /* those that wait for their turn find out when it comes */
 		}
 	}
 }
@@ -414,7 +413,7 @@ void attempts_tick(struct attempts *a, uint64_t now_ms)
 	for (struct recipient_item *it = recipients_iterate(a->recipients, NULL); it; it = next) {
 		struct attempt *t = (struct attempt *)it;
 		next = recipients_iterate(a->recipients, it);
-		if (is_before_sending(t)) {
+		if (is_before_answer(t) || t->state == ATTEMPT_ALLOWED) {
 			struct attempt_origin o = origin_of(a, t, now_ms);
 			keep_or_end(a, t, &o, now_ms);
 		}

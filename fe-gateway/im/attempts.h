@@ -4,7 +4,9 @@
  * calls, what is to be done comes out of attempts_next(), requests out of attempts_next_send().
  *
  *   QUEUED    behind others of its recipient, or its turn has just come
- *   ASKED     reported to its edge as attempted; the edge has not answered, and nothing may be sent before it has
+ *   ASKED     reported to its edge as attempted; the edge has not answered, and nothing may be sent before it has. What other runs have
+ *             brought for the same recipient steps past
+ *   ALLOWED   the edge has answered, while something that stepped past is under way to the recipient
  *   LOCATING  may be sent; the places of its next hop are looked for
  *   READY     has a place, and goes out at the end of the turn
  *   SENT      a transaction runs
@@ -21,14 +23,7 @@
 
 #define ATTEMPT_LINK_GONE_MS 10000 /* without a link for so long nothing of its edge is begun: the edge may give it to another gateway */
 
-#define ATTEMPT_STATES(X) X(QUEUED, "queued") X(ASKED, "asked") X(LOCATING, "locating") X(READY, "ready") X(SENT, "sent") X(ENDED, "ended")
-
-enum attempt_state {
-#define X(id, name) ATTEMPT_##id,
-	ATTEMPT_STATES(X)
-#undef X
-};
-const char *attempt_state_name(enum attempt_state s);
+enum attempt_state { ATTEMPT_QUEUED, ATTEMPT_ASKED, ATTEMPT_ALLOWED, ATTEMPT_LOCATING, ATTEMPT_READY, ATTEMPT_SENT, ATTEMPT_ENDED };
 
 enum attempt_fate {
 	ATTEMPT_DELIVERED,
@@ -61,10 +56,10 @@ typedef void attempt_origin_fn(void *user, uint64_t run, uint64_t now_ms, struct
 
 /* Lives in its owner, who fills in the first part. */
 struct attempt {
-	struct recipient_item item; /* first; share, bytes and deadline_ms are set */
-	uint64_t id;		    /* not 0, never used again */
-	uint64_t run;		    /* its number (proto/exchange.h); 0: made by this gateway, no edge has a say */
-	bool is_repeat;		    /* its edge has sent it before: SIP may have seen it */
+	struct recipient_item
+		item;	/* first; all but its lists is set. Its run (proto/exchange.h) is 0 where it was made by this gateway and no edge has a say */
+	uint64_t id;	/* not 0, never used again */
+	bool is_repeat; /* its edge has sent it before: SIP may have seen it */
 
 	/* Sent without the credentials that its next hop asks for: 482 to a repeat is about another that was not taken either. */
 	bool is_without_proof;

@@ -20,7 +20,8 @@ struct recipient {
 	size_t parts;		     /* partners that have something there */
 	struct recipient_part first; /* of one of them, mostly the only one; those beside it are in the table */
 	struct recipient *ready_prev, *ready_next;
-	bool is_ready; /* its first item has not come out yet */
+	bool is_ready; /* to be looked at by recipients_next() */
+	struct recipient_item *under_way;
 	size_t address_len;
 	UT_hash_handle hh;
 	char address[]; /* not terminated */
@@ -199,7 +200,9 @@ int recipients_add(struct recipients *r, struct xfed_span address, struct recipi
 	}
 	it->recipient = who;
 	it->part = part;
-	it->has_come_out = false;
+	it->has_come_out = it->is_asked = false;
+	/* Behind one of its own run it has to wait in any case. */
+	bool may_come_out = !who->under_way && (!who->items || who->items->prev->run != it->run);
 	DL_APPEND(who->items, it);
 	DL_APPEND2(r->all, it, all_prev, all_next);
 	who->count++;
@@ -207,19 +210,75 @@ int recipients_add(struct recipients *r, struct xfed_span address, struct recipi
 	who->parts += part->count++ == 0;
 	part->bytes += it->bytes;
 	r->count++;
-	set_ready(r, who, who->items == it || who->is_ready);
+	set_ready(r, who, may_come_out || who->is_ready);
 	return XFED_OK;
+}
+
+#define RUNS_SEEN 16 /* of more at a time in one queue, those that came later wait */
+
+/* One of the same sender stands before it. */
+static bool is_behind_itself(const struct recipient *who, const struct recipient_item *it)
+{
+	const struct recipient_item *e = who->items;
+	while (e != it && (it->sender == 0 || e->sender != it->sender)) {
+		e = e->next;
+	}
+	return e != it;
+}
+
+/* The first of the queue, and where that one's run is asked the first of another. */
+static struct recipient_item *first_that_may(const struct recipient *who)
+{
+	uint64_t seen[RUNS_SEEN];
+	size_t n = 0;
+	for (struct recipient_item *it = who->items; it && n < RUNS_SEEN; it = it->next) {
+		size_t i = 0;
+		while (i < n && seen[i] != it->run) {
+			i++;
+		}
+		if (i == n && !it->has_come_out && !is_behind_itself(who, it)) {
+			return it;
+		}
+		n = i == n ? n + 1 : n;
+		seen[i] = it->run;
+	}
+	return NULL;
 }
 
 struct recipient_item *recipients_next(struct recipients *r)
 {
-	struct recipient *who = r->ready;
-	if (!who) {
-		return NULL;
+	struct recipient *who;
+	while ((who = r->ready)) {
+		struct recipient_item *it = who->under_way ? NULL : first_that_may(who);
+		set_ready(r, who, false);
+		if (it) {
+			it->has_come_out = true;
+			who->under_way = it;
+			return it;
+		}
 	}
-	set_ready(r, who, false);
-	who->items->has_come_out = true;
-	return who->items;
+	return NULL;
+}
+
+void recipients_ask(struct recipients *r, struct recipient_item *it)
+{
+	struct recipient *who = it->recipient;
+	XFED_REQUIRE(who->under_way == it);
+	it->is_asked = true;
+	who->under_way = NULL;
+	set_ready(r, who, true);
+}
+
+bool recipients_answered(struct recipients *r, struct recipient_item *it)
+{
+	struct recipient *who = it->recipient;
+	if (!it->is_asked) {
+		return true;
+	}
+	it->is_asked = false;
+	it->has_come_out = who->under_way == NULL;
+	who->under_way = who->under_way ? who->under_way : it;
+	return who->under_way == it;
 }
 
 void recipients_remove(struct recipients *r, struct recipient_item *it)
@@ -235,9 +294,8 @@ void recipients_remove(struct recipients *r, struct recipient_item *it)
 	r->count--;
 	it->recipient = NULL;
 	it->part = NULL;
-	if (who->items) {
-		set_ready(r, who, !who->items->has_come_out);
-	}
+	who->under_way = who->under_way == it ? NULL : who->under_way;
+	set_ready(r, who, who->items && !who->under_way);
 	release_unused(r, who, part);
 }
 

@@ -10,6 +10,7 @@
 #include "interwork/im.h"
 #include "proto/deliver.h"
 #include "interwork/presence.h"
+#include "xfed/hash.h"
 #include "xfed/text.h"
 
 #define SCRATCH_BYTES (1024 * 1024)
@@ -66,6 +67,14 @@ struct parts {
 	struct iw_sip_im im;
 };
 
+/* Whose order holds: the contact's, whichever of its devices wrote. 0: a message of our own. */
+static uint64_t sender_key(struct xfed_span from)
+{
+	const char *slash = from.len > 0 ? memchr(from.data, '/', from.len) : NULL;
+	size_t bare = slash ? (size_t)(slash - from.data) : from.len;
+	return bare > 0 ? xfed_hash_bytes(from.data, bare) : 0;
+}
+
 static struct outgoing *outgoing_new(struct im *im, const struct origin *origin, const struct parts *p)
 {
 	const struct proto_inbox_words *w = &origin->words;
@@ -82,6 +91,7 @@ static struct outgoing *outgoing_new(struct im *im, const struct origin *origin,
 	o->origin = *origin;
 	o->attempt.item.bytes = sizeof(*o) + texts;
 	o->attempt.item.share = policy_partner_share(im->policy, origin->partner);
+	o->attempt.item.sender = sender_key(w->from);
 	o->origin.partner = xfed_span_put(&at, origin->partner);
 	o->origin.local = xfed_span_put(&at, origin->local);
 	o->origin.correlation = xfed_span_put(&at, origin->correlation);

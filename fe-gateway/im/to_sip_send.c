@@ -45,7 +45,7 @@ void im_out_origin(void *user, uint64_t run, uint64_t now_ms, struct attempt_ori
 int im_out_add(struct outgoing *o)
 {
 	struct im *im = o->im;
-	o->attempt.run = o->origin.from.run;
+	o->attempt.item.run = o->origin.from.run;
 	if (!trunk_hop_load(o->send.hop, o->attempt.item.bytes)) {
 		return XFED_ERR_LIMIT;
 	}

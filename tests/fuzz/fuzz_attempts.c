@@ -5,7 +5,7 @@
  *
  * Properties: each message has exactly one end, and it is the last that is heard of it; nothing is sent that its edge has not
  * acknowledged, unless no edge has a say; nothing is sent with too little time, behind 10 s without a link, for an edge that leaves, or
- * beside another one of the same recipient; what was written to an answer that is none is never called refused; the next
+ * beside another one of the same recipient or before an older one of its sender; what was written to an answer that is none is never called refused; the next
  * place gets it only where the last one said 503 or got nothing, and none gets it twice, unless it has asked for credentials or the
  * places were looked for anew.
  */
@@ -141,6 +141,18 @@ static void perform(struct world *w)
 	}
 }
 
+/* Of the same sender to the same recipient, and without an end. */
+static bool has_older(const struct world *w, const struct message *m)
+{
+	for (uint64_t id = 1; id < m->attempt.id; id++) {
+		const struct message *o = w->of[id];
+		if (o && o->name == m->name && m->attempt.item.sender != 0 && o->attempt.item.sender == m->attempt.item.sender) {
+			return true;
+		}
+	}
+	return false;
+}
+
 static void sent(struct world *w, struct message *m)
 {
 	unsigned place = sip_failover_number(m->attempt.places);
@@ -148,6 +160,7 @@ static void sent(struct world *w, struct message *m)
 	MUST(m->attempt.item.deadline_ms >= w->now + XFED_DELIVERY_SIP_LEFT_MS);
 	MUST(!m->run || m->run->has_ended || (!m->run->is_leaving && gone_ms(w, m->run) <= ATTEMPT_LINK_GONE_MS));
 	MUST(w->in_flight[m->name]++ == 0);
+	MUST(m->places != 0 || !has_older(w, m));
 	MUST(m->places == 0 || m->may_go_on);
 	MUST(place < PLACES && !(m->places & (1U << place)));
 	m->places |= 1U << place;
@@ -180,7 +193,8 @@ static void take(struct world *w)
 	name[4] = (char)('a' + m->name);
 	m->run = what & 0x40 ? NULL : &w->runs[(what >> 4) % RUNS];
 	m->attempt.id = ++w->last_id;
-	m->attempt.run = m->run ? number_of(w, m->run) : 0;
+	m->attempt.item.run = m->run ? number_of(w, m->run) : 0;
+	m->attempt.item.sender = (what >> 2) & 3;
 	m->attempt.is_repeat = what & 0x80;
 	m->attempt.item.bytes = 100 + what;
 	m->attempt.item.share = what & 3;

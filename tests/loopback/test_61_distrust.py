@@ -150,6 +150,47 @@ def test_a_gateway_compares_frame_and_stanza(gateway_of, fake_edge, name):
     assert [m.text for m in gateway_of.user.inbox.items[since:]] == ["true " + ident]
 
 
+# ---- an edge that does not answer ----
+
+def answer_pings(peer, until):
+    """Reads on, and lives, up to a message of that name."""
+    while True:
+        name, fields = peer.read(30)
+        assert name not in (None, "Settled"), "%s instead of %s: %s" % (name, until, fields)
+        if name == "Ping":
+            peer.send("Pong", id=fields["id"])
+        if name == until:
+            return fields
+
+
+def test_an_edge_that_never_answers(install, started, certs, new_partner):
+    """What it has brought is never begun, and holds up nobody: another edge's message for the same user goes first. The link ends."""
+    fake, user = FakeEdge(certs), SipUser("corp.example")
+    inst = install("silent-edge", users={"corp.example": user})
+    inst.gateway_config["edges"].append({"name": "edge2", "address": "127.0.0.1:%d" % fake.listener.port, "tls_name": "edge-int.corp.example"})
+    inst.write_configs()
+    inst.list_partner("distrust.example")
+    try:
+        started(inst)
+        partner = new_partner(inst, "distrust.example")
+        peer = fake.links.wait_count(1, 20)[0]
+        peer.hello("edge2", EDGE)
+        assert peer.read_until("Credit", 20)
+        mark, since = inst.gateway.process.mark(), user.inbox.mark()
+        peer.deliver(1, "alice@distrust.example", "dave@corp.example",
+                     stanza("alice@distrust.example", "dave@corp.example", "s1", "never begun"), id="s1", remaining_ms=60000)
+        answer_pings(peer, "Attempted")
+        partner.say("bob", "dave@corp.example", "steps past")
+        user.wait_text("steps past", 10, since)
+        assert answer_pings(peer, "Close")["reason"] == b"channel.answer.missing"
+        inst.gateway.process.wait_line("event=channel.down peer=edge2 .*reason=channel.answer.missing", 10, mark)
+        assert [m.text for m in user.inbox.items[since:]] == ["steps past"]
+    finally:
+        inst.stop()
+        fake.close()
+        user.close()
+
+
 # ---- what is shown of what they say ----
 
 SIDES = {

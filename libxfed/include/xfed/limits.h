@@ -154,6 +154,7 @@
 #define XFED_CHANNEL_HELLO_MS	   10000
 #define XFED_CHANNEL_PING_MS	   5000
 #define XFED_CHANNEL_DEAD_MS	   15000
+#define XFED_CHANNEL_ANSWER_MS	   20000 /* a peer that pings, and leaves a question about deliveries open */
 #define XFED_CHANNEL_REDIAL_MIN_MS 250
 #define XFED_CHANNEL_REDIAL_MAX_MS 5000
 #define XFED_CHANNEL_CREDIT_MSGS   1024

@@ -26,7 +26,8 @@ static struct sip_failed_places failed;
 static char transcript[2048];
 
 /* The run of the edge that all come from. */
-#define RUN 7
+#define RUN   7
+#define OTHER 8 /* that of another edge, which is always there */
 static struct attempt_origin origin;
 static uint64_t lost_ms; /* 0: it has a link */
 
@@ -39,10 +40,10 @@ static const struct sip_locations places = { .reason = XFED_REASON_NONE, .list =
 static void judge_origin(void *user, uint64_t of_run, uint64_t now_ms, struct attempt_origin *out)
 {
 	assert_ptr_equal(user, &origin);
-	assert_int_equal(of_run, RUN);
+	assert_true(of_run == RUN || of_run == OTHER);
 	assert_int_equal(now_ms, now);
-	*out = origin;
-	out->gone_ms = lost_ms ? now - lost_ms : 0;
+	*out = of_run == RUN ? origin : (struct attempt_origin){ .gone_ms = 0 };
+	out->gone_ms = of_run == RUN && lost_ms ? now - lost_ms : 0;
 }
 
 /* ---- the transcript ---- */
@@ -126,7 +127,7 @@ static struct attempt *make(uint64_t id, uint64_t left_ms)
 	struct attempt *t = xfed_calloc(1, sizeof(*t));
 	assert_non_null(t);
 	t->id = id;
-	t->run = RUN;
+	t->item.run = RUN;
 	t->item.bytes = 100;
 	t->item.deadline_ms = now + left_ms;
 	return of[id] = t;
@@ -214,6 +215,14 @@ static int teardown(void **state)
 	return 0;
 }
 
+/* Brought by the other edge, from somebody. */
+static void take_other(uint64_t id, const char *to, uint64_t sender)
+{
+	make(id, DEADLINE)->item.run = OTHER;
+	of[id]->item.sender = sender;
+	assert_int_equal(attempts_add(attempts, of[id], xfed_span_str(to)), XFED_OK);
+}
+
 /* ---- the way ---- */
 
 static void a_message_is_asked_for_before_it_is_sent(void **state)
@@ -236,7 +245,7 @@ static void a_message_is_asked_for_before_it_is_sent(void **state)
 
 static void one_of_our_own_asks_nobody(void **state)
 {
-	make(1, DEADLINE)->run = 0;
+	make(1, DEADLINE)->item.run = 0;
 	assert_int_equal(attempts_add(attempts, of[1], XFED_SPAN("sip:zoe@corp.example")), XFED_OK);
 	turn("locate 1");
 	located(1);
@@ -547,8 +556,12 @@ static void leaving_refuses_what_was_not_sent(void **state)
 /* Every event in every state: what the state does not wait for changes nothing. */
 static void what_is_not_waited_for_is_ignored(void **state)
 {
+	const uint64_t last = ATTEMPT_SENT + 1;
 	for (int s = ATTEMPT_QUEUED; s <= ATTEMPT_SENT; s++) {
 		uint64_t id = (uint64_t)s + 1;
+		if (s == ATTEMPT_ALLOWED) {
+			continue; /* the_answer_may_come_while_another_is_under_way() */
+		}
 		char to[] = "sip:a@corp.example";
 		to[4] = (char)('a' + s);
 		take(id, to, DEADLINE);
@@ -585,13 +598,115 @@ static void what_is_not_waited_for_is_ignored(void **state)
 		take_actions();
 		transcript[0] = '\0';
 	}
-	acked(5);
-	attempts_not_ours(attempts, 5);
-	located(5);
-	attempts_not_located(attempts, 5, XFED_REASON_DNS_NAME_MISSING);
+	acked(last);
+	attempts_not_ours(attempts, last);
+	located(last);
+	attempts_not_located(attempts, last, XFED_REASON_DNS_NAME_MISSING);
 	attempts_run_ended(attempts, RUN, false);
 	expect("");
-	assert_int_equal(attempts_find(attempts, 5)->state, ATTEMPT_SENT);
+	assert_int_equal(attempts_find(attempts, last)->state, ATTEMPT_SENT);
+}
+
+/* ---- an edge that does not answer ---- */
+
+#define ZOE "sip:zoe@corp.example"
+
+/* It holds up what it has brought itself, and nobody else. */
+static void what_other_edges_bring_steps_past_a_question(void **state)
+{
+	take(1, ZOE, DEADLINE);
+	take(2, ZOE, DEADLINE);
+	take_other(3, ZOE, 30);
+	take_other(4, ZOE, 40);
+	turn("ask 1, ask 3");
+	acked(3);
+	expect("locate 3");
+	located(3);
+	turn("send 3 to 0");
+	answer(3, 200);
+	expect("delivered 3 200");
+	turn("ask 4");
+	acked(4);
+	expect("locate 4");
+	now += 20000;
+	acked(1); /* at last, and it waits for its turn */
+	expect("");
+	located(4);
+	turn("send 4 to 0");
+	answer(4, 200);
+	expect("delivered 4 200");
+	turn("locate 1");
+	located(1);
+	turn("send 1 to 0");
+	answer(1, 200);
+	expect("delivered 1 200");
+	turn("ask 2");
+}
+
+static void the_answer_may_come_while_another_is_under_way(void **state)
+{
+	take(1, ZOE, DEADLINE);
+	take_other(2, ZOE, 20);
+	turn("ask 1, ask 2");
+	acked(2);
+	expect("locate 2");
+	located(2);
+	turn("send 2 to 0");
+	acked(1);
+	expect("");
+	acked(1); /* once is enough */
+	turn("");
+	answer(2, 486);
+	expect("refused 2 486");
+	turn("locate 1");
+	located(1);
+	turn("send 1 to 0");
+	answer(1, 200);
+	expect("delivered 1 200");
+}
+
+/* Order: one sender's message never overtakes an older one, by whichever edge it comes. */
+static void the_same_sender_steps_past_nothing(void **state)
+{
+	take(1, ZOE, DEADLINE);
+	of[1]->item.sender = 5;
+	take_other(2, ZOE, 5);
+	take_other(3, ZOE, 6); /* behind it on its edge */
+	turn("ask 1");
+	acked(1);
+	expect("locate 1");
+	located(1);
+	turn("send 1 to 0");
+	answer(1, 200);
+	expect("delivered 1 200");
+	turn("ask 2");
+}
+
+static void one_that_waits_for_its_turn_ends_with_its_time(void **state)
+{
+	take(1, ZOE, DEADLINE);
+	take_other(2, ZOE, 20);
+	turn("ask 1, ask 2");
+	acked(2);
+	acked(1);
+	expect("locate 2");
+	now += DEADLINE - XFED_DELIVERY_SIP_LEFT_MS + 1;
+	attempts_tick(attempts, now);
+	expect("refused 1 delivery.deadline");
+}
+
+static void an_edge_that_has_gone_holds_up_nobody(void **state)
+{
+	take(1, ZOE, DEADLINE);
+	turn("ask 1");
+	lost_ms = now;
+	take_other(2, ZOE, 20);
+	turn("ask 2");
+	now += 11000;
+	attempts_run_ended(attempts, RUN, true); /* nobody is to be asked any more; but one is under way at a time */
+	expect("locate 1");
+	acked(2);
+	expect("");
 }
 
 int main(void)
@@ -622,6 +737,11 @@ int main(void)
 		T(an_answer_of_the_edge_that_comes_too_late_begins_nothing),
 		T(leaving_refuses_what_was_not_sent),
 		T(what_is_not_waited_for_is_ignored),
+		T(what_other_edges_bring_steps_past_a_question),
+		T(the_answer_may_come_while_another_is_under_way),
+		T(the_same_sender_steps_past_nothing),
+		T(one_that_waits_for_its_turn_ends_with_its_time),
+		T(an_edge_that_has_gone_holds_up_nobody),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

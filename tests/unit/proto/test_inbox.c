@@ -414,6 +414,35 @@ static void every_allocation_may_fail(void **state)
 	assert_true(fail_at > 100);
 }
 
+/* A question that has been said is open until it is answered, or said again over another link. */
+static void a_question_is_open_until_it_is_answered(void **state)
+{
+	(void)state;
+	struct proto_inbox *in = inbox(0);
+	struct proto_inbox_run *run = proto_inbox_link_up(in, XFED_SPAN("edge1"), 5, 1, 0);
+	for (uint64_t seq = 1; seq <= 3; seq++) {
+		receive(in, run, seq, 0);
+		assert_int_equal(proto_inbox_asked(in, run, seq), XFED_OK);
+	}
+	assert_int_equal(proto_inbox_unanswered_ms(run, 5000), 0); /* nobody has said one yet */
+	for (uint64_t seq = 1; seq <= 3; seq++) {
+		assert_int_equal(proto_inbox_next_ask(run, 1000 * seq)->seq, seq);
+	}
+	assert_null(proto_inbox_next_ask(run, 4000));
+	assert_int_equal(proto_inbox_unanswered_ms(run, 5000), 4000);
+	assert_int_equal(proto_inbox_acked(in, run, 1), XFED_OK);
+	assert_int_equal(proto_inbox_unanswered_ms(run, 5000), 3000);
+	assert_int_equal(proto_inbox_forget(in, run, 2), XFED_OK);
+	assert_int_equal(proto_inbox_unanswered_ms(run, 5000), 2000);
+	proto_inbox_say_again(run); /* a link has come */
+	assert_int_equal(proto_inbox_unanswered_ms(run, 5000), 0);
+	assert_int_equal(proto_inbox_next_ask(run, 6000)->seq, 3);
+	assert_int_equal(proto_inbox_unanswered_ms(run, 7000), 1000);
+	settle(in, run, 3, "", 7000);
+	assert_int_equal(proto_inbox_unanswered_ms(run, 9000), 0);
+	proto_inbox_free(in);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -432,6 +461,7 @@ int main(void)
 		cmocka_unit_test(runs_are_bounded),
 		cmocka_unit_test(numbers_come_in_any_order),
 		cmocka_unit_test(every_allocation_may_fail),
+		cmocka_unit_test(a_question_is_open_until_it_is_answered),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
