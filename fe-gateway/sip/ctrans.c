@@ -241,7 +241,7 @@ static void tell(struct sip_layer *l, const struct sip_trans *t, const struct si
 			.txn = t->id,
 			.user = t->user,
 			.id = t->id_of_user,
-			.dialog = t->dialog,
+			.dialog = sip_leg_by_number(l, t->dialog) ? t->dialog : 0, /* the user may have ended it */
 			.status = m->status,
 			.message = m,
 		};
@@ -253,7 +253,7 @@ static void tell(struct sip_layer *l, const struct sip_trans *t, const struct si
 static int take_answer(struct sip_layer *l, struct sip_trans *t, const struct sip_message *m, uint64_t now_ms)
 {
 	bool is_for_user = true;
-	int rc = t->dialog != 0 ? sip_leg_answered(l, t, m, now_ms, &is_for_user) : XFED_OK;
+	int rc = t->user || t->dialog != 0 ? sip_leg_answered(l, t, m, now_ms, &is_for_user) : XFED_OK;
 	if (rc == XFED_OK && is_for_user) {
 		tell(l, t, m);
 	}

@@ -288,8 +288,12 @@ static int adopt(struct sip_layer *l, struct sip_leg *leg, struct sip_dialog *d)
 	return XFED_OK;
 }
 
+/* What an early dialog has counted goes on; that of another fork is not this one. */
 static int bind(struct sip_layer *l, struct sip_leg *leg, const struct sip_message *sent, const struct sip_message *m)
 {
+	if (leg->dialog && m->to.tag.data && xfed_span_eq(leg->dialog->remote_tag, m->to.tag)) {
+		return sip_dialog_confirm(leg->dialog, m);
+	}
 	struct sip_dialog_start start = start_of(sent);
 	struct sip_dialog *d;
 	int rc = sip_dialog_of_response(&start, m, &d);
@@ -442,7 +446,8 @@ static struct sip_leg *of_early_notify(struct sip_layer *l, const struct sip_mes
 	if (!t || leg->dialog) {
 		return NULL;
 	}
-	*rc = sip_client_read_back(t, &sent);
+	/* RFC 6665 section 8.2.1: one without its state says nothing of a subscription. */
+	*rc = sip_message_header(m, SIP_HEADER_SUBSCRIPTION_STATE, NULL) ? sip_client_read_back(t, &sent) : XFED_ERR_INVALID;
 	if (*rc == XFED_OK) {
 		struct sip_dialog_start start = start_of(sent);
 		*rc = sip_dialog_of_notify(&start, m, &d);
