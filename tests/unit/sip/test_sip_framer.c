@@ -189,8 +189,8 @@ static void pongs(void **state)
 	static const struct {
 		bool awaits;
 		const char *in, *want;
-	} rows[] = { { true, "\r\n", "pong(0) " }, { true, "\r\n", "pong(0) " }, { true, A "\r\n", "message(48) pong(0) " },
-		{ false, "\r\n", "" }, { false, "\r\n", "ping(0) " }, { false, "\r\n", "" }, { true, "\r", "" }, { false, "\n", "pong(0) " },
+	} rows[] = { { true, "\r\n", "pong(0) " }, { true, "\r\n", "pong(0) " }, { true, A "\r\n", "message(48) pong(0) " }, { false, "\r\n", "" },
+		{ false, "\r\n", "ping(0) " }, { false, "\r\n", "" }, { true, "\r", "" }, { false, "\n", "pong(0) " },
 		{ true, "\r\n\r\n\r\n", "pong(0) ping(0) " } };
 	struct sip_framer f;
 	struct log log;
