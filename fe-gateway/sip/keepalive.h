@@ -5,8 +5,8 @@
  *
  *   QUIET -time-> WAITING (a ping is out) -pong, anything-> QUIET      WAITING -time-> LOST, where a pong has ever come; else QUIET
  */
-#ifndef SIP_KEEPALIVE_H
-#define SIP_KEEPALIVE_H
+#ifndef GATEWAY_SIP_KEEPALIVE_H
+#define GATEWAY_SIP_KEEPALIVE_H
 
 #include "xfed/env.h"
 
