@@ -102,6 +102,8 @@ static const struct rt_conf_row sip_rows[] = {
 		.fallback = "10s", .help = "When a SIP request gets its final response at the latest." },
 	{ .name = "error_hold", .type = RT_CONF_DURATION, IN(sip, error_hold_ms), .flags = RELOADABLE, .min = 0, .max = 10000, .fallback = "1s",
 		.help = "How long a 200 waits for an error of the partner after a message was written to it." },
+	{ .name = "keepalive", .type = RT_CONF_DURATION, IN(sip, keepalive_ms), .flags = RELOADABLE, .min = 0, .max = 900000, .fallback = "2m",
+		.help = "How often a connection that we opened to a SIP server carries a keep-alive (RFC 5626); 0: none. For those opened from then on." },
 };
 TABLE(sip, "sip", OBJECT_OF(sip), "The side of the SIP servers.");
 

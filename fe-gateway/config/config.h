@@ -73,7 +73,7 @@ struct config {
 		struct rt_conf_addresses listen; /* transport always set; at least one */
 		const char *advertise;
 		const char *certificate, *key, *ca; /* NULL where nothing uses tls */
-		uint32_t answer_within_ms, error_hold_ms;
+		uint32_t answer_within_ms, error_hold_ms, keepalive_ms;
 	} sip;
 	struct {
 		const char *secret_file; /* NULL: none */

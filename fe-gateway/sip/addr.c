@@ -98,19 +98,3 @@ int sip_addr_parse(struct xfed_span value, struct sip_addr *out)
 	}
 	return out->uri.len > 0 && check_params(out) ? XFED_OK : XFED_ERR_INVALID;
 }
-
-size_t sip_display_unquote(struct xfed_span display, char *out)
-{
-	if (display.len < 2 || display.data[0] != '"') {
-		memcpy(out, display.len > 0 ? display.data : "", display.len);
-		return display.len;
-	}
-	size_t n = 0;
-	for (size_t i = 1; i + 1 < display.len; i++) {
-		if (display.data[i] == '\\' && i + 2 < display.len) {
-			i++;
-		}
-		out[n++] = display.data[i];
-	}
-	return n;
-}

@@ -18,8 +18,4 @@ struct sip_addr {
 /* OK, or INVALID. Looks at the syntax around the URI, not into it. */
 int sip_addr_parse(struct xfed_span value, struct sip_addr *out);
 
-/* The display name without quotes and quoted pairs, into `out` of at least display.len bytes;
- * returns the length. */
-size_t sip_display_unquote(struct xfed_span display, char *out);
-
 #endif

@@ -54,22 +54,6 @@ static int print_request(const struct sip_layer *l, const struct sip_layer_reque
 	return rc == XFED_OK && sip_layer_is_full(l) ? XFED_ERR_AGAIN : rc;
 }
 
-static struct sip_trans *make(const struct sip_target *target, size_t size, enum sip_state state)
-{
-	struct sip_trans *t = xfed_calloc(1, sizeof(*t));
-	if (!t) {
-		return NULL;
-	}
-	t->target = *target;
-	t->state = state;
-	t->last = xfed_malloc(size);
-	if (!t->last) {
-		xfed_free(t);
-		return NULL;
-	}
-	return t;
-}
-
 /* Enters a new transaction and sends its request; on failure it is freed. */
 static int launch(struct sip_layer *l, struct sip_trans *t, uint64_t now_ms)
 {
@@ -89,14 +73,19 @@ static int launch(struct sip_layer *l, struct sip_trans *t, uint64_t now_ms)
 int sip_client_launch(struct sip_layer *l, const struct sip_target *target, struct xfed_span branch, struct xfed_span method, size_t size,
 	uint64_t now_ms, struct sip_trans **out)
 {
-	bool is_invite = xfed_span_is(method, "INVITE");
-	struct sip_trans *t = make(target, size, is_invite ? SIP_STATE_CALLING : SIP_STATE_TRYING);
+	struct sip_trans *t = xfed_calloc(1, sizeof(*t));
 	*out = NULL;
 	if (!t) {
 		return XFED_ERR_NOMEM;
 	}
-	memcpy(t->last, l->scratch, size);
+	t->target = *target;
+	t->state = xfed_span_is(method, "INVITE") ? SIP_STATE_CALLING : SIP_STATE_TRYING;
+	t->last = sip_layer_copy(l, size);
 	t->last_len = size;
+	if (!t->last) {
+		sip_trans_free(t);
+		return XFED_ERR_NOMEM;
+	}
 	t->key = sip_key_client(&l->secret, branch, method);
 	int rc = launch(l, t, now_ms);
 	*out = rc == XFED_OK ? t : NULL;
@@ -192,22 +181,15 @@ static struct xfed_span unique_part(struct xfed_span branch)
 static int send_cancel(struct sip_layer *l, struct sip_trans *t, uint64_t now_ms)
 {
 	struct sip_message *invite = NULL;
+	struct sip_trans *cancel;
 	size_t size = 0;
 	int rc = sip_client_read_back(t, &invite);
+	rc = rc == XFED_OK ? sip_print_cancel(invite, l->scratch, XFED_SIP_MESSAGE_BYTES, &size) : rc;
 	if (rc == XFED_OK) {
-		rc = sip_print_cancel(invite, NULL, 0, &size);
-	}
-	struct sip_trans *cancel = rc == XFED_OK ? make(&t->target, size, SIP_STATE_TRYING) : NULL;
-	if (rc == XFED_OK && !cancel) {
-		rc = XFED_ERR_NOMEM;
+		rc = sip_client_launch(l, &t->target, unique_part(invite->via.branch), XFED_SPAN("CANCEL"), size, now_ms, &cancel);
 	}
 	if (rc == XFED_OK) {
-		rc = sip_print_cancel(invite, cancel->last, size, &cancel->last_len);
 		cancel->is_silent = true;
-		cancel->key = sip_key_client(&l->secret, unique_part(invite->via.branch), XFED_SPAN("CANCEL"));
-		rc = launch(l, cancel, now_ms);
-	}
-	if (rc == XFED_OK) {
 		t->must_cancel = false;
 		t->is_cancelled = true;
 		/* Section 9.1: no final response within 64*T1 of the CANCEL means there is none. */
@@ -241,7 +223,7 @@ static void tell(struct sip_layer *l, const struct sip_trans *t, const struct si
 			.txn = t->id,
 			.user = t->user,
 			.id = t->id_of_user,
-			.dialog = t->dialog,
+			.dialog = sip_leg_by_number(l, t->dialog) ? t->dialog : 0, /* the user may have ended it */
 			.status = m->status,
 			.message = m,
 		};
@@ -253,7 +235,7 @@ static void tell(struct sip_layer *l, const struct sip_trans *t, const struct si
 static int take_answer(struct sip_layer *l, struct sip_trans *t, const struct sip_message *m, uint64_t now_ms)
 {
 	bool is_for_user = true;
-	int rc = t->dialog != 0 ? sip_leg_answered(l, t, m, now_ms, &is_for_user) : XFED_OK;
+	int rc = t->user || t->dialog != 0 ? sip_leg_answered(l, t, m, now_ms, &is_for_user) : XFED_OK;
 	if (rc == XFED_OK && is_for_user) {
 		tell(l, t, m);
 	}
@@ -267,12 +249,9 @@ static int acknowledge(struct sip_layer *l, struct sip_trans *t, const struct si
 	struct sip_message *invite = NULL;
 	size_t size = 0;
 	int rc = sip_client_read_back(t, &invite);
-	if (rc == XFED_OK) {
-		rc = sip_print_ack(invite, response, NULL, 0, &size);
-	}
-	char *ack = rc == XFED_OK ? xfed_malloc(size) : NULL;
+	rc = rc == XFED_OK ? sip_print_ack(invite, response, l->scratch, XFED_SIP_MESSAGE_BYTES, &size) : rc;
+	char *ack = rc == XFED_OK ? sip_layer_copy(l, size) : NULL;
 	if (ack) {
-		rc = sip_print_ack(invite, response, ack, size, &size);
 		xfed_free(t->last);
 		t->last = ack;
 		t->last_len = size;

@@ -57,19 +57,29 @@ static bool is_lone_cr(struct xfed_span s)
 	return s.len == 1 && s.data[0] == '\r';
 }
 
-/* Skips CRLFs between messages; true where two in a row are a ping (RFC 5626 section 4.4.1). */
-static bool skip_leading(struct sip_framer *f)
+void sip_framer_await_pong(struct sip_framer *f)
+{
+	f->awaits_pong = true;
+	f->half_ping = false;
+}
+
+/* Skips CRLFs between messages: MORE, or PING where two in a row are one, or PONG (RFC 5626 section 4.4.1). */
+static enum sip_frame_kind skip_leading(struct sip_framer *f)
 {
 	for (;;) {
 		struct xfed_span s = xfed_buf_span(&f->in);
 		if (s.len < 2 || s.data[0] != '\r' || s.data[1] != '\n') {
 			f->half_ping &= is_lone_cr(s) || s.len == 0;
-			return false;
+			return SIP_FRAME_MORE;
 		}
 		xfed_buf_consume(&f->in, 2);
+		if (f->awaits_pong) {
+			f->awaits_pong = false;
+			return SIP_FRAME_PONG;
+		}
 		f->half_ping = !f->half_ping;
 		if (!f->half_ping) {
-			return true;
+			return SIP_FRAME_PING;
 		}
 	}
 }
@@ -113,8 +123,8 @@ struct sip_frame sip_framer_next(struct sip_framer *f)
 		return frame;
 	}
 	if (f->message == 0) {
-		if (f->scanned == 0 && skip_leading(f)) {
-			frame.kind = SIP_FRAME_PING;
+		frame.kind = f->scanned == 0 ? skip_leading(f) : SIP_FRAME_MORE;
+		if (frame.kind != SIP_FRAME_MORE) {
 			return frame;
 		}
 		struct xfed_span front = xfed_buf_span(&f->in);

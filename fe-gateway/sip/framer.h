@@ -19,6 +19,7 @@ enum sip_frame_kind {
 	 */
 	SIP_FRAME_MESSAGE,
 	SIP_FRAME_PING,	 /* double CRLF between messages: write one CRLF back ([C3-09]) */
+	SIP_FRAME_PONG,	 /* the CRLF that was awaited: see sip_framer_await_pong() */
 	SIP_FRAME_ERROR, /* the stream is lost: see below; every later call says so again */
 };
 
@@ -42,6 +43,7 @@ struct sip_framer {
 	size_t skip;	   /* behind that: of a body nobody wants */
 	const char *error; /* set: lost */
 	bool half_ping;	   /* one CRLF seen between messages */
+	bool awaits_pong;
 };
 
 void sip_framer_init(struct sip_framer *f);
@@ -53,6 +55,9 @@ void sip_framer_deinit(struct sip_framer *f);
  */
 int sip_framer_feed(struct sip_framer *f, struct xfed_span bytes, size_t *taken);
 struct sip_frame sip_framer_next(struct sip_framer *f);
+
+/* A ping has been written: the next CRLF between messages is its pong, and no half of a ping of the peer's. */
+void sip_framer_await_pong(struct sip_framer *f);
 
 /* True where a message has begun and is not complete: an idle limit for slow senders may look at
  * it. */

@@ -87,14 +87,25 @@ void sip_layer_begin(struct sip_layer *l)
 	reap(l);
 }
 
-char *sip_layer_keep(struct sip_layer *l, size_t size)
+char *sip_layer_copy(const struct sip_layer *l, size_t size)
 {
-	XFED_REQUIRE(l->kept_count < SIP_KEPT_MAX);
 	char *bytes = xfed_malloc(size);
 	if (bytes) {
-		l->kept[l->kept_count++] = bytes;
+		memcpy(bytes, l->scratch, size);
 	}
 	return bytes;
+}
+
+int sip_layer_send(struct sip_layer *l, const struct sip_target *target, size_t size)
+{
+	char *bytes = sip_layer_copy(l, size);
+	if (!bytes) {
+		return XFED_ERR_NOMEM;
+	}
+	XFED_REQUIRE(l->kept_count < SIP_KEPT_MAX);
+	l->kept[l->kept_count++] = bytes; /* they live as long as the actions do */
+	sip_layer_push(l, &(struct sip_layer_action){ .kind = SIP_ACT_SEND, .target = *target, .bytes = xfed_span_make(bytes, size) });
+	return XFED_OK;
 }
 
 int sip_layer_use(struct sip_layer *l, const struct sip_user *user)

@@ -163,12 +163,6 @@ static struct xfed_span write_branch(const struct sip_layer *l, const struct sip
 	return xfed_span_make(out, (size_t)n);
 }
 
-static void push_bytes(struct sip_layer *l, const struct sip_target *target, const char *bytes, size_t len)
-{
-	struct sip_layer_action act = { .kind = SIP_ACT_SEND, .target = *target, .bytes = xfed_span_make(bytes, len) };
-	sip_layer_push(l, &act);
-}
-
 /* Section 13.2.2.4: the ACK carries the credentials of its INVITE. What does not fit is left out. */
 static struct xfed_span credentials_of(const struct sip_message *invite, char out[CREDENTIALS_SIZE])
 {
@@ -191,19 +185,8 @@ static int send_ack(struct sip_layer *l, const struct sip_trans *t, const struct
 	struct sip_via_out via = sip_client_via(l, t->target.transport, write_branch(l, d, 'a', cseq, branch));
 	size_t size;
 	sip_dialog_ack(d, cseq, &rq);
-	int rc = sip_print_request(&rq, &via, NULL, 0, &size);
-	char *bytes = rc == XFED_OK ? sip_layer_keep(l, size) : NULL;
-	if (rc != XFED_OK) {
-		return rc;
-	}
-	if (!bytes) {
-		return XFED_ERR_NOMEM;
-	}
-	rc = sip_print_request(&rq, &via, bytes, size, &size);
-	if (rc == XFED_OK) {
-		push_bytes(l, &t->target, bytes, size);
-	}
-	return rc;
+	int rc = sip_print_request(&rq, &via, l->scratch, XFED_SIP_MESSAGE_BYTES, &size);
+	return rc == XFED_OK ? sip_layer_send(l, &t->target, size) : rc;
 }
 
 /* Its response is not reported to anybody. A BYE that is under way already is not sent a second time. */
@@ -228,16 +211,8 @@ static void send_bye(struct sip_layer *l, const struct sip_target *target, struc
 static int send_bare_ack(struct sip_layer *l, const struct sip_trans *t, const struct sip_message *invite, const struct sip_message *m)
 {
 	size_t size;
-	int rc = sip_print_ack(invite, m, NULL, 0, &size);
-	char *bytes = rc == XFED_OK ? sip_layer_keep(l, size) : NULL;
-	if (rc == XFED_OK && !bytes) {
-		return XFED_ERR_NOMEM;
-	}
-	rc = rc == XFED_OK ? sip_print_ack(invite, m, bytes, size, &size) : rc;
-	if (rc == XFED_OK) {
-		push_bytes(l, &t->target, bytes, size);
-	}
-	return rc;
+	int rc = sip_print_ack(invite, m, l->scratch, XFED_SIP_MESSAGE_BYTES, &size);
+	return rc == XFED_OK ? sip_layer_send(l, &t->target, size) : rc;
 }
 
 /* ---- dialogs of requests of ours ---- */
@@ -288,8 +263,12 @@ static int adopt(struct sip_layer *l, struct sip_leg *leg, struct sip_dialog *d)
 	return XFED_OK;
 }
 
+/* What an early dialog has counted goes on; that of another fork is not this one. */
 static int bind(struct sip_layer *l, struct sip_leg *leg, const struct sip_message *sent, const struct sip_message *m)
 {
+	if (leg->dialog && m->to.tag.data && xfed_span_eq(leg->dialog->remote_tag, m->to.tag)) {
+		return sip_dialog_confirm(leg->dialog, m);
+	}
 	struct sip_dialog_start start = start_of(sent);
 	struct sip_dialog *d;
 	int rc = sip_dialog_of_response(&start, m, &d);
@@ -442,7 +421,8 @@ static struct sip_leg *of_early_notify(struct sip_layer *l, const struct sip_mes
 	if (!t || leg->dialog) {
 		return NULL;
 	}
-	*rc = sip_client_read_back(t, &sent);
+	/* RFC 6665 section 8.2.1: one without its state says nothing of a subscription. */
+	*rc = sip_message_header(m, SIP_HEADER_SUBSCRIPTION_STATE, NULL) ? sip_client_read_back(t, &sent) : XFED_ERR_INVALID;
 	if (*rc == XFED_OK) {
 		struct sip_dialog_start start = start_of(sent);
 		*rc = sip_dialog_of_notify(&start, m, &d);

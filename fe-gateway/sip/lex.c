@@ -226,16 +226,3 @@ bool sip_param_next(struct xfed_span *rest, struct xfed_span *name, struct xfed_
 	}
 	return true;
 }
-
-bool sip_param_get(struct xfed_span params, const char *name, struct xfed_span *value)
-{
-	struct xfed_span n, v;
-	bool bad = false;
-	while (sip_param_next(&params, &n, &v, &bad)) {
-		if (xfed_span_eq_nocase(n, xfed_span_str(name))) {
-			*value = v;
-			return true;
-		}
-	}
-	return false;
-}

@@ -40,7 +40,4 @@ bool sip_list_next(struct xfed_span *rest, struct xfed_span *element, bool *bad)
  */
 bool sip_param_next(struct xfed_span *rest, struct xfed_span *name, struct xfed_span *value, bool *bad);
 
-/* Looks a parameter up, names compared without case. value.data is NULL where it has no value. */
-bool sip_param_get(struct xfed_span params, const char *name, struct xfed_span *value);
-
 #endif

@@ -91,7 +91,7 @@ struct sip_message {
 	 */
 	struct xfed_span content_type;	      /* the whole value */
 	struct xfed_span media_type;	      /* "type/subtype" of it, as written */
-	struct xfed_span content_type_params; /* from ";": sip_param_get(.., "charset", ..) */
+	struct xfed_span content_type_params; /* from ";" */
 	struct xfed_span content_encoding, content_language, content_disposition;
 	struct xfed_span subject, date, accept, contact;
 	int64_t expires;       /* seconds, -1 where absent or unusable */

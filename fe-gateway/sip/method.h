@@ -32,9 +32,4 @@ enum sip_method {
 enum sip_method sip_method_parse(struct xfed_span name);
 struct xfed_span sip_method_name(enum sip_method m); /* empty: UNKNOWN */
 
-static inline bool sip_method_is_known(struct xfed_span name)
-{
-	return sip_method_parse(name) != SIP_METHOD_UNKNOWN;
-}
-
 #endif

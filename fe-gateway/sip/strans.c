@@ -29,7 +29,7 @@ static void copy_text(char *out, size_t size, struct xfed_span s)
  * of sent-by. A stranger chooses no port either: over UDP it is answered where its datagram came
  * from, and no connection is opened to it (port 0).
  */
-struct sip_target sip_server_reply_target(const struct sip_layer *l, const struct sip_message *m)
+static struct sip_target reply_target(const struct sip_layer *l, const struct sip_message *m)
 {
 	const struct sip_via *via = &m->via;
 	struct sip_target t = { .flow = l->flow.id, .transport = l->flow.transport };
@@ -56,32 +56,16 @@ static int print_head(struct sip_layer *l, const struct sip_message *m, bool wit
 	struct xfed_span to_tag = xfed_span_make(tag, sizeof(tag));
 	size_t routes = 0;
 	sip_to_tag(&l->secret, m, tag);
-	int rc = sip_print_response_head(m, &source, to_tag, NULL, 0, len);
-	rc = rc == XFED_OK && with_routes ? sip_print_record_route(m, NULL, 0, &routes) : rc;
-	if (rc != XFED_OK) {
-		return rc;
-	}
-	size_t size = *len + routes;
-	*head = xfed_malloc(size);
-	if (!*head) {
-		return XFED_ERR_NOMEM;
-	}
-	rc = sip_print_response_head(m, &source, to_tag, *head, size, len);
+	int rc = sip_print_response_head(m, &source, to_tag, l->scratch, XFED_SIP_MESSAGE_BYTES, len);
 	if (rc == XFED_OK && with_routes) {
-		rc = sip_print_record_route(m, *head + *len, size - *len, &routes);
-		*len += routes;
+		rc = sip_print_record_route(m, l->scratch + *len, XFED_SIP_MESSAGE_BYTES - *len, &routes);
 	}
-	return rc;
-}
-
-static int print_response(const struct sip_response *r, struct xfed_span head, char **out, size_t *len)
-{
-	int rc = sip_print_response(r, head, NULL, 0, len);
 	if (rc != XFED_OK) {
 		return rc;
 	}
-	*out = xfed_malloc(*len);
-	return *out ? sip_print_response(r, head, *out, *len, len) : XFED_ERR_NOMEM;
+	*len += routes;
+	*head = sip_layer_copy(l, *len);
+	return *head ? XFED_OK : XFED_ERR_NOMEM;
 }
 
 /*
@@ -92,21 +76,13 @@ static int print_response(const struct sip_response *r, struct xfed_span head, c
 int sip_server_answer(struct sip_layer *l, const struct sip_message *m, int status, const char *phrase, struct xfed_span extra)
 {
 	struct sip_response r = { .status = status, .phrase = xfed_span_str(phrase), .extra = extra };
-	char *head = NULL, *reply = NULL;
+	struct sip_target target = reply_target(l, m);
+	char *head = NULL;
 	size_t head_len, len;
 	int rc = print_head(l, m, false, &head, &head_len);
-	if (rc == XFED_OK) {
-		rc = sip_print_response(&r, xfed_span_make(head, head_len), NULL, 0, &len);
-	}
-	if (rc == XFED_OK) {
-		reply = sip_layer_keep(l, len);
-		rc = reply ? sip_print_response(&r, xfed_span_make(head, head_len), reply, len, &len) : XFED_ERR_NOMEM;
-	}
+	rc = rc == XFED_OK ? sip_print_response(&r, xfed_span_make(head, head_len), l->scratch, XFED_SIP_MESSAGE_BYTES, &len) : rc;
+	rc = rc == XFED_OK ? sip_layer_send(l, &target, len) : rc;
 	xfed_free(head);
-	if (rc == XFED_OK) {
-		struct sip_layer_action act = { .kind = SIP_ACT_SEND, .target = sip_server_reply_target(l, m), .bytes = xfed_span_make(reply, len) };
-		sip_layer_push(l, &act);
-	}
 	return rc == XFED_ERR_INVALID ? XFED_OK : rc;
 }
 
@@ -120,7 +96,7 @@ static struct sip_trans *open_transaction(
 	}
 	t->state = state;
 	t->key = *key;
-	t->target = sip_server_reply_target(l, m);
+	t->target = reply_target(l, m);
 	t->is_stranger = !l->flow.is_known;
 	if (print_head(l, m, with_routes, &t->head, &t->head_len) != XFED_OK || sip_trans_add(l, t) != XFED_OK) {
 		sip_trans_free(t);
@@ -209,12 +185,11 @@ static bool goes_by_request(int status)
  */
 static int respond(struct sip_layer *l, struct sip_trans *t, enum sip_state next, const struct sip_response *r, uint64_t now_ms)
 {
-	char *response = NULL;
 	size_t len;
-	int rc = print_response(r, xfed_span_make(t->head, t->head_len), &response, &len);
-	if (rc != XFED_OK) {
-		xfed_free(response);
-		return rc;
+	int rc = sip_print_response(r, xfed_span_make(t->head, t->head_len), l->scratch, XFED_SIP_MESSAGE_BYTES, &len);
+	char *response = rc == XFED_OK ? sip_layer_copy(l, len) : NULL;
+	if (!response) {
+		return rc == XFED_OK ? XFED_ERR_NOMEM : rc;
 	}
 	xfed_free(t->last);
 	t->last = response;

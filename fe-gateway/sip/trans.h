@@ -136,8 +136,9 @@ static inline size_t sip_layer_room(const struct sip_layer *l)
 	return SIP_ACTIONS_MAX - l->action_count;
 }
 
-/* Bytes that live as long as the actions do; NULL: NOMEM. */
-char *sip_layer_keep(struct sip_layer *l, size_t size);
+/* What is printed stands in the layer's scratch first. Its own copy, NULL: NOMEM; or sent at once, by no transaction: OK or NOMEM. */
+char *sip_layer_copy(const struct sip_layer *l, size_t size);
+int sip_layer_send(struct sip_layer *l, const struct sip_target *target, size_t size);
 
 /* trans.c */
 uint64_t sip_layer_scale(const struct sip_layer *l, uint64_t ms);
@@ -175,7 +176,6 @@ int sip_server_receive(struct sip_layer *l, const struct sip_message *m, uint64_
 int sip_server_answer(struct sip_layer *l, const struct sip_message *m, int status, const char *phrase, struct xfed_span extra);
 int sip_server_say_trying(struct sip_layer *l, struct sip_trans *t, uint64_t now_ms);
 int sip_server_give_up(struct sip_layer *l, struct sip_trans *t, uint64_t now_ms); /* an INVITE that its user has not answered */
-struct sip_target sip_server_reply_target(const struct sip_layer *l, const struct sip_message *m);
 
 /* legs.c: what dialogs ask of transactions */
 struct sip_leg *sip_leg_by_number(const struct sip_layer *l, uint64_t number);

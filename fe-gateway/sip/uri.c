@@ -267,22 +267,3 @@ int sip_uri_parse(struct xfed_span text, struct sip_uri *out)
 	}
 	return parse_sip(rest, out);
 }
-
-size_t sip_user_unescape(struct xfed_span user, char *out)
-{
-	size_t n = 0;
-	for (size_t i = 0; i < user.len; i++) {
-		int hi = -1, lo = -1;
-		if (user.data[i] == '%' && user.len - i >= 3) {
-			hi = hex_value(user.data[i + 1]);
-			lo = hex_value(user.data[i + 2]);
-		}
-		if (hi >= 0 && lo >= 0) {
-			out[n++] = (char)(hi * 16 + lo);
-			i += 2;
-		} else {
-			out[n++] = user.data[i];
-		}
-	}
-	return n;
-}

@@ -36,8 +36,4 @@ bool sip_host_is_valid(struct xfed_span host);
 bool sip_host_is_address(struct xfed_span host);
 struct xfed_span sip_host_bare(struct xfed_span host); /* without the brackets, where there are some */
 
-/* The user part with %HH undone into `out` of at least user.len bytes; returns the length, which
- * may hold a NUL byte. */
-size_t sip_user_unescape(struct xfed_span user, char *out);
-
 #endif

@@ -140,9 +140,9 @@ void sip_conn_close_later(struct sip_conn *c, const char *text)
 
 /* ---- writing ---- */
 
-static bool write_out(struct sip_conn *c, struct xfed_span bytes)
+/* A keep-alive does not keep it from being idle. */
+static bool write_bytes(struct sip_conn *c, struct xfed_span bytes)
 {
-	c->used_ms = trunk_now(c->trunk);
 	if (c->tls) {
 		return xfed_tls_write(c->tls, bytes) == XFED_OK && sip_conn_tls_flush(c);
 	}
@@ -151,6 +151,12 @@ static bool write_out(struct sip_conn *c, struct xfed_span bytes)
 	}
 	rt_stream_kick(c->stream);
 	return true;
+}
+
+static bool write_out(struct sip_conn *c, struct xfed_span bytes)
+{
+	c->used_ms = trunk_now(c->trunk);
+	return write_bytes(c, bytes);
 }
 
 static enum xfed_err keep_waiting(struct sip_conn *c, struct xfed_span bytes, uint64_t txn)
@@ -212,7 +218,31 @@ void sip_conn_rearm(struct sip_conn *c)
 	bool is_partial = sip_framer_is_partial(&c->framer);
 	c->partial_ms = !is_partial ? 0 : c->partial_ms ? c->partial_ms : now;
 	uint64_t at = is_partial ? c->partial_ms + SIP_CONN_SLOW_MS : c->used_ms + SIP_CONN_IDLE_MS, end = end_of_stranger(c);
-	rt_timer_set(&c->timer, at < end ? at : end);
+	at = at < end ? at : end;
+	if (c->is_client && sip_keepalive_deadline(&c->keepalive) < at) {
+		at = sip_keepalive_deadline(&c->keepalive);
+	}
+	rt_timer_set(&c->timer, at);
+}
+
+/* True: the connection is closed. */
+static bool keep_alive(struct sip_conn *c, uint64_t now)
+{
+	switch (c->is_client ? sip_keepalive_tick(&c->keepalive, now) : SIP_KEEPALIVE_NOTHING) {
+	case SIP_KEEPALIVE_NOTHING:
+		return false;
+	case SIP_KEEPALIVE_PING:
+		sip_framer_await_pong(&c->framer);
+		if (write_bytes(c, XFED_SPAN("\r\n\r\n"))) {
+			return false;
+		}
+		sip_conn_close(c, XFED_REASON_NONE, "the peer does not read");
+		return true;
+	case SIP_KEEPALIVE_LOST:
+		sip_conn_close(c, XFED_REASON_SIP_SERVER_UNREACHABLE, "no answer to a keep-alive");
+		return true;
+	}
+	return false;
 }
 
 static void on_timer(void *user)
@@ -225,9 +255,10 @@ static void on_timer(void *user)
 		sip_conn_close(c, XFED_REASON_SIP_SENDER_UNTRUSTED, "has not shown that it may send");
 	} else if (c->partial_ms && now - c->partial_ms >= SIP_CONN_SLOW_MS) {
 		sip_conn_close(c, XFED_REASON_SIP_REQUEST_MALFORMED, "the rest of a message did not come");
-	} else if (!c->partial_ms && now - c->used_ms >= SIP_CONN_IDLE_MS) {
+	} else if (!c->partial_ms && now - c->used_ms >= SIP_CONN_IDLE_MS && !sip_layer_flow_is_used(c->trunk->layer, c->id)) {
 		sip_conn_close(c, XFED_REASON_NONE, "idle");
-	} else {
+	} else if (!keep_alive(c, now)) {
+		c->used_ms = now - c->used_ms >= SIP_CONN_IDLE_MS ? now : c->used_ms; /* kept for a dialog: looked at again later */
 		sip_conn_rearm(c);
 	}
 }
@@ -236,9 +267,14 @@ static void take_frames(struct sip_conn *c)
 {
 	for (;;) {
 		struct sip_frame f = sip_framer_next(&c->framer);
+		if (c->is_client) {
+			sip_keepalive_heard(&c->keepalive, f.kind == SIP_FRAME_PONG, trunk_now(c->trunk));
+		}
 		switch (f.kind) {
 		case SIP_FRAME_MORE:
 			return;
+		case SIP_FRAME_PONG:
+			break;
 		case SIP_FRAME_MESSAGE:
 			c->used_ms = trunk_now(c->trunk);
 			c->partial_ms = 0;
@@ -330,6 +366,7 @@ void sip_io_judge_certs(struct sip_io *io)
 void sip_conn_opened(struct sip_conn *c)
 {
 	judge_peer(c);
+	sip_keepalive_init(&c->keepalive, &c->trunk->core->d.env, c->trunk->files.config->sip.keepalive_ms, trunk_now(c->trunk));
 	log_open(c);
 	become_open(c);
 }

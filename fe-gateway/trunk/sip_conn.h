@@ -6,6 +6,7 @@
 #define GATEWAY_TRUNK_SIP_CONN_H
 
 #include "sip/framer.h"
+#include "sip/keepalive.h"
 #include "trunk/trunk_impl.h"
 #include "xfed/rt/job.h"
 #include "xfed/rt/listener.h"
@@ -36,6 +37,7 @@ struct sip_conn {
 	enum xfed_tls_result job_result;
 	struct xfed_tls_facts facts; /* once it is open */
 	struct sip_framer framer;
+	struct sip_keepalive keepalive; /* client, once it is open */
 	struct sip_flow_info info;
 	struct sip_target target; /* client: what it was opened for */
 	struct sip_conn_waiting *waiting;

@@ -39,6 +39,9 @@ static bool drain(struct sip_framer *f, struct log *log)
 		case SIP_FRAME_PING:
 			note(log, "ping", frame.bytes);
 			break;
+		case SIP_FRAME_PONG:
+			note(log, "pong", frame.bytes);
+			break;
 		case SIP_FRAME_ERROR:
 			note(log, "error", frame.bytes);
 			assert_non_null(frame.note);
@@ -180,6 +183,32 @@ static void failing_allocations(void **state)
 	assert_int_equal(failing_held, 0);
 }
 
+/* Pongs one after the other are no ping; with none awaited two are. A ping of the peer's may be taken for a pong, and is one more. */
+static void pongs(void **state)
+{
+	static const struct {
+		bool awaits;
+		const char *in, *want;
+	} rows[] = { { true, "\r\n", "pong(0) " }, { true, "\r\n", "pong(0) " }, { true, A "\r\n", "message(48) pong(0) " }, { false, "\r\n", "" },
+		{ false, "\r\n", "ping(0) " }, { false, "\r\n", "" }, { true, "\r", "" }, { false, "\n", "pong(0) " },
+		{ true, "\r\n\r\n\r\n", "pong(0) ping(0) " } };
+	struct sip_framer f;
+	struct log log;
+	(void)state;
+	sip_framer_init(&f);
+	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
+		size_t taken;
+		log.text[0] = '\0';
+		if (rows[i].awaits) {
+			sip_framer_await_pong(&f);
+		}
+		assert_int_equal(sip_framer_feed(&f, xfed_span_str(rows[i].in), &taken), XFED_OK);
+		assert_true(drain(&f, &log));
+		assert_string_equal(log.text, rows[i].want);
+	}
+	sip_framer_deinit(&f);
+}
+
 int main(void)
 {
 	xfed_mem_set_hooks(&failing_hooks);
@@ -188,6 +217,7 @@ int main(void)
 		cmocka_unit_test(parser_agrees),
 		cmocka_unit_test(too_large_is_read_past),
 		cmocka_unit_test(limits),
+		cmocka_unit_test(pongs),
 		cmocka_unit_test(failing_allocations),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -490,6 +490,52 @@ static void another_fork_is_acknowledged_and_ended(void **state)
 	finish(0, 0);
 }
 
+/* A 2xx that makes no dialog, as it names no Contact: each copy is acknowledged, the user hears of it once. */
+static void a_2xx_without_contact(void **state)
+{
+	static const char text[] = "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKbare\r\n"
+				   "From: <sip:me-a@example.net>;tag=tag-of-mine\r\nTo: <sip:peer@example.net>;tag=other\r\n"
+				   "Call-ID: call@pair\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n";
+	begin();
+	struct sip_layer_request rq = request_of(A, "INVITE");
+	rq.branch = XFED_SPAN("bare");
+	assert_int_equal(sip_layer_request(ends[A].layer, &rq, now, &ends[A].call), XFED_OK);
+	drain(&ends[A]);
+	for (int i = 1; i <= 3; i++) {
+		receive(A, text, strlen(text));
+		assert_int_equal(ends[A].sent_acks, i);
+	}
+	assert_string_equal(ends[A].log, "200");
+	assert_int_equal(ends[A].dialog, 0);
+	run_for(10); /* B has the INVITE, and gives up */
+	assert_int_equal(answer(B, 486), XFED_OK);
+	finish(0, 0);
+}
+
+/* Section 12.2.1.1: what both ends have counted in the early dialog goes on in the confirmed one. */
+static void an_early_dialog_goes_on(void **state)
+{
+	begin();
+	assert_int_equal(ask(A, "INVITE"), XFED_OK);
+	run_for(10);
+	assert_int_equal(answer(B, 183), XFED_OK);
+	uint64_t invite = ends[B].txn;
+	run_for(10);
+	assert_int_equal(ask_inside(A, "UPDATE"), XFED_OK);
+	run_for(10);
+	assert_int_equal(answer(B, 200), XFED_OK);
+	assert_int_equal(ask_inside(B, "INFO"), XFED_OK);
+	run_for(10);
+	assert_int_equal(answer(A, 200), XFED_OK);
+	assert_int_equal(answer_to(B, invite, 200), XFED_OK);
+	run_for(10);
+	assert_string_equal(ends[A].log, "183, 200, INFO, 200");
+	const struct sip_dialog *d = sip_layer_dialog(ends[A].layer, ends[A].dialog);
+	assert_true(d->local_cseq == 2 && d->has_remote_cseq && d->remote_cseq == 1);
+	hang_up(A);
+	finish(0, 0);
+}
+
 static void cancel_and_its_race_with_200(void **state)
 {
 	begin();
@@ -692,6 +738,23 @@ static void notify_before_the_2xx(void **state)
 	finish(1, 1);
 }
 
+/* RFC 6665 section 8.2.1: a NOTIFY without Subscription-State makes no dialog. */
+static void a_notify_without_its_state(void **state)
+{
+	static const char text[] = "NOTIFY sip:me@example.net SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.2:5060;branch=z9hG4bKn\r\nMax-Forwards: 70\r\n"
+				   "From: <sip:peer@example.net>;tag=other\r\nTo: <sip:me-a@example.net>;tag=tag-of-mine\r\n"
+				   "Call-ID: call@pair\r\nCSeq: 1 NOTIFY\r\nContact: <sip:192.0.2.2>\r\nEvent: presence\r\nContent-Length: 0\r\n\r\n";
+	begin();
+	assert_int_equal(subscribe(A), XFED_OK);
+	receive(A, text, strlen(text));
+	assert_string_equal(ends[A].log, "");
+	run_for(10);
+	assert_int_equal(answer(B, 480), XFED_OK);
+	run_for(10);
+	assert_string_equal(ends[A].log, "480");
+	finish(0, 0);
+}
+
 static void packages_nobody_takes(void **state)
 {
 	begin();
@@ -785,6 +848,8 @@ int main(void)
 		cmocka_unit_test(a_session_over_a_bad_wire),
 		cmocka_unit_test(a_2xx_without_ack_is_given_up_with_bye),
 		cmocka_unit_test(another_fork_is_acknowledged_and_ended),
+		cmocka_unit_test(a_2xx_without_contact),
+		cmocka_unit_test(an_early_dialog_goes_on),
 		cmocka_unit_test(cancel_and_its_race_with_200),
 		cmocka_unit_test(an_invite_that_nobody_answers),
 		cmocka_unit_test(a_refused_session_leaves_no_dialog),
@@ -792,6 +857,7 @@ int main(void)
 		cmocka_unit_test(refusals_inside_and_outside),
 		cmocka_unit_test(a_subscription),
 		cmocka_unit_test(notify_before_the_2xx),
+		cmocka_unit_test(a_notify_without_its_state),
 		cmocka_unit_test(packages_nobody_takes),
 		cmocka_unit_test(a_subscription_over_a_bad_wire),
 		cmocka_unit_test(failing_allocations),

@@ -99,15 +99,6 @@ static void hosts(void **state)
 	assert_false(sip_host_is_address(XFED_SPAN("example.com")));
 }
 
-/* [C1-08]: %00 truncates nothing. */
-static void unescape(void **state)
-{
-	char out[16];
-	size_t n = sip_user_unescape(XFED_SPAN("a%00b%2"), out);
-	assert_int_equal(n, 5);
-	assert_memory_equal(out, "a\0b%2", 5);
-}
-
 static void addresses(void **state)
 {
 	static const struct {
@@ -133,14 +124,6 @@ static void addresses(void **state)
 		struct sip_addr a;
 		CHECK(bad[i], sip_addr_parse(xfed_span_str(bad[i]), &a) == XFED_ERR_INVALID);
 	}
-}
-
-static void display_names(void **state)
-{
-	char out[32];
-	assert_int_equal(sip_display_unquote(XFED_SPAN("\"a \\\"b\\\\\""), out), 5);
-	assert_memory_equal(out, "a \"b\\", 5);
-	assert_int_equal(sip_display_unquote(XFED_SPAN("Al Ice"), out), 6);
 }
 
 static void vias(void **state)
@@ -214,9 +197,7 @@ int main(void)
 		cmocka_unit_test(other_schemes),
 		cmocka_unit_test(bad_uris),
 		cmocka_unit_test(hosts),
-		cmocka_unit_test(unescape),
 		cmocka_unit_test(addresses),
-		cmocka_unit_test(display_names),
 		cmocka_unit_test(vias),
 		cmocka_unit_test(small_productions),
 		cmocka_unit_test(lists),
