@@ -153,6 +153,7 @@ static struct iw_sip_message content_of(const struct sip_message *m)
 		.content_encoding = m->content_encoding,
 		.content_language = m->content_language,
 		.content_disposition = m->content_disposition,
+		.transfer_encoding = m->content_transfer_encoding,
 		.subject = m->subject,
 		.body = m->body,
 	};

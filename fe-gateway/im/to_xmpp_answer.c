@@ -37,7 +37,7 @@ static void fill_extra(struct answer *a, const struct iw_sip_error *e)
 	if (e->needs_allow) {
 		snprintf(a->extra, sizeof(a->extra), "%s", trunk_allow(a->owner->im->trunk));
 	} else if (e->needs_accept) {
-		snprintf(a->extra, sizeof(a->extra), "Accept: text/plain\r\n");
+		snprintf(a->extra, sizeof(a->extra), "Accept: text/plain\r\nAccept-Encoding: identity\r\n");
 	} else if (e->retry_after_s > 0) {
 		snprintf(a->extra, sizeof(a->extra), "Retry-After: %u\r\n", e->retry_after_s);
 	}
@@ -108,7 +108,7 @@ static void respond_error(struct incoming *in, const struct iw_sip_error *e, str
 void im_in_refuse(struct incoming *in, const struct iw_sip_error *e)
 {
 	count(in, "refused");
-	log_end(in, "delivery.refused", e->reason, e->status, xfed_span_make(NULL, 0));
+	log_end(in, "delivery.refused", e->reason, e->status, e->detail);
 	respond_error(in, e, xfed_span_str(e->phrase));
 }
 

@@ -51,6 +51,7 @@ struct iw_sip_message {
 	struct xfed_span content_disposition;
 	struct xfed_span subject;
 	struct xfed_span body;
+	struct xfed_span transfer_encoding; /* Content-Transfer-Encoding */
 };
 
 /* What the caller knows of the stanza to be made. */
@@ -68,9 +69,9 @@ struct iw_xmpp_im {
 };
 
 /*
- * What becomes of a MESSAGE request. 415 for anything but text/plain in UTF-8, US-ASCII or ISO-8859-1, for a content
- * coding other than identity and for bytes the charset does not have ([B4-02], [B4-14]); 400 where nothing is left of the
- * body. Characters XML cannot hold are left out ([B4-13]). Never DROP. The element borrows the spans of both inputs where
+ * What becomes of a MESSAGE request. 415 for anything but text/plain in a charset of interwork/charset.h, for a content
+ * coding other than identity, a transfer encoding of none of the names in RFC 2045, and for bytes that are not what these say
+ * ([B4-02], [B4-14]); 400 where nothing is left of the body. Characters XML cannot hold are left out ([B4-13]). Never DROP. The element borrows the spans of both inputs where
  * they need no change: write it out before they go.
  */
 enum iw_fate iw_im_to_xmpp(struct xfed_arena *a, const struct iw_sip_message *m, const struct iw_xmpp_envelope *e, struct iw_xmpp_im *out);

@@ -1,64 +1,6 @@
+#include "interwork/body.h"
 #include "interwork/content.h"
-#include "interwork/im.h"
 #include "interwork/text.h"
-
-static bool is_ascii(struct xfed_span s)
-{
-	for (size_t i = 0; i < s.len; i++) {
-		if (s.data[i] & 0x80) {
-			return false;
-		}
-	}
-	return true;
-}
-
-/* The body in UTF-8. OK, NOMEM, or INVALID: bytes the charset does not have, or a charset we do not have. */
-static int decode(struct xfed_arena *a, enum iw_charset charset, struct xfed_span in, struct xfed_span *out)
-{
-	*out = in;
-	switch (charset) {
-	case IW_CHARSET_UTF8:
-		return xfed_utf8_is_valid(in) ? XFED_OK : XFED_ERR_INVALID;
-	case IW_CHARSET_ASCII:
-		return is_ascii(in) ? XFED_OK : XFED_ERR_INVALID;
-	case IW_CHARSET_LATIN1:
-		return iw_text_from_latin1(a, in, out);
-	case IW_CHARSET_OTHER:
-		break;
-	}
-	return XFED_ERR_INVALID;
-}
-
-/* [C1-09]: a disposition we do not know matters only where its handling is required in so many words. */
-static bool is_disposition_fine(struct xfed_span value)
-{
-	const char *semicolon = value.len > 0 ? memchr(value.data, ';', value.len) : NULL;
-	if (!semicolon) {
-		return true;
-	}
-	size_t n = (size_t)(semicolon - value.data);
-	struct xfed_span handling = iw_content_param(xfed_span_make(semicolon, value.len - n), "handling");
-	struct xfed_span type = xfed_span_make(value.data, n);
-	while (type.len > 0 && type.data[type.len - 1] == ' ') {
-		type.len--;
-	}
-	return !xfed_span_eq_nocase(handling, XFED_SPAN("required")) || xfed_span_eq_nocase(type, XFED_SPAN("render")) ||
-	       xfed_span_eq_nocase(type, XFED_SPAN("inline"));
-}
-
-/* OK, NOMEM, or INVALID: 415. */
-static int read_body(struct xfed_arena *a, const struct iw_sip_message *m, struct xfed_span *out)
-{
-	struct iw_content_type type;
-	bool is_text = iw_content_type_parse(m->content_type, &type) && xfed_span_eq_nocase(type.type, XFED_SPAN("text")) &&
-		       xfed_span_eq_nocase(type.subtype, XFED_SPAN("plain"));
-	if (!is_text || !iw_content_is_identity(m->content_encoding) || !is_disposition_fine(m->content_disposition)) {
-		return XFED_ERR_INVALID;
-	}
-	struct xfed_span text;
-	int rc = decode(a, iw_content_charset(iw_content_param(type.params, "charset")), m->body, &text);
-	return rc == XFED_OK ? iw_text_for_xml(a, text, out) : rc;
-}
 
 static int set(struct xfed_arena *a, struct xfed_xml_elem *e, const char *name, struct xfed_span value)
 {
@@ -118,13 +60,15 @@ static struct xfed_xml_elem *build(struct xfed_arena *a, const struct iw_sip_mes
 enum iw_fate iw_im_to_xmpp(struct xfed_arena *a, const struct iw_sip_message *m, const struct iw_xmpp_envelope *e, struct iw_xmpp_im *out)
 {
 	struct xfed_span body;
+	struct iw_body_fault fault;
 	*out = (struct iw_xmpp_im){ 0 };
-	int rc = read_body(a, m, &body);
+	int rc = iw_body_read(a, m, &body, &fault);
 	if (rc == XFED_ERR_NOMEM) {
 		return IW_NO_MEMORY;
 	}
 	if (rc != XFED_OK) {
-		XFED_REQUIRE(iw_reason_to_sip(XFED_REASON_SIP_CONTENT_UNSUPPORTED, &out->refusal) == XFED_OK);
+		XFED_REQUIRE(iw_reason_to_sip(fault.reason, &out->refusal) == XFED_OK);
+		out->refusal.detail = fault.detail;
 		return IW_REFUSE;
 	}
 	if (body.len == 0) {
