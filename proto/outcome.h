@@ -10,7 +10,7 @@
 
 #include "proto/channel.pb-c.h"
 
-#define PROTO_TEXT_UNCERTAIN "delivery.uncertain: the message may have been delivered"
+#define PROTO_TEXT_UNCERTAIN "The message may have been delivered: the answer was lost (delivery.uncertain)"
 
 /* True where the sender has to be told: refused, uncertain, withdrawn. */
 bool proto_outcome_is_bad(const Xfed__Outcome *oc);

@@ -6,6 +6,7 @@
 #include "im/hold.h"
 #include "im/im.h"
 #include "interwork/errors.h"
+#include "interwork/warning.h"
 #include "xfed/rt/log.h"
 #include "xfed/stanza.h"
 
@@ -51,6 +52,8 @@ struct answer {
 	int status;
 	char phrase[IW_PHRASE_BYTES + 1]; /* empty: the usual one */
 	char extra[512];		  /* header lines */
+	enum xfed_reason reason;	  /* for a Warning; NONE: there is nothing to say */
+	char detail[IW_DETAIL_BYTES + 1]; /* what it was about; may be empty */
 	struct incoming *owner;		  /* freed with it */
 	struct answer *prev, *next;
 };
