@@ -7,6 +7,7 @@
 #include "im/im.h"
 #include "interwork/errors.h"
 #include "interwork/warning.h"
+#include "sip/date.h"
 #include "xfed/rt/log.h"
 #include "xfed/stanza.h"
 
@@ -42,7 +43,8 @@ struct outgoing {
 	struct contact *contact; /* held; NULL: a message of our own, or no memory */
 	size_t max_request;
 	struct xfed_span uri, from_uri, body, subject, language;
-	struct xfed_span thread; /* of the stanza, kept for the pair where it is delivered; data NULL: none */
+	char date[SIP_DATE_SIZE]; /* empty: sent just now */
+	struct xfed_span thread;  /* of the stanza, kept for the pair where it is delivered; data NULL: none */
 };
 
 /* ---- towards XMPP ---- */

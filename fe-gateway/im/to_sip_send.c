@@ -117,6 +117,7 @@ void im_out_prepare(const struct outgoing *o, const struct sip_target *t, struct
 			.call_id = xfed_span_str(ids->call_id),
 			.cseq = cseq,
 			.user_agent = XFED_SPAN(SIP_USER_AGENT),
+			.date = xfed_span_str(o->date[0] ? o->date : NULL),
 			.subject = o->subject,
 			.content_type = XFED_SPAN("text/plain;charset=UTF-8"),
 			.content_language = o->language,

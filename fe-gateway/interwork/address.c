@@ -32,19 +32,19 @@ static char *put(char *p, struct xfed_span s)
 int iw_jid_to_sip(struct xfed_arena *a, const struct xfed_jid *j, const struct iw_address_options *o, struct xfed_span *uri)
 {
 	static const struct iw_address_options defaults = { .scheme = IW_SCHEME_SIP };
-	struct xfed_span user, host;
+	struct xfed_span user = { "", 0 }, host;
 	o = o ? o : &defaults;
-	if (!j->local.data) {
-		return XFED_ERR_INVALID;
+	bool is_sip = o->scheme == IW_SCHEME_SIP, has_user = j->local.data != NULL;
+	if (!has_user && !is_sip) {
+		return XFED_ERR_INVALID; /* RFC 3860 section 3: a mailbox */
 	}
-	int rc = user_of(a, j->local, &user);
+	int rc = has_user ? user_of(a, j->local, &user) : XFED_OK;
 	if (rc == XFED_OK) {
 		rc = xfed_jid_domain_ascii(a, j->domain, &host);
 	}
 	if (rc != XFED_OK) {
 		return rc;
 	}
-	bool is_sip = o->scheme == IW_SCHEME_SIP;
 	struct xfed_span gr = o->with_gr && is_sip && j->resource.data ? j->resource : xfed_span_make("", 0);
 	struct xfed_span prefix = xfed_span_str(prefixes[o->scheme]);
 	char *start = xfed_arena_alloc(a, prefix.len + iw_percent_room(user) + 1 + host.len + 4 + iw_percent_room(gr));
@@ -53,7 +53,9 @@ int iw_jid_to_sip(struct xfed_arena *a, const struct xfed_jid *j, const struct i
 	}
 	char *p = put(start, prefix);
 	p += iw_percent_encode(user, is_sip ? iw_raw_in_sip_user : iw_raw_in_im_user, p);
-	*p++ = '@';
+	if (has_user) {
+		*p++ = '@';
+	}
 	p = put(p, host);
 	if (gr.len > 0) {
 		p = put(p, XFED_SPAN(";gr="));
@@ -138,7 +140,8 @@ static struct xfed_span find_gr(struct xfed_span params)
 }
 
 struct uri {
-	struct xfed_span user, host, gr;
+	struct xfed_span user; /* data NULL: none */
+	struct xfed_span host, gr;
 };
 
 /* hostport, uri-parameters and headers behind the "@". */
@@ -177,7 +180,7 @@ static bool cut_host(struct xfed_span rest, struct uri *out)
 	return true;
 }
 
-static enum xfed_reason check_scheme(struct xfed_span uri, size_t *len)
+static enum xfed_reason check_scheme(struct xfed_span uri, size_t *len, bool *is_sip)
 {
 	size_t n = 0;
 	while (n < uri.len && uri.data[n] != ':') {
@@ -191,17 +194,21 @@ static enum xfed_reason check_scheme(struct xfed_span uri, size_t *len)
 	if (xfed_span_eq_nocase(scheme, XFED_SPAN("sips"))) {
 		return XFED_REASON_SIP_SIPS_REFUSED;
 	}
-	bool is_known = xfed_span_eq_nocase(scheme, XFED_SPAN("sip")) || xfed_span_eq_nocase(scheme, XFED_SPAN("im")) ||
-			xfed_span_eq_nocase(scheme, XFED_SPAN("pres"));
+	*is_sip = xfed_span_eq_nocase(scheme, XFED_SPAN("sip"));
+	bool is_known = *is_sip || xfed_span_eq_nocase(scheme, XFED_SPAN("im")) || xfed_span_eq_nocase(scheme, XFED_SPAN("pres"));
 	return is_known ? XFED_REASON_NONE : XFED_REASON_SIP_SCHEME_UNSUPPORTED;
 }
 
-/* The part behind the scheme. The first "@" ends the user part: it cannot stand raw in one (RFC 7247 section 6.4 step 2). */
-static bool cut_uri(struct xfed_span s, struct uri *out)
+/*
+ * The part behind the scheme. The first "@" ends the user part: it cannot stand raw in one (RFC 7247 section 6.4 step 2). A sip URI
+ * without one is a domain (RFC 3261 section 19.1.1): it stands raw nowhere else.
+ */
+static bool cut_uri(struct xfed_span s, bool is_sip, struct uri *out)
 {
 	const char *at = memchr(s.data, '@', s.len);
+	out->user = xfed_span_make(NULL, 0);
 	if (!at) {
-		return false;
+		return is_sip && cut_host(s, out);
 	}
 	out->user = xfed_span_make(s.data, (size_t)(at - s.data));
 	const char *password = memchr(out->user.data, ':', out->user.len);
@@ -216,8 +223,8 @@ static int build_jid(struct xfed_arena *a, const struct uri *u, struct xfed_jid 
 {
 	struct xfed_span user, gr;
 	struct xfed_jid j = { { NULL, 0 }, { NULL, 0 }, { NULL, 0 } };
-	int rc = iw_percent_decode(a, u->user, &user);
-	if (rc == XFED_OK) {
+	int rc = u->user.data ? iw_percent_decode(a, u->user, &user) : XFED_OK;
+	if (rc == XFED_OK && u->user.data) {
 		rc = xfed_jid_local_from_text(a, user, &j.local);
 	}
 	if (rc == XFED_OK) {
@@ -246,12 +253,13 @@ int iw_sip_to_jid(struct xfed_arena *a, struct xfed_span text, struct xfed_jid *
 	if (text.len == 0 || text.len > XFED_SIP_HEADER_BYTES || !cut_brackets(text, &uri, &params)) {
 		return XFED_ERR_INVALID;
 	}
-	enum xfed_reason scheme = check_scheme(uri, &scheme_len);
+	bool is_sip = false;
+	enum xfed_reason scheme = check_scheme(uri, &scheme_len, &is_sip);
 	if (scheme != XFED_REASON_NONE) {
 		*why = scheme;
 		return XFED_ERR_INVALID;
 	}
-	if (!cut_uri(from(uri, scheme_len), &u)) {
+	if (!cut_uri(from(uri, scheme_len), is_sip, &u)) {
 		return XFED_ERR_INVALID;
 	}
 	if (u.gr.len == 0) {

@@ -27,14 +27,17 @@ struct iw_sip_im {
 	struct xfed_span subject;     /* one line; data NULL: none */
 	struct xfed_span language;    /* a language tag; data NULL: none */
 	struct xfed_span thread;      /* data NULL: none */
+	int64_t sent_s;		      /* when it was sent, where the stanza says so; 0: it does not ([B4-10]) */
+	const char *untold;	      /* REFUSE: what its sender has to be told beside the reason; NULL: nothing */
 	const char *rule;	      /* DROP: "type-error", "headline", "no-body"; otherwise NULL */
 	struct iw_xmpp_error refusal; /* REFUSE */
 };
 
 /*
  * What becomes of a message stanza to a local user. Of several bodies the one without xml:lang wins, then the one in the
- * stanza's language, then the first ([B4-12]). Type groupchat and a message to a domain alone are refused with
- * service-unavailable ([B4-11]). The stanza must be a message.
+ * stanza's language, then the first ([B4-12]). Type groupchat is refused with
+ * service-unavailable ([B4-11]), and what somebody wrote in a way that is no text (interwork/payload.h) with not-acceptable.
+ * The stanza must be a message.
  */
 enum iw_fate iw_im_to_sip(struct xfed_arena *a, const struct xfed_stanza *s, struct iw_sip_im *out);
 
@@ -61,6 +64,7 @@ struct iw_xmpp_envelope {
 	struct xfed_span id;	 /* derived from the delivery id */
 	struct xfed_span type;	 /* of the contact's last message; data NULL: none ([B4-01]) */
 	struct xfed_span thread; /* the one kept for the pair; data NULL: none */
+	int64_t sent_s;		 /* when the message was sent, where that is not now: becomes <delay/>; 0: now */
 };
 
 struct iw_xmpp_im {

@@ -1,6 +1,7 @@
 #include "interwork/body.h"
 #include "interwork/content.h"
 #include "interwork/text.h"
+#include "interwork/when.h"
 
 static int set(struct xfed_arena *a, struct xfed_xml_elem *e, const char *name, struct xfed_span value)
 {
@@ -44,6 +45,21 @@ static int add_attributes(struct xfed_arena *a, struct xfed_xml_elem *m, const s
 	return rc;
 }
 
+/* XEP-0203: by our domain, on whose side it was kept. */
+static int add_delay(struct xfed_arena *a, struct xfed_xml_elem *m, const struct iw_xmpp_envelope *env)
+{
+	char *stamp = xfed_arena_alloc(a, IW_WHEN_SIZE);
+	if (!stamp) {
+		return XFED_ERR_NOMEM;
+	}
+	if (iw_when_print(env->sent_s, stamp) != XFED_OK) {
+		return XFED_OK;
+	}
+	struct xfed_xml_elem *e = xfed_xml_add_elem(a, m, XFED_SPAN(IW_NS_DELAY), XFED_SPAN("delay"));
+	int rc = e ? set(a, e, "from", env->from->domain) : XFED_ERR_NOMEM;
+	return rc == XFED_OK ? set(a, e, "stamp", xfed_span_str(stamp)) : rc;
+}
+
 /* RFC 7572 table 2. NULL on NOMEM. */
 static struct xfed_xml_elem *build(struct xfed_arena *a, const struct iw_sip_message *in, const struct iw_xmpp_envelope *env, struct xfed_span body)
 {
@@ -54,6 +70,7 @@ static struct xfed_xml_elem *build(struct xfed_arena *a, const struct iw_sip_mes
 	rc = rc == XFED_OK ? add_text_child(a, m, "subject", subject) : rc;
 	rc = rc == XFED_OK ? add_text_child(a, m, "body", body) : rc;
 	rc = rc == XFED_OK ? add_text_child(a, m, "thread", env->thread) : rc;
+	rc = rc == XFED_OK && env->sent_s > 0 ? add_delay(a, m, env) : rc;
 	return rc == XFED_OK ? m : NULL;
 }
 
