@@ -31,6 +31,7 @@ struct delivery_end {
 	const char *rule;	    /* DROPPED */
 	int sip_status;		    /* 0: there was no response */
 	struct xfed_span text;	    /* what the other side said; data NULL: nothing */
+	struct xfed_span pointed;   /* REFUSED by a 3xx: its Contact, for the log alone; data NULL: none */
 	struct xfed_span address;   /* REFUSED with gone or redirect: an xmpp: URI; data NULL: none */
 };
 

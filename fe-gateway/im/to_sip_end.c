@@ -56,7 +56,7 @@ static void log_end(const struct origin *origin, const struct delivery_end *e)
 	rt_log(is_quiet ? RT_LOG_DEBUG : RT_LOG_INFO, event, RT_KV("partner", origin->partner), RT_KV("local", origin->local),
 		RT_KV_REASON(reason_of(e)), RT_KV_U64("delivery", origin->from.seq), RT_KV("id", origin->words.id),
 		RT_KV("correlation", origin->correlation), RT_KV_STR("rule", e->fate == XFED__FATE__FATE_DROPPED ? e->rule : NULL),
-		RT_KV_STR("sip_status", status[0] ? status : NULL), RT_KV("text", e->text), RT_END);
+		RT_KV_STR("sip_status", status[0] ? status : NULL), RT_KV("text", e->text), RT_KV_ADDRESS("contact", e->pointed), RT_END);
 }
 
 /*

@@ -227,6 +227,7 @@ static void refused_by_sip(struct outgoing *o, int status, const struct sip_mess
 	}
 	if (m && e.error.needs_address) {
 		e.address = new_address(o, &a, m);
+		e.pointed = m->contact;
 	}
 	if (!e.address.data) {
 		iw_error_without_address(&e.error);

@@ -21,10 +21,10 @@ struct sip_row {
 
 /* RFC 7247 table 3; 477 and 478 are Kamailio's for a dead connection. */
 static const struct sip_row sip_rows[] = {
-	SIP_ROW(300, "redirect", SIP_REQUEST_REFUSED),
-	SIP_ROW(301, "gone", SIP_USER_UNKNOWN),
-	SIP_ROW(302, "redirect", SIP_REQUEST_REFUSED),
-	SIP_ROW(305, "redirect", SIP_REQUEST_REFUSED),
+	SIP_ROW(300, "redirect", SIP_REQUEST_REDIRECTED),
+	SIP_ROW(301, "gone", SIP_REQUEST_REDIRECTED),
+	SIP_ROW(302, "redirect", SIP_REQUEST_REDIRECTED),
+	SIP_ROW(305, "redirect", SIP_REQUEST_REDIRECTED),
 	SIP_ROW(380, "not-acceptable", SIP_REQUEST_REFUSED),
 	SIP_ROW(400, "bad-request", SIP_REQUEST_REFUSED),
 	SIP_ROW(401, "not-authorized", SIP_AUTH_NEEDED),
@@ -75,7 +75,7 @@ static const struct sip_row sip_rows[] = {
 
 /* What is not listed, by its class. */
 static const struct sip_row sip_classes[] = {
-	[3] = SIP_ROW(300, "redirect", SIP_REQUEST_REFUSED),
+	[3] = SIP_ROW(300, "redirect", SIP_REQUEST_REDIRECTED),
 	[4] = SIP_ROW(400, "bad-request", SIP_REQUEST_REFUSED),
 	[5] = SIP_ROW(500, "internal-server-error", SIP_SERVER_ERROR),
 	[6] = SIP_ROW(600, "recipient-unavailable", SIP_USER_DECLINED),

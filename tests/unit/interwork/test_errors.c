@@ -21,12 +21,12 @@ struct status_row {
 #define R(name) XFED_REASON_SIP_##name
 
 static const struct status_row status_rows[] = {
-	{ 300, "redirect", "modify", R(REQUEST_REFUSED), true },
-	{ 301, "gone", "cancel", R(USER_UNKNOWN), true },
-	{ 302, "redirect", "modify", R(REQUEST_REFUSED), true },
-	{ 305, "redirect", "modify", R(REQUEST_REFUSED), true },
+	{ 300, "redirect", "modify", R(REQUEST_REDIRECTED), true },
+	{ 301, "gone", "cancel", R(REQUEST_REDIRECTED), true },
+	{ 302, "redirect", "modify", R(REQUEST_REDIRECTED), true },
+	{ 305, "redirect", "modify", R(REQUEST_REDIRECTED), true },
 	{ 380, "not-acceptable", "modify", R(REQUEST_REFUSED), true },
-	{ 399, "redirect", "modify", R(REQUEST_REFUSED), true },
+	{ 399, "redirect", "modify", R(REQUEST_REDIRECTED), true },
 	{ 400, "bad-request", "modify", R(REQUEST_REFUSED), false },
 	{ 401, "not-authorized", "auth", R(AUTH_NEEDED), false },
 	{ 402, "bad-request", "modify", R(REQUEST_REFUSED), false },
