@@ -14,10 +14,12 @@ Xfed__Kind proto_kind_of(const struct xfed_stanza *s); /* not of an IQ */
 const char *proto_kind_word(Xfed__Kind kind);	       /* for metrics: an error counts as a message */
 
 /*
- * Outcomes, late errors and what is remembered of a contact are written from the frame's words, so each of them must be the
- * stanza's: `kind`, `type`, `id`, `from`, `to`, `lang`.
+ * What a frame carries, read again: neither service trusts what the other one has read. NONE: one whole message or presence, and the
+ * words of the frame (`kind`, `type`, `id`, `from`, `to`, `lang`) are the stanza's, as outcomes, late errors and what is remembered of
+ * a contact are written from them. The reader is made where there is none yet, and is the caller's; `out` borrows from it until the
+ * next call. Else why the delivery is refused, and `out` may be filled in or not: its type is to be looked at, where it is 0 before.
  */
-bool proto_deliver_agrees(const Xfed__Deliver *d, const struct xfed_stanza *s);
+enum xfed_reason proto_deliver_read(struct xfed_xml_reader **fragments, const Xfed__Deliver *d, struct xfed_stanza *out);
 
 struct xfed_span proto_domain_of(struct xfed_span jid); /* of a normalised address */
 

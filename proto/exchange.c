@@ -142,11 +142,6 @@ void proto_exchange_no_more_after(struct proto_exchange_link *l, uint64_t when_m
 	l->no_more_ms = when_ms;
 }
 
-int proto_exchange_link_peer(const struct proto_exchange_link *l)
-{
-	return l->peer;
-}
-
 /* ---- messages ---- */
 
 bool proto_exchange_take(struct proto_exchange *x, struct proto_exchange_link *l, const Xfed__Frame *f, size_t frame_bytes, uint64_t now_ms)

@@ -93,7 +93,6 @@ void proto_exchange_no_more_after(struct proto_exchange_link *l, uint64_t when_m
 /* PROTO_ACT_MESSAGE. False: it is not about deliveries, and the caller's. */
 bool proto_exchange_take(struct proto_exchange *x, struct proto_exchange_link *l, const Xfed__Frame *f, size_t frame_bytes, uint64_t now_ms);
 void proto_exchange_credit(struct proto_exchange *x, struct proto_exchange_link *l); /* PROTO_ACT_CREDIT */
-int proto_exchange_link_peer(const struct proto_exchange_link *l);
 
 /* ---- deliveries that came ---- */
 /* May it be begun? The answer comes later, perhaps over another link. OK; STATE (asked before, settled); NOT_FOUND. */

@@ -113,7 +113,7 @@ void exchange_take_deliver(struct proto_exchange *x, struct proto_exchange_link 
 {
 	enum proto_inbox_verdict verdict;
 	struct proto_inbox_entry *entry;
-	int rc = proto_inbox_receive(x->in, l->run, d->seq, now_ms, &verdict, &entry);
+	int rc = proto_inbox_receive(x->in, l->run, d->seq, &verdict, &entry);
 	if (rc != XFED_OK) {
 		exchange_close(
 			l, rc == XFED_ERR_NOMEM ? XFED_REASON_STREAM_INTERNAL : XFED_REASON_CHANNEL_FRAME_BAD, "delivery without room", now_ms);

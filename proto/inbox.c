@@ -5,16 +5,6 @@
 /* A run that is to be forgotten but has entries without an outcome is looked at again after this. */
 #define LOOK_AGAIN_MS 1000
 
-const char *proto_inbox_state_name(enum proto_inbox_state s)
-{
-	static const char *const names[] = {
-#define PROTO_STATE(id, name) [PROTO_INBOX_##id] = name,
-		PROTO_INBOX_STATES(PROTO_STATE)
-#undef PROTO_STATE
-	};
-	return (unsigned)s < XFED_ARRAY_LEN(names) ? names[s] : "unknown";
-}
-
 int proto_inbox_new(size_t max_entries, struct proto_inbox **out)
 {
 	*out = xfed_calloc(1, sizeof(**out));
@@ -53,7 +43,7 @@ static void forget(struct proto_inbox *in, struct proto_inbox_run *run, struct i
 	xfed_free(n);
 }
 
-static struct inbox_node *remember(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t seq, uint64_t now_ms)
+static struct inbox_node *remember(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t seq)
 {
 	struct inbox_node *n = xfed_calloc(1, sizeof(*n));
 	if (!n) {
@@ -61,7 +51,6 @@ static struct inbox_node *remember(struct proto_inbox *in, struct proto_inbox_ru
 	}
 	n->e.seq = seq;
 	n->e.state = PROTO_INBOX_PENDING;
-	n->e.received_ms = now_ms;
 	HASH_ADD(hh, run->table, e.seq, sizeof(n->e.seq), n);
 	if (!XFED_TABLE_ADDED(n)) {
 		xfed_free(n);
@@ -298,8 +287,8 @@ uint32_t proto_inbox_pay(struct proto_inbox *in, struct proto_inbox_run *run, st
 
 /* ---- deliveries ---- */
 
-int proto_inbox_receive(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t seq, uint64_t now_ms, enum proto_inbox_verdict *verdict,
-	struct proto_inbox_entry **entry)
+int proto_inbox_receive(
+	struct proto_inbox *in, struct proto_inbox_run *run, uint64_t seq, enum proto_inbox_verdict *verdict, struct proto_inbox_entry **entry)
 {
 	*entry = NULL;
 	if (run->reserved == 0) {
@@ -312,7 +301,7 @@ int proto_inbox_receive(struct proto_inbox *in, struct proto_inbox_run *run, uin
 		*verdict = PROTO_INBOX_FORGOTTEN;
 	} else {
 		*verdict = PROTO_INBOX_FIRST;
-		n = remember(in, run, seq, now_ms);
+		n = remember(in, run, seq);
 		if (!n) {
 			return XFED_ERR_NOMEM;
 		}
@@ -434,17 +423,6 @@ void proto_inbox_tick(struct proto_inbox *in, uint64_t now_ms)
 			run->forget_at_ms = now_ms + LOOK_AGAIN_MS;
 		}
 	}
-}
-
-uint64_t proto_inbox_deadline(const struct proto_inbox *in)
-{
-	uint64_t at = UINT64_MAX;
-	for (const struct proto_inbox_run *run = in->runs; run; run = run->next) {
-		if (run->links == 0 && run->forget_at_ms < at) {
-			at = run->forget_at_ms;
-		}
-	}
-	return at;
 }
 
 size_t proto_inbox_count(const struct proto_inbox *in)

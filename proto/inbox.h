@@ -16,18 +16,12 @@
 
 #define PROTO_INBOX_RUNS_MAX 256
 
-#define PROTO_INBOX_STATES(X)                                                                                                                        \
-	X(PENDING, "pending")	  /* accepted, nothing irrevocable done */                                                                           \
-	X(ASKED, "asked")	  /* Attempted sent, its answer outstanding */                                                                       \
-	X(ATTEMPTED, "attempted") /* AttemptedAck came: it may be, or has been, attempted */                                                         \
-	X(SETTLED, "settled")	  /* has its outcome */
-
 enum proto_inbox_state {
-#define PROTO_STATE(id, name) PROTO_INBOX_##id,
-	PROTO_INBOX_STATES(PROTO_STATE)
-#undef PROTO_STATE
+	PROTO_INBOX_PENDING,   /* accepted, nothing irrevocable done */
+	PROTO_INBOX_ASKED,     /* Attempted sent, its answer outstanding */
+	PROTO_INBOX_ATTEMPTED, /* AttemptedAck came: it may be, or has been, attempted */
+	PROTO_INBOX_SETTLED,   /* has its outcome */
 };
-const char *proto_inbox_state_name(enum proto_inbox_state s);
 
 enum proto_inbox_verdict {
 	PROTO_INBOX_FIRST,	       /* new: handle it */
@@ -48,7 +42,7 @@ struct proto_inbox_words {
 struct proto_inbox_entry {
 	uint64_t seq;
 	enum proto_inbox_state state;
-	uint64_t received_ms, settled_ms;
+	uint64_t settled_ms;
 	uint64_t cookie;		       /* the caller's, 0 to begin with; write it freely */
 	const Xfed__Outcome *outcome;	       /* SETTLED: lives as long as the entry */
 	const struct proto_inbox_words *words; /* SETTLED: what was given with the outcome, or NULL; lives as long as the entry */
@@ -112,8 +106,8 @@ uint32_t proto_inbox_pay(struct proto_inbox *in, struct proto_inbox_run *run, st
  * LIMIT: not covered by a reservation (the peer overran its credit); NOMEM: nothing changed.
  * It takes the reservation; a duplicate gives the room back.
  */
-int proto_inbox_receive(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t seq, uint64_t now_ms, enum proto_inbox_verdict *verdict,
-	struct proto_inbox_entry **entry);
+int proto_inbox_receive(
+	struct proto_inbox *in, struct proto_inbox_run *run, uint64_t seq, enum proto_inbox_verdict *verdict, struct proto_inbox_entry **entry);
 struct proto_inbox_entry *proto_inbox_find(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t seq);
 
 /* PENDING becomes ASKED, to be said by proto_inbox_next_ask(). OK; STATE; NOT_FOUND. */
@@ -151,7 +145,6 @@ void proto_inbox_say_again(struct proto_inbox_run *run);
 
 /* ---- time and looking ---- */
 void proto_inbox_tick(struct proto_inbox *in, uint64_t now_ms);
-uint64_t proto_inbox_deadline(const struct proto_inbox *in);
 size_t proto_inbox_count(const struct proto_inbox *in);
 size_t proto_inbox_reserved(const struct proto_inbox *in);
 

@@ -1,22 +1,7 @@
 /* What an entry says to its sender: its fate, copied, and the lists of what is still to be said. */
 #include "proto/inbox_impl.h"
 #include "xfed/reason.h"
-
-static char *put(char **at, struct xfed_span s)
-{
-	char *p = *at;
-	if (s.len > 0) {
-		memcpy(p, s.data, s.len);
-	}
-	p[s.len] = '\0';
-	*at += s.len + 1;
-	return p;
-}
-
-static struct xfed_span put_span(char **at, struct xfed_span s)
-{
-	return xfed_span_make(put(at, s), s.len);
-}
+#include "xfed/text.h"
 
 #define NO_TEXTS 6 /* the ends of as many empty strings */
 
@@ -31,10 +16,10 @@ static void copy_words(struct inbox_node *n, char *at, const struct proto_inbox_
 {
 	n->words = (struct proto_inbox_words){
 		.kind = w->kind,
-		.type = put_span(&at, w->type),
-		.id = put_span(&at, w->id),
-		.from = put_span(&at, w->from),
-		.to = put_span(&at, w->to),
+		.type = xfed_span_put(&at, w->type),
+		.id = xfed_span_put(&at, w->id),
+		.from = xfed_span_put(&at, w->from),
+		.to = xfed_span_put(&at, w->to),
 	};
 	n->e.words = &n->words;
 }
@@ -59,12 +44,12 @@ int inbox_copy_outcome(struct inbox_node *n, const Xfed__Outcome *from, const st
 		return XFED_ERR_NOMEM;
 	}
 	char *at = n->texts;
-	to->condition = put(&at, xfed_span_str(from->condition));
-	to->error_type = put(&at, xfed_span_str(from->error_type));
-	to->text = put(&at, xfed_span_str(from->text));
-	to->reason = put(&at, xfed_span_str(from->reason));
-	to->rule = put(&at, xfed_span_str(from->rule));
-	to->address = put(&at, xfed_span_str(from->address));
+	to->condition = xfed_text_put(&at, xfed_span_str(from->condition));
+	to->error_type = xfed_text_put(&at, xfed_span_str(from->error_type));
+	to->text = xfed_text_put(&at, xfed_span_str(from->text));
+	to->reason = xfed_text_put(&at, xfed_span_str(from->reason));
+	to->rule = xfed_text_put(&at, xfed_span_str(from->rule));
+	to->address = xfed_text_put(&at, xfed_span_str(from->address));
 	if (words) {
 		copy_words(n, at, words);
 	}

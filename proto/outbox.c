@@ -3,16 +3,7 @@
 #include "proto/check.h"
 #include "proto/frame.h"
 #include "proto/outbox_impl.h"
-
-const char *proto_delivery_state_name(enum proto_delivery_state s)
-{
-	static const char *const names[] = {
-#define PROTO_STATE(id, name) [PROTO_DELIVERY_##id] = name,
-		PROTO_DELIVERY_STATES(PROTO_STATE)
-#undef PROTO_STATE
-	};
-	return (unsigned)s < XFED_ARRAY_LEN(names) ? names[s] : "unknown";
-}
+#include "xfed/text.h"
 
 int proto_outbox_new(const struct proto_outbox_config *cfg, struct proto_outbox **out)
 {
@@ -65,32 +56,21 @@ void proto_outbox_free(struct proto_outbox *o)
 
 /* ---- adding ---- */
 
-static const char *put(char **at, struct xfed_span s)
-{
-	char *p = *at;
-	if (s.len > 0) {
-		memcpy(p, s.data, s.len);
-	}
-	p[s.len] = '\0';
-	*at += s.len + 1;
-	return p;
-}
-
 /* The texts in the order they are stored; the stanza is behind them. */
 static void copy_texts(struct proto_delivery *d, const struct proto_delivery_new *n, char *at)
 {
-	d->type = put(&at, n->type);
-	d->id = put(&at, n->id);
-	d->from = put(&at, n->from);
-	d->to = put(&at, n->to);
-	d->lang = put(&at, n->lang);
-	d->owner = put(&at, n->owner);
-	d->correlation = put(&at, n->correlation);
-	d->call_id = put(&at, n->call_id);
-	d->from_tag = put(&at, n->from_tag);
-	d->request_uri = put(&at, n->request_uri);
+	d->type = xfed_text_put(&at, n->type);
+	d->id = xfed_text_put(&at, n->id);
+	d->from = xfed_text_put(&at, n->from);
+	d->to = xfed_text_put(&at, n->to);
+	d->lang = xfed_text_put(&at, n->lang);
+	d->owner = xfed_text_put(&at, n->owner);
+	d->correlation = xfed_text_put(&at, n->correlation);
+	d->call_id = xfed_text_put(&at, n->call_id);
+	d->from_tag = xfed_text_put(&at, n->from_tag);
+	d->request_uri = xfed_text_put(&at, n->request_uri);
 	d->stanza.len = n->stanza.len;
-	d->stanza.data = put(&at, n->stanza);
+	d->stanza.data = xfed_text_put(&at, n->stanza);
 }
 
 static struct outbox_node *make_node(const struct proto_delivery_new *n, size_t bytes, uint64_t now_ms)

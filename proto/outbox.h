@@ -33,19 +33,13 @@
 #define PROTO_OUTBOX_PEERS_MAX 64
 #define PROTO_OUTBOX_NO_PEER   (-1)
 
-#define PROTO_DELIVERY_STATES(X)                                                                                                                     \
-	X(QUEUED, "queued")	      /* not sent to anybody, or to be sent again */                                                                 \
-	X(SENT, "sent")		      /* to `peer`, not known to be attempted */                                                                     \
-	X(ATTEMPTED, "attempted")     /* `peer` has begun: never sent again by us */                                                                 \
-	X(WITHDRAWING, "withdrawing") /* Withdraw sent or to be sent */                                                                              \
-	X(DONE, "done")		      /* has its fate; waits for proto_outbox_done() */
-
 enum proto_delivery_state {
-#define PROTO_STATE(id, name) PROTO_DELIVERY_##id,
-	PROTO_DELIVERY_STATES(PROTO_STATE)
-#undef PROTO_STATE
+	PROTO_DELIVERY_QUEUED,	    /* not sent to anybody, or to be sent again */
+	PROTO_DELIVERY_SENT,	    /* to `peer`, not known to be attempted */
+	PROTO_DELIVERY_ATTEMPTED,   /* `peer` has begun: never sent again by us */
+	PROTO_DELIVERY_WITHDRAWING, /* Withdraw sent or to be sent */
+	PROTO_DELIVERY_DONE,	    /* has its fate; waits for proto_outbox_done() */
 };
-const char *proto_delivery_state_name(enum proto_delivery_state s);
 
 /* What becomes of a delivery that was sent when its link is lost ("Per kind" of the contract). */
 enum proto_replay {

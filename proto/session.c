@@ -394,8 +394,3 @@ void proto_session_set_lowest(struct proto_session *s, uint64_t lowest_unsettled
 {
 	s->hello->lowest_unsettled = lowest_unsettled;
 }
-
-const struct xfed_cert *proto_session_peer_cert(const struct proto_session *s)
-{
-	return s->facts.peer;
-}

@@ -162,8 +162,6 @@ int proto_session_attempted_ack(struct proto_session *s, const uint64_t *seqs, s
 int proto_session_withdraw(struct proto_session *s, uint64_t seq);
 
 /* ---- credit: Deliver only ---- */
-/* True where the peer's grant, the pace and our output have room for a Deliver whose frame is `frame_bytes` long. */
-bool proto_session_may_deliver(const struct proto_session *s, size_t frame_bytes);
 /* Adds to what the peer may send us; goes out with the next flush. A peer that overruns it ends with channel.frame.bad. */
 void proto_session_grant(struct proto_session *s, uint32_t messages, uint64_t bytes);
 /* What the peer may still send us, and we it. */
@@ -182,8 +180,6 @@ uint64_t proto_session_taken(const struct proto_session *s);
 /* Carried by the next Hello and each Ping, so that the receiver forgets what is settled on an idle link too. */
 void proto_session_set_lowest(struct proto_session *s, uint64_t lowest_unsettled);
 
-/* Facts of the peer's certificate, NULL before the handshake or without TLS. */
-const struct xfed_cert *proto_session_peer_cert(const struct proto_session *s);
 /*
  * Judges the peer's certificate again once the link is up, as xfed_tls_judge_again() does, and (edge) its names by `allow`, which has
  * taken the place of the list of before. NULL: it may go on; else why not, and the driver closes it with channel.peer.untrusted.

@@ -279,12 +279,6 @@ int proto_session_withdraw(struct proto_session *s, uint64_t seq)
 	return proto_session_send(s, &f);
 }
 
-bool proto_session_may_deliver(const struct proto_session *s, size_t frame_bytes)
-{
-	return s->state == PROTO_READY && proto_credit_covers(&s->credit.out, frame_bytes) && proto_pace_covers(&s->pace) &&
-	       proto_session_output_bytes(s) + frame_bytes <= PROTO_OUTPUT_BULK_BYTES;
-}
-
 void proto_session_grant(struct proto_session *s, uint32_t messages, uint64_t bytes)
 {
 	struct proto_credit_side *in = &s->credit.in, *pending = &s->credit.pending;

@@ -197,24 +197,11 @@ int proto_sipmemory_settle(
 	return XFED_OK;
 }
 
-void proto_sipmemory_release(struct proto_sipmemory *m, const Xfed__SipKey *key)
-{
-	struct sip_node *n = find_key(m, key);
-	if (n) {
-		forget(m, n);
-	}
-}
-
 void proto_sipmemory_tick(struct proto_sipmemory *m, uint64_t now_ms)
 {
 	while (m->oldest && m->oldest->forget_at_ms <= now_ms) {
 		forget(m, m->oldest);
 	}
-}
-
-uint64_t proto_sipmemory_deadline(const struct proto_sipmemory *m)
-{
-	return m->oldest ? m->oldest->forget_at_ms : UINT64_MAX;
 }
 
 size_t proto_sipmemory_count(const struct proto_sipmemory *m)

@@ -48,11 +48,8 @@ struct proto_sip_fate *proto_sipmemory_find(struct proto_sipmemory *m, const Xfe
 /* Writes down the fate once; the 64 s begin. OK; STATE: has one; NOT_FOUND. */
 int proto_sipmemory_settle(
 	struct proto_sipmemory *m, const Xfed__SipKey *key, Xfed__Fate fate, uint32_t sip_status, enum xfed_reason reason, uint64_t now_ms);
-/* The stanza was never written and may be tried again by a retransmission: forgotten. */
-void proto_sipmemory_release(struct proto_sipmemory *m, const Xfed__SipKey *key);
 
 void proto_sipmemory_tick(struct proto_sipmemory *m, uint64_t now_ms);
-uint64_t proto_sipmemory_deadline(const struct proto_sipmemory *m);
 size_t proto_sipmemory_count(const struct proto_sipmemory *m);
 
 #endif

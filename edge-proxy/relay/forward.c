@@ -5,6 +5,7 @@
 #include "relay/relay_impl.h"
 
 #include "xfed/mem.h"
+#include "xfed/text.h"
 
 #define SCRATCH_ARENA (64 * 1024)
 
@@ -149,22 +150,12 @@ void relay_lost(struct relay *r, void *owner)
 	xfed_arena_deinit(&a);
 }
 
-/*
- * What a gateway sends is read again, by the same rules as what partners send: one whole stanza, from one of our domains to a
- * partner, of the kind it is said to be.
- */
-static enum xfed_reason check_fragment(struct relay *r, const Xfed__Deliver *d, struct xfed_stanza *out)
+/* From one of our domains to a partner that takes its kind. */
+static enum xfed_reason check_stanza(struct relay *r, const Xfed__Deliver *d, struct xfed_stanza *out)
 {
-	struct xfed_span bytes = xfed_span_make(d->stanza.data, d->stanza.len);
-	if (xfed_xml_reader_fragment(r->fragments, bytes) != XFED_XML_ELEMENT) {
-		return XFED_REASON_XMPP_STANZA_INVALID;
-	}
-	struct xfed_xml_elem *elem = xfed_xml_reader_elem(r->fragments);
-	if (xfed_stanza_view(xfed_xml_reader_arena(r->fragments), elem, out) != XFED_STANZA_OK || out->kind == XFED_STANZA_IQ) {
-		return XFED_REASON_XMPP_STANZA_INVALID;
-	}
-	if (!proto_deliver_agrees(d, out)) {
-		return XFED_REASON_XMPP_STANZA_INVALID;
+	enum xfed_reason reason = proto_deliver_read(&r->fragments, d, out);
+	if (reason != XFED_REASON_NONE) {
+		return reason;
 	}
 	const struct xfed_policy *policy = s2s_policy(r->s2s);
 	if (!policy || !xfed_policy_is_local(policy, out->from.domain)) {
@@ -178,29 +169,12 @@ static enum xfed_reason check_fragment(struct relay *r, const Xfed__Deliver *d, 
 	return may ? XFED_REASON_NONE : XFED_REASON_POLICY_KIND_FORBIDDEN;
 }
 
-static bool has_reader(struct relay *r)
-{
-	struct xfed_xml_limits limits = { XFED_STANZA_BYTES_MAX, XFED_XML_DEPTH_MAX, XFED_XML_NODES_MAX };
-	return r->fragments || xfed_xml_reader_new_fragment(&limits, &r->fragments) == XFED_OK;
-}
-
 static void refuse_delivery(struct relay *r, const Xfed__Deliver *d, const struct origin *o, enum xfed_reason reason)
 {
 	core_count_refusal(r->core, reason, xfed_reason_info(reason)->side);
 	rt_log(RT_LOG_INFO, "delivery.refused", RT_KV("partner", proto_domain_of(xfed_span_str(d->to))), RT_KV_REASON(reason),
 		RT_KV_U64("delivery", d->seq), RT_KV_STR("correlation", d->correlation), RT_END);
 	settle_origin(r, o, XFED__FATE__FATE_REFUSED, status_of(XFED__FATE__FATE_REFUSED, reason), reason);
-}
-
-static char *put(char **at, struct xfed_span s)
-{
-	char *p = *at;
-	if (s.len > 0) {
-		memcpy(p, s.data, s.len);
-	}
-	p[s.len] = '\0';
-	*at += s.len + 1;
-	return p;
 }
 
 /* The stanza in r->scratch, on its way to `remote`, with what is to be known when it has its fate. NULL: no memory. */
@@ -223,20 +197,20 @@ static struct s2s_item *item_new(struct relay *r, const Xfed__Deliver *d, const 
 	}
 	struct item *it = s2s_item_owner(item);
 	char *at = (char *)(it + 1);
-	*it = (struct item){ .id = ++r->last_item, .item = item, .origin = *o, .kind = d->kind, .remote = put(&at, words[0]) };
-	it->origin.id = put(&at, words[1]);
-	it->origin.from_jid = put(&at, words[2]);
-	it->origin.to = put(&at, words[3]);
-	it->origin.sip.call_id = put(&at, words[4]);
-	it->origin.sip.from_tag = put(&at, words[5]);
-	it->origin.sip.request_uri = put(&at, words[6]);
+	*it = (struct item){ .id = ++r->last_item, .item = item, .origin = *o, .kind = d->kind, .remote = xfed_text_put(&at, words[0]) };
+	it->origin.id = xfed_text_put(&at, words[1]);
+	it->origin.from_jid = xfed_text_put(&at, words[2]);
+	it->origin.to = xfed_text_put(&at, words[3]);
+	it->origin.sip.call_id = xfed_text_put(&at, words[4]);
+	it->origin.sip.from_tag = xfed_text_put(&at, words[5]);
+	it->origin.sip.request_uri = xfed_text_put(&at, words[6]);
 	return item;
 }
 
 static void send_on(struct relay *r, const Xfed__Deliver *d, const struct origin *o)
 {
 	struct xfed_stanza s;
-	enum xfed_reason refuse = has_reader(r) ? check_fragment(r, d, &s) : XFED_REASON_STREAM_INTERNAL;
+	enum xfed_reason refuse = check_stanza(r, d, &s);
 	struct s2s_item *item = NULL;
 	if (refuse == XFED_REASON_NONE) {
 		xfed_buf_clear(&r->scratch);

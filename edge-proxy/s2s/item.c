@@ -2,17 +2,7 @@
 #include "s2s/s2s_impl.h"
 
 #include "xfed/mem.h"
-
-static char *put(char **at, struct xfed_span s)
-{
-	char *p = *at;
-	if (s.len > 0) {
-		memcpy(p, s.data, s.len);
-	}
-	p[s.len] = '\0';
-	*at += s.len + 1;
-	return p;
-}
+#include "xfed/text.h"
 
 #define OWNER_ALIGN _Alignof(max_align_t)
 #define OWNER_AT    ((sizeof(struct s2s_item) + OWNER_ALIGN - 1) / OWNER_ALIGN * OWNER_ALIGN)
@@ -28,8 +18,8 @@ struct s2s_item *s2s_item_new(const struct s2s_item_new *n)
 	*it = (struct s2s_item){ .in_pair = { .bytes = size, .deadline_ms = n->deadline_ms, .is_answer = n->is_answer },
 		.rule = n->rule,
 		.has_owner = n->owner_bytes > 0,
-		.remote = put(&at, n->remote) };
-	it->stanza = xfed_span_make(put(&at, n->stanza), n->stanza.len);
+		.remote = xfed_text_put(&at, n->remote) };
+	it->stanza = xfed_span_make(xfed_text_put(&at, n->stanza), n->stanza.len);
 	return it;
 }
 

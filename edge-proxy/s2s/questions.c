@@ -4,18 +4,7 @@
 #include <utlist.h>
 
 #include "xfed/mem.h"
-
-static struct xfed_span keep(char **at, struct xfed_span s)
-{
-	char *p = *at;
-	if (!s.data) {
-		return s;
-	}
-	memcpy(p, s.data, s.len);
-	p[s.len] = '\0';
-	*at += s.len + 1;
-	return xfed_span_make(p, s.len);
-}
+#include "xfed/text.h"
 
 struct s2s_question *s2s_question_new(const struct xfed_s2s_question *q)
 {
@@ -27,12 +16,12 @@ struct s2s_question *s2s_question_new(const struct xfed_s2s_question *q)
 	}
 	char *at = (char *)(out + 1);
 	*out = (struct s2s_question){ .q = *q };
-	out->q.pair = (struct xfed_dialback_pair){ .sender = keep(&at, p->sender),
-		.target = keep(&at, p->target),
-		.sender_raw = keep(&at, p->sender_raw),
-		.target_raw = keep(&at, p->target_raw) };
-	out->q.key = keep(&at, q->key);
-	out->q.stream_id = keep(&at, q->stream_id);
+	out->q.pair = (struct xfed_dialback_pair){ .sender = xfed_span_put(&at, p->sender),
+		.target = xfed_span_put(&at, p->target),
+		.sender_raw = xfed_span_put(&at, p->sender_raw),
+		.target_raw = xfed_span_put(&at, p->target_raw) };
+	out->q.key = xfed_span_put(&at, q->key);
+	out->q.stream_id = xfed_span_put(&at, q->stream_id);
 	return out;
 }
 

@@ -324,6 +324,15 @@ void attempts_unsent(struct attempts *a, uint64_t id, enum xfed_reason reason, c
 	}
 }
 
+void attempts_too_large(struct attempts *a, uint64_t id)
+{
+	struct attempt *t = find_in(a, id, ATTEMPT_SENT);
+	if (t) {
+		t->places = NULL;
+		locate(a, t);
+	}
+}
+
 /* Another place, by a new branch; only where it is certain that nobody has taken the request. */
 static bool try_next(struct attempts *a, struct attempt *t, enum sip_attempt_end how, int status, bool was_written, uint64_t now_ms)
 {

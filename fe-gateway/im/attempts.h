@@ -101,6 +101,7 @@ void attempts_run_ended(struct attempts *a, uint64_t run, bool may_take_over);
 void attempts_located(struct attempts *a, uint64_t id, struct sip_failover *places); /* borrowed until it has ended */
 void attempts_not_located(struct attempts *a, uint64_t id, enum xfed_reason reason);
 void attempts_unsent(struct attempts *a, uint64_t id, enum xfed_reason reason, const char *text); /* no transaction could be begun */
+void attempts_too_large(struct attempts *a, uint64_t id); /* not begun: for its place, others are looked for */
 void attempts_response(struct attempts *a, uint64_t id, int status, uint64_t now_ms);
 /* A response asked for credentials: true: it goes to the same place once more, as attempts_next_send() says. */
 bool attempts_challenged(struct attempts *a, uint64_t id, uint64_t now_ms);

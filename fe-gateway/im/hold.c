@@ -3,6 +3,7 @@
 #include <utlist.h>
 
 #include "util/table.h"
+#include "xfed/text.h"
 
 #define FORGET_PER_TICK 256
 
@@ -71,15 +72,6 @@ void holds_free(struct holds *h)
 	xfed_free(h);
 }
 
-static struct xfed_span put(char **at, struct xfed_span s)
-{
-	struct xfed_span out = xfed_span_make(*at, s.len);
-	memcpy(*at, s.data, s.len);
-	(*at)[s.len] = '\0';
-	*at += s.len + 1;
-	return out;
-}
-
 /* Later first: an error_hold shortened by a reload must not stand behind a longer one. */
 static void insert_held(struct holds *h, struct node *n)
 {
@@ -122,9 +114,9 @@ int holds_add(struct holds *h, const struct hold *what, uint64_t until_ms, uint6
 	memset(n, 0, sizeof(*n));
 	char *at = n->texts;
 	n->hold = *what;
-	n->hold.id = put(&at, what->id);
-	n->hold.local = put(&at, what->local);
-	n->hold.remote = put(&at, what->remote);
+	n->hold.id = xfed_span_put(&at, what->id);
+	n->hold.local = xfed_span_put(&at, what->local);
+	n->hold.remote = xfed_span_put(&at, what->remote);
 	n->until_ms = until_ms;
 	HASH_ADD_KEYPTR(hh, h->table, n->hold.id.data, n->hold.id.len, n);
 	if (!XFED_TABLE_ADDED(n)) {

@@ -11,48 +11,9 @@
 #include "proto/deliver.h"
 #include "interwork/presence.h"
 #include "interwork/when.h"
+#include "xfed/text.h"
 
 #define SCRATCH_BYTES (1024 * 1024)
-
-/* ---- reading again ---- */
-
-static bool fresh_reader(struct im *im)
-{
-	struct xfed_xml_limits limits = { XFED_STANZA_BYTES_MAX, XFED_XML_DEPTH_MAX, XFED_XML_NODES_MAX };
-	return im->fragments || xfed_xml_reader_new_fragment(&limits, &im->fragments) == XFED_OK;
-}
-
-static enum xfed_reason read_again(struct im *im, const Xfed__Deliver *d, struct xfed_stanza *s)
-{
-	if (!fresh_reader(im)) {
-		return XFED_REASON_STREAM_INTERNAL;
-	}
-	switch (xfed_xml_reader_fragment(im->fragments, xfed_span_make(d->stanza.data, d->stanza.len))) {
-	case XFED_XML_ELEMENT:
-		break;
-	case XFED_XML_NOMEM:
-		return XFED_REASON_STREAM_INTERNAL;
-	case XFED_XML_MORE:
-	case XFED_XML_EXCESS:
-	case XFED_XML_HEADER:
-	case XFED_XML_CLOSE:
-	case XFED_XML_BAD:
-		return XFED_REASON_XMPP_STANZA_INVALID;
-	}
-	struct xfed_arena *a = xfed_xml_reader_arena(im->fragments);
-	switch (xfed_stanza_view(a, xfed_xml_reader_elem(im->fragments), s)) {
-	case XFED_STANZA_OK:
-		break;
-	case XFED_STANZA_NO_MEMORY:
-		return XFED_REASON_STREAM_INTERNAL;
-	case XFED_STANZA_MALFORMED:
-		return XFED_REASON_XMPP_ADDRESS_MALFORMED;
-	case XFED_STANZA_NOT:
-	case XFED_STANZA_IMPROPER:
-		return XFED_REASON_XMPP_STANZA_INVALID;
-	}
-	return s->kind != XFED_STANZA_IQ && proto_deliver_agrees(d, s) ? XFED_REASON_NONE : XFED_REASON_XMPP_STANZA_INVALID;
-}
 
 /* ---- policy ---- */
 
@@ -101,18 +62,6 @@ static enum xfed_reason judge(
 
 /* ---- the request's parts ---- */
 
-static char *put(char **at, struct xfed_span s, struct xfed_span *out)
-{
-	char *p = *at;
-	if (s.len > 0) {
-		memcpy(p, s.data, s.len);
-	}
-	p[s.len] = '\0';
-	*at += s.len + 1;
-	*out = xfed_span_make(s.data ? p : NULL, s.len);
-	return p;
-}
-
 struct parts {
 	struct xfed_span uri, from_uri;
 	struct iw_sip_im im;
@@ -134,19 +83,19 @@ static struct outgoing *outgoing_new(struct im *im, const struct origin *origin,
 	o->origin = *origin;
 	o->attempt.item.bytes = sizeof(*o) + texts;
 	o->attempt.item.share = policy_partner_share(im->policy, origin->partner);
-	put(&at, origin->partner, &o->origin.partner);
-	put(&at, origin->local, &o->origin.local);
-	put(&at, origin->correlation, &o->origin.correlation);
-	put(&at, w->type, &o->origin.words.type);
-	put(&at, w->id, &o->origin.words.id);
-	put(&at, w->from, &o->origin.words.from);
-	put(&at, w->to, &o->origin.words.to);
-	put(&at, p->uri, &o->uri);
-	put(&at, p->from_uri, &o->from_uri);
-	put(&at, p->im.body, &o->body);
-	put(&at, p->im.subject, &o->subject);
-	put(&at, p->im.language, &o->language);
-	put(&at, p->im.thread, &o->thread);
+	o->origin.partner = xfed_span_put(&at, origin->partner);
+	o->origin.local = xfed_span_put(&at, origin->local);
+	o->origin.correlation = xfed_span_put(&at, origin->correlation);
+	o->origin.words.type = xfed_span_put(&at, w->type);
+	o->origin.words.id = xfed_span_put(&at, w->id);
+	o->origin.words.from = xfed_span_put(&at, w->from);
+	o->origin.words.to = xfed_span_put(&at, w->to);
+	o->uri = xfed_span_put(&at, p->uri);
+	o->from_uri = xfed_span_put(&at, p->from_uri);
+	o->body = xfed_span_put(&at, p->im.body);
+	o->subject = xfed_span_put(&at, p->im.subject);
+	o->language = xfed_span_put(&at, p->im.language);
+	o->thread = xfed_span_put(&at, p->im.thread);
 	if (iw_when_is_late(p->im.sent_s, core_wall_s(im->core)) && sip_date_print(p->im.sent_s, o->date) != XFED_OK) {
 		o->date[0] = '\0';
 	}
@@ -178,7 +127,7 @@ static enum xfed_reason check_size(struct outgoing *o)
 	if (n == 0) {
 		return XFED_REASON_SIP_SERVER_UNREACHABLE;
 	}
-	size_t proof = trunk_hop_proof_bytes(o->send.hop), bound = size_bound(o) + proof;
+	size_t proof = trunk_hop_proof_bytes(o->send.hop, o->uri), bound = size_bound(o) + proof;
 	if (bound <= XFED_SIP_UDP_REQUEST_BYTES && bound <= o->max_request) {
 		return XFED_REASON_NONE;
 	}
@@ -323,7 +272,7 @@ void im_deliver(struct im *im, struct proto_from from, const Xfed__Deliver *d)
 			.from = xfed_span_str(d->from),
 			.to = xfed_span_str(d->to) },
 	};
-	enum xfed_reason reason = read_again(im, d, &s);
+	enum xfed_reason reason = proto_deliver_read(&im->fragments, d, &s);
 	if (reason == XFED_REASON_NONE) {
 		reason = judge(im, &s, &partner, &domain, &pair);
 		origin.partner = s.from.domain;

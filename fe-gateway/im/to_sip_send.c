@@ -146,11 +146,18 @@ void im_out_hop_failed(void *data, struct trunk_send *s, enum xfed_reason reason
 	perform(im, NULL);
 }
 
-static void unsent(struct im *im, uint64_t id, int rc)
+/* No transaction has been begun, so it is still there. */
+static void unsent(struct outgoing *o, int rc)
 {
+	struct im *im = o->im;
+	uint64_t id = o->attempt.id;
 	switch (rc) {
 	case XFED_ERR_LIMIT:
-		attempts_unsent(im->attempts, id, XFED_REASON_SIP_REQUEST_TOO_LARGE, NULL);
+		if (trunk_send_enlarge(&o->send)) {
+			attempts_too_large(im->attempts, id);
+		} else {
+			attempts_unsent(im->attempts, id, XFED_REASON_SIP_REQUEST_TOO_LARGE, NULL);
+		}
 		break;
 	case XFED_ERR_AGAIN:
 		attempts_unsent(im->attempts, id, XFED_REASON_DELIVERY_QUEUE_FULL, "too many transactions");
@@ -167,19 +174,18 @@ static void unsent(struct im *im, uint64_t id, int rc)
 
 static void send_request(struct outgoing *o)
 {
-	struct im *im = o->im;
 	struct request_ids ids;
 	struct sip_layer_request rq;
 	struct sip_target target;
-	uint64_t txn, id = o->attempt.id;
+	uint64_t txn;
 	sip_location_target(sip_failover_place(o->attempt.places), &target);
 	im_out_prepare(o, &target, &ids, &rq);
 	if (o->contact) { /* NOMEM: it is answered as if it had been none */
-		contact_trying(o->contact, id, o->origin.words.type, o->thread);
+		contact_trying(o->contact, o->attempt.id, o->origin.words.type, o->thread);
 	}
 	int rc = trunk_send_request(&o->send, &rq, &txn); /* it may come back broken at once, and have ended */
 	if (rc != XFED_OK) {
-		unsent(im, id, rc);
+		unsent(o, rc);
 	}
 }
 

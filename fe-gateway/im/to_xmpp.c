@@ -11,6 +11,7 @@
 #include "proto/deliver.h"
 #include "sip/date.h"
 #include "xfed/hash.h"
+#include "xfed/text.h"
 
 #define SCRATCH_BYTES (2 * 1024 * 1024) /* a body of 64 KiB, its tree, and the copies translation makes */
 #define SETTLE_MS     5000		/* for the edge's word after a withdrawal */
@@ -99,16 +100,6 @@ static enum xfed_reason check_target(struct taken *t)
 
 /* ---- the object that waits for the outcome ---- */
 
-static void put(char **at, struct xfed_span s, struct xfed_span *out)
-{
-	if (s.len > 0) {
-		memcpy(*at, s.data, s.len);
-	}
-	(*at)[s.len] = '\0';
-	*out = xfed_span_make(*at, s.len);
-	*at += s.len + 1;
-}
-
 static struct incoming *incoming_new(struct taken *t)
 {
 	struct im *im = t->im;
@@ -132,13 +123,13 @@ static struct incoming *incoming_new(struct taken *t)
 	in->answer.owner = in;
 	in->added_ms = im_now(im);
 	in->is_full = t->to.resource.data != NULL;
-	put(&at, local, &in->local);
-	put(&at, remote, &in->remote);
-	put(&at, t->from.domain, &in->local_domain);
-	put(&at, t->to.domain, &in->remote_domain);
-	put(&at, call_id, &in->call_id);
-	put(&at, xfed_span_make(id.text, CORE_ID_LEN), &in->stanza_id);
-	put(&at, xfed_span_str(correlation), &in->correlation);
+	in->local = xfed_span_put(&at, local);
+	in->remote = xfed_span_put(&at, remote);
+	in->local_domain = xfed_span_put(&at, t->from.domain);
+	in->remote_domain = xfed_span_put(&at, t->to.domain);
+	in->call_id = xfed_span_put(&at, call_id);
+	in->stanza_id = xfed_span_put(&at, xfed_span_make(id.text, CORE_ID_LEN));
+	in->correlation = xfed_span_put(&at, xfed_span_str(correlation));
 	HASH_ADD_KEYPTR(hh, im->incoming_by_id, in->stanza_id.data, in->stanza_id.len, in);
 	if (!XFED_TABLE_ADDED(in)) {
 		xfed_free(in);

@@ -5,15 +5,9 @@
 #include "proto/check.h"
 #include "xfed/limits.h"
 #include "xfed/reason.h"
+#include "xfed/text.h"
 
 /* ---- copies ---- */
-
-static size_t put(char *out, size_t at, struct xfed_span s)
-{
-	memcpy(out + at, s.len > 0 ? s.data : "", s.len);
-	out[at + s.len] = '\0';
-	return at + s.len + 1;
-}
 
 struct ring_copy *ring_copy_new(const struct store_failure *r)
 {
@@ -22,7 +16,7 @@ struct ring_copy *ring_copy_new(const struct store_failure *r)
 		STORE_FAILURE_TEXTS(SPAN)
 #undef SPAN
 	};
-	size_t len = 1 + r->detail.len;
+	size_t len = 1 + r->detail.len + 1;
 	for (size_t i = 0; i < STORE_FAILURE_TEXT_COUNT; i++) {
 		len += from[i].len + 1;
 	}
@@ -36,15 +30,13 @@ struct ring_copy *ring_copy_new(const struct store_failure *r)
 		STORE_FAILURE_TEXTS(SPAN)
 #undef SPAN
 	};
-	size_t at = 1;
+	char *at = c->key + 1;
 	c->key[0] = (char)r->direction;
 	for (size_t i = 0; i < STORE_FAILURE_TEXT_COUNT; i++) {
-		*to[i] = xfed_span_make(c->key + at, from[i].len);
-		at = put(c->key, at, from[i]);
-		c->key_len = i < JOURNAL_KEY_TEXTS ? at : c->key_len;
+		*to[i] = xfed_span_make(xfed_text_put(&at, from[i]), from[i].len);
+		c->key_len = i < JOURNAL_KEY_TEXTS ? (size_t)(at - c->key) : c->key_len;
 	}
-	memcpy(c->key + at, r->detail.len > 0 ? r->detail.data : "", r->detail.len);
-	c->r.detail = xfed_span_make(c->key + at, r->detail.len);
+	c->r.detail = xfed_span_make(xfed_text_put(&at, r->detail), r->detail.len);
 	return c;
 }
 
@@ -269,13 +261,13 @@ static bool fold(struct ring *j, const struct store_failure *r, uint64_t now_ms)
 		STORE_FAILURE_TEXTS(SPAN)
 #undef SPAN
 	};
-	size_t len = 1;
+	char *at = key + 1;
 	struct ring_entry *e = NULL;
 	key[0] = (char)r->direction;
 	for (size_t i = 0; i < JOURNAL_KEY_TEXTS; i++) {
-		len = put(key, len, from[i]);
+		xfed_text_put(&at, from[i]);
 	}
-	HASH_FIND(hh, j->folding, key, len, e);
+	HASH_FIND(hh, j->folding, key, (size_t)(at - key), e);
 	if (!e) {
 		return false;
 	}

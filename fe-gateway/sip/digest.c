@@ -27,7 +27,8 @@ struct challenge {
 	bool is_set, has_qop;
 	size_t algorithm;
 	char realm[FIELD_MAX], nonce[FIELD_MAX], opaque[FIELD_MAX];
-	uint32_t count;
+	uint32_t count; /* the last number given out; of one request: its own */
+	bool is_answered;
 };
 
 /* As a user agent server asks (401) and as a proxy does (407): both may, for one request. */
@@ -36,10 +37,14 @@ static const struct {
 	const char *challenge, *answer;
 } names[ASKERS] = { { "WWW-Authenticate", "Authorization" }, { "Proxy-Authenticate", "Proxy-Authorization" } };
 
+struct sip_digest_asked {
+	struct challenge by[ASKERS];
+};
+
 struct sip_digest {
 	const struct xfed_env *env;
 	char *username, *password;
-	struct challenge asked[ASKERS];
+	struct sip_digest_asked last; /* by whatever request */
 };
 
 int sip_digest_new(const struct xfed_env *env, struct xfed_span username, struct xfed_span password, struct sip_digest **out)
@@ -71,6 +76,11 @@ void sip_digest_free(struct sip_digest *d)
 	xfed_free(d->password);
 	xfed_free(d->username);
 	xfed_free(d);
+}
+
+void sip_digest_asked_free(struct sip_digest_asked *a)
+{
+	xfed_free(a);
 }
 
 /* ---- what is asked ---- */
@@ -161,35 +171,52 @@ static bool parse_challenge(struct xfed_span value, struct challenge *c, bool *i
 	return !bad && c->is_set && knows_qop;
 }
 
-enum sip_digest_verdict sip_digest_take(struct sip_digest *d, const struct sip_message *response, bool was_answered)
+/* False: nothing that is known here. */
+static bool find_strongest(const struct sip_message *response, enum asker who, struct challenge *best, bool *is_stale)
 {
-	enum asker who = response->status == 407 ? PROXY : SERVER;
 	const struct sip_header *h = NULL;
-	struct challenge best = { .is_set = false };
-	bool is_stale = false;
+	struct challenge c;
+	bool stale;
+	best->is_set = false;
 	while ((h = sip_message_header_named(response, names[who].challenge, h))) {
-		struct challenge c;
-		bool stale;
-		if (parse_challenge(h->value, &c, &stale) && (!best.is_set || c.algorithm < best.algorithm)) {
-			best = c;
-			is_stale = stale;
+		if (parse_challenge(h->value, &c, &stale) && (!best->is_set || c.algorithm < best->algorithm)) {
+			*best = c;
+			*is_stale = stale;
 		}
 	}
-	if (!best.is_set) {
-		return SIP_DIGEST_UNKNOWN;
-	}
-	struct challenge *before = &d->asked[who];
-	if (was_answered && before->is_set && before->count > 0 && !is_stale && strcmp(before->realm, best.realm) == 0) {
-		before->is_set = false;
-		return SIP_DIGEST_REFUSED;
-	}
-	*before = best;
-	return SIP_DIGEST_OK;
+	return best->is_set;
 }
 
-bool sip_digest_is_ready(const struct sip_digest *d)
+static bool is_same_nonce(const struct challenge *a, const struct challenge *b)
 {
-	return d->asked[SERVER].is_set || d->asked[PROXY].is_set;
+	return a->is_set && b->is_set && strcmp(a->nonce, b->nonce) == 0;
+}
+
+enum sip_digest_verdict sip_digest_take(struct sip_digest *d, struct sip_digest_asked **asked, const struct sip_message *response)
+{
+	enum asker who = response->status == 407 ? PROXY : SERVER;
+	struct challenge *last = &d->last.by[who], c;
+	bool is_stale = false;
+	if (!find_strongest(response, who, &c, &is_stale)) {
+		return SIP_DIGEST_UNKNOWN;
+	}
+	if (!*asked) {
+		*asked = xfed_calloc(1, sizeof(**asked));
+	}
+	if (!*asked) {
+		return SIP_DIGEST_NO_MEMORY;
+	}
+	struct challenge *own = &(*asked)->by[who];
+	/* A nonce that others have used too may have been spent by them: then the credentials are not to blame. */
+	bool is_refused = own->is_set && own->is_answered && own->count == 1 && !is_stale && strcmp(own->realm, c.realm) == 0;
+	if (is_refused) {
+		last->is_set = own->is_set = false;
+		return SIP_DIGEST_REFUSED;
+	}
+	/* Its number is given out here, as another nonce may have come when it is printed. */
+	c.count = 1 + (is_same_nonce(last, &c) ? last->count : 0);
+	*last = *own = c;
+	return SIP_DIGEST_OK;
 }
 
 /* ---- the answer ---- */
@@ -235,28 +262,52 @@ static int compute(const struct sip_digest *d, const struct challenge *c, struct
 	return rc;
 }
 
-static int print_one(struct sip_digest *d, enum asker who, struct xfed_span method, struct xfed_span uri, char *out, size_t size, size_t *len)
+/* What a request answers to `who`, and the number it uses. NULL: nothing is asked for. */
+static const struct challenge *next_answer(struct sip_digest *d, struct sip_digest_asked *asked, enum asker who)
 {
-	struct challenge *c = &d->asked[who];
-	uint8_t random[CNONCE_LEN];
-	char cnonce[2 * CNONCE_LEN + 1], count[9], response[HEX_MAX], more[128] = "", opaque[FIELD_MAX + 16] = "";
-	d->env->random(d->env->user, random, sizeof(random));
-	xfed_hex(cnonce, random, sizeof(random));
-	snprintf(count, sizeof(count), "%08x", ++c->count);
-	int rc = compute(d, c, method, uri, count, cnonce, response);
-	if (rc != XFED_OK) {
-		return rc;
+	struct challenge *last = &d->last.by[who], *own = asked ? &asked->by[who] : NULL;
+	if (!own || !own->is_set) {
+		last->count += last->is_set;
+		return last->is_set ? last : NULL;
 	}
+	if (own->is_answered) { /* once more, to another place */
+		own->count = is_same_nonce(last, own) ? ++last->count : own->count + 1;
+	}
+	own->is_answered = true;
+	return own;
+}
+
+/* Returns the length, whatever fits. */
+static size_t write_line(const struct sip_digest *d, const struct challenge *c, enum asker who, struct xfed_span uri, const char *response,
+	const char *cnonce, char *out, size_t size)
+{
+	char more[128] = "", opaque[FIELD_MAX + 16] = "";
 	if (c->has_qop) {
-		snprintf(more, sizeof(more), ", qop=auth, nc=%s, cnonce=\"%s\"", count, cnonce);
+		snprintf(more, sizeof(more), ", qop=auth, nc=%08x, cnonce=\"%s\"", c->count, cnonce);
 	}
 	if (c->opaque[0]) {
 		snprintf(opaque, sizeof(opaque), ", opaque=\"%s\"", c->opaque);
 	}
 	int n = snprintf(out, size, "%s: Digest username=\"%s\", realm=\"%s\", nonce=\"%s\", uri=\"%.*s\", response=\"%s\", algorithm=%s%s%s\r\n",
 		names[who].answer, d->username, c->realm, c->nonce, (int)uri.len, uri.data, response, algorithms[c->algorithm].name, more, opaque);
-	*len += n > 0 ? (size_t)n : 0;
-	return n > 0 && (size_t)n < size ? XFED_OK : XFED_ERR_INVALID;
+	return n > 0 ? (size_t)n : 0;
+}
+
+static int print_one(const struct sip_digest *d, const struct challenge *c, enum asker who, struct xfed_span method, struct xfed_span uri, char *out,
+	size_t size, size_t *len)
+{
+	uint8_t random[CNONCE_LEN];
+	char cnonce[2 * CNONCE_LEN + 1], count[9], response[HEX_MAX];
+	d->env->random(d->env->user, random, sizeof(random));
+	xfed_hex(cnonce, random, sizeof(random));
+	snprintf(count, sizeof(count), "%08x", c->count);
+	int rc = compute(d, c, method, uri, count, cnonce, response);
+	if (rc != XFED_OK) {
+		return rc;
+	}
+	size_t n = write_line(d, c, who, uri, response, cnonce, out, size);
+	*len += n;
+	return n > 0 && n < size ? XFED_OK : XFED_ERR_INVALID;
 }
 
 static bool is_quotable(struct xfed_span s)
@@ -264,15 +315,30 @@ static bool is_quotable(struct xfed_span s)
 	return s.len > 0 && sip_is_printable(s) && !memchr(s.data, '"', s.len) && !memchr(s.data, '\\', s.len);
 }
 
-int sip_digest_print(struct sip_digest *d, struct xfed_span method, struct xfed_span uri, char out[SIP_DIGEST_LINES_SIZE], size_t *len)
+int sip_digest_print(struct sip_digest *d, struct sip_digest_asked *asked, struct xfed_span method, struct xfed_span uri,
+	char out[SIP_DIGEST_LINES_SIZE], size_t *len)
 {
 	int rc = is_quotable(uri) && is_quotable(xfed_span_str(d->username)) && sip_is_token(method) ? XFED_OK : XFED_ERR_INVALID;
 	*len = 0;
 	out[0] = '\0';
 	for (enum asker who = SERVER; rc == XFED_OK && who < ASKERS; who++) {
-		if (d->asked[who].is_set) {
-			rc = print_one(d, who, method, uri, out + *len, SIP_DIGEST_LINES_SIZE - *len, len);
-		}
+		const struct challenge *c = next_answer(d, asked, who);
+		rc = c ? print_one(d, c, who, method, uri, out + *len, SIP_DIGEST_LINES_SIZE - *len, len) : XFED_OK;
 	}
 	return rc;
+}
+
+size_t sip_digest_bytes(const struct sip_digest *d, const struct sip_digest_asked *asked, struct xfed_span uri)
+{
+	char response[HEX_MAX], cnonce[2 * CNONCE_LEN + 1];
+	size_t len = 0;
+	snprintf(cnonce, sizeof(cnonce), "%0*d", 2 * CNONCE_LEN, 0);
+	for (enum asker who = SERVER; who < ASKERS; who++) {
+		const struct challenge *c = asked && asked->by[who].is_set ? &asked->by[who] : &d->last.by[who];
+		if (c->is_set) {
+			snprintf(response, sizeof(response), "%0*d", (int)(2 * algorithms[c->algorithm].len), 0);
+			len += write_line(d, c, who, uri, response, cnonce, NULL, 0);
+		}
+	}
+	return len;
 }

@@ -126,9 +126,10 @@ const struct trunk_hop *trunk_hop_next(const struct trunk *t, const struct trunk
 	return h ? h->hh.next : t->hops;
 }
 
-size_t trunk_hop_proof_bytes(const struct trunk_hop *h)
+size_t trunk_hop_proof_bytes(const struct trunk_hop *h, struct xfed_span uri)
 {
-	return h->digest ? 512 : 0;
+	size_t known = h->digest ? sip_digest_bytes(h->digest, NULL, uri) : 0;
+	return h->digest && known == 0 ? 512 : known;
 }
 
 bool trunk_hop_load(struct trunk_hop *h, size_t bytes)
@@ -150,14 +151,32 @@ void trunk_want(struct trunk_send *s)
 	trunk_places_want(&s->hop->places[s->is_large ? 1 : 0], s);
 }
 
+static void drop_places(struct trunk_send *s)
+{
+	sip_failover_free(s->places);
+	s->places = NULL;
+}
+
 void trunk_send_end(struct trunk_send *s)
 {
 	if (s->list) {
 		DL_DELETE(*s->list, s);
 		s->list = NULL;
 	}
-	sip_failover_free(s->places);
-	s->places = NULL;
+	drop_places(s);
+	sip_digest_asked_free(s->asked);
+	s->asked = NULL;
+}
+
+bool trunk_send_enlarge(struct trunk_send *s)
+{
+	enum sip_transport others[SIP_TRANSPORT_COUNT];
+	if (s->is_large || sip_failover_place(s->places)->transport != SIP_UDP || trunk_hop_transports(s->hop, true, others) == 0) {
+		return false;
+	}
+	s->is_large = true;
+	drop_places(s);
+	return true;
 }
 
 #define CHALLENGES_MAX 4 /* of one request: a server and a proxy, and each a nonce that has grown old */
@@ -167,15 +186,12 @@ int trunk_send_request(struct trunk_send *s, const struct sip_layer_request *par
 	struct sip_layer_request rq = *params;
 	struct sip_digest *d = s->hop->digest;
 	char lines[SIP_DIGEST_LINES_SIZE], branch[160];
-	size_t len;
-	if (!d || !sip_digest_is_ready(d)) {
-		return trunk_request(s->hop->trunk, params, txn);
+	size_t len = 0;
+	int rc = d ? sip_digest_print(d, s->asked, rq.request.method, rq.request.uri, lines, &len) : XFED_OK;
+	if (rc != XFED_OK || len == 0) {
+		return rc == XFED_OK ? trunk_request(s->hop->trunk, params, txn) : rc;
 	}
 	s->round = s->round > 0 ? s->round : 1; /* not asked, but known from before */
-	int rc = sip_digest_print(d, rq.request.method, rq.request.uri, lines, &len);
-	if (rc != XFED_OK) {
-		return rc;
-	}
 	int n = snprintf(branch, sizeof(branch), "%.*s.%u", (int)rq.branch.len, rq.branch.data, s->round);
 	rq.branch = xfed_span_make(branch, n > 0 && (size_t)n < sizeof(branch) ? (size_t)n : 0);
 	rq.request.cseq += s->round;
@@ -189,11 +205,10 @@ bool trunk_send_challenged(struct trunk_send *s, const struct sip_message *m)
 	if ((m->status != 401 && m->status != 407) || !d || s->challenges == CHALLENGES_MAX) {
 		return false;
 	}
-	/* A nonce from before may have grown old without the server's saying so: then the credentials are not to blame. */
-	enum sip_digest_verdict v = sip_digest_take(d, m, s->challenges > 0);
+	enum sip_digest_verdict v = sip_digest_take(d, &s->asked, m);
 	s->challenges++;
 	s->round++;
-	if (v != SIP_DIGEST_OK) {
+	if (v == SIP_DIGEST_REFUSED || v == SIP_DIGEST_UNKNOWN) {
 		rt_log(RT_LOG_WARNING, "sip.auth-failed", RT_KV_STR("next_hop", s->hop->label), RT_KV_I64("sip_status", m->status),
 			RT_KV_STR("text", v == SIP_DIGEST_REFUSED ? "username or password is wrong" : "asks for what is not known here"), RT_END);
 	}

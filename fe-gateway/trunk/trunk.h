@@ -66,8 +66,8 @@ const struct trunk_hop *trunk_hop_next(const struct trunk *t, const struct trunk
 /* Transports a request may go over, the one liked best first; 0: none. Large: above what UDP takes. */
 size_t trunk_hop_transports(const struct trunk_hop *h, bool is_large, enum sip_transport out[SIP_TRANSPORT_COUNT]);
 
-/* More than the credentials for it usually add to a request; 0: it gets none. */
-size_t trunk_hop_proof_bytes(const struct trunk_hop *h);
+/* What the credentials for it add to a request, or, before it has asked, more than they usually do; 0: it gets none. */
+size_t trunk_hop_proof_bytes(const struct trunk_hop *h, struct xfed_span uri);
 
 /* What waits for the hop or is in flight there. False: as much as may be (delivery.queue.full). */
 bool trunk_hop_load(struct trunk_hop *h, size_t bytes);
@@ -81,8 +81,9 @@ struct trunk_send {
 	struct trunk_hop *hop;
 	bool is_large;		     /* too large for UDP */
 	struct sip_failover *places; /* to try in turn; NULL until hop_ready() */
-	unsigned round;		     /* 0: without credentials; counts up with each that is asked for and given */
-	unsigned challenges;	     /* how often it was asked for them */
+	struct sip_digest_asked *asked;
+	unsigned round;	     /* 0: without credentials; counts up with each that is asked for and given */
+	unsigned challenges; /* how often it was asked for them */
 	struct trunk_send *prev, *next, **list;
 };
 
@@ -96,6 +97,10 @@ void trunk_send_end(struct trunk_send *s); /* it waits for nothing any more, its
  * it returns.
  */
 int trunk_send_request(struct trunk_send *s, const struct sip_layer_request *rq, uint64_t *txn);
+/*
+ * After LIMIT. True: with its credentials it has become too large for UDP, and the hop may have places that take it: trunk_want() again.
+ */
+bool trunk_send_enlarge(struct trunk_send *s);
 /* True: that final answer asks for credentials that we have. To be sent once more, to the same place. */
 bool trunk_send_challenged(struct trunk_send *s, const struct sip_message *m);
 /*

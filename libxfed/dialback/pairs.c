@@ -1,32 +1,22 @@
 #include "dialback/pairs.h"
 
 #include "xfed/mem.h"
-
-static struct xfed_span put(char **at, struct xfed_span s)
-{
-	if (!s.data) {
-		return s;
-	}
-	struct xfed_span copy = { *at, s.len };
-	memcpy(*at, s.data, s.len);
-	*at += s.len;
-	return copy;
-}
+#include "xfed/text.h"
 
 struct db_pair *db_pair_new(const struct xfed_dialback_pair *names, struct xfed_span key, struct xfed_span stream_id)
 {
 	size_t len = names->sender.len + names->target.len + names->sender_raw.len + names->target_raw.len + key.len + stream_id.len;
-	struct db_pair *p = xfed_calloc(1, sizeof(*p) + len + 1);
+	struct db_pair *p = xfed_calloc(1, sizeof(*p) + len + 6);
 	if (!p) {
 		return NULL;
 	}
 	char *at = p->text;
-	p->names.sender = put(&at, names->sender);
-	p->names.target = put(&at, names->target);
-	p->names.sender_raw = put(&at, names->sender_raw);
-	p->names.target_raw = put(&at, names->target_raw);
-	p->stream_id = put(&at, stream_id);
-	p->key = put(&at, key);
+	p->names.sender = xfed_span_put(&at, names->sender);
+	p->names.target = xfed_span_put(&at, names->target);
+	p->names.sender_raw = xfed_span_put(&at, names->sender_raw);
+	p->names.target_raw = xfed_span_put(&at, names->target_raw);
+	p->stream_id = xfed_span_put(&at, stream_id);
+	p->key = xfed_span_put(&at, key);
 	return p;
 }
 

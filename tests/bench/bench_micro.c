@@ -381,7 +381,7 @@ static void delivery(long count)
 		require(next != NULL, "next");
 		proto_outbox_message(out, next, 1000, &d, &sip);
 		proto_outbox_sent(out, next, peer);
-		require(proto_inbox_reserve(in, run, 1) == 1 && proto_inbox_receive(in, run, seq, 1000, &v, &e) == XFED_OK, "receive");
+		require(proto_inbox_reserve(in, run, 1) == 1 && proto_inbox_receive(in, run, seq, &v, &e) == XFED_OK, "receive");
 		require(proto_inbox_asked(in, run, seq) == XFED_OK && proto_outbox_attempted(out, peer, seq), "attempted");
 		require(proto_inbox_acked(in, run, seq) == XFED_OK, "acked");
 		Xfed__Outcome oc = XFED__OUTCOME__INIT;

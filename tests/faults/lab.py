@@ -2,6 +2,7 @@
 import collections
 import os
 import random
+import re
 import signal
 import time
 
@@ -23,6 +24,7 @@ DOMAINS = {"corp.example": "tcp", "corp2.example": "udp"}
 REFUSALS = (403, 404, 480, 486, 500, 603)
 SETTLES = 66.0  # seconds after the last message in which everything has its fate: the deadline is 60 s
 QUIET = 4.0     # seconds in which a second copy or a late error would come
+BREACH = re.compile(r" reason=policy\.")  # no fault makes the lab's own peers break a policy: one of them, or an edge, is wrong
 
 Message = collections.namedtuple("Message", "number way sender recipient domain")
 
@@ -259,8 +261,10 @@ class Lab:
         return result
 
     def _stop_daemons(self):
-        """A daemon that was not killed on purpose ends cleanly, and no sanitizer has spoken in any run."""
+        """A daemon that was not killed on purpose ends cleanly, no sanitizer has spoken in any run, no edge has refused a peer by policy."""
         problems = []
+        for process in [self.inst.edge.process] + [p for p in self.dead if p.name == self.inst.edge.name]:
+            problems += breaches(process)
         for daemon in (self.inst.gateway, self.inst.edge):
             try:
                 daemon.stop(20)
@@ -281,6 +285,10 @@ class Lab:
         for proxy in [p for leg in LEGS for p in self.proxies[leg]] + self.udp:
             proxy.close()
         self.dns.close()
+
+
+def breaches(process):
+    return ["%s: %s" % (process.name, line) for line in process.lines if BREACH.search(line)][:3]
 
 
 def timed(lab):

@@ -6,7 +6,8 @@
  * Properties: each message has exactly one end, and it is the last that is heard of it; nothing is sent that its edge has not
  * acknowledged, unless no edge has a say; nothing is sent with too little time, behind 10 s without a link, for an edge that leaves, or
  * beside another one of the same recipient; what was written to an answer that is none is never called refused; the next
- * place gets it only where the last one said 503 or got nothing, and none gets it twice.
+ * place gets it only where the last one said 503 or got nothing, and none gets it twice, unless it has asked for credentials or the
+ * places were looked for anew.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -241,6 +242,24 @@ static void timeout(struct world *w, struct message *m, uint64_t id, bool was_wr
 	attempts_timeout(w->attempts, id, was_written);
 }
 
+/* The place asks for credentials; or nothing was sent, as it takes no request of that size. */
+static void once_more(struct world *w, struct message *m, uint64_t id, bool is_too_large)
+{
+	unsigned place = sip_failover_number(m->attempt.places);
+	if (is_too_large) {
+		attempts_too_large(w->attempts, id);
+		m->places = 0;
+		m->is_located = false;
+		sip_failover_free(m->its_places);
+		m->its_places = NULL;
+		land(w, m);
+	} else if (attempts_challenged(w->attempts, id, w->now)) {
+		m->places &= ~(1U << place);
+		m->may_go_on = true;
+		land(w, m);
+	}
+}
+
 static void event(struct world *w)
 {
 	static const int statuses[] = { 100, 180, 200, 202, 302, 404, 408, 482, 486, 500, 503, 603 };
@@ -300,6 +319,8 @@ static void event(struct world *w)
 		if (what == 0xff) {
 			w->is_over = true;
 			attempts_give_up(w->attempts);
+		} else if (m && m->is_in_flight) {
+			once_more(w, m, id, what & 16);
 		}
 		break;
 	}

@@ -96,7 +96,7 @@ static void receive(struct world *w, size_t i, uint8_t seq)
 	struct run *r = &w->runs[i];
 	enum proto_inbox_verdict v;
 	struct proto_inbox_entry *e = NULL;
-	if (!r->run || proto_inbox_receive(w->in, r->run, 1 + seq, w->now, &v, &e) != XFED_OK) {
+	if (!r->run || proto_inbox_receive(w->in, r->run, 1 + seq, &v, &e) != XFED_OK) {
 		return;
 	}
 	switch (v) {
@@ -180,7 +180,6 @@ static void pass(struct world *w, uint64_t ms)
 	w->now += ms;
 	proto_inbox_tick(w->in, w->now);
 	proto_sipmemory_tick(w->sips, w->now);
-	MUST(proto_inbox_deadline(w->in) > w->now && proto_sipmemory_deadline(w->sips) > w->now);
 	forget_gone(w);
 }
 
@@ -215,10 +214,6 @@ static void sip_request(struct world *w, uint8_t what, uint8_t who)
 	case 3:
 		f = proto_sipmemory_find(w->sips, &key);
 		MUST(!s->is_known || (f && f->is_settled == s->is_settled));
-		if (who & 1) {
-			proto_sipmemory_release(w->sips, &key);
-			s->is_known = s->is_settled = false;
-		}
 		break;
 	}
 	MUST(proto_sipmemory_count(w->sips) <= KEYS);

@@ -132,7 +132,7 @@ static void take_deliver(struct world *w, const Xfed__Deliver *d, size_t bytes)
 {
 	enum proto_inbox_verdict v;
 	struct proto_inbox_entry *e;
-	MUST(proto_inbox_receive(w->in, w->run, d->seq, w->now, &v, &e) == XFED_OK);
+	MUST(proto_inbox_receive(w->in, w->run, d->seq, &v, &e) == XFED_OK);
 	proto_inbox_lowest(w->in, w->run, d->lowest_unsettled);
 	if (v == PROTO_INBOX_FIRST) {
 		handle_once(w, d->seq);

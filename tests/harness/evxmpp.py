@@ -178,6 +178,7 @@ class Outgoing(Stream):
         self.unacked = collections.deque()  # (number, bytes)
         self.acked = 0
         self.is_asking = False
+        self.asked = None    # what was written and acknowledged at the last question
         self.conn = Conn.connect(partner.loop, partner.edge, self._connected, self.on_data, self.on_end)
 
     def _open(self, go_on):
@@ -210,9 +211,12 @@ class Outgoing(Stream):
             self.index += 1
         if self.has_sm:
             self.unacked.extend(number for number, _ in items)
-        more = ASK if self.has_sm and not self.is_asking else b""
-        self.is_asking = self.is_asking or bool(more)
+        more = self.question() if self.has_sm and not self.is_asking else b""
         self.conn.send(b"".join(raw for _, raw in items) + more)
+
+    def question(self):
+        self.is_asking, self.asked = True, (self.index, self.acked)
+        return ASK
 
     def take_ack(self, h):
         self.is_asking = False
@@ -221,9 +225,8 @@ class Outgoing(Stream):
             self.acked += 1
         if self.acked != h:
             self.partner.log.strange.append("%s: h='%d', %d were sent" % (self.name, h, self.acked))
-        if self.unacked:
-            self.is_asking = True
-            self.conn.send(ASK)
+        if self.unacked and self.asked != (self.index, self.acked):  # as Prosody: the same question again would go in circles
+            self.conn.send(self.question())
 
     def no_sm(self):
         self.has_sm = False

@@ -3,14 +3,17 @@ import hashlib
 import itertools
 import os
 import re
+import threading
 
 import pytest
 
+from harness.daemon import Refusal
 from harness.proc import wait_until
 from harness.sip import SipUser
 
 numbers = itertools.count(1)
 HOST = "127.0.0.1"
+TOGETHER = 6
 USER, PASSWORD, REALM = "xfed", "the password", "corp"
 
 
@@ -23,6 +26,7 @@ class Server:
 
     def __init__(self, user):
         self.user, self.algorithm, self.status, self.nonce, self.says_stale, self.refusals = user, "SHA-256", 407, "n-1", True, 0
+        self.opaque = None
         user.answer = self.answer
 
     def is_right(self, m, value):
@@ -34,15 +38,44 @@ class Server:
         want = digest(digest(USER, REALM, PASSWORD), p["nonce"], p["nc"], p["cnonce"], "auth", digest(m.method, p["uri"]))
         return p["response"] == want and p["username"] == USER and p["uri"] == m.start.split(" ")[1], p["nonce"]
 
-    def answer(self, m):
-        value = m.get("proxy-authorization" if self.status == 407 else "authorization")
-        is_right, nonce = self.is_right(m, value) if value else (False, "")
-        if is_right and nonce == self.nonce:
-            return 200
-        stale = ", stale=true" if is_right and self.says_stale else ""
+    def challenge(self, nonce, is_stale):
         self.refusals += 1
         name = "Proxy-Authenticate" if self.status == 407 else "WWW-Authenticate"
-        return self.status, [(name, 'Digest realm="%s", nonce="%s", algorithm=%s, qop="auth"%s' % (REALM, self.nonce, self.algorithm, stale))]
+        more = (', opaque="%s"' % self.opaque if self.opaque else "") + (", stale=true" if is_stale else "")
+        return self.status, [(name, 'Digest realm="%s", nonce="%s", algorithm=%s, qop="auth"%s' % (REALM, nonce, self.algorithm, more))]
+
+    def judge(self, m):
+        """Whether the digest is right, and its nonce."""
+        value = m.get("proxy-authorization" if self.status == 407 else "authorization")
+        return self.is_right(m, value) if value else (False, "")
+
+    def answer(self, m):
+        is_right, nonce = self.judge(m)
+        return 200 if is_right and nonce == self.nonce else self.challenge(self.nonce, is_right and self.says_stale)
+
+
+class OneTimeServer(Server):
+    """Each of its nonces is good for one request. It asks when `together` requests are there, so that they are asked at once."""
+
+    def __init__(self, user, together):
+        super().__init__(user)
+        self.fresh, self.numbers, self.together, self.lock, self.late = set(), itertools.count(1), together, threading.Lock(), []
+
+    def answer(self, m):
+        is_right, nonce = self.judge(m)
+        with self.lock:
+            if is_right and nonce in self.fresh:
+                self.fresh.remove(nonce)
+                return 200
+            self.late.append(m)
+            if len(self.late) < self.together:
+                return None
+            late, self.late = self.late, []
+            for one in late:
+                nonce = "once-%d" % next(self.numbers)
+                self.fresh.add(nonce)
+                self.user.respond(one, self.challenge(nonce, False))
+        return None
 
 
 @pytest.fixture(scope="module")
@@ -58,9 +91,10 @@ def inst(install, started, user, tmp_path_factory):
     with open(secret, "w", encoding="utf-8") as f:
         f.write(PASSWORD + "\nnot this line\n")
     os.chmod(secret, 0o600)
+    auth = {"username": USER, "password_file": secret}
     inst = install("digest", gateway={"domains": [
-        {"domain": "corp.example", "next_hop": "sip:%s:%d;transport=tcp" % (HOST, user.port), "peer_addresses": [HOST],
-         "auth": {"username": USER, "password_file": secret}}]})
+        {"domain": "corp.example", "next_hop": "sip:%s:%d;transport=tcp" % (HOST, user.port), "peer_addresses": [HOST], "auth": auth},
+        {"domain": "corp2.example", "next_hop": "sip:%s:%d" % (HOST, user.port), "peer_addresses": [HOST], "auth": auth}]})
     inst.secret = secret
     inst.list_partner("digest.example")
     try:
@@ -90,6 +124,17 @@ def send(peer, user, server, count):
     return requests
 
 
+def wait_answers(user, texts):
+    """Each of them has been answered 2xx; the requests that it took, by text."""
+    def taken():
+        return {t: [m for m in user.inbox.items if m.text == t] for t in texts}
+
+    def are_answered():
+        return all(any(b" 200 " in user.answered.get(m.branch, b"").split(b"\r\n")[0] for m in of) for of in taken().values())
+    wait_until("a 200 for each of %d messages" % len(texts), are_answered, 10)
+    return taken()
+
+
 def cseq(m):
     return int(m.get("cseq").split(" ")[0])
 
@@ -115,16 +160,57 @@ def test_a_nonce_grows_old(inst, peer, user, server, says_stale):
     assert first.branch.endswith(".1") and second.branch.endswith(".2") and cseq(second) == cseq(first) + 1
 
 
-def test_a_wrong_password_is_said_once(inst, peer, user, server):
-    with open(inst.secret, encoding="utf-8") as f:
-        good = f.read()
-    try:
-        with open(inst.secret, "w", encoding="utf-8") as f:
-            f.write("another password\n")
-        inst.reload()
-        send(peer, user, server, 2)
-    finally:
-        with open(inst.secret, "w", encoding="utf-8") as f:
-            f.write(good)
+@pytest.mark.parametrize("rounds", [1, 3])
+def test_nonces_that_are_good_once(inst, peer, user, rounds):
+    """Several at once, and again with what the first ones have left behind: each is delivered, asked once and no more."""
+    OneTimeServer(user, TOGETHER)
     inst.reload()
+    for _ in range(rounds):
+        texts = ["once %d" % next(numbers) for _ in range(TOGETHER)]
+        for number, text in enumerate(texts):
+            peer.say("alice", "dave%d@corp.example" % number, text)
+        for text, requests in wait_answers(user, texts).items():
+            assert len(requests) == 2, text
+            assert cseq(requests[1]) == cseq(requests[0]) + 1
+            assert len({m.branch for m in requests}) == 2
+
+
+def transport_of(m):
+    return m.get("via").split(" ")[0].split("/")[2]
+
+
+def test_with_its_credentials_too_large_for_udp(inst, peer, user, server):
+    """The first one goes out over UDP, as nobody knows yet how much will be asked for; the second time over TCP."""
+    server.nonce, server.opaque = "n" * 250, "o" * 250
+    inst.reload()
+    text = "asked %d " % next(numbers) + "x" * 300
+    peer.say("alice", "dave@corp2.example", text)
+    first, second = wait_answers(user, [text])[text]
+    assert (transport_of(first), transport_of(second)) == ("UDP", "TCP")
+    assert cseq(second) == cseq(first) + 1
+    text = "known %d " % next(numbers) + "x" * 300
+    peer.say("alice", "dave@corp2.example", text)
+    known, = wait_answers(user, [text])[text]
+    assert transport_of(known) == "TCP"
+
+
+def with_password(inst, text):
+    with open(inst.secret, "w", encoding="utf-8") as f:
+        f.write(text + "\n")
+    inst.reload()
+
+
+def test_a_wrong_password_is_said_once(inst, peer, user, server):
+    """One answer, one more refusal, one line in the log, one error; and nothing is tried again."""
+    mark = inst.gateway.process.mark()
+    try:
+        with_password(inst, "another password")
+        text = "asked %d" % next(numbers)
+        with Refusal(inst, "sip.auth.needed"):
+            assert peer.wait_error(peer.say("alice", "dave@corp.example", text))[0] == "registration-required"
+        assert len([m for m in user.inbox.items if m.text == text]) == 2
+        lines = [line for line in inst.gateway.process.lines[mark:] if "sip.auth-failed" in line]
+        assert len(lines) == 1 and "username or password is wrong" in lines[0], lines
+    finally:
+        with_password(inst, PASSWORD)
     send(peer, user, server, 2)

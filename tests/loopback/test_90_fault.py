@@ -7,16 +7,17 @@ import os
 import random
 import subprocess
 import sys
+import types
 
 import pytest
 
-from faults.lab import Message
+from faults.lab import Message, breaches
 from faults.oracle import judge_to_sip, judge_to_xmpp
 from faults.scenarios import Fault
 from harness.evloop import Loop
 from harness.evproxy import Faults, TcpProxy
 from harness.evsip import SipLog
-from harness.evxmpp import EvPartner, PartnerLog
+from harness.evxmpp import ASK, Conn, EvPartner, Outgoing, PartnerLog
 from harness.proc import clean_environment
 from harness.xmpp import message
 
@@ -80,7 +81,37 @@ def test_the_scripted_partner_manages_its_stream(certs):
         proxy.close()
 
 
+def test_the_scripted_partner_does_not_ask_in_circles(monkeypatch):
+    """An answer that acknowledges nothing new is no occasion to ask again; what was written or acknowledged since is."""
+    sent = []
+    conn = types.SimpleNamespace(is_open=True, send=sent.append, close=lambda: None)
+    monkeypatch.setattr(Conn, "connect", lambda *_: conn)
+    partner = types.SimpleNamespace(loop=types.SimpleNamespace(now=lambda: 0.0), log=PartnerLog(), edge=None, ended=lambda _: None)
+    out = Outgoing(partner, "corp.example", "out1")
+    out.has_sm = True
+
+    def asks(do, what):
+        sent.clear()
+        do(what)
+        return b"".join(sent).count(ASK)
+    assert asks(out.write, [(1, b"1"), (2, b"2")]) == 1
+    assert asks(out.take_ack, 0) == 0
+    assert asks(out.write, [(3, b"3")]) == 1
+    assert asks(out.write, [(4, b"4")]) == 0  # the last question has no answer yet
+    assert asks(out.take_ack, 0) == 1
+    assert asks(out.take_ack, 3) == 1
+    assert asks(out.take_ack, 3) == 0
+    assert asks(out.take_ack, 4) == 0
+    assert partner.log.acked == {1, 2, 3, 4} and not partner.log.strange
+
+
 # ---- the judge itself ----
+
+def test_a_policy_breach_is_a_problem_of_the_run():
+    lines = ["2026-11-30T08:45:05.983Z info event=delivery.refused partner=partner.example reason=sip.user.offline text=\"reason=policy.\"",
+             "2026-11-30T08:45:06.000Z info event=s2s.closed partner=partner.example reason=policy.work.exceeded side=partner"]
+    assert breaches(types.SimpleNamespace(name="edge1", lines=lines)) == ["edge1: " + lines[1]]
+
 
 def judged(fault_where, change):
     """What the oracle finds in two pairs' logs that were in order before change(partner, sip)."""

@@ -12,14 +12,17 @@
 #define STANZA "<message xmlns='jabber:server' from='alice@a.example/x' to='bob@b.example' id='i1' type='chat' xml:lang='de'><body>x</body></message>"
 #define BARE   "<message xmlns='jabber:server' from='alice@a.example/x' to='bob@b.example'><body>x</body></message>"
 
+#define KIND XFED__KIND__KIND_MESSAGE
+#define FROM "alice@a.example/x"
+#define TO   "bob@b.example"
+
 struct words {
 	Xfed__Kind kind;
 	const char *type, *id, *from, *to, *lang;
 };
 
-static bool agrees(const char *stanza, const struct words *w)
+static enum xfed_reason read_again(const char *stanza, const struct words *w)
 {
-	struct xfed_xml_limits limits = { XFED_STANZA_BYTES_MAX, XFED_XML_DEPTH_MAX, XFED_XML_NODES_MAX };
 	struct xfed_xml_reader *r = NULL;
 	struct xfed_stanza s;
 	Xfed__Deliver d = XFED__DELIVER__INIT;
@@ -29,12 +32,10 @@ static bool agrees(const char *stanza, const struct words *w)
 	d.from = (char *)(uintptr_t)w->from;
 	d.to = (char *)(uintptr_t)w->to;
 	d.lang = (char *)(uintptr_t)w->lang;
-	assert_int_equal(xfed_xml_reader_new_fragment(&limits, &r), XFED_OK);
-	assert_int_equal(xfed_xml_reader_fragment(r, xfed_span_str(stanza)), XFED_XML_ELEMENT);
-	assert_int_equal(xfed_stanza_view(xfed_xml_reader_arena(r), xfed_xml_reader_elem(r), &s), XFED_STANZA_OK);
-	bool is = proto_deliver_agrees(&d, &s);
+	d.stanza = (ProtobufCBinaryData){ strlen(stanza), (uint8_t *)(uintptr_t)stanza };
+	enum xfed_reason reason = proto_deliver_read(&r, &d, &s);
 	xfed_xml_reader_free(r);
-	return is;
+	return reason;
 }
 
 static void every_word_is_compared(void **state)
@@ -45,9 +46,6 @@ static void every_word_is_compared(void **state)
 		struct words w;
 		bool agrees;
 	} rows[] = {
-#define KIND XFED__KIND__KIND_MESSAGE
-#define FROM "alice@a.example/x"
-#define TO   "bob@b.example"
 		{ "the same", STANZA, { KIND, "chat", "i1", FROM, TO, "de" }, true },
 		{ "kind", STANZA, { XFED__KIND__KIND_PRESENCE, "chat", "i1", FROM, TO, "de" }, false },
 		{ "kind: an error", STANZA, { XFED__KIND__KIND_ERROR, "chat", "i1", FROM, TO, "de" }, false },
@@ -66,8 +64,33 @@ static void every_word_is_compared(void **state)
 		{ "lang that is not there", BARE, { KIND, "", "", FROM, TO, "de" }, false },
 	};
 	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
-		if (agrees(rows[i].stanza, &rows[i].w) != rows[i].agrees) {
-			fail_msg("%s: %s", rows[i].name, rows[i].agrees ? "refused" : "taken");
+		enum xfed_reason reason = read_again(rows[i].stanza, &rows[i].w);
+		if (reason != (rows[i].agrees ? XFED_REASON_NONE : XFED_REASON_XMPP_STANZA_INVALID)) {
+			fail_msg("%s: %s", rows[i].name, xfed_reason_code(reason));
+		}
+	}
+}
+
+static void what_is_no_stanza_is_refused(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *stanza;
+		enum xfed_reason reason;
+	} rows[] = {
+		{ "", XFED_REASON_XMPP_STANZA_INVALID },
+		{ "<message", XFED_REASON_XMPP_STANZA_INVALID },
+		{ STANZA STANZA, XFED_REASON_XMPP_STANZA_INVALID },
+		{ "<!DOCTYPE x><message xmlns='jabber:server'/>", XFED_REASON_XMPP_STANZA_INVALID },
+		{ "<message xmlns='jabber:client' from='" FROM "' to='" TO "' id='i1' type='chat' xml:lang='de'/>", XFED_REASON_XMPP_STANZA_INVALID },
+		{ "<iq xmlns='jabber:server' from='" FROM "' to='" TO "' id='i1' type='get'/>", XFED_REASON_XMPP_STANZA_INVALID },
+		{ "<message xmlns='jabber:server' from='" FROM "' to='@b.example' id='i1'/>", XFED_REASON_XMPP_ADDRESS_MALFORMED },
+	};
+	const struct words w = { KIND, "chat", "i1", FROM, TO, "de" };
+	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
+		enum xfed_reason reason = read_again(rows[i].stanza, &w);
+		if (reason != rows[i].reason) {
+			fail_msg("%s: %s", rows[i].stanza, xfed_reason_code(reason));
 		}
 	}
 }
@@ -86,6 +109,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_word_is_compared),
+		cmocka_unit_test(what_is_no_stanza_is_refused),
 		cmocka_unit_test(what_an_outbox_does_not_take_has_a_reason),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

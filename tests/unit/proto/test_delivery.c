@@ -76,7 +76,7 @@ static void gateway_takes(struct lab *l, struct gateway *g, const Xfed__Frame *f
 	enum proto_inbox_verdict v;
 	struct proto_inbox_entry *e;
 	if (f->body_case == XFED__FRAME__BODY_DELIVER) {
-		assert_int_equal(proto_inbox_receive(g->in, g->run, f->deliver->seq, l->now, &v, &e), XFED_OK);
+		assert_int_equal(proto_inbox_receive(g->in, g->run, f->deliver->seq, &v, &e), XFED_OK);
 		if (v == PROTO_INBOX_FIRST) {
 			ask(g, f->deliver->seq);
 		} else if (v == PROTO_INBOX_DUPLICATE_SETTLED) {

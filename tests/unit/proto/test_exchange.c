@@ -450,7 +450,7 @@ static void an_older_link_takes_nothing_with_it(void **state)
 	struct end *e = &joined.edge;
 	struct proto_session *old = e->session;
 	struct proto_exchange_link *old_link = e->link;
-	int peer = proto_exchange_link_peer(old_link);
+	int peer = proto_exchange_peer(e->x, xfed_span_str(proto_session_peer(old)->name));
 	struct proto_session *gw_old = joined.gw.session;
 	struct proto_exchange_link *gw_link = joined.gw.link;
 	e->session = joined.gw.session = NULL;

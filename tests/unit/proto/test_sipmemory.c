@@ -57,7 +57,6 @@ static void a_retransmission_gets_the_same_answer(void **state)
 	f = proto_sipmemory_find(m, &k);
 	assert_int_equal(f->fate, XFED__FATE__FATE_DELIVERED);
 	assert_int_equal(f->sip_status, 202);
-	assert_int_equal(proto_sipmemory_deadline(m), 65000);
 	assert_string_equal(claim(m, k, 3, 2, 65000), "first"); /* 64 s are over */
 	proto_sipmemory_free(m);
 }
@@ -90,8 +89,6 @@ static void bounds(void **state)
 	assert_string_equal(claim(m, k2, 1, 1, 0), "first");
 	assert_string_equal(claim(m, key("c", "t", 3, "sip:a"), 1, 1, 0), "full"); /* and nothing is evicted */
 	assert_string_equal(claim(m, key(long_text, "t", 3, "sip:a"), 1, 1, 0), "full");
-	proto_sipmemory_release(m, &k2); /* never written: it may be tried again */
-	assert_string_equal(claim(m, k2, 1, 2, 0), "first");
 	proto_sipmemory_free(m);
 }
 

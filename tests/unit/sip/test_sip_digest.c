@@ -32,10 +32,10 @@ static struct sip_message *refusal(int status, const char *lines)
 	return m;
 }
 
-static enum sip_digest_verdict take(struct sip_digest *d, int status, const char *lines, bool was_answered)
+static enum sip_digest_verdict take(struct sip_digest *d, struct sip_digest_asked **asked, int status, const char *lines)
 {
 	struct sip_message *m = refusal(status, lines);
-	enum sip_digest_verdict v = sip_digest_take(d, m, was_answered);
+	enum sip_digest_verdict v = sip_digest_take(d, asked, m);
 	sip_message_free(m);
 	return v;
 }
@@ -47,12 +47,14 @@ static struct sip_digest *mufasa(void)
 	return d;
 }
 
-static const char *print(struct sip_digest *d, const char *method, const char *uri)
+/* What goes into a request that has been asked so much. */
+static const char *print(struct sip_digest *d, struct sip_digest_asked *asked, const char *method, const char *uri)
 {
 	static char out[SIP_DIGEST_LINES_SIZE];
 	size_t len;
-	assert_int_equal(sip_digest_print(d, xfed_span_str(method), xfed_span_str(uri), out, &len), XFED_OK);
+	assert_int_equal(sip_digest_print(d, asked, xfed_span_str(method), xfed_span_str(uri), out, &len), XFED_OK);
 	assert_int_equal(len, strlen(out));
+	assert_int_equal(sip_digest_bytes(d, asked, xfed_span_str(uri)), len);
 	return out;
 }
 
@@ -86,12 +88,14 @@ static void answers(void **state)
 	};
 	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
 		struct sip_digest *d = mufasa();
-		assert_int_equal(take(d, 401, rows[i].lines, false), SIP_DIGEST_OK);
-		const char *out = print(d, "GET", "/dir/index.html");
+		struct sip_digest_asked *asked = NULL;
+		assert_int_equal(take(d, &asked, 401, rows[i].lines), SIP_DIGEST_OK);
+		const char *out = print(d, asked, "GET", "/dir/index.html");
 		bool fine = strstr(out, "Authorization: Digest username=\"Mufasa\", realm=\"http-auth@example.org\"") == out;
 		if (!fine || !strstr(out, rows[i].want) || strstr(out, rows[i].not_there)) {
 			fail_msg("row %zu: %s", i, out);
 		}
+		sip_digest_asked_free(asked);
 		sip_digest_free(d);
 	}
 }
@@ -107,29 +111,57 @@ static void not_answered(void **state)
 	};
 	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
 		struct sip_digest *d = mufasa();
-		if (take(d, 401, rows[i], false) != SIP_DIGEST_UNKNOWN || sip_digest_is_ready(d) || *print(d, "GET", "/")) {
+		struct sip_digest_asked *asked = NULL;
+		if (take(d, &asked, 401, rows[i]) != SIP_DIGEST_UNKNOWN || asked || *print(d, NULL, "GET", "/")) {
 			fail_msg("row %zu", i);
 		}
 		sip_digest_free(d);
 	}
 }
 
+#define NEW_NONCE(nonce, more) "WWW-Authenticate: Digest realm=\"http-auth@example.org\", qop=\"auth\", nonce=\"" nonce "\"" more "\r\n"
+
 /* The nonce goes on without being asked; a stale one is replaced; the same question again means that the password is wrong. */
 static void again(void **state)
 {
 	struct sip_digest *d = mufasa();
-	assert_false(sip_digest_is_ready(d));
-	assert_int_equal(take(d, 401, ASKED("MD5", "auth"), false), SIP_DIGEST_OK);
-	assert_non_null(strstr(print(d, "GET", "/"), "nc=00000001"));
-	assert_non_null(strstr(print(d, "GET", "/"), "nc=00000002"));
-	assert_int_equal(take(d, 401, "WWW-Authenticate: Digest realm=\"http-auth@example.org\", qop=\"auth\", nonce=\"new\", stale=TRUE\r\n", true),
-		SIP_DIGEST_OK);
-	assert_non_null(strstr(print(d, "GET", "/"), "nonce=\"new\""));
-	/* A request that was under way when another had brought the new nonce: it was not answered with that one. */
-	assert_int_equal(take(d, 401, ASKED("MD5", "auth"), false), SIP_DIGEST_OK);
-	assert_non_null(strstr(print(d, "GET", "/"), "nc=00000001"));
-	assert_int_equal(take(d, 401, ASKED("MD5", "auth"), true), SIP_DIGEST_REFUSED);
-	assert_false(sip_digest_is_ready(d));
+	struct sip_digest_asked *first = NULL, *late = NULL;
+	assert_string_equal(print(d, NULL, "GET", "/"), "");
+	assert_int_equal(take(d, &first, 401, ASKED("MD5", "auth")), SIP_DIGEST_OK);
+	assert_non_null(strstr(print(d, first, "GET", "/"), "nc=00000001"));
+	assert_non_null(strstr(print(d, NULL, "GET", "/"), "nc=00000002"));
+	assert_int_equal(take(d, &first, 401, NEW_NONCE("new", ", stale=TRUE")), SIP_DIGEST_OK);
+	assert_non_null(strstr(print(d, first, "GET", "/"), "nonce=\"new\""));
+	/* One that was known, and not asked for by this request: it had grown old. */
+	assert_non_null(strstr(print(d, late, "GET", "/"), "nc=00000002"));
+	assert_int_equal(take(d, &late, 401, ASKED("MD5", "auth")), SIP_DIGEST_OK);
+	assert_non_null(strstr(print(d, late, "GET", "/"), "nc=00000001"));
+	assert_int_equal(take(d, &late, 401, ASKED("MD5", "auth")), SIP_DIGEST_REFUSED);
+	assert_string_equal(print(d, NULL, "GET", "/"), ""); /* and nothing of it is used again */
+	sip_digest_asked_free(first);
+	sip_digest_asked_free(late);
+	sip_digest_free(d);
+}
+
+/* Several at once: each answers what it was asked, with a number that nobody else has, whatever the others were asked meanwhile. */
+static void at_once(void **state)
+{
+	struct sip_digest *d = mufasa();
+	struct sip_digest_asked *a = NULL, *b = NULL, *c = NULL;
+	assert_int_equal(take(d, &a, 401, NEW_NONCE("n1", "")), SIP_DIGEST_OK);
+	assert_int_equal(take(d, &b, 401, NEW_NONCE("n1", "")), SIP_DIGEST_OK);
+	assert_int_equal(take(d, &c, 401, NEW_NONCE("n2", "")), SIP_DIGEST_OK);
+	assert_non_null(strstr(print(d, b, "GET", "/"), "nonce=\"n1\""));
+	assert_non_null(strstr(print(d, b, "GET", "/"), "nc=00000003")); /* to another place: 2 went to the first */
+	assert_non_null(strstr(print(d, a, "GET", "/"), "nc=00000001"));
+	assert_non_null(strstr(print(d, c, "GET", "/"), "nonce=\"n2\""));
+	/* b's nonce was somebody else's too, who may have spent it: no fault of the password. */
+	assert_int_equal(take(d, &b, 401, NEW_NONCE("n3", "")), SIP_DIGEST_OK);
+	assert_int_equal(take(d, &a, 401, NEW_NONCE("n4", "")), SIP_DIGEST_REFUSED);
+	assert_non_null(strstr(print(d, b, "GET", "/"), "nonce=\"n3\""));
+	sip_digest_asked_free(a);
+	sip_digest_asked_free(b);
+	sip_digest_asked_free(c);
 	sip_digest_free(d);
 }
 
@@ -137,12 +169,15 @@ static void again(void **state)
 static void proxy_and_server(void **state)
 {
 	struct sip_digest *d = mufasa();
-	assert_int_equal(take(d, 407, "Proxy-Authenticate: Digest realm=\"p\", nonce=\"n1\"\r\n", false), SIP_DIGEST_OK);
-	assert_int_equal(take(d, 401, "WWW-Authenticate: Digest realm=\"s\", nonce=\"n2\"\r\n", true), SIP_DIGEST_OK);
-	const char *out = print(d, "MESSAGE", "sip:a@b");
+	struct sip_digest_asked *asked = NULL;
+	assert_int_equal(take(d, &asked, 407, "Proxy-Authenticate: Digest realm=\"p\", nonce=\"n1\"\r\n"), SIP_DIGEST_OK);
+	print(d, asked, "MESSAGE", "sip:a@b");
+	assert_int_equal(take(d, &asked, 401, "WWW-Authenticate: Digest realm=\"s\", nonce=\"n2\"\r\n"), SIP_DIGEST_OK);
+	const char *out = print(d, asked, "MESSAGE", "sip:a@b");
 	const char *server = strstr(out, "Authorization: Digest username=\"Mufasa\", realm=\"s\", nonce=\"n2\"");
 	const char *proxy = strstr(out, "\r\nProxy-Authorization: Digest username=\"Mufasa\", realm=\"p\", nonce=\"n1\"");
 	assert_true(server == out && proxy && proxy > server);
+	sip_digest_asked_free(asked);
 	sip_digest_free(d);
 }
 
@@ -150,16 +185,17 @@ static void proxy_and_server(void **state)
 static void no_injection(void **state)
 {
 	struct sip_digest *d = mufasa();
+	struct sip_digest_asked *asked = NULL;
 	char out[SIP_DIGEST_LINES_SIZE];
 	size_t len;
-	assert_int_equal(take(d, 401, "WWW-Authenticate: Digest realm=\"a\\\"b\", nonce=\"n\"\r\n", false), SIP_DIGEST_OK);
-	assert_non_null(strstr(print(d, "MESSAGE", "sip:a@b"), "realm=\"a\\\"b\""));
-	assert_int_equal(sip_digest_print(d, XFED_SPAN("MESSAGE"), XFED_SPAN("sip:a\"@b"), out, &len), XFED_ERR_INVALID);
-	assert_int_equal(sip_digest_print(d, XFED_SPAN("MES SAGE"), XFED_SPAN("sip:a@b"), out, &len), XFED_ERR_INVALID);
+	assert_int_equal(take(d, &asked, 401, "WWW-Authenticate: Digest realm=\"a\\\"b\", nonce=\"n\"\r\n"), SIP_DIGEST_OK);
+	assert_non_null(strstr(print(d, asked, "MESSAGE", "sip:a@b"), "realm=\"a\\\"b\""));
+	assert_int_equal(sip_digest_print(d, asked, XFED_SPAN("MESSAGE"), XFED_SPAN("sip:a\"@b"), out, &len), XFED_ERR_INVALID);
+	assert_int_equal(sip_digest_print(d, asked, XFED_SPAN("MES SAGE"), XFED_SPAN("sip:a@b"), out, &len), XFED_ERR_INVALID);
 	sip_digest_free(d);
 	assert_int_equal(sip_digest_new(&env, XFED_SPAN("a\"b"), XFED_SPAN("x"), &d), XFED_OK);
-	assert_int_equal(take(d, 401, ASKED("MD5", "auth"), false), SIP_DIGEST_OK);
-	assert_int_equal(sip_digest_print(d, XFED_SPAN("MESSAGE"), XFED_SPAN("sip:a@b"), out, &len), XFED_ERR_INVALID);
+	assert_int_equal(sip_digest_print(d, asked, XFED_SPAN("MESSAGE"), XFED_SPAN("sip:a@b"), out, &len), XFED_ERR_INVALID);
+	sip_digest_asked_free(asked);
 	sip_digest_free(d);
 }
 
@@ -174,6 +210,14 @@ static void failing_allocations(void **state)
 		failing_arm(-1);
 		assert_int_equal(failing_held, held);
 	}
+	struct sip_digest *d = mufasa();
+	struct sip_digest_asked *asked = NULL;
+	struct sip_message *m = refusal(401, NEW_NONCE("n", ""));
+	failing_arm(0);
+	assert_int_equal(sip_digest_take(d, &asked, m), SIP_DIGEST_NO_MEMORY);
+	failing_arm(-1);
+	sip_message_free(m);
+	sip_digest_free(d);
 }
 
 int main(void)
@@ -183,6 +227,7 @@ int main(void)
 		cmocka_unit_test(answers),
 		cmocka_unit_test(not_answered),
 		cmocka_unit_test(again),
+		cmocka_unit_test(at_once),
 		cmocka_unit_test(proxy_and_server),
 		cmocka_unit_test(no_injection),
 		cmocka_unit_test(failing_allocations),

@@ -13,6 +13,7 @@
 #include "xfed/hash.h"
 #include "xfed/mem.h"
 #include "xfed/reason.h"
+#include "xfed/text.h"
 
 /* ---- an allocator that counts, and fails when told ---- */
 
@@ -519,6 +520,22 @@ static void the_heap_without_memory(void **state)
 	xfed_heap_deinit(&heap);
 }
 
+static void texts_stand_behind_their_struct(void **state)
+{
+	(void)state;
+	char room[16], *at = room;
+	memset(room, 'x', sizeof(room));
+	struct xfed_span a = xfed_span_put(&at, XFED_SPAN("ab")), none = xfed_span_put(&at, xfed_span_str(NULL));
+	const char *empty = xfed_text_put(&at, xfed_span_str(NULL)), *b = xfed_text_put(&at, xfed_span_make("cde", 2));
+	assert_memory_equal(room, "ab\0\0\0cd\0x", 9);
+	assert_ptr_equal(a.data, room);
+	assert_int_equal(a.len, 2);
+	assert_null(none.data);
+	assert_string_equal(empty, "");
+	assert_string_equal(b, "cd");
+	assert_ptr_equal(at, room + 8);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -538,6 +555,7 @@ int main(void)
 		cmocka_unit_test(reasons_are_sound),
 		cmocka_unit_test(users_read_sentences),
 		cmocka_unit_test(sides_have_names),
+		cmocka_unit_test(texts_stand_behind_their_struct),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
