@@ -216,7 +216,7 @@ static void take_message(struct im *im, const struct origin *origin, const struc
 	enum iw_fate fate = iw_im_to_sip(a, s, &p.im);
 	count_translation(im, "message", fate);
 	enum xfed_reason reason = XFED_REASON_NONE;
-	struct contact *k = fate == IW_DELIVER || fate == IW_DROP ? heard_of(im, pair) : NULL;
+	struct contact *k = fate != IW_NO_MEMORY ? heard_of(im, pair) : NULL; /* what is refused has come from somebody too */
 	int rc;
 	switch (fate) {
 	case IW_DELIVER:
