@@ -67,9 +67,9 @@ static const struct rt_conf_row trust_rows[] = {
 TABLE(trust, "trust", OBJECT_OF(trust), "Whom partners' certificates may be signed by.");
 
 static const struct rt_conf_row dns_rows[] = {
-	{ .name = "servers", .type = RT_CONF_LISTENS, IN(dns, servers), .flags = RELOADABLE, .max = 8,
+	{ .name = "servers", .type = RT_CONF_LISTENS, IN(dns, servers), .max = 8,
 		.help = "Resolvers to ask; without any those of /etc/resolv.conf." },
-	{ .name = "dnssec", .type = RT_CONF_ENUM, IN(dns, dnssec), .flags = RELOADABLE, .fallback = "off", .words = dnssec_words,
+	{ .name = "dnssec", .type = RT_CONF_ENUM, IN(dns, dnssec), .fallback = "off", .words = dnssec_words,
 		.help = "trust-ad: believe the AD bit of resolvers on the loopback." },
 };
 TABLE(dns, "dns", OBJECT_OF(dns), "Name resolution.");

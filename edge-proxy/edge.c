@@ -272,8 +272,7 @@ static void free_relay(struct edge *e)
 
 static void gauges(void *user);
 static const char *service(void *user);
-static void reload_config(void *user, struct rt_conf_errors *errors);
-static void check_config(void *user, struct rt_conf_errors *errors);
+static json_t *read_files(void *user, bool is_check);
 
 static const struct rt_addr *listener(void *user, size_t i)
 {
@@ -289,8 +288,7 @@ static int start_admin(struct edge *e, struct edge_creds *fresh, char error[256]
 		.channel = e->channel,
 		.service_word = service,
 		.gauges = gauges,
-		.reload = reload_config,
-		.check_config = check_config,
+		.read_files = read_files,
 		.listener = listener,
 		.user = e };
 	return XFED_OK;
@@ -393,7 +391,7 @@ void edge_give_up(struct edge *e)
 
 /* ---- reload ---- */
 
-/* The file as it is now, and the certificates it names. False: `errors` say why, and both are NULL. */
+/* The file as it is now but for what needs a restart, and the certificates it names. False: `errors` say why, and both are NULL. */
 static bool load(struct edge *e, struct rt_conf_errors *errors, struct edge_config **fresh, struct edge_creds *creds)
 {
 	char why[256];
@@ -402,7 +400,9 @@ static bool load(struct edge *e, struct rt_conf_errors *errors, struct edge_conf
 	if (edge_config_load(e->config_path, errors, fresh) != XFED_OK) {
 		return false;
 	}
-	if (edge_load_creds(*fresh, &creds->partners, &creds->channel, why) != XFED_OK) {
+	int rc = rt_conf_keep(&(*fresh)->doc, e->config);
+	snprintf(why, sizeof(why), "out of memory");
+	if (rc != XFED_OK || edge_load_creds(*fresh, &creds->partners, &creds->channel, why) != XFED_OK) {
 		rt_conf_errors_add(errors, false, XFED_REASON_CONFIG_VALUE_INVALID, e->config_path, 0, 0, "", "%s", why);
 		edge_config_free(*fresh);
 		*fresh = NULL;
@@ -410,38 +410,43 @@ static bool load(struct edge *e, struct rt_conf_errors *errors, struct edge_conf
 	return *fresh != NULL;
 }
 
-static void check_config(void *user, struct rt_conf_errors *errors)
+static void swap(struct edge *e, struct edge_config *fresh, struct edge_creds *creds)
 {
-	struct edge_config *fresh;
-	struct edge_creds creds;
-	load(user, errors, &fresh, &creds);
-	xfed_tls_creds_unref(creds.partners);
-	xfed_tls_creds_unref(creds.channel);
-	edge_config_free(fresh);
-}
-
-static void reload_config(void *user, struct rt_conf_errors *errors)
-{
-	struct edge *e = user;
-	struct edge_config *fresh, *old = e->config;
-	struct edge_creds creds;
-	bool ok = load(e, errors, &fresh, &creds);
-	rt_log_problems(errors);
-	if (!ok) {
-		rt_daemon_log_reload(false);
-		return;
-	}
-	rt_daemon_log_changes(&edge_config_table, old, fresh);
+	struct edge_config *old = e->config;
+	rt_daemon_log_changes(&old->doc, &fresh->doc);
 	rt_log_configure(fresh->log.level, fresh->log.format, fresh->log.mask_addresses);
 	rt_resolver_flush(e->core.d.resolver);
 	e->config = fresh;
 	for (EACH(p)) {
 		if (p->reloaded) {
-			p->reloaded(e, &creds);
+			p->reloaded(e, creds);
 		}
 	}
 	edge_config_free(old);
-	rt_daemon_log_reload(true);
+}
+
+static json_t *read_files(void *user, bool is_check)
+{
+	struct edge *e = user;
+	struct edge_config *fresh;
+	struct edge_creds creds;
+	struct rt_conf_errors errors;
+	rt_conf_errors_init(&errors);
+	bool ok = load(e, &errors, &fresh, &creds);
+	json_t *answer = rt_control_problems(&errors, ok ? &fresh->doc : NULL);
+	if (is_check) {
+		edge_config_free(fresh);
+	} else {
+		rt_log_problems(&errors);
+		if (ok) {
+			swap(e, fresh, &creds);
+		}
+		rt_daemon_reloaded(&e->core.d, ok, &errors);
+	}
+	xfed_tls_creds_unref(creds.partners);
+	xfed_tls_creds_unref(creds.channel);
+	rt_conf_errors_deinit(&errors);
+	return answer;
 }
 
 /* ---- what the daemon asks ---- */
@@ -494,12 +499,9 @@ static bool is_in_service(void *user)
 static void reload(void *user)
 {
 	struct edge *e = user;
-	struct rt_conf_errors errors;
-	rt_conf_errors_init(&errors);
 	rt_notify_reloading(e->core.d.notify);
-	reload_config(e, &errors);
+	json_decref(read_files(e, false));
 	rt_notify_ready(e->core.d.notify, service_word(&e->service));
-	rt_conf_errors_deinit(&errors);
 }
 
 static void drain(void *user)

@@ -146,7 +146,7 @@ enum ctl_exit ctl_do_config_check_file(const json_t *args, const struct ctl_opti
 	}
 	rt_conf_errors_init(errors);
 	check_path(ctl_str(args, "file"), errors);
-	json_t *j = rt_control_problems(errors);
+	json_t *j = rt_control_problems(errors, NULL);
 	bool is_fine = errors->error_count == 0;
 	if (options->is_json) {
 		json_dumpf(j, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);

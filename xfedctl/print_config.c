@@ -15,11 +15,12 @@ enum ctl_exit ctl_print_config_show(const json_t *result, FILE *out)
 	return CTL_FINE;
 }
 
-static void print_lines(const json_t *list, FILE *out)
+static void print_lines(const json_t *list, const char *indent, FILE *out)
 {
 	size_t i;
 	json_t *s;
 	json_array_foreach(list, i, s) {
+		fputs(indent, out);
 		ctl_text(out, json_string_value(s) ? json_string_value(s) : "");
 		fputc('\n', out);
 	}
@@ -29,8 +30,9 @@ enum ctl_exit ctl_print_config_check(const json_t *result, FILE *out)
 {
 	bool is_fine = json_is_true(json_object_get(result, "ok"));
 	const json_t *warnings = json_object_get(result, "warnings"), *revision = json_object_get(result, "revision");
-	print_lines(json_object_get(result, "errors"), out);
-	print_lines(warnings, out);
+	const json_t *waiting = json_object_get(result, "needs_restart");
+	print_lines(json_object_get(result, "errors"), "", out);
+	print_lines(warnings, "", out);
 	size_t errors = json_array_size(json_object_get(result, "errors")), warned = json_array_size(warnings);
 	if (!is_fine) {
 		fprintf(out, "%zu error%s, nothing takes effect\n", errors, errors == 1 ? "" : "s");
@@ -44,6 +46,10 @@ enum ctl_exit ctl_print_config_check(const json_t *result, FILE *out)
 		fprintf(out, ", revision %lld", (long long)json_integer_value(revision));
 	}
 	fprintf(out, "\n");
+	if (json_array_size(waiting) > 0) {
+		fprintf(out, "these keys take effect with a restart:\n");
+		print_lines(waiting, "  ", out);
+	}
 	return CTL_FINE;
 }
 

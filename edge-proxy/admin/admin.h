@@ -24,9 +24,8 @@ struct admin {
 	struct edge_check *checks; /* under way: admin's own */
 	/* The process as a whole. */
 	const char *(*service_word)(void *user);
-	void (*gauges)(void *user); /* brings the metrics that are only looked up when somebody reads them up to date */
-	void (*reload)(void *user, struct rt_conf_errors *errors);
-	void (*check_config)(void *user, struct rt_conf_errors *errors); /* the file as it is now */
+	void (*gauges)(void *user);			  /* brings the metrics that are only looked up when somebody reads them up to date */
+	json_t *(*read_files)(void *user, bool is_check); /* a reload, or what one would find; the answer to the command */
 	/* The address of a listener for partners, by its number; NULL: there are no more. */
 	const struct rt_addr *(*listener)(void *user, size_t i);
 	void *user;

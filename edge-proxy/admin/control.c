@@ -7,32 +7,26 @@ static json_t *text(struct xfed_span s)
 
 /* ---- status ---- */
 
-static void add_problem(json_t *list, enum xfed_reason reason, const char *words, int64_t since)
-{
-	json_array_append_new(list, json_pack("{s:s, s:s, s:I}", "reason", xfed_reason_code(reason), "text", words, "since", (json_int_t)since));
-}
-
 static json_t *problems(struct admin *a)
 {
 	json_t *list = json_array();
 	int64_t since_s;
 	enum xfed_reason why = channel_down_reason(a->channel, &since_s);
 	if (channel_links_up(a->channel) == 0) {
-		add_problem(list, why, xfed_reason_info(why)->remedy, since_s);
+		rt_control_add_problem(list, why, since_s, "%s", xfed_reason_info(why)->remedy);
 	} else if (!s2s_policy(a->s2s)) {
-		add_problem(list, XFED_REASON_CHANNEL_DOWN, "No gateway has sent a policy yet.", since_s);
+		rt_control_add_problem(list, XFED_REASON_CHANNEL_DOWN, since_s, "No gateway has sent a policy yet.");
 	}
 	int64_t now = core_wall_s(a->core);
 	const struct xfed_tls_creds *creds = s2s_creds(a->s2s);
 	for (size_t i = 0; creds && xfed_tls_creds_cert(creds, i); i++) {
 		const struct xfed_cert_facts *f = xfed_cert_facts(xfed_tls_creds_cert(creds, i));
 		if (f->not_after_s < now + 14 * 86400) {
-			char words[320];
-			snprintf(words, sizeof(words), "Our certificate %.200s %s.", f->subject,
+			rt_control_add_problem(list, XFED_REASON_TLS_CERT_EXPIRED, f->not_after_s, "Our certificate %.200s %s.", f->subject,
 				f->not_after_s < now ? "has expired" : "expires within 14 days");
-			add_problem(list, XFED_REASON_TLS_CERT_EXPIRED, words, f->not_after_s);
 		}
 	}
+	rt_daemon_problems(&a->core->d, &a->config->doc, list);
 	return list;
 }
 
@@ -164,32 +158,19 @@ void command_stream_close(struct rt_reply reply, const json_t *args, void *user)
 void command_config_show(struct rt_reply reply, const json_t *args, void *user)
 {
 	const struct admin *a = user;
-	struct xfed_buf b;
-	xfed_buf_init(&b, RT_CONTROL_REPLY_BYTES / 2);
-	int rc = rt_conf_print(&edge_config_table, a->config, &b);
-	rt_reply_ok(reply, rc == XFED_OK ? json_pack("{s:o}", "text", text(xfed_buf_span(&b))) : NULL);
-	xfed_buf_deinit(&b);
-}
-
-static void answer_problems(struct rt_reply reply, void (*fn)(void *user, struct rt_conf_errors *errors), void *user)
-{
-	struct rt_conf_errors errors;
-	rt_conf_errors_init(&errors);
-	fn(user, &errors);
-	rt_reply_ok(reply, rt_control_problems(&errors));
-	rt_conf_errors_deinit(&errors);
+	rt_control_show_config(reply, &a->config->doc);
 }
 
 void command_config_check(struct rt_reply reply, const json_t *args, void *user)
 {
 	const struct admin *a = user;
-	answer_problems(reply, a->check_config, a->user);
+	rt_reply_ok(reply, a->read_files(a->user, true));
 }
 
 void command_reload(struct rt_reply reply, const json_t *args, void *user)
 {
 	const struct admin *a = user;
-	answer_problems(reply, a->reload, a->user);
+	rt_reply_ok(reply, a->read_files(a->user, false));
 }
 
 /* By SERVED of commands.def: both, or the gateway alone. */

@@ -7,11 +7,6 @@
 
 #define CERT_SOON_S (14 * 86400)
 
-static json_t *text(struct xfed_span s)
-{
-	return json_stringn(s.data ? s.data : "", s.len);
-}
-
 /* ---- gathering the answers of all edges ---- */
 
 struct gather {
@@ -85,22 +80,14 @@ static void gather(struct admin *ad, struct rt_reply reply, json_t *result, cons
 
 /* ---- status ---- */
 
-static void add_problem(json_t *list, enum xfed_reason reason, int64_t since, const char *words)
-{
-	json_array_append_new(list, json_pack("{s:s, s:s, s:I}", "reason", xfed_reason_code(reason), "text", words, "since", (json_int_t)since));
-}
-
 static void add_link_problem(const struct channel_edge *l, json_t *list)
 {
-	char words[512];
 	if (!l->is_up) {
 		enum xfed_reason r = l->reason != XFED_REASON_NONE ? l->reason : XFED_REASON_CHANNEL_DOWN;
-		snprintf(words, sizeof(words), "No link to the edge %s at %s: %s", l->name, l->host, xfed_reason_info(r)->remedy);
-		add_problem(list, r, l->since_s, words);
+		rt_control_add_problem(list, r, l->since_s, "No link to the edge %s at %s: %s", l->name, l->host, xfed_reason_info(r)->remedy);
 	} else if (l->policy_problem != XFED_REASON_NONE) {
-		snprintf(words, sizeof(words), "The edge %s refused the policy: %s. %s", l->name, l->policy_text,
+		rt_control_add_problem(list, l->policy_problem, l->since_s, "The edge %s refused the policy: %s. %s", l->name, l->policy_text,
 			xfed_reason_info(l->policy_problem)->remedy);
-		add_problem(list, l->policy_problem, l->since_s, words);
 	}
 }
 
@@ -109,11 +96,9 @@ static void add_certificate_problem(const struct admin *ad, const struct xfed_tl
 	const struct xfed_cert *cert = creds ? xfed_tls_creds_cert(creds, 0) : NULL;
 	int64_t now = core_wall_s(ad->core);
 	if (cert && xfed_cert_facts(cert)->not_after_s < now + CERT_SOON_S) {
-		char words[320];
 		const struct xfed_cert_facts *f = xfed_cert_facts(cert);
-		snprintf(words, sizeof(words), "Our certificate %.200s %s.", f->subject,
+		rt_control_add_problem(list, XFED_REASON_TLS_CERT_EXPIRED, f->not_after_s, "Our certificate %.200s %s.", f->subject,
 			f->not_after_s < now ? "has expired" : "expires within 14 days");
-		add_problem(list, XFED_REASON_TLS_CERT_EXPIRED, f->not_after_s, words);
 	}
 }
 
@@ -128,13 +113,13 @@ static json_t *problems(const struct admin *ad)
 	for (const struct trunk_hop *h = trunk_hop_next(ad->trunk, NULL); h; h = trunk_hop_next(ad->trunk, h)) {
 		struct trunk_hop_facts f = trunk_hop_facts(h);
 		if (f.is_known && !f.is_up) {
-			char words[400];
-			snprintf(words, sizeof(words), "The SIP server %.300s does not answer.", f.label);
-			add_problem(list, XFED_REASON_SIP_SERVER_UNREACHABLE, f.since_s, words);
+			rt_control_add_problem(
+				list, XFED_REASON_SIP_SERVER_UNREACHABLE, f.since_s, "The SIP server %.300s does not answer.", f.label);
 		}
 	}
 	add_certificate_problem(ad, policy_channel_creds(ad->policy), list);
 	add_certificate_problem(ad, policy_sip_creds(ad->policy), list);
+	rt_daemon_problems(&ad->core->d, &policy_config(ad->policy)->doc, list);
 	return list;
 }
 
@@ -218,13 +203,8 @@ void command_partner_show(struct rt_reply reply, const json_t *args, void *user)
 
 void command_config_show(struct rt_reply reply, const json_t *args, void *user)
 {
-	struct admin *ad = user;
-	struct xfed_buf b;
 	(void)args;
-	xfed_buf_init(&b, RT_CONTROL_REPLY_BYTES / 2);
-	int rc = rt_conf_print(&config_table, policy_config(ad->policy), &b);
-	rt_reply_ok(reply, rc == XFED_OK ? json_pack("{s:o}", "text", text(xfed_buf_span(&b))) : NULL);
-	xfed_buf_deinit(&b);
+	rt_control_show_config(reply, &policy_config(((struct admin *)user)->policy)->doc);
 }
 
 void command_config_check(struct rt_reply reply, const json_t *args, void *user)

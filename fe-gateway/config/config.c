@@ -130,9 +130,9 @@ static const struct rt_conf_row store_rows[] = {
 TABLE(store, "store", OBJECT_OF(store), "Where state is kept.");
 
 static const struct rt_conf_row dns_rows[] = {
-	{ .name = "servers", .type = RT_CONF_LISTENS, IN(dns, servers), .flags = RELOADABLE, .max = 8,
+	{ .name = "servers", .type = RT_CONF_LISTENS, IN(dns, servers), .max = 8,
 		.help = "Resolvers to ask; without any those of /etc/resolv.conf." },
-	{ .name = "dnssec", .type = RT_CONF_ENUM, IN(dns, dnssec), .flags = RELOADABLE, .fallback = "off", .words = dnssec_words,
+	{ .name = "dnssec", .type = RT_CONF_ENUM, IN(dns, dnssec), .fallback = "off", .words = dnssec_words,
 		.help = "trust-ad: believe the AD bit of resolvers on the loopback." },
 };
 TABLE(dns, "dns", OBJECT_OF(dns), "Name resolution.");
@@ -169,7 +169,7 @@ static const struct rt_conf_row limits_rows[] = {
 		.fallback = "25", .help = "Of unauthenticated: what one address may have (of IPv6, one /64)." },
 	{ .name = "network_share", .type = RT_CONF_INT, IN(limits, network_share), .flags = RELOADABLE, .min = 1, .max = 100, .unit = "%",
 		.fallback = "50", .help = "The same for one network: an IPv4 /24, an IPv6 /48." },
-	{ .name = "transactions", .type = RT_CONF_INT, IN(limits, transactions), .flags = RELOADABLE, .min = 64, .max = 1000000,
+	{ .name = "transactions", .type = RT_CONF_INT, IN(limits, transactions), .min = 64, .max = 1000000,
 		.unit = "transactions", .fallback = "65536", .help = "SIP transactions at a time, both directions." },
 	{ .name = "queue_messages", .type = RT_CONF_INT, IN(limits, queue_messages), .flags = RELOADABLE, .min = 1, .max = 4096,
 		.unit = "messages", .fallback = "256", .help = "Messages that wait for one recipient. Partners share them; a quarter more is kept for those who find the queue filled by others." },

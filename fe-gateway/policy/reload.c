@@ -15,6 +15,9 @@ static int read_files(struct policy *p)
 {
 	struct policy_reload *r = &p->reload;
 	int rc = policy_files_load(p->path, &r->errors, &r->files);
+	if (rc == XFED_OK && rt_conf_keep(&r->files->config->doc, p->files->config) != XFED_OK) {
+		return fail(p, XFED_ERR_NOMEM, "", "out of memory");
+	}
 	if (rc == XFED_OK && policy_files_secret(r->files, p->core->id_key) != XFED_OK) {
 		return fail(p, XFED_ERR_NOMEM, "dialback", "the secret could not be made");
 	}
@@ -32,7 +35,7 @@ static void swap(struct policy *p)
 {
 	struct policy_reload *r = &p->reload;
 	const struct config *c = r->files->config;
-	rt_daemon_log_changes(&config_table, p->files->config, c);
+	rt_daemon_log_changes(&p->files->config->doc, &c->doc);
 	policy_files_free(p->files);
 	p->files = r->files;
 	r->files = NULL;
@@ -47,7 +50,8 @@ static void swap(struct policy *p)
 static void answer(struct policy *p)
 {
 	struct policy_reload *r = &p->reload;
-	json_t *j = rt_control_problems(&r->errors);
+	const struct policy_files *loaded = r->rc != XFED_OK ? NULL : r->is_check ? r->files : p->files;
+	json_t *j = rt_control_problems(&r->errors, loaded ? &loaded->config->doc : NULL);
 	if (j && r->rc == XFED_OK && !r->is_check) {
 		json_object_set_new(j, "revision", json_integer((json_int_t)p->revision.counter));
 	}
@@ -63,7 +67,7 @@ static void settle(struct policy *p)
 		if (r->rc == XFED_OK) {
 			swap(p);
 		}
-		rt_daemon_log_reload(r->rc == XFED_OK);
+		rt_daemon_reloaded(d, r->rc == XFED_OK, &r->errors);
 		rt_notify_ready(d->notify, d->user->service(d->user_data));
 	}
 	answer(p);

@@ -115,6 +115,128 @@ void rt_conf_diff(const struct rt_conf_table *table, const void *old_object, con
 	diff_object(&d, table, old_object, new_object);
 }
 
+/* ---- what a reload leaves as it is ---- */
+
+static int copy_text(struct xfed_arena *a, void *to, const void *from)
+{
+	const char *s;
+	memcpy(&s, from, sizeof(s));
+	struct xfed_span copy = s ? xfed_arena_copy(a, xfed_span_str(s)) : (struct xfed_span){ NULL, 0 };
+	memcpy(to, &copy.data, sizeof(copy.data));
+	return s && !copy.data ? XFED_ERR_NOMEM : XFED_OK;
+}
+
+static int copy_address(struct xfed_arena *a, struct rt_conf_address *to, const struct rt_conf_address *from)
+{
+	*to = *from;
+	return copy_text(a, &to->host, &from->host);
+}
+
+static int copy_object(struct xfed_arena *a, const struct rt_conf_table *t, void *to, const void *from);
+
+static int copy_list(struct xfed_arena *a, const struct rt_conf_row *row, void *to, const void *from)
+{
+	struct conf_list old, list;
+	memcpy(&old, from, sizeof(old));
+	size_t size = conf_item_size(row);
+	list = (struct conf_list){ old.count > 0 ? xfed_arena_alloc(a, old.count * size) : NULL, old.count };
+	int rc = list.items || old.count == 0 ? XFED_OK : XFED_ERR_NOMEM;
+	for (size_t i = 0; i < old.count && rc == XFED_OK; i++) {
+		char *p = (char *)list.items + i * size;
+		const char *q = (const char *)old.items + i * size;
+		if (row->type == RT_CONF_OBJECTS) {
+			rc = copy_object(a, row->table, p, q);
+		} else if (row->type == RT_CONF_LISTENS || row->type == RT_CONF_SIP_LISTENS) {
+			rc = copy_address(a, (void *)p, (const void *)q);
+		} else {
+			rc = copy_text(a, p, q);
+		}
+	}
+	memcpy(to, &list, sizeof(list));
+	return rc;
+}
+
+static int copy_field(struct xfed_arena *a, const struct rt_conf_row *row, void *to, const void *from)
+{
+	switch (row->type) {
+	case RT_CONF_STRING:
+	case RT_CONF_PATH:
+	case RT_CONF_IP:
+		return copy_text(a, to, from);
+	case RT_CONF_BOOL:
+	case RT_CONF_INT:
+	case RT_CONF_DURATION:
+	case RT_CONF_SIZE:
+	case RT_CONF_ENUM:
+	case RT_CONF_ENUM_SET:
+		memcpy(to, from, conf_item_size(row));
+		return XFED_OK;
+	case RT_CONF_ADDRESS:
+	case RT_CONF_LISTEN:
+		return copy_address(a, to, from);
+	case RT_CONF_STRINGS:
+	case RT_CONF_PATHS:
+	case RT_CONF_LISTENS:
+	case RT_CONF_SIP_LISTENS:
+	case RT_CONF_OBJECTS:
+		return copy_list(a, row, to, from);
+	case RT_CONF_OBJECT:
+		return copy_object(a, row->table, to, from);
+	}
+	return XFED_OK;
+}
+
+static int copy_object(struct xfed_arena *a, const struct rt_conf_table *t, void *to, const void *from)
+{
+	int rc = XFED_OK;
+	for (size_t i = 0; i < t->row_count && rc == XFED_OK; i++) {
+		rc = copy_field(a, &t->rows[i], conf_field(&t->rows[i], to), conf_field_const(&t->rows[i], from));
+	}
+	return rc;
+}
+
+static int add_waiting(struct rt_conf_doc *doc, const char *path)
+{
+	struct rt_conf_strings *w = &doc->needs_restart;
+	struct xfed_span key = xfed_arena_copy(&doc->arena, xfed_span_str(path));
+	const char **items = xfed_arena_alloc(&doc->arena, (w->count + 1) * sizeof(*items));
+	if (!key.data || !items) {
+		return XFED_ERR_NOMEM;
+	}
+	if (w->count > 0) {
+		memcpy(items, w->items, w->count * sizeof(*items));
+	}
+	items[w->count] = key.data;
+	*w = (struct rt_conf_strings){ items, w->count + 1 };
+	return XFED_OK;
+}
+
+static int keep_object(struct rt_conf_doc *doc, const struct rt_conf_table *t, void *fresh, const void *in_force, char path[CONF_PATH_BYTES])
+{
+	int rc = XFED_OK;
+	size_t before = strlen(path);
+	for (size_t i = 0; i < t->row_count && rc == XFED_OK; i++) {
+		const struct rt_conf_row *row = &t->rows[i];
+		void *x = conf_field(row, fresh);
+		const void *y = conf_field_const(row, in_force);
+		snprintf(path + before, CONF_PATH_BYTES - before, "%s%s", before > 0 ? "." : "", row->name);
+		if (row->type == RT_CONF_OBJECT) {
+			rc = keep_object(doc, row->table, x, y, path);
+		} else if (!(row->flags & RT_CONF_RELOADABLE) && !same_field(row, x, y)) {
+			rc = add_waiting(doc, path);
+			rc = rc == XFED_OK ? copy_field(&doc->arena, row, x, y) : rc;
+		}
+		path[before] = '\0';
+	}
+	return rc;
+}
+
+int rt_conf_keep(struct rt_conf_doc *fresh, const void *in_force)
+{
+	char path[CONF_PATH_BYTES] = "";
+	return keep_object(fresh, fresh->table, fresh->object, in_force, path);
+}
+
 /* ---- the table itself ---- */
 
 static size_t field_size(const struct rt_conf_row *row)

@@ -1,5 +1,9 @@
 /* Parts of answers that both daemons give. */
 #include "xfed/rt/control.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
 #include "xfed/rt/log.h"
 
 static const char *level_word(enum xfed_level l)
@@ -102,9 +106,42 @@ static json_t *problems(const struct rt_conf_errors *errors, bool is_warning)
 	return a;
 }
 
-json_t *rt_control_problems(const struct rt_conf_errors *errors)
+json_t *rt_control_problems(const struct rt_conf_errors *errors, const struct rt_conf_doc *fresh)
 {
-	return json_pack("{s:b, s:o, s:o}", "ok", errors->error_count == 0, "errors", problems(errors, false), "warnings", problems(errors, true));
+	const struct rt_conf_strings *keys = fresh ? &fresh->needs_restart : NULL;
+	return json_pack("{s:b, s:o, s:o, s:o*}", "ok", errors->error_count == 0, "errors", problems(errors, false), "warnings",
+		problems(errors, true), "needs_restart", keys && keys->count > 0 ? strings(keys->items, keys->count) : NULL);
+}
+
+void rt_control_add_problem(json_t *list, enum xfed_reason reason, int64_t since_s, const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	json_array_append_new(list, json_pack("{s:s, s:s, s:I}", "reason", xfed_reason_code(reason), "text", text, "since", (json_int_t)since_s));
+}
+
+/* ---- config show ---- */
+
+static int print_config(const struct rt_conf_doc *doc, struct xfed_buf *b)
+{
+	int rc = rt_conf_print(doc->table, doc->object, b);
+	for (size_t i = 0; i < doc->needs_restart.count && rc == XFED_OK; i++) {
+		rc = xfed_buf_printf(b, "# %s has another value in the file, which takes effect with a restart\n", doc->needs_restart.items[i]);
+	}
+	return rc;
+}
+
+void rt_control_show_config(struct rt_reply reply, const struct rt_conf_doc *in_force)
+{
+	struct xfed_buf b;
+	xfed_buf_init(&b, RT_CONTROL_REPLY_BYTES / 2);
+	int rc = print_config(in_force, &b);
+	struct xfed_span s = xfed_buf_span(&b);
+	rt_reply_ok(reply, rc == XFED_OK ? json_pack("{s:o}", "text", json_stringn(s.data ? s.data : "", s.len)) : NULL);
+	xfed_buf_deinit(&b);
 }
 
 /* ---- log level ---- */

@@ -203,19 +203,58 @@ void rt_daemon_count_dropped(struct rt_daemon *d, const char *rule)
 static void log_change(void *user, const char *key, bool is_reloadable)
 {
 	(void)user;
-	rt_log(is_reloadable ? RT_LOG_INFO : RT_LOG_WARNING, is_reloadable ? "config.changed" : "config.needs-restart", RT_KV_STR("key", key),
-		RT_END);
+	(void)is_reloadable; /* the others are as they were */
+	rt_log(RT_LOG_INFO, "config.changed", RT_KV_STR("key", key), RT_END);
 }
 
-void rt_daemon_log_changes(const struct rt_conf_table *table, const void *before, const void *after)
+void rt_daemon_log_changes(const struct rt_conf_doc *before, const struct rt_conf_doc *after)
 {
-	rt_conf_diff(table, before, after, log_change, NULL);
+	rt_conf_diff(before->table, before->object, after->object, log_change, NULL);
+	for (size_t i = 0; i < after->needs_restart.count; i++) {
+		rt_log(RT_LOG_WARNING, "config.needs-restart", RT_KV_STR("key", after->needs_restart.items[i]),
+			RT_KV_REASON(XFED_REASON_CONFIG_RESTART_NEEDED), RT_END);
+	}
 }
 
-void rt_daemon_log_reload(bool ok)
+static void first_error(const struct rt_conf_errors *errors, char out[512])
 {
+	struct xfed_buf b;
+	xfed_buf_init(&b, 16384);
+	snprintf(out, 512, "out of memory");
+	for (size_t i = 0; i < errors->count; i++) {
+		if (!errors->items[i].is_warning && rt_conf_problem_print(&errors->items[i], &b) == XFED_OK) {
+			struct xfed_span s = xfed_buf_span(&b);
+			snprintf(out, 512, "%.*s", (int)s.len, s.data);
+			break;
+		}
+	}
+	xfed_buf_deinit(&b);
+}
+
+void rt_daemon_reloaded(struct rt_daemon *d, bool ok, const struct rt_conf_errors *errors)
+{
+	d->reload = (struct rt_daemon_reload){ .ended_s = rt_daemon_wall_s(d) };
+	if (!ok) {
+		first_error(errors, d->reload.error);
+	}
 	rt_log(ok ? RT_LOG_INFO : RT_LOG_ERROR, "config.reload", RT_KV_BOOL("ok", ok),
-		RT_KV_STR("text", ok ? NULL : "the last good configuration stays"), RT_END);
+		RT_KV_STR("text", ok ? NULL : "the configuration in force stays"), RT_END);
+}
+
+void rt_daemon_problems(const struct rt_daemon *d, const struct rt_conf_doc *in_force, json_t *problems)
+{
+	char keys[512] = "";
+	if (d->reload.error[0]) {
+		rt_control_add_problem(problems, XFED_REASON_CONFIG_RELOAD_FAILED, d->reload.ended_s,
+			"The last reload failed, what was in force stays: %s", d->reload.error);
+	}
+	for (size_t i = 0, len = 0; i < in_force->needs_restart.count && len < sizeof(keys); i++) {
+		len += (size_t)snprintf(keys + len, sizeof(keys) - len, "%s%s", i > 0 ? ", " : "", in_force->needs_restart.items[i]);
+	}
+	if (keys[0]) {
+		rt_control_add_problem(problems, XFED_REASON_CONFIG_RESTART_NEEDED, d->reload.ended_s,
+			"The file has other values, which take effect with a restart of this service, for %s.", keys);
+	}
 }
 
 /* ---- main() ---- */

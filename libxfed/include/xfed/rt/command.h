@@ -62,7 +62,7 @@
  *
  * config show   {}          {"text": "...YAML..."}                    rt_conf_print()
  * config check  {}          {"ok": bool, "errors": [TEXT], "warnings": [TEXT]}   the files as they are now; nothing is changed
- * reload ""     {}          {"ok": bool, "errors": [TEXT], "warnings": [TEXT], "revision"?}     admin
+ * reload ""     {}          {"ok": bool, "errors": [TEXT], "warnings": [TEXT], "needs_restart"?: [KEY], "revision"?}     admin
  *   TEXT as rt_conf_problem_print() makes it; rt_control_problems() fills both lists. A reload that fails answers
  *   "ok": true with result.ok false: the command worked, the files did not.
  * log level  {"level": "debug"|.., "domain"?}  {"level"}  admin; with a domain: debug for it alone, or no more at another level

@@ -147,7 +147,8 @@ struct rt_conf_doc {
 	const struct rt_conf_table *table;
 	void *object;
 	struct rt_conf_errors *errors;
-	struct rt_conf_mark *marks; /* where each key stood, for later checks across keys */
+	struct rt_conf_mark *marks;	      /* where each key stood, for later checks across keys */
+	struct rt_conf_strings needs_restart; /* rt_conf_keep(): keys whose values in the file are not those in force */
 };
 
 /*
@@ -191,6 +192,13 @@ int rt_conf_print(const struct rt_conf_table *table, const void *object, struct 
  */
 void rt_conf_diff(const struct rt_conf_table *table, const void *old_object, const void *new_object,
 	void (*changed)(void *user, const char *key, bool is_reloadable), void *user);
+
+/*
+ * For a reload: what a reload cannot apply becomes what it is in the configuration in force, copied, so that a loaded struct always
+ * says what is in force; where the file has another value the key is in `fresh->needs_restart`. What a struct has beside its rows is
+ * not touched, and is zero in copied items of a list. OK, NOMEM.
+ */
+int rt_conf_keep(struct rt_conf_doc *fresh, const void *in_force);
 
 /* The OPTIONS part of a section 5 manual page in roff. OK, LIMIT, NOMEM. */
 int rt_conf_man(const struct rt_conf_table *table, struct xfed_buf *out);

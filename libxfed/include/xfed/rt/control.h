@@ -51,6 +51,11 @@ int rt_control_parse(struct xfed_span line, json_t **out, char error[160]);
 
 /* Parts of answers; NULL on NOMEM. */
 json_t *rt_control_partner(const struct xfed_partner *p);
-json_t *rt_control_problems(const struct rt_conf_errors *errors); /* {"ok", "errors", "warnings"} */
+/* {"ok", "errors", "warnings", "needs_restart"?}; `fresh`: what was loaded, behind rt_conf_keep(); NULL: nothing was, or that does not matter */
+json_t *rt_control_problems(const struct rt_conf_errors *errors, const struct rt_conf_doc *fresh);
+/* One more of the problems of `status`: {"reason", "text", "since"}. */
+void rt_control_add_problem(json_t *list, enum xfed_reason reason, int64_t since_s, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+/* The answer to `config show`. */
+void rt_control_show_config(struct rt_reply reply, const struct rt_conf_doc *in_force);
 
 #endif

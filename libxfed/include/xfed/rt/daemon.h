@@ -44,6 +44,10 @@ struct rt_daemon {
 	struct rt_notify *notify;
 	uint64_t boot_nonce; /* of this run, random, never 0 */
 	uint64_t started_ms;
+	struct rt_daemon_reload {
+		int64_t ended_s; /* the last one; 0: there was none */
+		char error[512]; /* the first thing that was wrong with its files; empty: it succeeded */
+	} reload;
 	/* ---- */
 	uint64_t closed_ms; /* the time when the loop is gone */
 	const struct rt_daemon_user *user;
@@ -88,11 +92,14 @@ void rt_daemon_count_refusal(struct rt_daemon *d, enum xfed_reason reason, enum 
 void rt_daemon_count_stanza(struct rt_daemon *d, const char *partner, const char *direction, const char *kind, const char *fate);
 void rt_daemon_count_dropped(struct rt_daemon *d, const char *rule);
 
-/* ---- what a reload of the configuration tells the log ---- */
+/* ---- reload of the configuration ---- */
 
-/* The keys that differ; `table` is that of both. */
-void rt_daemon_log_changes(const struct rt_conf_table *table, const void *before, const void *after);
-void rt_daemon_log_reload(bool ok); /* not OK: what runs stays */
+/* What changes, and which keys need a restart; `after` has been through rt_conf_keep(). */
+void rt_daemon_log_changes(const struct rt_conf_doc *before, const struct rt_conf_doc *after);
+/* The end of a reload; not OK: what runs stays, and it is a problem of `status` until one is. */
+void rt_daemon_reloaded(struct rt_daemon *d, bool ok, const struct rt_conf_errors *errors);
+/* The problems of `status` that both services have: a reload that failed, keys that wait for a restart. */
+void rt_daemon_problems(const struct rt_daemon *d, const struct rt_conf_doc *in_force, json_t *problems);
 
 /* ---- main() ---- */
 
