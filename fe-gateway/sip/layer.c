@@ -23,6 +23,7 @@ int sip_layer_new(const struct sip_layer_config *config, const struct xfed_env *
 	l->env = env;
 	l->time_divisor = config->time_divisor > 0 ? config->time_divisor : 1;
 	l->transactions_max = config->transactions_max > 0 ? config->transactions_max : XFED_SIP_TRANSACTIONS_MAX;
+	l->server_bytes_max = config->server_bytes_max > 0 ? config->server_bytes_max : XFED_SIP_SERVER_BYTES;
 	for (int i = 0; i < SIP_TRANSPORT_COUNT; i++) {
 		l->sent_by[i].port = config->sent_by[i].port;
 		l->sent_by[i].host = xfed_strndup(config->sent_by[i].host);

@@ -42,6 +42,7 @@ struct sip_layer_config {
 		uint16_t port;	       /* 0: none written, the default is meant */
 	} sent_by[SIP_TRANSPORT_COUNT];
 	size_t transactions_max; /* 0: XFED_SIP_TRANSACTIONS_MAX */
+	size_t server_bytes_max; /* of requests of peers and their answers; 0: XFED_SIP_SERVER_BYTES */
 	unsigned time_divisor;	 /* tests: timers are divided by it; 0 is 1 */
 };
 
@@ -145,7 +146,8 @@ int sip_layer_request(struct sip_layer *l, const struct sip_layer_request *param
 int sip_layer_request_size(const struct sip_layer *l, const struct sip_layer_request *params, size_t *size);
 
 /*
- * Answers a REQUEST; one of a peer that is not known leaves no transaction behind. Provisional statuses for INVITE only (RFC 4320).
+ * Answers a REQUEST; one of a peer that is not known, and a refusal that follows from the request alone (405, 415 ...), leave no
+ * transaction behind. Provisional statuses for INVITE only (RFC 4320).
  * `id`: what the user calls the dialog that this makes, or whose it is. NOT_FOUND: the transaction is gone
  * (answered, or 32 s old: RFC 4320 forbids a later answer). INVALID: a value cannot
  * be printed. NOMEM: nothing sent, may be called again.
@@ -168,6 +170,8 @@ int sip_layer_cancel(struct sip_layer *l, uint64_t txn, uint64_t now_ms);
 
 /* NULL: no such dialog, or it is not made yet. Borrowed until the next step or call. */
 const struct sip_dialog *sip_layer_dialog(const struct sip_layer *l, uint64_t dialog);
+/* Where requests inside it go when no target is named; `*is_ours`: chosen by a request of ours, not by the peer. False: no such dialog. */
+bool sip_layer_dialog_way(const struct sip_layer *l, uint64_t dialog, struct sip_target *out, bool *is_ours);
 /* Nothing more is sent or taken inside it. Whoever ends a session sends BYE before. May be called between actions. */
 void sip_layer_dialog_end(struct sip_layer *l, uint64_t dialog);
 /* How long to wait after a 491 before the INVITE is sent again (section 14.1). */
@@ -178,6 +182,7 @@ bool sip_layer_flow_is_used(const struct sip_layer *l, uint64_t flow);
 /* What is there, for metrics. */
 struct sip_layer_stats {
 	size_t clients, servers, dialogs;
+	size_t server_bytes; /* what those hold */
 	uint64_t retransmissions_sent, retransmissions_absorbed;
 	uint64_t responses_stray; /* no transaction, not our sent-by, or more than one Via: dropped
 				   */

@@ -35,9 +35,10 @@ static void unbind(struct sip_leg *leg)
 	leg->flow_next = NULL;
 }
 
-void sip_leg_moved(struct sip_layer *l, struct sip_leg *leg, const struct sip_target *target)
+void sip_leg_moved(struct sip_layer *l, struct sip_leg *leg, const struct sip_target *target, bool is_ours)
 {
 	leg->target = *target;
+	leg->is_target_ours = is_ours;
 	unbind(leg);
 	if (target->transport == SIP_UDP || target->flow == 0) {
 		return;
@@ -254,6 +255,7 @@ int sip_leg_of_call(struct sip_layer *l, const struct sip_layer_request *rq, str
 	leg->id = rq->id;
 	leg->is_caller = true;
 	leg->target = rq->target;
+	leg->is_target_ours = true;
 	if (!xfed_span_is(rq->request.method, "SUBSCRIBE")) {
 		return XFED_OK;
 	}
@@ -337,7 +339,7 @@ static int accepted(
 			return rc;
 		}
 		leg->maker = 0;
-		sip_leg_moved(l, leg, &t->target);
+		sip_leg_moved(l, leg, &t->target, true);
 	} else if (!m->to.tag.data || !xfed_span_eq(leg->dialog->remote_tag, m->to.tag)) {
 		return refuse_fork(l, t, invite, m, now_ms);
 	} else if (is_first && sip_dialog_answered(leg->dialog, m) != XFED_OK) {
@@ -376,7 +378,7 @@ static int other_answer(struct sip_layer *l, struct sip_trans *t, struct sip_leg
 	}
 	if (rc == XFED_OK) {
 		leg->maker = 0;
-		sip_leg_moved(l, leg, &t->target);
+		sip_leg_moved(l, leg, &t->target, true);
 	} else if (rc != XFED_ERR_NOMEM) {
 		sip_leg_free(l, leg); /* a 2xx that makes no dialog */
 		t->dialog = 0;
@@ -418,7 +420,7 @@ int sip_leg_of_request(struct sip_layer *l, struct sip_trans *t, const struct si
 	leg->maker = t->id;
 	leg->theirs = xfed_span_is(m->method, "INVITE") ? t->id : 0;
 	leg->invite_cseq = m->cseq;
-	sip_leg_moved(l, leg, &t->target);
+	sip_leg_moved(l, leg, &t->target, false);
 	t->dialog = leg->number;
 	return XFED_OK;
 }
@@ -490,6 +492,16 @@ const struct sip_dialog *sip_layer_dialog(const struct sip_layer *l, uint64_t di
 {
 	const struct sip_leg *leg = sip_leg_by_number(l, dialog);
 	return leg ? leg->dialog : NULL;
+}
+
+bool sip_layer_dialog_way(const struct sip_layer *l, uint64_t dialog, struct sip_target *out, bool *is_ours)
+{
+	const struct sip_leg *leg = sip_leg_by_number(l, dialog);
+	if (leg) {
+		*out = leg->target;
+		*is_ours = leg->is_target_ours;
+	}
+	return leg != NULL;
 }
 
 void sip_layer_dialog_end(struct sip_layer *l, uint64_t dialog)

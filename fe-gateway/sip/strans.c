@@ -126,6 +126,7 @@ static struct sip_trans *open_transaction(
 		sip_trans_free(t);
 		return NULL;
 	}
+	sip_trans_weigh(l, t);
 	if (t->target.transport != SIP_UDP) {
 		sip_trans_bind(l, t, l->flow.id);
 	}
@@ -190,9 +191,21 @@ static int deliver(struct sip_layer *l, const struct sip_message *m, const struc
 	return XFED_OK;
 }
 
+/* Refusals that follow from the request alone: the same one gets the same again. */
+static bool goes_by_request(int status)
+{
+	static const int statuses[] = { 405, 413, 414, 415, 416, 420, 489, 501, 505 };
+	for (size_t i = 0; i < XFED_ARRAY_LEN(statuses); i++) {
+		if (statuses[i] == status) {
+			return true;
+		}
+	}
+	return false;
+}
+
 /*
- * A response: kept for retransmissions, sent, and the state that follows. A stranger's final one is sent and forgotten: should the
- * request come again it is refused again, with the same To tag.
+ * A response: kept for retransmissions, sent, and the state that follows. A stranger's final one, and one that follows from the
+ * request alone, is sent and forgotten (section 8.2.7): should the request come again it is refused again, with the same To tag.
  */
 static int respond(struct sip_layer *l, struct sip_trans *t, enum sip_state next, const struct sip_response *r, uint64_t now_ms)
 {
@@ -207,8 +220,14 @@ static int respond(struct sip_layer *l, struct sip_trans *t, enum sip_state next
 	t->last = response;
 	t->last_len = len;
 	t->sends = 0;
+	if (r->status >= 200) {
+		xfed_free(t->head);
+		t->head = NULL;
+		t->head_len = 0;
+	}
+	sip_trans_weigh(l, t);
 	sip_trans_send(l, t);
-	if (t->is_stranger && r->status >= 200) {
+	if ((t->is_stranger && r->status >= 200) || (goes_by_request(r->status) && !t->is_inside)) {
 		sip_trans_end(l, t);
 	} else {
 		sip_trans_enter(l, t, next, now_ms);
@@ -217,13 +236,13 @@ static int respond(struct sip_layer *l, struct sip_trans *t, enum sip_state next
 }
 
 /*
- * A refusal. That of an INVITE is a transaction's, because it must be repeated until the ACK comes (section 17.2.1); a stranger's
- * is not, or whoever writes a false address would have us repeat it there.
+ * A refusal inside a dialog. That of an INVITE is a transaction's: it goes by what the dialog does at the time, and is repeated until
+ * its ACK comes (section 17.2.1).
  */
-static int refuse(struct sip_layer *l, const struct sip_message *m, const struct sip_key *key, int status, struct xfed_span extra, uint64_t now_ms)
+static int refuse_inside(struct sip_layer *l, const struct sip_message *m, const struct sip_key *key, int status, const char *extra, uint64_t now_ms)
 {
-	if (!is_invite(m) || !l->flow.is_known) {
-		return sip_server_answer(l, m, status, NULL, extra);
+	if (!is_invite(m)) {
+		return sip_server_answer(l, m, status, NULL, xfed_span_str(extra));
 	}
 	if (sip_layer_is_full_of_servers(l)) {
 		return sip_server_answer(l, m, 503, NULL, XFED_SPAN(BUSY_LINE));
@@ -232,7 +251,8 @@ static int refuse(struct sip_layer *l, const struct sip_message *m, const struct
 	if (!t) {
 		return XFED_ERR_NOMEM;
 	}
-	int rc = respond(l, t, SIP_STATE_S_REFUSED, &(struct sip_response){ .status = status, .extra = extra }, now_ms);
+	t->is_inside = true;
+	int rc = respond(l, t, SIP_STATE_S_REFUSED, &(struct sip_response){ .status = status, .extra = xfed_span_str(extra) }, now_ms);
 	if (rc != XFED_OK) {
 		sip_trans_end(l, t);
 	}
@@ -240,7 +260,7 @@ static int refuse(struct sip_layer *l, const struct sip_message *m, const struct
 }
 
 /* 420 names what is required and not there (section 8.2.2.3). */
-static int refuse_extensions(struct sip_layer *l, const struct sip_message *m, const struct sip_key *key, uint64_t now_ms)
+static int refuse_extensions(struct sip_layer *l, const struct sip_message *m)
 {
 	static const char name[] = "Unsupported: ";
 	const struct sip_header *h = NULL;
@@ -261,14 +281,15 @@ static int refuse_extensions(struct sip_layer *l, const struct sip_message *m, c
 			at += 2;
 		}
 	}
-	int rc = refuse(l, m, key, 420, xfed_span_make(lines, at), now_ms);
+	int rc = sip_server_answer(l, m, 420, NULL, xfed_span_make(lines, at));
 	xfed_free(lines);
 	return rc;
 }
 
-static int refuse_by(struct sip_layer *l, const struct sip_message *m, const struct sip_key *key, const struct sip_verdict *v, uint64_t now_ms)
+/* Of an INVITE too, whose ACK is absorbed: nobody needs what holds no state to be repeated (section 8.2.7). */
+static int refuse_by(struct sip_layer *l, const struct sip_message *m, const struct sip_verdict *v)
 {
-	return v->needs_unsupported ? refuse_extensions(l, m, key, now_ms) : refuse(l, m, key, v->status, xfed_span_str(v->extra), now_ms);
+	return v->needs_unsupported ? refuse_extensions(l, m) : sip_server_answer(l, m, v->status, NULL, xfed_span_str(v->extra));
 }
 
 /* An INVITE that its user has not answered is answered here. */
@@ -347,7 +368,7 @@ static int refuse_glare(struct sip_layer *l, const struct sip_message *m, const 
 		l->env->random(l->env->user, &r, sizeof(r));
 		snprintf(line, sizeof(line), "Retry-After: %u\r\n", r % 11U);
 	}
-	return refuse(l, m, key, status, xfed_span_str(line), now_ms);
+	return refuse_inside(l, m, key, status, line, now_ms);
 }
 
 static int deliver_inside(
@@ -362,11 +383,12 @@ static int deliver_inside(
 	}
 	t->user = leg->user;
 	t->dialog = leg->number;
+	t->is_inside = true;
 	if (method == SIP_METHOD_INVITE) {
 		leg->theirs = t->id;
 		leg->invite_cseq = m->cseq;
 	}
-	sip_leg_moved(l, leg, &t->target);
+	sip_leg_moved(l, leg, &t->target, false);
 	give_to_user(l, t, m, leg, now_ms);
 	return XFED_OK;
 }
@@ -377,14 +399,14 @@ static int receive_inside(struct sip_layer *l, const struct sip_message *m, cons
 	int rc = XFED_OK;
 	struct sip_leg *leg = l->flow.is_known ? sip_leg_of(l, m, &is_new, &rc) : NULL;
 	if (rc != XFED_OK) {
-		return rc == XFED_ERR_INVALID ? refuse(l, m, key, 400, XFED_SPAN(""), now_ms) : rc;
+		return rc == XFED_ERR_INVALID ? sip_server_answer(l, m, 400, NULL, XFED_SPAN("")) : rc;
 	}
 	if (!leg) {
-		return refuse_by(l, m, key, v, now_ms);
+		return refuse_by(l, m, v);
 	}
 	struct sip_verdict inner = sip_dispatch_inside(&l->users, leg->user, m);
 	if (inner.disposition == SIP_DISPOSE_ANSWER) {
-		return refuse_by(l, m, key, &inner, now_ms);
+		return refuse_by(l, m, &inner);
 	}
 	int glare = glare_status(leg, m, inner.method);
 	if (glare != 0) {
@@ -394,9 +416,9 @@ static int receive_inside(struct sip_layer *l, const struct sip_message *m, cons
 	case SIP_DIALOG_TAKEN:
 		return deliver_inside(l, m, key, leg, inner.method, now_ms);
 	case SIP_DIALOG_OUT_OF_ORDER:
-		return refuse(l, m, key, 500, XFED_SPAN(""), now_ms);
+		return refuse_inside(l, m, key, 500, "", now_ms);
 	case SIP_DIALOG_BAD_CONTACT:
-		return refuse(l, m, key, 400, XFED_SPAN(""), now_ms);
+		return refuse_inside(l, m, key, 400, "", now_ms);
 	case SIP_DIALOG_NO_MEMORY:
 		break;
 	}
@@ -442,7 +464,7 @@ int sip_server_receive(struct sip_layer *l, const struct sip_message *m, uint64_
 	case SIP_DISPOSE_CANCEL:
 		return answer_cancel(l, m, now_ms);
 	case SIP_DISPOSE_ANSWER:
-		return refuse_by(l, m, &key, &v, now_ms);
+		return refuse_by(l, m, &v);
 	case SIP_DISPOSE_ABSORB:
 		break;
 	}

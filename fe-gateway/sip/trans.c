@@ -88,7 +88,14 @@ bool sip_layer_is_full(const struct sip_layer *l)
 bool sip_layer_is_full_of_servers(const struct sip_layer *l)
 {
 	size_t reserve = l->transactions_max * XFED_SIP_TRANSACTIONS_RESERVE_PERCENT / 100;
-	return sip_layer_is_full(l) || l->stats.servers >= l->transactions_max - reserve;
+	return sip_layer_is_full(l) || l->stats.servers >= l->transactions_max - reserve || l->stats.server_bytes >= l->server_bytes_max;
+}
+
+void sip_trans_weigh(struct sip_layer *l, struct sip_trans *t)
+{
+	size_t weight = sizeof(*t) + t->head_len + t->last_len;
+	l->stats.server_bytes += weight - t->weight;
+	t->weight = weight;
 }
 
 bool sip_trans_is_client(const struct sip_trans *t)
@@ -218,6 +225,7 @@ void sip_trans_end(struct sip_layer *l, struct sip_trans *t)
 		l->stats.clients--;
 	} else {
 		l->stats.servers--;
+		l->stats.server_bytes -= t->weight;
 	}
 	if (t->dialog != 0) {
 		sip_leg_forget(l, t);

@@ -50,13 +50,13 @@ struct sip_trans {
 	struct sip_key key, merged;
 	bool is_merge_owner; /* stands in the table of merged requests */
 	bool is_stranger;    /* server: nothing is kept once it is answered (section 8.2.7) */
+	bool is_inside;	     /* server: what it is answered goes by its dialog */
 
 	struct sip_target target;
 	struct sip_trans *flow_next, **flow_prev; /* others on a connection; flow_prev NULL: on none */
-	char *head;				  /* server: what its responses begin with */
-	size_t head_len;
-	char *last; /* the request, or the last response: retransmissions send these bytes */
-	size_t last_len;
+	char *head;				  /* server: what its responses begin with; NULL once the final one is there */
+	char *last;				  /* the request, or the last response: retransmissions send these bytes */
+	size_t head_len, last_len, weight;	  /* weight: server: of `server_bytes` */
 
 	const struct sip_user *user;
 	uint64_t id_of_user;
@@ -86,6 +86,7 @@ struct sip_leg {
 	uint64_t unacked;      /* a 2xx of ours */
 	uint32_t invite_cseq;  /* of the last INVITE of theirs */
 	struct sip_target target;
+	bool is_target_ours; /* chosen by a request of ours */
 	struct sip_leg *flow_next, **flow_prev;
 	UT_hash_handle hh, hh_key; /* by number; by key */
 };
@@ -101,7 +102,7 @@ struct sip_layer {
 		char *host;
 		uint16_t port;
 	} sent_by[SIP_TRANSPORT_COUNT];
-	size_t transactions_max;
+	size_t transactions_max, server_bytes_max;
 	unsigned time_divisor;
 
 	uint64_t last_id;
@@ -141,8 +142,9 @@ char *sip_layer_keep(struct sip_layer *l, size_t size);
 /* trans.c */
 uint64_t sip_layer_scale(const struct sip_layer *l, uint64_t ms);
 bool sip_layer_is_full(const struct sip_layer *l);
-bool sip_layer_is_full_of_servers(const struct sip_layer *l); /* the rest is for requests of ours */
-int sip_trans_add(struct sip_layer *l, struct sip_trans *t);  /* gives it an id, enters it by id and key; OK or NOMEM */
+bool sip_layer_is_full_of_servers(const struct sip_layer *l);	/* the rest is for requests of ours */
+int sip_trans_add(struct sip_layer *l, struct sip_trans *t);	/* gives it an id, enters it by id and key; OK or NOMEM */
+void sip_trans_weigh(struct sip_layer *l, struct sip_trans *t); /* server: what it holds has changed */
 void sip_trans_enter(struct sip_layer *l, struct sip_trans *t, enum sip_state state, uint64_t now_ms);
 void sip_trans_end(struct sip_layer *l, struct sip_trans *t); /* its memory lives until the next step */
 void sip_trans_free(struct sip_trans *t);		      /* one that is in no table */
@@ -191,7 +193,7 @@ int sip_leg_of_request(struct sip_layer *l, struct sip_trans *t, const struct si
 int sip_leg_enter(struct sip_layer *l, struct sip_leg *leg);
 /* The dialog of a request; `*is_new`: made by this NOTIFY, which has come before the 2xx. NULL: none; `*rc` NOMEM, or INVALID (400). */
 struct sip_leg *sip_leg_of(struct sip_layer *l, const struct sip_message *m, bool *is_new, int *rc);
-void sip_leg_moved(struct sip_layer *l, struct sip_leg *leg, const struct sip_target *target);
+void sip_leg_moved(struct sip_layer *l, struct sip_leg *leg, const struct sip_target *target, bool is_ours);
 void sip_leg_unacknowledged(struct sip_layer *l, struct sip_trans *t, uint64_t now_ms);
 
 #endif

@@ -181,22 +181,39 @@ bool trunk_send_enlarge(struct trunk_send *s)
 
 #define CHALLENGES_MAX 4 /* of one request: a server and a proxy, and each a nonce that has grown old */
 
-int trunk_send_request(struct trunk_send *s, const struct sip_layer_request *params, uint64_t *txn)
+int trunk_send_proved(struct trunk_send *s, const struct sip_layer_request *params, struct xfed_span uri, uint64_t *txn)
 {
 	struct sip_layer_request rq = *params;
 	struct sip_digest *d = s->hop->digest;
-	char lines[SIP_DIGEST_LINES_SIZE], branch[160];
+	struct xfed_span extra = params->request.extra;
+	char branch[160];
 	size_t len = 0;
-	int rc = d ? sip_digest_print(d, s->asked, rq.request.method, rq.request.uri, lines, &len) : XFED_OK;
-	if (rc != XFED_OK || len == 0) {
-		return rc == XFED_OK ? trunk_request(s->hop->trunk, params, txn) : rc;
+	if (!d) {
+		return trunk_request(s->hop->trunk, params, txn);
 	}
-	s->round = s->round > 0 ? s->round : 1; /* not asked, but known from before */
-	int n = snprintf(branch, sizeof(branch), "%.*s.%u", (int)rq.branch.len, rq.branch.data, s->round);
-	rq.branch = xfed_span_make(branch, n > 0 && (size_t)n < sizeof(branch) ? (size_t)n : 0);
-	rq.request.cseq += s->round;
-	rq.request.extra = xfed_span_make(lines, len);
-	return trunk_request(s->hop->trunk, &rq, txn);
+	char *lines = xfed_malloc(SIP_DIGEST_LINES_SIZE + extra.len);
+	if (!lines) {
+		return XFED_ERR_NOMEM;
+	}
+	int rc = sip_digest_print(d, s->asked, rq.request.method, uri, lines, &len);
+	if (rc == XFED_OK && len > 0) {
+		s->round = s->round > 0 ? s->round : 1; /* not asked, but known from before */
+		memcpy(lines + len, extra.len > 0 ? extra.data : "", extra.len);
+		rq.request.extra = xfed_span_make(lines, len + extra.len);
+		rq.request.cseq += s->round;
+		if (rq.branch.data) {
+			int n = snprintf(branch, sizeof(branch), "%.*s.%u", (int)rq.branch.len, rq.branch.data, s->round);
+			rq.branch = xfed_span_make(branch, n > 0 && (size_t)n < sizeof(branch) ? (size_t)n : 0);
+		}
+	}
+	rc = rc == XFED_OK ? trunk_request(s->hop->trunk, &rq, txn) : rc;
+	xfed_free(lines);
+	return rc;
+}
+
+int trunk_send_request(struct trunk_send *s, const struct sip_layer_request *rq, uint64_t *txn)
+{
+	return trunk_send_proved(s, rq, rq->request.uri, txn);
 }
 
 bool trunk_send_challenged(struct trunk_send *s, const struct sip_message *m)

@@ -285,12 +285,17 @@ static void log_open(const struct sip_conn *c)
 		RT_KV_STR("certificate_problem", c->tls ? rt_log_reason_word(c->facts.chain_reason) : NULL), RT_KV_U64("flow", c->id), RT_END);
 }
 
+struct trust_peer sip_conn_peer(const struct sip_conn *c)
+{
+	return (struct trust_peer){
+		.transport = c->transport, .address = *rt_stream_peer(c->stream), .cert = c->facts.peer, .chain_reason = c->facts.chain_reason
+	};
+}
+
 /* Whether anything may be sent to its address but on this connection: asked when all of the peer is known, and after a reload. */
 static void judge_peer(struct sip_conn *c)
 {
-	struct trust_peer peer = {
-		.transport = c->transport, .address = *rt_stream_peer(c->stream), .cert = c->facts.peer, .chain_reason = c->facts.chain_reason
-	};
+	struct trust_peer peer = sip_conn_peer(c);
 	bool was_known = c->info.is_known;
 	c->info.is_known = c->is_client || trust_may_send(&c->trunk->files.config->senders, &peer);
 	if (c->info.is_known) {

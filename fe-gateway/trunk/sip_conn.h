@@ -77,6 +77,7 @@ bool sip_admit_dial(const struct sip_io *io);
 void sip_conn_accept(struct sip_io *io, struct rt_stream *s, enum sip_transport t);
 struct sip_conn *sip_conn_open(struct sip_io *io, const struct sip_target *t); /* NULL: it cannot even be tried */
 struct sip_conn *sip_conn_find(const struct sip_io *io, uint64_t id);
+struct trust_peer sip_conn_peer(const struct sip_conn *c); /* once it is connected */
 struct sip_conn *sip_conn_to(const struct sip_io *io, const struct sip_target *t);
 enum sip_io_sent sip_conn_send(struct sip_conn *c, struct xfed_span bytes, uint64_t txn);
 void sip_conn_close_later(struct sip_conn *c, const char *text);

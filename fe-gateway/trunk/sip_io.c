@@ -94,19 +94,25 @@ void sip_io_close_flow(struct sip_io *io, uint64_t flow)
 	}
 }
 
-bool sip_io_peer(const struct sip_io *io, const struct sip_flow_info *flow, struct trust_peer *out)
+bool sip_io_behind(const struct sip_io *io, uint64_t flow, struct trust_peer *out, bool *is_dialled)
 {
-	*out = (struct trust_peer){ .transport = flow->transport, .chain_reason = XFED_REASON_TLS_CERT_MISSING };
-	if (flow->transport != SIP_TLS) {
-		return rt_addr_parse_host(&out->address, xfed_span_str(flow->peer_ip), flow->peer_port) == XFED_OK;
-	}
-	const struct sip_conn *c = sip_conn_find(io, flow->id);
+	const struct sip_conn *c = sip_conn_find(io, flow);
 	if (!c || !c->is_open) {
 		return false;
 	}
-	out->cert = c->facts.peer;
-	out->chain_reason = c->facts.chain_reason;
+	*out = sip_conn_peer(c);
+	*is_dialled = c->is_client;
 	return true;
+}
+
+bool sip_io_peer(const struct sip_io *io, const struct sip_flow_info *flow, struct trust_peer *out)
+{
+	bool is_dialled;
+	if (flow->transport == SIP_TLS) {
+		return sip_io_behind(io, flow->id, out, &is_dialled);
+	}
+	*out = (struct trust_peer){ .transport = flow->transport, .chain_reason = XFED_REASON_TLS_CERT_MISSING };
+	return rt_addr_parse_host(&out->address, xfed_span_str(flow->peer_ip), flow->peer_port) == XFED_OK;
 }
 
 /* ---- listening ---- */

@@ -111,15 +111,38 @@ int trunk_request_size(const struct trunk *t, const struct sip_layer_request *rq
 	return sip_layer_request_size(t->layer, rq, size);
 }
 
+int trunk_cancel(struct trunk *t, uint64_t txn)
+{
+	int rc = sip_layer_cancel(t->layer, txn, trunk_now(t));
+	drain(t);
+	return rc;
+}
+
+int trunk_answer(struct trunk *t, uint64_t txn, const struct sip_response *r, uint64_t id)
+{
+	int rc = sip_layer_answer(t->layer, txn, r, id, trunk_now(t));
+	drain(t);
+	return rc;
+}
+
 int trunk_respond(struct trunk *t, uint64_t txn, int status, const char *phrase, struct xfed_span extra)
 {
-	int rc = sip_layer_respond(t->layer, txn, status, phrase, extra, trunk_now(t));
-	drain(t);
+	struct sip_response r = { .status = status, .phrase = xfed_span_str(phrase), .extra = extra };
+	int rc = trunk_answer(t, txn, &r, 0);
 	if (rc == XFED_ERR_INVALID) { /* words that cannot be printed are no reason for silence */
-		rc = sip_layer_respond(t->layer, txn, status, NULL, XFED_SPAN(""), trunk_now(t));
-		drain(t);
+		rc = trunk_answer(t, txn, &(struct sip_response){ .status = status }, 0);
 	}
 	return rc;
+}
+
+const struct sip_dialog *trunk_dialog(const struct trunk *t, uint64_t dialog)
+{
+	return sip_layer_dialog(t->layer, dialog);
+}
+
+void trunk_dialog_end(struct trunk *t, uint64_t dialog)
+{
+	sip_layer_dialog_end(t->layer, dialog);
 }
 
 const char *trunk_allow(const struct trunk *t)

@@ -108,9 +108,10 @@ bool trunk_send_challenged(struct trunk_send *s, const struct sip_message *m);
  * whoever sent it.
  */
 bool trunk_send_may_have_been_taken(const struct trunk_send *s);
-/* A request that goes by no next hop, as inside a dialog. */
-int trunk_request(struct trunk *t, const struct sip_layer_request *rq, uint64_t *txn);
 int trunk_request_size(const struct trunk *t, const struct sip_layer_request *rq, size_t *size);
+
+/* CANCELs an INVITE of ours; its end is told as that of any request. NOT_FOUND: it has its answer. NOMEM. */
+int trunk_cancel(struct trunk *t, uint64_t txn);
 
 /* How the attempt at the present place of `s` ended; told to the hop's state, its failed places and the metrics. */
 void trunk_send_answered(struct trunk_send *s, struct xfed_span method, int status);
@@ -119,12 +120,27 @@ void trunk_send_broken(struct trunk_send *s, bool was_written);
 /* No other place was left to try after that: the hop is down. */
 void trunk_send_unreached(struct trunk_send *s);
 
+/* ---- dialogs ---- */
+
+/*
+ * Sends it inside rq->dialog, one of the domain `d`, whose next hop is that of `s`; credentials as above. It goes to the address its
+ * Contact or Record-Route names where that is a peer of the domain, else the dialog's own way: trunk/way.h. OK; NOT_FOUND: there is no
+ * such dialog, or nobody on its way is a peer of the domain any more (sip.peer.unlisted, told in the log): it is to be given up;
+ * or as sip_layer_request().
+ */
+int trunk_send_inside(struct trunk_send *s, const struct config_domain *d, const struct sip_layer_request *rq, uint64_t *txn);
+/* NULL: no such dialog. Borrowed until anything is sent or the loop goes on. */
+const struct sip_dialog *trunk_dialog(const struct trunk *t, uint64_t dialog);
+void trunk_dialog_end(struct trunk *t, uint64_t dialog); /* nothing more is sent or taken inside it */
+
 /* ---- requests of peers ---- */
 
 /* Whether whoever is behind the flow may send as this domain. */
 bool trunk_may_send(const struct trunk *t, const struct config_domain *d, const struct sip_flow_info *flow);
 const char *trunk_allow(const struct trunk *t); /* the header line of a 405, with CRLF */
-/* As sip_layer_respond(); a phrase or header lines that cannot be printed are left out. */
+/* As sip_layer_answer(): provisional and final, with Contact, header lines and a body. */
+int trunk_answer(struct trunk *t, uint64_t txn, const struct sip_response *r, uint64_t id);
+/* The same without a dialog; a phrase or header lines that cannot be printed are left out. */
 int trunk_respond(struct trunk *t, uint64_t txn, int status, const char *phrase, struct xfed_span extra);
 
 #endif

@@ -70,6 +70,8 @@ struct trunk_hop {
 	UT_hash_handle hh;
 };
 
+/* With credentials where they are asked for. `uri`: the Request-URI that it will have. */
+int trunk_send_proved(struct trunk_send *s, const struct sip_layer_request *params, struct xfed_span uri, uint64_t *txn);
 void trunk_hop_is(struct trunk_hop *h, bool is_up, enum xfed_reason reason, const char *text);
 void trunk_hops_forget(struct trunk *t); /* their places */
 void trunk_hops_free(struct trunk *t);
@@ -78,6 +80,7 @@ void trunk_places_free(struct trunk_places *p);
 
 /* ---- trunk.c ---- */
 
+int trunk_request(struct trunk *t, const struct sip_layer_request *rq, uint64_t *txn);
 void trunk_event(struct trunk *t, const struct sip_layer_event *ev);
 void trunk_receive(struct trunk *t, const struct sip_flow_info *flow, struct xfed_span bytes);
 
@@ -96,6 +99,8 @@ void sip_io_close_flow(struct sip_io *io, uint64_t flow); /* after what has been
 void sip_io_stop_listening(struct sip_io *io);
 /* Who is at the other end; false: the flow is gone. Borrowed until the next turn. */
 bool sip_io_peer(const struct sip_io *io, const struct sip_flow_info *flow, struct trust_peer *out);
+/* The same of a connection by its number, and whether it was opened by us. */
+bool sip_io_behind(const struct sip_io *io, uint64_t flow, struct trust_peer *out, bool *is_dialled);
 uint16_t sip_io_port(const struct sip_io *io, enum sip_transport t); /* of the first listener; 0: none */
 void sip_io_judge_certs(struct sip_io *io);			     /* sip_conn.c: of the connections */
 

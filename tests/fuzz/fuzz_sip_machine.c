@@ -1,7 +1,8 @@
 /*
  * The transaction layer under every event in every state: the input is a program whose requests and responses are well-formed, so
  * that each byte is an event of the transactions there are and none is lost to the parser (fuzz_sip_layer has those). A few
- * branches, CSeqs and tags meet again and again; requests of every method, retransmitted, changed, cancelled, acknowledged;
+ * branches, CSeqs and tags meet again and again; requests of every method, retransmitted, changed, cancelled (sessions have a target
+ * of their own, fuzz_sip_pair);
  * responses to our calls from every class, late, twice, to other branches; connections that are written to, fail and close;
  * time in steps around the timers. Behind a call that fails stands its list of places (sip/failover.h).
  *
@@ -49,7 +50,6 @@ struct world {
 	struct final {
 		int status; /* the final one that went out */
 		uint64_t until_ms;
-		bool is_acked;
 	} finals[16][8];	  /* of transactions of known peers over UDP, by branch and method */
 	uint16_t own[16][8][256]; /* without a transaction: by branch, method and what else there is in the request */
 	uint8_t which, how;	  /* the request that is being received */
@@ -95,14 +95,14 @@ static int method_of(struct xfed_span bytes)
 	return -1;
 }
 
-/* A transaction that lives has one final response, and once that has its ACK none at all. */
+/* A transaction that lives has one final response. */
 static void of_transaction(struct world *w, struct final *f, int status)
 {
 	if (w->now < f->until_ms) {
-		MUST(!f->is_acked && f->status == status);
+		MUST(f->status == status);
 		return;
 	}
-	*f = (struct final){ status, w->now + XFED_SIP_TIMER_F_MS, false };
+	*f = (struct final){ status, w->now + XFED_SIP_TIMER_F_MS };
 }
 
 /*
@@ -125,8 +125,7 @@ static void without_transaction(struct world *w, int branch, int method, int sta
 }
 
 /*
- * Over UDP, where a transaction lives for 32 s from its final response, that of an INVITE from its ACK for T4; then the branch may
- * come anew. On a stream it is gone at once. 503 is what the table says when it is full, without remembering it.
+ * Over UDP, where a transaction lives for 32 s from its final response; then the branch may come anew. On a stream it is gone at once. 503 is what the table says when it is full, without remembering it.
  */
 static void on_response_out(struct world *w, const struct sip_layer_action *act)
 {
@@ -136,15 +135,14 @@ static void on_response_out(struct world *w, const struct sip_layer_action *act)
 		return;
 	}
 	struct final *f = &w->finals[branch][method];
+	MUST(w->is_users || w->is_receiving); /* nothing is repeated by itself */
 	if (w->is_users) {
 		/* A stranger's is forgotten once it is answered. */
 		if (w->is_known) {
 			MUST(w->now >= f->until_ms);
 			of_transaction(w, f, status);
 		}
-	} else if (!w->is_receiving) {
-		MUST(strcmp(methods[method], "INVITE") == 0 && !f->is_acked && f->status == status); /* again, by its timer */
-	} else if (w->is_known && (w->now < f->until_ms || strcmp(methods[method], "INVITE") == 0)) {
+	} else if (w->is_known && w->now < f->until_ms) {
 		of_transaction(w, f, status);
 	} else if (w->now < f->until_ms) {
 		MUST(status == 482); /* a stranger repeats a known peer's request */
@@ -264,16 +262,6 @@ static void receive(struct world *w, const char *text, int len, uint8_t arg, boo
 	w->may_answer = w->is_receiving = false;
 }
 
-/* From its ACK the transaction of an INVITE lives for T4, silent. */
-static void on_ack(struct world *w, uint8_t which, uint8_t how)
-{
-	struct final *f = &w->finals[which / 8 % 16][1];
-	if (how % 3 == SIP_UDP && w->now < f->until_ms && !f->is_acked) {
-		f->is_acked = true;
-		f->until_ms = w->now + XFED_SIP_T4_MS;
-	}
-}
-
 static void receive_request(struct world *w)
 {
 	static const char *const transports[] = { "UDP", "TCP", "TLS" };
@@ -290,9 +278,6 @@ static void receive_request(struct world *w)
 	w->how = how;
 	w->is_known = how & 32;
 	receive(w, text, n, how, strcmp(method, "ACK") != 0);
-	if (strcmp(method, "ACK") == 0) {
-		on_ack(w, which, how);
-	}
 }
 
 static void receive_response(struct world *w)

@@ -169,7 +169,7 @@ def test_control_characters_are_left_out(partner, user, flow):
 
 @pytest.mark.parametrize("uri, statuses", [
     ("sips:alice@partner.example", {403}), ("tel:+4312345", {416}), ("mailto:alice@partner.example", {416}),
-    ("im:partner.example", {404, 484}), ("sip:alice@corp2.example", {403, 482}), ("sip:alice@192.0.2.1", {403, 404}),
+    ("sip:%20alice@partner.example", {404, 484}), ("sip:alice@corp2.example", {403, 482}), ("sip:alice@192.0.2.1", {403, 404}),
 ])
 def test_addresses_that_cannot_be_reached(partner, user, flow, uri, statuses):
     """[B1-05], [B1-08]: sips is not kept across XMPP; we relay for nobody."""

@@ -197,7 +197,7 @@
 /*
  * SIP, RFC 3261 table 4. Used up by:
  *   DATAGRAM, MESSAGE, HEADER*, PARAMS, UDP_REQUEST, MAX_REQUEST   who sends it: itself
- *   TRANSACTIONS      SIP servers that may send, up to the part that is kept for requests of ours; strangers hold none
+ *   TRANSACTIONS, SERVER_BYTES   SIP servers that may send, up to the part that is kept for requests of ours; strangers hold none
  *   CONNECTIONS       SIP servers that may send, and ours to next hops, each up to the part that is kept for the other; strangers
  *                     share limits.unauthenticated of them by address and network, for UNPROVED_MS at most
  *   ANSWER_WITHIN, ERROR_HOLD   a partner that is silent: the user who wrote to it
@@ -226,7 +226,8 @@
 #define XFED_SIP_ROUTES_MAX		      16    /* proxies in the way of a dialog */
 #define XFED_SIP_DIALOGS_MAX		      16384 /* subscriptions and sessions, of both directions */
 #define XFED_SIP_TRANSACTIONS_MAX	      65536
-#define XFED_SIP_TRANSACTIONS_RESERVE_PERCENT 10 /* of them, kept for requests of ours */
+#define XFED_SIP_SERVER_BYTES		      (128 * 1024 * 1024) /* what transactions of peers hold */
+#define XFED_SIP_TRANSACTIONS_RESERVE_PERCENT 10		  /* of them, kept for requests of ours */
 #define XFED_SIP_CONNECTIONS_MAX	      1024
 #define XFED_SIP_UNPROVED_MS		      30000 /* a connection of a peer that has not shown that it may send lives so long */
 #define XFED_SIP_ANSWER_WITHIN_MS	      10000

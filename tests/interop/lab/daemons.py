@@ -6,7 +6,7 @@ from harness import daemon as base
 from harness.http import http_get
 from harness.proc import wait_until
 
-from .domains import DOMAINS, served_by
+from .domains import ASKING, DOMAINS, served_by
 from .net import HOSTS
 
 HTTP = ("127.0.0.1", 9560)  # inside each daemon's own namespace
@@ -63,6 +63,12 @@ MORE_DOMAIN = """  - domain: {domain}
     next_hop: "sip:sip.corp.example:5061;transport=tls"
     peers: [sip.corp.example]
 """
+ASKING_DOMAIN = """  - domain: {domain}
+    next_hop: "sip:{sip[lan]}:5070;transport=tcp"
+    peer_addresses: ["{sip[lan]}"]
+    auth: {{username: xfed, password_file: {dir}/sip.secret}}
+"""
+SIP_PASSWORD = "the password"
 PARTNER_YAML = """domain: {domain}
 description: partner of the interop lab
 partner_type: federated
@@ -120,8 +126,10 @@ class Installation:
         os.makedirs(self.partners)
         os.makedirs(directory + "/access.d")
         more = {name: DOMAINS[name].certificate for name in served_by("edge") if name.endswith(".corp.example")}
+        self.set_sip_password(SIP_PASSWORD)
         values = dict(HOSTS, certs=certs.dir, dir=directory,
-                      more_domains="".join(MORE_DOMAIN.format(domain=name) for name in more),
+                      more_domains="".join((ASKING_DOMAIN if name == ASKING else MORE_DOMAIN).format(domain=name, dir=directory, **HOSTS)
+                                           for name in more),
                       more_certificates="".join(MORE_CERTIFICATE.format(chain=certs.chain(c), key=certs.key(c))
                                                 for c in more.values() if c))
         write(directory + "/edge.yaml", EDGE_YAML.format(**values))
@@ -130,6 +138,10 @@ class Installation:
             self.list_partner(domain)
         self.edge = Daemon(net, "edge", "edge1", tools["xfed-edge"], directory + "/edge.yaml", directory)
         self.gateway = Daemon(net, "fe", "gw1", tools["xfed-gateway"], directory + "/gateway.yaml", directory)
+
+    def set_sip_password(self, password):
+        write(self.dir + "/sip.secret", password + "\n")
+        os.chmod(self.dir + "/sip.secret", 0o600)
 
     def list_partner(self, domain, text=PARTNER_YAML):
         write("%s/%s.yaml" % (self.partners, domain), text.format(domain=domain))

@@ -13,6 +13,7 @@ VARIANTS = {
     "xmppaddr": ["xmpp:{domain}", "xaddr:{domain}"],
 }
 GOOD = ["xmpp:{domain}"]
+ASKING = "asks.corp.example"  # ours, behind a SIP server that asks for a password
 BAD = ("wrongname", "expired", "selfsigned", "foreign")
 THEIRS = BAD + ("serverauth",)
 OURS = THEIRS + ("xmppaddr",)
@@ -60,6 +61,7 @@ def _domains():
     for variant in OURS:
         domain = variant + ".corp.example"
         found[domain] = Domain("edge") if variant == "wrongname" else _leaf("edge", domain, variant)
+    found[ASKING] = _leaf("edge", ASKING)
     return found
 
 

@@ -245,39 +245,70 @@ static const struct row merged[] = {
 	{ 2, REQUEST, "MESSAGE", "z9hG4bKb3", 2, "request MESSAGE" },
 };
 
+#define CONTACT "Contact: <sip:dave@192.0.2.9>\r\n"
 /* Section 17.2.1: G doubles to T2, H ends it; ACK stops it, I absorbs its copies. */
 static const struct row timer_g_and_h[] = {
-	{ 0, REQUEST, "INVITE", B1, 0, "send 405" },
-	{ 500, TICK, .want = "send 405" },
-	{ 1500, TICK, .want = "send 405" },
-	{ 3500, TICK, .want = "send 405" },
-	{ 7500, TICK, .want = "send 405" },
-	{ 11500, TICK, .want = "send 405" },
-	{ 15500, TICK, .want = "send 405" },
-	{ 19500, TICK, .want = "send 405" },
-	{ 23500, TICK, .want = "send 405" },
-	{ 27500, TICK, .want = "send 405" },
-	{ 31500, TICK, .want = "send 405" },
+	{ 0, REQUEST, "INVITE", B1, 0, "request INVITE", CONTACT },
+	{ 0, RESPOND, .n = 486, .want = "send 486" },
+	{ 500, TICK, .want = "send 486" },
+	{ 1500, TICK, .want = "send 486" },
+	{ 3500, TICK, .want = "send 486" },
+	{ 7500, TICK, .want = "send 486" },
+	{ 11500, TICK, .want = "send 486" },
+	{ 15500, TICK, .want = "send 486" },
+	{ 19500, TICK, .want = "send 486" },
+	{ 23500, TICK, .want = "send 486" },
+	{ 27500, TICK, .want = "send 486" },
+	{ 31500, TICK, .want = "send 486" },
 	{ 32000, TICK, .want = "" },
 };
 
 static const struct row timer_i[] = {
-	{ 0, REQUEST, "INVITE", B1, 0, "send 405" },
-	{ 100, REQUEST, "INVITE", B1, 0, "send 405" },
+	{ 0, REQUEST, "INVITE", B1, 0, "request INVITE", CONTACT },
+	{ 0, RESPOND, .n = 486, .want = "send 486" },
+	{ 100, REQUEST, "INVITE", B1, 0, "send 486", CONTACT },
 	{ 200, REQUEST, "ACK", B1, 0, "" },
 	{ 300, REQUEST, "ACK", B1, 0, "" },
-	{ 400, REQUEST, "INVITE", B1, 0, "" },
+	{ 400, REQUEST, "INVITE", B1, 0, "", CONTACT },
 	{ 5199, IDLE, .want = "" },
 	{ 5200, TICK, .want = "" },
 	{ 5201, REQUEST, "ACK", B1, 0, "" },
 };
 
 static const struct row invite_stream[] = {
-	{ 0, REQUEST, "INVITE", B1, 0, "send 405" },
+	{ 0, REQUEST, "INVITE", B1, 0, "request INVITE", CONTACT },
+	{ 0, RESPOND, .n = 486, .want = "send 486" },
 	{ 600, IDLE, .want = "" },
 	{ 700, REQUEST, "ACK", B1, 0, "" },
-	{ 701, REQUEST, "INVITE", B1, 0, "send 405" },
-	{ 32701, TICK, .want = "" },
+	{ 701, REQUEST, "INVITE", B1, 0, "request INVITE", CONTACT },
+	{ 702, RESPOND, .n = 486, .want = "send 486" },
+	{ 32702, TICK, .want = "" },
+};
+
+/*
+ * Section 8.2.7: a refusal that follows from the request alone holds nothing, whoever makes it: the same again is refused again, nothing
+ * is repeated by itself, and no ACK is waited for.
+ */
+static const struct row refused_without_state[] = {
+	{ 0, REQUEST, "MESSAGE", B1, 0, "send 405" },
+	{ 1, REQUEST, "INVITE", B2, 2, "send 420", CONTACT "Require: 100rel\r\n" },
+	{ 2, REQUEST, "INVITE", B2, 2, "send 420", CONTACT "Require: 100rel\r\n" },
+	{ 3, REQUEST, "ACK", B2, 2, "" },
+	{ 4, REQUEST, "INVITE", B2, 2, "send 420", CONTACT "Require: 100rel\r\n" },
+	{ 5, REQUEST, "INVITE", B1, 3, "request INVITE", CONTACT },
+	{ 6, RESPOND, .n = 415, .want = "send 415" },
+	{ 7, REQUEST, "INVITE", B1, 3, "request INVITE", CONTACT },
+	{ 8, RESPOND, .n = 415, .want = "send 415" },
+	{ 5000, IDLE, .want = "" },
+};
+
+static const struct row message_refused_without_state[] = {
+	{ 0, REQUEST, "MESSAGE", B1, 1, "request MESSAGE" },
+	{ 1, RESPOND, .n = 415, .want = "send 415" },
+	{ 2, REQUEST, "MESSAGE", B1, 1, "request MESSAGE" },
+	{ 3, RESPOND, .n = 403, .want = "send 403" },
+	{ 4, REQUEST, "MESSAGE", B1, 1, "send 403" },
+	{ 32003, TICK, .want = "" },
 };
 
 /* Section 17.2.3: without the cookie the rules of RFC 2543. */
@@ -291,11 +322,10 @@ static const struct row old_branches[] = {
 	{ 504, IDLE, .want = "" },
 };
 
-/* Section 9.2: our INVITEs are answered already. [C2-05]: a CANCEL of anything else has no effect.
- */
+/* Section 9.2: an INVITE that was refused has nothing to cancel. [C2-05]: a CANCEL of anything else has no effect. */
 static const struct row cancel_of_theirs[] = {
 	{ 0, REQUEST, "INVITE", B1, 1, "send 405" },
-	{ 1, REQUEST, "CANCEL", B1, 1, "send 200" },
+	{ 1, REQUEST, "CANCEL", B1, 1, "send 481" },
 	{ 2, REQUEST, "CANCEL", B2, 1, "send 481" },
 	{ 3, REQUEST, "MESSAGE", B2, 2, "request MESSAGE" },
 	{ 4, REQUEST, "CANCEL", B2, 2, "send 481" },
@@ -341,10 +371,12 @@ static const struct row bad_stream[] = {
 	{ 2, RAW, "nonsense\r\n\r\n", .want = "bad 400, close" },
 };
 
-#define SCENARIO(rows, transport)                                                                                                                    \
+#define SCENARIO_OF(user, rows, transport)                                                                                                           \
 	{                                                                                                                                            \
-#rows, transport, rows, XFED_ARRAY_LEN(rows)                                                                                         \
+#rows, transport, &user, rows, XFED_ARRAY_LEN(rows)                                                                                  \
 	}
+#define SCENARIO(rows, transport) SCENARIO_OF(play_user, rows, transport)
+#define SESSION(rows, transport)  SCENARIO_OF(play_sessions, rows, transport)
 static const struct scenario scenarios[] = {
 	SCENARIO(timer_e_and_f, SIP_UDP),
 	SCENARIO(late_timer_e_is_not_repeated, SIP_UDP),
@@ -370,9 +402,11 @@ static const struct scenario scenarios[] = {
 	SCENARIO(stream_server, SIP_TLS),
 	SCENARIO(late_answer, SIP_UDP),
 	SCENARIO(merged, SIP_UDP),
-	SCENARIO(timer_g_and_h, SIP_UDP),
-	SCENARIO(timer_i, SIP_UDP),
-	SCENARIO(invite_stream, SIP_TCP),
+	SESSION(timer_g_and_h, SIP_UDP),
+	SESSION(timer_i, SIP_UDP),
+	SESSION(invite_stream, SIP_TCP),
+	SESSION(refused_without_state, SIP_UDP),
+	SCENARIO(message_refused_without_state, SIP_UDP),
 	SCENARIO(old_branches, SIP_UDP),
 	SCENARIO(cancel_of_theirs, SIP_UDP),
 	SCENARIO(methods, SIP_TCP),

@@ -15,7 +15,7 @@ static struct play play;
 static void begin(enum sip_transport transport, const struct sip_layer_config *config)
 {
 	play = (struct play){ .transport = transport };
-	assert_int_equal(play_new(config, &play.layer), XFED_OK);
+	assert_int_equal(play_new(config, &play_user, &play.layer), XFED_OK);
 }
 
 /* Nothing may be due before a TICK row, and something must be due at it. */
@@ -41,7 +41,8 @@ static void run_scenario(const struct scenario *s, unsigned divisor)
 {
 	struct sip_layer_config config = play_config();
 	config.time_divisor = divisor;
-	begin(s->transport, &config);
+	play = (struct play){ .transport = s->transport };
+	assert_int_equal(play_new(&config, s->user, &play.layer), XFED_OK);
 	for (size_t i = 0; i < s->count; i++) {
 		struct row r = s->rows[i];
 		check_deadline(s, i, divisor);
@@ -64,7 +65,7 @@ static void transcripts(void **state)
 /* The divisor speeds all timers up alike. */
 static void divided_timers(void **state)
 {
-	static const struct scenario quick = SCENARIO(timer_g_and_h, SIP_UDP);
+	static const struct scenario quick = SESSION(timer_g_and_h, SIP_UDP);
 	run_scenario(&quick, 100);
 }
 
@@ -79,16 +80,17 @@ static void failing_allocations(void **state)
 			failing_arm(n);
 			long held = failing_held;
 			play = (struct play){ .transport = s->transport };
-			if (play_new(&config, &play.layer) == XFED_OK) {
+			if (play_new(&config, s->user, &play.layer) == XFED_OK) {
 				for (size_t k = 0; k < s->count; k++) {
 					play_row(&play, &s->rows[k]);
 				}
 				bool hit = failing_hit;
 				failing_arm(-1);
 				failing_hit = hit;
-				const struct row last = { 400000, REQUEST, "MESSAGE", "z9hG4bKafterwards", 99, NULL };
+				const char *method = s->user == &play_user ? "MESSAGE" : "INVITE";
+				const struct row last = { 400000, REQUEST, method, "z9hG4bKafterwards", 99, NULL, CONTACT };
 				play_row(&play, &last);
-				if (strcmp(play.got, "request MESSAGE") != 0) {
+				if (strncmp(play.got, "request ", 8) != 0) {
 					fail_msg("%s, allocation %ld: then \"%s\"", s->name, n, play.got);
 				}
 			}
@@ -473,7 +475,7 @@ static void full_table(void **state)
 		{ 0, REQUEST, "MESSAGE", "z9hG4bK1", 1, "request MESSAGE" },
 		{ 0, CALL, "MESSAGE", "a", 0, "send MESSAGE" },
 		{ 1, REQUEST, "MESSAGE", "z9hG4bK2", 2, "send 503" },
-		{ 2, REQUEST, "INVITE", "z9hG4bK3", 3, "send 503" },
+		{ 2, REQUEST, "INVITE", "z9hG4bK3", 3, "send 405" },
 		{ 3, CALL, "MESSAGE", "b", 0, "refused -7" },
 		{ 4, REQUEST, "MESSAGE", "z9hG4bK1", 1, "" },
 	};
@@ -488,6 +490,40 @@ static void full_table(void **state)
 	}
 	struct sip_layer_stats stats = sip_layer_stats(play.layer);
 	assert_true(stats.clients == 1 && stats.servers == 1);
+	sip_layer_free(play.layer);
+}
+
+/* What peers' requests hold is weighed: large ones fill the table sooner. The head of a request goes with its final response. */
+static void weighed(void **state)
+{
+	struct sip_layer_config config = play_config();
+	static char vias[12000];
+	size_t before, open;
+	config.server_bytes_max = 100000;
+	memset(vias, 'x', sizeof(vias));
+	memcpy(vias, "Via: SIP/2.0/UDP h;x=", 21);
+	memcpy(vias + sizeof(vias) - 3, "\r\n", 3);
+	begin(SIP_UDP, &config);
+	assert_int_equal(sip_layer_stats(play.layer).server_bytes, 0);
+	for (int i = 0; i < 20; i++) {
+		char branch[32];
+		snprintf(branch, sizeof(branch), "z9hG4bKw%d", i);
+		const struct row in = { 0, REQUEST, "MESSAGE", branch, i + 1, NULL, vias };
+		before = sip_layer_stats(play.layer).server_bytes;
+		play_row(&play, &in);
+		assert_string_equal(play.got, before < 100000 ? "request MESSAGE" : "send 503");
+	}
+	open = sip_layer_stats(play.layer).servers;
+	assert_in_range(open, 8, 9);
+	const struct row out = { 1, RESPOND, .n = 200 }, late = { 40000, LATE };
+	before = sip_layer_stats(play.layer).server_bytes;
+	play_row(&play, &out);
+	assert_string_equal(play.got, "send 200");
+	assert_in_range(sip_layer_stats(play.layer).server_bytes, before - 500, before + 500); /* the response for the head */
+	while (sip_layer_deadline(play.layer) != UINT64_MAX) {
+		play_row(&play, &late);
+	}
+	assert_int_equal(sip_layer_stats(play.layer).server_bytes, 0);
 	sip_layer_free(play.layer);
 }
 
@@ -542,6 +578,7 @@ int main(void)
 		cmocka_unit_test(request_sizes),
 		cmocka_unit_test(refused_calls),
 		cmocka_unit_test(full_table),
+		cmocka_unit_test(weighed),
 		cmocka_unit_test(many_lost_at_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -481,7 +481,7 @@ static void torture_messages(void **state)
 	for (size_t i = 0; i < XFED_ARRAY_LEN(torture); i++) {
 		static struct play p;
 		p = (struct play){ .transport = torture[i].transport };
-		assert_int_equal(play_new(&config, &p.layer), XFED_OK);
+		assert_int_equal(play_new(&config, &play_user, &p.layer), XFED_OK);
 		assert_int_equal(play_receive(&p, loaded[i], 0), XFED_OK);
 		drain(&p);
 		if (strcmp(p.got, torture[i].want) != 0) {

@@ -42,6 +42,7 @@ struct row {
 struct scenario {
 	const char *name;
 	enum sip_transport transport;
+	const struct sip_user *user;
 	const struct row *rows;
 	size_t count;
 };
@@ -70,11 +71,13 @@ static const struct xfed_env play_env = { .random = no_random };
 /* Takes what most scenarios are about. */
 static const struct sip_user play_user = { .methods = SIP_METHOD_BIT(MESSAGE), .accept = "text/plain" };
 
-/* A layer with that user. */
-static inline int play_new(const struct sip_layer_config *c, struct sip_layer **out)
+/* Takes sessions instead. */
+static const struct sip_user play_sessions = { .methods = SIP_METHOD_BIT(INVITE) };
+
+static inline int play_new(const struct sip_layer_config *c, const struct sip_user *user, struct sip_layer **out)
 {
 	int rc = sip_layer_new(c, &play_env, out);
-	return rc == XFED_OK ? sip_layer_use(*out, &play_user) : rc;
+	return rc == XFED_OK ? sip_layer_use(*out, user) : rc;
 }
 
 static struct sip_layer_config play_config(void)
@@ -176,7 +179,7 @@ static int play_receive(struct play *p, struct xfed_span bytes, uint64_t now_ms)
 
 static int receive_request(struct play *p, const struct row *r)
 {
-	char text[2048];
+	char text[16384];
 	bool old = strncasecmp(r->branch, "z9hG4bK", 7) != 0;
 	snprintf(text, sizeof(text),
 		"%s sip:juliet@example.com SIP/2.0\r\nVia: SIP/2.0/%s "
