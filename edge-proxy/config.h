@@ -4,17 +4,14 @@
 #ifndef EDGE_CONFIG_H
 #define EDGE_CONFIG_H
 
-#include "xfed/rt/conf.h"
-#include "xfed/rt/log.h"
-
-enum edge_dnssec { EDGE_DNSSEC_OFF, EDGE_DNSSEC_TRUST_AD };
+#include "xfed/rt/conf_base.h"
 
 struct edge_certificate {
 	const char *certificate, *key; /* paths of PEM files */
 };
 
 struct edge_config {
-	const char *name;
+	struct rt_conf_base base;
 	struct {
 		struct rt_conf_addresses listen;       /* default 0.0.0.0:5269 and [::]:5269 */
 		struct rt_conf_addresses listen_tls;   /* count 0: none */
@@ -37,19 +34,6 @@ struct edge_config {
 		struct rt_conf_strings crl;
 	} trust;
 	struct {
-		struct rt_conf_addresses servers; /* count 0: resolv.conf */
-		enum edge_dnssec dnssec;
-	} dns;
-	const char *control_socket; /* default /run/xfed/NAME.sock */
-	struct {
-		struct rt_conf_address listen; /* host NULL: off */
-	} http;
-	struct {
-		enum rt_log_level level;
-		enum rt_log_format format;
-		bool mask_addresses;
-	} log;
-	struct {
 		uint32_t connections;		       /* all s2s connections */
 		uint32_t unauthenticated;	       /* of these, at most so many not authenticated yet */
 		uint32_t address_share, network_share; /* of those, percent: of one address, of one network */
@@ -58,9 +42,6 @@ struct edge_config {
 		uint32_t inactivity_ms;
 		uint32_t park_bytes; /* parked per stream */
 	} limits;
-	uint32_t stop_timeout_ms;
-
-	struct rt_conf_doc doc; /* the memory behind all of this */
 };
 
 extern const struct rt_conf_table edge_config_table;
@@ -68,7 +49,7 @@ extern const struct rt_conf_table edge_config_table;
 /*
  * Loads and checks; problems go to `errors`. OK: `*out` is released with edge_config_free(). INVALID (errors say why) or
  * NOMEM leave it NULL. `_load` warns of files that are open to everybody too; `_parse` takes the text itself (`file` is for the
- * messages). For later checks with rt_conf_fail() (PEM files) `doc.errors` stays `errors`; set it anew when that collector is gone.
+ * messages). For later checks with rt_conf_fail() (PEM files) `base.doc.errors` stays `errors`; set it anew when that collector is gone.
  */
 int edge_config_load(const char *path, struct rt_conf_errors *errors, struct edge_config **out);
 int edge_config_parse(const char *file, struct xfed_span text, struct rt_conf_errors *errors, struct edge_config **out);

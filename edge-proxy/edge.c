@@ -209,7 +209,7 @@ static bool is_channel_quiet(const struct edge *e)
 
 static void drain_channel(struct edge *e)
 {
-	channel_drain(e->channel, e->config->stop_timeout_ms);
+	channel_drain(e->channel, e->config->base.stop_timeout_ms);
 }
 
 static void give_up_channel(struct edge *e)
@@ -400,7 +400,7 @@ static bool load(struct edge *e, struct rt_conf_errors *errors, struct edge_conf
 	if (edge_config_load(e->config_path, errors, fresh) != XFED_OK) {
 		return false;
 	}
-	int rc = rt_conf_keep(&(*fresh)->doc, e->config);
+	int rc = rt_conf_keep(&(*fresh)->base.doc, e->config);
 	snprintf(why, sizeof(why), "out of memory");
 	if (rc != XFED_OK || edge_load_creds(*fresh, &creds->partners, &creds->channel, why) != XFED_OK) {
 		rt_conf_errors_add(errors, false, XFED_REASON_CONFIG_VALUE_INVALID, e->config_path, 0, 0, "", "%s", why);
@@ -413,9 +413,7 @@ static bool load(struct edge *e, struct rt_conf_errors *errors, struct edge_conf
 static void swap(struct edge *e, struct edge_config *fresh, struct edge_creds *creds)
 {
 	struct edge_config *old = e->config;
-	rt_daemon_log_changes(&old->doc, &fresh->doc);
-	rt_log_configure(fresh->log.level, fresh->log.format, fresh->log.mask_addresses);
-	rt_resolver_flush(e->core.d.resolver);
+	rt_daemon_configure(&e->core.d, &old->base, &fresh->base);
 	e->config = fresh;
 	for (EACH(p)) {
 		if (p->reloaded) {
@@ -433,7 +431,7 @@ static json_t *read_files(void *user, bool is_check)
 	struct rt_conf_errors errors;
 	rt_conf_errors_init(&errors);
 	bool ok = load(e, &errors, &fresh, &creds);
-	json_t *answer = rt_control_problems(&errors, ok ? &fresh->doc : NULL);
+	json_t *answer = rt_control_problems(&errors, ok ? &fresh->base.doc : NULL);
 	if (is_check) {
 		edge_config_free(fresh);
 	} else {
@@ -534,15 +532,11 @@ static const struct rt_daemon_user daemon_user = {
 
 static int open_daemon(struct edge *e, char error[256])
 {
-	const struct edge_config *c = e->config;
 	struct rt_daemon_options o = {
 		.name = "edge",
-		.dns_servers = &c->dns.servers,
-		.trust_ad = c->dns.dnssec == EDGE_DNSSEC_TRUST_AD,
-		.control_socket = c->control_socket,
+		.config = &e->config->base,
 		.commands = &admin_commands,
 		.commands_user = &e->admin,
-		.http_listen = &c->http.listen,
 	};
 	return rt_daemon_open(&e->core.d, &o, error);
 }

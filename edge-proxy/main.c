@@ -25,11 +25,10 @@ static int serve(struct edge_config *config, const char *path)
 {
 	struct edge *e = NULL;
 	char error[256];
-	rt_log_init(config->name);
-	rt_log_configure(config->log.level, config->log.format, config->log.mask_addresses);
+	rt_daemon_start_log(&config->base);
 	int rc = edge_new(path, config, &e, error), code = 1;
 	if (rc == XFED_OK) {
-		rt_daemon_run(&e->core.d, config->name);
+		rt_daemon_run(&e->core.d, config->base.name);
 		code = e->exit_code;
 	} else {
 		fprintf(stderr, "xfed-edge: %s\n", error);

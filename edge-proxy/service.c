@@ -104,7 +104,7 @@ static void perform(struct edge *e, enum service_action act)
 		break;
 	case SERVICE_DRAIN_PARTS:
 		rt_notify_stopping(e->core.d.notify, "draining");
-		rt_notify_extend_timeout(e->core.d.notify, e->config->stop_timeout_ms + SERVICE_CLOSE_MS);
+		rt_notify_extend_timeout(e->core.d.notify, e->config->base.stop_timeout_ms + SERVICE_CLOSE_MS);
 		edge_drain(e);
 		break;
 	case SERVICE_CLOSE_INCOMING:
@@ -133,7 +133,7 @@ static void step(struct edge *e, enum service_event ev)
 		.streams = s2s_count(e->s2s),
 		.streams_incoming = s2s_count_incoming(e->s2s),
 		.grace_ms = e->config->channel.grace_ms,
-		.stop_timeout_ms = e->config->stop_timeout_ms };
+		.stop_timeout_ms = e->config->base.stop_timeout_ms };
 	enum service_action act;
 	struct service *m = &e->service;
 	service_step(m, ev, &f);

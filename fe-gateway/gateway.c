@@ -187,7 +187,6 @@ static bool is_leaving(void *user);
 /* Whoever asks may ask as soon as the control socket is there. */
 static int start_admin(struct gateway *g, char error[256])
 {
-	const struct config *c = policy_config(g->policy);
 	g->admin = (struct admin){
 		.core = &g->core,
 		.policy = g->policy,
@@ -202,12 +201,9 @@ static int start_admin(struct gateway *g, char error[256])
 	};
 	struct rt_daemon_options o = {
 		.name = "gateway",
-		.dns_servers = &c->dns.servers,
-		.trust_ad = c->dns.dnssec == CONFIG_DNSSEC_TRUST_AD,
-		.control_socket = c->control_socket,
+		.config = &policy_config(g->policy)->base,
 		.commands = &admin_commands,
 		.commands_user = &g->admin,
-		.http_listen = &c->http.listen,
 	};
 	return rt_daemon_open(&g->core.d, &o, error);
 }
@@ -261,7 +257,7 @@ static void drain_parts(struct gateway *g)
 	rt_notify_stopping(g->core.d.notify, "draining");
 	for (size_t i = 0; i < PARTS; i++) {
 		if (parts[i].drain) {
-			parts[i].drain(g, policy_config(g->policy)->stop_timeout_ms);
+			parts[i].drain(g, policy_config(g->policy)->base.stop_timeout_ms);
 		}
 	}
 	core_flush_soon(&g->core);
@@ -332,7 +328,6 @@ static void on_leave(void *user)
 static void on_swapped(void *user, bool is_new)
 {
 	struct gateway *g = user;
-	rt_resolver_flush(g->core.d.resolver);
 	for (size_t i = 0; i < PARTS; i++) {
 		if (parts[i].reloaded) {
 			parts[i].reloaded(g, is_new);
@@ -457,7 +452,7 @@ static void reload(void *user)
 static void drain(void *user)
 {
 	struct gateway *g = user;
-	step(g, SERVICE_LEAVE, policy_config(g->policy)->stop_timeout_ms);
+	step(g, SERVICE_LEAVE, policy_config(g->policy)->base.stop_timeout_ms);
 }
 
 /* Whose lines in the log are limited apart: those of partners that are listed. */
@@ -500,9 +495,9 @@ int gateway_new(const char *config_path, struct policy_files *files, struct gate
 	return rc;
 }
 
-void gateway_run(struct gateway *g, const char *name)
+void gateway_run(struct gateway *g)
 {
-	rt_daemon_run(&g->core.d, name);
+	rt_daemon_run(&g->core.d, policy_config(g->policy)->base.name);
 }
 
 void gateway_free(struct gateway *g)

@@ -24,7 +24,7 @@ struct gateway;
 
 /* Takes `files`. OK, or an error with one sentence in `error`; whatever it returns, gateway_free() follows. */
 int gateway_new(const char *config_path, struct policy_files *files, struct gateway **out, char error[256]);
-void gateway_run(struct gateway *g, const char *name); /* until it has left service */
-void gateway_free(struct gateway *g);		       /* NULL is fine */
+void gateway_run(struct gateway *g);  /* until it has left service */
+void gateway_free(struct gateway *g); /* NULL is fine */
 
 #endif

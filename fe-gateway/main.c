@@ -7,14 +7,11 @@
 static int serve(struct policy_files *files, const char *path)
 {
 	struct gateway *g = NULL;
-	char error[256], name[65];
-	const struct config *c = policy_files_config(files);
-	snprintf(name, sizeof(name), "%s", c->name);
-	rt_log_init(name);
-	rt_log_configure(c->log.level, c->log.format, c->log.mask_addresses);
+	char error[256];
+	rt_daemon_start_log(&policy_files_config(files)->base);
 	int rc = gateway_new(path, files, &g, error);
 	if (rc == XFED_OK) {
-		gateway_run(g, name);
+		gateway_run(g);
 	} else {
 		fprintf(stderr, "xfed-gateway: %s\n", error);
 	}

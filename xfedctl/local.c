@@ -107,10 +107,10 @@ static void check_service(const char *file, struct xfed_span text, struct rt_con
 	struct config *g;
 	rt_conf_errors_init(&other);
 	if (edge_config_parse(file, text, errors, &e) == XFED_OK) {
-		rt_conf_check_files(&e->doc);
+		rt_conf_check_files(&e->base.doc);
 	}
 	if (config_parse(file, text, &other, &g) == XFED_OK) {
-		rt_conf_check_files(&g->doc);
+		rt_conf_check_files(&g->base.doc);
 	}
 	edge_config_free(e);
 	config_free(g);

@@ -1,4 +1,5 @@
 #include "admin/check.h"
+#include "util/hex.h"
 
 static json_t *text(struct xfed_span s)
 {
@@ -26,7 +27,7 @@ static json_t *problems(struct admin *a)
 				f->not_after_s < now ? "has expired" : "expires within 14 days");
 		}
 	}
-	rt_daemon_problems(&a->core->d, &a->config->doc, list);
+	rt_daemon_problems(&a->core->d, &a->config->base.doc, list);
 	return list;
 }
 
@@ -47,9 +48,7 @@ static json_t *policy(const struct admin *a)
 {
 	char hash[65];
 	const struct proto_revision *r = channel_revision(a->channel);
-	for (size_t i = 0; i < sizeof(r->hash); i++) {
-		snprintf(hash + 2 * i, 3, "%02x", r->hash[i]);
-	}
+	xfed_hex(hash, r->hash, sizeof(r->hash));
 	return json_pack("{s:I, s:I, s:s, s:I}", "epoch", (json_int_t)r->epoch, "revision", (json_int_t)r->counter, "hash", hash, "partners",
 		(json_int_t)xfed_policy_partner_count(s2s_policy(a->s2s)));
 }
@@ -58,7 +57,7 @@ json_t *admin_status(struct admin *a)
 {
 	size_t in, out;
 	s2s_count_established(a->s2s, &in, &out);
-	json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:i, s:s, s:o, s:o, s:{s:I, s:I}, s:I}", "name", a->config->name, "role", "edge", "version",
+	json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:i, s:s, s:o, s:o, s:{s:I, s:I}, s:I}", "name", a->config->base.name, "role", "edge", "version",
 		XFED_VERSION, "uptime_s", (json_int_t)((core_now(a->core) - a->core->d.started_ms) / 1000), "pid", (int)getpid(), "state",
 		a->service_word(a->user), "problems", problems(a), "channel", links(a), "streams", "in", (json_int_t)in, "out", (json_int_t)out,
 		"deliveries_in_flight", (json_int_t)(proto_outbox_count(proto_exchange_outbox(channel_exchange(a->channel))) + s2s_waiting(a->s2s)));
@@ -158,7 +157,7 @@ void command_stream_close(struct rt_reply reply, const json_t *args, void *user)
 void command_config_show(struct rt_reply reply, const json_t *args, void *user)
 {
 	const struct admin *a = user;
-	rt_control_show_config(reply, &a->config->doc);
+	rt_control_show_config(reply, &a->config->base.doc);
 }
 
 void command_config_check(struct rt_reply reply, const json_t *args, void *user)

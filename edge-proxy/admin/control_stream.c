@@ -17,8 +17,8 @@ static json_t *text(struct xfed_span s)
 static uint64_t number_of(const struct admin *a, struct xfed_span id)
 {
 	char digits[24], *end;
-	size_t name_len = strlen(a->config->name);
-	bool is_named = id.len > name_len && memcmp(id.data, a->config->name, name_len) == 0 && id.data[name_len] == '/';
+	size_t name_len = strlen(a->config->base.name);
+	bool is_named = id.len > name_len && memcmp(id.data, a->config->base.name, name_len) == 0 && id.data[name_len] == '/';
 	size_t skip = is_named ? name_len + 1 : 0;
 	if (id.len - skip == 0 || id.len - skip >= sizeof(digits) || id.data[skip] < '0' || id.data[skip] > '9') {
 		return 0;

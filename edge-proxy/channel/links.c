@@ -43,7 +43,7 @@ static void on_configure(void *owner, struct proto_session_config *cfg)
 	cfg->allow = (const char *const *)c->config->channel.allow.items;
 	cfg->allow_count = c->config->channel.allow.count;
 	cfg->hello = (struct proto_hello){
-		.name = xfed_span_str(c->config->name),
+		.name = xfed_span_str(c->config->base.name),
 		.capabilities = capabilities,
 		.capability_count = XFED_ARRAY_LEN(capabilities),
 		.software = XFED_SPAN("xfed-edge " XFED_VERSION),

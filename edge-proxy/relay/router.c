@@ -65,7 +65,8 @@ bool relay_stanza(struct relay *r, const struct s2s_incoming *in)
 	}
 	uint64_t now = core_now(r->core);
 	char correlation[64];
-	snprintf(correlation, sizeof(correlation), "%s-%llx-%llx", r->config->name, (unsigned long long)in->stream, (unsigned long long)in->ordinal);
+	snprintf(correlation, sizeof(correlation), "%s-%llx-%llx", r->config->base.name, (unsigned long long)in->stream,
+		(unsigned long long)in->ordinal);
 	Xfed__Kind kind = proto_kind_of(s);
 	struct proto_delivery_new n = {
 		.kind = kind,

@@ -1,5 +1,6 @@
 /* What xfedctl asks of a gateway. What only the edges know is asked of them, for a bounded time. */
 #include "admin/admin.h"
+#include "util/hex.h"
 #include "xfed/mem.h"
 
 #include <stdio.h>
@@ -119,7 +120,7 @@ static json_t *problems(const struct admin *ad)
 	}
 	add_certificate_problem(ad, policy_channel_creds(ad->policy), list);
 	add_certificate_problem(ad, policy_sip_creds(ad->policy), list);
-	rt_daemon_problems(&ad->core->d, &policy_config(ad->policy)->doc, list);
+	rt_daemon_problems(&ad->core->d, &policy_config(ad->policy)->base.doc, list);
 	return list;
 }
 
@@ -145,9 +146,7 @@ static json_t *policy(const struct admin *ad)
 {
 	char hash[65];
 	const struct proto_revision *r = policy_revision(ad->policy);
-	for (size_t i = 0; i < sizeof(r->hash); i++) {
-		snprintf(hash + 2 * i, 3, "%02x", r->hash[i]);
-	}
+	xfed_hex(hash, r->hash, sizeof(r->hash));
 	return json_pack("{s:I, s:I, s:s, s:I}", "epoch", (json_int_t)r->epoch, "revision", (json_int_t)r->counter, "hash", hash, "partners",
 		(json_int_t)xfed_policy_partner_count(policy_partners(ad->policy)));
 }
@@ -158,8 +157,8 @@ void command_status(struct rt_reply reply, const json_t *args, void *user)
 	(void)args;
 	struct im_load load = im_load(ad->im);
 	size_t in_flight = channel_waiting(ad->channel) + load.to_sip + load.held;
-	json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:i, s:s, s:o, s:o, s:{s:i, s:i}, s:I, s:o}", "name", policy_config(ad->policy)->name, "role",
-		"gateway", "version", XFED_VERSION, "uptime_s", (json_int_t)((core_now(ad->core) - ad->core->d.started_ms) / 1000), "pid",
+	json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:i, s:s, s:o, s:o, s:{s:i, s:i}, s:I, s:o}", "name", policy_config(ad->policy)->base.name,
+		"role", "gateway", "version", XFED_VERSION, "uptime_s", (json_int_t)((core_now(ad->core) - ad->core->d.started_ms) / 1000), "pid",
 		(int)getpid(), "state", ad->service(ad->service_user), "problems", problems(ad), "channel", links(ad), "streams", "in", 0, "out", 0,
 		"deliveries_in_flight", (json_int_t)in_flight, "policy", policy(ad));
 	gather(ad, reply, j, "edges", "status", NULL);
@@ -204,7 +203,7 @@ void command_partner_show(struct rt_reply reply, const json_t *args, void *user)
 void command_config_show(struct rt_reply reply, const json_t *args, void *user)
 {
 	(void)args;
-	rt_control_show_config(reply, &policy_config(((struct admin *)user)->policy)->doc);
+	rt_control_show_config(reply, &policy_config(((struct admin *)user)->policy)->base.doc);
 }
 
 void command_config_check(struct rt_reply reply, const json_t *args, void *user)

@@ -163,7 +163,7 @@ static void on_configure(void *owner, struct proto_session_config *cfg)
 	cfg->creds = policy_channel_creds(c->policy);
 	cfg->host = xfed_span_str(e->tls_name);
 	cfg->hello = (struct proto_hello){
-		.name = xfed_span_str(policy_config(c->policy)->name),
+		.name = xfed_span_str(policy_config(c->policy)->base.name),
 		.capabilities = capabilities,
 		.capability_count = XFED_ARRAY_LEN(capabilities),
 		.software = XFED_SPAN("xfed-gateway " XFED_VERSION),

@@ -9,23 +9,12 @@
 #define RELOADABLE RT_CONF_RELOADABLE
 #define REQUIRED   RT_CONF_REQUIRED
 #define KEPT	   RT_CONF_KEPT
-#define TABLE(ident, name_, type, help_)                                                                             \
-	static const struct rt_conf_table ident##_table = { .name = (name_), .help = (help_), .rows = ident##_rows, \
-		.row_count = XFED_ARRAY_LEN(ident##_rows), .struct_size = sizeof(type) }
+#define TABLE(ident, name, type, help) RT_CONF_TABLE(static const, ident, name, ident##_rows, type, help)
 #define GATEWAY(member) .offset = offsetof(struct config, member)
-/* Rows of an object inside struct config count from the beginning of that object. */
-#define IN(object, member) .offset = offsetof(struct config, object.member) - offsetof(struct config, object)
-#define OBJECT_OF(object)  __typeof__(((struct config *)0)->object)
+#define IN(object, member) RT_CONF_IN(struct config, object, member)
+#define OBJECT_OF(object)  RT_CONF_TYPE_OF(struct config, object)
 #define DOMAIN(member)	   .offset = offsetof(struct config_domain, member)
 
-static const struct rt_conf_word level_words[] = {
-	{ "error", RT_LOG_ERROR, NULL }, { "warning", RT_LOG_WARNING, NULL }, { "info", RT_LOG_INFO, NULL },
-	{ "debug", RT_LOG_DEBUG, NULL }, { NULL, 0, NULL },
-};
-static const struct rt_conf_word format_words[] = { { "text", RT_LOG_TEXT, NULL }, { "json", RT_LOG_JSON, NULL }, { NULL, 0, NULL } };
-static const struct rt_conf_word dnssec_words[] = {
-	{ "off", CONFIG_DNSSEC_OFF, NULL }, { "trust-ad", CONFIG_DNSSEC_TRUST_AD, NULL }, { NULL, 0, NULL },
-};
 static const struct rt_conf_word dialect_words[] = {
 	{ "standard", CONFIG_DIALECT_STANDARD, NULL },
 	{ "lync", CONFIG_DIALECT_LYNC, "the Lync dialect is not built in this version" },
@@ -129,31 +118,6 @@ static const struct rt_conf_row store_rows[] = {
 };
 TABLE(store, "store", OBJECT_OF(store), "Where state is kept.");
 
-static const struct rt_conf_row dns_rows[] = {
-	{ .name = "servers", .type = RT_CONF_LISTENS, IN(dns, servers), .max = 8,
-		.help = "Resolvers to ask; without any those of /etc/resolv.conf." },
-	{ .name = "dnssec", .type = RT_CONF_ENUM, IN(dns, dnssec), .fallback = "off", .words = dnssec_words,
-		.help = "trust-ad: believe the AD bit of resolvers on the loopback." },
-};
-TABLE(dns, "dns", OBJECT_OF(dns), "Name resolution.");
-
-static const struct rt_conf_row http_rows[] = {
-	{ .name = "listen", .type = RT_CONF_LISTEN, IN(http, listen),
-		.help = "Address for /metrics (the edges' too), /healthz and /readyz; off unless set. It asks for no password: keep it on "
-			"the loopback." },
-};
-TABLE(http, "http", OBJECT_OF(http), "Metrics and health over HTTP: 32 connections at a time, 8 of them from one address; one that says nothing for 5 s is closed.");
-
-static const struct rt_conf_row log_rows[] = {
-	{ .name = "level", .type = RT_CONF_ENUM, IN(log, level), .flags = RELOADABLE, .fallback = "info", .words = level_words,
-		.help = "error: an operator has to act; warning: degraded, or a hostile peer; info: life events; debug: transitions." },
-	{ .name = "format", .type = RT_CONF_ENUM, IN(log, format), .flags = RELOADABLE, .fallback = "text", .words = format_words,
-		.help = "To the journal where systemd connected it, else to standard error." },
-	{ .name = "mask_addresses", .type = RT_CONF_BOOL, IN(log, mask_addresses), .flags = RELOADABLE, .fallback = "false",
-		.help = "Leave users' names out of log lines." },
-};
-TABLE(log, "log", OBJECT_OF(log), "The log.");
-
 static const struct rt_conf_row delivery_rows[] = {
 	{ .name = "deadline", .type = RT_CONF_DURATION, IN(delivery, deadline_ms), .flags = RELOADABLE, .min = 34000, .max = 600000,
 		.fallback = "60s", .help = "Time in all for a message from XMPP to SIP. Less than the 32 s of a SIP transaction cannot work." },
@@ -184,8 +148,7 @@ static const struct rt_conf_row limits_rows[] = {
 TABLE(limits, "limits", OBJECT_OF(limits), "Limits of this gateway.");
 
 static const struct rt_conf_row gateway_rows[] = {
-	{ .name = "name", .type = RT_CONF_STRING, GATEWAY(name), .flags = REQUIRED, .convert = rt_conf_convert_name,
-		.help = "The name of this instance." },
+	RT_CONF_NAME_ROW("The name of this instance."),
 	{ .name = "edges", .type = RT_CONF_OBJECTS, GATEWAY(edges), .flags = REQUIRED, .min = 1, .max = 64, .table = &edges_table,
 		.help = "The edges to link to." },
 	{ .name = "channel", .type = RT_CONF_OBJECT, GATEWAY(channel), .table = &channel_table, .help = "The links to the edges." },
@@ -198,19 +161,10 @@ static const struct rt_conf_row gateway_rows[] = {
 	{ .name = "access_dir", .type = RT_CONF_PATH, GATEWAY(access_dir), .flags = RELOADABLE, .fallback = "/etc/xfed/access.d",
 		.help = "Directory of the access files." },
 	{ .name = "store", .type = RT_CONF_OBJECT, GATEWAY(store), .table = &store_table, .help = "Where state is kept." },
-	{ .name = "dns", .type = RT_CONF_OBJECT, GATEWAY(dns), .table = &dns_table, .help = "Name resolution." },
-	{ .name = "control_socket", .type = RT_CONF_PATH, GATEWAY(control_socket),
-		.help = "Where xfedctl connects; /run/xfed/NAME.sock unless set." },
-	{ .name = "http", .type = RT_CONF_OBJECT, GATEWAY(http), .table = &http_table, .help = "Metrics and health over HTTP." },
-	{ .name = "log", .type = RT_CONF_OBJECT, GATEWAY(log), .table = &log_table, .help = "The log." },
+	RT_CONF_BASE_ROWS,
 	{ .name = "delivery", .type = RT_CONF_OBJECT, GATEWAY(delivery), .table = &delivery_table, .help = "Delivery of messages." },
 	{ .name = "limits", .type = RT_CONF_OBJECT, GATEWAY(limits), .table = &limits_table, .help = "Limits of this gateway." },
-	{ .name = "stop_timeout", .type = RT_CONF_DURATION, GATEWAY(stop_timeout_ms), .flags = RELOADABLE, .min = 1000, .max = 600000,
-		.fallback = "30s", .help = "How long stopping may take: what is in flight is settled, then connections are closed." },
 };
+RT_CONF_TABLE(const, config, "gateway.yaml", gateway_rows, struct config,
+	"The configuration of xfed-gateway, a YAML file. Dots stand for objects inside objects, [] for each item of a list.");
 /* clang-format on */
-const struct rt_conf_table config_table = { .name = "gateway.yaml",
-	.help = "The configuration of xfed-gateway, a YAML file. Dots stand for objects inside objects, [] for each item of a list.",
-	.rows = gateway_rows,
-	.row_count = XFED_ARRAY_LEN(gateway_rows),
-	.struct_size = sizeof(struct config) };

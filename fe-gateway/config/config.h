@@ -4,11 +4,9 @@
 #ifndef GATEWAY_CONFIG_CONFIG_H
 #define GATEWAY_CONFIG_CONFIG_H
 
-#include "xfed/rt/conf.h"
-#include "xfed/rt/log.h"
+#include "xfed/rt/conf_base.h"
 #include "xfed/rt/network.h"
 
-enum config_dnssec { CONFIG_DNSSEC_OFF, CONFIG_DNSSEC_TRUST_AD };
 enum config_dialect { CONFIG_DIALECT_STANDARD, CONFIG_DIALECT_LYNC };
 enum config_im { CONFIG_IM_PAGE, CONFIG_IM_SESSION };
 
@@ -47,7 +45,7 @@ struct config_domain {
 };
 
 struct config {
-	const char *name;
+	struct rt_conf_base base;
 	struct {
 		struct config_edge *items;
 		size_t count; /* at least one */
@@ -76,19 +74,6 @@ struct config {
 		const char *postgresql; /* NULL: not used */
 	} store;
 	struct {
-		struct rt_conf_addresses servers; /* count 0: resolv.conf */
-		enum config_dnssec dnssec;
-	} dns;
-	const char *control_socket; /* default /run/xfed/NAME.sock */
-	struct {
-		struct rt_conf_address listen; /* host NULL: off */
-	} http;
-	struct {
-		enum rt_log_level level;
-		enum rt_log_format format;
-		bool mask_addresses;
-	} log;
-	struct {
 		uint32_t deadline_ms;
 	} delivery;
 	struct {
@@ -101,9 +86,6 @@ struct config {
 		uint32_t waiting_messages; /* for SIP, or in flight, in all */
 		uint32_t waiting_bytes;
 	} limits;
-	uint32_t stop_timeout_ms;
-
-	struct rt_conf_doc doc;
 };
 
 extern const struct rt_conf_table config_table;
@@ -111,12 +93,12 @@ extern const struct rt_conf_table config_table;
 /*
  * Loads and checks; problems go to `errors`. OK: `*out` is released with config_free(). INVALID (errors say why) or
  * NOMEM leave it NULL. `_parse` takes the text itself (`file` is for the messages). For later checks with rt_conf_fail()
- * (PEM files) `doc.errors` stays `errors`; set it anew when that collector is gone.
+ * (PEM files) `base.doc.errors` stays `errors`; set it anew when that collector is gone.
  */
 int config_load(const char *path, struct rt_conf_errors *errors, struct config **out);
 int config_parse(const char *file, struct xfed_span text, struct rt_conf_errors *errors, struct config **out);
 void config_free(struct config *c);
-/* The passwords that files hold. OK; INVALID: `doc.errors` say why; NOMEM. Looks at the disk. */
+/* The passwords that files hold. OK; INVALID: `base.doc.errors` say why; NOMEM. Looks at the disk. */
 int config_read_secrets(struct config *c);
 
 /* config_index.c. Loading ends with it: fills `senders`, `by_domain` and `by_inside` from the domains. OK, NOMEM. */

@@ -1,72 +1,36 @@
 #include "config/config_impl.h"
 
-#include <stdio.h>
+#include "sip/uri.h"
 
 /* ---- next hop ---- */
 
-static bool take_prefix(struct xfed_span *s, const char *prefix)
+/* No transport: NONE. False: it is none of ours, or there are other parameters than that and lr. */
+static bool read_params(const struct sip_uri *u, enum rt_conf_transport *out)
 {
-	size_t len = strlen(prefix);
-	if (s->len < len || !xfed_span_eq_nocase(xfed_span_make(s->data, len), xfed_span_str(prefix))) {
-		return false;
+	size_t known = (u->is_loose ? strlen(";lr") : 0) + (u->transport.data ? strlen(";transport=") + u->transport.len : 0);
+	for (*out = RT_TRANSPORT_NONE; u->transport.data;) {
+		if (++*out > RT_TRANSPORT_TLS) {
+			return false;
+		}
+		if (xfed_span_eq_nocase(u->transport, xfed_span_str(rt_conf_transport_name(*out)))) {
+			break;
+		}
 	}
-	*s = xfed_span_make(s->data + len, s->len - len);
-	return true;
+	return u->params.len == known;
 }
 
-static struct xfed_span take_until(struct xfed_span *s, char end)
+int config_parse_next_hop(struct xfed_arena *a, struct xfed_span text, struct rt_conf_address *out)
 {
-	const char *at = s->len > 0 ? memchr(s->data, end, s->len) : NULL;
-	size_t len = at ? (size_t)(at - s->data) : s->len;
-	struct xfed_span part = xfed_span_make(s->data, len);
-	size_t skip = at ? len + 1 : len;
-	*s = xfed_span_make(s->data + skip, s->len - skip);
-	return part;
-}
-
-static int parse_param(struct xfed_span p, enum rt_conf_transport *t)
-{
-	static const enum rt_conf_transport all[] = { RT_TRANSPORT_UDP, RT_TRANSPORT_TCP, RT_TRANSPORT_TLS };
-	if (xfed_span_eq_nocase(p, XFED_SPAN("lr"))) {
-		return XFED_OK;
-	}
-	if (!take_prefix(&p, "transport=") || *t != RT_TRANSPORT_NONE) {
+	struct sip_uri u;
+	enum rt_conf_transport t;
+	if (sip_uri_parse(text, &u) != XFED_OK || !u.is_sip || u.is_secure || u.user.data || u.headers.data || !read_params(&u, &t)) {
 		return XFED_ERR_INVALID;
 	}
-	for (size_t i = 0; i < XFED_ARRAY_LEN(all); i++) {
-		if (xfed_span_eq_nocase(p, xfed_span_str(rt_conf_transport_name(all[i])))) {
-			*t = all[i];
-			return XFED_OK;
-		}
-	}
-	return XFED_ERR_INVALID;
-}
-
-int config_parse_next_hop(struct xfed_arena *a, struct xfed_span uri, struct rt_conf_address *out)
-{
-	enum rt_conf_transport t = RT_TRANSPORT_NONE;
-	if (!take_prefix(&uri, "sip:") || memchr(uri.data, '@', uri.len)) {
-		return XFED_ERR_INVALID;
-	}
-	struct xfed_span host = take_until(&uri, ';');
-	while (uri.len > 0) {
-		if (parse_param(take_until(&uri, ';'), &t) != XFED_OK) {
-			return XFED_ERR_INVALID;
-		}
-	}
-	/* A colon that is not inside brackets begins a port. */
-	bool has_port = host.len > 0 && host.data[host.len - 1] != ']' && memchr(host.data, ':', host.len);
-	struct xfed_span text = host;
-	if (!has_port) {
-		text = xfed_arena_printf(a, "%.*s:1", (int)(host.len < 512 ? host.len : 512), host.data);
-		if (!text.data) {
-			return XFED_ERR_NOMEM;
-		}
-	}
-	int rc = rt_conf_parse_address(a, text, RT_CONF_ADDRESS, out);
+	struct xfed_span host = xfed_arena_printf(a, u.is_ipv6 ? "[%.*s]:1" : "%.*s:1", (int)u.host.len, u.host.data);
+	int rc = host.data ? rt_conf_parse_address(a, host, RT_CONF_ADDRESS, out) : XFED_ERR_NOMEM;
 	if (rc == XFED_OK) {
 		out->transport = t;
-		out->port = has_port ? out->port : 0;
+		out->port = u.port;
 	}
 	return rc;
 }

@@ -167,55 +167,32 @@ static void check_sip_tls(struct rt_conf_doc *doc, const struct config *c)
 	}
 }
 
-static int check(struct rt_conf_doc *doc, struct config *c)
-{
-	size_t errors_before = doc->errors->error_count;
-	int rc = check_edges(doc, c);
-	if (rc == XFED_OK) {
-		rc = check_domains(doc, c);
-	}
-	if (rc != XFED_OK) {
-		return rc;
-	}
-	check_sip_tls(doc, c);
-	if (c->dns.dnssec == CONFIG_DNSSEC_TRUST_AD) {
-		rt_conf_check_trust_ad(doc, &c->dns.servers);
-	}
-	rc = rt_conf_control_socket(doc, c->name, &c->control_socket);
-	return rc == XFED_OK && doc->errors->error_count > errors_before ? XFED_ERR_INVALID : rc;
-}
-
-/* Takes over the document. */
-static int finish(int rc, struct rt_conf_doc *doc, struct config **out)
+static int check(struct rt_conf_doc *doc)
 {
 	struct config *c = doc->object;
+	int rc = check_edges(doc, c);
+	rc = rc == XFED_OK ? check_domains(doc, c) : rc;
 	if (rc == XFED_OK) {
-		rc = check(doc, c);
-	}
-	if (rc == XFED_OK) {
+		check_sip_tls(doc, c);
 		rc = config_index(c, &doc->arena);
 	}
-	if (rc != XFED_OK) {
-		rt_conf_doc_deinit(doc);
-		return rc;
-	}
-	c->doc = *doc;
-	*out = c;
-	return XFED_OK;
+	return rc;
 }
 
 int config_load(const char *path, struct rt_conf_errors *errors, struct config **out)
 {
-	struct rt_conf_doc doc;
-	*out = NULL;
-	return finish(rt_conf_load_file(&doc, &config_table, path, errors), &doc, out);
+	struct rt_conf_base *base;
+	int rc = rt_conf_open(&config_table, path, NULL, check, errors, &base);
+	*out = (struct config *)base;
+	return rc;
 }
 
 int config_parse(const char *file, struct xfed_span text, struct rt_conf_errors *errors, struct config **out)
 {
-	struct rt_conf_doc doc;
-	*out = NULL;
-	return finish(rt_conf_load(&doc, &config_table, file, text, errors), &doc, out);
+	struct rt_conf_base *base;
+	int rc = rt_conf_open(&config_table, file, &text, check, errors, &base);
+	*out = (struct config *)base;
+	return rc;
 }
 
 /* ---- passwords ---- */
@@ -251,7 +228,7 @@ int config_read_secrets(struct config *c)
 			xfed_buf_wipe(&text);
 		}
 		if (rc != XFED_OK) {
-			rt_conf_fail(&c->doc, d, "auth", VALUE, "%s: %s", d->auth.password_file, error);
+			rt_conf_fail(&c->base.doc, d, "auth", VALUE, "%s: %s", d->auth.password_file, error);
 			worst = worst == XFED_OK ? rc : worst;
 		}
 	}
@@ -267,9 +244,5 @@ void config_free(struct config *c)
 			xfed_free(password);
 		}
 	}
-	if (c) {
-		/* The struct lies in its own document's arena. */
-		struct rt_conf_doc doc = c->doc;
-		rt_conf_doc_deinit(&doc);
-	}
+	rt_conf_close(c ? &c->base : NULL);
 }

@@ -108,8 +108,8 @@ static struct incoming *incoming_new(struct taken *t)
 	struct xfed_span local = t->from.domain.data ? xfed_jid_bare(&t->a, &t->from) : XFED_SPAN("");
 	struct xfed_span remote = t->to.domain.data ? xfed_jid_bare(&t->a, &t->to) : XFED_SPAN("");
 	uint64_t number = ++im->core->last_id;
-	core_id(im->core, CORE_ID_STANZA, xfed_span_str(im_config(im)->name), im->core->d.boot_nonce, number, &id);
-	snprintf(correlation, sizeof(correlation), "%.40s-%llx", im_config(im)->name, (unsigned long long)number);
+	core_id(im->core, CORE_ID_STANZA, xfed_span_str(im_config(im)->base.name), im->core->d.boot_nonce, number, &id);
+	snprintf(correlation, sizeof(correlation), "%.40s-%llx", im_config(im)->base.name, (unsigned long long)number);
 	struct xfed_span call_id = t->m->call_id;
 	size_t texts = 2 * local.len + 2 * remote.len + call_id.len + CORE_ID_LEN + strlen(correlation) + 7;
 	struct incoming *in = local.data && remote.data ? xfed_malloc(sizeof(*in) + texts) : NULL;

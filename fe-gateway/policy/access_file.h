@@ -17,7 +17,7 @@ struct access_set;
 
 /*
  * The whole directory. `may_be_missing`: a directory that does not exist is an empty one; for a path nobody configured
- * (!rt_conf_is_set(&config->doc, config, "access_dir")), since a mistyped one must not let everyone in. OK: `*out` is released
+ * (!rt_conf_is_set(&config->base.doc, config, "access_dir")), since a mistyped one must not let everyone in. OK: `*out` is released
  * with access_set_free(). INVALID (errors say why) or NOMEM leave it NULL.
  */
 int access_dir_load(const char *dir, bool may_be_missing, struct rt_conf_errors *errors, struct access_set **out);

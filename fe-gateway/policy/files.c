@@ -87,13 +87,13 @@ static int load_all(const char *path, struct rt_conf_errors *errors, struct poli
 	if (rc != XFED_OK) {
 		return rc;
 	}
-	rt_conf_check_files(&f->config->doc);
-	bool may_be_missing = !rt_conf_is_set(&f->config->doc, f->config, "access_dir");
+	rt_conf_check_files(&f->config->base.doc);
+	bool may_be_missing = !rt_conf_is_set(&f->config->base.doc, f->config, "access_dir");
 	int certificates = load_certificates(path, errors, f);
 	int policy = load_policy(path, errors, f);
 	int secrets = config_read_secrets(f->config);
 	int access = access_dir_load(f->config->access_dir, may_be_missing, errors, &f->access);
-	f->config->doc.errors = NULL; /* the collector is the caller's */
+	f->config->base.doc.errors = NULL; /* the collector is the caller's */
 	return certificates != XFED_OK ? certificates : policy != XFED_OK ? policy : secrets != XFED_OK ? secrets : access;
 }
 

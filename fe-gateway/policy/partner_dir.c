@@ -59,8 +59,8 @@ static int add_locals(struct loading *l)
 		const char *domain = l->config->domains.items[i].domain;
 		rc = xfed_policy_add_local(l->policy, xfed_span_str(domain), &error);
 		if (rc == XFED_ERR_INVALID) {
-			rt_conf_errors_add(l->errors, false, XFED_REASON_CONFIG_VALUE_INVALID, l->config->doc.file, 0, 0, "domains", "%s: %s", domain,
-				error.text);
+			rt_conf_errors_add(l->errors, false, XFED_REASON_CONFIG_VALUE_INVALID, l->config->base.doc.file, 0, 0, "domains", "%s: %s",
+				domain, error.text);
 		}
 	}
 	return rc;
@@ -114,7 +114,7 @@ static int add_secret(struct loading *l)
 	int rc = rt_file_read(file, SECRET_FILE_BYTES, &text, error);
 	if (rc != XFED_OK) {
 		rt_conf_errors_add(
-			l->errors, false, XFED_REASON_CONFIG_VALUE_INVALID, l->config->doc.file, 0, 0, "dialback.secret_file", "%s", error);
+			l->errors, false, XFED_REASON_CONFIG_VALUE_INVALID, l->config->base.doc.file, 0, 0, "dialback.secret_file", "%s", error);
 		return rc;
 	}
 	rc = take_secret(l, file, xfed_buf_span(&text));

@@ -8,8 +8,7 @@
 #define RELOADABLE	   RT_CONF_RELOADABLE
 #define VALUE		   XFED_REASON_CONFIG_VALUE_INVALID
 #define PARTNER(member)	   .offset = offsetof(struct partner_options, member)
-#define IN(object, member) .offset = offsetof(struct partner_options, object.member) - offsetof(struct partner_options, object)
-#define OBJECT_OF(object)  __typeof__(((struct partner_options *)0)->object)
+#define IN(object, member) RT_CONF_IN(struct partner_options, object, member)
 
 /* The file as it stands; struct xfed_partner is made from it. */
 struct partner_options {
@@ -93,8 +92,7 @@ static const struct rt_conf_row limits_rows[] = {
 		.max = XFED_STANZA_BYTES_MAX, .fallback = "64KiB", .help = "Largest stanza taken from the partner. A larger one is refused to its sender (policy.size.exceeded) and the stream "
 			"goes on; above the hard maximum of 256KiB the stream ends. The partner is told (XEP-0478)." },
 };
-static const struct rt_conf_table limits_table = { .name = "limits", .help = "Limits, for each edge.", .rows = limits_rows,
-	.row_count = XFED_ARRAY_LEN(limits_rows), .struct_size = sizeof(OBJECT_OF(limits)) };
+RT_CONF_TABLE(static const, limits, "limits", limits_rows, RT_CONF_TYPE_OF(struct partner_options, limits), "Limits, for each edge.");
 
 /* Refused when loading until they are built: to accept and ignore them would be worse than not to have them. */
 static const struct rt_conf_row trust_rows[] = {
@@ -103,8 +101,7 @@ static const struct rt_conf_row trust_rows[] = {
 	{ .name = "pins", .type = RT_CONF_STRINGS, IN(trust, pins), .flags = RELOADABLE, .max = 16, .convert = convert_pin,
 		.help = "SHA-256 of public keys, one of which the partner has to show.", .not_built = "pins are not built in this version" },
 };
-static const struct rt_conf_table trust_table = { .name = "trust", .help = "Trust for this partner alone.", .rows = trust_rows,
-	.row_count = XFED_ARRAY_LEN(trust_rows), .struct_size = sizeof(OBJECT_OF(trust)) };
+RT_CONF_TABLE(static const, trust, "trust", trust_rows, RT_CONF_TYPE_OF(struct partner_options, trust), "Trust for this partner alone.");
 
 static const struct rt_conf_row partner_rows[] = {
 	{ .name = "domain", .type = RT_CONF_STRING, PARTNER(domain), .flags = RT_CONF_REQUIRED | RELOADABLE, .convert = rt_conf_convert_domain,
@@ -132,12 +129,9 @@ static const struct rt_conf_row partner_rows[] = {
 	{ .name = "dane", .type = RT_CONF_ENUM, PARTNER(dane), .flags = RELOADABLE, .fallback = "off", .words = dane_words,
 		.help = "Whether TLSA records vouch for the partner's certificate." },
 };
+RT_CONF_TABLE(const, partner_file, "partners.d/DOMAIN.yaml", partner_rows, struct partner_options,
+	"One partner a file, a YAML file named after its domain. The whole directory is checked before any of it takes effect.");
 /* clang-format on */
-const struct rt_conf_table partner_file_table = { .name = "partners.d/DOMAIN.yaml",
-	.help = "One partner a file, a YAML file named after its domain. The whole directory is checked before any of it takes effect.",
-	.rows = partner_rows,
-	.row_count = XFED_ARRAY_LEN(partner_rows),
-	.struct_size = sizeof(struct partner_options) };
 
 static bool is_file_of(const char *file, struct xfed_span domain)
 {

@@ -15,7 +15,7 @@ static int read_files(struct policy *p)
 {
 	struct policy_reload *r = &p->reload;
 	int rc = policy_files_load(p->path, &r->errors, &r->files);
-	if (rc == XFED_OK && rt_conf_keep(&r->files->config->doc, p->files->config) != XFED_OK) {
+	if (rc == XFED_OK && rt_conf_keep(&r->files->config->base.doc, p->files->config) != XFED_OK) {
 		return fail(p, XFED_ERR_NOMEM, "", "out of memory");
 	}
 	if (rc == XFED_OK && policy_files_secret(r->files, p->core->id_key) != XFED_OK) {
@@ -34,12 +34,10 @@ static void run(void *arg)
 static void swap(struct policy *p)
 {
 	struct policy_reload *r = &p->reload;
-	const struct config *c = r->files->config;
-	rt_daemon_log_changes(&p->files->config->doc, &c->doc);
+	rt_daemon_configure(&p->core->d, &p->files->config->base, &r->files->config->base);
 	policy_files_free(p->files);
 	p->files = r->files;
 	r->files = NULL;
-	rt_log_configure(c->log.level, c->log.format, c->log.mask_addresses);
 	if (r->is_new) {
 		p->revision = r->revision;
 		policy_announce(p, "policy.changed");
@@ -51,7 +49,7 @@ static void answer(struct policy *p)
 {
 	struct policy_reload *r = &p->reload;
 	const struct policy_files *loaded = r->rc != XFED_OK ? NULL : r->is_check ? r->files : p->files;
-	json_t *j = rt_control_problems(&r->errors, loaded ? &loaded->config->doc : NULL);
+	json_t *j = rt_control_problems(&r->errors, loaded ? &loaded->config->base.doc : NULL);
 	if (j && r->rc == XFED_OK && !r->is_check) {
 		json_object_set_new(j, "revision", json_integer((json_int_t)p->revision.counter));
 	}

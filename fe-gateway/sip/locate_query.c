@@ -2,6 +2,8 @@
 
 #include <arpa/inet.h>
 
+#include "sip/uri.h"
+
 /* RFC 6761 section 6.3: never asked for. */
 static bool is_localhost(const char *name)
 {
@@ -10,18 +12,10 @@ static bool is_localhost(const char *name)
 	return len >= n && strcmp(name + len - n, word) == 0 && (len == n || name[len - n - 1] == '.');
 }
 
-static struct xfed_span strip_brackets(struct xfed_span host)
-{
-	if (host.len >= 2 && host.data[0] == '[' && host.data[host.len - 1] == ']') {
-		return xfed_span_make(host.data + 1, host.len - 2);
-	}
-	return host;
-}
-
 static bool read_literal(struct xfed_span host, struct host *out)
 {
 	char text[INET6_ADDRSTRLEN];
-	host = strip_brackets(host);
+	host = sip_host_bare(host);
 	if (host.len == 0 || host.len >= sizeof(text) || memchr(host.data, 0, host.len)) {
 		return false;
 	}
@@ -49,7 +43,7 @@ static bool read_host(struct sip_locate *l, struct xfed_span host)
 {
 	struct host *h = &l->hosts[0];
 	if (read_literal(host, h)) {
-		host = strip_brackets(host);
+		host = sip_host_bare(host);
 		memcpy(l->host, host.data, host.len);
 		l->is_literal = true;
 	} else if (!sip_locate_name(l->host, host)) {

@@ -85,7 +85,7 @@ static bool is_ip(int family, struct xfed_span host, unsigned char out[16])
 	return inet_pton(family, text, out) == 1;
 }
 
-static struct xfed_span strip_brackets(struct xfed_span host)
+struct xfed_span sip_host_bare(struct xfed_span host)
 {
 	if (host.len >= 2 && host.data[0] == '[' && host.data[host.len - 1] == ']') {
 		return xfed_span_make(host.data + 1, host.len - 2);
@@ -96,7 +96,7 @@ static struct xfed_span strip_brackets(struct xfed_span host)
 bool sip_host_is_address(struct xfed_span host)
 {
 	unsigned char ip[16];
-	return is_ip(AF_INET, host, ip) || is_ip(AF_INET6, strip_brackets(host), ip);
+	return is_ip(AF_INET, host, ip) || is_ip(AF_INET6, sip_host_bare(host), ip);
 }
 
 /* Labels of letters, digits, hyphens; the underscore is tolerated because inside networks use it.
@@ -124,7 +124,7 @@ bool sip_host_is_valid(struct xfed_span host)
 {
 	unsigned char ip[16];
 	if (host.len > 0 && host.data[0] == '[') {
-		return is_ip(AF_INET6, strip_brackets(host), ip);
+		return is_ip(AF_INET6, sip_host_bare(host), ip);
 	}
 	return is_name(host) || is_ip(AF_INET6, host, ip);
 }
@@ -132,8 +132,8 @@ bool sip_host_is_valid(struct xfed_span host)
 bool sip_host_eq(struct xfed_span a, struct xfed_span b)
 {
 	unsigned char x[16], y[16];
-	a = strip_brackets(a);
-	b = strip_brackets(b);
+	a = sip_host_bare(a);
+	b = sip_host_bare(b);
 	if (is_ip(AF_INET6, a, x)) {
 		return is_ip(AF_INET6, b, y) && memcmp(x, y, 16) == 0;
 	}
@@ -165,7 +165,7 @@ static int parse_hostport(struct xfed_span s, struct sip_uri *u)
 	if (!(u->is_ipv6 ? sip_host_is_valid(host) : is_name(host))) {
 		return XFED_ERR_INVALID;
 	}
-	u->host = strip_brackets(host);
+	u->host = sip_host_bare(host);
 	if (host_len == s.len) {
 		return XFED_OK;
 	}
@@ -203,7 +203,7 @@ static int parse_params(struct sip_uri *u)
 		if (xfed_span_eq_nocase(name, XFED_SPAN("transport"))) {
 			u->transport = value;
 		} else if (xfed_span_eq_nocase(name, XFED_SPAN("maddr"))) {
-			u->maddr = strip_brackets(value);
+			u->maddr = sip_host_bare(value);
 		} else if (xfed_span_eq_nocase(name, XFED_SPAN("lr"))) {
 			u->is_loose = true;
 		}

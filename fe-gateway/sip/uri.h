@@ -34,6 +34,7 @@ bool sip_host_eq(struct xfed_span a, struct xfed_span b);
 /* A name, an IPv4 address, or an IPv6 address (with or without brackets): syntax only. */
 bool sip_host_is_valid(struct xfed_span host);
 bool sip_host_is_address(struct xfed_span host);
+struct xfed_span sip_host_bare(struct xfed_span host); /* without the brackets, where there are some */
 
 /* The user part with %HH undone into `out` of at least user.len bytes; returns the length, which
  * may hold a NUL byte. */

@@ -49,7 +49,7 @@ static bool parse_sent_by(struct xfed_span s, struct sip_via *v)
 	if (!sip_host_is_valid(host)) {
 		return false;
 	}
-	v->host = host.data[0] == '[' ? xfed_span_make(host.data + 1, host.len - 2) : host;
+	v->host = sip_host_bare(host);
 	if (rest.len == 0) {
 		return true;
 	}
@@ -61,11 +61,6 @@ static bool parse_sent_by(struct xfed_span s, struct sip_via *v)
 	return true;
 }
 
-static struct xfed_span without_brackets(struct xfed_span s)
-{
-	return s.len >= 2 && s.data[0] == '[' && s.data[s.len - 1] == ']' ? xfed_span_make(s.data + 1, s.len - 2) : s;
-}
-
 static bool take_param(struct sip_via *v, struct xfed_span name, struct xfed_span value)
 {
 	if (xfed_span_eq_nocase(name, XFED_SPAN("branch"))) {
@@ -75,10 +70,10 @@ static bool take_param(struct sip_via *v, struct xfed_span name, struct xfed_spa
 		v->branch = value;
 		v->has_cookie = value.len > strlen(COOKIE) && xfed_span_eq_nocase(xfed_span_make(value.data, strlen(COOKIE)), XFED_SPAN(COOKIE));
 	} else if (xfed_span_eq_nocase(name, XFED_SPAN("received"))) {
-		v->received = without_brackets(value);
+		v->received = sip_host_bare(value);
 		return sip_host_is_address(v->received);
 	} else if (xfed_span_eq_nocase(name, XFED_SPAN("maddr"))) {
-		v->maddr = without_brackets(value);
+		v->maddr = sip_host_bare(value);
 		return sip_host_is_valid(value);
 	} else if (xfed_span_eq_nocase(name, XFED_SPAN("rport"))) {
 		uint64_t port = 0;

@@ -1,9 +1,6 @@
 /* Checks that rows of several tables share. */
 #include "conf_internal.h"
 
-#include <arpa/inet.h>
-#include <sys/un.h>
-
 #include "xfed/jid.h"
 
 /* Both forms, so that a domain that has no A-label form (for DNS, TLS and SIP) is refused here and not later. */
@@ -70,42 +67,4 @@ int rt_conf_networks(struct rt_conf_doc *doc, const struct rt_conf_strings *text
 		XFED_REQUIRE(rt_network_parse(xfed_span_str(texts->items[i]), &(*out)[i]) == XFED_OK);
 	}
 	return XFED_OK;
-}
-
-int rt_conf_control_socket(struct rt_conf_doc *doc, const char *name, const char **control_socket)
-{
-	const size_t max = sizeof(((struct sockaddr_un *)0)->sun_path) - 1;
-	if (!*control_socket) {
-		*control_socket = xfed_arena_printf(&doc->arena, "/run/xfed/%s.sock", name).data;
-		if (!*control_socket) {
-			return XFED_ERR_NOMEM;
-		}
-	}
-	if (strlen(*control_socket) > max) {
-		rt_conf_fail(doc, doc->object, "control_socket", XFED_REASON_CONFIG_VALUE_INVALID, "found a path of %zu bytes, accepted: at most %zu",
-			strlen(*control_socket), max);
-		return XFED_ERR_INVALID;
-	}
-	return XFED_OK;
-}
-
-static bool is_loopback(const struct rt_conf_address *a)
-{
-	struct in_addr v4;
-	struct in6_addr v6;
-	if (inet_pton(AF_INET, a->host, &v4) == 1) {
-		return (ntohl(v4.s_addr) >> 24) == 127;
-	}
-	return inet_pton(AF_INET6, a->host, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
-}
-
-void rt_conf_check_trust_ad(struct rt_conf_doc *doc, const struct rt_conf_addresses *servers)
-{
-	for (size_t i = 0; i < servers->count; i++) {
-		if (!is_loopback(&servers->items[i])) {
-			rt_conf_warn(doc, doc->object, "dns.dnssec", XFED_REASON_CONFIG_VALUE_INVALID,
-				"the AD bit is trusted from resolvers on the loopback only, and %s is not: its answers count as unsigned",
-				servers->items[i].host);
-		}
-	}
 }

@@ -107,16 +107,17 @@ int rt_daemon_init(struct rt_daemon *d, const struct rt_daemon_user *user, void 
 	return rc == XFED_OK ? rt_notify_new(rt_loop_uv(d->loop), &d->notify) : rc;
 }
 
-static int make_resolver(struct rt_daemon *d, const struct rt_daemon_options *o, char error[256])
+/* The resolver as the configuration has it: a new one, or other servers for that there is. */
+static int configure_resolver(struct rt_daemon *d, const struct rt_conf_base *c, char error[256])
 {
 	char texts[RT_RESOLVER_SERVERS_MAX][320];
 	const char *servers[RT_RESOLVER_SERVERS_MAX];
 	size_t n = 0;
-	for (; n < o->dns_servers->count && n < RT_RESOLVER_SERVERS_MAX; n++) {
-		servers[n] = rt_conf_address_text(&o->dns_servers->items[n], texts[n]);
+	for (; n < c->dns.servers.count && n < RT_RESOLVER_SERVERS_MAX; n++) {
+		servers[n] = rt_conf_address_text(&c->dns.servers.items[n], texts[n]);
 	}
-	struct rt_resolver_options resolver = { .servers = servers, .server_count = n, .trust_ad = o->trust_ad };
-	int rc = rt_resolver_new(d->loop, &resolver, &d->resolver, error, 256);
+	struct rt_resolver_options o = { .servers = servers, .server_count = n, .trust_ad = c->dns.dnssec == RT_DNSSEC_TRUST_AD };
+	int rc = d->resolver ? rt_resolver_configure(d->resolver, &o, error, 256) : rt_resolver_new(d->loop, &o, &d->resolver, error, 256);
 	if (rc == XFED_OK && !rt_resolver_ad_is_usable(d->resolver)) {
 		rt_log(RT_LOG_WARNING, "dns.ad-not-usable",
 			RT_KV_STR("text", "dnssec: trust-ad needs a resolver on loopback; answers count as insecure"), RT_END);
@@ -128,17 +129,17 @@ static int make_doors(struct rt_daemon *d, const struct rt_daemon_options *o, ch
 {
 	uv_loop_t *uv = rt_loop_uv(d->loop);
 	void *user = o->commands_user ? o->commands_user : d->user_data;
-	int rc = rt_control_new(uv, o->control_socket, o->commands, user, &d->control, error);
-	if (rc == XFED_OK && o->http_listen->host) {
+	int rc = rt_control_new(uv, o->config->control_socket, o->commands, user, &d->control, error);
+	if (rc == XFED_OK && o->config->http.listen.host) {
 		struct rt_http_pages pages = { .user = d, .metrics = page_metrics, .is_healthy = page_health, .is_ready = page_ready };
-		rc = rt_http_new(uv, o->http_listen, &pages, &d->http, error);
+		rc = rt_http_new(uv, &o->config->http.listen, &pages, &d->http, error);
 	}
 	return rc;
 }
 
 int rt_daemon_open(struct rt_daemon *d, const struct rt_daemon_options *o, char error[256])
 {
-	int rc = make_resolver(d, o, error);
+	int rc = configure_resolver(d, o->config, error);
 	rc = rc == XFED_OK ? make_doors(d, o, error) : rc;
 	if (rc == XFED_OK) {
 		rt_metric_set(d->metrics, RT_M_BUILD_INFO, 1, RT_LABELS(XFED_SPAN(XFED_VERSION), xfed_span_str(o->name)));
@@ -198,7 +199,7 @@ void rt_daemon_count_dropped(struct rt_daemon *d, const char *rule)
 	rt_metric_add(d->metrics, RT_M_DROPPED, 1, RT_LABELS(xfed_span_str(rule)));
 }
 
-/* ---- reload ---- */
+/* ---- configuration ---- */
 
 static void log_change(void *user, const char *key, bool is_reloadable)
 {
@@ -207,12 +208,29 @@ static void log_change(void *user, const char *key, bool is_reloadable)
 	rt_log(RT_LOG_INFO, "config.changed", RT_KV_STR("key", key), RT_END);
 }
 
-void rt_daemon_log_changes(const struct rt_conf_doc *before, const struct rt_conf_doc *after)
+static void configure_log(const struct rt_conf_base *c)
 {
-	rt_conf_diff(before->table, before->object, after->object, log_change, NULL);
-	for (size_t i = 0; i < after->needs_restart.count; i++) {
-		rt_log(RT_LOG_WARNING, "config.needs-restart", RT_KV_STR("key", after->needs_restart.items[i]),
-			RT_KV_REASON(XFED_REASON_CONFIG_RESTART_NEEDED), RT_END);
+	rt_log_configure(c->log.level, c->log.format, c->log.mask_addresses);
+}
+
+void rt_daemon_start_log(const struct rt_conf_base *c)
+{
+	rt_log_init(c->name);
+	configure_log(c);
+}
+
+void rt_daemon_configure(struct rt_daemon *d, const struct rt_conf_base *before, const struct rt_conf_base *after)
+{
+	const struct rt_conf_strings *keys = &after->doc.needs_restart;
+	char error[256];
+	rt_conf_diff(after->doc.table, before, after, log_change, NULL);
+	for (size_t i = 0; i < keys->count; i++) {
+		rt_log(RT_LOG_WARNING, "config.needs-restart", RT_KV_STR("key", keys->items[i]), RT_KV_REASON(XFED_REASON_CONFIG_RESTART_NEEDED),
+			RT_END);
+	}
+	configure_log(after);
+	if (configure_resolver(d, after, error) != XFED_OK) {
+		rt_log(RT_LOG_ERROR, "dns.unchanged", RT_KV_STR("text", error), RT_END);
 	}
 }
 

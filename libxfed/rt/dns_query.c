@@ -13,7 +13,8 @@
 #define TCP_OUT_BYTES 1024
 
 struct dns_query {
-	const struct dns_servers *servers;
+	const struct dns_base *base;
+	struct dns_servers servers;
 	char name[NAME_BYTES + 1];
 	size_t name_len;
 	enum xfed_dns_type type;
@@ -32,12 +33,12 @@ struct dns_query {
 
 static const struct rt_addr *server_of(const struct dns_query *q)
 {
-	return &q->servers->addr[q->attempt % q->servers->count];
+	return &q->servers.addr[q->attempt % q->servers.count];
 }
 
 static unsigned attempts_max(const struct dns_query *q)
 {
-	return q->servers->count > XFED_DNS_TRIES ? (unsigned)q->servers->count : XFED_DNS_TRIES;
+	return q->servers.count > XFED_DNS_TRIES ? (unsigned)q->servers.count : XFED_DNS_TRIES;
 }
 
 static void close_sockets(struct dns_query *q)
@@ -61,7 +62,7 @@ void dns_query_free(struct dns_query *q)
 
 static void arm(struct dns_query *q, uint64_t in_ms)
 {
-	rt_timer_set(&q->timer, rt_loop_now_ms(q->servers->loop) + in_ms);
+	rt_timer_set(&q->timer, rt_loop_now_ms(q->base->loop) + in_ms);
 }
 
 /* The callback comes last: it may free the query. */
@@ -90,7 +91,7 @@ static void finish_without_answer(struct dns_query *q)
 	} else if (q->had_fault) {
 		finish(q, NULL, XFED_REASON_STREAM_INTERNAL);
 	} else {
-		q->servers->stats->timeouts++;
+		q->base->stats->timeouts++;
 		finish(q, NULL, XFED_REASON_DNS_TIMEOUT);
 	}
 }
@@ -98,7 +99,7 @@ static void finish_without_answer(struct dns_query *q)
 /* A fresh id and case for whatever is sent next. */
 static int make_wire(struct dns_query *q)
 {
-	const struct xfed_env *env = &q->servers->env;
+	const struct xfed_env *env = &q->base->env;
 	uint16_t id;
 	env->random(env->user, &id, sizeof(id));
 	return xfed_dns_query(env, xfed_span_make(q->name, q->name_len), q->type, id, q->wire, sizeof(q->wire), &q->wire_len);
@@ -120,7 +121,7 @@ static bool take_reply(struct dns_query *q, struct xfed_span reply)
 	switch (answer.status) {
 	case XFED_DNS_OK:
 	case XFED_DNS_NO_DATA:
-		answer.ad = answer.ad && q->servers->trust_ad && rt_addr_is_loopback(server_of(q));
+		answer.ad = answer.ad && q->servers.trust_ad && rt_addr_is_loopback(server_of(q));
 		finish(q, &answer, XFED_REASON_NONE);
 		return true;
 	case XFED_DNS_TRUNCATED:
@@ -132,14 +133,14 @@ static bool take_reply(struct dns_query *q, struct xfed_span reply)
 		return true;
 	case XFED_DNS_SERVFAIL:
 		q->had_servfail = true;
-		if (q->attempt + 1 < q->servers->count) {
+		if (q->attempt + 1 < q->servers.count) {
 			give_up_attempt(q); /* another server may be able to */
 		} else {
 			finish_without_answer(q);
 		}
 		return true;
 	case XFED_DNS_BOGUS_REPLY:
-		q->servers->stats->bogus_replies++;
+		q->base->stats->bogus_replies++;
 		return false;
 	}
 	return false;
@@ -205,17 +206,16 @@ static const struct rt_stream_handlers tcp_handlers = {
 
 static void start_tcp(struct dns_query *q)
 {
-	const struct dns_servers *s = q->servers;
 	close_sockets(q);
-	s->stats->tcp_queries++;
+	q->base->stats->tcp_queries++;
 	xfed_buf_init(&q->tcp_in, TCP_BYTES);
 	if (make_wire(q) != XFED_OK ||
-		rt_stream_connect(s->loop, server_of(q), NULL, s->timeout_ms, &tcp_handlers, q, TCP_OUT_BYTES, &q->tcp) != XFED_OK) {
+		rt_stream_connect(q->base->loop, server_of(q), NULL, q->servers.timeout_ms, &tcp_handlers, q, TCP_OUT_BYTES, &q->tcp) != XFED_OK) {
 		q->had_fault = true;
 		give_up_attempt(q);
 		return;
 	}
-	arm(q, s->timeout_ms);
+	arm(q, q->servers.timeout_ms);
 }
 
 /* ---- UDP ---- */
@@ -236,19 +236,18 @@ static const struct rt_udp_handlers udp_handlers = { .on_datagram = udp_on_datag
 
 static void start_udp(struct dns_query *q)
 {
-	const struct dns_servers *s = q->servers;
 	if (make_wire(q) != XFED_OK) {
 		q->had_fault = true;
 		give_up_attempt(q);
 		return;
 	}
-	s->stats->queries++;
+	q->base->stats->queries++;
 	struct xfed_span part = xfed_span_make(q->wire, q->wire_len);
-	if (rt_udp_connect(s->loop, server_of(q), &udp_handlers, q, &q->udp) != XFED_OK || rt_udp_send(q->udp, NULL, &part, 1) != XFED_OK) {
+	if (rt_udp_connect(q->base->loop, server_of(q), &udp_handlers, q, &q->udp) != XFED_OK || rt_udp_send(q->udp, NULL, &part, 1) != XFED_OK) {
 		give_up_attempt(q); /* no route, or no socket: nobody answers */
 		return;
 	}
-	arm(q, s->timeout_ms);
+	arm(q, q->servers.timeout_ms);
 }
 
 static void on_timer(void *user)
@@ -266,7 +265,7 @@ static void on_timer(void *user)
 }
 
 int dns_query_start(
-	const struct dns_servers *servers, struct xfed_span name, enum xfed_dns_type type, rt_resolve_fn done, void *user, struct dns_query **out)
+	const struct dns_base *base, struct xfed_span name, enum xfed_dns_type type, rt_resolve_fn done, void *user, struct dns_query **out)
 {
 	*out = NULL;
 	if (name.len > 0 && name.data[name.len - 1] == '.') {
@@ -279,7 +278,8 @@ int dns_query_start(
 	if (!q) {
 		return XFED_ERR_NOMEM;
 	}
-	q->servers = servers;
+	q->base = base;
+	q->servers = base->servers;
 	q->type = type;
 	q->done = done;
 	q->user = user;
@@ -288,7 +288,7 @@ int dns_query_start(
 	xfed_arena_init(&q->arena, ANSWER_BYTES);
 	int rc = make_wire(q); /* tells here whether it is a name at all */
 	if (rc == XFED_OK) {
-		rc = rt_timer_init(&q->timer, servers->loop, on_timer, q);
+		rc = rt_timer_init(&q->timer, base->loop, on_timer, q);
 	}
 	if (rc != XFED_OK) {
 		dns_query_free(q);

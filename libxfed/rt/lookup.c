@@ -255,7 +255,7 @@ static void targets_of_srv(struct rt_lookup *l, const struct xfed_dns_answer *an
 		return;
 	}
 	memcpy(r, answer->records, count * sizeof(*r));
-	xfed_dns_srv_order(&l->resolver->servers.env, r, count);
+	xfed_dns_srv_order(&l->resolver->base.env, r, count);
 	for (size_t i = 0; i < count && l->target_count < TARGETS_MAX; i++) {
 		if (xfed_span_is(r[i].srv.target, ".")) {
 			continue;

@@ -17,6 +17,7 @@ struct question {
 	struct rt_resolver *resolver;
 	struct dns_query *query;
 	struct rt_resolve *waiters;
+	unsigned configured; /* as the resolver's, when it was asked */
 	bool is_telling;
 };
 
@@ -39,21 +40,25 @@ static int bad_server(const char *text, char *error, size_t error_size)
 	return XFED_ERR_INVALID;
 }
 
-static int read_servers(struct dns_servers *s, const struct rt_resolver_options *o, char *error, size_t error_size)
+int rt_resolver_configure(struct rt_resolver *r, const struct rt_resolver_options *o, char *error, size_t error_size)
 {
+	struct dns_servers s = { .count = o->server_count, .trust_ad = o->trust_ad };
 	if (o->server_count > RT_RESOLVER_SERVERS_MAX) {
 		snprintf(error, error_size, "dns.servers: at most %d servers are used", RT_RESOLVER_SERVERS_MAX);
 		return XFED_ERR_INVALID;
 	}
 	for (size_t i = 0; i < o->server_count; i++) {
-		if (rt_addr_parse(&s->addr[i], xfed_span_str(o->servers[i]), DNS_PORT) != XFED_OK || rt_addr_port(&s->addr[i]) == 0) {
+		if (rt_addr_parse(&s.addr[i], xfed_span_str(o->servers[i]), DNS_PORT) != XFED_OK || rt_addr_port(&s.addr[i]) == 0) {
 			return bad_server(o->servers[i], error, error_size);
 		}
 	}
-	s->count = o->server_count;
-	if (s->count == 0) {
-		s->count = resolv_conf_load(o->resolv_conf ? o->resolv_conf : "/etc/resolv.conf", s->addr, RT_RESOLVER_SERVERS_MAX);
+	if (s.count == 0) {
+		s.count = resolv_conf_load(o->resolv_conf ? o->resolv_conf : "/etc/resolv.conf", s.addr, RT_RESOLVER_SERVERS_MAX);
 	}
+	s.timeout_ms = o->timeout_ms != 0 ? o->timeout_ms : XFED_DNS_TIMEOUT_MS;
+	r->base.servers = s;
+	r->configured++;
+	dns_cache_flush(&r->cache);
 	return XFED_OK;
 }
 
@@ -69,19 +74,15 @@ int rt_resolver_new(struct rt_loop *loop, const struct rt_resolver_options *opti
 	if (!r) {
 		return XFED_ERR_NOMEM;
 	}
-	int rc = read_servers(&r->servers, options, error, error_size);
+	dns_cache_init(&r->cache, XFED_DNS_CACHE_ENTRIES);
+	int rc = rt_resolver_configure(r, options, error, error_size);
 	if (rc != XFED_OK) {
 		xfed_free(r);
 		return rc;
 	}
-	r->loop = loop;
-	r->wants_ad = options->trust_ad;
-	r->servers.loop = loop;
-	r->servers.trust_ad = options->trust_ad;
-	r->servers.timeout_ms = options->timeout_ms != 0 ? options->timeout_ms : XFED_DNS_TIMEOUT_MS;
-	r->servers.stats = &r->stats;
-	rt_env(&r->servers.env);
-	dns_cache_init(&r->cache, XFED_DNS_CACHE_ENTRIES);
+	r->loop = r->base.loop = loop;
+	r->base.stats = &r->stats;
+	rt_env(&r->base.env);
 	rt_loop_own(loop, &r->resource, close_resource);
 	*out = r;
 	return XFED_OK;
@@ -89,16 +90,12 @@ int rt_resolver_new(struct rt_loop *loop, const struct rt_resolver_options *opti
 
 bool rt_resolver_ad_is_usable(const struct rt_resolver *r)
 {
-	bool is_usable = r->wants_ad;
-	for (size_t i = 0; i < r->servers.count; i++) {
-		is_usable = is_usable && rt_addr_is_loopback(&r->servers.addr[i]);
+	const struct dns_servers *s = &r->base.servers;
+	bool is_usable = true;
+	for (size_t i = 0; s->trust_ad && i < s->count; i++) {
+		is_usable = is_usable && rt_addr_is_loopback(&s->addr[i]);
 	}
-	return is_usable || !r->wants_ad;
-}
-
-void rt_resolver_flush(struct rt_resolver *r)
-{
-	dns_cache_flush(&r->cache);
+	return is_usable;
 }
 
 void rt_resolver_stats(const struct rt_resolver *r, struct rt_resolver_stats *out)
@@ -134,7 +131,7 @@ static void on_answer(void *user, const struct xfed_dns_answer *answer, enum xfe
 	HASH_DEL(r->questions, w);
 	w->hh.tbl = NULL;
 	w->is_telling = true;
-	if (answer) {
+	if (answer && w->configured == r->configured) {
 		dns_cache_put(&r->cache, &w->key, answer, rt_loop_now_ms(r->loop));
 	}
 	while (w->waiters) {
@@ -177,12 +174,13 @@ static int ask(struct rt_resolver *r, const struct dns_key *key, struct xfed_spa
 	}
 	w->resolver = r;
 	w->key = *key;
+	w->configured = r->configured;
 	HASH_ADD_KEYPTR(hh, r->questions, w->key.bytes, w->key.len, w);
 	if (!XFED_TABLE_ADDED(w)) {
 		xfed_free(w);
 		return XFED_ERR_NOMEM;
 	}
-	int rc = dns_query_start(&r->servers, name, type, on_answer, w, &w->query);
+	int rc = dns_query_start(&r->base, name, type, on_answer, w, &w->query);
 	if (rc != XFED_OK) {
 		free_question(w);
 		return rc;

@@ -12,13 +12,13 @@ struct question;
 struct rt_resolver {
 	struct rt_loop *loop;
 	struct rt_resource resource;
-	struct dns_servers servers;
+	struct dns_base base;
 	struct rt_resolver_stats stats;
 	struct dns_cache cache;
 	struct question *questions; /* under way, by key */
 	struct rt_resolve *cached;  /* answered from the cache, to be told in a later turn */
 	struct rt_lookup *lookups;
-	bool wants_ad;
+	unsigned configured; /* how often: an answer of servers we do not ask any more is not kept */
 };
 
 /* lookup.c: ends every lookup without a callback. */

@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#include "util/hex.h"
+
 void s2s_send_bytes(struct xfed_s2s *s, struct xfed_span bytes)
 {
 	if (s2s_is_over(s)) {
@@ -35,9 +37,7 @@ static int new_stream_id(struct xfed_s2s *s)
 	uint8_t raw[16];
 	char hex[2 * sizeof(raw) + 1];
 	s->env->random(s->env->user, raw, sizeof(raw));
-	for (size_t i = 0; i < sizeof(raw); i++) {
-		snprintf(hex + 2 * i, 3, "%02x", raw[i]);
-	}
+	xfed_hex(hex, raw, sizeof(raw));
 	return s2s_set_stream_id(s, xfed_span_str(hex));
 }
 

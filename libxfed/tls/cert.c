@@ -10,17 +10,19 @@
 #include "xfed/mem.h"
 
 #include "tls/cert_priv.h"
+#include "util/hex.h"
 
-#define DER_BYTES_MAX  (64 * 1024)
-#define NAMES_MAX      1024
-#define TEXT_BYTES_MAX (1024 * 1024) /* every string of one certificate, escapes included */
-#define OID_SRV	       "1.3.6.1.5.5.7.8.7"
-#define OID_XMPPADDR   "1.3.6.1.5.5.7.8.5"
-#define OID_EKU_SIP    "1.3.6.1.5.5.7.3.20"
-#define OID_SAN	       "2.5.29.17"
-#define OID_EKU	       "2.5.29.37"
-#define TAG_UTF8STRING 0x0c
-#define TAG_IA5STRING  0x16
+#define DER_BYTES_MAX	 (64 * 1024)
+#define SERIAL_BYTES_MAX 256
+#define NAMES_MAX	 1024
+#define TEXT_BYTES_MAX	 (1024 * 1024) /* every string of one certificate, escapes included */
+#define OID_SRV		 "1.3.6.1.5.5.7.8.7"
+#define OID_XMPPADDR	 "1.3.6.1.5.5.7.8.5"
+#define OID_EKU_SIP	 "1.3.6.1.5.5.7.3.20"
+#define OID_SAN		 "2.5.29.17"
+#define OID_EKU		 "2.5.29.37"
+#define TAG_UTF8STRING	 0x0c
+#define TAG_IA5STRING	 0x16
 
 /*
  * Strings are collected one behind the other, each terminated: subject, issuer, serial, hashes,
@@ -62,11 +64,9 @@ static int append_clean(struct xfed_buf *b, const char *prefix, struct xfed_span
 
 static int append_hex(struct xfed_buf *b, const unsigned char *p, size_t len)
 {
-	int rc = XFED_OK;
-	for (size_t i = 0; rc == XFED_OK && i < len; i++) {
-		rc = xfed_buf_printf(b, "%02x", p[i]);
-	}
-	return rc == XFED_OK ? xfed_buf_append(b, xfed_span_make("", 1)) : rc;
+	char hex[2 * SERIAL_BYTES_MAX + 1];
+	xfed_hex(hex, p, len);
+	return xfed_buf_append(b, xfed_span_make(hex, 2 * len + 1));
 }
 
 static int append_dn(struct xfed_buf *b, gnutls_x509_crt_t crt, bool of_issuer)
@@ -88,7 +88,7 @@ static int append_dn(struct xfed_buf *b, gnutls_x509_crt_t crt, bool of_issuer)
 
 static int append_ids(struct xfed_buf *b, gnutls_x509_crt_t crt, struct xfed_span der)
 {
-	unsigned char serial[256], digest[32];
+	unsigned char serial[SERIAL_BYTES_MAX], digest[32];
 	size_t size = sizeof(serial);
 	int ret = gnutls_x509_crt_get_serial(crt, serial, &size);
 	int rc = append_hex(b, serial, ret < 0 ? 0 : size);
@@ -284,7 +284,7 @@ static struct xfed_cert *assemble(const struct collector *c)
 	return cert;
 }
 
-static int read_cert(gnutls_x509_crt_t crt, struct xfed_span der, struct xfed_cert **out)
+int xfed_cert_new_crt(gnutls_x509_crt_t crt, struct xfed_span der, struct xfed_cert **out)
 {
 	struct collector c = { .name_count = 0 };
 	unsigned eku = 0;
@@ -310,24 +310,33 @@ static int read_cert(gnutls_x509_crt_t crt, struct xfed_span der, struct xfed_ce
 	return XFED_OK;
 }
 
-int xfed_cert_new_der(struct xfed_span der, struct xfed_cert **out)
+int xfed_cert_import(struct xfed_span der, gnutls_x509_crt_t *crt)
 {
-	*out = NULL;
 	if (der.len == 0 || der.len > DER_BYTES_MAX) {
 		return XFED_ERR_INVALID;
 	}
-	gnutls_x509_crt_t crt;
-	if (gnutls_x509_crt_init(&crt) < 0) {
+	if (gnutls_x509_crt_init(crt) < 0) {
 		return XFED_ERR_NOMEM;
 	}
 	/* GnuTLS takes a non-const pointer and does not write through it. */
 	gnutls_datum_t d = { (unsigned char *)(uintptr_t)der.data, (unsigned)der.len };
-	int ret = gnutls_x509_crt_import(crt, &d, GNUTLS_X509_FMT_DER);
-	int rc = ret == GNUTLS_E_MEMORY_ERROR ? XFED_ERR_NOMEM : XFED_ERR_INVALID;
-	if (ret >= 0) {
-		rc = read_cert(crt, der, out);
+	int ret = gnutls_x509_crt_import(*crt, &d, GNUTLS_X509_FMT_DER);
+	if (ret < 0) {
+		gnutls_x509_crt_deinit(*crt);
+		return ret == GNUTLS_E_MEMORY_ERROR ? XFED_ERR_NOMEM : XFED_ERR_INVALID;
 	}
-	gnutls_x509_crt_deinit(crt);
+	return XFED_OK;
+}
+
+int xfed_cert_new_der(struct xfed_span der, struct xfed_cert **out)
+{
+	*out = NULL;
+	gnutls_x509_crt_t crt;
+	int rc = xfed_cert_import(der, &crt);
+	if (rc == XFED_OK) {
+		rc = xfed_cert_new_crt(crt, der, out);
+		gnutls_x509_crt_deinit(crt);
+	}
 	return rc;
 }
 

@@ -2,6 +2,8 @@
 #ifndef XFED_TLS_CERT_PRIV_H
 #define XFED_TLS_CERT_PRIV_H
 
+#include <gnutls/x509.h>
+
 #include "xfed/cert.h"
 
 /* One block holds the struct, the array of names and every string. */
@@ -10,6 +12,10 @@ struct xfed_cert {
 	bool is_ca;
 	const char *strings[]; /* facts.names */
 };
+
+/* xfed_cert_new_der() in its two steps, for whoever has more to ask; `der` must be what `crt` was imported from. */
+int xfed_cert_import(struct xfed_span der, gnutls_x509_crt_t *crt);
+int xfed_cert_new_crt(gnutls_x509_crt_t crt, struct xfed_span der, struct xfed_cert **out);
 
 /*
  * The same test as xfed_cert_proves_xmpp() for a name in A-labels, without XmppAddr: choosing our

@@ -39,30 +39,43 @@ int xfed_tls_retrieve(gnutls_session_t session, const struct gnutls_cert_retr_st
 }
 
 /* What checking a signature costs the peer can choose: by the key's length, and for RSA by its exponent. */
-static bool is_costly(const gnutls_datum_t *der, bool is_leaf)
+static bool is_costly(gnutls_x509_crt_t crt, bool is_leaf)
 {
-	gnutls_x509_crt_t crt;
 	gnutls_datum_t modulus = { NULL, 0 }, exponent = { NULL, 0 };
 	unsigned bits = 0;
-	if (gnutls_x509_crt_init(&crt) < 0) {
-		return true;
-	}
-	bool is_too_much = false;
-	if (gnutls_x509_crt_import(crt, der, GNUTLS_X509_FMT_DER) >= 0) {
-		int algorithm = gnutls_x509_crt_get_pk_algorithm(crt, &bits);
-		is_too_much = algorithm >= 0 && bits > (is_leaf ? XFED_TLS_KEY_BITS_MAX : XFED_TLS_ISSUER_KEY_BITS_MAX);
-		if (gnutls_x509_crt_get_pk_rsa_raw(crt, &modulus, &exponent) >= 0) {
-			size_t zeros = 0;
-			while (zeros < exponent.size && exponent.data[zeros] == 0) {
-				zeros++;
-			}
-			is_too_much |= exponent.size - zeros > XFED_TLS_EXPONENT_BYTES_MAX;
-			gnutls_free(modulus.data);
-			gnutls_free(exponent.data);
+	int algorithm = gnutls_x509_crt_get_pk_algorithm(crt, &bits);
+	bool is_too_much = algorithm >= 0 && bits > (is_leaf ? XFED_TLS_KEY_BITS_MAX : XFED_TLS_ISSUER_KEY_BITS_MAX);
+	if (gnutls_x509_crt_get_pk_rsa_raw(crt, &modulus, &exponent) >= 0) {
+		size_t zeros = 0;
+		while (zeros < exponent.size && exponent.data[zeros] == 0) {
+			zeros++;
 		}
-	} /* else: a malformed one proves nothing, which is found out without its key */
-	gnutls_x509_crt_deinit(crt);
+		is_too_much |= exponent.size - zeros > XFED_TLS_EXPONENT_BYTES_MAX;
+		gnutls_free(modulus.data);
+		gnutls_free(exponent.data);
+	}
 	return is_too_much;
+}
+
+/*
+ * All that is ever asked of certificate `i` of the chain, so that it is imported once. A malformed one has no end and, as leaf,
+ * leaves `peer` NULL. NOMEM; LIMIT: a costly key.
+ */
+static int read_peer_cert(struct xfed_tls *t, unsigned i, struct xfed_span der)
+{
+	gnutls_x509_crt_t crt;
+	int rc = xfed_cert_import(der, &crt);
+	if (rc != XFED_OK) {
+		return rc == XFED_ERR_INVALID ? XFED_OK : rc;
+	}
+	rc = is_costly(crt, i == 0) ? XFED_ERR_LIMIT : XFED_OK;
+	t->ends_s[i] = gnutls_x509_crt_get_expiration_time(crt);
+	if (rc == XFED_OK && i == 0) {
+		rc = xfed_cert_new_crt(crt, der, &t->peer);
+		rc = rc == XFED_ERR_INVALID ? XFED_OK : rc;
+	}
+	gnutls_x509_crt_deinit(crt);
+	return rc;
 }
 
 /*
@@ -73,11 +86,15 @@ int xfed_tls_message(gnutls_session_t session, unsigned type, unsigned when, uns
 {
 	struct xfed_tls *t = gnutls_session_get_ptr(session);
 	bool is_signed = type == GNUTLS_HANDSHAKE_CERTIFICATE_VERIFY || type == GNUTLS_HANDSHAKE_SERVER_KEY_EXCHANGE;
-	unsigned count = 0;
-	const gnutls_datum_t *chain = incoming && is_signed ? gnutls_certificate_get_peers(session, &count) : NULL;
-	for (unsigned i = 0; chain && i < count && i < XFED_TLS_CHAIN_MAX; i++) {
-		if (is_costly(&chain[i], i == 0)) {
-			t->is_key_costly = true;
+	if (!incoming || !is_signed || t->peer) {
+		return 0;
+	}
+	for (unsigned i = 0; i < XFED_TLS_CHAIN_MAX; i++) {
+		struct xfed_span der = xfed_tls_peer_der(t, i);
+		int rc = der.data ? read_peer_cert(t, i, der) : XFED_OK;
+		if (rc != XFED_OK) {
+			t->is_key_costly = rc == XFED_ERR_LIMIT;
+			t->out_of_memory = rc == XFED_ERR_NOMEM;
 			return GNUTLS_E_UNSUPPORTED_CERTIFICATE_TYPE;
 		}
 	}
@@ -143,26 +160,19 @@ static void verify_chain(struct xfed_tls *t)
 	}
 }
 
-bool xfed_tls_judge_peer(struct xfed_tls *t)
+/* What xfed_tls_message() has read is judged. */
+static void judge_peer(struct xfed_tls *t)
 {
-	const gnutls_datum_t *chain = gnutls_certificate_get_peers(t->gnutls, &t->chain_len);
-	if (!chain || t->chain_len == 0) {
-		t->chain_len = 0;
+	(void)gnutls_certificate_get_peers(t->gnutls, &t->chain_len);
+	if (t->chain_len == 0) {
 		find(t, XFED_REASON_TLS_CERT_MISSING, "no certificate was presented");
-		return true;
-	}
-	int rc = xfed_cert_new_der(xfed_span_make(chain[0].data, chain[0].size), &t->peer);
-	if (rc == XFED_ERR_NOMEM) {
-		return false;
-	}
-	if (rc != XFED_OK) {
+	} else if (!t->peer) {
 		find(t, XFED_REASON_TLS_CERT_UNTRUSTED, "the certificate is malformed");
 	} else if (t->chain_len > XFED_TLS_CHAIN_MAX) {
 		find(t, XFED_REASON_TLS_CERT_UNTRUSTED, "the chain is too long");
 	} else {
 		verify_chain(t);
 	}
-	return true;
 }
 
 /*
@@ -171,19 +181,10 @@ bool xfed_tls_judge_peer(struct xfed_tls *t)
  */
 static int64_t next_expiry_s(const struct xfed_tls *t, int64_t now_s)
 {
-	unsigned count = 0;
-	const gnutls_datum_t *chain = gnutls_certificate_get_peers(t->gnutls, &count);
 	int64_t next = INT64_MAX;
-	for (unsigned i = 0; chain && i < count && i < XFED_TLS_CHAIN_MAX; i++) {
-		gnutls_x509_crt_t crt;
-		if (gnutls_x509_crt_init(&crt) < 0) {
-			return now_s; /* no memory: looked at again soon */
-		}
-		if (gnutls_x509_crt_import(crt, &chain[i], GNUTLS_X509_FMT_DER) >= 0) {
-			int64_t end = gnutls_x509_crt_get_expiration_time(crt);
-			next = end >= now_s && end < next ? end : next;
-		}
-		gnutls_x509_crt_deinit(crt);
+	for (size_t i = 0; i < XFED_TLS_CHAIN_MAX; i++) {
+		int64_t end = t->ends_s[i];
+		next = end >= now_s && end < next ? end : next;
 	}
 	return next;
 }
@@ -242,10 +243,11 @@ static bool keep_sni(struct xfed_tls *t)
 
 static enum xfed_tls_result finish(struct xfed_tls *t)
 {
-	if (!keep_sni(t) || !xfed_tls_judge_peer(t)) {
+	if (!keep_sni(t)) {
 		t->out_of_memory = true;
 		return xfed_tls_fail(t, GNUTLS_E_MEMORY_ERROR);
 	}
+	judge_peer(t);
 	xfed_free(t->name);
 	t->name = NULL;
 	t->is_established = true;

@@ -45,6 +45,7 @@ struct xfed_tls {
 	char *name; /* server: whose certificate where there is no SNI; client: whose certificate to present */
 	char *sni;  /* server: as the client sent it */
 	struct xfed_cert *peer;
+	int64_t ends_s[XFED_TLS_CHAIN_MAX]; /* of the peer's certificates; 0: there is none, or it is malformed */
 	unsigned chain_len;
 	enum xfed_reason reason, chain_reason;
 	const char *text;    /* static */
@@ -55,13 +56,8 @@ struct xfed_tls {
 int xfed_tls_retrieve(gnutls_session_t session, const struct gnutls_cert_retr_st *info, gnutls_pcert_st **certs, unsigned *certs_len,
 	gnutls_ocsp_data_st **ocsp, unsigned *ocsp_len, gnutls_privkey_t *key, unsigned *flags);
 
-/* A hook of the session: refuses keys whose signatures cost too much. */
+/* A hook of the session: reads the peer's chain into peer and ends_s, and refuses keys whose signatures cost too much. */
 int xfed_tls_message(gnutls_session_t session, unsigned type, unsigned when, unsigned incoming, const gnutls_datum_t *msg);
-
-/*
- * Judges the peer's chain and sets peer, chain_len, chain_reason; false when we are out of memory.
- */
-bool xfed_tls_judge_peer(struct xfed_tls *t);
 
 /*
  * A buffer of ours refused: GnuTLS would remember what it could not send and try again as if

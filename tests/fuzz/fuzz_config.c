@@ -46,7 +46,7 @@ static void check_edge(struct xfed_span text, struct rt_conf_errors *errors)
 	require((rc == XFED_OK) == (c != NULL) && (rc == XFED_OK) == (errors->error_count == 0));
 	if (c) {
 		struct xfed_buf out;
-		require(c->name && c->certificates.count > 0 && c->channel.allow.count > 0);
+		require(c->base.name && c->certificates.count > 0 && c->channel.allow.count > 0);
 		xfed_buf_init(&out, 4 * RT_CONF_FILE_BYTES);
 		require(rt_conf_print(&edge_config_table, c, &out) == XFED_OK);
 		if (xfed_buf_len(&out) <= RT_CONF_FILE_BYTES) {

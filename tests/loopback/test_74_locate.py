@@ -7,6 +7,7 @@ import itertools
 import pytest
 
 from harness.daemon import Refusal
+from harness.mockdns import MockDns
 from harness.proc import wait_until
 from harness.sip import SipUser
 from harness.wire import free_port
@@ -338,3 +339,51 @@ def test_the_certificate_is_for_the_domain(peer, zone, server, certs, refused_as
     with refused_as("tls.cert.name-mismatch"):
         assert peer.wait_error(peer.say("alice", "dave@corp.example", text))[0] == "remote-server-timeout"
     assert not user.raw.items
+
+
+# ---- whom we ask ----
+
+@pytest.fixture
+def other_dns():
+    server = MockDns()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def with_servers(inst, dns):
+    """with_servers(DNS): the daemon in question asks there from now on. The test ends with the servers of before."""
+    def make(daemon, config, server):
+        config["dns"]["servers"] = ["%s:%d" % server.address[:2]]
+        inst.write_configs()
+        assert daemon.control("reload")["ok"]
+    yield make
+    for daemon, config in ((inst.gateway, inst.gateway_config), (inst.edge, inst.edge_config)):
+        make(daemon, config, dns)
+
+
+def test_a_gateway_asks_the_servers_of_its_reload(inst, peer, zone, server, other_dns, with_servers):
+    before, after = server(), server()
+    zone(pool(before))
+    text = new_text("by the first servers")
+    peer.say("alice", "dave@corp2.example", text)
+    before.wait_text(text)
+    for (name, kind), values in pool(after).items():
+        other_dns.add(name, kind, *values)
+    with_servers(inst.gateway, inst.gateway_config, other_dns)
+    text = new_text("by the others")
+    peer.say("alice", "dave@corp2.example", text)
+    after.wait_text(text)
+    assert not reached(before, text)
+
+
+def test_an_edge_asks_the_servers_of_its_reload(inst, dns, other_dns, with_servers):
+    inst.list_partner("moved.example")
+    inst.reload()
+    question = "_xmpp-server._tcp.moved.example"
+    inst.gateway.control("partner", "check", domain="moved.example")
+    asked = len(dns.was_asked(question))
+    assert asked > 0
+    with_servers(inst.edge, inst.edge_config, other_dns)
+    inst.gateway.control("partner", "check", domain="moved.example")
+    assert other_dns.was_asked(question) and len(dns.was_asked(question)) == asked

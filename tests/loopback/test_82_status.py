@@ -36,11 +36,11 @@ def daemon(request, own):
 def test_keys_that_need_a_restart(own, tools, daemon):
     """config show says what is in force; the reload, status and the log which keys of the file are not, until the file has them again."""
     before = daemon.control("config", "show")["text"]
-    keys = ["name", "dns.servers", "http.listen"] + (["limits.transactions", "edges", "sip.listen"] if daemon is own.gateway else ["external.listen"])
+    keys = ["name", "http.listen"] + (["limits.transactions", "edges", "sip.listen"] if daemon is own.gateway else ["external.listen"])
     for key in keys:
         *above, last = key.split(".")
         values = daemon.values[above[0]] if above and above[0] in daemon.values else daemon.values.setdefault(above[0], {}) if above else daemon.values
-        values[last] = {"name": "other", "dns.servers": ["127.0.0.1:9"], "http.listen": "127.0.0.1:9", "limits.transactions": 100,
+        values[last] = {"name": "other", "http.listen": "127.0.0.1:9", "limits.transactions": 100,
                         "edges": [{"name": "edge9", "address": "edge9.example:1"}], "sip.listen": ["tcp:127.0.0.1:9", "udp:127.0.0.1:9", "tls:127.0.0.1:8"],
                         "external.listen": ["127.0.0.1:9"]}[key]
     daemon.values["control_socket"] = "/run/other.sock"

@@ -227,12 +227,20 @@ static void open_two_servers(struct world *w, uint32_t timeout_ms)
 	open_resolver(w, &(struct rt_resolver_options){ .servers = servers, .server_count = 2, .timeout_ms = timeout_ms });
 }
 
+static void configure(struct world *w, const char *const *servers, size_t count)
+{
+	char error[128];
+	struct rt_resolver_options o = { .servers = servers, .server_count = count, .timeout_ms = SHORT_MS };
+	assert_int_equal(rt_resolver_configure(w->r, &o, error, sizeof(error)), XFED_OK);
+}
+
 static void the_second_server_helps_out(void **state)
 {
 	struct world w;
 	struct got g;
 	(void)state;
 	open_two_servers(&w, SHORT_MS);
+	const char *both[] = { w.ns.text, w.second.text };
 	w.ns.is_silent = true;
 	resolve(&w, "host.example", &g);
 	assert_int_equal(g.records, 2);
@@ -241,20 +249,39 @@ static void the_second_server_helps_out(void **state)
 
 	w.ns.is_silent = false;
 	w.ns.fails = true;
-	rt_resolver_flush(w.r);
+	configure(&w, both, 2);
 	resolve(&w, "host.example", &g);
 	assert_int_equal(g.records, 2);
 
 	w.second.fails = true;
-	rt_resolver_flush(w.r);
+	configure(&w, both, 2);
 	resolve(&w, "host.example", &g);
 	assert_int_equal(g.status, XFED_DNS_SERVFAIL);
 
 	w.second.is_silent = true; /* a failure is told even where another server is silent */
-	rt_resolver_flush(w.r);
+	configure(&w, both, 2);
 	resolve(&w, "host.example", &g);
 	assert_true(g.has_answer);
 	assert_int_equal(g.status, XFED_DNS_SERVFAIL);
+	close_world(&w);
+}
+
+static void what_was_asked_before_is_not_kept(void **state)
+{
+	struct world w;
+	struct got early = { 0 }, late;
+	(void)state;
+	open_two_servers(&w, SHORT_MS);
+	const char *other[] = { w.second.text };
+	ask(&w, "host.example", &early);
+	configure(&w, other, 1);
+	UNTIL(w.loop, early.count == 1);
+	assert_int_equal(early.records, 2);
+	assert_int_equal(w.ns.udp_queries, 1); /* of whom it was asked */
+	resolve(&w, "host.example", &late);
+	assert_int_equal(late.records, 2);
+	assert_int_equal(w.ns.udp_queries, 1);
+	assert_int_equal(w.second.udp_queries, 1);
 	close_world(&w);
 }
 
@@ -315,7 +342,7 @@ static void the_cache_answers_later_questions(void **state)
 	rt_resolver_stats(w.r, &stats);
 	assert_int_equal(stats.cache_hits, 3);
 	assert_int_equal(stats.cache_entries, 3);
-	rt_resolver_flush(w.r);
+	configure(&w, (const char *[]){ w.ns.text }, 1);
 	resolve(&w, "host.example", &g);
 	assert_int_equal(w.ns.udp_queries, 4);
 
@@ -478,6 +505,7 @@ int main(void)
 		cmocka_unit_test(forged_replies_are_ignored),
 		cmocka_unit_test(silence_is_a_timeout_after_three_tries),
 		cmocka_unit_test(a_closed_port_needs_no_timeout),
+		cmocka_unit_test(what_was_asked_before_is_not_kept),
 		cmocka_unit_test(the_second_server_helps_out),
 		cmocka_unit_test(truncated_answers_come_over_tcp),
 		cmocka_unit_test(what_goes_wrong_over_tcp_is_a_lost_try),

@@ -120,14 +120,14 @@ static const struct row rows[] = {
 	{ "key that is no word", E, EDGE "\"a\\nb\": 1\n",
 		"edge.yaml:11:1:?: found the unknown key \"a\\x0ab\", accepted: name | external | channel | certificates | trust | dns | "
 		"control_socket | "
-		"http | log | limits | stop_timeout\n" },
+		"http | log | stop_timeout | limits\n" },
 	{ "duplicate key", E, EDGE "name: edge2\n", "edge.yaml:11:1:name: found a second time, the first is in line 1\n" },
 	{ "duplicate key inside", E, EDGE "log: {level: info, level: debug}\n",
 		"edge.yaml:11:20:log.level: found a second time, the first is in line 11\n" },
 	{ "list as key", E, EDGE "? [a]\n: b\n",
 		"edge.yaml:11:3: found a list as a key, accepted: name | external | channel | certificates | trust | dns | control_socket | http | "
 		"log | "
-		"limits | stop_timeout\n" },
+		"stop_timeout | limits\n" },
 	{ "missing keys, and an object of them", E, "name: edge1\n",
 		"edge.yaml:1:1:channel.listen: missing, accepted: a list of IP:PORT such as [\"0.0.0.0:5269\", \"[::]:5269\"]\n"
 		"edge.yaml:1:1:channel.certificate: missing, accepted: an absolute path\n"
@@ -444,16 +444,16 @@ static void values_arrive(void **state)
 	assert_false(may_send(d, "192.0.2.8"));
 	assert_int_equal(g->delivery.deadline_ms, 120000);
 	assert_int_equal(g->sip.answer_within_ms, 10000);
-	assert_int_equal(g->log.format, RT_LOG_JSON);
-	assert_true(g->log.mask_addresses);
-	assert_string_equal(g->control_socket, "/run/xfed/gw1.sock");
+	assert_int_equal(g->base.log.format, RT_LOG_JSON);
+	assert_true(g->base.log.mask_addresses);
+	assert_string_equal(g->base.control_socket, "/run/xfed/gw1.sock");
 	assert_string_equal(g->edges.items[0].tls_name, "edge1.example");
 	assert_true(g->sip.certificate == NULL);
 	assert_string_equal(g->store.sqlite, "/var/lib/xfed/gateway.db");
-	assert_true(g->http.listen.host == NULL);
-	assert_true(rt_conf_is_set(&g->doc, g, "delivery.deadline"));
-	assert_false(rt_conf_is_set(&g->doc, g, "sip.answer_within"));
-	assert_true(rt_conf_is_set(&g->doc, d, "max_request"));
+	assert_true(g->base.http.listen.host == NULL);
+	assert_true(rt_conf_is_set(&g->base.doc, g, "delivery.deadline"));
+	assert_false(rt_conf_is_set(&g->base.doc, g, "sip.answer_within"));
+	assert_true(rt_conf_is_set(&g->base.doc, d, "max_request"));
 	assert_ptr_equal(config_domain(g, XFED_SPAN("example.com")), d);
 	assert_null(config_domain(g, XFED_SPAN("example.org")));
 	config_free(g);
@@ -528,21 +528,22 @@ static void a_reload_leaves_what_needs_a_restart(void **state)
 				   "store: {sqlite: /x}\ndns: {servers: [\"127.0.0.1:53\"], dnssec: trust-ad}\nlog: {level: debug}\n"
 				   "limits: {transactions: 100, queue_messages: 3}\n");
 	char *listen = strdup(a->sip.listen.items[0].host), *edge = strdup(a->edges.items[0].address.host);
-	assert_int_equal(rt_conf_keep(&b->doc, a), XFED_OK);
+	assert_int_equal(rt_conf_keep(&b->base.doc, a), XFED_OK);
 	rt_conf_diff(&config_table, a, b, count_change, changes);
-	assert_string_equal(changes, "channel.certificate channel.key channel.ca domains sip.certificate sip.key sip.ca log.level "
-				     "limits.queue_messages ");
+	assert_string_equal(changes,
+		"channel.certificate channel.key channel.ca domains sip.certificate sip.key sip.ca dns.servers dns.dnssec log.level "
+		"limits.queue_messages ");
 	config_free(a);
-	for (size_t i = 0; i < b->doc.needs_restart.count; i++) {
-		strcat(strcat(waiting, b->doc.needs_restart.items[i]), " ");
+	for (size_t i = 0; i < b->base.doc.needs_restart.count; i++) {
+		strcat(strcat(waiting, b->base.doc.needs_restart.items[i]), " ");
 	}
-	assert_string_equal(waiting, "name edges sip.listen sip.advertise store.sqlite dns.servers dns.dnssec control_socket http.listen "
+	assert_string_equal(waiting, "name edges sip.listen sip.advertise store.sqlite control_socket http.listen "
 				     "limits.transactions ");
 	assert_string_equal(b->sip.listen.items[0].host, listen);
 	assert_int_equal(b->edges.count, 1);
 	assert_string_equal(b->edges.items[0].address.host, edge);
-	assert_string_equal(b->http.listen.host, "127.0.0.1");
-	assert_int_equal(b->dns.servers.count, 0);
+	assert_string_equal(b->base.http.listen.host, "127.0.0.1");
+	assert_int_equal(b->base.dns.servers.count, 1);
 	assert_string_equal(b->domains.items[0].domain, "example.net");
 	config_free(b);
 	free(listen);

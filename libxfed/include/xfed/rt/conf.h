@@ -107,6 +107,14 @@ struct rt_conf_table {
 	size_t struct_size;
 };
 
+/* A table of `rows_`; and where a member is of an object of its own in `root`: rows of such an object count from its beginning. */
+#define RT_CONF_TABLE(storage, ident, name_, rows_, type, help_)                                                                                     \
+	storage struct rt_conf_table ident##_table = {                                                                                               \
+		.name = (name_), .help = (help_), .rows = (rows_), .row_count = XFED_ARRAY_LEN(rows_), .struct_size = sizeof(type)                   \
+	}
+#define RT_CONF_IN(root, object, member) .offset = offsetof(root, object.member) - offsetof(root, object)
+#define RT_CONF_TYPE_OF(root, object)	 __typeof__(((root *)0)->object)
+
 /* ---- problems ---- */
 
 struct rt_conf_problem {
@@ -228,11 +236,6 @@ int rt_conf_convert_name(struct xfed_arena *a, struct xfed_span in, struct xfed_
 int rt_conf_convert_network(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted);
 /* The items of a row with that check, parsed, in the document's arena. OK, NOMEM. */
 int rt_conf_networks(struct rt_conf_doc *doc, const struct rt_conf_strings *texts, struct rt_network **out);
-
-/* What daemons check alike: /run/xfed/NAME.sock where `*control_socket` is NULL, and its length. OK, INVALID (added), NOMEM. */
-int rt_conf_control_socket(struct rt_conf_doc *doc, const char *name, const char **control_socket);
-/* A warning for each of the servers that is not on the loopback; call it where the AD bit is to be trusted. */
-void rt_conf_check_trust_ad(struct rt_conf_doc *doc, const struct rt_conf_addresses *servers);
 
 /* The parsers behind the row types, for arguments and the like. OK or INVALID. */
 int rt_conf_parse_duration(struct xfed_span s, uint64_t *ms);

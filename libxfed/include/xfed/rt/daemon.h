@@ -10,7 +10,7 @@
 #define XFED_RT_DAEMON_H
 
 #include "xfed/reason.h"
-#include "xfed/rt/conf.h"
+#include "xfed/rt/conf_base.h"
 #include "xfed/rt/control.h"
 #include "xfed/rt/http.h"
 #include "xfed/rt/loop.h"
@@ -62,12 +62,9 @@ int rt_daemon_init(struct rt_daemon *d, const struct rt_daemon_user *user, void 
 
 struct rt_daemon_options {
 	const char *name; /* "edge", "gateway", for the build's metric */
-	const struct rt_conf_addresses *dns_servers;
-	bool trust_ad;
-	const char *control_socket;
+	const struct rt_conf_base *config;
 	const struct rt_command_table *commands;
-	void *commands_user;			   /* NULL: that of the daemon */
-	const struct rt_conf_address *http_listen; /* host NULL: none */
+	void *commands_user; /* NULL: that of the daemon */
 };
 /* Resolver, control socket and pages; the tick begins. OK, or an error with one sentence in `error`. */
 int rt_daemon_open(struct rt_daemon *d, const struct rt_daemon_options *o, char error[256]);
@@ -92,10 +89,11 @@ void rt_daemon_count_refusal(struct rt_daemon *d, enum xfed_reason reason, enum 
 void rt_daemon_count_stanza(struct rt_daemon *d, const char *partner, const char *direction, const char *kind, const char *fate);
 void rt_daemon_count_dropped(struct rt_daemon *d, const char *rule);
 
-/* ---- reload of the configuration ---- */
+/* ---- configuration ---- */
 
-/* What changes, and which keys need a restart; `after` has been through rt_conf_keep(). */
-void rt_daemon_log_changes(const struct rt_conf_doc *before, const struct rt_conf_doc *after);
+void rt_daemon_start_log(const struct rt_conf_base *c); /* before anything else */
+/* Of a reload: logs what changes, and which keys need a restart; what is the daemon's follows. `after` has been through rt_conf_keep(). */
+void rt_daemon_configure(struct rt_daemon *d, const struct rt_conf_base *before, const struct rt_conf_base *after);
 /* The end of a reload; not OK: what runs stays, and it is a problem of `status` until one is. */
 void rt_daemon_reloaded(struct rt_daemon *d, bool ok, const struct rt_conf_errors *errors);
 /* The problems of `status` that both services have: a reload that failed, keys that wait for a restart. */

@@ -27,15 +27,19 @@ struct rt_resolver_options {
 
 /* OK; INVALID with one sentence in `error`; NOMEM. */
 int rt_resolver_new(struct rt_loop *loop, const struct rt_resolver_options *options, struct rt_resolver **out, char *error, size_t error_size);
+/*
+ * Other servers from now on, and an empty cache; what is under way stays with those it was asked of. OK; INVALID with one sentence in
+ * `error`: as before.
+ */
+int rt_resolver_configure(struct rt_resolver *r, const struct rt_resolver_options *options, char *error, size_t error_size);
 /* What is still asked gets no answer. NULL is fine. Never inside one of its callbacks. */
 void rt_resolver_free(struct rt_resolver *r);
 
 /*
- * False where trust_ad was asked for and a server is not on loopback: the caller warns at start. The AD bit is only ever
+ * False where trust_ad was asked for and a server is not on loopback: the caller warns. The AD bit is only ever
  * set in an answer that came from a loopback server under trust_ad.
  */
 bool rt_resolver_ad_is_usable(const struct rt_resolver *r);
-void rt_resolver_flush(struct rt_resolver *r); /* empties the cache (reload) */
 
 struct rt_resolver_stats {
 	uint64_t queries, tcp_queries, cache_hits, coalesced, timeouts, bogus_replies;

@@ -1,0 +1,67 @@
+/*
+ * What the configurations of both daemons have alike: a struct that stands first in theirs, and its rows. What is done with it is in
+ * rt/daemon.h.
+ */
+#ifndef XFED_RT_CONF_BASE_H
+#define XFED_RT_CONF_BASE_H
+
+#include "xfed/rt/conf.h"
+#include "xfed/rt/log.h"
+
+enum rt_dnssec { RT_DNSSEC_OFF, RT_DNSSEC_TRUST_AD };
+
+struct rt_conf_base {
+	struct rt_conf_doc doc; /* the memory behind all of the configuration */
+	const char *name;
+	struct {
+		struct rt_conf_addresses servers; /* count 0: resolv.conf */
+		enum rt_dnssec dnssec;
+	} dns;
+	const char *control_socket; /* default /run/xfed/NAME.sock */
+	struct {
+		struct rt_conf_address listen; /* host NULL: off */
+	} http;
+	struct {
+		enum rt_log_level level;
+		enum rt_log_format format;
+		bool mask_addresses;
+	} log;
+	uint32_t stop_timeout_ms;
+};
+
+extern const struct rt_conf_table rt_conf_dns_table, rt_conf_http_table, rt_conf_log_table;
+
+/* Rows of a table whose structs begin with struct rt_conf_base; `help` is the one of the name. */
+#define RT_CONF_BASE(member) .offset = offsetof(struct rt_conf_base, member)
+#define RT_CONF_NAME_ROW(help_)                                                                                                                      \
+	{                                                                                                                                            \
+		.name = "name", .type = RT_CONF_STRING, RT_CONF_BASE(name), .flags = RT_CONF_REQUIRED, .convert = rt_conf_convert_name,              \
+		.help = (help_)                                                                                                                      \
+	}
+#define RT_CONF_BASE_ROWS                                                                                                                            \
+	{ .name = "dns", .type = RT_CONF_OBJECT, RT_CONF_BASE(dns), .table = &rt_conf_dns_table, .help = "Name resolution." },                       \
+		{ .name = "control_socket",                                                                                                          \
+			.type = RT_CONF_PATH,                                                                                                        \
+			RT_CONF_BASE(control_socket),                                                                                                \
+			.help = "Where xfedctl connects; /run/xfed/NAME.sock unless set." },                                                         \
+		{ .name = "http",                                                                                                                    \
+			.type = RT_CONF_OBJECT,                                                                                                      \
+			RT_CONF_BASE(http),                                                                                                          \
+			.table = &rt_conf_http_table,                                                                                                \
+			.help = "Metrics and health over HTTP." },                                                                                   \
+		{ .name = "log", .type = RT_CONF_OBJECT, RT_CONF_BASE(log), .table = &rt_conf_log_table, .help = "The log." },                       \
+	{                                                                                                                                            \
+		.name = "stop_timeout", .type = RT_CONF_DURATION, RT_CONF_BASE(stop_timeout_ms), .flags = RT_CONF_RELOADABLE, .min = 1000,           \
+		.max = 600000, .fallback = "30s", .help = "How long stopping may take: what is in flight is settled, then connections are closed."   \
+	}
+
+/*
+ * Loads a configuration by `table` from the file `file`, or from `text` where that is not NULL (`file` is for the messages then), and
+ * checks what stands above, then with `check` the rest: problems go to rt_conf_fail(), which makes it fail; OK or NOMEM. Problems
+ * are in `errors`, which `base->doc.errors` keeps for later checks: set it anew when that collector is gone. OK, INVALID, NOMEM.
+ */
+int rt_conf_open(const struct rt_conf_table *table, const char *file, const struct xfed_span *text, int (*check)(struct rt_conf_doc *doc),
+	struct rt_conf_errors *errors, struct rt_conf_base **out);
+void rt_conf_close(struct rt_conf_base *base); /* NULL is fine */
+
+#endif
