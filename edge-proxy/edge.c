@@ -31,6 +31,22 @@ static struct xfed_tls_creds *take(struct xfed_tls_creds **creds)
 	return taken;
 }
 
+/* ---- what a part does without more than itself ---- */
+
+#define PART(name, fn, part)                                                                                                                         \
+	static void name(struct edge *e)                                                                                                             \
+	{                                                                                                                                            \
+		fn(e->part);                                                                                                                         \
+	}
+PART(gauges_of_streams, s2s_gauges, s2s)
+PART(stop_streams, s2s_stop, s2s)
+PART(free_streams, s2s_free, s2s)
+PART(flush_channel, channel_flush, channel)
+PART(stop_channel, channel_stop, channel)
+PART(free_channel, channel_free, channel)
+PART(stop_relay, relay_stop, relay)
+PART(free_relay, relay_free, relay)
+
 /* ---- streams ---- */
 
 static bool on_stanza(void *user, const struct s2s_incoming *in)
@@ -113,21 +129,6 @@ static void reloaded_streams(struct edge *e, struct edge_creds *fresh)
 	s2s_configure(e->s2s, e->config, take(&fresh->partners));
 }
 
-static void gauges_of_streams(struct edge *e)
-{
-	s2s_gauges(e->s2s);
-}
-
-static void stop_streams(struct edge *e)
-{
-	s2s_stop(e->s2s);
-}
-
-static void free_streams(struct edge *e)
-{
-	s2s_free(e->s2s);
-}
-
 /* ---- channel ---- */
 
 static void on_deliver(void *user, struct proto_from from, int peer, const Xfed__Deliver *d)
@@ -197,11 +198,6 @@ static void tick_channel(struct edge *e, uint64_t now_ms)
 	channel_tick(e->channel, now_ms);
 }
 
-static void flush_channel(struct edge *e)
-{
-	channel_flush(e->channel);
-}
-
 static bool is_channel_quiet(const struct edge *e)
 {
 	return proto_outbox_count(proto_exchange_outbox(channel_exchange(e->channel))) == 0;
@@ -231,16 +227,6 @@ static void gauges_of_channel(struct edge *e)
 	channel_gauges(e->channel);
 }
 
-static void stop_channel(struct edge *e)
-{
-	channel_stop(e->channel);
-}
-
-static void free_channel(struct edge *e)
-{
-	channel_free(e->channel);
-}
-
 /* ---- relay ---- */
 
 static int start_relay(struct edge *e, struct edge_creds *fresh, char error[256])
@@ -256,16 +242,6 @@ static void tick_relay(struct edge *e, uint64_t now_ms)
 static void reloaded_relay(struct edge *e, struct edge_creds *fresh)
 {
 	relay_configure(e->relay, e->config);
-}
-
-static void stop_relay(struct edge *e)
-{
-	relay_stop(e->relay);
-}
-
-static void free_relay(struct edge *e)
-{
-	relay_free(e->relay);
 }
 
 /* ---- admin, service ---- */
@@ -403,7 +379,7 @@ static bool load(struct edge *e, struct rt_conf_errors *errors, struct edge_conf
 	int rc = rt_conf_keep(&(*fresh)->base.doc, e->config);
 	snprintf(why, sizeof(why), "out of memory");
 	if (rc != XFED_OK || edge_load_creds(*fresh, &creds->partners, &creds->channel, why) != XFED_OK) {
-		rt_conf_errors_add(errors, false, XFED_REASON_CONFIG_VALUE_INVALID, e->config_path, 0, 0, "", "%s", why);
+		rt_conf_fail_file(&(*fresh)->base.doc, "certificates", why);
 		edge_config_free(*fresh);
 		*fresh = NULL;
 	}

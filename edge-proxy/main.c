@@ -5,20 +5,18 @@
 #include "xfed/rt/process.h"
 #include "xfed/sasl.h"
 
-static int check(struct edge_config *config, const char *path)
+/* OK, or the errors of `config` have one more. */
+static int check(struct edge_config *config)
 {
 	struct xfed_tls_creds *partners, *channel;
 	char error[256];
 	int rc = edge_load_creds(config, &partners, &channel, error);
 	if (rc != XFED_OK) {
-		fprintf(stderr, "%s: %s\n", path, error);
-	} else {
-		printf("%s: fine\n", path);
+		rt_conf_fail_file(&config->base.doc, "certificates", error);
 	}
 	xfed_tls_creds_unref(partners);
 	xfed_tls_creds_unref(channel);
-	edge_config_free(config);
-	return rc == XFED_OK ? 0 : 1;
+	return rc;
 }
 
 static int serve(struct edge_config *config, const char *path)
@@ -43,9 +41,17 @@ static int run(const char *path, bool check_only)
 	struct edge_config *config = NULL;
 	rt_conf_errors_init(&errors);
 	int rc = edge_config_load(path, &errors, &config);
+	rc = rc == XFED_OK && check_only ? check(config) : rc;
 	rt_print_problems(&errors);
 	rt_conf_errors_deinit(&errors);
-	return rc != XFED_OK ? 1 : check_only ? check(config, path) : serve(config, path);
+	if (rc == XFED_OK && !check_only) {
+		return serve(config, path);
+	}
+	if (rc == XFED_OK) {
+		printf("%s: fine\n", path);
+	}
+	edge_config_free(config);
+	return rc == XFED_OK ? 0 : 1;
 }
 
 int main(int argc, char **argv)

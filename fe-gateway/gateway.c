@@ -5,7 +5,7 @@
 #include "admin/admin.h"
 #include "im/im.h"
 #include "journal/journal.h"
-#include "service.h"
+#include "service/service.h"
 #include "xfed/mem.h"
 #include "xfed/rt/log.h"
 
@@ -27,30 +27,38 @@ struct gateway {
 
 /* ---- the parts ---- */
 
-/* What a part does without more than itself. */
-#define PART(name, fn, part)                                                                                                                         \
+/* What a part does in one call. */
+#define PART(name, call)                                                                                                                             \
 	static void name(struct gateway *g)                                                                                                          \
 	{                                                                                                                                            \
-		fn(g->part);                                                                                                                         \
+		call;                                                                                                                                \
 	}
-PART(free_store, store_close, store)
-PART(stop_store, store_stop, store)
-PART(stop_policy, policy_stop, policy)
-PART(free_policy, policy_free, policy)
-PART(stop_journal, journal_stop, journal)
-PART(free_journal, journal_free, journal)
-PART(flush_channel, channel_flush, channel)
-PART(give_up_channel, channel_give_up, channel)
-PART(close_channel, channel_close, channel)
-PART(stop_channel, channel_free, channel)
-PART(free_channel, channel_done, channel)
-PART(stop_trunk, trunk_stop, trunk)
-PART(free_trunk, trunk_free, trunk)
-PART(free_contacts, contacts_free, contacts)
-PART(flush_im, im_flush, im)
-PART(give_up_im, im_give_up, im)
-PART(close_im, im_close, im)
-PART(free_im, im_free, im)
+PART(stop_store, store_stop(g->store))
+PART(free_store, store_close(g->store))
+PART(stop_policy, policy_stop(g->policy))
+PART(free_policy, policy_free(g->policy))
+PART(tick_journal, journal_tick(g->journal))
+PART(stop_journal, journal_stop(g->journal))
+PART(free_journal, journal_free(g->journal))
+PART(tick_channel, channel_tick(g->channel, core_now(&g->core)))
+PART(flush_channel, channel_flush(g->channel))
+PART(drain_channel, channel_drain(g->channel, policy_config(g->policy)->base.stop_timeout_ms))
+PART(give_up_channel, channel_give_up(g->channel))
+PART(close_channel, channel_close(g->channel))
+PART(stop_channel, channel_free(g->channel))
+PART(free_channel, channel_done(g->channel))
+PART(tick_trunk, trunk_tick(g->trunk, core_now(&g->core)))
+PART(drain_trunk, trunk_drain(g->trunk))
+PART(stop_trunk, trunk_stop(g->trunk))
+PART(free_trunk, trunk_free(g->trunk))
+PART(tick_contacts, contacts_tick(g->contacts, core_now(&g->core)))
+PART(free_contacts, contacts_free(g->contacts))
+PART(tick_im, im_tick(g->im, core_now(&g->core)))
+PART(flush_im, im_flush(g->im))
+PART(drain_im, im_drain(g->im))
+PART(give_up_im, im_give_up(g->im))
+PART(close_im, im_close(g->im))
+PART(free_im, im_free(g->im))
 
 static void on_swapped(void *user, bool is_new);
 static const struct policy_user policy_user = { .swapped = on_swapped };
@@ -80,26 +88,9 @@ static int start_journal(struct gateway *g, char error[256])
 	return rc == XFED_OK ? store_start(g->store, g->core.d.loop) : rc;
 }
 
-static void tick_journal(struct gateway *g, uint64_t now_ms)
-{
-	(void)now_ms;
-	journal_tick(g->journal);
-}
-
 static int start_channel(struct gateway *g, char error[256])
 {
-	(void)error;
 	return channel_new(&g->core, g->policy, g->journal, &channel_user, g, &g->channel);
-}
-
-static void tick_channel(struct gateway *g, uint64_t now_ms)
-{
-	channel_tick(g->channel, now_ms);
-}
-
-static void drain_channel(struct gateway *g, uint32_t within_ms)
-{
-	channel_drain(g->channel, within_ms);
 }
 
 static bool channel_is_quiet(const struct gateway *g)
@@ -123,51 +114,21 @@ static int start_trunk(struct gateway *g, char error[256])
 	return trunk_new(&g->core, &files, &g->trunk, error);
 }
 
-static void tick_trunk(struct gateway *g, uint64_t now_ms)
-{
-	trunk_tick(g->trunk, now_ms);
-}
-
-static void drain_trunk(struct gateway *g, uint32_t within_ms)
-{
-	(void)within_ms;
-	trunk_drain(g->trunk);
-}
-
 static void reloaded_trunk(struct gateway *g, bool is_new)
 {
 	struct trunk_files files = trunk_files(g);
-	(void)is_new;
 	trunk_reloaded(g->trunk, &files);
 }
 
 static int start_contacts(struct gateway *g, char error[256])
 {
-	(void)error;
 	return contacts_new(0, &g->contacts);
-}
-
-static void tick_contacts(struct gateway *g, uint64_t now_ms)
-{
-	contacts_tick(g->contacts, now_ms);
 }
 
 static int start_im(struct gateway *g, char error[256])
 {
-	(void)error;
 	struct im_rooms rooms = { &g->core, g->policy, g->channel, g->trunk, g->contacts };
 	return im_new(&rooms, &g->im);
-}
-
-static void tick_im(struct gateway *g, uint64_t now_ms)
-{
-	im_tick(g->im, now_ms);
-}
-
-static void drain_im(struct gateway *g, uint32_t within_ms)
-{
-	(void)within_ms;
-	im_drain(g->im);
 }
 
 static bool im_has_nothing(const struct gateway *g)
@@ -177,7 +138,6 @@ static bool im_has_nothing(const struct gateway *g)
 
 static void reloaded_im(struct gateway *g, bool is_new)
 {
-	(void)is_new;
 	im_reloaded(g->im);
 }
 
@@ -215,14 +175,14 @@ static int start_admin(struct gateway *g, char error[256])
 struct part {
 	const char *name;
 	int (*start)(struct gateway *g, char error[256]);
-	void (*tick)(struct gateway *g, uint64_t now_ms);
+	void (*tick)(struct gateway *g);
 	void (*flush)(struct gateway *g);
-	void (*drain)(struct gateway *g, uint32_t within_ms); /* nothing new is taken, what is there is settled */
-	bool (*is_quiet)(const struct gateway *g);	      /* nothing is in flight */
-	void (*give_up)(struct gateway *g);		      /* what has no fate gets one now */
-	void (*reloaded)(struct gateway *g, bool is_new);     /* other files are in force; new: another snapshot */
-	void (*close)(struct gateway *g);		      /* the last words; may come again */
-	void (*stop)(struct gateway *g);		      /* while the loop is there */
+	void (*drain)(struct gateway *g);		  /* nothing new is taken, what is there is settled */
+	bool (*is_quiet)(const struct gateway *g);	  /* nothing is in flight */
+	void (*give_up)(struct gateway *g);		  /* what has no fate gets one now */
+	void (*reloaded)(struct gateway *g, bool is_new); /* other files are in force; new: another snapshot */
+	void (*close)(struct gateway *g);		  /* the last words; may come again */
+	void (*stop)(struct gateway *g);		  /* while the loop is there */
 	void (*free)(struct gateway *g);
 };
 
@@ -241,72 +201,62 @@ static const struct part parts[] = {
 
 #define PARTS XFED_ARRAY_LEN(parts)
 
+/* What each part does that has it: from the lowest up, or from the highest down. */
+#define UP(what, ...)                                                                                                                                \
+	do {                                                                                                                                         \
+		for (size_t i = 0; i < PARTS; i++) {                                                                                                 \
+			if (parts[i].what) {                                                                                                         \
+				parts[i].what(__VA_ARGS__);                                                                                          \
+			}                                                                                                                            \
+		}                                                                                                                                    \
+	} while (false)
+#define DOWN(what, g)                                                                                                                                \
+	do {                                                                                                                                         \
+		for (size_t i = PARTS; i-- > 0;) {                                                                                                   \
+			if (parts[i].what) {                                                                                                         \
+				parts[i].what(g);                                                                                                    \
+			}                                                                                                                            \
+		}                                                                                                                                    \
+	} while (false)
+
 /* ---- in and out of service ---- */
 
-static void say_service(const struct gateway *g)
+static void tell(const struct gateway *g)
 {
 	enum service_state s = g->service.state;
-	rt_log(s == SERVICE_IN ? RT_LOG_INFO : RT_LOG_WARNING, "service.state", RT_KV_STR("state", service_name(s)),
+	rt_log(s == SERVICE_IN ? RT_LOG_INFO : RT_LOG_WARNING, "service.state", RT_KV_STR("state", service_word(&g->service)),
 		RT_KV_REASON(s == SERVICE_OUT ? XFED_REASON_CHANNEL_DOWN : XFED_REASON_NONE), RT_END);
-	rt_notify_status(g->core.d.notify, service_name(s));
+	rt_notify_status(g->core.d.notify, service_word(&g->service));
 }
 
-static void drain_parts(struct gateway *g)
+static void perform(struct gateway *g, enum service_action action)
 {
-	say_service(g);
-	rt_notify_stopping(g->core.d.notify, "draining");
-	for (size_t i = 0; i < PARTS; i++) {
-		if (parts[i].drain) {
-			parts[i].drain(g, policy_config(g->policy)->base.stop_timeout_ms);
-		}
-	}
-	core_flush_soon(&g->core);
-}
-
-static void give_up(struct gateway *g)
-{
-	rt_log(RT_LOG_WARNING, "service.give-up", RT_KV_U64("to_xmpp", channel_waiting(g->channel)), RT_KV_U64("to_sip", im_load(g->im).to_sip),
-		RT_END);
-	for (size_t i = PARTS; i-- > 0;) {
-		if (parts[i].give_up) {
-			parts[i].give_up(g);
-		}
-	}
-	core_flush_soon(&g->core);
-}
-
-static void close_parts(struct gateway *g)
-{
-	for (size_t i = PARTS; i-- > 0;) {
-		if (parts[i].close) {
-			parts[i].close(g);
-		}
-	}
-}
-
-static void step(struct gateway *g, enum service_event ev, uint32_t within_ms)
-{
-	switch (service_step(&g->service, ev, within_ms, core_now(&g->core))) {
+	switch (action) {
 	case SERVICE_NOTHING:
-		return;
-	case SERVICE_SAY:
-		say_service(g);
 		break;
-	case SERVICE_DRAIN:
-		drain_parts(g);
+	case SERVICE_TELL:
+		tell(g);
+		break;
+	case SERVICE_DRAIN_PARTS:
+		tell(g);
+		rt_notify_stopping(g->core.d.notify, "draining");
+		UP(drain, g);
+		core_flush_soon(&g->core);
 		break;
 	case SERVICE_GIVE_UP:
-		give_up(g);
+		rt_log(RT_LOG_WARNING, "service.give-up", RT_KV_U64("to_xmpp", channel_waiting(g->channel)),
+			RT_KV_U64("to_sip", im_load(g->im).to_sip), RT_END);
+		DOWN(give_up, g);
+		core_flush_soon(&g->core);
 		break;
-	case SERVICE_CLOSE:
-		close_parts(g);
+	case SERVICE_CLOSE_ALL:
+		DOWN(close, g);
 		break;
-	case SERVICE_END:
-		close_parts(g);
+	case SERVICE_STOP:
+		DOWN(close, g);
 		rt_loop_stop(g->core.d.loop);
 		break;
 	}
-	rt_timer_set(&g->leave, service_deadline(&g->service));
 }
 
 static bool is_quiet(const struct gateway *g)
@@ -318,9 +268,19 @@ static bool is_quiet(const struct gateway *g)
 	return quiet;
 }
 
+static void step(struct gateway *g, enum service_event ev)
+{
+	struct service_facts f = { .now_ms = core_now(&g->core),
+		.has_edge = channel_is_usable(g->channel),
+		.is_quiet = service_is_draining(&g->service) && is_quiet(g),
+		.stop_timeout_ms = policy_config(g->policy)->base.stop_timeout_ms };
+	perform(g, service_step(&g->service, ev, &f));
+	rt_timer_set(&g->leave, g->service.deadline_ms);
+}
+
 static void on_leave(void *user)
 {
-	step(user, SERVICE_TICK, 0);
+	step(user, SERVICE_TICK);
 }
 
 /* ---- what comes up from the rooms ---- */
@@ -328,11 +288,7 @@ static void on_leave(void *user)
 static void on_swapped(void *user, bool is_new)
 {
 	struct gateway *g = user;
-	for (size_t i = 0; i < PARTS; i++) {
-		if (parts[i].reloaded) {
-			parts[i].reloaded(g, is_new);
-		}
-	}
+	UP(reloaded, g, is_new);
 }
 
 static void on_deliver(void *user, struct proto_from from, const Xfed__Deliver *d)
@@ -342,13 +298,11 @@ static void on_deliver(void *user, struct proto_from from, const Xfed__Deliver *
 
 static void on_acked(void *user, struct proto_from from, uint64_t cookie)
 {
-	(void)from;
 	im_acked(((struct gateway *)user)->im, cookie);
 }
 
 static void on_refused(void *user, struct proto_from from, uint64_t cookie)
 {
-	(void)from;
 	im_refused(((struct gateway *)user)->im, cookie);
 }
 
@@ -357,15 +311,14 @@ static void on_run_ended(void *user, uint64_t run, bool may_take_over)
 	im_run_ended(((struct gateway *)user)->im, run, may_take_over);
 }
 
-static void on_outcome(void *user, struct xfed_span stanza_id, Xfed__Fate fate, uint32_t sip_status, enum xfed_reason reason)
+static void on_outcome(void *user, struct xfed_span stanza_id, const struct proto_result *r)
 {
-	im_outcome(((struct gateway *)user)->im, stanza_id, fate, sip_status, reason);
+	im_outcome(((struct gateway *)user)->im, stanza_id, r);
 }
 
 static void on_link_changed(void *user)
 {
-	struct gateway *g = user;
-	step(g, channel_is_usable(g->channel) ? SERVICE_EDGES_USABLE : SERVICE_EDGES_GONE, 0);
+	step(user, SERVICE_JUDGE);
 }
 
 static const struct channel_user channel_user = {
@@ -382,23 +335,15 @@ static const struct channel_user channel_user = {
 static void turn_end(void *user)
 {
 	struct gateway *g = user;
-	for (size_t i = PARTS; i-- > 0;) {
-		if (parts[i].flush) {
-			parts[i].flush(g);
-		}
-	}
-	if (g->service.state == SERVICE_DRAINING && is_quiet(g)) {
-		step(g, SERVICE_TURN_QUIET, 0);
+	DOWN(flush, g);
+	if (service_is_draining(&g->service)) {
+		step(g, SERVICE_LEFT);
 	}
 }
 
 static void tick(void *user, uint64_t now_ms)
 {
-	for (size_t i = 0; i < PARTS; i++) {
-		if (parts[i].tick) {
-			parts[i].tick(user, now_ms);
-		}
-	}
+	UP(tick, user);
 }
 
 static uint64_t deadline_ms(void *user)
@@ -431,12 +376,12 @@ static void gauges(void *user)
 
 static const char *service(void *user)
 {
-	return service_name(((struct gateway *)user)->service.state);
+	return service_word(&((struct gateway *)user)->service);
 }
 
 static bool is_leaving(void *user)
 {
-	return service_is_leaving(&((struct gateway *)user)->service);
+	return service_is_draining(&((struct gateway *)user)->service);
 }
 
 static bool is_in_service(void *user)
@@ -451,8 +396,7 @@ static void reload(void *user)
 
 static void drain(void *user)
 {
-	struct gateway *g = user;
-	step(g, SERVICE_LEAVE, policy_config(g->policy)->base.stop_timeout_ms);
+	step(user, SERVICE_DRAIN);
 }
 
 /* Whose lines in the log are limited apart: those of partners that are listed. */
@@ -505,18 +449,11 @@ void gateway_free(struct gateway *g)
 	if (!g) {
 		return;
 	}
-	for (size_t i = PARTS; i-- > 0;) {
-		if (parts[i].stop) {
-			parts[i].stop(g);
-		}
-	}
+	DOWN(stop, g);
 	rt_daemon_close(&g->core.d); /* jobs come back in here, and a reload answers its call */
-	for (size_t i = PARTS; i-- > 0;) {
-		if (parts[i].free) {
-			parts[i].free(g);
-		}
-	}
+	DOWN(free, g);
 	policy_files_free(g->files);
-	core_deinit(&g->core);
+	rt_daemon_deinit(&g->core.d);
+	xfed_wipe(g->core.id_key, sizeof(g->core.id_key));
 	xfed_free(g);
 }

@@ -2,6 +2,7 @@
  * xfed-gateway: its parts, put together. One struct gateway per process; everything in it belongs to the loop's thread. gateway.c
  * and main.c alone see all rooms; a new part is a room and a line in the table of gateway.c.
  *
+ *   service    in and out of service
  *   admin      what xfedctl asks
  *   im         messages, both ways
  *   contacts   what is known of pairs of a user and a contact

@@ -125,7 +125,8 @@ static const char *check_settled(const Xfed__Settled *s)
 			return "settled: no number, or an unknown fate";
 		}
 		if (!fits(o->condition, PROTO_WORD_BYTES) || !fits(o->error_type, PROTO_WORD_BYTES) || !fits(o->text, PROTO_TEXT_BYTES) ||
-			!fits(o->reason, PROTO_WORD_BYTES) || !fits(o->rule, PROTO_WORD_BYTES) || !fits(o->address, PROTO_URI_BYTES)) {
+			!fits(o->reason, PROTO_WORD_BYTES) || !fits(o->rule, PROTO_WORD_BYTES) || !fits(o->address, PROTO_URI_BYTES) ||
+			!fits(o->side, PROTO_WORD_BYTES) || !fits(o->whose, PROTO_WORD_BYTES)) {
 			return "settled: a text is too long";
 		}
 		if (o->sip_status != 0 && (o->sip_status < 100 || o->sip_status > 699)) {
@@ -133,6 +134,11 @@ static const char *check_settled(const Xfed__Settled *s)
 		}
 	}
 	return NULL;
+}
+
+static const char *check_wall(uint64_t wall_ms)
+{
+	return wall_ms <= PROTO_WALL_MS_MAX ? NULL : "a clock that cannot be";
 }
 
 static const char *check_request(const Xfed__Request *r)
@@ -319,7 +325,9 @@ const char *proto_check(const Xfed__Frame *f)
 	case XFED__FRAME__BODY_CLOSE:
 		return check_close(f->close);
 	case XFED__FRAME__BODY_PING:
+		return check_wall(f->ping->wall_ms);
 	case XFED__FRAME__BODY_PONG:
+		return check_wall(f->pong->wall_ms);
 	case XFED__FRAME__BODY_DRAIN:
 		return NULL;
 	case XFED__FRAME__BODY__NOT_SET:

@@ -27,6 +27,7 @@
 #define PROTO_CERT_NAMES_MAX   100
 #define PROTO_JSON_BYTES       (128 * 1024)
 #define PROTO_HASH_BYTES       32
+#define PROTO_WALL_MS_MAX      253402300799999 /* the end of the year 9999 */
 
 /* NULL: fine. Otherwise what is wrong, a constant string. */
 const char *proto_check(const Xfed__Frame *f);

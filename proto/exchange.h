@@ -20,6 +20,7 @@
 
 #include "proto/inbox.h"
 #include "proto/outbox.h"
+#include "proto/outcome.h"
 #include "proto/session.h"
 
 #define PROTO_LINK_GONE_MS 10000 /* no link for so long: the sender may give what was not begun to somebody else */
@@ -31,13 +32,6 @@ struct proto_exchange_link;
 /* A delivery that has come. `run` 0: none, the service made it itself. */
 struct proto_from {
 	uint64_t run, seq;
-};
-
-/* The fate of one of ours. */
-struct proto_result {
-	Xfed__Fate fate;
-	enum xfed_reason reason;
-	const Xfed__Outcome *told; /* by the peer; NULL: it ended without its word (deadline, withdrawn before it was sent, end of a run) */
 };
 
 struct proto_exchange_user {

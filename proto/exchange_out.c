@@ -15,7 +15,7 @@ void exchange_finish_ended(struct proto_exchange *x)
 {
 	struct proto_delivery *d;
 	while ((d = proto_outbox_ended(x->out))) {
-		finish(x, d, &(struct proto_result){ .fate = d->fate, .reason = d->reason });
+		finish(x, d, &(struct proto_result){ .fate = d->fate, .reason = d->reason, .side = xfed_reason_info(d->reason)->side });
 	}
 }
 
@@ -25,7 +25,8 @@ void exchange_take_settled(struct proto_exchange *x, struct proto_exchange_link 
 		const Xfed__Outcome *oc = m->outcomes[i];
 		struct proto_delivery *d = proto_outbox_settled(x->out, l->peer, oc);
 		if (d) {
-			finish(x, d, &(struct proto_result){ .fate = oc->fate, .reason = d->reason, .told = oc });
+			struct proto_result r = proto_result_told(oc);
+			finish(x, d, &r);
 		}
 	}
 }

@@ -1,5 +1,6 @@
 #include "proto/fill.h"
 
+#include "proto/outcome.h"
 #include "xfed/jid.h"
 
 static char *clean(char *out, size_t size, const char *in)
@@ -67,8 +68,6 @@ void proto_fill_failure(struct proto_fill_failure *out, const struct proto_failu
 
 /* ---- what is left of a message that may not be sent ---- */
 
-static char none[] = "";
-
 static void bare_failure(Xfed__FailureEvent *m, const Xfed__FailureEvent *f)
 {
 	xfed__failure_event__init(m);
@@ -119,9 +118,10 @@ static void bare_settled(struct proto_bare *out, const Xfed__Settled *f)
 		Xfed__Outcome *to = &out->settled.outcomes[i];
 		xfed__outcome__init(to);
 		to->seq = from->seq;
-		to->fate = from->fate;
-		to->reason = (char *)(uintptr_t)xfed_reason_code(xfed_reason_of_peer(xfed_span_str(from->reason)));
-		to->reason = to->fate == XFED__FATE__FATE_DELIVERED || to->fate == XFED__FATE__FATE_DROPPED ? none : to->reason;
+		struct proto_result r = proto_result_told(from);
+		bool is_good = to->fate == XFED__FATE__FATE_DELIVERED || to->fate == XFED__FATE__FATE_DROPPED;
+		r.reason = is_good ? XFED_REASON_NONE : r.reason;
+		proto_result_fill(&r, to);
 		to->sip_status = from->sip_status >= 100 && from->sip_status <= 699 ? from->sip_status : 0;
 		out->settled.list[i] = to;
 	}

@@ -3,12 +3,13 @@
 #include "xfed/reason.h"
 #include "xfed/text.h"
 
-#define NO_TEXTS 6 /* the ends of as many empty strings */
+#define NO_TEXTS 8 /* the ends of as many empty strings */
 
 static size_t texts_bytes(const Xfed__Outcome *oc, const struct proto_inbox_words *w)
 {
 	size_t bytes = NO_TEXTS + xfed_span_str(oc->condition).len + xfed_span_str(oc->error_type).len + xfed_span_str(oc->text).len +
-		       xfed_span_str(oc->reason).len + xfed_span_str(oc->rule).len + xfed_span_str(oc->address).len;
+		       xfed_span_str(oc->reason).len + xfed_span_str(oc->rule).len + xfed_span_str(oc->address).len + xfed_span_str(oc->side).len +
+		       xfed_span_str(oc->whose).len;
 	return w ? bytes + w->type.len + w->id.len + w->from.len + w->to.len + 4 : bytes;
 }
 
@@ -50,6 +51,8 @@ int inbox_copy_outcome(struct inbox_node *n, const Xfed__Outcome *from, const st
 	to->reason = xfed_text_put(&at, xfed_span_str(from->reason));
 	to->rule = xfed_text_put(&at, xfed_span_str(from->rule));
 	to->address = xfed_text_put(&at, xfed_span_str(from->address));
+	to->side = xfed_text_put(&at, xfed_span_str(from->side));
+	to->whose = xfed_text_put(&at, xfed_span_str(from->whose));
 	if (words) {
 		copy_words(n, at, words);
 	}

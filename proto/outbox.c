@@ -312,7 +312,6 @@ struct proto_delivery *proto_outbox_settled(struct proto_outbox *o, int peer, co
 	}
 	retire(o, n);
 	n->d.fate = oc->fate;
-	n->d.reason = xfed_reason_of_peer(xfed_span_str(oc->reason));
 	outbox_list_append(&o->taken, n);
 	return &n->d;
 }

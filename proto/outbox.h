@@ -92,7 +92,7 @@ struct proto_delivery {
 	uint32_t sends;	     /* how often it went out; more than one: replayed */
 	bool withdraw_sent;
 
-	/* DONE: how it ended, where proto_outbox_ended() or _withdraw() decided it */
+	/* DONE: how it ended; why, where no peer has said it */
 	Xfed__Fate fate;
 	enum xfed_reason reason;
 	const char *rule; /* with FATE_DROPPED */

@@ -5,6 +5,74 @@ static bool is_set(const char *s)
 	return s && *s;
 }
 
+const char *proto_whose_word(enum proto_whose w)
+{
+	static const char *const words[] = {
+#define PROTO_WHOSE_WORD(id, word) [PROTO_WHOSE_##id] = word,
+		PROTO_WHOSE(PROTO_WHOSE_WORD)
+#undef PROTO_WHOSE_WORD
+	};
+	return words[w];
+}
+
+static enum proto_whose whose_of_peer(struct xfed_span word)
+{
+	enum proto_whose w = PROTO_WHOSE_RESOLVER;
+	while (w != PROTO_WHOSE_NONE && !xfed_span_is(word, proto_whose_word(w))) {
+		w--;
+	}
+	return w;
+}
+
+enum proto_whose proto_whose_of(enum xfed_reason reason, enum proto_whose near)
+{
+	static const struct {
+		const char *area;
+		enum proto_whose whose; /* NONE: who is near */
+	} rows[] = {
+		{ "channel.", PROTO_WHOSE_CHANNEL },
+		{ "dialback.", PROTO_WHOSE_PARTNER },
+		{ "dns.", PROTO_WHOSE_NONE },
+		{ "net.", PROTO_WHOSE_NONE },
+		{ "sasl.", PROTO_WHOSE_PARTNER },
+		{ "sip.", PROTO_WHOSE_SIP },
+		{ "starttls.", PROTO_WHOSE_PARTNER },
+		{ "stream.", PROTO_WHOSE_PARTNER },
+		{ "tls.", PROTO_WHOSE_NONE },
+		{ "xmpp.", PROTO_WHOSE_PARTNER },
+	};
+	const char *code = xfed_reason_code(reason);
+	if (reason == XFED_REASON_DNS_TIMEOUT || reason == XFED_REASON_STREAM_INTERNAL) {
+		return reason == XFED_REASON_DNS_TIMEOUT ? PROTO_WHOSE_RESOLVER : PROTO_WHOSE_NONE;
+	}
+	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
+		if (strncmp(code, rows[i].area, strlen(rows[i].area)) == 0) {
+			return rows[i].whose != PROTO_WHOSE_NONE ? rows[i].whose : near;
+		}
+	}
+	return PROTO_WHOSE_NONE;
+}
+
+struct proto_result proto_result_told(const Xfed__Outcome *oc)
+{
+	struct proto_result r = { .fate = oc->fate, .sip_status = oc->sip_status, .told = oc };
+	r.reason = xfed_reason_of_peer(xfed_span_str(oc->reason));
+	r.side = xfed_side_of_peer(xfed_span_str(oc->side), r.reason);
+	r.whose = whose_of_peer(xfed_span_str(oc->whose));
+	return r;
+}
+
+void proto_result_fill(const struct proto_result *r, Xfed__Outcome *oc)
+{
+	oc->fate = r->fate;
+	oc->sip_status = r->sip_status;
+	if (r->reason != XFED_REASON_NONE) {
+		oc->reason = (char *)(uintptr_t)xfed_reason_code(r->reason);
+		oc->side = (char *)(uintptr_t)xfed_side_name(r->side);
+		oc->whose = (char *)(uintptr_t)proto_whose_word(r->whose);
+	}
+}
+
 bool proto_outcome_is_bad(const Xfed__Outcome *oc)
 {
 	return oc->fate == XFED__FATE__FATE_REFUSED || oc->fate == XFED__FATE__FATE_UNCERTAIN || oc->fate == XFED__FATE__FATE_WITHDRAWN;

@@ -170,6 +170,7 @@ int proto_session_new(const struct proto_session_config *cfg, uint64_t now_ms, s
 		return XFED_ERR_NOMEM;
 	}
 	s->env = *cfg->env;
+	s->wall_ms = cfg->wall_ms;
 	s->role = cfg->role;
 	s->is_plaintext = cfg->plaintext_for_tests;
 	s->now_ms = now_ms;
@@ -388,6 +389,11 @@ const struct proto_peer *proto_session_peer(const struct proto_session *s)
 uint64_t proto_session_rtt_us(const struct proto_session *s)
 {
 	return s->rtt_us;
+}
+
+struct proto_clock proto_session_clock(const struct proto_session *s)
+{
+	return s->clock;
 }
 
 void proto_session_set_lowest(struct proto_session *s, uint64_t lowest_unsettled)

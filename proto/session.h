@@ -20,6 +20,7 @@
 #include "xfed/tls.h"
 
 #include "proto/check.h"
+#include "proto/clock.h"
 #include "proto/frame.h"
 
 #define PROTO_VERSION_MIN 1
@@ -57,8 +58,9 @@ struct proto_session_config {
 	struct xfed_span host;	      /* gateway: host of edges[].address, or tls_name; A-labels */
 	const char *const *allow;     /* edge: certificate names that may link */
 	size_t allow_count;
-	struct proto_hello hello; /* copied */
-	bool plaintext_for_tests; /* no TLS: transcripts and fuzzing; a daemon never sets it */
+	struct proto_hello hello;  /* copied */
+	uint64_t (*wall_ms)(void); /* our clock, for Ping and Pong: since 1970 UTC; NULL: nothing is said of it */
+	bool plaintext_for_tests;  /* no TLS: transcripts and fuzzing; a daemon never sets it */
 };
 
 enum proto_event_type {
@@ -137,6 +139,7 @@ size_t proto_session_output_bytes(const struct proto_session *s);
 bool proto_session_is_up(const struct proto_session *s);
 const struct proto_peer *proto_session_peer(const struct proto_session *s); /* NULL before UP */
 uint64_t proto_session_rtt_us(const struct proto_session *s);		    /* of the last ping, in whole ms x 1000; 0: none yet */
+struct proto_clock proto_session_clock(const struct proto_session *s);	    /* the peer's */
 
 /*
  * Sends one message. OK. Not now: LIMIT (a bulk message does not fit: try after the output has drained); AGAIN (a Deliver

@@ -60,12 +60,15 @@ struct proto_session {
 	struct xfed_arena peer_memory;
 	char *cert_name;
 	struct xfed_tls_facts facts;
+	char wrong_name[256]; /* what is wrong with the names of the peer's certificate, and which it has */
 
 	uint64_t hello_by_ms;
 	uint64_t heard_ms, ping_due_ms, ping_sent_ms;
 	uint64_t ping_id;
 	bool ping_outstanding;
 	uint64_t rtt_us;
+	uint64_t (*wall_ms)(void);
+	struct proto_clock clock;
 	uint64_t now_ms;
 };
 
@@ -88,6 +91,8 @@ void proto_session_job_done(struct proto_session *s);
 bool proto_session_pump(struct proto_session *s, struct proto_action *act);
 
 /* session_send.c */
+/* Our clock, 0 where it is not to be said. */
+uint64_t proto_session_wall_ms(const struct proto_session *s);
 /* A ping or pong. */
 void proto_session_send_number(struct proto_session *s, Xfed__Frame__BodyCase body, uint64_t id);
 /* Encrypts what waits, as far as there is room. */

@@ -73,11 +73,18 @@ static void take_close(struct proto_session *s, const Xfed__Close *c)
 	proto_session_go_down(s, reason != XFED_REASON_NONE ? reason : XFED_REASON_CHANNEL_DOWN, text);
 }
 
+/* It has come by one of the two ways that the round trip is made of. */
+static void take_clock(struct proto_session *s, uint64_t wall_ms)
+{
+	proto_clock_take(&s->clock, wall_ms, proto_session_wall_ms(s), s->rtt_us / 2000);
+}
+
 static void take_pong(struct proto_session *s, const Xfed__Pong *p)
 {
 	if (s->ping_outstanding && p->id == s->ping_id) {
 		s->ping_outstanding = false;
 		s->rtt_us = (s->now_ms - s->ping_sent_ms) * 1000;
+		take_clock(s, p->wall_ms);
 	}
 }
 
@@ -147,6 +154,7 @@ static bool take_frame(struct proto_session *s, const Xfed__Frame *f)
 		return false;
 	case XFED__FRAME__BODY_PING:
 		proto_session_send_number(s, XFED__FRAME__BODY_PONG, f->ping->id);
+		take_clock(s, f->ping->wall_ms);
 		return take_heard(s, f->ping->outcomes_heard) && s->state == PROTO_READY;
 	case XFED__FRAME__BODY_DELIVER:
 		return take_heard(s, f->deliver->outcomes_heard);

@@ -3,6 +3,12 @@
 
 /* Settled frames stay well below XFED_FRAME_BYTES_MAX. */
 #define SETTLED_BYTES (192 * 1024)
+/*
+ * Peers of before side and whose take them for fields they do not know, of which a frame may hold 64 (proto/channel.md section 2). What
+ * went well has neither.
+ */
+#define UNKNOWN_MAX 64
+#define LATE_FIELDS 2
 /* An emptied buffer larger than this is given back. */
 #define KEEP_BYTES (64 * 1024)
 
@@ -53,6 +59,12 @@ void proto_session_encrypt(struct proto_session *s)
 	}
 }
 
+uint64_t proto_session_wall_ms(const struct proto_session *s)
+{
+	uint64_t ms = s->wall_ms ? s->wall_ms() : 0;
+	return ms <= PROTO_WALL_MS_MAX ? ms : 0;
+}
+
 void proto_session_send_number(struct proto_session *s, Xfed__Frame__BodyCase body, uint64_t id)
 {
 	Xfed__Ping ping = XFED__PING__INIT;
@@ -63,9 +75,11 @@ void proto_session_send_number(struct proto_session *s, Xfed__Frame__BodyCase bo
 		ping.id = id;
 		ping.lowest_unsettled = s->hello->lowest_unsettled;
 		ping.outcomes_heard = s->outcomes_in;
+		ping.wall_ms = proto_session_wall_ms(s);
 		f.ping = &ping;
 	} else {
 		pong.id = id;
+		pong.wall_ms = proto_session_wall_ms(s);
 		f.pong = &pong;
 	}
 	int rc = proto_session_put(s, &f);
@@ -210,11 +224,17 @@ static int send_outcomes(struct proto_session *s, const Xfed__Outcome *const *ou
 	return proto_session_send(s, &f);
 }
 
+static size_t late_fields(const Xfed__Outcome *oc)
+{
+	return (size_t)(oc->side[0] != '\0') + (size_t)(oc->whose[0] != '\0');
+}
+
 int proto_session_settled(struct proto_session *s, const Xfed__Outcome *const *outcomes, size_t count)
 {
 	while (count > 0) {
-		size_t n = 0, bytes = 0;
-		while (n < count && n < PROTO_OUTCOMES_MAX && bytes < SETTLED_BYTES) {
+		size_t n = 0, bytes = 0, late = 0;
+		while (n < count && n < PROTO_OUTCOMES_MAX && bytes < SETTLED_BYTES && late <= UNKNOWN_MAX - LATE_FIELDS) {
+			late += late_fields(outcomes[n]);
 			bytes += xfed__outcome__get_packed_size(outcomes[n++]) + 4;
 		}
 		int rc = send_outcomes(s, outcomes, n);

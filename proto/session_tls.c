@@ -1,5 +1,7 @@
 #include "proto/session_impl.h"
 
+#include <stdio.h>
+
 static bool server_names_peer(struct proto_session *s, const struct xfed_cert *cert)
 {
 	for (size_t i = 0; i < s->allow_count; i++) {
@@ -9,6 +11,19 @@ static bool server_names_peer(struct proto_session *s, const struct xfed_cert *c
 		}
 	}
 	return false;
+}
+
+static const char *wrong_name(struct proto_session *s, const char *problem)
+{
+	const struct xfed_cert_facts *f = xfed_cert_facts(s->facts.peer);
+	size_t size = sizeof(s->wrong_name), len = (size_t)snprintf(s->wrong_name, size, "%s: it has", problem);
+	for (size_t i = 0; i < f->name_count && len < size; i++) {
+		len += (size_t)snprintf(s->wrong_name + len, size - len, "%s %.80s", i > 0 ? "," : "", f->names[i]);
+	}
+	if (f->name_count == 0) {
+		snprintf(s->wrong_name + len, size - len, " no names");
+	}
+	return s->wrong_name;
 }
 
 /* The chain has to be good and the name the expected one. A link's server needs the purpose of a server too. */
@@ -22,13 +37,13 @@ static const char *identity_problem(struct proto_session *s)
 		return xfed_reason_code(s->facts.chain_reason);
 	}
 	if (s->role == PROTO_EDGE) {
-		return server_names_peer(s, s->facts.peer) ? NULL : "the gateway's certificate carries no name of channel.allow";
+		return server_names_peer(s, s->facts.peer) ? NULL : wrong_name(s, "the gateway's certificate carries no name of channel.allow");
 	}
 	if (!xfed_cert_purpose_ok(s->facts.peer)) {
 		return xfed_reason_code(XFED_REASON_TLS_CERT_PURPOSE);
 	}
 	s->peer.cert_name = s->host.data;
-	return xfed_cert_names_host(s->facts.peer, s->host) ? NULL : "the edge's certificate does not carry its host or tls_name";
+	return xfed_cert_names_host(s->facts.peer, s->host) ? NULL : wrong_name(s, "the edge's certificate does not carry its host or tls_name");
 }
 
 const char *proto_session_judge_again(
@@ -47,7 +62,7 @@ const char *proto_session_judge_again(
 	for (size_t i = 0; i < allow_count && !is_named; i++) {
 		is_named = xfed_cert_names_host(s->facts.peer, xfed_span_str(allow[i]));
 	}
-	return is_named ? NULL : "the gateway's certificate carries no name of channel.allow";
+	return is_named ? NULL : wrong_name(s, "the gateway's certificate carries no name of channel.allow");
 }
 
 static void handshake_done(struct proto_session *s)

@@ -172,8 +172,7 @@ struct proto_sip_fate *proto_sipmemory_find(struct proto_sipmemory *m, const Xfe
 	return n ? &n->f : NULL;
 }
 
-int proto_sipmemory_settle(
-	struct proto_sipmemory *m, const Xfed__SipKey *key, Xfed__Fate fate, uint32_t sip_status, enum xfed_reason reason, uint64_t now_ms)
+int proto_sipmemory_settle(struct proto_sipmemory *m, const Xfed__SipKey *key, const struct proto_result *result, uint64_t now_ms)
 {
 	struct sip_node *n = find_key(m, key);
 	if (!n) {
@@ -183,9 +182,8 @@ int proto_sipmemory_settle(
 		return XFED_ERR_STATE;
 	}
 	n->f.is_settled = true;
-	n->f.fate = fate;
-	n->f.sip_status = sip_status;
-	n->f.reason = reason;
+	n->f.result = *result;
+	n->f.result.told = NULL; /* it would not live as long */
 	n->forget_at_ms = now_ms + XFED_DELIVERY_SIP_MEMORY_MS;
 	n->prev = m->newest;
 	if (m->newest) {

@@ -8,9 +8,8 @@
 
 #include "xfed/base.h"
 #include "xfed/limits.h"
-#include "xfed/reason.h"
 
-#include "proto/channel.pb-c.h"
+#include "proto/outcome.h"
 
 #define PROTO_SIPMEMORY_WAITERS 4
 
@@ -23,12 +22,9 @@ struct proto_waiter {
 
 struct proto_sip_fate {
 	bool is_settled;
-	Xfed__Fate fate;
-	uint32_t sip_status;
-	enum xfed_reason reason;
+	struct proto_result result;
 	struct proto_waiter waiters[PROTO_SIPMEMORY_WAITERS]; /* first: the one whose stanza is under way */
 	size_t waiter_count;
-	uint64_t cookie; /* the caller's */
 };
 
 enum proto_sip_verdict {
@@ -46,8 +42,7 @@ int proto_sipmemory_claim(struct proto_sipmemory *m, const Xfed__SipKey *key, co
 	enum proto_sip_verdict *verdict, struct proto_sip_fate **fate);
 struct proto_sip_fate *proto_sipmemory_find(struct proto_sipmemory *m, const Xfed__SipKey *key);
 /* Writes down the fate once; the 64 s begin. OK; STATE: has one; NOT_FOUND. */
-int proto_sipmemory_settle(
-	struct proto_sipmemory *m, const Xfed__SipKey *key, Xfed__Fate fate, uint32_t sip_status, enum xfed_reason reason, uint64_t now_ms);
+int proto_sipmemory_settle(struct proto_sipmemory *m, const Xfed__SipKey *key, const struct proto_result *result, uint64_t now_ms);
 
 void proto_sipmemory_tick(struct proto_sipmemory *m, uint64_t now_ms);
 size_t proto_sipmemory_count(const struct proto_sipmemory *m);

@@ -1,5 +1,11 @@
 # What tests/run, tests/tsan, tests/valgrind and tests/coverage share; each sources it first. Sets `top` (the tree, which is
 # made the working directory), `jobs`, a clean environment, and the counters behind the last line of a run.
+case ${1-} in # what stands in the head of the script that sources this is its usage
+-h | --help)
+	sed -n '2,/^set /s/^# \{0,1\}//p' "$(readlink -f "${BASH_SOURCE[1]}")"
+	exit 0
+	;;
+esac
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." || exit 1
 top=$PWD
 jobs=$(nproc)

@@ -162,11 +162,14 @@ json_t *ctl_read_args(const struct rt_command *c, char **words, size_t count, st
 	for (size_t i = 0, used; i < count; i += used) {
 		if (!read_word(&r, words + i, count - i, &used)) {
 			mistake->word = words[i];
+			mistake->at = i;
 			json_decref(r.args);
 			return NULL;
 		}
 	}
-	if (rt_command_missing(c, r.args)) {
+	const struct rt_command_arg *missing = rt_command_missing(c, r.args);
+	if (missing) {
+		*mistake = (struct ctl_mistake){ .arg = missing, .at = count };
 		json_decref(r.args);
 		return NULL;
 	}

@@ -35,7 +35,8 @@ const char *ctl_later(const char *noun, const char *verb);
 
 struct ctl_mistake {
 	const char *word;		  /* NULL: one is missing */
-	const struct rt_command_arg *arg; /* what it is not; NULL: nothing more is taken */
+	const struct rt_command_arg *arg; /* what it is not, or which is missing; NULL: nothing more is taken */
+	size_t at;			  /* how many words before it were understood */
 };
 /* The arguments of a request; NULL where the words are not those of the command, or out of memory. */
 json_t *ctl_read_args(const struct rt_command *c, char **words, size_t count, struct ctl_mistake *mistake);

@@ -86,10 +86,34 @@ static bool is_said(const struct rt_command *c, char **words, size_t count)
 	return strcmp(c->noun, words[0]) == 0 && (c->verb[0] == '\0' || (count > 1 && strcmp(c->verb, words[1]) == 0));
 }
 
+static void usage_of(const char *noun, const char *verb)
+{
+	for (const struct rt_command *c = rt_commands; c < rt_commands + RT_COMMAND_COUNT; c++) {
+		char line[RT_COMMAND_WORDS];
+		if (strcmp(c->noun, noun) == 0 && (!verb || strcmp(c->verb, verb) == 0)) {
+			fprintf(stderr, "usage: xfedctl %s\n", rt_command_words(c, line));
+		}
+	}
+}
+
+static bool is_noun(const char *word)
+{
+	bool is_one = false;
+	for (const struct rt_command *c = rt_commands; c < rt_commands + RT_COMMAND_COUNT; c++) {
+		is_one = is_one || strcmp(c->noun, word) == 0;
+	}
+	return is_one;
+}
+
 static int unknown(char **words, size_t count)
 {
 	const char *verb = count > 1 ? words[1] : "";
-	if (ctl_later(words[0], verb)) {
+	if (is_noun(words[0]) && !ctl_later(words[0], verb)) {
+		fprintf(stderr, *verb ? "xfedctl: %s does not take \"" : "xfedctl: %s needs one more word", words[0]);
+		ctl_text(stderr, verb);
+		fprintf(stderr, *verb ? "\"\n" : "\n");
+		usage_of(words[0], NULL);
+	} else if (ctl_later(words[0], verb)) {
 		fprintf(stderr, "xfedctl: %s%s%s is not built in this version\n", words[0], *verb ? " " : "", verb);
 	} else {
 		fprintf(stderr, "xfedctl: there is no command \"%s%s%s\"; xfedctl --help lists them\n", words[0], *verb ? " " : "", verb);
@@ -277,21 +301,19 @@ static int mistaken(const struct rt_command *c, const struct ctl_mistake *m)
 		} else {
 			fprintf(stderr, "\": one word too many\n");
 		}
+	} else if (m->arg) {
+		fprintf(stderr, "xfedctl: %s is missing: %s\n", m->arg->place == RT_ARG_NAMED ? m->arg->key : m->arg->word,
+			rt_arg_info(m->arg->kind)->what);
 	}
-	for (const struct rt_command *row = rt_commands; row < rt_commands + RT_COMMAND_COUNT; row++) {
-		char line[RT_COMMAND_WORDS];
-		if (strcmp(row->noun, c->noun) == 0 && strcmp(row->verb, c->verb) == 0) {
-			fprintf(stderr, "usage: xfedctl %s\n", rt_command_words(row, line));
-		}
-	}
+	usage_of(c->noun, c->verb);
 	return CTL_USAGE;
 }
 
-/* A noun and verb may have several rows: the first whose arguments fit. */
+/* A noun and verb may have several rows: the first whose arguments fit, or the mistake of the one that understood most. */
 static int run(char **words, size_t count, const struct ctl_options *o)
 {
 	const struct rt_command *said = NULL;
-	struct ctl_mistake m;
+	struct ctl_mistake m, worst = { 0 };
 	for (const struct rt_command *c = rt_commands; c < rt_commands + RT_COMMAND_COUNT; c++) {
 		if (!is_said(c, words, count)) {
 			continue;
@@ -304,9 +326,12 @@ static int run(char **words, size_t count, const struct ctl_options *o)
 			json_decref(args);
 			return rc;
 		}
+		if (!said || m.at > worst.at) {
+			worst = m;
+		}
 		said = c;
 	}
-	return said ? mistaken(said, &m) : unknown(words, count);
+	return said ? mistaken(said, &worst) : unknown(words, count);
 }
 
 int main(int argc, char **argv)

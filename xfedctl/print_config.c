@@ -60,6 +60,12 @@ enum ctl_exit ctl_print_reload(const json_t *result, FILE *out)
 
 enum ctl_exit ctl_print_log_level(const json_t *result, FILE *out)
 {
-	fprintf(out, "level %s\n", ctl_str(result, "level"));
+	const char *domain = ctl_str(result, "domain");
+	if (!*domain) {
+		fprintf(out, "level %s\n", ctl_str(result, "level"));
+		return CTL_FINE;
+	}
+	ctl_text(out, domain);
+	fprintf(out, strcmp(ctl_str(result, "level"), "debug") == 0 ? ": level debug, for it alone\n" : ": as all others\n");
 	return CTL_FINE;
 }

@@ -13,7 +13,7 @@
 #include "s2s/s2s.h"
 #include "xfed/rt/control.h"
 
-struct edge_check;
+struct check;
 
 /* Filled in by who has made the rooms; the user of the commands. */
 struct admin {
@@ -21,7 +21,7 @@ struct admin {
 	const struct edge_config *config;
 	struct s2s *s2s;
 	struct channel *channel;
-	struct edge_check *checks; /* under way: admin's own */
+	struct check *checks; /* under way: admin's own */
 	/* The process as a whole. */
 	const char *(*service_word)(void *user);
 	void (*gauges)(void *user);			  /* brings the metrics that are only looked up when somebody reads them up to date */

@@ -4,10 +4,10 @@
 
 #include "xfed/mem.h"
 
-static void finish(struct edge_check *k);
-static void next_method(struct edge_check *k);
+static void finish(struct check *k);
+static void next_method(struct check *k);
 
-static void stop_all(struct edge_check *k)
+static void stop_all(struct check *k)
 {
 	rt_resolve_cancel(k->srv);
 	rt_resolve_cancel(k->our_srv);
@@ -23,7 +23,7 @@ static void stop_all(struct edge_check *k)
 	k->probe = NULL;
 }
 
-static void check_free(struct edge_check *k)
+static void check_free(struct check *k)
 {
 	stop_all(k);
 	DL_DELETE(k->admin->checks, k);
@@ -35,7 +35,7 @@ static void check_free(struct edge_check *k)
 	xfed_free(k);
 }
 
-static void finish(struct edge_check *k)
+static void finish(struct check *k)
 {
 	json_t *result = check_result(k);
 	struct channel_link *l = k->link;
@@ -44,7 +44,7 @@ static void finish(struct edge_check *k)
 	admin_checked(l, request, result);
 }
 
-static void forward_done(struct edge_check *k)
+static void forward_done(struct check *k)
 {
 	k->is_forward_done = true;
 	if (!k->is_reversing) {
@@ -52,7 +52,7 @@ static void forward_done(struct edge_check *k)
 	}
 }
 
-static void reverse_done(struct edge_check *k)
+static void reverse_done(struct check *k)
 {
 	k->is_reversing = false;
 	if (k->is_forward_done) {
@@ -61,7 +61,7 @@ static void reverse_done(struct edge_check *k)
 }
 
 /* Those that have not come to an end, or have not begun, do not work in the time there is. */
-static void give_up_streams(struct edge_check *k)
+static void give_up_streams(struct check *k)
 {
 	for (; k->method_next < k->method_count; k->method_next++) {
 		struct check_method *m = &k->methods[k->method_next];
@@ -76,7 +76,7 @@ static void give_up_streams(struct edge_check *k)
 /* The bound of all: what is there is told, and what was waited for. */
 static void on_timer(void *user)
 {
-	struct edge_check *k = user;
+	struct check *k = user;
 	if (!k->is_forward_done && strcmp(k->stage, "stream") == 0) {
 		give_up_streams(k);
 	} else if (!k->is_forward_done) {
@@ -94,7 +94,7 @@ static void on_timer(void *user)
 
 static void on_probe(void *user, const struct s2s_probe_result *r)
 {
-	struct edge_check *k = user;
+	struct check *k = user;
 	struct check_method *m = &k->methods[k->method_next++];
 	k->probe = NULL;
 	m->was_tried = true;
@@ -108,7 +108,7 @@ static void on_probe(void *user, const struct s2s_probe_result *r)
 	next_method(k);
 }
 
-static const struct rt_addr *first_reachable(const struct edge_check *k)
+static const struct rt_addr *first_reachable(const struct check *k)
 {
 	for (size_t i = 0; i < k->address_count; i++) {
 		if (k->addresses[i].is_reachable) {
@@ -118,7 +118,7 @@ static const struct rt_addr *first_reachable(const struct edge_check *k)
 	return NULL;
 }
 
-static int start_probe(struct edge_check *k, const struct xfed_partner *partner, enum xfed_method method)
+static int start_probe(struct check *k, const struct xfed_partner *partner, enum xfed_method method)
 {
 	struct admin *a = k->admin;
 	struct s2s_probe_config cfg = {
@@ -134,7 +134,7 @@ static int start_probe(struct edge_check *k, const struct xfed_partner *partner,
 	return s2s_probe_new(a->s2s, &cfg, &k->probe);
 }
 
-static void next_method(struct edge_check *k)
+static void next_method(struct check *k)
 {
 	const struct xfed_policy *policy = s2s_policy(k->admin->s2s);
 	while (k->method_next < k->method_count) {
@@ -154,7 +154,7 @@ static void next_method(struct edge_check *k)
 
 /* ---- TCP to each address ---- */
 
-static void addresses_done(struct edge_check *k)
+static void addresses_done(struct check *k)
 {
 	check_note_addresses(k);
 	if (first_reachable(k)) {
@@ -167,7 +167,7 @@ static void addresses_done(struct edge_check *k)
 static void on_connect(void *user, enum xfed_reason reason)
 {
 	struct check_address *a = user;
-	struct edge_check *k = a->check;
+	struct check *k = a->check;
 	a->reason = reason;
 	a->is_reachable = reason == XFED_REASON_NONE;
 	a->took_ms = (uint32_t)(core_now(k->admin->core) - k->began_ms) - a->took_ms;
@@ -186,7 +186,7 @@ static size_t ignore_bytes(void *user, struct xfed_span in)
 
 static const struct rt_stream_handlers tcp_handlers = { .on_connect = on_connect, .on_bytes = ignore_bytes };
 
-static void try_addresses(struct edge_check *k)
+static void try_addresses(struct check *k)
 {
 	struct admin *admin = k->admin;
 	struct rt_addr source;
@@ -209,7 +209,7 @@ static void try_addresses(struct edge_check *k)
 
 static void on_lookup(void *user, const struct rt_endpoints *found)
 {
-	struct edge_check *k = user;
+	struct check *k = user;
 	k->lookup = NULL;
 	if (found->reason != XFED_REASON_NONE) {
 		check_step(k->steps, "dns", CHECK_PROBLEM, found->reason, "no address to connect to");
@@ -227,7 +227,7 @@ static void on_lookup(void *user, const struct rt_endpoints *found)
 }
 
 /* OK: an answer follows. */
-static int look_up(struct edge_check *k)
+static int look_up(struct check *k)
 {
 	struct xfed_arena a;
 	struct xfed_span name;
@@ -242,7 +242,7 @@ static int look_up(struct edge_check *k)
 	return rc;
 }
 
-static void find_addresses(struct edge_check *k)
+static void find_addresses(struct check *k)
 {
 	int rc = look_up(k);
 	if (rc != XFED_OK) {
@@ -254,7 +254,7 @@ static void find_addresses(struct edge_check *k)
 
 static void on_srv(void *user, const struct xfed_dns_answer *answer, enum xfed_reason reason)
 {
-	struct edge_check *k = user;
+	struct check *k = user;
 	k->srv = NULL;
 	check_note_srv(k, answer, reason);
 	if (answer) {
@@ -264,7 +264,7 @@ static void on_srv(void *user, const struct xfed_dns_answer *answer, enum xfed_r
 	}
 }
 
-static int ask_srv(struct edge_check *k, const char *domain, rt_resolve_fn fn, struct rt_resolve **out)
+static int ask_srv(struct check *k, const char *domain, rt_resolve_fn fn, struct rt_resolve **out)
 {
 	struct xfed_arena a;
 	struct xfed_span name;
@@ -282,7 +282,7 @@ static int ask_srv(struct edge_check *k, const char *domain, rt_resolve_fn fn, s
 
 static void start_forward(void *arg)
 {
-	struct edge_check *k = arg;
+	struct check *k = arg;
 	k->stage = "dns";
 	if (k->connect_host) {
 		check_step(k->steps, "dns", CHECK_OK, XFED_REASON_NONE, "connect_to %s:%u stands in the place of SRV records", k->connect_host,
@@ -297,7 +297,7 @@ static void start_forward(void *arg)
 
 static void on_our_lookup(void *user, const struct rt_endpoints *found)
 {
-	struct edge_check *k = user;
+	struct check *k = user;
 	k->our_lookup = NULL;
 	check_note_our_addresses(k, found);
 	reverse_done(k);
@@ -305,7 +305,7 @@ static void on_our_lookup(void *user, const struct rt_endpoints *found)
 
 static void on_our_srv(void *user, const struct xfed_dns_answer *answer, enum xfed_reason reason)
 {
-	struct edge_check *k = user;
+	struct check *k = user;
 	struct xfed_arena a;
 	struct xfed_span name;
 	k->our_srv = NULL;
@@ -326,13 +326,13 @@ static const enum xfed_method best_first[EDGE_CHECK_METHODS] = { XFED_METHOD_EXT
 static size_t checks_under_way(const struct admin *a)
 {
 	size_t n = 0;
-	for (const struct edge_check *k = a->checks; k; k = k->next) {
+	for (const struct check *k = a->checks; k; k = k->next) {
 		n++;
 	}
 	return n;
 }
 
-static int fill(struct edge_check *k, const struct xfed_partner *partner)
+static int fill(struct check *k, const struct xfed_partner *partner)
 {
 	k->allowed = xfed_partner_methods(partner);
 	for (size_t i = 0; i < EDGE_CHECK_METHODS; i++) {
@@ -352,7 +352,7 @@ static int fill(struct edge_check *k, const struct xfed_partner *partner)
 	return k->steps && k->reverse ? XFED_OK : XFED_ERR_NOMEM;
 }
 
-int edge_check_new(struct admin *a, struct channel_link *l, uint64_t request, struct xfed_span local, struct xfed_span remote)
+int check_new(struct admin *a, struct channel_link *l, uint64_t request, struct xfed_span local, struct xfed_span remote)
 {
 	const struct xfed_policy *policy = s2s_policy(a->s2s);
 	const struct xfed_partner *partner = policy ? xfed_policy_partner(policy, remote) : NULL;
@@ -362,7 +362,7 @@ int edge_check_new(struct admin *a, struct channel_link *l, uint64_t request, st
 	if (checks_under_way(a) >= EDGE_CHECKS_MAX) {
 		return XFED_ERR_LIMIT;
 	}
-	struct edge_check *k = xfed_calloc(1, sizeof(*k));
+	struct check *k = xfed_calloc(1, sizeof(*k));
 	if (!k) {
 		return XFED_ERR_NOMEM;
 	}
@@ -391,7 +391,7 @@ int edge_check_new(struct admin *a, struct channel_link *l, uint64_t request, st
 
 void admin_link_down(struct admin *a, const struct channel_link *l)
 {
-	struct edge_check *k, *next;
+	struct check *k, *next;
 	DL_FOREACH_SAFE(a->checks, k, next) {
 		if (!l || k->link == l) {
 			check_free(k);

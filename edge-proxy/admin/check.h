@@ -20,7 +20,7 @@
 enum check_state { CHECK_OK, CHECK_NOTE, CHECK_PROBLEM }; /* a note is worth reading and stops nothing */
 
 struct check_address {
-	struct edge_check *check;
+	struct check *check;
 	struct rt_stream *stream; /* while it is tried */
 	struct rt_addr addr;
 	char target[256];
@@ -49,8 +49,8 @@ struct check_peer {
 	bool offers_tls, offers_external, offers_dialback; /* has_features: on the most secure stream seen */
 };
 
-struct edge_check {
-	struct edge_check *prev, *next; /* admin->checks */
+struct check {
+	struct check *prev, *next; /* admin->checks */
 	struct admin *admin;
 	uint64_t began_ms;
 	struct rt_timer timer;
@@ -78,18 +78,18 @@ struct edge_check {
  * Answers by admin_checked(), later. OK; NOT_FOUND: no such partner or domain of ours in the policy in force, or none
  * yet; LIMIT: EDGE_CHECKS_MAX are under way; NOMEM.
  */
-int edge_check_new(struct admin *a, struct channel_link *l, uint64_t request, struct xfed_span local, struct xfed_span remote);
+int check_new(struct admin *a, struct channel_link *l, uint64_t request, struct xfed_span local, struct xfed_span remote);
 
 /* check_report.c */
 void check_step(json_t *steps, const char *step, enum check_state state, enum xfed_reason reason, const char *fmt, ...)
 	__attribute__((format(printf, 5, 6)));
-void check_note_srv(struct edge_check *k, const struct xfed_dns_answer *answer, enum xfed_reason reason);
-void check_note_addresses(struct edge_check *k);
-void check_note_our_srv(struct edge_check *k, const struct xfed_dns_answer *answer, enum xfed_reason reason);
-void check_note_our_addresses(struct edge_check *k, const struct rt_endpoints *found);
+void check_note_srv(struct check *k, const struct xfed_dns_answer *answer, enum xfed_reason reason);
+void check_note_addresses(struct check *k);
+void check_note_our_srv(struct check *k, const struct xfed_dns_answer *answer, enum xfed_reason reason);
+void check_note_our_addresses(struct check *k, const struct rt_endpoints *found);
 void check_take_peer(struct check_peer *p, const struct xfed_s2s_info *info);
-void check_note_streams(struct edge_check *k); /* TLS, certificate, offers, methods */
-json_t *check_result(struct edge_check *k);
+void check_note_streams(struct check *k); /* TLS, certificate, offers, methods */
+json_t *check_result(struct check *k);
 json_t *check_certificate(const struct xfed_cert *cert, size_t names_max);
 
 /* control.c */

@@ -62,12 +62,12 @@ static void note_srv(json_t *steps, const char *step, const char *domain, enum c
 	}
 }
 
-void check_note_srv(struct edge_check *k, const struct xfed_dns_answer *answer, enum xfed_reason reason)
+void check_note_srv(struct check *k, const struct xfed_dns_answer *answer, enum xfed_reason reason)
 {
 	note_srv(k->steps, "dns", k->remote, CHECK_NOTE, answer, reason);
 }
 
-void check_note_our_srv(struct edge_check *k, const struct xfed_dns_answer *answer, enum xfed_reason reason)
+void check_note_our_srv(struct check *k, const struct xfed_dns_answer *answer, enum xfed_reason reason)
 {
 	note_srv(k->reverse, "reverse-dns", k->local, CHECK_NOTE, answer, reason);
 }
@@ -115,7 +115,7 @@ static bool leads_here(const struct admin *a, const struct rt_addr *to)
 	return false;
 }
 
-void check_note_our_addresses(struct edge_check *k, const struct rt_endpoints *found)
+void check_note_our_addresses(struct check *k, const struct rt_endpoints *found)
 {
 	char text[RT_ADDR_TEXT];
 	if (found->reason != XFED_REASON_NONE) {
@@ -133,7 +133,7 @@ void check_note_our_addresses(struct edge_check *k, const struct rt_endpoints *f
 
 /* ---- TCP ---- */
 
-void check_note_addresses(struct edge_check *k)
+void check_note_addresses(struct check *k)
 {
 	size_t reachable = 0;
 	for (size_t i = 0; i < k->address_count; i++) {
@@ -198,7 +198,7 @@ void check_take_peer(struct check_peer *p, const struct xfed_s2s_info *info)
 	}
 }
 
-static const struct check_method *method_of(const struct edge_check *k, enum xfed_method method)
+static const struct check_method *method_of(const struct check *k, enum xfed_method method)
 {
 	for (size_t i = 0; i < k->method_count; i++) {
 		if (k->methods[i].method == method) {
@@ -208,7 +208,7 @@ static const struct check_method *method_of(const struct edge_check *k, enum xfe
 	return NULL;
 }
 
-static bool works(const struct edge_check *k)
+static bool works(const struct check *k)
 {
 	for (size_t i = 0; i < k->method_count; i++) {
 		if (k->methods[i].works) {
@@ -218,7 +218,7 @@ static bool works(const struct edge_check *k)
 	return false;
 }
 
-static void note_tls(struct edge_check *k)
+static void note_tls(struct check *k)
 {
 	const struct check_peer *p = &k->peer;
 	const struct check_method *tried = &k->methods[0];
@@ -244,7 +244,7 @@ static void join_names(const json_t *certificate, char *out, size_t size)
 	}
 }
 
-static void note_certificate(struct edge_check *k)
+static void note_certificate(struct check *k)
 {
 	const struct check_peer *p = &k->peer;
 	char names[300], until[32] = "-";
@@ -275,7 +275,7 @@ static void note_certificate(struct edge_check *k)
 	}
 }
 
-static void note_offers(struct edge_check *k)
+static void note_offers(struct check *k)
 {
 	const struct check_peer *p = &k->peer;
 	if (!p->has_features) {
@@ -286,7 +286,7 @@ static void note_offers(struct edge_check *k)
 		p->offers_external ? "yes" : "no", p->offers_dialback ? "yes" : "not named (many servers do not name it)");
 }
 
-static void note_methods(struct edge_check *k)
+static void note_methods(struct check *k)
 {
 	bool any = works(k), is_chosen = false;
 	for (size_t i = 0; i < k->method_count; i++) {
@@ -302,7 +302,7 @@ static void note_methods(struct edge_check *k)
 	}
 }
 
-void check_note_streams(struct edge_check *k)
+void check_note_streams(struct check *k)
 {
 	if (k->method_count == 0) {
 		return;
@@ -315,7 +315,7 @@ void check_note_streams(struct edge_check *k)
 
 /* ---- the whole ---- */
 
-static json_t *endpoints(const struct edge_check *k)
+static json_t *endpoints(const struct check *k)
 {
 	json_t *list = json_array();
 	for (size_t i = 0; i < k->address_count; i++) {
@@ -330,7 +330,7 @@ static json_t *endpoints(const struct edge_check *k)
 	return list;
 }
 
-static json_t *methods(const struct edge_check *k)
+static json_t *methods(const struct check *k)
 {
 	static const enum xfed_method all[] = { XFED_METHOD_EXTERNAL, XFED_METHOD_DIALBACK_TLS, XFED_METHOD_DIALBACK_PLAIN };
 	json_t *list = json_array();
@@ -348,7 +348,7 @@ static json_t *methods(const struct edge_check *k)
 	return list;
 }
 
-json_t *check_result(struct edge_check *k)
+json_t *check_result(struct check *k)
 {
 	const struct check_peer *p = &k->peer;
 	json_t *inbound = admin_pair(k->admin, xfed_span_str(k->local), xfed_span_str(k->remote));

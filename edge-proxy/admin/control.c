@@ -8,6 +8,15 @@ static json_t *text(struct xfed_span s)
 
 /* ---- status ---- */
 
+static void add_clock_problem(void *list, const struct channel_facts *f)
+{
+	char words[640];
+	if (proto_clock_is_apart(&f->clock)) {
+		proto_clock_words(&f->clock, f->peer, words, sizeof(words));
+		rt_control_add_problem(list, XFED_REASON_CHANNEL_CLOCK_APART, f->since_s, "%s", words);
+	}
+}
+
 static json_t *problems(struct admin *a)
 {
 	json_t *list = json_array();
@@ -18,6 +27,7 @@ static json_t *problems(struct admin *a)
 	} else if (!s2s_policy(a->s2s)) {
 		rt_control_add_problem(list, XFED_REASON_CHANNEL_DOWN, since_s, "No gateway has sent a policy yet.");
 	}
+	channel_each(a->channel, add_clock_problem, list);
 	int64_t now = core_wall_s(a->core);
 	const struct xfed_tls_creds *creds = s2s_creds(a->s2s);
 	for (size_t i = 0; creds && xfed_tls_creds_cert(creds, i); i++) {
@@ -33,8 +43,12 @@ static json_t *problems(struct admin *a)
 
 static void add_link(void *list, const struct channel_facts *f)
 {
-	json_array_append_new(list,
-		json_pack("{s:s, s:b, s:I, s:f}", "peer", f->peer, "up", 1, "since", (json_int_t)f->since_s, "rtt_ms", (double)f->rtt_us / 1000.0));
+	json_t *j =
+		json_pack("{s:s, s:b, s:I, s:f}", "peer", f->peer, "up", 1, "since", (json_int_t)f->since_s, "rtt_ms", (double)f->rtt_us / 1000.0);
+	if (j && f->clock.is_known) {
+		json_object_set_new(j, "clock_ms", json_integer(f->clock.ahead_ms));
+	}
+	json_array_append_new(list, j);
 }
 
 static json_t *links(const struct admin *a)
@@ -263,7 +277,7 @@ static void take_retry(struct admin *a, struct channel_link *l, const Xfed__Requ
 
 static void take_check(struct admin *a, struct channel_link *l, const Xfed__Request *r)
 {
-	switch (edge_check_new(a, l, r->id, argument(r, "local"), argument(r, "remote"))) {
+	switch (check_new(a, l, r->id, argument(r, "local"), argument(r, "remote"))) {
 	case XFED_OK:
 		break;
 	case XFED_ERR_NOT_FOUND:

@@ -201,7 +201,8 @@ void channel_each(const struct channel *c, void (*fn)(void *user, const struct c
 {
 	for (const struct channel_link *l = c->list; l; l = l->next) {
 		if (l->is_up) {
-			fn(user, &(struct channel_facts){ channel_link_peer(l), l->since_s, proto_session_rtt_us(proto_link_session(l->link)) });
+			const struct proto_session *s = proto_link_session(l->link);
+			fn(user, &(struct channel_facts){ channel_link_peer(l), l->since_s, proto_session_rtt_us(s), proto_session_clock(s) });
 		}
 	}
 }
@@ -210,6 +211,9 @@ static void gauge_one(void *user, const struct channel_facts *f)
 {
 	struct channel *c = user;
 	rt_metric_set(c->core->d.metrics, RT_M_CHANNEL_RTT, (double)f->rtt_us / 1e6, RT_LABELS(xfed_span_str(f->peer)));
+	if (f->clock.is_known) {
+		rt_metric_set(c->core->d.metrics, RT_M_CHANNEL_CLOCK, (double)f->clock.ahead_ms / 1e3, RT_LABELS(xfed_span_str(f->peer)));
+	}
 }
 
 void channel_gauges(struct channel *c)

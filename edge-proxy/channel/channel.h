@@ -66,6 +66,7 @@ struct channel_facts {
 	const char *peer;
 	int64_t since_s;
 	uint64_t rtt_us;
+	struct proto_clock clock;
 };
 /* Of each link that is up. */
 void channel_each(const struct channel *c, void (*fn)(void *user, const struct channel_facts *f), void *user);

@@ -1,7 +1,4 @@
-/*
- * core: what every room of the edge stands on, and the lowest of them: the loop and its services (rt/daemon.h).
- * Calls nobody above it.
- */
+/* core: what every room of the edge stands on, and the lowest of them: the loop and its services (rt/daemon.h). Calls nobody above it. */
 #ifndef EDGE_CORE_CORE_H
 #define EDGE_CORE_CORE_H
 

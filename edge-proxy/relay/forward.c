@@ -9,26 +9,28 @@
 
 #define SCRATCH_ARENA (64 * 1024)
 
-/* A fate in SIP's words: 202 where it is written and nobody has acknowledged it. */
-static uint32_t status_of(Xfed__Fate fate, enum xfed_reason reason)
+/* In SIP's words 200 where nothing else is said; 202 is said where it is written and nobody has acknowledged it. */
+static struct proto_result result_of(Xfed__Fate fate, enum xfed_reason reason, enum xfed_side side)
 {
-	return fate == XFED__FATE__FATE_DELIVERED ? 200 : (uint32_t)xfed_reason_info(reason)->sip_status;
+	return (struct proto_result){
+		.fate = fate,
+		.sip_status = fate == XFED__FATE__FATE_DELIVERED ? 200 : (uint32_t)xfed_reason_info(reason)->sip_status,
+		.reason = reason,
+		.side = side,
+		.whose = proto_whose_of(reason, PROTO_WHOSE_PARTNER),
+	};
 }
 
-static void settle_one(struct relay *r, struct proto_from from, Xfed__Fate fate, uint32_t sip_status, enum xfed_reason reason)
+static void settle_one(struct relay *r, struct proto_from from, const struct proto_result *result)
 {
-	const struct xfed_reason_info *info = xfed_reason_info(reason);
+	const char *condition = xfed_reason_info(result->reason)->condition;
 	Xfed__Outcome oc = XFED__OUTCOME__INIT;
-	oc.fate = fate;
-	oc.sip_status = sip_status;
-	if (reason != XFED_REASON_NONE) {
-		oc.reason = (char *)info->code;
-		oc.condition = (char *)(info->condition ? info->condition : "");
-	}
+	proto_result_fill(result, &oc);
+	oc.condition = (char *)(condition ? condition : "");
 	proto_exchange_settle(channel_exchange(r->channel), from, &oc, NULL, core_now(r->core));
 }
 
-static void settle_sip(struct relay *r, const struct origin *o, Xfed__Fate fate, uint32_t sip_status, enum xfed_reason reason)
+static void settle_sip(struct relay *r, const struct origin *o, const struct proto_result *result)
 {
 	struct proto_sip_fate *f = proto_sipmemory_find(r->sips, &o->sip);
 	if (!f || f->is_settled) {
@@ -37,18 +39,18 @@ static void settle_sip(struct relay *r, const struct origin *o, Xfed__Fate fate,
 	for (size_t i = 0; i < f->waiter_count; i++) {
 		const struct proto_waiter *w = &f->waiters[i];
 		if (w->run != o->from.run || w->seq != o->from.seq) {
-			settle_one(r, (struct proto_from){ w->run, w->seq }, fate, sip_status, reason);
+			settle_one(r, (struct proto_from){ w->run, w->seq }, result);
 		}
 	}
-	proto_sipmemory_settle(r->sips, &o->sip, fate, sip_status, reason, core_now(r->core));
+	proto_sipmemory_settle(r->sips, &o->sip, result, core_now(r->core));
 }
 
-static void settle_origin(struct relay *r, const struct origin *o, Xfed__Fate fate, uint32_t sip_status, enum xfed_reason reason)
+static void settle_origin(struct relay *r, const struct origin *o, const struct proto_result *result)
 {
 	if (o->has_sip) {
-		settle_sip(r, o, fate, sip_status, reason);
+		settle_sip(r, o, result);
 	}
-	settle_one(r, o->from, fate, sip_status, reason);
+	settle_one(r, o->from, result);
 }
 
 static void log_item(const struct item *it, const char *event, enum xfed_reason reason, enum xfed_side side)
@@ -88,7 +90,8 @@ void relay_fate(struct relay *r, void *owner, Xfed__Fate fate, enum xfed_reason 
 		log_item(it, "delivery.refused", reason, side);
 		break;
 	}
-	settle_origin(r, &it->origin, fate, status_of(fate, reason), reason);
+	struct proto_result result = result_of(fate, reason, side);
+	settle_origin(r, &it->origin, &result);
 }
 
 void relay_written(struct relay *r, void *owner)
@@ -97,7 +100,7 @@ void relay_written(struct relay *r, void *owner)
 	unlist(r, it);
 	core_count_stanza(r->core, s2s_partner_label(r->s2s, xfed_span_str(it->remote)), "to_xmpp", proto_kind_word(it->kind), "delivered");
 	log_item(it, "delivery.written", XFED_REASON_NONE, XFED_SIDE_US);
-	settle_origin(r, &it->origin, XFED__FATE__FATE_DELIVERED, 202, XFED_REASON_NONE);
+	settle_origin(r, &it->origin, &(struct proto_result){ .fate = XFED__FATE__FATE_DELIVERED, .sip_status = 202 });
 }
 
 /* The error a contact's server would have sent, in its place. */
@@ -171,10 +174,13 @@ static enum xfed_reason check_stanza(struct relay *r, const Xfed__Deliver *d, st
 
 static void refuse_delivery(struct relay *r, const Xfed__Deliver *d, const struct origin *o, enum xfed_reason reason)
 {
-	core_count_refusal(r->core, reason, xfed_reason_info(reason)->side);
-	rt_log(RT_LOG_INFO, "delivery.refused", RT_KV("partner", proto_domain_of(xfed_span_str(d->to))), RT_KV_REASON(reason),
+	/* What is too large on this way a user inside has written. */
+	enum xfed_side side = reason == XFED_REASON_DELIVERY_SIZE_EXCEEDED ? XFED_SIDE_LOCAL_USER : xfed_reason_info(reason)->side;
+	struct proto_result result = result_of(XFED__FATE__FATE_REFUSED, reason, side);
+	core_count_refusal(r->core, reason, result.side);
+	rt_log(RT_LOG_INFO, "delivery.refused", RT_KV("partner", proto_domain_of(xfed_span_str(d->to))), PROTO_KV_RESULT(&result),
 		RT_KV_U64("delivery", d->seq), RT_KV_STR("correlation", d->correlation), RT_END);
-	settle_origin(r, o, XFED__FATE__FATE_REFUSED, status_of(XFED__FATE__FATE_REFUSED, reason), reason);
+	settle_origin(r, o, &result);
 }
 
 /* The stanza in r->scratch, on its way to `remote`, with what is to be known when it has its fate. NULL: no memory. */
@@ -244,7 +250,7 @@ static bool claim_sip(struct relay *r, const Xfed__Deliver *d, const struct orig
 	case PROTO_SIP_WAIT:
 		return false;
 	case PROTO_SIP_SETTLED:
-		settle_one(r, o->from, f->fate, f->sip_status, f->reason);
+		settle_one(r, o->from, &f->result);
 		return false;
 	case PROTO_SIP_BUSY: {
 		struct origin plain = { .from = o->from };
@@ -274,7 +280,7 @@ void relay_withdrawn(struct relay *r, struct proto_from from, uint64_t cookie)
 		s2s_withdraw(r->s2s, it->item);
 	} else if (cookie == 0) {
 		/* It waits for the fate of the same request brought by another gateway: this one may go. */
-		settle_one(r, from, XFED__FATE__FATE_WITHDRAWN, status_of(XFED__FATE__FATE_WITHDRAWN, XFED_REASON_DELIVERY_DEADLINE),
-			XFED_REASON_DELIVERY_DEADLINE);
+		struct proto_result result = result_of(XFED__FATE__FATE_WITHDRAWN, XFED_REASON_DELIVERY_DEADLINE, XFED_SIDE_US);
+		settle_one(r, from, &result);
 	}
 }

@@ -5,6 +5,7 @@
 #include "proto/deliver.h"
 #include "proto/fold.h"
 #include "proto/outcome.h"
+#include "proto/rt/kv.h"
 #include "proto/sipmemory.h"
 #include "relay/relay.h"
 #include "util/table.h"

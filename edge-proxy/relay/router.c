@@ -132,15 +132,15 @@ static void bounce_delivery(struct relay *r, const struct proto_delivery *d, con
 }
 
 /* What went well is a debug line: a busy edge says it by metrics. */
-static void log_fate(const struct proto_delivery *d, const char *event, enum xfed_reason reason, const char *text)
+static void log_fate(const struct proto_delivery *d, const char *event, const struct proto_result *result, const char *text)
 {
-	rt_log(reason == XFED_REASON_NONE ? RT_LOG_DEBUG : RT_LOG_INFO, event, RT_KV("partner", proto_domain_of(xfed_span_str(d->from))),
-		RT_KV("local", proto_domain_of(xfed_span_str(d->to))), RT_KV_REASON(reason), RT_KV_U64("delivery", d->seq), RT_KV_STR("id", d->id),
+	rt_log(result->reason == XFED_REASON_NONE ? RT_LOG_DEBUG : RT_LOG_INFO, event, RT_KV("partner", proto_domain_of(xfed_span_str(d->from))),
+		RT_KV("local", proto_domain_of(xfed_span_str(d->to))), PROTO_KV_RESULT(result), RT_KV_U64("delivery", d->seq), RT_KV_STR("id", d->id),
 		RT_KV_STR("correlation", d->correlation), RT_KV_STR("text", text && *text ? text : NULL), RT_END);
 }
 
 /* One fate, one place: metric, log line, and the error where one is due. */
-static void tell_sender(struct relay *r, const struct proto_delivery *d, const Xfed__Outcome *oc, enum xfed_reason reason)
+static void tell_sender(struct relay *r, const struct proto_delivery *d, const Xfed__Outcome *oc, const struct proto_result *result)
 {
 	struct xfed_span remote = proto_domain_of(xfed_span_str(d->from));
 	const char *kind = proto_kind_word(d->kind);
@@ -149,7 +149,7 @@ static void tell_sender(struct relay *r, const struct proto_delivery *d, const X
 	switch (oc->fate) {
 	case XFED__FATE__FATE_DELIVERED:
 		core_count_stanza(r->core, s2s_partner_label(r->s2s, remote), "to_sip", kind, "delivered");
-		log_fate(d, "delivery.delivered", XFED_REASON_NONE, NULL);
+		log_fate(d, "delivery.delivered", &(struct proto_result){ .fate = oc->fate }, NULL);
 		break;
 	case XFED__FATE__FATE_DROPPED:
 		core_count_stanza(r->core, s2s_partner_label(r->s2s, remote), "to_sip", kind, "dropped");
@@ -158,15 +158,16 @@ static void tell_sender(struct relay *r, const struct proto_delivery *d, const X
 	case XFED__FATE__FATE_UNCERTAIN:
 		core_count_stanza(r->core, s2s_partner_label(r->s2s, remote), "to_sip", kind, "uncertain");
 		rt_metric_add(r->core->d.metrics, RT_M_DELIVERIES_UNCERTAIN, 1, RT_NO_LABELS);
-		core_count_refusal(r->core, XFED_REASON_DELIVERY_UNCERTAIN, XFED_SIDE_NETWORK);
-		log_fate(d, "delivery.uncertain", XFED_REASON_DELIVERY_UNCERTAIN, oc->text);
+		core_count_refusal(r->core, XFED_REASON_DELIVERY_UNCERTAIN, result->side);
+		log_fate(d, "delivery.uncertain",
+			&(struct proto_result){ .reason = XFED_REASON_DELIVERY_UNCERTAIN, .side = result->side, .whose = result->whose }, oc->text);
 		bounce_delivery(r, d, oc, XFED_REASON_DELIVERY_UNCERTAIN);
 		break;
 	default:
 		core_count_stanza(r->core, s2s_partner_label(r->s2s, remote), "to_sip", kind, "refused");
-		core_count_refusal(r->core, reason, xfed_reason_info(reason)->side);
-		log_fate(d, "delivery.refused", reason, oc->text);
-		bounce_delivery(r, d, oc, reason);
+		core_count_refusal(r->core, result->reason, result->side);
+		log_fate(d, "delivery.refused", result, oc->text);
+		bounce_delivery(r, d, oc, result->reason);
 		break;
 	}
 }
@@ -176,6 +177,8 @@ static void tell_untold(struct relay *r, const struct proto_delivery *d, const s
 {
 	bool is_down = result->fate == XFED__FATE__FATE_WITHDRAWN || channel_links_up(r->channel) == 0;
 	enum xfed_reason reason = is_down ? XFED_REASON_CHANNEL_DOWN : result->reason;
+	struct proto_result known = { .fate = result->fate, .reason = reason, .side = xfed_reason_info(reason)->side };
+	known.whose = proto_whose_of(reason, PROTO_WHOSE_NONE);
 	const struct xfed_reason_info *info = xfed_reason_info(reason);
 	Xfed__Outcome oc = XFED__OUTCOME__INIT;
 	oc.fate = result->fate;
@@ -185,13 +188,13 @@ static void tell_untold(struct relay *r, const struct proto_delivery *d, const s
 	if (d->sends == 0) {
 		s2s_unpark(r->s2s, d->cookie, d->stanza.len); /* its stream may be read again */
 	}
-	tell_sender(r, d, &oc, reason);
+	tell_sender(r, d, &oc, &known);
 }
 
 void relay_outcome(struct relay *r, const struct proto_delivery *d, const struct proto_result *result)
 {
 	if (result->told) {
-		tell_sender(r, d, result->told, result->reason);
+		tell_sender(r, d, result->told, result);
 	} else {
 		tell_untold(r, d, result);
 	}

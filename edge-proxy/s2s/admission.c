@@ -6,24 +6,18 @@
 
 #include "xfed/rt/reserve.h"
 
-void s2s_admission_configure(struct s2s *s)
+/* The shares of the places are those of the work as well: where all come through one proxy, its address has the whole. */
+void s2s_shares_configure(struct s2s *s)
 {
 	const struct edge_config *c = s->config;
-	struct rt_source_limits callers = rt_source_slots(c->limits.unauthenticated, c->limits.address_share, c->limits.network_share);
-	rt_sources_limit(&s->callers, &callers);
-	rt_sources_limit(&s->questioners, &callers);
-}
-
-void s2s_admission_tick(struct s2s *s, uint64_t now_ms)
-{
-	rt_sources_tick(&s->callers, now_ms);
-	rt_sources_tick(&s->questioners, now_ms);
-}
-
-void s2s_admission_free(struct s2s *s)
-{
-	rt_sources_deinit(&s->callers);
-	rt_sources_deinit(&s->questioners);
+	struct rt_source_limits places = rt_source_slots(c->limits.unauthenticated, c->limits.address_share, c->limits.network_share);
+	struct rt_source_limits work = { .refill_ms = XFED_S2S_WORK_FULL_MS,
+		.budget_address = (uint32_t)rt_source_share(XFED_S2S_WORK_TOTAL, c->limits.address_share),
+		.budget_network = (uint32_t)rt_source_share(XFED_S2S_WORK_TOTAL, c->limits.network_share) };
+	rt_sources_limit(&s->sources[S2S_CALLERS], &places);
+	rt_sources_limit(&s->sources[S2S_QUESTIONERS], &places);
+	rt_sources_limit(&s->sources[S2S_WORK], &work);
+	rt_sources_limit(&s->sources[S2S_HANDSHAKES], &work);
 }
 
 /* What one direction may have at most of limits.connections: the rest is the other's. */
@@ -54,8 +48,9 @@ bool s2s_admit_dial(struct s2s_pair *p, const struct xfed_partner *partner, enum
 	struct s2s *s = p->s2s;
 	size_t part = part_of_one(s), share = rt_source_share(part, XFED_DIALLED_PARTNER_PERCENT),
 	       answers = rt_source_share(part, XFED_DIALLED_ANSWERS_PERCENT);
+	struct s2s_tally *t = s2s_tally_of(s, partner->domain);
 	*side = XFED_SIDE_PARTNER;
-	if (s2s_tally_dialled(s, partner->domain) >= share) {
+	if (t && t->dialled >= share) {
 		return refuse_dial(p, share, "go to this partner, its share of limits.connections");
 	}
 	if (!p->way.is_for_users && s->answering >= answers) {
@@ -65,7 +60,10 @@ bool s2s_admit_dial(struct s2s_pair *p, const struct xfed_partner *partner, enum
 		*side = XFED_SIDE_OPERATOR;
 		return refuse_dial(p, s->dialled, "are open, the edge's limits.connections");
 	}
-	p->dialled = s2s_tally_dial(s, partner->domain);
+	p->dialled = t;
+	if (t) {
+		t->dialled++;
+	}
 	p->has_place = true;
 	s->dialled++;
 	p->is_answering = !p->way.is_for_users;
@@ -86,8 +84,10 @@ void s2s_dial_over(struct s2s_pair *p)
 	if (p->has_place) {
 		p->s2s->dialled--;
 		p->s2s->answering -= p->is_answering;
-		s2s_tally_hang_up(p->s2s, p->dialled);
-		p->dialled = NULL;
+		if (p->dialled) {
+			p->dialled->dialled--;
+			p->dialled = NULL;
+		}
 		p->has_place = p->is_answering = false;
 	}
 }
@@ -102,9 +102,9 @@ bool s2s_admit_partner(struct s2s *s, struct rt_stream *stream)
 	} else {
 		r.limit = "unauthenticated";
 		r.reason = XFED_REASON_POLICY_UNPROVED_EXCEEDED;
-		r.verdict = rt_sources_take(&s->callers, r.address, rt_stream_place(stream));
+		r.verdict = rt_sources_take(&s->sources[S2S_CALLERS], r.address, rt_stream_place(stream));
 	}
-	return core_has_place(s->core, &s->callers, &r, xfed_reason_info(r.reason)->side);
+	return core_has_place(s->core, &s->sources[S2S_CALLERS], &r, xfed_reason_info(r.reason)->side);
 }
 
 bool s2s_admit_question(struct s2s *s, const struct s2s_conn *asker, struct rt_source_hold *hold)
@@ -113,9 +113,9 @@ bool s2s_admit_question(struct s2s *s, const struct s2s_conn *asker, struct rt_s
 		.limit = "unauthenticated",
 		.address = rt_stream_peer(asker->d.stream),
 		.reason = XFED_REASON_POLICY_UNPROVED_EXCEEDED };
-	r.verdict = rt_sources_take(&s->questioners, r.address, hold);
+	r.verdict = rt_sources_take(&s->sources[S2S_QUESTIONERS], r.address, hold);
 	if (r.verdict != RT_SOURCE_OK) {
-		rt_sources_log(&s->questioners, &r, core_now(s->core));
+		rt_sources_log(&s->sources[S2S_QUESTIONERS], &r, core_now(s->core));
 	}
 	return r.verdict == RT_SOURCE_OK;
 }

@@ -8,9 +8,8 @@ void s2s_answer(struct s2s *s, struct xfed_span local, struct xfed_span remote, 
 {
 	xfed_buf_clear(&s->scratch);
 	int rc = elem ? xfed_xml_write(&s->scratch, elem, XFED_SPAN(XFED_NS_SERVER)) : XFED_ERR_NOMEM;
-	/* No server has to take more (RFC 6120 section 13.12), and a user chooses how long an id is. */
 	if (rc == XFED_ERR_LIMIT || (rc == XFED_OK && xfed_buf_len(&s->scratch) > XFED_STANZA_BYTES_MIN)) {
-		/* Its words are a user's. No server has to take so much [A10-11], and one that does not would end our stream over it. */
+		/* Its words and id are a user's. No server has to take so much [A10-11], and one that does not would end our stream over it. */
 		core_count_dropped(s->core, "error-too-large");
 		return;
 	}

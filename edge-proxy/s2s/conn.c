@@ -3,7 +3,7 @@
 
 #include "xfed/mem.h"
 
-static const struct driver_user in_user, out_user;
+static const struct driver_user driver_user;
 
 static struct s2s_conn *conn_of(struct driver *d)
 {
@@ -44,7 +44,10 @@ static void leave_books(struct s2s_conn *c)
 	c->s2s->conn_count--;
 	c->s2s->incoming -= c->direction == XFED_S2S_IN;
 	c->s2s->asking -= c->is_question;
-	s2s_tally_drop(c);
+	if (c->tally) {
+		c->tally->streams--;
+		c->tally = NULL;
+	}
 	s2s_newest_drop(c);
 }
 
@@ -108,7 +111,7 @@ static void mark_established(struct s2s_conn *c)
 /* A reload during the negotiation, or while a key was verified elsewhere, may have taken the method or the pair away. */
 static bool is_taken_away(struct s2s_conn *c, const struct xfed_s2s_action *act)
 {
-	enum xfed_reason reason = s2s_policy_judge_pair(c->s2s, act->to, act->from, act->method);
+	enum xfed_reason reason = s2s_policy_judge(c->s2s, s2s_partner(c->s2s, act->from), act->to, act->method);
 	if (reason != XFED_REASON_NONE) {
 		s2s_conn_close(c, reason, "no longer allowed");
 	}
@@ -143,10 +146,10 @@ static void perform(struct driver *d, struct xfed_s2s_action *act)
 		s2s_report_pair_refused(c, act);
 		break;
 	case XFED_S2S_ASK_VERIFY:
-		s2s_verify_ask(c, &act->question);
+		s2s_questions_ask(c, &act->question);
 		break;
 	case XFED_S2S_AUTHORITY:
-		s2s_verify_answer(c, act->dialback);
+		s2s_questions_reply(c, act->dialback);
 		break;
 	case XFED_S2S_VERIFY_OPEN:
 		mark_established(c);
@@ -241,10 +244,7 @@ static void narrow(const struct s2s_pair *p, struct xfed_s2s_decision *d)
 	}
 }
 
-/*
- * Made when TCP is there, not when it was begun: a reload between the two replaces policy and credentials, which the decision
- * borrows from.
- */
+/* Made when TCP is there, not when it was begun: a reload between the two replaces policy and credentials, which the decision borrows from. */
 static enum xfed_reason decide_out(struct s2s_conn *c)
 {
 	const struct s2s *s = c->s2s;
@@ -281,7 +281,7 @@ int s2s_conn_accept(struct s2s *s, struct rt_stream *stream)
 		rt_stream_close(stream);
 		return XFED_ERR_NOMEM;
 	}
-	int rc = driver_init(&c->d, s, &in_user);
+	int rc = driver_init(&c->d, s, &driver_user);
 	driver_adopt(&c->d, stream);
 	if (rc != XFED_OK || make_machine(c) != XFED_OK) {
 		leave_books(c);
@@ -331,7 +331,7 @@ int s2s_conn_dial(struct s2s_pair *p, const struct rt_addr *to)
 	if (!c) {
 		return XFED_ERR_NOMEM;
 	}
-	int rc = driver_init(&c->d, s, &out_user);
+	int rc = driver_init(&c->d, s, &driver_user);
 	rc = rc == XFED_OK ? driver_connect(&c->d, to) : rc;
 	if (rc != XFED_OK) {
 		leave_books(c);
@@ -346,15 +346,7 @@ int s2s_conn_dial(struct s2s_pair *p, const struct rt_addr *to)
 	return XFED_OK;
 }
 
-static const struct driver_user in_user = { .perform = perform,
-	.answer = answer,
-	.stepped = stepped,
-	.may_shake_hands = may_shake_hands,
-	.shook_hands = shook_hands,
-	.woke = woke,
-	.closed = on_closed,
-	.gone = on_gone };
-static const struct driver_user out_user = { .connected = on_connect,
+static const struct driver_user driver_user = { .connected = on_connect,
 	.perform = perform,
 	.answer = answer,
 	.stepped = stepped,
@@ -376,11 +368,6 @@ void s2s_conn_close(struct s2s_conn *c, enum xfed_reason reason, const char *tex
 	struct pair_event ev = { .type = PAIR_LOST, .reason = reason, .side = xfed_reason_info(reason)->side };
 	give_up(c);
 	s2s_pair_event(p, &ev);
-}
-
-bool s2s_conn_is_counting(const struct s2s_conn *c)
-{
-	return xfed_s2s_is_counting(c->d.machine);
 }
 
 int s2s_conn_write(struct s2s_conn *c, struct xfed_span stanza)

@@ -32,7 +32,7 @@ struct driver {
 	struct s2s *s2s;
 	const struct driver_user *user;
 	struct rt_stream *stream; /* NULL once let go of */
-	struct xfed_s2s *machine; /* NULL while an outgoing connection is not there yet */
+	struct xfed_s2s *machine; /* NULL while an outgoing connection is not there yet, but for a probe */
 	struct rt_timer timer;
 	struct rt_job job;
 	struct rt_post go_on;

@@ -76,7 +76,8 @@ void s2s_steps_of_stream(struct s2s_steps **list, uint64_t now_ms, const struct 
 			   : starts_with(code, "dialback.") ? "dialback"
 							    : "stream";
 	if (step) {
-		s2s_steps_add(list, now_ms, step, false, "%s%s%s (%s)", code, text[0] ? ": " : "", text, info->state_name);
+		char words[XFED_S2S_WORDS];
+		s2s_steps_add(list, now_ms, step, false, "%s%s%s (%s)", code, text[0] ? ": " : "", text, xfed_s2s_words(info->state_name, words));
 	}
 }
 

@@ -12,6 +12,13 @@ void s2s_decision_for(const struct s2s *s, const struct xfed_partner *partner, s
 	};
 }
 
+/* The partner has all the streams it may have, and this is none of them. */
+static bool is_full(const struct s2s_conn *c, const struct xfed_partner *partner)
+{
+	const struct s2s_tally *t = c->tally ? NULL : s2s_tally_find(c->s2s, partner->domain);
+	return t && t->streams >= partner->max_connections;
+}
+
 static enum xfed_reason refuse_header(const struct s2s_conn *c, const struct xfed_s2s_action *act, const struct xfed_partner **partner)
 {
 	const struct s2s *s = c->s2s;
@@ -26,11 +33,11 @@ static enum xfed_reason refuse_header(const struct s2s_conn *c, const struct xfe
 		return XFED_REASON_NONE; /* before TLS that is tolerated [A2-09]; inside it proves nothing */
 	}
 	*partner = xfed_policy_partner(s->policy, act->from);
-	if (!*partner || xfed_policy_is_local(s->policy, act->from)) {
+	if (!*partner) {
 		return XFED_REASON_POLICY_PARTNER_UNLISTED;
 	}
 	/* Full of streams that proved themselves: told before the work is done. It is judged again when this one has. */
-	if (act->is_secure && !c->tally && s2s_tally_streams(s, (*partner)->domain) >= (*partner)->max_connections) {
+	if (act->is_secure && is_full(c, *partner)) {
 		return XFED_REASON_POLICY_CONNECTIONS_EXCEEDED;
 	}
 	return XFED_REASON_NONE;
@@ -62,9 +69,9 @@ void s2s_inbound_pair(struct s2s_conn *c, const struct xfed_s2s_action *act)
 	c->pair_is_local = s2s_is_local(s, act->to);
 	if (s->why_not != XFED_REASON_NONE || !s->policy) {
 		c->decision.refuse = XFED_REASON_CHANNEL_DOWN;
-	} else if (!partner || xfed_policy_is_local(s->policy, act->from)) {
+	} else if (!partner) {
 		c->decision.refuse = XFED_REASON_POLICY_PARTNER_UNLISTED;
-	} else if (!c->tally && s2s_tally_streams(s, partner->domain) >= partner->max_connections) {
+	} else if (is_full(c, partner)) {
 		c->decision.refuse = XFED_REASON_POLICY_CONNECTIONS_EXCEEDED;
 	} else {
 		s2s_decision_for(s, partner, &c->decision);
@@ -73,16 +80,18 @@ void s2s_inbound_pair(struct s2s_conn *c, const struct xfed_s2s_action *act)
 
 bool s2s_inbound_proved(struct s2s_conn *c, const struct xfed_s2s_action *act)
 {
-	const struct s2s *s = c->s2s;
-	const struct xfed_partner *partner = s2s_partner(s, act->from);
+	const struct xfed_partner *partner = s2s_partner(c->s2s, act->from);
 	if (!partner || c->tally) {
 		return true; /* unlisted meanwhile: its stanzas are judged one by one */
 	}
-	if (s2s_tally_streams(s, partner->domain) >= partner->max_connections) {
+	if (is_full(c, partner)) {
 		s2s_conn_close(c, XFED_REASON_POLICY_CONNECTIONS_EXCEEDED, "");
 		return false;
 	}
-	s2s_tally_add(c, partner->domain);
+	c->tally = s2s_tally_of(c->s2s, partner->domain);
+	if (c->tally) {
+		c->tally->streams++;
+	}
 	return true;
 }
 
@@ -99,24 +108,16 @@ static unsigned kind_bit(enum xfed_stanza_kind k)
 	return 0;
 }
 
-/* A reload judges streams by their own pair; others that ride on one are judged when they speak. */
-static enum xfed_reason judge_pair(const struct s2s *s, const struct xfed_partner *partner, const struct xfed_s2s_action *act)
-{
-	if (partner && !xfed_policy_is_local(s->policy, act->stanza.to.domain)) {
-		return XFED_REASON_STREAM_TO_UNKNOWN;
-	}
-	return s2s_policy_judge(partner, act->method);
-}
-
 bool s2s_inbound_stanza(struct s2s_conn *c, const struct xfed_s2s_action *act)
 {
 	const struct xfed_partner *partner = xfed_policy_partner(c->s2s->policy, act->stanza.from.domain);
-	enum xfed_reason gone = judge_pair(c->s2s, partner, act);
+	/* A reload judges streams by their own pair; others that ride on one are judged when they speak. */
+	enum xfed_reason gone = s2s_policy_judge(c->s2s, partner, act->stanza.to.domain, act->method);
 	if (gone != XFED_REASON_NONE) {
 		s2s_conn_close(c, gone, "no longer allowed");
 		return false;
 	}
-	if (!s2s_rate_take(c->s2s, partner)) {
+	if (!s2s_tally_stanza(c->s2s, partner)) {
 		s2s_refuse_stanza(c, act, XFED_REASON_POLICY_RATE_EXCEEDED);
 		return true;
 	}

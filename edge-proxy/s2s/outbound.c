@@ -55,8 +55,10 @@ struct s2s_pair *s2s_pair_new(struct s2s *s, struct xfed_span local, struct xfed
 	return p;
 }
 
-static void let_places_go(struct s2s_pair *p)
+static void let_stream_go(struct s2s_pair *p)
 {
+	p->conn = NULL;
+	p->unanswered = 0;
 	rt_sources_give_back(&p->asker);
 	s2s_dial_over(p);
 }
@@ -66,7 +68,7 @@ static void pair_free(struct s2s_pair *p)
 	HASH_DELETE(hh, p->s2s->pairs, p);
 	rt_lookup_cancel(p->lookup);
 	rt_post_cancel(&p->ask);
-	let_places_go(p);
+	let_stream_go(p);
 	s2s_steps_free(&p->steps);
 	xfed_free(p->addresses);
 	xfed_free(p);
@@ -143,7 +145,7 @@ static void dial(struct s2s_pair *p, size_t index)
 static void write_item(struct s2s_pair *p, const struct s2s_item *it)
 {
 	bool is_empty = it->stanza.len == 0;
-	struct pair_event ev = { .type = PAIR_WROTE, .is_counted = !is_empty && p->conn && s2s_conn_is_counting(p->conn) };
+	struct pair_event ev = { .type = PAIR_WROTE, .is_counted = !is_empty && p->conn && xfed_s2s_is_counting(p->conn->d.machine) };
 	ev.rc = is_empty ? XFED_OK : p->conn ? s2s_conn_write(p->conn, it->stanza) : XFED_ERR_STATE;
 	s2s_pair_event(p, &ev);
 }
@@ -182,9 +184,7 @@ static void tell_failure(struct s2s_pair *p, const struct pair_action *act)
 
 static void stream_over(struct s2s_pair *p, const struct pair_action *act)
 {
-	p->conn = NULL;
-	p->unanswered = 0;
-	let_places_go(p);
+	let_stream_go(p);
 	if (!act->was_open) {
 		tell_failure(p, act);
 	}
@@ -194,9 +194,7 @@ static void stream_over(struct s2s_pair *p, const struct pair_action *act)
 static void hang_up(struct s2s_pair *p)
 {
 	struct s2s_conn *c = p->conn;
-	p->conn = NULL;
-	p->unanswered = 0;
-	let_places_go(p);
+	let_stream_go(p);
 	if (c) {
 		c->pair = NULL;
 		s2s_conn_close(c, XFED_REASON_STREAM_CLOSED_IDLE, p->way.is_for_questions ? "" : "only answers were sent");

@@ -45,7 +45,7 @@ struct s2s_pair {
 	char *local, *remote; /* normalised; `remote` follows `local` in the key */
 	size_t key_len;
 	struct s2s_steps *steps;	/* of the attempt under way */
-	const struct s2s_conn *ending;	/* while s2s_pair_lost() runs: the stream that has ended */
+	const struct s2s_conn *ending;	/* while LOST is performed: the stream that has ended */
 	char text[192];			/* what it said last */
 	struct s2s_turns waiting;	/* verify: not asked yet */
 	struct s2s_question *questions; /* verify: asked, without a verdict */
@@ -85,20 +85,13 @@ bool s2s_turns_add(struct s2s_turns *t, const struct rt_addr *from, struct s2s_q
 struct s2s_question *s2s_turns_take(struct s2s_turns *t);				     /* NULL: none */
 struct s2s_question *s2s_turns_overdue(struct s2s_turns *t, uint64_t now_ms);		     /* one, taken out; NULL: none */
 
-/* verify.c: keys that came in are asked about elsewhere; as authoritative server we answer by the secret */
-void s2s_verify_ask(struct s2s_conn *c, const struct xfed_s2s_question *asked);
-void s2s_verify_answer(struct s2s_conn *c, const struct xfed_dialback_elem *verify);
-void s2s_verify_tell(void *s2s); /* the streams that keys came from, of their verdicts */
-void s2s_verify_free(struct s2s *s);
-
-/* questions.c: what a verify pair asks */
-struct s2s_question *s2s_question_new(const struct xfed_s2s_question *q);
-void s2s_question_free(struct s2s_question *q);
-/* Takes ownership; the stream the key came from is told soon. */
-void s2s_question_settle(struct s2s *s, struct s2s_question *q, enum xfed_dialback_verdict verdict);
-/* Asks the server of `q`'s sender, for the stream `asker` its key came in on. */
-void s2s_questions_ask(const struct s2s_conn *asker, struct s2s_question *q);
-void s2s_questions_go_on(void *pair); /* the stream is there, or has room again */
+/* questions.c: keys that came in are asked about elsewhere, by verify pairs */
+/* Asks the server of the key's sender, for the stream `asker` it came in on. */
+void s2s_questions_ask(const struct s2s_conn *asker, const struct xfed_s2s_question *asked);
+void s2s_questions_tell(void *s2s); /* the streams that keys came from, of their verdicts */
+void s2s_verdicts_free(struct s2s *s);
+void s2s_questions_reply(struct s2s_conn *c, const struct xfed_dialback_elem *verify); /* as authoritative server */
+void s2s_questions_go_on(void *pair);						       /* the stream is there, or has room again */
 void s2s_questions_answered(struct s2s_pair *p, const struct xfed_s2s_question *asked, enum xfed_dialback_verdict verdict);
 void s2s_questions_fail(struct s2s_pair *p, bool was_open); /* all of them */
 void s2s_questions_tick(struct s2s_pair *p, uint64_t now_ms);

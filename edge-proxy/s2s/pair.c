@@ -21,6 +21,18 @@ static void prepend(struct pair_list *l, struct pair_item *it)
 	l->bytes += it->bytes;
 }
 
+/* In front, but behind what came before it and was lost while it was written. */
+static void put_back(struct pair *p, struct pair_item *it)
+{
+	struct pair_item *next = p->queue.first;
+	for (size_t n = p->put_back; n > 0 && next; n--) {
+		next = next->next;
+	}
+	DL_PREPEND_ELEM(p->queue.first, next, it);
+	p->queue.count++;
+	p->queue.bytes += it->bytes;
+}
+
 static struct pair_item *take(struct pair_list *l, struct pair_item *it)
 {
 	DL_DELETE(l->first, it);
@@ -51,6 +63,7 @@ static void end(struct pair *p, struct pair_item *it, Xfed__Fate fate, enum xfed
 static void refuse_waiting(struct pair *p, bool keeps_answers, enum xfed_reason reason, enum xfed_side side)
 {
 	struct pair_item *it, *next;
+	p->put_back = keeps_answers ? p->put_back : 0;
 	DL_FOREACH_SAFE(p->queue.first, it, next) {
 		if (!keeps_answers || !it->is_answer) {
 			end(p, take(&p->queue, it), XFED__FATE__FATE_REFUSED, reason, side);
@@ -69,6 +82,7 @@ static void lose_unacked(struct pair *p)
 	}
 	while (p->unacked.first) {
 		prepend(&p->queue, take_unacked(p, p->unacked.first->prev)); /* the last one, so that they keep their order */
+		p->put_back++;
 	}
 }
 
@@ -252,18 +266,21 @@ static void on_wrote(struct pair *p, const struct pair_event *ev)
 	p->writing = NULL;
 	switch (ev->rc) {
 	case XFED_ERR_AGAIN:
-		prepend(&p->queue, it);
-		p->is_full = true;
+		put_back(p, it);
+		p->is_full = p->state == PAIR_READY;
 		break;
 	case XFED_OK:
 		if (!ev->is_counted) {
 			end(p, it, XFED__FATE__FATE_DELIVERED, XFED_REASON_NONE, XFED_SIDE_US); /* as the contract has it without stream management */
 			break;
 		}
-		it->is_written = true;
-		append(&p->unacked, it);
-		if (p->state != PAIR_READY) { /* the stream has ended over it */
-			lose_unacked(p);
+		if (p->state == PAIR_READY) {
+			it->is_written = true;
+			append(&p->unacked, it);
+		} else if (it->is_answer) { /* the stream has ended over it */
+			put_back(p, it);
+		} else {
+			end(p, it, XFED__FATE__FATE_UNCERTAIN, XFED_REASON_DELIVERY_UNCERTAIN, XFED_SIDE_NETWORK);
 		}
 		break;
 	case XFED_ERR_TOO_LARGE:
@@ -423,6 +440,7 @@ bool pair_next(struct pair *p, struct pair_action *act)
 	} else if (p->state == PAIR_READY && p->queue.first && !p->is_full && !p->writing) {
 		act->type = PAIR_WRITE;
 		act->item = p->writing = take(&p->queue, p->queue.first);
+		p->put_back = 0;
 	} else {
 		return false;
 	}

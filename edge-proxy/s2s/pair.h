@@ -116,6 +116,7 @@ struct pair {
 	/* ---- what is to be done */
 	struct pair_list ended;
 	struct pair_item *writing, *told, *expiring;
+	size_t put_back;    /* answers back in front of the queue since `writing` was begun */
 	uint64_t expire_ms; /* `expiring` and what follows it are looked at with this time */
 	bool is_full;	    /* the stream takes no more until some is acknowledged */
 	bool looks_up, dials, hangs_up, is_over;

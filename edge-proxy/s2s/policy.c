@@ -22,7 +22,7 @@ const char *s2s_partner_label(const struct s2s *s, struct xfed_span remote)
 	return p ? p->domain : "other";
 }
 
-enum xfed_reason s2s_policy_judge(const struct xfed_partner *partner, enum xfed_method method)
+static enum xfed_reason judge_method(const struct xfed_partner *partner, enum xfed_method method)
 {
 	if (!partner) {
 		return XFED_REASON_POLICY_PARTNER_UNLISTED;
@@ -33,13 +33,9 @@ enum xfed_reason s2s_policy_judge(const struct xfed_partner *partner, enum xfed_
 	return method == XFED_METHOD_EXTERNAL ? XFED_REASON_SASL_REQUIRED_MISSING : XFED_REASON_DIALBACK_NOT_ALLOWED;
 }
 
-enum xfed_reason s2s_policy_judge_pair(const struct s2s *s, struct xfed_span local, struct xfed_span remote, enum xfed_method method)
+enum xfed_reason s2s_policy_judge(const struct s2s *s, const struct xfed_partner *partner, struct xfed_span local, enum xfed_method method)
 {
-	const struct xfed_partner *partner = s2s_partner(s, remote);
-	if (partner && !xfed_policy_is_local(s->policy, local)) {
-		return XFED_REASON_STREAM_TO_UNKNOWN;
-	}
-	return s2s_policy_judge(partner, method);
+	return partner && !xfed_policy_is_local(s->policy, local) ? XFED_REASON_STREAM_TO_UNKNOWN : judge_method(partner, method);
 }
 
 /* Whether a live stream could be made again under the policy of now. */
@@ -49,7 +45,7 @@ static enum xfed_reason judge(const struct s2s *s, const struct xfed_s2s_info *i
 		return XFED_REASON_STREAM_TO_UNKNOWN;
 	}
 	const struct xfed_partner *p = xfed_policy_partner(s->policy, info->remote);
-	return !p || info->is_authenticated ? s2s_policy_judge(p, info->method) : XFED_REASON_NONE;
+	return !p || info->is_authenticated ? judge_method(p, info->method) : XFED_REASON_NONE;
 }
 
 static bool is_unlisted(const struct s2s_pair *p)

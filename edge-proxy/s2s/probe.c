@@ -9,13 +9,9 @@
 struct s2s_probe {
 	struct driver d;	       /* first */
 	struct s2s_probe *prev, *next; /* s2s->probes */
-	struct xfed_s2s_decision decision;
-	struct xfed_tls_creds *creds; /* of the decision, held */
-	char hash[XFED_DIALBACK_HEX + 1];
-	uint32_t timeout_ms;
+	bool is_connected;
 	void (*fn)(void *user, const struct s2s_probe_result *r);
 	void *user;
-	char local[XFED_JID_PART_BYTES + 1], remote[XFED_JID_PART_BYTES + 1];
 };
 
 static struct s2s_probe *probe_of(struct driver *d)
@@ -27,8 +23,6 @@ static void on_gone(struct driver *d)
 {
 	struct s2s_probe *p = probe_of(d);
 	DL_DELETE(d->s2s->probes, p);
-	xfed_tls_creds_unref(p->creds);
-	xfed_wipe(p->hash, sizeof(p->hash));
 	xfed_free(p);
 }
 
@@ -40,7 +34,7 @@ static void report(struct s2s_probe *p, struct s2s_probe_result *r)
 	if (!fn) {
 		return;
 	}
-	if (p->d.machine) {
+	if (p->is_connected) {
 		xfed_s2s_info(p->d.machine, &info);
 		r->info = &info;
 	}
@@ -68,16 +62,11 @@ static void on_closed(struct driver *d, const struct xfed_s2s_action *act)
 static void on_connect(struct driver *d, enum xfed_reason reason)
 {
 	struct s2s_probe *p = probe_of(d);
-	struct xfed_s2s_config cfg = { .direction = XFED_S2S_OUT,
-		.local = xfed_span_str(p->local),
-		.remote = xfed_span_str(p->remote),
-		.decision = p->decision,
-		.establish_ms = p->timeout_ms };
-	if (reason == XFED_REASON_NONE && driver_make(d, &cfg) == XFED_OK) {
+	if (reason == XFED_REASON_NONE) {
+		p->is_connected = true;
 		driver_start(d);
 		return;
 	}
-	reason = reason != XFED_REASON_NONE ? reason : XFED_REASON_STREAM_INTERNAL;
 	struct s2s_probe_result r = { .reason = reason, .side = xfed_reason_info(reason)->side, .text = rt_stream_error_text(d->stream) };
 	report(p, &r);
 	driver_abandon(d);
@@ -87,18 +76,7 @@ static const struct driver_user probe_user = { .connected = on_connect, .perform
 
 /* ---- beginning and end ---- */
 
-/* The policy the decision comes from may be swapped before TCP is there: what it borrows is kept. */
-static void keep_decision(struct s2s_probe *p, const struct xfed_s2s_decision *d)
-{
-	p->decision = *d;
-	p->creds = d->creds ? xfed_tls_creds_ref(d->creds) : NULL;
-	p->decision.creds = p->creds;
-	if (d->dialback_hash.len == XFED_DIALBACK_HEX) {
-		memcpy(p->hash, d->dialback_hash.data, XFED_DIALBACK_HEX);
-	}
-	p->decision.dialback_hash = xfed_span_str(p->hash);
-}
-
+/* The machine is made at once: the policy the decision borrows from may be swapped before TCP is there. */
 int s2s_probe_new(struct s2s *s, const struct s2s_probe_config *cfg, struct s2s_probe **out)
 {
 	struct s2s_probe *p = xfed_calloc(1, sizeof(*p));
@@ -106,15 +84,17 @@ int s2s_probe_new(struct s2s *s, const struct s2s_probe_config *cfg, struct s2s_
 	if (!p) {
 		return XFED_ERR_NOMEM;
 	}
-	p->timeout_ms = cfg->timeout_ms;
 	p->fn = cfg->fn;
 	p->user = cfg->user;
-	snprintf(p->local, sizeof(p->local), "%s", cfg->local);
-	snprintf(p->remote, sizeof(p->remote), "%s", cfg->remote);
-	keep_decision(p, &cfg->decision);
+	struct xfed_s2s_config machine = { .direction = XFED_S2S_OUT,
+		.local = xfed_span_str(cfg->local),
+		.remote = xfed_span_str(cfg->remote),
+		.decision = cfg->decision,
+		.establish_ms = cfg->timeout_ms };
 	DL_APPEND(s->probes, p);
 	int rc = driver_init(&p->d, s, &probe_user);
 	rc = rc == XFED_OK ? driver_connect(&p->d, cfg->to) : rc;
+	rc = rc == XFED_OK ? driver_make(&p->d, &machine) : rc;
 	if (rc != XFED_OK) {
 		driver_abandon(&p->d);
 		return rc;
@@ -129,7 +109,7 @@ void s2s_probe_cancel(struct s2s_probe *p)
 		return;
 	}
 	p->fn = NULL;
-	if (p->d.machine) {
+	if (p->is_connected) {
 		driver_close(&p->d, XFED_REASON_STREAM_CLOSED_IDLE, "");
 	} else {
 		driver_abandon(&p->d);

@@ -1,4 +1,7 @@
-/* Questions of dialback: what a verify pair asks its partner's server, for streams on which keys have come in. */
+/*
+ * Dialback beyond one stream: what a verify pair asks its partner's server, for streams on which keys have come in, and what we answer
+ * as authoritative server, by the secret.
+ */
 #include "s2s/s2s_impl.h"
 
 #include <utlist.h>
@@ -6,7 +9,7 @@
 #include "xfed/mem.h"
 #include "xfed/text.h"
 
-struct s2s_question *s2s_question_new(const struct xfed_s2s_question *q)
+static struct s2s_question *question_new(const struct xfed_s2s_question *q)
 {
 	const struct xfed_dialback_pair *p = &q->pair;
 	size_t len = p->sender.len + p->target.len + p->sender_raw.len + p->target_raw.len + q->key.len + q->stream_id.len + 6;
@@ -25,18 +28,47 @@ struct s2s_question *s2s_question_new(const struct xfed_s2s_question *q)
 	return out;
 }
 
-void s2s_question_free(struct s2s_question *q)
+static void question_free(struct s2s_question *q)
 {
 	rt_sources_give_back(&q->place);
 	xfed_free(q);
 }
 
-void s2s_question_settle(struct s2s *s, struct s2s_question *q, enum xfed_dialback_verdict verdict)
+/* Takes ownership; the stream the key came from is told soon, by an event of its own. */
+static void settle(struct s2s *s, struct s2s_question *q, enum xfed_dialback_verdict verdict)
 {
 	q->verdict = verdict;
 	rt_sources_give_back(&q->place);
 	DL_APPEND(s->verdicts, q);
 	rt_post_schedule(&s->tell_verdicts);
+}
+
+void s2s_questions_tell(void *arg)
+{
+	struct s2s *s = arg;
+	while (s->verdicts) {
+		struct s2s_question *q = s->verdicts;
+		DL_DELETE(s->verdicts, q);
+		struct s2s_conn *c = s2s_conn_find(s, q->q.origin);
+		if (q->verdict != XFED_DIALBACK_VERDICT_VALID) {
+			rt_log(RT_LOG_WARNING, "dialback.verdict", RT_KV("partner", q->q.pair.sender), RT_KV("local", q->q.pair.target),
+				RT_KV_STR("verdict", xfed_dialback_verdict_word(q->verdict)), RT_KV_U64("conn", q->q.origin), RT_END);
+		}
+		if (c) {
+			struct xfed_s2s_event ev = { .type = XFED_S2S_VERDICT, .question = q->q, .verdict = q->verdict };
+			driver_event(&c->d, &ev);
+		}
+		question_free(q);
+	}
+}
+
+void s2s_verdicts_free(struct s2s *s)
+{
+	while (s->verdicts) {
+		struct s2s_question *q = s->verdicts;
+		DL_DELETE(s->verdicts, q);
+		question_free(q);
+	}
 }
 
 /* ---- on the stream ---- */
@@ -58,7 +90,7 @@ void s2s_questions_go_on(void *arg)
 	while (p->way.state == PAIR_READY && p->conn && p->waiting.count > 0 && p->asked + p->unanswered < XFED_DIALBACK_PAIRS_MAX) {
 		struct s2s_question *q = s2s_turns_take(&p->waiting);
 		if (!s2s_conn_find(p->s2s, q->q.origin)) {
-			s2s_question_free(q); /* who asked has gone */
+			question_free(q); /* who asked has gone */
 			continue;
 		}
 		DL_APPEND(p->questions, q);
@@ -91,7 +123,7 @@ void s2s_questions_answered(struct s2s_pair *p, const struct xfed_s2s_question *
 		DL_DELETE(p->questions, q);
 		p->asked--;
 		p->unanswered += verdict == XFED_DIALBACK_VERDICT_TIMEOUT;
-		s2s_question_settle(p->s2s, q, verdict);
+		settle(p->s2s, q, verdict);
 		rt_post_schedule(&p->ask);
 	}
 }
@@ -102,10 +134,10 @@ void s2s_questions_fail(struct s2s_pair *p, bool was_open)
 	while ((q = p->questions)) {
 		DL_DELETE(p->questions, q);
 		p->asked--;
-		s2s_question_settle(p->s2s, q, XFED_DIALBACK_VERDICT_LOST);
+		settle(p->s2s, q, XFED_DIALBACK_VERDICT_LOST);
 	}
 	while ((q = s2s_turns_take(&p->waiting))) {
-		s2s_question_settle(p->s2s, q, xfed_dialback_verdict_of(was_open, false));
+		settle(p->s2s, q, xfed_dialback_verdict_of(was_open, false));
 	}
 }
 
@@ -114,7 +146,7 @@ void s2s_questions_tick(struct s2s_pair *p, uint64_t now_ms)
 {
 	struct s2s_question *q;
 	while (p->way.state == PAIR_READY && (q = s2s_turns_overdue(&p->waiting, now_ms))) {
-		s2s_question_settle(p->s2s, q, XFED_DIALBACK_VERDICT_BUSY);
+		settle(p->s2s, q, XFED_DIALBACK_VERDICT_BUSY);
 	}
 }
 
@@ -126,27 +158,31 @@ static bool admit(const struct s2s_conn *asker, struct rt_source_hold *hold)
 	return asker->is_established || s2s_admit_question(asker->s2s, asker, hold);
 }
 
-void s2s_questions_ask(const struct s2s_conn *asker, struct s2s_question *q)
+void s2s_questions_ask(const struct s2s_conn *asker, const struct xfed_s2s_question *asked)
 {
 	struct s2s *s = asker->s2s;
+	struct s2s_question *q = question_new(asked);
+	if (!q) {
+		return; /* the machine that asked has a deadline of its own and answers remote-server-timeout */
+	}
 	struct xfed_span local = q->q.pair.target, remote = q->q.pair.sender;
 	const struct xfed_partner *partner = s2s_partner(s, remote);
 	struct s2s_pair *p = partner ? s2s_pair_find(s, local, remote, true) : NULL;
 	struct rt_source_hold hold = { NULL, NULL, NULL };
 	bool begins = !p || p->way.state == PAIR_IDLE;
 	if (!partner || (p && begins && pair_waits(&p->way, core_now(s->core)))) {
-		s2s_question_settle(s, q, XFED_DIALBACK_VERDICT_UNREACHABLE);
+		settle(s, q, XFED_DIALBACK_VERDICT_UNREACHABLE);
 		return;
 	}
 	if (!admit(asker, &hold)) {
-		s2s_question_settle(s, q, XFED_DIALBACK_VERDICT_BUSY);
+		settle(s, q, XFED_DIALBACK_VERDICT_BUSY);
 		return;
 	}
 	p = p ? p : s2s_pair_new(s, local, remote, true);
 	q->deadline_ms = core_now(s->core) + XFED_DIALBACK_PLACE_MS;
 	if (!p || !s2s_turns_add(&p->waiting, rt_stream_peer(asker->d.stream), q)) {
 		rt_sources_give_back(&hold);
-		s2s_question_settle(s, q, XFED_DIALBACK_VERDICT_UNREACHABLE);
+		settle(s, q, XFED_DIALBACK_VERDICT_UNREACHABLE);
 		return;
 	}
 	*(begins ? &p->asker : &q->place) = hold;
@@ -164,10 +200,37 @@ void s2s_questions_free(struct s2s_pair *p)
 {
 	struct s2s_question *q;
 	while ((q = s2s_turns_take(&p->waiting))) {
-		s2s_question_free(q);
+		question_free(q);
 	}
 	while ((q = p->questions)) {
 		DL_DELETE(p->questions, q);
-		s2s_question_free(q);
+		question_free(q);
+	}
+}
+
+/* ---- authoritative ---- */
+
+void s2s_questions_reply(struct s2s_conn *c, const struct xfed_dialback_elem *verify)
+{
+	struct s2s *s = c->s2s;
+	struct xfed_dialback_authority authority = { .is_local = s2s_is_local(s, verify->to) };
+	struct xfed_dialback_elem answer;
+	if (s->policy) {
+		authority.current = xfed_policy_dialback_current(s->policy);
+		authority.previous = xfed_policy_dialback_previous(s->policy);
+	}
+	switch (xfed_dialback_authoritative(verify, &authority, &answer)) {
+	case XFED_DIALBACK_ANSWER:
+		c->has_served = true;
+		if (xfed_dialback_print(&c->say, &answer) != XFED_OK) {
+			s2s_conn_close(c, XFED_REASON_STREAM_INTERNAL, "dialback answer");
+		}
+		break;
+	case XFED_DIALBACK_DROP:
+		core_count_dropped(s->core, "dialback-unsolicited");
+		break;
+	case XFED_DIALBACK_IMPROPER:
+		s2s_conn_close(c, XFED_REASON_STREAM_ADDRESS_IMPROPER, "db:verify");
+		break;
 	}
 }

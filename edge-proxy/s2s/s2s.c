@@ -19,7 +19,7 @@ int s2s_new(struct core *core, const struct s2s_user *user, void *user_data, con
 	s->why_not = XFED_REASON_CHANNEL_DOWN;
 	s->certs_due_s = INT64_MAX;
 	xfed_buf_init(&s->scratch, XFED_FRAME_BYTES_MAX);
-	rt_post_init(&s->tell_verdicts, core->d.loop, s2s_verify_tell, s);
+	rt_post_init(&s->tell_verdicts, core->d.loop, s2s_questions_tell, s);
 	return XFED_OK;
 }
 
@@ -31,7 +31,7 @@ void s2s_stop(struct s2s *s)
 	s2s_probes_stop(s);
 	s2s_conns_stop(s);
 	s2s_pairs_free(s);
-	s2s_verify_free(s);
+	s2s_verdicts_free(s);
 	rt_post_cancel(&s->tell_verdicts);
 }
 
@@ -40,9 +40,10 @@ void s2s_free(struct s2s *s)
 	if (!s) {
 		return;
 	}
-	s2s_rates_free(s);
-	s2s_work_free(s);
-	s2s_admission_free(s);
+	s2s_tallies_tick(s, UINT64_MAX);
+	for (size_t i = 0; i < S2S_SOURCES; i++) {
+		rt_sources_deinit(&s->sources[i]);
+	}
 	rt_reach_deinit(&s->reach);
 	xfed_buf_deinit(&s->scratch);
 	xfed_policy_free(s->policy);
@@ -54,10 +55,11 @@ void s2s_tick(struct s2s *s, uint64_t now_ms)
 {
 	s2s_pairs_tick(s, now_ms);
 	s2s_newest_tick(s, now_ms);
-	s2s_rates_tick(s, now_ms);
+	s2s_tallies_tick(s, now_ms);
 	s2s_certs_tick(s);
-	s2s_admission_tick(s, now_ms);
-	s2s_work_tick(s, now_ms);
+	for (size_t i = 0; i < S2S_SOURCES; i++) {
+		rt_sources_tick(&s->sources[i], now_ms);
+	}
 	rt_tidy(&s->tidy, s->freed, now_ms);
 }
 
@@ -92,8 +94,7 @@ void s2s_configure(struct s2s *s, const struct edge_config *config, struct xfed_
 	s->config = config;
 	xfed_tls_creds_unref(s->creds);
 	s->creds = creds;
-	s2s_admission_configure(s);
-	s2s_work_configure(s);
+	s2s_shares_configure(s);
 	s2s_certs_judge(s);
 	s->reach.read_at_ms = 0; /* the host's own addresses are read again */
 	s2s_pairs_forget_backoff(s);

@@ -42,6 +42,14 @@ struct s2s_conn {
 	UT_hash_handle hh; /* s2s->conns by id */
 };
 
+enum s2s_sources {
+	S2S_CALLERS,
+	S2S_QUESTIONERS, /* places of those who have proved nothing: streams, questions */
+	S2S_WORK,
+	S2S_HANDSHAKES, /* what strangers have had us do; the TLS of it */
+	S2S_SOURCES
+};
+
 struct s2s {
 	struct core *core;
 	const struct s2s_user *user;
@@ -68,10 +76,8 @@ struct s2s {
 	struct s2s_question *verdicts; /* to be told to the streams they came from */
 	struct rt_post tell_verdicts;
 
-	struct rt_sources callers, questioners; /* places of those who have proved nothing: streams, questions */
-	struct rt_sources work, handshakes;	/* what strangers have had us do; the TLS of it */
+	struct rt_sources sources[S2S_SOURCES];
 	struct s2s_tally *tallies;
-	struct s2s_rate *rates;
 	struct s2s_newest *newest;
 };
 
@@ -82,7 +88,6 @@ int s2s_conn_dial(struct s2s_pair *p, const struct rt_addr *to);
 void s2s_conn_close(struct s2s_conn *c, enum xfed_reason reason, const char *text);
 /* Writes a whole stanza to a stream that is READY; what xfed_s2s_send() returns. `c` may be gone unless it is OK, TOO_LARGE or AGAIN. */
 int s2s_conn_write(struct s2s_conn *c, struct xfed_span stanza);
-bool s2s_conn_is_counting(const struct s2s_conn *c); /* what is written now will be acknowledged */
 struct s2s_conn *s2s_conn_find(struct s2s *s, uint64_t id);
 void s2s_conns_stop(struct s2s *s);
 
@@ -105,10 +110,8 @@ void s2s_bounce(struct s2s *s, struct xfed_arena *a, const struct xfed_stanza *s
 void s2s_iq(struct s2s_conn *c, const struct xfed_s2s_action *act);
 
 /* policy.c: what the policy in force says of pairs and of live streams */
-/* Whether a partner (NULL: not listed) may have proved itself, or be shown who we are, by this method: NONE, or why not. */
-enum xfed_reason s2s_policy_judge(const struct xfed_partner *partner, enum xfed_method method);
-/* The same for a pair of a domain of ours and one of a partner's. */
-enum xfed_reason s2s_policy_judge_pair(const struct s2s *s, struct xfed_span local, struct xfed_span remote, enum xfed_method method);
+/* Whether a partner (NULL: not listed) may have proved itself, or be shown who we are, by this method, for a domain of ours: NONE, or why not. */
+enum xfed_reason s2s_policy_judge(const struct s2s *s, const struct xfed_partner *partner, struct xfed_span local, enum xfed_method method);
 const struct xfed_partner *s2s_partner(const struct s2s *s, struct xfed_span remote); /* NULL: not listed, or no policy yet */
 bool s2s_is_local(const struct s2s *s, struct xfed_span domain);
 

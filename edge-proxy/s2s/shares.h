@@ -7,15 +7,13 @@
 #define EDGE_S2S_SHARES_H
 
 #include "s2s/s2s.h"
+#include "util/table.h"
 
 struct rt_source_hold;
 struct s2s_pair;
-struct s2s_tally;
 
 /* admission.c: places for those who have proved nothing, and for streams of ours */
-void s2s_admission_configure(struct s2s *s);
-void s2s_admission_tick(struct s2s *s, uint64_t now_ms);
-void s2s_admission_free(struct s2s *s);
+void s2s_shares_configure(struct s2s *s);
 bool s2s_admit_partner(struct s2s *s, struct rt_stream *stream); /* it has its place until its socket is closed, or it has proved something */
 bool s2s_admit_question(struct s2s *s, const struct s2s_conn *asker, struct rt_source_hold *hold);
 /* A place for a stream of ours for stanzas, until s2s_dial_over(). False: there is none, `side` and the pair's text say why. */
@@ -24,26 +22,29 @@ void s2s_dial_use(struct s2s_pair *p);	/* where something of a user's goes its w
 void s2s_dial_over(struct s2s_pair *p); /* holding none is fine */
 
 /* work.c: what strangers may have us do */
-void s2s_work_configure(struct s2s *s);
-void s2s_work_tick(struct s2s *s, uint64_t now_ms);
-void s2s_work_free(struct s2s *s);
 bool s2s_work_handshake(struct s2s_conn *c); /* one begins. False: it may not, and the stream closes */
 void s2s_work_job(struct s2s_conn *c);	     /* what it took in fact */
 /* False: the budget of this address, or its network, is used up, which has been logged. */
 bool s2s_work_spend(struct s2s *s, const struct rt_addr *from, uint32_t cost);
 void s2s_work_charge(struct s2s_conn *c); /* for what its peer has had us do since; closes it where that was too much */
 
-/* tally.c: streams a partner has proved and streams of ours to it, by its primary domain */
-size_t s2s_tally_streams(const struct s2s *s, const char *domain);
-void s2s_tally_add(struct s2s_conn *c, const char *domain); /* once per stream, later calls do nothing */
-void s2s_tally_drop(struct s2s_conn *c);
-size_t s2s_tally_dialled(const struct s2s *s, const char *domain);   /* streams of ours to it, and attempts at one */
-struct s2s_tally *s2s_tally_dial(struct s2s *s, const char *domain); /* counts one until it is hung up; NULL: no memory */
-void s2s_tally_hang_up(struct s2s *s, struct s2s_tally *t);	     /* NULL is fine */
-
-/* rate.c: stanzas of a partner, over all its streams, against limits.stanzas_per_second. Only what is proved is counted. */
-bool s2s_rate_take(struct s2s *s, const struct xfed_partner *partner); /* false: over it */
-void s2s_rates_tick(struct s2s *s, uint64_t now_ms);
-void s2s_rates_free(struct s2s *s);
+/*
+ * tally.c: what a partner has of ours, found by its primary domain: streams it has opened and proved, streams of ours to it and attempts
+ * at one, and a bucket of one second's worth of stanzas. Naming a partner is not enough, or strangers would use up what is the partner's.
+ * The two counts are apart: a stream of ours is not the partner's, though its names and its questions may have caused it. The bucket
+ * outlives the streams, or who closes and opens again would begin with a full one; when it is full it is the same as none.
+ */
+struct s2s_tally {
+	size_t streams, dialled;
+	double tokens; /* at `at_ms`; zeroed it is full by now */
+	uint64_t at_ms;
+	UT_hash_handle hh; /* s2s->tallies by domain */
+	char domain[];
+};
+struct s2s_tally *s2s_tally_find(const struct s2s *s, const char *domain); /* NULL: it has nothing */
+struct s2s_tally *s2s_tally_of(struct s2s *s, const char *domain);	   /* NULL: no memory; one too many is better than one too few */
+/* A stanza of the partner's, over whichever stream. False: it is over limits.stanzas_per_second. */
+bool s2s_tally_stanza(struct s2s *s, const struct xfed_partner *partner);
+void s2s_tallies_tick(struct s2s *s, uint64_t now_ms); /* what counts nothing goes; at UINT64_MAX, behind the last stream, all */
 
 #endif

@@ -13,14 +13,13 @@ struct s2s_newest {
 	char key[]; /* "local remote" */
 };
 
-static void suspect(struct s2s *s, uint64_t id)
+static void suspect(struct s2s_conn *old)
 {
-	struct s2s_conn *old = s2s_conn_find(s, id);
-	if (!old || old->d.is_closed || old->superseded_ms > 0) {
-		return;
+	old->newest = NULL;
+	if (!old->d.is_closed && old->superseded_ms == 0) {
+		old->superseded_ms = core_now(old->s2s->core);
+		old->superseded_bytes = rt_stream_bytes_in(old->d.stream);
 	}
-	old->superseded_ms = core_now(s->core);
-	old->superseded_bytes = rt_stream_bytes_in(old->d.stream);
 }
 
 void s2s_newest_set(struct s2s_conn *c, struct xfed_span local, struct xfed_span remote)
@@ -35,10 +34,9 @@ void s2s_newest_set(struct s2s_conn *c, struct xfed_span local, struct xfed_span
 	snprintf(key, sizeof(key), "%.*s %.*s", (int)local.len, local.data, (int)remote.len, remote.data);
 	HASH_FIND(hh, s->newest, key, len, n);
 	if (n) {
-		suspect(s, n->conn);
 		struct s2s_conn *old = s2s_conn_find(s, n->conn);
 		if (old) {
-			old->newest = NULL;
+			suspect(old);
 		}
 	} else {
 		n = xfed_calloc(1, sizeof(*n) + len + 1);

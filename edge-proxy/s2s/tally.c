@@ -2,33 +2,18 @@
 
 #include "xfed/mem.h"
 
-/*
- * Streams a partner has opened and proved, and streams of ours to it, found by its primary domain; an entry lives while it counts
- * something. Naming a partner is not enough, or strangers would use up what is the partner's. The two counts are apart: a stream of
- * ours is not the partner's, though its names and its questions may have caused it.
- */
-struct s2s_tally {
-	size_t streams, dialled;
-	UT_hash_handle hh;
-	char domain[];
-};
+#define FULL_MS 1000 /* an empty bucket is full again after so long */
 
-static struct s2s_tally *find(const struct s2s *s, const char *domain)
+struct s2s_tally *s2s_tally_find(const struct s2s *s, const char *domain)
 {
 	struct s2s_tally *t = NULL;
 	HASH_FIND(hh, s->tallies, domain, strlen(domain), t);
 	return t;
 }
 
-size_t s2s_tally_streams(const struct s2s *s, const char *domain)
+struct s2s_tally *s2s_tally_of(struct s2s *s, const char *domain)
 {
-	const struct s2s_tally *t = find(s, domain);
-	return t ? t->streams : 0;
-}
-
-static struct s2s_tally *find_or_add(struct s2s *s, const char *domain)
-{
-	struct s2s_tally *t = find(s, domain);
+	struct s2s_tally *t = s2s_tally_find(s, domain);
 	if (t) {
 		return t;
 	}
@@ -46,54 +31,31 @@ static struct s2s_tally *find_or_add(struct s2s *s, const char *domain)
 	return t;
 }
 
-static void drop_if_idle(struct s2s *s, struct s2s_tally *t)
+bool s2s_tally_stanza(struct s2s *s, const struct xfed_partner *partner)
 {
-	if (t->streams == 0 && t->dialled == 0) {
-		HASH_DELETE(hh, s->tallies, t);
-		xfed_free(t);
+	uint64_t now = core_now(s->core);
+	double most = partner->stanzas_per_second;
+	struct s2s_tally *t = s2s_tally_of(s, partner->domain);
+	if (!t) {
+		return true;
 	}
+	t->tokens += (double)(now - t->at_ms) * most / FULL_MS;
+	t->tokens = t->tokens > most ? most : t->tokens;
+	t->at_ms = now;
+	if (t->tokens < 1.0) {
+		return false;
+	}
+	t->tokens -= 1.0;
+	return true;
 }
 
-void s2s_tally_add(struct s2s_conn *c, const char *domain)
+void s2s_tallies_tick(struct s2s *s, uint64_t now_ms)
 {
-	if (c->tally) {
-		return; /* counted with the first pair it proved */
-	}
-	c->tally = find_or_add(c->s2s, domain);
-	if (c->tally) { /* else: one stream too many is better than one too few */
-		c->tally->streams++;
-	}
-}
-
-void s2s_tally_drop(struct s2s_conn *c)
-{
-	struct s2s_tally *t = c->tally;
-	c->tally = NULL;
-	if (t) {
-		t->streams--;
-		drop_if_idle(c->s2s, t);
-	}
-}
-
-size_t s2s_tally_dialled(const struct s2s *s, const char *domain)
-{
-	const struct s2s_tally *t = find(s, domain);
-	return t ? t->dialled : 0;
-}
-
-struct s2s_tally *s2s_tally_dial(struct s2s *s, const char *domain)
-{
-	struct s2s_tally *t = find_or_add(s, domain);
-	if (t) {
-		t->dialled++;
-	}
-	return t;
-}
-
-void s2s_tally_hang_up(struct s2s *s, struct s2s_tally *t)
-{
-	if (t) {
-		t->dialled--;
-		drop_if_idle(s, t);
+	struct s2s_tally *t, *next;
+	HASH_ITER(hh, s->tallies, t, next) {
+		if (t->streams == 0 && t->dialled == 0 && now_ms - t->at_ms >= FULL_MS) {
+			HASH_DELETE(hh, s->tallies, t);
+			xfed_free(t);
+		}
 	}
 }

@@ -1,29 +1,6 @@
 /* What strangers may have us do: a budget by address and network, over all their connections. */
 #include "s2s/s2s_impl.h"
 
-/* The shares of the places are those of the work as well: where all come through one proxy, its address has the whole. */
-void s2s_work_configure(struct s2s *s)
-{
-	const struct edge_config *c = s->config;
-	struct rt_source_limits l = { .refill_ms = XFED_S2S_WORK_FULL_MS,
-		.budget_address = (uint32_t)rt_source_share(XFED_S2S_WORK_TOTAL, c->limits.address_share),
-		.budget_network = (uint32_t)rt_source_share(XFED_S2S_WORK_TOTAL, c->limits.network_share) };
-	rt_sources_limit(&s->work, &l);
-	rt_sources_limit(&s->handshakes, &l);
-}
-
-void s2s_work_free(struct s2s *s)
-{
-	rt_sources_deinit(&s->work);
-	rt_sources_deinit(&s->handshakes);
-}
-
-void s2s_work_tick(struct s2s *s, uint64_t now_ms)
-{
-	rt_sources_tick(&s->work, now_ms);
-	rt_sources_tick(&s->handshakes, now_ms);
-}
-
 static bool spend(struct s2s *s, struct rt_sources *of, const struct rt_addr *from, uint32_t cost)
 {
 	uint64_t now = core_now(s->core), count;
@@ -31,7 +8,7 @@ static bool spend(struct s2s *s, struct rt_sources *of, const struct rt_addr *fr
 	if (v != RT_SOURCE_OK && rt_sources_is_news(of, from, v, now, &count)) {
 		char text[RT_SOURCE_TEXT];
 		rt_log(RT_LOG_WARNING, "s2s.work-exceeded", RT_KV_REASON(XFED_REASON_POLICY_WORK_EXCEEDED),
-			RT_KV_STR("source", rt_source_text(from, v, text)), RT_KV_STR("work", of == &s->handshakes ? "tls" : NULL),
+			RT_KV_STR("source", rt_source_text(from, v, text)), RT_KV_STR("work", of == &s->sources[S2S_HANDSHAKES] ? "tls" : NULL),
 			RT_KV_U64("count", count), RT_END);
 	}
 	return v == RT_SOURCE_OK;
@@ -39,13 +16,13 @@ static bool spend(struct s2s *s, struct rt_sources *of, const struct rt_addr *fr
 
 bool s2s_work_spend(struct s2s *s, const struct rt_addr *from, uint32_t cost)
 {
-	return spend(s, &s->work, from, cost);
+	return spend(s, &s->sources[S2S_WORK], from, cost);
 }
 
 /* Apart from the rest, so that who floods with elements keeps nobody of his address from logging in. */
 bool s2s_work_handshake(struct s2s_conn *c)
 {
-	if (c->direction != XFED_S2S_IN || spend(c->s2s, &c->s2s->handshakes, rt_stream_peer(c->d.stream), XFED_S2S_WORK_TLS)) {
+	if (c->direction != XFED_S2S_IN || spend(c->s2s, &c->s2s->sources[S2S_HANDSHAKES], rt_stream_peer(c->d.stream), XFED_S2S_WORK_TLS)) {
 		return true;
 	}
 	s2s_conn_close(c, XFED_REASON_POLICY_WORK_EXCEEDED, "TLS handshakes of one address");
@@ -62,7 +39,7 @@ void s2s_work_job(struct s2s_conn *c)
 	}
 	uint32_t cost = (uint32_t)(units - c->charged_job);
 	c->charged_job = units;
-	if (!spend(s, &s->handshakes, rt_stream_peer(c->d.stream), cost)) {
+	if (!spend(s, &s->sources[S2S_HANDSHAKES], rt_stream_peer(c->d.stream), cost)) {
 		s2s_conn_close(c, XFED_REASON_POLICY_WORK_EXCEEDED, "TLS handshakes of one address");
 	}
 }

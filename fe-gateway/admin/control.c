@@ -83,12 +83,18 @@ static void gather(struct admin *ad, struct rt_reply reply, json_t *result, cons
 
 static void add_link_problem(const struct channel_edge *l, json_t *list)
 {
+	char words[640];
 	if (!l->is_up) {
 		enum xfed_reason r = l->reason != XFED_REASON_NONE ? l->reason : XFED_REASON_CHANNEL_DOWN;
-		rt_control_add_problem(list, r, l->since_s, "No link to the edge %s at %s: %s", l->name, l->host, xfed_reason_info(r)->remedy);
+		rt_control_add_problem(
+			list, r, l->since_s, "No link to the edge %s: %s", l->name, l->down_text[0] ? l->down_text : xfed_reason_info(r)->remedy);
 	} else if (l->policy_problem != XFED_REASON_NONE) {
 		rt_control_add_problem(list, l->policy_problem, l->since_s, "The edge %s refused the policy: %s. %s", l->name, l->policy_text,
 			xfed_reason_info(l->policy_problem)->remedy);
+	}
+	if (proto_clock_is_apart(&l->clock)) {
+		proto_clock_words(&l->clock, l->name, words, sizeof(words));
+		rt_control_add_problem(list, XFED_REASON_CHANNEL_CLOCK_APART, l->since_s, "%s", words);
 	}
 }
 
@@ -114,8 +120,12 @@ static json_t *problems(const struct admin *ad)
 	for (const struct trunk_hop *h = trunk_hop_next(ad->trunk, NULL); h; h = trunk_hop_next(ad->trunk, h)) {
 		struct trunk_hop_facts f = trunk_hop_facts(h);
 		if (f.is_known && !f.is_up) {
-			rt_control_add_problem(
-				list, XFED_REASON_SIP_SERVER_UNREACHABLE, f.since_s, "The SIP server %.300s does not answer.", f.label);
+			rt_control_add_problem(list, f.reason, f.since_s,
+				"The SIP server %.300s does not answer (%s): check domains[].next_hop, the server and the way to it.", f.label,
+				f.text);
+		} else if (f.is_known && f.reason != XFED_REASON_NONE) {
+			rt_control_add_problem(list, f.reason, f.since_s, "The SIP server %.300s refuses messages, %s. %s", f.label, f.text,
+				xfed_reason_info(f.reason)->remedy);
 		}
 	}
 	add_certificate_problem(ad, policy_channel_creds(ad->policy), list);
@@ -133,6 +143,9 @@ static json_t *links(const struct admin *ad)
 		json_t *j = json_pack("{s:s, s:b, s:I}", "peer", e.name, "up", e.is_up, "since", (json_int_t)e.since_s);
 		if (j && e.is_up) {
 			json_object_set_new(j, "rtt_ms", json_real((double)e.rtt_us / 1000.0));
+			if (e.clock.is_known) {
+				json_object_set_new(j, "clock_ms", json_integer(e.clock.ahead_ms));
+			}
 		} else if (j) {
 			json_object_set_new(
 				j, "reason", json_string(xfed_reason_code(e.reason != XFED_REASON_NONE ? e.reason : XFED_REASON_CHANNEL_DOWN)));

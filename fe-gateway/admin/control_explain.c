@@ -97,6 +97,8 @@ static void way_facts(struct explaining *x, const struct config_domain *d)
 		f->next_hop = keep(x, h.label);
 		f->is_hop_known = h.is_known;
 		f->is_hop_up = h.is_up;
+		f->hop_reason = h.reason;
+		f->hop_text = keep(x, h.text);
 	}
 }
 
@@ -144,6 +146,7 @@ static void link_facts(struct explaining *x)
 			.is_up = e.is_up,
 			.is_draining = e.is_draining,
 			.link_reason = e.reason,
+			.link_text = keep(x, e.down_text),
 			.policy_problem = e.policy_problem,
 			.is_policy_pending = e.is_policy_pending,
 		};

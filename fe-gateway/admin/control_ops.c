@@ -45,6 +45,17 @@ static void relay(
 	}
 }
 
+static void no_such_edge(struct rt_reply reply, struct admin *ad, struct xfed_span name)
+{
+	char names[512] = "";
+	for (size_t i = 0, len = 0; i < channel_edge_count(ad->channel) && len < sizeof(names); i++) {
+		struct channel_edge e;
+		channel_edge(ad->channel, i, &e);
+		len += (size_t)snprintf(names + len, sizeof(names) - len, "%s%s", i > 0 ? ", " : "", e.name);
+	}
+	rt_reply_fail(reply, "not-found", "there is no edge %.*s; edges[] has %s", (int)(name.len < 64 ? name.len : 64), name.data, names);
+}
+
 /* ---- streams ---- */
 
 /* "EDGE/7", or "7" where there is one edge alone: numbers are an edge's own. */
@@ -63,8 +74,11 @@ static void ask_stream(struct rt_reply reply, const json_t *args, struct admin *
 {
 	const char *id = json_string_value(json_object_get(args, "id")), *number;
 	struct channel_edge edge;
-	if (!edge_of_stream(ad, id, &number, &edge)) {
-		rt_reply_fail(reply, "not-found", "%.100s names no edge; EDGE/NUMBER is what stream list shows", id);
+	bool is_known = edge_of_stream(ad, id, &number, &edge);
+	if (!is_known && number > id) {
+		no_such_edge(reply, ad, xfed_span_make(id, (size_t)(number - 1 - id)));
+	} else if (!is_known) {
+		rt_reply_fail(reply, "not-found", "each edge counts its own streams: EDGE/%.40s, as stream list shows it", id);
 	} else {
 		struct channel_arg arg = { "id", number };
 		relay(reply, ad, &edge, verb, &arg, "not-found");
@@ -139,13 +153,8 @@ void command_failures_list(struct rt_reply reply, const json_t *args, void *user
 
 void command_failures_show(struct rt_reply reply, const json_t *args, void *user)
 {
-	struct journal_question q;
-	char error[160];
-	if (journal_show_args(args, &q, error) == XFED_OK) {
-		ask_journal(user, reply, &q, on_journal);
-	} else {
-		rt_reply_fail(reply, "bad-request", "%s", error);
-	}
+	struct journal_question q = { .id = (uint64_t)json_integer_value(json_object_get(args, "id")) };
+	ask_journal(user, reply, &q, on_journal);
 }
 
 /* Every edge is asked: where the partner was tried they dial again. */
@@ -226,8 +235,7 @@ void command_failures_retry(struct rt_reply reply, const json_t *args, void *use
 {
 	struct admin *ad = user;
 	const char *domain = json_string_value(json_object_get(args, "domain"));
-	struct journal_question q;
-	char error[160];
+	struct journal_question q = { .id = (uint64_t)json_integer_value(json_object_get(args, "id")) };
 	struct xfed_arena a;
 	struct xfed_span name;
 	xfed_arena_init(&a, 16384);
@@ -235,8 +243,6 @@ void command_failures_retry(struct rt_reply reply, const json_t *args, void *use
 		retry(ad, reply, NULL, NULL, name.data);
 	} else if (domain) {
 		rt_reply_fail(reply, "bad-request", "%.200s is no domain", domain);
-	} else if (journal_show_args(args, &q, error) != XFED_OK) {
-		rt_reply_fail(reply, "bad-request", "failures retry takes id, the number of a failure, or domain");
 	} else {
 		ask_journal(ad, reply, &q, retry_failure);
 	}
@@ -367,8 +373,12 @@ static void check(struct admin *ad, struct rt_reply reply, struct xfed_span remo
 		unlisted(ad, reply, remote.data);
 		return;
 	}
+	if (!is_known) {
+		no_such_edge(reply, ad, xfed_span_str(edge));
+		return;
+	}
 	if (!c) {
-		rt_reply_fail(reply, is_known ? "failed" : "not-found", is_known ? "out of memory" : "there is no edge of that name");
+		rt_reply_fail(reply, "failed", "out of memory");
 		return;
 	}
 	c->admin = ad;

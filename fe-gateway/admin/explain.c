@@ -136,7 +136,9 @@ static void next_hop(const struct explain_facts *f, struct explain_gate *g)
 	} else if (!f->next_hop) {
 		PASS("not looked at yet");
 	} else if (f->is_hop_known && !f->is_hop_up) {
-		CLOSE(XFED_REASON_SIP_SERVER_UNREACHABLE, "%s did not answer the last time", f->next_hop);
+		CLOSE(XFED_REASON_SIP_SERVER_UNREACHABLE, "%s did not answer the last time (%s)", f->next_hop, f->hop_text);
+	} else if (f->is_hop_known && f->hop_reason != XFED_REASON_NONE) {
+		CLOSE(f->hop_reason, "%s refused the last message: %s", f->next_hop, f->hop_text);
 	} else {
 		PASS("%s%s", f->next_hop, f->is_hop_known ? " answers" : " has not been needed yet");
 	}
@@ -189,7 +191,8 @@ static void edge_link(const struct explain_facts *f, struct explain_gate *g)
 	for (size_t i = 0; i < f->edge_count; i++) {
 		const struct explain_edge *e = &f->edges[i];
 		if (!e->is_up) {
-			CLOSE(e->link_reason != XFED_REASON_NONE ? e->link_reason : XFED_REASON_CHANNEL_DOWN, "no link to the edge %s", e->name);
+			CLOSE(e->link_reason != XFED_REASON_NONE ? e->link_reason : XFED_REASON_CHANNEL_DOWN, "no link to the edge %s%s%s", e->name,
+				e->link_text[0] ? ": " : "", e->link_text);
 			return;
 		}
 	}

@@ -33,6 +33,7 @@ struct explain_edge {
 	const char *name;
 	bool is_up, is_draining;
 	enum xfed_reason link_reason;	 /* why it is not up; NONE: not linked yet */
+	const char *link_text;		 /* and what to do about it */
 	enum xfed_reason policy_problem; /* it refused our policy; NONE: it did not */
 	bool is_policy_pending;		 /* our policy is on its way there */
 	bool has_answered;		 /* what follows is known */
@@ -63,6 +64,8 @@ struct explain_facts {
 
 	const char *next_hop; /* label; NULL: none is made yet */
 	bool is_hop_known, is_hop_up;
+	enum xfed_reason hop_reason; /* as struct trunk_hop_facts */
+	const char *hop_text;
 
 	bool is_draining;
 	struct explain_edge edges[EXPLAIN_EDGES_MAX];

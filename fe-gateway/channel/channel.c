@@ -74,8 +74,12 @@ static void outcome(void *user, const struct proto_delivery *d, const struct pro
 	bool has_no_link = !r->told && r->fate == XFED__FATE__FATE_WITHDRAWN && d->sends == 0 && !proto_exchange_is_up(c->exchange, d->prefers);
 	rt_metric_observe(c->core->d.metrics, RT_M_DELIVERY, (double)(channel_now(c) - d->added_ms) / 1000.0, RT_NO_LABELS);
 	routes_give_back(c->routes, proto_domain_of(xfed_span_str(d->from)), proto_domain_of(xfed_span_str(d->to)));
-	c->user->outcome(
-		c->user_data, xfed_span_str(d->id), r->fate, r->told ? r->told->sip_status : 0, has_no_link ? XFED_REASON_CHANNEL_DOWN : r->reason);
+	struct proto_result known = *r;
+	if (has_no_link) {
+		known.reason = XFED_REASON_CHANNEL_DOWN;
+		known.side = xfed_reason_info(known.reason)->side;
+	}
+	c->user->outcome(c->user_data, xfed_span_str(d->id), &known);
 }
 
 static const struct proto_exchange_user exchange_user = {
@@ -279,7 +283,9 @@ void channel_edge(const struct channel *c, size_t number, struct channel_edge *o
 		.is_policy_pending = e->transfer_open,
 		.policy_problem = e->policy_problem,
 		.policy_text = e->policy_text,
+		.down_text = e->down_text,
 		.rtt_us = e->is_up ? proto_session_rtt_us(proto_link_session(e->link)) : 0,
+		.clock = e->is_up ? proto_session_clock(proto_link_session(e->link)) : (struct proto_clock){ .is_known = false },
 	};
 }
 
@@ -290,6 +296,9 @@ void channel_gauges(const struct channel *c)
 		channel_edge(c, i, &e);
 		if (e.is_up) {
 			rt_metric_set(c->core->d.metrics, RT_M_CHANNEL_RTT, (double)e.rtt_us / 1e6, RT_LABELS(xfed_span_str(e.name)));
+		}
+		if (e.clock.is_known) {
+			rt_metric_set(c->core->d.metrics, RT_M_CHANNEL_CLOCK, (double)e.clock.ahead_ms / 1e3, RT_LABELS(xfed_span_str(e.name)));
 		}
 	}
 }

@@ -29,7 +29,7 @@ struct channel_user {
 	void (*refused)(void *user, struct proto_from from, uint64_t cookie);
 	void (*run_ended)(void *user, uint64_t run, bool may_take_over);
 	/* What came of one that channel_send() took. */
-	void (*outcome)(void *user, struct xfed_span stanza_id, Xfed__Fate fate, uint32_t sip_status, enum xfed_reason reason);
+	void (*outcome)(void *user, struct xfed_span stanza_id, const struct proto_result *r);
 	void (*link_changed)(void *user); /* an edge has become usable, or is not any more */
 };
 
@@ -64,11 +64,13 @@ struct channel_edge {
 	const char *name, *host;
 	bool is_up, is_draining;
 	enum xfed_reason reason;	 /* why it is down */
+	const char *down_text;		 /* the same in a sentence that says what to do; "" while nothing has been tried */
 	int64_t since_s;		 /* up or down */
 	bool is_policy_pending;		 /* a snapshot is on its way */
 	enum xfed_reason policy_problem; /* it refused the last one */
 	const char *policy_text;
 	uint64_t rtt_us; /* of the last ping */
+	struct proto_clock clock;
 };
 size_t channel_edge_count(const struct channel *c);
 void channel_edge(const struct channel *c, size_t number, struct channel_edge *out);

@@ -26,6 +26,7 @@ struct edge {
 	uint64_t lost_ms; /* when it went down without having said so; 0: never */
 	int64_t since_s;
 	enum xfed_reason reason; /* why it is down */
+	char down_text[512];	 /* the same for people */
 	char address[RT_ADDR_TEXT];
 
 	struct proto_transfer_out transfer;

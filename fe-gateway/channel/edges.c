@@ -21,11 +21,47 @@ static void redial_later(struct edge *e)
 	rt_timer_set(&e->redial, channel_now(e->channel) + e->backoff_ms);
 }
 
+/* What reasons of the network say elsewhere is about partners; the name and the address here are those of an edge. */
+static void write_down_text(struct edge *e, enum xfed_reason reason, const char *text)
+{
+	char *out = e->down_text;
+	size_t size = sizeof(e->down_text);
+	switch (reason) {
+	case XFED_REASON_DNS_NAME_MISSING:
+		snprintf(out, size, "the DNS has no address for %s: correct edges[].address, or the record", e->host);
+		break;
+	case XFED_REASON_DNS_TIMEOUT:
+		snprintf(out, size, "no DNS server answered the question for %s: check dns.servers, or /etc/resolv.conf", e->host);
+		break;
+	case XFED_REASON_DNS_BOGUS:
+		snprintf(out, size, "the DNS server failed at the question for %s (SERVFAIL): look at its log, most often it is DNSSEC", e->host);
+		break;
+	case XFED_REASON_NET_CONNECT_REFUSED:
+		snprintf(out, size, "nobody listens at %s: start xfed-edge there, or make edges[].address here and channel.listen there agree",
+			e->address);
+		break;
+	case XFED_REASON_NET_CONNECT_TIMEOUT:
+		snprintf(out, size, "%s does not answer: check that host, and that firewalls let this gateway connect there", e->address);
+		break;
+	case XFED_REASON_NET_STREAM_LOST:
+		snprintf(out, size, "the connection to %s broke: look at the log of the edge for the same time", e->address);
+		break;
+	case XFED_REASON_CHANNEL_DOWN: /* said by whoever stops */
+		snprintf(out, size, "%s: %s", e->address, text && *text ? text : xfed_reason_info(reason)->remedy);
+		break;
+	default:
+		snprintf(out, size, "%s%s%s%s%s", e->address, e->address[0] ? ": " : "", text ? text : "", text && *text ? ": " : "",
+			xfed_reason_info(reason)->remedy);
+		break;
+	}
+}
+
 static void report_down(struct edge *e, enum xfed_reason reason, const char *text, bool was_up)
 {
 	struct core *core = e->channel->core;
 	bool is_news = was_up || e->reason != reason;
 	e->reason = reason;
+	write_down_text(e, reason, text);
 	if (was_up) {
 		e->since_s = core_wall_s(core);
 	}
@@ -34,8 +70,7 @@ static void report_down(struct edge *e, enum xfed_reason reason, const char *tex
 	}
 	rt_metric_set(core->d.metrics, RT_M_CHANNEL_UP, 0, RT_LABELS(xfed_span_str(e->name)));
 	rt_log(is_news ? RT_LOG_WARNING : RT_LOG_DEBUG, "channel.down", RT_KV_STR("peer", e->name),
-		RT_KV_STR("address", e->address[0] ? e->address : NULL), RT_KV_REASON(reason), RT_KV_STR("text", text && *text ? text : NULL),
-		RT_END);
+		RT_KV_STR("address", e->address[0] ? e->address : NULL), RT_KV_REASON(reason), RT_KV_STR("text", e->down_text), RT_END);
 }
 
 static void attempt_failed(struct edge *e, enum xfed_reason reason, const char *text)
@@ -99,6 +134,7 @@ static void on_up(void *owner)
 	const struct proto_peer *peer = proto_session_peer(proto_link_session(e->link));
 	e->is_up = true;
 	e->reason = XFED_REASON_NONE;
+	e->down_text[0] = '\0';
 	e->since_s = core_wall_s(c->core);
 	c->edges_up++;
 	c->has_linked = true;
@@ -217,6 +253,7 @@ static void on_redial(void *user)
 {
 	struct edge *e = user;
 	e->address_count = e->address_next = 0;
+	e->address[0] = '\0';
 	if (rt_resolve_host(e->channel->core->d.resolver, xfed_span_str(e->host), e->port, on_lookup, e, &e->lookup) != XFED_OK) {
 		attempt_failed(e, XFED_REASON_STREAM_INTERNAL, "cannot look up edges[].address");
 	}

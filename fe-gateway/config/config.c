@@ -28,7 +28,7 @@ static const struct rt_conf_word im_words[] = {
 
 static const struct rt_conf_row edges_rows[] = {
 	{ .name = "name", .type = RT_CONF_STRING, .offset = offsetof(struct config_edge, name), .flags = REQUIRED,
-		.convert = rt_conf_convert_name, .help = "The edge's own name." },
+		.convert = rt_conf_convert_name, .help = "The edge's own name, as in its edge.yaml: of a-z 0-9 . _ -." },
 	{ .name = "address", .type = RT_CONF_ADDRESS, .offset = offsetof(struct config_edge, address), .flags = REQUIRED,
 		.help = "Where its channel listens. The gateway dials; an edge never connects inwards." },
 	{ .name = "tls_name", .type = RT_CONF_STRING, .offset = offsetof(struct config_edge, tls_name), .convert = rt_conf_convert_host,

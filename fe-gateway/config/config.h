@@ -57,8 +57,11 @@ struct config {
 		struct config_domain *items;
 		size_t count; /* at least one; no domain twice */
 	} domains;
-	struct config_senders senders;			     /* of all domains */
-	const struct config_domain **by_domain, **by_inside; /* in the order of the names users have outside, and inside */
+	struct config_senders senders; /* of all domains */
+	struct config_name {
+		const char *name;
+		const struct config_domain *domain;
+	} * by_domain, *by_inside; /* by the names that users have outside, and inside; sorted */
 	struct {
 		struct rt_conf_addresses listen; /* transport always set; at least one */
 		const char *advertise;

@@ -48,7 +48,6 @@ int config_convert_next_hop(struct xfed_arena *a, struct xfed_span in, struct xf
 /* As it stands between quotes in a header field (RFC 7616 section 3.4). */
 int config_convert_username(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted)
 {
-	(void)a;
 	*accepted = "up to 128 printable characters of ASCII without \" and \\";
 	*out = in;
 	for (size_t i = 0; i < in.len; i++) {

@@ -5,19 +5,10 @@
 
 /* ---- senders ---- */
 
-static int compare_names(const void *x, const void *y)
+/* Of items that begin with a name: in lower case. */
+static int compare_items(const void *x, const void *y)
 {
 	return strcmp(*(const char *const *)x, *(const char *const *)y);
-}
-
-static int room_for(struct xfed_arena *a, size_t addresses, size_t udp_addresses, size_t names, struct config_senders *out)
-{
-	*out = (struct config_senders){
-		.addresses.networks = xfed_arena_alloc(a, addresses * sizeof(*out->addresses.networks)),
-		.udp_addresses.networks = xfed_arena_alloc(a, udp_addresses * sizeof(*out->udp_addresses.networks)),
-		.names = xfed_arena_alloc(a, names * sizeof(*out->names)),
-	};
-	return out->addresses.networks && out->udp_addresses.networks && out->names ? XFED_OK : XFED_ERR_NOMEM;
 }
 
 static void add_networks(struct rt_network_set *to, const struct rt_network_set *from)
@@ -44,7 +35,7 @@ static void seal_senders(struct config_senders *s)
 	rt_network_set_seal(&s->addresses);
 	rt_network_set_seal(&s->udp_addresses);
 	if (s->name_count > 0) {
-		qsort(s->names, s->name_count, sizeof(*s->names), compare_names);
+		qsort(s->names, s->name_count, sizeof(*s->names), compare_items);
 	}
 	for (size_t i = 0; i < s->name_count; i++) {
 		if (kept == 0 || strcmp(s->names[kept - 1], s->names[i]) != 0) {
@@ -54,43 +45,45 @@ static void seal_senders(struct config_senders *s)
 	s->name_count = kept;
 }
 
+/* Who may send as any of the domains. OK, NOMEM. */
+static int make_senders(struct xfed_arena *a, const struct config_domain *domains, size_t count, struct config_senders *out)
+{
+	size_t addresses = 0, names = 0;
+	for (size_t i = 0; i < count; i++) {
+		addresses += domains[i].networks.count;
+		names += domains[i].peers.count;
+	}
+	*out = (struct config_senders){
+		.addresses.networks = xfed_arena_alloc(a, addresses * sizeof(*out->addresses.networks)),
+		.udp_addresses.networks = xfed_arena_alloc(a, addresses * sizeof(*out->udp_addresses.networks)),
+		.names = xfed_arena_alloc(a, names * sizeof(*out->names)),
+	};
+	if (!out->addresses.networks || !out->udp_addresses.networks || !out->names) {
+		return XFED_ERR_NOMEM;
+	}
+	for (size_t i = 0; i < count; i++) {
+		add_senders(out, &domains[i]);
+	}
+	seal_senders(out);
+	return XFED_OK;
+}
+
 static int index_senders(struct config *c, struct xfed_arena *a)
 {
-	size_t addresses = 0, udp_addresses = 0, names = 0;
-	for (size_t i = 0; i < c->domains.count; i++) {
-		const struct config_domain *d = &c->domains.items[i];
-		addresses += d->networks.count;
-		udp_addresses += d->udp_trusted ? d->networks.count : 0;
-		names += d->peers.count;
-	}
-	int rc = room_for(a, addresses, udp_addresses, names, &c->senders);
+	int rc = make_senders(a, c->domains.items, c->domains.count, &c->senders);
 	for (size_t i = 0; i < c->domains.count && rc == XFED_OK; i++) {
-		struct config_domain *d = &c->domains.items[i];
-		rc = room_for(a, d->networks.count, d->udp_trusted ? d->networks.count : 0, d->peers.count, &d->senders);
-		if (rc == XFED_OK) {
-			add_senders(&d->senders, d);
-			seal_senders(&d->senders);
-			add_senders(&c->senders, d);
-		}
-	}
-	if (rc == XFED_OK) {
-		seal_senders(&c->senders);
+		rc = make_senders(a, &c->domains.items[i], 1, &c->domains.items[i].senders);
 	}
 	return rc;
 }
 
-static uint8_t lower(char c)
-{
-	return (uint8_t)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
-}
-
-/* The name of a certificate in any case against one of the configuration, which is in lower case. */
+/* A name in any case against that of an item. */
 static int compare_name(const void *key, const void *item)
 {
 	const struct xfed_span *name = key;
 	const char *listed = *(const char *const *)item;
 	for (size_t i = 0; i < name->len; i++) {
-		int difference = lower(name->data[i]) - (uint8_t)listed[i];
+		int difference = (uint8_t)xfed_lower(name->data[i]) - (uint8_t)listed[i];
 		if (difference != 0 || listed[i] == '\0') {
 			return difference != 0 ? difference : 1;
 		}
@@ -105,37 +98,6 @@ bool config_senders_have_name(const struct config_senders *s, struct xfed_span n
 
 /* ---- domains ---- */
 
-static const char *inside_of(const struct config_domain *d)
-{
-	return d->sip_domain ? d->sip_domain : d->domain;
-}
-
-static int compare_domains(const void *x, const void *y)
-{
-	return strcmp((*(const struct config_domain *const *)x)->domain, (*(const struct config_domain *const *)y)->domain);
-}
-
-static int compare_inside(const void *x, const void *y)
-{
-	return strcmp(inside_of(*(const struct config_domain *const *)x), inside_of(*(const struct config_domain *const *)y));
-}
-
-static int compare_span(struct xfed_span s, const char *text)
-{
-	int difference = strncmp(s.len > 0 ? s.data : "", text, s.len);
-	return difference != 0 ? difference : text[s.len] ? -1 : 0;
-}
-
-static int compare_to_domain(const void *key, const void *item)
-{
-	return compare_span(*(const struct xfed_span *)key, (*(const struct config_domain *const *)item)->domain);
-}
-
-static int compare_to_inside(const void *key, const void *item)
-{
-	return compare_span(*(const struct xfed_span *)key, inside_of(*(const struct config_domain *const *)item));
-}
-
 static int index_domains(struct config *c, struct xfed_arena *a)
 {
 	size_t n = c->domains.count;
@@ -145,11 +107,13 @@ static int index_domains(struct config *c, struct xfed_arena *a)
 		return XFED_ERR_NOMEM;
 	}
 	for (size_t i = 0; i < n; i++) {
-		c->by_domain[i] = c->by_inside[i] = &c->domains.items[i];
+		const struct config_domain *d = &c->domains.items[i];
+		c->by_domain[i] = (struct config_name){ d->domain, d };
+		c->by_inside[i] = (struct config_name){ d->sip_domain ? d->sip_domain : d->domain, d };
 	}
 	if (n > 0) {
-		qsort(c->by_domain, n, sizeof(*c->by_domain), compare_domains);
-		qsort(c->by_inside, n, sizeof(*c->by_inside), compare_inside);
+		qsort(c->by_domain, n, sizeof(*c->by_domain), compare_items);
+		qsort(c->by_inside, n, sizeof(*c->by_inside), compare_items);
 	}
 	return XFED_OK;
 }
@@ -160,22 +124,19 @@ int config_index(struct config *c, struct xfed_arena *a)
 	return rc == XFED_OK ? index_domains(c, a) : rc;
 }
 
-static const struct config_domain *find(
-	const struct config *c, const struct config_domain *const *list, struct xfed_span domain, int (*compare)(const void *, const void *))
+static const struct config_domain *find(const struct config *c, const struct config_name *list, struct xfed_span domain)
 {
-	const struct config_domain *const *d = list && !memchr(domain.len > 0 ? domain.data : "", '\0', domain.len)
-						       ? bsearch(&domain, list, c->domains.count, sizeof(*list), compare)
-						       : NULL;
-	return d ? *d : NULL;
+	const struct config_name *found = list ? bsearch(&domain, list, c->domains.count, sizeof(*list), compare_name) : NULL;
+	return found ? found->domain : NULL;
 }
 
 const struct config_domain *config_domain(const struct config *c, struct xfed_span domain)
 {
-	return find(c, c->by_domain, domain, compare_to_domain);
+	return find(c, c->by_domain, domain);
 }
 
 const struct config_domain *config_inside(const struct config *c, struct xfed_span domain)
 {
-	const struct config_domain *d = find(c, c->by_inside, domain, compare_to_inside);
+	const struct config_domain *d = find(c, c->by_inside, domain);
 	return d ? d : config_domain(c, domain);
 }

@@ -201,13 +201,12 @@ int config_parse(const char *file, struct xfed_span text, struct rt_conf_errors 
 
 static int take_password(struct config_domain *d, struct xfed_span text)
 {
-	const char *end = text.len > 0 ? memchr(text.data, '\n', text.len) : NULL;
-	size_t len = end ? (size_t)(end - text.data) : text.len;
-	len -= len > 0 && text.data[len - 1] == '\r';
-	if (len == 0 || memchr(text.data, '\0', len)) {
+	struct xfed_span line = xfed_span_cut(&text, '\n');
+	line.len -= line.len > 0 && line.data[line.len - 1] == '\r';
+	if (line.len == 0 || memchr(line.data, '\0', line.len)) {
 		return XFED_ERR_INVALID;
 	}
-	d->auth.password = xfed_strndup(xfed_span_make(text.data, len));
+	d->auth.password = xfed_strndup(line);
 	return d->auth.password ? XFED_OK : XFED_ERR_NOMEM;
 }
 
@@ -224,11 +223,12 @@ int config_read_secrets(struct config *c)
 		int rc = rt_file_read(d->auth.password_file, PASSWORD_FILE_BYTES, &text, error);
 		if (rc == XFED_OK) {
 			rc = take_password(d, xfed_buf_span(&text));
-			snprintf(error, sizeof(error), "%s", rc == XFED_ERR_NOMEM ? "out of memory" : "no password in its first line");
+			snprintf(error, sizeof(error), "%.200s: %s", d->auth.password_file,
+				rc == XFED_ERR_NOMEM ? "out of memory" : "no password in its first line");
 			xfed_buf_wipe(&text);
 		}
 		if (rc != XFED_OK) {
-			rt_conf_fail(&c->base.doc, d, "auth", VALUE, "%s: %s", d->auth.password_file, error);
+			rt_conf_fail(&c->base.doc, d, "auth.password_file", VALUE, "%s", error);
 			worst = worst == XFED_OK ? rc : worst;
 		}
 	}

@@ -17,8 +17,6 @@ struct core {
 	uint64_t last_id;		/* of what is on its way, in this process */
 };
 
-void core_deinit(struct core *c); /* after rt_daemon_close(); zeroed is fine */
-
 static inline uint64_t core_now(const struct core *c)
 {
 	return rt_daemon_now_ms(&c->d);

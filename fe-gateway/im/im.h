@@ -54,6 +54,6 @@ void im_deliver(struct im *im, struct proto_from from, const Xfed__Deliver *d);
 void im_acked(struct im *im, uint64_t cookie);
 void im_refused(struct im *im, uint64_t cookie);
 void im_run_ended(struct im *im, uint64_t run, bool may_take_over);
-void im_outcome(struct im *im, struct xfed_span stanza_id, Xfed__Fate fate, uint32_t sip_status, enum xfed_reason reason);
+void im_outcome(struct im *im, struct xfed_span stanza_id, const struct proto_result *r);
 
 #endif

@@ -7,8 +7,8 @@
 #include "im/im.h"
 #include "interwork/errors.h"
 #include "interwork/warning.h"
+#include "proto/rt/kv.h"
 #include "sip/date.h"
-#include "xfed/rt/log.h"
 #include "xfed/stanza.h"
 
 /* ---- towards SIP ---- */
@@ -66,9 +66,9 @@ struct incoming {
 	struct im *im;
 	struct answer answer; /* txn is set from the beginning */
 	uint64_t added_ms;
-	bool is_full;	      /* addressed to a full JID */
-	bool has_early_error; /* its contact's server was quicker than the edge's word: the answer is filled in */
-	enum xfed_reason early_reason;
+	bool is_full;			/* addressed to a full JID */
+	bool has_early_error;		/* its contact's server was quicker than the edge's word: the answer is filled in */
+	struct proto_result early;	/* its */
 	bool is_unacked;		/* written, and the time was up before the partner acknowledged it */
 	struct contact *contact;	/* held; NULL: not handed over, or no memory */
 	struct incoming *prev, *next;	/* im.incoming */
@@ -138,9 +138,9 @@ void im_out_broken(void *data, uint64_t id, bool was_written);
 void im_in_request(void *data, const struct sip_incoming *rq); /* as trunk_user has it */
 
 /* to_xmpp_answer.c */
-void im_in_outcome(struct incoming *in, Xfed__Fate fate, uint32_t sip_status, enum xfed_reason reason);
+void im_in_outcome(struct incoming *in, const struct proto_result *r);
 /* A refusal at the end of the turn: metric, log line, response. */
-void im_in_refuse(struct incoming *in, const struct iw_sip_error *e);
+void im_in_refuse(struct incoming *in, const struct iw_sip_error *e, const char *text); /* text: for the log alone; "": none */
 /* An error stanza: of a message that is held or under way, or of none. */
 void im_in_error(struct im *im, const struct origin *origin, const struct xfed_stanza *s);
 void im_in_holds(struct im *im); /* answers what has been held long enough, and sets the timer */

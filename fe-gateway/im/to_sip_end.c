@@ -49,14 +49,16 @@ static void log_end(const struct origin *origin, const struct delivery_end *e)
 	snprintf(event, sizeof(event), "delivery.%s", fate_word(e->fate));
 	/* A line for each message that got through would be the largest cost of a message. */
 	bool is_quiet = e->fate == XFED__FATE__FATE_DELIVERED || e->fate == XFED__FATE__FATE_DROPPED;
+	enum proto_whose whose = proto_whose_of(reason_of(e), PROTO_WHOSE_SIP);
 	char status[12] = "";
 	if (e->sip_status > 0) {
 		snprintf(status, sizeof(status), "%d", e->sip_status);
 	}
 	rt_log(is_quiet ? RT_LOG_DEBUG : RT_LOG_INFO, event, RT_KV("partner", origin->partner), RT_KV("local", origin->local),
-		RT_KV_REASON(reason_of(e)), RT_KV_U64("delivery", origin->from.seq), RT_KV("id", origin->words.id),
-		RT_KV("correlation", origin->correlation), RT_KV_STR("rule", e->fate == XFED__FATE__FATE_DROPPED ? e->rule : NULL),
-		RT_KV_STR("sip_status", status[0] ? status : NULL), RT_KV("text", e->text), RT_KV_ADDRESS("contact", e->pointed), RT_END);
+		RT_KV_REASON(reason_of(e)), RT_KV_STR("whose", whose == PROTO_WHOSE_NONE ? NULL : proto_whose_word(whose)),
+		RT_KV_U64("delivery", origin->from.seq), RT_KV("id", origin->words.id), RT_KV("correlation", origin->correlation),
+		RT_KV_STR("rule", e->fate == XFED__FATE__FATE_DROPPED ? e->rule : NULL), RT_KV_STR("sip_status", status[0] ? status : NULL),
+		RT_KV("text", e->text), RT_KV_ADDRESS("contact", e->pointed), RT_END);
 }
 
 /*
@@ -82,12 +84,13 @@ void im_end_delivery(struct im *im, const struct origin *origin, const struct de
 	if (!origin->from.run) {
 		return;
 	}
-	oc.fate = e->fate;
-	oc.sip_status = (uint32_t)e->sip_status;
+	struct proto_result r = { .fate = e->fate, .sip_status = (uint32_t)e->sip_status, .reason = reason_of(e) };
+	r.side = xfed_reason_info(r.reason)->side;
+	r.whose = proto_whose_of(r.reason, PROTO_WHOSE_SIP);
+	proto_result_fill(&r, &oc);
 	if (e->fate == XFED__FATE__FATE_REFUSED || e->fate == XFED__FATE__FATE_UNCERTAIN) {
 		write_text(origin, e, raw, sizeof(raw));
 		oc.text = (char *)(uintptr_t)proto_text_clean(text, sizeof(text), raw);
-		oc.reason = (char *)(uintptr_t)xfed_reason_code(reason_of(e));
 	}
 	if (e->fate == XFED__FATE__FATE_REFUSED) {
 		oc.condition = (char *)(uintptr_t)e->error.condition;

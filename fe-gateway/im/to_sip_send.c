@@ -231,6 +231,9 @@ static void refused_by_sip(struct outgoing *o, int status, const struct sip_mess
 	if (iw_sip_status_to_error(status, o->origin.is_public, &e.error) != XFED_OK) {
 		e.error = (struct iw_xmpp_error){ .condition = "internal-server-error", .type = "cancel", .reason = XFED_REASON_SIP_SERVER_ERROR };
 	}
+	if (o->send.unproved != XFED_REASON_NONE) {
+		e.error.reason = o->send.unproved;
+	}
 	if (m && e.error.needs_address) {
 		e.address = new_address(o, &a, m);
 		e.pointed = m->contact;

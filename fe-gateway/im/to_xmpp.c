@@ -139,13 +139,17 @@ static struct incoming *incoming_new(struct taken *t)
 	return in;
 }
 
-static void refuse(struct taken *t, enum xfed_reason reason)
+static void refuse(struct taken *t, const struct sip_flow_info *flow, enum xfed_reason reason)
 {
+	char who[TRUNK_PEER_WORDS] = "";
 	struct iw_sip_error e;
 	if (iw_reason_to_sip(reason, &e) != XFED_OK) {
 		e = (struct iw_sip_error){ .status = 500, .phrase = NULL, .reason = reason };
 	}
-	im_in_refuse(t->in, &e);
+	if (reason == XFED_REASON_SIP_SENDER_UNTRUSTED) {
+		trunk_peer_words(t->im->trunk, flow, who);
+	}
+	im_in_refuse(t->in, &e, who);
 }
 
 /* ---- the stanza ---- */
@@ -289,7 +293,7 @@ static void take_message(struct taken *t, const struct sip_flow_info *flow)
 	}
 	if (reason == XFED_REASON_NONE && t->im->is_leaving) {
 		/* Now everything is refused, which is what 503 says: the next gateway may do better. */
-		im_in_refuse(t->in, &(struct iw_sip_error){ .status = 503, .retry_after_s = RETRY_AFTER_S, .reason = XFED_REASON_CHANNEL_DOWN });
+		im_in_refuse(t->in, &(struct iw_sip_error){ .status = 503, .retry_after_s = RETRY_AFTER_S, .reason = XFED_REASON_CHANNEL_DOWN }, "");
 		return;
 	}
 	if (reason == XFED_REASON_NONE) {
@@ -298,7 +302,7 @@ static void take_message(struct taken *t, const struct sip_flow_info *flow)
 			reason = send_on(t, im.elem);
 			break;
 		case IW_REFUSE:
-			im_in_refuse(t->in, &im.refusal);
+			im_in_refuse(t->in, &im.refusal, "");
 			return;
 		case IW_DROP:
 		case IW_NO_MEMORY:
@@ -307,9 +311,9 @@ static void take_message(struct taken *t, const struct sip_flow_info *flow)
 		}
 	}
 	if (reason == XFED_REASON_CHANNEL_DOWN && may_be_a_repetition(t, flow)) {
-		im_in_outcome(t->in, XFED__FATE__FATE_UNCERTAIN, 0, reason);
+		im_in_outcome(t->in, &(struct proto_result){ .fate = XFED__FATE__FATE_UNCERTAIN });
 	} else if (reason != XFED_REASON_NONE) {
-		refuse(t, reason);
+		refuse(t, flow, reason);
 	}
 }
 

@@ -81,24 +81,26 @@ static struct xfed_span known(struct xfed_span s)
 }
 
 /* What is too large on this way one of our own users has written. */
-static enum xfed_side side_of(enum xfed_reason reason)
+static struct proto_result result_of(enum xfed_reason reason)
 {
-	return reason == XFED_REASON_DELIVERY_SIZE_EXCEEDED ? XFED_SIDE_LOCAL_USER : xfed_reason_info(reason)->side;
+	bool is_users = reason == XFED_REASON_DELIVERY_SIZE_EXCEEDED;
+	return (struct proto_result){ .reason = reason,
+		.side = is_users ? XFED_SIDE_LOCAL_USER : xfed_reason_info(reason)->side,
+		.whose = proto_whose_of(reason, PROTO_WHOSE_SIP) };
 }
 
-static void log_end(const struct incoming *in, const char *event, enum xfed_reason reason, int status, struct xfed_span text)
+static void log_end(const struct incoming *in, const char *event, const struct proto_result *r, int status, struct xfed_span text)
 {
-	rt_log(reason == XFED_REASON_NONE ? RT_LOG_DEBUG : RT_LOG_INFO, event, RT_KV("partner", known(in->remote_domain)),
-		RT_KV("local", known(in->local_domain)), RT_KV_STR("reason", rt_log_reason_word(reason)),
-		RT_KV_STR("side", reason == XFED_REASON_NONE ? NULL : xfed_side_name(side_of(reason))), RT_KV("id", in->stanza_id),
-		RT_KV("call_id", in->call_id), RT_KV("correlation", in->correlation), RT_KV_I64("sip_status", status), RT_KV("text", text), RT_END);
+	rt_log(r->reason == XFED_REASON_NONE ? RT_LOG_DEBUG : RT_LOG_INFO, event, RT_KV("partner", known(in->remote_domain)),
+		RT_KV("local", known(in->local_domain)), PROTO_KV_RESULT(r), RT_KV("id", in->stanza_id), RT_KV("call_id", in->call_id),
+		RT_KV("correlation", in->correlation), RT_KV_I64("sip_status", status), RT_KV("text", text), RT_END);
 }
 
 static void be_delivered(struct incoming *in)
 {
 	in->answer.status = in->is_unacked ? 202 : 200;
 	count(in, "delivered");
-	log_end(in, "delivery.delivered", XFED_REASON_NONE, in->answer.status, xfed_span_make(NULL, 0));
+	log_end(in, "delivery.delivered", &(struct proto_result){ .fate = XFED__FATE__FATE_DELIVERED }, in->answer.status, xfed_span_make(NULL, 0));
 	queue(in->im, &in->answer);
 }
 
@@ -111,28 +113,40 @@ static void fill_error(struct incoming *in, const struct iw_sip_error *e, struct
 	fill_extra(&in->answer, e);
 }
 
-static void respond_error(struct incoming *in, const struct iw_sip_error *e, struct xfed_span phrase)
+static void respond_error(struct incoming *in, const struct iw_sip_error *e, const struct proto_result *r, struct xfed_span phrase)
 {
 	fill_error(in, e, phrase);
-	core_count_refusal(in->im->core, e->reason, side_of(e->reason));
+	core_count_refusal(in->im->core, r->reason, r->side);
 	queue(in->im, &in->answer);
 }
 
-void im_in_refuse(struct incoming *in, const struct iw_sip_error *e)
+static void refuse(struct incoming *in, const struct iw_sip_error *e, const struct proto_result *r, const char *text)
 {
 	count(in, "refused");
-	log_end(in, "delivery.refused", e->reason, e->status, e->detail);
-	respond_error(in, e, xfed_span_str(e->phrase));
+	log_end(in, "delivery.refused", r, e->status, e->detail.data ? e->detail : xfed_span_str(*text ? text : NULL));
+	respond_error(in, e, r, xfed_span_str(e->phrase));
 }
 
-static void be_uncertain(struct incoming *in)
+void im_in_refuse(struct incoming *in, const struct iw_sip_error *e, const char *text)
+{
+	struct proto_result r = result_of(e->reason);
+	refuse(in, e, &r, text);
+}
+
+/* What it was about, where anybody has said so. */
+static void be_uncertain(struct incoming *in, const struct proto_result *told)
 {
 	struct iw_sip_error e;
+	struct proto_result r = result_of(XFED_REASON_DELIVERY_UNCERTAIN);
+	if (told && told->reason != XFED_REASON_NONE) {
+		r.side = told->side;
+		r.whose = told->whose;
+	}
 	XFED_REQUIRE(iw_reason_to_sip(XFED_REASON_DELIVERY_UNCERTAIN, &e) == XFED_OK);
 	count(in, "uncertain");
 	rt_metric_add(in->im->core->d.metrics, RT_M_DELIVERIES_UNCERTAIN, 1, RT_NO_LABELS);
-	log_end(in, "delivery.uncertain", e.reason, e.status, xfed_span_make(NULL, 0));
-	respond_error(in, &e, XFED_SPAN("May Have Been Delivered"));
+	log_end(in, "delivery.uncertain", &r, e.status, xfed_span_make(NULL, 0));
+	respond_error(in, &e, &r, XFED_SPAN("May Have Been Delivered"));
 }
 
 /* Written, or acknowledged. A contact that is not known to be there may not exist: its server is given a moment to say so. */
@@ -162,8 +176,8 @@ static void answer_early_error(struct incoming *in)
 {
 	in->has_early_error = false;
 	count(in, "refused");
-	log_end(in, "delivery.refused", in->early_reason, in->answer.status, xfed_span_make(NULL, 0));
-	core_count_refusal(in->im->core, in->early_reason, xfed_reason_info(in->early_reason)->side);
+	log_end(in, "delivery.refused", &in->early, in->answer.status, xfed_span_make(NULL, 0));
+	core_count_refusal(in->im->core, in->early.reason, in->early.side);
 	queue(in->im, &in->answer);
 }
 
@@ -176,37 +190,37 @@ static struct incoming *find(struct im *im, struct xfed_span id)
 	return in;
 }
 
-void im_outcome(struct im *im, struct xfed_span stanza_id, Xfed__Fate fate, uint32_t sip_status, enum xfed_reason reason)
+void im_outcome(struct im *im, struct xfed_span stanza_id, const struct proto_result *r)
 {
 	struct incoming *in = find(im, stanza_id);
 	if (in && !im->is_over) {
-		im_in_outcome(in, fate, sip_status, reason);
+		im_in_outcome(in, r);
 	}
 }
 
-void im_in_outcome(struct incoming *in, Xfed__Fate fate, uint32_t sip_status, enum xfed_reason reason)
+void im_in_outcome(struct incoming *in, const struct proto_result *r)
 {
 	struct iw_sip_error e;
 	if (in->has_early_error) {
 		answer_early_error(in);
 		return;
 	}
-	switch (fate) {
+	switch (r->fate) {
 	case XFED__FATE__FATE_DELIVERED:
-		in->is_unacked = sip_status == 202; /* its time is up: the error of a lost one comes later, as any late error does */
+		in->is_unacked = r->sip_status == 202; /* its time is up: the error of a lost one comes later, as any late error does */
 		hold_or_deliver(in);
 		return;
 	case XFED__FATE__FATE_UNCERTAIN:
-		be_uncertain(in);
+		be_uncertain(in, r);
 		return;
 	default:
 		break;
 	}
-	reason = reason != XFED_REASON_NONE ? reason : XFED_REASON_DELIVERY_DEADLINE;
-	if (iw_reason_to_sip(reason, &e) != XFED_OK) {
-		e = (struct iw_sip_error){ .status = 480, .phrase = NULL, .reason = reason };
+	struct proto_result ended = r->reason == XFED_REASON_NONE ? result_of(XFED_REASON_DELIVERY_DEADLINE) : *r;
+	if (iw_reason_to_sip(ended.reason, &e) != XFED_OK) {
+		e = (struct iw_sip_error){ .status = 480, .phrase = NULL, .reason = ended.reason };
 	}
-	im_in_refuse(in, &e);
+	refuse(in, &e, &ended, "");
 }
 
 /* ---- what is held ---- */
@@ -243,7 +257,7 @@ void im_close(struct im *im)
 		if (in->has_early_error) {
 			answer_early_error(in);
 		} else if (in->answer.status == 0) {
-			be_uncertain(in);
+			be_uncertain(in, NULL);
 		}
 	}
 	im_in_flush(im);
@@ -286,9 +300,10 @@ static void error_in_time(struct incoming *in, struct xfed_arena *a, const struc
 {
 	struct iw_sip_error e;
 	struct xfed_span phrase = translate_error(in, a, s, condition, text, &e);
+	struct proto_result r = result_of(e.reason);
 	count(in, "refused");
-	log_end(in, "delivery.refused", e.reason, e.status, e.detail);
-	respond_error(in, &e, phrase);
+	log_end(in, "delivery.refused", &r, e.status, e.detail);
+	respond_error(in, &e, &r, phrase);
 }
 
 #define UNCERTAIN "delivery.uncertain" /* how the text of an edge's error begins, where the stream broke before the acknowledgement */
@@ -329,7 +344,7 @@ static void error_too_early(struct incoming *in, struct xfed_arena *a, const str
 	struct xfed_span phrase = translate_error(in, a, s, condition, text, &e);
 	fill_error(in, &e, phrase);
 	in->has_early_error = true;
-	in->early_reason = e.reason;
+	in->early = result_of(e.reason);
 }
 
 void im_in_error(struct im *im, const struct origin *origin, const struct xfed_stanza *s)

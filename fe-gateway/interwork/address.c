@@ -1,5 +1,6 @@
 #include "interwork/address.h"
 
+#include "interwork/content.h"
 #include "interwork/percent.h"
 #include "xfed/limits.h"
 
@@ -29,31 +30,23 @@ static char *put(char *p, struct xfed_span s)
 	return p + s.len;
 }
 
-int iw_jid_to_sip(struct xfed_arena *a, const struct xfed_jid *j, const struct iw_address_options *o, struct xfed_span *uri)
+/* "PREFIXuser@host", without "user@" where that is empty, and ";gr=GR" unless it is empty; `raw`: what stands for itself in the user part. OK, INVALID (no such host), NOMEM. */
+static int write_uri(struct xfed_arena *a, const char *prefix, struct xfed_span user, const char *raw, struct xfed_span domain, struct xfed_span gr,
+	struct xfed_span *uri)
 {
-	static const struct iw_address_options defaults = { .scheme = IW_SCHEME_SIP };
-	struct xfed_span user = { "", 0 }, host;
-	o = o ? o : &defaults;
-	bool is_sip = o->scheme == IW_SCHEME_SIP, has_user = j->local.data != NULL;
-	if (!has_user && !is_sip) {
-		return XFED_ERR_INVALID; /* RFC 3860 section 3: a mailbox */
-	}
-	int rc = has_user ? user_of(a, j->local, &user) : XFED_OK;
-	if (rc == XFED_OK) {
-		rc = xfed_jid_domain_ascii(a, j->domain, &host);
-	}
+	struct xfed_span host;
+	int rc = xfed_jid_domain_ascii(a, domain, &host);
 	if (rc != XFED_OK) {
 		return rc;
 	}
-	struct xfed_span gr = o->with_gr && is_sip && j->resource.data ? j->resource : xfed_span_make("", 0);
-	struct xfed_span prefix = xfed_span_str(prefixes[o->scheme]);
-	char *start = xfed_arena_alloc(a, prefix.len + iw_percent_room(user) + 1 + host.len + 4 + iw_percent_room(gr));
+	/* An encoded byte takes three. */
+	char *start = xfed_arena_alloc(a, strlen(prefix) + 3 * user.len + 1 + host.len + 4 + 3 * gr.len);
 	if (!start) {
 		return XFED_ERR_NOMEM;
 	}
-	char *p = put(start, prefix);
-	p += iw_percent_encode(user, is_sip ? iw_raw_in_sip_user : iw_raw_in_im_user, p);
-	if (has_user) {
+	char *p = put(start, xfed_span_str(prefix));
+	p += iw_percent_encode(user, raw, p);
+	if (user.len > 0) {
 		*p++ = '@';
 	}
 	p = put(p, host);
@@ -65,6 +58,21 @@ int iw_jid_to_sip(struct xfed_arena *a, const struct xfed_jid *j, const struct i
 	return XFED_OK;
 }
 
+int iw_jid_to_sip(struct xfed_arena *a, const struct xfed_jid *j, const struct iw_address_options *o, struct xfed_span *uri)
+{
+	static const struct iw_address_options defaults = { .scheme = IW_SCHEME_SIP };
+	struct xfed_span user = XFED_SPAN("");
+	o = o ? o : &defaults;
+	bool is_sip = o->scheme == IW_SCHEME_SIP;
+	/* A domain alone is an address of sip (RFC 3261 section 19.1.1), not of the others (RFC 3860 section 3: a mailbox). */
+	int rc = j->local.data ? user_of(a, j->local, &user) : is_sip ? XFED_OK : XFED_ERR_INVALID;
+	if (rc != XFED_OK) {
+		return rc;
+	}
+	struct xfed_span gr = o->with_gr && is_sip && j->resource.data ? j->resource : XFED_SPAN("");
+	return write_uri(a, prefixes[o->scheme], user, is_sip ? iw_raw_in_sip_user : iw_raw_in_im_user, j->domain, gr, uri);
+}
+
 /* ---- SIP to XMPP ---- */
 
 static struct xfed_span from(struct xfed_span s, size_t at)
@@ -72,19 +80,8 @@ static struct xfed_span from(struct xfed_span s, size_t at)
 	return xfed_span_make(s.data + at, s.len - at);
 }
 
-static struct xfed_span trim(struct xfed_span s)
-{
-	while (s.len > 0 && (s.data[0] == ' ' || s.data[0] == '\t')) {
-		s = from(s, 1);
-	}
-	while (s.len > 0 && (s.data[s.len - 1] == ' ' || s.data[s.len - 1] == '\t')) {
-		s.len--;
-	}
-	return s;
-}
-
-/* The first of `any` outside a quoted string, or s.len. */
-static size_t find_unquoted(struct xfed_span s, const char *any)
+/* The first "<" outside a quoted string, or s.len. */
+static size_t find_bracket(struct xfed_span s)
 {
 	bool is_quoted = false;
 	for (size_t i = 0; i < s.len; i++) {
@@ -92,7 +89,7 @@ static size_t find_unquoted(struct xfed_span s, const char *any)
 			i++;
 		} else if (s.data[i] == '"') {
 			is_quoted = !is_quoted;
-		} else if (!is_quoted && s.data[i] != '\0' && strchr(any, s.data[i])) {
+		} else if (!is_quoted && s.data[i] == '<') {
 			return i;
 		}
 	}
@@ -102,10 +99,10 @@ static size_t find_unquoted(struct xfed_span s, const char *any)
 /* Cuts a name-addr: the URI, and the header parameters behind the <>. */
 static bool cut_brackets(struct xfed_span s, struct xfed_span *uri, struct xfed_span *params)
 {
-	s = trim(s);
+	s = xfed_span_trim(s);
 	*uri = s;
 	*params = xfed_span_make("", 0);
-	size_t open = find_unquoted(s, "<");
+	size_t open = find_bracket(s);
 	if (open == s.len) {
 		return true;
 	}
@@ -117,26 +114,6 @@ static bool cut_brackets(struct xfed_span s, struct xfed_span *uri, struct xfed_
 	*uri = xfed_span_make(inside.data, (size_t)(close - inside.data));
 	*params = from(inside, uri->len + 1);
 	return true;
-}
-
-/* Value of the first gr parameter of ";a=b;c"; empty where there is none, or none with a value ([B2-10]). */
-static struct xfed_span find_gr(struct xfed_span params)
-{
-	while (params.len > 0) {
-		size_t end = find_unquoted(params, ";");
-		struct xfed_span one = trim(xfed_span_make(params.data, end));
-		params = from(params, end < params.len ? end + 1 : end);
-		size_t equals = find_unquoted(one, "=");
-		if (equals == one.len || !xfed_span_eq_nocase(trim(xfed_span_make(one.data, equals)), XFED_SPAN("gr"))) {
-			continue;
-		}
-		struct xfed_span value = trim(from(one, equals + 1));
-		if (value.len >= 2 && value.data[0] == '"' && value.data[value.len - 1] == '"') {
-			value = xfed_span_make(value.data + 1, value.len - 2);
-		}
-		return value;
-	}
-	return xfed_span_make("", 0);
 }
 
 struct uri {
@@ -176,7 +153,7 @@ static bool cut_host(struct xfed_span rest, struct uri *out)
 	if (params.len > 0 && params.data[0] != ';') {
 		return false;
 	}
-	out->gr = find_gr(params);
+	out->gr = iw_content_param(params, "gr"); /* empty where there is none, or none with a value ([B2-10]) */
 	return true;
 }
 
@@ -263,7 +240,7 @@ int iw_sip_to_jid(struct xfed_arena *a, struct xfed_span text, struct xfed_jid *
 		return XFED_ERR_INVALID;
 	}
 	if (u.gr.len == 0) {
-		u.gr = find_gr(params);
+		u.gr = iw_content_param(params, "gr");
 	}
 	int rc = build_jid(a, &u, out);
 	if (rc != XFED_ERR_INVALID) {
@@ -276,31 +253,13 @@ int iw_sip_to_jid(struct xfed_arena *a, struct xfed_span text, struct xfed_jid *
 
 int iw_jid_to_xmpp_uri(struct xfed_arena *a, const struct xfed_jid *j, struct xfed_span *uri)
 {
-	static const struct xfed_span scheme = { "xmpp:", 5 };
-	struct xfed_span host;
-	if (!j->local.data) {
-		return XFED_ERR_INVALID;
-	}
-	int rc = xfed_jid_domain_ascii(a, j->domain, &host);
-	if (rc != XFED_OK) {
-		return rc;
-	}
-	char *start = xfed_arena_alloc(a, scheme.len + iw_percent_room(j->local) + 1 + host.len);
-	if (!start) {
-		return XFED_ERR_NOMEM;
-	}
-	char *p = put(start, scheme);
-	p += iw_percent_encode(j->local, iw_raw_in_xmpp_node, p);
-	*p++ = '@';
-	p = put(p, host);
-	*uri = xfed_span_make(start, (size_t)(p - start));
-	return XFED_OK;
+	return j->local.data ? write_uri(a, "xmpp:", j->local, iw_raw_in_xmpp_node, j->domain, XFED_SPAN(""), uri) : XFED_ERR_INVALID;
 }
 
 int iw_xmpp_uri_to_jid(struct xfed_arena *a, struct xfed_span uri, struct xfed_jid *out)
 {
 	static const size_t scheme_len = sizeof("xmpp:") - 1;
-	struct xfed_span text = trim(uri), plain;
+	struct xfed_span text = xfed_span_trim(uri), plain;
 	struct xfed_jid j;
 	if (text.len <= scheme_len || text.len > 3 * XFED_JID_BYTES ||
 		!xfed_span_eq_nocase(xfed_span_make(text.data, scheme_len), XFED_SPAN("xmpp:"))) {

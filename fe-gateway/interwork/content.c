@@ -2,17 +2,6 @@
 
 #include "interwork/text.h"
 
-static struct xfed_span trim(struct xfed_span s)
-{
-	while (s.len > 0 && (s.data[0] == ' ' || s.data[0] == '\t')) {
-		s = xfed_span_make(s.data + 1, s.len - 1);
-	}
-	while (s.len > 0 && (s.data[s.len - 1] == ' ' || s.data[s.len - 1] == '\t')) {
-		s.len--;
-	}
-	return s;
-}
-
 /* Cuts at the first `sep` outside a quoted string: returns what is before it, trimmed, and leaves what is behind in `*rest`. */
 static struct xfed_span next_piece(struct xfed_span *rest, char sep)
 {
@@ -28,7 +17,7 @@ static struct xfed_span next_piece(struct xfed_span *rest, char sep)
 	struct xfed_span piece = xfed_span_make(rest->data, i);
 	size_t used = i < rest->len ? i + 1 : i;
 	*rest = xfed_span_make(rest->data + used, rest->len - used);
-	return trim(piece);
+	return xfed_span_trim(piece);
 }
 
 bool iw_content_type_parse(struct xfed_span value, struct iw_content_type *out)
@@ -39,7 +28,7 @@ bool iw_content_type_parse(struct xfed_span value, struct iw_content_type *out)
 	struct xfed_span params = value;
 	struct xfed_span subtype = next_piece(&params, ';');
 	out->type = next_piece(&subtype, '/');
-	out->subtype = trim(subtype);
+	out->subtype = xfed_span_trim(subtype);
 	out->params = params;
 	return out->type.len > 0 && out->subtype.len > 0;
 }
@@ -49,7 +38,7 @@ struct xfed_span iw_content_param(struct xfed_span params, const char *name)
 	while (params.len > 0) {
 		struct xfed_span value = next_piece(&params, ';');
 		struct xfed_span key = next_piece(&value, '=');
-		value = trim(value);
+		value = xfed_span_trim(value);
 		if (!xfed_span_eq_nocase(key, xfed_span_str(name))) {
 			continue;
 		}

@@ -1,6 +1,7 @@
 #include "interwork/errors.h"
 
 #include "interwork/text.h"
+#include "sip/print.h"
 #include "xfed/stanza.h"
 
 struct sip_row {
@@ -10,75 +11,68 @@ struct sip_row {
 	bool is_wait;
 };
 
-#define SIP_ROW(status, condition, reason)                                                                                                           \
-	{                                                                                                                                            \
-		status, condition, XFED_REASON_##reason, false                                                                                       \
-	}
-#define SIP_WAIT(status, condition, reason)                                                                                                          \
-	{                                                                                                                                            \
-		status, condition, XFED_REASON_##reason, true                                                                                        \
-	}
+#define R(name) XFED_REASON_##name
 
 /* RFC 7247 table 3; 477 and 478 are Kamailio's for a dead connection. */
 static const struct sip_row sip_rows[] = {
-	SIP_ROW(300, "redirect", SIP_REQUEST_REDIRECTED),
-	SIP_ROW(301, "gone", SIP_REQUEST_REDIRECTED),
-	SIP_ROW(302, "redirect", SIP_REQUEST_REDIRECTED),
-	SIP_ROW(305, "redirect", SIP_REQUEST_REDIRECTED),
-	SIP_ROW(380, "not-acceptable", SIP_REQUEST_REFUSED),
-	SIP_ROW(400, "bad-request", SIP_REQUEST_REFUSED),
-	SIP_ROW(401, "not-authorized", SIP_AUTH_NEEDED),
-	SIP_ROW(402, "bad-request", SIP_REQUEST_REFUSED),
-	SIP_ROW(403, "forbidden", SIP_REQUEST_REFUSED),
-	SIP_ROW(404, "item-not-found", SIP_USER_UNKNOWN),
-	SIP_ROW(405, "feature-not-implemented", SIP_METHOD_UNSUPPORTED),
-	SIP_ROW(406, "not-acceptable", SIP_REQUEST_REFUSED),
-	SIP_ROW(407, "registration-required", SIP_AUTH_NEEDED),
-	SIP_ROW(408, "remote-server-timeout", SIP_SERVER_TIMEOUT),
-	SIP_ROW(410, "gone", SIP_USER_UNKNOWN),
-	SIP_ROW(413, "policy-violation", SIP_REQUEST_TOO_LARGE),
-	SIP_ROW(414, "policy-violation", SIP_REQUEST_TOO_LARGE),
-	SIP_ROW(415, "not-acceptable", SIP_CONTENT_UNSUPPORTED),
-	SIP_ROW(416, "not-acceptable", SIP_REQUEST_REFUSED),
-	SIP_ROW(420, "feature-not-implemented", SIP_REQUEST_REFUSED),
-	SIP_ROW(421, "not-acceptable", SIP_REQUEST_REFUSED),
-	SIP_ROW(423, "resource-constraint", SIP_REQUEST_REFUSED),
-	SIP_ROW(430, "recipient-unavailable", SIP_USER_OFFLINE),
-	SIP_ROW(439, "feature-not-implemented", SIP_REQUEST_REFUSED),
-	SIP_ROW(440, "policy-violation", SIP_REQUEST_REFUSED),
-	SIP_WAIT(477, "recipient-unavailable", SIP_USER_OFFLINE),
-	SIP_WAIT(478, "recipient-unavailable", SIP_USER_OFFLINE),
-	SIP_ROW(480, "recipient-unavailable", SIP_USER_OFFLINE),
-	SIP_ROW(481, "item-not-found", SIP_REQUEST_REFUSED),
-	SIP_ROW(482, "not-acceptable", SIP_REQUEST_REFUSED),
-	SIP_ROW(483, "not-acceptable", SIP_REQUEST_REFUSED),
-	SIP_ROW(484, "item-not-found", SIP_USER_UNKNOWN),
-	SIP_ROW(485, "item-not-found", SIP_USER_UNKNOWN),
-	SIP_ROW(486, "recipient-unavailable", SIP_USER_OFFLINE),
-	SIP_ROW(487, "recipient-unavailable", SIP_USER_OFFLINE),
-	SIP_ROW(488, "not-acceptable", SIP_REQUEST_REFUSED),
-	SIP_ROW(489, "policy-violation", SIP_REQUEST_REFUSED),
-	SIP_ROW(491, "unexpected-request", SIP_REQUEST_REFUSED),
-	SIP_ROW(493, "bad-request", SIP_REQUEST_REFUSED),
-	SIP_ROW(500, "internal-server-error", SIP_SERVER_ERROR),
-	SIP_ROW(501, "feature-not-implemented", SIP_METHOD_UNSUPPORTED),
-	SIP_ROW(502, "remote-server-not-found", SIP_SERVER_ERROR),
-	SIP_WAIT(503, "internal-server-error", SIP_SERVER_ERROR),
-	SIP_ROW(504, "remote-server-timeout", SIP_SERVER_TIMEOUT),
-	SIP_ROW(505, "not-acceptable", SIP_SERVER_ERROR),
-	SIP_ROW(513, "policy-violation", SIP_REQUEST_TOO_LARGE),
-	SIP_ROW(600, "recipient-unavailable", SIP_USER_OFFLINE),
-	SIP_ROW(603, "recipient-unavailable", SIP_USER_DECLINED),
-	SIP_ROW(604, "item-not-found", SIP_USER_UNKNOWN),
-	SIP_ROW(606, "not-acceptable", SIP_REQUEST_REFUSED),
+	{ 300, "redirect", R(SIP_REQUEST_REDIRECTED), false },
+	{ 301, "gone", R(SIP_REQUEST_REDIRECTED), false },
+	{ 302, "redirect", R(SIP_REQUEST_REDIRECTED), false },
+	{ 305, "redirect", R(SIP_REQUEST_REDIRECTED), false },
+	{ 380, "not-acceptable", R(SIP_REQUEST_REFUSED), false },
+	{ 400, "bad-request", R(SIP_REQUEST_REFUSED), false },
+	{ 401, "not-authorized", R(SIP_AUTH_NEEDED), false },
+	{ 402, "bad-request", R(SIP_REQUEST_REFUSED), false },
+	{ 403, "forbidden", R(SIP_REQUEST_REFUSED), false },
+	{ 404, "item-not-found", R(SIP_USER_UNKNOWN), false },
+	{ 405, "feature-not-implemented", R(SIP_METHOD_UNSUPPORTED), false },
+	{ 406, "not-acceptable", R(SIP_REQUEST_REFUSED), false },
+	{ 407, "registration-required", R(SIP_AUTH_NEEDED), false },
+	{ 408, "remote-server-timeout", R(SIP_SERVER_TIMEOUT), false },
+	{ 410, "gone", R(SIP_USER_UNKNOWN), false },
+	{ 413, "policy-violation", R(SIP_REQUEST_TOO_LARGE), false },
+	{ 414, "policy-violation", R(SIP_REQUEST_TOO_LARGE), false },
+	{ 415, "not-acceptable", R(SIP_CONTENT_UNSUPPORTED), false },
+	{ 416, "not-acceptable", R(SIP_REQUEST_REFUSED), false },
+	{ 420, "feature-not-implemented", R(SIP_REQUEST_REFUSED), false },
+	{ 421, "not-acceptable", R(SIP_REQUEST_REFUSED), false },
+	{ 423, "resource-constraint", R(SIP_REQUEST_REFUSED), false },
+	{ 430, "recipient-unavailable", R(SIP_USER_OFFLINE), false },
+	{ 439, "feature-not-implemented", R(SIP_REQUEST_REFUSED), false },
+	{ 440, "policy-violation", R(SIP_REQUEST_REFUSED), false },
+	{ 477, "recipient-unavailable", R(SIP_USER_OFFLINE), true },
+	{ 478, "recipient-unavailable", R(SIP_USER_OFFLINE), true },
+	{ 480, "recipient-unavailable", R(SIP_USER_OFFLINE), false },
+	{ 481, "item-not-found", R(SIP_REQUEST_REFUSED), false },
+	{ 482, "not-acceptable", R(SIP_REQUEST_REFUSED), false },
+	{ 483, "not-acceptable", R(SIP_REQUEST_REFUSED), false },
+	{ 484, "item-not-found", R(SIP_USER_UNKNOWN), false },
+	{ 485, "item-not-found", R(SIP_USER_UNKNOWN), false },
+	{ 486, "recipient-unavailable", R(SIP_USER_OFFLINE), false },
+	{ 487, "recipient-unavailable", R(SIP_USER_OFFLINE), false },
+	{ 488, "not-acceptable", R(SIP_REQUEST_REFUSED), false },
+	{ 489, "policy-violation", R(SIP_REQUEST_REFUSED), false },
+	{ 491, "unexpected-request", R(SIP_REQUEST_REFUSED), false },
+	{ 493, "bad-request", R(SIP_REQUEST_REFUSED), false },
+	{ 500, "internal-server-error", R(SIP_SERVER_ERROR), false },
+	{ 501, "feature-not-implemented", R(SIP_METHOD_UNSUPPORTED), false },
+	{ 502, "remote-server-not-found", R(SIP_SERVER_ERROR), false },
+	{ 503, "internal-server-error", R(SIP_SERVER_ERROR), true },
+	{ 504, "remote-server-timeout", R(SIP_SERVER_TIMEOUT), false },
+	{ 505, "not-acceptable", R(SIP_SERVER_ERROR), false },
+	{ 513, "policy-violation", R(SIP_REQUEST_TOO_LARGE), false },
+	{ 600, "recipient-unavailable", R(SIP_USER_OFFLINE), false },
+	{ 603, "recipient-unavailable", R(SIP_USER_DECLINED), false },
+	{ 604, "item-not-found", R(SIP_USER_UNKNOWN), false },
+	{ 606, "not-acceptable", R(SIP_REQUEST_REFUSED), false },
 };
 
 /* What is not listed, by its class. */
 static const struct sip_row sip_classes[] = {
-	[3] = SIP_ROW(300, "redirect", SIP_REQUEST_REDIRECTED),
-	[4] = SIP_ROW(400, "bad-request", SIP_REQUEST_REFUSED),
-	[5] = SIP_ROW(500, "internal-server-error", SIP_SERVER_ERROR),
-	[6] = SIP_ROW(600, "recipient-unavailable", SIP_USER_DECLINED),
+	[3] = { 300, "redirect", R(SIP_REQUEST_REDIRECTED), false },
+	[4] = { 400, "bad-request", R(SIP_REQUEST_REFUSED), false },
+	[5] = { 500, "internal-server-error", R(SIP_SERVER_ERROR), false },
+	[6] = { 600, "recipient-unavailable", R(SIP_USER_DECLINED), false },
 };
 
 static const struct sip_row *find_status(int status)
@@ -141,78 +135,37 @@ struct xmpp_row {
 	enum xfed_reason reason;
 };
 
-#define XMPP_ROW(condition, full, bare)                                                                                                              \
-	{                                                                                                                                            \
-		condition, full, bare, XFED_REASON_XMPP_ERROR_RECEIVED                                                                               \
-	}
-
 /* RFC 7247 table 2 with the decisions of errors.h. */
 static const struct xmpp_row xmpp_rows[] = {
-	XMPP_ROW("bad-request", 400, 400),
-	XMPP_ROW("conflict", 400, 400),
-	XMPP_ROW("feature-not-implemented", 405, 501),
-	XMPP_ROW("forbidden", 403, 403),
-	XMPP_ROW("gone", 410, 410),
-	XMPP_ROW("internal-server-error", 500, 500),
-	{ "item-not-found", 404, 404, XFED_REASON_XMPP_USER_UNKNOWN },
-	XMPP_ROW("jid-malformed", 400, 400),
-	XMPP_ROW("not-acceptable", 406, 406),
-	XMPP_ROW("not-allowed", 403, 403),
-	XMPP_ROW("not-authorized", 403, 403),
-	XMPP_ROW("policy-violation", 403, 403),
-	XMPP_ROW("recipient-unavailable", 480, 480),
-	XMPP_ROW("redirect", 480, 480),
-	XMPP_ROW("registration-required", 403, 403),
-	XMPP_ROW("remote-server-not-found", 404, 404),
-	XMPP_ROW("remote-server-timeout", 504, 504),
-	XMPP_ROW("resource-constraint", 480, 480),
-	XMPP_ROW("service-unavailable", 480, 480),
-	XMPP_ROW("subscription-required", 400, 400),
-	XMPP_ROW("undefined-condition", 400, 400),
-	XMPP_ROW("unexpected-request", 400, 400),
+	{ "bad-request", 400, 400, R(XMPP_ERROR_RECEIVED) },
+	{ "conflict", 400, 400, R(XMPP_ERROR_RECEIVED) },
+	{ "feature-not-implemented", 405, 501, R(XMPP_ERROR_RECEIVED) },
+	{ "forbidden", 403, 403, R(XMPP_ERROR_RECEIVED) },
+	{ "gone", 410, 410, R(XMPP_ERROR_RECEIVED) },
+	{ "internal-server-error", 500, 500, R(XMPP_ERROR_RECEIVED) },
+	{ "item-not-found", 404, 404, R(XMPP_USER_UNKNOWN) },
+	{ "jid-malformed", 400, 400, R(XMPP_ERROR_RECEIVED) },
+	{ "not-acceptable", 406, 406, R(XMPP_ERROR_RECEIVED) },
+	{ "not-allowed", 403, 403, R(XMPP_ERROR_RECEIVED) },
+	{ "not-authorized", 403, 403, R(XMPP_ERROR_RECEIVED) },
+	{ "policy-violation", 403, 403, R(XMPP_ERROR_RECEIVED) },
+	{ "recipient-unavailable", 480, 480, R(XMPP_ERROR_RECEIVED) },
+	{ "redirect", 480, 480, R(XMPP_ERROR_RECEIVED) },
+	{ "registration-required", 403, 403, R(XMPP_ERROR_RECEIVED) },
+	{ "remote-server-not-found", 404, 404, R(XMPP_ERROR_RECEIVED) },
+	{ "remote-server-timeout", 504, 504, R(XMPP_ERROR_RECEIVED) },
+	{ "resource-constraint", 480, 480, R(XMPP_ERROR_RECEIVED) },
+	{ "service-unavailable", 480, 480, R(XMPP_ERROR_RECEIVED) },
+	{ "subscription-required", 400, 400, R(XMPP_ERROR_RECEIVED) },
+	{ "undefined-condition", 400, 400, R(XMPP_ERROR_RECEIVED) },
+	{ "unexpected-request", 400, 400, R(XMPP_ERROR_RECEIVED) },
 };
-
-struct phrase {
-	int status;
-	const char *text;
-};
-
-static const struct phrase phrases[] = {
-	{ 301, "Moved Permanently" },
-	{ 302, "Moved Temporarily" },
-	{ 400, "Bad Request" },
-	{ 403, "Forbidden" },
-	{ 404, "Not Found" },
-	{ 405, "Method Not Allowed" },
-	{ 406, "Not Acceptable" },
-	{ 410, "Gone" },
-	{ 413, "Request Entity Too Large" },
-	{ 415, "Unsupported Media Type" },
-	{ 416, "Unsupported URI Scheme" },
-	{ 480, "Temporarily Unavailable" },
-	{ 482, "Loop Detected" },
-	{ 483, "Too Many Hops" },
-	{ 500, "Server Internal Error" },
-	{ 501, "Not Implemented" },
-	{ 504, "Server Time-out" },
-	{ 513, "Message Too Large" },
-};
-
-static const char *phrase_of(int status)
-{
-	for (size_t i = 0; i < XFED_ARRAY_LEN(phrases); i++) {
-		if (phrases[i].status == status) {
-			return phrases[i].text;
-		}
-	}
-	return "Error";
-}
 
 static void fill_sip(struct iw_sip_error *out, int status, enum xfed_reason reason)
 {
 	*out = (struct iw_sip_error){
 		.status = status,
-		.phrase = phrase_of(status),
+		.phrase = sip_status_phrase(status),
 		.reason = reason,
 		.needs_contact = status == 301 || status == 302,
 		.needs_allow = status == 405,
@@ -295,25 +248,14 @@ int iw_reason_to_sip(enum xfed_reason reason, struct iw_sip_error *out)
 
 int iw_phrase_from_text(struct xfed_arena *a, struct xfed_span text, const char *fallback, struct xfed_span *out)
 {
-	struct xfed_span line;
-	int rc = iw_text_line(a, text, &line);
-	if (rc == XFED_ERR_NOMEM) {
-		return rc;
+	int rc = iw_text_line(a, text, IW_PHRASE_BYTES, out);
+	if (rc == XFED_OK && !out->data) {
+		*out = xfed_span_str(fallback);
 	}
-	if (rc == XFED_OK) {
-		line = iw_text_cut(line, IW_PHRASE_BYTES);
-	}
-	*out = rc == XFED_OK && line.len > 0 ? line : xfed_span_str(fallback);
-	return XFED_OK;
+	return rc;
 }
 
 int iw_text_from_phrase(struct xfed_arena *a, struct xfed_span phrase, struct xfed_span *out)
 {
-	struct xfed_span line;
-	int rc = iw_text_line(a, phrase, &line);
-	if (rc == XFED_ERR_NOMEM) {
-		return rc;
-	}
-	*out = rc == XFED_OK && line.len > 0 ? line : xfed_span_make(NULL, 0);
-	return XFED_OK;
+	return iw_text_line(a, phrase, SIZE_MAX, out);
 }

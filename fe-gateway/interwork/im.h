@@ -41,9 +41,6 @@ struct iw_sip_im {
  */
 enum iw_fate iw_im_to_sip(struct xfed_arena *a, const struct xfed_stanza *s, struct iw_sip_im *out);
 
-/* A thread that may stand as a Call-ID (RFC 3261 section 25.1: word ["@" word]); for thread_as_call_id. */
-bool iw_thread_is_call_id(struct xfed_span thread);
-
 /* ---- SIP to XMPP ---- */
 
 /* Header values as received, data NULL where absent. Borrowed; see iw_im_to_xmpp(). */

@@ -82,12 +82,7 @@ static int add_rest(struct xfed_arena *a, const struct xfed_stanza *s, const str
 	struct xfed_span text;
 	int rc = choose(a, s, "subject", lang, &chosen, &text);
 	if (rc == XFED_OK && text.data) {
-		struct xfed_span line;
-		rc = iw_text_line(a, text, &line);
-		if (rc == XFED_OK && line.len > 0) {
-			out->subject = iw_text_cut(line, IW_SUBJECT_BYTES);
-		}
-		rc = rc == XFED_ERR_INVALID ? XFED_OK : rc;
+		rc = iw_text_line(a, text, IW_SUBJECT_BYTES, &out->subject);
 	}
 	if (rc == XFED_OK) {
 		rc = choose(a, s, "thread", absent(), &chosen, &text);
@@ -125,31 +120,4 @@ enum iw_fate iw_im_to_sip(struct xfed_arena *a, const struct xfed_stanza *s, str
 		out->sent_s = iw_when_sent(s);
 	}
 	return rc == XFED_OK ? IW_DELIVER : IW_NO_MEMORY;
-}
-
-/* RFC 3261 section 25.1. */
-static bool is_word(struct xfed_span s)
-{
-	static const char others[] = "-.!%*_+`'~()<>:\\\"/[]?{}";
-	for (size_t i = 0; i < s.len; i++) {
-		char c = s.data[i];
-		bool is_alnum = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-		if (!is_alnum && (c == '\0' || !strchr(others, c))) {
-			return false;
-		}
-	}
-	return s.len > 0;
-}
-
-bool iw_thread_is_call_id(struct xfed_span thread)
-{
-	if (!thread.data) {
-		return false;
-	}
-	const char *at = memchr(thread.data, '@', thread.len);
-	if (!at) {
-		return is_word(thread);
-	}
-	size_t left = (size_t)(at - thread.data);
-	return is_word(xfed_span_make(thread.data, left)) && is_word(xfed_span_make(at + 1, thread.len - left - 1));
 }

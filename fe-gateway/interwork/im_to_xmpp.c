@@ -17,18 +17,6 @@ static int add_text_child(struct xfed_arena *a, struct xfed_xml_elem *parent, co
 	return e ? xfed_xml_add_text(a, e, text) : XFED_ERR_NOMEM;
 }
 
-/* One line of valid UTF-8, or absent: a subject that is broken is no reason to lose the message. */
-static int read_subject(struct xfed_arena *a, struct xfed_span value, struct xfed_span *out)
-{
-	*out = xfed_span_make(NULL, 0);
-	struct xfed_span line;
-	int rc = value.data ? iw_text_line(a, value, &line) : XFED_ERR_INVALID;
-	if (rc == XFED_OK && line.len > 0) {
-		*out = iw_text_cut(line, IW_SUBJECT_BYTES);
-	}
-	return rc == XFED_ERR_INVALID ? XFED_OK : rc;
-}
-
 static int add_attributes(struct xfed_arena *a, struct xfed_xml_elem *m, const struct iw_xmpp_envelope *env, struct xfed_span lang)
 {
 	struct xfed_span from = xfed_jid_full(a, env->from), to = xfed_jid_full(a, env->to);
@@ -66,7 +54,8 @@ static struct xfed_xml_elem *build(struct xfed_arena *a, const struct iw_sip_mes
 	struct xfed_xml_elem *m = xfed_xml_elem_new(a, XFED_SPAN(XFED_NS_SERVER), XFED_SPAN("message"));
 	struct xfed_span subject;
 	int rc = m ? add_attributes(a, m, env, iw_content_language(in->content_language)) : XFED_ERR_NOMEM;
-	rc = rc == XFED_OK ? read_subject(a, in->subject, &subject) : rc;
+	/* One that is broken is left out: no reason to lose the message. */
+	rc = rc == XFED_OK ? iw_text_line(a, in->subject, IW_SUBJECT_BYTES, &subject) : rc;
 	rc = rc == XFED_OK ? add_text_child(a, m, "subject", subject) : rc;
 	rc = rc == XFED_OK ? add_text_child(a, m, "body", body) : rc;
 	rc = rc == XFED_OK ? add_text_child(a, m, "thread", env->thread) : rc;

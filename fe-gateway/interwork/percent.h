@@ -11,13 +11,7 @@ extern const char iw_raw_in_im_user[];	 /* the same table, without what section 
 extern const char iw_raw_in_xmpp_node[]; /* RFC 5122 section 2.2, nodeallow without brackets */
 extern const char iw_raw_in_param[];	 /* RFC 3261 section 25.1, paramchar */
 
-/* Most bytes the encoded form takes. */
-static inline size_t iw_percent_room(struct xfed_span s)
-{
-	return 3 * s.len;
-}
-
-/* Writes the encoded form to `out` and returns its length. */
+/* Writes the encoded form, at most three times as long, to `out` and returns its length. */
 size_t iw_percent_encode(struct xfed_span s, const char *raw, char *out);
 
 /*

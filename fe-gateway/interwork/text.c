@@ -55,10 +55,23 @@ static size_t control_at(struct xfed_span s, size_t at)
 	return forbidden_at(s, at);
 }
 
-int iw_text_line(struct xfed_arena *a, struct xfed_span s, struct xfed_span *out)
+/* At most `max` bytes, cut between characters. */
+static struct xfed_span cut(struct xfed_span s, size_t max)
 {
+	if (s.len <= max) {
+		return s;
+	}
+	while (max > 0 && ((uint8_t)s.data[max] & 0xC0) == 0x80) {
+		max--;
+	}
+	return xfed_span_make(s.data, max);
+}
+
+int iw_text_line(struct xfed_arena *a, struct xfed_span s, size_t max, struct xfed_span *out)
+{
+	*out = xfed_span_make(NULL, 0);
 	if (!xfed_utf8_is_valid(s)) {
-		return XFED_ERR_INVALID;
+		return XFED_OK;
 	}
 	char *p = xfed_arena_alloc(a, s.len + 1);
 	if (!p) {
@@ -79,19 +92,10 @@ int iw_text_line(struct xfed_arena *a, struct xfed_span s, struct xfed_span *out
 	while (len > 0 && p[len - 1] == ' ') {
 		len--;
 	}
-	*out = xfed_span_make(p, len);
+	if (len > 0) {
+		*out = cut(xfed_span_make(p, len), max);
+	}
 	return XFED_OK;
-}
-
-struct xfed_span iw_text_cut(struct xfed_span s, size_t max)
-{
-	if (s.len <= max) {
-		return s;
-	}
-	while (max > 0 && ((uint8_t)s.data[max] & 0xC0) == 0x80) {
-		max--;
-	}
-	return xfed_span_make(s.data, max);
 }
 
 bool iw_text_is_language(struct xfed_span s)

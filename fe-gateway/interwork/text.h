@@ -6,13 +6,10 @@
 #include "xfed/base.h"
 
 /*
- * One line: a run of control characters becomes a space, none at the ends, no U+FFFE and U+FFFF.
- * OK, NOMEM, or INVALID where it is no UTF-8.
+ * One line of at most `max` bytes, cut between characters: a run of control characters becomes a space, none at the ends, no U+FFFE
+ * and U+FFFF. Data NULL where nothing is left, or it is no UTF-8. OK, NOMEM.
  */
-int iw_text_line(struct xfed_arena *a, struct xfed_span s, struct xfed_span *out);
-
-/* At most `max` bytes, cut between characters. */
-struct xfed_span iw_text_cut(struct xfed_span s, size_t max);
+int iw_text_line(struct xfed_arena *a, struct xfed_span s, size_t max, struct xfed_span *out);
 
 /* Valid UTF-8 without the characters XML 1.0 section 2.2 forbids; the span itself where there are none. OK or NOMEM. */
 int iw_text_for_xml(struct xfed_arena *a, struct xfed_span s, struct xfed_span *out);

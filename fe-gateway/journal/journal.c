@@ -12,9 +12,9 @@ struct journal {
 	struct ring *ring;
 };
 
-static void complain(const char *text)
+static void complain(const struct journal *j, const char *text)
 {
-	rt_log(RT_LOG_ERROR, "journal.store-failed", RT_KV_STR("text", text), RT_END);
+	rt_log(RT_LOG_ERROR, "journal.store-failed", RT_KV_STR("text", text), RT_KV_U64("lost", j->ring->lost), RT_END);
 }
 
 static void done(struct store_batch *batch)
@@ -27,7 +27,7 @@ static void done(struct store_batch *batch)
 	json_t *answer;
 	int rc = ring_batch_end(j->ring, b, core_now(j->core), &answer, error);
 	if (error[0]) {
-		complain(error);
+		complain(j, error);
 	}
 	if (fn) {
 		fn(user, rc, answer);
@@ -51,7 +51,7 @@ static int submit(struct journal *j, const struct journal_question *q, journal_a
 static void flush(struct journal *j)
 {
 	if (submit(j, NULL, NULL, NULL) != XFED_OK) {
-		complain("out of memory");
+		complain(j, "out of memory");
 	}
 }
 

@@ -48,9 +48,8 @@ struct journal_question {
 	size_t limit;
 };
 
-/* The arguments of `failures list` and `failures show`. OK; INVALID with one sentence in `error`. */
+/* The arguments of `failures list`, as rt_command_run() hands them on. OK; INVALID with one sentence in `error`. */
 int journal_list_args(const json_t *args, struct journal_question *out, char error[160]);
-int journal_show_args(const json_t *args, struct journal_question *out, char error[160]);
 
 /* At once, or later; `answer` (borrowed) is NULL where `rc` is not OK: NOT_FOUND, NOMEM, LIBRARY. */
 typedef void journal_answer_fn(void *user, int rc, json_t *answer);

@@ -31,20 +31,17 @@ struct ring_limits {
 	int64_t keep_s;
 	size_t ring_rows, ring_bytes;
 };
-struct ring_stats {
-	size_t ring_rows, ring_bytes, unwritten;
-	size_t strangers;      /* entries */
-	uint64_t folded;       /* occurrences counted in a row that was there */
-	uint64_t lost;	       /* rows that left the ring before they could be written */
-	uint64_t write_errors; /* batches */
-};
 
 /* The first texts of a failure say whether two are the same. */
 #define JOURNAL_KEY_TEXTS 6
 
-/* One copy in a block of its own. */
-struct ring_copy {
+/* A failure, with what its spans point to; in the ring, or what a stranger did last. */
+struct ring_row {
 	struct store_failure r;
+	uint64_t begun_ms;
+	bool is_dirty;	 /* not written as it is now */
+	bool is_folding; /* in the table of those that repetitions are counted in */
+	UT_hash_handle hh;
 	size_t key_len, bytes; /* bytes: of the whole block */
 	char key[];	       /* direction, texts, detail */
 };
@@ -52,7 +49,8 @@ struct ring_copy {
 /* Strangers of one network, under one listed name or none; strangers.c. */
 struct ring_stranger {
 	struct ring_stranger *prev, *next; /* silent for longest first */
-	struct ring_copy *copy;		   /* the last one */
+	struct ring_row *last;
+	uint64_t id; /* of all its rows */
 	char *claims[XFED_JOURNAL_CLAIMS];
 	size_t claim_next;
 	UT_hash_handle hh;	/* by id */
@@ -79,21 +77,12 @@ struct ring_edge {
 	char name[];
 };
 
-/* A row of the ring. */
-struct ring_entry {
-	struct ring_copy *copy;
-	uint64_t begun_ms;
-	bool is_dirty;	 /* not written as it is now */
-	bool is_folding; /* in the table of those that repetitions are counted in */
-	UT_hash_handle hh;
-};
-
 struct ring {
 	struct ring_limits limits;
-	struct ring_entry **slots; /* id % limits.ring_rows; NULL: not there */
+	struct ring_row **slots; /* id % limits.ring_rows; NULL: not there */
 	uint64_t first_id, next_id;
 	uint64_t fold_from; /* the oldest that may still be folding */
-	struct ring_entry *folding;
+	struct ring_row *folding;
 	struct ring_edge *edges;
 	struct ring_stranger *strangers; /* by id */
 	uint64_t last_stranger;
@@ -102,7 +91,7 @@ struct ring {
 	/* Of what left the ring and may be in the store. */
 	bool has_older;
 	int64_t older_last_s;
-	struct ring_stats stats;
+	uint64_t lost; /* rows that left the ring before they could be written */
 };
 
 /* ---- ring.c; `now_s` is wall clock, `now_ms` monotonic ---- */
@@ -112,7 +101,6 @@ void ring_free(struct ring *j);					   /* NULL is fine; batches under way are en
 
 /* A failure of a listed partner; what an edge tells beyond its share is counted beside what strangers do in its name. OK, NOMEM. */
 int ring_add(struct ring *j, struct xfed_span edge, struct xfed_span name, const Xfed__FailureEvent *m, int64_t now_s, uint64_t now_ms);
-struct ring_stats ring_stats(const struct ring *j);
 /* OK: `*out` is a new reference. AGAIN: the store has to be asked, with a batch. NOT_FOUND (show). NOMEM. */
 int ring_ask(const struct ring *j, const struct journal_question *q, int64_t now_s, json_t **out);
 
@@ -126,12 +114,10 @@ void ring_describe(struct xfed_span edge, const Xfed__FailureEvent *m, int64_t n
 int ring_pack_detail(const Xfed__FailureEvent *m, size_t max, struct xfed_span *out);
 bool ring_wants(const struct journal_question *q, const struct store_failure *r, int64_t oldest_s);
 
-struct ring_copy *ring_copy_new(const struct store_failure *r); /* NULL: NOMEM */
-/* NULL: not in the ring. */
-struct ring_entry *ring_entry_of(const struct ring *j, uint64_t id);
-/* Takes the copy in any case. OK, NOMEM. */
-int ring_insert(struct ring *j, struct ring_copy *c, struct ring_entry **out);
-void ring_mark_dirty(struct ring *j, struct ring_entry *e, uint64_t now_ms);
+struct ring_row *ring_row_new(const struct store_failure *r);	 /* a copy; NULL: NOMEM */
+struct ring_row *ring_row_of(const struct ring *j, uint64_t id); /* NULL: not in the ring */
+void ring_insert(struct ring *j, struct ring_row *row);		 /* takes it */
+void ring_mark_dirty(struct ring *j, struct ring_row *e, uint64_t now_ms);
 
 /* ---- ring_batch.c: to the store and back ---- */
 
@@ -139,7 +125,6 @@ void ring_mark_dirty(struct ring *j, struct ring_entry *e, uint64_t now_ms);
 struct ring_batch {
 	struct store_batch store; /* first */
 	struct journal_question question;
-	bool has_question;
 	int64_t oldest_s; /* rows last seen before this go, and are not shown */
 	struct journal *journal;
 	journal_answer_fn *fn; /* NULL: it only writes */

@@ -12,86 +12,25 @@
 
 /* ---- questions ---- */
 
-static int bad(char error[160], const char *words)
-{
-	snprintf(error, 160, "%s", words);
-	return XFED_ERR_INVALID;
-}
-
-/* An absent one leaves `*out` as it is. */
-static bool read_number(const json_t *value, json_int_t min, json_int_t max, json_int_t *out)
-{
-	if (!value) {
-		return true;
-	}
-	if (!json_is_integer(value) || json_integer_value(value) < min || json_integer_value(value) > max) {
-		return false;
-	}
-	*out = json_integer_value(value);
-	return true;
-}
-
-static bool read_partner(const json_t *value, struct journal_question *out)
-{
-	size_t len = json_string_length(value);
-	if (!value) {
-		return true;
-	}
-	if (!json_is_string(value) || len == 0 || len >= sizeof(out->partner)) {
-		return false;
-	}
-	for (size_t i = 0; i < len; i++) {
-		char c = json_string_value(value)[i];
-		out->partner[i] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-	}
-	out->partner[len] = '\0';
-	return true;
-}
-
-static bool has_only(const json_t *args, const char *const *names, size_t count)
-{
-	size_t known = 0;
-	for (size_t i = 0; i < count; i++) {
-		known += json_object_get(args, names[i]) != NULL;
-	}
-	return json_object_size(args) == known;
-}
-
 int journal_list_args(const json_t *args, struct journal_question *out, char error[160])
 {
-	static const char *const names[] = { "partner", "since", "limit", "before" };
-	json_int_t since = 0, limit = JOURNAL_LIST_DEFAULT, before = 0;
-	*out = (struct journal_question){ 0 };
-	if (!has_only(args, names, XFED_ARRAY_LEN(names))) {
-		return bad(error, "failures list takes partner, since, limit and before");
+	const char *partner = json_string_value(json_object_get(args, "partner"));
+	json_int_t limit = json_integer_value(json_object_get(args, "limit"));
+	*out = (struct journal_question){ .since_s = json_integer_value(json_object_get(args, "since")),
+		.limit = limit ? (size_t)limit : JOURNAL_LIST_DEFAULT,
+		.before = (uint64_t)json_integer_value(json_object_get(args, "before")) };
+	const char *wrong = partner && strlen(partner) >= sizeof(out->partner) ? "partner is a domain"
+			    : out->limit > JOURNAL_LIST_MAX		       ? "limit is 1 to 500"
+			    : out->before > JOURNAL_STRANGER_ID
+				    ? "before is the number of a failure; those of peers that have proved nothing are on the first page only"
+				    : NULL;
+	if (wrong) {
+		snprintf(error, 160, "%s", wrong);
+		return XFED_ERR_INVALID;
 	}
-	if (!read_partner(json_object_get(args, "partner"), out)) {
-		return bad(error, "partner is a domain");
+	for (size_t i = 0; partner && partner[i]; i++) {
+		out->partner[i] = xfed_lower(partner[i]);
 	}
-	if (!read_number(json_object_get(args, "since"), 0, INT64_MAX, &since)) {
-		return bad(error, "since is in seconds since 1970 UTC");
-	}
-	if (!read_number(json_object_get(args, "limit"), 1, JOURNAL_LIST_MAX, &limit)) {
-		return bad(error, "limit is 1 to 500");
-	}
-	if (!read_number(json_object_get(args, "before"), 1, JOURNAL_STRANGER_ID, &before)) {
-		return bad(error, "before is the number of a failure; those of peers that have proved nothing are on the first page only");
-	}
-	out->since_s = since;
-	out->limit = (size_t)limit;
-	out->before = (uint64_t)before;
-	return XFED_OK;
-}
-
-int journal_show_args(const json_t *args, struct journal_question *out, char error[160])
-{
-	static const char *const names[] = { "id" };
-	json_int_t id = 0;
-	*out = (struct journal_question){ 0 };
-	if (!has_only(args, names, XFED_ARRAY_LEN(names)) || !read_number(json_object_get(args, "id"), 1, INT64_MAX, &id) || id == 0) {
-		return bad(error, "failures show takes id, the number of a failure");
-	}
-	out->id = (uint64_t)id;
 	return XFED_OK;
 }
 

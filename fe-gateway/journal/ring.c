@@ -7,37 +7,27 @@
 #include "xfed/reason.h"
 #include "xfed/text.h"
 
-/* ---- copies ---- */
+/* ---- rows ---- */
 
-struct ring_copy *ring_copy_new(const struct store_failure *r)
+struct ring_row *ring_row_new(const struct store_failure *r)
 {
-	const struct xfed_span from[STORE_FAILURE_TEXT_COUNT] = {
-#define SPAN(name) r->name,
-		STORE_FAILURE_TEXTS(SPAN)
-#undef SPAN
-	};
 	size_t len = 1 + r->detail.len + 1;
-	for (size_t i = 0; i < STORE_FAILURE_TEXT_COUNT; i++) {
-		len += from[i].len + 1;
+	for (size_t i = 0; i < STORE_FAILURE_TEXTS; i++) {
+		len += r->texts[i].len + 1;
 	}
-	struct ring_copy *c = xfed_malloc(sizeof(*c) + len);
-	if (!c) {
+	struct ring_row *row = xfed_malloc(sizeof(*row) + len);
+	if (!row) {
 		return NULL;
 	}
-	*c = (struct ring_copy){ .r = *r, .bytes = sizeof(*c) + len };
-	struct xfed_span *to[STORE_FAILURE_TEXT_COUNT] = {
-#define SPAN(name) &c->r.name,
-		STORE_FAILURE_TEXTS(SPAN)
-#undef SPAN
-	};
-	char *at = c->key + 1;
-	c->key[0] = (char)r->direction;
-	for (size_t i = 0; i < STORE_FAILURE_TEXT_COUNT; i++) {
-		*to[i] = xfed_span_make(xfed_text_put(&at, from[i]), from[i].len);
-		c->key_len = i < JOURNAL_KEY_TEXTS ? (size_t)(at - c->key) : c->key_len;
+	*row = (struct ring_row){ .r = *r, .bytes = sizeof(*row) + len };
+	char *at = row->key + 1;
+	row->key[0] = (char)r->direction;
+	for (size_t i = 0; i < STORE_FAILURE_TEXTS; i++) {
+		row->r.texts[i] = xfed_span_make(xfed_text_put(&at, r->texts[i]), r->texts[i].len);
+		row->key_len = i < JOURNAL_KEY_TEXTS ? (size_t)(at - row->key) : row->key_len;
 	}
-	c->r.detail = xfed_span_make(xfed_text_put(&at, r->detail), r->detail.len);
-	return c;
+	row->r.detail = xfed_span_make(xfed_text_put(&at, r->detail), r->detail.len);
+	return row;
 }
 
 /* ---- the ring ---- */
@@ -58,7 +48,7 @@ int ring_new(const struct ring_limits *limits, struct ring **out)
 		j->limits.ring_rows = j->limits.rows;
 	}
 	j->first_id = j->next_id = j->fold_from = 1;
-	j->slots = xfed_calloc(j->limits.ring_rows, sizeof(struct ring_entry *));
+	j->slots = xfed_calloc(j->limits.ring_rows, sizeof(struct ring_row *));
 	if (!j->slots) {
 		xfed_free(j);
 		return XFED_ERR_NOMEM;
@@ -67,17 +57,17 @@ int ring_new(const struct ring_limits *limits, struct ring **out)
 	return XFED_OK;
 }
 
-static struct ring_entry **slot(const struct ring *j, uint64_t id)
+static struct ring_row **slot(const struct ring *j, uint64_t id)
 {
 	return &j->slots[id % j->limits.ring_rows];
 }
 
-struct ring_entry *ring_entry_of(const struct ring *j, uint64_t id)
+struct ring_row *ring_row_of(const struct ring *j, uint64_t id)
 {
 	return id >= j->first_id && id < j->next_id ? *slot(j, id) : NULL;
 }
 
-static void stop_folding(struct ring *j, struct ring_entry *e)
+static void stop_folding(struct ring *j, struct ring_row *e)
 {
 	if (e->is_folding) {
 		HASH_DELETE(hh, j->folding, e);
@@ -88,22 +78,21 @@ static void stop_folding(struct ring *j, struct ring_entry *e)
 /* Removes the oldest place of the ring, which may be empty. */
 static void drop_first(struct ring *j)
 {
-	struct ring_entry **s = slot(j, j->first_id++), *e = *s;
+	struct ring_row **s = slot(j, j->first_id++), *e = *s;
 	*s = NULL;
 	if (!e) {
 		return;
 	}
 	if (e->is_dirty) {
 		j->dirty--;
-		j->stats.lost++;
+		j->lost++;
 	}
 	/* Also where it was lost: an older version of it may have been written. */
-	j->older_last_s = j->has_older && j->older_last_s > e->copy->r.last_s ? j->older_last_s : e->copy->r.last_s;
+	j->older_last_s = j->has_older && j->older_last_s > e->r.last_s ? j->older_last_s : e->r.last_s;
 	j->has_older = true;
 	stop_folding(j, e);
 	j->rows--;
-	j->bytes -= e->copy->bytes;
-	xfed_free(e->copy);
+	j->bytes -= e->bytes;
 	xfed_free(e);
 }
 
@@ -120,22 +109,14 @@ void ring_free(struct ring *j)
 	xfed_free(j);
 }
 
-int ring_insert(struct ring *j, struct ring_copy *c, struct ring_entry **out)
+void ring_insert(struct ring *j, struct ring_row *row)
 {
-	struct ring_entry *e = xfed_calloc(1, sizeof(*e));
-	if (!e) {
-		xfed_free(c);
-		return XFED_ERR_NOMEM;
-	}
-	e->copy = c;
-	*slot(j, c->r.id) = e;
+	*slot(j, row->r.id) = row;
 	j->rows++;
-	j->bytes += c->bytes;
-	*out = e;
-	return XFED_OK;
+	j->bytes += row->bytes;
 }
 
-void ring_mark_dirty(struct ring *j, struct ring_entry *e, uint64_t now_ms)
+void ring_mark_dirty(struct ring *j, struct ring_row *e, uint64_t now_ms)
 {
 	if (!e->is_dirty) {
 		j->dirty_since_ms = j->dirty == 0 ? now_ms : j->dirty_since_ms;
@@ -147,7 +128,7 @@ void ring_mark_dirty(struct ring *j, struct ring_entry *e, uint64_t now_ms)
 static void expire_folding(struct ring *j, uint64_t now_ms)
 {
 	for (; j->fold_from < j->next_id; j->fold_from++) {
-		struct ring_entry *e = ring_entry_of(j, j->fold_from);
+		struct ring_row *e = ring_row_of(j, j->fold_from);
 		if (e && e->is_folding && now_ms - e->begun_ms < JOURNAL_FOLD_MS) {
 			return;
 		}
@@ -168,13 +149,6 @@ static const char *or_empty(const char *s)
 static int64_t believable(int64_t at_s, int64_t now_s)
 {
 	return at_s > now_s || at_s < now_s - 3600 ? now_s : at_s;
-}
-
-static void lower(char *s)
-{
-	for (; *s; s++) {
-		*s = *s >= 'A' && *s <= 'Z' ? (char)(*s - 'A' + 'a') : *s;
-	}
 }
 
 /* Words of our tables: what an edge makes up is no key of anything, and for people only. */
@@ -200,14 +174,20 @@ void ring_describe(struct xfed_span edge, const Xfed__FailureEvent *m, int64_t n
 	proto_text_clean(t->remote, sizeof(t->remote), or_empty(m->remote));
 	describe_reason(m, t);
 	proto_text_clean(t->correlation, sizeof(t->correlation), or_empty(m->correlation));
-	lower(t->remote);
+	for (char *s = t->remote; *s; s++) {
+		*s = xfed_lower(*s);
+	}
 	*out = (struct store_failure){ .first_s = believable(m->at_s, now_s),
 		.last_s = believable(m->at_s, now_s),
 		.count = 1 + (uint64_t)m->repeated_count,
-		.direction = m->direction };
-#define SPAN(name) out->name = xfed_span_str(t->name);
-	STORE_FAILURE_TEXTS(SPAN)
-#undef SPAN
+		.direction = m->direction,
+		.edge = xfed_span_str(t->edge),
+		.local = xfed_span_str(t->local),
+		.remote = xfed_span_str(t->remote),
+		.reason = xfed_span_str(t->reason),
+		.side = xfed_span_str(t->side),
+		.text = xfed_span_str(t->text),
+		.correlation = xfed_span_str(t->correlation) };
 }
 
 /* The packed detail without what has a column, or without some of it where that is too much. `*out`
@@ -256,47 +236,37 @@ int ring_pack_detail(const Xfed__FailureEvent *m, size_t max, struct xfed_span *
 static bool fold(struct ring *j, const struct store_failure *r, uint64_t now_ms)
 {
 	char key[sizeof(struct ring_texts) + 1];
-	const struct xfed_span from[STORE_FAILURE_TEXT_COUNT] = {
-#define SPAN(name) r->name,
-		STORE_FAILURE_TEXTS(SPAN)
-#undef SPAN
-	};
 	char *at = key + 1;
-	struct ring_entry *e = NULL;
+	struct ring_row *e = NULL;
 	key[0] = (char)r->direction;
 	for (size_t i = 0; i < JOURNAL_KEY_TEXTS; i++) {
-		xfed_text_put(&at, from[i]);
+		xfed_text_put(&at, r->texts[i]);
 	}
 	HASH_FIND(hh, j->folding, key, (size_t)(at - key), e);
 	if (!e) {
 		return false;
 	}
-	e->copy->r.count += r->count;
-	e->copy->r.last_s = r->last_s > e->copy->r.last_s ? r->last_s : e->copy->r.last_s;
-	j->stats.folded += r->count;
+	e->r.count += r->count;
+	e->r.last_s = r->last_s > e->r.last_s ? r->last_s : e->r.last_s;
 	ring_mark_dirty(j, e, now_ms);
 	return true;
 }
 
 static int keep(struct ring *j, struct store_failure *r, uint64_t now_ms)
 {
-	struct ring_entry *e;
 	r->id = j->next_id;
-	struct ring_copy *c = ring_copy_new(r);
-	if (!c) {
+	struct ring_row *e = ring_row_new(r);
+	if (!e) {
 		return XFED_ERR_NOMEM;
 	}
-	while (j->first_id < j->next_id && (j->next_id - j->first_id >= j->limits.ring_rows || j->bytes + c->bytes > j->limits.ring_bytes)) {
+	while (j->first_id < j->next_id && (j->next_id - j->first_id >= j->limits.ring_rows || j->bytes + e->bytes > j->limits.ring_bytes)) {
 		drop_first(j);
 	}
-	int rc = ring_insert(j, c, &e);
-	if (rc != XFED_OK) {
-		return rc;
-	}
+	ring_insert(j, e);
 	j->next_id++;
 	e->begun_ms = now_ms;
 	ring_mark_dirty(j, e, now_ms);
-	HASH_ADD_KEYPTR(hh, j->folding, c->key, c->key_len, e);
+	HASH_ADD_KEYPTR(hh, j->folding, e->key, e->key_len, e);
 	e->is_folding = XFED_TABLE_ADDED(e); /* else the next of its kind gets a row of its own */
 	return XFED_OK;
 }
@@ -322,16 +292,6 @@ int ring_add(struct ring *j, struct xfed_span edge, struct xfed_span name, const
 	return rc;
 }
 
-struct ring_stats ring_stats(const struct ring *j)
-{
-	struct ring_stats s = j->stats;
-	s.ring_rows = j->rows;
-	s.ring_bytes = j->bytes;
-	s.unwritten = j->dirty;
-	s.strangers = HASH_COUNT(j->strangers);
-	return s;
-}
-
 /* ---- questions to the ring ---- */
 
 bool ring_wants(const struct journal_question *q, const struct store_failure *r, int64_t oldest_s)
@@ -342,11 +302,11 @@ bool ring_wants(const struct journal_question *q, const struct store_failure *r,
 
 static int show(const struct ring *j, const struct journal_question *q, int64_t oldest_s, json_t **out)
 {
-	const struct ring_entry *e = ring_entry_of(j, q->id);
-	if (!e || e->copy->r.last_s < oldest_s) {
+	const struct ring_row *e = ring_row_of(j, q->id);
+	if (!e || e->r.last_s < oldest_s) {
 		return !e && q->id < j->first_id && j->has_older ? XFED_ERR_AGAIN : XFED_ERR_NOT_FOUND;
 	}
-	*out = failure_json(&e->copy->r, true);
+	*out = failure_json(&e->r, true);
 	return *out ? XFED_OK : XFED_ERR_NOMEM;
 }
 
@@ -357,12 +317,12 @@ static int list(const struct ring *j, const struct journal_question *q, int64_t 
 	json_t *failures = json_array();
 	uint64_t last_id = 0;
 	for (uint64_t id = j->next_id; failures && id > j->first_id && json_array_size(failures) < q->limit;) {
-		const struct ring_entry *e = *slot(j, --id);
-		if (!e || !ring_wants(q, &e->copy->r, oldest_s)) {
+		const struct ring_row *e = *slot(j, --id);
+		if (!e || !ring_wants(q, &e->r, oldest_s)) {
 			continue;
 		}
 		last_id = id;
-		if (json_array_append_new(failures, failure_json(&e->copy->r, false)) != 0) {
+		if (json_array_append_new(failures, failure_json(&e->r, false)) != 0) {
 			json_decref(failures);
 			failures = NULL;
 		}

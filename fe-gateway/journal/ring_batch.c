@@ -16,9 +16,9 @@ bool ring_flush_is_due(const struct ring *j, uint64_t now_ms)
 static int put_dirty(struct ring *j, struct ring_batch *b)
 {
 	for (uint64_t id = j->first_id; id < j->next_id; id++) {
-		const struct ring_entry *e = ring_entry_of(j, id);
+		const struct ring_row *e = ring_row_of(j, id);
 		if (e && e->is_dirty) {
-			if (store_put_failure(&b->store, &e->copy->r) != XFED_OK) {
+			if (store_put_failure(&b->store, &e->r) != XFED_OK) {
 				return XFED_ERR_NOMEM;
 			}
 			b->ids[b->write_count++] = id;
@@ -29,7 +29,6 @@ static int put_dirty(struct ring *j, struct ring_batch *b)
 
 static int put_question(struct ring_batch *b, const struct journal_question *q)
 {
-	b->has_question = true;
 	b->question = *q;
 	return store_ask(&b->store, &(struct store_question){ .id = q->id,
 					    .remote = q->partner[0] ? q->partner : NULL,
@@ -55,7 +54,7 @@ int ring_batch_new(struct ring *j, const struct journal_question *q, int64_t now
 		return rc;
 	}
 	for (size_t i = 0; i < b->write_count; i++) {
-		ring_entry_of(j, b->ids[i])->is_dirty = false;
+		ring_row_of(j, b->ids[i])->is_dirty = false;
 	}
 	j->dirty = 0;
 	j->batches++;
@@ -74,14 +73,13 @@ void ring_batch_free(struct ring_batch *b)
 /* What could not be written is to be written again, where the ring still has it. */
 static void take_back(struct ring *j, const struct ring_batch *b, uint64_t now_ms)
 {
-	j->stats.write_errors++;
 	j->retry_at_ms = now_ms + JOURNAL_RETRY_MS;
 	for (size_t i = 0; i < b->write_count; i++) {
-		struct ring_entry *e = ring_entry_of(j, b->ids[i]);
+		struct ring_row *e = ring_row_of(j, b->ids[i]);
 		if (e) {
 			ring_mark_dirty(j, e, now_ms);
 		} else {
-			j->stats.lost++;
+			j->lost++;
 		}
 	}
 }
@@ -125,7 +123,7 @@ int ring_batch_end(struct ring *j, struct ring_batch *b, uint64_t now_ms, json_t
 	} else {
 		take_back(j, b, now_ms);
 	}
-	int rc = b->has_question ? answer_of(j, b, answer) : XFED_OK;
+	int rc = b->store.has_question ? answer_of(j, b, answer) : XFED_OK;
 	snprintf(error, 256, "%s", b->store.error);
 	ring_batch_free(b);
 	return rc;
@@ -137,26 +135,23 @@ int ring_batch_end(struct ring *j, struct ring_batch *b, uint64_t now_ms, json_t
 static int load_row(void *user, const struct store_failure *r)
 {
 	struct ring *j = user;
-	struct ring_entry *e;
 	if (j->rows == 0) {
 		j->next_id = r->id + 1;
 		j->first_id = j->next_id;
 		j->fold_from = j->next_id;
 	}
-	struct ring_copy *c = ring_copy_new(r);
-	if (!c) {
+	struct ring_row *row = ring_row_new(r);
+	if (!row) {
 		return XFED_ERR_NOMEM;
 	}
-	/* Room for what comes is kept free. */
-	if (j->next_id - r->id > j->limits.ring_rows || j->bytes + c->bytes > j->limits.ring_bytes / 2) {
-		xfed_free(c);
+	/* Space for what comes is kept free. */
+	if (j->next_id - r->id > j->limits.ring_rows || j->bytes + row->bytes > j->limits.ring_bytes / 2) {
+		xfed_free(row);
 		return XFED_ERR_LIMIT;
 	}
-	int rc = ring_insert(j, c, &e);
-	if (rc == XFED_OK) {
-		j->first_id = r->id;
-	}
-	return rc;
+	ring_insert(j, row);
+	j->first_id = r->id;
+	return XFED_OK;
 }
 
 int ring_load(struct ring *j, struct store *s, char error[256])

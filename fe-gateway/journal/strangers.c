@@ -67,7 +67,7 @@ static void stranger_free(struct ring *j, struct ring_group *g, struct ring_stra
 	for (size_t i = 0; i < XFED_JOURNAL_CLAIMS; i++) {
 		xfed_free(s->claims[i]);
 	}
-	xfed_free(s->copy);
+	xfed_free(s->last);
 	xfed_free(s);
 }
 
@@ -138,14 +138,15 @@ static struct ring_stranger *find_in(const struct ring_group *g, struct xfed_spa
 	return s;
 }
 
-/* Takes the copy unless it fails. */
-static struct ring_stranger *stranger_new(struct ring *j, struct ring_group *g, struct xfed_span network, struct ring_copy *c)
+/* Takes the row unless it fails. */
+static struct ring_stranger *stranger_new(struct ring *j, struct ring_group *g, struct xfed_span network, struct ring_row *row)
 {
 	struct ring_stranger *s = xfed_calloc(1, sizeof(*s) + network.len + 1);
 	if (!s) {
 		return NULL;
 	}
-	s->copy = c;
+	s->last = row;
+	s->id = row->r.id;
 	memcpy(s->network, network.len > 0 ? network.data : "", network.len);
 	s->network_len = network.len;
 	while (g->count >= (g->name_len > 0 ? XFED_JOURNAL_NAME_NETWORKS : XFED_JOURNAL_NETWORKS)) {
@@ -156,7 +157,7 @@ static struct ring_stranger *stranger_new(struct ring *j, struct ring_group *g, 
 		xfed_free(s);
 		return NULL;
 	}
-	HASH_ADD_KEYPTR(hh, j->strangers, &s->copy->r.id, sizeof(s->copy->r.id), s);
+	HASH_ADD(hh, j->strangers, id, sizeof(s->id), s);
 	if (!XFED_TABLE_ADDED(s)) {
 		HASH_DELETE(of_name, g->table, s);
 		xfed_free(s);
@@ -181,17 +182,15 @@ static void claim(struct ring_stranger *s, struct xfed_span name)
 }
 
 /* The last one takes the place of the one before, and its number. */
-static void replace(struct ring *j, struct ring_stranger *s, struct ring_copy *c)
+static void replace(struct ring_stranger *s, struct ring_row *row)
 {
-	const struct store_failure *old = &s->copy->r;
-	c->r.id = old->id;
-	c->r.first_s = old->first_s < c->r.first_s ? old->first_s : c->r.first_s;
-	c->r.last_s = old->last_s > c->r.last_s ? old->last_s : c->r.last_s;
-	c->r.count += old->count;
-	HASH_DELETE(hh, j->strangers, s);
-	xfed_free(s->copy);
-	s->copy = c;
-	HASH_ADD_KEYPTR(hh, j->strangers, &s->copy->r.id, sizeof(s->copy->r.id), s);
+	const struct store_failure *old = &s->last->r;
+	row->r.id = s->id;
+	row->r.first_s = old->first_s < row->r.first_s ? old->first_s : row->r.first_s;
+	row->r.last_s = old->last_s > row->r.last_s ? old->last_s : row->r.last_s;
+	row->r.count += old->count;
+	xfed_free(s->last);
+	s->last = row;
 }
 
 int ring_add_stranger(
@@ -210,20 +209,20 @@ int ring_add_stranger(
 	if (rc != XFED_OK) {
 		return rc;
 	}
-	struct ring_copy *c = ring_copy_new(&r);
+	struct ring_row *row = ring_row_new(&r);
 	xfed_free((void *)(uintptr_t)r.detail.data);
-	if (!c) {
+	if (!row) {
 		return XFED_ERR_NOMEM;
 	}
 	struct ring_stranger *s = find_in(g, network);
 	if (s) {
-		replace(j, s, c);
+		replace(s, row);
 		DL_DELETE(g->order, s);
 		DL_APPEND(g->order, s);
-	} else if ((s = stranger_new(j, g, network, c))) {
+	} else if ((s = stranger_new(j, g, network, row))) {
 		j->last_stranger++;
 	} else {
-		xfed_free(c);
+		xfed_free(row);
 		return XFED_ERR_NOMEM;
 	}
 	claim(s, r.remote);
@@ -234,7 +233,7 @@ int ring_add_stranger(
 
 static json_t *stranger_json(const struct ring_stranger *s, bool with_detail)
 {
-	json_t *j = failure_json(&s->copy->r, with_detail), *names = json_array();
+	json_t *j = failure_json(&s->last->r, with_detail), *names = json_array();
 	for (size_t i = 0; i < XFED_JOURNAL_CLAIMS; i++) {
 		/* The last one first. */
 		const char *name = s->claims[(s->claim_next + XFED_JOURNAL_CLAIMS - 1 - i) % XFED_JOURNAL_CLAIMS];
@@ -274,13 +273,13 @@ static bool is_wanted(const struct journal_question *q, const struct ring_strang
 		is_claimed |= s->claims[i] && strcmp(s->claims[i], q->partner) == 0;
 	}
 	any.partner[0] = is_claimed ? '\0' : any.partner[0];
-	return ring_wants(&any, &s->copy->r, oldest_s);
+	return ring_wants(&any, &s->last->r, oldest_s);
 }
 
 static int newest_first(const void *a, const void *b)
 {
 	const struct ring_stranger *const *x = a, *const *y = b;
-	int64_t left = (*x)->copy->r.last_s, right = (*y)->copy->r.last_s;
+	int64_t left = (*x)->last->r.last_s, right = (*y)->last->r.last_s;
 	return left == right ? 0 : left > right ? -1 : 1;
 }
 
@@ -296,11 +295,11 @@ static size_t find_all(
 					continue;
 				}
 				size_t at = count < max ? count : max - 1;
-				if (count == max && list[at]->copy->r.last_s > s->copy->r.last_s) {
+				if (count == max && list[at]->last->r.last_s > s->last->r.last_s) {
 					continue;
 				}
 				count = count < max ? count + 1 : max;
-				for (; at > 0 && list[at - 1]->copy->r.last_s <= s->copy->r.last_s; at--) {
+				for (; at > 0 && list[at - 1]->last->r.last_s <= s->last->r.last_s; at--) {
 					list[at] = list[at - 1];
 				}
 				list[at] = s;
@@ -332,7 +331,7 @@ void ring_strangers_list(const struct ring *j, const struct journal_question *q,
 	}
 	size_t max = q->limit / 4 + 1, at = 0, count = choose(j, q, oldest_s, max < FOUND_MAX ? max : FOUND_MAX, list);
 	for (size_t i = 0; i < count; i++) {
-		json_int_t last = (json_int_t)list[i]->copy->r.last_s;
+		json_int_t last = (json_int_t)list[i]->last->r.last_s;
 		while (at < json_array_size(failures) && json_integer_value(json_object_get(json_array_get(failures, at), "last")) > last) {
 			at++;
 		}

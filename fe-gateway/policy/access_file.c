@@ -67,51 +67,38 @@ const struct rt_conf_table access_file_table = { .name = "access.d/NAME.yaml",
 /* ---- the set ---- */
 
 struct access_rule {
-	char *name;
+	const char *name;
 	bool allowed;
-	struct access_rule *next;
 };
 struct access_entry {
-	char *key; /* "alice@example.com", "example.com" */
 	const struct access_rule *rule;
-	UT_hash_handle hh;
+	UT_hash_handle hh; /* by "alice@example.com", "example.com" */
 };
 struct access_set {
-	struct access_rule *rules;
+	struct xfed_arena memory; /* of all below */
 	struct access_entry *users, *sites;
 	const struct access_rule *global;
+	bool has_rules;
 };
 
 int access_set_new(struct access_set **out)
 {
 	*out = xfed_calloc(1, sizeof(**out));
-	return *out ? XFED_OK : XFED_ERR_NOMEM;
-}
-
-static void free_entries(struct access_entry **table)
-{
-	struct access_entry *e, *next;
-	HASH_ITER(hh, *table, e, next) {
-		HASH_DEL(*table, e);
-		xfed_free(e->key);
-		xfed_free(e);
+	if (!*out) {
+		return XFED_ERR_NOMEM;
 	}
+	xfed_arena_init(&(*out)->memory, SIZE_MAX); /* as much as that many files of that size can hold */
+	return XFED_OK;
 }
 
 void access_set_free(struct access_set *s)
 {
-	if (!s) {
-		return;
+	if (s) {
+		HASH_CLEAR(hh, s->users);
+		HASH_CLEAR(hh, s->sites);
+		xfed_arena_deinit(&s->memory);
+		xfed_free(s);
 	}
-	free_entries(&s->users);
-	free_entries(&s->sites);
-	while (s->rules) {
-		struct access_rule *next = s->rules->next;
-		xfed_free(s->rules->name);
-		xfed_free(s->rules);
-		s->rules = next;
-	}
-	xfed_free(s);
 }
 
 static const struct access_entry *find(const struct access_entry *table, struct xfed_span key)
@@ -122,46 +109,29 @@ static const struct access_entry *find(const struct access_entry *table, struct 
 }
 
 /* OK, NOMEM; INVALID where another rule names it already (`*taken`). */
-static int add_entry(struct access_entry **table, struct xfed_span key, const struct access_rule *rule, const struct access_rule **taken)
+static int add_entry(
+	struct access_set *s, struct access_entry **table, struct xfed_span key, const struct access_rule *rule, const struct access_rule **taken)
 {
 	const struct access_entry *old = find(*table, key);
 	if (old) {
 		*taken = old->rule;
 		return old->rule == rule ? XFED_OK : XFED_ERR_INVALID;
 	}
-	struct access_entry *e = xfed_calloc(1, sizeof(*e));
-	if (!e || !(e->key = xfed_strndup(key))) {
-		xfed_free(e);
+	struct access_entry *e = xfed_arena_alloc(&s->memory, sizeof(*e));
+	key = xfed_arena_copy(&s->memory, key);
+	if (!e || !key.data) {
 		return XFED_ERR_NOMEM;
 	}
 	e->rule = rule;
-	HASH_ADD_KEYPTR(hh, *table, e->key, key.len, e);
-	if (!XFED_TABLE_ADDED(e)) {
-		xfed_free(e->key);
-		xfed_free(e);
-		return XFED_ERR_NOMEM;
-	}
-	return XFED_OK;
-}
-
-static struct access_rule *add_rule(struct access_set *s, const struct access_options *o)
-{
-	struct access_rule *r = xfed_calloc(1, sizeof(*r));
-	if (!r || !(r->name = xfed_strdup(o->name))) {
-		xfed_free(r);
-		return NULL;
-	}
-	r->allowed = o->allowed;
-	r->next = s->rules;
-	s->rules = r;
-	return r;
+	HASH_ADD_KEYPTR(hh, *table, key.data, key.len, e);
+	return XFED_TABLE_ADDED(e) ? XFED_OK : XFED_ERR_NOMEM;
 }
 
 /* ---- one file ---- */
 
 struct adding {
 	struct access_set *set;
-	struct access_rule *rule;
+	const struct access_rule *rule;
 	struct rt_conf_doc *doc;
 	const struct access_options *options;
 };
@@ -171,7 +141,7 @@ static int add_list(struct adding *d, struct access_entry **table, const struct 
 	int rc = XFED_OK;
 	for (size_t i = 0; i < list->count && rc != XFED_ERR_NOMEM; i++) {
 		const struct access_rule *taken = NULL;
-		rc = add_entry(table, xfed_span_str(list->items[i]), d->rule, &taken);
+		rc = add_entry(d->set, table, xfed_span_str(list->items[i]), d->rule, &taken);
 		if (rc == XFED_ERR_INVALID) {
 			rt_conf_fail(d->doc, d->options, key, VALUE, "found \"%.200s\", which \"%.100s\" names already, accepted: each only once",
 				list->items[i], taken->name);
@@ -192,7 +162,7 @@ static int add_line(struct adding *d, struct xfed_span line, unsigned number)
 	if (rc == XFED_ERR_INVALID) {
 		rt_conf_errors_add(d->doc->errors, false, VALUE, file, number, 1, NULL, "found a line that is no address, accepted: %s", accepted);
 	} else if (rc == XFED_OK) {
-		rc = add_entry(&d->set->users, user, d->rule, &taken);
+		rc = add_entry(d->set, &d->set->users, user, d->rule, &taken);
 		if (rc == XFED_ERR_INVALID) {
 			rt_conf_errors_add(d->doc->errors, false, VALUE, file, number, 1, NULL,
 				"found \"%.200s\", which \"%.100s\" names already, accepted: each only once", user.data, taken->name);
@@ -214,11 +184,7 @@ static int add_file(struct adding *d)
 	}
 	struct xfed_span rest = xfed_buf_span(&text);
 	for (unsigned number = 1; rest.len > 0 && rc == XFED_OK; number++) {
-		const char *end = memchr(rest.data, '\n', rest.len);
-		size_t len = end ? (size_t)(end - rest.data) : rest.len;
-		struct xfed_span line = xfed_span_make(rest.data, len);
-		size_t skip = end ? len + 1 : len;
-		rest = xfed_span_make(rest.data + skip, rest.len - skip);
+		struct xfed_span line = xfed_span_cut(&rest, '\n');
 		while (line.len > 0 && strchr(" \t\r", line.data[line.len - 1])) {
 			line.len--;
 		}
@@ -247,15 +213,12 @@ static void check_scope(struct rt_conf_doc *doc, const struct access_options *o)
 
 static void check_name(struct rt_conf_doc *doc, const struct access_options *o)
 {
-	const char *slash = strrchr(doc->file, '/');
-	struct xfed_span base = xfed_span_str(slash ? slash + 1 : doc->file);
-	struct xfed_span name = xfed_span_str(o->name);
-	bool is_lower = true;
-	for (size_t i = 0; i < base.len; i++) {
-		is_lower = is_lower && !(base.data[i] >= 'A' && base.data[i] <= 'Z');
+	char name[256]; /* no file's is longer */
+	size_t len = strlen(o->name);
+	for (size_t i = 0; i < len && len < sizeof(name); i++) {
+		name[i] = xfed_lower(o->name[i]);
 	}
-	if (!is_lower || strchr(o->name, '/') || base.len != name.len + 5 || memcmp(base.data + name.len, ".yaml", 5) != 0 ||
-		!xfed_span_eq_nocase(xfed_span_make(base.data, name.len), name)) {
+	if (len >= sizeof(name) || !policy_dir_is_named(doc->file, xfed_span_make(name, len))) {
 		rt_conf_fail(doc, o, "name", VALUE, "found \"%.100s\", accepted: the name the file is named after in lower case", o->name);
 	}
 }
@@ -263,10 +226,14 @@ static void check_name(struct rt_conf_doc *doc, const struct access_options *o)
 static int add_checked(struct adding *d)
 {
 	const struct access_options *o = d->options;
-	d->rule = add_rule(d->set, o);
-	if (!d->rule) {
+	struct access_rule *rule = xfed_arena_alloc(&d->set->memory, sizeof(*rule));
+	struct xfed_span name = xfed_arena_copy(&d->set->memory, xfed_span_str(o->name));
+	if (!rule || !name.data) {
 		return XFED_ERR_NOMEM;
 	}
+	*rule = (struct access_rule){ name.data, o->allowed };
+	d->rule = rule;
+	d->set->has_rules = true;
 	int rc = add_list(d, &d->set->users, &o->granted_to, "granted_to");
 	if (rc == XFED_OK) {
 		rc = add_list(d, &d->set->sites, &o->domains, "domains");
@@ -337,7 +304,7 @@ bool access_set_allows(const struct access_set *s, const struct xfed_jid *user, 
 	char bare[XFED_JID_BYTES + 1];
 	const struct access_entry *e = NULL;
 	*rule = NULL;
-	if (!s->rules) {
+	if (!s->has_rules) {
 		return true;
 	}
 	if (user->local.data && user->local.len + 1 + user->domain.len <= sizeof(bare)) {

@@ -21,18 +21,18 @@ static int load_creds(const char *certificate, const char *key, const char *ca, 
 	return rt_creds_load(&files, out, error);
 }
 
-static int load_certificates(const char *path, struct rt_conf_errors *errors, struct policy_files *f)
+static int load_certificates(struct policy_files *f)
 {
 	const struct config *c = f->config;
 	char error[256];
 	int rc = load_creds(c->channel.certificate, c->channel.key, c->channel.ca, &f->channel_creds, error);
 	if (rc != XFED_OK) {
-		complain(errors, path, "channel", error);
+		rt_conf_fail_file(&f->config->base.doc, "channel.certificate", error);
 	}
 	if (c->sip.certificate && c->sip.key && c->sip.ca) {
 		int other = load_creds(c->sip.certificate, c->sip.key, c->sip.ca, &f->sip_creds, error);
 		if (other != XFED_OK) {
-			complain(errors, path, "sip", error);
+			rt_conf_fail_file(&f->config->base.doc, "sip.certificate", error);
 			rc = other;
 		}
 	}
@@ -89,7 +89,7 @@ static int load_all(const char *path, struct rt_conf_errors *errors, struct poli
 	}
 	rt_conf_check_files(&f->config->base.doc);
 	bool may_be_missing = !rt_conf_is_set(&f->config->base.doc, f->config, "access_dir");
-	int certificates = load_certificates(path, errors, f);
+	int certificates = load_certificates(f);
 	int policy = load_policy(path, errors, f);
 	int secrets = config_read_secrets(f->config);
 	int access = access_dir_load(f->config->access_dir, may_be_missing, errors, &f->access);

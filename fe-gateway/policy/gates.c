@@ -11,13 +11,11 @@ static bool has_pair(const struct policy_facts *f)
 
 static struct policy_verdict addresses(const struct policy_facts *f, enum policy_kind kind)
 {
-	(void)kind;
 	return f->from_is_good && f->to_is_good ? OPEN : CLOSED(XFED_REASON_SIP_ADDRESS_UNMAPPABLE);
 }
 
 static struct policy_verdict direction(const struct policy_facts *f, enum policy_kind kind)
 {
-	(void)kind;
 	if (!f->from_is_good || !f->to_is_good) {
 		return SKIPPED;
 	}
@@ -29,7 +27,6 @@ static struct policy_verdict direction(const struct policy_facts *f, enum policy
 
 static struct policy_verdict partner(const struct policy_facts *f, enum policy_kind kind)
 {
-	(void)kind;
 	if (!has_pair(f)) {
 		return SKIPPED;
 	}

@@ -70,14 +70,8 @@ static int add_locals(struct loading *l)
 
 static struct xfed_span next_line(struct xfed_span *rest)
 {
-	const char *end = rest->len > 0 ? memchr(rest->data, '\n', rest->len) : NULL;
-	size_t len = end ? (size_t)(end - rest->data) : rest->len;
-	struct xfed_span line = xfed_span_make(rest->data, len);
-	size_t skip = end ? len + 1 : len;
-	*rest = xfed_span_make(rest->data + skip, rest->len - skip);
-	if (line.len > 0 && line.data[line.len - 1] == '\r') {
-		line.len--;
-	}
+	struct xfed_span line = xfed_span_cut(rest, '\n');
+	line.len -= line.len > 0 && line.data[line.len - 1] == '\r';
 	return line;
 }
 

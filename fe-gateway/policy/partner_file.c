@@ -1,7 +1,6 @@
 #include "policy/partner_file.h"
 
-#include <string.h>
-
+#include "policy/policy_dir.h"
 #include "xfed/jid.h"
 #include "xfed/limits.h"
 
@@ -10,23 +9,18 @@
 #define PARTNER(member)	   .offset = offsetof(struct partner_options, member)
 #define IN(object, member) RT_CONF_IN(struct partner_options, object, member)
 
-/* The file as it stands; struct xfed_partner is made from it. */
+/* The file as it stands: a partner, and what has another form there. */
 struct partner_options {
-	const char *domain, *description;
+	struct xfed_partner partner;
 	struct rt_conf_strings additional;
-	enum xfed_partner_type type;
-	enum xfed_level tls, sasl;
-	bool dialback, keepalive;
 	struct rt_conf_address connect_to;
 	struct {
 		uint32_t connections, stanzas_per_second, stanza_bytes;
 	} limits;
-	unsigned kinds;
 	struct {
 		const char *ca;
 		struct rt_conf_strings pins;
 	} trust;
-	enum xfed_dane dane;
 };
 
 static int convert_additional(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted)
@@ -49,8 +43,7 @@ static int convert_pin(struct xfed_arena *a, struct xfed_span in, struct xfed_sp
 	size_t n = 0;
 	*accepted = "the SHA-256 of a public key: 64 hex digits";
 	for (size_t i = 0; i < in.len; i++) {
-		char c = in.data[i];
-		c = c >= 'A' && c <= 'F' ? (char)(c + 32) : c;
+		char c = xfed_lower(in.data[i]);
 		if (c == ':') {
 			continue;
 		}
@@ -104,59 +97,53 @@ static const struct rt_conf_row trust_rows[] = {
 RT_CONF_TABLE(static const, trust, "trust", trust_rows, RT_CONF_TYPE_OF(struct partner_options, trust), "Trust for this partner alone.");
 
 static const struct rt_conf_row partner_rows[] = {
-	{ .name = "domain", .type = RT_CONF_STRING, PARTNER(domain), .flags = RT_CONF_REQUIRED | RELOADABLE, .convert = rt_conf_convert_domain,
+	{ .name = "domain", .type = RT_CONF_STRING, PARTNER(partner.domain), .flags = RT_CONF_REQUIRED | RELOADABLE, .convert = rt_conf_convert_domain,
 		.help = "The partner's domain; the file is named after it." },
-	{ .name = "description", .type = RT_CONF_STRING, PARTNER(description), .flags = RELOADABLE, .help = "A text for people." },
+	{ .name = "description", .type = RT_CONF_STRING, PARTNER(partner.description), .flags = RELOADABLE, .help = "A text for people." },
 	{ .name = "additional_domains", .type = RT_CONF_STRINGS, PARTNER(additional), .flags = RELOADABLE, .max = 1024,
 		.convert = convert_additional,
 		.help = "More domains of the partner. *.domain stands for everything below it, not for itself; an exact name beats a wildcard." },
-	{ .name = "partner_type", .type = RT_CONF_ENUM, PARTNER(type), .flags = RELOADABLE, .fallback = "public-unverified", .words = type_words,
-		.help = "federated: an organisation whose users are known by their names; public: anyone can have an account there." },
-	{ .name = "tls", .type = RT_CONF_ENUM, PARTNER(tls), .flags = RELOADABLE, .fallback = "required", .words = level_words,
+	{ .name = "partner_type", .type = RT_CONF_ENUM, PARTNER(partner.type), .flags = RELOADABLE, .fallback = "public-unverified", .words = type_words,
+		.help = "federated: an organisation whose users are known by their names; public: anyone can have an account there, so that its users may write only "
+			"to local users who have written to them within a day; this is kept in memory, not beyond a restart of the gateway." },
+	{ .name = "tls", .type = RT_CONF_ENUM, PARTNER(partner.tls), .flags = RELOADABLE, .fallback = "required", .words = level_words,
 		.help = "Encryption of the streams." },
-	{ .name = "sasl", .type = RT_CONF_ENUM, PARTNER(sasl), .flags = RELOADABLE, .fallback = "optional", .words = level_words,
+	{ .name = "sasl", .type = RT_CONF_ENUM, PARTNER(partner.sasl), .flags = RELOADABLE, .fallback = "optional", .words = level_words,
 		.help = "Login with certificates (EXTERNAL)." },
-	{ .name = "dialback", .type = RT_CONF_BOOL, PARTNER(dialback), .flags = RELOADABLE, .fallback = "true",
+	{ .name = "dialback", .type = RT_CONF_BOOL, PARTNER(partner.dialback), .flags = RELOADABLE, .fallback = "true",
 		.help = "Whether server dialback may prove the partner's domains, where sasl lets it." },
 	{ .name = "connect_to", .type = RT_CONF_ADDRESS, PARTNER(connect_to), .flags = RELOADABLE,
 		.help = "The partner's server, instead of its SRV records. The certificate is still checked for the domain." },
-	{ .name = "keepalive", .type = RT_CONF_BOOL, PARTNER(keepalive), .flags = RELOADABLE, .fallback = "true",
+	{ .name = "keepalive", .type = RT_CONF_BOOL, PARTNER(partner.keepalive), .flags = RELOADABLE, .fallback = "true",
 		.help = "Keep quiet streams open with pings." },
 	{ .name = "limits", .type = RT_CONF_OBJECT, PARTNER(limits), .table = &limits_table, .help = "Limits, for each edge." },
-	{ .name = "kinds", .type = RT_CONF_ENUM_SET, PARTNER(kinds), .flags = RELOADABLE, .min = 1, .max = 3, .fallback = "message presence iq",
+	{ .name = "kinds", .type = RT_CONF_ENUM_SET, PARTNER(partner.kinds), .flags = RELOADABLE, .min = 1, .max = 3, .fallback = "message presence iq",
 		.words = kind_words, .help = "What may be exchanged." },
 	{ .name = "trust", .type = RT_CONF_OBJECT, PARTNER(trust), .table = &trust_table, .help = "Trust for this partner alone." },
-	{ .name = "dane", .type = RT_CONF_ENUM, PARTNER(dane), .flags = RELOADABLE, .fallback = "off", .words = dane_words,
+	{ .name = "dane", .type = RT_CONF_ENUM, PARTNER(partner.dane), .flags = RELOADABLE, .fallback = "off", .words = dane_words,
 		.help = "Whether TLSA records vouch for the partner's certificate." },
 };
 RT_CONF_TABLE(const, partner_file, "partners.d/DOMAIN.yaml", partner_rows, struct partner_options,
 	"One partner a file, a YAML file named after its domain. The whole directory is checked before any of it takes effect.");
 /* clang-format on */
 
-static bool is_file_of(const char *file, struct xfed_span domain)
-{
-	const char *slash = strrchr(file, '/');
-	struct xfed_span base = xfed_span_str(slash ? slash + 1 : file);
-	return base.len == domain.len + 5 && memcmp(base.data, domain.data, domain.len) == 0 && memcmp(base.data + domain.len, ".yaml", 5) == 0;
-}
-
 static int check_name(struct rt_conf_doc *doc, const struct partner_options *o)
 {
 	struct xfed_span ascii;
-	int rc = xfed_jid_domain_ascii(&doc->arena, xfed_span_str(o->domain), &ascii);
+	int rc = xfed_jid_domain_ascii(&doc->arena, xfed_span_str(o->partner.domain), &ascii);
 	if (rc != XFED_OK) {
 		return rc;
 	}
-	if (!is_file_of(doc->file, xfed_span_str(o->domain)) && !is_file_of(doc->file, ascii)) {
-		rt_conf_fail(doc, o, "domain", VALUE, "found \"%.200s\", accepted: the domain the file is named after (%.200s.yaml)", o->domain,
-			o->domain);
+	if (!policy_dir_is_named(doc->file, xfed_span_str(o->partner.domain)) && !policy_dir_is_named(doc->file, ascii)) {
+		rt_conf_fail(doc, o, "domain", VALUE, "found \"%.200s\", accepted: the domain the file is named after (%.200s.yaml)",
+			o->partner.domain, o->partner.domain);
 	}
 	return XFED_OK;
 }
 
 static void check_matrix(struct rt_conf_doc *doc, const struct partner_options *o)
 {
-	const struct xfed_matrix_row *row = xfed_matrix_row(o->tls, o->sasl, o->dialback);
+	const struct xfed_matrix_row *row = xfed_matrix_row(o->partner.tls, o->partner.sasl, o->partner.dialback);
 	const char *key = rt_conf_is_set(doc, o, "sasl") ? "sasl" : rt_conf_is_set(doc, o, "tls") ? "tls" : "dialback";
 	if (row->methods == 0) {
 		rt_conf_fail(doc, o, key, XFED_REASON_CONFIG_MATRIX_INVALID, "row %d of tls, sasl and dialback: %s", row->number,
@@ -168,26 +155,16 @@ static void check_matrix(struct rt_conf_doc *doc, const struct partner_options *
 
 static void fill(struct xfed_partner *p, const struct partner_options *o)
 {
-	*p = (struct xfed_partner){
-		.domain = o->domain,
-		.description = o->description,
-		.additional = o->additional.items,
-		.additional_count = o->additional.count,
-		.type = o->type,
-		.tls = o->tls,
-		.sasl = o->sasl,
-		.dialback = o->dialback,
-		.connect_host = o->connect_to.host,
-		.connect_port = o->connect_to.port,
-		.keepalive = o->keepalive,
-		.max_connections = o->limits.connections,
-		.stanzas_per_second = o->limits.stanzas_per_second,
-		.stanza_bytes = o->limits.stanza_bytes,
-		.kinds = o->kinds,
-		.dane = o->dane,
-		.pins = o->trust.pins.items,
-		.pin_count = o->trust.pins.count,
-	};
+	*p = o->partner;
+	p->additional = o->additional.items;
+	p->additional_count = o->additional.count;
+	p->connect_host = o->connect_to.host;
+	p->connect_port = o->connect_to.port;
+	p->max_connections = o->limits.connections;
+	p->stanzas_per_second = o->limits.stanzas_per_second;
+	p->stanza_bytes = o->limits.stanza_bytes;
+	p->pins = o->trust.pins.items;
+	p->pin_count = o->trust.pins.count;
 }
 
 int partner_file_parse(const char *file, struct xfed_span text, struct rt_conf_errors *errors, struct partner_file *out)

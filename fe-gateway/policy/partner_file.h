@@ -7,8 +7,7 @@
 #include "config/config.h"
 #include "xfed/policy.h"
 
-#define PARTNER_FILES_MAX      100000
-#define PARTNER_TRUST_CA_BYTES (256 * 1024)
+#define PARTNER_FILES_MAX 100000
 
 extern const struct rt_conf_table partner_file_table;
 

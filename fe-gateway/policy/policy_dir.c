@@ -120,3 +120,10 @@ int policy_dir_each(const char *dir, size_t max, struct rt_conf_errors *errors, 
 	}
 	return rc;
 }
+
+bool policy_dir_is_named(const char *file, struct xfed_span name)
+{
+	const char *slash = strrchr(file, '/');
+	struct xfed_span base = xfed_span_str(slash ? slash + 1 : file);
+	return base.len == name.len + 5 && memcmp(base.data, name.data, name.len) == 0 && memcmp(base.data + name.len, ".yaml", 5) == 0;
+}

@@ -12,4 +12,6 @@
 int policy_dir_each(const char *dir, size_t max, struct rt_conf_errors *errors, int (*each)(void *user, const char *file, struct xfed_span text),
 	void *user, size_t *count);
 
+bool policy_dir_is_named(const char *file, struct xfed_span name); /* NAME.yaml, in whatever directory */
+
 #endif

@@ -77,6 +77,7 @@ enum sip_layer_action_kind {
 	SIP_ACT_CANCELLED,	 /* txn: an INVITE for the user that has been answered here */
 	SIP_ACT_ENDED,		 /* id, dialog: a 2xx was never acknowledged, the dialog is no more */
 	SIP_ACT_BAD_MESSAGE,	 /* flow, error: for log and metric; already answered where that was possible */
+	SIP_ACT_REFUSED,	 /* flow, message, status: answered here, as no user takes it; for log and metric */
 	SIP_ACT_CLOSE_FLOW,	 /* flow_id: after everything before it has been sent */
 };
 
@@ -89,7 +90,7 @@ struct sip_layer_action {
 	uint64_t id, dialog;	     /* the user's word for it; 0: none */
 	int status;
 	const struct sip_message *message;
-	const struct sip_flow_info *flow; /* REQUEST, BAD_MESSAGE */
+	const struct sip_flow_info *flow; /* REQUEST, BAD_MESSAGE, REFUSED */
 	uint64_t flow_id;
 	bool was_written;
 	const struct sip_error *error;

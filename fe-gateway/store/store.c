@@ -131,18 +131,13 @@ int store_put_revision(struct store_batch *b, const struct proto_revision *r)
 /* The spans become the arena's own. */
 static int own(struct xfed_arena *a, struct store_failure *f)
 {
-	struct xfed_span *const spans[STORE_FAILURE_TEXT_COUNT + 1] = {
-#define SPAN(name) &f->name,
-		STORE_FAILURE_TEXTS(SPAN) SPAN(detail)
-#undef SPAN
-	};
-	for (size_t i = 0; i < XFED_ARRAY_LEN(spans); i++) {
-		*spans[i] = xfed_arena_copy(a, *spans[i]);
-		if (!spans[i]->data) {
-			return XFED_ERR_NOMEM;
-		}
+	f->detail = xfed_arena_copy(a, f->detail);
+	bool is_whole = f->detail.data;
+	for (size_t i = 0; i < STORE_FAILURE_TEXTS; i++) {
+		f->texts[i] = xfed_arena_copy(a, f->texts[i]);
+		is_whole = is_whole && f->texts[i].data;
 	}
-	return XFED_OK;
+	return is_whole ? XFED_OK : XFED_ERR_NOMEM;
 }
 
 int store_put_failure(struct store_batch *b, const struct store_failure *f)
@@ -309,41 +304,28 @@ void store_submit(struct store *s, struct store_batch *b)
 	uv_mutex_unlock(&s->lock);
 }
 
-static int start_locks(struct store *s)
+int store_start(struct store *s, struct rt_loop *loop)
 {
 	if (uv_mutex_init(&s->lock) != 0) {
 		return XFED_ERR_LIBRARY;
 	}
 	if (uv_cond_init(&s->work) != 0) {
-		uv_mutex_destroy(&s->lock);
-		return XFED_ERR_LIBRARY;
-	}
-	return XFED_OK;
-}
-
-static void end_locks(struct store *s)
-{
-	uv_cond_destroy(&s->work);
-	uv_mutex_destroy(&s->lock);
-}
-
-int store_start(struct store *s, struct rt_loop *loop)
-{
-	if (start_locks(s) != XFED_OK) {
-		return XFED_ERR_LIBRARY;
+		goto free_lock;
 	}
 	if (uv_async_init(rt_loop_uv(loop), &s->wake, on_wake) != 0) {
-		end_locks(s);
-		return XFED_ERR_LIBRARY;
+		goto free_work;
 	}
 	s->wake.data = s;
 	s->is_running = uv_thread_create(&s->thread, run_thread, s) == 0;
-	if (!s->is_running) {
-		uv_close((uv_handle_t *)&s->wake, NULL);
-		end_locks(s);
-		return XFED_ERR_LIBRARY;
+	if (s->is_running) {
+		return XFED_OK;
 	}
-	return XFED_OK;
+	uv_close((uv_handle_t *)&s->wake, NULL);
+free_work:
+	uv_cond_destroy(&s->work);
+free_lock:
+	uv_mutex_destroy(&s->lock);
+	return XFED_ERR_LIBRARY;
 }
 
 void store_stop(struct store *s)
@@ -359,5 +341,6 @@ void store_stop(struct store *s)
 	s->is_running = false; /* what done() submits now runs where it stands */
 	tell_finished(s);
 	uv_close((uv_handle_t *)&s->wake, NULL);
-	end_locks(s);
+	uv_cond_destroy(&s->work);
+	uv_mutex_destroy(&s->lock);
 }

@@ -23,9 +23,7 @@ struct store_facts {
 	uint8_t key[CORE_KEY_BYTES];	/* random, made with the store */
 };
 
-/* The texts of a failure, in the order they are kept in. */
-#define STORE_FAILURE_TEXTS(X)	 X(edge) X(local) X(remote) X(reason) X(side) X(text) X(correlation)
-#define STORE_FAILURE_TEXT_COUNT 7
+#define STORE_FAILURE_TEXTS 7
 
 /* Spans are terminated and belong to whoever holds the row. */
 struct store_failure {
@@ -33,7 +31,12 @@ struct store_failure {
 	int64_t first_s, last_s;
 	uint64_t count;
 	Xfed__Direction direction;
-	struct xfed_span edge, local, remote, reason, side, text, correlation;
+	union {
+		struct {
+			struct xfed_span edge, local, remote, reason, side, text, correlation;
+		};
+		struct xfed_span texts[STORE_FAILURE_TEXTS]; /* the same, in the order they are kept in */
+	};
 	struct xfed_span detail; /* the journal's own packed bytes; empty: not read */
 };
 

@@ -227,19 +227,14 @@ static bool bind_text(sqlite3_stmt *st, int n, struct xfed_span s)
 
 static bool bind_failure(sqlite3_stmt *st, const struct store_failure *r)
 {
-	const struct xfed_span texts[STORE_FAILURE_TEXT_COUNT] = {
-#define SPAN(name) r->name,
-		STORE_FAILURE_TEXTS(SPAN)
-#undef SPAN
-	};
 	bool ok = sqlite3_bind_int64(st, 1, (sqlite3_int64)r->id) == SQLITE_OK && sqlite3_bind_int64(st, 2, r->first_s) == SQLITE_OK &&
 		  sqlite3_bind_int64(st, 3, r->last_s) == SQLITE_OK && sqlite3_bind_int64(st, 4, (sqlite3_int64)r->count) == SQLITE_OK &&
 		  sqlite3_bind_int(st, 5, (int)r->direction) == SQLITE_OK;
-	for (int i = 0; i < STORE_FAILURE_TEXT_COUNT && ok; i++) {
-		ok = bind_text(st, 6 + i, texts[i]);
+	for (int i = 0; i < STORE_FAILURE_TEXTS && ok; i++) {
+		ok = bind_text(st, 6 + i, r->texts[i]);
 	}
 	const char *detail = r->detail.len > 0 ? r->detail.data : "";
-	return ok && sqlite3_bind_blob(st, 6 + STORE_FAILURE_TEXT_COUNT, detail, (int)r->detail.len, SQLITE_STATIC) == SQLITE_OK;
+	return ok && sqlite3_bind_blob(st, 6 + STORE_FAILURE_TEXTS, detail, (int)r->detail.len, SQLITE_STATIC) == SQLITE_OK;
 }
 
 static int write_failure(struct file *f, const struct store_failure *r, char error[256])
@@ -292,17 +287,12 @@ static void read_row(sqlite3_stmt *st, bool has_detail, struct store_failure *r)
 		.last_s = sqlite3_column_int64(st, 2),
 		.count = (uint64_t)sqlite3_column_int64(st, 3),
 		.direction = is_in ? XFED__DIRECTION__DIRECTION_IN : XFED__DIRECTION__DIRECTION_OUT };
-	struct xfed_span *texts[STORE_FAILURE_TEXT_COUNT] = {
-#define SPAN(name) &r->name,
-		STORE_FAILURE_TEXTS(SPAN)
-#undef SPAN
-	};
-	for (int i = 0; i < STORE_FAILURE_TEXT_COUNT; i++) {
-		*texts[i] = column_text(st, 5 + i);
+	for (int i = 0; i < STORE_FAILURE_TEXTS; i++) {
+		r->texts[i] = column_text(st, 5 + i);
 	}
 	if (has_detail) {
-		const void *blob = sqlite3_column_blob(st, 5 + STORE_FAILURE_TEXT_COUNT);
-		r->detail = xfed_span_make(blob, blob ? (size_t)sqlite3_column_bytes(st, 5 + STORE_FAILURE_TEXT_COUNT) : 0);
+		const void *blob = sqlite3_column_blob(st, 5 + STORE_FAILURE_TEXTS);
+		r->detail = xfed_span_make(blob, blob ? (size_t)sqlite3_column_bytes(st, 5 + STORE_FAILURE_TEXTS) : 0);
 	}
 }
 

@@ -78,16 +78,25 @@ static size_t write_label(const struct config_domain *d, char *out, size_t size)
 	return n < 0 ? 0 : (size_t)n < size ? (size_t)n : size - 1;
 }
 
+#define KEY_BYTES 1000
+
+static struct trunk_hop *find_hop(const struct trunk *t, const struct config_domain *d, char key[KEY_BYTES], size_t *label_len)
+{
+	struct trunk_hop *h = NULL;
+	*label_len = write_label(d, key, 700);
+	if (d->auth.password) {
+		snprintf(key + *label_len, KEY_BYTES - *label_len, " for %s", d->domain);
+	}
+	HASH_FIND_STR(t->hops, key, h);
+	return h;
+}
+
 /* A hop stays until the process ends: their number is bounded by what operators write into the configuration. */
 struct trunk_hop *trunk_hop_of(struct trunk *t, const struct config_domain *d)
 {
-	char key[1000];
-	struct trunk_hop *h = NULL;
-	size_t label_len = write_label(d, key, 700);
-	if (d->auth.password) {
-		snprintf(key + label_len, sizeof(key) - label_len, " for %s", d->domain);
-	}
-	HASH_FIND_STR(t->hops, key, h);
+	char key[KEY_BYTES];
+	size_t label_len;
+	struct trunk_hop *h = find_hop(t, d, key, &label_len);
 	h = h ? h : hop_new(t, d, key, label_len);
 	if (h && d->auth.password && !h->digest) { /* new, or they may have changed: NOMEM, it goes without */
 		sip_digest_new(&t->core->d.env, xfed_span_str(d->auth.username), xfed_span_str(d->auth.password), &h->digest);
@@ -118,7 +127,9 @@ size_t trunk_hop_transports(const struct trunk_hop *h, bool is_large, enum sip_t
 
 struct trunk_hop_facts trunk_hop_facts(const struct trunk_hop *h)
 {
-	return (struct trunk_hop_facts){ .label = h->label, .is_known = h->is_known, .is_up = h->is_up, .since_s = h->since_s };
+	return (struct trunk_hop_facts){
+		.label = h->label, .is_known = h->is_known, .is_up = h->is_up, .reason = h->reason, .text = h->text, .since_s = h->since_s
+	};
 }
 
 const struct trunk_hop *trunk_hop_next(const struct trunk *t, const struct trunk_hop *h)
@@ -216,18 +227,34 @@ int trunk_send_request(struct trunk_send *s, const struct sip_layer_request *rq,
 	return trunk_send_proved(s, rq, rq->request.uri, txn);
 }
 
+/* The hop answers, and no message gets through: as bad for whoever looks at its state as one that is silent. */
+static bool unproved(struct trunk_send *s, enum xfed_reason reason, const char *text)
+{
+	s->unproved = reason;
+	trunk_hop_is(s->hop, true, reason, text);
+	return false;
+}
+
 bool trunk_send_challenged(struct trunk_send *s, const struct sip_message *m)
 {
 	struct sip_digest *d = s->hop->digest;
-	if ((m->status != 401 && m->status != 407) || !d || s->challenges == CHALLENGES_MAX) {
+	if (m->status != 401 && m->status != 407) {
 		return false;
+	}
+	if (!d) {
+		return unproved(s, XFED_REASON_SIP_AUTH_NEEDED, "it asks for a username and password, and domains[].auth has none");
+	}
+	if (s->challenges == CHALLENGES_MAX) {
+		return unproved(s, XFED_REASON_SIP_AUTH_REFUSED, "it asks again and again");
 	}
 	enum sip_digest_verdict v = sip_digest_take(d, &s->asked, m);
 	s->challenges++;
 	s->round++;
-	if (v == SIP_DIGEST_REFUSED || v == SIP_DIGEST_UNKNOWN) {
-		rt_log(RT_LOG_WARNING, "sip.auth-failed", RT_KV_STR("next_hop", s->hop->label), RT_KV_I64("sip_status", m->status),
-			RT_KV_STR("text", v == SIP_DIGEST_REFUSED ? "username or password is wrong" : "asks for what is not known here"), RT_END);
+	if (v == SIP_DIGEST_REFUSED) {
+		return unproved(s, XFED_REASON_SIP_AUTH_REFUSED, "the username or password is wrong");
+	}
+	if (v == SIP_DIGEST_UNKNOWN) {
+		return unproved(s, XFED_REASON_SIP_AUTH_NEEDED, "it asks with a scheme or algorithm other than digest with SHA-256 or MD5");
 	}
 	return v == SIP_DIGEST_OK;
 }
@@ -243,7 +270,10 @@ void trunk_send_answered(struct trunk_send *s, struct xfed_span method, int stat
 	snprintf(code, sizeof(code), "%d", status);
 	rt_metric_add(s->hop->trunk->core->d.metrics, RT_M_SIP_RESPONSES, 1, RT_LABELS(xfed_span_str(s->hop->label), method, xfed_span_str(code)));
 	sip_failed_remove(&s->hop->failed, sip_failover_place(s->places));
-	trunk_hop_is(s->hop, true, XFED_REASON_NONE, NULL);
+	s->unproved = XFED_REASON_NONE;
+	if ((status != 401 && status != 407) || !s->hop->is_up) { /* what those two mean trunk_send_challenged() finds out */
+		trunk_hop_is(s->hop, true, XFED_REASON_NONE, NULL);
+	}
 }
 
 void trunk_send_timed_out(struct trunk_send *s)
@@ -268,18 +298,45 @@ void trunk_send_unreached(struct trunk_send *s)
 void trunk_hop_is(struct trunk_hop *h, bool is_up, enum xfed_reason reason, const char *text)
 {
 	rt_metric_set(h->trunk->core->d.metrics, RT_M_SIP_NEXT_HOP_UP, is_up, RT_LABELS(xfed_span_str(h->label)));
-	if (h->is_known && h->is_up == is_up) {
+	if (h->is_known && h->is_up == is_up && h->reason == reason) {
 		return;
 	}
+	bool is_fine = reason == XFED_REASON_NONE;
 	h->is_known = true;
 	h->is_up = is_up;
+	h->reason = reason;
+	snprintf(h->text, sizeof(h->text), "%s", text ? text : "");
 	h->since_s = core_wall_s(h->trunk->core);
-	rt_log(is_up ? RT_LOG_INFO : RT_LOG_WARNING, is_up ? "sip.hop-up" : "sip.hop-down", RT_KV_STR("next_hop", h->label), RT_KV_REASON(reason),
-		RT_KV_STR("text", text && *text ? text : NULL), RT_END);
+	rt_log(is_fine ? RT_LOG_INFO : RT_LOG_WARNING,
+		is_fine ? "sip.hop-up"
+		: is_up ? "sip.auth-failed"
+			: "sip.hop-down",
+		RT_KV_STR("next_hop", h->label), RT_KV_REASON(reason), RT_KV_STR("text", h->text[0] ? h->text : NULL), RT_END);
+}
+
+/* What is known of one that stays as it is is still true; new credentials may be the right ones. */
+static void forget_states(struct trunk *t)
+{
+	const struct config *c = t->files.config;
+	for (struct trunk_hop *h = t->hops; h; h = h->hh.next) {
+		h->is_used = false;
+	}
+	for (size_t i = 0; i < c->domains.count; i++) {
+		char key[KEY_BYTES];
+		size_t label_len;
+		struct trunk_hop *h = find_hop(t, &c->domains.items[i], key, &label_len);
+		if (h) {
+			h->is_used = true;
+		}
+	}
+	for (struct trunk_hop *h = t->hops; h; h = h->hh.next) {
+		h->is_known = h->is_known && h->is_used && (!h->is_up || h->reason == XFED_REASON_NONE);
+	}
 }
 
 void trunk_hops_forget(struct trunk *t)
 {
+	forget_states(t);
 	for (struct trunk_hop *h = t->hops; h; h = h->hh.next) {
 		for (size_t i = 0; i < XFED_ARRAY_LEN(h->places); i++) {
 			h->places[i].fresh_until_ms = 0;

@@ -39,6 +39,16 @@ static void bad_message(struct trunk *t, const struct sip_layer_action *act)
 		RT_END);
 }
 
+/* What nobody here takes: most often presence or a session that a SIP server was told to send this way. */
+static void refused(struct trunk *t, const struct sip_layer_action *act)
+{
+	char peer[TRUNK_PEER_WORDS];
+	core_count_refusal(t->core, XFED_REASON_SIP_METHOD_UNSUPPORTED, XFED_SIDE_SIP);
+	rt_log(RT_LOG_INFO, "sip.refused", RT_KV_REASON_SIDE(XFED_REASON_SIP_METHOD_UNSUPPORTED, XFED_SIDE_SIP),
+		RT_KV_STR("peer", trunk_peer_words(t, act->flow, peer)), RT_KV("method", act->message->method),
+		RT_KV("call_id", act->message->call_id), RT_KV_I64("sip_status", act->status), RT_END);
+}
+
 static void perform(struct trunk *t, const struct sip_layer_action *act)
 {
 	switch (act->kind) {
@@ -47,6 +57,9 @@ static void perform(struct trunk *t, const struct sip_layer_action *act)
 		break;
 	case SIP_ACT_BAD_MESSAGE:
 		bad_message(t, act);
+		break;
+	case SIP_ACT_REFUSED:
+		refused(t, act);
 		break;
 	case SIP_ACT_CLOSE_FLOW:
 		sip_io_close_flow(t->io, act->flow_id);
@@ -148,6 +161,23 @@ void trunk_dialog_end(struct trunk *t, uint64_t dialog)
 const char *trunk_allow(const struct trunk *t)
 {
 	return sip_layer_allow(t->layer);
+}
+
+const char *trunk_peer_words(const struct trunk *t, const struct sip_flow_info *flow, char out[TRUNK_PEER_WORDS])
+{
+	struct trust_peer peer;
+	const struct xfed_cert_facts *f = sip_io_peer(t->io, flow, &peer) && peer.cert ? xfed_cert_facts(peer.cert) : NULL;
+	size_t len = (size_t)snprintf(out, TRUNK_PEER_WORDS, "%s:%u over %s%s", flow->peer_ip, flow->peer_port, sip_transport_name(flow->transport),
+		flow->transport != SIP_TLS ? ""
+		: f			   ? ", certificate of "
+					   : ", no certificate");
+	for (size_t i = 0; f && i < f->name_count && len < TRUNK_PEER_WORDS; i++) {
+		len += (size_t)snprintf(out + len, TRUNK_PEER_WORDS - len, "%s%s", i > 0 ? "," : "", f->names[i]);
+	}
+	if (f && peer.chain_reason != XFED_REASON_NONE && len < TRUNK_PEER_WORDS) {
+		snprintf(out + len, TRUNK_PEER_WORDS - len, " (%s)", xfed_reason_code(peer.chain_reason));
+	}
+	return out;
 }
 
 bool trunk_may_send(const struct trunk *t, const struct config_domain *d, const struct sip_flow_info *flow)

@@ -2,7 +2,7 @@
  * trunk: everything between the gateway and SIP servers. Owns the SIP sockets, the transaction layer and the next hops; who sends
  * and takes requests is its user, in a room above.
  *
- *   next hop   a SIP server that requests of a domain go to; it is up when it answered the last request
+ *   next hop   a SIP server that requests of a domain go to; it is up when it answered the last request, whatever it said
  *   place      one transport address of a next hop (RFC 3263); tried in turn
  *   flow       a connection, or a UDP socket
  *   stranger   a peer that has not shown that it may send as one of our domains
@@ -56,8 +56,10 @@ struct trunk_hop *trunk_hop_of(struct trunk *t, const struct config_domain *d); 
 
 struct trunk_hop_facts {
 	const char *label; /* "tls:fe.example.com:5061", or "example.com" to be located */
-	bool is_known;	   /* it has been needed; is_up counts */
+	bool is_known;	   /* it has been needed; what follows counts */
 	bool is_up;
+	enum xfed_reason reason; /* why it is down; up: sip.auth.*, it does not take our credentials; NONE: all is well */
+	const char *text;	 /* what was tried: the question to the DNS, or what there was no answer to */
 	int64_t since_s;
 };
 struct trunk_hop_facts trunk_hop_facts(const struct trunk_hop *h);
@@ -82,8 +84,9 @@ struct trunk_send {
 	bool is_large;		     /* too large for UDP */
 	struct sip_failover *places; /* to try in turn; NULL until hop_ready() */
 	struct sip_digest_asked *asked;
-	unsigned round;	     /* 0: without credentials; counts up with each that is asked for and given */
-	unsigned challenges; /* how often it was asked for them */
+	unsigned round;		   /* 0: without credentials; counts up with each that is asked for and given */
+	unsigned challenges;	   /* how often it was asked for them */
+	enum xfed_reason unproved; /* sip.auth.*: the last answer was for want of the right ones; NONE: it was not */
 	struct trunk_send *prev, *next, **list;
 };
 
@@ -137,6 +140,9 @@ void trunk_dialog_end(struct trunk *t, uint64_t dialog); /* nothing more is sent
 
 /* Whether whoever is behind the flow may send as this domain. */
 bool trunk_may_send(const struct trunk *t, const struct config_domain *d, const struct sip_flow_info *flow);
+/* Who that is, for the log: "192.0.2.1:5061 over tls, certificate of dns:a.example". */
+#define TRUNK_PEER_WORDS 400
+const char *trunk_peer_words(const struct trunk *t, const struct sip_flow_info *flow, char out[TRUNK_PEER_WORDS]);
 const char *trunk_allow(const struct trunk *t); /* the header line of a 405, with CRLF */
 /* As sip_layer_answer(): provisional and final, with Contact, header lines and a body. */
 int trunk_answer(struct trunk *t, uint64_t txn, const struct sip_response *r, uint64_t id);

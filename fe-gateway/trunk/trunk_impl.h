@@ -64,8 +64,10 @@ struct trunk_hop {
 	struct sip_digest *digest;     /* NULL: no credentials */
 	struct trunk_places places[2]; /* of any size, too large for UDP */
 	struct sip_failed_places failed;
-	struct hop_load load; /* waiting for it or in flight */
-	bool is_known, is_up;
+	struct hop_load load;	       /* waiting for it or in flight */
+	bool is_known, is_up, is_used; /* used: some domain has it, as of the last reload */
+	enum xfed_reason reason;
+	char text[SIP_NAME_SIZE + 64];
 	int64_t since_s;
 	UT_hash_handle hh;
 };
@@ -73,7 +75,7 @@ struct trunk_hop {
 /* With credentials where they are asked for. `uri`: the Request-URI that it will have. */
 int trunk_send_proved(struct trunk_send *s, const struct sip_layer_request *params, struct xfed_span uri, uint64_t *txn);
 void trunk_hop_is(struct trunk_hop *h, bool is_up, enum xfed_reason reason, const char *text);
-void trunk_hops_forget(struct trunk *t); /* their places */
+void trunk_hops_forget(struct trunk *t); /* their places and credentials; of those no domain has any more, their state */
 void trunk_hops_free(struct trunk *t);
 void trunk_places_want(struct trunk_places *p, struct trunk_send *s);
 void trunk_places_free(struct trunk_places *p);

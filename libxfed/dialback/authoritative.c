@@ -1,11 +1,23 @@
 #include "xfed/dialback.h"
 
-#include "dialback/key.h"
-
 static enum xfed_dialback_reaction fail(const struct xfed_dialback_elem *verify, enum xfed_dialback_condition c, struct xfed_dialback_elem *answer)
 {
 	xfed_dialback_answer_to(verify, XFED_DIALBACK_ERROR, c, answer);
 	return XFED_DIALBACK_ANSWER;
+}
+
+/* OK or LIBRARY. An empty or unusable hash matches nothing. */
+static int key_matches(
+	const struct xfed_dialback_elem *v, struct xfed_span hash_hex, struct xfed_span receiving, struct xfed_span originating, bool *matches)
+{
+	char key[XFED_DIALBACK_HEX + 1];
+	*matches = false;
+	int rc = xfed_dialback_key_hashed(hash_hex, receiving, originating, v->id, key);
+	if (rc == XFED_OK) {
+		*matches = xfed_span_eq_secret(v->key, xfed_span_make(key, XFED_DIALBACK_HEX));
+	}
+	xfed_wipe(key, sizeof(key));
+	return rc == XFED_ERR_INVALID ? XFED_OK : rc;
 }
 
 /*
@@ -15,9 +27,9 @@ static enum xfed_dialback_reaction fail(const struct xfed_dialback_elem *verify,
 static int is_ours(const struct xfed_dialback_elem *v, struct xfed_span hash_hex, bool *out)
 {
 	bool normal = false, raw = false;
-	int rc = db_key_matches(v->key, hash_hex, v->from, v->to, v->id, &normal);
+	int rc = key_matches(v, hash_hex, v->from, v->to, &normal);
 	if (rc == XFED_OK) {
-		rc = db_key_matches(v->key, hash_hex, v->from_raw, v->to_raw, v->id, &raw);
+		rc = key_matches(v, hash_hex, v->from_raw, v->to_raw, &raw);
 	}
 	*out = normal | raw;
 	return rc;
@@ -34,7 +46,7 @@ enum xfed_dialback_reaction xfed_dialback_authoritative(
 		return XFED_DIALBACK_IMPROPER;
 	}
 	/* [A8-10]: an error, never the end of the stream. */
-	if (!verify->to.data || !authority->is_local(authority->user, verify->to)) {
+	if (!verify->to.data || !authority->is_local) {
 		return fail(verify, XFED_DIALBACK_ITEM_NOT_FOUND, answer);
 	}
 	if (authority->refuse != XFED_REASON_NONE) {

@@ -1,4 +1,4 @@
-#include "dialback/condition.h"
+#include "dialback/internal.h"
 
 static const struct {
 	const char *word, *type;

@@ -1,7 +1,7 @@
-#include "xfed/dialback.h"
+#include "dialback/internal.h"
 
-#include "dialback/condition.h"
 #include "xfed/jid.h"
+#include "xml/chars.h"
 
 static const char *const type_words[] = {
 #define X(id, word) word,
@@ -22,26 +22,17 @@ static enum xfed_dialback_type type_of(struct xfed_span word)
 	return XFED_DIALBACK_UNKNOWN;
 }
 
-static bool is_blank(char c)
-{
-	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
-}
-
 /* The examples of XEP-0220 indent the key, and so do servers ([A8-07]). */
 static struct xfed_span stripped(struct xfed_span s)
 {
-	while (s.len > 0 && is_blank(s.data[0])) {
-		s.data++;
-		s.len--;
-	}
-	while (s.len > 0 && is_blank(s.data[s.len - 1])) {
+	s = xml_behind(s, xml_space_len(s));
+	while (s.len > 0 && xml_is_space((unsigned char)s.data[s.len - 1])) {
 		s.len--;
 	}
 	return s;
 }
 
-/* The namespace of <error/> is not looked at: peers write it without one, or in jabber:server
- * (XEP-0220 2.5). */
+/* The namespace of <error/> is not looked at: peers write it without one, or in jabber:server (XEP-0220 2.5). */
 static void read_condition(const struct xfed_xml_elem *e, struct xfed_dialback_elem *out)
 {
 	out->condition = XFED_DIALBACK_NOT_IN_TABLE;
@@ -156,10 +147,4 @@ void xfed_dialback_answer_to(const struct xfed_dialback_elem *request, enum xfed
 		.id = request->id,
 		.condition = condition,
 	};
-}
-
-bool xfed_dialback_offers_errors(const struct xfed_xml_elem *features)
-{
-	const struct xfed_xml_elem *d = xfed_xml_child(features, XFED_NS_F_DIALBACK, "dialback");
-	return d && xfed_xml_child(d, XFED_NS_F_DIALBACK, "errors");
 }

@@ -1,4 +1,4 @@
-#include "dialback/pairs.h"
+#include "dialback/internal.h"
 
 #include "xfed/mem.h"
 #include "xfed/text.h"
@@ -60,17 +60,22 @@ size_t db_pairs_in_state(const struct db_pairs *set, int state)
 	return n;
 }
 
-uint64_t db_pairs_deadline(const struct db_pairs *set, int state, int other_state, uint64_t wait_ms)
+struct db_pair *db_pairs_oldest(const struct db_pairs *set, int last_waiting)
 {
-	uint64_t when = UINT64_MAX;
+	struct db_pair *oldest = NULL;
 	for (size_t i = 0; i < set->count; i++) {
-		const struct db_pair *p = set->all[i];
-		bool waits = !p->is_gone && (p->state == state || p->state == other_state);
-		if (waits && p->since_ms + wait_ms < when) {
-			when = p->since_ms + wait_ms;
+		struct db_pair *p = set->all[i];
+		if (!p->is_gone && p->state <= last_waiting && (!oldest || p->since_ms < oldest->since_ms)) {
+			oldest = p;
 		}
 	}
-	return when;
+	return oldest;
+}
+
+uint64_t db_pairs_deadline(const struct db_pairs *set, int last_waiting, uint64_t wait_ms)
+{
+	const struct db_pair *p = db_pairs_oldest(set, last_waiting);
+	return p ? p->since_ms + wait_ms : UINT64_MAX;
 }
 
 void db_pairs_sweep(struct db_pairs *set)

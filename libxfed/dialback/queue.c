@@ -1,4 +1,4 @@
-#include "dialback/queue.h"
+#include "dialback/internal.h"
 
 void db_queue_init(struct db_queue *q)
 {
@@ -27,7 +27,7 @@ struct xfed_dialback_action *db_queue_push(struct db_queue *q, enum xfed_dialbac
 {
 	XFED_REQUIRE(db_queue_room(q) > 0);
 	struct xfed_dialback_action *a = &q->actions[q->head + q->count++];
-	*a = (struct xfed_dialback_action){ .type = type, .condition = "", .stanza_condition = "" };
+	*a = (struct xfed_dialback_action){ .type = type, .condition = "" };
 	return a;
 }
 
@@ -35,11 +35,6 @@ void db_queue_undo(struct db_queue *q)
 {
 	XFED_REQUIRE(q->count > 0);
 	q->count--;
-}
-
-int db_queue_print(struct db_queue *q, const struct xfed_dialback_elem *e)
-{
-	return xfed_dialback_print(&q->bytes, e);
 }
 
 void db_queue_send_printed(struct db_queue *q, size_t offset)
@@ -52,7 +47,7 @@ void db_queue_send_printed(struct db_queue *q, size_t offset)
 int db_queue_send(struct db_queue *q, const struct xfed_dialback_elem *e)
 {
 	size_t offset = xfed_buf_len(&q->bytes);
-	int rc = db_queue_print(q, e);
+	int rc = xfed_dialback_print(&q->bytes, e);
 	if (rc == XFED_OK) {
 		db_queue_send_printed(q, offset);
 	}

@@ -1,7 +1,5 @@
-#include "xfed/dialback.h"
+#include "dialback/internal.h"
 
-#include "dialback/condition.h"
-#include "dialback/queue.h"
 #include "xfed/mem.h"
 
 /*
@@ -17,21 +15,10 @@
  *  The stream: OPEN -> CLOSED, by an invalid key where nothing else is proved, an improper request
  * or too many refusals.
  */
-#define STATES(X)                                                                                                                                    \
-	X(ASKED, "asked")                                                                                                                            \
-	X(PROVED, "proved")
+enum state { ASKED, PROVED };
+static const char *const state_names[] = { "asked", "proved" };
 
-enum state {
-#define X(id, name) id,
-	STATES(X)
-#undef X
-};
-
-static const char *const state_names[] = {
-#define X(id, name) name,
-	STATES(X)
-#undef X
-};
+static const struct xfed_span any_stream = { NULL, 0 };
 
 struct xfed_dbrecv {
 	const struct xfed_env *env;
@@ -40,7 +27,7 @@ struct xfed_dbrecv {
 	struct db_pairs pairs;
 	struct db_queue queue;
 	uint64_t last_token;
-	struct xfed_dialback_counts counts;
+	size_t failed; /* requests that came to nothing */
 	struct xfed_span stream_id;
 	char id_text[];
 };
@@ -67,12 +54,11 @@ int xfed_dbrecv_new(const struct xfed_dbrecv_config *cfg, struct xfed_dbrecv **o
 
 void xfed_dbrecv_free(struct xfed_dbrecv *m)
 {
-	if (!m) {
-		return;
+	if (m) {
+		db_pairs_free(&m->pairs);
+		db_queue_deinit(&m->queue);
+		xfed_free(m);
 	}
-	db_pairs_free(&m->pairs);
-	db_queue_deinit(&m->queue);
-	xfed_free(m);
 }
 
 static void enter(struct xfed_dbrecv *m, struct db_pair *p, enum state state)
@@ -104,8 +90,7 @@ static struct xfed_dialback_pair pair_of(const struct xfed_dialback_elem *reques
 	return (struct xfed_dialback_pair){ request->from, request->to, request->from_raw, request->to_raw };
 }
 
-/* ---- answers: printed before anything changes, so that short memory leaves everything as it was
- * ---- */
+/* ---- answers: printed before anything changes, so that short memory leaves everything as it was ---- */
 
 static int answer(struct xfed_dbrecv *m, const struct xfed_dialback_pair *p, enum xfed_dialback_type type, enum xfed_dialback_condition condition)
 {
@@ -121,7 +106,7 @@ static int answer(struct xfed_dbrecv *m, const struct xfed_dialback_pair *p, enu
 
 static void failed(struct xfed_dbrecv *m, const struct xfed_dialback_pair *p, enum xfed_reason reason, const char *condition)
 {
-	m->counts.failed++;
+	m->failed++;
 	struct xfed_dialback_action *a = db_queue_push(&m->queue, XFED_DIALBACK_DO_FAILED);
 	a->pair = *p;
 	a->reason = reason;
@@ -129,8 +114,7 @@ static void failed(struct xfed_dbrecv *m, const struct xfed_dialback_pair *p, en
 	a->condition = condition;
 }
 
-/* An error, which leaves the stream open (XEP-0220 2.5); but not for ever where nothing was ever
- * proved. */
+/* An error, which leaves the stream open (XEP-0220 2.5); but not for ever where nothing was ever proved. */
 static int refuse(struct xfed_dbrecv *m, const struct xfed_dialback_pair *p, enum xfed_reason reason, enum xfed_dialback_condition condition)
 {
 	int rc = answer(m, p, XFED_DIALBACK_ERROR, condition);
@@ -138,7 +122,7 @@ static int refuse(struct xfed_dbrecv *m, const struct xfed_dialback_pair *p, enu
 		return rc;
 	}
 	failed(m, p, reason, xfed_dialback_condition_word(condition));
-	if (m->counts.failed >= XFED_DIALBACK_REFUSALS_MAX && !has_proved(m)) {
+	if (m->failed >= XFED_DIALBACK_REFUSALS_MAX && !has_proved(m)) {
 		close_stream(m, XFED_REASON_DIALBACK_NOT_ALLOWED);
 	}
 	return XFED_OK;
@@ -222,8 +206,7 @@ static int refuse_request(struct xfed_dbrecv *m, struct db_pair *waiting, const 
 	return rc;
 }
 
-/* One answer serves all requests for a pair; but one stream with two keys for it has not said who
- * it is. */
+/* One answer serves all requests for a pair; but one stream with two keys for it has not said who it is. */
 static int take_again(struct xfed_dbrecv *m, struct db_pair *p, const struct xfed_dialback_elem *e, bool by_certificate)
 {
 	bool is_proved = p->state == PROVED;
@@ -231,9 +214,7 @@ static int take_again(struct xfed_dbrecv *m, struct db_pair *p, const struct xfe
 		return prove(m, p, true);
 	}
 	if (by_certificate || xfed_span_eq_secret(p->key, e->key)) {
-		int rc = is_proved ? answer(m, &p->names, XFED_DIALBACK_VALID, XFED_DIALBACK_NOT_IN_TABLE) : XFED_OK;
-		m->counts.repeated += rc == XFED_OK;
-		return rc;
+		return is_proved ? answer(m, &p->names, XFED_DIALBACK_VALID, XFED_DIALBACK_NOT_IN_TABLE) : XFED_OK;
 	}
 	return refuse_request(m, p, e, XFED_REASON_DIALBACK_IDENTITY_REFUSED, XFED_DIALBACK_NOT_ACCEPTABLE);
 }
@@ -262,15 +243,13 @@ static int take_request(struct xfed_dbrecv *m, const struct xfed_dbrecv_event *e
 		return XFED_ERR_INVALID;
 	}
 	if (e->type != XFED_DIALBACK_KEY || m->is_closed) {
-		/* [A8-12]: answers have no business on a stream the peer opened. */
-		m->counts.dropped++;
-		return XFED_OK;
+		return XFED_OK; /* [A8-12]: answers have no business on a stream the peer opened */
 	}
 	if (!e->from_raw.data || !e->to_raw.data) {
 		close_stream(m, XFED_REASON_STREAM_ADDRESS_IMPROPER);
 		return XFED_OK;
 	}
-	struct db_pair *p = e->from.data && e->to.data ? db_pairs_find(&m->pairs, e->from, e->to, (struct xfed_span){ NULL, 0 }) : NULL;
+	struct db_pair *p = e->from.data && e->to.data ? db_pairs_find(&m->pairs, e->from, e->to, any_stream) : NULL;
 	enum xfed_dialback_condition condition;
 	enum xfed_reason reason = judge(e, &ev->decision, &condition);
 	if (reason != XFED_REASON_NONE) {
@@ -298,32 +277,21 @@ static int settle(struct xfed_dbrecv *m, struct db_pair *p, enum xfed_dialback_v
 /* XEP-0220 2.1.2: a verdict for which no request is found is dropped in silence. */
 static int take_verdict(struct xfed_dbrecv *m, const struct xfed_dbrecv_event *ev)
 {
-	struct db_pair *p = db_pairs_find(&m->pairs, ev->sender, ev->target, (struct xfed_span){ NULL, 0 });
+	struct db_pair *p = db_pairs_find(&m->pairs, ev->sender, ev->target, any_stream);
 	bool is_awaited = p && p->state == ASKED && p->token == ev->token && xfed_span_eq(ev->stream_id, m->stream_id);
-	if (!is_awaited || m->is_closed) {
-		m->counts.dropped++;
-		return XFED_OK;
-	}
-	return settle(m, p, ev->verdict);
+	return is_awaited && !m->is_closed ? settle(m, p, ev->verdict) : XFED_OK;
 }
 
-/* As many as the queue holds; the deadline stays due for the rest, and for one that memory was
- * short for. */
+/* As many as the queue holds; the deadline stays due for the rest, and for one that memory was short for. */
 static int take_tick(struct xfed_dbrecv *m)
 {
+	int rc = XFED_OK;
 	size_t done = 0;
-	for (size_t i = 0; i < m->pairs.count && !m->is_closed && db_queue_room(&m->queue) >= 3; i++) {
-		struct db_pair *p = m->pairs.all[i];
-		if (p->is_gone || p->state != ASKED || m->now_ms < p->since_ms + m->wait_ms) {
-			continue;
-		}
-		int rc = settle(m, p, XFED_DIALBACK_VERDICT_TIMEOUT);
-		if (rc != XFED_OK) {
-			return done > 0 ? XFED_OK : rc;
-		}
-		done++;
+	while (rc == XFED_OK && m->now_ms >= xfed_dbrecv_deadline(m) && db_queue_room(&m->queue) >= 3) {
+		rc = settle(m, db_pairs_oldest(&m->pairs, ASKED), XFED_DIALBACK_VERDICT_TIMEOUT);
+		done += rc == XFED_OK;
 	}
-	return XFED_OK;
+	return done > 0 ? XFED_OK : rc;
 }
 
 int xfed_dbrecv_step(struct xfed_dbrecv *m, const struct xfed_dbrecv_event *ev, uint64_t now_ms)
@@ -349,18 +317,11 @@ bool xfed_dbrecv_next(struct xfed_dbrecv *m, struct xfed_dialback_action *act)
 
 uint64_t xfed_dbrecv_deadline(const struct xfed_dbrecv *m)
 {
-	return m->is_closed ? UINT64_MAX : db_pairs_deadline(&m->pairs, ASKED, ASKED, m->wait_ms);
+	return m->is_closed ? UINT64_MAX : db_pairs_deadline(&m->pairs, ASKED, m->wait_ms);
 }
 
 bool xfed_dbrecv_is_proved(const struct xfed_dbrecv *m, struct xfed_span sender, struct xfed_span target)
 {
-	const struct db_pair *p = db_pairs_find(&m->pairs, sender, target, (struct xfed_span){ NULL, 0 });
+	const struct db_pair *p = db_pairs_find(&m->pairs, sender, target, any_stream);
 	return p && p->state == PROVED && !m->is_closed;
-}
-
-void xfed_dbrecv_counts(const struct xfed_dbrecv *m, struct xfed_dialback_counts *out)
-{
-	*out = m->counts;
-	out->waiting = db_pairs_in_state(&m->pairs, ASKED);
-	out->done = db_pairs_in_state(&m->pairs, PROVED);
 }

@@ -1,7 +1,5 @@
-#include "xfed/dialback.h"
+#include "dialback/internal.h"
 
-#include "dialback/condition.h"
-#include "dialback/queue.h"
 #include "xfed/mem.h"
 
 /*
@@ -13,33 +11,17 @@
  *  The stream: WAIT_OPEN -> OPEN -> ENDED. What fails by time or with the stream is reported from
  * next().
  */
-#define STATES(X)                                                                                                                                    \
-	X(HELD, "held")                                                                                                                              \
-	X(SENT, "sent")                                                                                                                              \
-	X(UNANSWERED, "unanswered")
-
-enum state {
-#define X(id, name) id,
-	STATES(X)
-#undef X
-};
-
-static const char *const state_names[] = {
-#define X(id, name) name,
-	STATES(X)
-#undef X
-};
+enum state { HELD, SENT, UNANSWERED };
+static const char *const state_names[] = { "held", "sent", "unanswered" };
 
 struct xfed_dbverify {
 	const struct xfed_env *env;
 	uint64_t connection;
 	uint64_t wait_ms, now_ms;
 	bool is_open, has_ended;
-	enum xfed_reason end_reason;
 	enum xfed_dialback_verdict end_verdict;
 	struct db_pairs asked;
 	struct db_queue queue;
-	struct xfed_dialback_counts counts;
 };
 
 int xfed_dbverify_new(const struct xfed_dbverify_config *cfg, struct xfed_dbverify **out)
@@ -58,12 +40,11 @@ int xfed_dbverify_new(const struct xfed_dbverify_config *cfg, struct xfed_dbveri
 
 void xfed_dbverify_free(struct xfed_dbverify *m)
 {
-	if (!m) {
-		return;
+	if (m) {
+		db_pairs_free(&m->asked);
+		db_queue_deinit(&m->queue);
+		xfed_free(m);
 	}
-	db_pairs_free(&m->asked);
-	db_queue_deinit(&m->queue);
-	xfed_free(m);
 }
 
 static void enter(struct xfed_dbverify *m, struct db_pair *p, enum state state)
@@ -74,8 +55,7 @@ static void enter(struct xfed_dbverify *m, struct db_pair *p, enum state state)
 
 /* ---- questions ---- */
 
-/* The addresses as the peer wrote them in step 1: its key was made for that spelling
- * (XEP-0220 2.1.2). */
+/* The addresses as the peer wrote them in step 1: its key was made for that spelling (XEP-0220 2.1.2). */
 static struct xfed_dialback_elem question(const struct db_pair *p)
 {
 	return (struct xfed_dialback_elem){
@@ -124,7 +104,7 @@ static int take_open(struct xfed_dbverify *m)
 	}
 	for (size_t i = 0; i < m->asked.count; i++) {
 		struct xfed_dialback_elem e = question(m->asked.all[i]);
-		int rc = db_queue_print(&m->queue, &e);
+		int rc = xfed_dialback_print(&m->queue.bytes, &e);
 		if (rc != XFED_OK) {
 			return rc;
 		}
@@ -141,11 +121,8 @@ static int take_open(struct xfed_dbverify *m)
 
 /* ---- verdicts ---- */
 
-static void fill_verdict(
-	struct xfed_dbverify *m, const struct db_pair *p, enum xfed_dialback_verdict verdict, enum xfed_reason reason, struct xfed_dialback_action *a)
+static void fill_verdict(const struct db_pair *p, enum xfed_dialback_verdict verdict, struct xfed_dialback_action *a)
 {
-	m->counts.failed += verdict != XFED_DIALBACK_VERDICT_VALID;
-	m->counts.done += verdict == XFED_DIALBACK_VERDICT_VALID;
 	*a = (struct xfed_dialback_action){
 		.type = XFED_DIALBACK_DO_VERDICT,
 		.pair = p->names,
@@ -153,9 +130,7 @@ static void fill_verdict(
 		.token = p->token,
 		.origin = p->origin,
 		.verdict = verdict,
-		.reason = reason,
 		.condition = "",
-		.stanza_condition = "",
 	};
 }
 
@@ -180,41 +155,27 @@ static int take_answer(struct xfed_dbverify *m, const struct xfed_dialback_elem 
 	bool is_whole = e->from.data && e->to.data && e->id.data;
 	struct db_pair *p = is_answer && is_whole ? db_pairs_find(&m->asked, e->from, e->to, e->id) : NULL;
 	if (!p || p->state == HELD) {
-		m->counts.dropped++; /* [A8-12] */
-		return XFED_OK;
+		return XFED_OK; /* [A8-12] */
 	}
 	p->is_gone = true;
 	if (p->state == UNANSWERED) {
-		m->counts.dropped++; /* too late; but the same may be asked here again now */
-		return XFED_OK;
+		return XFED_OK; /* too late; but the same may be asked here again now */
 	}
-	enum xfed_dialback_verdict verdict = verdict_of(e);
-	struct xfed_dialback_action *a = db_queue_push(&m->queue, XFED_DIALBACK_DO_VERDICT);
-	fill_verdict(m, p, verdict, db_verdict_reason(verdict), a);
-	a->condition = e->type == XFED_DIALBACK_ERROR ? xfed_dialback_condition_word(e->condition) : "";
+	fill_verdict(p, verdict_of(e), db_queue_push(&m->queue, XFED_DIALBACK_DO_VERDICT));
 	return XFED_OK;
 }
 
 static void take_end(struct xfed_dbverify *m, const struct xfed_dbverify_event *ev)
 {
-	if (m->has_ended) {
-		return;
+	if (!m->has_ended) {
+		m->has_ended = true;
+		m->end_verdict = xfed_dialback_verdict_of(m->is_open, ev->is_host_unknown);
 	}
-	m->has_ended = true;
-	m->end_verdict = xfed_dialback_verdict_of(m->is_open, ev->is_host_unknown);
-	m->end_reason = ev->reason != XFED_REASON_NONE ? ev->reason : db_verdict_reason(m->end_verdict);
 }
 
 static struct db_pair *overdue(const struct xfed_dbverify *m)
 {
-	for (size_t i = 0; i < m->asked.count; i++) {
-		struct db_pair *p = m->asked.all[i];
-		bool waits = !p->is_gone && p->state != UNANSWERED;
-		if (waits && (m->has_ended || m->now_ms >= p->since_ms + m->wait_ms)) {
-			return p;
-		}
-	}
-	return NULL;
+	return m->has_ended || m->now_ms >= xfed_dbverify_deadline(m) ? db_pairs_oldest(&m->asked, SENT) : NULL;
 }
 
 int xfed_dbverify_step(struct xfed_dbverify *m, const struct xfed_dbverify_event *ev, uint64_t now_ms)
@@ -248,13 +209,8 @@ bool xfed_dbverify_next(struct xfed_dbverify *m, struct xfed_dialback_action *ac
 	if (!p) {
 		return false;
 	}
-	if (m->has_ended) {
-		fill_verdict(m, p, m->end_verdict, m->end_reason, act);
-	} else {
-		fill_verdict(m, p, XFED_DIALBACK_VERDICT_TIMEOUT, XFED_REASON_DIALBACK_TIMEOUT, act);
-	}
-	/* A question that went out may still be answered: it must not pass for the answer to
-	 * another one. */
+	fill_verdict(p, m->has_ended ? m->end_verdict : XFED_DIALBACK_VERDICT_TIMEOUT, act);
+	/* A question that went out may still be answered: it must not pass for the answer to another one. */
 	if (p->state == SENT && !m->has_ended) {
 		enter(m, p, UNANSWERED);
 	} else {
@@ -265,11 +221,5 @@ bool xfed_dbverify_next(struct xfed_dbverify *m, struct xfed_dialback_action *ac
 
 uint64_t xfed_dbverify_deadline(const struct xfed_dbverify *m)
 {
-	return db_pairs_deadline(&m->asked, HELD, SENT, m->wait_ms);
-}
-
-void xfed_dbverify_counts(const struct xfed_dbverify *m, struct xfed_dialback_counts *out)
-{
-	*out = m->counts;
-	out->waiting = db_pairs_in_state(&m->asked, HELD) + db_pairs_in_state(&m->asked, SENT);
+	return db_pairs_deadline(&m->asked, SENT, m->wait_ms);
 }

@@ -5,11 +5,6 @@ static bool is_name_byte(unsigned char c)
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
 }
 
-static unsigned char lower(unsigned char c)
-{
-	return c >= 'A' && c <= 'Z' ? (unsigned char)(c + ('a' - 'A')) : c;
-}
-
 bool dns_name_is_valid(struct xfed_span name)
 {
 	size_t label = 0;
@@ -45,7 +40,7 @@ int dns_name_text(struct xfed_arena *a, const ldns_rdf *dname, struct xfed_span 
 			if (!is_name_byte(wire[at + i])) {
 				return XFED_ERR_INVALID;
 			}
-			text[len++] = (char)lower(wire[at + i]);
+			text[len++] = xfed_lower((char)wire[at + i]);
 		}
 		text[len++] = '.';
 		at += label;
@@ -69,7 +64,7 @@ bool dns_name_eq(const ldns_rdf *a, const ldns_rdf *b)
 	}
 	/* Length bytes are at most 63, below 'A': folding the whole wire form is exact. */
 	for (size_t i = 0; i < size; i++) {
-		if (lower(x[i]) != lower(y[i])) {
+		if (xfed_lower((char)x[i]) != xfed_lower((char)y[i])) {
 			return false;
 		}
 	}

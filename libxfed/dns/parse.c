@@ -61,9 +61,6 @@ static int copy_string(struct xfed_arena *a, const ldns_rdf *rdf, struct xfed_sp
 
 static int fill_srv(struct xfed_arena *a, const ldns_rr *rr, struct xfed_dns_record *out)
 {
-	if (ldns_rr_rd_count(rr) != 4) {
-		return XFED_ERR_INVALID;
-	}
 	out->srv.priority = ldns_rdf2native_int16(ldns_rr_rdf(rr, 0));
 	out->srv.weight = ldns_rdf2native_int16(ldns_rr_rdf(rr, 1));
 	out->srv.port = ldns_rdf2native_int16(ldns_rr_rdf(rr, 2));
@@ -72,9 +69,6 @@ static int fill_srv(struct xfed_arena *a, const ldns_rr *rr, struct xfed_dns_rec
 
 static int fill_naptr(struct xfed_arena *a, const ldns_rr *rr, struct xfed_dns_record *out)
 {
-	if (ldns_rr_rd_count(rr) != 6) {
-		return XFED_ERR_INVALID;
-	}
 	out->naptr.order = ldns_rdf2native_int16(ldns_rr_rdf(rr, 0));
 	out->naptr.preference = ldns_rdf2native_int16(ldns_rr_rdf(rr, 1));
 	struct xfed_span *strings[] = { &out->naptr.flags, &out->naptr.services, &out->naptr.regexp };
@@ -89,9 +83,6 @@ static int fill_naptr(struct xfed_arena *a, const ldns_rr *rr, struct xfed_dns_r
 
 static int fill_tlsa(struct xfed_arena *a, const ldns_rr *rr, struct xfed_dns_record *out)
 {
-	if (ldns_rr_rd_count(rr) != 4) {
-		return XFED_ERR_INVALID;
-	}
 	out->tlsa.usage = ldns_rdf2native_int8(ldns_rr_rdf(rr, 0));
 	out->tlsa.selector = ldns_rdf2native_int8(ldns_rr_rdf(rr, 1));
 	out->tlsa.matching = ldns_rdf2native_int8(ldns_rr_rdf(rr, 2));
@@ -102,7 +93,7 @@ static int fill_tlsa(struct xfed_arena *a, const ldns_rr *rr, struct xfed_dns_re
 
 static int fill_address(const ldns_rr *rr, uint8_t *out, size_t size)
 {
-	if (ldns_rr_rd_count(rr) != 1 || ldns_rdf_size(ldns_rr_rdf(rr, 0)) != size) {
+	if (ldns_rdf_size(ldns_rr_rdf(rr, 0)) != size) {
 		return XFED_ERR_INVALID;
 	}
 	memcpy(out, ldns_rdf_data(ldns_rr_rdf(rr, 0)), size);
@@ -111,18 +102,19 @@ static int fill_address(const ldns_rr *rr, uint8_t *out, size_t size)
 
 static int fill(struct xfed_arena *a, const ldns_rr *rr, enum xfed_dns_type type, struct xfed_dns_record *out)
 {
+	size_t fields = ldns_rr_rd_count(rr);
 	out->type = type;
 	switch (type) {
 	case XFED_DNS_A:
-		return fill_address(rr, out->a, sizeof(out->a));
+		return fields == 1 ? fill_address(rr, out->a, sizeof(out->a)) : XFED_ERR_INVALID;
 	case XFED_DNS_AAAA:
-		return fill_address(rr, out->aaaa, sizeof(out->aaaa));
+		return fields == 1 ? fill_address(rr, out->aaaa, sizeof(out->aaaa)) : XFED_ERR_INVALID;
 	case XFED_DNS_SRV:
-		return fill_srv(a, rr, out);
+		return fields == 4 ? fill_srv(a, rr, out) : XFED_ERR_INVALID;
 	case XFED_DNS_NAPTR:
-		return fill_naptr(a, rr, out);
+		return fields == 6 ? fill_naptr(a, rr, out) : XFED_ERR_INVALID;
 	case XFED_DNS_TLSA:
-		return fill_tlsa(a, rr, out);
+		return fields == 4 ? fill_tlsa(a, rr, out) : XFED_ERR_INVALID;
 	}
 	return XFED_ERR_INVALID;
 }

@@ -1,6 +1,6 @@
-#include <unictype.h>
+#include "jid/internal.h"
 
-#include "jid/precis.h"
+#include <unictype.h>
 
 #define BIT(class) (UINT32_C(1) << (class))
 

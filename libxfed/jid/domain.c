@@ -1,26 +1,12 @@
-#include "jid/domain.h"
+#include "jid/internal.h"
 
 #include <arpa/inet.h>
 #include <idn2.h>
 #include <unistr.h>
 
-#include "jid/precis.h"
-#include "xfed/jid.h"
-#include "xfed/limits.h"
-
 static int from_idn2(int rc)
 {
 	return rc == IDN2_OK ? XFED_OK : rc == IDN2_MALLOC ? XFED_ERR_NOMEM : XFED_ERR_INVALID;
-}
-
-static bool is_ascii(struct xfed_span s)
-{
-	for (size_t i = 0; i < s.len; i++) {
-		if (s.data[i] & 0x80) {
-			return false;
-		}
-	}
-	return true;
 }
 
 static bool is_continuation(char c)
@@ -61,7 +47,8 @@ static bool is_worth_mapping(struct xfed_span name)
 	return points <= XFED_DOMAIN_POINTS + 1;
 }
 
-int jid_label_to_ascii(struct xfed_span label, char *out)
+/* One U-label to its A-label, by the rules for registration; `out` has room for XFED_LABEL_POINTS + 1. OK, INVALID, NOMEM. */
+static int label_to_ascii(struct xfed_span label, char *out)
 {
 	char text[XFED_JID_PART_BYTES + 1];
 	if (label.len == 0 || label.len > XFED_JID_PART_BYTES || memchr(label.data, '\0', label.len)) {
@@ -99,7 +86,7 @@ static int label_to_unicode(struct xfed_span label, char **out)
 		return rc;
 	}
 	struct xfed_span u = xfed_span_str(*out);
-	rc = is_ascii(u) ? XFED_ERR_INVALID : jid_label_to_ascii(u, again);
+	rc = jid_is_ascii(u) ? XFED_ERR_INVALID : label_to_ascii(u, again);
 	if (rc == XFED_OK && strcmp(text, again) != 0) {
 		rc = XFED_ERR_INVALID;
 	}
@@ -148,8 +135,8 @@ static int put_label(struct labels *to, struct xfed_span label, size_t dns_len)
 static int add_label(struct labels *to, struct xfed_span label)
 {
 	char ascii[XFED_LABEL_POINTS + 1];
-	if (!is_ascii(label)) {
-		int rc = jid_label_to_ascii(label, ascii);
+	if (!jid_is_ascii(label)) {
+		int rc = label_to_ascii(label, ascii);
 		return rc == XFED_OK ? put_label(to, label, strlen(ascii)) : rc;
 	}
 	switch (jid_label_check_ascii(label.data, label.len)) {
@@ -257,8 +244,8 @@ int jid_domain_full(struct xfed_arena *a, struct xfed_span in, struct xfed_span 
 static int append_ascii_label(char *p, size_t *len, struct xfed_span label)
 {
 	char ascii[XFED_LABEL_POINTS + 1];
-	if (!is_ascii(label)) {
-		int rc = jid_label_to_ascii(label, ascii);
+	if (!jid_is_ascii(label)) {
+		int rc = label_to_ascii(label, ascii);
 		if (rc != XFED_OK) {
 			return rc;
 		}

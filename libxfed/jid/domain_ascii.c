@@ -1,7 +1,6 @@
-#include <arpa/inet.h>
+#include "jid/internal.h"
 
-#include "jid/domain.h"
-#include "xfed/limits.h"
+#include <arpa/inet.h>
 
 static bool is_ldh(char c)
 {

@@ -1,5 +1,4 @@
-#include "jid/precis.h"
-#include "xfed/jid.h"
+#include "jid/internal.h"
 
 /* XEP-0106 section 3: what a localpart cannot hold, with the two digits that stand for it. */
 struct escape {
@@ -30,18 +29,13 @@ static const struct escape *escape_of(char c)
 	return NULL;
 }
 
-static char lower(char c)
-{
-	return (char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
-}
-
 /* The escape that begins with the backslash at `at`, or NULL. */
 static const struct escape *sequence_at(struct xfed_span s, size_t at, bool any_case)
 {
 	if (s.len - at < 3 || s.data[at] != '\\') {
 		return NULL;
 	}
-	char x = s.data[at + 1], y = any_case ? lower(s.data[at + 2]) : s.data[at + 2];
+	char x = s.data[at + 1], y = any_case ? xfed_lower(s.data[at + 2]) : s.data[at + 2];
 	for (size_t i = 0; i < XFED_ARRAY_LEN(escapes); i++) {
 		if (escapes[i].hex[0] == x && escapes[i].hex[1] == y) {
 			return &escapes[i];

@@ -1,9 +1,4 @@
-#include "xfed/jid.h"
-
-#include "jid/domain.h"
-#include "jid/local.h"
-#include "jid/precis.h"
-#include "xfed/limits.h"
+#include "jid/internal.h"
 
 /* An address cut into its parts, inside one copy in the arena. Absent parts have p NULL. */
 struct part {
@@ -32,51 +27,22 @@ static void cut(char *p, size_t len, struct parts *out)
 	out->domain = (struct part){ p, len };
 }
 
-static struct xfed_span span_of(const struct part *part)
-{
-	return xfed_span_make(part->p, part->len);
-}
+typedef int full_fn(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out);
 
-static int take_local(struct xfed_arena *a, struct part *in, struct xfed_span *out)
+/* A part whose ASCII path came to `r`: as it stands, or by the full path. */
+static int take(struct xfed_arena *a, enum jid_ascii_result r, const struct part *in, full_fn *full, struct xfed_span *out)
 {
-	switch (jid_local_fold_ascii(in->p, in->len)) {
-	case JID_ASCII_OK:
-		*out = span_of(in);
-		return XFED_OK;
-	case JID_ASCII_BAD:
-		return XFED_ERR_INVALID;
-	case JID_ASCII_NO:
-		break;
+	struct xfed_span s = xfed_span_make(in->p, in->len);
+	if (r != JID_ASCII_OK) {
+		return r == JID_ASCII_NO ? full(a, s, out) : XFED_ERR_INVALID;
 	}
-	return jid_local_full(a, span_of(in), out);
+	*out = s;
+	return XFED_OK;
 }
 
 static int take_domain(struct xfed_arena *a, struct part *in, struct xfed_span *out)
 {
-	switch (jid_domain_fold_ascii(in->p, &in->len)) {
-	case JID_ASCII_OK:
-		*out = span_of(in);
-		return XFED_OK;
-	case JID_ASCII_BAD:
-		return XFED_ERR_INVALID;
-	case JID_ASCII_NO:
-		break;
-	}
-	return jid_domain_full(a, span_of(in), out);
-}
-
-static int take_resource(struct xfed_arena *a, struct part *in, struct xfed_span *out)
-{
-	switch (jid_resource_check_ascii(in->p, in->len)) {
-	case JID_ASCII_OK:
-		*out = span_of(in);
-		return XFED_OK;
-	case JID_ASCII_BAD:
-		return XFED_ERR_INVALID;
-	case JID_ASCII_NO:
-		break;
-	}
-	return jid_precis_opaque(a, span_of(in), out);
+	return take(a, jid_domain_fold_ascii(in->p, &in->len), in, jid_domain_full, out);
 }
 
 /* Limits before memory: no part may be longer before it is mapped than any that could come out short enough. */
@@ -99,13 +65,13 @@ int xfed_jid_parse(struct xfed_arena *a, struct xfed_span s, struct xfed_jid *ou
 	struct xfed_jid j = { { NULL, 0 }, { NULL, 0 }, { NULL, 0 } };
 	int rc = copy_and_cut(a, s, &parts);
 	if (rc == XFED_OK && parts.local.p) {
-		rc = take_local(a, &parts.local, &j.local);
+		rc = take(a, jid_local_fold_ascii(parts.local.p, parts.local.len), &parts.local, jid_local_full, &j.local);
 	}
 	if (rc == XFED_OK) {
 		rc = take_domain(a, &parts.domain, &j.domain);
 	}
 	if (rc == XFED_OK && parts.resource.p) {
-		rc = take_resource(a, &parts.resource, &j.resource);
+		rc = take(a, jid_resource_check_ascii(parts.resource.p, parts.resource.len), &parts.resource, jid_precis_opaque, &j.resource);
 	}
 	if (rc == XFED_OK) {
 		*out = j;

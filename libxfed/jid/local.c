@@ -1,8 +1,4 @@
-#include "jid/local.h"
-
-#include "jid/precis.h"
-#include "xfed/jid.h"
-#include "xfed/limits.h"
+#include "jid/internal.h"
 
 /* RFC 7622 section 3.3.1, and the space. */
 static bool is_excluded(char c)
@@ -72,10 +68,8 @@ int jid_local_full(struct xfed_arena *a, struct xfed_span in, struct xfed_span *
 /* Width, case and NFC; ASCII without the library. */
 static int map_text(struct xfed_arena *a, struct xfed_span text, struct xfed_span *out)
 {
-	for (size_t i = 0; i < text.len; i++) {
-		if (text.data[i] & 0x80) {
-			return jid_precis_map(a, text, out);
-		}
+	if (!jid_is_ascii(text)) {
+		return jid_precis_map(a, text, out);
 	}
 	*out = xfed_arena_copy(a, text);
 	if (!out->data) {
@@ -83,7 +77,7 @@ static int map_text(struct xfed_arena *a, struct xfed_span text, struct xfed_spa
 	}
 	char *p = (char *)out->data;
 	for (size_t i = 0; i < out->len; i++) {
-		p[i] = (char)(p[i] >= 'A' && p[i] <= 'Z' ? p[i] | 0x20 : p[i]);
+		p[i] = xfed_lower(p[i]);
 	}
 	return XFED_OK;
 }

@@ -1,4 +1,4 @@
-#include "jid/precis.h"
+#include "jid/internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -7,8 +7,6 @@
 #include <uninorm.h>
 #include <unistr.h>
 
-#include "xfed/jid.h"
-#include "xfed/limits.h"
 #include "xfed/mem.h"
 
 #define ROUNDS_MAX 4 /* the first, and three more (RFC 8264 section 7) */
@@ -22,7 +20,8 @@ struct work {
 
 typedef int (*rules_fn)(struct work *w);
 
-uint32_t jid_map_width(uint32_t c)
+/* Fullwidth and halfwidth code points to their decompositions; others as they are. */
+static uint32_t width_of(uint32_t c)
 {
 	/* All of them stand in the block of halfwidth and fullwidth forms, apart from the ideographic space. */
 	if (c != 0x3000 && (c < 0xFF00 || c > 0xFFEF)) {
@@ -34,7 +33,11 @@ uint32_t jid_map_width(uint32_t c)
 	return n == 1 && (tag == UC_DECOMP_WIDE || tag == UC_DECOMP_NARROW) ? to[0] : c;
 }
 
-size_t jid_map_lower(uint32_t c, uint32_t out[2])
+/*
+ * Lower case of one code point, at most two written to `out`; returns how many. Without the context of a final sigma:
+ * the mapping has to be stable and the example of RFC 7622 section 3.5 keeps sigma and final sigma apart.
+ */
+static size_t lower_of(uint32_t c, uint32_t out[2])
 {
 	if (c == 0x0130) { /* the one unconditional lower case of two code points (SpecialCasing) */
 		out[0] = 'i';
@@ -78,7 +81,7 @@ static int map_lower(struct work *w)
 	size_t n = 0;
 	for (size_t i = 0; i < w->n; i++) {
 		uint32_t low[2];
-		size_t count = jid_map_lower(w->now[i], low);
+		size_t count = lower_of(w->now[i], low);
 		if (count > w->room - n) {
 			return XFED_ERR_INVALID;
 		}
@@ -92,7 +95,7 @@ static int map_lower(struct work *w)
 static void map_width(struct work *w)
 {
 	for (size_t i = 0; i < w->n; i++) {
-		w->now[i] = jid_map_width(w->now[i]);
+		w->now[i] = width_of(w->now[i]);
 	}
 }
 

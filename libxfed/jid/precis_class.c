@@ -1,8 +1,8 @@
+#include "jid/internal.h"
+
 #include <stdlib.h>
 #include <unictype.h>
 #include <uninorm.h>
-
-#include "jid/precis.h"
 
 enum property { PVALID, FREE_PVAL, CONTEXTJ, CONTEXTO, DISALLOWED };
 

@@ -30,16 +30,6 @@ int policy_check_domain(struct xfed_arena *scratch, struct xfed_span s)
 	return rc == XFED_OK && !xfed_span_eq(s, normal) ? XFED_ERR_INVALID : rc;
 }
 
-bool policy_is_hash(struct xfed_span s)
-{
-	for (size_t i = 0; i < s.len; i++) {
-		if (!(s.data[i] >= '0' && s.data[i] <= '9') && !(s.data[i] >= 'a' && s.data[i] <= 'f')) {
-			return false;
-		}
-	}
-	return s.len == POLICY_HASH_HEX;
-}
-
 static bool is_printable(const char *s, size_t max)
 {
 	struct xfed_span text = xfed_span_str(s);
@@ -140,7 +130,7 @@ static int check_rest(const struct xfed_partner *p, struct xfed_policy_error *er
 		return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID, "%.100s: more than %d pins", p->domain, POLICY_PINS_MAX);
 	}
 	for (size_t i = 0; i < p->pin_count; i++) {
-		if (!policy_is_hash(xfed_span_str(p->pins[i]))) {
+		if (!xfed_is_hex(xfed_span_str(p->pins[i]), POLICY_HASH_HEX)) {
 			return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID, "%.60s: pin '%.70s' is not a SHA-256 in lower-case hex",
 				p->domain, p->pins[i]);
 		}

@@ -171,10 +171,7 @@ static const char *get_optional(struct input *in, size_t max)
 	return get_bool(in) ? get_string(in, max) : NULL;
 }
 
-/*
- * An element takes four bytes at least: a count that cannot be true is refused before anything is
- * allocated.
- */
+/* An element takes four bytes at least: a count that cannot be true is refused before anything is allocated. */
 static size_t get_count(struct input *in, size_t max)
 {
 	size_t count = get_uint(in, 4);

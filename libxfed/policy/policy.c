@@ -17,10 +17,9 @@ struct claim {
 	UT_hash_handle hh;
 };
 
-/* Pointers sorted by the string the element starts with. */
+/* Claims sorted by name: those of partners' own domains, those of local ones. */
 struct list {
-	const char **domains;
-	const void **items;
+	const struct claim **items;
 	size_t count, room;
 };
 
@@ -29,8 +28,7 @@ struct xfed_policy {
 	struct claim *exact, *wild, *local;
 	size_t wild_longest; /* bytes behind the longest "*." */
 	struct list partners, locals;
-	char current[POLICY_HASH_HEX], previous[POLICY_HASH_HEX];
-	bool has_current, has_previous;
+	char current[POLICY_HASH_HEX + 1], previous[POLICY_HASH_HEX + 1]; /* empty: none */
 };
 
 int xfed_policy_new(struct xfed_policy **out)
@@ -51,9 +49,7 @@ void xfed_policy_free(struct xfed_policy *p)
 	HASH_CLEAR(hh, p->exact);
 	HASH_CLEAR(hh, p->wild);
 	HASH_CLEAR(hh, p->local);
-	xfed_free(p->partners.domains);
 	xfed_free(p->partners.items);
-	xfed_free(p->locals.domains);
 	xfed_free(p->locals.items);
 	xfed_arena_deinit(&p->arena);
 	xfed_wipe(p, sizeof(*p));
@@ -68,12 +64,7 @@ static int list_make_room(struct list *l)
 		return XFED_OK;
 	}
 	size_t room = l->room > 0 ? l->room * 2 : 16;
-	const char **domains = xfed_realloc(l->domains, room * sizeof(*domains));
-	if (!domains) {
-		return XFED_ERR_NOMEM;
-	}
-	l->domains = domains;
-	const void **items = xfed_realloc(l->items, room * sizeof(*items));
+	const struct claim **items = xfed_realloc(l->items, room * sizeof(*items));
 	if (!items) {
 		return XFED_ERR_NOMEM;
 	}
@@ -83,23 +74,19 @@ static int list_make_room(struct list *l)
 }
 
 /* Needs room. The name is not in the list yet: the tables of claims have seen to that. */
-static void list_insert(struct list *l, const char *domain, const void *item)
+static void list_insert(struct list *l, const struct claim *c)
 {
 	size_t low = 0, high = l->count;
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
-		if (strcmp(l->domains[middle], domain) < 0) {
+		if (strcmp(l->items[middle]->name, c->name) < 0) {
 			low = middle + 1;
 		} else {
 			high = middle;
 		}
 	}
-	size_t behind = l->count - low;
-	memmove(&l->domains[low + 1], &l->domains[low], behind * sizeof(*l->domains));
-	memmove(&l->items[low + 1], &l->items[low], behind * sizeof(*l->items));
-	l->domains[low] = domain;
-	l->items[low] = item;
-	l->count++;
+	memmove(&l->items[low + 1], &l->items[low], (l->count++ - low) * sizeof(struct claim *));
+	l->items[low] = c;
 }
 
 /* ---- claims ---- */
@@ -257,7 +244,7 @@ int xfed_policy_add_partner(struct xfed_policy *p, const struct xfed_partner *pa
 	}
 	rc = claim_names(p, copy, err);
 	if (rc == XFED_OK) {
-		list_insert(&p->partners, copy->domain, copy);
+		list_insert(&p->partners, find_claim(p->exact, xfed_span_str(copy->domain)));
 	}
 	return rc;
 }
@@ -285,25 +272,25 @@ int xfed_policy_add_local(struct xfed_policy *p, struct xfed_span domain, struct
 	if (!name || list_make_room(&p->locals) != XFED_OK || add_claim(&p->local, new_claim(p, name, NULL)) != XFED_OK) {
 		return XFED_ERR_NOMEM;
 	}
-	list_insert(&p->locals, name, name);
+	list_insert(&p->locals, find_claim(p->local, domain));
 	return XFED_OK;
+}
+
+static void set_hash(char to[POLICY_HASH_HEX + 1], struct xfed_span hash)
+{
+	xfed_wipe(to, POLICY_HASH_HEX + 1);
+	if (hash.len > 0) {
+		memcpy(to, hash.data, hash.len);
+	}
 }
 
 int xfed_policy_set_dialback(struct xfed_policy *p, struct xfed_span current, struct xfed_span previous)
 {
-	if ((current.len > 0 && !policy_is_hash(current)) || (previous.len > 0 && !policy_is_hash(previous))) {
+	if ((current.len > 0 && !xfed_is_hex(current, POLICY_HASH_HEX)) || (previous.len > 0 && !xfed_is_hex(previous, POLICY_HASH_HEX))) {
 		return XFED_ERR_INVALID;
 	}
-	p->has_current = current.len > 0;
-	p->has_previous = previous.len > 0;
-	xfed_wipe(p->current, sizeof(p->current));
-	xfed_wipe(p->previous, sizeof(p->previous));
-	if (p->has_current) {
-		memcpy(p->current, current.data, current.len);
-	}
-	if (p->has_previous) {
-		memcpy(p->previous, previous.data, previous.len);
-	}
+	set_hash(p->current, current);
+	set_hash(p->previous, previous);
 	return XFED_OK;
 }
 
@@ -344,7 +331,7 @@ size_t xfed_policy_partner_count(const struct xfed_policy *p)
 
 const struct xfed_partner *xfed_policy_partner_at(const struct xfed_policy *p, size_t i)
 {
-	return i < p->partners.count ? p->partners.items[i] : NULL;
+	return i < p->partners.count ? p->partners.items[i]->owner : NULL;
 }
 
 size_t xfed_policy_local_count(const struct xfed_policy *p)
@@ -354,15 +341,15 @@ size_t xfed_policy_local_count(const struct xfed_policy *p)
 
 const char *xfed_policy_local_at(const struct xfed_policy *p, size_t i)
 {
-	return i < p->locals.count ? p->locals.domains[i] : NULL;
+	return i < p->locals.count ? p->locals.items[i]->name : NULL;
 }
 
 struct xfed_span xfed_policy_dialback_current(const struct xfed_policy *p)
 {
-	return xfed_span_make(p->current, p->has_current ? POLICY_HASH_HEX : 0);
+	return xfed_span_str(p->current);
 }
 
 struct xfed_span xfed_policy_dialback_previous(const struct xfed_policy *p)
 {
-	return xfed_span_make(p->previous, p->has_previous ? POLICY_HASH_HEX : 0);
+	return xfed_span_str(p->previous);
 }

@@ -2,6 +2,7 @@
 #ifndef XFED_POLICY_POLICY_PRIV_H
 #define XFED_POLICY_POLICY_PRIV_H
 
+#include "util/hex.h"
 #include "xfed/arena.h"
 #include "xfed/limits.h"
 #include "xfed/policy.h"
@@ -24,7 +25,5 @@ int policy_check_partner(const struct xfed_partner *partner, struct xfed_policy_
 
 /* Fills `err` (which may be NULL) and returns XFED_ERR_INVALID. */
 int policy_refuse(struct xfed_policy_error *err, enum xfed_reason reason, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-
-bool policy_is_hash(struct xfed_span s);
 
 #endif

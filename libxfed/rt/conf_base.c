@@ -20,7 +20,7 @@ static const struct rt_conf_word dnssec_words[] = {
 
 static const struct rt_conf_row dns_rows[] = {
 	{ .name = "servers", .type = RT_CONF_LISTENS, IN(dns, servers), .flags = RELOADABLE, .max = 8,
-		.help = "Resolvers to ask; without any those of /etc/resolv.conf." },
+		.help = "Resolvers to ask, each with its port, such as 127.0.0.1:53. Unless set those of /etc/resolv.conf." },
 	{ .name = "dnssec", .type = RT_CONF_ENUM, IN(dns, dnssec), .flags = RELOADABLE, .fallback = "off", .words = dnssec_words,
 		.help = "trust-ad: believe the AD bit of resolvers on the loopback." },
 };

@@ -133,6 +133,49 @@ void rt_conf_check_files(struct rt_conf_doc *doc)
 	walk(doc, doc->table, doc->object, doc->object, "");
 }
 
+/* ---- what is wrong with a file ---- */
+
+/* The object and key whose value is the path that `error` begins with; false: none. */
+static bool find_path(const struct rt_conf_table *t, const void *object, const void *part, const char *prefix, const char *error, const void **owner,
+	char key[CONF_PATH_BYTES])
+{
+	for (size_t i = 0; i < t->row_count; i++) {
+		const struct rt_conf_row *row = &t->rows[i];
+		const void *field = conf_field_const(row, part);
+		char name[CONF_PATH_BYTES];
+		const char *path = NULL;
+		struct conf_list list = { 0 };
+		snprintf(name, sizeof(name), "%s%s%s", prefix, prefix[0] ? "." : "", row->name);
+		if (row->type == RT_CONF_PATH || (row->type == RT_CONF_STRING && (row->flags & RT_CONF_FILE))) {
+			memcpy(&path, field, sizeof(path));
+		} else if (row->type == RT_CONF_OBJECT && find_path(row->table, object, field, name, error, owner, key)) {
+			return true;
+		} else if (row->type == RT_CONF_OBJECTS) {
+			memcpy(&list, field, sizeof(list));
+		}
+		if (path && strncmp(error, path, strlen(path)) == 0 && error[strlen(path)] == ':') {
+			*owner = object;
+			snprintf(key, CONF_PATH_BYTES, "%s", name);
+			return true;
+		}
+		for (size_t k = 0; k < list.count; k++) {
+			const void *item = (const char *)list.items + k * row->table->struct_size;
+			if (find_path(row->table, item, item, "", error, owner, key)) {
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
+void rt_conf_fail_file(struct rt_conf_doc *doc, const char *key, const char *error)
+{
+	char found[CONF_PATH_BYTES];
+	const void *owner = doc->object;
+	bool is_named = find_path(doc->table, doc->object, doc->object, "", error, &owner, found);
+	rt_conf_fail(doc, owner, is_named ? found : key, XFED_REASON_CONFIG_VALUE_INVALID, "%s", error);
+}
+
 void rt_conf_check_file(struct rt_conf_errors *errors, const char *path)
 {
 	struct place self = { .errors = errors };

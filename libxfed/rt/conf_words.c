@@ -70,7 +70,7 @@ static const char *plain_phrase(enum rt_conf_type type)
 	case RT_CONF_PATHS:
 		return "a list of absolute paths, [/a, /b]";
 	case RT_CONF_LISTENS:
-		return "a list of IP:PORT such as [\"0.0.0.0:5269\", \"[::]:5269\"]";
+		return "a list of IP:PORT such as [\"192.0.2.1:5269\", \"[::1]:53\"]";
 	case RT_CONF_SIP_LISTENS:
 		return "a list of TRANSPORT:IP:PORT such as [\"tls:0.0.0.0:5061\", \"udp:[::1]:5060\"]";
 	case RT_CONF_OBJECT:
@@ -131,7 +131,7 @@ void conf_accepted_item(const struct rt_conf_row *row, char out[CONF_ACCEPTED_BY
 		snprintf(out, CONF_ACCEPTED_BYTES, "%s", plain_phrase(RT_CONF_PATH));
 		return;
 	case RT_CONF_LISTENS:
-		snprintf(out, CONF_ACCEPTED_BYTES, "IP:PORT such as 0.0.0.0:5269 or [::]:5269");
+		snprintf(out, CONF_ACCEPTED_BYTES, "IP:PORT such as 192.0.2.1:5269 or [::1]:53");
 		return;
 	case RT_CONF_SIP_LISTENS:
 		snprintf(out, CONF_ACCEPTED_BYTES, "TRANSPORT:IP:PORT such as tls:0.0.0.0:5061, tcp:127.0.0.1:5060 or udp:[::1]:5060");

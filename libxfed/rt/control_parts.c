@@ -173,5 +173,5 @@ void command_log_level(struct rt_reply reply, const json_t *args, void *user)
 	if (!domain) {
 		rt_log_set_level(level);
 	}
-	rt_reply_ok(reply, json_pack("{s:s}", "level", rt_log_level_name(rt_log_level_now())));
+	rt_reply_ok(reply, json_pack("{s:s, s:s*}", "level", rt_log_level_name(domain ? level : rt_log_level_now()), "domain", domain));
 }

@@ -154,7 +154,7 @@ static int read_pair(struct pem_texts *t, const struct rt_pem_pair *p, char erro
 		xfed_buf_deinit(&t->certs[i]);
 		return rc;
 	}
-	t->pairs[i] = (struct xfed_tls_keypair){ xfed_buf_span(&t->certs[i]), xfed_buf_span(&t->keys[i]) };
+	t->pairs[i] = (struct xfed_tls_keypair){ xfed_buf_span(&t->certs[i]), xfed_buf_span(&t->keys[i]), p->certificate, p->key };
 	t->count++;
 	return XFED_OK;
 }
@@ -187,9 +187,11 @@ int rt_creds_load(const struct rt_pem_files *files, struct xfed_tls_creds **out,
 	xfed_buf_init(&t.crl, RT_PEM_BYTES);
 	int rc = read_files(&t, files, error);
 	if (rc == XFED_OK) {
-		struct xfed_tls_creds_config cfg = {
-			.pairs = t.pairs, .pair_count = t.count, .ca_pem = xfed_buf_span(&t.ca), .crl_pem = xfed_buf_span(&t.crl)
-		};
+		struct xfed_tls_creds_config cfg = { .pairs = t.pairs,
+			.pair_count = t.count,
+			.ca_pem = xfed_buf_span(&t.ca),
+			.crl_pem = xfed_buf_span(&t.crl),
+			.ca_name = files->ca };
 		rc = xfed_tls_creds_new(&cfg, out, error, 256);
 	}
 	for (size_t i = 0; i < t.count; i++) {

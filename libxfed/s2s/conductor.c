@@ -1,8 +1,6 @@
 #include "internal.h"
 
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 static const char *const state_names[] = {
 #define X(id, name) name,
@@ -92,6 +90,13 @@ int s2s_set_name(char **slot, struct xfed_span name)
 	return XFED_OK;
 }
 
+const char *xfed_s2s_words(const char *state_name, char out[XFED_S2S_WORDS])
+{
+	bool waits = strncmp(state_name, "wait-", 5) == 0;
+	snprintf(out, XFED_S2S_WORDS, "%s%s", waits ? "waiting for " : "", waits ? state_name + 5 : state_name);
+	return out;
+}
+
 const char *s2s_state_name(const struct xfed_s2s *s)
 {
 	return state_names[s->state];
@@ -145,7 +150,16 @@ void s2s_finish(struct xfed_s2s *s, bool is_abrupt)
 	s2s_enter(s, XFED_S2S_DONE);
 	s->has_closed = true;
 	s->is_abrupt = is_abrupt;
-	s2s_dialback_end(s, s->reason);
+	s2s_dialback_end(s);
+}
+
+void s2s_bye(struct xfed_s2s *s)
+{
+	if (s->is_secure) {
+		xfed_tls_bye(s->tls);
+		s2s_tls_flush(s);
+	}
+	s2s_finish(s, false);
 }
 
 int s2s_set_stream_id(struct xfed_s2s *s, struct xfed_span id)
@@ -187,11 +201,7 @@ void s2s_close_side(struct xfed_s2s *s, enum xfed_reason reason, enum xfed_side 
 		s2s_send_str(s, "</stream:stream>");
 	}
 	if (has_error && !s2s_takes_last(s)) {
-		if (s->is_secure) {
-			xfed_tls_bye(s->tls);
-			s2s_tls_flush(s);
-		}
-		s2s_finish(s, false);
+		s2s_bye(s);
 		return;
 	}
 	if (s->peer_closed || s2s_is_over(s)) {
@@ -212,10 +222,7 @@ void s2s_close(struct xfed_s2s *s, enum xfed_reason reason, const char *text)
 
 bool s2s_restart(struct xfed_s2s *s)
 {
-	if (xfed_xml_reader_restart(s->reader) != XFED_OK) {
-		s2s_fault(s, "XML reader");
-		return false;
-	}
+	xfed_xml_reader_restart(s->reader);
 	s2s_dialback_reset(s);
 	s->header_sent = s->is_established = false;
 	return s2s_enter(s, XFED_S2S_WAIT_HEADER);
@@ -234,7 +241,7 @@ void s2s_forget(struct xfed_s2s *s)
 	s->stream_id = NULL;
 	s->lang[0] = '\0';
 	s->has_external = s->is_established = s->external_offered = false;
-	s->peer_has_version = s->peer_offers_errors = s->sm.is_offered = false;
+	s->peer_has_version = s->sm.is_offered = false;
 	s->has_features = s->offers_tls = s->offers_external = s->offers_dialback = false; /* [A4-06] */
 	s->method = 0;
 	if (s->direction == XFED_S2S_IN) {

@@ -91,9 +91,6 @@ static void perform(struct xfed_s2s *s, const struct xfed_dialback_action *a)
 			pair_refused(s, a);
 		}
 		break;
-	case XFED_DIALBACK_DO_SPOILED:
-		s2s_close(s, a->reason, "");
-		break;
 	case XFED_DIALBACK_DO_VERDICT:
 		push_question(s, XFED_S2S_VERIFIED, a);
 		break;
@@ -115,6 +112,16 @@ void s2s_dialback_drain(struct xfed_s2s *s)
 	}
 }
 
+/* Behind a step of one of them. */
+static void go_on(struct xfed_s2s *s, int rc)
+{
+	if (rc != XFED_OK) {
+		s2s_fault(s, "dialback");
+	} else {
+		s2s_dialback_drain(s);
+	}
+}
+
 /* ---- receiving ---- */
 
 static bool make_dbrecv(struct xfed_s2s *s)
@@ -126,11 +133,7 @@ static bool make_dbrecv(struct xfed_s2s *s)
 static void feed_request(struct xfed_s2s *s, const struct xfed_dialback_decision *d)
 {
 	struct xfed_dbrecv_event ev = { .type = XFED_DBRECV_REQUEST, .elem = &s->request, .decision = *d };
-	if (!make_dbrecv(s) || xfed_dbrecv_step(s->dbrecv, &ev, s->now_ms) != XFED_OK) {
-		s2s_fault(s, "dialback");
-		return;
-	}
-	s2s_dialback_drain(s);
+	go_on(s, make_dbrecv(s) ? xfed_dbrecv_step(s->dbrecv, &ev, s->now_ms) : XFED_ERR_NOMEM);
 }
 
 static bool read_element(struct xfed_s2s *s, struct xfed_xml_elem *e)
@@ -193,14 +196,9 @@ void s2s_dialback_verdict(struct xfed_s2s *s, const struct xfed_s2s_event *ev)
 		.target = ev->question.pair.target,
 		.stream_id = ev->question.stream_id,
 		.verdict = ev->verdict };
-	if (!s->dbrecv) {
-		return; /* the stream was restarted meanwhile */
+	if (s->dbrecv) { /* else the stream was restarted meanwhile */
+		go_on(s, xfed_dbrecv_step(s->dbrecv, &in, s->now_ms));
 	}
-	if (xfed_dbrecv_step(s->dbrecv, &in, s->now_ms) != XFED_OK) {
-		s2s_fault(s, "dialback");
-		return;
-	}
-	s2s_dialback_drain(s);
 }
 
 /* ---- authoritative ---- */
@@ -219,54 +217,32 @@ void s2s_dialback_start(struct xfed_s2s *s)
 {
 	struct xfed_dbinit_config cfg = { .env = s->env,
 		.stream_id = stream_id(s),
-		.target = xfed_span_str(s->remote),
-		.peer_offers_errors = s->peer_offers_errors,
-		.time_divisor = s->divisor };
-	struct xfed_dbinit_event ev = { .type = XFED_DBINIT_REQUEST,
 		.sender = xfed_span_str(s->local),
 		.target = xfed_span_str(s->remote),
-		.hash_hex = xfed_span_str(s->dialback_hash) };
-	if (s->dialback_hash[0] == '\0' || !s->stream_id || s->stream_id[0] == '\0') {
-		s2s_close_side(s, XFED_REASON_DIALBACK_UNAVAILABLE, s->dialback_hash[0] ? XFED_SIDE_PARTNER : XFED_SIDE_US,
-			s->dialback_hash[0] ? "no id in the stream header" : "no dialback secret");
-		return;
+		.hash_hex = xfed_span_str(s->dialback_hash),
+		.time_divisor = s->divisor };
+	if (cfg.hash_hex.len == 0) {
+		s2s_close_side(s, XFED_REASON_DIALBACK_UNAVAILABLE, XFED_SIDE_US, "no dialback secret");
+	} else if (cfg.stream_id.len == 0) {
+		s2s_close_side(s, XFED_REASON_DIALBACK_UNAVAILABLE, XFED_SIDE_PARTNER, "no id in the stream header");
+	} else if (s2s_enter(s, XFED_S2S_WAIT_DIALBACK)) {
+		go_on(s, xfed_dbinit_new(&cfg, s->now_ms, &s->dbinit));
 	}
-	if (!s2s_enter(s, XFED_S2S_WAIT_DIALBACK)) {
-		return;
-	}
-	int rc = xfed_dbinit_new(&cfg, &s->dbinit);
-	if (rc == XFED_OK) {
-		rc = xfed_dbinit_step(s->dbinit, &ev, s->now_ms);
-	}
-	if (rc != XFED_OK) {
-		s2s_fault(s, "dialback");
-		return;
-	}
-	s2s_dialback_drain(s);
 }
 
 void s2s_dialback_answer(struct xfed_s2s *s, struct xfed_xml_elem *e)
 {
-	int rc = XFED_OK;
 	if (!read_element(s, e)) {
 		return;
 	}
 	if (s->request.type == XFED_DIALBACK_KEY) {
 		s2s_close(s, XFED_REASON_STREAM_STANZA_UNSUPPORTED, "a dialback request on a stream we opened");
-		return;
-	}
-	if (s->request.kind == XFED_DIALBACK_RESULT && s->dbinit) {
-		struct xfed_dbinit_event ev = { .type = XFED_DBINIT_ANSWER, .elem = &s->request };
-		rc = xfed_dbinit_step(s->dbinit, &ev, s->now_ms);
+	} else if (s->request.kind == XFED_DIALBACK_RESULT && s->dbinit) {
+		go_on(s, xfed_dbinit_step(s->dbinit, &s->request, s->now_ms));
 	} else if (s->request.kind == XFED_DIALBACK_VERIFY && s->dbverify) {
 		struct xfed_dbverify_event ev = { .type = XFED_DBVERIFY_ANSWER, .elem = &s->request };
-		rc = xfed_dbverify_step(s->dbverify, &ev, s->now_ms);
+		go_on(s, xfed_dbverify_step(s->dbverify, &ev, s->now_ms));
 	}
-	if (rc != XFED_OK) {
-		s2s_fault(s, "dialback");
-		return;
-	}
-	s2s_dialback_drain(s);
 }
 
 /* ---- verify streams ---- */
@@ -334,26 +310,21 @@ uint64_t s2s_dialback_deadline(const struct xfed_s2s *s)
 void s2s_dialback_tick(struct xfed_s2s *s)
 {
 	struct xfed_dbrecv_event recv = { .type = XFED_DBRECV_TICK };
-	struct xfed_dbinit_event init = { .type = XFED_DBINIT_TICK };
 	struct xfed_dbverify_event verify = { .type = XFED_DBVERIFY_TICK };
 	int rc = XFED_OK;
 	if (s->now_ms < s2s_dialback_deadline(s)) {
 		return;
 	}
 	rc |= s->dbrecv ? xfed_dbrecv_step(s->dbrecv, &recv, s->now_ms) : 0;
-	rc |= s->dbinit ? xfed_dbinit_step(s->dbinit, &init, s->now_ms) : 0;
+	rc |= s->dbinit ? xfed_dbinit_step(s->dbinit, NULL, s->now_ms) : 0;
 	rc |= s->dbverify ? xfed_dbverify_step(s->dbverify, &verify, s->now_ms) : 0;
-	if (rc != XFED_OK) {
-		s2s_fault(s, "dialback");
-		return;
-	}
-	s2s_dialback_drain(s);
+	go_on(s, rc);
 }
 
 /* The stream has ended: what was asked on a verify stream gets its verdict before CLOSED. */
-void s2s_dialback_end(struct xfed_s2s *s, enum xfed_reason reason)
+void s2s_dialback_end(struct xfed_s2s *s)
 {
-	struct xfed_dbverify_event ev = { .type = XFED_DBVERIFY_END, .reason = reason, .is_host_unknown = s->is_host_unknown };
+	struct xfed_dbverify_event ev = { .type = XFED_DBVERIFY_END, .is_host_unknown = s->is_host_unknown };
 	if (s->dbverify) {
 		xfed_dbverify_step(s->dbverify, &ev, s->now_ms);
 	}

@@ -3,19 +3,25 @@
 
 #include <stdio.h>
 
-unsigned s2s_version(struct xfed_span version)
+bool s2s_read_number(struct xfed_span s, size_t digits, uint64_t *out)
 {
-	unsigned major = 0;
-	size_t i = 0;
-	for (; i < version.len && i < 4 && version.data[i] >= '0' && version.data[i] <= '9'; i++) {
-		major = major * 10 + (unsigned)(version.data[i] - '0');
+	uint64_t n = 0;
+	for (size_t i = 0; i < s.len; i++) {
+		if (s.data[i] < '0' || s.data[i] > '9' || i >= digits) {
+			return false;
+		}
+		n = n * 10 + (uint64_t)(s.data[i] - '0');
 	}
-	return i < version.len && version.data[i] == '.' ? major : 0;
+	*out = n;
+	return s.len > 0;
 }
 
-bool s2s_always(const struct xfed_s2s *s)
+/* 0 absent or unreadable, else the major version. */
+static uint64_t read_version(struct xfed_span version)
 {
-	return true;
+	uint64_t major = 0;
+	const char *dot = version.len > 0 ? memchr(version.data, '.', version.len) : NULL;
+	return dot && s2s_read_number(xfed_span_make(version.data, (size_t)(dot - version.data)), 4, &major) ? major : 0;
 }
 
 /*
@@ -109,31 +115,25 @@ bool s2s_takes_last(const struct xfed_s2s *s)
 {
 	bool is_friendly =
 		s->reason == XFED_REASON_STREAM_CLOSED_IDLE || s->reason == XFED_REASON_STREAM_CLOSED_DRAIN || s->reason == XFED_REASON_CHANNEL_DOWN;
-	return s->direction == XFED_S2S_IN && s->is_established && is_friendly && s2s_sm_is_off(s);
+	return s->direction == XFED_S2S_IN && s->is_established && is_friendly && !s->sm.is_on;
 }
 
 /* Of the limits of a stanza, the one that is broken: in words, for its sender. */
 static const char *excess_text(struct xfed_s2s *s, enum xfed_xml_excess what)
 {
-	switch (what) {
-	case XFED_XML_EXCESS_NONE:
-		break;
-	case XFED_XML_EXCESS_BYTES:
-		snprintf(s->refusal, sizeof(s->refusal), "a stanza may have at most %zu bytes", s->stanza_bytes);
-		break;
-	case XFED_XML_EXCESS_DEPTH:
-		snprintf(s->refusal, sizeof(s->refusal), "a stanza may have at most %d levels of elements", XFED_XML_DEPTH_MAX);
-		break;
-	case XFED_XML_EXCESS_NODES:
-		snprintf(s->refusal, sizeof(s->refusal), "a stanza may have at most %d elements and texts", XFED_XML_NODES_MAX);
-		break;
-	case XFED_XML_EXCESS_ATTRS:
-		snprintf(s->refusal, sizeof(s->refusal), "an element may have at most %d attributes", XFED_XML_ATTRS_MAX);
-		break;
-	case XFED_XML_EXCESS_SECTION:
-		snprintf(s->refusal, sizeof(s->refusal), "a CDATA section may have at most %d bytes", XFED_XML_SILENT_CDATA_BYTES);
-		break;
-	}
+	static const struct {
+		const char *of, *unit;
+		size_t most; /* 0: the partner's own limit */
+	} limits[] = {
+		[XFED_XML_EXCESS_NONE] = { "a stanza", "bytes", 0 },
+		[XFED_XML_EXCESS_BYTES] = { "a stanza", "bytes", 0 },
+		[XFED_XML_EXCESS_DEPTH] = { "a stanza", "levels of elements", XFED_XML_DEPTH_MAX },
+		[XFED_XML_EXCESS_NODES] = { "a stanza", "elements and texts", XFED_XML_NODES_MAX },
+		[XFED_XML_EXCESS_ATTRS] = { "an element", "attributes", XFED_XML_ATTRS_MAX },
+		[XFED_XML_EXCESS_SECTION] = { "a CDATA section", "bytes", XFED_XML_SILENT_CDATA_BYTES },
+	};
+	snprintf(s->refusal, sizeof(s->refusal), "%s may have at most %zu %s", limits[what].of,
+		limits[what].most ? limits[what].most : s->stanza_bytes, limits[what].unit);
 	return s->refusal;
 }
 
@@ -231,7 +231,7 @@ static void take_element(struct xfed_s2s *s, struct xfed_xml_elem *e)
 	const struct s2s_row *row = s->direction == XFED_S2S_IN ? s2s_in_rows : s2s_out_rows;
 	for (; row->ns; row++) {
 		if (xfed_span_is(e->ns, row->ns) && (!row->name || xfed_span_is(e->name, row->name))) {
-			if (!row->is_legal(s)) {
+			if ((row->states && !(row->states >> s->state & 1)) || (row->is_legal && !row->is_legal(s))) {
 				break;
 			}
 			row->proceed(s, e);
@@ -277,7 +277,7 @@ static void take_header(struct xfed_s2s *s, struct xfed_xml_elem *root)
 	}
 	struct xfed_span lang = xfed_xml_attr_get_ns(root, XFED_NS_XML, "lang");
 	snprintf(s->lang, sizeof(s->lang), "%.*s", lang.len < sizeof(s->lang) ? (int)lang.len : 0, lang.data ? lang.data : "");
-	s->peer_has_version = s2s_version(xfed_xml_attr_get(root, "version")) >= 1;
+	s->peer_has_version = read_version(xfed_xml_attr_get(root, "version")) >= 1;
 	if (s->direction == XFED_S2S_IN) {
 		s2s_in_header(s, root);
 	} else {
@@ -289,11 +289,7 @@ static void take_close(struct xfed_s2s *s)
 {
 	s->peer_closed = true;
 	if (s->state == XFED_S2S_CLOSING) {
-		if (s->is_secure) {
-			xfed_tls_bye(s->tls);
-			s2s_tls_flush(s);
-		}
-		s2s_finish(s, false);
+		s2s_bye(s);
 		return;
 	}
 	s2s_close(s, demanded(s, XFED_REASON_STREAM_CLOSED_PEER), "");

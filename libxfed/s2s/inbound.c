@@ -152,7 +152,7 @@ void s2s_in_decision(struct xfed_s2s *s, const struct xfed_s2s_decision *d)
 
 static bool may_starttls(const struct xfed_s2s *s)
 {
-	return s->state == XFED_S2S_WAIT_NEGOTIATION && !s->is_secure && s->creds;
+	return !s->is_secure && s->creds;
 }
 
 static void do_starttls(struct xfed_s2s *s, struct xfed_xml_elem *e)
@@ -174,8 +174,7 @@ static void do_starttls(struct xfed_s2s *s, struct xfed_xml_elem *e)
  */
 static bool may_auth(const struct xfed_s2s *s)
 {
-	bool is_late = s->state == XFED_S2S_READY && s->method != XFED_METHOD_EXTERNAL && s2s_sm_is_off(s);
-	return s->state == XFED_S2S_WAIT_NEGOTIATION || is_late;
+	return s->state != XFED_S2S_READY || (s->method != XFED_METHOD_EXTERNAL && !s->sm.is_on);
 }
 
 /* EXTERNAL was offered for the domain of the header; dialback may have proved another one first. */
@@ -235,21 +234,18 @@ static void do_sasl(struct xfed_s2s *s, struct xfed_xml_elem *e)
 	}
 }
 
-/* [A8-19]: at any time once our header is out. */
-static bool may_dialback(const struct xfed_s2s *s)
-{
-	return s->state == XFED_S2S_WAIT_NEGOTIATION || s->state == XFED_S2S_READY;
-}
+/* Once our header is out: dialback at any time [A8-19]; <enable/> too early is answered, not illegal (XEP-0198 section 3). */
+#define HEADER_OUT (S2S_BIT(WAIT_NEGOTIATION) | S2S_BIT(READY))
 
 const struct s2s_row s2s_in_rows[] = {
-	{ XFED_NS_TLS, "starttls", may_starttls, do_starttls },
-	{ XFED_NS_SASL, NULL, may_auth, do_sasl },
-	{ XFED_NS_DIALBACK, "result", may_dialback, s2s_dialback_result_in },
-	{ XFED_NS_DIALBACK, "verify", may_dialback, s2s_dialback_verify_in },
-	{ XFED_NS_SM, "enable", s2s_sm_may_enable, s2s_sm_enable },
-	{ XFED_NS_SM, "resume", s2s_sm_may_enable, s2s_sm_resume },
-	{ XFED_NS_SM, "r", s2s_sm_is_on, s2s_sm_asked },
-	{ XFED_NS_SM, "a", s2s_sm_is_on, s2s_sm_acked },
-	{ XFED_NS_STREAM, "error", s2s_always, s2s_received_error },
-	{ NULL, NULL, NULL, NULL },
+	{ XFED_NS_TLS, "starttls", S2S_BIT(WAIT_NEGOTIATION), may_starttls, do_starttls },
+	{ XFED_NS_SASL, NULL, HEADER_OUT, may_auth, do_sasl },
+	{ XFED_NS_DIALBACK, "result", HEADER_OUT, NULL, s2s_dialback_result_in },
+	{ XFED_NS_DIALBACK, "verify", HEADER_OUT, NULL, s2s_dialback_verify_in },
+	{ XFED_NS_SM, "enable", HEADER_OUT, NULL, s2s_sm_enable },
+	{ XFED_NS_SM, "resume", HEADER_OUT, NULL, s2s_sm_resume },
+	{ XFED_NS_SM, "r", 0, s2s_sm_is_on, s2s_sm_asked },
+	{ XFED_NS_SM, "a", 0, s2s_sm_is_on, s2s_sm_acked },
+	{ XFED_NS_STREAM, "error", 0, NULL, s2s_received_error },
+	{ NULL, NULL, 0, NULL, NULL },
 };

@@ -79,7 +79,6 @@ struct xfed_s2s {
 	struct xfed_dbverify *dbverify;		   /* out, verify streams */
 	struct xfed_dialback_elem request;	   /* in: the db:result that waits for PAIR_DECISION */
 	bool wants_pair;
-	bool peer_offers_errors;
 	bool tried_external;
 	bool has_features, offers_tls, offers_external, offers_dialback; /* out: what the peer said last */
 	bool is_host_unknown;						 /* the peer closed with that stream error */
@@ -100,10 +99,13 @@ struct xfed_s2s {
 	bool has_closed, is_abrupt; /* CLOSED is due when everything else has been given out */
 };
 
+#define S2S_BIT(state) (1u << XFED_S2S_##state)
+
 /* One row of what a peer may send at the first level: is it legal now, and what to do then. */
 struct s2s_row {
-	const char *ns, *name; /* name NULL: any */
-	bool (*is_legal)(const struct xfed_s2s *s);
+	const char *ns, *name;			    /* name NULL: any */
+	unsigned states;			    /* it is legal in these; 0: in any */
+	bool (*is_legal)(const struct xfed_s2s *s); /* what else has to hold; NULL: nothing */
 	void (*proceed)(struct xfed_s2s *s, struct xfed_xml_elem *e);
 };
 
@@ -120,6 +122,7 @@ void s2s_close(struct xfed_s2s *s, enum xfed_reason reason, const char *text);
 void s2s_close_side(struct xfed_s2s *s, enum xfed_reason reason, enum xfed_side side, const char *text);
 /* The socket is of no more use: nothing is said to the peer. */
 void s2s_finish(struct xfed_s2s *s, bool is_abrupt); /* CLOSED follows, for the first reason that was remembered */
+void s2s_bye(struct xfed_s2s *s);		     /* the same behind TLS's own goodbye, where it runs */
 void s2s_drop(struct xfed_s2s *s, enum xfed_reason reason, const char *text);
 void s2s_fault(struct xfed_s2s *s, const char *what); /* ours: out of memory or a library */
 int s2s_set_name(char **slot, struct xfed_span name);
@@ -174,7 +177,7 @@ void s2s_dialback_ask(struct xfed_s2s *s, const struct xfed_s2s_event *ev);
 void s2s_dialback_refuse(struct xfed_s2s *s, const struct xfed_s2s_question *q, enum xfed_dialback_verdict verdict); /* it cannot be asked here */
 void s2s_dialback_answer(struct xfed_s2s *s, struct xfed_xml_elem *e); /* out: db:result or db:verify with a type */
 void s2s_dialback_tick(struct xfed_s2s *s);
-void s2s_dialback_end(struct xfed_s2s *s, enum xfed_reason reason);
+void s2s_dialback_end(struct xfed_s2s *s);
 uint64_t s2s_dialback_deadline(const struct xfed_s2s *s);
 void s2s_dialback_reset(struct xfed_s2s *s); /* a restarted stream has another id: what was asked on the old one is void */
 bool s2s_dialback_is_proved(const struct xfed_s2s *s, struct xfed_span remote, struct xfed_span local);
@@ -182,9 +185,7 @@ bool s2s_dialback_is_proved(const struct xfed_s2s *s, struct xfed_span remote, s
 /* sm.c: stream management */
 void s2s_sm_init(struct xfed_s2s *s, uint32_t start);
 void s2s_sm_deinit(struct xfed_s2s *s);
-bool s2s_sm_is_off(const struct xfed_s2s *s);
 /* in: */
-bool s2s_sm_may_enable(const struct xfed_s2s *s);
 void s2s_sm_enable(struct xfed_s2s *s, struct xfed_xml_elem *e);
 void s2s_sm_resume(struct xfed_s2s *s, struct xfed_xml_elem *e);
 bool s2s_sm_number(struct xfed_s2s *s, uint64_t *number); /* of the stanza just read; false: too many, the stream closes */
@@ -203,7 +204,6 @@ void s2s_sm_acked(struct xfed_s2s *s, struct xfed_xml_elem *e);	    /* <a/> */
 void s2s_sm_take_last(struct xfed_s2s *s, struct xfed_xml_elem *e); /* an element behind our closing tag */
 uint64_t s2s_sm_deadline(const struct xfed_s2s *s);
 void s2s_sm_tick(struct xfed_s2s *s);
-int s2s_sm_error_detail(const struct xfed_s2s *s, struct xfed_buf *to);
 
 /* inbound.c, outbound.c */
 void s2s_in_header(struct xfed_s2s *s, const struct xfed_xml_elem *root);
@@ -212,8 +212,7 @@ extern const struct s2s_row s2s_in_rows[];
 void s2s_out_header(struct xfed_s2s *s, const struct xfed_xml_elem *root);
 extern const struct s2s_row s2s_out_rows[];
 void s2s_received_error(struct xfed_s2s *s, struct xfed_xml_elem *e);
-bool s2s_always(const struct xfed_s2s *s);
-/* 0 absent or unreadable, else the major version. */
-unsigned s2s_version(struct xfed_span version);
+/* A whole number without sign of at most so many digits. */
+bool s2s_read_number(struct xfed_span s, size_t digits, uint64_t *out);
 
 #endif

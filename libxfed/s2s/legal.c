@@ -58,7 +58,7 @@ static const unsigned char events[2][STATE_COUNT][EVENT_COUNT] = {
 /* clang-format on */
 
 /* DONE may follow every state. */
-#define TO(state) (1u << XFED_S2S_##state)
+#define TO(state) S2S_BIT(state)
 
 static const unsigned short ways[2][STATE_COUNT] = {
 	[XFED_S2S_IN] = {

@@ -38,11 +38,6 @@ void s2s_out_header(struct xfed_s2s *s, const struct xfed_xml_elem *root)
 	}
 }
 
-static bool may_features(const struct xfed_s2s *s)
-{
-	return s->state == XFED_S2S_WAIT_FEATURES;
-}
-
 static bool offers_external(const struct xfed_xml_elem *features)
 {
 	const struct xfed_xml_elem *list = xfed_xml_child(features, XFED_NS_SASL, "mechanisms");
@@ -97,19 +92,6 @@ static void ask_identity(struct xfed_s2s *s, const struct xfed_xml_elem *feature
 	}
 }
 
-/* A whole number without sign; 0: it is none, or beyond all that could matter. */
-static uint64_t read_number(struct xfed_span s)
-{
-	uint64_t n = 0;
-	for (size_t i = 0; i < s.len; i++) {
-		if (s.data[i] < '0' || s.data[i] > '9' || i >= 15) {
-			return 0;
-		}
-		n = n * 10 + (uint64_t)(s.data[i] - '0');
-	}
-	return n;
-}
-
 /*
  * XEP-0478. Less than RFC 6120 lets anybody demand [A10-11] is no limit, as is what cannot be read. idle-seconds is not obeyed: a
  * stream that was closed for idleness is opened again.
@@ -119,8 +101,9 @@ static size_t most_bytes_of(const struct xfed_xml_elem *features)
 	const struct xfed_xml_elem *limits = xfed_xml_child(features, XFED_NS_LIMITS, "limits");
 	const struct xfed_xml_elem *e = limits ? xfed_xml_child(limits, XFED_NS_LIMITS, "max-bytes") : NULL;
 	const struct xfed_xml_node *t = e ? e->children : NULL;
-	uint64_t n = t && !t->elem && !t->next ? read_number(t->text) : 0;
-	return n >= XFED_STANZA_BYTES_MIN && n <= XFED_STANZA_BYTES_MAX ? (size_t)n : 0;
+	uint64_t n;
+	bool is_number = t && !t->elem && !t->next && s2s_read_number(t->text, 15, &n);
+	return is_number && n >= XFED_STANZA_BYTES_MIN && n <= XFED_STANZA_BYTES_MAX ? (size_t)n : 0;
 }
 
 static void note_offers(struct xfed_s2s *s, const struct xfed_xml_elem *features)
@@ -139,7 +122,6 @@ static void do_features(struct xfed_s2s *s, struct xfed_xml_elem *e)
 	note_offers(s, e);
 	s->peer_bytes = most_bytes_of(e);
 	s->sm.is_offered = s->is_secure && xfed_xml_child(e, XFED_NS_SM, "sm") != NULL;
-	s->peer_offers_errors = xfed_dialback_offers_errors(e);
 	if (!s->is_secure) {
 		ask_tls(s, e);
 	} else if (s->is_verify) {
@@ -150,11 +132,6 @@ static void do_features(struct xfed_s2s *s, struct xfed_xml_elem *e)
 		s2s_established(s, XFED_METHOD_EXTERNAL, xfed_span_str(s->remote), xfed_span_str(s->local));
 		s2s_sm_start(s);
 	}
-}
-
-static bool may_proceed(const struct xfed_s2s *s)
-{
-	return s->state == XFED_S2S_WAIT_PROCEED;
 }
 
 static void do_proceed(struct xfed_s2s *s, struct xfed_xml_elem *e)
@@ -170,11 +147,6 @@ static void do_tls_failure(struct xfed_s2s *s, struct xfed_xml_elem *e)
 {
 	s->peer_closed = true; /* [A4-02]: it closes next */
 	s2s_close(s, XFED_REASON_TLS_REQUIRED_MISSING, "the partner answered <failure/> to STARTTLS");
-}
-
-static bool may_sasl(const struct xfed_s2s *s)
-{
-	return s->state == XFED_S2S_WAIT_SASL;
 }
 
 static void do_success(struct xfed_s2s *s, struct xfed_xml_elem *e)
@@ -212,24 +184,21 @@ static void do_sasl_failure(struct xfed_s2s *s, struct xfed_xml_elem *e)
 	s2s_close(s, XFED_REASON_SASL_EXTERNAL_REFUSED, text);
 }
 
-static bool may_answer(const struct xfed_s2s *s)
-{
-	return s->state == XFED_S2S_WAIT_DIALBACK || s->state == XFED_S2S_VERIFYING || s->state == XFED_S2S_READY;
-}
+#define ASKED (S2S_BIT(WAIT_DIALBACK) | S2S_BIT(VERIFYING) | S2S_BIT(READY))
 
 const struct s2s_row s2s_out_rows[] = {
-	{ XFED_NS_STREAM, "features", may_features, do_features },
-	{ XFED_NS_TLS, "proceed", may_proceed, do_proceed },
-	{ XFED_NS_TLS, "failure", may_proceed, do_tls_failure },
-	{ XFED_NS_SASL, "success", may_sasl, do_success },
-	{ XFED_NS_SASL, "challenge", may_sasl, do_challenge },
-	{ XFED_NS_SASL, "failure", may_sasl, do_sasl_failure },
-	{ XFED_NS_DIALBACK, "result", may_answer, s2s_dialback_answer },
-	{ XFED_NS_DIALBACK, "verify", may_answer, s2s_dialback_answer },
-	{ XFED_NS_SM, "enabled", s2s_sm_may_answer, s2s_sm_enabled },
-	{ XFED_NS_SM, "failed", s2s_sm_may_answer, s2s_sm_failed },
-	{ XFED_NS_SM, "r", s2s_sm_is_on, s2s_sm_asked },
-	{ XFED_NS_SM, "a", s2s_sm_is_on, s2s_sm_acked },
-	{ XFED_NS_STREAM, "error", s2s_always, s2s_received_error },
-	{ NULL, NULL, NULL, NULL },
+	{ XFED_NS_STREAM, "features", S2S_BIT(WAIT_FEATURES), NULL, do_features },
+	{ XFED_NS_TLS, "proceed", S2S_BIT(WAIT_PROCEED), NULL, do_proceed },
+	{ XFED_NS_TLS, "failure", S2S_BIT(WAIT_PROCEED), NULL, do_tls_failure },
+	{ XFED_NS_SASL, "success", S2S_BIT(WAIT_SASL), NULL, do_success },
+	{ XFED_NS_SASL, "challenge", S2S_BIT(WAIT_SASL), NULL, do_challenge },
+	{ XFED_NS_SASL, "failure", S2S_BIT(WAIT_SASL), NULL, do_sasl_failure },
+	{ XFED_NS_DIALBACK, "result", ASKED, NULL, s2s_dialback_answer },
+	{ XFED_NS_DIALBACK, "verify", ASKED, NULL, s2s_dialback_answer },
+	{ XFED_NS_SM, "enabled", 0, s2s_sm_may_answer, s2s_sm_enabled },
+	{ XFED_NS_SM, "failed", 0, s2s_sm_may_answer, s2s_sm_failed },
+	{ XFED_NS_SM, "r", 0, s2s_sm_is_on, s2s_sm_asked },
+	{ XFED_NS_SM, "a", 0, s2s_sm_is_on, s2s_sm_acked },
+	{ XFED_NS_STREAM, "error", 0, NULL, s2s_received_error },
+	{ NULL, NULL, 0, NULL, NULL },
 };

@@ -1,6 +1,6 @@
 #include "internal.h"
 
-#include <stdio.h>
+#include "util/hex.h"
 
 #include "util/hex.h"
 
@@ -41,6 +41,13 @@ static int new_stream_id(struct xfed_s2s *s)
 	return s2s_set_stream_id(s, xfed_span_str(hex));
 }
 
+static int put_address(struct xfed_buf *b, const char *name, const char *domain)
+{
+	int rc = xfed_buf_printf(b, " %s='", name);
+	rc |= xfed_xml_escape(b, xfed_span_str(domain));
+	return rc | xfed_buf_append_str(b, "'");
+}
+
 /*
  * RFC 6120 4.7: both addresses always, id only from the receiving side, a new one after every restart [A2-07]. The language is that
  * of what people read on the stream: on one of ours all texts are users', whose languages we do not know, and servers would write it
@@ -55,16 +62,8 @@ void s2s_send_header(struct xfed_s2s *s)
 	if (s->direction == XFED_S2S_IN) {
 		rc |= xfed_buf_append_str(&b, " xml:lang='en'");
 	}
-	if (s->local) {
-		rc |= xfed_buf_printf(&b, " from='");
-		rc |= xfed_xml_escape(&b, xfed_span_str(s->local));
-		rc |= xfed_buf_append_str(&b, "'");
-	}
-	if (s->remote) {
-		rc |= xfed_buf_append_str(&b, " to='");
-		rc |= xfed_xml_escape(&b, xfed_span_str(s->remote));
-		rc |= xfed_buf_append_str(&b, "'");
-	}
+	rc |= s->local ? put_address(&b, "from", s->local) : XFED_OK;
+	rc |= s->remote ? put_address(&b, "to", s->remote) : XFED_OK;
 	if (s->direction == XFED_S2S_IN) {
 		rc |= new_stream_id(s);
 		rc |= xfed_buf_printf(&b, " id='%s'", s->stream_id ? s->stream_id : "");
@@ -98,7 +97,8 @@ void s2s_send_error(struct xfed_s2s *s, const char *condition, enum xfed_reason 
 		rc |= xfed_buf_append_str(&b, "<stanza-too-big xmlns='" XFED_NS_XMPP_ERRORS "'/>"); /* [A3-07] */
 	}
 	if (reason == XFED_REASON_STREAM_SM_COUNT_WRONG) {
-		rc |= s2s_sm_error_detail(s, &b);
+		rc |= xfed_buf_printf(&b, "<handled-count-too-high xmlns='" XFED_NS_SM "' h='%u' send-count='%u'/>", (unsigned)s->sm.wrong_h,
+			(unsigned)(uint32_t)s->sm.sent); /* XEP-0198 section 6 */
 	}
 	rc |= xfed_buf_append_str(&b, "</stream:error></stream:stream>");
 	if (rc == XFED_OK) {

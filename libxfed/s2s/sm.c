@@ -32,18 +32,7 @@ bool s2s_sm_is_on(const struct xfed_s2s *s)
 	return s->sm.is_on;
 }
 
-bool s2s_sm_is_off(const struct xfed_s2s *s)
-{
-	return !s->sm.is_on;
-}
-
 /* ---- the peer's stanzas ---- */
-
-/* Once our header is out; too early is answered, not illegal (section 3). */
-bool s2s_sm_may_enable(const struct xfed_s2s *s)
-{
-	return s->state == XFED_S2S_WAIT_NEGOTIATION || s->state == XFED_S2S_READY;
-}
 
 static void refuse(struct xfed_s2s *s, const char *condition)
 {
@@ -240,33 +229,18 @@ void s2s_sm_send(struct xfed_s2s *s, struct xfed_span stanza)
 	}
 }
 
-/* An xs:unsignedInt. */
-static bool read_h(const struct xfed_xml_elem *e, uint32_t *out)
-{
-	struct xfed_span h = xfed_xml_attr_get(e, "h");
-	uint64_t n = 0;
-	for (size_t i = 0; i < h.len; i++) {
-		if (h.data[i] < '0' || h.data[i] > '9' || i >= 10) {
-			return false;
-		}
-		n = n * 10 + (uint64_t)(h.data[i] - '0');
-	}
-	*out = (uint32_t)n;
-	return h.len > 0 && n <= UINT32_MAX;
-}
-
 /*
  * What was sent behind the last <r/> is asked for at once. What the answer left open is not: a peer that is behind would
  * be asked as fast as it answers. It tells by itself, or is asked again a little later.
  */
 void s2s_sm_acked(struct xfed_s2s *s, struct xfed_xml_elem *e)
 {
-	uint32_t h = 0;
-	if (!read_h(e, &h)) {
+	uint64_t said;
+	if (!s2s_read_number(xfed_xml_attr_get(e, "h"), 10, &said) || said > UINT32_MAX) { /* an xs:unsignedInt */
 		s2s_close(s, XFED_REASON_STREAM_SM_COUNT_WRONG, "no number in 'h'");
 		return;
 	}
-	uint32_t newly = h - (uint32_t)s->sm.acked;
+	uint32_t h = (uint32_t)said, newly = h - (uint32_t)s->sm.acked;
 	if (newly > s->sm.sent - s->sm.acked) {
 		s->sm.wrong_h = h;
 		s2s_close(s, XFED_REASON_STREAM_SM_COUNT_WRONG, "");
@@ -280,13 +254,6 @@ void s2s_sm_acked(struct xfed_s2s *s, struct xfed_xml_elem *e)
 	if (s->sm.acked < s->sm.sent && s->sm.asked_sent < s->sm.sent && s->state == XFED_S2S_READY) {
 		ask(s);
 	}
-}
-
-/* Section 6; it goes into the stream error. */
-int s2s_sm_error_detail(const struct xfed_s2s *s, struct xfed_buf *to)
-{
-	return xfed_buf_printf(to, "<handled-count-too-high xmlns='" XFED_NS_SM "' h='%u' send-count='%u'/>", (unsigned)s->sm.wrong_h,
-		(unsigned)(uint32_t)s->sm.sent);
 }
 
 void s2s_sm_take_last(struct xfed_s2s *s, struct xfed_xml_elem *e)

@@ -50,9 +50,7 @@ static int no_config(void *context, char **path)
 	return SASL_CONTINUE;
 }
 
-/*
- * Identities are domains that are normalised already; the library's own rules are for user names.
- */
+/* Identities are domains that are normalised already; the library's own rules are for user names. */
 static int canon_user(sasl_conn_t *conn, void *context, const char *in, unsigned in_len, unsigned flags, const char *realm, char *out,
 	unsigned out_max, unsigned *out_len)
 {
@@ -72,10 +70,7 @@ static int proxy_policy(sasl_conn_t *conn, void *context, const char *requested,
 	return requested_len == auth_len && memcmp(requested, auth, auth_len) == 0 ? SASL_OK : SASL_NOAUTHZ;
 }
 
-/*
- * sasl.h declares every callback as int (*)(void); the detour keeps the compiler from guarding that
- * cast.
- */
+/* sasl.h declares every callback as int (*)(void); the detour keeps the compiler from guarding that cast. */
 #define CALLBACK(id, fn)                                                                                                                             \
 	{                                                                                                                                            \
 		(id), (int (*)(void))(void (*)(void))(fn), NULL                                                                                      \
@@ -257,10 +252,7 @@ static enum xfed_sasl_step take_auth(struct xfed_sasl_server *s, const struct xf
 {
 	/* A new <auth/> discards the exchange that is running, [A5-10]. */
 	s->state = IDLE;
-	/*
-	 * Mechanism names are upper case (RFC 4422 3.1); none at all is no known one (RFC 6120
-	 * 6.5.7).
-	 */
+	/* Mechanism names are upper case (RFC 4422 3.1); none at all is no known one (RFC 6120 6.5.7). */
 	if (!xfed_span_is(xfed_xml_attr_get(e, "mechanism"), "EXTERNAL")) {
 		return fail(s, "invalid-mechanism");
 	}

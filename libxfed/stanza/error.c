@@ -28,14 +28,21 @@ static const struct {
 	{ "unexpected-request", "wait" },
 };
 
-const char *xfed_stanza_error_type(const char *condition)
+/* NULL: no condition. */
+static const char *type_of(struct xfed_span condition)
 {
 	for (size_t i = 0; i < XFED_ARRAY_LEN(conditions); i++) {
-		if (strcmp(conditions[i].condition, condition) == 0) {
+		if (xfed_span_is(condition, conditions[i].condition)) {
 			return conditions[i].type;
 		}
 	}
-	return "cancel";
+	return NULL;
+}
+
+const char *xfed_stanza_error_type(const char *condition)
+{
+	const char *type = type_of(xfed_span_str(condition));
+	return type ? type : "cancel";
 }
 
 static int set(struct xfed_arena *a, struct xfed_xml_elem *e, struct xfed_span name, struct xfed_span value)
@@ -98,18 +105,17 @@ struct xfed_xml_elem *xfed_stanza_error_new(struct xfed_arena *a, const struct x
 	return e;
 }
 
-static int set_word(struct xfed_arena *a, struct xfed_xml_elem *e, struct xfed_span name, struct xfed_span value)
-{
-	return value.len > 0 ? set(a, e, name, value) : XFED_OK;
-}
-
 static struct xfed_xml_elem *of_words(struct xfed_arena *a, const struct xfed_stanza_words *w)
 {
-	struct xfed_span name = w->is_message ? XFED_SPAN("message") : XFED_SPAN("presence");
-	struct xfed_xml_elem *e = xfed_xml_elem_new(a, XFED_SPAN(XFED_NS_SERVER), name);
-	bool ok = e && set_word(a, e, XFED_SPAN("from"), w->from) == XFED_OK && set_word(a, e, XFED_SPAN("to"), w->to) == XFED_OK &&
-		  set_word(a, e, XFED_SPAN("id"), w->id) == XFED_OK && set_word(a, e, XFED_SPAN("type"), w->type) == XFED_OK;
-	return ok ? e : NULL;
+	const struct xfed_span names[] = { XFED_SPAN("from"), XFED_SPAN("to"), XFED_SPAN("id"), XFED_SPAN("type") };
+	const struct xfed_span values[] = { w->from, w->to, w->id, w->type };
+	struct xfed_xml_elem *e = xfed_xml_elem_new(a, XFED_SPAN(XFED_NS_SERVER), w->is_message ? XFED_SPAN("message") : XFED_SPAN("presence"));
+	for (size_t i = 0; e && i < XFED_ARRAY_LEN(names); i++) {
+		if (values[i].len > 0 && set(a, e, names[i], values[i]) != XFED_OK) {
+			return NULL;
+		}
+	}
+	return e;
 }
 
 struct xfed_xml_elem *xfed_stanza_error_of_words(
@@ -120,16 +126,6 @@ struct xfed_xml_elem *xfed_stanza_error_of_words(
 	enum xfed_stanza_result r = e ? xfed_stanza_view(a, e, &s) : XFED_STANZA_NO_MEMORY;
 	*nomem = r == XFED_STANZA_NO_MEMORY;
 	return r == XFED_STANZA_OK ? xfed_stanza_error_new(a, &s, err, nomem) : NULL;
-}
-
-static bool is_condition(struct xfed_span name)
-{
-	for (size_t i = 0; i < XFED_ARRAY_LEN(conditions); i++) {
-		if (xfed_span_is(name, conditions[i].condition)) {
-			return true;
-		}
-	}
-	return false;
 }
 
 struct xfed_span xfed_stanza_error_condition(const struct xfed_xml_elem *e, struct xfed_arena *a, struct xfed_span *text)
@@ -144,7 +140,7 @@ struct xfed_span xfed_stanza_error_condition(const struct xfed_xml_elem *e, stru
 	for (; c; c = xfed_xml_next(c, XFED_NS_STANZA_ERR, NULL)) {
 		if (xfed_xml_is(c, NULL, "text")) {
 			*text = text->data ? *text : xfed_xml_text(a, c);
-		} else if (is_condition(c->name)) {
+		} else if (type_of(c->name)) {
 			condition = c->name;
 		}
 	}

@@ -105,37 +105,17 @@ bool xfed_stanza_iq_is_sound(const struct xfed_stanza *s)
 	if (s->kind != XFED_STANZA_IQ || s->id.len == 0) {
 		return false;
 	}
-	size_t children = count_elements(s->elem);
-	switch (s->type) {
-	case XFED_TYPE_GET:
-	case XFED_TYPE_SET:
-		return children == 1;
-	case XFED_TYPE_RESULT:
-		return children <= 1;
-	case XFED_TYPE_ERROR:
+	if (s->type == XFED_TYPE_ERROR) {
 		return xfed_xml_child(s->elem, XFED_NS_SERVER, "error") != NULL;
-	case XFED_TYPE_NONE:
-	case XFED_TYPE_NORMAL:
-	case XFED_TYPE_CHAT:
-	case XFED_TYPE_GROUPCHAT:
-	case XFED_TYPE_HEADLINE:
-	case XFED_TYPE_UNAVAILABLE:
-	case XFED_TYPE_SUBSCRIBE:
-	case XFED_TYPE_SUBSCRIBED:
-	case XFED_TYPE_UNSUBSCRIBE:
-	case XFED_TYPE_UNSUBSCRIBED:
-	case XFED_TYPE_PROBE:
-	case XFED_TYPE_INVALID:
-		return false;
 	}
-	return false;
+	size_t children = count_elements(s->elem);
+	bool is_request = s->type == XFED_TYPE_GET || s->type == XFED_TYPE_SET;
+	return is_request ? children == 1 : s->type == XFED_TYPE_RESULT && children <= 1;
 }
 
 bool xfed_stanza_may_error(const struct xfed_stanza *s)
 {
-	if (s->type == XFED_TYPE_ERROR) {
-		return false;
-	}
 	/* RFC 6120 8.2.3 rule 4: a result is the end; nobody waits for what became of "I am gone". */
-	return !(s->kind == XFED_STANZA_IQ && s->type == XFED_TYPE_RESULT) && !(s->kind == XFED_STANZA_PRESENCE && s->type == XFED_TYPE_UNAVAILABLE);
+	return s->type != XFED_TYPE_ERROR && !(s->kind == XFED_STANZA_IQ && s->type == XFED_TYPE_RESULT) &&
+	       !(s->kind == XFED_STANZA_PRESENCE && s->type == XFED_TYPE_UNAVAILABLE);
 }

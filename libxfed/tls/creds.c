@@ -94,7 +94,7 @@ static int key_fits(const struct xfed_tls_pair *p)
 	return ret;
 }
 
-static int outcome(int ret, char *error, size_t error_size, const char *what, size_t index)
+static int outcome(int ret, char *error, size_t error_size, const char *name, const char *what, size_t index)
 {
 	if (ret >= 0) {
 		return XFED_OK;
@@ -102,7 +102,9 @@ static int outcome(int ret, char *error, size_t error_size, const char *what, si
 	if (ret == GNUTLS_E_MEMORY_ERROR) {
 		return XFED_ERR_NOMEM;
 	}
-	if (index > 0) {
+	if (name) {
+		snprintf(error, error_size, "%s: %s: %s", name, what, gnutls_strerror(ret));
+	} else if (index > 0) {
 		snprintf(error, error_size, "%s of pair %zu: %s", what, index, gnutls_strerror(ret));
 	} else {
 		snprintf(error, error_size, "%s: %s", what, gnutls_strerror(ret));
@@ -112,12 +114,12 @@ static int outcome(int ret, char *error, size_t error_size, const char *what, si
 
 static int load_pair(struct xfed_tls_pair *p, const struct xfed_tls_keypair *from, size_t index, char *error, size_t error_size)
 {
-	int rc = outcome(load_chain(p, from->certificate_pem), error, error_size, "certificate", index);
+	int rc = outcome(load_chain(p, from->certificate_pem), error, error_size, from->certificate_name, "certificate", index);
 	if (rc == XFED_OK) {
-		rc = outcome(load_key(p, from->key_pem), error, error_size, "key", index);
+		rc = outcome(load_key(p, from->key_pem), error, error_size, from->key_name, "key", index);
 	}
 	if (rc == XFED_OK) {
-		rc = outcome(key_fits(p), error, error_size, "key", index);
+		rc = outcome(key_fits(p), error, error_size, from->key_name, "key", index);
 	}
 	return rc;
 }
@@ -133,12 +135,13 @@ static int load_trust(struct xfed_tls_creds *c, const struct xfed_tls_creds_conf
 	int rc = XFED_OK;
 	if (cfg->ca_pem.len > 0) {
 		gnutls_datum_t d = datum(cfg->ca_pem);
-		rc = outcome(some(gnutls_certificate_set_x509_trust_mem(c->gnutls, &d, GNUTLS_X509_FMT_PEM)), error, error_size,
+		rc = outcome(some(gnutls_certificate_set_x509_trust_mem(c->gnutls, &d, GNUTLS_X509_FMT_PEM)), error, error_size, cfg->ca_name,
 			"trusted certificates", 0);
 	}
 	if (rc == XFED_OK && cfg->crl_pem.len > 0) {
 		gnutls_datum_t d = datum(cfg->crl_pem);
-		rc = outcome(some(gnutls_certificate_set_x509_crl_mem(c->gnutls, &d, GNUTLS_X509_FMT_PEM)), error, error_size, "revocation lists", 0);
+		rc = outcome(some(gnutls_certificate_set_x509_crl_mem(c->gnutls, &d, GNUTLS_X509_FMT_PEM)), error, error_size, NULL,
+			"revocation lists", 0);
 	}
 	return rc;
 }

@@ -2,8 +2,7 @@
 #ifndef XFED_UTIL_HEX_H
 #define XFED_UTIL_HEX_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "xfed/base.h"
 
 /* 16 lower-case digits, not terminated. */
 static inline void xfed_hex64(char out[16], uint64_t n)
@@ -22,6 +21,17 @@ static inline void xfed_hex(char *out, const void *bytes, size_t len)
 		out[2 * i + 1] = "0123456789abcdef"[p[i] & 15];
 	}
 	out[2 * len] = '\0';
+}
+
+/* Exactly so many lower-case digits. */
+static inline bool xfed_is_hex(struct xfed_span s, size_t digits)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		if (!(s.data[i] >= '0' && s.data[i] <= '9') && !(s.data[i] >= 'a' && s.data[i] <= 'f')) {
+			return false;
+		}
+	}
+	return s.len == digits;
 }
 
 #endif

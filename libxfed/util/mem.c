@@ -2,21 +2,8 @@
 
 #include <stdlib.h>
 
-static void *default_malloc(size_t size)
-{
-	return malloc(size);
-}
-static void *default_realloc(void *p, size_t size)
-{
-	return realloc(p, size);
-}
-static void default_free(void *p)
-{
-	free(p);
-}
-
-static const struct xfed_mem_hooks defaults = { default_malloc, default_realloc, default_free };
-static struct xfed_mem_hooks hooks = { default_malloc, default_realloc, default_free };
+static const struct xfed_mem_hooks defaults = { malloc, realloc, free };
+static struct xfed_mem_hooks hooks = { malloc, realloc, free };
 
 void xfed_mem_set_hooks(const struct xfed_mem_hooks *h)
 {

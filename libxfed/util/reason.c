@@ -24,23 +24,12 @@ const char *xfed_reason_code(enum xfed_reason r)
 
 const char *xfed_side_name(enum xfed_side s)
 {
-	switch (s) {
-	case XFED_SIDE_US:
-		return "us";
-	case XFED_SIDE_PARTNER:
-		return "partner";
-	case XFED_SIDE_NETWORK:
-		return "network";
-	case XFED_SIDE_LOCAL_USER:
-		return "local-user";
-	case XFED_SIDE_REMOTE_USER:
-		return "remote-user";
-	case XFED_SIDE_SIP:
-		return "sip";
-	case XFED_SIDE_OPERATOR:
-		return "operator";
-	}
-	return "us";
+	static const char *const names[] = {
+#define X(id, name) name,
+		XFED_SIDES(X)
+#undef X
+	};
+	return (unsigned)s < XFED_ARRAY_LEN(names) ? names[s] : names[XFED_SIDE_US];
 }
 
 enum xfed_reason xfed_reason_by_code(struct xfed_span code)

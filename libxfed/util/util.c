@@ -3,22 +3,37 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static unsigned char ascii_lower(unsigned char c)
-{
-	return c >= 'A' && c <= 'Z' ? (unsigned char)(c + 32) : c;
-}
-
 bool xfed_span_eq_nocase(struct xfed_span a, struct xfed_span b)
 {
 	if (a.len != b.len) {
 		return false;
 	}
 	for (size_t i = 0; i < a.len; i++) {
-		if (ascii_lower((unsigned char)a.data[i]) != ascii_lower((unsigned char)b.data[i])) {
+		if (xfed_lower(a.data[i]) != xfed_lower(b.data[i])) {
 			return false;
 		}
 	}
 	return true;
+}
+
+struct xfed_span xfed_span_cut(struct xfed_span *rest, char end)
+{
+	const char *at = rest->len > 0 ? memchr(rest->data, end, rest->len) : NULL;
+	struct xfed_span before = xfed_span_make(rest->data, at ? (size_t)(at - rest->data) : rest->len);
+	size_t skip = before.len + (at != NULL);
+	*rest = xfed_span_make(skip > 0 ? rest->data + skip : rest->data, rest->len - skip);
+	return before;
+}
+
+struct xfed_span xfed_span_trim(struct xfed_span s)
+{
+	while (s.len > 0 && (s.data[0] == ' ' || s.data[0] == '\t')) {
+		s = xfed_span_make(s.data + 1, s.len - 1);
+	}
+	while (s.len > 0 && (s.data[s.len - 1] == ' ' || s.data[s.len - 1] == '\t')) {
+		s.len--;
+	}
+	return s;
 }
 
 bool xfed_span_eq_secret(struct xfed_span a, struct xfed_span b)

@@ -2,8 +2,7 @@
 #ifndef XFED_XML_CHARS_H
 #define XFED_XML_CHARS_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "xfed/base.h"
 
 struct xml_utf8 {
 	uint8_t left;	/* continuation bytes to come; 0: between characters */
@@ -60,6 +59,21 @@ static inline bool xml_is_char(uint32_t c)
 static inline bool xml_is_space(unsigned char c)
 {
 	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+/* Bytes of white space `s` begins with. */
+static inline size_t xml_space_len(struct xfed_span s)
+{
+	size_t n = 0;
+	while (n < s.len && xml_is_space((unsigned char)s.data[n])) {
+		n++;
+	}
+	return n;
+}
+
+static inline struct xfed_span xml_behind(struct xfed_span s, size_t n)
+{
+	return xfed_span_make(s.data + n, s.len - n);
 }
 
 #endif

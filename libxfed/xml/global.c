@@ -47,8 +47,6 @@ bool xml_global_take_nomem(void)
 
 static void ignore_error(void *user, xmlErrorPtr error)
 {
-	(void)user;
-	(void)error;
 }
 
 int xfed_xml_global_init(void)

@@ -98,7 +98,6 @@ static bool keep_content_ns(struct xfed_xml_reader *r, int count, const xmlChar 
 static void on_start(void *user, const xmlChar *name, const xmlChar *prefix, const xmlChar *ns, int ns_count, const xmlChar **namespaces,
 	int attr_count, int defaulted, const xmlChar **attrs)
 {
-	(void)defaulted;
 	struct xfed_xml_reader *r = user;
 	if (r->is_dead || r->is_replaying) {
 		return;
@@ -115,7 +114,9 @@ static void on_start(void *user, const xmlChar *name, const xmlChar *prefix, con
 	}
 	bool is_root = !r->content_ns;
 	struct xfed_span uri = namespace_of(&r->arena, ns);
-	struct xfed_xml_elem *e = uri.data ? xml_elem_append(&r->arena, r->open, uri, span_of(name)) : NULL;
+	struct xfed_xml_elem *e = !uri.data ? NULL
+				  : r->open ? xfed_xml_add_elem(&r->arena, r->open, uri, span_of(name))
+					    : xfed_xml_elem_new(&r->arena, uri, span_of(name));
 	if (!e || !read_attrs(r, e, attr_count, attrs) || (is_root && !keep_content_ns(r, ns_count, namespaces))) {
 		xml_reader_nomem(r);
 		return;
@@ -133,9 +134,6 @@ static void on_start(void *user, const xmlChar *name, const xmlChar *prefix, con
 
 static void on_end(void *user, const xmlChar *name, const xmlChar *prefix, const xmlChar *ns)
 {
-	(void)name;
-	(void)prefix;
-	(void)ns;
 	struct xfed_xml_reader *r = user;
 	if (r->is_dead) {
 		return;
@@ -196,42 +194,32 @@ static void restricted(void *user)
 
 static void on_doctype(void *user, const xmlChar *name, const xmlChar *public_id, const xmlChar *system_id)
 {
-	(void)name;
-	(void)public_id;
-	(void)system_id;
 	restricted(user);
 }
 
 static void on_comment(void *user, const xmlChar *text)
 {
-	(void)text;
 	restricted(user);
 }
 
 static void on_pi(void *user, const xmlChar *target, const xmlChar *text)
 {
-	(void)target;
-	(void)text;
 	restricted(user);
 }
 
 static void on_reference(void *user, const xmlChar *name)
 {
-	(void)name;
 	restricted(user);
 }
 
 static xmlEntityPtr on_entity(void *user, const xmlChar *name)
 {
-	(void)name;
 	restricted(user);
 	return NULL;
 }
 
 static xmlParserInputPtr on_external(void *user, const xmlChar *public_id, const xmlChar *system_id)
 {
-	(void)public_id;
-	(void)system_id;
 	restricted(user);
 	return NULL;
 }

@@ -71,7 +71,7 @@ static void forget_tree(struct xfed_xml_reader *r)
 	r->ignored = 0;
 }
 
-int xfed_xml_reader_restart(struct xfed_xml_reader *r)
+void xfed_xml_reader_restart(struct xfed_xml_reader *r)
 {
 	bool is_fragment = r->scan.is_fragment;
 	struct xfed_xml_limits limits = r->scan.limits;
@@ -89,7 +89,6 @@ int xfed_xml_reader_restart(struct xfed_xml_reader *r)
 	r->is_dead = r->is_nomem = r->is_closed = false;
 	r->reason = XFED_REASON_NONE;
 	r->stream_error = NULL;
-	return XFED_OK;
 }
 
 /* ---- feeding ---- */
@@ -97,10 +96,7 @@ int xfed_xml_reader_restart(struct xfed_xml_reader *r)
 /* White space outside elements reaches neither scanner nor parser, so it does not wake a hibernating reader. */
 static size_t skip_space(struct xfed_xml_reader *r, struct xfed_span in)
 {
-	size_t n = 0;
-	while (n < in.len && xml_is_space((unsigned char)in.data[n])) {
-		n++;
-	}
+	size_t n = xml_space_len(in);
 	if (n > 0 && r->scan.state == XML_SCAN_START) {
 		r->scan.state = XML_SCAN_PROLOG;
 	}
@@ -248,23 +244,15 @@ static enum xfed_xml_result settle(struct xfed_xml_reader *r, struct xfed_span w
 	if (r->is_dead) {
 		return fail(r);
 	}
-	switch (r->scan.event) {
-	case XML_SCAN_HEADER:
+	if (r->scan.event == XML_SCAN_HEADER) {
 		r->has_result = true;
 		return XFED_XML_HEADER;
-	case XML_SCAN_ELEMENT:
-		return element_done(r);
-	case XML_SCAN_CLOSE:
+	}
+	if (r->scan.event == XML_SCAN_CLOSE) {
 		xml_parser_drop(r);
 		return XFED_XML_CLOSE;
-	case XML_SCAN_MORE:
-	case XML_SCAN_TOKEN:
-	case XML_SCAN_EXCESS:
-	case XML_SCAN_DECLARATION:
-	case XML_SCAN_BAD:
-		break;
 	}
-	return XFED_XML_MORE;
+	return r->scan.event == XML_SCAN_ELEMENT ? element_done(r) : XFED_XML_MORE;
 }
 
 static struct xfed_span next_window(struct xfed_xml_reader *r, struct xfed_span in)
@@ -311,16 +299,6 @@ enum xfed_xml_result xfed_xml_reader_feed(struct xfed_xml_reader *r, struct xfed
 	return XFED_XML_MORE;
 }
 
-static bool is_space_only(struct xfed_span s)
-{
-	for (size_t i = 0; i < s.len; i++) {
-		if (!xml_is_space((unsigned char)s.data[i])) {
-			return false;
-		}
-	}
-	return true;
-}
-
 enum xfed_xml_result xfed_xml_reader_fragment(struct xfed_xml_reader *r, struct xfed_span in)
 {
 	XFED_REQUIRE(r->scan.is_fragment);
@@ -329,7 +307,7 @@ enum xfed_xml_result xfed_xml_reader_fragment(struct xfed_xml_reader *r, struct 
 	}
 	size_t used;
 	enum xfed_xml_result result = xfed_xml_reader_feed(r, in, &used);
-	bool is_whole = result == XFED_XML_ELEMENT && is_space_only(xfed_span_make(in.data + used, in.len - used));
+	bool is_whole = result == XFED_XML_ELEMENT && xml_space_len(xfed_span_make(in.data + used, in.len - used)) == in.len - used;
 	if (is_whole || r->is_dead) {
 		return result;
 	}

@@ -119,11 +119,26 @@ static void end_element(struct xml_scan *s, uint64_t end, enum xml_scan_event ev
 	s->event = event;
 }
 
+/* Text goes on, or begins. */
+static void enter_text(struct xml_scan *s, uint64_t end)
+{
+	s->state = XML_SCAN_TEXT;
+	s->brackets = 0;
+	end_token(s, end);
+}
+
+static cursor begin_reference(struct xml_scan *s, cursor p, enum xml_scan_state behind)
+{
+	s->behind_ref = behind;
+	s->state = XML_SCAN_REF;
+	s->ref_len = 0;
+	return p + 1;
+}
+
 /* ---- outside elements: the reader has skipped white space ---- */
 
 static cursor step_outside(struct xml_scan *s, cursor p, cursor stop)
 {
-	(void)stop;
 	unsigned char c = *p;
 	if (c == '<') {
 		s->element_at = s->token_at = s->safe_at = s->cut_at = s->at;
@@ -219,7 +234,6 @@ static cursor begin_end_tag(struct xml_scan *s, cursor p)
 
 static cursor step_less(struct xml_scan *s, cursor p, cursor stop)
 {
-	(void)stop;
 	switch (*p) {
 	case '/':
 		return begin_end_tag(s, p);
@@ -238,7 +252,6 @@ static cursor step_less(struct xml_scan *s, cursor p, cursor stop)
 
 static cursor step_bang(struct xml_scan *s, cursor p, cursor stop)
 {
-	(void)stop;
 	switch (*p) {
 	case '-':
 	case 'D':
@@ -260,7 +273,6 @@ static cursor step_bang(struct xml_scan *s, cursor p, cursor stop)
 
 static cursor step_cdata_open(struct xml_scan *s, cursor p, cursor stop)
 {
-	(void)stop;
 	static const char rest[] = "CDATA[";
 	if (*p != (unsigned char)rest[s->matched]) {
 		return xml_scan_refuse(s, p, XFED_REASON_STREAM_XML_MALFORMED);
@@ -286,9 +298,7 @@ static cursor step_cdata(struct xml_scan *s, cursor p, cursor stop)
 			s->brackets = s->brackets < 2 ? (uint8_t)(s->brackets + 1) : 2;
 			p++;
 		} else if (c == '>' && s->brackets == 2) {
-			s->state = XML_SCAN_TEXT;
-			s->brackets = 0;
-			end_token(s, s->at + (uint64_t)(p + 1 - start));
+			enter_text(s, s->at + (uint64_t)(p + 1 - start));
 			return p + 1;
 		} else {
 			s->brackets = 0;
@@ -315,9 +325,7 @@ static void end_start_tag(struct xml_scan *s, uint64_t end)
 		end_element(s, end, XML_SCAN_ELEMENT);
 	} else {
 		s->depth += is_empty ? 0 : 1;
-		s->state = XML_SCAN_TEXT;
-		s->brackets = 0;
-		end_token(s, end);
+		enter_text(s, end);
 	}
 }
 
@@ -347,10 +355,7 @@ static cursor step_value(struct xml_scan *s, cursor p, cursor stop)
 			return p + 1;
 		}
 		if (*p == '&') {
-			s->behind_ref = XML_SCAN_VALUE;
-			s->state = XML_SCAN_REF;
-			s->ref_len = 0;
-			return p + 1;
+			return begin_reference(s, p, XML_SCAN_VALUE);
 		}
 		if (*p != '"' && *p != '\'') {
 			return other_byte(s, p, stop);
@@ -393,9 +398,7 @@ static cursor step_end_tag(struct xml_scan *s, cursor p, cursor stop)
 			if (s->depth <= 1) {
 				end_element(s, end, s->depth == 0 ? XML_SCAN_CLOSE : XML_SCAN_ELEMENT);
 			} else {
-				s->state = XML_SCAN_TEXT;
-				s->brackets = 0;
-				end_token(s, end);
+				enter_text(s, end);
 			}
 			return p + 1;
 		}
@@ -419,10 +422,7 @@ static cursor begin_text_markup(struct xml_scan *s, cursor p, uint64_t at)
 	if (!count_text(s)) {
 		return exceed(s, p, XFED_XML_EXCESS_NODES);
 	}
-	s->behind_ref = XML_SCAN_TEXT;
-	s->state = XML_SCAN_REF;
-	s->ref_len = 0;
-	return p + 1;
+	return begin_reference(s, p, XML_SCAN_TEXT);
 }
 
 static cursor step_text(struct xml_scan *s, cursor p, cursor stop)

@@ -70,14 +70,6 @@ cursor xml_scan_ref_number(struct xml_scan *s, cursor p)
 
 /* ---- the XML declaration ---- */
 
-static struct xfed_span skip_space(struct xfed_span s)
-{
-	while (s.len > 0 && xml_is_space((unsigned char)*s.data)) {
-		s = xfed_span_make(s.data + 1, s.len - 1);
-	}
-	return s;
-}
-
 /* Takes everything before `c` off `s`, and `c`. */
 static bool take_until(struct xfed_span *s, char c, struct xfed_span *out)
 {
@@ -92,18 +84,18 @@ static bool take_until(struct xfed_span *s, char c, struct xfed_span *out)
 
 bool xml_scan_declares_utf8(struct xfed_span declaration)
 {
-	struct xfed_span rest = xfed_span_make(declaration.data + 5, declaration.len - 5), name, value;
+	struct xfed_span rest = xml_behind(declaration, 5), name, value;
 	while (take_until(&rest, '=', &name)) {
-		rest = skip_space(rest);
+		rest = xml_behind(rest, xml_space_len(rest));
 		if (rest.len == 0 || (*rest.data != '"' && *rest.data != '\'')) {
 			return true;
 		}
 		char quote = *rest.data;
-		rest = xfed_span_make(rest.data + 1, rest.len - 1);
+		rest = xml_behind(rest, 1);
 		if (!take_until(&rest, quote, &value)) {
 			return true;
 		}
-		name = skip_space(name);
+		name = xml_behind(name, xml_space_len(name));
 		if (name.len >= 8 && memcmp(name.data, "encoding", 8) == 0) {
 			return xfed_span_eq_nocase(value, XFED_SPAN("utf-8"));
 		}

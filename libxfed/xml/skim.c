@@ -12,11 +12,6 @@
 
 #define NAMES_FIRST 64
 
-static struct xfed_span behind(struct xfed_span s, size_t n)
-{
-	return xfed_span_make(s.data + n, s.len - n);
-}
-
 static size_t name_len(struct xfed_span s)
 {
 	size_t n = 0;
@@ -57,15 +52,6 @@ void xml_skim_forget(struct xfed_xml_reader *r)
 
 /* ---- a first-level start tag with too many attributes ---- */
 
-static size_t skip_space(struct xfed_span s)
-{
-	size_t n = 0;
-	while (n < s.len && xml_is_space((unsigned char)s.data[n])) {
-		n++;
-	}
-	return n;
-}
-
 /* Those that an answer is made of, and the namespace the element is in. */
 static bool is_wanted(struct xfed_span attr, struct xfed_span prefix)
 {
@@ -77,42 +63,42 @@ static bool is_wanted(struct xfed_span attr, struct xfed_span prefix)
 		}
 	}
 	size_t len = sizeof(declares) - 1;
-	return prefix.len > 0 && attr.len > len && memcmp(attr.data, declares, len) == 0 && xfed_span_eq(behind(attr, len), prefix);
+	return prefix.len > 0 && attr.len > len && memcmp(attr.data, declares, len) == 0 && xfed_span_eq(xml_behind(attr, len), prefix);
 }
 
 /* Takes one attribute off `rest`. The scanner has seen that values are quoted and stand behind a '='. */
 static bool take_attr(struct xfed_span *rest, struct xfed_span *name, struct xfed_span *whole)
 {
-	struct xfed_span s = behind(*rest, skip_space(*rest));
+	struct xfed_span s = xml_behind(*rest, xml_space_len(*rest));
 	*name = xfed_span_make(s.data, name_len(s));
-	size_t at = name->len + skip_space(behind(s, name->len));
+	size_t at = name->len + xml_space_len(xml_behind(s, name->len));
 	if (name->len == 0 || at == s.len || s.data[at] != '=') {
 		return false;
 	}
-	at += 1 + skip_space(behind(s, at + 1));
+	at += 1 + xml_space_len(xml_behind(s, at + 1));
 	const char *end = at + 1 < s.len ? memchr(s.data + at + 1, s.data[at], s.len - at - 1) : NULL;
 	if (!end) {
 		return false;
 	}
 	*whole = xfed_span_make(s.data, (size_t)(end + 1 - s.data));
-	*rest = behind(s, whole->len);
+	*rest = xml_behind(s, whole->len);
 	return true;
 }
 
 static int write_root(struct xfed_buf *b, struct xfed_span rest, bool is_empty)
 {
-	struct xfed_span tag = xfed_span_make(rest.data, name_len(behind(rest, 1)) + 1), attr, whole;
+	struct xfed_span tag = xfed_span_make(rest.data, name_len(xml_behind(rest, 1)) + 1), attr, whole;
 	const char *colon = memchr(tag.data, ':', tag.len);
 	struct xfed_span prefix = xfed_span_make(tag.data + 1, colon ? (size_t)(colon - tag.data - 1) : 0);
 	int rc = xfed_buf_append(b, tag);
-	rest = behind(rest, tag.len);
+	rest = xml_behind(rest, tag.len);
 	while (rc == XFED_OK && take_attr(&rest, &attr, &whole)) {
 		if (is_wanted(attr, prefix)) {
 			rc = xfed_buf_append_str(b, " ");
 			rc = rc == XFED_OK ? xfed_buf_append(b, whole) : rc;
 		}
 	}
-	rest = behind(rest, skip_space(rest));
+	rest = xml_behind(rest, xml_space_len(rest));
 	bool is_whole = xfed_span_is(rest, is_empty ? "/>" : ">");
 	rc = rc == XFED_OK && !is_whole ? XFED_ERR_INVALID : rc;
 	return rc == XFED_OK ? xfed_buf_append(b, rest) : rc;
@@ -143,7 +129,7 @@ static void take_end_tag(struct xfed_xml_reader *r, struct xfed_span tag)
 {
 	if (r->names_count == 0) {
 		xml_parser_feed(r, tag);
-	} else if (r->names[--r->names_count] != name_hash(behind(tag, 2))) {
+	} else if (r->names[--r->names_count] != name_hash(xml_behind(tag, 2))) {
 		xml_reader_die(r, XFED_REASON_STREAM_XML_MALFORMED, NULL);
 	}
 }
@@ -158,7 +144,7 @@ static void take_tag(struct xfed_xml_reader *r, struct xfed_span tag)
 	} else if (!r->elem) {
 		feed_root(r, tag);
 	} else if (r->scan.last != '/') {
-		push_name(r, name_hash(behind(tag, 1)));
+		push_name(r, name_hash(xml_behind(tag, 1)));
 	}
 }
 
@@ -208,7 +194,7 @@ void xml_skim(struct xfed_xml_reader *r, struct xfed_span window)
 	}
 	if (xfed_buf_len(&r->unfed) == 0) {
 		/* Before the token: text. A section that began in an earlier window was not kept. */
-		window = behind(window, s->token_at >= begin ? (size_t)(s->token_at - begin) : window.len);
+		window = xml_behind(window, s->token_at >= begin ? (size_t)(s->token_at - begin) : window.len);
 	}
 	if (xfed_buf_append(&r->unfed, window) != XFED_OK) {
 		xml_reader_nomem(r);

@@ -30,20 +30,6 @@ struct xfed_xml_attr *xml_attr_append(struct xfed_arena *a, struct xfed_xml_elem
 	return at;
 }
 
-struct xfed_xml_elem *xml_elem_append(struct xfed_arena *a, struct xfed_xml_elem *parent, struct xfed_span ns, struct xfed_span name)
-{
-	struct xfed_xml_elem *e = xfed_arena_alloc(a, sizeof(*e));
-	if (!e) {
-		return NULL;
-	}
-	e->ns = ns;
-	e->name = name;
-	if (parent && xfed_xml_add_child(a, parent, e) != XFED_OK) {
-		return NULL;
-	}
-	return e;
-}
-
 /* ---- looking ---- */
 
 bool xfed_xml_is(const struct xfed_xml_elem *e, const char *ns, const char *name)
@@ -134,12 +120,24 @@ struct xfed_span xfed_xml_text(struct xfed_arena *a, const struct xfed_xml_elem 
 
 struct xfed_xml_elem *xfed_xml_elem_new(struct xfed_arena *a, struct xfed_span ns, struct xfed_span name)
 {
-	return xml_elem_append(a, NULL, ns, name);
+	struct xfed_xml_elem *e = xfed_arena_alloc(a, sizeof(*e));
+	if (e) {
+		e->ns = ns;
+		e->name = name;
+	}
+	return e;
 }
 
 struct xfed_xml_elem *xfed_xml_add_elem(struct xfed_arena *a, struct xfed_xml_elem *parent, struct xfed_span ns, struct xfed_span name)
 {
-	return xml_elem_append(a, parent, ns, name);
+	struct xfed_xml_elem *e = xfed_xml_elem_new(a, ns, name);
+	struct xfed_xml_node *n = e ? xml_node_append(a, parent) : NULL;
+	if (!n) {
+		return NULL;
+	}
+	n->elem = e;
+	e->parent = parent;
+	return e;
 }
 
 int xfed_xml_add_text(struct xfed_arena *a, struct xfed_xml_elem *parent, struct xfed_span text)
@@ -178,16 +176,5 @@ int xfed_xml_set_attr(struct xfed_arena *a, struct xfed_xml_elem *e, struct xfed
 		at->name = name;
 	}
 	at->value = value.data ? value : XFED_SPAN("");
-	return XFED_OK;
-}
-
-int xfed_xml_add_child(struct xfed_arena *a, struct xfed_xml_elem *parent, struct xfed_xml_elem *child)
-{
-	struct xfed_xml_node *n = xml_node_append(a, parent);
-	if (!n) {
-		return XFED_ERR_NOMEM;
-	}
-	n->elem = child;
-	child->parent = parent;
 	return XFED_OK;
 }

@@ -107,17 +107,6 @@ int xfed_xml_escape(struct xfed_buf *out, struct xfed_span text)
 	return rc;
 }
 
-/* Appends strings up to the NULL that ends them. */
-static int put(struct xfed_buf *out, const char *const *parts)
-{
-	int rc = XFED_OK;
-	for (; *parts && rc == XFED_OK; parts++) {
-		rc = xfed_buf_append_str(out, *parts);
-	}
-	return rc;
-}
-#define PUT(out, ...) put(out, (const char *const[]){ __VA_ARGS__, NULL })
-
 static int put_quoted(struct xfed_buf *out, struct xfed_span value)
 {
 	int rc = xfed_buf_append_str(out, "=\"");
@@ -171,7 +160,8 @@ static int put_attr(struct xfed_buf *out, const struct xfed_xml_elem *e, const s
 static int put_name(struct xfed_buf *out, const char *before, const struct xfed_xml_elem *e)
 {
 	/* No default namespace can be the one of xml: (Namespaces in XML section 3). */
-	int rc = PUT(out, before, is_xml_ns(e->ns) ? "xml:" : "");
+	int rc = xfed_buf_append_str(out, before);
+	rc = rc == XFED_OK && is_xml_ns(e->ns) ? xfed_buf_append_str(out, "xml:") : rc;
 	return rc == XFED_OK ? xfed_buf_append(out, e->name) : rc;
 }
 

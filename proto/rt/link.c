@@ -1,5 +1,7 @@
 #include "proto/rt/link.h"
 
+#include <time.h>
+
 #include <stdio.h>
 #include <utlist.h>
 
@@ -230,10 +232,17 @@ static void on_timer(void *user)
 
 /* ---- the beginning ---- */
 
+static uint64_t wall_ms(void)
+{
+	struct timespec t;
+	(void)clock_gettime(CLOCK_REALTIME, &t); /* there on every Linux */
+	return t.tv_sec > 0 ? (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000 : 0;
+}
+
 static int make_session(struct proto_link *l)
 {
 	struct proto_links *ls = l->links;
-	struct proto_session_config cfg = { .env = &ls->d->env };
+	struct proto_session_config cfg = { .env = &ls->d->env, .wall_ms = wall_ms };
 	ls->user->configure(l->owner, &cfg);
 	cfg.hello.boot_nonce = ls->d->boot_nonce;
 	cfg.hello.lowest_unsettled = proto_outbox_lowest_unsettled(proto_exchange_outbox(ls->exchange));

@@ -193,6 +193,7 @@ static void sip_request(struct world *w, uint8_t what, uint8_t who)
 	struct sip *s = &w->sip[what % KEYS];
 	enum proto_sip_verdict v;
 	struct proto_sip_fate *f;
+	struct proto_result result = { .sip_status = 200 };
 	key.call_id = call_id;
 	key.cseq = 1;
 	s->is_known = s->is_known && (!s->is_settled || s->until_ms > w->now);
@@ -202,11 +203,12 @@ static void sip_request(struct world *w, uint8_t what, uint8_t who)
 	case 1:
 		MUST(proto_sipmemory_claim(w->sips, &key, &waiter, w->now, &v, &f) == XFED_OK);
 		MUST((v == PROTO_SIP_FIRST) == !s->is_known && (v == PROTO_SIP_SETTLED) == s->is_settled);
-		MUST(f->waiter_count >= 1 && f->waiter_count <= PROTO_SIPMEMORY_WAITERS && (v != PROTO_SIP_SETTLED || f->fate == s->fate));
+		MUST(f->waiter_count >= 1 && f->waiter_count <= PROTO_SIPMEMORY_WAITERS && (v != PROTO_SIP_SETTLED || f->result.fate == s->fate));
 		s->is_known = true;
 		break;
 	case 2:
-		if (proto_sipmemory_settle(w->sips, &key, (Xfed__Fate)(1 + who % 5), 200, XFED_REASON_NONE, w->now) == XFED_OK) {
+		result.fate = (Xfed__Fate)(1 + who % 5);
+		if (proto_sipmemory_settle(w->sips, &key, &result, w->now) == XFED_OK) {
 			MUST(s->is_known && !s->is_settled);
 			*s = (struct sip){ true, true, (Xfed__Fate)(1 + who % 5), w->now + XFED_DELIVERY_SIP_MEMORY_MS };
 		}

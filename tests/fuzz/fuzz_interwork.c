@@ -150,7 +150,6 @@ static void stanza(struct xfed_arena *a, struct xfed_span in)
 		line_is_sound(im.subject);
 		line_is_sound(im.language);
 		MUST(im.subject.len <= IW_SUBJECT_BYTES && im.thread.len <= IW_THREAD_BYTES);
-		MUST(!iw_thread_is_call_id(im.thread) || !memchr(im.thread.data, '\r', im.thread.len));
 	}
 	xfed_xml_reader_free(r);
 }

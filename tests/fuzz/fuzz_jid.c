@@ -6,9 +6,7 @@
  */
 #include <stdlib.h>
 
-#include "jid/domain.h"
-#include "jid/local.h"
-#include "jid/precis.h"
+#include "jid/internal.h"
 #include "xfed/jid.h"
 #include "xfed/limits.h"
 

@@ -87,6 +87,9 @@ static void drain(struct state *s)
 		case SIP_ACT_BAD_MESSAGE:
 			MUST(act.error->phrase && act.error->status >= 400 && act.flow);
 			break;
+		case SIP_ACT_REFUSED:
+			MUST(act.message->is_request && act.status >= 400 && act.flow);
+			break;
 		case SIP_ACT_CLOSE_FLOW:
 			MUST(s->flow->transport != SIP_UDP);
 			break;

@@ -235,6 +235,7 @@ static void drain(struct world *w)
 			on_end(w, &act);
 			break;
 		case SIP_ACT_BAD_MESSAGE:
+		case SIP_ACT_REFUSED:
 		case SIP_ACT_CLOSE_FLOW:
 			break;
 		case SIP_ACT_CANCELLED:

@@ -120,10 +120,11 @@ def test_bytes_one_by_one_and_two_in_one(xfed, partner, user, flow):
     ("SUBSCRIBE", 489, None), ("INVITE", 405, "allow"), ("PUBLISH", 405, "allow"), ("REGISTER", 405, "allow"), ("NOTIFY", None, None),
     ("FROBNICATE", None, None),
 ])
-def test_methods(xfed, partner, user, flow, method, status, header):
-    """The delivery contract, "Until the rest is built"; [C1-09]."""
+def test_methods(xfed, partner, user, flow, refusal, method, status, header):
+    """The delivery contract, "Until the rest is built"; [C1-09]. What nobody takes leaves a line and is counted."""
     raw, branch = user.request(flow, method, "sip:alice@partner.example", headers=[("Event", "presence"), ("Contact", "<sip:user@127.0.0.1>")])
-    answer = user.ask(flow, raw, branch, 10)
+    with refusal("sip.method.unsupported", "method=%s " % method):
+        answer = user.ask(flow, raw, branch, 10)
     assert answer is not None and 400 <= answer.status < 600
     if status:
         assert answer.status == status
@@ -207,7 +208,7 @@ def test_a_stranger_over_tcp(xfed, partner, user, refusal):
     """peer_addresses lists 127.0.0.1; the stranger comes from another address with the same words."""
     flow = user.dial(xfed.sip, source="127.0.0.9")
     reached = partner.inbox.mark()
-    with refusal("sip.sender.untrusted"):
+    with refusal("sip.sender.untrusted", "127.0.0.9:"):
         assert user.message(flow, "sip:alice@partner.example", "forged").status == 403
     assert partner.inbox.mark() == reached
     flow.close()
@@ -257,13 +258,14 @@ def test_from_another_domain_of_ours(xfed, partner, users, certs, refusal):
     flow.close()
 
 
-@pytest.mark.parametrize("leaf", ["partner", "partner-foreign", None])
-def test_certificates_that_may_not_send(xfed, partner, users, certs, refusal, leaf):
+@pytest.mark.parametrize("leaf, shown", [("partner", "certificate of dns:partner.example"), ("partner-foreign", "(tls.cert.untrusted)"),
+                                         (None, "no certificate")])
+def test_certificates_that_may_not_send(xfed, partner, users, certs, refusal, leaf, shown):
     """Another name, another CA, none at all."""
     user = users["corp3.example"]
     reached = partner.inbox.mark()
     flow = user.dial(xfed.sips, "tls", certs.client(leaf), "fe.corp.example")
-    with refusal("sip.sender.untrusted"):
+    with refusal("sip.sender.untrusted", shown):
         assert user.message(flow, "sip:alice@partner.example", "forged").status == 403
     assert partner.inbox.mark() == reached
     flow.close()

@@ -3,7 +3,10 @@ What neither daemon takes from the other end of the channel on trust (proto/chan
 strangers may sit in front of either.
 """
 import itertools
+import queue
 import select
+import threading
+import time
 
 import pytest
 
@@ -113,17 +116,21 @@ def gateway_of(install, certs):
         user.close()
 
 
-@pytest.fixture
-def fake_edge(gateway_of):
+def new_link(gateway_of, **hello):
     """The next link of the gateway, as a new run of that edge."""
     count = gateway_of.fake.links.mark()
     for old in gateway_of.fake.links.items[:count]:
         old.close()
     peer = gateway_of.fake.links.wait_count(count + 1, 30)[count]
     assert peer.read_until("Hello", 20)["name"] == b"gw1"
-    peer.hello("edge1", EDGE)
+    peer.hello("edge1", EDGE, **hello)
     assert peer.read_until("Credit", 20)
     return peer
+
+
+@pytest.fixture
+def fake_edge(gateway_of):
+    return new_link(gateway_of)
 
 
 @pytest.mark.parametrize("name", LIES)
@@ -141,6 +148,69 @@ def test_a_gateway_compares_frame_and_stanza(gateway_of, fake_edge, name):
     gateway_of.user.wait_text("true " + ident, 10, since)
     assert fake_edge.outcomes(1)[2]["fate"] == 1
     assert [m.text for m in gateway_of.user.inbox.items[since:]] == ["true " + ident]
+
+
+# ---- what is shown of what they say ----
+
+SIDES = {
+    "what it knows": ({"side": "operator", "whose": "partner"}, ("operator", "partner")),
+    "nothing, being older": ({}, ("partner", None)),
+    "nonsense": ({"side": "nobody\nevent=forged", "whose": "x" * 64}, ("partner", None)),
+}
+
+
+@pytest.mark.parametrize("name", SIDES)
+def test_the_side_an_edge_says(gateway_of, certs, name):
+    """The log and the metric name it, not the reason's own; words that are none change nothing."""
+    says, (side, whose) = SIDES[name]
+    gateway, user = gateway_of.gateway, gateway_of.user
+    peer = new_link(gateway_of, policy={"epoch": 1, "counter": 1, "hash": b"h" * 32})
+    peer.send("Credit", messages=10, bytes=1000000)
+    labels = {"reason": "tls.cert.expired", "side": side}
+    mark, before = gateway.process.mark(), gateway.metric("xfed_refusals_total", **labels)
+    flow = user.dial(gateway_of.sip)
+    answer = queue.Queue()
+    threading.Thread(target=lambda: answer.put(user.message(flow, "sip:bob@distrust.example", "who is at fault?", sender="sip:dave@corp.example"))).start()
+    delivery = peer.read_until("Deliver", 20)
+    while delivery["kind"] != MESSAGE:  # errors for what an earlier run of this edge has brought
+        delivery = peer.read_until("Deliver", 20)
+    peer.send("Settled", outcomes=dict({"seq": delivery["seq"], "fate": REFUSED, "reason": "tls.cert.expired", "sip_status": 504}, **says))
+    assert answer.get(timeout=30).status == 504
+    flow.close()
+    line = gateway.process.wait_line("event=delivery.refused .*reason=tls.cert.expired", 10, mark)
+    assert " side=%s " % side in line
+    assert (" whose=%s " % whose in line) if whose else "whose" not in line
+    assert gateway.metric("xfed_refusals_total", **labels) == before + 1
+
+
+def clock_problems(daemon):
+    status = daemon.control("status")
+    return [p["text"] for p in status["problems"] if p["reason"] == "channel.clock.apart"], status["channel"]
+
+
+@pytest.mark.parametrize("ahead_s, words", [(-125, "behind"), (50, None), (86400, "ahead of")])
+def test_clocks_that_are_apart(edge_of, rogue, gateway_of, fake_edge, ahead_s, words):
+    """Both ends say so, with what to do; the link lives on, and nothing else is made of it."""
+    for daemon, peer, name in ((edge_of.edge, rogue, "rogue"), (gateway_of.gateway, fake_edge, "edge1")):
+        peer.send("Ping", id=1, lowest_unsettled=1, wall_ms=int((time.time() + ahead_s) * 1000))
+        peer.read_until("Pong")
+        problems, links = clock_problems(daemon)
+        problems = [p for p in problems if "The clock of %s is" % name in p]
+        apart_ms = next(link["clock_ms"] for link in links if link["peer"] == name)
+        assert abs(apart_ms - 1000 * ahead_s) < 10000
+        assert abs(daemon.metric("xfed_channel_clock_difference_seconds", peer=name) - ahead_s) < 10
+        assert len(problems) == (1 if words else 0), problems
+        assert not words or (words in problems[0] and "NTP" in problems[0])
+
+
+def test_daemons_of_one_host_agree(edge_of):
+    """Real pings: the difference is known, and none."""
+    for daemon in (edge_of.edge, edge_of.gateway):
+        def knows():
+            problems, links = clock_problems(daemon)
+            known = [link["clock_ms"] for link in links if "clock_ms" in link and link["peer"] in ("gw1", "edge1")]
+            return known and not problems and abs(known[0]) < 10000
+        wait_until("%s to know the other clock" % daemon.name, knows, 20)
 
 
 # ---- how many strangers ----

@@ -108,6 +108,18 @@ def test_a_missing_pem_file(inst, daemon, key):
     code, text = run(daemon, config=path)
     assert code == 1
     one_sentence(text.replace("\n", " ") + "\n", inst.dir + "/gone.pem")
+    assert text.count(inst.dir + "/gone.pem") == 1, text
+    assert ":channel.%s: " % key in run(daemon, "--check-config", config=path)[1]
+
+
+def test_a_pem_file_of_something_else(inst, daemon):
+    """Named with the key and its line, not by a number."""
+    wrong = inst.dir + "/wrong.pem"
+    write(wrong, "nothing\n")
+    path = changed(inst, daemon, lambda c: c["channel"].update(certificate=wrong))
+    text = run(daemon, "--check-config", config=path)[1]
+    line, = [line for line in text.splitlines() if wrong in line]
+    assert line.startswith(path + ":") and ":channel.certificate: %s: certificate: " % wrong in line
 
 
 def test_a_pem_file_that_is_none(inst, daemon):

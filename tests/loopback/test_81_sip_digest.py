@@ -206,11 +206,16 @@ def test_a_wrong_password_is_said_once(inst, peer, user, server):
     try:
         with_password(inst, "another password")
         text = "asked %d" % next(numbers)
-        with Refusal(inst, "sip.auth.needed"):
+        with Refusal(inst, "sip.auth.refused"):
             assert peer.wait_error(peer.say("alice", "dave@corp.example", text))[0] == "registration-required"
         assert len([m for m in user.inbox.items if m.text == text]) == 2
         lines = [line for line in inst.gateway.process.lines[mark:] if "sip.auth-failed" in line]
         assert len(lines) == 1 and "username or password is wrong" in lines[0], lines
+        problem, = [p for p in inst.gateway.control("status")["problems"] if p["reason"] == "sip.auth.refused"]
+        assert str(user.port) in problem["text"] and "domains[].auth" in problem["text"]
+        gates = inst.gateway.control("explain", **{"from": "alice@digest.example", "to": "dave@corp.example"})
+        assert gates["closed"] == "next-hop"
     finally:
         with_password(inst, PASSWORD)
+    assert not [p for p in inst.gateway.control("status")["problems"] if p["reason"].startswith("sip.")]  # new ones may be right
     send(peer, user, server, 2)

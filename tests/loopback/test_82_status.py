@@ -78,3 +78,68 @@ def test_a_reload_that_failed(own, tools, daemon):
     assert status == 1 and "config.reload.failed" in text
     own.write_configs()
     assert daemon.control("reload")["ok"] and not problems(daemon, "config.reload.failed")
+
+
+# ---- links to edges, SIP servers ----
+
+@pytest.fixture
+def elsewhere(own, install, dns):
+    """elsewhere(ADDRESS): a gateway alone, whose edge is to be there."""
+    made = []
+
+    def start(address):
+        inst = install(address.replace(":", "-"), gateway={"dns": {"servers": ["%s:%d" % dns.address[:2]]}, "edges": [{"name": "edge7", "address": address, "tls_name": "edge7.example"}]})
+        made.append(inst)
+        inst.gateway.start()
+        return inst
+    yield start
+    for inst in made:
+        inst.gateway.stop()
+
+
+@pytest.mark.parametrize("address, reason, words", [
+    ("nowhere.example:23456", "dns.name.missing", ["nowhere.example", "edges[].address"]),
+    ("127.0.0.1:9", "net.connect.refused", ["127.0.0.1:9", "xfed-edge"]),
+])
+def test_no_link_to_an_edge(elsewhere, tools, address, reason, words):
+    """The name that was looked up or the address that was tried, and what to do: in status, explain and the log."""
+    inst = elsewhere(address)
+    line = inst.gateway.process.wait_line("event=channel.down peer=edge7 .*reason=%s " % reason.replace(".", r"\."), 10)
+    status, text = said(inst.gateway, tools, "status")
+    problem, = [line for line in text.splitlines() if "PROBLEM" in line]
+    gates = said(inst.gateway, tools, "explain", "alice@corp.example", "bob@partner.example")[1]
+    assert status == 1 and reason in problem
+    for word in words:
+        assert word in problem and word in gates and word in line
+    assert "partner" not in problem.lower()
+
+
+def test_a_next_hop_that_is_no_longer_configured(install, started, new_partner, dns):
+    """It does not answer, and is no problem any more as soon as no domain has it."""
+    inst = install("hops", gateway={"domains": [{"domain": "corp.example", "next_hop": "sip:127.0.0.1:9;transport=tcp", "peer_addresses": ["127.0.0.1"]}]})
+    inst.list_partner("hops.example")
+    started(inst)
+    try:
+        peer = new_partner(inst, "hops.example")
+        peer.wait_error(peer.say("alice", "dave@corp.example", "to nobody"))
+        problem, = problems(inst.gateway, "sip.server.unreachable")
+        assert "127.0.0.1:9" in problem["text"]
+        inst.reload()
+        assert problems(inst.gateway, "sip.server.unreachable")  # that changed nothing about it
+        inst.gateway_config["domains"][0]["next_hop"] = "sip:127.0.0.1:10;transport=tcp"
+        inst.write_configs()
+        inst.reload()
+        assert not problems(inst.gateway, "sip.server.unreachable")
+    finally:
+        inst.stop()
+
+
+def test_an_edge_nobody_has(own, tools):
+    for words in (("stream", "show", "edge9/1"), ("partner", "check", "partner.example", "edge=edge9")):
+        status, text = said(own.gateway, tools, *words)
+        assert status == 1 and "there is no edge edge9" in text and "edge1" in text
+
+
+def test_the_level_of_one_domain(own, tools):
+    assert said(own.gateway, tools, "log", "level", "debug", "partner.example") == (0, "partner.example: level debug, for it alone\n")
+    assert said(own.gateway, tools, "log", "level", "info", "partner.example") == (0, "partner.example: as all others\n")

@@ -54,8 +54,17 @@ static inline bool xfed_span_is(struct xfed_span a, const char *s)
 	return xfed_span_eq(a, xfed_span_str(s));
 }
 
+static inline char xfed_lower(char c) /* ASCII alone */
+{
+	return (char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
+}
+
 /* ASCII case-insensitive comparison; bytes above 0x7f compare as they are. */
 bool xfed_span_eq_nocase(struct xfed_span a, struct xfed_span b);
+
+/* What stands before the first `end`, and `rest` goes on behind that; all of it, and `rest` is empty, where there is none. */
+struct xfed_span xfed_span_cut(struct xfed_span *rest, char end);
+struct xfed_span xfed_span_trim(struct xfed_span s); /* without blanks and tabs at both ends */
 
 /* Comparison whose time depends on the lengths only; for keys and other secrets. */
 bool xfed_span_eq_secret(struct xfed_span a, struct xfed_span b);

@@ -1,13 +1,13 @@
 /*
  * Server dialback (XEP-0220 1.1.1, keys of XEP-0185): elements, keys, and the roles as machines without I/O.
  *
- *   initiating     xfed_dbinit    one per stream we opened: asks for pairs (db:result), learns the outcome of each
+ *   initiating     xfed_dbinit    one per stream we opened: asks for its pair (db:result), learns the outcome
  *   receiving      xfed_dbrecv    one per stream a peer opened: takes db:result, has the key verified, answers
  *   receiving      xfed_dbverify  one per stream we opened to an authoritative server: db:verify and its answers
  *   authoritative  xfed_dialback_authoritative(), a function: answers a db:verify
  *
  * Everything an element says is read once, by xfed_dialback_read(), and handed to the machines. What came with a
- * `type` where only requests are due, and answers nobody asked for, change nothing and are counted (XEP-0220 3.1).
+ * `type` where only requests are due, and answers nobody asked for, change nothing (XEP-0220 3.1).
  *
  * Where the XEP leaves a choice: any error of step 3 but item-not-found is told as remote-server-not-found (the prose of 2.5); two
  * different keys for a pair that waits are not-acceptable; an outgoing stream is for one pair (sender multiplexing is taken from
@@ -107,9 +107,8 @@ int xfed_dialback_print(struct xfed_buf *out, const struct xfed_dialback_elem *e
 void xfed_dialback_answer_to(const struct xfed_dialback_elem *request, enum xfed_dialback_type type, enum xfed_dialback_condition condition,
 	struct xfed_dialback_elem *out);
 
-/* The feature that says we handle dialback errors ([A8-03]), for <stream:features/>; and whether a peer has it. */
+/* The feature that says we handle dialback errors ([A8-03]), for <stream:features/>. */
 #define XFED_DIALBACK_FEATURE "<dialback xmlns='" XFED_NS_F_DIALBACK "'><errors/></dialback>"
-bool xfed_dialback_offers_errors(const struct xfed_xml_elem *features);
 
 /* ---- keys ---- */
 
@@ -117,18 +116,14 @@ bool xfed_dialback_offers_errors(const struct xfed_xml_elem *features);
 
 /* Lower-case hex of SHA-256 of the secret: the form in which policy carries it. OK, LIBRARY. */
 int xfed_dialback_hash(struct xfed_span secret, char out[XFED_DIALBACK_HEX + 1]);
-/* XEP-0185 section 2, [A8-05]. OK, LIBRARY. */
-int xfed_dialback_key(struct xfed_span secret, struct xfed_span receiving, struct xfed_span originating, struct xfed_span stream_id,
-	char out[XFED_DIALBACK_HEX + 1]);
-/* The same from the hash. OK; INVALID: `hash_hex` is not 64 lower-case hex digits; LIBRARY. */
+/* The key of XEP-0185 section 2, [A8-05]. OK; INVALID: `hash_hex` is not 64 lower-case hex digits; LIBRARY. */
 int xfed_dialback_key_hashed(struct xfed_span hash_hex, struct xfed_span receiving, struct xfed_span originating, struct xfed_span stream_id,
 	char out[XFED_DIALBACK_HEX + 1]);
 
 /* ---- authoritative role ---- */
 
 struct xfed_dialback_authority {
-	bool (*is_local)(void *user, struct xfed_span domain); /* normalised */
-	void *user;
+	bool is_local;			    /* `to` is a domain of ours */
 	struct xfed_span current, previous; /* hashes of the secret, of xfed_policy_dialback_current() and _previous(); may be empty */
 	enum xfed_reason refuse;	    /* NONE, or why this stream may not ask (TLS_REQUIRED_MISSING) */
 };
@@ -179,23 +174,20 @@ enum xfed_dialback_action_type {
 	XFED_DIALBACK_DO_CLOSE,	  /* receiving: close the stream for `reason`; nothing follows */
 	XFED_DIALBACK_DO_READY,	  /* initiating: stanzas of `pair` may be sent from now on */
 	XFED_DIALBACK_DO_FAILED,  /* initiating, receiving: `pair` came to nothing */
-	XFED_DIALBACK_DO_SPOILED, /* initiating: send nothing more on this stream, not even for pairs that were READY */
 	XFED_DIALBACK_DO_VERDICT, /* verify: the fate of an ASK */
 };
 
 struct xfed_dialback_action {
 	enum xfed_dialback_action_type type;
 	struct xfed_span bytes;		    /* SEND */
-	struct xfed_dialback_pair pair;	    /* all but SEND, CLOSE, SPOILED */
+	struct xfed_dialback_pair pair;	    /* all but SEND, CLOSE */
 	struct xfed_span key, stream_id;    /* ASK; VERDICT: stream_id */
 	uint64_t token, origin;		    /* ASK: token; VERDICT: both as asked */
 	enum xfed_dialback_verdict verdict; /* VERDICT */
 	bool by_certificate;		    /* PROVED: no key was verified ([A8-18]) */
-	bool is_worth_new_stream;	    /* FAILED, initiating: try once more on a new connection (resource-constraint) */
-	enum xfed_reason reason;	    /* CLOSE, FAILED, VERDICT, SPOILED */
+	enum xfed_reason reason;	    /* CLOSE, FAILED */
 	enum xfed_side side;		    /* FAILED: the reason's, or whom a peer's error really means */
 	const char *condition;		    /* FAILED: the dialback condition sent or received, "invalid", or "" */
-	const char *stanza_condition;	    /* FAILED, initiating: what the senders of queued stanzas get ([A8-09]) */
 };
 
 /* ---- receiving role, the stream the keys come in on ---- */
@@ -245,61 +237,25 @@ uint64_t xfed_dbrecv_deadline(const struct xfed_dbrecv *m); /* UINT64_MAX: none 
 /* Normalised domains. */
 bool xfed_dbrecv_is_proved(const struct xfed_dbrecv *m, struct xfed_span sender, struct xfed_span target);
 
-struct xfed_dialback_counts {
-	size_t waiting;	   /* no answer yet */
-	size_t done;	   /* proved, ready */
-	uint64_t dropped;  /* bogus or unsolicited elements and verdicts */
-	uint64_t repeated; /* requests for a pair that is proved or waiting, with the same key */
-	uint64_t failed;   /* refused, invalid, error, timeout */
-};
-void xfed_dbrecv_counts(const struct xfed_dbrecv *m, struct xfed_dialback_counts *out);
-
 /* ---- initiating role ---- */
 
 struct xfed_dbinit;
 
 struct xfed_dbinit_config {
-	const struct xfed_env *env; /* trace only; may be NULL */
-	struct xfed_span stream_id; /* `id` of the peer's stream header, whole; copied */
-	struct xfed_span target;    /* normalised: the domain the stream was opened to; copied */
-	bool peer_offers_errors;    /* xfed_dialback_offers_errors() */
+	const struct xfed_env *env;	 /* trace only; may be NULL */
+	struct xfed_span stream_id;	 /* `id` of the peer's stream header, whole */
+	struct xfed_span sender, target; /* normalised: the pair the stream is for; copied */
+	struct xfed_span hash_hex;	 /* of the current secret; not kept */
 	unsigned time_divisor;
 };
 
-enum xfed_dbinit_event_type {
-	XFED_DBINIT_REQUEST, /* stanzas of (sender, target) wait: prove the pair */
-	XFED_DBINIT_ANSWER,  /* a db:result came in: `elem` */
-	XFED_DBINIT_TICK,
-	XFED_DBINIT_END, /* the stream is gone: every pair that waits fails for `reason` ([A8-09]) */
-};
-
-struct xfed_dbinit_event {
-	enum xfed_dbinit_event_type type;
-	struct xfed_span sender, target; /* REQUEST: normalised */
-	struct xfed_span hash_hex;	 /* REQUEST: of the current secret; not kept */
-	/*
-	 * REQUEST with another target than the stream's: it resolves to the address and port of this stream, and the
-	 * certificate, where one counts, covers it (XEP-0220 2.7.2, RFC 7712 4.4.2).
-	 */
-	bool is_same_server;
-	const struct xfed_dialback_elem *elem;
-	enum xfed_reason reason; /* END */
-};
-
-int xfed_dbinit_new(const struct xfed_dbinit_config *cfg, struct xfed_dbinit **out); /* OK; LIMIT: stream id or target; NOMEM */
+/* The request is its first action. OK; LIMIT: no stream id, or too long; INVALID: no hash; NOMEM; LIBRARY. */
+int xfed_dbinit_new(const struct xfed_dbinit_config *cfg, uint64_t now_ms, struct xfed_dbinit **out);
 void xfed_dbinit_free(struct xfed_dbinit *m);
-
-/*
- * REQUEST of a pair that waits does nothing, of one that is READY says so again, of one that failed asks anew. It gives
- * STATE where this stream cannot be used for the pair (spoiled, ended, another target without leave): open another; LIMIT
- * where XFED_DIALBACK_PAIRS_MAX pairs are on it, likewise; INVALID for a hash, or an element that is no db:result; NOMEM.
- */
-int xfed_dbinit_step(struct xfed_dbinit *m, const struct xfed_dbinit_event *ev, uint64_t now_ms);
+/* `answer`: a db:result came in; NULL: the deadline has come. READY or FAILED, once. OK; INVALID: no db:result. */
+int xfed_dbinit_step(struct xfed_dbinit *m, const struct xfed_dialback_elem *answer, uint64_t now_ms);
 bool xfed_dbinit_next(struct xfed_dbinit *m, struct xfed_dialback_action *act);
 uint64_t xfed_dbinit_deadline(const struct xfed_dbinit *m);
-/* False for every pair once the stream is spoiled. */
-bool xfed_dbinit_may_send(const struct xfed_dbinit *m, struct xfed_span sender, struct xfed_span target);
-void xfed_dbinit_counts(const struct xfed_dbinit *m, struct xfed_dialback_counts *out);
 
 /* ---- receiving role, the stream to the authoritative server ---- */
 
@@ -316,7 +272,7 @@ enum xfed_dbverify_event_type {
 	XFED_DBVERIFY_OPEN,   /* the stream can carry db:verify now; before that questions wait */
 	XFED_DBVERIFY_ANSWER, /* a db:verify came in: `elem` */
 	XFED_DBVERIFY_TICK,
-	XFED_DBVERIFY_END, /* no stream came about, or it is gone: `reason`, `is_host_unknown` */
+	XFED_DBVERIFY_END, /* no stream came about, or it is gone: `is_host_unknown` */
 };
 
 struct xfed_dbverify_event {
@@ -325,7 +281,6 @@ struct xfed_dbverify_event {
 	struct xfed_span key, stream_id;
 	uint64_t token, origin;
 	const struct xfed_dialback_elem *elem;
-	enum xfed_reason reason;
 	bool is_host_unknown; /* the peer closed with the stream error host-unknown */
 };
 
@@ -342,11 +297,9 @@ void xfed_dbverify_free(struct xfed_dbverify *m);
  * ASK gives STATE where the question must go over another connection: `origin` is this one ([A8-13]), the stream has
  * ended, or the same pair and stream id were asked here before without an answer, so that one could not tell which key an
  * answer is for; LIMIT where XFED_DIALBACK_PAIRS_MAX questions are on it; NOMEM. INVALID: not a db:verify.
- * Nothing waits any more when the counts say so: a connection opened for this alone is closed then (XEP-0220 2.1.2).
  */
 int xfed_dbverify_step(struct xfed_dbverify *m, const struct xfed_dbverify_event *ev, uint64_t now_ms);
 bool xfed_dbverify_next(struct xfed_dbverify *m, struct xfed_dialback_action *act);
 uint64_t xfed_dbverify_deadline(const struct xfed_dbverify *m);
-void xfed_dbverify_counts(const struct xfed_dbverify *m, struct xfed_dialback_counts *out);
 
 #endif

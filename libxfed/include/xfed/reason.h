@@ -7,14 +7,19 @@
 
 #include "xfed/base.h"
 
+#define XFED_SIDES(X)                                                                                                                                \
+	X(US, "us")                                                                                                                                  \
+	X(PARTNER, "partner")                                                                                                                        \
+	X(NETWORK, "network")                                                                                                                        \
+	X(LOCAL_USER, "local-user")                                                                                                                  \
+	X(REMOTE_USER, "remote-user")                                                                                                                \
+	X(SIP, "sip")                                                                                                                                \
+	X(OPERATOR, "operator")
+
 enum xfed_side {
-	XFED_SIDE_US,
-	XFED_SIDE_PARTNER,
-	XFED_SIDE_NETWORK,
-	XFED_SIDE_LOCAL_USER,
-	XFED_SIDE_REMOTE_USER,
-	XFED_SIDE_SIP,
-	XFED_SIDE_OPERATOR,
+#define X(id, name) XFED_SIDE_##id,
+	XFED_SIDES(X)
+#undef X
 };
 
 enum xfed_reason {

@@ -59,6 +59,9 @@ enum xfed_s2s_direction { XFED_S2S_IN, XFED_S2S_OUT }; /* who opened the TCP con
 	X(CLOSING, "closing") /* our closing tag is out, the peer's is awaited */                                                                    \
 	X(DONE, "done")
 
+#define XFED_S2S_WORDS 48
+const char *xfed_s2s_words(const char *state_name, char out[XFED_S2S_WORDS]); /* for people: "waiting for dialback" */
+
 enum xfed_s2s_state {
 #define X(id, name) XFED_S2S_##id,
 	XFED_S2S_STATES(X)

@@ -20,8 +20,9 @@
 struct xfed_tls_creds;
 
 struct xfed_tls_keypair {
-	struct xfed_span certificate_pem; /* leaf first, then its chain */
-	struct xfed_span key_pem;	  /* copied into GnuTLS; wipe yours */
+	struct xfed_span certificate_pem;	 /* leaf first, then its chain */
+	struct xfed_span key_pem;		 /* copied into GnuTLS; wipe yours */
+	const char *certificate_name, *key_name; /* what errors call them; NULL: by their number */
 };
 
 struct xfed_tls_creds_config {
@@ -29,6 +30,7 @@ struct xfed_tls_creds_config {
 	size_t pair_count;		      /* may be 0 for a client without certificate */
 	struct xfed_span ca_pem;	      /* trust anchors, may be empty */
 	struct xfed_span crl_pem;	      /* may be empty */
+	const char *ca_name;		      /* what errors call ca_pem; NULL: "trusted certificates" */
 };
 
 /* Returns OK; INVALID with a sentence in `error` (which input, what is wrong); NOMEM. */

@@ -84,8 +84,6 @@ struct xfed_xml_elem *xfed_xml_elem_new(struct xfed_arena *a, struct xfed_span n
 struct xfed_xml_elem *xfed_xml_add_elem(struct xfed_arena *a, struct xfed_xml_elem *parent, struct xfed_span ns, struct xfed_span name);
 int xfed_xml_add_text(struct xfed_arena *a, struct xfed_xml_elem *parent, struct xfed_span text);
 int xfed_xml_set_attr(struct xfed_arena *a, struct xfed_xml_elem *e, struct xfed_span ns, struct xfed_span name, struct xfed_span value);
-/* Hangs an existing tree below `parent`. */
-int xfed_xml_add_child(struct xfed_arena *a, struct xfed_xml_elem *parent, struct xfed_xml_elem *child);
 
 /*
  * Canonical form: UTF-8, no declaration, double quotes, every element whose namespace differs from its parent's
@@ -149,8 +147,6 @@ enum xfed_xml_result xfed_xml_reader_feed(struct xfed_xml_reader *r, struct xfed
 
 /* Tree of the last HEADER, ELEMENT or EXCESS, valid until the next feed, reset or free. */
 struct xfed_xml_elem *xfed_xml_reader_elem(struct xfed_xml_reader *r);
-/* Default namespace declared on the stream header (the content namespace, RFC 6120 4.8.2); data NULL: none. */
-struct xfed_span xfed_xml_reader_content_ns(const struct xfed_xml_reader *r);
 /*
  * The default namespace the stream header declared (the content namespace of RFC 6120 4.8.2); empty where it declared
  * none, data NULL before HEADER. Valid until restart or free.
@@ -171,9 +167,9 @@ void xfed_xml_reader_set_limits(struct xfed_xml_reader *r, const struct xfed_xml
 
 /*
  * Back to waiting for a stream header, with a new parser (stream restart, RFC 6120 4.3.3); a fragment reader is as new.
- * Also after BAD. Returns XFED_OK; memory is taken by the next feed only.
+ * Also after BAD. Memory is taken by the next feed only.
  */
-int xfed_xml_reader_restart(struct xfed_xml_reader *r);
+void xfed_xml_reader_restart(struct xfed_xml_reader *r);
 
 /*
  * Hibernation: between first-level elements the parser can be dropped and is made anew from the saved header on the

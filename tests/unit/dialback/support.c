@@ -64,11 +64,8 @@ static void put_failed(char *text, size_t size, const struct xfed_dialback_actio
 	put_pair(text, size, "failed ", &a->pair);
 	put(text, size, " ", xfed_span_str(xfed_reason_code(a->reason)));
 	put(text, size, " ", xfed_span_str(a->condition[0] ? a->condition : "-"));
-	if (a->stanza_condition[0]) {
-		put(text, size, " ", xfed_span_str(xfed_side_name(a->side)));
-		put(text, size, " stanzas:", xfed_span_str(a->stanza_condition));
-	}
-	put(text, size, a->is_worth_new_stream ? " elsewhere" : "", XFED_SPAN(""));
+	bool is_own = a->side == xfed_reason_info(a->reason)->side;
+	put(text, size, is_own ? "" : " ", xfed_span_str(is_own ? "" : xfed_side_name(a->side)));
 }
 
 void note_action(char *text, size_t size, const struct xfed_dialback_action *a)
@@ -97,16 +94,11 @@ void note_action(char *text, size_t size, const struct xfed_dialback_action *a)
 	case XFED_DIALBACK_DO_FAILED:
 		put_failed(text, size, a);
 		break;
-	case XFED_DIALBACK_DO_SPOILED:
-		put(text, size, "spoiled ", xfed_span_str(xfed_reason_code(a->reason)));
-		break;
 	case XFED_DIALBACK_DO_VERDICT:
 		snprintf(number, sizeof(number), "verdict %u#%u ", (unsigned)a->origin, (unsigned)a->token);
 		put_pair(text, size, number, &a->pair);
 		put(text, size, " ", a->stream_id);
 		put(text, size, " ", xfed_span_str(xfed_dialback_verdict_word(a->verdict)));
-		put(text, size, " ", xfed_span_str(xfed_reason_code(a->reason)));
-		put(text, size, a->condition[0] ? " " : "", xfed_span_str(a->condition));
 		break;
 	}
 }

@@ -194,32 +194,6 @@ static void every_condition_survives(void **state)
 	}
 }
 
-/* [A8-03] */
-static void feature(void **state)
-{
-	static const struct {
-		const char *xml;
-		bool offers;
-	} rows[] = {
-		{ "<stream:features>" XFED_DIALBACK_FEATURE "</stream:features>", true },
-		{ "<stream:features><dialback "
-		  "xmlns='urn:xmpp:features:dialback'/></stream:features>",
-			false },
-		{ "<stream:features><dialback "
-		  "xmlns='jabber:server:dialback'><errors/></dialback></stream:features>",
-			false },
-		{ "<stream:features/>", false },
-	};
-	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
-		struct xfed_xml_reader *r;
-		struct xfed_xml_limits limits = { 4096, 8, 64 };
-		assert_int_equal(xfed_xml_reader_new_fragment(&limits, &r), XFED_OK);
-		assert_int_equal(xfed_xml_reader_fragment(r, xfed_span_str(rows[i].xml)), XFED_XML_ELEMENT);
-		assert_int_equal(xfed_dialback_offers_errors(xfed_xml_reader_elem(r)), rows[i].offers);
-		xfed_xml_reader_free(r);
-	}
-}
-
 /* [A8-14], [A8-19]: what a refusal of ours is called on the wire. */
 static void refusals(void **state)
 {
@@ -255,7 +229,6 @@ int main(void)
 		cmocka_unit_test(printing),
 		cmocka_unit_test(a_full_buffer_is_left_as_it_was),
 		cmocka_unit_test(every_condition_survives),
-		cmocka_unit_test(feature),
 		cmocka_unit_test(refusals),
 	};
 	return cmocka_run_group_tests(tests, libraries_up, NULL);

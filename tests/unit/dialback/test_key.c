@@ -27,15 +27,10 @@ static void vectors_of_the_standards(void **state)
 		struct xfed_span o = xfed_span_str(vectors[i].originating);
 		struct xfed_span id = xfed_span_str(vectors[i].id);
 		struct xfed_span secret = xfed_span_str(vectors[i].secret);
-		assert_int_equal(xfed_dialback_key(secret, r, o, id, key), XFED_OK);
-		if (strcmp(key, vectors[i].key) != 0) {
-			fail_msg("%s: %s", vectors[i].requirement, key);
-		}
 		assert_int_equal(xfed_dialback_hash(secret, hash), XFED_OK);
-		memset(key, 0, sizeof(key));
 		assert_int_equal(xfed_dialback_key_hashed(xfed_span_str(hash), r, o, id, key), XFED_OK);
 		if (strcmp(key, vectors[i].key) != 0) {
-			fail_msg("%s from the hash: %s", vectors[i].requirement, key);
+			fail_msg("%s: %s", vectors[i].requirement, key);
 		}
 	}
 }
@@ -57,7 +52,7 @@ static void hash_is_lower_case_hex(void **state)
 
 /* ---- the answer to db:verify ---- */
 
-static bool is_local(void *user, struct xfed_span domain)
+static bool is_local(struct xfed_span domain)
 {
 	return xfed_span_is(domain, "montague.example") || xfed_span_is(domain, "b\xc3\xbc"
 										"cher.example");
@@ -121,12 +116,12 @@ static const struct {
 	{ "no id", VERIFY("from='capulet.example' to='montague.example'", "x"), CURRENT, XFED_REASON_NONE, "improper" },
 };
 
-static struct xfed_dialback_authority authority(enum secrets s, const char *hash)
+static struct xfed_dialback_authority authority(const struct parsed *p, enum secrets s, const char *hash)
 {
 	struct xfed_span ours = xfed_span_str(hash), other = XFED_SPAN(MONTAGUE_HASH);
 	struct xfed_span none = { NULL, 0 };
 	return (struct xfed_dialback_authority){
-		.is_local = is_local,
+		.is_local = is_local(p->elem.to),
 		.current = s == CURRENT || s == BOTH ? ours
 			   : s == NONE		     ? none
 						     : other,
@@ -147,7 +142,7 @@ static void answers_of_the_authority(void **state)
 		const char *got = NULL;
 		xfed_buf_init(&b, 1 << 16);
 		assert_true(parse(&p, verifies[i].xml));
-		struct xfed_dialback_authority a = authority(verifies[i].secrets, hash);
+		struct xfed_dialback_authority a = authority(&p, verifies[i].secrets, hash);
 		a.refuse = verifies[i].refuse;
 		switch (xfed_dialback_authoritative(&p.elem, &a, &answer)) {
 		case XFED_DIALBACK_ANSWER:

@@ -461,6 +461,31 @@ static void test_a_stream_that_ends_while_it_is_written_to_loses_what_was_writte
 	assert_int_equal(pair_waiting(&b.p), 0);
 }
 
+/* What is written again is what was lost before it, in the order it was sent in. */
+static void test_a_stream_that_ends_while_it_is_written_to_changes_no_order(void **state)
+{
+	static const int results[] = { XFED_OK, XFED_ERR_AGAIN };
+	for (size_t i = 0; i < XFED_ARRAY_LEN(results); i++) {
+		struct bench b;
+		bench_init(&b);
+		b.is_counted = true;
+		open_stream(&b);
+		answer(&b, 'a');
+		answer(&b, 'b');
+		b.dies = true;
+		b.rc = results[i];
+		answer(&b, 'c');
+		expect(&b, "write a\nwrite b\nwrite c\nover\n");
+		b.dies = false;
+		b.rc = XFED_OK;
+		tick(&b, 1000);
+		found(&b, 1);
+		simple(&b, PAIR_CONNECTED);
+		simple(&b, PAIR_OPEN);
+		expect(&b, "look up\ndial 0\nwrite a\nwrite b\nwrite c\n");
+	}
+}
+
 /* ---- answers ---- */
 
 static void test_answers_wait_for_the_next_attempt_until_their_deadline(void **state)
@@ -655,6 +680,7 @@ int main(void)
 		cmocka_unit_test(test_one_always_fits_and_then_the_bound_holds),
 		cmocka_unit_test(test_no_message_is_written_twice_but_an_answer_is),
 		cmocka_unit_test(test_a_stream_that_ends_while_it_is_written_to_loses_what_was_written),
+		cmocka_unit_test(test_a_stream_that_ends_while_it_is_written_to_changes_no_order),
 		cmocka_unit_test(test_answers_wait_for_the_next_attempt_until_their_deadline),
 		cmocka_unit_test(test_going_out_of_service_nothing_waits),
 		cmocka_unit_test(test_answers_alone_keep_no_stream_open),

@@ -114,6 +114,12 @@ static void unmapped(struct explain_facts *f)
 static void hop_down(struct explain_facts *f)
 {
 	f->is_hop_up = false;
+	f->hop_text = "SRV fe.example.com";
+}
+static void hop_refuses(struct explain_facts *f)
+{
+	f->hop_reason = XFED_REASON_SIP_AUTH_REFUSED;
+	f->hop_text = "the username or password is wrong";
 }
 static void hop_unknown(struct explain_facts *f)
 {
@@ -125,11 +131,11 @@ static void draining(struct explain_facts *f)
 }
 static void no_link(struct explain_facts *f)
 {
-	f->edges[0] = (struct explain_edge){ .name = "edge1", .link_reason = XFED_REASON_CHANNEL_PEER_UNTRUSTED };
+	f->edges[0] = (struct explain_edge){ .name = "edge1", .link_reason = XFED_REASON_CHANNEL_PEER_UNTRUSTED, .link_text = "look at ca" };
 }
 static void never_linked(struct explain_facts *f)
 {
-	f->edges[0] = (struct explain_edge){ .name = "edge1" };
+	f->edges[0] = (struct explain_edge){ .name = "edge1", .link_text = "" };
 }
 static void edge_leaving(struct explain_facts *f)
 {
@@ -249,10 +255,12 @@ static const struct {
 	{ "a stranger of a federated partner", true, federated_stranger, NONE, XFED_REASON_NONE, NULL },
 	{ "unmappable", false, unmapped, EXPLAIN_MAPPING, XFED_REASON_SIP_ADDRESS_UNMAPPABLE, "bob@fabrikam.example" },
 	{ "next hop down", true, hop_down, EXPLAIN_NEXT_HOP, XFED_REASON_SIP_SERVER_UNREACHABLE, "tls:fe.example.com:5061" },
+	{ "next hop down, what was tried", true, hop_down, EXPLAIN_NEXT_HOP, XFED_REASON_SIP_SERVER_UNREACHABLE, "(SRV fe.example.com)" },
+	{ "next hop refuses us", true, hop_refuses, EXPLAIN_NEXT_HOP, XFED_REASON_SIP_AUTH_REFUSED, "password is wrong" },
 	{ "next hop not used yet", true, hop_unknown, NONE, XFED_REASON_NONE, NULL },
 	{ "the next hop is not on the way out", false, hop_down, NONE, XFED_REASON_NONE, NULL },
 	{ "draining", true, draining, EXPLAIN_GATEWAY, XFED_REASON_CHANNEL_DOWN, NULL },
-	{ "link down", false, no_link, EXPLAIN_LINK, XFED_REASON_CHANNEL_PEER_UNTRUSTED, "edge1" },
+	{ "link down", false, no_link, EXPLAIN_LINK, XFED_REASON_CHANNEL_PEER_UNTRUSTED, "edge1: look at ca" },
 	{ "never linked", false, never_linked, EXPLAIN_LINK, XFED_REASON_CHANNEL_DOWN, "edge1" },
 	{ "edge leaving", false, edge_leaving, EXPLAIN_LINK, XFED_REASON_CHANNEL_DOWN, NULL },
 	{ "policy refused", false, policy_refused, EXPLAIN_POLICY, XFED_REASON_CHANNEL_FRAME_BAD, "edge1 refused" },

@@ -307,25 +307,6 @@ static void long_ones(void **state)
 	assert_null(im.thread.data);
 }
 
-static void call_ids(void **state)
-{
-	(void)state;
-	static const char *const good[] = { "a", "a@b", "711609sa-AB.c", "()<>:\\\"/[]?{}@x", "!%*_+`'~" };
-	static const char *const bad[] = { "", "@", "a@", "@b", "a@b@c", "a b", "a\tb", "a;b", "a,b", "\xC3\xBC", "a\r\nb" };
-	for (size_t i = 0; i < XFED_ARRAY_LEN(good); i++) {
-		if (!iw_thread_is_call_id(xfed_span_str(good[i]))) {
-			fail_msg("'%s' is a Call-ID", good[i]);
-		}
-	}
-	for (size_t i = 0; i < XFED_ARRAY_LEN(bad); i++) {
-		if (iw_thread_is_call_id(xfed_span_str(bad[i]))) {
-			fail_msg("'%s' is no Call-ID", bad[i]);
-		}
-	}
-	assert_false(iw_thread_is_call_id(xfed_span_make(NULL, 0)));
-	assert_false(iw_thread_is_call_id(xfed_span_make("a\0b", 3)));
-}
-
 static void presence(void **state)
 {
 	(void)state;
@@ -546,7 +527,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(delays, setup, teardown),
 		cmocka_unit_test(stamps),
 		cmocka_unit_test_setup_teardown(long_ones, setup, teardown),
-		cmocka_unit_test(call_ids),
 		cmocka_unit_test_setup_teardown(presence, setup, teardown),
 		cmocka_unit_test_setup_teardown(to_xmpp, setup, teardown),
 		cmocka_unit_test_setup_teardown(full_from, setup, teardown),

@@ -8,9 +8,7 @@
 
 #include <cmocka.h>
 
-#include "jid/domain.h"
-#include "jid/local.h"
-#include "jid/precis.h"
+#include "jid/internal.h"
 #include "xfed/jid.h"
 #include "xfed/limits.h"
 #include "xfed/mem.h"

@@ -21,8 +21,8 @@ static char *capabilities[] = { TEXT("resume"), TEXT("snapshot") };
 static Xfed__Hello hello = { BASE(hello), .version_min = 1, .version_max = 1, .role = XFED__ROLE__ROLE_EDGE, .name = TEXT("edge1"),
 	.boot_nonce = 0x0123456789abcdef, .lowest_unsettled = 42, .n_capabilities = 2, .capabilities = capabilities,
 	.software = TEXT("xfed-edge 0.1.0"), .policy = &revision, .owner_epoch = 1 };
-static Xfed__Ping ping = { BASE(ping), .id = 9, .lowest_unsettled = 42 };
-static Xfed__Pong pong = { BASE(pong), .id = 9 };
+static Xfed__Ping ping = { BASE(ping), .id = 9, .lowest_unsettled = 42, .wall_ms = 1780000000123 };
+static Xfed__Pong pong = { BASE(pong), .id = 9, .wall_ms = 1780000000456 };
 static Xfed__Credit credit = { BASE(credit), .messages = 1024, .bytes = 4194304, .taken = 300 };
 
 static Xfed__SipKey sip_key = { BASE(sip_key), .call_id = TEXT("a84b4c76e66710@10.0.0.7"), .from_tag = TEXT("1928301774"), .cseq = 314159,
@@ -45,10 +45,12 @@ static Xfed__AttemptedAck attempted_ack = { BASE(attempted_ack), .n_seqs = 3, .s
 
 static Xfed__Outcome delivered = { BASE(outcome), .seq = 43, .fate = XFED__FATE__FATE_DELIVERED, .sip_status = 200 };
 static Xfed__Outcome was_refused = { BASE(outcome), .seq = 44, .fate = XFED__FATE__FATE_REFUSED, .condition = TEXT("item-not-found"),
-	.error_type = TEXT("cancel"), .text = TEXT("No such user"), .sip_status = 404, .reason = TEXT("sip.user.unknown") };
+	.error_type = TEXT("cancel"), .text = TEXT("No such user"), .sip_status = 404, .reason = TEXT("sip.user.unknown"), .side = TEXT("local-user"),
+	.whose = TEXT("sip") };
 static Xfed__Outcome dropped = { BASE(outcome), .seq = 46, .fate = XFED__FATE__FATE_DROPPED, .rule = TEXT("headline") };
 static Xfed__Outcome uncertain = { BASE(outcome), .seq = 47, .fate = XFED__FATE__FATE_UNCERTAIN, .condition = TEXT("remote-server-timeout"),
-	.error_type = TEXT("wait"), .text = TEXT("may have been delivered"), .sip_status = 504, .reason = TEXT("delivery.uncertain") };
+	.error_type = TEXT("wait"), .text = TEXT("may have been delivered"), .sip_status = 504, .reason = TEXT("delivery.uncertain"),
+	.side = TEXT("network"), .whose = TEXT("sip") };
 static Xfed__Outcome *outcomes[] = { &delivered, &was_refused, &dropped, &uncertain };
 static Xfed__Settled settled = { BASE(settled), .n_outcomes = 4, .outcomes = outcomes };
 static Xfed__Withdraw withdraw = { BASE(withdraw), .seq = 7 };

@@ -33,6 +33,10 @@ static const char *claim(struct proto_sipmemory *m, Xfed__SipKey k, uint64_t non
 	return rc == XFED_OK ? names[v] : rc == XFED_ERR_LIMIT ? "full" : "no memory";
 }
 
+static const Xfed__Outcome some = XFED__OUTCOME__INIT;
+static const struct proto_result written = { .fate = XFED__FATE__FATE_DELIVERED, .sip_status = 202, .told = &some };
+static const struct proto_result refused = { .fate = XFED__FATE__FATE_REFUSED, .sip_status = 404 };
+
 static struct proto_sipmemory *memory(size_t max)
 {
 	struct proto_sipmemory *m;
@@ -51,12 +55,13 @@ static void a_retransmission_gets_the_same_answer(void **state)
 	assert_int_equal(f->waiter_count, 2);
 	assert_int_equal(f->waiters[1].run, 2);
 	assert_int_equal(f->waiters[1].seq, 77);
-	assert_int_equal(proto_sipmemory_settle(m, &k, XFED__FATE__FATE_DELIVERED, 202, XFED_REASON_NONE, 1000), XFED_OK);
-	assert_int_equal(proto_sipmemory_settle(m, &k, XFED__FATE__FATE_REFUSED, 404, XFED_REASON_NONE, 1000), XFED_ERR_STATE);
+	assert_int_equal(proto_sipmemory_settle(m, &k, &written, 1000), XFED_OK);
+	assert_int_equal(proto_sipmemory_settle(m, &k, &refused, 1000), XFED_ERR_STATE);
 	assert_string_equal(claim(m, k, 3, 1, 64999), "settled");
 	f = proto_sipmemory_find(m, &k);
-	assert_int_equal(f->fate, XFED__FATE__FATE_DELIVERED);
-	assert_int_equal(f->sip_status, 202);
+	assert_int_equal(f->result.fate, XFED__FATE__FATE_DELIVERED);
+	assert_int_equal(f->result.sip_status, 202);
+	assert_null(f->result.told);				/* it lives no longer than the call */
 	assert_string_equal(claim(m, k, 3, 2, 65000), "first"); /* 64 s are over */
 	proto_sipmemory_free(m);
 }
@@ -117,7 +122,7 @@ static void one_pass(void)
 			assert_null(proto_sipmemory_find(m, &k));
 			assert_string_equal(claim(m, k, 1, i, i), "first");
 		}
-		assert_int_equal(proto_sipmemory_settle(m, &k, XFED__FATE__FATE_DELIVERED, 200, XFED_REASON_NONE, i), XFED_OK);
+		assert_int_equal(proto_sipmemory_settle(m, &k, &written, i), XFED_OK);
 	}
 	proto_sipmemory_tick(m, 64000 + 24);
 	assert_int_equal(proto_sipmemory_count(m), 25);

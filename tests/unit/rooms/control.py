@@ -29,6 +29,7 @@ PLANTED = [
     ("fe-gateway/sip/layer.c", '#include "trunk/trunk.h"', ["sip/layer.c", "must not know"]),
     ("proto/inbox.c", '#include "xfed/rt/log.h"', ["proto/inbox.c", "must not know"]),
     ("libxfed/xml/reader.c", '#include "proto/inbox.h"', ["xml/reader.c", "must not know"]),
+    ("fe-gateway/journal/journal.c", "#include <sqlite3.h>", ["journal/journal.c", "alone"]),
     ("fe-gateway/helper.c", "", ["helper.c", "beside the rooms"]),
     ("fe-gateway/attic/attic.c", "", ["attic", "nobody knows"]),
     ("edge-proxy/relay/relay.h", "\n" * (rooms.HEADER_LINES + 1), ["relay/relay.h", "lines"]),

@@ -22,12 +22,13 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 ROOMS = {
-    "fe-gateway": ["core", "config", "store", "policy", "journal", ("channel", "trunk"), "contacts", "im", "admin"],
+    "fe-gateway": ["core", "config", "store", "policy", "journal", ("channel", "trunk"), "contacts", "im", "admin", "service"],
     "edge-proxy": ["core", "s2s", "channel", "relay", "admin", "service"],
 }
 LIBRARIES = {"fe-gateway": ["sip", "interwork"], "edge-proxy": []}
-TOP = {"fe-gateway": ["main.c", "gateway.c", "gateway.h", "service.c", "service.h"], "edge-proxy": ["main.c", "edge.c", "edge.h", "service.c", "service.h"]}
+TOP = {"fe-gateway": ["main.c", "gateway.c", "gateway.h"], "edge-proxy": ["main.c", "edge.c", "edge.h", "service.c", "service.h"]}
 BELOW = {"fe-gateway": [], "edge-proxy": ["config.c", "config.h"]}
+ALONE = {"sqlite3.h": "fe-gateway/store/"} # what one room alone may know
 PRODUCT = ["libxfed", "proto", "fe-gateway", "edge-proxy", "xfedctl"]
 
 HEADER_LINES = 199 # of a daemon
@@ -149,6 +150,9 @@ def judge_source(root):
             problem = judge_include(path, target) if target else None
             if problem:
                 found["include", path, match.group(1)] = "%s includes %s: it %s" % (path, target, problem)
+            match = re.match(r"#include <([^>]+)>", line)
+            if match and not path.startswith(ALONE.get(match.group(1), path)):
+                found["include", path, match.group(1)] = "%s includes %s, which %s alone may know" % (path, match.group(1), ALONE[match.group(1)])
         if daemon and room is None and os.path.basename(path) not in TOP[daemon] + BELOW[daemon]:
             found["beside", path] = "%s stands beside the rooms" % path
         if daemon and room and room not in levels(daemon) and room not in LIBRARIES[daemon]:

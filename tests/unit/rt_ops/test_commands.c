@@ -232,6 +232,12 @@ static void what_does_not_fit_is_refused(void **state)
 			json_object_set_new(wrong, a->key, is_string ? json_integer(1) : json_string("1"));
 			rt_command_run(&table, &rt_commands[i], true, wrong, reply, NULL);
 			assert_string_equal(code, "bad-request");
+			json_object_set_new(wrong, a->key, is_string ? json_string("") : json_integer(-1));
+			rt_command_run(&table, &rt_commands[i], true, wrong, reply, NULL);
+			assert_string_equal(code, "bad-request");
+			json_object_set_new(wrong, a->key, is_string ? json_null() : json_real(1.5));
+			rt_command_run(&table, &rt_commands[i], true, wrong, reply, NULL);
+			assert_string_equal(code, "bad-request");
 			json_decref(wrong);
 		}
 		assert_int_equal(ran[i], 0);

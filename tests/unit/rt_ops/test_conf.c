@@ -129,7 +129,7 @@ static const struct row rows[] = {
 		"log | "
 		"stop_timeout | limits\n" },
 	{ "missing keys, and an object of them", E, "name: edge1\n",
-		"edge.yaml:1:1:channel.listen: missing, accepted: a list of IP:PORT such as [\"0.0.0.0:5269\", \"[::]:5269\"]\n"
+		"edge.yaml:1:1:channel.listen: missing, accepted: a list of IP:PORT such as [\"192.0.2.1:5269\", \"[::1]:53\"]\n"
 		"edge.yaml:1:1:channel.certificate: missing, accepted: an absolute path\n"
 		"edge.yaml:1:1:channel.key: missing, accepted: an absolute path\n"
 		"edge.yaml:1:1:channel.ca: missing, accepted: an absolute path\n"
@@ -208,13 +208,13 @@ static const struct row rows[] = {
 	{ "port 65536", E, EDGE "http: {listen: \"127.0.0.1:65536\"}\n",
 		"edge.yaml:11:16:http.listen: found \"127.0.0.1:65536\" in quotes, accepted: IP:PORT such as 127.0.0.1:9560 or [::1]:9560\n" },
 	{ "address in a list", E, EDGE "external: {listen: [\"0.0.0.0:5269\", \"0.0.0:5269\"]}\n",
-		"edge.yaml:11:37:external.listen[1]: found \"0.0.0:5269\" in quotes, accepted: IP:PORT such as 0.0.0.0:5269 or [::]:5269\n" },
+		"edge.yaml:11:37:external.listen[1]: found \"0.0.0:5269\" in quotes, accepted: IP:PORT such as 192.0.2.1:5269 or [::1]:53\n" },
 	{ "scalar where a list is due", E, EDGE "external: {listen: \"0.0.0.0:5269\"}\n",
-		"edge.yaml:11:20:external.listen: found \"0.0.0.0:5269\" in quotes, accepted: a list of IP:PORT such as [\"0.0.0.0:5269\", "
-		"\"[::]:5269\"]\n" },
+		"edge.yaml:11:20:external.listen: found \"0.0.0.0:5269\" in quotes, accepted: a list of IP:PORT such as [\"192.0.2.1:5269\", "
+		"\"[::1]:53\"]\n" },
 	{ "empty list", E, EDGE "external: {listen: []}\n", "edge.yaml:11:20:external.listen: found 0 items, accepted: 1 to 64\n" },
 	{ "list in a list", E, EDGE "external: {listen: [[a]]}\n",
-		"edge.yaml:11:21:external.listen[0]: found a list, accepted: IP:PORT such as 0.0.0.0:5269 or [::]:5269\n" },
+		"edge.yaml:11:21:external.listen[0]: found a list, accepted: IP:PORT such as 192.0.2.1:5269 or [::1]:53\n" },
 	{ "source", E, EDGE "external: {source: \"0.0.0.0:1\"}\n",
 		"edge.yaml:11:20:external.source: found \"0.0.0.0:1\" in quotes, accepted: an IP address such as 192.0.2.1 or 2001:db8::1\n" },
 	{ "sip transport", G, "name: gw1\nsip: {listen: [\"0.0.0.0:5060\", \"sctp:0.0.0.0:5060\"]}\n",

@@ -552,10 +552,10 @@ static void log_level(void **state)
 		"{\"ok\":false,\"error\":{\"code\":\"bad-request\",\"text\":\"level is error, warning, info or debug\"}}");
 	exchange("{\"noun\":\"log\",\"verb\":\"level\",\"args\":{\"level\":\"info\"}}\n", "{\"ok\":true,\"result\":{\"level\":\"info\"}}");
 	exchange("{\"noun\":\"log\",\"verb\":\"level\",\"args\":{\"level\":\"debug\",\"domain\":\"a.example\"}}\n",
-		"{\"ok\":true,\"result\":{\"level\":\"info\"}}");
+		"{\"ok\":true,\"result\":{\"level\":\"debug\",\"domain\":\"a.example\"}}");
 	assert_true(rt_log_is_on(RT_LOG_DEBUG));
 	exchange("{\"noun\":\"log\",\"verb\":\"level\",\"args\":{\"level\":\"info\",\"domain\":\"a.example\"}}\n",
-		"{\"ok\":true,\"result\":{\"level\":\"info\"}}");
+		"{\"ok\":true,\"result\":{\"level\":\"info\",\"domain\":\"a.example\"}}");
 	assert_false(rt_log_is_on(RT_LOG_DEBUG));
 }
 

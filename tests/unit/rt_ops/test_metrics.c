@@ -63,6 +63,7 @@ static void families_of_the_interface(void **state)
 		{ "xfed_channel_up", "gauge", 1 },
 		{ "xfed_channel_unsent_total", "counter", 1 },
 		{ "xfed_channel_rtt_seconds", "gauge", 1 },
+		{ "xfed_channel_clock_difference_seconds", "gauge", 1 },
 		{ "xfed_policy_revision", "gauge", 0 },
 		{ "xfed_certificate_not_after_timestamp_seconds", "gauge", 2 },
 		{ "xfed_tls_total", "counter", 2 },

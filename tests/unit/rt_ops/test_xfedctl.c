@@ -140,7 +140,7 @@ static const struct {
 } rows[] = {
 	{ "status", { "status" }, STATUS("", ""),
 		"gw1 (gateway) 0.1.0: in service, up 1d 2h\n"
-		"  channel to edge1      up since 2026-01-31T12:00:00Z, 1.2 ms\n"
+		"  channel to edge1      up since 2026-01-31T12:00:00Z, round trip 1.2 ms\n"
 		"  channel to edge2      DOWN since 2026-01-31T12:00:00Z channel.timeout\n"
 		"  streams               3 in, 2 out\n"
 		"  deliveries in flight  4\n"
@@ -149,7 +149,7 @@ static const struct {
 		{ "status" }, STATUS("{\"reason\":\"channel.timeout\",\"text\":\"edge2 \\u001b[31m\",\"since\":1769860800}", ""),
 		"gw1 (gateway) 0.1.0: in service, up 1d 2h\n"
 		"  PROBLEM channel.timeout since 2026-01-31T12:00:00Z: edge2 ?[31m\n"
-		"  channel to edge1      up since 2026-01-31T12:00:00Z, 1.2 ms\n"
+		"  channel to edge1      up since 2026-01-31T12:00:00Z, round trip 1.2 ms\n"
 		"  channel to edge2      DOWN since 2026-01-31T12:00:00Z channel.timeout\n"
 		"  streams               3 in, 2 out\n"
 		"  deliveries in flight  4\n"
@@ -326,7 +326,7 @@ static const struct {
 		"\"age_s\":1,\"idle_s\":1,\"queued\":2,\"stanzas_in\":0,\"stanzas_out\":0,\"paused\":false,\"peer_stanza_size\":10000}",
 		"stream       7\n"
 		"from and to  a.example -> b.example\n"
-		"state        wait-features\n"
+		"state        waiting for features\n"
 		"address      192.0.2.1:5269\n"
 		"method       -\n"
 		"age          1s\n"
@@ -373,15 +373,22 @@ static const struct {
 		"{\n  \"ok\": true,\n  \"args\": {\n    \"from\": \"a@example.com\",\n    \"to\": \"b@a.example\"\n  }\n}\n", "", 0 },
 	{ "later", { "message", "find" }, "{}", "", "xfedctl: message find is not built in this version\n", 2 },
 	{ "later, one verb of a noun", { "partner", "add" }, "{}", "", "xfedctl: partner add is not built in this version\n", 2 },
-	{ "mistyped", { "partner", "ad" }, "{}", "", "xfedctl: there is no command \"partner ad\"; xfedctl --help lists them\n", 2 },
-	{ "argument missing", { "partner", "show" }, "{}", "", "usage: xfedctl partner show DOMAIN\n", 2 },
+	{ "mistyped", { "partner", "ad" }, "{}", "", "xfedctl: partner does not take \"ad\"\nusage: xfedctl partner list\nusage: xfedctl partner show DOMAIN\n"
+		"usage: xfedctl partner check DOMAIN [OUR-DOMAIN] [edge=NAME]\n", 2 },
+	{ "a noun alone", { "stream" }, "{}", "", "xfedctl: stream needs one more word\nusage: xfedctl stream list [DOMAIN]\n"
+		"usage: xfedctl stream show [EDGE/]ID\nusage: xfedctl stream close [EDGE/]ID\n", 2 },
+	{ "a noun nobody knows", { "streams" }, "{}", "", "xfedctl: there is no command \"streams\"; xfedctl --help lists them\n", 2 },
+	{ "too many for either form", { "explain", "a@b.example", "b@c.example", "c" }, "{}", "",
+		"xfedctl: \"c\": one word too many\nusage: xfedctl explain FROM TO\nusage: xfedctl explain CODE\n", 2 },
+	{ "argument missing", { "partner", "show" }, "{}", "", "xfedctl: DOMAIN is missing: a domain such as fabrikam.example\nusage: xfedctl partner show DOMAIN\n", 2 },
 	{ "named in any place", { "--json", "partner", "check", "edge=edge2", "a.example", "example.com" }, "{\"ok\":true}",
 		"{\n  \"ok\": true,\n  \"args\": {\n    \"edge\": \"edge2\",\n    \"domain\": \"a.example\",\n    \"local\": \"example.com\"\n  }\n}\n", "", 0 },
 	{ "a stream that is none", { "stream", "close", "edge1/" }, "{}", "",
 		"xfedctl: \"edge1/\": [EDGE/]ID is the number of a stream as stream list shows it: 7, or edge1/7\nusage: xfedctl stream close [EDGE/]ID\n", 2 },
 	{ "a level that is none", { "log", "level", "loud" }, "{}", "",
 		"xfedctl: \"loud\": LEVEL is error, warning, info or debug\nusage: xfedctl log level LEVEL [DOMAIN]\n", 2 },
-	{ "a command with two forms", { "explain" }, "{}", "", "usage: xfedctl explain FROM TO\nusage: xfedctl explain CODE\n", 2 },
+	{ "a command with two forms", { "explain" }, "{}", "",
+		"xfedctl: FROM is missing: an address, user@domain or sip:user@domain\nusage: xfedctl explain FROM TO\nusage: xfedctl explain CODE\n", 2 },
 	{ "help with a noun", { "help", "stream" }, "{}",
 		"  stream list [DOMAIN]              live streams with partners\n"
 		"  stream show [EDGE/]ID             one stream, all that is known of it\n"

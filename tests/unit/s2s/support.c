@@ -217,14 +217,14 @@ static void keep_pair(struct rig *r, const struct xfed_s2s_action *act)
 	note_words(r, "pair", act->from, act->to);
 }
 
-static bool is_ours(void *user, struct xfed_span domain)
+static bool is_ours(struct xfed_span domain)
 {
 	return xfed_span_is(domain, "corp.example");
 }
 
 static bool answer_authority(struct rig *r, const struct xfed_dialback_elem *e, struct xfed_s2s_event *answer)
 {
-	struct xfed_dialback_authority authority = { .is_local = is_ours, .current = xfed_span_str(r->hash) };
+	struct xfed_dialback_authority authority = { .is_local = is_ours(e->to), .current = xfed_span_str(r->hash) };
 	struct xfed_dialback_elem out;
 	note_words(r, "authority", e->from, e->id);
 	xfed_buf_clear(&r->say);
@@ -255,7 +255,7 @@ static bool perform(struct rig *r, const struct xfed_s2s_action *act, struct xfe
 		return !r->defers;
 	case XFED_S2S_PAIR:
 		keep_pair(r, act);
-		*answer = (struct xfed_s2s_event){ .type = XFED_S2S_PAIR_DECISION, .decision = r->decision, .is_local = is_ours(NULL, act->to) };
+		*answer = (struct xfed_s2s_event){ .type = XFED_S2S_PAIR_DECISION, .decision = r->decision, .is_local = is_ours(act->to) };
 		return !r->defers;
 	case XFED_S2S_ASK_VERIFY:
 		keep_question(r, &act->question);

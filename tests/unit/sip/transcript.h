@@ -157,6 +157,8 @@ static void drain(struct play *p)
 		case SIP_ACT_BAD_MESSAGE:
 			say_number(p, "bad", act.error->status);
 			break;
+		case SIP_ACT_REFUSED: /* what is sent says the same */
+			break;
 		case SIP_ACT_CLOSE_FLOW:
 			say(p, "close", "");
 			break;

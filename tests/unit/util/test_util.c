@@ -58,6 +58,29 @@ static int check_hooks(void **state)
 
 /* ---- spans ---- */
 
+/* "a|b": what is cut off, and the rest. */
+static void cutting(void **state)
+{
+	static const struct {
+		const char *text, *before, *rest;
+	} rows[] = { { "a:b", "a", "b" }, { "a:b:c", "a", "b:c" }, { "a:", "a", "" }, { ":b", "", "b" }, { ":", "", "" }, { "ab", "ab", "" },
+		{ "", "", "" } };
+	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
+		struct xfed_span rest = xfed_span_str(rows[i].text), before = xfed_span_cut(&rest, ':');
+		if (!xfed_span_is(before, rows[i].before) || !xfed_span_is(rest, rows[i].rest)) {
+			fail_msg("%s: %.*s and %.*s", rows[i].text, (int)before.len, before.data, (int)rest.len, rest.data);
+		}
+	}
+	struct xfed_span none = { NULL, 0 };
+	assert_int_equal(xfed_span_cut(&none, ':').len, 0);
+	assert_null(none.data);
+	assert_true(xfed_span_is(xfed_span_trim(XFED_SPAN("\t a b \t")), "a b"));
+	assert_int_equal(xfed_span_trim(XFED_SPAN(" \t")).len, 0);
+	assert_int_equal(xfed_span_trim(none).len, 0);
+	assert_int_equal(xfed_lower('Z'), 'z');
+	assert_int_equal(xfed_lower('['), '[');
+}
+
 static void spans_compare(void **state)
 {
 	(void)state;
@@ -539,6 +562,7 @@ static void texts_stand_behind_their_struct(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(cutting),
 		cmocka_unit_test(spans_compare),
 		COUNTED(memory_is_ours),
 		COUNTED(arena_gives_zeroed_aligned_memory),

@@ -215,7 +215,7 @@ static void stream_ends(void **state)
 	assert_int_equal(expect(r, XFED_SPAN("  </stream:stream>xyz"), XFED_XML_CLOSE, NULL), 18);
 	assert_false(xfed_xml_reader_mid_element(r));
 	assert_int_equal(expect(r, XFED_SPAN("<a/>\xff"), XFED_XML_MORE, NULL), 5);
-	assert_int_equal(xfed_xml_reader_restart(r), XFED_OK);
+	xfed_xml_reader_restart(r);
 	expect(r, XFED_SPAN(H), XFED_XML_HEADER, H_AS);
 	xfed_xml_reader_free(r);
 }
@@ -229,13 +229,13 @@ static void stream_restarts(void **state)
 		XFED_XML_HEADER, H_AS);
 	expect(r, XFED_SPAN("<old:a/>"), XFED_XML_ELEMENT, "<a xmlns=\"o\"/>");
 	expect(r, XFED_SPAN("<half><"), XFED_XML_MORE, NULL);
-	assert_int_equal(xfed_xml_reader_restart(r), XFED_OK);
+	xfed_xml_reader_restart(r);
 	assert_null(xfed_xml_reader_elem(r));
 	assert_null(xfed_xml_reader_content_ns(r).data);
 	expect(r, XFED_SPAN("<?xml version='1.0'?>" H), XFED_XML_HEADER, H_AS);
 	expect(r, XFED_SPAN("<old:a/>"), XFED_XML_BAD, NULL);
 	assert_string_equal(xfed_xml_reader_stream_error(r), "not-well-formed");
-	assert_int_equal(xfed_xml_reader_restart(r), XFED_OK);
+	xfed_xml_reader_restart(r);
 	assert_int_equal(xfed_xml_reader_reason(r), XFED_REASON_NONE);
 	expect(r, XFED_SPAN(H), XFED_XML_HEADER, H_AS);
 	expect(r, XFED_SPAN("<a/>"), XFED_XML_ELEMENT, "<a/>");

@@ -12,7 +12,7 @@
  *   {"name", "role": "edge"|"gateway", "version", "uptime_s", "pid",
  *    "state": "in-service"|"out-of-service"|"draining",
  *    "problems": [{"reason", "text", "since"}],                       what is wrong now, worst first
- *    "channel":  [{"peer", "up": bool, "since", "rtt_ms"?, "reason"?}],
+ *    "channel":  [{"peer", "up": bool, "since", "rtt_ms"?, "clock_ms"?: how far its clock is ahead of ours, "reason"?}],
  *    "streams":  {"in", "out"},
  *    "deliveries_in_flight",
  *    "policy":   {"epoch", "revision", "hash", "partners"}?,          absent on an edge that has none yet
@@ -65,7 +65,7 @@
  * reload ""     {}          {"ok": bool, "errors": [TEXT], "warnings": [TEXT], "needs_restart"?: [KEY], "revision"?}     admin
  *   TEXT as rt_conf_problem_print() makes it; rt_control_problems() fills both lists. A reload that fails answers
  *   "ok": true with result.ok false: the command worked, the files did not.
- * log level  {"level": "debug"|.., "domain"?}  {"level"}  admin; with a domain: debug for it alone, or no more at another level
+ * log level  {"level": "debug"|.., "domain"?}  {"level", "domain"?}  admin; with a domain: debug for it alone, or no more at another level
  */
 #ifndef XFED_RT_COMMAND_H
 #define XFED_RT_COMMAND_H

@@ -186,6 +186,8 @@ void rt_conf_warn(struct rt_conf_doc *doc, const void *object, const char *key, 
  */
 void rt_conf_check_files(struct rt_conf_doc *doc);
 void rt_conf_check_file(struct rt_conf_errors *errors, const char *path); /* one file of a directory that is judged */
+/* An error about a file, "PATH: ...": at the key that names it, else at `key` of the document's object. */
+void rt_conf_fail_file(struct rt_conf_doc *doc, const char *key, const char *error);
 /* Whether the file itself has the key. */
 bool rt_conf_is_set(const struct rt_conf_doc *doc, const void *object, const char *key);
 
