@@ -120,7 +120,7 @@ void proto_outcome_error(const Xfed__Outcome *oc, enum xfed_reason reason, struc
 	*out = (struct xfed_stanza_error){
 		.condition = condition_of(oc->condition),
 		.type = type_of(oc->error_type),
-		.text = xfed_span_str(is_set(oc->text) ? oc->text : xfed_reason_code(reason)),
+		.text = xfed_span_str(is_set(oc->text) ? oc->text : xfed_reason_sentence(reason)),
 		.content = may_point(oc) ? xfed_span_str(oc->address) : none,
 		.is_too_big = xfed_reason_is_size(reason),
 	};

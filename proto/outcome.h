@@ -34,7 +34,7 @@ struct proto_result proto_result_told(const Xfed__Outcome *oc); /* in words of o
 /* Fate, status and, where there is a reason, what it is about; the rest of `oc` stays. Its words are constants. */
 void proto_result_fill(const struct proto_result *r, Xfed__Outcome *oc);
 
-#define PROTO_TEXT_UNCERTAIN "delivery.uncertain: the message may have been delivered"
+#define PROTO_TEXT_UNCERTAIN "The message may have been delivered: the answer was lost (delivery.uncertain)"
 
 /* True where the sender has to be told: refused, uncertain, withdrawn. */
 bool proto_outcome_is_bad(const Xfed__Outcome *oc);

@@ -44,8 +44,8 @@ static void refuse(struct s2s_conn *c, const struct xfed_s2s_action *act, enum x
 		core_count_dropped(core, "no-error-due");
 		return;
 	}
-	char words[160];
-	snprintf(words, sizeof(words), "%s%s%s", info->code, text ? ": " : "", text ? text : "");
+	char words[256];
+	xfed_reason_words(words, sizeof(words), reason, xfed_span_str(text));
 	struct xfed_stanza_error err = { .condition = info->condition, .text = xfed_span_str(words), .is_too_big = xfed_reason_is_size(reason) };
 	s2s_bounce(c->s2s, act->arena, &act->stanza, &err);
 }

@@ -6,7 +6,9 @@
 #include "im/hold.h"
 #include "im/im.h"
 #include "interwork/errors.h"
+#include "interwork/warning.h"
 #include "proto/rt/kv.h"
+#include "sip/date.h"
 #include "xfed/stanza.h"
 
 /* ---- towards SIP ---- */
@@ -29,6 +31,7 @@ struct delivery_end {
 	const char *rule;	    /* DROPPED */
 	int sip_status;		    /* 0: there was no response */
 	struct xfed_span text;	    /* what the other side said; data NULL: nothing */
+	struct xfed_span pointed;   /* REFUSED by a 3xx: its Contact, for the log alone; data NULL: none */
 	struct xfed_span address;   /* REFUSED with gone or redirect: an xmpp: URI; data NULL: none */
 };
 
@@ -41,7 +44,8 @@ struct outgoing {
 	struct contact *contact; /* held; NULL: a message of our own, or no memory */
 	size_t max_request;
 	struct xfed_span uri, from_uri, body, subject, language;
-	struct xfed_span thread; /* of the stanza, kept for the pair where it is delivered; data NULL: none */
+	char date[SIP_DATE_SIZE]; /* empty: sent just now */
+	struct xfed_span thread;  /* of the stanza, kept for the pair where it is delivered; data NULL: none */
 };
 
 /* ---- towards XMPP ---- */
@@ -51,6 +55,8 @@ struct answer {
 	int status;
 	char phrase[IW_PHRASE_BYTES + 1]; /* empty: the usual one */
 	char extra[512];		  /* header lines */
+	enum xfed_reason reason;	  /* for a Warning; NONE: there is nothing to say */
+	char detail[IW_DETAIL_BYTES + 1]; /* what it was about; may be empty */
 	struct incoming *owner;		  /* freed with it */
 	struct answer *prev, *next;
 };

@@ -10,6 +10,7 @@
 #include "interwork/im.h"
 #include "proto/deliver.h"
 #include "interwork/presence.h"
+#include "interwork/when.h"
 #include "xfed/hash.h"
 #include "xfed/text.h"
 
@@ -105,6 +106,9 @@ static struct outgoing *outgoing_new(struct im *im, const struct origin *origin,
 	o->subject = xfed_span_put(&at, p->im.subject);
 	o->language = xfed_span_put(&at, p->im.language);
 	o->thread = xfed_span_put(&at, p->im.thread);
+	if (iw_when_is_late(p->im.sent_s, core_wall_s(im->core)) && sip_date_print(p->im.sent_s, o->date) != XFED_OK) {
+		o->date[0] = '\0';
+	}
 	return o;
 }
 
@@ -120,7 +124,7 @@ static int map_addresses(struct xfed_arena *a, const struct config_domain *d, co
 /* More than the request can come to: what the template writes, and what goes into it, the advertised name twice. */
 static size_t size_bound(const struct outgoing *o)
 {
-	const size_t template_bytes = 512;
+	const size_t template_bytes = 560;
 	return template_bytes + 2 * strlen(im_config(o->im)->sip.advertise) + 2 * o->uri.len + o->from_uri.len + o->subject.len + o->language.len +
 	       o->body.len;
 }
@@ -222,7 +226,7 @@ static void take_message(struct im *im, const struct origin *origin, const struc
 	enum iw_fate fate = iw_im_to_sip(a, s, &p.im);
 	count_translation(im, "message", fate);
 	enum xfed_reason reason = XFED_REASON_NONE;
-	struct contact *k = fate == IW_DELIVER || fate == IW_DROP ? heard_of(im, pair) : NULL;
+	struct contact *k = fate != IW_NO_MEMORY ? heard_of(im, pair) : NULL; /* what is refused has come from somebody too */
 	int rc;
 	switch (fate) {
 	case IW_DELIVER:
@@ -235,7 +239,8 @@ static void take_message(struct im *im, const struct origin *origin, const struc
 		im_drop_delivery(im, origin, p.im.rule);
 		break;
 	case IW_REFUSE:
-		im_end_delivery(im, origin, &(struct delivery_end){ .fate = XFED__FATE__FATE_REFUSED, .error = p.im.refusal });
+		im_end_delivery(im, origin,
+			&(struct delivery_end){ .fate = XFED__FATE__FATE_REFUSED, .error = p.im.refusal, .text = xfed_span_str(p.im.untold) });
 		break;
 	case IW_NO_MEMORY:
 		reason = XFED_REASON_STREAM_INTERNAL;

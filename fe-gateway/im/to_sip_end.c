@@ -58,7 +58,7 @@ static void log_end(const struct origin *origin, const struct delivery_end *e)
 		RT_KV_REASON(reason_of(e)), RT_KV_STR("whose", whose == PROTO_WHOSE_NONE ? NULL : proto_whose_word(whose)),
 		RT_KV_U64("delivery", origin->from.seq), RT_KV("id", origin->words.id), RT_KV("correlation", origin->correlation),
 		RT_KV_STR("rule", e->fate == XFED__FATE__FATE_DROPPED ? e->rule : NULL), RT_KV_STR("sip_status", status[0] ? status : NULL),
-		RT_KV("text", e->text), RT_END);
+		RT_KV("text", e->text), RT_KV_ADDRESS("contact", e->pointed), RT_END);
 }
 
 /*
@@ -67,13 +67,11 @@ static void log_end(const struct origin *origin, const struct delivery_end *e)
  */
 static void write_text(const struct origin *origin, const struct delivery_end *e, char *out, size_t size)
 {
-	const char *code = xfed_reason_code(reason_of(e));
+	struct xfed_span more = { e->text.data, e->text.len < IW_PHRASE_BYTES ? e->text.len : IW_PHRASE_BYTES };
 	if (origin->is_public && e->fate == XFED__FATE__FATE_REFUSED && strcmp(e->error.condition, "service-unavailable") == 0) {
 		snprintf(out, size, "not available");
-	} else if (e->text.len > 0) {
-		snprintf(out, size, "%.*s (%s)", (int)(e->text.len < IW_PHRASE_BYTES ? e->text.len : IW_PHRASE_BYTES), e->text.data, code);
 	} else {
-		snprintf(out, size, "%s", code);
+		xfed_reason_words(out, size, reason_of(e), more);
 	}
 }
 

@@ -117,6 +117,7 @@ void im_out_prepare(const struct outgoing *o, const struct sip_target *t, struct
 			.call_id = xfed_span_str(ids->call_id),
 			.cseq = cseq,
 			.user_agent = XFED_SPAN(SIP_USER_AGENT),
+			.date = xfed_span_str(o->date[0] ? o->date : NULL),
 			.subject = o->subject,
 			.content_type = XFED_SPAN("text/plain;charset=UTF-8"),
 			.content_language = o->language,
@@ -235,6 +236,7 @@ static void refused_by_sip(struct outgoing *o, int status, const struct sip_mess
 	}
 	if (m && e.error.needs_address) {
 		e.address = new_address(o, &a, m);
+		e.pointed = m->contact;
 	}
 	if (!e.address.data) {
 		iw_error_without_address(&e.error);

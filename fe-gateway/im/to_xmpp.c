@@ -4,8 +4,10 @@
 #include <stdio.h>
 #include <utlist.h>
 
+#include "im/asserted.h"
 #include "interwork/address.h"
 #include "interwork/im.h"
+#include "interwork/when.h"
 #include "proto/deliver.h"
 #include "sip/date.h"
 #include "xfed/hash.h"
@@ -35,10 +37,21 @@ static enum xfed_reason parse_address(struct taken *t, struct xfed_span uri, str
 	return rc == XFED_OK ? XFED_REASON_NONE : rc == XFED_ERR_NOMEM ? XFED_REASON_STREAM_INTERNAL : why;
 }
 
+/* From, or where that is no sip: address (a phone number) who the SIP server says it is. 416 would speak of the Request-URI. */
+static enum xfed_reason parse_sender(struct taken *t)
+{
+	enum xfed_reason reason = parse_address(t, t->m->from.uri, &t->from);
+	if (reason != XFED_REASON_SIP_SCHEME_UNSUPPORTED) {
+		return reason;
+	}
+	int rc = asserted_identity(&t->a, t->m, &t->from);
+	return rc == XFED_OK ? XFED_REASON_NONE : rc == XFED_ERR_NOMEM ? XFED_REASON_STREAM_INTERNAL : XFED_REASON_SIP_SENDER_NAMELESS;
+}
+
 /* Nothing is said about anything else before the sender is known to be one of ours. */
 static enum xfed_reason check_sender(struct taken *t, const struct sip_flow_info *flow)
 {
-	enum xfed_reason reason = parse_address(t, t->m->from.uri, &t->from);
+	enum xfed_reason reason = parse_sender(t);
 	if (reason != XFED_REASON_NONE) {
 		return reason;
 	}
@@ -148,9 +161,18 @@ static struct iw_sip_message content_of(const struct sip_message *m)
 		.content_encoding = m->content_encoding,
 		.content_language = m->content_language,
 		.content_disposition = m->content_disposition,
+		.transfer_encoding = m->content_transfer_encoding,
 		.subject = m->subject,
 		.body = m->body,
 	};
+}
+
+/* When it was sent, where its reader has to be told: a server that keeps messages leaves the Date as it was (RFC 3428 section 4). */
+static int64_t late_s(const struct taken *t)
+{
+	int64_t sent_s;
+	bool is_late = t->m->date.data && sip_date_parse(t->m->date, &sent_s) == XFED_OK && iw_when_is_late(sent_s, core_wall_s(t->im->core));
+	return is_late ? sent_s : 0;
 }
 
 static enum iw_fate translate(struct taken *t, struct iw_xmpp_im *out)
@@ -159,7 +181,9 @@ static enum iw_fate translate(struct taken *t, struct iw_xmpp_im *out)
 	struct iw_sip_message content = content_of(t->m);
 	t->known = contacts_find(t->im->contacts, t->in->local, t->in->remote);
 	contact_facts(t->known, im_now(t->im), &facts);
-	struct iw_xmpp_envelope envelope = { .from = &t->from, .to = &t->to, .id = t->in->stanza_id, .type = facts.type, .thread = facts.thread };
+	struct iw_xmpp_envelope envelope = {
+		.from = &t->from, .to = &t->to, .id = t->in->stanza_id, .type = facts.type, .thread = facts.thread, .sent_s = late_s(t)
+	};
 	enum iw_fate fate = iw_im_to_xmpp(&t->a, &content, &envelope, out);
 	const char *word = fate == IW_DELIVER ? "translated" : fate == IW_REFUSE ? "refused" : "failed";
 	rt_metric_add(t->im->core->d.metrics, RT_M_TRANSLATE, 1, RT_LABELS(XFED_SPAN("message"), xfed_span_str(word)));

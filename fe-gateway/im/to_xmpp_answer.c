@@ -37,17 +37,28 @@ static void fill_extra(struct answer *a, const struct iw_sip_error *e)
 	if (e->needs_allow) {
 		snprintf(a->extra, sizeof(a->extra), "%s", trunk_allow(a->owner->im->trunk));
 	} else if (e->needs_accept) {
-		snprintf(a->extra, sizeof(a->extra), "Accept: text/plain\r\n");
+		snprintf(a->extra, sizeof(a->extra), "Accept: text/plain\r\nAccept-Encoding: identity\r\n");
 	} else if (e->retry_after_s > 0) {
 		snprintf(a->extra, sizeof(a->extra), "Retry-After: %u\r\n", e->retry_after_s);
 	}
+}
+
+static int respond(struct im *im, const struct answer *a)
+{
+	char lines[sizeof(a->extra) + IW_WARNING_BYTES];
+	size_t len = strlen(a->extra);
+	memcpy(lines, a->extra, len + 1);
+	if (a->reason != XFED_REASON_NONE) {
+		iw_warning(lines + len, sizeof(lines) - len, xfed_span_str(im_config(im)->sip.advertise), a->reason, xfed_span_str(a->detail));
+	}
+	return trunk_respond(im->trunk, a->txn, a->status, a->phrase[0] ? a->phrase : NULL, xfed_span_str(lines));
 }
 
 void im_in_flush(struct im *im)
 {
 	struct answer *a, *next;
 	DL_FOREACH_SAFE(im->answers, a, next) {
-		int rc = trunk_respond(im->trunk, a->txn, a->status, a->phrase[0] ? a->phrase : NULL, xfed_span_str(a->extra));
+		int rc = respond(im, a);
 		if (rc == XFED_ERR_NOMEM) {
 			continue; /* the tick tries again; a smaller one behind it may go */
 		}
@@ -96,6 +107,8 @@ static void be_delivered(struct incoming *in)
 static void fill_error(struct incoming *in, const struct iw_sip_error *e, struct xfed_span phrase)
 {
 	in->answer.status = e->status;
+	in->answer.reason = e->reason;
+	snprintf(in->answer.detail, sizeof(in->answer.detail), "%.*s", (int)e->detail.len, e->detail.data ? e->detail.data : "");
 	snprintf(in->answer.phrase, sizeof(in->answer.phrase), "%.*s", (int)phrase.len, phrase.data ? phrase.data : "");
 	fill_extra(&in->answer, e);
 }
@@ -110,7 +123,7 @@ static void respond_error(struct incoming *in, const struct iw_sip_error *e, con
 static void refuse(struct incoming *in, const struct iw_sip_error *e, const struct proto_result *r, const char *text)
 {
 	count(in, "refused");
-	log_end(in, "delivery.refused", r, e->status, xfed_span_str(*text ? text : NULL));
+	log_end(in, "delivery.refused", r, e->status, e->detail.data ? e->detail : xfed_span_str(*text ? text : NULL));
 	respond_error(in, e, r, xfed_span_str(e->phrase));
 }
 
@@ -260,13 +273,12 @@ void im_close(struct im *im)
  * The Contact of a 301 or 302, from the address inside <gone/> or <redirect/>. It has to be in the domain of a partner: a
  * server that answers for its own users has no business pointing ours anywhere else.
  */
-static bool write_contact(struct incoming *in, struct xfed_arena *a, const struct xfed_stanza *s)
+static bool write_contact(struct incoming *in, struct xfed_arena *a, struct xfed_span said)
 {
 	struct answer *answer = &in->answer;
-	struct xfed_span said = xfed_stanza_error_address(s->elem, a), uri;
+	struct xfed_span uri;
 	struct xfed_jid j;
-	if (!said.data || iw_xmpp_uri_to_jid(a, said, &j) != XFED_OK || !policy_partner(in->im->policy, j.domain) ||
-		iw_jid_to_sip(a, &j, NULL, &uri) != XFED_OK) {
+	if (iw_xmpp_uri_to_jid(a, said, &j) != XFED_OK || !policy_partner(in->im->policy, j.domain) || iw_jid_to_sip(a, &j, NULL, &uri) != XFED_OK) {
 		return false;
 	}
 	int len = snprintf(answer->extra, sizeof(answer->extra), "Contact: <%.*s>\r\n", (int)uri.len, uri.data);
@@ -281,11 +293,10 @@ static struct xfed_span translate_error(struct incoming *in, struct xfed_arena *
 	struct xfed_span text, struct iw_sip_error *e)
 {
 	struct xfed_span phrase;
-	iw_condition_to_sip(condition, in->is_full, false, e);
-	bool may_move = xfed_span_is(condition, "gone") || xfed_span_is(condition, "redirect");
-	if (may_move && write_contact(in, a, s)) {
-		iw_condition_to_sip(condition, in->is_full, true, e);
-	}
+	struct xfed_span said = xfed_stanza_error_address(s->elem, a);
+	bool may_move = said.data && (xfed_span_is(condition, "gone") || xfed_span_is(condition, "redirect"));
+	iw_condition_to_sip(condition, in->is_full, may_move && write_contact(in, a, said), e);
+	e->detail = may_move ? xfed_arena_printf(a, "%.*s to %.*s", (int)condition.len, condition.data, (int)said.len, said.data) : condition;
 	return iw_phrase_from_text(a, text, e->phrase, &phrase) == XFED_OK ? phrase : xfed_span_str(e->phrase);
 }
 
@@ -306,7 +317,7 @@ static void error_in_time(struct incoming *in, struct xfed_arena *a, const struc
 	struct xfed_span phrase = translate_error(in, a, s, condition, text, &e);
 	struct proto_result r = result_of(e.reason);
 	count(in, "refused");
-	log_end(in, "delivery.refused", &r, e.status, condition);
+	log_end(in, "delivery.refused", &r, e.status, e.detail);
 	respond_error(in, &e, &r, phrase);
 }
 

@@ -30,7 +30,7 @@ static char *put(char *p, struct xfed_span s)
 	return p + s.len;
 }
 
-/* "PREFIXuser@host", and ";gr=GR" unless it is empty; `raw`: what stands for itself in the user part. OK, INVALID (no such host), NOMEM. */
+/* "PREFIXuser@host", without "user@" where that is empty, and ";gr=GR" unless it is empty; `raw`: what stands for itself in the user part. OK, INVALID (no such host), NOMEM. */
 static int write_uri(struct xfed_arena *a, const char *prefix, struct xfed_span user, const char *raw, struct xfed_span domain, struct xfed_span gr,
 	struct xfed_span *uri)
 {
@@ -46,7 +46,9 @@ static int write_uri(struct xfed_arena *a, const char *prefix, struct xfed_span 
 	}
 	char *p = put(start, xfed_span_str(prefix));
 	p += iw_percent_encode(user, raw, p);
-	*p++ = '@';
+	if (user.len > 0) {
+		*p++ = '@';
+	}
 	p = put(p, host);
 	if (gr.len > 0) {
 		p = put(p, XFED_SPAN(";gr="));
@@ -59,13 +61,14 @@ static int write_uri(struct xfed_arena *a, const char *prefix, struct xfed_span 
 int iw_jid_to_sip(struct xfed_arena *a, const struct xfed_jid *j, const struct iw_address_options *o, struct xfed_span *uri)
 {
 	static const struct iw_address_options defaults = { .scheme = IW_SCHEME_SIP };
-	struct xfed_span user;
+	struct xfed_span user = XFED_SPAN("");
 	o = o ? o : &defaults;
-	int rc = j->local.data ? user_of(a, j->local, &user) : XFED_ERR_INVALID;
+	bool is_sip = o->scheme == IW_SCHEME_SIP;
+	/* A domain alone is an address of sip (RFC 3261 section 19.1.1), not of the others (RFC 3860 section 3: a mailbox). */
+	int rc = j->local.data ? user_of(a, j->local, &user) : is_sip ? XFED_OK : XFED_ERR_INVALID;
 	if (rc != XFED_OK) {
 		return rc;
 	}
-	bool is_sip = o->scheme == IW_SCHEME_SIP;
 	struct xfed_span gr = o->with_gr && is_sip && j->resource.data ? j->resource : XFED_SPAN("");
 	return write_uri(a, prefixes[o->scheme], user, is_sip ? iw_raw_in_sip_user : iw_raw_in_im_user, j->domain, gr, uri);
 }
@@ -114,7 +117,8 @@ static bool cut_brackets(struct xfed_span s, struct xfed_span *uri, struct xfed_
 }
 
 struct uri {
-	struct xfed_span user, host, gr;
+	struct xfed_span user; /* data NULL: none */
+	struct xfed_span host, gr;
 };
 
 /* hostport, uri-parameters and headers behind the "@". */
@@ -153,7 +157,7 @@ static bool cut_host(struct xfed_span rest, struct uri *out)
 	return true;
 }
 
-static enum xfed_reason check_scheme(struct xfed_span uri, size_t *len)
+static enum xfed_reason check_scheme(struct xfed_span uri, size_t *len, bool *is_sip)
 {
 	size_t n = 0;
 	while (n < uri.len && uri.data[n] != ':') {
@@ -167,17 +171,21 @@ static enum xfed_reason check_scheme(struct xfed_span uri, size_t *len)
 	if (xfed_span_eq_nocase(scheme, XFED_SPAN("sips"))) {
 		return XFED_REASON_SIP_SIPS_REFUSED;
 	}
-	bool is_known = xfed_span_eq_nocase(scheme, XFED_SPAN("sip")) || xfed_span_eq_nocase(scheme, XFED_SPAN("im")) ||
-			xfed_span_eq_nocase(scheme, XFED_SPAN("pres"));
+	*is_sip = xfed_span_eq_nocase(scheme, XFED_SPAN("sip"));
+	bool is_known = *is_sip || xfed_span_eq_nocase(scheme, XFED_SPAN("im")) || xfed_span_eq_nocase(scheme, XFED_SPAN("pres"));
 	return is_known ? XFED_REASON_NONE : XFED_REASON_SIP_SCHEME_UNSUPPORTED;
 }
 
-/* The part behind the scheme. The first "@" ends the user part: it cannot stand raw in one (RFC 7247 section 6.4 step 2). */
-static bool cut_uri(struct xfed_span s, struct uri *out)
+/*
+ * The part behind the scheme. The first "@" ends the user part: it cannot stand raw in one (RFC 7247 section 6.4 step 2). A sip URI
+ * without one is a domain (RFC 3261 section 19.1.1): it stands raw nowhere else.
+ */
+static bool cut_uri(struct xfed_span s, bool is_sip, struct uri *out)
 {
 	const char *at = memchr(s.data, '@', s.len);
+	out->user = xfed_span_make(NULL, 0);
 	if (!at) {
-		return false;
+		return is_sip && cut_host(s, out);
 	}
 	out->user = xfed_span_make(s.data, (size_t)(at - s.data));
 	const char *password = memchr(out->user.data, ':', out->user.len);
@@ -192,8 +200,8 @@ static int build_jid(struct xfed_arena *a, const struct uri *u, struct xfed_jid 
 {
 	struct xfed_span user, gr;
 	struct xfed_jid j = { { NULL, 0 }, { NULL, 0 }, { NULL, 0 } };
-	int rc = iw_percent_decode(a, u->user, &user);
-	if (rc == XFED_OK) {
+	int rc = u->user.data ? iw_percent_decode(a, u->user, &user) : XFED_OK;
+	if (rc == XFED_OK && u->user.data) {
 		rc = xfed_jid_local_from_text(a, user, &j.local);
 	}
 	if (rc == XFED_OK) {
@@ -222,12 +230,13 @@ int iw_sip_to_jid(struct xfed_arena *a, struct xfed_span text, struct xfed_jid *
 	if (text.len == 0 || text.len > XFED_SIP_HEADER_BYTES || !cut_brackets(text, &uri, &params)) {
 		return XFED_ERR_INVALID;
 	}
-	enum xfed_reason scheme = check_scheme(uri, &scheme_len);
+	bool is_sip = false;
+	enum xfed_reason scheme = check_scheme(uri, &scheme_len, &is_sip);
 	if (scheme != XFED_REASON_NONE) {
 		*why = scheme;
 		return XFED_ERR_INVALID;
 	}
-	if (!cut_uri(from(uri, scheme_len), &u)) {
+	if (!cut_uri(from(uri, scheme_len), is_sip, &u)) {
 		return XFED_ERR_INVALID;
 	}
 	if (u.gr.len == 0) {

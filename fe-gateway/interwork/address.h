@@ -17,8 +17,8 @@ struct iw_address_options {
 
 /*
  * A normalised JID to a URI without <>, in ASCII: user part unescaped and percent-encoded, domain as A-labels. `o` NULL
- * means sip without gr. The result lives in the arena. XFED_OK, XFED_ERR_NOMEM, or XFED_ERR_INVALID: the JID has no
- * localpart, a localpart that is no canonical XEP-0106 form (such as "\5cfoo" or "\20foo", which would meet another
+ * means sip without gr. The result lives in the arena. XFED_OK, XFED_ERR_NOMEM, or XFED_ERR_INVALID: the JID is a domain
+ * alone and the scheme not sip, it has a localpart that is no canonical XEP-0106 form (such as "\5cfoo" or "\20foo", which would meet another
  * JID at the same SIP address), or a domain too long for DNS; XFED_REASON_SIP_ADDRESS_UNMAPPABLE fits.
  */
 int iw_jid_to_sip(struct xfed_arena *a, const struct xfed_jid *j, const struct iw_address_options *o, struct xfed_span *uri);
@@ -27,7 +27,8 @@ int iw_jid_to_sip(struct xfed_arena *a, const struct xfed_jid *j, const struct i
  * A URI, or a name-addr with display name and parameters behind it, to a normalised JID in the arena; `gr` is taken from
  * the URI, else from behind the <> ([B2-09]). Password, port, other parameters and headers are dropped ([B2-07], [B2-08]).
  * XFED_OK, XFED_ERR_NOMEM, or XFED_ERR_INVALID with `*why`: SIP_SIPS_REFUSED ([B1-05]), SIP_SCHEME_UNSUPPORTED (tel,
- * xmpp, any but sip, im, pres), SIP_ADDRESS_UNMAPPABLE (no user, control characters, no UTF-8, a host that is none...).
+ * xmpp, any but sip, im, pres), SIP_ADDRESS_UNMAPPABLE (an empty user, none and the scheme not sip, control characters, no
+ * UTF-8, a host that is none...).
  */
 int iw_sip_to_jid(struct xfed_arena *a, struct xfed_span uri, struct xfed_jid *out, enum xfed_reason *why);
 

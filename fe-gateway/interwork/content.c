@@ -71,28 +71,3 @@ struct xfed_span iw_content_language(struct xfed_span value)
 	}
 	return xfed_span_make(NULL, 0);
 }
-
-enum iw_charset iw_content_charset(struct xfed_span name)
-{
-	static const struct {
-		const char *name;
-		enum iw_charset charset;
-	} names[] = {
-		{ "utf-8", IW_CHARSET_UTF8 },
-		{ "utf8", IW_CHARSET_UTF8 },
-		{ "us-ascii", IW_CHARSET_ASCII },
-		{ "ascii", IW_CHARSET_ASCII },
-		{ "iso-8859-1", IW_CHARSET_LATIN1 },
-		{ "iso_8859-1", IW_CHARSET_LATIN1 },
-		{ "latin1", IW_CHARSET_LATIN1 },
-	};
-	if (!name.data) {
-		return IW_CHARSET_UTF8;
-	}
-	for (size_t i = 0; i < XFED_ARRAY_LEN(names); i++) {
-		if (xfed_span_eq_nocase(name, xfed_span_str(names[i].name))) {
-			return names[i].charset;
-		}
-	}
-	return IW_CHARSET_OTHER;
-}

@@ -21,8 +21,4 @@ bool iw_content_is_identity(struct xfed_span content_encoding);
 /* The first tag of a Content-Language list that is one; data NULL where there is none. */
 struct xfed_span iw_content_language(struct xfed_span value);
 
-enum iw_charset { IW_CHARSET_UTF8, IW_CHARSET_ASCII, IW_CHARSET_LATIN1, IW_CHARSET_OTHER };
-/* Absent means UTF-8 (RFC 3261 section 7.4.1). */
-enum iw_charset iw_content_charset(struct xfed_span name);
-
 #endif

@@ -15,10 +15,10 @@ struct sip_row {
 
 /* RFC 7247 table 3; 477 and 478 are Kamailio's for a dead connection. */
 static const struct sip_row sip_rows[] = {
-	{ 300, "redirect", R(SIP_REQUEST_REFUSED), false },
-	{ 301, "gone", R(SIP_USER_UNKNOWN), false },
-	{ 302, "redirect", R(SIP_REQUEST_REFUSED), false },
-	{ 305, "redirect", R(SIP_REQUEST_REFUSED), false },
+	{ 300, "redirect", R(SIP_REQUEST_REDIRECTED), false },
+	{ 301, "gone", R(SIP_REQUEST_REDIRECTED), false },
+	{ 302, "redirect", R(SIP_REQUEST_REDIRECTED), false },
+	{ 305, "redirect", R(SIP_REQUEST_REDIRECTED), false },
 	{ 380, "not-acceptable", R(SIP_REQUEST_REFUSED), false },
 	{ 400, "bad-request", R(SIP_REQUEST_REFUSED), false },
 	{ 401, "not-authorized", R(SIP_AUTH_NEEDED), false },
@@ -69,7 +69,7 @@ static const struct sip_row sip_rows[] = {
 
 /* What is not listed, by its class. */
 static const struct sip_row sip_classes[] = {
-	[3] = { 300, "redirect", R(SIP_REQUEST_REFUSED), false },
+	[3] = { 300, "redirect", R(SIP_REQUEST_REDIRECTED), false },
 	[4] = { 400, "bad-request", R(SIP_REQUEST_REFUSED), false },
 	[5] = { 500, "internal-server-error", R(SIP_SERVER_ERROR), false },
 	[6] = { 600, "recipient-unavailable", R(SIP_USER_DECLINED), false },

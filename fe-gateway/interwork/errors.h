@@ -28,9 +28,10 @@ struct iw_sip_error {
 	const char *phrase;
 	uint32_t retry_after_s; /* 0: no Retry-After */
 	enum xfed_reason reason;
-	bool needs_contact; /* 301, 302: Contact with the new address */
-	bool needs_allow;   /* 405: Allow */
-	bool needs_accept;  /* 406, 415: Accept: text/plain */
+	struct xfed_span detail; /* what it was about, for Warning and log: printable ASCII without quotes; data NULL: nothing to add */
+	bool needs_contact;	 /* 301, 302: Contact with the new address */
+	bool needs_allow;	 /* 405: Allow */
+	bool needs_accept;	 /* 406, 415: Accept: text/plain */
 };
 
 /*

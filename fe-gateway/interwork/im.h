@@ -27,14 +27,17 @@ struct iw_sip_im {
 	struct xfed_span subject;     /* one line; data NULL: none */
 	struct xfed_span language;    /* a language tag; data NULL: none */
 	struct xfed_span thread;      /* data NULL: none */
+	int64_t sent_s;		      /* when it was sent, where the stanza says so; 0: it does not ([B4-10]) */
+	const char *untold;	      /* REFUSE: what its sender has to be told beside the reason; NULL: nothing */
 	const char *rule;	      /* DROP: "type-error", "headline", "no-body"; otherwise NULL */
 	struct iw_xmpp_error refusal; /* REFUSE */
 };
 
 /*
  * What becomes of a message stanza to a local user. Of several bodies the one without xml:lang wins, then the one in the
- * stanza's language, then the first ([B4-12]). Type groupchat and a message to a domain alone are refused with
- * service-unavailable ([B4-11]). The stanza must be a message.
+ * stanza's language, then the first ([B4-12]). Type groupchat is refused with
+ * service-unavailable ([B4-11]), and what somebody wrote in a way that is no text (interwork/payload.h) with not-acceptable.
+ * The stanza must be a message.
  */
 enum iw_fate iw_im_to_sip(struct xfed_arena *a, const struct xfed_stanza *s, struct iw_sip_im *out);
 
@@ -48,6 +51,7 @@ struct iw_sip_message {
 	struct xfed_span content_disposition;
 	struct xfed_span subject;
 	struct xfed_span body;
+	struct xfed_span transfer_encoding; /* Content-Transfer-Encoding */
 };
 
 /* What the caller knows of the stanza to be made. */
@@ -57,6 +61,7 @@ struct iw_xmpp_envelope {
 	struct xfed_span id;	 /* derived from the delivery id */
 	struct xfed_span type;	 /* of the contact's last message; data NULL: none ([B4-01]) */
 	struct xfed_span thread; /* the one kept for the pair; data NULL: none */
+	int64_t sent_s;		 /* when the message was sent, where that is not now: becomes <delay/>; 0: now */
 };
 
 struct iw_xmpp_im {
@@ -65,9 +70,9 @@ struct iw_xmpp_im {
 };
 
 /*
- * What becomes of a MESSAGE request. 415 for anything but text/plain in UTF-8, US-ASCII or ISO-8859-1, for a content
- * coding other than identity and for bytes the charset does not have ([B4-02], [B4-14]); 400 where nothing is left of the
- * body. Characters XML cannot hold are left out ([B4-13]). Never DROP. The element borrows the spans of both inputs where
+ * What becomes of a MESSAGE request. 415 for anything but text/plain in a charset of interwork/charset.h, for a content
+ * coding other than identity, a transfer encoding of none of the names in RFC 2045, and for bytes that are not what these say
+ * ([B4-02], [B4-14]); 400 where nothing is left of the body. Characters XML cannot hold are left out ([B4-13]). Never DROP. The element borrows the spans of both inputs where
  * they need no change: write it out before they go.
  */
 enum iw_fate iw_im_to_xmpp(struct xfed_arena *a, const struct iw_sip_message *m, const struct iw_xmpp_envelope *e, struct iw_xmpp_im *out);

@@ -1,5 +1,7 @@
 #include "interwork/im.h"
+#include "interwork/payload.h"
 #include "interwork/text.h"
+#include "interwork/when.h"
 
 static struct xfed_span absent(void)
 {
@@ -57,6 +59,12 @@ static enum iw_fate refuse(struct iw_sip_im *out, enum xfed_reason reason)
 	return IW_REFUSE;
 }
 
+static enum iw_fate refuse_unread(struct iw_sip_im *out, const char *untold)
+{
+	out->untold = untold;
+	return refuse(out, XFED_REASON_XMPP_CONTENT_UNREADABLE);
+}
+
 static enum iw_fate drop(struct iw_sip_im *out, const char *rule)
 {
 	out->rule = rule;
@@ -99,15 +107,17 @@ enum iw_fate iw_im_to_sip(struct xfed_arena *a, const struct xfed_stanza *s, str
 	if (s->type == XFED_TYPE_HEADLINE) {
 		return drop(out, "headline");
 	}
-	if (!s->to.local.data) {
-		return refuse(out, XFED_REASON_XMPP_FEATURE_MISSING);
-	}
 	int rc = choose(a, s, "body", absent(), &chosen, &out->body);
 	if (rc == XFED_OK && !out->body.data) {
-		return drop(out, "no-body"); /* chat states, receipts, markers, encrypted payloads alone */
+		const char *untold = iw_payload_untold(s);
+		return untold ? refuse_unread(out, untold) : drop(out, "no-body");
+	}
+	if (rc == XFED_OK && iw_payload_is_otr(out->body)) {
+		return refuse_unread(out, IW_PAYLOAD_ENCRYPTED);
 	}
 	if (rc == XFED_OK) {
 		rc = add_rest(a, s, chosen, out);
+		out->sent_s = iw_when_sent(s);
 	}
 	return rc == XFED_OK ? IW_DELIVER : IW_NO_MEMORY;
 }

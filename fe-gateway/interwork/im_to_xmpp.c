@@ -1,55 +1,7 @@
+#include "interwork/body.h"
 #include "interwork/content.h"
-#include "interwork/im.h"
 #include "interwork/text.h"
-
-static bool is_ascii(struct xfed_span s)
-{
-	for (size_t i = 0; i < s.len; i++) {
-		if (s.data[i] & 0x80) {
-			return false;
-		}
-	}
-	return true;
-}
-
-/* The body in UTF-8. OK, NOMEM, or INVALID: bytes the charset does not have, or a charset we do not have. */
-static int decode(struct xfed_arena *a, enum iw_charset charset, struct xfed_span in, struct xfed_span *out)
-{
-	*out = in;
-	switch (charset) {
-	case IW_CHARSET_UTF8:
-		return xfed_utf8_is_valid(in) ? XFED_OK : XFED_ERR_INVALID;
-	case IW_CHARSET_ASCII:
-		return is_ascii(in) ? XFED_OK : XFED_ERR_INVALID;
-	case IW_CHARSET_LATIN1:
-		return iw_text_from_latin1(a, in, out);
-	case IW_CHARSET_OTHER:
-		break;
-	}
-	return XFED_ERR_INVALID;
-}
-
-/* [C1-09]: a disposition we do not know matters only where its handling is required in so many words. */
-static bool is_disposition_fine(struct xfed_span value)
-{
-	struct xfed_span params = value, type = xfed_span_trim(xfed_span_cut(&params, ';'));
-	return !xfed_span_eq_nocase(iw_content_param(params, "handling"), XFED_SPAN("required")) || xfed_span_eq_nocase(type, XFED_SPAN("render")) ||
-	       xfed_span_eq_nocase(type, XFED_SPAN("inline"));
-}
-
-/* OK, NOMEM, or INVALID: 415. */
-static int read_body(struct xfed_arena *a, const struct iw_sip_message *m, struct xfed_span *out)
-{
-	struct iw_content_type type;
-	bool is_text = iw_content_type_parse(m->content_type, &type) && xfed_span_eq_nocase(type.type, XFED_SPAN("text")) &&
-		       xfed_span_eq_nocase(type.subtype, XFED_SPAN("plain"));
-	if (!is_text || !iw_content_is_identity(m->content_encoding) || !is_disposition_fine(m->content_disposition)) {
-		return XFED_ERR_INVALID;
-	}
-	struct xfed_span text;
-	int rc = decode(a, iw_content_charset(iw_content_param(type.params, "charset")), m->body, &text);
-	return rc == XFED_OK ? iw_text_for_xml(a, text, out) : rc;
-}
+#include "interwork/when.h"
 
 static int set(struct xfed_arena *a, struct xfed_xml_elem *e, const char *name, struct xfed_span value)
 {
@@ -81,6 +33,21 @@ static int add_attributes(struct xfed_arena *a, struct xfed_xml_elem *m, const s
 	return rc;
 }
 
+/* XEP-0203: by our domain, on whose side it was kept. */
+static int add_delay(struct xfed_arena *a, struct xfed_xml_elem *m, const struct iw_xmpp_envelope *env)
+{
+	char *stamp = xfed_arena_alloc(a, IW_WHEN_SIZE);
+	if (!stamp) {
+		return XFED_ERR_NOMEM;
+	}
+	if (iw_when_print(env->sent_s, stamp) != XFED_OK) {
+		return XFED_OK;
+	}
+	struct xfed_xml_elem *e = xfed_xml_add_elem(a, m, XFED_SPAN(IW_NS_DELAY), XFED_SPAN("delay"));
+	int rc = e ? set(a, e, "from", env->from->domain) : XFED_ERR_NOMEM;
+	return rc == XFED_OK ? set(a, e, "stamp", xfed_span_str(stamp)) : rc;
+}
+
 /* RFC 7572 table 2. NULL on NOMEM. */
 static struct xfed_xml_elem *build(struct xfed_arena *a, const struct iw_sip_message *in, const struct iw_xmpp_envelope *env, struct xfed_span body)
 {
@@ -92,24 +59,29 @@ static struct xfed_xml_elem *build(struct xfed_arena *a, const struct iw_sip_mes
 	rc = rc == XFED_OK ? add_text_child(a, m, "subject", subject) : rc;
 	rc = rc == XFED_OK ? add_text_child(a, m, "body", body) : rc;
 	rc = rc == XFED_OK ? add_text_child(a, m, "thread", env->thread) : rc;
+	rc = rc == XFED_OK && env->sent_s > 0 ? add_delay(a, m, env) : rc;
 	return rc == XFED_OK ? m : NULL;
 }
 
 enum iw_fate iw_im_to_xmpp(struct xfed_arena *a, const struct iw_sip_message *m, const struct iw_xmpp_envelope *e, struct iw_xmpp_im *out)
 {
 	struct xfed_span body;
+	struct iw_body_fault fault;
 	*out = (struct iw_xmpp_im){ 0 };
-	int rc = read_body(a, m, &body);
+	int rc = iw_body_read(a, m, &body, &fault);
 	if (rc == XFED_ERR_NOMEM) {
 		return IW_NO_MEMORY;
 	}
 	if (rc != XFED_OK) {
-		XFED_REQUIRE(iw_reason_to_sip(XFED_REASON_SIP_CONTENT_UNSUPPORTED, &out->refusal) == XFED_OK);
+		XFED_REQUIRE(iw_reason_to_sip(fault.reason, &out->refusal) == XFED_OK);
+		out->refusal.detail = fault.detail;
 		return IW_REFUSE;
 	}
 	if (body.len == 0) {
 		/* Nothing a contact could read is refused with 400: to say 200 for it would be to drop it silently. */
-		out->refusal = (struct iw_sip_error){ .status = 400, .phrase = "Empty Message", .reason = XFED_REASON_SIP_CONTENT_UNSUPPORTED };
+		out->refusal = (struct iw_sip_error){
+			.status = 400, .phrase = "Empty Message", .reason = XFED_REASON_SIP_CONTENT_UNSUPPORTED, .detail = XFED_SPAN("it is empty")
+		};
 		return IW_REFUSE;
 	}
 	out->elem = build(a, m, e, body);

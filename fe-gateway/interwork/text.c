@@ -98,26 +98,6 @@ int iw_text_line(struct xfed_arena *a, struct xfed_span s, size_t max, struct xf
 	return XFED_OK;
 }
 
-int iw_text_from_latin1(struct xfed_arena *a, struct xfed_span s, struct xfed_span *out)
-{
-	char *p = s.len < SIZE_MAX / 2 ? xfed_arena_alloc(a, 2 * s.len + 1) : NULL;
-	if (!p) {
-		return XFED_ERR_NOMEM;
-	}
-	size_t len = 0;
-	for (size_t i = 0; i < s.len; i++) {
-		uint8_t c = (uint8_t)s.data[i];
-		if (c < 0x80) {
-			p[len++] = (char)c;
-		} else {
-			p[len++] = (char)(0xC0 | c >> 6);
-			p[len++] = (char)(0x80 | (c & 0x3F));
-		}
-	}
-	*out = xfed_span_make(p, len);
-	return XFED_OK;
-}
-
 bool iw_text_is_language(struct xfed_span s)
 {
 	size_t subtag = 0;

@@ -14,9 +14,6 @@ int iw_text_line(struct xfed_arena *a, struct xfed_span s, size_t max, struct xf
 /* Valid UTF-8 without the characters XML 1.0 section 2.2 forbids; the span itself where there are none. OK or NOMEM. */
 int iw_text_for_xml(struct xfed_arena *a, struct xfed_span s, struct xfed_span *out);
 
-/* ISO-8859-1 to UTF-8. OK or NOMEM. */
-int iw_text_from_latin1(struct xfed_arena *a, struct xfed_span s, struct xfed_span *out);
-
 /* A language tag of RFC 5646: subtags of one to eight letters and digits, at most 35 octets (RFC 5646 section 4.4.1). */
 bool iw_text_is_language(struct xfed_span s);
 

@@ -1,6 +1,12 @@
 #include "sip/date.h"
 
+#include <stdio.h>
+
+#include "util/calendar.h"
+
 #define LENGTH 29
+
+static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec", weekdays[] = "MonTueWedThuFriSatSun";
 
 static int index_of(struct xfed_span s, size_t at, const char *names, size_t count)
 {
@@ -25,21 +31,9 @@ static int number(struct xfed_span s, size_t at, size_t digits)
 	return n;
 }
 
-static bool is_leap(int year)
-{
-	return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-}
-
-static int64_t days_before(int year)
-{
-	int64_t y = year - 1;
-	return 365 * y + y / 4 - y / 100 + y / 400;
-}
-
 int sip_date_parse(struct xfed_span text, int64_t *seconds)
 {
 	static const char pattern[] = "???, ?? ??? ???? ??:??:?? GMT";
-	static const int days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
 	if (text.len != LENGTH) {
 		return XFED_ERR_INVALID;
 	}
@@ -50,18 +44,23 @@ int sip_date_parse(struct xfed_span text, int64_t *seconds)
 			return XFED_ERR_INVALID;
 		}
 	}
-	int month = index_of(text, 8, "JanFebMarAprMayJunJulAugSepOctNovDec", 12);
-	int day = number(text, 5, 2), year = number(text, 12, 4);
-	int hour = number(text, 17, 2), minute = number(text, 20, 2), second = number(text, 23, 2);
-	if (index_of(text, 0, "MonTueWedThuFriSatSun", 7) < 0 || month < 0 || year < 1970 || day < 1 ||
-		day > days[month] + (month == 1 && is_leap(year)) || hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 ||
-		second > 60) {
+	const struct xfed_calendar c = { .year = number(text, 12, 4),
+		.month = 1 + index_of(text, 8, months, 12),
+		.day = number(text, 5, 2),
+		.hour = number(text, 17, 2),
+		.minute = number(text, 20, 2),
+		.second = number(text, 23, 2) };
+	bool is_date = index_of(text, 0, weekdays, 7) >= 0 && xfed_calendar_seconds(&c, seconds);
+	return is_date ? XFED_OK : XFED_ERR_INVALID;
+}
+
+int sip_date_print(int64_t seconds, char out[SIP_DATE_SIZE])
+{
+	struct xfed_calendar c;
+	if (!xfed_calendar_of(seconds, &c)) {
 		return XFED_ERR_INVALID;
 	}
-	int64_t n = days_before(year) - days_before(1970) + day - 1;
-	for (int m = 0; m < month; m++) {
-		n += days[m] + (m == 1 && is_leap(year));
-	}
-	*seconds = n * 86400 + hour * 3600 + minute * 60 + second;
+	snprintf(out, SIP_DATE_SIZE, "%.3s, %02d %.3s %04d %02d:%02d:%02d GMT", weekdays + 3 * c.weekday, c.day, months + 3 * (c.month - 1), c.year,
+		c.hour, c.minute, c.second);
 	return XFED_OK;
 }

@@ -54,6 +54,8 @@ static bool is_needed(const struct parse *p, enum sip_header_id id)
 	case SIP_HEADER_CONTENT_ENCODING:
 	case SIP_HEADER_CONTENT_LANGUAGE:
 	case SIP_HEADER_CONTENT_DISPOSITION:
+	case SIP_HEADER_CONTENT_TRANSFER_ENCODING:
+	case SIP_HEADER_TRANSFER_ENCODING:
 		return p->m->is_request;
 	case SIP_HEADER_CONTACT:
 	case SIP_HEADER_RECORD_ROUTE:
@@ -422,6 +424,10 @@ static void read_others(struct parse *p)
 	m->content_encoding = value_of(m, SIP_HEADER_CONTENT_ENCODING);
 	m->content_language = value_of(m, SIP_HEADER_CONTENT_LANGUAGE);
 	m->content_disposition = value_of(m, SIP_HEADER_CONTENT_DISPOSITION);
+	m->content_transfer_encoding = value_of(m, SIP_HEADER_CONTENT_TRANSFER_ENCODING);
+	if (!m->content_transfer_encoding.data) {
+		m->content_transfer_encoding = value_of(m, SIP_HEADER_TRANSFER_ENCODING);
+	}
 	m->subject = value_of(m, SIP_HEADER_SUBJECT);
 	m->date = value_of(m, SIP_HEADER_DATE);
 	m->accept = value_of(m, SIP_HEADER_ACCEPT);

@@ -37,6 +37,8 @@
 	X(CONTENT_ENCODING, "Content-Encoding", 'e', false)                                                                                          \
 	X(CONTENT_LANGUAGE, "Content-Language", 0, false)                                                                                            \
 	X(CONTENT_DISPOSITION, "Content-Disposition", 0, true)                                                                                       \
+	X(CONTENT_TRANSFER_ENCODING, "Content-Transfer-Encoding", 0, true)                                                                           \
+	X(TRANSFER_ENCODING, "Transfer-Encoding", 0, true)                                                                                           \
 	X(SUBJECT, "Subject", 's', true)                                                                                                             \
 	X(EXPIRES, "Expires", 0, true)                                                                                                               \
 	X(DATE, "Date", 0, true)                                                                                                                     \
@@ -93,6 +95,7 @@ struct sip_message {
 	struct xfed_span media_type;	      /* "type/subtype" of it, as written */
 	struct xfed_span content_type_params; /* from ";" */
 	struct xfed_span content_encoding, content_language, content_disposition;
+	struct xfed_span content_transfer_encoding; /* also where it is called Transfer-Encoding, as some clients do; SIP knows neither */
 	struct xfed_span subject, date, accept, contact;
 	int64_t expires;       /* seconds, -1 where absent or unusable */
 	int64_t retry_after_s; /* seconds, -1 where absent or unusable */

@@ -213,6 +213,7 @@ int sip_print_request(const struct sip_request *r, const struct sip_via_out *via
 	put_cseq(&w, r->cseq, r->method);
 	put_field(&w, "Contact", r->contact);
 	put_field(&w, "User-Agent", r->user_agent);
+	put_field(&w, "Date", r->date);
 	put_field(&w, "Subject", r->subject);
 	put_field(&w, "Content-Type", r->content_type);
 	put_field(&w, "Content-Language", r->content_language);

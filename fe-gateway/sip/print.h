@@ -35,6 +35,7 @@ struct sip_request {
 	int max_forwards;	  /* 0: 70 */
 	struct xfed_span contact; /* a value with its <>, or absent */
 	struct xfed_span user_agent;
+	struct xfed_span date; /* as sip_date_print() writes it */
 	struct xfed_span subject;
 	struct xfed_span content_type;
 	struct xfed_span content_language;

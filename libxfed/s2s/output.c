@@ -48,13 +48,20 @@ static int put_address(struct xfed_buf *b, const char *name, const char *domain)
 	return rc | xfed_buf_append_str(b, "'");
 }
 
-/* RFC 6120 4.7: both addresses always, id only from the receiving side, a new one after every restart [A2-07]. */
+/*
+ * RFC 6120 4.7: both addresses always, id only from the receiving side, a new one after every restart [A2-07]. The language is that
+ * of what people read on the stream: on one of ours all texts are users', whose languages we do not know, and servers would write it
+ * on each of them; behind the receiving side's header, where it has to stand (4.7.4), come only errors of our own.
+ */
 void s2s_send_header(struct xfed_s2s *s)
 {
 	struct xfed_buf b;
 	xfed_buf_init(&b, 16384);
-	int rc = xfed_buf_append_str(&b, "<?xml version='1.0'?><stream:stream xmlns='" XFED_NS_SERVER "' xmlns:stream='" XFED_NS_STREAM
-					 "' xmlns:db='" XFED_NS_DIALBACK "' xml:lang='en'");
+	int rc = xfed_buf_append_str(&b,
+		"<?xml version='1.0'?><stream:stream xmlns='" XFED_NS_SERVER "' xmlns:stream='" XFED_NS_STREAM "' xmlns:db='" XFED_NS_DIALBACK "'");
+	if (s->direction == XFED_S2S_IN) {
+		rc |= xfed_buf_append_str(&b, " xml:lang='en'");
+	}
 	rc |= s->local ? put_address(&b, "from", s->local) : XFED_OK;
 	rc |= s->remote ? put_address(&b, "to", s->remote) : XFED_OK;
 	if (s->direction == XFED_S2S_IN) {

@@ -19,7 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void uri_is_sound(struct xfed_span uri)
 {
-	MUST(uri.len > 5 && memcmp(uri.data, "sip:", 4) == 0);
+	MUST(uri.len > 4 && memcmp(uri.data, "sip:", 4) == 0);
 	for (size_t i = 0; i < uri.len; i++) {
 		MUST(uri.data[i] > 0x20 && uri.data[i] < 0x7F && uri.data[i] != '<' && uri.data[i] != '>' && uri.data[i] != '"');
 	}
@@ -62,6 +62,10 @@ static bool goes_round(struct xfed_arena *a, const struct xfed_jid *j)
 	}
 	uri_is_sound(uri);
 	MUST(iw_sip_to_jid(a, uri, &back, &why) == XFED_OK && why == XFED_REASON_NONE && is_same(j, &back));
+	if (!j->local.data) {
+		MUST(iw_jid_to_sip(a, j, &im, &uri) == XFED_ERR_INVALID);
+		return true;
+	}
 	MUST(iw_jid_to_sip(a, j, &im, &uri) == XFED_OK);
 	MUST(iw_sip_to_jid(a, uri, &back, &why) == XFED_OK && xfed_jid_equal_bare(j, &back) && !back.resource.data);
 	return true;
@@ -140,6 +144,8 @@ static void stanza(struct xfed_arena *a, struct xfed_span in)
 		enum iw_fate fate = iw_im_to_sip(a, &s, &im);
 		MUST((fate == IW_DROP) == (im.rule != NULL));
 		MUST((fate == IW_REFUSE) == (im.refusal.condition != NULL));
+		MUST(!im.untold || (fate == IW_REFUSE && im.refusal.reason == XFED_REASON_XMPP_CONTENT_UNREADABLE));
+		MUST(im.sent_s >= 0);
 		MUST(fate != IW_DELIVER || (im.body.len > 0 && s.type != XFED_TYPE_ERROR && s.type != XFED_TYPE_GROUPCHAT));
 		line_is_sound(im.subject);
 		line_is_sound(im.language);

@@ -143,7 +143,7 @@ def test_ack_is_never_answered(xfed, user, flow):
 
 @pytest.mark.parametrize("content_type, encoding", [
     ("text/html", None), ("message/cpim", None), ("application/im-iscomposing+xml", None), ("text/plain", "gzip"),
-    ("text/plain;charset=utf-16", None), ("multipart/mixed;boundary=x", None), (None, None),
+    ("text/plain;charset=utf-32", None), ("multipart/mixed;boundary=x", None), (None, None),
 ])
 def test_bodies_that_cannot_be_translated(partner, user, flow, content_type, encoding):
     """415 with Accept: text/plain ([B4-02])."""
@@ -170,7 +170,7 @@ def test_control_characters_are_left_out(partner, user, flow):
 
 @pytest.mark.parametrize("uri, statuses", [
     ("sips:alice@partner.example", {403}), ("tel:+4312345", {416}), ("mailto:alice@partner.example", {416}),
-    ("sip:partner.example", {404, 484}), ("sip:alice@corp2.example", {403, 482}), ("sip:alice@192.0.2.1", {403, 404}),
+    ("sip:%20alice@partner.example", {404, 484}), ("sip:alice@corp2.example", {403, 482}), ("sip:alice@192.0.2.1", {403, 404}),
 ])
 def test_addresses_that_cannot_be_reached(partner, user, flow, uri, statuses):
     """[B1-05], [B1-08]: sips is not kept across XMPP; we relay for nobody."""
@@ -272,7 +272,7 @@ def test_certificates_that_may_not_send(xfed, partner, users, certs, refusal, le
 
 
 @pytest.mark.parametrize("sender, statuses", [
-    ("sip:user@foreign.example", {403, 404}), ("sip:alice@partner.example", {403, 404}), ("sip:corp.example", {400, 403, 404, 484}),
+    ("sip:user@foreign.example", {403, 404}), ("sip:alice@partner.example", {403, 404}), ("sip:foreign.example", {403, 404}), ("tel:+4912345", {403}),
 ])
 def test_senders_that_are_not_ours(partner, user, flow, sender, statuses):
     reached = partner.inbox.mark()

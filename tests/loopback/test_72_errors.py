@@ -144,7 +144,7 @@ def test_the_words_of_sip_reach_the_sender(partner, user):
     """[B3-01]: the reason phrase is the text, with the reason code behind it."""
     user.answer = 486
     text = partner.wait_error(partner.say("alice", "busy@corp.example", "hello"))[2]
-    assert text == "No (sip.user.offline)", text
+    assert text == "The user cannot be reached at the moment: No (sip.user.offline)", text
 
 
 # ---- XMPP to SIP ----

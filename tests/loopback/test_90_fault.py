@@ -137,7 +137,7 @@ def lose(log, number):
     log.order.remove(number)
 
 
-PLAIN, UNCERTAIN = (3.0, "item-not-found", "nobody"), (3.0, "remote-server-timeout", "delivery.uncertain: the message may have been delivered")
+PLAIN, UNCERTAIN = (3.0, "item-not-found", "nobody"), (3.0, "remote-server-timeout", "The message may have been delivered: the answer was lost (delivery.uncertain)")
 
 
 @pytest.mark.parametrize("where, change, to_sip, to_xmpp", [

@@ -42,6 +42,10 @@ struct xfed_reason_info {
 /* Never NULL; XFED_REASON_NONE and unknown values give the code "none". */
 const struct xfed_reason_info *xfed_reason_info(enum xfed_reason r);
 const char *xfed_reason_code(enum xfed_reason r);
+/* What a user reads whose message ended for it: one sentence without our words. Never NULL. */
+const char *xfed_reason_sentence(enum xfed_reason r);
+/* That with what there is to add and the code for whoever is asked about it: "There is no user of this address: Not Found (sip.user.unknown)". */
+void xfed_reason_words(char *out, size_t size, enum xfed_reason r, struct xfed_span more);
 const char *xfed_side_name(enum xfed_side s); /* "us", "partner", "network", "local-user", ... */
 /* Something is larger than it may be: its error says so with <stanza-too-big/> ([A10-11]). */
 bool xfed_reason_is_size(enum xfed_reason r);

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "interwork/errors.h"
+#include "interwork/warning.h"
 #include "xfed/mem.h"
 
 struct status_row {
@@ -20,12 +21,12 @@ struct status_row {
 #define R(name) XFED_REASON_SIP_##name
 
 static const struct status_row status_rows[] = {
-	{ 300, "redirect", "modify", R(REQUEST_REFUSED), true },
-	{ 301, "gone", "cancel", R(USER_UNKNOWN), true },
-	{ 302, "redirect", "modify", R(REQUEST_REFUSED), true },
-	{ 305, "redirect", "modify", R(REQUEST_REFUSED), true },
+	{ 300, "redirect", "modify", R(REQUEST_REDIRECTED), true },
+	{ 301, "gone", "cancel", R(REQUEST_REDIRECTED), true },
+	{ 302, "redirect", "modify", R(REQUEST_REDIRECTED), true },
+	{ 305, "redirect", "modify", R(REQUEST_REDIRECTED), true },
 	{ 380, "not-acceptable", "modify", R(REQUEST_REFUSED), true },
-	{ 399, "redirect", "modify", R(REQUEST_REFUSED), true },
+	{ 399, "redirect", "modify", R(REQUEST_REDIRECTED), true },
 	{ 400, "bad-request", "modify", R(REQUEST_REFUSED), false },
 	{ 401, "not-authorized", "auth", R(AUTH_NEEDED), false },
 	{ 402, "bad-request", "modify", R(REQUEST_REFUSED), false },
@@ -321,9 +322,37 @@ static void no_memory(void **state)
 	xfed_arena_deinit(&a);
 }
 
+static void warnings(void **state)
+{
+	(void)state;
+	char line[IW_WARNING_BYTES];
+	const struct xfed_span host = XFED_SPAN("gw.example"), none = { NULL, 0 };
+	iw_warning(line, sizeof(line), host, XFED_REASON_SIP_SCHEME_UNSUPPORTED, none);
+	assert_string_equal(line, "Warning: 399 gw.example \"sip.scheme.unsupported: Only sip: addresses can be reached.\"\r\n");
+	iw_warning(line, sizeof(line), XFED_SPAN("2001:db8::1"), XFED_REASON_SIP_SCHEME_UNSUPPORTED, XFED_SPAN("a\"b\\c\r\nd\xC3"));
+	assert_string_equal(line, "Warning: 399 [2001:db8::1] \"sip.scheme.unsupported: Only sip: addresses can be reached. (a\\\"b\\\\c??d?)\"\r\n");
+	iw_warning(line, sizeof(line), host, XFED_REASON_NONE, XFED_SPAN("x"));
+	assert_string_equal(line, "");
+	/* Whatever the size, a whole line or none. */
+	for (size_t size = 1; size < sizeof(line); size++) {
+		iw_warning(line, size, host, XFED_REASON_SIP_SCHEME_UNSUPPORTED, XFED_SPAN("\"\"\"\""));
+		size_t len = strlen(line);
+		assert_true(len < size && (len == 0 || strcmp(line + len - 4, ")\"\r\n") == 0));
+	}
+	/* Every reason that answers SIP fits, with the longest detail there is. */
+	char detail[IW_DETAIL_BYTES + 1];
+	memset(detail, '"', sizeof(detail) - 1);
+	detail[sizeof(detail) - 1] = '\0';
+	for (int r = XFED_REASON_NONE + 1; r < XFED_REASON_COUNT; r++) {
+		iw_warning(line, sizeof(line), host, (enum xfed_reason)r, xfed_span_str(detail));
+		assert_true(line[0] != '\0');
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(warnings),
 		cmocka_unit_test(statuses),
 		cmocka_unit_test(no_failure),
 		cmocka_unit_test(without_address),

@@ -38,7 +38,22 @@ static void dates(void **state)
 		if (seconds != rows[i].seconds || rc != (seconds < 0 ? XFED_ERR_INVALID : XFED_OK)) {
 			fail_msg("\"%s\": %d, %lld", rows[i].text, rc, (long long)seconds);
 		}
+		char back[SIP_DATE_SIZE];
+		bool is_same = rc != XFED_OK ||
+			       (sip_date_print(seconds, back) == XFED_OK && xfed_span_eq_nocase(xfed_span_str(back), xfed_span_str(rows[i].text)));
+		if (!is_same) {
+			fail_msg("\"%s\" is printed as \"%s\"", rows[i].text, back);
+		}
 	}
+	char back[SIP_DATE_SIZE];
+	for (int64_t day = 0; day < 150 * 366; day++) { /* every day of 150 years comes back */
+		int64_t seconds;
+		assert_int_equal(sip_date_print(day * 86400 + 86399, back), XFED_OK);
+		assert_int_equal(sip_date_parse(xfed_span_str(back), &seconds), XFED_OK);
+		assert_true(seconds == day * 86400 + 86399);
+	}
+	assert_int_equal(sip_date_print(-1, back), XFED_ERR_INVALID);
+	assert_int_equal(sip_date_print(253402300800, back), XFED_ERR_INVALID);
 }
 
 int main(void)

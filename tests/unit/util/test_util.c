@@ -457,6 +457,34 @@ static void reasons_are_sound(void **state)
 	assert_int_equal(xfed_reason_by_code(XFED_SPAN("none")), XFED_REASON_NONE);
 }
 
+static void users_read_sentences(void **state)
+{
+	(void)state;
+	char words[256];
+	for (int r = XFED_REASON_NONE; r < XFED_REASON_COUNT; r++) {
+		const char *sentence = xfed_reason_sentence((enum xfed_reason)r);
+		size_t len = strlen(sentence);
+		bool is_sentence = len >= 20 && len < 128 && sentence[0] >= 'A' && sentence[0] <= 'Z' && sentence[len - 1] == '.';
+		if (!is_sentence || strstr(sentence, "xfed") || strchr(sentence, '_')) {
+			fail_msg("%s: %s", xfed_reason_code((enum xfed_reason)r), sentence);
+		}
+	}
+	/* Those that end messages of partners' users speak for themselves. */
+	for (int r = XFED_REASON_SIP_USER_UNKNOWN; r <= XFED_REASON_DELIVERY_SIZE_EXCEEDED; r++) {
+		bool is_general = strcmp(xfed_reason_sentence((enum xfed_reason)r), xfed_reason_sentence(XFED_REASON_NONE)) == 0;
+		if (is_general && xfed_reason_info((enum xfed_reason)r)->condition && xfed_reason_info((enum xfed_reason)r)->sip_status != 415) {
+			fail_msg("%s has no sentence of its own", xfed_reason_code((enum xfed_reason)r));
+		}
+	}
+	assert_non_null(xfed_reason_sentence((enum xfed_reason) - 1));
+	xfed_reason_words(words, sizeof(words), XFED_REASON_SIP_USER_UNKNOWN, XFED_SPAN("Not Found"));
+	assert_string_equal(words, "There is no user of this address: Not Found (sip.user.unknown)");
+	xfed_reason_words(words, sizeof(words), XFED_REASON_SIP_USER_UNKNOWN, xfed_span_make(NULL, 0));
+	assert_string_equal(words, "There is no user of this address (sip.user.unknown)");
+	xfed_reason_words(words, 10, XFED_REASON_SIP_USER_UNKNOWN, xfed_span_make(NULL, 0));
+	assert_string_equal(words, "There is ");
+}
+
 static void sides_have_names(void **state)
 {
 	(void)state;
@@ -549,6 +577,7 @@ int main(void)
 		cmocka_unit_test(siphash_matches_its_vectors),
 		COUNTED(table_reports_no_memory),
 		cmocka_unit_test(reasons_are_sound),
+		cmocka_unit_test(users_read_sentences),
 		cmocka_unit_test(sides_have_names),
 		cmocka_unit_test(texts_stand_behind_their_struct),
 	};

@@ -1,0 +1,94 @@
+#include "interwork/body.h"
+
+#include "interwork/charset.h"
+#include "interwork/content.h"
+#include "interwork/text.h"
+#include "interwork/transfer_coding.h"
+
+#define DETAIL_VALUE_BYTES 40
+
+/* [C1-09]: a disposition we do not know matters only where its handling is required in so many words. */
+static bool is_disposition_fine(struct xfed_span value)
+{
+	const char *semicolon = value.len > 0 ? memchr(value.data, ';', value.len) : NULL;
+	if (!semicolon) {
+		return true;
+	}
+	size_t n = (size_t)(semicolon - value.data);
+	struct xfed_span handling = iw_content_param(xfed_span_make(semicolon, value.len - n), "handling");
+	struct xfed_span type = xfed_span_make(value.data, n);
+	while (type.len > 0 && type.data[type.len - 1] == ' ') {
+		type.len--;
+	}
+	return !xfed_span_eq_nocase(handling, XFED_SPAN("required")) || xfed_span_eq_nocase(type, XFED_SPAN("render")) ||
+	       xfed_span_eq_nocase(type, XFED_SPAN("inline"));
+}
+
+/* "NAME VALUE", fit for a quoted string of a header and for the log: what a peer has written is neither trusted nor long. */
+static int refuse(struct xfed_arena *a, enum xfed_reason reason, const char *name, struct xfed_span value, struct iw_body_fault *fault)
+{
+	char shown[DETAIL_VALUE_BYTES + 1];
+	size_t len = value.len < DETAIL_VALUE_BYTES ? value.len : DETAIL_VALUE_BYTES;
+	for (size_t i = 0; i < len; i++) {
+		char c = value.data[i];
+		shown[i] = (char)(c < ' ' || c > '~' || c == '"' || c == '\\' ? '?' : c);
+	}
+	shown[len] = '\0';
+	fault->reason = reason;
+	fault->detail = xfed_arena_printf(a, "%s %s", name, len > 0 ? shown : "(empty)");
+	return fault->detail.data ? XFED_ERR_INVALID : XFED_ERR_NOMEM;
+}
+
+/* The headers, in the order in which they would be undone. */
+static int check(struct xfed_arena *a, const struct iw_sip_message *m, enum iw_transfer_coding coding, struct iw_content_type *type,
+	struct iw_body_fault *fault)
+{
+	bool is_text = iw_content_type_parse(m->content_type, type) && xfed_span_eq_nocase(type->type, XFED_SPAN("text")) &&
+		       xfed_span_eq_nocase(type->subtype, XFED_SPAN("plain"));
+	if (!is_text) {
+		return refuse(a, XFED_REASON_SIP_CONTENT_UNSUPPORTED, "Content-Type", m->content_type, fault);
+	}
+	if (!is_disposition_fine(m->content_disposition)) {
+		return refuse(a, XFED_REASON_SIP_CONTENT_UNSUPPORTED, "Content-Disposition", m->content_disposition, fault);
+	}
+	if (coding == IW_TRANSFER_OTHER) {
+		return refuse(a, XFED_REASON_SIP_CODING_UNSUPPORTED, "Content-Transfer-Encoding", m->transfer_encoding, fault);
+	}
+	if (!iw_content_is_identity(m->content_encoding)) {
+		return refuse(a, XFED_REASON_SIP_CODING_UNSUPPORTED, "Content-Encoding", m->content_encoding, fault);
+	}
+	return XFED_OK;
+}
+
+/* Bytes that are not what the headers say. */
+static int garbled(int rc, const char *what, struct iw_body_fault *fault)
+{
+	fault->reason = XFED_REASON_SIP_CONTENT_GARBLED;
+	fault->detail = xfed_span_str(what);
+	return rc;
+}
+
+int iw_body_read(struct xfed_arena *a, const struct iw_sip_message *m, struct xfed_span *text, struct iw_body_fault *fault)
+{
+	struct iw_content_type type;
+	struct xfed_span bytes;
+	enum iw_transfer_coding coding = iw_transfer_coding_of(m->transfer_encoding);
+	int rc = check(a, m, coding, &type, fault);
+	if (rc != XFED_OK) {
+		return rc;
+	}
+	struct xfed_span name = iw_content_param(type.params, "charset");
+	enum iw_charset charset = iw_charset_of(name);
+	if (charset == IW_CHARSET_OTHER) {
+		return refuse(a, XFED_REASON_SIP_CHARSET_UNSUPPORTED, "charset", name, fault);
+	}
+	rc = iw_transfer_decode(a, coding, m->body, &bytes);
+	if (rc != XFED_OK) {
+		return garbled(rc, coding == IW_TRANSFER_BASE64 ? "it is no base64" : "it is no quoted-printable", fault);
+	}
+	rc = iw_charset_decode(a, charset, bytes, text);
+	if (rc != XFED_OK) {
+		return garbled(rc, "it has bytes that are none of its charset", fault);
+	}
+	return iw_text_for_xml(a, *text, text);
+}
