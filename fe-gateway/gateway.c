@@ -51,7 +51,7 @@ PART(tick_trunk, trunk_tick(g->trunk, core_now(&g->core)))
 PART(drain_trunk, trunk_drain(g->trunk))
 PART(stop_trunk, trunk_stop(g->trunk))
 PART(free_trunk, trunk_free(g->trunk))
-PART(tick_contacts, contacts_tick(g->contacts, core_now(&g->core)))
+PART(stop_contacts, contacts_stop(g->contacts))
 PART(free_contacts, contacts_free(g->contacts))
 PART(tick_im, im_tick(g->im, core_now(&g->core)))
 PART(flush_im, im_flush(g->im))
@@ -81,11 +81,9 @@ static bool policy_is_quiet(const struct gateway *g)
 	return !policy_is_reloading(g->policy);
 }
 
-/* The last to load from the store, which may begin to write then. */
 static int start_journal(struct gateway *g, char error[256])
 {
-	int rc = journal_new(&g->core, g->store, &g->journal, error);
-	return rc == XFED_OK ? store_start(g->store, g->core.d.loop) : rc;
+	return journal_new(&g->core, g->store, &g->journal, error);
 }
 
 static int start_channel(struct gateway *g, char error[256])
@@ -120,9 +118,18 @@ static void reloaded_trunk(struct gateway *g, bool is_new)
 	trunk_reloaded(g->trunk, &files);
 }
 
+/* The last to load from the store, which may begin to write then. */
 static int start_contacts(struct gateway *g, char error[256])
 {
-	return contacts_new(0, &g->contacts);
+	int rc = contacts_new(0, &g->contacts);
+	rc = rc == XFED_OK ? contacts_load(g->contacts, &g->core, g->store, error) : rc;
+	return rc == XFED_OK ? store_start(g->store, g->core.d.loop) : rc;
+}
+
+static void tick_contacts(struct gateway *g)
+{
+	contacts_tick(g->contacts, core_now(&g->core));
+	contacts_save(g->contacts);
 }
 
 static int start_im(struct gateway *g, char error[256])
@@ -194,7 +201,7 @@ static const struct part parts[] = {
 		stop_channel, free_channel },
 	{ "trunk", .start = start_trunk, .tick = tick_trunk, .drain = drain_trunk, .reloaded = reloaded_trunk, .stop = stop_trunk,
 		.free = free_trunk },
-	{ "contacts", .start = start_contacts, .tick = tick_contacts, .free = free_contacts },
+	{ "contacts", .start = start_contacts, .tick = tick_contacts, .stop = stop_contacts, .free = free_contacts },
 	{ "im", start_im, tick_im, flush_im, drain_im, im_has_nothing, give_up_im, reloaded_im, close_im, NULL, free_im },
 	{ "admin", .start = start_admin },
 };

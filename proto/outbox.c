@@ -51,6 +51,7 @@ void proto_outbox_free(struct proto_outbox *o)
 	free_list(&o->ended);
 	free_list(&o->taken);
 	xfed_heap_deinit(&o->deadlines);
+	xfed_heap_deinit(&o->paced);
 	xfed_free(o);
 }
 
@@ -89,6 +90,7 @@ static struct outbox_node *make_node(const struct proto_delivery_new *n, size_t 
 	d->pair_key = n->pair_key;
 	d->added_ms = now_ms;
 	d->deadline_ms = n->deadline_ms;
+	d->not_before_ms = n->not_before_ms;
 	d->withdraw_ms = n->withdraw_ms;
 	d->cookie = n->cookie;
 	d->number = n->number;
@@ -161,7 +163,10 @@ int proto_outbox_add(struct proto_outbox *o, const struct proto_delivery_new *n,
 	if (o->count >= o->max_deliveries || o->bytes > o->max_bytes - bytes) {
 		return XFED_ERR_LIMIT;
 	}
-	struct outbox_node *node = xfed_heap_reserve(&o->deadlines, o->count + 1) == XFED_OK ? make_node(n, bytes, now_ms) : NULL;
+	o->now_ms = now_ms;
+	bool has_places = xfed_heap_reserve(&o->deadlines, o->count + 1) == XFED_OK &&
+			  (n->not_before_ms <= now_ms || xfed_heap_reserve(&o->paced, o->count + 1) == XFED_OK);
+	struct outbox_node *node = has_places ? make_node(n, bytes, now_ms) : NULL;
 	if (!node) {
 		return XFED_ERR_NOMEM;
 	}
@@ -411,7 +416,9 @@ void proto_outbox_unsendable(struct proto_outbox *o, const struct proto_delivery
 
 void proto_outbox_tick(struct proto_outbox *o, uint64_t now_ms)
 {
+	o->now_ms = now_ms;
 	outbox_release_lost(o, now_ms);
+	outbox_queue_release(o);
 	struct outbox_node *n;
 	while ((n = outbox_first_due(o, now_ms))) {
 		if (now_ms < n->d.deadline_ms) {
@@ -432,8 +439,11 @@ void proto_outbox_give_up(struct proto_outbox *o)
 uint64_t proto_outbox_deadline(const struct proto_outbox *o)
 {
 	uint64_t release = outbox_release_at(o);
-	const struct xfed_heap_item *first = xfed_heap_first(&o->deadlines);
-	return first && first->at < release ? first->at : release;
+	const struct xfed_heap_item *firsts[] = { xfed_heap_first(&o->deadlines), xfed_heap_first(&o->paced) };
+	for (size_t i = 0; i < XFED_ARRAY_LEN(firsts); i++) {
+		release = firsts[i] && firsts[i]->at < release ? firsts[i]->at : release;
+	}
+	return release;
 }
 
 /* ---- sending and looking ---- */

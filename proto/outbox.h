@@ -19,6 +19,8 @@
  * each may send XFED_SHARE_QUANTUM_BYTES in its turn, and what it sends beyond that it waits for later. Within a class
  * the pairs take turns. No class may hold more than XFED_SHARE_TABLE_PERCENT of the table.
  *
+ * Pace: a delivery may come with a time before which it is not sent for the first time; the next ones of its pair wait behind it.
+ *
  * What is done per delivery costs the same however many wait; only a link that comes up or is lost looks at all of them.
  */
 #ifndef PROTO_OUTBOX_H
@@ -55,12 +57,13 @@ struct proto_delivery_new {
 	enum proto_replay replay;
 	struct xfed_span type, id, from, to, lang, stanza, owner, correlation;
 	uint64_t owner_epoch;
-	uint64_t pair_key;    /* hash of sender and recipient; 0: no order asked for */
-	uint64_t share_key;   /* whose share of the link it takes (of a pair: that of its first one); 0: one common class */
-	uint64_t deadline_ms; /* absolute, of the monotonic clock */
-	uint64_t withdraw_ms; /* absolute; 0: never withdrawn by the clock. Before deadline_ms */
-	int peer;	      /* the peer it should go to while that one is up, or PROTO_OUTBOX_NO_PEER */
-	bool pinned;	      /* to `peer` and nobody else (a domain pair stays on its edge) */
+	uint64_t pair_key;	/* hash of sender and recipient; 0: no order asked for */
+	uint64_t share_key;	/* whose share of the link it takes (of a pair: that of its first one); 0: one common class */
+	uint64_t deadline_ms;	/* absolute, of the monotonic clock */
+	uint64_t not_before_ms; /* likewise; what is past or 0 is no pace */
+	uint64_t withdraw_ms;	/* absolute; 0: never withdrawn by the clock. Before deadline_ms */
+	int peer;		/* the peer it should go to while that one is up, or PROTO_OUTBOX_NO_PEER */
+	bool pinned;		/* to `peer` and nobody else (a domain pair stays on its edge) */
 	/* SIP to XMPP */
 	bool has_sip;
 	struct xfed_span call_id, from_tag, request_uri;
@@ -80,7 +83,7 @@ struct proto_delivery {
 	Xfed__Kind kind;
 	const char *type, *id, *from, *to, *lang, *owner, *correlation;
 	struct xfed_span stanza;
-	uint64_t owner_epoch, pair_key, added_ms, deadline_ms, withdraw_ms, cookie, number;
+	uint64_t owner_epoch, pair_key, added_ms, deadline_ms, not_before_ms, withdraw_ms, cookie, number;
 	bool has_sip;
 	const char *call_id, *from_tag, *request_uri;
 	uint32_t cseq, answer_within_ms;
@@ -156,7 +159,7 @@ bool proto_outbox_next_withdraw(struct proto_outbox *o, int peer, uint64_t *seq)
 
 /* ---- time ---- */
 /*
- * Ends what is past its deadline (refused with delivery.deadline, or uncertain with delivery.uncertain where it may have
+ * Lets go what has waited for its pace; ends what is past its deadline (refused with delivery.deadline, or uncertain with delivery.uncertain where it may have
  * happened), begins withdrawals that are due, releases what waited for a link in vain.
  */
 void proto_outbox_tick(struct proto_outbox *o, uint64_t now_ms);

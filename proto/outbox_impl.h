@@ -42,7 +42,8 @@ struct proto_pair {
 	int lane;
 	bool is_replay;
 	struct proto_pair *ready_prev, *ready_next;
-	uint64_t ready_since; /* by proto_outbox.ready_clock */
+	uint64_t ready_since;	     /* by proto_outbox.ready_clock */
+	struct xfed_heap_item paced; /* while its first queued one waits for its time; then `lane` is NOWHERE */
 	UT_hash_handle hh;
 };
 
@@ -89,6 +90,8 @@ struct proto_outbox {
 	uint64_t ready_clock;	     /* counts pairs as they become ready */
 	struct outbox_list ended, taken;
 	struct xfed_heap deadlines; /* of all without a fate */
+	struct xfed_heap paced;	    /* pairs */
+	uint64_t now_ms;	    /* of the last add or tick */
 	struct outbox_peer peers[PROTO_OUTBOX_PEERS_MAX];
 	int peer_count;
 };
@@ -104,6 +107,7 @@ struct proto_pair *outbox_pair_get(struct proto_outbox *o, uint64_t key, uint64_
 void outbox_pair_put(struct proto_outbox *o, struct proto_pair *p);			      /* released where nothing is left */
 void outbox_queue_append(struct proto_outbox *o, struct outbox_node *n);
 void outbox_queue_remove(struct proto_outbox *o, struct outbox_node *n);
+void outbox_queue_release(struct proto_outbox *o); /* pairs whose time has come */
 void outbox_queue_rebuild(struct proto_outbox *o); /* after nodes went back to QUEUED, or a peer came or went */
 void outbox_in_flight(struct proto_outbox *o, struct outbox_node *n, int peer);
 void outbox_not_in_flight(struct proto_outbox *o, struct outbox_node *n);

@@ -81,6 +81,12 @@ static int lane_of_first(const struct proto_outbox *o, const struct proto_pair *
 static void place(struct proto_outbox *o, struct proto_pair *p)
 {
 	int lane = lane_of_first(o, p);
+	if (lane != OUTBOX_NOWHERE && p->first->d.sends == 0 && p->first->d.not_before_ms > o->now_ms) {
+		xfed_heap_set(&o->paced, &p->paced, p->first->d.not_before_ms, p->first->d.seq);
+		lane = OUTBOX_NOWHERE;
+	} else {
+		xfed_heap_remove(&o->paced, &p->paced);
+	}
 	bool is_replay = lane != OUTBOX_NOWHERE && p->first->d.sends > 0;
 	if (lane == p->lane && is_replay == p->is_replay) {
 		return;
@@ -159,6 +165,13 @@ void outbox_not_in_flight(struct proto_outbox *o, struct outbox_node *n)
 	if (--n->pair->in_flight == 0) {
 		n->pair->at = PROTO_OUTBOX_NO_PEER;
 		place(o, n->pair);
+	}
+}
+
+void outbox_queue_release(struct proto_outbox *o)
+{
+	for (struct xfed_heap_item *i; (i = xfed_heap_first(&o->paced)) && i->at <= o->now_ms;) {
+		place(o, (struct proto_pair *)((char *)i - offsetof(struct proto_pair, paced)));
 	}
 }
 

@@ -81,6 +81,7 @@ bool relay_stanza(struct relay *r, const struct s2s_incoming *in)
 		.pair_key = pair_key(act->arena, s),
 		.share_key = share_key(r, s),
 		.deadline_ms = now + XFED_DELIVERY_DEADLINE_MS,
+		.not_before_ms = in->not_before_ms,
 		.peer = PROTO_OUTBOX_NO_PEER,
 		.cookie = in->stream,
 		.number = act->sm_number,

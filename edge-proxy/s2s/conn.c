@@ -64,6 +64,12 @@ static void on_gone(struct driver *d)
 
 /* ---- what the machine asks for ---- */
 
+/* We ended it in peace: the kernel goes on with what is under way, for what the partner's closing tag has not covered. */
+static bool is_peaceful(enum xfed_reason r)
+{
+	return r == XFED_REASON_STREAM_CLOSED_OPERATOR || r == XFED_REASON_STREAM_CLOSED_IDLE || r == XFED_REASON_STREAM_CLOSED_DRAIN;
+}
+
 static void on_closed(struct driver *d, const struct xfed_s2s_action *act)
 {
 	struct s2s_conn *c = conn_of(d);
@@ -75,6 +81,7 @@ static void on_closed(struct driver *d, const struct xfed_s2s_action *act)
 		struct xfed_s2s_info info;
 		xfed_s2s_info(d->machine, &info);
 		struct pair_event ev = { .type = PAIR_LOST, .reason = act->reason, .side = act->side, .tried_external = info.tried_external };
+		ev.bytes = is_peaceful(act->reason) ? UINT64_MAX : driver_bytes_received(d);
 		p->conn = NULL;
 		p->ending = c;
 		const char *suspicion = s2s_failure_suspicion(c->s2s, &info, act->reason);

@@ -72,6 +72,7 @@ static void start_job(struct driver *d, struct xfed_tls *tls)
 static void on_closed(struct driver *d, const struct xfed_s2s_action *act)
 {
 	d->is_closed = true;
+	d->bytes_received = rt_stream_bytes_acked(d->stream);
 	if (act->is_abrupt) {
 		rt_stream_close(d->stream);
 	} else {
@@ -210,6 +211,9 @@ static void on_timer(void *user)
 		d->user->woke(d);
 		return;
 	}
+	if (d->is_paused) {
+		xfed_s2s_unread(d->machine, now_ms(d));
+	}
 	struct xfed_s2s_event ev = { .type = XFED_S2S_TICK };
 	bool was_asleep = xfed_s2s_is_asleep(d->machine);
 	one_step(d, &ev);
@@ -337,11 +341,22 @@ void driver_resume(struct driver *d)
 	}
 	d->is_paused = false;
 	d->wake_ms = 0;
+	xfed_s2s_unread(d->machine, now_ms(d));
 	if (!d->is_driving) {
 		read_on(d);
 	} else if (!d->is_yielding) {
 		rt_stream_resume(d->stream);
 	}
+}
+
+uint64_t driver_bytes_out(const struct driver *d)
+{
+	return d->stream ? rt_stream_bytes_out(d->stream) + rt_stream_out_len(d->stream) : 0;
+}
+
+uint64_t driver_bytes_received(const struct driver *d)
+{
+	return d->stream ? rt_stream_bytes_acked(d->stream) : d->bytes_received;
 }
 
 /* ---- end ---- */

@@ -44,6 +44,7 @@ struct driver {
 	bool is_driving;	       /* inside actions: a close waits */
 	bool is_paused;		       /* not read until driver_resume(). For writing */
 	bool is_yielding;	       /* has had its part of this turn; goes on by itself */
+	uint64_t bytes_received;       /* by the peer's kernel, when the socket was let go of */
 	uint64_t wake_ms;	       /* paused: `woke` at this time; 0: never. For writing */
 	enum xfed_reason close_reason; /* asked for meanwhile; NONE: nothing */
 	const char *close_text;
@@ -61,6 +62,9 @@ void driver_close(struct driver *d, enum xfed_reason reason, const char *text); 
 int driver_write(struct driver *d, struct xfed_span stanza);			/* as xfed_s2s_send(); STATE where it is closed */
 void driver_cover(struct driver *d, uint64_t number);				/* as xfed_s2s_cover() */
 void driver_resume(struct driver *d);
+
+uint64_t driver_bytes_out(const struct driver *d);	/* of the stream so far, with what lies in its buffer */
+uint64_t driver_bytes_received(const struct driver *d); /* of them, what the peer's kernel has acknowledged */
 
 void driver_abandon(struct driver *d); /* before the machine has begun */
 void driver_stop(struct driver *d);    /* at once, telling the peer nothing; `gone` follows when its job has come back */

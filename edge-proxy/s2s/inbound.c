@@ -108,6 +108,17 @@ static unsigned kind_bit(enum xfed_stanza_kind k)
 	return 0;
 }
 
+/* Queries are answered or refused at once. Errors pass, as senders wait for them; a flood of them waits like messages. */
+static bool is_in_rate(struct s2s *s, const struct xfed_partner *partner, struct s2s_incoming *in)
+{
+	const struct xfed_stanza *st = &in->act->stanza;
+	bool is_answered = in->act->type == XFED_S2S_STANZA_REFUSED || st->kind == XFED_STANZA_IQ;
+	if ((is_answered || st->type == XFED_TYPE_ERROR) && s2s_tally_answered(s, partner)) {
+		return true;
+	}
+	return !is_answered && s2s_tally_stanza(s, partner, &in->not_before_ms);
+}
+
 bool s2s_inbound_stanza(struct s2s_conn *c, const struct xfed_s2s_action *act)
 {
 	const struct xfed_partner *partner = xfed_policy_partner(c->s2s->policy, act->stanza.from.domain);
@@ -117,7 +128,8 @@ bool s2s_inbound_stanza(struct s2s_conn *c, const struct xfed_s2s_action *act)
 		s2s_conn_close(c, gone, "no longer allowed");
 		return false;
 	}
-	if (!s2s_tally_stanza(c->s2s, partner)) {
+	struct s2s_incoming in = { .conn = c, .stream = c->id, .ordinal = c->stanzas_in, .act = act };
+	if (!is_in_rate(c->s2s, partner, &in)) {
 		s2s_refuse_stanza(c, act, XFED_REASON_POLICY_RATE_EXCEEDED);
 		return true;
 	}
@@ -133,7 +145,6 @@ bool s2s_inbound_stanza(struct s2s_conn *c, const struct xfed_s2s_action *act)
 		s2s_iq(c, act);
 		return true;
 	}
-	struct s2s_incoming in = { .conn = c, .stream = c->id, .ordinal = c->stanzas_in, .act = act };
 	struct s2s *s = c->s2s;
 	return !s->user->stanza(s->user_data, &in);
 }

@@ -3,6 +3,8 @@
 
 #include "xfed/mem.h"
 
+#define LOOK_EVERY 256 /* stanzas that are not known to be received: then the kernel is asked again */
+
 /* ---- the table ---- */
 
 #define KEY_BYTES (2 * XFED_JID_PART_BYTES + 3)
@@ -46,6 +48,7 @@ struct s2s_pair *s2s_pair_new(struct s2s *s, struct xfed_span local, struct xfed
 	p->remote = p->local + local.len + 1;
 	p->key_len = len;
 	memcpy(p->local, key, len);
+	p->look_at = LOOK_EVERY;
 	rt_post_init(&p->ask, s->core->d.loop, s2s_questions_go_on, p);
 	HASH_ADD_KEYPTR(hh, s->pairs, p->local, len, p);
 	if (!p->hh.tbl) {
@@ -141,13 +144,27 @@ static void dial(struct s2s_pair *p, size_t index)
 	}
 }
 
+/* Of what was written without stream management, what the partner's kernel has acknowledged by now. */
+static void look_at_received(struct s2s_pair *p)
+{
+	if (p->way.sent.count > 0 && p->conn) {
+		struct pair_event ev = { .type = PAIR_RECEIVED, .bytes = driver_bytes_received(&p->conn->d) };
+		s2s_pair_event(p, &ev);
+	}
+}
+
 /* An empty stanza has only had the stream opened. */
 static void write_item(struct s2s_pair *p, const struct s2s_item *it)
 {
 	bool is_empty = it->stanza.len == 0;
 	struct pair_event ev = { .type = PAIR_WROTE, .is_counted = !is_empty && p->conn && xfed_s2s_is_counting(p->conn->d.machine) };
 	ev.rc = is_empty ? XFED_OK : p->conn ? s2s_conn_write(p->conn, it->stanza) : XFED_ERR_STATE;
+	ev.bytes = p->conn ? driver_bytes_out(&p->conn->d) : 0;
 	s2s_pair_event(p, &ev);
+	if (p->way.sent.count >= p->look_at) { /* they hold memory: the tick alone would be too seldom in a flood */
+		look_at_received(p);
+		p->look_at = p->way.sent.count + LOOK_EVERY;
+	}
 }
 
 static void settle(struct s2s *s, struct s2s_item *it)
@@ -343,6 +360,7 @@ void s2s_pairs_tick(struct s2s *s, uint64_t now_ms)
 {
 	struct s2s_pair *p, *next;
 	HASH_ITER(hh, s->pairs, p, next) {
+		look_at_received(p);
 		s2s_pair_simple(p, PAIR_TICK);
 		s2s_questions_tick(p, now_ms);
 		if (pair_is_forgettable(&p->way, now_ms) && !p->conn && p->waiting.count == 0) {

@@ -57,6 +57,7 @@ struct s2s_pair {
 	bool is_connect_to; /* ... of the name the operator has given */
 	struct rt_addr *addresses;
 	struct s2s_conn *conn;
+	size_t look_at;		   /* so many stanzas not known to be received: time to ask the kernel */
 	struct s2s_tally *dialled; /* the partner's count of our streams, while this is in it */
 	bool has_place;		   /* ... and in the edge's */
 	bool is_answering;	   /* ... there among those for answers alone */

@@ -54,6 +54,10 @@ static struct pair_item *take_unacked(struct pair *p, struct pair_item *it)
 
 static void end(struct pair *p, struct pair_item *it, Xfed__Fate fate, enum xfed_reason reason, enum xfed_side side)
 {
+	if (p->told == it) { /* not told yet: now there is another word for it */
+		p->told = NULL;
+		it->owes_error = false;
+	}
 	it->fate = fate;
 	it->reason = reason;
 	it->side = side;
@@ -86,6 +90,24 @@ static void lose_unacked(struct pair *p)
 	}
 }
 
+/* `bytes` of the stream have arrived with the partner's kernel. */
+static void release_sent(struct pair *p, uint64_t bytes)
+{
+	while (p->sent.first && p->sent.first->end_bytes <= bytes) {
+		end(p, take(&p->sent, p->sent.first), XFED__FATE__FATE_DELIVERED, XFED_REASON_NONE, XFED_SIDE_US);
+	}
+}
+
+/* Told as delivered, and the stream is gone with what was still under way. */
+static void lose_sent(struct pair *p, uint64_t bytes)
+{
+	release_sent(p, bytes);
+	while (p->sent.first) {
+		p->sent.first->owes_error = p->sent.first->is_settled;
+		end(p, take(&p->sent, p->sent.first), XFED__FATE__FATE_UNCERTAIN, XFED_REASON_DELIVERY_UNCERTAIN, XFED_SIDE_NETWORK);
+	}
+}
+
 /* What a waiting stanza waits for, as a reason. */
 static enum xfed_reason waits_on(const struct pair *p)
 {
@@ -108,6 +130,7 @@ static enum xfed_reason waits_on(const struct pair *p)
 
 static void become_idle(struct pair *p)
 {
+	lose_sent(p, UINT64_MAX);
 	p->state = PAIR_IDLE;
 	p->is_for_users = p->is_full = p->dials = false;
 }
@@ -175,8 +198,8 @@ static void on_found(struct pair *p, const struct pair_event *ev, const struct p
 /* A server that goes out of service, or does not work, has others beside it (RFC 6120 3.2.1); a refusal is final. */
 static bool next_may_help(enum xfed_reason reason)
 {
-	return reason == XFED_REASON_NET_STREAM_LOST || reason == XFED_REASON_STREAM_ERROR_RECEIVED || reason == XFED_REASON_STREAM_CLOSED_PEER ||
-	       reason == XFED_REASON_STREAM_ESTABLISH_TIMEOUT;
+	return reason == XFED_REASON_NET_STREAM_LOST || reason == XFED_REASON_NET_STREAM_SILENT || reason == XFED_REASON_STREAM_ERROR_RECEIVED ||
+	       reason == XFED_REASON_STREAM_CLOSED_PEER || reason == XFED_REASON_STREAM_ESTABLISH_TIMEOUT;
 }
 
 static bool is_tls_trouble(enum xfed_reason r)
@@ -210,6 +233,7 @@ static void on_lost(struct pair *p, const struct pair_event *ev, const struct pa
 {
 	if (p->state == PAIR_READY) {
 		lose_unacked(p);
+		lose_sent(p, ev->bytes);
 		become_idle(p);
 		over(p, true, 0, ev->reason, ev->side);
 		refuse_waiting(p, !f->is_leaving, ev->reason, ev->side);
@@ -260,6 +284,23 @@ static void on_send(struct pair *p, struct pair_item *it, const struct pair_fact
 	}
 }
 
+/* Delivered, as the contract has it without stream management; of an answer nobody would be told more. */
+static void on_sent(struct pair *p, struct pair_item *it, uint64_t bytes)
+{
+	if (p->state != PAIR_READY) { /* the stream has ended over it */
+		end(p, it, XFED__FATE__FATE_UNCERTAIN, XFED_REASON_DELIVERY_UNCERTAIN, XFED_SIDE_NETWORK);
+	} else if (it->is_answer) {
+		end(p, it, XFED__FATE__FATE_DELIVERED, XFED_REASON_NONE, XFED_SIDE_US);
+	} else {
+		it->fate = XFED__FATE__FATE_DELIVERED;
+		it->reason = XFED_REASON_NONE;
+		it->side = XFED_SIDE_US;
+		it->end_bytes = bytes;
+		append(&p->sent, it);
+		p->told = it;
+	}
+}
+
 static void on_wrote(struct pair *p, const struct pair_event *ev)
 {
 	struct pair_item *it = p->writing;
@@ -271,7 +312,7 @@ static void on_wrote(struct pair *p, const struct pair_event *ev)
 		break;
 	case XFED_OK:
 		if (!ev->is_counted) {
-			end(p, it, XFED__FATE__FATE_DELIVERED, XFED_REASON_NONE, XFED_SIDE_US); /* as the contract has it without stream management */
+			on_sent(p, it, ev->bytes);
 			break;
 		}
 		if (p->state == PAIR_READY) {
@@ -373,6 +414,9 @@ void pair_step(struct pair *p, const struct pair_event *ev, const struct pair_fa
 	case PAIR_ACKED:
 		on_acked(p, ev->count);
 		break;
+	case PAIR_RECEIVED:
+		release_sent(p, ev->bytes);
+		break;
 	case PAIR_LOST:
 		on_lost(p, ev, f);
 		break;
@@ -472,7 +516,7 @@ const char *pair_state_word(const struct pair *p)
 
 struct pair_item *pair_take_any(struct pair *p)
 {
-	struct pair_list *lists[] = { &p->queue, &p->unacked, &p->ended };
+	struct pair_list *lists[] = { &p->queue, &p->unacked, &p->sent, &p->ended };
 	for (size_t i = 0; i < XFED_ARRAY_LEN(lists); i++) {
 		if (lists[i]->first) {
 			return take(lists[i], lists[i]->first);

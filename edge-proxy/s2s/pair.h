@@ -12,6 +12,9 @@
  *
  * A stanza ends delivered, refused, withdrawn or uncertain, once. No message is written twice; an answer whose stream was lost before
  * it was acknowledged is: an error that comes twice harms nobody, one that does not come leaves its sender without a word.
+ *
+ * Where stream management runs the partner acknowledges stanzas. Elsewhere a stanza is delivered with its writing, and stays until the
+ * partner's kernel has acknowledged its bytes: where the stream is lost before, the sender is told that much later.
  */
 #ifndef EDGE_S2S_PAIR_H
 #define EDGE_S2S_PAIR_H
@@ -29,11 +32,12 @@ struct pair_item {
 	struct pair_item *prev, *next;
 	size_t bytes;
 	uint64_t deadline_ms;
-	bool is_answer;	 /* of the edge's own: kept for the next attempt where one fails */
-	bool is_written; /* waits to be acknowledged */
-	bool is_settled; /* its fate has been told, which may be before the acknowledgement comes */
-	bool owes_error; /* ... as written: if it is lost after all, that is told too */
-	Xfed__Fate fate; /* once it has one */
+	uint64_t end_bytes; /* written without stream management: the stream's bytes up to its end */
+	bool is_answer;	    /* of the edge's own: kept for the next attempt where one fails */
+	bool is_written;    /* waits to be acknowledged */
+	bool is_settled;    /* its fate has been told, which may be before the acknowledgement comes */
+	bool owes_error;    /* ... as written: if it is lost after all, that is told too */
+	Xfed__Fate fate;    /* once it has one */
 	enum xfed_reason reason;
 	enum xfed_side side;
 };
@@ -53,26 +57,28 @@ enum pair_event_type {
 	PAIR_CONNECTED,	     /* answers DIAL */
 	PAIR_CONNECT_FAILED, /* likewise: `reason`, `side` */
 	PAIR_OPEN,	     /* the stream is authenticated */
-	PAIR_WROTE,	     /* answers WRITE: `rc` of xfed_s2s_send(), `is_counted`: an acknowledgement comes */
+	PAIR_WROTE,	     /* answers WRITE: `rc` of xfed_s2s_send(), `is_counted`: an acknowledgement comes, or `bytes` of the stream so far */
 	PAIR_ACKED,	     /* of the oldest `count` */
-	PAIR_LOST,	     /* the stream has ended: `reason`, `side`, `tried_external` */
-	PAIR_DONE,	     /* the stream is not needed any more; `needs_more`: but another one is */
-	PAIR_REFUSE,	     /* all that waits, for `reason` */
-	PAIR_FORGET,	     /* the waiting time before the next attempt */
-	PAIR_TICK,	     /* about once a second */
+	PAIR_RECEIVED,	     /* the partner's kernel has acknowledged `bytes` of the stream */
+	PAIR_LOST,   /* the stream has ended: `reason`, `side`, `tried_external`; `bytes` as with RECEIVED, UINT64_MAX: we ended it in peace */
+	PAIR_DONE,   /* the stream is not needed any more; `needs_more`: but another one is */
+	PAIR_REFUSE, /* all that waits, for `reason` */
+	PAIR_FORGET, /* the waiting time before the next attempt */
+	PAIR_TICK,   /* about once a second */
 };
 
 struct pair_event {
 	enum pair_event_type type;
 	struct pair_item *item;
 	size_t count;
+	uint64_t bytes;
 	int rc;
 	bool is_counted, tried_external, needs_more;
 	enum xfed_reason reason;
 	enum xfed_side side;
 };
 
-/* What holds at the time of an event. ACKED, WROTE, OPEN, CONNECTED and WITHDRAW look at the time alone. */
+/* What holds at the time of an event. ACKED, RECEIVED, WROTE, OPEN, CONNECTED and WITHDRAW look at the time alone. */
 struct pair_facts {
 	uint64_t now_ms;
 	bool is_listed;	   /* policy has the partner */
@@ -86,7 +92,7 @@ enum pair_action_type {
 	PAIR_DIAL,    /* address number `count` of those that were found */
 	PAIR_WRITE,   /* `item` to the stream; answer with WROTE before the next action */
 	PAIR_SETTLE,  /* `item` has its fate, or had it before; it is the driver's again */
-	PAIR_TELL,    /* `item` has its fate, and stays until it is acknowledged or lost; `owes_error`: told as written */
+	PAIR_TELL,    /* `item` has its fate, and stays until it is acknowledged, received or lost; `owes_error`: told as written */
 	PAIR_OVER,    /* stream or attempt has ended: `reason`, `side`; `was_open`; else `wait_ms` to the next attempt, `count` stanzas waited */
 	PAIR_HANG_UP, /* close the stream: it is not the pair's any more */
 };
@@ -113,6 +119,7 @@ struct pair {
 	uint64_t backoff_ms, retry_at_ms;
 	enum xfed_reason last_reason;
 	struct pair_list queue, unacked; /* waiting; written, in this order, where stream management runs */
+	struct pair_list sent;		 /* written where it does not, and not known to be received */
 	/* ---- what is to be done */
 	struct pair_list ended;
 	struct pair_item *writing, *told, *expiring;

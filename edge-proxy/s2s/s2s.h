@@ -44,6 +44,7 @@ struct s2s_stream {
 struct s2s_incoming {
 	struct s2s_conn *conn;		   /* for the calls below, inside this one only */
 	uint64_t stream, ordinal;	   /* of the stream, and of the stanza on it: never the same twice */
+	uint64_t not_before_ms;		   /* it came faster than the partner's rate: to a gateway at that time; 0: now */
 	const struct xfed_s2s_action *act; /* its `sm_number` is for s2s_cover() */
 };
 
@@ -51,11 +52,11 @@ struct s2s_incoming {
 struct s2s_user {
 	/* False: it was refused, which its sender has been told by s2s_refuse(). */
 	bool (*stanza)(void *user, const struct s2s_incoming *in);
-	/* The fate of an item that is not an answer, once; `owner` is what came with it, and is gone afterwards. */
+	/* The fate of an item that is not an answer, once; `owner` is what came with it, and is gone afterwards unless `lost` follows. */
 	void (*fate)(void *user, void *owner, Xfed__Fate fate, enum xfed_reason reason, enum xfed_side side);
 	/* One that was taken back is written and not acknowledged: told as delivered, with 202. It stays until it is. */
 	void (*written)(void *user, void *owner);
-	/* ... and is lost after all. */
+	/* It, or one that was told as delivered, is lost after all. */
 	void (*lost)(void *user, void *owner);
 	void (*opened)(void *user, const struct s2s_stream *st);
 	void (*closed)(void *user, const struct s2s_stream *st, enum xfed_reason reason, enum xfed_side side, const char *text);

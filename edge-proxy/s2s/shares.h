@@ -30,21 +30,25 @@ void s2s_work_charge(struct s2s_conn *c); /* for what its peer has had us do sin
 
 /*
  * tally.c: what a partner has of ours, found by its primary domain: streams it has opened and proved, streams of ours to it and attempts
- * at one, and a bucket of one second's worth of stanzas. Naming a partner is not enough, or strangers would use up what is the partner's.
- * The two counts are apart: a stream of ours is not the partner's, though its names and its questions may have caused it. The bucket
- * outlives the streams, or who closes and opens again would begin with a full one; when it is full it is the same as none.
+ * at one, and when its next stanza is due at its rate. Naming a partner is not enough, or strangers would use up what is the partner's.
+ * The two counts are apart: a stream of ours is not the partner's, though its names and its questions may have caused it. That
+ * outlives the streams, or who closes and opens again would begin anew; what lies in the past is the same as none.
  */
 struct s2s_tally {
 	size_t streams, dialled;
-	double tokens; /* at `at_ms`; zeroed it is full by now */
-	uint64_t at_ms;
-	UT_hash_handle hh; /* s2s->tallies by domain */
+	uint64_t due_us, answered_due_us; /* what the edge answers itself has a budget of its own, of the same size */
+	UT_hash_handle hh;		  /* s2s->tallies by domain */
 	char domain[];
 };
 struct s2s_tally *s2s_tally_find(const struct s2s *s, const char *domain); /* NULL: it has nothing */
 struct s2s_tally *s2s_tally_of(struct s2s *s, const char *domain);	   /* NULL: no memory; one too many is better than one too few */
-/* A stanza of the partner's, over whichever stream. False: it is over limits.stanzas_per_second. */
-bool s2s_tally_stanza(struct s2s *s, const struct xfed_partner *partner);
+/*
+ * A stanza of the partner's, over whichever stream. Over limits.stanzas_per_second it waits: `*not_before_ms` is when it may go to a
+ * gateway, 0: now. False: it would wait too long to be delivered at all, and is not counted.
+ */
+bool s2s_tally_stanza(struct s2s *s, const struct xfed_partner *partner, uint64_t *not_before_ms);
+/* One of those that the edge answers itself (queries, what it refuses), or an error: they wait for nothing. False: over it. */
+bool s2s_tally_answered(struct s2s *s, const struct xfed_partner *partner);
 void s2s_tallies_tick(struct s2s *s, uint64_t now_ms); /* what counts nothing goes; at UINT64_MAX, behind the last stream, all */
 
 #endif

@@ -2,7 +2,7 @@
 
 #include "xfed/mem.h"
 
-#define FULL_MS 1000 /* an empty bucket is full again after so long */
+#define SECOND_US 1000000
 
 struct s2s_tally *s2s_tally_find(const struct s2s *s, const char *domain)
 {
@@ -31,29 +31,45 @@ struct s2s_tally *s2s_tally_of(struct s2s *s, const char *domain)
 	return t;
 }
 
-bool s2s_tally_stanza(struct s2s *s, const struct xfed_partner *partner)
+/* How early it would be, after what is due before it (GCRA); it is counted unless that is more than `most_us`, false. */
+static bool count(uint64_t *due_us, uint64_t now_us, uint32_t per_second, uint64_t most_us, uint64_t *early_us)
 {
-	uint64_t now = core_now(s->core);
-	double most = partner->stanzas_per_second;
+	uint64_t due = *due_us > now_us ? *due_us : now_us;
+	*early_us = due - now_us;
+	if (*early_us > most_us) {
+		return false;
+	}
+	*due_us = due + SECOND_US / per_second;
+	return true;
+}
+
+bool s2s_tally_stanza(struct s2s *s, const struct xfed_partner *partner, uint64_t *not_before_ms)
+{
+	uint64_t now_us = core_now(s->core) * 1000, early_us;
 	struct s2s_tally *t = s2s_tally_of(s, partner->domain);
+	*not_before_ms = 0;
 	if (!t) {
 		return true;
 	}
-	t->tokens += (double)(now - t->at_ms) * most / FULL_MS;
-	t->tokens = t->tokens > most ? most : t->tokens;
-	t->at_ms = now;
-	if (t->tokens < 1.0) {
+	if (!count(&t->due_us, now_us, partner->stanzas_per_second, SECOND_US + (uint64_t)XFED_DELIVERY_RATE_WAIT_MS * 1000, &early_us)) {
 		return false;
 	}
-	t->tokens -= 1.0;
+	*not_before_ms = early_us > SECOND_US ? (now_us + early_us - SECOND_US) / 1000 : 0;
 	return true;
+}
+
+bool s2s_tally_answered(struct s2s *s, const struct xfed_partner *partner)
+{
+	uint64_t early_us;
+	struct s2s_tally *t = s2s_tally_of(s, partner->domain);
+	return !t || count(&t->answered_due_us, core_now(s->core) * 1000, partner->stanzas_per_second, SECOND_US, &early_us);
 }
 
 void s2s_tallies_tick(struct s2s *s, uint64_t now_ms)
 {
 	struct s2s_tally *t, *next;
 	HASH_ITER(hh, s->tallies, t, next) {
-		if (t->streams == 0 && t->dialled == 0 && now_ms - t->at_ms >= FULL_MS) {
+		if (t->streams == 0 && t->dialled == 0 && t->due_us / 1000 <= now_ms && t->answered_due_us / 1000 <= now_ms) {
 			HASH_DELETE(hh, s->tallies, t);
 			xfed_free(t);
 		}

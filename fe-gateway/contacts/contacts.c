@@ -1,35 +1,10 @@
-#include "contacts/contacts.h"
+#include "contacts/contacts_impl.h"
 
 #include <utlist.h>
 
 #include "util/table.h"
 
 #define FORGET_PER_TICK 256
-
-/* Of a message of the contact. */
-struct last {
-	const char *type; /* "chat", "normal", or NULL: none */
-	char *thread;	  /* NULL: none */
-	size_t thread_len;
-};
-
-struct contact {
-	struct contact *prev, *next; /* in one of the orders, least recently used first; held: in none */
-	unsigned holders;
-	uint64_t wrote_ms, heard_ms, delivered_ms, used_ms;
-	bool has_written, was_heard, has_reached;
-	struct last last, trying;
-	uint64_t trying_id; /* 0: none is on its way */
-	size_t key_len;
-	UT_hash_handle hh;
-	char key[]; /* local, NUL, remote */
-};
-
-/* Two orders, so that whoever writes under very many addresses pushes out what is kept of strangers, not whom our users have written to. */
-struct contacts {
-	struct contact *table, *heard, *written;
-	size_t max, count;
-};
 
 static struct contact **order_of(struct contacts *c, const struct contact *k)
 {
@@ -50,6 +25,7 @@ int contacts_new(size_t max, struct contacts **out)
 static void release(struct contacts *c, struct contact *k)
 {
 	HASH_DELETE(hh, c->table, k);
+	contacts_unmark(c, k);
 	c->count--;
 	xfed_free(k->last.thread);
 	xfed_free(k->trying.thread);
@@ -71,6 +47,9 @@ void contacts_free(struct contacts *c)
 	}
 	HASH_ITER(hh, c->table, k, next) {
 		release(c, k);
+	}
+	if (c->is_writing) { /* could not be written to the end */
+		store_batch_deinit(&c->batch);
 	}
 	xfed_free(c);
 }
@@ -105,6 +84,7 @@ static struct contact *make(struct contacts *c, struct xfed_span local, struct x
 	}
 	memset(k, 0, sizeof(*k));
 	k->key_len = write_key(local, remote, k->key);
+	k->local_len = local.len;
 	HASH_ADD_KEYPTR(hh, c->table, k->key, k->key_len, k);
 	if (!XFED_TABLE_ADDED(k)) {
 		xfed_free(k);
@@ -137,6 +117,7 @@ void contacts_give_back(struct contacts *c, struct contact *k, uint64_t now_ms)
 	}
 	k->used_ms = now_ms;
 	k->has_written = k->has_written && now_ms - k->wrote_ms < CONTACT_KEEP_MS;
+	contacts_mark(c, k);
 	order = order_of(c, k);
 	DL_APPEND(*order, k);
 }
@@ -149,8 +130,18 @@ void contact_wrote(struct contact *k, uint64_t now_ms)
 
 void contact_heard(struct contact *k, uint64_t now_ms)
 {
-	k->was_heard = true;
-	k->heard_ms = now_ms;
+	k->is_alive = true;
+	k->alive_ms = now_ms;
+}
+
+void contact_took(struct contact *k, uint64_t now_ms)
+{
+	contact_heard(k, now_ms);
+}
+
+void contact_failed(struct contact *k)
+{
+	k->is_alive = false;
 }
 
 int contact_trying(struct contact *k, uint64_t id, struct xfed_span type, struct xfed_span thread)
@@ -194,7 +185,7 @@ void contact_facts(const struct contact *k, uint64_t now_ms, struct contact_fact
 		return;
 	}
 	out->is_authorised = k->has_written && now_ms - k->wrote_ms < CONTACT_KEEP_MS;
-	out->is_alive = k->was_heard && now_ms - k->heard_ms < CONTACT_ALIVE_MS;
+	out->is_alive = k->is_alive && now_ms - k->alive_ms < CONTACT_KEEP_MS;
 	bool has_last = k->has_reached && now_ms - k->delivered_ms < CONTACT_KEEP_MS;
 	const struct last none = { 0 }, *last = has_last ? &k->last : &none;
 	out->type = xfed_span_str(k->trying_id ? k->trying.type : last->type);

@@ -1,24 +1,30 @@
 /*
  * contacts: what is known of a pair of a local user and an XMPP contact, for a day: whether the user has written to the contact
- * (which authorises a contact at a public partner), when the contact was last heard of, and the type and thread of the last
- * message of it that the user has got, which are given back ([B4-01], [B4-07]). Bounded: beyond the cap the pair not used for longest is forgotten,
- * and one in which the user has not written, while there is any: nobody pushes out an authorisation by writing from many addresses.
- * Addresses are normalised bare JIDs. No clock, no I/O; calls nobody.
+ * (which authorises a contact at a public partner), whether the contact is known to be there (it has written, or taken a message without
+ * an error), and the type and thread of the last message of it that the user has got, which are given back ([B4-01], [B4-07]).
+ * Bounded: beyond the cap the pair not used for longest is forgotten, and one in which the user has not written, while there is any:
+ * nobody pushes out an authorisation by writing from many addresses. Of pairs in which the user has written the times are kept in the
+ * store, to the hour. Addresses are normalised bare JIDs. May call: store, core.
  */
 #ifndef GATEWAY_CONTACTS_CONTACTS_H
 #define GATEWAY_CONTACTS_CONTACTS_H
 
-#include "xfed/base.h"
+#include "store/store.h"
 
-#define CONTACTS_MAX	 65536
-#define CONTACT_KEEP_MS	 ((uint64_t)24 * 3600 * 1000)
-#define CONTACT_ALIVE_MS (10 * 60 * 1000) /* heard of within: no error is waited for */
+#define CONTACTS_MAX	65536
+#define CONTACT_KEEP_MS ((uint64_t)24 * 3600 * 1000)
+#define CONTACT_SAVE_MS ((uint64_t)3600 * 1000) /* a time in the store is at most so much older than the true one */
 
 struct contacts;
 struct contact; /* one pair */
 
 int contacts_new(size_t max, struct contacts **out); /* 0: CONTACTS_MAX. OK, NOMEM */
-void contacts_free(struct contacts *c);
+void contacts_free(struct contacts *c);		     /* behind the store's end, which gives back what was being written. NULL is fine */
+
+/* What the store has, before it is started, and from then on where changes go. OK; NOMEM, LIBRARY with a sentence. */
+int contacts_load(struct contacts *c, const struct core *core, struct store *s, char error[256]);
+void contacts_save(struct contacts *c); /* what has changed, a bounded number of pairs a call; about once a second */
+void contacts_stop(struct contacts *c); /* before the store is: all of it */
 
 /*
  * A pair is looked up once for a message and held while that is on its way. Found: valid until the next call that makes or forgets
@@ -31,6 +37,8 @@ void contacts_give_back(struct contacts *c, struct contact *k, uint64_t now_ms);
 
 void contact_wrote(struct contact *k, uint64_t now_ms); /* the local user sends to the contact */
 void contact_heard(struct contact *k, uint64_t now_ms); /* the contact has sent a message, whatever becomes of it */
+void contact_took(struct contact *k, uint64_t now_ms);	/* a message of the user's, and no error came */
+void contact_failed(struct contact *k);			/* an error came, in time or late: it may not be there */
 /*
  * Message `id` (not 0) of the contact is on its way to the user; `type` and `thread` may be absent. They count from now on, as the
  * user may answer before we hear that he has it, and are forgotten again unless it is delivered. Of types only chat and normal
@@ -42,7 +50,7 @@ void contact_tried(struct contact *k, uint64_t id, bool is_delivered, uint64_t n
 
 struct contact_facts {
 	bool is_authorised;	       /* the local user wrote to it within a day */
-	bool is_alive;		       /* heard of within CONTACT_ALIVE_MS */
+	bool is_alive;		       /* it wrote, or took a message without an error, within a day */
 	struct xfed_span type, thread; /* data NULL: none; valid until the next call that changes something */
 };
 void contact_facts(const struct contact *k, uint64_t now_ms, struct contact_facts *out); /* NULL: nothing is known */

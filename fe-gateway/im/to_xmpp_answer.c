@@ -234,7 +234,11 @@ void im_in_holds(struct im *im)
 {
 	const struct hold *h;
 	while ((h = holds_due(im->holds, im_now(im)))) {
-		be_delivered(held_by(h));
+		struct incoming *in = held_by(h);
+		if (in->contact) {
+			contact_took(in->contact, im_now(im));
+		}
+		be_delivered(in);
 	}
 	rt_timer_set(&im->hold, holds_deadline(im->holds));
 }
@@ -296,6 +300,17 @@ static struct xfed_span translate_error(struct incoming *in, struct xfed_arena *
 	return iw_phrase_from_text(a, text, e->phrase, &phrase) == XFED_OK ? phrase : xfed_span_str(e->phrase);
 }
 
+/* It may not be there: its next message is held for an error again. */
+static void doubt(struct im *im, struct xfed_span local, struct xfed_span remote)
+{
+	struct contact *k = contacts_find(im->contacts, local, remote);
+	if (k) {
+		k = contacts_hold(im->contacts, k, local, remote);
+		contact_failed(k);
+		contacts_give_back(im->contacts, k, im_now(im));
+	}
+}
+
 static void error_in_time(struct incoming *in, struct xfed_arena *a, const struct xfed_stanza *s, struct xfed_span condition, struct xfed_span text)
 {
 	struct iw_sip_error e;
@@ -354,6 +369,7 @@ void im_in_error(struct im *im, const struct origin *origin, const struct xfed_s
 	const struct hold *h = from.data && to.data ? holds_match(im->holds, s->id, from, s->from.domain, to) : NULL;
 	struct incoming *early = !h && from.data && to.data ? under_way(im, s->id, from, to) : NULL;
 	if (early) {
+		doubt(im, early->local, early->remote);
 		error_too_early(early, a, s);
 		im_end_delivery(im, origin, &(struct delivery_end){ .fate = XFED__FATE__FATE_DELIVERED });
 		return;
@@ -363,6 +379,7 @@ void im_in_error(struct im *im, const struct origin *origin, const struct xfed_s
 		return;
 	}
 	struct xfed_span condition = xfed_stanza_error_condition(s->elem, a, &text);
+	doubt(im, h->local, h->remote);
 	if (h->is_answered) {
 		error_too_late(im, h, a, condition, text);
 	} else {

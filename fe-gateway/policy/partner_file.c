@@ -80,7 +80,7 @@ static const struct rt_conf_row limits_rows[] = {
 	{ .name = "connections", .type = RT_CONF_INT, IN(limits, connections), .flags = RELOADABLE, .min = 1, .max = 10000, .unit = "connections",
 		.fallback = "20", .help = "Streams the partner has opened to one edge and authenticated." },
 	{ .name = "stanzas_per_second", .type = RT_CONF_INT, IN(limits, stanzas_per_second), .flags = RELOADABLE, .min = 1, .max = 1000000,
-		.unit = "stanzas", .fallback = "200", .help = "From the partner on one edge, over all its streams and domains." },
+		.unit = "stanzas", .fallback = "200", .help = "From the partner on one edge, over all its streams and domains. What comes faster waits for its turn, and is refused (policy.rate.exceeded) only where that would take 25 s." },
 	{ .name = "stanza_size", .type = RT_CONF_SIZE, IN(limits, stanza_bytes), .flags = RELOADABLE, .min = XFED_STANZA_BYTES_MIN,
 		.max = XFED_STANZA_BYTES_MAX, .fallback = "64KiB", .help = "Largest stanza taken from the partner. A larger one is refused to its sender (policy.size.exceeded) and the stream "
 			"goes on; above the hard maximum of 256KiB the stream ends. The partner is told (XEP-0478)." },
@@ -105,7 +105,7 @@ static const struct rt_conf_row partner_rows[] = {
 		.help = "More domains of the partner. *.domain stands for everything below it, not for itself; an exact name beats a wildcard." },
 	{ .name = "partner_type", .type = RT_CONF_ENUM, PARTNER(partner.type), .flags = RELOADABLE, .fallback = "public-unverified", .words = type_words,
 		.help = "federated: an organisation whose users are known by their names; public: anyone can have an account there, so that its users may write only "
-			"to local users who have written to them within a day; this is kept in memory, not beyond a restart of the gateway." },
+			"to local users who have written to them within a day (kept in the store)." },
 	{ .name = "tls", .type = RT_CONF_ENUM, PARTNER(partner.tls), .flags = RELOADABLE, .fallback = "required", .words = level_words,
 		.help = "Encryption of the streams." },
 	{ .name = "sasl", .type = RT_CONF_ENUM, PARTNER(partner.sasl), .flags = RELOADABLE, .fallback = "optional", .words = level_words,

@@ -93,6 +93,11 @@ int store_load_older(struct store *s, uint64_t id, bool *exists, int64_t *last_s
 	return s->backend->older(s->db, id, exists, last_s, error);
 }
 
+int store_load_contacts(struct store *s, store_contact_fn *fn, void *user, char error[256])
+{
+	return s->backend->contacts(s->db, fn, user, error);
+}
+
 /* ---- batches ---- */
 
 void store_batch_init(struct store_batch *b, void (*done)(struct store_batch *b))
@@ -151,15 +156,36 @@ int store_put_failure(struct store_batch *b, const struct store_failure *f)
 	return XFED_OK;
 }
 
-int store_trim_failures(struct store_batch *b, size_t keep, int64_t oldest_s)
+static int add_trim(struct store_batch *b, enum store_write_kind kind, size_t keep, int64_t oldest_s)
 {
-	struct store_write *w = add(b, STORE_WRITE_TRIM);
+	struct store_write *w = add(b, kind);
 	if (!w) {
 		return XFED_ERR_NOMEM;
 	}
 	w->trim.keep = keep;
 	w->trim.oldest_s = oldest_s;
 	return XFED_OK;
+}
+
+int store_trim_failures(struct store_batch *b, size_t keep, int64_t oldest_s)
+{
+	return add_trim(b, STORE_WRITE_TRIM, keep, oldest_s);
+}
+
+int store_put_contact(struct store_batch *b, const struct store_contact *c)
+{
+	struct xfed_span local = xfed_arena_copy(&b->memory, c->local), remote = xfed_arena_copy(&b->memory, c->remote);
+	struct store_write *w = local.data && remote.data ? add(b, STORE_WRITE_CONTACT) : NULL;
+	if (!w) {
+		return XFED_ERR_NOMEM;
+	}
+	w->contact = (struct store_contact){ local, remote, c->wrote_s, c->alive_s };
+	return XFED_OK;
+}
+
+int store_trim_contacts(struct store_batch *b, size_t keep, int64_t oldest_s)
+{
+	return add_trim(b, STORE_WRITE_TRIM_CONTACTS, keep, oldest_s);
 }
 
 int store_ask(struct store_batch *b, const struct store_question *q)

@@ -40,6 +40,13 @@ struct store_failure {
 	struct xfed_span detail; /* the journal's own packed bytes; empty: not read */
 };
 
+/* What outlives a restart of a pair of a local user and an XMPP contact to whom the user has written. */
+struct store_contact {
+	struct xfed_span local, remote; /* normalised bare JIDs; belong to whoever holds the row */
+	int64_t wrote_s;		/* the user last wrote */
+	int64_t alive_s;		/* the contact last took that without an error, or wrote; 0: neither */
+};
+
 /* Which failures, newest first. */
 struct store_question {
 	uint64_t id;	    /* not 0: this one, if it is wanted by the rest */
@@ -68,6 +75,10 @@ typedef int store_row_fn(void *user, const struct store_failure *f);
 int store_load_failures(struct store *s, const struct store_question *q, store_row_fn *fn, void *user, char error[256]);
 /* The latest time among failures of lower ids; `*exists` false: there are none. */
 int store_load_older(struct store *s, uint64_t id, bool *exists, int64_t *last_s, char error[256]);
+
+/* All of them, the longest silent first; as store_load_failures(). */
+typedef int store_contact_fn(void *user, const struct store_contact *c);
+int store_load_contacts(struct store *s, store_contact_fn *fn, void *user, char error[256]);
 
 /* ---- batches ---- */
 
@@ -100,6 +111,8 @@ void store_batch_deinit(struct store_batch *b); /* zeroed is fine */
 int store_put_revision(struct store_batch *b, const struct proto_revision *r);
 int store_put_failure(struct store_batch *b, const struct store_failure *f);   /* one of that id has been seen again: last_s and count */
 int store_trim_failures(struct store_batch *b, size_t keep, int64_t oldest_s); /* the oldest go: by age, then by id */
+int store_put_contact(struct store_batch *b, const struct store_contact *c);   /* in place of what is kept of the pair */
+int store_trim_contacts(struct store_batch *b, size_t keep, int64_t oldest_s); /* whoever was last written to longest ago goes */
 int store_ask(struct store_batch *b, const struct store_question *q);
 
 /* Batches are written in the order they are submitted in. Where no thread runs this one is, at once. Cannot fail. */

@@ -4,13 +4,14 @@
 
 #include "store/store.h"
 
-enum store_write_kind { STORE_WRITE_REVISION, STORE_WRITE_FAILURE, STORE_WRITE_TRIM };
+enum store_write_kind { STORE_WRITE_REVISION, STORE_WRITE_FAILURE, STORE_WRITE_TRIM, STORE_WRITE_CONTACT, STORE_WRITE_TRIM_CONTACTS };
 struct store_write {
 	enum store_write_kind kind;
 	struct store_write *next;
 	union {
 		struct proto_revision revision;
 		struct store_failure failure;
+		struct store_contact contact;
 		struct {
 			size_t keep;
 			int64_t oldest_s;
@@ -28,6 +29,7 @@ struct store_backend {
 	int (*facts)(void *db, struct store_facts *out, char error[256]);
 	int (*find)(void *db, const struct store_question *q, store_row_fn *fn, void *user, char error[256]);
 	int (*older)(void *db, uint64_t id, bool *exists, int64_t *last_s, char error[256]);
+	int (*contacts)(void *db, store_contact_fn *fn, void *user, char error[256]);
 	int (*begin)(void *db, char error[256]);
 	int (*write)(void *db, const struct store_write *w, char error[256]);
 	int (*commit)(void *db, char error[256]);

@@ -22,6 +22,9 @@ static const char *const steps[] = {
 	" side TEXT NOT NULL, words TEXT NOT NULL, correlation TEXT NOT NULL, detail BLOB NOT NULL);"
 	"CREATE INDEX failure_remote ON failure (remote, id);"
 	"CREATE INDEX failure_last ON failure (last_s);",
+	"CREATE TABLE contact (local TEXT NOT NULL, remote TEXT NOT NULL, wrote_s INTEGER NOT NULL, alive_s INTEGER NOT NULL,"
+	" PRIMARY KEY (local, remote)) WITHOUT ROWID;"
+	"CREATE INDEX contact_wrote ON contact (wrote_s);",
 };
 #define SCHEMA ((int)XFED_ARRAY_LEN(steps))
 
@@ -258,6 +261,24 @@ static int trim(struct file *f, size_t keep, int64_t oldest_s, char error[256])
 			     : rc;
 }
 
+static int write_contact(struct file *f, const struct store_contact *c, char error[256])
+{
+	sqlite3_stmt *st = prepare(f, "REPLACE INTO contact (local, remote, wrote_s, alive_s) VALUES (?1, ?2, ?3, ?4)");
+	bool ok = st && bind_text(st, 1, c->local) && bind_text(st, 2, c->remote) && sqlite3_bind_int64(st, 3, c->wrote_s) == SQLITE_OK &&
+		  sqlite3_bind_int64(st, 4, c->alive_s) == SQLITE_OK;
+	return finish(f, st, ok, error);
+}
+
+static int trim_contacts(struct file *f, size_t keep, int64_t oldest_s, char error[256])
+{
+	int rc = delete_with(f, "DELETE FROM contact WHERE wrote_s < ?1", oldest_s, error);
+	return rc == XFED_OK ? delete_with(f,
+				       "DELETE FROM contact WHERE (local, remote) IN"
+				       " (SELECT local, remote FROM contact ORDER BY wrote_s DESC LIMIT -1 OFFSET ?1)",
+				       (int64_t)keep, error)
+			     : rc;
+}
+
 static int write_one(void *db, const struct store_write *w, char error[256])
 {
 	switch (w->kind) {
@@ -267,6 +288,10 @@ static int write_one(void *db, const struct store_write *w, char error[256])
 		return write_failure(db, &w->failure, error);
 	case STORE_WRITE_TRIM:
 		return trim(db, w->trim.keep, w->trim.oldest_s, error);
+	case STORE_WRITE_CONTACT:
+		return write_contact(db, &w->contact, error);
+	case STORE_WRITE_TRIM_CONTACTS:
+		return trim_contacts(db, w->trim.keep, w->trim.oldest_s, error);
 	}
 	return XFED_ERR_INVALID;
 }
@@ -346,12 +371,29 @@ static int older(void *db, uint64_t id, bool *exists, int64_t *last_s, char erro
 	return rc;
 }
 
+static int contacts(void *db, store_contact_fn *fn, void *user, char error[256])
+{
+	struct file *f = db;
+	sqlite3_stmt *st = prepare(f, "SELECT local, remote, wrote_s, alive_s FROM contact ORDER BY wrote_s");
+	int rc = XFED_OK, step = st ? SQLITE_ROW : SQLITE_ERROR;
+	while (rc == XFED_OK && step == SQLITE_ROW && (step = sqlite3_step(st)) == SQLITE_ROW) {
+		struct store_contact c = { column_text(st, 0), column_text(st, 1), sqlite3_column_int64(st, 2), sqlite3_column_int64(st, 3) };
+		rc = fn(user, &c);
+	}
+	if (rc == XFED_OK && step != SQLITE_DONE) {
+		rc = fail(f, error);
+	}
+	sqlite3_finalize(st);
+	return rc;
+}
+
 const struct store_backend store_sqlite = {
 	.open = open_file,
 	.close = close_file,
 	.facts = read_facts,
 	.find = find,
 	.older = older,
+	.contacts = contacts,
 	.begin = begin,
 	.write = write_one,
 	.commit = commit,

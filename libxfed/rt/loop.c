@@ -52,10 +52,12 @@ int rt_loop_new(struct rt_loop **out)
 	uv_check_init(&l->uv, &l->check);
 	uv_idle_init(&l->uv, &l->idle);
 	uv_timer_init(&l->uv, &l->lag_timer);
-	l->prepare.data = l->check.data = l->idle.data = l->lag_timer.data = l;
+	uv_timer_init(&l->uv, &l->ack_timer);
+	l->prepare.data = l->check.data = l->idle.data = l->lag_timer.data = l->ack_timer.data = l;
 	uv_prepare_start(&l->prepare, on_prepare);
 	uv_check_start(&l->check, on_check);
 	uv_unref((uv_handle_t *)&l->lag_timer);
+	uv_unref((uv_handle_t *)&l->ack_timer);
 	*out = l;
 	return XFED_OK;
 }
@@ -67,6 +69,7 @@ static void close_own_handles(struct rt_loop *l)
 	uv_close((uv_handle_t *)&l->check, NULL);
 	uv_close((uv_handle_t *)&l->idle, NULL);
 	uv_close((uv_handle_t *)&l->lag_timer, NULL);
+	uv_close((uv_handle_t *)&l->ack_timer, NULL);
 	for (size_t i = 0; i < l->signal_count; i++) {
 		uv_close((uv_handle_t *)&l->signals[i].handle, NULL);
 	}

@@ -58,12 +58,18 @@ void rt_stream_close(struct rt_stream *s)
 	s->is_closing = true;
 	rt_post_cancel(&s->flush);
 	rt_post_cancel(&s->resume);
+	rt_stream_unwatch(s);
 	rt_timer_close(&s->timer);
 	rt_loop_disown(s->loop, &s->resource);
 	uv_close((uv_handle_t *)&s->tcp, on_closed);
 }
 
 void rt_stream_fail(struct rt_stream *s, int uv_error)
+{
+	rt_stream_fail_because(s, XFED_REASON_NET_STREAM_LOST, uv_strerror(uv_error));
+}
+
+void rt_stream_fail_because(struct rt_stream *s, enum xfed_reason reason, const char *text)
 {
 	if (s->is_failed || s->is_closing) {
 		return;
@@ -72,13 +78,13 @@ void rt_stream_fail(struct rt_stream *s, int uv_error)
 	uv_read_stop((uv_stream_t *)&s->tcp);
 	rt_post_cancel(&s->flush);
 	rt_post_cancel(&s->resume);
-	snprintf(s->error, sizeof(s->error), "%s", uv_strerror(uv_error));
+	snprintf(s->error, sizeof(s->error), "%s", text);
 	if (s->is_lingering) {
 		rt_stream_close(s);
 		return;
 	}
 	if (s->handlers && s->handlers->on_error) { /* none before rt_stream_start() */
-		s->handlers->on_error(s->user, XFED_REASON_NET_STREAM_LOST);
+		s->handlers->on_error(s->user, reason);
 	}
 }
 

@@ -8,6 +8,21 @@
 #include "xfed/rt/stream.h"
 #include "xfed/rt/timer.h"
 
+#define RT_STREAM_SILENT_MS 30000
+#define RT_ACK_LOOK_MS	    2000
+
+/* What the kernel says of a connection's output: bytes not acknowledged, segments of them on the way, probes of a closed window without an answer. */
+struct rt_ack_facts {
+	uint32_t bytes, segments, probes;
+	uint32_t since_ack_ms; /* since the last acknowledgement of anything */
+};
+
+struct rt_ack {
+	struct rt_stream *prev, *next;
+	uint64_t quiet_since_ms; /* 0: nothing is under way */
+	bool is_watched, is_empty;
+};
+
 struct rt_stream {
 	uv_tcp_t tcp;
 	union { /* one at a time: connecting, then writes, then the shutdown behind the last of them */
@@ -29,6 +44,7 @@ struct rt_stream {
 	struct rt_addr peer, local;
 	struct rt_source_hold place;
 	char error[64];
+	struct rt_ack ack;
 	int connect_error; /* known inside rt_stream_connect(), told later */
 	bool is_connected, is_paused, has_eof, is_failed, is_closing, is_lingering;
 	bool wants_shutdown, is_shutting, is_shut;
@@ -40,9 +56,16 @@ struct rt_stream *rt_stream_adopt(struct rt_loop *l, int fd);
 
 /* stream.c: the connection is dead. Tells the owner once; closes a lingering stream. */
 void rt_stream_fail(struct rt_stream *s, int uv_error);
+void rt_stream_fail_because(struct rt_stream *s, enum xfed_reason reason, const char *text);
 /* stream.c: a lingering stream whose both directions have ended closes. */
 void rt_stream_check_linger(struct rt_stream *s);
 /* stream_out.c: what rt_stream_kick() runs at the end of the turn. */
 void rt_stream_flush(void *arg);
+
+/* stream_ack.c: bytes went to the kernel. Costs nothing while the stream is watched already. */
+void rt_stream_watch(struct rt_stream *s);
+void rt_stream_unwatch(struct rt_stream *s);
+/* True when the peer has acknowledged nothing for RT_STREAM_SILENT_MS of asking; `a` remembers since when. Pure. */
+bool rt_ack_is_silent(struct rt_ack *a, const struct rt_ack_facts *f, uint64_t now_ms);
 
 #endif

@@ -125,6 +125,7 @@ void rt_stream_flush(void *arg)
 		}
 		size_t written = n > 0 ? (size_t)n : 0;
 		s->bytes_out += written;
+		rt_stream_watch(s);
 		xfed_buf_consume(&s->out, written);
 		if (written < out.len) {
 			write_rest(s);

@@ -50,6 +50,12 @@ uint64_t xfed_s2s_deadline(const struct xfed_s2s *s)
 	return own < dialback ? own : dialback;
 }
 
+void xfed_s2s_unread(struct xfed_s2s *s, uint64_t now_ms)
+{
+	s->stanza_ms = now_ms;
+	s->sm.asked_ms = now_ms;
+}
+
 void s2s_take_tick(struct xfed_s2s *s)
 {
 	uint64_t now = s->now_ms;

@@ -21,6 +21,8 @@ struct s2s_sm {
 	uint64_t asked_ms, answered_ms; /* out: when `is_waiting` changed */
 	uint64_t asked_sent;		/* out: `sent` when <r/> went out */
 	uint64_t start, received, covered, owed, sent, acked;
+	uint64_t told;		/* in: h of our last <a/> */
+	uint64_t tell_ms;	/* in: the next one is due then, unasked; 0: all that is covered has been told */
 	uint32_t wrong_h;	/* what the peer said last, where it cannot be */
 	uint64_t *window;	/* in: which numbers above `covered` are covered, by number modulo XFED_S2S_SM_SPAN */
 	struct xfed_buf joined; /* out: a stanza and the <r/> behind it */

@@ -3,7 +3,8 @@
  *
  * We ask (<r/>) only behind <enabled/>, so that a partner that refuses never sees a word it does not know. A partner whose answer left
  * stanzas open is asked again after 5 s or with the next stanza, not at once: two sides that answer at once would ask each other without
- * end. Our own answer that left some open is followed by one <a/> when everything that was asked for is covered.
+ * end. Our own answer that left some open is followed by one <a/> when everything that was asked for is covered. A partner that never asks
+ * would take all it has sent for lost when its stream ends: it is told unasked, at the latest after 20 stanzas or 5 s.
  */
 #include "internal.h"
 
@@ -17,7 +18,7 @@ _Static_assert(XFED_S2S_SM_SPAN % WORD_BITS == 0, "the window is whole words");
 
 void s2s_sm_init(struct xfed_s2s *s, uint32_t start)
 {
-	s->sm.start = s->sm.received = s->sm.covered = s->sm.sent = s->sm.acked = start;
+	s->sm.start = s->sm.received = s->sm.covered = s->sm.told = s->sm.sent = s->sm.acked = start;
 	xfed_buf_init(&s->sm.joined, XFED_S2S_OUTPUT_BYTES);
 }
 
@@ -94,6 +95,8 @@ static void answer(struct xfed_s2s *s)
 	char text[64];
 	snprintf(text, sizeof(text), "<a xmlns='" XFED_NS_SM "' h='%u'/>", (unsigned)(uint32_t)s->sm.covered);
 	s->sm.owes_ack = false;
+	s->sm.told = s->sm.covered;
+	s->sm.tell_ms = 0;
 	s2s_send_str(s, text);
 }
 
@@ -107,12 +110,17 @@ bool xfed_s2s_cover(struct xfed_s2s *s, uint64_t number, uint64_t now_ms)
 	while (sm->covered < sm->received && window_take(sm, sm->covered + 1)) {
 		sm->covered++;
 	}
-	if (!sm->owes_ack || sm->covered < sm->owed || s->state != XFED_S2S_READY) {
+	if (s->state != XFED_S2S_READY || sm->covered == sm->told) {
 		return false;
 	}
-	s->now_ms = now_ms;
-	answer(s);
-	return true;
+	if ((sm->owes_ack && sm->covered >= sm->owed) || sm->covered - sm->told >= XFED_S2S_SM_TELL_COUNT) {
+		s->now_ms = now_ms;
+		answer(s);
+		return true;
+	}
+	bool is_first = sm->tell_ms == 0;
+	sm->tell_ms = is_first ? now_ms + XFED_S2S_SM_TELL_MS / s->divisor : sm->tell_ms;
+	return is_first;
 }
 
 /* Answered at once, as far as things are (section 4); what is missing then is told when it is there, without another <r/>. */
@@ -285,6 +293,9 @@ uint64_t s2s_sm_deadline(const struct xfed_s2s *s)
 	if (s->sm.is_waiting) {
 		return answer_due(s);
 	}
+	if (s->sm.tell_ms) {
+		return s->sm.tell_ms;
+	}
 	return s->sm.is_on && s->sm.acked < s->sm.sent ? ask_again_at(s) : UINT64_MAX;
 }
 
@@ -295,6 +306,8 @@ void s2s_sm_tick(struct xfed_s2s *s)
 	}
 	if (s->sm.is_waiting) {
 		s2s_close(s, XFED_REASON_STREAM_SM_UNANSWERED, s->sm.is_confirmed ? "no answer to <r/>" : "no answer to <enable/>");
+	} else if (s->sm.tell_ms) {
+		answer(s);
 	} else {
 		ask(s);
 	}

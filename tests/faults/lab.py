@@ -12,6 +12,7 @@ from harness.evloop import Loop
 from harness.evproxy import Faults, TcpProxy, UdpProxy
 from harness.evsip import ABSORBS, TIMER_F, EvSip
 from harness.evxmpp import EvPartner
+from harness.firewall import Firewall, Watch
 from harness.installation import HOST, Installation
 from harness.mockdns import MockDns
 from harness.xmpp import message
@@ -23,6 +24,7 @@ PARTNER = "partner.example"
 DOMAINS = {"corp.example": "tcp", "corp2.example": "udp"}
 REFUSALS = (403, 404, 480, 486, 500, 603)
 SETTLES = 66.0  # seconds after the last message in which everything has its fate: the deadline is 60 s
+NOTICED_WITHIN = 40.0  # seconds until a connection is closed whose other side acknowledges nothing
 QUIET = 4.0     # seconds in which a second copy or a late error would come
 BREACH = re.compile(r" reason=policy\.")  # no fault makes the lab's own peers break a policy: one of them, or an edge, is wrong
 
@@ -85,6 +87,9 @@ class Lab:
         self._make_sip(ports_of)
         self.inst.write_configs()
         self.inst.list_partner(PARTNER, limits={"stanzas_per_second": 100000})
+        self.firewall = Firewall()
+        self.watch = None  # of forgotten connections
+        self.is_over = False
         self.dead = []  # processes that were killed on purpose
         self.struck = None
         self.in_flight = None
@@ -136,6 +141,29 @@ class Lab:
     def half_close(self, leg, way):
         for proxy in self.proxies[leg]:
             proxy.half_close(way)
+
+    def forget(self, leg):
+        """Each half of the leg's links that has a daemon at its end; on the channel that is both halves."""
+        daemons = (self.inst.s2s, self.inst.sip, self.inst.channel)
+        ends = []  # (daemon's port, the proxy's)
+        for proxy in self.proxies[leg]:
+            if proxy.target in daemons:
+                ends += [(far, near) for near, far in proxy.ports(faces_target=True)]
+            if proxy.target not in daemons or leg == "channel":
+                ends += [(far, near) for near, far in proxy.ports(faces_target=False)]
+        listening = {port for _, port in daemons} | {p.address[1] for proxies in self.proxies.values() for p in proxies}
+        self.firewall.forget({port for end in ends for port in end} - listening)
+        self.watch = Watch(ends)
+        self._look()
+
+    def _look(self):
+        self.watch.look(self.loop.now())
+        if not self.is_over:
+            self.loop.after(0.5, self._look)
+
+    def remember(self):
+        self.is_over = True
+        self.firewall.remember()
 
     def touch(self, leg):
         for proxy in self.proxies[leg]:
@@ -247,7 +275,7 @@ class Lab:
         has_sm = self.sm and self.partner.log.sm_streams > 0  # a side that does not offer it is served without
         verdicts = {"to_sip": oracle.judge_to_sip(self.plan.messages["to_sip"], self.partner.log, logs, fault, self.struck, has_sm),
                     "to_xmpp": oracle.judge_to_xmpp(self.plan.messages["to_xmpp"], self.partner.log, logs, fault, self.struck, has_sm)}
-        problems = self._stop_daemons()
+        problems = self._stop_daemons() + (self.watch.late(self.struck + fault.length, NOTICED_WITHIN) if self.watch else [])
         result = {"scenario": self.name, "seed": self.seed, "sm": self.sm, "sm_streams": self.partner.log.sm_streams, "fault": fault.words,
                   "strikes_s": round(self.plan.strikes, 2), "in_flight": self.in_flight, "settled_s": round(waited, 1), "problems": problems,
                   "strange": self.partner.log.strange[:10] + [s for log in logs for s in log.strange[:5]],

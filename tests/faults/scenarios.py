@@ -5,6 +5,7 @@ Legs: partner (partner <-> edge), channel (edge <-> gateway), sip (gateway <-> S
 import collections
 
 LEGS = ("partner", "channel", "sip")
+FORGOTTEN = 100.0  # seconds: up to 40 until both daemons have noticed, and 60 in which new connections have to serve
 PLANNED = ("kill9-edge", "kill9-gateway", "cut-5s", "cut-40s")
 
 # steps: [(seconds after the fault begins, what to do)]; length: when it is over; where: the processes and legs it touches
@@ -89,6 +90,15 @@ def reset(lab, rng, leg):
     return Fault([(t, lambda: lab.cut(leg, "reset")) for t in times], times[-1], {leg}, "%d times" % len(times))
 
 
+def forget(lab, rng, leg):
+    """A firewall on the leg forgets every connection that is open: its packets vanish from now on, without a word to either side."""
+    def heal():
+        lab.remember()
+        lab.cut(leg, "reset")  # what the peers still have of those connections
+        lab.touch(leg)
+    return Fault([(0, lambda: lab.forget(leg)), (FORGOTTEN, heal)], FORGOTTEN, {leg}, "for %.0f s" % FORGOTTEN)
+
+
 def _make():
     table = {
         "kill9-edge": lambda lab, rng: kill(lab, rng, "edge"),
@@ -100,7 +110,7 @@ def _make():
         "cut-partner": lambda lab, rng: cut(lab, rng, "partner", 5.0),
         "cut-sip": lambda lab, rng: cut(lab, rng, "sip", 5.0),
     }
-    for name, make in (("stall", stall), ("delay", delay), ("rechunk", rechunk), ("half-close", half_close), ("reset", reset)):
+    for name, make in (("stall", stall), ("delay", delay), ("rechunk", rechunk), ("half-close", half_close), ("reset", reset), ("forget", forget)):
         for leg in LEGS:
             table["%s-%s" % (name, leg)] = lambda lab, rng, m=make, l=leg: m(lab, rng, l)
     return table

@@ -25,7 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 struct model {
 	bool was_attempted, is_over, was_withdrawn, is_sent;
 	int peer; /* is_sent */
-	uint64_t nonce, pair, deadline_ms;
+	uint64_t nonce, pair, deadline_ms, not_before_ms;
 	enum proto_replay replay;
 	int pinned; /* PROTO_OUTBOX_NO_PEER: no */
 };
@@ -79,6 +79,7 @@ static void add(struct world *w)
 		.pair_key = who % 5,
 		.share_key = who / 5 % 4,
 		.deadline_ms = w->now + 1 + 250 * (uint64_t)time,
+		.not_before_ms = who & 128 ? w->now + 20 * (uint64_t)time : 0,
 		.withdraw_ms = how & 128 ? w->now + 100 * (uint64_t)time : 0,
 		.peer = how & 16 ? w->peers[who % PEERS] : PROTO_OUTBOX_NO_PEER,
 		.pinned = (how & 48) == 48 };
@@ -96,6 +97,7 @@ static void add(struct world *w)
 	w->m[seq] = (struct model){ .peer = PROTO_OUTBOX_NO_PEER,
 		.pair = n.pair_key,
 		.deadline_ms = n.deadline_ms,
+		.not_before_ms = n.not_before_ms,
 		.replay = n.replay,
 		.pinned = n.pinned ? n.peer : PROTO_OUTBOX_NO_PEER,
 		.was_withdrawn = n.withdraw_ms != 0 };
@@ -118,6 +120,7 @@ static void send(struct world *w, size_t i, unsigned most)
 		Xfed__Deliver msg;
 		Xfed__SipKey sip;
 		MUST(!m->is_over && !m->was_attempted && d->state == PROTO_DELIVERY_QUEUED);
+		MUST(m->is_sent || m->not_before_ms <= w->now);
 		MUST(m->pinned == PROTO_OUTBOX_NO_PEER || m->pinned == w->peers[i]);
 		MUST(proto_outbox_next(w->o, w->peers[i]) == d);
 		/* Sent twice only to the run that had it, or where rules allow any. */

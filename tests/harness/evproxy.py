@@ -197,6 +197,11 @@ class TcpProxy:
         for link in list(self.links):
             link.end(how)
 
+    def ports(self, faces_target):
+        """(near, far) of each link's connection to the target, or else to the client; the near end is the proxy's."""
+        ends = [link.server if faces_target else link.client for link in self.links if not link.is_connecting]
+        return [(s.getsockname()[1], s.getpeername()[1]) for s in ends]
+
     def half_close(self, way):
         for link in list(self.links):
             link.half_close(way)

@@ -103,6 +103,36 @@ def test_a_gateway_that_stops_settles_first(install, started, new_partner):
         user.close()
 
 
+def test_who_was_written_to_and_who_is_there_outlive_a_restart(install, started, new_partner):
+    """A public partner's contact may go on answering; one that has written is not waited for again (error_hold)."""
+    user = SipUser("corp.example")
+    inst = install("again", users={"corp.example": user}, gateway={"sip": {"error_hold": "10s"}})
+    inst.list_partner("known.example")
+    inst.list_partner("public2.example", partner_type="public-verified")
+    started(inst)
+    try:
+        known, public = new_partner(inst, "known.example"), new_partner(inst, "public2.example")
+        flow = user.dial(inst.sip)
+        known.say("alice", "dave@corp.example", "I am here")
+        user.wait_text("I am here")
+        assert user.message(flow, "sip:alice@known.example", "hello", sender="sip:dave@corp.example").status == 200
+        raw, _ = user.request(flow, "MESSAGE", "sip:alice@public2.example", body="hello", content_type="text/plain", sender="sip:dave@corp.example")
+        flow.send(raw)
+        public.wait_body("hello")  # its answer is held; the end of the service answers it
+        inst.gateway.stop()
+        inst.gateway.start().wait_ready()
+        flow = user.dial(inst.sip)
+        began = time.monotonic()
+        assert user.message(flow, "sip:alice@known.example", "again", sender="sip:dave@corp.example").status == 200
+        assert time.monotonic() - began < 9.5, "held for an error"
+        public.say("alice", "dave@corp.example", "may I?")
+        user.wait_text("may I?")
+        assert public.wait_error(public.say("mallory", "dave@corp.example", "spam"))[0] == "service-unavailable"
+    finally:
+        inst.stop()
+        user.close()
+
+
 def test_a_repetition_at_a_new_run_without_a_channel_is_uncertain(install, started, new_partner):
     """Over UDP it may have been handed over by the run before; a plain refusal would be a wrong word to its sender."""
     user = SipUser("corp2.example")

@@ -124,6 +124,22 @@ def test_rate(xfed, listed, refusal):
     assert [a for a in answers if a.get("type") == "result"]
 
 
+def test_a_backlog_waits_and_is_not_refused(xfed, listed, user):
+    """After an outage a partner's server hands over at once what has gathered: it is paced, in order, and none is refused."""
+    rate, count = 20, 120
+    p = listed("patient.example", file={"limits": {"stanzas_per_second": rate}})
+    stream = p.stream_to("corp.example")
+    since = user.inbox.mark()
+    began = time.monotonic()
+    stream.send("".join(message("alice%d@patient.example/r" % (i % 7), "dave@corp.example", "backlog %d" % i, id="k%d" % i) for i in range(count)))
+    got = user.inbox.wait_count(count, 60, since)
+    assert time.monotonic() - began > count / rate - 1.5  # a second's worth goes at once
+    for sender in range(7):
+        mine = [int(m.text.split()[1]) for m in got if "alice%d@" % sender in m.get("from")]
+        assert mine == sorted(mine) and len(mine) == len(range(sender, count, 7))
+    assert not p.inbox.items  # no error
+
+
 PING = "<iq type='get' id='%s' from='%s' to='corp.example'><ping xmlns='urn:xmpp:ping'/></iq>"
 
 

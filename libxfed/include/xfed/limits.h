@@ -96,6 +96,8 @@
 /* Stream management, XEP-0198. Used up by a partner: itself, and with UNACKED users who write to it (they wait, then are refused). */
 #define XFED_S2S_SM_ACK_MS	30000 /* for the answer to <r/> or <enable/> */
 #define XFED_S2S_SM_AGAIN_MS	5000  /* an answer that left stanzas open: asked again then */
+#define XFED_S2S_SM_TELL_COUNT	20    /* received and covered, and not asked about: acknowledged unasked ... */
+#define XFED_S2S_SM_TELL_MS	5000  /* ... or then */
 #define XFED_S2S_SM_UNACKED_MAX 1024  /* stanzas of ours written and not acknowledged; above it they wait */
 #define XFED_S2S_SM_SPAN	16384 /* received: from the oldest not covered to the newest; 60 s of 270 a second */
 
@@ -179,6 +181,7 @@
  */
 #define XFED_DELIVERY_DEADLINE_MS      60000
 #define XFED_DELIVERY_SIP_LEFT_MS      33000 /* no SIP attempt starts with less: Timer F is 32 s */
+#define XFED_DELIVERY_RATE_WAIT_MS     25000 /* above the partner's rate: what would wait longer is refused, as no attempt would be left for it */
 #define XFED_DELIVERY_REPLAY_MS	       15000
 #define XFED_DELIVERY_OUTCOME_MS       120000
 #define XFED_DELIVERY_SIP_MEMORY_MS    64000

@@ -187,6 +187,8 @@ void xfed_s2s_free(struct xfed_s2s *s);					    /* never while a job runs: see x
 int xfed_s2s_step(struct xfed_s2s *s, struct xfed_s2s_event *ev, uint64_t now_ms);
 bool xfed_s2s_next(struct xfed_s2s *s, struct xfed_s2s_action *act);
 uint64_t xfed_s2s_deadline(const struct xfed_s2s *s); /* UINT64_MAX: none */
+/* The driver has not been reading until now: what the peer has not said in that time does not count as its silence. */
+void xfed_s2s_unread(struct xfed_s2s *s, uint64_t now_ms);
 bool xfed_s2s_has_pending(const struct xfed_s2s *s);
 bool xfed_s2s_has_job(const struct xfed_s2s *s);
 bool xfed_s2s_is_asleep(const struct xfed_s2s *s); /* idle: its parser and its queue have been freed until the next byte */
@@ -202,7 +204,8 @@ int xfed_s2s_send(struct xfed_s2s *s, struct xfed_span stanza, uint64_t now_ms);
 bool xfed_s2s_is_counting(const struct xfed_s2s *s);
 /*
  * The stanza with this number (STANZA) needs the peer no more: it has its fate, or has been handed on. In any order, once or
- * more often; 0 does nothing. True: an <a/> that was owed has been written, so actions are to be drained as after xfed_s2s_send().
+ * more often; 0 does nothing. True: an <a/> has been written, or is due at a time of its
+ * own: actions are to be drained and the deadline asked for as after xfed_s2s_send().
  */
 bool xfed_s2s_cover(struct xfed_s2s *s, uint64_t number, uint64_t now_ms);
 

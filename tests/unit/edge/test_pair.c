@@ -31,6 +31,7 @@ struct bench {
 	bool dies;	 /* the stream ends while it is written to */
 	struct xfed_env env;
 	char log[4096];
+	uint64_t bytes; /* written to the stream so far */
 };
 
 static void no_chance(void *user, void *out, size_t len)
@@ -117,7 +118,7 @@ static void perform(struct bench *b, const struct pair_action *act)
 		if (b->dies) {
 			step(b, (struct pair_event){ .type = PAIR_LOST, .reason = XFED_REASON_NET_STREAM_LOST, .side = XFED_SIDE_NETWORK });
 		}
-		step(b, (struct pair_event){ .type = PAIR_WROTE, .rc = b->rc, .is_counted = b->is_counted });
+		step(b, (struct pair_event){ .type = PAIR_WROTE, .rc = b->rc, .is_counted = b->is_counted, .bytes = b->bytes += 100 });
 		break;
 	case PAIR_SETTLE:
 		note_item(b, "settle", act->item, act->item->is_settled);
@@ -179,12 +180,18 @@ static void connect_failed(struct bench *b)
 
 static void lost(struct bench *b, enum xfed_reason reason)
 {
-	feed(b, (struct pair_event){ .type = PAIR_LOST, .reason = reason, .side = XFED_SIDE_PARTNER });
+	feed(b, (struct pair_event){ .type = PAIR_LOST, .reason = reason, .side = XFED_SIDE_PARTNER, .bytes = UINT64_MAX });
 }
 
 static void acked(struct bench *b, size_t count)
 {
 	feed(b, (struct pair_event){ .type = PAIR_ACKED, .count = count });
+}
+
+/* The partner's kernel has acknowledged so much of the stream; each stanza has 100 bytes. */
+static void received(struct bench *b, uint64_t bytes)
+{
+	feed(b, (struct pair_event){ .type = PAIR_RECEIVED, .bytes = bytes });
 }
 
 static void tick(struct bench *b, uint64_t later_ms)
@@ -203,8 +210,11 @@ static void open_stream(struct bench *b)
 	simple(b, PAIR_OPEN);
 	if (b->is_counted) {
 		acked(b, 1);
+		expect(b, "write h\nsettle h delivered\n");
+	} else {
+		received(b, b->bytes);
+		expect(b, "write h\ntell h delivered\nsettle h, told before\n");
 	}
-	expect(b, "write h\nsettle h delivered\n");
 }
 
 /* ---- one way ---- */
@@ -223,9 +233,9 @@ static void test_a_stanza_opens_the_stream_and_goes_over_it(void **state)
 	expect(&b, "");
 	assert_string_equal(pair_state_word(&b.p), "negotiating");
 	simple(&b, PAIR_OPEN);
-	expect(&b, "write a\nsettle a delivered\nwrite b\nsettle b delivered\n");
+	expect(&b, "write a\ntell a delivered\nwrite b\ntell b delivered\n");
 	send(&b, 'c');
-	expect(&b, "write c\nsettle c delivered\n");
+	expect(&b, "write c\ntell c delivered\n");
 	assert_int_equal(pair_waiting(&b.p), 0);
 }
 
@@ -262,7 +272,7 @@ static void test_a_failed_attempt_makes_the_next_ones_wait(void **state)
 	simple(&b, PAIR_CONNECTED);
 	simple(&b, PAIR_OPEN);
 	lost(&b, XFED_REASON_NET_STREAM_LOST);
-	expect(&b, "look up\ndial 0\nwrite a\nsettle a delivered\nover\n");
+	expect(&b, "look up\ndial 0\nwrite a\ntell a delivered\nover\nsettle a, told before\n");
 	send(&b, 'b'); /* a stream that was open forgets the waiting */
 	expect(&b, "look up\n");
 }
@@ -449,6 +459,34 @@ static void test_no_message_is_written_twice_but_an_answer_is(void **state)
 	expect(&b, "look up\ndial 0\nwrite a\nwrite c\nsettle a delivered\nsettle c delivered\n");
 }
 
+static void test_without_acknowledgements_what_the_partner_did_not_receive_is_told_later(void **state)
+{
+	struct bench b;
+	bench_init(&b);
+	open_stream(&b);
+	send(&b, 'a');
+	send(&b, 'b');
+	answer(&b, 'c');
+	send(&b, 'd');
+	expect(&b, "write a\ntell a delivered\nwrite b\ntell b delivered\nwrite c\nsettle c delivered\nwrite d\ntell d delivered\n");
+	assert_int_equal(pair_waiting(&b.p), 0); /* nothing waits for that: streams close as they would */
+	received(&b, 299);			 /* h and a are there, and not the whole of b */
+	expect(&b, "settle a, told before\n");
+	feed(&b, (struct pair_event){ .type = PAIR_LOST, .reason = XFED_REASON_NET_STREAM_SILENT, .side = XFED_SIDE_NETWORK, .bytes = 300 });
+	expect(&b, "over\nsettle b, told before\nsettle d, told before, lost\n");
+	assert_int_equal(b.p.sent.count, 0);
+}
+
+static void test_a_stream_that_ends_while_it_is_written_to_without_acknowledgements(void **state)
+{
+	struct bench b;
+	bench_init(&b);
+	open_stream(&b);
+	b.dies = true;
+	send(&b, 'a');
+	expect(&b, "write a\nover\nsettle a uncertain delivery.uncertain\n");
+}
+
 static void test_a_stream_that_ends_while_it_is_written_to_loses_what_was_written(void **state)
 {
 	struct bench b;
@@ -535,7 +573,7 @@ static void test_answers_alone_keep_no_stream_open(void **state)
 	simple(&b, PAIR_CONNECTED);
 	simple(&b, PAIR_OPEN);
 	tick(&b, XFED_S2S_ANSWERED_MS * 2);
-	expect(&b, "dial 0\nwrite b\nsettle b delivered\n"); /* a user's stanza went over it */
+	expect(&b, "dial 0\nwrite b\ntell b delivered\n"); /* a user's stanza went over it */
 }
 
 /* ---- deadlines and withdrawals ---- */
@@ -679,6 +717,8 @@ int main(void)
 		cmocka_unit_test(test_what_cannot_be_written_is_refused_for_what_it_is),
 		cmocka_unit_test(test_one_always_fits_and_then_the_bound_holds),
 		cmocka_unit_test(test_no_message_is_written_twice_but_an_answer_is),
+		cmocka_unit_test(test_without_acknowledgements_what_the_partner_did_not_receive_is_told_later),
+		cmocka_unit_test(test_a_stream_that_ends_while_it_is_written_to_without_acknowledgements),
 		cmocka_unit_test(test_a_stream_that_ends_while_it_is_written_to_loses_what_was_written),
 		cmocka_unit_test(test_a_stream_that_ends_while_it_is_written_to_changes_no_order),
 		cmocka_unit_test(test_answers_wait_for_the_next_attempt_until_their_deadline),

@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -82,8 +84,8 @@ static void being_heard_is_no_authorisation(void **state)
 	assert_int_equal(contacts_new(0, &c), XFED_OK);
 	assert_int_equal(contacts_heard(c, DAVE, ALICE, 0), XFED_OK);
 	assert_false(facts(c, DAVE, ALICE, 1).is_authorised);
-	assert_true(facts(c, DAVE, ALICE, CONTACT_ALIVE_MS - 1).is_alive);
-	assert_false(facts(c, DAVE, ALICE, CONTACT_ALIVE_MS).is_alive);
+	assert_true(facts(c, DAVE, ALICE, CONTACT_KEEP_MS - 1).is_alive);
+	assert_false(facts(c, DAVE, ALICE, CONTACT_KEEP_MS).is_alive);
 	contacts_free(c);
 }
 
@@ -297,6 +299,124 @@ static void what_is_held_is_not_forgotten(void **state)
 	contacts_free(c); /* those that are held too */
 }
 
+/* ---- what outlives a restart ---- */
+
+struct life {
+	struct core core;
+	struct store *store;
+	struct contacts *c;
+	uint64_t now;
+};
+
+static char store_path[] = "/tmp/xfed-contacts-XXXXXX";
+static int64_t wall_s = 1700000000;
+
+static int64_t wall(void *user)
+{
+	(void)user;
+	return wall_s;
+}
+
+static void begin(struct life *l)
+{
+	char error[256];
+	*l = (struct life){ 0 };
+	assert_int_equal(rt_loop_new(&l->core.d.loop), XFED_OK);
+	rt_env(&l->core.d.env);
+	l->core.d.env.wall_s = wall;
+	l->now = core_now(&l->core);
+	assert_int_equal(store_open(store_path, &l->core.d.env, &l->store, error), XFED_OK);
+	assert_int_equal(contacts_new(0, &l->c), XFED_OK);
+	assert_int_equal(contacts_load(l->c, &l->core, l->store, error), XFED_OK);
+}
+
+static void finish(struct life *l)
+{
+	contacts_stop(l->c);
+	store_stop(l->store);
+	contacts_free(l->c);
+	store_close(l->store);
+	rt_loop_free(l->core.d.loop);
+}
+
+static void took(struct life *l, struct xfed_span local, struct xfed_span remote, bool fails)
+{
+	struct contact *k = contacts_hold(l->c, NULL, local, remote);
+	if (fails) {
+		contact_failed(k);
+	} else {
+		contact_took(k, l->now);
+	}
+	contacts_give_back(l->c, k, l->now);
+}
+
+static void authorisations_and_who_is_there_outlive_a_restart(void **state)
+{
+	(void)state;
+	struct life l;
+	int fd = mkstemp(store_path);
+	assert_true(fd >= 0);
+	close(fd);
+	begin(&l);
+	contacts_wrote(l.c, DAVE, ALICE, l.now);
+	contacts_wrote(l.c, ERIN, ALICE, l.now);
+	took(&l, ERIN, ALICE, false);
+	contacts_heard(l.c, DAVE, XFED_SPAN("stranger@partner.example"), l.now); /* costs the disk nothing */
+	finish(&l);
+
+	wall_s += 3600;
+	begin(&l);
+	assert_int_equal(contacts_count(l.c), 2);
+	assert_true(facts(l.c, DAVE, ALICE, l.now).is_authorised);
+	assert_false(facts(l.c, DAVE, ALICE, l.now).is_alive);
+	assert_true(facts(l.c, ERIN, ALICE, l.now).is_alive);
+	/* The age counts, not the restart. */
+	assert_true(facts(l.c, DAVE, ALICE, l.now + CONTACT_KEEP_MS - 3601 * 1000).is_authorised);
+	assert_false(facts(l.c, DAVE, ALICE, l.now + CONTACT_KEEP_MS - 3600 * 1000).is_authorised);
+	took(&l, ERIN, ALICE, true);
+	finish(&l);
+
+	begin(&l);
+	assert_false(facts(l.c, ERIN, ALICE, l.now).is_alive); /* its error is remembered too */
+	assert_true(facts(l.c, ERIN, ALICE, l.now).is_authorised);
+	finish(&l);
+
+	wall_s += 23 * 3600;
+	begin(&l);
+	assert_int_equal(contacts_count(l.c), 0);
+	finish(&l);
+
+	wall_s -= 24 * 3600; /* a clock that went back */
+	begin(&l);
+	assert_true(facts(l.c, DAVE, ALICE, l.now).is_authorised);
+	finish(&l);
+	unlink(store_path);
+}
+
+/* A user who writes all day costs a row an hour. */
+static void the_store_is_written_to_once_an_hour(void **state)
+{
+	(void)state;
+	struct life l;
+	unlink(store_path);
+	begin(&l);
+	contacts_wrote(l.c, DAVE, ALICE, l.now);
+	contacts_save(l.c);
+	contacts_wrote(l.c, DAVE, ALICE, l.now + CONTACT_SAVE_MS - 1);
+	contacts_save(l.c);
+	finish(&l);
+	begin(&l);
+	assert_true(facts(l.c, DAVE, ALICE, l.now + CONTACT_KEEP_MS - 1000).is_authorised);
+	assert_false(facts(l.c, DAVE, ALICE, l.now + CONTACT_KEEP_MS).is_authorised);
+	contacts_wrote(l.c, DAVE, ALICE, l.now + CONTACT_SAVE_MS);
+	wall_s += CONTACT_SAVE_MS / 1000;
+	finish(&l);
+	begin(&l);
+	assert_true(facts(l.c, DAVE, ALICE, l.now + CONTACT_KEEP_MS - CONTACT_SAVE_MS + 1).is_authorised);
+	finish(&l);
+	unlink(store_path);
+}
+
 static void scenario(void)
 {
 	struct contacts *c;
@@ -330,6 +450,8 @@ int main(void)
 		cmocka_unit_test(strangers_push_out_strangers_only),
 		cmocka_unit_test(a_pair_written_in_long_ago_is_one_of_a_stranger),
 		cmocka_unit_test(what_is_held_is_not_forgotten),
+		cmocka_unit_test(authorisations_and_who_is_there_outlive_a_restart),
+		cmocka_unit_test(the_store_is_written_to_once_an_hour),
 		cmocka_unit_test(every_allocation_may_fail),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -477,6 +477,58 @@ static void one_pair_does_not_hold_up_another(void **state)
 	box_free(&x);
 }
 
+static uint64_t add_paced(struct box *x, uint64_t pair, uint64_t wait_ms)
+{
+	struct proto_delivery_new n = { .kind = XFED__KIND__KIND_MESSAGE,
+		.stanza = XFED_SPAN("<message/>"),
+		.pair_key = pair,
+		.deadline_ms = x->now + DEADLINE,
+		.not_before_ms = x->now + wait_ms,
+		.peer = PROTO_OUTBOX_NO_PEER };
+	uint64_t seq = 0;
+	assert_int_equal(proto_outbox_add(x->o, &n, x->now, &seq), XFED_OK);
+	return seq;
+}
+
+/* What came too fast waits for its time and holds up its own pair alone; the clock says when to look. */
+static void a_pace_is_kept(void **state)
+{
+	struct box x = box_new();
+	uint64_t began = x.now;
+	proto_outbox_peer_up(x.o, x.a, 0xa1, x.now);
+	add_paced(&x, 7, 100);
+	add(&x, 7);
+	add_paced(&x, 8, 50);
+	add(&x, 9);
+	add_paced(&x, 9, 70);
+	assert_string_equal(send_all(&x, x.a), "4");
+	assert_int_equal(proto_outbox_deadline(x.o), began + 50);
+	tick(&x, began + 49);
+	assert_string_equal(send_all(&x, x.a), "");
+	tick(&x, began + 50);
+	assert_string_equal(send_all(&x, x.a), "3");
+	assert_int_equal(proto_outbox_deadline(x.o), began + 70);
+	tick(&x, began + 100);
+	assert_string_equal(send_all(&x, x.a), "5 1 2");
+	/* Sent again it does not wait once more; a new link, a withdrawal and the end find it wherever it is. */
+	add_paced(&x, 10, 1000);
+	add_paced(&x, 10, 2000);
+	assert_int_equal(proto_outbox_withdraw(x.o, 6), XFED_OK);
+	assert_string_equal(ended(&x), "6:withdrawn");
+	tick(&x, began + 1100);
+	assert_string_equal(send_all(&x, x.a), "");
+	proto_outbox_peer_lost(x.o, x.a, x.now);
+	proto_outbox_peer_up(x.o, x.a, 0xa1, x.now);
+	assert_string_equal(send_all(&x, x.a), "1r 3r 4r 2r 5r");
+	tick(&x, began + 2100);
+	assert_string_equal(send_all(&x, x.a), "7");
+	add_paced(&x, 11, 2 * DEADLINE);
+	tick(&x, x.now + DEADLINE);
+	assert_true(strstr(ended(&x), "8:refused") != NULL);
+	assert_int_equal(proto_outbox_count(x.o), 0);
+	box_free(&x);
+}
+
 /* "an edge without a link to the owner hands the stanza to any gateway"; a pinned pair waits. */
 static void the_owner_gets_it_while_it_is_there(void **state)
 {
@@ -1020,6 +1072,7 @@ int main(void)
 		cmocka_unit_test(a_pair_stays_together),
 		cmocka_unit_test(a_younger_one_is_found_again),
 		cmocka_unit_test(one_pair_does_not_hold_up_another),
+		cmocka_unit_test(a_pace_is_kept),
 		cmocka_unit_test(the_owner_gets_it_while_it_is_there),
 		cmocka_unit_test(a_flood_does_not_hold_up_the_others),
 		cmocka_unit_test(shares_are_equal_in_bytes),

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "rt/stream_internal.h"
 #include "support.h"
 #include "xfed/mem.h"
 #include "xfed/rt/listener.h"
@@ -199,6 +200,81 @@ static void a_reset_is_a_lost_stream(void **state)
 	rt_loop_free(l);
 }
 
+/* What the kernel of Linux says, as it was read off a connection whose packets were dropped, and of a peer that did not read. */
+static void silence_is_told_from_patience(void **state)
+{
+	static const struct {
+		const char *what;
+		struct {
+			uint64_t at_ms;
+			struct rt_ack_facts facts;
+		} looks[4];
+		bool is_silent, is_empty;
+	} rows[] = {
+		{ "all acknowledged", { { 100000, { 0, 0, 0, 99000 } }, { 140000, { 0, 0, 0, 139000 } } }, false, true },
+		{ "silent for hours, and bytes since a moment", { { 100000, { 10, 1, 0, 99000 } }, { 129999, { 10, 1, 0, 128999 } } }, false, false },
+		{ "silent for hours, and bytes since 30 s", { { 100000, { 10, 1, 0, 99000 } }, { 130000, { 10, 1, 0, 129000 } } }, true, false },
+		{ "an acknowledgement in between", { { 100000, { 10, 1, 0, 99000 } }, { 130000, { 10, 1, 0, 15000 } } }, false, false },
+		{ "and 30 s of silence behind it",
+			{ { 100000, { 10, 1, 0, 99000 } }, { 130000, { 10, 1, 0, 15000 } }, { 145000, { 10, 1, 0, 30000 } } }, true, false },
+		{ "all acknowledged in between",
+			{ { 100000, { 10, 1, 0, 99000 } }, { 120000, { 0, 0, 0, 5000 } }, { 140000, { 10, 1, 0, 25000 } },
+				{ 160000, { 10, 1, 0, 45000 } } },
+			false, false },
+		{ "window of zero, probes answered, the next one far away",
+			{ { 100000, { 42944, 0, 0, 99000 } }, { 150000, { 42944, 0, 0, 36744 } }, { 190000, { 42944, 0, 0, 76000 } } }, false,
+			false },
+		{ "window of zero, probes not answered", { { 100000, { 42944, 0, 1, 1000 } }, { 131000, { 42944, 0, 6, 32000 } } }, true, false },
+		{ "clock shorter than the kernel's memory", { { 5, { 10, 1, 0, 4000000000u } }, { 1000, { 10, 1, 0, 4000000000u } } }, false, false },
+	};
+	(void)state;
+	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
+		struct rt_ack a = { 0 };
+		bool is_silent = false;
+		for (size_t k = 0; k < XFED_ARRAY_LEN(rows[i].looks) && rows[i].looks[k].at_ms; k++) {
+			is_silent = rt_ack_is_silent(&a, &rows[i].looks[k].facts, rows[i].looks[k].at_ms);
+		}
+		if (is_silent != rows[i].is_silent || a.is_empty != rows[i].is_empty) {
+			fail_msg("%s: silent %d, empty %d", rows[i].what, is_silent, a.is_empty);
+		}
+	}
+}
+
+static void what_the_peer_has_acknowledged(void **state)
+{
+	struct rt_loop *l = new_loop();
+	struct rt_addr a;
+	struct end e = { 0 };
+	static char much[1 << 22];
+	int one = 4096;
+	(void)state;
+	int listening = raw_bind(&a, 1);
+	assert_int_equal(setsockopt(listening, SOL_SOCKET, SO_RCVBUF, &one, sizeof(one)), 0);
+	assert_int_equal(rt_stream_connect(l, &a, NULL, 5000, &handlers, &e, sizeof(much), &e.s), XFED_OK);
+	UNTIL(l, e.connects == 1);
+	assert_int_equal(rt_stream_bytes_acked(e.s), 0);
+	assert_int_equal(xfed_buf_append(rt_stream_out(e.s), xfed_span_make(much, 100)), XFED_OK);
+	rt_stream_kick(e.s);
+	UNTIL(l, rt_stream_bytes_acked(e.s) == 100);
+	/* Nobody reads: a part is acknowledged, a part is in our kernel, the rest is with libuv. */
+	assert_int_equal(xfed_buf_append(rt_stream_out(e.s), xfed_span_make(much, sizeof(much) - 100)), XFED_OK);
+	rt_stream_kick(e.s);
+	UNTIL(l, rt_stream_bytes_acked(e.s) > 100);
+	assert_true(rt_stream_bytes_acked(e.s) < sizeof(much));
+	assert_int_equal(e.errors, 0);
+	int fd = accept(listening, NULL, NULL);
+	for (size_t got = 0; got < sizeof(much);) {
+		ssize_t n = recv(fd, much, sizeof(much), MSG_DONTWAIT);
+		got += n > 0 ? (size_t)n : 0;
+		rt_loop_turn(l, false);
+	}
+	UNTIL(l, rt_stream_bytes_acked(e.s) == sizeof(much));
+	close(fd);
+	close(listening);
+	rt_stream_close(e.s);
+	rt_loop_free(l);
+}
+
 /* ---- each allocation fails in turn ---- */
 
 struct world {
@@ -282,6 +358,8 @@ int main(void)
 		cmocka_unit_test(leaves_from_the_chosen_address),
 		cmocka_unit_test(close_inside_on_connect),
 		cmocka_unit_test(a_reset_is_a_lost_stream),
+		cmocka_unit_test(silence_is_told_from_patience),
+		cmocka_unit_test(what_the_peer_has_acknowledged),
 		cmocka_unit_test(every_allocation_fails_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

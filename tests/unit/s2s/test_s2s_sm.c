@@ -72,6 +72,19 @@ static void in_tells_once_when_caught_up(void **state)
 		{ COVER, .number = 2, .actions = "", .output = A(2) }, { COVER, .number = 3, .actions = "", .output = NULL });
 }
 
+/* Who never asks is told all the same: 5 s behind the first that is covered, or when there are many. */
+static void in_tells_who_never_asks(void **state)
+{
+	RUN_IN(IN_ENABLED, { AT, .at_ms = 1000, .actions = "", .output = NULL },
+		{ RX, MESSAGE("1") MESSAGE("2"), .actions = "stanza(1) stanza(2)", .output = NULL },
+		{ COVER, .number = 2, .actions = "", .output = NULL }, { AT, .at_ms = 4000, .actions = "", .output = NULL },
+		{ COVER, .number = 1, .actions = "", .output = NULL }, { AT, .at_ms = 3999 + XFED_S2S_SM_TELL_MS, .actions = "", .output = NULL },
+		{ AT, .at_ms = 4000 + XFED_S2S_SM_TELL_MS, .actions = "", .output = A(2) },
+		{ AT, .at_ms = 5000 + 2 * XFED_S2S_SM_TELL_MS, .actions = "", .output = NULL },
+		{ RX, MESSAGE("3"), .actions = "stanza(3)", .output = NULL }, { COVER, .number = 3, .actions = "", .output = NULL },
+		{ RX, R, .actions = "", .output = A(3) }, { AT, .at_ms = 6000 + 3 * XFED_S2S_SM_TELL_MS, .actions = "", .output = NULL });
+}
+
 /* What came before <enable/> is not counted. */
 static void in_counts_from_enable(void **state)
 {
@@ -187,6 +200,22 @@ static const char *const in_inputs[] = { HEADER_FROM_PARTNER, STARTTLS, STUB_CLI
 static const char *const out_inputs[] = { HEADER_ANSWER, FEATURES_TLS, PROCEED, STUB_SERVER_HELLO, HEADER_ANSWER, FEATURES_EXTERNAL, SASL_SUCCESS,
 	HEADER_ANSWER, FEATURES_SM, ENABLED };
 
+static void in_tells_after_many(void **state)
+{
+	struct rig r = { 0 };
+	char actions[8192];
+	assert_true(bring_up(&r, XFED_S2S_IN, in_inputs, XFED_ARRAY_LEN(in_inputs)));
+	xfed_buf_clear(&r.out);
+	for (unsigned i = 1; i <= XFED_S2S_SM_TELL_COUNT; i++) {
+		assert_int_equal(xfed_buf_len(&r.out), 0);
+		rig_receive(&r, XFED_SPAN(MESSAGE("m")));
+		rig_take_actions(&r, actions, sizeof(actions));
+		assert_int_equal(xfed_s2s_cover(r.s2s, i, r.now_ms), i == 1 || i == XFED_S2S_SM_TELL_COUNT);
+	}
+	assert_true(contains_in_order(xfed_buf_span(&r.out).data, A(20)));
+	rig_down(&r);
+}
+
 /* One stanza that never gets its fate holds a bounded number behind it. */
 static void in_span_is_bounded(void **state)
 {
@@ -206,6 +235,25 @@ static void in_span_is_bounded(void **state)
 	rig_receive(&r, XFED_SPAN(MESSAGE("m")));
 	assert_string_equal(rig_take_actions(&r, actions, sizeof(actions)), "closed(delivery.queue.full)");
 	assert_true(contains_in_order(xfed_buf_span(&r.out).data, A(0) "<stream:error><resource-constraint "));
+	rig_down(&r);
+}
+
+/* A stream that we do not read for a while is not idle, however little comes. */
+static void in_what_is_not_read_is_no_silence(void **state)
+{
+	struct rig r = { 0 };
+	struct xfed_s2s_event tick = { .type = XFED_S2S_TICK };
+	assert_true(bring_up(&r, XFED_S2S_IN, in_inputs, XFED_ARRAY_LEN(in_inputs)));
+	xfed_buf_clear(&r.out);
+	for (int i = 0; i < 3; i++) {
+		r.now_ms = xfed_s2s_deadline(r.s2s) + XFED_S2S_INACTIVITY_MS;
+		xfed_s2s_unread(r.s2s, r.now_ms);
+		rig_event(&r, &tick);
+		assert_int_equal(xfed_buf_len(&r.out), 0);
+	}
+	r.now_ms += XFED_S2S_INACTIVITY_MS;
+	rig_event(&r, &tick);
+	assert_true(contains_in_order(xfed_buf_span(&r.out).data, "</stream:stream>"));
 	rig_down(&r);
 }
 
@@ -476,6 +524,8 @@ int main(void)
 		cmocka_unit_test_setup(in_answers_at_once, external),
 		cmocka_unit_test_setup(in_covers_out_of_order, external),
 		cmocka_unit_test_setup(in_tells_once_when_caught_up, external),
+		cmocka_unit_test_setup(in_tells_who_never_asks, external),
+		cmocka_unit_test_setup(in_tells_after_many, external),
 		cmocka_unit_test_setup(in_counts_from_enable, external),
 		cmocka_unit_test_setup(in_wraps, external),
 		cmocka_unit_test_setup(in_too_early, external),
@@ -487,6 +537,7 @@ int main(void)
 		cmocka_unit_test_setup(in_dialback, external),
 		cmocka_unit_test_setup(in_sasl_behind_enable, external),
 		cmocka_unit_test_setup(in_span_is_bounded, external),
+		cmocka_unit_test_setup(in_what_is_not_read_is_no_silence, external),
 		cmocka_unit_test_setup(in_span_moves_on, external),
 		cmocka_unit_test_setup(out_asks_behind_a_stanza, external),
 		cmocka_unit_test_setup(out_is_patient, external),

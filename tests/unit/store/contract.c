@@ -781,6 +781,73 @@ static void what_was_acknowledged_survives_a_kill(void **state)
 	}
 }
 
+/* ---- contacts ---- */
+
+static struct store_contact contact(const char *local, const char *remote, int64_t wrote_s, int64_t alive_s)
+{
+	return (struct store_contact){ xfed_span_str(local), xfed_span_str(remote), wrote_s, alive_s };
+}
+
+static int note_contact(void *user, const struct store_contact *c)
+{
+	char *text = user;
+	size_t len = strlen(text);
+	snprintf(text + len, 1024 - len, "%.*s %.*s %lld %lld\n", (int)c->local.len, c->local.data, (int)c->remote.len, c->remote.data,
+		(long long)c->wrote_s, (long long)c->alive_s);
+	return XFED_OK;
+}
+
+static void expect_contacts(struct store *s, const char *want)
+{
+	char text[1024] = "", error[256];
+	assert_int_equal(store_load_contacts(s, note_contact, text, error), XFED_OK);
+	assert_string_equal(text, want);
+}
+
+static int stop_at_once(void *user, const struct store_contact *c)
+{
+	(void)c;
+	++*(int *)user;
+	return XFED_ERR_NOMEM;
+}
+
+static void contacts_are_kept_and_the_longest_silent_go(void **state)
+{
+	(void)state;
+	const struct store_contact rows[] = { contact("dave@corp.example", "alice@partner.example", 1000, 0),
+		contact("dave@corp.example", "bob@partner.example", 900, 950), contact("erin@corp.example", "alice@partner.example", 1100, 1100),
+		contact("dave@corp.example", "alice@partner.example", 1200, 1201) };
+	struct store *s = open_store();
+	struct mine m;
+	char error[256];
+	int seen = 0;
+	expect_contacts(s, "");
+	batch(&m, 1);
+	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
+		assert_int_equal(store_put_contact(&m.batch, &rows[i]), XFED_OK);
+	}
+	submit(s, &m);
+	assert_int_equal(m.batch.written, XFED_OK);
+	store_batch_deinit(&m.batch);
+	store_close(s);
+	s = open_store();
+	expect_contacts(s, "dave@corp.example bob@partner.example 900 950\nerin@corp.example alice@partner.example 1100 1100\n"
+			   "dave@corp.example alice@partner.example 1200 1201\n");
+	assert_int_equal(store_load_contacts(s, stop_at_once, &seen, error), XFED_ERR_NOMEM);
+	assert_int_equal(seen, 1);
+	batch(&m, 2);
+	assert_int_equal(store_trim_contacts(&m.batch, 100, 901), XFED_OK);
+	submit(s, &m);
+	store_batch_deinit(&m.batch);
+	expect_contacts(s, "erin@corp.example alice@partner.example 1100 1100\ndave@corp.example alice@partner.example 1200 1201\n");
+	batch(&m, 3);
+	assert_int_equal(store_trim_contacts(&m.batch, 1, INT64_MIN), XFED_OK);
+	submit(s, &m);
+	store_batch_deinit(&m.batch);
+	expect_contacts(s, "dave@corp.example alice@partner.example 1200 1201\n");
+	store_close(s);
+}
+
 /* ---- memory ---- */
 
 static void scenario(void)
@@ -794,7 +861,9 @@ static void scenario(void)
 	struct store_failure f = row(1);
 	batch(&m, 1);
 	int rc = store_put_failure(&m.batch, &f);
+	struct store_contact c = contact("dave@corp.example", "alice@partner.example", 1, 2);
 	rc = rc == XFED_OK ? store_trim_failures(&m.batch, 10, INT64_MIN) : rc;
+	rc = rc == XFED_OK ? store_put_contact(&m.batch, &c) : rc;
 	rc = rc == XFED_OK ? store_ask(&m.batch, &(struct store_question){ .limit = 1, .remote = "odd.example", .has_detail = true }) : rc;
 	assert_true(rc == XFED_OK || rc == XFED_ERR_NOMEM);
 	if (rc == XFED_OK) {
@@ -831,6 +900,7 @@ int contract_run(const struct contract_backend *b)
 		cmocka_unit_test_setup(a_refused_row_takes_its_batch_back, setup),
 		cmocka_unit_test_setup(one_that_does_not_fit_costs_its_group_nothing, setup),
 		cmocka_unit_test_setup(what_was_acknowledged_survives_a_kill, setup),
+		cmocka_unit_test_setup(contacts_are_kept_and_the_longest_silent_go, setup),
 		cmocka_unit_test_setup(every_allocation_of_ours_may_fail, setup),
 	};
 	tested = b;

@@ -58,6 +58,9 @@ static const char *const released[] = {
 	" side TEXT NOT NULL, words TEXT NOT NULL, correlation TEXT NOT NULL, detail BLOB NOT NULL);"
 	"CREATE INDEX failure_remote ON failure (remote, id);"
 	"CREATE INDEX failure_last ON failure (last_s);",
+	"CREATE TABLE contact (local TEXT NOT NULL, remote TEXT NOT NULL, wrote_s INTEGER NOT NULL, alive_s INTEGER NOT NULL,"
+	" PRIMARY KEY (local, remote)) WITHOUT ROWID;"
+	"CREATE INDEX contact_wrote ON contact (wrote_s);",
 };
 
 static void bind_text(sqlite3_stmt *st, int n, struct xfed_span s)

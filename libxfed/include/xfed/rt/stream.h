@@ -28,7 +28,10 @@ struct rt_stream_handlers {
 	 */
 	size_t (*on_bytes)(void *user, struct xfed_span in);
 	void (*on_eof)(void *user); /* the peer sends no more, and everything was offered; writing goes on. May be NULL */
-	/* net.stream.lost: the connection is dead and output is gone; the owner closes the stream. May be NULL. */
+	/*
+	 * The connection is dead and output is gone; the owner closes the stream. net.stream.lost, or net.stream.silent: the peer's kernel
+	 * has acknowledged nothing for 30 s while bytes were under way. One that acknowledges but takes no more lives. May be NULL.
+	 */
 	void (*on_error)(void *user, enum xfed_reason reason);
 	/* Output had been above the low-water mark and is at or below it again. May be NULL. */
 	void (*on_drained)(void *user);
@@ -78,5 +81,7 @@ const struct rt_addr *rt_stream_local(const struct rt_stream *s); /* AF_UNSPEC u
 const char *rt_stream_error_text(const struct rt_stream *s);
 uint64_t rt_stream_bytes_in(const struct rt_stream *s);
 uint64_t rt_stream_bytes_out(const struct rt_stream *s);
+/* Of the bytes out, what the peer's kernel has acknowledged; right after on_error too, until the stream is closed. */
+uint64_t rt_stream_bytes_acked(const struct rt_stream *s);
 
 #endif

@@ -1,0 +1,181 @@
+/* Which pairs outlive a restart: those in which the user has written within a day. */
+#include <utlist.h>
+
+#include "contacts/contacts_impl.h"
+#include "xfed/rt/log.h"
+
+#define SAVE_PAIRS     512  /* in one batch */
+#define WRITE_AGAIN_MS 5000 /* after one that could not be written */
+#define TRIM_EVERY_MS  (10 * 60 * 1000)
+
+/* ---- what the store should know ---- */
+
+static bool is_much_later(uint64_t then_ms, uint64_t saved_ms)
+{
+	return then_ms - saved_ms >= CONTACT_SAVE_MS;
+}
+
+static bool is_worth_saving(const struct contact *k)
+{
+	if (!k->has_written) {
+		return false; /* who only writes to our users costs the disk nothing */
+	}
+	return !k->saved.has_written || is_much_later(k->wrote_ms, k->saved.wrote_ms) || k->is_alive != k->saved.is_alive ||
+	       (k->is_alive && is_much_later(k->alive_ms, k->saved.alive_ms));
+}
+
+void contacts_mark(struct contacts *c, struct contact *k)
+{
+	if (c->store && !k->saved.is_changed && is_worth_saving(k)) {
+		k->saved.is_changed = true;
+		DL_APPEND2(c->changed, k, saved.prev, saved.next);
+	}
+}
+
+void contacts_unmark(struct contacts *c, struct contact *k)
+{
+	if (k->saved.is_changed) {
+		k->saved.is_changed = false;
+		DL_DELETE2(c->changed, k, saved.prev, saved.next);
+	}
+}
+
+/* ---- writing ---- */
+
+static int64_t to_wall(const struct contacts *c, uint64_t at_ms)
+{
+	return core_wall_s(c->core) - (int64_t)(core_now(c->core) - at_ms) / 1000;
+}
+
+static void remember(struct contact *k)
+{
+	k->saved.has_written = k->has_written;
+	k->saved.is_alive = k->is_alive;
+	k->saved.wrote_ms = k->wrote_ms;
+	k->saved.alive_ms = k->alive_ms;
+}
+
+static int put(struct contacts *c, struct contact *k)
+{
+	const char *remote = k->key + k->local_len + 1;
+	struct store_contact row = { xfed_span_make(k->key, k->local_len), xfed_span_make(remote, k->key_len - k->local_len - 1),
+		to_wall(c, k->wrote_ms), k->is_alive ? to_wall(c, k->alive_ms) : 0 };
+	return store_put_contact(&c->batch, &row);
+}
+
+static void end_batch(struct contacts *c)
+{
+	store_batch_deinit(&c->batch);
+	c->is_writing = false;
+	c->write_again_ms = 0;
+}
+
+/* A full disk may have room again: the same batch is submitted once more, and what changes meanwhile waits behind it. */
+static void on_written(struct store_batch *b)
+{
+	struct contacts *c = (struct contacts *)((char *)b - offsetof(struct contacts, batch));
+	if (b->written == XFED_OK) {
+		end_batch(c);
+		if (c->is_stopping) {
+			contacts_save(c);
+		}
+		return;
+	}
+	rt_log(RT_LOG_WARNING, "contacts.not-saved", RT_KV_STR("text", b->error),
+		RT_KV_STR("remedy", "make room for the store, or let it be written"), RT_END);
+	b->written = XFED_OK;
+	c->write_again_ms = core_now(c->core) + WRITE_AGAIN_MS;
+}
+
+static void submit(struct contacts *c)
+{
+	c->write_again_ms = 0;
+	store_submit(c->store, &c->batch);
+}
+
+static void write_changed(struct contacts *c)
+{
+	uint64_t now = core_now(c->core);
+	bool is_trim_due = now - c->trimmed_ms >= TRIM_EVERY_MS;
+	int rc = XFED_OK;
+	if (!c->changed && !is_trim_due) {
+		return;
+	}
+	store_batch_init(&c->batch, on_written);
+	if (is_trim_due) {
+		rc = store_trim_contacts(&c->batch, c->max, core_wall_s(c->core) - (int64_t)(CONTACT_KEEP_MS / 1000));
+		c->trimmed_ms = now;
+	}
+	for (int i = 0; i < SAVE_PAIRS && c->changed && rc == XFED_OK; i++) {
+		struct contact *k = c->changed;
+		rc = put(c, k);
+		if (rc == XFED_OK) {
+			contacts_unmark(c, k);
+			remember(k);
+		}
+	}
+	c->is_writing = true; /* what found no memory stays for the next batch */
+	submit(c);
+}
+
+void contacts_save(struct contacts *c)
+{
+	if (!c->store) {
+		return;
+	}
+	if (!c->is_writing) {
+		write_changed(c);
+	} else if (c->write_again_ms && core_now(c->core) >= c->write_again_ms) {
+		submit(c);
+	}
+}
+
+void contacts_stop(struct contacts *c)
+{
+	c->is_stopping = true;
+	contacts_save(c);
+}
+
+/* ---- loading ---- */
+
+struct loading {
+	struct contacts *contacts;
+	int64_t wall_s;
+	uint64_t now_ms;
+};
+
+/* A clock that went back gives times that are still to come: as if they were now. */
+static uint64_t from_wall(const struct loading *l, int64_t at_s)
+{
+	int64_t age_s = l->wall_s > at_s ? l->wall_s - at_s : 0;
+	return l->now_ms - (uint64_t)age_s * 1000; /* may wrap, as do the differences that are taken of it */
+}
+
+static int take_row(void *user, const struct store_contact *row)
+{
+	const struct loading *l = user;
+	if (l->wall_s - row->wrote_s >= (int64_t)(CONTACT_KEEP_MS / 1000) || row->local.len == 0 || row->remote.len == 0) {
+		return XFED_OK;
+	}
+	struct contact *k = contacts_hold(l->contacts, NULL, row->local, row->remote);
+	if (!k) {
+		return XFED_ERR_NOMEM;
+	}
+	contact_wrote(k, from_wall(l, row->wrote_s));
+	if (row->alive_s > 0) {
+		contact_took(k, from_wall(l, row->alive_s));
+	}
+	remember(k);
+	contacts_give_back(l->contacts, k, l->now_ms);
+	return XFED_OK;
+}
+
+int contacts_load(struct contacts *c, const struct core *core, struct store *s, char error[256])
+{
+	struct loading l = { c, core_wall_s(core), core_now(core) };
+	c->core = core;
+	c->trimmed_ms = l.now_ms;
+	int rc = store_load_contacts(s, take_row, &l, error);
+	c->store = rc == XFED_OK ? s : NULL;
+	return rc;
+}
