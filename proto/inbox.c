@@ -162,10 +162,19 @@ static uint64_t free_number(struct proto_inbox *in)
 	return ++in->generation * PROTO_INBOX_RUNS_MAX + slot;
 }
 
+static size_t runs_of(const struct proto_inbox *in, struct xfed_span name)
+{
+	size_t n = 0;
+	for (const struct proto_inbox_run *run = in->runs; run; run = run->next) {
+		n += xfed_span_is(name, run->name);
+	}
+	return n;
+}
+
 static struct proto_inbox_run *make_run(struct proto_inbox *in, struct xfed_span name, uint64_t nonce)
 {
 	struct proto_inbox_run *run;
-	if (in->run_count >= PROTO_INBOX_RUNS_MAX || name.len >= sizeof(run->name)) {
+	if (in->run_count >= PROTO_INBOX_RUNS_MAX || name.len >= sizeof(run->name) || runs_of(in, name) >= PROTO_INBOX_NAME_RUNS_MAX) {
 		return NULL;
 	}
 	run = xfed_calloc(1, sizeof(*run));

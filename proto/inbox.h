@@ -14,7 +14,8 @@
 
 #include "proto/channel.pb-c.h"
 
-#define PROTO_INBOX_RUNS_MAX 256
+#define PROTO_INBOX_RUNS_MAX	  256
+#define PROTO_INBOX_NAME_RUNS_MAX 32 /* of one name: one that starts again and again takes no place of the others */
 
 enum proto_inbox_state {
 	PROTO_INBOX_PENDING,   /* accepted, nothing irrevocable done */
@@ -56,7 +57,7 @@ void proto_inbox_free(struct proto_inbox *in);
 /*
  * A link of this run is up: its memory is found again or made; credit begins at nothing. Every link that came up is
  * taken back by one proto_inbox_link_lost(), in any order where a newer link replaces an older one.
- * NULL: PROTO_INBOX_RUNS_MAX or no memory (end the link).
+ * NULL: PROTO_INBOX_RUNS_MAX, PROTO_INBOX_NAME_RUNS_MAX or no memory (end the link).
  */
 struct proto_inbox_run *proto_inbox_link_up(
 	struct proto_inbox *in, struct xfed_span name, uint64_t nonce, uint64_t lowest_unsettled, uint64_t now_ms);

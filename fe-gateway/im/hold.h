@@ -17,7 +17,6 @@ struct holds;
 struct hold {
 	struct xfed_span id;		/* of our stanza */
 	struct xfed_span local, remote; /* bare JIDs: who sent it, to whom; terminated */
-	uint64_t cookie;		/* the caller's, while it is held */
 	bool is_answered;
 };
 

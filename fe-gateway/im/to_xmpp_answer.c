@@ -160,7 +160,6 @@ static void hold_or_deliver(struct incoming *in)
 		.id = in->stanza_id,
 		.local = in->local,
 		.remote = in->remote,
-		.cookie = (uint64_t)(uintptr_t)in,
 		.is_answered = in->is_unacked || facts.is_alive || hold_ms == 0 || im->is_leaving,
 	};
 	int rc = holds_add(im->holds, &h, now + hold_ms, now);
@@ -225,16 +224,11 @@ void im_in_outcome(struct incoming *in, const struct proto_result *r)
 
 /* ---- what is held ---- */
 
-static struct incoming *held_by(const struct hold *h)
-{
-	return (struct incoming *)(uintptr_t)h->cookie;
-}
-
 void im_in_holds(struct im *im)
 {
 	const struct hold *h;
 	while ((h = holds_due(im->holds, im_now(im)))) {
-		struct incoming *in = held_by(h);
+		struct incoming *in = find(im, h->id);
 		if (in->contact) {
 			contact_took(in->contact, im_now(im));
 		}
@@ -248,7 +242,7 @@ void im_drain(struct im *im)
 	im->is_leaving = true;
 	const struct hold *h;
 	while ((h = holds_release(im->holds, im_now(im)))) {
-		be_delivered(held_by(h));
+		be_delivered(find(im, h->id));
 	}
 }
 
@@ -383,7 +377,7 @@ void im_in_error(struct im *im, const struct origin *origin, const struct xfed_s
 	if (h->is_answered) {
 		error_too_late(im, h, a, condition, text);
 	} else {
-		error_in_time(held_by(h), a, s, condition, text);
+		error_in_time(find(im, h->id), a, s, condition, text);
 	}
 	im_end_delivery(im, origin, &(struct delivery_end){ .fate = XFED__FATE__FATE_DELIVERED });
 }

@@ -13,11 +13,9 @@
 #define LOCAL  "dave@corp.example"
 #define REMOTE "alice@partner.example"
 
-static int add(struct holds *h, const char *id, uint64_t cookie, bool is_answered, uint64_t until_ms, uint64_t now_ms)
+static int add(struct holds *h, const char *id, bool is_answered, uint64_t until_ms, uint64_t now_ms)
 {
-	struct hold w = {
-		.id = xfed_span_str(id), .local = XFED_SPAN(LOCAL), .remote = XFED_SPAN(REMOTE), .cookie = cookie, .is_answered = is_answered
-	};
+	struct hold w = { .id = xfed_span_str(id), .local = XFED_SPAN(LOCAL), .remote = XFED_SPAN(REMOTE), .is_answered = is_answered };
 	return holds_add(h, &w, until_ms, now_ms);
 }
 
@@ -32,15 +30,15 @@ static void silence_for_the_hold_is_success(void **state)
 	struct holds *h;
 	assert_int_equal(holds_new(0, &h), XFED_OK);
 	assert_int_equal(holds_deadline(h), UINT64_MAX);
-	assert_int_equal(add(h, "a", 1, false, 1000, 0), XFED_OK);
-	assert_int_equal(add(h, "b", 2, false, 1500, 500), XFED_OK);
+	assert_int_equal(add(h, "a", false, 1000, 0), XFED_OK);
+	assert_int_equal(add(h, "b", false, 1500, 500), XFED_OK);
 	assert_int_equal(holds_deadline(h), 1000);
 	assert_null(holds_due(h, 999));
-	assert_int_equal(holds_due(h, 1000)->cookie, 1);
+	assert_string_equal(holds_due(h, 1000)->id.data, "a");
 	assert_null(holds_due(h, 1000));
 	assert_int_equal(holds_deadline(h), 1500);
 	assert_int_equal(holds_waiting(h), 1);
-	assert_int_equal(holds_due(h, 1500)->cookie, 2);
+	assert_string_equal(holds_due(h, 1500)->id.data, "b");
 	assert_int_equal(holds_waiting(h), 0);
 	holds_free(h);
 }
@@ -50,13 +48,13 @@ static void a_shorter_hold_comes_first(void **state)
 	(void)state;
 	struct holds *h;
 	assert_int_equal(holds_new(0, &h), XFED_OK);
-	assert_int_equal(add(h, "a", 1, false, 1000, 0), XFED_OK);
-	assert_int_equal(add(h, "b", 2, false, 2000, 0), XFED_OK);
-	assert_int_equal(add(h, "c", 3, false, 1500, 0), XFED_OK);
-	assert_int_equal(add(h, "d", 4, false, 500, 0), XFED_OK);
-	static const uint64_t order[] = { 4, 1, 3, 2 };
+	assert_int_equal(add(h, "a", false, 1000, 0), XFED_OK);
+	assert_int_equal(add(h, "b", false, 2000, 0), XFED_OK);
+	assert_int_equal(add(h, "c", false, 1500, 0), XFED_OK);
+	assert_int_equal(add(h, "d", false, 500, 0), XFED_OK);
+	static const char *const order[] = { "d", "a", "c", "b" };
 	for (size_t i = 0; i < XFED_ARRAY_LEN(order); i++) {
-		assert_int_equal(holds_due(h, 5000)->cookie, order[i]);
+		assert_string_equal(holds_due(h, 5000)->id.data, order[i]);
 	}
 	holds_free(h);
 }
@@ -81,7 +79,7 @@ static void only_the_contact_or_its_server_may_say_no(void **state)
 	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
 		struct holds *h;
 		assert_int_equal(holds_new(0, &h), XFED_OK);
-		assert_int_equal(add(h, "a", 1, false, 1000, 0), XFED_OK);
+		assert_int_equal(add(h, "a", false, 1000, 0), XFED_OK);
 		const struct hold *w = match(h, rows[i].id, rows[i].from, rows[i].domain, rows[i].to);
 		if ((w != NULL) != rows[i].is_taken) {
 			fail_msg("%s: %s", rows[i].name, w ? "taken" : "not taken");
@@ -98,10 +96,10 @@ static void an_error_is_taken_once(void **state)
 	(void)state;
 	struct holds *h;
 	assert_int_equal(holds_new(0, &h), XFED_OK);
-	assert_int_equal(add(h, "a", 7, false, 1000, 0), XFED_OK);
+	assert_int_equal(add(h, "a", false, 1000, 0), XFED_OK);
 	const struct hold *w = match(h, "a", REMOTE, "partner.example", LOCAL);
 	assert_non_null(w);
-	assert_int_equal(w->cookie, 7);
+	assert_string_equal(w->id.data, "a");
 	assert_false(w->is_answered);
 	assert_null(match(h, "a", REMOTE, "partner.example", LOCAL));
 	assert_null(holds_due(h, 1000));
@@ -113,15 +111,15 @@ static void a_late_error_is_known_for_minutes(void **state)
 	(void)state;
 	struct holds *h;
 	assert_int_equal(holds_new(0, &h), XFED_OK);
-	assert_int_equal(add(h, "held", 1, false, 1000, 0), XFED_OK);
-	assert_int_equal(add(h, "alive", 2, true, 0, 500), XFED_OK);
+	assert_int_equal(add(h, "held", false, 1000, 0), XFED_OK);
+	assert_int_equal(add(h, "alive", true, 0, 500), XFED_OK);
 	assert_non_null(holds_due(h, 1000));
 	const struct hold *w = match(h, "held", REMOTE, "partner.example", LOCAL);
 	assert_true(w && w->is_answered);
 	holds_tick(h, 500 + HOLD_LATE_MS - 1);
 	w = match(h, "alive", REMOTE, "partner.example", LOCAL);
 	assert_true(w && w->is_answered);
-	assert_int_equal(add(h, "late", 3, true, 0, 500), XFED_OK);
+	assert_int_equal(add(h, "late", true, 0, 500), XFED_OK);
 	holds_tick(h, 500 + HOLD_LATE_MS);
 	assert_null(match(h, "late", REMOTE, "partner.example", LOCAL));
 	holds_free(h);
@@ -132,13 +130,13 @@ static void full_forgets_the_answered_and_never_the_held(void **state)
 	(void)state;
 	struct holds *h;
 	assert_int_equal(holds_new(2, &h), XFED_OK);
-	assert_int_equal(add(h, "a", 1, true, 0, 0), XFED_OK);
-	assert_int_equal(add(h, "b", 2, false, 1000, 0), XFED_OK);
-	assert_int_equal(add(h, "c", 3, false, 1000, 0), XFED_OK);
+	assert_int_equal(add(h, "a", true, 0, 0), XFED_OK);
+	assert_int_equal(add(h, "b", false, 1000, 0), XFED_OK);
+	assert_int_equal(add(h, "c", false, 1000, 0), XFED_OK);
 	assert_null(match(h, "a", REMOTE, "partner.example", LOCAL));
-	assert_int_equal(add(h, "d", 4, false, 1000, 0), XFED_ERR_LIMIT);
-	assert_int_equal(holds_release(h, 0)->cookie, 2);
-	assert_int_equal(holds_release(h, 0)->cookie, 3);
+	assert_int_equal(add(h, "d", false, 1000, 0), XFED_ERR_LIMIT);
+	assert_string_equal(holds_release(h, 0)->id.data, "b");
+	assert_string_equal(holds_release(h, 0)->id.data, "c");
 	assert_null(holds_release(h, 0));
 	holds_free(h);
 }
@@ -153,7 +151,7 @@ static void scenario(void)
 	for (int i = 0; i < 4; i++) {
 		char id[8];
 		snprintf(id, sizeof(id), "%d", i);
-		n += add(h, id, 1, false, 1000, 0) == XFED_OK;
+		n += add(h, id, false, 1000, 0) == XFED_OK;
 	}
 	match(h, "2", REMOTE, "partner.example", LOCAL);
 	assert_true(holds_waiting(h) <= n);

@@ -328,10 +328,18 @@ static void runs_that_have_gone_are_found_and_ended(void **state)
 static void runs_are_bounded(void **state)
 {
 	struct proto_inbox *in = inbox(0);
-	for (uint64_t i = 1; i <= PROTO_INBOX_RUNS_MAX; i++) {
+	/* One that starts again and again has its own share, and the others theirs. */
+	for (uint64_t i = 1; i <= PROTO_INBOX_NAME_RUNS_MAX; i++) {
 		assert_non_null(proto_inbox_link_up(in, XFED_SPAN("edge1"), i, 1, 0));
 	}
-	assert_null(proto_inbox_link_up(in, XFED_SPAN("edge1"), PROTO_INBOX_RUNS_MAX + 1, 1, 0));
+	assert_null(proto_inbox_link_up(in, XFED_SPAN("edge1"), PROTO_INBOX_NAME_RUNS_MAX + 1, 1, 0));
+	assert_non_null(proto_inbox_link_up(in, XFED_SPAN("edge1"), 1, 1, 0)); /* a run that is known */
+	for (uint64_t i = PROTO_INBOX_NAME_RUNS_MAX; i < PROTO_INBOX_RUNS_MAX; i++) {
+		char name[32];
+		snprintf(name, sizeof(name), "other%llu", (unsigned long long)i);
+		assert_non_null(proto_inbox_link_up(in, xfed_span_str(name), i, 1, 0));
+	}
+	assert_null(proto_inbox_link_up(in, XFED_SPAN("one more"), 1, 1, 0));
 	proto_inbox_free(in);
 }
 
