@@ -147,7 +147,7 @@ static void next_hop(const struct explain_facts *f, struct explain_gate *g)
 static void gateway(const struct explain_facts *f, struct explain_gate *g)
 {
 	if (f->is_draining) {
-		CLOSE(XFED_REASON_CHANNEL_DOWN, "this gateway is going out of service");
+		CLOSE(XFED_REASON_SERVICE_LEAVING, "this gateway is going out of service");
 	} else {
 		PASS("in service");
 	}
@@ -196,7 +196,7 @@ static void edge_link(const struct explain_facts *f, struct explain_gate *g)
 			return;
 		}
 	}
-	CLOSE(XFED_REASON_CHANNEL_DOWN, "every edge is going out of service");
+	CLOSE(XFED_REASON_SERVICE_LEAVING, "every edge is going out of service");
 }
 
 static void policy(const struct explain_facts *f, struct explain_gate *g)

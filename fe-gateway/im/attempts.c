@@ -201,7 +201,7 @@ static bool keep_or_end(struct attempts *a, struct attempt *t, const struct atte
 		refuse(a, t, XFED_REASON_CHANNEL_DOWN, NULL); /* acknowledged: the edge waits for our word */
 		break;
 	case EDGE_LEAVES:
-		refuse(a, t, XFED_REASON_CHANNEL_DOWN, "the edge goes out of service");
+		refuse(a, t, XFED_REASON_SERVICE_LEAVING, "the edge goes out of service");
 		break;
 	}
 	return false;
@@ -428,7 +428,7 @@ void attempts_give_up(struct attempts *a)
 		if (t->state == ATTEMPT_SENT) {
 			be_uncertain(a, t, XFED_REASON_DELIVERY_UNCERTAIN);
 		} else {
-			refuse(a, t, XFED_REASON_CHANNEL_DOWN, "the gateway goes out of service");
+			refuse(a, t, XFED_REASON_SERVICE_LEAVING, "the gateway goes out of service");
 		}
 	}
 }

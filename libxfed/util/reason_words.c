@@ -39,6 +39,7 @@ static const char *const sentences[XFED_REASON_COUNT] = {
 	[XFED_REASON_DELIVERY_UNCERTAIN] = "The message may have been delivered: the answer was lost.",
 	[XFED_REASON_DELIVERY_QUEUE_FULL] = "Too many messages are waiting already; try again later.",
 	[XFED_REASON_DELIVERY_SIZE_EXCEEDED] = "The message is too large.",
+	[XFED_REASON_SERVICE_LEAVING] = "The gateway is being restarted; try again in a moment.",
 	[XFED_REASON_CHANNEL_DOWN] = "The gateway is out of service; try again later.",
 };
 

@@ -117,7 +117,7 @@ static void go_up(struct proto_link *l)
 	if (rc == XFED_OK) {
 		ls->user->up(l->owner);
 	} else if (rc == XFED_ERR_LIMIT) {
-		close_session(l, XFED_REASON_CHANNEL_FRAME_BAD, "too many peers");
+		close_session(l, XFED_REASON_CHANNEL_PEERS_EXCEEDED, "too many peers");
 	} else {
 		close_session(l, XFED_REASON_STREAM_INTERNAL, "out of memory");
 	}

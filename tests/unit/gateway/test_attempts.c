@@ -478,9 +478,9 @@ static void nothing_begins_for_an_edge_that_leaves(void **state)
 	take(1, "sip:bob@corp.example", DEADLINE);
 	origin.is_leaving = true;
 	attempts_tick(attempts, now);
-	expect("refused 1 channel.down");
+	expect("refused 1 service.leaving");
 	located(2);
-	turn("refused 2 channel.down");
+	turn("refused 2 service.leaving");
 }
 
 /* ---- with little time left (Time) ---- */
@@ -549,7 +549,7 @@ static void leaving_refuses_what_was_not_sent(void **state)
 	take_and_locate(5, "sip:dan@corp.example");
 	located(5);
 	attempts_give_up(attempts);
-	expect("uncertain 1 delivery.uncertain, refused 2 channel.down, refused 3 channel.down, refused 4 channel.down, refused 5 channel.down");
+	expect("uncertain 1 delivery.uncertain, refused 2 service.leaving, refused 3 service.leaving, refused 4 service.leaving, refused 5 service.leaving");
 	turn("");
 }
 
