@@ -53,7 +53,9 @@ static bool on_stanza(void *user, const struct s2s_incoming *in)
 {
 	struct edge *e = user;
 	if (!service_takes(&e->service)) {
-		s2s_refuse(in, service_is_draining(&e->service) ? XFED_REASON_SERVICE_LEAVING : XFED_REASON_CHANNEL_DOWN); /* what waited has gone back, and this would wait in vain */
+		s2s_refuse(in, service_is_draining(&e->service)
+				       ? XFED_REASON_SERVICE_LEAVING
+				       : XFED_REASON_CHANNEL_DOWN); /* what waited has gone back, and this would wait in vain */
 		return false;
 	}
 	return relay_stanza(e->relay, in);

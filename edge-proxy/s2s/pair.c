@@ -90,11 +90,17 @@ static void lose_unacked(struct pair *p)
 	}
 }
 
+static struct pair_item *take_sent(struct pair *p)
+{
+	p->sent.first->is_written = false;
+	return take(&p->sent, p->sent.first);
+}
+
 /* `bytes` of the stream have arrived with the partner's kernel. */
 static void release_sent(struct pair *p, uint64_t bytes)
 {
 	while (p->sent.first && p->sent.first->end_bytes <= bytes) {
-		end(p, take(&p->sent, p->sent.first), XFED__FATE__FATE_DELIVERED, XFED_REASON_NONE, XFED_SIDE_US);
+		end(p, take_sent(p), XFED__FATE__FATE_DELIVERED, XFED_REASON_NONE, XFED_SIDE_US);
 	}
 }
 
@@ -104,7 +110,7 @@ static void lose_sent(struct pair *p, uint64_t bytes)
 	release_sent(p, bytes);
 	while (p->sent.first) {
 		p->sent.first->owes_error = p->sent.first->is_settled;
-		end(p, take(&p->sent, p->sent.first), XFED__FATE__FATE_UNCERTAIN, XFED_REASON_DELIVERY_UNCERTAIN, XFED_SIDE_NETWORK);
+		end(p, take_sent(p), XFED__FATE__FATE_UNCERTAIN, XFED_REASON_DELIVERY_UNCERTAIN, XFED_SIDE_NETWORK);
 	}
 }
 
@@ -296,6 +302,7 @@ static void on_sent(struct pair *p, struct pair_item *it, uint64_t bytes)
 		it->reason = XFED_REASON_NONE;
 		it->side = XFED_SIDE_US;
 		it->end_bytes = bytes;
+		it->is_written = true;
 		append(&p->sent, it);
 		p->told = it;
 	}

@@ -293,7 +293,8 @@ static void take_message(struct taken *t, const struct sip_flow_info *flow)
 	}
 	if (reason == XFED_REASON_NONE && t->im->is_leaving) {
 		/* Now everything is refused, which is what 503 says: the next gateway may do better. */
-		im_in_refuse(t->in, &(struct iw_sip_error){ .status = 503, .retry_after_s = RETRY_AFTER_S, .reason = XFED_REASON_SERVICE_LEAVING }, "");
+		im_in_refuse(
+			t->in, &(struct iw_sip_error){ .status = 503, .retry_after_s = RETRY_AFTER_S, .reason = XFED_REASON_SERVICE_LEAVING }, "");
 		return;
 	}
 	if (reason == XFED_REASON_NONE) {

@@ -72,7 +72,7 @@ enum sip_layer_action_kind {
 			     sip_layer_respond() */
 	SIP_ACT_RESPONSE,	 /* id, txn, status, message, dialog: provisional (not 100) or final; a final
 			     one ends the transaction for the user */
-	SIP_ACT_TIMEOUT,	 /* id, txn, was_written (always true on UDP): Timer B or F; final */
+	SIP_ACT_TIMEOUT,	 /* id, txn, was_written (always true on UDP): Timer B or F; final. flow_id: the connection it went over, or 0 */
 	SIP_ACT_TRANSPORT_ERROR, /* id, txn, was_written; final */
 	SIP_ACT_CANCELLED,	 /* txn: an INVITE for the user that has been answered here */
 	SIP_ACT_ENDED,		 /* id, dialog: a 2xx was never acknowledged, the dialog is no more */

@@ -264,8 +264,10 @@ static int refuse_extensions(struct sip_layer *l, const struct sip_message *m)
 /* Of an INVITE too, whose ACK is absorbed: nobody needs what holds no state to be repeated (section 8.2.7). */
 static int refuse_by(struct sip_layer *l, const struct sip_message *m, const struct sip_verdict *v)
 {
-	struct sip_layer_action told = { .kind = SIP_ACT_REFUSED, .flow = &l->flow, .message = m, .status = v->status };
-	sip_layer_push(l, &told);
+	if (v->status >= 300) { /* OPTIONS is answered here too, with 200 */
+		struct sip_layer_action told = { .kind = SIP_ACT_REFUSED, .flow = &l->flow, .message = m, .status = v->status };
+		sip_layer_push(l, &told);
+	}
 	return v->needs_unsupported ? refuse_extensions(l, m) : sip_server_answer(l, m, v->status, NULL, xfed_span_str(v->extra));
 }
 

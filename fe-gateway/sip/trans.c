@@ -259,6 +259,7 @@ static void time_out(struct sip_layer *l, struct sip_trans *t)
 	if (rows[t->state].expiry == TIMEOUT && !t->is_silent) {
 		struct sip_layer_action act = { .kind = SIP_ACT_TIMEOUT, .txn = t->id, .user = t->user, .id = t->id_of_user };
 		act.was_written = t->is_written || t->target.transport == SIP_UDP;
+		act.flow_id = t->is_written && !t->is_lost ? t->target.flow : 0;
 		sip_layer_push(l, &act);
 	}
 	sip_trans_end(l, t);

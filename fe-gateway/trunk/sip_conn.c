@@ -133,6 +133,19 @@ static void close_later(struct sip_conn *c, enum xfed_reason reason, const char 
 	}
 }
 
+/*
+ * A request has had no answer within Timer F. Where nothing has come over the connection meanwhile the next one is not given to it:
+ * something between us may have forgotten it (RFC 5626 4.4.1). What is under way on it may still be answered.
+ */
+void sip_conn_unanswered(struct sip_conn *c)
+{
+	if (c->key[0] && trunk_now(c->trunk) - c->heard_ms >= XFED_SIP_TIMER_F_MS - 1000) {
+		leave_targets(c);
+		rt_log(RT_LOG_WARNING, "sip.silent", RT_KV_STR("transport", sip_transport_name(c->transport)), RT_KV_STR("address", c->info.peer_ip),
+			RT_KV_U64("port", c->info.peer_port), RT_KV_U64("flow", c->id), RT_KV_REASON(XFED_REASON_NET_STREAM_SILENT), RT_END);
+	}
+}
+
 void sip_conn_close_later(struct sip_conn *c, const char *text)
 {
 	close_later(c, XFED_REASON_NONE, text);
@@ -299,6 +312,7 @@ static void take_frames(struct sip_conn *c)
 
 void sip_conn_take(struct sip_conn *c, struct xfed_span in)
 {
+	c->heard_ms = trunk_now(c->trunk);
 	while (in.len > 0 && !c->is_dying) {
 		size_t taken = 0;
 		if (sip_framer_feed(&c->framer, in, &taken) != XFED_OK) {
@@ -429,7 +443,7 @@ static void connected(struct sip_conn *c)
 {
 	fill_info(c);
 	rt_stream_keepalive(c->stream, 120);
-	c->stranger_ms = c->used_ms = trunk_now(c->trunk);
+	c->stranger_ms = c->used_ms = c->heard_ms = trunk_now(c->trunk);
 	if (c->transport != SIP_TLS) {
 		sip_conn_opened(c);
 		sip_conn_rearm(c);

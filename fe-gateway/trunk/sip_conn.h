@@ -44,6 +44,7 @@ struct sip_conn {
 	size_t waiting_bytes;
 	struct rt_timer timer;
 	uint64_t stranger_ms;	      /* since when it may not send as one of our domains, where it may not */
+	uint64_t heard_ms;	      /* anything came over it */
 	uint64_t used_ms, partial_ms; /* last message either way; since when one is incomplete, 0: none */
 	struct rt_post closing;	      /* a close asked for while the layer is being driven */
 	enum xfed_reason close_reason;
@@ -82,6 +83,7 @@ struct sip_conn *sip_conn_find(const struct sip_io *io, uint64_t id);
 struct trust_peer sip_conn_peer(const struct sip_conn *c); /* once it is connected */
 struct sip_conn *sip_conn_to(const struct sip_io *io, const struct sip_target *t);
 enum sip_io_sent sip_conn_send(struct sip_conn *c, struct xfed_span bytes, uint64_t txn);
+void sip_conn_unanswered(struct sip_conn *c);
 void sip_conn_close_later(struct sip_conn *c, const char *text);
 void sip_conn_free_all(struct sip_io *io);
 

@@ -86,6 +86,14 @@ enum sip_io_sent sip_io_send(struct sip_io *io, const struct sip_target *t, stru
 	return t->transport == SIP_UDP ? send_datagram(io, t, bytes, flow) : send_on_stream(io, t, bytes, txn, flow);
 }
 
+void sip_io_unanswered(struct sip_io *io, uint64_t flow)
+{
+	struct sip_conn *c = sip_conn_find(io, flow);
+	if (c) {
+		sip_conn_unanswered(c);
+	}
+}
+
 void sip_io_close_flow(struct sip_io *io, uint64_t flow)
 {
 	struct sip_conn *c = sip_conn_find(io, flow);

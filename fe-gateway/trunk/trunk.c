@@ -64,9 +64,12 @@ static void perform(struct trunk *t, const struct sip_layer_action *act)
 	case SIP_ACT_CLOSE_FLOW:
 		sip_io_close_flow(t->io, act->flow_id);
 		break;
+	case SIP_ACT_TIMEOUT:
+		sip_layer_tell(act);
+		sip_io_unanswered(t->io, act->flow_id);
+		break;
 	case SIP_ACT_REQUEST:
 	case SIP_ACT_RESPONSE:
-	case SIP_ACT_TIMEOUT:
 	case SIP_ACT_TRANSPORT_ERROR:
 	case SIP_ACT_CANCELLED:
 	case SIP_ACT_ENDED:

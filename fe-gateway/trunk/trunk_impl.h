@@ -97,6 +97,7 @@ enum sip_io_sent {
 int sip_io_new(struct trunk *t, struct sip_io **out, char error[256]);
 void sip_io_free(struct sip_io *io);
 enum sip_io_sent sip_io_send(struct sip_io *io, const struct sip_target *t, struct xfed_span bytes, uint64_t txn, uint64_t *flow);
+void sip_io_unanswered(struct sip_io *io, uint64_t flow); /* a request that went over it has timed out; 0, or one that is gone: nothing */
 void sip_io_close_flow(struct sip_io *io, uint64_t flow); /* after what has been sent, later in this turn */
 void sip_io_stop_listening(struct sip_io *io);
 /* Who is at the other end; false: the flow is gone. Borrowed until the next turn. */

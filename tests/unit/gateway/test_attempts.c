@@ -549,7 +549,8 @@ static void leaving_refuses_what_was_not_sent(void **state)
 	take_and_locate(5, "sip:dan@corp.example");
 	located(5);
 	attempts_give_up(attempts);
-	expect("uncertain 1 delivery.uncertain, refused 2 service.leaving, refused 3 service.leaving, refused 4 service.leaving, refused 5 service.leaving");
+	expect("uncertain 1 delivery.uncertain, refused 2 service.leaving, refused 3 service.leaving, refused 4 service.leaving, refused 5 "
+	       "service.leaving");
 	turn("");
 }
 

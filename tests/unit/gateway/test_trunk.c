@@ -89,6 +89,10 @@ void sip_io_close_flow(struct sip_io *io, uint64_t flow)
 	fail_msg("closed: what cannot be framed");
 }
 
+void sip_io_unanswered(struct sip_io *io, uint64_t flow)
+{
+}
+
 void sip_io_stop_listening(struct sip_io *io)
 {
 }
