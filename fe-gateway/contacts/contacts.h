@@ -24,7 +24,7 @@ void contacts_free(struct contacts *c);		     /* behind the store's end, which g
 /* What the store has, before it is started, and from then on where changes go. OK; NOMEM, LIBRARY with a sentence. */
 int contacts_load(struct contacts *c, const struct core *core, struct store *s, char error[256]);
 void contacts_save(struct contacts *c); /* what has changed, a bounded number of pairs a call; about once a second */
-void contacts_stop(struct contacts *c); /* before the store is: all of it */
+void contacts_stop(struct contacts *c); /* before the store is: all of it. NULL is fine */
 
 /*
  * A pair is looked up once for a message and held while that is on its way. Found: valid until the next call that makes or forgets

@@ -132,8 +132,10 @@ void contacts_save(struct contacts *c)
 
 void contacts_stop(struct contacts *c)
 {
-	c->is_stopping = true;
-	contacts_save(c);
+	if (c) {
+		c->is_stopping = true;
+		contacts_save(c);
+	}
 }
 
 /* ---- loading ---- */

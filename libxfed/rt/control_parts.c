@@ -145,18 +145,6 @@ void rt_control_add_step(json_t *steps, const char *step, const char *state, enu
 	json_array_append_new(steps, j);
 }
 
-void rt_control_add_certificates(json_t *list, const struct xfed_tls_creds *creds, int64_t now_s)
-{
-	const struct xfed_cert *cert;
-	for (size_t i = 0; creds && (cert = xfed_tls_creds_cert(creds, i)); i++) {
-		const struct xfed_cert_facts *f = xfed_cert_facts(cert);
-		if (f->not_after_s < now_s + RT_CERT_SOON_S) {
-			rt_control_add_problem(list, XFED_REASON_TLS_CERT_EXPIRED, f->not_after_s, "Our certificate %.200s %s.", f->subject,
-				f->not_after_s < now_s ? "has expired" : "expires within 14 days");
-		}
-	}
-}
-
 json_t *rt_control_policy(uint64_t epoch, uint64_t counter, const uint8_t hash[32], size_t partners)
 {
 	char hex[65];

@@ -67,7 +67,7 @@ def test_a_wrong_password(xfed, asking, alice, dave, refusal):
     try:
         xfed.set_sip_password("another one")
         xfed.reload()
-        with refusal("sip.auth.needed"):
+        with refusal("sip.auth.refused"):
             assert alice.wait_error(alice.send("dave@" + ASKING, "never arrives"), 20).condition == "registration-required"
         assert_said(asking, (2, 0))
     finally:

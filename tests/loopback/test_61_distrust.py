@@ -206,7 +206,7 @@ def test_the_side_an_edge_says(gateway_of, certs, name):
     says, (side, whose) = SIDES[name]
     gateway, user = gateway_of.gateway, gateway_of.user
     peer = new_link(gateway_of, policy={"epoch": 1, "counter": 1, "hash": b"h" * 32})
-    peer.send("Credit", messages=10, bytes=1000000)
+    peer.send("Credit", messages=1000, bytes=1000000)
     labels = {"reason": "tls.cert.expired", "side": side}
     mark, before = gateway.process.mark(), gateway.metric("xfed_refusals_total", **labels)
     flow = user.dial(gateway_of.sip)

@@ -15,7 +15,7 @@ TO = "sip:alice@partner.example"
 
 
 def fresh(words):
-    return "%s %d" % (words, next(numbers))
+    return "%s, content %d" % (words, next(numbers))  # other files of the suite count too
 
 
 def refused_by_contact(partner, user, flow, to, jid, condition):
