@@ -359,16 +359,6 @@ static uint64_t deadline_ms(void *user)
 	return channel_deadline(((struct gateway *)user)->channel);
 }
 
-static void certificate_gauge(struct gateway *g, const struct xfed_tls_creds *creds)
-{
-	const struct xfed_cert *cert = creds ? xfed_tls_creds_cert(creds, 0) : NULL;
-	if (cert) {
-		const struct xfed_cert_facts *f = xfed_cert_facts(cert);
-		rt_metric_set(
-			g->core.d.metrics, RT_M_CERTIFICATE_NOT_AFTER, (double)f->not_after_s, RT_LABELS(xfed_span_str(f->subject), XFED_SPAN("us")));
-	}
-}
-
 static void gauges(void *user)
 {
 	struct gateway *g = user;
@@ -378,8 +368,8 @@ static void gauges(void *user)
 	rt_metric_set(g->core.d.metrics, RT_M_DELIVERIES_IN_FLIGHT, (double)in_flight, RT_NO_LABELS);
 	rt_metric_set(g->core.d.metrics, RT_M_DELIVERIES_UNACCOUNTED, (double)late, RT_NO_LABELS);
 	channel_gauges(g->channel);
-	certificate_gauge(g, policy_channel_creds(g->policy));
-	certificate_gauge(g, policy_sip_creds(g->policy));
+	rt_daemon_certificates(&g->core.d, policy_channel_creds(g->policy));
+	rt_daemon_certificates(&g->core.d, policy_sip_creds(g->policy));
 }
 
 static const char *service(void *user)

@@ -23,6 +23,7 @@ static json_t *problems(struct admin *a)
 	}
 	channel_each(a->channel, add_clock_problem, list);
 	rt_control_add_certificates(list, s2s_creds(a->s2s), core_wall_s(a->core));
+	rt_control_add_certificates(list, channel_creds(a->channel), core_wall_s(a->core));
 	rt_daemon_problems(&a->core->d, &a->config->base.doc, list);
 	return list;
 }

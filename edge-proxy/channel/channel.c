@@ -216,8 +216,14 @@ static void gauge_one(void *user, const struct channel_facts *f)
 	}
 }
 
+const struct xfed_tls_creds *channel_creds(const struct channel *c)
+{
+	return c->creds;
+}
+
 void channel_gauges(struct channel *c)
 {
+	rt_daemon_certificates(&c->core->d, c->creds);
 	channel_each(c, gauge_one, c);
 }
 

@@ -48,6 +48,7 @@ void channel_flush(struct channel *c);			     /* at the end of each turn */
 void channel_tick(struct channel *c, uint64_t now_ms);
 uint64_t channel_deadline(const struct channel *c);
 void channel_gauges(struct channel *c);
+const struct xfed_tls_creds *channel_creds(const struct channel *c);
 void channel_drain(struct channel *c, uint32_t grace_ms); /* the gateways are told */
 
 struct proto_exchange *channel_exchange(const struct channel *c); /* for what concerns deliveries */

@@ -190,9 +190,5 @@ void s2s_gauges(struct s2s *s)
 		rt_metric_set(s->core->d.metrics, RT_M_S2S_STREAMS, (double)ready[i], RT_LABELS(d, XFED_SPAN("ready")));
 		rt_metric_set(s->core->d.metrics, RT_M_S2S_STREAMS, (double)opening[i], RT_LABELS(d, XFED_SPAN("opening")));
 	}
-	for (size_t i = 0; s->creds && xfed_tls_creds_cert(s->creds, i); i++) {
-		const struct xfed_cert_facts *f = xfed_cert_facts(xfed_tls_creds_cert(s->creds, i));
-		rt_metric_set(s->core->d.metrics, RT_M_CERTIFICATE_NOT_AFTER, (double)f->not_after_s,
-			RT_LABELS(xfed_span_str(f->subject), XFED_SPAN("us")));
-	}
+	rt_daemon_certificates(&s->core->d, s->creds);
 }

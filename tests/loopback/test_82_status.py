@@ -143,3 +143,26 @@ def test_an_edge_nobody_has(own, tools):
 def test_the_level_of_one_domain(own, tools):
     assert said(own.gateway, tools, "log", "level", "debug", "partner.example") == (0, "partner.example: level debug, for it alone\n")
     assert said(own.gateway, tools, "log", "level", "info", "partner.example") == (0, "partner.example: as all others\n")
+
+
+@pytest.mark.parametrize("which", ["edge", "gateway"])
+def test_the_channels_certificate_near_its_end(own, certs, which):
+    """Of both services: a problem of status, and its end among the metrics."""
+    daemon, config = getattr(own, which), getattr(own, which + "_config")
+    names = {"edge": "host:edge-int.corp.example", "gateway": "sip:fe.corp.example"}
+    leaf = certs.leaf_until("soon-" + which, 5 * 86400, names[which])
+    values = json.loads(json.dumps(config))
+    values["channel"].update(certificate=certs.chain(leaf), key=certs.key(leaf))
+    write(daemon.config, json.dumps(values))
+    try:
+        assert daemon.control("reload")["ok"]
+        problem, = problems(daemon, "tls.cert.expired")
+        assert "expires within 14 days" in problem["text"]
+        metrics = daemon.get("/metrics")[1]
+        ends = [float(line.rsplit(" ", 1)[1]) for line in metrics.splitlines()
+                if line.startswith("xfed_certificate_not_after_timestamp_seconds") and 'owner="us"' in line]
+        assert any(abs(end - problem["since"]) < 1 for end in ends), metrics
+    finally:
+        own.write_configs()
+        assert daemon.control("reload")["ok"]
+    assert not problems(daemon, "tls.cert.expired")

@@ -1,0 +1,27 @@
+/*
+ * Certificates of ours among the problems of `status` and the metrics. Apart from the other parts of answers: the operators' command needs
+ * those and is linked with no TLS library.
+ */
+#include "xfed/rt/control.h"
+#include "xfed/rt/daemon.h"
+
+void rt_control_add_certificates(json_t *list, const struct xfed_tls_creds *creds, int64_t now_s)
+{
+	const struct xfed_cert *cert;
+	for (size_t i = 0; creds && (cert = xfed_tls_creds_cert(creds, i)); i++) {
+		const struct xfed_cert_facts *f = xfed_cert_facts(cert);
+		if (f->not_after_s < now_s + RT_CERT_SOON_S) {
+			rt_control_add_problem(list, XFED_REASON_TLS_CERT_EXPIRED, f->not_after_s, "Our certificate %.200s %s.", f->subject,
+				f->not_after_s < now_s ? "has expired" : "expires within 14 days");
+		}
+	}
+}
+
+void rt_daemon_certificates(struct rt_daemon *d, const struct xfed_tls_creds *creds)
+{
+	const struct xfed_cert *cert;
+	for (size_t i = 0; creds && (cert = xfed_tls_creds_cert(creds, i)); i++) {
+		const struct xfed_cert_facts *f = xfed_cert_facts(cert);
+		rt_metric_set(d->metrics, RT_M_CERTIFICATE_NOT_AFTER, (double)f->not_after_s, RT_LABELS(xfed_span_str(f->subject), XFED_SPAN("us")));
+	}
+}
