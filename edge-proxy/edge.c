@@ -227,6 +227,8 @@ static void gauges_of_channel(struct edge *e)
 	rt_metric_set(m, RT_M_DELIVERIES_IN_FLIGHT, (double)(proto_outbox_count(o) + s2s_waiting(e->s2s)), RT_NO_LABELS);
 	rt_metric_set(m, RT_M_DELIVERIES_UNACCOUNTED, (double)proto_outbox_unaccounted(o, core_now(&e->core)), RT_NO_LABELS);
 	channel_gauges(e->channel);
+	const struct xfed_tls_creds *const ours[] = { s2s_creds(e->s2s), channel_creds(e->channel) };
+	rt_daemon_certificates(&e->core.d, ours, XFED_ARRAY_LEN(ours));
 }
 
 /* ---- relay ---- */

@@ -223,7 +223,6 @@ const struct xfed_tls_creds *channel_creds(const struct channel *c)
 
 void channel_gauges(struct channel *c)
 {
-	rt_daemon_certificates(&c->core->d, c->creds);
 	channel_each(c, gauge_one, c);
 }
 

@@ -190,5 +190,4 @@ void s2s_gauges(struct s2s *s)
 		rt_metric_set(s->core->d.metrics, RT_M_S2S_STREAMS, (double)ready[i], RT_LABELS(d, XFED_SPAN("ready")));
 		rt_metric_set(s->core->d.metrics, RT_M_S2S_STREAMS, (double)opening[i], RT_LABELS(d, XFED_SPAN("opening")));
 	}
-	rt_daemon_certificates(&s->core->d, s->creds);
 }

@@ -17,11 +17,31 @@ void rt_control_add_certificates(json_t *list, const struct xfed_tls_creds *cred
 	}
 }
 
-void rt_daemon_certificates(struct rt_daemon *d, const struct xfed_tls_creds *creds)
+/* Two of one subject, such as those of the channel and of SIP, are one metric: the one that ends first. */
+static bool is_first_to_end(const struct xfed_cert_facts *f, const struct xfed_tls_creds *const *sets, size_t count)
 {
-	const struct xfed_cert *cert;
-	for (size_t i = 0; creds && (cert = xfed_tls_creds_cert(creds, i)); i++) {
-		const struct xfed_cert_facts *f = xfed_cert_facts(cert);
-		rt_metric_set(d->metrics, RT_M_CERTIFICATE_NOT_AFTER, (double)f->not_after_s, RT_LABELS(xfed_span_str(f->subject), XFED_SPAN("us")));
+	for (size_t k = 0; k < count; k++) {
+		const struct xfed_cert *cert;
+		for (size_t i = 0; sets[k] && (cert = xfed_tls_creds_cert(sets[k], i)); i++) {
+			const struct xfed_cert_facts *other = xfed_cert_facts(cert);
+			if (strcmp(other->subject, f->subject) == 0 && other->not_after_s < f->not_after_s) {
+				return false;
+			}
+		}
+	}
+	return true;
+}
+
+void rt_daemon_certificates(struct rt_daemon *d, const struct xfed_tls_creds *const *sets, size_t count)
+{
+	for (size_t k = 0; k < count; k++) {
+		const struct xfed_cert *cert;
+		for (size_t i = 0; sets[k] && (cert = xfed_tls_creds_cert(sets[k], i)); i++) {
+			const struct xfed_cert_facts *f = xfed_cert_facts(cert);
+			if (is_first_to_end(f, sets, count)) {
+				rt_metric_set(d->metrics, RT_M_CERTIFICATE_NOT_AFTER, (double)f->not_after_s,
+					RT_LABELS(xfed_span_str(f->subject), XFED_SPAN("us")));
+			}
+		}
 	}
 }

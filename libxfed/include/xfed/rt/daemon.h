@@ -88,7 +88,7 @@ static inline int64_t rt_daemon_wall_s(const struct rt_daemon *d)
 void rt_daemon_count_refusal(struct rt_daemon *d, enum xfed_reason reason, enum xfed_side side);
 void rt_daemon_count_stanza(struct rt_daemon *d, const char *partner, const char *direction, const char *kind, const char *fate);
 void rt_daemon_count_dropped(struct rt_daemon *d, const char *rule);
-void rt_daemon_certificates(struct rt_daemon *d, const struct xfed_tls_creds *creds); /* when ours end; `creds` may be NULL */
+void rt_daemon_certificates(struct rt_daemon *d, const struct xfed_tls_creds *const *sets, size_t count); /* when ours end; a set may be NULL */
 
 /* ---- configuration ---- */
 
