@@ -47,6 +47,14 @@ def test_unit_verifies_without_a_word(units, name):
 
 
 @pytest.mark.parametrize("name", SERVICES)
+def test_unit_is_never_given_up(units, name):
+    """A port that is taken, or a full disk, is often mended hours later, and nobody thinks of reset-failed."""
+    with open(os.path.join(units, unit(name)), encoding="utf-8") as f:
+        lines = f.read().splitlines()
+    assert "StartLimitIntervalSec=0" in lines and "Restart=on-failure" in lines and "RestartSec=5" in lines
+
+
+@pytest.mark.parametrize("name", SERVICES)
 def test_unit_is_fenced_in(units, name):
     path = os.path.join(units, unit(name))
     done = run("systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold=%d" % (MOST_EXPOSURE * 10), path, check=False)
