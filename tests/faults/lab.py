@@ -86,7 +86,8 @@ class Lab:
         self._make_partner(certs)
         self._make_sip(ports_of)
         self.inst.write_configs()
-        self.inst.list_partner(PARTNER, limits={"stanzas_per_second": 100000})
+        rate = {} if scenario == "backlog" else {"limits": {"stanzas_per_second": 100000}}  # there the default holds
+        self.inst.list_partner(PARTNER, **rate)
         self.firewall = Firewall()
         self.watch = None  # of forgotten connections
         self.is_over = False

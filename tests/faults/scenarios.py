@@ -108,6 +108,7 @@ def _make():
         "stop-edge": lambda lab, rng: stop(lab, rng, "edge"),
         "stop-gateway": lambda lab, rng: stop(lab, rng, "gateway"),
         "cut-partner": lambda lab, rng: cut(lab, rng, "partner", 5.0),
+        "backlog": lambda lab, rng: cut(lab, rng, "partner", 24.0),
         "cut-sip": lambda lab, rng: cut(lab, rng, "sip", 5.0),
     }
     for name, make in (("stall", stall), ("delay", delay), ("rechunk", rechunk), ("half-close", half_close), ("reset", reset), ("forget", forget)):
