@@ -360,7 +360,7 @@ void im_out_broken(void *data, uint64_t id, bool was_written)
 	trunk_send_broken(&o->send, was_written);
 	attempts_broken(im->attempts, id, was_written, im_now(im));
 	if (!was_written && o->attempt.state == ATTEMPT_ENDED) {
-		trunk_send_unreached(&o->send);
+		o->attempt.end.reason = trunk_send_unreached(&o->send);
 	}
 	perform(im, NULL);
 }

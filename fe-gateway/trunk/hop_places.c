@@ -131,7 +131,7 @@ static void start(struct trunk_places *p)
 		.host = xfed_span_str(h->host),
 		.port = h->port,
 		.has_transport = h->has_transport,
-		.transport = h->transport,
+		.transport = p->is_large && h->transport == SIP_UDP ? SIP_TCP : h->transport,
 		.families = SIP_IPV4_FIRST,
 		.tls_name = h->tls_name[0] ? xfed_span_str(h->tls_name) : xfed_span_make(NULL, 0),
 	};

@@ -110,6 +110,14 @@ static bool is_used(const struct trunk *t, enum sip_transport transport)
 	return sip_io_port(t->io, transport) != 0 && (transport != SIP_TLS || t->files.creds);
 }
 
+#define NO_TCP_MS (10 * 60 * 1000) /* a hop for UDP that has refused TCP is not asked again for so long */
+
+/* RFC 3261 section 18.1.1: what is too large for UDP goes by TCP, also to a next hop that is meant for UDP. */
+static bool tcp_stands_in(const struct trunk_hop *h)
+{
+	return h->has_transport && h->transport == SIP_UDP;
+}
+
 size_t trunk_hop_transports(const struct trunk_hop *h, bool is_large, enum sip_transport out[SIP_TRANSPORT_COUNT])
 {
 	static const enum sip_transport order[] = { SIP_TLS, SIP_TCP, SIP_UDP };
@@ -118,7 +126,8 @@ size_t trunk_hop_transports(const struct trunk_hop *h, bool is_large, enum sip_t
 		enum sip_transport t = order[i];
 		/* Where an address or a port stands for UDP, TCP may stand in for it ([C3-02]), TLS listens elsewhere. */
 		bool is_wrong = is_large && (t == SIP_UDP || (t == SIP_TLS && !h->has_transport && (h->port || h->is_ip)));
-		if (!is_wrong && (h->has_transport ? t == h->transport : is_used(h->trunk, t))) {
+		bool stands_in = is_large && t == SIP_TCP && tcp_stands_in(h) && trunk_now(h->trunk) >= h->no_tcp_until_ms;
+		if (!is_wrong && (h->has_transport ? t == h->transport || stands_in : is_used(h->trunk, t))) {
 			out[n++] = t;
 		}
 	}
@@ -288,9 +297,14 @@ void trunk_send_broken(struct trunk_send *s, bool was_written)
 	}
 }
 
-void trunk_send_unreached(struct trunk_send *s)
+enum xfed_reason trunk_send_unreached(struct trunk_send *s)
 {
+	if (s->is_large && tcp_stands_in(s->hop)) {
+		s->hop->no_tcp_until_ms = trunk_now(s->hop->trunk) + NO_TCP_MS;
+		return XFED_REASON_SIP_REQUEST_TOO_LARGE; /* which says nothing of the hop, nor is it tried by UDP (RFC 3428 section 8) */
+	}
 	trunk_hop_is(s->hop, false, XFED_REASON_SIP_SERVER_UNREACHABLE, "no connection");
+	return XFED_REASON_SIP_SERVER_UNREACHABLE;
 }
 
 /* ---- their state ---- */

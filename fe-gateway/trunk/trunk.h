@@ -120,8 +120,8 @@ int trunk_cancel(struct trunk *t, uint64_t txn);
 void trunk_send_answered(struct trunk_send *s, struct xfed_span method, int status);
 void trunk_send_timed_out(struct trunk_send *s);
 void trunk_send_broken(struct trunk_send *s, bool was_written);
-/* No other place was left to try after that: the hop is down. */
-void trunk_send_unreached(struct trunk_send *s);
+/* No other place was left to try after that. What to tell of it: the hop is down, or it takes no TCP and the request is too large for UDP. */
+enum xfed_reason trunk_send_unreached(struct trunk_send *s);
 
 /* ---- dialogs ---- */
 

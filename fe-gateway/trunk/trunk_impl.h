@@ -64,6 +64,7 @@ struct trunk_hop {
 	struct sip_digest *digest;     /* NULL: no credentials */
 	struct trunk_places places[2]; /* of any size, too large for UDP */
 	struct sip_failed_places failed;
+	uint64_t no_tcp_until_ms;      /* it is one for UDP and has refused TCP for a large request */
 	struct hop_load load;	       /* waiting for it or in flight */
 	bool is_known, is_up, is_used; /* used: some domain has it, as of the last reload */
 	enum xfed_reason reason;

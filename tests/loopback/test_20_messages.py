@@ -4,6 +4,8 @@ import threading
 
 import pytest
 
+from harness.daemon import Refusal
+from harness.sip import SipUser
 from harness.xmpp import LANG, child_text, message
 
 numbers = itertools.count(1)
@@ -240,15 +242,37 @@ def test_over_max_request(partner, user, refusal):
     assert [m.text for m in user.inbox.items[since:]] == [before, after]
 
 
-def test_over_1300_bytes_on_udp(partner, users, refusal):
-    """[C3-02]: never more than 1300 bytes on UDP."""
+def test_over_1300_bytes_to_a_next_hop_for_udp(partner, users):
+    """[C3-02], RFC 3261 18.1.1: never more than 1300 bytes on UDP; TCP stands in for it."""
     user = users["corp2.example"]
     since = user.inbox.mark()
-    with refusal("sip.request.too-large"):
-        assert partner.wait_error(partner.say("alice", "dave@corp2.example", "x" * 1300))[0] == "policy-violation"
-    fits = "y" * 500
+    large, fits = "x" * 1300 + body(""), "y" * 500 + body("")
+    partner.say("alice", "dave@corp2.example", large)
     partner.say("alice", "dave@corp2.example", fits)
-    assert user.inbox.wait_count(1, 10, since)[0].text == fits
+    got = user.inbox.wait_count(2, 20, since)
+    assert [(m.text, "SIP/2.0/TCP" in m.get("via")) for m in got] == [(large, True), (fits, False)]
+
+
+def test_over_1300_bytes_to_a_next_hop_that_takes_no_tcp(install, started, new_partner):
+    """It is too large, its sender hears so, and TCP is not tried again for a while; what fits goes on by UDP, and the hop is not down."""
+    user = SipUser("corp2.example")
+    user.listener.close()  # TCP is refused there, UDP is not
+    inst = install("udp-only", users={"corp2.example": user})
+    inst.list_partner("wide.example")
+    started(inst)
+    try:
+        p = new_partner(inst, "wide.example")
+        with Refusal(inst, "sip.request.too-large"):
+            assert p.wait_error(p.say("alice", "dave@corp2.example", "x" * 1300))[0] == "policy-violation"
+        mark = inst.gateway.process.mark()
+        assert p.wait_error(p.say("alice", "dave@corp2.example", "z" * 1300))[0] == "policy-violation"
+        p.say("alice", "dave@corp2.example", "fits")
+        user.wait_text("fits")
+        assert not [line for line in inst.gateway.process.lines[mark:] if "event=sip.closed" in line]  # not even tried
+        assert not [x for x in inst.gateway.control("status")["problems"] if x["reason"].startswith("sip.server.")]
+    finally:
+        inst.stop()
+        user.close()
 
 
 def test_100_in_a_row_keep_their_order_xmpp_to_sip(partner, user):
