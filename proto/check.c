@@ -138,7 +138,7 @@ static const char *check_settled(const Xfed__Settled *s)
 
 static const char *check_wall(uint64_t wall_ms)
 {
-	return wall_ms <= PROTO_WALL_MS_MAX ? NULL : "a clock that cannot be";
+	return wall_ms <= PROTO_WALL_MS_MAX ? NULL : "a time beyond the year 9999";
 }
 
 static const char *check_request(const Xfed__Request *r)

@@ -270,7 +270,7 @@ void exchange_end_unanswering(struct proto_exchange *x, uint64_t now_ms)
 {
 	for (struct proto_exchange_link *l = x->links; l; l = l->next) {
 		if (proto_inbox_unanswered_ms(l->run, now_ms) >= XFED_CHANNEL_ANSWER_MS) {
-			exchange_close(l, XFED_REASON_CHANNEL_ANSWER_MISSING, "it has not said what may be begun", now_ms);
+			exchange_close(l, XFED_REASON_CHANNEL_ANSWER_MISSING, "did not answer for 20 s whether messages may be sent", now_ms);
 			exchange_wake(x);
 		}
 	}

@@ -1,6 +1,6 @@
 /*
  * The receiver's memory of deliveries, keyed by (sender's name, boot nonce, sequence number): nothing is done twice, and
- * an outcome whose Settled was lost is told again (the delivery contract; proto/channel.md section 6).
+ * an outcome whose Settled was lost is told again (proto/delivery.md; proto/channel.md section 6).
  *
  * An entry stays until the sender says that it is settled (lowest_unsettled), or until XFED_DELIVERY_OUTCOME_MS after
  * the last link of its run was lost and not resumed, and it has an outcome. Nothing is ever evicted: room is reserved

@@ -1,5 +1,5 @@
 /*
- * The sender's table of deliveries: what was given to the other service and has no fate yet (the delivery contract,
+ * The sender's table of deliveries: what was given to the other service and has no fate yet (proto/delivery.md,
  * proto/channel.md section 6). Visible: every delivery can be looked at and iterated.
  *
  * A delivery is added, sent to one peer run, perhaps attempted, and ends once: with the fate its peer reports, by its
@@ -73,7 +73,6 @@ struct proto_delivery_new {
 };
 
 struct proto_outbox;
-struct proto_pair;
 
 /* One delivery. Read it; the outbox writes it. Strings are terminated and live in the same block. */
 struct proto_delivery {

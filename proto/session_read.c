@@ -91,7 +91,7 @@ static void take_pong(struct proto_session *s, const Xfed__Pong *p)
 static void take_credit(struct proto_session *s, const Xfed__Credit *c)
 {
 	if (!proto_credit_add(&s->credit.out, c->messages, c->bytes)) {
-		go_bad(s, "credit: more than anybody has");
+		go_bad(s, "credit: more than the protocol allows");
 		return;
 	}
 	if (c->taken < s->taken || c->taken > s->delivered) {

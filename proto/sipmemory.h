@@ -1,7 +1,7 @@
 /*
  * The edge's memory of SIP requests: (Call-ID, From tag, CSeq, Request-URI) and the fate for XFED_DELIVERY_SIP_MEMORY_MS,
  * so that a retransmission that comes by way of another gateway, or after a restart of one, gets the same answer and no
- * second stanza (the delivery contract, Identity).
+ * second stanza (proto/delivery.md, Identity).
  */
 #ifndef PROTO_SIPMEMORY_H
 #define PROTO_SIPMEMORY_H

@@ -4,7 +4,7 @@
  *   verb    what a gateway may ask for
  *   check   `partner check`: the partner's records, TCP to each address, a stream by each method, and our own records
  *
- * Calls every other room. What only the process as a whole can do comes in with struct admin.
+ * May call: channel, s2s, core, the configuration. What only the process as a whole can do comes in with struct admin.
  */
 #ifndef EDGE_ADMIN_ADMIN_H
 #define EDGE_ADMIN_ADMIN_H

@@ -1,6 +1,7 @@
 /*
  * What `partner check` does at an edge: the partner's records, TCP to each address, one stream for each method that policy
- * allows, and whether our own records lead back here. check.c asks, check_report.c turns what was found into steps.
+ * allows, and whether our own records lead back here. check.c asks, check_report.c turns what was found into steps. At its end what the
+ * other files of the room call of each other.
  */
 #ifndef EDGE_ADMIN_CHECK_H
 #define EDGE_ADMIN_CHECK_H

@@ -1,6 +1,6 @@
 /*
  * Messages on their way to SIP: the queue of each recipient, the report to the edge that a message is about to be attempted, the
- * places of its next hop in turn, and its end (the delivery contract, Attempts). A machine: no I/O and no clock; events come in as
+ * places of its next hop in turn, and its end (proto/delivery.md, Attempts). A machine: no I/O and no clock; events come in as
  * calls, what is to be done comes out of attempts_next(), requests out of attempts_next_send().
  *
  *   QUEUED    behind others of its recipient, or its turn has just come

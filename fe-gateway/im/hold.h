@@ -1,5 +1,5 @@
 /*
- * SIP answers held for an error (the delivery contract, Time): a message was written to a partner, and the 200 waits a moment
+ * SIP answers held for an error (proto/delivery.md, Time): a message was written to a partner, and the 200 waits a moment
  * for an error stanza with our id. Afterwards the id stays known for some minutes, so that a late error can still be told
  * to the user. Bounded: beyond the cap the oldest answered one is forgotten. No clock, no I/O.
  */

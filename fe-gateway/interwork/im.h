@@ -1,6 +1,6 @@
 /*
- * Page-mode messages both ways (RFC 7572, RFC 3428): [B4-01] to [B4-14] and the section "Until the rest is built" of the
- * delivery contract. Each function decides one fate; nothing is dropped without a rule and nothing refused without a
+ * Page-mode messages both ways (RFC 7572, RFC 3428): [B4-01] to [B4-14] and the section "Until the rest is built" of
+ * proto/delivery.md. Each function decides one fate; nothing is dropped without a rule and nothing refused without a
  * reason.
  */
 #ifndef GATEWAY_INTERWORK_IM_H

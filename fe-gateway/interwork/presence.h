@@ -1,4 +1,4 @@
-/* Presence from XMPP until it is translated: the section "Until the rest is built" of the delivery contract. */
+/* Presence from XMPP until it is translated: the section "Until the rest is built" of proto/delivery.md. */
 #ifndef GATEWAY_INTERWORK_PRESENCE_H
 #define GATEWAY_INTERWORK_PRESENCE_H
 

@@ -3,7 +3,7 @@
  * ([C4-05]): retransmissions, CANCEL and the ACK of a failure go where the request went. The next
  * place is tried only where it is certain that nobody has the request: after 503, and where no
  * connection came about. A time-out, and a connection lost after something was written, end
- * the attempts, because the message may have arrived ([C2-06] as the delivery contract restricts
+ * the attempts, because the message may have arrived ([C2-06] as proto/delivery.md restricts
  * it, "Attempts and replays").
  */
 #ifndef GATEWAY_SIP_FAILOVER_H

@@ -102,7 +102,6 @@ struct sip_layer;
 int sip_layer_new(const struct sip_layer_config *config, const struct xfed_env *env, struct sip_layer **out);
 void sip_layer_free(struct sip_layer *l);
 
-/* OK, or NOMEM: the event is lost as a lost packet is, the layer goes on. */
 /* Before anything is received; the user outlives the layer. OK, LIMIT, or STATE: another takes that method or package. */
 int sip_layer_use(struct sip_layer *l, const struct sip_user *user);
 
@@ -112,6 +111,7 @@ const char *sip_layer_allow(const struct sip_layer *l);
 /* Calls the function of the user that the action is for; false: it is not for a user. */
 bool sip_layer_tell(const struct sip_layer_action *act);
 
+/* OK, or NOMEM: the event is lost as a lost packet is, the layer goes on. */
 int sip_layer_step(struct sip_layer *l, const struct sip_layer_event *ev, uint64_t now_ms);
 bool sip_layer_next(struct sip_layer *l, struct sip_layer_action *act);
 uint64_t sip_layer_deadline(const struct sip_layer *l); /* UINT64_MAX: none */

@@ -283,7 +283,7 @@ static void postpone_end(struct sip_layer *l, struct sip_trans *t, uint64_t now_
 }
 
 /*
- * A server knows a copy by its branch for about T4 after it has answered (the delivery contract, Attempts); behind a longer gap
+ * A server knows a copy by its branch for about T4 after it has answered (proto/delivery.md, Attempts); behind a longer gap
  * it would be another request, and its user would get the message twice.
  */
 static bool may_repeat(const struct sip_layer *l, const struct sip_trans *t, uint64_t now_ms)

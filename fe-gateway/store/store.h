@@ -1,6 +1,6 @@
 /*
  * store: what outlives the process: the policy revision in force, the key that ids are derived with, the journal of failed
- * attempts. Rows and questions have types; what lies behind them, and its schema, only the backend knows (store_sqlite.c).
+ * attempts, to whom users have written. Rows and questions have types; what lies behind them, and its schema, only the backend knows (store_sqlite.c).
  *
  *   batch   rows to write, and perhaps a question that is answered after them; of its rows all are kept, or none
  *   group   the batches that wait together: written with one commit, on the store's own thread

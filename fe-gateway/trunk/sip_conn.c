@@ -354,7 +354,8 @@ static void judge_peer(struct sip_conn *c)
 	}
 	c->stranger_ms = was_known ? trunk_now(c->trunk) : c->stranger_ms;
 	if (!sip_admit_stranger(c->io, c->stream)) {
-		close_later(c, XFED_REASON_POLICY_UNPROVED_EXCEEDED, "may not send any more, and there is no place among those that may not");
+		close_later(c, XFED_REASON_POLICY_UNPROVED_EXCEEDED,
+			"its address or certificate is trusted no more, and too many untrusted connections are open");
 	}
 }
 

@@ -4,7 +4,7 @@
  *   load --TCP--> A --TCP--> B --UDP--> load        message, Deliver, request
  *                 A <-TCP--- B <-UDP--- load        Settled, response
  *
- * and, as the delivery contract has it, B tells A what it is about to send (Attempted) and waits for its answer. Each process
+ * and, as proto/delivery.md has it, B tells A what it is about to send (Attempted) and waits for its answer. Each process
  * reads what is there, handles it and writes once a turn and socket.
  *
  *   chain COUNT WINDOW       at most WINDOW in flight: a flood

@@ -3,7 +3,7 @@
  * back as the same run or another; deliveries of each replay rule, of pairs and shares, bound to a peer or not, are added, sent,
  * attempted, withdrawn, settled by whoever says so, and time passes.
  *
- * Properties (the delivery contract): every delivery ends with exactly one fate, at the latest at its deadline; what may have
+ * Properties (proto/delivery.md): every delivery ends with exactly one fate, at the latest at its deadline; what may have
  * been attempted is never sent again by us and ends as delivered by report or as uncertain, never as refused; one taken back is not
  * sent afterwards; the order of a pair holds, and it is in flight at one peer only; an outcome counts only from the run
  * that has the delivery; neither number nor bytes exceed their caps; the mark is the oldest without a fate.

@@ -1,4 +1,4 @@
-"""Messages in both directions (RFC 7572, [B2], [B4], the delivery contract): each transport of SIP, fields, order, late errors."""
+"""Messages in both directions (RFC 7572, [B2], [B4], proto/delivery.md): each transport of SIP, fields, order, late errors."""
 import itertools
 import threading
 
@@ -360,7 +360,7 @@ def test_a_retransmission_is_one_message(xfed, partner, users):
 
 
 def test_the_same_request_by_another_way_is_one_message(xfed, partner, user, flow):
-    """The delivery contract, Identity: Call-ID, tag, CSeq and URI know a request again after a fail-over, with a new branch."""
+    """proto/delivery.md, Identity: Call-ID, tag, CSeq and URI know a request again after a fail-over, with a new branch."""
     text = body("by two ways")
     raw, branch = user.request(flow, "MESSAGE", "sip:alice@partner.example", body=text, content_type="text/plain")
     assert user.ask(flow, raw, branch).status in (200, 202)

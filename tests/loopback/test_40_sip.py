@@ -1,4 +1,4 @@
-"""Bad and unusual SIP at the gateway's door ([C1] to [C3], the delivery contract): 400 or silence, 403, 405, 415, 489."""
+"""Bad and unusual SIP at the gateway's door ([C1] to [C3], proto/delivery.md): 400 or silence, 403, 405, 415, 489."""
 import itertools
 import socket
 import time
@@ -121,7 +121,7 @@ def test_bytes_one_by_one_and_two_in_one(xfed, partner, user, flow):
     ("FROBNICATE", None, None),
 ])
 def test_methods(xfed, partner, user, flow, refusal, method, status, header):
-    """The delivery contract, "Until the rest is built"; [C1-09]. What nobody takes leaves a line and is counted."""
+    """proto/delivery.md, "Until the rest is built"; [C1-09]. What nobody takes leaves a line and is counted."""
     raw, branch = user.request(flow, method, "sip:alice@partner.example", headers=[("Event", "presence"), ("Contact", "<sip:user@127.0.0.1>")])
     with refusal("sip.method.unsupported", "method=%s " % method):
         answer = user.ask(flow, raw, branch, 10)

@@ -1,4 +1,4 @@
-"""How deliveries end that neither side answered in the ordinary way (the delivery contract: Fates, Time)."""
+"""How deliveries end that neither side answered in the ordinary way (proto/delivery.md: Fates, Time)."""
 import itertools
 import threading
 import time

@@ -1,6 +1,6 @@
 """
 Deliveries whose edge has been killed: what the gateway had queued goes on, and errors reach their senders by way of the edge's
-next run (the delivery contract, section 5 of a message's way and Attempts).
+next run (proto/delivery.md, section 5 of a message's way and Attempts).
 """
 import itertools
 import time

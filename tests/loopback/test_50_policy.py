@@ -339,7 +339,7 @@ def test_sighup_reloads(xfed, new_partner):
 
 
 def test_reload_without_a_change_makes_no_revision(xfed, partner):
-    """Rule 5 of the design: only files that differ make a new revision."""
+    """Only files that differ make a new revision."""
     xfed.reload()
     before = xfed.edge.metric("xfed_policy_revision")
     assert xfed.gateway.control("reload")["ok"]

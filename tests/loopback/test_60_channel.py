@@ -324,7 +324,7 @@ def rogue_link(inst):
 
 
 def test_a_rogue_edge_cannot_send_as_us(beside_a_rogue):
-    """Rule 9 of the design: the gateway does not trust the edge."""
+    """The gateway does not trust the edge."""
     inst = beside_a_rogue
     peer = rogue_link(inst)
     since = inst.user.inbox.mark()

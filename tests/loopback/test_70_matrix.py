@@ -426,7 +426,7 @@ def test_a_pair_on_another_partner_s_stream_after_a_reload(matrix, fresh, dns):
 
 @pytest.mark.parametrize("number, method, change", [(7, E, {"sasl": "not-supported"}), (9, DP, {"tls": "required"}), (7, DT, {"dialback": False})])
 def test_a_reload_that_takes_a_method_away(matrix, fresh, dns, number, method, change):
-    """Rule 5 of the design: live streams are judged again, in both directions, and go on by what is left."""
+    """Live streams are judged again, in both directions, and go on by what is left."""
     inst, peer = matrix.inst, matrix.peer
     domain = "own%d.row%d.example" % (next(numbers), number)
     peer.hosted[domain] = {E: "all", DT: "TLS+dialback", DP: "dialback"}[method]

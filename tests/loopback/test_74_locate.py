@@ -1,5 +1,5 @@
 """
-Where requests go (RFC 3263, [C4-04] to [C4-07]) and to which place next (the delivery contract: Attempts, rule 3). corp.example
+Where requests go (RFC 3263, [C4-04] to [C4-07]) and to which place next (proto/delivery.md: Attempts, rule 3). corp.example
 names no next hop; corp2.example one without a port; corp3.example one without a transport.
 """
 import itertools

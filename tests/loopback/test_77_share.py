@@ -1,5 +1,5 @@
 """
-What one partner, one SIP server or one phone in trouble costs the others (the delivery contract: Flow control, Order).
+What one partner, one SIP server or one phone in trouble costs the others (proto/delivery.md: Flow control, Order).
 """
 import signal
 import time

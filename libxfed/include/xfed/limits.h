@@ -172,7 +172,7 @@
 #define XFED_POLICY_BYTES_MAX	   (64 * 1024 * 1024)
 
 /*
- * Delivery (design: delivery contract). Used up by:
+ * Delivery (proto/delivery.md). Used up by:
  *   DEADLINE, SIP_LEFT, REPLAY, OUTCOME, SIP_MEMORY   nobody: times
  *   PARK, PARK_*      a partner: its stream is read no faster than the gateways take; users' messages to one pair: users to that pair
  *   QUEUE             partners who write to one user, users with one slow phone: others who write to that user
@@ -243,7 +243,7 @@
 
 #define XFED_SIP_FAILED_MS   30000		     /* a place that could not be connected to is tried last for so long */
 #define XFED_SIP_QUEUE_MSGS  XFED_DELIVERY_TABLE_MAX /* waiting for SIP or in flight */
-#define XFED_SIP_HOP_PERCENT 30			     /* of what may wait, for one next hop (delivery contract, Flow control) */
+#define XFED_SIP_HOP_PERCENT 30			     /* of what may wait, for one next hop (proto/delivery.md, Flow control) */
 
 /*
  * Evidence: what is told and kept of failures, and what edges report. Sizes are chosen so that a person can read what is told, and by

@@ -1,5 +1,5 @@
 /*
- * When an attempt towards SIP begins, and what its end means for those behind it (the delivery contract: Attempts 1, 3 and 4,
+ * When an attempt towards SIP begins, and what its end means for those behind it (proto/delivery.md: Attempts 1, 3 and 4,
  * Time, Order). Transcripts: events go into im/attempts, and what it wants done is compared word by word.
  */
 #include <setjmp.h>

@@ -1,4 +1,4 @@
-/* Answers held for an error of the contact's server: the delivery contract "Time", [B4-06]. */
+/* Answers held for an error of the contact's server: proto/delivery.md "Time", [B4-06]. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

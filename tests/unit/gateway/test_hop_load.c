@@ -1,4 +1,4 @@
-/* What may wait for one SIP server (the delivery contract, Flow control: "30 % of the window per SIP next hop"). */
+/* What may wait for one SIP server (proto/delivery.md, Flow control: "30 % of the window per SIP next hop"). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* Queues of recipients: RFC 3428 section 8, the delivery contract "Order". */
+/* Queues of recipients: RFC 3428 section 8, proto/delivery.md "Order". */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* Which edge a pair of domains uses: the delivery contract "Order", a pair stays on its edge while anything is in flight. */
+/* Which edge a pair of domains uses: proto/delivery.md "Order", a pair stays on its edge while anything is in flight. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

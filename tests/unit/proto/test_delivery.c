@@ -1,7 +1,7 @@
 /*
  * Both ends of a delivery at work: an edge's outbox and two gateways' inboxes over real sessions, with links cut between
  * any two frames, gateways that restart and answers that get lost. The oracle stands outside: how often "SIP" has seen
- * each message, and which fate the edge told its sender (the delivery contract: Fates; Attempts and replays 1 to 4; Order).
+ * each message, and which fate the edge told its sender (proto/delivery.md: Fates; Attempts and replays 1 to 4; Order).
  */
 #include <setjmp.h>
 #include <stdarg.h>

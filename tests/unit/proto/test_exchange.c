@@ -1,6 +1,6 @@
 /*
  * The delivery engine: transcripts of two that are joined, an edge's and a gateway's. Each row is what is done and what both are
- * told of it (proto/channel.md sections 5 and 6; the delivery contract).
+ * told of it (proto/channel.md sections 5 and 6; proto/delivery.md).
  */
 #include <setjmp.h>
 #include <stdarg.h>

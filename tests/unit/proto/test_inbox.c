@@ -1,4 +1,4 @@
-/* The receiver's memory of deliveries (the delivery contract, Identity; proto/channel.md section 6). */
+/* The receiver's memory of deliveries (proto/delivery.md, Identity; proto/channel.md section 6). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

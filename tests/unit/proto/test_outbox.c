@@ -1,5 +1,5 @@
 /*
- * The sender's table of deliveries: transcripts for each sentence of the delivery contract (Fates, Identity, Attempts and
+ * The sender's table of deliveries: transcripts for each sentence of proto/delivery.md (Fates, Identity, Attempts and
  * replays, Order; proto/channel.md section 6).
  */
 #include <setjmp.h>

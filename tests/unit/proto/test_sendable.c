@@ -1,5 +1,5 @@
 /*
- * What the sender's table takes can be sent (the delivery contract: Permanent and temporary): whatever an outbox accepts goes
+ * What the sender's table takes can be sent (proto/delivery.md: Permanent and temporary): whatever an outbox accepts goes
  * through a session that has credit and room, with whatever numbers it gets; what it refuses for good is really too large or
  * broken; and what cannot be sent after all ends, and holds up nobody.
  */

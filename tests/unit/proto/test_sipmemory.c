@@ -1,4 +1,4 @@
-/* The edge's memory of SIP requests (the delivery contract, Identity: 64 s, across gateways). */
+/* The edge's memory of SIP requests (proto/delivery.md, Identity: 64 s, across gateways). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
