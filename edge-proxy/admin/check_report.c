@@ -111,7 +111,8 @@ void check_note_our_addresses(struct check *k, const struct rt_endpoints *found)
 {
 	char text[RT_ADDR_TEXT];
 	if (found->reason != XFED_REASON_NONE) {
-		check_step(k->reverse, "reverse-dns", CHECK_PROBLEM, found->reason,
+		bool is_missing = found->reason == XFED_REASON_DNS_NAME_MISSING || found->reason == XFED_REASON_DNS_SRV_REFUSED;
+		check_step(k->reverse, "reverse-dns", CHECK_PROBLEM, is_missing ? XFED_REASON_DNS_OWN_MISSING : found->reason,
 			"partners cannot find our domain %s: publish _xmpp-server._tcp.%s with a target that has an address", k->local, k->local);
 		return;
 	}

@@ -184,7 +184,9 @@ static void tell_untold(struct relay *r, const struct proto_delivery *d, const s
 	Xfed__Outcome oc = XFED__OUTCOME__INIT;
 	oc.fate = result->fate;
 	oc.condition = (char *)(info->condition ? info->condition : "");
-	oc.text = (char *)info->code;
+	char words[256];
+	xfed_reason_words(words, sizeof(words), reason, xfed_span_make(NULL, 0));
+	oc.text = words;
 	oc.rule = (char *)(d->rule ? d->rule : "");
 	if (d->sends == 0) {
 		s2s_unpark(r->s2s, d->cookie, d->stanza.len); /* its stream may be read again */

@@ -191,8 +191,10 @@ static void edge_link(const struct explain_facts *f, struct explain_gate *g)
 	for (size_t i = 0; i < f->edge_count; i++) {
 		const struct explain_edge *e = &f->edges[i];
 		if (!e->is_up) {
-			CLOSE(e->link_reason != XFED_REASON_NONE ? e->link_reason : XFED_REASON_CHANNEL_DOWN, "no link to the edge %s%s%s", e->name,
-				e->link_text[0] ? ": " : "", e->link_text);
+			/* The reasons of connections and names speak of partners: the text has the cause, and this one the remedy. */
+			bool is_ours = xfed_reason_info(e->link_reason)->side != XFED_SIDE_PARTNER && e->link_reason != XFED_REASON_NONE;
+			CLOSE(is_ours ? e->link_reason : XFED_REASON_CHANNEL_DOWN, "no link to the edge %s%s%s", e->name, e->link_text[0] ? ": " : "",
+				e->link_text);
 			return;
 		}
 	}

@@ -69,8 +69,10 @@ static void report_down(struct edge *e, enum xfed_reason reason, const char *tex
 		core_count_refusal(core, reason, xfed_reason_info(reason)->side);
 	}
 	rt_metric_set(core->d.metrics, RT_M_CHANNEL_UP, 0, RT_LABELS(xfed_span_str(e->name)));
+	enum xfed_side side = xfed_reason_info(reason)->side; /* the other end is ours, never a partner */
 	rt_log(is_news ? RT_LOG_WARNING : RT_LOG_DEBUG, "channel.down", RT_KV_STR("peer", e->name),
-		RT_KV_STR("address", e->address[0] ? e->address : NULL), RT_KV_REASON(reason), RT_KV_STR("text", e->down_text), RT_END);
+		RT_KV_STR("address", e->address[0] ? e->address : NULL), RT_KV_REASON_SIDE(reason, side == XFED_SIDE_PARTNER ? XFED_SIDE_US : side),
+		RT_KV_STR("text", e->down_text), RT_END);
 }
 
 static void attempt_failed(struct edge *e, enum xfed_reason reason, const char *text)

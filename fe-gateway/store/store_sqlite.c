@@ -32,7 +32,7 @@ static int fail(const struct file *f, char error[256])
 {
 	int code = sqlite3_errcode(f->db);
 	if (code == SQLITE_BUSY || code == SQLITE_LOCKED) {
-		snprintf(error, 256, "%s: in use by another gateway (several need store.postgresql)", f->path);
+		snprintf(error, 256, "%s: in use by another gateway", f->path);
 	} else {
 		snprintf(error, 256, "%s: %s", f->path, sqlite3_errmsg(f->db));
 	}

@@ -303,7 +303,14 @@ enum xfed_reason trunk_send_unreached(struct trunk_send *s)
 		s->hop->no_tcp_until_ms = trunk_now(s->hop->trunk) + NO_TCP_MS;
 		return XFED_REASON_SIP_REQUEST_TOO_LARGE; /* which says nothing of the hop, nor is it tried by UDP (RFC 3428 section 8) */
 	}
-	trunk_hop_is(s->hop, false, XFED_REASON_SIP_SERVER_UNREACHABLE, "no connection");
+	const struct trunk *t = s->hop->trunk;
+	char text[TRUNK_WHY_BYTES + 64] = "no connection";
+	if (t->failing != XFED_REASON_NONE) { /* the reasons of certificates speak of partners, but what they found is the cause here too */
+		bool is_code = t->failing != XFED_REASON_SIP_SERVER_UNREACHABLE;
+		snprintf(text, sizeof(text), "no connection: %s%s%s", is_code ? xfed_reason_code(t->failing) : "",
+			is_code && t->failing_why[0] ? ": " : "", t->failing_why);
+	}
+	trunk_hop_is(s->hop, false, XFED_REASON_SIP_SERVER_UNREACHABLE, text);
 	return XFED_REASON_SIP_SERVER_UNREACHABLE;
 }
 

@@ -97,6 +97,8 @@ void sip_conn_close(struct sip_conn *c, enum xfed_reason reason, const char *tex
 	if (c->is_closed) {
 		return;
 	}
+	char why[TRUNK_WHY_BYTES];
+	snprintf(why, sizeof(why), "%s", text && *text ? text : c->stream ? rt_stream_error_text(c->stream) : "");
 	c->is_closed = c->is_dying = true;
 	log_closed(c, reason, text);
 	leave_tables(c);
@@ -112,7 +114,10 @@ void sip_conn_close(struct sip_conn *c, enum xfed_reason reason, const char *tex
 	if (!rt_job_is_running(&c->job)) { /* else when the job comes back */
 		sip_conn_free(c);
 	}
+	t->failing = reason;
+	t->failing_why = why;
 	fail_waiting(t, waiting);
+	t->failing = XFED_REASON_NONE;
 	trunk_event(t, &(struct sip_layer_event){ .kind = SIP_LAYER_FLOW_CLOSED, .flow_id = id });
 }
 

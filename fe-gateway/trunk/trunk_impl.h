@@ -28,7 +28,11 @@ struct trunk {
 	struct hop_load load; /* of all hops */
 	int64_t certs_due_s;  /* the first certificate of a connection is to be judged again */
 	struct rt_sources strangers;
+	enum xfed_reason failing; /* while those that waited for a connection are told: why there is none */
+	const char *failing_why;
 };
+
+#define TRUNK_WHY_BYTES 192
 
 static inline uint64_t trunk_now(const struct trunk *t)
 {

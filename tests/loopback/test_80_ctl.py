@@ -398,7 +398,7 @@ def test_check_sees_that_nobody_finds_us(xfed, tools, listed, dns):
     status, answer = ctl(xfed, tools, "partner", "check", p.domain)
     assert status == 1
     bad = [s for s in answer["steps"] if s["state"] == "problem"]
-    assert [(s["step"], s["reason"]) for s in bad] == [("reverse-dns", "dns.name.missing")], answer
+    assert [(s["step"], s["reason"]) for s in bad] == [("reverse-dns", "dns.own.missing")], answer
 
 
 # ---- explain FROM TO ----
