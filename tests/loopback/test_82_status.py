@@ -166,3 +166,20 @@ def test_the_channels_certificate_near_its_end(own, certs, which):
         own.write_configs()
         assert daemon.control("reload")["ok"]
     assert not problems(daemon, "tls.cert.expired")
+
+
+def test_the_certificate_of_the_sip_server_is_named(install, started, users, new_partner):
+    """The connection's own reason stands in status and explain; a closed connection alone would say nothing."""
+    inst = install("wrong-name")
+    inst.list_partner("partner7.example")
+    domain = next(d for d in inst.gateway_config["domains"] if d["domain"] == "corp3.example")
+    domain["tls_name"] = "other.corp.example"
+    inst.write_configs()
+    started(inst)
+    try:
+        p = new_partner(inst, "partner7.example")
+        assert p.wait_error(p.say("alice", "dave@corp3.example", "to the wrong name"), 60)
+        problem, = [x for x in inst.gateway.control("status")["problems"] if x["reason"] == "sip.server.unreachable"]
+        assert "tls.cert.name-mismatch" in problem["text"], problem
+    finally:
+        inst.stop()
