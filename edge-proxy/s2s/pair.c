@@ -210,7 +210,8 @@ static bool next_may_help(enum xfed_reason reason)
 
 static bool is_tls_trouble(enum xfed_reason r)
 {
-	return r == XFED_REASON_TLS_HANDSHAKE_FAILED || r == XFED_REASON_TLS_VERSION_OLD || r == XFED_REASON_TLS_CERT_MISSING;
+	return r == XFED_REASON_TLS_HANDSHAKE_FAILED || r == XFED_REASON_TLS_CERT_REFUSED || r == XFED_REASON_TLS_VERSION_OLD ||
+	       r == XFED_REASON_TLS_CERT_MISSING;
 }
 
 /*

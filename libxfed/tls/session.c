@@ -191,6 +191,23 @@ bool xfed_tls_is_established(const struct xfed_tls *t)
 	return t->is_established;
 }
 
+/* What a peer says that does not take our certificate. */
+static bool is_of_certificate(gnutls_alert_description_t alert)
+{
+	switch ((int)alert) {
+	case GNUTLS_A_BAD_CERTIFICATE:
+	case GNUTLS_A_UNSUPPORTED_CERTIFICATE:
+	case GNUTLS_A_CERTIFICATE_REVOKED:
+	case GNUTLS_A_CERTIFICATE_EXPIRED:
+	case GNUTLS_A_CERTIFICATE_UNKNOWN:
+	case GNUTLS_A_UNKNOWN_CA:
+	case GNUTLS_A_CERTIFICATE_REQUIRED:
+		return true;
+	default:
+		return false;
+	}
+}
+
 static enum xfed_reason reason_of(const struct xfed_tls *t, int ret)
 {
 	/*
@@ -203,6 +220,9 @@ static enum xfed_reason reason_of(const struct xfed_tls *t, int ret)
 	}
 	if (t->is_key_costly) {
 		return XFED_REASON_TLS_CERT_UNTRUSTED;
+	}
+	if (ret == GNUTLS_E_FATAL_ALERT_RECEIVED && is_of_certificate(gnutls_alert_get(t->gnutls))) {
+		return XFED_REASON_TLS_CERT_REFUSED;
 	}
 	if (ret == GNUTLS_E_NO_CERTIFICATE_FOUND || ret == GNUTLS_E_CERTIFICATE_REQUIRED) {
 		return t->role == XFED_TLS_SERVER ? XFED_REASON_TLS_CERT_MISSING : XFED_REASON_TLS_HANDSHAKE_FAILED;
