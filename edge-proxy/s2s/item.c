@@ -15,10 +15,11 @@ struct s2s_item *s2s_item_new(const struct s2s_item_new *n)
 		return NULL;
 	}
 	char *at = (char *)it + OWNER_AT + n->owner_bytes;
-	*it = (struct s2s_item){ .in_pair = { .bytes = size, .deadline_ms = n->deadline_ms, .is_answer = n->is_answer },
+	*it = (struct s2s_item){
+		.in_pair = { .bytes = size, .deadline_ms = n->deadline_ms, .is_answer = n->is_answer, .is_followed = n->owner_bytes > 0 },
 		.rule = n->rule,
-		.has_owner = n->owner_bytes > 0,
-		.remote = xfed_text_put(&at, n->remote) };
+		.remote = xfed_text_put(&at, n->remote)
+	};
 	it->stanza = xfed_span_make(xfed_text_put(&at, n->stanza), n->stanza.len);
 	return it;
 }
@@ -41,7 +42,7 @@ static void settle_own(struct s2s *s, const struct s2s_item *it)
 void s2s_item_settle(struct s2s *s, struct s2s_item *it)
 {
 	const struct pair_item *p = &it->in_pair;
-	if (!it->has_owner) {
+	if (!it->in_pair.is_followed) {
 		settle_own(s, it);
 	} else if (p->owes_error) {
 		s->user->written(s->user_data, s2s_item_owner(it));

@@ -169,7 +169,7 @@ static void write_item(struct s2s_pair *p, const struct s2s_item *it)
 
 static void settle(struct s2s *s, struct s2s_item *it)
 {
-	if (it->in_pair.owes_error && it->in_pair.fate == XFED__FATE__FATE_UNCERTAIN) {
+	if (it->in_pair.is_followed && it->in_pair.owes_error && it->in_pair.fate == XFED__FATE__FATE_UNCERTAIN) {
 		s->user->lost(s->user_data, s2s_item_owner(it));
 	}
 	if (!it->in_pair.is_settled) {

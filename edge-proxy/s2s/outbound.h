@@ -33,7 +33,6 @@ struct s2s_item {
 	struct s2s_pair *pair;	  /* where it waits; NULL: nowhere yet */
 	const char *rule;	  /* without owner: lost, it is counted under this */
 	const char *remote;	  /* whose partner it is for */
-	bool has_owner;
 	struct xfed_span stanza;
 };
 

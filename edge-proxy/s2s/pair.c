@@ -291,12 +291,12 @@ static void on_send(struct pair *p, struct pair_item *it, const struct pair_fact
 	}
 }
 
-/* Delivered, as the contract has it without stream management; of an answer nobody would be told more. */
+/* Delivered, as proto/delivery.md has it without stream management; of what nobody waits for nobody would be told more. */
 static void on_sent(struct pair *p, struct pair_item *it, uint64_t bytes)
 {
 	if (p->state != PAIR_READY) { /* the stream has ended over it */
 		end(p, it, XFED__FATE__FATE_UNCERTAIN, XFED_REASON_DELIVERY_UNCERTAIN, XFED_SIDE_NETWORK);
-	} else if (it->is_answer) {
+	} else if (!it->is_followed) {
 		end(p, it, XFED__FATE__FATE_DELIVERED, XFED_REASON_NONE, XFED_SIDE_US);
 	} else {
 		it->fate = XFED__FATE__FATE_DELIVERED;

@@ -33,6 +33,7 @@ struct pair_item {
 	size_t bytes;
 	uint64_t deadline_ms;
 	uint64_t end_bytes; /* written without stream management: the stream's bytes up to its end */
+	bool is_followed;   /* somebody waits for its fate */
 	bool is_answer;	    /* of the edge's own: kept for the next attempt where one fails */
 	bool is_written;    /* waits to be acknowledged, or received */
 	bool is_settled;    /* its fate has been told, which may be before the acknowledgement comes */

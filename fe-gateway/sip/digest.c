@@ -65,6 +65,11 @@ int sip_digest_new(const struct xfed_env *env, struct xfed_span username, struct
 	return XFED_OK;
 }
 
+bool sip_digest_is_of(const struct sip_digest *d, struct xfed_span username, struct xfed_span password)
+{
+	return xfed_span_is(username, d->username) && xfed_span_eq_secret(xfed_span_str(d->password), password);
+}
+
 void sip_digest_free(struct sip_digest *d)
 {
 	if (!d) {

@@ -17,6 +17,7 @@ struct sip_digest;
 /* `username` and `password` are copied, the password is wiped when freed. OK or NOMEM. */
 int sip_digest_new(const struct xfed_env *env, struct xfed_span username, struct xfed_span password, struct sip_digest **out);
 void sip_digest_free(struct sip_digest *d);
+bool sip_digest_is_of(const struct sip_digest *d, struct xfed_span username, struct xfed_span password);
 
 /* What one request was asked; NULL: nothing yet. Freed by whoever sends the request; it does not need its `struct sip_digest` for that. */
 struct sip_digest_asked;

@@ -167,21 +167,10 @@ static int deliver(struct sip_layer *l, const struct sip_message *m, const struc
 	return XFED_OK;
 }
 
-/* Refusals that follow from the request alone: the same one gets the same again. */
-static bool goes_by_request(int status)
-{
-	static const int statuses[] = { 405, 413, 414, 415, 416, 420, 489, 501, 505 };
-	for (size_t i = 0; i < XFED_ARRAY_LEN(statuses); i++) {
-		if (statuses[i] == status) {
-			return true;
-		}
-	}
-	return false;
-}
-
 /*
- * A response: kept for retransmissions, sent, and the state that follows. A stranger's final one, and one that follows from the
- * request alone, is sent and forgotten (section 8.2.7): should the request come again it is refused again, with the same To tag.
+ * A response: kept for retransmissions, sent, and the state that follows. A stranger's final one is sent and forgotten (section 8.2.7):
+ * should the request come again it is refused again, with the same To tag. What a user has answered is kept whatever its status: a 501
+ * may be a contact's word about a message that was handed over, and the next time the word may be another.
  */
 static int respond(struct sip_layer *l, struct sip_trans *t, enum sip_state next, const struct sip_response *r, uint64_t now_ms)
 {
@@ -202,7 +191,7 @@ static int respond(struct sip_layer *l, struct sip_trans *t, enum sip_state next
 	}
 	sip_trans_weigh(l, t);
 	sip_trans_send(l, t);
-	if ((t->is_stranger && r->status >= 200) || (goes_by_request(r->status) && !t->is_inside)) {
+	if (t->is_stranger && r->status >= 200) {
 		sip_trans_end(l, t);
 	} else {
 		sip_trans_enter(l, t, next, now_ms);
@@ -226,7 +215,6 @@ static int refuse_inside(struct sip_layer *l, const struct sip_message *m, const
 	if (!t) {
 		return XFED_ERR_NOMEM;
 	}
-	t->is_inside = true;
 	int rc = respond(l, t, SIP_STATE_S_REFUSED, &(struct sip_response){ .status = status, .extra = xfed_span_str(extra) }, now_ms);
 	if (rc != XFED_OK) {
 		sip_trans_end(l, t);
@@ -362,7 +350,6 @@ static int deliver_inside(
 	}
 	t->user = leg->user;
 	t->dialog = leg->number;
-	t->is_inside = true;
 	if (method == SIP_METHOD_INVITE) {
 		leg->theirs = t->id;
 		leg->invite_cseq = m->cseq;

@@ -50,7 +50,6 @@ struct sip_trans {
 	struct sip_key key, merged;
 	bool is_merge_owner; /* stands in the table of merged requests */
 	bool is_stranger;    /* server: nothing is kept once it is answered (section 8.2.7) */
-	bool is_inside;	     /* server: what it is answered goes by its dialog */
 
 	struct sip_target target;
 	struct sip_trans *flow_next, **flow_prev; /* others on a connection; flow_prev NULL: on none */

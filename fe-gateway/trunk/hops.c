@@ -91,6 +91,19 @@ static struct trunk_hop *find_hop(const struct trunk *t, const struct config_dom
 	return h;
 }
 
+/* What its server has said of those it knows stays while they stay the same. NOMEM: it goes without. */
+static void use_credentials(struct trunk_hop *h, const struct config_domain *d)
+{
+	struct xfed_span username = xfed_span_str(d->auth.username), password = xfed_span_str(d->auth.password);
+	if (h->digest && (!d->auth.password || !sip_digest_is_of(h->digest, username, password))) {
+		sip_digest_free(h->digest);
+		h->digest = NULL;
+	}
+	if (d->auth.password && !h->digest) {
+		sip_digest_new(&h->trunk->core->d.env, username, password, &h->digest);
+	}
+}
+
 /* A hop stays until the process ends: their number is bounded by what operators write into the configuration. */
 struct trunk_hop *trunk_hop_of(struct trunk *t, const struct config_domain *d)
 {
@@ -98,8 +111,8 @@ struct trunk_hop *trunk_hop_of(struct trunk *t, const struct config_domain *d)
 	size_t label_len;
 	struct trunk_hop *h = find_hop(t, d, key, &label_len);
 	h = h ? h : hop_new(t, d, key, label_len);
-	if (h && d->auth.password && !h->digest) { /* new, or they may have changed: NOMEM, it goes without */
-		sip_digest_new(&t->core->d.env, xfed_span_str(d->auth.username), xfed_span_str(d->auth.password), &h->digest);
+	if (h && !h->digest) {
+		use_credentials(h, d);
 	}
 	return h;
 }
@@ -348,6 +361,7 @@ static void forget_states(struct trunk *t)
 		struct trunk_hop *h = find_hop(t, &c->domains.items[i], key, &label_len);
 		if (h) {
 			h->is_used = true;
+			use_credentials(h, &c->domains.items[i]);
 		}
 	}
 	for (struct trunk_hop *h = t->hops; h; h = h->hh.next) {
@@ -363,8 +377,10 @@ void trunk_hops_forget(struct trunk *t)
 			h->places[i].fresh_until_ms = 0;
 		}
 		h->failed.count = 0;
-		sip_digest_free(h->digest);
-		h->digest = NULL;
+		if (!h->is_used) {
+			sip_digest_free(h->digest);
+			h->digest = NULL;
+		}
 	}
 }
 

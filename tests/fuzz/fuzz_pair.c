@@ -120,7 +120,7 @@ static void judge(const struct world *w, const struct stanza *s)
 		MUST(s->is_acked || (s->item.owes_error && s->was_taken));
 		break;
 	case XFED__FATE__FATE_UNCERTAIN:
-		MUST((s->was_taken && !s->is_acked) || (s->is_acked && s->end > w->received && (!s->item.is_answer || s->end == UINT64_MAX)));
+		MUST((s->was_taken && !s->is_acked) || (s->is_acked && s->end > w->received && (s->item.is_followed || s->end == UINT64_MAX)));
 		break;
 	case XFED__FATE__FATE_WITHDRAWN:
 		MUST(!s->is_taken && (s->item.is_answer || !s->was_taken));
@@ -158,7 +158,7 @@ static void perform(struct world *w, const struct pair_action *act)
 		w->held--;
 		break;
 	case PAIR_TELL:
-		MUST(!s->is_ended && !s->is_told && s->item.is_settled && (s->is_taken || (s->is_acked && !s->item.is_answer)));
+		MUST(!s->is_ended && !s->is_told && s->item.is_settled && (s->is_taken || (s->is_acked && s->item.is_followed)));
 		judge(w, s);
 		s->is_told = true;
 		break;
@@ -193,7 +193,10 @@ static void send_one(struct world *w)
 	if (w->sent < COUNT && !w->pair.is_for_questions) {
 		struct stanza *s = &w->stanzas[w->sent++];
 		uint8_t how = byte(w);
-		s->item = (struct pair_item){ .bytes = 10 + how, .is_answer = how & 1, .deadline_ms = w->facts.now_ms + 1000 * (1 + byte(w) % 64) };
+		s->item = (struct pair_item){ .bytes = 10 + how,
+			.is_answer = how & 1,
+			.is_followed = (how & 3) == 0,
+			.deadline_ms = w->facts.now_ms + 1000 * (1 + byte(w) % 64) };
 		s->is_sent = true;
 		w->held++;
 		const struct pair_list before = w->pair.queue;

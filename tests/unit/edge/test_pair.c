@@ -159,6 +159,7 @@ static void simple(struct bench *b, enum pair_event_type type)
 
 static void send(struct bench *b, char name)
 {
+	b->items[name - 'a'].it.is_followed = !b->items[name - 'a'].it.is_answer;
 	feed(b, (struct pair_event){ .type = PAIR_SEND, .item = &b->items[name - 'a'].it });
 }
 
