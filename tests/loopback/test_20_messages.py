@@ -330,6 +330,26 @@ def test_an_error_of_the_partner_becomes_the_answer(partner, user, flow, conditi
     assert answers and answers[0].status == status, answers
 
 
+@pytest.mark.parametrize("condition, status", [("feature-not-implemented", 501), ("forbidden", 403)])
+def test_the_answer_to_a_repetition_is_the_first_one(xfed, partner, users, condition, status):
+    """Its response was lost: what the contact's server has refused does not become a 200 when the request comes again."""
+    user = users["corp2.example"]
+    flow = user.dial(xfed.sip, "udp")
+    text = body("again " + condition)
+    raw, branch = user.request(flow, "MESSAGE", "sip:err%d@partner.example" % next(numbers), body=text, content_type="text/plain")
+    answers = []
+    asking = threading.Thread(target=lambda: answers.append(user.ask(flow, raw, branch)))
+    asking.start()
+    got = partner.wait_body(text)
+    partner.send(("<message type='error' id='%s' from='%s' to='%s'><error type='cancel'><%s xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"
+                  "</message>") % (got.get("id"), got.get("to"), got.get("from"), condition), "corp2.example")
+    asking.join(60)
+    assert answers and answers[0].status == status
+    stray = flow.inbox.mark()
+    flow.send(raw)
+    assert flow.inbox.wait_count(1, 20, stray)[0].status == status
+
+
 def test_an_error_with_a_foreign_id_changes_nothing(partner, user, flow):
     to, text = "sip:err%d@partner.example" % next(numbers), body("accept me")
     answers = []

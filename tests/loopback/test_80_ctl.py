@@ -8,14 +8,16 @@ import json
 import os
 import re
 import socket
+import struct
 import time
 
 import pytest
 
 from harness.peer import DIALBACK, Peer, dialback_element
 from harness.proc import wait_until
+from harness.sip import SipUser
 from harness.wire import free_port
-from harness.xmpp import OFFER_NOTHING, STREAM, Stop, XmppStream
+from harness.xmpp import OFFER_NOTHING, Partner, STREAM, Stop, XmppStream
 
 numbers = itertools.count(1)
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -561,3 +563,37 @@ def test_a_command_is_served_where_the_table_says(xfed, noun, verb, served, who)
 
 def test_every_command_of_the_table_is_seen():
     assert len(COMMANDS) >= 18 and ("failures", "retry", "GATEWAY", "CHANGE") in COMMANDS
+
+
+def test_a_stream_opened_for_nothing_breaks_at_once(install, started, certs, dns, tools):
+    """`failures retry` has a stream opened and nothing written; when it is reset behind its features, nobody is owed a word."""
+    long = ".".join(["a" * 60] * 3) + ".example"
+    inst = install("retry-reset")
+    inst.list_partner(long)
+    started(inst)
+    partner = Partner(long, certs, certs.leaf("longest", "xmpp:short.example", "xmpp:" + long), inst.s2s)
+    partner.sm = True
+
+    def reset(stream, go_on):
+        go_on()
+        raw = stream.wire.sock
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        os.close(raw.detach())
+    try:
+        dns.xmpp(long, ("xmpp." + long, partner.port, "127.0.0.1"))
+        partner.at["ready"] = reset
+        user = SipUser("corp.example")
+        flow = user.dial(inst.sip)
+        mark = inst.edge.process.mark()
+        user.message(flow, "sip:bob@" + long, "one", sender="sip:alice@corp.example")
+        inst.edge.process.wait_line("event=s2s.closed|event=s2s.out-failed", 20, mark)
+        for _ in range(6):
+            mark = inst.edge.process.mark()
+            inst.gateway.control("failures", "retry", domain=long)
+            inst.edge.process.wait_line("event=s2s.closed|event=s2s.out-failed", 20, mark)
+        assert inst.edge.process.is_running
+        assert not [line for line in inst.edge.process.lines if "event=delivery.uncertain" in line and "partner=" + long not in line]
+        user.close()
+    finally:
+        inst.stop()
+        partner.close()

@@ -139,10 +139,29 @@ def cseq(m):
     return int(m.get("cseq").split(" ")[0])
 
 
+def forget(inst):
+    """Nothing is known of before: other credentials, and the right ones again."""
+    for username in ("somebody else", USER):
+        for domain in inst.gateway_config["domains"]:
+            domain["auth"]["username"] = username
+        inst.write_configs()
+        inst.reload()
+
+
+def test_what_a_server_said_outlives_a_reload(inst, peer, user, server):
+    """The nonce goes on with its count: one that begins anew is a repetition to the server."""
+    server.nonce = "long-lived"
+    forget(inst)
+    send(peer, user, server, 2)
+    inst.reload()
+    known, = send(peer, user, server, 1)
+    assert params_of(known.get("proxy-authorization" if server.status == 407 else "authorization"))["nc"] == "00000002"
+
+
 @pytest.mark.parametrize("algorithm, status", [("SHA-256", 407), ("MD5", 401), ("SHA-256", 401)])
 def test_asked_once_and_known_from_then_on(inst, peer, user, server, algorithm, status):
     server.algorithm, server.status, server.nonce = algorithm, status, "%s-%d" % (algorithm, status)
-    inst.reload()  # nothing is known of before
+    forget(inst)
     first, second = send(peer, user, server, 2)
     assert cseq(second) == cseq(first) + 1
     assert second.branch == first.branch + ".1"
@@ -153,7 +172,7 @@ def test_asked_once_and_known_from_then_on(inst, peer, user, server, algorithm, 
 @pytest.mark.parametrize("says_stale", [True, False])
 def test_a_nonce_grows_old(inst, peer, user, server, says_stale):
     server.nonce = "young"
-    inst.reload()
+    forget(inst)
     send(peer, user, server, 2)
     server.nonce, server.says_stale = "next", says_stale
     first, second = send(peer, user, server, 2)
@@ -164,7 +183,7 @@ def test_a_nonce_grows_old(inst, peer, user, server, says_stale):
 def test_nonces_that_are_good_once(inst, peer, user, rounds):
     """Several at once, and again with what the first ones have left behind: each is delivered, asked once and no more."""
     OneTimeServer(user, TOGETHER)
-    inst.reload()
+    forget(inst)
     for _ in range(rounds):
         texts = ["once %d" % next(numbers) for _ in range(TOGETHER)]
         for number, text in enumerate(texts):
@@ -182,7 +201,7 @@ def transport_of(m):
 def test_with_its_credentials_too_large_for_udp(inst, peer, user, server):
     """The first one goes out over UDP, as nobody knows yet how much will be asked for; the second time over TCP."""
     server.nonce, server.opaque = "n" * 250, "o" * 250
-    inst.reload()
+    forget(inst)
     text = "asked %d " % next(numbers) + "x" * 300
     peer.say("alice", "dave@corp2.example", text)
     first, second = wait_answers(user, [text])[text]
@@ -197,7 +216,7 @@ def test_with_its_credentials_too_large_for_udp(inst, peer, user, server):
 def with_password(inst, text):
     with open(inst.secret, "w", encoding="utf-8") as f:
         f.write(text + "\n")
-    inst.reload()
+    forget(inst)
 
 
 def test_a_wrong_password_is_said_once(inst, peer, user, server):

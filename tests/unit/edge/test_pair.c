@@ -478,6 +478,18 @@ static void test_without_acknowledgements_what_the_partner_did_not_receive_is_to
 	assert_int_equal(b.p.sent.count, 0);
 }
 
+/* One that only has the stream opened, say: nobody could be told, and its driver has no memory of anybody. */
+static void test_what_nobody_waits_for_is_not_told_later(void **state)
+{
+	struct bench b;
+	bench_init(&b);
+	open_stream(&b);
+	feed(&b, (struct pair_event){ .type = PAIR_SEND, .item = &b.items[0].it });
+	expect(&b, "write a\nsettle a delivered\n");
+	feed(&b, (struct pair_event){ .type = PAIR_LOST, .reason = XFED_REASON_NET_STREAM_LOST, .side = XFED_SIDE_NETWORK });
+	expect(&b, "over\n");
+}
+
 static void test_a_stream_that_ends_while_it_is_written_to_without_acknowledgements(void **state)
 {
 	struct bench b;
@@ -719,6 +731,7 @@ int main(void)
 		cmocka_unit_test(test_one_always_fits_and_then_the_bound_holds),
 		cmocka_unit_test(test_no_message_is_written_twice_but_an_answer_is),
 		cmocka_unit_test(test_without_acknowledgements_what_the_partner_did_not_receive_is_told_later),
+		cmocka_unit_test(test_what_nobody_waits_for_is_not_told_later),
 		cmocka_unit_test(test_a_stream_that_ends_while_it_is_written_to_without_acknowledgements),
 		cmocka_unit_test(test_a_stream_that_ends_while_it_is_written_to_loses_what_was_written),
 		cmocka_unit_test(test_a_stream_that_ends_while_it_is_written_to_changes_no_order),
