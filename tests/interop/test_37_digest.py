@@ -20,7 +20,9 @@ def asking(lab, xfed, proxy, request):
     """Started anew, and nothing is known of it at the gateway."""
     proxy.stop()
     lab.on_start(proxy.start(*request.param))
-    xfed.reload()
+    for password in ("a password that changes", SIP_PASSWORD):  # what its server has said stays known with the same one
+        xfed.set_sip_password(password)
+        xfed.reload()
     return proxy
 
 
