@@ -212,8 +212,9 @@ enum sip_digest_verdict sip_digest_take(struct sip_digest *d, struct sip_digest_
 		return SIP_DIGEST_NO_MEMORY;
 	}
 	struct challenge *own = &(*asked)->by[who];
-	/* A nonce that others have used too may have been spent by them: then the credentials are not to blame. */
-	bool is_refused = own->is_set && own->is_answered && own->count == 1 && !is_stale && strcmp(own->realm, c.realm) == 0;
+	/* A nonce that others have used too, before us or since, may have been spent by them: then the credentials are not to blame. */
+	bool is_alone = own->count == 1 && is_same_nonce(last, own) && last->count == 1;
+	bool is_refused = own->is_set && own->is_answered && is_alone && !is_stale && strcmp(own->realm, c.realm) == 0;
 	if (is_refused) {
 		last->is_set = own->is_set = false;
 		return SIP_DIGEST_REFUSED;

@@ -50,7 +50,7 @@ def test_messages_get_through(asking, alice, dave, request):
     assert_said(asking, (3 if one_time else 1, 3))
 
 
-@both(("SHA-256", False, 407))  # nonces that are good once: CONTRIBUTING, known gaps
+@both(("SHA-256", False, 407), ("SHA-256", True, 407))
 def test_several_at_once(lab, asking, alice, dave, request):
     """Each is delivered, and asked at most once more."""
     users, texts = {"dave": dave, "erin": lab.user("erin")}, []
