@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "admin/admin.h"
+#include "deliver/deliver.h"
 #include "im/im.h"
 #include "journal/journal.h"
 #include "service/service.h"
@@ -19,6 +20,7 @@ struct gateway {
 	struct channel *channel;
 	struct trunk *trunk;
 	struct contacts *contacts;
+	struct deliver *deliver;
 	struct im *im;
 	struct admin admin;
 	struct service service;
@@ -53,6 +55,7 @@ PART(stop_trunk, trunk_stop(g->trunk))
 PART(free_trunk, trunk_free(g->trunk))
 PART(stop_contacts, contacts_stop(g->contacts))
 PART(free_contacts, contacts_free(g->contacts))
+PART(free_deliver, deliver_free(g->deliver))
 PART(tick_im, im_tick(g->im, core_now(&g->core)))
 PART(flush_im, im_flush(g->im))
 PART(drain_im, im_drain(g->im))
@@ -132,9 +135,15 @@ static void tick_contacts(struct gateway *g)
 	contacts_save(g->contacts);
 }
 
+static int start_deliver(struct gateway *g, char error[256])
+{
+	struct deliver_rooms rooms = { &g->core, g->policy, g->channel, g->contacts };
+	return deliver_new(&rooms, &g->deliver);
+}
+
 static int start_im(struct gateway *g, char error[256])
 {
-	struct im_rooms rooms = { &g->core, g->policy, g->channel, g->trunk, g->contacts };
+	struct im_rooms rooms = { &g->core, g->policy, g->channel, g->trunk, g->contacts, g->deliver };
 	return im_new(&rooms, &g->im);
 }
 
@@ -202,6 +211,7 @@ static const struct part parts[] = {
 	{ "trunk", .start = start_trunk, .tick = tick_trunk, .drain = drain_trunk, .reloaded = reloaded_trunk, .stop = stop_trunk,
 		.free = free_trunk },
 	{ "contacts", .start = start_contacts, .tick = tick_contacts, .stop = stop_contacts, .free = free_contacts },
+	{ "deliver", .start = start_deliver, .free = free_deliver },
 	{ "im", start_im, tick_im, flush_im, drain_im, im_has_nothing, give_up_im, reloaded_im, close_im, NULL, free_im },
 	{ "admin", .start = start_admin },
 };
@@ -301,7 +311,7 @@ static void on_swapped(void *user, bool is_new)
 
 static void on_deliver(void *user, struct proto_from from, const Xfed__Deliver *d)
 {
-	im_deliver(((struct gateway *)user)->im, from, d);
+	deliver_take(((struct gateway *)user)->deliver, from, d);
 }
 
 static void on_acked(void *user, struct proto_from from, uint64_t cookie)

@@ -36,15 +36,21 @@ int im_new(const struct im_rooms *below, struct im **out)
 	if (!im) {
 		return XFED_ERR_NOMEM;
 	}
-	*im = (struct im){
-		.core = below->core, .policy = below->policy, .channel = below->channel, .trunk = below->trunk, .contacts = below->contacts
-	};
+	*im = (struct im){ .core = below->core,
+		.policy = below->policy,
+		.channel = below->channel,
+		.trunk = below->trunk,
+		.contacts = below->contacts,
+		.deliver = below->deliver };
 	xfed_buf_init(&im->scratch, XFED_STANZA_BYTES_MAX);
 	struct recipients_limits limits = limits_of(im);
 	int rc = attempts_new(&limits, im_out_origin, im, &im->attempts);
 	rc = rc == XFED_OK ? holds_new(0, &im->holds) : rc;
 	rc = rc == XFED_OK ? rt_timer_init(&im->hold, im->core->d.loop, on_hold, im) : rc;
 	im->trunk_user = trunk_user_of(im);
+	deliver_use(im->deliver, DELIVER_MESSAGE, im_take_message, im);
+	deliver_use(im->deliver, DELIVER_PRESENCE, im_take_presence, im);
+	deliver_use(im->deliver, DELIVER_ERROR, im_in_error, im);
 	return rc == XFED_OK ? trunk_use(im->trunk, &im->trunk_user) : rc;
 }
 
@@ -55,7 +61,6 @@ void im_free(struct im *im)
 		im_in_free_all(im);
 		attempts_free(im->attempts);
 		holds_free(im->holds);
-		xfed_xml_reader_free(im->fragments);
 		xfed_buf_deinit(&im->scratch);
 		xfed_free(im);
 	}

@@ -4,10 +4,9 @@
  *
  *   outgoing   a message on its way to SIP       incoming   a message on its way to XMPP
  *   attempt    what is done for an outgoing one between its queue and its fate (attempts.h)
- *   origin     where an outgoing one came from, for its fate and the log
  *   hold       a SIP answer that waits for an error of the contact's server (hold.h)
  *
- * Calls contacts, channel, trunk, policy, config and core, and the libraries sip/ and interwork/.
+ * Calls deliver, contacts, channel, trunk, policy, config and core, and the libraries sip/ and interwork/.
  */
 #ifndef GATEWAY_IM_IM_H
 #define GATEWAY_IM_IM_H
@@ -15,6 +14,7 @@
 #include "channel/channel.h"
 #include "contacts/contacts.h"
 #include "core/core.h"
+#include "deliver/deliver.h"
 #include "policy/policy.h"
 #include "trunk/trunk.h"
 
@@ -28,6 +28,7 @@ struct im_rooms {
 	struct channel *channel;
 	struct trunk *trunk;
 	struct contacts *contacts;
+	struct deliver *deliver;
 };
 /* OK, or as trunk_use(); im_free() follows. */
 int im_new(const struct im_rooms *below, struct im **out);
@@ -49,8 +50,7 @@ struct im_load im_load(const struct im *im);
 
 /* ---- what comes up ---- */
 
-/* As channel_user has them; what comes from SIP it has told the trunk itself. */
-void im_deliver(struct im *im, struct proto_from from, const Xfed__Deliver *d);
+/* As channel_user has them; what edges deliver and what comes from SIP it has asked those rooms for itself. */
 void im_acked(struct im *im, uint64_t cookie);
 void im_refused(struct im *im, uint64_t cookie);
 void im_run_ended(struct im *im, uint64_t run, bool may_take_over);

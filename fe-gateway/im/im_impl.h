@@ -5,7 +5,6 @@
 #include "im/attempts.h"
 #include "im/hold.h"
 #include "im/im.h"
-#include "interwork/errors.h"
 #include "interwork/warning.h"
 #include "proto/rt/kv.h"
 #include "sip/date.h"
@@ -13,33 +12,11 @@
 
 /* ---- towards SIP ---- */
 
-/* Where a delivery came from, for its fate and the log. */
-struct origin {
-	struct proto_from from; /* run 0: made by this gateway (a late error) */
-	uint64_t added_ms;
-	bool is_public;			 /* of a public partner: errors do not tell of users */
-	struct xfed_span partner, local; /* domains */
-	struct xfed_span correlation;
-	struct proto_inbox_words words; /* of the stanza; addresses are full */
-};
-
-/* How a delivery ends, beside its fate. */
-struct delivery_end {
-	Xfed__Fate fate;
-	struct iw_xmpp_error error; /* REFUSED */
-	enum xfed_reason reason;    /* UNCERTAIN */
-	const char *rule;	    /* DROPPED */
-	int sip_status;		    /* 0: there was no response */
-	struct xfed_span text;	    /* what the other side said; data NULL: nothing */
-	struct xfed_span pointed;   /* REFUSED by a 3xx: its Contact, for the log alone; data NULL: none */
-	struct xfed_span address;   /* REFUSED with gone or redirect: an xmpp: URI; data NULL: none */
-};
-
 /* A message on its way to SIP. Strings live in its own block. */
 struct outgoing {
 	struct attempt attempt; /* first; its id is that of the transaction too */
 	struct im *im;
-	struct origin origin;
+	struct deliver_origin origin;
 	struct trunk_send send;
 	struct contact *contact; /* held; NULL: a message of our own, or no memory */
 	size_t max_request;
@@ -86,13 +63,13 @@ struct im {
 	struct trunk *trunk;
 	struct trunk_user trunk_user;
 	struct channel *channel;
+	struct deliver *deliver;
 	struct attempts *attempts;
 	struct holds *holds;
 	struct rt_timer hold;			    /* of the next one */
 	struct incoming *incoming, *incoming_by_id; /* a list; by stanza id */
 	struct answer *answers;			    /* at the end of the turn */
-	struct xfed_xml_reader *fragments;
-	struct xfed_buf scratch; /* a stanza being written */
+	struct xfed_buf scratch;		    /* a stanza being written */
 	uint64_t sweep_due_ms;
 	bool is_leaving;
 	bool is_over; /* no outcome is taken any more */
@@ -108,13 +85,9 @@ static inline const struct config *im_config(const struct im *im)
 }
 
 /* to_sip.c */
+deliver_fn im_take_message, im_take_presence;
 /* A message from a contact to a local user made here; where it cannot be sent that is logged. */
 void im_tell_user(struct im *im, struct xfed_span local_bare, struct xfed_span remote_bare, struct xfed_span text);
-
-/* to_sip_end.c: one place for fates towards XMPP senders: metric, log line, outcome */
-void im_end_delivery(struct im *im, const struct origin *origin, const struct delivery_end *end);
-void im_refuse_delivery(struct im *im, const struct origin *origin, enum xfed_reason reason, const char *text);
-void im_drop_delivery(struct im *im, const struct origin *origin, const char *rule);
 
 /* to_sip_send.c */
 struct request_ids {
@@ -142,7 +115,7 @@ void im_in_outcome(struct incoming *in, const struct proto_result *r);
 /* A refusal at the end of the turn: metric, log line, response. */
 void im_in_refuse(struct incoming *in, const struct iw_sip_error *e, const char *text); /* text: for the log alone; "": none */
 /* An error stanza: of a message that is held or under way, or of none. */
-void im_in_error(struct im *im, const struct origin *origin, const struct xfed_stanza *s);
+deliver_fn im_in_error;
 void im_in_holds(struct im *im); /* answers what has been held long enough, and sets the timer */
 void im_in_flush(struct im *im);
 void im_in_free_all(struct im *im);

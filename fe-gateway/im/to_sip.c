@@ -1,65 +1,16 @@
-/*
- * A stanza becomes a request. The gateway does not trust the edge: every stanza is read again by the restricted reader, and
- * policy is decided here before SIP hears of anything.
- */
+/* A stanza that policy lets through becomes a request. */
 #include "im/im_impl.h"
 
 #include <stdio.h>
 
 #include "interwork/address.h"
 #include "interwork/im.h"
-#include "proto/deliver.h"
 #include "interwork/presence.h"
 #include "interwork/when.h"
 #include "xfed/hash.h"
 #include "xfed/text.h"
 
 #define SCRATCH_BYTES (1024 * 1024)
-
-/* ---- policy ---- */
-
-/* The user and the contact, bare. */
-struct pair {
-	struct xfed_span local, remote;
-	struct contact *known;
-};
-
-static enum policy_kind kind_of(const struct xfed_stanza *s)
-{
-	if (s->type == XFED_TYPE_ERROR || s->type == XFED_TYPE_UNAVAILABLE || s->type == XFED_TYPE_UNSUBSCRIBE || s->type == XFED_TYPE_UNSUBSCRIBED) {
-		return POLICY_ENDING;
-	}
-	return s->kind == XFED_STANZA_MESSAGE ? POLICY_MESSAGE : POLICY_PRESENCE;
-}
-
-/* The reason of the first gate that is closed. Whether the addresses can be said in SIP shows when the request is made. */
-static enum xfed_reason judge(
-	struct im *im, const struct xfed_stanza *s, const struct xfed_partner **partner, const struct config_domain **domain, struct pair *pair)
-{
-	struct xfed_arena *a = xfed_xml_reader_arena(im->fragments);
-	struct policy_ends ends = policy_ends(im->policy, false, s->from.domain, s->to.domain);
-	struct policy_facts f = {
-		.from_is_good = true, .to_is_good = true, .from_is_ours = ends.from, .to_is_ours = ends.to, .from_maps = true, .to_maps = true
-	};
-	struct policy_verdict verdicts[POLICY_GATE_COUNT];
-	struct contact_facts contact;
-	const char *rule;
-	*domain = ends.to;
-	*partner = policy_pair_facts(im->policy, &s->to, s->from.domain, &f, &rule);
-	pair->local = xfed_jid_bare(a, &s->to);
-	pair->remote = xfed_jid_bare(a, &s->from);
-	if (!pair->local.data || !pair->remote.data) {
-		return XFED_REASON_STREAM_INTERNAL;
-	}
-	pair->known = contacts_find(im->contacts, pair->local, pair->remote);
-	contact_facts(pair->known, im_now(im), &contact);
-	f.is_authorised = contact.is_authorised;
-	enum policy_gate closed = policy_gates(&f, kind_of(s), true, verdicts);
-	if (closed == POLICY_GATE_DIRECTION) {
-		return XFED_REASON_XMPP_STANZA_INVALID; /* an edge never relays: this is no stanza of a partner to us */
-	}
-	return closed == POLICY_GATE_COUNT ? XFED_REASON_NONE : verdicts[closed].reason;
-}
 
 /* ---- the request's parts ---- */
 
@@ -76,11 +27,10 @@ static uint64_t sender_key(struct xfed_span from)
 	return bare > 0 ? xfed_hash_bytes(from.data, bare) : 0;
 }
 
-static struct outgoing *outgoing_new(struct im *im, const struct origin *origin, const struct parts *p)
+static struct outgoing *outgoing_new(struct im *im, const struct deliver_origin *origin, const struct parts *p)
 {
-	const struct proto_inbox_words *w = &origin->words;
-	size_t texts = origin->partner.len + origin->local.len + origin->correlation.len + w->type.len + w->id.len + w->from.len + w->to.len +
-		       p->uri.len + p->from_uri.len + p->im.body.len + p->im.subject.len + p->im.language.len + p->im.thread.len + 13;
+	size_t texts = deliver_origin_bytes(origin) + p->uri.len + p->from_uri.len + p->im.body.len + p->im.subject.len + p->im.language.len +
+		       p->im.thread.len + 6;
 	struct outgoing *o = xfed_malloc(sizeof(*o) + texts);
 	if (!o) {
 		return NULL;
@@ -89,17 +39,10 @@ static struct outgoing *outgoing_new(struct im *im, const struct origin *origin,
 	char *at = (char *)(o + 1);
 	o->im = im;
 	o->attempt.id = ++im->core->last_id;
-	o->origin = *origin;
 	o->attempt.item.bytes = sizeof(*o) + texts;
 	o->attempt.item.share = policy_partner_share(im->policy, origin->partner);
-	o->attempt.item.sender = sender_key(w->from);
-	o->origin.partner = xfed_span_put(&at, origin->partner);
-	o->origin.local = xfed_span_put(&at, origin->local);
-	o->origin.correlation = xfed_span_put(&at, origin->correlation);
-	o->origin.words.type = xfed_span_put(&at, w->type);
-	o->origin.words.id = xfed_span_put(&at, w->id);
-	o->origin.words.from = xfed_span_put(&at, w->from);
-	o->origin.words.to = xfed_span_put(&at, w->to);
+	o->attempt.item.sender = sender_key(origin->words.from);
+	deliver_origin_copy(&o->origin, origin, &at);
 	o->uri = xfed_span_put(&at, p->uri);
 	o->from_uri = xfed_span_put(&at, p->from_uri);
 	o->body = xfed_span_put(&at, p->im.body);
@@ -179,24 +122,23 @@ static enum xfed_reason queue(struct outgoing *o, const struct config_domain *d,
 }
 
 /* Takes the contact where it is queued. */
-static enum xfed_reason send_on(
-	struct im *im, const struct origin *origin, const struct config_domain *d, struct parts *p, struct contact **contact, const Xfed__Deliver *m)
+static enum xfed_reason send_on(struct im *im, const struct delivery *d, struct parts *p, struct contact **contact)
 {
-	struct outgoing *o = outgoing_new(im, origin, p);
+	struct outgoing *o = outgoing_new(im, &d->origin, p);
 	if (!o) {
 		return XFED_REASON_STREAM_INTERNAL;
 	}
-	o->attempt.is_repeat = m->replay;
+	o->attempt.is_repeat = d->is_replay;
 	uint64_t most = im_config(im)->delivery.deadline_ms;
-	uint64_t left = m->remaining_ms && m->remaining_ms < most ? m->remaining_ms : most;
-	enum xfed_reason reason = queue(o, d, im_now(im) + left);
+	uint64_t left = d->remaining_ms && d->remaining_ms < most ? d->remaining_ms : most;
+	enum xfed_reason reason = queue(o, d->domain, im_now(im) + left);
 	if (reason != XFED_REASON_NONE) {
 		xfed_free(o);
 		return reason;
 	}
 	o->contact = *contact;
 	*contact = NULL;
-	proto_exchange_mark(channel_exchange(im->channel), origin->from, o->attempt.id);
+	proto_exchange_mark(channel_exchange(im->channel), d->origin.from, o->attempt.id);
 	return XFED_REASON_NONE;
 }
 
@@ -209,38 +151,39 @@ static void count_translation(struct im *im, const char *kind, enum iw_fate fate
 }
 
 /* NULL: no memory; an error of its server is waited for then, as if it had never been heard of. */
-static struct contact *heard_of(struct im *im, const struct pair *pair)
+static struct contact *heard_of(struct im *im, const struct delivery *d)
 {
-	struct contact *k = contacts_hold(im->contacts, pair->known, pair->local, pair->remote);
+	struct contact *k = contacts_hold(im->contacts, d->known, d->local, d->remote);
 	if (k) {
 		contact_heard(k, im_now(im));
 	}
 	return k;
 }
 
-static void take_message(struct im *im, const struct origin *origin, const struct xfed_stanza *s, const struct config_domain *d,
-	const struct pair *pair, const Xfed__Deliver *m)
+static enum xfed_reason translate_on(struct im *im, const struct delivery *d, struct parts *p, struct contact **contact)
 {
-	struct xfed_arena *a = xfed_xml_reader_arena(im->fragments);
+	int rc = map_addresses(d->arena, d->domain, &d->stanza->from, &d->stanza->to, p);
+	return rc == XFED_OK ? send_on(im, d, p, contact) : rc == XFED_ERR_NOMEM ? XFED_REASON_STREAM_INTERNAL : XFED_REASON_SIP_ADDRESS_UNMAPPABLE;
+}
+
+void im_take_message(void *user, const struct delivery *d)
+{
+	struct im *im = user;
 	struct parts p = { 0 };
-	enum iw_fate fate = iw_im_to_sip(a, s, &p.im);
+	enum iw_fate fate = iw_im_to_sip(d->arena, d->stanza, &p.im);
 	count_translation(im, "message", fate);
 	enum xfed_reason reason = XFED_REASON_NONE;
-	struct contact *k = fate != IW_NO_MEMORY ? heard_of(im, pair) : NULL; /* what is refused has come from somebody too */
-	int rc;
+	struct contact *k = fate != IW_NO_MEMORY ? heard_of(im, d) : NULL; /* what is refused has come from somebody too */
 	switch (fate) {
 	case IW_DELIVER:
-		rc = map_addresses(a, d, &s->from, &s->to, &p);
-		reason = rc == XFED_OK		? send_on(im, origin, d, &p, &k, m)
-			 : rc == XFED_ERR_NOMEM ? XFED_REASON_STREAM_INTERNAL
-						: XFED_REASON_SIP_ADDRESS_UNMAPPABLE;
+		reason = translate_on(im, d, &p, &k);
 		break;
 	case IW_DROP:
-		im_drop_delivery(im, origin, p.im.rule);
+		deliver_drop(im->deliver, &d->origin, p.im.rule);
 		break;
 	case IW_REFUSE:
-		im_end_delivery(im, origin,
-			&(struct delivery_end){ .fate = XFED__FATE__FATE_REFUSED, .error = p.im.refusal, .text = xfed_span_str(p.im.untold) });
+		deliver_end(im->deliver, &d->origin,
+			&(struct deliver_end){ .fate = XFED__FATE__FATE_REFUSED, .error = p.im.refusal, .text = xfed_span_str(p.im.untold) });
 		break;
 	case IW_NO_MEMORY:
 		reason = XFED_REASON_STREAM_INTERNAL;
@@ -248,57 +191,21 @@ static void take_message(struct im *im, const struct origin *origin, const struc
 	}
 	contacts_give_back(im->contacts, k, im_now(im)); /* where the message does not keep it */
 	if (reason != XFED_REASON_NONE) {
-		im_refuse_delivery(im, origin, reason, NULL);
+		deliver_refuse(im->deliver, &d->origin, reason, NULL);
 	}
 }
 
-static void take_presence(struct im *im, const struct origin *origin, const struct xfed_stanza *s)
+void im_take_presence(void *user, const struct delivery *d)
 {
+	struct im *im = user;
 	const char *rule;
-	struct delivery_end e = { .fate = XFED__FATE__FATE_REFUSED };
-	enum iw_fate fate = iw_presence_to_sip(s, &rule, &e.error);
+	struct deliver_end e = { .fate = XFED__FATE__FATE_REFUSED };
+	enum iw_fate fate = iw_presence_to_sip(d->stanza, &rule, &e.error);
 	count_translation(im, "presence", fate);
 	if (fate == IW_REFUSE) {
-		im_end_delivery(im, origin, &e);
+		deliver_end(im->deliver, &d->origin, &e);
 	} else {
-		im_drop_delivery(im, origin, rule);
-	}
-}
-
-void im_deliver(struct im *im, struct proto_from from, const Xfed__Deliver *d)
-{
-	struct xfed_stanza s = { 0 };
-	const struct xfed_partner *partner = NULL;
-	const struct config_domain *domain = NULL;
-	struct pair pair = { 0 };
-	struct origin origin = {
-		.from = from,
-		.added_ms = im_now(im),
-		.is_public = true,
-		.correlation = xfed_span_str(d->correlation),
-		.words = { .kind = d->kind,
-			.type = xfed_span_str(d->type),
-			.id = xfed_span_str(d->id),
-			.from = xfed_span_str(d->from),
-			.to = xfed_span_str(d->to) },
-	};
-	enum xfed_reason reason = proto_deliver_read(&im->fragments, d, &s);
-	if (reason == XFED_REASON_NONE) {
-		reason = judge(im, &s, &partner, &domain, &pair);
-		origin.partner = s.from.domain;
-		origin.local = s.to.domain;
-		origin.is_public = !partner || partner->type != XFED_PARTNER_FEDERATED;
-	}
-	if (reason != XFED_REASON_NONE && s.type == XFED_TYPE_ERROR) {
-		im_drop_delivery(im, &origin, "type-error"); /* no error may be sent for an error */
-	} else if (reason != XFED_REASON_NONE) {
-		im_refuse_delivery(im, &origin, reason, NULL);
-	} else if (s.type == XFED_TYPE_ERROR) {
-		im_in_error(im, &origin, &s);
-	} else if (s.kind == XFED_STANZA_PRESENCE) {
-		take_presence(im, &origin, &s);
-	} else {
-		take_message(im, &origin, &s, domain, &pair, d);
+		deliver_drop(im->deliver, &d->origin, rule);
 	}
 }
 
@@ -315,7 +222,7 @@ static enum xfed_reason tell(struct im *im, struct xfed_arena *a, struct xfed_sp
 	if (!d || map_addresses(a, d, &from, &to, &p) != XFED_OK) {
 		return XFED_REASON_SIP_ADDRESS_UNMAPPABLE;
 	}
-	struct origin origin = { .from = { .seq = im->core->last_id + 1 },
+	struct deliver_origin origin = { .from = { .seq = im->core->last_id + 1 },
 		.added_ms = im_now(im),
 		.partner = from.domain,
 		.local = to.domain,

@@ -226,7 +226,7 @@ static struct xfed_span new_address(struct outgoing *o, struct xfed_arena *a, co
 static void refused_by_sip(struct outgoing *o, int status, const struct sip_message *m)
 {
 	struct xfed_arena a;
-	struct delivery_end e = { .fate = XFED__FATE__FATE_REFUSED, .sip_status = status };
+	struct deliver_end e = { .fate = XFED__FATE__FATE_REFUSED, .sip_status = status };
 	xfed_arena_init(&a, 16384);
 	if (iw_sip_status_to_error(status, o->origin.is_public, &e.error) != XFED_OK) {
 		e.error = (struct iw_xmpp_error){ .condition = "internal-server-error", .type = "cancel", .reason = XFED_REASON_SIP_SERVER_ERROR };
@@ -244,7 +244,7 @@ static void refused_by_sip(struct outgoing *o, int status, const struct sip_mess
 	if (m && iw_text_from_phrase(&a, m->reason, &e.text) != XFED_OK) {
 		e.text = xfed_span_make(NULL, 0); /* no memory for words: the code says enough */
 	}
-	im_end_delivery(o->im, &o->origin, &e);
+	deliver_end(o->im->deliver, &o->origin, &e);
 	xfed_arena_deinit(&a);
 }
 
@@ -259,17 +259,17 @@ static void tell_end(struct outgoing *o, const struct attempt_end *e, const stru
 {
 	switch (e->fate) {
 	case ATTEMPT_DELIVERED:
-		im_end_delivery(o->im, &o->origin, &(struct delivery_end){ .fate = XFED__FATE__FATE_DELIVERED, .sip_status = e->status });
+		deliver_end(o->im->deliver, &o->origin, &(struct deliver_end){ .fate = XFED__FATE__FATE_DELIVERED, .sip_status = e->status });
 		break;
 	case ATTEMPT_REFUSED:
 		if (e->reason != XFED_REASON_NONE) {
-			im_refuse_delivery(o->im, &o->origin, e->reason, e->text);
+			deliver_refuse(o->im->deliver, &o->origin, e->reason, e->text);
 		} else {
 			refused_by_sip(o, e->status, m);
 		}
 		break;
 	case ATTEMPT_UNCERTAIN:
-		im_end_delivery(o->im, &o->origin, &(struct delivery_end){ .fate = XFED__FATE__FATE_UNCERTAIN, .reason = e->reason });
+		deliver_end(o->im->deliver, &o->origin, &(struct deliver_end){ .fate = XFED__FATE__FATE_UNCERTAIN, .reason = e->reason });
 		break;
 	case ATTEMPT_LET_GO:
 		let_go(o);

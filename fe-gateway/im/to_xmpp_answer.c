@@ -358,30 +358,30 @@ static void error_too_early(struct incoming *in, struct xfed_arena *a, const str
 	in->early = result_of(e.reason);
 }
 
-void im_in_error(struct im *im, const struct origin *origin, const struct xfed_stanza *s)
+void im_in_error(void *user, const struct delivery *d)
 {
-	struct xfed_arena *a = xfed_xml_reader_arena(im->fragments);
-	struct xfed_span from = xfed_jid_bare(a, &s->from), to = xfed_jid_bare(a, &s->to), text;
-	const struct hold *h = from.data && to.data ? holds_match(im->holds, s->id, from, s->from.domain, to) : NULL;
-	struct incoming *early = !h && from.data && to.data ? under_way(im, s->id, from, to) : NULL;
+	struct im *im = user;
+	const struct xfed_stanza *s = d->stanza;
+	struct xfed_span text;
+	const struct hold *h = holds_match(im->holds, s->id, d->remote, s->from.domain, d->local);
+	struct incoming *early = h ? NULL : under_way(im, s->id, d->remote, d->local);
+	if (!h && !early) {
+		deliver_drop(im->deliver, &d->origin, "type-error");
+		return;
+	}
 	if (early) {
 		doubt(im, early->local, early->remote);
-		error_too_early(early, a, s);
-		im_end_delivery(im, origin, &(struct delivery_end){ .fate = XFED__FATE__FATE_DELIVERED });
-		return;
-	}
-	if (!h) {
-		im_drop_delivery(im, origin, "type-error");
-		return;
-	}
-	struct xfed_span condition = xfed_stanza_error_condition(s->elem, a, &text);
-	doubt(im, h->local, h->remote);
-	if (h->is_answered) {
-		error_too_late(im, h, a, condition, text);
+		error_too_early(early, d->arena, s);
 	} else {
-		error_in_time(find(im, h->id), a, s, condition, text);
+		struct xfed_span condition = xfed_stanza_error_condition(s->elem, d->arena, &text);
+		doubt(im, h->local, h->remote);
+		if (h->is_answered) {
+			error_too_late(im, h, d->arena, condition, text);
+		} else {
+			error_in_time(find(im, h->id), d->arena, s, condition, text);
+		}
 	}
-	im_end_delivery(im, origin, &(struct delivery_end){ .fate = XFED__FATE__FATE_DELIVERED });
+	deliver_done(im->deliver, &d->origin);
 }
 
 void im_in_free_all(struct im *im)

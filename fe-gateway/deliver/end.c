@@ -1,10 +1,11 @@
-/* The fates of what edges bring: each is counted, logged and told in one place. */
-#include "im/im_impl.h"
+/* The fates of what edges deliver: each is counted, logged and told in one place. */
+#include "deliver/deliver_impl.h"
 
 #include <stdio.h>
 
 #include "proto/check.h"
 #include "proto/deliver.h"
+#include "proto/rt/kv.h"
 
 static const char *fate_word(Xfed__Fate fate)
 {
@@ -20,30 +21,30 @@ static const char *fate_word(Xfed__Fate fate)
 	}
 }
 
-static enum xfed_reason reason_of(const struct delivery_end *e)
+static enum xfed_reason reason_of(const struct deliver_end *e)
 {
 	return e->fate == XFED__FATE__FATE_REFUSED ? e->error.reason : e->fate == XFED__FATE__FATE_UNCERTAIN ? e->reason : XFED_REASON_NONE;
 }
 
-static void count(struct im *im, const struct origin *origin, const struct delivery_end *e)
+static void count(const struct deliver *d, const struct deliver_origin *origin, const struct deliver_end *e)
 {
 	enum xfed_reason reason = reason_of(e);
-	double seconds = (double)(im_now(im) - origin->added_ms) / 1000.0;
-	rt_metric_observe(im->core->d.metrics, RT_M_DELIVERY, seconds, RT_NO_LABELS);
-	core_count_stanza(
-		im->core, policy_partner_label(im->policy, origin->partner), "to_sip", proto_kind_word(origin->words.kind), fate_word(e->fate));
+	double seconds = (double)(core_now(d->below.core) - origin->added_ms) / 1000.0;
+	rt_metric_observe(d->below.core->d.metrics, RT_M_DELIVERY, seconds, RT_NO_LABELS);
+	core_count_stanza(d->below.core, policy_partner_label(d->below.policy, origin->partner), "to_sip", proto_kind_word(origin->words.kind),
+		fate_word(e->fate));
 	if (reason != XFED_REASON_NONE) {
-		core_count_refusal(im->core, reason, xfed_reason_info(reason)->side);
+		core_count_refusal(d->below.core, reason, xfed_reason_info(reason)->side);
 	}
 	if (e->fate == XFED__FATE__FATE_UNCERTAIN) {
-		rt_metric_add(im->core->d.metrics, RT_M_DELIVERIES_UNCERTAIN, 1, RT_NO_LABELS);
+		rt_metric_add(d->below.core->d.metrics, RT_M_DELIVERIES_UNCERTAIN, 1, RT_NO_LABELS);
 	}
 	if (e->fate == XFED__FATE__FATE_DROPPED) {
-		core_count_dropped(im->core, e->rule);
+		core_count_dropped(d->below.core, e->rule);
 	}
 }
 
-static void log_end(const struct origin *origin, const struct delivery_end *e)
+static void log_end(const struct deliver_origin *origin, const struct deliver_end *e)
 {
 	char event[32];
 	snprintf(event, sizeof(event), "delivery.%s", fate_word(e->fate));
@@ -65,7 +66,7 @@ static void log_end(const struct origin *origin, const struct delivery_end *e)
  * The words the sender sees. A public partner learns nothing about users: where the condition was made neutral, so are
  * the words.
  */
-static void write_text(const struct origin *origin, const struct delivery_end *e, char *out, size_t size)
+static void write_text(const struct deliver_origin *origin, const struct deliver_end *e, char *out, size_t size)
 {
 	struct xfed_span more = { e->text.data, e->text.len < IW_PHRASE_BYTES ? e->text.len : IW_PHRASE_BYTES };
 	if (origin->is_public && e->fate == XFED__FATE__FATE_REFUSED && strcmp(e->error.condition, "service-unavailable") == 0) {
@@ -75,11 +76,11 @@ static void write_text(const struct origin *origin, const struct delivery_end *e
 	}
 }
 
-void im_end_delivery(struct im *im, const struct origin *origin, const struct delivery_end *e)
+void deliver_end(const struct deliver *d, const struct deliver_origin *origin, const struct deliver_end *e)
 {
 	char raw[512], text[512], address[PROTO_URI_BYTES + 1];
 	Xfed__Outcome oc = XFED__OUTCOME__INIT;
-	count(im, origin, e);
+	count(d, origin, e);
 	log_end(origin, e);
 	if (!origin->from.run) {
 		return;
@@ -103,19 +104,24 @@ void im_end_delivery(struct im *im, const struct origin *origin, const struct de
 	if (e->fate == XFED__FATE__FATE_DROPPED) {
 		oc.rule = (char *)(uintptr_t)e->rule;
 	}
-	proto_exchange_settle(channel_exchange(im->channel), origin->from, &oc, &origin->words, im_now(im));
+	proto_exchange_settle(channel_exchange(d->below.channel), origin->from, &oc, &origin->words, core_now(d->below.core));
 }
 
-void im_refuse_delivery(struct im *im, const struct origin *origin, enum xfed_reason reason, const char *text)
+void deliver_refuse(const struct deliver *d, const struct deliver_origin *origin, enum xfed_reason reason, const char *text)
 {
-	struct delivery_end e = { .fate = XFED__FATE__FATE_REFUSED, .text = xfed_span_str(text) };
+	struct deliver_end e = { .fate = XFED__FATE__FATE_REFUSED, .text = xfed_span_str(text) };
 	if (iw_reason_to_xmpp(reason, origin->is_public, &e.error) != XFED_OK) {
 		e.error = (struct iw_xmpp_error){ .condition = "service-unavailable", .type = "cancel", .reason = reason };
 	}
-	im_end_delivery(im, origin, &e);
+	deliver_end(d, origin, &e);
 }
 
-void im_drop_delivery(struct im *im, const struct origin *origin, const char *rule)
+void deliver_drop(const struct deliver *d, const struct deliver_origin *origin, const char *rule)
 {
-	im_end_delivery(im, origin, &(struct delivery_end){ .fate = XFED__FATE__FATE_DROPPED, .rule = rule });
+	deliver_end(d, origin, &(struct deliver_end){ .fate = XFED__FATE__FATE_DROPPED, .rule = rule });
+}
+
+void deliver_done(const struct deliver *d, const struct deliver_origin *origin)
+{
+	deliver_end(d, origin, &(struct deliver_end){ .fate = XFED__FATE__FATE_DELIVERED });
 }
