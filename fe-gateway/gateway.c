@@ -47,6 +47,7 @@ PART(flush_channel, channel_flush(g->channel))
 PART(drain_channel, channel_drain(g->channel, policy_config(g->policy)->base.stop_timeout_ms))
 PART(give_up_channel, channel_give_up(g->channel))
 PART(close_channel, channel_close(g->channel))
+PART(gauges_channel, channel_gauges(g->channel))
 PART(stop_channel, channel_free(g->channel))
 PART(free_channel, channel_done(g->channel))
 PART(tick_trunk, trunk_tick(g->trunk, core_now(&g->core)))
@@ -92,6 +93,17 @@ static int start_journal(struct gateway *g, char error[256])
 static int start_channel(struct gateway *g, char error[256])
 {
 	return channel_new(&g->core, g->policy, g->journal, &channel_user, g, &g->channel);
+}
+
+/* What has no fate yet, and of it what should have one. */
+struct load {
+	size_t in_flight, late;
+};
+
+static void load_channel(const struct gateway *g, struct load *l)
+{
+	l->in_flight += channel_waiting(g->channel);
+	l->late += channel_late(g->channel, core_now(&g->core));
 }
 
 static bool channel_is_quiet(const struct gateway *g)
@@ -147,6 +159,13 @@ static int start_im(struct gateway *g, char error[256])
 	return im_new(&rooms, &g->im);
 }
 
+static void load_im(const struct gateway *g, struct load *l)
+{
+	struct im_load im = im_load(g->im);
+	l->in_flight += im.to_sip + im.held;
+	l->late += im.late;
+}
+
 static bool im_has_nothing(const struct gateway *g)
 {
 	return im_is_quiet(g->im);
@@ -159,6 +178,7 @@ static void reloaded_im(struct gateway *g, bool is_new)
 
 static const char *service(void *user);
 static bool is_leaving(void *user);
+static size_t in_flight(void *user);
 
 /* Whoever asks may ask as soon as the control socket is there. */
 static int start_admin(struct gateway *g, char error[256])
@@ -170,9 +190,9 @@ static int start_admin(struct gateway *g, char error[256])
 		.channel = g->channel,
 		.trunk = g->trunk,
 		.contacts = g->contacts,
-		.im = g->im,
 		.service = service,
 		.is_leaving = is_leaving,
+		.in_flight = in_flight,
 		.service_user = g,
 	};
 	struct rt_daemon_options o = {
@@ -193,12 +213,14 @@ struct part {
 	int (*start)(struct gateway *g, char error[256]);
 	void (*tick)(struct gateway *g);
 	void (*flush)(struct gateway *g);
-	void (*drain)(struct gateway *g);		  /* nothing new is taken, what is there is settled */
-	bool (*is_quiet)(const struct gateway *g);	  /* nothing is in flight */
-	void (*give_up)(struct gateway *g);		  /* what has no fate gets one now */
-	void (*reloaded)(struct gateway *g, bool is_new); /* other files are in force; new: another snapshot */
-	void (*close)(struct gateway *g);		  /* the last words; may come again */
-	void (*stop)(struct gateway *g);		  /* while the loop is there */
+	void (*load)(const struct gateway *g, struct load *l); /* adds its own */
+	void (*gauges)(struct gateway *g);		       /* metrics that are only looked up when somebody reads them */
+	void (*drain)(struct gateway *g);		       /* nothing new is taken, what is there is settled */
+	bool (*is_quiet)(const struct gateway *g);	       /* nothing is in flight */
+	void (*give_up)(struct gateway *g);		       /* what has no fate gets one now */
+	void (*reloaded)(struct gateway *g, bool is_new);      /* other files are in force; new: another snapshot */
+	void (*close)(struct gateway *g);		       /* the last words; may come again */
+	void (*stop)(struct gateway *g);		       /* while the loop is there */
 	void (*free)(struct gateway *g);
 };
 
@@ -206,13 +228,13 @@ static const struct part parts[] = {
 	{ "store", .start = start_store, .stop = stop_store, .free = free_store },
 	{ "policy", .start = start_policy, .is_quiet = policy_is_quiet, .close = stop_policy, .stop = stop_policy, .free = free_policy },
 	{ "journal", .start = start_journal, .tick = tick_journal, .stop = stop_journal, .free = free_journal },
-	{ "channel", start_channel, tick_channel, flush_channel, drain_channel, channel_is_quiet, give_up_channel, reloaded_channel, close_channel,
-		stop_channel, free_channel },
+	{ "channel", start_channel, tick_channel, flush_channel, load_channel, gauges_channel, drain_channel, channel_is_quiet, give_up_channel,
+		reloaded_channel, close_channel, stop_channel, free_channel },
 	{ "trunk", .start = start_trunk, .tick = tick_trunk, .drain = drain_trunk, .reloaded = reloaded_trunk, .stop = stop_trunk,
 		.free = free_trunk },
 	{ "contacts", .start = start_contacts, .tick = tick_contacts, .stop = stop_contacts, .free = free_contacts },
 	{ "deliver", .start = start_deliver, .free = free_deliver },
-	{ "im", start_im, tick_im, flush_im, drain_im, im_has_nothing, give_up_im, reloaded_im, close_im, NULL, free_im },
+	{ "im", start_im, tick_im, flush_im, load_im, NULL, drain_im, im_has_nothing, give_up_im, reloaded_im, close_im, NULL, free_im },
 	{ "admin", .start = start_admin },
 };
 
@@ -369,15 +391,25 @@ static uint64_t deadline_ms(void *user)
 	return channel_deadline(((struct gateway *)user)->channel);
 }
 
+static struct load load(const struct gateway *g)
+{
+	struct load l = { 0 };
+	UP(load, g, &l);
+	return l;
+}
+
+static size_t in_flight(void *user)
+{
+	return load(user).in_flight;
+}
+
 static void gauges(void *user)
 {
 	struct gateway *g = user;
-	struct im_load load = im_load(g->im);
-	size_t in_flight = channel_waiting(g->channel) + load.to_sip + load.held;
-	size_t late = channel_late(g->channel, core_now(&g->core)) + load.late;
-	rt_metric_set(g->core.d.metrics, RT_M_DELIVERIES_IN_FLIGHT, (double)in_flight, RT_NO_LABELS);
-	rt_metric_set(g->core.d.metrics, RT_M_DELIVERIES_UNACCOUNTED, (double)late, RT_NO_LABELS);
-	channel_gauges(g->channel);
+	struct load l = load(g);
+	rt_metric_set(g->core.d.metrics, RT_M_DELIVERIES_IN_FLIGHT, (double)l.in_flight, RT_NO_LABELS);
+	rt_metric_set(g->core.d.metrics, RT_M_DELIVERIES_UNACCOUNTED, (double)l.late, RT_NO_LABELS);
+	UP(gauges, g);
 	const struct xfed_tls_creds *const ours[] = { policy_channel_creds(g->policy), policy_sip_creds(g->policy) };
 	rt_daemon_certificates(&g->core.d, ours, XFED_ARRAY_LEN(ours));
 }

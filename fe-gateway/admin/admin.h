@@ -11,8 +11,11 @@
 #ifndef GATEWAY_ADMIN_ADMIN_H
 #define GATEWAY_ADMIN_ADMIN_H
 
-#include "im/im.h"
+#include "channel/channel.h"
+#include "contacts/contacts.h"
 #include "journal/journal.h"
+#include "policy/policy.h"
+#include "trunk/trunk.h"
 #include "xfed/rt/control.h"
 
 /* The rooms it looks into, filled in by who has made them; the user of the commands. */
@@ -23,10 +26,10 @@ struct admin {
 	struct channel *channel;
 	struct trunk *trunk;
 	struct contacts *contacts;
-	struct im *im;
-	/* The service as a whole: its state in a word, and whether it goes out of service. */
+	/* The service as a whole: its state in a word, whether it goes out of service, and how much has no fate yet. */
 	const char *(*service)(void *user);
 	bool (*is_leaving)(void *user);
+	size_t (*in_flight)(void *user);
 	void *service_user;
 };
 

@@ -151,12 +151,10 @@ void command_status(struct rt_reply reply, const json_t *args, void *user)
 {
 	struct admin *ad = user;
 	(void)args;
-	struct im_load load = im_load(ad->im);
-	size_t in_flight = channel_waiting(ad->channel) + load.to_sip + load.held;
 	json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:i, s:s, s:o, s:o, s:{s:i, s:i}, s:I, s:o}", "name", policy_config(ad->policy)->base.name,
 		"role", "gateway", "version", XFED_VERSION, "uptime_s", (json_int_t)((core_now(ad->core) - ad->core->d.started_ms) / 1000), "pid",
 		(int)getpid(), "state", ad->service(ad->service_user), "problems", problems(ad), "channel", links(ad), "streams", "in", 0, "out", 0,
-		"deliveries_in_flight", (json_int_t)in_flight, "policy", policy(ad));
+		"deliveries_in_flight", (json_int_t)ad->in_flight(ad->service_user), "policy", policy(ad));
 	gather(ad, reply, j, "edges", "status", NULL);
 }
 
