@@ -5,7 +5,7 @@
 #include "proto/exchange.h"
 #include "xfed/buf.h"
 
-/* Delivers whose `taken` may still come: what credit leaves under way, twice over. What is older, settling covers. */
+/* Delivers of a link that are remembered until `taken` comes for them: twice what credit allows under way. Older ones are settled without it. */
 #define EXCHANGE_LINK_SENT (2 * XFED_CHANNEL_CREDIT_MSGS)
 
 struct exchange_sent {

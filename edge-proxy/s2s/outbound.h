@@ -48,9 +48,9 @@ struct s2s_pair {
 	char text[192];			/* what it said last */
 	struct s2s_turns waiting;	/* verify: not asked yet */
 	struct s2s_question *questions; /* verify: asked, without a verdict */
-	size_t asked, unanswered;	/* verify: how many those are; how many more keep a place on the stream, as an answer may still come */
-	char stranger[RT_ADDR_TEXT];	/* verify: the address of who first asked and has proved nothing; else empty */
-	struct rt_source_hold asker;	/* verify: while there is an attempt or a stream, the place of who first asked */
+	size_t asked, unanswered; /* verify: questions without a verdict; questions given up, which keep their place as the answer may still come */
+	char stranger[RT_ADDR_TEXT]; /* verify: the address of who first asked and has proved nothing; else empty */
+	struct rt_source_hold asker; /* verify: while there is an attempt or a stream, the place of who first asked */
 	struct rt_post ask;
 	struct rt_lookup *lookup;
 	bool is_connect_to; /* ... of the name the operator has given */

@@ -1,7 +1,7 @@
 /*
  * s2s: what is shared out among partners and strangers: places, streams, stanzas a second, work.
- * A refusal leaves nothing behind. That of a partner's stream is logged and counted in admission.c; that of a question is logged,
- * and that of a stream of ours neither: it ends what was to go over it, which is told where that ends.
+ * Who is refused takes no place and adds to no count. A partner's stream that is refused is logged and counted in admission.c, a
+ * refused question is logged here. A stream of ours that is refused is told where the deliveries that were to use it end.
  */
 #ifndef EDGE_S2S_SHARES_H
 #define EDGE_S2S_SHARES_H

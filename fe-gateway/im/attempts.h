@@ -61,7 +61,7 @@ struct attempt {
 	uint64_t id;	/* not 0, never used again */
 	bool is_repeat; /* its edge has sent it before: SIP may have seen it */
 
-	/* Sent without the credentials that its next hop asks for: 482 to a repeat is about another that was not taken either. */
+	/* Sent without the credentials its next hop asks for. The first copy was refused for the same reason, so 482 is no sign that it was taken. */
 	bool is_without_proof;
 
 	/* The machine's. */

@@ -17,7 +17,7 @@ struct sip_incoming {
 	uint64_t txn; /* for the answer; 0: an ACK, which gets none */
 	const struct sip_message *message;
 	const struct sip_flow_info *flow;
-	uint64_t dialog; /* it is inside this one, or begins it with its answer; 0: neither */
+	uint64_t dialog; /* the dialog it is inside, or the one that our answer to it will make; 0: neither */
 	uint64_t id;	 /* inside a dialog: what the user calls that */
 };
 

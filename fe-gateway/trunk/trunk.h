@@ -77,7 +77,7 @@ void trunk_hop_unload(struct trunk_hop *h, size_t bytes);
 
 /* ---- requests of ours ---- */
 
-/* One request on its way, part of what it is for. Zeroed but for the first three it is fine; the rest is the trunk's. */
+/* One request on its way; lives in what it is sent for. Its owner fills in the first three and zeroes the rest, which is the trunk's. */
 struct trunk_send {
 	const struct trunk_user *user;
 	struct trunk_hop *hop;
@@ -107,8 +107,8 @@ bool trunk_send_enlarge(struct trunk_send *s);
 /* True: that final answer asks for credentials that we have. To be sent once more, to the same place. */
 bool trunk_send_challenged(struct trunk_send *s, const struct sip_message *m);
 /*
- * Whether 482 to a repeat of it is about a request that was taken: one without credentials, of a hop that asks for them, was not,
- * whoever sent it.
+ * Whether 482 (a copy has been here before) means that the copy was taken. Where the hop asks for credentials and the request has none,
+ * the copy had none either and was refused.
  */
 bool trunk_send_may_have_been_taken(const struct trunk_send *s);
 int trunk_request_size(const struct trunk *t, const struct sip_layer_request *rq, size_t *size);
