@@ -199,7 +199,10 @@ static void on_doctype(void *user, const xmlChar *name, const xmlChar *public_id
 
 static void on_comment(void *user, const xmlChar *text)
 {
-	restricted(user);
+	struct xfed_xml_reader *r = user;
+	if (!r->scan.is_document) {
+		restricted(user);
+	}
 }
 
 static void on_pi(void *user, const xmlChar *target, const xmlChar *text)

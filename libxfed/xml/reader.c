@@ -48,6 +48,15 @@ int xfed_xml_reader_new_fragment(const struct xfed_xml_limits *limits, struct xf
 	return reader_new(limits, true, out);
 }
 
+int xfed_xml_reader_new_document(const struct xfed_xml_limits *limits, struct xfed_xml_reader **out)
+{
+	int rc = reader_new(limits, false, out);
+	if (rc == XFED_OK) {
+		(*out)->scan.is_document = true;
+	}
+	return rc;
+}
+
 void xfed_xml_reader_free(struct xfed_xml_reader *r)
 {
 	if (!r) {
@@ -73,13 +82,14 @@ static void forget_tree(struct xfed_xml_reader *r)
 
 void xfed_xml_reader_restart(struct xfed_xml_reader *r)
 {
-	bool is_fragment = r->scan.is_fragment;
+	bool is_fragment = r->scan.is_fragment, is_document = r->scan.is_document;
 	struct xfed_xml_limits limits = r->scan.limits;
 	xml_parser_drop(r);
 	forget_tree(r);
 	xml_skim_forget(r);
 	xfed_buf_clear(&r->unfed);
 	xml_scan_init(&r->scan, &limits, is_fragment);
+	r->scan.is_document = is_document;
 	r->fed_at = 0;
 	if (!is_fragment) {
 		xfed_free(r->header);
@@ -274,6 +284,10 @@ enum xfed_xml_result xfed_xml_reader_feed(struct xfed_xml_reader *r, struct xfed
 		forget_tree(r);
 	}
 	if (r->scan.state == XML_SCAN_DONE) {
+		if (r->scan.is_document && xml_space_len(in) != in.len) {
+			xml_reader_die(r, XFED_REASON_STREAM_XML_MALFORMED, NULL);
+			return fail(r);
+		}
 		*consumed = in.len;
 		return XFED_XML_MORE;
 	}
@@ -351,6 +365,11 @@ size_t xfed_xml_reader_stanza_bytes(const struct xfed_xml_reader *r)
 {
 	bool is_inside = r->scan.element_at != XML_SCAN_NOWHERE;
 	return is_inside ? (size_t)(r->scan.at - r->scan.element_at) : r->scan.element_bytes;
+}
+
+bool xfed_xml_reader_is_over(const struct xfed_xml_reader *r)
+{
+	return !r->is_dead && r->scan.state == XML_SCAN_DONE;
 }
 
 bool xfed_xml_reader_mid_element(const struct xfed_xml_reader *r)

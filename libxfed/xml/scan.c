@@ -115,7 +115,7 @@ static void end_element(struct xml_scan *s, uint64_t end, enum xml_scan_event ev
 	end_token(s, end);
 	s->element_bytes = (size_t)(end - s->element_at);
 	s->element_at = XML_SCAN_NOWHERE;
-	s->state = event == XML_SCAN_CLOSE ? XML_SCAN_DONE : XML_SCAN_BETWEEN;
+	s->state = s->depth == 0 ? XML_SCAN_DONE : XML_SCAN_BETWEEN;
 	s->event = event;
 }
 
@@ -255,6 +255,11 @@ static cursor step_bang(struct xml_scan *s, cursor p, cursor stop)
 	switch (*p) {
 	case '-':
 	case 'D':
+		if (*p == '-' && s->is_document) {
+			s->state = XML_SCAN_COMMENT;
+			s->matched = s->brackets = 0;
+			return p + 1;
+		}
 		return xml_scan_refuse(s, p, XFED_REASON_STREAM_XML_RESTRICTED);
 	case '[':
 		if (s->depth == 1) {
@@ -311,15 +316,36 @@ static cursor step_cdata(struct xml_scan *s, cursor p, cursor stop)
 	return p;
 }
 
+/* XML 1.0 section 2.5: "--" ends it. Bounded as a tag is, and no node. */
+static cursor step_comment(struct xml_scan *s, cursor p, cursor stop)
+{
+	unsigned char c = *p;
+	if ((s->matched == 0 && c != '-') || (s->brackets == 2 && c != '>')) {
+		return xml_scan_refuse(s, p, XFED_REASON_STREAM_XML_MALFORMED);
+	}
+	if (s->brackets == 2 && s->depth > 1) {
+		enter_text(s, s->at + 1);
+		return p + 1;
+	}
+	if (s->brackets == 2) {
+		end_element(s, s->at + 1, XML_SCAN_TOKEN); /* the reader skips white space behind it */
+		s->state = s->depth == 0 ? XML_SCAN_PROLOG : s->state;
+		return p + 1;
+	}
+	s->brackets = s->matched > 0 && c == '-' ? (uint8_t)(s->brackets + 1) : 0;
+	s->matched = 1;
+	return c >= 0x80 || !xml_is_char(c) ? other_byte(s, p, stop) : p + 1;
+}
+
 static void end_start_tag(struct xml_scan *s, uint64_t end)
 {
 	bool is_empty = s->last == '/';
 	if (s->depth == 0) {
-		if (is_empty) {
+		if (is_empty && !s->is_document) {
 			refuse_format(s, NULL);
 			return;
 		}
-		s->depth = 1;
+		s->depth = is_empty ? 0 : 1;
 		end_element(s, end, XML_SCAN_HEADER);
 	} else if (is_empty && s->depth == 1) {
 		end_element(s, end, XML_SCAN_ELEMENT);
@@ -477,6 +503,8 @@ static cursor step(struct xml_scan *s, cursor p, cursor stop)
 		return step_cdata_open(s, p, stop);
 	case XML_SCAN_CDATA:
 		return step_cdata(s, p, stop);
+	case XML_SCAN_COMMENT:
+		return step_comment(s, p, stop);
 	case XML_SCAN_DECL:
 		return step_declaration(s, p, stop);
 	case XML_SCAN_TAG:

@@ -33,8 +33,9 @@ enum xml_scan_state {
 	XML_SCAN_BANG,	     /* behind '<!' */
 	XML_SCAN_CDATA_OPEN, /* within '<![CDATA[' */
 	XML_SCAN_CDATA,
-	XML_SCAN_DECL, /* within '<?xml ... ?>' */
-	XML_SCAN_TAG,  /* start tag, outside values */
+	XML_SCAN_COMMENT, /* behind '<!-', of a document */
+	XML_SCAN_DECL,	  /* within '<?xml ... ?>' */
+	XML_SCAN_TAG,	  /* start tag, outside values */
 	XML_SCAN_VALUE,
 	XML_SCAN_END_TAG,
 	XML_SCAN_REF, /* behind '&' */
@@ -61,10 +62,11 @@ struct xml_scan {
 	uint32_t ref_value;
 	char ref_name[4];
 	uint8_t ref_len;
-	uint8_t matched;	   /* bytes of '<![CDATA[' or '<?xml' */
-	uint8_t brackets;	   /* ']' just seen, at most 2 */
+	uint8_t matched;	   /* bytes of '<![CDATA[', '<?xml' or '<!--' */
+	uint8_t brackets;	   /* ']', or '-' of a comment, just seen, at most 2 */
 	unsigned char quote, last; /* `last`: byte before, in a tag the last that is no space */
 	bool is_fragment;	   /* no stream end is possible */
+	bool is_document;	   /* comments pass, and the root may close itself */
 	bool in_text;		   /* the run of text is counted */
 	bool stop_at_token;
 	bool is_skimming;	     /* until the end of the element: what bounds the parser's work is broken, so it gets none */

@@ -167,6 +167,7 @@ static bool is_in_tag(const struct xml_scan *s)
 	case XML_SCAN_BANG:
 	case XML_SCAN_CDATA_OPEN:
 	case XML_SCAN_CDATA:
+	case XML_SCAN_COMMENT:
 	case XML_SCAN_DECL:
 	case XML_SCAN_DONE:
 		break;

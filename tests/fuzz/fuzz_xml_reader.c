@@ -1,6 +1,6 @@
 /*
  * The stream reader. First byte: bit 0 a fragment reader, bit 1 a stream header goes before, bit 2 low limits that are not
- * fatal; second byte: seed of the pieces. Whatever comes in:
+ * fatal, bit 3 a document reader; second byte: seed of the pieces. Whatever comes in:
  * - each result ends exactly at its '>' and an element begins at its '<': nothing behind it was taken;
  * - every way of cutting the input gives the same results;
  * - a tree that was read, written and read again is the same tree, or breaks a limit, and never anything else;
@@ -55,9 +55,7 @@ static void same_when_read_again(struct xfed_xml_reader *r)
 
 static void check_results(bool is_fragment, struct xfed_span in)
 {
-	struct xfed_xml_reader *r;
-	int rc = is_fragment ? xfed_xml_reader_new_fragment(&transcript_limits, &r) : xfed_xml_reader_new(&transcript_limits, &r);
-	transcript_require(rc == XFED_OK, "no reader");
+	struct xfed_xml_reader *r = transcript_reader(is_fragment);
 	enum xfed_xml_result result = XFED_XML_MORE;
 	for (size_t at = 0; at < in.len && result != XFED_XML_BAD && result != XFED_XML_CLOSE;) {
 		size_t used;
@@ -204,6 +202,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	}
 	bool is_fragment = data[0] & 1, is_mild = data[0] & 4;
+	transcript_is_document = (data[0] & 0xc) == 8;
 	struct xfed_buf in, whole;
 	xfed_buf_init(&in, size + sizeof(H));
 	xfed_buf_init(&whole, 256 << 20);

@@ -136,12 +136,20 @@ int xfed_xml_reader_new(const struct xfed_xml_limits *limits, struct xfed_xml_re
  * <stream:stream xmlns='jabber:server' xmlns:stream='...'> had been read.
  */
 int xfed_xml_reader_new_fragment(const struct xfed_xml_limits *limits, struct xfed_xml_reader **out);
+
+/*
+ * Creates a reader for one document: its root is the HEADER, the root's children are first-level elements, its end is CLOSE. Comments
+ * are skipped, each bounded as a tag is; the root may close itself, and then no CLOSE comes. All else is refused as in a stream: PIs,
+ * DOCTYPE, entities, other encodings, text between the root's children; and, as malformed, whatever but white space follows the root.
+ */
+int xfed_xml_reader_new_document(const struct xfed_xml_limits *limits, struct xfed_xml_reader **out);
 void xfed_xml_reader_free(struct xfed_xml_reader *r);
 
 /*
  * Feeds bytes and stops at the first result other than MORE, with `*consumed` counting the bytes taken, the final
  * '>' included. Trees of the previous result are gone after the call. White space between first-level elements is
- * consumed silently. After BAD and NOMEM nothing more is taken; after CLOSE everything is, unread.
+ * consumed silently. After BAD and NOMEM nothing more is taken; after CLOSE everything is, unread
+ * (of a document: white space is).
  */
 enum xfed_xml_result xfed_xml_reader_feed(struct xfed_xml_reader *r, struct xfed_span in, size_t *consumed);
 
@@ -161,6 +169,8 @@ const char *xfed_xml_reader_stream_error(const struct xfed_xml_reader *r);
 enum xfed_xml_excess xfed_xml_reader_excess(const struct xfed_xml_reader *r);
 /* Bytes of the first-level element being read or just read. */
 size_t xfed_xml_reader_stanza_bytes(const struct xfed_xml_reader *r);
+/* The stream or document is at its end: behind CLOSE, or a root that closed itself. */
+bool xfed_xml_reader_is_over(const struct xfed_xml_reader *r);
 /* True while a first-level element (or the header) is incomplete. */
 bool xfed_xml_reader_mid_element(const struct xfed_xml_reader *r);
 void xfed_xml_reader_set_limits(struct xfed_xml_reader *r, const struct xfed_xml_limits *limits);

@@ -91,13 +91,22 @@ static void transcript_feed(struct xfed_buf *out, struct xfed_xml_reader *r, str
 
 /* A test may change them. */
 static struct xfed_xml_limits transcript_limits = { XFED_STANZA_BYTES_MAX, XFED_XML_DEPTH_MAX, XFED_XML_NODES_MAX };
+static bool transcript_is_document; /* where it is no fragment */
+
+static inline struct xfed_xml_reader *transcript_reader(bool is_fragment)
+{
+	struct xfed_xml_reader *r;
+	int rc = is_fragment		  ? xfed_xml_reader_new_fragment(&transcript_limits, &r)
+		 : transcript_is_document ? xfed_xml_reader_new_document(&transcript_limits, &r)
+					  : xfed_xml_reader_new(&transcript_limits, &r);
+	transcript_require(rc == XFED_OK, "no reader");
+	return r;
+}
 
 /* The same with a reader of its own. */
 static inline void transcript_of(struct xfed_buf *out, bool is_fragment, struct xfed_span in, transcript_cut_fn *cut, void *user)
 {
-	struct xfed_xml_reader *r;
-	int rc = is_fragment ? xfed_xml_reader_new_fragment(&transcript_limits, &r) : xfed_xml_reader_new(&transcript_limits, &r);
-	transcript_require(rc == XFED_OK, "no reader");
+	struct xfed_xml_reader *r = transcript_reader(is_fragment);
 	transcript_feed(out, r, in, cut, user);
 	xfed_xml_reader_free(r);
 }
