@@ -54,6 +54,7 @@ PART(tick_trunk, trunk_tick(g->trunk, core_now(&g->core)))
 PART(drain_trunk, trunk_drain(g->trunk))
 PART(stop_trunk, trunk_stop(g->trunk))
 PART(free_trunk, trunk_free(g->trunk))
+PART(flush_contacts, contacts_flush(g->contacts))
 PART(stop_contacts, contacts_stop(g->contacts))
 PART(free_contacts, contacts_free(g->contacts))
 PART(free_deliver, deliver_free(g->deliver))
@@ -149,7 +150,7 @@ static void tick_contacts(struct gateway *g)
 
 static int start_deliver(struct gateway *g, char error[256])
 {
-	struct deliver_rooms rooms = { &g->core, g->policy, g->channel, g->contacts };
+	struct deliver_rooms rooms = { &g->core, g->policy, g->channel, g->trunk, g->contacts };
 	return deliver_new(&rooms, &g->deliver);
 }
 
@@ -232,7 +233,7 @@ static const struct part parts[] = {
 		reloaded_channel, close_channel, stop_channel, free_channel },
 	{ "trunk", .start = start_trunk, .tick = tick_trunk, .drain = drain_trunk, .reloaded = reloaded_trunk, .stop = stop_trunk,
 		.free = free_trunk },
-	{ "contacts", .start = start_contacts, .tick = tick_contacts, .stop = stop_contacts, .free = free_contacts },
+	{ "contacts", .start = start_contacts, .tick = tick_contacts, .flush = flush_contacts, .stop = stop_contacts, .free = free_contacts },
 	{ "deliver", .start = start_deliver, .free = free_deliver },
 	{ "im", start_im, tick_im, flush_im, load_im, NULL, drain_im, im_has_nothing, give_up_im, reloaded_im, close_im, NULL, free_im },
 	{ "admin", .start = start_admin },

@@ -8,7 +8,7 @@
 
 static struct contact **order_of(struct contacts *c, const struct contact *k)
 {
-	return k->has_written ? &c->written : &c->heard;
+	return k->is_related ? &c->related : k->has_written ? &c->written : &c->heard;
 }
 
 int contacts_new(size_t max, struct contacts **out)
@@ -27,6 +27,7 @@ static void release(struct contacts *c, struct contact *k)
 	HASH_DELETE(hh, c->table, k);
 	contacts_unmark(c, k);
 	c->count--;
+	c->related_count -= k->is_related;
 	xfed_free(k->last.thread);
 	xfed_free(k->trying.thread);
 	xfed_free(k);
@@ -75,7 +76,7 @@ struct contact *contacts_find(const struct contacts *c, struct xfed_span local, 
 
 static struct contact *make(struct contacts *c, struct xfed_span local, struct xfed_span remote)
 {
-	while (c->count >= c->max && (c->heard || c->written)) {
+	while (c->count - c->related_count >= c->max && (c->heard || c->written)) {
 		forget(c, c->heard ? c->heard : c->written);
 	}
 	struct contact *k = xfed_malloc(sizeof(*k) + local.len + remote.len + 1);
@@ -186,12 +187,83 @@ void contact_facts(const struct contact *k, uint64_t now_ms, struct contact_fact
 	}
 	out->is_authorised = k->has_written && now_ms - k->wrote_ms < CONTACT_KEEP_MS;
 	out->is_alive = k->is_alive && now_ms - k->alive_ms < CONTACT_KEEP_MS;
+	out->is_added = iw_relation_is_to(k->relation.state) || iw_relation_is_pending_out(k->relation.state);
+	out->is_watching = iw_relation_is_from(k->relation.state);
 	bool has_last = k->has_reached && now_ms - k->delivered_ms < CONTACT_KEEP_MS;
 	const struct last none = { 0 }, *last = has_last ? &k->last : &none;
 	out->type = xfed_span_str(k->trying_id ? k->trying.type : last->type);
 	last = k->trying.thread ? &k->trying : last;
 	out->thread = xfed_span_make(last->thread, last->thread_len);
 }
+
+/* ---- the relation ---- */
+
+struct iw_relation contact_relation(const struct contact *k)
+{
+	return k ? k->relation : (struct iw_relation){ 0 };
+}
+
+void contacts_relate(struct contacts *c, struct contact *k, struct iw_relation r, int64_t asked_s)
+{
+	bool is_related = r.state != IW_RELATION_NONE || r.is_preapproved;
+	c->related_count = c->related_count + is_related - k->is_related;
+	k->is_related = is_related;
+	k->relation = r;
+	k->asked_s = asked_s;
+	contacts_mark(c, k);
+}
+
+int64_t contact_asked_s(const struct contact *k)
+{
+	return k->asked_s;
+}
+
+void contacts_used(struct contacts *c, struct contact *k, int64_t now_s)
+{
+	k->used_s = now_s;
+	contacts_mark(c, k);
+}
+
+int64_t contact_used_s(const struct contact *k)
+{
+	return k->used_s;
+}
+
+struct xfed_span contact_local(const struct contact *k)
+{
+	return xfed_span_make(k->key, k->local_len);
+}
+
+struct xfed_span contact_remote(const struct contact *k)
+{
+	return xfed_span_make(k->key + k->local_len + 1, k->key_len - k->local_len - 1);
+}
+
+void *contact_live(const struct contact *k)
+{
+	return k->live;
+}
+
+void contact_set_live(struct contact *k, void *live)
+{
+	k->live = live;
+}
+
+struct contact *contacts_next_related(const struct contacts *c, const struct contact *after)
+{
+	struct contact *k = after ? after->hh.next : c->table;
+	while (k && !k->is_related) {
+		k = k->hh.next;
+	}
+	return k;
+}
+
+size_t contacts_related_count(const struct contacts *c)
+{
+	return c->related_count;
+}
+
+/* ---- forgetting ---- */
 
 static bool is_old(const struct contact *k, uint64_t now_ms)
 {

@@ -1,19 +1,25 @@
 /*
- * contacts: what is known of a pair of a local user and an XMPP contact, for a day: whether the user has written to the contact
+ * contacts: what is known of a pair of a local user and an XMPP contact. For a day: whether the user has written to the contact
  * (which authorises a contact at a public partner), whether the contact is known to be there (it has written, or taken a message without
  * an error), and the type and thread of the last message of it that the user has got, which are given back ([B4-01], [B4-07]).
  * Bounded: beyond the cap the pair not used for longest is forgotten, and one in which the user has not written, while there is any:
  * nobody pushes out an authorisation by writing from many addresses. Of pairs in which the user has written the times are kept in the
- * store, to the hour. Addresses are normalised bare JIDs. May call: store, core.
+ * store, to the hour. Until it is ended: the relation of the two, who may see whom and who has asked to (RFC 6121 section 3), which is in
+ * the store before anybody is told that it is. Addresses are normalised bare JIDs. May call: store, core, and the library interwork/.
+ *
+ *   held      by somebody who keeps a pointer to it; not forgotten before it is given back
+ *   related   with a relation: forgotten by nobody but contacts_relate()
  */
 #ifndef GATEWAY_CONTACTS_CONTACTS_H
 #define GATEWAY_CONTACTS_CONTACTS_H
 
+#include "interwork/relation.h"
 #include "store/store.h"
 
 #define CONTACTS_MAX	65536
 #define CONTACT_KEEP_MS ((uint64_t)24 * 3600 * 1000)
 #define CONTACT_SAVE_MS ((uint64_t)3600 * 1000) /* a time in the store is at most so much older than the true one */
+#define CONTACT_USED_S	((int64_t)6 * 3600)	/* and that of a relation's last use */
 
 struct contacts;
 struct contact; /* one pair */
@@ -22,9 +28,10 @@ int contacts_new(size_t max, struct contacts **out); /* 0: CONTACTS_MAX. OK, NOM
 void contacts_free(struct contacts *c);		     /* behind the store's end, which gives back what was being written. NULL is fine */
 
 /* What the store has, before it is started, and from then on where changes go. OK; NOMEM, LIBRARY with a sentence. */
-int contacts_load(struct contacts *c, const struct core *core, struct store *s, char error[256]);
-void contacts_save(struct contacts *c); /* what has changed, a bounded number of pairs a call; about once a second */
-void contacts_stop(struct contacts *c); /* before the store is: all of it. NULL is fine */
+int contacts_load(struct contacts *c, struct core *core, struct store *s, char error[256]);
+void contacts_save(struct contacts *c);	 /* what has changed, a bounded number of pairs a call; about once a second */
+void contacts_flush(struct contacts *c); /* the end of a turn: the same where somebody waits for it */
+void contacts_stop(struct contacts *c);	 /* before the store is: all of it. NULL is fine */
 
 /*
  * A pair is looked up once for a message and held while that is on its way. Found: valid until the next call that makes or forgets
@@ -48,9 +55,37 @@ int contact_trying(struct contact *k, uint64_t id, struct xfed_span type, struct
 /* What became of it. Nothing happens where a later one is on its way, or none. */
 void contact_tried(struct contact *k, uint64_t id, bool is_delivered, uint64_t now_ms);
 
+/* ---- the relation ---- */
+
+struct iw_relation contact_relation(const struct contact *k); /* NULL: none */
+/* Of one that is held. `asked_s`: when the request came that waits for an answer, of the wall clock; 0: none does. */
+void contacts_relate(struct contacts *c, struct contact *k, struct iw_relation r, int64_t asked_s);
+int64_t contact_asked_s(const struct contact *k);
+/* When the relation was last of any use: to be said, at most once an hour matters, where a day is what is counted in. */
+void contacts_used(struct contacts *c, struct contact *k, int64_t now_s);
+int64_t contact_used_s(const struct contact *k);
+struct xfed_span contact_local(const struct contact *k); /* live as long as it does */
+struct xfed_span contact_remote(const struct contact *k);
+void *contact_live(const struct contact *k); /* what contact_set_live() has put there; NULL: nothing */
+void contact_set_live(struct contact *k, void *live);
+
+/* Related ones in no order, from `after` on (NULL: from the first); NULL: that was the last. */
+struct contact *contacts_next_related(const struct contacts *c, const struct contact *after);
+size_t contacts_related_count(const struct contacts *c);
+
+/* Lives in its owner. */
+struct contacts_wait {
+	void (*done)(struct contacts_wait *w, int rc); /* OK; else the store did not take it: what was changed is in memory alone */
+	struct contacts_wait *next;
+};
+/* Runs `done` when all relations as they are now are in the store, which may be at once. */
+void contacts_when_saved(struct contacts *c, struct contacts_wait *w);
+
 struct contact_facts {
 	bool is_authorised;	       /* the local user wrote to it within a day */
 	bool is_alive;		       /* it wrote, or took a message without an error, within a day */
+	bool is_added;		       /* the user sees the contact, or has asked to */
+	bool is_watching;	       /* the contact sees the user: the user, or the user's server, has let it */
 	struct xfed_span type, thread; /* data NULL: none; valid until the next call that changes something */
 };
 void contact_facts(const struct contact *k, uint64_t now_ms, struct contact_facts *out); /* NULL: nothing is known */

@@ -1,4 +1,4 @@
-/* Which pairs outlive a restart: those in which the user has written within a day. */
+/* Which pairs outlive a restart: those in which the user has written within a day, and those with a relation. */
 #include <utlist.h>
 
 #include "contacts/contacts_impl.h"
@@ -15,8 +15,17 @@ static bool is_much_later(uint64_t then_ms, uint64_t saved_ms)
 	return then_ms - saved_ms >= CONTACT_SAVE_MS;
 }
 
+static bool is_relation_new(const struct contact *k)
+{
+	return k->relation.state != k->saved.relation.state || k->relation.is_preapproved != k->saved.relation.is_preapproved ||
+	       k->asked_s != k->saved.asked_s || (k->is_related && k->used_s - k->saved.used_s >= CONTACT_USED_S);
+}
+
 static bool is_worth_saving(const struct contact *k)
 {
+	if (is_relation_new(k)) {
+		return true;
+	}
 	if (!k->has_written) {
 		return false; /* who only writes to our users costs the disk nothing */
 	}
@@ -53,14 +62,43 @@ static void remember(struct contact *k)
 	k->saved.is_alive = k->is_alive;
 	k->saved.wrote_ms = k->wrote_ms;
 	k->saved.alive_ms = k->alive_ms;
+	k->saved.relation = k->relation;
+	k->saved.asked_s = k->asked_s;
+	k->saved.used_s = k->used_s;
 }
 
 static int put(struct contacts *c, struct contact *k)
 {
-	const char *remote = k->key + k->local_len + 1;
-	struct store_contact row = { xfed_span_make(k->key, k->local_len), xfed_span_make(remote, k->key_len - k->local_len - 1),
-		to_wall(c, k->wrote_ms), k->is_alive ? to_wall(c, k->alive_ms) : 0 };
+	struct store_contact row = {
+		.local = contact_local(k),
+		.remote = contact_remote(k),
+		.wrote_s = k->has_written ? to_wall(c, k->wrote_ms) : 0,
+		.alive_s = k->is_alive ? to_wall(c, k->alive_ms) : 0,
+		.relation = xfed_span_str(iw_relation_word(k->relation.state)),
+		.is_preapproved = k->relation.is_preapproved,
+		.asked_s = k->asked_s,
+		.used_s = k->used_s,
+	};
 	return store_put_contact(&c->batch, &row);
+}
+
+static void tell(struct contacts_wait **list, int rc)
+{
+	struct contacts_wait *w;
+	while ((w = *list)) {
+		*list = w->next;
+		w->done(w, rc);
+	}
+}
+
+void contacts_when_saved(struct contacts *c, struct contacts_wait *w)
+{
+	if (!c->store) {
+		w->done(w, XFED_OK);
+		return;
+	}
+	LL_APPEND(c->waiting, w);
+	core_flush_soon(c->core);
 }
 
 static void end_batch(struct contacts *c)
@@ -76,6 +114,7 @@ static void on_written(struct store_batch *b)
 	struct contacts *c = (struct contacts *)((char *)b - offsetof(struct contacts, batch));
 	if (b->written == XFED_OK) {
 		end_batch(c);
+		tell(&c->in_batch, XFED_OK);
 		if (c->is_stopping) {
 			contacts_save(c);
 		}
@@ -83,6 +122,7 @@ static void on_written(struct store_batch *b)
 	}
 	rt_log(RT_LOG_WARNING, "contacts.not-saved", RT_KV_STR("text", b->error),
 		RT_KV_STR("remedy", "make room for the store, or let it be written"), RT_END);
+	tell(&c->in_batch, b->written);
 	b->written = XFED_OK;
 	c->write_again_ms = core_now(c->core) + WRITE_AGAIN_MS;
 }
@@ -99,6 +139,7 @@ static void write_changed(struct contacts *c)
 	bool is_trim_due = now - c->trimmed_ms >= TRIM_EVERY_MS;
 	int rc = XFED_OK;
 	if (!c->changed && !is_trim_due) {
+		tell(&c->waiting, XFED_OK);
 		return;
 	}
 	store_batch_init(&c->batch, on_written);
@@ -114,6 +155,10 @@ static void write_changed(struct contacts *c)
 			remember(k);
 		}
 	}
+	if (!c->changed) {
+		c->in_batch = c->waiting;
+		c->waiting = NULL;
+	}
 	c->is_writing = true; /* what found no memory stays for the next batch */
 	submit(c);
 }
@@ -125,8 +170,17 @@ void contacts_save(struct contacts *c)
 	}
 	if (!c->is_writing) {
 		write_changed(c);
+	} else if (c->write_again_ms && c->waiting) {
+		tell(&c->waiting, XFED_ERR_LIBRARY); /* the batch before could not be written: nor could theirs */
 	} else if (c->write_again_ms && core_now(c->core) >= c->write_again_ms) {
 		submit(c);
+	}
+}
+
+void contacts_flush(struct contacts *c)
+{
+	if (c->waiting) {
+		contacts_save(c);
 	}
 }
 
@@ -156,23 +210,32 @@ static uint64_t from_wall(const struct loading *l, int64_t at_s)
 static int take_row(void *user, const struct store_contact *row)
 {
 	const struct loading *l = user;
-	if (l->wall_s - row->wrote_s >= (int64_t)(CONTACT_KEEP_MS / 1000) || row->local.len == 0 || row->remote.len == 0) {
+	struct iw_relation r = { .is_preapproved = row->is_preapproved };
+	bool is_related = iw_relation_of_word(row->relation, &r.state) && (r.state != IW_RELATION_NONE || r.is_preapproved);
+	bool is_recent = l->wall_s - row->wrote_s < (int64_t)(CONTACT_KEEP_MS / 1000);
+	if ((!is_related && !is_recent) || row->local.len == 0 || row->remote.len == 0) {
 		return XFED_OK;
 	}
 	struct contact *k = contacts_hold(l->contacts, NULL, row->local, row->remote);
 	if (!k) {
 		return XFED_ERR_NOMEM;
 	}
-	contact_wrote(k, from_wall(l, row->wrote_s));
+	if (is_recent) {
+		contact_wrote(k, from_wall(l, row->wrote_s));
+	}
 	if (row->alive_s > 0) {
 		contact_took(k, from_wall(l, row->alive_s));
+	}
+	if (is_related) {
+		k->used_s = row->used_s;
+		contacts_relate(l->contacts, k, r, row->asked_s);
 	}
 	remember(k);
 	contacts_give_back(l->contacts, k, l->now_ms);
 	return XFED_OK;
 }
 
-int contacts_load(struct contacts *c, const struct core *core, struct store *s, char error[256])
+int contacts_load(struct contacts *c, struct core *core, struct store *s, char error[256])
 {
 	struct loading l = { c, core_wall_s(core), core_now(core) };
 	c->core = core;

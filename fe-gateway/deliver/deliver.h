@@ -1,13 +1,13 @@
 /*
  * deliver: what edges deliver. The gateway does not trust the edge: each stanza is read again by the restricted reader and judged by
  * policy before the room that answers for its kind hears of it. Each has exactly one fate, which is counted, logged and told to its
- * edge here.
+ * edge here. A request of SIP is judged here too, whichever room takes it.
  *
  *   delivery   one stanza that has just come, for as long as it is looked at
  *   origin     where it came from, for its fate and the log; what is kept of it where it is not ended at once
  *   fate       delivered, refused, dropped by a rule, or uncertain
  *
- * May call contacts, channel, policy, config and core, and the libraries.
+ * May call contacts, channel, trunk, policy, config and core, and the libraries.
  */
 #ifndef GATEWAY_DELIVER_DELIVER_H
 #define GATEWAY_DELIVER_DELIVER_H
@@ -17,6 +17,7 @@
 #include "core/core.h"
 #include "interwork/errors.h"
 #include "policy/policy.h"
+#include "trunk/trunk.h"
 #include "xfed/arena.h"
 #include "xfed/stanza.h"
 
@@ -57,6 +58,7 @@ struct deliver_rooms {
 	struct core *core;
 	const struct policy *policy;
 	struct channel *channel;
+	struct trunk *trunk;
 	struct contacts *contacts;
 };
 int deliver_new(const struct deliver_rooms *below, struct deliver **out);		 /* OK, NOMEM */
@@ -81,5 +83,18 @@ void deliver_end(const struct deliver *d, const struct deliver_origin *o, const 
 void deliver_refuse(const struct deliver *d, const struct deliver_origin *o, enum xfed_reason reason, const char *text); /* NULL: no words */
 void deliver_drop(const struct deliver *d, const struct deliver_origin *o, const char *rule);
 void deliver_done(const struct deliver *d, const struct deliver_origin *o); /* delivered, without a response of SIP */
+
+/* ---- what comes from SIP ---- */
+
+struct deliver_request {
+	struct xfed_jid from, to;	    /* from: bare, with the domain it has outside */
+	const struct config_domain *domain; /* of the sender */
+};
+/*
+ * Who sends it, to whom, and whether policy lets it through: NONE, or the first that is wrong. Nothing is said of anything else before
+ * the sender is known to be one of ours. `*out`, zeroed before, is filled in as far as that was looked at; it borrows from message and arena.
+ */
+enum xfed_reason deliver_judge_request(const struct deliver *d, struct xfed_arena *a, const struct sip_message *m, const struct sip_flow_info *flow,
+	enum policy_kind kind, struct deliver_request *out);
 
 #endif

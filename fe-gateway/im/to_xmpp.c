@@ -1,11 +1,9 @@
-/* A request becomes a stanza: who may send it, where it goes, what it becomes. */
+/* A request becomes a stanza. */
 #include "im/im_impl.h"
 
 #include <stdio.h>
 #include <utlist.h>
 
-#include "im/asserted.h"
-#include "interwork/address.h"
 #include "interwork/im.h"
 #include "interwork/when.h"
 #include "proto/deliver.h"
@@ -22,81 +20,10 @@ struct taken {
 	uint64_t txn;
 	const struct sip_message *m;
 	struct xfed_arena a;
-	struct xfed_jid from, to;
-	const struct config_domain *domain;
+	struct deliver_request rq;
 	struct incoming *in;
 	struct contact *known; /* of the pair */
 };
-
-/* ---- who and where ---- */
-
-static enum xfed_reason parse_address(struct taken *t, struct xfed_span uri, struct xfed_jid *out)
-{
-	enum xfed_reason why = XFED_REASON_SIP_ADDRESS_UNMAPPABLE;
-	int rc = iw_sip_to_jid(&t->a, uri, out, &why);
-	return rc == XFED_OK ? XFED_REASON_NONE : rc == XFED_ERR_NOMEM ? XFED_REASON_STREAM_INTERNAL : why;
-}
-
-/* From, or where that is no sip: address (a phone number) who the SIP server says it is. 416 would speak of the Request-URI. */
-static enum xfed_reason parse_sender(struct taken *t)
-{
-	enum xfed_reason reason = parse_address(t, t->m->from.uri, &t->from);
-	if (reason != XFED_REASON_SIP_SCHEME_UNSUPPORTED) {
-		return reason;
-	}
-	int rc = asserted_identity(&t->a, t->m, &t->from);
-	return rc == XFED_OK ? XFED_REASON_NONE : rc == XFED_ERR_NOMEM ? XFED_REASON_STREAM_INTERNAL : XFED_REASON_SIP_SENDER_NAMELESS;
-}
-
-/* Nothing is said about anything else before the sender is known to be one of ours. */
-static enum xfed_reason check_sender(struct taken *t, const struct sip_flow_info *flow)
-{
-	enum xfed_reason reason = parse_sender(t);
-	if (reason != XFED_REASON_NONE) {
-		return reason;
-	}
-	t->domain = config_inside(im_config(t->im), t->from.domain);
-	if (!t->domain || !trunk_may_send(t->im->trunk, t->domain, flow)) {
-		return XFED_REASON_SIP_SENDER_UNTRUSTED;
-	}
-	t->from.domain = xfed_span_str(t->domain->domain);
-	t->from.resource = xfed_span_make(NULL, 0); /* no GRUU in this version */
-	return XFED_REASON_NONE;
-}
-
-static bool is_sips(struct xfed_span uri)
-{
-	return uri.len >= 5 && xfed_span_eq_nocase(xfed_span_make(uri.data, 5), XFED_SPAN("sips:"));
-}
-
-/* The reason of the first gate that is closed. Both addresses have been read from SIP, so they can be said in XMPP. */
-static enum xfed_reason judge(struct taken *t)
-{
-	struct policy_ends ends = policy_ends(t->im->policy, true, t->from.domain, t->to.domain);
-	struct policy_facts f = {
-		.from_is_good = true, .to_is_good = true, .from_is_ours = ends.from, .to_is_ours = ends.to, .from_maps = true, .to_maps = true
-	};
-	struct policy_verdict verdicts[POLICY_GATE_COUNT];
-	const char *rule;
-	policy_pair_facts(t->im->policy, &t->from, t->to.domain, &f, &rule);
-	enum policy_gate closed = policy_gates(&f, POLICY_MESSAGE, true, verdicts);
-	return closed == POLICY_GATE_COUNT ? XFED_REASON_NONE : verdicts[closed].reason;
-}
-
-static enum xfed_reason check_target(struct taken *t)
-{
-	enum xfed_reason reason = parse_address(t, t->m->request_uri, &t->to);
-	if (reason == XFED_REASON_NONE && t->m->max_forwards == 0) {
-		reason = XFED_REASON_SIP_HOPS_EXCEEDED; /* [B1-06]: the way on would be one hop more */
-	}
-	if (reason == XFED_REASON_NONE && is_sips(t->m->to.uri)) {
-		reason = XFED_REASON_SIP_SIPS_REFUSED;
-	}
-	if (reason != XFED_REASON_NONE) {
-		return reason;
-	}
-	return judge(t);
-}
 
 /* ---- the object that waits for the outcome ---- */
 
@@ -105,8 +32,8 @@ static struct incoming *incoming_new(struct taken *t)
 	struct im *im = t->im;
 	struct core_id id;
 	char correlation[64];
-	struct xfed_span local = t->from.domain.data ? xfed_jid_bare(&t->a, &t->from) : XFED_SPAN("");
-	struct xfed_span remote = t->to.domain.data ? xfed_jid_bare(&t->a, &t->to) : XFED_SPAN("");
+	struct xfed_span local = t->rq.from.domain.data ? xfed_jid_bare(&t->a, &t->rq.from) : XFED_SPAN("");
+	struct xfed_span remote = t->rq.to.domain.data ? xfed_jid_bare(&t->a, &t->rq.to) : XFED_SPAN("");
 	uint64_t number = ++im->core->last_id;
 	core_id(im->core, CORE_ID_STANZA, xfed_span_str(im_config(im)->base.name), im->core->d.boot_nonce, number, &id);
 	snprintf(correlation, sizeof(correlation), "%.40s-%llx", im_config(im)->base.name, (unsigned long long)number);
@@ -122,11 +49,11 @@ static struct incoming *incoming_new(struct taken *t)
 	in->answer.txn = t->txn;
 	in->answer.owner = in;
 	in->added_ms = im_now(im);
-	in->is_full = t->to.resource.data != NULL;
+	in->is_full = t->rq.to.resource.data != NULL;
 	in->local = xfed_span_put(&at, local);
 	in->remote = xfed_span_put(&at, remote);
-	in->local_domain = xfed_span_put(&at, t->from.domain);
-	in->remote_domain = xfed_span_put(&at, t->to.domain);
+	in->local_domain = xfed_span_put(&at, t->rq.from.domain);
+	in->remote_domain = xfed_span_put(&at, t->rq.to.domain);
 	in->call_id = xfed_span_put(&at, call_id);
 	in->stanza_id = xfed_span_put(&at, xfed_span_make(id.text, CORE_ID_LEN));
 	in->correlation = xfed_span_put(&at, xfed_span_str(correlation));
@@ -182,7 +109,7 @@ static enum iw_fate translate(struct taken *t, struct iw_xmpp_im *out)
 	t->known = contacts_find(t->im->contacts, t->in->local, t->in->remote);
 	contact_facts(t->known, im_now(t->im), &facts);
 	struct iw_xmpp_envelope envelope = {
-		.from = &t->from, .to = &t->to, .id = t->in->stanza_id, .type = facts.type, .thread = facts.thread, .sent_s = late_s(t)
+		.from = &t->rq.from, .to = &t->rq.to, .id = t->in->stanza_id, .type = facts.type, .thread = facts.thread, .sent_s = late_s(t)
 	};
 	enum iw_fate fate = iw_im_to_xmpp(&t->a, &content, &envelope, out);
 	const char *word = fate == IW_DELIVER ? "translated" : fate == IW_REFUSE ? "refused" : "failed";
@@ -220,7 +147,7 @@ static int hand_over(struct taken *t, const struct xfed_xml_elem *elem, uint32_t
 {
 	struct im *im = t->im;
 	uint64_t now = im_now(im);
-	struct xfed_span to = xfed_jid_full(&t->a, &t->to);
+	struct xfed_span to = xfed_jid_full(&t->a, &t->rq.to);
 	struct proto_delivery_new n = {
 		.kind = XFED__KIND__KIND_MESSAGE,
 		.replay = PROTO_REPLAY_SAME_RUN,
@@ -232,7 +159,7 @@ static int hand_over(struct taken *t, const struct xfed_xml_elem *elem, uint32_t
 		.stanza = xfed_buf_span(&im->scratch),
 		.correlation = t->in->correlation,
 		.pair_key = pair_key(t->in),
-		.share_key = policy_partner_share(im->policy, t->to.domain),
+		.share_key = policy_partner_share(im->policy, t->rq.to.domain),
 		.deadline_ms = now + within + SETTLE_MS,
 		.withdraw_ms = now + within,
 		.has_sip = true,
@@ -283,10 +210,7 @@ static bool may_be_a_repetition(const struct taken *t, const struct sip_flow_inf
 static void take_message(struct taken *t, const struct sip_flow_info *flow)
 {
 	struct iw_xmpp_im im;
-	enum xfed_reason reason = check_sender(t, flow);
-	if (reason == XFED_REASON_NONE) {
-		reason = check_target(t);
-	}
+	enum xfed_reason reason = deliver_judge_request(t->im->deliver, &t->a, t->m, flow, POLICY_MESSAGE, &t->rq);
 	t->in = incoming_new(t);
 	if (!t->in) {
 		return; /* as a lost packet is: the sender repeats it, or gets its own timeout */

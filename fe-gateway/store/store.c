@@ -175,11 +175,15 @@ int store_trim_failures(struct store_batch *b, size_t keep, int64_t oldest_s)
 int store_put_contact(struct store_batch *b, const struct store_contact *c)
 {
 	struct xfed_span local = xfed_arena_copy(&b->memory, c->local), remote = xfed_arena_copy(&b->memory, c->remote);
-	struct store_write *w = local.data && remote.data ? add(b, STORE_WRITE_CONTACT) : NULL;
+	struct xfed_span relation = xfed_arena_copy(&b->memory, c->relation.len > 0 ? c->relation : XFED_SPAN("none"));
+	struct store_write *w = local.data && remote.data && relation.data ? add(b, STORE_WRITE_CONTACT) : NULL;
 	if (!w) {
 		return XFED_ERR_NOMEM;
 	}
-	w->contact = (struct store_contact){ local, remote, c->wrote_s, c->alive_s };
+	w->contact = *c;
+	w->contact.local = local;
+	w->contact.remote = remote;
+	w->contact.relation = relation;
 	return XFED_OK;
 }
 

@@ -40,11 +40,15 @@ struct store_failure {
 	struct xfed_span detail; /* the journal's own packed bytes; empty: not read */
 };
 
-/* What outlives a restart of a pair of a local user and an XMPP contact to whom the user has written. */
+/* What outlives a restart of a pair of a local user and an XMPP contact: the user has written, or one has asked to see the other. */
 struct store_contact {
 	struct xfed_span local, remote; /* normalised bare JIDs; belong to whoever holds the row */
-	int64_t wrote_s;		/* the user last wrote */
+	int64_t wrote_s;		/* the user last wrote; 0: not at all */
 	int64_t alive_s;		/* the contact last took that without an error, or wrote; 0: neither */
+	struct xfed_span relation;	/* a word of interwork/relation.h; "none": the row is kept for the user's writing alone */
+	bool is_preapproved;
+	int64_t asked_s; /* when the request that is not answered yet came; 0: there is none */
+	int64_t used_s;	 /* the relation was last of use; 0: there is none */
 };
 
 /* Which failures, newest first. */
@@ -112,7 +116,7 @@ int store_put_revision(struct store_batch *b, const struct proto_revision *r);
 int store_put_failure(struct store_batch *b, const struct store_failure *f);   /* one of that id has been seen again: last_s and count */
 int store_trim_failures(struct store_batch *b, size_t keep, int64_t oldest_s); /* the oldest go: by age, then by id */
 int store_put_contact(struct store_batch *b, const struct store_contact *c);   /* in place of what is kept of the pair */
-int store_trim_contacts(struct store_batch *b, size_t keep, int64_t oldest_s); /* whoever was last written to longest ago goes */
+int store_trim_contacts(struct store_batch *b, size_t keep, int64_t oldest_s); /* without a relation: whoever was last written to longest ago goes */
 int store_ask(struct store_batch *b, const struct store_question *q);
 
 /* Batches are written in the order they are submitted in. Where no thread runs this one is, at once. Cannot fail. */

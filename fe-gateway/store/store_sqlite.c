@@ -25,6 +25,11 @@ static const char *const steps[] = {
 	"CREATE TABLE contact (local TEXT NOT NULL, remote TEXT NOT NULL, wrote_s INTEGER NOT NULL, alive_s INTEGER NOT NULL,"
 	" PRIMARY KEY (local, remote)) WITHOUT ROWID;"
 	"CREATE INDEX contact_wrote ON contact (wrote_s);",
+	/* presence subscriptions */
+	"ALTER TABLE contact ADD COLUMN relation TEXT NOT NULL DEFAULT 'none';"
+	"ALTER TABLE contact ADD COLUMN preapproved INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE contact ADD COLUMN asked_s INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE contact ADD COLUMN used_s INTEGER NOT NULL DEFAULT 0;",
 };
 #define SCHEMA ((int)XFED_ARRAY_LEN(steps))
 
@@ -261,20 +266,25 @@ static int trim(struct file *f, size_t keep, int64_t oldest_s, char error[256])
 			     : rc;
 }
 
+#define CONTACT_COLUMNS "local, remote, wrote_s, alive_s, relation, preapproved, asked_s, used_s"
+#define NO_RELATION	" relation = 'none' AND preapproved = 0"
+
 static int write_contact(struct file *f, const struct store_contact *c, char error[256])
 {
-	sqlite3_stmt *st = prepare(f, "REPLACE INTO contact (local, remote, wrote_s, alive_s) VALUES (?1, ?2, ?3, ?4)");
+	sqlite3_stmt *st = prepare(f, "REPLACE INTO contact (" CONTACT_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)");
 	bool ok = st && bind_text(st, 1, c->local) && bind_text(st, 2, c->remote) && sqlite3_bind_int64(st, 3, c->wrote_s) == SQLITE_OK &&
-		  sqlite3_bind_int64(st, 4, c->alive_s) == SQLITE_OK;
+		  sqlite3_bind_int64(st, 4, c->alive_s) == SQLITE_OK && bind_text(st, 5, c->relation) &&
+		  sqlite3_bind_int(st, 6, c->is_preapproved) == SQLITE_OK && sqlite3_bind_int64(st, 7, c->asked_s) == SQLITE_OK &&
+		  sqlite3_bind_int64(st, 8, c->used_s) == SQLITE_OK;
 	return finish(f, st, ok, error);
 }
 
 static int trim_contacts(struct file *f, size_t keep, int64_t oldest_s, char error[256])
 {
-	int rc = delete_with(f, "DELETE FROM contact WHERE wrote_s < ?1", oldest_s, error);
+	int rc = delete_with(f, "DELETE FROM contact WHERE wrote_s < ?1 AND" NO_RELATION, oldest_s, error);
 	return rc == XFED_OK ? delete_with(f,
 				       "DELETE FROM contact WHERE (local, remote) IN"
-				       " (SELECT local, remote FROM contact ORDER BY wrote_s DESC LIMIT -1 OFFSET ?1)",
+				       " (SELECT local, remote FROM contact WHERE" NO_RELATION " ORDER BY wrote_s DESC LIMIT -1 OFFSET ?1)",
 				       (int64_t)keep, error)
 			     : rc;
 }
@@ -374,10 +384,11 @@ static int older(void *db, uint64_t id, bool *exists, int64_t *last_s, char erro
 static int contacts(void *db, store_contact_fn *fn, void *user, char error[256])
 {
 	struct file *f = db;
-	sqlite3_stmt *st = prepare(f, "SELECT local, remote, wrote_s, alive_s FROM contact ORDER BY wrote_s");
+	sqlite3_stmt *st = prepare(f, "SELECT " CONTACT_COLUMNS " FROM contact ORDER BY wrote_s");
 	int rc = XFED_OK, step = st ? SQLITE_ROW : SQLITE_ERROR;
 	while (rc == XFED_OK && step == SQLITE_ROW && (step = sqlite3_step(st)) == SQLITE_ROW) {
-		struct store_contact c = { column_text(st, 0), column_text(st, 1), sqlite3_column_int64(st, 2), sqlite3_column_int64(st, 3) };
+		struct store_contact c = { column_text(st, 0), column_text(st, 1), sqlite3_column_int64(st, 2), sqlite3_column_int64(st, 3),
+			column_text(st, 4), sqlite3_column_int(st, 5) != 0, sqlite3_column_int64(st, 6), sqlite3_column_int64(st, 7) };
 		rc = fn(user, &c);
 	}
 	if (rc == XFED_OK && step != SQLITE_DONE) {

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "im/asserted.h"
+#include "deliver/asserted.h"
 #include "xfed/arena.h"
 
 static const struct {

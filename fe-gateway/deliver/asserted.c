@@ -1,4 +1,4 @@
-#include "im/asserted.h"
+#include "deliver/asserted.h"
 
 #include "interwork/address.h"
 #include "sip/addr.h"

@@ -2,8 +2,8 @@
  * Who the sender of a request is by the word of the SIP server that passed it on (P-Asserted-Identity, RFC 3325). Whether that
  * server's word counts is for the caller to ask (trunk_may_send). Pure. Inside the room only.
  */
-#ifndef GATEWAY_IM_ASSERTED_H
-#define GATEWAY_IM_ASSERTED_H
+#ifndef GATEWAY_DELIVER_ASSERTED_H
+#define GATEWAY_DELIVER_ASSERTED_H
 
 #include "sip/message.h"
 #include "xfed/jid.h"

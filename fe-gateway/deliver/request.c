@@ -1,0 +1,74 @@
+/* A request of SIP: who sends it, to whom, and whether policy lets it through. */
+#include "deliver/asserted.h"
+#include "deliver/deliver_impl.h"
+#include "interwork/address.h"
+
+static enum xfed_reason parse_address(struct xfed_arena *a, struct xfed_span uri, struct xfed_jid *out)
+{
+	enum xfed_reason why = XFED_REASON_SIP_ADDRESS_UNMAPPABLE;
+	int rc = iw_sip_to_jid(a, uri, out, &why);
+	return rc == XFED_OK ? XFED_REASON_NONE : rc == XFED_ERR_NOMEM ? XFED_REASON_STREAM_INTERNAL : why;
+}
+
+/* From, or where that is no sip: address (a phone number) who the SIP server says it is. 416 would speak of the Request-URI. */
+static enum xfed_reason parse_sender(struct xfed_arena *a, const struct sip_message *m, struct xfed_jid *out)
+{
+	enum xfed_reason reason = parse_address(a, m->from.uri, out);
+	if (reason != XFED_REASON_SIP_SCHEME_UNSUPPORTED) {
+		return reason;
+	}
+	int rc = asserted_identity(a, m, out);
+	return rc == XFED_OK ? XFED_REASON_NONE : rc == XFED_ERR_NOMEM ? XFED_REASON_STREAM_INTERNAL : XFED_REASON_SIP_SENDER_NAMELESS;
+}
+
+/* Nothing is said about anything else before the sender is known to be one of ours. */
+static enum xfed_reason check_sender(const struct deliver_rooms *r, struct xfed_arena *a, const struct sip_message *m,
+	const struct sip_flow_info *flow, struct deliver_request *out)
+{
+	enum xfed_reason reason = parse_sender(a, m, &out->from);
+	if (reason != XFED_REASON_NONE) {
+		return reason;
+	}
+	out->domain = config_inside(policy_config(r->policy), out->from.domain);
+	if (!out->domain || !trunk_may_send(r->trunk, out->domain, flow)) {
+		return XFED_REASON_SIP_SENDER_UNTRUSTED;
+	}
+	out->from.domain = xfed_span_str(out->domain->domain);
+	out->from.resource = xfed_span_make(NULL, 0); /* no GRUU in this version */
+	return XFED_REASON_NONE;
+}
+
+static bool is_sips(struct xfed_span uri)
+{
+	return uri.len >= 5 && xfed_span_eq_nocase(xfed_span_make(uri.data, 5), XFED_SPAN("sips:"));
+}
+
+/* The reason of the first gate that is closed. Both addresses have been read from SIP, so they can be said in XMPP. */
+static enum xfed_reason judge(const struct policy *policy, const struct deliver_request *rq, enum policy_kind kind)
+{
+	struct policy_ends ends = policy_ends(policy, true, rq->from.domain, rq->to.domain);
+	struct policy_facts f = {
+		.from_is_good = true, .to_is_good = true, .from_is_ours = ends.from, .to_is_ours = ends.to, .from_maps = true, .to_maps = true
+	};
+	struct policy_verdict verdicts[POLICY_GATE_COUNT];
+	const char *rule;
+	policy_pair_facts(policy, &rq->from, rq->to.domain, &f, &rule);
+	enum policy_gate closed = policy_gates(&f, kind, true, verdicts);
+	return closed == POLICY_GATE_COUNT ? XFED_REASON_NONE : verdicts[closed].reason;
+}
+
+enum xfed_reason deliver_judge_request(const struct deliver *d, struct xfed_arena *a, const struct sip_message *m, const struct sip_flow_info *flow,
+	enum policy_kind kind, struct deliver_request *out)
+{
+	enum xfed_reason reason = check_sender(&d->below, a, m, flow, out);
+	if (reason == XFED_REASON_NONE) {
+		reason = parse_address(a, m->request_uri, &out->to);
+	}
+	if (reason == XFED_REASON_NONE && m->max_forwards == 0) {
+		reason = XFED_REASON_SIP_HOPS_EXCEEDED; /* [B1-06]: the way on would be one hop more */
+	}
+	if (reason == XFED_REASON_NONE && is_sips(m->to.uri)) {
+		reason = XFED_REASON_SIP_SIPS_REFUSED;
+	}
+	return reason != XFED_REASON_NONE ? reason : judge(d->below.policy, out, kind);
+}
