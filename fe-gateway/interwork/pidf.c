@@ -58,7 +58,8 @@ static ptrdiff_t decode(struct xfed_span s, char *out)
 			return -1;
 		}
 		char c = (char)(uint8_t)(16 * high + low);
-		if (is_raw(c) || (uint8_t)c < 0x20) {
+		bool is_control = (uint8_t)c < 0x20 && c != '\t' && c != '\n' && c != '\r';
+		if (is_raw(c) || is_control) {
 			return -1;
 		}
 		out[len++] = c;

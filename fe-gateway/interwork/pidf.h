@@ -14,7 +14,7 @@
 
 #define IW_PIDF_TYPE "application/pidf+xml"
 
-/* Used up by who sends the document: itself. No client comes near: the bodies of Kamailio with ten phones have 6 KB. */
+/* Used up by who sends the document: itself. One phone's has about 500 bytes (baresip). */
 #define IW_PIDF_BYTES (64 * 1024)
 #define IW_PIDF_DEPTH 16   /* below the root */
 #define IW_PIDF_NODES 1024 /* elements and runs of text of one tuple */
@@ -49,9 +49,9 @@ struct iw_pidf_addresses {
 };
 
 /*
- * Appends a document of the full state: a tuple for each device, those worth most first; one closed tuple where none is open. What does
- * not fit below the buffer's cap (or IW_DEVICES_MAX) is left out: notes first, then the devices worth least. XFED_OK; XFED_ERR_LIMIT: not one
- * device fits; XFED_ERR_NOMEM. On failure the buffer is as before.
+ * Appends a document of the full state: a tuple for each device, those worth most first (iw_device_is_before()); one closed tuple where
+ * none is open ([B5-08]). What does not fit below the buffer's cap is left out: notes first, then the devices worth least. XFED_OK;
+ * XFED_ERR_LIMIT: not one device fits; XFED_ERR_NOMEM. On failure the buffer is as before.
  */
 int iw_pidf_write(struct xfed_buf *out, const struct iw_presence *p, const struct iw_pidf_addresses *to);
 

@@ -27,12 +27,8 @@ static struct xfed_span text_of(struct reading *x, const struct xfed_xml_elem *e
 
 static enum iw_pidf_result read_time(struct reading *x, struct xfed_span text, int64_t *out)
 {
-	int64_t at;
-	if (!text.data) {
-		return IW_PIDF_NO_MEMORY;
-	}
-	*out = iw_when_parse(text, &at) == XFED_OK && at > 0 ? at : 0;
-	return IW_PIDF_OK;
+	*out = text.data ? iw_when_of(text) : 0;
+	return text.data ? IW_PIDF_OK : IW_PIDF_NO_MEMORY;
 }
 
 /* ---- notes ---- */

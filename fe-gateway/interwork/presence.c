@@ -186,9 +186,8 @@ static int64_t idle_by_last(struct xfed_span seconds, int64_t sent_s)
 static void read_idle(const struct xfed_xml_elem *e, int64_t sent_s, int64_t *idle_since_s)
 {
 	const struct xfed_xml_elem *idle = xfed_xml_child(e, IW_NS_IDLE, "idle"), *last = xfed_xml_child(e, "jabber:iq:last", "query");
-	if (idle && iw_when_parse(xfed_xml_attr_get(idle, "since"), idle_since_s) == XFED_OK) {
-		*idle_since_s = *idle_since_s > 0 ? *idle_since_s : 0;
-	} else if (last) {
+	*idle_since_s = idle ? iw_when_of(xfed_xml_attr_get(idle, "since")) : 0;
+	if (*idle_since_s == 0 && last) {
 		*idle_since_s = idle_by_last(xfed_xml_attr_get(last, "seconds"), sent_s);
 	}
 }

@@ -10,7 +10,7 @@
 
 #define IW_NS_IDLE "urn:xmpp:idle:1" /* XEP-0319 */
 
-#define IW_DEVICES_MAX	 64   /* of one user, read or written; what is beyond counts for nothing */
+#define IW_DEVICES_MAX	 64   /* of one user, in one document: more are refused when read, left out when written */
 #define IW_NOTES_MAX	 8    /* of one device or person, each in another language; what is beyond is left out */
 #define IW_NOTE_BYTES	 1024 /* of a note taken over, cut between characters */
 #define IW_NAME_BYTES	 1023 /* of a device's name: RFC 7622 section 3.4 */
@@ -131,8 +131,9 @@ int iw_presence_read(struct xfed_arena *a, const struct xfed_stanza *s, int64_t 
 
 /*
  * The stanza in jabber:server that tells of this device, from its full JID: the bare one of `e->from` and the name, or, where that is
- * no resource, the tuple id that stands for it. One <status/> for each note; no show, priority or idle where it is closed ([B5-18]). `e`: type and thread are not looked
- * at; sent_s becomes <delay/>. Borrows the spans of both: write it out before they go. XFED_OK, XFED_ERR_NOMEM.
+ * no resource, the tuple id that stands for it. One <status/> for each note; no show, priority or idle where it is closed ([B5-18]).
+ * Of `e` type and thread are not looked at; sent_s becomes <delay/>. Borrows the spans of both: write it out before they go. XFED_OK, or
+ * XFED_ERR_NOMEM.
  */
 int iw_presence_write(struct xfed_arena *a, const struct iw_device *d, const struct iw_xmpp_envelope *e, struct xfed_xml_elem **out);
 

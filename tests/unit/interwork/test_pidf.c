@@ -127,6 +127,9 @@ static const struct row {
 	{ "show of PIDF's namespace", T("<status><basic>open</basic><show>dnd</show></status>"), IW_PIDF_OK, "[t] open" },
 	{ "in use", T(OPEN "<r:user-input last-input='2001-09-09T01:45:00Z'>active</r:user-input>"), IW_PIDF_OK, "[t] open" },
 	{ "idle, not said since when", T(OPEN "<r:user-input>idle</r:user-input>"), IW_PIDF_OK, "[t] open" },
+	{ "times that cannot be written again",
+		T(OPEN "<r:user-input last-input='9999-12-31T23:59:59-01:00'>idle</r:user-input><timestamp>1970-01-01T00:00:00Z</timestamp>"),
+		IW_PIDF_OK, "[t] open" },
 	{ "a timestamp that is none", T(OPEN "<timestamp>now</timestamp>"), IW_PIDF_OK, "[t] open" },
 	/* activities */
 	{ "of a person", DOC("<tuple id='t'>" OPEN "</tuple><dm:person id='p'><r:activities><r:away/><r:lunch/></r:activities></dm:person>"),
@@ -339,9 +342,10 @@ static void ids(void **state)
 		{ "-", "ID--" },
 		{ "\xc3\xa4/\"<&>'", "ID-_c3_a4_2f_22_3c_26_3e_27" },
 		{ "a:b", "ID-a_3ab" },
+		{ "a\tb\r\n", "ID-a_09b_0d_0a" },
 	};
 	static const char *const foreign[] = { "", "t4109", "id-a", "ID", "I", "ID-a_", "ID-a_2", "ID-a_2F", "ID-_61", "ID-a_zz", "ID-_00", "ID-_ff",
-		"ID-_0a", "ID-a b", "ID-\xc3\xa4", "_", "ID-_c3" };
+		"ID-_01", "ID-a b", "ID-\xc3\xa4", "_", "ID-_c3" };
 	struct xfed_span id, name;
 	for (size_t i = 0; i < XFED_ARRAY_LEN(pairs); i++) {
 		assert_int_equal(iw_pidf_id(&arena, xfed_span_str(pairs[i].name), &id), XFED_OK);

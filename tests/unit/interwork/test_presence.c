@@ -97,6 +97,8 @@ static const struct row {
 	{ "idle elsewhere", "", "<idle xmlns='urn:xmpp:idle:1' since='2001-09-09T03:45:00.5+02:00'/>", "[r] open idle=999999900 at=1000000000",
 		"<idle xmlns=\"urn:xmpp:idle:1\" since=\"2001-09-09T01:45:00Z\"/>" },
 	{ "idle since no time", "", "<idle xmlns='urn:xmpp:idle:1' since='yesterday'/>", "[r] open at=1000000000", "" },
+	{ "idle since a time that cannot be written again", "", "<idle xmlns='urn:xmpp:idle:1' since='9999-12-31T23:59:59-01:00'/>",
+		"[r] open at=1000000000", "" },
 	{ "last activity", "", "<query xmlns='jabber:iq:last' seconds='100'/>", "[r] open idle=999999900 at=1000000000",
 		"<idle xmlns=\"urn:xmpp:idle:1\" since=\"2001-09-09T01:45:00Z\"/>" },
 	{ "last activity when it was sent", "",
