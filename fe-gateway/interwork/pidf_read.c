@@ -7,7 +7,7 @@ struct reading {
 	struct xfed_arena *arena; /* of the result */
 	struct xfed_arena *scratch;
 	struct iw_presence *out;
-	struct xfed_span lang; /* of the root */
+	struct xfed_span lang; /* of the root, or what the message says */
 	size_t room;	       /* for devices */
 	size_t tuples, notes;
 };
@@ -252,9 +252,15 @@ static enum iw_pidf_result read_root(struct reading *x, const struct xfed_xml_el
 		return IW_PIDF_FOREIGN;
 	}
 	x->out->entity = xfed_xml_attr_get(e, "entity");
-	x->lang = xfed_xml_attr_get_ns(e, XFED_NS_XML, "lang");
-	bool is_kept = (!x->out->entity.data || keep(x, &x->out->entity)) && (!x->lang.data || keep(x, &x->lang));
-	return is_kept ? IW_PIDF_OK : IW_PIDF_NO_MEMORY;
+	if (x->out->entity.data && !keep(x, &x->out->entity)) {
+		return IW_PIDF_NO_MEMORY;
+	}
+	struct xfed_span lang = xfed_xml_attr_get_ns(e, XFED_NS_XML, "lang");
+	if (!lang.data) {
+		return IW_PIDF_OK;
+	}
+	x->lang = lang;
+	return keep(x, &x->lang) ? IW_PIDF_OK : IW_PIDF_NO_MEMORY;
 }
 
 static enum iw_pidf_result read_element(struct reading *x, const struct xfed_xml_elem *e)
@@ -312,7 +318,7 @@ static enum iw_pidf_result read_all(struct reading *x, struct xfed_xml_reader *r
 	return r == IW_PIDF_OK && !xfed_xml_reader_is_over(reader) ? IW_PIDF_MALFORMED : r;
 }
 
-enum iw_pidf_result iw_pidf_read(struct xfed_arena *a, struct xfed_span body, struct iw_presence *out)
+enum iw_pidf_result iw_pidf_read(struct xfed_arena *a, struct xfed_span body, struct xfed_span language, struct iw_presence *out)
 {
 	static const struct xfed_xml_limits limits = { IW_PIDF_BYTES, IW_PIDF_DEPTH, IW_PIDF_NODES };
 	static const char mark[] = "\xef\xbb\xbf"; /* of UTF-8, which some put before what they save */
@@ -327,7 +333,7 @@ enum iw_pidf_result iw_pidf_read(struct xfed_arena *a, struct xfed_span body, st
 	if (xfed_xml_reader_new_document(&limits, &reader) != XFED_OK) {
 		return IW_PIDF_NO_MEMORY;
 	}
-	struct reading x = { .arena = a, .scratch = xfed_xml_reader_arena(reader), .out = out };
+	struct reading x = { .lang = language, .arena = a, .scratch = xfed_xml_reader_arena(reader), .out = out };
 	enum iw_pidf_result r = read_all(&x, reader, body);
 	xfed_xml_reader_free(reader);
 	if (r != IW_PIDF_OK) {

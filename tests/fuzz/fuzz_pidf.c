@@ -28,6 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define NOW_S	    1000000000
 
 static const struct xfed_xml_limits limits = { XFED_STANZA_BYTES_MAX, XFED_XML_DEPTH_MAX, XFED_XML_NODES_MAX };
+static const struct xfed_span none = { NULL, 0 };
 static const struct iw_pidf_addresses to = { { "pres:a@x", 8 }, { "sip:a@x", 7 } };
 
 static void notes_are_sound(const struct iw_notes *n)
@@ -105,7 +106,7 @@ static void goes_round(const struct iw_presence *p, size_t cap)
 	xfed_arena_init(&a, ROOM);
 	MUST(iw_pidf_write(&first, p, &to) == XFED_OK);
 	/* What is longer than what we read has been written in more words than it came in, or was read from a stanza. */
-	enum iw_pidf_result r = iw_pidf_read(&a, xfed_buf_span(&first), &again);
+	enum iw_pidf_result r = iw_pidf_read(&a, xfed_buf_span(&first), none, &again);
 	MUST(r == IW_PIDF_OK || (r == IW_PIDF_TOO_LARGE && xfed_buf_len(&first) > IW_PIDF_BYTES));
 	if (r == IW_PIDF_OK) {
 		presence_is_sound(&again);
@@ -116,7 +117,7 @@ static void goes_round(const struct iw_presence *p, size_t cap)
 	int rc = iw_pidf_write(&bounded, p, &to);
 	MUST(rc == XFED_OK || (rc == XFED_ERR_LIMIT && xfed_buf_len(&bounded) == 0));
 	if (rc == XFED_OK) {
-		MUST(iw_pidf_read(&a, xfed_buf_span(&bounded), &again) == IW_PIDF_OK && again.count >= 1);
+		MUST(iw_pidf_read(&a, xfed_buf_span(&bounded), none, &again) == IW_PIDF_OK && again.count >= 1);
 		presence_is_sound(&again);
 	}
 	xfed_arena_deinit(&a);
@@ -159,7 +160,7 @@ static void document(struct xfed_xml_reader *r, struct xfed_span in, size_t cap)
 	struct iw_presence p;
 	struct iw_presence_map m;
 	xfed_arena_init(&a, READ_ARENA);
-	enum iw_pidf_result result = iw_pidf_read(&a, in, &p);
+	enum iw_pidf_result result = iw_pidf_read(&a, in, none, &p);
 	MUST(result != IW_PIDF_NO_MEMORY);
 	MUST((result == IW_PIDF_OK) == (iw_pidf_reason(result) == XFED_REASON_NONE));
 	if (result == IW_PIDF_OK) {

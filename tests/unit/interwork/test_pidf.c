@@ -12,6 +12,7 @@
 #include "model.h"
 #include "xfed/mem.h"
 
+static const struct xfed_span none = { NULL, 0 };
 static struct xfed_arena arena;
 
 static int setup(void **state)
@@ -197,7 +198,7 @@ static enum iw_pidf_result read_one(const char *name, struct xfed_span in, const
 {
 	struct iw_presence p;
 	struct xfed_buf got;
-	enum iw_pidf_result r = iw_pidf_read(&arena, in, &p);
+	enum iw_pidf_result r = iw_pidf_read(&arena, in, none, &p);
 	xfed_buf_init(&got, 1024 * 1024);
 	model_presence(&got, &p);
 	if (model && !xfed_span_is(xfed_buf_span(&got), model)) {
@@ -217,6 +218,29 @@ static void documents(void **state)
 			fail_msg("%s: result %d", rows[i].name, (int)r);
 		}
 		xfed_arena_reset(&arena);
+	}
+}
+
+/* Content-Language is the last to be asked. */
+static void languages(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *in, *language, *model;
+	} cases[] = {
+		{ "<presence " NS "><note>a</note></presence>", "de", "person 'a'@de" },
+		{ "<presence " NS "><note xml:lang='fr'>a</note></presence>", "de", "person 'a'@fr" },
+		{ "<presence " NS " xml:lang='en'><note>a</note></presence>", "de", "person 'a'@en" },
+		{ "<presence " NS "><note>a</note></presence>", "no tag", "person 'a'" },
+	};
+	for (size_t i = 0; i < XFED_ARRAY_LEN(cases); i++) {
+		struct iw_presence p;
+		struct xfed_buf got;
+		xfed_buf_init(&got, 1024);
+		assert_int_equal(iw_pidf_read(&arena, xfed_span_str(cases[i].in), xfed_span_str(cases[i].language), &p), IW_PIDF_OK);
+		model_presence(&got, &p);
+		assert_true(xfed_span_is(xfed_buf_span(&got), cases[i].model));
+		xfed_buf_deinit(&got);
 	}
 }
 
@@ -274,7 +298,7 @@ static void bounded(const char *name, const char *head, const char *what, size_t
 	xfed_mem_set_hooks(&hooks);
 	peak = held = 0;
 	xfed_arena_init(&a, 16 * 1024 * 1024);
-	enum iw_pidf_result r = iw_pidf_read(&a, xfed_buf_span(&in), &p);
+	enum iw_pidf_result r = iw_pidf_read(&a, xfed_buf_span(&in), none, &p);
 	xfed_arena_deinit(&a);
 	xfed_mem_set_hooks(NULL);
 	if (r != want || peak > memory) {
@@ -484,11 +508,11 @@ static void all_gone(void **state)
 	(void)state;
 	struct iw_device d[] = { { .name = XFED_SPAN("old"), .changed_s = 1 },
 		{ .name = XFED_SPAN("last"), .changed_s = 1000000000, .priority = 5 } };
-	struct iw_presence none = { NULL, 0 }, two = { .devices = d, .count = 2 };
+	struct iw_presence nobody = { NULL, 0 }, two = { .devices = d, .count = 2 };
 	iw_notes_add(&d[1].notes, XFED_SPAN("bye"), xfed_span_make(NULL, 0));
 	iw_device_settle(&d[0]);
 	iw_device_settle(&d[1]);
-	expect(&none, OUT("<tuple id=\"ID-\"><status><basic>closed</basic></status><contact>sip:a@x</contact></tuple>\n"));
+	expect(&nobody, OUT("<tuple id=\"ID-\"><status><basic>closed</basic></status><contact>sip:a@x</contact></tuple>\n"));
 	expect(&two, OUT("<tuple id=\"ID-last\"><status><basic>closed</basic></status><contact>sip:a@x</contact><note>bye</note>"
 			 "<timestamp>2001-09-09T01:46:40Z</timestamp></tuple>\n"));
 }
@@ -526,7 +550,7 @@ static void bounded_output(void **state)
 			assert_int_equal(rc, XFED_OK);
 			is_any = true;
 			xfed_buf_consume(&got, 1);
-			assert_int_equal(iw_pidf_read(&arena, xfed_buf_span(&got), &back), IW_PIDF_OK);
+			assert_int_equal(iw_pidf_read(&arena, xfed_buf_span(&got), none, &back), IW_PIDF_OK);
 			assert_true(back.count >= 1 && back.count <= IW_DEVICES_MAX);
 			for (size_t i = 0; i < back.count; i++) {
 				assert_int_equal(back.devices[i].priority, COUNT - 1 - (int)i);
@@ -543,7 +567,7 @@ static void bounded_output(void **state)
 	struct xfed_buf got;
 	xfed_buf_init(&got, 64 * 1024);
 	assert_int_equal(iw_pidf_write(&got, &p, &to), XFED_OK);
-	assert_int_equal(iw_pidf_read(&arena, xfed_buf_span(&got), &back), IW_PIDF_OK);
+	assert_int_equal(iw_pidf_read(&arena, xfed_buf_span(&got), none, &back), IW_PIDF_OK);
 	assert_int_equal(back.count, IW_DEVICES_MAX);
 	xfed_buf_deinit(&got);
 }
@@ -576,7 +600,7 @@ static void allocations_fail(void **state)
 		left = tries;
 		xfed_arena_init(&a, 1024 * 1024);
 		xfed_buf_init(&out, 64 * 1024);
-		enum iw_pidf_result r = iw_pidf_read(&a, xfed_span_str(rows[7].in), &p);
+		enum iw_pidf_result r = iw_pidf_read(&a, xfed_span_str(rows[7].in), none, &p);
 		int rc = r == IW_PIDF_OK ? iw_pidf_write(&out, &p, &to) : XFED_ERR_NOMEM;
 		xfed_mem_set_hooks(NULL);
 		assert_true(r == IW_PIDF_OK || r == IW_PIDF_NO_MEMORY);
@@ -595,6 +619,7 @@ int main(void)
 	}
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(documents, setup, teardown),
+		cmocka_unit_test_setup_teardown(languages, setup, teardown),
 		cmocka_unit_test(limits),
 		cmocka_unit_test(answers),
 		cmocka_unit_test_setup_teardown(ids, setup, teardown),
