@@ -15,14 +15,15 @@
 #define IW_PIDF_TYPE "application/pidf+xml"
 
 /* Used up by who sends the document: itself. One phone's has about 500 bytes (baresip). */
-#define IW_PIDF_BYTES (64 * 1024)
-#define IW_PIDF_DEPTH 16   /* below the root */
-#define IW_PIDF_NODES 1024 /* elements and runs of text of one tuple */
-#define IW_PIDF_NOTES 256  /* of all tuples together */
+#define IW_PIDF_BYTES	  (64 * 1024)
+#define IW_PIDF_DEPTH	  16   /* below the root */
+#define IW_PIDF_NODES	  1024 /* elements and runs of text of one tuple */
+#define IW_PIDF_NODES_ALL 4096 /* ... of the document */
+#define IW_PIDF_NOTES	  256  /* of all tuples together */
 
 enum iw_pidf_result {
 	IW_PIDF_OK,
-	IW_PIDF_TOO_LARGE,  /* bytes, tuples, notes, a name or tag */
+	IW_PIDF_TOO_LARGE,  /* bytes, nodes, tuples, notes, a name or tag */
 	IW_PIDF_TOO_DEEP,   /* levels, or nodes or attributes of one element */
 	IW_PIDF_RESTRICTED, /* DTD, entity, processing instruction */
 	IW_PIDF_ENCODING,   /* not UTF-8 */

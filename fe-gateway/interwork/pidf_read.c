@@ -9,7 +9,7 @@ struct reading {
 	struct iw_presence *out;
 	struct xfed_span lang; /* of the root, or what the message says */
 	size_t room;	       /* for devices */
-	size_t tuples, notes;
+	size_t nodes, tuples, notes;
 };
 
 static bool is_rpid(struct xfed_span ns)
@@ -263,8 +263,22 @@ static enum iw_pidf_result read_root(struct reading *x, const struct xfed_xml_el
 	return keep(x, &x->lang) ? IW_PIDF_OK : IW_PIDF_NO_MEMORY;
 }
 
+/* As deep as the reader lets it be. */
+static size_t count_nodes(const struct xfed_xml_elem *e)
+{
+	size_t count = 1;
+	for (const struct xfed_xml_node *n = e->children; n; n = n->next) {
+		count += n->elem ? count_nodes(n->elem) : 1;
+	}
+	return count;
+}
+
 static enum iw_pidf_result read_element(struct reading *x, const struct xfed_xml_elem *e)
 {
+	x->nodes += count_nodes(e);
+	if (x->nodes > IW_PIDF_NODES_ALL) {
+		return IW_PIDF_TOO_LARGE;
+	}
 	if (xfed_xml_is(e, IW_NS_PIDF, "tuple")) {
 		return read_tuple(x, e);
 	}

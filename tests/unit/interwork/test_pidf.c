@@ -328,6 +328,8 @@ static void limits(void **state)
 	bounded("the most nodes", HEAD "<tuple>", "<x/>", IW_PIDF_NODES - 1, "</tuple>" TAIL, IW_PIDF_OK, 256 * KB);
 	bounded("a node too many", HEAD "<tuple>", "<x/>", IW_PIDF_NODES, "</tuple>" TAIL, IW_PIDF_TOO_DEEP, 256 * KB);
 	bounded("elements that mean nothing", HEAD, "<x xmlns='urn:x'/>", 3000, TAIL, IW_PIDF_OK, 64 * KB);
+	bounded("as many elements as may be", HEAD, "<x><y/></x>", IW_PIDF_NODES_ALL / 2, TAIL, IW_PIDF_OK, 64 * KB);
+	bounded("an element too many", HEAD "<x/>", "<x><y/></x>", IW_PIDF_NODES_ALL / 2, TAIL, IW_PIDF_TOO_LARGE, 64 * KB);
 	bounded("a tag without end", HEAD "<tuple id='", "x", 20000, "'/>" TAIL, IW_PIDF_TOO_LARGE, 256 * KB);
 	bounded("a name too long", HEAD "<tuple id='", "x", IW_NAME_BYTES + 1, "'/>" TAIL, IW_PIDF_TOO_LARGE, 64 * KB);
 	bounded("the longest name", HEAD "<tuple id='", "x", IW_NAME_BYTES, "'>" OPEN "</tuple>" TAIL, IW_PIDF_OK, 64 * KB);
