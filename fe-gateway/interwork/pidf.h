@@ -33,10 +33,12 @@ enum iw_pidf_result {
 };
 
 /*
- * Reads a document. `language`: by the message's Content-Language, of notes that say none (RFC 8048 table 2); data NULL: none. A tuple whose basic is not "open" or "closed" is ignored, of two with one name the first that is open counts;
- * unknown elements and attributes are ignored, and activities in a status whole, where they hold something unknown that must be
- * understood (RFC 3863 section 4.2.3). Activities and idle may stand in a tuple, its status or a person, also in the namespaces of
- * RPID's drafts. The spans of `*out` are in the arena; `*out` is zeroed on any other result than OK. Zero tuples are OK ([B5-13]).
+ * Reads a document. `language`: by the message's Content-Language, of notes that say none (RFC 8048 table 2); data NULL: none. A tuple
+ * whose basic is not "open" or "closed" is ignored, of two with one name the first that is open counts; unknown elements and
+ * attributes are ignored, and activities in a status whole, where they hold something unknown that must be understood (RFC 3863 section
+ * 4.2.3). Activities and idle may stand in a tuple, its status or a person, also in the namespaces of RPID's drafts. The spans of
+ * `*out` are in the arena, of which 256 KiB are enough for any document; `*out` is zeroed on any other result than OK. Zero tuples are
+ * OK ([B5-13]).
  */
 enum iw_pidf_result iw_pidf_read(struct xfed_arena *a, struct xfed_span body, struct xfed_span language, struct iw_presence *out);
 
