@@ -55,8 +55,7 @@ static size_t control_at(struct xfed_span s, size_t at)
 	return forbidden_at(s, at);
 }
 
-/* At most `max` bytes, cut between characters. */
-static struct xfed_span cut(struct xfed_span s, size_t max)
+struct xfed_span iw_text_cut(struct xfed_span s, size_t max)
 {
 	if (s.len <= max) {
 		return s;
@@ -93,9 +92,25 @@ int iw_text_line(struct xfed_arena *a, struct xfed_span s, size_t max, struct xf
 		len--;
 	}
 	if (len > 0) {
-		*out = cut(xfed_span_make(p, len), max);
+		*out = iw_text_cut(xfed_span_make(p, len), max);
 	}
 	return XFED_OK;
+}
+
+static bool is_space(char c)
+{
+	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+struct xfed_span iw_text_trim(struct xfed_span s)
+{
+	while (s.len > 0 && is_space(s.data[s.len - 1])) {
+		s.len--;
+	}
+	while (s.len > 0 && is_space(*s.data)) {
+		s = xfed_span_make(s.data + 1, s.len - 1);
+	}
+	return s;
 }
 
 bool iw_text_is_language(struct xfed_span s)

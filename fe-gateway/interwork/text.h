@@ -11,6 +11,11 @@
  */
 int iw_text_line(struct xfed_arena *a, struct xfed_span s, size_t max, struct xfed_span *out);
 
+/* At most `max` bytes of valid UTF-8, cut between characters. */
+struct xfed_span iw_text_cut(struct xfed_span s, size_t max);
+/* Without the white space of XML (section 2.3) at its ends. */
+struct xfed_span iw_text_trim(struct xfed_span s);
+
 /* Valid UTF-8 without the characters XML 1.0 section 2.2 forbids; the span itself where there are none. OK or NOMEM. */
 int iw_text_for_xml(struct xfed_arena *a, struct xfed_span s, struct xfed_span *out);
 

@@ -81,11 +81,19 @@ int iw_when_print(int64_t seconds, char out[IW_WHEN_SIZE])
 	return XFED_OK;
 }
 
+int64_t iw_when_of(struct xfed_span stamp)
+{
+	char again[IW_WHEN_SIZE];
+	int64_t seconds;
+	bool is_time = iw_when_parse(stamp, &seconds) == XFED_OK && seconds > 0 && iw_when_print(seconds, again) == XFED_OK;
+	return is_time ? seconds : 0;
+}
+
 static int64_t earliest(const struct xfed_stanza *s, const char *ns, const char *name, int64_t found)
 {
 	for (const struct xfed_xml_elem *e = xfed_xml_child(s->elem, ns, name); e; e = xfed_xml_next(e, ns, name)) {
-		int64_t sent_s;
-		if (iw_when_parse(xfed_xml_attr_get(e, "stamp"), &sent_s) == XFED_OK && sent_s > 0 && (found == 0 || sent_s < found)) {
+		int64_t sent_s = iw_when_of(xfed_xml_attr_get(e, "stamp"));
+		if (sent_s > 0 && (found == 0 || sent_s < found)) {
 			found = sent_s;
 		}
 	}

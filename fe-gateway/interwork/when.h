@@ -16,6 +16,9 @@ int iw_when_parse(struct xfed_span stamp, int64_t *seconds);
 /* "2002-09-10T23:08:25Z". OK; INVALID: before 1970 or behind 9999. */
 int iw_when_print(int64_t seconds, char out[IW_WHEN_SIZE]);
 
+/* The same, where it can be printed again and is behind 1970; 0: no stamp, or it says no such time. */
+int64_t iw_when_of(struct xfed_span stamp);
+
 /* The earliest stamp of the stanza: each place that kept it has added one. 0: there is none that can be read. */
 int64_t iw_when_sent(const struct xfed_stanza *s);
 
