@@ -26,7 +26,7 @@ static size_t make_key(char key[KEY_BYTES], struct xfed_span local, struct xfed_
 
 struct s2s_pair *s2s_pair_find(struct s2s *s, struct xfed_span local, struct xfed_span remote, bool is_verify)
 {
-	char key[KEY_BYTES];
+	XFED_UNSET char key[KEY_BYTES];
 	size_t len = make_key(key, local, remote, is_verify);
 	struct s2s_pair *p = NULL;
 	HASH_FIND(hh, s->pairs, key, len, p);
@@ -35,7 +35,7 @@ struct s2s_pair *s2s_pair_find(struct s2s *s, struct xfed_span local, struct xfe
 
 struct s2s_pair *s2s_pair_new(struct s2s *s, struct xfed_span local, struct xfed_span remote, bool is_verify)
 {
-	char key[KEY_BYTES];
+	XFED_UNSET char key[KEY_BYTES];
 	size_t len = make_key(key, local, remote, is_verify);
 	struct s2s_pair *p = len > 0 ? xfed_calloc(1, sizeof(*p) + len) : NULL;
 	if (!p) {

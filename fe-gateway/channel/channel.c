@@ -226,7 +226,7 @@ static bool is_briefly_gone(const struct edge *e)
 
 static int take_route_of(struct channel *c, struct xfed_span local, struct xfed_span remote, bool (*may)(const struct edge *e), int *edge)
 {
-	struct routes_edge edges[64];
+	XFED_UNSET struct routes_edge edges[64];
 	size_t n = 0;
 	for (; n < c->edge_count && n < XFED_ARRAY_LEN(edges); n++) {
 		edges[n] = (struct routes_edge){ .number = (int)n, .name = c->edges[n].name, .is_usable = may(&c->edges[n]) };

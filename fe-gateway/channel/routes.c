@@ -39,7 +39,7 @@ void routes_free(struct routes *r)
 
 struct key {
 	size_t len;
-	char bytes[2 * XFED_JID_PART_BYTES + 1];
+	XFED_UNSET char bytes[2 * XFED_JID_PART_BYTES + 1];
 };
 
 /* False: no domains. */

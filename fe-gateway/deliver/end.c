@@ -78,7 +78,7 @@ static void write_text(const struct deliver_origin *origin, const struct deliver
 
 void deliver_end(const struct deliver *d, const struct deliver_origin *origin, const struct deliver_end *e)
 {
-	char raw[512], text[512], address[PROTO_URI_BYTES + 1];
+	XFED_UNSET char raw[512], text[512], address[PROTO_URI_BYTES + 1];
 	Xfed__Outcome oc = XFED__OUTCOME__INIT;
 	count(d, origin, e);
 	log_end(origin, e);

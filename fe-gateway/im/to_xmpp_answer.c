@@ -45,7 +45,7 @@ static void fill_extra(struct answer *a, const struct iw_sip_error *e)
 
 static int respond(struct im *im, const struct answer *a)
 {
-	char lines[sizeof(a->extra) + IW_WARNING_BYTES];
+	XFED_UNSET char lines[sizeof(a->extra) + IW_WARNING_BYTES];
 	size_t len = strlen(a->extra);
 	memcpy(lines, a->extra, len + 1);
 	/* Who may not send is told no more than that: it may be a stranger, and the address that of somebody else. */

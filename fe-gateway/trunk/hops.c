@@ -107,7 +107,7 @@ static void use_credentials(struct trunk_hop *h, const struct config_domain *d)
 /* A hop stays until the process ends: their number is bounded by what operators write into the configuration. */
 struct trunk_hop *trunk_hop_of(struct trunk *t, const struct config_domain *d)
 {
-	char key[KEY_BYTES];
+	XFED_UNSET char key[KEY_BYTES];
 	size_t label_len;
 	struct trunk_hop *h = find_hop(t, d, key, &label_len);
 	h = h ? h : hop_new(t, d, key, label_len);

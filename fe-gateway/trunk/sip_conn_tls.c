@@ -19,7 +19,7 @@ bool sip_conn_tls_flush(struct sip_conn *c)
 
 void sip_conn_tls_read(struct sip_conn *c)
 {
-	char plain[16384];
+	XFED_UNSET char plain[16384];
 	size_t len;
 	while (!c->is_dying) {
 		switch (xfed_tls_read(c->tls, plain, sizeof(plain), &len)) {
