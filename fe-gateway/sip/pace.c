@@ -1,7 +1,7 @@
 #include "sip/pace.h"
-#include <utlist.h>
 
 #include "sip/trans.h"
+#include "util/list.h"
 #include "xfed/hash.h"
 #include "xfed/limits.h"
 
