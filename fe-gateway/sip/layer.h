@@ -51,10 +51,12 @@ struct sip_layer_config {
 
 enum sip_layer_event_kind {
 	SIP_LAYER_RECV,	       /* flow, bytes: one datagram, or one message cut out by sip/framer.h */
-	SIP_LAYER_SENT,	       /* txn, flow_id: the first byte of that request has gone out on that flow (TCP, TLS) */
-	SIP_LAYER_SEND_FAILED, /* txn, was_written: it could not be sent (no connection, or it broke) */
-	SIP_LAYER_FLOW_CLOSED, /* flow_id */
 	SIP_LAYER_RETURNED,    /* flow, its peer is where it went; bytes: how a datagram begins that did not arrive, says somebody (ICMP) */
+	SIP_LAYER_SENT,	       /* txn, flow_id: the first byte of that request has gone out on that flow
+			   (TCP, TLS) */
+	SIP_LAYER_SEND_FAILED, /* txn, was_written: it could not be sent (no connection, or it
+				  broke) */
+	SIP_LAYER_FLOW_CLOSED, /* flow_id */
 	SIP_LAYER_TICK,
 };
 

@@ -58,16 +58,17 @@ struct sip_trans {
 	size_t head_len, last_len, weight;	  /* weight: server: of `server_bytes` */
 	const struct sip_user *user;
 	uint64_t id_of_user;
-	uint64_t dialog;		/* it makes, or is inside; 0: none */
-	uint64_t resend_ms, expire_ms;	/* absolute, UINT64_MAX: never */
-	uint64_t interval_ms;		/* until the next retransmission */
-	unsigned sends, returned;	/* client, UDP: that many of its datagrams did not arrive */
-	struct sip_pace *pace;		/* client, UDP: it waits for its turn there; NULL: it does not */
+	uint64_t dialog;	       /* it makes, or is inside; 0: none */
+	uint64_t resend_ms, expire_ms; /* absolute, UINT64_MAX: never */
+	uint64_t interval_ms;	       /* until the next retransmission */
+	unsigned sends;
 	bool is_written;		/* client: some of it has gone out */
 	bool is_lost;			/* client: its connection has closed */
 	bool is_silent;			/* client: a CANCEL or BYE that the layer sends by itself: nobody asks for its outcome */
 	bool is_cancelled, must_cancel; /* client: CANCEL has gone out, or goes with the first provisional response */
 	struct sip_trans *pace_next, *pace_prev, *dead_next;
+	struct sip_pace *pace; /* client, UDP: it waits for its turn there; NULL: it does not */
+	unsigned returned;     /* client, UDP: that many of its datagrams did not arrive */
 };
 
 /* A dialog in the layer's tables, or what becomes one. */
@@ -103,7 +104,6 @@ struct sip_layer {
 	} sent_by[SIP_TRANSPORT_COUNT];
 	size_t transactions_max, server_bytes_max;
 	unsigned time_divisor;
-
 	uint64_t last_id, last_dialog;
 	struct sip_trans *by_id, *by_key, *by_merged; /* uthash tables */
 	struct xfed_heap timers;
