@@ -20,21 +20,40 @@ static bool is_noise(struct xfed_span in)
 	return i == in.len || (uint8_t)in.data[0] < 2;
 }
 
+static struct sip_flow_info flow_with(const struct sip_socket *s, const struct rt_addr *peer)
+{
+	char text[RT_ADDR_TEXT];
+	struct sip_flow_info info = s->info;
+	snprintf(info.peer_ip, sizeof(info.peer_ip), "%s", rt_addr_host_text(peer, text));
+	info.peer_port = rt_addr_port(peer);
+	return info;
+}
+
 static void on_datagram(void *user, struct xfed_span in, const struct rt_addr *from)
 {
 	struct sip_socket *s = user;
-	char text[RT_ADDR_TEXT];
 	if (is_noise(in)) {
 		return;
 	}
-	struct sip_flow_info info = s->info;
-	snprintf(info.peer_ip, sizeof(info.peer_ip), "%s", rt_addr_host_text(from, text));
-	info.peer_port = rt_addr_port(from);
+	struct sip_flow_info info = flow_with(s, from);
 	info.is_known = trust_may_send(&s->io->trunk->files.config->senders, &(struct trust_peer){ .transport = SIP_UDP, .address = *from });
 	trunk_receive(s->io->trunk, &info, in);
 }
 
-static const struct rt_udp_handlers udp_handlers = { .on_datagram = on_datagram };
+static void on_returned(void *user, struct xfed_span quoted, const struct rt_addr *to, int uv_error)
+{
+	struct sip_socket *s = user;
+	struct trunk *t = s->io->trunk;
+	char why[TRUNK_WHY_BYTES];
+	struct sip_flow_info info = flow_with(s, to);
+	snprintf(why, sizeof(why), "%s (ICMP)", uv_strerror(uv_error));
+	t->failing = XFED_REASON_SIP_SERVER_UNREACHABLE;
+	t->failing_why = why;
+	trunk_event(t, &(struct sip_layer_event){ .kind = SIP_LAYER_RETURNED, .flow = &info, .bytes = quoted });
+	t->failing = XFED_REASON_NONE;
+}
+
+static const struct rt_udp_handlers udp_handlers = { .on_datagram = on_datagram, .on_returned = on_returned };
 
 static struct sip_socket *socket_for(struct sip_io *io, const struct sip_target *t, const struct rt_addr *to)
 {

@@ -189,9 +189,14 @@ bool trunk_may_send(const struct trunk *t, const struct config_domain *d, const 
 	return sip_io_peer(t->io, flow, &peer) && trust_may_send(&d->senders, &peer);
 }
 
+#define TICKS_MAX 16 /* of a turn: what is due beyond that waits for the next */
+
 static void on_timer(void *user)
 {
-	trunk_event(user, &(struct sip_layer_event){ .kind = SIP_LAYER_TICK });
+	struct trunk *t = user;
+	for (int i = 0; i < TICKS_MAX && sip_layer_deadline(t->layer) <= trunk_now(t); i++) {
+		trunk_event(t, &(struct sip_layer_event){ .kind = SIP_LAYER_TICK });
+	}
 }
 
 /* ---- the room ---- */

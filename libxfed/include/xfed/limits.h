@@ -209,6 +209,7 @@
  *   DIALOGS           SIP servers that may send, and users here who subscribe or call; strangers hold none
  *   QUEUE, HOP_PERCENT   partners whose messages wait for one next hop: others to that hop; a hop never has more than its percent
  *                     of what may wait in the gateway (credit comes back when a delivery is queued: the window holds nothing up)
+ *   PACE              messages of all to one place: they wait for some ms; the queue is one of transactions
  */
 #define XFED_SIP_T1_MS			      500
 #define XFED_SIP_T2_MS			      4000
@@ -226,6 +227,9 @@
 #define XFED_SIP_HEADER_BYTES		      (16 * 1024)
 #define XFED_SIP_HEADERS_MAX		      128
 #define XFED_SIP_UDP_REQUEST_BYTES	      1300 /* [C3-02] */
+#define XFED_SIP_PACE_BURST		      64   /* requests over UDP to one place: a default socket buffer, 208 KiB, takes 166 of 1 KiB */
+#define XFED_SIP_PACE_PER_MS		      32
+#define XFED_SIP_PACE_MS		      2 /* the next batch */
 #define XFED_SIP_MAX_REQUEST		      (15 * 1024)
 #define XFED_SIP_ROUTES_MAX		      16    /* proxies in the way of a dialog */
 #define XFED_SIP_DIALOGS_MAX		      16384 /* subscriptions and sessions, of both directions */

@@ -309,7 +309,8 @@ static const struct row domain_rows[] = {
 		"gateway.yaml:10:17:domains[1].sip_domain: found \"example.com\", which stands inside for \"example.com\" already, accepted: another "
 		"domain\n" },
 	{ "no domain", G, DOMAINS("  - domain: \"alice@example.com\"\n" HOP),
-		"gateway.yaml:6:13:domains[0].domain: found \"alice@example.com\" in quotes, accepted: a domain such as example.com\n" },
+		"gateway.yaml:6:13:domains[0].domain: found \"alice@example.com\" in quotes, accepted: a domain such as example.com; the "
+		"character \"@\" is not allowed in one (RFC 1123)\n" },
 	{ "network", G, DOMAINS("  - domain: example.com\n    next_hop: sip:127.0.0.1\n    peer_addresses: [10.2.0.1/24]\n"),
 		"gateway.yaml:8:22:domains[0].peer_addresses[0]: found \"10.2.0.1/24\", accepted: an IP address or a network such as 10.2.0.0/24, no "
 		"bits set behind the prefix\n" },
