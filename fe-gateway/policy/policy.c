@@ -103,10 +103,15 @@ void policy_announce(const struct policy *p, const char *event)
 		RT_KV_U64("domains", xfed_policy_local_count(p->files->partners)), RT_END);
 }
 
-bool policy_next_revision(struct proto_revision *r, const struct policy_files *f)
+bool policy_next_revision(struct proto_revision *r, const struct policy_files *f, const struct proto_revision *outbid)
 {
-	if (r->counter > 0 && memcmp(r->hash, f->hash, sizeof(r->hash)) == 0) {
+	bool is_outbid = outbid->counter > 0 && proto_revision_compare(r, outbid) <= 0;
+	if (r->counter > 0 && memcmp(r->hash, f->hash, sizeof(r->hash)) == 0 && !is_outbid) {
 		return false;
+	}
+	if (is_outbid) {
+		r->epoch = outbid->epoch;
+		r->counter = outbid->counter;
 	}
 	r->counter++;
 	memcpy(r->hash, f->hash, sizeof(r->hash));
@@ -149,7 +154,7 @@ static int come_into_force(struct policy *p, char error[256])
 		snprintf(error, 256, "the dialback secret could not be made");
 		return rc;
 	}
-	if (policy_next_revision(&p->revision, p->files)) {
+	if (policy_next_revision(&p->revision, p->files, &p->outbid)) {
 		rc = keep_revision(p, error);
 	}
 	if (rc == XFED_OK) {

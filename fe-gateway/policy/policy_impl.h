@@ -28,7 +28,7 @@ struct policy_reload {
 	struct rt_reply reply;
 	struct rt_conf_errors errors;
 	struct policy_files *files; /* read */
-	struct proto_revision revision;
+	struct proto_revision revision, outbid;
 	struct store_batch batch;
 	bool is_new, is_check;
 	int rc;
@@ -43,11 +43,12 @@ struct policy {
 	const struct policy_user *user;
 	void *user_data;
 	struct policy_reload reload;
+	struct proto_revision outbid; /* the highest that edges have refused ours for; the hash does not count */
 	bool reload_again, is_stopped;
 };
 
-/* The next revision, where the files' snapshot is another; false: it is the same. */
-bool policy_next_revision(struct proto_revision *r, const struct policy_files *f);
+/* The next revision, where the files' snapshot is another or the old one is not above `outbid` (zeroed: none); false: it is the same. */
+bool policy_next_revision(struct proto_revision *r, const struct policy_files *f, const struct proto_revision *outbid);
 void policy_announce(const struct policy *p, const char *event);
 
 #endif
