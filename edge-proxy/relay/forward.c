@@ -166,7 +166,7 @@ static enum xfed_reason check_stanza(struct relay *r, const Xfed__Deliver *d, st
 	}
 	const struct xfed_partner *p = xfed_policy_partner(policy, out->to.domain);
 	if (!p) {
-		return XFED_REASON_POLICY_PARTNER_UNLISTED;
+		return xfed_policy_why_not(policy, out->to.domain);
 	}
 	bool may = out->type == XFED_TYPE_ERROR || (p->kinds & (out->kind == XFED_STANZA_MESSAGE ? XFED_KIND_MESSAGE : XFED_KIND_PRESENCE));
 	return may ? XFED_REASON_NONE : XFED_REASON_POLICY_KIND_FORBIDDEN;
