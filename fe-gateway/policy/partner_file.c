@@ -124,7 +124,7 @@ static const struct rt_conf_row partner_rows[] = {
 		.help = "Whether TLSA records vouch for the partner's certificate." },
 };
 RT_CONF_TABLE(const, partner_file, "partners.d/DOMAIN.yaml", partner_rows, struct partner_options,
-	"One partner a file, a YAML file named after its domain. The whole directory is checked before any of it takes effect.");
+	"One partner a file, a YAML file named after its domain. At a reload the whole directory is checked before any of it takes effect.");
 /* clang-format on */
 
 static int check_name(struct rt_conf_doc *doc, const struct partner_options *o)

@@ -14,7 +14,7 @@ static int fail(struct policy *p, int rc, const char *key, const char *text)
 static int read_files(struct policy *p)
 {
 	struct policy_reload *r = &p->reload;
-	int rc = policy_files_load(p->path, &r->errors, &r->files);
+	int rc = policy_files_load(p->path, false, &r->errors, &r->files);
 	if (rc == XFED_OK && rt_conf_keep(&r->files->config->base.doc, p->files->config) != XFED_OK) {
 		return fail(p, XFED_ERR_NOMEM, "", "out of memory");
 	}

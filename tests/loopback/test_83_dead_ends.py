@@ -5,8 +5,8 @@ import shutil
 
 import pytest
 
-from harness.installation import write
 from harness.proc import wait_until
+from harness.xmpp import XmppStream
 
 
 @pytest.fixture(scope="module")
@@ -51,3 +51,99 @@ def test_a_policy_that_drifts_is_cured_by_a_reload(own, behind):
     wait_until("no drift", lambda: not problems(own.gateway, "channel.policy.drift"), 5)
     ours, theirs = own.gateway.control("status")["policy"], own.edge.control("status")["policy"]
     assert ours == theirs, (ours, theirs)
+
+
+# ---- files that cannot be loaded when the gateway starts ----
+
+@pytest.fixture
+def restarted(own):
+    """restarted(PATH, TEXT...): the gateway starts with these files beside the good ones; afterwards they are gone."""
+    made = []
+
+    def restart(*files):
+        for path, text in files:
+            with open(path, "wb") as f:
+                f.write(text)
+            made.append(path)
+        own.gateway.stop()
+        own.gateway.start()
+        own.gateway.wait_ready()
+        wait_until("the policy", lambda: own.gateway.control("status")["policy"] == own.edge.control("status")["policy"], 5)
+        return own
+    yield restart
+    for path in made:
+        if os.path.exists(path):
+            os.unlink(path)
+    own.reload()
+
+
+BROKEN = [
+    ("a value", b"domain: sub.wide.example\ntls: maybe\nadditional_domains: [other.wide.example]\n", "maybe"),
+    ("no YAML", b"domain: sub.wide.example\nadditional_domains: [other.wide.example\ntls: required\n", "sub.wide.example.yaml"),
+    ("UTF-16", "domain: sub.wide.example\nadditional_domains: [other.wide.example]\n".encode("utf-16"), "UTF-8"),
+]
+
+
+@pytest.mark.parametrize("name, text, word", BROKEN, ids=[row[0].replace(" ", "-") for row in BROKEN])
+def test_a_broken_partner_file_at_the_start(own, restarted, new_partner, users, name, text, word):
+    """What it names is refused although a wildcard covers it, everything else works, and a reload of the mended file is all it takes."""
+    own.list_partner("wide.example", additional_domains=["*.wide.example"])
+    path = own.partner_path("sub.wide.example")
+    restarted((path, text))
+    assert own.gateway.get("/readyz")[0] == 200
+    first = own.gateway.control("status")["problems"][0]
+    assert first["reason"] == "policy.partner.broken" and path in first["text"] and word in first["text"], first
+    assert "sub.wide.example, other.wide.example" in first["text"], first
+    user = users["corp.example"]
+    flow = user.dial(own.sip)
+    names = ["xmpp:" + d for d in ("wide.example", "sub.wide.example", "other.wide.example", "third.wide.example")]
+    wide = new_partner(own, "wide.example", names=names)
+    for domain in ("sub.wide.example", "other.wide.example"):
+        before = own.refusals("policy.partner.broken")
+        stream = XmppStream.connect(own.s2s)
+        stream.open(domain, "corp.example")
+        assert stream.read_error(with_header=True).condition == "policy-violation"
+        assert user.message(flow, "sip:alice@" + domain, "to nobody").status == 403
+        assert own.refusals("policy.partner.broken") >= before + 2
+        assert not own.gateway.control("partner", "check", domain=domain)["ok"]
+    XmppStream.connect(own.s2s).log_in("third.wide.example", "corp.example", wide.client_context).close()
+    assert not own.gateway.control("reload")["ok"]
+    assert own.gateway.control("status")["problems"][0]["reason"] == "policy.partner.broken"  # still what is in force
+    own.list_partner("sub.wide.example", additional_domains=["other.wide.example"])
+    own.reload()
+    assert not problems(own.gateway, "policy.partner.broken")
+    XmppStream.connect(own.s2s).log_in("sub.wide.example", "corp.example", wide.client_context).close()
+    flow.close()
+    wide.close()
+    own.unlist_partner("wide.example")
+
+
+def test_a_partner_file_that_the_service_may_not_read(own, restarted):
+    """A directory under that name cannot be read by anybody, root included."""
+    path = own.partner_path("closed.example")
+    os.mkdir(path)
+    try:
+        restarted()
+        first = own.gateway.control("status")["problems"][0]
+        assert first["reason"] == "policy.partner.broken" and "closed.example" in first["text"]
+    finally:
+        os.rmdir(path)
+
+
+def test_a_broken_access_file_at_the_start(own, restarted, new_partner, users):
+    """Whom it names may not, although a rule for all lets him; whom it cannot have named still may."""
+    good = own.dir + "/access.d/all.yaml"
+    path = own.dir + "/access.d/few.yaml"
+    restarted((good, b"name: All\nscope: global\nallowed: true\n"), (path, b"name: Few\nscope: user\nallowed: maybe\ngranted_to: [dave@corp.example]\n"))
+    p = new_partner(own, "partner.example", leaf="partner")
+    user = users["corp.example"]
+    flow = user.dial(own.sip)
+    try:
+        assert own.gateway.control("status")["problems"][0]["reason"] == "policy.access.broken"
+        before = own.refusals("policy.access.broken")
+        assert user.message(flow, "sip:alice@partner.example", "not from you", sender="sip:dave@corp.example").status == 403
+        assert own.refusals("policy.access.broken") == before + 1
+        assert user.message(flow, "sip:alice@partner.example", "from you", sender="sip:erin@corp.example").status in (200, 202)
+    finally:
+        flow.close()
+        p.close()
