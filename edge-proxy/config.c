@@ -96,8 +96,10 @@ static int check(struct rt_conf_doc *doc)
 			doc, c, "trust.ca", XFED_REASON_CONFIG_VALUE_INVALID, "found \"%.60s\", accepted: system, or an absolute path", c->trust.ca);
 	}
 	if (c->limits.unauthenticated > c->limits.connections) {
-		rt_conf_fail(doc, c, "limits.unauthenticated", XFED_REASON_CONFIG_VALUE_INVALID,
-			"found %u, accepted: at most limits.connections, which is %u", c->limits.unauthenticated, c->limits.connections);
+		bool is_set = rt_conf_is_set(doc, c, "limits.unauthenticated");
+		rt_conf_fail(doc, c, is_set ? "limits.unauthenticated" : "limits.connections", XFED_REASON_CONFIG_VALUE_INVALID,
+			"limits.unauthenticated is %u, accepted: at most limits.connections, which is %u", c->limits.unauthenticated,
+			c->limits.connections);
 	}
 	return rt_conf_networks(doc, &c->external.allow_networks, &c->external.networks);
 }

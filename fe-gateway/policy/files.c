@@ -28,12 +28,16 @@ static int load_certificates(struct policy_files *f)
 	int rc = load_creds(c->channel.certificate, c->channel.key, c->channel.ca, &f->channel_creds, error);
 	if (rc != XFED_OK) {
 		rt_conf_fail_file(&f->config->base.doc, "channel.certificate", error);
+	} else {
+		rt_conf_check_certificate(&f->config->base.doc, f->config, "channel.certificate", xfed_tls_creds_cert(f->channel_creds, 0));
 	}
 	if (c->sip.certificate && c->sip.key && c->sip.ca) {
 		int other = load_creds(c->sip.certificate, c->sip.key, c->sip.ca, &f->sip_creds, error);
 		if (other != XFED_OK) {
 			rt_conf_fail_file(&f->config->base.doc, "sip.certificate", error);
 			rc = other;
+		} else {
+			rt_conf_check_certificate(&f->config->base.doc, f->config, "sip.certificate", xfed_tls_creds_cert(f->sip_creds, 0));
 		}
 	}
 	return rc;

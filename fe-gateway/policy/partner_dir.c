@@ -51,7 +51,7 @@ static int add_partner(void *user, const char *file, struct xfed_span text)
 	if (rc == XFED_OK) {
 		rc = xfed_policy_add_partner(l->policy, &f.partner, &error);
 		if (rc == XFED_ERR_INVALID) {
-			rt_conf_fail(&f.doc, f.doc.object, "domain",
+			rt_conf_fail(&f.doc, f.doc.object, error.key ? error.key : "domain",
 				error.reason != XFED_REASON_NONE ? error.reason : XFED_REASON_CONFIG_VALUE_INVALID, "%s", error.text);
 		}
 	}

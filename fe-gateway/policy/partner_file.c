@@ -77,7 +77,7 @@ static const struct rt_conf_word dane_words[] = {
 };
 
 static const struct rt_conf_row limits_rows[] = {
-	{ .name = "connections", .type = RT_CONF_INT, IN(limits, connections), .flags = RELOADABLE, .min = 1, .max = 10000, .unit = "connections",
+	{ .name = "connections", .type = RT_CONF_INT, IN(limits, connections), .flags = RELOADABLE, .min = 1, .max = XFED_CONNECTIONS_MAX, .unit = "connections",
 		.fallback = "20", .help = "Streams the partner has opened to one edge and authenticated." },
 	{ .name = "stanzas_per_second", .type = RT_CONF_INT, IN(limits, stanzas_per_second), .flags = RELOADABLE, .min = 1, .max = 1000000,
 		.unit = "stanzas", .fallback = "200", .help = "From the partner on one edge, over all its streams and domains. What comes faster waits for its turn, and is refused (policy.rate.exceeded) only where that would take 25 s." },

@@ -45,6 +45,29 @@ static bool ends_with(const char *s, const char *end)
 	return len > end_len && strcmp(s + len - end_len, end) == 0;
 }
 
+/* What was most likely meant to be loaded: .yml, .YAML, .yaml.txt, or a domain alone. Backups and what was put out of the way are not. */
+static bool is_mistaken(const char *name)
+{
+	char lower[256];
+	size_t len = strlen(name);
+	for (size_t i = 0; i <= len && len < sizeof(lower); i++) {
+		lower[i] = xfed_lower(name[i]);
+	}
+	if (len >= sizeof(lower) || ends_with(name, ".yaml")) {
+		return false;
+	}
+	if (strstr(lower, ".yaml") || strstr(lower, ".yml")) {
+		return ends_with(lower, ".yaml") || ends_with(lower, ".yml") || ends_with(lower, ".txt");
+	}
+	struct xfed_arena a;
+	struct xfed_span domain;
+	const char *accepted;
+	xfed_arena_init(&a, 65536);
+	bool is_domain = strchr(name, '.') && rt_conf_convert_domain(&a, xfed_span_str(name), &domain, &accepted) == XFED_OK;
+	xfed_arena_deinit(&a);
+	return is_domain && strncmp(lower, "readme", 6) != 0;
+}
+
 static int by_name(const void *a, const void *b)
 {
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
@@ -63,7 +86,7 @@ static int list(const char *dir, size_t max, struct rt_conf_errors *errors, stru
 		if (e->d_name[0] == '.') {
 			continue;
 		}
-		if (ends_with(e->d_name, ".yml")) {
+		if (is_mistaken(e->d_name)) {
 			rt_conf_errors_add(errors, true, XFED_REASON_CONFIG_VALUE_INVALID, dir, 0, 0, NULL,
 				"%s is not loaded, accepted: names ending in .yaml", e->d_name);
 		}

@@ -171,6 +171,9 @@ static int claim_names(struct xfed_policy *p, struct xfed_partner *partner, stru
 	int rc = claim_name(p, partner, partner->domain, err);
 	for (size_t i = 0; rc == XFED_OK && i < partner->additional_count; i++) {
 		rc = claim_name(p, partner, partner->additional[i], err);
+		if (rc == XFED_ERR_INVALID && err) {
+			err->key = "additional_domains";
+		}
 	}
 	if (rc != XFED_OK) {
 		give_up_claims(&p->exact, partner);

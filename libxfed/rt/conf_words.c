@@ -17,6 +17,8 @@ const char *conf_quote(struct xfed_span s, char out[CONF_FOUND_BYTES])
 		}
 		if (c < 0x20 || c == 0x7f) {
 			n += (size_t)snprintf(out + n, CONF_FOUND_BYTES - n, "\\x%02x", c);
+		} else if (len == 2 && c == 0xc2 && (unsigned char)s.data[i + 1] == 0xa0) {
+			n += (size_t)snprintf(out + n, CONF_FOUND_BYTES - n, "\\u00a0"); /* looks like a blank */
 		} else {
 			memcpy(out + n, s.data + i, len);
 			n += len;

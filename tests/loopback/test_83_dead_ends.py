@@ -2,10 +2,12 @@
 import json
 import os
 import shutil
+import subprocess
 
 import pytest
 
-from harness.proc import wait_until
+from harness.installation import write
+from harness.proc import clean_environment, wait_until
 from harness.xmpp import XmppStream
 
 
@@ -147,3 +149,71 @@ def test_a_broken_access_file_at_the_start(own, restarted, new_partner, users):
     finally:
         flow.close()
         p.close()
+
+
+# ---- certificates and keys ----
+
+def checked(own, daemon, **channel):
+    """(exit status, output) of --check-config where the channel has other files."""
+    config = json.loads(json.dumps(own.edge_config if daemon is own.edge else own.gateway_config))
+    config["channel"].update(channel)
+    path = own.dir + "/checked.yaml"
+    write(path, json.dumps(config, indent=1) + "\n")
+    done = subprocess.run([daemon.binary, "--check-config", "-c", path], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          timeout=30, env=clean_environment(), check=False)
+    return done.returncode, done.stdout
+
+
+@pytest.fixture(params=["edge", "gateway"])
+def daemon(request, own):
+    return getattr(own, request.param)
+
+
+def openssl(*words):
+    subprocess.run(["openssl", *words], check=True, timeout=60, env=clean_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def test_certificates_and_keys_in_other_forms(own, certs, daemon):
+    """What it is and how it becomes PEM, at the key that names the file."""
+    d = own.dir + "/form"
+    chain, key = certs.chain("fe"), certs.key("fe")
+    openssl("pkcs12", "-export", "-in", chain, "-inkey", key, "-out", d + ".pfx", "-passout", "pass:secret")
+    openssl("x509", "-in", chain, "-outform", "DER", "-out", d + ".der")
+    openssl("pkey", "-in", key, "-outform", "DER", "-out", d + ".key.der")
+    openssl("pkey", "-in", key, "-aes128", "-passout", "pass:secret", "-out", d + ".encrypted.key")
+    openssl("crl2pkcs7", "-nocrl", "-certfile", chain, "-out", d + ".p7b")
+    openssl("req", "-new", "-key", key, "-subj", "/CN=x", "-out", d + ".csr")
+    for option, name, word in (("certificate", ".pfx", "PKCS#12"), ("key", ".pfx", "PKCS#12"), ("ca", ".pfx", "PKCS#12"), ("certificate", ".der", "is DER"),
+                               ("ca", ".der", "is DER"), ("key", ".key.der", "is DER"), ("key", ".encrypted.key", "pass phrase"),
+                               ("certificate", ".p7b", "PKCS#7"), ("certificate", ".csr", "request for a certificate")):
+        code, text = checked(own, daemon, **{option: d + name})
+        line, = [line for line in text.splitlines() if d + name in line]
+        assert code == 1 and word in line and ":channel.%s: " % option in line, text
+
+
+def test_a_certificate_that_has_expired_is_found(own, certs, daemon):
+    """Before a partner or a gateway finds it: by --check-config and by a reload."""
+    old = certs.leaf("bygone", "start=20190101000000Z", "end=20200101000000Z", "host:edge-int.corp.example", "sip:fe.corp.example")
+    files = {"certificate": certs.chain(old), "key": certs.key(old)}
+    code, text = checked(own, daemon, **files)
+    line, = [line for line in text.splitlines() if "expired" in line]
+    assert code == 0 and ":channel.certificate: warning: our certificate" in line and "has expired (2020-01-01)" in line, text
+
+
+def test_the_metric_of_a_replaced_certificate_goes(own, certs, daemon):
+    def names():
+        return {labels["name"] for name, labels, _ in daemon.samples()
+                if name == "xfed_certificate_not_after_timestamp_seconds" and labels.get("owner") == "us" and "edge" not in labels}
+    before = names()
+    other = certs.leaf("replaced-" + daemon.name, "cn=replaced-" + daemon.name, "host:edge-int.corp.example", "sip:fe.corp.example")
+    config = json.loads(json.dumps(own.edge_config if daemon is own.edge else own.gateway_config))
+    config["channel"].update(certificate=certs.chain(other), key=certs.key(other))
+    write(daemon.config, json.dumps(config))
+    try:
+        assert daemon.control("reload")["ok"]
+        new = names() - before
+        assert new
+    finally:
+        own.write_configs()
+        assert daemon.control("reload")["ok"]
+    wait_until("the metric gone", lambda: names() == before, 5)

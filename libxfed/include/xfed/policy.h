@@ -54,7 +54,8 @@ struct xfed_policy;
 
 struct xfed_policy_error {
 	enum xfed_reason reason;
-	char text[256]; /* "fabrikam.example and contoso.example both claim it.example" */
+	const char *key; /* of the partner's file; NULL: its domain, or none */
+	char text[256];	 /* "fabrikam.example and contoso.example both claim it.example" */
 };
 
 /*

@@ -51,6 +51,8 @@ static const struct row rows[] = {
 		F ":2:23:limits.stanza_size: found \"257KiB\", accepted: a size from 10000B to 256KiB, such as 64KiB\n" },
 	{ "stanza_size below what RFC 6120 asks", F, D "limits: {stanza_size: 9999B}\n",
 		F ":2:23:limits.stanza_size: found \"9999B\", accepted: a size from 10000B to 256KiB, such as 64KiB\n" },
+	{ "more connections than an edge takes", F, D "limits:\n  stanzas_per_second: 5\n  connections: 5000\n",
+		F ":4:16:limits.connections: found \"5000\", accepted: a whole number from 1 to 1000 connections\n" },
 	{ "connect_to without port", F, D "connect_to: xmpp.fabrikam.example\n",
 		F ":2:13:connect_to: found \"xmpp.fabrikam.example\", accepted: HOST:PORT such as host.example:5269, 192.0.2.1:53 or "
 		  "[2001:db8::1]:53\n" },
@@ -232,8 +234,19 @@ static void the_directory_becomes_a_policy(void **state)
 	put("README", "not a partner\n");
 	put(".hidden.yaml", "nonsense: [\n");
 	put("c.example.yml", "domain: c.example\n");
+	put("d.example.YAML", "domain: d.example\n");
+	put("e.example.yaml.txt", "domain: e.example\n");
+	put("f.example", "domain: f.example\n");
+	put("g.example.yaml.bak", "domain: g.example\n");
 	assert_int_equal(load_dir(&p, text, sizeof(text)), XFED_OK);
-	assert_non_null(strstr(text, "warning: c.example.yml is not loaded, accepted: names ending in .yaml\n"));
+	static const char *const told[] = { "c.example.yml", "d.example.YAML", "e.example.yaml.txt", "f.example" };
+	for (size_t i = 0; i < XFED_ARRAY_LEN(told); i++) {
+		char words[128];
+		snprintf(words, sizeof(words), "warning: %s is not loaded, accepted: names ending in .yaml\n", told[i]);
+		assert_non_null(strstr(text, words));
+	}
+	assert_null(strstr(text, "README"));
+	assert_null(strstr(text, ".bak"));
 	assert_int_equal(xfed_policy_partner_count(p), 2);
 	assert_non_null(xfed_policy_partner(p, XFED_SPAN("x.b.example")));
 	assert_null(xfed_policy_partner(p, XFED_SPAN("c.example")));
@@ -247,6 +260,10 @@ static void the_directory_becomes_a_policy(void **state)
 	drop("README");
 	drop(".hidden.yaml");
 	drop("c.example.yml");
+	drop("d.example.YAML");
+	drop("e.example.yaml.txt");
+	drop("f.example");
+	drop("g.example.yaml.bak");
 }
 
 static void an_empty_directory_is_a_warning(void **state)
@@ -288,7 +305,7 @@ static void a_name_claimed_twice_is_an_error(void **state)
 	put("b.example.yaml", "domain: b.example\nadditional_domains: [it.example]\n");
 	assert_int_equal(load_dir(&p, text, sizeof(text)), XFED_ERR_INVALID);
 	assert_null(p);
-	assert_non_null(strstr(text, "/b.example.yaml:1:9:domain: "));
+	assert_non_null(strstr(text, "/b.example.yaml:2:21:additional_domains: "));
 	assert_non_null(strstr(text, "it.example"));
 	drop("a.example.yaml");
 	drop("b.example.yaml");
