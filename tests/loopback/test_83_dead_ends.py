@@ -217,3 +217,40 @@ def test_the_metric_of_a_replaced_certificate_goes(own, certs, daemon):
         own.write_configs()
         assert daemon.control("reload")["ok"]
     wait_until("the metric gone", lambda: names() == before, 5)
+
+
+# ---- the check of root ----
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_root_checks_what_the_service_may_read(own, certs, daemon):
+    """As its user, who is called like the program: a key that root alone can read is found."""
+    program = {own.edge: "xfed-edge", own.gateway: "xfed-gateway"}[daemon]
+    users, key = own.dir + "/passwd", own.dir + "/root.key"
+    with open("/etc/passwd", encoding="utf-8") as f:
+        write(users, "".join(line for line in f if not line.startswith(program + ":")) + program + ":x:64998:64998::/:/usr/sbin/nologin\n")
+    config = json.loads(json.dumps(own.edge_config if daemon is own.edge else own.gateway_config))
+    shutil.copy(config["channel"]["key"], key)
+    path = own.dir + "/root.yaml"
+    above = os.path.dirname(own.dir)
+    modes = {d: os.stat(d).st_mode for d in (above, own.dir)}
+    check = ["unshare", "-m", "sh", "-c", 'mount --bind "$0" /etc/passwd && exec "$@"', users, daemon.binary, "--check-config", "-c"]
+    try:
+        for d in modes:
+            os.chmod(d, 0o755)
+        for name, mode, code in ((config["channel"]["key"], None, 0), (key, 0o600, 1), (key, 0o644, 0)):
+            config["channel"]["key"] = name
+            write(path, json.dumps(config, indent=1) + "\n")
+            if mode:
+                os.chmod(key, mode)
+            done = subprocess.run([*check, path], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=30, env=clean_environment(),
+                                  check=False)
+            assert done.returncode == code, done.stdout
+            assert "read as the user " + program in done.stdout
+            assert (":channel.key: %s: Permission denied" % key in done.stdout) == (code == 1), done.stdout
+        os.chmod(own.dir, 0o700)  # somebody tries something out
+        done = subprocess.run([*check, path], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=30, env=clean_environment(),
+                              check=False)
+        assert done.returncode == 0 and "read as root" in done.stdout, done.stdout
+    finally:
+        for d, mode in modes.items():
+            os.chmod(d, mode)
