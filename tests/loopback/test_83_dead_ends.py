@@ -254,3 +254,30 @@ def test_root_checks_what_the_service_may_read(own, certs, daemon):
     finally:
         for d, mode in modes.items():
             os.chmod(d, mode)
+
+
+# ---- one word to look for ----
+
+def test_refusals_of_the_edge_can_be_followed(own, new_partner, users):
+    """Both ways their lines carry partner, local, id and correlation, as all others do; the gateway's say the same."""
+    user = users["corp.example"]
+    own.list_partner("queries.example", kinds=["iq"])
+    own.list_partner("gone.example", connect_to="127.0.0.1:9")
+    own.reload()
+    p = new_partner(own, "queries.example")
+    flow = user.dial(own.sip)
+    try:
+        mark = own.edge.process.mark()
+        ident = p.say("alice", "dave@corp.example", "not allowed")
+        own.edge.process.wait_line("event=stanza.refused partner=queries.example local=corp.example reason=policy.kind.forbidden .*id=%s correlation=edge1-" % ident, 10, mark)
+        gateway = own.gateway.process.mark()
+        assert user.message(flow, "sip:alice@gone.example", "nobody there").status >= 400
+        line = own.edge.process.wait_line("event=delivery.refused partner=gone.example local=corp.example reason=net.connect.refused .*id=.* correlation=gw1-", 10, mark)
+        words = dict(w.split("=", 1) for w in line.split() if "=" in w)
+        own.gateway.process.wait_line("event=delivery.refused partner=gone.example .*id=%s .*correlation=%s " % (words["id"], words["correlation"]), 10, gateway)
+    finally:
+        flow.close()
+        p.close()
+        own.unlist_partner("queries.example")
+        own.unlist_partner("gone.example")
+        own.reload()
