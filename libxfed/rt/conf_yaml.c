@@ -67,21 +67,25 @@ static int refuse_tabs(struct rt_conf_errors *e, const char *file, struct xfed_s
 static int refuse_hard_blanks(struct rt_conf_errors *e, const char *file, struct xfed_span text)
 {
 	int rc = XFED_OK;
-	const char *end = text.data + text.len;
-	for (const char *p = text.data; (p = memmem(p, (size_t)(end - p), "\xc2\xa0", 2)); p += 2) {
-		const char *line = p;
-		while (line > text.data && line[-1] != '\n') {
-			line--;
+	size_t line = 1, column = 0;
+	bool is_value = false;
+	char last = ':'; /* in this line, blanks apart; its beginning is as good as a colon */
+	for (size_t i = 0; i < text.len; i++) {
+		char c = text.data[i];
+		column += ((unsigned char)c & 0xc0) != 0x80;
+		if (c == '\n') {
+			line++;
+			column = 0;
+			is_value = false;
+			last = ':';
+			continue;
 		}
-		size_t before = (size_t)(p - line);
-		bool is_value = memchr(line, '"', before) || memchr(line, '\'', before) || memchr(line, '#', before);
-		const char *last = p;
-		while (last > line && last[-1] == ' ') {
-			last--;
+		if (!is_value && i + 1 < text.len && memcmp(text.data + i, "\xc2\xa0", 2) == 0 && strchr(":-,[{", last)) {
+			syntax(e, file, line, column, "found a no-break space (U+00A0), accepted: a blank");
+			rc = XFED_ERR_INVALID;
 		}
-		if (!is_value && (last == line || strchr(":-,[{", last[-1]))) {
-			rc = refuse_at(e, file, text, (size_t)(p - text.data), "found a no-break space (U+00A0), accepted: a blank");
-		}
+		is_value = is_value || c == '"' || c == '\'' || c == '#';
+		last = c != ' ' ? c : last;
 	}
 	return rc;
 }
