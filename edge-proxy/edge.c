@@ -19,6 +19,15 @@ int edge_load_creds(const struct edge_config *c, struct xfed_tls_creds **partner
 	return rc;
 }
 
+void edge_check_certificates(struct edge_config *c, const struct xfed_tls_creds *partners, const struct xfed_tls_creds *channel)
+{
+	const struct xfed_cert *cert;
+	for (size_t i = 0; i < c->certificates.count && (cert = xfed_tls_creds_cert(partners, i)); i++) {
+		rt_conf_check_certificate(&c->base.doc, &c->certificates.items[i], "certificate", cert);
+	}
+	rt_conf_check_certificate(&c->base.doc, c, "channel.certificate", xfed_tls_creds_cert(channel, 0));
+}
+
 /* What was loaded, until each part has taken its own. */
 struct edge_creds {
 	struct xfed_tls_creds *partners, *channel;
@@ -386,8 +395,10 @@ static bool load(struct edge *e, struct rt_conf_errors *errors, struct edge_conf
 		rt_conf_fail_file(&(*fresh)->base.doc, "certificates", why);
 		edge_config_free(*fresh);
 		*fresh = NULL;
+		return false;
 	}
-	return *fresh != NULL;
+	edge_check_certificates(*fresh, creds->partners, creds->channel);
+	return true;
 }
 
 static void swap(struct edge *e, struct edge_config *fresh, struct edge_creds *creds)

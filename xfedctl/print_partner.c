@@ -31,7 +31,7 @@ enum ctl_exit ctl_print_partner_list(const json_t *result, FILE *out)
 	}
 	json_array_foreach(list, i, p) {
 		ctl_table_add(&t, ctl_str(p, "domain"));
-		ctl_table_add(&t, ctl_str(p, "partner_type"));
+		ctl_table_add(&t, json_is_true(json_object_get(p, "refused")) ? "refused" : ctl_str(p, "partner_type"));
 		ctl_table_add(&t, ctl_str(p, "tls"));
 		ctl_table_add(&t, ctl_str(p, "sasl"));
 		ctl_table_add(&t, json_is_true(json_object_get(p, "dialback")) ? "yes" : "no");

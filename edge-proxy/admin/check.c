@@ -141,7 +141,9 @@ static void next_method(struct check *k)
 		struct check_method *m = &k->methods[k->method_next];
 		const struct xfed_partner *partner = policy ? xfed_policy_partner(policy, xfed_span_str(k->remote)) : NULL;
 		k->stage = "stream";
-		m->reason = partner ? XFED_REASON_STREAM_INTERNAL : XFED_REASON_POLICY_PARTNER_UNLISTED;
+		m->reason = partner  ? XFED_REASON_STREAM_INTERNAL
+			    : policy ? xfed_policy_why_not(policy, xfed_span_str(k->remote))
+				     : XFED_REASON_POLICY_PARTNER_UNLISTED;
 		m->side = xfed_reason_info(m->reason)->side;
 		if (partner && start_probe(k, partner, m->method) == XFED_OK) {
 			return;

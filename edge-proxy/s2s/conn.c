@@ -118,7 +118,7 @@ static void mark_established(struct s2s_conn *c)
 /* A reload during the negotiation, or while a key was verified elsewhere, may have taken the method or the pair away. */
 static bool is_taken_away(struct s2s_conn *c, const struct xfed_s2s_action *act)
 {
-	enum xfed_reason reason = s2s_policy_judge(c->s2s, s2s_partner(c->s2s, act->from), act->to, act->method);
+	enum xfed_reason reason = s2s_policy_judge(c->s2s, s2s_partner(c->s2s, act->from), act->from, act->to, act->method);
 	if (reason != XFED_REASON_NONE) {
 		s2s_conn_close(c, reason, "no longer allowed");
 	}
@@ -257,7 +257,7 @@ static enum xfed_reason decide_out(struct s2s_conn *c)
 	const struct s2s *s = c->s2s;
 	const struct xfed_partner *partner = s2s_partner(s, xfed_span_str(c->pair->remote));
 	if (!partner) {
-		return XFED_REASON_POLICY_PARTNER_UNLISTED;
+		return s2s_why_not(s, xfed_span_str(c->pair->remote));
 	}
 	s2s_decision_for(s, partner, &c->decision);
 	narrow(c->pair, &c->decision);

@@ -122,7 +122,7 @@ static void look_up(struct s2s_pair *p)
 	p->text[0] = '\0';
 	s2s_steps_free(&p->steps);
 	if (!partner) {
-		found(p, 0, XFED_REASON_POLICY_PARTNER_UNLISTED, side);
+		found(p, 0, s2s_why_not(p->s2s, xfed_span_str(p->remote)), side);
 		return;
 	}
 	if (!p->way.is_for_questions && !s2s_admit_dial(p, partner, &side)) {
@@ -251,6 +251,7 @@ static void step(struct s2s_pair *p, const struct pair_event *ev, const struct x
 	const struct s2s *s = p->s2s;
 	struct pair_facts f = { .now_ms = core_now(s->core),
 		.is_listed = partner != NULL,
+		.why_not = partner ? XFED_REASON_NONE : s2s_why_not(s, xfed_span_str(p->remote)),
 		.methods = partner ? xfed_partner_methods(partner) : 0,
 		.is_leaving = s->is_leaving,
 		.park_bytes = s->config->limits.park_bytes };
@@ -290,7 +291,10 @@ static enum xfed_reason refuse_send(const struct s2s *s, struct xfed_span local,
 	if (!s->policy) {
 		return XFED_REASON_CHANNEL_DOWN;
 	}
-	return s2s_partner(s, remote) && s2s_is_local(s, local) ? XFED_REASON_NONE : XFED_REASON_POLICY_PARTNER_UNLISTED;
+	if (!s2s_partner(s, remote)) {
+		return s2s_why_not(s, remote);
+	}
+	return s2s_is_local(s, local) ? XFED_REASON_NONE : XFED_REASON_POLICY_PARTNER_UNLISTED;
 }
 
 void s2s_send(struct s2s *s, struct xfed_span local, struct xfed_span remote, struct s2s_item *it)
@@ -337,12 +341,12 @@ size_t s2s_waiting(const struct s2s *s)
 	return n;
 }
 
-void s2s_pairs_refuse(struct s2s *s, bool (*which)(const struct s2s_pair *p), enum xfed_reason reason)
+void s2s_pairs_judge(struct s2s *s)
 {
-	struct pair_event ev = { .type = PAIR_REFUSE, .reason = reason };
 	struct s2s_pair *p, *next;
 	HASH_ITER(hh, s->pairs, p, next) {
-		if (which(p)) {
+		struct pair_event ev = { .type = PAIR_REFUSE, .reason = refuse_send(s, xfed_span_str(p->local), xfed_span_str(p->remote)) };
+		if (ev.reason != XFED_REASON_NONE) {
 			s2s_pair_event(p, &ev);
 		}
 	}

@@ -174,13 +174,13 @@ static void fail(struct pair *p, const struct pair_facts *f, enum xfed_reason re
 	uint64_t wait_ms = jittered(p, p->backoff_ms);
 	p->retry_at_ms = f->now_ms + wait_ms;
 	over(p, false, wait_ms, reason, side);
-	refuse_waiting(p, reason != XFED_REASON_POLICY_PARTNER_UNLISTED && !f->is_leaving, reason, side);
+	refuse_waiting(p, f->is_listed && !f->is_leaving, reason, side);
 }
 
 static void try_next_address(struct pair *p, const struct pair_facts *f, enum xfed_reason reason, enum xfed_side side)
 {
 	if (!f->is_listed) {
-		fail(p, f, XFED_REASON_POLICY_PARTNER_UNLISTED, XFED_SIDE_OPERATOR);
+		fail(p, f, f->why_not, XFED_SIDE_OPERATOR);
 	} else if (p->address_next < p->address_count) {
 		p->state = PAIR_CONNECTING;
 		p->address_next++;
@@ -383,7 +383,7 @@ static void on_tick(struct pair *p, const struct pair_facts *f)
 		if (f->is_listed) {
 			begin(p);
 		} else {
-			refuse_waiting(p, false, XFED_REASON_POLICY_PARTNER_UNLISTED, XFED_SIDE_OPERATOR);
+			refuse_waiting(p, false, f->why_not, XFED_SIDE_OPERATOR);
 		}
 	}
 }

@@ -82,7 +82,8 @@ struct pair_event {
 /* What holds at the time of an event. ACKED, RECEIVED, WROTE, OPEN, CONNECTED and WITHDRAW look at the time alone. */
 struct pair_facts {
 	uint64_t now_ms;
-	bool is_listed;	   /* policy has the partner */
+	bool is_listed; /* policy has the partner; else: */
+	enum xfed_reason why_not;
 	unsigned methods;  /* what it allows with it */
 	bool is_leaving;   /* going out of service: nothing waits for another attempt */
 	size_t park_bytes; /* so much may wait */

@@ -48,6 +48,10 @@ struct s2s_incoming {
 	const struct xfed_s2s_action *act; /* its `sm_number` is for s2s_cover() */
 };
 
+/* What a stanza that came in is called in every log line about it, here and on the gateway: NAME-STREAM-ORDINAL. */
+#define S2S_CORRELATION_BYTES 64 /* a word of the channel; a long name is cut */
+void s2s_correlation(const struct s2s *s, uint64_t stream, uint64_t ordinal, char out[S2S_CORRELATION_BYTES]);
+
 /* What the rooms above do with what comes up from here; all set. None may free the room. */
 struct s2s_user {
 	/* False: it was refused, which its sender has been told by s2s_refuse(). */

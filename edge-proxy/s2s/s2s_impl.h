@@ -111,7 +111,9 @@ void s2s_iq(struct s2s_conn *c, const struct xfed_s2s_action *act);
 
 /* policy.c: what the policy in force says of pairs and of live streams */
 /* Whether a partner (NULL: not listed) may have proved itself, or be shown who we are, by this method, for a domain of ours: NONE, or why not. */
-enum xfed_reason s2s_policy_judge(const struct s2s *s, const struct xfed_partner *partner, struct xfed_span local, enum xfed_method method);
+enum xfed_reason s2s_policy_judge(
+	const struct s2s *s, const struct xfed_partner *partner, struct xfed_span remote, struct xfed_span local, enum xfed_method method);
+enum xfed_reason s2s_why_not(const struct s2s *s, struct xfed_span remote);	      /* where s2s_partner() is NULL */
 const struct xfed_partner *s2s_partner(const struct s2s *s, struct xfed_span remote); /* NULL: not listed, or no policy yet */
 bool s2s_is_local(const struct s2s *s, struct xfed_span domain);
 

@@ -95,9 +95,23 @@ static void add_link_problem(const struct channel_edge *l, json_t *list)
 	}
 }
 
+static void add_broken_files(const struct admin *ad, json_t *list)
+{
+	const struct policy_broken *b = policy_broken(ad->policy);
+	int64_t since_s = core_wall_s(ad->core) - (int64_t)((core_now(ad->core) - ad->core->d.started_ms) / 1000);
+	for (const struct policy_broken_file *f = b->first; f; f = f->next) {
+		rt_control_add_problem(list, f->reason, since_s, "%s", f->text);
+	}
+	if (b->count > POLICY_BROKEN_TOLD) {
+		rt_control_add_problem(list, XFED_REASON_POLICY_PARTNER_BROKEN, since_s,
+			"%zu more files cannot be loaded: xfedctl config check says what is wrong with them.", b->count - POLICY_BROKEN_TOLD);
+	}
+}
+
 static json_t *problems(const struct admin *ad)
 {
 	json_t *list = json_array();
+	add_broken_files(ad, list);
 	for (size_t i = 0; i < channel_edge_count(ad->channel); i++) {
 		struct channel_edge e;
 		channel_edge(ad->channel, i, &e);
@@ -187,7 +201,11 @@ void command_partner_show(struct rt_reply reply, const json_t *args, void *user)
 	if (p) {
 		gather(ad, reply, rt_control_partner(p), "streams", "stream.list", p->domain);
 	} else {
-		rt_reply_fail(reply, "not-found", "%.200s is not listed in %s", asked, policy_config(ad->policy)->partners_dir);
+		bool is_refused = domain.len > 0 && policy_why_not(ad->policy, domain) == XFED_REASON_POLICY_PARTNER_BROKEN;
+		rt_reply_fail(reply, "not-found",
+			is_refused ? "%.200s is in a file of %s that cannot be loaded, and refused (see xfedctl status)"
+				   : "%.200s is not listed in %s",
+			asked, policy_config(ad->policy)->partners_dir);
 	}
 	xfed_arena_deinit(&a);
 }

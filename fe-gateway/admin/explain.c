@@ -66,7 +66,8 @@ static void partner(const struct explain_facts *f, struct explain_gate *g)
 	if (g->state == POLICY_SKIPPED) {
 		SAY("there is no pair of a partner and us");
 	} else if (g->state == POLICY_CLOSED) {
-		SAY("no file in %s covers %s", f->partners_dir, f->remote_domain);
+		SAY(g->reason == XFED_REASON_POLICY_PARTNER_BROKEN ? "a file in %s that cannot be loaded names %s" : "no file in %s covers %s",
+			f->partners_dir, f->remote_domain);
 	} else if (strcmp(f->partner, f->remote_domain) != 0) {
 		SAY("%s covers %s", f->partner_file, f->remote_domain);
 	} else {
@@ -92,6 +93,8 @@ static void access_policy(const struct explain_facts *f, struct explain_gate *g)
 		SAY("%s names no user", user);
 	} else if (g->state == POLICY_SKIPPED) {
 		SAY("no local user is known");
+	} else if (g->state == POLICY_CLOSED && g->reason == XFED_REASON_POLICY_ACCESS_BROKEN) {
+		SAY("the rule %s cannot be loaded, and could be about %s", f->access_rule, user);
 	} else if (f->access_rule) {
 		SAY("the rule %s %s %s", f->access_rule, g->state == POLICY_OPEN ? "allows" : "refuses", user);
 	} else if (g->state == POLICY_CLOSED) {

@@ -94,8 +94,8 @@ static const struct proto_exchange_user exchange_user = {
 
 /* ---- making ---- */
 
-int channel_new(struct core *core, const struct policy *policy, struct journal *journal, const struct channel_user *user, void *user_data,
-	struct channel **out)
+int channel_new(
+	struct core *core, struct policy *policy, struct journal *journal, const struct channel_user *user, void *user_data, struct channel **out)
 {
 	struct channel *c = xfed_calloc(1, sizeof(*c));
 	*out = c;

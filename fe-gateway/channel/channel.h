@@ -34,8 +34,8 @@ struct channel_user {
 };
 
 /* OK, NOMEM. It dials when the loop runs. */
-int channel_new(struct core *core, const struct policy *policy, struct journal *journal, const struct channel_user *user, void *user_data,
-	struct channel **out);
+int channel_new(
+	struct core *core, struct policy *policy, struct journal *journal, const struct channel_user *user, void *user_data, struct channel **out);
 void channel_free(struct channel *c); /* questions are answered with nothing; before rt_daemon_close() */
 void channel_done(struct channel *c); /* ... and this behind it. NULL is fine to both */
 

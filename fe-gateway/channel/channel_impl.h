@@ -41,7 +41,7 @@ struct channel {
 	struct core *core;
 	const struct channel_user *user;
 	void *user_data;
-	const struct policy *policy;
+	struct policy *policy;
 	struct journal *journal;
 	struct proto_exchange *exchange;
 	struct proto_links *links;

@@ -1,7 +1,12 @@
 #include "xfed/rt/daemon.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "xfed/rt/log.h"
 #include "xfed/rt/process.h"
@@ -277,11 +282,46 @@ void rt_daemon_problems(const struct rt_daemon *d, const struct rt_conf_doc *in_
 
 /* ---- main() ---- */
 
+static bool become(const struct passwd *user, bool for_good)
+{
+	return initgroups(user->pw_name, user->pw_gid) == 0 && setresgid(user->pw_gid, user->pw_gid, for_good ? user->pw_gid : 0) == 0 &&
+	       setresuid(for_good ? user->pw_uid : 0, user->pw_uid, for_good ? user->pw_uid : 0) == 0;
+}
+
+static bool become_root(void)
+{
+	return setresuid(0, 0, 0) == 0 && setresgid(0, 0, 0) == 0 && setgroups(0, NULL) == 0;
+}
+
+/*
+ * Root can read everything, the service cannot: what it is to find is judged as its user, who is called like the program, where there is
+ * one. For good, as nothing follows but the check. A configuration elsewhere that this user cannot even read is none of the service's,
+ * but one that somebody tries out. -1: go on.
+ */
+static int become_the_service(const char *name, const char *config)
+{
+	const struct passwd *user = geteuid() == 0 ? getpwnam(name) : NULL;
+	if (!user) {
+		return -1;
+	}
+	bool ok = become(user, false);
+	bool is_its_own = strncmp(config, "/etc/xfed/", 10) == 0 || faccessat(AT_FDCWD, config, R_OK, AT_EACCESS) == 0;
+	ok = ok && become_root() && (!is_its_own || become(user, true));
+	if (!ok) {
+		fprintf(stderr, "%s: cannot become the user %s: %s\n", name, name, strerror(errno));
+		return 1;
+	}
+	fprintf(stderr, is_its_own ? "%s: read as the user %s, as the service does\n" : "%s: read as root, for the user %s may not read it\n", name,
+		name);
+	return -1;
+}
+
 int rt_program_main(const struct rt_program *p, int argc, char **argv)
 {
 	struct rt_arguments args = { .config = p->default_config };
 	rt_clean_environment();
 	int code = rt_arguments_read(argc, argv, p->name, &args);
+	code = code < 0 && args.check_only ? become_the_service(p->name, args.config) : code;
 	if (code >= 0) {
 		return code;
 	}

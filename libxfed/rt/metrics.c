@@ -262,13 +262,14 @@ double rt_metric_value(const struct rt_metrics *m, enum rt_metric_id id, const s
 	return s ? rt_series_value(s) : 0;
 }
 
-void rt_metric_clear(struct rt_metrics *m, enum rt_metric_id id)
+void rt_metric_clear(struct rt_metrics *m, enum rt_metric_id id, size_t label, struct xfed_span value)
 {
-	struct metric_family *f = &m->families[id];
+	const struct metric_family *f = &m->families[id];
+	XFED_REQUIRE(label < f->info.label_count);
 	for (struct rt_series *s = f->table; s; s = s->hh.next) {
-		s->is_visible = false;
-		s->value = 0;
+		if (xfed_span_eq(s->values[label], value)) {
+			s->is_visible = false;
+			s->value = 0;
+		}
 	}
-	f->overflow.is_visible = false;
-	f->overflow.value = 0;
 }

@@ -5,7 +5,9 @@
 
 static const char *const sentences[XFED_REASON_COUNT] = {
 	[XFED_REASON_POLICY_PARTNER_UNLISTED] = "This domain does not exchange messages with yours.",
+	[XFED_REASON_POLICY_PARTNER_BROKEN] = "This domain does not exchange messages with yours at the moment.",
 	[XFED_REASON_POLICY_ACCESS_USER] = "This user does not exchange messages with other domains.",
+	[XFED_REASON_POLICY_ACCESS_BROKEN] = "This user does not exchange messages with other domains at the moment.",
 	[XFED_REASON_POLICY_CONTACT_UNAUTHORISED] = "This user takes messages only from addresses that he or she has written to.",
 	[XFED_REASON_POLICY_KIND_FORBIDDEN] = "This domain does not take this kind of message from yours.",
 	[XFED_REASON_POLICY_RATE_EXCEEDED] = "Your server sends too much at a time; try again later.",

@@ -200,7 +200,7 @@
 
 /*
  * SIP, RFC 3261 table 4. Used up by:
- *   DATAGRAM, MESSAGE, HEADER*, PARAMS, UDP_REQUEST, MAX_REQUEST   who sends it: itself
+ *   MESSAGE, HEADER*, PARAMS, UDP_REQUEST, MAX_REQUEST   who sends it: itself
  *   TRANSACTIONS, SERVER_BYTES   SIP servers that may send, up to the part that is kept for requests of ours; strangers hold none
  *   CONNECTIONS       SIP servers that may send, and ours to next hops, each up to the part that is kept for the other; strangers
  *                     share limits.unauthenticated of them by address and network, for UNPROVED_MS at most
@@ -221,7 +221,6 @@
 #define XFED_SIP_RESUBSCRIBE_MAX_MS	      1800000
 #define XFED_SIP_NOTIFY_BURST		      3 /* NOTIFYs of one subscription at once, and one more each */
 #define XFED_SIP_NOTIFY_EVERY_MS	      5000
-#define XFED_SIP_DATAGRAM_BYTES		      65535
 #define XFED_SIP_MESSAGE_BYTES		      (64 * 1024) /* one message on a stream, header and body */
 #define XFED_SIP_SKIP_BYTES		      (1024 * 1024) /* a body up to this is read past, its request answered with 413; above it the connection ends */
 #define XFED_SIP_HEADER_BYTES		      (16 * 1024)
