@@ -43,6 +43,10 @@ static void write_down_text(struct edge *e, enum xfed_reason reason, const char 
 	case XFED_REASON_NET_CONNECT_TIMEOUT:
 		snprintf(out, size, "%s does not answer: check that host, and that firewalls let this gateway connect there", e->address);
 		break;
+	case XFED_REASON_NET_CONNECT_UNREACHABLE:
+		snprintf(out, size, "%s: %s: check the routes of this host, and that edges[].address is right", e->address,
+			text ? text : "no way there");
+		break;
 	case XFED_REASON_NET_STREAM_LOST:
 		snprintf(out, size, "the connection to %s broke: look at the log of the edge for the same time", e->address);
 		break;
