@@ -33,6 +33,7 @@ struct gateway {
 	{                                                                                                                                            \
 		call;                                                                                                                                \
 	}
+PART(tick_store, store_tick(g->store, core_now(&g->core)))
 PART(stop_store, store_stop(g->store))
 PART(free_store, store_close(g->store))
 PART(stop_policy, policy_stop(g->policy))
@@ -156,6 +157,7 @@ static int start_admin(struct gateway *g, char error[256])
 {
 	g->admin = (struct admin){
 		.core = &g->core,
+		.store = g->store,
 		.policy = g->policy,
 		.journal = g->journal,
 		.channel = g->channel,
@@ -194,7 +196,7 @@ struct part {
 };
 
 static const struct part parts[] = {
-	{ "store", .start = start_store, .stop = stop_store, .free = free_store },
+	{ "store", .start = start_store, .tick = tick_store, .stop = stop_store, .free = free_store },
 	{ "policy", .start = start_policy, .is_quiet = policy_is_quiet, .close = stop_policy, .stop = stop_policy, .free = free_policy },
 	{ "journal", .start = start_journal, .tick = tick_journal, .stop = stop_journal, .free = free_journal },
 	{ "channel", start_channel, tick_channel, flush_channel, drain_channel, channel_is_quiet, give_up_channel, reloaded_channel, close_channel,
@@ -367,6 +369,7 @@ static void gauges(void *user)
 	size_t late = channel_late(g->channel, core_now(&g->core)) + load.late;
 	rt_metric_set(g->core.d.metrics, RT_M_DELIVERIES_IN_FLIGHT, (double)in_flight, RT_NO_LABELS);
 	rt_metric_set(g->core.d.metrics, RT_M_DELIVERIES_UNACCOUNTED, (double)late, RT_NO_LABELS);
+	rt_metric_set(g->core.d.metrics, RT_M_STORE_WRITABLE, !store_state(g->store)->is_failing, RT_NO_LABELS);
 	channel_gauges(g->channel);
 	const struct xfed_tls_creds *const ours[] = { policy_channel_creds(g->policy), policy_sip_creds(g->policy) };
 	rt_daemon_certificates(&g->core.d, ours, XFED_ARRAY_LEN(ours));

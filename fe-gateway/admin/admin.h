@@ -13,11 +13,13 @@
 
 #include "im/im.h"
 #include "journal/journal.h"
+#include "store/store.h"
 #include "xfed/rt/control.h"
 
 /* The rooms it looks into, filled in by who has made them; the user of the commands. */
 struct admin {
 	struct core *core;
+	const struct store *store;
 	struct policy *policy;
 	struct journal *journal;
 	struct channel *channel;

@@ -1,5 +1,6 @@
 /* What xfedctl asks of a gateway. What only the edges know is asked of them, for a bounded time. */
 #include "admin/admin.h"
+#include "admin/sip_status.h"
 #include "xfed/mem.h"
 
 #include <stdio.h>
@@ -98,22 +99,17 @@ static void add_link_problem(const struct channel_edge *l, json_t *list)
 static json_t *problems(const struct admin *ad)
 {
 	json_t *list = json_array();
+	const struct store_state *store = store_state(ad->store);
+	if (store->is_failing) {
+		rt_control_add_problem(list, XFED_REASON_STORE_WRITE_FAILED, store->since_s, "%s. %s", store->error,
+			xfed_reason_info(XFED_REASON_STORE_WRITE_FAILED)->remedy);
+	}
 	for (size_t i = 0; i < channel_edge_count(ad->channel); i++) {
 		struct channel_edge e;
 		channel_edge(ad->channel, i, &e);
 		add_link_problem(&e, list);
 	}
-	for (const struct trunk_hop *h = trunk_hop_next(ad->trunk, NULL); h; h = trunk_hop_next(ad->trunk, h)) {
-		struct trunk_hop_facts f = trunk_hop_facts(h);
-		if (f.is_known && !f.is_up) {
-			rt_control_add_problem(list, f.reason, f.since_s,
-				"The SIP server %.300s does not answer (%s): check domains[].next_hop, the server and the way to it.", f.label,
-				f.text);
-		} else if (f.is_known && f.reason != XFED_REASON_NONE) {
-			rt_control_add_problem(list, f.reason, f.since_s, "The SIP server %.300s refuses messages, %s. %s", f.label, f.text,
-				xfed_reason_info(f.reason)->remedy);
-		}
-	}
+	sip_status_problems(ad, list);
 	rt_control_add_certificates(list, policy_channel_creds(ad->policy), core_wall_s(ad->core));
 	rt_control_add_certificates(list, policy_sip_creds(ad->policy), core_wall_s(ad->core));
 	rt_daemon_problems(&ad->core->d, &policy_config(ad->policy)->base.doc, list);
@@ -153,10 +149,11 @@ void command_status(struct rt_reply reply, const json_t *args, void *user)
 	(void)args;
 	struct im_load load = im_load(ad->im);
 	size_t in_flight = channel_waiting(ad->channel) + load.to_sip + load.held;
-	json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:i, s:s, s:o, s:o, s:{s:i, s:i}, s:I, s:o}", "name", policy_config(ad->policy)->base.name,
-		"role", "gateway", "version", XFED_VERSION, "uptime_s", (json_int_t)((core_now(ad->core) - ad->core->d.started_ms) / 1000), "pid",
-		(int)getpid(), "state", ad->service(ad->service_user), "problems", problems(ad), "channel", links(ad), "streams", "in", 0, "out", 0,
-		"deliveries_in_flight", (json_int_t)in_flight, "policy", policy(ad));
+	json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:i, s:s, s:o, s:o, s:{s:i, s:i}, s:I, s:o, s:o, s:o}", "name",
+		policy_config(ad->policy)->base.name, "role", "gateway", "version", XFED_VERSION, "uptime_s",
+		(json_int_t)((core_now(ad->core) - ad->core->d.started_ms) / 1000), "pid", (int)getpid(), "state", ad->service(ad->service_user),
+		"problems", problems(ad), "channel", links(ad), "streams", "in", 0, "out", 0, "deliveries_in_flight", (json_int_t)in_flight, "policy",
+		policy(ad), "sip", sip_status_hops(ad), "untrusted", sip_status_untrusted(ad));
 	gather(ad, reply, j, "edges", "status", NULL);
 }
 

@@ -130,7 +130,7 @@ static size_t size_bound(const struct outgoing *o)
 }
 
 /* Judged before it is queued, so that it waits for nobody ([B4-04]). Only what may be too large is measured exactly. */
-static enum xfed_reason check_size(struct outgoing *o)
+static enum xfed_reason check_size(struct outgoing *o, char why[IM_SIZE_WORDS])
 {
 	enum sip_transport usable[SIP_TRANSPORT_COUNT];
 	size_t n = trunk_hop_transports(o->send.hop, false, usable);
@@ -152,10 +152,14 @@ static enum xfed_reason check_size(struct outgoing *o)
 	size += proof;
 	o->send.is_large = t.transport == SIP_UDP && size > XFED_SIP_UDP_REQUEST_BYTES;
 	bool may_go = size <= o->max_request && (!o->send.is_large || trunk_hop_transports(o->send.hop, true, usable) > 0);
-	return may_go ? XFED_REASON_NONE : XFED_REASON_SIP_REQUEST_TOO_LARGE;
+	if (may_go) {
+		return XFED_REASON_NONE;
+	}
+	im_out_size_words(o, why);
+	return XFED_REASON_SIP_REQUEST_TOO_LARGE;
 }
 
-static enum xfed_reason queue(struct outgoing *o, const struct config_domain *d, uint64_t deadline_ms)
+static enum xfed_reason queue(struct outgoing *o, const struct config_domain *d, uint64_t deadline_ms, char why[IM_SIZE_WORDS])
 {
 	o->send.user = &o->im->trunk_user;
 	o->send.hop = trunk_hop_of(o->im->trunk, d);
@@ -164,7 +168,7 @@ static enum xfed_reason queue(struct outgoing *o, const struct config_domain *d,
 	if (!o->send.hop) {
 		return XFED_REASON_STREAM_INTERNAL;
 	}
-	enum xfed_reason reason = check_size(o);
+	enum xfed_reason reason = check_size(o, why);
 	if (reason != XFED_REASON_NONE) {
 		return reason;
 	}
@@ -179,8 +183,8 @@ static enum xfed_reason queue(struct outgoing *o, const struct config_domain *d,
 }
 
 /* Takes the contact where it is queued. */
-static enum xfed_reason send_on(
-	struct im *im, const struct origin *origin, const struct config_domain *d, struct parts *p, struct contact **contact, const Xfed__Deliver *m)
+static enum xfed_reason send_on(struct im *im, const struct origin *origin, const struct config_domain *d, struct parts *p, struct contact **contact,
+	const Xfed__Deliver *m, char why[IM_SIZE_WORDS])
 {
 	struct outgoing *o = outgoing_new(im, origin, p);
 	if (!o) {
@@ -189,7 +193,7 @@ static enum xfed_reason send_on(
 	o->attempt.is_repeat = m->replay;
 	uint64_t most = im_config(im)->delivery.deadline_ms;
 	uint64_t left = m->remaining_ms && m->remaining_ms < most ? m->remaining_ms : most;
-	enum xfed_reason reason = queue(o, d, im_now(im) + left);
+	enum xfed_reason reason = queue(o, d, im_now(im) + left, why);
 	if (reason != XFED_REASON_NONE) {
 		xfed_free(o);
 		return reason;
@@ -223,6 +227,7 @@ static void take_message(struct im *im, const struct origin *origin, const struc
 {
 	struct xfed_arena *a = xfed_xml_reader_arena(im->fragments);
 	struct parts p = { 0 };
+	char why[IM_SIZE_WORDS] = "";
 	enum iw_fate fate = iw_im_to_sip(a, s, &p.im);
 	count_translation(im, "message", fate);
 	enum xfed_reason reason = XFED_REASON_NONE;
@@ -231,7 +236,7 @@ static void take_message(struct im *im, const struct origin *origin, const struc
 	switch (fate) {
 	case IW_DELIVER:
 		rc = map_addresses(a, d, &s->from, &s->to, &p);
-		reason = rc == XFED_OK		? send_on(im, origin, d, &p, &k, m)
+		reason = rc == XFED_OK		? send_on(im, origin, d, &p, &k, m, why)
 			 : rc == XFED_ERR_NOMEM ? XFED_REASON_STREAM_INTERNAL
 						: XFED_REASON_SIP_ADDRESS_UNMAPPABLE;
 		break;
@@ -248,7 +253,7 @@ static void take_message(struct im *im, const struct origin *origin, const struc
 	}
 	contacts_give_back(im->contacts, k, im_now(im)); /* where the message does not keep it */
 	if (reason != XFED_REASON_NONE) {
-		im_refuse_delivery(im, origin, reason, NULL);
+		im_refuse_delivery(im, origin, reason, why[0] ? why : NULL);
 	}
 }
 
@@ -308,6 +313,7 @@ static enum xfed_reason tell(struct im *im, struct xfed_arena *a, struct xfed_sp
 {
 	struct xfed_jid to, from;
 	struct parts p = { .im = { .body = text } };
+	char why[IM_SIZE_WORDS];
 	if (xfed_jid_parse(a, local, &to) != XFED_OK || xfed_jid_parse(a, remote, &from) != XFED_OK) {
 		return XFED_REASON_STREAM_INTERNAL;
 	}
@@ -321,7 +327,7 @@ static enum xfed_reason tell(struct im *im, struct xfed_arena *a, struct xfed_sp
 		.local = to.domain,
 		.words = { .kind = XFED__KIND__KIND_MESSAGE } };
 	struct outgoing *o = outgoing_new(im, &origin, &p);
-	enum xfed_reason reason = o ? queue(o, d, im_now(im) + im_config(im)->delivery.deadline_ms) : XFED_REASON_STREAM_INTERNAL;
+	enum xfed_reason reason = o ? queue(o, d, im_now(im) + im_config(im)->delivery.deadline_ms, why) : XFED_REASON_STREAM_INTERNAL;
 	if (reason != XFED_REASON_NONE) {
 		xfed_free(o);
 	}

@@ -166,6 +166,16 @@ const char *trunk_allow(const struct trunk *t)
 	return sip_layer_allow(t->layer);
 }
 
+size_t trunk_cert_names(const struct xfed_cert_facts *f, char *out, size_t size)
+{
+	size_t len = 0;
+	out[0] = '\0';
+	for (size_t i = 0; f && i < f->name_count && len < size; i++) {
+		len += (size_t)snprintf(out + len, size - len, "%s%s", i > 0 ? "," : "", f->names[i]);
+	}
+	return len;
+}
+
 const char *trunk_peer_words(const struct trunk *t, const struct sip_flow_info *flow, char out[TRUNK_PEER_WORDS])
 {
 	struct trust_peer peer;
@@ -174,9 +184,7 @@ const char *trunk_peer_words(const struct trunk *t, const struct sip_flow_info *
 		flow->transport != SIP_TLS ? ""
 		: f			   ? ", certificate of "
 					   : ", no certificate");
-	for (size_t i = 0; f && i < f->name_count && len < TRUNK_PEER_WORDS; i++) {
-		len += (size_t)snprintf(out + len, TRUNK_PEER_WORDS - len, "%s%s", i > 0 ? "," : "", f->names[i]);
-	}
+	len += trunk_cert_names(f, out + len, TRUNK_PEER_WORDS - len);
 	if (f && peer.chain_reason != XFED_REASON_NONE && len < TRUNK_PEER_WORDS) {
 		snprintf(out + len, TRUNK_PEER_WORDS - len, " (%s)", xfed_reason_code(peer.chain_reason));
 	}
@@ -221,6 +229,7 @@ int trunk_new(struct core *core, const struct trunk_files *files, struct trunk *
 	t->core = core;
 	t->files = *files;
 	t->certs_due_s = INT64_MAX;
+	trunk_probe_init(t);
 	int rc = rt_timer_init(&t->timer, core->d.loop, on_timer, t);
 	rc = rc == XFED_OK ? sip_io_new(t, &t->io, error) : rc;
 	return rc == XFED_OK ? start_layer(t) : rc;
@@ -261,6 +270,7 @@ static void judge_certs(struct trunk *t)
 void trunk_tick(struct trunk *t, uint64_t now_ms)
 {
 	rt_sources_tick(&t->strangers, now_ms);
+	trunk_probe_tick(t, now_ms);
 	if (core_wall_s(t->core) >= t->certs_due_s) {
 		judge_certs(t);
 	}
@@ -274,6 +284,7 @@ void trunk_drain(struct trunk *t)
 void trunk_reloaded(struct trunk *t, const struct trunk_files *files)
 {
 	t->files = *files;
+	memset(t->untrusted, 0, sizeof(t->untrusted)); /* who may send may be another matter now */
 	trunk_hops_forget(t);
 	judge_certs(t);
 }
