@@ -142,7 +142,7 @@ bool trunk_may_send(const struct trunk *t, const struct config_domain *d, const 
 #define TRUNK_PEER_WORDS 400
 const char *trunk_peer_words(const struct trunk *t, const struct sip_flow_info *flow, char out[TRUNK_PEER_WORDS]);
 /*
- * Who was refused lately: for status. Some of the last, by address, transport and domain; one that may send now is forgotten.
+ * Who was refused lately: for status. The last few, by address, transport and domain of ours; one that may send now is forgotten.
  * `domain`: of its From, `is_ours` where it is one of domains[].
  */
 #define TRUNK_UNTRUSTED_MAX 4
@@ -151,7 +151,7 @@ struct trunk_untrusted {
 	char ip[SIP_IP_SIZE], domain[SIP_NAME_SIZE], remedy[448];
 	enum sip_transport transport;
 	bool is_ours;
-	uint64_t count; /* 0: nobody */
+	uint64_t count, number; /* of messages, 0: nobody; the last of them among all */
 	int64_t first_s, last_s;
 };
 void trunk_note_sender(struct trunk *t, const struct sip_flow_info *flow, struct xfed_span domain, bool is_ours, bool may_send);

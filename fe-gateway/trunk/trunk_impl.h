@@ -42,6 +42,7 @@ struct trunk {
 	const char *failing_why;
 	struct trunk_unread unread;
 	struct trunk_untrusted untrusted[TRUNK_UNTRUSTED_MAX];
+	uint64_t untrusted_count;
 	struct trunk_user probe_user;
 };
 

@@ -3,26 +3,33 @@
 
 #include <stdio.h>
 
-static bool is_same(const struct trunk_untrusted *u, const struct sip_flow_info *flow, struct xfed_span domain)
+/* Whoever claims domains that are not ours is one and the same, whatever he claims. */
+static bool is_same(const struct trunk_untrusted *u, const struct sip_flow_info *flow, struct xfed_span domain, bool is_ours)
 {
-	return u->count > 0 && u->transport == flow->transport && strcmp(u->ip, flow->peer_ip) == 0 && xfed_span_is(domain, u->domain);
+	return u->count > 0 && u->is_ours == is_ours && u->transport == flow->transport && strcmp(u->ip, flow->peer_ip) == 0 &&
+	       (!is_ours || xfed_span_is(domain, u->domain));
 }
 
-/* The one with that address, transport and domain; else one that is free, or the longest silent. */
-static struct trunk_untrusted *place_for(struct trunk *t, const struct sip_flow_info *flow, struct xfed_span domain)
+/* Free before taken, of other domains before ours, and then the longest silent. */
+static bool goes_first(const struct trunk_untrusted *a, const struct trunk_untrusted *b)
 {
-	struct trunk_untrusted *oldest = &t->untrusted[0];
+	bool is_free = a->count == 0, is_other_free = b->count == 0;
+	return is_free != is_other_free ? is_free : a->is_ours != b->is_ours ? !a->is_ours : a->number < b->number;
+}
+
+static struct trunk_untrusted *place_for(struct trunk *t, const struct sip_flow_info *flow, struct xfed_span domain, bool is_ours)
+{
+	struct trunk_untrusted *victim = &t->untrusted[0];
 	for (size_t i = 0; i < TRUNK_UNTRUSTED_MAX; i++) {
 		struct trunk_untrusted *u = &t->untrusted[i];
-		if (is_same(u, flow, domain)) {
+		if (is_same(u, flow, domain, is_ours)) {
 			return u;
 		}
-		oldest = u->last_s < oldest->last_s ? u : oldest;
+		victim = goes_first(u, victim) ? u : victim;
 	}
-	*oldest = (struct trunk_untrusted){ .transport = flow->transport };
-	snprintf(oldest->ip, sizeof(oldest->ip), "%s", flow->peer_ip);
-	snprintf(oldest->domain, sizeof(oldest->domain), "%.*s", (int)domain.len, domain.data ? domain.data : "");
-	return oldest;
+	*victim = (struct trunk_untrusted){ .transport = flow->transport, .is_ours = is_ours };
+	snprintf(victim->ip, sizeof(victim->ip), "%s", flow->peer_ip);
+	return victim;
 }
 
 static void write_tls_remedy(const struct trunk_untrusted *u, const struct trust_peer *p, char *out, size_t size)
@@ -56,17 +63,18 @@ void trunk_note_sender(struct trunk *t, const struct sip_flow_info *flow, struct
 {
 	int64_t now_s = core_wall_s(t->core);
 	if (!may_send) {
-		struct trunk_untrusted *u = place_for(t, flow, domain);
+		struct trunk_untrusted *u = place_for(t, flow, domain, is_ours);
 		u->first_s = u->count == 0 ? now_s : u->first_s;
 		u->last_s = now_s;
+		u->number = ++t->untrusted_count;
 		u->count++;
-		u->is_ours = is_ours;
+		snprintf(u->domain, sizeof(u->domain), "%.*s", (int)domain.len, domain.data ? domain.data : "");
 		trunk_peer_words(t, flow, u->peer);
 		write_remedy(t, flow, u);
 		return;
 	}
 	for (size_t i = 0; i < TRUNK_UNTRUSTED_MAX; i++) {
-		if (is_same(&t->untrusted[i], flow, domain)) {
+		if (is_same(&t->untrusted[i], flow, domain, is_ours)) {
 			t->untrusted[i] = (struct trunk_untrusted){ .count = 0 };
 		}
 	}

@@ -3,12 +3,14 @@ What the administrator reads when something of the gateway's side is broken: row
 says). The cause stands in every answer that concerns it, and what to do about it.
 """
 import itertools
+import json
 import os
 import re
 
 import pytest
 
 from harness.breakages import says, told
+from harness.installation import write
 from harness.proc import wait_until
 from harness.sip import SipUser
 from harness.wire import free_port
@@ -227,3 +229,159 @@ def test_too_long_for_sip(scene, tools):
     scene.inst.gateway.process.wait_line(r"reason=sip\.request\.too-large .*3\d\d\d bytes, and 2048 are allowed", 10, mark)
     told(scene.inst, tools, {"status": says(0, never=("PROBLEM",)), "explain": says(0, "requests of up to 2048 bytes (domains[].max_request)")},
          OTHER, "dave@corp.example", timeout=0.9)
+
+
+# ---- who may send ----
+
+def sender(s, leaf, source=None):
+    """A SIP server that sends as corp3.example over TLS with that certificate, or over TCP from that address: it is refused."""
+    if source:
+        user = s.user
+        flow = user.dial(s.inst.sip, source=source)
+    else:
+        user = s.inst.users["corp3.example"]
+        flow = user.dial(s.inst.sips, "tls", s.certs.client(leaf), "fe.corp.example")
+    s.keep.append(flow)
+    return lambda: user.message(flow, "sip:" + OTHER, "from whom", sender="sip:user@" + user.domain).status
+
+
+SENDERS = {
+    "no certificate": (None, None, ["no certificate", "as corp3.example", "have it present a certificate with a name that domains[].peers of corp3.example has"]),
+    "another CA": ("partner-foreign", None, ["(tls.cert.untrusted)", "signed by a CA of sip.ca"]),
+    "another name": ("partner", None, ["certificate of dns:partner.example", "add one of its names to domains[].peers of corp3.example"]),
+    "another address": (None, "127.0.0.99", ["127.0.0.99:", "over TCP", "add 127.0.0.99 to domains[].peer_addresses of corp.example"]),
+}
+
+
+@pytest.mark.parametrize("name", SENDERS)
+def test_a_sip_server_that_may_not_send(scene, tools, name):
+    """Status names the last ones and what would let them send; a reload, or that one may, ends it."""
+    leaf, source, words = SENDERS[name]
+    send = sender(scene, leaf, source)
+    assert [send(), send()] == [403, 403]
+    told(scene.inst, tools, {"status": says(1, "PROBLEM sip.sender.untrusted", "(2 messages refused)", "refused SIP sender", "2 times from", *words)}, timeout=0.9)
+    if source:
+        scene.configure(peer_addresses=["127.0.0.1", source])
+        assert send() in (200, 202)
+    else:
+        scene.inst.reload()
+    told(scene.inst, tools, {"status": says(0, never=("refused SIP sender",))}, timeout=0.9)
+
+
+def test_strangers_take_fixed_room(scene, tools):
+    """The last few are named. Who claims to be nobody of ours is one, no problem of ours, and pushes nobody out who claims to be."""
+    def refused_from(number, domain):
+        flow = scene.user.dial(scene.inst.sip, source="127.0.0.%d" % number)
+        scene.keep.append(flow)
+        assert scene.user.message(flow, "sip:" + OTHER, "from whom", sender="sip:user@" + domain).status == 403
+    for i in range(20):
+        refused_from(98, "stranger%d.example" % i)
+    one, = scene.status()["untrusted"]
+    assert one["domain"] == "stranger19.example" and one["count"] == 20
+    told(scene.inst, tools, {"status": says(0, "none of domains[]", never=("PROBLEM",))}, timeout=0.9)
+    for i in range(100, 106):
+        refused_from(i, "corp.example")
+    refused_from(99, "stranger.example")
+    found = {u["peer"].split(":")[0] for u in scene.status()["untrusted"]}
+    assert found == {"127.0.0.99", "127.0.0.103", "127.0.0.104", "127.0.0.105"}, found
+    scene.inst.reload()
+
+
+def test_a_user_without_access(scene, tools):
+    write(scene.inst.dir + "/access.d/few.yaml", json.dumps({"name": "Few", "scope": "user", "allowed": True, "granted_to": ["erin@corp.example"]}))
+    scene.inst.reload()
+    try:
+        flow = scene.user.dial(scene.inst.sip)
+        scene.keep.append(flow)
+        response = scene.user.message(flow, "sip:" + OTHER, "without access")
+        assert response.status == 403 and "policy.access.user" in response.get("warning")
+        told(scene.inst, tools, {"status": says(0), "explain": says(1, "policy.access.user", "the gate that is closed: access", "grant it in access.d"),
+                                 "failures": says(0, "no failures")}, "user@corp.example", OTHER, timeout=0.9)
+    finally:
+        os.unlink(scene.inst.dir + "/access.d/few.yaml")
+        scene.inst.reload()
+
+
+# ---- the gateway itself ----
+
+@pytest.fixture
+def own(install, started, tools):
+    """own(NAME, prepare=...): an installation for one test, prepared before it starts."""
+    made = []
+
+    def make(name, prepare=None, start=True):
+        inst = install(name)
+        inst.list_partner(PARTNER)
+        if prepare:
+            prepare(inst)
+        made.append(inst)
+        return started(inst) if start else inst
+    yield make
+    for inst in made:
+        inst.stop()
+
+
+def on_small_disk(inst):
+    """The store lies on a file system of its own, which nobody but the gateway sees."""
+    directory = inst.dir + "/store"
+    os.makedirs(directory)
+    inst.gateway_config["store"] = {"sqlite": directory + "/gateway.db"}
+    inst.write_configs()
+    wrapper = inst.dir + "/on-small-disk"
+    write(wrapper, '#!/bin/sh\nexec unshare -m sh -c \'mount -t tmpfs -o size=512k none "%s" && exec "$@"\' sh "%s" "$@"\n' % (directory, inst.gateway.binary))
+    os.chmod(wrapper, 0o755)
+    inst.gateway.binary = wrapper
+
+
+def test_the_disk_of_the_store_is_full(own, tools, users, new_partner):
+    """The first thing of status, with the file and what the system said; messages go on, and with room again all is well."""
+    inst = own("full", on_small_disk)
+    peer = new_partner(inst, PARTNER)
+    filler = "/proc/%d/root%s/store/filler" % (inst.gateway.process.child.pid, inst.dir)
+    with open(filler, "wb", buffering=0) as f:
+        with pytest.raises(OSError):
+            while True:
+                f.write(b"x" * 4096)
+    flow = users["corp.example"].dial(inst.sip)
+    assert users["corp.example"].message(flow, "sip:" + OTHER, "who may answer is kept").status in (200, 202)
+    peer.wait_body("who may answer is kept")
+    wait_until("the store failing", lambda: inst.gateway.metric("xfed_store_writable") == 0, 30)
+    text = told(inst, tools, {"status": says(1, "PROBLEM store.write.failed", inst.dir + "/store/gateway.db", "No space left on device", "make room on its disk"),
+                              "explain": says(0), "failures": says(0, "no failures")}, "user@corp.example", OTHER)["status"]
+    assert "PROBLEM store.write.failed" in [line for line in text.splitlines() if "PROBLEM" in line][0]
+    inst.gateway.process.wait_line(r"event=store\.failed reason=store\.write\.failed ", 10)
+    os.unlink(filler)
+    wait_until("the store written", lambda: inst.gateway.metric("xfed_store_writable") == 1, 30)
+    told(inst, tools, {"status": says(0, never=("store.write.failed",))})
+    flow.close()
+
+
+def test_the_gateway_is_stopped(own, tools):
+    """xfedctl says that it does not run; the edge, that it has no link."""
+    inst = own("stopped")
+    inst.gateway.stop()
+    print(inst.gateway.ctl(tools, "status", check=False), inst.edge.ctl(tools, "status", check=False), inst.edge.ctl(tools, "partner", "list", check=False))
+    inst.gateway.start().wait_ready()
+
+
+def second(inst, install, name, **more):
+    """A second gateway for the edge of `inst`, with its own store."""
+    other = install(name, gateway=dict({"edges": inst.gateway_config["edges"]}, **more))
+    other.list_partner(PARTNER)
+    other.gateway.start()
+    return other
+
+
+@pytest.mark.parametrize("which", ["name", "certificate"])
+def test_two_gateways_as_one(own, install, tools, certs, which):
+    inst = own("twins-" + which, lambda i: (i.edge_config["channel"].update(allow=["fe.corp.example", "fe2.corp.example"]), i.write_configs()))
+    certs.leaf("fe2", "host:fe2.corp.example")
+    mine = {"certificate": certs.chain("fe2"), "key": certs.key("fe2"), "ca": certs.ca}
+    other = second(inst, install, "twin2-" + which, **({"channel": mine} if which == "name" else {"name": "gw2"}))
+    import time
+    time.sleep(4)
+    for d in (inst.gateway, other.gateway, inst.edge):
+        print(d.ctl(tools, "status", check=False)[1])
+        print("\n".join(d.process.lines[-30:]))
+    other.gateway.stop()
+    assert 0
