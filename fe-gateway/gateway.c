@@ -67,7 +67,10 @@ static const struct channel_user channel_user;
 
 static int start_store(struct gateway *g, char error[256])
 {
-	return store_open(policy_files_config(g->files)->store.sqlite, &g->core.d.env, &g->store, error);
+	char said[256];
+	int rc = store_open(policy_files_config(g->files)->store.sqlite, &g->core.d.env, &g->store, said);
+	snprintf(error, 256, "store.sqlite: %.240s", said);
+	return rc;
 }
 
 static int start_policy(struct gateway *g, char error[256])

@@ -289,7 +289,8 @@ static int ask_found(struct asking *a)
 	int rc;
 	bool needs_choice = count > 1 && !a->options->is_all && (a->command->changes || a->options->is_json);
 	if (count == 0) {
-		fprintf(stderr, "xfedctl: no service runs here: there is no socket in " RUN_DIR "\n");
+		fprintf(stderr,
+			"xfedctl: no service runs here: there is no socket in " RUN_DIR "; start it (systemctl start xfed-gateway, or xfed-edge)\n");
 		rc = CTL_PROBLEM;
 	} else if (needs_choice) {
 		rc = several(paths, count);

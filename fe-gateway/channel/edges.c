@@ -60,10 +60,24 @@ static void write_down_text(struct edge *e, enum xfed_reason reason, const char 
 	}
 }
 
+static void note_replaced(struct edge *e)
+{
+	int64_t now_s = core_wall_s(e->channel->core);
+	struct channel_replaced *r = &e->replaced;
+	if (now_s - r->last_s > CHANNEL_REPLACED_S) {
+		*r = (struct channel_replaced){ .first_s = now_s };
+	}
+	r->count++;
+	r->last_s = now_s;
+}
+
 static void report_down(struct edge *e, enum xfed_reason reason, const char *text, bool was_up)
 {
 	struct core *core = e->channel->core;
 	bool is_news = was_up || e->reason != reason;
+	if (reason == XFED_REASON_CHANNEL_REPLACED) {
+		note_replaced(e);
+	}
 	e->reason = reason;
 	write_down_text(e, reason, text);
 	if (was_up) {

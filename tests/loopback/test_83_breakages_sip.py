@@ -6,12 +6,16 @@ import itertools
 import json
 import os
 import re
+import socket
+import sqlite3
+import subprocess
 
 import pytest
 
 from harness.breakages import says, told
 from harness.installation import write
-from harness.proc import wait_until
+from harness.daemon import SANITIZER_ENV
+from harness.proc import clean_environment, wait_until
 from harness.sip import SipUser
 from harness.wire import free_port
 
@@ -360,13 +364,21 @@ def test_the_gateway_is_stopped(own, tools):
     """xfedctl says that it does not run; the edge, that it has no link."""
     inst = own("stopped")
     inst.gateway.stop()
-    print(inst.gateway.ctl(tools, "status", check=False), inst.edge.ctl(tools, "status", check=False), inst.edge.ctl(tools, "partner", "list", check=False))
+    told(inst, tools, {"status": says(1, "gw1.sock", "the service does not run", "start it"), "explain": says(1, "the service does not run"),
+                       "failures": says(1, "the service does not run"), "check": says(1, "the service does not run"),
+                       "edge": says(1, "PROBLEM channel.down", "check both services")}, "user@corp.example", OTHER, timeout=10)
     inst.gateway.start().wait_ready()
+    told(inst, tools, {"status": says(0), "edge": says(0)}, timeout=10)
 
 
-def second(inst, install, name, **more):
+def test_what_only_a_gateway_answers_asked_of_an_edge(inst, tools):
+    status, text = inst.edge.ctl(tools, "failures", "list", check=False)
+    assert (status, text) == (2, "xfedctl: edge1 is an edge; failures list is asked on the inside host, where xfed-gateway runs (linked with this edge: gw1)\n")
+
+
+def second(inst, install, directory, more):
     """A second gateway for the edge of `inst`, with its own store."""
-    other = install(name, gateway=dict({"edges": inst.gateway_config["edges"]}, **more))
+    other = install(directory, gateway=dict(more, edges=inst.gateway_config["edges"]))
     other.list_partner(PARTNER)
     other.gateway.start()
     return other
@@ -377,11 +389,65 @@ def test_two_gateways_as_one(own, install, tools, certs, which):
     inst = own("twins-" + which, lambda i: (i.edge_config["channel"].update(allow=["fe.corp.example", "fe2.corp.example"]), i.write_configs()))
     certs.leaf("fe2", "host:fe2.corp.example")
     mine = {"certificate": certs.chain("fe2"), "key": certs.key("fe2"), "ca": certs.ca}
-    other = second(inst, install, "twin2-" + which, **({"channel": mine} if which == "name" else {"name": "gw2"}))
-    import time
-    time.sleep(4)
-    for d in (inst.gateway, other.gateway, inst.edge):
-        print(d.ctl(tools, "status", check=False)[1])
-        print("\n".join(d.process.lines[-30:]))
-    other.gateway.stop()
-    assert 0
+    other = second(inst, install, "twin2-" + which, {"channel": mine} if which == "name" else {"name": "gw2"})
+    try:
+        other.gateway.process.wait_line("event=service.start", 20)
+        if which == "name":
+            words = ["PROBLEM channel.name.twice", "The edge edge1 has 2 links of gateways called gw1", "stop one, or give it a name, a store and a certificate of its own"]
+        else:
+            words = ["PROBLEM channel.replaced", "a certificate with a name of its own"]
+        for one in (inst, other):  # on whichever host he looks
+            told(one, tools, {"status": says(1, *words)}, timeout=10)
+        wait_until("the loser told", lambda: any("reload on the gateway that is right, and stop the other" in one.gateway.ctl(tools, "status", check=False)[1]
+                                                 for one in (inst, other)), 10)
+    finally:
+        other.gateway.stop()
+
+
+def start_of(inst):
+    done = subprocess.run([inst.gateway.binary, "-c", inst.gateway.config], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60,
+                          env=clean_environment(**SANITIZER_ENV), check=False)
+    return done.returncode, done.stdout
+
+
+def no_key(inst):
+    inst.gateway_config["sip"]["key"] = inst.dir + "/nothing.key"
+
+
+def port_taken(inst):
+    with socket.create_server(inst.sip):
+        return start_of(inst)
+
+
+def store_taken(inst):
+    other = sqlite3.connect(inst.dir + "/gateway.db")
+    other.execute("BEGIN EXCLUSIVE")
+    try:
+        return start_of(inst)
+    finally:
+        other.close()
+
+
+def store_nowhere(inst):
+    inst.gateway_config["store"] = {"sqlite": inst.dir + "/no-such-directory/gateway.db"}
+
+
+STARTS = {
+    "key unreadable": (no_key, ["sip.key", "nothing.key", "No such file"]),
+    "port in use": (port_taken, ["sip.listen: cannot listen on", "address already in use", "ss -lntup"]),
+    "store in use": (store_taken, ["gateway.db", "in use by another gateway"]),
+    "store nowhere": (store_nowhere, ["no-such-directory/gateway.db", "unable to open", "No such file or directory", "store.sqlite"]),
+}
+
+
+@pytest.mark.parametrize("name", STARTS)
+def test_a_gateway_that_cannot_start(own, name):
+    """One sentence says what was wrong, and where."""
+    make, words = STARTS[name]
+    inst = own("start-" + name.replace(" ", "-"), start=False)
+    done = make(inst)
+    if done is None:
+        inst.write_configs()
+        done = start_of(inst)
+    assert done[0] == 1
+    assert not [w for w in words if w not in done[1]], done[1]
