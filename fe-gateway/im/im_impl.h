@@ -57,6 +57,7 @@ struct answer {
 	char extra[512];		  /* header lines */
 	enum xfed_reason reason;	  /* for a Warning; NONE: there is nothing to say */
 	char detail[IW_DETAIL_BYTES + 1]; /* what it was about; may be empty */
+	bool is_for_stranger;		  /* to a peer that may send as none of our domains */
 	struct incoming *owner;		  /* freed with it */
 	struct answer *prev, *next;
 };

@@ -28,12 +28,13 @@ static void send_message(struct trunk *t, const struct sip_layer_action *act)
 	}
 }
 
+/* Strangers have lines of their own, so that they use up no peer's share of the log (xfed/rt/log.h). */
 static void bad_message(struct trunk *t, const struct sip_layer_action *act)
 {
 	const struct sip_error *err = act->error;
 	core_count_refusal(t->core, XFED_REASON_SIP_REQUEST_MALFORMED, XFED_SIDE_SIP);
-	rt_log(RT_LOG_WARNING, "sip.malformed", RT_KV_REASON(XFED_REASON_SIP_REQUEST_MALFORMED), RT_KV_STR("peer", act->flow->peer_ip),
-		RT_KV_U64("port", act->flow->peer_port), RT_KV_U64("flow", act->flow->id),
+	rt_log(RT_LOG_WARNING, act->flow->is_known ? "sip.malformed" : "sip.stranger-malformed", RT_KV_REASON(XFED_REASON_SIP_REQUEST_MALFORMED),
+		RT_KV_STR("peer", act->flow->peer_ip), RT_KV_U64("port", act->flow->peer_port), RT_KV_U64("flow", act->flow->id),
 		RT_KV_STR("what", err->is_response ? "response" : "request"), RT_KV_STR("header", err->header),
 		RT_KV_STR("call_id", err->call_id[0] ? err->call_id : NULL), RT_KV_I64("sip_status", err->status), RT_KV_STR("text", err->phrase),
 		RT_END);
@@ -44,9 +45,9 @@ static void refused(struct trunk *t, const struct sip_layer_action *act)
 {
 	char peer[TRUNK_PEER_WORDS];
 	core_count_refusal(t->core, XFED_REASON_SIP_METHOD_UNSUPPORTED, XFED_SIDE_SIP);
-	rt_log(RT_LOG_INFO, "sip.refused", RT_KV_REASON_SIDE(XFED_REASON_SIP_METHOD_UNSUPPORTED, XFED_SIDE_SIP),
-		RT_KV_STR("peer", trunk_peer_words(t, act->flow, peer)), RT_KV("method", act->message->method),
-		RT_KV("call_id", act->message->call_id), RT_KV_I64("sip_status", act->status), RT_END);
+	rt_log(RT_LOG_INFO, act->flow->is_known ? "sip.refused" : "sip.stranger-refused",
+		RT_KV_REASON_SIDE(XFED_REASON_SIP_METHOD_UNSUPPORTED, XFED_SIDE_SIP), RT_KV_STR("peer", trunk_peer_words(t, act->flow, peer)),
+		RT_KV("method", act->message->method), RT_KV("call_id", act->message->call_id), RT_KV_I64("sip_status", act->status), RT_END);
 }
 
 static void perform(struct trunk *t, const struct sip_layer_action *act)

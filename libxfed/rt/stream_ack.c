@@ -54,8 +54,8 @@ static bool read_facts(const struct rt_stream *s, struct rt_ack_facts *f)
 	return true;
 }
 
-/* The owner may close this stream and others while it is told, so one is told at a time. */
-static struct rt_stream *find_silent(struct rt_loop *l)
+/* One look at each. The owners are told afterwards, as one may close its stream and others. */
+static void gather_silent(struct rt_loop *l)
 {
 	struct rt_stream *s, *next;
 	DL_FOREACH_SAFE2(l->unacked, s, next, ack.next) {
@@ -63,19 +63,21 @@ static struct rt_stream *find_silent(struct rt_loop *l)
 		if (!read_facts(s, &f)) {
 			rt_stream_unwatch(s); /* the socket has failed; libuv says so */
 		} else if (rt_ack_is_silent(&s->ack, &f, uv_now(&l->uv))) {
-			return s;
+			DL_DELETE2(l->unacked, s, ack.prev, ack.next);
+			s->ack.is_silent = true;
+			DL_APPEND2(l->silent, s, ack.prev, ack.next);
 		} else if (s->ack.is_empty) {
 			rt_stream_unwatch(s);
 		}
 	}
-	return NULL;
 }
 
 static void on_look(uv_timer_t *t)
 {
 	struct rt_loop *l = t->data;
 	struct rt_stream *s;
-	while ((s = find_silent(l)) != NULL) {
+	gather_silent(l);
+	while ((s = l->silent) != NULL) {
 		/* Closing shall send a reset: when the path is back the peer then knows too. */
 		struct linger now = { .l_onoff = 1 };
 		setsockopt(stream_fd(s), SOL_SOCKET, SO_LINGER, &now, sizeof(now));
@@ -102,10 +104,12 @@ void rt_stream_watch(struct rt_stream *s)
 
 void rt_stream_unwatch(struct rt_stream *s)
 {
-	if (s->ack.is_watched) {
-		s->ack.is_watched = false;
+	if (s->ack.is_watched && s->ack.is_silent) {
+		DL_DELETE2(s->loop->silent, s, ack.prev, ack.next);
+	} else if (s->ack.is_watched) {
 		DL_DELETE2(s->loop->unacked, s, ack.prev, ack.next);
 	}
+	s->ack.is_watched = s->ack.is_silent = false;
 }
 
 uint64_t rt_stream_bytes_acked(const struct rt_stream *s)

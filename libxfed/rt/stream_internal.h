@@ -21,6 +21,7 @@ struct rt_ack {
 	struct rt_stream *prev, *next;
 	uint64_t quiet_since_ms; /* 0: nothing is under way */
 	bool is_watched, is_empty;
+	bool is_silent; /* found so in this look: in the loop's other list */
 };
 
 struct rt_stream {

@@ -291,6 +291,19 @@ def test_strangers_take_fixed_room(scene, tools):
     scene.inst.reload()
 
 
+def test_strangers_do_not_use_up_the_log_of_peers(scene):
+    """What nobody takes is logged by event and reason, so many lines in ten seconds: those of strangers are counted apart."""
+    stranger, peer = (scene.user.dial(scene.inst.sip, source="127.0.0.%d" % n) for n in (97, 1))
+    scene.keep += [stranger, peer]
+    mark = scene.inst.gateway.process.mark()
+    for flow, count in ((stranger, 150), (peer, 1)):
+        for _ in range(count):
+            raw, branch = scene.user.request(flow, "PUBLISH", "sip:" + OTHER)
+            assert scene.user.ask(flow, raw, branch).status == 405
+    scene.inst.gateway.process.wait_line(r"event=sip\.refused .*peer=\"127\.0\.0\.1:", 10, mark)
+    assert any("event=sip.stranger-refused" in line for line in scene.inst.gateway.process.lines[mark:])
+
+
 def test_a_user_without_access(scene, tools):
     write(scene.inst.dir + "/access.d/few.yaml", json.dumps({"name": "Few", "scope": "user", "allowed": True, "granted_to": ["erin@corp.example"]}))
     scene.inst.reload()
