@@ -7,7 +7,7 @@
 #include "xfed/rt/log.h"
 #include "xfed/rt/loop.h"
 
-#define TRY_AGAIN_MS 5000
+#define TRY_AGAIN_MS 15000 /* whoever has rows to write tries sooner, and knows better */
 
 struct queue {
 	struct store_batch *first, **last;
@@ -293,12 +293,12 @@ static void note(struct store *s, const struct store_batch *b)
 		return;
 	}
 	snprintf(s->state.error, sizeof(s->state.error), "%s", is_failing ? b->error : "");
+	s->try_at_ms = 0;
 	if (is_failing == s->state.is_failing) {
 		return;
 	}
 	s->state.is_failing = is_failing;
 	s->state.since_s = s->env->wall_s(s->env->user);
-	s->try_at_ms = 0;
 	rt_log(is_failing ? RT_LOG_ERROR : RT_LOG_INFO, is_failing ? "store.failed" : "store.works",
 		RT_KV_REASON(is_failing ? XFED_REASON_STORE_WRITE_FAILED : XFED_REASON_NONE), RT_KV_STR("text", is_failing ? b->error : NULL),
 		RT_END);
@@ -320,7 +320,6 @@ static void trial_done(struct store_batch *b)
 	struct store *s = (struct store *)((char *)b - offsetof(struct store, trial));
 	store_batch_deinit(b);
 	s->is_trying = false;
-	s->try_at_ms = 0;
 }
 
 void store_tick(struct store *s, uint64_t now_ms)

@@ -85,18 +85,19 @@ void trunk_send_broken(struct trunk_send *s, bool was_written)
 
 void trunk_note_unread(struct trunk *t, const struct sip_target *to, enum xfed_reason reason, const char *text)
 {
-	t->unread = (struct trunk_unread){ .to = *to, .reason = reason };
+	t->unread = (struct trunk_unread){ .to = *to, .reason = reason, .at_ms = trunk_now(t) };
 	snprintf(t->unread.why, sizeof(t->unread.why), "%s", text);
 }
 
-/* Those that were written and not read end some turns after their connection. */
+#define UNREAD_MS 5000 /* what was written on it ends some turns later */
+
 static bool was_unread(const struct trunk_send *s)
 {
 	const struct trunk_unread *u = &s->hop->trunk->unread;
 	struct sip_target at;
 	sip_location_target(sip_failover_place(s->places), &at);
-	return u->reason != XFED_REASON_NONE && at.transport == u->to.transport && at.port == u->to.port && strcmp(at.ip, u->to.ip) == 0 &&
-	       strcmp(at.tls_name, u->to.tls_name) == 0;
+	return u->reason != XFED_REASON_NONE && trunk_now(s->hop->trunk) - u->at_ms < UNREAD_MS && at.transport == u->to.transport &&
+	       at.port == u->to.port && strcmp(at.ip, u->to.ip) == 0 && strcmp(at.tls_name, u->to.tls_name) == 0;
 }
 
 enum xfed_reason trunk_send_unreached(struct trunk_send *s)

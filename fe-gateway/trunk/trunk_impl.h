@@ -22,6 +22,7 @@ struct sip_io; /* sockets */
 struct trunk_unread {
 	struct sip_target to;
 	enum xfed_reason reason;
+	uint64_t at_ms;
 	char why[TRUNK_WHY_BYTES];
 };
 

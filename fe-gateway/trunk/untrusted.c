@@ -61,8 +61,8 @@ static void write_remedy(const struct trunk *t, const struct sip_flow_info *flow
 
 void trunk_note_sender(struct trunk *t, const struct sip_flow_info *flow, struct xfed_span domain, bool is_ours, bool may_send)
 {
-	int64_t now_s = core_wall_s(t->core);
 	if (!may_send) {
+		int64_t now_s = core_wall_s(t->core);
 		struct trunk_untrusted *u = place_for(t, flow, domain, is_ours);
 		u->first_s = u->count == 0 ? now_s : u->first_s;
 		u->last_s = now_s;
