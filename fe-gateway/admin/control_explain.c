@@ -93,12 +93,13 @@ static void way_facts(struct explaining *x, const struct config_domain *d)
 	f->policy.from_maps = maps(x, &x->from, f->policy.from_is_ours ? d->sip_domain : NULL);
 	f->policy.to_maps = maps(x, &x->to, f->policy.to_is_ours ? d->sip_domain : NULL);
 	if (hop) {
+		enum sip_transport usable[SIP_TRANSPORT_COUNT];
 		struct trunk_hop_facts h = trunk_hop_facts(hop);
+		size_t n = trunk_hop_transports(hop, false, usable);
 		f->next_hop = keep(x, h.label);
-		f->is_hop_known = h.is_known;
-		f->is_hop_up = h.is_up;
-		f->hop_reason = h.reason;
-		f->hop_text = keep(x, h.text);
+		f->hop = *h.state;
+		f->max_request = d->max_request_bytes;
+		f->is_hop_udp = n > 0 && usable[n - 1] == SIP_UDP;
 	}
 }
 

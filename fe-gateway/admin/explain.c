@@ -3,6 +3,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "admin/hop_words.h"
+#include "xfed/limits.h"
+
 static const char *const gate_names[] = {
 #define X(id, name) name,
 	EXPLAIN_GATES(X)
@@ -132,18 +135,27 @@ static void mapping(const struct explain_facts *f, struct explain_gate *g)
 
 /* ---- the way ---- */
 
+/* The reasons of connections and names speak of partners: the text has the cause, and this one the remedy. */
+static enum xfed_reason hop_reason(enum xfed_reason r)
+{
+	bool is_of_partners = xfed_reason_info(r)->side == XFED_SIDE_PARTNER || xfed_reason_info(r)->side == XFED_SIDE_NETWORK;
+	return is_of_partners ? XFED_REASON_SIP_SERVER_UNREACHABLE : r;
+}
+
 static void next_hop(const struct explain_facts *f, struct explain_gate *g)
 {
+	char words[HOP_WORDS_SIZE], most[80];
 	if (!has_pair(f) || !f->policy.to_is_ours) {
 		SKIP("SIP is not where the message goes");
 	} else if (!f->next_hop) {
 		PASS("not looked at yet");
-	} else if (f->is_hop_known && !f->is_hop_up) {
-		CLOSE(XFED_REASON_SIP_SERVER_UNREACHABLE, "%s did not answer the last time (%s)", f->next_hop, f->hop_text);
-	} else if (f->is_hop_known && f->hop_reason != XFED_REASON_NONE) {
-		CLOSE(f->hop_reason, "%s refused the last message: %s", f->next_hop, f->hop_text);
+	} else if (f->hop.is_known && f->hop.reason != XFED_REASON_NONE) {
+		CLOSE(hop_reason(f->hop.reason), "%s %s", f->next_hop, hop_words(&f->hop, words));
 	} else {
-		PASS("%s%s", f->next_hop, f->is_hop_known ? " answers" : " has not been needed yet");
+		snprintf(most, sizeof(most),
+			f->is_hop_udp ? "%zu bytes (domains[].max_request), by TCP above %d" : "%zu bytes (domains[].max_request)", f->max_request,
+			XFED_SIP_UDP_REQUEST_BYTES);
+		PASS("%s%s; takes requests of up to %s", f->next_hop, f->hop.is_known ? " answers" : " has not been needed yet", most);
 	}
 }
 

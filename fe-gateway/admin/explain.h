@@ -6,6 +6,7 @@
 #define GATEWAY_ADMIN_EXPLAIN_H
 
 #include "policy/policy.h"
+#include "trunk/trunk.h"
 #include "xfed/reason.h"
 
 /* Those of policy first, as they are enforced. */
@@ -63,9 +64,9 @@ struct explain_facts {
 	const char *access_rule; /* NULL: none covers the user */
 
 	const char *next_hop; /* label; NULL: none is made yet */
-	bool is_hop_known, is_hop_up;
-	enum xfed_reason hop_reason; /* as struct trunk_hop_facts */
-	const char *hop_text;
+	struct hop_state hop;
+	size_t max_request; /* bytes of a request */
+	bool is_hop_udp;    /* over UDP, where the request is small enough */
 
 	bool is_draining;
 	struct explain_edge edges[EXPLAIN_EDGES_MAX];
@@ -76,7 +77,7 @@ struct explain_facts {
 struct explain_gate {
 	enum policy_state state;
 	enum xfed_reason reason; /* CLOSED */
-	char text[512];
+	char text[1024];
 };
 
 /* Returns the first gate that is closed, or EXPLAIN_GATE_COUNT. */

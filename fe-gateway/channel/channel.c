@@ -284,6 +284,7 @@ void channel_edge(const struct channel *c, size_t number, struct channel_edge *o
 		.policy_problem = e->policy_problem,
 		.policy_text = e->policy_text,
 		.down_text = e->down_text,
+		.replaced = e->replaced,
 		.rtt_us = e->is_up ? proto_session_rtt_us(proto_link_session(e->link)) : 0,
 		.clock = e->is_up ? proto_session_clock(proto_link_session(e->link)) : (struct proto_clock){ .is_known = false },
 	};

@@ -59,7 +59,9 @@ static const struct rt_conf_row domains_rows[] = {
 		.help = "A domain of ours that partners may reach." },
 	{ .name = "next_hop", .type = RT_CONF_STRING, DOMAIN(next_hop), .flags = RELOADABLE, .convert = config_convert_next_hop,
 		.help = "The SIP server for requests to this domain, such as sip:fe.example.com:5061;transport=tls. Without a port its SRV "
-			"records are asked for, without a transport its NAPTR records too (RFC 3263); unless set, those of the domain itself." },
+			"records are asked for, without a transport its NAPTR records too (RFC 3263); unless set, those of the domain itself. Names "
+			"are looked up in the DNS alone (dns.servers), never in /etc/hosts; where there is no record, write the address and "
+			"tls_name." },
 	{ .name = "tls_name", .type = RT_CONF_STRING, DOMAIN(tls_name), .flags = RELOADABLE, .convert = rt_conf_convert_host,
 		.help = "The name the certificate of the next hop has to carry; its host unless set, whatever SRV records say. Needed where "
 			"that is an IP address." },

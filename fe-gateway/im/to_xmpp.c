@@ -56,7 +56,9 @@ static enum xfed_reason check_sender(struct taken *t, const struct sip_flow_info
 		return reason;
 	}
 	t->domain = config_inside(im_config(t->im), t->from.domain);
-	if (!t->domain || !trunk_may_send(t->im->trunk, t->domain, flow)) {
+	bool may_send = t->domain && trunk_may_send(t->im->trunk, t->domain, flow);
+	trunk_note_sender(t->im->trunk, flow, t->from.domain, t->domain != NULL, may_send);
+	if (!may_send) {
 		return XFED_REASON_SIP_SENDER_UNTRUSTED;
 	}
 	t->from.domain = xfed_span_str(t->domain->domain);
@@ -291,6 +293,7 @@ static void take_message(struct taken *t, const struct sip_flow_info *flow)
 	if (!t->in) {
 		return; /* as a lost packet is: the sender repeats it, or gets its own timeout */
 	}
+	t->in->answer.is_for_stranger = !flow->is_known;
 	if (reason == XFED_REASON_NONE && t->im->is_leaving) {
 		/* Now everything is refused, which is what 503 says: the next gateway may do better. */
 		im_in_refuse(

@@ -48,9 +48,9 @@ static int respond(struct im *im, const struct answer *a)
 	XFED_UNSET char lines[sizeof(a->extra) + IW_WARNING_BYTES];
 	size_t len = strlen(a->extra);
 	memcpy(lines, a->extra, len + 1);
-	/* Who may not send is told no more than that: it may be a stranger, and the address that of somebody else. */
-	bool is_for_strangers = a->reason == XFED_REASON_SIP_SENDER_UNTRUSTED || a->reason == XFED_REASON_SIP_SENDER_NAMELESS;
-	if (a->reason != XFED_REASON_NONE && !is_for_strangers) {
+	/* A stranger who may not send is told no more than that: the address may be that of somebody else. */
+	bool is_of_sender = a->reason == XFED_REASON_SIP_SENDER_UNTRUSTED || a->reason == XFED_REASON_SIP_SENDER_NAMELESS;
+	if (a->reason != XFED_REASON_NONE && !(is_of_sender && a->is_for_stranger)) {
 		iw_warning(lines + len, sizeof(lines) - len, xfed_span_str(im_config(im)->sip.advertise), a->reason, xfed_span_str(a->detail));
 	}
 	return trunk_respond(im->trunk, a->txn, a->status, a->phrase[0] ? a->phrase : NULL, xfed_span_str(lines));

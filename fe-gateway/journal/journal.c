@@ -14,7 +14,8 @@ struct journal {
 
 static void complain(const struct journal *j, const char *text)
 {
-	rt_log(RT_LOG_ERROR, "journal.store-failed", RT_KV_STR("text", text), RT_KV_U64("lost", j->ring->lost), RT_END);
+	rt_log(RT_LOG_ERROR, "journal.store-failed", RT_KV_REASON(XFED_REASON_STORE_WRITE_FAILED), RT_KV_STR("text", text),
+		RT_KV_U64("lost", j->ring->lost), RT_END);
 }
 
 static void done(struct store_batch *batch)

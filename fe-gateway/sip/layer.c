@@ -243,7 +243,7 @@ static int receive(struct sip_layer *l, const struct sip_layer_event *ev, uint64
  * Client transactions on a connection that closed become due at once, so that TICKs report them a
  * few at a time. Server transactions keep the address to connect to instead.
  */
-static void close_flow(struct sip_layer *l, uint64_t flow)
+static void close_flow(struct sip_layer *l, uint64_t flow, bool was_unread)
 {
 	struct sip_trans *next;
 	sip_leg_close_flow(l, flow);
@@ -256,6 +256,7 @@ static void close_flow(struct sip_layer *l, uint64_t flow)
 		t->target.flow = 0;
 		if (sip_trans_is_client(t) && sip_trans_is_open(t)) {
 			t->is_lost = true;
+			t->is_written = t->is_written && !was_unread;
 			sip_trans_rearm(l, t);
 		}
 	}
@@ -293,7 +294,7 @@ int sip_layer_step(struct sip_layer *l, const struct sip_layer_event *ev, uint64
 		}
 		return XFED_OK;
 	case SIP_LAYER_FLOW_CLOSED:
-		close_flow(l, ev->flow_id);
+		close_flow(l, ev->flow_id, ev->was_unread);
 		return XFED_OK;
 	case SIP_LAYER_RETURNED:
 		sip_client_returned(l, ev);

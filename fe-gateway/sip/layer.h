@@ -56,7 +56,7 @@ enum sip_layer_event_kind {
 			   (TCP, TLS) */
 	SIP_LAYER_SEND_FAILED, /* txn, was_written: it could not be sent (no connection, or it
 				  broke) */
-	SIP_LAYER_FLOW_CLOSED, /* flow_id */
+	SIP_LAYER_FLOW_CLOSED, /* flow_id, was_unread */
 	SIP_LAYER_TICK,
 };
 
@@ -67,6 +67,7 @@ struct sip_layer_event {
 	uint64_t flow_id;		  /* SENT, FLOW_CLOSED */
 	uint64_t txn;			  /* SENT, SEND_FAILED */
 	bool was_written;		  /* SEND_FAILED: some of the request may have gone out */
+	bool was_unread;		  /* FLOW_CLOSED: the peer has read nothing of what went out on it */
 };
 
 enum sip_layer_action_kind {

@@ -62,7 +62,7 @@ struct sip_trans {
 	uint64_t resend_ms, expire_ms; /* absolute, UINT64_MAX: never */
 	uint64_t interval_ms;	       /* until the next retransmission */
 	unsigned sends;
-	bool is_written;		/* client: some of it has gone out */
+	bool is_written;		/* client: some of it has gone out, and may have been read */
 	bool is_lost;			/* client: its connection has closed */
 	bool is_silent;			/* client: a CANCEL or BYE that the layer sends by itself: nobody asks for its outcome */
 	bool is_cancelled, must_cancel; /* client: CANCEL has gone out, or goes with the first provisional response */

@@ -205,10 +205,12 @@ int sip_io_new(struct trunk *t, struct sip_io **out, char error[256])
 		io->trunk = t;
 	}
 	for (size_t i = 0; rc == XFED_OK && i < listen->count; i++) {
-		char text[320];
-		rc = open_one(io, &listen->items[i], error);
+		char text[320], said[256];
+		rc = open_one(io, &listen->items[i], said);
 		if (rc == XFED_OK) {
 			rt_log(RT_LOG_INFO, "listen.open", RT_KV_STR("address", rt_conf_address_text(&listen->items[i], text)), RT_END);
+		} else {
+			snprintf(error, 256, "sip.listen: %.160s: change it, or stop what listens there (ss -lntup names it)", said);
 		}
 	}
 	return rc;

@@ -31,6 +31,7 @@ static const char *const sentences[XFED_REASON_COUNT] = {
 	[XFED_REASON_SIP_REQUEST_TOO_LARGE] = "The message is too long for the user's server.",
 	[XFED_REASON_SIP_METHOD_UNSUPPORTED] = "The user's server or device does not take messages.",
 	[XFED_REASON_SIP_CONTENT_UNSUPPORTED] = "The user's device cannot show this kind of message.",
+	[XFED_REASON_SIP_CONTENT_EMPTY] = "The message has no text.",
 	[XFED_REASON_SIP_ADDRESS_UNMAPPABLE] = "The address of the sender or the recipient cannot be written as a SIP address.",
 	[XFED_REASON_XMPP_ADDRESS_MALFORMED] = "The address of the sender or the recipient is not valid.",
 	[XFED_REASON_XMPP_SIZE_EXCEEDED] = "The message is larger than the contact's server takes.",

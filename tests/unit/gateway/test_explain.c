@@ -51,7 +51,8 @@ static struct explain_facts open_in(void)
 	f.policy.to_is_ours = true;
 	f.policy.is_authorised = true;
 	f.next_hop = "tls:fe.example.com:5061";
-	f.is_hop_known = f.is_hop_up = true;
+	f.hop.is_known = f.hop.is_up = true;
+	f.max_request = 15360;
 	f.edges[0].has_inbound = true;
 	return f;
 }
@@ -123,17 +124,19 @@ static void unmapped(struct explain_facts *f)
 }
 static void hop_down(struct explain_facts *f)
 {
-	f->is_hop_up = false;
-	f->hop_text = "SRV fe.example.com";
+	f->hop.is_up = false;
+	f->hop.reason = XFED_REASON_DNS_NAME_MISSING;
+	snprintf(f->hop.text, sizeof(f->hop.text), "SRV fe.example.com");
 }
 static void hop_refuses(struct explain_facts *f)
 {
-	f->hop_reason = XFED_REASON_SIP_AUTH_REFUSED;
-	f->hop_text = "the username or password is wrong";
+	f->hop.reason = XFED_REASON_SIP_AUTH_REFUSED;
+	f->hop.refusals.status = 407;
+	snprintf(f->hop.text, sizeof(f->hop.text), "the username or password is wrong");
 }
 static void hop_unknown(struct explain_facts *f)
 {
-	f->is_hop_known = f->is_hop_up = false;
+	f->hop.is_known = f->hop.is_up = false;
 }
 static void draining(struct explain_facts *f)
 {

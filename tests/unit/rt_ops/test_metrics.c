@@ -60,6 +60,7 @@ static void families_of_the_interface(void **state)
 		{ "xfed_presence_subscriptions", "gauge", 1 },
 		{ "xfed_sip_responses_total", "counter", 3 },
 		{ "xfed_sip_next_hop_up", "gauge", 1 },
+		{ "xfed_store_writable", "gauge", 0 },
 		{ "xfed_channel_up", "gauge", 1 },
 		{ "xfed_channel_unsent_total", "counter", 1 },
 		{ "xfed_channel_rtt_seconds", "gauge", 1 },
