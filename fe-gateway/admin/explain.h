@@ -38,10 +38,13 @@ struct explain_edge {
 	bool is_policy_pending;		 /* our policy is on its way there */
 	bool has_answered;		 /* what follows is known */
 	bool is_in_service;
-	bool has_revision;	      /* ours */
-	bool has_inbound, is_ready;   /* a stream of theirs, one of ours */
-	const char *pair_state;	      /* of ours; NULL: the edge knows of none */
-	enum xfed_reason last_reason; /* of our last attempt; NONE: it was good */
+	bool has_revision;		    /* ours */
+	bool has_inbound, is_ready;	    /* a stream of theirs, one of ours */
+	const char *pair_state;		    /* of ours; NULL: the edge knows of none */
+	enum xfed_reason last_reason;	    /* of our last attempt; NONE: it was good */
+	const char *last_text;		    /* ... in words; "": none */
+	int64_t failed_ago_s, worked_ago_s; /* of the last of each; -1: not known */
+	enum xfed_reason why_not_external;  /* dialback had to do; NONE: it had not */
 	uint64_t retry_in_ms;
 };
 
