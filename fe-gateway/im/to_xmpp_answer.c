@@ -317,9 +317,10 @@ static void error_in_time(struct incoming *in, struct xfed_arena *a, const struc
 	respond_error(in, &e, &r, phrase);
 }
 
-#define UNCERTAIN "delivery.uncertain" /* how the text of an edge's error begins, where the stream broke before the acknowledgement */
-
-/* The answer has gone: the user is told by a message from the contact. */
+/*
+ * The answer has gone: the user is told by a message from the contact. A time-out says that nobody knows, whoever says so: the edge, whose
+ * stream broke before the acknowledgement, or a server behind it. Words of the other side decide nothing.
+ */
 static void error_too_late(struct im *im, const struct hold *h, struct xfed_arena *a, struct xfed_span condition, struct xfed_span text)
 {
 	struct iw_sip_error e;
@@ -331,8 +332,9 @@ static void error_too_late(struct im *im, const struct hold *h, struct xfed_aren
 	if (iw_phrase_from_text(a, text, e.phrase, &line) != XFED_OK) {
 		line = xfed_span_str(e.phrase);
 	}
-	bool is_uncertain = text.len >= strlen(UNCERTAIN) && memcmp(text.data, UNCERTAIN, strlen(UNCERTAIN)) == 0;
-	struct xfed_span words = is_uncertain ? xfed_arena_printf(a, "It is not certain that your last message was delivered (" UNCERTAIN ")")
+	bool is_uncertain = xfed_span_is(condition, "remote-server-timeout");
+	struct xfed_span words = is_uncertain ? xfed_arena_printf(a, "It is not certain that your last message was delivered (%s)",
+							xfed_reason_code(XFED_REASON_DELIVERY_UNCERTAIN))
 					      : xfed_arena_printf(a, "Your last message was not delivered: %.*s (%s)", (int)line.len, line.data,
 							xfed_reason_code(e.reason));
 	if (words.data) {
