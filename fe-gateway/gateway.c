@@ -134,7 +134,7 @@ static void tick_contacts(struct gateway *g)
 
 static int start_im(struct gateway *g, char error[256])
 {
-	struct im_rooms rooms = { &g->core, g->policy, g->channel, g->trunk, g->contacts };
+	struct im_rooms rooms = { &g->core, g->policy, g->channel, g->trunk, g->contacts, g->journal };
 	return im_new(&rooms, &g->im);
 }
 

@@ -231,6 +231,8 @@ static void retry_failure(void *user, int rc, json_t *f)
 		fail_journal(a->reply, rc != XFED_OK ? rc : XFED_ERR_LIBRARY);
 	} else if (strcmp(direction, "in") == 0) {
 		rt_reply_fail(a->reply, "failed", "%.200s made that attempt: only they can make it again", remote);
+	} else if (!edge || !edge[0]) {
+		rt_reply_fail(a->reply, "failed", "that was a message: only its sender can send it again");
 	} else {
 		retry(a->admin, a->reply, edge, local, remote);
 	}

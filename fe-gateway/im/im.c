@@ -36,9 +36,12 @@ int im_new(const struct im_rooms *below, struct im **out)
 	if (!im) {
 		return XFED_ERR_NOMEM;
 	}
-	*im = (struct im){
-		.core = below->core, .policy = below->policy, .channel = below->channel, .trunk = below->trunk, .contacts = below->contacts
-	};
+	*im = (struct im){ .core = below->core,
+		.policy = below->policy,
+		.channel = below->channel,
+		.trunk = below->trunk,
+		.contacts = below->contacts,
+		.journal = below->journal };
 	xfed_buf_init(&im->scratch, XFED_STANZA_BYTES_MAX);
 	struct recipients_limits limits = limits_of(im);
 	int rc = attempts_new(&limits, im_out_origin, im, &im->attempts);

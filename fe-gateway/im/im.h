@@ -15,6 +15,7 @@
 #include "channel/channel.h"
 #include "contacts/contacts.h"
 #include "core/core.h"
+#include "journal/journal.h"
 #include "policy/policy.h"
 #include "trunk/trunk.h"
 
@@ -28,6 +29,7 @@ struct im_rooms {
 	struct channel *channel;
 	struct trunk *trunk;
 	struct contacts *contacts;
+	struct journal *journal;
 };
 /* OK, or as trunk_use(); im_free() follows. */
 int im_new(const struct im_rooms *below, struct im **out);

@@ -77,12 +77,16 @@ struct incoming {
 	UT_hash_handle hh; /* im.incoming_by_id */
 };
 
+/* refused.c: a message was refused; kept among the failures where that is of use. `is_temporary`: it may go through later */
+void im_keep_refused(struct im *im, const struct journal_message *m, bool is_temporary);
+
 /* ---- the room ---- */
 
 struct im {
 	struct core *core;
 	const struct policy *policy;
 	struct contacts *contacts;
+	struct journal *journal;
 	struct trunk *trunk;
 	struct trunk_user trunk_user;
 	struct channel *channel;

@@ -61,6 +61,23 @@ static void log_end(const struct origin *origin, const struct delivery_end *e)
 		RT_KV("text", e->text), RT_KV_ADDRESS("contact", e->pointed), RT_END);
 }
 
+static void keep(struct im *im, const struct origin *origin, const struct delivery_end *e)
+{
+	if (e->fate == XFED__FATE__FATE_REFUSED) {
+		im_keep_refused(im,
+			&(struct journal_message){ .is_to_sip = true,
+				.local = origin->local,
+				.remote = origin->partner,
+				.from = origin->words.from,
+				.to = origin->words.to,
+				.reason = e->error.reason,
+				.side = xfed_reason_info(e->error.reason)->side,
+				.sip_status = e->sip_status,
+				.said = e->text },
+			strcmp(e->error.type, "wait") == 0);
+	}
+}
+
 /*
  * The words the sender sees. A public partner learns nothing about users: where the condition was made neutral, so are
  * the words.
@@ -81,6 +98,7 @@ void im_end_delivery(struct im *im, const struct origin *origin, const struct de
 	Xfed__Outcome oc = XFED__OUTCOME__INIT;
 	count(im, origin, e);
 	log_end(origin, e);
+	keep(im, origin, e);
 	if (!origin->from.run) {
 		return;
 	}

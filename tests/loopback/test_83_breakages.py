@@ -9,7 +9,7 @@ import socket
 import pytest
 
 from harness.breakages import says, told
-from harness.peer import Peer
+from harness.peer import OFFER, Peer
 from harness.wire import free_port
 
 SENDER = "user@corp.example"
@@ -376,3 +376,65 @@ def test_a_service(services, tools, user, name):
         flow.close()
     for text in told(inst, tools, rows, SENDER, "bob@" + services.domains[0]).values():
         print(text)  # pytest -s
+
+
+# ---- messages that are refused for good ----
+
+def kinds(s, domain):
+    s.inst.list_partner(domain, kinds=["presence"])
+
+
+def small(s, domain):
+    """A partner that says how much it takes (XEP-0478)."""
+    p = s.partner(domain)
+    p.features = lambda served: "<stream:features>%s<limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>10000</max-bytes></limits></stream:features>" % \
+        "".join(OFFER[a] for a in served.offers())
+
+
+REFUSED = {  # how it is made, length of the message, words of failures
+    "kinds": (kinds, 10, ["policy.kind.forbidden", "a message was refused, SIP 403", "from user@corp.example", "does not list this kind under 'kinds'"]),
+    "not listed": (unlisted, 10, ["policy.partner.unlisted", "a message was refused, SIP 403", "add partners.d/DOMAIN.yaml"]),
+    "too long for the partner": (small, 12000, ["xmpp.size.exceeded", "a message was refused, SIP 413", "larger than the partner's server says it accepts"]),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_refused_message(own, tools, scene, user, flow, name):
+    make, size, words = REFUSED[name]
+    domain = "broken%d.example" % next(numbers)
+    make(scene, domain)
+    own.reload()
+    for _ in range(2):
+        assert user.message(flow, "sip:bob@" + domain, "x" * size, sender="sip:user@corp.example").status in (403, 413)
+    told(own, tools, {"failures": says(0, *words)}, partner=domain)
+    (failure,) = own.gateway.control("failures", "list", partner=domain)["failures"]
+    assert (failure["count"], failure["direction"], failure["local"], failure.get("edge")) == (2, "out", "corp.example", None)
+    status, text = own.gateway.ctl(tools, "failures", "retry", str(failure["id"]), check=False)
+    assert status == 1 and "only its sender can send it again" in text
+
+
+def test_a_refused_message_of_theirs(own, tools, scene, user, flow):
+    """It is no failed attempt at a stream: explain and partner check say nothing of it."""
+    domain = "broken%d.example" % next(numbers)
+    p = scene.partner(domain)
+    own.reload()
+    user.answer = 404
+    p.wait_error(p.say("eve", "nobody@corp.example", "to nobody"))
+    told(own, tools, {"failures": says(0, "sip.user.unknown", "a message was refused, SIP 404", "from eve@" + domain, "to nobody@corp.example"),
+                      "explain": says(0, "a stream of theirs is open")}, "eve@" + domain, "user@corp.example", partner=domain)
+    user.answer = 200
+
+
+def test_addresses_of_refused_messages_are_masked(own, tools, scene, user, flow):
+    """Where those of the log are."""
+    domain = "broken%d.example" % next(numbers)
+    kinds(scene, domain)
+    own.gateway_config["log"]["mask_addresses"] = True
+    own.write_configs()
+    try:
+        own.reload()
+        user.message(flow, "sip:bob@" + domain, "hello", sender="sip:user@corp.example")
+        told(own, tools, {"failures": says(0, "policy.kind.forbidden", "***@corp.example", "***@" + domain, never=["user@corp.example", "bob@"])}, partner=domain)
+    finally:
+        own.gateway_config["log"]["mask_addresses"] = False
+        own.write_configs()
