@@ -287,7 +287,7 @@ int access_dir_load(const char *dir, bool may_be_missing, struct rt_conf_errors 
 	int rc = access_set_new(&l.set);
 	bool is_missing = may_be_missing && access(dir, F_OK) != 0 && errno == ENOENT;
 	if (rc == XFED_OK && !is_missing) {
-		rc = policy_dir_each(dir, ACCESS_FILES_MAX, errors, load_one, &l, &count);
+		rc = policy_dir_each("access_dir", dir, ACCESS_FILES_MAX, errors, load_one, &l, &count);
 	}
 	if (rc != XFED_OK) {
 		access_set_free(l.set);

@@ -133,7 +133,7 @@ int partner_dir_load(const char *dir, const struct config *config, struct rt_con
 	}
 	rc = worst(add_locals(&l), add_secret(&l));
 	if (rc == XFED_OK || rc == XFED_ERR_INVALID) {
-		rc = worst(rc, policy_dir_each(dir, PARTNER_FILES_MAX, errors, add_partner, &l, &count));
+		rc = worst(rc, policy_dir_each("partners_dir", dir, PARTNER_FILES_MAX, errors, add_partner, &l, &count));
 	}
 	if (rc == XFED_OK && errors->error_count > errors_before) {
 		rc = XFED_ERR_INVALID;

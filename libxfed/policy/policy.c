@@ -122,7 +122,8 @@ static int refuse_claim(const struct claim *first, const struct xfed_partner *se
 	if (first->owner == second) {
 		return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID, "%.80s lists %.80s twice", second->domain, name);
 	}
-	return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID, "%.70s and %.70s both claim %.70s", first->owner->domain, second->domain, name);
+	return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID, "%.70s and %.70s both claim %.70s: take it out of one file", first->owner->domain,
+		second->domain, name);
 }
 
 /* `name` as written in the partner's file. */

@@ -9,6 +9,7 @@ import socket
 import pytest
 
 from harness.breakages import says, told
+from harness.installation import write
 from harness.peer import OFFER, Peer
 from harness.wire import free_port
 
@@ -106,12 +107,32 @@ def external_refused(s, domain):
     s.partner(domain).external = "refuse:not-authorized"
 
 
+def no_xmpp(s, domain):
+    s.partner(domain).features = lambda served: "HTTP/1.1 400 Bad Request < "
+
+
 def falls_back(s, domain):
     s.partner(domain, file={"sasl": "optional", "dialback": True}).external = "refuse:not-authorized"
 
 
+def dialback_partner(s, domain, receiver):
+    s.partner(domain, file={"sasl": "optional", "dialback": True}).receiver = receiver
+
+
 def never_calls_back(s, domain):
-    s.partner(domain, file={"sasl": "optional", "dialback": True}).receiver = "silent"
+    dialback_partner(s, domain, "silent")
+
+
+def own_srv_missing(s, domain):
+    dialback_partner(s, domain, "error:remote-server-not-found")
+    s.dns.clear("_xmpp-server._tcp.corp.example")
+    s.dns.clear("corp.example")
+
+
+def own_srv_wrong(s, domain):
+    """It leads to another port, where nobody listens."""
+    dialback_partner(s, domain, "error:remote-connection-failed")
+    s.dns.xmpp("corp.example", ("edge.corp.example", free_port(), "127.0.0.1"))
 
 
 def reached(code, *words, status=1):
@@ -169,6 +190,16 @@ ROWS = {
         "edge": says(0, "note sasl.external.refused"),
         "explain": says(0, "a stream of ours is open at edge1, by dialback", "clientAuth EKU"),
         "check": says(0, "note method external does not work: sasl.external.refused", "ok way-back", "no problem was found")}),
+    "it speaks something else": (no_xmpp, of_partner(
+        "stream.xml.malformed", "method", "its server software is at fault")),
+    "our SRV record is missing": (own_srv_missing, {
+        "status": says(0), "explain": says(0),
+        "check": says(1, "PROBLEM reverse-dns", "partners cannot find our domain corp.example", "publish _xmpp-server._tcp.corp.example",
+                      "reverse-dns: dns.own.missing:", "PROBLEM way-back")}),
+    "our SRV record is wrong": (own_srv_wrong, {
+        "status": says(0), "explain": says(0),
+        "check": says(1, "corp.example leads to 127.0.0.1", "which is no address of this edge", "PROBLEM way-back",
+                      "way-back: dialback.authority.unreachable:", "check its SRV record and whether port 5269 is open")}),
     "it never calls back": (never_calls_back, {
         "status": says(0), "explain": says(0),
         "check": says(1, "PROBLEM way-back the partner has not come to us", "way-back: dialback.timeout:", "Look whether that record leads to the edge",
@@ -205,6 +236,7 @@ def test_a_partner(own, tools, scene, user, flow, name):
     domain = "broken%d.example" % next(numbers)
     make(scene, domain)
     own.reload()
+    own.edge.control("reload")  # forgets what its resolver has kept
     user.message(flow, "sip:bob@" + domain, "to one that is broken", timeout=40)
     for text in told(own, tools, rows, SENDER, "bob@" + domain).values():
         print(text)  # pytest -s
@@ -438,3 +470,29 @@ def test_addresses_of_refused_messages_are_masked(own, tools, scene, user, flow)
     finally:
         own.gateway_config["log"]["mask_addresses"] = False
         own.write_configs()
+
+
+# ---- files ----
+
+def two_files(s, domain):
+    s.inst.list_partner(domain)
+    s.inst.list_partner("other." + domain, additional_domains=[domain])
+    return ["both claim " + domain, "take it out of one file"]
+
+
+def broken_file(s, domain):
+    write(s.inst.partner_path(domain), "domain: %s\ntls: maybe\n" % domain)
+    return [domain + ".yaml:2:", "tls", "maybe", "accepted: required | optional | not-supported"]
+
+
+@pytest.mark.parametrize("make", [two_files, broken_file])
+def test_a_partner_file(own, tools, scene, make):
+    """A reload that changes nothing says which file, which key, what was found and what is accepted; status says so until one succeeds."""
+    domain = "broken%d.example" % next(numbers)
+    words = make(scene, domain)
+    status, text = own.gateway.ctl(tools, "reload", check=False)
+    assert status == 1 and not says(1, *words).complaints(status, text), text
+    told(own, tools, {"status": says(1, "PROBLEM config.reload.failed", "The last reload failed, what was in force stays", own.partners),
+                      "explain": says(1, "CLOSED partner", "no file in"), "check": says(1, "PROBLEM policy")}, SENDER, "bob@" + domain)
+    scene.close()
+    told(own, tools, {"status": says(0, never=["config.reload.failed"])})

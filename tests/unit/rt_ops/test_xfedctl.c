@@ -181,7 +181,7 @@ static const struct {
 		"sasl                optional\n"
 		"dialback            true\n"
 		"methods             external, dialback-tls\n"
-		"matrix row          7\n"
+		"together            fine\n"
 		"connect to          SRV records\n"
 		"keepalive           true\n"
 		"limits, per edge    20 connections, 200 stanzas per second, 65536 bytes a stanza\n"
