@@ -134,9 +134,24 @@ static int start_probe(struct check *k, const struct xfed_partner *partner, enum
 	return s2s_probe_new(a->s2s, &cfg, &k->probe);
 }
 
+/* A partner that logs in by certificate alone has no need to come to us while it is asked; a key is something it has to come for. */
+static void add_way_back(struct check *k)
+{
+	bool has_dialback = false;
+	for (size_t i = 0; i < k->method_count; i++) {
+		has_dialback = has_dialback || k->methods[i].method != XFED_METHOD_EXTERNAL;
+	}
+	if (!has_dialback && k->peer.is_secure && k->peer.offers_dialback) {
+		k->methods[k->method_count++] = (struct check_method){ .method = XFED_METHOD_DIALBACK_TLS, .is_for_way_back = true };
+	}
+}
+
 static void next_method(struct check *k)
 {
 	const struct xfed_policy *policy = s2s_policy(k->admin->s2s);
+	if (k->method_next == k->method_count) {
+		add_way_back(k);
+	}
 	while (k->method_next < k->method_count) {
 		struct check_method *m = &k->methods[k->method_next];
 		const struct xfed_partner *partner = policy ? xfed_policy_partner(policy, xfed_span_str(k->remote)) : NULL;

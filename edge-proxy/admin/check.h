@@ -35,6 +35,7 @@ struct check_address {
 /* One stream with one method alone. */
 struct check_method {
 	enum xfed_method method;
+	bool is_for_way_back; /* policy does not allow it: only whether the partner comes to us is looked at */
 	bool was_tried, works;
 	enum xfed_reason reason;
 	enum xfed_side side;

@@ -185,7 +185,7 @@ static const struct check_method *method_of(const struct check *k, enum xfed_met
 static bool works(const struct check *k)
 {
 	for (size_t i = 0; i < k->method_count; i++) {
-		if (k->methods[i].works) {
+		if (k->methods[i].works && !k->methods[i].is_for_way_back) {
 			return true;
 		}
 	}
@@ -265,6 +265,9 @@ static void note_methods(struct check *k)
 	bool any = works(k), is_chosen = false;
 	for (size_t i = 0; i < k->method_count; i++) {
 		const struct check_method *m = &k->methods[i];
+		if (m->is_for_way_back) {
+			continue;
+		}
 		if (m->works) {
 			check_step(k->steps, "method", CHECK_OK, XFED_REASON_NONE, "%s works%s", xfed_method_name(m->method),
 				is_chosen ? "" : ", and is the one that will be used");
@@ -333,6 +336,7 @@ static json_t *methods(const struct check *k)
 	json_t *list = json_array();
 	for (size_t i = 0; i < XFED_ARRAY_LEN(all); i++) {
 		const struct check_method *m = method_of(k, all[i]);
+		m = m && !m->is_for_way_back ? m : NULL;
 		json_t *j = json_pack("{s:s, s:b}", "method", xfed_method_name(all[i]), "allowed", m != NULL);
 		if (j && m && m->was_tried) {
 			json_object_set_new(j, "works", json_boolean(m->works));

@@ -209,7 +209,7 @@ static void take_last(struct explaining *x, struct explain_edge *e, const json_t
 	e->failed_ago_s = ago(x, last, "failed");
 	e->worked_ago_s = ago(x, last, "worked");
 	e->why_not_external = xfed_reason_of_peer(xfed_span_str(without));
-	if (json_is_object(last)) {
+	if (json_is_object(last) && e->failed_ago_s < EXPLAIN_RECENT_S) { /* what failed long ago may work as well as not */
 		e->last_reason = xfed_reason_of_peer(xfed_span_str(reason));
 	}
 }

@@ -54,7 +54,7 @@ struct explain_failure {
 	enum xfed_reason reason;
 	int64_t age_s;
 };
-#define EXPLAIN_RECENT_S 3600 /* a failure of theirs counts as a closed gate for so long, where no stream of theirs is open */
+#define EXPLAIN_RECENT_S 3600 /* a failure counts as a closed gate for so long, where no stream is open */
 
 struct explain_facts {
 	const char *from, *to; /* as asked */

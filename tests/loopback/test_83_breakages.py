@@ -123,6 +123,11 @@ def never_calls_back(s, domain):
     dialback_partner(s, domain, "silent")
 
 
+def dropped_inwards(s, domain):
+    """A partner that logs in by certificate alone, and cannot connect to us."""
+    s.partner(domain).receiver = "error:remote-connection-failed"
+
+
 def own_srv_missing(s, domain):
     dialback_partner(s, domain, "error:remote-server-not-found")
     s.dns.clear("_xmpp-server._tcp.corp.example")
@@ -200,6 +205,10 @@ ROWS = {
         "status": says(0), "explain": says(0),
         "check": says(1, "corp.example leads to 127.0.0.1", "which is no address of this edge", "PROBLEM way-back",
                       "way-back: dialback.authority.unreachable:", "check its SRV record and whether port 5269 is open")}),
+    "5269 is dropped inwards": (dropped_inwards, {
+        "status": says(0), "explain": says(0),
+        "check": says(1, "ok method external works", "PROBLEM way-back", "its messages will not arrive either", "way-back: dialback.authority.unreachable:",
+                      "whether port 5269 is open", never=["dialback-tls does not work"])}),
     "it never calls back": (never_calls_back, {
         "status": says(0), "explain": says(0),
         "check": says(1, "PROBLEM way-back the partner has not come to us", "way-back: dialback.timeout:", "Look whether that record leads to the edge",
