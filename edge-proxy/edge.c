@@ -263,12 +263,6 @@ static void gauges(void *user);
 static const char *service(void *user);
 static json_t *read_files(void *user, bool is_check);
 
-static const struct rt_addr *listener(void *user, size_t i)
-{
-	const struct edge *e = user;
-	return i < e->listener_count ? rt_listener_addr(e->listeners[i]) : NULL;
-}
-
 static int start_admin(struct edge *e, struct edge_creds *fresh, char error[256])
 {
 	e->admin = (struct admin){ .core = &e->core,
@@ -278,7 +272,6 @@ static int start_admin(struct edge *e, struct edge_creds *fresh, char error[256]
 		.service_word = service,
 		.gauges = gauges,
 		.read_files = read_files,
-		.listener = listener,
 		.user = e };
 	return XFED_OK;
 }

@@ -154,7 +154,7 @@ static void tick_contacts(struct gateway *g)
 
 static int start_deliver(struct gateway *g, char error[256])
 {
-	struct deliver_rooms rooms = { &g->core, g->policy, g->channel, g->contacts };
+	struct deliver_rooms rooms = { &g->core, g->policy, g->journal, g->channel, g->contacts };
 	return deliver_new(&rooms, &g->deliver);
 }
 

@@ -68,8 +68,7 @@ enum ctl_exit ctl_print_partner_show(const json_t *p, FILE *out)
 	row(&t, "sasl", ctl_str(p, "sasl"));
 	row(&t, "dialback", json_is_true(json_object_get(p, "dialback")) ? "true" : "false");
 	row_list(&t, "methods", json_object_get(matrix, "methods"));
-	ctl_table_add(&t, "matrix row");
-	ctl_table_addf(&t, "%lld%s%s", (long long)ctl_int(matrix, "row"), *problem ? ": " : "", problem);
+	row(&t, "together", *problem ? problem : "fine");
 	row(&t, "connect to", ctl_str(p, "connect_to")[0] ? ctl_str(p, "connect_to") : "SRV records");
 	row(&t, "keepalive", json_is_true(json_object_get(p, "keepalive")) ? "true" : "false");
 	ctl_table_add(&t, "limits, per edge");

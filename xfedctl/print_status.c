@@ -8,14 +8,14 @@ static const char *state_words(const char *state)
 	return strcmp(state, "out-of-service") == 0 ? "OUT OF SERVICE" : state;
 }
 
-static bool print_problems(const json_t *status, const char *indent, FILE *out)
+static bool print_list(const json_t *status, const char *key, const char *word, const char *indent, FILE *out)
 {
 	size_t i;
 	json_t *p;
-	const json_t *list = json_object_get(status, "problems");
+	const json_t *list = json_object_get(status, key);
 	json_array_foreach(list, i, p) {
 		char since[32];
-		fprintf(out, "%s  PROBLEM %s since %s: ", indent, ctl_str(p, "reason"), ctl_time(ctl_int(p, "since"), since));
+		fprintf(out, "%s  %s %s since %s: ", indent, word, ctl_str(p, "reason"), ctl_time(ctl_int(p, "since"), since));
 		ctl_text(out, ctl_str(p, "text"));
 		fprintf(out, "\n");
 	}
@@ -96,7 +96,8 @@ static bool print_one(const json_t *status, const char *indent, FILE *out)
 	fprintf(out, " (%s) ", ctl_str(status, "role"));
 	ctl_text(out, ctl_str(status, "version"));
 	fprintf(out, ": %s, up %s\n", state_words(ctl_str(status, "state")), ctl_duration(ctl_int(status, "uptime_s"), up));
-	bool has_problem = print_problems(status, indent, out);
+	bool has_problem = print_list(status, "problems", "PROBLEM", indent, out);
+	print_list(status, "notes", "note", indent, out);
 	ctl_table_init(&t, 2);
 	print_channel(&t, status);
 	print_hops(&t, status);

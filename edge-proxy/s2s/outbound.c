@@ -91,6 +91,9 @@ static void on_lookup(void *user, const struct rt_endpoints *r)
 	size_t count;
 	p->lookup = NULL;
 	enum xfed_reason reason = s2s_reach_take(p, r, &count);
+	if (r->reason != XFED_REASON_NONE) {
+		snprintf(p->text, sizeof(p->text), "%s", s2s_lookup_words(r));
+	}
 	s2s_steps_add(&p->steps, core_now(p->s2s->core), "dns", reason == XFED_REASON_NONE, "%s%s%zu address%s%s",
 		reason == XFED_REASON_NONE ? "" : xfed_reason_code(reason), reason == XFED_REASON_NONE ? "" : ": ", count, count == 1 ? "" : "es",
 		r->is_from_srv ? " by SRV" : "");
@@ -192,6 +195,9 @@ static void tell_failure(struct s2s_pair *p, const struct pair_action *act)
 		.text = p->text,
 		.cert = info.is_secure && info.tls.peer ? xfed_cert_facts(info.tls.peer) : NULL,
 		.address = p->stranger[0] ? p->stranger : NULL };
+	if (!p->way.is_for_questions) {
+		s2s_standing_failed(p, act->reason, act->side);
+	}
 	s2s_failure_send(p->s2s, &f, p->steps);
 	s2s_steps_free(&p->steps);
 	rt_log(RT_LOG_WARNING, p->way.is_for_questions ? "s2s.verify-failed" : "s2s.out-failed", RT_KV_STR("partner", p->remote),

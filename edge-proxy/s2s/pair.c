@@ -145,6 +145,7 @@ static void begin(struct pair *p)
 {
 	p->state = PAIR_RESOLVING;
 	p->avoid_external = p->avoid_tls = false;
+	p->avoided = XFED_REASON_NONE;
 	p->looks_up = true;
 }
 
@@ -205,7 +206,8 @@ static void on_found(struct pair *p, const struct pair_event *ev, const struct p
 static bool next_may_help(enum xfed_reason reason)
 {
 	return reason == XFED_REASON_NET_STREAM_LOST || reason == XFED_REASON_NET_STREAM_SILENT || reason == XFED_REASON_STREAM_ERROR_RECEIVED ||
-	       reason == XFED_REASON_STREAM_CLOSED_PEER || reason == XFED_REASON_STREAM_ESTABLISH_TIMEOUT;
+	       reason == XFED_REASON_STREAM_HOST_UNKNOWN || reason == XFED_REASON_STREAM_CLOSED_PEER ||
+	       reason == XFED_REASON_STREAM_ESTABLISH_TIMEOUT;
 }
 
 static bool is_tls_trouble(enum xfed_reason r)
@@ -232,6 +234,7 @@ static bool has_next_method(struct pair *p, const struct pair_event *ev, const s
 	} else {
 		return false;
 	}
+	p->avoided = ev->reason;
 	p->address_next--;
 	return true;
 }

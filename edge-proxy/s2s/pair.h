@@ -116,6 +116,7 @@ struct pair {
 	enum pair_state state;
 	size_t address_count, address_next;
 	bool avoid_external, avoid_tls; /* failed in this attempt, and policy allows the next best */
+	enum xfed_reason avoided;	/* ... the last of them for this reason; NONE: the best is tried */
 	bool is_for_users;		/* not for answers alone, since the stream was begun */
 	uint64_t answered_ms;		/* an answer was last sent then */
 	uint64_t backoff_ms, retry_at_ms;

@@ -211,8 +211,8 @@ void command_status(struct rt_reply reply, const json_t *args, void *user)
 	json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:i, s:s, s:o, s:o, s:{s:i, s:i}, s:I, s:o, s:o, s:o}", "name",
 		policy_config(ad->policy)->base.name, "role", "gateway", "version", XFED_VERSION, "uptime_s",
 		(json_int_t)((core_now(ad->core) - ad->core->d.started_ms) / 1000), "pid", (int)getpid(), "state", ad->service(ad->service_user),
-		"problems", problems(ad), "channel", links(ad), "streams", "in", 0, "out", 0, "deliveries_in_flight", (json_int_t)ad->in_flight(ad->service_user), "policy",
-		policy(ad), "sip", sip_status_hops(ad), "untrusted", sip_status_untrusted(ad));
+		"problems", problems(ad), "channel", links(ad), "streams", "in", 0, "out", 0, "deliveries_in_flight",
+		(json_int_t)ad->in_flight(ad->service_user), "policy", policy(ad), "sip", sip_status_hops(ad), "untrusted", sip_status_untrusted(ad));
 	gather(ad, reply, j, "edges", "status", NULL);
 }
 

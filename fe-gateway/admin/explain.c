@@ -247,6 +247,10 @@ static void edge(const struct explain_facts *f, struct explain_gate *g)
 		SKIP("no edge is linked");
 		return;
 	}
+	if (!has_pair(f)) {
+		SKIP("there is no pair of a partner and us");
+		return;
+	}
 	for (size_t i = 0; i < f->edge_count; i++) {
 		const struct explain_edge *e = &f->edges[i];
 		if (is_usable(e) && e->has_answered) {
@@ -301,6 +305,19 @@ static void stream_in(const struct explain_facts *f, struct explain_gate *g)
 	}
 }
 
+static void close_failed(const struct explain_edge *e, struct explain_gate *g)
+{
+	char when[32], worked[32], next[64] = "the next message makes another";
+	const char *text = e->last_text ? e->last_text : "";
+	if (e->retry_in_ms > 0) {
+		snprintf(next, sizeof(next), "the next is not made for %llu ms", (unsigned long long)e->retry_in_ms);
+	}
+	CLOSE(e->last_reason, "the last attempt of %s failed%s%s%s%s%s, %s; %s%s%s", e->name, e->failed_ago_s >= 0 ? " " : "",
+		e->failed_ago_s >= 0 ? age(e->failed_ago_s, when) : "", e->failed_ago_s >= 0 ? " ago" : "", text[0] ? ": " : "", text, next,
+		e->worked_ago_s >= 0 ? "one worked " : "none has worked since the edge was started",
+		e->worked_ago_s >= 0 ? age(e->worked_ago_s, worked) : "", e->worked_ago_s >= 0 ? " ago" : "");
+}
+
 /* The edge that tried last counts; one that never tried is no reason to hope, as the pair stays where it is. */
 static void stream_out(const struct explain_facts *f, struct explain_gate *g)
 {
@@ -309,16 +326,15 @@ static void stream_out(const struct explain_facts *f, struct explain_gate *g)
 	for (size_t i = 0; i < f->edge_count; i++) {
 		const struct explain_edge *e = &f->edges[i];
 		if (e->has_answered && e->is_ready) {
-			PASS("a stream of ours is open at %s", e->name);
+			bool is_second_best = e->why_not_external != XFED_REASON_NONE;
+			PASS("a stream of ours is open at %s%s%s", e->name, is_second_best ? ", by dialback: " : "",
+				is_second_best ? xfed_reason_info(e->why_not_external)->remedy : "");
 			return;
 		}
 		failed = e->has_answered && e->last_reason != XFED_REASON_NONE ? e : failed;
 	}
-	if (failed && failed->retry_in_ms > 0) {
-		CLOSE(failed->last_reason, "the last attempt of %s failed, and the next is not made for %llu ms", failed->name,
-			(unsigned long long)failed->retry_in_ms);
-	} else if (failed) {
-		CLOSE(failed->last_reason, "the last attempt of %s failed; the next message makes another", failed->name);
+	if (failed) {
+		close_failed(failed, g);
 	} else if (f->last_failure.reason != XFED_REASON_NONE) {
 		PASS("none is open, the next message opens one; the last failed attempt was %s ago (failures show %llu)",
 			age(f->last_failure.age_s, when), (unsigned long long)f->last_failure.id);

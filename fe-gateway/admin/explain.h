@@ -39,10 +39,13 @@ struct explain_edge {
 	bool is_policy_pending;		 /* our policy is on its way there */
 	bool has_answered;		 /* what follows is known */
 	bool is_in_service;
-	bool has_revision;	      /* ours */
-	bool has_inbound, is_ready;   /* a stream of theirs, one of ours */
-	const char *pair_state;	      /* of ours; NULL: the edge knows of none */
-	enum xfed_reason last_reason; /* of our last attempt; NONE: it was good */
+	bool has_revision;		    /* ours */
+	bool has_inbound, is_ready;	    /* a stream of theirs, one of ours */
+	const char *pair_state;		    /* of ours; NULL: the edge knows of none */
+	enum xfed_reason last_reason;	    /* of our last attempt; NONE: it was good */
+	const char *last_text;		    /* ... in words; "": none */
+	int64_t failed_ago_s, worked_ago_s; /* of the last of each; -1: not known */
+	enum xfed_reason why_not_external;  /* dialback had to do; NONE: it had not */
 	uint64_t retry_in_ms;
 };
 
@@ -52,7 +55,7 @@ struct explain_failure {
 	enum xfed_reason reason;
 	int64_t age_s;
 };
-#define EXPLAIN_RECENT_S 3600 /* a failure of theirs counts as a closed gate for so long, where no stream of theirs is open */
+#define EXPLAIN_RECENT_S 3600 /* a failure counts as a closed gate for so long, where no stream is open */
 
 struct explain_facts {
 	const char *from, *to; /* as asked */

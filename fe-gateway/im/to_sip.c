@@ -167,7 +167,9 @@ static struct contact *heard_of(struct im *im, const struct delivery *d)
 static enum xfed_reason translate_on(struct im *im, const struct delivery *d, struct parts *p, struct contact **contact, char why[IM_SIZE_WORDS])
 {
 	int rc = map_addresses(d->arena, d->domain, &d->stanza->from, &d->stanza->to, p);
-	return rc == XFED_OK ? send_on(im, d, p, contact, why) : rc == XFED_ERR_NOMEM ? XFED_REASON_STREAM_INTERNAL : XFED_REASON_SIP_ADDRESS_UNMAPPABLE;
+	return rc == XFED_OK	      ? send_on(im, d, p, contact, why)
+	       : rc == XFED_ERR_NOMEM ? XFED_REASON_STREAM_INTERNAL
+				      : XFED_REASON_SIP_ADDRESS_UNMAPPABLE;
 }
 
 void im_take_message(void *user, const struct delivery *d)

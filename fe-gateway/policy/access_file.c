@@ -401,7 +401,7 @@ static int broken_one(void *user, const char *file, struct xfed_span text, size_
 int access_dir_load(const char *dir, bool may_be_missing, struct policy_broken *broken, struct rt_conf_errors *errors, struct access_set **out)
 {
 	struct loading l = { .errors = errors, .broken = broken };
-	struct policy_dir_user u = { .each = load_one, .broken = broken ? broken_one : NULL };
+	struct policy_dir_user u = { .key = "access_dir", .each = load_one, .broken = broken ? broken_one : NULL };
 	size_t count;
 	*out = NULL;
 	int rc = access_set_new(&l.set);

@@ -190,7 +190,7 @@ static int worst(int a, int b)
 
 static int load_files(struct loading *l, const char *dir, size_t *count)
 {
-	struct policy_dir_user u = { .each = add_partner, .broken = l->broken ? broken_partner : NULL };
+	struct policy_dir_user u = { .key = "partners_dir", .each = add_partner, .broken = l->broken ? broken_partner : NULL };
 	int rc = policy_dir_each(dir, PARTNER_FILES_MAX, l->errors, &u, l, count);
 	if (rc == XFED_ERR_LIMIT) {
 		rt_conf_errors_add(l->errors, false, XFED_REASON_CONFIG_VALUE_INVALID, dir, 0, 0, NULL, "files that cannot be loaded name too much");

@@ -73,11 +73,12 @@ static int by_name(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static int list(const char *dir, size_t max, struct rt_conf_errors *errors, struct names *out)
+static int list(const char *key, const char *dir, size_t max, struct rt_conf_errors *errors, struct names *out)
 {
 	DIR *d = opendir(dir);
 	if (!d) {
-		rt_conf_errors_add(errors, false, XFED_REASON_CONFIG_SYNTAX, dir, 0, 0, NULL, "cannot be read: %s", strerror(errno));
+		rt_conf_errors_add(errors, false, XFED_REASON_CONFIG_SYNTAX, dir, 0, 0, key,
+			"cannot be read: %s; make the directory, or correct %s in gateway.yaml", strerror(errno), key);
 		return XFED_ERR_INVALID;
 	}
 	int rc = XFED_OK;
@@ -131,7 +132,7 @@ int policy_dir_each(const char *dir, size_t max, struct rt_conf_errors *errors, 
 {
 	struct names names = { 0 };
 	size_t errors_before = errors->error_count;
-	int rc = list(dir, max, errors, &names);
+	int rc = list(u->key, dir, max, errors, &names);
 	for (size_t i = 0; i < names.count && rc == XFED_OK; i++) {
 		char path[4096];
 		if (snprintf(path, sizeof(path), "%s/%s", dir, names.items[i]) >= (int)sizeof(path)) {

@@ -5,6 +5,7 @@
 #include "xfed/rt/conf.h"
 
 struct policy_dir_user {
+	const char *key; /* what the configuration calls the directory */
 	/* One file. INVALID (it added errors): it cannot be loaded. */
 	int (*each)(void *user, const char *file, struct xfed_span text);
 	/* One that cannot; without text, one that cannot even be read. Its errors are those behind the first `before`. NULL: see below. */

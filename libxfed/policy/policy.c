@@ -123,7 +123,8 @@ static int refuse_claim(const struct claim *first, const struct xfed_partner *se
 	if (first->owner == second) {
 		return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID, "%.80s lists %.80s twice", second->domain, name);
 	}
-	return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID, "%.70s and %.70s both claim %.70s", first->owner->domain, second->domain, name);
+	return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID, "%.70s and %.70s both claim %.70s: take it out of one file", first->owner->domain,
+		second->domain, name);
 }
 
 /* The claims that `name`, as written in a partner's file, is one of, and its key there. */

@@ -41,8 +41,10 @@ void rt_control_add_certificates(json_t *list, const struct xfed_tls_creds *cred
 	for (size_t i = 0; creds && (cert = xfed_tls_creds_cert(creds, i)); i++) {
 		const struct xfed_cert_facts *f = xfed_cert_facts(cert);
 		if (f->not_after_s < now_s + RT_CERT_SOON_S) {
-			rt_control_add_problem(list, XFED_REASON_TLS_CERT_EXPIRED, f->not_after_s, "Our certificate %.200s %s.", f->subject,
-				f->not_after_s < now_s ? "has expired" : "expires within 14 days");
+			char end[24];
+			rt_control_add_problem(list, XFED_REASON_TLS_OWN_EXPIRED, f->not_after_s,
+				"Our certificate %.200s %s, at %s: renew it, and reload.", f->subject,
+				f->not_after_s < now_s ? "has expired" : "expires within 14 days", rt_control_time(f->not_after_s, end));
 		}
 	}
 }

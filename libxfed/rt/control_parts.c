@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <time.h>
 
 #include "util/hex.h"
 #include "xfed/rt/log.h"
@@ -122,6 +123,16 @@ void rt_control_add_problem(json_t *list, enum xfed_reason reason, int64_t since
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	json_array_append_new(list, json_pack("{s:s, s:s, s:I}", "reason", xfed_reason_code(reason), "text", text, "since", (json_int_t)since_s));
+}
+
+const char *rt_control_time(int64_t seconds, char out[24])
+{
+	time_t t = (time_t)seconds;
+	struct tm tm;
+	if (!gmtime_r(&t, &tm) || strftime(out, 24, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0) {
+		snprintf(out, 24, "an unknown time");
+	}
+	return out;
 }
 
 json_t *rt_control_text(struct xfed_span s)

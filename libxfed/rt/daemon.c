@@ -264,6 +264,20 @@ void rt_daemon_reloaded(struct rt_daemon *d, bool ok, const struct rt_conf_error
 		RT_KV_STR("text", ok ? NULL : "the configuration in force stays"), RT_END);
 }
 
+#define SILENT_QUESTIONS 2 /* one may be the doing of whoever serves that name */
+
+static void add_silent_resolver(const struct rt_daemon *d, json_t *problems)
+{
+	struct rt_resolver_stats st;
+	rt_resolver_stats(d->resolver, &st);
+	if (st.unanswered >= SILENT_QUESTIONS) {
+		int64_t ago_s = (int64_t)((rt_loop_now_ms(d->loop) - st.unanswered_ms) / 1000);
+		rt_control_add_problem(problems, XFED_REASON_DNS_TIMEOUT, rt_daemon_wall_s(d) - ago_s,
+			"The last %zu questions were answered by no DNS server. %s", st.unanswered,
+			xfed_reason_info(XFED_REASON_DNS_TIMEOUT)->remedy);
+	}
+}
+
 void rt_daemon_problems(const struct rt_daemon *d, const struct rt_conf_doc *in_force, json_t *problems)
 {
 	char keys[512] = "";
@@ -274,6 +288,7 @@ void rt_daemon_problems(const struct rt_daemon *d, const struct rt_conf_doc *in_
 	for (size_t i = 0, len = 0; i < in_force->needs_restart.count && len < sizeof(keys); i++) {
 		len += (size_t)snprintf(keys + len, sizeof(keys) - len, "%s%s", i > 0 ? ", " : "", in_force->needs_restart.items[i]);
 	}
+	add_silent_resolver(d, problems);
 	if (keys[0]) {
 		rt_control_add_problem(problems, XFED_REASON_CONFIG_RESTART_NEEDED, d->reload.ended_s,
 			"The file has other values, which take effect with a restart of this service, for %s.", keys);

@@ -245,6 +245,16 @@ const struct xfed_cert *xfed_tls_creds_cert(const struct xfed_tls_creds *c, size
 	return i < c->pair_count ? c->pairs[i].leaf : NULL;
 }
 
+const struct xfed_cert *xfed_tls_creds_proof(const struct xfed_tls_creds *c, struct xfed_span domain)
+{
+	for (size_t i = 0; i < c->pair_count; i++) {
+		if (xfed_cert_proves_xmpp(c->pairs[i].leaf, domain)) {
+			return c->pairs[i].leaf;
+		}
+	}
+	return NULL;
+}
+
 gnutls_certificate_credentials_t xfed_tls_creds_gnutls(const struct xfed_tls_creds *c)
 {
 	return c->gnutls;

@@ -163,6 +163,7 @@ def test_a_directory_that_is_missing(inst):
     code, text = run(inst.gateway, config=path)
     assert code == 1
     one_sentence(text, inst.dir + "/no-partners")
+    assert "partners_dir" in text and "make the directory" in text, text
 
 
 def test_a_store_that_cannot_be_opened(inst):

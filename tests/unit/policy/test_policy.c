@@ -405,7 +405,7 @@ static void both_sides_of_a_conflict_are_named(void **state)
 	x.additional = it;
 	x.additional_count = 1;
 	assert_int_equal(xfed_policy_add_partner(p, &x, &err), XFED_ERR_INVALID);
-	assert_string_equal(err.text, "fabrikam.example and contoso.example both claim it.example");
+	assert_string_equal(err.text, "fabrikam.example and contoso.example both claim it.example: take it out of one file");
 	assert_int_equal(xfed_policy_partner_count(p), 1);
 	xfed_policy_free(p);
 }

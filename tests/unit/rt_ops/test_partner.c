@@ -471,7 +471,8 @@ static void a_missing_directory_is_an_error(void **state)
 	rt_conf_errors_init(&errors);
 	assert_int_equal(partner_dir_load("/nonexistent/partners.d", config, NULL, &errors, &p), XFED_ERR_INVALID);
 	assert_null(p);
-	assert_string_equal(errors.items[0].text, "cannot be read: No such file or directory");
+	assert_string_equal(
+		errors.items[0].text, "cannot be read: No such file or directory; make the directory, or correct partners_dir in gateway.yaml");
 	rt_conf_errors_deinit(&errors);
 }
 
