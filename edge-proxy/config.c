@@ -1,5 +1,7 @@
 #include "config.h"
 
+#include "xfed/limits.h"
+
 #define RELOADABLE RT_CONF_RELOADABLE
 #define REQUIRED   RT_CONF_REQUIRED
 #define KEPT	   RT_CONF_KEPT
@@ -34,7 +36,7 @@ static const struct rt_conf_row channel_rows[] = {
 		.help = "PEM file with the authorities that sign the gateways' certificates." },
 	{ .name = "allow", .type = RT_CONF_STRINGS, IN(channel, allow), .flags = REQUIRED | RELOADABLE, .min = 1, .max = 64,
 		.convert = rt_conf_convert_host, .help = "Names of certificates that may link." },
-	{ .name = "grace", .type = RT_CONF_DURATION, IN(channel, grace_ms), .flags = RELOADABLE, .min = 0, .max = 3600000, .fallback = "30s",
+	{ .name = "grace", .type = RT_CONF_DURATION, IN(channel, grace_ms), .flags = RELOADABLE, .min = 0, .max = 3600000, .standard = XFED_EDGE_GRACE_MS,
 		.help = "How long the edge stays in service without a gateway." },
 };
 TABLE(channel, "channel", OBJECT_OF(channel), "The side of the gateways.");
@@ -56,20 +58,20 @@ TABLE(trust, "trust", OBJECT_OF(trust), "Whom partners' certificates may be sign
 
 static const struct rt_conf_row limits_rows[] = {
 	{ .name = "connections", .type = RT_CONF_INT, IN(limits, connections), .flags = RELOADABLE, .min = 1, .max = 100000, .unit = "connections",
-		.fallback = "1000", .help = "Streams with partners, both directions; a tenth is kept for each direction." },
+		.standard = XFED_CONNECTIONS_MAX, .help = "Streams with partners, both directions; a tenth is kept for each direction." },
 	{ .name = "unauthenticated", .type = RT_CONF_INT, IN(limits, unauthenticated), .flags = RELOADABLE, .min = 1, .max = 100000,
 		.unit = "connections", .fallback = "200", .help = "Of these, incoming ones that have not authenticated yet." },
 	{ .name = "address_share", .type = RT_CONF_INT, IN(limits, address_share), .flags = RELOADABLE, .min = 1, .max = 100, .unit = "%",
-		.fallback = "25", .help = "Of unauthenticated: what one address may have (of IPv6, one /64). Streams that have authenticated do not count. What strangers may have the edge do (elements, keys, TLS handshakes) is shared likewise. 100, and network_share too, where all partners come through one proxy or address translation: then nothing is shared by address." },
+		.standard = XFED_SHARE_ADDRESS_PERCENT, .help = "Of unauthenticated: what one address may have (of IPv6, one /64). Streams that have authenticated do not count. What strangers may have the edge do (elements, keys, TLS handshakes) is shared likewise. 100, and network_share too, where all partners come through one proxy or address translation: then nothing is shared by address." },
 	{ .name = "network_share", .type = RT_CONF_INT, IN(limits, network_share), .flags = RELOADABLE, .min = 1, .max = 100, .unit = "%",
-		.fallback = "50", .help = "The same for one network: an IPv4 /24, an IPv6 /48. The questions of dialback are shared likewise." },
+		.standard = XFED_SHARE_NETWORK_PERCENT, .help = "The same for one network: an IPv4 /24, an IPv6 /48. The questions of dialback are shared likewise." },
 	{ .name = "connect_timeout", .type = RT_CONF_DURATION, IN(limits, connect_timeout_ms), .flags = RELOADABLE, .min = 100, .max = 60000,
-		.fallback = "10s", .help = "For one address of a partner." },
+		.standard = XFED_CONNECT_TIMEOUT_MS, .help = "For one address of a partner." },
 	{ .name = "establish_timeout", .type = RT_CONF_DURATION, IN(limits, establish_timeout_ms), .flags = RELOADABLE, .min = 1000,
-		.max = 600000, .fallback = "60s", .help = "From connection to authenticated stream; and how long an older stream of a pair of domains may stay silent when a newer one has come." },
+		.max = 600000, .standard = XFED_S2S_ESTABLISH_MS, .help = "From connection to authenticated stream; and how long an older stream of a pair of domains may stay silent when a newer one has come." },
 	{ .name = "inactivity", .type = RT_CONF_DURATION, IN(limits, inactivity_ms), .flags = RELOADABLE, .min = 10000, .max = 86400000,
-		.fallback = "10m", .help = "After which a stream without traffic is closed." },
-	{ .name = "park", .type = RT_CONF_SIZE, IN(limits, park_bytes), .flags = RELOADABLE, .min = 16384, .max = 4194304, .fallback = "256KiB",
+		.standard = XFED_S2S_INACTIVITY_MS, .help = "After which a stream without traffic is closed." },
+	{ .name = "park", .type = RT_CONF_SIZE, IN(limits, park_bytes), .flags = RELOADABLE, .min = 16384, .max = 4194304, .standard = XFED_DELIVERY_PARK_BYTES,
 		.help = "Stanzas of one stream that wait for credit of a gateway; beyond it the stream is not read. Also what waits for one stream of ours." },
 };
 TABLE(limits, "limits", OBJECT_OF(limits), "Limits of this edge.");
@@ -96,8 +98,10 @@ static int check(struct rt_conf_doc *doc)
 			doc, c, "trust.ca", XFED_REASON_CONFIG_VALUE_INVALID, "found \"%.60s\", accepted: system, or an absolute path", c->trust.ca);
 	}
 	if (c->limits.unauthenticated > c->limits.connections) {
-		rt_conf_fail(doc, c, "limits.unauthenticated", XFED_REASON_CONFIG_VALUE_INVALID,
-			"found %u, accepted: at most limits.connections, which is %u", c->limits.unauthenticated, c->limits.connections);
+		bool is_set = rt_conf_is_set(doc, c, "limits.unauthenticated");
+		rt_conf_fail(doc, c, is_set ? "limits.unauthenticated" : "limits.connections", XFED_REASON_CONFIG_VALUE_INVALID,
+			"limits.unauthenticated is %u, accepted: at most limits.connections, which is %u", c->limits.unauthenticated,
+			c->limits.connections);
 	}
 	return rt_conf_networks(doc, &c->external.allow_networks, &c->external.networks);
 }

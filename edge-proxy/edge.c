@@ -19,6 +19,15 @@ int edge_load_creds(const struct edge_config *c, struct xfed_tls_creds **partner
 	return rc;
 }
 
+void edge_check_certificates(struct edge_config *c, const struct xfed_tls_creds *partners, const struct xfed_tls_creds *channel)
+{
+	const struct xfed_cert *cert;
+	for (size_t i = 0; i < c->certificates.count && (cert = xfed_tls_creds_cert(partners, i)); i++) {
+		rt_conf_check_certificate(&c->base.doc, &c->certificates.items[i], "certificate", cert);
+	}
+	rt_conf_check_certificate(&c->base.doc, c, "channel.certificate", xfed_tls_creds_cert(channel, 0));
+}
+
 /* What was loaded, until each part has taken its own. */
 struct edge_creds {
 	struct xfed_tls_creds *partners, *channel;
@@ -254,12 +263,6 @@ static void gauges(void *user);
 static const char *service(void *user);
 static json_t *read_files(void *user, bool is_check);
 
-static const struct rt_addr *listener(void *user, size_t i)
-{
-	const struct edge *e = user;
-	return i < e->listener_count ? rt_listener_addr(e->listeners[i]) : NULL;
-}
-
 static int start_admin(struct edge *e, struct edge_creds *fresh, char error[256])
 {
 	e->admin = (struct admin){ .core = &e->core,
@@ -269,7 +272,6 @@ static int start_admin(struct edge *e, struct edge_creds *fresh, char error[256]
 		.service_word = service,
 		.gauges = gauges,
 		.read_files = read_files,
-		.listener = listener,
 		.user = e };
 	return XFED_OK;
 }
@@ -386,8 +388,10 @@ static bool load(struct edge *e, struct rt_conf_errors *errors, struct edge_conf
 		rt_conf_fail_file(&(*fresh)->base.doc, "certificates", why);
 		edge_config_free(*fresh);
 		*fresh = NULL;
+		return false;
 	}
-	return *fresh != NULL;
+	edge_check_certificates(*fresh, creds->partners, creds->channel);
+	return true;
 }
 
 static void swap(struct edge *e, struct edge_config *fresh, struct edge_creds *creds)

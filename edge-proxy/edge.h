@@ -34,6 +34,8 @@ void edge_free(struct edge *e);
 void edge_drain(struct edge *e);	  /* nothing new is to begin */
 bool edge_is_quiet(const struct edge *e); /* no part has anything left to settle */
 void edge_give_up(struct edge *e);	  /* what has no fate is given one */
+/* Warns of those that are not valid now. */
+void edge_check_certificates(struct edge_config *c, const struct xfed_tls_creds *partners, const struct xfed_tls_creds *channel);
 int edge_load_creds(const struct edge_config *c, struct xfed_tls_creds **partners, struct xfed_tls_creds **channel, char error[256]);
 
 /* service.c */

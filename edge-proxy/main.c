@@ -13,6 +13,8 @@ static int check(struct edge_config *config)
 	int rc = edge_load_creds(config, &partners, &channel, error);
 	if (rc != XFED_OK) {
 		rt_conf_fail_file(&config->base.doc, "certificates", error);
+	} else {
+		edge_check_certificates(config, partners, channel);
 	}
 	xfed_tls_creds_unref(partners);
 	xfed_tls_creds_unref(channel);

@@ -35,6 +35,7 @@ struct gateway {
 	{                                                                                                                                            \
 		call;                                                                                                                                \
 	}
+PART(tick_store, store_tick(g->store, core_now(&g->core)))
 PART(stop_store, store_stop(g->store))
 PART(free_store, store_close(g->store))
 PART(stop_policy, policy_stop(g->policy))
@@ -47,6 +48,7 @@ PART(flush_channel, channel_flush(g->channel))
 PART(drain_channel, channel_drain(g->channel, policy_config(g->policy)->base.stop_timeout_ms))
 PART(give_up_channel, channel_give_up(g->channel))
 PART(close_channel, channel_close(g->channel))
+PART(gauges_store, rt_metric_set(g->core.d.metrics, RT_M_STORE_WRITABLE, !store_state(g->store)->is_failing, RT_NO_LABELS))
 PART(gauges_channel, channel_gauges(g->channel))
 PART(stop_channel, channel_free(g->channel))
 PART(free_channel, channel_done(g->channel))
@@ -71,7 +73,10 @@ static const struct channel_user channel_user;
 
 static int start_store(struct gateway *g, char error[256])
 {
-	return store_open(policy_files_config(g->files)->store.sqlite, &g->core.d.env, &g->store, error);
+	char said[256];
+	int rc = store_open(policy_files_config(g->files)->store.sqlite, &g->core.d.env, &g->store, said);
+	snprintf(error, 256, "store.sqlite: %.240s", said);
+	return rc;
 }
 
 static int start_policy(struct gateway *g, char error[256])
@@ -150,7 +155,7 @@ static void tick_contacts(struct gateway *g)
 
 static int start_deliver(struct gateway *g, char error[256])
 {
-	struct deliver_rooms rooms = { &g->core, g->policy, g->channel, g->trunk, g->contacts };
+	struct deliver_rooms rooms = { &g->core, g->policy, g->journal, g->channel, g->trunk, g->contacts };
 	return deliver_new(&rooms, &g->deliver);
 }
 
@@ -186,6 +191,7 @@ static int start_admin(struct gateway *g, char error[256])
 {
 	g->admin = (struct admin){
 		.core = &g->core,
+		.store = g->store,
 		.policy = g->policy,
 		.journal = g->journal,
 		.channel = g->channel,
@@ -226,7 +232,7 @@ struct part {
 };
 
 static const struct part parts[] = {
-	{ "store", .start = start_store, .stop = stop_store, .free = free_store },
+	{ "store", .start = start_store, .tick = tick_store, .gauges = gauges_store, .stop = stop_store, .free = free_store },
 	{ "policy", .start = start_policy, .is_quiet = policy_is_quiet, .close = stop_policy, .stop = stop_policy, .free = free_policy },
 	{ "journal", .start = start_journal, .tick = tick_journal, .stop = stop_journal, .free = free_journal },
 	{ "channel", start_channel, tick_channel, flush_channel, load_channel, gauges_channel, drain_channel, channel_is_quiet, give_up_channel,

@@ -24,7 +24,7 @@ static int run(const char *path, bool check_only)
 	struct rt_conf_errors errors;
 	struct policy_files *files;
 	rt_conf_errors_init(&errors);
-	int rc = policy_files_load(path, &errors, &files);
+	int rc = policy_files_load(path, !check_only, &errors, &files);
 	rt_print_problems(&errors);
 	rt_conf_errors_deinit(&errors);
 	if (rc != XFED_OK) {

@@ -247,7 +247,7 @@ bool proto_exchange_run(const struct proto_exchange *x, uint64_t number, uint64_
 
 void exchange_ask(struct proto_exchange_link *l, uint64_t now_ms)
 {
-	uint64_t seqs[PROTO_SEQS_MAX];
+	XFED_UNSET uint64_t seqs[PROTO_SEQS_MAX];
 	size_t n = 0;
 	struct proto_inbox_entry *e;
 	while ((e = proto_inbox_next_ask(l->run, now_ms))) {
@@ -279,7 +279,7 @@ void exchange_end_unanswering(struct proto_exchange *x, uint64_t now_ms)
 /* As many as a frame takes at a time; where the link breaks over it they are told again over the next. */
 void exchange_tell(struct proto_exchange_link *l, uint64_t now_ms)
 {
-	const Xfed__Outcome *list[PROTO_OUTCOMES_MAX];
+	XFED_UNSET const Xfed__Outcome *list[PROTO_OUTCOMES_MAX];
 	size_t n = 0;
 	struct proto_inbox_entry *e;
 	while ((e = proto_inbox_next_tell(l->run))) {

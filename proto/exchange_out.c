@@ -33,7 +33,7 @@ void exchange_take_settled(struct proto_exchange *x, struct proto_exchange_link 
 
 void exchange_take_attempted(struct proto_exchange *x, struct proto_exchange_link *l, const Xfed__Attempted *m, uint64_t now_ms)
 {
-	uint64_t yes[PROTO_SEQS_MAX], no[PROTO_SEQS_MAX];
+	XFED_UNSET uint64_t yes[PROTO_SEQS_MAX], no[PROTO_SEQS_MAX];
 	size_t n_yes = 0, n_no = 0;
 	for (size_t i = 0; i < m->n_seqs; i++) {
 		if (proto_outbox_attempted(x->out, l->peer, m->seqs[i])) {

@@ -17,7 +17,7 @@ const char *proto_whose_word(enum proto_whose w)
 
 static enum proto_whose whose_of_peer(struct xfed_span word)
 {
-	enum proto_whose w = PROTO_WHOSE_RESOLVER;
+	enum proto_whose w = word.len > 0 ? PROTO_WHOSE_RESOLVER : PROTO_WHOSE_NONE;
 	while (w != PROTO_WHOSE_NONE && !xfed_span_is(word, proto_whose_word(w))) {
 		w--;
 	}
@@ -42,6 +42,9 @@ enum proto_whose proto_whose_of(enum xfed_reason reason, enum proto_whose near)
 		{ "xmpp.", PROTO_WHOSE_PARTNER },
 	};
 	const char *code = xfed_reason_code(reason);
+	if (reason == XFED_REASON_NONE) {
+		return PROTO_WHOSE_NONE; /* of most messages */
+	}
 	if (reason == XFED_REASON_DNS_TIMEOUT || reason == XFED_REASON_STREAM_INTERNAL) {
 		return reason == XFED_REASON_DNS_TIMEOUT ? PROTO_WHOSE_RESOLVER : PROTO_WHOSE_NONE;
 	}

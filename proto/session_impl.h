@@ -60,7 +60,7 @@ struct proto_session {
 	struct xfed_arena peer_memory;
 	char *cert_name;
 	struct xfed_tls_facts facts;
-	char wrong_name[256]; /* what is wrong with the names of the peer's certificate, and which it has */
+	char wrong_name[256]; /* what is wrong with the peer's certificate */
 
 	uint64_t hello_by_ms;
 	uint64_t heard_ms, ping_due_ms, ping_sent_ms;

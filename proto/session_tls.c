@@ -26,6 +26,32 @@ static const char *wrong_name(struct proto_session *s, const char *problem)
 	return s->wrong_name;
 }
 
+/* Of either service's certificate; what the reasons' own remedies say is about partners. */
+static const char *bad_chain(struct proto_session *s, enum xfed_reason reason)
+{
+	const char *what = "does not hold: look at it, and at channel.ca of the host that says so";
+	switch (reason) {
+	case XFED_REASON_TLS_CERT_EXPIRED:
+		what = "has expired: renew it there, and reload; or that host's or this one's clock is wrong";
+		break;
+	case XFED_REASON_TLS_CERT_NOT_YET_VALID:
+		what = "is not valid yet: set the clocks of both hosts (timedatectl)";
+		break;
+	case XFED_REASON_TLS_CERT_UNTRUSTED:
+		what = "is not signed by an authority in channel.ca of the host that says so: give both hosts certificates of one CA, and that CA's "
+		       "file";
+		break;
+	case XFED_REASON_TLS_CERT_PURPOSE:
+		what = "is for clients alone: it needs serverAuth among its extended key usages";
+		break;
+	default:
+		break;
+	}
+	snprintf(s->wrong_name, sizeof(s->wrong_name), "the %s's certificate %s (%s)", s->role == PROTO_EDGE ? "gateway" : "edge", what,
+		xfed_reason_code(reason));
+	return s->wrong_name;
+}
+
 /* The chain has to be good and the name the expected one. A link's server needs the purpose of a server too. */
 static const char *identity_problem(struct proto_session *s)
 {
@@ -34,13 +60,13 @@ static const char *identity_problem(struct proto_session *s)
 		return "the peer presented no certificate";
 	}
 	if (s->facts.chain_reason != XFED_REASON_NONE) {
-		return xfed_reason_code(s->facts.chain_reason);
+		return bad_chain(s, s->facts.chain_reason);
 	}
 	if (s->role == PROTO_EDGE) {
 		return server_names_peer(s, s->facts.peer) ? NULL : wrong_name(s, "the gateway's certificate carries no name of channel.allow");
 	}
 	if (!xfed_cert_purpose_ok(s->facts.peer)) {
-		return xfed_reason_code(XFED_REASON_TLS_CERT_PURPOSE);
+		return bad_chain(s, XFED_REASON_TLS_CERT_PURPOSE);
 	}
 	s->peer.cert_name = s->host.data;
 	return xfed_cert_names_host(s->facts.peer, s->host) ? NULL : wrong_name(s, "the edge's certificate does not carry its host or tls_name");
@@ -57,7 +83,7 @@ const char *proto_session_judge_again(
 	s->facts.chain_reason = xfed_tls_judge_again(s->tls, creds, now_s);
 	*due_s = xfed_tls_judge_due_s(s->tls);
 	if (s->facts.chain_reason != XFED_REASON_NONE) {
-		return xfed_reason_code(s->facts.chain_reason);
+		return bad_chain(s, s->facts.chain_reason);
 	}
 	for (size_t i = 0; i < allow_count && !is_named; i++) {
 		is_named = xfed_cert_names_host(s->facts.peer, xfed_span_str(allow[i]));

@@ -98,7 +98,7 @@ static struct sip_node *find(struct proto_sipmemory *m, const char *key, size_t 
 
 static struct sip_node *find_key(struct proto_sipmemory *m, const Xfed__SipKey *k)
 {
-	char key[KEY_BYTES_MAX];
+	XFED_UNSET char key[KEY_BYTES_MAX];
 	size_t len = make_key(k, key);
 	return len > 0 ? find(m, key, len) : NULL;
 }
@@ -145,7 +145,7 @@ static enum proto_sip_verdict join(struct proto_sip_fate *f, const struct proto_
 int proto_sipmemory_claim(struct proto_sipmemory *m, const Xfed__SipKey *key, const struct proto_waiter *who, uint64_t now_ms,
 	enum proto_sip_verdict *verdict, struct proto_sip_fate **fate)
 {
-	char bytes[KEY_BYTES_MAX];
+	XFED_UNSET char bytes[KEY_BYTES_MAX];
 	size_t len = make_key(key, bytes);
 	*fate = NULL;
 	if (len == 0) {

@@ -26,8 +26,12 @@ static int dial(const char *path, char error[256])
 		     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) == 0 &&
 		     connect(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0;
 	if (!is_up) {
-		snprintf(
-			error, 256, errno == ECONNREFUSED ? "%.120s: nobody answers, the service does not run" : "%.120s: %s", path, strerror(errno));
+		if (errno == ECONNREFUSED || errno == ENOENT) {
+			snprintf(error, 256, "%s at %.120s: the service does not run, or not on this host; start it (systemctl start)",
+				errno == ENOENT ? "no socket" : "nobody answers", path);
+		} else {
+			snprintf(error, 256, "%.120s: %s", path, strerror(errno));
+		}
 		if (fd >= 0) {
 			close(fd);
 		}

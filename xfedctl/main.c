@@ -161,7 +161,31 @@ static enum ctl_exit judge(const struct asking *a, const json_t *result)
 	return rc;
 }
 
-static enum ctl_exit show_error(struct asking *a, const char *name, const json_t *answer)
+/* A command of gateways, asked of an edge: the gateways it is linked with are named, as far as it says. */
+static void say_where(const struct asking *a, const char *path, const char *name)
+{
+	char error[256];
+	size_t i;
+	json_t *answer, *link;
+	fprintf(stderr, "xfedctl: %s is an edge; %s%s%s is asked on the inside host, where xfed-gateway runs", name, a->command->noun,
+		a->command->verb[0] ? " " : "", a->command->verb);
+	if (ctl_ask(path, "status", "", NULL, &answer, error) == XFED_OK) {
+		json_array_foreach(json_object_get(json_object_get(answer, "result"), "channel"), i, link) {
+			fprintf(stderr, i == 0 ? " (linked with this edge: " : ", ");
+			ctl_text(stderr, ctl_str(link, "peer"));
+		}
+		fprintf(stderr, i > 0 ? ")" : "");
+		json_decref(answer);
+	}
+	fprintf(stderr, "\n");
+}
+
+static bool is_of_gateways(const struct asking *a, const json_t *error)
+{
+	return a->command->server == RT_COMMAND_OF_GATEWAY && strcmp(ctl_str(error, "code"), "unknown-command") == 0;
+}
+
+static enum ctl_exit show_error(struct asking *a, const char *path, const char *name, const json_t *answer)
 {
 	const json_t *e = json_object_get(answer, "error");
 	if (!a->is_chosen && strcmp(ctl_str(e, "code"), "unknown-command") == 0) {
@@ -170,9 +194,13 @@ static enum ctl_exit show_error(struct asking *a, const char *name, const json_t
 		return CTL_FINE;
 	}
 	a->answered++;
-	fprintf(stderr, "xfedctl: %s: ", name);
-	ctl_text(stderr, ctl_str(e, "text"));
-	fprintf(stderr, "\n");
+	if (is_of_gateways(a, e)) {
+		say_where(a, path, name);
+	} else {
+		fprintf(stderr, "xfedctl: %s: ", name);
+		ctl_text(stderr, ctl_str(e, "text"));
+		fprintf(stderr, "\n");
+	}
 	if (a->options->is_json) {
 		json_t *j = json_pack("{s:O}", "error", e);
 		if (a->collected) {
@@ -187,11 +215,11 @@ static enum ctl_exit show_error(struct asking *a, const char *name, const json_t
 	return is_usage ? CTL_USAGE : CTL_PROBLEM;
 }
 
-static enum ctl_exit show(struct asking *a, const char *name, json_t *answer)
+static enum ctl_exit show(struct asking *a, const char *path, const char *name, json_t *answer)
 {
 	json_t *result = json_object_get(answer, "result");
 	if (!json_is_true(json_object_get(answer, "ok"))) {
-		return show_error(a, name, answer);
+		return show_error(a, path, name, answer);
 	}
 	a->answered++;
 	if (!a->options->is_json) {
@@ -215,7 +243,7 @@ static enum ctl_exit ask_one(struct asking *a, const char *path)
 		a->answered++;
 		return CTL_PROBLEM;
 	}
-	enum ctl_exit rc = show(a, name, answer);
+	enum ctl_exit rc = show(a, path, name, answer);
 	json_decref(answer);
 	return rc;
 }
@@ -236,7 +264,8 @@ static enum ctl_exit ask_all(struct asking *a, char **paths, size_t count)
 		json_decref(a->collected);
 	}
 	if (a->answered == 0) {
-		fprintf(stderr, "xfedctl: no service here has that command\n");
+		fprintf(stderr, "xfedctl: no service here has that command%s\n",
+			a->command->server == RT_COMMAND_OF_GATEWAY ? ": it is asked on the inside host, where xfed-gateway runs" : "");
 		return CTL_USAGE;
 	}
 	return worst;
@@ -260,7 +289,8 @@ static int ask_found(struct asking *a)
 	int rc;
 	bool needs_choice = count > 1 && !a->options->is_all && (a->command->changes || a->options->is_json);
 	if (count == 0) {
-		fprintf(stderr, "xfedctl: no service runs here: there is no socket in " RUN_DIR "\n");
+		fprintf(stderr,
+			"xfedctl: no service runs here: there is no socket in " RUN_DIR "; start it (systemctl start xfed-gateway, or xfed-edge)\n");
 		rc = CTL_PROBLEM;
 	} else if (needs_choice) {
 		rc = several(paths, count);

@@ -31,7 +31,7 @@ enum ctl_exit ctl_print_partner_list(const json_t *result, FILE *out)
 	}
 	json_array_foreach(list, i, p) {
 		ctl_table_add(&t, ctl_str(p, "domain"));
-		ctl_table_add(&t, ctl_str(p, "partner_type"));
+		ctl_table_add(&t, json_is_true(json_object_get(p, "refused")) ? "refused" : ctl_str(p, "partner_type"));
 		ctl_table_add(&t, ctl_str(p, "tls"));
 		ctl_table_add(&t, ctl_str(p, "sasl"));
 		ctl_table_add(&t, json_is_true(json_object_get(p, "dialback")) ? "yes" : "no");
@@ -68,8 +68,7 @@ enum ctl_exit ctl_print_partner_show(const json_t *p, FILE *out)
 	row(&t, "sasl", ctl_str(p, "sasl"));
 	row(&t, "dialback", json_is_true(json_object_get(p, "dialback")) ? "true" : "false");
 	row_list(&t, "methods", json_object_get(matrix, "methods"));
-	ctl_table_add(&t, "matrix row");
-	ctl_table_addf(&t, "%lld%s%s", (long long)ctl_int(matrix, "row"), *problem ? ": " : "", problem);
+	row(&t, "together", *problem ? problem : "fine");
 	row(&t, "connect to", ctl_str(p, "connect_to")[0] ? ctl_str(p, "connect_to") : "SRV records");
 	row(&t, "keepalive", json_is_true(json_object_get(p, "keepalive")) ? "true" : "false");
 	ctl_table_add(&t, "limits, per edge");

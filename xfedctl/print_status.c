@@ -8,14 +8,14 @@ static const char *state_words(const char *state)
 	return strcmp(state, "out-of-service") == 0 ? "OUT OF SERVICE" : state;
 }
 
-static bool print_problems(const json_t *status, const char *indent, FILE *out)
+static bool print_list(const json_t *status, const char *key, const char *word, const char *indent, FILE *out)
 {
 	size_t i;
 	json_t *p;
-	const json_t *list = json_object_get(status, "problems");
+	const json_t *list = json_object_get(status, key);
 	json_array_foreach(list, i, p) {
 		char since[32];
-		fprintf(out, "%s  PROBLEM %s since %s: ", indent, ctl_str(p, "reason"), ctl_time(ctl_int(p, "since"), since));
+		fprintf(out, "%s  %s %s since %s: ", indent, word, ctl_str(p, "reason"), ctl_time(ctl_int(p, "since"), since));
 		ctl_text(out, ctl_str(p, "text"));
 		fprintf(out, "\n");
 	}
@@ -41,6 +41,51 @@ static void print_channel(struct ctl_table *t, const json_t *status)
 	}
 }
 
+/* What it last refused stands beside what it last took: which of them is how it is now, the problems say. */
+static void print_hops(struct ctl_table *t, const json_t *status)
+{
+	size_t i;
+	json_t *h;
+	json_array_foreach(json_object_get(status, "sip"), i, h) {
+		const char *state = ctl_str(h, "state");
+		const json_t *r = json_object_get(h, "refusals");
+		char since[32], worked[32], last[32], first[32], taken[64] = "", refused[160] = "";
+		if (ctl_int(h, "worked") > 0) {
+			snprintf(taken, sizeof(taken), "; last took one at %s", ctl_time(ctl_int(h, "worked"), worked));
+		}
+		if (r) {
+			snprintf(refused, sizeof(refused), "; answered %lld %lld time%s from %s to %s", (long long)ctl_int(r, "status"),
+				(long long)ctl_int(r, "count"), ctl_int(r, "count") == 1 ? "" : "s", ctl_time(ctl_int(r, "first"), first),
+				ctl_time(ctl_int(r, "last"), last));
+		}
+		ctl_table_addf(t, "SIP server %s", ctl_str(h, "next_hop"));
+		if (strcmp(state, "unused") == 0) {
+			ctl_table_add(t, "has not been needed yet");
+		} else if (strcmp(state, "up") == 0) {
+			ctl_table_addf(t, "up since %s%s%s", ctl_time(ctl_int(h, "since"), since), taken, refused);
+		} else if (strcmp(state, "refuses") == 0) {
+			ctl_table_addf(t, "REFUSES since %s %s%s%s; the next message tries again", ctl_time(ctl_int(h, "since"), since),
+				ctl_str(h, "reason"), taken, refused);
+		} else {
+			ctl_table_addf(t, "DOWN since %s %s%s%s; last tried at %s, again within a minute", ctl_time(ctl_int(h, "since"), since),
+				ctl_str(h, "reason"), taken, refused, ctl_time(ctl_int(h, "tried"), first));
+		}
+	}
+}
+
+static void print_untrusted(struct ctl_table *t, const json_t *status)
+{
+	size_t i;
+	json_t *u;
+	json_array_foreach(json_object_get(status, "untrusted"), i, u) {
+		char first[32], last[32];
+		ctl_table_add(t, "refused SIP sender");
+		ctl_table_addf(t, "%s as %s, %lld time%s from %s to %s: %s", ctl_str(u, "peer"), ctl_str(u, "domain"), (long long)ctl_int(u, "count"),
+			ctl_int(u, "count") == 1 ? "" : "s", ctl_time(ctl_int(u, "first"), first), ctl_time(ctl_int(u, "last"), last),
+			ctl_str(u, "remedy"));
+	}
+}
+
 static bool print_one(const json_t *status, const char *indent, FILE *out)
 {
 	struct ctl_table t;
@@ -51,17 +96,21 @@ static bool print_one(const json_t *status, const char *indent, FILE *out)
 	fprintf(out, " (%s) ", ctl_str(status, "role"));
 	ctl_text(out, ctl_str(status, "version"));
 	fprintf(out, ": %s, up %s\n", state_words(ctl_str(status, "state")), ctl_duration(ctl_int(status, "uptime_s"), up));
-	bool has_problem = print_problems(status, indent, out);
+	bool has_problem = print_list(status, "problems", "PROBLEM", indent, out);
+	print_list(status, "notes", "note", indent, out);
 	ctl_table_init(&t, 2);
 	print_channel(&t, status);
+	print_hops(&t, status);
+	print_untrusted(&t, status);
 	ctl_table_add(&t, "streams");
 	ctl_table_addf(&t, "%lld in, %lld out", (long long)ctl_int(streams, "in"), (long long)ctl_int(streams, "out"));
 	ctl_table_add(&t, "deliveries in flight");
 	ctl_table_addf(&t, "%lld", (long long)ctl_int(status, "deliveries_in_flight"));
 	ctl_table_add(&t, "policy");
 	if (policy) {
-		ctl_table_addf(&t, "%lld partners, revision %lld.%lld, hash %.12s", (long long)ctl_int(policy, "partners"),
-			(long long)ctl_int(policy, "epoch"), (long long)ctl_int(policy, "revision"), ctl_str(policy, "hash"));
+		ctl_table_addf(&t, "%lld partner%s, revision %lld.%lld, hash %.12s", (long long)ctl_int(policy, "partners"),
+			ctl_int(policy, "partners") == 1 ? "" : "s", (long long)ctl_int(policy, "epoch"), (long long)ctl_int(policy, "revision"),
+			ctl_str(policy, "hash"));
 	} else {
 		ctl_table_add(&t, "none yet");
 	}

@@ -1,18 +1,12 @@
 #include "ctl.h"
+#include "xfed/reason.h"
+#include "xfed/s2s.h"
 
 static void header(struct ctl_table *t, const char *const *names)
 {
 	for (size_t i = 0; i < t->columns; i++) {
 		ctl_table_add(t, names[i]);
 	}
-}
-
-static const char *state_words(const json_t *stream, char out[64])
-{
-	const char *state = ctl_str(stream, "state");
-	bool waits = strncmp(state, "wait-", 5) == 0;
-	snprintf(out, 64, "%s%.40s", waits ? "waiting for " : "", waits ? state + 5 : state);
-	return out;
 }
 
 enum ctl_exit ctl_print_stream_list(const json_t *result, FILE *out)
@@ -29,13 +23,13 @@ enum ctl_exit ctl_print_stream_list(const json_t *result, FILE *out)
 	ctl_table_init(&t, XFED_ARRAY_LEN(names));
 	header(&t, names);
 	json_array_foreach(list, i, s) {
-		char age[32], idle[32], words[64];
+		char age[32], idle[32];
 		const char *edge = ctl_str(s, "edge");
 		ctl_table_addf(&t, "%s%s%lld", edge, *edge ? "/" : "", (long long)ctl_int(s, "id"));
 		ctl_table_add(&t, ctl_str(s, "local"));
 		ctl_table_add(&t, strcmp(ctl_str(s, "direction"), "in") == 0 ? "<-" : "->");
 		ctl_table_add(&t, ctl_str(s, "remote"));
-		ctl_table_add(&t, state_words(s, words));
+		ctl_table_add(&t, xfed_s2s_words(ctl_str(s, "state")));
 		ctl_table_add(&t, ctl_str(s, "method"));
 		ctl_table_add(&t, ctl_str(s, "tls"));
 		ctl_table_add(&t, ctl_str(s, "cipher"));
@@ -81,7 +75,11 @@ static void rows_of_certificate(struct ctl_table *t, const json_t *s)
 	row_list(t, "names", json_object_get(c, "names"));
 	row_list(t, "usage", json_object_get(c, "eku"));
 	row(t, "sha256", ctl_str(c, "sha256"));
+	enum xfed_reason problem = xfed_reason_by_code(xfed_span_str(ctl_str(s, "certificate_problem")));
 	row(t, "wrong with it", ctl_str(s, "certificate_problem")[0] ? ctl_str(s, "certificate_problem") : "nothing");
+	if (problem != XFED_REASON_NONE) {
+		row(t, " ", xfed_reason_info(problem)->remedy);
+	}
 }
 
 /* Stream management, where it runs. */
@@ -108,14 +106,14 @@ static void row_of_limit(struct ctl_table *t, const json_t *s)
 enum ctl_exit ctl_print_stream_show(const json_t *s, FILE *out)
 {
 	struct ctl_table t;
-	char age[32], idle[32], words[64];
+	char age[32], idle[32];
 	const char *edge = ctl_str(s, "edge"), *tls = ctl_str(s, "tls");
 	ctl_table_init(&t, 2);
 	ctl_table_add(&t, "stream");
 	ctl_table_addf(&t, "%s%s%lld", edge, *edge ? "/" : "", (long long)ctl_int(s, "id"));
 	ctl_table_add(&t, "from and to");
 	ctl_table_addf(&t, "%s %s %s", ctl_str(s, "local"), strcmp(ctl_str(s, "direction"), "in") == 0 ? "<-" : "->", ctl_str(s, "remote"));
-	row(&t, "state", state_words(s, words));
+	row(&t, "state", xfed_s2s_words(ctl_str(s, "state")));
 	row(&t, "address", ctl_str(s, "peer_address"));
 	row(&t, "method", ctl_str(s, "method"));
 	row(&t, "age", ctl_duration(ctl_int(s, "age_s"), age));

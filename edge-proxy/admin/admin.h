@@ -26,8 +26,6 @@ struct admin {
 	const char *(*service_word)(void *user);
 	void (*gauges)(void *user);			  /* brings the metrics that are only looked up when somebody reads them up to date */
 	json_t *(*read_files)(void *user, bool is_check); /* a reload, or what one would find; the answer to the command */
-	/* The address of a listener for partners, by its number; NULL: there are no more. */
-	const struct rt_addr *(*listener)(void *user, size_t i);
 	void *user;
 };
 

@@ -134,14 +134,31 @@ static int start_probe(struct check *k, const struct xfed_partner *partner, enum
 	return s2s_probe_new(a->s2s, &cfg, &k->probe);
 }
 
+/* A partner that logs in by certificate alone has no need to come to us while it is asked; a key is something it has to come for. */
+static void add_way_back(struct check *k)
+{
+	bool has_dialback = false;
+	for (size_t i = 0; i < k->method_count; i++) {
+		has_dialback = has_dialback || k->methods[i].method != XFED_METHOD_EXTERNAL;
+	}
+	if (!has_dialback && k->peer.is_secure && k->peer.offers_dialback) {
+		k->methods[k->method_count++] = (struct check_method){ .method = XFED_METHOD_DIALBACK_TLS, .is_for_way_back = true };
+	}
+}
+
 static void next_method(struct check *k)
 {
 	const struct xfed_policy *policy = s2s_policy(k->admin->s2s);
+	if (k->method_next == k->method_count) {
+		add_way_back(k);
+	}
 	while (k->method_next < k->method_count) {
 		struct check_method *m = &k->methods[k->method_next];
 		const struct xfed_partner *partner = policy ? xfed_policy_partner(policy, xfed_span_str(k->remote)) : NULL;
 		k->stage = "stream";
-		m->reason = partner ? XFED_REASON_STREAM_INTERNAL : XFED_REASON_POLICY_PARTNER_UNLISTED;
+		m->reason = partner  ? XFED_REASON_STREAM_INTERNAL
+			    : policy ? xfed_policy_why_not(policy, xfed_span_str(k->remote))
+				     : XFED_REASON_POLICY_PARTNER_UNLISTED;
 		m->side = xfed_reason_info(m->reason)->side;
 		if (partner && start_probe(k, partner, m->method) == XFED_OK) {
 			return;
@@ -194,7 +211,7 @@ static void try_addresses(struct check *k)
 	for (size_t i = 0; i < k->address_count; i++) {
 		struct check_address *a = &k->addresses[i];
 		a->took_ms = (uint32_t)(core_now(admin->core) - k->began_ms);
-		a->reason = a->refused ? XFED_REASON_DNS_ADDRESS_REFUSED : XFED_REASON_STREAM_INTERNAL;
+		a->reason = a->is_ours ? XFED_REASON_DNS_ADDRESS_OURS : a->refused ? XFED_REASON_DNS_ADDRESS_REFUSED : XFED_REASON_STREAM_INTERNAL;
 		if (!a->refused && rt_stream_connect(admin->core->d.loop, &a->addr, s2s_source_for(admin->s2s, &a->addr, &source),
 					   admin->config->limits.connect_timeout_ms, &tcp_handlers, a, 4096, &a->stream) == XFED_OK) {
 			k->addresses_open++;
@@ -212,7 +229,7 @@ static void on_lookup(void *user, const struct rt_endpoints *found)
 	struct check *k = user;
 	k->lookup = NULL;
 	if (found->reason != XFED_REASON_NONE) {
-		check_step(k->steps, "dns", CHECK_PROBLEM, found->reason, "no address to connect to");
+		check_step(k->steps, "dns", CHECK_PROBLEM, found->reason, "%s", s2s_lookup_words(found));
 		forward_done(k);
 		return;
 	}
@@ -220,7 +237,8 @@ static void on_lookup(void *user, const struct rt_endpoints *found)
 		struct check_address *a = &k->addresses[k->address_count++];
 		a->check = k;
 		a->addr = found->list[i].addr;
-		a->refused = k->connect_host ? NULL : s2s_reach_refuses(k->admin->s2s, &a->addr);
+		a->is_ours = s2s_leads_here(k->admin->s2s, &a->addr);
+		a->refused = a->is_ours ? "a listener of this edge itself" : k->connect_host ? NULL : s2s_reach_refuses(k->admin->s2s, &a->addr);
 		snprintf(a->target, sizeof(a->target), "%.*s", (int)found->list[i].target.len, found->list[i].target.data);
 	}
 	try_addresses(k);
@@ -379,6 +397,7 @@ int check_new(struct admin *a, struct channel_link *l, uint64_t request, struct 
 	if (rc == XFED_OK) {
 		k->is_reversing = true;
 		rc = ask_srv(k, k->local, on_our_srv, &k->our_srv);
+		check_note_own_certificate(k);
 	}
 	if (rc != XFED_OK) {
 		check_free(k);

@@ -25,7 +25,7 @@ struct check_address {
 	struct rt_stream *stream; /* while it is tried */
 	struct rt_addr addr;
 	char target[256];
-	bool is_reachable;
+	bool is_reachable, is_ours;
 	const char *refused; /* what it is that a partner's DNS may not lead to; NULL: it may */
 	enum xfed_reason reason;
 	char text[128];
@@ -35,6 +35,7 @@ struct check_address {
 /* One stream with one method alone. */
 struct check_method {
 	enum xfed_method method;
+	bool is_for_way_back; /* policy does not allow it: only whether the partner comes to us is looked at */
 	bool was_tried, works;
 	enum xfed_reason reason;
 	enum xfed_side side;
@@ -86,6 +87,7 @@ void check_step(json_t *steps, const char *step, enum check_state state, enum xf
 	__attribute__((format(printf, 5, 6)));
 void check_note_srv(struct check *k, const struct xfed_dns_answer *answer, enum xfed_reason reason);
 void check_note_addresses(struct check *k);
+void check_note_own_certificate(struct check *k);
 void check_note_our_srv(struct check *k, const struct xfed_dns_answer *answer, enum xfed_reason reason);
 void check_note_our_addresses(struct check *k, const struct rt_endpoints *found);
 void check_take_peer(struct check_peer *p, const struct xfed_s2s_info *info);

@@ -1,5 +1,4 @@
 /* What a check has found, as steps an operator reads from top to bottom. */
-#include <ifaddrs.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <time.h>
@@ -64,49 +63,6 @@ void check_note_our_srv(struct check *k, const struct xfed_dns_answer *answer, e
 	note_srv(k->reverse, "reverse-dns", k->local, CHECK_NOTE, answer, reason);
 }
 
-static bool is_wildcard(const struct rt_addr *a)
-{
-	static const struct in6_addr any = IN6ADDR_ANY_INIT;
-	return a->sa.sa_family == AF_INET ? a->in.sin_addr.s_addr == INADDR_ANY : memcmp(&a->in6.sin6_addr, &any, sizeof(any)) == 0;
-}
-
-static bool same_host(const struct rt_addr *a, const struct rt_addr *b)
-{
-	char x[RT_ADDR_TEXT], y[RT_ADDR_TEXT];
-	return a->sa.sa_family == b->sa.sa_family && strcmp(rt_addr_host_text(a, x), rt_addr_host_text(b, y)) == 0;
-}
-
-static bool is_interface(const struct rt_addr *a)
-{
-	struct ifaddrs *list = NULL;
-	bool found = false;
-	if (getifaddrs(&list) != 0) {
-		return false;
-	}
-	for (const struct ifaddrs *i = list; i && !found; i = i->ifa_next) {
-		struct rt_addr own;
-		if (i->ifa_addr) {
-			rt_addr_make(&own, i->ifa_addr);
-			found = own.sa.sa_family != AF_UNSPEC && same_host(&own, a);
-		}
-	}
-	freeifaddrs(list);
-	return found;
-}
-
-/* Whether a connection to `a` would come to a listener of this edge, as far as this host can know. */
-static bool leads_here(const struct admin *a, const struct rt_addr *to)
-{
-	const struct rt_addr *own;
-	for (size_t i = 0; (own = a->listener(a->user, i)); i++) {
-		bool is_any = is_wildcard(own) && own->sa.sa_family == to->sa.sa_family;
-		if (rt_addr_port(own) == rt_addr_port(to) && (is_any ? is_interface(to) : same_host(own, to))) {
-			return true;
-		}
-	}
-	return false;
-}
-
 void check_note_our_addresses(struct check *k, const struct rt_endpoints *found)
 {
 	char text[RT_ADDR_TEXT];
@@ -117,10 +73,35 @@ void check_note_our_addresses(struct check *k, const struct rt_endpoints *found)
 		return;
 	}
 	for (size_t i = 0; i < found->count; i++) {
-		bool is_here = leads_here(k->admin, &found->list[i].addr);
+		bool is_here = s2s_leads_here(k->admin->s2s, &found->list[i].addr);
 		check_step(k->reverse, "reverse-dns", is_here ? CHECK_OK : CHECK_NOTE, XFED_REASON_NONE, "%s leads to %s, %s", k->local,
 			rt_addr_text(&found->list[i].addr, text),
 			is_here ? "which is this edge" : "which is no address of this edge (another one, or one in front of it)");
+	}
+}
+
+/* ---- what the partner is shown ---- */
+
+void check_note_own_certificate(struct check *k)
+{
+	const struct xfed_cert *cert = xfed_tls_creds_proof(s2s_creds(k->admin->s2s), xfed_span_str(k->local));
+	char until[24];
+	if (!cert) {
+		check_step(k->steps, "own-certificate", CHECK_PROBLEM, XFED_REASON_TLS_OWN_MISSING, "no certificate of certificates[] names %s",
+			k->local);
+		return;
+	}
+	const struct xfed_cert_facts *f = xfed_cert_facts(cert);
+	bool is_over = f->not_after_s < core_wall_s(k->admin->core), is_soon = f->not_after_s < core_wall_s(k->admin->core) + RT_CERT_SOON_S;
+	bool is_for_servers = f->eku != 0 && !(f->eku & (XFED_EKU_CLIENT | XFED_EKU_ANY));
+	rt_control_time(f->not_after_s, until);
+	if (is_over) {
+		check_step(
+			k->steps, "own-certificate", CHECK_PROBLEM, XFED_REASON_TLS_OWN_EXPIRED, "ours for %s has expired, at %s", k->local, until);
+	} else {
+		check_step(k->steps, "own-certificate", is_soon || is_for_servers ? CHECK_NOTE : CHECK_OK, XFED_REASON_NONE,
+			"ours for %s is good until %s, %.200s%s", k->local, until, f->subject,
+			is_for_servers ? "; it is for servers alone, which some partners (ejabberd) do not take for EXTERNAL" : "");
 	}
 }
 
@@ -204,7 +185,7 @@ static const struct check_method *method_of(const struct check *k, enum xfed_met
 static bool works(const struct check *k)
 {
 	for (size_t i = 0; i < k->method_count; i++) {
-		if (k->methods[i].works) {
+		if (k->methods[i].works && !k->methods[i].is_for_way_back) {
 			return true;
 		}
 	}
@@ -284,6 +265,9 @@ static void note_methods(struct check *k)
 	bool any = works(k), is_chosen = false;
 	for (size_t i = 0; i < k->method_count; i++) {
 		const struct check_method *m = &k->methods[i];
+		if (m->is_for_way_back) {
+			continue;
+		}
 		if (m->works) {
 			check_step(k->steps, "method", CHECK_OK, XFED_REASON_NONE, "%s works%s", xfed_method_name(m->method),
 				is_chosen ? "" : ", and is the one that will be used");
@@ -291,6 +275,28 @@ static void note_methods(struct check *k)
 		} else {
 			check_step(k->steps, "method", any ? CHECK_NOTE : CHECK_PROBLEM, m->reason, "%s does not work: %s%s%s",
 				xfed_method_name(m->method), xfed_reason_code(m->reason), m->text[0] ? ": " : "", m->text);
+		}
+	}
+}
+
+/* What only a partner that comes to us can do, it has done or not: the verdict on our key. */
+static void note_way_back(struct check *k)
+{
+	for (size_t i = 0; i < k->method_count; i++) {
+		if (k->methods[i].works && k->methods[i].method != XFED_METHOD_EXTERNAL) {
+			check_step(k->steps, "way-back", CHECK_OK, XFED_REASON_NONE, "the partner has had our dialback key confirmed");
+			return;
+		}
+	}
+	for (size_t i = 0; i < k->method_count; i++) {
+		const struct check_method *m = &k->methods[i];
+		bool has_not_come = m->reason == XFED_REASON_DIALBACK_TIMEOUT || m->reason == XFED_REASON_DIALBACK_AUTHORITY_UNREACHABLE ||
+				    m->reason == XFED_REASON_DIALBACK_AUTHORITY_UNKNOWN;
+		if (has_not_come && !s2s_has_inbound(k->admin->s2s, xfed_span_str(k->local), xfed_span_str(k->remote))) {
+			check_step(k->steps, "way-back", CHECK_PROBLEM, m->reason,
+				"the partner has not come to us, or not found us, to have our dialback key confirmed: its messages will not arrive "
+				"either");
+			return;
 		}
 	}
 }
@@ -304,6 +310,7 @@ void check_note_streams(struct check *k)
 	note_certificate(k);
 	note_offers(k);
 	note_methods(k);
+	note_way_back(k);
 }
 
 /* ---- the whole ---- */
@@ -329,6 +336,7 @@ static json_t *methods(const struct check *k)
 	json_t *list = json_array();
 	for (size_t i = 0; i < XFED_ARRAY_LEN(all); i++) {
 		const struct check_method *m = method_of(k, all[i]);
+		m = m && !m->is_for_way_back ? m : NULL;
 		json_t *j = json_pack("{s:s, s:b}", "method", xfed_method_name(all[i]), "allowed", m != NULL);
 		if (j && m && m->was_tried) {
 			json_object_set_new(j, "works", json_boolean(m->works));

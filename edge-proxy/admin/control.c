@@ -11,6 +11,92 @@ static void add_clock_problem(void *list, const struct channel_facts *f)
 	}
 }
 
+static void add_refused(const struct admin *a, json_t *list)
+{
+	struct channel_refusal r;
+	char text[320];
+	if (channel_refused(a->channel, &r)) {
+		rt_control_add_problem(list, r.reason, r.at_s, "A gateway at %s does not get a link: %s. %s", r.from,
+			proto_text_clean(text, sizeof(text), r.text), xfed_reason_info(r.reason)->remedy);
+	}
+}
+
+#define FAILING_MAX   10    /* pairs that are told one by one */
+#define FAILING_OLD_S 86400 /* who has not been tried for so long may work as well as not */
+
+struct failing {
+	struct admin *admin;
+	json_t *list;
+	size_t count;
+};
+
+static void add_failing(void *user, const struct s2s_standing *st)
+{
+	struct failing *f = user;
+	char last[24], worked[24];
+	if (st->reason == XFED_REASON_NONE || st->failed_s + FAILING_OLD_S < core_wall_s(f->admin->core) || f->count++ >= FAILING_MAX) {
+		return;
+	}
+	rt_control_add_problem(f->list, st->reason, st->fails_since_s, "%.255s cannot be reached from %.255s, tried last at %s%s%s. %s %s%s.",
+		st->remote, st->local, rt_control_time(st->failed_s, last), st->text[0] ? ": " : "", st->text, xfed_reason_info(st->reason)->remedy,
+		st->worked_s > 0 ? "It worked last at " : "It has not worked since this edge was started",
+		st->worked_s > 0 ? rt_control_time(st->worked_s, worked) : "");
+}
+
+static void add_partners(struct admin *a, json_t *list)
+{
+	struct failing f = { .admin = a, .list = list };
+	int64_t since_s;
+	size_t untrusted = s2s_untrusted(a->s2s, &since_s);
+	if (untrusted > 0) {
+		rt_control_add_problem(list, XFED_REASON_TLS_CERT_UNTRUSTED, since_s,
+			"Of no partner has the certificate been found trusted since trust.ca (%.200s) was loaded, and %zu %s refused: most likely "
+			"that file has not the authorities it should have. Correct trust.ca, or the file, and reload.",
+			a->config->trust.ca, untrusted, untrusted == 1 ? "was" : "were");
+	}
+	s2s_each_standing(a->s2s, add_failing, &f);
+	if (f.count > FAILING_MAX) {
+		rt_control_add_problem(list, XFED_REASON_STREAM_ESTABLISH_TIMEOUT, core_wall_s(a->core),
+			"%zu more partners cannot be reached: failures list has them.", f.count - FAILING_MAX);
+	}
+}
+
+/* Each of our domains needs a certificate that names it: without one partners are shown the first of the list. */
+static void add_own_names(struct admin *a, json_t *list)
+{
+	const struct xfed_policy *policy = s2s_policy(a->s2s);
+	for (size_t i = 0; policy && i < xfed_policy_local_count(policy); i++) {
+		const char *domain = xfed_policy_local_at(policy, i);
+		if (!xfed_tls_creds_proof(s2s_creds(a->s2s), xfed_span_str(domain))) {
+			rt_control_add_problem(list, XFED_REASON_TLS_OWN_MISSING, core_wall_s(a->core),
+				"No certificate of certificates[] names %.255s. %s", domain, xfed_reason_info(XFED_REASON_TLS_OWN_MISSING)->remedy);
+		}
+	}
+}
+
+struct falling_back {
+	json_t *list;
+	size_t count;
+};
+
+static void add_falling_back(void *user, const struct s2s_standing *st)
+{
+	struct falling_back *f = user;
+	if (st->reason == XFED_REASON_NONE && st->why_not_external != XFED_REASON_NONE && f->count++ < FAILING_MAX) {
+		rt_control_add_problem(f->list, st->why_not_external, st->worked_s,
+			"%.255s is reached from %.255s by dialback, for the certificate login has failed. %s", st->remote, st->local,
+			xfed_reason_info(st->why_not_external)->remedy);
+	}
+}
+
+/* What works, and not as well as it could. */
+static json_t *notes(const struct admin *a)
+{
+	struct falling_back f = { .list = json_array() };
+	s2s_each_standing(a->s2s, add_falling_back, &f);
+	return f.list;
+}
+
 static json_t *problems(struct admin *a)
 {
 	json_t *list = json_array();
@@ -21,9 +107,12 @@ static json_t *problems(struct admin *a)
 	} else if (!s2s_policy(a->s2s)) {
 		rt_control_add_problem(list, XFED_REASON_CHANNEL_DOWN, since_s, "No gateway has sent a policy yet.");
 	}
+	add_refused(a, list);
 	channel_each(a->channel, add_clock_problem, list);
 	rt_control_add_certificates(list, s2s_creds(a->s2s), core_wall_s(a->core));
 	rt_control_add_certificates(list, channel_creds(a->channel), core_wall_s(a->core));
+	add_own_names(a, list);
+	add_partners(a, list);
 	rt_daemon_problems(&a->core->d, &a->config->base.doc, list);
 	return list;
 }
@@ -55,10 +144,11 @@ json_t *admin_status(struct admin *a)
 {
 	size_t in, out;
 	s2s_count_established(a->s2s, &in, &out);
-	json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:i, s:s, s:o, s:o, s:{s:I, s:I}, s:I}", "name", a->config->base.name, "role", "edge", "version",
-		XFED_VERSION, "uptime_s", (json_int_t)((core_now(a->core) - a->core->d.started_ms) / 1000), "pid", (int)getpid(), "state",
-		a->service_word(a->user), "problems", problems(a), "channel", links(a), "streams", "in", (json_int_t)in, "out", (json_int_t)out,
-		"deliveries_in_flight", (json_int_t)(proto_outbox_count(proto_exchange_outbox(channel_exchange(a->channel))) + s2s_waiting(a->s2s)));
+	json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:i, s:s, s:o, s:o, s:o, s:{s:I, s:I}, s:I}", "name", a->config->base.name, "role", "edge",
+		"version", XFED_VERSION, "uptime_s", (json_int_t)((core_now(a->core) - a->core->d.started_ms) / 1000), "pid", (int)getpid(), "state",
+		a->service_word(a->user), "problems", problems(a), "notes", notes(a), "channel", links(a), "streams", "in", (json_int_t)in, "out",
+		(json_int_t)out, "deliveries_in_flight",
+		(json_int_t)(proto_outbox_count(proto_exchange_outbox(channel_exchange(a->channel))) + s2s_waiting(a->s2s)));
 	if (j && s2s_policy(a->s2s)) {
 		json_object_set_new(j, "policy", policy(a));
 	}

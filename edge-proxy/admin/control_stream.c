@@ -103,6 +103,22 @@ static void set_out(void *user, const struct s2s_pair_facts *p)
 	json_object_set_new(user, "out", pair_json(p));
 }
 
+/* How the last attempt ended, also where the pair has been forgotten since. */
+static void set_standing(json_t *j, const struct admin *a, struct xfed_span local, struct xfed_span remote)
+{
+	char of_us[XFED_JID_PART_BYTES + 1], of_them[XFED_JID_PART_BYTES + 1];
+	snprintf(of_us, sizeof(of_us), "%.*s", (int)local.len, local.data ? local.data : "");
+	snprintf(of_them, sizeof(of_them), "%.*s", (int)remote.len, remote.data ? remote.data : "");
+	const struct s2s_standing *st = s2s_standing_of(a->s2s, of_us, of_them);
+	if (st) {
+		bool fails = st->reason != XFED_REASON_NONE;
+		json_object_set_new(j, "last",
+			json_pack("{s:s*, s:s, s:I, s:I, s:s*}", "reason", fails ? xfed_reason_code(st->reason) : NULL, "text", st->text, "failed",
+				(json_int_t)st->failed_s, "worked", (json_int_t)st->worked_s, "why_not_external",
+				st->why_not_external != XFED_REASON_NONE ? xfed_reason_code(st->why_not_external) : NULL));
+	}
+}
+
 json_t *admin_pair(struct admin *a, struct xfed_span local, struct xfed_span remote)
 {
 	const struct xfed_policy *policy = s2s_policy(a->s2s);
@@ -112,6 +128,7 @@ json_t *admin_pair(struct admin *a, struct xfed_span local, struct xfed_span rem
 		(json_int_t)channel_revision(a->channel)->counter);
 	if (j) {
 		s2s_each_pair(a->s2s, local, remote, set_out, j);
+		set_standing(j, a, local, remote);
 	}
 	return j;
 }

@@ -5,6 +5,8 @@
 #include "xfed/mem.h"
 #include "xfed/rt/process.h"
 
+#define REFUSED_FRESH_S 120
+
 /* ---- what the engine calls ---- */
 
 static void wake(void *user)
@@ -235,6 +237,16 @@ enum xfed_reason channel_down_reason(const struct channel *c, int64_t *since_s)
 {
 	*since_s = c->down_since_s;
 	return c->down_reason;
+}
+
+bool channel_refused(const struct channel *c, struct channel_refusal *out)
+{
+	if (c->refused.at_s == 0 || core_wall_s(c->core) - c->refused.at_s > REFUSED_FRESH_S) {
+		return false;
+	}
+	*out = (struct channel_refusal){ .at_s = c->refused.at_s, .reason = c->refused.reason, .text = c->refused.text };
+	rt_addr_text(&c->refused.from, out->from);
+	return true;
 }
 
 const struct proto_revision *channel_revision(const struct channel *c)

@@ -73,6 +73,14 @@ struct channel_facts {
 void channel_each(const struct channel *c, void (*fn)(void *user, const struct channel_facts *f), void *user);
 const char *channel_link_peer(const struct channel_link *l);
 enum xfed_reason channel_down_reason(const struct channel *c, int64_t *since_s); /* why there is none, or was none last */
-const struct proto_revision *channel_revision(const struct channel *c);		 /* of the policy in force */
+struct channel_refusal {
+	int64_t at_s;
+	enum xfed_reason reason;
+	const char *text; /* never NULL */
+	char from[RT_ADDR_TEXT];
+};
+/* The last link that was refused, or refused us, within the last two minutes and has not come up since; a gateway tries again sooner. False: none. */
+bool channel_refused(const struct channel *c, struct channel_refusal *out);
+const struct proto_revision *channel_revision(const struct channel *c); /* of the policy in force */
 
 #endif

@@ -13,6 +13,7 @@ struct channel_link {
 	bool is_up, is_draining;
 	uint64_t accepted_ms;
 	int64_t since_s;
+	struct rt_addr from; /* also behind its end */
 	char address[RT_ADDR_TEXT];
 };
 
@@ -31,6 +32,12 @@ struct channel {
 	struct proto_revision revision;
 	enum xfed_reason down_reason; /* why there is no link */
 	int64_t down_since_s;
+	struct {
+		int64_t at_s; /* 0: none */
+		enum xfed_reason reason;
+		struct rt_addr from;
+		char text[300];
+	} refused;	     /* the last link that did not come up, and did not just go away */
 	int64_t certs_due_s; /* the first of the live links' certificates is to be judged again */
 };
 

@@ -77,6 +77,31 @@ static void replace_older(struct channel_link *l, const char *cert_name)
 	}
 }
 
+static bool is_refusal(enum xfed_reason reason)
+{
+	return reason == XFED_REASON_CHANNEL_PEER_UNTRUSTED || reason == XFED_REASON_CHANNEL_FRAME_BAD || reason == XFED_REASON_CHANNEL_VERSION ||
+	       reason == XFED_REASON_TLS_CERT_REFUSED || reason == XFED_REASON_TLS_VERSION_OLD || reason == XFED_REASON_TLS_CERT_MISSING;
+}
+
+static void note_refused(struct channel_link *l, enum xfed_reason reason, const char *text)
+{
+	struct channel *c = l->channel;
+	c->refused.at_s = core_wall_s(c->core);
+	c->refused.reason = reason;
+	c->refused.from = l->from;
+	snprintf(c->refused.text, sizeof(c->refused.text), "%s", text);
+}
+
+/* Who was refused has come in since. */
+static void forget_refused(struct channel_link *l)
+{
+	char now[RT_ADDR_TEXT], then[RT_ADDR_TEXT];
+	struct channel *c = l->channel;
+	if (strcmp(rt_addr_host_text(&l->from, now), rt_addr_host_text(&c->refused.from, then)) == 0) {
+		c->refused.at_s = 0;
+	}
+}
+
 static void on_up(void *owner)
 {
 	struct channel_link *l = owner;
@@ -87,6 +112,7 @@ static void on_up(void *owner)
 	l->since_s = core_wall_s(c->core);
 	c->links_up++;
 	replace_older(l, peer->cert_name);
+	forget_refused(l);
 	rt_metric_set(c->core->d.metrics, RT_M_CHANNEL_UP, 1, RT_LABELS(xfed_span_str(peer->name)));
 	rt_log(RT_LOG_INFO, "channel.up", RT_KV_STR("peer", peer->name), RT_KV_STR("certificate", peer->cert_name), RT_KV_STR("address", l->address),
 		RT_KV_STR("tls", peer->tls_version), RT_KV_STR("cipher", peer->cipher), RT_KV_HEX("boot", peer->boot_nonce), RT_END);
@@ -118,6 +144,9 @@ static void on_down(void *owner, bool was_up, enum xfed_reason reason, const cha
 	DL_DELETE(c->list, l);
 	if (was_up) {
 		take_back(l, peer, reason);
+	}
+	if (is_refusal(reason)) {
+		note_refused(l, reason, text ? text : "");
 	}
 	proto_transfer_in_deinit(&l->transfer);
 	xfed_free(l);
@@ -207,7 +236,8 @@ void channel_accept(struct channel *c, struct rt_stream *s)
 	}
 	l->channel = c;
 	l->accepted_ms = core_now(c->core);
-	rt_addr_text(rt_stream_peer(s), l->address);
+	l->from = *rt_stream_peer(s);
+	rt_addr_text(&l->from, l->address);
 	if (proto_link_accept(c->links, s, l, &l->link) != XFED_OK) {
 		xfed_free(l);
 		return;

@@ -20,6 +20,7 @@ static void answer(struct channel_link *l, const struct proto_revision *r, bool 
 	channel_send(l, &f);
 }
 
+/* The answer to what is refused carries the revision in force, for the gateway to outbid it. */
 static bool accept_revision(struct channel_link *l, const struct proto_revision *r)
 {
 	struct channel *c = l->channel;
@@ -30,15 +31,15 @@ static bool accept_revision(struct channel_link *l, const struct proto_revision 
 	if (order > 0) {
 		return true;
 	}
-	bool same = memcmp(r->hash, c->revision.hash, sizeof(r->hash)) == 0;
-	if (order == 0 && !same) {
-		/* One revision, two contents: somebody restored a store. Nothing changes, somebody has to look. */
-		rt_log(RT_LOG_ERROR, "policy.drift", RT_KV_REASON(XFED_REASON_CHANNEL_POLICY_DRIFT), RT_KV_U64("epoch", r->epoch),
-			RT_KV_U64("revision", r->counter), RT_END);
-		answer(l, r, false, XFED_REASON_CHANNEL_POLICY_DRIFT, "another policy has this revision");
+	if (memcmp(r->hash, c->revision.hash, sizeof(r->hash)) == 0) {
+		answer(l, r, true, XFED_REASON_NONE, "in force already");
 		return false;
 	}
-	answer(l, r, same, XFED_REASON_NONE, order < 0 ? "an older revision than the one in force" : "in force already");
+	/* Another gateway, or a store from a backup: which policy is right is for somebody to say. */
+	rt_log(RT_LOG_ERROR, "policy.drift", RT_KV_REASON(XFED_REASON_CHANNEL_POLICY_DRIFT), RT_KV_U64("epoch", r->epoch),
+		RT_KV_U64("revision", r->counter), RT_END);
+	answer(l, &c->revision, false, XFED_REASON_CHANNEL_POLICY_DRIFT,
+		order < 0 ? "it is older than the one in force" : "another policy has its revision");
 	return false;
 }
 

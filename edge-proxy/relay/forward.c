@@ -55,8 +55,10 @@ static void settle_origin(struct relay *r, const struct origin *o, const struct 
 
 static void log_item(const struct item *it, const char *event, enum xfed_reason reason, enum xfed_side side)
 {
-	rt_log(reason == XFED_REASON_NONE ? RT_LOG_DEBUG : RT_LOG_INFO, event, RT_KV_STR("partner", it->remote), RT_KV_REASON_SIDE(reason, side),
-		RT_KV_U64("delivery", it->origin.from.seq), RT_KV_STR("call_id", it->origin.has_sip ? it->origin.sip.call_id : NULL), RT_END);
+	rt_log(reason == XFED_REASON_NONE ? RT_LOG_DEBUG : RT_LOG_INFO, event, RT_KV_STR("partner", it->remote),
+		RT_KV("local", proto_domain_of(xfed_span_str(it->origin.from_jid))), RT_KV_REASON_SIDE(reason, side),
+		RT_KV_U64("delivery", it->origin.from.seq), RT_KV_STR("id", it->origin.id),
+		RT_KV_STR("call_id", it->origin.has_sip ? it->origin.sip.call_id : NULL), RT_KV_STR("correlation", it->correlation), RT_END);
 }
 
 /* Its outcome has been told: nobody takes it back any more. */
@@ -166,7 +168,7 @@ static enum xfed_reason check_stanza(struct relay *r, const Xfed__Deliver *d, st
 	}
 	const struct xfed_partner *p = xfed_policy_partner(policy, out->to.domain);
 	if (!p) {
-		return XFED_REASON_POLICY_PARTNER_UNLISTED;
+		return xfed_policy_why_not(policy, out->to.domain);
 	}
 	bool may = out->type == XFED_TYPE_ERROR || (p->kinds & (out->kind == XFED_STANZA_MESSAGE ? XFED_KIND_MESSAGE : XFED_KIND_PRESENCE));
 	return may ? XFED_REASON_NONE : XFED_REASON_POLICY_KIND_FORBIDDEN;
@@ -178,8 +180,9 @@ static void refuse_delivery(struct relay *r, const Xfed__Deliver *d, const struc
 	enum xfed_side side = reason == XFED_REASON_DELIVERY_SIZE_EXCEEDED ? XFED_SIDE_LOCAL_USER : xfed_reason_info(reason)->side;
 	struct proto_result result = result_of(XFED__FATE__FATE_REFUSED, reason, side);
 	core_count_refusal(r->core, reason, result.side);
-	rt_log(RT_LOG_INFO, "delivery.refused", RT_KV("partner", proto_domain_of(xfed_span_str(d->to))), PROTO_KV_RESULT(&result),
-		RT_KV_U64("delivery", d->seq), RT_KV_STR("correlation", d->correlation), RT_END);
+	rt_log(RT_LOG_INFO, "delivery.refused", RT_KV("partner", proto_domain_of(xfed_span_str(d->to))),
+		RT_KV("local", proto_domain_of(xfed_span_str(d->from))), PROTO_KV_RESULT(&result), RT_KV_U64("delivery", d->seq),
+		RT_KV_STR("id", d->id), RT_KV_STR("call_id", d->sip ? d->sip->call_id : NULL), RT_KV_STR("correlation", d->correlation), RT_END);
 	settle_origin(r, o, &result);
 }
 
@@ -188,7 +191,7 @@ static struct s2s_item *item_new(struct relay *r, const Xfed__Deliver *d, const 
 {
 	struct xfed_span words[] = { remote, xfed_span_str(o->id), xfed_span_str(o->from_jid), xfed_span_str(o->to),
 		xfed_span_str(o->has_sip ? o->sip.call_id : ""), xfed_span_str(o->has_sip ? o->sip.from_tag : ""),
-		xfed_span_str(o->has_sip ? o->sip.request_uri : "") };
+		xfed_span_str(o->has_sip ? o->sip.request_uri : ""), xfed_span_str(d->correlation) };
 	size_t bytes = sizeof(struct item);
 	for (size_t i = 0; i < XFED_ARRAY_LEN(words); i++) {
 		bytes += words[i].len + 1;
@@ -210,6 +213,7 @@ static struct s2s_item *item_new(struct relay *r, const Xfed__Deliver *d, const 
 	it->origin.sip.call_id = xfed_text_put(&at, words[4]);
 	it->origin.sip.from_tag = xfed_text_put(&at, words[5]);
 	it->origin.sip.request_uri = xfed_text_put(&at, words[6]);
+	it->correlation = xfed_text_put(&at, words[7]);
 	return item;
 }
 

@@ -27,7 +27,8 @@ struct item {
 	UT_hash_handle hh;
 	struct origin origin; /* strings in the item's own block */
 	Xfed__Kind kind;
-	const char *remote; /* whose partner it is for */
+	const char *remote;	 /* whose partner it is for */
+	const char *correlation; /* the gateway's word for it */
 };
 
 struct relay {

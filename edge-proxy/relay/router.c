@@ -64,9 +64,8 @@ bool relay_stanza(struct relay *r, const struct s2s_incoming *in)
 		return false;
 	}
 	uint64_t now = core_now(r->core);
-	char correlation[64];
-	snprintf(correlation, sizeof(correlation), "%s-%llx-%llx", r->config->base.name, (unsigned long long)in->stream,
-		(unsigned long long)in->ordinal);
+	char correlation[S2S_CORRELATION_BYTES];
+	s2s_correlation(r->s2s, in->stream, in->ordinal, correlation);
 	Xfed__Kind kind = proto_kind_of(s);
 	struct proto_delivery_new n = {
 		.kind = kind,

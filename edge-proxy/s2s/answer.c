@@ -1,5 +1,7 @@
 #include "s2s/s2s_impl.h"
 
+#include <stdio.h>
+
 /*
  * Answers of the edge's own to partners: errors to the senders of their stanzas, and what s2s/iq.c makes. They go over a stream of
  * ours to the partner, like any stanza.
@@ -33,13 +35,20 @@ void s2s_bounce(struct s2s *s, struct xfed_arena *a, const struct xfed_stanza *s
 	}
 }
 
+void s2s_correlation(const struct s2s *s, uint64_t stream, uint64_t ordinal, char out[S2S_CORRELATION_BYTES])
+{
+	snprintf(out, S2S_CORRELATION_BYTES, "%.29s-%llx-%llx", s->config->base.name, (unsigned long long)stream, (unsigned long long)ordinal);
+}
+
 static void refuse(struct s2s_conn *c, const struct xfed_s2s_action *act, enum xfed_reason reason, const char *text, bool is_answered)
 {
 	const struct xfed_reason_info *info = xfed_reason_info(reason);
 	struct core *core = c->s2s->core;
+	char correlation[S2S_CORRELATION_BYTES];
+	s2s_correlation(c->s2s, c->id, c->stanzas_in, correlation);
 	core_count_refusal(core, reason, info->side);
 	rt_log(RT_LOG_INFO, "stanza.refused", RT_KV("partner", act->stanza.from.domain), RT_KV("local", act->stanza.to.domain), RT_KV_REASON(reason),
-		RT_KV_STR("text", text), RT_KV_U64("conn", c->id), RT_KV("id", act->stanza.id), RT_END);
+		RT_KV_STR("text", text), RT_KV_U64("conn", c->id), RT_KV("id", act->stanza.id), RT_KV_STR("correlation", correlation), RT_END);
 	if (!info->condition || !is_answered) {
 		core_count_dropped(core, "no-error-due");
 		return;

@@ -15,6 +15,9 @@ bool s2s_certs_hold(struct s2s_conn *c)
 	}
 	enum xfed_reason reason = xfed_s2s_judge_again(c->d.machine, s->creds, core_wall_s(s->core), &due_s);
 	s->certs_due_s = due_s < s->certs_due_s ? due_s : s->certs_due_s;
+	struct xfed_s2s_info info;
+	xfed_s2s_info(c->d.machine, &info);
+	s2s_trust_note(s, &info);
 	if (reason != XFED_REASON_NONE) {
 		s2s_conn_close(c, reason, "the certificate was judged again");
 	}

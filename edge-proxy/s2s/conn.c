@@ -74,12 +74,13 @@ static void on_closed(struct driver *d, const struct xfed_s2s_action *act)
 {
 	struct s2s_conn *c = conn_of(d);
 	struct s2s_pair *p = c->pair;
+	struct xfed_s2s_info info;
+	xfed_s2s_info(d->machine, &info);
+	s2s_trust_note(c->s2s, &info);
 	s2s_report_closed(c, act);
 	leave_books(c);
 	c->pair = NULL;
 	if (p) {
-		struct xfed_s2s_info info;
-		xfed_s2s_info(d->machine, &info);
 		struct pair_event ev = { .type = PAIR_LOST, .reason = act->reason, .side = act->side, .tried_external = info.tried_external };
 		ev.bytes = is_peaceful(act->reason) ? UINT64_MAX : driver_bytes_received(d);
 		p->conn = NULL;
@@ -118,18 +119,23 @@ static void mark_established(struct s2s_conn *c)
 /* A reload during the negotiation, or while a key was verified elsewhere, may have taken the method or the pair away. */
 static bool is_taken_away(struct s2s_conn *c, const struct xfed_s2s_action *act)
 {
-	enum xfed_reason reason = s2s_policy_judge(c->s2s, s2s_partner(c->s2s, act->from), act->to, act->method);
+	enum xfed_reason reason = s2s_policy_judge(c->s2s, s2s_partner(c->s2s, act->from), act->from, act->to, act->method);
 	if (reason != XFED_REASON_NONE) {
 		s2s_conn_close(c, reason, "no longer allowed");
 	}
 	return reason != XFED_REASON_NONE;
 }
 
-static void pair_open(struct s2s_pair *p)
+static void pair_open(struct s2s_pair *p, const struct s2s_conn *c)
 {
+	struct xfed_s2s_info info;
 	s2s_steps_free(&p->steps);
+	xfed_s2s_info(c->d.machine, &info);
+	s2s_trust_note(p->s2s, &info);
 	if (p->way.is_for_questions) {
 		rt_post_schedule(&p->ask);
+	} else {
+		s2s_standing_worked(p, &info);
 	}
 	s2s_pair_simple(p, PAIR_OPEN);
 }
@@ -160,7 +166,7 @@ static void perform(struct driver *d, struct xfed_s2s_action *act)
 		break;
 	case XFED_S2S_VERIFY_OPEN:
 		mark_established(c);
-		pair_open(c->pair);
+		pair_open(c->pair, c);
 		break;
 	case XFED_S2S_VERIFIED:
 		s2s_questions_answered(c->pair, &act->question, act->verdict);
@@ -175,7 +181,7 @@ static void perform(struct driver *d, struct xfed_s2s_action *act)
 			s2s_newest_set(c, act->to, act->from);
 		}
 		if (c->pair) {
-			pair_open(c->pair);
+			pair_open(c->pair, c);
 		}
 		break;
 	case XFED_S2S_STANZA:
@@ -257,7 +263,7 @@ static enum xfed_reason decide_out(struct s2s_conn *c)
 	const struct s2s *s = c->s2s;
 	const struct xfed_partner *partner = s2s_partner(s, xfed_span_str(c->pair->remote));
 	if (!partner) {
-		return XFED_REASON_POLICY_PARTNER_UNLISTED;
+		return s2s_why_not(s, xfed_span_str(c->pair->remote));
 	}
 	s2s_decision_for(s, partner, &c->decision);
 	narrow(c->pair, &c->decision);
@@ -317,6 +323,9 @@ static void on_connect(struct driver *d, enum xfed_reason reason)
 	const char *why = rt_stream_error_text(d->stream);
 	bool is_there = reason == XFED_REASON_NONE;
 	s2s_steps_add(&p->steps, core_now(c->s2s->core), "tcp", is_there, "%s%s%s", c->address, is_there ? "" : ": ", is_there ? "" : why);
+	if (!is_there) {
+		snprintf(p->text, sizeof(p->text), "%s: %s", c->address, why);
+	}
 	reason = is_there ? decide_out(c) : reason;
 	if (reason == XFED_REASON_NONE && make_machine(c) == XFED_OK) {
 		s2s_pair_simple(p, PAIR_CONNECTED);

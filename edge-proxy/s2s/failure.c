@@ -76,8 +76,7 @@ void s2s_steps_of_stream(struct s2s_steps **list, uint64_t now_ms, const struct 
 			   : starts_with(code, "dialback.") ? "dialback"
 							    : "stream";
 	if (step) {
-		char words[XFED_S2S_WORDS];
-		s2s_steps_add(list, now_ms, step, false, "%s%s%s (%s)", code, text[0] ? ": " : "", text, xfed_s2s_words(info->state_name, words));
+		s2s_steps_add(list, now_ms, step, false, "%s%s%s", code, text[0] ? ": " : "", text);
 	}
 }
 

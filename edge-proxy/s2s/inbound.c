@@ -34,7 +34,7 @@ static enum xfed_reason refuse_header(const struct s2s_conn *c, const struct xfe
 	}
 	*partner = xfed_policy_partner(s->policy, act->from);
 	if (!*partner) {
-		return XFED_REASON_POLICY_PARTNER_UNLISTED;
+		return s2s_why_not(s, act->from);
 	}
 	/* Full of streams that proved themselves: told before the work is done. It is judged again when this one has. */
 	if (act->is_secure && is_full(c, *partner)) {
@@ -70,7 +70,7 @@ void s2s_inbound_pair(struct s2s_conn *c, const struct xfed_s2s_action *act)
 	if (s->why_not != XFED_REASON_NONE || !s->policy) {
 		c->decision.refuse = XFED_REASON_CHANNEL_DOWN;
 	} else if (!partner) {
-		c->decision.refuse = XFED_REASON_POLICY_PARTNER_UNLISTED;
+		c->decision.refuse = s2s_why_not(s, act->from);
 	} else if (is_full(c, partner)) {
 		c->decision.refuse = XFED_REASON_POLICY_CONNECTIONS_EXCEEDED;
 	} else {
@@ -123,7 +123,7 @@ bool s2s_inbound_stanza(struct s2s_conn *c, const struct xfed_s2s_action *act)
 {
 	const struct xfed_partner *partner = xfed_policy_partner(c->s2s->policy, act->stanza.from.domain);
 	/* A reload judges streams by their own pair; others that ride on one are judged when they speak. */
-	enum xfed_reason gone = s2s_policy_judge(c->s2s, partner, act->stanza.to.domain, act->method);
+	enum xfed_reason gone = s2s_policy_judge(c->s2s, partner, act->stanza.from.domain, act->stanza.to.domain, act->method);
 	if (gone != XFED_REASON_NONE) {
 		s2s_conn_close(c, gone, "no longer allowed");
 		return false;

@@ -26,7 +26,7 @@ static size_t make_key(char key[KEY_BYTES], struct xfed_span local, struct xfed_
 
 struct s2s_pair *s2s_pair_find(struct s2s *s, struct xfed_span local, struct xfed_span remote, bool is_verify)
 {
-	char key[KEY_BYTES];
+	XFED_UNSET char key[KEY_BYTES];
 	size_t len = make_key(key, local, remote, is_verify);
 	struct s2s_pair *p = NULL;
 	HASH_FIND(hh, s->pairs, key, len, p);
@@ -35,7 +35,7 @@ struct s2s_pair *s2s_pair_find(struct s2s *s, struct xfed_span local, struct xfe
 
 struct s2s_pair *s2s_pair_new(struct s2s *s, struct xfed_span local, struct xfed_span remote, bool is_verify)
 {
-	char key[KEY_BYTES];
+	XFED_UNSET char key[KEY_BYTES];
 	size_t len = make_key(key, local, remote, is_verify);
 	struct s2s_pair *p = len > 0 ? xfed_calloc(1, sizeof(*p) + len) : NULL;
 	if (!p) {
@@ -91,6 +91,9 @@ static void on_lookup(void *user, const struct rt_endpoints *r)
 	size_t count;
 	p->lookup = NULL;
 	enum xfed_reason reason = s2s_reach_take(p, r, &count);
+	if (r->reason != XFED_REASON_NONE) {
+		snprintf(p->text, sizeof(p->text), "%s", s2s_lookup_words(r));
+	}
 	s2s_steps_add(&p->steps, core_now(p->s2s->core), "dns", reason == XFED_REASON_NONE, "%s%s%zu address%s%s",
 		reason == XFED_REASON_NONE ? "" : xfed_reason_code(reason), reason == XFED_REASON_NONE ? "" : ": ", count, count == 1 ? "" : "es",
 		r->is_from_srv ? " by SRV" : "");
@@ -122,7 +125,7 @@ static void look_up(struct s2s_pair *p)
 	p->text[0] = '\0';
 	s2s_steps_free(&p->steps);
 	if (!partner) {
-		found(p, 0, XFED_REASON_POLICY_PARTNER_UNLISTED, side);
+		found(p, 0, s2s_why_not(p->s2s, xfed_span_str(p->remote)), side);
 		return;
 	}
 	if (!p->way.is_for_questions && !s2s_admit_dial(p, partner, &side)) {
@@ -192,6 +195,9 @@ static void tell_failure(struct s2s_pair *p, const struct pair_action *act)
 		.text = p->text,
 		.cert = info.is_secure && info.tls.peer ? xfed_cert_facts(info.tls.peer) : NULL,
 		.address = p->stranger[0] ? p->stranger : NULL };
+	if (!p->way.is_for_questions) {
+		s2s_standing_failed(p, act->reason, act->side);
+	}
 	s2s_failure_send(p->s2s, &f, p->steps);
 	s2s_steps_free(&p->steps);
 	rt_log(RT_LOG_WARNING, p->way.is_for_questions ? "s2s.verify-failed" : "s2s.out-failed", RT_KV_STR("partner", p->remote),
@@ -251,6 +257,7 @@ static void step(struct s2s_pair *p, const struct pair_event *ev, const struct x
 	const struct s2s *s = p->s2s;
 	struct pair_facts f = { .now_ms = core_now(s->core),
 		.is_listed = partner != NULL,
+		.why_not = partner ? XFED_REASON_NONE : s2s_why_not(s, xfed_span_str(p->remote)),
 		.methods = partner ? xfed_partner_methods(partner) : 0,
 		.is_leaving = s->is_leaving,
 		.park_bytes = s->config->limits.park_bytes };
@@ -290,7 +297,10 @@ static enum xfed_reason refuse_send(const struct s2s *s, struct xfed_span local,
 	if (!s->policy) {
 		return XFED_REASON_CHANNEL_DOWN;
 	}
-	return s2s_partner(s, remote) && s2s_is_local(s, local) ? XFED_REASON_NONE : XFED_REASON_POLICY_PARTNER_UNLISTED;
+	if (!s2s_partner(s, remote)) {
+		return s2s_why_not(s, remote);
+	}
+	return s2s_is_local(s, local) ? XFED_REASON_NONE : XFED_REASON_POLICY_PARTNER_UNLISTED;
 }
 
 void s2s_send(struct s2s *s, struct xfed_span local, struct xfed_span remote, struct s2s_item *it)
@@ -337,12 +347,12 @@ size_t s2s_waiting(const struct s2s *s)
 	return n;
 }
 
-void s2s_pairs_refuse(struct s2s *s, bool (*which)(const struct s2s_pair *p), enum xfed_reason reason)
+void s2s_pairs_judge(struct s2s *s)
 {
-	struct pair_event ev = { .type = PAIR_REFUSE, .reason = reason };
 	struct s2s_pair *p, *next;
 	HASH_ITER(hh, s->pairs, p, next) {
-		if (which(p)) {
+		struct pair_event ev = { .type = PAIR_REFUSE, .reason = refuse_send(s, xfed_span_str(p->local), xfed_span_str(p->remote)) };
+		if (ev.reason != XFED_REASON_NONE) {
 			s2s_pair_event(p, &ev);
 		}
 	}

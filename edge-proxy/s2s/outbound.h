@@ -69,7 +69,7 @@ struct s2s_pair *s2s_pair_new(struct s2s *s, struct xfed_span local, struct xfed
 /* Something has come about: the machine's step, and everything that follows from it. */
 void s2s_pair_event(struct s2s_pair *p, const struct pair_event *ev);
 void s2s_pair_simple(struct s2s_pair *p, enum pair_event_type type); /* one of those without more */
-void s2s_pairs_refuse(struct s2s *s, bool (*which)(const struct s2s_pair *p), enum xfed_reason reason);
+void s2s_pairs_judge(struct s2s *s);				     /* another policy: what waits for whom it does not have is refused */
 void s2s_pairs_forget_backoff(struct s2s *s);
 void s2s_pairs_tick(struct s2s *s, uint64_t now_ms);
 void s2s_pairs_free(struct s2s *s);

@@ -145,6 +145,7 @@ static void begin(struct pair *p)
 {
 	p->state = PAIR_RESOLVING;
 	p->avoid_external = p->avoid_tls = false;
+	p->avoided = XFED_REASON_NONE;
 	p->looks_up = true;
 }
 
@@ -174,13 +175,13 @@ static void fail(struct pair *p, const struct pair_facts *f, enum xfed_reason re
 	uint64_t wait_ms = jittered(p, p->backoff_ms);
 	p->retry_at_ms = f->now_ms + wait_ms;
 	over(p, false, wait_ms, reason, side);
-	refuse_waiting(p, reason != XFED_REASON_POLICY_PARTNER_UNLISTED && !f->is_leaving, reason, side);
+	refuse_waiting(p, f->is_listed && !f->is_leaving, reason, side);
 }
 
 static void try_next_address(struct pair *p, const struct pair_facts *f, enum xfed_reason reason, enum xfed_side side)
 {
 	if (!f->is_listed) {
-		fail(p, f, XFED_REASON_POLICY_PARTNER_UNLISTED, XFED_SIDE_OPERATOR);
+		fail(p, f, f->why_not, XFED_SIDE_OPERATOR);
 	} else if (p->address_next < p->address_count) {
 		p->state = PAIR_CONNECTING;
 		p->address_next++;
@@ -205,7 +206,8 @@ static void on_found(struct pair *p, const struct pair_event *ev, const struct p
 static bool next_may_help(enum xfed_reason reason)
 {
 	return reason == XFED_REASON_NET_STREAM_LOST || reason == XFED_REASON_NET_STREAM_SILENT || reason == XFED_REASON_STREAM_ERROR_RECEIVED ||
-	       reason == XFED_REASON_STREAM_CLOSED_PEER || reason == XFED_REASON_STREAM_ESTABLISH_TIMEOUT;
+	       reason == XFED_REASON_STREAM_HOST_UNKNOWN || reason == XFED_REASON_STREAM_CLOSED_PEER ||
+	       reason == XFED_REASON_STREAM_ESTABLISH_TIMEOUT;
 }
 
 static bool is_tls_trouble(enum xfed_reason r)
@@ -232,6 +234,7 @@ static bool has_next_method(struct pair *p, const struct pair_event *ev, const s
 	} else {
 		return false;
 	}
+	p->avoided = ev->reason;
 	p->address_next--;
 	return true;
 }
@@ -383,7 +386,7 @@ static void on_tick(struct pair *p, const struct pair_facts *f)
 		if (f->is_listed) {
 			begin(p);
 		} else {
-			refuse_waiting(p, false, XFED_REASON_POLICY_PARTNER_UNLISTED, XFED_SIDE_OPERATOR);
+			refuse_waiting(p, false, f->why_not, XFED_SIDE_OPERATOR);
 		}
 	}
 }

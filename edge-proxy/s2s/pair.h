@@ -82,7 +82,8 @@ struct pair_event {
 /* What holds at the time of an event. ACKED, RECEIVED, WROTE, OPEN, CONNECTED and WITHDRAW look at the time alone. */
 struct pair_facts {
 	uint64_t now_ms;
-	bool is_listed;	   /* policy has the partner */
+	bool is_listed; /* policy has the partner; else: */
+	enum xfed_reason why_not;
 	unsigned methods;  /* what it allows with it */
 	bool is_leaving;   /* going out of service: nothing waits for another attempt */
 	size_t park_bytes; /* so much may wait */
@@ -115,6 +116,7 @@ struct pair {
 	enum pair_state state;
 	size_t address_count, address_next;
 	bool avoid_external, avoid_tls; /* failed in this attempt, and policy allows the next best */
+	enum xfed_reason avoided;	/* ... the last of them for this reason; NONE: the best is tried */
 	bool is_for_users;		/* not for answers alone, since the stream was begun */
 	uint64_t answered_ms;		/* an answer was last sent then */
 	uint64_t backoff_ms, retry_at_ms;

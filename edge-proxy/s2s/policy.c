@@ -22,20 +22,26 @@ const char *s2s_partner_label(const struct s2s *s, struct xfed_span remote)
 	return p ? p->domain : "other";
 }
 
+enum xfed_reason s2s_why_not(const struct s2s *s, struct xfed_span remote)
+{
+	return s->policy ? xfed_policy_why_not(s->policy, remote) : XFED_REASON_POLICY_PARTNER_UNLISTED;
+}
+
 static enum xfed_reason judge_method(const struct xfed_partner *partner, enum xfed_method method)
 {
-	if (!partner) {
-		return XFED_REASON_POLICY_PARTNER_UNLISTED;
-	}
 	if (xfed_partner_methods(partner) & method) {
 		return XFED_REASON_NONE;
 	}
 	return method == XFED_METHOD_EXTERNAL ? XFED_REASON_SASL_REQUIRED_MISSING : XFED_REASON_DIALBACK_NOT_ALLOWED;
 }
 
-enum xfed_reason s2s_policy_judge(const struct s2s *s, const struct xfed_partner *partner, struct xfed_span local, enum xfed_method method)
+enum xfed_reason s2s_policy_judge(
+	const struct s2s *s, const struct xfed_partner *partner, struct xfed_span remote, struct xfed_span local, enum xfed_method method)
 {
-	return partner && !xfed_policy_is_local(s->policy, local) ? XFED_REASON_STREAM_TO_UNKNOWN : judge_method(partner, method);
+	if (!partner) {
+		return s2s_why_not(s, remote);
+	}
+	return !s2s_is_local(s, local) ? XFED_REASON_STREAM_TO_UNKNOWN : judge_method(partner, method);
 }
 
 /* Whether a live stream could be made again under the policy of now. */
@@ -45,12 +51,10 @@ static enum xfed_reason judge(const struct s2s *s, const struct xfed_s2s_info *i
 		return XFED_REASON_STREAM_TO_UNKNOWN;
 	}
 	const struct xfed_partner *p = xfed_policy_partner(s->policy, info->remote);
-	return !p || info->is_authenticated ? judge_method(p, info->method) : XFED_REASON_NONE;
-}
-
-static bool is_unlisted(const struct s2s_pair *p)
-{
-	return !s2s_partner(p->s2s, xfed_span_str(p->remote)) || !s2s_is_local(p->s2s, xfed_span_str(p->local));
+	if (!p) {
+		return s2s_why_not(s, info->remote);
+	}
+	return info->is_authenticated ? judge_method(p, info->method) : XFED_REASON_NONE;
 }
 
 /* The old one lives until the streams are judged: those that close may still look at what they were opened by. */
@@ -73,7 +77,8 @@ void s2s_use_policy(struct s2s *s, struct xfed_policy *fresh)
 			s2s_conn_close(c, reason, "no longer allowed");
 		}
 	}
-	s2s_pairs_refuse(s, is_unlisted, XFED_REASON_POLICY_PARTNER_UNLISTED);
+	s2s_pairs_judge(s);
 	s2s_pairs_forget_backoff(s);
+	s2s_standings_judge(s);
 	xfed_policy_free(old);
 }

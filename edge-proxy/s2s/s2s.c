@@ -32,6 +32,7 @@ void s2s_stop(struct s2s *s)
 	s2s_conns_stop(s);
 	s2s_pairs_free(s);
 	s2s_verdicts_free(s);
+	s2s_standings_free(s);
 	rt_post_cancel(&s->tell_verdicts);
 }
 
@@ -94,6 +95,7 @@ void s2s_configure(struct s2s *s, const struct edge_config *config, struct xfed_
 	s->config = config;
 	xfed_tls_creds_unref(s->creds);
 	s->creds = creds;
+	s2s_trust_loaded(s);
 	s2s_shares_configure(s);
 	s2s_certs_judge(s);
 	s->reach.read_at_ms = 0; /* the host's own addresses are read again */

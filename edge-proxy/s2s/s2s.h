@@ -19,6 +19,7 @@
 #include "core/core.h"
 #include "proto/fill.h"
 #include "xfed/policy.h"
+#include "xfed/rt/resolver.h"
 #include "xfed/rt/stream.h"
 #include "xfed/s2s.h"
 
@@ -47,6 +48,10 @@ struct s2s_incoming {
 	uint64_t not_before_ms;		   /* it came faster than the partner's rate: to a gateway at that time; 0: now */
 	const struct xfed_s2s_action *act; /* its `sm_number` is for s2s_cover() */
 };
+
+/* What a stanza that came in is called in every log line about it, here and on the gateway: NAME-STREAM-ORDINAL. */
+#define S2S_CORRELATION_BYTES 64 /* a word of the channel; a long name is cut */
+void s2s_correlation(const struct s2s *s, uint64_t stream, uint64_t ordinal, char out[S2S_CORRELATION_BYTES]);
 
 /* What the rooms above do with what comes up from here; all set. None may free the room. */
 struct s2s_user {
@@ -145,11 +150,28 @@ void s2s_each_pair(
 /* Forgets their waiting time and opens the streams that are not there, that of (local, remote) also where nothing is known of it. OK, NOMEM. */
 int s2s_retry(struct s2s *s, struct xfed_span local, struct xfed_span remote);
 
+/* How our last attempt at a stream of a pair ended, and when one worked last; since the start of the process. */
+struct s2s_standing {
+	const char *local, *remote;
+	int64_t worked_s;		   /* 0: it has not */
+	int64_t failed_s, fails_since_s;   /* the last failure, and the first since it worked; 0: none */
+	enum xfed_reason reason;	   /* why it fails; NONE: it does not, what failed has worked since */
+	enum xfed_side side;		   /* ... of that */
+	char text[192];			   /* ... and in words; "": none */
+	enum xfed_reason why_not_external; /* it works by dialback although the better EXTERNAL is allowed; NONE: it does not */
+};
+const struct s2s_standing *s2s_standing_of(const struct s2s *s, const char *local, const char *remote); /* NULL: nothing is known */
+void s2s_each_standing(const struct s2s *s, void (*fn)(void *user, const struct s2s_standing *st), void *user);
+/* Pairs whose partner was refused as untrusted, where no partner at all has been found trusted since trust.ca was loaded, at `*since_s`. */
+size_t s2s_untrusted(const struct s2s *s, int64_t *since_s);
+
 /* ---- where streams may go; probes ---- */
 
 void s2s_decision_for(const struct s2s *s, const struct xfed_partner *partner, struct xfed_s2s_decision *out);
 /* NULL: a partner's DNS may lead there; else why not, as words behind "is". */
 const char *s2s_reach_refuses(struct s2s *s, const struct rt_addr *a);
+const char *s2s_lookup_words(const struct rt_endpoints *r);  /* why it has no endpoints */
+bool s2s_leads_here(struct s2s *s, const struct rt_addr *a); /* to a listener of this edge, as far as this host can know */
 /* The address streams leave from, where one is configured and of that family; else NULL. */
 const struct rt_addr *s2s_source_for(const struct s2s *s, const struct rt_addr *to, struct rt_addr *storage);
 

@@ -16,6 +16,7 @@
 
 struct s2s_steps;
 struct s2s_newest;
+struct s2s_standing_entry;
 
 struct s2s_conn {
 	struct driver d; /* first */
@@ -79,6 +80,9 @@ struct s2s {
 	struct rt_sources sources[S2S_SOURCES];
 	struct s2s_tally *tallies;
 	struct s2s_newest *newest;
+	struct s2s_standing_entry *standings;
+	int64_t trust_since_s;
+	bool has_trusted; /* a partner, since then */
 };
 
 /* conn.c */
@@ -111,7 +115,9 @@ void s2s_iq(struct s2s_conn *c, const struct xfed_s2s_action *act);
 
 /* policy.c: what the policy in force says of pairs and of live streams */
 /* Whether a partner (NULL: not listed) may have proved itself, or be shown who we are, by this method, for a domain of ours: NONE, or why not. */
-enum xfed_reason s2s_policy_judge(const struct s2s *s, const struct xfed_partner *partner, struct xfed_span local, enum xfed_method method);
+enum xfed_reason s2s_policy_judge(
+	const struct s2s *s, const struct xfed_partner *partner, struct xfed_span remote, struct xfed_span local, enum xfed_method method);
+enum xfed_reason s2s_why_not(const struct s2s *s, struct xfed_span remote);	      /* where s2s_partner() is NULL */
 const struct xfed_partner *s2s_partner(const struct s2s *s, struct xfed_span remote); /* NULL: not listed, or no policy yet */
 bool s2s_is_local(const struct s2s *s, struct xfed_span domain);
 
@@ -139,6 +145,14 @@ void s2s_report_established(struct s2s_conn *c, const struct xfed_s2s_action *ac
 void s2s_report_closed(struct s2s_conn *c, const struct xfed_s2s_action *act);
 void s2s_report_pair_refused(struct s2s_conn *c, const struct xfed_s2s_action *act);
 void s2s_stream_facts(const struct s2s_conn *c, struct s2s_stream *out);
+
+/* standing.c */
+void s2s_standing_failed(const struct s2s_pair *p, enum xfed_reason reason, enum xfed_side side);
+void s2s_standing_worked(const struct s2s_pair *p, const struct xfed_s2s_info *info);
+void s2s_standings_judge(struct s2s *s); /* those of who is listed no more are forgotten */
+void s2s_standings_free(struct s2s *s);
+void s2s_trust_loaded(struct s2s *s);
+void s2s_trust_note(struct s2s *s, const struct xfed_s2s_info *info); /* what the handshake of a stream has shown */
 
 void s2s_probes_stop(struct s2s *s); /* probe.c */
 

@@ -71,6 +71,10 @@ void s2s_newest_tick(struct s2s *s, uint64_t now_ms)
 		if (c->d.is_closed || c->superseded_ms == 0 || now_ms < c->superseded_ms + s->config->limits.establish_timeout_ms) {
 			continue;
 		}
+		if (c->d.is_paused) {
+			c->superseded_ms = now_ms; /* it is we who do not read: its silence begins when we do */
+			continue;
+		}
 		bool is_silent = rt_stream_bytes_in(c->d.stream) == c->superseded_bytes;
 		c->superseded_ms = 0;
 		if (is_silent) {

@@ -15,12 +15,14 @@
 #include "contacts/contacts.h"
 #include "journal/journal.h"
 #include "policy/policy.h"
+#include "store/store.h"
 #include "trunk/trunk.h"
 #include "xfed/rt/control.h"
 
 /* The rooms it looks into, filled in by who has made them; the user of the commands. */
 struct admin {
 	struct core *core;
+	const struct store *store;
 	struct policy *policy;
 	struct journal *journal;
 	struct channel *channel;

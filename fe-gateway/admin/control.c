@@ -1,5 +1,6 @@
 /* What xfedctl asks of a gateway. What only the edges know is asked of them, for a bounded time. */
 #include "admin/admin.h"
+#include "admin/sip_status.h"
 #include "xfed/mem.h"
 
 #include <stdio.h>
@@ -8,6 +9,7 @@
 /* ---- gathering the answers of all edges ---- */
 
 struct gather {
+	const struct admin *admin;
 	struct rt_reply reply;
 	json_t *result;	  /* grows; answered when `pending` is 0 */
 	const char *into; /* "edges": each answer as an item; "streams": the items of each answer */
@@ -34,6 +36,38 @@ static void add_streams(json_t *list, const struct channel_edge *l, json_t *answ
 	}
 }
 
+/* Found where both can be seen: among the links of an edge. */
+static void find_namesake(json_t *result, const char *edge, json_t *answer)
+{
+	const char *name = json_string_value(json_object_get(result, "name"));
+	json_t *link;
+	size_t i, found = 0;
+	json_array_foreach(json_object_get(answer, "channel"), i, link) {
+		const char *peer = json_string_value(json_object_get(link, "peer"));
+		found += peer && name && strcmp(peer, name) == 0;
+	}
+	if (found > 1) {
+		rt_control_add_problem(json_object_get(result, "problems"), XFED_REASON_CHANNEL_NAME_TWICE,
+			json_integer_value(json_object_get(json_array_get(json_object_get(answer, "channel"), 0), "since")),
+			"The edge %s has %zu links of gateways called %s. %s", edge, found, name,
+			xfed_reason_info(XFED_REASON_CHANNEL_NAME_TWICE)->remedy);
+	}
+}
+
+/* It took ours, and has another in force since. */
+static void find_drift(const struct gather *a, const struct channel_edge *l, json_t *answer)
+{
+	const struct proto_revision *r = policy_revision(a->admin->policy);
+	const json_t *theirs = json_object_get(answer, "policy");
+	bool is_ours = (uint64_t)json_integer_value(json_object_get(theirs, "epoch")) == r->epoch &&
+		       (uint64_t)json_integer_value(json_object_get(theirs, "revision")) == r->counter;
+	if (theirs && !is_ours && !l->is_policy_pending && l->policy_problem == XFED_REASON_NONE) {
+		rt_control_add_problem(json_object_get(a->result, "problems"), XFED_REASON_CHANNEL_POLICY_DRIFT, l->since_s,
+			"The edge %s has a policy in force that is not ours. %s", l->name,
+			xfed_reason_info(XFED_REASON_CHANNEL_POLICY_DRIFT)->remedy);
+	}
+}
+
 /* A gateway has no streams of its own: its figures are the sum of its edges'. */
 static void add_edge(json_t *result, json_t *list, json_t *answer)
 {
@@ -53,6 +87,8 @@ static void on_answer(void *user, const struct channel_edge *l, bool ok, json_t 
 	if (ok && json_is_object(answer) && strcmp(a->into, "streams") == 0) {
 		add_streams(list, l, answer);
 	} else if (ok && json_is_object(answer)) {
+		find_namesake(a->result, l->name, answer);
+		find_drift(a, l, answer);
 		add_edge(a->result, list, answer);
 	}
 	gather_done(a);
@@ -67,7 +103,7 @@ static void gather(struct admin *ad, struct rt_reply reply, json_t *result, cons
 		rt_reply_fail(reply, "failed", "out of memory");
 		return;
 	}
-	*a = (struct gather){ .reply = reply, .result = result, .into = into, .pending = 1 };
+	*a = (struct gather){ .admin = ad, .reply = reply, .result = result, .into = into, .pending = 1 };
 	struct channel_arg arg = { "domain", domain };
 	json_object_set_new(result, into, json_array());
 	for (size_t i = 0; i < channel_edge_count(ad->channel); i++) {
@@ -95,25 +131,46 @@ static void add_link_problem(const struct channel_edge *l, json_t *list)
 	}
 }
 
+static void add_broken_files(const struct admin *ad, json_t *list)
+{
+	const struct policy_broken *b = policy_broken(ad->policy);
+	int64_t since_s = core_wall_s(ad->core) - (int64_t)((core_now(ad->core) - ad->core->d.started_ms) / 1000);
+	for (const struct policy_broken_file *f = b->first; f; f = f->next) {
+		rt_control_add_problem(list, f->reason, since_s, "%s", f->text);
+	}
+	if (b->count > POLICY_BROKEN_TOLD) {
+		rt_control_add_problem(list, XFED_REASON_POLICY_PARTNER_BROKEN, since_s,
+			"%zu more files cannot be loaded: xfedctl config check says what is wrong with them.", b->count - POLICY_BROKEN_TOLD);
+	}
+}
+
+/* Whoever has the link at the moment: the other will take it over again. */
+static void add_fight(const struct admin *ad, const struct channel_edge *e, json_t *list)
+{
+	const struct channel_replaced *r = &e->replaced;
+	if (e->is_up && r->count > 0 && core_wall_s(ad->core) - r->last_s <= CHANNEL_REPLACED_S) {
+		rt_control_add_problem(list, XFED_REASON_CHANNEL_REPLACED, r->first_s,
+			"The link to the edge %s was taken over %u time%s, as by another gateway. %s", e->name, r->count, r->count == 1 ? "" : "s",
+			xfed_reason_info(XFED_REASON_CHANNEL_REPLACED)->remedy);
+	}
+}
+
 static json_t *problems(const struct admin *ad)
 {
 	json_t *list = json_array();
+	const struct store_state *store = store_state(ad->store);
+	if (store->is_failing) {
+		rt_control_add_problem(list, XFED_REASON_STORE_WRITE_FAILED, store->since_s, "%s. %s", store->error,
+			xfed_reason_info(XFED_REASON_STORE_WRITE_FAILED)->remedy);
+	}
+	add_broken_files(ad, list);
 	for (size_t i = 0; i < channel_edge_count(ad->channel); i++) {
 		struct channel_edge e;
 		channel_edge(ad->channel, i, &e);
 		add_link_problem(&e, list);
+		add_fight(ad, &e, list);
 	}
-	for (const struct trunk_hop *h = trunk_hop_next(ad->trunk, NULL); h; h = trunk_hop_next(ad->trunk, h)) {
-		struct trunk_hop_facts f = trunk_hop_facts(h);
-		if (f.is_known && !f.is_up) {
-			rt_control_add_problem(list, f.reason, f.since_s,
-				"The SIP server %.300s does not answer (%s): check domains[].next_hop, the server and the way to it.", f.label,
-				f.text);
-		} else if (f.is_known && f.reason != XFED_REASON_NONE) {
-			rt_control_add_problem(list, f.reason, f.since_s, "The SIP server %.300s refuses messages, %s. %s", f.label, f.text,
-				xfed_reason_info(f.reason)->remedy);
-		}
-	}
+	sip_status_problems(ad, list);
 	rt_control_add_certificates(list, policy_channel_creds(ad->policy), core_wall_s(ad->core));
 	rt_control_add_certificates(list, policy_sip_creds(ad->policy), core_wall_s(ad->core));
 	rt_daemon_problems(&ad->core->d, &policy_config(ad->policy)->base.doc, list);
@@ -151,10 +208,11 @@ void command_status(struct rt_reply reply, const json_t *args, void *user)
 {
 	struct admin *ad = user;
 	(void)args;
-	json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:i, s:s, s:o, s:o, s:{s:i, s:i}, s:I, s:o}", "name", policy_config(ad->policy)->base.name,
-		"role", "gateway", "version", XFED_VERSION, "uptime_s", (json_int_t)((core_now(ad->core) - ad->core->d.started_ms) / 1000), "pid",
-		(int)getpid(), "state", ad->service(ad->service_user), "problems", problems(ad), "channel", links(ad), "streams", "in", 0, "out", 0,
-		"deliveries_in_flight", (json_int_t)ad->in_flight(ad->service_user), "policy", policy(ad));
+	json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:i, s:s, s:o, s:o, s:{s:i, s:i}, s:I, s:o, s:o, s:o}", "name",
+		policy_config(ad->policy)->base.name, "role", "gateway", "version", XFED_VERSION, "uptime_s",
+		(json_int_t)((core_now(ad->core) - ad->core->d.started_ms) / 1000), "pid", (int)getpid(), "state", ad->service(ad->service_user),
+		"problems", problems(ad), "channel", links(ad), "streams", "in", 0, "out", 0, "deliveries_in_flight",
+		(json_int_t)ad->in_flight(ad->service_user), "policy", policy(ad), "sip", sip_status_hops(ad), "untrusted", sip_status_untrusted(ad));
 	gather(ad, reply, j, "edges", "status", NULL);
 }
 
@@ -187,7 +245,11 @@ void command_partner_show(struct rt_reply reply, const json_t *args, void *user)
 	if (p) {
 		gather(ad, reply, rt_control_partner(p), "streams", "stream.list", p->domain);
 	} else {
-		rt_reply_fail(reply, "not-found", "%.200s is not listed in %s", asked, policy_config(ad->policy)->partners_dir);
+		bool is_refused = domain.len > 0 && policy_why_not(ad->policy, domain) == XFED_REASON_POLICY_PARTNER_BROKEN;
+		rt_reply_fail(reply, "not-found",
+			is_refused ? "%.200s is in a file of %s that cannot be loaded, and refused (see xfedctl status)"
+				   : "%.200s is not listed in %s",
+			asked, policy_config(ad->policy)->partners_dir);
 	}
 	xfed_arena_deinit(&a);
 }

@@ -93,12 +93,13 @@ static void way_facts(struct explaining *x, const struct config_domain *d)
 	f->policy.from_maps = maps(x, &x->from, f->policy.from_is_ours ? d->sip_domain : NULL);
 	f->policy.to_maps = maps(x, &x->to, f->policy.to_is_ours ? d->sip_domain : NULL);
 	if (hop) {
+		enum sip_transport usable[SIP_TRANSPORT_COUNT];
 		struct trunk_hop_facts h = trunk_hop_facts(hop);
+		size_t n = trunk_hop_transports(hop, false, usable);
 		f->next_hop = keep(x, h.label);
-		f->is_hop_known = h.is_known;
-		f->is_hop_up = h.is_up;
-		f->hop_reason = h.reason;
-		f->hop_text = keep(x, h.text);
+		f->hop = *h.state;
+		f->max_request = d->max_request_bytes;
+		f->is_hop_udp = n > 0 && usable[n - 1] == SIP_UDP;
 	}
 }
 
@@ -193,6 +194,27 @@ static void one_done(struct explaining *x)
 	}
 }
 
+static int64_t ago(const struct explaining *x, const json_t *last, const char *key)
+{
+	json_int_t at = json_integer_value(json_object_get(last, key));
+	int64_t age = core_wall_s(x->admin->core) - at;
+	return at <= 0 ? -1 : age > 0 ? age : 0;
+}
+
+/* Older edges do not tell. */
+static void take_last(struct explaining *x, struct explain_edge *e, const json_t *last)
+{
+	const char *text = json_string_value(json_object_get(last, "text")), *reason = json_string_value(json_object_get(last, "reason"));
+	const char *without = json_string_value(json_object_get(last, "why_not_external"));
+	e->last_text = text ? keep(x, text) : "";
+	e->failed_ago_s = ago(x, last, "failed");
+	e->worked_ago_s = ago(x, last, "worked");
+	e->why_not_external = xfed_reason_of_peer(xfed_span_str(without));
+	if (json_is_object(last) && e->failed_ago_s < EXPLAIN_RECENT_S) { /* what failed long ago may work as well as not */
+		e->last_reason = xfed_reason_of_peer(xfed_span_str(reason));
+	}
+}
+
 static void take_pair(struct explaining *x, struct explain_edge *e, const json_t *answer)
 {
 	const struct proto_revision *r = policy_revision(x->admin->policy);
@@ -207,6 +229,7 @@ static void take_pair(struct explaining *x, struct explain_edge *e, const json_t
 	e->pair_state = state ? keep(x, state) : NULL;
 	e->is_ready = state && strcmp(state, "ready") == 0;
 	e->last_reason = xfed_reason_of_peer(xfed_span_str(reason));
+	take_last(x, e, json_object_get(answer, "last"));
 	json_int_t wait = json_integer_value(json_object_get(out, "retry_in_ms"));
 	e->retry_in_ms = wait > 0 ? (uint64_t)wait : 0;
 }

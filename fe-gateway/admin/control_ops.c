@@ -30,6 +30,12 @@ static void relay_done(void *user, const struct channel_edge *l, bool ok, json_t
 	xfed_free(r);
 }
 
+static void no_link(struct rt_reply reply, const struct channel_edge *l)
+{
+	rt_reply_fail(reply, "failed", "there is no link to the edge %s: %.400s", l->name,
+		l->down_text[0] ? l->down_text : xfed_reason_info(XFED_REASON_CHANNEL_DOWN)->remedy);
+}
+
 static void relay(
 	struct rt_reply reply, struct admin *ad, const struct channel_edge *l, const char *verb, const struct channel_arg *arg, const char *otherwise)
 {
@@ -40,7 +46,7 @@ static void relay(
 	}
 	*r = (struct relay){ reply, otherwise };
 	if (!channel_ask(ad->channel, l->number, verb, arg, 1, CHANNEL_ANSWER_MS, relay_done, r)) {
-		rt_reply_fail(reply, "failed", "there is no link to the edge %s", l->name);
+		no_link(reply, l);
 		xfed_free(r);
 	}
 }
@@ -225,6 +231,8 @@ static void retry_failure(void *user, int rc, json_t *f)
 		fail_journal(a->reply, rc != XFED_OK ? rc : XFED_ERR_LIBRARY);
 	} else if (strcmp(direction, "in") == 0) {
 		rt_reply_fail(a->reply, "failed", "%.200s made that attempt: only they can make it again", remote);
+	} else if (!edge || !edge[0]) {
+		rt_reply_fail(a->reply, "failed", "that was a message: only its sender can send it again");
 	} else {
 		retry(a->admin, a->reply, edge, local, remote);
 	}
@@ -347,8 +355,12 @@ static void unlisted(struct admin *ad, struct rt_reply reply, const char *domain
 {
 	char text[512];
 	json_t *steps = json_array();
-	snprintf(text, sizeof(text), "no file in %.200s covers %.200s", policy_config(ad->policy)->partners_dir, domain);
-	rt_control_add_step(steps, "policy", "problem", XFED_REASON_POLICY_PARTNER_UNLISTED, text);
+	enum xfed_reason why_not = policy_why_not(ad->policy, xfed_span_str(domain));
+	snprintf(text, sizeof(text),
+		why_not == XFED_REASON_POLICY_PARTNER_BROKEN ? "a file in %.200s that cannot be loaded names %.200s"
+							     : "no file in %.200s covers %.200s",
+		policy_config(ad->policy)->partners_dir, domain);
+	rt_control_add_step(steps, "policy", "problem", why_not, text);
 	rt_reply_ok(reply, json_pack("{s:s, s:b, s:o}", "domain", domain, "ok", 0, "steps", steps));
 }
 
@@ -378,7 +390,7 @@ static void check(struct admin *ad, struct rt_reply reply, struct xfed_span remo
 	add_policy(c, p);
 	struct channel_arg args[] = { { "local", c->local }, { "remote", c->remote } };
 	if (!channel_ask(ad->channel, l.number, "partner.check", args, XFED_ARRAY_LEN(args), CHECK_MS, on_checked, c)) {
-		rt_reply_fail(reply, "failed", "there is no link to the edge %s", l.name);
+		no_link(reply, &l);
 		json_decref(c->policy);
 		xfed_free(c);
 	}

@@ -3,6 +3,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "admin/hop_words.h"
+#include "xfed/limits.h"
+
 static const char *const gate_names[] = {
 #define X(id, name) name,
 	EXPLAIN_GATES(X)
@@ -66,7 +69,8 @@ static void partner(const struct explain_facts *f, struct explain_gate *g)
 	if (g->state == POLICY_SKIPPED) {
 		SAY("there is no pair of a partner and us");
 	} else if (g->state == POLICY_CLOSED) {
-		SAY("no file in %s covers %s", f->partners_dir, f->remote_domain);
+		SAY(g->reason == XFED_REASON_POLICY_PARTNER_BROKEN ? "a file in %s that cannot be loaded names %s" : "no file in %s covers %s",
+			f->partners_dir, f->remote_domain);
 	} else if (strcmp(f->partner, f->remote_domain) != 0) {
 		SAY("%s covers %s", f->partner_file, f->remote_domain);
 	} else {
@@ -92,6 +96,8 @@ static void access_policy(const struct explain_facts *f, struct explain_gate *g)
 		SAY("%s names no user", user);
 	} else if (g->state == POLICY_SKIPPED) {
 		SAY("no local user is known");
+	} else if (g->state == POLICY_CLOSED && g->reason == XFED_REASON_POLICY_ACCESS_BROKEN) {
+		SAY("the rule %s cannot be loaded, and could be about %s", f->access_rule, user);
 	} else if (f->access_rule) {
 		SAY("the rule %s %s %s", f->access_rule, g->state == POLICY_OPEN ? "allows" : "refuses", user);
 	} else if (g->state == POLICY_CLOSED) {
@@ -129,18 +135,27 @@ static void mapping(const struct explain_facts *f, struct explain_gate *g)
 
 /* ---- the way ---- */
 
+/* The reasons of connections and names speak of partners: the text has the cause, and this one the remedy. */
+static enum xfed_reason hop_reason(enum xfed_reason r)
+{
+	bool is_of_partners = xfed_reason_info(r)->side == XFED_SIDE_PARTNER || xfed_reason_info(r)->side == XFED_SIDE_NETWORK;
+	return is_of_partners ? XFED_REASON_SIP_SERVER_UNREACHABLE : r;
+}
+
 static void next_hop(const struct explain_facts *f, struct explain_gate *g)
 {
+	char words[HOP_WORDS_SIZE], most[80];
 	if (!has_pair(f) || !f->policy.to_is_ours) {
 		SKIP("SIP is not where the message goes");
 	} else if (!f->next_hop) {
 		PASS("not looked at yet");
-	} else if (f->is_hop_known && !f->is_hop_up) {
-		CLOSE(XFED_REASON_SIP_SERVER_UNREACHABLE, "%s did not answer the last time (%s)", f->next_hop, f->hop_text);
-	} else if (f->is_hop_known && f->hop_reason != XFED_REASON_NONE) {
-		CLOSE(f->hop_reason, "%s refused the last message: %s", f->next_hop, f->hop_text);
+	} else if (f->hop.is_known && f->hop.reason != XFED_REASON_NONE) {
+		CLOSE(hop_reason(f->hop.reason), "%s %s", f->next_hop, hop_words(&f->hop, words));
 	} else {
-		PASS("%s%s", f->next_hop, f->is_hop_known ? " answers" : " has not been needed yet");
+		snprintf(most, sizeof(most),
+			f->is_hop_udp ? "%zu bytes (domains[].max_request), by TCP above %d" : "%zu bytes (domains[].max_request)", f->max_request,
+			XFED_SIP_UDP_REQUEST_BYTES);
+		PASS("%s%s; takes requests of up to %s", f->next_hop, f->hop.is_known ? " answers" : " has not been needed yet", most);
 	}
 }
 
@@ -232,6 +247,10 @@ static void edge(const struct explain_facts *f, struct explain_gate *g)
 		SKIP("no edge is linked");
 		return;
 	}
+	if (!has_pair(f)) {
+		SKIP("there is no pair of a partner and us");
+		return;
+	}
 	for (size_t i = 0; i < f->edge_count; i++) {
 		const struct explain_edge *e = &f->edges[i];
 		if (is_usable(e) && e->has_answered) {
@@ -286,6 +305,19 @@ static void stream_in(const struct explain_facts *f, struct explain_gate *g)
 	}
 }
 
+static void close_failed(const struct explain_edge *e, struct explain_gate *g)
+{
+	char when[32], worked[32], next[64] = "the next message makes another";
+	const char *text = e->last_text ? e->last_text : "";
+	if (e->retry_in_ms > 0) {
+		snprintf(next, sizeof(next), "the next is not made for %llu ms", (unsigned long long)e->retry_in_ms);
+	}
+	CLOSE(e->last_reason, "the last attempt of %s failed%s%s%s%s%s, %s; %s%s%s", e->name, e->failed_ago_s >= 0 ? " " : "",
+		e->failed_ago_s >= 0 ? age(e->failed_ago_s, when) : "", e->failed_ago_s >= 0 ? " ago" : "", text[0] ? ": " : "", text, next,
+		e->worked_ago_s >= 0 ? "one worked " : "none has worked since the edge was started",
+		e->worked_ago_s >= 0 ? age(e->worked_ago_s, worked) : "", e->worked_ago_s >= 0 ? " ago" : "");
+}
+
 /* The edge that tried last counts; one that never tried is no reason to hope, as the pair stays where it is. */
 static void stream_out(const struct explain_facts *f, struct explain_gate *g)
 {
@@ -294,16 +326,15 @@ static void stream_out(const struct explain_facts *f, struct explain_gate *g)
 	for (size_t i = 0; i < f->edge_count; i++) {
 		const struct explain_edge *e = &f->edges[i];
 		if (e->has_answered && e->is_ready) {
-			PASS("a stream of ours is open at %s", e->name);
+			bool is_second_best = e->why_not_external != XFED_REASON_NONE;
+			PASS("a stream of ours is open at %s%s%s", e->name, is_second_best ? ", by dialback: " : "",
+				is_second_best ? xfed_reason_info(e->why_not_external)->remedy : "");
 			return;
 		}
 		failed = e->has_answered && e->last_reason != XFED_REASON_NONE ? e : failed;
 	}
-	if (failed && failed->retry_in_ms > 0) {
-		CLOSE(failed->last_reason, "the last attempt of %s failed, and the next is not made for %llu ms", failed->name,
-			(unsigned long long)failed->retry_in_ms);
-	} else if (failed) {
-		CLOSE(failed->last_reason, "the last attempt of %s failed; the next message makes another", failed->name);
+	if (failed) {
+		close_failed(failed, g);
 	} else if (f->last_failure.reason != XFED_REASON_NONE) {
 		PASS("none is open, the next message opens one; the last failed attempt was %s ago (failures show %llu)",
 			age(f->last_failure.age_s, when), (unsigned long long)f->last_failure.id);

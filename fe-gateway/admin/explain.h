@@ -6,6 +6,7 @@
 #define GATEWAY_ADMIN_EXPLAIN_H
 
 #include "policy/policy.h"
+#include "trunk/trunk.h"
 #include "xfed/reason.h"
 
 /* Those of policy first, as they are enforced. */
@@ -38,10 +39,13 @@ struct explain_edge {
 	bool is_policy_pending;		 /* our policy is on its way there */
 	bool has_answered;		 /* what follows is known */
 	bool is_in_service;
-	bool has_revision;	      /* ours */
-	bool has_inbound, is_ready;   /* a stream of theirs, one of ours */
-	const char *pair_state;	      /* of ours; NULL: the edge knows of none */
-	enum xfed_reason last_reason; /* of our last attempt; NONE: it was good */
+	bool has_revision;		    /* ours */
+	bool has_inbound, is_ready;	    /* a stream of theirs, one of ours */
+	const char *pair_state;		    /* of ours; NULL: the edge knows of none */
+	enum xfed_reason last_reason;	    /* of our last attempt; NONE: it was good */
+	const char *last_text;		    /* ... in words; "": none */
+	int64_t failed_ago_s, worked_ago_s; /* of the last of each; -1: not known */
+	enum xfed_reason why_not_external;  /* dialback had to do; NONE: it had not */
 	uint64_t retry_in_ms;
 };
 
@@ -51,7 +55,7 @@ struct explain_failure {
 	enum xfed_reason reason;
 	int64_t age_s;
 };
-#define EXPLAIN_RECENT_S 3600 /* a failure of theirs counts as a closed gate for so long, where no stream of theirs is open */
+#define EXPLAIN_RECENT_S 3600 /* a failure counts as a closed gate for so long, where no stream is open */
 
 struct explain_facts {
 	const char *from, *to; /* as asked */
@@ -63,9 +67,9 @@ struct explain_facts {
 	const char *access_rule; /* NULL: none covers the user */
 
 	const char *next_hop; /* label; NULL: none is made yet */
-	bool is_hop_known, is_hop_up;
-	enum xfed_reason hop_reason; /* as struct trunk_hop_facts */
-	const char *hop_text;
+	struct hop_state hop;
+	size_t max_request; /* bytes of a request */
+	bool is_hop_udp;    /* over UDP, where the request is small enough */
 
 	bool is_draining;
 	struct explain_edge edges[EXPLAIN_EDGES_MAX];
@@ -76,7 +80,7 @@ struct explain_facts {
 struct explain_gate {
 	enum policy_state state;
 	enum xfed_reason reason; /* CLOSED */
-	char text[512];
+	char text[1024];
 };
 
 /* Returns the first gate that is closed, or EXPLAIN_GATE_COUNT. */

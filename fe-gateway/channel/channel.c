@@ -94,8 +94,8 @@ static const struct proto_exchange_user exchange_user = {
 
 /* ---- making ---- */
 
-int channel_new(struct core *core, const struct policy *policy, struct journal *journal, const struct channel_user *user, void *user_data,
-	struct channel **out)
+int channel_new(
+	struct core *core, struct policy *policy, struct journal *journal, const struct channel_user *user, void *user_data, struct channel **out)
 {
 	struct channel *c = xfed_calloc(1, sizeof(*c));
 	*out = c;
@@ -226,7 +226,7 @@ static bool is_briefly_gone(const struct edge *e)
 
 static int take_route_of(struct channel *c, struct xfed_span local, struct xfed_span remote, bool (*may)(const struct edge *e), int *edge)
 {
-	struct routes_edge edges[64];
+	XFED_UNSET struct routes_edge edges[64];
 	size_t n = 0;
 	for (; n < c->edge_count && n < XFED_ARRAY_LEN(edges); n++) {
 		edges[n] = (struct routes_edge){ .number = (int)n, .name = c->edges[n].name, .is_usable = may(&c->edges[n]) };
@@ -284,6 +284,7 @@ void channel_edge(const struct channel *c, size_t number, struct channel_edge *o
 		.policy_problem = e->policy_problem,
 		.policy_text = e->policy_text,
 		.down_text = e->down_text,
+		.replaced = e->replaced,
 		.rtt_us = e->is_up ? proto_session_rtt_us(proto_link_session(e->link)) : 0,
 		.clock = e->is_up ? proto_session_clock(proto_link_session(e->link)) : (struct proto_clock){ .is_known = false },
 	};

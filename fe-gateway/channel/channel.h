@@ -34,8 +34,8 @@ struct channel_user {
 };
 
 /* OK, NOMEM. It dials when the loop runs. */
-int channel_new(struct core *core, const struct policy *policy, struct journal *journal, const struct channel_user *user, void *user_data,
-	struct channel **out);
+int channel_new(
+	struct core *core, struct policy *policy, struct journal *journal, const struct channel_user *user, void *user_data, struct channel **out);
 void channel_free(struct channel *c); /* questions are answered with nothing; before rt_daemon_close() */
 void channel_done(struct channel *c); /* ... and this behind it. NULL is fine to both */
 
@@ -59,6 +59,12 @@ size_t channel_waiting(const struct channel *c);	       /* of ours, without a fa
 size_t channel_late(const struct channel *c, uint64_t now_ms); /* ... and past their deadline */
 
 /* ---- edges ---- */
+/* Another has taken the link over with a certificate of our name: how often, no more than CHANNEL_REPLACED_S between. */
+#define CHANNEL_REPLACED_S 600
+struct channel_replaced {
+	unsigned count; /* 0: never */
+	int64_t first_s, last_s;
+};
 struct channel_edge {
 	size_t number;
 	const char *name, *host;
@@ -69,6 +75,7 @@ struct channel_edge {
 	bool is_policy_pending;		 /* a snapshot is on its way */
 	enum xfed_reason policy_problem; /* it refused the last one */
 	const char *policy_text;
+	struct channel_replaced replaced;
 	uint64_t rtt_us; /* of the last ping */
 	struct proto_clock clock;
 };

@@ -27,6 +27,7 @@ struct edge {
 	int64_t since_s;
 	enum xfed_reason reason; /* why it is down */
 	char down_text[512];	 /* the same for people */
+	struct channel_replaced replaced;
 	char address[RT_ADDR_TEXT];
 
 	struct proto_transfer_out transfer;
@@ -41,7 +42,7 @@ struct channel {
 	struct core *core;
 	const struct channel_user *user;
 	void *user_data;
-	const struct policy *policy;
+	struct policy *policy;
 	struct journal *journal;
 	struct proto_exchange *exchange;
 	struct proto_links *links;

@@ -43,6 +43,10 @@ static void write_down_text(struct edge *e, enum xfed_reason reason, const char 
 	case XFED_REASON_NET_CONNECT_TIMEOUT:
 		snprintf(out, size, "%s does not answer: check that host, and that firewalls let this gateway connect there", e->address);
 		break;
+	case XFED_REASON_NET_CONNECT_UNREACHABLE:
+		snprintf(out, size, "%s: %s: check the routes of this host, and that edges[].address is right", e->address,
+			text ? text : "no way there");
+		break;
 	case XFED_REASON_NET_STREAM_LOST:
 		snprintf(out, size, "the connection to %s broke: look at the log of the edge for the same time", e->address);
 		break;
@@ -56,10 +60,24 @@ static void write_down_text(struct edge *e, enum xfed_reason reason, const char 
 	}
 }
 
+static void note_replaced(struct edge *e)
+{
+	int64_t now_s = core_wall_s(e->channel->core);
+	struct channel_replaced *r = &e->replaced;
+	if (now_s - r->last_s > CHANNEL_REPLACED_S) {
+		*r = (struct channel_replaced){ .first_s = now_s };
+	}
+	r->count++;
+	r->last_s = now_s;
+}
+
 static void report_down(struct edge *e, enum xfed_reason reason, const char *text, bool was_up)
 {
 	struct core *core = e->channel->core;
 	bool is_news = was_up || e->reason != reason;
+	if (reason == XFED_REASON_CHANNEL_REPLACED) {
+		note_replaced(e);
+	}
 	e->reason = reason;
 	write_down_text(e, reason, text);
 	if (was_up) {

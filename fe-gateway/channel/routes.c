@@ -117,7 +117,7 @@ static bool is_usable(const struct routes_edge *edges, size_t count, int number)
 
 int routes_take(struct routes *r, struct xfed_span local, struct xfed_span remote, const struct routes_edge *edges, size_t count, int *edge)
 {
-	struct key k;
+	XFED_UNSET struct key k;
 	if (!make_key(local, remote, &k)) {
 		return XFED_ERR_NOT_FOUND;
 	}
@@ -136,7 +136,7 @@ int routes_take(struct routes *r, struct xfed_span local, struct xfed_span remot
 
 void routes_give_back(struct routes *r, struct xfed_span local, struct xfed_span remote)
 {
-	struct key k;
+	XFED_UNSET struct key k;
 	struct route *t = make_key(local, remote, &k) ? find(r, &k) : NULL;
 	if (t && --t->in_flight == 0) {
 		forget(r, t);

@@ -67,6 +67,9 @@ void channel_snapshot_result(struct edge *e, const Xfed__PolicyResult *m)
 		return;
 	}
 	e->policy_problem = reason != XFED_REASON_NONE ? reason : XFED_REASON_CHANNEL_POLICY_DRIFT;
+	if (e->policy_problem == XFED_REASON_CHANNEL_POLICY_DRIFT && m->revision) {
+		policy_outbid(e->channel->policy, m->revision->epoch, m->revision->counter);
+	}
 	proto_text_clean(e->policy_text, sizeof(e->policy_text), m->text);
 	core_count_refusal(e->channel->core, e->policy_problem, xfed_reason_info(e->policy_problem)->side);
 	rt_log(RT_LOG_ERROR, "policy.refused", RT_KV_STR("peer", e->name), RT_KV_U64("revision", counter), RT_KV_REASON(e->policy_problem),

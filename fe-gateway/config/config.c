@@ -59,7 +59,9 @@ static const struct rt_conf_row domains_rows[] = {
 		.help = "A domain of ours that partners may reach." },
 	{ .name = "next_hop", .type = RT_CONF_STRING, DOMAIN(next_hop), .flags = RELOADABLE, .convert = config_convert_next_hop,
 		.help = "The SIP server for requests to this domain, such as sip:fe.example.com:5061;transport=tls. Without a port its SRV "
-			"records are asked for, without a transport its NAPTR records too (RFC 3263); unless set, those of the domain itself." },
+			"records are asked for, without a transport its NAPTR records too (RFC 3263); unless set, those of the domain itself. Names "
+			"are looked up in the DNS alone (dns.servers), never in /etc/hosts; where there is no record, write the address and "
+			"tls_name." },
 	{ .name = "tls_name", .type = RT_CONF_STRING, DOMAIN(tls_name), .flags = RELOADABLE, .convert = rt_conf_convert_host,
 		.help = "The name the certificate of the next hop has to carry; its host unless set, whatever SRV records say. Needed where "
 			"that is an IP address." },
@@ -74,7 +76,7 @@ static const struct rt_conf_row domains_rows[] = {
 	{ .name = "im", .type = RT_CONF_ENUM, DOMAIN(im), .flags = RELOADABLE, .fallback = "page", .words = im_words,
 		.help = "How messages go: as single MESSAGE requests, or in sessions." },
 	{ .name = "max_request", .type = RT_CONF_SIZE, DOMAIN(max_request_bytes), .flags = RELOADABLE, .min = 1300, .max = 65536,
-		.fallback = "15KiB", .help = "Largest whole request over tcp and tls; over udp it is never more than 1300 bytes." },
+		.standard = XFED_SIP_MAX_REQUEST, .help = "Largest whole request over tcp and tls; over udp it is never more than 1300 bytes." },
 	{ .name = "pipeline", .type = RT_CONF_BOOL, DOMAIN(pipeline), .flags = RELOADABLE, .fallback = "false",
 		.help = "Send the next MESSAGE to a recipient before the last one is answered.", .not_built = "pipelining is not built in this version" },
 	{ .name = "gruu", .type = RT_CONF_BOOL, DOMAIN(gruu), .flags = RELOADABLE, .fallback = "false",
@@ -99,8 +101,8 @@ static const struct rt_conf_row sip_rows[] = {
 	{ .name = "ca", .type = RT_CONF_PATH, IN(sip, ca), .flags = RELOADABLE,
 		.help = "PEM file with the authorities that sign the certificates of SIP servers." },
 	{ .name = "answer_within", .type = RT_CONF_DURATION, IN(sip, answer_within_ms), .flags = RELOADABLE, .min = 1000, .max = 30000,
-		.fallback = "10s", .help = "When a SIP request gets its final response at the latest." },
-	{ .name = "error_hold", .type = RT_CONF_DURATION, IN(sip, error_hold_ms), .flags = RELOADABLE, .min = 0, .max = 10000, .fallback = "1s",
+		.standard = XFED_SIP_ANSWER_WITHIN_MS, .help = "When a SIP request gets its final response at the latest." },
+	{ .name = "error_hold", .type = RT_CONF_DURATION, IN(sip, error_hold_ms), .flags = RELOADABLE, .min = 0, .max = 10000, .standard = XFED_SIP_ERROR_HOLD_MS,
 		.help = "How long a 200 waits for an error of the partner after a message was written to it." },
 	{ .name = "keepalive", .type = RT_CONF_DURATION, IN(sip, keepalive_ms), .flags = RELOADABLE, .min = 0, .max = 900000, .fallback = "2m",
 		.help = "How often a connection that we opened to a SIP server carries a keep-alive (RFC 5626); 0: none. For those opened from then on." },
@@ -122,25 +124,25 @@ TABLE(store, "store", OBJECT_OF(store), "Where state is kept.");
 
 static const struct rt_conf_row delivery_rows[] = {
 	{ .name = "deadline", .type = RT_CONF_DURATION, IN(delivery, deadline_ms), .flags = RELOADABLE, .min = 34000, .max = 600000,
-		.fallback = "60s", .help = "Time in all for a message from XMPP to SIP. Less than the 32 s of a SIP transaction cannot work." },
+		.standard = XFED_DELIVERY_DEADLINE_MS, .help = "Time in all for a message from XMPP to SIP. Less than the 32 s of a SIP transaction cannot work." },
 };
 TABLE(delivery, "delivery", OBJECT_OF(delivery), "Delivery of messages.");
 
 static const struct rt_conf_row limits_rows[] = {
 	{ .name = "connections", .type = RT_CONF_INT, IN(limits, connections), .flags = RELOADABLE, .min = 1, .max = 100000, .unit = "connections",
-		.fallback = "1024", .help = "SIP connections over tcp and tls; a tenth is kept for each direction." },
+		.standard = XFED_SIP_CONNECTIONS_MAX, .help = "SIP connections over tcp and tls; a tenth is kept for each direction." },
 	{ .name = "unauthenticated", .type = RT_CONF_INT, IN(limits, unauthenticated), .flags = RELOADABLE, .min = 1, .max = 100000,
 		.unit = "connections", .fallback = "200", .help = "Of these, incoming ones of peers that are not in peer_addresses and have shown no certificate of peers; never more than half. They are closed after 30 s." },
 	{ .name = "address_share", .type = RT_CONF_INT, IN(limits, address_share), .flags = RELOADABLE, .min = 1, .max = 100, .unit = "%",
-		.fallback = "25", .help = "Of unauthenticated: what one address may have (of IPv6, one /64)." },
+		.standard = XFED_SHARE_ADDRESS_PERCENT, .help = "Of unauthenticated: what one address may have (of IPv6, one /64)." },
 	{ .name = "network_share", .type = RT_CONF_INT, IN(limits, network_share), .flags = RELOADABLE, .min = 1, .max = 100, .unit = "%",
-		.fallback = "50", .help = "The same for one network: an IPv4 /24, an IPv6 /48." },
+		.standard = XFED_SHARE_NETWORK_PERCENT, .help = "The same for one network: an IPv4 /24, an IPv6 /48." },
 	{ .name = "transactions", .type = RT_CONF_INT, IN(limits, transactions), .min = 64, .max = 1000000,
-		.unit = "transactions", .fallback = "65536", .help = "SIP transactions at a time, both directions." },
+		.unit = "transactions", .standard = XFED_SIP_TRANSACTIONS_MAX, .help = "SIP transactions at a time, both directions." },
 	{ .name = "queue_messages", .type = RT_CONF_INT, IN(limits, queue_messages), .flags = RELOADABLE, .min = 1, .max = 4096,
-		.unit = "messages", .fallback = "256", .help = "Messages that wait for one recipient. Partners share them; a quarter more is kept for those who find the queue filled by others." },
+		.unit = "messages", .standard = XFED_DELIVERY_QUEUE_MSGS, .help = "Messages that wait for one recipient. Partners share them; a quarter more is kept for those who find the queue filled by others." },
 	{ .name = "queue_size", .type = RT_CONF_SIZE, IN(limits, queue_bytes), .flags = RELOADABLE, .min = 65536, .max = 16777216,
-		.fallback = "512KiB", .help = "Their size together, likewise." },
+		.standard = XFED_DELIVERY_QUEUE_BYTES, .help = "Their size together, likewise." },
 	{ .name = "waiting_messages", .type = RT_CONF_INT, IN(limits, waiting_messages), .flags = RELOADABLE, .min = 10, .max = XFED_SIP_QUEUE_MSGS,
 		.unit = "messages", .fallback = "65536",
 		.help = "Messages that wait for SIP or are being sent, in all; one next hop may have 30 % of them." },

@@ -65,7 +65,7 @@ static size_t write_key(struct xfed_span local, struct xfed_span remote, char *o
 
 struct contact *contacts_find(const struct contacts *c, struct xfed_span local, struct xfed_span remote)
 {
-	char key[2 * 2048 + 1];
+	XFED_UNSET char key[2 * 2048 + 1];
 	struct contact *k = NULL;
 	if (local.len + remote.len + 1 <= sizeof(key)) {
 		size_t len = write_key(local, remote, key);

@@ -120,8 +120,7 @@ static void on_written(struct store_batch *b)
 		}
 		return;
 	}
-	rt_log(RT_LOG_WARNING, "contacts.not-saved", RT_KV_STR("text", b->error),
-		RT_KV_STR("remedy", "make room for the store, or let it be written"), RT_END);
+	rt_log(RT_LOG_WARNING, "contacts.not-saved", RT_KV_REASON(XFED_REASON_STORE_WRITE_FAILED), RT_KV_STR("text", b->error), RT_END);
 	tell(&c->in_batch, b->written);
 	b->written = XFED_OK;
 	c->write_again_ms = core_now(c->core) + WRITE_AGAIN_MS;

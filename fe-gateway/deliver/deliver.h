@@ -7,7 +7,7 @@
  *   origin     where it came from, for its fate and the log; what is kept of it where it is not ended at once
  *   fate       delivered, refused, dropped by a rule, or uncertain
  *
- * May call contacts, channel, trunk, policy, config and core, and the libraries.
+ * May call contacts, channel, trunk, journal, policy, config and core, and the libraries.
  */
 #ifndef GATEWAY_DELIVER_DELIVER_H
 #define GATEWAY_DELIVER_DELIVER_H
@@ -16,6 +16,7 @@
 #include "contacts/contacts.h"
 #include "core/core.h"
 #include "interwork/errors.h"
+#include "journal/journal.h"
 #include "policy/policy.h"
 #include "trunk/trunk.h"
 #include "xfed/arena.h"
@@ -57,6 +58,7 @@ typedef void deliver_fn(void *user, const struct delivery *d);
 struct deliver_rooms {
 	struct core *core;
 	const struct policy *policy;
+	struct journal *journal;
 	struct channel *channel;
 	struct trunk *trunk;
 	struct contacts *contacts;
@@ -83,6 +85,9 @@ void deliver_end(const struct deliver *d, const struct deliver_origin *o, const 
 void deliver_refuse(const struct deliver *d, const struct deliver_origin *o, enum xfed_reason reason, const char *text); /* NULL: no words */
 void deliver_drop(const struct deliver *d, const struct deliver_origin *o, const char *rule);
 void deliver_done(const struct deliver *d, const struct deliver_origin *o); /* delivered, without a response of SIP */
+
+/* A message was refused, on either way: it is kept among the failures where that is of use. `is_temporary`: it may go through later. */
+void deliver_keep_refused(const struct deliver *d, const struct journal_message *m, bool is_temporary);
 
 /* ---- what comes from SIP ---- */
 

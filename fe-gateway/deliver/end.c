@@ -62,6 +62,23 @@ static void log_end(const struct deliver_origin *origin, const struct deliver_en
 		RT_KV("text", e->text), RT_KV_ADDRESS("contact", e->pointed), RT_END);
 }
 
+static void keep(const struct deliver *d, const struct deliver_origin *origin, const struct deliver_end *e)
+{
+	if (e->fate == XFED__FATE__FATE_REFUSED) {
+		deliver_keep_refused(d,
+			&(struct journal_message){ .is_to_sip = true,
+				.local = origin->local,
+				.remote = origin->partner,
+				.from = origin->words.from,
+				.to = origin->words.to,
+				.reason = e->error.reason,
+				.side = xfed_reason_info(e->error.reason)->side,
+				.sip_status = e->sip_status,
+				.said = e->text },
+			strcmp(e->error.type, "wait") == 0);
+	}
+}
+
 /*
  * The words the sender sees. A public partner learns nothing about users: where the condition was made neutral, so are
  * the words.
@@ -78,10 +95,11 @@ static void write_text(const struct deliver_origin *origin, const struct deliver
 
 void deliver_end(const struct deliver *d, const struct deliver_origin *origin, const struct deliver_end *e)
 {
-	char raw[512], text[512], address[PROTO_URI_BYTES + 1];
+	XFED_UNSET char raw[512], text[512], address[PROTO_URI_BYTES + 1];
 	Xfed__Outcome oc = XFED__OUTCOME__INIT;
 	count(d, origin, e);
 	log_end(origin, e);
+	keep(d, origin, e);
 	if (!origin->from.run) {
 		return;
 	}

@@ -30,7 +30,9 @@ static enum xfed_reason check_sender(const struct deliver_rooms *r, struct xfed_
 		return reason;
 	}
 	out->domain = config_inside(policy_config(r->policy), out->from.domain);
-	if (!out->domain || !trunk_may_send(r->trunk, out->domain, flow)) {
+	bool may_send = out->domain && trunk_may_send(r->trunk, out->domain, flow);
+	trunk_note_sender(r->trunk, flow, out->from.domain, out->domain != NULL, may_send);
+	if (!may_send) {
 		return XFED_REASON_SIP_SENDER_UNTRUSTED;
 	}
 	out->from.domain = xfed_span_str(out->domain->domain);

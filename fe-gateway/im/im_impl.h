@@ -34,6 +34,7 @@ struct answer {
 	char extra[512];		  /* header lines */
 	enum xfed_reason reason;	  /* for a Warning; NONE: there is nothing to say */
 	char detail[IW_DETAIL_BYTES + 1]; /* what it was about; may be empty */
+	bool is_for_stranger;		  /* to a peer that may send as none of our domains */
 	struct incoming *owner;		  /* freed with it */
 	struct answer *prev, *next;
 };
@@ -95,6 +96,9 @@ struct request_ids {
 };
 /* The request as it would go to its present target; borrows from `o` and `ids`. */
 void im_out_prepare(const struct outgoing *o, const struct sip_target *t, struct request_ids *ids, struct sip_layer_request *out);
+/* How large the request is and what is allowed, for one that is too large. */
+#define IM_SIZE_WORDS IW_PHRASE_BYTES
+void im_out_size_words(const struct outgoing *o, char out[IM_SIZE_WORDS]);
 attempt_origin_fn im_out_origin;
 int im_out_add(struct outgoing *o); /* into its recipient's queue: OK, LIMIT, NOMEM */
 void im_out_flush(struct im *im);

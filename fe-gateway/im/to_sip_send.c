@@ -126,6 +126,25 @@ void im_out_prepare(const struct outgoing *o, const struct sip_target *t, struct
 	};
 }
 
+void im_out_size_words(const struct outgoing *o, char out[IM_SIZE_WORDS])
+{
+	struct request_ids ids;
+	struct sip_layer_request rq;
+	struct sip_target t = { .transport = o->send.is_large ? SIP_UDP : SIP_TCP };
+	size_t size = 0;
+	im_out_prepare(o, &t, &ids, &rq);
+	if (trunk_request_size(o->im->trunk, &rq, &size) != XFED_OK) {
+		size = 0; /* it could be printed before: never */
+	}
+	size += trunk_hop_proof_bytes(o->send.hop, o->uri);
+	if (size > o->max_request) {
+		snprintf(out, IM_SIZE_WORDS, "its SIP request has %zu bytes, and %zu are allowed (domains[].max_request)", size, o->max_request);
+	} else {
+		snprintf(out, IM_SIZE_WORDS, "its SIP request has %zu bytes, UDP takes %d, and the SIP server takes no TCP (domains[].next_hop)",
+			size, XFED_SIP_UDP_REQUEST_BYTES);
+	}
+}
+
 static uint64_t id_of(const struct trunk_send *s)
 {
 	return ((const struct outgoing *)(const void *)((const char *)s - offsetof(struct outgoing, send)))->attempt.id;
@@ -257,12 +276,16 @@ static void let_go(struct outgoing *o)
 
 static void tell_end(struct outgoing *o, const struct attempt_end *e, const struct sip_message *m)
 {
+	char words[IM_SIZE_WORDS];
 	switch (e->fate) {
 	case ATTEMPT_DELIVERED:
 		deliver_end(o->im->deliver, &o->origin, &(struct deliver_end){ .fate = XFED__FATE__FATE_DELIVERED, .sip_status = e->status });
 		break;
 	case ATTEMPT_REFUSED:
-		if (e->reason != XFED_REASON_NONE) {
+		if (e->reason == XFED_REASON_SIP_REQUEST_TOO_LARGE) {
+			im_out_size_words(o, words);
+			deliver_refuse(o->im->deliver, &o->origin, e->reason, words);
+		} else if (e->reason != XFED_REASON_NONE) {
 			deliver_refuse(o->im->deliver, &o->origin, e->reason, e->text);
 		} else {
 			refused_by_sip(o, e->status, m);

@@ -215,6 +215,7 @@ static void take_message(struct taken *t, const struct sip_flow_info *flow)
 	if (!t->in) {
 		return; /* as a lost packet is: the sender repeats it, or gets its own timeout */
 	}
+	t->in->answer.is_for_stranger = !flow->is_known;
 	if (reason == XFED_REASON_NONE && t->im->is_leaving) {
 		/* Now everything is refused, which is what 503 says: the next gateway may do better. */
 		im_in_refuse(

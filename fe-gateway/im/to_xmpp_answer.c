@@ -45,12 +45,12 @@ static void fill_extra(struct answer *a, const struct iw_sip_error *e)
 
 static int respond(struct im *im, const struct answer *a)
 {
-	char lines[sizeof(a->extra) + IW_WARNING_BYTES];
+	XFED_UNSET char lines[sizeof(a->extra) + IW_WARNING_BYTES];
 	size_t len = strlen(a->extra);
 	memcpy(lines, a->extra, len + 1);
-	/* Who may not send is told no more than that: it may be a stranger, and the address that of somebody else. */
-	bool is_for_strangers = a->reason == XFED_REASON_SIP_SENDER_UNTRUSTED || a->reason == XFED_REASON_SIP_SENDER_NAMELESS;
-	if (a->reason != XFED_REASON_NONE && !is_for_strangers) {
+	/* A stranger who may not send is told no more than that: the address may be that of somebody else. */
+	bool is_of_sender = a->reason == XFED_REASON_SIP_SENDER_UNTRUSTED || a->reason == XFED_REASON_SIP_SENDER_NAMELESS;
+	if (a->reason != XFED_REASON_NONE && !(is_of_sender && a->is_for_stranger)) {
 		iw_warning(lines + len, sizeof(lines) - len, xfed_span_str(im_config(im)->sip.advertise), a->reason, xfed_span_str(a->detail));
 	}
 	return trunk_respond(im->trunk, a->txn, a->status, a->phrase[0] ? a->phrase : NULL, xfed_span_str(lines));
@@ -98,6 +98,21 @@ static void log_end(const struct incoming *in, const char *event, const struct p
 		RT_KV("correlation", in->correlation), RT_KV_I64("sip_status", status), RT_KV("text", text), RT_END);
 }
 
+static void log_refused(const struct incoming *in, const struct proto_result *r, int status, struct xfed_span text)
+{
+	log_end(in, "delivery.refused", r, status, text);
+	deliver_keep_refused(in->im->deliver,
+		&(struct journal_message){ .local = in->local_domain,
+			.remote = in->remote_domain,
+			.from = in->local,
+			.to = in->remote,
+			.reason = r->reason,
+			.side = r->side,
+			.sip_status = status,
+			.said = text },
+		status == 480 || status >= 500);
+}
+
 static void be_delivered(struct incoming *in)
 {
 	in->answer.status = in->is_unacked ? 202 : 200;
@@ -125,7 +140,7 @@ static void respond_error(struct incoming *in, const struct iw_sip_error *e, con
 static void refuse(struct incoming *in, const struct iw_sip_error *e, const struct proto_result *r, const char *text)
 {
 	count(in, "refused");
-	log_end(in, "delivery.refused", r, e->status, e->detail.data ? e->detail : xfed_span_str(*text ? text : NULL));
+	log_refused(in, r, e->status, e->detail.data ? e->detail : xfed_span_str(*text ? text : NULL));
 	respond_error(in, e, r, xfed_span_str(e->phrase));
 }
 
@@ -177,7 +192,7 @@ static void answer_early_error(struct incoming *in)
 {
 	in->has_early_error = false;
 	count(in, "refused");
-	log_end(in, "delivery.refused", &in->early, in->answer.status, xfed_span_make(NULL, 0));
+	log_refused(in, &in->early, in->answer.status, xfed_span_make(NULL, 0));
 	core_count_refusal(in->im->core, in->early.reason, in->early.side);
 	queue(in->im, &in->answer);
 }
@@ -313,13 +328,14 @@ static void error_in_time(struct incoming *in, struct xfed_arena *a, const struc
 	struct xfed_span phrase = translate_error(in, a, s, condition, text, &e);
 	struct proto_result r = result_of(e.reason);
 	count(in, "refused");
-	log_end(in, "delivery.refused", &r, e.status, e.detail);
+	log_refused(in, &r, e.status, e.detail);
 	respond_error(in, &e, &r, phrase);
 }
 
-#define UNCERTAIN "delivery.uncertain" /* how the text of an edge's error begins, where the stream broke before the acknowledgement */
-
-/* The answer has gone: the user is told by a message from the contact. */
+/*
+ * The answer has gone: the user is told by a message from the contact. A time-out says that nobody knows, whoever says so: the edge, whose
+ * stream broke before the acknowledgement, or a server behind it. Words of the other side decide nothing.
+ */
 static void error_too_late(struct im *im, const struct hold *h, struct xfed_arena *a, struct xfed_span condition, struct xfed_span text)
 {
 	struct iw_sip_error e;
@@ -331,8 +347,9 @@ static void error_too_late(struct im *im, const struct hold *h, struct xfed_aren
 	if (iw_phrase_from_text(a, text, e.phrase, &line) != XFED_OK) {
 		line = xfed_span_str(e.phrase);
 	}
-	bool is_uncertain = text.len >= strlen(UNCERTAIN) && memcmp(text.data, UNCERTAIN, strlen(UNCERTAIN)) == 0;
-	struct xfed_span words = is_uncertain ? xfed_arena_printf(a, "It is not certain that your last message was delivered (" UNCERTAIN ")")
+	bool is_uncertain = xfed_span_is(condition, "remote-server-timeout");
+	struct xfed_span words = is_uncertain ? xfed_arena_printf(a, "It is not certain that your last message was delivered (%s)",
+							xfed_reason_code(XFED_REASON_DELIVERY_UNCERTAIN))
 					      : xfed_arena_printf(a, "Your last message was not delivered: %.*s (%s)", (int)line.len, line.data,
 							xfed_reason_code(e.reason));
 	if (words.data) {

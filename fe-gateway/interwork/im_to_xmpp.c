@@ -36,7 +36,7 @@ enum iw_fate iw_im_to_xmpp(struct xfed_arena *a, const struct iw_sip_message *m,
 	if (body.len == 0) {
 		/* Nothing a contact could read is refused with 400: to say 200 for it would be to drop it silently. */
 		out->refusal = (struct iw_sip_error){
-			.status = 400, .phrase = "Empty Message", .reason = XFED_REASON_SIP_CONTENT_UNSUPPORTED, .detail = XFED_SPAN("it is empty")
+			.status = 400, .phrase = "Empty Message", .reason = XFED_REASON_SIP_CONTENT_EMPTY, .detail = XFED_SPAN("it is empty")
 		};
 		return IW_REFUSE;
 	}

@@ -12,9 +12,15 @@ struct journal {
 	struct ring *ring;
 };
 
+struct core *journal_core(struct journal *j)
+{
+	return j->core;
+}
+
 static void complain(const struct journal *j, const char *text)
 {
-	rt_log(RT_LOG_ERROR, "journal.store-failed", RT_KV_STR("text", text), RT_KV_U64("lost", j->ring->lost), RT_END);
+	rt_log(RT_LOG_ERROR, "journal.store-failed", RT_KV_REASON(XFED_REASON_STORE_WRITE_FAILED), RT_KV_STR("text", text),
+		RT_KV_U64("lost", j->ring->lost), RT_END);
 }
 
 static void done(struct store_batch *batch)
@@ -88,7 +94,9 @@ void journal_ask(struct journal *j, const struct journal_question *q, journal_an
 static bool is_of(const json_t *f, struct xfed_span local, const char *direction)
 {
 	const char *l = json_string_value(json_object_get(f, "local")), *d = json_string_value(json_object_get(f, "direction"));
-	return l && d && xfed_span_is(local, l) && strcmp(d, direction) == 0;
+	const char *edge = json_string_value(json_object_get(f, "edge"));
+	bool is_stream = edge && edge[0]; /* else it was a message */
+	return is_stream && l && d && xfed_span_is(local, l) && strcmp(d, direction) == 0;
 }
 
 json_t *journal_last(const struct journal *j, struct xfed_span local, struct xfed_span remote, const char *direction)

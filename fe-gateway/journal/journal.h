@@ -1,6 +1,6 @@
 /*
- * journal: the failed attempts to set up something with a partner, of edges and of this gateway, each with its steps, reason,
- * side at fault, the partner's certificates and how often it was seen. Remedies come from the table of reasons and are not kept.
+ * journal: the failed attempts to set up something with a partner, of edges, and messages refused for good, of this gateway, each with
+ * its steps, reason, side at fault, the partner's certificates and how often it was seen. Remedies come from the table of reasons and are not kept.
  *
  *   ring       the newest failures, in memory; it answers most questions at once
  *   fold       the same failure again within a minute is counted in the row that is there
@@ -38,6 +38,21 @@ void journal_tick(struct journal *j);
  */
 void journal_add(struct journal *j, struct xfed_span edge, struct xfed_span name, const Xfed__FailureEvent *m, bool is_stranger);
 
+/*
+ * A message that was refused for good: a row of the gateway's own, as `edge` empty says. Repetitions between two domains for one reason
+ * are counted, the addresses are those of the first; its addresses are masked as those of the log are.
+ */
+struct journal_message {
+	bool is_to_sip;
+	struct xfed_span local, remote; /* domains */
+	struct xfed_span from, to;	/* addresses; empty: none */
+	enum xfed_reason reason;
+	enum xfed_side side;
+	int sip_status;	       /* 0: none */
+	struct xfed_span said; /* by the other side; data NULL: nothing */
+};
+void journal_add_message(struct journal *j, const struct journal_message *message);
+
 /* ---- questions: what xfedctl asks, as xfed/rt/control.h describes ---- */
 
 struct journal_question {
@@ -55,7 +70,7 @@ int journal_list_args(const json_t *args, struct journal_question *out, char err
 typedef void journal_answer_fn(void *user, int rc, json_t *answer);
 void journal_ask(struct journal *j, const struct journal_question *q, journal_answer_fn *fn, void *user);
 
-/* The last one of a pair in that direction ("in", "out"), as `failures list` shows it; NULL: none in memory. */
+/* The last attempt at a stream of a pair in that direction ("in", "out") that failed, as `failures list` shows it; NULL: none in memory. */
 json_t *journal_last(const struct journal *j, struct xfed_span local, struct xfed_span remote, const char *direction);
 
 #endif

@@ -68,7 +68,7 @@ const struct rt_conf_table access_file_table = { .name = "access.d/NAME.yaml",
 
 struct access_rule {
 	const char *name;
-	bool allowed;
+	bool allowed, is_broken;
 };
 struct access_entry {
 	const struct access_rule *rule;
@@ -79,6 +79,8 @@ struct access_set {
 	struct access_entry *users, *sites;
 	const struct access_rule *global;
 	bool has_rules;
+	struct access_entry *suspects;			   /* users and sites that broken files name */
+	const struct access_rule *unread[ACCESS_USER + 1]; /* a broken file of this scope that could name anybody */
 };
 
 int access_set_new(struct access_set **out)
@@ -96,6 +98,7 @@ void access_set_free(struct access_set *s)
 	if (s) {
 		HASH_CLEAR(hh, s->users);
 		HASH_CLEAR(hh, s->sites);
+		HASH_CLEAR(hh, s->suspects);
 		xfed_arena_deinit(&s->memory);
 		xfed_free(s);
 	}
@@ -127,11 +130,20 @@ static int add_entry(
 	return XFED_TABLE_ADDED(e) ? XFED_OK : XFED_ERR_NOMEM;
 }
 
+/* A broken file names it; the first one stays. OK, NOMEM. */
+static int suspect(struct access_set *s, struct xfed_span name, const struct access_rule *rule)
+{
+	const struct access_rule *taken;
+	int rc = add_entry(s, &s->suspects, name, rule, &taken);
+	return rc == XFED_ERR_INVALID ? XFED_OK : rc;
+}
+
 /* ---- one file ---- */
 
 struct adding {
 	struct access_set *set;
-	const struct access_rule *rule;
+	struct access_rule *rule;
+	bool is_unread; /* of the users it names, some could not be read */
 	struct rt_conf_doc *doc;
 	const struct access_options *options;
 };
@@ -143,6 +155,7 @@ static int add_list(struct adding *d, struct access_entry **table, const struct 
 		const struct access_rule *taken = NULL;
 		rc = add_entry(d->set, table, xfed_span_str(list->items[i]), d->rule, &taken);
 		if (rc == XFED_ERR_INVALID) {
+			rc = suspect(d->set, xfed_span_str(list->items[i]), d->rule);
 			rt_conf_fail(d->doc, d->options, key, VALUE, "found \"%.200s\", which \"%.100s\" names already, accepted: each only once",
 				list->items[i], taken->name);
 		}
@@ -160,10 +173,12 @@ static int add_line(struct adding *d, struct xfed_span line, unsigned number)
 	xfed_arena_init(&a, 65536);
 	int rc = convert_user(&a, line, &user, &accepted);
 	if (rc == XFED_ERR_INVALID) {
+		d->is_unread = true;
 		rt_conf_errors_add(d->doc->errors, false, VALUE, file, number, 1, NULL, "found a line that is no address, accepted: %s", accepted);
 	} else if (rc == XFED_OK) {
 		rc = add_entry(d->set, &d->set->users, user, d->rule, &taken);
 		if (rc == XFED_ERR_INVALID) {
+			rc = suspect(d->set, user, d->rule);
 			rt_conf_errors_add(d->doc->errors, false, VALUE, file, number, 1, NULL,
 				"found \"%.200s\", which \"%.100s\" names already, accepted: each only once", user.data, taken->name);
 		}
@@ -179,6 +194,7 @@ static int add_file(struct adding *d)
 	rt_conf_check_file(d->doc->errors, d->options->granted_to_file);
 	int rc = rt_file_read(d->options->granted_to_file, ACCESS_GRANTED_FILE_BYTES, &text, error);
 	if (rc != XFED_OK) {
+		d->is_unread = true;
 		rt_conf_fail(d->doc, d->options, "granted_to_file", VALUE, "%s", error);
 		return rc == XFED_ERR_INVALID ? XFED_OK : rc;
 	}
@@ -223,17 +239,25 @@ static void check_name(struct rt_conf_doc *doc, const struct access_options *o)
 	}
 }
 
+static struct access_rule *add_rule(struct access_set *s, struct xfed_span name, bool allowed)
+{
+	struct access_rule *rule = xfed_arena_alloc(&s->memory, sizeof(*rule));
+	name = xfed_arena_copy(&s->memory, name);
+	if (!rule || !name.data) {
+		return NULL;
+	}
+	*rule = (struct access_rule){ .name = name.data, .allowed = allowed };
+	s->has_rules = true;
+	return rule;
+}
+
 static int add_checked(struct adding *d)
 {
 	const struct access_options *o = d->options;
-	struct access_rule *rule = xfed_arena_alloc(&d->set->memory, sizeof(*rule));
-	struct xfed_span name = xfed_arena_copy(&d->set->memory, xfed_span_str(o->name));
-	if (!rule || !name.data) {
+	d->rule = add_rule(d->set, xfed_span_str(o->name), o->allowed);
+	if (!d->rule) {
 		return XFED_ERR_NOMEM;
 	}
-	*rule = (struct access_rule){ name.data, o->allowed };
-	d->rule = rule;
-	d->set->has_rules = true;
 	int rc = add_list(d, &d->set->users, &o->granted_to, "granted_to");
 	if (rc == XFED_OK) {
 		rc = add_list(d, &d->set->sites, &o->domains, "domains");
@@ -251,26 +275,112 @@ static int add_checked(struct adding *d)
 	return rc;
 }
 
+/* ---- files that cannot be loaded ---- */
+
+/* The scope in a line of its own; false where that is missing, there twice or garbled: then it is the narrowest, which nothing overrules. */
+static bool read_scope(struct xfed_span text, enum access_scope *out)
+{
+	int seen = 0, known = 0;
+	*out = ACCESS_USER;
+	while (text.len > 0) {
+		struct xfed_span line = xfed_span_cut(&text, '\n');
+		line.len -= line.len > 0 && line.data[line.len - 1] == '\r';
+		if (line.len < 6 || memcmp(line.data, "scope:", 6) != 0) {
+			continue;
+		}
+		struct xfed_span word = xfed_span_trim(xfed_span_make(line.data + 6, line.len - 6));
+		seen++;
+		for (const struct rt_conf_word *w = scope_words; w->word && seen == 1; w++) {
+			if (xfed_span_is(word, w->word)) {
+				*out = (enum access_scope)w->value;
+				known++;
+			}
+		}
+	}
+	*out = seen == 1 ? *out : ACCESS_USER;
+	return seen == 1 && known == 1;
+}
+
+static int suspect_words(struct access_set *s, struct xfed_span text, const struct access_rule *rule)
+{
+	struct xfed_arena a;
+	struct xfed_span word, name;
+	const char *accepted;
+	int rc = XFED_OK;
+	xfed_arena_init(&a, 65536);
+	while (rc == XFED_OK && policy_broken_word(&text, "", &word)) {
+		bool is_user = memchr(word.data, '@', word.len);
+		xfed_arena_reset(&a);
+		rc = is_user ? convert_user(&a, word, &name, &accepted) : rt_conf_convert_domain(&a, word, &name, &accepted);
+		rc = rc == XFED_OK ? suspect(s, name, rule) : rc == XFED_ERR_INVALID ? XFED_OK : rc;
+	}
+	xfed_arena_deinit(&a);
+	return rc;
+}
+
+/* What is wrong says nothing about whom the file names. */
+static bool names_are_whole(const struct rt_conf_errors *errors, size_t before, size_t found, struct xfed_span text)
+{
+	size_t harmless = 0;
+	for (size_t i = before; i < errors->count; i++) {
+		const struct rt_conf_problem *p = &errors->items[i];
+		harmless += !p->is_warning && (strcmp(p->key, "allowed") == 0 || strcmp(p->key, "name") == 0);
+	}
+	return harmless == found && !memmem(text.data, text.len, "granted_to_file", strlen("granted_to_file"));
+}
+
+/* `rule`: what has been added for it; NULL: nothing. */
+static int break_file(struct access_set *s, const char *file, struct xfed_span text, struct access_rule *rule, bool is_whole)
+{
+	struct xfed_buf plain;
+	rule = rule ? rule : add_rule(s, policy_dir_name(file), false);
+	if (!rule) {
+		return XFED_ERR_NOMEM;
+	}
+	rule->allowed = false;
+	rule->is_broken = true;
+	int rc = policy_broken_text(text, &plain);
+	if (rc == XFED_OK) {
+		enum access_scope scope;
+		bool is_known = read_scope(xfed_buf_span(&plain), &scope);
+		if (!is_whole || !is_known || scope == ACCESS_GLOBAL) {
+			s->unread[scope] = rule;
+		}
+		rc = suspect_words(s, xfed_buf_span(&plain), rule);
+	}
+	xfed_buf_deinit(&plain);
+	return rc;
+}
+
 int access_set_add(struct access_set *s, const char *file, struct xfed_span text, struct rt_conf_errors *errors)
 {
 	struct rt_conf_doc doc;
-	size_t errors_before = errors->error_count;
+	size_t errors_before = errors->error_count, before = errors->count;
+	struct adding d = { .set = s };
 	int rc = rt_conf_load(&doc, &access_file_table, file, text, errors);
 	if (rc == XFED_OK) {
-		struct adding d = { .set = s, .doc = &doc, .options = doc.object };
+		d.doc = &doc;
+		d.options = doc.object;
 		check_scope(&doc, d.options);
 		check_name(&doc, d.options);
 		if (errors->error_count == errors_before) {
 			rc = add_checked(&d);
 		}
 	}
+	size_t found = errors->error_count - errors_before;
+	if (rc == XFED_ERR_INVALID || (rc == XFED_OK && found > 0)) {
+		bool is_whole = d.rule ? !d.is_unread : names_are_whole(errors, before, found, text);
+		rc = break_file(s, file, text, d.rule, is_whole);
+		rc = rc == XFED_OK ? XFED_ERR_INVALID : rc;
+	}
 	rt_conf_doc_deinit(&doc);
-	return rc == XFED_OK && errors->error_count > errors_before ? XFED_ERR_INVALID : rc;
+	return rc;
 }
 
 struct loading {
 	struct access_set *set;
 	struct rt_conf_errors *errors;
+	struct policy_broken *broken;
 };
 
 static int load_one(void *user, const char *file, struct xfed_span text)
@@ -279,15 +389,25 @@ static int load_one(void *user, const char *file, struct xfed_span text)
 	return access_set_add(l->set, file, text, l->errors);
 }
 
-int access_dir_load(const char *dir, bool may_be_missing, struct rt_conf_errors *errors, struct access_set **out)
+static int broken_one(void *user, const char *file, struct xfed_span text, size_t before)
 {
-	struct loading l = { .errors = errors };
+	struct loading *l = user;
+	int rc = text.len == 0 ? break_file(l->set, file, text, NULL, false) : XFED_OK; /* else it is broken already */
+	return rc == XFED_OK
+		       ? policy_broken_add(l->broken, XFED_REASON_POLICY_ACCESS_BROKEN, file, l->errors, before, "everybody it could have been about")
+		       : rc;
+}
+
+int access_dir_load(const char *dir, bool may_be_missing, struct policy_broken *broken, struct rt_conf_errors *errors, struct access_set **out)
+{
+	struct loading l = { .errors = errors, .broken = broken };
+	struct policy_dir_user u = { .key = "access_dir", .each = load_one, .broken = broken ? broken_one : NULL };
 	size_t count;
 	*out = NULL;
 	int rc = access_set_new(&l.set);
 	bool is_missing = may_be_missing && access(dir, F_OK) != 0 && errno == ENOENT;
 	if (rc == XFED_OK && !is_missing) {
-		rc = policy_dir_each(dir, ACCESS_FILES_MAX, errors, load_one, &l, &count);
+		rc = policy_dir_each(dir, ACCESS_FILES_MAX, errors, &u, &l, &count);
 	}
 	if (rc != XFED_OK) {
 		access_set_free(l.set);
@@ -299,26 +419,37 @@ int access_dir_load(const char *dir, bool may_be_missing, struct rt_conf_errors 
 
 /* ---- the decision ---- */
 
-bool access_set_allows(const struct access_set *s, const struct xfed_jid *user, const char **rule)
+/* Users before sites before all, and of each what is broken first. */
+static const struct access_rule *rule_for(const struct access_set *s, const struct xfed_jid *user)
 {
 	char bare[XFED_JID_BYTES + 1];
 	const struct access_entry *e = NULL;
-	*rule = NULL;
-	if (!s->has_rules) {
-		return true;
-	}
 	if (user->local.data && user->local.len + 1 + user->domain.len <= sizeof(bare)) {
+		struct xfed_span key = xfed_span_make(bare, user->local.len + 1 + user->domain.len);
 		memcpy(bare, user->local.data, user->local.len);
 		bare[user->local.len] = '@';
 		memcpy(bare + user->local.len + 1, user->domain.data, user->domain.len);
-		e = find(s->users, xfed_span_make(bare, user->local.len + 1 + user->domain.len));
+		e = s->suspects ? find(s->suspects, key) : NULL;
+		e = e ? e : find(s->users, key);
 	}
-	if (!e) {
-		e = find(s->sites, user->domain);
+	if (e || s->unread[ACCESS_USER]) {
+		return e ? e->rule : s->unread[ACCESS_USER];
 	}
-	const struct access_rule *r = e ? e->rule : s->global;
-	if (r) {
-		*rule = r->name;
+	e = s->suspects ? find(s->suspects, user->domain) : NULL;
+	e = e ? e : find(s->sites, user->domain);
+	if (e || s->unread[ACCESS_SITE]) {
+		return e ? e->rule : s->unread[ACCESS_SITE];
 	}
-	return r && r->allowed;
+	return s->unread[ACCESS_GLOBAL] ? s->unread[ACCESS_GLOBAL] : s->global;
+}
+
+enum xfed_reason access_set_judge(const struct access_set *s, const struct xfed_jid *user, const char **rule)
+{
+	*rule = NULL;
+	if (!s->has_rules) {
+		return XFED_REASON_NONE;
+	}
+	const struct access_rule *r = rule_for(s, user);
+	*rule = r ? r->name : NULL;
+	return r && r->allowed ? XFED_REASON_NONE : r && r->is_broken ? XFED_REASON_POLICY_ACCESS_BROKEN : XFED_REASON_POLICY_ACCESS_USER;
 }

@@ -5,6 +5,7 @@
 #ifndef GATEWAY_POLICY_ACCESS_FILE_H
 #define GATEWAY_POLICY_ACCESS_FILE_H
 
+#include "policy/broken.h"
 #include "xfed/jid.h"
 #include "xfed/rt/conf.h"
 
@@ -16,21 +17,25 @@ extern const struct rt_conf_table access_file_table;
 struct access_set;
 
 /*
- * The whole directory. `may_be_missing`: a directory that does not exist is an empty one; for a path nobody configured
+ * The whole directory. With `broken`, at a start, a file that cannot be loaded does not keep it from being: whom it could have been
+ * about is allowed nothing, and the file is added there. `may_be_missing`: a directory that does not exist is an empty one; for a path nobody configured
  * (!rt_conf_is_set(&config->base.doc, config, "access_dir")), since a mistyped one must not let everyone in. OK: `*out` is released
  * with access_set_free(). INVALID (errors say why) or NOMEM leave it NULL.
  */
-int access_dir_load(const char *dir, bool may_be_missing, struct rt_conf_errors *errors, struct access_set **out);
+int access_dir_load(const char *dir, bool may_be_missing, struct policy_broken *broken, struct rt_conf_errors *errors, struct access_set **out);
 void access_set_free(struct access_set *s);
 
-/* One file into a set, for the directory loader and tests. `s` was made by access_set_new(). */
+/*
+ * One file into a set, for the directory loader and tests. `s` was made by access_set_new(). One that is INVALID allows nobody any more
+ * whom it names and, where it cannot be read as a whole, nobody whom no good rule of its scope, or of a narrower one, names.
+ */
 int access_set_new(struct access_set **out);
 int access_set_add(struct access_set *s, const char *file, struct xfed_span text, struct rt_conf_errors *errors);
 
 /*
- * Whether the local user (a normalised bare JID) may use federation. `*rule` becomes the name of the rule that decided, or NULL
- * where none did; it lives as long as the set.
+ * Whether the local user (a normalised bare JID) may use federation: NONE, policy.access.user or policy.access.broken. `*rule` becomes
+ * the name of the rule that decided (of the file, where that is broken), or NULL where none did; it lives as long as the set.
  */
-bool access_set_allows(const struct access_set *s, const struct xfed_jid *user, const char **rule);
+enum xfed_reason access_set_judge(const struct access_set *s, const struct xfed_jid *user, const char **rule);
 
 #endif

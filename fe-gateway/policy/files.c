@@ -28,12 +28,16 @@ static int load_certificates(struct policy_files *f)
 	int rc = load_creds(c->channel.certificate, c->channel.key, c->channel.ca, &f->channel_creds, error);
 	if (rc != XFED_OK) {
 		rt_conf_fail_file(&f->config->base.doc, "channel.certificate", error);
+	} else {
+		rt_conf_check_certificate(&f->config->base.doc, f->config, "channel.certificate", xfed_tls_creds_cert(f->channel_creds, 0));
 	}
 	if (c->sip.certificate && c->sip.key && c->sip.ca) {
 		int other = load_creds(c->sip.certificate, c->sip.key, c->sip.ca, &f->sip_creds, error);
 		if (other != XFED_OK) {
 			rt_conf_fail_file(&f->config->base.doc, "sip.certificate", error);
 			rc = other;
+		} else {
+			rt_conf_check_certificate(&f->config->base.doc, f->config, "sip.certificate", xfed_tls_creds_cert(f->sip_creds, 0));
 		}
 	}
 	return rc;
@@ -67,9 +71,9 @@ int policy_files_secret(struct policy_files *f, const uint8_t key[CORE_KEY_BYTES
 	return rc == XFED_OK ? make_snapshot(f) : rc;
 }
 
-static int load_policy(const char *path, struct rt_conf_errors *errors, struct policy_files *f)
+static int load_policy(const char *path, bool is_start, struct rt_conf_errors *errors, struct policy_files *f)
 {
-	int rc = partner_dir_load(f->config->partners_dir, f->config, errors, &f->partners);
+	int rc = partner_dir_load(f->config->partners_dir, f->config, is_start ? &f->broken : NULL, errors, &f->partners);
 	if (rc != XFED_OK) {
 		return rc;
 	}
@@ -81,7 +85,7 @@ static int load_policy(const char *path, struct rt_conf_errors *errors, struct p
 }
 
 /* All of it, even when something is wrong already: the operator wants to see everything at once. */
-static int load_all(const char *path, struct rt_conf_errors *errors, struct policy_files *f)
+static int load_all(const char *path, bool is_start, struct rt_conf_errors *errors, struct policy_files *f)
 {
 	int rc = config_load(path, errors, &f->config);
 	if (rc != XFED_OK) {
@@ -90,14 +94,14 @@ static int load_all(const char *path, struct rt_conf_errors *errors, struct poli
 	rt_conf_check_files(&f->config->base.doc);
 	bool may_be_missing = !rt_conf_is_set(&f->config->base.doc, f->config, "access_dir");
 	int certificates = load_certificates(f);
-	int policy = load_policy(path, errors, f);
+	int policy = load_policy(path, is_start, errors, f);
 	int secrets = config_read_secrets(f->config);
-	int access = access_dir_load(f->config->access_dir, may_be_missing, errors, &f->access);
+	int access = access_dir_load(f->config->access_dir, may_be_missing, is_start ? &f->broken : NULL, errors, &f->access);
 	f->config->base.doc.errors = NULL; /* the collector is the caller's */
 	return certificates != XFED_OK ? certificates : policy != XFED_OK ? policy : secrets != XFED_OK ? secrets : access;
 }
 
-int policy_files_load(const char *path, struct rt_conf_errors *errors, struct policy_files **out)
+int policy_files_load(const char *path, bool is_start, struct rt_conf_errors *errors, struct policy_files **out)
 {
 	struct policy_files *f = xfed_calloc(1, sizeof(*f));
 	*out = NULL;
@@ -105,7 +109,8 @@ int policy_files_load(const char *path, struct rt_conf_errors *errors, struct po
 		return XFED_ERR_NOMEM;
 	}
 	xfed_buf_init(&f->snapshot, XFED_POLICY_BYTES_MAX);
-	int rc = load_all(path, errors, f);
+	policy_broken_init(&f->broken);
+	int rc = load_all(path, is_start, errors, f);
 	if (rc != XFED_OK) {
 		policy_files_free(f);
 		return rc;
@@ -122,6 +127,7 @@ void policy_files_free(struct policy_files *f)
 	access_set_free(f->access);
 	xfed_policy_free(f->partners);
 	xfed_buf_wipe(&f->snapshot);
+	policy_broken_deinit(&f->broken);
 	xfed_tls_creds_unref(f->channel_creds);
 	xfed_tls_creds_unref(f->sip_creds);
 	config_free(f->config);

@@ -30,7 +30,10 @@ static struct policy_verdict partner(const struct policy_facts *f, enum policy_k
 	if (!has_pair(f)) {
 		return SKIPPED;
 	}
-	return f->is_listed ? OPEN : CLOSED(XFED_REASON_POLICY_PARTNER_UNLISTED);
+	if (f->is_listed) {
+		return OPEN;
+	}
+	return CLOSED(f->is_refused ? XFED_REASON_POLICY_PARTNER_BROKEN : XFED_REASON_POLICY_PARTNER_UNLISTED);
 }
 
 static struct policy_verdict kinds(const struct policy_facts *f, enum policy_kind kind)
@@ -47,7 +50,10 @@ static struct policy_verdict access_policy(const struct policy_facts *f, enum po
 	if (!has_pair(f) || !f->has_local_user || kind == POLICY_ENDING) {
 		return SKIPPED;
 	}
-	return f->access_allows ? OPEN : CLOSED(XFED_REASON_POLICY_ACCESS_USER);
+	if (f->access_allows) {
+		return OPEN;
+	}
+	return CLOSED(f->access_is_broken ? XFED_REASON_POLICY_ACCESS_BROKEN : XFED_REASON_POLICY_ACCESS_USER);
 }
 
 /* Our user who writes first is what authorises the contact, so that direction is open. */

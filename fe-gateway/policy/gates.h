@@ -29,11 +29,13 @@ enum policy_kind { POLICY_MESSAGE, POLICY_PRESENCE, POLICY_ENDING };
 struct policy_facts {
 	bool from_is_good, to_is_good;
 	bool from_is_ours, to_is_ours; /* by the names that the sender's side knows */
+	bool is_refused;	       /* the other's domain: a file that cannot be loaded names it */
 	bool is_listed;		       /* the other's domain; then of its file: */
 	enum xfed_partner_type type;
 	unsigned kinds;
 	bool has_local_user; /* an address of ours without user meets no access policy */
 	bool access_allows;
+	bool access_is_broken;	 /* as a file cannot be loaded */
 	bool is_authorised;	 /* the local user has written to this contact within a day */
 	bool from_maps, to_maps; /* can be said on the other side */
 };

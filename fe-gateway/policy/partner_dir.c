@@ -1,17 +1,24 @@
 /* partners.d as a whole into a snapshot. */
 #include "policy/partner_file.h"
 
+#include <stdio.h>
+
 #include "policy/policy_dir.h"
+#include "xfed/limits.h"
 #include "xfed/dialback.h"
 #include "xfed/mem.h"
 
 #define SECRET_FILE_BYTES 4096
 #define SECRET_BYTES_MIN  16
 
+#define NAMES_BYTES (64 * 1024 * 1024) /* of all files that cannot be loaded */
+
 struct loading {
 	const struct config *config;
 	struct rt_conf_errors *errors;
 	struct xfed_policy *policy;
+	struct policy_broken *broken;
+	struct xfed_buf refused; /* names; a NUL behind each */
 };
 
 static void refuse_ours(struct loading *l, struct partner_file *f)
@@ -40,14 +47,73 @@ static int add_partner(void *user, const char *file, struct xfed_span text)
 	}
 	size_t errors_before = l->errors->error_count;
 	refuse_ours(l, &f);
-	if (l->errors->error_count == errors_before) {
+	rc = l->errors->error_count > errors_before ? XFED_ERR_INVALID : rc;
+	if (rc == XFED_OK) {
 		rc = xfed_policy_add_partner(l->policy, &f.partner, &error);
 		if (rc == XFED_ERR_INVALID) {
-			rt_conf_fail(&f.doc, f.doc.object, "domain",
+			rt_conf_fail(&f.doc, f.doc.object, error.key ? error.key : "domain",
 				error.reason != XFED_REASON_NONE ? error.reason : XFED_REASON_CONFIG_VALUE_INVALID, "%s", error.text);
 		}
 	}
 	partner_file_deinit(&f);
+	return rc;
+}
+
+/* ---- files that cannot be loaded ---- */
+
+/* A word without a dot is no doubt a key or a value, unless a partner has that name. */
+static bool is_meant(const struct xfed_policy *p, const char *name)
+{
+	return strchr(name, '.') || xfed_policy_partner(p, xfed_span_str(name));
+}
+
+/* The names as a phrase, as many as there is room for; most files name their own domain twice. */
+static void list_names(struct xfed_span names, char *out, size_t size)
+{
+	size_t len = 0;
+	snprintf(out, size, "nothing that could be read");
+	for (const char *name = names.data; name < names.data + names.len; name += strlen(name) + 1) {
+		char item[XFED_JID_PART_BYTES + 4];
+		size_t n = (size_t)snprintf(item, sizeof(item), "%s%s", len > 0 ? ", " : "", name);
+		bool is_again = name != names.data && strcmp(name, names.data) == 0;
+		if (!strchr(name, '.') || is_again) {
+			continue;
+		}
+		if (len + n + sizeof(", ...") > size) {
+			snprintf(out + len, size - len, ", ...");
+			return;
+		}
+		memcpy(out + len, item, n + 1);
+		len += n;
+	}
+}
+
+static int broken_partner(void *user, const char *file, struct xfed_span text, size_t before)
+{
+	struct loading *l = user;
+	char names[400];
+	size_t had = xfed_buf_len(&l->refused);
+	int rc = policy_broken_names(file, text, &l->refused);
+	if (rc != XFED_OK) {
+		return rc;
+	}
+	struct xfed_span all = xfed_buf_span(&l->refused);
+	list_names(xfed_span_make(all.data + had, all.len - had), names, sizeof(names));
+	return policy_broken_add(l->broken, XFED_REASON_POLICY_PARTNER_BROKEN, file, l->errors, before, names);
+}
+
+static int refuse_names(struct loading *l)
+{
+	struct xfed_span all = xfed_buf_span(&l->refused);
+	int rc = XFED_OK;
+	for (const char *name = all.data; name < all.data + all.len && rc == XFED_OK; name += strlen(name) + 1) {
+		struct xfed_policy_error error = { 0 };
+		rc = is_meant(l->policy, name) ? xfed_policy_refuse(l->policy, name, &error) : XFED_OK;
+		if (rc == XFED_ERR_INVALID) {
+			rt_conf_errors_add(l->errors, false, XFED_REASON_CONFIG_VALUE_INVALID, l->config->partners_dir, 0, 0, NULL,
+				"%.100s is in a file that cannot be loaded, and cannot be refused: %s", name, error.text);
+		}
+	}
 	return rc;
 }
 
@@ -122,20 +188,34 @@ static int worst(int a, int b)
 	return a == XFED_OK || a == XFED_ERR_INVALID ? (b == XFED_OK ? a : b) : a;
 }
 
-int partner_dir_load(const char *dir, const struct config *config, struct rt_conf_errors *errors, struct xfed_policy **out)
+static int load_files(struct loading *l, const char *dir, size_t *count)
 {
-	struct loading l = { .config = config, .errors = errors };
+	struct policy_dir_user u = { .key = "partners_dir", .each = add_partner, .broken = l->broken ? broken_partner : NULL };
+	int rc = policy_dir_each(dir, PARTNER_FILES_MAX, l->errors, &u, l, count);
+	if (rc == XFED_ERR_LIMIT) {
+		rt_conf_errors_add(l->errors, false, XFED_REASON_CONFIG_VALUE_INVALID, dir, 0, 0, NULL, "files that cannot be loaded name too much");
+		return XFED_ERR_INVALID;
+	}
+	return rc == XFED_OK ? refuse_names(l) : rc;
+}
+
+int partner_dir_load(
+	const char *dir, const struct config *config, struct policy_broken *broken, struct rt_conf_errors *errors, struct xfed_policy **out)
+{
+	struct loading l = { .config = config, .errors = errors, .broken = broken };
 	size_t errors_before = errors->error_count, count = 0;
 	*out = NULL;
 	int rc = xfed_policy_new(&l.policy);
 	if (rc != XFED_OK) {
 		return rc;
 	}
+	xfed_buf_init(&l.refused, NAMES_BYTES);
 	rc = worst(add_locals(&l), add_secret(&l));
 	if (rc == XFED_OK || rc == XFED_ERR_INVALID) {
-		rc = worst(rc, policy_dir_each(dir, PARTNER_FILES_MAX, errors, add_partner, &l, &count));
+		rc = worst(rc, load_files(&l, dir, &count));
 	}
-	if (rc == XFED_OK && errors->error_count > errors_before) {
+	xfed_buf_deinit(&l.refused);
+	if (rc == XFED_OK && !broken && errors->error_count > errors_before) {
 		rc = XFED_ERR_INVALID;
 	}
 	if (rc != XFED_OK) {

@@ -77,12 +77,12 @@ static const struct rt_conf_word dane_words[] = {
 };
 
 static const struct rt_conf_row limits_rows[] = {
-	{ .name = "connections", .type = RT_CONF_INT, IN(limits, connections), .flags = RELOADABLE, .min = 1, .max = 10000, .unit = "connections",
-		.fallback = "20", .help = "Streams the partner has opened to one edge and authenticated." },
+	{ .name = "connections", .type = RT_CONF_INT, IN(limits, connections), .flags = RELOADABLE, .min = 1, .max = XFED_CONNECTIONS_MAX, .unit = "connections",
+		.standard = XFED_CONNECTIONS_PARTNER, .help = "Streams the partner has opened to one edge and authenticated." },
 	{ .name = "stanzas_per_second", .type = RT_CONF_INT, IN(limits, stanzas_per_second), .flags = RELOADABLE, .min = 1, .max = 1000000,
 		.unit = "stanzas", .fallback = "200", .help = "From the partner on one edge, over all its streams and domains. What comes faster waits for its turn, and is refused (policy.rate.exceeded) only where that would take 25 s." },
 	{ .name = "stanza_size", .type = RT_CONF_SIZE, IN(limits, stanza_bytes), .flags = RELOADABLE, .min = XFED_STANZA_BYTES_MIN,
-		.max = XFED_STANZA_BYTES_MAX, .fallback = "64KiB", .help = "Largest stanza taken from the partner. A larger one is refused to its sender (policy.size.exceeded) and the stream "
+		.max = XFED_STANZA_BYTES_MAX, .standard = XFED_STANZA_BYTES_DEFAULT, .help = "Largest stanza taken from the partner. A larger one is refused to its sender (policy.size.exceeded) and the stream "
 			"goes on; above the hard maximum of 256KiB the stream ends. The partner is told (XEP-0478)." },
 };
 RT_CONF_TABLE(static const, limits, "limits", limits_rows, RT_CONF_TYPE_OF(struct partner_options, limits), "Limits, for each edge.");
@@ -124,7 +124,7 @@ static const struct rt_conf_row partner_rows[] = {
 		.help = "Whether TLSA records vouch for the partner's certificate." },
 };
 RT_CONF_TABLE(const, partner_file, "partners.d/DOMAIN.yaml", partner_rows, struct partner_options,
-	"One partner a file, a YAML file named after its domain. The whole directory is checked before any of it takes effect.");
+	"One partner a file, a YAML file named after its domain. At a reload the whole directory is checked before any of it takes effect.");
 /* clang-format on */
 
 static int check_name(struct rt_conf_doc *doc, const struct partner_options *o)

@@ -27,6 +27,11 @@ struct xfed_tls_creds *policy_sip_creds(const struct policy *p)
 	return p->files->sip_creds;
 }
 
+const struct policy_broken *policy_broken(const struct policy *p)
+{
+	return &p->files->broken;
+}
+
 const struct proto_revision *policy_revision(const struct policy *p)
 {
 	return &p->revision;
@@ -42,6 +47,11 @@ struct xfed_span policy_snapshot(const struct policy *p)
 const struct xfed_partner *policy_partner(const struct policy *p, struct xfed_span domain)
 {
 	return domain.len > 0 ? xfed_policy_partner(p->files->partners, domain) : NULL;
+}
+
+enum xfed_reason policy_why_not(const struct policy *p, struct xfed_span domain)
+{
+	return xfed_policy_why_not(p->files->partners, domain);
 }
 
 uint64_t policy_partner_share(const struct policy *p, struct xfed_span domain)
@@ -84,12 +94,17 @@ const struct xfed_partner *policy_pair_facts(
 	const struct xfed_partner *partner = policy_partner(p, remote_domain);
 	*rule = NULL;
 	f->is_listed = partner != NULL;
+	f->is_refused = !partner && policy_why_not(p, remote_domain) == XFED_REASON_POLICY_PARTNER_BROKEN;
 	if (partner) {
 		f->type = partner->type;
 		f->kinds = partner->kinds;
 	}
 	f->has_local_user = user->local.len > 0;
-	f->access_allows = f->has_local_user && access_set_allows(p->files->access, user, rule);
+	if (f->has_local_user) {
+		enum xfed_reason why_not = access_set_judge(p->files->access, user, rule);
+		f->access_allows = why_not == XFED_REASON_NONE;
+		f->access_is_broken = why_not == XFED_REASON_POLICY_ACCESS_BROKEN;
+	}
 	return partner;
 }
 
@@ -103,10 +118,15 @@ void policy_announce(const struct policy *p, const char *event)
 		RT_KV_U64("domains", xfed_policy_local_count(p->files->partners)), RT_END);
 }
 
-bool policy_next_revision(struct proto_revision *r, const struct policy_files *f)
+bool policy_next_revision(struct proto_revision *r, const struct policy_files *f, const struct proto_revision *outbid)
 {
-	if (r->counter > 0 && memcmp(r->hash, f->hash, sizeof(r->hash)) == 0) {
+	bool is_outbid = outbid->counter > 0 && proto_revision_compare(r, outbid) <= 0;
+	if (r->counter > 0 && memcmp(r->hash, f->hash, sizeof(r->hash)) == 0 && !is_outbid) {
 		return false;
+	}
+	if (is_outbid) {
+		r->epoch = outbid->epoch;
+		r->counter = outbid->counter;
 	}
 	r->counter++;
 	memcpy(r->hash, f->hash, sizeof(r->hash));
@@ -134,6 +154,13 @@ static int keep_revision(struct policy *p, char error[256])
 	return rc;
 }
 
+static void tell_broken(const struct policy_broken *b)
+{
+	for (const struct policy_broken_file *f = b->first; f; f = f->next) {
+		rt_log(RT_LOG_ERROR, "policy.broken", RT_KV_REASON(f->reason), RT_KV_STR("text", f->text), RT_END);
+	}
+}
+
 static int come_into_force(struct policy *p, char error[256])
 {
 	struct store_facts facts;
@@ -149,11 +176,12 @@ static int come_into_force(struct policy *p, char error[256])
 		snprintf(error, 256, "the dialback secret could not be made");
 		return rc;
 	}
-	if (policy_next_revision(&p->revision, p->files)) {
+	if (policy_next_revision(&p->revision, p->files, &p->outbid)) {
 		rc = keep_revision(p, error);
 	}
 	if (rc == XFED_OK) {
 		policy_announce(p, "policy.loaded");
+		tell_broken(&p->files->broken);
 	}
 	return rc;
 }

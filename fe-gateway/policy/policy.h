@@ -14,6 +14,7 @@
 
 #include "config/config.h"
 #include "core/core.h"
+#include "policy/broken.h"
 #include "policy/gates.h"
 #include "proto/transfer.h"
 #include "store/store.h"
@@ -25,8 +26,11 @@
 
 struct policy_files;
 
-/* OK; INVALID (`errors` say why) or NOMEM leave `*out` NULL. Blocks: at the start, and for a reload on a worker. */
-int policy_files_load(const char *path, struct rt_conf_errors *errors, struct policy_files **out);
+/*
+ * OK; INVALID (`errors` say why) or NOMEM leave `*out` NULL. At a start single files of partners.d and access.d may be broken, and
+ * `errors` tell it all the same; a reload and a check want them whole. Blocks: at the start, and for a reload on a worker.
+ */
+int policy_files_load(const char *path, bool is_start, struct rt_conf_errors *errors, struct policy_files **out);
 void policy_files_free(struct policy_files *f); /* NULL is fine */
 const struct config *policy_files_config(const struct policy_files *f);
 
@@ -49,6 +53,7 @@ void policy_stop(struct policy *p); /* a reload under way comes to nothing; NULL
 void policy_free(struct policy *p); /* when the loop is gone; NULL is fine */
 
 /* All borrowed until the next swap. */
+const struct policy_broken *policy_broken(const struct policy *p); /* what the start found broken, until a reload */
 const struct config *policy_config(const struct policy *p);
 const struct xfed_policy *policy_partners(const struct policy *p);
 struct xfed_tls_creds *policy_channel_creds(const struct policy *p);
@@ -56,7 +61,8 @@ struct xfed_tls_creds *policy_sip_creds(const struct policy *p); /* NULL: nothin
 const struct proto_revision *policy_revision(const struct policy *p);
 struct xfed_span policy_snapshot(const struct policy *p);
 
-const struct xfed_partner *policy_partner(const struct policy *p, struct xfed_span domain); /* NULL: not listed */
+const struct xfed_partner *policy_partner(const struct policy *p, struct xfed_span domain); /* NULL: not listed, or refused */
+enum xfed_reason policy_why_not(const struct policy *p, struct xfed_span domain);	    /* then: policy.partner.* */
 uint64_t policy_partner_share(const struct policy *p, struct xfed_span domain);		    /* one number per partner, whichever of its domains */
 const char *policy_partner_label(const struct policy *p, struct xfed_span domain);	    /* for metrics: bounded by what is listed */
 void policy_partner_path(const struct policy *p, const struct xfed_partner *partner, char out[512]); /* the file it comes from */
@@ -85,5 +91,7 @@ const struct xfed_partner *policy_pair_facts(
 void policy_reload(struct policy *p, struct rt_reply reply);
 void policy_check(struct policy *p, struct rt_reply reply); /* the same without the swap */
 bool policy_is_reloading(const struct policy *p);
+/* An edge has this revision in force and refuses ours: the next reload, whatever it finds, makes one above it. */
+void policy_outbid(struct policy *p, uint64_t epoch, uint64_t counter);
 
 #endif

@@ -45,16 +45,40 @@ static bool ends_with(const char *s, const char *end)
 	return len > end_len && strcmp(s + len - end_len, end) == 0;
 }
 
+/* What was most likely meant to be loaded: .yml, .YAML, .yaml.txt, or a domain alone. Backups and what was put out of the way are not. */
+static bool is_mistaken(const char *name)
+{
+	char lower[256];
+	size_t len = strlen(name);
+	for (size_t i = 0; i <= len && len < sizeof(lower); i++) {
+		lower[i] = xfed_lower(name[i]);
+	}
+	if (len >= sizeof(lower) || ends_with(name, ".yaml")) {
+		return false;
+	}
+	if (strstr(lower, ".yaml") || strstr(lower, ".yml")) {
+		return ends_with(lower, ".yaml") || ends_with(lower, ".yml") || ends_with(lower, ".txt");
+	}
+	struct xfed_arena a;
+	struct xfed_span domain;
+	const char *accepted;
+	xfed_arena_init(&a, 65536);
+	bool is_domain = strchr(name, '.') && rt_conf_convert_domain(&a, xfed_span_str(name), &domain, &accepted) == XFED_OK;
+	xfed_arena_deinit(&a);
+	return is_domain && strncmp(lower, "readme", 6) != 0;
+}
+
 static int by_name(const void *a, const void *b)
 {
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static int list(const char *dir, size_t max, struct rt_conf_errors *errors, struct names *out)
+static int list(const char *key, const char *dir, size_t max, struct rt_conf_errors *errors, struct names *out)
 {
 	DIR *d = opendir(dir);
 	if (!d) {
-		rt_conf_errors_add(errors, false, XFED_REASON_CONFIG_SYNTAX, dir, 0, 0, NULL, "cannot be read: %s", strerror(errno));
+		rt_conf_errors_add(errors, false, XFED_REASON_CONFIG_SYNTAX, dir, 0, 0, key,
+			"cannot be read: %s; make the directory, or correct %s in gateway.yaml", strerror(errno), key);
 		return XFED_ERR_INVALID;
 	}
 	int rc = XFED_OK;
@@ -63,7 +87,7 @@ static int list(const char *dir, size_t max, struct rt_conf_errors *errors, stru
 		if (e->d_name[0] == '.') {
 			continue;
 		}
-		if (ends_with(e->d_name, ".yml")) {
+		if (is_mistaken(e->d_name)) {
 			rt_conf_errors_add(errors, true, XFED_REASON_CONFIG_VALUE_INVALID, dir, 0, 0, NULL,
 				"%s is not loaded, accepted: names ending in .yaml", e->d_name);
 		}
@@ -84,46 +108,59 @@ static int list(const char *dir, size_t max, struct rt_conf_errors *errors, stru
 	return rc;
 }
 
-static int one_file(const char *path, struct rt_conf_errors *errors, int (*each)(void *user, const char *file, struct xfed_span text), void *user)
+static int one_file(const char *path, struct rt_conf_errors *errors, const struct policy_dir_user *u, void *user)
 {
 	struct xfed_buf text;
+	size_t before = errors->count;
 	int rc = rt_conf_read(path, &text, errors);
-	if (rc != XFED_OK) {
-		return rc;
+	bool is_read = rc == XFED_OK;
+	if (is_read) {
+		rt_conf_check_file(errors, path);
+		before = errors->count;
+		rc = u->each(user, path, xfed_buf_span(&text));
 	}
-	rt_conf_check_file(errors, path);
-	rc = each(user, path, xfed_buf_span(&text));
-	xfed_buf_deinit(&text);
+	if (rc == XFED_ERR_INVALID && u->broken) {
+		rc = u->broken(user, path, is_read ? xfed_buf_span(&text) : XFED_SPAN(""), before);
+	}
+	if (is_read) {
+		xfed_buf_deinit(&text);
+	}
 	return rc;
 }
 
-int policy_dir_each(const char *dir, size_t max, struct rt_conf_errors *errors, int (*each)(void *user, const char *file, struct xfed_span text),
-	void *user, size_t *count)
+int policy_dir_each(const char *dir, size_t max, struct rt_conf_errors *errors, const struct policy_dir_user *u, void *user, size_t *count)
 {
 	struct names names = { 0 };
 	size_t errors_before = errors->error_count;
-	int rc = list(dir, max, errors, &names);
+	int rc = list(u->key, dir, max, errors, &names);
 	for (size_t i = 0; i < names.count && rc == XFED_OK; i++) {
 		char path[4096];
 		if (snprintf(path, sizeof(path), "%s/%s", dir, names.items[i]) >= (int)sizeof(path)) {
 			rt_conf_errors_add(
 				errors, false, XFED_REASON_CONFIG_SYNTAX, dir, 0, 0, NULL, "the path of %.200s is too long", names.items[i]);
-			continue;
+			rc = XFED_ERR_INVALID;
+			break;
 		}
-		rc = one_file(path, errors, each, user);
-		rc = rc == XFED_ERR_INVALID ? XFED_OK : rc;
+		rc = one_file(path, errors, u, user);
+		rc = rc == XFED_ERR_INVALID && !u->broken ? XFED_OK : rc;
 	}
 	*count = names.count;
 	free_names(&names);
-	if (rc == XFED_OK && errors->error_count > errors_before) {
+	if (rc == XFED_OK && !u->broken && errors->error_count > errors_before) {
 		rc = XFED_ERR_INVALID;
 	}
 	return rc;
 }
 
-bool policy_dir_is_named(const char *file, struct xfed_span name)
+struct xfed_span policy_dir_name(const char *file)
 {
 	const char *slash = strrchr(file, '/');
 	struct xfed_span base = xfed_span_str(slash ? slash + 1 : file);
-	return base.len == name.len + 5 && memcmp(base.data, name.data, name.len) == 0 && memcmp(base.data + name.len, ".yaml", 5) == 0;
+	bool is_yaml = base.len > 5 && memcmp(base.data + base.len - 5, ".yaml", 5) == 0;
+	return xfed_span_make(base.data, is_yaml ? base.len - 5 : 0);
+}
+
+bool policy_dir_is_named(const char *file, struct xfed_span name)
+{
+	return name.len > 0 && xfed_span_eq(policy_dir_name(file), name);
 }

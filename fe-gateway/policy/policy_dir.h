@@ -4,14 +4,22 @@
 
 #include "xfed/rt/conf.h"
 
-/*
- * Calls `each` for every file of `dir` whose name ends in .yaml; hidden files are left alone, names ending in .yml are warned
- * of. A file that cannot be read is an error and the others still come. Stops at NOMEM, which it returns; an INVALID of `each`
- * (it added errors) does not stop it. INVALID when errors were added or `dir` cannot be read, or has more than `max` files.
- */
-int policy_dir_each(const char *dir, size_t max, struct rt_conf_errors *errors, int (*each)(void *user, const char *file, struct xfed_span text),
-	void *user, size_t *count);
+struct policy_dir_user {
+	const char *key; /* what the configuration calls the directory */
+	/* One file. INVALID (it added errors): it cannot be loaded. */
+	int (*each)(void *user, const char *file, struct xfed_span text);
+	/* One that cannot; without text, one that cannot even be read. Its errors are those behind the first `before`. NULL: see below. */
+	int (*broken)(void *user, const char *file, struct xfed_span text, size_t before);
+};
 
-bool policy_dir_is_named(const char *file, struct xfed_span name); /* NAME.yaml, in whatever directory */
+/*
+ * Calls `u->each` for every file of `dir` whose name ends in .yaml; hidden files are left alone, names that look like a mistake are
+ * warned of. A file that cannot be read is an error and the others still come. Stops at NOMEM and the like, which it returns; INVALID
+ * does not stop it. INVALID when `dir` cannot be read, or has more than `max` files, and, without `u->broken`, when errors were added.
+ */
+int policy_dir_each(const char *dir, size_t max, struct rt_conf_errors *errors, const struct policy_dir_user *u, void *user, size_t *count);
+
+struct xfed_span policy_dir_name(const char *file);		   /* NAME of .../NAME.yaml */
+bool policy_dir_is_named(const char *file, struct xfed_span name); /* it is this one */
 
 #endif

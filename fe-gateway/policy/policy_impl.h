@@ -12,6 +12,7 @@ struct policy_files {
 	struct xfed_tls_creds *channel_creds, *sip_creds;
 	struct access_set *access;
 	struct xfed_policy *partners;
+	struct policy_broken broken; /* at a start; a reload has none */
 	struct xfed_buf snapshot;
 	uint8_t hash[32]; /* of the snapshot */
 };
@@ -28,7 +29,7 @@ struct policy_reload {
 	struct rt_reply reply;
 	struct rt_conf_errors errors;
 	struct policy_files *files; /* read */
-	struct proto_revision revision;
+	struct proto_revision revision, outbid;
 	struct store_batch batch;
 	bool is_new, is_check;
 	int rc;
@@ -43,11 +44,12 @@ struct policy {
 	const struct policy_user *user;
 	void *user_data;
 	struct policy_reload reload;
+	struct proto_revision outbid; /* the highest that edges have refused ours for; the hash does not count */
 	bool reload_again, is_stopped;
 };
 
-/* The next revision, where the files' snapshot is another; false: it is the same. */
-bool policy_next_revision(struct proto_revision *r, const struct policy_files *f);
+/* The next revision, where the files' snapshot is another or the old one is not above `outbid` (zeroed: none); false: it is the same. */
+bool policy_next_revision(struct proto_revision *r, const struct policy_files *f, const struct proto_revision *outbid);
 void policy_announce(const struct policy *p, const char *event);
 
 #endif

@@ -14,14 +14,14 @@ static int fail(struct policy *p, int rc, const char *key, const char *text)
 static int read_files(struct policy *p)
 {
 	struct policy_reload *r = &p->reload;
-	int rc = policy_files_load(p->path, &r->errors, &r->files);
+	int rc = policy_files_load(p->path, false, &r->errors, &r->files);
 	if (rc == XFED_OK && rt_conf_keep(&r->files->config->base.doc, p->files->config) != XFED_OK) {
 		return fail(p, XFED_ERR_NOMEM, "", "out of memory");
 	}
 	if (rc == XFED_OK && policy_files_secret(r->files, p->core->id_key) != XFED_OK) {
 		return fail(p, XFED_ERR_NOMEM, "dialback", "the secret could not be made");
 	}
-	r->is_new = rc == XFED_OK && policy_next_revision(&r->revision, r->files);
+	r->is_new = rc == XFED_OK && policy_next_revision(&r->revision, r->files, &r->outbid);
 	return rc;
 }
 
@@ -117,7 +117,7 @@ static void done(void *arg)
 
 static void begin(struct policy *p, struct rt_reply reply, bool is_check)
 {
-	p->reload = (struct policy_reload){ .is_running = true, .reply = reply, .revision = p->revision, .is_check = is_check };
+	p->reload = (struct policy_reload){ .is_running = true, .reply = reply, .revision = p->revision, .outbid = p->outbid, .is_check = is_check };
 	rt_conf_errors_init(&p->reload.errors);
 	rt_job_start(&p->reload.job, p->core->d.loop, run, done, p);
 }
@@ -140,6 +140,15 @@ void policy_check(struct policy *p, struct rt_reply reply)
 		rt_reply_fail(reply, "busy", "the files are being read already");
 	} else {
 		begin(p, reply, true);
+	}
+}
+
+/* What the store cannot hold, and no gateway ever made, is not outbid. */
+void policy_outbid(struct policy *p, uint64_t epoch, uint64_t counter)
+{
+	struct proto_revision theirs = { .epoch = epoch, .counter = counter };
+	if (epoch <= INT64_MAX && counter < INT64_MAX && proto_revision_compare(&theirs, &p->outbid) > 0) {
+		p->outbid = theirs;
 	}
 }
 

@@ -66,7 +66,7 @@ static int launch(struct sip_layer *l, struct sip_trans *t, uint64_t now_ms)
 		sip_trans_bind(l, t, t->target.flow);
 	}
 	sip_trans_enter(l, t, t->state, now_ms);
-	sip_trans_send(l, t);
+	sip_pace_send(l, t, now_ms);
 	return XFED_OK;
 }
 
@@ -355,8 +355,47 @@ void sip_client_failed(struct sip_layer *l, struct sip_trans *t, bool was_writte
 {
 	if (sip_trans_is_open(t) && !t->is_silent) {
 		struct sip_layer_action act = { .kind = SIP_ACT_TRANSPORT_ERROR, .txn = t->id, .user = t->user, .id = t->id_of_user };
-		act.was_written = was_written || t->is_written || (t->target.transport == SIP_UDP && t->sends > 1);
+		act.was_written = was_written || t->is_written || (t->target.transport == SIP_UDP && t->sends > t->returned + 1);
 		sip_layer_push(l, &act);
 	}
 	sip_trans_end(l, t);
+}
+
+/* Of a request as sip_print_request() writes it: our Via is its first header field. Cut off before the branch ends: NULL. */
+static struct sip_trans *find_quoted(const struct sip_layer *l, struct xfed_span quoted)
+{
+	static const char mark[] = ";branch=z9hG4bK";
+	const char *end = quoted.data + quoted.len;
+	const char *space = memchr(quoted.data, ' ', quoted.len);
+	const char *line = memmem(quoted.data, quoted.len, "\r\nVia: ", 7);
+	const char *branch = line ? memmem(line, (size_t)(end - line), mark, strlen(mark)) : NULL;
+	const char *rest = branch ? branch + strlen(mark) : NULL;
+	const char *stop = rest ? memmem(rest, (size_t)(end - rest), ";rport", 6) : NULL;
+	if (!space || !stop) {
+		return NULL;
+	}
+	struct sip_key key =
+		sip_key_client(&l->secret, xfed_span_make(rest, (size_t)(stop - rest)), xfed_span_make(quoted.data, (size_t)(space - quoted.data)));
+	return sip_trans_by_key(l, &key);
+}
+
+/*
+ * RFC 3261 section 18.4. Anybody can forge ICMP, but not quote a branch that only we and the next hop have seen. What quotes too
+ * little (RFC 792 asks for 8 bytes of the datagram) says nothing.
+ */
+void sip_client_returned(struct sip_layer *l, const struct sip_layer_event *ev)
+{
+	struct sip_trans *t = ev->bytes.len > 0 ? find_quoted(l, ev->bytes) : NULL;
+	if (!t || t->target.transport != SIP_UDP || (t->state != SIP_STATE_TRYING && t->state != SIP_STATE_CALLING)) {
+		return;
+	}
+	bool is_it = ev->bytes.len <= t->last_len && memcmp(ev->bytes.data, t->last, ev->bytes.len) == 0;
+	bool is_there = t->target.port == ev->flow->peer_port && sip_host_eq(xfed_span_str(t->target.ip), xfed_span_str(ev->flow->peer_ip));
+	if (!is_it || !is_there || t->returned >= t->sends) {
+		return;
+	}
+	t->returned++;
+	if (t->returned == t->sends) {
+		sip_client_failed(l, t, false);
+	}
 }

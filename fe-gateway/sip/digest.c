@@ -14,6 +14,7 @@
 #define HEX_MAX	   (2 * DIGEST_MAX + 1)
 #define FIELD_MAX  256 /* realm, nonce, opaque */
 #define CNONCE_LEN 16
+#define COUNT_STEP (1U << 16) /* more requests than a run before us can have sent with one nonce */
 
 struct algorithm {
 	const char *name;
@@ -28,6 +29,7 @@ struct challenge {
 	size_t algorithm;
 	char realm[FIELD_MAX], nonce[FIELD_MAX], opaque[FIELD_MAX];
 	uint32_t count; /* the last number given out; of one request: its own */
+	uint32_t uses;	/* how many were given out; of one request: to it */
 	bool is_answered;
 };
 
@@ -45,6 +47,7 @@ struct sip_digest {
 	const struct xfed_env *env;
 	char *username, *password;
 	struct sip_digest_asked last; /* by whatever request */
+	bool is_doubted;	      /* one refusal has been laid to a run before us */
 };
 
 int sip_digest_new(const struct xfed_env *env, struct xfed_span username, struct xfed_span password, struct sip_digest **out)
@@ -197,6 +200,17 @@ static bool is_same_nonce(const struct challenge *a, const struct challenge *b)
 	return a->is_set && b->is_set && strcmp(a->nonce, b->nonce) == 0;
 }
 
+/* Its number is given out here, as another nonce may have come when it is printed. */
+static void give_number(struct challenge *last, struct challenge *own, const struct challenge *now, uint32_t step)
+{
+	bool is_last = is_same_nonce(last, now), is_own = is_same_nonce(own, now);
+	uint32_t count = is_last ? last->count + step : 1, uses = is_last ? last->uses + 1 : 1, own_uses = is_own ? own->uses + 1 : 1;
+	*last = *own = *now;
+	last->count = own->count = count;
+	last->uses = uses;
+	own->uses = own_uses;
+}
+
 enum sip_digest_verdict sip_digest_take(struct sip_digest *d, struct sip_digest_asked **asked, const struct sip_message *response)
 {
 	enum asker who = response->status == 407 ? PROXY : SERVER;
@@ -213,15 +227,16 @@ enum sip_digest_verdict sip_digest_take(struct sip_digest *d, struct sip_digest_
 	}
 	struct challenge *own = &(*asked)->by[who];
 	/* A nonce that others have used too, before us or since, may have been spent by them: then the credentials are not to blame. */
-	bool is_alone = own->count == 1 && is_same_nonce(last, own) && last->count == 1;
+	bool is_alone = is_same_nonce(last, own) && last->uses == own->uses;
 	bool is_refused = own->is_set && own->is_answered && is_alone && !is_stale && strcmp(own->realm, c.realm) == 0;
-	if (is_refused) {
+	/* So may a run of ours before this one, whose numbers we do not know: once that gets the benefit of the doubt. */
+	bool is_doubt = is_refused && !d->is_doubted;
+	if (is_refused && !is_doubt) {
 		last->is_set = own->is_set = false;
 		return SIP_DIGEST_REFUSED;
 	}
-	/* Its number is given out here, as another nonce may have come when it is printed. */
-	c.count = 1 + (is_same_nonce(last, &c) ? last->count : 0);
-	*last = *own = c;
+	d->is_doubted |= is_doubt;
+	give_number(last, own, &c, is_doubt ? COUNT_STEP : 1);
 	return SIP_DIGEST_OK;
 }
 
@@ -274,10 +289,14 @@ static const struct challenge *next_answer(struct sip_digest *d, struct sip_dige
 	struct challenge *last = &d->last.by[who], *own = asked ? &asked->by[who] : NULL;
 	if (!own || !own->is_set) {
 		last->count += last->is_set;
+		last->uses += last->is_set;
 		return last->is_set ? last : NULL;
 	}
 	if (own->is_answered) { /* once more, to another place */
-		own->count = is_same_nonce(last, own) ? ++last->count : own->count + 1;
+		bool is_last = is_same_nonce(last, own);
+		own->count = is_last ? ++last->count : own->count + 1;
+		own->uses++;
+		last->uses += is_last;
 	}
 	own->is_answered = true;
 	return own;

@@ -26,7 +26,8 @@ void sip_digest_asked_free(struct sip_digest_asked *a);
 /*
  * Takes the challenges of a 401 or 407 to a request; of several the strongest algorithm that is known here counts (RFC 8760 section
  * 2.4). OK: the request may be sent again, with the lines of sip_digest_print(). REFUSED: it has answered such a challenge, nobody
- * else had used that nonce, and it is not stale: the credentials are wrong. UNKNOWN: nothing that is known here is asked for.
+ * else had used that nonce, and it is not stale: the credentials are wrong; not at the first time, for a run before this one may have
+ * used it. UNKNOWN: nothing that is known here is asked for.
  */
 enum sip_digest_verdict { SIP_DIGEST_OK, SIP_DIGEST_REFUSED, SIP_DIGEST_UNKNOWN, SIP_DIGEST_NO_MEMORY };
 enum sip_digest_verdict sip_digest_take(struct sip_digest *d, struct sip_digest_asked **asked, const struct sip_message *response);

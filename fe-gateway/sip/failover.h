@@ -1,8 +1,8 @@
 /*
  * The places of one transaction in turn (RFC 3263 section 4.3). The list is resolved once and kept
  * ([C4-05]): retransmissions, CANCEL and the ACK of a failure go where the request went. The next
- * place is tried only where it is certain that nobody has the request: after 503, and where no
- * connection came about. A time-out, and a connection lost after something was written, end
+ * place is tried only where it is certain that nobody has the request: after 503, where no
+ * connection came about, and where its datagrams have come back. A time-out, and a connection lost after something was written, end
  * the attempts, because the message may have arrived ([C2-06] as proto/delivery.md restricts
  * it, "Attempts and replays").
  */
@@ -14,7 +14,7 @@
 struct sip_failover;
 
 /*
- * The places of one next hop that could not be connected to lately. Zeroed: none. They are tried last for
+ * The places of one next hop that could not be connected to lately, or whose UDP port was closed. Zeroed: none. They are tried last for
  * XFED_SIP_FAILED_MS; after that one request begins with the place again, and it alone: for the others the time begins
  * anew, so that nobody but the first waits for a server that does not answer.
  */
@@ -29,7 +29,7 @@ struct sip_failed_places {
 	size_t count;
 };
 
-/* No connection came about, or the place has answered. When there are too many the oldest is forgotten. */
+/* Nothing got there, or the place has answered. When there are too many the oldest is forgotten. */
 void sip_failed_add(struct sip_failed_places *f, const struct sip_location *where, uint64_t now_ms);
 void sip_failed_remove(struct sip_failed_places *f, const struct sip_location *where);
 

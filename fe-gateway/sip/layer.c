@@ -168,7 +168,8 @@ bool sip_layer_next(struct sip_layer *l, struct sip_layer_action *act)
 uint64_t sip_layer_deadline(const struct sip_layer *l)
 {
 	const struct xfed_heap_item *first = xfed_heap_first(&l->timers);
-	return first ? first->at : UINT64_MAX;
+	uint64_t timer = first ? first->at : UINT64_MAX, pace = sip_pace_deadline(l);
+	return timer < pace ? timer : pace;
 }
 
 static int receive_bad(struct sip_layer *l)
@@ -242,7 +243,7 @@ static int receive(struct sip_layer *l, const struct sip_layer_event *ev, uint64
  * Client transactions on a connection that closed become due at once, so that TICKs report them a
  * few at a time. Server transactions keep the address to connect to instead.
  */
-static void close_flow(struct sip_layer *l, uint64_t flow)
+static void close_flow(struct sip_layer *l, uint64_t flow, bool was_unread)
 {
 	struct sip_trans *next;
 	sip_leg_close_flow(l, flow);
@@ -255,6 +256,7 @@ static void close_flow(struct sip_layer *l, uint64_t flow)
 		t->target.flow = 0;
 		if (sip_trans_is_client(t) && sip_trans_is_open(t)) {
 			t->is_lost = true;
+			t->is_written = t->is_written && !was_unread;
 			sip_trans_rearm(l, t);
 		}
 	}
@@ -263,6 +265,7 @@ static void close_flow(struct sip_layer *l, uint64_t flow)
 static int tick(struct sip_layer *l, uint64_t now_ms)
 {
 	int rc = XFED_OK;
+	sip_pace_tick(l, now_ms);
 	while (sip_layer_room(l) >= ACTIONS_PER_TIMER) {
 		struct xfed_heap_item *first = xfed_heap_first(&l->timers);
 		if (!first || first->at > now_ms) {
@@ -291,7 +294,10 @@ int sip_layer_step(struct sip_layer *l, const struct sip_layer_event *ev, uint64
 		}
 		return XFED_OK;
 	case SIP_LAYER_FLOW_CLOSED:
-		close_flow(l, ev->flow_id);
+		close_flow(l, ev->flow_id, ev->was_unread);
+		return XFED_OK;
+	case SIP_LAYER_RETURNED:
+		sip_client_returned(l, ev);
 		return XFED_OK;
 	case SIP_LAYER_TICK:
 		return tick(l, now_ms);

@@ -18,6 +18,9 @@
  * is no licence to send anywhere. What INVITE asks of both ends (RFC 3261 section 13, RFC 6026) is done here: 2xx are acknowledged,
  * each copy again; further forks are acknowledged and ended; a 2xx of ours is repeated until its ACK comes, and given up with BYE.
  *
+ * UDP. Requests of ours leave at a pace (sip/pace.h). One ends as not written when each of its datagrams has come back (ICMP) and
+ * nothing else has; when only some have, somebody may have it: it ends, written, when it would be sent again.
+ *
  * Keep-alives that are no SIP are the layer's on UDP (line ends, NUL, STUN: ignored) and the
  * framer's on a stream.
  *
@@ -48,21 +51,23 @@ struct sip_layer_config {
 
 enum sip_layer_event_kind {
 	SIP_LAYER_RECV,	       /* flow, bytes: one datagram, or one message cut out by sip/framer.h */
+	SIP_LAYER_RETURNED,    /* flow, its peer is where it went; bytes: how a datagram begins that did not arrive, says somebody (ICMP) */
 	SIP_LAYER_SENT,	       /* txn, flow_id: the first byte of that request has gone out on that flow
 			   (TCP, TLS) */
 	SIP_LAYER_SEND_FAILED, /* txn, was_written: it could not be sent (no connection, or it
 				  broke) */
-	SIP_LAYER_FLOW_CLOSED, /* flow_id */
+	SIP_LAYER_FLOW_CLOSED, /* flow_id, was_unread */
 	SIP_LAYER_TICK,
 };
 
 struct sip_layer_event {
 	enum sip_layer_event_kind kind;
-	const struct sip_flow_info *flow; /* RECV */
-	struct xfed_span bytes;		  /* RECV */
+	const struct sip_flow_info *flow; /* RECV, RETURNED */
+	struct xfed_span bytes;		  /* RECV, RETURNED */
 	uint64_t flow_id;		  /* SENT, FLOW_CLOSED */
 	uint64_t txn;			  /* SENT, SEND_FAILED */
 	bool was_written;		  /* SEND_FAILED: some of the request may have gone out */
+	bool was_unread;		  /* FLOW_CLOSED: the peer has read nothing of what went out on it */
 };
 
 enum sip_layer_action_kind {

@@ -170,6 +170,7 @@ void sip_trans_enter(struct sip_layer *l, struct sip_trans *t, enum sip_state st
 	const struct row *row = &rows[state];
 	bool is_stream = t->target.transport != SIP_UDP;
 	uint64_t life = is_stream ? row->life_stream : row->life;
+	sip_pace_leave(l, t);
 	trace(l, row->name);
 	t->state = state;
 	if (life == 0) {
@@ -231,6 +232,7 @@ void sip_trans_end(struct sip_layer *l, struct sip_trans *t)
 		sip_leg_forget(l, t);
 	}
 	xfed_heap_remove(&l->timers, &t->timer);
+	sip_pace_leave(l, t);
 	sip_trans_unbind(t);
 	HASH_DELETE(hh, l->by_id, t);
 	HASH_DELETE(hh_key, l->by_key, t);
@@ -312,8 +314,10 @@ int sip_trans_fire(struct sip_layer *l, struct sip_trans *t, uint64_t now_ms)
 	} else if (!may_repeat(l, t, now_ms)) {
 		t->resend_ms = NEVER;
 		sip_trans_rearm(l, t);
+	} else if (t->returned > 0 && (t->state == SIP_STATE_TRYING || t->state == SIP_STATE_CALLING)) {
+		sip_client_failed(l, t, true); /* nobody is there now; one of its datagrams may have arrived before */
 	} else {
-		sip_trans_send(l, t);
+		sip_pace_send(l, t, now_ms);
 		uint64_t cap = sip_layer_scale(l, row->cap);
 		t->interval_ms = t->interval_ms * 2 < cap ? t->interval_ms * 2 : cap;
 		t->resend_ms = after(now_ms, t->interval_ms);

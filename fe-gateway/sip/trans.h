@@ -14,6 +14,7 @@
 #include "sip/dispatch.h"
 #include "sip/key.h"
 #include "sip/layer.h"
+#include "sip/pace.h"
 #include "util/heap.h"
 #include "util/table.h"
 
@@ -50,24 +51,24 @@ struct sip_trans {
 	struct sip_key key, merged;
 	bool is_merge_owner; /* stands in the table of merged requests */
 	bool is_stranger;    /* server: nothing is kept once it is answered (section 8.2.7) */
-
 	struct sip_target target;
 	struct sip_trans *flow_next, **flow_prev; /* others on a connection; flow_prev NULL: on none */
 	char *head;				  /* server: what its responses begin with; NULL once the final one is there */
 	char *last;				  /* the request, or the last response: retransmissions send these bytes */
 	size_t head_len, last_len, weight;	  /* weight: server: of `server_bytes` */
-
 	const struct sip_user *user;
 	uint64_t id_of_user;
 	uint64_t dialog;	       /* it makes, or is inside; 0: none */
 	uint64_t resend_ms, expire_ms; /* absolute, UINT64_MAX: never */
 	uint64_t interval_ms;	       /* until the next retransmission */
 	unsigned sends;
-	bool is_written;		/* client: some of it has gone out */
+	bool is_written;		/* client: some of it has gone out, and may have been read */
 	bool is_lost;			/* client: its connection has closed */
 	bool is_silent;			/* client: a CANCEL or BYE that the layer sends by itself: nobody asks for its outcome */
 	bool is_cancelled, must_cancel; /* client: CANCEL has gone out, or goes with the first provisional response */
-	struct sip_trans *dead_next;
+	struct sip_trans *pace_next, *pace_prev, *dead_next;
+	struct sip_pace *pace; /* client, UDP: it waits for its turn there; NULL: it does not */
+	unsigned returned;     /* client, UDP: that many of its datagrams did not arrive */
 };
 
 /* A dialog in the layer's tables, or what becomes one. */
@@ -103,15 +104,14 @@ struct sip_layer {
 	} sent_by[SIP_TRANSPORT_COUNT];
 	size_t transactions_max, server_bytes_max;
 	unsigned time_divisor;
-
-	uint64_t last_id;
+	uint64_t last_id, last_dialog;
 	struct sip_trans *by_id, *by_key, *by_merged; /* uthash tables */
 	struct xfed_heap timers;
 	struct sip_users users;
-	uint64_t last_dialog;
 	struct sip_leg *legs, *legs_by_key;
 	struct sip_leg *leg_flows[SIP_FLOW_BUCKETS];
 	struct sip_trans *flows[SIP_FLOW_BUCKETS]; /* those on connections, by hash of the flow */
+	struct sip_paces paces;
 	struct sip_layer_stats stats;
 	char *scratch; /* XFED_SIP_MESSAGE_BYTES: a request is printed here first */
 
@@ -161,6 +161,7 @@ bool sip_trans_is_open(const struct sip_trans *t); /* a final response, of their
 /* ctrans.c */
 int sip_client_receive(struct sip_layer *l, const struct sip_message *m, uint64_t now_ms);
 void sip_client_sent(struct sip_layer *l, uint64_t txn, uint64_t flow);
+void sip_client_returned(struct sip_layer *l, const struct sip_layer_event *ev);
 void sip_client_failed(struct sip_layer *l, struct sip_trans *t, bool was_written);
 
 struct sip_via_out sip_client_via(const struct sip_layer *l, enum sip_transport transport, struct xfed_span branch);

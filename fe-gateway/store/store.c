@@ -4,7 +4,10 @@
 #include <stdio.h>
 
 #include "xfed/mem.h"
+#include "xfed/rt/log.h"
 #include "xfed/rt/loop.h"
+
+#define TRY_AGAIN_MS 15000 /* whoever has rows to write tries sooner, and knows better */
 
 struct queue {
 	struct store_batch *first, **last;
@@ -12,7 +15,12 @@ struct queue {
 
 struct store {
 	const struct store_backend *backend;
+	const struct xfed_env *env;
 	void *db;
+	struct store_state state;
+	struct store_batch trial; /* writes nothing */
+	bool is_trying;
+	uint64_t try_at_ms; /* 0: not set yet */
 	bool is_running;
 	uv_thread_t thread;
 	uv_async_t wake; /* the loop: something is finished */
@@ -54,6 +62,7 @@ int store_open_with(const struct store_backend *backend, const char *where, cons
 		return XFED_ERR_NOMEM;
 	}
 	s->backend = backend;
+	s->env = env;
 	queue_clear(&s->waiting);
 	queue_clear(&s->finished);
 	int rc = s->backend->open(where, env, &s->db, error);
@@ -279,6 +288,59 @@ static void run_group(struct store *s, struct store_batch *group)
 	}
 }
 
+/* ---- how it goes ---- */
+
+static void note(struct store *s, const struct store_batch *b)
+{
+	bool is_failing = b->written != XFED_OK;
+	if (!b->writes) {
+		return;
+	}
+	snprintf(s->state.error, sizeof(s->state.error), "%s", is_failing ? b->error : "");
+	s->try_at_ms = 0;
+	if (is_failing == s->state.is_failing) {
+		return;
+	}
+	s->state.is_failing = is_failing;
+	s->state.since_s = s->env->wall_s(s->env->user);
+	rt_log(is_failing ? RT_LOG_ERROR : RT_LOG_INFO, is_failing ? "store.failed" : "store.works",
+		RT_KV_REASON(is_failing ? XFED_REASON_STORE_WRITE_FAILED : XFED_REASON_NONE), RT_KV_STR("text", is_failing ? b->error : NULL),
+		RT_END);
+}
+
+static void end(struct store *s, struct store_batch *b)
+{
+	note(s, b);
+	b->done(b);
+}
+
+const struct store_state *store_state(const struct store *s)
+{
+	return &s->state;
+}
+
+static void trial_done(struct store_batch *b)
+{
+	struct store *s = (struct store *)((char *)b - offsetof(struct store, trial));
+	store_batch_deinit(b);
+	s->is_trying = false;
+}
+
+void store_tick(struct store *s, uint64_t now_ms)
+{
+	if (!s->state.is_failing || s->is_trying) {
+		return;
+	}
+	if (s->try_at_ms == 0) {
+		s->try_at_ms = now_ms + TRY_AGAIN_MS;
+	} else if (now_ms >= s->try_at_ms) {
+		store_batch_init(&s->trial, trial_done);
+		s->is_trying = true;
+		(void)add(&s->trial, STORE_WRITE_NOTHING); /* without memory it says nothing, and is tried again */
+		store_submit(s, &s->trial);
+	}
+}
+
 /* ---- the thread ---- */
 
 static void run_thread(void *arg)
@@ -310,7 +372,7 @@ static void tell_finished(struct store *s)
 	uv_mutex_unlock(&s->lock);
 	while (b) {
 		struct store_batch *next = b->next; /* done() may free it */
-		b->done(b);
+		end(s, b);
 		b = next;
 	}
 }
@@ -325,7 +387,7 @@ void store_submit(struct store *s, struct store_batch *b)
 	b->next = NULL;
 	if (!s->is_running) {
 		run_group(s, b);
-		b->done(b);
+		end(s, b);
 		return;
 	}
 	uv_mutex_lock(&s->lock);

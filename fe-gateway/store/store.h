@@ -122,6 +122,16 @@ int store_ask(struct store_batch *b, const struct store_question *q);
 /* Batches are written in the order they are submitted in. Where no thread runs this one is, at once. Cannot fail. */
 void store_submit(struct store *s, struct store_batch *b);
 
+/* How the last batch with rows went. */
+struct store_state {
+	bool is_failing;
+	int64_t since_s;
+	char error[256]; /* one sentence: the file and what the system said */
+};
+const struct store_state *store_state(const struct store *s);
+/* In the loop, each second or so: where it could not be written that is tried again, whether anybody has rows or not. */
+void store_tick(struct store *s, uint64_t now_ms);
+
 /* The thread. OK, LIBRARY, NOMEM; stop: all that was submitted is written and `done`; NULL is fine. */
 int store_start(struct store *s, struct rt_loop *loop);
 void store_stop(struct store *s);

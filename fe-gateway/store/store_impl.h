@@ -4,7 +4,15 @@
 
 #include "store/store.h"
 
-enum store_write_kind { STORE_WRITE_REVISION, STORE_WRITE_FAILURE, STORE_WRITE_TRIM, STORE_WRITE_CONTACT, STORE_WRITE_TRIM_CONTACTS };
+/* NOTHING: changes nothing, and fails where anything would. */
+enum store_write_kind {
+	STORE_WRITE_NOTHING,
+	STORE_WRITE_REVISION,
+	STORE_WRITE_FAILURE,
+	STORE_WRITE_TRIM,
+	STORE_WRITE_CONTACT,
+	STORE_WRITE_TRIM_CONTACTS
+};
 struct store_write {
 	enum store_write_kind kind;
 	struct store_write *next;

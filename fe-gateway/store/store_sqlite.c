@@ -1,6 +1,8 @@
 /* The store in one SQLite file. */
+#include <errno.h>
 #include <sqlite3.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "store/store_impl.h"
@@ -33,13 +35,20 @@ static const char *const steps[] = {
 };
 #define SCHEMA ((int)XFED_ARRAY_LEN(steps))
 
+/* What the system said, where it is at the bottom of it; SQLite keeps no number for a full disk. */
+static int system_error(const struct file *f, int code)
+{
+	return code == SQLITE_FULL ? ENOSPC : code == SQLITE_IOERR || code == SQLITE_CANTOPEN ? sqlite3_system_errno(f->db) : 0;
+}
+
 static int fail(const struct file *f, char error[256])
 {
-	int code = sqlite3_errcode(f->db);
+	int code = sqlite3_errcode(f->db), number = system_error(f, code);
 	if (code == SQLITE_BUSY || code == SQLITE_LOCKED) {
 		snprintf(error, 256, "%s: in use by another gateway", f->path);
 	} else {
-		snprintf(error, 256, "%s: %s", f->path, sqlite3_errmsg(f->db));
+		snprintf(error, 256, "%s: %s%s%s%s", f->path, sqlite3_errmsg(f->db), number ? " (" : "", number ? strerror(number) : "",
+			number ? ")" : "");
 	}
 	return code == SQLITE_NOMEM ? XFED_ERR_NOMEM : XFED_ERR_LIBRARY;
 }
@@ -292,6 +301,8 @@ static int trim_contacts(struct file *f, size_t keep, int64_t oldest_s, char err
 static int write_one(void *db, const struct store_write *w, char error[256])
 {
 	switch (w->kind) {
+	case STORE_WRITE_NOTHING:
+		return run(db, "UPDATE policy SET counter = counter WHERE one = 1", error);
 	case STORE_WRITE_REVISION:
 		return write_revision(db, &w->revision, error);
 	case STORE_WRITE_FAILURE:

@@ -32,7 +32,7 @@ static void failed(struct trunk_places *p, enum xfed_reason reason, const char *
 {
 	struct trunk_send *s;
 	p->fresh_until_ms = 0;
-	trunk_hop_is(p->hop, false, reason, text);
+	trunk_hop_down(p->hop, reason, text);
 	while ((s = pop_waiting(p))) {
 		s->user->hop_failed(s->user->sip.data, s, reason);
 	}

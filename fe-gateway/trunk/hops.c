@@ -27,6 +27,7 @@ static void hop_free(struct trunk_hop *h)
 	xfed_free(h->tls_name);
 	xfed_free(h->label);
 	xfed_free(h->key);
+	trunk_probe_end(h);
 	sip_digest_free(h->digest);
 	xfed_free(h);
 }
@@ -50,7 +51,8 @@ static struct trunk_hop *hop_new(struct trunk *t, const struct config_domain *d,
 	h->tls_name = xfed_strdup(d->tls_name ? d->tls_name : "");
 	h->label = xfed_strndup(xfed_span_make(key, label_len));
 	h->key = xfed_strdup(key);
-	h->since_s = core_wall_s(t->core);
+	h->state.since_s = core_wall_s(t->core);
+	h->is_used = true; /* by the domain that it is made for */
 	if (!h->host || !h->tls_name || !h->label || !h->key) {
 		hop_free(h);
 		return NULL;
@@ -107,7 +109,7 @@ static void use_credentials(struct trunk_hop *h, const struct config_domain *d)
 /* A hop stays until the process ends: their number is bounded by what operators write into the configuration. */
 struct trunk_hop *trunk_hop_of(struct trunk *t, const struct config_domain *d)
 {
-	char key[KEY_BYTES];
+	XFED_UNSET char key[KEY_BYTES];
 	size_t label_len;
 	struct trunk_hop *h = find_hop(t, d, key, &label_len);
 	h = h ? h : hop_new(t, d, key, label_len);
@@ -123,10 +125,8 @@ static bool is_used(const struct trunk *t, enum sip_transport transport)
 	return sip_io_port(t->io, transport) != 0 && (transport != SIP_TLS || t->files.creds);
 }
 
-#define NO_TCP_MS (10 * 60 * 1000) /* a hop for UDP that has refused TCP is not asked again for so long */
-
 /* RFC 3261 section 18.1.1: what is too large for UDP goes by TCP, also to a next hop that is meant for UDP. */
-static bool tcp_stands_in(const struct trunk_hop *h)
+bool trunk_hop_tcp_stands_in(const struct trunk_hop *h)
 {
 	return h->has_transport && h->transport == SIP_UDP;
 }
@@ -139,7 +139,7 @@ size_t trunk_hop_transports(const struct trunk_hop *h, bool is_large, enum sip_t
 		enum sip_transport t = order[i];
 		/* Where an address or a port stands for UDP, TCP may stand in for it ([C3-02]), TLS listens elsewhere. */
 		bool is_wrong = is_large && (t == SIP_UDP || (t == SIP_TLS && !h->has_transport && (h->port || h->is_ip)));
-		bool stands_in = is_large && t == SIP_TCP && tcp_stands_in(h) && trunk_now(h->trunk) >= h->no_tcp_until_ms;
+		bool stands_in = is_large && t == SIP_TCP && trunk_hop_tcp_stands_in(h) && trunk_now(h->trunk) >= h->no_tcp_until_ms;
 		if (!is_wrong && (h->has_transport ? t == h->transport || stands_in : is_used(h->trunk, t))) {
 			out[n++] = t;
 		}
@@ -149,9 +149,7 @@ size_t trunk_hop_transports(const struct trunk_hop *h, bool is_large, enum sip_t
 
 struct trunk_hop_facts trunk_hop_facts(const struct trunk_hop *h)
 {
-	return (struct trunk_hop_facts){
-		.label = h->label, .is_known = h->is_known, .is_up = h->is_up, .reason = h->reason, .text = h->text, .since_s = h->since_s
-	};
+	return (struct trunk_hop_facts){ .label = h->label, .state = &h->state, .is_used = h->is_used };
 }
 
 const struct trunk_hop *trunk_hop_next(const struct trunk *t, const struct trunk_hop *h)
@@ -250,10 +248,10 @@ int trunk_send_request(struct trunk_send *s, const struct sip_layer_request *rq,
 }
 
 /* The hop answers, and no message gets through: as bad for whoever looks at its state as one that is silent. */
-static bool unproved(struct trunk_send *s, enum xfed_reason reason, const char *text)
+static bool unproved(struct trunk_send *s, int status, enum xfed_reason reason, const char *text)
 {
 	s->unproved = reason;
-	trunk_hop_is(s->hop, true, reason, text);
+	trunk_hop_refuses(s->hop, status, reason, text);
 	return false;
 }
 
@@ -264,19 +262,20 @@ bool trunk_send_challenged(struct trunk_send *s, const struct sip_message *m)
 		return false;
 	}
 	if (!d) {
-		return unproved(s, XFED_REASON_SIP_AUTH_NEEDED, "it asks for a username and password, and domains[].auth has none");
+		return unproved(s, m->status, XFED_REASON_SIP_AUTH_NEEDED, "it asks for a username and password, and domains[].auth has none");
 	}
 	if (s->challenges == CHALLENGES_MAX) {
-		return unproved(s, XFED_REASON_SIP_AUTH_REFUSED, "it asks again and again");
+		return unproved(s, m->status, XFED_REASON_SIP_AUTH_REFUSED, "it asks again and again");
 	}
 	enum sip_digest_verdict v = sip_digest_take(d, &s->asked, m);
 	s->challenges++;
 	s->round++;
 	if (v == SIP_DIGEST_REFUSED) {
-		return unproved(s, XFED_REASON_SIP_AUTH_REFUSED, "the username or password is wrong");
+		return unproved(s, m->status, XFED_REASON_SIP_AUTH_REFUSED, "the username or password is wrong");
 	}
 	if (v == SIP_DIGEST_UNKNOWN) {
-		return unproved(s, XFED_REASON_SIP_AUTH_NEEDED, "it asks with a scheme or algorithm other than digest with SHA-256 or MD5");
+		return unproved(
+			s, m->status, XFED_REASON_SIP_AUTH_NEEDED, "it asks with a scheme or algorithm other than digest with SHA-256 or MD5");
 	}
 	return v == SIP_DIGEST_OK;
 }
@@ -284,68 +283,6 @@ bool trunk_send_challenged(struct trunk_send *s, const struct sip_message *m)
 bool trunk_send_may_have_been_taken(const struct trunk_send *s)
 {
 	return s->round > 0 || !s->hop->digest;
-}
-
-void trunk_send_answered(struct trunk_send *s, struct xfed_span method, int status)
-{
-	char code[12];
-	snprintf(code, sizeof(code), "%d", status);
-	rt_metric_add(s->hop->trunk->core->d.metrics, RT_M_SIP_RESPONSES, 1, RT_LABELS(xfed_span_str(s->hop->label), method, xfed_span_str(code)));
-	sip_failed_remove(&s->hop->failed, sip_failover_place(s->places));
-	s->unproved = XFED_REASON_NONE;
-	if ((status != 401 && status != 407) || !s->hop->is_up) { /* what those two mean trunk_send_challenged() finds out */
-		trunk_hop_is(s->hop, true, XFED_REASON_NONE, NULL);
-	}
-}
-
-void trunk_send_timed_out(struct trunk_send *s)
-{
-	trunk_hop_is(s->hop, false, XFED_REASON_SIP_SERVER_TIMEOUT, "no final response");
-}
-
-void trunk_send_broken(struct trunk_send *s, bool was_written)
-{
-	if (!was_written) {
-		sip_failed_add(&s->hop->failed, sip_failover_place(s->places), trunk_now(s->hop->trunk));
-	}
-}
-
-enum xfed_reason trunk_send_unreached(struct trunk_send *s)
-{
-	if (s->is_large && tcp_stands_in(s->hop)) {
-		s->hop->no_tcp_until_ms = trunk_now(s->hop->trunk) + NO_TCP_MS;
-		return XFED_REASON_SIP_REQUEST_TOO_LARGE; /* which says nothing of the hop, nor is it tried by UDP (RFC 3428 section 8) */
-	}
-	const struct trunk *t = s->hop->trunk;
-	char text[TRUNK_WHY_BYTES + 64] = "no connection";
-	if (t->failing != XFED_REASON_NONE) { /* the reasons of certificates speak of partners, but what they found is the cause here too */
-		bool is_code = t->failing != XFED_REASON_SIP_SERVER_UNREACHABLE;
-		snprintf(text, sizeof(text), "no connection: %s%s%s", is_code ? xfed_reason_code(t->failing) : "",
-			is_code && t->failing_why[0] ? ": " : "", t->failing_why);
-	}
-	trunk_hop_is(s->hop, false, XFED_REASON_SIP_SERVER_UNREACHABLE, text);
-	return XFED_REASON_SIP_SERVER_UNREACHABLE;
-}
-
-/* ---- their state ---- */
-
-void trunk_hop_is(struct trunk_hop *h, bool is_up, enum xfed_reason reason, const char *text)
-{
-	rt_metric_set(h->trunk->core->d.metrics, RT_M_SIP_NEXT_HOP_UP, is_up, RT_LABELS(xfed_span_str(h->label)));
-	if (h->is_known && h->is_up == is_up && h->reason == reason) {
-		return;
-	}
-	bool is_fine = reason == XFED_REASON_NONE;
-	h->is_known = true;
-	h->is_up = is_up;
-	h->reason = reason;
-	snprintf(h->text, sizeof(h->text), "%s", text ? text : "");
-	h->since_s = core_wall_s(h->trunk->core);
-	rt_log(is_fine ? RT_LOG_INFO : RT_LOG_WARNING,
-		is_fine ? "sip.hop-up"
-		: is_up ? "sip.auth-failed"
-			: "sip.hop-down",
-		RT_KV_STR("next_hop", h->label), RT_KV_REASON(reason), RT_KV_STR("text", h->text[0] ? h->text : NULL), RT_END);
 }
 
 /* What is known of one that stays as it is is still true; new credentials may be the right ones. */
@@ -365,7 +302,11 @@ static void forget_states(struct trunk *t)
 		}
 	}
 	for (struct trunk_hop *h = t->hops; h; h = h->hh.next) {
-		h->is_known = h->is_known && h->is_used && (!h->is_up || h->reason == XFED_REASON_NONE);
+		const struct hop_state *s = &h->state;
+		bool wants_proof = s->reason == XFED_REASON_SIP_AUTH_NEEDED || s->reason == XFED_REASON_SIP_AUTH_REFUSED;
+		if (!h->is_used || wants_proof) {
+			h->state = (struct hop_state){ .since_s = core_wall_s(t->core) };
+		}
 	}
 }
 

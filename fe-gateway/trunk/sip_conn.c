@@ -99,6 +99,11 @@ void sip_conn_close(struct sip_conn *c, enum xfed_reason reason, const char *tex
 	}
 	char why[TRUNK_WHY_BYTES];
 	snprintf(why, sizeof(why), "%s", text && *text ? text : c->stream ? rt_stream_error_text(c->stream) : "");
+	/* With TLS 1.3 a server refuses our certificate when the handshake is over for us: it has not come to what we wrote behind. */
+	bool was_unread = c->is_client && reason == XFED_REASON_TLS_CERT_REFUSED && !c->has_heard;
+	if (was_unread) {
+		trunk_note_unread(t, &c->target, reason, why);
+	}
 	c->is_closed = c->is_dying = true;
 	log_closed(c, reason, text);
 	leave_tables(c);
@@ -118,7 +123,7 @@ void sip_conn_close(struct sip_conn *c, enum xfed_reason reason, const char *tex
 	t->failing_why = why;
 	fail_waiting(t, waiting);
 	t->failing = XFED_REASON_NONE;
-	trunk_event(t, &(struct sip_layer_event){ .kind = SIP_LAYER_FLOW_CLOSED, .flow_id = id });
+	trunk_event(t, &(struct sip_layer_event){ .kind = SIP_LAYER_FLOW_CLOSED, .flow_id = id, .was_unread = was_unread });
 }
 
 static void on_closing(void *arg)
@@ -127,7 +132,7 @@ static void on_closing(void *arg)
 	sip_conn_close(c, c->close_reason, c->close_text);
 }
 
-static void close_later(struct sip_conn *c, enum xfed_reason reason, const char *text)
+void sip_conn_close_because(struct sip_conn *c, enum xfed_reason reason, const char *text)
 {
 	if (!c->is_dying) {
 		c->is_dying = true;
@@ -153,7 +158,7 @@ void sip_conn_unanswered(struct sip_conn *c)
 
 void sip_conn_close_later(struct sip_conn *c, const char *text)
 {
-	close_later(c, XFED_REASON_NONE, text);
+	sip_conn_close_because(c, XFED_REASON_NONE, text);
 }
 
 /* ---- writing ---- */
@@ -317,6 +322,7 @@ static void take_frames(struct sip_conn *c)
 
 void sip_conn_take(struct sip_conn *c, struct xfed_span in)
 {
+	c->has_heard = true;
 	c->heard_ms = trunk_now(c->trunk);
 	while (in.len > 0 && !c->is_dying) {
 		size_t taken = 0;
@@ -359,7 +365,7 @@ static void judge_peer(struct sip_conn *c)
 	}
 	c->stranger_ms = was_known ? trunk_now(c->trunk) : c->stranger_ms;
 	if (!sip_admit_stranger(c->io, c->stream)) {
-		close_later(c, XFED_REASON_POLICY_UNPROVED_EXCEEDED,
+		sip_conn_close_because(c, XFED_REASON_POLICY_UNPROVED_EXCEEDED,
 			"its address or certificate is trusted no more, and too many untrusted connections are open");
 	}
 }
@@ -374,7 +380,7 @@ void sip_io_judge_certs(struct sip_io *io)
 		enum xfed_reason reason = c->tls ? sip_conn_judge_chain(c) : XFED_REASON_NONE;
 		if (reason != XFED_REASON_NONE) {
 			core_count_refusal(c->trunk->core, reason, XFED_SIDE_SIP);
-			close_later(c, reason, "the certificate was judged again");
+			sip_conn_close_because(c, reason, "the certificate was judged again");
 			continue;
 		}
 		judge_peer(c);
@@ -465,11 +471,21 @@ static void connected(struct sip_conn *c)
 	}
 }
 
+static const char *connect_words(const struct sip_conn *c, enum xfed_reason reason, char out[TRUNK_WHY_BYTES])
+{
+	const char *means = reason == XFED_REASON_NET_CONNECT_REFUSED	    ? "nobody listens there"
+			    : reason == XFED_REASON_NET_CONNECT_UNREACHABLE ? "this host has no way there"
+									    : "its host is down, or a firewall lies between";
+	snprintf(out, TRUNK_WHY_BYTES, "%s port %u: %s (%s)", c->info.peer_ip, c->info.peer_port, rt_stream_error_text(c->stream), means);
+	return out;
+}
+
 static void on_connect(void *user, enum xfed_reason reason)
 {
 	struct sip_conn *c = user;
 	if (reason != XFED_REASON_NONE) {
-		sip_conn_close(c, XFED_REASON_SIP_SERVER_UNREACHABLE, rt_stream_error_text(c->stream));
+		char text[TRUNK_WHY_BYTES];
+		sip_conn_close(c, XFED_REASON_SIP_SERVER_UNREACHABLE, connect_words(c, reason, text));
 	} else {
 		connected(c);
 	}

@@ -31,6 +31,7 @@ struct sip_conn {
 	uint64_t id; /* the flow's number */
 	enum sip_transport transport;
 	bool is_client, is_open, is_dying, is_closed;
+	bool has_heard; /* something of SIP has come over it */
 	struct rt_stream *stream;
 	struct xfed_tls *tls; /* NULL over TCP */
 	struct rt_job job;    /* a step of the handshake */
@@ -85,6 +86,7 @@ struct sip_conn *sip_conn_to(const struct sip_io *io, const struct sip_target *t
 enum sip_io_sent sip_conn_send(struct sip_conn *c, struct xfed_span bytes, uint64_t txn);
 void sip_conn_unanswered(struct sip_conn *c);
 void sip_conn_close_later(struct sip_conn *c, const char *text);
+void sip_conn_close_because(struct sip_conn *c, enum xfed_reason reason, const char *text); /* later too; `text` lives on */
 void sip_conn_free_all(struct sip_io *io);
 
 /* sip_conn.c for sip_conn_tls.c */

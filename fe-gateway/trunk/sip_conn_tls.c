@@ -1,6 +1,8 @@
 /* TLS of a SIP connection: what goes through the session, and the handshake as jobs. */
 #include "trunk/sip_conn.h"
 
+#include <stdio.h>
+
 /* ---- through the session ---- */
 
 bool sip_conn_tls_flush(struct sip_conn *c)
@@ -17,9 +19,19 @@ bool sip_conn_tls_flush(struct sip_conn *c)
 	return true;
 }
 
+/* An alert about our certificate is the one failure behind the handshake that says who has to do what. */
+static void fail(struct sip_conn *c)
+{
+	bool is_ours = xfed_tls_reason(c->tls) == XFED_REASON_TLS_CERT_REFUSED;
+	if (is_ours) {
+		core_count_refusal(c->trunk->core, XFED_REASON_TLS_CERT_REFUSED, XFED_SIDE_OPERATOR);
+	}
+	sip_conn_close_because(c, is_ours ? XFED_REASON_TLS_CERT_REFUSED : XFED_REASON_NONE, xfed_tls_error_text(c->tls));
+}
+
 void sip_conn_tls_read(struct sip_conn *c)
 {
-	char plain[16384];
+	XFED_UNSET char plain[16384];
 	size_t len;
 	while (!c->is_dying) {
 		switch (xfed_tls_read(c->tls, plain, sizeof(plain), &len)) {
@@ -33,7 +45,7 @@ void sip_conn_tls_read(struct sip_conn *c)
 			sip_conn_close_later(c, "");
 			return;
 		case XFED_TLS_FAILED:
-			sip_conn_close_later(c, xfed_tls_error_text(c->tls));
+			fail(c);
 			return;
 		}
 	}
@@ -64,14 +76,34 @@ enum xfed_reason sip_conn_judge_chain(struct sip_conn *c)
 
 /* ---- the handshake ---- */
 
+/* What its certificate has and what it lacks. */
+static const char *server_words(const struct sip_conn *c, enum xfed_reason reason, char out[TRUNK_WHY_BYTES])
+{
+	const struct xfed_cert_facts *f = c->facts.peer ? xfed_cert_facts(c->facts.peer) : NULL;
+	char names[90];
+	trunk_cert_names(f, names, sizeof(names));
+	if (reason == XFED_REASON_TLS_CERT_NAME_MISMATCH && f) {
+		snprintf(out, TRUNK_WHY_BYTES, "the certificate of the SIP server has %s and not %.50s: set domains[].tls_name, or have it renewed",
+			names[0] ? names : "no names", c->target.tls_name);
+	} else if (reason == XFED_REASON_TLS_CERT_UNTRUSTED && f) {
+		snprintf(out, TRUNK_WHY_BYTES,
+			"the certificate of the SIP server is signed by %.80s: sip.ca has to have that CA, or the server to give its chain",
+			f->issuer);
+	} else {
+		snprintf(out, TRUNK_WHY_BYTES, "the certificate of the SIP server: have it renewed");
+	}
+	return out;
+}
+
 static void handshake_done(struct sip_conn *c)
 {
+	char words[TRUNK_WHY_BYTES];
 	xfed_tls_facts(c->tls, &c->facts);
 	judge_chain(c);
 	enum xfed_reason reason = server_problem(c);
 	if (reason != XFED_REASON_NONE) {
 		core_count_refusal(c->trunk->core, reason, XFED_SIDE_SIP);
-		sip_conn_close(c, reason, "the certificate of the SIP server");
+		sip_conn_close(c, reason, server_words(c, reason, words));
 		return;
 	}
 	rt_metric_add(c->trunk->core->d.metrics, RT_M_TLS, 1, RT_LABELS(xfed_span_str(c->facts.version), xfed_span_str(c->facts.cipher)));
@@ -107,7 +139,8 @@ static void job_done(void *arg)
 	case XFED_TLS_FAILED:
 		sip_conn_tls_flush(c); /* an alert says why */
 		c->is_open = true;     /* so that it is written before the connection goes */
-		core_count_refusal(c->trunk->core, xfed_tls_reason(c->tls), XFED_SIDE_SIP);
+		core_count_refusal(c->trunk->core, xfed_tls_reason(c->tls),
+			xfed_tls_reason(c->tls) == XFED_REASON_TLS_CERT_REFUSED ? XFED_SIDE_OPERATOR : XFED_SIDE_SIP);
 		sip_conn_close(c, xfed_tls_reason(c->tls), xfed_tls_error_text(c->tls));
 		break;
 	}

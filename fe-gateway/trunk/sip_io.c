@@ -20,21 +20,40 @@ static bool is_noise(struct xfed_span in)
 	return i == in.len || (uint8_t)in.data[0] < 2;
 }
 
+static struct sip_flow_info flow_with(const struct sip_socket *s, const struct rt_addr *peer)
+{
+	char text[RT_ADDR_TEXT];
+	struct sip_flow_info info = s->info;
+	snprintf(info.peer_ip, sizeof(info.peer_ip), "%s", rt_addr_host_text(peer, text));
+	info.peer_port = rt_addr_port(peer);
+	return info;
+}
+
 static void on_datagram(void *user, struct xfed_span in, const struct rt_addr *from)
 {
 	struct sip_socket *s = user;
-	char text[RT_ADDR_TEXT];
 	if (is_noise(in)) {
 		return;
 	}
-	struct sip_flow_info info = s->info;
-	snprintf(info.peer_ip, sizeof(info.peer_ip), "%s", rt_addr_host_text(from, text));
-	info.peer_port = rt_addr_port(from);
+	struct sip_flow_info info = flow_with(s, from);
 	info.is_known = trust_may_send(&s->io->trunk->files.config->senders, &(struct trust_peer){ .transport = SIP_UDP, .address = *from });
 	trunk_receive(s->io->trunk, &info, in);
 }
 
-static const struct rt_udp_handlers udp_handlers = { .on_datagram = on_datagram };
+static void on_returned(void *user, struct xfed_span quoted, const struct rt_addr *to, int uv_error)
+{
+	struct sip_socket *s = user;
+	struct trunk *t = s->io->trunk;
+	char why[TRUNK_WHY_BYTES];
+	struct sip_flow_info info = flow_with(s, to);
+	snprintf(why, sizeof(why), "%s (ICMP)", uv_strerror(uv_error));
+	t->failing = XFED_REASON_SIP_SERVER_UNREACHABLE;
+	t->failing_why = why;
+	trunk_event(t, &(struct sip_layer_event){ .kind = SIP_LAYER_RETURNED, .flow = &info, .bytes = quoted });
+	t->failing = XFED_REASON_NONE;
+}
+
+static const struct rt_udp_handlers udp_handlers = { .on_datagram = on_datagram, .on_returned = on_returned };
 
 static struct sip_socket *socket_for(struct sip_io *io, const struct sip_target *t, const struct rt_addr *to)
 {
@@ -186,10 +205,12 @@ int sip_io_new(struct trunk *t, struct sip_io **out, char error[256])
 		io->trunk = t;
 	}
 	for (size_t i = 0; rc == XFED_OK && i < listen->count; i++) {
-		char text[320];
-		rc = open_one(io, &listen->items[i], error);
+		char text[320], said[256];
+		rc = open_one(io, &listen->items[i], said);
 		if (rc == XFED_OK) {
 			rt_log(RT_LOG_INFO, "listen.open", RT_KV_STR("address", rt_conf_address_text(&listen->items[i], text)), RT_END);
+		} else {
+			snprintf(error, 256, "sip.listen: %.160s: change it, or stop what listens there (ss -lntup names it)", said);
 		}
 	}
 	return rc;

@@ -28,12 +28,13 @@ static void send_message(struct trunk *t, const struct sip_layer_action *act)
 	}
 }
 
+/* Strangers have lines of their own, so that they use up no peer's share of the log (xfed/rt/log.h). */
 static void bad_message(struct trunk *t, const struct sip_layer_action *act)
 {
 	const struct sip_error *err = act->error;
 	core_count_refusal(t->core, XFED_REASON_SIP_REQUEST_MALFORMED, XFED_SIDE_SIP);
-	rt_log(RT_LOG_WARNING, "sip.malformed", RT_KV_REASON(XFED_REASON_SIP_REQUEST_MALFORMED), RT_KV_STR("peer", act->flow->peer_ip),
-		RT_KV_U64("port", act->flow->peer_port), RT_KV_U64("flow", act->flow->id),
+	rt_log(RT_LOG_WARNING, act->flow->is_known ? "sip.malformed" : "sip.stranger-malformed", RT_KV_REASON(XFED_REASON_SIP_REQUEST_MALFORMED),
+		RT_KV_STR("peer", act->flow->peer_ip), RT_KV_U64("port", act->flow->peer_port), RT_KV_U64("flow", act->flow->id),
 		RT_KV_STR("what", err->is_response ? "response" : "request"), RT_KV_STR("header", err->header),
 		RT_KV_STR("call_id", err->call_id[0] ? err->call_id : NULL), RT_KV_I64("sip_status", err->status), RT_KV_STR("text", err->phrase),
 		RT_END);
@@ -44,9 +45,9 @@ static void refused(struct trunk *t, const struct sip_layer_action *act)
 {
 	char peer[TRUNK_PEER_WORDS];
 	core_count_refusal(t->core, XFED_REASON_SIP_METHOD_UNSUPPORTED, XFED_SIDE_SIP);
-	rt_log(RT_LOG_INFO, "sip.refused", RT_KV_REASON_SIDE(XFED_REASON_SIP_METHOD_UNSUPPORTED, XFED_SIDE_SIP),
-		RT_KV_STR("peer", trunk_peer_words(t, act->flow, peer)), RT_KV("method", act->message->method),
-		RT_KV("call_id", act->message->call_id), RT_KV_I64("sip_status", act->status), RT_END);
+	rt_log(RT_LOG_INFO, act->flow->is_known ? "sip.refused" : "sip.stranger-refused",
+		RT_KV_REASON_SIDE(XFED_REASON_SIP_METHOD_UNSUPPORTED, XFED_SIDE_SIP), RT_KV_STR("peer", trunk_peer_words(t, act->flow, peer)),
+		RT_KV("method", act->message->method), RT_KV("call_id", act->message->call_id), RT_KV_I64("sip_status", act->status), RT_END);
 }
 
 static void perform(struct trunk *t, const struct sip_layer_action *act)
@@ -166,6 +167,16 @@ const char *trunk_allow(const struct trunk *t)
 	return sip_layer_allow(t->layer);
 }
 
+size_t trunk_cert_names(const struct xfed_cert_facts *f, char *out, size_t size)
+{
+	size_t len = 0;
+	out[0] = '\0';
+	for (size_t i = 0; f && i < f->name_count && len < size; i++) {
+		len += (size_t)snprintf(out + len, size - len, "%s%s", i > 0 ? "," : "", f->names[i]);
+	}
+	return len;
+}
+
 const char *trunk_peer_words(const struct trunk *t, const struct sip_flow_info *flow, char out[TRUNK_PEER_WORDS])
 {
 	struct trust_peer peer;
@@ -174,9 +185,7 @@ const char *trunk_peer_words(const struct trunk *t, const struct sip_flow_info *
 		flow->transport != SIP_TLS ? ""
 		: f			   ? ", certificate of "
 					   : ", no certificate");
-	for (size_t i = 0; f && i < f->name_count && len < TRUNK_PEER_WORDS; i++) {
-		len += (size_t)snprintf(out + len, TRUNK_PEER_WORDS - len, "%s%s", i > 0 ? "," : "", f->names[i]);
-	}
+	len += trunk_cert_names(f, out + len, TRUNK_PEER_WORDS - len);
 	if (f && peer.chain_reason != XFED_REASON_NONE && len < TRUNK_PEER_WORDS) {
 		snprintf(out + len, TRUNK_PEER_WORDS - len, " (%s)", xfed_reason_code(peer.chain_reason));
 	}
@@ -189,9 +198,14 @@ bool trunk_may_send(const struct trunk *t, const struct config_domain *d, const 
 	return sip_io_peer(t->io, flow, &peer) && trust_may_send(&d->senders, &peer);
 }
 
+#define TICKS_MAX 16 /* of a turn: what is due beyond that waits for the next */
+
 static void on_timer(void *user)
 {
-	trunk_event(user, &(struct sip_layer_event){ .kind = SIP_LAYER_TICK });
+	struct trunk *t = user;
+	for (int i = 0; i < TICKS_MAX && sip_layer_deadline(t->layer) <= trunk_now(t); i++) {
+		trunk_event(t, &(struct sip_layer_event){ .kind = SIP_LAYER_TICK });
+	}
 }
 
 /* ---- the room ---- */
@@ -221,6 +235,7 @@ int trunk_new(struct core *core, const struct trunk_files *files, struct trunk *
 	t->core = core;
 	t->files = *files;
 	t->certs_due_s = INT64_MAX;
+	trunk_probe_init(t);
 	int rc = rt_timer_init(&t->timer, core->d.loop, on_timer, t);
 	rc = rc == XFED_OK ? sip_io_new(t, &t->io, error) : rc;
 	return rc == XFED_OK ? start_layer(t) : rc;
@@ -261,6 +276,7 @@ static void judge_certs(struct trunk *t)
 void trunk_tick(struct trunk *t, uint64_t now_ms)
 {
 	rt_sources_tick(&t->strangers, now_ms);
+	trunk_probe_tick(t, now_ms);
 	if (core_wall_s(t->core) >= t->certs_due_s) {
 		judge_certs(t);
 	}
@@ -274,6 +290,7 @@ void trunk_drain(struct trunk *t)
 void trunk_reloaded(struct trunk *t, const struct trunk_files *files)
 {
 	t->files = *files;
+	memset(t->untrusted, 0, sizeof(t->untrusted)); /* who may send may be another matter now */
 	trunk_hops_forget(t);
 	judge_certs(t);
 }

@@ -17,6 +17,7 @@
 #include "core/core.h"
 #include "sip/failover.h"
 #include "sip/layer.h"
+#include "trunk/hop_state.h"
 #include "xfed/tls.h"
 
 struct trunk;
@@ -56,11 +57,8 @@ struct trunk_hop *trunk_hop_of(struct trunk *t, const struct config_domain *d); 
 
 struct trunk_hop_facts {
 	const char *label; /* "tls:fe.example.com:5061", or "example.com" to be located */
-	bool is_known;	   /* it has been needed; what follows counts */
-	bool is_up;
-	enum xfed_reason reason; /* why it is down; up: sip.auth.*, it does not take our credentials; NONE: all is well */
-	const char *text;	 /* what was tried: the question to the DNS, or what there was no answer to */
-	int64_t since_s;
+	const struct hop_state *state;
+	bool is_used; /* a domain has it, as of the last reload */
 };
 struct trunk_hop_facts trunk_hop_facts(const struct trunk_hop *h);
 const struct trunk_hop *trunk_hop_next(const struct trunk *t, const struct trunk_hop *h); /* all of them; NULL: the first, the end */
@@ -143,6 +141,22 @@ bool trunk_may_send(const struct trunk *t, const struct config_domain *d, const 
 /* Who that is, for the log: "192.0.2.1:5061 over tls, certificate of dns:a.example". */
 #define TRUNK_PEER_WORDS 400
 const char *trunk_peer_words(const struct trunk *t, const struct sip_flow_info *flow, char out[TRUNK_PEER_WORDS]);
+/*
+ * Who was refused lately: for status. The last few, by address, transport and domain of ours; one that may send now is forgotten.
+ * `domain`: of its From, `is_ours` where it is one of domains[].
+ */
+#define TRUNK_UNTRUSTED_MAX 4
+struct trunk_untrusted {
+	char peer[TRUNK_PEER_WORDS]; /* as trunk_peer_words() */
+	char ip[SIP_IP_SIZE], domain[SIP_NAME_SIZE], remedy[448];
+	enum sip_transport transport;
+	bool is_ours;
+	uint64_t count, number; /* of messages, 0: nobody; the last of them among all */
+	int64_t first_s, last_s;
+};
+void trunk_note_sender(struct trunk *t, const struct sip_flow_info *flow, struct xfed_span domain, bool is_ours, bool may_send);
+const struct trunk_untrusted *trunk_untrusted(const struct trunk *t, size_t i); /* NULL: nobody is in that place */
+
 const char *trunk_allow(const struct trunk *t); /* the header line of a 405, with CRLF */
 /* As sip_layer_answer(): provisional and final, with Contact, header lines and a body. */
 int trunk_answer(struct trunk *t, uint64_t txn, const struct sip_response *r, uint64_t id);

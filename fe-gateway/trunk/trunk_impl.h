@@ -5,6 +5,7 @@
 #include "sip/digest.h"
 #include "sip/locate.h"
 #include "trunk/hop_load.h"
+#include "trunk/hop_state.h"
 #include "trunk/trunk.h"
 #include "trunk/trust.h"
 #include "util/table.h"
@@ -14,6 +15,16 @@ struct sip_io; /* sockets */
 
 /* One drain of the layer gives at most 64 actions, each at most one event. */
 #define TRUNK_EVENTS_MAX 128
+
+#define TRUNK_WHY_BYTES 256
+
+/* The last connection of ours that was closed before anything written on it was read. */
+struct trunk_unread {
+	struct sip_target to;
+	enum xfed_reason reason;
+	uint64_t at_ms;
+	char why[TRUNK_WHY_BYTES];
+};
 
 struct trunk {
 	struct core *core;
@@ -30,9 +41,11 @@ struct trunk {
 	struct rt_sources strangers;
 	enum xfed_reason failing; /* while those that waited for a connection are told: why there is none */
 	const char *failing_why;
+	struct trunk_unread unread;
+	struct trunk_untrusted untrusted[TRUNK_UNTRUSTED_MAX];
+	uint64_t untrusted_count;
+	struct trunk_user probe_user;
 };
-
-#define TRUNK_WHY_BYTES 192
 
 static inline uint64_t trunk_now(const struct trunk *t)
 {
@@ -58,6 +71,13 @@ struct trunk_places {
 	struct trunk_send *waiting; /* for it, in order */
 };
 
+/* Whether one that is down answers again: IDLE, until it is due; LOOKING for its places; READY to be sent to one; SENT. */
+struct trunk_probe {
+	enum { TRUNK_PROBE_IDLE, TRUNK_PROBE_LOOKING, TRUNK_PROBE_READY, TRUNK_PROBE_SENT } state;
+	struct trunk_send send;
+	uint64_t pause_ms, due_ms; /* 0: it was up */
+};
+
 struct trunk_hop {
 	struct trunk *trunk;
 	bool has_transport, is_ip;
@@ -68,25 +88,40 @@ struct trunk_hop {
 	struct sip_digest *digest;     /* NULL: no credentials */
 	struct trunk_places places[2]; /* of any size, too large for UDP */
 	struct sip_failed_places failed;
-	uint64_t no_tcp_until_ms;      /* it is one for UDP and has refused TCP for a large request */
-	struct hop_load load;	       /* waiting for it or in flight */
-	bool is_known, is_up, is_used; /* used: some domain has it, as of the last reload */
-	enum xfed_reason reason;
-	char text[SIP_NAME_SIZE + 64];
-	int64_t since_s;
+	uint64_t no_tcp_until_ms; /* it is one for UDP and has refused TCP for a large request */
+	struct hop_load load;	  /* waiting for it or in flight */
+	struct hop_state state;
+	bool is_used; /* some domain has it, as of the last reload */
+	struct trunk_probe probe;
 	UT_hash_handle hh;
 };
 
 /* With credentials where they are asked for. `uri`: the Request-URI that it will have. */
 int trunk_send_proved(struct trunk_send *s, const struct sip_layer_request *params, struct xfed_span uri, uint64_t *txn);
-void trunk_hop_is(struct trunk_hop *h, bool is_up, enum xfed_reason reason, const char *text);
+bool trunk_hop_tcp_stands_in(const struct trunk_hop *h);
 void trunk_hops_forget(struct trunk *t); /* their places and credentials; of those no domain has any more, their state */
 void trunk_hops_free(struct trunk *t);
 void trunk_places_want(struct trunk_places *p, struct trunk_send *s);
 void trunk_places_free(struct trunk_places *p);
 
+/* ---- hop_ends.c: what is said of a hop goes to its state, the log and the metric ---- */
+
+void trunk_hop_down(struct trunk_hop *h, enum xfed_reason reason, const char *text);
+void trunk_hop_answers(struct trunk_hop *h); /* it is up; what it thinks of messages nobody knows */
+void trunk_hop_refuses(struct trunk_hop *h, int status, enum xfed_reason reason, const char *text);
+/* A connection of ours was closed for that, and what was written on it was not read. */
+void trunk_note_unread(struct trunk *t, const struct sip_target *to, enum xfed_reason reason, const char *text);
+
+/* ---- probe.c ---- */
+
+void trunk_probe_init(struct trunk *t);
+void trunk_probe_tick(struct trunk *t, uint64_t now_ms);
+void trunk_probe_end(struct trunk_hop *h); /* when its hop goes */
+
 /* ---- trunk.c ---- */
 
+/* "dns:a.example,dns:b.example" as far as it fits; its whole length. NULL: none. */
+size_t trunk_cert_names(const struct xfed_cert_facts *f, char *out, size_t size);
 int trunk_request(struct trunk *t, const struct sip_layer_request *rq, uint64_t *txn);
 void trunk_event(struct trunk *t, const struct sip_layer_event *ev);
 void trunk_receive(struct trunk *t, const struct sip_flow_info *flow, struct xfed_span bytes);

@@ -12,9 +12,19 @@ int policy_refuse(struct xfed_policy_error *err, enum xfed_reason reason, const 
 	if (err) {
 		va_list ap;
 		err->reason = reason;
+		err->key = NULL;
 		va_start(ap, fmt);
 		vsnprintf(err->text, sizeof(err->text), fmt, ap);
 		va_end(ap);
+	}
+	return XFED_ERR_INVALID;
+}
+
+/* The place of what has been refused. */
+static int at(struct xfed_policy_error *err, const char *key)
+{
+	if (err) {
+		err->key = key;
 	}
 	return XFED_ERR_INVALID;
 }
@@ -98,14 +108,15 @@ static int check_methods(const struct xfed_partner *p, struct xfed_policy_error 
 
 static int check_limits(const struct xfed_partner *p, struct xfed_policy_error *err)
 {
-	static const char *const names[] = { "connections", "stanzas_per_second", "stanza_size" };
+	static const char *const names[] = { "limits.connections", "limits.stanzas_per_second", "limits.stanza_size" };
 	const uint32_t values[] = { p->max_connections, p->stanzas_per_second, p->stanza_bytes };
 	static const uint32_t least[] = { 1, 1, XFED_STANZA_BYTES_MIN };
 	static const uint32_t most[] = { XFED_CONNECTIONS_MAX, POLICY_RATE_MAX, XFED_STANZA_BYTES_MAX };
 	for (size_t i = 0; i < XFED_ARRAY_LEN(names); i++) {
 		if (values[i] < least[i] || values[i] > most[i]) {
-			return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID, "%.100s: limits.%s is %u, accepted are %u to %u", p->domain,
-				names[i], values[i], least[i], most[i]);
+			(void)policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID, "%.100s: %s is %u, accepted are %u to %u", p->domain, names[i],
+				values[i], least[i], most[i]);
+			return at(err, names[i]);
 		}
 	}
 	if (p->kinds & ~(unsigned)(XFED_KIND_MESSAGE | XFED_KIND_PRESENCE | XFED_KIND_IQ)) {
@@ -117,8 +128,9 @@ static int check_limits(const struct xfed_partner *p, struct xfed_policy_error *
 static int check_rest(const struct xfed_partner *p, struct xfed_policy_error *err)
 {
 	if (p->description && !is_printable(p->description, POLICY_DESCRIPTION_MAX)) {
-		return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID, "%.100s: description is longer than %d bytes or not plain text",
-			p->domain, POLICY_DESCRIPTION_MAX);
+		(void)policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID, "%.100s: description is longer than %d bytes or not plain text", p->domain,
+			POLICY_DESCRIPTION_MAX);
+		return at(err, "description");
 	}
 	if (p->connect_host && (!is_host(p->connect_host) || p->connect_port == 0)) {
 		return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID, "%.100s: connect_to is not a host and port", p->domain);

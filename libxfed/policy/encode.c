@@ -11,7 +11,7 @@
  *   partner: string domain, optional description, list of string additional, u8 type, u8 tls,
  *       u8 sasl, u8 dialback, optional connect_host, u16 connect_port, u8 keepalive,
  *       u32 max_connections, u32 stanzas_per_second, u32 stanza_bytes, u8 kinds, u8 dane,
- *       optional trust_ca_pem, list of string pins
+ *       optional trust_ca_pem, list of string pins; kinds 0: its names are refused (xfed_policy_refuse())
  *
  * A length-prefixed form rather than JSON: what it takes to decode is bounded by what was sent, and
  * nothing has two spellings. An edge refuses a version it does not know as a whole; a field it

@@ -1,5 +1,6 @@
 #include "xfed/policy.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "xfed/buf.h"
@@ -12,8 +13,8 @@
 
 /* One name somebody claims: exact, the part behind "*.", or local. */
 struct claim {
-	const char *name;		  /* key */
-	const struct xfed_partner *owner; /* NULL: local */
+	const char *name;	    /* key */
+	struct xfed_partner *owner; /* NULL: local */
 	UT_hash_handle hh;
 };
 
@@ -91,14 +92,14 @@ static void list_insert(struct list *l, const struct claim *c)
 
 /* ---- claims ---- */
 
-static const struct claim *find_claim(const struct claim *table, struct xfed_span name)
+static struct claim *find_claim(struct claim *table, struct xfed_span name)
 {
-	const struct claim *found = NULL;
+	struct claim *found = NULL;
 	HASH_FIND(hh, table, name.data, name.len, found);
 	return found;
 }
 
-static struct claim *new_claim(struct xfed_policy *p, const char *name, const struct xfed_partner *owner)
+static struct claim *new_claim(struct xfed_policy *p, const char *name, struct xfed_partner *owner)
 {
 	struct claim *c = xfed_arena_alloc(&p->arena, sizeof(*c));
 	if (c) {
@@ -122,15 +123,23 @@ static int refuse_claim(const struct claim *first, const struct xfed_partner *se
 	if (first->owner == second) {
 		return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID, "%.80s lists %.80s twice", second->domain, name);
 	}
-	return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID, "%.70s and %.70s both claim %.70s", first->owner->domain, second->domain, name);
+	return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID, "%.70s and %.70s both claim %.70s: take it out of one file", first->owner->domain,
+		second->domain, name);
 }
 
-/* `name` as written in the partner's file. */
-static int claim_name(struct xfed_policy *p, const struct xfed_partner *owner, const char *name, struct xfed_policy_error *err)
+/* The claims that `name`, as written in a partner's file, is one of, and its key there. */
+static struct claim **table_of(struct xfed_policy *p, const char *name, const char **key)
 {
 	bool is_wild = strncmp(name, "*.", 2) == 0;
-	struct claim **table = is_wild ? &p->wild : &p->exact;
-	const char *key = is_wild ? name + 2 : name;
+	*key = is_wild ? name + 2 : name;
+	return is_wild ? &p->wild : &p->exact;
+}
+
+static int claim_name(struct xfed_policy *p, struct xfed_partner *owner, const char *name, struct xfed_policy_error *err)
+{
+	const char *key;
+	struct claim **table = table_of(p, name, &key);
+	bool is_wild = table == &p->wild;
 	const struct claim *other = find_claim(*table, xfed_span_str(key));
 	if (other) {
 		return refuse_claim(other, owner, name, err);
@@ -158,11 +167,14 @@ static void give_up_claims(struct claim **table, const struct xfed_partner *owne
 	}
 }
 
-static int claim_names(struct xfed_policy *p, const struct xfed_partner *partner, struct xfed_policy_error *err)
+static int claim_names(struct xfed_policy *p, struct xfed_partner *partner, struct xfed_policy_error *err)
 {
 	int rc = claim_name(p, partner, partner->domain, err);
 	for (size_t i = 0; rc == XFED_OK && i < partner->additional_count; i++) {
 		rc = claim_name(p, partner, partner->additional[i], err);
+		if (rc == XFED_ERR_INVALID && err) {
+			err->key = "additional_domains";
+		}
 	}
 	if (rc != XFED_OK) {
 		give_up_claims(&p->exact, partner);
@@ -249,6 +261,71 @@ int xfed_policy_add_partner(struct xfed_policy *p, const struct xfed_partner *pa
 	return rc;
 }
 
+/* ---- names that are refused ---- */
+
+/* What is left for who does not know the meaning of no kinds: one way to log in, and nothing to say. */
+static void set_refused(struct xfed_partner *p)
+{
+	p->tls = p->sasl = XFED_REQUIRED;
+	p->dialback = false;
+	p->kinds = 0;
+}
+
+static void drop_additional(struct xfed_partner *p, const char *name)
+{
+	const char **list = (const char **)(uintptr_t)p->additional; /* a copy of ours */
+	size_t kept = 0;
+	for (size_t i = 0; i < p->additional_count; i++) {
+		if (strcmp(list[i], name) != 0) {
+			list[kept++] = list[i];
+		}
+	}
+	p->additional_count = kept;
+}
+
+/* True: it is refused. False: nobody claims it, any more. */
+static bool take_away(struct xfed_policy *p, const char *name)
+{
+	const char *key;
+	struct claim **table = table_of(p, name, &key);
+	struct claim *c = find_claim(*table, xfed_span_str(key));
+	if (!c) {
+		return false;
+	}
+	if (strcmp(c->owner->domain, name) == 0) {
+		set_refused(c->owner);
+	}
+	if (c->owner->kinds == 0) {
+		return true;
+	}
+	drop_additional(c->owner, name);
+	HASH_DEL(*table, c);
+	return false;
+}
+
+int xfed_policy_refuse(struct xfed_policy *p, const char *name, struct xfed_policy_error *err)
+{
+	struct xfed_partner x = { .domain = name,
+		.type = XFED_PARTNER_PUBLIC_UNVERIFIED,
+		.max_connections = 1,
+		.stanzas_per_second = 1,
+		.stanza_bytes = XFED_STANZA_BYTES_MIN };
+	char below[XFED_JID_PART_BYTES + sizeof("refused.")];
+	if (xfed_policy_is_local(p, xfed_span_str(name)) || take_away(p, name)) {
+		return XFED_OK;
+	}
+	if (strncmp(name, "*.", 2) == 0) {
+		/* A wildcard needs a partner: one of a name that it covers, as the domain itself may be another's, or ours. */
+		snprintf(below, sizeof(below), "refused.%s", name + 2);
+		x.domain = below;
+		x.additional = &name;
+		x.additional_count = 1;
+		(void)take_away(p, below);
+	}
+	set_refused(&x);
+	return xfed_policy_add_partner(p, &x, err);
+}
+
 int xfed_policy_add_local(struct xfed_policy *p, struct xfed_span domain, struct xfed_policy_error *err)
 {
 	struct xfed_arena scratch;
@@ -296,7 +373,8 @@ int xfed_policy_set_dialback(struct xfed_policy *p, struct xfed_span current, st
 
 /* ---- look-ups ---- */
 
-const struct xfed_partner *xfed_policy_partner(const struct xfed_policy *p, struct xfed_span domain)
+/* Whose the name is, refused or not. */
+static const struct xfed_partner *owner_of(const struct xfed_policy *p, struct xfed_span domain)
 {
 	const struct claim *c = find_claim(p->exact, domain);
 	/* One of ours is nobody's partner, whatever wildcard covers it. */
@@ -317,6 +395,17 @@ const struct xfed_partner *xfed_policy_partner(const struct xfed_policy *p, stru
 		}
 	}
 	return NULL;
+}
+
+const struct xfed_partner *xfed_policy_partner(const struct xfed_policy *p, struct xfed_span domain)
+{
+	const struct xfed_partner *owner = owner_of(p, domain);
+	return owner && owner->kinds != 0 ? owner : NULL;
+}
+
+enum xfed_reason xfed_policy_why_not(const struct xfed_policy *p, struct xfed_span domain)
+{
+	return owner_of(p, domain) ? XFED_REASON_POLICY_PARTNER_BROKEN : XFED_REASON_POLICY_PARTNER_UNLISTED;
 }
 
 bool xfed_policy_is_local(const struct xfed_policy *p, struct xfed_span domain)

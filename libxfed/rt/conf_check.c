@@ -1,6 +1,8 @@
 /* Checks that rows of several tables share. */
 #include "conf_internal.h"
 
+#include <unistr.h>
+
 #include "xfed/jid.h"
 
 /* Both forms, so that a domain that has no A-label form (for DNS, TLS and SIP) is refused here and not later. */
@@ -8,6 +10,44 @@ static int domain_forms(struct xfed_arena *a, struct xfed_span in, struct xfed_s
 {
 	int rc = xfed_jid_domain(a, in, domain);
 	return rc == XFED_OK ? xfed_jid_domain_ascii(a, *domain, ascii) : rc;
+}
+
+static bool is_letter_digit_or_hyphen(ucs4_t c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-';
+}
+
+/* By itself or behind a letter, as a label may not begin with every character that may stand in one. */
+static bool may_stand_in_a_domain(struct xfed_arena *a, const char *text, size_t len)
+{
+	char behind[16] = "a";
+	struct xfed_span out;
+	memcpy(behind + 1, text, len);
+	return xfed_jid_domain(a, xfed_span_make(text, len), &out) == XFED_OK || xfed_jid_domain(a, xfed_span_make(behind, 1 + len), &out) == XFED_OK;
+}
+
+/* What somebody has to change in a name that is no domain; NULL: no single character is to blame. */
+static const char *wrong_in_domain(struct xfed_arena *a, struct xfed_span in)
+{
+	ucs4_t c;
+	for (size_t i = 0; i < in.len;) {
+		int n = u8_mbtouc(&c, (const uint8_t *)in.data + i, in.len - i);
+		if (n < 1 || (c < 0x80 ? c != '.' && !is_letter_digit_or_hyphen(c) : !may_stand_in_a_domain(a, in.data + i, (size_t)n))) {
+			return c > ' ' && c < 0x7f
+				       ? xfed_arena_printf(a, "the character \"%c\" is not allowed in one (RFC 1123)", (int)c).data
+				       : xfed_arena_printf(a, "the character U+%04X is not allowed in one (IDNA2008, RFC 5892)", (unsigned)c).data;
+		}
+		i += (size_t)n;
+	}
+	return memmem(in.data, in.len, "xn--", 4) ? "what its xn-- stands for is not allowed in one (IDNA2008, RFC 5892)" : NULL;
+}
+
+/* `*accepted` for it; NOMEM: without what is wrong. */
+static const char *explain_domain(struct xfed_arena *a, struct xfed_span in, const char *accepted)
+{
+	const char *wrong = wrong_in_domain(a, in);
+	const char *text = wrong ? xfed_arena_printf(a, "%s; %s", accepted, wrong).data : NULL;
+	return text ? text : accepted;
 }
 
 int rt_conf_convert_domain(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted)
@@ -19,6 +59,8 @@ int rt_conf_convert_domain(struct xfed_arena *a, struct xfed_span in, struct xfe
 		/* The spans of a JID need not be terminated; the structs hold C strings. */
 		*out = xfed_arena_copy(a, *out);
 		rc = out->data ? XFED_OK : XFED_ERR_NOMEM;
+	} else if (rc == XFED_ERR_INVALID) {
+		*accepted = explain_domain(a, in, *accepted);
 	}
 	return rc;
 }
@@ -31,6 +73,8 @@ int rt_conf_convert_host(struct xfed_arena *a, struct xfed_span in, struct xfed_
 	if (rc == XFED_OK) {
 		*out = xfed_arena_copy(a, *out);
 		rc = out->data ? XFED_OK : XFED_ERR_NOMEM;
+	} else if (rc == XFED_ERR_INVALID) {
+		*accepted = explain_domain(a, in, *accepted);
 	}
 	return rc;
 }

@@ -44,6 +44,8 @@ bool conf_is_text(enum rt_conf_type type);	      /* quoting makes no difference 
 size_t conf_item_size(const struct rt_conf_row *row); /* of one item of a list, or of the whole field of anything else */
 /* Number, duration or size in the words of the file: "10s", "15KiB". */
 const char *conf_number_text(enum rt_conf_type type, uint64_t n, char out[32]);
+/* The default of a row as it would stand in the file, or NULL. */
+const char *conf_fallback(const struct rt_conf_row *row, char out[32]);
 /* The next blank-separated word of a list default; false at the end. */
 bool conf_next_word(struct xfed_span *rest, struct xfed_span *word);
 

@@ -211,7 +211,9 @@ static int load_map(struct load *l, const struct rt_conf_table *t, const struct 
 
 static bool is_default_text(const struct rt_conf_row *row, struct xfed_span text)
 {
-	return row->fallback && xfed_span_is(text, row->fallback);
+	char number[32];
+	const char *fallback = conf_fallback(row, number);
+	return fallback && xfed_span_is(text, fallback);
 }
 
 /* OK also where the value was refused; NOMEM. */
@@ -327,9 +329,10 @@ static int load_row(struct load *l, const struct rt_conf_row *row, const struct 
 static int load_default(struct load *l, const struct rt_conf_row *row, void *object)
 {
 	const char *accepted, *not_built;
+	char number[32];
 	void *out = conf_field(row, object);
 	if (!conf_is_scalar_list(row->type)) {
-		return conf_store(&l->doc->arena, row, xfed_span_str(row->fallback), out, &accepted, &not_built);
+		return conf_store(&l->doc->arena, row, xfed_span_str(conf_fallback(row, number)), out, &accepted, &not_built);
 	}
 	struct xfed_span rest = xfed_span_str(row->fallback), word;
 	struct conf_list list = { NULL, 0 };
@@ -364,7 +367,7 @@ static int load_missing(struct load *l, const struct rt_conf_row *row, const str
 		COMPLAIN(l, XFED_REASON_CONFIG_VALUE_INVALID, near, "missing, accepted: %s", accepted);
 		return XFED_OK;
 	}
-	return row->fallback ? load_default(l, row, object) : XFED_OK;
+	return row->fallback || row->standard > 0 ? load_default(l, row, object) : XFED_OK;
 }
 
 /* The row of a key, or NULL with the problem reported. */

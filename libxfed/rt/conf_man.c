@@ -32,15 +32,16 @@ static void put_text(struct page *p, const char *s)
 
 static void put_facts(struct page *p, const struct rt_conf_row *row)
 {
-	char accepted[CONF_ACCEPTED_BYTES];
+	char accepted[CONF_ACCEPTED_BYTES], number[32];
+	const char *fallback = conf_fallback(row, number);
 	conf_accepted(row, accepted);
 	put_text(p, accepted);
 	put(p, "; ");
 	if (row->flags & RT_CONF_REQUIRED) {
 		put(p, "required");
 	} else {
-		put(p, row->fallback ? "default " : "no default");
-		put_text(p, row->fallback ? row->fallback : "");
+		put(p, fallback ? "default " : "no default");
+		put_text(p, fallback ? fallback : "");
 	}
 	put(p, row->flags & RT_CONF_RELOADABLE ? "; changed by a reload" : "; changed by a restart");
 	put(p, "\n.br\n");

@@ -256,7 +256,8 @@ static bool default_parses(const struct rt_conf_row *row)
 	bool is_list = conf_is_scalar_list(row->type);
 	bool is_fine = true;
 	xfed_arena_init(&a, 65536);
-	struct xfed_span rest = xfed_span_str(row->fallback), word = rest;
+	char number[32];
+	struct xfed_span rest = xfed_span_str(conf_fallback(row, number)), word = rest;
 	while (is_fine && (!is_list || conf_next_word(&rest, &word))) {
 		const char *accepted = NULL, *not_built = NULL;
 		memset(&value, 0, sizeof(value));
@@ -290,7 +291,11 @@ static const char *check_row(const struct rt_conf_table *t, size_t i)
 			return "two fields overlap";
 		}
 	}
-	if (row->fallback && (is_object || !default_parses(row))) {
+	bool is_number = row->type == RT_CONF_INT || row->type == RT_CONF_DURATION || row->type == RT_CONF_SIZE;
+	if (row->standard > 0 && (row->fallback || !is_number)) {
+		return "a limit is the default of what is no number, or has another one";
+	}
+	if ((row->fallback || row->standard > 0) && (is_object || !default_parses(row))) {
 		return "a default does not parse";
 	}
 	return is_object ? rt_conf_table_check(row->table) : NULL;

@@ -89,6 +89,11 @@ const char *conf_number_text(enum rt_conf_type type, uint64_t n, char out[32])
 	return out;
 }
 
+const char *conf_fallback(const struct rt_conf_row *row, char out[32])
+{
+	return row->standard > 0 ? conf_number_text(row->type, row->standard, out) : row->fallback;
+}
+
 static int store_number(const struct rt_conf_row *row, struct xfed_span text, void *out)
 {
 	uint64_t n;

@@ -17,6 +17,8 @@ const char *conf_quote(struct xfed_span s, char out[CONF_FOUND_BYTES])
 		}
 		if (c < 0x20 || c == 0x7f) {
 			n += (size_t)snprintf(out + n, CONF_FOUND_BYTES - n, "\\x%02x", c);
+		} else if (len == 2 && c == 0xc2 && (unsigned char)s.data[i + 1] == 0xa0) {
+			n += (size_t)snprintf(out + n, CONF_FOUND_BYTES - n, "\\u00a0"); /* looks like a blank */
 		} else {
 			memcpy(out + n, s.data + i, len);
 			n += len;
@@ -39,14 +41,15 @@ static void accepted_words(const struct rt_conf_row *row, char *out)
 
 static void accepted_number(const struct rt_conf_row *row, char *out)
 {
-	char min[32], max[32];
+	char min[32], max[32], number[32];
+	const char *fallback = conf_fallback(row, number);
 	conf_number_text(row->type, row->min, min);
 	conf_number_text(row->type, row->max > 0 ? row->max : UINT32_MAX, max);
 	if (row->type == RT_CONF_INT) {
 		snprintf(out, CONF_ACCEPTED_BYTES, "a whole number from %s to %s%s%s", min, max, row->unit ? " " : "", row->unit ? row->unit : "");
 	} else {
 		snprintf(out, CONF_ACCEPTED_BYTES, "a %s from %s to %s, such as %s", row->type == RT_CONF_DURATION ? "duration" : "size", min, max,
-			row->fallback ? row->fallback : max);
+			fallback ? fallback : max);
 	}
 }
 

@@ -63,6 +63,33 @@ static int refuse_tabs(struct rt_conf_errors *e, const char *file, struct xfed_s
 	return rc;
 }
 
+/* Editors and web pages put no-break spaces where YAML wants blanks, and nobody sees the difference: behind a : or -, and in front of a key. */
+static int refuse_hard_blanks(struct rt_conf_errors *e, const char *file, struct xfed_span text)
+{
+	int rc = XFED_OK;
+	size_t line = 1, column = 0;
+	bool is_value = false;
+	char last = ':'; /* in this line, blanks apart; its beginning is as good as a colon */
+	for (size_t i = 0; i < text.len; i++) {
+		char c = text.data[i];
+		column += ((unsigned char)c & 0xc0) != 0x80;
+		if (c == '\n') {
+			line++;
+			column = 0;
+			is_value = false;
+			last = ':';
+			continue;
+		}
+		if (!is_value && i + 1 < text.len && memcmp(text.data + i, "\xc2\xa0", 2) == 0 && strchr(":-,[{", last)) {
+			syntax(e, file, line, column, "found a no-break space (U+00A0), accepted: a blank");
+			rc = XFED_ERR_INVALID;
+		}
+		is_value = is_value || c == '"' || c == '\'' || c == '#';
+		last = c != ' ' ? c : last;
+	}
+	return rc;
+}
+
 /* What libyaml would take, or complain of in words that help nobody. */
 static int check_bytes(struct rt_conf_errors *e, const char *file, struct xfed_span text)
 {
@@ -74,19 +101,20 @@ static int check_bytes(struct rt_conf_errors *e, const char *file, struct xfed_s
 	if (text.len == 0) {
 		return XFED_OK;
 	}
+	if (text.len >= 2 && (memcmp(text.data, "\xff\xfe", 2) == 0 || memcmp(text.data, "\xfe\xff", 2) == 0)) {
+		return refuse_at(e, file, text, 0, "found UTF-16 (what some editors call Unicode), accepted: text in UTF-8");
+	}
 	const char *nul = memchr(text.data, '\0', text.len);
 	if (nul) {
 		return refuse_at(e, file, text, (size_t)(nul - text.data), "found a NUL byte, accepted: text in UTF-8");
-	}
-	if (text.len >= 3 && memcmp(text.data, "\xef\xbb\xbf", 3) == 0) {
-		return refuse_at(e, file, text, 0, "found a byte order mark, accepted: UTF-8 without one");
 	}
 	const uint8_t *bad = u8_check((const uint8_t *)text.data, text.len);
 	if (bad) {
 		return refuse_at(
 			e, file, text, (size_t)(bad - (const uint8_t *)text.data), "found bytes that are not UTF-8, accepted: text in UTF-8");
 	}
-	return refuse_tabs(e, file, text);
+	int rc = refuse_tabs(e, file, text);
+	return rc == XFED_OK ? refuse_hard_blanks(e, file, text) : rc;
 }
 
 static void refuse_event(struct builder *b, const yaml_event_t *ev, const char *what)
@@ -227,6 +255,9 @@ int conf_yaml_parse(struct xfed_arena *a, const char *file, struct xfed_span tex
 {
 	struct builder b = { .arena = a, .errors = errors, .file = file };
 	*root = NULL;
+	if (text.len >= 3 && memcmp(text.data, "\xef\xbb\xbf", 3) == 0) {
+		text = xfed_span_make(text.data + 3, text.len - 3); /* a byte order mark (YAML 1.2, section 5.2) */
+	}
 	int rc = check_bytes(errors, file, text);
 	if (rc != XFED_OK) {
 		return rc;

@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <time.h>
 
 #include "util/hex.h"
 #include "xfed/rt/log.h"
@@ -79,12 +80,13 @@ static json_t *connect_to(const struct xfed_partner *p)
 
 json_t *rt_control_partner(const struct xfed_partner *p)
 {
-	return json_pack("{s:s, s:s*, s:o, s:s, s:s, s:s, s:b, s:o*, s:b, s:{s:I, s:I, s:I}, s:o, s:s, s:{s:b, s:o}, s:o}", "domain", p->domain,
-		"description", p->description, "additional_domains", strings(p->additional, p->additional_count), "partner_type", type_word(p->type),
-		"tls", level_word(p->tls), "sasl", level_word(p->sasl), "dialback", p->dialback, "connect_to", connect_to(p), "keepalive",
-		p->keepalive, "limits", "connections", (json_int_t)p->max_connections, "stanzas_per_second", (json_int_t)p->stanzas_per_second,
-		"stanza_size", (json_int_t)p->stanza_bytes, "kinds", kinds(p->kinds), "dane", p->dane == XFED_DANE_ON ? "on" : "off", "trust", "ca",
-		p->trust_ca_pem != NULL, "pins", strings(p->pins, p->pin_count), "matrix", matrix(p));
+	return json_pack("{s:s, s:s*, s:o*, s:o, s:s, s:s, s:s, s:b, s:o*, s:b, s:{s:I, s:I, s:I}, s:o, s:s, s:{s:b, s:o}, s:o}", "domain", p->domain,
+		"description", p->description, "refused", p->kinds == 0 ? json_true() : NULL, "additional_domains",
+		strings(p->additional, p->additional_count), "partner_type", type_word(p->type), "tls", level_word(p->tls), "sasl",
+		level_word(p->sasl), "dialback", p->dialback, "connect_to", connect_to(p), "keepalive", p->keepalive, "limits", "connections",
+		(json_int_t)p->max_connections, "stanzas_per_second", (json_int_t)p->stanzas_per_second, "stanza_size", (json_int_t)p->stanza_bytes,
+		"kinds", kinds(p->kinds), "dane", p->dane == XFED_DANE_ON ? "on" : "off", "trust", "ca", p->trust_ca_pem != NULL, "pins",
+		strings(p->pins, p->pin_count), "matrix", matrix(p));
 }
 
 static json_t *problems(const struct rt_conf_errors *errors, bool is_warning)
@@ -121,6 +123,16 @@ void rt_control_add_problem(json_t *list, enum xfed_reason reason, int64_t since
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	json_array_append_new(list, json_pack("{s:s, s:s, s:I}", "reason", xfed_reason_code(reason), "text", text, "since", (json_int_t)since_s));
+}
+
+const char *rt_control_time(int64_t seconds, char out[24])
+{
+	time_t t = (time_t)seconds;
+	struct tm tm;
+	if (!gmtime_r(&t, &tm) || strftime(out, 24, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0) {
+		snprintf(out, 24, "an unknown time");
+	}
+	return out;
 }
 
 json_t *rt_control_text(struct xfed_span s)

@@ -1,7 +1,12 @@
 #include "xfed/rt/daemon.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "xfed/rt/log.h"
 #include "xfed/rt/process.h"
@@ -259,6 +264,20 @@ void rt_daemon_reloaded(struct rt_daemon *d, bool ok, const struct rt_conf_error
 		RT_KV_STR("text", ok ? NULL : "the configuration in force stays"), RT_END);
 }
 
+#define SILENT_QUESTIONS 2 /* one may be the doing of whoever serves that name */
+
+static void add_silent_resolver(const struct rt_daemon *d, json_t *problems)
+{
+	struct rt_resolver_stats st;
+	rt_resolver_stats(d->resolver, &st);
+	if (st.unanswered >= SILENT_QUESTIONS) {
+		int64_t ago_s = (int64_t)((rt_loop_now_ms(d->loop) - st.unanswered_ms) / 1000);
+		rt_control_add_problem(problems, XFED_REASON_DNS_TIMEOUT, rt_daemon_wall_s(d) - ago_s,
+			"The last %zu questions were answered by no DNS server. %s", st.unanswered,
+			xfed_reason_info(XFED_REASON_DNS_TIMEOUT)->remedy);
+	}
+}
+
 void rt_daemon_problems(const struct rt_daemon *d, const struct rt_conf_doc *in_force, json_t *problems)
 {
 	char keys[512] = "";
@@ -269,6 +288,7 @@ void rt_daemon_problems(const struct rt_daemon *d, const struct rt_conf_doc *in_
 	for (size_t i = 0, len = 0; i < in_force->needs_restart.count && len < sizeof(keys); i++) {
 		len += (size_t)snprintf(keys + len, sizeof(keys) - len, "%s%s", i > 0 ? ", " : "", in_force->needs_restart.items[i]);
 	}
+	add_silent_resolver(d, problems);
 	if (keys[0]) {
 		rt_control_add_problem(problems, XFED_REASON_CONFIG_RESTART_NEEDED, d->reload.ended_s,
 			"The file has other values, which take effect with a restart of this service, for %s.", keys);
@@ -277,11 +297,46 @@ void rt_daemon_problems(const struct rt_daemon *d, const struct rt_conf_doc *in_
 
 /* ---- main() ---- */
 
+static bool become(const struct passwd *user, bool for_good)
+{
+	return initgroups(user->pw_name, user->pw_gid) == 0 && setresgid(user->pw_gid, user->pw_gid, for_good ? user->pw_gid : 0) == 0 &&
+	       setresuid(for_good ? user->pw_uid : 0, user->pw_uid, for_good ? user->pw_uid : 0) == 0;
+}
+
+static bool become_root(void)
+{
+	return setresuid(0, 0, 0) == 0 && setresgid(0, 0, 0) == 0 && setgroups(0, NULL) == 0;
+}
+
+/*
+ * Root can read everything, the service cannot: what it is to find is judged as its user, who is called like the program, where there is
+ * one. For good, as nothing follows but the check. A configuration elsewhere that this user cannot even read is none of the service's,
+ * but one that somebody tries out. -1: go on.
+ */
+static int become_the_service(const char *name, const char *config)
+{
+	const struct passwd *user = geteuid() == 0 ? getpwnam(name) : NULL;
+	if (!user) {
+		return -1;
+	}
+	bool ok = become(user, false);
+	bool is_its_own = strncmp(config, "/etc/xfed/", 10) == 0 || faccessat(AT_FDCWD, config, R_OK, AT_EACCESS) == 0;
+	ok = ok && become_root() && (!is_its_own || become(user, true));
+	if (!ok) {
+		fprintf(stderr, "%s: cannot become the user %s: %s\n", name, name, strerror(errno));
+		return 1;
+	}
+	fprintf(stderr, is_its_own ? "%s: read as the user %s, as the service does\n" : "%s: read as root, for the user %s may not read it\n", name,
+		name);
+	return -1;
+}
+
 int rt_program_main(const struct rt_program *p, int argc, char **argv)
 {
 	struct rt_arguments args = { .config = p->default_config };
 	rt_clean_environment();
 	int code = rt_arguments_read(argc, argv, p->name, &args);
+	code = code < 0 && args.check_only ? become_the_service(p->name, args.config) : code;
 	if (code >= 0) {
 		return code;
 	}

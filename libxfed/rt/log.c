@@ -256,6 +256,18 @@ void rt_log_init(const char *ident)
 	state.to_journal = is_stderr_journal();
 }
 
+const char *rt_log_address(struct xfed_span address, char *out, size_t size)
+{
+	struct xfed_span head = { "", 0 };
+	size_t after = 0;
+	if (state.mask_addresses && address.len > 0) {
+		head = log_line_masked(address, &after);
+	}
+	snprintf(out, size, "%.*s%s%.*s", (int)head.len, head.data, after > 0 ? "***" : "", (int)(address.len - after),
+		address.data ? address.data + after : "");
+	return out;
+}
+
 void rt_log_configure(enum rt_log_level level, enum rt_log_format format, bool mask_addresses)
 {
 	state.level = level;

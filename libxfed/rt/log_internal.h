@@ -24,5 +24,7 @@ void log_line_text(struct log_line *l, const struct log_view *v);
 void log_line_json(struct log_line *l, const struct log_view *v);
 /* A field's value alone, without quotes; for the journal. */
 void log_line_value(struct log_line *l, const struct rt_log_field *f, bool mask_addresses);
+/* What of an address stands before its mask, which takes the place of all up to `*after`: sip:alice@a.example is sip:***@a.example. */
+struct xfed_span log_line_masked(struct xfed_span s, size_t *after);
 
 #endif

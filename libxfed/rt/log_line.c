@@ -94,8 +94,7 @@ static struct xfed_span cut_value(struct xfed_span s)
 	return s.len > RT_LOG_VALUE_BYTES ? xfed_span_make(s.data, RT_LOG_VALUE_BYTES) : s;
 }
 
-/* What stands before the @ of an address; its scheme, if any, stays: sip:alice@a.example is sip:***@a.example. */
-static struct xfed_span masked_part(struct xfed_span s, size_t *after)
+struct xfed_span log_line_masked(struct xfed_span s, size_t *after)
 {
 	const char *at = memchr(s.data, '@', s.len);
 	size_t start = 0;
@@ -146,7 +145,7 @@ static void put_span(struct log_line *l, const struct rt_log_field *f, bool mask
 	struct xfed_span s = cut_value(f->span), head = { "", 0 };
 	size_t after = 0;
 	if (mask && f->kind == RT_LOG_KIND_ADDRESS) {
-		head = masked_part(s, &after);
+		head = log_line_masked(s, &after);
 		s = xfed_span_make(s.data + after, s.len - after);
 	}
 	bool is_cut = f->span.len > RT_LOG_VALUE_BYTES;

@@ -21,7 +21,7 @@ struct rt_loop {
 	uv_idle_t idle; /* active while posts wait: the poll must not block then */
 	uv_timer_t lag_timer;
 	uv_timer_t ack_timer; /* runs while `unacked` holds a stream: stream_ack.c */
-	struct rt_stream *unacked;
+	struct rt_stream *unacked, *silent;
 	struct rt_post *posts, *turn_end;
 	struct rt_resource *resources;
 	struct rt_signal signals[RT_SIGNALS_MAX];

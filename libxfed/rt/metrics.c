@@ -113,7 +113,7 @@ static struct rt_series *find_series(const struct metric_family *f, const char *
 /* The series of the labels, made where there is room below `max`; NULL where there is none. */
 static struct rt_series *get_series(struct metric_family *f, const struct xfed_span *labels, size_t max)
 {
-	char key[METRIC_KEY_BYTES];
+	XFED_UNSET char key[METRIC_KEY_BYTES];
 	size_t key_len = make_key(&f->info, labels, key);
 	struct rt_series *s = find_series(f, key, key_len);
 	if (!s && f->count < max) {
@@ -253,7 +253,7 @@ void rt_metric_observe(struct rt_metrics *m, enum rt_metric_id id, double value,
 double rt_metric_value(const struct rt_metrics *m, enum rt_metric_id id, const struct xfed_span *labels, size_t count)
 {
 	const struct metric_family *f = &m->families[id];
-	char key[METRIC_KEY_BYTES];
+	XFED_UNSET char key[METRIC_KEY_BYTES];
 	XFED_REQUIRE(count == f->info.label_count);
 	if (count == 0) {
 		return rt_series_value(&f->overflow);
@@ -262,13 +262,14 @@ double rt_metric_value(const struct rt_metrics *m, enum rt_metric_id id, const s
 	return s ? rt_series_value(s) : 0;
 }
 
-void rt_metric_clear(struct rt_metrics *m, enum rt_metric_id id)
+void rt_metric_clear(struct rt_metrics *m, enum rt_metric_id id, size_t label, struct xfed_span value)
 {
-	struct metric_family *f = &m->families[id];
+	const struct metric_family *f = &m->families[id];
+	XFED_REQUIRE(label < f->info.label_count);
 	for (struct rt_series *s = f->table; s; s = s->hh.next) {
-		s->is_visible = false;
-		s->value = 0;
+		if (xfed_span_eq(s->values[label], value)) {
+			s->is_visible = false;
+			s->value = 0;
+		}
 	}
-	f->overflow.is_visible = false;
-	f->overflow.value = 0;
 }

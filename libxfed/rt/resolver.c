@@ -58,6 +58,7 @@ int rt_resolver_configure(struct rt_resolver *r, const struct rt_resolver_option
 	s.timeout_ms = o->timeout_ms != 0 ? o->timeout_ms : XFED_DNS_TIMEOUT_MS;
 	r->base.servers = s;
 	r->configured++;
+	r->stats.unanswered = 0;
 	dns_cache_flush(&r->cache);
 	return XFED_OK;
 }
@@ -123,6 +124,15 @@ static void free_question(struct question *w)
 	xfed_free(w);
 }
 
+static void note_silence(struct rt_resolver *r, bool is_answered)
+{
+	if (is_answered) {
+		r->stats.unanswered = 0;
+	} else if (r->stats.unanswered++ == 0) {
+		r->stats.unanswered_ms = rt_loop_now_ms(r->loop);
+	}
+}
+
 static void on_answer(void *user, const struct xfed_dns_answer *answer, enum xfed_reason reason)
 {
 	struct question *w = user;
@@ -131,6 +141,7 @@ static void on_answer(void *user, const struct xfed_dns_answer *answer, enum xfe
 	HASH_DEL(r->questions, w);
 	w->hh.tbl = NULL;
 	w->is_telling = true;
+	note_silence(r, answer != NULL);
 	if (answer && w->configured == r->configured) {
 		dns_cache_put(&r->cache, &w->key, answer, rt_loop_now_ms(r->loop));
 	}

@@ -240,7 +240,19 @@ static void become_connected(struct rt_stream *s)
 
 static enum xfed_reason connect_reason(int status)
 {
-	return status == UV_ECONNREFUSED || status == UV_ECONNRESET ? XFED_REASON_NET_CONNECT_REFUSED : XFED_REASON_NET_CONNECT_TIMEOUT;
+	switch (status) {
+	case UV_ECONNREFUSED:
+	case UV_ECONNRESET:
+		return XFED_REASON_NET_CONNECT_REFUSED;
+	case UV_ENETUNREACH:
+	case UV_EHOSTUNREACH:
+	case UV_ENETDOWN:
+	case UV_EADDRNOTAVAIL: /* the address to leave from is not this host's, or of the other family */
+	case UV_EAFNOSUPPORT:
+		return XFED_REASON_NET_CONNECT_UNREACHABLE;
+	default:
+		return XFED_REASON_NET_CONNECT_TIMEOUT;
+	}
 }
 
 static void finish_connect(struct rt_stream *s, int status)

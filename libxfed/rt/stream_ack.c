@@ -54,8 +54,14 @@ static bool read_facts(const struct rt_stream *s, struct rt_ack_facts *f)
 	return true;
 }
 
-/* The owner may close this stream and others while it is told, so one is told at a time. */
-static struct rt_stream *find_silent(struct rt_loop *l)
+static void enlist(struct rt_stream *s, struct rt_stream **list)
+{
+	DL_APPEND2(*list, s, ack.prev, ack.next);
+	s->ack.list = list;
+}
+
+/* Each is looked at once, however many are silent. */
+static void look(struct rt_loop *l)
 {
 	struct rt_stream *s, *next;
 	DL_FOREACH_SAFE2(l->unacked, s, next, ack.next) {
@@ -63,19 +69,20 @@ static struct rt_stream *find_silent(struct rt_loop *l)
 		if (!read_facts(s, &f)) {
 			rt_stream_unwatch(s); /* the socket has failed; libuv says so */
 		} else if (rt_ack_is_silent(&s->ack, &f, uv_now(&l->uv))) {
-			return s;
+			rt_stream_unwatch(s);
+			enlist(s, &l->silent);
 		} else if (s->ack.is_empty) {
 			rt_stream_unwatch(s);
 		}
 	}
-	return NULL;
 }
 
 static void on_look(uv_timer_t *t)
 {
 	struct rt_loop *l = t->data;
 	struct rt_stream *s;
-	while ((s = find_silent(l)) != NULL) {
+	look(l);
+	while ((s = l->silent) != NULL) { /* the owner of one may close others */
 		/* Closing shall send a reset: when the path is back the peer then knows too. */
 		struct linger now = { .l_onoff = 1 };
 		setsockopt(stream_fd(s), SOL_SOCKET, SO_LINGER, &now, sizeof(now));
@@ -90,11 +97,11 @@ static void on_look(uv_timer_t *t)
 void rt_stream_watch(struct rt_stream *s)
 {
 	struct rt_loop *l = s->loop;
-	if (s->ack.is_watched) {
+	if (s->ack.list) {
 		return;
 	}
-	s->ack = (struct rt_ack){ .is_watched = true };
-	DL_APPEND2(l->unacked, s, ack.prev, ack.next);
+	s->ack = (struct rt_ack){ 0 };
+	enlist(s, &l->unacked);
 	if (!uv_is_active((uv_handle_t *)&l->ack_timer)) {
 		uv_timer_start(&l->ack_timer, on_look, RT_ACK_LOOK_MS, RT_ACK_LOOK_MS);
 	}
@@ -102,9 +109,9 @@ void rt_stream_watch(struct rt_stream *s)
 
 void rt_stream_unwatch(struct rt_stream *s)
 {
-	if (s->ack.is_watched) {
-		s->ack.is_watched = false;
-		DL_DELETE2(s->loop->unacked, s, ack.prev, ack.next);
+	if (s->ack.list) {
+		DL_DELETE2(*s->ack.list, s, ack.prev, ack.next);
+		s->ack.list = NULL;
 	}
 }
 

@@ -18,9 +18,9 @@ struct rt_ack_facts {
 };
 
 struct rt_ack {
-	struct rt_stream *prev, *next;
-	uint64_t quiet_since_ms; /* 0: nothing is under way */
-	bool is_watched, is_empty;
+	struct rt_stream *prev, *next, **list; /* of the loop's it is in; NULL: none */
+	uint64_t quiet_since_ms;	       /* 0: nothing is under way */
+	bool is_empty;
 };
 
 struct rt_stream {

@@ -1,11 +1,18 @@
 #include "xfed/rt/udp.h"
 
+#include <linux/errqueue.h>
+#include <netinet/icmp6.h>
+#include <netinet/ip_icmp.h>
+#include <stdalign.h>
 #include <stdio.h>
+#include <sys/socket.h>
 
 #include "xfed/mem.h"
 
 #define PARTS_MAX	8
 #define KERNEL_IN_BYTES (1024 * 1024)
+#define RETURNED_BYTES	1500 /* more is never quoted */
+#define RETURNED_MAX	64   /* read in one turn: between two of them datagrams are read */
 
 struct rt_udp {
 	uv_udp_t uv;
@@ -15,6 +22,7 @@ struct rt_udp {
 	void *user;
 	struct rt_addr addr;
 	int last_error;
+	bool has_returned; /* the error that announces it has been taken already */
 	bool is_closing;
 };
 
@@ -44,10 +52,90 @@ static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *buf)
 	*buf = rt_loop_read_buf(u->loop);
 }
 
+/* ---- datagrams that did not arrive ---- */
+
+/* Whatever says that the destination cannot be reached, but for a datagram that is too large for the way: the kernel cuts the next one. */
+static bool is_unreachable(const struct sock_extended_err *e)
+{
+	return (e->ee_origin == SO_EE_ORIGIN_ICMP && e->ee_type == ICMP_DEST_UNREACH && e->ee_code != ICMP_FRAG_NEEDED) ||
+	       (e->ee_origin == SO_EE_ORIGIN_ICMP6 && e->ee_type == ICMP6_DST_UNREACH);
+}
+
+static const struct sock_extended_err *error_of(struct msghdr *m)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+		if ((c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_RECVERR) || (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RECVERR)) {
+			return (const struct sock_extended_err *)CMSG_DATA(c);
+		}
+	}
+	return NULL;
+}
+
+/* False: there is none left. */
+static bool read_returned(struct rt_udp *u, int fd)
+{
+	char bytes[RETURNED_BYTES];
+	alignas(struct cmsghdr) char control[512];
+	struct sockaddr_storage ss = { .ss_family = AF_UNSPEC };
+	struct iovec iov = { bytes, sizeof(bytes) };
+	struct msghdr m = { .msg_name = &ss, .msg_namelen = sizeof(ss), .msg_iov = &iov, .msg_iovlen = 1 };
+	m.msg_control = control;
+	m.msg_controllen = sizeof(control);
+	ssize_t n = recvmsg(fd, &m, MSG_ERRQUEUE | MSG_DONTWAIT);
+	if (n < 0) {
+		return false;
+	}
+	const struct sock_extended_err *e = error_of(&m);
+	if (e && is_unreachable(e) && ss.ss_family != AF_UNSPEC) {
+		struct rt_addr to;
+		rt_addr_make(&to, (struct sockaddr *)&ss);
+		u->handlers->on_returned(u->user, xfed_span_make(bytes, (size_t)n), &to, uv_translate_sys_error((int)e->ee_errno));
+	}
+	return true;
+}
+
+/* As long as there are any the kernel wakes us; whoever sends many forged ones must not keep us from reading datagrams. */
+static void read_all_returned(struct rt_udp *u)
+{
+	uv_os_fd_t fd;
+	int error;
+	socklen_t len = sizeof(error);
+	if (uv_fileno((uv_handle_t *)&u->uv, &fd) != 0) {
+		return;
+	}
+	u->has_returned = false;
+	for (int i = 0; i < RETURNED_MAX; i++) {
+		if (u->is_closing || !read_returned(u, fd)) {
+			return;
+		}
+	}
+	u->has_returned = !u->is_closing && getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0; /* else it stands before them */
+}
+
+static int ask_for_returned(struct rt_udp *u, int family)
+{
+	uv_os_fd_t fd;
+	int on = 1, rc = uv_fileno((uv_handle_t *)&u->uv, &fd);
+	bool is_v6 = family == AF_INET6;
+	if (rc == 0 && setsockopt(fd, is_v6 ? IPPROTO_IPV6 : IPPROTO_IP, is_v6 ? IPV6_RECVERR : IP_RECVERR, &on, sizeof(on)) != 0) {
+		rc = uv_translate_sys_error(errno);
+	}
+	return rc;
+}
+
+/* ---- in and out ---- */
+
 static void on_recv(uv_udp_t *uv, ssize_t nread, const uv_buf_t *buf, const struct sockaddr *from, unsigned flags)
 {
 	struct rt_udp *u = uv->data;
-	if (u->is_closing || (nread == 0 && !from) || (flags & UV_UDP_PARTIAL) != 0) {
+	if (u->is_closing || (flags & UV_UDP_PARTIAL) != 0) {
+		return;
+	}
+	if (u->handlers->on_returned && (nread < 0 || (nread == 0 && !from && u->has_returned))) {
+		read_all_returned(u);
+		return;
+	}
+	if (nread == 0 && !from) {
 		return;
 	}
 	if (nread < 0) {
@@ -99,6 +187,9 @@ int rt_udp_bind(struct rt_loop *loop, const struct rt_addr *address, const struc
 		return XFED_ERR_NOMEM;
 	}
 	int rc = uv_udp_bind(&u->uv, &address->sa, address->sa.sa_family == AF_INET6 ? UV_UDP_IPV6ONLY : 0);
+	if (rc == 0 && handlers->on_returned) {
+		rc = ask_for_returned(u, address->sa.sa_family);
+	}
 	if (rc == 0) {
 		rc = start(u);
 	}
@@ -140,6 +231,11 @@ int rt_udp_send(struct rt_udp *u, const struct rt_addr *to, const struct xfed_sp
 		bufs[i] = uv_buf_init((char *)parts[i].data, (unsigned)parts[i].len);
 	}
 	int n = uv_udp_try_send(&u->uv, bufs, (unsigned)count, to ? &to->sa : NULL);
+	/* A socket tells of a datagram that has come back when the next one is sent, wherever to, and does not send that. */
+	for (int i = 0; i < 2 && n < 0 && n != UV_EAGAIN && u->handlers->on_returned; i++) {
+		u->has_returned = true;
+		n = uv_udp_try_send(&u->uv, bufs, (unsigned)count, to ? &to->sa : NULL);
+	}
 	if (n >= 0) {
 		return XFED_OK;
 	}

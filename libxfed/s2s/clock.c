@@ -74,8 +74,9 @@ void s2s_take_tick(struct xfed_s2s *s)
 	}
 	if (!s2s_is_in_use(s)) {
 		if (now >= after(s, s->opened_ms, s->establish_ms)) {
-			char words[XFED_S2S_WORDS];
-			s2s_close(s, XFED_REASON_STREAM_ESTABLISH_TIMEOUT, xfed_s2s_words(s2s_state_name(s), words));
+			bool has_key_out = s->state == XFED_S2S_WAIT_DIALBACK;
+			s2s_close(s, has_key_out ? XFED_REASON_DIALBACK_TIMEOUT : XFED_REASON_STREAM_ESTABLISH_TIMEOUT,
+				xfed_s2s_words(s2s_state_name(s)));
 		}
 		return;
 	}

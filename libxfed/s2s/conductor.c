@@ -2,12 +2,6 @@
 
 #include <stdio.h>
 
-static const char *const state_names[] = {
-#define X(id, name) name,
-	XFED_S2S_STATES(X)
-#undef X
-};
-
 static const char *const event_names[] = {
 #define X(id, name) name,
 	XFED_S2S_EVENTS(X)
@@ -90,28 +84,21 @@ int s2s_set_name(char **slot, struct xfed_span name)
 	return XFED_OK;
 }
 
-const char *xfed_s2s_words(const char *state_name, char out[XFED_S2S_WORDS])
-{
-	bool waits = strncmp(state_name, "wait-", 5) == 0;
-	snprintf(out, XFED_S2S_WORDS, "%s%s", waits ? "waiting for " : "", waits ? state_name + 5 : state_name);
-	return out;
-}
-
 const char *s2s_state_name(const struct xfed_s2s *s)
 {
-	return state_names[s->state];
+	return s2s_state_names[s->state];
 }
 
 bool s2s_enter(struct xfed_s2s *s, enum xfed_s2s_state state)
 {
 	if (!s2s_may_follow(s, state)) {
 		char text[64];
-		snprintf(text, sizeof(text), "%s behind %s", state_names[state], state_names[s->state]);
+		snprintf(text, sizeof(text), "%s behind %s", s2s_state_names[state], s2s_state_names[s->state]);
 		s2s_fault(s, text);
 		return false;
 	}
 	if (s->env->trace) {
-		s->env->trace(s->env->user, "s2s", state_names[state]);
+		s->env->trace(s->env->user, "s2s", s2s_state_names[state]);
 	}
 	s->state = state;
 	return true;
@@ -334,7 +321,7 @@ static void take_end(struct xfed_s2s *s, enum xfed_reason reason)
 		return;
 	}
 	remember(s, reason != XFED_REASON_NONE ? reason : XFED_REASON_NET_STREAM_LOST, xfed_reason_info(XFED_REASON_NET_STREAM_LOST)->side,
-		state_names[s->state]);
+		xfed_s2s_words(s2s_state_names[s->state]));
 	s2s_finish(s, true);
 }
 
@@ -426,7 +413,7 @@ static void turn_away(struct xfed_s2s *s, const struct xfed_s2s_event *ev, enum 
 	if (outcome == S2S_REFUSE) {
 		s2s_dialback_refuse(s, &ev->question, XFED_DIALBACK_VERDICT_LOST);
 	} else if (outcome == S2S_FAULT) {
-		snprintf(text, sizeof(text), "%s in %s", event_names[ev->type], state_names[s->state]);
+		snprintf(text, sizeof(text), "%s in %s", event_names[ev->type], s2s_state_names[s->state]);
 		s2s_fault(s, text);
 	}
 }
@@ -488,7 +475,7 @@ void xfed_s2s_info(const struct xfed_s2s *s, struct xfed_s2s_info *out)
 	*out = (struct xfed_s2s_info){
 		.direction = s->direction,
 		.state = s->state,
-		.state_name = state_names[s->state],
+		.state_name = s2s_state_names[s->state],
 		.local = xfed_span_str(s->local),
 		.remote = xfed_span_str(s->remote),
 		.is_secure = s->is_secure,
@@ -500,6 +487,7 @@ void xfed_s2s_info(const struct xfed_s2s *s, struct xfed_s2s_info *out)
 		.offers_dialback = s->offers_dialback,
 		.method = s->method,
 		.cert_reason = s->cert_reason,
+		.why_not_external = s->why_not_external,
 		.peer_bytes = s->peer_bytes,
 		.opened_ms = s->opened_ms,
 		.established_ms = s->established_ms,

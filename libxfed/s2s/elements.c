@@ -68,6 +68,10 @@ void s2s_received_error(struct xfed_s2s *s, struct xfed_xml_elem *e)
 		s2s_close(s, XFED_REASON_STREAM_CLOSED_PEER, text); /* a server that stops, or tidies up what is idle: no fault */
 		return;
 	}
+	if (s->is_host_unknown && s->direction == XFED_S2S_OUT && !s2s_is_in_use(s)) {
+		s2s_close(s, XFED_REASON_STREAM_HOST_UNKNOWN, text);
+		return;
+	}
 	/* Inside TLS its own words say more: our certificate may be what it does not like. */
 	s2s_close(s, s->is_secure ? XFED_REASON_STREAM_ERROR_RECEIVED : demanded(s, XFED_REASON_STREAM_ERROR_RECEIVED), text);
 }

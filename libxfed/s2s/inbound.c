@@ -98,9 +98,12 @@ static void offer_secure(struct xfed_s2s *s)
 	s->external_offered = (s->methods & XFED_METHOD_EXTERNAL) && s->cert_reason == XFED_REASON_NONE;
 	bool dialback = s->methods & XFED_METHOD_DIALBACK_TLS;
 	if (!s->external_offered && !dialback) {
-		bool wants_external = s->methods & XFED_METHOD_EXTERNAL;
-		s2s_close(s, wants_external ? s->cert_reason : XFED_REASON_DIALBACK_NOT_ALLOWED,
-			s->remote ? "client certificate" : "no 'from' in the header inside TLS");
+		if (!s->remote || !(s->methods & XFED_METHOD_EXTERNAL)) {
+			s2s_close(s, s->methods & XFED_METHOD_EXTERNAL ? s->cert_reason : XFED_REASON_DIALBACK_NOT_ALLOWED,
+				s->remote ? "client certificate" : "no 'from' in the header inside TLS");
+		} else {
+			s2s_refuse_certificate(s);
+		}
 		return;
 	}
 	s2s_send_header(s);

@@ -72,6 +72,7 @@ struct xfed_s2s {
 	size_t peer_bytes; /* out: most the peer takes of one element, by its features; 0: it does not say */
 	enum xfed_method method;
 	enum xfed_reason cert_reason;
+	enum xfed_reason why_not_external; /* out: EXTERNAL is allowed, and dialback has to do */
 	struct xfed_sasl_server *sasl;
 	bool is_verify;
 	uint64_t connection;
@@ -136,6 +137,7 @@ int s2s_set_stream_id(struct xfed_s2s *s, struct xfed_span id);
 
 void s2s_fall_asleep(struct xfed_s2s *s); /* last thing in a step, without actions */
 const char *s2s_state_name(const struct xfed_s2s *s);
+extern const char *const s2s_state_names[XFED_S2S_DONE + 1]; /* words.c */
 
 /* elements.c */
 bool s2s_takes_last(const struct xfed_s2s *s); /* we close for idleness or to go out of service: stanzas still on their way count */
@@ -166,6 +168,7 @@ void s2s_tls_job_done(struct xfed_s2s *s, enum xfed_tls_result result);
 bool s2s_tls_read(struct xfed_s2s *s); /* true: plaintext was added */
 void s2s_tls_flush(struct xfed_s2s *s);
 enum xfed_reason s2s_judge_certificate(const struct xfed_s2s *s, struct xfed_span domain);
+void s2s_refuse_certificate(struct xfed_s2s *s); /* closes for `cert_reason`, with what is wrong in words */
 
 /* dialback.c */
 void s2s_dialback_drain(struct xfed_s2s *s);

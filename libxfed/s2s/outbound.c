@@ -84,9 +84,12 @@ static void ask_identity(struct xfed_s2s *s, const struct xfed_xml_elem *feature
 			s2s_enter(s, XFED_S2S_WAIT_SASL);
 		}
 	} else if (s->methods & XFED_METHOD_DIALBACK_TLS) {
+		if (s->methods & XFED_METHOD_EXTERNAL) {
+			s->why_not_external = s->cert_reason != XFED_REASON_NONE ? s->cert_reason : XFED_REASON_SASL_EXTERNAL_NOT_OFFERED;
+		}
 		s2s_dialback_start(s);
 	} else if (s->cert_reason != XFED_REASON_NONE) {
-		s2s_close(s, s->cert_reason, "certificate of the server we called");
+		s2s_refuse_certificate(s);
 	} else {
 		s2s_close(s, s->methods & XFED_METHOD_EXTERNAL ? XFED_REASON_SASL_EXTERNAL_NOT_OFFERED : XFED_REASON_DIALBACK_NOT_ALLOWED, "");
 	}
@@ -178,6 +181,7 @@ static void do_sasl_failure(struct xfed_s2s *s, struct xfed_xml_elem *e)
 		(int)(said.len > 80 ? 80 : said.len), said.data ? said.data : "");
 	s->leans_on_certificate = false;
 	if (s->methods & XFED_METHOD_DIALBACK_TLS) {
+		s->why_not_external = XFED_REASON_SASL_EXTERNAL_REFUSED;
 		s2s_dialback_start(s); /* [A5-08]: on the same stream; a peer that closes it is called again without EXTERNAL */
 		return;
 	}

@@ -1,5 +1,7 @@
 #include "internal.h"
 
+#include <stdio.h>
+
 #define PLAIN_BYTES 16384
 
 void s2s_tls_flush(struct xfed_s2s *s)
@@ -101,6 +103,31 @@ enum xfed_reason s2s_judge_certificate(const struct xfed_s2s *s, struct xfed_spa
 	return XFED_REASON_NONE;
 }
 
+/* What is wrong with it beyond the reason: the names it has instead, or what the chain lacks. */
+static void certificate_finding(const struct xfed_s2s *s, char *out, size_t size)
+{
+	struct xfed_tls_facts f;
+	xfed_tls_facts(s->tls, &f);
+	if (s->cert_reason != XFED_REASON_TLS_CERT_NAME_MISMATCH || !f.peer) {
+		snprintf(out, size, "%s", s->cert_reason == XFED_REASON_TLS_CERT_PURPOSE ? "it is not for servers" : xfed_tls_error_text(s->tls));
+		return;
+	}
+	const struct xfed_cert_facts *names = xfed_cert_facts(f.peer);
+	size_t len = (size_t)snprintf(out, size, "it names %s", names->name_count > 0 ? "" : "no domain");
+	for (size_t i = 0; i < names->name_count && len < size; i++) {
+		len += (size_t)snprintf(out + len, size - len, "%s%s", i > 0 ? ", " : "", names->names[i]);
+	}
+}
+
+void s2s_refuse_certificate(struct xfed_s2s *s)
+{
+	char text[sizeof(s->text)], finding[128];
+	certificate_finding(s, finding, sizeof(finding));
+	snprintf(text, sizeof(text), "%s%s%s", s->direction == XFED_S2S_OUT ? "certificate of the server we called" : "client certificate",
+		finding[0] ? ": " : "", finding);
+	s2s_close(s, s->cert_reason, text);
+}
+
 enum xfed_reason xfed_s2s_judge_again(struct xfed_s2s *s, struct xfed_tls_creds *creds, int64_t now_s, int64_t *due_s)
 {
 	*due_s = INT64_MAX;
@@ -127,7 +154,7 @@ static void handshake_complete(struct xfed_s2s *s)
 		return;
 	}
 	if (s->cert_reason != XFED_REASON_NONE && !(s->methods & XFED_METHOD_DIALBACK_TLS) && !s->is_verify) {
-		s2s_close(s, s->cert_reason, "certificate of the server we called");
+		s2s_refuse_certificate(s);
 		return;
 	}
 	s2s_send_header(s);

@@ -94,7 +94,36 @@ static int key_fits(const struct xfed_tls_pair *p)
 	return ret;
 }
 
-static int outcome(int ret, char *error, size_t error_size, const char *name, const char *what, size_t index)
+static bool has(struct xfed_span s, const char *words)
+{
+	return memmem(s.data, s.len, words, strlen(words));
+}
+
+/* What a file of certificates or keys is that cannot be used as it is, and what to do about it; NULL: nobody knows. */
+static const char *recognise(struct xfed_span s)
+{
+	const unsigned char *b = (const unsigned char *)s.data;
+	size_t header = s.len > 4 && b[0] == 0x30 ? (b[1] < 0x80 ? 2 : 2 + (b[1] & 0x7fu)) : 0;
+	if (header > 0 && s.len > header + 3) {
+		/* A PFX begins with its version, 3 (RFC 7292 section 4); a key with 0 or 1, a certificate with another sequence. */
+		bool is_pfx = b[header] == 0x02 && b[header + 1] == 0x01 && b[header + 2] == 0x03;
+		return is_pfx ? "is PKCS#12 (.pfx, .p12), accepted: PEM; openssl pkcs12 -in FILE -nodes writes certificates and key as such"
+			      : "is DER, accepted: PEM; openssl x509 (or pkey) -inform DER -in FILE writes it as such";
+	}
+	if (has(s, "BEGIN ENCRYPTED PRIVATE KEY") || has(s, "Proc-Type: 4,ENCRYPTED")) {
+		return "has a pass phrase, accepted: a key without one; openssl pkey -in FILE writes it as such";
+	}
+	if (has(s, "BEGIN PKCS7") || has(s, "BEGIN CMS")) {
+		return "is PKCS#7 (.p7b), accepted: PEM certificates; openssl pkcs7 -print_certs -in FILE writes them as such";
+	}
+	if (has(s, "BEGIN CERTIFICATE REQUEST") || has(s, "BEGIN NEW CERTIFICATE REQUEST")) {
+		return "is a request for a certificate, accepted: the certificate that the authority made of it";
+	}
+	return NULL;
+}
+
+/* `text`: what was read. */
+static int outcome(int ret, char *error, size_t error_size, const char *name, const char *what, size_t index, struct xfed_span text)
 {
 	if (ret >= 0) {
 		return XFED_OK;
@@ -102,24 +131,27 @@ static int outcome(int ret, char *error, size_t error_size, const char *name, co
 	if (ret == GNUTLS_E_MEMORY_ERROR) {
 		return XFED_ERR_NOMEM;
 	}
+	const char *found = recognise(text);
+	found = found ? found : gnutls_strerror(ret);
 	if (name) {
-		snprintf(error, error_size, "%s: %s: %s", name, what, gnutls_strerror(ret));
+		snprintf(error, error_size, "%s: %s: %s", name, what, found);
 	} else if (index > 0) {
-		snprintf(error, error_size, "%s of pair %zu: %s", what, index, gnutls_strerror(ret));
+		snprintf(error, error_size, "%s of pair %zu: %s", what, index, found);
 	} else {
-		snprintf(error, error_size, "%s: %s", what, gnutls_strerror(ret));
+		snprintf(error, error_size, "%s: %s", what, found);
 	}
 	return XFED_ERR_INVALID;
 }
 
 static int load_pair(struct xfed_tls_pair *p, const struct xfed_tls_keypair *from, size_t index, char *error, size_t error_size)
 {
-	int rc = outcome(load_chain(p, from->certificate_pem), error, error_size, from->certificate_name, "certificate", index);
+	int rc =
+		outcome(load_chain(p, from->certificate_pem), error, error_size, from->certificate_name, "certificate", index, from->certificate_pem);
 	if (rc == XFED_OK) {
-		rc = outcome(load_key(p, from->key_pem), error, error_size, from->key_name, "key", index);
+		rc = outcome(load_key(p, from->key_pem), error, error_size, from->key_name, "key", index, from->key_pem);
 	}
 	if (rc == XFED_OK) {
-		rc = outcome(key_fits(p), error, error_size, from->key_name, "key", index);
+		rc = outcome(key_fits(p), error, error_size, from->key_name, "key", index, XFED_SPAN(""));
 	}
 	return rc;
 }
@@ -136,12 +168,12 @@ static int load_trust(struct xfed_tls_creds *c, const struct xfed_tls_creds_conf
 	if (cfg->ca_pem.len > 0) {
 		gnutls_datum_t d = datum(cfg->ca_pem);
 		rc = outcome(some(gnutls_certificate_set_x509_trust_mem(c->gnutls, &d, GNUTLS_X509_FMT_PEM)), error, error_size, cfg->ca_name,
-			"trusted certificates", 0);
+			"trusted certificates", 0, cfg->ca_pem);
 	}
 	if (rc == XFED_OK && cfg->crl_pem.len > 0) {
 		gnutls_datum_t d = datum(cfg->crl_pem);
 		rc = outcome(some(gnutls_certificate_set_x509_crl_mem(c->gnutls, &d, GNUTLS_X509_FMT_PEM)), error, error_size, NULL,
-			"revocation lists", 0);
+			"revocation lists", 0, cfg->crl_pem);
 	}
 	return rc;
 }
@@ -211,6 +243,16 @@ void xfed_tls_creds_unref(struct xfed_tls_creds *c)
 const struct xfed_cert *xfed_tls_creds_cert(const struct xfed_tls_creds *c, size_t i)
 {
 	return i < c->pair_count ? c->pairs[i].leaf : NULL;
+}
+
+const struct xfed_cert *xfed_tls_creds_proof(const struct xfed_tls_creds *c, struct xfed_span domain)
+{
+	for (size_t i = 0; i < c->pair_count; i++) {
+		if (xfed_cert_proves_xmpp(c->pairs[i].leaf, domain)) {
+			return c->pairs[i].leaf;
+		}
+	}
+	return NULL;
 }
 
 gnutls_certificate_credentials_t xfed_tls_creds_gnutls(const struct xfed_tls_creds *c)

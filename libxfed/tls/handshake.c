@@ -108,12 +108,12 @@ static const struct {
 } findings[] = {
 	/* The gravest first: what a renewal would not cure stands before what it would. */
 	{ GNUTLS_CERT_REVOKED, XFED_REASON_TLS_CERT_REVOKED, "a certificate of the chain is revoked" },
-	{ GNUTLS_CERT_REVOCATION_DATA_SUPERSEDED, XFED_REASON_TLS_CERT_UNTRUSTED, "our revocation list is out of date" },
-	{ GNUTLS_CERT_REVOCATION_DATA_ISSUED_IN_FUTURE, XFED_REASON_TLS_CERT_UNTRUSTED, "our revocation list is from the future" },
+	{ GNUTLS_CERT_REVOCATION_DATA_SUPERSEDED, XFED_REASON_TLS_CRL_OUTDATED, "our revocation list is out of date" },
+	{ GNUTLS_CERT_REVOCATION_DATA_ISSUED_IN_FUTURE, XFED_REASON_TLS_CRL_OUTDATED, "our revocation list is from the future" },
 	{ GNUTLS_CERT_SIGNER_NOT_FOUND, XFED_REASON_TLS_CERT_UNTRUSTED, "no trusted issuer" },
 	{ GNUTLS_CERT_SIGNER_NOT_CA, XFED_REASON_TLS_CERT_UNTRUSTED, "an issuer is not a CA" },
 	{ GNUTLS_CERT_SIGNATURE_FAILURE, XFED_REASON_TLS_CERT_UNTRUSTED, "a signature of the chain is wrong" },
-	{ GNUTLS_CERT_INSECURE_ALGORITHM, XFED_REASON_TLS_CERT_UNTRUSTED, "the chain uses a weak key or algorithm" },
+	{ GNUTLS_CERT_INSECURE_ALGORITHM, XFED_REASON_TLS_CERT_WEAK, "the chain uses a weak key or algorithm" },
 	{ GNUTLS_CERT_SIGNER_CONSTRAINTS_FAILURE, XFED_REASON_TLS_CERT_UNTRUSTED, "an issuer's constraints are violated" },
 	{ GNUTLS_CERT_UNKNOWN_CRIT_EXTENSIONS, XFED_REASON_TLS_CERT_UNTRUSTED, "a critical extension is unknown" },
 	{ GNUTLS_CERT_EXPIRED, XFED_REASON_TLS_CERT_EXPIRED, "a certificate of the chain has expired" },

@@ -5,7 +5,9 @@
 
 static const char *const sentences[XFED_REASON_COUNT] = {
 	[XFED_REASON_POLICY_PARTNER_UNLISTED] = "This domain does not exchange messages with yours.",
+	[XFED_REASON_POLICY_PARTNER_BROKEN] = "This domain does not exchange messages with yours at the moment.",
 	[XFED_REASON_POLICY_ACCESS_USER] = "This user does not exchange messages with other domains.",
+	[XFED_REASON_POLICY_ACCESS_BROKEN] = "This user does not exchange messages with other domains at the moment.",
 	[XFED_REASON_POLICY_CONTACT_UNAUTHORISED] = "This user takes messages only from addresses that he or she has written to.",
 	[XFED_REASON_POLICY_KIND_FORBIDDEN] = "This domain does not take this kind of message from yours.",
 	[XFED_REASON_POLICY_RATE_EXCEEDED] = "Your server sends too much at a time; try again later.",
@@ -29,6 +31,7 @@ static const char *const sentences[XFED_REASON_COUNT] = {
 	[XFED_REASON_SIP_REQUEST_TOO_LARGE] = "The message is too long for the user's server.",
 	[XFED_REASON_SIP_METHOD_UNSUPPORTED] = "The user's server or device does not take messages.",
 	[XFED_REASON_SIP_CONTENT_UNSUPPORTED] = "The user's device cannot show this kind of message.",
+	[XFED_REASON_SIP_CONTENT_EMPTY] = "The message has no text.",
 	[XFED_REASON_SIP_ADDRESS_UNMAPPABLE] = "The address of the sender or the recipient cannot be written as a SIP address.",
 	[XFED_REASON_XMPP_ADDRESS_MALFORMED] = "The address of the sender or the recipient is not valid.",
 	[XFED_REASON_XMPP_SIZE_EXCEEDED] = "The message is larger than the contact's server takes.",

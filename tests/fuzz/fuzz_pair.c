@@ -299,9 +299,13 @@ static void turn(struct world *w)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct world w = {
-		.at = data, .end = data + size, .facts = { .now_ms = 1000000, .is_listed = true, .methods = 7, .park_bytes = PARK_BYTES }
-	};
+	struct world w = { .at = data,
+		.end = data + size,
+		.facts = { .now_ms = 1000000,
+			.is_listed = true,
+			.why_not = XFED_REASON_POLICY_PARTNER_UNLISTED,
+			.methods = 7,
+			.park_bytes = PARK_BYTES } };
 	struct pair_item *it;
 	w.env = (struct xfed_env){ .random = chance, .user = &w };
 	w.pair.env = &w.env;

@@ -2,7 +2,8 @@
  * Arbitrary bytes as a partner file. The first line is the name of the file.
  *
  * Security sentence: a partner that is accepted has a way to authenticate, and none that its file rules out; it stays
- * within the hard limits, and carries the name of its file; TLS "required" never leaves a method without TLS.
+ * within the hard limits, and carries the name of its file; TLS "required" never leaves a method without TLS. What can be read in
+ * one that is not accepted is refused.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -36,6 +37,24 @@ static void check(const struct xfed_partner *p)
 	require(p->pin_count == 0 && !p->trust_ca_pem && p->dane == XFED_DANE_OFF);
 }
 
+/* What a start refuses for a file that cannot be loaded: each name in the form that look-ups take, and none is found afterwards. */
+static void check_refused(const char *name, struct xfed_span text)
+{
+	struct xfed_policy *policy = NULL;
+	struct xfed_buf names;
+	xfed_buf_init(&names, 1 << 20);
+	require(xfed_policy_new(&policy) == XFED_OK && policy_broken_names(name, text, &names) == XFED_OK);
+	struct xfed_span all = xfed_buf_span(&names);
+	for (const char *n = all.data; n < all.data + all.len; n += strlen(n) + 1) {
+		int rc = xfed_policy_refuse(policy, n, NULL);
+		require(rc == XFED_OK || (rc == XFED_ERR_INVALID && strncmp(n, "*.", 2) == 0)); /* too long for a name below it */
+		require(!xfed_policy_partner(policy, xfed_span_str(n)));
+		require(rc != XFED_OK || strchr(n, '*') || xfed_policy_why_not(policy, xfed_span_str(n)) == XFED_REASON_POLICY_PARTNER_BROKEN);
+	}
+	xfed_buf_deinit(&names);
+	xfed_policy_free(policy);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct rt_conf_errors errors;
@@ -60,6 +79,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		rc = xfed_policy_add_partner(policy, &f.partner, &why);
 		require(rc == XFED_OK || (rc == XFED_ERR_INVALID && why.text[0] != '\0'));
 		xfed_policy_free(policy);
+	} else {
+		check_refused(name, xfed_span_make(end + 1, size - len - 1));
 	}
 	partner_file_deinit(&f);
 	rt_conf_errors_deinit(&errors);

@@ -25,6 +25,8 @@ struct state {
 	uint64_t requests[MAX_CALLS], last_send;
 	bool is_strangers[MAX_CALLS]; /* of requests */
 	unsigned request_count;
+	char last_bytes[2000]; /* of a request, as it was sent last */
+	size_t last_len;
 	const struct sip_flow_info *flow; /* of the message just received, else NULL */
 	bool may_answer;
 };
@@ -43,7 +45,11 @@ static void on_send(struct state *s, const struct sip_layer_action *act)
 	bool is_response = act->bytes.len > 8 && memcmp(act->bytes.data, "SIP/2.0 ", 8) == 0;
 	MUST(act->bytes.len > 20 && act->bytes.len <= 200000);
 	MUST(is_response == (act->txn == 0));
-	s->last_send = act->txn != 0 ? act->txn : s->last_send;
+	if (act->txn != 0) {
+		s->last_send = act->txn;
+		s->last_len = act->bytes.len < sizeof(s->last_bytes) ? act->bytes.len : sizeof(s->last_bytes);
+		memcpy(s->last_bytes, act->bytes.data, s->last_len);
+	}
 	/* Whatever a message says, nothing goes to another address than the peers'. */
 	MUST(strcmp(act->target.ip, "192.0.2.9") == 0);
 	if (is_response && s->flow) {
@@ -155,6 +161,15 @@ static void call(struct state *s, uint8_t arg)
 	drain(s);
 }
 
+/* The last request as a datagram that did not arrive, cut off somewhere. */
+static void come_back(struct state *s, size_t len)
+{
+	struct sip_flow_info to = { .id = 1, .transport = SIP_UDP, .peer_ip = "192.0.2.9", .peer_port = 5060 };
+	struct sip_layer_event ev = { .kind = SIP_LAYER_RETURNED, .flow = &to };
+	ev.bytes = xfed_span_make(s->last_bytes, len > 0 && len < s->last_len ? len : s->last_len);
+	MUST(sip_layer_step(s->layer, &ev, s->now_ms) == XFED_OK);
+}
+
 static void other(struct state *s, uint8_t what, uint8_t arg)
 {
 	struct sip_layer_event ev = { .kind = SIP_LAYER_TICK, .txn = s->last_send, .flow_id = 1 + arg % 4, .was_written = arg & 8 };
@@ -177,6 +192,10 @@ static void other(struct state *s, uint8_t what, uint8_t arg)
 		(void)sip_layer_step(s->layer, &ev, s->now_ms);
 		break;
 	case 5:
+		if (arg & 128) {
+			come_back(s, 4U * (arg & 127));
+			break;
+		}
 		ev.kind = SIP_LAYER_SEND_FAILED;
 		(void)sip_layer_step(s->layer, &ev, s->now_ms);
 		break;

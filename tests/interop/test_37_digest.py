@@ -71,7 +71,7 @@ def test_a_wrong_password(xfed, asking, alice, dave, refusal):
         xfed.reload()
         with refusal("sip.auth.refused"):
             assert alice.wait_error(alice.send("dave@" + ASKING, "never arrives"), 20).condition == "registration-required"
-        assert_said(asking, (2, 0))
+        assert_said(asking, (3, 0))  # its first nonce might have been known from a run before
     finally:
         xfed.set_sip_password(SIP_PASSWORD)
         xfed.reload()

@@ -191,7 +191,7 @@ STEPS = {
     "DOCTYPE": ("header", then_stop("<!DOCTYPE a>"), None),
     "success before it is due": ("mechanisms", then_stop("<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>"), None),
     "a stanza instead of features": ("ready", then_stop("<message from='eve@x.example' to='user@corp.example'><body>in</body></message>"), None),
-    "host unknown": ("features", then_stop(stream_error("host-unknown")), "stream.error.received"),
+    "host unknown": ("features", then_stop(stream_error("host-unknown")), "stream.host.unknown"),
     "remote connection failed": ("mechanisms", then_stop(stream_error("remote-connection-failed")), "stream.error.received"),
     "closed at the start": ("header", close, "net.stream.lost"),
     "closed before proceed": ("proceed", close, "net.stream.lost"),

@@ -204,18 +204,21 @@ def test_a_new_address_of_the_contact(partner, user, flow, condition, content, s
     assert len(response.all("via")) == 1
 
 
-@pytest.mark.parametrize("condition", ["item-not-found", "service-unavailable", "resource-constraint"])
-def test_a_late_error_becomes_a_message(partner, user, flow, refusal, condition):
-    """The 200 has gone: a short MESSAGE from the contact names the reason."""
+@pytest.mark.parametrize("condition, says", [
+    ("item-not-found", "nobody here"), ("service-unavailable", "nobody here"), ("resource-constraint", "nobody here"),
+    ("item-not-found", "delivery.uncertain: words that are ours"),
+])
+def test_a_late_error_becomes_a_message(partner, user, flow, refusal, condition, says):
+    """The 200 has gone: a short MESSAGE from the contact names the reason, and nothing the partner says makes it another one."""
     n = next(numbers)
     text, since = "too late %d" % n, user.inbox.mark()
     assert user.message(flow, "sip:late%d@partner.example" % n, text, sender="sip:dave@corp.example").status == 200
     stanza = partner.wait_body(text)
     with refusal("xmpp.user.unknown" if condition == "item-not-found" else "xmpp.error.received"):
-        partner.send(error_stanza(stanza, condition, text="nobody here"))
+        partner.send(error_stanza(stanza, condition, text=says))
         told = user.inbox.wait(lambda m: "not delivered" in m.text, 10, since)
     assert told.uri("from") == "sip:late%d@partner.example" % n and told.uri("to") == "sip:dave@corp.example"
-    assert "nobody here" in told.text
+    assert says in told.text
     # Nobody is told twice, and the error is no message of the contact's.
     partner.send(error_stanza(stanza, condition))
     marker = "marker %d" % n

@@ -221,7 +221,7 @@ def test_a_partner_that_leaves_us_waiting(brief, make, user, brief_sip, at):
     p.at[at] = lambda served, e: True
     mark = brief.edge.process.mark()
     assert user.message(brief_sip, "sip:eve@" + p.domain, "hello?").status == 504
-    brief.edge.process.wait_line("event=s2s.out-failed partner=%s .*reason=stream.establish.timeout" % p.domain, 10, mark)
+    brief.edge.process.wait_line("event=s2s.out-failed partner=%s .*reason=%s" % (p.domain, "dialback.timeout" if at == "result" else "stream.establish.timeout"), 10, mark)
 
 
 def test_idle_streams_are_closed(sleepy, make, user):

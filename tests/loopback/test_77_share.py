@@ -8,7 +8,7 @@ import pytest
 
 from harness.proc import wait_until
 from harness.sip import SipUser
-from harness.xmpp import message
+from harness.xmpp import XmppStream, message
 
 FLOOD = 2400  # what a partner throws at us in one go, over all its streams
 STREAMS = 6
@@ -186,3 +186,27 @@ def test_a_partner_waits_at_its_own_streams(make, new_partner):
     wait_until("all of them", lambda: len(user.inbox.items) == 301, 30)
     assert sorted(int(m.text[1000:]) for m in user.inbox.items[1:]) == list(range(300))
     assert not paused(inst, "park.example")
+
+
+def test_a_stream_that_is_not_read_is_not_taken_for_dead(make, new_partner):
+    """A newer stream of its pair has the older one show life; while it is we who do not read, it is not asked to."""
+    inst, users = make("unread", ["unread.example"], edge={"limits": {"park": "64KiB", "establish_timeout": "1s"}})
+    user = users["corp.example"]
+    p = new_partner(inst, "unread.example")
+    gateway = inst.gateway.process.child
+    gateway.send_signal(signal.SIGSTOP)
+    try:
+        stream = p.dial("corp.example")
+        stream.send("".join(message("a@unread.example/x", "u%d@corp.example" % i, "x" * 1000 + str(i), id="p%d" % i) for i in range(300)))
+        wait_until("a stream that is not read", lambda: paused(inst, "unread.example"), 10)
+        newer = p.dial("corp.example")
+        for _ in range(3):  # each has the time a stream has to show life, one after the other
+            stranger = XmppStream.connect(inst.s2s)
+            stranger.open("unread.example", "corp.example")
+            stranger.read_goodbye()
+            stranger.close()
+    finally:
+        gateway.send_signal(signal.SIGCONT)
+    wait_until("all of them", lambda: len(user.inbox.items) == 300, 30)
+    assert not [line for line in inst.edge.process.lines if "reason=stream.replaced" in line]
+    newer.close()

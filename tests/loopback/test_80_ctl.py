@@ -113,7 +113,7 @@ def dialback(**behaviour):
 
 
 CAUSES = {
-    "no records": (no_records, "dns.name.missing", "partner", "dns", "SRV nor an address", 404),
+    "no records": (no_records, "dns.name.missing", "partner", "dns", "has to correct its DNS", 404),
     "SRV says no": (srv_dot, "dns.srv.refused", "partner", "dns", "offers no XMPP federation", 404),
     "nobody listens": (nobody_listens, "net.connect.refused", "partner", "tcp", "Nobody listens", 504),
     "nobody answers": (nobody_answers, "net.connect.timeout", "network", "tcp", "firewalls", 504),

@@ -84,6 +84,12 @@ def test_what_cannot_be_read_is_refused_by_name(xfed, partner, user, flow, refus
     assert [child_text(s, "body") for s in partner.inbox.items[since:]] == [marker]
 
 
+def test_an_empty_message_has_a_word_of_its_own(user, flow, refusal):
+    with refusal("sip.content.empty"):
+        response = user.message(flow, TO, b"")
+    assert response.status == 400 and "without a text" in response.get("warning") and "text/plain" not in response.get("warning")
+
+
 def test_an_error_of_the_contacts_server_is_named(partner, user, flow):
     name = "nobody%d" % next(numbers)
     response = refused_by_contact(partner, user, flow, "sip:%s@partner.example" % name, name + "@partner.example", "not-acceptable")
@@ -189,7 +195,8 @@ def test_a_telephone_number_with_an_asserted_identity(partner, user, flow, refus
                         ([("P-Asserted-Identity", "<sip:dave@else.example>")], "sip.sender.untrusted")):
         with refusal(reason):
             response = user.message(flow, TO, text, sender="tel:+4915112345678", headers=odd)
-        assert response.status == 403 and not response.get("warning")  # no remedies for who may be a stranger; the log has them
+        assert response.status == 403
+        assert response.get("warning").startswith('399 fe.corp.example "%s: ' % reason)  # it is a peer: only strangers are told no remedies
     # 416 is for what was asked for.
     assert user.message(flow, "tel:+4915112345678", text, sender="sip:dave@corp.example").status == 416
 

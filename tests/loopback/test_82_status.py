@@ -156,7 +156,7 @@ def test_the_channels_certificate_near_its_end(own, certs, which):
     write(daemon.config, json.dumps(values))
     try:
         assert daemon.control("reload")["ok"]
-        problem, = problems(daemon, "tls.cert.expired")
+        problem, = problems(daemon, "tls.own.expired")
         assert "expires within 14 days" in problem["text"]
         metrics = daemon.get("/metrics")[1]
         ends = [float(line.rsplit(" ", 1)[1]) for line in metrics.splitlines()
@@ -165,7 +165,7 @@ def test_the_channels_certificate_near_its_end(own, certs, which):
     finally:
         own.write_configs()
         assert daemon.control("reload")["ok"]
-    assert not problems(daemon, "tls.cert.expired")
+    assert not problems(daemon, "tls.own.expired")
 
 
 def test_the_certificate_of_the_sip_server_is_named(install, started, users, new_partner):

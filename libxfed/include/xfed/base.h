@@ -76,6 +76,12 @@ void xfed_wipe(void *p, size_t len);
 #define XFED_REQUIRE(cond) ((cond) ? (void)0 : xfed_require_failed(#cond, __FILE__, __LINE__))
 __attribute__((noreturn)) void xfed_require_failed(const char *cond, const char *file, int line);
 
+/*
+ * Before a large local array in the path of a message: not zeroed, as the build has all else zeroed (-ftrivial-auto-var-init), because
+ * what is read of it has been written before, and the zeroes would be the larger part of the function's cost.
+ */
+#define XFED_UNSET __attribute__((uninitialized))
+
 #define XFED_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
 #endif

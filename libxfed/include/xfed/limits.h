@@ -200,7 +200,7 @@
 
 /*
  * SIP, RFC 3261 table 4. Used up by:
- *   DATAGRAM, MESSAGE, HEADER*, PARAMS, UDP_REQUEST, MAX_REQUEST   who sends it: itself
+ *   MESSAGE, HEADER*, PARAMS, UDP_REQUEST, MAX_REQUEST   who sends it: itself
  *   TRANSACTIONS, SERVER_BYTES   SIP servers that may send, up to the part that is kept for requests of ours; strangers hold none
  *   CONNECTIONS       SIP servers that may send, and ours to next hops, each up to the part that is kept for the other; strangers
  *                     share limits.unauthenticated of them by address and network, for UNPROVED_MS at most
@@ -209,6 +209,7 @@
  *   DIALOGS           SIP servers that may send, and users here who subscribe or call; strangers hold none
  *   QUEUE, HOP_PERCENT   partners whose messages wait for one next hop: others to that hop; a hop never has more than its percent
  *                     of what may wait in the gateway (credit comes back when a delivery is queued: the window holds nothing up)
+ *   PACE              messages of all to one place: they wait for some ms; the queue is one of transactions
  */
 #define XFED_SIP_T1_MS			      500
 #define XFED_SIP_T2_MS			      4000
@@ -220,12 +221,14 @@
 #define XFED_SIP_RESUBSCRIBE_MAX_MS	      1800000
 #define XFED_SIP_NOTIFY_BURST		      3 /* NOTIFYs of one subscription at once, and one more each */
 #define XFED_SIP_NOTIFY_EVERY_MS	      5000
-#define XFED_SIP_DATAGRAM_BYTES		      65535
 #define XFED_SIP_MESSAGE_BYTES		      (64 * 1024) /* one message on a stream, header and body */
 #define XFED_SIP_SKIP_BYTES		      (1024 * 1024) /* a body up to this is read past, its request answered with 413; above it the connection ends */
 #define XFED_SIP_HEADER_BYTES		      (16 * 1024)
 #define XFED_SIP_HEADERS_MAX		      128
 #define XFED_SIP_UDP_REQUEST_BYTES	      1300 /* [C3-02] */
+#define XFED_SIP_PACE_BURST		      64   /* requests over UDP to one place: a default socket buffer, 208 KiB, takes 166 of 1 KiB */
+#define XFED_SIP_PACE_PER_MS		      32
+#define XFED_SIP_PACE_MS		      2 /* the next batch */
 #define XFED_SIP_MAX_REQUEST		      (15 * 1024)
 #define XFED_SIP_ROUTES_MAX		      16    /* proxies in the way of a dialog */
 #define XFED_SIP_DIALOGS_MAX		      16384 /* subscriptions and sessions, of both directions */

@@ -29,7 +29,7 @@ struct xfed_partner {
 	uint16_t connect_port;
 	bool keepalive;
 	uint32_t max_connections, stanzas_per_second, stanza_bytes;
-	unsigned kinds;
+	unsigned kinds; /* 0: refused, see xfed_policy_refuse() */
 	enum xfed_dane dane;
 	const char *trust_ca_pem; /* PEM text, or NULL: the edge's own trust */
 	const char *const *pins;  /* lower-case hex SHA-256 of the SPKI */
@@ -54,7 +54,8 @@ struct xfed_policy;
 
 struct xfed_policy_error {
 	enum xfed_reason reason;
-	char text[256]; /* "fabrikam.example and contoso.example both claim it.example" */
+	const char *key; /* of the partner's file; NULL: its domain, or none */
+	char text[256];	 /* "fabrikam.example and contoso.example both claim it.example" */
 };
 
 /*
@@ -68,6 +69,13 @@ int xfed_policy_new(struct xfed_policy **out);
 void xfed_policy_free(struct xfed_policy *p);
 int xfed_policy_add_partner(struct xfed_policy *p, const struct xfed_partner *partner, struct xfed_policy_error *err); /* OK, INVALID, NOMEM */
 int xfed_policy_add_local(struct xfed_policy *p, struct xfed_span domain, struct xfed_policy_error *err);
+/*
+ * Refuses a name of a file that cannot be loaded ("*.domain": all below it, but for what longer names say), whoever claims it: a
+ * partner loses a name among its additional ones, and with its domain all it has. To be called when all partners are there. In the
+ * snapshot it is a partner without kinds, for which an edge of before has no use either. A domain of ours stays what it is. OK,
+ * INVALID (no such name, or too many), NOMEM.
+ */
+int xfed_policy_refuse(struct xfed_policy *p, const char *name, struct xfed_policy_error *err);
 /* 64 hex characters of current and previous dialback secret hash; may be empty. Wiped on free. */
 int xfed_policy_set_dialback(struct xfed_policy *p, struct xfed_span current, struct xfed_span previous);
 
@@ -80,13 +88,14 @@ int xfed_policy_encode(const struct xfed_policy *p, struct xfed_buf *out);
 int xfed_policy_decode(struct xfed_span in, struct xfed_policy **out, struct xfed_policy_error *err);
 
 /*
- * NULL: unlisted. The exact name first, then the longest wildcard, which covers any depth below its domain, not the
+ * NULL: unlisted, or refused. The exact name first, then the longest wildcard, which covers any depth below its domain, not the
  * domain itself, and never a local domain. `additional` and `pins` come back sorted.
  */
 const struct xfed_partner *xfed_policy_partner(const struct xfed_policy *p, struct xfed_span domain);
+enum xfed_reason xfed_policy_why_not(const struct xfed_policy *p, struct xfed_span domain); /* where that is NULL: policy.partner.* */
 bool xfed_policy_is_local(const struct xfed_policy *p, struct xfed_span domain);
 size_t xfed_policy_partner_count(const struct xfed_policy *p);
-const struct xfed_partner *xfed_policy_partner_at(const struct xfed_policy *p, size_t i); /* sorted by domain */
+const struct xfed_partner *xfed_policy_partner_at(const struct xfed_policy *p, size_t i); /* sorted by domain, the refused too */
 size_t xfed_policy_local_count(const struct xfed_policy *p);
 const char *xfed_policy_local_at(const struct xfed_policy *p, size_t i);
 struct xfed_span xfed_policy_dialback_current(const struct xfed_policy *p);

@@ -59,8 +59,8 @@ enum xfed_s2s_direction { XFED_S2S_IN, XFED_S2S_OUT }; /* who opened the TCP con
 	X(CLOSING, "closing") /* our closing tag is out, the peer's is awaited */                                                                    \
 	X(DONE, "done")
 
-#define XFED_S2S_WORDS 48
-const char *xfed_s2s_words(const char *state_name, char out[XFED_S2S_WORDS]); /* for people: "waiting for dialback" */
+/* For people: what a stream in that state waits for, or is. A name that is none comes back as it is. */
+const char *xfed_s2s_words(const char *state_name);
 
 enum xfed_s2s_state {
 #define X(id, name) XFED_S2S_##id,
@@ -227,6 +227,7 @@ struct xfed_s2s_info {
 	enum xfed_method method;			   /* where authenticated */
 	struct xfed_tls_facts tls;			   /* where secure */
 	enum xfed_reason cert_reason;			   /* why the peer's certificate does not prove `remote`; NONE: it does */
+	enum xfed_reason why_not_external;		   /* out: it was allowed, and dialback had to do; NONE: it was not so */
 	size_t peer_bytes;				   /* out: most the peer takes of one stanza, as it says (XEP-0478); 0: it does not */
 	uint64_t opened_ms, established_ms, last_traffic_ms;
 	bool has_sm;					     /* stream management runs */

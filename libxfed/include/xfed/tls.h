@@ -39,6 +39,8 @@ struct xfed_tls_creds *xfed_tls_creds_ref(struct xfed_tls_creds *c);
 void xfed_tls_creds_unref(struct xfed_tls_creds *c); /* NULL is fine */
 /* Leaf facts of pair `i`, for start-up checks and metrics; NULL past the end. */
 const struct xfed_cert *xfed_tls_creds_cert(const struct xfed_tls_creds *c, size_t i);
+/* The first that proves this XMPP domain; NULL: none does, and the other side is shown the first of all. */
+const struct xfed_cert *xfed_tls_creds_proof(const struct xfed_tls_creds *c, struct xfed_span domain);
 
 /* ---- sessions ---- */
 

@@ -298,6 +298,7 @@ static void test_who_is_listed_no_more_is_not_called(void **state)
 	send(&b, 'a');
 	answer(&b, 'b');
 	b.f.is_listed = false;
+	b.f.why_not = XFED_REASON_POLICY_PARTNER_UNLISTED;
 	found(&b, 1);
 	expect(&b, "look up\nfailed policy.partner.unlisted, 2 wait, again in 1000 ms\n"
 		   "settle a refused policy.partner.unlisted\nsettle b refused policy.partner.unlisted\n");

@@ -51,7 +51,8 @@ static struct explain_facts open_in(void)
 	f.policy.to_is_ours = true;
 	f.policy.is_authorised = true;
 	f.next_hop = "tls:fe.example.com:5061";
-	f.is_hop_known = f.is_hop_up = true;
+	f.hop.is_known = f.hop.is_up = true;
+	f.max_request = 15360;
 	f.edges[0].has_inbound = true;
 	return f;
 }
@@ -77,6 +78,11 @@ static void unlisted(struct explain_facts *f)
 {
 	f->policy.is_listed = false;
 }
+static void refused(struct explain_facts *f)
+{
+	f->policy.is_listed = false;
+	f->policy.is_refused = true;
+}
 static void no_messages(struct explain_facts *f)
 {
 	f->policy.kinds = XFED_KIND_PRESENCE | XFED_KIND_IQ;
@@ -84,6 +90,11 @@ static void no_messages(struct explain_facts *f)
 static void refused_by_rule(struct explain_facts *f)
 {
 	f->policy.access_allows = false;
+}
+static void refused_by_broken(struct explain_facts *f)
+{
+	f->policy.access_allows = false;
+	f->policy.access_is_broken = true;
 }
 static void no_rule(struct explain_facts *f)
 {
@@ -113,17 +124,19 @@ static void unmapped(struct explain_facts *f)
 }
 static void hop_down(struct explain_facts *f)
 {
-	f->is_hop_up = false;
-	f->hop_text = "SRV fe.example.com";
+	f->hop.is_up = false;
+	f->hop.reason = XFED_REASON_DNS_NAME_MISSING;
+	snprintf(f->hop.text, sizeof(f->hop.text), "SRV fe.example.com");
 }
 static void hop_refuses(struct explain_facts *f)
 {
-	f->hop_reason = XFED_REASON_SIP_AUTH_REFUSED;
-	f->hop_text = "the username or password is wrong";
+	f->hop.reason = XFED_REASON_SIP_AUTH_REFUSED;
+	f->hop.refusals.status = 407;
+	snprintf(f->hop.text, sizeof(f->hop.text), "the username or password is wrong");
 }
 static void hop_unknown(struct explain_facts *f)
 {
-	f->is_hop_known = f->is_hop_up = false;
+	f->hop.is_known = f->hop.is_up = false;
 }
 static void draining(struct explain_facts *f)
 {
@@ -244,6 +257,8 @@ static const struct {
 	{ "to is no address", false, to_bad, EXPLAIN_ADDRESSES, XFED_REASON_SIP_ADDRESS_UNMAPPABLE, "bob@fabrikam.example is no address" },
 	{ "both ours", false, both_ours, EXPLAIN_DIRECTION, XFED_REASON_SIP_LOOP_DETECTED, NULL },
 	{ "neither ours", false, none_ours, EXPLAIN_DIRECTION, XFED_REASON_STREAM_RELAY_ATTEMPT, NULL },
+	{ "named in a broken file", false, refused, EXPLAIN_PARTNER, XFED_REASON_POLICY_PARTNER_BROKEN, "a file in /p that cannot be loaded names fabrikam.example" },
+	{ "a broken access file", false, refused_by_broken, EXPLAIN_ACCESS, XFED_REASON_POLICY_ACCESS_BROKEN, "the rule FedPic cannot be loaded" },
 	{ "unlisted", false, unlisted, EXPLAIN_PARTNER, XFED_REASON_POLICY_PARTNER_UNLISTED, "no file in /p covers fabrikam.example" },
 	{ "kinds", true, no_messages, EXPLAIN_KINDS, XFED_REASON_POLICY_KIND_FORBIDDEN, "/p/fabrikam.example.yaml" },
 	{ "a rule refuses", false, refused_by_rule, EXPLAIN_ACCESS, XFED_REASON_POLICY_ACCESS_USER, "the rule FedPic refuses alice@example.com" },

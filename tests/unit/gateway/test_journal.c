@@ -284,7 +284,7 @@ static const char whole_json[] = "{\"id\": 1, \"at\": 1800000000, \"last\": 1800
 				 "\"tls.cert.expired\", \"side\": \"partner\","
 				 " \"text\": \"handshake refused\", \"correlation\": \"e1-7d\","
 				 " \"remedy\": \"The partner's certificate, or one of its chain, has expired: the partner "
-				 "has to renew it.\","
+				 "has to renew it. If it has not expired by the dates shown, the clock of our host is ahead.\","
 				 " \"steps\": [{\"at_ms\": 0, \"step\": \"dns\", \"ok\": true, \"detail\": \"SRV "
 				 "xmpp.fabrikam.example:5269\"},"
 				 "  {\"at_ms\": 12, \"step\": \"tcp\", \"ok\": true},"

@@ -177,6 +177,63 @@ static void look_ups(void **state)
 	xfed_policy_free(p);
 }
 
+/* Names of a file that cannot be loaded are refused, whoever has them; the longest name decides as ever. Also behind the encoding. */
+static void refused_names(void **state)
+{
+	static const struct {
+		const char *refused, *domain, *owner; /* NULL: of a file that cannot be loaded; "": not listed */
+	} rows[] = {
+		{ "new.example", "new.example", NULL },
+		{ "new.example", "a.new.example", "" },
+		{ "new.example", "contoso.example", "contoso.example" },
+		{ "it.fabrikam.example", "it.fabrikam.example", NULL }, /* a wildcard covered it */
+		{ "it.fabrikam.example", "x.it.fabrikam.example", "fabrikam.example" },
+		{ "fabrikam.example", "fabrikam.example", NULL }, /* a partner's own: all it has */
+		{ "fabrikam.example", "corp.fabrikam.example", NULL },
+		{ "fabrikam.example", "a.b.fabrikam.example", NULL },
+		{ "fabrikam.example", "special.it.fabrikam.example", "contoso.example" },
+		{ "special.it.fabrikam.example", "special.it.fabrikam.example", NULL }, /* an additional one */
+		{ "special.it.fabrikam.example", "contoso.example", "contoso.example" },
+		{ "*.it.fabrikam.example", "x.it.fabrikam.example", NULL },
+		{ "*.it.fabrikam.example", "it.fabrikam.example", "fabrikam.example" },
+		{ "*.it.fabrikam.example", "special.it.fabrikam.example", "contoso.example" },
+		{ "*.it.fabrikam.example", "a.deep.it.fabrikam.example", "contoso.example" },
+		{ "*.corp.example", "x.corp.example", NULL },
+		{ "*.corp.example", "corp.example", "" }, /* ours stays ours */
+		{ "corp.example", "corp.example", "" },
+		{ "*.new.example", "new.example", "" },
+		{ "*.new.example", "a.b.new.example", NULL },
+	};
+	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
+		struct xfed_policy *p = everyday(), *copy = NULL;
+		struct xfed_buf b;
+		struct xfed_span domain = xfed_span_str(rows[i].domain);
+		print_message("%s: %s\n", rows[i].refused, rows[i].domain);
+		for (int again = 0; again < 2; again++) {
+			assert_int_equal(xfed_policy_refuse(p, rows[i].refused, NULL), XFED_OK);
+		}
+		xfed_buf_init(&b, XFED_POLICY_BYTES_MAX);
+		assert_int_equal(xfed_policy_encode(p, &b), XFED_OK);
+		assert_int_equal(xfed_policy_decode(xfed_buf_span(&b), &copy, NULL), XFED_OK);
+		for (int k = 0; k < 2; k++) {
+			const struct xfed_partner *found = xfed_policy_partner(k ? copy : p, domain);
+			if (rows[i].owner && rows[i].owner[0]) {
+				assert_string_equal(found->domain, rows[i].owner);
+			} else {
+				assert_null(found);
+				assert_int_equal(xfed_policy_why_not(k ? copy : p, domain),
+					rows[i].owner ? XFED_REASON_POLICY_PARTNER_UNLISTED : XFED_REASON_POLICY_PARTNER_BROKEN);
+			}
+		}
+		xfed_buf_deinit(&b);
+		xfed_policy_free(p);
+		xfed_policy_free(copy);
+	}
+	struct xfed_policy *p = empty();
+	assert_int_equal(xfed_policy_refuse(p, "No.Domain", NULL), XFED_ERR_INVALID);
+	xfed_policy_free(p);
+}
+
 static void deep_copies(void **state)
 {
 	char domain[] = "fabrikam.example", additional[] = "*.fabrikam.example", pin[] = HASH_A, host[] = "xmpp.fabrikam.example";
@@ -348,7 +405,7 @@ static void both_sides_of_a_conflict_are_named(void **state)
 	x.additional = it;
 	x.additional_count = 1;
 	assert_int_equal(xfed_policy_add_partner(p, &x, &err), XFED_ERR_INVALID);
-	assert_string_equal(err.text, "fabrikam.example and contoso.example both claim it.example");
+	assert_string_equal(err.text, "fabrikam.example and contoso.example both claim it.example: take it out of one file");
 	assert_int_equal(xfed_policy_partner_count(p), 1);
 	xfed_policy_free(p);
 }
@@ -632,6 +689,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(matrix),
 		cmocka_unit_test(look_ups),
+		cmocka_unit_test(refused_names),
 		cmocka_unit_test(deep_copies),
 		cmocka_unit_test(refusals),
 		cmocka_unit_test(both_sides_of_a_conflict_are_named),

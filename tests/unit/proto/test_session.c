@@ -877,7 +877,7 @@ static void tls_refuses_the_wrong_peer(void **state)
 			ca_creds(rows[i].edge_other ? other_ca : ca, rows[i].edge_dns, rows[i].edge_flags, ca));
 		enum xfed_reason reason = rows[i].gw_judges ? e.gw_reason : e.edge_reason;
 		const char *text = rows[i].gw_judges ? e.gw_text : e.edge_text;
-		if (reason != XFED_REASON_CHANNEL_PEER_UNTRUSTED || strncmp(text, rows[i].text, strlen(rows[i].text)) != 0) {
+		if (reason != XFED_REASON_CHANNEL_PEER_UNTRUSTED || !strstr(text, rows[i].text)) {
 			fail_msg("%s: %s, \"%s\" (gw: %s; edge: %s)", rows[i].name, xfed_reason_code(reason), text, e.gw_text, e.edge_text);
 		}
 		/* Nobody came up, and the other end is told the reason too. */

@@ -158,7 +158,7 @@ static void leaves_from_the_chosen_address(void **state)
 		struct end b = { 0 };
 		assert_int_equal(rt_stream_connect(l, rt_listener_addr(listener), bad[i], 5000, &handlers, &b, 1000, &b.s), XFED_OK);
 		UNTIL(l, b.connects == 1);
-		assert_int_equal(b.reason, XFED_REASON_NET_CONNECT_TIMEOUT);
+		assert_int_equal(b.reason, XFED_REASON_NET_CONNECT_UNREACHABLE);
 		assert_true(strlen(rt_stream_error_text(b.s)) > 0);
 		rt_stream_close(b.s);
 	}

@@ -16,6 +16,7 @@ struct box {
 	char text[256];
 	struct rt_addr from;
 	unsigned count, errors;
+	int uv_error;
 	bool closes;
 };
 
@@ -132,6 +133,105 @@ static void nobody_there(void **state)
 	rt_loop_free(l);
 }
 
+/* ---- what does not arrive ---- */
+
+static void on_returned(void *user, struct xfed_span quoted, const struct rt_addr *to, int uv_error)
+{
+	struct box *b = user;
+	snprintf(b->text, sizeof(b->text), "%.*s", (int)quoted.len, quoted.data);
+	b->from = *to;
+	b->uv_error = uv_error;
+	b->errors++;
+	if (b->closes) {
+		rt_udp_close(b->u);
+		b->u = NULL;
+	}
+}
+
+static const struct rt_udp_handlers asking = { .on_datagram = on_datagram, .on_returned = on_returned };
+
+/* A socket that asks, one that listens, and a port where nobody does. */
+static struct rt_addr asker(struct rt_loop *l, struct box *a, struct box *b, const char *where)
+{
+	struct box gone = { 0 };
+	char error[128];
+	struct rt_addr at = addr(where);
+	bind_box(l, &gone, where);
+	struct rt_addr closed = *rt_udp_addr(gone.u);
+	bind_box(l, b, where);
+	assert_int_equal(rt_udp_bind(l, &at, &asking, a, &a->u, error, sizeof(error)), XFED_OK);
+	rt_udp_close(gone.u);
+	rt_loop_turn(l, false);
+	return closed;
+}
+
+static void returned_from(const char *where)
+{
+	struct rt_loop *l = new_loop();
+	struct box a = { 0 }, b = { 0 };
+	struct rt_addr closed = asker(l, &a, &b, where);
+	assert_int_equal(send_text(a.u, &closed, "MESSAGE sip:nobody"), XFED_OK);
+	UNTIL(l, a.errors == 1);
+	assert_string_equal(a.text, "MESSAGE sip:nobody");
+	assert_true(rt_addr_eq(&a.from, &closed));
+	assert_int_equal(a.uv_error, UV_ECONNREFUSED);
+	rt_loop_free(l);
+}
+
+static void a_closed_port_returns_what_was_sent(void **state)
+{
+	(void)state;
+	returned_from("127.0.0.1:0");
+	returned_from("[::1]:0");
+}
+
+/* The kernel tells it to the next one who sends, and sends nothing for him. */
+static void one_that_returns_costs_no_other(void **state)
+{
+	struct rt_loop *l = new_loop();
+	struct box a = { 0 }, b = { 0 };
+	(void)state;
+	struct rt_addr closed = asker(l, &a, &b, "127.0.0.1:0");
+	for (unsigned i = 0; i < 20; i++) {
+		assert_int_equal(send_text(a.u, &closed, "x"), XFED_OK);
+		assert_int_equal(send_text(a.u, rt_udp_addr(b.u), "y"), XFED_OK);
+	}
+	UNTIL(l, b.count == 20 && a.errors == 20);
+	rt_loop_free(l);
+}
+
+/* More than are read in a turn: datagrams are read between them, and in the end the loop rests. */
+static void many_returns_keep_nobody_from_reading(void **state)
+{
+	struct rt_loop *l = new_loop();
+	struct box a = { 0 }, b = { 0 };
+	(void)state;
+	struct rt_addr closed = asker(l, &a, &b, "127.0.0.1:0");
+	for (unsigned i = 0; i < 150; i++) {
+		assert_int_equal(send_text(a.u, &closed, "x"), XFED_OK);
+	}
+	assert_int_equal(send_text(b.u, rt_udp_addr(a.u), "answer"), XFED_OK);
+	UNTIL(l, a.count == 1);
+	assert_true(a.errors < 150);
+	UNTIL(l, a.errors == 150);
+	rt_loop_free(l);
+}
+
+static void close_inside_a_return(void **state)
+{
+	struct rt_loop *l = new_loop();
+	struct box a = { .closes = true }, b = { 0 };
+	(void)state;
+	struct rt_addr closed = asker(l, &a, &b, "127.0.0.1:0");
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(send_text(a.u, &closed, "x"), XFED_OK);
+	}
+	UNTIL(l, a.errors == 1);
+	rt_loop_turn(l, false);
+	assert_int_equal(a.errors, 1);
+	rt_loop_free(l);
+}
+
 static void close_inside_a_callback(void **state)
 {
 	struct rt_loop *l = new_loop();
@@ -157,6 +257,10 @@ int main(void)
 		cmocka_unit_test(too_large_for_a_datagram),
 		cmocka_unit_test(a_connected_socket_hears_its_peer_only),
 		cmocka_unit_test(nobody_there),
+		cmocka_unit_test(a_closed_port_returns_what_was_sent),
+		cmocka_unit_test(one_that_returns_costs_no_other),
+		cmocka_unit_test(many_returns_keep_nobody_from_reading),
+		cmocka_unit_test(close_inside_a_return),
 		cmocka_unit_test(close_inside_a_callback),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

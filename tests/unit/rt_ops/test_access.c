@@ -71,7 +71,7 @@ static bool allows(const struct access_set *s, const char *local, const char *do
 {
 	struct xfed_jid jid = { .local = xfed_span_str(local), .domain = xfed_span_str(domain) };
 	const char *decided;
-	bool is_allowed = access_set_allows(s, &jid, &decided);
+	bool is_allowed = access_set_judge(s, &jid, &decided) == XFED_REASON_NONE;
 	if (rule ? !decided || strcmp(decided, rule) != 0 : decided != NULL) {
 		fail_msg("%s@%s: decided by %s, not %s", local ? local : "", domain, decided ? decided : "nothing", rule ? rule : "nothing");
 	}
@@ -115,6 +115,14 @@ static void users_come_from_a_file(void **state)
 	struct access_set *s;
 	assert_int_equal(access_set_new(&s), XFED_OK);
 	assert_int_equal(add(s, "f.yaml", text, expected, "one bad line"), 0);
+	/* Whom that line means nobody knows. */
+	assert_int_equal(add(s, "all.yaml", "name: all\nscope: global\nallowed: true\n", "", "all"), 0);
+	assert_false(allows(s, "alice", "example.com", "f"));
+	assert_false(allows(s, "dave", "example.com", "f"));
+	access_set_free(s);
+	assert_int_equal(pwrite(fd, "#", 1, 46), 1);
+	assert_int_equal(access_set_new(&s), XFED_OK);
+	assert_int_equal(add(s, "f.yaml", text, "", "no bad line"), 0);
 	assert_true(allows(s, "alice", "example.com", "f"));
 	assert_true(allows(s, "carol", "example.com", "f"));
 	assert_false(allows(s, "dave", "example.com", NULL));
@@ -123,15 +131,82 @@ static void users_come_from_a_file(void **state)
 	unlink(path);
 }
 
+/* Beside a good rule of each scope: whom a file that cannot be loaded lets have. */
+static const struct broken_row {
+	const char *name, *text;
+	const char *allowed; /* of "ugx": named by a good rule for users, of a good site, anybody else */
+} broken_rows[] = {
+	{ "a value that names nobody", "name: b\nscope: user\nallowed: maybe\ngranted_to: [b@x.example]\n", "ugx" },
+	{ "... of JSON, where the scope is not read", "{\"name\": \"b\", \"scope\": \"user\", \"allowed\": 1, \"granted_to\": [\"b@x.example\"]}",
+		"u" },
+	{ "a user that cannot be read", "name: b\nscope: user\nallowed: false\ngranted_to: [b@]\n", "u" },
+	{ "a key that could be granted_to", "name: b\nscope: user\nallowed: false\ngrnated_to: [b@x.example]\n", "u" },
+	{ "no YAML", "name: b\nscope: user\nallowed: false\ngranted_to: [b@x.example\nmore: }\n", "u" },
+	{ "a site", "name: b\nscope: site\nallowed: maybe\ndomains: [s.example]\n", "ugx" },
+	{ "a site that cannot be read", "name: b\nscope: site\nallowed: false\ndomains: [\"x example\"]\n", "ug" },
+	{ "the good site again", "name: b\nscope: site\nallowed: false\ndomains: [g.example]\n", "ux" },
+	{ "the good user again", "name: b\nscope: user\nallowed: false\ngranted_to: [u@x.example]\n", "gx" },
+	{ "... where nothing else can be read", "\"u@x.example\n\t\377", "" },
+	{ "all", "name: b\nscope: global\nallowed: false\nmore: 1\n", "ug" },
+	{ "a second rule for all", "name: b\nscope: global\nallowed: true\n", "ug" },
+	{ "no scope", "name: b\nallowed: false\n", "u" },
+	{ "two scopes", "name: b\nscope: global\nscope: user\nallowed: false\n", "u" },
+	{ "a scope in a comment", "name: b\n# scope: global\nscpe: user\nallowed: false\n", "u" },
+	{ "a garbled scope", "name: b\nscope: uesr\nallowed: false\n", "u" },
+	{ "nothing", "", "u" },
+};
+
+static void a_broken_file_allows_nobody_it_could_be_about(void **state)
+{
+	for (size_t i = 0; i < 2 * XFED_ARRAY_LEN(broken_rows); i++) {
+		const struct broken_row *r = &broken_rows[i / 2];
+		struct rt_conf_errors errors;
+		struct access_set *s;
+		if (i % 2 == 1 && (strstr(r->name, " again") || strstr(r->name, "second"))) {
+			continue; /* alone it is good */
+		}
+		rt_conf_errors_init(&errors);
+		assert_int_equal(access_set_new(&s), XFED_OK);
+		/* Before or behind the good ones. */
+		for (size_t k = 0; k < 2; k++) {
+			if (k == i % 2) {
+				assert_int_equal(add(s, "us.yaml", "name: us\nscope: user\nallowed: true\ngranted_to: [u@x.example]\n", "", "us") +
+							 add(s, "gs.yaml", "name: gs\nscope: site\nallowed: true\ndomains: [g.example]\n", "", "gs") +
+							 add(s, "xs.yaml", "name: xs\nscope: global\nallowed: true\n", "", "xs"),
+					0);
+			} else {
+				assert_int_equal(access_set_add(s, "b.yaml", xfed_span_str(r->text), &errors), XFED_ERR_INVALID);
+			}
+		}
+		const struct xfed_jid users[] = {
+			{ .local = XFED_SPAN("u"), .domain = XFED_SPAN("x.example") },
+			{ .local = XFED_SPAN("y"), .domain = XFED_SPAN("g.example") },
+			{ .local = XFED_SPAN("y"), .domain = XFED_SPAN("x.example") },
+			{ .local = XFED_SPAN("b"), .domain = XFED_SPAN("x.example") },
+		};
+		for (size_t k = 0; k < XFED_ARRAY_LEN(users); k++) {
+			const char *rule;
+			bool names_him = k == 3 && strstr(r->text, "b@x.example");
+			bool may = k < 3 ? strchr(r->allowed, "ugx"[k]) != NULL : !names_him && strchr(r->allowed, 'x');
+			enum xfed_reason reason = access_set_judge(s, &users[k], &rule);
+			if ((reason == XFED_REASON_NONE) != may || (!may && reason != XFED_REASON_POLICY_ACCESS_BROKEN)) {
+				fail_msg("%s (%zu): user %zu: %s", r->name, i % 2, k, xfed_reason_code(reason));
+			}
+		}
+		access_set_free(s);
+		rt_conf_errors_deinit(&errors);
+	}
+}
+
 static void a_missing_directory_is_empty_only_by_default(void **state)
 {
 	struct rt_conf_errors errors;
 	struct access_set *s;
 	rt_conf_errors_init(&errors);
-	assert_int_equal(access_dir_load("/nonexistent/access.d", true, &errors, &s), XFED_OK);
+	assert_int_equal(access_dir_load("/nonexistent/access.d", true, NULL, &errors, &s), XFED_OK);
 	assert_int_equal(errors.count, 0);
 	access_set_free(s);
-	assert_int_equal(access_dir_load("/nonexistent/access.d", false, &errors, &s), XFED_ERR_INVALID);
+	assert_int_equal(access_dir_load("/nonexistent/access.d", false, NULL, &errors, &s), XFED_ERR_INVALID);
 	assert_null(s);
 	assert_int_equal(errors.error_count, 1);
 	rt_conf_errors_deinit(&errors);
@@ -143,6 +218,7 @@ int main(void)
 		cmocka_unit_test(each_mistake_has_its_sentence),
 		cmocka_unit_test(the_nearest_rule_decides),
 		cmocka_unit_test(users_come_from_a_file),
+		cmocka_unit_test(a_broken_file_allows_nobody_it_could_be_about),
 		cmocka_unit_test(a_missing_directory_is_empty_only_by_default),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

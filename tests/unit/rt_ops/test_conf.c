@@ -106,8 +106,18 @@ static const struct row rows[] = {
 	{ "broken flow", E, "name: edge1\nlog: {level: info\nhttp: x\n",
 		"edge.yaml:3:5: not valid YAML: did not find expected ',' or '}' while parsing a flow mapping\n" },
 	{ "not UTF-8", E, "name: edge1\ndescription: \xff\n", "edge.yaml:2:14: found bytes that are not UTF-8, accepted: text in UTF-8\n" },
-	{ "byte order mark", E, "\xef\xbb\xbfname: edge1\n", "edge.yaml:1:1: found a byte order mark, accepted: UTF-8 without one\n" },
-	{ "UTF-16", E, "\xff\xfen", "edge.yaml:1:1: found bytes that are not UTF-8, accepted: text in UTF-8\n" },
+	{ "byte order mark", E, "\xef\xbb\xbf" EDGE, "" },
+	{ "UTF-16", E, "\xff\xfen", "edge.yaml:1:1: found UTF-16 (what some editors call Unicode), accepted: text in UTF-8\n" },
+	{ "no-break space behind a colon", E, EDGE "log:\xc2\xa0{level: info}\n",
+		"edge.yaml:11:5: found a no-break space (U+00A0), accepted: a blank\n" },
+	{ "no-break spaces in front of a key", E,
+		EDGE "log:\n\xc2\xa0 level: info\n \xc2\xa0"
+		     "format: text\n",
+		"edge.yaml:12:1: found a no-break space (U+00A0), accepted: a blank\nedge.yaml:13:2: found a no-break space (U+00A0), accepted: a "
+		"blank\n" },
+	{ "no-break space in a value", E, EDGE "stop_timeout: 5\xc2\xa0s\n",
+		"edge.yaml:11:15:stop_timeout: found \"5\\u00a0s\", accepted: a duration from 1s to 10m, such as 30s\n" },
+	{ "no-break space in a comment", E, EDGE "#\xc2\xa0log:\xc2\xa0x\n", "" },
 	{ "depth", E, "log: [[[[[[[[[]]]]]]]]]\n", "edge.yaml:1:13: found lists or objects nested too deeply, accepted: at most 8 levels\n" },
 
 	/* ---- keys ---- */
@@ -250,7 +260,7 @@ static const struct row rows[] = {
 	/* ---- across keys ---- */
 	{ "trust.ca", E, EDGE "trust: {ca: sytem}\n", "edge.yaml:11:13:trust.ca: found \"sytem\", accepted: system, or an absolute path\n" },
 	{ "limits that contradict", E, EDGE "limits: {connections: 100}\n",
-		"edge.yaml:11:9:limits.unauthenticated: found 200, accepted: at most limits.connections, which is 100\n" },
+		"edge.yaml:11:23:limits.connections: limits.unauthenticated is 200, accepted: at most limits.connections, which is 100\n" },
 	{ "trust-ad over the network", E, EDGE "dns: {servers: [\"192.0.2.53:53\", \"127.0.0.53:53\"], dnssec: trust-ad}\n",
 		"edge.yaml:11:60:dns.dnssec: warning: the AD bit is trusted from resolvers on the loopback only, and 192.0.2.53 is not: its answers "
 		"count as unsigned\n" },
@@ -309,7 +319,8 @@ static const struct row domain_rows[] = {
 		"gateway.yaml:10:17:domains[1].sip_domain: found \"example.com\", which stands inside for \"example.com\" already, accepted: another "
 		"domain\n" },
 	{ "no domain", G, DOMAINS("  - domain: \"alice@example.com\"\n" HOP),
-		"gateway.yaml:6:13:domains[0].domain: found \"alice@example.com\" in quotes, accepted: a domain such as example.com\n" },
+		"gateway.yaml:6:13:domains[0].domain: found \"alice@example.com\" in quotes, accepted: a domain such as example.com; the "
+		"character \"@\" is not allowed in one (RFC 1123)\n" },
 	{ "network", G, DOMAINS("  - domain: example.com\n    next_hop: sip:127.0.0.1\n    peer_addresses: [10.2.0.1/24]\n"),
 		"gateway.yaml:8:22:domains[0].peer_addresses[0]: found \"10.2.0.1/24\", accepted: an IP address or a network such as 10.2.0.0/24, no "
 		"bits set behind the prefix\n" },

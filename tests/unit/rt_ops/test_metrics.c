@@ -60,6 +60,7 @@ static void families_of_the_interface(void **state)
 		{ "xfed_presence_subscriptions", "gauge", 1 },
 		{ "xfed_sip_responses_total", "counter", 3 },
 		{ "xfed_sip_next_hop_up", "gauge", 1 },
+		{ "xfed_store_writable", "gauge", 0 },
 		{ "xfed_channel_up", "gauge", 1 },
 		{ "xfed_channel_unsent_total", "counter", 1 },
 		{ "xfed_channel_rtt_seconds", "gauge", 1 },
@@ -157,7 +158,9 @@ static void gauges_can_be_cleared(void **state)
 {
 	rt_metric_set(m, RT_M_CHANNEL_UP, 1, RT_LABELS(XFED_SPAN("edge1")));
 	rt_metric_set(m, RT_M_CHANNEL_UP, 1, RT_LABELS(XFED_SPAN("edge2")));
-	rt_metric_clear(m, RT_M_CHANNEL_UP);
+	rt_metric_clear(m, RT_M_CHANNEL_UP, 0, XFED_SPAN("edge1"));
+	assert_null(strstr(print(m), "edge1"));
+	rt_metric_clear(m, RT_M_CHANNEL_UP, 0, XFED_SPAN("edge2"));
 	assert_null(strstr(print(m), "xfed_channel_up"));
 	rt_metric_set(m, RT_M_CHANNEL_UP, 1, RT_LABELS(XFED_SPAN("edge2")));
 	HAS(m, "xfed_channel_up{peer=\"edge2\"} 1");

@@ -42,7 +42,16 @@ static const struct row rows[] = {
 	{ "dialback misspelt", F, D "dialback: flase\n", F ":2:11:dialback: found \"flase\", accepted: true | false\n" },
 	{ "sasl as a boolean", F, D "sasl: true\n", F ":2:7:sasl: found \"true\", accepted: required | optional | not-supported\n" },
 	{ "an address for a domain", F, "domain: alice@fabrikam.example\n",
-		F ":1:9:domain: found \"alice@fabrikam.example\", accepted: a domain such as example.com\n" },
+		F ":1:9:domain: found \"alice@fabrikam.example\", accepted: a domain such as example.com; the character \"@\" is not allowed in one "
+		  "(RFC 1123)\n" },
+	{ "a character that no domain has", "i.example.yaml", "domain: \"i\xe2\x9d\xa4.example\"\n",
+		"i.example.yaml:1:9:domain: found \"i\xe2\x9d\xa4.example\" in quotes, accepted: a domain such as example.com; the character U+2764 "
+		"is "
+		"not allowed in one (IDNA2008, RFC 5892)\n" },
+	{ "the same as an A-label", "i.example.yaml", "domain: xn--i-7iq.example\n",
+		"i.example.yaml:1:9:domain: found \"xn--i-7iq.example\", accepted: a domain such as example.com; what its xn-- stands for is not "
+		"allowed in "
+		"one (IDNA2008, RFC 5892)\n" },
 	{ "wildcard inside", F, D "additional_domains: [\"a.*.fabrikam.example\"]\n",
 		F ":2:22:additional_domains[0]: found \"a.*.fabrikam.example\" in quotes, accepted: a domain, or \"*.domain\" for all below it\n" },
 	{ "no kinds", F, D "kinds: []\n", F ":2:8:kinds: found 0 items, accepted: 1 to 3\n" },
@@ -51,6 +60,8 @@ static const struct row rows[] = {
 		F ":2:23:limits.stanza_size: found \"257KiB\", accepted: a size from 10000B to 256KiB, such as 64KiB\n" },
 	{ "stanza_size below what RFC 6120 asks", F, D "limits: {stanza_size: 9999B}\n",
 		F ":2:23:limits.stanza_size: found \"9999B\", accepted: a size from 10000B to 256KiB, such as 64KiB\n" },
+	{ "more connections than an edge takes", F, D "limits:\n  stanzas_per_second: 5\n  connections: 5000\n",
+		F ":4:16:limits.connections: found \"5000\", accepted: a whole number from 1 to 1000 connections\n" },
 	{ "connect_to without port", F, D "connect_to: xmpp.fabrikam.example\n",
 		F ":2:13:connect_to: found \"xmpp.fabrikam.example\", accepted: HOST:PORT such as host.example:5269, 192.0.2.1:53 or "
 		  "[2001:db8::1]:53\n" },
@@ -215,7 +226,7 @@ static int load_dir(struct xfed_policy **out, char *text, size_t size)
 	struct xfed_buf b;
 	rt_conf_errors_init(&errors);
 	xfed_buf_init(&b, 65536);
-	int rc = partner_dir_load(dir, config, &errors, out);
+	int rc = partner_dir_load(dir, config, NULL, &errors, out);
 	assert_int_equal(rt_conf_errors_print(&errors, &b), XFED_OK);
 	snprintf(text, size, "%.*s", (int)xfed_buf_len(&b), xfed_buf_span(&b).data);
 	xfed_buf_deinit(&b);
@@ -232,8 +243,19 @@ static void the_directory_becomes_a_policy(void **state)
 	put("README", "not a partner\n");
 	put(".hidden.yaml", "nonsense: [\n");
 	put("c.example.yml", "domain: c.example\n");
+	put("d.example.YAML", "domain: d.example\n");
+	put("e.example.yaml.txt", "domain: e.example\n");
+	put("f.example", "domain: f.example\n");
+	put("g.example.yaml.bak", "domain: g.example\n");
 	assert_int_equal(load_dir(&p, text, sizeof(text)), XFED_OK);
-	assert_non_null(strstr(text, "warning: c.example.yml is not loaded, accepted: names ending in .yaml\n"));
+	static const char *const told[] = { "c.example.yml", "d.example.YAML", "e.example.yaml.txt", "f.example" };
+	for (size_t i = 0; i < XFED_ARRAY_LEN(told); i++) {
+		char words[128];
+		snprintf(words, sizeof(words), "warning: %s is not loaded, accepted: names ending in .yaml\n", told[i]);
+		assert_non_null(strstr(text, words));
+	}
+	assert_null(strstr(text, "README"));
+	assert_null(strstr(text, ".bak"));
 	assert_int_equal(xfed_policy_partner_count(p), 2);
 	assert_non_null(xfed_policy_partner(p, XFED_SPAN("x.b.example")));
 	assert_null(xfed_policy_partner(p, XFED_SPAN("c.example")));
@@ -247,6 +269,10 @@ static void the_directory_becomes_a_policy(void **state)
 	drop("README");
 	drop(".hidden.yaml");
 	drop("c.example.yml");
+	drop("d.example.YAML");
+	drop("e.example.yaml.txt");
+	drop("f.example");
+	drop("g.example.yaml.bak");
 }
 
 static void an_empty_directory_is_a_warning(void **state)
@@ -288,10 +314,143 @@ static void a_name_claimed_twice_is_an_error(void **state)
 	put("b.example.yaml", "domain: b.example\nadditional_domains: [it.example]\n");
 	assert_int_equal(load_dir(&p, text, sizeof(text)), XFED_ERR_INVALID);
 	assert_null(p);
-	assert_non_null(strstr(text, "/b.example.yaml:1:9:domain: "));
+	assert_non_null(strstr(text, "/b.example.yaml:2:21:additional_domains: "));
 	assert_non_null(strstr(text, "it.example"));
 	drop("a.example.yaml");
 	drop("b.example.yaml");
+}
+
+/* ---- at a start ---- */
+
+/* What loads with `text` (of `len` bytes) as FILE beside good.example, which has a wildcard; its `status` sentences in `told`. */
+static struct xfed_policy *start_with(const char *file, const char *text, size_t len, char *told, size_t size)
+{
+	struct rt_conf_errors errors;
+	struct policy_broken broken;
+	struct xfed_policy *p;
+	char path[256];
+	size_t n = 0;
+	put("good.example.yaml", "domain: good.example\nadditional_domains: [\"*.wide.example\", also.good.example]\n");
+	snprintf(path, sizeof(path), "%s/%s", dir, file);
+	FILE *f = fopen(path, "wb");
+	assert_non_null(f);
+	assert_int_equal(fwrite(text, 1, len, f), len);
+	fclose(f);
+	rt_conf_errors_init(&errors);
+	policy_broken_init(&broken);
+	assert_int_equal(partner_dir_load(dir, config, &broken, &errors, &p), XFED_OK);
+	told[0] = '\0';
+	for (const struct policy_broken_file *b = broken.first; b; b = b->next) {
+		n += (size_t)snprintf(told + n, size - n, "%s\n", b->text);
+	}
+	policy_broken_deinit(&broken);
+	rt_conf_errors_deinit(&errors);
+	drop(file);
+	drop("good.example.yaml");
+	return p;
+}
+
+static bool is_refused(const struct xfed_policy *p, const char *name)
+{
+	struct xfed_span domain = xfed_span_str(name);
+	return !xfed_policy_partner(p, domain) && xfed_policy_why_not(p, domain) == XFED_REASON_POLICY_PARTNER_BROKEN;
+}
+
+static void require_refused(const struct xfed_policy *p, const char *name, const char *what)
+{
+	if (!is_refused(p, name)) {
+		fail_msg("%s: %s is not refused", what, name);
+	}
+}
+
+/* However a good file is broken, at whatever line: its own domain is refused, and every name whose bytes are still there. */
+static void every_name_that_can_be_read_is_refused(void **state)
+{
+	static const char good[] =
+		"domain: sub.wide.example\ndescription: \"Sub, \\u00a7 5\"\nadditional_domains: [a.wide.example, 'b.wide.example']\n"
+		"partner_type: federated # with them\ntls: required\nlimits:\n  connections: 5\nadditional_domains:\n- c.wide.example\n"
+		"- \"*.d.wide.example\"\n- B\303\274cher.Wide.Example\nkinds: [message]\n";
+	static const char *const names[][2] = { { "a.wide.example", "a.wide.example" }, { "b.wide.example", "b.wide.example" },
+		{ "c.wide.example", "c.wide.example" }, { "*.d.wide.example", "x.d.wide.example" },
+		{ "B\303\274cher.Wide.Example", "b\303\274cher.wide.example" } };
+	static const char *const junk[] = { "\t", "\377\376", "[", "}", "\"", "'", "&", "%", "- ", "x: y: z\n", "---\n", "\302\240", "#", "\n\n", "*",
+		"!" };
+	for (size_t at = 0; at <= strlen(good); at++) {
+		if (at > 0 && good[at - 1] != '\n') {
+			continue;
+		}
+		for (size_t k = 0; k <= XFED_ARRAY_LEN(junk); k++) {
+			char text[1024], told[4096], what[64];
+			bool is_cut = k == XFED_ARRAY_LEN(junk);
+			snprintf(text, sizeof(text), "%.*s%s%s", (int)at, good, is_cut ? "" : junk[k], is_cut ? "" : good + at);
+			struct xfed_policy *p = start_with("sub.wide.example.yaml", text, strlen(text), told, sizeof(told));
+			snprintf(what, sizeof(what), "byte %zu, junk %zu", at, k);
+			if (!xfed_policy_partner(p, XFED_SPAN("sub.wide.example"))) {
+				require_refused(p, "sub.wide.example", what);
+				for (size_t n = 0; n < XFED_ARRAY_LEN(names); n++) {
+					const char *line = strstr(text, names[n][0]);
+					/* A line that begins with # is a comment, and names nobody. */
+					while (line && line > text && line[-1] != '\n') {
+						line--;
+					}
+					if (line && *line != '#') {
+						require_refused(p, names[n][1], what);
+					}
+				}
+				assert_non_null(strstr(told, "sub.wide.example"));
+			}
+			assert_non_null(xfed_policy_partner(p, XFED_SPAN("good.example")));
+			assert_non_null(xfed_policy_partner(p, XFED_SPAN("other.wide.example")));
+			xfed_policy_free(p);
+		}
+	}
+}
+
+/* Files that are no text, or another's. */
+static void files_that_are_none(void **state)
+{
+	static const struct {
+		const char *name, *file, *text;
+		size_t len;
+		const char *refused[4], *not [3];
+	} files[] = {
+#define TEXT(s) s, sizeof(s) - 1
+		{ "empty", "sub.wide.example.yaml", TEXT(""), { "sub.wide.example" }, { "other.wide.example", "good.example" } },
+		{ "binary", "sub.wide.example.yaml", TEXT("\0\1\2\377\376PK\3\4x.wide.example\0\0\200"), { "sub.wide.example", "x.wide.example" },
+			{ "good.example" } },
+		{ "UTF-16", "sub.wide.example.yaml", TEXT("\377\376d\0:\0 \0x\0.\0w\0i\0d\0e\0.\0e\0x\0a\0m\0p\0l\0e\0\n\0"),
+			{ "sub.wide.example", "x.wide.example" }, { "good.example" } },
+		{ "an escape of JSON", "sub.wide.example.yaml", TEXT("{\"domain\": \"b\\u00fccher.wide.example\", \"tls\": \"maybe\"}"),
+			{ "sub.wide.example", "b\303\274cher.wide.example" }, { "good.example" } },
+		{ "quotation marks of a word processor", "sub.wide.example.yaml", TEXT("domain: \342\200\234x.wide.example\342\200\235\n"),
+			{ "sub.wide.example", "x.wide.example" }, { "good.example" } },
+		{ "an address", "sub.wide.example.yaml", TEXT("domain: alice@x.wide.example:5269\n"), { "sub.wide.example", "x.wide.example" },
+			{ "good.example" } },
+		{ "another's domain", "good2.example.yaml", TEXT("domain: good.example\n"),
+			{ "good2.example", "good.example", "also.good.example", "x.wide.example" }, { NULL } },
+		{ "a name of another", "new.example.yaml", TEXT("domain: new.example\nadditional_domains: [also.good.example]\n"),
+			{ "new.example", "also.good.example" }, { "good.example", "x.wide.example" } },
+		{ "a file named after nothing", "copy of.yaml", TEXT("domain: x.wide.example\n"), { "x.wide.example" },
+			{ "good.example", "other.wide.example" } },
+		{ "in capitals", "Sub.Wide.EXAMPLE.yaml", TEXT("tls: maybe\n"), { "sub.wide.example" }, { "good.example" } },
+		{ "one of ours", "example.com.yaml", TEXT("domain: example.com\nadditional_domains: [x.wide.example]\n"), { "x.wide.example" },
+			{ "good.example" } },
+	};
+	for (size_t i = 0; i < XFED_ARRAY_LEN(files); i++) {
+		char told[4096];
+		struct xfed_policy *p = start_with(files[i].file, files[i].text, files[i].len, told, sizeof(told));
+		for (size_t k = 0; k < 4 && files[i].refused[k]; k++) {
+			require_refused(p, files[i].refused[k], files[i].name);
+		}
+		for (size_t k = 0; k < 3 && files[i].not [k]; k++) {
+			if (!xfed_policy_partner(p, xfed_span_str(files[i].not [k]))) {
+				fail_msg("%s: %s is not served", files[i].name, files[i].not [k]);
+			}
+		}
+		assert_true(xfed_policy_is_local(p, XFED_SPAN("example.com")));
+		assert_non_null(strstr(told, files[i].file));
+		xfed_policy_free(p);
+	}
 }
 
 static void a_short_secret_is_an_error(void **state)
@@ -310,9 +469,10 @@ static void a_missing_directory_is_an_error(void **state)
 	struct rt_conf_errors errors;
 	struct xfed_policy *p;
 	rt_conf_errors_init(&errors);
-	assert_int_equal(partner_dir_load("/nonexistent/partners.d", config, &errors, &p), XFED_ERR_INVALID);
+	assert_int_equal(partner_dir_load("/nonexistent/partners.d", config, NULL, &errors, &p), XFED_ERR_INVALID);
 	assert_null(p);
-	assert_string_equal(errors.items[0].text, "cannot be read: No such file or directory");
+	assert_string_equal(
+		errors.items[0].text, "cannot be read: No such file or directory; make the directory, or correct partners_dir in gateway.yaml");
 	rt_conf_errors_deinit(&errors);
 }
 
@@ -326,6 +486,8 @@ int main(void)
 		cmocka_unit_test(an_empty_directory_is_a_warning),
 		cmocka_unit_test(any_error_loads_nothing),
 		cmocka_unit_test(a_name_claimed_twice_is_an_error),
+		cmocka_unit_test(every_name_that_can_be_read_is_refused),
+		cmocka_unit_test(files_that_are_none),
 		cmocka_unit_test(a_short_secret_is_an_error),
 		cmocka_unit_test(a_missing_directory_is_an_error),
 	};

@@ -181,7 +181,7 @@ static const struct {
 		"sasl                optional\n"
 		"dialback            true\n"
 		"methods             external, dialback-tls\n"
-		"matrix row          7\n"
+		"together            fine\n"
 		"connect to          SRV records\n"
 		"keepalive           true\n"
 		"limits, per edge    20 connections, 200 stanzas per second, 65536 bytes a stanza\n"
@@ -320,13 +320,16 @@ static const struct {
 		"               xmpp:fabrikam.example\n"
 		"usage          serverAuth\n"
 		"sha256         00ff\n"
-		"wrong with it  tls.cert.untrusted\n", "", 0 },
+		"wrong with it  tls.cert.untrusted\n"
+		"               The partner's certificate is not signed by a CA of trust.ca, or its chain is incomplete: let the partner send the whole "
+		"chain of a trusted CA; if its CA is to be trusted, or every partner fails so, look at trust.ca of the edge and what is in that file.\n",
+		"", 0 },
 	{ "a stream in the clear", { "stream", "show", "7" },
 		"{\"id\":7,\"local\":\"a.example\",\"remote\":\"b.example\",\"direction\":\"out\",\"state\":\"wait-features\",\"peer_address\":\"192.0.2.1:5269\","
 		"\"age_s\":1,\"idle_s\":1,\"queued\":2,\"stanzas_in\":0,\"stanzas_out\":0,\"paused\":false,\"peer_stanza_size\":10000}",
 		"stream       7\n"
 		"from and to  a.example -> b.example\n"
-		"state        waiting for features\n"
+		"state        waiting for what the partner offers\n"
 		"address      192.0.2.1:5269\n"
 		"method       -\n"
 		"age          1s\n"
@@ -446,7 +449,8 @@ static void nobody_answers(void **state)
 	const char *argv[] = { BUILD_ROOT "/xfedctl/xfedctl", "--socket", "/nonexistent/x.sock", "status", NULL };
 	run(argv, &r);
 	assert_int_equal(r.status, 1);
-	assert_string_equal(r.err, "xfedctl: x: /nonexistent/x.sock: No such file or directory\n");
+	assert_string_equal(
+		r.err, "xfedctl: x: no socket at /nonexistent/x.sock: the service does not run, or not on this host; start it (systemctl start)\n");
 }
 
 static void files_are_checked_without_a_service(void **state)

@@ -370,6 +370,68 @@ static const struct row bad_stream[] = {
 	{ 2, RAW, "nonsense\r\n\r\n", .want = "bad 400, close" },
 };
 
+/* Section 18.4: nothing listens there, and it has been asked once: it is not delivered. */
+static const struct row closed_port[] = {
+	{ 0, CALL, "MESSAGE", "a", 0, "send MESSAGE" },
+	{ 1, RETURNED, .want = "error" },
+	{ 2, RETURNED, .want = "" },
+	{ 3, RESPONSE, "MESSAGE", "a", 200, "" },
+};
+
+static const struct row closed_port_and_invite[] = {
+	{ 0, CALL, "INVITE", "a", 0, "send INVITE" },
+	{ 1, RETURNED, .n = 110, .want = "error" },
+};
+
+/* Who has not seen the request cannot end it, nor can what quotes too little of it. */
+static const struct row forged_returns[] = {
+	{ 0, CALL, "MESSAGE", "a", 0, "send MESSAGE" },
+	{ 1, RETURNED, .n = 1, .want = "" },
+	{ 1, RETURNED, .n = 90, .want = "" },
+	{ 1, RETURNED, .more = "192.0.2.8", .want = "" },
+	{ 1, RETURNED, .method = "", .want = "" },
+	{ 1, RETURNED, .method = "MESSAGE sip:x SIP/2.0\r\nVia: SIP/2.0/UDP x;branch=z9hG4bKa;rport\r\n", .want = "" },
+	{ 1, RETURNED, .method = "\r\nVia: ;branch=z9hG4bKa;rport", .want = "" },
+	{ 1, RETURNED, .method = " \r\nVia: ;branch=z9hG4bK", .want = "" },
+	{ 500, TICK, .want = "send MESSAGE" },
+	{ 501, RESPONSE, "MESSAGE", "a", 200, "response 200" },
+	{ 502, RETURNED, .want = "" },
+};
+
+/* Behind a repetition the one of before may have arrived: an answer is waited for until it would be sent again. */
+static const struct row closed_after_a_repeat[] = {
+	{ 0, CALL, "MESSAGE", "a", 0, "send MESSAGE" },
+	{ 500, TICK, .want = "send MESSAGE" },
+	{ 501, RETURNED, .want = "" },
+	{ 1500, TICK, .want = "error written" },
+};
+
+static const struct row answered_after_a_return[] = {
+	{ 0, CALL, "MESSAGE", "a", 0, "send MESSAGE" },
+	{ 500, TICK, .want = "send MESSAGE" },
+	{ 501, RETURNED, .want = "" },
+	{ 600, RESPONSE, "MESSAGE", "a", 200, "response 200" },
+};
+
+/* A dead host on the same wire: the kernel gives up asking for it after 3 s, and all of them come back. */
+static const struct row all_come_back[] = {
+	{ 0, CALL, "MESSAGE", "a", 0, "send MESSAGE" },
+	{ 500, TICK, .want = "send MESSAGE" },
+	{ 1500, TICK, .want = "send MESSAGE" },
+	{ 3000, RETURNED, .want = "" },
+	{ 3000, RETURNED, .want = "" },
+	{ 3000, RETURNED, .want = "error" },
+};
+
+/* Somebody has it. */
+static const struct row returned_after_100[] = {
+	{ 0, CALL, "MESSAGE", "a", 0, "send MESSAGE" },
+	{ 1, RESPONSE, "MESSAGE", "a", 100, "" },
+	{ 2, RETURNED, .want = "" },
+	{ 4001, TICK, .want = "send MESSAGE" },
+	{ 4002, RESPONSE, "MESSAGE", "a", 200, "response 200" },
+};
+
 #define SCENARIO_OF(user, rows, transport)                                                                                                           \
 	{                                                                                                                                            \
 #rows, transport, &user, rows, XFED_ARRAY_LEN(rows)                                                                                  \
@@ -411,6 +473,13 @@ static const struct scenario scenarios[] = {
 	SCENARIO(methods, SIP_TCP),
 	SCENARIO(bad_requests, SIP_UDP),
 	SCENARIO(bad_stream, SIP_TCP),
+	SCENARIO(closed_port, SIP_UDP),
+	SCENARIO(closed_port_and_invite, SIP_UDP),
+	SCENARIO(forged_returns, SIP_UDP),
+	SCENARIO(closed_after_a_repeat, SIP_UDP),
+	SCENARIO(answered_after_a_return, SIP_UDP),
+	SCENARIO(all_come_back, SIP_UDP),
+	SCENARIO(returned_after_100, SIP_UDP),
 };
 
 #endif

@@ -25,6 +25,7 @@ enum what {
 	SENT,	  /* of the last SEND with a transaction, on flow n */
 	FAILED,	  /* likewise, n = was_written */
 	CLOSED,	  /* flow n */
+	RETURNED, /* the last SEND, or method: that text, as what did not arrive; n: cut to so many bytes; more: it went there */
 	TICK,	  /* when the deadline says so */
 	IDLE,	  /* a TICK at a time when nothing is due */
 	LATE,	  /* a TICK after the deadline, of a process that stood still */
@@ -226,6 +227,17 @@ static struct sip_layer_request play_request(enum sip_transport transport, const
 	return r;
 }
 
+static int come_back(struct play *p, const struct row *r)
+{
+	struct sip_flow_info to = play_flow(SIP_UDP);
+	struct sip_layer_event ev = { .kind = SIP_LAYER_RETURNED, .flow = &to };
+	snprintf(to.peer_ip, sizeof(to.peer_ip), "%s", r->more ? r->more : PEER_IP);
+	to.peer_port = 5060;
+	ev.bytes = xfed_span_str(r->method ? r->method : p->last_bytes);
+	ev.bytes.len = r->n > 0 ? (size_t)r->n : ev.bytes.len;
+	return sip_layer_step(p->layer, &ev, r->at_ms);
+}
+
 static int play_event(struct play *p, const struct row *r)
 {
 	struct sip_layer_event ev = { .kind = SIP_LAYER_TICK, .txn = p->sent_txn, .flow_id = (uint64_t)r->n, .was_written = r->n != 0 };
@@ -253,6 +265,8 @@ static int play_event(struct play *p, const struct row *r)
 	case CLOSED:
 		ev.kind = SIP_LAYER_FLOW_CLOSED;
 		break;
+	case RETURNED:
+		return come_back(p, r);
 	case TICK:
 	case IDLE:
 	case LATE:

@@ -659,6 +659,37 @@ static void a_refused_row_takes_its_batch_back(void **state)
 	store_close(s);
 }
 
+/* Until something is written again; where nobody has anything to write that is tried, a while after the last failure. */
+static void what_cannot_be_written_is_known(void **state)
+{
+	(void)state;
+	struct mine m;
+	struct store *s = open_store();
+	struct store_failure f = row(1);
+	assert_false(store_state(s)->is_failing);
+	door.refused = 1;
+	batch(&m, 1);
+	assert_int_equal(store_put_failure(&m.batch, &f), XFED_OK);
+	submit(s, &m);
+	store_batch_deinit(&m.batch);
+	assert_true(store_state(s)->is_failing);
+	assert_true(store_state(s)->since_s == wall_s && strstr(store_state(s)->error, tested->where) != NULL);
+	batch(&m, 1);
+	assert_int_equal(store_ask(&m.batch, &all), XFED_OK); /* reading says nothing of writing */
+	submit(s, &m);
+	store_batch_deinit(&m.batch);
+	assert_true(store_state(s)->is_failing);
+	int commits = door.commits;
+	store_tick(s, 1000);
+	store_tick(s, 10000);
+	assert_true(store_state(s)->is_failing && door.commits == commits);
+	store_tick(s, 60000);
+	assert_true(!store_state(s)->is_failing && store_state(s)->error[0] == '\0' && door.commits == commits + 1);
+	store_tick(s, 120000);
+	assert_int_equal(door.commits, commits + 1); /* all is well */
+	store_close(s);
+}
+
 static void one_that_does_not_fit_costs_its_group_nothing(void **state)
 {
 	(void)state;
@@ -898,6 +929,7 @@ int contract_run(const struct contract_backend *b)
 		cmocka_unit_test_setup(stopping_writes_what_waits, setup),
 		cmocka_unit_test_setup(a_full_disk_takes_a_batch_whole_or_not_at_all, setup),
 		cmocka_unit_test_setup(a_refused_row_takes_its_batch_back, setup),
+		cmocka_unit_test_setup(what_cannot_be_written_is_known, setup),
 		cmocka_unit_test_setup(one_that_does_not_fit_costs_its_group_nothing, setup),
 		cmocka_unit_test_setup(what_was_acknowledged_survives_a_kill, setup),
 		cmocka_unit_test_setup(contacts_are_kept_and_the_longest_silent_go, setup),

@@ -16,7 +16,11 @@
  *    "streams":  {"in", "out"},
  *    "deliveries_in_flight",
  *    "policy":   {"epoch", "revision", "hash", "partners"}?,          absent on an edge that has none yet
- *    "edges":    [a status object as above]?}                         gateway: one for each edge, as last reported
+ *    "edges":    [a status object as above]?,                         gateway: one for each edge, as last reported
+ *    "sip":      [{"next_hop", "state": "unused"|"up"|"refuses"|"down", "since", "tried", "worked", "reason"?,
+ *                  "refusals"?: {"status", "count", "first", "last"}}]?,     gateway. tried: last asked for anything; worked: last took a
+ *                                                                  request; 0: never. Refusals of before `worked` are history
+ *    "untrusted": [{"peer", "domain", "count", "first", "last", "remedy"}]?}   gateway: SIP peers that may not send, the last few
  *
  * stream list  {"domain"?}
  *   {"streams": [{"id", "local", "remote", "direction": "in"|"out", "state", "tls"?, "cipher"?,

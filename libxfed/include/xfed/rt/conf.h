@@ -88,6 +88,7 @@ struct rt_conf_row {
 	uint64_t min, max;		  /* numbers: range, in ms or bytes where that is the unit; lists: fewest and most items; 0, 0: none */
 	const char *unit;		  /* of an INT: "connections" */
 	const char *fallback;		  /* the default as it would stand in the file; lists: words between blanks; NULL: none */
+	uint64_t standard;		  /* the same for a number that is a limit of xfed/limits.h; 0: see `fallback` */
 	const char *help;		  /* one or more sentences */
 	const struct rt_conf_word *words; /* ENUM, ENUM_SET: ends with word NULL */
 	const struct rt_conf_table *table;

@@ -56,6 +56,7 @@ json_t *rt_control_partner(const struct xfed_partner *p);
 /* {"ok", "errors", "warnings", "needs_restart"?}; `fresh`: what was loaded, behind rt_conf_keep(); NULL: nothing was, or that does not matter */
 json_t *rt_control_problems(const struct rt_conf_errors *errors, const struct rt_conf_doc *fresh);
 /* One more of the problems of `status`: {"reason", "text", "since"}. */
+const char *rt_control_time(int64_t seconds, char out[24]); /* ISO-8601, UTC */
 void rt_control_add_problem(json_t *list, enum xfed_reason reason, int64_t since_s, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 json_t *rt_control_text(struct xfed_span s);			/* "" where there is none */
 void rt_control_set_reason(json_t *j, enum xfed_reason reason); /* "reason", "side", "remedy"; nothing where `j` is NULL or it is NONE */

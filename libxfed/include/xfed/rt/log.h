@@ -105,6 +105,8 @@ void rt_log_write(enum rt_log_level level, const char *event, const struct rt_lo
  * the instance's name. Before this call lines go to standard error as text at level info.
  */
 void rt_log_init(const char *ident);
+/* A user's address as the log writes it: masked where log.mask_addresses is set. Returns `out`; what does not fit is cut. */
+const char *rt_log_address(struct xfed_span address, char *out, size_t size);
 void rt_log_configure(enum rt_log_level level, enum rt_log_format format, bool mask_addresses);
 enum rt_log_level rt_log_level_now(void);
 void rt_log_set_level(enum rt_log_level level);

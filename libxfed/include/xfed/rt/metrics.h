@@ -58,8 +58,8 @@ void rt_metric_set(struct rt_metrics *m, enum rt_metric_id id, double value, con
 void rt_metric_observe(struct rt_metrics *m, enum rt_metric_id id, double value, const struct xfed_span *labels, size_t count);
 /* 0 where there is no such series yet. */
 double rt_metric_value(const struct rt_metrics *m, enum rt_metric_id id, const struct xfed_span *labels, size_t count);
-/* Gauges whose objects are gone: all series of the family become absent from the output until they are set again. */
-void rt_metric_clear(struct rt_metrics *m, enum rt_metric_id id);
+/* Gauges whose objects are gone: series whose label number `label` has the value become absent from the output until they are set again. */
+void rt_metric_clear(struct rt_metrics *m, enum rt_metric_id id, size_t label, struct xfed_span value);
 
 /* The Prometheus text format, ours and the imported ones. OK, LIMIT, NOMEM. */
 int rt_metrics_print(const struct rt_metrics *m, struct xfed_buf *out);

@@ -48,5 +48,7 @@ struct rt_pem_files {
 };
 /* Reads the files and makes a set of credentials; keys are wiped. OK, or an error with one sentence in `error`. */
 int rt_creds_load(const struct rt_pem_files *files, struct xfed_tls_creds **out, char error[256]);
+/* Warns at `key` of `object` of a certificate of ours that is not valid now. */
+void rt_conf_check_certificate(struct rt_conf_doc *doc, const void *object, const char *key, const struct xfed_cert *cert);
 
 #endif

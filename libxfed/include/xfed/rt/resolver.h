@@ -44,6 +44,8 @@ bool rt_resolver_ad_is_usable(const struct rt_resolver *r);
 struct rt_resolver_stats {
 	uint64_t queries, tcp_queries, cache_hits, coalesced, timeouts, bogus_replies;
 	size_t cache_entries, pending;
+	size_t unanswered;	/* questions in a row that no server has answered, to this moment */
+	uint64_t unanswered_ms; /* ... the first of them ended then */
 };
 void rt_resolver_stats(const struct rt_resolver *r, struct rt_resolver_stats *out);
 

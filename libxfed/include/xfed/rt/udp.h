@@ -15,6 +15,11 @@ struct rt_udp_handlers {
 	void (*on_datagram)(void *user, struct xfed_span in, const struct rt_addr *from);
 	/* Connected sockets: the peer's host refuses (ICMP). The socket goes on. May be NULL. */
 	void (*on_error)(void *user, int uv_error);
+	/*
+	 * Bound sockets: a datagram did not arrive (ICMP, destination unreachable), says a message that anybody may have forged. `quoted`: its
+	 * beginning, 520 bytes of it over IPv4 and 914 over IPv6 as Linux tells it, perhaps none; `to`: where it went. NULL: not asked for.
+	 */
+	void (*on_returned)(void *user, struct xfed_span quoted, const struct rt_addr *to, int uv_error);
 };
 
 /* OK; LIBRARY with one sentence in `error` ("cannot listen on udp 127.0.0.1:5060: address already in use"); NOMEM. */

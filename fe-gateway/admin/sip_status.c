@@ -1,0 +1,85 @@
+#include "admin/sip_status.h"
+
+#include "admin/hop_words.h"
+
+#define UNTRUSTED_PROBLEM_S 3600 /* afterwards it stands among the facts alone */
+
+/* ---- problems ---- */
+
+static void add_hop(const struct trunk_hop_facts *f, json_t *list)
+{
+	char words[HOP_WORDS_SIZE];
+	if (f->state->is_known && f->state->reason != XFED_REASON_NONE) {
+		rt_control_add_problem(list, f->state->reason, f->state->since_s, "The SIP server %.200s %s.", f->label, hop_words(f->state, words));
+	}
+}
+
+static void add_untrusted(const struct trunk_untrusted *u, int64_t now_s, json_t *list)
+{
+	if (u->is_ours && now_s - u->last_s < UNTRUSTED_PROBLEM_S) {
+		rt_control_add_problem(list, XFED_REASON_SIP_SENDER_UNTRUSTED, u->first_s,
+			"%s sends as %.100s, which it may not (%llu messages refused): %s.", u->peer, u->domain, (unsigned long long)u->count,
+			u->remedy);
+	}
+}
+
+void sip_status_problems(const struct admin *ad, json_t *list)
+{
+	for (const struct trunk_hop *h = trunk_hop_next(ad->trunk, NULL); h; h = trunk_hop_next(ad->trunk, h)) {
+		struct trunk_hop_facts f = trunk_hop_facts(h);
+		add_hop(&f, list);
+	}
+	for (size_t i = 0; i < TRUNK_UNTRUSTED_MAX; i++) {
+		const struct trunk_untrusted *u = trunk_untrusted(ad->trunk, i);
+		if (u) {
+			add_untrusted(u, core_wall_s(ad->core), list);
+		}
+	}
+}
+
+/* ---- facts ---- */
+
+static json_t *refusals(const struct hop_state *s)
+{
+	return s->refusals.status == 0 ? NULL
+				       : json_pack("{s:i, s:I, s:I, s:I}", "status", s->refusals.status, "count", (json_int_t)s->refusals.count,
+						 "first", (json_int_t)s->refusals.first_s, "last", (json_int_t)s->refusals.last_s);
+}
+
+static json_t *hop(const struct trunk_hop_facts *f)
+{
+	const struct hop_state *s = f->state;
+	const char *state = !s->is_known ? "unused" : !s->is_up ? "down" : s->reason != XFED_REASON_NONE ? "refuses" : "up";
+	json_t *j = json_pack("{s:s, s:s, s:I, s:I, s:I, s:o*}", "next_hop", f->label, "state", state, "since", (json_int_t)s->since_s, "tried",
+		(json_int_t)s->tried_s, "worked", (json_int_t)s->worked_s, "refusals", refusals(s));
+	if (j && s->reason != XFED_REASON_NONE) {
+		json_object_set_new(j, "reason", json_string(xfed_reason_code(s->reason)));
+	}
+	return j;
+}
+
+json_t *sip_status_hops(const struct admin *ad)
+{
+	json_t *list = json_array();
+	for (const struct trunk_hop *h = trunk_hop_next(ad->trunk, NULL); h; h = trunk_hop_next(ad->trunk, h)) {
+		struct trunk_hop_facts f = trunk_hop_facts(h);
+		if (f.is_used) {
+			json_array_append_new(list, hop(&f));
+		}
+	}
+	return list;
+}
+
+json_t *sip_status_untrusted(const struct admin *ad)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < TRUNK_UNTRUSTED_MAX; i++) {
+		const struct trunk_untrusted *u = trunk_untrusted(ad->trunk, i);
+		if (u) {
+			json_array_append_new(
+				list, json_pack("{s:s, s:s, s:I, s:I, s:I, s:s}", "peer", u->peer, "domain", u->domain, "count", (json_int_t)u->count,
+					      "first", (json_int_t)u->first_s, "last", (json_int_t)u->last_s, "remedy", u->remedy));
+		}
+	}
+	return list;
+}

@@ -1,0 +1,42 @@
+/* A message that was refused for good, among the failures: as if this gateway had told of a failed attempt. */
+#include <stdio.h>
+
+#include "journal/journal_impl.h"
+#include "xfed/rt/log.h"
+
+#define FACTS 2
+
+/* "alice@corp.example"; "***@corp.example" where the log masks. */
+static void set_address(Xfed__Field *f, const char *name, struct xfed_span address, char *text, size_t size)
+{
+	char raw[PROTO_ADDRESS_BYTES + 1];
+	xfed__field__init(f);
+	f->name = (char *)(uintptr_t)name;
+	f->value = (char *)(uintptr_t)proto_text_clean(text, size, rt_log_address(address, raw, sizeof(raw)));
+}
+
+void journal_add_message(struct journal *j, const struct journal_message *message)
+{
+	char local[256], remote[256], text[PROTO_TEXT_BYTES + 1], from[PROTO_ADDRESS_BYTES + 1], to[PROTO_ADDRESS_BYTES + 1], status[24] = "";
+	Xfed__FailureEvent m = XFED__FAILURE_EVENT__INIT;
+	Xfed__Field fields[FACTS], *facts[FACTS] = { &fields[0], &fields[1] };
+	snprintf(local, sizeof(local), "%.*s", (int)message->local.len, message->local.data);
+	snprintf(remote, sizeof(remote), "%.*s", (int)message->remote.len, message->remote.data);
+	if (message->sip_status > 0) {
+		snprintf(status, sizeof(status), ", SIP %d", message->sip_status);
+	}
+	snprintf(text, sizeof(text), "a message was refused%s%s%.*s", status, message->said.len > 0 ? ": " : "",
+		(int)(message->said.len < 200 ? message->said.len : 200), message->said.data ? message->said.data : "");
+	set_address(&fields[0], "from", message->from, from, sizeof(from));
+	set_address(&fields[1], "to", message->to, to, sizeof(to));
+	m.at_s = core_wall_s(journal_core(j));
+	m.direction = message->is_to_sip ? XFED__DIRECTION__DIRECTION_IN : XFED__DIRECTION__DIRECTION_OUT;
+	m.local = local;
+	m.remote = remote;
+	m.reason = (char *)(uintptr_t)xfed_reason_code(message->reason);
+	m.side = (char *)(uintptr_t)xfed_side_name(message->side);
+	m.text = text;
+	m.facts = facts;
+	m.n_facts = FACTS;
+	journal_add(j, xfed_span_str(""), message->remote, &m, false);
+}

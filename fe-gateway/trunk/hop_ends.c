@@ -1,0 +1,122 @@
+/* How attempts at a hop end, and what follows for its state. */
+#include "trunk/trunk_impl.h"
+
+#include <stdio.h>
+
+#include "interwork/errors.h"
+
+#define NO_TCP_MS (10 * 60 * 1000) /* a hop for UDP that has refused TCP is not asked again for so long */
+
+/* ---- the state, the log, the metric ---- */
+
+static void tell(struct trunk_hop *h, bool is_new)
+{
+	const struct hop_state *s = &h->state;
+	bool is_fine = s->reason == XFED_REASON_NONE;
+	bool wants_proof = s->reason == XFED_REASON_SIP_AUTH_NEEDED || s->reason == XFED_REASON_SIP_AUTH_REFUSED;
+	char status[12] = "";
+	rt_metric_set(h->trunk->core->d.metrics, RT_M_SIP_NEXT_HOP_UP, s->is_up, RT_LABELS(xfed_span_str(h->label)));
+	if (!is_new) {
+		return;
+	}
+	if (s->is_up && !is_fine) {
+		snprintf(status, sizeof(status), "%d", s->refusals.status);
+	}
+	rt_log(is_fine ? RT_LOG_INFO : RT_LOG_WARNING,
+		is_fine	      ? "sip.hop-up"
+		: wants_proof ? "sip.auth-failed"
+		: s->is_up    ? "sip.hop-refuses"
+			      : "sip.hop-down",
+		RT_KV_STR("next_hop", h->label), RT_KV_REASON(s->reason), RT_KV_STR("sip_status", status[0] ? status : NULL),
+		RT_KV_STR("text", s->text[0] ? s->text : NULL), RT_END);
+}
+
+static int64_t wall_s(const struct trunk_hop *h)
+{
+	return core_wall_s(h->trunk->core);
+}
+
+void trunk_hop_down(struct trunk_hop *h, enum xfed_reason reason, const char *text)
+{
+	tell(h, hop_state_down(&h->state, reason, text, wall_s(h)));
+}
+
+void trunk_hop_answers(struct trunk_hop *h)
+{
+	tell(h, hop_state_answers(&h->state, wall_s(h)));
+}
+
+void trunk_hop_refuses(struct trunk_hop *h, int status, enum xfed_reason reason, const char *text)
+{
+	tell(h, hop_state_refuses(&h->state, status, reason, text, wall_s(h)));
+}
+
+/* ---- ends ---- */
+
+void trunk_send_answered(struct trunk_send *s, struct xfed_span method, int status)
+{
+	struct trunk_hop *h = s->hop;
+	struct iw_xmpp_error e;
+	char code[12];
+	snprintf(code, sizeof(code), "%d", status);
+	rt_metric_add(h->trunk->core->d.metrics, RT_M_SIP_RESPONSES, 1, RT_LABELS(xfed_span_str(h->label), method, xfed_span_str(code)));
+	sip_failed_remove(&h->failed, sip_failover_place(s->places));
+	s->unproved = XFED_REASON_NONE;
+	if (status == 401 || status == 407) { /* what those two mean trunk_send_challenged() finds out */
+		trunk_hop_answers(h);
+	} else if (hop_state_is_refusal(status)) {
+		trunk_hop_refuses(h, status, iw_sip_status_to_error(status, false, &e) == XFED_OK ? e.reason : XFED_REASON_SIP_SERVER_ERROR, NULL);
+	} else {
+		tell(h, hop_state_works(&h->state, wall_s(h)));
+	}
+}
+
+void trunk_send_timed_out(struct trunk_send *s)
+{
+	trunk_hop_down(s->hop, XFED_REASON_SIP_SERVER_TIMEOUT, "no final response");
+}
+
+void trunk_send_broken(struct trunk_send *s, bool was_written)
+{
+	if (!was_written) {
+		sip_failed_add(&s->hop->failed, sip_failover_place(s->places), trunk_now(s->hop->trunk));
+	}
+}
+
+void trunk_note_unread(struct trunk *t, const struct sip_target *to, enum xfed_reason reason, const char *text)
+{
+	t->unread = (struct trunk_unread){ .to = *to, .reason = reason, .at_ms = trunk_now(t) };
+	snprintf(t->unread.why, sizeof(t->unread.why), "%s", text);
+}
+
+#define UNREAD_MS 5000 /* what was written on it ends some turns later */
+
+static bool was_unread(const struct trunk_send *s)
+{
+	const struct trunk_unread *u = &s->hop->trunk->unread;
+	struct sip_target at;
+	sip_location_target(sip_failover_place(s->places), &at);
+	return u->reason != XFED_REASON_NONE && trunk_now(s->hop->trunk) - u->at_ms < UNREAD_MS && at.transport == u->to.transport &&
+	       at.port == u->to.port && strcmp(at.ip, u->to.ip) == 0 && strcmp(at.tls_name, u->to.tls_name) == 0;
+}
+
+enum xfed_reason trunk_send_unreached(struct trunk_send *s)
+{
+	const struct trunk *t = s->hop->trunk;
+	if (s->is_large && trunk_hop_tcp_stands_in(s->hop)) {
+		s->hop->no_tcp_until_ms = trunk_now(t) + NO_TCP_MS;
+		return XFED_REASON_SIP_REQUEST_TOO_LARGE; /* which says nothing of the hop, nor is it tried by UDP (RFC 3428 section 8) */
+	}
+	char text[TRUNK_WHY_BYTES + 64] = "no connection";
+	bool is_unread = t->failing == XFED_REASON_NONE && was_unread(s);
+	enum xfed_reason failing = is_unread ? t->unread.reason : t->failing;
+	const char *why = is_unread ? t->unread.why : t->failing_why;
+	if (failing != XFED_REASON_NONE) { /* the reasons of certificates speak of partners, but what they found is the cause here too */
+		bool is_code = failing != XFED_REASON_SIP_SERVER_UNREACHABLE;
+		snprintf(text, sizeof(text), "no connection: %s%s%s", is_code ? xfed_reason_code(failing) : "", is_code && why[0] ? ": " : "", why);
+	}
+	/* That one is about ourselves: its own word leads to what is to be done. */
+	enum xfed_reason reason = failing == XFED_REASON_TLS_CERT_REFUSED ? failing : XFED_REASON_SIP_SERVER_UNREACHABLE;
+	trunk_hop_down(s->hop, reason, text);
+	return reason;
+}

@@ -1,0 +1,167 @@
+/*
+ * A hop that is down is asked (OPTIONS, RFC 3261 section 11) until it answers, so that nobody has to send a message to find out
+ * whether it is there again. Any answer is one, but 5xx.
+ */
+#include "trunk/trunk_impl.h"
+
+#include <stdio.h>
+
+#include "util/hex.h"
+
+#define PAUSE_FIRST_MS (5 * 1000) /* each time twice as long */
+#define PAUSE_MOST_MS  (60 * 1000)
+
+static bool is_wanted(const struct trunk_hop *h)
+{
+	return h->is_used && h->state.is_known && !h->state.is_up;
+}
+
+static struct trunk_hop *hop_of(uint64_t id)
+{
+	return (struct trunk_hop *)(uintptr_t)id; /* a hop stays until the process ends */
+}
+
+static void wait(struct trunk_probe *p, uint64_t pause_ms, uint64_t now_ms)
+{
+	p->pause_ms = pause_ms < PAUSE_MOST_MS ? pause_ms : PAUSE_MOST_MS;
+	p->due_ms = now_ms + p->pause_ms;
+}
+
+static void end(struct trunk_hop *h)
+{
+	trunk_send_end(&h->probe.send);
+	h->probe.state = TRUNK_PROBE_IDLE;
+	wait(&h->probe, 2 * h->probe.pause_ms, trunk_now(h->trunk));
+}
+
+/* sip:host; a hop that is an address without brackets gets them. */
+static void write_uri(const struct trunk_hop *h, char *out, size_t size)
+{
+	bool is_v6 = strchr(h->host, ':') != NULL;
+	snprintf(out, size, "sip:%s%s%s", is_v6 ? "[" : "", h->host, is_v6 ? "]" : "");
+}
+
+static void ask(struct trunk_hop *h)
+{
+	struct trunk *t = h->trunk;
+	const char *advertise = t->files.config->sip.advertise;
+	uint8_t random[16];
+	char tag[33], uri[SIP_NAME_SIZE + 8], from[SIP_NAME_SIZE + 8], call_id[SIP_NAME_SIZE + 40];
+	uint64_t txn;
+	t->core->d.env.random(t->core->d.env.user, random, sizeof(random));
+	xfed_hex(tag, random, sizeof(random));
+	write_uri(h, uri, sizeof(uri));
+	snprintf(from, sizeof(from), "sip:%.*s", SIP_NAME_SIZE, advertise);
+	snprintf(call_id, sizeof(call_id), "%s@%.*s", tag, SIP_NAME_SIZE, advertise);
+	struct sip_layer_request rq = {
+		.user = &t->probe_user.sip,
+		.id = (uint64_t)(uintptr_t)h,
+		.request = {
+			.method = XFED_SPAN("OPTIONS"),
+			.uri = xfed_span_str(uri),
+			.from_uri = xfed_span_str(from),
+			.from_tag = xfed_span_make(tag, 16),
+			.to_uri = xfed_span_str(uri),
+			.call_id = xfed_span_str(call_id),
+			.cseq = 1,
+			.user_agent = XFED_SPAN(SIP_USER_AGENT),
+		},
+	};
+	sip_location_target(sip_failover_place(h->probe.send.places), &rq.target);
+	h->probe.state = TRUNK_PROBE_SENT;	      /* before it may come back broken */
+	if (trunk_request(t, &rq, &txn) != XFED_OK) { /* no transaction is free, or no memory: later */
+		end(h);
+	}
+}
+
+static void on_ready(void *data, struct trunk_send *s)
+{
+	(void)data;
+	s->hop->probe.state = TRUNK_PROBE_READY; /* the tick sends it, as the layer may be driven now */
+}
+
+static void on_failed(void *data, struct trunk_send *s, enum xfed_reason reason)
+{
+	(void)data;
+	(void)reason; /* the hop's state has it */
+	end(s->hop);
+}
+
+static void on_response(void *data, uint64_t id, const struct sip_message *m, uint64_t dialog)
+{
+	struct trunk_hop *h = hop_of(id);
+	(void)data;
+	(void)dialog;
+	if (m->status < 200) {
+		return;
+	}
+	if (m->status < 500 || m->status >= 600 || m->status == 501) {
+		sip_failed_remove(&h->failed, sip_failover_place(h->probe.send.places));
+		trunk_hop_answers(h);
+	} else {
+		char text[64];
+		snprintf(text, sizeof(text), "it answers OPTIONS with %d", m->status);
+		trunk_hop_down(h, XFED_REASON_SIP_SERVER_ERROR, text);
+	}
+	end(h);
+}
+
+static void on_timeout(void *data, uint64_t id, bool was_written)
+{
+	struct trunk_hop *h = hop_of(id);
+	(void)data;
+	(void)was_written;
+	trunk_send_timed_out(&h->probe.send);
+	end(h);
+}
+
+static void on_broken(void *data, uint64_t id, bool was_written)
+{
+	struct trunk_hop *h = hop_of(id);
+	(void)data;
+	trunk_send_broken(&h->probe.send, was_written);
+	if (sip_failover_next(h->probe.send.places, SIP_ATTEMPT_ERROR, 0, false)) { /* nobody minds two of them */
+		h->probe.state = TRUNK_PROBE_READY;
+		return;
+	}
+	trunk_send_unreached(&h->probe.send);
+	end(h);
+}
+
+void trunk_probe_init(struct trunk *t)
+{
+	t->probe_user = (struct trunk_user){
+		.sip = { .data = t, .response = on_response, .timeout = on_timeout, .broken = on_broken },
+		.hop_ready = on_ready,
+		.hop_failed = on_failed,
+	};
+}
+
+static void look(struct trunk_hop *h)
+{
+	h->probe.state = TRUNK_PROBE_LOOKING;
+	h->probe.send = (struct trunk_send){ .user = &h->trunk->probe_user, .hop = h };
+	trunk_want(&h->probe.send);
+}
+
+void trunk_probe_tick(struct trunk *t, uint64_t now_ms)
+{
+	for (struct trunk_hop *h = t->hops; h; h = h->hh.next) {
+		struct trunk_probe *p = &h->probe;
+		bool is_idle = p->state == TRUNK_PROBE_IDLE;
+		if (p->state == TRUNK_PROBE_READY) {
+			ask(h);
+		} else if (is_idle && !is_wanted(h)) {
+			p->pause_ms = 0;
+		} else if (is_idle && p->pause_ms == 0) { /* it has just failed */
+			wait(p, PAUSE_FIRST_MS, now_ms);
+		} else if (is_idle && now_ms >= p->due_ms) {
+			look(h);
+		}
+	}
+}
+
+void trunk_probe_end(struct trunk_hop *h)
+{
+	trunk_send_end(&h->probe.send);
+}
