@@ -6,6 +6,7 @@
 #include "deliver/deliver.h"
 #include "im/im.h"
 #include "journal/journal.h"
+#include "presence/presence.h"
 #include "service/service.h"
 #include "xfed/mem.h"
 #include "xfed/rt/log.h"
@@ -22,6 +23,7 @@ struct gateway {
 	struct contacts *contacts;
 	struct deliver *deliver;
 	struct im *im;
+	struct presence *presence;
 	struct admin admin;
 	struct service service;
 	struct rt_timer leave; /* the service's deadline */
@@ -60,6 +62,9 @@ PART(flush_contacts, contacts_flush(g->contacts))
 PART(stop_contacts, contacts_stop(g->contacts))
 PART(free_contacts, contacts_free(g->contacts))
 PART(free_deliver, deliver_free(g->deliver))
+PART(flush_presence, presence_flush(g->presence))
+PART(stop_presence, presence_stop(g->presence))
+PART(free_presence, presence_free(g->presence))
 PART(tick_im, im_tick(g->im, core_now(&g->core)))
 PART(flush_im, im_flush(g->im))
 PART(drain_im, im_drain(g->im))
@@ -177,6 +182,12 @@ static bool im_has_nothing(const struct gateway *g)
 	return im_is_quiet(g->im);
 }
 
+static int start_presence(struct gateway *g, char error[256])
+{
+	struct presence_rooms rooms = { &g->core, g->policy, g->channel, g->trunk, g->contacts, g->deliver };
+	return presence_new(&rooms, &g->presence);
+}
+
 static void reloaded_im(struct gateway *g, bool is_new)
 {
 	im_reloaded(g->im);
@@ -242,6 +253,7 @@ static const struct part parts[] = {
 	{ "contacts", .start = start_contacts, .tick = tick_contacts, .flush = flush_contacts, .stop = stop_contacts, .free = free_contacts },
 	{ "deliver", .start = start_deliver, .free = free_deliver },
 	{ "im", start_im, tick_im, flush_im, load_im, NULL, drain_im, im_has_nothing, give_up_im, reloaded_im, close_im, NULL, free_im },
+	{ "presence", .start = start_presence, .flush = flush_presence, .stop = stop_presence, .free = free_presence },
 	{ "admin", .start = start_admin },
 };
 

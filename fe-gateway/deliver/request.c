@@ -2,6 +2,7 @@
 #include "deliver/asserted.h"
 #include "deliver/deliver_impl.h"
 #include "interwork/address.h"
+#include "xfed/hash.h"
 
 static enum xfed_reason parse_address(struct xfed_arena *a, struct xfed_span uri, struct xfed_jid *out)
 {
@@ -73,4 +74,11 @@ enum xfed_reason deliver_judge_request(const struct deliver *d, struct xfed_aren
 		reason = XFED_REASON_SIP_SIPS_REFUSED;
 	}
 	return reason != XFED_REASON_NONE ? reason : judge(d->below.policy, out, kind);
+}
+
+uint64_t deliver_pair_key(struct xfed_span local, struct xfed_span remote)
+{
+	uint64_t parts[2] = { xfed_hash_bytes(local.data, local.len), xfed_hash_bytes(remote.data, remote.len) };
+	uint64_t key = xfed_hash_bytes(parts, sizeof(parts));
+	return key ? key : 1;
 }

@@ -49,7 +49,6 @@ int im_new(const struct im_rooms *below, struct im **out)
 	rc = rc == XFED_OK ? rt_timer_init(&im->hold, im->core->d.loop, on_hold, im) : rc;
 	im->trunk_user = trunk_user_of(im);
 	deliver_use(im->deliver, DELIVER_MESSAGE, im_take_message, im);
-	deliver_use(im->deliver, DELIVER_PRESENCE, im_take_presence, im);
 	deliver_use(im->deliver, DELIVER_ERROR, im_in_error, im);
 	return rc == XFED_OK ? trunk_use(im->trunk, &im->trunk_user) : rc;
 }

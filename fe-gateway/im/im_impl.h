@@ -86,7 +86,7 @@ static inline const struct config *im_config(const struct im *im)
 }
 
 /* to_sip.c */
-deliver_fn im_take_message, im_take_presence;
+deliver_fn im_take_message;
 /* A message from a contact to a local user made here; where it cannot be sent that is logged. */
 void im_tell_user(struct im *im, struct xfed_span local_bare, struct xfed_span remote_bare, struct xfed_span text);
 

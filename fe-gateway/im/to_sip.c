@@ -5,7 +5,6 @@
 
 #include "interwork/address.h"
 #include "interwork/im.h"
-#include "interwork/presence.h"
 #include "interwork/when.h"
 #include "xfed/hash.h"
 #include "xfed/text.h"
@@ -199,20 +198,6 @@ void im_take_message(void *user, const struct delivery *d)
 	contacts_give_back(im->contacts, k, im_now(im)); /* where the message does not keep it */
 	if (reason != XFED_REASON_NONE) {
 		deliver_refuse(im->deliver, &d->origin, reason, why[0] ? why : NULL);
-	}
-}
-
-void im_take_presence(void *user, const struct delivery *d)
-{
-	struct im *im = user;
-	const char *rule;
-	struct deliver_end e = { .fate = XFED__FATE__FATE_REFUSED };
-	enum iw_fate fate = iw_presence_to_sip(d->stanza, &rule, &e.error);
-	count_translation(im, "presence", fate);
-	if (fate == IW_REFUSE) {
-		deliver_end(im->deliver, &d->origin, &e);
-	} else {
-		deliver_drop(im->deliver, &d->origin, rule);
 	}
 }
 

@@ -8,7 +8,6 @@
 #include "interwork/when.h"
 #include "proto/deliver.h"
 #include "sip/date.h"
-#include "xfed/hash.h"
 #include "xfed/text.h"
 
 #define SCRATCH_BYTES (2 * 1024 * 1024) /* a body of 64 KiB, its tree, and the copies translation makes */
@@ -117,13 +116,6 @@ static enum iw_fate translate(struct taken *t, struct iw_xmpp_im *out)
 	return fate;
 }
 
-static uint64_t pair_key(const struct incoming *in)
-{
-	uint64_t parts[2] = { xfed_hash_bytes(in->local.data, in->local.len), xfed_hash_bytes(in->remote.data, in->remote.len) };
-	uint64_t key = xfed_hash_bytes(parts, sizeof(parts));
-	return key ? key : 1;
-}
-
 /*
  * For how long the message may still be delivered (RFC 3428 section 4: Expires counts from Date, where there is none from
  * now; 0 says only that it is not to be stored). False: it has expired.
@@ -158,7 +150,7 @@ static int hand_over(struct taken *t, const struct xfed_xml_elem *elem, uint32_t
 		.lang = xfed_xml_attr_get_ns(elem, XFED_NS_XML, "lang"),
 		.stanza = xfed_buf_span(&im->scratch),
 		.correlation = t->in->correlation,
-		.pair_key = pair_key(t->in),
+		.pair_key = deliver_pair_key(t->in->local, t->in->remote),
 		.share_key = policy_partner_share(im->policy, t->rq.to.domain),
 		.deadline_ms = now + within + SETTLE_MS,
 		.withdraw_ms = now + within,

@@ -60,8 +60,11 @@ void trunk_send_answered(struct trunk_send *s, struct xfed_span method, int stat
 	char code[12];
 	snprintf(code, sizeof(code), "%d", status);
 	rt_metric_add(h->trunk->core->d.metrics, RT_M_SIP_RESPONSES, 1, RT_LABELS(xfed_span_str(h->label), method, xfed_span_str(code)));
-	sip_failed_remove(&h->failed, sip_failover_place(s->places));
 	s->unproved = XFED_REASON_NONE;
+	if (!s->places) {
+		return; /* inside a dialog: whoever answers is at its other end, and says nothing of the next hop */
+	}
+	sip_failed_remove(&h->failed, sip_failover_place(s->places));
 	if (status == 401 || status == 407) { /* what those two mean trunk_send_challenged() finds out */
 		trunk_hop_answers(h);
 	} else if (hop_state_is_refusal(status)) {
@@ -73,12 +76,14 @@ void trunk_send_answered(struct trunk_send *s, struct xfed_span method, int stat
 
 void trunk_send_timed_out(struct trunk_send *s)
 {
-	trunk_hop_down(s->hop, XFED_REASON_SIP_SERVER_TIMEOUT, "no final response");
+	if (s->places) {
+		trunk_hop_down(s->hop, XFED_REASON_SIP_SERVER_TIMEOUT, "no final response");
+	}
 }
 
 void trunk_send_broken(struct trunk_send *s, bool was_written)
 {
-	if (!was_written) {
+	if (!was_written && s->places) {
 		sip_failed_add(&s->hop->failed, sip_failover_place(s->places), trunk_now(s->hop->trunk));
 	}
 }

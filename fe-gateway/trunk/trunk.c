@@ -162,6 +162,19 @@ void trunk_dialog_end(struct trunk *t, uint64_t dialog)
 	sip_layer_dialog_end(t->layer, dialog);
 }
 
+const char *trunk_contact(const struct trunk *t, enum sip_transport transport, char out[TRUNK_CONTACT_BYTES])
+{
+	static const char *const params[] = { [SIP_UDP] = "", [SIP_TCP] = ";transport=tcp", [SIP_TLS] = ";transport=tls" };
+	const char *host = t->files.config->sip.advertise;
+	uint16_t port = sip_io_port(t->io, transport);
+	char number[8] = "";
+	if (port != 0) {
+		snprintf(number, sizeof(number), ":%u", port);
+	}
+	snprintf(out, TRUNK_CONTACT_BYTES, "<sip:%s%s%s>", host, number, params[transport]);
+	return out;
+}
+
 const char *trunk_allow(const struct trunk *t)
 {
 	return sip_layer_allow(t->layer);

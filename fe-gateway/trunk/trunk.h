@@ -114,7 +114,7 @@ int trunk_request_size(const struct trunk *t, const struct sip_layer_request *rq
 /* CANCELs an INVITE of ours; its end is told as that of any request. NOT_FOUND: it has its answer. NOMEM. */
 int trunk_cancel(struct trunk *t, uint64_t txn);
 
-/* How the attempt at the present place of `s` ended; told to the hop's state, its failed places and the metrics. */
+/* How the attempt at the present place of `s`, or inside a dialog, ended; told to the metrics, and of a place to the hop's state. */
 void trunk_send_answered(struct trunk_send *s, struct xfed_span method, int status);
 void trunk_send_timed_out(struct trunk_send *s);
 void trunk_send_broken(struct trunk_send *s, bool was_written);
@@ -157,6 +157,9 @@ struct trunk_untrusted {
 void trunk_note_sender(struct trunk *t, const struct sip_flow_info *flow, struct xfed_span domain, bool is_ours, bool may_send);
 const struct trunk_untrusted *trunk_untrusted(const struct trunk *t, size_t i); /* NULL: nobody is in that place */
 
+/* Our Contact over that transport: "<sip:gw1.int.example.com:5061;transport=tls>". */
+#define TRUNK_CONTACT_BYTES 320
+const char *trunk_contact(const struct trunk *t, enum sip_transport transport, char out[TRUNK_CONTACT_BYTES]);
 const char *trunk_allow(const struct trunk *t); /* the header line of a 405, with CRLF */
 /* As sip_layer_answer(): provisional and final, with Contact, header lines and a body. */
 int trunk_answer(struct trunk *t, uint64_t txn, const struct sip_response *r, uint64_t id);

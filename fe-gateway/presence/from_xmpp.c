@@ -1,0 +1,179 @@
+/* Presence stanzas of contacts (RFC 6121 sections 3 and 4). */
+#include "presence/presence_impl.h"
+
+#include "xfed/rt/log.h"
+
+/* ---- what is told when it is in the store ---- */
+
+struct promise {
+	struct contacts_wait wait; /* first */
+	struct presence *presence;
+	struct deliver_origin origin;
+};
+
+static void keep_promise(struct contacts_wait *w, int rc)
+{
+	struct promise *pr = (struct promise *)w;
+	if (rc == XFED_OK) {
+		deliver_done(pr->presence->deliver, &pr->origin);
+	} else {
+		deliver_refuse(pr->presence->deliver, &pr->origin, XFED_REASON_STORE_WRITE_FAILED, NULL);
+	}
+	xfed_free(pr);
+}
+
+/* A change of a subscription is delivered when it outlives this process (proto/delivery.md, Per kind). */
+static void done_when_saved(struct presence *p, const struct delivery *d)
+{
+	struct promise *pr = xfed_malloc(sizeof(*pr) + deliver_origin_bytes(&d->origin));
+	if (!pr) {
+		deliver_refuse(p->deliver, &d->origin, XFED_REASON_STREAM_INTERNAL, NULL);
+		return;
+	}
+	char *at = (char *)(pr + 1);
+	*pr = (struct promise){ .wait = { .done = keep_promise }, .presence = p };
+	deliver_origin_copy(&pr->origin, &d->origin, &at);
+	contacts_when_saved(p->contacts, &pr->wait);
+}
+
+/* ---- the user watches the contact ---- */
+
+static void take_device(struct presence *p, struct pair *pair, const struct delivery *d)
+{
+	struct iw_device dev;
+	bool is_new = false;
+	int rc = iw_presence_read(d->arena, d->stanza, core_wall_s(p->core), &dev);
+	if (rc != XFED_OK) {
+		deliver_refuse(p->deliver, &d->origin, rc == XFED_ERR_NOMEM ? XFED_REASON_STREAM_INTERNAL : XFED_REASON_XMPP_STANZA_INVALID, NULL);
+		return;
+	}
+	pair->is_stale = false;
+	if (!dev.is_open && !dev.name.data) { /* unavailable from a bare address: all of them ([A11-09]) */
+		is_new = pair->known.count > 0;
+		known_remove(&pair->known, dev.name);
+		rc = XFED_OK;
+	} else {
+		rc = known_set(&pair->known, &dev, &is_new);
+	}
+	if (rc != XFED_OK) {
+		deliver_drop(p->deliver, &d->origin, rc == XFED_ERR_LIMIT ? "presence-devices" : "no-memory");
+		return;
+	}
+	if (is_new) {
+		watches_changed(pair, pair->known.count == 0);
+	}
+	deliver_done(p->deliver, &d->origin);
+}
+
+/* Who is not watched has no business telling; only that it comes and goes is of use to what it watches itself. */
+static void take_availability(struct presence *p, const struct delivery *d)
+{
+	struct pair *pair = d->known ? contact_live(d->known) : NULL;
+	if (pair && pair->watches) {
+		take_device(p, pair, d);
+	} else {
+		deliver_drop(p->deliver, &d->origin, "presence-unwatched");
+	}
+}
+
+static void take_subscribed(struct presence *p, struct pair *pair, const struct delivery *d)
+{
+	if (pair_relate(pair, IW_RELATION_IN_SUBSCRIBED).is_changed) {
+		watches_approved(pair);
+	}
+	done_when_saved(p, d);
+}
+
+static void take_unsubscribed(struct presence *p, struct pair *pair, const struct delivery *d)
+{
+	if (pair_relate(pair, IW_RELATION_IN_UNSUBSCRIBED).is_changed) {
+		known_remove(&pair->known, xfed_span_make(NULL, 0));
+		watches_end(pair, SIP_END_REJECTED, -1);
+	}
+	done_when_saved(p, d);
+}
+
+/* ---- the contact watches the user ---- */
+
+static void take_subscribe(struct presence *p, struct pair *pair, const struct delivery *d)
+{
+	struct iw_relation_step step = pair_relate(pair, IW_RELATION_IN_SUBSCRIBE);
+	if (step.reply == IW_RELATION_SUBSCRIBED) {
+		pair_say(pair, XFED_TYPE_SUBSCRIBED, NULL);
+	}
+	if (follow_begin(pair) != XFED_OK) {
+		deliver_refuse(p->deliver, &d->origin, XFED_REASON_STREAM_INTERNAL, NULL);
+		return;
+	}
+	done_when_saved(p, d);
+}
+
+static void take_unsubscribe(struct presence *p, struct pair *pair, const struct delivery *d)
+{
+	struct iw_relation_step step = pair_relate(pair, IW_RELATION_IN_UNSUBSCRIBE);
+	follow_end(pair);
+	if (step.reply == IW_RELATION_UNSUBSCRIBED) {
+		pair_say(pair, XFED_TYPE_UNSUBSCRIBED, NULL);
+	}
+	done_when_saved(p, d);
+}
+
+/* Answered from what is known; where nothing is, by what the user's server says next. */
+static void take_probe(struct presence *p, struct pair *pair, const struct delivery *d)
+{
+	if (!iw_relation_is_from(contact_relation(pair->contact).state)) {
+		pair_say(pair, XFED_TYPE_UNSUBSCRIBED, NULL); /* [A11-06]: the same for every address */
+	} else if (pair->follow && pair->follow->machine.state == SIP_SUB_ACTIVE) {
+		follow_tell_all(pair->follow);
+	} else if (follow_begin(pair) != XFED_OK) {
+		deliver_refuse(p->deliver, &d->origin, XFED_REASON_STREAM_INTERNAL, NULL);
+		return;
+	}
+	deliver_done(p->deliver, &d->origin);
+}
+
+/* ---- each type ---- */
+
+typedef void take_fn(struct presence *p, struct pair *pair, const struct delivery *d);
+
+static take_fn *taker_of(enum xfed_stanza_type t)
+{
+	switch (t) {
+	case XFED_TYPE_SUBSCRIBE:
+		return take_subscribe;
+	case XFED_TYPE_SUBSCRIBED:
+		return take_subscribed;
+	case XFED_TYPE_UNSUBSCRIBE:
+		return take_unsubscribe;
+	case XFED_TYPE_UNSUBSCRIBED:
+		return take_unsubscribed;
+	case XFED_TYPE_PROBE:
+		return take_probe;
+	default:
+		return NULL;
+	}
+}
+
+void presence_take(void *user, const struct delivery *d)
+{
+	struct presence *p = user;
+	enum xfed_stanza_type type = d->stanza->type;
+	take_fn *take = taker_of(type);
+	if (type == XFED_TYPE_NONE || type == XFED_TYPE_UNAVAILABLE) {
+		take_availability(p, d);
+		return;
+	}
+	if (!take) {
+		deliver_refuse(p->deliver, &d->origin, XFED_REASON_XMPP_STANZA_INVALID, NULL);
+		return;
+	}
+	struct contact *k = contacts_hold(p->contacts, d->known, d->local, d->remote);
+	struct pair *pair = k ? pair_of(p, k) : NULL;
+	if (pair) {
+		take(p, pair, d);
+		pair_release(pair);
+	} else {
+		deliver_refuse(p->deliver, &d->origin, XFED_REASON_STREAM_INTERNAL, NULL);
+	}
+	contacts_give_back(p->contacts, k, presence_now(p));
+}

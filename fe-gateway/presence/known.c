@@ -1,0 +1,90 @@
+/* What is known of the devices of one side. A handful: the lists are walked. */
+#include "presence/presence_impl.h"
+
+#define DEVICES_MAX 16 /* of one user, that one other is told of; who has more is told of the first ones */
+
+static size_t place_of(const struct known *k, struct xfed_span name)
+{
+	size_t i = 0;
+	while (i < k->count && !xfed_span_eq(k->list[i]->name, name)) {
+		i++;
+	}
+	return i;
+}
+
+struct iw_device *known_find(const struct known *k, struct xfed_span name)
+{
+	size_t i = place_of(k, name);
+	return i < k->count ? k->list[i] : NULL;
+}
+
+static void remove_at(struct known *k, size_t i)
+{
+	xfed_free(k->list[i]);
+	k->list[i] = k->list[--k->count];
+}
+
+void known_remove(struct known *k, struct xfed_span name)
+{
+	if (!name.data) {
+		while (k->count > 0) {
+			remove_at(k, k->count - 1);
+		}
+		return;
+	}
+	size_t i = place_of(k, name);
+	if (i < k->count) {
+		remove_at(k, i);
+	}
+}
+
+static int make_room(struct known *k)
+{
+	if (k->count < k->room) {
+		return XFED_OK;
+	}
+	if (k->count == DEVICES_MAX) {
+		return XFED_ERR_LIMIT;
+	}
+	size_t room = k->room ? 2 * k->room : 1;
+	struct iw_device **list = xfed_realloc(k->list, room * sizeof(k->list[0]));
+	if (!list) {
+		return XFED_ERR_NOMEM;
+	}
+	k->list = list;
+	k->room = room;
+	return XFED_OK;
+}
+
+int known_set(struct known *k, const struct iw_device *d, bool *is_new)
+{
+	size_t i = place_of(k, d->name);
+	bool is_known = i < k->count;
+	*is_new = is_known ? !iw_device_equal(k->list[i], d) : d->is_open;
+	if (!d->is_open && is_known) {
+		remove_at(k, i);
+	}
+	if (!d->is_open || !*is_new) {
+		return XFED_OK;
+	}
+	int rc = is_known ? XFED_OK : make_room(k);
+	struct iw_device *copy = rc == XFED_OK ? iw_device_copy(d) : NULL;
+	if (!copy) {
+		*is_new = false;
+		return rc == XFED_OK ? XFED_ERR_NOMEM : rc;
+	}
+	if (is_known) {
+		xfed_free(k->list[i]);
+		k->list[i] = copy;
+	} else {
+		k->list[k->count++] = copy;
+	}
+	return XFED_OK;
+}
+
+void known_deinit(struct known *k)
+{
+	known_remove(k, xfed_span_make(NULL, 0));
+	xfed_free(k->list);
+	*k = (struct known){ 0 };
+}

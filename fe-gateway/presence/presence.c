@@ -1,0 +1,353 @@
+/* The room: pairs, the parties of their dialogs, and what is to be done at the end of a turn or in time. */
+#include "presence/presence_impl.h"
+
+#include <stdio.h>
+#include <utlist.h>
+
+#include "xfed/rt/log.h"
+
+/* ---- pairs ---- */
+
+struct pair *pair_of(struct presence *p, struct contact *k)
+{
+	struct pair *pair = contact_live(k);
+	if (pair) {
+		return pair;
+	}
+	pair = xfed_calloc(1, sizeof(*pair));
+	if (!pair) {
+		return NULL;
+	}
+	pair->presence = p;
+	pair->contact = contacts_hold(p->contacts, k, contact_local(k), contact_remote(k));
+	contact_set_live(k, pair);
+	DL_APPEND(p->pairs, pair);
+	return pair;
+}
+
+void pair_release(struct pair *pair)
+{
+	struct presence *p = pair->presence;
+	if (pair->watches || pair->follow || pair->known.count > 0) {
+		return;
+	}
+	contact_set_live(pair->contact, NULL);
+	contacts_give_back(p->contacts, pair->contact, presence_now(p));
+	known_deinit(&pair->known);
+	DL_DELETE(p->pairs, pair);
+	xfed_free(pair);
+}
+
+struct iw_relation_step pair_relate(struct pair *pair, enum iw_relation_event ev)
+{
+	struct presence *p = pair->presence;
+	struct iw_relation r = contact_relation(pair->contact);
+	struct iw_relation_step step = iw_relation_step(&r, ev);
+	int64_t now_s = core_wall_s(p->core);
+	contacts_used(p->contacts, pair->contact, now_s);
+	if (step.is_changed) {
+		contacts_relate(p->contacts, pair->contact, r, iw_relation_is_pending_in(r.state) ? now_s : 0);
+		rt_log(RT_LOG_INFO, "presence.relation", RT_KV_ADDRESS("local", contact_local(pair->contact)),
+			RT_KV_ADDRESS("partner", contact_remote(pair->contact)), RT_KV_STR("state", iw_relation_word(r.state)), RT_END);
+	}
+	return step;
+}
+
+/* ---- parties ---- */
+
+int party_init(struct party *t, enum party_kind kind, struct pair *pair)
+{
+	struct presence *p = pair->presence;
+	t->id = ++p->core->last_id;
+	t->kind = kind;
+	t->pair = pair;
+	t->send.user = &p->trunk_user;
+	if (xfed_heap_reserve(&p->due, p->watch_count + p->follow_count + 1) != XFED_OK) {
+		return XFED_ERR_NOMEM;
+	}
+	HASH_ADD(hh, p->by_id, id, sizeof(t->id), t);
+	if (!XFED_TABLE_ADDED(t)) {
+		return XFED_ERR_NOMEM;
+	}
+	*(kind == PARTY_WATCH ? &p->watch_count : &p->follow_count) += 1;
+	return XFED_OK;
+}
+
+void party_deinit(struct party *t)
+{
+	struct presence *p = t->pair->presence;
+	HASH_DELETE(hh, p->by_id, t);
+	*(t->kind == PARTY_WATCH ? &p->watch_count : &p->follow_count) -= 1;
+	if (t->is_queued) {
+		DL_DELETE(p->queue, t);
+	}
+	xfed_heap_remove(&p->due, &t->due);
+	trunk_send_end(&t->send);
+	if (t->dialog != 0) {
+		trunk_dialog_end(p->trunk, t->dialog);
+	}
+}
+
+void party_queue(struct party *t)
+{
+	struct presence *p = t->pair->presence;
+	if (!t->is_queued) {
+		t->is_queued = true;
+		DL_APPEND(p->queue, t);
+	}
+	core_flush_soon(p->core);
+}
+
+static void arm(struct presence *p)
+{
+	const struct xfed_heap_item *first = xfed_heap_first(&p->due);
+	rt_timer_set(&p->timer, first ? first->at : UINT64_MAX);
+}
+
+void party_arm(struct party *t, uint64_t deadline_ms)
+{
+	struct presence *p = t->pair->presence;
+	if (deadline_ms == UINT64_MAX) {
+		xfed_heap_remove(&p->due, &t->due);
+	} else {
+		xfed_heap_set(&p->due, &t->due, deadline_ms, t->id);
+	}
+	arm(p);
+}
+
+static struct party *find(const struct presence *p, uint64_t id)
+{
+	struct party *t = NULL;
+	HASH_FIND(hh, p->by_id, &id, sizeof(id), t);
+	return t;
+}
+
+static void on_timer(void *user)
+{
+	struct presence *p = user;
+	const struct xfed_heap_item *first;
+	while ((first = xfed_heap_first(&p->due)) && first->at <= presence_now(p)) {
+		struct party *t = (struct party *)((char *)(uintptr_t)first - offsetof(struct party, due));
+		xfed_heap_remove(&p->due, &t->due);
+		if (t->kind == PARTY_WATCH) {
+			watch_due((struct watch *)t);
+		} else {
+			follow_due((struct follow *)t);
+		}
+	}
+	arm(p);
+}
+
+/* ---- what SIP says ---- */
+
+static void on_request(void *data, const struct sip_incoming *rq)
+{
+	struct presence *p = data;
+	struct xfed_arena a;
+	struct party *t = rq->id ? find(p, rq->id) : NULL;
+	xfed_arena_init(&a, 1024 * 1024);
+	if (xfed_span_is(rq->message->method, "SUBSCRIBE")) {
+		watch_request(p, rq, &a);
+	} else if (t && t->kind == PARTY_FOLLOW) {
+		t->dialog = rq->dialog;
+		follow_notify((struct follow *)t, rq, &a);
+	} else {
+		presence_reply(p, &(struct reply){ .txn = rq->txn, .status = 481 });
+	}
+	xfed_arena_deinit(&a);
+}
+
+static void on_response(void *data, uint64_t id, const struct sip_message *m, uint64_t dialog)
+{
+	struct party *t = find(data, id);
+	if (!t || m->status < 200) {
+		return;
+	}
+	trunk_send_answered(&t->send, t->kind == PARTY_WATCH ? XFED_SPAN("NOTIFY") : XFED_SPAN("SUBSCRIBE"), m->status);
+	if (t->kind == PARTY_WATCH) {
+		watch_answered((struct watch *)t, m->status);
+	} else {
+		follow_answered((struct follow *)t, m, dialog);
+	}
+}
+
+static void on_no_answer(void *data, uint64_t id)
+{
+	struct party *t = find(data, id);
+	if (t && t->kind == PARTY_WATCH) {
+		watch_answered((struct watch *)t, 408);
+	} else if (t) {
+		follow_failed((struct follow *)t);
+	}
+}
+
+static void on_timeout(void *data, uint64_t id, bool was_written)
+{
+	struct party *t = find(data, id);
+	if (t) {
+		trunk_send_timed_out(&t->send);
+	}
+	on_no_answer(data, id);
+}
+
+static void on_broken(void *data, uint64_t id, bool was_written)
+{
+	struct party *t = find(data, id);
+	if (t) {
+		trunk_send_broken(&t->send, was_written);
+	}
+	on_no_answer(data, id);
+}
+
+static struct party *of_send(struct trunk_send *s)
+{
+	return (struct party *)((char *)s - offsetof(struct party, send));
+}
+
+static void on_hop_ready(void *data, struct trunk_send *s)
+{
+	if (of_send(s)->kind == PARTY_FOLLOW) {
+		follow_located((struct follow *)of_send(s), true);
+	}
+}
+
+static void on_hop_failed(void *data, struct trunk_send *s, enum xfed_reason reason)
+{
+	if (of_send(s)->kind == PARTY_FOLLOW) {
+		follow_located((struct follow *)of_send(s), false);
+	}
+}
+
+/* ---- answers ---- */
+
+void presence_reply(struct presence *p, const struct reply *r)
+{
+	struct reply *copy = xfed_malloc(sizeof(*copy));
+	if (copy) { /* else as a lost packet is: it is asked again */
+		*copy = *r;
+		DL_APPEND(p->replies, copy);
+		core_flush_soon(p->core);
+	}
+}
+
+/* False: no memory, the turn after this one tries again. */
+static bool send_reply(struct presence *p, const struct reply *r)
+{
+	char lines[512], contact[TRUNK_CONTACT_BYTES];
+	size_t len = (size_t)snprintf(lines, sizeof(lines), "%s", r->lines ? r->lines : "");
+	if (r->expires_s >= 0 && r->status < 300) {
+		len += (size_t)snprintf(lines + len, sizeof(lines) - len, "Expires: %lld\r\n", (long long)r->expires_s);
+	}
+	if (r->status == 423) {
+		snprintf(lines + len, sizeof(lines) - len, "Min-Expires: %lld\r\n", (long long)r->min_expires_s);
+	}
+	struct sip_response out = { .status = r->status, .extra = xfed_span_str(lines) };
+	if (r->party != 0) {
+		out.contact = xfed_span_str(trunk_contact(p->trunk, r->transport, contact));
+	}
+	return trunk_answer(p->trunk, r->txn, &out, r->party) != XFED_ERR_NOMEM;
+}
+
+void presence_flush(struct presence *p)
+{
+	struct reply *r, *next;
+	struct party *t;
+	DL_FOREACH_SAFE(p->replies, r, next) {
+		if (send_reply(p, r)) {
+			DL_DELETE(p->replies, r);
+			xfed_free(r);
+		}
+	}
+	while ((t = p->queue)) {
+		DL_DELETE(p->queue, t);
+		t->is_queued = false;
+		if (t->kind == PARTY_WATCH) {
+			watch_flush((struct watch *)t);
+		} else {
+			follow_flush((struct follow *)t);
+		}
+	}
+}
+
+/* ---- the room ---- */
+
+static struct trunk_user trunk_user_of(struct presence *p)
+{
+	return (struct trunk_user){
+		.sip = {
+			.data = p,
+			.methods = SIP_METHOD_BIT(SUBSCRIBE),
+			.inside = SIP_METHOD_BIT(NOTIFY) | SIP_METHOD_BIT(SUBSCRIBE),
+			.accept = "application/pidf+xml",
+			.events = "presence",
+			.request = on_request,
+			.response = on_response,
+			.timeout = on_timeout,
+			.broken = on_broken,
+		},
+		.hop_ready = on_hop_ready,
+		.hop_failed = on_hop_failed,
+	};
+}
+
+int presence_new(const struct presence_rooms *below, struct presence **out)
+{
+	struct presence *p = *out = xfed_calloc(1, sizeof(*p));
+	if (!p) {
+		return XFED_ERR_NOMEM;
+	}
+	p->core = below->core;
+	p->policy = below->policy;
+	p->channel = below->channel;
+	p->trunk = below->trunk;
+	p->contacts = below->contacts;
+	p->deliver = below->deliver;
+	iw_presence_map_init(&p->map);
+	xfed_buf_init(&p->scratch, XFED_STANZA_BYTES_MAX);
+	deliver_use(p->deliver, DELIVER_PRESENCE, presence_take, p);
+	int rc = rt_timer_init(&p->timer, p->core->d.loop, on_timer, p);
+	p->trunk_user = trunk_user_of(p);
+	return rc == XFED_OK ? trunk_use(p->trunk, &p->trunk_user) : rc;
+}
+
+void presence_stop(struct presence *p)
+{
+	struct pair *pair, *next;
+	struct reply *r, *after;
+	if (!p) {
+		return;
+	}
+	DL_FOREACH_SAFE(p->pairs, pair, next) {
+		while (pair->watches) {
+			watch_free(pair->watches);
+		}
+		follow_free(pair->follow);
+		known_remove(&pair->known, xfed_span_make(NULL, 0));
+		pair_release(pair);
+	}
+	DL_FOREACH_SAFE(p->replies, r, after) {
+		DL_DELETE(p->replies, r);
+		xfed_free(r);
+	}
+	rt_timer_close(&p->timer);
+}
+
+void presence_free(struct presence *p)
+{
+	if (p) {
+		xfed_heap_deinit(&p->due);
+		xfed_buf_deinit(&p->scratch);
+		xfed_free(p);
+	}
+}
+
+struct presence_load presence_load(const struct presence *p)
+{
+	struct presence_load l = { .watches = p->watch_count, .follows = p->follow_count };
+	const struct pair *pair;
+	DL_FOREACH(p->pairs, pair) {
+		l.stale += pair->is_stale;
+		l.pending += iw_relation_is_pending_in(contact_relation(pair->contact).state);
+	}
+	return l;
+}

@@ -1,0 +1,156 @@
+/* What the files of presence share. Inside the room only. */
+#ifndef GATEWAY_PRESENCE_PRESENCE_IMPL_H
+#define GATEWAY_PRESENCE_PRESENCE_IMPL_H
+
+#include "interwork/presence.h"
+#include "interwork/presence_map.h"
+#include "presence/presence.h"
+#include "sip/event.h"
+#include "util/heap.h"
+#include "util/table.h"
+
+/* ---- what is known of one side ---- */
+
+/* The last one heard of each resource or tuple; the names are unique. */
+struct known {
+	struct iw_device **list;
+	size_t count, room;
+};
+
+/* known.c */
+/* False: it says nothing new. A device that has closed leaves the list. LIMIT (too many), NOMEM: it is as before. */
+int known_set(struct known *k, const struct iw_device *d, bool *is_new);
+struct iw_device *known_find(const struct known *k, struct xfed_span name);
+void known_remove(struct known *k, struct xfed_span name); /* data NULL: all of them */
+void known_deinit(struct known *k);
+
+/* ---- the two kinds of dialogs ---- */
+
+enum party_kind { PARTY_WATCH, PARTY_FOLLOW };
+
+/* What both have; found by its id, by the SIP layer's words and by its deadline. */
+struct party {
+	uint64_t id;
+	enum party_kind kind;
+	struct pair *pair;
+	uint64_t dialog; /* 0: there is none yet */
+	enum sip_transport transport; /* of our Contact in it */
+	struct xfed_heap_item due;
+	struct trunk_send send;
+	bool is_queued; /* in presence.queue: has something to be done at the end of the turn */
+	struct party *prev, *next;
+	UT_hash_handle hh;
+};
+
+struct watch {
+	struct party party; /* first */
+	struct watch *prev, *next; /* of the pair */
+	struct sip_notifier machine;
+	bool has_notify; /* to be sent, with: */
+	struct sip_sub_value value;
+	bool is_told; /* an available device: unavailable is to be said once */
+	bool is_gone;
+};
+
+struct follow {
+	struct party party; /* first */
+	struct sip_subscriber machine;
+	struct known told; /* what the contact has been told, by tuple */
+	bool has_subscribe; /* to be sent, with: */
+	int64_t expires_s;
+	uint32_t number, cseq;
+	bool is_new;
+	bool is_locating; /* waits for the places of its next hop */
+	bool is_shown;	  /* the contact has been told something of this subscription */
+	char call_id[CORE_ID_LEN + 1], tag[CORE_ID_LEN + 1]; /* of the one outside a dialog */
+};
+
+/* ---- a pair ---- */
+
+struct pair {
+	struct presence *presence;
+	struct contact *contact; /* held; the addresses are its */
+	struct known known;	 /* of the contact's resources */
+	struct watch *watches;
+	struct follow *follow;
+	bool is_stale;	     /* a probe is out, and nothing has come since */
+	uint64_t probed_ms;
+	struct pair *prev, *next; /* all of them */
+};
+
+/* An answer to a request, sent at the end of the turn. */
+struct reply {
+	uint64_t txn, party; /* party: whose dialog it makes or is in; 0: none */
+	int status;
+	enum sip_transport transport;
+	int64_t expires_s, min_expires_s;
+	enum xfed_reason reason;
+	const char *lines;
+	struct reply *prev, *next;
+};
+
+struct presence {
+	struct core *core;
+	const struct policy *policy;
+	struct channel *channel;
+	struct trunk *trunk;
+	struct contacts *contacts;
+	struct deliver *deliver;
+	struct trunk_user trunk_user;
+	struct iw_presence_map map;
+	struct party *by_id, *queue;
+	struct pair *pairs;
+	struct reply *replies;
+	struct xfed_heap due; /* of parties */
+	struct rt_timer timer;
+	struct xfed_buf scratch;
+	size_t watch_count, follow_count;
+};
+
+static inline uint64_t presence_now(const struct presence *p)
+{
+	return core_now(p->core);
+}
+
+/* presence.c */
+/* The pair of a contact that is held for the call; made where there is none yet. NULL: NOMEM. */
+struct pair *pair_of(struct presence *p, struct contact *k);
+void pair_release(struct pair *pair); /* frees it where nothing of it is left */
+int party_init(struct party *t, enum party_kind kind, struct pair *pair); /* OK, NOMEM */
+void party_deinit(struct party *t);
+void party_queue(struct party *t);
+void party_arm(struct party *t, uint64_t deadline_ms);
+void presence_reply(struct presence *p, const struct reply *r);
+/* The pair's relation changes by one event of RFC 6121; what follows from that is the caller's. */
+struct iw_relation_step pair_relate(struct pair *pair, enum iw_relation_event ev);
+
+/* to_xmpp.c: stanzas to the contact, from the user. `d`: for available and unavailable of one device; NULL: of none in particular */
+void pair_say(struct pair *pair, enum xfed_stanza_type type, const struct iw_device *d);
+
+/* from_xmpp.c */
+deliver_fn presence_take;
+
+/* watch.c */
+void watch_request(struct presence *p, const struct sip_incoming *rq, struct xfed_arena *a);
+void watch_due(struct watch *w);  /* its deadline has come */
+void watch_flush(struct watch *w); /* what is queued goes out */
+void watch_answered(struct watch *w, int status);
+void watches_changed(struct pair *pair, bool is_urgent);
+void watches_approved(struct pair *pair);
+void watches_end(struct pair *pair, enum sip_end_reason reason, int64_t retry_after_s);
+void watch_free(struct watch *w);
+
+/* follow.c */
+int follow_begin(struct pair *pair); /* OK, NOMEM; where there is one it is woken */
+void follow_end(struct pair *pair);  /* nothing more is to come */
+void follow_notify(struct follow *f, const struct sip_incoming *rq, struct xfed_arena *a);
+void follow_due(struct follow *f);
+void follow_flush(struct follow *f);
+void follow_answered(struct follow *f, const struct sip_message *m, uint64_t dialog);
+void follow_failed(struct follow *f);
+void follow_located(struct follow *f, bool is_found);
+void follow_free(struct follow *f);
+/* All that is known of the user, told to the contact again. */
+void follow_tell_all(struct follow *f);
+
+#endif

@@ -1,0 +1,311 @@
+/* A device of the user's watches the contact: we are the notifier (RFC 6665 section 4.2, RFC 3856 section 6). */
+#include "presence/presence_impl.h"
+
+#include <stdio.h>
+#include <utlist.h>
+
+#include "interwork/address.h"
+#include "interwork/pidf.h"
+#include "sip/lex.h"
+#include "xfed/rt/log.h"
+
+#define EXPIRES_DEFAULT_S 3600
+#define EXPIRES_MIN_S	  60
+#define EXPIRES_MAX_S	  28800
+#define BODY_BYTES	  (12 * 1024)
+#define PROBE_EVERY_MS	  5000
+
+static void run(struct watch *w)
+{
+	struct sip_notifier_action act;
+	while (sip_notifier_next(&w->machine, &act)) {
+		switch (act.kind) {
+		case SIP_NOTIFIER_RESPOND:
+			break; /* by who has the request in hand: respond() */
+		case SIP_NOTIFIER_NOTIFY:
+			w->has_notify = true;
+			w->value = act.value;
+			party_queue(&w->party);
+			break;
+		case SIP_NOTIFIER_GONE:
+			w->is_gone = true;
+			party_queue(&w->party);
+			break;
+		}
+	}
+	party_arm(&w->party, sip_notifier_deadline(&w->machine));
+}
+
+static void step(struct watch *w, const struct sip_notifier_event *ev)
+{
+	sip_notifier_step(&w->machine, ev, presence_now(w->party.pair->presence));
+	run(w);
+}
+
+void watch_due(struct watch *w)
+{
+	step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_TICK });
+}
+
+void watch_answered(struct watch *w, int status)
+{
+	step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_ANSWER, .status = status });
+}
+
+void watches_changed(struct pair *pair, bool is_urgent)
+{
+	struct watch *w;
+	DL_FOREACH(pair->watches, w) {
+		step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_STATE, .is_urgent = is_urgent });
+	}
+}
+
+void watches_approved(struct pair *pair)
+{
+	struct watch *w;
+	DL_FOREACH(pair->watches, w) {
+		step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_ACTIVATE });
+	}
+}
+
+void watches_end(struct pair *pair, enum sip_end_reason reason, int64_t retry_after_s)
+{
+	struct watch *w;
+	DL_FOREACH(pair->watches, w) {
+		step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_END, .reason = reason, .retry_after_s = retry_after_s });
+	}
+}
+
+void watch_free(struct watch *w)
+{
+	DL_DELETE(w->party.pair->watches, w);
+	party_deinit(&w->party);
+	xfed_free(w);
+}
+
+/* ---- the contact is asked ---- */
+
+/* What is known may be old: its server tells it again ([B5-07]). */
+static void probe(struct pair *pair)
+{
+	uint64_t now = presence_now(pair->presence);
+	if (pair->probed_ms == 0 || now - pair->probed_ms >= PROBE_EVERY_MS) {
+		pair->probed_ms = now;
+		pair->is_stale = true;
+		pair_say(pair, XFED_TYPE_PROBE, NULL);
+	}
+}
+
+/* The user's watching is adding the contact. */
+static void ask_contact(struct pair *pair)
+{
+	pair_relate(pair, IW_RELATION_OUT_SUBSCRIBE);
+	if (iw_relation_is_to(contact_relation(pair->contact).state)) {
+		probe(pair);
+	} else {
+		pair_say(pair, XFED_TYPE_SUBSCRIBE, NULL); /* again where it is not answered yet ([A11-04]) */
+	}
+}
+
+/* ---- SUBSCRIBE ---- */
+
+/* The answer waits for the end of the turn; a refusal has no dialog. */
+static void respond(struct watch *w, const struct sip_incoming *rq)
+{
+	struct sip_notifier_action act;
+	if (sip_notifier_next(&w->machine, &act) && act.kind == SIP_NOTIFIER_RESPOND) {
+		presence_reply(w->party.pair->presence,
+			&(struct reply){ .txn = rq->txn,
+				.party = act.status < 300 ? w->party.id : 0,
+				.status = act.status,
+				.transport = w->party.transport,
+				.expires_s = act.expires_s,
+				.min_expires_s = act.min_expires_s });
+	}
+	run(w);
+}
+
+static bool accepts_pidf(const struct sip_message *m)
+{
+	const struct sip_header *h = sip_message_header(m, SIP_HEADER_ACCEPT, NULL);
+	bool is_listed = h == NULL;
+	for (; h && !is_listed; h = sip_message_header(m, SIP_HEADER_ACCEPT, h)) {
+		struct xfed_span rest = h->value, element;
+		bool bad = false;
+		while (!is_listed && sip_list_next(&rest, &element, &bad)) {
+			size_t end = sip_find_outside(element, ';');
+			struct xfed_span type = sip_trim(xfed_span_make(element.data, end == SIZE_MAX ? element.len : end));
+			is_listed = xfed_span_eq_nocase(type, XFED_SPAN("application/pidf+xml")) ||
+				    xfed_span_eq_nocase(type, XFED_SPAN("application/*")) || xfed_span_is(type, "*/*");
+		}
+	}
+	return is_listed;
+}
+
+static struct watch *watch_new(struct pair *pair, const struct config_domain *d, const struct sip_incoming *rq)
+{
+	struct watch *w = xfed_calloc(1, sizeof(*w));
+	if (!w) {
+		return NULL;
+	}
+	w->party.send.hop = trunk_hop_of(pair->presence->trunk, d);
+	if (!w->party.send.hop || party_init(&w->party, PARTY_WATCH, pair) != XFED_OK) {
+		xfed_free(w);
+		return NULL;
+	}
+	w->party.dialog = rq->dialog;
+	w->party.transport = rq->flow->transport;
+	DL_APPEND(pair->watches, w);
+	sip_notifier_init(&w->machine,
+		&(struct sip_notifier_config){ .expires_default_s = EXPIRES_DEFAULT_S,
+			.expires_min_s = EXPIRES_MIN_S,
+			.expires_max_s = EXPIRES_MAX_S,
+			.is_pending = !iw_relation_is_to(contact_relation(pair->contact).state) });
+	return w;
+}
+
+static void refuse(struct presence *p, const struct sip_incoming *rq, const struct deliver_request *who, enum xfed_reason reason)
+{
+	struct iw_sip_error e;
+	if (iw_reason_to_sip(reason, &e) != XFED_OK) {
+		e = (struct iw_sip_error){ .status = 500 };
+	}
+	core_count_refusal(p->core, reason, xfed_reason_info(reason)->side);
+	rt_log(RT_LOG_INFO, "presence.refused", RT_KV("local", who->from.domain), RT_KV("partner", who->to.domain), RT_KV_REASON(reason),
+		RT_KV("call_id", rq->message->call_id), RT_KV_I64("sip_status", e.status), RT_END);
+	presence_reply(p, &(struct reply){ .txn = rq->txn, .status = e.status, .reason = reason, .expires_s = -1 });
+}
+
+static void begin(struct presence *p, const struct sip_incoming *rq, const struct deliver_request *who, struct contact *k)
+{
+	struct pair *pair = pair_of(p, k);
+	if (!pair) {
+		return; /* as a lost packet is: it is asked again */
+	}
+	ask_contact(pair);
+	struct watch *w = watch_new(pair, who->domain, rq);
+	if (w) {
+		sip_notifier_step(&w->machine,
+			&(struct sip_notifier_event){ .kind = SIP_NOTIFIER_SUBSCRIBE, .expires_s = rq->message->expires }, presence_now(p));
+		respond(w, rq);
+	} else {
+		presence_reply(p, &(struct reply){ .txn = rq->txn, .status = 500, .expires_s = -1 });
+	}
+	pair_release(pair);
+}
+
+static void begin_new(struct presence *p, const struct sip_incoming *rq, struct xfed_arena *a)
+{
+	struct deliver_request who = { 0 };
+	enum xfed_reason reason = deliver_judge_request(p->deliver, a, rq->message, rq->flow, POLICY_PRESENCE, &who);
+	if (reason != XFED_REASON_NONE) {
+		refuse(p, rq, &who, reason);
+		return;
+	}
+	if (!accepts_pidf(rq->message)) {
+		presence_reply(p, &(struct reply){ .txn = rq->txn, .status = 406, .expires_s = -1, .lines = "Accept: application/pidf+xml\r\n" });
+		return;
+	}
+	struct xfed_span local = xfed_jid_bare(a, &who.from), remote = xfed_jid_bare(a, &who.to);
+	struct contact *k = local.data && remote.data ? contacts_hold(p->contacts, NULL, local, remote) : NULL;
+	if (k) {
+		begin(p, rq, &who, k);
+		contacts_give_back(p->contacts, k, presence_now(p));
+	}
+}
+
+void watch_request(struct presence *p, const struct sip_incoming *rq, struct xfed_arena *a)
+{
+	struct party *t = NULL;
+	if (rq->id == 0) {
+		begin_new(p, rq, a);
+		return;
+	}
+	HASH_FIND(hh, p->by_id, &rq->id, sizeof(rq->id), t);
+	if (!t || t->kind != PARTY_WATCH) {
+		presence_reply(p, &(struct reply){ .txn = rq->txn, .status = 481, .expires_s = -1 });
+		return;
+	}
+	struct watch *w = (struct watch *)t;
+	if (rq->message->expires != 0) {
+		ask_contact(t->pair);
+	}
+	sip_notifier_step(
+		&w->machine, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_SUBSCRIBE, .expires_s = rq->message->expires }, presence_now(p));
+	respond(w, rq);
+}
+
+/* ---- NOTIFY ---- */
+
+static int write_body(struct xfed_arena *a, const struct pair *pair, struct xfed_buf *out)
+{
+	struct iw_device list[16];
+	struct iw_presence state = { .devices = list };
+	struct xfed_jid contact;
+	struct iw_pidf_addresses to;
+	for (size_t i = 0; i < pair->known.count && i < XFED_ARRAY_LEN(list); i++) {
+		list[state.count++] = *pair->known.list[i];
+	}
+	int rc = xfed_jid_parse(a, contact_remote(pair->contact), &contact);
+	rc = rc == XFED_OK ? iw_jid_to_sip(a, &contact, NULL, &to.contact) : rc;
+	rc = rc == XFED_OK ? iw_jid_to_sip(a, &contact, &(struct iw_address_options){ .scheme = IW_SCHEME_PRES }, &to.entity) : rc;
+	iw_presence_map_to_sip(&pair->presence->map, &state);
+	return rc == XFED_OK ? iw_pidf_write(out, &state, &to) : rc;
+}
+
+static int send_notify(struct watch *w, struct xfed_arena *a, struct xfed_buf *body)
+{
+	struct pair *pair = w->party.pair;
+	struct presence *p = pair->presence;
+	char state[SIP_SUB_VALUE_SIZE], lines[256], contact[TRUNK_CONTACT_BYTES];
+	struct xfed_jid local;
+	uint64_t txn;
+	int rc = xfed_jid_parse(a, contact_local(pair->contact), &local);
+	const struct config_domain *d = rc == XFED_OK ? config_domain(policy_config(p->policy), local.domain) : NULL;
+	bool has_body = w->value.state != SIP_SUB_PENDING;
+	rc = d && has_body ? write_body(a, pair, body) : rc;
+	if (rc != XFED_OK || !d) {
+		return rc == XFED_OK ? XFED_ERR_NOT_FOUND : rc;
+	}
+	sip_sub_value_print(&w->value, state);
+	snprintf(lines, sizeof(lines), "Event: presence\r\nSubscription-State: %s\r\n", state);
+	struct sip_layer_request rq = {
+		.max_request = d->max_request_bytes,
+		.user = &p->trunk_user.sip,
+		.id = w->party.id,
+		.dialog = w->party.dialog,
+		.request = {
+			.method = XFED_SPAN("NOTIFY"),
+			.contact = xfed_span_str(trunk_contact(p->trunk, w->party.transport, contact)),
+			.user_agent = XFED_SPAN(SIP_USER_AGENT),
+			.extra = xfed_span_str(lines),
+			.content_type = has_body ? XFED_SPAN("application/pidf+xml") : xfed_span_make(NULL, 0),
+			.body = has_body ? xfed_buf_span(body) : xfed_span_make(NULL, 0),
+		},
+	};
+	return trunk_send_inside(&w->party.send, d, &rq, &txn);
+}
+
+void watch_flush(struct watch *w)
+{
+	struct pair *pair = w->party.pair;
+	if (w->has_notify) {
+		struct xfed_arena a;
+		struct xfed_buf body;
+		w->has_notify = false;
+		xfed_arena_init(&a, 64 * 1024);
+		xfed_buf_init(&body, BODY_BYTES);
+		if (send_notify(w, &a, &body) != XFED_OK) { /* its dialog is gone, or there is nobody to send it to */
+			step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_ANSWER, .status = 481 });
+		}
+		xfed_buf_deinit(&body);
+		xfed_arena_deinit(&a);
+	}
+	if (w->is_gone && !w->party.is_queued) {
+		watch_free(w);
+		if (!pair->watches) {
+			known_remove(&pair->known, xfed_span_make(NULL, 0));
+		}
+		pair_release(pair);
+	}
+}

@@ -1,0 +1,107 @@
+"""SIP presence by hand (RFC 6665): a device that watches, and a server that is asked for a user's presence."""
+import re
+import xml.etree.ElementTree as ET
+
+from .proc import wait_until
+from .sipmsg import response_to, token
+
+PIDF = "{urn:ietf:params:xml:ns:pidf}"
+
+
+def pidf(entity, *tuples):
+    """A document: each tuple is (id, basic, show or None, note or None)."""
+    parts = []
+    for name, basic, show, note in tuples:
+        parts.append("<tuple id='%s'><status><basic>%s</basic>%s</status>%s</tuple>" % (
+            name, basic, "<show xmlns='jabber:client'>%s</show>" % show if show else "", "<note>%s</note>" % note if note else ""))
+    return "<?xml version='1.0'?><presence xmlns='urn:ietf:params:xml:ns:pidf' entity='%s'>%s</presence>" % (entity, "".join(parts))
+
+
+def basics(notify):
+    """id -> (basic, show, note) of a NOTIFY's document."""
+    root = ET.fromstring(notify.body)
+    found = {}
+    for t in root.iter(PIDF + "tuple"):
+        show = t.find("%sstatus/{jabber:client}show" % PIDF)
+        note = t.find(PIDF + "note")
+        found[t.get("id")] = (t.find("%sstatus/%sbasic" % (PIDF, PIDF)).text, show.text if show is not None else None,
+                              note.text if note is not None else None)
+    return found
+
+
+def state_of(notify):
+    return notify.get("subscription-state").split(";")[0].strip()
+
+
+class Watch:
+    """A subscription of `user`'s to `target` through a flow to the gateway."""
+
+    def __init__(self, user, flow, target, sender):
+        self.user, self.flow, self.target, self.sender = user, flow, target, sender
+        self.call_id, self.tag, self.to = token() + "@watch", token(), "<%s>" % target
+        self.cseq = 0
+
+    def subscribe(self, expires=600, headers=()):
+        self.cseq += 1
+        branch = "z9hG4bK" + token()
+        lines = ["SUBSCRIBE %s SIP/2.0" % self.target,
+                 "Via: SIP/2.0/%s %s:%d;branch=%s;rport" % ((self.flow.transport.upper(),) + self.flow.local + (branch,)),
+                 "Max-Forwards: 70", "From: <%s>;tag=%s" % (self.sender, self.tag), "To: " + self.to, "Call-ID: " + self.call_id,
+                 "CSeq: %d SUBSCRIBE" % self.cseq, "Contact: <sip:phone@%s:%d;transport=%s>" % (self.flow.local + (self.flow.transport,)),
+                 "Event: presence", "Accept: application/pidf+xml", "Expires: %d" % expires]
+        lines += ["%s: %s" % h for h in headers] + ["Content-Length: 0"]
+        answer = self.user.ask(self.flow, "\r\n".join(lines).encode() + b"\r\n\r\n", branch)
+        if answer is not None and answer.status < 300:
+            self.to = answer.get("to")
+        return answer
+
+    def wait(self, what, timeout=10):
+        """The next NOTIFY of it for which what(NOTIFY) holds."""
+        return self.user.inbox.wait(lambda m: m.method == "NOTIFY" and m.get("call-id") == self.call_id and what(m), timeout)
+
+
+class PresenceServer:
+    """Answers the SUBSCRIBEs that come to `user`, and tells the presence of each target in NOTIFYs over a flow of its own."""
+
+    def __init__(self, user, flow):
+        self.user, self.flow, self.dialogs, self.status = user, flow, {}, {}
+        user.answer = self.answer
+
+    def answer(self, m):
+        if m.method != "SUBSCRIBE":
+            return 200
+        d = self.dialogs.setdefault(m.get("call-id"), {"request": m, "tag": token(), "cseq": 0})
+        status = self.status.get(m.start.split()[1], 200)
+        headers = [("Contact", self.contact()), ("Expires", m.get("expires"))]
+        raw = response_to(m, status, headers=headers)
+        raw = re.sub(rb"(\r\nTo: [^\r]*?;tag=)[^\r;]*", lambda x: x.group(1) + d["tag"].encode(), raw)
+        with self.user.lock:
+            self.user.answered[m.branch] = raw
+            flow = self.user.held[m.branch]
+        flow.send(raw)
+        return None
+
+    def contact(self):
+        return "<sip:server@%s:%d;transport=tcp>" % (self.user.address, self.user.port)
+
+    def wait(self, uri, timeout=10, since=0, expires=None):
+        """The next SUBSCRIBE to that address, when it has been answered."""
+        found = self.user.inbox.wait(lambda m: m.method == "SUBSCRIBE" and m.start.split()[1] == uri and expires in (None, m.get("expires")), timeout, since)
+        wait_until("it is answered", lambda: found.branch in self.user.answered, timeout)
+        return found
+
+    def notify(self, request, state, body=None, headers=()):
+        """The gateway's answer to a NOTIFY in the dialog that `request` began."""
+        d = self.dialogs[request.get("call-id")]
+        d["cseq"] += 1
+        branch, data = "z9hG4bK" + token(), (body or "").encode()
+        target = re.search(r"<([^>]*)>", d["request"].get("contact")).group(1)
+        lines = ["NOTIFY %s SIP/2.0" % target,
+                 "Via: SIP/2.0/%s %s:%d;branch=%s;rport" % ((self.flow.transport.upper(),) + self.flow.local + (branch,)),
+                 "Max-Forwards: 70", "From: %s;tag=%s" % (d["request"].get("to"), d["tag"]), "To: " + d["request"].get("from"),
+                 "Call-ID: " + request.get("call-id"), "CSeq: %d NOTIFY" % d["cseq"], "Contact: " + self.contact(), "Event: presence",
+                 "Subscription-State: " + state]
+        lines += ["%s: %s" % h for h in headers]
+        lines += ["Content-Type: application/pidf+xml"] if body else []
+        lines.append("Content-Length: %d" % len(data))
+        return self.user.ask(self.flow, "\r\n".join(lines).encode() + b"\r\n\r\n" + data, branch)
