@@ -84,9 +84,16 @@ class PresenceServer:
     def contact(self):
         return "<sip:server@%s:%d;transport=tcp>" % (self.user.address, self.user.port)
 
-    def wait(self, uri, timeout=10, since=0, expires=None):
+    def wait(self, uri, timeout=10, since=0):
         """The next SUBSCRIBE to that address, when it has been answered."""
-        found = self.user.inbox.wait(lambda m: m.method == "SUBSCRIBE" and m.start.split()[1] == uri and expires in (None, m.get("expires")), timeout, since)
+        return self._wait(lambda m: m.start.split()[1] == uri, timeout, since)
+
+    def wait_inside(self, request, expires, timeout=10):
+        """A further one in the dialog that `request` began."""
+        return self._wait(lambda m: m.get("call-id") == request.get("call-id") and m is not request and m.get("expires") == expires, timeout, 0)
+
+    def _wait(self, what, timeout, since):
+        found = self.user.inbox.wait(lambda m: m.method == "SUBSCRIBE" and what(m), timeout, since)
         wait_until("it is answered", lambda: found.branch in self.user.answered, timeout)
         return found
 

@@ -75,7 +75,7 @@ def test_a_contact_watches_a_sip_user(xfed, partner, user, flow, names):
     assert server.notify(request, "active;expires=3500", pidf("pres:" + local, ("desk", "closed", None, None))).status == 200
     assert presence_of(partner, local, "unavailable").get("from") == local + "/desk"
     send(partner, contact, local, "unsubscribe")
-    assert server.wait(uri, expires="0")
+    server.wait_inside(request, "0")
     assert server.notify(request, "terminated;reason=timeout").status == 200
 
 
