@@ -62,6 +62,7 @@ PART(flush_contacts, contacts_flush(g->contacts))
 PART(stop_contacts, contacts_stop(g->contacts))
 PART(free_contacts, contacts_free(g->contacts))
 PART(free_deliver, deliver_free(g->deliver))
+PART(tick_presence, presence_tick(g->presence))
 PART(flush_presence, presence_flush(g->presence))
 PART(stop_presence, presence_stop(g->presence))
 PART(free_presence, presence_free(g->presence))
@@ -188,6 +189,11 @@ static int start_presence(struct gateway *g, char error[256])
 	return presence_new(&rooms, &g->presence);
 }
 
+static void reloaded_presence(struct gateway *g, bool is_new)
+{
+	presence_reloaded(g->presence);
+}
+
 static void reloaded_im(struct gateway *g, bool is_new)
 {
 	im_reloaded(g->im);
@@ -253,7 +259,8 @@ static const struct part parts[] = {
 	{ "contacts", .start = start_contacts, .tick = tick_contacts, .flush = flush_contacts, .stop = stop_contacts, .free = free_contacts },
 	{ "deliver", .start = start_deliver, .free = free_deliver },
 	{ "im", start_im, tick_im, flush_im, load_im, NULL, drain_im, im_has_nothing, give_up_im, reloaded_im, close_im, NULL, free_im },
-	{ "presence", .start = start_presence, .flush = flush_presence, .stop = stop_presence, .free = free_presence },
+	{ "presence", .start = start_presence, .tick = tick_presence, .reloaded = reloaded_presence, .flush = flush_presence, .stop = stop_presence,
+		.free = free_presence },
 	{ "admin", .start = start_admin },
 };
 

@@ -51,7 +51,7 @@ struct delivery {
 	uint32_t remaining_ms;		    /* 0: nothing was said */
 };
 
-enum deliver_kind { DELIVER_MESSAGE, DELIVER_PRESENCE, DELIVER_ERROR /* of any kind of stanza */, DELIVER_KIND_COUNT };
+enum deliver_kind { DELIVER_MESSAGE, DELIVER_PRESENCE /* of type error too */, DELIVER_ERROR /* of a message */, DELIVER_KIND_COUNT };
 /* Ends it, now or, with a copy of its origin, later. */
 typedef void deliver_fn(void *user, const struct delivery *d);
 

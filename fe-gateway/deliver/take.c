@@ -56,8 +56,9 @@ static enum xfed_reason judge(const struct deliver *d, struct delivery *out)
 	}
 	out->known = contacts_find(r->contacts, out->local, out->remote);
 	contact_facts(out->known, core_now(r->core), &contact);
-	f.is_authorised = contact.is_authorised;
-	enum policy_gate closed = policy_gates(&f, policy_kind_of(s), true, verdicts);
+	enum policy_kind kind = policy_kind_of(s);
+	f.is_authorised = contact.is_added || (kind == POLICY_MESSAGE && contact.is_authorised); /* who is written to is not shown anything by that */
+	enum policy_gate closed = policy_gates(&f, kind, true, verdicts);
 	if (closed == POLICY_GATE_DIRECTION) {
 		return XFED_REASON_XMPP_STANZA_INVALID; /* an edge never relays: this is no stanza of a partner to us */
 	}
@@ -107,7 +108,7 @@ void deliver_take(struct deliver *d, struct proto_from from, const Xfed__Deliver
 		deliver_refuse(d, &del.origin, reason, NULL);
 		return;
 	}
-	const struct deliver_user *u = &d->users[is_error ? DELIVER_ERROR : s.kind == XFED_STANZA_PRESENCE ? DELIVER_PRESENCE : DELIVER_MESSAGE];
+	const struct deliver_user *u = &d->users[s.kind == XFED_STANZA_PRESENCE ? DELIVER_PRESENCE : is_error ? DELIVER_ERROR : DELIVER_MESSAGE];
 	u->fn(u->data, &del);
 }
 

@@ -142,27 +142,32 @@ static const struct config_domain *domain_of(const struct pair *pair)
 	return config_domain(policy_config(pair->presence->policy), xfed_span_make(local.data + skip, local.len - skip));
 }
 
-static struct follow *follow_new(struct pair *pair)
+static int follow_new(struct pair *pair, struct follow **out)
 {
 	struct presence *p = pair->presence;
 	const struct config_domain *d = domain_of(pair);
+	uint64_t share = policy_partner_share(p->policy, pair_remote_domain(pair));
+	int rc = p->follow_count < PRESENCE_FOLLOWS_MAX ? tally_take(&p->shares, share, PRESENCE_FOLLOWS_SHARE_MAX) : XFED_ERR_LIMIT;
+	if (rc != XFED_OK) {
+		return rc;
+	}
 	struct follow *f = d ? xfed_calloc(1, sizeof(*f)) : NULL;
-	if (!f) {
-		return NULL;
-	}
-	f->party.send.hop = trunk_hop_of(p->trunk, d);
-	if (!f->party.send.hop || party_init(&f->party, PARTY_FOLLOW, pair) != XFED_OK) {
+	if (!f || !(f->party.send.hop = trunk_hop_of(p->trunk, d)) || party_init(&f->party, PARTY_FOLLOW, pair) != XFED_OK) {
 		xfed_free(f);
-		return NULL;
+		tally_give(&p->shares, share);
+		return XFED_ERR_NOMEM;
 	}
+	f->share = share;
 	sip_subscriber_init(&f->machine, &p->core->d.env);
-	return f;
+	*out = f;
+	return XFED_OK;
 }
 
 int follow_begin(struct pair *pair)
 {
-	if (!pair->follow && !(pair->follow = follow_new(pair))) {
-		return XFED_ERR_NOMEM;
+	int rc = pair->follow ? XFED_OK : follow_new(pair, &pair->follow);
+	if (rc != XFED_OK) {
+		return rc;
 	}
 	struct follow *f = pair->follow;
 	if (f->machine.state == SIP_SUB_IDLE || f->machine.state == SIP_SUB_TERMINATED) {
@@ -184,6 +189,7 @@ void follow_free(struct follow *f)
 {
 	if (f) {
 		f->party.pair->follow = NULL;
+		tally_give(&f->party.pair->presence->shares, f->share);
 		party_deinit(&f->party);
 		known_deinit(&f->told);
 		xfed_free(f);
@@ -275,8 +281,7 @@ static void send_on(struct follow *f)
 	xfed_arena_deinit(&a);
 	if (rc != XFED_OK) {
 		int status = rc == XFED_ERR_NOT_FOUND && !f->is_new ? 481 : 503;
-		step(f,
-			&(struct sip_subscriber_event){ .kind = SIP_SUBSCRIBER_ANSWER,
+		step(f, &(struct sip_subscriber_event){ .kind = SIP_SUBSCRIBER_ANSWER,
 				.number = f->number,
 				.status = status,
 				.expires_s = -1,
@@ -340,8 +345,7 @@ void follow_answered(struct follow *f, const struct sip_message *m, uint64_t dia
 		f->party.dialog = dialog ? dialog : f->party.dialog;
 		trunk_send_end(&f->party.send); /* from now on the dialog says where to */
 	}
-	step(f,
-		&(struct sip_subscriber_event){ .kind = SIP_SUBSCRIBER_ANSWER,
+	step(f, &(struct sip_subscriber_event){ .kind = SIP_SUBSCRIBER_ANSWER,
 			.number = f->number,
 			.status = m->status,
 			.expires_s = m->expires,
@@ -356,6 +360,15 @@ void follow_failed(struct follow *f)
 }
 
 /* ---- NOTIFY ---- */
+
+/* What a public partner's users never see. */
+static void hide_notes(const struct pair *pair, struct iw_presence *now)
+{
+	const struct xfed_partner *partner = policy_partner(pair->presence->policy, pair_remote_domain(pair));
+	for (size_t i = 0; i < now->count && (!partner || partner->type != XFED_PARTNER_FEDERATED); i++) {
+		now->devices[i].notes.count = 0;
+	}
+}
 
 static enum xfed_reason read_state(struct follow *f, const struct sip_message *m, struct xfed_arena *a, struct iw_presence *out)
 {
@@ -393,6 +406,7 @@ void follow_notify(struct follow *f, const struct sip_incoming *rq, struct xfed_
 	step(f, &ev);
 	bool is_up = f->machine.state == SIP_SUB_ACTIVE;
 	if (is_up && is_watched(f->party.pair) && m->body.len > 0) {
+		hide_notes(f->party.pair, &now);
 		tell_changes(f, &now);
 	}
 }

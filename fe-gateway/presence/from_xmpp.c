@@ -95,17 +95,30 @@ static void take_unsubscribed(struct presence *p, struct pair *pair, const struc
 
 /* ---- the contact watches the user ---- */
 
+/* False: it has been refused. */
+static bool begun(struct presence *p, struct pair *pair, const struct delivery *d)
+{
+	int rc = follow_begin(pair);
+	if (rc != XFED_OK) {
+		deliver_refuse(p->deliver, &d->origin, rc == XFED_ERR_LIMIT ? XFED_REASON_DELIVERY_QUEUE_FULL : XFED_REASON_STREAM_INTERNAL,
+			rc == XFED_ERR_LIMIT ? "too many presence subscriptions" : NULL);
+	}
+	return rc == XFED_OK;
+}
+
 static void take_subscribe(struct presence *p, struct pair *pair, const struct delivery *d)
 {
+	if (!pair_may_ask(pair)) {
+		deliver_refuse(p->deliver, &d->origin, XFED_REASON_DELIVERY_QUEUE_FULL, "too many requests to see that user wait for an answer");
+		return;
+	}
 	struct iw_relation_step step = pair_relate(pair, IW_RELATION_IN_SUBSCRIBE);
 	if (step.reply == IW_RELATION_SUBSCRIBED) {
 		pair_say(pair, XFED_TYPE_SUBSCRIBED, NULL);
 	}
-	if (follow_begin(pair) != XFED_OK) {
-		deliver_refuse(p->deliver, &d->origin, XFED_REASON_STREAM_INTERNAL, NULL);
-		return;
+	if (begun(p, pair, d)) {
+		done_when_saved(p, d);
 	}
-	done_when_saved(p, d);
 }
 
 static void take_unsubscribe(struct presence *p, struct pair *pair, const struct delivery *d)
@@ -125,10 +138,48 @@ static void take_probe(struct presence *p, struct pair *pair, const struct deliv
 		pair_say(pair, XFED_TYPE_UNSUBSCRIBED, NULL); /* [A11-06]: the same for every address */
 	} else if (pair->follow && pair->follow->machine.state == SIP_SUB_ACTIVE) {
 		follow_tell_all(pair->follow);
-	} else if (follow_begin(pair) != XFED_OK) {
-		deliver_refuse(p->deliver, &d->origin, XFED_REASON_STREAM_INTERNAL, NULL);
+	} else if (!begun(p, pair, d)) {
 		return;
 	}
+	deliver_done(p->deliver, &d->origin);
+}
+
+/* ---- errors ([B5-19]) ---- */
+
+/* What ends the user's watching for good; the rest passes, and is asked again. */
+static bool end_reason(struct xfed_span condition, enum sip_end_reason *out)
+{
+	static const struct {
+		const char *condition;
+		enum sip_end_reason reason;
+	} rows[] = {
+		{ "forbidden", SIP_END_REJECTED },
+		{ "gone", SIP_END_NORESOURCE },
+		{ "item-not-found", SIP_END_NORESOURCE },
+		{ "not-allowed", SIP_END_REJECTED },
+		{ "not-authorized", SIP_END_REJECTED },
+	};
+	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
+		if (xfed_span_is(condition, rows[i].condition)) {
+			*out = rows[i].reason;
+			return true;
+		}
+	}
+	return false;
+}
+
+static void take_error(struct presence *p, const struct delivery *d)
+{
+	struct pair *pair = d->known ? contact_live(d->known) : NULL;
+	struct xfed_span text;
+	enum sip_end_reason reason;
+	if (!pair || !pair->watches || !end_reason(xfed_stanza_error_condition(d->stanza->elem, d->arena, &text), &reason)) {
+		deliver_drop(p->deliver, &d->origin, "type-error");
+		return;
+	}
+	pair_relate(pair, IW_RELATION_IN_UNSUBSCRIBED);
+	known_remove(&pair->known, xfed_span_make(NULL, 0));
+	watches_end(pair, reason, -1);
 	deliver_done(p->deliver, &d->origin);
 }
 
@@ -161,6 +212,10 @@ void presence_take(void *user, const struct delivery *d)
 	take_fn *take = taker_of(type);
 	if (type == XFED_TYPE_NONE || type == XFED_TYPE_UNAVAILABLE) {
 		take_availability(p, d);
+		return;
+	}
+	if (type == XFED_TYPE_ERROR) {
+		take_error(p, d);
 		return;
 	}
 	if (!take) {

@@ -25,6 +25,50 @@ struct pair *pair_of(struct presence *p, struct contact *k)
 	return pair;
 }
 
+static struct xfed_span domain_part(struct xfed_span jid)
+{
+	const char *at = memchr(jid.data, '@', jid.len);
+	size_t skip = at ? (size_t)(at - jid.data) + 1 : 0;
+	return xfed_span_make(jid.data + skip, jid.len - skip);
+}
+
+struct xfed_span pair_remote_domain(const struct pair *pair)
+{
+	return domain_part(contact_remote(pair->contact));
+}
+
+static uint64_t pending_key(const struct pair *pair)
+{
+	struct xfed_span local = contact_local(pair->contact);
+	uint64_t parts[2] = { xfed_hash_bytes(local.data, local.len), policy_partner_share(pair->presence->policy, pair_remote_domain(pair)) };
+	return xfed_hash_bytes(parts, sizeof(parts));
+}
+
+/* What waits is counted by what it was counted under: a reload may give the partner another share. */
+static void tally_pending(struct pair *pair, enum iw_relation_state state)
+{
+	struct presence *p = pair->presence;
+	bool is_pending = iw_relation_is_pending_in(state);
+	if (is_pending && !pair->is_tallied) {
+		pair->pending_key = pending_key(pair);
+		pair->is_tallied = tally_take(&p->pending, pair->pending_key, SIZE_MAX) == XFED_OK;
+	} else if (!is_pending && pair->is_tallied) {
+		tally_give(&p->pending, pair->pending_key);
+		pair->is_tallied = false;
+	}
+}
+
+bool pair_may_ask(const struct pair *pair)
+{
+	struct presence *p = pair->presence;
+	uint64_t key = pending_key(pair);
+	int rc = pair->is_tallied ? XFED_ERR_STATE : tally_take(&p->pending, key, PRESENCE_PENDING_MAX);
+	if (rc == XFED_OK) {
+		tally_give(&p->pending, key);
+	}
+	return rc == XFED_OK || rc == XFED_ERR_STATE;
+}
+
 void pair_release(struct pair *pair)
 {
 	struct presence *p = pair->presence;
@@ -32,6 +76,7 @@ void pair_release(struct pair *pair)
 		return;
 	}
 	contact_set_live(pair->contact, NULL);
+	tally_pending(pair, IW_RELATION_NONE);
 	contacts_give_back(p->contacts, pair->contact, presence_now(p));
 	known_deinit(&pair->known);
 	DL_DELETE(p->pairs, pair);
@@ -45,6 +90,7 @@ struct iw_relation_step pair_relate(struct pair *pair, enum iw_relation_event ev
 	struct iw_relation_step step = iw_relation_step(&r, ev);
 	int64_t now_s = core_wall_s(p->core);
 	contacts_used(p->contacts, pair->contact, now_s);
+	tally_pending(pair, r.state);
 	if (step.is_changed) {
 		contacts_relate(p->contacts, pair->contact, r, iw_relation_is_pending_in(r.state) ? now_s : 0);
 		rt_log(RT_LOG_INFO, "presence.relation", RT_KV_ADDRESS("local", contact_local(pair->contact)),
@@ -269,6 +315,79 @@ void presence_flush(struct presence *p)
 	}
 }
 
+/* ---- policy ---- */
+
+/* Whether policy still lets the contact see the user, or the user the contact. */
+static bool may_see(const struct presence *p, const struct pair *pair, bool is_contact)
+{
+	struct xfed_arena a;
+	struct xfed_jid user, contact;
+	struct policy_facts f = { .from_is_good = true,
+		.to_is_good = true,
+		.from_is_ours = !is_contact,
+		.to_is_ours = is_contact,
+		.from_maps = true,
+		.to_maps = true,
+		.is_authorised = iw_relation_is_from(contact_relation(pair->contact).state) };
+	struct policy_verdict verdicts[POLICY_GATE_COUNT];
+	const char *rule;
+	xfed_arena_init(&a, 16384);
+	bool may = xfed_jid_parse(&a, contact_local(pair->contact), &user) == XFED_OK &&
+		   xfed_jid_parse(&a, contact_remote(pair->contact), &contact) == XFED_OK && config_domain(policy_config(p->policy), user.domain);
+	if (may) {
+		policy_pair_facts(p->policy, &user, contact.domain, &f, &rule);
+		may = policy_gates(&f, POLICY_PRESENCE, true, verdicts) == POLICY_GATE_COUNT;
+	}
+	xfed_arena_deinit(&a);
+	return may;
+}
+
+void presence_reloaded(struct presence *p)
+{
+	struct pair *pair;
+	DL_FOREACH(p->pairs, pair) {
+		if (pair->follow && !may_see(p, pair, true)) {
+			follow_end(pair);
+		}
+		if (pair->watches && !may_see(p, pair, false)) {
+			known_remove(&pair->known, xfed_span_make(NULL, 0));
+			watches_end(pair, SIP_END_REJECTED, -1);
+		}
+	}
+}
+
+/* ---- after a start ---- */
+
+#define RESUME_PER_S 50 /* or a hundredth of all, whichever is more */
+
+static void resume_one(struct presence *p, struct contact *k)
+{
+	enum iw_relation_state state = contact_relation(k).state;
+	if (!iw_relation_is_from(state) && !iw_relation_is_pending_in(state)) {
+		return;
+	}
+	struct pair *pair = pair_of(p, k);
+	if (pair && may_see(p, pair, true)) {
+		follow_begin(pair);
+	}
+	if (pair) {
+		pair_release(pair);
+	}
+}
+
+/* Whom contacts watch is asked for anew, a few a second; what is asked for meanwhile does not wait for that. */
+void presence_tick(struct presence *p)
+{
+	size_t most = contacts_related_count(p->contacts) / 100;
+	most = most > RESUME_PER_S ? most : RESUME_PER_S;
+	for (size_t i = 0; i < most && p->resume; i++) {
+		struct contact *k = p->resume, *next = contacts_next_related(p->contacts, k);
+		p->resume = next ? contacts_hold(p->contacts, next, contact_local(next), contact_remote(next)) : NULL;
+		resume_one(p, k);
+		contacts_give_back(p->contacts, k, presence_now(p));
+	}
+}
+
 /* ---- the room ---- */
 
 static struct trunk_user trunk_user_of(struct presence *p)
@@ -305,6 +424,8 @@ int presence_new(const struct presence_rooms *below, struct presence **out)
 	iw_presence_map_init(&p->map);
 	xfed_buf_init(&p->scratch, XFED_STANZA_BYTES_MAX);
 	deliver_use(p->deliver, DELIVER_PRESENCE, presence_take, p);
+	struct contact *first = contacts_next_related(p->contacts, NULL);
+	p->resume = first ? contacts_hold(p->contacts, first, contact_local(first), contact_remote(first)) : NULL;
 	int rc = rt_timer_init(&p->timer, p->core->d.loop, on_timer, p);
 	p->trunk_user = trunk_user_of(p);
 	return rc == XFED_OK ? trunk_use(p->trunk, &p->trunk_user) : rc;
@@ -329,6 +450,8 @@ void presence_stop(struct presence *p)
 		DL_DELETE(p->replies, r);
 		xfed_free(r);
 	}
+	contacts_give_back(p->contacts, p->resume, presence_now(p));
+	p->resume = NULL;
 	rt_timer_close(&p->timer);
 }
 

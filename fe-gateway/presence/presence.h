@@ -32,9 +32,11 @@ struct presence_rooms {
 /* OK, or as trunk_use(); presence_free() follows. The contacts have been loaded. */
 int presence_new(const struct presence_rooms *below, struct presence **out);
 void presence_stop(struct presence *p); /* while the loop is there; NULL is fine */
-void presence_free(struct presence *p);	/* when it is gone; NULL is fine */
+void presence_free(struct presence *p); /* when it is gone; NULL is fine */
+/* Other files are in force: whom policy lets see nothing any more is told that the user has gone, at once; contacts are kept. */
+void presence_reloaded(struct presence *p);
+void presence_tick(struct presence *p);	 /* about once a second */
 void presence_flush(struct presence *p); /* the end of a turn: answers and notifications */
-
 
 struct presence_load {
 	size_t watches, follows, pending; /* live dialogs of either kind; requests that wait for an answer */

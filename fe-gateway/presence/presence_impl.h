@@ -9,6 +9,20 @@
 #include "util/heap.h"
 #include "util/table.h"
 
+/*
+ * Beyond these new requests are refused, what there is stays. Follows are used up by partners' users who ask, each partner's own share;
+ * requests that wait by one partner's users for one user of ours, whom they hurt; watches by SIP users of ours.
+ */
+#define PRESENCE_FOLLOWS_MAX	   200000
+#define PRESENCE_FOLLOWS_SHARE_MAX 100000 /* of one partner */
+#define PRESENCE_PENDING_MAX	   100	  /* of one partner's users for one user */
+#define PRESENCE_WATCHES_MAX	   200000
+
+/* tally.c: OK, LIMIT (it has `most`), NOMEM */
+struct tally;
+int tally_take(struct tally **table, uint64_t key, size_t most);
+void tally_give(struct tally **table, uint64_t key);
+
 /* ---- what is known of one side ---- */
 
 /* The last one heard of each resource or tuple; the names are unique. */
@@ -33,7 +47,7 @@ struct party {
 	uint64_t id;
 	enum party_kind kind;
 	struct pair *pair;
-	uint64_t dialog; /* 0: there is none yet */
+	uint64_t dialog;	      /* 0: there is none yet */
 	enum sip_transport transport; /* of our Contact in it */
 	struct xfed_heap_item due;
 	struct trunk_send send;
@@ -43,7 +57,7 @@ struct party {
 };
 
 struct watch {
-	struct party party; /* first */
+	struct party party;	   /* first */
 	struct watch *prev, *next; /* of the pair */
 	struct sip_notifier machine;
 	bool has_notify; /* to be sent, with: */
@@ -55,13 +69,14 @@ struct watch {
 struct follow {
 	struct party party; /* first */
 	struct sip_subscriber machine;
-	struct known told; /* what the contact has been told, by tuple */
+	uint64_t share;	    /* in presence.shares */
+	struct known told;  /* what the contact has been told, by tuple */
 	bool has_subscribe; /* to be sent, with: */
 	int64_t expires_s;
 	uint32_t number, cseq;
 	bool is_new;
-	bool is_locating; /* waits for the places of its next hop */
-	bool is_shown;	  /* the contact has been told something of this subscription */
+	bool is_locating;				     /* waits for the places of its next hop */
+	bool is_shown;					     /* the contact has been told something of this subscription */
 	char call_id[CORE_ID_LEN + 1], tag[CORE_ID_LEN + 1]; /* of the one outside a dialog */
 };
 
@@ -73,7 +88,9 @@ struct pair {
 	struct known known;	 /* of the contact's resources */
 	struct watch *watches;
 	struct follow *follow;
-	bool is_stale;	     /* a probe is out, and nothing has come since */
+	bool is_tallied; /* in presence.pending, under: */
+	uint64_t pending_key;
+	bool is_stale; /* a probe is out, and nothing has come since */
 	uint64_t probed_ms;
 	struct pair *prev, *next; /* all of them */
 };
@@ -105,6 +122,8 @@ struct presence {
 	struct rt_timer timer;
 	struct xfed_buf scratch;
 	size_t watch_count, follow_count;
+	struct tally *shares, *pending; /* follows by partner; pairs with a request that waits by user and partner */
+	struct contact *resume;		/* held: the next contact whose following is taken up again after a start; NULL: that is done */
 };
 
 static inline uint64_t presence_now(const struct presence *p)
@@ -115,7 +134,9 @@ static inline uint64_t presence_now(const struct presence *p)
 /* presence.c */
 /* The pair of a contact that is held for the call; made where there is none yet. NULL: NOMEM. */
 struct pair *pair_of(struct presence *p, struct contact *k);
-void pair_release(struct pair *pair); /* frees it where nothing of it is left */
+struct xfed_span pair_remote_domain(const struct pair *pair);
+bool pair_may_ask(const struct pair *pair); /* for a request of the contact: not too many of that partner wait for the user */
+void pair_release(struct pair *pair);	    /* frees it where nothing of it is left */
 int party_init(struct party *t, enum party_kind kind, struct pair *pair); /* OK, NOMEM */
 void party_deinit(struct party *t);
 void party_queue(struct party *t);
@@ -132,7 +153,7 @@ deliver_fn presence_take;
 
 /* watch.c */
 void watch_request(struct presence *p, const struct sip_incoming *rq, struct xfed_arena *a);
-void watch_due(struct watch *w);  /* its deadline has come */
+void watch_due(struct watch *w);   /* its deadline has come */
 void watch_flush(struct watch *w); /* what is queued goes out */
 void watch_answered(struct watch *w, int status);
 void watches_changed(struct pair *pair, bool is_urgent);
@@ -141,7 +162,7 @@ void watches_end(struct pair *pair, enum sip_end_reason reason, int64_t retry_af
 void watch_free(struct watch *w);
 
 /* follow.c */
-int follow_begin(struct pair *pair); /* OK, NOMEM; where there is one it is woken */
+int follow_begin(struct pair *pair); /* OK, NOMEM, LIMIT; where there is one it is woken */
 void follow_end(struct pair *pair);  /* nothing more is to come */
 void follow_notify(struct follow *f, const struct sip_incoming *rq, struct xfed_arena *a);
 void follow_due(struct follow *f);

@@ -71,8 +71,7 @@ static int send_elem(struct pair *pair, enum xfed_stanza_type type, const struct
 
 static void log_unsent(const struct pair *pair, enum xfed_stanza_type type, int rc)
 {
-	enum xfed_reason reason =
-		rc == XFED_ERR_NOT_FOUND ? XFED_REASON_CHANNEL_DOWN : proto_outbox_refusal(rc, XFED_REASON_STREAM_INTERNAL);
+	enum xfed_reason reason = rc == XFED_ERR_NOT_FOUND ? XFED_REASON_CHANNEL_DOWN : proto_outbox_refusal(rc, XFED_REASON_STREAM_INTERNAL);
 	rt_log(RT_LOG_INFO, "presence.unsent", RT_KV_ADDRESS("local", contact_local(pair->contact)),
 		RT_KV_ADDRESS("partner", contact_remote(pair->contact)), RT_KV_REASON(reason), RT_KV("type", type_word(type)), RT_END);
 }

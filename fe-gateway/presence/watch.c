@@ -114,13 +114,12 @@ static void respond(struct watch *w, const struct sip_incoming *rq)
 {
 	struct sip_notifier_action act;
 	if (sip_notifier_next(&w->machine, &act) && act.kind == SIP_NOTIFIER_RESPOND) {
-		presence_reply(w->party.pair->presence,
-			&(struct reply){ .txn = rq->txn,
-				.party = act.status < 300 ? w->party.id : 0,
-				.status = act.status,
-				.transport = w->party.transport,
-				.expires_s = act.expires_s,
-				.min_expires_s = act.min_expires_s });
+		presence_reply(w->party.pair->presence, &(struct reply){ .txn = rq->txn,
+								.party = act.status < 300 ? w->party.id : 0,
+								.status = act.status,
+								.transport = w->party.transport,
+								.expires_s = act.expires_s,
+								.min_expires_s = act.min_expires_s });
 	}
 	run(w);
 }
@@ -156,11 +155,10 @@ static struct watch *watch_new(struct pair *pair, const struct config_domain *d,
 	w->party.dialog = rq->dialog;
 	w->party.transport = rq->flow->transport;
 	DL_APPEND(pair->watches, w);
-	sip_notifier_init(&w->machine,
-		&(struct sip_notifier_config){ .expires_default_s = EXPIRES_DEFAULT_S,
-			.expires_min_s = EXPIRES_MIN_S,
-			.expires_max_s = EXPIRES_MAX_S,
-			.is_pending = !iw_relation_is_to(contact_relation(pair->contact).state) });
+	sip_notifier_init(&w->machine, &(struct sip_notifier_config){ .expires_default_s = EXPIRES_DEFAULT_S,
+					       .expires_min_s = EXPIRES_MIN_S,
+					       .expires_max_s = EXPIRES_MAX_S,
+					       .is_pending = !iw_relation_is_to(contact_relation(pair->contact).state) });
 	return w;
 }
 
@@ -185,8 +183,8 @@ static void begin(struct presence *p, const struct sip_incoming *rq, const struc
 	ask_contact(pair);
 	struct watch *w = watch_new(pair, who->domain, rq);
 	if (w) {
-		sip_notifier_step(&w->machine,
-			&(struct sip_notifier_event){ .kind = SIP_NOTIFIER_SUBSCRIBE, .expires_s = rq->message->expires }, presence_now(p));
+		sip_notifier_step(&w->machine, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_SUBSCRIBE, .expires_s = rq->message->expires },
+			presence_now(p));
 		respond(w, rq);
 	} else {
 		presence_reply(p, &(struct reply){ .txn = rq->txn, .status = 500, .expires_s = -1 });
@@ -200,6 +198,10 @@ static void begin_new(struct presence *p, const struct sip_incoming *rq, struct 
 	enum xfed_reason reason = deliver_judge_request(p->deliver, a, rq->message, rq->flow, POLICY_PRESENCE, &who);
 	if (reason != XFED_REASON_NONE) {
 		refuse(p, rq, &who, reason);
+		return;
+	}
+	if (p->watch_count >= PRESENCE_WATCHES_MAX) {
+		refuse(p, rq, &who, XFED_REASON_DELIVERY_QUEUE_FULL);
 		return;
 	}
 	if (!accepts_pidf(rq->message)) {
