@@ -62,6 +62,14 @@ PART(flush_contacts, contacts_flush(g->contacts))
 PART(stop_contacts, contacts_stop(g->contacts))
 PART(free_contacts, contacts_free(g->contacts))
 PART(free_deliver, deliver_free(g->deliver))
+static void gauges_presence(struct gateway *g)
+{
+	struct presence_load l = presence_load(g->presence);
+	rt_metric_set(g->core.d.metrics, RT_M_PRESENCE_SUBSCRIPTIONS, (double)l.watches, RT_LABELS(XFED_SPAN("watching")));
+	rt_metric_set(g->core.d.metrics, RT_M_PRESENCE_SUBSCRIPTIONS, (double)l.follows, RT_LABELS(XFED_SPAN("watched")));
+	rt_metric_set(g->core.d.metrics, RT_M_PRESENCE_STALE, (double)l.stale, RT_NO_LABELS);
+}
+
 PART(tick_presence, presence_tick(g->presence))
 PART(flush_presence, presence_flush(g->presence))
 PART(stop_presence, presence_stop(g->presence))
@@ -259,8 +267,8 @@ static const struct part parts[] = {
 	{ "contacts", .start = start_contacts, .tick = tick_contacts, .flush = flush_contacts, .stop = stop_contacts, .free = free_contacts },
 	{ "deliver", .start = start_deliver, .free = free_deliver },
 	{ "im", start_im, tick_im, flush_im, load_im, NULL, drain_im, im_has_nothing, give_up_im, reloaded_im, close_im, NULL, free_im },
-	{ "presence", .start = start_presence, .tick = tick_presence, .reloaded = reloaded_presence, .flush = flush_presence, .stop = stop_presence,
-		.free = free_presence },
+	{ "presence", .start = start_presence, .tick = tick_presence, .gauges = gauges_presence, .reloaded = reloaded_presence,
+		.flush = flush_presence, .stop = stop_presence, .free = free_presence },
 	{ "admin", .start = start_admin },
 };
 
@@ -382,8 +390,15 @@ static void on_outcome(void *user, struct xfed_span stanza_id, const struct prot
 	im_outcome(((struct gateway *)user)->im, stanza_id, r);
 }
 
+static void on_stream_lost(void *user, struct xfed_span local, struct xfed_span remote)
+{
+	presence_stream_lost(((struct gateway *)user)->presence, local, remote);
+}
+
 static void on_link_changed(void *user)
 {
+	struct gateway *g = user;
+	presence_links(g->presence, channel_is_usable(g->channel));
 	step(user, SERVICE_JUDGE);
 }
 
@@ -393,6 +408,7 @@ static const struct channel_user channel_user = {
 	.refused = on_refused,
 	.run_ended = on_run_ended,
 	.outcome = on_outcome,
+	.stream_lost = on_stream_lost,
 	.link_changed = on_link_changed,
 };
 

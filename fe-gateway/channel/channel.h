@@ -30,6 +30,8 @@ struct channel_user {
 	void (*run_ended)(void *user, uint64_t run, bool may_take_over);
 	/* What came of one that channel_send() took. */
 	void (*outcome)(void *user, struct xfed_span stanza_id, const struct proto_result *r);
+	/* An incoming stream has ended otherwise than for being idle. */
+	void (*stream_lost)(void *user, struct xfed_span local, struct xfed_span remote);
 	void (*link_changed)(void *user); /* an edge has become usable, or is not any more */
 };
 

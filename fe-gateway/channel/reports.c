@@ -60,6 +60,12 @@ void channel_take_stream_event(struct edge *e, const Xfed__StreamEvent *m)
 	}
 	bool is_closed = m->change == XFED__STREAM_CHANGE__STREAM_CLOSED;
 	enum xfed_reason reason = is_closed ? xfed_reason_of_peer(xfed_span_str(m->reason)) : XFED_REASON_NONE;
+	if (is_closed && m->direction == XFED__DIRECTION__DIRECTION_IN && reason != XFED_REASON_STREAM_CLOSED_IDLE) {
+		const struct channel *c = e->channel;
+		for (size_t i = 0; i < m->n_pairs; i++) {
+			c->user->stream_lost(c->user_data, xfed_span_str(m->pairs[i]->local), xfed_span_str(m->pairs[i]->remote));
+		}
+	}
 	/* One that ends as it should has no condition for the senders; what else ended it is for whoever looks after the partner. */
 	bool is_trouble = is_closed && reason != XFED_REASON_STREAM_CLOSED_PEER && xfed_reason_info(reason)->condition;
 	rt_log(is_trouble ? RT_LOG_WARNING : RT_LOG_DEBUG, is_closed ? "edge.stream-closed" : "edge.stream-open", RT_KV_STR("edge", e->name),

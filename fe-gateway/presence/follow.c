@@ -44,6 +44,13 @@ void follow_tell_all(struct follow *f)
 	}
 }
 
+void follow_tell_again(struct follow *f)
+{
+	if (f->told.count > 0 && is_watched(f->party.pair)) {
+		follow_tell_all(f);
+	}
+}
+
 static bool is_listed(const struct iw_presence *p, struct xfed_span name)
 {
 	for (size_t i = 0; i < p->count; i++) {

@@ -47,7 +47,7 @@ static void take_device(struct presence *p, struct pair *pair, const struct deli
 		deliver_refuse(p->deliver, &d->origin, rc == XFED_ERR_NOMEM ? XFED_REASON_STREAM_INTERNAL : XFED_REASON_XMPP_STANZA_INVALID, NULL);
 		return;
 	}
-	pair->is_stale = false;
+	pair_was_heard(pair);
 	if (!dev.is_open && !dev.name.data) { /* unavailable from a bare address: all of them ([A11-09]) */
 		is_new = pair->known.count > 0;
 		known_remove(&pair->known, dev.name);

@@ -22,6 +22,8 @@ static void remove_at(struct known *k, size_t i)
 {
 	xfed_free(k->list[i]);
 	k->list[i] = k->list[--k->count];
+	bool is_last_doubtful = k->doubtful & 1U << k->count;
+	k->doubtful = (k->doubtful & ~(1U << i)) | (uint32_t)is_last_doubtful << i;
 }
 
 void known_remove(struct known *k, struct xfed_span name)
@@ -61,6 +63,7 @@ int known_set(struct known *k, const struct iw_device *d, bool *is_new)
 	size_t i = place_of(k, d->name);
 	bool is_known = i < k->count;
 	*is_new = is_known ? !iw_device_equal(k->list[i], d) : d->is_open;
+	k->doubtful &= ~(1U << i);
 	if (!d->is_open && is_known) {
 		remove_at(k, i);
 	}
@@ -80,6 +83,18 @@ int known_set(struct known *k, const struct iw_device *d, bool *is_new)
 		k->list[k->count++] = copy;
 	}
 	return XFED_OK;
+}
+
+bool known_forget_doubtful(struct known *k)
+{
+	size_t before = k->count;
+	for (size_t i = k->count; i-- > 0;) {
+		if (k->doubtful & 1U << i) {
+			remove_at(k, i);
+		}
+	}
+	k->doubtful = 0;
+	return k->count < before;
 }
 
 void known_deinit(struct known *k)

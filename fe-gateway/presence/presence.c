@@ -37,6 +37,11 @@ struct xfed_span pair_remote_domain(const struct pair *pair)
 	return domain_part(contact_remote(pair->contact));
 }
 
+struct xfed_span pair_local_domain(const struct pair *pair)
+{
+	return domain_part(contact_local(pair->contact));
+}
+
 static uint64_t pending_key(const struct pair *pair)
 {
 	struct xfed_span local = contact_local(pair->contact);
@@ -76,6 +81,7 @@ void pair_release(struct pair *pair)
 		return;
 	}
 	contact_set_live(pair->contact, NULL);
+	pair_is_fresh(pair);
 	tally_pending(pair, IW_RELATION_NONE);
 	contacts_give_back(p->contacts, pair->contact, presence_now(p));
 	known_deinit(&pair->known);
@@ -378,6 +384,7 @@ static void resume_one(struct presence *p, struct contact *k)
 /* Whom contacts watch is asked for anew, a few a second; what is asked for meanwhile does not wait for that. */
 void presence_tick(struct presence *p)
 {
+	presence_resync(p);
 	size_t most = contacts_related_count(p->contacts) / 100;
 	most = most > RESUME_PER_S ? most : RESUME_PER_S;
 	for (size_t i = 0; i < most && p->resume; i++) {
@@ -466,11 +473,5 @@ void presence_free(struct presence *p)
 
 struct presence_load presence_load(const struct presence *p)
 {
-	struct presence_load l = { .watches = p->watch_count, .follows = p->follow_count };
-	const struct pair *pair;
-	DL_FOREACH(p->pairs, pair) {
-		l.stale += pair->is_stale;
-		l.pending += iw_relation_is_pending_in(contact_relation(pair->contact).state);
-	}
-	return l;
+	return (struct presence_load){ .watches = p->watch_count, .follows = p->follow_count, .stale = p->stale_count };
 }

@@ -35,12 +35,15 @@ void presence_stop(struct presence *p); /* while the loop is there; NULL is fine
 void presence_free(struct presence *p); /* when it is gone; NULL is fine */
 /* Other files are in force: whom policy lets see nothing any more is told that the user has gone, at once; contacts are kept. */
 void presence_reloaded(struct presence *p);
-void presence_tick(struct presence *p);	 /* about once a second */
-void presence_flush(struct presence *p); /* the end of a turn: answers and notifications */
+/* An incoming stream of these domains was lost, not closed as idle: what was said over it is in doubt. */
+void presence_stream_lost(struct presence *p, struct xfed_span local, struct xfed_span remote);
+void presence_links(struct presence *p, bool is_usable); /* whether any edge can be reached now */
+void presence_tick(struct presence *p);			 /* about once a second */
+void presence_flush(struct presence *p);		 /* the end of a turn: answers and notifications */
 
 struct presence_load {
-	size_t watches, follows, pending; /* live dialogs of either kind; requests that wait for an answer */
-	size_t stale;			  /* pairs whose contact has been asked and has not answered yet */
+	size_t watches, follows; /* subscriptions of either kind */
+	size_t stale;		 /* pairs of which something may have been missed */
 };
 struct presence_load presence_load(const struct presence *p);
 

@@ -29,6 +29,7 @@ void tally_give(struct tally **table, uint64_t key);
 struct known {
 	struct iw_device **list;
 	size_t count, room;
+	uint32_t doubtful; /* bits by place: not said again since something was lost */
 };
 
 /* known.c */
@@ -36,6 +37,7 @@ struct known {
 int known_set(struct known *k, const struct iw_device *d, bool *is_new);
 struct iw_device *known_find(const struct known *k, struct xfed_span name);
 void known_remove(struct known *k, struct xfed_span name); /* data NULL: all of them */
+bool known_forget_doubtful(struct known *k);		   /* whether there was one */
 void known_deinit(struct known *k);
 
 /* ---- the two kinds of dialogs ---- */
@@ -90,8 +92,11 @@ struct pair {
 	struct follow *follow;
 	bool is_tallied; /* in presence.pending, under: */
 	uint64_t pending_key;
-	bool is_stale; /* a probe is out, and nothing has come since */
+	bool is_stale; /* something may have been missed: in presence.stale (resync.c) */
+	bool is_told_again;
+	uint64_t asked_ms, answered_ms; /* UINT64_MAX: not yet */
 	uint64_t probed_ms;
+	struct pair *stale_prev, *stale_next;
 	struct pair *prev, *next; /* all of them */
 };
 
@@ -116,7 +121,9 @@ struct presence {
 	struct trunk_user trunk_user;
 	struct iw_presence_map map;
 	struct party *by_id, *queue;
-	struct pair *pairs;
+	struct pair *pairs, *stale;
+	size_t stale_count;
+	bool is_linked; /* to any edge */
 	struct reply *replies;
 	struct xfed_heap due; /* of parties */
 	struct rt_timer timer;
@@ -135,6 +142,7 @@ static inline uint64_t presence_now(const struct presence *p)
 /* The pair of a contact that is held for the call; made where there is none yet. NULL: NOMEM. */
 struct pair *pair_of(struct presence *p, struct contact *k);
 struct xfed_span pair_remote_domain(const struct pair *pair);
+struct xfed_span pair_local_domain(const struct pair *pair);
 bool pair_may_ask(const struct pair *pair); /* for a request of the contact: not too many of that partner wait for the user */
 void pair_release(struct pair *pair);	    /* frees it where nothing of it is left */
 int party_init(struct party *t, enum party_kind kind, struct pair *pair); /* OK, NOMEM */
@@ -150,6 +158,11 @@ void pair_say(struct pair *pair, enum xfed_stanza_type type, const struct iw_dev
 
 /* from_xmpp.c */
 deliver_fn presence_take;
+
+/* resync.c */
+void pair_was_heard(struct pair *pair); /* the contact's server has said something */
+void pair_is_fresh(struct pair *pair);	/* nothing is in doubt any more */
+void presence_resync(struct presence *p);
 
 /* watch.c */
 void watch_request(struct presence *p, const struct sip_incoming *rq, struct xfed_arena *a);
@@ -173,5 +186,7 @@ void follow_located(struct follow *f, bool is_found);
 void follow_free(struct follow *f);
 /* All that is known of the user, told to the contact again. */
 void follow_tell_all(struct follow *f);
+/* The same where something was told before, and nothing where nothing was. */
+void follow_tell_again(struct follow *f);
 
 #endif

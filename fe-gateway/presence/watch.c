@@ -91,7 +91,6 @@ static void probe(struct pair *pair)
 	uint64_t now = presence_now(pair->presence);
 	if (pair->probed_ms == 0 || now - pair->probed_ms >= PROBE_EVERY_MS) {
 		pair->probed_ms = now;
-		pair->is_stale = true;
 		pair_say(pair, XFED_TYPE_PROBE, NULL);
 	}
 }

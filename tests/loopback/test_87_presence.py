@@ -1,8 +1,10 @@
 """Presence both ways between SIP and XMPP (RFC 8048, RFC 6121 sections 3 and 4, RFC 6665)."""
 import itertools
+import sqlite3
 
 import pytest
 
+from harness.proc import wait_until
 from harness.presence import PresenceServer, Watch, basics, pidf, state_of
 
 numbers = itertools.count(1)
@@ -94,3 +96,182 @@ def test_too_short(xfed, partner, user, flow, names, headers, status):
     watch = Watch(user, flow, "sip:%s@partner.example" % names[1], "sip:%s@corp.example" % names[0])
     answer = watch.subscribe(10)
     assert answer.status == status and answer.get("min-expires") == "60"
+
+
+def test_a_probe_is_answered_from_what_is_known(xfed, partner, user, flow, names):
+    local_user, contact = names
+    local, uri = local_user + "@corp.example", "sip:%s@corp.example" % local_user
+    server = PresenceServer(user, flow)
+    since = partner.inbox.mark()
+    send(partner, contact, local, "probe")
+    assert partner.inbox.wait(lambda s: s.get("type") == "unsubscribed" and s.get("from") == local, 10, since) is not None  # nothing is told to strangers
+    send(partner, contact, local, "subscribe")
+    request = server.wait(uri)
+    assert server.notify(request, "active;expires=3600", pidf("pres:" + local, ("desk", "open", None, None))).status == 200
+    presence_of(partner, local)
+    since = partner.inbox.mark()
+    send(partner, contact, local, "probe")
+    assert partner.inbox.wait(lambda s: s.tag.endswith("}presence") and s.get("from") == local + "/desk", 10, since) is not None
+
+
+@pytest.mark.parametrize("state, body, status", [
+    (None, None, 400), ("active;expires=60", "no XML", 400), ("active;expires=60", "<!DOCTYPE x><x/>", 400),
+    ("active;expires=60", pidf("pres:x@y", *[("t%d" % n, "open", None, None) for n in range(500)]), 413),
+])
+def test_a_notify_that_cannot_be_read_changes_nothing(xfed, partner, user, flow, names, state, body, status):
+    local_user, contact = names
+    local, uri = local_user + "@corp.example", "sip:%s@corp.example" % local_user
+    server = PresenceServer(user, flow)
+    send(partner, contact, local, "subscribe")
+    request = server.wait(uri)
+    assert server.notify(request, "active;expires=3600", pidf("pres:" + local, ("desk", "open", None, None))).status == 200
+    presence_of(partner, local)
+    since = partner.inbox.mark()
+    assert server.notify(request, state or "", body).status == status
+    send(partner, contact, local, "probe")
+    again = partner.inbox.wait(lambda s: s.tag.endswith("}presence") and s.get("from", "").startswith(local), 10, since)
+    assert again.get("from") == local + "/desk" and again.get("type") is None
+
+
+def test_whose_access_is_revoked_is_gone_at_once(own, new_partner, users, names):
+    local_user, contact = names
+    domain = "revoked%s.example" % local_user
+    own.list_partner(domain)
+    own.reload()
+    partner = new_partner(own, domain)
+    user = users["corp.example"]
+    flow = user.dial(own.sip)
+    local, uri = local_user + "@corp.example", "sip:%s@corp.example" % local_user
+    server = PresenceServer(user, flow)
+    partner.send("<presence from='%s@%s' to='%s' type='subscribe'/>" % (contact, domain, local))
+    request = server.wait(uri)
+    assert server.notify(request, "active;expires=3600", pidf("pres:" + local, ("desk", "open", None, "here"))).status == 200
+    presence_of(partner, local)
+    own.list_partner(domain, kinds=["message"])
+    own.reload()
+    server.wait_inside(request, "0")
+    flow.close()
+    partner.close()
+    own.unlist_partner(domain)
+
+
+@pytest.fixture(scope="module")
+def own(install):
+    inst = install("presence").start()
+    yield inst
+    inst.stop()
+
+
+def test_a_restart_forgets_no_contact(own, new_partner, users, names):
+    """Whom contacts watch is asked for anew, without anybody's doing."""
+    local_user, contact = names
+    domain = "kept%s.example" % local_user
+    own.list_partner(domain)
+    own.reload()
+    partner = new_partner(own, domain)
+    user = users["corp.example"]
+    flow = user.dial(own.sip)
+    local, uri = local_user + "@corp.example", "sip:%s@corp.example" % local_user
+    server = PresenceServer(user, flow)
+    partner.send("<presence from='%s@%s' to='%s' type='subscribe' id='s1'/>" % (contact, domain, local))
+    request = server.wait(uri)
+    assert server.notify(request, "active;expires=3600", pidf("pres:" + local, ("desk", "open", None, None))).status == 200
+    presence_of(partner, local)
+    wait_until("it is in the store", lambda: saved(own, local) == "from", 10)
+    since = user.inbox.mark()
+    own.gateway.process.child.kill()
+    own.gateway.process.stop()
+    own.gateway.start().wait_ready()
+    flow = user.dial(own.sip)
+    server.flow = flow
+    again = server.wait(uri, 20, since)
+    told = partner.inbox.mark()
+    assert server.notify(again, "active;expires=3600", pidf("pres:" + local, ("desk", "open", "dnd", None))).status == 200
+    assert partner.inbox.wait(lambda s: s.get("from") == local + "/desk", 10, told).find(SHOW).text == "dnd"
+    flow.close()
+    partner.close()
+    own.unlist_partner(domain)
+
+
+def saved(inst, local):
+    with sqlite3.connect("file:%s/gateway.db?mode=ro&immutable=1" % inst.dir, uri=True) as db:
+        rows = db.execute("SELECT relation FROM contact WHERE local = ?", (local,)).fetchall()
+    return rows[0][0] if rows else None
+
+
+def test_a_public_partner_sees_nobody_unasked(own, new_partner, users, names):
+    """Who has not been added gets the same answer for every address, and SIP is not asked; who has been sees no notes."""
+    local_user, contact = names
+    domain = "public%s.example" % local_user
+    own.list_partner(domain, partner_type="public-unverified")
+    own.reload()
+    partner = new_partner(own, domain)
+    user = users["corp.example"]
+    flow = user.dial(own.sip)
+    local, remote, uri = local_user + "@corp.example", "%s@%s" % (contact, domain), "sip:%s@corp.example" % local_user
+    server = PresenceServer(user, flow)
+    since = user.inbox.mark()
+    partner.send("<presence from='%s' to='%s' type='subscribe' id='p1'/>" % (remote, local))
+    assert partner.wait_error("p1")[0] == "service-unavailable"
+    assert user.inbox.mark() == since
+    watch = Watch(user, flow, "sip:" + remote, "sip:" + local)
+    assert watch.subscribe().status == 200  # the user adds the contact
+    partner.send("<presence from='%s' to='%s' type='subscribe' id='p2'/>" % (remote, local))
+    request = server.wait(uri)
+    assert server.notify(request, "active;expires=3600", pidf("pres:" + local, ("desk", "open", "away", "a secret"))).status == 200
+    shown = partner.inbox.wait(lambda s: s.get("from") == local + "/desk", 10)
+    assert shown.find(SHOW).text == "away" and shown.find(STATUS) is None
+    flow.close()
+    partner.close()
+    own.unlist_partner(domain)
+
+
+def test_a_stream_that_is_lost_leaves_nobody_online(own, new_partner, users, names):
+    """What was said over it is asked for again; what is not said again is gone."""
+    watcher, contact = names
+    domain = "lost%s.example" % watcher
+    own.list_partner(domain)
+    own.reload()
+    partner = new_partner(own, domain)
+    user = users["corp.example"]
+    flow = user.dial(own.sip)
+    local, remote = watcher + "@corp.example", "%s@%s" % (contact, domain)
+    watch = Watch(user, flow, "sip:" + remote, "sip:" + local)
+    assert watch.subscribe().status == 200
+    presence_of(partner, local, "subscribe")
+    send(partner, contact, local, "subscribed")
+    send(partner, contact, local, resource="desk")
+    send(partner, contact, local, resource="phone")
+    watch.wait(lambda m: m.body and len(basics(m)) == 2 and {b[0] for b in basics(m).values()} == {"open"})
+    since = partner.inbox.mark()
+    partner.out.pop("corp.example").wire.reset()
+    partner.inbox.wait(lambda s: s.get("type") == "probe" and s.get("from") == local, 20, since)
+    send(partner, contact, local, resource="desk")  # the phone is not there any more
+    assert watch.wait(lambda m: m.body and list(basics(m).values()) == [("open", None, None)], 30)
+    flow.close()
+    partner.close()
+    own.unlist_partner(domain)
+
+
+def test_what_is_told_again_when_the_link_is_back(own, new_partner, users, names):
+    local_user, contact = names
+    domain = "again%s.example" % local_user
+    own.list_partner(domain)
+    own.reload()
+    partner = new_partner(own, domain)
+    user = users["corp.example"]
+    flow = user.dial(own.sip)
+    local, uri = local_user + "@corp.example", "sip:%s@corp.example" % local_user
+    server = PresenceServer(user, flow)
+    partner.send("<presence from='%s@%s' to='%s' type='subscribe'/>" % (contact, domain, local))
+    request = server.wait(uri)
+    assert server.notify(request, "active;expires=3600", pidf("pres:" + local, ("desk", "open", None, None))).status == 200
+    presence_of(partner, local)
+    own.edge.stop()
+    assert server.notify(request, "active;expires=3600", pidf("pres:" + local, ("desk", "open", "away", None))).status == 200
+    since = partner.inbox.mark()
+    own.edge.start().wait_ready()
+    assert partner.inbox.wait(lambda s: s.get("from") == local + "/desk", 30, since).find(SHOW).text == "away"
+    flow.close()
+    partner.close()
+    own.unlist_partner(domain)
