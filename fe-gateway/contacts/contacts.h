@@ -28,7 +28,7 @@ int contacts_new(size_t max, struct contacts **out); /* 0: CONTACTS_MAX. OK, NOM
 void contacts_free(struct contacts *c);		     /* behind the store's end, which gives back what was being written. NULL is fine */
 
 /* What the store has, before it is started, and from then on where changes go. OK; NOMEM, LIBRARY with a sentence. */
-int contacts_load(struct contacts *c, struct core *core, struct store *s, char error[256]);
+int contacts_load(struct contacts *c, const struct core *core, struct store *s, char error[256]);
 void contacts_save(struct contacts *c);	 /* what has changed, a bounded number of pairs a call; about once a second */
 void contacts_flush(struct contacts *c); /* the end of a turn: the same where somebody waits for it */
 void contacts_stop(struct contacts *c);	 /* before the store is: all of it. NULL is fine */
@@ -78,7 +78,7 @@ struct contacts_wait {
 	void (*done)(struct contacts_wait *w, int rc); /* OK; else the store did not take it: what was changed is in memory alone */
 	struct contacts_wait *next;
 };
-/* Runs `done` when all relations as they are now are in the store, which may be at once. */
+/* Runs `done` when all relations as they are now are in the store, which may be at once; contacts_flush() sees to it. */
 void contacts_when_saved(struct contacts *c, struct contacts_wait *w);
 
 struct contact_facts {

@@ -40,7 +40,7 @@ struct contacts {
 	struct contact *table, *heard, *written, *related;
 	size_t max, count, related_count;
 	/* ---- contacts_save.c */
-	struct core *core;
+	const struct core *core;
 	struct store *store; /* NULL: nothing is kept */
 	struct contact *changed;
 	struct contacts_wait *waiting, *in_batch; /* for a batch to come, for the one being written */

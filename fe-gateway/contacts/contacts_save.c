@@ -98,7 +98,6 @@ void contacts_when_saved(struct contacts *c, struct contacts_wait *w)
 		return;
 	}
 	LL_APPEND(c->waiting, w);
-	core_flush_soon(c->core);
 }
 
 static void end_batch(struct contacts *c)
@@ -234,7 +233,7 @@ static int take_row(void *user, const struct store_contact *row)
 	return XFED_OK;
 }
 
-int contacts_load(struct contacts *c, struct core *core, struct store *s, char error[256])
+int contacts_load(struct contacts *c, const struct core *core, struct store *s, char error[256])
 {
 	struct loading l = { c, core_wall_s(core), core_now(core) };
 	c->core = core;

@@ -34,6 +34,7 @@ static void done_when_saved(struct presence *p, const struct delivery *d)
 	*pr = (struct promise){ .wait = { .done = keep_promise }, .presence = p };
 	deliver_origin_copy(&pr->origin, &d->origin, &at);
 	contacts_when_saved(p->contacts, &pr->wait);
+	core_flush_soon(p->core);
 }
 
 /* ---- the user watches the contact ---- */

@@ -81,6 +81,22 @@ def test_a_contact_watches_a_sip_user(xfed, partner, user, flow, names):
     assert server.notify(request, "terminated;reason=timeout").status == 200
 
 
+def test_what_is_pending_shows_nothing(xfed, partner, user, flow, names):
+    """Nothing is told before the user, or the user's server, has said yes ([B5.1])."""
+    local_user, contact = names
+    local, uri = local_user + "@corp.example", "sip:%s@corp.example" % local_user
+    server = PresenceServer(user, flow)
+    send(partner, contact, local, "subscribe")
+    request = server.wait(uri)
+    since = partner.inbox.mark()
+    assert server.notify(request, "pending;expires=3600", pidf("pres:" + local, ("desk", "open", None, "too early"))).status == 200
+    send(partner, contact, local, "probe")
+    assert partner.inbox.wait(lambda s: s.get("type") == "unsubscribed" and s.get("from") == local, 10, since) is not None
+    assert not [s for s in partner.inbox.items[since:] if s.get("from", "").startswith(local) and s.get("type") != "unsubscribed"]
+    assert server.notify(request, "active;expires=3600", pidf("pres:" + local, ("desk", "open", None, "now"))).status == 200
+    assert presence_of(partner, local, "subscribed") is not None
+
+
 def test_a_sip_user_refuses(xfed, partner, user, flow, names):
     local_user, contact = names
     local, uri = local_user + "@corp.example", "sip:%s@corp.example" % local_user

@@ -417,6 +417,83 @@ static void the_store_is_written_to_once_an_hour(void **state)
 	unlink(store_path);
 }
 
+struct waiter {
+	struct contacts_wait wait;
+	int calls, rc;
+};
+
+static void note_saved(struct contacts_wait *w, int rc)
+{
+	struct waiter *mine = (struct waiter *)w;
+	mine->calls++;
+	mine->rc = rc;
+}
+
+static void relate(struct life *l, struct xfed_span remote, enum iw_relation_state state, bool is_preapproved)
+{
+	struct contact *k = contacts_hold(l->c, NULL, DAVE, remote);
+	contacts_relate(l->c, k, (struct iw_relation){ state, is_preapproved }, iw_relation_is_pending_in(state) ? wall_s : 0);
+	contacts_used(l->c, k, wall_s);
+	contacts_give_back(l->c, k, l->now);
+}
+
+/* Whoever is told that it is so is told when it is in the store; months do not end it, nor do others; ending it does. */
+static void relations_outlive_a_restart_and_everybody_else(void **state)
+{
+	(void)state;
+	struct life l;
+	struct waiter w = { .wait = { .done = note_saved } };
+	const struct xfed_span bob = XFED_SPAN("bob@partner.example"), carol = XFED_SPAN("carol@partner.example");
+	begin(&l);
+	relate(&l, ALICE, IW_RELATION_BOTH, false);
+	relate(&l, bob, IW_RELATION_NONE_IN, false);
+	relate(&l, carol, IW_RELATION_NONE, true);
+	contacts_when_saved(l.c, &w.wait);
+	assert_int_equal(w.calls, 0);
+	contacts_flush(l.c);
+	assert_int_equal(w.calls, 1);
+	assert_int_equal(w.rc, XFED_OK);
+	contacts_tick(l.c, l.now + 30 * CONTACT_KEEP_MS);
+	assert_int_equal(contacts_related_count(l.c), 3);
+	finish(&l);
+	wall_s += 90 * 24 * 3600;
+	begin(&l);
+	assert_int_equal(contacts_related_count(l.c), 3);
+	struct contact *alice = contacts_find(l.c, DAVE, ALICE), *asks = contacts_find(l.c, DAVE, bob);
+	assert_int_equal(contact_relation(alice).state, IW_RELATION_BOTH);
+	assert_true(facts(l.c, DAVE, ALICE, l.now).is_added && facts(l.c, DAVE, ALICE, l.now).is_watching);
+	assert_false(facts(l.c, DAVE, ALICE, l.now).is_authorised);
+	assert_int_equal(contact_relation(asks).state, IW_RELATION_NONE_IN);
+	assert_int_equal(contact_asked_s(asks), wall_s - 90 * 24 * 3600);
+	assert_true(contact_relation(contacts_find(l.c, DAVE, carol)).is_preapproved);
+	relate(&l, ALICE, IW_RELATION_NONE, false);
+	finish(&l);
+	begin(&l);
+	assert_null(contacts_find(l.c, DAVE, ALICE));
+	assert_int_equal(contacts_related_count(l.c), 2);
+	finish(&l);
+}
+
+/* Nobody pushes out a relation by writing from many addresses, and relations take no place from those who write. */
+static void related_ones_count_apart(void **state)
+{
+	(void)state;
+	struct contacts *c;
+	assert_int_equal(contacts_new(2, &c), XFED_OK);
+	struct contact *k = contacts_hold(c, NULL, DAVE, ALICE);
+	contacts_relate(c, k, (struct iw_relation){ .state = IW_RELATION_FROM }, 0);
+	contacts_give_back(c, k, 1);
+	for (unsigned i = 0; i < 5; i++) {
+		char remote[64];
+		snprintf(remote, sizeof(remote), "mallory%u@partner.example", i);
+		assert_int_equal(contacts_heard(c, DAVE, xfed_span_str(remote), 2 + i), XFED_OK);
+	}
+	assert_int_equal(contacts_count(c), 3);
+	assert_ptr_equal(contacts_next_related(c, NULL), k);
+	assert_null(contacts_next_related(c, k));
+	contacts_free(c);
+}
+
 static void scenario(void)
 {
 	struct contacts *c;
@@ -452,6 +529,8 @@ int main(void)
 		cmocka_unit_test(what_is_held_is_not_forgotten),
 		cmocka_unit_test(authorisations_and_who_is_there_outlive_a_restart),
 		cmocka_unit_test(the_store_is_written_to_once_an_hour),
+		cmocka_unit_test(relations_outlive_a_restart_and_everybody_else),
+		cmocka_unit_test(related_ones_count_apart),
 		cmocka_unit_test(every_allocation_may_fail),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

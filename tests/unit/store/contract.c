@@ -816,7 +816,7 @@ static void what_was_acknowledged_survives_a_kill(void **state)
 
 static struct store_contact contact(const char *local, const char *remote, int64_t wrote_s, int64_t alive_s)
 {
-	return (struct store_contact){ xfed_span_str(local), xfed_span_str(remote), wrote_s, alive_s };
+	return (struct store_contact){ .local = xfed_span_str(local), .remote = xfed_span_str(remote), .wrote_s = wrote_s, .alive_s = alive_s };
 }
 
 static int note_contact(void *user, const struct store_contact *c)

@@ -61,6 +61,10 @@ static const char *const released[] = {
 	"CREATE TABLE contact (local TEXT NOT NULL, remote TEXT NOT NULL, wrote_s INTEGER NOT NULL, alive_s INTEGER NOT NULL,"
 	" PRIMARY KEY (local, remote)) WITHOUT ROWID;"
 	"CREATE INDEX contact_wrote ON contact (wrote_s);",
+	"ALTER TABLE contact ADD COLUMN relation TEXT NOT NULL DEFAULT 'none';"
+	"ALTER TABLE contact ADD COLUMN preapproved INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE contact ADD COLUMN asked_s INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE contact ADD COLUMN used_s INTEGER NOT NULL DEFAULT 0;",
 };
 
 static void bind_text(sqlite3_stmt *st, int n, struct xfed_span s)
