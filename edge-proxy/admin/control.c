@@ -59,9 +59,11 @@ static void add_partners(struct admin *a, json_t *list)
 	size_t untrusted = s2s_untrusted(a->s2s, &since_s);
 	if (untrusted > 0) {
 		rt_control_add_problem(list, XFED_REASON_TLS_CERT_UNTRUSTED, since_s,
-			"Of no partner has the certificate been found trusted since trust.ca (%.200s) was loaded, and %zu %s refused: most likely "
-			"that file has not the authorities it should have. Correct trust.ca, or the file, and reload.",
-			a->config->trust.ca, untrusted, untrusted == 1 ? "was" : "were");
+			"Of no partner has the certificate been found trusted since trust.ca (%.200s) was loaded, and %zu %s refused: %s. Correct "
+			"trust.ca, or the file, and reload.",
+			a->config->trust.ca, untrusted, untrusted == 1 ? "was" : "were",
+			untrusted == 1 ? "its chain is at fault, or that file has not the authorities it should have"
+				       : "most likely that file has not the authorities it should have");
 	}
 	s2s_each_standing(a->s2s, add_failing, &f);
 	if (f.count > FAILING_MAX) {
