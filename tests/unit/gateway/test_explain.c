@@ -201,6 +201,15 @@ static void failed_long_ago(struct explain_facts *f)
 	f->last_failure = (struct explain_failure){ .id = 7, .reason = XFED_REASON_DNS_TIMEOUT, .age_s = 10 };
 }
 
+/* What it said, and that there was a time when it worked. */
+static void failed_since(struct explain_facts *f)
+{
+	failed_before(f);
+	f->edges[0].last_text = "it names dns:other.example";
+	f->edges[0].failed_ago_s = 180;
+	f->edges[0].worked_ago_s = 7200;
+}
+
 static void second_edge_has_it(struct explain_facts *f)
 {
 	backing_off(f);
@@ -285,6 +294,8 @@ static const struct {
 	{ "edge out of service", false, edge_out, EXPLAIN_EDGE, XFED_REASON_CHANNEL_DOWN, "edge1" },
 	{ "waiting after a failure", false, backing_off, EXPLAIN_STREAM, XFED_REASON_TLS_CERT_EXPIRED, "for 4000 ms" },
 	{ "failed, may try again", false, failed_before, EXPLAIN_STREAM, XFED_REASON_TLS_CERT_EXPIRED, "makes another" },
+	{ "failed, with words", false, failed_since, EXPLAIN_STREAM, XFED_REASON_TLS_CERT_EXPIRED,
+		"failed 3 min ago: it names dns:other.example, the next message makes another; one worked 2 h ago" },
 	{ "never tried", false, never_tried, NONE, XFED_REASON_NONE, NULL },
 	{ "the edge has forgotten it", false, failed_long_ago, NONE, XFED_REASON_NONE, NULL },
 	{ "another edge has a stream", false, second_edge_has_it, NONE, XFED_REASON_NONE, NULL },
