@@ -411,7 +411,7 @@ def test_two_gateways_as_one(own, install, tools, certs, which):
             words = ["PROBLEM channel.replaced", "a certificate with a name of its own"]
         for one in (inst, other):  # on whichever host he looks
             told(one, tools, {"status": says(1, *words)}, timeout=10)
-        wait_until("the loser told", lambda: any("reload on the gateway that is right, and stop the other" in one.gateway.ctl(tools, "status", check=False)[1]
+        wait_until("the loser told", lambda: any("Reload on the gateway whose files are right" in one.gateway.ctl(tools, "status", check=False)[1]
                                                  for one in (inst, other)), 10)
     finally:
         other.gateway.stop()
