@@ -517,6 +517,21 @@ static void what_an_answer_says_of_the_hop(void **state)
 	}
 }
 
+/* A hop that nobody writes to any more. */
+static void what_is_old_is_forgotten(void **state)
+{
+	struct side *a = &sides[A];
+	struct hop_state *hop = &a->send.hop->state;
+	int64_t now_s = core_wall_s(&a->core);
+	const struct hop_refusal no = { .status = 403, .reason = XFED_REASON_SIP_REQUEST_REFUSED };
+	hop_state_refuses(hop, &no, now_s - HOP_STATE_OLD_S + 3600);
+	trunk_tick(a->trunk, 0);
+	assert_int_equal(hop->reason, XFED_REASON_SIP_REQUEST_REFUSED);
+	hop->refusals.last_s = now_s - HOP_STATE_OLD_S;
+	trunk_tick(a->trunk, 0);
+	assert_int_equal(hop->reason, XFED_REASON_NONE);
+}
+
 /* What becomes of a request inside a dialog, or who asks for credentials there, says nothing of the hop. */
 static void a_dialog_says_nothing_of_the_hop(void **state)
 {
@@ -540,6 +555,7 @@ static void a_dialog_says_nothing_of_the_hop(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = { TEST(a_session), TEST(asked_inside), TEST(cancelled), TEST(what_is_taken), TEST(ways),
-		TEST(where_we_have_called), TEST(what_an_answer_says_of_the_hop), TEST(a_dialog_says_nothing_of_the_hop) };
+		TEST(where_we_have_called), TEST(what_an_answer_says_of_the_hop), TEST(what_is_old_is_forgotten),
+		TEST(a_dialog_says_nothing_of_the_hop) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
