@@ -43,10 +43,8 @@ int policy_broken_add(
 	xfed_buf_init(&said, 16384);
 	int rc = p ? rt_conf_problem_print(p, &said) : xfed_buf_printf(&said, "%s cannot be loaded", file);
 	struct policy_broken_file *f = xfed_arena_alloc(&b->arena, sizeof(*f));
-	struct xfed_span s = xfed_buf_span(&said);
-	const char *text =
-		xfed_arena_printf(&b->arena, "%.*s. Refused until it is mended and reloaded: %s.", s.len > 500 ? 500 : (int)s.len, s.data, refused)
-			.data;
+	struct xfed_span s = xfed_utf8_cut(xfed_buf_span(&said), 500);
+	const char *text = xfed_arena_printf(&b->arena, "%.*s. Refused until it is mended and reloaded: %s.", (int)s.len, s.data, refused).data;
 	xfed_buf_deinit(&said);
 	if (rc != XFED_OK || !f || !text) {
 		return XFED_ERR_NOMEM;
