@@ -39,11 +39,12 @@ void journal_tick(struct journal *j);
 void journal_add(struct journal *j, struct xfed_span edge, struct xfed_span name, const Xfed__FailureEvent *m, bool is_stranger);
 
 /*
- * A message that was refused for good: a row of the gateway's own, as `edge` empty says. Repetitions between two domains for one reason
- * are counted, the addresses are those of the first; its addresses are masked as those of the log are.
+ * A message that was refused, on either way: kept where trying again does not cure it, as a row of the gateway's own (`edge` is empty).
+ * Repetitions between two domains for one reason are counted, the addresses are those of the first, masked as those of the log are.
  */
 struct journal_message {
 	bool is_to_sip;
+	bool is_temporary;		/* it may go through later */
 	struct xfed_span local, remote; /* domains */
 	struct xfed_span from, to;	/* addresses; empty: none */
 	enum xfed_reason reason;

@@ -165,7 +165,8 @@ int ring_stranger_show(const struct ring *j, uint64_t id, json_t **out);
 /* Puts those that are wanted between the failures of a page, by time. */
 void ring_strangers_list(const struct ring *j, const struct journal_question *q, int64_t oldest_s, json_t *answer);
 
-struct core *journal_core(struct journal *j); /* journal.c */
+struct core *journal_core(struct journal *j);	       /* journal.c */
+bool message_is_kept(const struct journal_message *m); /* message.c: worth an operator's eyes */
 
 /* ---- json.c; NULL: NOMEM ---- */
 json_t *failure_json(const struct store_failure *r, bool with_detail);

@@ -1203,6 +1203,39 @@ static void arguments(void **state)
 	json_decref(args);
 }
 
+/* ---- messages ---- */
+
+static void what_trying_again_cures_is_not_kept(void **state)
+{
+	static const struct {
+		enum xfed_reason reason;
+		bool is_temporary, is_kept;
+	} rows[] = {
+		{ XFED_REASON_POLICY_PARTNER_UNLISTED, false, true },
+		{ XFED_REASON_POLICY_PARTNER_UNLISTED, true, true },
+		{ XFED_REASON_SIP_REQUEST_REFUSED, false, true },
+		{ XFED_REASON_SIP_REQUEST_REFUSED, true, false },
+		{ XFED_REASON_XMPP_USER_UNKNOWN, false, true },
+		{ XFED_REASON_XMPP_USER_UNKNOWN, true, false },
+		{ XFED_REASON_DELIVERY_SIZE_EXCEEDED, false, true },
+		{ XFED_REASON_SIP_SENDER_UNTRUSTED, false, false }, /* anybody can be one */
+		{ XFED_REASON_SIP_REQUEST_MALFORMED, false, false },
+		{ XFED_REASON_NET_CONNECT_REFUSED, false, false }, /* its edge tells */
+		{ XFED_REASON_NONE, false, false },
+	};
+	(void)state;
+	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
+		struct journal_message m = { .local = XFED_SPAN("example.com"),
+			.remote = XFED_SPAN("a.example"),
+			.reason = rows[i].reason,
+			.is_temporary = rows[i].is_temporary };
+		print_message("%s\n", xfed_reason_code(m.reason));
+		assert_int_equal(message_is_kept(&m), rows[i].is_kept);
+		m.remote.len = 0; /* whom it was for could not be read */
+		assert_false(message_is_kept(&m));
+	}
+}
+
 /* ---- memory ---- */
 
 static long allocations_left = -1, held;
@@ -1346,6 +1379,7 @@ int main(void)
 		cmocka_unit_test(an_edge_is_not_trusted),
 		cmocka_unit_test(too_much_detail_is_cut),
 		cmocka_unit_test(arguments),
+		cmocka_unit_test(what_trying_again_cures_is_not_kept),
 		cmocka_unit_test(no_memory),
 		cmocka_unit_test(releasing_nothing),
 	};
