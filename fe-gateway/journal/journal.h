@@ -7,7 +7,7 @@
  *   stranger   a peer that has proved nothing: it can fail as often as it likes and under any name
  *
  * Behind the ring lie the rows of the store, written in batches. Rows and age there, rows and bytes in memory are bounded: the
- * oldest go first. What strangers leave is kept apart, in memory only, folded by the listed name they claim and the network they
+ * oldest go first. Messages have a quarter as many besides, so that none pushes out what edges tell. What strangers leave is kept apart, in memory only, folded by the listed name they claim and the network they
  * come from: it pushes out nothing else, and nothing under another listed name. It stands on the first page of a list, at most a
  * quarter as many as the others, half of them those that claim a listed name. An edge has its share too: what it tells beyond
  * XFED_JOURNAL_EDGE_ROWS at once and one in XFED_JOURNAL_EDGE_MS goes among the strangers.
@@ -62,6 +62,7 @@ struct journal_question {
 	int64_t since_s;
 	uint64_t before; /* 0: from the newest */
 	size_t limit;
+	bool is_memory_enough; /* of a list: the store is not asked for what has left the ring */
 };
 
 /* The arguments of `failures list`, as rt_command_run() hands them on. OK; INVALID with one sentence in `error`. */
