@@ -175,7 +175,7 @@ static int start_deliver(struct gateway *g, char error[256])
 
 static int start_im(struct gateway *g, char error[256])
 {
-	struct im_rooms rooms = { &g->core, g->policy, g->channel, g->trunk, g->contacts, g->deliver };
+	struct im_rooms rooms = { &g->core, g->policy, g->journal, g->channel, g->trunk, g->contacts, g->deliver };
 	return im_new(&rooms, &g->im);
 }
 
@@ -257,19 +257,51 @@ struct part {
 };
 
 static const struct part parts[] = {
-	{ "store", .start = start_store, .tick = tick_store, .gauges = gauges_store, .stop = stop_store, .free = free_store },
-	{ "policy", .start = start_policy, .is_quiet = policy_is_quiet, .close = stop_policy, .stop = stop_policy, .free = free_policy },
-	{ "journal", .start = start_journal, .tick = tick_journal, .stop = stop_journal, .free = free_journal },
-	{ "channel", start_channel, tick_channel, flush_channel, load_channel, gauges_channel, drain_channel, channel_is_quiet, give_up_channel,
-		reloaded_channel, close_channel, stop_channel, free_channel },
-	{ "trunk", .start = start_trunk, .tick = tick_trunk, .drain = drain_trunk, .reloaded = reloaded_trunk, .stop = stop_trunk,
+	{ .name = "store", .start = start_store, .tick = tick_store, .gauges = gauges_store, .stop = stop_store, .free = free_store },
+	{ .name = "policy", .start = start_policy, .is_quiet = policy_is_quiet, .close = stop_policy, .stop = stop_policy, .free = free_policy },
+	{ .name = "journal", .start = start_journal, .tick = tick_journal, .stop = stop_journal, .free = free_journal },
+	{ .name = "channel",
+		.start = start_channel,
+		.tick = tick_channel,
+		.flush = flush_channel,
+		.load = load_channel,
+		.gauges = gauges_channel,
+		.drain = drain_channel,
+		.is_quiet = channel_is_quiet,
+		.give_up = give_up_channel,
+		.reloaded = reloaded_channel,
+		.close = close_channel,
+		.stop = stop_channel,
+		.free = free_channel },
+	{ .name = "trunk",
+		.start = start_trunk,
+		.tick = tick_trunk,
+		.drain = drain_trunk,
+		.reloaded = reloaded_trunk,
+		.stop = stop_trunk,
 		.free = free_trunk },
-	{ "contacts", .start = start_contacts, .tick = tick_contacts, .flush = flush_contacts, .stop = stop_contacts, .free = free_contacts },
-	{ "deliver", .start = start_deliver, .free = free_deliver },
-	{ "im", start_im, tick_im, flush_im, load_im, NULL, drain_im, im_has_nothing, give_up_im, reloaded_im, close_im, NULL, free_im },
-	{ "presence", .start = start_presence, .tick = tick_presence, .gauges = gauges_presence, .reloaded = reloaded_presence,
-		.flush = flush_presence, .stop = stop_presence, .free = free_presence },
-	{ "admin", .start = start_admin },
+	{ .name = "contacts", .start = start_contacts, .tick = tick_contacts, .flush = flush_contacts, .stop = stop_contacts, .free = free_contacts },
+	{ .name = "deliver", .start = start_deliver, .free = free_deliver },
+	{ .name = "im",
+		.start = start_im,
+		.tick = tick_im,
+		.flush = flush_im,
+		.load = load_im,
+		.drain = drain_im,
+		.is_quiet = im_has_nothing,
+		.give_up = give_up_im,
+		.reloaded = reloaded_im,
+		.close = close_im,
+		.free = free_im },
+	{ .name = "presence",
+		.start = start_presence,
+		.tick = tick_presence,
+		.flush = flush_presence,
+		.gauges = gauges_presence,
+		.reloaded = reloaded_presence,
+		.stop = stop_presence,
+		.free = free_presence },
+	{ .name = "admin", .start = start_admin },
 };
 
 #define PARTS XFED_ARRAY_LEN(parts)

@@ -28,17 +28,26 @@ struct failing {
 	struct admin *admin;
 	json_t *list;
 	size_t count;
+	struct {
+		enum xfed_reason reason;
+		int64_t since_s;
+	} last;
 };
 
 static void add_failing(void *user, const struct s2s_standing *st)
 {
 	struct failing *f = user;
 	char last[24], worked[24];
-	if (st->reason == XFED_REASON_NONE || st->failed_s + FAILING_OLD_S < core_wall_s(f->admin->core) || f->count++ >= FAILING_MAX) {
+	if (st->reason == XFED_REASON_NONE || st->failed_s + FAILING_OLD_S < core_wall_s(f->admin->core)) {
 		return;
 	}
-	rt_control_add_problem(f->list, st->reason, st->fails_since_s, "%.255s cannot be reached from %.255s, tried last at %s%s%s. %s %s%s.",
-		st->remote, st->local, rt_control_time(st->failed_s, last), st->text[0] ? ": " : "", st->text, xfed_reason_info(st->reason)->remedy,
+	f->last.reason = st->reason;
+	f->last.since_s = st->fails_since_s;
+	if (f->count++ >= FAILING_MAX) {
+		return;
+	}
+	rt_control_add_problem(f->list, st->reason, st->fails_since_s, "%s cannot be reached from %s, tried last at %s%s%s. %s %s%s.", st->remote,
+		st->local, rt_control_time(st->failed_s, last), st->text[0] ? ": " : "", st->text, xfed_reason_info(st->reason)->remedy,
 		st->worked_s > 0 ? "It worked last at " : "It has not worked since this edge was started",
 		st->worked_s > 0 ? rt_control_time(st->worked_s, worked) : "");
 }
@@ -50,27 +59,30 @@ static void add_partners(struct admin *a, json_t *list)
 	size_t untrusted = s2s_untrusted(a->s2s, &since_s);
 	if (untrusted > 0) {
 		rt_control_add_problem(list, XFED_REASON_TLS_CERT_UNTRUSTED, since_s,
-			"Of no partner has the certificate been found trusted since trust.ca (%.200s) was loaded, and %zu %s refused: most likely "
-			"that file has not the authorities it should have. Correct trust.ca, or the file, and reload.",
-			a->config->trust.ca, untrusted, untrusted == 1 ? "was" : "were");
+			"Of no partner has the certificate been found trusted since trust.ca (%.200s) was loaded, and %zu %s refused: %s. Correct "
+			"trust.ca, or the file, and reload.",
+			a->config->trust.ca, untrusted, untrusted == 1 ? "was" : "were",
+			untrusted == 1 ? "its chain is at fault, or that file has not the authorities it should have"
+				       : "most likely that file has not the authorities it should have");
 	}
 	s2s_each_standing(a->s2s, add_failing, &f);
 	if (f.count > FAILING_MAX) {
-		rt_control_add_problem(list, XFED_REASON_STREAM_ESTABLISH_TIMEOUT, core_wall_s(a->core),
-			"%zu more partners cannot be reached: failures list has them.", f.count - FAILING_MAX);
+		rt_control_add_problem(list, f.last.reason, f.last.since_s,
+			"%zu more partners cannot be reached, one of them for this reason: failures list has them all.", f.count - FAILING_MAX);
 	}
 }
 
-/* Each of our domains needs a certificate that names it: without one partners are shown the first of the list. */
 static void add_own_names(struct admin *a, json_t *list)
 {
-	const struct xfed_policy *policy = s2s_policy(a->s2s);
-	for (size_t i = 0; policy && i < xfed_policy_local_count(policy); i++) {
-		const char *domain = xfed_policy_local_at(policy, i);
-		if (!xfed_tls_creds_proof(s2s_creds(a->s2s), xfed_span_str(domain))) {
-			rt_control_add_problem(list, XFED_REASON_TLS_OWN_MISSING, core_wall_s(a->core),
-				"No certificate of certificates[] names %.255s. %s", domain, xfed_reason_info(XFED_REASON_TLS_OWN_MISSING)->remedy);
-		}
+	size_t more;
+	const char *first = s2s_unnamed(a->s2s, &more);
+	char others[48] = "";
+	if (more > 0) {
+		snprintf(others, sizeof(others), ", nor %zu more of our domains", more);
+	}
+	if (first) {
+		rt_control_add_problem(list, XFED_REASON_TLS_OWN_MISSING, core_wall_s(a->core), "No certificate of certificates[] names %s%s. %s",
+			first, others, xfed_reason_info(XFED_REASON_TLS_OWN_MISSING)->remedy);
 	}
 }
 
@@ -84,7 +96,7 @@ static void add_falling_back(void *user, const struct s2s_standing *st)
 	struct falling_back *f = user;
 	if (st->reason == XFED_REASON_NONE && st->why_not_external != XFED_REASON_NONE && f->count++ < FAILING_MAX) {
 		rt_control_add_problem(f->list, st->why_not_external, st->worked_s,
-			"%.255s is reached from %.255s by dialback, for the certificate login has failed. %s", st->remote, st->local,
+			"%s is reached from %s by dialback, for the certificate login has failed. %s", st->remote, st->local,
 			xfed_reason_info(st->why_not_external)->remedy);
 	}
 }

@@ -33,6 +33,25 @@ void s2s_certs_judge(struct s2s *s)
 	}
 }
 
+void s2s_certs_name_ours(struct s2s *s)
+{
+	s->unnamed = NULL;
+	s->unnamed_more = 0;
+	for (size_t i = 0; s->policy && i < xfed_policy_local_count(s->policy); i++) {
+		const char *domain = xfed_policy_local_at(s->policy, i);
+		if (!xfed_tls_creds_proof(s->creds, xfed_span_str(domain))) {
+			s->unnamed_more += s->unnamed != NULL;
+			s->unnamed = s->unnamed ? s->unnamed : domain;
+		}
+	}
+}
+
+const char *s2s_unnamed(const struct s2s *s, size_t *more)
+{
+	*more = s->unnamed_more;
+	return s->unnamed;
+}
+
 void s2s_certs_tick(struct s2s *s)
 {
 	if (core_wall_s(s->core) >= s->certs_due_s) {

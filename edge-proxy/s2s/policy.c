@@ -80,5 +80,6 @@ void s2s_use_policy(struct s2s *s, struct xfed_policy *fresh)
 	s2s_pairs_judge(s);
 	s2s_pairs_forget_backoff(s);
 	s2s_standings_judge(s);
+	s2s_certs_name_ours(s);
 	xfed_policy_free(old);
 }

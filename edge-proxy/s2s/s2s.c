@@ -96,6 +96,7 @@ void s2s_configure(struct s2s *s, const struct edge_config *config, struct xfed_
 	xfed_tls_creds_unref(s->creds);
 	s->creds = creds;
 	s2s_trust_loaded(s);
+	s2s_certs_name_ours(s);
 	s2s_shares_configure(s);
 	s2s_certs_judge(s);
 	s->reach.read_at_ms = 0; /* the host's own addresses are read again */

@@ -83,6 +83,8 @@ int s2s_load_creds(const struct edge_config *c, struct xfed_tls_creds **out, cha
 /* At the start and at a reload: takes over the credentials; streams are judged by them, waiting times are forgotten. */
 void s2s_configure(struct s2s *s, const struct edge_config *config, struct xfed_tls_creds *creds);
 const struct xfed_tls_creds *s2s_creds(const struct s2s *s);
+/* A domain of ours that none of them names, so that partners are shown the first of the list; NULL: there is none. `*more`: besides it. */
+const char *s2s_unnamed(const struct s2s *s, size_t *more);
 
 /* Takes the policy over: streams are judged again, what waits for who is listed no more is refused. */
 void s2s_use_policy(struct s2s *s, struct xfed_policy *fresh);

@@ -81,6 +81,8 @@ struct s2s {
 	struct s2s_tally *tallies;
 	struct s2s_newest *newest;
 	struct s2s_standing_entry *standings;
+	const char *unnamed; /* of the policy: s2s_unnamed() */
+	size_t unnamed_more;
 	int64_t trust_since_s;
 	bool has_trusted; /* a partner, since then */
 };
@@ -145,6 +147,9 @@ void s2s_report_established(struct s2s_conn *c, const struct xfed_s2s_action *ac
 void s2s_report_closed(struct s2s_conn *c, const struct xfed_s2s_action *act);
 void s2s_report_pair_refused(struct s2s_conn *c, const struct xfed_s2s_action *act);
 void s2s_stream_facts(const struct s2s_conn *c, struct s2s_stream *out);
+
+/* certs.c, when credentials or policy are new */
+void s2s_certs_name_ours(struct s2s *s);
 
 /* standing.c */
 void s2s_standing_failed(const struct s2s_pair *p, enum xfed_reason reason, enum xfed_side side);

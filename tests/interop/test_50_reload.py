@@ -120,7 +120,7 @@ def test_status(xfed, alice):
     # One of the edge's own certificates has expired, for another test: that is a problem, named first, and exit status 1.
     status, text = xfed.edge.ctl(xfed.tools, "status", check=False)
     assert status == 1 and text.startswith("edge1 "), text
-    assert "PROBLEM tls.cert.expired" in text.splitlines()[1] and "expired.corp.example" in text.splitlines()[1], text
+    assert "PROBLEM tls.own.expired" in text.splitlines()[1] and "expired.corp.example" in text.splitlines()[1], text
     alice.wait_error(alice.send("anyone@corp2.example", "nobody listens there"), 20)
     status, text = xfed.gateway.ctl(xfed.tools, "status", check=False)
     assert status == 1, text  # what is wrong makes the exit status, and stands first

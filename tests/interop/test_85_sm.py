@@ -8,7 +8,8 @@ numbers = itertools.count(1)
 
 def facts(xfed, direction):
     """[acknowledged, of how many] of the streams of that direction which count."""
-    shown = [xfed.edge.control("stream", "show", id=str(s["id"])) for s in xfed.streams_of("partner.example") if s["direction"] == direction]
+    answers = [xfed.edge.ask("stream", "show", id=str(s["id"])) for s in xfed.streams_of("partner.example") if s["direction"] == direction]
+    shown = [a["result"] for a in answers if a["ok"]]  # one that has closed since it was listed is none
     counts = [s["stream_management"] for s in shown if "stream_management" in s]
     key = "received" if direction == "in" else "sent"
     return [sum(c[k] for c in counts) for k in ("acknowledged", key)]

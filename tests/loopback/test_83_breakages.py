@@ -11,6 +11,7 @@ import pytest
 from harness.breakages import says, told
 from harness.installation import write
 from harness.peer import OFFER, Peer
+from harness.proc import wait_until
 from harness.wire import free_port
 
 SENDER = "user@corp.example"
@@ -261,8 +262,9 @@ def test_what_has_worked_since_is_no_problem(own, tools, scene, user, flow):
     own.reload()
     assert user.message(flow, "sip:bob@" + domain, "one").status in (200, 202)
     own.edge.control("stream", "close", id=str(next(s["id"] for s in own.streams(domain) if s["direction"] == "out")))
+    wait_until("no stream", lambda: not [s for s in own.streams(domain) if s["direction"] == "out"], 10)
     p.external = "refuse:not-authorized"
-    user.message(flow, "sip:bob@" + domain, "two", timeout=40)
+    assert user.message(flow, "sip:bob@" + domain, "two", timeout=40).status == 504
     told(own, tools, {"status": says(1, "PROBLEM sasl.external.refused", domain, "It worked last at 20", never=["not worked since"]),
                       "explain": says(1, "CLOSED stream", "; one worked ")}, SENDER, "bob@" + domain)
     p.external = "right"
@@ -326,7 +328,7 @@ def resolver_down(s):
     s.inst.edge_config["dns"] = {"servers": ["127.0.0.1:%d" % free_port()]}
 
 
-def no_link(code, *words, edge=(), back=True):
+def no_link(code, *words, edge=()):
     """The gateway has no link: each of its answers says why, and the edge who was refused."""
     rows = {"status": says(1, "PROBLEM %s since" % code, "No link to the edge", *words),
             "explain": says(1, "CLOSED link no link to the edge", *words),
@@ -362,6 +364,10 @@ SERVICES = {
     "the edge's clock is behind: what is good is not valid yet": (
         channel_certificate("gateway", "sip:fe.corp.example", "start=20400101000000Z", "end=20410101000000Z"),
         no_link("channel.peer.untrusted", "is not valid yet: set the clocks of both hosts", edge=["is not valid yet: set the clocks of both hosts"])),
+    "the edge's clock is ahead: what is good has expired": (
+        channel_certificate("gateway", "sip:fe.corp.example", *EXPIRED[:2]),
+        no_link("channel.peer.untrusted", "the gateway's certificate has expired", "or that host's or this one's clock is wrong",
+                edge=["the gateway's certificate has expired", "clock is wrong"])),
     "the channel's port is dropped": (channel_dropped, no_link(
         "net.connect.timeout", "does not answer: check that host, and that firewalls let this gateway connect there")),
     "the edge is stopped": (edge_stopped, dict(no_link(

@@ -131,8 +131,13 @@ static void hop_down(struct explain_facts *f)
 static void hop_refuses(struct explain_facts *f)
 {
 	f->hop.reason = XFED_REASON_SIP_AUTH_REFUSED;
-	f->hop.refusals.status = 407;
+	f->hop.status = 407;
 	snprintf(f->hop.text, sizeof(f->hop.text), "the username or password is wrong");
+}
+static void hop_refused_one(struct explain_facts *f)
+{
+	f->hop.row.count = 1;
+	f->hop.refusals.status = 405;
 }
 static void hop_unknown(struct explain_facts *f)
 {
@@ -199,6 +204,15 @@ static void failed_long_ago(struct explain_facts *f)
 {
 	never_tried(f);
 	f->last_failure = (struct explain_failure){ .id = 7, .reason = XFED_REASON_DNS_TIMEOUT, .age_s = 10 };
+}
+
+/* What it said, and that there was a time when it worked. */
+static void failed_since(struct explain_facts *f)
+{
+	failed_before(f);
+	f->edges[0].last_text = "it names dns:other.example";
+	f->edges[0].failed_ago_s = 180;
+	f->edges[0].worked_ago_s = 7200;
 }
 
 static void second_edge_has_it(struct explain_facts *f)
@@ -272,6 +286,7 @@ static const struct {
 	{ "next hop down", true, hop_down, EXPLAIN_NEXT_HOP, XFED_REASON_SIP_SERVER_UNREACHABLE, "tls:fe.example.com:5061" },
 	{ "next hop down, what was tried", true, hop_down, EXPLAIN_NEXT_HOP, XFED_REASON_SIP_SERVER_UNREACHABLE, "(SRV fe.example.com)" },
 	{ "next hop refuses us", true, hop_refuses, EXPLAIN_NEXT_HOP, XFED_REASON_SIP_AUTH_REFUSED, "password is wrong" },
+	{ "next hop refuses one", true, hop_refused_one, NONE, XFED_REASON_NONE, NULL },
 	{ "next hop not used yet", true, hop_unknown, NONE, XFED_REASON_NONE, NULL },
 	{ "the next hop is not on the way out", false, hop_down, NONE, XFED_REASON_NONE, NULL },
 	{ "draining", true, draining, EXPLAIN_GATEWAY, XFED_REASON_SERVICE_LEAVING, NULL },
@@ -285,6 +300,8 @@ static const struct {
 	{ "edge out of service", false, edge_out, EXPLAIN_EDGE, XFED_REASON_CHANNEL_DOWN, "edge1" },
 	{ "waiting after a failure", false, backing_off, EXPLAIN_STREAM, XFED_REASON_TLS_CERT_EXPIRED, "for 4000 ms" },
 	{ "failed, may try again", false, failed_before, EXPLAIN_STREAM, XFED_REASON_TLS_CERT_EXPIRED, "makes another" },
+	{ "failed, with words", false, failed_since, EXPLAIN_STREAM, XFED_REASON_TLS_CERT_EXPIRED,
+		"failed 3 min ago: it names dns:other.example, the next message makes another; one worked 2 h ago" },
 	{ "never tried", false, never_tried, NONE, XFED_REASON_NONE, NULL },
 	{ "the edge has forgotten it", false, failed_long_ago, NONE, XFED_REASON_NONE, NULL },
 	{ "another edge has a stream", false, second_edge_has_it, NONE, XFED_REASON_NONE, NULL },
