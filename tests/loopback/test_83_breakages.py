@@ -334,7 +334,7 @@ def no_link(code, *words, edge=()):
             "explain": says(1, "CLOSED link no link to the edge", *words),
             "check": says(1, "there is no link to the edge", *words)}
     if edge:
-        rows["edge"] = says(1, "PROBLEM %s since" % code, "A gateway at 127.0.0.1", "does not get a link", *edge)
+        rows["edge"] = says(1, "PROBLEM %s since" % code, " at 127.0.0.1", "does not get a link", *edge)
     return rows
 
 
