@@ -51,7 +51,7 @@ static void add_failing(void *user, const struct s2s_standing *st)
 {
 	struct failing *f = user;
 	char last[24], worked[24];
-	if (st->reason == XFED_REASON_NONE || st->failed_s + FAILING_OLD_S < core_wall_s(f->admin->core)) {
+	if (st->reason == XFED_REASON_NONE || st->is_made_up || st->failed_s + FAILING_OLD_S < core_wall_s(f->admin->core)) {
 		return;
 	}
 	f->last.reason = st->reason;
@@ -88,14 +88,15 @@ static void add_partners(struct admin *a, json_t *list)
 static void add_own_names(struct admin *a, json_t *list)
 {
 	size_t more;
-	const char *first = s2s_unnamed(a->s2s, &more);
+	int64_t since_s;
+	const char *first = s2s_unnamed(a->s2s, &more, &since_s);
 	char others[48] = "";
 	if (more > 0) {
 		snprintf(others, sizeof(others), ", nor %zu more of our domains", more);
 	}
 	if (first) {
-		rt_control_add_problem(list, XFED_REASON_TLS_OWN_MISSING, core_wall_s(a->core), "No certificate of certificates[] names %.255s%s. %s",
-			first, others, xfed_reason_info(XFED_REASON_TLS_OWN_MISSING)->remedy);
+		rt_control_add_problem(list, XFED_REASON_TLS_OWN_MISSING, since_s, "No certificate of certificates[] names %.255s%s. %s", first,
+			others, xfed_reason_info(XFED_REASON_TLS_OWN_MISSING)->remedy);
 	}
 }
 
