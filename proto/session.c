@@ -386,6 +386,11 @@ const struct proto_peer *proto_session_peer(const struct proto_session *s)
 	return s->peer.hello ? &s->peer : NULL;
 }
 
+const char *proto_session_proved(const struct proto_session *s)
+{
+	return s->peer.cert_name;
+}
+
 uint64_t proto_session_rtt_us(const struct proto_session *s)
 {
 	return s->rtt_us;

@@ -138,6 +138,7 @@ size_t proto_session_output_bytes(const struct proto_session *s);
 
 bool proto_session_is_up(const struct proto_session *s);
 const struct proto_peer *proto_session_peer(const struct proto_session *s); /* NULL before UP */
+const char *proto_session_proved(const struct proto_session *s);	    /* as its cert_name; NULL: the peer's certificate has proved none yet */
 uint64_t proto_session_rtt_us(const struct proto_session *s);		    /* of the last ping, in whole ms x 1000; 0: none yet */
 struct proto_clock proto_session_clock(const struct proto_session *s);	    /* the peer's */
 

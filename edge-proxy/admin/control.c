@@ -15,9 +15,22 @@ static void add_refused(const struct admin *a, json_t *list)
 {
 	struct channel_refusal r;
 	char text[320];
-	if (channel_refused(a->channel, &r)) {
+	if (channel_refused(a->channel, true, &r)) {
 		rt_control_add_problem(list, r.reason, r.at_s, "A gateway at %s does not get a link: %s. %s", r.from,
 			proto_text_clean(text, sizeof(text), r.text), xfed_reason_info(r.reason)->remedy);
+	}
+}
+
+/* May be a gateway whose certificate is wrong, or anybody who can connect: while there is a link of a gateway it is no problem. */
+static void add_refused_stranger(const struct admin *a, json_t *list)
+{
+	struct channel_refusal r;
+	char text[320];
+	if (channel_refused(a->channel, false, &r)) {
+		rt_control_add_problem(list, r.reason, r.at_s,
+			"Somebody at %s who has not proved to be a gateway does not get a link: %s. If that is a gateway: %s If it is none, "
+			"let the firewall keep it from channel.listen.",
+			r.from, proto_text_clean(text, sizeof(text), r.text), xfed_reason_info(r.reason)->remedy);
 	}
 }
 
@@ -38,7 +51,7 @@ static void add_failing(void *user, const struct s2s_standing *st)
 {
 	struct failing *f = user;
 	char last[24], worked[24];
-	if (st->reason == XFED_REASON_NONE || st->failed_s + FAILING_OLD_S < core_wall_s(f->admin->core)) {
+	if (st->reason == XFED_REASON_NONE || st->is_made_up || st->failed_s + FAILING_OLD_S < core_wall_s(f->admin->core)) {
 		return;
 	}
 	f->last.reason = st->reason;
@@ -75,14 +88,15 @@ static void add_partners(struct admin *a, json_t *list)
 static void add_own_names(struct admin *a, json_t *list)
 {
 	size_t more;
-	const char *first = s2s_unnamed(a->s2s, &more);
+	int64_t since_s;
+	const char *first = s2s_unnamed(a->s2s, &more, &since_s);
 	char others[48] = "";
 	if (more > 0) {
 		snprintf(others, sizeof(others), ", nor %zu more of our domains", more);
 	}
 	if (first) {
-		rt_control_add_problem(list, XFED_REASON_TLS_OWN_MISSING, core_wall_s(a->core), "No certificate of certificates[] names %s%s. %s",
-			first, others, xfed_reason_info(XFED_REASON_TLS_OWN_MISSING)->remedy);
+		rt_control_add_problem(list, XFED_REASON_TLS_OWN_MISSING, since_s, "No certificate of certificates[] names %s%s. %s", first,
+			others, xfed_reason_info(XFED_REASON_TLS_OWN_MISSING)->remedy);
 	}
 }
 
@@ -101,11 +115,14 @@ static void add_falling_back(void *user, const struct s2s_standing *st)
 	}
 }
 
-/* What works, and not as well as it could. */
+/* What works, and not as well as it could; or what may be nothing. */
 static json_t *notes(const struct admin *a)
 {
 	struct falling_back f = { .list = json_array() };
 	s2s_each_standing(a->s2s, add_falling_back, &f);
+	if (channel_links_up(a->channel) > 0) {
+		add_refused_stranger(a, f.list);
+	}
 	return f.list;
 }
 
@@ -116,8 +133,9 @@ static json_t *problems(struct admin *a)
 	enum xfed_reason why = channel_down_reason(a->channel, &since_s);
 	if (channel_links_up(a->channel) == 0) {
 		rt_control_add_problem(list, why, since_s, "%s", xfed_reason_info(why)->remedy);
+		add_refused_stranger(a, list);
 	} else if (!s2s_policy(a->s2s)) {
-		rt_control_add_problem(list, XFED_REASON_CHANNEL_DOWN, since_s, "No gateway has sent a policy yet.");
+		rt_control_add_problem(list, XFED_REASON_CHANNEL_DOWN, rt_daemon_began_s(&a->core->d), "No gateway has sent a policy yet.");
 	}
 	add_refused(a, list);
 	channel_each(a->channel, add_clock_problem, list);

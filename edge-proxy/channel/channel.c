@@ -239,13 +239,14 @@ enum xfed_reason channel_down_reason(const struct channel *c, int64_t *since_s)
 	return c->down_reason;
 }
 
-bool channel_refused(const struct channel *c, struct channel_refusal *out)
+bool channel_refused(const struct channel *c, bool has_proved, struct channel_refusal *out)
 {
-	if (c->refused.at_s == 0 || core_wall_s(c->core) - c->refused.at_s > REFUSED_FRESH_S) {
+	const struct channel_refused *r = &c->refused[has_proved ? 1 : 0];
+	if (r->at_s == 0 || core_wall_s(c->core) - r->at_s > REFUSED_FRESH_S) {
 		return false;
 	}
-	*out = (struct channel_refusal){ .at_s = c->refused.at_s, .reason = c->refused.reason, .text = c->refused.text };
-	rt_addr_text(&c->refused.from, out->from);
+	*out = (struct channel_refusal){ .at_s = r->at_s, .reason = r->reason, .text = r->text };
+	rt_addr_text(&r->from, out->from);
 	return true;
 }
 

@@ -79,8 +79,11 @@ struct channel_refusal {
 	const char *text; /* never NULL */
 	char from[RT_ADDR_TEXT];
 };
-/* The last link that was refused, or refused us, within the last two minutes and has not come up since; a gateway tries again sooner. False: none. */
-bool channel_refused(const struct channel *c, struct channel_refusal *out);
+/*
+ * The last link of a gateway (`has_proved`), or of a stranger who showed a certificate as a gateway does, that was refused, or refused us,
+ * within the last two minutes and has not come up since; a gateway tries again sooner. Who showed none is no gateway. False: none.
+ */
+bool channel_refused(const struct channel *c, bool has_proved, struct channel_refusal *out);
 const struct proto_revision *channel_revision(const struct channel *c); /* of the policy in force */
 
 #endif

@@ -17,6 +17,13 @@ struct channel_link {
 	char address[RT_ADDR_TEXT];
 };
 
+struct channel_refused {
+	int64_t at_s; /* 0: none */
+	enum xfed_reason reason;
+	struct rt_addr from;
+	char text[300];
+};
+
 struct channel {
 	struct core *core;
 	const struct edge_config *config;
@@ -32,13 +39,8 @@ struct channel {
 	struct proto_revision revision;
 	enum xfed_reason down_reason; /* why there is no link */
 	int64_t down_since_s;
-	struct {
-		int64_t at_s; /* 0: none */
-		enum xfed_reason reason;
-		struct rt_addr from;
-		char text[300];
-	} refused;	     /* the last link that did not come up, and did not just go away */
-	int64_t certs_due_s; /* the first of the live links' certificates is to be judged again */
+	struct channel_refused refused[2]; /* the last links that did not come up, and did not just go away: of strangers, of gateways */
+	int64_t certs_due_s;		   /* the first of the live links' certificates is to be judged again */
 };
 
 /* links.c */

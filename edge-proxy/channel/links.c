@@ -77,19 +77,19 @@ static void replace_older(struct channel_link *l, const char *cert_name)
 	}
 }
 
+/* Of who has shown a certificate: a handshake that fails before is a scanner's, or a monitor's, for all gateways have one. */
 static bool is_refusal(enum xfed_reason reason)
 {
-	return reason == XFED_REASON_CHANNEL_PEER_UNTRUSTED || reason == XFED_REASON_CHANNEL_FRAME_BAD || reason == XFED_REASON_CHANNEL_VERSION ||
-	       reason == XFED_REASON_TLS_CERT_REFUSED || reason == XFED_REASON_TLS_VERSION_OLD || reason == XFED_REASON_TLS_CERT_MISSING;
+	return reason == XFED_REASON_CHANNEL_PEER_UNTRUSTED || reason == XFED_REASON_CHANNEL_FRAME_BAD || reason == XFED_REASON_CHANNEL_VERSION;
 }
 
-static void note_refused(struct channel_link *l, enum xfed_reason reason, const char *text)
+static void note_refused(struct channel_link *l, bool has_proved, enum xfed_reason reason, const char *text)
 {
-	struct channel *c = l->channel;
-	c->refused.at_s = core_wall_s(c->core);
-	c->refused.reason = reason;
-	c->refused.from = l->from;
-	snprintf(c->refused.text, sizeof(c->refused.text), "%s", text);
+	struct channel_refused *r = &l->channel->refused[has_proved ? 1 : 0];
+	r->at_s = core_wall_s(l->channel->core);
+	r->reason = reason;
+	r->from = l->from;
+	snprintf(r->text, sizeof(r->text), "%s", text);
 }
 
 /* Who was refused has come in since. */
@@ -97,8 +97,11 @@ static void forget_refused(struct channel_link *l)
 {
 	char now[RT_ADDR_TEXT], then[RT_ADDR_TEXT];
 	struct channel *c = l->channel;
-	if (strcmp(rt_addr_host_text(&l->from, now), rt_addr_host_text(&c->refused.from, then)) == 0) {
-		c->refused.at_s = 0;
+	rt_addr_host_text(&l->from, now);
+	for (size_t i = 0; i < XFED_ARRAY_LEN(c->refused); i++) {
+		if (strcmp(now, rt_addr_host_text(&c->refused[i].from, then)) == 0) {
+			c->refused[i].at_s = 0;
+		}
 	}
 }
 
@@ -138,15 +141,18 @@ static void on_down(void *owner, bool was_up, enum xfed_reason reason, const cha
 {
 	struct channel_link *l = owner;
 	struct channel *c = l->channel;
-	const struct proto_peer *peer = proto_session_peer(proto_link_session(l->link));
-	rt_log(was_up ? RT_LOG_WARNING : RT_LOG_INFO, "channel.down", RT_KV_STR("peer", peer ? peer->name : NULL), RT_KV_STR("address", l->address),
-		RT_KV_REASON(reason), RT_KV_STR("text", text), RT_END);
+	const struct proto_session *session = proto_link_session(l->link);
+	const struct proto_peer *peer = proto_session_peer(session);
+	bool has_proved = proto_session_proved(session) != NULL;
+	/* What strangers cause has a limit of lines of its own, and never hides a gateway's. */
+	rt_log(was_up ? RT_LOG_WARNING : RT_LOG_INFO, has_proved ? "channel.down" : "channel.stranger", RT_KV_STR("peer", peer ? peer->name : NULL),
+		RT_KV_STR("address", l->address), RT_KV_REASON(reason), RT_KV_STR("text", text), RT_END);
 	DL_DELETE(c->list, l);
 	if (was_up) {
 		take_back(l, peer, reason);
 	}
 	if (is_refusal(reason)) {
-		note_refused(l, reason, text ? text : "");
+		note_refused(l, has_proved, reason, text ? text : "");
 	}
 	proto_transfer_in_deinit(&l->transfer);
 	xfed_free(l);

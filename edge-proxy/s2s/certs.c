@@ -35,6 +35,7 @@ void s2s_certs_judge(struct s2s *s)
 
 void s2s_certs_name_ours(struct s2s *s)
 {
+	bool is_old = s->unnamed != NULL;
 	s->unnamed = NULL;
 	s->unnamed_more = 0;
 	for (size_t i = 0; s->policy && i < xfed_policy_local_count(s->policy); i++) {
@@ -44,10 +45,12 @@ void s2s_certs_name_ours(struct s2s *s)
 			s->unnamed = s->unnamed ? s->unnamed : domain;
 		}
 	}
+	s->unnamed_since_s = is_old ? s->unnamed_since_s : core_wall_s(s->core);
 }
 
-const char *s2s_unnamed(const struct s2s *s, size_t *more)
+const char *s2s_unnamed(const struct s2s *s, size_t *more, int64_t *since_s)
 {
+	*since_s = s->unnamed_since_s;
 	*more = s->unnamed_more;
 	return s->unnamed;
 }

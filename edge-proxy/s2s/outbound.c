@@ -196,7 +196,7 @@ static void tell_failure(struct s2s_pair *p, const struct pair_action *act)
 		.cert = info.is_secure && info.tls.peer ? xfed_cert_facts(info.tls.peer) : NULL,
 		.address = p->stranger[0] ? p->stranger : NULL };
 	if (!p->way.is_for_questions) {
-		s2s_standing_failed(p, act->reason, act->side);
+		s2s_standing_failed(p, act->reason);
 	}
 	s2s_failure_send(p->s2s, &f, p->steps);
 	s2s_steps_free(&p->steps);

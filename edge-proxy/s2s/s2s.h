@@ -84,7 +84,7 @@ int s2s_load_creds(const struct edge_config *c, struct xfed_tls_creds **out, cha
 void s2s_configure(struct s2s *s, const struct edge_config *config, struct xfed_tls_creds *creds);
 const struct xfed_tls_creds *s2s_creds(const struct s2s *s);
 /* A domain of ours that none of them names, so that partners are shown the first of the list; NULL: there is none. `*more`: besides it. */
-const char *s2s_unnamed(const struct s2s *s, size_t *more);
+const char *s2s_unnamed(const struct s2s *s, size_t *more, int64_t *since_s);
 
 /* Takes the policy over: streams are judged again, what waits for who is listed no more is refused. */
 void s2s_use_policy(struct s2s *s, struct xfed_policy *fresh);
@@ -158,12 +158,12 @@ struct s2s_standing {
 	int64_t worked_s;		   /* 0: it has not */
 	int64_t failed_s, fails_since_s;   /* the last failure, and the first since it worked; 0: none */
 	enum xfed_reason reason;	   /* why it fails; NONE: it does not, what failed has worked since */
-	enum xfed_side side;		   /* ... of that */
 	char text[192];			   /* ... and in words; "": none */
 	enum xfed_reason why_not_external; /* it works by dialback although the better EXTERNAL is allowed; NONE: it does not */
+	bool is_made_up;		   /* a name below a wildcard that has never worked: for all that is known, a user's slip */
 };
-const struct s2s_standing *s2s_standing_of(const struct s2s *s, const char *local, const char *remote); /* NULL: nothing is known */
-void s2s_each_standing(const struct s2s *s, void (*fn)(void *user, const struct s2s_standing *st), void *user);
+const struct s2s_standing *s2s_standing_of(const struct s2s *s, const char *local, const char *remote);		/* NULL: nothing is known */
+void s2s_each_standing(const struct s2s *s, void (*fn)(void *user, const struct s2s_standing *st), void *user); /* first those that files list */
 /* Pairs whose partner was refused as untrusted, where no partner at all has been found trusted since trust.ca was loaded, at `*since_s`. */
 size_t s2s_untrusted(const struct s2s *s, int64_t *since_s);
 

@@ -17,6 +17,8 @@
 struct s2s_steps;
 struct s2s_newest;
 struct s2s_standing_entry;
+/* Who names the partner of one. Each kind has its room, so that none pushes out those of another. */
+enum s2s_standing_kind { S2S_STANDING_LISTED, S2S_STANDING_REACHED /* below a wildcard */, S2S_STANDING_MADE_UP, S2S_STANDING_KINDS };
 
 struct s2s_conn {
 	struct driver d; /* first */
@@ -80,9 +82,11 @@ struct s2s {
 	struct rt_sources sources[S2S_SOURCES];
 	struct s2s_tally *tallies;
 	struct s2s_newest *newest;
-	struct s2s_standing_entry *standings;
+	struct s2s_standing_entry *standings, *standings_of[S2S_STANDING_KINDS]; /* all; of each kind, in the order of their use */
+	size_t standing_count[S2S_STANDING_KINDS];
 	const char *unnamed; /* of the policy: s2s_unnamed() */
 	size_t unnamed_more;
+	int64_t unnamed_since_s;
 	int64_t trust_since_s;
 	bool has_trusted; /* a partner, since then */
 };
@@ -152,7 +156,7 @@ void s2s_stream_facts(const struct s2s_conn *c, struct s2s_stream *out);
 void s2s_certs_name_ours(struct s2s *s);
 
 /* standing.c */
-void s2s_standing_failed(const struct s2s_pair *p, enum xfed_reason reason, enum xfed_side side);
+void s2s_standing_failed(const struct s2s_pair *p, enum xfed_reason reason);
 void s2s_standing_worked(const struct s2s_pair *p, const struct xfed_s2s_info *info);
 void s2s_standings_judge(struct s2s *s); /* those of who is listed no more are forgotten */
 void s2s_standings_free(struct s2s *s);

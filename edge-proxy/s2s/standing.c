@@ -1,17 +1,21 @@
 /*
  * How we stand with partners: of each pair of domains, how our last attempt at a stream ended and when one worked last. It outlives
- * the pair, which is forgotten when nothing waits for it. Nothing of a stranger comes in here: these are streams we opened.
+ * the pair, which is forgotten when nothing waits for it. Nothing of a stranger comes in here: these are streams we opened. Yet a user of
+ * ours makes up as many names below a wildcard as he likes, and a wildcard's partner may answer under as many: those have rooms of their own.
  */
 #include "s2s/s2s_impl.h"
 
+#include <utlist.h>
+
 #include "xfed/mem.h"
 
-#define STANDINGS_MAX 4096 /* the oldest goes: names below a wildcard are without end */
+#define STANDINGS_MAX 4096 /* of a kind: the one that was not used for longest goes */
 
 struct s2s_standing_entry {
 	struct s2s_standing is;
-	size_t key_len;
-	UT_hash_handle hh; /* s2s->standings by "local\0remote", which are the strings of `is` */
+	enum s2s_standing_kind kind;
+	struct s2s_standing_entry *prev, *next; /* s2s->standings_of its kind */
+	UT_hash_handle hh;			/* s2s->standings by "local\0remote", which are the strings of `is` */
 	char key[];
 };
 
@@ -26,27 +30,52 @@ static struct s2s_standing_entry *find(const struct s2s *s, const char *local, c
 	return e;
 }
 
+static void leave_kind(struct s2s *s, struct s2s_standing_entry *e)
+{
+	DL_DELETE(s->standings_of[e->kind], e);
+	s->standing_count[e->kind]--;
+}
+
 static void forget(struct s2s *s, struct s2s_standing_entry *e)
 {
+	leave_kind(s, e);
 	HASH_DELETE(hh, s->standings, e);
 	xfed_free(e);
 }
 
-/* NULL: no memory, and what happened is in the log alone. */
-static struct s2s_standing *standing(struct s2s *s, const char *local, const char *remote)
+static enum s2s_standing_kind kind_of(const struct s2s *s, const struct s2s_standing *st)
 {
-	struct s2s_standing_entry *e = find(s, local, remote);
-	if (e) {
-		return &e->is;
+	if (s->policy && xfed_policy_names(s->policy, xfed_span_str(st->remote))) {
+		return S2S_STANDING_LISTED;
 	}
+	return st->worked_s > 0 ? S2S_STANDING_REACHED : S2S_STANDING_MADE_UP;
+}
+
+/* As the one of its kind that was used last. */
+static void enter_kind(struct s2s *s, struct s2s_standing_entry *e, enum s2s_standing_kind kind)
+{
+	e->kind = kind;
+	e->is.is_made_up = kind == S2S_STANDING_MADE_UP;
+	DL_APPEND(s->standings_of[kind], e);
+	s->standing_count[kind]++;
+}
+
+static void trim(struct s2s *s, enum s2s_standing_kind kind)
+{
+	while (s->standing_count[kind] > STANDINGS_MAX) {
+		forget(s, s->standings_of[kind]);
+	}
+}
+
+static struct s2s_standing_entry *add(struct s2s *s, const char *local, const char *remote)
+{
 	size_t local_len = strlen(local) + 1, len = local_len + strlen(remote);
-	e = xfed_calloc(1, sizeof(*e) + len + 1);
+	struct s2s_standing_entry *e = xfed_calloc(1, sizeof(*e) + len + 1);
 	if (!e) {
 		return NULL;
 	}
 	memcpy(e->key, local, local_len);
 	memcpy(e->key + local_len, remote, len + 1 - local_len);
-	e->key_len = len;
 	e->is.local = e->key;
 	e->is.remote = e->key + local_len;
 	HASH_ADD(hh, s->standings, key[0], len, e);
@@ -54,31 +83,47 @@ static struct s2s_standing *standing(struct s2s *s, const char *local, const cha
 		xfed_free(e);
 		return NULL;
 	}
-	if (HASH_COUNT(s->standings) > STANDINGS_MAX) {
-		forget(s, s->standings);
+	return e;
+}
+
+/* Of the pair, whose attempt has just worked or not. NULL: no memory, and what happened is in the log alone. */
+static struct s2s_standing *used(const struct s2s_pair *p, bool has_worked)
+{
+	struct s2s *s = p->s2s;
+	struct s2s_standing_entry *e = find(s, p->local, p->remote);
+	if (e) {
+		leave_kind(s, e);
+	} else {
+		e = add(s, p->local, p->remote);
 	}
+	if (!e) {
+		return NULL;
+	}
+	e->is.worked_s = has_worked ? core_wall_s(s->core) : e->is.worked_s;
+	enter_kind(s, e, kind_of(s, &e->is));
+	trim(s, e->kind);
 	return &e->is;
 }
 
-void s2s_standing_failed(const struct s2s_pair *p, enum xfed_reason reason, enum xfed_side side)
+void s2s_standing_failed(const struct s2s_pair *p, enum xfed_reason reason)
 {
-	struct s2s_standing *st = standing(p->s2s, p->local, p->remote);
+	struct s2s_standing *st = used(p, false);
 	if (st) {
 		st->failed_s = core_wall_s(p->s2s->core);
 		st->fails_since_s = st->reason == XFED_REASON_NONE ? st->failed_s : st->fails_since_s;
 		st->reason = reason;
-		st->side = side;
 		st->why_not_external = XFED_REASON_NONE;
 		proto_text_clean(st->text, sizeof(st->text), p->text);
+		size_t len = strlen(st->text);
+		st->text[len > 0 && st->text[len - 1] == '.' ? len - 1 : len] = '\0'; /* GnuTLS writes sentences; this stands within one */
 	}
 }
 
 void s2s_standing_worked(const struct s2s_pair *p, const struct xfed_s2s_info *info)
 {
-	struct s2s_standing *st = standing(p->s2s, p->local, p->remote);
+	struct s2s_standing *st = used(p, true);
 	bool is_external = info->is_authenticated && info->method == XFED_METHOD_EXTERNAL;
 	if (st) {
-		st->worked_s = core_wall_s(p->s2s->core);
 		st->reason = XFED_REASON_NONE;
 		st->text[0] = '\0';
 		st->why_not_external = is_external ? XFED_REASON_NONE : p->way.avoided != XFED_REASON_NONE ? p->way.avoided : info->why_not_external;
@@ -93,8 +138,10 @@ const struct s2s_standing *s2s_standing_of(const struct s2s *s, const char *loca
 
 void s2s_each_standing(const struct s2s *s, void (*fn)(void *user, const struct s2s_standing *st), void *user)
 {
-	for (const struct s2s_standing_entry *e = s->standings; e; e = e->hh.next) {
-		fn(user, &e->is);
+	for (size_t kind = 0; kind < S2S_STANDING_KINDS; kind++) {
+		for (const struct s2s_standing_entry *e = s->standings_of[kind]; e; e = e->next) {
+			fn(user, &e->is);
+		}
 	}
 }
 
@@ -104,7 +151,13 @@ void s2s_standings_judge(struct s2s *s)
 	HASH_ITER(hh, s->standings, e, next) {
 		if (!s2s_partner(s, xfed_span_str(e->is.remote)) || !s2s_is_local(s, xfed_span_str(e->is.local))) {
 			forget(s, e);
+		} else if (kind_of(s, &e->is) != e->kind) {
+			leave_kind(s, e);
+			enter_kind(s, e, kind_of(s, &e->is));
 		}
+	}
+	for (size_t kind = 0; kind < S2S_STANDING_KINDS; kind++) {
+		trim(s, kind);
 	}
 }
 

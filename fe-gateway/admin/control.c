@@ -36,19 +36,24 @@ static void add_streams(json_t *list, const struct channel_edge *l, json_t *answ
 	}
 }
 
-/* Found where both can be seen: among the links of an edge. */
+/* Found where both can be seen: among the links of an edge. It is so since the second of them came. */
 static void find_namesake(json_t *result, const char *edge, json_t *answer)
 {
 	const char *name = json_string_value(json_object_get(result, "name"));
 	json_t *link;
 	size_t i, found = 0;
+	json_int_t first = INT64_MAX, second = INT64_MAX;
 	json_array_foreach(json_object_get(answer, "channel"), i, link) {
 		const char *peer = json_string_value(json_object_get(link, "peer"));
-		found += peer && name && strcmp(peer, name) == 0;
+		if (peer && name && strcmp(peer, name) == 0) {
+			json_int_t since = json_integer_value(json_object_get(link, "since"));
+			second = since < first ? first : since < second ? since : second;
+			first = since < first ? since : first;
+			found++;
+		}
 	}
 	if (found > 1) {
-		rt_control_add_problem(json_object_get(result, "problems"), XFED_REASON_CHANNEL_NAME_TWICE,
-			json_integer_value(json_object_get(json_array_get(json_object_get(answer, "channel"), 0), "since")),
+		rt_control_add_problem(json_object_get(result, "problems"), XFED_REASON_CHANNEL_NAME_TWICE, second,
 			"The edge %s has %zu links of gateways called %s. %s", edge, found, name,
 			xfed_reason_info(XFED_REASON_CHANNEL_NAME_TWICE)->remedy);
 	}
@@ -134,7 +139,7 @@ static void add_link_problem(const struct channel_edge *l, json_t *list)
 static void add_broken_files(const struct admin *ad, json_t *list)
 {
 	const struct policy_broken *b = policy_broken(ad->policy);
-	int64_t since_s = core_wall_s(ad->core) - (int64_t)((core_now(ad->core) - ad->core->d.started_ms) / 1000);
+	int64_t since_s = rt_daemon_began_s(&ad->core->d);
 	for (const struct policy_broken_file *f = b->first; f; f = f->next) {
 		rt_control_add_problem(list, f->reason, since_s, "%s", f->text);
 	}

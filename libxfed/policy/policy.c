@@ -436,6 +436,11 @@ const struct xfed_partner *xfed_policy_partner(const struct xfed_policy *p, stru
 	return owner && owner->kinds != 0 ? owner : NULL;
 }
 
+bool xfed_policy_names(const struct xfed_policy *p, struct xfed_span domain)
+{
+	return xfed_policy_partner(p, domain) && find_claim(p->exact, domain);
+}
+
 enum xfed_reason xfed_policy_why_not(const struct xfed_policy *p, struct xfed_span domain)
 {
 	return owner_of(p, domain) ? XFED_REASON_POLICY_PARTNER_BROKEN : XFED_REASON_POLICY_PARTNER_UNLISTED;

@@ -1,7 +1,9 @@
 """The channel between gateway and edge under bad peers and a bad network; the way out of service and back (proto/channel.md)."""
 import itertools
 import os
+import re
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -252,18 +254,55 @@ def test_what_a_rogue_gateway_delivers_is_checked(calm, rogue):
     assert "forged" not in [child_text(s, "body") for s in calm.partner.inbox.items[since:]]
 
 
-@pytest.mark.parametrize("leaf", ["partner", "partner-foreign", "partner-selfsigned", None])
-def test_certificates_that_may_not_link(calm, certs, leaf):
-    since = calm.edge.process.mark()
+def try_to_link(inst, context):
+    """As gw1, until the edge has closed it."""
+    since = inst.edge.process.mark()
     try:
-        peer = ChannelPeer.connect(calm.channel, certs.client(leaf), "edge-int.corp.example")
+        peer = ChannelPeer.connect(inst.channel, context, "edge-int.corp.example")
         peer.hello("gw1", GATEWAY)
         while peer.read(10)[0] is not None:
             pass
     except OSError:
         pass  # refused in the handshake
-    calm.edge.process.wait_line("event=channel.down .*reason=(channel.peer.untrusted|tls\\.[a-z.-]+)", 10, since)
+    return inst.edge.process.wait_line("event=channel\\.[a-z]+ .*reason=", 10, since)
+
+
+@pytest.mark.parametrize("leaf", ["partner", "partner-foreign", "partner-selfsigned", None])
+def test_certificates_that_may_not_link(calm, certs, leaf):
+    line = try_to_link(calm, certs.client(leaf))
+    assert "event=channel.stranger " in line and re.search(r"reason=(channel.peer.untrusted|tls\.[a-z.-]+)", line), line
     assert calm.edge.metric("xfed_channel_up", peer="gw1") == 1
+
+
+def test_a_stranger_is_no_gateway(install, started, certs):
+    """A scanner is no problem. Who shows a certificate may be a gateway: noted beside a link, and not in the place of one that is refused."""
+    inst = started(install("scanned"))
+    try:
+        def told(what):
+            return [(p["reason"], p["text"]) for p in inst.edge.control("status")[what]]
+        nothing = certs.client(None)
+        nothing.check_hostname = False
+        nothing.verify_mode = ssl.CERT_NONE
+        assert "reason=tls.cert.missing" in try_to_link(inst, nothing)
+        distrusts = ssl.create_default_context()
+        distrusts.check_hostname = False
+        assert "event=channel.stranger" in try_to_link(inst, distrusts)
+        assert (told("problems"), told("notes")) == ([], [])
+        try_to_link(inst, certs.client("partner-selfsigned"))
+        ((reason, text),) = told("notes")
+        assert reason == "channel.peer.untrusted" and "who has not proved to be a gateway" in text and "keep it from channel.listen" in text, text
+        assert told("problems") == []
+        peer = ChannelPeer.connect(inst.channel, certs.client("fe"), "edge-int.corp.example")
+        peer.raw(huge_frame())
+        assert peer.read_close() == "channel.frame.bad"
+        wait_until("the gateway's", lambda: told("problems"), 10)
+        try_to_link(inst, certs.client("partner-selfsigned"))
+        ((reason, text),) = told("problems")
+        assert reason == "channel.frame.bad" and text.startswith("A gateway at 127.0.0.1:") and ".." not in text, text
+        inst.gateway.stop()
+        wait_until("a problem", lambda: [r for r, t in told("problems") if "has not proved" in t], 10)
+    finally:
+        inst.stop()
 
 
 def test_xmpp_on_the_channel_port(calm):

@@ -5,6 +5,7 @@ The cause stands in every answer that concerns it, and what to do about it.
 import itertools
 import os
 import socket
+import time
 
 import pytest
 
@@ -273,6 +274,25 @@ def test_what_has_worked_since_is_no_problem(own, tools, scene, user, flow):
                       "explain": says(0, "a stream of ours is open")}, SENDER, "bob@" + domain)
 
 
+def test_a_slip_below_a_wildcard_is_no_problem(own, tools, scene, user, flow):
+    """A name that nobody listed, and that has never worked, is told to who asks for it; one that has worked is a partner's."""
+    n = next(numbers)
+    slip, real = ("%s.wide%d.example" % (name, n) for name in ("tpyo", "im"))
+    p = scene.partner(real)
+    own.unlist_partner(real)
+    own.list_partner("wide%d.example" % n, additional_domains=["*.wide%d.example" % n])
+    own.reload()
+    assert user.message(flow, "sip:bob@" + slip, "to nobody", timeout=40).status == 404
+    assert user.message(flow, "sip:bob@" + real, "to somebody").status in (200, 202)
+    told(own, tools, {"status": says(0, never=[slip]), "edge": says(0, never=[slip]), "failures": says(0, "dns.name.missing"),
+                      "explain": says(1, "CLOSED stream the last attempt of edge1 failed", "dns.name.missing")}, SENDER, "bob@" + slip)
+    own.edge.control("stream", "close", id=str(next(s["id"] for s in own.streams(real) if s["direction"] == "out")))
+    wait_until("no stream", lambda: not [s for s in own.streams(real) if s["direction"] == "out"], 10)
+    p.external = "refuse:not-authorized"
+    assert user.message(flow, "sip:bob@" + real, "refused", timeout=40).status == 504
+    told(own, tools, {"status": says(1, "PROBLEM sasl.external.refused", real + " cannot be reached", "It worked last at 20", never=[slip])})
+
+
 @pytest.mark.parametrize("sender, target", [("a@foreign.example", "b@strange.example"), ("a@strange.example", "b@strange.example")])
 def test_neither_side_is_ours(own, tools, sender, target):
     told(own, tools, {"explain": says(1, "CLOSED direction neither domain is one of domains[]", never=["no edge has answered", "CLOSED edge"])}, sender, target)
@@ -334,7 +354,7 @@ def no_link(code, *words, edge=()):
             "explain": says(1, "CLOSED link no link to the edge", *words),
             "check": says(1, "there is no link to the edge", *words)}
     if edge:
-        rows["edge"] = says(1, "PROBLEM %s since" % code, "A gateway at 127.0.0.1", "does not get a link", *edge)
+        rows["edge"] = says(1, "PROBLEM %s since" % code, " at 127.0.0.1", "does not get a link", *edge)
     return rows
 
 
@@ -423,6 +443,24 @@ def test_a_service(services, tools, user, name):
         flow.close()
     for text in told(inst, tools, rows, SENDER, "bob@" + services.domains[0]).values():
         print(text)  # pytest -s
+
+
+def test_a_missing_certificate_is_missing_since_it_is(services):
+    """The time of a problem is not that of the question."""
+    own_certificate("nobody", "xmpp:nobody.example")(services)
+    inst = services.inst
+    inst.write_configs()
+    inst.start()
+
+    def since():
+        (found,) = [p["since"] for p in inst.edge.control("status")["problems"] if p["reason"] == "tls.own.missing"]
+        return found
+    first = since()
+    wait_until("the next second but one", lambda: time.time() >= first + 2, 10)
+    assert since() == first
+    inst.reload()
+    inst.edge.control("reload")
+    assert since() == first
 
 
 # ---- messages that are refused for good ----

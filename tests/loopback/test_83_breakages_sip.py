@@ -441,6 +441,10 @@ def test_two_gateways_as_one(own, install, tools, certs, which):
             words = ["PROBLEM channel.replaced", "a certificate with a name of its own"]
         for one in (inst, other):  # on whichever host he looks
             told(one, tools, {"status": says(1, *words)}, timeout=10)
+        if which == "name":  # since the second came
+            status = other.gateway.control("status")
+            (since,) = [p["since"] for p in status["problems"] if p["reason"] == "channel.name.twice"]
+            assert since == max(link["since"] for link in status["edges"][0]["channel"])
         wait_until("the loser told", lambda: any("Reload on the gateway whose files are right" in one.gateway.ctl(tools, "status", check=False)[1]
                                                  for one in (inst, other)), 10)
     finally:

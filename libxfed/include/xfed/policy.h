@@ -93,6 +93,8 @@ int xfed_policy_decode(struct xfed_span in, struct xfed_policy **out, struct xfe
  * domain itself, and never a local domain. `additional` and `pins` come back sorted.
  */
 const struct xfed_partner *xfed_policy_partner(const struct xfed_policy *p, struct xfed_span domain);
+/* Whether that partner's file has the whole name, not only a wildcard above it. */
+bool xfed_policy_names(const struct xfed_policy *p, struct xfed_span domain);
 enum xfed_reason xfed_policy_why_not(const struct xfed_policy *p, struct xfed_span domain); /* where that is NULL: policy.partner.* */
 bool xfed_policy_is_local(const struct xfed_policy *p, struct xfed_span domain);
 size_t xfed_policy_partner_count(const struct xfed_policy *p);

@@ -12,6 +12,7 @@
  *   {"name", "role": "edge"|"gateway", "version", "uptime_s", "pid",
  *    "state": "in-service"|"out-of-service"|"draining",
  *    "problems": [{"reason", "text", "since"}],                       what is wrong now, worst first
+ *    "notes":    [as problems]?,                                      edge: works, and not as well as it could, or may be nothing; status stays 0
  *    "channel":  [{"peer", "up": bool, "since", "rtt_ms"?, "clock_ms"?: how far its clock is ahead of ours, "reason"?}],
  *    "streams":  {"in", "out"},
  *    "deliveries_in_flight",
@@ -28,7 +29,8 @@
  *                 "certificate"?: {"subject", "issuer", "not_after", "sha256"}, "edge"?}]}
  *
  * stream show   {"id"}      a stream as in stream list, with "stanzas_in", "stanzas_out", "paused": bool, and inside TLS "certificate" in
- *   full (as in a failure's chain) and "certificate_problem"?, the reason why it does not prove the partner
+ *   full (as in a failure's chain) and "certificate_problem"?, the reason why it does not prove the partner;
+ *   "peer_stanza_size"?, what the partner takes (XEP-0478); "stream_management"?: {"sent" or "received", "acknowledged"}
  * stream close  {"id"}      {"id", "local", "remote", "reason", "edge"?}     admin
  *   id is a string: "7", or "edge1/7" as numbers are an edge's own; a gateway with several edges takes the second form only.
  *
@@ -36,7 +38,7 @@
  * partner show  {"domain"}  PARTNER, with "streams": [as in stream list]
  *   PARTNER = {"domain", "description"?, "additional_domains": [..], "partner_type", "tls", "sasl", "dialback": bool,
  *              "connect_to"?, "keepalive": bool, "limits": {"connections", "stanzas_per_second", "stanza_size"},
- *              "kinds": [..], "dane", "trust": {"ca": bool, "pins": [..]},
+ *              "kinds": [..], "refused"?: true where its file is broken, "dane", "trust": {"ca": bool, "pins": [..]},
  *              "matrix": {"row", "methods": ["external", ..], "problem"?}}
  *   rt_control_partner() builds it from a struct xfed_partner.
  * partner check {"domain", "local"?, "edge"?}     gateway; takes up to 20 s. local: which of our domains; edge: by name
@@ -44,8 +46,8 @@
  *    "reason"?}], "tls"?, "cipher"?, "certificate"?, "offers"?: {"external": bool, "dialback": bool},
  *    "methods"?: [{"method", "allowed": bool, "works"?: bool, "reason"?}], "inbound"?: bool}
  *   STEP = {"step", "state": "ok"|"note"|"problem", "text", "reason"?, "side"?, "remedy"?}; ok is false where one is a problem.
- *   Steps in their order: policy, dns, tcp, tls, certificate, offers, method, reverse-dns, reverse; each may come several times,
- *   or not at all behind a problem.
+ *   Steps in their order: policy, own-certificate, dns, tcp, tls, certificate, offers, method, way-back, reverse-dns, reverse; each may
+ *   come several times, or not at all behind a problem.
  *
  * explain ""    {"from", "to"}     gateway: every gate between two addresses, "user@domain" or "sip:user@domain"
  *   {"from", "to", "ok": bool, "direction"?: "to_sip"|"to_xmpp", "closed"?: the first closed gate,
@@ -61,7 +63,7 @@
  *              "correlation"?, "remedy"?}       at, last: seconds since 1970 UTC of the first and the last of `count` times; edge
  *              is absent for the gateway's own; remedy is absent for a reason of a newer edge. Steps count from the attempt's
  *              beginning and are those of the first time.
- * failures retry {"id"} or {"domain"}     {"pairs": [{"local", "remote", "state", "queued", "edge"}]}     admin
+ * failures retry {"id"} or {"domain"}     {"pairs": [{"local", "remote", "state", "queued", "retry_in_ms"?, "last_reason"?, "edge"}]}     admin
  *   not-found: no such failure, or no edge remembers an attempt; failed: it was the partner's attempt.
  *
  * config show   {}          {"text": "...YAML..."}                    rt_conf_print()

@@ -82,6 +82,10 @@ static inline int64_t rt_daemon_wall_s(const struct rt_daemon *d)
 {
 	return d->env.wall_s(d->env.user);
 }
+static inline int64_t rt_daemon_began_s(const struct rt_daemon *d)
+{
+	return rt_daemon_wall_s(d) - (int64_t)((rt_daemon_now_ms(d) - d->started_ms) / 1000);
+}
 
 /* ---- metrics that every part counts; `partner` is a listed partner's name or "other", the rest are words of metrics.def ---- */
 
