@@ -95,8 +95,8 @@ static void add_own_names(struct admin *a, json_t *list)
 		snprintf(others, sizeof(others), ", nor %zu more of our domains", more);
 	}
 	if (first) {
-		rt_control_add_problem(list, XFED_REASON_TLS_OWN_MISSING, since_s, "No certificate of certificates[] names %s%s. %s", first,
-			others, xfed_reason_info(XFED_REASON_TLS_OWN_MISSING)->remedy);
+		rt_control_add_problem(list, XFED_REASON_TLS_OWN_MISSING, since_s, "No certificate of certificates[] names %s%s. %s", first, others,
+			xfed_reason_info(XFED_REASON_TLS_OWN_MISSING)->remedy);
 	}
 }
 

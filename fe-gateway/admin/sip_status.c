@@ -12,8 +12,8 @@ static void add_hop(const struct trunk_hop_facts *f, json_t *list)
 	const struct hop_state *s = f->state;
 	if (s->is_known && s->reason != XFED_REASON_NONE) {
 		const char *advice = hop_words_advice(s), *remedy = xfed_reason_info(hop_words_reason(s))->remedy;
-		rt_control_add_problem(list, s->reason, s->since_s, "The SIP server %s %s%s%s%s", f->label, hop_words(s, words),
-			advice ? ": " : ". ", advice ? advice : remedy, advice ? "." : "");
+		rt_control_add_problem(list, s->reason, s->since_s, "The SIP server %s %s%s%s%s", f->label, hop_words(s, words), advice ? ": " : ". ",
+			advice ? advice : remedy, advice ? "." : "");
 	}
 }
 

@@ -58,6 +58,7 @@ static void families_of_the_interface(void **state)
 		{ "xfed_deliveries_unaccounted", "gauge", 0 },
 		{ "xfed_translate_total", "counter", 2 },
 		{ "xfed_presence_subscriptions", "gauge", 1 },
+		{ "xfed_presence_stale", "gauge", 0 },
 		{ "xfed_sip_responses_total", "counter", 3 },
 		{ "xfed_sip_next_hop_up", "gauge", 1 },
 		{ "xfed_store_writable", "gauge", 0 },
