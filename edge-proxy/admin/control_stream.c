@@ -4,6 +4,7 @@
 
 #include "admin/check.h"
 
+#include "util/hex.h"
 #include "xfed/mem.h"
 
 /* ---- finding ---- */
@@ -122,10 +123,12 @@ static void set_standing(json_t *j, const struct admin *a, struct xfed_span loca
 json_t *admin_pair(struct admin *a, struct xfed_span local, struct xfed_span remote)
 {
 	const struct xfed_policy *policy = s2s_policy(a->s2s);
-	json_t *j = json_pack("{s:s, s:b, s:b, s:b, s:I, s:I}", "state", a->service_word(a->user), "is_local",
+	const struct proto_revision *r = channel_revision(a->channel);
+	char hash[2 * sizeof(r->hash) + 1];
+	xfed_hex(hash, r->hash, sizeof(r->hash));
+	json_t *j = json_pack("{s:s, s:b, s:b, s:b, s:I, s:I, s:s}", "state", a->service_word(a->user), "is_local",
 		policy && xfed_policy_is_local(policy, local), "is_listed", policy && xfed_policy_partner(policy, remote) != NULL, "in",
-		s2s_has_inbound(a->s2s, local, remote), "epoch", (json_int_t)channel_revision(a->channel)->epoch, "revision",
-		(json_int_t)channel_revision(a->channel)->counter);
+		s2s_has_inbound(a->s2s, local, remote), "epoch", (json_int_t)r->epoch, "revision", (json_int_t)r->counter, "hash", hash);
 	if (j) {
 		s2s_each_pair(a->s2s, local, remote, set_out, j);
 		set_standing(j, a, local, remote);

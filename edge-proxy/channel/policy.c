@@ -20,7 +20,7 @@ static void answer(struct channel_link *l, const struct proto_revision *r, bool 
 	channel_send(l, &f);
 }
 
-/* The answer to what is refused carries the revision in force, for the gateway to outbid it. */
+/* The answer to what does not come into force carries the revision that is, for the gateway's next one to be above it. */
 static bool accept_revision(struct channel_link *l, const struct proto_revision *r)
 {
 	struct channel *c = l->channel;
@@ -32,7 +32,7 @@ static bool accept_revision(struct channel_link *l, const struct proto_revision 
 		return true;
 	}
 	if (memcmp(r->hash, c->revision.hash, sizeof(r->hash)) == 0) {
-		answer(l, r, true, XFED_REASON_NONE, "in force already");
+		answer(l, &c->revision, true, XFED_REASON_NONE, "in force already");
 		return false;
 	}
 	/* Another gateway, or a store from a backup: which policy is right is for somebody to say. */

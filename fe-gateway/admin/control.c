@@ -1,6 +1,7 @@
 /* What xfedctl asks of a gateway. What only the edges know is asked of them, for a bounded time. */
 #include "admin/admin.h"
 #include "admin/sip_status.h"
+#include "util/hex.h"
 #include "xfed/mem.h"
 
 #include <stdio.h>
@@ -54,14 +55,22 @@ static void find_namesake(json_t *result, const char *edge, json_t *answer)
 	}
 }
 
+bool admin_is_our_policy(const struct admin *ad, const json_t *theirs)
+{
+	const struct proto_revision *r = policy_revision(ad->policy);
+	const char *hash = json_string_value(json_object_get(theirs, "hash"));
+	char ours[2 * sizeof(r->hash) + 1];
+	xfed_hex(ours, r->hash, sizeof(r->hash));
+	return hash ? strcmp(hash, ours) == 0
+		    : (uint64_t)json_integer_value(json_object_get(theirs, "epoch")) == r->epoch &&
+			       (uint64_t)json_integer_value(json_object_get(theirs, "revision")) == r->counter;
+}
+
 /* It took ours, and has another in force since. */
 static void find_drift(const struct gather *a, const struct channel_edge *l, json_t *answer)
 {
-	const struct proto_revision *r = policy_revision(a->admin->policy);
 	const json_t *theirs = json_object_get(answer, "policy");
-	bool is_ours = (uint64_t)json_integer_value(json_object_get(theirs, "epoch")) == r->epoch &&
-		       (uint64_t)json_integer_value(json_object_get(theirs, "revision")) == r->counter;
-	if (theirs && !is_ours && !l->is_policy_pending && l->policy_problem == XFED_REASON_NONE) {
+	if (theirs && !admin_is_our_policy(a->admin, theirs) && !l->is_policy_pending && l->policy_problem == XFED_REASON_NONE) {
 		rt_control_add_problem(json_object_get(a->result, "problems"), XFED_REASON_CHANNEL_POLICY_DRIFT, l->since_s,
 			"The edge %s has a policy in force that is not ours. %s", l->name,
 			xfed_reason_info(XFED_REASON_CHANNEL_POLICY_DRIFT)->remedy);

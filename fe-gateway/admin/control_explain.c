@@ -217,14 +217,12 @@ static void take_last(struct explaining *x, struct explain_edge *e, const json_t
 
 static void take_pair(struct explaining *x, struct explain_edge *e, const json_t *answer)
 {
-	const struct proto_revision *r = policy_revision(x->admin->policy);
 	const json_t *out = json_object_get(answer, "out");
 	const char *service = json_string_value(json_object_get(answer, "state")), *state = json_string_value(json_object_get(out, "state"));
 	const char *reason = json_string_value(json_object_get(out, "last_reason"));
 	e->has_answered = service != NULL;
 	e->is_in_service = service && strcmp(service, "in-service") == 0;
-	e->has_revision = (uint64_t)json_integer_value(json_object_get(answer, "epoch")) == r->epoch &&
-			  (uint64_t)json_integer_value(json_object_get(answer, "revision")) == r->counter;
+	e->has_revision = admin_is_our_policy(x->admin, answer);
 	e->has_inbound = json_is_true(json_object_get(answer, "in"));
 	e->pair_state = state ? keep(x, state) : NULL;
 	e->is_ready = state && strcmp(state, "ready") == 0;

@@ -280,10 +280,7 @@ static const char *age(int64_t s, char out[32])
 	return out;
 }
 
-/*
- * Theirs: they open it. Whether they could is known from what they have tried; one that just went away may have come for a
- * dialback question alone.
- */
+/* Theirs: they open it. Who failed to has proved nothing, and may be anybody: that closes no gate, and is no word about the partner. */
 static void stream_in(const struct explain_facts *f, struct explain_gate *g)
 {
 	const struct explain_failure *last = &f->last_failure;
@@ -296,12 +293,9 @@ static void stream_in(const struct explain_facts *f, struct explain_gate *g)
 	}
 	if (last->reason == XFED_REASON_NONE) {
 		PASS("none of theirs is open; they have not failed to open one");
-	} else if (last->age_s < EXPLAIN_RECENT_S && last->reason != XFED_REASON_NET_STREAM_LOST) {
-		CLOSE(last->reason, "none of theirs is open, and their last attempt failed %s ago (failures show %llu)", age(last->age_s, when),
-			(unsigned long long)last->id);
 	} else {
-		PASS("none of theirs is open; their last failed attempt was %s ago (failures show %llu)", age(last->age_s, when),
-			(unsigned long long)last->id);
+		PASS("none of theirs is open; who claimed to be %s %s ago failed and had proved nothing: %s (failures show %llu)", f->remote_domain,
+			age(last->age_s, when), xfed_reason_code(last->reason), (unsigned long long)last->id);
 	}
 }
 
@@ -322,6 +316,7 @@ static void close_failed(const struct explain_edge *e, struct explain_gate *g)
 static void stream_out(const struct explain_facts *f, struct explain_gate *g)
 {
 	const struct explain_edge *failed = NULL;
+	bool has_worked = false; /* since the last failure that is known */
 	char when[32];
 	for (size_t i = 0; i < f->edge_count; i++) {
 		const struct explain_edge *e = &f->edges[i];
@@ -332,10 +327,11 @@ static void stream_out(const struct explain_facts *f, struct explain_gate *g)
 			return;
 		}
 		failed = e->has_answered && e->last_reason != XFED_REASON_NONE ? e : failed;
+		has_worked = has_worked || (e->has_answered && e->worked_ago_s >= 0 && e->worked_ago_s <= f->last_failure.age_s);
 	}
 	if (failed) {
 		close_failed(failed, g);
-	} else if (f->last_failure.reason != XFED_REASON_NONE) {
+	} else if (f->last_failure.reason != XFED_REASON_NONE && !has_worked) {
 		PASS("none is open, the next message opens one; the last failed attempt was %s ago (failures show %llu)",
 			age(f->last_failure.age_s, when), (unsigned long long)f->last_failure.id);
 	} else {

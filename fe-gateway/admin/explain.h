@@ -49,13 +49,13 @@ struct explain_edge {
 	uint64_t retry_in_ms;
 };
 
-/* The last failed attempt of the pair in this direction; reason NONE: none is known. */
+/* The last failed attempt of the pair in this direction (theirs: somebody claimed to be them); reason NONE: none is known. */
 struct explain_failure {
 	uint64_t id;
 	enum xfed_reason reason;
 	int64_t age_s;
 };
-#define EXPLAIN_RECENT_S 3600 /* a failure counts as a closed gate for so long, where no stream is open */
+#define EXPLAIN_RECENT_S 3600 /* a failure of ours counts as a closed gate for so long, where no stream is open */
 
 struct explain_facts {
 	const char *from, *to; /* as asked */

@@ -91,7 +91,7 @@ const struct xfed_partner *policy_pair_facts(
 void policy_reload(struct policy *p, struct rt_reply reply);
 void policy_check(struct policy *p, struct rt_reply reply); /* the same without the swap */
 bool policy_is_reloading(const struct policy *p);
-/* An edge has this revision in force and refuses ours: the next reload, whatever it finds, makes one above it. */
+/* An edge has this revision in force, and would refuse one not above it: the next reload, whatever it finds, makes one that is. */
 void policy_outbid(struct policy *p, uint64_t epoch, uint64_t counter);
 
 #endif

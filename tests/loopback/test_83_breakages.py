@@ -273,6 +273,30 @@ def test_what_has_worked_since_is_no_problem(own, tools, scene, user, flow):
                       "explain": says(0, "a stream of ours is open")}, SENDER, "bob@" + domain)
 
 
+def test_who_only_claims_to_be_the_partner(own, tools, scene):
+    """Anybody can fail in its name: no gate is closed for it, and nothing is said to be the partner's; what it does later makes it past."""
+    domain = "broken%d.example" % next(numbers)
+    p = scene.partner(domain)
+    scene.dns.xmpp("corp.example", ("edge.corp.example", own.s2s[1], "127.0.0.1"))
+    own.reload()
+    c = socket.create_connection(own.s2s)
+    c.sendall(("<?xml version='1.0'?><stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' "
+               "from='%s' to='corp.example' version='1.0'><x>garbage\0" % domain).encode())
+    while c.recv(4096):
+        pass
+    c.close()
+    told(own, tools, {"failures": says(0, "stream.xml.malformed", "peers that have proved nothing")}, partner=domain)
+    words = "who claimed to be %s 0 s ago failed and had proved nothing: stream.xml.malformed (failures show 1" % domain
+    told(own, tools, {"back": says(0, words, never=["CLOSED", "server software"]), "explain": says(0, never=["malformed"]),
+                      "status": says(0, never=[domain]), "edge": says(0, never=[domain]),
+                      "check": says(0, "note reverse", words, "no problem was found", never=["server software"])}, SENDER, "bob@" + domain)
+    p.say("eve", "user@corp.example", "from the partner itself")
+    wait_until("its stream", lambda: own.streams(domain), 10)
+    p.close()
+    wait_until("no stream", lambda: not own.streams(domain), 10)
+    told(own, tools, {"back": says(0, "they have not failed to open one", never=["claimed"])}, SENDER, "bob@" + domain)
+
+
 @pytest.mark.parametrize("sender, target", [("a@foreign.example", "b@strange.example"), ("a@strange.example", "b@strange.example")])
 def test_neither_side_is_ours(own, tools, sender, target):
     told(own, tools, {"explain": says(1, "CLOSED direction neither domain is one of domains[]", never=["no edge has answered", "CLOSED edge"])}, sender, target)
