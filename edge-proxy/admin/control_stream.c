@@ -141,10 +141,24 @@ static void add_pair(void *user, const struct s2s_pair_facts *p)
 	json_array_append_new(user, pair_json(p));
 }
 
+/* The pairs with `remote` that status tells as failing, also where the pair has been forgotten since. */
+static int retry_failing(struct admin *a, const struct xfed_policy *policy, struct xfed_span remote)
+{
+	char of_them[XFED_JID_PART_BYTES + 1];
+	int rc = XFED_OK;
+	snprintf(of_them, sizeof(of_them), "%.*s", (int)remote.len, remote.data);
+	for (size_t i = 0; i < xfed_policy_local_count(policy) && rc == XFED_OK; i++) {
+		const char *local = xfed_policy_local_at(policy, i);
+		const struct s2s_standing *st = s2s_standing_of(a->s2s, local, of_them);
+		rc = st && st->reason != XFED_REASON_NONE ? s2s_retry(a->s2s, xfed_span_str(local), remote) : XFED_OK;
+	}
+	return rc;
+}
+
 json_t *admin_retry(struct admin *a, struct xfed_span local, struct xfed_span remote)
 {
 	const struct xfed_policy *policy = s2s_policy(a->s2s);
-	if (s2s_retry(a->s2s, local, remote) != XFED_OK) {
+	if (s2s_retry(a->s2s, local, remote) != XFED_OK || (policy && local.len == 0 && retry_failing(a, policy, remote) != XFED_OK)) {
 		return NULL;
 	}
 	json_t *list = json_array();

@@ -3,6 +3,7 @@
 
 #include "admin/admin.h"
 #include "admin/explain.h"
+#include "admin/sip_status.h"
 #include "interwork/address.h"
 #include "xfed/mem.h"
 
@@ -63,7 +64,10 @@ static void policy_facts(struct explaining *x, const struct xfed_jid *user, cons
 	struct contact_facts contact;
 	const struct xfed_partner *p = policy_pair_facts(ad->policy, user, x->remote, &f->policy, &rule);
 	f->access_rule = rule ? keep(x, rule) : NULL;
-	f->partners_dir = keep(x, policy_config(ad->policy)->partners_dir);
+	if (!p) {
+		char words[1024];
+		f->why_not_partner = keep(x, policy_not_partner_words(ad->policy, x->remote, words));
+	}
 	if (p) {
 		char path[512];
 		policy_partner_path(ad->policy, p, path);
@@ -90,8 +94,14 @@ static void way_facts(struct explaining *x, const struct config_domain *d)
 	struct admin *ad = x->admin;
 	struct explain_facts *f = &x->facts;
 	const struct trunk_hop *hop = f->policy.to_is_ours ? trunk_hop_of(ad->trunk, d) : NULL;
+	const struct trunk_untrusted *untrusted = f->policy.from_is_ours ? sip_status_untrusted_as(ad, d) : NULL;
 	f->policy.from_maps = maps(x, &x->from, f->policy.from_is_ours ? d->sip_domain : NULL);
 	f->policy.to_maps = maps(x, &x->to, f->policy.to_is_ours ? d->sip_domain : NULL);
+	if (untrusted) {
+		char words[SIP_STATUS_WORDS];
+		f->untrusted = keep(x, sip_status_words(untrusted, words));
+		f->has_trusted = untrusted->has_others;
+	}
 	if (hop) {
 		enum sip_transport usable[SIP_TRANSPORT_COUNT];
 		struct trunk_hop_facts h = trunk_hop_facts(hop);

@@ -350,13 +350,10 @@ static bool edge_for(struct admin *ad, const char *name, struct channel_edge *ou
 
 static void unlisted(struct admin *ad, struct rt_reply reply, const char *domain)
 {
-	char text[512];
+	char text[1024];
 	json_t *steps = json_array();
 	enum xfed_reason why_not = policy_why_not(ad->policy, xfed_span_str(domain));
-	snprintf(text, sizeof(text),
-		why_not == XFED_REASON_POLICY_PARTNER_BROKEN ? "a file in %.200s that cannot be loaded names %.200s"
-							     : "no file in %.200s covers %.200s",
-		policy_config(ad->policy)->partners_dir, domain);
+	policy_not_partner_words(ad->policy, xfed_span_str(domain), text);
 	rt_control_add_step(steps, "policy", "problem", why_not, text);
 	rt_reply_ok(reply, json_pack("{s:s, s:b, s:o}", "domain", domain, "ok", 0, "steps", steps));
 }

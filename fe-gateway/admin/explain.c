@@ -69,8 +69,7 @@ static void partner(const struct explain_facts *f, struct explain_gate *g)
 	if (g->state == POLICY_SKIPPED) {
 		SAY("there is no pair of a partner and us");
 	} else if (g->state == POLICY_CLOSED) {
-		SAY(g->reason == XFED_REASON_POLICY_PARTNER_BROKEN ? "a file in %s that cannot be loaded names %s" : "no file in %s covers %s",
-			f->partners_dir, f->remote_domain);
+		SAY("%s", f->why_not_partner);
 	} else if (strcmp(f->partner, f->remote_domain) != 0) {
 		SAY("%s covers %s", f->partner_file, f->remote_domain);
 	} else {
@@ -134,6 +133,20 @@ static void mapping(const struct explain_facts *f, struct explain_gate *g)
 }
 
 /* ---- the way ---- */
+
+/* Closed where nobody else has sent as our domain since: else it is a stranger, whoever he is. */
+static void sender(const struct explain_facts *f, struct explain_gate *g)
+{
+	if (!has_pair(f) || !f->policy.from_is_ours) {
+		SKIP("SIP is not where the message comes from");
+	} else if (f->untrusted && !f->has_trusted) {
+		CLOSE(XFED_REASON_SIP_SENDER_UNTRUSTED, "%s", f->untrusted);
+	} else if (f->untrusted) {
+		PASS("others may send as %s; %s", f->local_domain, f->untrusted);
+	} else {
+		PASS("nobody who may not send as %s has tried to", f->local_domain);
+	}
+}
 
 /* The reasons of connections and names speak of partners: the text has the cause, and this one the remedy. */
 static enum xfed_reason hop_reason(enum xfed_reason r)
@@ -301,10 +314,10 @@ static void stream_in(const struct explain_facts *f, struct explain_gate *g)
 
 static void close_failed(const struct explain_edge *e, struct explain_gate *g)
 {
-	char when[32], worked[32], next[64] = "the next message makes another";
+	char when[32], worked[32], next[80] = "the next message, or failures retry, makes another";
 	const char *text = e->last_text ? e->last_text : "";
 	if (e->retry_in_ms > 0) {
-		snprintf(next, sizeof(next), "the next is not made for %llu ms", (unsigned long long)e->retry_in_ms);
+		snprintf(next, sizeof(next), "the next is not made for %llu ms, but by failures retry", (unsigned long long)e->retry_in_ms);
 	}
 	CLOSE(e->last_reason, "the last attempt of %s failed%s%s%s%s%s, %s; %s%s%s", e->name, e->failed_ago_s >= 0 ? " " : "",
 		e->failed_ago_s >= 0 ? age(e->failed_ago_s, when) : "", e->failed_ago_s >= 0 ? " ago" : "", text[0] ? ": " : "", text, next,
@@ -358,6 +371,7 @@ static void (*const gates[EXPLAIN_GATE_COUNT])(const struct explain_facts *f, st
 	[EXPLAIN_ACCESS] = access_policy,
 	[EXPLAIN_CONTACT] = contact,
 	[EXPLAIN_MAPPING] = mapping,
+	[EXPLAIN_SENDER] = sender,
 	[EXPLAIN_NEXT_HOP] = next_hop,
 	[EXPLAIN_GATEWAY] = gateway,
 	[EXPLAIN_LINK] = edge_link,

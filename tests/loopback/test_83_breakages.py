@@ -273,6 +273,23 @@ def test_what_has_worked_since_is_no_problem(own, tools, scene, user, flow):
                       "explain": says(0, "a stream of ours is open")}, SENDER, "bob@" + domain)
 
 
+@pytest.mark.parametrize("how", ["partner check", "failures retry"])
+def test_it_was_down_and_is_up_again(own, tools, scene, user, flow, how):
+    """No message has to come for that to be noticed: status names the command, and a check that works is enough."""
+    domain = "broken%d.example" % next(numbers)
+    p = scene.partner(domain)
+    port, up = p.port, {"status": says(0, never=[domain]), "edge": says(0, never=[domain]), "explain": says(0, "a stream of ours is open")}
+    scene.dns.xmpp(domain, ("xmpp." + domain, free_port(), "127.0.0.1"))
+    own.reload()
+    user.message(flow, "sip:bob@" + domain, "to one that is down", timeout=40)
+    told(own, tools, {"status": says(1, "PROBLEM net.connect.refused", "xfedctl failures retry %s tries now" % domain),
+                      "explain": says(1, "or failures retry")}, SENDER, "bob@" + domain)
+    scene.dns.xmpp(domain, ("xmpp." + domain, port, "127.0.0.1"))
+    own.edge.control("reload")
+    own.gateway.ctl(tools, *how.split(), domain, check=False)
+    told(own, tools, up, SENDER, "bob@" + domain)
+
+
 def test_who_only_claims_to_be_the_partner(own, tools, scene):
     """Anybody can fail in its name: no gate is closed for it, and nothing is said to be the partner's; what it does later makes it past."""
     domain = "broken%d.example" % next(numbers)

@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+from harness.breakages import says, told
 from harness.installation import write
 from harness.proc import clean_environment, wait_until
 from harness.xmpp import XmppStream
@@ -136,6 +137,9 @@ def test_a_broken_partner_file_at_the_start(own, restarted, new_partner, users, 
     first = own.gateway.control("status")["problems"][0]
     assert first["reason"] == "policy.partner.broken" and path in first["text"] and word in first["text"], first
     assert "sub.wide.example, other.wide.example" in first["text"], first
+    good = len([n for n in os.listdir(own.partners) if n.endswith(".yaml")]) - 1
+    assert [p["partners"] for p in policies(own)] == [good, good]
+    own.gateway.process.wait_line("event=policy.loaded .*partners=%d " % good, 5)
     user = users["corp.example"]
     flow = user.dial(own.sip)
     names = ["xmpp:" + d for d in ("wide.example", "sub.wide.example", "other.wide.example", "third.wide.example")]
@@ -158,6 +162,24 @@ def test_a_broken_partner_file_at_the_start(own, restarted, new_partner, users, 
     flow.close()
     wide.close()
     own.unlist_partner("wide.example")
+
+
+@pytest.mark.parametrize("ending", [".yaml.txt", ".yml", ""], ids=["txt", "yml", "none"])
+def test_a_partner_file_with_another_ending(own, tools, ending):
+    """Whoever looks for the partner is told of the file that was meant to list it, and of what is left to do."""
+    stray = own.partner_path("stray.example")[:-len(".yaml")] + ending
+    write(stray, "domain: stray.example\n")
+    own.reload()
+    way = "%s lies there and is not loaded: its name has to end in .yaml alone, rename it and reload" % stray
+    told(own, tools, {"status": says(0, "note config.value.invalid since", "%s is not loaded" % stray, "Rename it and reload"),
+                      "explain": says(1, "CLOSED partner no file in", way), "check": says(1, "PROBLEM policy", way)},
+         "user@corp.example", "bob@stray.example")
+    os.rename(stray, own.partner_path("stray.example"))
+    told(own, tools, {"explain": says(1, "stray.example.yaml lies there and is not loaded: reload")}, "user@corp.example", "bob@stray.example")
+    own.reload()
+    told(own, tools, {"status": says(0, never=["stray.example"]), "explain": says(0)}, "user@corp.example", "bob@stray.example")
+    own.unlist_partner("stray.example")
+    own.reload()
 
 
 def test_a_partner_file_that_the_service_may_not_read(own, restarted):

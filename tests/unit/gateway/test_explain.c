@@ -24,7 +24,6 @@ static struct explain_facts open_out(void)
 		.partner_file = "/p/fabrikam.example.yaml",
 		.policy.type = XFED_PARTNER_PUBLIC_UNVERIFIED,
 		.policy.kinds = XFED_KIND_MESSAGE,
-		.partners_dir = "/p",
 		.policy.has_local_user = true,
 		.policy.access_allows = true,
 		.access_rule = "FedPic",
@@ -76,11 +75,13 @@ static void none_ours(struct explain_facts *f)
 }
 static void unlisted(struct explain_facts *f)
 {
+	f->why_not_partner = "no file in /p covers fabrikam.example; a stray";
 	f->policy.is_listed = false;
 }
 static void refused(struct explain_facts *f)
 {
 	f->policy.is_listed = false;
+	f->why_not_partner = "a file in /p that cannot be loaded names fabrikam.example";
 	f->policy.is_refused = true;
 }
 static void no_messages(struct explain_facts *f)
@@ -121,6 +122,15 @@ static void federated_stranger(struct explain_facts *f)
 static void unmapped(struct explain_facts *f)
 {
 	f->policy.to_maps = false;
+}
+static void untrusted(struct explain_facts *f)
+{
+	f->untrusted = "a SIP peer (192.0.2.1:5060 over TCP) may not send as example.com";
+}
+static void one_is_untrusted(struct explain_facts *f)
+{
+	untrusted(f);
+	f->has_trusted = true;
 }
 static void hop_down(struct explain_facts *f)
 {
@@ -265,7 +275,7 @@ static const struct {
 	{ "neither ours", false, none_ours, EXPLAIN_DIRECTION, XFED_REASON_STREAM_RELAY_ATTEMPT, NULL },
 	{ "named in a broken file", false, refused, EXPLAIN_PARTNER, XFED_REASON_POLICY_PARTNER_BROKEN, "a file in /p that cannot be loaded names fabrikam.example" },
 	{ "a broken access file", false, refused_by_broken, EXPLAIN_ACCESS, XFED_REASON_POLICY_ACCESS_BROKEN, "the rule FedPic cannot be loaded" },
-	{ "unlisted", false, unlisted, EXPLAIN_PARTNER, XFED_REASON_POLICY_PARTNER_UNLISTED, "no file in /p covers fabrikam.example" },
+	{ "unlisted", false, unlisted, EXPLAIN_PARTNER, XFED_REASON_POLICY_PARTNER_UNLISTED, "no file in /p covers fabrikam.example; a stray" },
 	{ "kinds", true, no_messages, EXPLAIN_KINDS, XFED_REASON_POLICY_KIND_FORBIDDEN, "/p/fabrikam.example.yaml" },
 	{ "a rule refuses", false, refused_by_rule, EXPLAIN_ACCESS, XFED_REASON_POLICY_ACCESS_USER, "the rule FedPic refuses alice@example.com" },
 	{ "no rule covers", true, no_rule, EXPLAIN_ACCESS, XFED_REASON_POLICY_ACCESS_USER, "no rule" },
@@ -275,6 +285,9 @@ static const struct {
 	{ "ours may write to strangers", false, stranger, NONE, XFED_REASON_NONE, NULL },
 	{ "a stranger of a federated partner", true, federated_stranger, NONE, XFED_REASON_NONE, NULL },
 	{ "unmappable", false, unmapped, EXPLAIN_MAPPING, XFED_REASON_SIP_ADDRESS_UNMAPPABLE, "bob@fabrikam.example" },
+	{ "the SIP peer may not send", false, untrusted, EXPLAIN_SENDER, XFED_REASON_SIP_SENDER_UNTRUSTED, "may not send as example.com" },
+	{ "a SIP peer may not send, others may", false, one_is_untrusted, NONE, XFED_REASON_NONE, NULL },
+	{ "who sends by SIP is not on the way in", true, untrusted, NONE, XFED_REASON_NONE, NULL },
 	{ "next hop down", true, hop_down, EXPLAIN_NEXT_HOP, XFED_REASON_SIP_SERVER_UNREACHABLE, "tls:fe.example.com:5061" },
 	{ "next hop down, what was tried", true, hop_down, EXPLAIN_NEXT_HOP, XFED_REASON_SIP_SERVER_UNREACHABLE, "(SRV fe.example.com)" },
 	{ "next hop refuses us", true, hop_refuses, EXPLAIN_NEXT_HOP, XFED_REASON_SIP_AUTH_REFUSED, "password is wrong" },
@@ -292,7 +305,7 @@ static const struct {
 	{ "waiting after a failure", false, backing_off, EXPLAIN_STREAM, XFED_REASON_TLS_CERT_EXPIRED, "for 4000 ms" },
 	{ "failed, may try again", false, failed_before, EXPLAIN_STREAM, XFED_REASON_TLS_CERT_EXPIRED, "makes another" },
 	{ "failed, with words", false, failed_since, EXPLAIN_STREAM, XFED_REASON_TLS_CERT_EXPIRED,
-		"failed 3 min ago: it names dns:other.example, the next message makes another; one worked 2 h ago" },
+		"failed 3 min ago: it names dns:other.example, the next message, or failures retry, makes another; one worked 2 h ago" },
 	{ "never tried", false, never_tried, NONE, XFED_REASON_NONE, NULL },
 	{ "the edge has forgotten it", false, failed_long_ago, NONE, XFED_REASON_NONE, "failures show 7" },
 	{ "worked since", false, worked_since, NONE, XFED_REASON_NONE, "none is open, the next message opens one" },

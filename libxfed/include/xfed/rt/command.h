@@ -50,7 +50,7 @@
  * explain ""    {"from", "to"}     gateway: every gate between two addresses, "user@domain" or "sip:user@domain"
  *   {"from", "to", "ok": bool, "direction"?: "to_sip"|"to_xmpp", "closed"?: the first closed gate,
  *    "gates": [{"gate", "state": "ok"|"closed"|"skipped", "text", "reason"?, "side"?, "remedy"?}]}     in their order:
- *   addresses, direction, partner, kinds, access, contact, mapping, next-hop, gateway, link, policy, edge, stream
+ *   addresses, direction, partner, kinds, access, contact, mapping, sender, next-hop, gateway, link, policy, edge, stream
  *
  * failures list  {"partner"?, "since"?, "limit"? (1 to 500, else 50), "before"?}     gateway
  *   {"failures": [FAILURE], "next"?}            newest first; "next" where the page is full: as "before" it gives the page behind
