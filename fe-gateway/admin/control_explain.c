@@ -260,6 +260,22 @@ static void ask_edges(struct explaining *x)
 	}
 }
 
+/* A few are enough to see that one is mistyped. */
+static const char *name_ours(struct explaining *x)
+{
+	const struct config *c = policy_config(x->admin->policy);
+	char names[400] = "";
+	for (size_t i = 0, len = 0; i < c->domains.count; i++) {
+		const char *name = c->domains.items[i].domain;
+		if (len + strlen(name) + sizeof(", ...") > sizeof(names)) {
+			snprintf(names + len, sizeof(names) - len, ", ...");
+			break;
+		}
+		len += (size_t)snprintf(names + len, sizeof(names) - len, "%s%s", i > 0 ? ", " : "", name);
+	}
+	return keep(x, names);
+}
+
 void command_explain(struct rt_reply reply, const json_t *args, void *user)
 {
 	struct admin *ad = user;
@@ -278,6 +294,9 @@ void command_explain(struct rt_reply reply, const json_t *args, void *user)
 	f->to = keep(x, to);
 	f->policy.from_is_good = read_address(x, f->from, &x->from);
 	f->policy.to_is_good = read_address(x, f->to, &x->to);
+	f->from_has_user = x->from.local.len > 0;
+	f->to_has_user = x->to.local.len > 0;
+	f->ours = name_ours(x);
 	struct policy_ends ends = read_ends(x);
 	f->policy.from_is_ours = ends.from;
 	f->policy.to_is_ours = ends.to;

@@ -44,8 +44,11 @@ static void say(struct explain_gate *g, enum policy_state state, enum xfed_reaso
 
 static void addresses(const struct explain_facts *f, struct explain_gate *g)
 {
-	if (g->state == POLICY_OPEN) {
+	if (g->state == POLICY_OPEN && f->from_has_user && f->to_has_user) {
 		SAY("from %s to %s", f->from, f->to);
+	} else if (g->state == POLICY_OPEN) {
+		SAY("from %s to %s; %s is the address of a domain, that of a user is user@domain", f->from, f->to,
+			f->from_has_user ? f->to : f->from);
 	} else {
 		SAY("%s is no address", f->policy.from_is_good ? f->to : f->from);
 	}
@@ -60,7 +63,7 @@ static void direction(const struct explain_facts *f, struct explain_gate *g)
 	} else if (f->policy.to_is_ours) {
 		SAY("both domains are ours");
 	} else {
-		SAY("neither domain is one of domains[]");
+		SAY("neither domain is one of domains[], which has %s", f->ours);
 	}
 }
 

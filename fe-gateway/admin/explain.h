@@ -60,7 +60,9 @@ struct explain_failure {
 
 struct explain_facts {
 	const char *from, *to; /* as asked */
+	bool from_has_user, to_has_user;
 	struct policy_facts policy;
+	const char *ours;			  /* the first of domains[], for one to compare with */
 	const char *local_domain, *remote_domain; /* where one is ours and one is not */
 
 	const char *partner, *partner_file; /* listed: its primary domain, and its file */

@@ -316,7 +316,13 @@ def test_who_only_claims_to_be_the_partner(own, tools, scene):
 
 @pytest.mark.parametrize("sender, target", [("a@foreign.example", "b@strange.example"), ("a@strange.example", "b@strange.example")])
 def test_neither_side_is_ours(own, tools, sender, target):
-    told(own, tools, {"explain": says(1, "CLOSED direction neither domain is one of domains[]", never=["no edge has answered", "CLOSED edge"])}, sender, target)
+    told(own, tools, {"explain": says(1, "CLOSED direction neither domain is one of domains[], which has corp.example", "should be ours", never=["no edge has answered", "CLOSED edge"])}, sender, target)
+
+
+def test_half_an_address(own, tools):
+    """What has no user is a domain: said, as it was hardly meant."""
+    told(own, tools, {"explain": says(1, "ok addresses from alice to b@strange.example; alice is the address of a domain, that of a user is user@domain")},
+         "alice", "b@strange.example")
 
 
 # ---- of our two services; each row has an installation of its own ----

@@ -14,6 +14,9 @@ static struct explain_facts open_out(void)
 	return (struct explain_facts){
 		.from = "alice@example.com",
 		.to = "bob@fabrikam.example",
+		.from_has_user = true,
+		.to_has_user = true,
+		.ours = "example.com",
 		.policy.from_is_good = true,
 		.policy.to_is_good = true,
 		.policy.from_is_ours = true,
@@ -272,7 +275,7 @@ static const struct {
 	{ "from is no address", false, from_bad, EXPLAIN_ADDRESSES, XFED_REASON_SIP_ADDRESS_UNMAPPABLE, "alice@example.com is no address" },
 	{ "to is no address", false, to_bad, EXPLAIN_ADDRESSES, XFED_REASON_SIP_ADDRESS_UNMAPPABLE, "bob@fabrikam.example is no address" },
 	{ "both ours", false, both_ours, EXPLAIN_DIRECTION, XFED_REASON_SIP_LOOP_DETECTED, NULL },
-	{ "neither ours", false, none_ours, EXPLAIN_DIRECTION, XFED_REASON_STREAM_RELAY_ATTEMPT, NULL },
+	{ "neither ours", false, none_ours, EXPLAIN_DIRECTION, XFED_REASON_STREAM_RELAY_ATTEMPT, "neither domain is one of domains[], which has example.com" },
 	{ "named in a broken file", false, refused, EXPLAIN_PARTNER, XFED_REASON_POLICY_PARTNER_BROKEN, "a file in /p that cannot be loaded names fabrikam.example" },
 	{ "a broken access file", false, refused_by_broken, EXPLAIN_ACCESS, XFED_REASON_POLICY_ACCESS_BROKEN, "the rule FedPic cannot be loaded" },
 	{ "unlisted", false, unlisted, EXPLAIN_PARTNER, XFED_REASON_POLICY_PARTNER_UNLISTED, "no file in /p covers fabrikam.example; a stray" },
