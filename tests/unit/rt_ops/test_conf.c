@@ -101,8 +101,8 @@ static const struct row rows[] = {
 	{ "tag", E, "name: !!str edge1\n", "edge.yaml:1:7: found a tag (!), which is not taken here\n" },
 	{ "merge key", E, EDGE "<<: {level: info}\n", "edge.yaml:11:1: found a merge key (<<), which is not taken here\n" },
 	{ "tab", E, "name: edge1\nlog:\n\tlevel: info\n\tformat: text\n",
-		"edge.yaml:3:1: found a tab in the indentation, accepted: blanks\n"
-		"edge.yaml:4:1: found a tab in the indentation, accepted: blanks\n" },
+		"edge.yaml:3:1: found a tab in the indentation, accepted: spaces\n"
+		"edge.yaml:4:1: found a tab in the indentation, accepted: spaces\n" },
 	{ "broken flow", E, "name: edge1\nlog: {level: info\nhttp: x\n",
 		"edge.yaml:3:5: not valid YAML: did not find expected ',' or '}' while parsing a flow mapping\n" },
 	{ "not UTF-8", E, "name: edge1\ndescription: \xff\n", "edge.yaml:2:14: found bytes that are not UTF-8, accepted: text in UTF-8\n" },

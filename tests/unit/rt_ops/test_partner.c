@@ -37,8 +37,8 @@ static const struct row rows[] = {
 		"domain: xn--bcher-kva.example\n", "" },
 	{ "empty", F, "", F ": found an empty file\n" },
 	{ "another name", "contoso.example.yaml", D,
-		"contoso.example.yaml:1:9:domain: found \"fabrikam.example\", accepted: the domain the file is named after "
-		"(fabrikam.example.yaml)\n" },
+		"contoso.example.yaml:1:9:domain: found \"fabrikam.example\", which is not the domain the file is named after: rename the "
+		"file to fabrikam.example.yaml, or correct the domain\n" },
 	{ "dialback misspelt", F, D "dialback: flase\n", F ":2:11:dialback: found \"flase\", accepted: true | false\n" },
 	{ "sasl as a boolean", F, D "sasl: true\n", F ":2:7:sasl: found \"true\", accepted: required | optional | not-supported\n" },
 	{ "an address for a domain", F, "domain: alice@fabrikam.example\n",
