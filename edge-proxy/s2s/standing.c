@@ -65,7 +65,7 @@ void s2s_standing_failed(const struct s2s_pair *p, enum xfed_reason reason, enum
 	struct s2s_standing *st = standing(p->s2s, p->local, p->remote);
 	if (st) {
 		st->failed_s = core_wall_s(p->s2s->core);
-		st->fails_since_s = st->reason == XFED_REASON_NONE ? st->failed_s : st->fails_since_s;
+		st->fails_since_s = st->reason != reason ? st->failed_s : st->fails_since_s;
 		st->reason = reason;
 		st->side = side;
 		st->why_not_external = XFED_REASON_NONE;

@@ -290,6 +290,24 @@ def test_it_was_down_and_is_up_again(own, tools, scene, user, flow, how):
     told(own, tools, up, SENDER, "bob@" + domain)
 
 
+def test_another_reason_is_told_from_its_own_time(own, scene, user, flow):
+    domain = "broken%d.example" % next(numbers)
+    nobody_listens(scene, domain)
+    own.reload()
+
+    def since(code):
+        user.message(flow, "sip:bob@" + domain, "to one that is broken", timeout=40)
+        (problem,) = [p for p in own.edge.control("status")["problems"] if p["reason"] == code]
+        return problem["since"]
+    refused = since("net.connect.refused")
+    assert since("net.connect.refused") == refused
+    scene.dns.xmpp(domain, ("xmpp." + domain, deaf(scene), "127.0.0.1"))
+    own.edge.control("reload")
+    own.gateway.control("failures", "retry", domain=domain)
+    wait_until("the other reason", lambda: [p for p in own.edge.control("status")["problems"] if p["reason"] == "net.connect.timeout"], 20)
+    assert [p["since"] for p in own.edge.control("status")["problems"] if p["reason"] == "net.connect.timeout"][0] > refused
+
+
 def test_who_only_claims_to_be_the_partner(own, tools, scene):
     """Anybody can fail in its name: no gate is closed for it, and nothing is said to be the partner's; what it does later makes it past."""
     domain = "broken%d.example" % next(numbers)
