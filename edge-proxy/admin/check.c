@@ -35,9 +35,23 @@ static void check_free(struct check *k)
 	xfed_free(k);
 }
 
+/* Where streams to the partner were failing, and can be opened now: no need to wait for a message to show it. */
+static void retry_failing(const struct check *k)
+{
+	const struct s2s_standing *st = s2s_standing_of(k->admin->s2s, k->local, k->remote);
+	bool works = false;
+	for (size_t i = 0; i < k->method_count; i++) {
+		works = works || (k->methods[i].works && !k->methods[i].is_for_way_back);
+	}
+	if (works && st && st->reason != XFED_REASON_NONE) {
+		json_decref(admin_retry(k->admin, xfed_span_str(k->local), xfed_span_str(k->remote)));
+	}
+}
+
 static void finish(struct check *k)
 {
 	json_t *result = check_result(k);
+	retry_failing(k);
 	struct channel_link *l = k->link;
 	uint64_t request = k->request;
 	check_free(k);

@@ -59,10 +59,12 @@ static void add_failing(void *user, const struct s2s_standing *st)
 	if (f->count++ >= FAILING_MAX) {
 		return;
 	}
-	rt_control_add_problem(f->list, st->reason, st->fails_since_s, "%s cannot be reached from %s, tried last at %s%s%s. %s %s%s.", st->remote,
-		st->local, rt_control_time(st->failed_s, last), st->text[0] ? ": " : "", st->text, xfed_reason_info(st->reason)->remedy,
+	rt_control_add_problem(f->list, st->reason, st->fails_since_s,
+		"%s cannot be reached from %s, tried last at %s%s%s. %s %s%s. xfedctl failures retry %s "
+		"tries now.",
+		st->remote, st->local, rt_control_time(st->failed_s, last), st->text[0] ? ": " : "", st->text, xfed_reason_info(st->reason)->remedy,
 		st->worked_s > 0 ? "It worked last at " : "It has not worked since this edge was started",
-		st->worked_s > 0 ? rt_control_time(st->worked_s, worked) : "");
+		st->worked_s > 0 ? rt_control_time(st->worked_s, worked) : "", st->remote);
 }
 
 static void add_partners(struct admin *a, json_t *list)
@@ -167,7 +169,7 @@ static json_t *links(const struct admin *a)
 static json_t *policy(const struct admin *a)
 {
 	const struct proto_revision *r = channel_revision(a->channel);
-	return rt_control_policy(r->epoch, r->counter, r->hash, xfed_policy_partner_count(s2s_policy(a->s2s)));
+	return rt_control_policy(r->epoch, r->counter, r->hash, xfed_policy_good_count(s2s_policy(a->s2s)));
 }
 
 json_t *admin_status(struct admin *a)

@@ -4,6 +4,7 @@
 
 #include "admin/check.h"
 
+#include "util/hex.h"
 #include "xfed/mem.h"
 
 /* ---- finding ---- */
@@ -122,10 +123,12 @@ static void set_standing(json_t *j, const struct admin *a, struct xfed_span loca
 json_t *admin_pair(struct admin *a, struct xfed_span local, struct xfed_span remote)
 {
 	const struct xfed_policy *policy = s2s_policy(a->s2s);
-	json_t *j = json_pack("{s:s, s:b, s:b, s:b, s:I, s:I}", "state", a->service_word(a->user), "is_local",
+	const struct proto_revision *r = channel_revision(a->channel);
+	char hash[2 * sizeof(r->hash) + 1];
+	xfed_hex(hash, r->hash, sizeof(r->hash));
+	json_t *j = json_pack("{s:s, s:b, s:b, s:b, s:I, s:I, s:s}", "state", a->service_word(a->user), "is_local",
 		policy && xfed_policy_is_local(policy, local), "is_listed", policy && xfed_policy_partner(policy, remote) != NULL, "in",
-		s2s_has_inbound(a->s2s, local, remote), "epoch", (json_int_t)channel_revision(a->channel)->epoch, "revision",
-		(json_int_t)channel_revision(a->channel)->counter);
+		s2s_has_inbound(a->s2s, local, remote), "epoch", (json_int_t)r->epoch, "revision", (json_int_t)r->counter, "hash", hash);
 	if (j) {
 		s2s_each_pair(a->s2s, local, remote, set_out, j);
 		set_standing(j, a, local, remote);
@@ -138,10 +141,24 @@ static void add_pair(void *user, const struct s2s_pair_facts *p)
 	json_array_append_new(user, pair_json(p));
 }
 
+/* The pairs with `remote` that status tells as failing, also where the pair has been forgotten since. */
+static int retry_failing(struct admin *a, const struct xfed_policy *policy, struct xfed_span remote)
+{
+	char of_them[XFED_JID_PART_BYTES + 1];
+	int rc = XFED_OK;
+	snprintf(of_them, sizeof(of_them), "%.*s", (int)remote.len, remote.data);
+	for (size_t i = 0; i < xfed_policy_local_count(policy) && rc == XFED_OK; i++) {
+		const char *local = xfed_policy_local_at(policy, i);
+		const struct s2s_standing *st = s2s_standing_of(a->s2s, local, of_them);
+		rc = st && st->reason != XFED_REASON_NONE ? s2s_retry(a->s2s, xfed_span_str(local), remote) : XFED_OK;
+	}
+	return rc;
+}
+
 json_t *admin_retry(struct admin *a, struct xfed_span local, struct xfed_span remote)
 {
 	const struct xfed_policy *policy = s2s_policy(a->s2s);
-	if (s2s_retry(a->s2s, local, remote) != XFED_OK) {
+	if (s2s_retry(a->s2s, local, remote) != XFED_OK || (policy && local.len == 0 && retry_failing(a, policy, remote) != XFED_OK)) {
 		return NULL;
 	}
 	json_t *list = json_array();

@@ -20,7 +20,7 @@ static void answer(struct channel_link *l, const struct proto_revision *r, bool 
 	channel_send(l, &f);
 }
 
-/* The answer to what is refused carries the revision in force, for the gateway to outbid it. */
+/* The answer to what does not come into force carries the revision that is, for the gateway's next one to be above it. */
 static bool accept_revision(struct channel_link *l, const struct proto_revision *r)
 {
 	struct channel *c = l->channel;
@@ -32,7 +32,7 @@ static bool accept_revision(struct channel_link *l, const struct proto_revision 
 		return true;
 	}
 	if (memcmp(r->hash, c->revision.hash, sizeof(r->hash)) == 0) {
-		answer(l, r, true, XFED_REASON_NONE, "in force already");
+		answer(l, &c->revision, true, XFED_REASON_NONE, "in force already");
 		return false;
 	}
 	/* Another gateway, or a store from a backup: which policy is right is for somebody to say. */
@@ -59,7 +59,7 @@ static void swap_policy(struct channel_link *l, struct proto_transfer_in *t)
 	c->revision = t->revision;
 	rt_metric_set(c->core->d.metrics, RT_M_POLICY_REVISION, (double)c->revision.counter, RT_NO_LABELS);
 	rt_log(RT_LOG_INFO, "policy.applied", RT_KV_U64("epoch", c->revision.epoch), RT_KV_U64("revision", c->revision.counter),
-		RT_KV_U64("partners", xfed_policy_partner_count(fresh)), RT_KV_U64("domains", xfed_policy_local_count(fresh)), RT_END);
+		RT_KV_U64("partners", xfed_policy_good_count(fresh)), RT_KV_U64("domains", xfed_policy_local_count(fresh)), RT_END);
 	s2s_use_policy(c->s2s, fresh); /* rule 5: every live stream is judged again */
 	answer(l, &c->revision, true, XFED_REASON_NONE, "");
 	c->user->changed(c->user_data);

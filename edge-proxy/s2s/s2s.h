@@ -156,7 +156,7 @@ int s2s_retry(struct s2s *s, struct xfed_span local, struct xfed_span remote);
 struct s2s_standing {
 	const char *local, *remote;
 	int64_t worked_s;		   /* 0: it has not */
-	int64_t failed_s, fails_since_s;   /* the last failure, and the first since it worked; 0: none */
+	int64_t failed_s, fails_since_s;   /* the last failure, and the first in a row for this reason; 0: none */
 	enum xfed_reason reason;	   /* why it fails; NONE: it does not, what failed has worked since */
 	char text[192];			   /* ... and in words; "": none */
 	enum xfed_reason why_not_external; /* it works by dialback although the better EXTERNAL is allowed; NONE: it does not */

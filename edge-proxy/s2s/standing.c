@@ -110,7 +110,7 @@ void s2s_standing_failed(const struct s2s_pair *p, enum xfed_reason reason)
 	struct s2s_standing *st = used(p, false);
 	if (st) {
 		st->failed_s = core_wall_s(p->s2s->core);
-		st->fails_since_s = st->reason == XFED_REASON_NONE ? st->failed_s : st->fails_since_s;
+		st->fails_since_s = st->reason != reason ? st->failed_s : st->fails_since_s;
 		st->reason = reason;
 		st->why_not_external = XFED_REASON_NONE;
 		proto_text_clean(st->text, sizeof(st->text), p->text);

@@ -37,4 +37,7 @@ struct admin {
 
 extern const struct rt_command_table admin_commands;
 
+/* `theirs` is what an edge says of its policy: the same content is the same policy, whatever its number. Older edges tell no hash. */
+bool admin_is_our_policy(const struct admin *ad, const json_t *theirs);
+
 #endif

@@ -1,6 +1,7 @@
 /* What xfedctl asks of a gateway. What only the edges know is asked of them, for a bounded time. */
 #include "admin/admin.h"
 #include "admin/sip_status.h"
+#include "util/hex.h"
 #include "xfed/mem.h"
 
 #include <stdio.h>
@@ -59,14 +60,22 @@ static void find_namesake(json_t *result, const char *edge, json_t *answer)
 	}
 }
 
+bool admin_is_our_policy(const struct admin *ad, const json_t *theirs)
+{
+	const struct proto_revision *r = policy_revision(ad->policy);
+	const char *hash = json_string_value(json_object_get(theirs, "hash"));
+	char ours[2 * sizeof(r->hash) + 1];
+	xfed_hex(ours, r->hash, sizeof(r->hash));
+	return hash ? strcmp(hash, ours) == 0
+		    : (uint64_t)json_integer_value(json_object_get(theirs, "epoch")) == r->epoch &&
+			       (uint64_t)json_integer_value(json_object_get(theirs, "revision")) == r->counter;
+}
+
 /* It took ours, and has another in force since. */
 static void find_drift(const struct gather *a, const struct channel_edge *l, json_t *answer)
 {
-	const struct proto_revision *r = policy_revision(a->admin->policy);
 	const json_t *theirs = json_object_get(answer, "policy");
-	bool is_ours = (uint64_t)json_integer_value(json_object_get(theirs, "epoch")) == r->epoch &&
-		       (uint64_t)json_integer_value(json_object_get(theirs, "revision")) == r->counter;
-	if (theirs && !is_ours && !l->is_policy_pending && l->policy_problem == XFED_REASON_NONE) {
+	if (theirs && !admin_is_our_policy(a->admin, theirs) && !l->is_policy_pending && l->policy_problem == XFED_REASON_NONE) {
 		rt_control_add_problem(json_object_get(a->result, "problems"), XFED_REASON_CHANNEL_POLICY_DRIFT, l->since_s,
 			"The edge %s has a policy in force that is not ours. %s", l->name,
 			xfed_reason_info(XFED_REASON_CHANNEL_POLICY_DRIFT)->remedy);
@@ -139,21 +148,20 @@ static void add_link_problem(const struct channel_edge *l, json_t *list)
 static void add_broken_files(const struct admin *ad, json_t *list)
 {
 	const struct policy_broken *b = policy_broken(ad->policy);
-	int64_t since_s = rt_daemon_began_s(&ad->core->d);
 	for (const struct policy_broken_file *f = b->first; f; f = f->next) {
-		rt_control_add_problem(list, f->reason, since_s, "%s", f->text);
+		rt_control_add_problem(list, f->reason, b->since_s, "%s", f->text);
 	}
 	if (b->count > POLICY_BROKEN_TOLD) {
-		rt_control_add_problem(list, XFED_REASON_POLICY_PARTNER_BROKEN, since_s,
+		rt_control_add_problem(list, XFED_REASON_POLICY_PARTNER_BROKEN, b->since_s,
 			"%zu more files cannot be loaded: xfedctl config check says what is wrong with them.", b->count - POLICY_BROKEN_TOLD);
 	}
 }
 
-/* Whoever has the link at the moment: the other will take it over again. */
+/* Whoever has the link at the moment: the other will take it over again, unless it has been left alone for longer than two fight. */
 static void add_fight(const struct admin *ad, const struct channel_edge *e, json_t *list)
 {
 	const struct channel_replaced *r = &e->replaced;
-	if (e->is_up && r->count > 0 && core_wall_s(ad->core) - r->last_s <= CHANNEL_REPLACED_S) {
+	if (e->is_up && r->count > 0 && core_wall_s(ad->core) - e->since_s < CHANNEL_CONTEST_S) {
 		rt_control_add_problem(list, XFED_REASON_CHANNEL_REPLACED, r->first_s,
 			"The link to the edge %s was taken over %u time%s, as by another gateway. %s", e->name, r->count, r->count == 1 ? "" : "s",
 			xfed_reason_info(XFED_REASON_CHANNEL_REPLACED)->remedy);
@@ -182,6 +190,21 @@ static json_t *problems(const struct admin *ad)
 	return list;
 }
 
+static json_t *notes(const struct admin *ad)
+{
+	json_t *list = json_array();
+	const struct policy_dir_stray *s = policy_stray(ad->policy);
+	char others[48] = "";
+	if (s->count > 1) {
+		snprintf(others, sizeof(others), ", and %zu more", s->count - 1);
+	}
+	if (s->count > 0) {
+		rt_control_add_problem(list, XFED_REASON_CONFIG_VALUE_INVALID, s->since_s,
+			"%s is not loaded%s: names have to end in .yaml. Rename it and reload, or move it elsewhere.", s->first, others);
+	}
+	return list;
+}
+
 static json_t *links(const struct admin *ad)
 {
 	json_t *list = json_array();
@@ -206,17 +229,17 @@ static json_t *links(const struct admin *ad)
 static json_t *policy(const struct admin *ad)
 {
 	const struct proto_revision *r = policy_revision(ad->policy);
-	return rt_control_policy(r->epoch, r->counter, r->hash, xfed_policy_partner_count(policy_partners(ad->policy)));
+	return rt_control_policy(r->epoch, r->counter, r->hash, xfed_policy_good_count(policy_partners(ad->policy)));
 }
 
 void command_status(struct rt_reply reply, const json_t *args, void *user)
 {
 	struct admin *ad = user;
 	(void)args;
-	json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:i, s:s, s:o, s:o, s:{s:i, s:i}, s:I, s:o, s:o, s:o}", "name",
+	json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:i, s:s, s:o, s:o, s:o, s:{s:i, s:i}, s:I, s:o, s:o, s:o}", "name",
 		policy_config(ad->policy)->base.name, "role", "gateway", "version", XFED_VERSION, "uptime_s",
 		(json_int_t)((core_now(ad->core) - ad->core->d.started_ms) / 1000), "pid", (int)getpid(), "state", ad->service(ad->service_user),
-		"problems", problems(ad), "channel", links(ad), "streams", "in", 0, "out", 0, "deliveries_in_flight",
+		"problems", problems(ad), "notes", notes(ad), "channel", links(ad), "streams", "in", 0, "out", 0, "deliveries_in_flight",
 		(json_int_t)ad->in_flight(ad->service_user), "policy", policy(ad), "sip", sip_status_hops(ad), "untrusted", sip_status_untrusted(ad));
 	gather(ad, reply, j, "edges", "status", NULL);
 }

@@ -3,6 +3,7 @@
 
 #include "admin/admin.h"
 #include "admin/explain.h"
+#include "admin/sip_status.h"
 #include "interwork/address.h"
 #include "xfed/mem.h"
 
@@ -63,7 +64,10 @@ static void policy_facts(struct explaining *x, const struct xfed_jid *user, cons
 	struct contact_facts contact;
 	const struct xfed_partner *p = policy_pair_facts(ad->policy, user, x->remote, &f->policy, &rule);
 	f->access_rule = rule ? keep(x, rule) : NULL;
-	f->partners_dir = keep(x, policy_config(ad->policy)->partners_dir);
+	if (!p) {
+		char words[1024];
+		f->why_not_partner = keep(x, policy_not_partner_words(ad->policy, x->remote, words));
+	}
 	if (p) {
 		char path[512];
 		policy_partner_path(ad->policy, p, path);
@@ -90,8 +94,14 @@ static void way_facts(struct explaining *x, const struct config_domain *d)
 	struct admin *ad = x->admin;
 	struct explain_facts *f = &x->facts;
 	const struct trunk_hop *hop = f->policy.to_is_ours ? trunk_hop_of(ad->trunk, d) : NULL;
+	const struct trunk_untrusted *untrusted = f->policy.from_is_ours ? sip_status_untrusted_as(ad, d) : NULL;
 	f->policy.from_maps = maps(x, &x->from, f->policy.from_is_ours ? d->sip_domain : NULL);
 	f->policy.to_maps = maps(x, &x->to, f->policy.to_is_ours ? d->sip_domain : NULL);
+	if (untrusted) {
+		char words[SIP_STATUS_WORDS];
+		f->untrusted = keep(x, sip_status_words(untrusted, words));
+		f->has_trusted = untrusted->has_others;
+	}
 	if (hop) {
 		enum sip_transport usable[SIP_TRANSPORT_COUNT];
 		struct trunk_hop_facts h = trunk_hop_facts(hop);
@@ -217,14 +227,12 @@ static void take_last(struct explaining *x, struct explain_edge *e, const json_t
 
 static void take_pair(struct explaining *x, struct explain_edge *e, const json_t *answer)
 {
-	const struct proto_revision *r = policy_revision(x->admin->policy);
 	const json_t *out = json_object_get(answer, "out");
 	const char *service = json_string_value(json_object_get(answer, "state")), *state = json_string_value(json_object_get(out, "state"));
 	const char *reason = json_string_value(json_object_get(out, "last_reason"));
 	e->has_answered = service != NULL;
 	e->is_in_service = service && strcmp(service, "in-service") == 0;
-	e->has_revision = (uint64_t)json_integer_value(json_object_get(answer, "epoch")) == r->epoch &&
-			  (uint64_t)json_integer_value(json_object_get(answer, "revision")) == r->counter;
+	e->has_revision = admin_is_our_policy(x->admin, answer);
 	e->has_inbound = json_is_true(json_object_get(answer, "in"));
 	e->pair_state = state ? keep(x, state) : NULL;
 	e->is_ready = state && strcmp(state, "ready") == 0;
@@ -252,6 +260,22 @@ static void ask_edges(struct explaining *x)
 	}
 }
 
+/* A few are enough to see that one is mistyped. */
+static const char *name_ours(struct explaining *x)
+{
+	const struct config *c = policy_config(x->admin->policy);
+	char names[400] = "";
+	for (size_t i = 0, len = 0; i < c->domains.count; i++) {
+		const char *name = c->domains.items[i].domain;
+		if (len + strlen(name) + sizeof(", ...") > sizeof(names)) {
+			snprintf(names + len, sizeof(names) - len, ", ...");
+			break;
+		}
+		len += (size_t)snprintf(names + len, sizeof(names) - len, "%s%s", i > 0 ? ", " : "", name);
+	}
+	return keep(x, names);
+}
+
 void command_explain(struct rt_reply reply, const json_t *args, void *user)
 {
 	struct admin *ad = user;
@@ -270,6 +294,9 @@ void command_explain(struct rt_reply reply, const json_t *args, void *user)
 	f->to = keep(x, to);
 	f->policy.from_is_good = read_address(x, f->from, &x->from);
 	f->policy.to_is_good = read_address(x, f->to, &x->to);
+	f->from_has_user = x->from.local.len > 0;
+	f->to_has_user = x->to.local.len > 0;
+	f->ours = name_ours(x);
 	struct policy_ends ends = read_ends(x);
 	f->policy.from_is_ours = ends.from;
 	f->policy.to_is_ours = ends.to;

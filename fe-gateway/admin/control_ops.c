@@ -279,25 +279,22 @@ static bool has_problem(const json_t *steps)
 	return false;
 }
 
-/* The way back: a stream of theirs, or how their last attempt went. */
+/* The way back: a stream of theirs. Who failed to open one has proved nothing: no problem of the partner's. */
 static void add_inbound(struct checking *c, json_t *steps, bool is_open)
 {
 	char text[512];
-	json_t *last = journal_last(c->admin->journal, xfed_span_str(c->local), xfed_span_str(c->remote), "in");
+	json_t *last = is_open ? NULL : journal_last(c->admin->journal, xfed_span_str(c->local), xfed_span_str(c->remote), "in");
 	const char *code = json_string_value(json_object_get(last, "reason"));
-	if (is_open) {
-		rt_control_add_step(steps, "reverse", "ok", XFED_REASON_NONE, "a stream of theirs is open");
-	} else if (code) {
-		long long age = (long long)(core_wall_s(c->admin->core) - json_integer_value(json_object_get(last, "last")));
-		snprintf(text, sizeof(text), "no stream of theirs is open; their last attempt failed %lld s ago: %s (failures show %lld)", age, code,
+	if (code) {
+		snprintf(text, sizeof(text),
+			"no stream of theirs is open; who claimed to be %s %lld s ago failed and had proved nothing: %s (failures show %lld)",
+			c->remote, (long long)(core_wall_s(c->admin->core) - json_integer_value(json_object_get(last, "last"))), code,
 			(long long)json_integer_value(json_object_get(last, "id")));
-		/* One that just went away may have come for a dialback question alone. */
-		bool is_problem = age < EXPLAIN_RECENT_S && strcmp(code, xfed_reason_code(XFED_REASON_NET_STREAM_LOST)) != 0;
-		rt_control_add_step(steps, "reverse", is_problem ? "problem" : "note", xfed_reason_by_code(xfed_span_str(code)), text);
 	} else {
-		rt_control_add_step(
-			steps, "reverse", "note", XFED_REASON_NONE, "no stream of theirs is open, and no failed attempt of theirs is known");
+		snprintf(text, sizeof(text), "%s",
+			is_open ? "a stream of theirs is open" : "no stream of theirs is open, and no failed attempt is known");
 	}
+	rt_control_add_step(steps, "reverse", is_open ? "ok" : "note", XFED_REASON_NONE, text);
 	json_decref(last);
 }
 
@@ -353,13 +350,10 @@ static bool edge_for(struct admin *ad, const char *name, struct channel_edge *ou
 
 static void unlisted(struct admin *ad, struct rt_reply reply, const char *domain)
 {
-	char text[512];
+	char text[1024];
 	json_t *steps = json_array();
 	enum xfed_reason why_not = policy_why_not(ad->policy, xfed_span_str(domain));
-	snprintf(text, sizeof(text),
-		why_not == XFED_REASON_POLICY_PARTNER_BROKEN ? "a file in %.200s that cannot be loaded names %.200s"
-							     : "no file in %.200s covers %.200s",
-		policy_config(ad->policy)->partners_dir, domain);
+	policy_not_partner_words(ad->policy, xfed_span_str(domain), text);
 	rt_control_add_step(steps, "policy", "problem", why_not, text);
 	rt_reply_ok(reply, json_pack("{s:s, s:b, s:o}", "domain", domain, "ok", 0, "steps", steps));
 }

@@ -44,8 +44,11 @@ static void say(struct explain_gate *g, enum policy_state state, enum xfed_reaso
 
 static void addresses(const struct explain_facts *f, struct explain_gate *g)
 {
-	if (g->state == POLICY_OPEN) {
+	if (g->state == POLICY_OPEN && f->from_has_user && f->to_has_user) {
 		SAY("from %s to %s", f->from, f->to);
+	} else if (g->state == POLICY_OPEN) {
+		SAY("from %s to %s; %s is the address of a domain, that of a user is user@domain", f->from, f->to,
+			f->from_has_user ? f->to : f->from);
 	} else {
 		SAY("%s is no address", f->policy.from_is_good ? f->to : f->from);
 	}
@@ -60,7 +63,7 @@ static void direction(const struct explain_facts *f, struct explain_gate *g)
 	} else if (f->policy.to_is_ours) {
 		SAY("both domains are ours");
 	} else {
-		SAY("neither domain is one of domains[]");
+		SAY("neither domain is one of domains[], which has %s", f->ours);
 	}
 }
 
@@ -69,8 +72,7 @@ static void partner(const struct explain_facts *f, struct explain_gate *g)
 	if (g->state == POLICY_SKIPPED) {
 		SAY("there is no pair of a partner and us");
 	} else if (g->state == POLICY_CLOSED) {
-		SAY(g->reason == XFED_REASON_POLICY_PARTNER_BROKEN ? "a file in %s that cannot be loaded names %s" : "no file in %s covers %s",
-			f->partners_dir, f->remote_domain);
+		SAY("%s", f->why_not_partner);
 	} else if (strcmp(f->partner, f->remote_domain) != 0) {
 		SAY("%s covers %s", f->partner_file, f->remote_domain);
 	} else {
@@ -134,6 +136,20 @@ static void mapping(const struct explain_facts *f, struct explain_gate *g)
 }
 
 /* ---- the way ---- */
+
+/* Closed where nobody else has sent as our domain since: else it is a stranger, whoever he is. */
+static void sender(const struct explain_facts *f, struct explain_gate *g)
+{
+	if (!has_pair(f) || !f->policy.from_is_ours) {
+		SKIP("SIP is not where the message comes from");
+	} else if (f->untrusted && !f->has_trusted) {
+		CLOSE(XFED_REASON_SIP_SENDER_UNTRUSTED, "%s", f->untrusted);
+	} else if (f->untrusted) {
+		PASS("others may send as %s; %s", f->local_domain, f->untrusted);
+	} else {
+		PASS("nobody who may not send as %s has tried to", f->local_domain);
+	}
+}
 
 static void takes(const struct explain_facts *f, struct explain_gate *g)
 {
@@ -282,10 +298,7 @@ static const char *age(int64_t s, char out[32])
 	return out;
 }
 
-/*
- * Theirs: they open it. Whether they could is known from what they have tried; one that just went away may have come for a
- * dialback question alone.
- */
+/* Theirs: they open it. Who failed to has proved nothing, and may be anybody: that closes no gate, and is no word about the partner. */
 static void stream_in(const struct explain_facts *f, struct explain_gate *g)
 {
 	const struct explain_failure *last = &f->last_failure;
@@ -298,21 +311,18 @@ static void stream_in(const struct explain_facts *f, struct explain_gate *g)
 	}
 	if (last->reason == XFED_REASON_NONE) {
 		PASS("none of theirs is open; they have not failed to open one");
-	} else if (last->age_s < EXPLAIN_RECENT_S && last->reason != XFED_REASON_NET_STREAM_LOST) {
-		CLOSE(last->reason, "none of theirs is open, and their last attempt failed %s ago (failures show %llu)", age(last->age_s, when),
-			(unsigned long long)last->id);
 	} else {
-		PASS("none of theirs is open; their last failed attempt was %s ago (failures show %llu)", age(last->age_s, when),
-			(unsigned long long)last->id);
+		PASS("none of theirs is open; who claimed to be %s %s ago failed and had proved nothing: %s (failures show %llu)", f->remote_domain,
+			age(last->age_s, when), xfed_reason_code(last->reason), (unsigned long long)last->id);
 	}
 }
 
 static void close_failed(const struct explain_edge *e, struct explain_gate *g)
 {
-	char when[32], worked[32], next[64] = "the next message makes another";
+	char when[32], worked[32], next[80] = "the next message, or failures retry, makes another";
 	const char *text = e->last_text ? e->last_text : "";
 	if (e->retry_in_ms > 0) {
-		snprintf(next, sizeof(next), "the next is not made for %llu ms", (unsigned long long)e->retry_in_ms);
+		snprintf(next, sizeof(next), "the next is not made for %llu ms, but by failures retry", (unsigned long long)e->retry_in_ms);
 	}
 	CLOSE(e->last_reason, "the last attempt of %s failed%s%s%s%s%s, %s; %s%s%s", e->name, e->failed_ago_s >= 0 ? " " : "",
 		e->failed_ago_s >= 0 ? age(e->failed_ago_s, when) : "", e->failed_ago_s >= 0 ? " ago" : "", text[0] ? ": " : "", text, next,
@@ -324,6 +334,7 @@ static void close_failed(const struct explain_edge *e, struct explain_gate *g)
 static void stream_out(const struct explain_facts *f, struct explain_gate *g)
 {
 	const struct explain_edge *failed = NULL;
+	bool has_worked = false; /* since the last failure that is known */
 	char when[32];
 	for (size_t i = 0; i < f->edge_count; i++) {
 		const struct explain_edge *e = &f->edges[i];
@@ -334,10 +345,11 @@ static void stream_out(const struct explain_facts *f, struct explain_gate *g)
 			return;
 		}
 		failed = e->has_answered && e->last_reason != XFED_REASON_NONE ? e : failed;
+		has_worked = has_worked || (e->has_answered && e->worked_ago_s >= 0 && e->worked_ago_s <= f->last_failure.age_s);
 	}
 	if (failed) {
 		close_failed(failed, g);
-	} else if (f->last_failure.reason != XFED_REASON_NONE) {
+	} else if (f->last_failure.reason != XFED_REASON_NONE && !has_worked) {
 		PASS("none is open, the next message opens one; the last failed attempt was %s ago (failures show %llu)",
 			age(f->last_failure.age_s, when), (unsigned long long)f->last_failure.id);
 	} else {
@@ -364,6 +376,7 @@ static void (*const gates[EXPLAIN_GATE_COUNT])(const struct explain_facts *f, st
 	[EXPLAIN_ACCESS] = access_policy,
 	[EXPLAIN_CONTACT] = contact,
 	[EXPLAIN_MAPPING] = mapping,
+	[EXPLAIN_SENDER] = sender,
 	[EXPLAIN_NEXT_HOP] = next_hop,
 	[EXPLAIN_GATEWAY] = gateway,
 	[EXPLAIN_LINK] = edge_link,

@@ -12,6 +12,7 @@
 /* Those of policy first, as they are enforced. */
 #define EXPLAIN_GATES(X)                                                                                                                             \
 	POLICY_GATES(X)                                                                                                                              \
+	X(SENDER, "sender")	/* the SIP peer that sends may send as our domain */                                                                 \
 	X(NEXT_HOP, "next-hop") /* the SIP server answers */                                                                                         \
 	X(GATEWAY, "gateway")	/* this gateway takes messages */                                                                                    \
 	X(LINK, "link")		/* an edge is linked */                                                                                              \
@@ -49,22 +50,27 @@ struct explain_edge {
 	uint64_t retry_in_ms;
 };
 
-/* The last failed attempt of the pair in this direction; reason NONE: none is known. */
+/* The last failed attempt of the pair in this direction (theirs: somebody claimed to be them); reason NONE: none is known. */
 struct explain_failure {
 	uint64_t id;
 	enum xfed_reason reason;
 	int64_t age_s;
 };
-#define EXPLAIN_RECENT_S 3600 /* a failure counts as a closed gate for so long, where no stream is open */
+#define EXPLAIN_RECENT_S 3600 /* a failure of ours counts as a closed gate for so long, where no stream is open */
 
 struct explain_facts {
 	const char *from, *to; /* as asked */
+	bool from_has_user, to_has_user;
 	struct policy_facts policy;
+	const char *ours;			  /* the first of domains[], for one to compare with */
 	const char *local_domain, *remote_domain; /* where one is ours and one is not */
 
 	const char *partner, *partner_file; /* listed: its primary domain, and its file */
-	const char *partners_dir;
-	const char *access_rule; /* NULL: none covers the user */
+	const char *why_not_partner;	    /* where it is not listed */
+	const char *access_rule;	    /* NULL: none covers the user */
+
+	const char *untrusted; /* who was refused lately, sending as our domain, and what to do about it; NULL: nobody */
+	bool has_trusted;      /* ... and another was let send as it since */
 
 	const char *next_hop; /* label; NULL: none is made yet */
 	struct hop_state hop;

@@ -1,10 +1,17 @@
 #include "admin/sip_status.h"
 
+#include <stdio.h>
+
 #include "admin/hop_words.h"
 
 #define UNTRUSTED_PROBLEM_S 3600 /* afterwards it stands among the facts alone */
 
 /* ---- problems ---- */
+
+static bool is_problem(const struct trunk_untrusted *u, int64_t now_s)
+{
+	return u->is_ours && now_s - u->last_s < UNTRUSTED_PROBLEM_S;
+}
 
 static void add_hop(const struct trunk_hop_facts *f, json_t *list)
 {
@@ -17,12 +24,31 @@ static void add_hop(const struct trunk_hop_facts *f, json_t *list)
 	}
 }
 
+const char *sip_status_words(const struct trunk_untrusted *u, char out[SIP_STATUS_WORDS])
+{
+	snprintf(out, SIP_STATUS_WORDS, "a SIP peer (%s) may not send as %.100s (%llu message%s refused): %s", u->peer, u->domain,
+		(unsigned long long)u->count, u->count == 1 ? "" : "s", u->remedy);
+	return out;
+}
+
+const struct trunk_untrusted *sip_status_untrusted_as(const struct admin *ad, const struct config_domain *d)
+{
+	const struct trunk_untrusted *last = NULL;
+	for (size_t i = 0; i < TRUNK_UNTRUSTED_MAX; i++) {
+		const struct trunk_untrusted *u = trunk_untrusted(ad->trunk, i);
+		if (u && is_problem(u, core_wall_s(ad->core)) && config_inside(policy_config(ad->policy), xfed_span_str(u->domain)) == d &&
+			(!last || u->number > last->number)) {
+			last = u;
+		}
+	}
+	return last;
+}
+
 static void add_untrusted(const struct trunk_untrusted *u, int64_t now_s, json_t *list)
 {
-	if (u->is_ours && now_s - u->last_s < UNTRUSTED_PROBLEM_S) {
-		rt_control_add_problem(list, XFED_REASON_SIP_SENDER_UNTRUSTED, u->first_s,
-			"%s sends as %.100s, which it may not (%llu messages refused): %s.", u->peer, u->domain, (unsigned long long)u->count,
-			u->remedy);
+	char words[SIP_STATUS_WORDS];
+	if (is_problem(u, now_s)) {
+		rt_control_add_problem(list, XFED_REASON_SIP_SENDER_UNTRUSTED, u->first_s, "%s.", sip_status_words(u, words));
 	}
 }
 

@@ -6,6 +6,10 @@
 
 void sip_status_problems(const struct admin *ad, json_t *list);
 json_t *sip_status_hops(const struct admin *ad);
+#define SIP_STATUS_WORDS 1024
+const char *sip_status_words(const struct trunk_untrusted *u, char out[SIP_STATUS_WORDS]); /* who may not send, and what to do about it */
+/* The last who was refused, lately, sending as that domain of ours; NULL: nobody. */
+const struct trunk_untrusted *sip_status_untrusted_as(const struct admin *ad, const struct config_domain *d);
 json_t *sip_status_untrusted(const struct admin *ad);
 
 #endif

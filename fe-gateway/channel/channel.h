@@ -18,6 +18,7 @@
 #include "journal/journal.h"
 #include "policy/policy.h"
 #include "proto/exchange.h"
+#include "xfed/limits.h"
 
 struct channel;
 
@@ -63,6 +64,8 @@ size_t channel_late(const struct channel *c, uint64_t now_ms); /* ... and past t
 /* ---- edges ---- */
 /* Another has taken the link over with a certificate of our name: how often, no more than CHANNEL_REPLACED_S between. */
 #define CHANNEL_REPLACED_S 600
+/* One that has been up for this long is contested no more: who has lost it dials again at least three times in it. */
+#define CHANNEL_CONTEST_S (3 * XFED_CHANNEL_REDIAL_MAX_MS / 1000)
 struct channel_replaced {
 	unsigned count; /* 0: never */
 	int64_t first_s, last_s;

@@ -53,12 +53,27 @@ static const char *direction_word(Xfed__Direction d)
 	return d == XFED__DIRECTION__DIRECTION_IN ? "in" : "out";
 }
 
+/* What failed in the name of who has logged in now is past. */
+static void tell_journal(const struct edge *e, const Xfed__StreamEvent *m)
+{
+	for (size_t i = 0; i < m->n_pairs; i++) {
+		const struct xfed_partner *p = policy_partner(e->channel->policy, xfed_span_str(m->pairs[i]->remote));
+		if (p && m->pairs[i]->method[0]) {
+			journal_proved(
+				e->channel->journal, xfed_span_str(p->domain), xfed_span_str(m->pairs[i]->local), xfed_span_str(m->pairs[i]->remote));
+		}
+	}
+}
+
 void channel_take_stream_event(struct edge *e, const Xfed__StreamEvent *m)
 {
 	if (m->n_pairs == 0) {
 		return;
 	}
 	bool is_closed = m->change == XFED__STREAM_CHANGE__STREAM_CLOSED;
+	if (!is_closed && m->direction == XFED__DIRECTION__DIRECTION_IN) {
+		tell_journal(e, m);
+	}
 	enum xfed_reason reason = is_closed ? xfed_reason_of_peer(xfed_span_str(m->reason)) : XFED_REASON_NONE;
 	if (is_closed && m->direction == XFED__DIRECTION__DIRECTION_IN && reason != XFED_REASON_STREAM_CLOSED_IDLE) {
 		const struct channel *c = e->channel;

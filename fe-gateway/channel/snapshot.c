@@ -11,11 +11,26 @@ void channel_snapshot_start(struct edge *e)
 	e->transfer_open = proto_transfer_start(&e->transfer, policy_revision(p), policy_snapshot(p)) == XFED_OK;
 }
 
+/*
+ * How what the edge has in force is numbered, next to ours: 0 where it is ours. An edge ahead would refuse what a reload makes next
+ * (our store is from a backup, or another gateway sends policies too), so that one is to be above it.
+ */
+static int compare_revision(struct edge *e, const Xfed__Revision *theirs)
+{
+	int order = proto_revision_compare(
+		&(struct proto_revision){ .epoch = theirs->epoch, .counter = theirs->counter }, policy_revision(e->channel->policy));
+	if (order > 0) {
+		policy_outbid(e->channel->policy, theirs->epoch, theirs->counter);
+	}
+	return order;
+}
+
 void channel_snapshot_greet(struct edge *e)
 {
 	const struct proto_revision *ours = policy_revision(e->channel->policy);
 	const Xfed__Revision *theirs = proto_session_peer(proto_link_session(e->link))->hello->policy;
-	bool same = theirs && theirs->epoch == ours->epoch && theirs->counter == ours->counter && theirs->hash.len == sizeof(ours->hash) &&
+	/* The same policy under a lower number is sent: the number is to be ours. */
+	bool same = theirs && theirs->hash.len == sizeof(ours->hash) && compare_revision(e, theirs) >= 0 &&
 		    memcmp(theirs->hash.data, ours->hash, theirs->hash.len) == 0;
 	e->policy_problem = XFED_REASON_NONE;
 	/* Before it has one it knows no domains, and would refuse whatever we send. */
@@ -60,6 +75,9 @@ void channel_snapshot_result(struct edge *e, const Xfed__PolicyResult *m)
 	enum xfed_reason reason = xfed_reason_of_peer(xfed_span_str(m->reason));
 	uint64_t counter = m->revision ? m->revision->counter : 0;
 	if (m->ok) {
+		if (m->revision) {
+			compare_revision(e, m->revision);
+		}
 		e->policy_problem = XFED_REASON_NONE;
 		proto_exchange_open(proto_link_exchange(e->link), true);
 		core_flush_soon(e->channel->core); /* what waited for it may go */

@@ -91,12 +91,19 @@ void journal_ask(struct journal *j, const struct journal_question *q, journal_an
 	json_decref(answer);
 }
 
+void journal_proved(struct journal *j, struct xfed_span name, struct xfed_span local, struct xfed_span remote)
+{
+	ring_strangers_past(j->ring, name, local, remote);
+}
+
 static bool is_of(const json_t *f, struct xfed_span local, const char *direction)
 {
 	const char *l = json_string_value(json_object_get(f, "local")), *d = json_string_value(json_object_get(f, "direction"));
 	const char *edge = json_string_value(json_object_get(f, "edge"));
-	bool is_stream = edge && edge[0]; /* else it was a message */
-	return is_stream && l && d && xfed_span_is(local, l) && strcmp(d, direction) == 0;
+	bool is_stream = edge && edge[0];			     /* else it was a message */
+	bool is_ours = !json_is_false(json_object_get(f, "proved")); /* else what a stranger did, or had us ask */
+	return is_stream && l && d && xfed_span_is(local, l) && strcmp(d, direction) == 0 && is_ours == (strcmp(d, "out") == 0) &&
+	       !json_is_true(json_object_get(f, "past"));
 }
 
 json_t *journal_last(const struct journal *j, struct xfed_span local, struct xfed_span remote, const char *direction)

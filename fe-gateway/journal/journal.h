@@ -72,7 +72,13 @@ int journal_list_args(const json_t *args, struct journal_question *out, char err
 typedef void journal_answer_fn(void *user, int rc, json_t *answer);
 void journal_ask(struct journal *j, const struct journal_question *q, journal_answer_fn *fn, void *user);
 
-/* The last attempt at a stream of a pair in that direction ("in", "out") that failed, as `failures list` shows it; NULL: none in memory. */
+/* A listed partner (`name`: its primary domain) has logged in for a pair: what failed in its name before is past. */
+void journal_proved(struct journal *j, struct xfed_span name, struct xfed_span local, struct xfed_span remote);
+
+/*
+ * The last attempt at a stream of a pair in that direction that failed, as `failures list` shows it; NULL: none in memory. "out":
+ * one of ours. "in": of somebody who claimed to be the partner and proved nothing, where the partner has not logged in since.
+ */
 json_t *journal_last(const struct journal *j, struct xfed_span local, struct xfed_span remote, const char *direction);
 
 #endif

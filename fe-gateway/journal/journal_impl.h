@@ -51,7 +51,8 @@ struct ring_row {
 struct ring_stranger {
 	struct ring_stranger *prev, *next; /* silent for longest first */
 	struct ring_row *last;
-	uint64_t id; /* of all its rows */
+	uint64_t id;  /* of all its rows */
+	bool is_past; /* who it claimed to be has logged in since */
 	char *claims[XFED_JOURNAL_CLAIMS];
 	size_t claim_next;
 	UT_hash_handle hh;	/* by id */
@@ -173,6 +174,8 @@ bool ring_edge_may(struct ring_edge *e, size_t burst, uint64_t now_ms);
  */
 int ring_add_stranger(
 	struct ring *j, struct xfed_span edge, struct xfed_span network, struct xfed_span name, const Xfed__FailureEvent *m, int64_t now_s);
+/* The partner (by its primary domain, listed) has logged in as `remote` for `local`. */
+void ring_strangers_past(struct ring *j, struct xfed_span name, struct xfed_span local, struct xfed_span remote);
 /* NOT_FOUND, NOMEM. */
 int ring_stranger_show(const struct ring *j, uint64_t id, json_t **out);
 /* Puts those that are wanted between the failures of a page, by time. */

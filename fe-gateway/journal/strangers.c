@@ -191,6 +191,7 @@ static void replace(struct ring_stranger *s, struct ring_row *row)
 	row->r.count += old->count;
 	xfed_free(s->last);
 	s->last = row;
+	s->is_past = false;
 }
 
 int ring_add_stranger(
@@ -229,6 +230,18 @@ int ring_add_stranger(
 	return XFED_OK;
 }
 
+void ring_strangers_past(struct ring *j, struct xfed_span name, struct xfed_span local, struct xfed_span remote)
+{
+	for (struct ring_edge *e = j->edges; e; e = e->hh.next) {
+		struct ring_group *g = NULL;
+		HASH_FIND(hh, e->groups, name.data, name.len, g);
+		for (struct ring_stranger *s = g ? g->order : NULL; s; s = s->next) {
+			const struct store_failure *r = &s->last->r;
+			s->is_past = s->is_past || (xfed_span_eq(r->local, local) && xfed_span_eq(r->remote, remote));
+		}
+	}
+}
+
 /* ---- questions ---- */
 
 static json_t *stranger_json(const struct ring_stranger *s, bool with_detail)
@@ -246,6 +259,10 @@ static json_t *stranger_json(const struct ring_stranger *s, bool with_detail)
 		j = NULL;
 	}
 	if (!j || json_object_set_new(j, "names", names) != 0) {
+		json_decref(j);
+		return NULL;
+	}
+	if (s->is_past && json_object_set_new(j, "past", json_true()) != 0) {
 		json_decref(j);
 		return NULL;
 	}

@@ -17,7 +17,8 @@ struct policy_broken {
 		const char *text; /* its first error, and what is refused for it */
 		struct policy_broken_file *next;
 	} * first, *last;
-	size_t count; /* of all */
+	size_t count;	 /* of all */
+	int64_t since_s; /* when they were found */
 };
 void policy_broken_init(struct policy_broken *b);
 void policy_broken_deinit(struct policy_broken *b); /* zeroed is fine */

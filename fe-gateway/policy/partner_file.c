@@ -135,7 +135,9 @@ static int check_name(struct rt_conf_doc *doc, const struct partner_options *o)
 		return rc;
 	}
 	if (!policy_dir_is_named(doc->file, xfed_span_str(o->partner.domain)) && !policy_dir_is_named(doc->file, ascii)) {
-		rt_conf_fail(doc, o, "domain", VALUE, "found \"%.200s\", accepted: the domain the file is named after (%.200s.yaml)",
+		rt_conf_fail(doc, o, "domain", VALUE,
+			"found \"%.200s\", which is not the domain the file is named after: rename the file to %.200s.yaml, or correct "
+			"the domain",
 			o->partner.domain, o->partner.domain);
 	}
 	return XFED_OK;

@@ -32,6 +32,11 @@ const struct policy_broken *policy_broken(const struct policy *p)
 	return &p->files->broken;
 }
 
+const struct policy_dir_stray *policy_stray(const struct policy *p)
+{
+	return &p->files->stray;
+}
+
 const struct proto_revision *policy_revision(const struct policy *p)
 {
 	return &p->revision;
@@ -79,6 +84,23 @@ void policy_partner_path(const struct policy *p, const struct xfed_partner *part
 	xfed_arena_deinit(&a);
 }
 
+const char *policy_not_partner_words(const struct policy *p, struct xfed_span domain, char out[1024])
+{
+	const char *dir = p->files->config->partners_dir;
+	char found[512];
+	int len = (int)(domain.len < 255 ? domain.len : 255);
+	if (policy_why_not(p, domain) == XFED_REASON_POLICY_PARTNER_BROKEN) {
+		snprintf(out, 1024, "a file in %.200s that cannot be loaded names %.*s", dir, len, domain.data);
+	} else if (policy_dir_find_stray(dir, domain, found)) {
+		bool is_named = policy_dir_is_named(found, domain);
+		snprintf(out, 1024, "no file in %.200s covers %.*s; %.400s lies there and is not loaded: %s", dir, len, domain.data, found,
+			is_named ? "reload" : "its name has to end in .yaml alone, rename it and reload");
+	} else {
+		snprintf(out, 1024, "no file in %.200s covers %.*s", dir, len, domain.data);
+	}
+	return out;
+}
+
 /* ---- facts for the gates ---- */
 
 struct policy_ends policy_ends(const struct policy *p, bool is_from_sip, struct xfed_span from_domain, struct xfed_span to_domain)
@@ -114,8 +136,8 @@ void policy_announce(const struct policy *p, const char *event)
 {
 	rt_metric_set(p->core->d.metrics, RT_M_POLICY_REVISION, (double)p->revision.counter, RT_NO_LABELS);
 	rt_log(RT_LOG_INFO, event, RT_KV_U64("epoch", p->revision.epoch), RT_KV_U64("revision", p->revision.counter),
-		RT_KV_U64("partners", xfed_policy_partner_count(p->files->partners)),
-		RT_KV_U64("domains", xfed_policy_local_count(p->files->partners)), RT_END);
+		RT_KV_U64("partners", xfed_policy_good_count(p->files->partners)), RT_KV_U64("domains", xfed_policy_local_count(p->files->partners)),
+		RT_END);
 }
 
 bool policy_next_revision(struct proto_revision *r, const struct policy_files *f, const struct proto_revision *outbid)
@@ -180,6 +202,7 @@ static int come_into_force(struct policy *p, char error[256])
 		rc = keep_revision(p, error);
 	}
 	if (rc == XFED_OK) {
+		p->files->broken.since_s = core_wall_s(p->core);
 		policy_announce(p, "policy.loaded");
 		tell_broken(&p->files->broken);
 	}

@@ -16,6 +16,7 @@
 #include "core/core.h"
 #include "policy/broken.h"
 #include "policy/gates.h"
+#include "policy/policy_dir.h"
 #include "proto/transfer.h"
 #include "store/store.h"
 #include "xfed/jid.h"
@@ -53,7 +54,8 @@ void policy_stop(struct policy *p); /* a reload under way comes to nothing; NULL
 void policy_free(struct policy *p); /* when the loop is gone; NULL is fine */
 
 /* All borrowed until the next swap. */
-const struct policy_broken *policy_broken(const struct policy *p); /* what the start found broken, until a reload */
+const struct policy_broken *policy_broken(const struct policy *p);   /* what the start found broken, until a reload */
+const struct policy_dir_stray *policy_stray(const struct policy *p); /* files of partners.d and access.d that are not loaded for their names */
 const struct config *policy_config(const struct policy *p);
 const struct xfed_policy *policy_partners(const struct policy *p);
 struct xfed_tls_creds *policy_channel_creds(const struct policy *p);
@@ -66,6 +68,8 @@ enum xfed_reason policy_why_not(const struct policy *p, struct xfed_span domain)
 uint64_t policy_partner_share(const struct policy *p, struct xfed_span domain);		    /* one number per partner, whichever of its domains */
 const char *policy_partner_label(const struct policy *p, struct xfed_span domain);	    /* for metrics: bounded by what is listed */
 void policy_partner_path(const struct policy *p, const struct xfed_partner *partner, char out[512]); /* the file it comes from */
+/* Why a domain is no partner, in words: "no file in DIR covers DOMAIN", and what was meant to be one lies there. */
+const char *policy_not_partner_words(const struct policy *p, struct xfed_span domain, char out[1024]);
 
 /* ---- facts for the gates (gates.h) ---- */
 
@@ -91,7 +95,7 @@ const struct xfed_partner *policy_pair_facts(
 void policy_reload(struct policy *p, struct rt_reply reply);
 void policy_check(struct policy *p, struct rt_reply reply); /* the same without the swap */
 bool policy_is_reloading(const struct policy *p);
-/* An edge has this revision in force and refuses ours: the next reload, whatever it finds, makes one above it. */
+/* An edge has this revision in force, and would refuse one not above it: the next reload, whatever it finds, makes one that is. */
 void policy_outbid(struct policy *p, uint64_t epoch, uint64_t counter);
 
 #endif

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "xfed/mem.h"
 
@@ -106,6 +108,34 @@ static int list(const char *key, const char *dir, size_t max, struct rt_conf_err
 		qsort(out->items, out->count, sizeof(out->items[0]), by_name);
 	}
 	return rc;
+}
+
+void policy_dir_stray(const char *dir, struct policy_dir_stray *out)
+{
+	DIR *d = opendir(dir);
+	struct dirent *e;
+	while (d && (e = readdir(d))) {
+		if (e->d_name[0] != '.' && is_mistaken(e->d_name) && out->count++ == 0) {
+			struct stat st;
+			snprintf(out->first, sizeof(out->first), "%.250s/%.255s", dir, e->d_name);
+			out->since_s = stat(out->first, &st) == 0 ? (int64_t)st.st_ctim.tv_sec : 0;
+		}
+	}
+	if (d) {
+		closedir(d);
+	}
+}
+
+bool policy_dir_find_stray(const char *dir, struct xfed_span name, char out[512])
+{
+	static const char *const endings[] = { ".yaml", ".yaml.txt", ".yml", ".yml.txt", ".YAML", ".YML", ".txt", "" };
+	for (size_t i = 0; i < XFED_ARRAY_LEN(endings); i++) {
+		int len = snprintf(out, 512, "%.200s/%.*s%s", dir, (int)(name.len < 255 ? name.len : 255), name.data, endings[i]);
+		if (len > 0 && len < 512 && access(out, F_OK) == 0) {
+			return true;
+		}
+	}
+	return false;
 }
 
 static int one_file(const char *path, struct rt_conf_errors *errors, const struct policy_dir_user *u, void *user)

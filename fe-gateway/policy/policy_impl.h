@@ -4,6 +4,7 @@
 
 #include "policy/access_file.h"
 #include "policy/policy.h"
+#include "policy/policy_dir.h"
 #include "xfed/buf.h"
 #include "xfed/rt/job.h"
 
@@ -13,6 +14,7 @@ struct policy_files {
 	struct access_set *access;
 	struct xfed_policy *partners;
 	struct policy_broken broken; /* at a start; a reload has none */
+	struct policy_dir_stray stray;
 	struct xfed_buf snapshot;
 	uint8_t hash[32]; /* of the snapshot */
 };

@@ -156,6 +156,7 @@ struct trunk_untrusted {
 	char ip[SIP_IP_SIZE], domain[SIP_NAME_SIZE], remedy[448];
 	enum sip_transport transport;
 	bool is_ours;
+	bool has_others;	/* another has been let send as `domain` since */
 	uint64_t count, number; /* of messages, 0: nobody; the last of them among all */
 	int64_t first_s, last_s;
 };

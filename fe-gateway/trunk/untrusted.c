@@ -74,8 +74,11 @@ void trunk_note_sender(struct trunk *t, const struct sip_flow_info *flow, struct
 		return;
 	}
 	for (size_t i = 0; i < TRUNK_UNTRUSTED_MAX; i++) {
-		if (is_same(&t->untrusted[i], flow, domain, is_ours)) {
-			t->untrusted[i] = (struct trunk_untrusted){ .count = 0 };
+		struct trunk_untrusted *u = &t->untrusted[i];
+		if (is_same(u, flow, domain, is_ours)) {
+			*u = (struct trunk_untrusted){ .count = 0 };
+		} else if (u->count > 0 && !u->has_others && xfed_span_is(domain, u->domain)) {
+			u->has_others = true;
 		}
 	}
 }

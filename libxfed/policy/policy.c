@@ -456,6 +456,15 @@ size_t xfed_policy_partner_count(const struct xfed_policy *p)
 	return p->partners.count;
 }
 
+size_t xfed_policy_good_count(const struct xfed_policy *p)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < p->partners.count; i++) {
+		n += p->partners.items[i]->owner->kinds != 0;
+	}
+	return n;
+}
+
 const struct xfed_partner *xfed_policy_partner_at(const struct xfed_policy *p, size_t i)
 {
 	return i < p->partners.count ? p->partners.items[i]->owner : NULL;

@@ -79,7 +79,8 @@ static bool is_nothing(const struct conf_node *n)
 	       (n->text.len == 0 || xfed_span_is(n->text, "~") || xfed_span_eq_nocase(n->text, XFED_SPAN("null")));
 }
 
-static const char *found(const struct conf_node *n, char out[CONF_FOUND_BYTES + 16])
+/* Quotes are told where they are the mistake: around a number, say. */
+static const char *found(const struct rt_conf_row *row, const struct conf_node *n, char out[CONF_FOUND_BYTES + 16])
 {
 	char quoted[CONF_FOUND_BYTES];
 	if (n->kind != CONF_SCALAR) {
@@ -88,28 +89,28 @@ static const char *found(const struct conf_node *n, char out[CONF_FOUND_BYTES + 
 	if (is_nothing(n)) {
 		return "nothing";
 	}
-	snprintf(out, CONF_FOUND_BYTES + 16, "%s%s", conf_quote(n->text, quoted), n->is_plain ? "" : " in quotes");
+	snprintf(out, CONF_FOUND_BYTES + 16, "%s%s", conf_quote(n->text, quoted), n->is_plain || !row || conf_is_text(row->type) ? "" : " in quotes");
 	return out;
 }
 
-static void refuse(struct load *l, const struct conf_node *n, const char *accepted)
+static void refuse(struct load *l, const struct rt_conf_row *row, const struct conf_node *n, const char *accepted)
 {
 	char what[CONF_FOUND_BYTES + 16];
-	COMPLAIN(l, XFED_REASON_CONFIG_VALUE_INVALID, n, "found %s, accepted: %s", found(n, what), accepted);
+	COMPLAIN(l, XFED_REASON_CONFIG_VALUE_INVALID, n, "found %s, accepted: %s", found(row, n, what), accepted);
 }
 
 static void refuse_value(struct load *l, const struct rt_conf_row *row, const struct conf_node *n)
 {
 	char accepted[CONF_ACCEPTED_BYTES];
 	conf_accepted(row, accepted);
-	refuse(l, n, accepted);
+	refuse(l, row, n, accepted);
 }
 
 static void refuse_item(struct load *l, const struct rt_conf_row *row, const struct conf_node *n)
 {
 	char accepted[CONF_ACCEPTED_BYTES];
 	conf_accepted_item(row, accepted);
-	refuse(l, n, accepted);
+	refuse(l, row, n, accepted);
 }
 
 static size_t min3(size_t a, size_t b, size_t c)
@@ -233,9 +234,9 @@ static int load_scalar(struct load *l, const struct rt_conf_row *row, const stru
 	}
 	if (not_built) {
 		char what[CONF_FOUND_BYTES + 16];
-		COMPLAIN(l, XFED_REASON_CONFIG_VALUE_INVALID, n, "found %s: %s", found(n, what), not_built);
+		COMPLAIN(l, XFED_REASON_CONFIG_VALUE_INVALID, n, "found %s: %s", found(row, n, what), not_built);
 	} else if (accepted) {
-		refuse(l, n, accepted);
+		refuse(l, row, n, accepted);
 	} else if (is_item) {
 		refuse_item(l, row, n);
 	} else {
@@ -427,7 +428,7 @@ static int load_map(struct load *l, const struct rt_conf_table *t, const struct 
 static int load_tree(struct load *l, const struct rt_conf_table *t, const struct conf_node *root)
 {
 	if (root->kind != CONF_MAP) {
-		refuse(l, root, "keys and values, key: value");
+		refuse(l, NULL, root, "keys and values, key: value");
 		return XFED_ERR_INVALID;
 	}
 	l->object = add_object(l, l->doc->object, root->line, root->column);

@@ -53,7 +53,7 @@ static int refuse_tabs(struct rt_conf_errors *e, const char *file, struct xfed_s
 			line_start = i + 1;
 			in_indentation = true;
 		} else if (text.data[i] == '\t' && in_indentation) {
-			syntax(e, file, line, i - line_start + 1, "found a tab in the indentation, accepted: blanks");
+			syntax(e, file, line, i - line_start + 1, "found a tab in the indentation, accepted: spaces");
 			rc = XFED_ERR_INVALID;
 			in_indentation = false;
 		} else if (text.data[i] != ' ') {

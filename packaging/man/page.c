@@ -1,7 +1,7 @@
 /*
  * Makes a manual page, or the shell's completion, from its template: @VERSION@ becomes the version; a line @OPTIONS@ the
  * description of every key of a configuration file, from the table that reads the file; a line @REASONS@ every reason code, from
- * reasons.def, and @CODES@ their names alone; a line @COMMANDS@ every command of xfedctl, from commands.def, and @COMPLETION@
+ * reasons.def, a line @MATRIX@ the rows of the negotiation matrix, and @CODES@ their names alone; a line @COMMANDS@ every command of xfedctl, from commands.def, and @COMPLETION@
  * what the shell has to know of them.
  *
  *   page TABLE TEMPLATE OUTPUT     TABLE: edge | gateway | partner | access | none
@@ -14,6 +14,7 @@
 #include "fe-gateway/policy/access_file.h"
 #include "fe-gateway/config/config.h"
 #include "fe-gateway/policy/partner_file.h"
+#include "xfed/policy.h"
 #include "xfed/reason.h"
 #include "xfed/rt/command.h"
 
@@ -131,6 +132,33 @@ static void put_options(FILE *out, const struct rt_conf_table *table, const char
 	xfed_buf_deinit(&text);
 }
 
+/* The 18 rows, which messages name by number. */
+static void put_matrix(FILE *out)
+{
+	static const char *const levels[] = { [XFED_REQUIRED] = "required", [XFED_OPTIONAL] = "optional", [XFED_NOT_SUPPORTED] = "not-supported" };
+	static const enum xfed_method all[] = { XFED_METHOD_EXTERNAL, XFED_METHOD_DIALBACK_TLS, XFED_METHOD_DIALBACK_PLAIN };
+	for (int number = 1; number <= 18; number++) {
+		int pair = (number - 1) / 2;
+		bool dialback = number % 2 == 1;
+		const struct xfed_matrix_row *row = xfed_matrix_row((enum xfed_level)(pair % 3), (enum xfed_level)(pair / 3), dialback);
+		fprintf(out, ".TP\n.B Row %d: ", row->number);
+		char words[160];
+		snprintf(words, sizeof(words), "tls %s, sasl %s, dialback %s", levels[pair % 3], levels[pair / 3], dialback ? "true" : "false");
+		put_text(out, words);
+		fputs("\n", out);
+		for (size_t i = 0; i < XFED_ARRAY_LEN(all); i++) {
+			if (row->methods & (unsigned)all[i]) {
+				put_text(out, xfed_method_name(all[i]));
+				fputs(row->methods >= 2u * (unsigned)all[i] ? ", " : "", out);
+			}
+		}
+		fputs(row->methods == 0 ? "refused" : "", out);
+		put_text(out, row->problem ? row->methods == 0 ? ": " : "; warned of: " : "");
+		put_text(out, row->problem ? row->problem : "");
+		fputs(".\n", out);
+	}
+}
+
 static const struct {
 	const char *line;
 	void (*put)(FILE *out);
@@ -138,6 +166,7 @@ static const struct {
 	{ "@REASONS@\n", put_reasons },
 	{ "@CODES@\n", put_codes },
 	{ "@COMMANDS@\n", put_commands },
+	{ "@MATRIX@\n", put_matrix },
 	{ "@COMPLETION@\n", put_completion },
 };
 

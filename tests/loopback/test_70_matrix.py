@@ -272,6 +272,24 @@ def test_warned_rows_load_with_their_warning(matrix):
                 assert any("sasl: warning: row %d of" % row.number in line and row.warns in line for line in mine), (row, said)
 
 
+def test_the_manual_has_every_row_and_an_example_without_a_warning(matrix):
+    with open(os.environ["XFED_BUILD"] + "/packaging/man/xfed-partner.yaml.5", encoding="utf-8") as f:
+        page = f.read().replace("\\-", "-")
+    for row in VALID + INVALID:
+        head = "Row %d: tls %s, sasl %s, dialback %s\n" % (row.number, row.tls, row.sasl, str(row.dialback).lower())
+        assert head in page, head
+        said = page.split(head)[1].split("\n")[0]
+        assert said.startswith("refused: ") == (row in INVALID) and (row not in VALID or (row.warns or "") in said), said
+    example = page.split(".SH EXAMPLE\n.nf\n")[1].split(".fi")[0]
+    path = matrix.inst.partner_path("fabrikam.example")
+    write(path, example)
+    try:
+        errors, warnings = problems(matrix.inst.gateway.control("config", "check"))
+        assert not errors and not [w for w in warnings if path in w], (errors, warnings)
+    finally:
+        os.unlink(path)
+
+
 # ---- required cannot be downgraded, by either side ----
 
 numbers = itertools.count(1)

@@ -291,11 +291,74 @@ def test_a_slip_below_a_wildcard_is_no_problem(own, tools, scene, user, flow):
     p.external = "refuse:not-authorized"
     assert user.message(flow, "sip:bob@" + real, "refused", timeout=40).status == 504
     told(own, tools, {"status": says(1, "PROBLEM sasl.external.refused", real + " cannot be reached", "It worked last at 20", never=[slip])})
+@pytest.mark.parametrize("how", ["partner check", "failures retry"])
+def test_it_was_down_and_is_up_again(own, tools, scene, user, flow, how):
+    """No message has to come for that to be noticed: status names the command, and a check that works is enough."""
+    domain = "broken%d.example" % next(numbers)
+    p = scene.partner(domain)
+    port, up = p.port, {"status": says(0, never=[domain]), "edge": says(0, never=[domain]), "explain": says(0, "a stream of ours is open")}
+    scene.dns.xmpp(domain, ("xmpp." + domain, free_port(), "127.0.0.1"))
+    own.reload()
+    user.message(flow, "sip:bob@" + domain, "to one that is down", timeout=40)
+    told(own, tools, {"status": says(1, "PROBLEM net.connect.refused", "xfedctl failures retry %s tries now" % domain),
+                      "explain": says(1, "or failures retry")}, SENDER, "bob@" + domain)
+    scene.dns.xmpp(domain, ("xmpp." + domain, port, "127.0.0.1"))
+    own.edge.control("reload")
+    own.gateway.ctl(tools, *how.split(), domain, check=False)
+    told(own, tools, up, SENDER, "bob@" + domain)
+
+
+def test_another_reason_is_told_from_its_own_time(own, scene, user, flow):
+    domain = "broken%d.example" % next(numbers)
+    nobody_listens(scene, domain)
+    own.reload()
+
+    def since(code):
+        user.message(flow, "sip:bob@" + domain, "to one that is broken", timeout=40)
+        (problem,) = [p for p in own.edge.control("status")["problems"] if p["reason"] == code]
+        return problem["since"]
+    refused = since("net.connect.refused")
+    assert since("net.connect.refused") == refused
+    scene.dns.xmpp(domain, ("xmpp." + domain, deaf(scene), "127.0.0.1"))
+    own.edge.control("reload")
+    own.gateway.control("failures", "retry", domain=domain)
+    wait_until("the other reason", lambda: [p for p in own.edge.control("status")["problems"] if p["reason"] == "net.connect.timeout"], 20)
+    assert [p["since"] for p in own.edge.control("status")["problems"] if p["reason"] == "net.connect.timeout"][0] > refused
+
+
+def test_who_only_claims_to_be_the_partner(own, tools, scene):
+    """Anybody can fail in its name: no gate is closed for it, and nothing is said to be the partner's; what it does later makes it past."""
+    domain = "broken%d.example" % next(numbers)
+    p = scene.partner(domain)
+    scene.dns.xmpp("corp.example", ("edge.corp.example", own.s2s[1], "127.0.0.1"))
+    own.reload()
+    c = socket.create_connection(own.s2s)
+    c.sendall(("<?xml version='1.0'?><stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' "
+               "from='%s' to='corp.example' version='1.0'><x>garbage\0" % domain).encode())
+    while c.recv(4096):
+        pass
+    c.close()
+    told(own, tools, {"failures": says(0, "stream.xml.malformed", "peers that have proved nothing")}, partner=domain)
+    words = "who claimed to be %s 0 s ago failed and had proved nothing: stream.xml.malformed (failures show 1" % domain
+    told(own, tools, {"back": says(0, words, never=["CLOSED", "server software"]), "explain": says(0, never=["malformed"]),
+                      "status": says(0, never=[domain]), "edge": says(0, never=[domain]),
+                      "check": says(0, "note reverse", words, "no problem was found", never=["server software"])}, SENDER, "bob@" + domain)
+    p.say("eve", "user@corp.example", "from the partner itself")
+    wait_until("its stream", lambda: own.streams(domain), 10)
+    p.close()
+    wait_until("no stream", lambda: not own.streams(domain), 10)
+    told(own, tools, {"back": says(0, "they have not failed to open one", never=["claimed"])}, SENDER, "bob@" + domain)
 
 
 @pytest.mark.parametrize("sender, target", [("a@foreign.example", "b@strange.example"), ("a@strange.example", "b@strange.example")])
 def test_neither_side_is_ours(own, tools, sender, target):
-    told(own, tools, {"explain": says(1, "CLOSED direction neither domain is one of domains[]", never=["no edge has answered", "CLOSED edge"])}, sender, target)
+    told(own, tools, {"explain": says(1, "CLOSED direction neither domain is one of domains[], which has corp.example", "should be ours", never=["no edge has answered", "CLOSED edge"])}, sender, target)
+
+
+def test_half_an_address(own, tools):
+    """What has no user is a domain: said, as it was hardly meant."""
+    told(own, tools, {"explain": says(1, "ok addresses from alice to b@strange.example; alice is the address of a domain, that of a user is user@domain")},
+         "alice", "b@strange.example")
 
 
 # ---- of our two services; each row has an installation of its own ----

@@ -280,7 +280,7 @@ def sender(s, leaf, source=None):
 
 
 SENDERS = {
-    "no certificate": (None, None, ["no certificate", "as corp3.example", "have it present a certificate with a name that domains[].peers of corp3.example has"]),
+    "no certificate": (None, None, ["no certificate", "as corp3.example", "no certificate) may not send", "have it present a certificate with a name that domains[].peers of corp3.example has"]),
     "another CA": ("partner-foreign", None, ["(tls.cert.untrusted)", "signed by a CA of sip.ca"]),
     "another name": ("partner", None, ["certificate of dns:partner.example", "add one of its names to domains[].peers of corp3.example"]),
     "another address": (None, "127.0.0.99", ["127.0.0.99:", "over TCP", "add 127.0.0.99 to domains[].peer_addresses of corp.example"]),
@@ -292,9 +292,17 @@ def test_a_sip_server_that_may_not_send(scene, tools, name):
     """Status names the last ones and what would let them send; a reload, or that one may, ends it."""
     leaf, source, words = SENDERS[name]
     send = sender(scene, leaf, source)
-    assert [send(), send()] == [403, 403]
+    assert send() == 403
+    told(scene.inst, tools, {"status": says(1, "(1 message refused)")})
+    assert send() == 403
+    ours, other = "user@" + ("corp.example" if source else "corp3.example"), OTHER
+    told(scene.inst, tools, {"explain": says(1, "CLOSED sender a SIP peer (", *words), "back": says(0, never=["CLOSED", "SIP peer ("])}, ours, other)
     told(scene.inst, tools, {"status": says(1, "PROBLEM sip.sender.untrusted", "(2 messages refused)", "refused SIP sender", "2 times from", *words)})
-    if source:
+    if source:  # a stranger, where the domain's own server can send
+        flow = scene.user.dial(scene.inst.sip, source="127.0.0.1")
+        scene.keep.append(flow)
+        assert scene.user.message(flow, "sip:" + OTHER, "from the server", sender="sip:user@corp.example").status in (200, 202)
+        told(scene.inst, tools, {"explain": says(0, "others may send as corp.example; a SIP peer ("), "status": says(1, "(2 messages refused)")}, ours, other)
         scene.configure(peer_addresses=["127.0.0.1", source])
         assert send() in (200, 202)
     else:
@@ -447,6 +455,10 @@ def test_two_gateways_as_one(own, install, tools, certs, which):
             assert since == max(link["since"] for link in status["edges"][0]["channel"])
         wait_until("the loser told", lambda: any("Reload on the gateway whose files are right" in one.gateway.ctl(tools, "status", check=False)[1]
                                                  for one in (inst, other)), 10)
+        other.gateway.stop()
+        inst.reload()
+        told(inst, tools, {"status": says(0, never=["channel.replaced", "channel.name.twice"]),
+                           "explain": says(0)}, "user@corp.example", "bob@" + PARTNER, timeout=30)
     finally:
         other.gateway.stop()
 

@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+from harness.breakages import says, told
 from harness.installation import write
 from harness.proc import clean_environment, wait_until
 from harness.xmpp import XmppStream
@@ -25,24 +26,46 @@ def problems(daemon, reason):
 
 # ---- two policies that carry one revision, or an older one ----
 
+@pytest.fixture
+def backup(own):
+    """take(): the gateway is restarted, with its store kept as it is; restore(): that one is back, and the gateway stopped."""
+    def stored(name="gateway.db"):
+        return [n for n in os.listdir(own.dir) if n.startswith(name)]
+
+    class Backup:
+        def take(self):
+            own.gateway.stop()
+            for name in stored():
+                shutil.copy("%s/%s" % (own.dir, name), "%s/backup-%s" % (own.dir, name))
+            own.gateway.start().wait_ready()
+
+        def restore(self):
+            own.gateway.stop()
+            for name in stored():
+                os.unlink("%s/%s" % (own.dir, name))
+            for name in stored("backup-gateway.db"):
+                os.rename("%s/%s" % (own.dir, name), "%s/%s" % (own.dir, name[len("backup-"):]))
+            assert os.path.exists(own.dir + "/gateway.db")
+    return Backup()
+
+
+def policies(own):
+    return own.gateway.control("status")["policy"], own.edge.control("status")["policy"]
+
+
+def in_force(own):
+    wait_until("no drift", lambda: not problems(own.gateway, "channel.policy.drift"), 5)
+    wait_until("one policy", lambda: len({json.dumps(p, sort_keys=True) for p in policies(own)}) == 1, 5)
+
+
 @pytest.mark.parametrize("behind", [0, 3], ids=["the-same", "older"])
-def test_a_policy_that_drifts_is_cured_by_a_reload(own, behind):
+def test_a_policy_that_drifts_is_cured_by_a_reload(own, backup, behind):
     """A store from a backup, and other files than then: what status says to do is enough."""
-    stored = own.dir + "/gateway.db"
-    own.gateway.stop()
-    for name in [n for n in os.listdir(own.dir) if n.startswith("gateway.db")]:
-        shutil.copy("%s/%s" % (own.dir, name), "%s/backup-%s" % (own.dir, name))
-    own.gateway.start()
-    own.gateway.wait_ready()
+    backup.take()
     for i in range(behind + 1):
         own.list_partner("drift%d.example" % i)
         own.reload()
-    own.gateway.stop()
-    for name in [n for n in os.listdir(own.dir) if n.startswith("gateway.db")]:
-        os.unlink("%s/%s" % (own.dir, name))
-    for name in [n for n in os.listdir(own.dir) if n.startswith("backup-")]:
-        os.rename("%s/%s" % (own.dir, name), "%s/%s" % (own.dir, name[len("backup-"):]))
-    assert os.path.exists(stored)
+    backup.restore()
     for i in range(behind + 1):
         own.unlist_partner("drift%d.example" % i)
     own.list_partner("other%d.example" % behind)
@@ -50,9 +73,27 @@ def test_a_policy_that_drifts_is_cured_by_a_reload(own, behind):
     own.gateway.process.wait_line("event=policy.refused .*reason=channel.policy.drift", 10)
     assert "eload on the gateway whose files are right" in problems(own.gateway, "channel.policy.drift")[0]["text"]
     own.reload()
-    wait_until("no drift", lambda: not problems(own.gateway, "channel.policy.drift"), 5)
-    ours, theirs = own.gateway.control("status")["policy"], own.edge.control("status")["policy"]
-    assert ours == theirs, (ours, theirs)
+    in_force(own)
+
+
+def test_the_same_policy_is_in_force_whatever_its_number(own, backup, tools):
+    """A store from a backup, and the files of then: nothing drifts; the first reload of other files comes into force."""
+    backup.take()
+    for change in (own.list_partner, own.unlist_partner):
+        change("passing.example")
+        own.reload()
+    backup.restore()
+    own.gateway.start().wait_ready()
+    ours, theirs = policies(own)
+    assert ours["hash"] == theirs["hash"] and ours["revision"] < theirs["revision"], (ours, theirs)
+    assert not problems(own.gateway, "channel.policy.drift")
+    told = own.gateway.ctl(tools, "explain", "user@corp.example", "bob@partner.example", check=False)
+    assert told[0] == 0 and "our policy is in force" in told[1], told
+    own.list_partner("new-since.example")
+    assert own.gateway.control("reload")["revision"] == theirs["revision"] + 1
+    in_force(own)
+    own.unlist_partner("new-since.example")
+    own.reload()
 
 
 # ---- files that cannot be loaded when the gateway starts ----
@@ -96,6 +137,9 @@ def test_a_broken_partner_file_at_the_start(own, restarted, new_partner, users, 
     first = own.gateway.control("status")["problems"][0]
     assert first["reason"] == "policy.partner.broken" and path in first["text"] and word in first["text"], first
     assert "sub.wide.example, other.wide.example" in first["text"], first
+    good = len([n for n in os.listdir(own.partners) if n.endswith(".yaml")]) - 1
+    assert [p["partners"] for p in policies(own)] == [good, good]
+    own.gateway.process.wait_line("event=policy.loaded .*partners=%d " % good, 5)
     user = users["corp.example"]
     flow = user.dial(own.sip)
     names = ["xmpp:" + d for d in ("wide.example", "sub.wide.example", "other.wide.example", "third.wide.example")]
@@ -118,6 +162,24 @@ def test_a_broken_partner_file_at_the_start(own, restarted, new_partner, users, 
     flow.close()
     wide.close()
     own.unlist_partner("wide.example")
+
+
+@pytest.mark.parametrize("ending", [".yaml.txt", ".yml", ""], ids=["txt", "yml", "none"])
+def test_a_partner_file_with_another_ending(own, tools, ending):
+    """Whoever looks for the partner is told of the file that was meant to list it, and of what is left to do."""
+    stray = own.partner_path("stray.example")[:-len(".yaml")] + ending
+    write(stray, "domain: stray.example\n")
+    own.reload()
+    way = "%s lies there and is not loaded: its name has to end in .yaml alone, rename it and reload" % stray
+    told(own, tools, {"status": says(0, "note config.value.invalid since", "%s is not loaded" % stray, "Rename it and reload"),
+                      "explain": says(1, "CLOSED partner no file in", way), "check": says(1, "PROBLEM policy", way)},
+         "user@corp.example", "bob@stray.example")
+    os.rename(stray, own.partner_path("stray.example"))
+    told(own, tools, {"explain": says(1, "stray.example.yaml lies there and is not loaded: reload")}, "user@corp.example", "bob@stray.example")
+    own.reload()
+    told(own, tools, {"status": says(0, never=["stray.example"]), "explain": says(0)}, "user@corp.example", "bob@stray.example")
+    own.unlist_partner("stray.example")
+    own.reload()
 
 
 def test_a_partner_file_that_the_service_may_not_read(own, restarted):

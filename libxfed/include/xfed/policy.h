@@ -97,7 +97,8 @@ const struct xfed_partner *xfed_policy_partner(const struct xfed_policy *p, stru
 bool xfed_policy_names(const struct xfed_policy *p, struct xfed_span domain);
 enum xfed_reason xfed_policy_why_not(const struct xfed_policy *p, struct xfed_span domain); /* where that is NULL: policy.partner.* */
 bool xfed_policy_is_local(const struct xfed_policy *p, struct xfed_span domain);
-size_t xfed_policy_partner_count(const struct xfed_policy *p);
+size_t xfed_policy_good_count(const struct xfed_policy *p);				  /* partners that are not refused */
+size_t xfed_policy_partner_count(const struct xfed_policy *p);				  /* all */
 const struct xfed_partner *xfed_policy_partner_at(const struct xfed_policy *p, size_t i); /* sorted by domain, the refused too */
 size_t xfed_policy_local_count(const struct xfed_policy *p);
 const char *xfed_policy_local_at(const struct xfed_policy *p, size_t i);

@@ -117,7 +117,8 @@ static char explained(const struct policy_facts *f)
 		.remote_domain = "fabrikam.example",
 		.partner = "fabrikam.example",
 		.partner_file = "/p/fabrikam.example.yaml",
-		.partners_dir = "/p",
+		.ours = "example.com",
+		.why_not_partner = "no file in /p covers fabrikam.example",
 	};
 	struct explain_gate g[EXPLAIN_GATE_COUNT];
 	enum explain_gate_id closed = explain_gates(&x, g);

@@ -518,6 +518,31 @@ static void strangers_push_out_nothing(void **state)
 	store_close(db);
 }
 
+/* What was done in a name before its owner logged in is past, for that pair alone and until it is done again. */
+static void strangers_are_past(void **state)
+{
+	struct ring *j = make(0, 0);
+	json_t *answer;
+	size_t strangers;
+	(void)state;
+	stranger(j, "edge1", "192.0.2.0/24", "listed.example", "listed.example", NOW);
+	stranger(j, "edge2", "2001:db8::/64", "listed.example", "sub.listed.example", NOW);
+	ring_strangers_past(j, XFED_SPAN("listed.example"), XFED_SPAN("example.com"), XFED_SPAN("listed.example"));
+	ring_strangers_past(j, XFED_SPAN("other.example"), XFED_SPAN("example.com"), XFED_SPAN("sub.listed.example"));
+	answer = page_of(j, "listed.example", 100, &strangers);
+	assert_int_equal(strangers, 1);
+	assert_true(json_is_true(json_object_get(json_array_get(json_object_get(answer, "failures"), 0), "past")));
+	json_decref(answer);
+	answer = page_of(j, "sub.listed.example", 100, &strangers);
+	assert_null(json_object_get(json_array_get(json_object_get(answer, "failures"), 0), "past"));
+	json_decref(answer);
+	stranger(j, "edge1", "192.0.2.0/24", "listed.example", "listed.example", NOW + 1);
+	answer = page_of(j, "listed.example", 100, &strangers);
+	assert_null(json_object_get(json_array_get(json_object_get(answer, "failures"), 0), "past"));
+	json_decref(answer);
+	ring_free(j);
+}
+
 /* One entry a network and listed name: how many, since when, the last one whole, and what else was claimed. */
 static void strangers_are_folded(void **state)
 {
@@ -1404,6 +1429,7 @@ int main(void)
 		cmocka_unit_test(repetitions_the_edge_left_out_count),
 		cmocka_unit_test(a_storm_is_one_row),
 		cmocka_unit_test(strangers_push_out_nothing),
+		cmocka_unit_test(strangers_are_past),
 		cmocka_unit_test(strangers_are_folded),
 		cmocka_unit_test(strangers_keep_their_places),
 		cmocka_unit_test(a_listed_name_has_places_of_its_own),

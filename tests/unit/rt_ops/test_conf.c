@@ -101,8 +101,8 @@ static const struct row rows[] = {
 	{ "tag", E, "name: !!str edge1\n", "edge.yaml:1:7: found a tag (!), which is not taken here\n" },
 	{ "merge key", E, EDGE "<<: {level: info}\n", "edge.yaml:11:1: found a merge key (<<), which is not taken here\n" },
 	{ "tab", E, "name: edge1\nlog:\n\tlevel: info\n\tformat: text\n",
-		"edge.yaml:3:1: found a tab in the indentation, accepted: blanks\n"
-		"edge.yaml:4:1: found a tab in the indentation, accepted: blanks\n" },
+		"edge.yaml:3:1: found a tab in the indentation, accepted: spaces\n"
+		"edge.yaml:4:1: found a tab in the indentation, accepted: spaces\n" },
 	{ "broken flow", E, "name: edge1\nlog: {level: info\nhttp: x\n",
 		"edge.yaml:3:5: not valid YAML: did not find expected ',' or '}' while parsing a flow mapping\n" },
 	{ "not UTF-8", E, "name: edge1\ndescription: \xff\n", "edge.yaml:2:14: found bytes that are not UTF-8, accepted: text in UTF-8\n" },
@@ -188,7 +188,7 @@ static const struct row rows[] = {
 	{ "relative path", E, EDGE "control_socket: xfed.sock\n",
 		"edge.yaml:11:17:control_socket: found \"xfed.sock\", accepted: an absolute path\n" },
 	{ "control character", E, EDGE "control_socket: \"/a\\nb\"\n",
-		"edge.yaml:11:17:control_socket: found \"/a\\x0ab\" in quotes, accepted: an absolute path\n" },
+		"edge.yaml:11:17:control_socket: found \"/a\\x0ab\", accepted: an absolute path\n" },
 	{ "path of a socket too long", E,
 		EDGE "control_socket: /1234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456\n",
 		"" },
@@ -201,36 +201,36 @@ static const struct row rows[] = {
 		"accepted: "
 		"error | warning | info | debug\n" },
 	{ "name", E, "name: \"Edge 1\"\nchannel: x\n",
-		"edge.yaml:1:7:name: found \"Edge 1\" in quotes, accepted: a name of at most 64 of a-z 0-9 . _ -, beginning with a letter or digit\n"
+		"edge.yaml:1:7:name: found \"Edge 1\", accepted: a name of at most 64 of a-z 0-9 . _ -, beginning with a letter or digit\n"
 		"edge.yaml:2:10:channel: found \"x\", accepted: an object, key: value\n"
 		"edge.yaml:1:1:certificates: missing, accepted: a list of objects, - key: value\n" },
 
 	/* ---- addresses ---- */
 	{ "IPv6", E, EDGE "http: {listen: \"[::1]:9560\"}\n", "" },
 	{ "IPv6 without brackets", E, EDGE "http: {listen: \"::1:9560\"}\n",
-		"edge.yaml:11:16:http.listen: found \"::1:9560\" in quotes, accepted: IP:PORT such as 127.0.0.1:9560 or [::1]:9560\n" },
+		"edge.yaml:11:16:http.listen: found \"::1:9560\", accepted: IP:PORT such as 127.0.0.1:9560 or [::1]:9560\n" },
 	{ "host where an IP address is due", E, EDGE "http: {listen: \"localhost:9560\"}\n",
-		"edge.yaml:11:16:http.listen: found \"localhost:9560\" in quotes, accepted: IP:PORT such as 127.0.0.1:9560 or [::1]:9560\n" },
+		"edge.yaml:11:16:http.listen: found \"localhost:9560\", accepted: IP:PORT such as 127.0.0.1:9560 or [::1]:9560\n" },
 	{ "no port", E, EDGE "http: {listen: 127.0.0.1}\n",
 		"edge.yaml:11:16:http.listen: found \"127.0.0.1\", accepted: IP:PORT such as 127.0.0.1:9560 or [::1]:9560\n" },
 	{ "port 0", E, EDGE "http: {listen: \"127.0.0.1:0\"}\n",
-		"edge.yaml:11:16:http.listen: found \"127.0.0.1:0\" in quotes, accepted: IP:PORT such as 127.0.0.1:9560 or [::1]:9560\n" },
+		"edge.yaml:11:16:http.listen: found \"127.0.0.1:0\", accepted: IP:PORT such as 127.0.0.1:9560 or [::1]:9560\n" },
 	{ "port 65536", E, EDGE "http: {listen: \"127.0.0.1:65536\"}\n",
-		"edge.yaml:11:16:http.listen: found \"127.0.0.1:65536\" in quotes, accepted: IP:PORT such as 127.0.0.1:9560 or [::1]:9560\n" },
+		"edge.yaml:11:16:http.listen: found \"127.0.0.1:65536\", accepted: IP:PORT such as 127.0.0.1:9560 or [::1]:9560\n" },
 	{ "address in a list", E, EDGE "external: {listen: [\"0.0.0.0:5269\", \"0.0.0:5269\"]}\n",
-		"edge.yaml:11:37:external.listen[1]: found \"0.0.0:5269\" in quotes, accepted: IP:PORT such as 192.0.2.1:5269 or [::1]:53\n" },
+		"edge.yaml:11:37:external.listen[1]: found \"0.0.0:5269\", accepted: IP:PORT such as 192.0.2.1:5269 or [::1]:53\n" },
 	{ "scalar where a list is due", E, EDGE "external: {listen: \"0.0.0.0:5269\"}\n",
-		"edge.yaml:11:20:external.listen: found \"0.0.0.0:5269\" in quotes, accepted: a list of IP:PORT such as [\"192.0.2.1:5269\", "
+		"edge.yaml:11:20:external.listen: found \"0.0.0.0:5269\", accepted: a list of IP:PORT such as [\"192.0.2.1:5269\", "
 		"\"[::1]:53\"]\n" },
 	{ "empty list", E, EDGE "external: {listen: []}\n", "edge.yaml:11:20:external.listen: found 0 items, accepted: 1 to 64\n" },
 	{ "list in a list", E, EDGE "external: {listen: [[a]]}\n",
 		"edge.yaml:11:21:external.listen[0]: found a list, accepted: IP:PORT such as 192.0.2.1:5269 or [::1]:53\n" },
 	{ "source", E, EDGE "external: {source: \"0.0.0.0:1\"}\n",
-		"edge.yaml:11:20:external.source: found \"0.0.0.0:1\" in quotes, accepted: an IP address such as 192.0.2.1 or 2001:db8::1\n" },
+		"edge.yaml:11:20:external.source: found \"0.0.0.0:1\", accepted: an IP address such as 192.0.2.1 or 2001:db8::1\n" },
 	{ "sip transport", G, "name: gw1\nsip: {listen: [\"0.0.0.0:5060\", \"sctp:0.0.0.0:5060\"]}\n",
-		"gateway.yaml:2:16:sip.listen[0]: found \"0.0.0.0:5060\" in quotes, accepted: TRANSPORT:IP:PORT such as tls:0.0.0.0:5061, "
+		"gateway.yaml:2:16:sip.listen[0]: found \"0.0.0.0:5060\", accepted: TRANSPORT:IP:PORT such as tls:0.0.0.0:5061, "
 		"tcp:127.0.0.1:5060 or udp:[::1]:5060\n"
-		"gateway.yaml:2:32:sip.listen[1]: found \"sctp:0.0.0.0:5060\" in quotes, accepted: TRANSPORT:IP:PORT such as tls:0.0.0.0:5061, "
+		"gateway.yaml:2:32:sip.listen[1]: found \"sctp:0.0.0.0:5060\", accepted: TRANSPORT:IP:PORT such as tls:0.0.0.0:5061, "
 		"tcp:127.0.0.1:5060 or udp:[::1]:5060\n"
 		"gateway.yaml:2:6:sip.advertise: missing, accepted: a text that is not empty\n"
 		"gateway.yaml:1:1:edges: missing, accepted: a list of objects, - key: value\n"
@@ -244,7 +244,7 @@ static const struct row rows[] = {
 		"edge.yaml:11:24:external.listen_tls: found 1 items: direct TLS (XEP-0368) is not built in this version\n" },
 	{ "direct TLS empty", E, EDGE "external: {listen_tls: []}\n", "" },
 	{ "dialect", G, GATEWAY "delivery: {deadline: 60s}\nstore: {postgresql: \"host=db\"}\n",
-		"gateway.yaml:16:21:store.postgresql: found \"host=db\" in quotes: PostgreSQL is not built in this version\n" },
+		"gateway.yaml:16:21:store.postgresql: found \"host=db\": PostgreSQL is not built in this version\n" },
 
 	/* ---- networks ---- */
 	{ "networks", E, EDGE "external: {allow_networks: [127.0.0.0/8, \"::1\", \"fe80::/10\", 192.0.2.10]}\n", "" },
@@ -319,7 +319,7 @@ static const struct row domain_rows[] = {
 		"gateway.yaml:10:17:domains[1].sip_domain: found \"example.com\", which stands inside for \"example.com\" already, accepted: another "
 		"domain\n" },
 	{ "no domain", G, DOMAINS("  - domain: \"alice@example.com\"\n" HOP),
-		"gateway.yaml:6:13:domains[0].domain: found \"alice@example.com\" in quotes, accepted: a domain such as example.com; the "
+		"gateway.yaml:6:13:domains[0].domain: found \"alice@example.com\", accepted: a domain such as example.com; the "
 		"character \"@\" is not allowed in one (RFC 1123)\n" },
 	{ "network", G, DOMAINS("  - domain: example.com\n    next_hop: sip:127.0.0.1\n    peer_addresses: [10.2.0.1/24]\n"),
 		"gateway.yaml:8:22:domains[0].peer_addresses[0]: found \"10.2.0.1/24\", accepted: an IP address or a network such as 10.2.0.0/24, no "

@@ -38,15 +38,15 @@ static const struct row rows[] = {
 		"domain: xn--bcher-kva.example\n", "" },
 	{ "empty", F, "", F ": found an empty file\n" },
 	{ "another name", "contoso.example.yaml", D,
-		"contoso.example.yaml:1:9:domain: found \"fabrikam.example\", accepted: the domain the file is named after "
-		"(fabrikam.example.yaml)\n" },
+		"contoso.example.yaml:1:9:domain: found \"fabrikam.example\", which is not the domain the file is named after: rename the "
+		"file to fabrikam.example.yaml, or correct the domain\n" },
 	{ "dialback misspelt", F, D "dialback: flase\n", F ":2:11:dialback: found \"flase\", accepted: true | false\n" },
 	{ "sasl as a boolean", F, D "sasl: true\n", F ":2:7:sasl: found \"true\", accepted: required | optional | not-supported\n" },
 	{ "an address for a domain", F, "domain: alice@fabrikam.example\n",
 		F ":1:9:domain: found \"alice@fabrikam.example\", accepted: a domain such as example.com; the character \"@\" is not allowed in one "
 		  "(RFC 1123)\n" },
 	{ "a character that no domain has", "i.example.yaml", "domain: \"i\xe2\x9d\xa4.example\"\n",
-		"i.example.yaml:1:9:domain: found \"i\xe2\x9d\xa4.example\" in quotes, accepted: a domain such as example.com; the character U+2764 "
+		"i.example.yaml:1:9:domain: found \"i\xe2\x9d\xa4.example\", accepted: a domain such as example.com; the character U+2764 "
 		"is "
 		"not allowed in one (IDNA2008, RFC 5892)\n" },
 	{ "the same as an A-label", "i.example.yaml", "domain: xn--i-7iq.example\n",
@@ -54,7 +54,7 @@ static const struct row rows[] = {
 		"allowed in "
 		"one (IDNA2008, RFC 5892)\n" },
 	{ "wildcard inside", F, D "additional_domains: [\"a.*.fabrikam.example\"]\n",
-		F ":2:22:additional_domains[0]: found \"a.*.fabrikam.example\" in quotes, accepted: a domain, or \"*.domain\" for all below it\n" },
+		F ":2:22:additional_domains[0]: found \"a.*.fabrikam.example\", accepted: a domain, or \"*.domain\" for all below it\n" },
 	{ "no kinds", F, D "kinds: []\n", F ":2:8:kinds: found 0 items, accepted: 1 to 3\n" },
 	{ "unknown kind", F, D "kinds: [message, pubsub]\n", F ":2:18:kinds[1]: found \"pubsub\", accepted: message | presence | iq\n" },
 	{ "stanza_size above the hard maximum", F, D "limits: {stanza_size: 257KiB}\n",

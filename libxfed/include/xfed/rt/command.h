@@ -52,13 +52,15 @@
  * explain ""    {"from", "to"}     gateway: every gate between two addresses, "user@domain" or "sip:user@domain"
  *   {"from", "to", "ok": bool, "direction"?: "to_sip"|"to_xmpp", "closed"?: the first closed gate,
  *    "gates": [{"gate", "state": "ok"|"closed"|"skipped", "text", "reason"?, "side"?, "remedy"?}]}     in their order:
- *   addresses, direction, partner, kinds, access, contact, mapping, next-hop, gateway, link, policy, edge, stream
+ *   addresses, direction, partner, kinds, access, contact, mapping, sender, next-hop, gateway, link, policy, edge, stream
  *
  * failures list  {"partner"?, "since"?, "limit"? (1 to 500, else 50), "before"?}     gateway
  *   {"failures": [FAILURE], "next"?}            newest first; "next" where the page is full: as "before" it gives the page behind
  * failures show  {"id"}     FAILURE, with "steps": [{"at_ms", "step", "ok": bool, "detail"?}], "facts": [{"name", "value"}],
  *   "chain": [{"subject", "issuer", "serial", "sha256", "not_before", "not_after", "eku": ["serverAuth"|"clientAuth"|..],
  *              "names": [..]}], "unreadable"?: true where the store is damaged.   Unknown id: not-found.
+ *   Of peers that have proved nothing FAILURE has "proved": false, "network", "names": [claimed, the last first], and "past": true
+ *   where the one claimed last has logged in since.
  *   FAILURE = {"id", "at", "last", "count", "edge"?, "direction": "in"|"out", "local", "remote", "reason", "side", "text"?,
  *              "correlation"?, "remedy"?}       at, last: seconds since 1970 UTC of the first and the last of `count` times; edge
  *              is absent for the gateway's own; remedy is absent for a reason of a newer edge. Steps count from the attempt's
