@@ -5,6 +5,8 @@
  */
 #include "s2s/s2s_impl.h"
 
+#include "xfed/rt/control.h"
+
 /* At first also because trust may have been reloaded since its handshake began. */
 bool s2s_certs_hold(struct s2s_conn *c)
 {
@@ -31,6 +33,14 @@ void s2s_certs_judge(struct s2s *s)
 	HASH_ITER(hh, s->conns, c, next) {
 		s2s_certs_hold(c);
 	}
+}
+
+enum xfed_side s2s_certs_side(const struct s2s *s, const struct xfed_s2s_info *info, const struct xfed_s2s_action *act)
+{
+	bool is_of_ours = act->reason == XFED_REASON_SASL_EXTERNAL_REFUSED || act->reason == XFED_REASON_SASL_EXTERNAL_NOT_OFFERED;
+	const struct xfed_cert *ours = is_of_ours ? xfed_tls_creds_proof(s->creds, info->local) : NULL;
+	bool is_good = ours && rt_cert_problem(ours, core_wall_s(s->core)) == XFED_REASON_NONE;
+	return is_of_ours && !is_good ? XFED_SIDE_OPERATOR : act->side;
 }
 
 void s2s_certs_name_ours(struct s2s *s)

@@ -132,6 +132,8 @@ void s2s_newest_tick(struct s2s *s, uint64_t now_ms);
 bool s2s_certs_hold(struct s2s_conn *c); /* once it is authenticated; false: they do not, and it is closed */
 void s2s_certs_judge(struct s2s *s);	 /* all of them: trust or revocation lists may have changed */
 void s2s_certs_tick(struct s2s *s);
+/* Who is at fault that a stream has ended: for a certificate of ours that proves nothing now, or none that names the domain, not the partner. */
+enum xfed_side s2s_certs_side(const struct s2s *s, const struct xfed_s2s_info *info, const struct xfed_s2s_action *act);
 
 /* failure.c: what an attempt went through, for whoever keeps failures */
 void s2s_steps_add(struct s2s_steps **list, uint64_t now_ms, const char *step, bool ok, const char *fmt, ...) __attribute__((format(printf, 5, 6)));

@@ -5,6 +5,7 @@ The cause stands in every answer that concerns it, and what to do about it.
 import itertools
 import os
 import socket
+import ssl
 
 import pytest
 
@@ -423,6 +424,23 @@ def test_a_service(services, tools, user, name):
         flow.close()
     for text in told(inst, tools, rows, SENDER, "bob@" + services.domains[0]).values():
         print(text)  # pytest -s
+
+
+def test_a_refusal_of_our_certificate_that_has_expired(services, tools, user):
+    """A partner that takes it in the handshake, and not for EXTERNAL: what it says is right, and the fault ours."""
+    inst, partner = services.inst, services.keep[0]
+    own_certificate("corp-expired", "start=20200101000000Z", "end=20210101000000Z", "xmpp:corp.example")(services)
+    inst.write_configs()
+    partner.server_context.verify_mode, partner.external = ssl.CERT_NONE, "refuse:not-authorized"
+    for daemon in (inst.edge, inst.gateway):
+        daemon.start()
+    inst.edge.wait_ready()
+    inst.gateway.wait_ready()
+    flow = user.dial(inst.sip)
+    assert user.message(flow, "sip:bob@" + partner.domain, "hello", timeout=40).status == 504
+    flow.close()
+    inst.edge.process.wait_line("event=s2s.closed partner=%s .*reason=sasl.external.refused side=operator" % partner.domain, 10)
+    told(inst, tools, {"failures": says(0, "sasl.external.refused, at fault: operator")}, SENDER, "bob@" + partner.domain)
 
 
 # ---- messages that are refused for good ----

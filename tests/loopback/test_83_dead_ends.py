@@ -191,13 +191,36 @@ def test_certificates_and_keys_in_other_forms(own, certs, daemon):
         assert code == 1 and word in line and ":channel.%s: " % option in line, text
 
 
-def test_a_certificate_that_has_expired_is_found(own, certs, daemon):
-    """Before a partner or a gateway finds it: by --check-config and by a reload."""
-    old = certs.leaf("bygone", "start=20190101000000Z", "end=20200101000000Z", "host:edge-int.corp.example", "sip:fe.corp.example")
-    files = {"certificate": certs.chain(old), "key": certs.key(old)}
-    code, text = checked(own, daemon, **files)
-    line, = [line for line in text.splitlines() if "expired" in line]
-    assert code == 0 and ":channel.certificate: warning: our certificate" in line and "has expired (2020-01-01)" in line, text
+VALIDITY = {
+    "bygone": (("start=20190101000000Z", "end=20200101000000Z"), "has expired (2020-01-01; it is 20", "tls.own.expired", "has expired, at 2020-01-01"),
+    "coming": (("start=20700101000000Z", "end=20710101000000Z"), "is not valid yet (2070-01-01; it is 20", "tls.own.not-yet-valid", "is not valid before 2070-01-01"),
+}
+
+
+@pytest.mark.parametrize("name", VALIDITY)
+def test_a_certificate_that_is_not_valid_now_is_found(own, certs, daemon, name):
+    """
+    Before a partner or a gateway finds it: by --check-config, by a reload and by status. It is ours, so no partner is at fault; what the
+    host takes for the time stands beside it.
+    """
+    times, words, code, problem = VALIDITY[name]
+    leaf = certs.leaf(name, *times, "host:edge-int.corp.example", "sip:fe.corp.example")
+    files = {"certificate": certs.chain(leaf), "key": certs.key(leaf)}
+    status, text = checked(own, daemon, **files)
+    line, = [line for line in text.splitlines() if "this host's clock" in line]
+    assert status == 0 and ":channel.certificate: warning: our certificate" in line and words in line, text
+    config = json.loads(json.dumps(own.edge_config if daemon is own.edge else own.gateway_config))
+    config["channel"].update(files)
+    write(daemon.config, json.dumps(config))
+    try:
+        mark = daemon.process.mark()
+        assert daemon.control("reload")["ok"]
+        daemon.process.wait_line("event=config.problem reason=%s side=operator " % code.replace(".", r"\."), 10, mark)
+        text, = [p["text"] for p in daemon.control("status")["problems"] if p["reason"] == code]
+        assert problem in text and "this host's clock" in text and "timedatectl" in text, text
+    finally:
+        own.write_configs()
+        assert daemon.control("reload")["ok"]
 
 
 def test_the_metric_of_a_replaced_certificate_goes(own, certs, daemon):
