@@ -131,14 +131,14 @@ static bool is_taken_away(struct s2s_conn *c, const struct xfed_s2s_action *act)
 static void pair_open(struct s2s_pair *p, const struct s2s_conn *c)
 {
 	struct xfed_s2s_info info;
-	s2s_steps_free(&p->steps);
 	xfed_s2s_info(c->d.machine, &info);
 	s2s_trust_note(p->s2s, &info);
 	if (p->way.is_for_questions) {
 		rt_post_schedule(&p->ask);
 	} else {
-		s2s_standing_worked(p, &info);
+		s2s_fallback_opened(p, &info);
 	}
+	s2s_steps_free(&p->steps);
 	s2s_pair_simple(p, PAIR_OPEN);
 }
 
@@ -174,7 +174,7 @@ static void perform(struct driver *d, struct xfed_s2s_action *act)
 		s2s_questions_answered(c->pair, &act->question, act->verdict);
 		break;
 	case XFED_S2S_ESTABLISHED:
-		if (is_taken_away(c, act) || !s2s_certs_hold(c) || (!c->pair && !s2s_inbound_proved(c, act))) {
+		if (is_taken_away(c, act) || !s2s_certs_hold(c, NULL) || (!c->pair && !s2s_inbound_proved(c, act))) {
 			break;
 		}
 		mark_established(c);

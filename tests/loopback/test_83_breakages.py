@@ -194,7 +194,8 @@ ROWS = {
         "failures": says(0), "check": says(1, "PROBLEM policy", "add partners.d/DOMAIN.yaml", never=["no problem was found"])}),
     "it refuses our certificate and takes our key": (falls_back, {
         "status": says(0, "note sasl.external.refused since", "by dialback, for the certificate login has failed", "clientAuth EKU"),
-        "edge": says(0, "note sasl.external.refused"),
+        "edge": says(0, "note sasl.external.refused", "To try it again now: xfedctl failures retry broken"),
+        "failures": says(0, "sasl.external.refused", "dialback was taken instead"),
         "explain": says(0, "a stream of ours is open at edge1, by dialback", "clientAuth EKU"),
         "check": says(0, "note method external does not work: sasl.external.refused", "ok way-back", "no problem was found")}),
     "it speaks something else": (no_xmpp, of_partner(
@@ -272,6 +273,20 @@ def test_what_has_worked_since_is_no_problem(own, tools, scene, user, flow):
     own.gateway.ctl(tools, "failures", "retry", domain)
     told(own, tools, {"status": says(0, never=[domain]), "edge": says(0, never=[domain]),
                       "explain": says(0, "a stream of ours is open")}, SENDER, "bob@" + domain)
+
+
+def test_a_certificate_login_is_tried_again(own, tools, scene, user, flow):
+    """The partner has mended something, of which we know nothing: the stream by dialback ends by what the note names."""
+    domain = "broken%d.example" % next(numbers)
+    falls_back(scene, domain)
+    own.reload()
+    assert user.message(flow, "sip:bob@" + domain, "by dialback", timeout=40).status in (200, 202)
+    told(own, tools, {"status": says(0, "note sasl.external.refused since", "xfedctl failures retry " + domain)}, SENDER, "bob@" + domain)
+    own.gateway.ctl(tools, "failures", "retry", domain)  # nothing is mended yet
+    wait_until("the same again", lambda: [s["method"] for s in own.streams(domain) if s["direction"] == "out" and s["state"] == "ready"] == ["dialback-tls"], 10)
+    scene.keep[-1].external = "right"
+    own.gateway.ctl(tools, "failures", "retry", domain)
+    told(own, tools, {"status": says(0, never=[domain]), "explain": says(0, "a stream of ours is open", never=["by dialback"])}, SENDER, "bob@" + domain)
 
 
 @pytest.mark.parametrize("sender, target", [("a@foreign.example", "b@strange.example"), ("a@strange.example", "b@strange.example")])
