@@ -329,6 +329,10 @@ def channel_dropped(s):
     s.inst.gateway_config["edges"][0]["address"] = "127.0.0.1:%d" % deaf(s)
 
 
+def edge_in_hosts_alone(s):
+    s.inst.gateway_config["edges"][0].update(address="localhost:%d" % s.inst.channel[1], tls_name="edge-int.corp.example")
+
+
 def edge_stopped(s):
     s.inst.edge.start = lambda: s.inst.edge
 
@@ -354,7 +358,7 @@ def no_link(code, *words, edge=()):
     return rows
 
 
-ANOTHER_CA = "is not signed by an authority in channel.ca of the host that says so: give both hosts certificates of one CA"
+ANOTHER_CA = "is not signed by an authority in channel.ca of the %s: give both hosts certificates of one CA"
 OWN_RECORD = "no certificate of certificates[] names corp.example"
 SERVICES = {
     "trust.ca of the edge is another's": (foreign_trust, {
@@ -365,16 +369,16 @@ SERVICES = {
         "failures": says(0, "tls.cert.untrusted", "look at trust.ca of the edge"),
         "check": says(1, "PROBLEM certificate", "look at trust.ca of the edge")}),
     "channel.ca of the edge is another's": (foreign_channel_ca("edge"), no_link(
-        "channel.peer.untrusted", "the gateway's certificate " + ANOTHER_CA, edge=["the gateway's certificate " + ANOTHER_CA])),
+        "channel.peer.untrusted", "the gateway's certificate " + ANOTHER_CA % "edge", edge=["the gateway's certificate " + ANOTHER_CA % "edge"])),
     "channel.ca of the gateway is another's": (foreign_channel_ca("gateway"), no_link(
-        "channel.peer.untrusted", "the edge's certificate " + ANOTHER_CA, edge=["the edge's certificate " + ANOTHER_CA])),
+        "channel.peer.untrusted", "the edge's certificate " + ANOTHER_CA % "gateway", edge=["the edge's certificate " + ANOTHER_CA % "gateway"])),
     "the edge does not allow the gateway's name": (not_allowed, no_link(
-        "channel.peer.untrusted", "no name of channel.allow: it has dns:fe.corp.example", "check ca, allow and tls_name",
-        edge=["no name of channel.allow: it has dns:fe.corp.example", "check ca, allow and tls_name"])),
+        "channel.peer.untrusted", "no name of channel.allow: it has dns:fe.corp.example", "channel.allow of the edge a name of the gateway's",
+        edge=["no name of channel.allow: it has dns:fe.corp.example", "channel.allow of the edge a name of the gateway's"])),
     "tls_name is another": (wrong_tls_name, no_link(
         "channel.peer.untrusted", "does not carry its host or tls_name: it has dns:edge-int.corp.example", edge=["does not carry its host or tls_name"])),
     "edges[].name is another": (wrong_edge_name, no_link(
-        "channel.peer.untrusted", "the edge calls itself by another name than edges[].name", edge=["calls itself by another name"])),
+        "channel.peer.untrusted", "the edge calls itself edge1 (name in its edge.yaml), and edges[].name here is edge9: make them one", edge=["the edge calls itself edge1"])),
     "the edge's channel certificate has expired": (channel_certificate("edge", "host:edge-int.corp.example", *EXPIRED[:2]), dict(no_link(
         "channel.peer.untrusted", "the edge's certificate has expired: renew it there"), edge=says(1, "PROBLEM tls.own.expired", "renew it, and reload"))),
     "the edge's clock is behind: what is good is not valid yet": (
@@ -384,6 +388,8 @@ SERVICES = {
         channel_certificate("gateway", "sip:fe.corp.example", *EXPIRED[:2]),
         no_link("channel.peer.untrusted", "the gateway's certificate has expired", "or that host's or this one's clock is wrong",
                 edge=["the gateway's certificate has expired", "clock is wrong"])),
+    "the edge's name is in /etc/hosts alone": (edge_in_hosts_alone, no_link(
+        "dns.name.missing", "the DNS has no address for localhost (/etc/hosts is not asked)", "correct edges[].address")),
     "the channel's port is dropped": (channel_dropped, no_link(
         "net.connect.timeout", "does not answer: check that host, and that firewalls let this gateway connect there")),
     "the edge is stopped": (edge_stopped, dict(no_link(

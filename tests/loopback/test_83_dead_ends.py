@@ -279,6 +279,41 @@ def test_root_checks_what_the_service_may_read(own, certs, daemon):
             os.chmod(d, mode)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_what_is_denied_says_to_whom(own):
+    """A store, a directory or a file of another owner: "no such file" or "make the directory" would send the administrator astray."""
+    users = own.dir + "/denied-passwd"
+    with open("/etc/passwd", encoding="utf-8") as f:
+        write(users, "".join(line for line in f if not line.startswith("xfed-gateway:")) + "xfed-gateway:x:64998:64998::/:/usr/sbin/nologin\n")
+    config = json.loads(json.dumps(own.gateway_config))
+    config["store"]["sqlite"] = own.dir + "/denied/gateway.db"
+    path = own.dir + "/denied.yaml"
+    above = os.path.dirname(own.dir)
+    modes = {d: os.stat(d).st_mode for d in (above, own.dir)}
+    who = "Permission denied for the user xfed-gateway (namei -l shows who may)"
+    enter = ["unshare", "-m", "sh", "-c", 'mount --bind "$0" /etc/passwd && exec "$@"', users]
+
+    def run(*command):
+        write(path, json.dumps(config, indent=1) + "\n")
+        done = subprocess.run([*enter, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=30, env=clean_environment(), check=False)
+        return done.returncode, done.stdout
+    try:
+        for d in modes:
+            os.chmod(d, 0o755)
+        os.makedirs(own.dir + "/denied", 0o755, exist_ok=True)
+        os.makedirs(own.dir + "/closed", 0o700, exist_ok=True)
+        code, text = run(own.gateway.binary, "--check-config", "-c", path)
+        assert code == 0 and "warning: store.sqlite: %s/denied/gateway.db: %s" % (own.dir, who) in text, text
+        code, text = run("setpriv", "--reuid=64998", "--regid=64998", "--clear-groups", own.gateway.binary, "-c", path)
+        assert code == 1 and who in text and "No such file" not in text, text
+        config["partners_dir"] = own.dir + "/closed"
+        code, text = run(own.gateway.binary, "--check-config", "-c", path)
+        assert code == 1 and who in text and "let that user read it" in text and "make the directory" not in text, text
+    finally:
+        for d, mode in modes.items():
+            os.chmod(d, mode)
+
+
 # ---- one word to look for ----
 
 def test_refusals_of_the_edge_can_be_followed(own, new_partner, users):
