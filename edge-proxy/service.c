@@ -16,8 +16,8 @@ static void on_gateway(void *user, struct rt_listener *l, struct rt_stream *s)
 	channel_accept(((struct edge *)user)->channel, s);
 }
 
-static int open_list(struct edge *e, const struct rt_conf_addresses *list, bool is_exclusive, rt_accept_fn fn, struct rt_listener ***out,
-	size_t *count, char error[256])
+static int open_list(struct edge *e, const char *key, const struct rt_conf_addresses *list, bool is_exclusive, rt_accept_fn fn,
+	struct rt_listener ***out, size_t *count, char error[256])
 {
 	*out = xfed_calloc(list->count, sizeof(**out));
 	if (!*out) {
@@ -30,8 +30,10 @@ static int open_list(struct edge *e, const struct rt_conf_addresses *list, bool 
 			snprintf(error, 256, "%s is not an address", list->items[i].host);
 			return XFED_ERR_INVALID;
 		}
-		int rc = rt_listener_new(e->core.d.loop, &a, is_exclusive, fn, e, &(*out)[i], error, 256);
+		char said[160];
+		int rc = rt_listener_new(e->core.d.loop, &a, is_exclusive, fn, e, &(*out)[i], said, sizeof(said));
 		if (rc != XFED_OK) {
+			snprintf(error, 256, RT_LISTEN_FAILED, key, said);
 			return rc;
 		}
 		(*count)++;
@@ -55,7 +57,7 @@ static void open_for_partners(struct edge *e)
 	if (e->listener_count > 0) {
 		return;
 	}
-	if (open_list(e, &e->config->external.listen, false, on_partner, &e->listeners, &e->listener_count, error) != XFED_OK) {
+	if (open_list(e, "external.listen", &e->config->external.listen, false, on_partner, &e->listeners, &e->listener_count, error) != XFED_OK) {
 		close_list(&e->listeners, &e->listener_count);
 		rt_log(RT_LOG_ERROR, "listen.failed", RT_KV_STR("text", error), RT_END);
 		e->exit_code = 1;
@@ -186,10 +188,11 @@ int edge_service_start(struct edge *e, char error[256])
 		return rc;
 	}
 	/* 5269 is tried once now, so that an occupied port is told at the start and not when the first gateway links. */
-	rc = open_list(e, &e->config->external.listen, false, on_partner, &e->listeners, &e->listener_count, error);
+	rc = open_list(e, "external.listen", &e->config->external.listen, false, on_partner, &e->listeners, &e->listener_count, error);
 	close_list(&e->listeners, &e->listener_count);
 	if (rc == XFED_OK) {
-		rc = open_list(e, &e->config->channel.listen, true, on_gateway, &e->channel_listeners, &e->channel_listener_count, error);
+		rc = open_list(
+			e, "channel.listen", &e->config->channel.listen, true, on_gateway, &e->channel_listeners, &e->channel_listener_count, error);
 	}
 	return rc;
 }

@@ -1,5 +1,6 @@
 #include "gateway.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 #include "admin/admin.h"
@@ -84,6 +85,15 @@ PART(free_im, im_free(g->im))
 static void on_swapped(void *user, bool is_new);
 static const struct policy_user policy_user = { .swapped = on_swapped };
 static const struct channel_user channel_user;
+
+bool gateway_store_is_denied(const struct policy_files *files, char text[256])
+{
+	char words[96];
+	const char *path = policy_files_config(files)->store.sqlite;
+	int err = store_access(path);
+	snprintf(text, 256, "store.sqlite: %.140s: %s", path, rt_errno_words(err, words));
+	return err == EACCES;
+}
 
 static int start_store(struct gateway *g, char error[256])
 {

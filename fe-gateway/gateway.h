@@ -25,7 +25,8 @@ struct gateway;
 
 /* Takes `files`. OK, or an error with one sentence in `error`; whatever it returns, gateway_free() follows. */
 int gateway_new(const char *config_path, struct policy_files *files, struct gateway **out, char error[256]);
-void gateway_run(struct gateway *g);  /* until it has left service */
-void gateway_free(struct gateway *g); /* NULL is fine */
+bool gateway_store_is_denied(const struct policy_files *files, char text[256]); /* before a start; one sentence in `text` */
+void gateway_run(struct gateway *g);						/* until it has left service */
+void gateway_free(struct gateway *g);						/* NULL is fine */
 
 #endif

@@ -33,6 +33,10 @@ static int run(const char *path, bool check_only)
 	if (!check_only) {
 		return serve(files, path);
 	}
+	char text[256];
+	if (gateway_store_is_denied(files, text)) {
+		printf("%s: warning: %s\n", path, text);
+	}
 	policy_files_free(files);
 	printf("%s: fine\n", path);
 	return 0;

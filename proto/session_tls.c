@@ -29,7 +29,8 @@ static const char *wrong_name(struct proto_session *s, const char *problem)
 /* Of either service's certificate; what the reasons' own remedies say is about partners. */
 static const char *bad_chain(struct proto_session *s, enum xfed_reason reason)
 {
-	const char *what = "does not hold: look at it, and at channel.ca of the host that says so";
+	const char *judge = s->role == PROTO_EDGE ? "edge" : "gateway", *judged = s->role == PROTO_EDGE ? "gateway" : "edge";
+	const char *what = "does not hold: look at it, and at channel.ca of the other host";
 	switch (reason) {
 	case XFED_REASON_TLS_CERT_EXPIRED:
 		what = "has expired: renew it there, and reload; or that host's or this one's clock is wrong";
@@ -38,17 +39,19 @@ static const char *bad_chain(struct proto_session *s, enum xfed_reason reason)
 		what = "is not valid yet: set the clocks of both hosts (timedatectl)";
 		break;
 	case XFED_REASON_TLS_CERT_UNTRUSTED:
-		what = "is not signed by an authority in channel.ca of the host that says so: give both hosts certificates of one CA, and that CA's "
-		       "file";
-		break;
+		snprintf(s->wrong_name, sizeof(s->wrong_name),
+			"the %s's certificate is not signed by an authority in channel.ca of the %s: give both hosts certificates of one CA, and "
+			"that "
+			"CA's file (%s)",
+			judged, judge, xfed_reason_code(reason));
+		return s->wrong_name;
 	case XFED_REASON_TLS_CERT_PURPOSE:
 		what = "is for clients alone: it needs serverAuth among its extended key usages";
 		break;
 	default:
 		break;
 	}
-	snprintf(s->wrong_name, sizeof(s->wrong_name), "the %s's certificate %s (%s)", s->role == PROTO_EDGE ? "gateway" : "edge", what,
-		xfed_reason_code(reason));
+	snprintf(s->wrong_name, sizeof(s->wrong_name), "the %s's certificate %s (%s)", judged, what, xfed_reason_code(reason));
 	return s->wrong_name;
 }
 

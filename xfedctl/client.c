@@ -27,10 +27,13 @@ static int dial(const char *path, char error[256])
 		     connect(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0;
 	if (!is_up) {
 		if (errno == ECONNREFUSED || errno == ENOENT) {
-			snprintf(error, 256, "%s at %.120s: the service does not run, or not on this host; start it (systemctl start)",
+			snprintf(error, 256,
+				"%s at %.90s: the service does not run, or not on this host: systemctl start xfed-gateway (or xfed-edge); journalctl "
+				"-u says why it ended",
 				errno == ENOENT ? "no socket" : "nobody answers", path);
 		} else {
-			snprintf(error, 256, "%.120s: %s", path, strerror(errno));
+			snprintf(error, 256, "%.120s: %s%s", path, strerror(errno),
+				errno == EACCES ? ": ask as root, or as a member of xfed-admin or xfed-read" : "");
 		}
 		if (fd >= 0) {
 			close(fd);

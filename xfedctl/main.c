@@ -289,8 +289,9 @@ static int ask_found(struct asking *a)
 	int rc;
 	bool needs_choice = count > 1 && !a->options->is_all && (a->command->changes || a->options->is_json);
 	if (count == 0) {
-		fprintf(stderr,
-			"xfedctl: no service runs here: there is no socket in " RUN_DIR "; start it (systemctl start xfed-gateway, or xfed-edge)\n");
+		fprintf(stderr, "xfedctl: no service runs here: there is no socket in " RUN_DIR
+				": systemctl start xfed-gateway (or xfed-edge); journalctl -u "
+				"says why it ended\n");
 		rc = CTL_PROBLEM;
 	} else if (needs_choice) {
 		rc = several(paths, count);

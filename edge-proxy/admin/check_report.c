@@ -92,12 +92,14 @@ void check_note_own_certificate(struct check *k)
 		return;
 	}
 	const struct xfed_cert_facts *f = xfed_cert_facts(cert);
-	bool is_over = f->not_after_s < core_wall_s(k->admin->core), is_soon = f->not_after_s < core_wall_s(k->admin->core) + RT_CERT_SOON_S;
+	int64_t now_s = core_wall_s(k->admin->core);
+	enum xfed_reason reason = rt_cert_problem(cert, now_s);
+	bool is_over = reason == XFED_REASON_TLS_OWN_EXPIRED, is_soon = f->not_after_s < now_s + RT_CERT_SOON_S;
 	bool is_for_servers = f->eku != 0 && !(f->eku & (XFED_EKU_CLIENT | XFED_EKU_ANY));
 	rt_control_time(f->not_after_s, until);
-	if (is_over) {
-		check_step(
-			k->steps, "own-certificate", CHECK_PROBLEM, XFED_REASON_TLS_OWN_EXPIRED, "ours for %s has expired, at %s", k->local, until);
+	if (reason != XFED_REASON_NONE) {
+		check_step(k->steps, "own-certificate", CHECK_PROBLEM, reason, "ours for %s %s %s", k->local,
+			is_over ? "has expired, at" : "is not valid before", rt_control_time(is_over ? f->not_after_s : f->not_before_s, until));
 	} else {
 		check_step(k->steps, "own-certificate", is_soon || is_for_servers ? CHECK_NOTE : CHECK_OK, XFED_REASON_NONE,
 			"ours for %s is good until %s, %.200s%s", k->local, until, f->subject,

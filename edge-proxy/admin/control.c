@@ -111,9 +111,10 @@ static void add_falling_back(void *user, const struct s2s_standing *st)
 {
 	struct falling_back *f = user;
 	if (st->reason == XFED_REASON_NONE && st->why_not_external != XFED_REASON_NONE && f->count++ < FAILING_MAX) {
-		rt_control_add_problem(f->list, st->why_not_external, st->worked_s,
-			"%s is reached from %s by dialback, for the certificate login has failed. %s", st->remote, st->local,
-			xfed_reason_info(st->why_not_external)->remedy);
+		rt_control_add_problem(f->list, st->why_not_external, st->without_since_s,
+			"%s is reached from %s by dialback, for the certificate login has failed. %s To try it again now: xfedctl failures "
+			"retry %s (on the gateway).",
+			st->remote, st->local, xfed_reason_info(st->why_not_external)->remedy, st->remote);
 	}
 }
 

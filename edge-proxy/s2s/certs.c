@@ -5,8 +5,10 @@
  */
 #include "s2s/s2s_impl.h"
 
+#include "xfed/rt/control.h"
+
 /* At first also because trust may have been reloaded since its handshake began. */
-bool s2s_certs_hold(struct s2s_conn *c)
+bool s2s_certs_hold(struct s2s_conn *c, const struct xfed_tls_creds *before)
 {
 	struct s2s *s = c->s2s;
 	int64_t due_s;
@@ -18,19 +20,28 @@ bool s2s_certs_hold(struct s2s_conn *c)
 	struct xfed_s2s_info info;
 	xfed_s2s_info(c->d.machine, &info);
 	s2s_trust_note(s, &info);
+	s2s_fallback_judge(c, &info, before);
 	if (reason != XFED_REASON_NONE) {
 		s2s_conn_close(c, reason, "the certificate was judged again");
 	}
 	return reason == XFED_REASON_NONE;
 }
 
-void s2s_certs_judge(struct s2s *s)
+void s2s_certs_judge(struct s2s *s, const struct xfed_tls_creds *before)
 {
 	struct s2s_conn *c, *next;
 	s->certs_due_s = INT64_MAX;
 	HASH_ITER(hh, s->conns, c, next) {
-		s2s_certs_hold(c);
+		s2s_certs_hold(c, before);
 	}
+}
+
+enum xfed_side s2s_certs_side(const struct s2s *s, const struct xfed_s2s_info *info, const struct xfed_s2s_action *act)
+{
+	bool is_of_ours = act->reason == XFED_REASON_SASL_EXTERNAL_REFUSED || act->reason == XFED_REASON_SASL_EXTERNAL_NOT_OFFERED;
+	const struct xfed_cert *ours = is_of_ours ? xfed_tls_creds_proof(s->creds, info->local) : NULL;
+	bool is_good = ours && rt_cert_problem(ours, core_wall_s(s->core)) == XFED_REASON_NONE;
+	return is_of_ours && !is_good ? XFED_SIDE_OPERATOR : act->side;
 }
 
 void s2s_certs_name_ours(struct s2s *s)
@@ -58,6 +69,6 @@ const char *s2s_unnamed(const struct s2s *s, size_t *more, int64_t *since_s)
 void s2s_certs_tick(struct s2s *s)
 {
 	if (core_wall_s(s->core) >= s->certs_due_s) {
-		s2s_certs_judge(s);
+		s2s_certs_judge(s, NULL);
 	}
 }

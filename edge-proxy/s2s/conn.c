@@ -70,24 +70,26 @@ static bool is_peaceful(enum xfed_reason r)
 	return r == XFED_REASON_STREAM_CLOSED_OPERATOR || r == XFED_REASON_STREAM_CLOSED_IDLE || r == XFED_REASON_STREAM_CLOSED_DRAIN;
 }
 
-static void on_closed(struct driver *d, const struct xfed_s2s_action *act)
+static void on_closed(struct driver *d, const struct xfed_s2s_action *closed)
 {
 	struct s2s_conn *c = conn_of(d);
 	struct s2s_pair *p = c->pair;
 	struct xfed_s2s_info info;
 	xfed_s2s_info(d->machine, &info);
+	struct xfed_s2s_action act = *closed;
+	act.side = s2s_certs_side(c->s2s, &info, closed);
 	s2s_trust_note(c->s2s, &info);
-	s2s_report_closed(c, act);
+	s2s_report_closed(c, &act);
 	leave_books(c);
 	c->pair = NULL;
 	if (p) {
-		struct pair_event ev = { .type = PAIR_LOST, .reason = act->reason, .side = act->side, .tried_external = info.tried_external };
-		ev.bytes = is_peaceful(act->reason) ? UINT64_MAX : driver_bytes_received(d);
+		struct pair_event ev = { .type = PAIR_LOST, .reason = act.reason, .side = act.side, .tried_external = info.tried_external };
+		ev.bytes = is_peaceful(act.reason) ? UINT64_MAX : driver_bytes_received(d);
 		p->conn = NULL;
 		p->ending = c;
-		const char *suspicion = s2s_failure_suspicion(c->s2s, &info, act->reason);
-		snprintf(p->text, sizeof(p->text), "%s", suspicion ? suspicion : act->text);
-		s2s_steps_of_stream(&p->steps, core_now(c->s2s->core), &info, act->reason, act->text);
+		const char *suspicion = s2s_failure_suspicion(c->s2s, &info, act.reason);
+		snprintf(p->text, sizeof(p->text), "%s", suspicion ? suspicion : act.text);
+		s2s_steps_of_stream(&p->steps, core_now(c->s2s->core), &info, act.reason, act.text);
 		s2s_pair_event(p, &ev);
 		p->ending = NULL;
 	}
@@ -129,14 +131,14 @@ static bool is_taken_away(struct s2s_conn *c, const struct xfed_s2s_action *act)
 static void pair_open(struct s2s_pair *p, const struct s2s_conn *c)
 {
 	struct xfed_s2s_info info;
-	s2s_steps_free(&p->steps);
 	xfed_s2s_info(c->d.machine, &info);
 	s2s_trust_note(p->s2s, &info);
 	if (p->way.is_for_questions) {
 		rt_post_schedule(&p->ask);
 	} else {
-		s2s_standing_worked(p, &info);
+		s2s_fallback_opened(p, &info);
 	}
+	s2s_steps_free(&p->steps);
 	s2s_pair_simple(p, PAIR_OPEN);
 }
 
@@ -172,7 +174,7 @@ static void perform(struct driver *d, struct xfed_s2s_action *act)
 		s2s_questions_answered(c->pair, &act->question, act->verdict);
 		break;
 	case XFED_S2S_ESTABLISHED:
-		if (is_taken_away(c, act) || !s2s_certs_hold(c) || (!c->pair && !s2s_inbound_proved(c, act))) {
+		if (is_taken_away(c, act) || !s2s_certs_hold(c, NULL) || (!c->pair && !s2s_inbound_proved(c, act))) {
 			break;
 		}
 		mark_established(c);

@@ -220,7 +220,10 @@ static void hang_up(struct s2s_pair *p)
 	let_stream_go(p);
 	if (c) {
 		c->pair = NULL;
-		s2s_conn_close(c, XFED_REASON_STREAM_CLOSED_IDLE, p->way.is_for_questions ? "" : "only answers were sent");
+		s2s_conn_close(c, XFED_REASON_STREAM_CLOSED_IDLE,
+			p->way.is_for_questions ? ""
+			: p->renews		? "the login by certificate is tried again"
+						: "only answers were sent");
 	}
 }
 
@@ -336,6 +339,18 @@ void s2s_withdraw(struct s2s *s, struct s2s_item *it)
 	}
 }
 
+/* Something to send, so that the stream is opened, of which nothing is written. */
+int s2s_pair_open(struct s2s *s, struct xfed_span local, struct xfed_span remote)
+{
+	struct s2s_item_new n = { .remote = remote, .rule = "retry" };
+	struct s2s_item *it = s2s_item_new(&n);
+	if (!it) {
+		return XFED_ERR_NOMEM;
+	}
+	s2s_send(s, local, remote, it);
+	return XFED_OK;
+}
+
 /* ---- all of them ---- */
 
 size_t s2s_waiting(const struct s2s *s)
@@ -373,6 +388,9 @@ void s2s_pairs_tick(struct s2s *s, uint64_t now_ms)
 		look_at_received(p);
 		s2s_pair_simple(p, PAIR_TICK);
 		s2s_questions_tick(p, now_ms);
+		if (p->renews) {
+			(void)s2s_fallback_renew(p); /* without memory the next message opens it */
+		}
 		if (pair_is_forgettable(&p->way, now_ms) && !p->conn && p->waiting.count == 0) {
 			pair_free(p);
 		}
@@ -412,18 +430,6 @@ void s2s_each_pair(struct s2s *s, struct xfed_span local, struct xfed_span remot
 	}
 }
 
-/* Something to send, so that the stream is opened, of which nothing is written. */
-static int open_stream(struct s2s *s, struct xfed_span local, struct xfed_span remote)
-{
-	struct s2s_item_new n = { .remote = remote, .rule = "retry" };
-	struct s2s_item *it = s2s_item_new(&n);
-	if (!it) {
-		return XFED_ERR_NOMEM;
-	}
-	s2s_send(s, local, remote, it);
-	return XFED_OK;
-}
-
 int s2s_retry(struct s2s *s, struct xfed_span local, struct xfed_span remote)
 {
 	struct s2s_pair *p, *next;
@@ -440,8 +446,8 @@ int s2s_retry(struct s2s *s, struct xfed_span local, struct xfed_span remote)
 	HASH_ITER(hh, s->pairs, p, next) {
 		if (rc == XFED_OK && !p->way.is_for_questions && is_pair(p, local, remote)) {
 			known++;
-			rc = p->way.state == PAIR_IDLE ? open_stream(s, xfed_span_str(p->local), remote) : XFED_OK;
+			rc = p->way.state == PAIR_IDLE ? s2s_pair_open(s, xfed_span_str(p->local), remote) : s2s_fallback_renew(p);
 		}
 	}
-	return rc == XFED_OK && known == 0 && local.len > 0 ? open_stream(s, local, remote) : rc;
+	return rc == XFED_OK && known == 0 && local.len > 0 ? s2s_pair_open(s, local, remote) : rc;
 }

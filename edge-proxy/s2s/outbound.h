@@ -56,11 +56,12 @@ struct s2s_pair {
 	bool is_connect_to; /* ... of the name the operator has given */
 	struct rt_addr *addresses;
 	struct s2s_conn *conn;
-	size_t look_at;		   /* so many stanzas not known to be received: time to ask the kernel */
-	struct s2s_tally *dialled; /* the partner's count of our streams, while this is in it */
-	bool has_place;		   /* ... and in the edge's */
-	bool is_answering;	   /* ... there among those for answers alone */
-	UT_hash_handle hh;	   /* s2s->pairs by key */
+	bool is_second_best, renews; /* the stream is one that dialback had to do for; another is made when nothing is under way on it */
+	size_t look_at;		     /* so many stanzas not known to be received: time to ask the kernel */
+	struct s2s_tally *dialled;   /* the partner's count of our streams, while this is in it */
+	bool has_place;		     /* ... and in the edge's */
+	bool is_answering;	     /* ... there among those for answers alone */
+	UT_hash_handle hh;	     /* s2s->pairs by key */
 };
 
 /* outbound.c */
@@ -68,8 +69,9 @@ struct s2s_pair *s2s_pair_find(struct s2s *s, struct xfed_span local, struct xfe
 struct s2s_pair *s2s_pair_new(struct s2s *s, struct xfed_span local, struct xfed_span remote, bool is_verify); /* NULL: no memory */
 /* Something has come about: the machine's step, and everything that follows from it. */
 void s2s_pair_event(struct s2s_pair *p, const struct pair_event *ev);
-void s2s_pair_simple(struct s2s_pair *p, enum pair_event_type type); /* one of those without more */
-void s2s_pairs_judge(struct s2s *s);				     /* another policy: what waits for whom it does not have is refused */
+void s2s_pair_simple(struct s2s_pair *p, enum pair_event_type type);		   /* one of those without more */
+int s2s_pair_open(struct s2s *s, struct xfed_span local, struct xfed_span remote); /* begins a stream that is not there; OK or NOMEM */
+void s2s_pairs_judge(struct s2s *s); /* another policy: what waits for whom it does not have is refused */
 void s2s_pairs_forget_backoff(struct s2s *s);
 void s2s_pairs_tick(struct s2s *s, uint64_t now_ms);
 void s2s_pairs_free(struct s2s *s);

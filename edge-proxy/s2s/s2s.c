@@ -92,13 +92,14 @@ static void warn_about_certificates(const struct s2s *s)
 
 void s2s_configure(struct s2s *s, const struct edge_config *config, struct xfed_tls_creds *creds)
 {
+	struct xfed_tls_creds *before = s->creds;
 	s->config = config;
-	xfed_tls_creds_unref(s->creds);
 	s->creds = creds;
 	s2s_trust_loaded(s);
 	s2s_certs_name_ours(s);
 	s2s_shares_configure(s);
-	s2s_certs_judge(s);
+	s2s_certs_judge(s, before);
+	xfed_tls_creds_unref(before);
 	s->reach.read_at_ms = 0; /* the host's own addresses are read again */
 	s2s_pairs_forget_backoff(s);
 	warn_about_certificates(s);

@@ -149,13 +149,13 @@ struct s2s_pair_facts {
 /* Those with `remote` (and `local`, where it is not empty); not those for questions alone. */
 void s2s_each_pair(
 	struct s2s *s, struct xfed_span local, struct xfed_span remote, void (*fn)(void *user, const struct s2s_pair_facts *p), void *user);
-/* Forgets their waiting time and opens the streams that are not there, that of (local, remote) also where nothing is known of it. OK, NOMEM. */
+/* Forgets their waiting time and opens streams that are not there, that of (local, remote) also where nothing is known of it. OK, NOMEM. */
 int s2s_retry(struct s2s *s, struct xfed_span local, struct xfed_span remote);
 
 /* How our last attempt at a stream of a pair ended, and when one worked last; since the start of the process. */
 struct s2s_standing {
 	const char *local, *remote;
-	int64_t worked_s;		   /* 0: it has not */
+	int64_t worked_s, without_since_s; /* 0: it has not; since then `why_not_external` stands */
 	int64_t failed_s, fails_since_s;   /* the last failure, and the first in a row for this reason; 0: none */
 	enum xfed_reason reason;	   /* why it fails; NONE: it does not, what failed has worked since */
 	char text[192];			   /* ... and in words; "": none */

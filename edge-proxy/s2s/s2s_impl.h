@@ -133,9 +133,12 @@ void s2s_newest_drop(struct s2s_conn *c);
 void s2s_newest_tick(struct s2s *s, uint64_t now_ms);
 
 /* certs.c: certificates of live streams, judged again */
-bool s2s_certs_hold(struct s2s_conn *c); /* once it is authenticated; false: they do not, and it is closed */
-void s2s_certs_judge(struct s2s *s);	 /* all of them: trust or revocation lists may have changed */
+/* Once it is authenticated; false: they do not, and it is closed. `before`: our credentials before a reload; NULL: there was none. */
+bool s2s_certs_hold(struct s2s_conn *c, const struct xfed_tls_creds *before);
+void s2s_certs_judge(struct s2s *s, const struct xfed_tls_creds *before); /* all of them: trust or revocation lists may have changed */
 void s2s_certs_tick(struct s2s *s);
+/* Who is at fault that a stream has ended: for a certificate of ours that proves nothing now, or none that names the domain, not the partner. */
+enum xfed_side s2s_certs_side(const struct s2s *s, const struct xfed_s2s_info *info, const struct xfed_s2s_action *act);
 
 /* failure.c: what an attempt went through, for whoever keeps failures */
 void s2s_steps_add(struct s2s_steps **list, uint64_t now_ms, const char *step, bool ok, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
@@ -155,9 +158,15 @@ void s2s_stream_facts(const struct s2s_conn *c, struct s2s_stream *out);
 /* certs.c, when credentials or policy are new */
 void s2s_certs_name_ours(struct s2s *s);
 
+/* fallback.c: streams of ours that dialback had to do for */
+void s2s_fallback_opened(struct s2s_pair *p, const struct xfed_s2s_info *info);
+/* The chain of its peer was judged again. `before`: our credentials before a reload; NULL: there was none. */
+void s2s_fallback_judge(struct s2s_conn *c, const struct xfed_s2s_info *info, const struct xfed_tls_creds *before);
+int s2s_fallback_renew(struct s2s_pair *p); /* closed and opened anew, where nothing is under way on it; OK, also where it stays, or NOMEM */
+
 /* standing.c */
 void s2s_standing_failed(const struct s2s_pair *p, enum xfed_reason reason);
-void s2s_standing_worked(const struct s2s_pair *p, const struct xfed_s2s_info *info);
+void s2s_standing_worked(const struct s2s_pair *p, enum xfed_reason why_not_external);
 void s2s_standings_judge(struct s2s *s); /* those of who is listed no more are forgotten */
 void s2s_standings_free(struct s2s *s);
 void s2s_trust_loaded(struct s2s *s);

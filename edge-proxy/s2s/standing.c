@@ -119,14 +119,14 @@ void s2s_standing_failed(const struct s2s_pair *p, enum xfed_reason reason)
 	}
 }
 
-void s2s_standing_worked(const struct s2s_pair *p, const struct xfed_s2s_info *info)
+void s2s_standing_worked(const struct s2s_pair *p, enum xfed_reason why_not_external)
 {
 	struct s2s_standing *st = used(p, true);
-	bool is_external = info->is_authenticated && info->method == XFED_METHOD_EXTERNAL;
 	if (st) {
 		st->reason = XFED_REASON_NONE;
 		st->text[0] = '\0';
-		st->why_not_external = is_external ? XFED_REASON_NONE : p->way.avoided != XFED_REASON_NONE ? p->way.avoided : info->why_not_external;
+		st->without_since_s = st->why_not_external == XFED_REASON_NONE ? st->worked_s : st->without_since_s;
+		st->why_not_external = why_not_external;
 	}
 }
 

@@ -27,6 +27,7 @@ struct edge {
 	int64_t since_s;
 	enum xfed_reason reason; /* why it is down */
 	char down_text[512];	 /* the same for people */
+	char wrong_name[224];	 /* what is said of an edge of another name */
 	struct channel_replaced replaced;
 	char address[RT_ADDR_TEXT];
 

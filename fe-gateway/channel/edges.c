@@ -28,7 +28,7 @@ static void write_down_text(struct edge *e, enum xfed_reason reason, const char 
 	size_t size = sizeof(e->down_text);
 	switch (reason) {
 	case XFED_REASON_DNS_NAME_MISSING:
-		snprintf(out, size, "the DNS has no address for %s: correct edges[].address, or the record", e->host);
+		snprintf(out, size, "the DNS has no address for %s (/etc/hosts is not asked): correct edges[].address, or the record", e->host);
 		break;
 	case XFED_REASON_DNS_TIMEOUT:
 		snprintf(out, size, "no DNS server answered the question for %s: check dns.servers, or /etc/resolv.conf", e->host);
@@ -142,7 +142,9 @@ static const char *on_judge(void *owner, const struct proto_peer *peer)
 		proto_session_judge_again(proto_link_session(e->link), policy_channel_creds(c->policy), NULL, 0, core_wall_s(c->core), &due_s);
 	c->certs_due_s = due_s < c->certs_due_s ? due_s : c->certs_due_s;
 	if (!problem && strcmp(peer->name, e->name) != 0) {
-		problem = "the edge calls itself by another name than edges[].name";
+		snprintf(e->wrong_name, sizeof(e->wrong_name),
+			"the edge calls itself %.64s (name in its edge.yaml), and edges[].name here is %.64s: make them one", peer->name, e->name);
+		problem = e->wrong_name;
 	}
 	return problem;
 }

@@ -30,7 +30,7 @@ static const struct rt_conf_row edges_rows[] = {
 	{ .name = "name", .type = RT_CONF_STRING, .offset = offsetof(struct config_edge, name), .flags = REQUIRED,
 		.convert = rt_conf_convert_name, .help = "The edge's own name, as in its edge.yaml: of a-z 0-9 . _ -." },
 	{ .name = "address", .type = RT_CONF_ADDRESS, .offset = offsetof(struct config_edge, address), .flags = REQUIRED,
-		.help = "Where its channel listens. The gateway dials; an edge never connects inwards." },
+		.help = "Where its channel listens. The gateway dials; an edge never connects inwards. A name is looked up in the DNS alone, not in /etc/hosts." },
 	{ .name = "tls_name", .type = RT_CONF_STRING, .offset = offsetof(struct config_edge, tls_name), .convert = rt_conf_convert_host,
 		.help = "The name its certificate has to carry; the host of address unless set. Needed where that is an IP address." },
 };

@@ -79,8 +79,11 @@ static int list(const char *key, const char *dir, size_t max, struct rt_conf_err
 {
 	DIR *d = opendir(dir);
 	if (!d) {
-		rt_conf_errors_add(errors, false, XFED_REASON_CONFIG_SYNTAX, dir, 0, 0, key,
-			"cannot be read: %s; make the directory, or correct %s in gateway.yaml", strerror(errno), key);
+		char words[96];
+		bool is_missing = errno == ENOENT || errno == ENOTDIR;
+		rt_errno_words(errno, words);
+		rt_conf_errors_add(errors, false, XFED_REASON_CONFIG_SYNTAX, dir, 0, 0, key, "cannot be read: %s; %s, or correct %s in gateway.yaml",
+			words, is_missing ? "make the directory" : "let that user read it (chmod, chown)", key);
 		return XFED_ERR_INVALID;
 	}
 	int rc = XFED_OK;

@@ -73,6 +73,7 @@ struct store;
  * Opens or creates it and brings its schema up to date. INVALID with one sentence in `error`: in use by another gateway, of a
  * newer version, no database, no access. NOMEM.
  */
+int store_access(const char *path); /* why it could not be opened, or made in its directory, as errno; 0: it could */
 int store_open(const char *path, const struct xfed_env *env, struct store **out, char error[256]);
 void store_close(struct store *s); /* after store_stop() and the loop's end; NULL is fine */
 

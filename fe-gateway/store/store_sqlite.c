@@ -1,12 +1,15 @@
 /* The store in one SQLite file. */
 #include <errno.h>
+#include <limits.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "store/store_impl.h"
 #include "xfed/mem.h"
+#include "xfed/rt/conf.h"
 
 struct file {
 	sqlite3 *db;
@@ -37,19 +40,36 @@ static const char *const steps[] = {
 };
 #define SCHEMA ((int)XFED_ARRAY_LEN(steps))
 
+/* SQLite's own number is that of its last try, to open for reading what is not there. */
+int store_access(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char dir[PATH_MAX];
+	if (access(path, R_OK | W_OK) != 0 && errno != ENOENT) {
+		return errno;
+	}
+	snprintf(dir, sizeof(dir), "%.*s", slash ? (int)(slash - path) + 1 : 1, slash ? path : ".");
+	return access(dir, W_OK | X_OK) == 0 ? 0 : errno;
+}
+
 /* What the system said, where it is at the bottom of it; SQLite keeps no number for a full disk. */
 static int system_error(const struct file *f, int code)
 {
-	return code == SQLITE_FULL ? ENOSPC : code == SQLITE_IOERR || code == SQLITE_CANTOPEN ? sqlite3_system_errno(f->db) : 0;
+	int denied = code == SQLITE_CANTOPEN ? store_access(f->path) : 0;
+	return code == SQLITE_FULL				 ? ENOSPC
+	       : denied != 0					 ? denied
+	       : code == SQLITE_IOERR || code == SQLITE_CANTOPEN ? sqlite3_system_errno(f->db)
+								 : 0;
 }
 
 static int fail(const struct file *f, char error[256])
 {
 	int code = sqlite3_errcode(f->db), number = system_error(f, code);
+	char words[96];
 	if (code == SQLITE_BUSY || code == SQLITE_LOCKED) {
 		snprintf(error, 256, "%s: in use by another gateway", f->path);
 	} else {
-		snprintf(error, 256, "%s: %s%s%s%s", f->path, sqlite3_errmsg(f->db), number ? " (" : "", number ? strerror(number) : "",
+		snprintf(error, 256, "%s: %s%s%s%s", f->path, sqlite3_errmsg(f->db), number ? " (" : "", number ? rt_errno_words(number, words) : "",
 			number ? ")" : "");
 	}
 	return code == SQLITE_NOMEM ? XFED_ERR_NOMEM : XFED_ERR_LIBRARY;

@@ -63,13 +63,19 @@ static void leave_tables(struct sip_conn *c)
 
 /* ---- closing ---- */
 
+enum xfed_side sip_conn_side(enum xfed_reason reason)
+{
+	enum xfed_side side = xfed_reason_info(reason)->side;
+	return side == XFED_SIDE_PARTNER ? XFED_SIDE_SIP : side; /* no partner is on the other end */
+}
+
 static void log_closed(const struct sip_conn *c, enum xfed_reason reason, const char *text)
 {
 	char error[128];
 	snprintf(error, sizeof(error), "%s", c->stream ? rt_stream_error_text(c->stream) : "");
 	rt_log(reason == XFED_REASON_NONE ? RT_LOG_INFO : RT_LOG_WARNING, "sip.closed", RT_KV_STR("transport", sip_transport_name(c->transport)),
 		RT_KV_STR("direction", c->is_client ? "out" : "in"), RT_KV_STR("address", c->info.peer_ip), RT_KV_U64("port", c->info.peer_port),
-		RT_KV_U64("flow", c->id), RT_KV_REASON(reason),
+		RT_KV_U64("flow", c->id), RT_KV_REASON_SIDE(reason, sip_conn_side(reason)),
 		RT_KV_STR("text", text && *text ? text
 				  : error[0]	? error
 						: NULL),
@@ -152,7 +158,8 @@ void sip_conn_unanswered(struct sip_conn *c)
 	if (c->key[0] && trunk_now(c->trunk) - c->heard_ms >= XFED_SIP_TIMER_F_MS - 1000) {
 		leave_targets(c);
 		rt_log(RT_LOG_WARNING, "sip.silent", RT_KV_STR("transport", sip_transport_name(c->transport)), RT_KV_STR("address", c->info.peer_ip),
-			RT_KV_U64("port", c->info.peer_port), RT_KV_U64("flow", c->id), RT_KV_REASON(XFED_REASON_NET_STREAM_SILENT), RT_END);
+			RT_KV_U64("port", c->info.peer_port), RT_KV_U64("flow", c->id), RT_KV_REASON(XFED_REASON_SIP_SERVER_TIMEOUT),
+			RT_KV_STR("text", "nothing came over this connection since the request: the next one goes over another"), RT_END);
 	}
 }
 
@@ -379,7 +386,7 @@ void sip_io_judge_certs(struct sip_io *io)
 		}
 		enum xfed_reason reason = c->tls ? sip_conn_judge_chain(c) : XFED_REASON_NONE;
 		if (reason != XFED_REASON_NONE) {
-			core_count_refusal(c->trunk->core, reason, XFED_SIDE_SIP);
+			core_count_refusal(c->trunk->core, reason, sip_conn_side(reason));
 			sip_conn_close_because(c, reason, "the certificate was judged again");
 			continue;
 		}

@@ -85,6 +85,7 @@ struct trust_peer sip_conn_peer(const struct sip_conn *c); /* once it is connect
 struct sip_conn *sip_conn_to(const struct sip_io *io, const struct sip_target *t);
 enum sip_io_sent sip_conn_send(struct sip_conn *c, struct xfed_span bytes, uint64_t txn);
 void sip_conn_unanswered(struct sip_conn *c);
+enum xfed_side sip_conn_side(enum xfed_reason reason); /* who is at fault where this happens to a connection with a SIP server */
 void sip_conn_close_later(struct sip_conn *c, const char *text);
 void sip_conn_close_because(struct sip_conn *c, enum xfed_reason reason, const char *text); /* later too; `text` lives on */
 void sip_conn_free_all(struct sip_io *io);

@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "xfed/rt/control.h"
+
 /* ---- through the session ---- */
 
 bool sip_conn_tls_flush(struct sip_conn *c)
@@ -76,6 +78,25 @@ enum xfed_reason sip_conn_judge_chain(struct sip_conn *c)
 
 /* ---- the handshake ---- */
 
+/* What is wrong with it besides its names and its CA, and what to do. */
+static const char *finding(enum xfed_reason reason)
+{
+	switch (reason) {
+	case XFED_REASON_TLS_CERT_MISSING:
+		return "it showed none: set one up there";
+	case XFED_REASON_TLS_CERT_EXPIRED:
+		return "it or one of its chain has expired: have it renewed";
+	case XFED_REASON_TLS_CERT_NOT_YET_VALID:
+		return "it or one of its chain is not valid yet: have one made that is";
+	case XFED_REASON_TLS_CERT_WEAK:
+		return "a key or signature of its chain is too weak: have a new one made";
+	case XFED_REASON_TLS_CERT_PURPOSE:
+		return "it is not for servers: have one made with serverAuth";
+	default:
+		return "have it renewed";
+	}
+}
+
 /* What its certificate has and what it lacks. */
 static const char *server_words(const struct sip_conn *c, enum xfed_reason reason, char out[TRUNK_WHY_BYTES])
 {
@@ -90,7 +111,14 @@ static const char *server_words(const struct sip_conn *c, enum xfed_reason reaso
 			"the certificate of the SIP server is signed by %.80s: sip.ca has to have that CA, or the server to give its chain",
 			f->issuer);
 	} else {
-		snprintf(out, TRUNK_WHY_BYTES, "the certificate of the SIP server: have it renewed");
+		bool has_dates = f && (reason == XFED_REASON_TLS_CERT_EXPIRED || reason == XFED_REASON_TLS_CERT_NOT_YET_VALID);
+		int len = snprintf(out, TRUNK_WHY_BYTES, "the certificate of the SIP server: %s", finding(reason));
+		if (has_dates && len > 0 && len < TRUNK_WHY_BYTES) {
+			char from[24], until[24], now[24];
+			snprintf(out + len, (size_t)(TRUNK_WHY_BYTES - len), " (valid from %.10s to %.10s; it is %.10s by this host's clock)",
+				rt_control_time(f->not_before_s, from), rt_control_time(f->not_after_s, until),
+				rt_control_time(core_wall_s(c->trunk->core), now));
+		}
 	}
 	return out;
 }
@@ -102,7 +130,7 @@ static void handshake_done(struct sip_conn *c)
 	judge_chain(c);
 	enum xfed_reason reason = server_problem(c);
 	if (reason != XFED_REASON_NONE) {
-		core_count_refusal(c->trunk->core, reason, XFED_SIDE_SIP);
+		core_count_refusal(c->trunk->core, reason, sip_conn_side(reason));
 		sip_conn_close(c, reason, server_words(c, reason, words));
 		return;
 	}
@@ -139,8 +167,7 @@ static void job_done(void *arg)
 	case XFED_TLS_FAILED:
 		sip_conn_tls_flush(c); /* an alert says why */
 		c->is_open = true;     /* so that it is written before the connection goes */
-		core_count_refusal(c->trunk->core, xfed_tls_reason(c->tls),
-			xfed_tls_reason(c->tls) == XFED_REASON_TLS_CERT_REFUSED ? XFED_SIDE_OPERATOR : XFED_SIDE_SIP);
+		core_count_refusal(c->trunk->core, xfed_tls_reason(c->tls), sip_conn_side(xfed_tls_reason(c->tls)));
 		sip_conn_close(c, xfed_tls_reason(c->tls), xfed_tls_error_text(c->tls));
 		break;
 	}

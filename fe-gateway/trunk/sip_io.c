@@ -217,7 +217,7 @@ int sip_io_new(struct trunk *t, struct sip_io **out, char error[256])
 		if (rc == XFED_OK) {
 			rt_log(RT_LOG_INFO, "listen.open", RT_KV_STR("address", rt_conf_address_text(&listen->items[i], text)), RT_END);
 		} else {
-			snprintf(error, 256, "sip.listen: %.160s: change it, or stop what listens there (ss -lntup names it)", said);
+			snprintf(error, 256, RT_LISTEN_FAILED, "sip.listen", said);
 		}
 	}
 	return rc;

@@ -4,34 +4,52 @@
  */
 #include "xfed/rt/control.h"
 
-#include <stdio.h>
 #include <time.h>
 
 #include "xfed/rt/daemon.h"
 #include "xfed/rt/process.h"
 
-/* "CN=fe.example has expired (2026-11-30)"; false: nothing is wrong with it now. */
-static bool what_is_wrong(const struct xfed_cert_facts *f, int64_t now_s, char out[320])
+enum xfed_reason rt_cert_problem(const struct xfed_cert *cert, int64_t now_s)
 {
-	bool is_over = f->not_after_s < now_s;
-	time_t when = (time_t)(is_over ? f->not_after_s : f->not_before_s);
-	char day[16] = "";
-	struct tm tm;
-	if (gmtime_r(&when, &tm)) {
-		strftime(day, sizeof(day), "%Y-%m-%d", &tm);
-	}
-	snprintf(out, 320, "our certificate %.200s %s (%s)", f->subject, is_over ? "has expired" : "is not valid yet", day);
-	return is_over || f->not_before_s > now_s;
+	const struct xfed_cert_facts *f = xfed_cert_facts(cert);
+	return f->not_after_s < now_s ? XFED_REASON_TLS_OWN_EXPIRED : f->not_before_s > now_s ? XFED_REASON_TLS_OWN_NOT_YET_VALID : XFED_REASON_NONE;
 }
 
 void rt_conf_check_certificate(struct rt_conf_doc *doc, const void *object, const char *key, const struct xfed_cert *cert)
 {
 	const struct xfed_cert_facts *f = xfed_cert_facts(cert);
 	int64_t now_s = (int64_t)time(NULL);
-	char text[320];
-	if (what_is_wrong(f, now_s, text)) {
-		rt_conf_warn(
-			doc, object, key, f->not_after_s < now_s ? XFED_REASON_TLS_CERT_EXPIRED : XFED_REASON_TLS_CERT_NOT_YET_VALID, "%s", text);
+	enum xfed_reason reason = rt_cert_problem(cert, now_s);
+	bool is_over = reason == XFED_REASON_TLS_OWN_EXPIRED;
+	char when[24], now[24];
+	if (reason != XFED_REASON_NONE) {
+		rt_conf_warn(doc, object, key, reason, "our certificate %.200s %s (%.10s; it is %.10s by this host's clock)", f->subject,
+			is_over ? "has expired" : "is not valid yet", rt_control_time(is_over ? f->not_after_s : f->not_before_s, when),
+			rt_control_time(now_s, now));
+	}
+}
+
+static void add_certificate(json_t *list, const struct xfed_cert *cert, int64_t now_s)
+{
+	const struct xfed_cert_facts *f = xfed_cert_facts(cert);
+	char when[24], now[24];
+	enum xfed_reason reason = rt_cert_problem(cert, now_s);
+	rt_control_time(now_s, now);
+	if (reason == XFED_REASON_TLS_OWN_NOT_YET_VALID) {
+		rt_control_add_problem(list, reason, now_s,
+			"Our certificate %.200s is not valid before %s, and it is %s by this host's clock: where that is wrong set it (timedatectl); "
+			"else "
+			"take one that is valid now, and reload.",
+			f->subject, rt_control_time(f->not_before_s, when), now);
+	} else if (reason == XFED_REASON_TLS_OWN_EXPIRED) {
+		rt_control_add_problem(list, reason, f->not_after_s,
+			"Our certificate %.200s has expired, at %s: renew it, and reload. It is %s by this host's clock: where that is wrong set it "
+			"(timedatectl) instead.",
+			f->subject, rt_control_time(f->not_after_s, when), now);
+	} else if (f->not_after_s < now_s + RT_CERT_SOON_S) {
+		rt_control_add_problem(list, XFED_REASON_TLS_OWN_EXPIRED, f->not_after_s,
+			"Our certificate %.200s expires within 14 days, at %s: renew it, and reload.", f->subject,
+			rt_control_time(f->not_after_s, when));
 	}
 }
 
@@ -39,13 +57,7 @@ void rt_control_add_certificates(json_t *list, const struct xfed_tls_creds *cred
 {
 	const struct xfed_cert *cert;
 	for (size_t i = 0; creds && (cert = xfed_tls_creds_cert(creds, i)); i++) {
-		const struct xfed_cert_facts *f = xfed_cert_facts(cert);
-		if (f->not_after_s < now_s + RT_CERT_SOON_S) {
-			char end[24];
-			rt_control_add_problem(list, XFED_REASON_TLS_OWN_EXPIRED, f->not_after_s,
-				"Our certificate %.200s %s, at %s: renew it, and reload.", f->subject,
-				f->not_after_s < now_s ? "has expired" : "expires within 14 days", rt_control_time(f->not_after_s, end));
-		}
+		add_certificate(list, cert, now_s);
 	}
 }
 

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -32,6 +33,16 @@ static int read_all(int fd, size_t max, struct xfed_buf *buf)
 	}
 }
 
+const char *rt_errno_words(int err, char out[96])
+{
+	struct passwd pw, *user = NULL;
+	char names[1024];
+	bool is_of_user = err == EACCES && getpwuid_r(geteuid(), &pw, names, sizeof(names), &user) == 0 && user;
+	snprintf(out, 96, "%s%s%.32s%s", strerror(err), is_of_user ? " for the user " : "", is_of_user ? pw.pw_name : "",
+		err == EACCES ? " (namei -l shows who may)" : "");
+	return out;
+}
+
 int rt_file_read(const char *path, size_t max, struct xfed_buf *buf, char error[256])
 {
 	xfed_buf_init(buf, max);
@@ -39,7 +50,8 @@ int rt_file_read(const char *path, size_t max, struct xfed_buf *buf, char error[
 	/* O_NONBLOCK: opening a FIFO nobody writes to must not hang the start. */
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0) {
-		snprintf(error, 256, "%.180s: %s", path, strerror(errno));
+		char words[96];
+		snprintf(error, 256, "%.150s: %s", path, rt_errno_words(errno, words));
 		return XFED_ERR_INVALID;
 	}
 	struct stat st;

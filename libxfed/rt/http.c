@@ -10,6 +10,7 @@
 #include <uv.h>
 
 #include "xfed/mem.h"
+#include "xfed/rt/listener.h"
 
 #define RUN_MS	1000
 #define BACKLOG 511 /* who waits there while all places are taken is served later, not lost */
@@ -154,7 +155,9 @@ static int listen_on(const struct rt_conf_address *a, char error[256])
 	socklen_t len = addr.ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
 	is_up = is_up && bind(fd, (struct sockaddr *)&addr, len) == 0 && listen(fd, BACKLOG) == 0;
 	if (!is_up) {
-		snprintf(error, 256, "cannot listen on %.100s for http: %s", text, strerror(errno));
+		char said[160];
+		snprintf(said, sizeof(said), "cannot listen on %.100s: %s", text, strerror(errno));
+		snprintf(error, 256, RT_LISTEN_FAILED, "http.listen", said);
 		if (fd >= 0) {
 			close(fd);
 		}

@@ -15,6 +15,13 @@
  */
 #define RECORD_LEAST 500
 
+static void keep_last(struct xfed_tls *t, const void *data, size_t len)
+{
+	const size_t all = sizeof(t->last), n = len < all ? len : all;
+	memmove(t->last, t->last + n, all - n);
+	memcpy(t->last + all - n, (const char *)data + len - n, n);
+}
+
 static ssize_t pull(gnutls_transport_ptr_t ptr, void *out, size_t size)
 {
 	struct xfed_tls *t = ptr;
@@ -37,6 +44,7 @@ static ssize_t pull(gnutls_transport_ptr_t ptr, void *out, size_t size)
 	}
 	t->silent_bytes += n;
 	memcpy(out, in.data, n);
+	keep_last(t, in.data, n);
 	xfed_buf_consume(&t->in, n);
 	return (ssize_t)n;
 }
@@ -191,10 +199,23 @@ bool xfed_tls_is_established(const struct xfed_tls *t)
 	return t->is_established;
 }
 
-/* What a peer says that does not take our certificate. */
-static bool is_of_certificate(gnutls_alert_description_t alert)
+/*
+ * The alert that has ended the session, or -1. OpenSSL as client of TLS 1.3 that does not take our certificate says so in the clear, for it
+ * encrypts from its own Certificate on; to GnuTLS that is a record which cannot be decrypted.
+ */
+static int alert_of(const struct xfed_tls *t, int ret)
 {
-	switch ((int)alert) {
+	bool is_clear = t->last[0] == 21 && t->last[1] == 3 && t->last[3] == 0 && t->last[4] == 2 && t->last[5] == GNUTLS_AL_FATAL;
+	if (ret == GNUTLS_E_FATAL_ALERT_RECEIVED) {
+		return (int)gnutls_alert_get(t->gnutls);
+	}
+	return ret == GNUTLS_E_DECRYPTION_FAILED && !t->is_established && is_clear ? t->last[6] : -1;
+}
+
+/* What a peer says that does not take our certificate. */
+static bool is_of_certificate(int alert)
+{
+	switch (alert) {
 	case GNUTLS_A_BAD_CERTIFICATE:
 	case GNUTLS_A_UNSUPPORTED_CERTIFICATE:
 	case GNUTLS_A_CERTIFICATE_REVOKED:
@@ -221,14 +242,13 @@ static enum xfed_reason reason_of(const struct xfed_tls *t, int ret)
 	if (t->is_key_costly) {
 		return XFED_REASON_TLS_CERT_UNTRUSTED;
 	}
-	if (ret == GNUTLS_E_FATAL_ALERT_RECEIVED && is_of_certificate(gnutls_alert_get(t->gnutls))) {
+	if (is_of_certificate(alert_of(t, ret))) {
 		return XFED_REASON_TLS_CERT_REFUSED;
 	}
 	if (ret == GNUTLS_E_NO_CERTIFICATE_FOUND || ret == GNUTLS_E_CERTIFICATE_REQUIRED) {
 		return t->role == XFED_TLS_SERVER ? XFED_REASON_TLS_CERT_MISSING : XFED_REASON_TLS_HANDSHAKE_FAILED;
 	}
-	bool is_version = (ret == GNUTLS_E_UNSUPPORTED_VERSION_PACKET && is_tls) ||
-			  (ret == GNUTLS_E_FATAL_ALERT_RECEIVED && gnutls_alert_get(t->gnutls) == GNUTLS_A_PROTOCOL_VERSION);
+	bool is_version = (ret == GNUTLS_E_UNSUPPORTED_VERSION_PACKET && is_tls) || alert_of(t, ret) == GNUTLS_A_PROTOCOL_VERSION;
 	if (is_version && !t->is_established) {
 		return XFED_REASON_TLS_VERSION_OLD;
 	}
@@ -247,8 +267,8 @@ enum xfed_tls_result xfed_tls_fail(struct xfed_tls *t, int ret)
 		(void)gnutls_alert_send(t->gnutls, GNUTLS_AL_FATAL, GNUTLS_A_UNSUPPORTED_CERTIFICATE);
 	} else if (t->is_flooded) {
 		t->text = "too many bytes without a finished handshake or plaintext";
-	} else if (ret == GNUTLS_E_FATAL_ALERT_RECEIVED) {
-		const char *alert = gnutls_alert_get_name(gnutls_alert_get(t->gnutls));
+	} else if (alert_of(t, ret) >= 0) {
+		const char *alert = gnutls_alert_get_name((gnutls_alert_description_t)alert_of(t, ret));
 		t->text = alert ? alert : "unknown alert received";
 	} else if (ret == GNUTLS_E_REHANDSHAKE) {
 		t->text = "the peer asked for renegotiation";

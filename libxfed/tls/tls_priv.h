@@ -42,8 +42,9 @@ struct xfed_tls {
 	size_t silent_bytes;
 	unsigned char first[2]; /* the peer's first bytes, to tell old TLS from no TLS */
 	size_t first_len;
-	char *name; /* server: whose certificate where there is no SNI; client: whose certificate to present */
-	char *sni;  /* server: as the client sent it */
+	unsigned char last[7]; /* ... and the last ones that GnuTLS took: an alert in the clear is a record of 7 */
+	char *name;	       /* server: whose certificate where there is no SNI; client: whose certificate to present */
+	char *sni;	       /* server: as the client sent it */
 	struct xfed_cert *peer;
 	int64_t ends_s[XFED_TLS_CHAIN_MAX]; /* of the peer's certificates; 0: there is none, or it is malformed */
 	unsigned chain_len;

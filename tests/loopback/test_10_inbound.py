@@ -370,6 +370,24 @@ def test_bytes_one_by_one(xfed, partner):
     stream.close()
 
 
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_our_certificate_is_refused(xfed, clear, certs, version):
+    """By OpenSSL, which sends its alert in the clear under TLS 1.3: the same words for both, and not the partner's fault."""
+    own = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    own.minimum_version = own.maximum_version = version
+    own.load_verify_locations(certs.dir + "/foreign/ca.crt")
+    with Closed(xfed, "tls.cert.refused") as c:
+        c.of(clear).open("partner.example", "corp.example")
+        clear.read_header()
+        clear.expect(STREAM + "features")
+        clear.send(STARTTLS)
+        clear.expect(xmpp.TLS + "proceed")
+        with pytest.raises(ssl.SSLCertVerificationError):
+            clear.start_tls(own, hostname="corp.example")
+    line = xfed.edge.process.wait_line("event=s2s.closed .*address=%s " % c.address, 1, c.mark)
+    assert 'side=operator' in line and "CA is unknown" in line, line
+
+
 @pytest.mark.parametrize("leaf, code", [
     ("partner-foreign", "tls.cert.untrusted"), ("partner-selfsigned", "tls.cert.untrusted"), ("partner-expired", "tls.cert.expired"),
     ("partner-future", "tls.cert.not-yet-valid"), ("partner-wrongname", "tls.cert.name-mismatch"), ("partner-cnonly", "tls.cert.name-mismatch"),

@@ -141,7 +141,7 @@ def test_an_occupied_port_of_the_edge(inst, which):
     with socket.create_server(address):
         code, text = run(inst.edge)
     assert code == 1
-    assert "%s:%d" % address in text, text
+    assert "%s:%d" % address in text and which + ".listen: cannot listen on" in text and "ss -lntup: who listens" in text, text
 
 
 @pytest.mark.parametrize("which", ["tcp", "udp", "tls", "http"])

@@ -145,6 +145,31 @@ def test_untrusted_by_a_reload(judged, peer, flow, swap):
     shortcut.close()
 
 
+def test_a_fall_back_ends_with_its_cause(judged, peer, flow, swap, certs):
+    """Told once, in log, failures and status; the reload that brings the authorities back has the certificate login tried again by itself."""
+    swap("trust")
+    assert judged.edge.control("reload")["ok"]
+    p = peer(abilities="all")
+    mark = judged.edge.process.mark()
+    for body in ("by dialback", "and again"):
+        assert judged.user.message(flow, "sip:eve@" + p.domain, body, timeout=20).status in (200, 202)
+        p.wait_body(body, 20)
+    told = "event=s2s.fell-back partner=%s .*reason=tls.cert.untrusted side=partner" % p.domain
+    judged.edge.process.wait_line("warning " + told, 5, mark)
+    out, = [s for s in judged.streams(p.domain) if s["direction"] == "out"]
+    assert out["method"] == "dialback-tls"
+    wait_until("the failure", lambda: [f["reason"] for f in judged.gateway.control("failures", "list", partner=p.domain)["failures"]] == ["tls.cert.untrusted"], 10)
+    note, = judged.edge.control("status")["notes"]
+    assert note["reason"] == "tls.cert.untrusted" and "failures retry " + p.domain in note["text"], note
+    shutil.copy(certs.ca, judged.dir + "/trust.pem")
+    assert judged.edge.control("reload")["ok"]
+    wait_until("the better login", lambda: [s["method"] for s in judged.streams(p.domain) if s["direction"] == "out" and s["state"] == "ready"] == ["external"], 20)
+    assert judged.edge.control("status")["notes"] == []
+    assert len([line for line in judged.edge.process.lines[mark:] if "event=s2s.fell-back" in line]) == 1
+    assert judged.user.message(flow, "sip:eve@" + p.domain, "by certificate", timeout=20).status in (200, 202)
+    p.wait_body("by certificate", 20)
+
+
 def test_trust_is_reloaded_during_a_handshake(judged, certs, peer):
     """What was decided about a stream before is held against what is trusted when it is authenticated."""
     p = peer(sasl="required", dialback=False)

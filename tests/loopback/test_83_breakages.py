@@ -5,6 +5,7 @@ The cause stands in every answer that concerns it, and what to do about it.
 import itertools
 import os
 import socket
+import ssl
 import time
 
 import pytest
@@ -194,7 +195,8 @@ ROWS = {
         "failures": says(0), "check": says(1, "PROBLEM policy", "add partners.d/DOMAIN.yaml", never=["no problem was found"])}),
     "it refuses our certificate and takes our key": (falls_back, {
         "status": says(0, "note sasl.external.refused since", "by dialback, for the certificate login has failed", "clientAuth EKU"),
-        "edge": says(0, "note sasl.external.refused"),
+        "edge": says(0, "note sasl.external.refused", "To try it again now: xfedctl failures retry broken"),
+        "failures": says(0, "sasl.external.refused", "dialback was taken instead"),
         "explain": says(0, "a stream of ours is open at edge1, by dialback", "clientAuth EKU"),
         "check": says(0, "note method external does not work: sasl.external.refused", "ok way-back", "no problem was found")}),
     "it speaks something else": (no_xmpp, of_partner(
@@ -291,6 +293,8 @@ def test_a_slip_below_a_wildcard_is_no_problem(own, tools, scene, user, flow):
     p.external = "refuse:not-authorized"
     assert user.message(flow, "sip:bob@" + real, "refused", timeout=40).status == 504
     told(own, tools, {"status": says(1, "PROBLEM sasl.external.refused", real + " cannot be reached", "It worked last at 20", never=[slip])})
+
+
 @pytest.mark.parametrize("how", ["partner check", "failures retry"])
 def test_it_was_down_and_is_up_again(own, tools, scene, user, flow, how):
     """No message has to come for that to be noticed: status names the command, and a check that works is enough."""
@@ -350,6 +354,20 @@ def test_who_only_claims_to_be_the_partner(own, tools, scene):
     told(own, tools, {"back": says(0, "they have not failed to open one", never=["claimed"])}, SENDER, "bob@" + domain)
 
 
+def test_a_certificate_login_is_tried_again(own, tools, scene, user, flow):
+    """The partner has mended something, of which we know nothing: the stream by dialback ends by what the note names."""
+    domain = "broken%d.example" % next(numbers)
+    falls_back(scene, domain)
+    own.reload()
+    assert user.message(flow, "sip:bob@" + domain, "by dialback", timeout=40).status in (200, 202)
+    told(own, tools, {"status": says(0, "note sasl.external.refused since", "xfedctl failures retry " + domain)}, SENDER, "bob@" + domain)
+    own.gateway.ctl(tools, "failures", "retry", domain)  # nothing is mended yet
+    wait_until("the same again", lambda: [s["method"] for s in own.streams(domain) if s["direction"] == "out" and s["state"] == "ready"] == ["dialback-tls"], 10)
+    scene.keep[-1].external = "right"
+    own.gateway.ctl(tools, "failures", "retry", domain)
+    told(own, tools, {"status": says(0, never=[domain]), "explain": says(0, "a stream of ours is open", never=["by dialback"])}, SENDER, "bob@" + domain)
+
+
 @pytest.mark.parametrize("sender, target", [("a@foreign.example", "b@strange.example"), ("a@strange.example", "b@strange.example")])
 def test_neither_side_is_ours(own, tools, sender, target):
     told(own, tools, {"explain": says(1, "CLOSED direction neither domain is one of domains[], which has corp.example", "should be ours", never=["no edge has answered", "CLOSED edge"])}, sender, target)
@@ -396,6 +414,10 @@ def channel_dropped(s):
     s.inst.gateway_config["edges"][0]["address"] = "127.0.0.1:%d" % deaf(s)
 
 
+def edge_in_hosts_alone(s):
+    s.inst.gateway_config["edges"][0].update(address="localhost:%d" % s.inst.channel[1], tls_name="edge-int.corp.example")
+
+
 def edge_stopped(s):
     s.inst.edge.start = lambda: s.inst.edge
 
@@ -421,7 +443,7 @@ def no_link(code, *words, edge=()):
     return rows
 
 
-ANOTHER_CA = "is not signed by an authority in channel.ca of the host that says so: give both hosts certificates of one CA"
+ANOTHER_CA = "is not signed by an authority in channel.ca of the %s: give both hosts certificates of one CA"
 OWN_RECORD = "no certificate of certificates[] names corp.example"
 SERVICES = {
     "trust.ca of the edge is another's": (foreign_trust, {
@@ -432,16 +454,16 @@ SERVICES = {
         "failures": says(0, "tls.cert.untrusted", "look at trust.ca of the edge"),
         "check": says(1, "PROBLEM certificate", "look at trust.ca of the edge")}),
     "channel.ca of the edge is another's": (foreign_channel_ca("edge"), no_link(
-        "channel.peer.untrusted", "the gateway's certificate " + ANOTHER_CA, edge=["the gateway's certificate " + ANOTHER_CA])),
+        "channel.peer.untrusted", "the gateway's certificate " + ANOTHER_CA % "edge", edge=["the gateway's certificate " + ANOTHER_CA % "edge"])),
     "channel.ca of the gateway is another's": (foreign_channel_ca("gateway"), no_link(
-        "channel.peer.untrusted", "the edge's certificate " + ANOTHER_CA, edge=["the edge's certificate " + ANOTHER_CA])),
+        "channel.peer.untrusted", "the edge's certificate " + ANOTHER_CA % "gateway", edge=["the edge's certificate " + ANOTHER_CA % "gateway"])),
     "the edge does not allow the gateway's name": (not_allowed, no_link(
-        "channel.peer.untrusted", "no name of channel.allow: it has dns:fe.corp.example", "check ca, allow and tls_name",
-        edge=["no name of channel.allow: it has dns:fe.corp.example", "check ca, allow and tls_name"])),
+        "channel.peer.untrusted", "no name of channel.allow: it has dns:fe.corp.example", "channel.allow of the edge a name of the gateway's",
+        edge=["no name of channel.allow: it has dns:fe.corp.example", "channel.allow of the edge a name of the gateway's"])),
     "tls_name is another": (wrong_tls_name, no_link(
         "channel.peer.untrusted", "does not carry its host or tls_name: it has dns:edge-int.corp.example", edge=["does not carry its host or tls_name"])),
     "edges[].name is another": (wrong_edge_name, no_link(
-        "channel.peer.untrusted", "the edge calls itself by another name than edges[].name", edge=["calls itself by another name"])),
+        "channel.peer.untrusted", "the edge calls itself edge1 (name in its edge.yaml), and edges[].name here is edge9: make them one", edge=["the edge calls itself edge1"])),
     "the edge's channel certificate has expired": (channel_certificate("edge", "host:edge-int.corp.example", *EXPIRED[:2]), dict(no_link(
         "channel.peer.untrusted", "the edge's certificate has expired: renew it there"), edge=says(1, "PROBLEM tls.own.expired", "renew it, and reload"))),
     "the edge's clock is behind: what is good is not valid yet": (
@@ -451,6 +473,8 @@ SERVICES = {
         channel_certificate("gateway", "sip:fe.corp.example", *EXPIRED[:2]),
         no_link("channel.peer.untrusted", "the gateway's certificate has expired", "or that host's or this one's clock is wrong",
                 edge=["the gateway's certificate has expired", "clock is wrong"])),
+    "the edge's name is in /etc/hosts alone": (edge_in_hosts_alone, no_link(
+        "dns.name.missing", "the DNS has no address for localhost (/etc/hosts is not asked)", "correct edges[].address")),
     "the channel's port is dropped": (channel_dropped, no_link(
         "net.connect.timeout", "does not answer: check that host, and that firewalls let this gateway connect there")),
     "the edge is stopped": (edge_stopped, dict(no_link(
@@ -524,6 +548,23 @@ def test_a_missing_certificate_is_missing_since_it_is(services):
     inst.reload()
     inst.edge.control("reload")
     assert since() == first
+
+
+def test_a_refusal_of_our_certificate_that_has_expired(services, tools, user):
+    """A partner that takes it in the handshake, and not for EXTERNAL: what it says is right, and the fault ours."""
+    inst, partner = services.inst, services.keep[0]
+    own_certificate("corp-expired", "start=20200101000000Z", "end=20210101000000Z", "xmpp:corp.example")(services)
+    inst.write_configs()
+    partner.server_context.verify_mode, partner.external = ssl.CERT_NONE, "refuse:not-authorized"
+    for daemon in (inst.edge, inst.gateway):
+        daemon.start()
+    inst.edge.wait_ready()
+    inst.gateway.wait_ready()
+    flow = user.dial(inst.sip)
+    assert user.message(flow, "sip:bob@" + partner.domain, "hello", timeout=40).status == 504
+    flow.close()
+    inst.edge.process.wait_line("event=s2s.closed partner=%s .*reason=sasl.external.refused side=operator" % partner.domain, 10)
+    told(inst, tools, {"failures": says(0, "sasl.external.refused, at fault: operator")}, SENDER, "bob@" + partner.domain)
 
 
 # ---- messages that are refused for good ----

@@ -123,6 +123,20 @@ def wrong_certificate(s):
     return s.refused()
 
 
+def its_certificate(*words):
+    def make(s):
+        leaf = s.certs.leaf("sip-" + "".join(c for c in "".join(words) if c.isalnum())[:30], *words, "host:sip.corp.example")
+        tls = SipUser("corp3.example", certs=s.certs, leaf=leaf)
+        s.keep.append(tls)
+        s.configure(next_hop="sip:127.0.0.1:%d;transport=tls" % tls.port, tls_name="sip.corp.example")
+        return s.refused()
+    return make
+
+
+def of_its_certificate(code, *words):
+    return dict.fromkeys(("status", "explain"), says(1, code, *words))
+
+
 def refuses_our_certificate(s):
     """It trusts another CA; with TLS 1.3 it says so when our handshake is over."""
     tls = SipUser("corp3.example", certs=s.certs, leaf="sip")
@@ -167,6 +181,10 @@ SERVER = {
     "wrong certificate": (wrong_certificate, "sip.server.unreachable", {
         "status": says(1, "tls.cert.name-mismatch", "sip.corp.example and not other.corp.example", "set domains[].tls_name"),
         "explain": says(1, "tls.cert.name-mismatch", "sip.corp.example and not other.corp.example", "set domains[].tls_name")}),
+    "expired certificate": (its_certificate("start=20200101000000Z", "end=20210101000000Z"), "sip.server.unreachable", of_its_certificate(
+        "tls.cert.expired", "has expired: have it renewed (valid from 2020-01-01 to 2021-01-01; it is 20", "by this host's clock")),
+    "certificate of another CA": (its_certificate("by=foreign"), "sip.server.unreachable", of_its_certificate("tls.cert.untrusted", "sip.ca has to have that CA")),
+    "weak certificate": (its_certificate("md=sha1"), "sip.server.unreachable", of_its_certificate("tls.cert.weak", "is too weak: have a new one made")),
     "refuses our certificate": (refuses_our_certificate, "tls.cert.refused", {
         "status": says(1, "PROBLEM tls.cert.refused", "does not take our certificate, that of sip.certificate", "CA is unknown", "let the other side trust its CA"),
         "explain": says(1, "tls.cert.refused", "does not take our certificate, that of sip.certificate")}),
@@ -185,6 +203,9 @@ def test_the_sip_server(scene, tools, name):
     told(scene.inst, tools, rows, OTHER, "dave@corp.example", PARTNER)
     scene.inst.gateway.process.wait_line(r"event=delivery\.refused .*reason=%s " % re.escape(word), 10, mark)
     assert scene.inst.gateway.metric("xfed_refusals_total", reason=word) > before
+    closed = [line for line in scene.inst.gateway.process.lines[mark:] if "event=sip.closed" in line and "reason=tls." in line]
+    assert all("side=partner" not in line for line in closed), closed
+    assert closed or "tls.cert" not in str(rows["status"].words), name
 
 
 def test_a_server_that_is_there_again(scene, tools):

@@ -253,13 +253,36 @@ def test_certificates_and_keys_in_other_forms(own, certs, daemon):
         assert code == 1 and word in line and ":channel.%s: " % option in line, text
 
 
-def test_a_certificate_that_has_expired_is_found(own, certs, daemon):
-    """Before a partner or a gateway finds it: by --check-config and by a reload."""
-    old = certs.leaf("bygone", "start=20190101000000Z", "end=20200101000000Z", "host:edge-int.corp.example", "sip:fe.corp.example")
-    files = {"certificate": certs.chain(old), "key": certs.key(old)}
-    code, text = checked(own, daemon, **files)
-    line, = [line for line in text.splitlines() if "expired" in line]
-    assert code == 0 and ":channel.certificate: warning: our certificate" in line and "has expired (2020-01-01)" in line, text
+VALIDITY = {
+    "bygone": (("start=20190101000000Z", "end=20200101000000Z"), "has expired (2020-01-01; it is 20", "tls.own.expired", "has expired, at 2020-01-01"),
+    "coming": (("start=20700101000000Z", "end=20710101000000Z"), "is not valid yet (2070-01-01; it is 20", "tls.own.not-yet-valid", "is not valid before 2070-01-01"),
+}
+
+
+@pytest.mark.parametrize("name", VALIDITY)
+def test_a_certificate_that_is_not_valid_now_is_found(own, certs, daemon, name):
+    """
+    Before a partner or a gateway finds it: by --check-config, by a reload and by status. It is ours, so no partner is at fault; what the
+    host takes for the time stands beside it.
+    """
+    times, words, code, problem = VALIDITY[name]
+    leaf = certs.leaf(name, *times, "host:edge-int.corp.example", "sip:fe.corp.example")
+    files = {"certificate": certs.chain(leaf), "key": certs.key(leaf)}
+    status, text = checked(own, daemon, **files)
+    line, = [line for line in text.splitlines() if "this host's clock" in line]
+    assert status == 0 and ":channel.certificate: warning: our certificate" in line and words in line, text
+    config = json.loads(json.dumps(own.edge_config if daemon is own.edge else own.gateway_config))
+    config["channel"].update(files)
+    write(daemon.config, json.dumps(config))
+    try:
+        mark = daemon.process.mark()
+        assert daemon.control("reload")["ok"]
+        daemon.process.wait_line("event=config.problem reason=%s side=operator " % code.replace(".", r"\."), 10, mark)
+        text, = [p["text"] for p in daemon.control("status")["problems"] if p["reason"] == code]
+        assert problem in text and "this host's clock" in text and "timedatectl" in text, text
+    finally:
+        own.write_configs()
+        assert daemon.control("reload")["ok"]
 
 
 def test_the_metric_of_a_replaced_certificate_goes(own, certs, daemon):
@@ -313,6 +336,41 @@ def test_root_checks_what_the_service_may_read(own, certs, daemon):
         done = subprocess.run([*check, path], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=30, env=clean_environment(),
                               check=False)
         assert done.returncode == 0 and "read as root" in done.stdout, done.stdout
+    finally:
+        for d, mode in modes.items():
+            os.chmod(d, mode)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_what_is_denied_says_to_whom(own):
+    """A store, a directory or a file of another owner: "no such file" or "make the directory" would send the administrator astray."""
+    users = own.dir + "/denied-passwd"
+    with open("/etc/passwd", encoding="utf-8") as f:
+        write(users, "".join(line for line in f if not line.startswith("xfed-gateway:")) + "xfed-gateway:x:64998:64998::/:/usr/sbin/nologin\n")
+    config = json.loads(json.dumps(own.gateway_config))
+    config["store"]["sqlite"] = own.dir + "/denied/gateway.db"
+    path = own.dir + "/denied.yaml"
+    above = os.path.dirname(own.dir)
+    modes = {d: os.stat(d).st_mode for d in (above, own.dir)}
+    who = "Permission denied for the user xfed-gateway (namei -l shows who may)"
+    enter = ["unshare", "-m", "sh", "-c", 'mount --bind "$0" /etc/passwd && exec "$@"', users]
+
+    def run(*command):
+        write(path, json.dumps(config, indent=1) + "\n")
+        done = subprocess.run([*enter, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=30, env=clean_environment(), check=False)
+        return done.returncode, done.stdout
+    try:
+        for d in modes:
+            os.chmod(d, 0o755)
+        os.makedirs(own.dir + "/denied", 0o755, exist_ok=True)
+        os.makedirs(own.dir + "/closed", 0o700, exist_ok=True)
+        code, text = run(own.gateway.binary, "--check-config", "-c", path)
+        assert code == 0 and "warning: store.sqlite: %s/denied/gateway.db: %s" % (own.dir, who) in text, text
+        code, text = run("setpriv", "--reuid=64998", "--regid=64998", "--clear-groups", own.gateway.binary, "-c", path)
+        assert code == 1 and who in text and "No such file" not in text, text
+        config["partners_dir"] = own.dir + "/closed"
+        code, text = run(own.gateway.binary, "--check-config", "-c", path)
+        assert code == 1 and who in text and "let that user read it" in text and "make the directory" not in text, text
     finally:
         for d, mode in modes.items():
             os.chmod(d, mode)

@@ -12,6 +12,7 @@
 #include <uv.h>
 
 #include "xfed/rt/http.h"
+#include "xfed/rt/listener.h"
 
 static uv_loop_t loop;
 static struct rt_http *http;
@@ -251,7 +252,9 @@ static void an_occupied_port_is_one_sentence(void **state)
 	char error[256], expected[256];
 	assert_int_equal(rt_http_new(&loop, &a, &pages, &second, error), XFED_ERR_INVALID);
 	assert_null(second);
-	snprintf(expected, sizeof(expected), "cannot listen on 127.0.0.1:%u for http: Address already in use", a.port);
+	char said[80];
+	snprintf(said, sizeof(said), "cannot listen on 127.0.0.1:%u: Address already in use", a.port);
+	snprintf(expected, sizeof(expected), RT_LISTEN_FAILED, "http.listen", said);
 	assert_string_equal(error, expected);
 }
 

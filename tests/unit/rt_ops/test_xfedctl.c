@@ -449,8 +449,9 @@ static void nobody_answers(void **state)
 	const char *argv[] = { BUILD_ROOT "/xfedctl/xfedctl", "--socket", "/nonexistent/x.sock", "status", NULL };
 	run(argv, &r);
 	assert_int_equal(r.status, 1);
-	assert_string_equal(
-		r.err, "xfedctl: x: no socket at /nonexistent/x.sock: the service does not run, or not on this host; start it (systemctl start)\n");
+	assert_string_equal(r.err, "xfedctl: x: no socket at /nonexistent/x.sock: the service does not run, or not on this host: systemctl start "
+				   "xfed-gateway (or xfed-edge); "
+				   "journalctl -u says why it ended\n");
 }
 
 static void files_are_checked_without_a_service(void **state)

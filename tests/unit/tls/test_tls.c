@@ -619,6 +619,34 @@ static void not_tls(void **state)
 	}
 }
 
+/* What OpenSSL's client says of a certificate of ours comes in the clear where TLS 1.3 has all encrypted (seen with 3.0). */
+static void alerts_in_the_clear(void **state)
+{
+	static const struct {
+		const char *bytes;
+		enum xfed_reason reason;
+		const char *text;
+	} rows[] = {
+		{ "\x15\x03\x03\x00\x02\x02\x30", XFED_REASON_TLS_CERT_REFUSED, "CA is unknown" },
+		{ "\x15\x03\x03\x00\x02\x02\x2d", XFED_REASON_TLS_CERT_REFUSED, "Certificate has expired" },
+		{ "\x15\x03\x03\x00\x02\x02\x28", XFED_REASON_TLS_HANDSHAKE_FAILED, "Handshake failed" },
+		{ "\x17\x03\x03\x00\x02\x02\x30", XFED_REASON_TLS_HANDSHAKE_FAILED, "decrypt" }, /* no alert: what is encrypted badly */
+	};
+	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
+		struct xfed_tls *client = client_of(partner), *server = server_of(corp);
+		assert_int_equal(xfed_tls_handshake_step(client), XFED_TLS_WANT_INPUT);
+		assert_true(test_move(client, server, 0) > 0);
+		assert_int_equal(xfed_tls_handshake_step(server), XFED_TLS_WANT_INPUT);
+		assert_int_equal(xfed_tls_input(server, xfed_span_make(rows[i].bytes, 7)), XFED_OK);
+		assert_int_equal(xfed_tls_handshake_step(server), XFED_TLS_FAILED);
+		print_message("%s\n", xfed_tls_error_text(server));
+		assert_int_equal(xfed_tls_reason(server), rows[i].reason);
+		assert_non_null(strstr(xfed_tls_error_text(server), rows[i].text));
+		xfed_tls_free(client);
+		xfed_tls_free(server);
+	}
+}
+
 /* A server of before 2008 answers our ClientHello with its own version. */
 static void server_hello_of_old_versions(void **state)
 {
@@ -916,6 +944,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(closing),
 		cmocka_unit_test(damaged_records),
 		cmocka_unit_test(not_tls),
+		cmocka_unit_test(alerts_in_the_clear),
 		cmocka_unit_test(server_hello_of_old_versions),
 		cmocka_unit_test(endless_handshake_message),
 		cmocka_unit_test(input_is_capped),

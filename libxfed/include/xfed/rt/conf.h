@@ -227,6 +227,8 @@ const char *rt_conf_table_check(const struct rt_conf_table *table);
  * XFED_ERR_INVALID with a sentence in `error` ("/etc/xfed/x.pem: Permission denied"). Only regular files are
  * read (systemd credentials are), so a FIFO cannot hang the start.
  */
+/* A number of errno in words; of one that is denied also to whom, and what to look with. */
+const char *rt_errno_words(int err, char out[96]);
 int rt_file_read(const char *path, size_t max, struct xfed_buf *buf, char error[256]);
 
 /*

@@ -62,7 +62,9 @@ json_t *rt_control_text(struct xfed_span s);			/* "" where there is none; what i
 void rt_control_set_reason(json_t *j, enum xfed_reason reason); /* "reason", "side", "remedy"; nothing where `j` is NULL or it is NONE */
 /* One step of a check: "ok", "note" or "problem". */
 void rt_control_add_step(json_t *steps, const char *step, const char *state, enum xfed_reason reason, const char *text);
-/* A problem of `status` for each certificate of ours that ends within RT_CERT_SOON_S. `creds` may be NULL. */
+/* tls.own.expired, tls.own.not-yet-valid, or NONE: a certificate of ours is good at this time. */
+enum xfed_reason rt_cert_problem(const struct xfed_cert *cert, int64_t now_s);
+/* A problem of `status` for each certificate of ours that is not valid yet, or ends within RT_CERT_SOON_S. `creds` may be NULL. */
 void rt_control_add_certificates(json_t *list, const struct xfed_tls_creds *creds, int64_t now_s);
 /* The snapshot of policy in force. */
 json_t *rt_control_policy(uint64_t epoch, uint64_t counter, const uint8_t hash[32], size_t partners);

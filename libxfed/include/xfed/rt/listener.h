@@ -10,6 +10,9 @@
 
 struct rt_listener;
 
+/* What an operator reads of an address that cannot be listened on: the key that has it, and what was said. At most 256 bytes of 160. */
+#define RT_LISTEN_FAILED "%s: %.130s: set it to a free address of this host (ip address: which it has; ss -lntup: who listens)"
+
 /* `s` is the owner's from now on: rt_stream_start() or rt_stream_close() it, at once or later. */
 typedef void (*rt_accept_fn)(void *user, struct rt_listener *l, struct rt_stream *s);
 
