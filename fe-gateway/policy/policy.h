@@ -79,7 +79,7 @@ struct policy_ends {
 struct policy_ends policy_ends(const struct policy *p, bool is_from_sip, struct xfed_span from_domain, struct xfed_span to_domain);
 
 /*
- * What files say: `user` is ours, bare, with the domain it has outside; gives the other's partner, or NULL. `*rule` becomes
+ * What files say: `user` is ours, bare (or a domain alone), with the domain it has outside; gives the other's partner, or NULL. `*rule` becomes
  * the name of the access rule that decided, or NULL where none did.
  */
 const struct xfed_partner *policy_pair_facts(
