@@ -28,7 +28,6 @@ static const char *refusal_remedy(int status)
 static void refuses(const struct hop_state *s, char out[HOP_WORDS_SIZE])
 {
 	int status = s->refusals.status;
-	bool wants_proof = s->reason == XFED_REASON_SIP_AUTH_NEEDED || s->reason == XFED_REASON_SIP_AUTH_REFUSED;
 	int len = snprintf(out, HOP_WORDS_SIZE, "refuses messages with %d %s", status, sip_status_phrase(status));
 	if (s->refusals.count > 1) {
 		len += snprintf(out + len, HOP_WORDS_SIZE - (size_t)len, ", %u times by now", s->refusals.count);
@@ -36,7 +35,8 @@ static void refuses(const struct hop_state *s, char out[HOP_WORDS_SIZE])
 	if (s->text[0]) {
 		len += snprintf(out + len, HOP_WORDS_SIZE - (size_t)len, ", %s", s->text);
 	}
-	snprintf(out + len, HOP_WORDS_SIZE - (size_t)len, ": %s", wants_proof ? xfed_reason_info(s->reason)->remedy : refusal_remedy(status));
+	snprintf(out + len, HOP_WORDS_SIZE - (size_t)len, ": %s",
+		hop_state_wants_proof(s) ? xfed_reason_info(s->reason)->remedy : refusal_remedy(status));
 }
 
 static void is_down(const struct hop_state *s, char out[HOP_WORDS_SIZE])

@@ -13,7 +13,7 @@ static void tell(struct trunk_hop *h, bool is_new)
 {
 	const struct hop_state *s = &h->state;
 	bool is_fine = s->reason == XFED_REASON_NONE;
-	bool wants_proof = s->reason == XFED_REASON_SIP_AUTH_NEEDED || s->reason == XFED_REASON_SIP_AUTH_REFUSED;
+	bool wants_proof = hop_state_wants_proof(s);
 	char status[12] = "";
 	rt_metric_set(h->trunk->core->d.metrics, RT_M_SIP_NEXT_HOP_UP, s->is_up, RT_LABELS(xfed_span_str(h->label)));
 	if (!is_new) {

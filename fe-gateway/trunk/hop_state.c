@@ -21,6 +21,11 @@ bool hop_state_is_refusal(int status)
 	}
 }
 
+bool hop_state_wants_proof(const struct hop_state *s)
+{
+	return s->reason == XFED_REASON_SIP_AUTH_NEEDED || s->reason == XFED_REASON_SIP_AUTH_UNSUPPORTED || s->reason == XFED_REASON_SIP_AUTH_REFUSED;
+}
+
 static bool set(struct hop_state *s, bool is_up, enum xfed_reason reason, const char *text, int64_t now_s)
 {
 	bool is_new = !s->is_known || s->is_up != is_up || s->reason != reason;

@@ -30,6 +30,8 @@ struct hop_state {
 
 /* Whether an answer speaks of the server, or of us as its client, and not of a user or of one message. */
 bool hop_state_is_refusal(int status);
+/* It refuses for want of a username and password that it takes: new ones may change that. */
+bool hop_state_wants_proof(const struct hop_state *s);
 
 /* All give true where that is another state than before, and is to be logged. */
 bool hop_state_down(struct hop_state *s, enum xfed_reason reason, const char *text, int64_t now_s);

@@ -275,7 +275,7 @@ bool trunk_send_challenged(struct trunk_send *s, const struct sip_message *m)
 	}
 	if (v == SIP_DIGEST_UNKNOWN) {
 		return unproved(
-			s, m->status, XFED_REASON_SIP_AUTH_NEEDED, "it asks with a scheme or algorithm other than digest with SHA-256 or MD5");
+			s, m->status, XFED_REASON_SIP_AUTH_UNSUPPORTED, "nothing it offers is digest with SHA-256 or MD5 and qop auth or none");
 	}
 	return v == SIP_DIGEST_OK;
 }
@@ -303,8 +303,7 @@ static void forget_states(struct trunk *t)
 	}
 	for (struct trunk_hop *h = t->hops; h; h = h->hh.next) {
 		const struct hop_state *s = &h->state;
-		bool wants_proof = s->reason == XFED_REASON_SIP_AUTH_NEEDED || s->reason == XFED_REASON_SIP_AUTH_REFUSED;
-		if (!h->is_used || wants_proof) {
+		if (!h->is_used || hop_state_wants_proof(s)) {
 			h->state = (struct hop_state){ .since_s = core_wall_s(t->core) };
 		}
 	}
