@@ -160,7 +160,7 @@ static int start_deliver(struct gateway *g, char error[256])
 
 static int start_im(struct gateway *g, char error[256])
 {
-	struct im_rooms rooms = { &g->core, g->policy, g->channel, g->trunk, g->contacts, g->deliver };
+	struct im_rooms rooms = { &g->core, g->policy, g->journal, g->channel, g->trunk, g->contacts, g->deliver };
 	return im_new(&rooms, &g->im);
 }
 

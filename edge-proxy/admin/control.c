@@ -46,8 +46,8 @@ static void add_failing(void *user, const struct s2s_standing *st)
 	if (f->count++ >= FAILING_MAX) {
 		return;
 	}
-	rt_control_add_problem(f->list, st->reason, st->fails_since_s, "%.255s cannot be reached from %.255s, tried last at %s%s%s. %s %s%s.",
-		st->remote, st->local, rt_control_time(st->failed_s, last), st->text[0] ? ": " : "", st->text, xfed_reason_info(st->reason)->remedy,
+	rt_control_add_problem(f->list, st->reason, st->fails_since_s, "%s cannot be reached from %s, tried last at %s%s%s. %s %s%s.", st->remote,
+		st->local, rt_control_time(st->failed_s, last), st->text[0] ? ": " : "", st->text, xfed_reason_info(st->reason)->remedy,
 		st->worked_s > 0 ? "It worked last at " : "It has not worked since this edge was started",
 		st->worked_s > 0 ? rt_control_time(st->worked_s, worked) : "");
 }
@@ -81,7 +81,7 @@ static void add_own_names(struct admin *a, json_t *list)
 		snprintf(others, sizeof(others), ", nor %zu more of our domains", more);
 	}
 	if (first) {
-		rt_control_add_problem(list, XFED_REASON_TLS_OWN_MISSING, core_wall_s(a->core), "No certificate of certificates[] names %.255s%s. %s",
+		rt_control_add_problem(list, XFED_REASON_TLS_OWN_MISSING, core_wall_s(a->core), "No certificate of certificates[] names %s%s. %s",
 			first, others, xfed_reason_info(XFED_REASON_TLS_OWN_MISSING)->remedy);
 	}
 }
@@ -96,7 +96,7 @@ static void add_falling_back(void *user, const struct s2s_standing *st)
 	struct falling_back *f = user;
 	if (st->reason == XFED_REASON_NONE && st->why_not_external != XFED_REASON_NONE && f->count++ < FAILING_MAX) {
 		rt_control_add_problem(f->list, st->why_not_external, st->worked_s,
-			"%.255s is reached from %.255s by dialback, for the certificate login has failed. %s", st->remote, st->local,
+			"%s is reached from %s by dialback, for the certificate login has failed. %s", st->remote, st->local,
 			xfed_reason_info(st->why_not_external)->remedy);
 	}
 }

@@ -10,7 +10,7 @@ static void add_hop(const struct trunk_hop_facts *f, json_t *list)
 {
 	char words[HOP_WORDS_SIZE];
 	if (f->state->is_known && f->state->reason != XFED_REASON_NONE) {
-		rt_control_add_problem(list, f->state->reason, f->state->since_s, "The SIP server %.200s %s.", f->label, hop_words(f->state, words));
+		rt_control_add_problem(list, f->state->reason, f->state->since_s, "The SIP server %s %s.", f->label, hop_words(f->state, words));
 	}
 }
 

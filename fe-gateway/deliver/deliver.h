@@ -84,7 +84,4 @@ void deliver_refuse(const struct deliver *d, const struct deliver_origin *o, enu
 void deliver_drop(const struct deliver *d, const struct deliver_origin *o, const char *rule);
 void deliver_done(const struct deliver *d, const struct deliver_origin *o); /* delivered, without a response of SIP */
 
-/* A message was refused, on either way: it is kept among the failures where that is of use. `is_temporary`: it may go through later. */
-void deliver_keep_refused(const struct deliver *d, const struct journal_message *m, bool is_temporary);
-
 #endif

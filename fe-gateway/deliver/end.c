@@ -65,17 +65,16 @@ static void log_end(const struct deliver_origin *origin, const struct deliver_en
 static void keep(const struct deliver *d, const struct deliver_origin *origin, const struct deliver_end *e)
 {
 	if (e->fate == XFED__FATE__FATE_REFUSED) {
-		deliver_keep_refused(d,
-			&(struct journal_message){ .is_to_sip = true,
-				.local = origin->local,
-				.remote = origin->partner,
-				.from = origin->words.from,
-				.to = origin->words.to,
-				.reason = e->error.reason,
-				.side = xfed_reason_info(e->error.reason)->side,
-				.sip_status = e->sip_status,
-				.said = e->text },
-			strcmp(e->error.type, "wait") == 0);
+		journal_add_message(d->below.journal, &(struct journal_message){ .is_to_sip = true,
+							      .is_temporary = strcmp(e->error.type, "wait") == 0,
+							      .local = origin->local,
+							      .remote = origin->partner,
+							      .from = origin->words.from,
+							      .to = origin->words.to,
+							      .reason = e->error.reason,
+							      .side = xfed_reason_info(e->error.reason)->side,
+							      .sip_status = e->sip_status,
+							      .said = e->text });
 	}
 }
 

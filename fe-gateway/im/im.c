@@ -41,7 +41,8 @@ int im_new(const struct im_rooms *below, struct im **out)
 		.channel = below->channel,
 		.trunk = below->trunk,
 		.contacts = below->contacts,
-		.deliver = below->deliver };
+		.deliver = below->deliver,
+		.journal = below->journal };
 	xfed_buf_init(&im->scratch, XFED_STANZA_BYTES_MAX);
 	struct recipients_limits limits = limits_of(im);
 	int rc = attempts_new(&limits, im_out_origin, im, &im->attempts);

@@ -6,7 +6,7 @@
  *   attempt    what is done for an outgoing one between its queue and its fate (attempts.h)
  *   hold       a SIP answer that waits for an error of the contact's server (hold.h)
  *
- * Calls deliver, contacts, channel, trunk, policy, config and core, and the libraries sip/ and interwork/.
+ * Calls deliver, contacts, channel, trunk, journal, policy, config and core, and the libraries sip/ and interwork/.
  */
 #ifndef GATEWAY_IM_IM_H
 #define GATEWAY_IM_IM_H
@@ -15,6 +15,7 @@
 #include "contacts/contacts.h"
 #include "core/core.h"
 #include "deliver/deliver.h"
+#include "journal/journal.h"
 #include "policy/policy.h"
 #include "trunk/trunk.h"
 
@@ -25,6 +26,7 @@ struct im;
 struct im_rooms {
 	struct core *core;
 	const struct policy *policy;
+	struct journal *journal;
 	struct channel *channel;
 	struct trunk *trunk;
 	struct contacts *contacts;

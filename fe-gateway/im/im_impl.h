@@ -65,6 +65,7 @@ struct im {
 	struct trunk_user trunk_user;
 	struct channel *channel;
 	struct deliver *deliver;
+	struct journal *journal;
 	struct attempts *attempts;
 	struct holds *holds;
 	struct rt_timer hold;			    /* of the next one */

@@ -101,16 +101,15 @@ static void log_end(const struct incoming *in, const char *event, const struct p
 static void log_refused(const struct incoming *in, const struct proto_result *r, int status, struct xfed_span text)
 {
 	log_end(in, "delivery.refused", r, status, text);
-	deliver_keep_refused(in->im->deliver,
-		&(struct journal_message){ .local = in->local_domain,
-			.remote = in->remote_domain,
-			.from = in->local,
-			.to = in->remote,
-			.reason = r->reason,
-			.side = r->side,
-			.sip_status = status,
-			.said = text },
-		status == 480 || status >= 500);
+	journal_add_message(in->im->journal, &(struct journal_message){ .is_temporary = status == 480 || status >= 500,
+						     .local = in->local_domain,
+						     .remote = in->remote_domain,
+						     .from = in->local,
+						     .to = in->remote,
+						     .reason = r->reason,
+						     .side = r->side,
+						     .sip_status = status,
+						     .said = text });
 }
 
 static void be_delivered(struct incoming *in)

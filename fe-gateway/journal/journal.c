@@ -101,7 +101,7 @@ static bool is_of(const json_t *f, struct xfed_span local, const char *direction
 
 json_t *journal_last(const struct journal *j, struct xfed_span local, struct xfed_span remote, const char *direction)
 {
-	struct journal_question q = { .limit = JOURNAL_LIST_MAX };
+	struct journal_question q = { .limit = JOURNAL_LIST_MAX, .is_memory_enough = true };
 	json_t *page = NULL, *f, *found = NULL;
 	size_t i;
 	if (remote.len >= sizeof(q.partner)) {
@@ -109,7 +109,7 @@ json_t *journal_last(const struct journal *j, struct xfed_span local, struct xfe
 	}
 	memcpy(q.partner, remote.data, remote.len);
 	if (ring_ask(j->ring, &q, core_wall_s(j->core), &page) != XFED_OK) {
-		return NULL; /* what is in memory is enough for "the last one" */
+		return NULL;
 	}
 	json_array_foreach(json_object_get(page, "failures"), i, f) {
 		if (is_of(f, local, direction)) {

@@ -7,7 +7,7 @@
  *   stranger   a peer that has proved nothing: it can fail as often as it likes and under any name
  *
  * Behind the ring lie the rows of the store, written in batches. Rows and age there, rows and bytes in memory are bounded: the
- * oldest go first. What strangers leave is kept apart, in memory only, folded by the listed name they claim and the network they
+ * oldest go first. Messages have a quarter as many besides, so that none pushes out what edges tell. What strangers leave is kept apart, in memory only, folded by the listed name they claim and the network they
  * come from: it pushes out nothing else, and nothing under another listed name. It stands on the first page of a list, at most a
  * quarter as many as the others, half of them those that claim a listed name. An edge has its share too: what it tells beyond
  * XFED_JOURNAL_EDGE_ROWS at once and one in XFED_JOURNAL_EDGE_MS goes among the strangers.
@@ -39,11 +39,12 @@ void journal_tick(struct journal *j);
 void journal_add(struct journal *j, struct xfed_span edge, struct xfed_span name, const Xfed__FailureEvent *m, bool is_stranger);
 
 /*
- * A message that was refused for good: a row of the gateway's own, as `edge` empty says. Repetitions between two domains for one reason
- * are counted, the addresses are those of the first; its addresses are masked as those of the log are.
+ * A message that was refused, on either way: kept where trying again does not cure it, as a row of the gateway's own (`edge` is empty).
+ * Repetitions between two domains for one reason are counted, the addresses are those of the first, masked as those of the log are.
  */
 struct journal_message {
 	bool is_to_sip;
+	bool is_temporary;		/* it may go through later */
 	struct xfed_span local, remote; /* domains */
 	struct xfed_span from, to;	/* addresses; empty: none */
 	enum xfed_reason reason;
@@ -61,6 +62,7 @@ struct journal_question {
 	int64_t since_s;
 	uint64_t before; /* 0: from the newest */
 	size_t limit;
+	bool is_memory_enough; /* of a list: the store is not asked for what has left the ring */
 };
 
 /* The arguments of `failures list`, as rt_command_run() hands them on. OK; INVALID with one sentence in `error`. */

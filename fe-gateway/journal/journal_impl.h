@@ -14,8 +14,9 @@
 #define JOURNAL_KEEP_S		      (30 * 86400)
 #define JOURNAL_RING_ROWS	      1000
 #define JOURNAL_RING_BYTES	      (8 * 1024 * 1024)
-#define JOURNAL_FOLD_MS		      60000	  /* the same failure again within this is counted, not kept */
-#define JOURNAL_DETAIL_BYTES	      (64 * 1024) /* steps, facts and chain of one failure; beyond, some are left out */
+#define JOURNAL_MESSAGES(of)	      (((of) + 3) / 4) /* what messages have of rows and bytes, beside those of streams */
+#define JOURNAL_FOLD_MS		      60000	       /* the same failure again within this is counted, not kept */
+#define JOURNAL_DETAIL_BYTES	      (64 * 1024)      /* steps, facts and chain of one failure; beyond, some are left out */
 #define JOURNAL_STRANGER_DETAIL_BYTES (8 * 1024)
 #define JOURNAL_STRANGER_ID	      ((uint64_t)1000000000000) /* their numbers begin behind it */
 #define JOURNAL_LIST_DEFAULT	      50
@@ -77,10 +78,19 @@ struct ring_edge {
 	char name[];
 };
 
+/* What edges tell, or our own refused messages: neither pushes out the other. */
+struct ring_lane {
+	struct ring_row **rows; /* `max` places, the oldest row at `first`; ids rise */
+	size_t max, first, count;
+	size_t bytes, max_bytes;
+};
+enum { RING_STREAMS, RING_MESSAGES, RING_LANES };
+
 struct ring {
 	struct ring_limits limits;
-	struct ring_row **slots; /* id % limits.ring_rows; NULL: not there */
-	uint64_t first_id, next_id;
+	struct ring_lane lanes[RING_LANES];
+	uint64_t next_id;
+	uint64_t gone_id;   /* the highest that has left the ring: what is above it the ring has all of */
 	uint64_t fold_from; /* the oldest that may still be folding */
 	struct ring_row *folding;
 	struct ring_edge *edges;
@@ -116,7 +126,10 @@ bool ring_wants(const struct journal_question *q, const struct store_failure *r,
 
 struct ring_row *ring_row_new(const struct store_failure *r);	 /* a copy; NULL: NOMEM */
 struct ring_row *ring_row_of(const struct ring *j, uint64_t id); /* NULL: not in the ring */
-void ring_insert(struct ring *j, struct ring_row *row);		 /* takes it */
+struct ring_lane *ring_lane_of(struct ring *j, const struct store_failure *r);
+struct ring_row *ring_row_at(const struct ring_lane *l, size_t i); /* 0: the oldest */
+/* Takes it, as the newest of its lane, or as the oldest; there is room. */
+void ring_insert(struct ring *j, struct ring_row *row, bool is_newest);
 void ring_mark_dirty(struct ring *j, struct ring_row *e, uint64_t now_ms);
 
 /* ---- ring_batch.c: to the store and back ---- */
@@ -152,8 +165,8 @@ int ring_load(struct ring *j, struct store *s, char error[256]);
 /* Of the edge; those for which there is no place of their own share one. NULL: NOMEM. */
 struct ring_edge *ring_edge_of(struct ring *j, struct xfed_span name);
 void ring_strangers_free(struct ring *j);
-/* Whether the edge may have another row of its own. */
-bool ring_edge_may(struct ring_edge *e, uint64_t now_ms);
+/* Whether the edge may have another row of its own: `burst` at once. */
+bool ring_edge_may(struct ring_edge *e, size_t burst, uint64_t now_ms);
 /*
  * A failure of a peer that has proved nothing. `network` is where it came from, in our words; `name` the listed partner whose name
  * it claims, empty where it is none. OK, NOMEM.
@@ -165,7 +178,8 @@ int ring_stranger_show(const struct ring *j, uint64_t id, json_t **out);
 /* Puts those that are wanted between the failures of a page, by time. */
 void ring_strangers_list(const struct ring *j, const struct journal_question *q, int64_t oldest_s, json_t *answer);
 
-struct core *journal_core(struct journal *j); /* journal.c */
+struct core *journal_core(struct journal *j);	       /* journal.c */
+bool message_is_kept(const struct journal_message *m); /* message.c: worth an operator's eyes */
 
 /* ---- json.c; NULL: NOMEM ---- */
 json_t *failure_json(const struct store_failure *r, bool with_detail);

@@ -1,10 +1,25 @@
-/* A message that was refused for good, among the failures: as if this gateway had told of a failed attempt. */
+/* A message that was refused, among the failures: as if this gateway had told of a failed attempt. Why a partner cannot be reached its edge tells. */
 #include <stdio.h>
 
 #include "journal/journal_impl.h"
 #include "xfed/rt/log.h"
 
 #define FACTS 2
+
+static bool is_of(const char *code, const char *area)
+{
+	return strncmp(code, area, strlen(area)) == 0;
+}
+
+/* Of a SIP peer that may not send, nothing is kept but its line in the log: anybody can be one. */
+bool message_is_kept(const struct journal_message *m)
+{
+	const char *code = xfed_reason_code(m->reason);
+	if (m->local.len == 0 || m->remote.len == 0 || is_of(code, "sip.sender.") || is_of(code, "sip.request.malformed")) {
+		return false;
+	}
+	return is_of(code, "policy.") || (!m->is_temporary && (is_of(code, "sip.") || is_of(code, "xmpp.") || xfed_reason_is_size(m->reason)));
+}
 
 /* "alice@corp.example"; "***@corp.example" where the log masks. */
 static void set_address(Xfed__Field *f, const char *name, struct xfed_span address, char *text, size_t size)
@@ -18,6 +33,9 @@ static void set_address(Xfed__Field *f, const char *name, struct xfed_span addre
 void journal_add_message(struct journal *j, const struct journal_message *message)
 {
 	char local[256], remote[256], text[PROTO_TEXT_BYTES + 1], from[PROTO_ADDRESS_BYTES + 1], to[PROTO_ADDRESS_BYTES + 1], status[24] = "";
+	if (!message_is_kept(message)) {
+		return;
+	}
 	Xfed__FailureEvent m = XFED__FAILURE_EVENT__INIT;
 	Xfed__Field fields[FACTS], *facts[FACTS] = { &fields[0], &fields[1] };
 	snprintf(local, sizeof(local), "%.*s", (int)message->local.len, message->local.data);

@@ -47,24 +47,49 @@ int ring_new(const struct ring_limits *limits, struct ring **out)
 	if (j->limits.ring_rows > j->limits.rows) {
 		j->limits.ring_rows = j->limits.rows;
 	}
-	j->first_id = j->next_id = j->fold_from = 1;
-	j->slots = xfed_calloc(j->limits.ring_rows, sizeof(struct ring_row *));
-	if (!j->slots) {
-		xfed_free(j);
-		return XFED_ERR_NOMEM;
+	j->next_id = j->fold_from = 1;
+	j->lanes[RING_STREAMS] = (struct ring_lane){ .max = j->limits.ring_rows, .max_bytes = j->limits.ring_bytes };
+	j->lanes[RING_MESSAGES] =
+		(struct ring_lane){ .max = JOURNAL_MESSAGES(j->limits.ring_rows), .max_bytes = JOURNAL_MESSAGES(j->limits.ring_bytes) };
+	for (struct ring_lane *l = j->lanes; l < j->lanes + RING_LANES; l++) {
+		l->rows = xfed_calloc(l->max, sizeof(l->rows[0]));
+		if (!l->rows) {
+			ring_free(j);
+			return XFED_ERR_NOMEM;
+		}
 	}
 	*out = j;
 	return XFED_OK;
 }
 
-static struct ring_row **slot(const struct ring *j, uint64_t id)
+struct ring_lane *ring_lane_of(struct ring *j, const struct store_failure *r)
 {
-	return &j->slots[id % j->limits.ring_rows];
+	return &j->lanes[r->edge.len > 0 ? RING_STREAMS : RING_MESSAGES];
+}
+
+struct ring_row *ring_row_at(const struct ring_lane *l, size_t i)
+{
+	return l->rows[(l->first + i) % l->max];
+}
+
+static struct ring_row *find_in(const struct ring_lane *l, uint64_t id)
+{
+	size_t low = 0, high = l->count;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (ring_row_at(l, middle)->r.id < id) {
+			low = middle + 1;
+		} else {
+			high = middle;
+		}
+	}
+	return low < l->count && ring_row_at(l, low)->r.id == id ? ring_row_at(l, low) : NULL;
 }
 
 struct ring_row *ring_row_of(const struct ring *j, uint64_t id)
 {
-	return id >= j->first_id && id < j->next_id ? *slot(j, id) : NULL;
+	struct ring_row *e = find_in(&j->lanes[RING_STREAMS], id);
+	return e ? e : find_in(&j->lanes[RING_MESSAGES], id);
 }
 
 static void stop_folding(struct ring *j, struct ring_row *e)
@@ -75,14 +100,13 @@ static void stop_folding(struct ring *j, struct ring_row *e)
 	}
 }
 
-/* Removes the oldest place of the ring, which may be empty. */
-static void drop_first(struct ring *j)
+static void drop_first(struct ring *j, struct ring_lane *l)
 {
-	struct ring_row **s = slot(j, j->first_id++), *e = *s;
-	*s = NULL;
-	if (!e) {
-		return;
-	}
+	struct ring_row *e = ring_row_at(l, 0);
+	l->first = (l->first + 1) % l->max;
+	l->count--;
+	l->bytes -= e->bytes;
+	j->gone_id = e->r.id > j->gone_id ? e->r.id : j->gone_id;
 	if (e->is_dirty) {
 		j->dirty--;
 		j->lost++;
@@ -101,17 +125,23 @@ void ring_free(struct ring *j)
 	if (!j) {
 		return;
 	}
-	while (j->first_id < j->next_id) {
-		drop_first(j);
+	for (struct ring_lane *l = j->lanes; l < j->lanes + RING_LANES; l++) {
+		while (l->count > 0) {
+			drop_first(j, l);
+		}
+		xfed_free(l->rows);
 	}
 	ring_strangers_free(j);
-	xfed_free(j->slots);
 	xfed_free(j);
 }
 
-void ring_insert(struct ring *j, struct ring_row *row)
+void ring_insert(struct ring *j, struct ring_row *row, bool is_newest)
 {
-	*slot(j, row->r.id) = row;
+	struct ring_lane *l = ring_lane_of(j, &row->r);
+	l->first = is_newest ? l->first : (l->first + l->max - 1) % l->max;
+	l->rows[(l->first + (is_newest ? l->count : 0)) % l->max] = row;
+	l->count++;
+	l->bytes += row->bytes;
 	j->rows++;
 	j->bytes += row->bytes;
 }
@@ -259,10 +289,11 @@ static int keep(struct ring *j, struct store_failure *r, uint64_t now_ms)
 	if (!e) {
 		return XFED_ERR_NOMEM;
 	}
-	while (j->first_id < j->next_id && (j->next_id - j->first_id >= j->limits.ring_rows || j->bytes + e->bytes > j->limits.ring_bytes)) {
-		drop_first(j);
+	struct ring_lane *l = ring_lane_of(j, r);
+	while (l->count > 0 && (l->count == l->max || l->bytes + e->bytes > l->max_bytes)) {
+		drop_first(j, l);
 	}
-	ring_insert(j, e);
+	ring_insert(j, e, true);
 	j->next_id++;
 	e->begun_ms = now_ms;
 	ring_mark_dirty(j, e, now_ms);
@@ -281,7 +312,8 @@ int ring_add(struct ring *j, struct xfed_span edge, struct xfed_span name, const
 		return XFED_OK;
 	}
 	struct ring_edge *e = ring_edge_of(j, edge);
-	if (!e || !ring_edge_may(e, now_ms)) {
+	size_t most = ring_lane_of(j, &r) == &j->lanes[RING_MESSAGES] ? JOURNAL_MESSAGES(XFED_JOURNAL_EDGE_ROWS) : XFED_JOURNAL_EDGE_ROWS;
+	if (!e || !ring_edge_may(e, most, now_ms)) {
 		return ring_add_stranger(j, edge, XFED_SPAN(""), name, m, now_s);
 	}
 	int rc = ring_pack_detail(m, JOURNAL_DETAIL_BYTES, &r.detail);
@@ -304,10 +336,26 @@ static int show(const struct ring *j, const struct journal_question *q, int64_t 
 {
 	const struct ring_row *e = ring_row_of(j, q->id);
 	if (!e || e->r.last_s < oldest_s) {
-		return !e && q->id < j->first_id && j->has_older ? XFED_ERR_AGAIN : XFED_ERR_NOT_FOUND;
+		return !e && q->id <= j->gone_id && j->has_older ? XFED_ERR_AGAIN : XFED_ERR_NOT_FOUND;
 	}
 	*out = failure_json(&e->r, true);
 	return *out ? XFED_OK : XFED_ERR_NOMEM;
+}
+
+/* The newest of both lanes; `left` counts down what is left of each. NULL: that was all. */
+static const struct ring_row *step_back(const struct ring *j, size_t left[RING_LANES])
+{
+	const struct ring_row *newest = NULL;
+	size_t from = 0;
+	for (size_t i = 0; i < RING_LANES; i++) {
+		const struct ring_row *e = left[i] > 0 ? ring_row_at(&j->lanes[i], left[i] - 1) : NULL;
+		if (e && (!newest || e->r.id > newest->r.id)) {
+			newest = e;
+			from = i;
+		}
+	}
+	left[from] -= newest != NULL;
+	return newest;
 }
 
 /* The ring has it all where the page is full, or where nothing that has left the ring could be
@@ -315,20 +363,21 @@ static int show(const struct ring *j, const struct journal_question *q, int64_t 
 static int list(const struct ring *j, const struct journal_question *q, int64_t oldest_s, json_t **out)
 {
 	json_t *failures = json_array();
+	size_t left[RING_LANES] = { j->lanes[RING_STREAMS].count, j->lanes[RING_MESSAGES].count };
+	int64_t since_s = q->since_s > oldest_s ? q->since_s : oldest_s;
+	uint64_t whole_to = !q->is_memory_enough && j->has_older && j->older_last_s >= since_s ? j->gone_id : 0;
 	uint64_t last_id = 0;
-	for (uint64_t id = j->next_id; failures && id > j->first_id && json_array_size(failures) < q->limit;) {
-		const struct ring_row *e = *slot(j, --id);
-		if (!e || !ring_wants(q, &e->r, oldest_s)) {
+	for (const struct ring_row *e; failures && json_array_size(failures) < q->limit && (e = step_back(j, left)) && e->r.id > whole_to;) {
+		if (!ring_wants(q, &e->r, oldest_s)) {
 			continue;
 		}
-		last_id = id;
+		last_id = e->r.id;
 		if (json_array_append_new(failures, failure_json(&e->r, false)) != 0) {
 			json_decref(failures);
 			failures = NULL;
 		}
 	}
-	int64_t since_s = q->since_s > oldest_s ? q->since_s : oldest_s;
-	if (failures && json_array_size(failures) < q->limit && j->has_older && j->older_last_s >= since_s) {
+	if (failures && json_array_size(failures) < q->limit && whole_to > 0) {
 		json_decref(failures);
 		return XFED_ERR_AGAIN;
 	}

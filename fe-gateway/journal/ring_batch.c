@@ -15,16 +15,19 @@ bool ring_flush_is_due(const struct ring *j, uint64_t now_ms)
 
 static int put_dirty(struct ring *j, struct ring_batch *b)
 {
-	for (uint64_t id = j->first_id; id < j->next_id; id++) {
-		const struct ring_row *e = ring_row_of(j, id);
-		if (e && e->is_dirty) {
+	for (const struct ring_lane *l = j->lanes; l < j->lanes + RING_LANES; l++) {
+		for (size_t i = 0; i < l->count; i++) {
+			const struct ring_row *e = ring_row_at(l, i);
+			if (!e->is_dirty) {
+				continue;
+			}
 			if (store_put_failure(&b->store, &e->r) != XFED_OK) {
 				return XFED_ERR_NOMEM;
 			}
-			b->ids[b->write_count++] = id;
+			b->ids[b->write_count++] = e->r.id;
 		}
 	}
-	return store_trim_failures(&b->store, j->limits.rows, b->oldest_s);
+	return store_trim_failures(&b->store, j->limits.rows, JOURNAL_MESSAGES(j->limits.rows), b->oldest_s);
 }
 
 static int put_question(struct ring_batch *b, const struct journal_question *q)
@@ -131,37 +134,37 @@ int ring_batch_end(struct ring *j, struct ring_batch *b, uint64_t now_ms, json_t
 
 /* ---- the start ---- */
 
-/* Newest first: the ring's ids are set by the first row. */
+/* Newest first, one lane after the other. */
 static int load_row(void *user, const struct store_failure *r)
 {
 	struct ring *j = user;
-	if (j->rows == 0) {
-		j->next_id = r->id + 1;
-		j->first_id = j->next_id;
-		j->fold_from = j->next_id;
-	}
+	j->next_id = r->id >= j->next_id ? r->id + 1 : j->next_id;
+	j->fold_from = j->next_id;
 	struct ring_row *row = ring_row_new(r);
 	if (!row) {
 		return XFED_ERR_NOMEM;
 	}
 	/* Space for what comes is kept free. */
-	if (j->next_id - r->id > j->limits.ring_rows || j->bytes + row->bytes > j->limits.ring_bytes / 2) {
+	const struct ring_lane *l = ring_lane_of(j, r);
+	if (l->count == l->max || l->bytes + row->bytes > l->max_bytes / 2) {
+		j->gone_id = r->id > j->gone_id ? r->id : j->gone_id;
 		xfed_free(row);
 		return XFED_ERR_LIMIT;
 	}
-	ring_insert(j, row);
-	j->first_id = r->id;
+	ring_insert(j, row, false);
 	return XFED_OK;
 }
 
 int ring_load(struct ring *j, struct store *s, char error[256])
 {
 	XFED_REQUIRE(j->rows == 0 && j->next_id == 1);
-	const struct store_question newest = { .since_s = INT64_MIN, .limit = j->limits.ring_rows, .has_detail = true };
+	static const enum store_failures which[] = { STORE_OF_EDGES, STORE_OUR_OWN };
+	int rc = XFED_OK;
 	error[0] = '\0';
-	int rc = store_load_failures(s, &newest, load_row, j, error);
-	if (rc == XFED_OK || rc == XFED_ERR_LIMIT) {
-		rc = store_load_older(s, j->first_id, &j->has_older, &j->older_last_s, error);
+	for (size_t i = 0; i < XFED_ARRAY_LEN(which) && rc == XFED_OK; i++) {
+		const struct store_question newest = { .which = which[i], .since_s = INT64_MIN, .limit = SIZE_MAX, .has_detail = true };
+		rc = store_load_failures(s, &newest, load_row, j, error);
+		rc = rc == XFED_ERR_LIMIT ? XFED_OK : rc;
 	}
-	return rc;
+	return rc == XFED_OK ? store_load_older(s, j->gone_id + 1, &j->has_older, &j->older_last_s, error) : rc;
 }

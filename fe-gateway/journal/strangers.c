@@ -44,10 +44,10 @@ struct ring_edge *ring_edge_of(struct ring *j, struct xfed_span name)
 	return e;
 }
 
-/* As many as fit into the time since then, and XFED_JOURNAL_EDGE_ROWS at once. */
-bool ring_edge_may(struct ring_edge *e, uint64_t now_ms)
+/* As many as fit into the time since then, and `burst` at once. */
+bool ring_edge_may(struct ring_edge *e, size_t burst, uint64_t now_ms)
 {
-	const uint64_t most = (uint64_t)XFED_JOURNAL_EDGE_ROWS * XFED_JOURNAL_EDGE_MS;
+	const uint64_t most = (uint64_t)burst * XFED_JOURNAL_EDGE_MS;
 	uint64_t from = e->spent_ms > now_ms ? e->spent_ms : now_ms;
 	if (from + XFED_JOURNAL_EDGE_MS > now_ms + most) {
 		return false;

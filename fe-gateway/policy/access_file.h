@@ -18,9 +18,9 @@ struct access_set;
 
 /*
  * The whole directory. With `broken`, at a start, a file that cannot be loaded does not keep it from being: whom it could have been
- * about is allowed nothing, and the file is added there. `may_be_missing`: a directory that does not exist is an empty one; for a path nobody configured
- * (!rt_conf_is_set(&config->base.doc, config, "access_dir")), since a mistyped one must not let everyone in. OK: `*out` is released
- * with access_set_free(). INVALID (errors say why) or NOMEM leave it NULL.
+ * about is allowed nothing, and the file is added there. `may_be_missing`: a directory that does not exist is an empty one; for a path
+ * nobody configured (!rt_conf_is_set(&config->base.doc, config, "access_dir")), since a mistyped one must not let everyone in. OK:
+ * `*out` is released with access_set_free(). INVALID (errors say why) or NOMEM leave it NULL.
  */
 int access_dir_load(const char *dir, bool may_be_missing, struct policy_broken *broken, struct rt_conf_errors *errors, struct access_set **out);
 void access_set_free(struct access_set *s);

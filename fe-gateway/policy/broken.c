@@ -43,10 +43,8 @@ int policy_broken_add(
 	xfed_buf_init(&said, 16384);
 	int rc = p ? rt_conf_problem_print(p, &said) : xfed_buf_printf(&said, "%s cannot be loaded", file);
 	struct policy_broken_file *f = xfed_arena_alloc(&b->arena, sizeof(*f));
-	struct xfed_span s = xfed_buf_span(&said);
-	const char *text =
-		xfed_arena_printf(&b->arena, "%.*s. Refused until it is mended and reloaded: %s.", s.len > 500 ? 500 : (int)s.len, s.data, refused)
-			.data;
+	struct xfed_span s = xfed_utf8_cut(xfed_buf_span(&said), 500);
+	const char *text = xfed_arena_printf(&b->arena, "%.*s. Refused until it is mended and reloaded: %s.", (int)s.len, s.data, refused).data;
 	xfed_buf_deinit(&said);
 	if (rc != XFED_OK || !f || !text) {
 		return XFED_ERR_NOMEM;
@@ -94,15 +92,37 @@ static int append_character(struct xfed_buf *out, unsigned c)
 	return xfed_buf_append(out, xfed_span_make(utf8, n));
 }
 
+/* What stands in front of a character of its line, zero bytes apart. */
+struct before {
+	char last; /* '\0': nothing */
+	bool has_quotes;
+};
+
 /* Where quotes stand in front of a # it may be part of a value. */
-static bool begins_comment(const char *line, const char *at)
+static bool begins_comment(char c, const struct before *b)
 {
-	const char *before = at;
-	while (before > line && before[-1] == '\0') {
-		before--;
+	return c == '#' && !b->has_quotes && (b->last == '\0' || b->last == ' ' || b->last == '\t');
+}
+
+/* Each byte is looked at once: the file may be a megabyte of whatever a power cut has left. */
+static int append_line(struct xfed_buf *out, struct xfed_span line)
+{
+	struct before b = { 0 };
+	int rc = XFED_OK;
+	while (line.len > 0 && rc == XFED_OK && !begins_comment(line.data[0], &b)) {
+		unsigned c;
+		size_t len = 1;
+		if (line.data[0] == '\\' && read_escape(line, &c, &len)) {
+			rc = append_character(out, c);
+		} else {
+			len = 1;
+			rc = line.data[0] != '\0' ? xfed_buf_append(out, xfed_span_make(line.data, 1)) : XFED_OK;
+		}
+		b.has_quotes = b.has_quotes || line.data[0] == '"' || line.data[0] == '\'';
+		b.last = line.data[len - 1] != '\0' ? line.data[len - 1] : b.last;
+		line = xfed_span_make(line.data + len, line.len - len);
 	}
-	bool is_apart = before == line || before[-1] == ' ' || before[-1] == '\t';
-	return *at == '#' && is_apart && !memchr(line, '"', (size_t)(at - line)) && !memchr(line, '\'', (size_t)(at - line));
+	return rc == XFED_OK ? xfed_buf_append(out, XFED_SPAN("\n")) : rc;
 }
 
 int policy_broken_text(struct xfed_span text, struct xfed_buf *out)
@@ -110,20 +130,7 @@ int policy_broken_text(struct xfed_span text, struct xfed_buf *out)
 	int rc = XFED_OK;
 	xfed_buf_init(out, TEXT_BYTES);
 	while (text.len > 0 && rc == XFED_OK) {
-		struct xfed_span line = xfed_span_cut(&text, '\n');
-		for (size_t i = 0; i < line.len && rc == XFED_OK && !begins_comment(line.data, line.data + i);) {
-			struct xfed_span rest = xfed_span_make(line.data + i, line.len - i);
-			unsigned c;
-			size_t len = 1;
-			if (rest.data[0] == '\\' && read_escape(rest, &c, &len)) {
-				rc = append_character(out, c);
-			} else {
-				len = 1;
-				rc = rest.data[0] != '\0' ? xfed_buf_append(out, xfed_span_make(rest.data, 1)) : XFED_OK;
-			}
-			i += len;
-		}
-		rc = rc == XFED_OK ? xfed_buf_append(out, XFED_SPAN("\n")) : rc;
+		rc = append_line(out, xfed_span_cut(&text, '\n'));
 	}
 	return rc;
 }

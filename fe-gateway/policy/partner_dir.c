@@ -102,19 +102,25 @@ static int broken_partner(void *user, const char *file, struct xfed_span text, s
 	return policy_broken_add(l->broken, XFED_REASON_POLICY_PARTNER_BROKEN, file, l->errors, before, names);
 }
 
+/* What cannot be refused by its name (one too many) takes away the wildcards above it, and the start goes on. */
 static int refuse_names(struct loading *l)
 {
 	struct xfed_span all = xfed_buf_span(&l->refused);
+	size_t before = l->errors->count, errors_before = l->errors->error_count;
 	int rc = XFED_OK;
 	for (const char *name = all.data; name < all.data + all.len && rc == XFED_OK; name += strlen(name) + 1) {
 		struct xfed_policy_error error = { 0 };
 		rc = is_meant(l->policy, name) ? xfed_policy_refuse(l->policy, name, &error) : XFED_OK;
 		if (rc == XFED_ERR_INVALID) {
 			rt_conf_errors_add(l->errors, false, XFED_REASON_CONFIG_VALUE_INVALID, l->config->partners_dir, 0, 0, NULL,
-				"%.100s is in a file that cannot be loaded, and cannot be refused: %s", name, error.text);
+				"%.100s is in a file that cannot be loaded, and cannot be refused by its name: %s", name, error.text);
+			rc = XFED_OK;
 		}
 	}
-	return rc;
+	return rc != XFED_OK || l->errors->error_count == errors_before
+		       ? rc
+		       : policy_broken_add(l->broken, XFED_REASON_POLICY_PARTNER_BROKEN, l->config->partners_dir, l->errors, before,
+				 "whom only a wildcard lists that covers such a name");
 }
 
 static int add_locals(struct loading *l)

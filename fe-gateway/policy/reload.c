@@ -143,11 +143,18 @@ void policy_check(struct policy *p, struct rt_reply reply)
 	}
 }
 
-/* What the store cannot hold, and no gateway ever made, is not outbid. */
+/*
+ * Gateways count their changes, so none is that many ahead of another. An edge that says so all the same gains one step a reload: the
+ * numbers never come to their end, where nobody could outbid any more.
+ */
+#define OUTBID_STEP ((uint64_t)1 << 32)
+
+/* An epoch the store cannot hold, and no gateway ever made, is not outbid. */
 void policy_outbid(struct policy *p, uint64_t epoch, uint64_t counter)
 {
-	struct proto_revision theirs = { .epoch = epoch, .counter = counter };
-	if (epoch <= INT64_MAX && counter < INT64_MAX && proto_revision_compare(&theirs, &p->outbid) > 0) {
+	uint64_t most = p->revision.counter + OUTBID_STEP;
+	struct proto_revision theirs = { .epoch = epoch, .counter = counter < most ? counter : most };
+	if (epoch <= INT64_MAX && proto_revision_compare(&theirs, &p->outbid) > 0) {
 		p->outbid = theirs;
 	}
 }

@@ -165,20 +165,21 @@ int store_put_failure(struct store_batch *b, const struct store_failure *f)
 	return XFED_OK;
 }
 
-static int add_trim(struct store_batch *b, enum store_write_kind kind, size_t keep, int64_t oldest_s)
+static int add_trim(struct store_batch *b, enum store_write_kind kind, size_t keep, size_t keep_own, int64_t oldest_s)
 {
 	struct store_write *w = add(b, kind);
 	if (!w) {
 		return XFED_ERR_NOMEM;
 	}
 	w->trim.keep = keep;
+	w->trim.keep_own = keep_own;
 	w->trim.oldest_s = oldest_s;
 	return XFED_OK;
 }
 
-int store_trim_failures(struct store_batch *b, size_t keep, int64_t oldest_s)
+int store_trim_failures(struct store_batch *b, size_t keep, size_t keep_own, int64_t oldest_s)
 {
-	return add_trim(b, STORE_WRITE_TRIM, keep, oldest_s);
+	return add_trim(b, STORE_WRITE_TRIM, keep, keep_own, oldest_s);
 }
 
 int store_put_contact(struct store_batch *b, const struct store_contact *c)
@@ -194,7 +195,7 @@ int store_put_contact(struct store_batch *b, const struct store_contact *c)
 
 int store_trim_contacts(struct store_batch *b, size_t keep, int64_t oldest_s)
 {
-	return add_trim(b, STORE_WRITE_TRIM_CONTACTS, keep, oldest_s);
+	return add_trim(b, STORE_WRITE_TRIM_CONTACTS, keep, 0, oldest_s);
 }
 
 int store_ask(struct store_batch *b, const struct store_question *q)

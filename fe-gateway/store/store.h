@@ -47,8 +47,12 @@ struct store_contact {
 	int64_t alive_s;		/* the contact last took that without an error, or wrote; 0: neither */
 };
 
+/* Those of edges, and those without one: of this gateway. */
+enum store_failures { STORE_ALL, STORE_OF_EDGES, STORE_OUR_OWN };
+
 /* Which failures, newest first. */
 struct store_question {
+	enum store_failures which;
 	uint64_t id;	    /* not 0: this one, if it is wanted by the rest */
 	const char *remote; /* NULL: of all */
 	int64_t since_s;    /* seen last at or after this */
@@ -109,8 +113,9 @@ void store_batch_deinit(struct store_batch *b); /* zeroed is fine */
 
 /* Copied. OK, NOMEM. */
 int store_put_revision(struct store_batch *b, const struct proto_revision *r);
-int store_put_failure(struct store_batch *b, const struct store_failure *f);   /* one of that id has been seen again: last_s and count */
-int store_trim_failures(struct store_batch *b, size_t keep, int64_t oldest_s); /* the oldest go: by age, then by id */
+int store_put_failure(struct store_batch *b, const struct store_failure *f); /* one of that id has been seen again: last_s and count */
+/* The oldest go: by age, then by id, all but `keep` of edges and `keep_own` of our own. */
+int store_trim_failures(struct store_batch *b, size_t keep, size_t keep_own, int64_t oldest_s);
 int store_put_contact(struct store_batch *b, const struct store_contact *c);   /* in place of what is kept of the pair */
 int store_trim_contacts(struct store_batch *b, size_t keep, int64_t oldest_s); /* whoever was last written to longest ago goes */
 int store_ask(struct store_batch *b, const struct store_question *q);

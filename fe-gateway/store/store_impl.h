@@ -21,7 +21,7 @@ struct store_write {
 		struct store_failure failure;
 		struct store_contact contact;
 		struct {
-			size_t keep;
+			size_t keep, keep_own;
 			int64_t oldest_s;
 		} trim;
 	};

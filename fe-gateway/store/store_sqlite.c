@@ -262,12 +262,15 @@ static int delete_with(struct file *f, const char *sql, int64_t value, char erro
 	return finish(f, st, st && sqlite3_bind_int64(st, 1, value) == SQLITE_OK, error);
 }
 
-static int trim(struct file *f, size_t keep, int64_t oldest_s, char error[256])
+#define OF_EDGES       "edge <> ''"
+#define OUR_OWN	       "edge = ''"
+#define ALL_BUT(which) "DELETE FROM failure WHERE " which " AND id <= (SELECT id FROM failure WHERE " which " ORDER BY id DESC LIMIT 1 OFFSET ?1)"
+
+static int trim(struct file *f, size_t keep, size_t keep_own, int64_t oldest_s, char error[256])
 {
 	int rc = delete_with(f, "DELETE FROM failure WHERE last_s < ?1", oldest_s, error);
-	return rc == XFED_OK ? delete_with(f, "DELETE FROM failure WHERE id <= (SELECT id FROM failure ORDER BY id DESC LIMIT 1 OFFSET ?1)",
-				       (int64_t)keep, error)
-			     : rc;
+	rc = rc == XFED_OK ? delete_with(f, ALL_BUT(OF_EDGES), (int64_t)keep, error) : rc;
+	return rc == XFED_OK ? delete_with(f, ALL_BUT(OUR_OWN), (int64_t)keep_own, error) : rc;
 }
 
 static int write_contact(struct file *f, const struct store_contact *c, char error[256])
@@ -298,7 +301,7 @@ static int write_one(void *db, const struct store_write *w, char error[256])
 	case STORE_WRITE_FAILURE:
 		return write_failure(db, &w->failure, error);
 	case STORE_WRITE_TRIM:
-		return trim(db, w->trim.keep, w->trim.oldest_s, error);
+		return trim(db, w->trim.keep, w->trim.keep_own, w->trim.oldest_s, error);
 	case STORE_WRITE_CONTACT:
 		return write_contact(db, &w->contact, error);
 	case STORE_WRITE_TRIM_CONTACTS:
@@ -339,9 +342,10 @@ static int64_t id_or_most(uint64_t id)
 
 static sqlite3_stmt *prepare_question(struct file *f, const struct store_question *q)
 {
+	static const char *const of[] = { [STORE_ALL] = "", [STORE_OF_EDGES] = " AND " OF_EDGES, [STORE_OUR_OWN] = " AND " OUR_OWN };
 	char sql[512];
-	snprintf(sql, sizeof(sql), "SELECT " COLUMNS "%s FROM failure WHERE id > 0 AND last_s >= ?1 AND id %s ?2%s ORDER BY id DESC LIMIT ?3",
-		q->has_detail ? ", detail" : "", q->id > 0 ? "=" : "<", q->remote ? " AND remote = ?4" : "");
+	snprintf(sql, sizeof(sql), "SELECT " COLUMNS "%s FROM failure WHERE id > 0 AND last_s >= ?1 AND id %s ?2%s%s ORDER BY id DESC LIMIT ?3",
+		q->has_detail ? ", detail" : "", q->id > 0 ? "=" : "<", of[q->which], q->remote ? " AND remote = ?4" : "");
 	sqlite3_stmt *st = prepare(f, sql);
 	bool ok = st && sqlite3_bind_int64(st, 1, q->since_s) == SQLITE_OK &&
 		  sqlite3_bind_int64(st, 2, id_or_most(q->id > 0 ? q->id : q->before)) == SQLITE_OK &&

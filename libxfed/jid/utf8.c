@@ -17,3 +17,20 @@ bool xfed_utf8_is_valid(struct xfed_span s)
 	}
 	return i == s.len || u8_check(p + i, s.len - i) == NULL;
 }
+
+struct xfed_span xfed_utf8_cut(struct xfed_span s, size_t max)
+{
+	while (max > 0 && max < s.len && ((uint8_t)s.data[max] & 0xc0) == 0x80) {
+		max--;
+	}
+	return xfed_span_make(s.data, max < s.len ? max : s.len);
+}
+
+void xfed_utf8_mend(char *s, size_t len)
+{
+	uint8_t *at = (uint8_t *)s, *end = at + len, *bad;
+	while ((bad = (uint8_t *)(uintptr_t)u8_check(at, (size_t)(end - at)))) {
+		*bad = '?';
+		at = bad + 1;
+	}
+}

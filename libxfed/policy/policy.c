@@ -147,9 +147,6 @@ static int claim_name(struct xfed_policy *p, struct xfed_partner *owner, const c
 	if (!is_wild && find_claim(p->local, xfed_span_str(name))) {
 		return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID, "%.100s claims %.100s, which is a local domain", owner->domain, name);
 	}
-	if (HASH_COUNT(p->exact) + HASH_COUNT(p->wild) >= POLICY_NAMES_MAX) {
-		return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID, "more than %d domains of partners", POLICY_NAMES_MAX);
-	}
 	int rc = add_claim(table, new_claim(p, key, owner));
 	if (rc == XFED_OK && is_wild && strlen(key) > p->wild_longest) {
 		p->wild_longest = strlen(key);
@@ -246,6 +243,9 @@ int xfed_policy_add_partner(struct xfed_policy *p, const struct xfed_partner *pa
 	if (p->partners.count == POLICY_PARTNERS_MAX) {
 		return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID, "more than %d partners", POLICY_PARTNERS_MAX);
 	}
+	if (HASH_COUNT(p->exact) + HASH_COUNT(p->wild) + partner->additional_count >= POLICY_NAMES_MAX) {
+		return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID, "more than %d domains of partners", POLICY_NAMES_MAX);
+	}
 	/* What a refused partner took from the arena goes with the builder. */
 	struct xfed_partner *copy = copy_partner(&p->arena, partner);
 	if (!copy || list_make_room(&p->partners) != XFED_OK) {
@@ -303,6 +303,29 @@ static bool take_away(struct xfed_policy *p, const char *name)
 	return false;
 }
 
+#define BELOW_BYTES (XFED_JID_PART_BYTES + sizeof("refused."))
+
+/* A name below `domain` that nobody has. Where even the shortest label makes it too long, it comes out as no domain. */
+static void find_below(const struct xfed_policy *p, const char *domain, char out[BELOW_BYTES])
+{
+	bool is_short = strlen(domain) + strlen("refused.") <= XFED_DOMAIN_POINTS;
+	snprintf(out, BELOW_BYTES, "%s.%s", is_short ? "refused" : "0", domain);
+	for (size_t n = 1; find_claim(p->exact, xfed_span_str(out)) || xfed_policy_is_local(p, xfed_span_str(out)); n++) {
+		snprintf(out, BELOW_BYTES, "%zx.%s", n, domain);
+	}
+}
+
+/* What cannot be refused by its name no wildcard may let through either. One that is refused itself does. */
+static void close_wildcards(struct xfed_policy *p, const char *name)
+{
+	char wildcard[XFED_JID_PART_BYTES + sizeof("*")];
+	const char *dot = strchr(name, '.');
+	for (bool is_refused = false; dot && !is_refused; dot = strchr(dot + 1, '.')) {
+		snprintf(wildcard, sizeof(wildcard), "*%s", dot);
+		is_refused = take_away(p, wildcard);
+	}
+}
+
 int xfed_policy_refuse(struct xfed_policy *p, const char *name, struct xfed_policy_error *err)
 {
 	struct xfed_partner x = { .domain = name,
@@ -310,20 +333,23 @@ int xfed_policy_refuse(struct xfed_policy *p, const char *name, struct xfed_poli
 		.max_connections = 1,
 		.stanzas_per_second = 1,
 		.stanza_bytes = XFED_STANZA_BYTES_MIN };
-	char below[XFED_JID_PART_BYTES + sizeof("refused.")];
+	char below[BELOW_BYTES];
 	if (xfed_policy_is_local(p, xfed_span_str(name)) || take_away(p, name)) {
 		return XFED_OK;
 	}
 	if (strncmp(name, "*.", 2) == 0) {
 		/* A wildcard needs a partner: one of a name that it covers, as the domain itself may be another's, or ours. */
-		snprintf(below, sizeof(below), "refused.%s", name + 2);
+		find_below(p, name + 2, below);
 		x.domain = below;
 		x.additional = &name;
 		x.additional_count = 1;
-		(void)take_away(p, below);
 	}
 	set_refused(&x);
-	return xfed_policy_add_partner(p, &x, err);
+	int rc = xfed_policy_add_partner(p, &x, err);
+	if (rc == XFED_ERR_INVALID) {
+		close_wildcards(p, name);
+	}
+	return rc;
 }
 
 int xfed_policy_add_local(struct xfed_policy *p, struct xfed_span domain, struct xfed_policy_error *err)

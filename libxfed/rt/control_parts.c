@@ -6,6 +6,8 @@
 #include <time.h>
 
 #include "util/hex.h"
+#include "xfed/jid.h"
+#include "xfed/mem.h"
 #include "xfed/rt/log.h"
 
 static const char *level_word(enum xfed_level l)
@@ -117,12 +119,13 @@ json_t *rt_control_problems(const struct rt_conf_errors *errors, const struct rt
 
 void rt_control_add_problem(json_t *list, enum xfed_reason reason, int64_t since_s, const char *fmt, ...)
 {
-	char text[1024];
+	char text[4096];
 	va_list ap;
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	json_array_append_new(list, json_pack("{s:s, s:s, s:I}", "reason", xfed_reason_code(reason), "text", text, "since", (json_int_t)since_s));
+	json_array_append_new(list, json_pack("{s:s, s:o, s:I}", "reason", xfed_reason_code(reason), "text", rt_control_text(xfed_span_str(text)),
+					    "since", (json_int_t)since_s));
 }
 
 const char *rt_control_time(int64_t seconds, char out[24])
@@ -137,7 +140,14 @@ const char *rt_control_time(int64_t seconds, char out[24])
 
 json_t *rt_control_text(struct xfed_span s)
 {
-	return json_stringn(s.data ? s.data : "", s.len);
+	json_t *j = json_stringn(s.data ? s.data : "", s.len);
+	char *mended = j ? NULL : xfed_strndup(s);
+	if (mended) {
+		xfed_utf8_mend(mended, s.len);
+		j = json_stringn(mended, s.len);
+		xfed_free(mended);
+	}
+	return j;
 }
 
 void rt_control_set_reason(json_t *j, enum xfed_reason reason)
@@ -152,7 +162,7 @@ void rt_control_set_reason(json_t *j, enum xfed_reason reason)
 
 void rt_control_add_step(json_t *steps, const char *step, const char *state, enum xfed_reason reason, const char *text)
 {
-	json_t *j = json_pack("{s:s, s:s, s:s}", "step", step, "state", state, "text", text);
+	json_t *j = json_pack("{s:s, s:s, s:o}", "step", step, "state", state, "text", rt_control_text(xfed_span_str(text)));
 	rt_control_set_reason(j, reason);
 	json_array_append_new(steps, j);
 }

@@ -55,5 +55,9 @@ int xfed_jid_local_from_text(struct xfed_arena *a, struct xfed_span text, struct
 
 /* Valid UTF-8 (no overlong forms, surrogates, above U+10FFFF). */
 bool xfed_utf8_is_valid(struct xfed_span s);
+/* As much of it from the beginning as `max` bytes hold without a half character at the end. */
+struct xfed_span xfed_utf8_cut(struct xfed_span s, size_t max);
+/* A question mark for each byte that is none. */
+void xfed_utf8_mend(char *s, size_t len);
 
 #endif

@@ -72,8 +72,8 @@ int xfed_policy_add_local(struct xfed_policy *p, struct xfed_span domain, struct
 /*
  * Refuses a name of a file that cannot be loaded ("*.domain": all below it, but for what longer names say), whoever claims it: a
  * partner loses a name among its additional ones, and with its domain all it has. To be called when all partners are there. In the
- * snapshot it is a partner without kinds, for which an edge of before has no use either. A domain of ours stays what it is. OK,
- * INVALID (no such name, or too many), NOMEM.
+ * snapshot it is a partner without kinds, for which an edge of before has no use either. A domain of ours stays what it is. OK, NOMEM;
+ * INVALID (no such name, too many or, of a wildcard, too long): partners lose the wildcards that cover it, so nobody serves it either.
  */
 int xfed_policy_refuse(struct xfed_policy *p, const char *name, struct xfed_policy_error *err);
 /* 64 hex characters of current and previous dialback secret hash; may be empty. Wiped on free. */

@@ -1203,6 +1203,87 @@ static void arguments(void **state)
 	json_decref(args);
 }
 
+/* ---- messages ---- */
+
+static void what_trying_again_cures_is_not_kept(void **state)
+{
+	static const struct {
+		enum xfed_reason reason;
+		bool is_temporary, is_kept;
+	} rows[] = {
+		{ XFED_REASON_POLICY_PARTNER_UNLISTED, false, true },
+		{ XFED_REASON_POLICY_PARTNER_UNLISTED, true, true },
+		{ XFED_REASON_SIP_REQUEST_REFUSED, false, true },
+		{ XFED_REASON_SIP_REQUEST_REFUSED, true, false },
+		{ XFED_REASON_XMPP_USER_UNKNOWN, false, true },
+		{ XFED_REASON_XMPP_USER_UNKNOWN, true, false },
+		{ XFED_REASON_DELIVERY_SIZE_EXCEEDED, false, true },
+		{ XFED_REASON_SIP_SENDER_UNTRUSTED, false, false }, /* anybody can be one */
+		{ XFED_REASON_SIP_REQUEST_MALFORMED, false, false },
+		{ XFED_REASON_NET_CONNECT_REFUSED, false, false }, /* its edge tells */
+		{ XFED_REASON_NONE, false, false },
+	};
+	(void)state;
+	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
+		struct journal_message m = { .local = XFED_SPAN("example.com"),
+			.remote = XFED_SPAN("a.example"),
+			.reason = rows[i].reason,
+			.is_temporary = rows[i].is_temporary };
+		print_message("%s\n", xfed_reason_code(m.reason));
+		assert_int_equal(message_is_kept(&m), rows[i].is_kept);
+		m.remote.len = 0; /* whom it was for could not be read */
+		assert_false(message_is_kept(&m));
+	}
+}
+
+static void add_messages(struct ring *j, size_t count, uint64_t now_ms)
+{
+	for (size_t i = 0; i < count; i++) {
+		char remote[32];
+		snprintf(remote, sizeof(remote), "typo%zu.example", i);
+		Xfed__FailureEvent m = event(remote, "policy.partner.unlisted", "a message was refused");
+		assert_int_equal(ring_add(j, XFED_SPAN(""), XFED_SPAN(""), &m, NOW, now_ms), XFED_OK);
+	}
+}
+
+/* One user writes to as many domains as he likes: what edges tell stays, in memory and in the store, and each page is whole. */
+static void messages_push_out_no_stream(void **state)
+{
+	struct store *db = open_db();
+	struct ring *j = make(8, 8);
+	char error[256];
+	(void)state;
+	add_many(j, 1, 5);
+	add_messages(j, 100, 5000); /* before anything is written */
+	expect_page("memory", j, NULL, (struct journal_question){ .limit = 6, .is_memory_enough = true }, NOW, false,
+		"104x1 103x1 4x1 3x1 2x1 1x1 next 1");
+	expect_page("of a partner", j, NULL, (struct journal_question){ .partner = "odd.example", .limit = 9, .is_memory_enough = true }, NOW, false,
+		"3x1 1x1");
+	flush(j, db, NOW);
+	assert_int_equal(held_rows(db).count, 6);
+	add_many(j, 6, 10); /* 105 to 108 */
+	add_messages(j, 1, 70000);
+	flush(j, db, NOW);
+	assert_int_equal(held_rows(db).count, 10);
+	expect_page("the newest", j, db, (struct journal_question){ .limit = 4 }, NOW, false, "109x1 108x1 107x1 106x1 next 106");
+	expect_page("below what memory has all of", j, db, (struct journal_question){ .limit = 20 }, NOW, true,
+		"109x1 108x1 107x1 106x1 105x1 104x1 4x1 3x1 2x1 1x1");
+	ring_free(j);
+
+	j = make(8, 8);
+	assert_int_equal(ring_load(j, db, error), XFED_OK);
+	assert_int_equal(j->rows, 10);
+	expect_page("after a restart", j, NULL, (struct journal_question){ .limit = 20 }, NOW, false,
+		"109x1 108x1 107x1 106x1 105x1 104x1 4x1 3x1 2x1 1x1");
+	add_many(j, 20, 28); /* streams push out streams, not messages */
+	flush(j, db, NOW);
+	expect_page("streams", j, NULL, (struct journal_question){ .limit = 20, .is_memory_enough = true }, NOW, false,
+		"117x1 116x1 115x1 114x1 113x1 112x1 111x1 110x1 109x1 104x1");
+	assert_int_equal(held_rows(db).count, 10);
+	ring_free(j);
+	store_close(db);
+}
+
 /* ---- memory ---- */
 
 static long allocations_left = -1, held;
@@ -1346,6 +1427,8 @@ int main(void)
 		cmocka_unit_test(an_edge_is_not_trusted),
 		cmocka_unit_test(too_much_detail_is_cut),
 		cmocka_unit_test(arguments),
+		cmocka_unit_test(what_trying_again_cures_is_not_kept),
+		cmocka_unit_test(messages_push_out_no_stream),
 		cmocka_unit_test(no_memory),
 		cmocka_unit_test(releasing_nothing),
 	};

@@ -543,6 +543,27 @@ static void utf8(void **state)
 	assert_true(xfed_utf8_is_valid(span("0123456789abcdef\xF4\x8F\xBF\xBF")));
 	assert_false(xfed_utf8_is_valid(span("0123456789abcdef\xF4\x90\x80\x80")));
 	assert_false(xfed_utf8_is_valid(span("\xC1\x81")));
+	static const struct {
+		const char *in;
+		size_t max;
+		const char *cut;
+	} cuts[] = {
+		{ "", 0, "" },
+		{ "abc", 2, "ab" },
+		{ "abc", 9, "abc" },
+		{ "a\xC3\xBC", 2, "a" },
+		{ "a\xC3\xBC", 3, "a\xC3\xBC" },
+		{ "a\xC3\xBC"
+		  "b",
+			3, "a\xC3\xBC" },
+		{ "\xF0\x9F\x98\x80", 3, "" },
+	};
+	for (size_t i = 0; i < XFED_ARRAY_LEN(cuts); i++) {
+		assert_true(xfed_span_is(xfed_utf8_cut(span(cuts[i].in), cuts[i].max), cuts[i].cut));
+	}
+	char broken[] = "a\xC3\xBC\xC3 b\xE2\x82";
+	xfed_utf8_mend(broken, strlen(broken));
+	assert_string_equal(broken, "a\xC3\xBC? b??");
 	assert_false(xfed_utf8_is_valid(span("0123456\xED\xBF\xBF"
 					     "789")));
 	assert_false(xfed_utf8_is_valid(span("01234567\xE2\x82")));

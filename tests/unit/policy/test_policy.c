@@ -234,6 +234,36 @@ static void refused_names(void **state)
 	xfed_policy_free(p);
 }
 
+/* A refused wildcard needs a name below it, which is never somebody's; where none fits, who has a wildcard above loses that. */
+static void refused_wildcards(void **state)
+{
+	static const char *const wide[] = { "*.example", "0.wild.example" };
+	char label[64] = "", longest[256], name[270];
+	memset(label, 'a', 62);
+	snprintf(longest, sizeof(longest), "%.53s.%s.%s.%s.example", label, label, label, label);
+	struct xfed_policy *p = empty();
+	add_local(p, "1.wild.example");
+	add(p, "refused.wild.example", wide, 2);
+	assert_int_equal(xfed_policy_refuse(p, "*.wild.example", NULL), XFED_OK);
+	assert_null(xfed_policy_partner(p, XFED_SPAN("x.wild.example")));
+	assert_int_equal(xfed_policy_why_not(p, XFED_SPAN("x.wild.example")), XFED_REASON_POLICY_PARTNER_BROKEN);
+	for (size_t i = 0; i < 2; i++) {
+		assert_non_null(xfed_policy_partner(p, xfed_span_str(i == 0 ? "refused.wild.example" : "0.wild.example")));
+	}
+	assert_true(xfed_policy_is_local(p, XFED_SPAN("1.wild.example")));
+	/* "0." and nothing longer fits, then not even that */
+	assert_int_equal(strlen(longest), 250);
+	snprintf(name, sizeof(name), "*.%s", longest);
+	assert_int_equal(xfed_policy_refuse(p, name, NULL), XFED_OK);
+	assert_int_equal(xfed_policy_why_not(p, xfed_span_str(name)), XFED_REASON_POLICY_PARTNER_BROKEN);
+	assert_non_null(xfed_policy_partner(p, XFED_SPAN("x.y.example")));
+	snprintf(name, sizeof(name), "*.aa%s", longest);
+	assert_int_equal(xfed_policy_refuse(p, name, NULL), XFED_ERR_INVALID);
+	assert_null(xfed_policy_partner(p, XFED_SPAN("x.y.example")));
+	assert_non_null(xfed_policy_partner(p, XFED_SPAN("refused.wild.example")));
+	xfed_policy_free(p);
+}
+
 static void deep_copies(void **state)
 {
 	char domain[] = "fabrikam.example", additional[] = "*.fabrikam.example", pin[] = HASH_A, host[] = "xmpp.fabrikam.example";
@@ -690,6 +720,7 @@ int main(void)
 		cmocka_unit_test(matrix),
 		cmocka_unit_test(look_ups),
 		cmocka_unit_test(refused_names),
+		cmocka_unit_test(refused_wildcards),
 		cmocka_unit_test(deep_copies),
 		cmocka_unit_test(refusals),
 		cmocka_unit_test(both_sides_of_a_conflict_are_named),

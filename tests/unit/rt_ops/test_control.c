@@ -589,9 +589,31 @@ static void a_partner_as_json(void **state)
 	json_decref(j);
 }
 
+/* A text that was cut inside a character, or is a stranger's, is told all the same. */
+static void no_problem_is_lost(void **state)
+{
+	char long_name[1001];
+	json_t *problems = json_array();
+	(void)state;
+	for (size_t i = 0; i < sizeof(long_name); i++) {
+		long_name[i] = "\xC3\xBC"[i % 2];
+	}
+	long_name[sizeof(long_name) - 1] = '\0';
+	rt_control_add_problem(
+		problems, XFED_REASON_CONFIG_VALUE_INVALID, 7, "%.3s: %s%s%s%s%s.", long_name, long_name, long_name, long_name, long_name, long_name);
+	rt_control_add_step(problems, "policy", "problem", XFED_REASON_NONE, "\xC3");
+	assert_int_equal(json_array_size(problems), 2);
+	const char *problem = json_string_value(json_object_get(json_array_get(problems, 0), "text"));
+	assert_non_null(problem);
+	assert_memory_equal(problem, "\xC3\xBC?: \xC3\xBC", 7);
+	assert_string_equal(json_string_value(json_object_get(json_array_get(problems, 1), "text")), "?");
+	json_decref(problems);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(no_problem_is_lost),
 		cmocka_unit_test_setup_teardown(requests_and_answers, setup, teardown),
 		cmocka_unit_test_setup_teardown(one_connection_several_requests, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_answer_may_come_later, setup, teardown),

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -453,6 +454,47 @@ static void files_that_are_none(void **state)
 	}
 }
 
+/* What a power cut leaves: a whole file of zero bytes costs no more than any other. */
+static void zero_bytes_are_read_once(void **state)
+{
+	size_t len = RT_CONF_FILE_BYTES;
+	char told[4096], *text = calloc(1, len + 1);
+	static const char names[] = "x.wide.example # y.wide.example";
+	assert_non_null(text);
+	memcpy(text + len - strlen(names), names, strlen(names));
+	clock_t begin = clock();
+	struct xfed_policy *p = start_with("sub.wide.example.yaml", text, len, told, sizeof(told));
+	assert_true(clock() - begin < 5 * CLOCKS_PER_SEC); /* quadratic it is minutes */
+	require_refused(p, "sub.wide.example", "zeros");
+	require_refused(p, "x.wide.example", "zeros");
+	assert_non_null(xfed_policy_partner(p, XFED_SPAN("y.wide.example")));
+	xfed_policy_free(p);
+	free(text);
+}
+
+/* More names than a policy holds: the start goes on, and what found no place is not let through by a wildcard. */
+static void too_many_names_are_refused_too(void **state)
+{
+	const size_t count = 66000;
+	struct xfed_buf text;
+	char told[4096];
+	xfed_buf_init(&text, RT_CONF_FILE_BYTES);
+	assert_int_equal(xfed_buf_append_str(&text, "domain: [\n"), XFED_OK);
+	for (size_t i = 0; i < count; i++) {
+		assert_int_equal(xfed_buf_printf(&text, "%05zx.y\n", i), XFED_OK);
+	}
+	assert_int_equal(xfed_buf_append_str(&text, "last.wide.example also.good.example\n"), XFED_OK);
+	struct xfed_policy *p = start_with("sub.wide.example.yaml", xfed_buf_span(&text).data, xfed_buf_len(&text), told, sizeof(told));
+	require_refused(p, "sub.wide.example", "many");
+	require_refused(p, "00000.y", "many");
+	assert_null(xfed_policy_partner(p, XFED_SPAN("last.wide.example")));
+	assert_null(xfed_policy_partner(p, XFED_SPAN("also.good.example")));
+	assert_non_null(xfed_policy_partner(p, XFED_SPAN("good.example")));
+	assert_non_null(strstr(told, "cannot be refused by its name"));
+	xfed_policy_free(p);
+	xfed_buf_deinit(&text);
+}
+
 static void a_short_secret_is_an_error(void **state)
 {
 	struct xfed_policy *p;
@@ -488,6 +530,8 @@ int main(void)
 		cmocka_unit_test(a_name_claimed_twice_is_an_error),
 		cmocka_unit_test(every_name_that_can_be_read_is_refused),
 		cmocka_unit_test(files_that_are_none),
+		cmocka_unit_test(zero_bytes_are_read_once),
+		cmocka_unit_test(too_many_names_are_refused_too),
 		cmocka_unit_test(a_short_secret_is_an_error),
 		cmocka_unit_test(a_missing_directory_is_an_error),
 	};

@@ -504,7 +504,7 @@ static void trim(struct store *s, size_t keep, int64_t oldest_s, const char *wan
 {
 	struct mine m;
 	batch(&m, 1);
-	assert_int_equal(store_trim_failures(&m.batch, keep, oldest_s), XFED_OK);
+	assert_int_equal(store_trim_failures(&m.batch, keep, keep, oldest_s), XFED_OK);
 	submit(s, &m);
 	assert_int_equal(m.batch.written, XFED_OK);
 	store_batch_deinit(&m.batch);
@@ -521,6 +521,31 @@ static void the_oldest_go(void **state)
 	trim(s, 4, INT64_MIN, "9 8 7 6");
 	trim(s, 4, 1009, "9");
 	trim(s, 0, INT64_MIN, "");
+	store_close(s);
+}
+
+/* Failures of edges and our own are asked for apart, and neither takes the other's place. */
+static void our_own_are_counted_apart(void **state)
+{
+	static const struct store_question of_edges = { .which = STORE_OF_EDGES, .since_s = INT64_MIN, .limit = 100 };
+	static const struct store_question our_own = { .which = STORE_OUR_OWN, .since_s = INT64_MIN, .limit = 100 };
+	struct mine m;
+	(void)state;
+	struct store *s = open_store();
+	put(s, 1, 4);
+	batch(&m, 1);
+	for (uint64_t id = 4; id < 10; id++) {
+		struct store_failure f = row(id);
+		f.edge = XFED_SPAN("");
+		assert_int_equal(store_put_failure(&m.batch, &f), XFED_OK);
+	}
+	assert_int_equal(store_trim_failures(&m.batch, 2, 3, INT64_MIN), XFED_OK);
+	submit(s, &m);
+	assert_int_equal(m.batch.written, XFED_OK);
+	store_batch_deinit(&m.batch);
+	assert_string_equal(ids(s, &all), "9 8 7 3 2");
+	assert_string_equal(ids(s, &of_edges), "3 2");
+	assert_string_equal(ids(s, &our_own), "9 8 7");
 	store_close(s);
 }
 
@@ -893,7 +918,7 @@ static void scenario(void)
 	batch(&m, 1);
 	int rc = store_put_failure(&m.batch, &f);
 	struct store_contact c = contact("dave@corp.example", "alice@partner.example", 1, 2);
-	rc = rc == XFED_OK ? store_trim_failures(&m.batch, 10, INT64_MIN) : rc;
+	rc = rc == XFED_OK ? store_trim_failures(&m.batch, 10, 10, INT64_MIN) : rc;
 	rc = rc == XFED_OK ? store_put_contact(&m.batch, &c) : rc;
 	rc = rc == XFED_OK ? store_ask(&m.batch, &(struct store_question){ .limit = 1, .remote = "odd.example", .has_detail = true }) : rc;
 	assert_true(rc == XFED_OK || rc == XFED_ERR_NOMEM);
@@ -925,6 +950,7 @@ int contract_run(const struct contract_backend *b)
 		cmocka_unit_test_setup(questions, setup),
 		cmocka_unit_test_setup(a_load_ends_where_its_reader_ends_it, setup),
 		cmocka_unit_test_setup(the_oldest_go, setup),
+		cmocka_unit_test_setup(our_own_are_counted_apart, setup),
 		cmocka_unit_test_setup(what_waits_together_is_written_at_once, setup),
 		cmocka_unit_test_setup(stopping_writes_what_waits, setup),
 		cmocka_unit_test_setup(a_full_disk_takes_a_batch_whole_or_not_at_all, setup),

@@ -55,10 +55,10 @@ int rt_control_parse(struct xfed_span line, json_t **out, char error[160]);
 json_t *rt_control_partner(const struct xfed_partner *p);
 /* {"ok", "errors", "warnings", "needs_restart"?}; `fresh`: what was loaded, behind rt_conf_keep(); NULL: nothing was, or that does not matter */
 json_t *rt_control_problems(const struct rt_conf_errors *errors, const struct rt_conf_doc *fresh);
-/* One more of the problems of `status`: {"reason", "text", "since"}. */
 const char *rt_control_time(int64_t seconds, char out[24]); /* ISO-8601, UTC */
+/* One more of the problems of `status`: {"reason", "text", "since"}. */
 void rt_control_add_problem(json_t *list, enum xfed_reason reason, int64_t since_s, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
-json_t *rt_control_text(struct xfed_span s);			/* "" where there is none */
+json_t *rt_control_text(struct xfed_span s);			/* "" where there is none; what is no UTF-8 is mended */
 void rt_control_set_reason(json_t *j, enum xfed_reason reason); /* "reason", "side", "remedy"; nothing where `j` is NULL or it is NONE */
 /* One step of a check: "ok", "note" or "problem". */
 void rt_control_add_step(json_t *steps, const char *step, const char *state, enum xfed_reason reason, const char *text);
