@@ -98,7 +98,8 @@ static int load_all(const char *path, bool is_start, struct rt_conf_errors *erro
 	int secrets = config_read_secrets(f->config);
 	int access = access_dir_load(f->config->access_dir, may_be_missing, is_start ? &f->broken : NULL, errors, &f->access);
 	f->config->base.doc.errors = NULL; /* the collector is the caller's */
-	return certificates != XFED_OK ? certificates : policy != XFED_OK ? policy : secrets != XFED_OK ? secrets : access;
+	rc = certificates != XFED_OK ? certificates : policy != XFED_OK ? policy : secrets != XFED_OK ? secrets : access;
+	return rc == XFED_OK ? policy_broken_add_ignored(&f->broken, errors) : rc;
 }
 
 int policy_files_load(const char *path, bool is_start, struct rt_conf_errors *errors, struct policy_files **out)
