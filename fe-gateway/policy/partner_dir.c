@@ -199,8 +199,10 @@ static int load_files(struct loading *l, const char *dir, size_t *count)
 	struct policy_dir_user u = { .key = "partners_dir", .each = add_partner, .broken = l->broken ? broken_partner : NULL };
 	int rc = policy_dir_each(dir, PARTNER_FILES_MAX, l->errors, &u, l, count);
 	if (rc == XFED_ERR_LIMIT) {
+		size_t before = l->errors->count;
 		rt_conf_errors_add(l->errors, false, XFED_REASON_CONFIG_VALUE_INVALID, dir, 0, 0, NULL, "files that cannot be loaded name too much");
-		return XFED_ERR_INVALID;
+		xfed_policy_refuse_all(l->policy);
+		return policy_broken_add(l->broken, XFED_REASON_POLICY_PARTNER_BROKEN, dir, l->errors, before, "every partner");
 	}
 	return rc == XFED_OK ? refuse_names(l) : rc;
 }

@@ -27,6 +27,8 @@ static const char *const steps[] = {
 	"CREATE TABLE contact (local TEXT NOT NULL, remote TEXT NOT NULL, wrote_s INTEGER NOT NULL, alive_s INTEGER NOT NULL,"
 	" PRIMARY KEY (local, remote)) WITHOUT ROWID;"
 	"CREATE INDEX contact_wrote ON contact (wrote_s);",
+	"CREATE INDEX failure_of_edges ON failure (id) WHERE edge <> '';"
+	"CREATE INDEX failure_our_own ON failure (id) WHERE edge = '';",
 };
 #define SCHEMA ((int)XFED_ARRAY_LEN(steps))
 

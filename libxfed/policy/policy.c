@@ -352,6 +352,13 @@ int xfed_policy_refuse(struct xfed_policy *p, const char *name, struct xfed_poli
 	return rc;
 }
 
+void xfed_policy_refuse_all(struct xfed_policy *p)
+{
+	for (size_t i = 0; i < p->partners.count; i++) {
+		set_refused(p->partners.items[i]->owner);
+	}
+}
+
 int xfed_policy_add_local(struct xfed_policy *p, struct xfed_span domain, struct xfed_policy_error *err)
 {
 	struct xfed_arena scratch;

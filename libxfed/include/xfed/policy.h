@@ -76,6 +76,7 @@ int xfed_policy_add_local(struct xfed_policy *p, struct xfed_span domain, struct
  * INVALID (no such name, too many or, of a wildcard, too long): partners lose the wildcards that cover it, so nobody serves it either.
  */
 int xfed_policy_refuse(struct xfed_policy *p, const char *name, struct xfed_policy_error *err);
+void xfed_policy_refuse_all(struct xfed_policy *p); /* whatever any partner has */
 /* 64 hex characters of current and previous dialback secret hash; may be empty. Wiped on free. */
 int xfed_policy_set_dialback(struct xfed_policy *p, struct xfed_span current, struct xfed_span previous);
 

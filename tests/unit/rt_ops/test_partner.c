@@ -323,20 +323,25 @@ static void a_name_claimed_twice_is_an_error(void **state)
 
 /* ---- at a start ---- */
 
+static void write_file(const char *file, struct xfed_span text)
+{
+	char path[256];
+	snprintf(path, sizeof(path), "%s/%s", dir, file);
+	FILE *f = fopen(path, "wb");
+	assert_non_null(f);
+	assert_int_equal(fwrite(text.data, 1, text.len, f), text.len);
+	fclose(f);
+}
+
 /* What loads with `text` (of `len` bytes) as FILE beside good.example, which has a wildcard; its `status` sentences in `told`. */
 static struct xfed_policy *start_with(const char *file, const char *text, size_t len, char *told, size_t size)
 {
 	struct rt_conf_errors errors;
 	struct policy_broken broken;
 	struct xfed_policy *p;
-	char path[256];
 	size_t n = 0;
 	put("good.example.yaml", "domain: good.example\nadditional_domains: [\"*.wide.example\", also.good.example]\n");
-	snprintf(path, sizeof(path), "%s/%s", dir, file);
-	FILE *f = fopen(path, "wb");
-	assert_non_null(f);
-	assert_int_equal(fwrite(text, 1, len, f), len);
-	fclose(f);
+	write_file(file, xfed_span_make(text, len));
 	rt_conf_errors_init(&errors);
 	policy_broken_init(&broken);
 	assert_int_equal(partner_dir_load(dir, config, &broken, &errors, &p), XFED_OK);
@@ -513,6 +518,34 @@ static void too_many_names_are_refused_too(void **state)
 	xfed_buf_deinit(&text);
 }
 
+/* More than can be remembered: nobody can say whom it was about, so nobody is served, and the start goes on. */
+static void too_much_to_remember_refuses_everybody(void **state)
+{
+	const size_t count = 65;
+	struct xfed_buf text;
+	char told[16384], label[61], file[64];
+	memset(label, 'a', sizeof(label) - 1);
+	label[sizeof(label) - 1] = '\0';
+	xfed_buf_init(&text, RT_CONF_FILE_BYTES);
+	while (xfed_buf_printf(&text, "\t%s.%s.%s.%s", label, label, label, label) == XFED_OK) {
+	}
+	for (size_t i = 0; i < count; i++) {
+		snprintf(file, sizeof(file), "z%zu.example.yaml", i);
+		write_file(file, xfed_buf_span(&text));
+	}
+	struct xfed_policy *p = start_with("zz.example.yaml", "?", 1, told, sizeof(told));
+	require_refused(p, "good.example", "too much");
+	require_refused(p, "x.wide.example", "too much");
+	assert_null(xfed_policy_partner(p, XFED_SPAN("z0.example")));
+	assert_true(xfed_policy_is_local(p, XFED_SPAN("example.com")));
+	xfed_policy_free(p);
+	for (size_t i = 0; i < count; i++) {
+		snprintf(file, sizeof(file), "z%zu.example.yaml", i);
+		drop(file);
+	}
+	xfed_buf_deinit(&text);
+}
+
 static void a_short_secret_is_an_error(void **state)
 {
 	struct xfed_policy *p;
@@ -550,6 +583,7 @@ int main(void)
 		cmocka_unit_test(files_that_are_none),
 		cmocka_unit_test(zero_bytes_are_read_once),
 		cmocka_unit_test(too_many_names_are_refused_too),
+		cmocka_unit_test(too_much_to_remember_refuses_everybody),
 		cmocka_unit_test(a_short_secret_is_an_error),
 		cmocka_unit_test(a_missing_directory_is_an_error),
 	};

@@ -61,6 +61,8 @@ static const char *const released[] = {
 	"CREATE TABLE contact (local TEXT NOT NULL, remote TEXT NOT NULL, wrote_s INTEGER NOT NULL, alive_s INTEGER NOT NULL,"
 	" PRIMARY KEY (local, remote)) WITHOUT ROWID;"
 	"CREATE INDEX contact_wrote ON contact (wrote_s);",
+	"CREATE INDEX failure_of_edges ON failure (id) WHERE edge <> '';"
+	"CREATE INDEX failure_our_own ON failure (id) WHERE edge = '';",
 };
 
 static void bind_text(sqlite3_stmt *st, int n, struct xfed_span s)
