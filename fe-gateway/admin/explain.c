@@ -133,27 +133,29 @@ static void mapping(const struct explain_facts *f, struct explain_gate *g)
 
 /* ---- the way ---- */
 
-/* The reasons of connections and names speak of partners: the text has the cause, and this one the remedy. */
-static enum xfed_reason hop_reason(enum xfed_reason r)
+static void takes(const struct explain_facts *f, struct explain_gate *g)
 {
-	bool is_of_partners = xfed_reason_info(r)->side == XFED_SIDE_PARTNER || xfed_reason_info(r)->side == XFED_SIDE_NETWORK;
-	return is_of_partners ? XFED_REASON_SIP_SERVER_UNREACHABLE : r;
+	char most[80], refused[120] = "";
+	snprintf(most, sizeof(most), f->is_hop_udp ? "%zu bytes (domains[].max_request), by TCP above %d" : "%zu bytes (domains[].max_request)",
+		f->max_request, XFED_SIP_UDP_REQUEST_BYTES);
+	if (f->hop.row.count > 0) {
+		snprintf(refused, sizeof(refused), ", the last message with %d, which may be its recipient's device alone", f->hop.refusals.status);
+	}
+	PASS("%s%s%s; takes requests of up to %s", f->next_hop, f->hop.is_known ? " answers" : " has not been needed yet", refused, most);
 }
 
 static void next_hop(const struct explain_facts *f, struct explain_gate *g)
 {
-	char words[HOP_WORDS_SIZE], most[80];
+	char words[HOP_WORDS_SIZE];
 	if (!has_pair(f) || !f->policy.to_is_ours) {
 		SKIP("SIP is not where the message goes");
 	} else if (!f->next_hop) {
 		PASS("not looked at yet");
 	} else if (f->hop.is_known && f->hop.reason != XFED_REASON_NONE) {
-		CLOSE(hop_reason(f->hop.reason), "%s %s", f->next_hop, hop_words(&f->hop, words));
+		const char *advice = hop_words_advice(&f->hop);
+		CLOSE(hop_words_reason(&f->hop), "%s %s%s%s", f->next_hop, hop_words(&f->hop, words), advice ? ": " : "", advice ? advice : "");
 	} else {
-		snprintf(most, sizeof(most),
-			f->is_hop_udp ? "%zu bytes (domains[].max_request), by TCP above %d" : "%zu bytes (domains[].max_request)", f->max_request,
-			XFED_SIP_UDP_REQUEST_BYTES);
-		PASS("%s%s; takes requests of up to %s", f->next_hop, f->hop.is_known ? " answers" : " has not been needed yet", most);
+		takes(f, g);
 	}
 }
 

@@ -4,76 +4,73 @@
 
 #include "sip/print.h"
 
-static const char *refusal_remedy(int status)
+static const char *refusal_advice(const struct hop_state *s)
 {
-	switch (status) {
-	case 403:
-		return "let it take messages from this gateway (by its address, or by the certificate of sip.certificate) and from the partner's "
-		       "users; its log says what it missed";
+	switch (s->status) {
 	case 405:
 	case 501:
 		return "let it take MESSAGE requests";
 	case 482:
 	case 483:
 		return "it sends our requests round in a circle: let it deliver those for the domain by itself";
-	case 503:
-		return "it is overloaded, or what it needs (its database, the server behind it) is down: look at its log for that time";
 	case 504:
 		return "the server behind it does not answer: look at its log for that time";
 	default:
-		return status >= 500 ? "look at its log for that time" : "its log says what it misses";
+		return NULL;
 	}
+}
+
+const char *hop_words_advice(const struct hop_state *s)
+{
+	if (s->is_up) {
+		return refusal_advice(s);
+	}
+	switch (s->reason) {
+	case XFED_REASON_DNS_TIMEOUT:
+		return "check dns.servers, or /etc/resolv.conf; /etc/hosts is not asked";
+	case XFED_REASON_DNS_NAME_MISSING:
+	case XFED_REASON_DNS_SRV_REFUSED:
+	case XFED_REASON_DNS_BOGUS:
+		return "correct domains[].next_hop or the record, or write an address there; dns.servers says who is asked";
+	default:
+		return NULL;
+	}
+}
+
+enum xfed_reason hop_words_reason(const struct hop_state *s)
+{
+	enum xfed_side side = xfed_reason_info(s->reason)->side;
+	return side == XFED_SIDE_PARTNER || side == XFED_SIDE_NETWORK ? XFED_REASON_SIP_SERVER_UNREACHABLE : s->reason;
 }
 
 static void refuses(const struct hop_state *s, char out[HOP_WORDS_SIZE])
 {
-	int status = s->refusals.status;
-	int len = snprintf(out, HOP_WORDS_SIZE, "refuses messages with %d %s", status, sip_status_phrase(status));
-	if (s->refusals.count > 1) {
+	int len = snprintf(out, HOP_WORDS_SIZE, "refuses messages with %d %s", s->status, sip_status_phrase(s->status));
+	if (s->refusals.status == s->status && s->refusals.count > 1) {
 		len += snprintf(out + len, HOP_WORDS_SIZE - (size_t)len, ", %u times by now", s->refusals.count);
 	}
 	if (s->text[0]) {
-		len += snprintf(out + len, HOP_WORDS_SIZE - (size_t)len, ", %s", s->text);
+		snprintf(out + len, HOP_WORDS_SIZE - (size_t)len, ", %s", s->text);
 	}
-	snprintf(out + len, HOP_WORDS_SIZE - (size_t)len, ": %s",
-		hop_state_wants_proof(s) ? xfed_reason_info(s->reason)->remedy : refusal_remedy(status));
 }
 
-static void is_down(const struct hop_state *s, char out[HOP_WORDS_SIZE])
+static const char *down_words(enum xfed_reason reason)
 {
-	switch (s->reason) {
+	switch (reason) {
 	case XFED_REASON_SIP_SERVER_TIMEOUT:
-		snprintf(out, HOP_WORDS_SIZE,
-			"can be reached and does not answer in time (%s): look whether it hangs, and whether its answers find the way back to "
-			"this host (firewall, sip.advertise)",
-			s->text);
-		break;
+		return "can be reached and does not answer in time";
 	case XFED_REASON_SIP_SERVER_ERROR:
-		snprintf(out, HOP_WORDS_SIZE, "does not work (%s): look at its log for that time", s->text);
-		break;
+		return "does not work";
 	case XFED_REASON_TLS_CERT_REFUSED:
-		snprintf(out, HOP_WORDS_SIZE,
-			"does not take our certificate, that of sip.certificate (%s): renew it, give its whole chain, or let that server trust its "
-			"CA and name",
-			s->text);
-		break;
+		return "does not take our certificate, that of sip.certificate";
 	case XFED_REASON_DNS_TIMEOUT:
-		snprintf(out, HOP_WORDS_SIZE,
-			"cannot be looked up, as no DNS server answers (%s): check dns.servers, or /etc/resolv.conf; /etc/hosts is not asked",
-			s->text);
-		break;
+		return "cannot be looked up, as no DNS server answers";
 	case XFED_REASON_DNS_NAME_MISSING:
 	case XFED_REASON_DNS_SRV_REFUSED:
 	case XFED_REASON_DNS_BOGUS:
-		snprintf(out, HOP_WORDS_SIZE,
-			"is not found in the DNS (%s), and /etc/hosts is not asked: correct domains[].next_hop or the record, or write an address "
-			"there; "
-			"dns.servers says who is asked",
-			s->text);
-		break;
+		return "is not found in the DNS, and /etc/hosts is not asked";
 	default:
-		snprintf(out, HOP_WORDS_SIZE, "cannot be reached (%s): check domains[].next_hop, the server and the way to it", s->text);
-		break;
+		return "cannot be reached";
 	}
 }
 
@@ -82,7 +79,7 @@ const char *hop_words(const struct hop_state *s, char out[HOP_WORDS_SIZE])
 	if (s->is_up) {
 		refuses(s, out);
 	} else {
-		is_down(s, out);
+		snprintf(out, HOP_WORDS_SIZE, "%s (%s)", down_words(s->reason), s->text);
 	}
 	return out;
 }

@@ -9,8 +9,11 @@
 static void add_hop(const struct trunk_hop_facts *f, json_t *list)
 {
 	char words[HOP_WORDS_SIZE];
-	if (f->state->is_known && f->state->reason != XFED_REASON_NONE) {
-		rt_control_add_problem(list, f->state->reason, f->state->since_s, "The SIP server %s %s.", f->label, hop_words(f->state, words));
+	const struct hop_state *s = f->state;
+	if (s->is_known && s->reason != XFED_REASON_NONE) {
+		const char *advice = hop_words_advice(s), *remedy = xfed_reason_info(hop_words_reason(s))->remedy;
+		rt_control_add_problem(list, s->reason, s->since_s, "The SIP server %.200s %s%s%s%s", f->label, hop_words(s, words),
+			advice ? ": " : ". ", advice ? advice : remedy, advice ? "." : "");
 	}
 }
 

@@ -106,6 +106,7 @@ static enum xfed_reason queue(struct outgoing *o, const struct config_domain *d,
 {
 	o->send.user = &o->im->trunk_user;
 	o->send.hop = trunk_hop_of(o->im->trunk, d);
+	o->send.recipient = xfed_hash_bytes(o->uri.data, o->uri.len);
 	o->max_request = d->max_request_bytes;
 	o->attempt.item.deadline_ms = deadline_ms;
 	if (!o->send.hop) {
@@ -132,7 +133,7 @@ static enum xfed_reason send_on(struct im *im, const struct delivery *d, struct 
 	if (!o) {
 		return XFED_REASON_STREAM_INTERNAL;
 	}
-	o->attempt.is_repeat = d->is_replay;
+	o->attempt.is_repeat = o->send.is_repeat = d->is_replay;
 	uint64_t most = im_config(im)->delivery.deadline_ms;
 	uint64_t left = d->remaining_ms && d->remaining_ms < most ? d->remaining_ms : most;
 	enum xfed_reason reason = queue(o, d->domain, im_now(im) + left, why);

@@ -13,20 +13,19 @@ static void tell(struct trunk_hop *h, bool is_new)
 {
 	const struct hop_state *s = &h->state;
 	bool is_fine = s->reason == XFED_REASON_NONE;
-	bool wants_proof = hop_state_wants_proof(s);
 	char status[12] = "";
 	rt_metric_set(h->trunk->core->d.metrics, RT_M_SIP_NEXT_HOP_UP, s->is_up, RT_LABELS(xfed_span_str(h->label)));
 	if (!is_new) {
 		return;
 	}
 	if (s->is_up && !is_fine) {
-		snprintf(status, sizeof(status), "%d", s->refusals.status);
+		snprintf(status, sizeof(status), "%d", s->status);
 	}
 	rt_log(is_fine ? RT_LOG_INFO : RT_LOG_WARNING,
-		is_fine	      ? "sip.hop-up"
-		: wants_proof ? "sip.auth-failed"
-		: s->is_up    ? "sip.hop-refuses"
-			      : "sip.hop-down",
+		is_fine			   ? "sip.hop-up"
+		: hop_state_wants_proof(s) ? "sip.auth-failed"
+		: s->is_up		   ? "sip.hop-refuses"
+					   : "sip.hop-down",
 		RT_KV_STR("next_hop", h->label), RT_KV_REASON(s->reason), RT_KV_STR("sip_status", status[0] ? status : NULL),
 		RT_KV_STR("text", s->text[0] ? s->text : NULL), RT_END);
 }
@@ -46,39 +45,73 @@ void trunk_hop_answers(struct trunk_hop *h)
 	tell(h, hop_state_answers(&h->state, wall_s(h)));
 }
 
-void trunk_hop_refuses(struct trunk_hop *h, int status, enum xfed_reason reason, const char *text)
+void trunk_hop_refuses(struct trunk_hop *h, const struct hop_refusal *r)
 {
-	tell(h, hop_state_refuses(&h->state, status, reason, text, wall_s(h)));
+	tell(h, hop_state_refuses(&h->state, r, wall_s(h)));
+}
+
+void trunk_hop_age(struct trunk_hop *h)
+{
+	if (hop_state_age(&h->state, wall_s(h))) {
+		tell(h, true);
+	}
 }
 
 /* ---- ends ---- */
 
+/* Inside a dialog it goes to the other end, by a way of its own: what becomes of it there says nothing of the hop. */
+static bool is_inside(const struct trunk_send *s)
+{
+	return !s->places;
+}
+
+static void refused(struct trunk_send *s, int status)
+{
+	struct iw_xmpp_error e;
+	bool is_listed = iw_sip_status_to_error(status, false, &e) == XFED_OK;
+	trunk_hop_refuses(s->hop,
+		&(struct hop_refusal){ .status = status, .reason = is_listed ? e.reason : XFED_REASON_SIP_SERVER_ERROR, .recipient = s->recipient });
+}
+
+/* What else a server does not take (presence, a session) is no sign that it takes no messages, nor is what it takes one that it does. */
+static void judge(struct trunk_send *s, bool is_message, int status)
+{
+	struct trunk_hop *h = s->hop;
+	bool is_challenge = status == 401 || status == 407; /* what those two mean trunk_send_challenged() finds out */
+	bool is_copy = status == 482 && s->is_repeat;	    /* the first one is being served, or was */
+	bool is_taken = is_copy ? trunk_send_may_have_been_taken(s) : !hop_state_is_refusal(status);
+	if (is_taken && (is_message || hop_state_wants_proof(&h->state))) {
+		tell(h, hop_state_works(&h->state, wall_s(h)));
+	} else if (is_taken || is_copy || is_challenge || !is_message) {
+		trunk_hop_answers(h);
+	} else {
+		refused(s, status);
+	}
+}
+
 void trunk_send_answered(struct trunk_send *s, struct xfed_span method, int status)
 {
 	struct trunk_hop *h = s->hop;
-	struct iw_xmpp_error e;
 	char code[12];
 	snprintf(code, sizeof(code), "%d", status);
 	rt_metric_add(h->trunk->core->d.metrics, RT_M_SIP_RESPONSES, 1, RT_LABELS(xfed_span_str(h->label), method, xfed_span_str(code)));
-	sip_failed_remove(&h->failed, sip_failover_place(s->places));
 	s->unproved = XFED_REASON_NONE;
-	if (status == 401 || status == 407) { /* what those two mean trunk_send_challenged() finds out */
-		trunk_hop_answers(h);
-	} else if (hop_state_is_refusal(status)) {
-		trunk_hop_refuses(h, status, iw_sip_status_to_error(status, false, &e) == XFED_OK ? e.reason : XFED_REASON_SIP_SERVER_ERROR, NULL);
-	} else {
-		tell(h, hop_state_works(&h->state, wall_s(h)));
+	if (!is_inside(s)) {
+		sip_failed_remove(&h->failed, sip_failover_place(s->places));
+		judge(s, xfed_span_is(method, "MESSAGE"), status);
 	}
 }
 
 void trunk_send_timed_out(struct trunk_send *s)
 {
-	trunk_hop_down(s->hop, XFED_REASON_SIP_SERVER_TIMEOUT, "no final response");
+	if (!is_inside(s)) {
+		trunk_hop_down(s->hop, XFED_REASON_SIP_SERVER_TIMEOUT, "no final response");
+	}
 }
 
 void trunk_send_broken(struct trunk_send *s, bool was_written)
 {
-	if (!was_written) {
+	if (!is_inside(s) && !was_written) {
 		sip_failed_add(&s->hop->failed, sip_failover_place(s->places), trunk_now(s->hop->trunk));
 	}
 }
@@ -103,6 +136,9 @@ static bool was_unread(const struct trunk_send *s)
 enum xfed_reason trunk_send_unreached(struct trunk_send *s)
 {
 	const struct trunk *t = s->hop->trunk;
+	if (is_inside(s)) {
+		return XFED_REASON_SIP_SERVER_UNREACHABLE;
+	}
 	if (s->is_large && trunk_hop_tcp_stands_in(s->hop)) {
 		s->hop->no_tcp_until_ms = trunk_now(t) + NO_TCP_MS;
 		return XFED_REASON_SIP_REQUEST_TOO_LARGE; /* which says nothing of the hop, nor is it tried by UDP (RFC 3428 section 8) */

@@ -26,44 +26,62 @@ bool hop_state_wants_proof(const struct hop_state *s)
 	return s->reason == XFED_REASON_SIP_AUTH_NEEDED || s->reason == XFED_REASON_SIP_AUTH_UNSUPPORTED || s->reason == XFED_REASON_SIP_AUTH_REFUSED;
 }
 
+/* The log's last line is how it is; only refusals that come and go it does not follow at their pace. */
+static bool is_news(struct hop_state *s, int64_t now_s)
+{
+	bool is_refusal = s->is_up && s->reason != XFED_REASON_NONE;
+	bool is_said = s->logged.is_known && s->logged.is_up == s->is_up && s->logged.reason == s->reason;
+	bool is_soon = s->logged.refusal_s != 0 && now_s - s->logged.refusal_s < HOP_STATE_QUIET_S;
+	if (is_said || (is_refusal && is_soon && s->logged.is_up)) {
+		return false;
+	}
+	s->logged.is_known = true;
+	s->logged.is_up = s->is_up;
+	s->logged.reason = s->reason;
+	s->logged.refusal_s = is_refusal ? now_s : s->logged.refusal_s;
+	return true;
+}
+
 static bool set(struct hop_state *s, bool is_up, enum xfed_reason reason, const char *text, int64_t now_s)
 {
-	bool is_new = !s->is_known || s->is_up != is_up || s->reason != reason;
 	snprintf(s->text, sizeof(s->text), "%s", text ? text : "");
-	s->tried_s = now_s;
-	if (is_new) {
+	if (!s->is_known || s->is_up != is_up || s->reason != reason) {
 		s->is_known = true;
 		s->is_up = is_up;
 		s->reason = reason;
 		s->since_s = now_s;
 	}
-	return is_new;
+	return is_news(s, now_s);
 }
 
 bool hop_state_down(struct hop_state *s, enum xfed_reason reason, const char *text, int64_t now_s)
 {
+	s->tried_s = now_s;
 	return set(s, false, reason, text, now_s);
-}
-
-static bool be_fine(struct hop_state *s, int64_t now_s)
-{
-	bool was_untold = s->is_known && s->is_up && s->reason != XFED_REASON_NONE && !s->is_told;
-	return set(s, true, XFED_REASON_NONE, NULL, now_s) && !was_untold;
 }
 
 bool hop_state_answers(struct hop_state *s, int64_t now_s)
 {
 	s->tried_s = now_s;
-	return s->is_known && s->is_up ? false : be_fine(s, now_s);
+	return s->is_known && s->is_up ? false : set(s, true, XFED_REASON_NONE, NULL, now_s);
 }
 
 bool hop_state_works(struct hop_state *s, int64_t now_s)
 {
-	s->worked_s = now_s;
-	return be_fine(s, now_s);
+	s->tried_s = s->worked_s = now_s;
+	s->row.count = 0;
+	s->row.recipients = 0;
+	return set(s, true, XFED_REASON_NONE, NULL, now_s);
 }
 
-bool hop_state_refuses(struct hop_state *s, int status, enum xfed_reason reason, const char *text, int64_t now_s)
+/* One that is down is asked all the time. */
+bool hop_state_age(struct hop_state *s, int64_t now_s)
+{
+	bool is_old = s->is_up && s->reason != XFED_REASON_NONE && now_s - s->refusals.last_s >= HOP_STATE_OLD_S;
+	return is_old && set(s, true, XFED_REASON_NONE, NULL, now_s);
+}
+
+static void count(struct hop_state *s, int status, int64_t now_s)
 {
 	if (s->refusals.status != status || now_s - s->refusals.last_s >= HOP_STATE_WINDOW_S) {
 		s->refusals.status = status;
@@ -72,10 +90,41 @@ bool hop_state_refuses(struct hop_state *s, int status, enum xfed_reason reason,
 	}
 	s->refusals.count++;
 	s->refusals.last_s = now_s;
-	if (!set(s, true, reason, text, now_s)) {
-		return false;
+}
+
+static void note_recipient(struct hop_state *s, uint64_t recipient)
+{
+	for (size_t i = 0; i < s->row.recipients; i++) {
+		if (s->row.recipient[i] == recipient) {
+			return;
+		}
 	}
-	s->is_told = s->refusals.count == 1 || now_s - s->logged_s >= HOP_STATE_QUIET_S;
-	s->logged_s = s->is_told ? now_s : s->logged_s;
-	return s->is_told;
+	if (s->row.recipients < HOP_STATE_RECIPIENTS) {
+		s->row.recipient[s->row.recipients++] = recipient;
+	}
+}
+
+/* Adds one; whether they are now such that it cannot be the recipients alone. */
+static bool is_of_server(struct hop_state *s, uint64_t recipient, int64_t now_s)
+{
+	if (s->row.count == 0 || now_s - s->row.last_s >= HOP_STATE_WINDOW_S) {
+		s->row.count = 0;
+		s->row.recipients = 0;
+		s->row.first_s = now_s;
+	}
+	s->row.count++;
+	s->row.last_s = now_s;
+	note_recipient(s, recipient);
+	return s->row.recipients == HOP_STATE_RECIPIENTS || (s->row.count >= HOP_STATE_ROW && now_s - s->row.first_s >= HOP_STATE_ROW_S);
+}
+
+bool hop_state_refuses(struct hop_state *s, const struct hop_refusal *r, int64_t now_s)
+{
+	count(s, r->status, now_s);
+	if (r->recipient != 0 && !is_of_server(s, r->recipient, now_s)) {
+		return hop_state_answers(s, now_s);
+	}
+	s->tried_s = now_s;
+	s->status = r->status;
+	return set(s, true, r->reason, r->text, now_s);
 }

@@ -251,7 +251,9 @@ int trunk_send_request(struct trunk_send *s, const struct sip_layer_request *rq,
 static bool unproved(struct trunk_send *s, int status, enum xfed_reason reason, const char *text)
 {
 	s->unproved = reason;
-	trunk_hop_refuses(s->hop, status, reason, text);
+	if (s->places) { /* inside a dialog it may be anybody who asks */
+		trunk_hop_refuses(s->hop, &(struct hop_refusal){ .status = status, .reason = reason, .text = text });
+	}
 	return false;
 }
 
@@ -302,8 +304,7 @@ static void forget_states(struct trunk *t)
 		}
 	}
 	for (struct trunk_hop *h = t->hops; h; h = h->hh.next) {
-		const struct hop_state *s = &h->state;
-		if (!h->is_used || hop_state_wants_proof(s)) {
+		if (!h->is_used || hop_state_wants_proof(&h->state)) {
 			h->state = (struct hop_state){ .since_s = core_wall_s(t->core) };
 		}
 	}

@@ -1,6 +1,7 @@
 /*
  * A hop that is down is asked (OPTIONS, RFC 3261 section 11) until it answers, so that nobody has to send a message to find out
- * whether it is there again. Any answer is one, but 5xx.
+ * whether it is there again. Any answer is one but 5xx, and of those 501: it knows no OPTIONS. Where a message would go to the next
+ * place, that is asked next.
  */
 #include "trunk/trunk_impl.h"
 
@@ -87,6 +88,15 @@ static void on_failed(void *data, struct trunk_send *s, enum xfed_reason reason)
 	end(s->hop);
 }
 
+static bool try_next(struct trunk_hop *h, enum sip_attempt_end how, int status, bool was_written)
+{
+	if (!sip_failover_next(h->probe.send.places, how, status, was_written)) {
+		return false;
+	}
+	h->probe.state = TRUNK_PROBE_READY;
+	return true;
+}
+
 static void on_response(void *data, uint64_t id, const struct sip_message *m, uint64_t dialog)
 {
 	struct trunk_hop *h = hop_of(id);
@@ -98,6 +108,8 @@ static void on_response(void *data, uint64_t id, const struct sip_message *m, ui
 	if (m->status < 500 || m->status >= 600 || m->status == 501) {
 		sip_failed_remove(&h->failed, sip_failover_place(h->probe.send.places));
 		trunk_hop_answers(h);
+	} else if (try_next(h, SIP_ATTEMPT_RESPONSE, m->status, true)) {
+		return;
 	} else {
 		char text[64];
 		snprintf(text, sizeof(text), "it answers OPTIONS with %d", m->status);
@@ -120,8 +132,7 @@ static void on_broken(void *data, uint64_t id, bool was_written)
 	struct trunk_hop *h = hop_of(id);
 	(void)data;
 	trunk_send_broken(&h->probe.send, was_written);
-	if (sip_failover_next(h->probe.send.places, SIP_ATTEMPT_ERROR, 0, false)) { /* nobody minds two of them */
-		h->probe.state = TRUNK_PROBE_READY;
+	if (try_next(h, SIP_ATTEMPT_ERROR, 0, false)) { /* nobody minds two of them */
 		return;
 	}
 	trunk_send_unreached(&h->probe.send);
@@ -148,6 +159,7 @@ void trunk_probe_tick(struct trunk *t, uint64_t now_ms)
 {
 	for (struct trunk_hop *h = t->hops; h; h = h->hh.next) {
 		struct trunk_probe *p = &h->probe;
+		trunk_hop_age(h);
 		bool is_idle = p->state == TRUNK_PROBE_IDLE;
 		if (p->state == TRUNK_PROBE_READY) {
 			ask(h);

@@ -53,7 +53,14 @@ static void on_returned(void *user, struct xfed_span quoted, const struct rt_add
 	t->failing = XFED_REASON_NONE;
 }
 
-static const struct rt_udp_handlers udp_handlers = { .on_datagram = on_datagram, .on_returned = on_returned };
+static void on_receive_failed(void *user, int uv_error)
+{
+	const struct sip_socket *s = user;
+	rt_log(RT_LOG_WARNING, "sip.receive-failed", RT_KV_STR("address", s->info.local_ip), RT_KV_U64("port", s->info.local_port),
+		RT_KV_STR("text", uv_strerror(uv_error)), RT_END);
+}
+
+static const struct rt_udp_handlers udp_handlers = { .on_datagram = on_datagram, .on_error = on_receive_failed, .on_returned = on_returned };
 
 static struct sip_socket *socket_for(struct sip_io *io, const struct sip_target *t, const struct rt_addr *to)
 {

@@ -75,11 +75,13 @@ void trunk_hop_unload(struct trunk_hop *h, size_t bytes);
 
 /* ---- requests of ours ---- */
 
-/* One request on its way; lives in what it is sent for. Its owner fills in the first three and zeroes the rest, which is the trunk's. */
+/* One request on its way; lives in what it is sent for. Its owner fills in the first five and zeroes the rest, which is the trunk's. */
 struct trunk_send {
 	const struct trunk_user *user;
 	struct trunk_hop *hop;
 	bool is_large;		     /* too large for UDP */
+	bool is_repeat;		     /* it may have been sent before: 482 says that it was */
+	uint64_t recipient;	     /* a hash of whom a message is for: what one of them refuses may be his phone's doing */
 	struct sip_failover *places; /* to try in turn; NULL until hop_ready() */
 	struct sip_digest_asked *asked;
 	unsigned round;		   /* 0: without credentials; counts up with each that is asked for and given */
@@ -114,7 +116,10 @@ int trunk_request_size(const struct trunk *t, const struct sip_layer_request *rq
 /* CANCELs an INVITE of ours; its end is told as that of any request. NOT_FOUND: it has its answer. NOMEM. */
 int trunk_cancel(struct trunk *t, uint64_t txn);
 
-/* How the attempt at the present place of `s` ended; told to the hop's state, its failed places and the metrics. */
+/*
+ * How the attempt at the present place of `s` ended; told to the hop's state, its failed places and the metrics. Of a request inside a
+ * dialog (places NULL) only the metrics are told, and of answers to anything but MESSAGE the state hears no refusal.
+ */
 void trunk_send_answered(struct trunk_send *s, struct xfed_span method, int status);
 void trunk_send_timed_out(struct trunk_send *s);
 void trunk_send_broken(struct trunk_send *s, bool was_written);

@@ -108,7 +108,8 @@ void trunk_places_free(struct trunk_places *p);
 
 void trunk_hop_down(struct trunk_hop *h, enum xfed_reason reason, const char *text);
 void trunk_hop_answers(struct trunk_hop *h); /* it is up; what it thinks of messages nobody knows */
-void trunk_hop_refuses(struct trunk_hop *h, int status, enum xfed_reason reason, const char *text);
+void trunk_hop_refuses(struct trunk_hop *h, const struct hop_refusal *r);
+void trunk_hop_age(struct trunk_hop *h);
 /* A connection of ours was closed for that, and what was written on it was not read. */
 void trunk_note_unread(struct trunk *t, const struct sip_target *to, enum xfed_reason reason, const char *text);
 

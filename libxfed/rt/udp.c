@@ -94,22 +94,26 @@ static bool read_returned(struct rt_udp *u, int fd)
 	return true;
 }
 
-/* As long as there are any the kernel wakes us; whoever sends many forged ones must not keep us from reading datagrams. */
-static void read_all_returned(struct rt_udp *u)
+/*
+ * False: there was none. As long as there are any the kernel wakes us; whoever sends many forged ones must not keep us from reading
+ * datagrams.
+ */
+static bool read_all_returned(struct rt_udp *u)
 {
 	uv_os_fd_t fd;
 	int error;
 	socklen_t len = sizeof(error);
 	if (uv_fileno((uv_handle_t *)&u->uv, &fd) != 0) {
-		return;
+		return false;
 	}
 	u->has_returned = false;
 	for (int i = 0; i < RETURNED_MAX; i++) {
 		if (u->is_closing || !read_returned(u, fd)) {
-			return;
+			return i > 0;
 		}
 	}
 	u->has_returned = !u->is_closing && getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0; /* else it stands before them */
+	return true;
 }
 
 static int ask_for_returned(struct rt_udp *u, int family)
@@ -131,8 +135,8 @@ static void on_recv(uv_udp_t *uv, ssize_t nread, const uv_buf_t *buf, const stru
 	if (u->is_closing || (flags & UV_UDP_PARTIAL) != 0) {
 		return;
 	}
-	if (u->handlers->on_returned && (nread < 0 || (nread == 0 && !from && u->has_returned))) {
-		read_all_returned(u);
+	bool may_have_returned = u->handlers->on_returned && (nread < 0 || (nread == 0 && !from && u->has_returned));
+	if (may_have_returned && (read_all_returned(u) || u->is_closing)) {
 		return;
 	}
 	if (nread == 0 && !from) {

@@ -20,7 +20,7 @@ MESSAGES = {
     "Credit": {"messages": (1, "uint"), "bytes": (2, "uint"), "taken": (3, "uint")},
     "Deliver": {"seq": (1, "uint"), "kind": (2, "uint"), "type": (3, "bytes"), "id": (4, "bytes"), "from": (5, "bytes"),
                 "to": (6, "bytes"), "lang": (7, "bytes"), "remaining_ms": (8, "uint"), "stanza": (12, "bytes"),
-                "lowest_unsettled": (13, "uint")},
+                "lowest_unsettled": (13, "uint"), "replay": (11, "uint")},
     "Attempted": {"seqs": (1, "bytes")},
     "AttemptedAck": {"seqs": (1, "bytes"), "refused": (2, "bytes")},
     "Outcome": {"seq": (1, "uint"), "fate": (2, "uint"), "condition": (3, "bytes"), "error_type": (4, "bytes"),
@@ -163,9 +163,9 @@ class ChannelPeer:
         assert name is None, "%s behind Close" % name
         return fields["reason"].decode()
 
-    def deliver(self, seq, sender, to, stanza, kind=1, id="", type="", lang="", remaining_ms=50000):
+    def deliver(self, seq, sender, to, stanza, kind=1, id="", type="", lang="", remaining_ms=50000, replay=0):
         self.send("Deliver", **{"seq": seq, "kind": kind, "type": type, "id": id, "from": sender, "to": to, "lang": lang,
-                                "remaining_ms": remaining_ms, "stanza": stanza, "lowest_unsettled": 1})
+                                "remaining_ms": remaining_ms, "stanza": stanza, "lowest_unsettled": 1, "replay": replay})
 
     def outcomes(self, count, timeout=10):
         """{seq: outcome} of the next ones that come, so many."""

@@ -17,7 +17,7 @@ from harness.wire import Wire
 from harness.xmpp import child_text
 
 numbers = itertools.count(1)
-REFUSED = 2
+DELIVERED, REFUSED = 1, 2
 MESSAGE, PRESENCE, SUBSCRIPTION, ERROR = 1, 2, 3, 4
 HONEST = " type='chat' xml:lang='de'"
 
@@ -222,6 +222,26 @@ def test_the_side_an_edge_says(gateway_of, certs, name):
     assert " side=%s " % side in line
     assert (" whose=%s " % whose in line) if whose else "whose" not in line
     assert gateway.metric("xfed_refusals_total", **labels) == before + 1
+
+
+@pytest.mark.parametrize("replay, fate", [(1, DELIVERED), (0, REFUSED)])
+def test_482_to_a_repeat_is_a_message_that_was_taken(gateway_of, fake_edge, replay, fate):
+    """By the SIP server too: it is no refusal of its."""
+    ident = "c%d" % next(numbers)
+    gateway_of.user.answer = 200
+    fake_edge.deliver(1, "alice@distrust.example", "bob@corp.example", stanza("alice@distrust.example", "bob@corp.example", ident), id=ident)
+    fake_edge.send("AttemptedAck", seqs=fake_edge.read_until("Attempted")["seqs"])
+    assert fake_edge.outcomes(1)[1]["fate"] == DELIVERED
+    before, = gateway_of.gateway.control("status")["sip"]
+    gateway_of.user.answer = 482
+    try:
+        fake_edge.deliver(2, "alice@distrust.example", "bob@corp.example", stanza("alice@distrust.example", "bob@corp.example", ident), id=ident, replay=replay)
+        fake_edge.send("AttemptedAck", seqs=fake_edge.read_until("Attempted")["seqs"])
+        assert fake_edge.outcomes(1)[2]["fate"] == fate
+    finally:
+        gateway_of.user.answer = 200
+    after, = gateway_of.gateway.control("status")["sip"]
+    assert (after.get("refusals") == before.get("refusals")) == bool(replay)
 
 
 def clock_problems(daemon):

@@ -131,8 +131,13 @@ static void hop_down(struct explain_facts *f)
 static void hop_refuses(struct explain_facts *f)
 {
 	f->hop.reason = XFED_REASON_SIP_AUTH_REFUSED;
-	f->hop.refusals.status = 407;
+	f->hop.status = 407;
 	snprintf(f->hop.text, sizeof(f->hop.text), "the username or password is wrong");
+}
+static void hop_refused_one(struct explain_facts *f)
+{
+	f->hop.row.count = 1;
+	f->hop.refusals.status = 405;
 }
 static void hop_unknown(struct explain_facts *f)
 {
@@ -281,6 +286,7 @@ static const struct {
 	{ "next hop down", true, hop_down, EXPLAIN_NEXT_HOP, XFED_REASON_SIP_SERVER_UNREACHABLE, "tls:fe.example.com:5061" },
 	{ "next hop down, what was tried", true, hop_down, EXPLAIN_NEXT_HOP, XFED_REASON_SIP_SERVER_UNREACHABLE, "(SRV fe.example.com)" },
 	{ "next hop refuses us", true, hop_refuses, EXPLAIN_NEXT_HOP, XFED_REASON_SIP_AUTH_REFUSED, "password is wrong" },
+	{ "next hop refuses one", true, hop_refused_one, NONE, XFED_REASON_NONE, NULL },
 	{ "next hop not used yet", true, hop_unknown, NONE, XFED_REASON_NONE, NULL },
 	{ "the next hop is not on the way out", false, hop_down, NONE, XFED_REASON_NONE, NULL },
 	{ "draining", true, draining, EXPLAIN_GATEWAY, XFED_REASON_SERVICE_LEAVING, NULL },

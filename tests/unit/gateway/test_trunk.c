@@ -471,11 +471,91 @@ static void where_we_have_called(void **state)
 	trunk_dialog_end(b->trunk, b->dialog);
 }
 
+/* Of messages the hop's state hears all; of other methods, that it answers and whether our credentials do. */
+static void what_an_answer_says_of_the_hop(void **state)
+{
+	static const struct {
+		const char *method;
+		int status;
+		bool is_repeat, is_proved, lacks_proof; /* the last: before */
+		bool has_worked;
+		unsigned refusals;
+		enum xfed_reason reason;
+	} rows[] = {
+		{ "MESSAGE", 200, false, true, false, true, 0, XFED_REASON_NONE },
+		{ "MESSAGE", 404, false, true, false, true, 0, XFED_REASON_NONE },
+		{ "MESSAGE", 403, false, true, false, false, 1, XFED_REASON_NONE },
+		{ "MESSAGE", 503, false, true, false, false, 1, XFED_REASON_NONE },
+		{ "MESSAGE", 482, false, true, false, false, 1, XFED_REASON_NONE },
+		{ "MESSAGE", 482, true, true, false, true, 0, XFED_REASON_NONE },    /* the first copy was taken */
+		{ "MESSAGE", 482, true, false, false, false, 0, XFED_REASON_NONE },  /* perhaps */
+		{ "MESSAGE", 407, false, false, false, false, 0, XFED_REASON_NONE }, /* trunk_send_challenged() goes on */
+		{ "SUBSCRIBE", 200, false, true, false, false, 0, XFED_REASON_NONE },
+		{ "SUBSCRIBE", 403, false, true, false, false, 0, XFED_REASON_NONE },
+		{ "SUBSCRIBE", 404, false, true, false, false, 0, XFED_REASON_NONE },
+		{ "SUBSCRIBE", 405, false, true, false, false, 0, XFED_REASON_NONE },
+		{ "SUBSCRIBE", 489, false, true, false, false, 0, XFED_REASON_NONE },
+		{ "NOTIFY", 503, false, true, false, false, 0, XFED_REASON_NONE },
+		{ "SUBSCRIBE", 200, false, true, true, true, 0, XFED_REASON_NONE },
+		{ "SUBSCRIBE", 403, false, true, true, false, 0, XFED_REASON_SIP_AUTH_REFUSED },
+		{ "MESSAGE", 200, false, true, true, true, 0, XFED_REASON_NONE },
+	};
+	struct trunk_send *s = &sides[A].send;
+	struct hop_state *hop = &s->hop->state;
+	trunk_want(s);
+	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
+		*hop = (struct hop_state){ .is_known = true, .is_up = true };
+		hop->reason = rows[i].lacks_proof ? XFED_REASON_SIP_AUTH_REFUSED : XFED_REASON_NONE;
+		s->is_repeat = rows[i].is_repeat;
+		s->round = rows[i].is_proved;
+		s->recipient = 1;
+		trunk_send_answered(s, xfed_span_str(rows[i].method), rows[i].status);
+		if (!hop->is_up || (hop->worked_s > 0) != rows[i].has_worked || hop->row.count != rows[i].refusals || hop->reason != rows[i].reason) {
+			fail_msg("row %zu: up %d, worked %lld, %u refusals, %s", i, hop->is_up, (long long)hop->worked_s, hop->row.count,
+				xfed_reason_code(hop->reason));
+		}
+	}
+}
+
+/* A hop that nobody writes to any more. */
+static void what_is_old_is_forgotten(void **state)
+{
+	struct side *a = &sides[A];
+	struct hop_state *hop = &a->send.hop->state;
+	int64_t now_s = core_wall_s(&a->core);
+	const struct hop_refusal no = { .status = 403, .reason = XFED_REASON_SIP_REQUEST_REFUSED };
+	hop_state_refuses(hop, &no, now_s - HOP_STATE_OLD_S + 3600);
+	trunk_tick(a->trunk, 0);
+	assert_int_equal(hop->reason, XFED_REASON_SIP_REQUEST_REFUSED);
+	hop->refusals.last_s = now_s - HOP_STATE_OLD_S;
+	trunk_tick(a->trunk, 0);
+	assert_int_equal(hop->reason, XFED_REASON_NONE);
+}
+
+/* What becomes of a request inside a dialog, or who asks for credentials there, says nothing of the hop. */
+static void a_dialog_says_nothing_of_the_hop(void **state)
+{
+	struct trunk_send *s = &sides[A].send;
+	const struct sip_message challenge = { .status = 407 };
+	const struct hop_state before = s->hop->state;
+	assert_null(s->places);
+	trunk_send_answered(s, XFED_SPAN("NOTIFY"), 200);
+	trunk_send_answered(s, XFED_SPAN("NOTIFY"), 503);
+	trunk_send_answered(s, XFED_SPAN("NOTIFY"), 407);
+	assert_false(trunk_send_challenged(s, &challenge));
+	assert_int_equal(s->unproved, XFED_REASON_SIP_AUTH_NEEDED);
+	trunk_send_timed_out(s);
+	trunk_send_broken(s, false);
+	assert_int_equal(trunk_send_unreached(s), XFED_REASON_SIP_SERVER_UNREACHABLE);
+	assert_memory_equal(&s->hop->state, &before, sizeof(before));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = { TEST(a_session), TEST(asked_inside), TEST(cancelled), TEST(what_is_taken), TEST(ways),
-		TEST(where_we_have_called) };
+		TEST(where_we_have_called), TEST(what_an_answer_says_of_the_hop), TEST(what_is_old_is_forgotten),
+		TEST(a_dialog_says_nothing_of_the_hop) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -148,7 +151,20 @@ static void on_returned(void *user, struct xfed_span quoted, const struct rt_add
 	}
 }
 
-static const struct rt_udp_handlers asking = { .on_datagram = on_datagram, .on_returned = on_returned };
+static const struct rt_udp_handlers asking = { .on_datagram = on_datagram, .on_error = on_error, .on_returned = on_returned };
+
+/* In the place of the C library's, for libuv too: that many times the kernel has no memory for a datagram. */
+static int without_memory;
+
+__attribute__((visibility("default"))) ssize_t recvmsg(int fd, struct msghdr *m, int flags)
+{
+	if (without_memory > 0 && (flags & MSG_ERRQUEUE) == 0) {
+		without_memory--;
+		errno = ENOMEM;
+		return -1;
+	}
+	return syscall(SYS_recvmsg, fd, m, flags);
+}
 
 /* A socket that asks, one that listens, and a port where nobody does. */
 static struct rt_addr asker(struct rt_loop *l, struct box *a, struct box *b, const char *where)
@@ -197,6 +213,22 @@ static void one_that_returns_costs_no_other(void **state)
 		assert_int_equal(send_text(a.u, rt_udp_addr(b.u), "y"), XFED_OK);
 	}
 	UNTIL(l, b.count == 20 && a.errors == 20);
+	rt_loop_free(l);
+}
+
+/* What keeps us from receiving is no datagram of ours that has come back. */
+static void an_error_that_is_none_of_those(void **state)
+{
+	struct rt_loop *l = new_loop();
+	struct box a = { 0 }, b = { 0 };
+	(void)state;
+	asker(l, &a, &b, "127.0.0.1:0");
+	without_memory = 1;
+	assert_int_equal(send_text(b.u, rt_udp_addr(a.u), "late"), XFED_OK);
+	UNTIL(l, a.count == 1);
+	assert_int_equal(a.errors, 1);
+	assert_int_equal(a.uv_error, 0); /* on_error() */
+	assert_string_equal(rt_udp_error_text(a.u), "not enough memory");
 	rt_loop_free(l);
 }
 
@@ -259,6 +291,7 @@ int main(void)
 		cmocka_unit_test(nobody_there),
 		cmocka_unit_test(a_closed_port_returns_what_was_sent),
 		cmocka_unit_test(one_that_returns_costs_no_other),
+		cmocka_unit_test(an_error_that_is_none_of_those),
 		cmocka_unit_test(many_returns_keep_nobody_from_reading),
 		cmocka_unit_test(close_inside_a_return),
 		cmocka_unit_test(close_inside_a_callback),

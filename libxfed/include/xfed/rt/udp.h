@@ -13,7 +13,7 @@ struct rt_udp;
 struct rt_udp_handlers {
 	/* `in` is whole; cut-off datagrams are not handed over. */
 	void (*on_datagram)(void *user, struct xfed_span in, const struct rt_addr *from);
-	/* Connected sockets: the peer's host refuses (ICMP). The socket goes on. May be NULL. */
+	/* Nothing can be received now, or, of a connected socket: the peer's host refuses (ICMP). The socket goes on. May be NULL. */
 	void (*on_error)(void *user, int uv_error);
 	/*
 	 * Bound sockets: a datagram did not arrive (ICMP, destination unreachable), says a message that anybody may have forged. `quoted`: its
