@@ -128,3 +128,16 @@ bool hop_state_refuses(struct hop_state *s, const struct hop_refusal *r, int64_t
 	s->status = r->status;
 	return set(s, true, r->reason, r->text, now_s);
 }
+
+#define NO_TCP_FIRST_MS (30 * 1000)
+#define NO_TCP_MOST_MS	(10 * 60 * 1000)
+
+void hop_no_tcp_refused(struct hop_no_tcp *n, uint64_t now_ms, int64_t now_s)
+{
+	if (now_ms < n->until_ms) {
+		return; /* it was under way beside the one that counts */
+	}
+	n->since_s = n->wait_ms == 0 ? now_s : n->since_s;
+	n->wait_ms = n->wait_ms == 0 ? NO_TCP_FIRST_MS : n->wait_ms < NO_TCP_MOST_MS / 2 ? 2 * n->wait_ms : NO_TCP_MOST_MS;
+	n->until_ms = now_ms + n->wait_ms;
+}
