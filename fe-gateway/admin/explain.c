@@ -94,9 +94,7 @@ static void kinds(const struct explain_facts *f, struct explain_gate *g)
 static void access_policy(const struct explain_facts *f, struct explain_gate *g)
 {
 	const char *user = f->policy.to_is_ours ? f->to : f->from;
-	if (g->state == POLICY_SKIPPED && has_pair(f)) {
-		SAY("%s names no user", user);
-	} else if (g->state == POLICY_SKIPPED) {
+	if (g->state == POLICY_SKIPPED) {
 		SAY("no local user is known");
 	} else if (g->state == POLICY_CLOSED && g->reason == XFED_REASON_POLICY_ACCESS_BROKEN) {
 		SAY("the rule %s cannot be loaded, and could be about %s", f->access_rule, user);

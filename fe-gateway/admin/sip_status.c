@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "admin/hop_words.h"
+#include "xfed/limits.h"
 
 #define UNTRUSTED_PROBLEM_S 3600 /* afterwards it stands among the facts alone */
 
@@ -21,6 +22,17 @@ static void add_hop(const struct trunk_hop_facts *f, json_t *list)
 		const char *advice = hop_words_advice(s), *remedy = xfed_reason_info(hop_words_reason(s))->remedy;
 		rt_control_add_problem(list, s->reason, s->since_s, "The SIP server %s %s%s%s%s", f->label, hop_words(s, words), advice ? ": " : ". ",
 			advice ? advice : remedy, advice ? "." : "");
+	}
+}
+
+static void add_no_tcp(const struct trunk_hop_facts *f, json_t *list)
+{
+	if (f->is_used && f->no_tcp_s > 0) {
+		rt_control_add_problem(list, XFED_REASON_SIP_REQUEST_TOO_LARGE, f->no_tcp_since_s,
+			"The SIP server %s refuses TCP: messages above the %d bytes of UDP are refused, TCP is tried again in %u s. Let it "
+			"listen on TCP "
+			"too; a reload has it tried at once.",
+			f->label, XFED_SIP_UDP_REQUEST_BYTES, f->no_tcp_s);
 	}
 }
 
@@ -57,6 +69,7 @@ void sip_status_problems(const struct admin *ad, json_t *list)
 	for (const struct trunk_hop *h = trunk_hop_next(ad->trunk, NULL); h; h = trunk_hop_next(ad->trunk, h)) {
 		struct trunk_hop_facts f = trunk_hop_facts(h);
 		add_hop(&f, list);
+		add_no_tcp(&f, list);
 	}
 	for (size_t i = 0; i < TRUNK_UNTRUSTED_MAX; i++) {
 		const struct trunk_untrusted *u = trunk_untrusted(ad->trunk, i);

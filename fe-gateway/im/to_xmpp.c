@@ -93,12 +93,18 @@ static struct iw_sip_message content_of(const struct sip_message *m)
 	};
 }
 
+/* By its Date; 0: it has none that can be read. */
+static int64_t sent_s(const struct taken *t)
+{
+	int64_t s;
+	return t->m->date.data && sip_date_parse(t->m->date, &s) == XFED_OK ? s : 0;
+}
+
 /* When it was sent, where its reader has to be told: a server that keeps messages leaves the Date as it was (RFC 3428 section 4). */
 static int64_t late_s(const struct taken *t)
 {
-	int64_t sent_s;
-	bool is_late = t->m->date.data && sip_date_parse(t->m->date, &sent_s) == XFED_OK && iw_when_is_late(sent_s, core_wall_s(t->im->core));
-	return is_late ? sent_s : 0;
+	int64_t s = sent_s(t);
+	return iw_when_is_late(s, core_wall_s(t->im->core)) ? s : 0;
 }
 
 static enum iw_fate translate(struct taken *t, struct iw_xmpp_im *out)
@@ -122,13 +128,10 @@ static enum iw_fate translate(struct taken *t, struct iw_xmpp_im *out)
  */
 static bool within_expires(const struct taken *t, uint32_t *within_ms)
 {
-	int64_t sent_s, now_s = core_wall_s(t->im->core), left_s = t->m->expires;
 	if (t->m->expires <= 0) {
 		return true;
 	}
-	if (sip_date_parse(t->m->date, &sent_s) == XFED_OK && sent_s < now_s) {
-		left_s -= now_s - sent_s;
-	}
+	int64_t left_s = iw_when_left_s(t->m->expires, sent_s(t), core_wall_s(t->im->core));
 	if (left_s > 0 && left_s < *within_ms / 1000) {
 		*within_ms = (uint32_t)left_s * 1000;
 	}

@@ -246,16 +246,54 @@ int iw_reason_to_sip(enum xfed_reason reason, struct iw_sip_error *out)
 	return XFED_OK;
 }
 
+/* One line of another side's words, at most `max` bytes; data NULL where nothing is left. */
+static int line_of_others(struct xfed_arena *a, struct xfed_span text, size_t max, struct xfed_span *out)
+{
+	*out = xfed_span_make(NULL, 0);
+	int rc = xfed_utf8_is_valid(text) ? iw_text_without_turns(a, text, &text) : XFED_OK;
+	return rc == XFED_OK ? iw_text_line(a, text, max, out) : rc;
+}
+
+static bool is_of_code(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '-';
+}
+
+/* One of its words is a reason code of ours, in whatever case. */
+static bool names_a_code(struct xfed_span line)
+{
+	char word[IW_PHRASE_BYTES];
+	size_t len = 0;
+	for (size_t i = 0; i <= line.len; i++) {
+		char c = i < line.len ? xfed_lower(line.data[i]) : ' ';
+		if (is_of_code(c) && len < sizeof(word)) {
+			word[len++] = c;
+			continue;
+		}
+		while (len > 0 && word[len - 1] == '.') {
+			len--;
+		}
+		if (xfed_reason_by_code(xfed_span_make(word, len)) != XFED_REASON_NONE) {
+			return true;
+		}
+		len = 0;
+	}
+	return false;
+}
+
 int iw_phrase_from_text(struct xfed_arena *a, struct xfed_span text, const char *fallback, struct xfed_span *out)
 {
-	int rc = iw_text_line(a, text, IW_PHRASE_BYTES, out);
+	int rc = line_of_others(a, text, IW_PHRASE_BYTES, out);
 	if (rc == XFED_OK && !out->data) {
 		*out = xfed_span_str(fallback);
+	} else if (rc == XFED_OK && names_a_code(*out)) {
+		struct xfed_span whole = xfed_arena_printf(a, "The partner says: %.*s", (int)out->len, out->data);
+		return whole.data ? iw_text_line(a, whole, IW_PHRASE_BYTES, out) : XFED_ERR_NOMEM;
 	}
 	return rc;
 }
 
 int iw_text_from_phrase(struct xfed_arena *a, struct xfed_span phrase, struct xfed_span *out)
 {
-	return iw_text_line(a, phrase, SIZE_MAX, out);
+	return line_of_others(a, phrase, SIZE_MAX, out);
 }

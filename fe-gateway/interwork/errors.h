@@ -56,8 +56,9 @@ int iw_reason_to_xmpp(enum xfed_reason reason, bool partner_is_public, struct iw
 int iw_reason_to_sip(enum xfed_reason reason, struct iw_sip_error *out);
 
 /*
- * Error text to a reason phrase ([B3-01]): one line without control characters, at most IW_PHRASE_BYTES, cut between
- * characters. `fallback` where nothing is left or the text is no UTF-8. XFED_OK or XFED_ERR_NOMEM.
+ * Error text to a reason phrase ([B3-01]): one line without control characters and without what turns round how it is read, at most
+ * IW_PHRASE_BYTES, cut between characters. Where it has a reason code of ours in it, it says that these are a partner's words. `fallback`
+ * where nothing is left or the text is no UTF-8. XFED_OK or XFED_ERR_NOMEM.
  */
 int iw_phrase_from_text(struct xfed_arena *a, struct xfed_span text, const char *fallback, struct xfed_span *out);
 /* A reason phrase to error text fit for XML; data NULL where nothing is left. XFED_OK or XFED_ERR_NOMEM. */

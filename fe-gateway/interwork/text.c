@@ -15,10 +15,21 @@ static size_t forbidden_at(struct xfed_span s, size_t at)
 	return is_noncharacter ? 3 : 0;
 }
 
-int iw_text_for_xml(struct xfed_arena *a, struct xfed_span s, struct xfed_span *out)
+/* Bytes at `at` of U+2028 to U+202E or U+2066 to U+2069, which are E2 80 A8 to AE and E2 81 A6 to A9; 0 where it is none. */
+static size_t turn_at(struct xfed_span s, size_t at)
+{
+	if ((uint8_t)s.data[at] != 0xE2 || s.len - at < 3) {
+		return 0;
+	}
+	uint8_t second = (uint8_t)s.data[at + 1], third = (uint8_t)s.data[at + 2];
+	return (second == 0x80 && third >= 0xA8 && third <= 0xAE) || (second == 0x81 && third >= 0xA6 && third <= 0xA9) ? 3 : 0;
+}
+
+/* Without the characters that `at` knows. */
+static int without(struct xfed_arena *a, struct xfed_span s, size_t (*at)(struct xfed_span s, size_t at), struct xfed_span *out)
 {
 	size_t first = 0;
-	while (first < s.len && forbidden_at(s, first) == 0) {
+	while (first < s.len && at(s, first) == 0) {
 		first++;
 	}
 	if (first == s.len) {
@@ -31,7 +42,7 @@ int iw_text_for_xml(struct xfed_arena *a, struct xfed_span s, struct xfed_span *
 	}
 	size_t len = 0;
 	for (size_t i = 0; i < s.len;) {
-		size_t skip = forbidden_at(s, i);
+		size_t skip = at(s, i);
 		if (skip > 0) {
 			i += skip;
 		} else {
@@ -40,6 +51,16 @@ int iw_text_for_xml(struct xfed_arena *a, struct xfed_span s, struct xfed_span *
 	}
 	*out = xfed_span_make(p, len);
 	return XFED_OK;
+}
+
+int iw_text_for_xml(struct xfed_arena *a, struct xfed_span s, struct xfed_span *out)
+{
+	return without(a, s, forbidden_at, out);
+}
+
+int iw_text_without_turns(struct xfed_arena *a, struct xfed_span s, struct xfed_span *out)
+{
+	return without(a, s, turn_at, out);
 }
 
 /* Bytes at `at` that may not stand in a line: a control character (C1 too: NEXT LINE is a line end to some), or no XML. */

@@ -6,6 +6,12 @@
 #include "xfed/base.h"
 
 /*
+ * Characters that turn round or break the line they stand in, in valid UTF-8 (embeddings, overrides and isolates of bidirectional text, U+2028,
+ * U+2029), taken away: for words of others that stand among ours. The span itself where there are none. OK or NOMEM.
+ */
+int iw_text_without_turns(struct xfed_arena *a, struct xfed_span s, struct xfed_span *out);
+
+/*
  * One line of at most `max` bytes, cut between characters: a run of control characters becomes a space, none at the ends, no U+FFFE
  * and U+FFFF. Data NULL where nothing is left, or it is no UTF-8. OK, NOMEM.
  */

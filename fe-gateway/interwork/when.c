@@ -105,7 +105,17 @@ int64_t iw_when_sent(const struct xfed_stanza *s)
 	return earliest(s, "jabber:x:delay", "x", earliest(s, IW_NS_DELAY, "delay", 0));
 }
 
+static bool is_past(int64_t sent_s, int64_t now_s)
+{
+	return sent_s > 0 && sent_s < now_s && sent_s >= now_s - IW_WHEN_OLDEST_S;
+}
+
 bool iw_when_is_late(int64_t sent_s, int64_t now_s)
 {
-	return sent_s > 0 && sent_s < now_s - IW_WHEN_SKEW_S && sent_s >= now_s - IW_WHEN_OLDEST_S;
+	return is_past(sent_s, now_s) && sent_s < now_s - IW_WHEN_SKEW_S;
+}
+
+int64_t iw_when_left_s(int64_t expires_s, int64_t sent_s, int64_t now_s)
+{
+	return is_past(sent_s, now_s) ? expires_s - (now_s - sent_s) : expires_s;
 }

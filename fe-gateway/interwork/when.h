@@ -1,4 +1,4 @@
-/* When a message was sent: <delay/> (XEP-0203) and its stamps (XEP-0082). Internal to interwork, but for iw_when_is_late(). */
+/* When a message was sent: <delay/> (XEP-0203) and its stamps (XEP-0082). Internal to interwork, but for the last two. */
 #ifndef GATEWAY_INTERWORK_WHEN_H
 #define GATEWAY_INTERWORK_WHEN_H
 
@@ -26,5 +26,10 @@ int64_t iw_when_sent(const struct xfed_stanza *s);
 #define IW_WHEN_OLDEST_S (366LL * 24 * 3600) /* what claims to be older comes from a clock that was never set */
 /* Sent at a time that its reader has to be told. */
 bool iw_when_is_late(int64_t sent_s, int64_t now_s);
+/*
+ * How long the message may still be delivered that says it expires after `expires_s`: from when it was sent, or from now where that is not
+ * known (0), still to come, or of a clock that was never set. Not above 0: it has expired.
+ */
+int64_t iw_when_left_s(int64_t expires_s, int64_t sent_s, int64_t now_s);
 
 #endif

@@ -52,7 +52,7 @@ static const struct rt_conf_row access_rows[] = {
 	{ .name = "granted_to", .type = RT_CONF_STRINGS, ACCESS(granted_to), .flags = RELOADABLE, .convert = convert_user,
 		.help = "With scope user: their addresses." },
 	{ .name = "granted_to_file", .type = RT_CONF_PATH, ACCESS(granted_to_file), .flags = RELOADABLE,
-		.help = "With scope user: a file with one address a line; empty lines and lines beginning with # are left out." },
+		.help = "With scope user: a file with one address a line, and at least one; empty lines and lines beginning with # are left out." },
 	{ .name = "domains", .type = RT_CONF_STRINGS, ACCESS(domains), .flags = RELOADABLE, .convert = rt_conf_convert_domain,
 		.help = "With scope site: the domains." },
 };
@@ -199,14 +199,21 @@ static int add_file(struct adding *d)
 		return rc == XFED_ERR_INVALID ? XFED_OK : rc;
 	}
 	struct xfed_span rest = xfed_buf_span(&text);
+	size_t named = 0;
 	for (unsigned number = 1; rest.len > 0 && rc == XFED_OK; number++) {
 		struct xfed_span line = xfed_span_cut(&rest, '\n');
 		while (line.len > 0 && strchr(" \t\r", line.data[line.len - 1])) {
 			line.len--;
 		}
 		if (line.len > 0 && line.data[0] != '#') {
+			named++;
 			rc = add_line(d, line, number);
 		}
+	}
+	if (rc == XFED_OK && named == 0) { /* which is what a full disk leaves: a rule is not to vanish without a word */
+		d->is_unread = true;
+		rt_conf_fail(d->doc, d->options, "granted_to_file", VALUE, "found no address in %.180s, accepted: at least one",
+			d->options->granted_to_file);
 	}
 	xfed_buf_deinit(&text);
 	return rc;
@@ -277,11 +284,11 @@ static int add_checked(struct adding *d)
 
 /* ---- files that cannot be loaded ---- */
 
-/* The scope in a line of its own; false where that is missing, there twice or garbled: then it is the narrowest, which nothing overrules. */
-static bool read_scope(struct xfed_span text, enum access_scope *out)
+/* The scope in a line of its own; where that is missing, there twice or garbled it is the narrowest, which nothing overrules. */
+static enum access_scope read_scope(struct xfed_span text)
 {
-	int seen = 0, known = 0;
-	*out = ACCESS_USER;
+	int seen = 0;
+	enum access_scope scope = ACCESS_USER;
 	while (text.len > 0) {
 		struct xfed_span line = xfed_span_cut(&text, '\n');
 		line.len -= line.len > 0 && line.data[line.len - 1] == '\r';
@@ -292,23 +299,30 @@ static bool read_scope(struct xfed_span text, enum access_scope *out)
 		seen++;
 		for (const struct rt_conf_word *w = scope_words; w->word && seen == 1; w++) {
 			if (xfed_span_is(word, w->word)) {
-				*out = (enum access_scope)w->value;
-				known++;
+				scope = (enum access_scope)w->value;
 			}
 		}
 	}
-	*out = seen == 1 ? *out : ACCESS_USER;
-	return seen == 1 && known == 1;
+	return seen == 1 ? scope : ACCESS_USER;
 }
 
-static int suspect_words(struct access_set *s, struct xfed_span text, const struct access_rule *rule)
+static int suspect_list(struct access_set *s, const struct rt_conf_strings *list, const struct access_rule *rule)
+{
+	int rc = XFED_OK;
+	for (size_t i = 0; i < list->count && rc == XFED_OK; i++) {
+		rc = suspect(s, xfed_span_str(list->items[i]), rule);
+	}
+	return rc;
+}
+
+static int suspect_words(struct access_set *s, struct xfed_span text, const char *ends, const struct access_rule *rule)
 {
 	struct xfed_arena a;
 	struct xfed_span word, name;
 	const char *accepted;
 	int rc = XFED_OK;
 	xfed_arena_init(&a, 65536);
-	while (rc == XFED_OK && policy_broken_word(&text, "", &word)) {
+	while (rc == XFED_OK && policy_broken_word(&text, ends, &word)) {
 		bool is_user = memchr(word.data, '@', word.len);
 		xfed_arena_reset(&a);
 		rc = is_user ? convert_user(&a, word, &name, &accepted) : rt_conf_convert_domain(&a, word, &name, &accepted);
@@ -318,38 +332,74 @@ static int suspect_words(struct access_set *s, struct xfed_span text, const stru
 	return rc;
 }
 
-/* What is wrong says nothing about whom the file names. */
-static bool names_are_whole(const struct rt_conf_errors *errors, size_t before, size_t found, struct xfed_span text)
+/*
+ * What ends a word may stand in the name of a user, so that the text is read in more than one way: by what no user's name has (RFC 7622
+ * section 3.3.1), by the signs of lists too, by all there are.
+ */
+static int suspect_text(struct access_set *s, struct xfed_span text, const struct access_rule *rule)
+{
+	static const char *const ends[] = { POLICY_BLANKS "\"':<>&/", POLICY_BLANKS "\"':<>&/[]{},", POLICY_WORD_ENDS };
+	int rc = XFED_OK;
+	for (size_t i = 0; i < XFED_ARRAY_LEN(ends) && rc == XFED_OK; i++) {
+		rc = suspect_words(s, text, ends[i], rule);
+	}
+	return rc;
+}
+
+static bool are_read(const struct rt_conf_strings *list)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		if (!list->items[i]) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Whom the file is about stands in `o`, and what is wrong (the errors behind the first `before`, `found` of them) says nothing about that. */
+static bool names_are_read(const struct access_options *o, const struct rt_conf_errors *errors, size_t before, size_t found)
 {
 	size_t harmless = 0;
 	for (size_t i = before; i < errors->count; i++) {
 		const struct rt_conf_problem *p = &errors->items[i];
 		harmless += !p->is_warning && (strcmp(p->key, "allowed") == 0 || strcmp(p->key, "name") == 0);
 	}
-	return harmless == found && !memmem(text.data, text.len, "granted_to_file", strlen("granted_to_file"));
+	bool has_users = o && o->granted_to.count > 0, has_sites = o && o->domains.count > 0;
+	return o && harmless == found && !o->granted_to_file && has_users == (o->scope == ACCESS_USER) && has_sites == (o->scope == ACCESS_SITE) &&
+	       are_read(&o->granted_to) && are_read(&o->domains);
 }
 
-/* `rule`: what has been added for it; NULL: nothing. */
-static int break_file(struct access_set *s, const char *file, struct xfed_span text, struct access_rule *rule, bool is_whole)
+/* By its text. */
+static int break_text(struct access_set *s, struct xfed_span text, const struct access_rule *rule)
 {
 	struct xfed_buf plain;
+	int rc = policy_broken_text(text, &plain);
+	if (rc == XFED_OK) {
+		s->unread[read_scope(xfed_buf_span(&plain))] = rule;
+		rc = suspect_text(s, xfed_buf_span(&plain), rule);
+	}
+	xfed_buf_deinit(&plain);
+	return rc;
+}
+
+/* `rule`: what has been added for it, or NULL. `o`: what is read of it, or NULL; then `is_whole`: of the users it names, all are. */
+static int break_file(
+	struct access_set *s, const char *file, struct xfed_span text, struct access_rule *rule, const struct access_options *o, bool is_whole)
+{
 	rule = rule ? rule : add_rule(s, policy_dir_name(file), false);
 	if (!rule) {
 		return XFED_ERR_NOMEM;
 	}
 	rule->allowed = false;
 	rule->is_broken = true;
-	int rc = policy_broken_text(text, &plain);
-	if (rc == XFED_OK) {
-		enum access_scope scope;
-		bool is_known = read_scope(xfed_buf_span(&plain), &scope);
-		if (!is_whole || !is_known || scope == ACCESS_GLOBAL) {
-			s->unread[scope] = rule;
-		}
-		rc = suspect_words(s, xfed_buf_span(&plain), rule);
+	if (!o) {
+		return break_text(s, text, rule);
 	}
-	xfed_buf_deinit(&plain);
-	return rc;
+	if (!is_whole || o->scope == ACCESS_GLOBAL) {
+		s->unread[o->scope] = rule;
+	}
+	int rc = suspect_list(s, &o->granted_to, rule);
+	return rc == XFED_OK ? suspect_list(s, &o->domains, rule) : rc;
 }
 
 int access_set_add(struct access_set *s, const char *file, struct xfed_span text, struct rt_conf_errors *errors)
@@ -369,8 +419,9 @@ int access_set_add(struct access_set *s, const char *file, struct xfed_span text
 	}
 	size_t found = errors->error_count - errors_before;
 	if (rc == XFED_ERR_INVALID || (rc == XFED_OK && found > 0)) {
-		bool is_whole = d.rule ? !d.is_unread : names_are_whole(errors, before, found, text);
-		rc = break_file(s, file, text, d.rule, is_whole);
+		const struct access_options *o = doc.object;
+		bool is_read = d.rule || names_are_read(o, errors, before, found);
+		rc = break_file(s, file, text, d.rule, is_read ? o : NULL, !d.is_unread);
 		rc = rc == XFED_OK ? XFED_ERR_INVALID : rc;
 	}
 	rt_conf_doc_deinit(&doc);
@@ -392,7 +443,7 @@ static int load_one(void *user, const char *file, struct xfed_span text)
 static int broken_one(void *user, const char *file, struct xfed_span text, size_t before)
 {
 	struct loading *l = user;
-	int rc = text.len == 0 ? break_file(l->set, file, text, NULL, false) : XFED_OK; /* else it is broken already */
+	int rc = text.len == 0 ? break_file(l->set, file, text, NULL, NULL, false) : XFED_OK; /* else it is broken already */
 	return rc == XFED_OK
 		       ? policy_broken_add(l->broken, XFED_REASON_POLICY_ACCESS_BROKEN, file, l->errors, before, "everybody it could have been about")
 		       : rc;

@@ -33,7 +33,7 @@ int access_set_new(struct access_set **out);
 int access_set_add(struct access_set *s, const char *file, struct xfed_span text, struct rt_conf_errors *errors);
 
 /*
- * Whether the local user (a normalised bare JID) may use federation: NONE, policy.access.user or policy.access.broken. `*rule` becomes
+ * Whether the local user (a normalised bare JID; a domain alone is judged by the rules for sites and for all) may use federation: NONE, policy.access.user or policy.access.broken. `*rule` becomes
  * the name of the rule that decided (of the file, where that is broken), or NULL where none did; it lives as long as the set.
  */
 enum xfed_reason access_set_judge(const struct access_set *s, const struct xfed_jid *user, const char **rule);

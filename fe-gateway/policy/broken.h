@@ -1,6 +1,7 @@
 /*
  * broken: files of partners.d and access.d that a start has found and cannot load. They do not keep the gateway from starting: what they
- * could have been about is refused, and told in `status`, until a reload finds them mended. Part of policy.h.
+ * could have been about is refused, and told in `status`, until a reload finds them mended. Told too are files that no start and no
+ * reload loads, as their names do not end in .yaml. Part of policy.h.
  */
 #ifndef GATEWAY_POLICY_BROKEN_H
 #define GATEWAY_POLICY_BROKEN_H
@@ -14,7 +15,7 @@ struct policy_broken {
 	struct xfed_arena arena;
 	struct policy_broken_file {
 		enum xfed_reason reason;
-		const char *text; /* its first error, and what is refused for it */
+		const char *text; /* its first error, and what is refused for it, or is to be done */
 		struct policy_broken_file *next;
 	} * first, *last;
 	size_t count;	 /* of all */
@@ -27,17 +28,22 @@ void policy_broken_deinit(struct policy_broken *b); /* zeroed is fine */
 int policy_broken_add(
 	struct policy_broken *b, enum xfed_reason reason, const char *file, const struct rt_conf_errors *errors, size_t before, const char *refused);
 
+/* What `errors` says of files that are not loaded for their names, which is as good as a rule that is gone. OK, NOMEM. */
+int policy_broken_add_ignored(struct policy_broken *b, const struct rt_conf_errors *errors);
+
 /*
- * Text that is no YAML, as far as it can be read: without comments, with JSON's escapes (\u00fc) as what they stand for, and without the
- * zero bytes of UTF-16. OK, LIMIT, NOMEM; the caller releases `out`, which this initialises.
+ * Text that is no YAML, as far as it can be read: without comments and zero bytes, with escapes (\u00fc) as what they stand for, lines that
+ * a backslash joins as one, UTF-16 as UTF-8. OK, LIMIT, NOMEM; the caller releases `out`, which this initialises.
  */
 int policy_broken_text(struct xfed_span text, struct xfed_buf *out);
-/* The next run of bytes that are none of blanks, quotes, brackets, commas and colons (and of `more`); false: the end. */
-bool policy_broken_word(struct xfed_span *rest, const char *more, struct xfed_span *word);
+/* The next run of bytes that are none of `ends`; false: the end. */
+bool policy_broken_word(struct xfed_span *rest, const char *ends, struct xfed_span *word);
+#define POLICY_BLANKS	 " \t\r\n\f\v"
+#define POLICY_WORD_ENDS POLICY_BLANKS "\"'`[]{}(),;:<>=|\\" /* with quotes, brackets and what stands between items */
 
 /*
  * The names of partners in the text of `file`, and the domain that file is named after: whatever looks like one, as nobody can say what
- * the rest is. Appended to `names`, normalised, a NUL behind each. OK, LIMIT, NOMEM.
+ * the rest is. Of a name whose beginning cannot be read (another character set) all that ends so, "*.example.com". Appended to `names`, normalised, a NUL behind each. OK, LIMIT, NOMEM.
  */
 int policy_broken_names(const char *file, struct xfed_span text, struct xfed_buf *names);
 

@@ -100,7 +100,8 @@ static int load_all(const char *path, bool is_start, struct rt_conf_errors *erro
 	policy_dir_stray(f->config->partners_dir, &f->stray);
 	policy_dir_stray(f->config->access_dir, &f->stray);
 	f->config->base.doc.errors = NULL; /* the collector is the caller's */
-	return certificates != XFED_OK ? certificates : policy != XFED_OK ? policy : secrets != XFED_OK ? secrets : access;
+	rc = certificates != XFED_OK ? certificates : policy != XFED_OK ? policy : secrets != XFED_OK ? secrets : access;
+	return rc == XFED_OK ? policy_broken_add_ignored(&f->broken, errors) : rc;
 }
 
 int policy_files_load(const char *path, bool is_start, struct rt_conf_errors *errors, struct policy_files **out)

@@ -47,7 +47,7 @@ static struct policy_verdict kinds(const struct policy_facts *f, enum policy_kin
 
 static struct policy_verdict access_policy(const struct policy_facts *f, enum policy_kind kind)
 {
-	if (!has_pair(f) || !f->has_local_user || kind == POLICY_ENDING) {
+	if (!has_pair(f) || kind == POLICY_ENDING) {
 		return SKIPPED;
 	}
 	if (f->access_allows) {

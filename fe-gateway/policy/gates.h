@@ -12,7 +12,7 @@
 	X(DIRECTION, "direction") /* one is ours, one is not */                                                                                      \
 	X(PARTNER, "partner")	  /* a partner file covers the other */                                                                              \
 	X(KINDS, "kinds")	  /* that file allows what is sent */                                                                                \
-	X(ACCESS, "access")	  /* access.d lets the local user */                                                                                 \
+	X(ACCESS, "access")	  /* access.d lets the local user, or the domain that is an address itself */                                        \
 	X(CONTACT, "contact")	  /* a public partner's user has been written to first */                                                            \
 	X(MAPPING, "mapping")	  /* the addresses can be said on the other side */
 
@@ -33,7 +33,6 @@ struct policy_facts {
 	bool is_listed;		       /* the other's domain; then of its file: */
 	enum xfed_partner_type type;
 	unsigned kinds;
-	bool has_local_user; /* an address of ours without user meets no access policy */
 	bool access_allows;
 	bool access_is_broken;	 /* as a file cannot be loaded */
 	bool is_authorised;	 /* the local user has written to this contact within a day */

@@ -121,12 +121,9 @@ const struct xfed_partner *policy_pair_facts(
 		f->type = partner->type;
 		f->kinds = partner->kinds;
 	}
-	f->has_local_user = user->local.len > 0;
-	if (f->has_local_user) {
-		enum xfed_reason why_not = access_set_judge(p->files->access, user, rule);
-		f->access_allows = why_not == XFED_REASON_NONE;
-		f->access_is_broken = why_not == XFED_REASON_POLICY_ACCESS_BROKEN;
-	}
+	enum xfed_reason why_not = access_set_judge(p->files->access, user, rule);
+	f->access_allows = why_not == XFED_REASON_NONE;
+	f->access_is_broken = why_not == XFED_REASON_POLICY_ACCESS_BROKEN;
 	return partner;
 }
 

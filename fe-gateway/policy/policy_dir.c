@@ -93,7 +93,7 @@ static int list(const char *key, const char *dir, size_t max, struct rt_conf_err
 			continue;
 		}
 		if (is_mistaken(e->d_name)) {
-			rt_conf_errors_add(errors, true, XFED_REASON_CONFIG_VALUE_INVALID, dir, 0, 0, NULL,
+			rt_conf_errors_add(errors, true, XFED_REASON_CONFIG_FILE_IGNORED, dir, 0, 0, NULL,
 				"%s is not loaded, accepted: names ending in .yaml", e->d_name);
 		}
 		if (!ends_with(e->d_name, ".yaml")) {

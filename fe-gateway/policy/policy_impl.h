@@ -13,7 +13,7 @@ struct policy_files {
 	struct xfed_tls_creds *channel_creds, *sip_creds;
 	struct access_set *access;
 	struct xfed_policy *partners;
-	struct policy_broken broken; /* at a start; a reload has none */
+	struct policy_broken broken; /* at a start; a reload has only what is ignored */
 	struct policy_dir_stray stray;
 	struct xfed_buf snapshot;
 	uint8_t hash[32]; /* of the snapshot */

@@ -381,6 +381,19 @@ static bool is_media_type(struct xfed_span s)
 	return slash && sip_is_token(sip_trim(xfed_span_make(s.data, n))) && sip_is_token(sip_trim(xfed_span_make(slash + 1, s.len - n - 1)));
 }
 
+/* ";" with nothing behind it, as phones leave it at the end. */
+static struct xfed_span skip_empty_params(struct xfed_span s)
+{
+	for (s = sip_trim(s); s.len > 0 && s.data[0] == ';';) {
+		struct xfed_span next = sip_trim(xfed_span_make(s.data + 1, s.len - 1));
+		if (next.len > 0 && next.data[0] != ';') {
+			break;
+		}
+		s = next;
+	}
+	return s;
+}
+
 static void read_content_type(struct parse *p)
 {
 	struct sip_message *m = p->m;
@@ -392,8 +405,9 @@ static void read_content_type(struct parse *p)
 	semi = semi == SIZE_MAX ? v.len : semi;
 	struct xfed_span type = sip_trim(xfed_span_make(v.data, semi)), params = xfed_span_make(v.data + semi, v.len - semi), rest = params;
 	bool bad = !is_media_type(type);
-	while (sip_param_next(&rest, &name, &value, &bad)) {
-	}
+	do {
+		rest = skip_empty_params(rest);
+	} while (sip_param_next(&rest, &name, &value, &bad));
 	if (bad) {
 		reject(p, SIP_HEADER_CONTENT_TYPE, "Bad Content-Type");
 		return;

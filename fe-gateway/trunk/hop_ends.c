@@ -5,8 +5,6 @@
 
 #include "interwork/errors.h"
 
-#define NO_TCP_MS (10 * 60 * 1000) /* a hop for UDP that has refused TCP is not asked again for so long */
-
 /* ---- the state, the log, the metric ---- */
 
 static void tell(struct trunk_hop *h, bool is_new)
@@ -98,6 +96,9 @@ void trunk_send_answered(struct trunk_send *s, struct xfed_span method, int stat
 	s->unproved = XFED_REASON_NONE;
 	if (!is_inside(s)) {
 		sip_failed_remove(&h->failed, sip_failover_place(s->places));
+		if (sip_failover_place(s->places)->transport == SIP_TCP) {
+			h->no_tcp = (struct hop_no_tcp){ 0 };
+		}
 		judge(s, xfed_span_is(method, "MESSAGE"), status);
 	}
 }
@@ -140,7 +141,7 @@ enum xfed_reason trunk_send_unreached(struct trunk_send *s)
 		return XFED_REASON_SIP_SERVER_UNREACHABLE;
 	}
 	if (s->is_large && trunk_hop_tcp_stands_in(s->hop)) {
-		s->hop->no_tcp_until_ms = trunk_now(t) + NO_TCP_MS;
+		hop_no_tcp_refused(&s->hop->no_tcp, trunk_now(t), wall_s(s->hop));
 		return XFED_REASON_SIP_REQUEST_TOO_LARGE; /* which says nothing of the hop, nor is it tried by UDP (RFC 3428 section 8) */
 	}
 	char text[TRUNK_WHY_BYTES + 64] = "no connection";

@@ -23,7 +23,7 @@ bool hop_state_is_refusal(int status)
 
 bool hop_state_wants_proof(const struct hop_state *s)
 {
-	return s->reason == XFED_REASON_SIP_AUTH_NEEDED || s->reason == XFED_REASON_SIP_AUTH_REFUSED;
+	return s->reason == XFED_REASON_SIP_AUTH_NEEDED || s->reason == XFED_REASON_SIP_AUTH_UNSUPPORTED || s->reason == XFED_REASON_SIP_AUTH_REFUSED;
 }
 
 /* The log's last line is how it is; only refusals that come and go it does not follow at their pace. */
@@ -127,4 +127,17 @@ bool hop_state_refuses(struct hop_state *s, const struct hop_refusal *r, int64_t
 	s->tried_s = now_s;
 	s->status = r->status;
 	return set(s, true, r->reason, r->text, now_s);
+}
+
+#define NO_TCP_FIRST_MS (30 * 1000)
+#define NO_TCP_MOST_MS	(10 * 60 * 1000)
+
+void hop_no_tcp_refused(struct hop_no_tcp *n, uint64_t now_ms, int64_t now_s)
+{
+	if (now_ms < n->until_ms) {
+		return; /* it was under way beside the one that counts */
+	}
+	n->since_s = n->wait_ms == 0 ? now_s : n->since_s;
+	n->wait_ms = n->wait_ms == 0 ? NO_TCP_FIRST_MS : n->wait_ms < NO_TCP_MOST_MS / 2 ? 2 * n->wait_ms : NO_TCP_MOST_MS;
+	n->until_ms = now_ms + n->wait_ms;
 }

@@ -64,4 +64,14 @@ struct hop_refusal {
 };
 bool hop_state_refuses(struct hop_state *s, const struct hop_refusal *r, int64_t now_s);
 
+/*
+ * A next hop for UDP that has refused TCP, which stands in for it where a request is too large. One large request may try it again after
+ * 30 s, and each that is refused again doubles that, up to 10 minutes. Zeroed: nothing is known against TCP.
+ */
+struct hop_no_tcp {
+	uint64_t until_ms, wait_ms;
+	int64_t since_s;
+};
+void hop_no_tcp_refused(struct hop_no_tcp *n, uint64_t now_ms, int64_t now_s);
+
 #endif

@@ -139,7 +139,7 @@ size_t trunk_hop_transports(const struct trunk_hop *h, bool is_large, enum sip_t
 		enum sip_transport t = order[i];
 		/* Where an address or a port stands for UDP, TCP may stand in for it ([C3-02]), TLS listens elsewhere. */
 		bool is_wrong = is_large && (t == SIP_UDP || (t == SIP_TLS && !h->has_transport && (h->port || h->is_ip)));
-		bool stands_in = is_large && t == SIP_TCP && trunk_hop_tcp_stands_in(h) && trunk_now(h->trunk) >= h->no_tcp_until_ms;
+		bool stands_in = is_large && t == SIP_TCP && trunk_hop_tcp_stands_in(h) && trunk_now(h->trunk) >= h->no_tcp.until_ms;
 		if (!is_wrong && (h->has_transport ? t == h->transport || stands_in : is_used(h->trunk, t))) {
 			out[n++] = t;
 		}
@@ -149,7 +149,14 @@ size_t trunk_hop_transports(const struct trunk_hop *h, bool is_large, enum sip_t
 
 struct trunk_hop_facts trunk_hop_facts(const struct trunk_hop *h)
 {
-	return (struct trunk_hop_facts){ .label = h->label, .state = &h->state, .is_used = h->is_used };
+	uint64_t now = trunk_now(h->trunk), until = h->no_tcp.until_ms;
+	return (struct trunk_hop_facts){
+		.label = h->label,
+		.state = &h->state,
+		.is_used = h->is_used,
+		.no_tcp_s = until > now ? (unsigned)((until - now + 999) / 1000) : 0,
+		.no_tcp_since_s = h->no_tcp.since_s,
+	};
 }
 
 const struct trunk_hop *trunk_hop_next(const struct trunk *t, const struct trunk_hop *h)
@@ -277,7 +284,7 @@ bool trunk_send_challenged(struct trunk_send *s, const struct sip_message *m)
 	}
 	if (v == SIP_DIGEST_UNKNOWN) {
 		return unproved(
-			s, m->status, XFED_REASON_SIP_AUTH_NEEDED, "it asks with a scheme or algorithm other than digest with SHA-256 or MD5");
+			s, m->status, XFED_REASON_SIP_AUTH_UNSUPPORTED, "nothing it offers is digest with SHA-256 or MD5 and qop auth or none");
 	}
 	return v == SIP_DIGEST_OK;
 }
@@ -318,6 +325,7 @@ void trunk_hops_forget(struct trunk *t)
 			h->places[i].fresh_until_ms = 0;
 		}
 		h->failed.count = 0;
+		h->no_tcp = (struct hop_no_tcp){ 0 };
 		if (!h->is_used) {
 			sip_digest_free(h->digest);
 			h->digest = NULL;

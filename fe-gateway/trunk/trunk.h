@@ -58,7 +58,9 @@ struct trunk_hop *trunk_hop_of(struct trunk *t, const struct config_domain *d); 
 struct trunk_hop_facts {
 	const char *label; /* "tls:fe.example.com:5061", or "example.com" to be located */
 	const struct hop_state *state;
-	bool is_used; /* a domain has it, as of the last reload */
+	bool is_used;	   /* a domain has it, as of the last reload */
+	unsigned no_tcp_s; /* so long it gets nothing that is too large for UDP, as it has refused TCP; 0: it may */
+	int64_t no_tcp_since_s;
 };
 struct trunk_hop_facts trunk_hop_facts(const struct trunk_hop *h);
 const struct trunk_hop *trunk_hop_next(const struct trunk *t, const struct trunk_hop *h); /* all of them; NULL: the first, the end */

@@ -88,8 +88,8 @@ struct trunk_hop {
 	struct sip_digest *digest;     /* NULL: no credentials */
 	struct trunk_places places[2]; /* of any size, too large for UDP */
 	struct sip_failed_places failed;
-	uint64_t no_tcp_until_ms; /* it is one for UDP and has refused TCP for a large request */
-	struct hop_load load;	  /* waiting for it or in flight */
+	struct hop_no_tcp no_tcp;
+	struct hop_load load; /* waiting for it or in flight */
 	struct hop_state state;
 	bool is_used; /* some domain has it, as of the last reload */
 	struct trunk_probe probe;
@@ -99,7 +99,7 @@ struct trunk_hop {
 /* With credentials where they are asked for. `uri`: the Request-URI that it will have. */
 int trunk_send_proved(struct trunk_send *s, const struct sip_layer_request *params, struct xfed_span uri, uint64_t *txn);
 bool trunk_hop_tcp_stands_in(const struct trunk_hop *h);
-void trunk_hops_forget(struct trunk *t); /* their places and credentials; of those no domain has any more, their state */
+void trunk_hops_forget(struct trunk *t); /* their places and credentials, and whether they take TCP; of those no domain has any more, their state */
 void trunk_hops_free(struct trunk *t);
 void trunk_places_want(struct trunk_places *p, struct trunk_send *s);
 void trunk_places_free(struct trunk_places *p);

@@ -27,6 +27,7 @@ static const char *const sentences[XFED_REASON_COUNT] = {
 	[XFED_REASON_SIP_REQUEST_REFUSED] = "The user's server or device has refused the message.",
 	[XFED_REASON_SIP_REQUEST_REDIRECTED] = "The user is reached at another address.",
 	[XFED_REASON_SIP_AUTH_NEEDED] = "The user's server does not take messages from here.",
+	[XFED_REASON_SIP_AUTH_UNSUPPORTED] = "The user's server does not take messages from here.",
 	[XFED_REASON_SIP_AUTH_REFUSED] = "The user's server does not take messages from here.",
 	[XFED_REASON_SIP_REQUEST_TOO_LARGE] = "The message is too long for the user's server.",
 	[XFED_REASON_SIP_METHOD_UNSUPPORTED] = "The user's server or device does not take messages.",

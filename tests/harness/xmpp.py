@@ -401,7 +401,7 @@ class Partner:
         """One message of a user of ours; its id."""
         self.count += 1
         ident = kwargs.pop("id", "m%d" % self.count)
-        self.send(message("%s@%s" % (sender, self.domain), to, body, id=ident, **kwargs), to.split("@")[1].split("/")[0])
+        self.send(message("%s@%s" % (sender, self.domain), to, body, id=ident, **kwargs), to.split("@")[-1].split("/")[0])
         return ident
 
     # ---- what has come ----

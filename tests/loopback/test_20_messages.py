@@ -1,11 +1,13 @@
 """Messages in both directions (RFC 7572, [B2], [B4], proto/delivery.md): each transport of SIP, fields, order, late errors."""
 import itertools
+import re
 import threading
 
 import pytest
 
 from harness.daemon import Refusal
 from harness.sip import SipUser
+from harness.wire import Listener
 from harness.xmpp import LANG, child_text, message
 
 numbers = itertools.count(1)
@@ -254,7 +256,7 @@ def test_over_1300_bytes_to_a_next_hop_for_udp(partner, users):
 
 
 def test_over_1300_bytes_to_a_next_hop_that_takes_no_tcp(install, started, new_partner):
-    """It is too large, its sender hears so, and TCP is not tried again for a while; what fits goes on by UDP, and the hop is not down."""
+    """It is too large, its sender hears so, and TCP is not tried again for a moment; what fits goes on by UDP, and the hop is not down."""
     user = SipUser("corp2.example")
     user.listener.close()  # TCP is refused there, UDP is not
     inst = install("udp-only", users={"corp2.example": user})
@@ -269,7 +271,15 @@ def test_over_1300_bytes_to_a_next_hop_that_takes_no_tcp(install, started, new_p
         p.say("alice", "dave@corp2.example", "fits")
         user.wait_text("fits")
         assert not [line for line in inst.gateway.process.lines[mark:] if "event=sip.closed" in line]  # not even tried
-        assert not [x for x in inst.gateway.control("status")["problems"] if x["reason"].startswith("sip.server.")]
+        problem, = [x for x in inst.gateway.control("status")["problems"] if x["reason"].startswith("sip.")]
+        assert problem["reason"] == "sip.request.too-large" and "refuses TCP" in problem["text"] and str(user.port) in problem["text"], problem
+        seconds = int(re.search(r"again in (\d+) s", problem["text"]).group(1))
+        assert 0 < seconds <= 30, problem
+        user.listener = Listener((user.address, user.port), user._serve, "sip-again")  # it takes TCP now: a reload is all it needs
+        inst.reload()
+        assert not [x for x in inst.gateway.control("status")["problems"] if x["reason"].startswith("sip.")]
+        p.say("alice", "dave@corp2.example", "y" * 1300)
+        user.wait_text("y" * 1300)
     finally:
         inst.stop()
         user.close()

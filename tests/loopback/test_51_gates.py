@@ -6,6 +6,7 @@ The table is that of tests/unit/gateway/test_gates.c, where every combination is
 """
 import itertools
 import json
+import os
 import re
 
 import pytest
@@ -19,8 +20,8 @@ TYPES = {"federated": "federated", "verified": "public-verified", "unverified": 
 POLICY = ("addresses", "direction", "partner", "kinds", "access", "contact", "mapping")
 REASONS = {"partner": "policy.partner.unlisted", "kinds": "policy.kind.forbidden", "access": "policy.access.user",
            "contact": "policy.contact.unauthorised"}
-# access.d: one whom a rule allows, one whom a rule refuses, one whom none covers.
-USERS = {"dave": True, "erin": False, "frank": False}
+# access.d: one whom a rule allows, one whom a rule refuses, one whom none covers; "": the domain alone.
+USERS = {"dave": True, "erin": False, "frank": False, "": False}
 numbers = itertools.count(1)
 
 # (type, kinds has message) -> the gate that is closed, for a user who may: from a stranger, from somebody written to, to anybody.
@@ -33,6 +34,10 @@ TABLE = {
     ("verified", False): ("kinds", "kinds", "kinds"),
     ("unverified", False): ("kinds", "kinds", "kinds"),
 }
+
+
+def at(who, domain):
+    return "%s@%s" % (who, domain) if who else domain
 
 
 def expected(kind, has_message, who, column):
@@ -100,7 +105,7 @@ def from_partner(inst, p, name, who):
     number = next(numbers)
     text, ident = "in %d" % number, "g%d" % number
     since, errors = inst.user.inbox.mark(), p.inbox.mark()
-    p.say(name, "%s@corp.example" % who, text, id=ident)
+    p.say(name, at(who, "corp.example"), text, id=ident)
 
     def outcome():
         if any(m.text == text for m in inst.user.inbox.items[since:]):
@@ -115,7 +120,7 @@ def to_partner(inst, p, name, who):
     number = next(numbers)
     text, call_id = "out %d" % number, "gates-%d" % number
     since = p.inbox.mark()
-    status = inst.user.message(inst.flow, "sip:%s@%s" % (name, p.domain), text, sender="sip:%s@inside.example" % who, call_id=call_id).status
+    status = inst.user.message(inst.flow, "sip:%s@%s" % (name, p.domain), text, sender="sip:" + at(who, "inside.example"), call_id=call_id).status
     got = [child_text(s, "body") for s in p.inbox.items[since:]]
     assert (status in (200, 202)) == (text in got), (status, got)
     return status in (200, 202), "call_id=" + call_id
@@ -126,13 +131,28 @@ def to_partner(inst, p, name, who):
 @pytest.mark.parametrize("kind", TYPES)
 def test_every_combination(inst, tools, partner_of, kind, has_message, who):
     p = partner_of(("" if has_message else "no-") + kind + ".example")
-    ours, known, stranger = who + "@corp.example", "known-" + who, "stranger-" + who
+    ours, known, stranger = at(who, "corp.example"), "known-" + who, "stranger-" + who
     theirs = {name: "%s@%s" % (name, p.domain) for name in (known, stranger)}
     check(inst, tools, theirs[stranger], ours, expected(kind, has_message, who, 0), lambda: from_partner(inst, p, stranger, who))
     check(inst, tools, ours, theirs[known], expected(kind, has_message, who, 2), lambda: to_partner(inst, p, known, who))
     # Where the user could not write nobody has been written to, and it is as a stranger's.
     column = 1 if expected(kind, has_message, who, 2) is None else 0
     check(inst, tools, theirs[known], ours, expected(kind, has_message, who, column), lambda: from_partner(inst, p, known, who))
+
+
+def test_a_domain_alone_is_judged_by_site_and_global_rules(inst, tools, partner_of):
+    """What is no user is of a site all the same, both ways; without a rule for it, it may not (above)."""
+    p = partner_of("federated.example")
+    rule = inst.dir + "/access.d/all.yaml"
+    for text, want in [({"scope": "global", "allowed": True}, None), ({"scope": "global", "allowed": False}, "access"),
+                       ({"scope": "site", "allowed": True, "domains": ["corp.example"]}, None),
+                       ({"scope": "site", "allowed": False, "domains": ["corp.example"]}, "access")]:
+        write(rule, json.dumps(dict(text, name="All")))
+        inst.reload()
+        check(inst, tools, "bob@federated.example", "corp.example", want, lambda: from_partner(inst, p, "bob", ""))
+        check(inst, tools, "corp.example", "bob@federated.example", want, lambda: to_partner(inst, p, "bob", ""))
+    os.unlink(rule)
+    inst.reload()
 
 
 def test_an_unlisted_partner(inst, tools, partner_of):

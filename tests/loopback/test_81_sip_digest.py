@@ -246,6 +246,24 @@ def with_password(inst, text):
     forget(inst)
 
 
+@pytest.mark.parametrize("asks", ['Basic realm="corp"', 'Digest realm="corp", nonce="n", algorithm=SHA-512-256', 'Digest realm="corp", nonce="n", qop="auth-int"'])
+def test_a_way_to_ask_that_nobody_here_knows(inst, tools, peer, user, server, asks):
+    """There are credentials: what has to change is how the server asks, and that is what everybody is told."""
+    user.answer = (407, [("Proxy-Authenticate", asks)])
+    try:
+        with Refusal(inst, "sip.auth.unsupported"):
+            assert peer.wait_error(peer.say("alice", "dave@corp.example", "asked %d" % next(numbers)))[0] == "registration-required"
+        problem, = [p for p in inst.gateway.control("status")["problems"] if p["reason"].startswith("sip.")]
+        code, text = inst.gateway.ctl(tools, "explain", "alice@digest.example", "dave@corp.example", check=False)
+        assert problem["reason"] == "sip.auth.unsupported" and code == 1
+        for said in (problem["text"], text):
+            assert "let it ask by digest with SHA-256 or MD5" in said and "set domains[].auth" not in said, said
+    finally:
+        user.answer = server.answer
+        forget(inst)
+    assert not [p for p in inst.gateway.control("status")["problems"] if p["reason"].startswith("sip.")]
+
+
 def test_a_wrong_password_is_said_once(inst, peer, user, server):
     """Two answers, as the nonce might be known from a run before, one line in the log, one error; and nothing is tried again."""
     mark = inst.gateway.process.mark()

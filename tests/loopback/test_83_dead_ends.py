@@ -213,6 +213,24 @@ def test_a_broken_access_file_at_the_start(own, restarted, new_partner, users):
         p.close()
 
 
+@pytest.mark.parametrize("at_start", [True, False], ids=["start", "reload"])
+@pytest.mark.parametrize("where, text", [("access.d", b"name: None\nscope: global\nallowed: false\n"), ("partners.d", b"domain: none.example\n")],
+                         ids=["access", "partner"])
+def test_a_file_that_is_not_loaded_for_its_name(own, restarted, where, text, at_start):
+    """A rule that is there and does not count is a problem for as long as it is so."""
+    path = "%s/%s/none.YAML" % (own.dir, where)
+    restarted(*([(path, text)] if at_start else []))
+    if not at_start:
+        with open(path, "wb") as f:
+            f.write(text)
+        own.reload()
+    problem, = problems(own.gateway, "config.file.ignored")
+    assert "none.YAML is not loaded" in problem["text"] and where in problem["text"] and "rename it" in problem["text"], problem
+    os.unlink(path)
+    own.reload()
+    assert not problems(own.gateway, "config.file.ignored")
+
+
 # ---- certificates and keys ----
 
 def checked(own, daemon, **channel):

@@ -69,7 +69,7 @@ static void attempt(struct bench *b, const char *remote, bool works)
 	struct s2s_pair p = { .s2s = &b->s2s, .local = local, .remote = to, .text = "Certificate is required." };
 	snprintf(to, sizeof(to), "%s", remote);
 	if (works) {
-		s2s_standing_worked(&p, &info);
+		s2s_standing_worked(&p, XFED_REASON_NONE);
 	} else {
 		s2s_standing_failed(&p, XFED_REASON_DNS_NAME_MISSING);
 	}

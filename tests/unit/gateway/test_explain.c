@@ -109,9 +109,10 @@ static void no_rules(struct explain_facts *f)
 {
 	f->access_rule = NULL;
 }
-static void no_user(struct explain_facts *f)
+static void domain_alone(struct explain_facts *f)
 {
-	f->policy.has_local_user = f->policy.access_allows = false;
+	no_rule(f);
+	f->to = "example.com";
 }
 static void stranger(struct explain_facts *f)
 {
@@ -288,7 +289,7 @@ static const struct {
 	{ "a rule refuses", false, refused_by_rule, EXPLAIN_ACCESS, XFED_REASON_POLICY_ACCESS_USER, "the rule FedPic refuses alice@example.com" },
 	{ "no rule covers", true, no_rule, EXPLAIN_ACCESS, XFED_REASON_POLICY_ACCESS_USER, "no rule" },
 	{ "no rules at all", true, no_rules, NONE, XFED_REASON_NONE, NULL },
-	{ "no user, so no rule", true, no_user, NONE, XFED_REASON_NONE, NULL },
+	{ "a domain alone", true, domain_alone, EXPLAIN_ACCESS, XFED_REASON_POLICY_ACCESS_USER, "covers example.com, and there are rules" },
 	{ "a stranger of a public partner", true, stranger, EXPLAIN_CONTACT, XFED_REASON_POLICY_CONTACT_UNAUTHORISED, "alice@example.com has not written to bob" },
 	{ "ours may write to strangers", false, stranger, NONE, XFED_REASON_NONE, NULL },
 	{ "a stranger of a federated partner", true, federated_stranger, NONE, XFED_REASON_NONE, NULL },

@@ -198,6 +198,23 @@ static void whose_fault_an_answer_is(void **state)
 	}
 }
 
+/* One moment without TCP is not paid for by ten minutes. */
+static void who_refuses_tcp_is_asked_again(void **state)
+{
+	(void)state;
+	static const uint64_t waits_s[] = { 30, 60, 120, 240, 480, 600, 600 };
+	struct hop_no_tcp n = { 0 };
+	uint64_t now_ms = 5000;
+	for (size_t i = 0; i < XFED_ARRAY_LEN(waits_s); i++) {
+		hop_no_tcp_refused(&n, now_ms, 100 + (int64_t)i);
+		assert_int_equal(n.until_ms, now_ms + 1000 * waits_s[i]);
+		hop_no_tcp_refused(&n, now_ms + 1, 100); /* another that was under way */
+		assert_int_equal(n.until_ms, now_ms + 1000 * waits_s[i]);
+		assert_int_equal(n.since_s, 100);
+		now_ms = n.until_ms;
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -211,6 +228,7 @@ int main(void)
 		cmocka_unit_test(the_end_of_what_was_logged_is_logged),
 		cmocka_unit_test(a_challenge_settles_nothing),
 		cmocka_unit_test(whose_fault_an_answer_is),
+		cmocka_unit_test(who_refuses_tcp_is_asked_again),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -532,6 +532,31 @@ static void what_is_old_is_forgotten(void **state)
 	assert_int_equal(hop->reason, XFED_REASON_NONE);
 }
 
+/* An answer by TCP, whatever it says, ends what was known against it. */
+static void who_answers_by_tcp_takes_it(void **state)
+{
+	struct trunk_send *s = &sides[A].send;
+	struct trunk_hop *h = s->hop;
+	enum sip_transport out[SIP_TRANSPORT_COUNT];
+	trunk_want(s);
+	assert_int_equal(sip_failover_place(s->places)->transport, SIP_TCP);
+	h->has_transport = true;
+	h->transport = SIP_UDP;
+	s->is_large = true;
+	assert_int_equal(trunk_hop_transports(h, true, out), 1);
+	assert_int_equal(trunk_send_unreached(s), XFED_REASON_SIP_REQUEST_TOO_LARGE);
+	assert_int_equal(trunk_hop_transports(h, true, out), 0);
+	assert_true(trunk_hop_facts(h).no_tcp_s > 0 && trunk_hop_facts(h).no_tcp_s <= 30);
+	h->no_tcp.until_ms = 0;
+	assert_int_equal(trunk_hop_transports(h, true, out), 1);
+	trunk_send_answered(s, XFED_SPAN("MESSAGE"), 404);
+	assert_int_equal(h->no_tcp.wait_ms, 0);
+	assert_int_equal(trunk_send_unreached(s), XFED_REASON_SIP_REQUEST_TOO_LARGE);
+	trunk_hops_forget(s->hop->trunk);
+	assert_int_equal(trunk_hop_transports(h, true, out), 1);
+	assert_int_equal(trunk_hop_facts(h).no_tcp_s, 0);
+}
+
 /* What becomes of a request inside a dialog, or who asks for credentials there, says nothing of the hop. */
 static void a_dialog_says_nothing_of_the_hop(void **state)
 {
@@ -543,7 +568,7 @@ static void a_dialog_says_nothing_of_the_hop(void **state)
 	trunk_send_answered(s, XFED_SPAN("NOTIFY"), 503);
 	trunk_send_answered(s, XFED_SPAN("NOTIFY"), 407);
 	assert_false(trunk_send_challenged(s, &challenge));
-	assert_int_equal(s->unproved, XFED_REASON_SIP_AUTH_NEEDED);
+	assert_int_equal(s->unproved, XFED_REASON_SIP_AUTH_UNSUPPORTED); /* it asks for nothing */
 	trunk_send_timed_out(s);
 	trunk_send_broken(s, false);
 	assert_int_equal(trunk_send_unreached(s), XFED_REASON_SIP_SERVER_UNREACHABLE);
@@ -556,6 +581,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = { TEST(a_session), TEST(asked_inside), TEST(cancelled), TEST(what_is_taken), TEST(ways),
 		TEST(where_we_have_called), TEST(what_an_answer_says_of_the_hop), TEST(what_is_old_is_forgotten),
-		TEST(a_dialog_says_nothing_of_the_hop) };
+		TEST(a_dialog_says_nothing_of_the_hop), TEST(who_answers_by_tcp_takes_it) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

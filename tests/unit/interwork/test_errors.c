@@ -270,6 +270,21 @@ static const struct text_row text_rows[] = {
 		"b",
 		"a b", "a b" },
 	{ "empty", "", "Fallback", NULL },
+	{ "turned round", "\xE2\x80\xAEtxet\xE2\x80\xAC \xE2\x81\xA6x\xE2\x81\xA9\xE2\x80\xA8y", "txet xy", "txet xy" },
+	{ "turns alone", "\xE2\x80\xAE", "Fallback", NULL },
+	{ "marks of Hebrew and Arabic stay", "\xE2\x80\x8F\xD7\x90!\xE2\x80\x8E", "\xE2\x80\x8F\xD7\x90!\xE2\x80\x8E",
+		"\xE2\x80\x8F\xD7\x90!\xE2\x80\x8E" },
+	/* What looks like a refusal of ours is said to be a partner's; a SIP server's words stand behind our sentence in any case. */
+	{ "a code of ours", "policy.access.user: No", "The partner says: policy.access.user: No", "policy.access.user: No" },
+	{ "... at the end", "Not for you (Policy.Access.User).", "The partner says: Not for you (Policy.Access.User).",
+		"Not for you (Policy.Access.User)." },
+	{ "... in between", "a policy.access.user. b", "The partner says: a policy.access.user. b", "a policy.access.user. b" },
+	{ "... turned round inside",
+		"policy.\xE2\x80\xAE"
+		"access.user",
+		"The partner says: policy.access.user", "policy.access.user" },
+	{ "no code", "policy access.user x.policy.access.user none", "policy access.user x.policy.access.user none",
+		"policy access.user x.policy.access.user none" },
 };
 
 /* [B3-01] */
@@ -299,6 +314,11 @@ static void texts(void **state)
 	longer[IW_PHRASE_BYTES] = '\xBC';
 	assert_int_equal(iw_phrase_from_text(&a, xfed_span_make(longer, sizeof(longer)), "Fallback", &phrase), XFED_OK);
 	assert_int_equal(phrase.len, IW_PHRASE_BYTES - 1);
+	memset(longer, 'x', sizeof(longer));
+	memcpy(longer, "sip.user.unknown ", 17);
+	assert_int_equal(iw_phrase_from_text(&a, xfed_span_make(longer, sizeof(longer)), "Fallback", &phrase), XFED_OK);
+	assert_int_equal(phrase.len, IW_PHRASE_BYTES);
+	assert_memory_equal(phrase.data, "The partner says: sip.user.unknown xxx", 38);
 	xfed_arena_deinit(&a);
 }
 

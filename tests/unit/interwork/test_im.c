@@ -289,6 +289,14 @@ static void stamps(void **state)
 	assert_true(iw_when_is_late(now - 61, now) && iw_when_is_late(now - IW_WHEN_OLDEST_S, now));
 	assert_false(iw_when_is_late(now - 60, now) || iw_when_is_late(now + 1, now) || iw_when_is_late(0, now));
 	assert_false(iw_when_is_late(now - IW_WHEN_OLDEST_S - 1, now));
+	assert_int_equal(iw_when_left_s(60, now - 50, now), 10);
+	assert_int_equal(iw_when_left_s(60, now - 70, now), -10);
+	assert_true(iw_when_left_s(60, now - IW_WHEN_OLDEST_S, now) < 0);
+	/* Not known, of a clock that is ahead, of one that was never set. */
+	static const int64_t distrusted[] = { 0, 1, 946684805, 2147483647 };
+	for (size_t i = 0; i < XFED_ARRAY_LEN(distrusted); i++) {
+		assert_int_equal(iw_when_left_s(60, distrusted[i], now), 60);
+	}
 }
 
 static void long_ones(void **state)

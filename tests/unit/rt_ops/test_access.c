@@ -127,6 +127,17 @@ static void users_come_from_a_file(void **state)
 	assert_true(allows(s, "carol", "example.com", "f"));
 	assert_false(allows(s, "dave", "example.com", NULL));
 	access_set_free(s);
+	/* Whom a rule that forbids was for nobody knows when its file is empty: it forbids everybody whom no other names. */
+	assert_int_equal(ftruncate(fd, 0), 0);
+	snprintf(text, sizeof(text), "name: f\nscope: user\nallowed: false\ngranted_to_file: %s\n", path);
+	snprintf(expected, sizeof(expected), "f.yaml:4:18:granted_to_file: found no address in %s, accepted: at least one\n", path);
+	assert_int_equal(access_set_new(&s), XFED_OK);
+	assert_int_equal(add(s, "f.yaml", text, expected, "emptied"), 0);
+	assert_int_equal(add(s, "all.yaml", "name: all\nscope: global\nallowed: true\n", "", "all"), 0);
+	assert_int_equal(add(s, "u.yaml", "name: u\nscope: user\nallowed: true\ngranted_to: [bob@example.com]\n", "", "u"), 0);
+	assert_false(allows(s, "alice", "example.com", "f"));
+	assert_true(allows(s, "bob", "example.com", "u"));
+	access_set_free(s);
 	close(fd);
 	unlink(path);
 }
@@ -137,8 +148,12 @@ static const struct broken_row {
 	const char *allowed; /* of "ugx": named by a good rule for users, of a good site, anybody else */
 } broken_rows[] = {
 	{ "a value that names nobody", "name: b\nscope: user\nallowed: maybe\ngranted_to: [b@x.example]\n", "ugx" },
-	{ "... of JSON, where the scope is not read", "{\"name\": \"b\", \"scope\": \"user\", \"allowed\": 1, \"granted_to\": [\"b@x.example\"]}",
-		"u" },
+	{ "... of JSON", "{\"name\": \"b\", \"scope\": \"user\", \"allowed\": 1, \"granted_to\": [\"b@x.example\"]}", "ugx" },
+	{ "... and a user whose name has signs in it",
+		"name: b\nscope: user\nallowed: maybe\ngranted_to: ['o\\27brien@x.example', 'a;(b|c)=d@x.example']\n", "ugx" },
+	{ "... and does not say who is meant", "name: b\nscope: user\nallowed: maybe\n", "u" },
+	{ "... and names sites where users are meant", "name: b\nscope: user\nallowed: maybe\ndomains: [s.example]\n", "u" },
+	{ "another name", "name: c\nscope: user\nallowed: false\ngranted_to: ['o\\27brien@x.example', 'a;(b|c)=d@x.example']\n", "ugx" },
 	{ "a user that cannot be read", "name: b\nscope: user\nallowed: false\ngranted_to: [b@]\n", "u" },
 	{ "a key that could be granted_to", "name: b\nscope: user\nallowed: false\ngrnated_to: [b@x.example]\n", "u" },
 	{ "no YAML", "name: b\nscope: user\nallowed: false\ngranted_to: [b@x.example\nmore: }\n", "u" },
@@ -183,15 +198,44 @@ static void a_broken_file_allows_nobody_it_could_be_about(void **state)
 			{ .local = XFED_SPAN("y"), .domain = XFED_SPAN("g.example") },
 			{ .local = XFED_SPAN("y"), .domain = XFED_SPAN("x.example") },
 			{ .local = XFED_SPAN("b"), .domain = XFED_SPAN("x.example") },
+			{ .local = XFED_SPAN("o\\27brien"), .domain = XFED_SPAN("x.example") },
+			{ .local = XFED_SPAN("a;(b|c)=d"), .domain = XFED_SPAN("x.example") },
 		};
 		for (size_t k = 0; k < XFED_ARRAY_LEN(users); k++) {
 			const char *rule;
-			bool names_him = k == 3 && strstr(r->text, "b@x.example");
+			static const char *const names[] = { "b@x.example", "o\\27brien@x.example", "a;(b|c)=d@x.example" };
+			bool names_him = k >= 3 && strstr(r->text, names[k - 3]);
 			bool may = k < 3 ? strchr(r->allowed, "ugx"[k]) != NULL : !names_him && strchr(r->allowed, 'x');
 			enum xfed_reason reason = access_set_judge(s, &users[k], &rule);
 			if ((reason == XFED_REASON_NONE) != may || (!may && reason != XFED_REASON_POLICY_ACCESS_BROKEN)) {
 				fail_msg("%s (%zu): user %zu: %s", r->name, i % 2, k, xfed_reason_code(reason));
 			}
+		}
+		access_set_free(s);
+		rt_conf_errors_deinit(&errors);
+	}
+}
+
+/* Of one that is no YAML: whom it names no good rule for users lets have either, whatever signs his name has. */
+static void a_garbled_file_is_read_in_every_way(void **state)
+{
+	static const char *const names[] = { "plain", "o\\27brien", "dave=smith", "a;b", "(x)", "x|y", "l[i]{s}t", "a,b" };
+	static const char *const around[][2] = { { "'", "'" }, { "\"", "\"" }, { "- ", "" }, { "", "" } };
+	for (size_t i = 0; i < XFED_ARRAY_LEN(names) * XFED_ARRAY_LEN(around); i++) {
+		const char *name = names[i / XFED_ARRAY_LEN(around)], *const *sign = around[i % XFED_ARRAY_LEN(around)];
+		char good[128], garbled[128];
+		struct rt_conf_errors errors;
+		struct access_set *s;
+		const char *rule;
+		const struct xfed_jid user = { .local = xfed_span_str(name), .domain = XFED_SPAN("x.example") };
+		snprintf(good, sizeof(good), "name: u\nscope: user\nallowed: true\ngranted_to: ['%s@x.example']\n", name);
+		snprintf(garbled, sizeof(garbled), "scope: user\n\t[\ngranted_to:\n%s%s@x.example%s\n", sign[0], name, sign[1]);
+		rt_conf_errors_init(&errors);
+		assert_int_equal(access_set_new(&s), XFED_OK);
+		assert_int_equal(add(s, "u.yaml", good, "", name), 0);
+		assert_int_equal(access_set_add(s, "b.yaml", xfed_span_str(garbled), &errors), XFED_ERR_INVALID);
+		if (access_set_judge(s, &user, &rule) != XFED_REASON_POLICY_ACCESS_BROKEN) {
+			fail_msg("%s is let in", garbled);
 		}
 		access_set_free(s);
 		rt_conf_errors_deinit(&errors);
@@ -219,6 +263,7 @@ int main(void)
 		cmocka_unit_test(the_nearest_rule_decides),
 		cmocka_unit_test(users_come_from_a_file),
 		cmocka_unit_test(a_broken_file_allows_nobody_it_could_be_about),
+		cmocka_unit_test(a_garbled_file_is_read_in_every_way),
 		cmocka_unit_test(a_missing_directory_is_empty_only_by_default),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -200,6 +200,7 @@ static void tolerated(void **state)
 		{ "bytes behind the body", LINE VIA REST "l: 1\r\n\r\nxyz" },
 		{ "quoted pair", LINE VIA MF "From: \"\\\001\\\177\" <sip:a@b>;tag=1\r\n" TO ID CSEQ "\r\n" },
 		{ "Call-ID beyond the grammar", LINE VIA MF FROM TO "Call-ID: ab==@x@y\r\n" CSEQ "\r\n" },
+		{ "semicolons in Content-Type", LINE VIA REST "Content-Type: text/plain;;; charset=UTF-8;; ;\r\n\r\n" },
 		{ "Contact star", LINE VIA REST "Contact: *\r\n\r\n" },
 		{ "UTF-8 display name", LINE VIA MF "From: J\xc3\xb6rg <sip:a@b>;tag=1\r\n" TO ID CSEQ "\r\n" },
 		{ "empty Subject", LINE VIA REST "Subject:\r\n\r\n" },
