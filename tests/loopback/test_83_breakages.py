@@ -329,10 +329,6 @@ def channel_dropped(s):
     s.inst.gateway_config["edges"][0]["address"] = "127.0.0.1:%d" % deaf(s)
 
 
-def edge_in_hosts_alone(s):
-    s.inst.gateway_config["edges"][0].update(address="localhost:%d" % s.inst.channel[1], tls_name="edge-int.corp.example")
-
-
 def edge_stopped(s):
     s.inst.edge.start = lambda: s.inst.edge
 
@@ -388,8 +384,6 @@ SERVICES = {
         channel_certificate("gateway", "sip:fe.corp.example", *EXPIRED[:2]),
         no_link("channel.peer.untrusted", "the gateway's certificate has expired", "or that host's or this one's clock is wrong",
                 edge=["the gateway's certificate has expired", "clock is wrong"])),
-    "the edge's name is in /etc/hosts alone": (edge_in_hosts_alone, no_link(
-        "dns.name.missing", "the DNS has no address for localhost (/etc/hosts is not asked)", "correct edges[].address")),
     "the channel's port is dropped": (channel_dropped, no_link(
         "net.connect.timeout", "does not answer: check that host, and that firewalls let this gateway connect there")),
     "the edge is stopped": (edge_stopped, dict(no_link(
