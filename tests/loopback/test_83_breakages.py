@@ -180,7 +180,8 @@ ROWS = {
     "its SRV record leads nowhere": (srv_to_nowhere, of_partner(
         "dns.name.missing", "dns", "the target of the SRV record has no address", "has to correct its DNS; or set connect_to")),
     "its SRV record leads to us": (srv_to_us, of_partner(
-        "dns.address.ours", "dns", "a listener of this edge itself", "let the partner correct its record")),
+        "dns.address.ours", "dns", "a listener of this edge itself", "let the partner correct its record",
+        failures=says(0, "dns.address.ours, at fault: partner"))),
     "connect_to leads to us": (connect_to_us, of_partner(
         "dns.address.ours", "dns", "a listener of this edge itself", "correct connect_to")),
     "its SRV record leads to another": (srv_to_another, of_partner(
