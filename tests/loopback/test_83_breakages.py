@@ -404,7 +404,7 @@ SERVICES = {
         "status": says(1, "PROBLEM dns.timeout", "questions were answered by no DNS server", "check dns.servers and the firewall"),
         "edge": says(1, "PROBLEM dns.timeout", "questions were answered by no DNS server"),
         "explain": says(1, "CLOSED stream", "dns.timeout", "the resolver does not answer", "check dns.servers"),
-        "failures": says(0, "dns.timeout", "check dns.servers"),
+        "failures": says(0, "dns.timeout", "check dns.servers", "those of /etc/resolv.conf are asked"),
         "check": says(1, "PROBLEM dns", "dns: dns.timeout:", "check dns.servers")}),
 }
 
