@@ -97,7 +97,8 @@ static void on_lookup(void *user, const struct rt_endpoints *r)
 	s2s_steps_add(&p->steps, core_now(p->s2s->core), "dns", reason == XFED_REASON_NONE, "%s%s%zu address%s%s",
 		reason == XFED_REASON_NONE ? "" : xfed_reason_code(reason), reason == XFED_REASON_NONE ? "" : ": ", count, count == 1 ? "" : "es",
 		r->is_from_srv ? " by SRV" : "");
-	found(p, count, reason, xfed_reason_info(reason)->side);
+	bool is_their_record = reason == XFED_REASON_DNS_ADDRESS_OURS && !p->is_connect_to;
+	found(p, count, reason, is_their_record ? XFED_SIDE_PARTNER : xfed_reason_info(reason)->side);
 }
 
 static int start_lookup(struct s2s_pair *p, const struct xfed_partner *partner)

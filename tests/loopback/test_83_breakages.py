@@ -181,7 +181,8 @@ ROWS = {
     "its SRV record leads nowhere": (srv_to_nowhere, of_partner(
         "dns.name.missing", "dns", "the target of the SRV record has no address", "has to correct its DNS; or set connect_to")),
     "its SRV record leads to us": (srv_to_us, of_partner(
-        "dns.address.ours", "dns", "a listener of this edge itself", "let the partner correct its record")),
+        "dns.address.ours", "dns", "a listener of this edge itself", "let the partner correct its record",
+        failures=says(0, "dns.address.ours, at fault: partner"))),
     "connect_to leads to us": (connect_to_us, of_partner(
         "dns.address.ours", "dns", "a listener of this edge itself", "correct connect_to")),
     "its SRV record leads to another": (srv_to_another, of_partner(
@@ -414,10 +415,6 @@ def channel_dropped(s):
     s.inst.gateway_config["edges"][0]["address"] = "127.0.0.1:%d" % deaf(s)
 
 
-def edge_in_hosts_alone(s):
-    s.inst.gateway_config["edges"][0].update(address="localhost:%d" % s.inst.channel[1], tls_name="edge-int.corp.example")
-
-
 def edge_stopped(s):
     s.inst.edge.start = lambda: s.inst.edge
 
@@ -473,8 +470,6 @@ SERVICES = {
         channel_certificate("gateway", "sip:fe.corp.example", *EXPIRED[:2]),
         no_link("channel.peer.untrusted", "the gateway's certificate has expired", "or that host's or this one's clock is wrong",
                 edge=["the gateway's certificate has expired", "clock is wrong"])),
-    "the edge's name is in /etc/hosts alone": (edge_in_hosts_alone, no_link(
-        "dns.name.missing", "the DNS has no address for localhost (/etc/hosts is not asked)", "correct edges[].address")),
     "the channel's port is dropped": (channel_dropped, no_link(
         "net.connect.timeout", "does not answer: check that host, and that firewalls let this gateway connect there")),
     "the edge is stopped": (edge_stopped, dict(no_link(
@@ -494,7 +489,7 @@ SERVICES = {
         "status": says(1, "PROBLEM dns.timeout", "questions were answered by no DNS server", "check dns.servers and the firewall"),
         "edge": says(1, "PROBLEM dns.timeout", "questions were answered by no DNS server"),
         "explain": says(1, "CLOSED stream", "dns.timeout", "the resolver does not answer", "check dns.servers"),
-        "failures": says(0, "dns.timeout", "check dns.servers"),
+        "failures": says(0, "dns.timeout", "check dns.servers", "those of /etc/resolv.conf are asked"),
         "check": says(1, "PROBLEM dns", "dns: dns.timeout:", "check dns.servers")}),
 }
 

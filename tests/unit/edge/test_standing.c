@@ -65,7 +65,6 @@ static void end(struct bench *b)
 static void attempt(struct bench *b, const char *remote, bool works)
 {
 	char local[] = "corp.example", to[64];
-	struct xfed_s2s_info info = { 0 };
 	struct s2s_pair p = { .s2s = &b->s2s, .local = local, .remote = to, .text = "Certificate is required." };
 	snprintf(to, sizeof(to), "%s", remote);
 	if (works) {

@@ -27,7 +27,6 @@ static struct explain_facts open_out(void)
 		.partner_file = "/p/fabrikam.example.yaml",
 		.policy.type = XFED_PARTNER_PUBLIC_UNVERIFIED,
 		.policy.kinds = XFED_KIND_MESSAGE,
-		.policy.has_local_user = true,
 		.policy.access_allows = true,
 		.access_rule = "FedPic",
 		.policy.from_maps = true,
