@@ -254,31 +254,20 @@ static int line_of_others(struct xfed_arena *a, struct xfed_span text, size_t ma
 	return rc == XFED_OK ? iw_text_line(a, text, max, out) : rc;
 }
 
-static bool is_of_code(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '-';
-}
-
-/* One of its words is a reason code of ours, in whatever case. */
+/* A reason code of ours stands in it, in whatever case. */
 static bool names_a_code(struct xfed_span line)
 {
-	char word[IW_PHRASE_BYTES];
-	size_t len = 0;
-	for (size_t i = 0; i <= line.len; i++) {
-		char c = i < line.len ? xfed_lower(line.data[i]) : ' ';
-		if (is_of_code(c) && len < sizeof(word)) {
-			word[len++] = c;
-			continue;
-		}
-		while (len > 0 && word[len - 1] == '.') {
-			len--;
-		}
-		if (xfed_reason_by_code(xfed_span_make(word, len)) != XFED_REASON_NONE) {
-			return true;
-		}
-		len = 0;
+	char lower[IW_PHRASE_BYTES];
+	XFED_REQUIRE(line.len <= sizeof(lower));
+	for (size_t i = 0; i < line.len; i++) {
+		lower[i] = xfed_lower(line.data[i]);
 	}
-	return false;
+	bool is_found = false;
+	for (int r = XFED_REASON_NONE + 1; r < XFED_REASON_COUNT && !is_found && memchr(lower, '.', line.len); r++) {
+		const char *code = xfed_reason_code((enum xfed_reason)r);
+		is_found = memmem(lower, line.len, code, strlen(code));
+	}
+	return is_found;
 }
 
 int iw_phrase_from_text(struct xfed_arena *a, struct xfed_span text, const char *fallback, struct xfed_span *out)

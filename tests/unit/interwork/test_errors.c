@@ -283,8 +283,9 @@ static const struct text_row text_rows[] = {
 		"policy.\xE2\x80\xAE"
 		"access.user",
 		"The partner says: policy.access.user", "policy.access.user" },
-	{ "no code", "policy access.user x.policy.access.user none", "policy access.user x.policy.access.user none",
-		"policy access.user x.policy.access.user none" },
+	{ "... behind what a terminal would have taken", "\x1B[31mpolicy.access.user", "The partner says: [31mpolicy.access.user",
+		"[31mpolicy.access.user" },
+	{ "no code", "policy access.user. None", "policy access.user. None", "policy access.user. None" },
 };
 
 /* [B3-01] */
