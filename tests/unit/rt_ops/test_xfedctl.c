@@ -276,7 +276,7 @@ static const struct {
 		"xfedctl: gw1: no\n", 1 },
 	{ "a command the service does not know", { "log", "level", "debug" }, "{}", "", "xfedctl: gw1: this service has no such command\n", 2 },
 	{ "explain", { "explain", "dns.timeout" }, "{}",
-		"No configured DNS server answered: check dns.servers and the firewall.\n"
+		"No DNS server answered: check dns.servers and the firewall; where dns.servers is not set, those of /etc/resolv.conf are asked.\n"
 		"  code                                           dns.timeout\n"
 		"  side at fault, unless the line says otherwise  network\n"
 		"  an XMPP sender gets                            remote-server-timeout\n"

