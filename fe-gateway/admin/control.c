@@ -190,21 +190,6 @@ static json_t *problems(const struct admin *ad)
 	return list;
 }
 
-static json_t *notes(const struct admin *ad)
-{
-	json_t *list = json_array();
-	const struct policy_dir_stray *s = policy_stray(ad->policy);
-	char others[48] = "";
-	if (s->count > 1) {
-		snprintf(others, sizeof(others), ", and %zu more", s->count - 1);
-	}
-	if (s->count > 0) {
-		rt_control_add_problem(list, XFED_REASON_CONFIG_VALUE_INVALID, s->since_s,
-			"%s is not loaded%s: names have to end in .yaml. Rename it and reload, or move it elsewhere.", s->first, others);
-	}
-	return list;
-}
-
 static json_t *links(const struct admin *ad)
 {
 	json_t *list = json_array();
@@ -236,10 +221,10 @@ void command_status(struct rt_reply reply, const json_t *args, void *user)
 {
 	struct admin *ad = user;
 	(void)args;
-	json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:i, s:s, s:o, s:o, s:o, s:{s:i, s:i}, s:I, s:o, s:o, s:o}", "name",
+	json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:i, s:s, s:o, s:o, s:{s:i, s:i}, s:I, s:o, s:o, s:o}", "name",
 		policy_config(ad->policy)->base.name, "role", "gateway", "version", XFED_VERSION, "uptime_s",
 		(json_int_t)((core_now(ad->core) - ad->core->d.started_ms) / 1000), "pid", (int)getpid(), "state", ad->service(ad->service_user),
-		"problems", problems(ad), "notes", notes(ad), "channel", links(ad), "streams", "in", 0, "out", 0, "deliveries_in_flight",
+		"problems", problems(ad), "channel", links(ad), "streams", "in", 0, "out", 0, "deliveries_in_flight",
 		(json_int_t)ad->in_flight(ad->service_user), "policy", policy(ad), "sip", sip_status_hops(ad), "untrusted", sip_status_untrusted(ad));
 	gather(ad, reply, j, "edges", "status", NULL);
 }

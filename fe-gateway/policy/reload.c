@@ -37,6 +37,7 @@ static void swap(struct policy *p)
 	rt_daemon_configure(&p->core->d, &p->files->config->base, &r->files->config->base);
 	policy_files_free(p->files);
 	p->files = r->files;
+	p->files->broken.since_s = core_wall_s(p->core);
 	r->files = NULL;
 	if (r->is_new) {
 		p->revision = r->revision;

@@ -436,7 +436,7 @@ def test_the_gateway_is_stopped(own, tools):
     """xfedctl says that it does not run; the edge, that it has no link."""
     inst = own("stopped")
     inst.gateway.stop()
-    told(inst, tools, {"status": says(1, "gw1.sock", "the service does not run", "start it"), "explain": says(1, "the service does not run"),
+    told(inst, tools, {"status": says(1, "gw1.sock", "the service does not run", "systemctl start"), "explain": says(1, "the service does not run"),
                        "failures": says(1, "the service does not run"), "check": says(1, "the service does not run"),
                        "edge": says(1, "PROBLEM channel.down", "check both services")}, "user@corp.example", OTHER, timeout=10)
     inst.gateway.start().wait_ready()

@@ -171,7 +171,7 @@ def test_a_partner_file_with_another_ending(own, tools, ending):
     write(stray, "domain: stray.example\n")
     own.reload()
     way = "%s lies there and is not loaded: its name has to end in .yaml alone, rename it and reload" % stray
-    told(own, tools, {"status": says(0, "note config.value.invalid since", "%s is not loaded" % stray, "Rename it and reload"),
+    told(own, tools, {"status": says(1, "PROBLEM config.file.ignored since 2", "%s is not loaded" % os.path.basename(stray)),
                       "explain": says(1, "CLOSED partner no file in", way), "check": says(1, "PROBLEM policy", way)},
          "user@corp.example", "bob@stray.example")
     os.rename(stray, own.partner_path("stray.example"))
