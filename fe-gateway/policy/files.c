@@ -97,8 +97,6 @@ static int load_all(const char *path, bool is_start, struct rt_conf_errors *erro
 	int policy = load_policy(path, is_start, errors, f);
 	int secrets = config_read_secrets(f->config);
 	int access = access_dir_load(f->config->access_dir, may_be_missing, is_start ? &f->broken : NULL, errors, &f->access);
-	policy_dir_stray(f->config->partners_dir, &f->stray);
-	policy_dir_stray(f->config->access_dir, &f->stray);
 	f->config->base.doc.errors = NULL; /* the collector is the caller's */
 	rc = certificates != XFED_OK ? certificates : policy != XFED_OK ? policy : secrets != XFED_OK ? secrets : access;
 	return rc == XFED_OK ? policy_broken_add_ignored(&f->broken, errors) : rc;

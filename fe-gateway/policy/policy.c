@@ -32,11 +32,6 @@ const struct policy_broken *policy_broken(const struct policy *p)
 	return &p->files->broken;
 }
 
-const struct policy_dir_stray *policy_stray(const struct policy *p)
-{
-	return &p->files->stray;
-}
-
 const struct proto_revision *policy_revision(const struct policy *p)
 {
 	return &p->revision;

@@ -54,8 +54,7 @@ void policy_stop(struct policy *p); /* a reload under way comes to nothing; NULL
 void policy_free(struct policy *p); /* when the loop is gone; NULL is fine */
 
 /* All borrowed until the next swap. */
-const struct policy_broken *policy_broken(const struct policy *p);   /* what the start found broken, until a reload, and what is ignored */
-const struct policy_dir_stray *policy_stray(const struct policy *p); /* files of partners.d and access.d that are not loaded for their names */
+const struct policy_broken *policy_broken(const struct policy *p); /* what the start found broken, until a reload, and what is ignored */
 const struct config *policy_config(const struct policy *p);
 const struct xfed_policy *policy_partners(const struct policy *p);
 struct xfed_tls_creds *policy_channel_creds(const struct policy *p);

@@ -113,22 +113,6 @@ static int list(const char *key, const char *dir, size_t max, struct rt_conf_err
 	return rc;
 }
 
-void policy_dir_stray(const char *dir, struct policy_dir_stray *out)
-{
-	DIR *d = opendir(dir);
-	struct dirent *e;
-	while (d && (e = readdir(d))) {
-		if (e->d_name[0] != '.' && is_mistaken(e->d_name) && out->count++ == 0) {
-			struct stat st;
-			snprintf(out->first, sizeof(out->first), "%.250s/%.255s", dir, e->d_name);
-			out->since_s = stat(out->first, &st) == 0 ? (int64_t)st.st_ctim.tv_sec : 0;
-		}
-	}
-	if (d) {
-		closedir(d);
-	}
-}
-
 bool policy_dir_find_stray(const char *dir, struct xfed_span name, char out[512])
 {
 	static const char *const endings[] = { ".yaml", ".yaml.txt", ".yml", ".yml.txt", ".YAML", ".YML", ".txt", "" };

@@ -19,14 +19,6 @@ struct policy_dir_user {
  */
 int policy_dir_each(const char *dir, size_t max, struct rt_conf_errors *errors, const struct policy_dir_user *u, void *user, size_t *count);
 
-/* Those that policy_dir_each() warns of: the first in `first`, whole ("" where there is none), and how many; since_s: when it got its name. */
-struct policy_dir_stray {
-	char first[512];
-	size_t count;
-	int64_t since_s;
-};
-void policy_dir_stray(const char *dir, struct policy_dir_stray *out); /* adds to it; zeroed at first. Blocks */
-
 /* A file of `dir` that was no doubt meant to be NAME.yaml: one of that name and no such ending, or that very one. false: none. Blocks. */
 bool policy_dir_find_stray(const char *dir, struct xfed_span name, char out[512]);
 

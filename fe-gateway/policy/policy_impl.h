@@ -14,7 +14,6 @@ struct policy_files {
 	struct access_set *access;
 	struct xfed_policy *partners;
 	struct policy_broken broken; /* at a start; a reload has only what is ignored */
-	struct policy_dir_stray stray;
 	struct xfed_buf snapshot;
 	uint8_t hash[32]; /* of the snapshot */
 };
