@@ -49,6 +49,7 @@ void contacts_free(struct contacts *c)
 	HASH_ITER(hh, c->table, k, next) {
 		release(c, k);
 	}
+	contacts_break_waits(c);
 	if (c->is_writing) { /* could not be written to the end */
 		store_batch_deinit(&c->batch);
 	}

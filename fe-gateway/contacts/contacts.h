@@ -78,7 +78,7 @@ struct contacts_wait {
 	void (*done)(struct contacts_wait *w, int rc); /* OK; else the store did not take it: what was changed is in memory alone */
 	struct contacts_wait *next;
 };
-/* Runs `done` when all relations as they are now are in the store, which may be at once; contacts_flush() sees to it. */
+/* Runs `done` once, at the latest with contacts_free(): when all relations as they are now are in the store, which may be at once; contacts_flush() sees to it. */
 void contacts_when_saved(struct contacts *c, struct contacts_wait *w);
 
 struct contact_facts {

@@ -52,5 +52,6 @@ struct contacts {
 /* Given back: into `changed`, where the store should know more. */
 void contacts_mark(struct contacts *c, struct contact *k);
 void contacts_unmark(struct contacts *c, struct contact *k);
+void contacts_break_waits(struct contacts *c); /* nothing is saved any more */
 
 #endif

@@ -100,6 +100,12 @@ void contacts_when_saved(struct contacts *c, struct contacts_wait *w)
 	LL_APPEND(c->waiting, w);
 }
 
+void contacts_break_waits(struct contacts *c)
+{
+	tell(&c->in_batch, XFED_ERR_STATE);
+	tell(&c->waiting, XFED_ERR_STATE);
+}
+
 static void end_batch(struct contacts *c)
 {
 	store_batch_deinit(&c->batch);

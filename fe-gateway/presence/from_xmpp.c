@@ -1,25 +1,41 @@
 /* Presence stanzas of contacts (RFC 6121 sections 3 and 4). */
 #include "presence/presence_impl.h"
 
+#include <utlist.h>
+
 #include "xfed/rt/log.h"
 
 /* ---- what is told when it is in the store ---- */
 
 struct promise {
 	struct contacts_wait wait; /* first */
-	struct presence *presence;
+	struct presence *presence; /* NULL: it is gone, and the links with it */
+	struct promise *prev, *next;
 	struct deliver_origin origin;
 };
 
 static void keep_promise(struct contacts_wait *w, int rc)
 {
 	struct promise *pr = (struct promise *)w;
-	if (rc == XFED_OK) {
-		deliver_done(pr->presence->deliver, &pr->origin);
-	} else {
-		deliver_refuse(pr->presence->deliver, &pr->origin, XFED_REASON_STORE_WRITE_FAILED, NULL);
+	struct presence *p = pr->presence;
+	if (p) {
+		DL_DELETE(p->promises, pr);
+	}
+	if (p && rc == XFED_OK) {
+		deliver_done(p->deliver, &pr->origin);
+	} else if (p) {
+		deliver_refuse(p->deliver, &pr->origin, XFED_REASON_STORE_WRITE_FAILED, NULL);
 	}
 	xfed_free(pr);
+}
+
+void presence_break_promises(struct presence *p)
+{
+	struct promise *pr, *next;
+	DL_FOREACH_SAFE(p->promises, pr, next) {
+		DL_DELETE(p->promises, pr);
+		pr->presence = NULL;
+	}
 }
 
 /* A change of a subscription is delivered when it outlives this process (proto/delivery.md, Per kind). */
@@ -33,6 +49,7 @@ static void done_when_saved(struct presence *p, const struct delivery *d)
 	char *at = (char *)(pr + 1);
 	*pr = (struct promise){ .wait = { .done = keep_promise }, .presence = p };
 	deliver_origin_copy(&pr->origin, &d->origin, &at);
+	DL_APPEND(p->promises, pr);
 	contacts_when_saved(p->contacts, &pr->wait);
 	core_flush_soon(p->core);
 }
@@ -113,13 +130,13 @@ static void take_subscribe(struct presence *p, struct pair *pair, const struct d
 		deliver_refuse(p->deliver, &d->origin, XFED_REASON_DELIVERY_QUEUE_FULL, "too many requests to see that user wait for an answer");
 		return;
 	}
-	struct iw_relation_step step = pair_relate(pair, IW_RELATION_IN_SUBSCRIBE);
-	if (step.reply == IW_RELATION_SUBSCRIBED) {
+	if (!begun(p, pair, d)) {
+		return; /* what is refused leaves no relation behind */
+	}
+	if (pair_relate(pair, IW_RELATION_IN_SUBSCRIBE).reply == IW_RELATION_SUBSCRIBED) {
 		pair_say(pair, XFED_TYPE_SUBSCRIBED, NULL);
 	}
-	if (begun(p, pair, d)) {
-		done_when_saved(p, d);
-	}
+	done_when_saved(p, d);
 }
 
 static void take_unsubscribe(struct presence *p, struct pair *pair, const struct delivery *d)

@@ -457,6 +457,7 @@ void presence_stop(struct presence *p)
 		DL_DELETE(p->replies, r);
 		xfed_free(r);
 	}
+	presence_break_promises(p);
 	contacts_give_back(p->contacts, p->resume, presence_now(p));
 	p->resume = NULL;
 	rt_timer_close(&p->timer);

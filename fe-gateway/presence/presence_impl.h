@@ -20,6 +20,7 @@
 
 /* tally.c: OK, LIMIT (it has `most`), NOMEM */
 struct tally;
+struct promise;
 int tally_take(struct tally **table, uint64_t key, size_t most);
 void tally_give(struct tally **table, uint64_t key);
 
@@ -125,7 +126,8 @@ struct presence {
 	size_t stale_count;
 	bool is_linked; /* to any edge */
 	struct reply *replies;
-	struct xfed_heap due; /* of parties */
+	struct promise *promises; /* of what is on its way to the store (from_xmpp.c) */
+	struct xfed_heap due;	  /* of parties */
 	struct rt_timer timer;
 	struct xfed_buf scratch;
 	size_t watch_count, follow_count;
@@ -158,6 +160,7 @@ void pair_say(struct pair *pair, enum xfed_stanza_type type, const struct iw_dev
 
 /* from_xmpp.c */
 deliver_fn presence_take;
+void presence_break_promises(struct presence *p); /* the process ends: what is not in the store yet is told to nobody, and comes again */
 
 /* resync.c */
 void pair_was_heard(struct pair *pair); /* the contact's server has said something */
