@@ -90,27 +90,34 @@ static void lose_unacked(struct pair *p)
 	}
 }
 
-static struct pair_item *take_sent(struct pair *p)
+static struct pair_item *take_sent(struct pair *p, struct pair_item *it)
 {
-	p->sent.first->is_written = false;
-	return take(&p->sent, p->sent.first);
+	it->is_written = false;
+	return take(&p->sent, it);
 }
 
 /* `bytes` of the stream have arrived with the partner's kernel. */
 static void release_sent(struct pair *p, uint64_t bytes)
 {
 	while (p->sent.first && p->sent.first->end_bytes <= bytes) {
-		end(p, take_sent(p), XFED__FATE__FATE_DELIVERED, XFED_REASON_NONE, XFED_SIDE_US);
+		end(p, take_sent(p, p->sent.first), XFED__FATE__FATE_DELIVERED, XFED_REASON_NONE, XFED_SIDE_US);
 	}
 }
 
-/* Told as delivered, and the stream is gone with what was still under way. */
+/* Told as delivered, and the stream is gone with what was still under way. Answers go over the next one. */
 static void lose_sent(struct pair *p, uint64_t bytes)
 {
+	struct pair_item *it, *next;
 	release_sent(p, bytes);
+	DL_FOREACH_SAFE(p->sent.first, it, next) {
+		if (!it->is_answer) {
+			it->owes_error = it->is_settled;
+			end(p, take_sent(p, it), XFED__FATE__FATE_UNCERTAIN, XFED_REASON_DELIVERY_UNCERTAIN, XFED_SIDE_NETWORK);
+		}
+	}
 	while (p->sent.first) {
-		p->sent.first->owes_error = p->sent.first->is_settled;
-		end(p, take_sent(p), XFED__FATE__FATE_UNCERTAIN, XFED_REASON_DELIVERY_UNCERTAIN, XFED_SIDE_NETWORK);
+		prepend(&p->queue, take_sent(p, p->sent.first->prev)); /* the last one, so that they keep their order */
+		p->put_back++;
 	}
 }
 
@@ -297,9 +304,11 @@ static void on_send(struct pair *p, struct pair_item *it, const struct pair_fact
 /* Delivered, as proto/delivery.md has it without stream management; of what nobody waits for nobody would be told more. */
 static void on_sent(struct pair *p, struct pair_item *it, uint64_t bytes)
 {
-	if (p->state != PAIR_READY) { /* the stream has ended over it */
+	if (p->state != PAIR_READY && it->is_answer) { /* the stream has ended over it */
+		put_back(p, it);
+	} else if (p->state != PAIR_READY) {
 		end(p, it, XFED__FATE__FATE_UNCERTAIN, XFED_REASON_DELIVERY_UNCERTAIN, XFED_SIDE_NETWORK);
-	} else if (!it->is_followed) {
+	} else if (!it->is_followed && !it->is_answer) {
 		end(p, it, XFED__FATE__FATE_DELIVERED, XFED_REASON_NONE, XFED_SIDE_US);
 	} else {
 		it->fate = XFED__FATE__FATE_DELIVERED;
@@ -308,7 +317,7 @@ static void on_sent(struct pair *p, struct pair_item *it, uint64_t bytes)
 		it->end_bytes = bytes;
 		it->is_written = true;
 		append(&p->sent, it);
-		p->told = it;
+		p->told = it->is_answer ? p->told : it;
 	}
 }
 
@@ -378,7 +387,7 @@ static void on_tick(struct pair *p, const struct pair_facts *f)
 	}
 	p->expiring = p->unacked.first;
 	p->expire_ms = now;
-	bool is_answered = p->state == PAIR_READY && !p->is_for_questions && !p->is_for_users && pair_waiting(p) == 0;
+	bool is_answered = p->state == PAIR_READY && !p->is_for_questions && !p->is_for_users && pair_waiting(p) == 0 && !p->sent.first;
 	if (is_answered && now >= p->answered_ms + XFED_S2S_ANSWERED_MS) {
 		hang_up(p); /* who asks and is answered keeps no stream of ours open with that */
 	}

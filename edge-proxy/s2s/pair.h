@@ -14,7 +14,8 @@
  * it was acknowledged is: an error that comes twice harms nobody, one that does not come leaves its sender without a word.
  *
  * Where stream management runs the partner acknowledges stanzas. Elsewhere a stanza is delivered with its writing, and stays until the
- * partner's kernel has acknowledged its bytes: where the stream is lost before, the sender is told that much later.
+ * partner's kernel has acknowledged its bytes: where the stream is lost before, the sender is told that much later, and an answer goes
+ * over the next one.
  */
 #ifndef EDGE_S2S_PAIR_H
 #define EDGE_S2S_PAIR_H

@@ -83,6 +83,10 @@ static void lose(struct world *w)
 		w->stanzas[i].is_taken = false;
 	}
 	w->received = byte(w) & 1 ? UINT64_MAX - 1 : w->received;
+	for (size_t i = 0; i < w->sent; i++) { /* answers that did not arrive go over the next stream */
+		struct stanza *s = &w->stanzas[i];
+		s->is_acked = s->is_acked && !(s->item.is_answer && s->end > w->received);
+	}
 	feed(w, (struct pair_event){ .type = PAIR_LOST, .reason = any_reason(w), .tried_external = byte(w) & 1, .bytes = w->received });
 }
 
@@ -158,7 +162,8 @@ static void perform(struct world *w, const struct pair_action *act)
 		w->held--;
 		break;
 	case PAIR_TELL:
-		MUST(!s->is_ended && !s->is_told && s->item.is_settled && (s->is_taken || (s->is_acked && s->item.is_followed)));
+		MUST(!s->is_ended && !s->is_told && s->item.is_settled &&
+			(s->is_taken || (s->is_acked && (s->item.is_followed || s->item.is_answer))));
 		judge(w, s);
 		s->is_told = true;
 		break;
