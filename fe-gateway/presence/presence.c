@@ -8,6 +8,11 @@
 
 /* ---- pairs ---- */
 
+struct pair **pairs_of(struct presence *p, struct xfed_span remote_domain)
+{
+	return &p->by_partner[xfed_hash_bytes(remote_domain.data, remote_domain.len) % PRESENCE_BUCKETS];
+}
+
 struct pair *pair_of(struct presence *p, struct contact *k)
 {
 	struct pair *pair = contact_live(k);
@@ -22,6 +27,8 @@ struct pair *pair_of(struct presence *p, struct contact *k)
 	pair->contact = contacts_hold(p->contacts, k, contact_local(k), contact_remote(k));
 	contact_set_live(k, pair);
 	DL_APPEND(p->pairs, pair);
+	pair->bucket = pairs_of(p, pair_remote_domain(pair));
+	DL_APPEND2(*pair->bucket, pair, bucket_prev, bucket_next);
 	return pair;
 }
 
@@ -86,6 +93,7 @@ void pair_release(struct pair *pair)
 	contacts_give_back(p->contacts, pair->contact, presence_now(p));
 	known_deinit(&pair->known);
 	DL_DELETE(p->pairs, pair);
+	DL_DELETE2(*pair->bucket, pair, bucket_prev, bucket_next);
 	xfed_free(pair);
 }
 

@@ -16,6 +16,7 @@
 #define PRESENCE_FOLLOWS_MAX	   200000
 #define PRESENCE_FOLLOWS_SHARE_MAX 100000 /* of one partner */
 #define PRESENCE_PENDING_MAX	   100	  /* of one partner's users for one user */
+#define PRESENCE_BUCKETS	   1024
 #define PRESENCE_WATCHES_MAX	   200000
 
 /* tally.c: OK, LIMIT (it has `most`), NOMEM */
@@ -98,6 +99,7 @@ struct pair {
 	uint64_t asked_ms, answered_ms; /* UINT64_MAX: not yet */
 	uint64_t probed_ms;
 	struct pair *stale_prev, *stale_next;
+	struct pair **bucket, *bucket_prev, *bucket_next; /* those of the same partner, and a few of others */
 	struct pair *prev, *next; /* all of them */
 };
 
@@ -123,6 +125,7 @@ struct presence {
 	struct iw_presence_map map;
 	struct party *by_id, *queue;
 	struct pair *pairs, *stale;
+	struct pair *by_partner[PRESENCE_BUCKETS]; /* by the hash of the contact's domain */
 	size_t stale_count;
 	bool is_linked; /* to any edge */
 	struct reply *replies;
@@ -145,6 +148,7 @@ static inline uint64_t presence_now(const struct presence *p)
 struct pair *pair_of(struct presence *p, struct contact *k);
 struct xfed_span pair_remote_domain(const struct pair *pair);
 struct xfed_span pair_local_domain(const struct pair *pair);
+struct pair **pairs_of(struct presence *p, struct xfed_span remote_domain); /* the list that those of this partner are in */
 bool pair_may_ask(const struct pair *pair); /* for a request of the contact: not too many of that partner wait for the user */
 void pair_release(struct pair *pair);	    /* frees it where nothing of it is left */
 int party_init(struct party *t, enum party_kind kind, struct pair *pair); /* OK, NOMEM */
