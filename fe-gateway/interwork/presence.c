@@ -286,13 +286,3 @@ int iw_presence_write(struct xfed_arena *a, const struct iw_device *d, const str
 	*out = m;
 	return rc;
 }
-
-enum iw_fate iw_presence_to_sip(const struct xfed_stanza *s, const char **rule, struct iw_xmpp_error *refusal)
-{
-	*rule = NULL;
-	if (s->type == XFED_TYPE_SUBSCRIBE && iw_reason_to_xmpp(XFED_REASON_XMPP_FEATURE_MISSING, false, refusal) == XFED_OK) {
-		return IW_REFUSE;
-	}
-	*rule = "presence";
-	return IW_DROP;
-}

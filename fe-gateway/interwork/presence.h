@@ -137,10 +137,4 @@ int iw_presence_read(struct xfed_arena *a, const struct xfed_stanza *s, int64_t 
  */
 int iw_presence_write(struct xfed_arena *a, const struct iw_device *d, const struct iw_xmpp_envelope *e, struct xfed_xml_elem **out);
 
-/*
- * Until presence is translated (the section "Until the rest is built" of proto/delivery.md): IW_REFUSE with `*refusal` (type
- * subscribe: service-unavailable), or IW_DROP by `*rule` "presence". Never another fate.
- */
-enum iw_fate iw_presence_to_sip(const struct xfed_stanza *s, const char **rule, struct iw_xmpp_error *refusal);
-
 #endif

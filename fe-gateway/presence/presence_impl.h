@@ -100,7 +100,7 @@ struct pair {
 	uint64_t probed_ms;
 	struct pair *stale_prev, *stale_next;
 	struct pair **bucket, *bucket_prev, *bucket_next; /* those of the same partner, and a few of others */
-	struct pair *prev, *next; /* all of them */
+	struct pair *prev, *next;			  /* all of them */
 };
 
 /* An answer to a request, sent at the end of the turn. */

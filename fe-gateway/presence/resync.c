@@ -40,7 +40,8 @@ void pair_is_fresh(struct pair *pair)
 void presence_stream_lost(struct presence *p, struct xfed_span local, struct xfed_span remote)
 {
 	struct pair *pair, **list = pairs_of(p, remote);
-	DL_FOREACH2(*list, pair, bucket_next) {
+	DL_FOREACH2(*list, pair, bucket_next)
+	{
 		if (pair->watches && xfed_span_eq(pair_remote_domain(pair), remote) && xfed_span_eq(pair_local_domain(pair), local)) {
 			doubt(pair);
 		}

@@ -8,7 +8,6 @@
 #include <cmocka.h>
 
 #include "interwork/im.h"
-#include "interwork/presence.h"
 #include "interwork/when.h"
 #include "xfed/limits.h"
 #include "xfed/mem.h"
@@ -315,40 +314,6 @@ static void long_ones(void **state)
 	assert_null(im.thread.data);
 }
 
-static void presence(void **state)
-{
-	(void)state;
-	static const struct {
-		const char *type;
-		enum iw_fate fate;
-	} rows[] = {
-		{ "", IW_DROP },
-		{ "type='unavailable'", IW_DROP },
-		{ "type='subscribe'", IW_REFUSE },
-		{ "type='subscribed'", IW_DROP },
-		{ "type='unsubscribe'", IW_DROP },
-		{ "type='unsubscribed'", IW_DROP },
-		{ "type='probe'", IW_DROP },
-		{ "type='error'", IW_DROP },
-	};
-	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
-		struct xfed_stanza s;
-		struct iw_xmpp_error e;
-		const char *rule;
-		struct xfed_span xml = xfed_arena_printf(&arena, "<presence from='a@b' to='c@d' %s/>", rows[i].type);
-		read_stanza(xml.data, &s);
-		if (iw_presence_to_sip(&s, &rule, &e) != rows[i].fate) {
-			fail_msg("presence %s", rows[i].type);
-		}
-		if (rows[i].fate == IW_DROP) {
-			assert_string_equal(rule, "presence");
-		} else {
-			assert_null(rule);
-			assert_string_equal(e.condition, "service-unavailable");
-		}
-	}
-}
-
 /* ---- SIP to XMPP ---- */
 
 #define NO                                                                                                                                           \
@@ -535,7 +500,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(delays, setup, teardown),
 		cmocka_unit_test(stamps),
 		cmocka_unit_test_setup_teardown(long_ones, setup, teardown),
-		cmocka_unit_test_setup_teardown(presence, setup, teardown),
 		cmocka_unit_test_setup_teardown(to_xmpp, setup, teardown),
 		cmocka_unit_test_setup_teardown(full_from, setup, teardown),
 		cmocka_unit_test_setup_teardown(late_to_xmpp, setup, teardown),
