@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <utlist.h>
 
+#include "interwork/warning.h"
 #include "xfed/rt/log.h"
 
 /* ---- pairs ---- */
@@ -293,13 +294,20 @@ void presence_reply(struct presence *p, const struct reply *r)
 /* False: no memory, the turn after this one tries again. */
 static bool send_reply(struct presence *p, const struct reply *r)
 {
-	char lines[512], contact[TRUNK_CONTACT_BYTES];
+	char lines[512 + IW_WARNING_BYTES], contact[TRUNK_CONTACT_BYTES];
 	size_t len = (size_t)snprintf(lines, sizeof(lines), "%s", r->lines ? r->lines : "");
 	if (r->expires_s >= 0 && r->status < 300) {
 		len += (size_t)snprintf(lines + len, sizeof(lines) - len, "Expires: %lld\r\n", (long long)r->expires_s);
 	}
 	if (r->status == 423) {
 		snprintf(lines + len, sizeof(lines) - len, "Min-Expires: %lld\r\n", (long long)r->min_expires_s);
+	}
+	/* Who may not send is told no more than that: it may be a stranger, and the address that of somebody else. */
+	bool is_of_sender = r->reason == XFED_REASON_SIP_SENDER_UNTRUSTED || r->reason == XFED_REASON_SIP_SENDER_NAMELESS;
+	if (r->reason != XFED_REASON_NONE && !is_of_sender) {
+		len = strlen(lines);
+		iw_warning(
+			lines + len, sizeof(lines) - len, xfed_span_str(policy_config(p->policy)->sip.advertise), r->reason, xfed_span_make(NULL, 0));
 	}
 	struct sip_response out = { .status = r->status, .extra = xfed_span_str(lines) };
 	if (r->party != 0) {

@@ -66,7 +66,6 @@ struct watch {
 	struct sip_notifier machine;
 	bool has_notify; /* to be sent, with: */
 	struct sip_sub_value value;
-	bool is_told; /* an available device: unavailable is to be said once */
 	bool is_gone;
 };
 
@@ -80,7 +79,6 @@ struct follow {
 	uint32_t number, cseq;
 	bool is_new;
 	bool is_locating;				     /* waits for the places of its next hop */
-	bool is_shown;					     /* the contact has been told something of this subscription */
 	char call_id[CORE_ID_LEN + 1], tag[CORE_ID_LEN + 1]; /* of the one outside a dialog */
 };
 

@@ -107,6 +107,11 @@ def test_a_sip_user_refuses(xfed, partner, user, flow, names):
     assert presence_of(partner, local, "unsubscribed") is not None
 
 
+def test_a_refusal_says_why(xfed, user, flow, names):
+    answer = Watch(user, flow, "sip:%s@nobody.example" % names[1], "sip:%s@corp.example" % names[0]).subscribe()
+    assert answer.status == 403 and "policy.partner.unlisted" in answer.get("warning")
+
+
 @pytest.mark.parametrize("headers, status", [([("Expires", "10")], 423)])
 def test_too_short(xfed, partner, user, flow, names, headers, status):
     watch = Watch(user, flow, "sip:%s@partner.example" % names[1], "sip:%s@corp.example" % names[0])
