@@ -79,7 +79,8 @@ static void policy_facts(struct explaining *x, const struct xfed_jid *user, cons
 		return;
 	}
 	contact_facts(contacts_find(ad->contacts, ours, theirs), core_now(ad->core), &contact);
-	f->policy.is_authorised = contact.is_authorised;
+	f->policy.is_added = contact.is_added;
+	f->policy.is_written_to = contact.is_written_to;
 }
 
 static bool maps(struct explaining *x, const struct xfed_jid *jid, const char *inside)

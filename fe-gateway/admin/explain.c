@@ -112,11 +112,13 @@ static void contact(const struct explain_facts *f, struct explain_gate *g)
 	if (g->state == POLICY_SKIPPED) {
 		SAY("the partner is not listed");
 	} else if (g->state == POLICY_CLOSED) {
-		SAY("the partner is public, and %s has not written to %s within a day", f->to, f->from);
+		SAY("the partner is public-unverified, and %s has neither added %s nor written to it within a day", f->to, f->from);
 	} else if (f->policy.from_is_ours) {
 		SAY("our user writes, which authorises answers for a day");
-	} else if (f->policy.type == XFED_PARTNER_FEDERATED) {
-		SAY("the partner is federated: its users may write first");
+	} else if (f->policy.type != XFED_PARTNER_PUBLIC_UNVERIFIED) {
+		SAY("the partner is %s: its users may write first", f->policy.type == XFED_PARTNER_FEDERATED ? "federated" : "public-verified");
+	} else if (f->policy.is_added) {
+		SAY("%s is a contact of %s", f->from, f->to);
 	} else {
 		SAY("%s has written to %s within a day", f->to, f->from);
 	}

@@ -50,7 +50,7 @@ static struct explain_facts open_in(void)
 	f.to = "alice@example.com";
 	f.policy.from_is_ours = false;
 	f.policy.to_is_ours = true;
-	f.policy.is_authorised = true;
+	f.policy.is_written_to = true;
 	f.next_hop = "tls:fe.example.com:5061";
 	f.hop.is_known = f.hop.is_up = true;
 	f.max_request = 15360;
@@ -115,12 +115,22 @@ static void domain_alone(struct explain_facts *f)
 }
 static void stranger(struct explain_facts *f)
 {
-	f->policy.is_authorised = false;
+	f->policy.is_written_to = false;
 }
 static void federated_stranger(struct explain_facts *f)
 {
-	f->policy.is_authorised = false;
+	stranger(f);
 	f->policy.type = XFED_PARTNER_FEDERATED;
+}
+static void verified_stranger(struct explain_facts *f)
+{
+	stranger(f);
+	f->policy.type = XFED_PARTNER_PUBLIC_VERIFIED;
+}
+static void added(struct explain_facts *f)
+{
+	stranger(f);
+	f->policy.is_added = true;
 }
 static void unmapped(struct explain_facts *f)
 {
@@ -289,9 +299,11 @@ static const struct {
 	{ "no rule covers", true, no_rule, EXPLAIN_ACCESS, XFED_REASON_POLICY_ACCESS_USER, "no rule" },
 	{ "no rules at all", true, no_rules, NONE, XFED_REASON_NONE, NULL },
 	{ "a domain alone", true, domain_alone, EXPLAIN_ACCESS, XFED_REASON_POLICY_ACCESS_USER, "covers example.com, and there are rules" },
-	{ "a stranger of a public partner", true, stranger, EXPLAIN_CONTACT, XFED_REASON_POLICY_CONTACT_UNAUTHORISED, "alice@example.com has not written to bob" },
+	{ "a stranger of a public partner", true, stranger, EXPLAIN_CONTACT, XFED_REASON_POLICY_CONTACT_UNAUTHORISED, "alice@example.com has neither added bob@fabrikam.example nor written to it" },
 	{ "ours may write to strangers", false, stranger, NONE, XFED_REASON_NONE, NULL },
 	{ "a stranger of a federated partner", true, federated_stranger, NONE, XFED_REASON_NONE, NULL },
+	{ "a stranger of a verified partner", true, verified_stranger, NONE, XFED_REASON_NONE, NULL },
+	{ "a contact who has been added", true, added, NONE, XFED_REASON_NONE, NULL },
 	{ "unmappable", false, unmapped, EXPLAIN_MAPPING, XFED_REASON_SIP_ADDRESS_UNMAPPABLE, "bob@fabrikam.example" },
 	{ "the SIP peer may not send", false, untrusted, EXPLAIN_SENDER, XFED_REASON_SIP_SENDER_UNTRUSTED, "may not send as example.com" },
 	{ "a SIP peer may not send, others may", false, one_is_untrusted, NONE, XFED_REASON_NONE, NULL },
