@@ -75,6 +75,7 @@ static const struct row {
 	{ "... behind a list without indentation", "a:\n- b\n- c\n", SET, 0, "d", "e", "a:\n- b\n- c\nd: e\n" },
 	{ "... behind brackets over lines", "a: [b,\n  c\n  ] # x\n", SET, 0, "d", "e", "a: [b,\n  c\n  ] # x\nd: e\n" },
 	{ "... behind a text in lines", "a: |\n  b\n  c\n# x\n", SET, 0, "d", "e", "a: |\n  b\n  c\nd: e\n# x\n" },
+	{ "... behind a text that keeps its empty lines", "a: |+\n  b\n\n", SET, 0, "c", "d", "!leaves no place" },
 	{ "... in braces", "{a: b}\n", SET, 0, "c", "d", "{a: b, c: d}\n" },
 	{ "... in JSON", "{\n  \"a\": \"b\"\n}\n", SET, 0, "c", "d", "{\n  \"a\": \"b\", c: d\n}\n" },
 	{ "... before the end of a document", "a: b\n...\n", SET, 0, "c", "d", "a: b\nc: d\n...\n" },
