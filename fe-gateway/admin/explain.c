@@ -119,8 +119,10 @@ static void access_policy(const struct judging *j, struct explain_gate *g)
 		SAY("no local user is known");
 	} else if (g->state == POLICY_CLOSED && g->reason == XFED_REASON_POLICY_ACCESS_BROKEN) {
 		SAY("the rule %s cannot be loaded, and could be about %s", f->access_rule, user);
+	} else if (f->access_rule && g->state == POLICY_OPEN) {
+		SAY("the rule %s allows %s", f->access_rule, user);
 	} else if (f->access_rule) {
-		SAY("the rule %s %s %s", f->access_rule, g->state == POLICY_OPEN ? "allows" : "refuses", user);
+		SAY("the rule %s refuses %s: %s", f->access_rule, user, f->access_off);
 	} else if (g->state == POLICY_CLOSED) {
 		SAY("no rule of access_dir covers %s, and there are rules", user);
 	} else {

@@ -83,6 +83,7 @@ struct explain_facts {
 	const char *partner, *partner_file; /* listed: its primary domain, and its file */
 	const char *why_not_partner;	    /* where it is not listed */
 	const char *access_rule;	    /* NULL: none covers the user */
+	const char *access_off;		    /* which of its switches, as a phrase; NULL: none */
 
 	const char *untrusted; /* who was refused lately, sending as our domain, and what to do about it; NULL: nobody */
 	bool has_trusted;      /* ... and another was let send as it since */

@@ -93,6 +93,7 @@ static void no_messages(struct explain_facts *f)
 static void refused_by_rule(struct explain_facts *f)
 {
 	f->policy.access_allows = false;
+	f->access_off = "xmpp is off";
 }
 static void refused_by_broken(struct explain_facts *f)
 {
@@ -298,7 +299,7 @@ static const struct {
 	{ "a broken access file", false, refused_by_broken, EXPLAIN_ACCESS, XFED_REASON_POLICY_ACCESS_BROKEN, "the rule FedPic cannot be loaded" },
 	{ "unlisted", false, unlisted, EXPLAIN_PARTNER, XFED_REASON_POLICY_PARTNER_UNLISTED, "no file in /p covers fabrikam.example; a stray" },
 	{ "kinds", true, no_messages, EXPLAIN_KINDS, XFED_REASON_POLICY_KIND_FORBIDDEN, "/p/fabrikam.example.yaml" },
-	{ "a rule refuses", false, refused_by_rule, EXPLAIN_ACCESS, XFED_REASON_POLICY_ACCESS_USER, "the rule FedPic refuses alice@example.com" },
+	{ "a rule refuses", false, refused_by_rule, EXPLAIN_ACCESS, XFED_REASON_POLICY_ACCESS_USER, "the rule FedPic refuses alice@example.com: xmpp is off" },
 	{ "no rule covers", true, no_rule, EXPLAIN_ACCESS, XFED_REASON_POLICY_ACCESS_USER, "no rule" },
 	{ "no rules at all", true, no_rules, NONE, XFED_REASON_NONE, NULL },
 	{ "a domain alone", true, domain_alone, EXPLAIN_ACCESS, XFED_REASON_POLICY_ACCESS_USER, "covers example.com, and there are rules" },
