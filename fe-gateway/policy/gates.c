@@ -56,7 +56,7 @@ static struct policy_verdict access_policy(const struct policy_facts *f, enum po
 	return CLOSED(f->access_is_broken ? XFED_REASON_POLICY_ACCESS_BROKEN : XFED_REASON_POLICY_ACCESS_USER);
 }
 
-/* Our user who writes first is what authorises the contact, so that direction is open. */
+/* A user of ours may always write first: that authorises the contact. */
 static struct policy_verdict contact(const struct policy_facts *f, enum policy_kind kind)
 {
 	if (!has_pair(f) || !f->is_listed || kind == POLICY_ENDING) {
