@@ -45,7 +45,7 @@ static enum xfed_reason judge(const struct deliver *d, struct delivery *out)
 	};
 	struct policy_verdict verdicts[POLICY_GATE_COUNT];
 	struct contact_facts contact;
-	const char *rule;
+	const struct access_rule *rule;
 	const struct xfed_partner *partner = policy_pair_facts(r->policy, &s->to, s->from.domain, &f, &rule);
 	out->origin.is_public = !partner || partner->type != XFED_PARTNER_FEDERATED;
 	out->domain = ends.to;
@@ -57,8 +57,8 @@ static enum xfed_reason judge(const struct deliver *d, struct delivery *out)
 	out->known = contacts_find(r->contacts, out->local, out->remote);
 	contact_facts(out->known, core_now(r->core), &contact);
 	enum policy_kind kind = policy_kind_of(s);
-	/* a contact that the user has written to may answer; only one that the user has added may see presence */
-	f.is_authorised = contact.is_added || (kind == POLICY_MESSAGE && contact.is_authorised);
+	f.is_added = contact.is_added;
+	f.is_written_to = contact.is_written_to;
 	enum policy_gate closed = policy_gates(&f, kind, true, verdicts);
 	if (closed == POLICY_GATE_DIRECTION) {
 		return XFED_REASON_XMPP_STANZA_INVALID; /* an edge never relays between partners: this stanza is from no partner, or not to us */

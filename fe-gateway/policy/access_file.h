@@ -1,6 +1,7 @@
 /*
  * access.d: which local users may use federation at all. One rule per file, named after its name in lower case. A rule for a user overrides
- * one for its site, and that the global one. Without any file everyone may; with files, a user that none covers may not.
+ * one for its site, and that the global one; without any file everyone may; with files, a user that none covers may not. The rule that
+ * decides about a user has two switches, federation and xmpp, which both have to be on; what other rules say of them does not count.
  */
 #ifndef GATEWAY_POLICY_ACCESS_FILE_H
 #define GATEWAY_POLICY_ACCESS_FILE_H
@@ -15,6 +16,21 @@
 extern const struct rt_conf_table access_file_table;
 
 struct access_set;
+
+enum access_scope { ACCESS_GLOBAL, ACCESS_SITE, ACCESS_USER };
+
+/* One file, as people are shown it. */
+struct access_rule {
+	const char *name, *file; /* of one that is broken, the file's name */
+	enum access_scope scope;
+	bool federation, xmpp;
+	bool is_broken;			   /* then nothing below is known for certain */
+	struct rt_conf_strings granted_to; /* scope user */
+	const char *granted_to_file;	   /* NULL: none */
+	size_t named_in_file;		   /* addresses in it */
+	struct rt_conf_strings domains;	   /* scope site */
+	const struct access_rule *next;	   /* in the order of the files' names */
+};
 
 /*
  * Loads the whole directory. With `broken`, at a start, a file that cannot be loaded does not stop the start: users it may be about are
@@ -34,9 +50,11 @@ int access_set_add(struct access_set *s, const char *file, struct xfed_span text
 
 /*
  * Whether the local user (a normalised bare JID; a domain alone is judged by the site and global rules) may use federation: NONE,
- * policy.access.user or policy.access.broken. `*rule` becomes the name of the rule that decided (the file, where that cannot be loaded), or
- * NULL where none did; it lives as long as the set.
+ * policy.access.user or policy.access.broken. `*rule` becomes the rule that decided, or NULL where none did; it lives as long as the set.
  */
-enum xfed_reason access_set_judge(const struct access_set *s, const struct xfed_jid *user, const char **rule);
+enum xfed_reason access_set_judge(const struct access_set *s, const struct xfed_jid *user, const struct access_rule **rule);
+
+const struct access_rule *access_set_rules(const struct access_set *s); /* the first; NULL: none, and everyone may */
+const char *access_rule_off(const struct access_rule *r);		/* "xmpp is off"; NULL: both are on */
 
 #endif

@@ -13,7 +13,7 @@
 	X(PARTNER, "partner")	  /* a partner file covers the other domain */                                                                       \
 	X(KINDS, "kinds")	  /* that file allows this kind */                                                                                   \
 	X(ACCESS, "access")	  /* access.d allows the local user, or a domain that is an address itself */                                        \
-	X(CONTACT, "contact")	  /* a public partner's user needs a local user who has written first */                                             \
+	X(CONTACT, "contact")	  /* an unverified partner's user has been added, or written to first */                                             \
 	X(MAPPING, "mapping")	  /* the addresses can be expressed on the other side */
 
 enum policy_gate {
@@ -35,7 +35,8 @@ struct policy_facts {
 	unsigned kinds;
 	bool access_allows;
 	bool access_is_broken;	 /* because of a file that cannot be loaded */
-	bool is_authorised;	 /* the local user has written to this contact within the last day */
+	bool is_written_to;	 /* the local user has written to this contact within the last day */
+	bool is_added;		 /* the local user has added this contact: sees it, has asked to, or has let it ask */
 	bool from_maps, to_maps; /* can be expressed on the other side */
 };
 

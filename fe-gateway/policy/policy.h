@@ -15,6 +15,7 @@
 
 #include "config/config.h"
 #include "core/core.h"
+#include "policy/access_file.h"
 #include "policy/broken.h"
 #include "policy/gates.h"
 #include "policy/policy_dir.h"
@@ -57,6 +58,7 @@ void policy_free(struct policy *p); /* after the loop has ended; NULL is fine */
 /* These are all borrowed until the next swap. */
 const struct policy_broken *policy_broken(const struct policy *p); /* invalid files of the start, until a reload; and files that are ignored */
 const struct config *policy_config(const struct policy *p);
+const struct access_rule *policy_access_rules(const struct policy *p); /* the first of them; NULL: none */
 const struct xfed_policy *policy_partners(const struct policy *p);
 struct xfed_tls_creds *policy_channel_creds(const struct policy *p);
 struct xfed_tls_creds *policy_sip_creds(const struct policy *p); /* NULL: nothing uses tls */
@@ -85,10 +87,10 @@ struct policy_ends policy_ends(const struct policy *p, bool is_from_sip, struct 
 
 /*
  * Fills in what the files say. `user` is ours: a bare JID (or a domain alone) with the domain it has outside. Returns the other end's
- * partner, or NULL. `*rule` becomes the name of the access rule that decided, or NULL where none did.
+ * partner, or NULL. `*rule` becomes the access rule that decided, or NULL where none did.
  */
 const struct xfed_partner *policy_pair_facts(
-	const struct policy *p, const struct xfed_jid *user, struct xfed_span remote_domain, struct policy_facts *f, const char **rule);
+	const struct policy *p, const struct xfed_jid *user, struct xfed_span remote_domain, struct policy_facts *f, const struct access_rule **rule);
 
 /* ---- reload ---- */
 

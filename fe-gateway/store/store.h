@@ -47,8 +47,10 @@ struct store_contact {
 	int64_t alive_s;		/* when the contact last accepted a message without an error, or wrote; 0: never */
 	struct xfed_span relation;	/* a word of interwork/relation.h; "none": there is only the user's writing */
 	bool is_preapproved;
-	int64_t asked_s; /* when the request came that is not answered yet; 0: there is none */
-	int64_t used_s;	 /* when the relation was last used; 0: there is none */
+	int64_t asked_s;  /* when the request came that is not answered yet; 0: there is none */
+	int64_t used_s;	  /* when the relation was last used; 0: there is none */
+	int64_t wanted_s; /* the user last did anything for it; 0: nothing */
+	bool is_approved; /* the user lets the contact ask */
 };
 
 /* Failures of edges (rows with an edge), and those of this gateway (rows without). */
