@@ -238,7 +238,6 @@ static void names(void **state)
 	assert_int_equal(rt_source_share(5, 50), 3);
 }
 
-/* Without memory nothing is granted, nothing is lost, nothing is kept. */
 /* A tenth of the limit is each direction's own. */
 static void what_each_direction_keeps(void **state)
 {
@@ -265,6 +264,7 @@ static void what_each_direction_keeps(void **state)
 	}
 }
 
+/* Without memory nothing is granted, nothing is lost, nothing is kept. */
 static void without_memory(void **state)
 {
 	for (long n = 0; n < 4; n++) {
