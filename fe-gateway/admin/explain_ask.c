@@ -60,12 +60,13 @@ static void policy_facts(struct explaining *x, const struct xfed_jid *user, cons
 {
 	struct admin *ad = x->admin;
 	struct explain_facts *f = &x->facts;
-	const char *rule;
+	const struct access_rule *rule;
 	struct xfed_span ours = xfed_jid_bare(&x->a, user), theirs = xfed_jid_bare(&x->a, other);
 	struct contact_facts contact;
 	const struct contact *k;
 	const struct xfed_partner *p = policy_pair_facts(ad->policy, user, x->remote, &f->policy, &rule);
-	f->access_rule = rule ? keep(x, rule) : NULL;
+	f->access_rule = rule ? keep(x, rule->name) : NULL;
+	f->access_off = rule ? access_rule_off(rule) : NULL;
 	if (!p) {
 		char words[1024];
 		f->why_not_partner = keep(x, policy_not_partner_words(ad->policy, x->remote, words));
@@ -82,7 +83,8 @@ static void policy_facts(struct explaining *x, const struct xfed_jid *user, cons
 	}
 	k = contacts_find(ad->contacts, ours, theirs);
 	contact_facts(k, core_now(ad->core), &contact);
-	f->has_written = contact.is_authorised;
+	f->policy.is_written_to = contact.is_written_to;
+	f->policy.is_added = contact.is_added;
 	f->relation = contact_relation(k);
 	if (k && contact_asked_s(k) > 0 && core_wall_s(ad->core) >= contact_asked_s(k)) {
 		f->asked_ago_s = core_wall_s(ad->core) - contact_asked_s(k);
