@@ -110,6 +110,7 @@ struct sip_layer {
 	struct sip_users users;
 	struct sip_leg *legs, *legs_by_key;
 	struct sip_leg *leg_flows[SIP_FLOW_BUCKETS];
+	struct sip_leg *doubted; /* their users have not heard yet that their connection has closed; linked as those of a flow are */
 	struct sip_trans *flows[SIP_FLOW_BUCKETS]; /* those on connections, by hash of the flow */
 	struct sip_paces paces;
 	struct sip_layer_stats stats;
@@ -182,6 +183,7 @@ struct sip_leg *sip_leg_by_number(const struct sip_layer *l, uint64_t number);
 void sip_leg_free(struct sip_layer *l, struct sip_leg *leg);
 bool sip_legs_are_full(const struct sip_layer *l);
 void sip_leg_close_flow(struct sip_layer *l, uint64_t flow);
+void sip_leg_tell_doubted(struct sip_layer *l);		       /* as many as there is room for */
 void sip_leg_forget(struct sip_layer *l, struct sip_trans *t); /* it ends: what it would have made is not */
 /* Before an INVITE or SUBSCRIBE of a user goes out. OK, AGAIN, NOMEM. */
 int sip_leg_of_call(struct sip_layer *l, const struct sip_layer_request *rq, struct sip_leg **out);
