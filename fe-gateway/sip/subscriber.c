@@ -108,7 +108,9 @@ static void set_expiry(struct sip_subscriber *s, int64_t expires_s, uint64_t now
 	uint64_t life = (uint64_t)expires_s * 1000;
 	s->expires_ms = now_ms + life;
 	if (!s->is_in_flight && !s->is_unwanted) {
-		s->refresh_ms = now_ms + life - life / 8 - spread(s, life / 8);
+		uint64_t most = s->refresh_most_s > 0 ? (uint64_t)s->refresh_most_s * 1000 : NEVER;
+		uint64_t wait = life - life / 8 < most ? life - life / 8 : most;
+		s->refresh_ms = now_ms + wait - spread(s, wait / 7);
 	}
 }
 
@@ -194,6 +196,19 @@ static void stop(struct sip_subscriber *s, uint64_t now_ms)
 	}
 }
 
+static void doubt(struct sip_subscriber *s, uint64_t now_ms)
+{
+	bool is_up = s->state == SIP_SUB_ACTIVE || s->state == SIP_SUB_PENDING;
+	if (s->is_unwanted || s->is_ending || s->is_in_flight) {
+		return;
+	}
+	if (is_up && s->has_dialog) {
+		send(s, s->wanted_s);
+	} else if (s->state == SIP_SUB_TERMINATED && s->retry_ms != NEVER) {
+		begin(s, now_ms);
+	}
+}
+
 static void tick(struct sip_subscriber *s, uint64_t now_ms)
 {
 	if (now_ms >= s->notify_by_ms) {
@@ -240,6 +255,9 @@ void sip_subscriber_step(struct sip_subscriber *s, const struct sip_subscriber_e
 		break;
 	case SIP_SUBSCRIBER_NOTIFY:
 		take_notify(s, &ev->value, now_ms);
+		break;
+	case SIP_SUBSCRIBER_DOUBT:
+		doubt(s, now_ms);
 		break;
 	case SIP_SUBSCRIBER_TICK:
 		tick(s, now_ms);
