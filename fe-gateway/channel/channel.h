@@ -31,9 +31,10 @@ struct channel_user {
 	void (*run_ended)(void *user, uint64_t run, bool may_take_over);
 	/* What came of one that channel_send() took. */
 	void (*outcome)(void *user, struct xfed_span stanza_id, const struct proto_result *r);
-	/* An incoming stream has ended otherwise than for being idle. */
-	void (*stream_lost)(void *user, struct xfed_span local, struct xfed_span remote);
-	void (*link_changed)(void *user); /* an edge has become usable, or is not any more */
+	/* A stream has ended otherwise than for being idle; `is_ours`: one that the edge had opened. */
+	void (*stream_lost)(void *user, struct xfed_span local, struct xfed_span remote, bool is_ours);
+	void (*stream_open)(void *user, struct xfed_span local, struct xfed_span remote); /* either way */
+	void (*link_changed)(void *user);						  /* an edge has become usable, or is not any more */
 };
 
 /* OK, NOMEM. It dials when the loop runs. */
@@ -89,7 +90,8 @@ void channel_edge(const struct channel *c, size_t number, struct channel_edge *o
 void channel_gauges(const struct channel *c); /* metrics that are only looked up when somebody reads them */
 bool channel_edge_named(const struct channel *c, struct xfed_span name, struct channel_edge *out); /* false: none */
 bool channel_is_usable(const struct channel *c);						   /* any edge */
-bool channel_has_linked(const struct channel *c);						   /* to any edge, in this run */
+size_t channel_usable_count(const struct channel *c);
+bool channel_has_linked(const struct channel *c); /* to any edge, in this run */
 
 /* ---- questions to edges ---- */
 struct channel_arg {

@@ -1,5 +1,5 @@
 /* Presence stanzas of contacts (RFC 6121 sections 3 and 4). */
-#include "presence/presence_impl.h"
+#include "presence/stale.h"
 
 #include <utlist.h>
 

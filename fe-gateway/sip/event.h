@@ -57,6 +57,8 @@ int sip_event_parse(struct xfed_span value, struct xfed_span *package, struct xf
 
 /* Statuses that end the dialog's use by a subscription when a request inside it gets them (RFC 5057 section 5.1, 408 too). */
 bool sip_status_ends_subscription(int status);
+/* Statuses of SUBSCRIBE that say no for good: it is not asked again. */
+bool sip_status_refuses_subscription(int status);
 
 /* ---- the subscriber ---- */
 

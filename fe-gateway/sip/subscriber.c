@@ -124,9 +124,8 @@ static void take_failure(struct sip_subscriber *s, const struct sip_subscriber_e
 	} else if (ev->status == 481 && s->has_dialog) {
 		end(s, SIP_END_NONE, NOW, -1, ev->status, now_ms); /* the peer knows nothing of it (any more): made anew at once */
 	} else if (!s->has_dialog || sip_status_ends_subscription(ev->status)) {
-		bool is_final = ev->status == 403 || ev->status == 404 || ev->status == 410 || ev->status == 489 || ev->status == 405 ||
-				ev->status == 501 || ev->status >= 600;
-		end(s, SIP_END_NONE, is_final ? NOT : LATER, ev->retry_after_s, ev->status, now_ms);
+		enum again again = sip_status_refuses_subscription(ev->status) ? NOT : LATER;
+		end(s, SIP_END_NONE, again, ev->retry_after_s, ev->status, now_ms);
 	} else {
 		/* section 4.1.2.2: a refresh that failed otherwise leaves what there is until its time is over */
 		s->failures++;
