@@ -56,6 +56,11 @@ static bool is_level(const char *text)
 	return strcmp(text, "error") == 0 || strcmp(text, "warning") == 0 || strcmp(text, "info") == 0 || strcmp(text, "debug") == 0;
 }
 
+static bool is_kind(const char *text)
+{
+	return strcmp(text, "message") == 0 || strcmp(text, "presence") == 0 || strcmp(text, "subscription") == 0;
+}
+
 /* NULL: it is none. */
 static json_t *value_of(enum rt_arg_kind kind, const char *text)
 {
@@ -71,6 +76,9 @@ static json_t *value_of(enum rt_arg_kind kind, const char *text)
 		break;
 	case RT_ARG_LEVEL:
 		is_fine = is_level(text);
+		break;
+	case RT_ARG_KIND:
+		is_fine = is_kind(text);
 		break;
 	case RT_ARG_DOMAIN:
 	case RT_ARG_EDGE:

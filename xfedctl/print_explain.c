@@ -34,24 +34,55 @@ static void print_lines(const json_t *list, const char *name, FILE *out)
 	ctl_table_print(&t, "", out);
 }
 
-enum ctl_exit ctl_print_explain(const json_t *result, FILE *out)
+static const json_t *closed_gate(const json_t *judged)
 {
 	size_t i;
 	json_t *gate;
-	const json_t *gates = json_object_get(result, "gates");
-	const char *closed = ctl_str(result, "closed");
-	print_lines(gates, "gate", out);
-	if (json_is_true(json_object_get(result, "ok"))) {
-		fprintf(out, "\nno gate is closed\n");
-		return CTL_FINE;
-	}
-	json_array_foreach(gates, i, gate) {
-		if (strcmp(ctl_str(gate, "gate"), closed) == 0) {
-			fprintf(out, "\nthe gate that is closed: %s\n", closed);
-			print_remedy(gate, out);
+	json_array_foreach(json_object_get(judged, "gates"), i, gate) {
+		if (strcmp(ctl_str(gate, "gate"), ctl_str(judged, "closed")) == 0) {
+			return gate;
 		}
 	}
-	return CTL_PROBLEM;
+	return NULL;
+}
+
+/* In small letters, as it is not what was asked for. Who has not been let see is refused by no setting: that is said in other words. */
+static void print_other(const json_t *judged, FILE *out)
+{
+	const json_t *gate = closed_gate(judged);
+	const char *kind = ctl_str(judged, "kind");
+	bool is_unapproved = gate && strcmp(ctl_str(gate, "gate"), "approval") == 0;
+	fprintf(out, "%s: ", kind);
+	if (!gate) {
+		fprintf(out, "open\n");
+		return;
+	}
+	if (is_unapproved) {
+		fprintf(out, "not shown: ");
+	} else {
+		fprintf(out, "closed at %s: ", ctl_str(gate, "gate"));
+	}
+	ctl_text(out, ctl_str(gate, "text"));
+	fprintf(out, " (explain FROM TO kind=%s)\n", kind);
+}
+
+enum ctl_exit ctl_print_explain(const json_t *result, FILE *out)
+{
+	size_t i;
+	json_t *other;
+	const json_t *gate = closed_gate(result);
+	bool is_fine = json_is_true(json_object_get(result, "ok"));
+	print_lines(json_object_get(result, "gates"), "gate", out);
+	if (is_fine) {
+		fprintf(out, "\nno gate is closed\n");
+	} else if (gate) {
+		fprintf(out, "\nthe gate that is closed: %s\n", ctl_str(gate, "gate"));
+		print_remedy(gate, out);
+	}
+	json_array_foreach(json_object_get(result, "others"), i, other) {
+		print_other(other, out);
+	}
+	return is_fine ? CTL_FINE : CTL_PROBLEM;
 }
 
 enum ctl_exit ctl_print_partner_check(const json_t *result, FILE *out)

@@ -43,6 +43,17 @@ static bool accept_revision(struct channel_link *l, const struct proto_revision 
 	return false;
 }
 
+/* The policy of one gateway took the place of another's: whoever has other files hears it at once, not at his next reload. */
+static void tell_others(const struct channel_link *l)
+{
+	const struct channel *c = l->channel;
+	for (struct channel_link *o = c->list; o; o = o->next) {
+		if (o != l && o->is_up) {
+			answer(o, &c->revision, false, XFED_REASON_CHANNEL_POLICY_DRIFT, "another gateway's has come into force");
+		}
+	}
+}
+
 static void swap_policy(struct channel_link *l, struct proto_transfer_in *t)
 {
 	struct channel *c = l->channel;
@@ -56,12 +67,16 @@ static void swap_policy(struct channel_link *l, struct proto_transfer_in *t)
 		answer(l, &t->revision, false, XFED_REASON_CHANNEL_FRAME_BAD, err.text);
 		return;
 	}
+	bool is_other = memcmp(t->revision.hash, c->revision.hash, sizeof(c->revision.hash)) != 0;
 	c->revision = t->revision;
 	rt_metric_set(c->core->d.metrics, RT_M_POLICY_REVISION, (double)c->revision.counter, RT_NO_LABELS);
 	rt_log(RT_LOG_INFO, "policy.applied", RT_KV_U64("epoch", c->revision.epoch), RT_KV_U64("revision", c->revision.counter),
 		RT_KV_U64("partners", xfed_policy_good_count(fresh)), RT_KV_U64("domains", xfed_policy_local_count(fresh)), RT_END);
 	s2s_use_policy(c->s2s, fresh); /* rule 5: every live stream is judged again */
 	answer(l, &c->revision, true, XFED_REASON_NONE, "");
+	if (is_other) {
+		tell_others(l);
+	}
 	c->user->changed(c->user_data);
 }
 

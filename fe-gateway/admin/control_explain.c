@@ -1,170 +1,12 @@
-/* `explain FROM TO`: the facts that explain.c judges, here and at the edges. */
-#include <stdio.h>
-
+/* `explain FROM TO`: the answer. */
 #include "admin/admin.h"
-#include "admin/explain.h"
-#include "admin/sip_status.h"
-#include "interwork/address.h"
+#include "admin/explain_ask.h"
 #include "xfed/mem.h"
 
-#define SCRATCH_BYTES (256 * 1024)
-
-struct explaining {
-	struct admin *admin;
+struct asking {
 	struct rt_reply reply;
-	struct xfed_arena a;
-	struct explain_facts facts;
-	struct xfed_jid from, to;
-	struct xfed_span local, remote; /* domains of the pair */
-	size_t pending;
-	bool is_broken; /* out of memory */
+	enum explain_kind kind;
 };
-
-/* A copy: a reload may come while an edge is asked. */
-static const char *keep(struct explaining *x, const char *s)
-{
-	struct xfed_span copy = xfed_arena_copy(&x->a, xfed_span_str(s));
-	x->is_broken = x->is_broken || !copy.data;
-	return copy.data ? copy.data : "";
-}
-
-/* ---- facts of this gateway ---- */
-
-static bool is_uri(struct xfed_span s)
-{
-	return s.len > 4 && (xfed_span_eq_nocase(xfed_span_make(s.data, 4), XFED_SPAN("sip:")) || s.data[0] == '<');
-}
-
-static bool read_address(struct explaining *x, const char *text, struct xfed_jid *out)
-{
-	struct xfed_span s = xfed_span_str(text);
-	enum xfed_reason why;
-	int rc = is_uri(s) ? iw_sip_to_jid(&x->a, s, out, &why) : xfed_jid_parse(&x->a, s, out);
-	x->is_broken = x->is_broken || rc == XFED_ERR_NOMEM;
-	return rc == XFED_OK;
-}
-
-/* Our users send from SIP; whatever comes from elsewhere comes from XMPP, where only the names outside are known. */
-static struct policy_ends read_ends(const struct explaining *x)
-{
-	const struct explain_facts *f = &x->facts;
-	const struct xfed_span none = { NULL, 0 };
-	struct xfed_span from = f->policy.from_is_good ? x->from.domain : none, to = f->policy.to_is_good ? x->to.domain : none;
-	bool is_from_sip = policy_ends(x->admin->policy, true, from, none).from;
-	return policy_ends(x->admin->policy, is_from_sip, from, to);
-}
-
-/* The domain of `user` is the one it has outside, which is what rules and contacts name. */
-static void policy_facts(struct explaining *x, const struct xfed_jid *user, const struct xfed_jid *other)
-{
-	struct admin *ad = x->admin;
-	struct explain_facts *f = &x->facts;
-	const char *rule;
-	struct xfed_span ours = xfed_jid_bare(&x->a, user), theirs = xfed_jid_bare(&x->a, other);
-	struct contact_facts contact;
-	const struct xfed_partner *p = policy_pair_facts(ad->policy, user, x->remote, &f->policy, &rule);
-	f->access_rule = rule ? keep(x, rule) : NULL;
-	if (!p) {
-		char words[1024];
-		f->why_not_partner = keep(x, policy_not_partner_words(ad->policy, x->remote, words));
-	}
-	if (p) {
-		char path[512];
-		policy_partner_path(ad->policy, p, path);
-		f->partner = keep(x, p->domain);
-		f->partner_file = keep(x, path);
-	}
-	if (!ours.data || !theirs.data) {
-		x->is_broken = true;
-		return;
-	}
-	contact_facts(contacts_find(ad->contacts, ours, theirs), core_now(ad->core), &contact);
-	f->policy.is_authorised = contact.is_authorised;
-}
-
-static bool maps(struct explaining *x, const struct xfed_jid *jid, const char *inside)
-{
-	struct xfed_jid j = { .local = jid->local, .domain = inside ? xfed_span_str(inside) : jid->domain };
-	struct xfed_span uri;
-	return iw_jid_to_sip(&x->a, &j, NULL, &uri) == XFED_OK;
-}
-
-static void way_facts(struct explaining *x, const struct config_domain *d)
-{
-	struct admin *ad = x->admin;
-	struct explain_facts *f = &x->facts;
-	const struct trunk_hop *hop = f->policy.to_is_ours ? trunk_hop_of(ad->trunk, d) : NULL;
-	const struct trunk_untrusted *untrusted = f->policy.from_is_ours ? sip_status_untrusted_as(ad, d) : NULL;
-	f->policy.from_maps = maps(x, &x->from, f->policy.from_is_ours ? d->sip_domain : NULL);
-	f->policy.to_maps = maps(x, &x->to, f->policy.to_is_ours ? d->sip_domain : NULL);
-	if (untrusted) {
-		char words[SIP_STATUS_WORDS];
-		f->untrusted = keep(x, sip_status_words(untrusted, words));
-		f->has_trusted = untrusted->has_others;
-	}
-	if (hop) {
-		enum sip_transport usable[SIP_TRANSPORT_COUNT];
-		struct trunk_hop_facts h = trunk_hop_facts(hop);
-		size_t n = trunk_hop_transports(hop, false, usable);
-		f->next_hop = keep(x, h.label);
-		f->hop = *h.state;
-		f->max_request = d->max_request_bytes;
-		f->is_hop_udp = n > 0 && usable[n - 1] == SIP_UDP;
-	}
-}
-
-static void failure_facts(struct explaining *x)
-{
-	json_t *last = journal_last(x->admin->journal, x->local, x->remote, x->facts.policy.to_is_ours ? "in" : "out");
-	const char *code = json_string_value(json_object_get(last, "reason"));
-	if (code) {
-		x->facts.last_failure = (struct explain_failure){
-			.id = (uint64_t)json_integer_value(json_object_get(last, "id")),
-			.reason = xfed_reason_by_code(xfed_span_str(code)),
-			.age_s = core_wall_s(x->admin->core) - json_integer_value(json_object_get(last, "last")),
-		};
-	}
-	json_decref(last);
-}
-
-static void pair_facts(struct explaining *x, const struct config_domain *d)
-{
-	struct explain_facts *f = &x->facts;
-	const struct xfed_jid *user = f->policy.to_is_ours ? &x->to : &x->from, *other = f->policy.to_is_ours ? &x->from : &x->to;
-	f->local_domain = keep(x, d->domain);
-	x->local = xfed_span_str(f->local_domain);
-	x->remote = xfed_arena_copy(&x->a, other->domain);
-	x->is_broken = x->is_broken || !x->remote.data;
-	if (x->is_broken) {
-		return;
-	}
-	f->remote_domain = x->remote.data;
-	policy_facts(x, &(struct xfed_jid){ .local = user->local, .domain = x->local }, other);
-	way_facts(x, d);
-	failure_facts(x);
-}
-
-static void link_facts(struct explaining *x)
-{
-	struct admin *ad = x->admin;
-	struct explain_facts *f = &x->facts;
-	f->is_draining = ad->is_leaving(ad->service_user);
-	for (size_t i = 0; i < channel_edge_count(ad->channel) && f->edge_count < EXPLAIN_EDGES_MAX; i++) {
-		struct channel_edge e;
-		channel_edge(ad->channel, i, &e);
-		f->edges[f->edge_count++] = (struct explain_edge){
-			.name = e.name,
-			.is_up = e.is_up,
-			.is_draining = e.is_draining,
-			.link_reason = e.reason,
-			.link_text = keep(x, e.down_text),
-			.policy_problem = e.policy_problem,
-			.is_policy_pending = e.is_policy_pending,
-		};
-	}
-}
-
-/* ---- the answer ---- */
 
 static json_t *gate_json(enum explain_gate_id id, const struct explain_gate *g)
 {
@@ -176,136 +18,75 @@ static json_t *gate_json(enum explain_gate_id id, const struct explain_gate *g)
 	return j;
 }
 
-static json_t *result(const struct explaining *x)
+/* Its gates, and which is closed, into `j`. */
+static void judge(const struct explain_facts *f, enum explain_kind kind, json_t *j)
 {
-	const struct explain_facts *f = &x->facts;
 	struct explain_gate gates[EXPLAIN_GATE_COUNT];
-	enum explain_gate_id closed = explain_gates(f, gates);
+	enum explain_gate_id closed = explain_gates(f, kind, gates);
 	json_t *list = json_array();
 	for (int i = 0; i < EXPLAIN_GATE_COUNT; i++) {
-		json_array_append_new(list, gate_json((enum explain_gate_id)i, &gates[i]));
+		if (i != EXPLAIN_APPROVAL || kind != EXPLAIN_OF_MESSAGE) {
+			json_array_append_new(list, gate_json((enum explain_gate_id)i, &gates[i]));
+		}
 	}
-	json_t *j = json_pack("{s:s, s:s, s:b, s:o}", "from", f->from, "to", f->to, "ok", closed == EXPLAIN_GATE_COUNT, "gates", list);
-	if (j && closed != EXPLAIN_GATE_COUNT) {
+	json_object_set_new(j, "kind", json_string(explain_kind_word(kind)));
+	json_object_set_new(j, "ok", json_boolean(closed == EXPLAIN_GATE_COUNT));
+	json_object_set_new(j, "gates", list);
+	if (closed != EXPLAIN_GATE_COUNT) {
 		json_object_set_new(j, "closed", json_string(explain_gate_name(closed)));
 	}
+}
+
+static json_t *result(const struct explain_facts *f, enum explain_kind asked)
+{
+	json_t *j = json_pack("{s:s, s:s}", "from", f->from, "to", f->to), *others = json_array();
 	if (j && f->policy.from_is_ours != f->policy.to_is_ours) {
 		json_object_set_new(j, "direction", json_string(f->policy.to_is_ours ? "to_sip" : "to_xmpp"));
 	}
+	judge(f, asked, j);
+	for (int k = 0; k < EXPLAIN_KIND_COUNT; k++) {
+		if (k != (int)asked) {
+			json_t *other = json_object();
+			judge(f, (enum explain_kind)k, other);
+			json_array_append_new(others, other);
+		}
+	}
+	json_object_set_new(j, "others", others);
 	return j;
 }
 
-static void one_done(struct explaining *x)
+static void on_facts(void *user, const struct explain_facts *f)
 {
-	if (--x->pending == 0) {
-		rt_reply_ok(x->reply, x->is_broken ? NULL : result(x));
-		xfed_arena_deinit(&x->a);
-		xfed_free(x);
+	struct asking *a = user;
+	rt_reply_ok(a->reply, f ? result(f, a->kind) : NULL);
+	xfed_free(a);
+}
+
+/* False: it is no kind. */
+static bool read_kind(const char *word, enum explain_kind *out)
+{
+	int k = 0;
+	while (k < EXPLAIN_KIND_COUNT && strcmp(word, explain_kind_word((enum explain_kind)k)) != 0) {
+		k++;
 	}
-}
-
-static int64_t ago(const struct explaining *x, const json_t *last, const char *key)
-{
-	json_int_t at = json_integer_value(json_object_get(last, key));
-	int64_t age = core_wall_s(x->admin->core) - at;
-	return at <= 0 ? -1 : age > 0 ? age : 0;
-}
-
-/* Older edges do not tell. */
-static void take_last(struct explaining *x, struct explain_edge *e, const json_t *last)
-{
-	const char *text = json_string_value(json_object_get(last, "text")), *reason = json_string_value(json_object_get(last, "reason"));
-	const char *without = json_string_value(json_object_get(last, "why_not_external"));
-	e->last_text = text ? keep(x, text) : "";
-	e->failed_ago_s = ago(x, last, "failed");
-	e->worked_ago_s = ago(x, last, "worked");
-	e->why_not_external = xfed_reason_of_peer(xfed_span_str(without));
-	if (json_is_object(last) && e->failed_ago_s < EXPLAIN_RECENT_S) { /* what failed long ago may work as well as not */
-		e->last_reason = xfed_reason_of_peer(xfed_span_str(reason));
-	}
-}
-
-static void take_pair(struct explaining *x, struct explain_edge *e, const json_t *answer)
-{
-	const json_t *out = json_object_get(answer, "out");
-	const char *service = json_string_value(json_object_get(answer, "state")), *state = json_string_value(json_object_get(out, "state"));
-	const char *reason = json_string_value(json_object_get(out, "last_reason"));
-	e->has_answered = service != NULL;
-	e->is_in_service = service && strcmp(service, "in-service") == 0;
-	e->has_revision = admin_is_our_policy(x->admin, answer);
-	e->has_inbound = json_is_true(json_object_get(answer, "in"));
-	e->pair_state = state ? keep(x, state) : NULL;
-	e->is_ready = state && strcmp(state, "ready") == 0;
-	e->last_reason = xfed_reason_of_peer(xfed_span_str(reason));
-	take_last(x, e, json_object_get(answer, "last"));
-	json_int_t wait = json_integer_value(json_object_get(out, "retry_in_ms"));
-	e->retry_in_ms = wait > 0 ? (uint64_t)wait : 0;
-}
-
-static void on_pair(void *user, const struct channel_edge *l, bool ok, json_t *answer)
-{
-	struct explaining *x = user;
-	if (ok && json_is_object(answer) && l->number < x->facts.edge_count) {
-		take_pair(x, &x->facts.edges[l->number], answer);
-	}
-	one_done(x);
-}
-
-static void ask_edges(struct explaining *x)
-{
-	struct admin *ad = x->admin;
-	struct channel_arg args[] = { { "local", x->local.data }, { "remote", x->remote.data } };
-	for (size_t i = 0; i < channel_edge_count(ad->channel); i++) {
-		x->pending += channel_ask(ad->channel, i, "pair.show", args, XFED_ARRAY_LEN(args), CHANNEL_ANSWER_MS, on_pair, x);
-	}
-}
-
-/* A few are enough to see that one is mistyped. */
-static const char *name_ours(struct explaining *x)
-{
-	const struct config *c = policy_config(x->admin->policy);
-	char names[400] = "";
-	for (size_t i = 0, len = 0; i < c->domains.count; i++) {
-		const char *name = c->domains.items[i].domain;
-		if (len + strlen(name) + sizeof(", ...") > sizeof(names)) {
-			snprintf(names + len, sizeof(names) - len, ", ...");
-			break;
-		}
-		len += (size_t)snprintf(names + len, sizeof(names) - len, "%s%s", i > 0 ? ", " : "", name);
-	}
-	return keep(x, names);
+	*out = (enum explain_kind)k;
+	return k < EXPLAIN_KIND_COUNT;
 }
 
 void command_explain(struct rt_reply reply, const json_t *args, void *user)
 {
-	struct admin *ad = user;
-	const char *from = json_string_value(json_object_get(args, "from")), *to = json_string_value(json_object_get(args, "to"));
-	struct explaining *x = xfed_calloc(1, sizeof(*x));
-	if (!x) {
+	const char *word = json_string_value(json_object_get(args, "kind"));
+	enum explain_kind kind = EXPLAIN_OF_MESSAGE;
+	struct asking *a;
+	if (word && !read_kind(word, &kind)) {
+		rt_reply_fail(reply, "bad-request", "kind is message, presence or subscription");
+		return;
+	}
+	a = xfed_calloc(1, sizeof(*a));
+	if (!a) {
 		rt_reply_fail(reply, "failed", "out of memory");
 		return;
 	}
-	x->admin = ad;
-	x->reply = reply;
-	x->pending = 1;
-	xfed_arena_init(&x->a, SCRATCH_BYTES);
-	struct explain_facts *f = &x->facts;
-	f->from = keep(x, from);
-	f->to = keep(x, to);
-	f->policy.from_is_good = read_address(x, f->from, &x->from);
-	f->policy.to_is_good = read_address(x, f->to, &x->to);
-	f->from_has_user = x->from.local.len > 0;
-	f->to_has_user = x->to.local.len > 0;
-	f->ours = name_ours(x);
-	struct policy_ends ends = read_ends(x);
-	f->policy.from_is_ours = ends.from;
-	f->policy.to_is_ours = ends.to;
-	link_facts(x);
-	if (f->policy.from_is_good && f->policy.to_is_good && f->policy.from_is_ours != f->policy.to_is_ours) {
-		pair_facts(x, ends.from ? ends.from : ends.to);
-	}
-	if (!x->is_broken && x->remote.data) {
-		ask_edges(x);
-	}
-	one_done(x);
+	*a = (struct asking){ reply, kind };
+	explain_ask(user, json_string_value(json_object_get(args, "from")), json_string_value(json_object_get(args, "to")), on_facts, a);
 }

@@ -17,6 +17,23 @@ const char *explain_gate_name(enum explain_gate_id id)
 	return id < EXPLAIN_GATE_COUNT ? gate_names[id] : "";
 }
 
+const char *explain_kind_word(enum explain_kind kind)
+{
+	static const char *const words[] = {
+#define X(id, word) word,
+		EXPLAIN_KINDS(X)
+#undef X
+	};
+	return kind < EXPLAIN_KIND_COUNT ? words[kind] : "";
+}
+
+/* What is judged, and of what. */
+struct judging {
+	const struct explain_facts *f;
+	enum explain_kind kind;
+	bool is_added; /* our user sees the contact, or has asked to */
+};
+
 static bool has_pair(const struct explain_facts *f)
 {
 	return f->policy.from_is_good && f->policy.to_is_good && f->policy.from_is_ours != f->policy.to_is_ours;
@@ -42,8 +59,9 @@ static void say(struct explain_gate *g, enum policy_state state, enum xfed_reaso
 
 #define SAY(...) say(g, g->state, g->reason, __VA_ARGS__)
 
-static void addresses(const struct explain_facts *f, struct explain_gate *g)
+static void addresses(const struct judging *j, struct explain_gate *g)
 {
+	const struct explain_facts *f = j->f;
 	if (g->state == POLICY_OPEN && f->from_has_user && f->to_has_user) {
 		SAY("from %s to %s", f->from, f->to);
 	} else if (g->state == POLICY_OPEN) {
@@ -54,8 +72,9 @@ static void addresses(const struct explain_facts *f, struct explain_gate *g)
 	}
 }
 
-static void direction(const struct explain_facts *f, struct explain_gate *g)
+static void direction(const struct judging *j, struct explain_gate *g)
 {
+	const struct explain_facts *f = j->f;
 	if (g->state == POLICY_SKIPPED) {
 		SAY("an address cannot be read");
 	} else if (g->state == POLICY_OPEN) {
@@ -67,8 +86,9 @@ static void direction(const struct explain_facts *f, struct explain_gate *g)
 	}
 }
 
-static void partner(const struct explain_facts *f, struct explain_gate *g)
+static void partner(const struct judging *j, struct explain_gate *g)
 {
+	const struct explain_facts *f = j->f;
 	if (g->state == POLICY_SKIPPED) {
 		SAY("there is no pair of a partner and us");
 	} else if (g->state == POLICY_CLOSED) {
@@ -80,26 +100,30 @@ static void partner(const struct explain_facts *f, struct explain_gate *g)
 	}
 }
 
-static void kinds(const struct explain_facts *f, struct explain_gate *g)
+static void kinds(const struct judging *j, struct explain_gate *g)
 {
+	bool is_message = j->kind == EXPLAIN_OF_MESSAGE;
 	if (g->state == POLICY_SKIPPED) {
 		SAY("the partner is not listed");
 	} else if (g->state == POLICY_CLOSED) {
-		SAY("kinds in %s does not name message", f->partner_file);
+		SAY("kinds in %s does not name %s", j->f->partner_file, is_message ? "message" : "presence");
 	} else {
-		SAY("messages are allowed");
+		SAY(is_message ? "messages are allowed" : "presence is allowed");
 	}
 }
 
-static void access_policy(const struct explain_facts *f, struct explain_gate *g)
+static void access_policy(const struct judging *j, struct explain_gate *g)
 {
+	const struct explain_facts *f = j->f;
 	const char *user = f->policy.to_is_ours ? f->to : f->from;
 	if (g->state == POLICY_SKIPPED) {
 		SAY("no local user is known");
 	} else if (g->state == POLICY_CLOSED && g->reason == XFED_REASON_POLICY_ACCESS_BROKEN) {
 		SAY("the rule %s cannot be loaded, and could be about %s", f->access_rule, user);
+	} else if (f->access_rule && g->state == POLICY_OPEN) {
+		SAY("the rule %s allows %s", f->access_rule, user);
 	} else if (f->access_rule) {
-		SAY("the rule %s %s %s", f->access_rule, g->state == POLICY_OPEN ? "allows" : "refuses", user);
+		SAY("the rule %s refuses %s: %s", f->access_rule, user, f->access_off);
 	} else if (g->state == POLICY_CLOSED) {
 		SAY("no rule of access_dir covers %s, and there are rules", user);
 	} else {
@@ -107,23 +131,44 @@ static void access_policy(const struct explain_facts *f, struct explain_gate *g)
 	}
 }
 
-static void contact(const struct explain_facts *f, struct explain_gate *g)
+static void contact_of_ours(const struct judging *j, struct explain_gate *g)
 {
-	if (g->state == POLICY_SKIPPED) {
-		SAY("the partner is not listed");
-	} else if (g->state == POLICY_CLOSED) {
-		SAY("the partner is public, and %s has not written to %s within a day", f->to, f->from);
-	} else if (f->policy.from_is_ours) {
+	switch (j->kind) {
+	case EXPLAIN_OF_MESSAGE:
 		SAY("our user writes, which authorises answers for a day");
-	} else if (f->policy.type == XFED_PARTNER_FEDERATED) {
-		SAY("the partner is federated: its users may write first");
-	} else {
-		SAY("%s has written to %s within a day", f->to, f->from);
+		break;
+	case EXPLAIN_OF_SUBSCRIPTION:
+		SAY("our user asks, which adds the contact: it may write and ask too, as long as it is added");
+		break;
+	default:
+		SAY("what our user shows goes to whom it was granted");
+		break;
 	}
 }
 
-static void mapping(const struct explain_facts *f, struct explain_gate *g)
+static void contact(const struct judging *j, struct explain_gate *g)
 {
+	const struct explain_facts *f = j->f;
+	bool is_message = j->kind == EXPLAIN_OF_MESSAGE, has_written = is_message && f->has_written;
+	if (g->state == POLICY_SKIPPED) {
+		SAY("the partner is not listed");
+	} else if (g->state == POLICY_CLOSED) {
+		SAY(is_message ? "the partner is public, and %s has not written to %s within a day, nor added it"
+			       : "the partner is public, and %s has not added %s",
+			f->to, f->from);
+	} else if (f->policy.from_is_ours) {
+		contact_of_ours(j, g);
+	} else if (has_written || j->is_added) {
+		SAY(has_written ? "%s has written to %s within a day" : "%s has added %s", f->to, f->from);
+	} else {
+		SAY("the partner is %s: its users may %s first", f->policy.type == XFED_PARTNER_FEDERATED ? "federated" : "public-verified",
+			is_message ? "write" : "ask");
+	}
+}
+
+static void mapping(const struct judging *j, struct explain_gate *g)
+{
+	const struct explain_facts *f = j->f;
 	if (g->state == POLICY_SKIPPED) {
 		SAY("there is no pair of a partner and us");
 	} else if (g->state == POLICY_CLOSED) {
@@ -133,13 +178,73 @@ static void mapping(const struct explain_facts *f, struct explain_gate *g)
 	}
 }
 
+static const char *age(int64_t s, char out[32])
+{
+	if (s < 120) {
+		snprintf(out, 32, "%lld s", (long long)s);
+	} else if (s < 7200) {
+		snprintf(out, 32, "%lld min", (long long)(s / 60));
+	} else {
+		snprintf(out, 32, "%lld h", (long long)(s / 3600));
+	}
+	return out;
+}
+
+/* ---- who lets whom see: an answer of people and their servers, not of policy ---- */
+
+/* `seer` sees `seen`, or has asked to and waits. */
+struct sight {
+	const char *seer, *seen;
+	bool is_ours; /* the seer */
+	bool is_granted, is_asked;
+};
+
+static struct sight sight_of(const struct judging *j)
+{
+	const struct explain_facts *f = j->f;
+	enum iw_relation_state s = f->relation.state;
+	bool is_request = j->kind == EXPLAIN_OF_SUBSCRIPTION, is_ours = is_request ? f->policy.from_is_ours : f->policy.to_is_ours;
+	return (struct sight){
+		.seer = is_request ? f->from : f->to,
+		.seen = is_request ? f->to : f->from,
+		.is_ours = is_ours,
+		.is_granted = is_ours ? iw_relation_is_to(s) : iw_relation_is_from(s),
+		.is_asked = is_ours ? iw_relation_is_pending_out(s) : iw_relation_is_pending_in(s),
+	};
+}
+
+static void approval(const struct judging *j, struct explain_gate *g)
+{
+	struct sight s = sight_of(j);
+	char when[32] = "", words[80] = "";
+	if (!s.is_ours && j->f->asked_ago_s >= 0) {
+		snprintf(words, sizeof(words), " for %s", age(j->f->asked_ago_s, when));
+	}
+	if (!has_pair(j->f)) {
+		SKIP("there is no pair of a partner and us");
+	} else if (j->kind == EXPLAIN_OF_MESSAGE) {
+		SKIP("a message needs none");
+	} else if (s.is_granted) {
+		PASS("%s may see %s", s.seer, s.seen);
+	} else if (j->kind == EXPLAIN_OF_SUBSCRIPTION) {
+		PASS("%s %s%s: %s answers", s.seer, s.is_asked ? "has asked, and waits" : "has not asked yet", s.is_asked ? words : "",
+			s.is_ours ? "the contact, or its server," : "the user, or the SIP server,");
+	} else {
+		CLOSE(XFED_REASON_PRESENCE_APPROVAL_MISSING, "%s has %s to see %s%s%s", s.seer, s.is_asked ? "asked" : "not asked", s.seen,
+			s.is_asked ? ", and waits for an answer" : "", s.is_asked ? words : "");
+	}
+}
+
 /* ---- the way ---- */
 
 /* Closed where nobody else has sent as our domain since: else it is a stranger, whoever he is. */
-static void sender(const struct explain_facts *f, struct explain_gate *g)
+static void sender(const struct judging *j, struct explain_gate *g)
 {
+	const struct explain_facts *f = j->f;
 	if (!has_pair(f) || !f->policy.from_is_ours) {
-		SKIP("SIP is not where the message comes from");
+		SKIP("SIP is not where it comes from");
+	} else if (j->kind == EXPLAIN_OF_PRESENCE) {
+		SKIP("it comes from the SIP server that we ask");
 	} else if (f->untrusted && !f->has_trusted) {
 		CLOSE(XFED_REASON_SIP_SENDER_UNTRUSTED, "%s", f->untrusted);
 	} else if (f->untrusted) {
@@ -160,11 +265,14 @@ static void takes(const struct explain_facts *f, struct explain_gate *g)
 	PASS("%s%s%s; takes requests of up to %s", f->next_hop, f->hop.is_known ? " answers" : " has not been needed yet", refused, most);
 }
 
-static void next_hop(const struct explain_facts *f, struct explain_gate *g)
+/* The SIP server is told what comes from a partner, and asked for the presence of its users. */
+static void next_hop(const struct judging *j, struct explain_gate *g)
 {
+	const struct explain_facts *f = j->f;
 	char words[HOP_WORDS_SIZE];
-	if (!has_pair(f) || !f->policy.to_is_ours) {
-		SKIP("SIP is not where the message goes");
+	bool is_asked = f->policy.from_is_ours && j->kind == EXPLAIN_OF_PRESENCE;
+	if (!has_pair(f) || (!f->policy.to_is_ours && !is_asked)) {
+		SKIP("SIP is not where it goes");
 	} else if (!f->next_hop) {
 		PASS("not looked at yet");
 	} else if (f->hop.is_known && f->hop.reason != XFED_REASON_NONE) {
@@ -175,8 +283,9 @@ static void next_hop(const struct explain_facts *f, struct explain_gate *g)
 	}
 }
 
-static void gateway(const struct explain_facts *f, struct explain_gate *g)
+static void gateway(const struct judging *j, struct explain_gate *g)
 {
+	const struct explain_facts *f = j->f;
 	if (f->is_draining) {
 		CLOSE(XFED_REASON_SERVICE_LEAVING, "this gateway is going out of service");
 	} else {
@@ -212,8 +321,9 @@ static const char *name_edges(const struct explain_facts *f, bool (*is)(const st
 	return out;
 }
 
-static void edge_link(const struct explain_facts *f, struct explain_gate *g)
+static void edge_link(const struct judging *j, struct explain_gate *g)
 {
+	const struct explain_facts *f = j->f;
 	char names[256];
 	if (usable_edges(f) > 0) {
 		PASS("linked: %s", name_edges(f, is_usable, names, sizeof(names)));
@@ -232,8 +342,9 @@ static void edge_link(const struct explain_facts *f, struct explain_gate *g)
 	CLOSE(XFED_REASON_SERVICE_LEAVING, "every edge is going out of service");
 }
 
-static void policy(const struct explain_facts *f, struct explain_gate *g)
+static void policy(const struct judging *j, struct explain_gate *g)
 {
+	const struct explain_facts *f = j->f;
 	if (usable_edges(f) == 0) {
 		SKIP("no edge is linked");
 		return;
@@ -256,8 +367,9 @@ static void policy(const struct explain_facts *f, struct explain_gate *g)
 	PASS("our policy is in force at every edge that is linked");
 }
 
-static void edge(const struct explain_facts *f, struct explain_gate *g)
+static void edge(const struct judging *j, struct explain_gate *g)
 {
+	const struct explain_facts *f = j->f;
 	size_t answered = 0;
 	if (usable_edges(f) == 0) {
 		SKIP("no edge is linked");
@@ -282,18 +394,6 @@ static void edge(const struct explain_facts *f, struct explain_gate *g)
 	} else {
 		PASS("in service");
 	}
-}
-
-static const char *age(int64_t s, char out[32])
-{
-	if (s < 120) {
-		snprintf(out, 32, "%lld s", (long long)s);
-	} else if (s < 7200) {
-		snprintf(out, 32, "%lld min", (long long)(s / 60));
-	} else {
-		snprintf(out, 32, "%lld h", (long long)(s / 3600));
-	}
-	return out;
 }
 
 /* Theirs: they open it. Who failed to has proved nothing, and may be anybody: that closes no gate, and is no word about the partner. */
@@ -355,8 +455,9 @@ static void stream_out(const struct explain_facts *f, struct explain_gate *g)
 	}
 }
 
-static void stream(const struct explain_facts *f, struct explain_gate *g)
+static void stream(const struct judging *j, struct explain_gate *g)
 {
+	const struct explain_facts *f = j->f;
 	if (!has_pair(f) || !f->policy.is_listed || usable_edges(f) == 0) {
 		SKIP("behind a closed gate");
 	} else if (f->policy.to_is_ours) {
@@ -366,7 +467,7 @@ static void stream(const struct explain_facts *f, struct explain_gate *g)
 	}
 }
 
-static void (*const gates[EXPLAIN_GATE_COUNT])(const struct explain_facts *f, struct explain_gate *g) = {
+static void (*const gates[EXPLAIN_GATE_COUNT])(const struct judging *j, struct explain_gate *g) = {
 	[EXPLAIN_ADDRESSES] = addresses,
 	[EXPLAIN_DIRECTION] = direction,
 	[EXPLAIN_PARTNER] = partner,
@@ -374,6 +475,7 @@ static void (*const gates[EXPLAIN_GATE_COUNT])(const struct explain_facts *f, st
 	[EXPLAIN_ACCESS] = access_policy,
 	[EXPLAIN_CONTACT] = contact,
 	[EXPLAIN_MAPPING] = mapping,
+	[EXPLAIN_APPROVAL] = approval,
 	[EXPLAIN_SENDER] = sender,
 	[EXPLAIN_NEXT_HOP] = next_hop,
 	[EXPLAIN_GATEWAY] = gateway,
@@ -383,18 +485,29 @@ static void (*const gates[EXPLAIN_GATE_COUNT])(const struct explain_facts *f, st
 	[EXPLAIN_STREAM] = stream,
 };
 
-enum explain_gate_id explain_gates(const struct explain_facts *f, struct explain_gate out[EXPLAIN_GATE_COUNT])
+/* As deliver/take.c has it: who was written to may answer, and is shown nothing by that. */
+static void judge_policy(const struct judging *j, struct policy_verdict out[POLICY_GATE_COUNT])
 {
+	struct policy_facts p = j->f->policy;
+	bool is_message = j->kind == EXPLAIN_OF_MESSAGE;
+	p.is_authorised = j->is_added || (is_message && j->f->has_written);
+	policy_gates(&p, is_message ? POLICY_MESSAGE : POLICY_PRESENCE, false, out);
+}
+
+enum explain_gate_id explain_gates(const struct explain_facts *f, enum explain_kind kind, struct explain_gate out[EXPLAIN_GATE_COUNT])
+{
+	enum iw_relation_state state = f->relation.state;
+	struct judging j = { f, kind, iw_relation_is_to(state) || iw_relation_is_pending_out(state) };
 	struct policy_verdict verdicts[POLICY_GATE_COUNT];
 	enum explain_gate_id first = EXPLAIN_GATE_COUNT;
-	policy_gates(&f->policy, POLICY_MESSAGE, false, verdicts);
+	judge_policy(&j, verdicts);
 	for (int i = 0; i < EXPLAIN_GATE_COUNT; i++) {
 		out[i] = (struct explain_gate){ 0 };
 		if (i < (int)POLICY_GATE_COUNT) {
 			out[i].state = verdicts[i].state;
 			out[i].reason = verdicts[i].reason;
 		}
-		gates[i](f, &out[i]);
+		gates[i](&j, &out[i]);
 		if (out[i].state == POLICY_CLOSED && first == EXPLAIN_GATE_COUNT) {
 			first = (enum explain_gate_id)i;
 		}

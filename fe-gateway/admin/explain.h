@@ -1,17 +1,30 @@
 /*
- * Whether a message from one address to another would get through, gate by gate in the order it meets them. Pure: facts in,
- * gates out; control_explain.c gathers the facts.
+ * Whether a message, a request to see somebody's presence, and presence itself get from one address to another, gate by gate in the order
+ * they are met. Pure: facts in, gates out; explain_ask.c gathers the facts.
  */
 #ifndef GATEWAY_ADMIN_EXPLAIN_H
 #define GATEWAY_ADMIN_EXPLAIN_H
 
+#include "interwork/relation.h"
 #include "policy/policy.h"
 #include "trunk/trunk.h"
 #include "xfed/reason.h"
 
+/* What is on its way: a message; that the sender asks to see the recipient's presence; that the recipient is shown the sender's. */
+#define EXPLAIN_KINDS(X) X(MESSAGE, "message") X(PRESENCE, "presence") X(SUBSCRIPTION, "subscription")
+
+enum explain_kind {
+#define X(id, word) EXPLAIN_OF_##id,
+	EXPLAIN_KINDS(X)
+#undef X
+		EXPLAIN_KIND_COUNT
+};
+const char *explain_kind_word(enum explain_kind kind);
+
 /* Those of policy first, as they are enforced. */
 #define EXPLAIN_GATES(X)                                                                                                                             \
 	POLICY_GATES(X)                                                                                                                              \
+	X(APPROVAL, "approval") /* who is seen has let the other see; of presence and subscription alone */                                          \
 	X(SENDER, "sender")	/* the SIP peer that sends may send as our domain */                                                                 \
 	X(NEXT_HOP, "next-hop") /* the SIP server answers */                                                                                         \
 	X(GATEWAY, "gateway")	/* this gateway takes messages */                                                                                    \
@@ -61,13 +74,17 @@ struct explain_failure {
 struct explain_facts {
 	const char *from, *to; /* as asked */
 	bool from_has_user, to_has_user;
-	struct policy_facts policy;
+	struct policy_facts policy; /* all but is_authorised, which hangs on the kind: */
+	bool has_written;	    /* our user to the contact, within a day */
+	struct iw_relation relation;
+	int64_t asked_ago_s;			  /* the contact, and has no answer yet; -1: not known, or it does not wait */
 	const char *ours;			  /* the first of domains[], for one to compare with */
 	const char *local_domain, *remote_domain; /* where one is ours and one is not */
 
 	const char *partner, *partner_file; /* listed: its primary domain, and its file */
 	const char *why_not_partner;	    /* where it is not listed */
 	const char *access_rule;	    /* NULL: none covers the user */
+	const char *access_off;		    /* which of its switches, as a phrase; NULL: none */
 
 	const char *untrusted; /* who was refused lately, sending as our domain, and what to do about it; NULL: nobody */
 	bool has_trusted;      /* ... and another was let send as it since */
@@ -90,6 +107,6 @@ struct explain_gate {
 };
 
 /* Returns the first gate that is closed, or EXPLAIN_GATE_COUNT. */
-enum explain_gate_id explain_gates(const struct explain_facts *f, struct explain_gate out[EXPLAIN_GATE_COUNT]);
+enum explain_gate_id explain_gates(const struct explain_facts *f, enum explain_kind kind, struct explain_gate out[EXPLAIN_GATE_COUNT]);
 
 #endif

@@ -25,13 +25,18 @@ static int compare_revision(struct edge *e, const Xfed__Revision *theirs)
 	return order;
 }
 
-void channel_snapshot_greet(struct edge *e)
+/* Another gateway's policy, of the same files as ours, is no other. */
+static bool is_ours(const struct edge *e, const Xfed__Revision *theirs)
 {
 	const struct proto_revision *ours = policy_revision(e->channel->policy);
+	return theirs && theirs->hash.len == sizeof(ours->hash) && memcmp(theirs->hash.data, ours->hash, theirs->hash.len) == 0;
+}
+
+void channel_snapshot_greet(struct edge *e)
+{
 	const Xfed__Revision *theirs = proto_session_peer(proto_link_session(e->link))->hello->policy;
 	/* The same policy under a lower number is sent: the number is to be ours. */
-	bool same = theirs && theirs->hash.len == sizeof(ours->hash) && compare_revision(e, theirs) >= 0 &&
-		    memcmp(theirs->hash.data, ours->hash, theirs->hash.len) == 0;
+	bool same = theirs && theirs->hash.len > 0 && compare_revision(e, theirs) >= 0 && is_ours(e, theirs);
 	e->policy_problem = XFED_REASON_NONE;
 	/* Before it has one it knows no domains, and would refuse whatever we send. */
 	proto_exchange_open(proto_link_exchange(e->link), theirs && theirs->hash.len > 0);
@@ -74,7 +79,7 @@ void channel_snapshot_result(struct edge *e, const Xfed__PolicyResult *m)
 {
 	enum xfed_reason reason = xfed_reason_of_peer(xfed_span_str(m->reason));
 	uint64_t counter = m->revision ? m->revision->counter : 0;
-	if (m->ok) {
+	if (m->ok || (reason == XFED_REASON_CHANNEL_POLICY_DRIFT && is_ours(e, m->revision))) {
 		if (m->revision) {
 			compare_revision(e, m->revision);
 		}

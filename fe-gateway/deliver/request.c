@@ -54,7 +54,7 @@ static enum xfed_reason judge(const struct policy *policy, const struct deliver_
 		.from_is_good = true, .to_is_good = true, .from_is_ours = ends.from, .to_is_ours = ends.to, .from_maps = true, .to_maps = true
 	};
 	struct policy_verdict verdicts[POLICY_GATE_COUNT];
-	const char *rule;
+	const struct access_rule *rule;
 	policy_pair_facts(policy, &rq->from, rq->to.domain, &f, &rule);
 	enum policy_gate closed = policy_gates(&f, kind, true, verdicts);
 	return closed == POLICY_GATE_COUNT ? XFED_REASON_NONE : verdicts[closed].reason;

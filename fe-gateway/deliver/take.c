@@ -45,7 +45,7 @@ static enum xfed_reason judge(const struct deliver *d, struct delivery *out)
 	};
 	struct policy_verdict verdicts[POLICY_GATE_COUNT];
 	struct contact_facts contact;
-	const char *rule;
+	const struct access_rule *rule;
 	const struct xfed_partner *partner = policy_pair_facts(r->policy, &s->to, s->from.domain, &f, &rule);
 	out->origin.is_public = !partner || partner->type != XFED_PARTNER_FEDERATED;
 	out->domain = ends.to;

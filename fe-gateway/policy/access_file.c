@@ -12,12 +12,10 @@
 #define VALUE	       XFED_REASON_CONFIG_VALUE_INVALID
 #define ACCESS(member) .offset = offsetof(struct access_options, member)
 
-enum access_scope { ACCESS_GLOBAL, ACCESS_SITE, ACCESS_USER };
-
 struct access_options {
 	const char *name;
 	enum access_scope scope;
-	bool allowed;
+	bool allowed, federation, xmpp;
 	struct rt_conf_strings granted_to;
 	const char *granted_to_file;
 	struct rt_conf_strings domains;
@@ -47,8 +45,12 @@ static const struct rt_conf_row access_rows[] = {
 		.help = "The name of the rule; the file is named after it, in lower case." },
 	{ .name = "scope", .type = RT_CONF_ENUM, ACCESS(scope), .flags = RT_CONF_REQUIRED | RELOADABLE, .words = scope_words,
 		.help = "Whom the rule is for: everyone, the users of domains, or single users. User beats site beats global." },
-	{ .name = "allowed", .type = RT_CONF_BOOL, ACCESS(allowed), .flags = RT_CONF_REQUIRED | RELOADABLE,
-		.help = "Whether they may use federation." },
+	{ .name = "federation", .type = RT_CONF_BOOL, ACCESS(federation), .flags = RELOADABLE, .fallback = "false",
+		.help = "Whether they may talk to anybody outside. They need xmpp too." },
+	{ .name = "xmpp", .type = RT_CONF_BOOL, ACCESS(xmpp), .flags = RELOADABLE, .fallback = "false",
+		.help = "Whether they may talk to partners over XMPP, which are all partners. They need federation too." },
+	{ .name = "allowed", .type = RT_CONF_BOOL, ACCESS(allowed), .flags = RELOADABLE,
+		.help = "Both switches in one, in place of federation and xmpp." },
 	{ .name = "granted_to", .type = RT_CONF_STRINGS, ACCESS(granted_to), .flags = RELOADABLE, .convert = convert_user,
 		.help = "With scope user: their addresses." },
 	{ .name = "granted_to_file", .type = RT_CONF_PATH, ACCESS(granted_to_file), .flags = RELOADABLE,
@@ -66,10 +68,6 @@ const struct rt_conf_table access_file_table = { .name = "access.d/NAME.yaml",
 
 /* ---- the set ---- */
 
-struct access_rule {
-	const char *name;
-	bool allowed, is_broken;
-};
 struct access_entry {
 	const struct access_rule *rule;
 	UT_hash_handle hh; /* by "alice@example.com", "example.com" */
@@ -78,7 +76,7 @@ struct access_set {
 	struct xfed_arena memory; /* of all below */
 	struct access_entry *users, *sites;
 	const struct access_rule *global;
-	bool has_rules;
+	struct access_rule *first, *last;
 	struct access_entry *suspects;			   /* users and sites that broken files name */
 	const struct access_rule *unread[ACCESS_USER + 1]; /* a broken file of this scope that could name anybody */
 };
@@ -210,6 +208,7 @@ static int add_file(struct adding *d)
 			rc = add_line(d, line, number);
 		}
 	}
+	d->rule->named_in_file = named;
 	if (rc == XFED_OK && named == 0) { /* which is what a full disk leaves: a rule is not to vanish without a word */
 		d->is_unread = true;
 		rt_conf_fail(d->doc, d->options, "granted_to_file", VALUE, "found no address in %.180s, accepted: at least one",
@@ -246,26 +245,67 @@ static void check_name(struct rt_conf_doc *doc, const struct access_options *o)
 	}
 }
 
-static struct access_rule *add_rule(struct access_set *s, struct xfed_span name, bool allowed)
+/* The switches; `allowed` is both of them. */
+static void check_switches(struct rt_conf_doc *doc, const struct access_options *o)
+{
+	bool has_two = rt_conf_is_set(doc, o, "federation") || rt_conf_is_set(doc, o, "xmpp"), has_one = rt_conf_is_set(doc, o, "allowed");
+	if (has_one == has_two) {
+		rt_conf_fail(doc, o, "allowed", VALUE, "%s, accepted: federation and xmpp, or allowed for both",
+			has_one ? "found beside federation or xmpp" : "missing");
+	}
+}
+
+static struct access_rule *add_rule(struct access_set *s, struct xfed_span name, const char *file)
 {
 	struct access_rule *rule = xfed_arena_alloc(&s->memory, sizeof(*rule));
 	name = xfed_arena_copy(&s->memory, name);
-	if (!rule || !name.data) {
+	struct xfed_span path = xfed_arena_copy(&s->memory, xfed_span_str(file));
+	if (!rule || !name.data || !path.data) {
 		return NULL;
 	}
-	*rule = (struct access_rule){ .name = name.data, .allowed = allowed };
-	s->has_rules = true;
+	*rule = (struct access_rule){ .name = name.data, .file = path.data };
+	if (s->last) {
+		s->last->next = rule;
+	} else {
+		s->first = rule;
+	}
+	s->last = rule;
 	return rule;
+}
+
+/* What people are shown of it. OK, NOMEM. */
+static int keep_strings(struct access_set *s, const struct rt_conf_strings *list, struct rt_conf_strings *out)
+{
+	*out = (struct rt_conf_strings){ .items = xfed_arena_alloc(&s->memory, list->count * sizeof(out->items[0])) };
+	for (; out->items && out->count < list->count; out->count++) {
+		out->items[out->count] = xfed_arena_copy(&s->memory, xfed_span_str(list->items[out->count])).data;
+		if (!out->items[out->count]) {
+			return XFED_ERR_NOMEM;
+		}
+	}
+	return out->items ? XFED_OK : XFED_ERR_NOMEM;
+}
+
+static int keep_options(struct access_set *s, const struct access_options *o, struct access_rule *rule)
+{
+	const char *file = o->granted_to_file ? xfed_arena_copy(&s->memory, xfed_span_str(o->granted_to_file)).data : NULL;
+	rule->scope = o->scope;
+	rule->federation = o->allowed || o->federation;
+	rule->xmpp = o->allowed || o->xmpp;
+	rule->granted_to_file = file;
+	int rc = file || !o->granted_to_file ? keep_strings(s, &o->granted_to, &rule->granted_to) : XFED_ERR_NOMEM;
+	return rc == XFED_OK ? keep_strings(s, &o->domains, &rule->domains) : rc;
 }
 
 static int add_checked(struct adding *d)
 {
 	const struct access_options *o = d->options;
-	d->rule = add_rule(d->set, xfed_span_str(o->name), o->allowed);
-	if (!d->rule) {
-		return XFED_ERR_NOMEM;
+	d->rule = add_rule(d->set, xfed_span_str(o->name), d->doc->file);
+	int rc = d->rule ? keep_options(d->set, o, d->rule) : XFED_ERR_NOMEM;
+	if (rc != XFED_OK) {
+		return rc;
 	}
-	int rc = add_list(d, &d->set->users, &o->granted_to, "granted_to");
+	rc = add_list(d, &d->set->users, &o->granted_to, "granted_to");
 	if (rc == XFED_OK) {
 		rc = add_list(d, &d->set->sites, &o->domains, "domains");
 	}
@@ -362,7 +402,8 @@ static bool names_are_read(const struct access_options *o, const struct rt_conf_
 	size_t harmless = 0;
 	for (size_t i = before; i < errors->count; i++) {
 		const struct rt_conf_problem *p = &errors->items[i];
-		harmless += !p->is_warning && (strcmp(p->key, "allowed") == 0 || strcmp(p->key, "name") == 0);
+		harmless += !p->is_warning && (strcmp(p->key, "allowed") == 0 || strcmp(p->key, "federation") == 0 || strcmp(p->key, "xmpp") == 0 ||
+						      strcmp(p->key, "name") == 0);
 	}
 	bool has_users = o && o->granted_to.count > 0, has_sites = o && o->domains.count > 0;
 	return o && harmless == found && !o->granted_to_file && has_users == (o->scope == ACCESS_USER) && has_sites == (o->scope == ACCESS_SITE) &&
@@ -386,11 +427,11 @@ static int break_text(struct access_set *s, struct xfed_span text, const struct 
 static int break_file(
 	struct access_set *s, const char *file, struct xfed_span text, struct access_rule *rule, const struct access_options *o, bool is_whole)
 {
-	rule = rule ? rule : add_rule(s, policy_dir_name(file), false);
+	rule = rule ? rule : add_rule(s, policy_dir_name(file), file);
 	if (!rule) {
 		return XFED_ERR_NOMEM;
 	}
-	rule->allowed = false;
+	rule->federation = rule->xmpp = false;
 	rule->is_broken = true;
 	if (!o) {
 		return break_text(s, text, rule);
@@ -411,6 +452,7 @@ int access_set_add(struct access_set *s, const char *file, struct xfed_span text
 	if (rc == XFED_OK) {
 		d.doc = &doc;
 		d.options = doc.object;
+		check_switches(&doc, d.options);
 		check_scope(&doc, d.options);
 		check_name(&doc, d.options);
 		if (errors->error_count == errors_before) {
@@ -494,13 +536,25 @@ static const struct access_rule *rule_for(const struct access_set *s, const stru
 	return s->unread[ACCESS_GLOBAL] ? s->unread[ACCESS_GLOBAL] : s->global;
 }
 
-enum xfed_reason access_set_judge(const struct access_set *s, const struct xfed_jid *user, const char **rule)
+enum xfed_reason access_set_judge(const struct access_set *s, const struct xfed_jid *user, const struct access_rule **rule)
 {
 	*rule = NULL;
-	if (!s->has_rules) {
+	if (!s->first) {
 		return XFED_REASON_NONE;
 	}
 	const struct access_rule *r = rule_for(s, user);
-	*rule = r ? r->name : NULL;
-	return r && r->allowed ? XFED_REASON_NONE : r && r->is_broken ? XFED_REASON_POLICY_ACCESS_BROKEN : XFED_REASON_POLICY_ACCESS_USER;
+	*rule = r;
+	return r && r->federation && r->xmpp ? XFED_REASON_NONE
+	       : r && r->is_broken	     ? XFED_REASON_POLICY_ACCESS_BROKEN
+					     : XFED_REASON_POLICY_ACCESS_USER;
+}
+
+const struct access_rule *access_set_rules(const struct access_set *s)
+{
+	return s->first;
+}
+
+const char *access_rule_off(const struct access_rule *r)
+{
+	return r->federation ? r->xmpp ? NULL : "xmpp is off" : r->xmpp ? "federation is off" : "federation and xmpp are off";
 }

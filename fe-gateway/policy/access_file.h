@@ -1,6 +1,7 @@
 /*
  * access.d: which local users may use federation at all. One rule a file, named after its name in lower case. User beats
- * site beats global; without any file everyone may; with files, a user whom none covers may not.
+ * site beats global; without any file everyone may; with files, a user whom none covers may not. The one rule that decides about a user
+ * has two switches, federation and xmpp, and both have to be on: what another rule says of either does not count.
  */
 #ifndef GATEWAY_POLICY_ACCESS_FILE_H
 #define GATEWAY_POLICY_ACCESS_FILE_H
@@ -15,6 +16,21 @@
 extern const struct rt_conf_table access_file_table;
 
 struct access_set;
+
+enum access_scope { ACCESS_GLOBAL, ACCESS_SITE, ACCESS_USER };
+
+/* One file, as people are shown it. */
+struct access_rule {
+	const char *name, *file; /* of one that is broken, the file's name */
+	enum access_scope scope;
+	bool federation, xmpp;
+	bool is_broken;			   /* then nothing below is known for certain */
+	struct rt_conf_strings granted_to; /* scope user */
+	const char *granted_to_file;	   /* NULL: none */
+	size_t named_in_file;		   /* addresses in it */
+	struct rt_conf_strings domains;	   /* scope site */
+	const struct access_rule *next;	   /* in the order of the files' names */
+};
 
 /*
  * The whole directory. With `broken`, at a start, a file that cannot be loaded does not keep it from being: whom it could have been
@@ -33,9 +49,12 @@ int access_set_new(struct access_set **out);
 int access_set_add(struct access_set *s, const char *file, struct xfed_span text, struct rt_conf_errors *errors);
 
 /*
- * Whether the local user (a normalised bare JID; a domain alone is judged by the rules for sites and for all) may use federation: NONE, policy.access.user or policy.access.broken. `*rule` becomes
- * the name of the rule that decided (of the file, where that is broken), or NULL where none did; it lives as long as the set.
+ * Whether the local user (a normalised bare JID; a domain alone is judged by the rules for sites and for all) may use federation: NONE,
+ * policy.access.user or policy.access.broken. `*rule` becomes the rule that decided, or NULL where none did; it lives as long as the set.
  */
-enum xfed_reason access_set_judge(const struct access_set *s, const struct xfed_jid *user, const char **rule);
+enum xfed_reason access_set_judge(const struct access_set *s, const struct xfed_jid *user, const struct access_rule **rule);
+
+const struct access_rule *access_set_rules(const struct access_set *s); /* the first; NULL: none, and everyone may */
+const char *access_rule_off(const struct access_rule *r);		/* "xmpp is off"; NULL: both are on */
 
 #endif

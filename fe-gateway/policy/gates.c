@@ -68,7 +68,7 @@ static struct policy_verdict contact(const struct policy_facts *f, enum policy_k
 
 static struct policy_verdict mapping(const struct policy_facts *f, enum policy_kind kind)
 {
-	if (!has_pair(f) || kind != POLICY_MESSAGE) {
+	if (!has_pair(f) || kind == POLICY_ENDING) {
 		return SKIPPED;
 	}
 	return f->from_maps && f->to_maps ? OPEN : CLOSED(XFED_REASON_SIP_ADDRESS_UNMAPPABLE);

@@ -27,6 +27,11 @@ struct xfed_tls_creds *policy_sip_creds(const struct policy *p)
 	return p->files->sip_creds;
 }
 
+const struct access_rule *policy_access_rules(const struct policy *p)
+{
+	return access_set_rules(p->files->access);
+}
+
 const struct policy_broken *policy_broken(const struct policy *p)
 {
 	return &p->files->broken;
@@ -106,10 +111,9 @@ struct policy_ends policy_ends(const struct policy *p, bool is_from_sip, struct 
 }
 
 const struct xfed_partner *policy_pair_facts(
-	const struct policy *p, const struct xfed_jid *user, struct xfed_span remote_domain, struct policy_facts *f, const char **rule)
+	const struct policy *p, const struct xfed_jid *user, struct xfed_span remote_domain, struct policy_facts *f, const struct access_rule **rule)
 {
 	const struct xfed_partner *partner = policy_partner(p, remote_domain);
-	*rule = NULL;
 	f->is_listed = partner != NULL;
 	f->is_refused = !partner && policy_why_not(p, remote_domain) == XFED_REASON_POLICY_PARTNER_BROKEN;
 	if (partner) {

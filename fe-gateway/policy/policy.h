@@ -14,6 +14,7 @@
 
 #include "config/config.h"
 #include "core/core.h"
+#include "policy/access_file.h"
 #include "policy/broken.h"
 #include "policy/gates.h"
 #include "policy/policy_dir.h"
@@ -56,6 +57,7 @@ void policy_free(struct policy *p); /* when the loop is gone; NULL is fine */
 /* All borrowed until the next swap. */
 const struct policy_broken *policy_broken(const struct policy *p); /* what the start found broken, until a reload, and what is ignored */
 const struct config *policy_config(const struct policy *p);
+const struct access_rule *policy_access_rules(const struct policy *p); /* the first of them; NULL: none */
 const struct xfed_policy *policy_partners(const struct policy *p);
 struct xfed_tls_creds *policy_channel_creds(const struct policy *p);
 struct xfed_tls_creds *policy_sip_creds(const struct policy *p); /* NULL: nothing uses tls */
@@ -83,10 +85,10 @@ struct policy_ends policy_ends(const struct policy *p, bool is_from_sip, struct 
 
 /*
  * What files say: `user` is ours, bare (or a domain alone), with the domain it has outside; gives the other's partner, or NULL. `*rule` becomes
- * the name of the access rule that decided, or NULL where none did.
+ * the access rule that decided, or NULL where none did.
  */
 const struct xfed_partner *policy_pair_facts(
-	const struct policy *p, const struct xfed_jid *user, struct xfed_span remote_domain, struct policy_facts *f, const char **rule);
+	const struct policy *p, const struct xfed_jid *user, struct xfed_span remote_domain, struct policy_facts *f, const struct access_rule **rule);
 
 /* ---- reload ---- */
 

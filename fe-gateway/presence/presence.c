@@ -394,7 +394,7 @@ static bool may_see(const struct presence *p, const struct pair *pair, bool is_c
 		.to_maps = true,
 		.is_authorised = iw_relation_is_from(contact_relation(pair->contact).state) };
 	struct policy_verdict verdicts[POLICY_GATE_COUNT];
-	const char *rule;
+	const struct access_rule *rule;
 	xfed_arena_init(&a, 16384);
 	bool may = xfed_jid_parse(&a, contact_local(pair->contact), &user) == XFED_OK &&
 		   xfed_jid_parse(&a, contact_remote(pair->contact), &contact) == XFED_OK && config_domain(policy_config(p->policy), user.domain);

@@ -77,11 +77,14 @@ void watch_doubt(struct watch *w)
 	step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_DOUBT });
 }
 
+/* What goes out at the end of this turn says it already. */
 void watches_changed(struct pair *pair, bool is_urgent)
 {
 	struct watch *w;
 	DL_FOREACH(pair->watches, w) {
-		step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_STATE, .is_urgent = is_urgent });
+		if (!w->has_notify || w->value.state != SIP_SUB_ACTIVE) {
+			step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_STATE, .is_urgent = is_urgent });
+		}
 	}
 }
 

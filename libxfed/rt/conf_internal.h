@@ -16,7 +16,10 @@ enum conf_node_kind { CONF_SCALAR, CONF_LIST, CONF_MAP };
 struct conf_node {
 	enum conf_node_kind kind;
 	unsigned line, column; /* from 1 */
+	size_t start, end;     /* bytes of the file; `end` of what has brackets, or is a scalar */
 	bool is_plain;	       /* a scalar without quotes */
+	bool is_flow;	       /* a list or map in brackets */
+	bool is_indented;      /* a scalar in the style of | or > */
 	struct xfed_span text;
 	struct conf_node *child, *last, *next; /* of a map: key, value, key, value ... */
 	size_t count;			       /* children */
@@ -24,6 +27,12 @@ struct conf_node {
 
 /* OK, INVALID (errors added) or NOMEM. The tree lives in `a`. */
 int conf_yaml_parse(struct xfed_arena *a, const char *file, struct xfed_span text, struct rt_conf_errors *errors, struct conf_node **root);
+
+/*
+ * What `key` ("kinds", "limits.connections") has in a text that parses: the node of its value in `*out`, NULL where it is not there, in a
+ * tree in `a`. OK; INVALID with one sentence in `error` (RT_CONF_EDIT_ERROR bytes), or NOMEM.
+ */
+int conf_edit_find(struct xfed_arena *a, const char *file, struct xfed_span text, const char *key, struct conf_node **out, char *error);
 
 /* ---- values ---- */
 

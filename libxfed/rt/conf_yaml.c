@@ -7,6 +7,9 @@ struct builder {
 	struct xfed_arena *arena;
 	struct rt_conf_errors *errors;
 	const char *file;
+	struct xfed_span text;
+	size_t before;	     /* bytes of the file in front of `text` */
+	size_t chars, bytes; /* the same place of `text`, counted both ways */
 	yaml_parser_t parser;
 	struct conf_node *root;
 	struct conf_node *stack[RT_CONF_DEPTH];
@@ -122,6 +125,31 @@ static void refuse_event(struct builder *b, const yaml_event_t *ev, const char *
 	syntax(b->errors, b->file, ev->start_mark.line + 1, ev->start_mark.column + 1, what);
 }
 
+static bool continues(char c)
+{
+	return ((unsigned char)c & 0xc0) == 0x80;
+}
+
+/* libyaml counts characters. */
+static size_t offset_of(struct builder *b, const yaml_mark_t *mark)
+{
+	while (b->chars < mark->index && b->bytes < b->text.len) {
+		b->chars++;
+		b->bytes++;
+		while (b->bytes < b->text.len && continues(b->text.data[b->bytes])) {
+			b->bytes++;
+		}
+	}
+	while (b->chars > mark->index && b->bytes > 0) {
+		b->chars--;
+		b->bytes--;
+		while (b->bytes > 0 && continues(b->text.data[b->bytes])) {
+			b->bytes--;
+		}
+	}
+	return b->before + b->bytes;
+}
+
 static struct conf_node *add_node(struct builder *b, enum conf_node_kind kind, const yaml_event_t *ev)
 {
 	struct conf_node *n = xfed_arena_alloc(b->arena, sizeof(*n));
@@ -131,6 +159,7 @@ static struct conf_node *add_node(struct builder *b, enum conf_node_kind kind, c
 	n->kind = kind;
 	n->line = (unsigned)ev->start_mark.line + 1;
 	n->column = (unsigned)ev->start_mark.column + 1;
+	n->start = offset_of(b, &ev->start_mark);
 	b->nodes++;
 	if (b->depth == 0) {
 		b->root = n;
@@ -158,12 +187,17 @@ static int on_scalar(struct builder *b, const yaml_event_t *ev)
 	if (!n) {
 		return XFED_ERR_NOMEM;
 	}
+	n->end = offset_of(b, &ev->end_mark);
 	n->is_plain = ev->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
+	n->is_indented = ev->data.scalar.style == YAML_LITERAL_SCALAR_STYLE || ev->data.scalar.style == YAML_FOLDED_SCALAR_STYLE;
+	while (n->is_indented && n->end > n->start && strchr(" \r\n", b->text.data[n->end - b->before - 1])) {
+		n->end--; /* which libyaml puts behind the line's end */
+	}
 	n->text = xfed_arena_copy(b->arena, xfed_span_make(ev->data.scalar.value, ev->data.scalar.length));
 	return n->text.data ? XFED_OK : XFED_ERR_NOMEM;
 }
 
-static int on_start(struct builder *b, const yaml_event_t *ev, enum conf_node_kind kind, const void *anchor, const void *tag)
+static int on_start(struct builder *b, const yaml_event_t *ev, enum conf_node_kind kind, const void *anchor, const void *tag, bool is_flow)
 {
 	if (anchor || tag) {
 		refuse_event(b, ev, tag ? "found a tag (!), which is not taken here" : "found an anchor (&), which is not taken here");
@@ -177,6 +211,7 @@ static int on_start(struct builder *b, const yaml_event_t *ev, enum conf_node_ki
 	if (!n) {
 		return XFED_ERR_NOMEM;
 	}
+	n->is_flow = is_flow;
 	b->stack[b->depth++] = n;
 	return XFED_OK;
 }
@@ -207,14 +242,17 @@ static int on_event(struct builder *b, const yaml_event_t *ev)
 		rc = on_scalar(b, ev);
 		break;
 	case YAML_SEQUENCE_START_EVENT:
-		rc = on_start(b, ev, CONF_LIST, ev->data.sequence_start.anchor, ev->data.sequence_start.tag);
+		rc = on_start(b, ev, CONF_LIST, ev->data.sequence_start.anchor, ev->data.sequence_start.tag,
+			ev->data.sequence_start.style == YAML_FLOW_SEQUENCE_STYLE);
 		break;
 	case YAML_MAPPING_START_EVENT:
-		rc = on_start(b, ev, CONF_MAP, ev->data.mapping_start.anchor, ev->data.mapping_start.tag);
+		rc = on_start(b, ev, CONF_MAP, ev->data.mapping_start.anchor, ev->data.mapping_start.tag,
+			ev->data.mapping_start.style == YAML_FLOW_MAPPING_STYLE);
 		break;
 	case YAML_SEQUENCE_END_EVENT:
 	case YAML_MAPPING_END_EVENT:
 		b->depth--;
+		b->stack[b->depth]->end = b->stack[b->depth]->is_flow ? offset_of(b, &ev->end_mark) : 0;
 		break;
 	case YAML_STREAM_END_EVENT:
 		return XFED_OK;
@@ -257,7 +295,9 @@ int conf_yaml_parse(struct xfed_arena *a, const char *file, struct xfed_span tex
 	*root = NULL;
 	if (text.len >= 3 && memcmp(text.data, "\xef\xbb\xbf", 3) == 0) {
 		text = xfed_span_make(text.data + 3, text.len - 3); /* a byte order mark (YAML 1.2, section 5.2) */
+		b.before = 3;
 	}
+	b.text = text;
 	int rc = check_bytes(errors, file, text);
 	if (rc != XFED_OK) {
 		return rc;

@@ -13,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct rt_conf_errors errors;
 	struct access_set *s;
-	const char *rule;
+	const struct access_rule *rule;
 	const struct xfed_jid stranger = { .local = XFED_SPAN("nobody-names-me"), .domain = XFED_SPAN("nowhere.invalid") };
 	struct xfed_span text = xfed_span_make(data, size);
 	/* Reading a file of users is no part of this. */

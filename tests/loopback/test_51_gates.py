@@ -52,8 +52,10 @@ def inst(install, started):
     inst = install("gates", users={"corp.example": user})
     inst.gateway_config["domains"][0]["sip_domain"] = "inside.example"
     inst.write_configs()
-    write(inst.dir + "/access.d/yes.yaml", json.dumps({"name": "Yes", "scope": "user", "allowed": True, "granted_to": ["dave@corp.example"]}))
-    write(inst.dir + "/access.d/no.yaml", json.dumps({"name": "No", "scope": "user", "allowed": False, "granted_to": ["erin@corp.example"]}))
+    write(inst.dir + "/access.d/yes.yaml", json.dumps({"name": "Yes", "scope": "user", "federation": True, "xmpp": True,
+                                                              "granted_to": ["dave@corp.example"]}))
+    write(inst.dir + "/access.d/no.yaml", json.dumps({"name": "No", "scope": "user", "federation": True, "xmpp": False,
+                                                             "granted_to": ["erin@corp.example"]}))
     for kind, partner_type in TYPES.items():
         inst.list_partner("%s.example" % kind, partner_type=partner_type)
         inst.list_partner("no-%s.example" % kind, partner_type=partner_type, kinds=["presence"])

@@ -477,8 +477,7 @@ def test_two_gateways_as_one(own, install, tools, certs, which):
         wait_until("the loser told", lambda: any("Reload on the gateway whose files are right" in one.gateway.ctl(tools, "status", check=False)[1]
                                                  for one in (inst, other)), 10)
         other.gateway.stop()
-        inst.reload()  # where the other's number was higher the edge says so now, and the next reload goes above it
-        inst.reload()
+        inst.reload()  # the edge has said whose number is in force: ours goes above it
         told(inst, tools, {"status": says(0, never=["channel.replaced", "channel.name.twice"]),
                            "explain": says(0)}, "user@corp.example", "bob@" + PARTNER, timeout=30)
     finally:

@@ -53,6 +53,21 @@ def test_a_sip_user_watches_a_contact(xfed, partner, user, flow, names):
     assert "timeout" in watch.wait(lambda m: state_of(m) == "terminated").get("subscription-state")
 
 
+def test_nothing_is_told_twice(xfed, partner, user, flow, names):
+    """An approval with the presence right behind it, as servers send them, is one NOTIFY: those that may go at once are left for changes."""
+    watcher, contact = names
+    local, remote = watcher + "@corp.example", contact + "@partner.example"
+    watch = Watch(user, flow, "sip:" + remote, "sip:" + local)
+    assert watch.subscribe().status == 200
+    presence_of(partner, local, "subscribe")
+    partner.send("<presence from='%s' to='%s' type='subscribed'/><presence from='%s/desk' to='%s'/>" % (remote, local, remote, local))
+    watch.wait(lambda m: m.body and list(basics(m).values()) == [("open", None, None)])
+    assert watch.subscribe(500).status == 200
+    watch.wait(lambda m: m.get("subscription-state").endswith("expires=500"))
+    told = [m.get("subscription-state") for m in user.inbox.items if m.method == "NOTIFY" and m.get("call-id") == watch.call_id]
+    assert len(told) == 3, told
+
+
 def test_a_contact_refuses(xfed, partner, user, flow, names):
     watcher, contact = names
     local, remote = watcher + "@corp.example", contact + "@partner.example"

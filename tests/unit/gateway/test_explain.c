@@ -50,7 +50,7 @@ static struct explain_facts open_in(void)
 	f.to = "alice@example.com";
 	f.policy.from_is_ours = false;
 	f.policy.to_is_ours = true;
-	f.policy.is_authorised = true;
+	f.has_written = true;
 	f.next_hop = "tls:fe.example.com:5061";
 	f.hop.is_known = f.hop.is_up = true;
 	f.max_request = 15360;
@@ -93,6 +93,7 @@ static void no_messages(struct explain_facts *f)
 static void refused_by_rule(struct explain_facts *f)
 {
 	f->policy.access_allows = false;
+	f->access_off = "xmpp is off";
 }
 static void refused_by_broken(struct explain_facts *f)
 {
@@ -115,11 +116,11 @@ static void domain_alone(struct explain_facts *f)
 }
 static void stranger(struct explain_facts *f)
 {
-	f->policy.is_authorised = false;
+	f->has_written = false;
 }
 static void federated_stranger(struct explain_facts *f)
 {
-	f->policy.is_authorised = false;
+	f->has_written = false;
 	f->policy.type = XFED_PARTNER_FEDERATED;
 }
 static void unmapped(struct explain_facts *f)
@@ -259,6 +260,14 @@ static void they_never_came(struct explain_facts *f)
 {
 	f->edges[0].has_inbound = false;
 }
+static void only_messages(struct explain_facts *f)
+{
+	f->policy.kinds = XFED_KIND_MESSAGE | XFED_KIND_IQ;
+}
+static void waits(struct explain_facts *f)
+{
+	f->asked_ago_s = 3 * 3600;
+}
 static void nothing(struct explain_facts *f)
 {
 	(void)f;
@@ -285,7 +294,7 @@ static const struct {
 	{ "a broken access file", false, refused_by_broken, EXPLAIN_ACCESS, XFED_REASON_POLICY_ACCESS_BROKEN, "the rule FedPic cannot be loaded" },
 	{ "unlisted", false, unlisted, EXPLAIN_PARTNER, XFED_REASON_POLICY_PARTNER_UNLISTED, "no file in /p covers fabrikam.example; a stray" },
 	{ "kinds", true, no_messages, EXPLAIN_KINDS, XFED_REASON_POLICY_KIND_FORBIDDEN, "/p/fabrikam.example.yaml" },
-	{ "a rule refuses", false, refused_by_rule, EXPLAIN_ACCESS, XFED_REASON_POLICY_ACCESS_USER, "the rule FedPic refuses alice@example.com" },
+	{ "a rule refuses", false, refused_by_rule, EXPLAIN_ACCESS, XFED_REASON_POLICY_ACCESS_USER, "the rule FedPic refuses alice@example.com: xmpp is off" },
 	{ "no rule covers", true, no_rule, EXPLAIN_ACCESS, XFED_REASON_POLICY_ACCESS_USER, "no rule" },
 	{ "no rules at all", true, no_rules, NONE, XFED_REASON_NONE, NULL },
 	{ "a domain alone", true, domain_alone, EXPLAIN_ACCESS, XFED_REASON_POLICY_ACCESS_USER, "covers example.com, and there are rules" },
@@ -326,12 +335,74 @@ static const struct {
 };
 /* clang-format on */
 
+/* What is other than of a message: alice@example.com is ours; the relation is the one of alice's side with bob. */
+#define P EXPLAIN_OF_PRESENCE
+#define S EXPLAIN_OF_SUBSCRIPTION
+/* clang-format off */
+static const struct {
+	const char *name;
+	enum explain_kind kind;
+	bool is_in;
+	enum iw_relation_state relation;
+	void (*change)(struct explain_facts *f);
+	enum explain_gate_id closed, told; /* told: the gate that says `words` */
+	const char *words;
+} kinds[] = {
+	{ "bob may be shown alice", P, false, IW_RELATION_FROM, nothing, NONE, EXPLAIN_APPROVAL, "bob@fabrikam.example may see alice@example.com" },
+	{ "both ways", P, false, IW_RELATION_BOTH, nothing, NONE, EXPLAIN_APPROVAL, "may see" },
+	{ "nobody asked for alice", P, false, IW_RELATION_TO, nothing, EXPLAIN_APPROVAL, EXPLAIN_APPROVAL, "bob@fabrikam.example has not asked to see alice" },
+	{ "bob waits", P, false, IW_RELATION_NONE_IN, waits, EXPLAIN_APPROVAL, EXPLAIN_APPROVAL, "has asked to see alice@example.com, and waits for an answer for 3 h" },
+	{ "alice may be shown bob", P, true, IW_RELATION_TO, nothing, NONE, EXPLAIN_APPROVAL, "alice@example.com may see bob@fabrikam.example" },
+	{ "alice waits", P, true, IW_RELATION_FROM_OUT, nothing, EXPLAIN_APPROVAL, EXPLAIN_APPROVAL, "alice@example.com has asked to see bob" },
+	{ "the SIP server is asked for alice", P, false, IW_RELATION_FROM, hop_down, EXPLAIN_NEXT_HOP, EXPLAIN_NEXT_HOP, "tls:fe.example.com" },
+	{ "it is not what sends unasked", P, false, IW_RELATION_FROM, untrusted, NONE, EXPLAIN_SENDER, "the SIP server that we ask" },
+	{ "no presence with this partner", P, false, IW_RELATION_FROM, only_messages, EXPLAIN_KINDS, EXPLAIN_KINDS, "does not name presence" },
+	{ "messages do not matter", P, false, IW_RELATION_FROM, no_messages, NONE, EXPLAIN_KINDS, "presence is allowed" },
+	{ "an address that has none there", P, false, IW_RELATION_FROM, unmapped, EXPLAIN_MAPPING, EXPLAIN_MAPPING, "bob@fabrikam.example cannot be said" },
+	{ "alice asks", S, false, IW_RELATION_NONE, nothing, NONE, EXPLAIN_APPROVAL, "alice@example.com has not asked yet: the contact" },
+	{ "alice asks by a peer that may not", S, false, IW_RELATION_NONE, untrusted, EXPLAIN_SENDER, EXPLAIN_SENDER, "may not send as example.com" },
+	{ "alice has asked", S, false, IW_RELATION_NONE_OUT, nothing, NONE, EXPLAIN_APPROVAL, "alice@example.com has asked, and waits: the contact" },
+	{ "alice need not ask", S, false, IW_RELATION_TO, nothing, NONE, EXPLAIN_APPROVAL, "may see" },
+	{ "bob asks, a stranger", S, true, IW_RELATION_NONE, nothing, EXPLAIN_CONTACT, EXPLAIN_CONTACT, "alice@example.com has not added bob@fabrikam.example" },
+	{ "bob asks, whom alice has added", S, true, IW_RELATION_NONE_OUT, nothing, NONE, EXPLAIN_CONTACT, "alice@example.com has added bob@fabrikam.example" },
+	{ "bob of a federated partner asks", S, true, IW_RELATION_NONE, federated_stranger, NONE, EXPLAIN_CONTACT, "federated: its users may ask first" },
+	{ "bob has asked", S, true, IW_RELATION_TO_IN, waits, NONE, EXPLAIN_APPROVAL, "bob@fabrikam.example has asked, and waits for 3 h: the user" },
+	{ "the SIP server is asked", S, true, IW_RELATION_TO, hop_down, EXPLAIN_NEXT_HOP, EXPLAIN_NEXT_HOP, "tls:fe.example.com" },
+};
+/* clang-format on */
+
+static void other_than_of_a_message(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < XFED_ARRAY_LEN(kinds); i++) {
+		struct explain_facts f = kinds[i].is_in ? open_in() : open_out();
+		struct explain_gate gates[EXPLAIN_GATE_COUNT];
+		f.policy.kinds |= XFED_KIND_PRESENCE;
+		f.relation.state = kinds[i].relation;
+		f.asked_ago_s = -1;
+		f.next_hop = "tls:fe.example.com:5061";
+		f.hop.is_known = f.hop.is_up = true;
+		kinds[i].change(&f);
+		enum explain_gate_id closed = explain_gates(&f, kinds[i].kind, gates);
+		if (closed != kinds[i].closed || !strstr(gates[kinds[i].told].text, kinds[i].words)) {
+			fail_msg("%s: closed %s: \"%s\"", kinds[i].name, explain_gate_name(closed), gates[kinds[i].told].text);
+		}
+	}
+	/* What has been written to is shown nothing by that, and what is added may write. */
+	struct explain_facts f = open_in();
+	struct explain_gate gates[EXPLAIN_GATE_COUNT];
+	f.has_written = false;
+	f.relation.state = IW_RELATION_TO;
+	assert_int_equal(explain_gates(&f, EXPLAIN_OF_MESSAGE, gates), EXPLAIN_GATE_COUNT);
+	assert_int_equal(gates[EXPLAIN_APPROVAL].state, POLICY_SKIPPED);
+}
+
 static bool row_holds(size_t i)
 {
 	struct explain_facts f = rows[i].is_in ? open_in() : open_out();
 	struct explain_gate gates[EXPLAIN_GATE_COUNT];
 	rows[i].change(&f);
-	enum explain_gate_id closed = explain_gates(&f, gates);
+	enum explain_gate_id closed = explain_gates(&f, EXPLAIN_OF_MESSAGE, gates);
 	if (closed != rows[i].closed) {
 		print_error("%s: %s instead of %s\n", rows[i].name, explain_gate_name(closed), explain_gate_name(rows[i].closed));
 		return false;
@@ -369,15 +440,15 @@ static void the_first_one_is_named(void **state)
 	(void)state;
 	hop_down(&f);
 	no_messages(&f);
-	assert_int_equal(explain_gates(&f, gates), EXPLAIN_KINDS);
+	assert_int_equal(explain_gates(&f, EXPLAIN_OF_MESSAGE, gates), EXPLAIN_KINDS);
 	assert_int_equal(gates[EXPLAIN_NEXT_HOP].state, POLICY_CLOSED);
 	assert_int_equal(gates[EXPLAIN_LINK].state, POLICY_OPEN);
 	unlisted(&f);
-	assert_int_equal(explain_gates(&f, gates), EXPLAIN_PARTNER);
+	assert_int_equal(explain_gates(&f, EXPLAIN_OF_MESSAGE, gates), EXPLAIN_PARTNER);
 	assert_int_equal(gates[EXPLAIN_KINDS].state, POLICY_SKIPPED);
 	assert_int_equal(gates[EXPLAIN_STREAM].state, POLICY_SKIPPED);
 	no_link(&f);
-	assert_int_equal(explain_gates(&f, gates), EXPLAIN_PARTNER);
+	assert_int_equal(explain_gates(&f, EXPLAIN_OF_MESSAGE, gates), EXPLAIN_PARTNER);
 	assert_int_equal(gates[EXPLAIN_POLICY].state, POLICY_SKIPPED);
 }
 
@@ -390,6 +461,9 @@ static void every_gate_has_a_row(void **state)
 		for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
 			found = found || rows[i].closed == (enum explain_gate_id)g;
 		}
+		for (size_t i = 0; i < XFED_ARRAY_LEN(kinds); i++) {
+			found = found || kinds[i].closed == (enum explain_gate_id)g;
+		}
 		if (!found) {
 			fail_msg("no row closes %s", explain_gate_name((enum explain_gate_id)g));
 		}
@@ -400,6 +474,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_gate_by_itself),
+		cmocka_unit_test(other_than_of_a_message),
 		cmocka_unit_test(the_first_one_is_named),
 		cmocka_unit_test(every_gate_has_a_row),
 	};

@@ -106,12 +106,16 @@ static char enforced(const struct policy_facts *f, enum policy_kind kind)
 	return letter_of(closed, closed == POLICY_GATE_COUNT ? XFED_REASON_NONE : v[closed].reason);
 }
 
-static char explained(const struct policy_facts *f)
+/* For presence our user has added whom the row says it has written to. */
+static char explained(const struct policy_facts *f, enum policy_kind kind)
 {
+	bool is_message = kind == POLICY_MESSAGE;
 	struct explain_facts x = {
 		.from = "alice@example.com",
 		.to = "bob@fabrikam.example",
 		.policy = *f,
+		.has_written = is_message && f->is_authorised,
+		.relation.state = !is_message && f->is_authorised ? IW_RELATION_NONE_OUT : IW_RELATION_NONE,
 		.local_domain = "example.com",
 		.remote_domain = "fabrikam.example",
 		.partner = "fabrikam.example",
@@ -120,7 +124,7 @@ static char explained(const struct policy_facts *f)
 		.why_not_partner = "no file in /p covers fabrikam.example",
 	};
 	struct explain_gate g[EXPLAIN_GATE_COUNT];
-	enum explain_gate_id closed = explain_gates(&x, g);
+	enum explain_gate_id closed = explain_gates(&x, is_message ? EXPLAIN_OF_MESSAGE : EXPLAIN_OF_SUBSCRIPTION, g);
 	bool is_of_policy = (int)closed < (int)POLICY_GATE_COUNT;
 	return letter_of(is_of_policy ? (enum policy_gate)closed : POLICY_GATE_COUNT, is_of_policy ? g[closed].reason : XFED_REASON_NONE);
 }
@@ -131,7 +135,7 @@ static void expect(size_t row, enum access access, unsigned kinds, enum policy_k
 {
 	struct policy_facts f = facts(row, access, kinds);
 	struct policy_verdict v[POLICY_GATE_COUNT], all[POLICY_GATE_COUNT];
-	char got = enforced(&f, kind), told = kind == POLICY_MESSAGE ? explained(&f) : want;
+	char got = enforced(&f, kind), told = kind != POLICY_ENDING ? explained(&f, kind) : want;
 	if (got != want || told != want) {
 		fail_msg("row %zu, access %d, kinds %u, kind %d: enforced %c, explained %c, expected %c", row, access, kinds, kind, got, told, want);
 	}

@@ -17,8 +17,11 @@ static const struct row rows[] = {
 	{ "user", "fedpic.yaml", "name: FedPic\nscope: user\nallowed: true\ngranted_to: [alice@example.com]\n", "" },
 	{ "site", "s.yaml", "name: s\nscope: site\nallowed: false\ndomains: [example.com]\n", "" },
 	{ "global", "g.yaml", "name: g\nscope: global\nallowed: true\n", "" },
-	{ "nothing", "g.yaml", "name: g\n",
-		"g.yaml:1:1:scope: missing, accepted: global | site | user\ng.yaml:1:1:allowed: missing, accepted: true | false\n" },
+	{ "nothing", "g.yaml", "name: g\n", "g.yaml:1:1:scope: missing, accepted: global | site | user\n" },
+	{ "no switch", "g.yaml", "name: g\nscope: global\n", "g.yaml:1:1:allowed: missing, accepted: federation and xmpp, or allowed for both\n" },
+	{ "both kinds of switches", "g.yaml", "name: g\nscope: global\nxmpp: true\nallowed: true\n",
+		"g.yaml:4:10:allowed: found beside federation or xmpp, accepted: federation and xmpp, or allowed for both\n" },
+	{ "both switches", "g.yaml", "name: g\nscope: global\nxmpp: true\nfederation: true\n", "" },
 	{ "file in capitals", "FedPic.yaml", "name: FedPic\nscope: global\nallowed: true\n",
 		"FedPic.yaml:1:7:name: found \"FedPic\", accepted: the name the file is named after in lower case\n" },
 	{ "another name", "other.yaml", "name: FedPic\nscope: global\nallowed: true\n",
@@ -70,8 +73,9 @@ static void each_mistake_has_its_sentence(void **state)
 static bool allows(const struct access_set *s, const char *local, const char *domain, const char *rule)
 {
 	struct xfed_jid jid = { .local = xfed_span_str(local), .domain = xfed_span_str(domain) };
-	const char *decided;
-	bool is_allowed = access_set_judge(s, &jid, &decided) == XFED_REASON_NONE;
+	const struct access_rule *by;
+	bool is_allowed = access_set_judge(s, &jid, &by) == XFED_REASON_NONE;
+	const char *decided = by ? by->name : NULL;
 	if (rule ? !decided || strcmp(decided, rule) != 0 : decided != NULL) {
 		fail_msg("%s@%s: decided by %s, not %s", local ? local : "", domain, decided ? decided : "nothing", rule ? rule : "nothing");
 	}
@@ -99,6 +103,75 @@ static void the_nearest_rule_decides(void **state)
 				 "pic2.yaml:4:13:granted_to: found \"alice@example.com\", which \"Pic\" names already, accepted: each only once\n",
 				 "second user"),
 		0);
+	access_set_free(s);
+}
+
+/* Lync's way: two switches, both of them in the one rule that decides. */
+static const struct switch_row {
+	const char *user, *site, *global; /* of the rule of each scope, NULL: there is none */
+	const char *decided;		  /* by scope; NULL: nothing */
+	const char *off;		  /* NULL: the user may */
+} switch_rows[] = {
+	{ NULL, NULL, NULL, NULL, NULL },
+	{ "allowed: true", NULL, NULL, "user", NULL },
+	{ "allowed: false", NULL, NULL, "user", "federation and xmpp are off" },
+	{ "federation: true\nxmpp: true", NULL, NULL, "user", NULL },
+	{ "federation: true", NULL, NULL, "user", "xmpp is off" },
+	{ "federation: true\nxmpp: false", NULL, NULL, "user", "xmpp is off" },
+	{ "xmpp: true", NULL, NULL, "user", "federation is off" },
+	{ "federation: false\nxmpp: false", NULL, NULL, "user", "federation and xmpp are off" },
+	{ "federation: true", "allowed: true", "allowed: true", "user", "xmpp is off" },
+	{ "xmpp: true", "federation: true", NULL, "user", "federation is off" },
+	{ "allowed: true", "allowed: false", "allowed: false", "user", NULL },
+	{ NULL, "xmpp: true\nfederation: true", "allowed: false", "site", NULL },
+	{ NULL, "xmpp: true", "allowed: true", "site", "federation is off" },
+	{ NULL, NULL, "allowed: true", "global", NULL },
+	{ NULL, NULL, "federation: true", "global", "xmpp is off" },
+};
+
+static void both_switches_have_to_be_on(void **state)
+{
+	static const char *const scopes[] = { "user", "site", "global" };
+	static const char *const rest[] = { "granted_to: [alice@example.com]\n", "domains: [example.com]\n", "" };
+	const struct xfed_jid alice = { .local = XFED_SPAN("alice"), .domain = XFED_SPAN("example.com") };
+	for (size_t i = 0; i < XFED_ARRAY_LEN(switch_rows); i++) {
+		const struct switch_row *r = &switch_rows[i];
+		const char *const texts[] = { r->user, r->site, r->global };
+		struct access_set *s;
+		const struct access_rule *by;
+		assert_int_equal(access_set_new(&s), XFED_OK);
+		for (size_t k = 0; k < XFED_ARRAY_LEN(texts); k++) {
+			char text[256], file[32];
+			snprintf(text, sizeof(text), "name: %s\nscope: %s\n%s\n%s", scopes[k], scopes[k], texts[k] ? texts[k] : "", rest[k]);
+			snprintf(file, sizeof(file), "%s.yaml", scopes[k]);
+			assert_int_equal(texts[k] ? add(s, file, text, "", text) : 0, 0);
+		}
+		bool is_allowed = access_set_judge(s, &alice, &by) == XFED_REASON_NONE;
+		const char *off = by ? access_rule_off(by) : NULL;
+		if (is_allowed != !r->off || strcmp(by ? by->name : "", r->decided ? r->decided : "") != 0 ||
+			strcmp(off ? off : "", r->off ? r->off : "") != 0) {
+			fail_msg("row %zu: %s by %s: %s", i, is_allowed ? "may" : "may not", by ? by->name : "nothing", off ? off : "");
+		}
+		access_set_free(s);
+	}
+}
+
+static void rules_are_shown_as_they_stand(void **state)
+{
+	struct access_set *s;
+	assert_int_equal(access_set_new(&s), XFED_OK);
+	assert_null(access_set_rules(s));
+	assert_int_equal(add(s, "a.yaml", "name: A\nscope: user\nxmpp: true\ngranted_to: [Bob@x.example, al@x.example]\n", "", "a"), 0);
+	assert_int_equal(add(s, "b.yaml", "name: b\nscope: site\nallowed: true\ndomains: [x.example]\n", "", "b"), 0);
+	const struct access_rule *r = access_set_rules(s);
+	assert_string_equal(r->name, "A");
+	assert_string_equal(r->file, "a.yaml");
+	assert_int_equal(r->scope, ACCESS_USER);
+	assert_true(r->xmpp && !r->federation && !r->is_broken);
+	assert_int_equal(r->granted_to.count, 2);
+	assert_string_equal(r->granted_to.items[0], "bob@x.example");
+	r = r->next;
+	assert_true(r->xmpp && r->federation && r->scope == ACCESS_SITE && r->domains.count == 1 && !r->next);
 	access_set_free(s);
 }
 
@@ -202,7 +275,7 @@ static void a_broken_file_allows_nobody_it_could_be_about(void **state)
 			{ .local = XFED_SPAN("a;(b|c)=d"), .domain = XFED_SPAN("x.example") },
 		};
 		for (size_t k = 0; k < XFED_ARRAY_LEN(users); k++) {
-			const char *rule;
+			const struct access_rule *rule;
 			static const char *const names[] = { "b@x.example", "o\\27brien@x.example", "a;(b|c)=d@x.example" };
 			bool names_him = k >= 3 && strstr(r->text, names[k - 3]);
 			bool may = k < 3 ? strchr(r->allowed, "ugx"[k]) != NULL : !names_him && strchr(r->allowed, 'x');
@@ -226,7 +299,7 @@ static void a_garbled_file_is_read_in_every_way(void **state)
 		char good[128], garbled[128];
 		struct rt_conf_errors errors;
 		struct access_set *s;
-		const char *rule;
+		const struct access_rule *rule;
 		const struct xfed_jid user = { .local = xfed_span_str(name), .domain = XFED_SPAN("x.example") };
 		snprintf(good, sizeof(good), "name: u\nscope: user\nallowed: true\ngranted_to: ['%s@x.example']\n", name);
 		snprintf(garbled, sizeof(garbled), "scope: user\n\t[\ngranted_to:\n%s%s@x.example%s\n", sign[0], name, sign[1]);
@@ -261,6 +334,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_mistake_has_its_sentence),
 		cmocka_unit_test(the_nearest_rule_decides),
+		cmocka_unit_test(both_switches_have_to_be_on),
+		cmocka_unit_test(rules_are_shown_as_they_stand),
 		cmocka_unit_test(users_come_from_a_file),
 		cmocka_unit_test(a_broken_file_allows_nobody_it_could_be_about),
 		cmocka_unit_test(a_garbled_file_is_read_in_every_way),

@@ -29,7 +29,7 @@ static const struct {
 	{ "failures list [DOMAIN] [since=TIME] [limit=N] [before=ID]", RT_COMMAND_OF_GATEWAY, false },
 	{ "failures show ID", RT_COMMAND_OF_GATEWAY, false },
 	{ "failures retry ID|DOMAIN", RT_COMMAND_OF_GATEWAY, true },
-	{ "explain FROM TO", RT_COMMAND_OF_GATEWAY, false },
+	{ "explain FROM TO [kind=KIND]", RT_COMMAND_OF_GATEWAY, false },
 	{ "explain CODE", RT_COMMAND_OF_XFEDCTL, false },
 	{ "config show", RT_COMMAND_OF_BOTH, false },
 	{ "config check", RT_COMMAND_OF_BOTH, false },
@@ -145,6 +145,7 @@ static void completion_knows_arguments(void **state)
 	completes("xfedctl failures list since = 2h \"\"", "before= limit=");
 	completes("xfedctl failures list since = \"\"", "");
 	completes("xfedctl explain tls.cert.e", "tls.cert.expired");
+	completes("xfedctl explain a@b.example c@d.example \"\"", "kind=");
 	completes("xfedctl config check gat", "gateway.yaml");
 	completes("xfedctl help fai", "failures");
 	completes("xfedctl --socket edg", "edge.yaml");

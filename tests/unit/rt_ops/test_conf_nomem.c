@@ -10,6 +10,7 @@
 #include "fe-gateway/policy/access_file.h"
 #include "fe-gateway/policy/partner_file.h"
 #include "xfed/mem.h"
+#include "xfed/rt/conf_edit.h"
 #include "xfed/rt/metrics.h"
 
 static long countdown;
@@ -85,6 +86,22 @@ static int load_access(void)
 	return rc;
 }
 
+static int edit_partner(void)
+{
+	static const char text[] = "domain: a.example\nadditional_domains: [b.example]\nlimits: {connections: 5}\n";
+	char error[RT_CONF_EDIT_ERROR];
+	struct xfed_buf out;
+	xfed_buf_init(&out, 65536);
+	int rc = rt_conf_set(&partner_file_table, "f.yaml", xfed_span_str(text), "additional_domains", "B.example,c.example", &out, error);
+	if (rc == XFED_OK) {
+		rc = rt_conf_set(&partner_file_table, "f.yaml", xfed_span_str(text), "limits.connections", "", &out, error);
+	} else {
+		assert_int_equal(xfed_buf_len(&out), 0);
+	}
+	xfed_buf_deinit(&out);
+	return rc;
+}
+
 /* Metrics never fail a caller: what cannot be kept is counted under "other". */
 static int use_metrics(void)
 {
@@ -130,6 +147,7 @@ static const struct {
 	{ "gateway.yaml", load_gateway, 3, false },
 	{ "partner file", load_partner, 3, false },
 	{ "access file", load_access, 3, false },
+	{ "change of a file", edit_partner, 10, false },
 	{ "metrics", use_metrics, 5, true },
 	{ "broken file", load_broken, 2, true },
 };

@@ -372,6 +372,20 @@ static const struct {
 		"CLOSED  link       down\n"
 		"\nthe gate that is closed: partner\n"
 		"policy.partner.unlisted: Add one.\n", "", 1 },
+	{ "what is closed to others", { "explain", "a@example.com", "b@a.example" },
+		"{\"from\":\"a\",\"to\":\"b\",\"kind\":\"message\",\"ok\":true,\"gates\":[{\"gate\":\"addresses\",\"state\":\"ok\",\"text\":\"t\"}],\"others\":["
+		"{\"kind\":\"presence\",\"ok\":false,\"closed\":\"approval\",\"gates\":[{\"gate\":\"approval\",\"state\":\"closed\",\"text\":\"b has not asked\"}]},"
+		"{\"kind\":\"message\",\"ok\":false,\"closed\":\"kinds\",\"gates\":[{\"gate\":\"kinds\",\"state\":\"closed\",\"text\":\"not named\"}]},"
+		"{\"kind\":\"subscription\",\"ok\":true,\"gates\":[]}]}",
+		"ok  addresses  t\n"
+		"\nno gate is closed\n"
+		"presence: not shown: b has not asked (explain FROM TO kind=presence)\n"
+		"message: closed at kinds: not named (explain FROM TO kind=message)\n"
+		"subscription: open\n", "", 0 },
+	{ "explain asks of one kind", { "--json", "explain", "a@example.com", "b@a.example", "--kind", "presence" }, "{\"ok\":true}",
+		"{\n  \"ok\": true,\n  \"args\": {\n    \"from\": \"a@example.com\",\n    \"to\": \"b@a.example\",\n    \"kind\": \"presence\"\n  }\n}\n", "", 0 },
+	{ "a kind that is none", { "explain", "a@example.com", "b@a.example", "kind=calls" }, "{}", "",
+		"xfedctl: \"kind=calls\": kind is message, presence or subscription\nusage: xfedctl explain FROM TO [kind=KIND]\nusage: xfedctl explain CODE\n", 2 },
 	{ "explain asks with both", { "--json", "explain", "a@example.com", "b@a.example" }, "{\"ok\":true}",
 		"{\n  \"ok\": true,\n  \"args\": {\n    \"from\": \"a@example.com\",\n    \"to\": \"b@a.example\"\n  }\n}\n", "", 0 },
 	{ "later", { "message", "find" }, "{}", "", "xfedctl: message find is not built in this version\n", 2 },
@@ -382,7 +396,7 @@ static const struct {
 		"usage: xfedctl stream show [EDGE/]ID\nusage: xfedctl stream close [EDGE/]ID\n", 2 },
 	{ "a noun nobody knows", { "streams" }, "{}", "", "xfedctl: there is no command \"streams\"; xfedctl --help lists them\n", 2 },
 	{ "too many for either form", { "explain", "a@b.example", "b@c.example", "c" }, "{}", "",
-		"xfedctl: \"c\": one word too many\nusage: xfedctl explain FROM TO\nusage: xfedctl explain CODE\n", 2 },
+		"xfedctl: \"c\": one word too many\nusage: xfedctl explain FROM TO [kind=KIND]\nusage: xfedctl explain CODE\n", 2 },
 	{ "argument missing", { "partner", "show" }, "{}", "", "xfedctl: DOMAIN is missing: a domain such as fabrikam.example\nusage: xfedctl partner show DOMAIN\n", 2 },
 	{ "named in any place", { "--json", "partner", "check", "edge=edge2", "a.example", "example.com" }, "{\"ok\":true}",
 		"{\n  \"ok\": true,\n  \"args\": {\n    \"edge\": \"edge2\",\n    \"domain\": \"a.example\",\n    \"local\": \"example.com\"\n  }\n}\n", "", 0 },
@@ -391,7 +405,7 @@ static const struct {
 	{ "a level that is none", { "log", "level", "loud" }, "{}", "",
 		"xfedctl: \"loud\": LEVEL is error, warning, info or debug\nusage: xfedctl log level LEVEL [DOMAIN]\n", 2 },
 	{ "a command with two forms", { "explain" }, "{}", "",
-		"xfedctl: FROM is missing: an address, user@domain or sip:user@domain\nusage: xfedctl explain FROM TO\nusage: xfedctl explain CODE\n", 2 },
+		"xfedctl: FROM is missing: an address, user@domain or sip:user@domain\nusage: xfedctl explain FROM TO [kind=KIND]\nusage: xfedctl explain CODE\n", 2 },
 	{ "help with a noun", { "help", "stream" }, "{}",
 		"  stream list [DOMAIN]              live streams with partners\n"
 		"  stream show [EDGE/]ID             one stream, all that is known of it\n"

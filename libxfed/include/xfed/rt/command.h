@@ -49,10 +49,13 @@
  *   Steps in their order: policy, own-certificate, dns, tcp, tls, certificate, offers, method, way-back, reverse-dns, reverse; each may
  *   come several times, or not at all behind a problem.
  *
- * explain ""    {"from", "to"}     gateway: every gate between two addresses, "user@domain" or "sip:user@domain"
- *   {"from", "to", "ok": bool, "direction"?: "to_sip"|"to_xmpp", "closed"?: the first closed gate,
- *    "gates": [{"gate", "state": "ok"|"closed"|"skipped", "text", "reason"?, "side"?, "remedy"?}]}     in their order:
- *   addresses, direction, partner, kinds, access, contact, mapping, sender, next-hop, gateway, link, policy, edge, stream
+ * explain ""    {"from", "to", "kind"?: "message"|"presence"|"subscription"}     gateway: every gate between two addresses, "user@domain" or
+ *   "sip:user@domain"
+ *   {"from", "to", "direction"?: "to_sip"|"to_xmpp", "others": [JUDGED], and JUDGED of what "kind" names, of a message where it is absent}
+ *   JUDGED = {"kind", "ok": bool, "closed"?: the first closed gate,
+ *             "gates": [{"gate", "state": "ok"|"closed"|"skipped", "text", "reason"?, "side"?, "remedy"?}]}     in their order:
+ *   addresses, direction, partner, kinds, access, contact, mapping, approval (not of a message), sender, next-hop, gateway, link, policy,
+ *   edge, stream. presence: TO is shown that of FROM; subscription: FROM asks to see that of TO
  *
  * failures list  {"partner"?, "since"?, "limit"? (1 to 500, else 50), "before"?}     gateway
  *   {"failures": [FAILURE], "next"?}            newest first; "next" where the page is full: as "before" it gives the page behind
@@ -95,6 +98,7 @@
 	X(COUNT, INTEGER, "a number from 1")                                                                                                         \
 	X(AGO, INTEGER, "how long ago: 90s, 30m, 2h or 7d") /* sent as seconds since 1970 */                                                         \
 	X(CODE, STRING, "a reason code")                                                                                                             \
+	X(KIND, STRING, "message, presence or subscription")                                                                                         \
 	X(FILE, STRING, "a file")                                                                                                                    \
 	X(NOUN, STRING, "a noun")
 
