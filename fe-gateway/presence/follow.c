@@ -270,9 +270,11 @@ static enum xfed_reason read_state(struct follow *f, const struct sip_message *m
 static void reply(struct follow *f, const struct sip_incoming *rq, int status, enum xfed_reason reason)
 {
 	struct presence *p = f->party.pair->presence;
-	struct reply r = {
-		.txn = rq->txn, .status = status, .expires_s = -1, .reason = reason, .lines = status == 503 ? "Retry-After: 5\r\n" : NULL
-	};
+	struct reply r = { .txn = rq->txn,
+		.status = status,
+		.expires_s = -1,
+		.reason = reason,
+		.lines = reason == XFED_REASON_SIP_PRESENCE_TOO_OFTEN ? "Retry-After: 5\r\n" : NULL };
 	rt_metric_add(p->core->d.metrics, RT_M_PRESENCE_NOTIFICATIONS, 1,
 		RT_LABELS(XFED_SPAN("in"), status < 300 ? XFED_SPAN("taken") : XFED_SPAN("refused")));
 	if (reason != XFED_REASON_NONE) {
@@ -295,7 +297,7 @@ static bool is_readable(struct follow *f, const struct sip_incoming *rq, struct 
 		return false;
 	}
 	if (!follow_may_notify(f)) {
-		reply(f, rq, 503, XFED_REASON_SIP_PRESENCE_TOO_OFTEN);
+		reply(f, rq, 500, XFED_REASON_SIP_PRESENCE_TOO_OFTEN);
 		return false;
 	}
 	enum xfed_reason reason = XFED_REASON_SIP_REQUEST_MALFORMED;
