@@ -65,6 +65,16 @@ static void tell_journal(const struct edge *e, const Xfed__StreamEvent *m)
 	}
 }
 
+/*
+ * Whether what came over it may have gone on without our hearing of it. A partner that tidies up closes in order, and has said all
+ * that it had to say; one that stops (the text begins with the condition) may come back with other users.
+ */
+static bool is_loss(enum xfed_reason reason, const char *text)
+{
+	static const char stops[] = "system-shutdown";
+	return reason == XFED_REASON_STREAM_CLOSED_PEER ? strncmp(text, stops, sizeof(stops) - 1) == 0 : reason != XFED_REASON_STREAM_CLOSED_IDLE;
+}
+
 static void tell_user(const struct channel *c, const Xfed__StreamEvent *m, bool is_closed)
 {
 	for (size_t i = 0; i < m->n_pairs; i++) {
@@ -87,7 +97,7 @@ void channel_take_stream_event(struct edge *e, const Xfed__StreamEvent *m)
 		tell_journal(e, m);
 	}
 	enum xfed_reason reason = is_closed ? xfed_reason_of_peer(xfed_span_str(m->reason)) : XFED_REASON_NONE;
-	if (reason != XFED_REASON_STREAM_CLOSED_IDLE) {
+	if (!is_closed || is_loss(reason, m->text)) {
 		tell_user(e->channel, m, is_closed);
 	}
 	/* One that ends as it should has no condition for the senders; what else ended it is for whoever looks after the partner. */

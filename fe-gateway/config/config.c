@@ -128,6 +128,12 @@ static const struct rt_conf_row delivery_rows[] = {
 };
 TABLE(delivery, "delivery", OBJECT_OF(delivery), "Delivery of messages.");
 
+static const struct rt_conf_row presence_rows[] = {
+	{ .name = "refresh", .type = RT_CONF_DURATION, IN(presence, refresh_ms), .flags = RELOADABLE, .min = 60000, .max = (uint64_t)XFED_SIP_SUBSCRIPTION_MAX_S * 1000,
+		.fallback = "8h", .help = "How long a presence subscription lasts unless it is refreshed: what we ask SIP servers for, and the most that their users get." },
+};
+TABLE(presence, "presence", OBJECT_OF(presence), "Presence.");
+
 static const struct rt_conf_row limits_rows[] = {
 	{ .name = "connections", .type = RT_CONF_INT, IN(limits, connections), .flags = RELOADABLE, .min = 1, .max = 100000, .unit = "connections",
 		.standard = XFED_SIP_CONNECTIONS_MAX, .help = "SIP connections over tcp and tls; a tenth is kept for each direction." },
@@ -148,6 +154,8 @@ static const struct rt_conf_row limits_rows[] = {
 		.help = "Messages that wait for SIP or are being sent, in all; one next hop may have 30 % of them." },
 	{ .name = "waiting_size", .type = RT_CONF_SIZE, IN(limits, waiting_bytes), .flags = RELOADABLE, .min = 1048576, .max = 1073741824,
 		.fallback = "256MiB", .help = "Their size together, likewise." },
+	{ .name = "pending_requests", .type = RT_CONF_INT, IN(limits, pending_requests), .flags = RELOADABLE, .min = 1, .max = 10000, .unit = "requests",
+		.fallback = "100", .help = "Requests of one partner's users to see the presence of one user of ours, that wait for an answer. A request that has had none for 30 days is refused." },
 };
 TABLE(limits, "limits", OBJECT_OF(limits), "Limits of this gateway.");
 
@@ -167,6 +175,10 @@ static const struct rt_conf_row gateway_rows[] = {
 	{ .name = "store", .type = RT_CONF_OBJECT, GATEWAY(store), .table = &store_table, .help = "Where state is kept." },
 	RT_CONF_BASE_ROWS,
 	{ .name = "delivery", .type = RT_CONF_OBJECT, GATEWAY(delivery), .table = &delivery_table, .help = "Delivery of messages." },
+	{ .name = "presence", .type = RT_CONF_OBJECT, GATEWAY(presence), .table = &presence_table, .help = "Presence." },
+	{ .name = "contact_memory", .type = RT_CONF_DURATION, GATEWAY(contact_memory_ms), .flags = RELOADABLE, .min = 86400000, .max = (uint64_t)49 * 86400000,
+		.fallback = "30d", .help = "When a user and a contact are contacts no longer, as neither has asked for, shown or written anything to the other for so long; both are "
+			"told. For users of a public-unverified partner it counts what the local user does alone." },
 	{ .name = "limits", .type = RT_CONF_OBJECT, GATEWAY(limits), .table = &limits_table, .help = "Limits of this gateway." },
 };
 RT_CONF_TABLE(const, config, "gateway.yaml", gateway_rows, struct config,

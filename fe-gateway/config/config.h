@@ -87,6 +87,10 @@ struct config {
 		uint32_t deadline_ms;
 	} delivery;
 	struct {
+		uint32_t refresh_ms;
+	} presence;
+	uint32_t contact_memory_ms;
+	struct {
 		uint32_t connections;		       /* SIP connections over tcp and tls */
 		uint32_t unauthenticated;	       /* of these, of peers that have not shown that they may send */
 		uint32_t address_share, network_share; /* of those, percent: of one address, of one network */
@@ -95,6 +99,7 @@ struct config {
 		uint32_t queue_bytes;
 		uint32_t waiting_messages; /* for SIP, or in flight, in all */
 		uint32_t waiting_bytes;
+		uint32_t pending_requests; /* to see one user, of one partner's users */
 	} limits;
 };
 

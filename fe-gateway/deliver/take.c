@@ -57,7 +57,8 @@ static enum xfed_reason judge(const struct deliver *d, struct delivery *out)
 	out->known = contacts_find(r->contacts, out->local, out->remote);
 	contact_facts(out->known, core_now(r->core), &contact);
 	enum policy_kind kind = policy_kind_of(s);
-	f.is_authorised = contact.is_added || (kind == POLICY_MESSAGE && contact.is_authorised); /* who is written to is not shown anything by that */
+	f.is_added = contact.is_added;
+	f.is_written_to = contact.is_written_to;
 	enum policy_gate closed = policy_gates(&f, kind, true, verdicts);
 	if (closed == POLICY_GATE_DIRECTION) {
 		return XFED_REASON_XMPP_STANZA_INVALID; /* an edge never relays: this is no stanza of a partner to us */

@@ -13,7 +13,7 @@
 	X(PARTNER, "partner")	  /* a partner file covers the other */                                                                              \
 	X(KINDS, "kinds")	  /* that file allows what is sent */                                                                                \
 	X(ACCESS, "access")	  /* access.d lets the local user, or the domain that is an address itself */                                        \
-	X(CONTACT, "contact")	  /* a public partner's user has been written to first */                                                            \
+	X(CONTACT, "contact")	  /* an unverified partner's user has been added, or written to first */                                             \
 	X(MAPPING, "mapping")	  /* the addresses can be said on the other side */
 
 enum policy_gate {
@@ -35,7 +35,8 @@ struct policy_facts {
 	unsigned kinds;
 	bool access_allows;
 	bool access_is_broken;	 /* as a file cannot be loaded */
-	bool is_authorised;	 /* the local user has written to this contact within a day */
+	bool is_written_to;	 /* the local user has written to this contact within a day */
+	bool is_added;		 /* the local user has added this contact: sees it, has asked to, or has let it ask */
 	bool from_maps, to_maps; /* can be said on the other side */
 };
 

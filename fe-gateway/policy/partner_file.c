@@ -104,8 +104,10 @@ static const struct rt_conf_row partner_rows[] = {
 		.convert = convert_additional,
 		.help = "More domains of the partner. *.domain stands for everything below it, not for itself; an exact name beats a wildcard." },
 	{ .name = "partner_type", .type = RT_CONF_ENUM, PARTNER(partner.type), .flags = RELOADABLE, .fallback = "public-unverified", .words = type_words,
-		.help = "federated: an organisation whose users are known by their names; public: anyone can have an account there, so that its users may write only "
-			"to local users who have written to them within a day (kept in the store)." },
+		.help = "federated: an organisation whose users are known by their names; they may write to local users, ask for their presence and see its notes. "
+			"public: anyone can have an account there, and sees no notes. Users of a public-verified partner may write and ask all the same; those of a "
+			"public-unverified one may ask for the presence of local users who have added them (subscribed to their presence), and write to these and to "
+			"those who have written to them within a day (kept in the store)." },
 	{ .name = "tls", .type = RT_CONF_ENUM, PARTNER(partner.tls), .flags = RELOADABLE, .fallback = "required", .words = level_words,
 		.help = "Encryption of the streams." },
 	{ .name = "sasl", .type = RT_CONF_ENUM, PARTNER(partner.sasl), .flags = RELOADABLE, .fallback = "optional", .words = level_words,

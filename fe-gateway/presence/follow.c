@@ -1,11 +1,10 @@
 /* The contact watches the user: we are the subscriber (RFC 6665 section 4.1, RFC 8048 section 5.2). */
 #include "presence/follow.h"
+#include "presence/rights.h"
 
 #include "interwork/errors.h"
 #include "interwork/pidf.h"
 #include "xfed/rt/log.h"
-
-#define REFRESH_S 3600
 
 static bool is_watched(const struct pair *pair)
 {
@@ -95,6 +94,7 @@ static void tell_changes(struct follow *f, const struct iw_presence *now)
 		f->heard += rc == XFED_ERR_LIMIT ? 0 : device_digest(&now->devices[i]); /* who has too many devices is told of the first */
 		if (rc == XFED_OK && is_new) {
 			pair_say(pair, XFED_TYPE_NONE, &now->devices[i]);
+			pair_used(pair, false);
 		}
 	}
 }
@@ -220,7 +220,8 @@ int follow_begin(struct pair *pair)
 	}
 	struct follow *f = pair->follow;
 	if (f->machine.state == SIP_SUB_IDLE || f->machine.state == SIP_SUB_TERMINATED) {
-		follow_step(f, &(struct sip_subscriber_event){ .kind = SIP_SUBSCRIBER_SUBSCRIBE, .expires_s = REFRESH_S });
+		follow_step(f, &(struct sip_subscriber_event){ .kind = SIP_SUBSCRIBER_SUBSCRIBE,
+				       .expires_s = policy_config(pair->presence->policy)->presence.refresh_ms / 1000 });
 	}
 	return XFED_OK;
 }

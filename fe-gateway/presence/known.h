@@ -8,6 +8,7 @@
 struct tally;
 int tally_take(struct tally **table, uint64_t key, size_t most);
 void tally_give(struct tally **table, uint64_t key);
+void tally_clear(struct tally **table);
 
 /* ---- what is known of one side ---- */
 

@@ -11,11 +11,10 @@
 
 /*
  * Beyond these new requests are refused, what there is stays. Follows are used up by partners' users who ask, each partner's own share;
- * requests that wait by one partner's users for one user of ours, whom they hurt; watches by SIP users of ours.
+ * watches by SIP users of ours. Requests that wait have a limit of their own (limits.pending_requests).
  */
 #define PRESENCE_FOLLOWS_MAX	   200000
 #define PRESENCE_FOLLOWS_SHARE_MAX 100000 /* of one partner */
-#define PRESENCE_PENDING_MAX	   100	  /* of one partner's users for one user */
 #define PRESENCE_BUCKETS	   1024
 #define PRESENCE_WATCHES_MAX	   200000
 
@@ -131,7 +130,11 @@ struct presence {
 	struct xfed_buf scratch;
 	size_t watch_count, follow_count, pair_count;
 	struct tally *shares, *pending; /* follows by partner; pairs with a request that waits by user and partner */
-	struct contact *resume;		/* held: the next contact whose following is taken up again after a start; NULL: that is done */
+	struct tally *pace;		/* what partners have been given of this second (upkeep.c) */
+	struct {
+		size_t left, postponed; /* of a round through all contacts after a start; left 0: there is none any more */
+		uint64_t begun_ms;
+	} resume;
 };
 
 static inline uint64_t presence_now(const struct presence *p)
@@ -147,14 +150,12 @@ struct xfed_span pair_local_domain(const struct pair *pair);
 struct pair **pairs_of(struct presence *p, struct xfed_span remote_domain); /* the list that those of this partner are in */
 bool pair_may_ask(const struct pair *pair); /* for a request of the contact: not too many of that partner wait for the user */
 void pair_release(struct pair *pair);	    /* frees it where nothing of it is left */
-void pair_judge(struct pair *pair);	    /* who may not see any more by policy is told that there is nobody */
 int party_init(struct party *t, enum party_kind kind, struct pair *pair); /* OK, NOMEM */
 void party_deinit(struct party *t);
 void party_queue(struct party *t);
 void party_arm(struct party *t, uint64_t deadline_ms);
-void party_dialog(struct party *t, uint64_t dialog); /* the one it is in from now on; 0: none. Another one before is ended */
-void party_count(struct party *t, enum sip_sub_state state);
 void presence_reply(struct presence *p, const struct reply *r);
+struct party *party_find(const struct presence *p, uint64_t id); /* NULL: there is none */
 /* The pair's relation changes by one event of RFC 6121; what follows from that is the caller's. */
 struct iw_relation_step pair_relate(struct pair *pair, enum iw_relation_event ev);
 
@@ -177,6 +178,7 @@ void watch_unsent(struct watch *w);
 void watch_doubt(struct watch *w); /* whoever watches may have missed something, or be gone */
 void watches_changed(struct pair *pair, bool is_urgent);
 void watches_approved(struct pair *pair);
+void watch_end(struct watch *w, enum sip_end_reason reason);
 void watches_end(struct pair *pair, enum sip_end_reason reason, int64_t retry_after_s);
 void watch_free(struct watch *w);
 

@@ -3,6 +3,7 @@
  * pairs a tick. What a contact's server does not say again is gone 10 s after its first answer; who is not answered for in a minute is
  * offline, and asked for again with growing pauses until there is an answer.
  */
+#include "presence/rights.h"
 #include "presence/stale.h"
 
 #include <utlist.h>
@@ -10,6 +11,7 @@
 #include "xfed/rt/log.h"
 
 #define PER_TICK       100 /* or a hundredth of all */
+#define LOOKS	       20  /* at pairs for each that may be asked */
 #define SWEEP_MS       10000
 #define PAUSE_FIRST_MS 15000
 #define PAUSE_MOST_MS  300000
@@ -237,8 +239,15 @@ static void ask_those_in_doubt(struct presence *p)
 		xfed_heap_remove(&p->asked, &pair->due);
 		go_on(pair, now);
 	}
-	for (size_t i = 0; i < most && p->stale; i++) {
-		ask(p->stale);
+	for (size_t looks = LOOKS * most; looks > 0 && most > 0 && p->stale; looks--) {
+		struct pair *pair = p->stale;
+		if (presence_pace(p, pair_remote_domain(pair))) {
+			ask(pair);
+			most--;
+		} else { /* the next second */
+			unlist(pair);
+			list(pair);
+		}
 	}
 }
 

@@ -17,6 +17,10 @@ void pair_doubt(struct pair *pair, enum presence_doubt why);
 void pair_was_heard(struct pair *pair); /* the contact's server has said something */
 void pair_is_fresh(struct pair *pair);	/* nothing is in doubt any more */
 
+/* presence.c */
+void party_dialog(struct party *t, uint64_t dialog); /* the one it is in from now on; 0: none. Another one before is ended */
+void party_count(struct party *t, enum sip_sub_state state);
+
 /* doubt.c: subscriptions */
 void party_doubt(struct party *t, enum presence_doubt why); /* is asked again in its turn: storms are spread */
 bool party_is_turn(struct party *t);			    /* it has come */

@@ -1,4 +1,5 @@
 /* All pairs, a bounded number a turn: what concerns each of them holds up nobody else. */
+#include "presence/rights.h"
 #include "presence/stale.h"
 
 #include <utlist.h>
@@ -44,10 +45,29 @@ static void see_to_hops(struct pair *pair)
 	}
 }
 
+/* Who may not see any more is told that there is nobody; contacts are kept. */
+static void judge(struct pair *pair)
+{
+	if (pair->follow && !pair_may_see(pair, true)) {
+		follow_end(pair);
+	}
+	if (pair->watches && !pair_may_see(pair, false)) {
+		known_remove(&pair->known, xfed_span_make(NULL, 0));
+		watches_end(pair, SIP_END_REJECTED, -1);
+	}
+}
+
+/* Who may see again is asked for as after a start. */
+void presence_reloaded(struct presence *p)
+{
+	presence_walk(p, WALK_POLICY);
+	presence_resume(p);
+}
+
 static void visit(struct pair *pair, unsigned what)
 {
 	if (what & WALK_POLICY) {
-		pair_judge(pair);
+		judge(pair);
 	}
 	if (what & WALK_LINK && (pair->watches || pair->follow)) {
 		pair_doubt(pair, PRESENCE_DOUBT_LINK);

@@ -1,4 +1,5 @@
 /* A device of the user's watches the contact: we are the notifier (RFC 6665 section 4.2, RFC 3856 section 6). */
+#include "presence/rights.h"
 #include "presence/stale.h"
 
 #include <stdio.h>
@@ -11,7 +12,6 @@
 
 #define EXPIRES_DEFAULT_S 3600
 #define EXPIRES_MIN_S	  60
-#define EXPIRES_MAX_S	  28800
 #define BODY_BYTES	  (12 * 1024)
 #define PROBE_EVERY_MS	  5000
 
@@ -96,6 +96,11 @@ void watches_approved(struct pair *pair)
 	}
 }
 
+void watch_end(struct watch *w, enum sip_end_reason reason)
+{
+	step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_END, .reason = reason, .retry_after_s = -1 });
+}
+
 void watches_end(struct pair *pair, enum sip_end_reason reason, int64_t retry_after_s)
 {
 	struct watch *w;
@@ -127,6 +132,7 @@ static void probe(struct pair *pair)
 static void ask_contact(struct pair *pair)
 {
 	pair_relate(pair, IW_RELATION_OUT_SUBSCRIBE);
+	pair_used(pair, true);
 	if (iw_relation_is_to(contact_relation(pair->contact).state)) {
 		probe(pair);
 	} else {
@@ -184,7 +190,7 @@ static struct watch *watch_new(struct pair *pair, const struct config_domain *d,
 	DL_APPEND(pair->watches, w);
 	sip_notifier_init(&w->machine, &(struct sip_notifier_config){ .expires_default_s = EXPIRES_DEFAULT_S,
 					       .expires_min_s = EXPIRES_MIN_S,
-					       .expires_max_s = EXPIRES_MAX_S,
+					       .expires_max_s = policy_config(pair->presence->policy)->presence.refresh_ms / 1000,
 					       .is_pending = !iw_relation_is_to(contact_relation(pair->contact).state) });
 	return w;
 }

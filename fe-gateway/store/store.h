@@ -47,8 +47,10 @@ struct store_contact {
 	int64_t alive_s;		/* the contact last took that without an error, or wrote; 0: neither */
 	struct xfed_span relation;	/* a word of interwork/relation.h; "none": the row is kept for the user's writing alone */
 	bool is_preapproved;
-	int64_t asked_s; /* when the request that is not answered yet came; 0: there is none */
-	int64_t used_s;	 /* the relation was last of use; 0: there is none */
+	int64_t asked_s;  /* when the request that is not answered yet came; 0: there is none */
+	int64_t used_s;	  /* the relation was last of use; 0: there is none */
+	int64_t wanted_s; /* the user last did anything for it; 0: nothing */
+	bool is_approved; /* the user lets the contact ask */
 };
 
 /* Those of edges, and those without one: of this gateway. */

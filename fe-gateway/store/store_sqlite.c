@@ -37,6 +37,10 @@ static const char *const steps[] = {
 	"ALTER TABLE contact ADD COLUMN preapproved INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE contact ADD COLUMN asked_s INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE contact ADD COLUMN used_s INTEGER NOT NULL DEFAULT 0;",
+	/* who wants them, and since when nobody has */
+	"ALTER TABLE contact ADD COLUMN wanted_s INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE contact ADD COLUMN approved INTEGER NOT NULL DEFAULT 0;"
+	"UPDATE contact SET wanted_s = used_s WHERE relation IN ('to', 'to+pending-in', 'both') OR relation LIKE '%+pending-out%';",
 };
 #define SCHEMA ((int)XFED_ARRAY_LEN(steps))
 
@@ -300,16 +304,17 @@ static int trim(struct file *f, size_t keep, size_t keep_own, int64_t oldest_s, 
 	return rc == XFED_OK ? delete_with(f, ALL_BUT(OUR_OWN), (int64_t)keep_own, error) : rc;
 }
 
-#define CONTACT_COLUMNS "local, remote, wrote_s, alive_s, relation, preapproved, asked_s, used_s"
-#define NO_RELATION	" relation = 'none' AND preapproved = 0"
+#define CONTACT_COLUMNS "local, remote, wrote_s, alive_s, relation, preapproved, asked_s, used_s, wanted_s, approved"
+#define NO_RELATION	" relation = 'none' AND preapproved = 0 AND approved = 0"
 
 static int write_contact(struct file *f, const struct store_contact *c, char error[256])
 {
-	sqlite3_stmt *st = prepare(f, "REPLACE INTO contact (" CONTACT_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)");
+	sqlite3_stmt *st = prepare(f, "REPLACE INTO contact (" CONTACT_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)");
 	bool ok = st && bind_text(st, 1, c->local) && bind_text(st, 2, c->remote) && sqlite3_bind_int64(st, 3, c->wrote_s) == SQLITE_OK &&
 		  sqlite3_bind_int64(st, 4, c->alive_s) == SQLITE_OK && bind_text(st, 5, c->relation) &&
 		  sqlite3_bind_int(st, 6, c->is_preapproved) == SQLITE_OK && sqlite3_bind_int64(st, 7, c->asked_s) == SQLITE_OK &&
-		  sqlite3_bind_int64(st, 8, c->used_s) == SQLITE_OK;
+		  sqlite3_bind_int64(st, 8, c->used_s) == SQLITE_OK && sqlite3_bind_int64(st, 9, c->wanted_s) == SQLITE_OK &&
+		  sqlite3_bind_int(st, 10, c->is_approved) == SQLITE_OK;
 	return finish(f, st, ok, error);
 }
 
@@ -425,7 +430,8 @@ static int contacts(void *db, store_contact_fn *fn, void *user, char error[256])
 	int rc = XFED_OK, step = st ? SQLITE_ROW : SQLITE_ERROR;
 	while (rc == XFED_OK && step == SQLITE_ROW && (step = sqlite3_step(st)) == SQLITE_ROW) {
 		struct store_contact c = { column_text(st, 0), column_text(st, 1), sqlite3_column_int64(st, 2), sqlite3_column_int64(st, 3),
-			column_text(st, 4), sqlite3_column_int(st, 5) != 0, sqlite3_column_int64(st, 6), sqlite3_column_int64(st, 7) };
+			column_text(st, 4), sqlite3_column_int(st, 5) != 0, sqlite3_column_int64(st, 6), sqlite3_column_int64(st, 7),
+			sqlite3_column_int64(st, 8), sqlite3_column_int(st, 9) != 0 };
 		rc = fn(user, &c);
 	}
 	if (rc == XFED_OK && step != SQLITE_DONE) {
