@@ -38,6 +38,16 @@ struct gateway {
 	{                                                                                                                                            \
 		call;                                                                                                                                \
 	}
+/* Whether a part has nothing under way. */
+#define QUIET(name, expression)                                                                                                                      \
+	static bool name(const struct gateway *g)                                                                                                    \
+	{                                                                                                                                            \
+		return expression;                                                                                                                   \
+	}
+QUIET(policy_is_quiet, !policy_is_reloading(g->policy))
+QUIET(channel_is_quiet, channel_waiting(g->channel) == 0)
+QUIET(im_has_nothing, im_is_quiet(g->im))
+QUIET(presence_has_nothing, presence_is_quiet(g->presence))
 PART(tick_store, store_tick(g->store, core_now(&g->core)))
 PART(stop_store, store_stop(g->store))
 PART(free_store, store_close(g->store))
@@ -66,13 +76,20 @@ PART(free_deliver, deliver_free(g->deliver))
 static void gauges_presence(struct gateway *g)
 {
 	struct presence_load l = presence_load(g->presence);
-	rt_metric_set(g->core.d.metrics, RT_M_PRESENCE_SUBSCRIPTIONS, (double)l.watches, RT_LABELS(XFED_SPAN("watching")));
-	rt_metric_set(g->core.d.metrics, RT_M_PRESENCE_SUBSCRIPTIONS, (double)l.follows, RT_LABELS(XFED_SPAN("watched")));
-	rt_metric_set(g->core.d.metrics, RT_M_PRESENCE_STALE, (double)l.stale, RT_NO_LABELS);
+	static const char *const phases[PRESENCE_PHASES] = { "", "waiting", "pending", "active" };
+	struct rt_metrics *m = g->core.d.metrics;
+	for (int i = PRESENCE_WAITING; i < PRESENCE_PHASES; i++) {
+		rt_metric_set(m, RT_M_PRESENCE_SUBSCRIPTIONS, (double)l.watches[i], RT_LABELS(XFED_SPAN("watching"), xfed_span_str(phases[i])));
+		rt_metric_set(m, RT_M_PRESENCE_SUBSCRIPTIONS, (double)l.follows[i], RT_LABELS(XFED_SPAN("watched"), xfed_span_str(phases[i])));
+	}
+	for (int i = PRESENCE_SURE + 1; i < PRESENCE_DOUBT_COUNT; i++) {
+		rt_metric_set(m, RT_M_PRESENCE_STALE, (double)l.stale_by[i], RT_LABELS(xfed_span_str(presence_doubt_word((enum presence_doubt)i))));
+	}
 }
 
 PART(tick_presence, presence_tick(g->presence))
 PART(flush_presence, presence_flush(g->presence))
+PART(drain_presence, presence_drain(g->presence))
 PART(stop_presence, presence_stop(g->presence))
 PART(free_presence, presence_free(g->presence))
 PART(tick_im, im_tick(g->im, core_now(&g->core)))
@@ -110,11 +127,6 @@ static int start_policy(struct gateway *g, char error[256])
 	return policy_new(&g->core, g->store, g->config_path, files, &policy_user, g, &g->policy, error);
 }
 
-static bool policy_is_quiet(const struct gateway *g)
-{
-	return !policy_is_reloading(g->policy);
-}
-
 static int start_journal(struct gateway *g, char error[256])
 {
 	return journal_new(&g->core, g->store, &g->journal, error);
@@ -134,11 +146,6 @@ static void load_channel(const struct gateway *g, struct load *l)
 {
 	l->in_flight += channel_waiting(g->channel);
 	l->late += channel_late(g->channel, core_now(&g->core));
-}
-
-static bool channel_is_quiet(const struct gateway *g)
-{
-	return channel_waiting(g->channel) == 0;
 }
 
 static void reloaded_channel(struct gateway *g, bool is_new)
@@ -194,11 +201,6 @@ static void load_im(const struct gateway *g, struct load *l)
 	struct im_load im = im_load(g->im);
 	l->in_flight += im.to_sip + im.held;
 	l->late += im.late;
-}
-
-static bool im_has_nothing(const struct gateway *g)
-{
-	return im_is_quiet(g->im);
 }
 
 static int start_presence(struct gateway *g, char error[256])
@@ -309,6 +311,8 @@ static const struct part parts[] = {
 		.tick = tick_presence,
 		.flush = flush_presence,
 		.gauges = gauges_presence,
+		.drain = drain_presence,
+		.is_quiet = presence_has_nothing,
 		.reloaded = reloaded_presence,
 		.stop = stop_presence,
 		.free = free_presence },
@@ -431,17 +435,23 @@ static void on_run_ended(void *user, uint64_t run, bool may_take_over)
 static void on_outcome(void *user, struct xfed_span stanza_id, const struct proto_result *r)
 {
 	im_outcome(((struct gateway *)user)->im, stanza_id, r);
+	presence_outcome(((struct gateway *)user)->presence, stanza_id, r);
 }
 
-static void on_stream_lost(void *user, struct xfed_span local, struct xfed_span remote)
+static void on_stream_lost(void *user, struct xfed_span local, struct xfed_span remote, bool is_ours)
 {
-	presence_stream_lost(((struct gateway *)user)->presence, local, remote);
+	presence_stream_lost(((struct gateway *)user)->presence, local, remote, is_ours);
+}
+
+static void on_stream_open(void *user, struct xfed_span local, struct xfed_span remote)
+{
+	presence_stream_open(((struct gateway *)user)->presence, local, remote);
 }
 
 static void on_link_changed(void *user)
 {
 	struct gateway *g = user;
-	presence_links(g->presence, channel_is_usable(g->channel));
+	presence_links(g->presence, channel_usable_count(g->channel));
 	step(user, SERVICE_JUDGE);
 }
 
@@ -452,6 +462,7 @@ static const struct channel_user channel_user = {
 	.run_ended = on_run_ended,
 	.outcome = on_outcome,
 	.stream_lost = on_stream_lost,
+	.stream_open = on_stream_open,
 	.link_changed = on_link_changed,
 };
 

@@ -3,6 +3,7 @@
  * an hour whether anybody wants it any more.
  */
 #include "presence/rights.h"
+#include "presence/stale.h"
 #include "xfed/rt/log.h"
 
 #define RESUME_PER_S  50 /* or a hundredth of all, whichever is more */

@@ -1,5 +1,6 @@
 /* A device of the user's watches the contact: we are the notifier (RFC 6665 section 4.2, RFC 3856 section 6). */
 #include "presence/rights.h"
+#include "presence/stale.h"
 
 #include <stdio.h>
 #include <utlist.h>
@@ -13,6 +14,10 @@
 #define EXPIRES_MIN_S	  60
 #define BODY_BYTES	  (12 * 1024)
 #define PROBE_EVERY_MS	  5000
+#define FETCH_MS	  5000 /* for the answer to its probe ([B5-06]) */
+#define FETCH_MORE_MS	  300  /* for that of the other resources */
+#define LEAVING_LINES	  "Retry-After: 10\r\n"
+#define FAILING_LINES	  "Retry-After: 60\r\n"
 
 static void run(struct watch *w)
 {
@@ -32,7 +37,8 @@ static void run(struct watch *w)
 			break;
 		}
 	}
-	party_arm(&w->party, sip_notifier_deadline(&w->machine));
+	party_count(&w->party, w->machine.state);
+	party_rearm(&w->party);
 }
 
 static void step(struct watch *w, const struct sip_notifier_event *ev)
@@ -43,12 +49,40 @@ static void step(struct watch *w, const struct sip_notifier_event *ev)
 
 void watch_due(struct watch *w)
 {
-	step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_TICK });
+	if (w->wait_ms != 0) {
+		w->wait_ms = 0;
+		party_queue(&w->party);
+	}
+	step(w, &(struct sip_notifier_event){ .kind = party_is_turn(&w->party) ? SIP_NOTIFIER_DOUBT : SIP_NOTIFIER_TICK });
 }
 
-void watch_answered(struct watch *w, int status)
+static void count_notify(const struct presence *p, const char *result)
 {
-	step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_ANSWER, .status = status });
+	rt_metric_add(p->core->d.metrics, RT_M_PRESENCE_NOTIFICATIONS, 1, RT_LABELS(XFED_SPAN("out"), xfed_span_str(result)));
+}
+
+void watch_answered(struct watch *w, const struct sip_message *m)
+{
+	int status = m ? m->status : 408;
+	if (m && trunk_send_challenged(&w->party.send, m)) {
+		w->has_notify = true;
+		party_queue(&w->party);
+		return;
+	}
+	count_notify(w->party.pair->presence, status < 300 ? "taken" : m ? "refused" : "unanswered");
+	w->told = status < 300 ? w->sent : w->told;
+	step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_ANSWER, .status = status, .retry_after_s = m ? m->retry_after_s : -1 });
+}
+
+void watch_unsent(struct watch *w)
+{
+	count_notify(w->party.pair->presence, "unsent");
+	step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_UNSENT });
+}
+
+void watch_doubt(struct watch *w)
+{
+	step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_DOUBT });
 }
 
 /* What goes out at the end of this turn says it already. */
@@ -66,6 +100,7 @@ void watches_approved(struct pair *pair)
 {
 	struct watch *w;
 	DL_FOREACH(pair->watches, w) {
+		w->shows = w->shows || !w->is_fetch;
 		step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_ACTIVATE });
 	}
 }
@@ -80,6 +115,19 @@ void watches_end(struct pair *pair, enum sip_end_reason reason, int64_t retry_af
 	struct watch *w;
 	DL_FOREACH(pair->watches, w) {
 		step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_END, .reason = reason, .retry_after_s = retry_after_s });
+	}
+}
+
+void watches_heard(struct pair *pair)
+{
+	uint64_t soon = presence_now(pair->presence) + FETCH_MORE_MS;
+	struct watch *w;
+	DL_FOREACH(pair->watches, w) {
+		if (w->wait_ms > soon) {
+			w->wait_ms = soon;
+			w->shows = true;
+			party_rearm(&w->party);
+		}
 	}
 }
 
@@ -111,6 +159,30 @@ static void ask_contact(struct pair *pair)
 		probe(pair);
 	} else {
 		pair_say(pair, XFED_TYPE_SUBSCRIBE, NULL); /* again where it is not answered yet ([A11-04]) */
+	}
+}
+
+/* Whether what is known of it is what its server would say. */
+static bool is_current(const struct pair *pair)
+{
+	const struct watch *w;
+	DL_FOREACH(pair->watches, w) {
+		if (!w->is_fetch && w->machine.state == SIP_SUB_ACTIVE && pair->why == PRESENCE_SURE) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* A fetch adds nobody: whom the user may see is probed, unless it is known; of others nothing is said ([B5.2]). */
+static void fetch(struct watch *w)
+{
+	struct pair *pair = w->party.pair;
+	w->is_fetch = true;
+	w->shows = w->shows && is_current(pair);
+	if (!w->shows && iw_relation_is_to(contact_relation(pair->contact).state)) {
+		w->wait_ms = presence_now(pair->presence) + FETCH_MS;
+		pair_say(pair, XFED_TYPE_PROBE, NULL);
 	}
 }
 
@@ -159,13 +231,14 @@ static struct watch *watch_new(struct pair *pair, const struct config_domain *d,
 		xfed_free(w);
 		return NULL;
 	}
-	w->party.dialog = rq->dialog;
 	w->party.transport = rq->flow->transport;
+	party_dialog(&w->party, rq->dialog);
 	DL_APPEND(pair->watches, w);
+	w->shows = iw_relation_is_to(contact_relation(pair->contact).state);
 	sip_notifier_init(&w->machine, &(struct sip_notifier_config){ .expires_default_s = EXPIRES_DEFAULT_S,
 					       .expires_min_s = EXPIRES_MIN_S,
 					       .expires_max_s = policy_config(pair->presence->policy)->presence.refresh_ms / 1000,
-					       .is_pending = !iw_relation_is_to(contact_relation(pair->contact).state) });
+					       .is_pending = !w->shows });
 	return w;
 }
 
@@ -178,7 +251,8 @@ static void refuse(struct presence *p, const struct sip_incoming *rq, const stru
 	core_count_refusal(p->core, reason, xfed_reason_info(reason)->side);
 	rt_log(RT_LOG_INFO, "presence.refused", RT_KV("local", who->from.domain), RT_KV("partner", who->to.domain), RT_KV_REASON(reason),
 		RT_KV("call_id", rq->message->call_id), RT_KV_I64("sip_status", e.status), RT_END);
-	presence_reply(p, &(struct reply){ .txn = rq->txn, .status = e.status, .reason = reason, .expires_s = -1 });
+	const char *lines = reason == XFED_REASON_STORE_WRITE_FAILED ? FAILING_LINES : NULL;
+	presence_reply(p, &(struct reply){ .txn = rq->txn, .status = e.status, .reason = reason, .expires_s = -1, .lines = lines });
 }
 
 static void begin(struct presence *p, const struct sip_incoming *rq, const struct deliver_request *who, struct contact *k)
@@ -187,8 +261,14 @@ static void begin(struct presence *p, const struct sip_incoming *rq, const struc
 	if (!pair) {
 		return; /* as a lost packet is: it is asked again */
 	}
-	ask_contact(pair);
+	bool is_fetch = rq->message->expires == 0;
+	if (!is_fetch) {
+		ask_contact(pair);
+	}
 	struct watch *w = watch_new(pair, who->domain, rq);
+	if (w && is_fetch) {
+		fetch(w);
+	}
 	if (w) {
 		sip_notifier_step(&w->machine, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_SUBSCRIBE, .expires_s = rq->message->expires },
 			presence_now(p));
@@ -203,6 +283,13 @@ static void begin_new(struct presence *p, const struct sip_incoming *rq, struct 
 {
 	struct deliver_request who = { 0 };
 	enum xfed_reason reason = deliver_judge_request(p->deliver, a, rq->message, rq->flow, POLICY_PRESENCE, &who);
+	if (reason == XFED_REASON_NONE && p->left_ms != 0) { /* the whole gateway: as to a MESSAGE */
+		core_count_refusal(p->core, XFED_REASON_SERVICE_LEAVING, XFED_SIDE_US);
+		presence_reply(
+			p, &(struct reply){
+				   .txn = rq->txn, .status = 503, .reason = XFED_REASON_SERVICE_LEAVING, .expires_s = -1, .lines = LEAVING_LINES });
+		return;
+	}
 	if (reason != XFED_REASON_NONE) {
 		refuse(p, rq, &who, reason);
 		return;
@@ -217,7 +304,10 @@ static void begin_new(struct presence *p, const struct sip_incoming *rq, struct 
 	}
 	struct xfed_span local = xfed_jid_bare(a, &who.from), remote = xfed_jid_bare(a, &who.to);
 	struct contact *k = local.data && remote.data ? contacts_hold(p->contacts, NULL, local, remote) : NULL;
-	if (k) {
+	if (k && rq->message->expires != 0 && !contact_is_related(k) && contacts_are_failing(p->contacts)) {
+		refuse(p, rq, &who, XFED_REASON_STORE_WRITE_FAILED);
+		contacts_give_back(p->contacts, k, presence_now(p));
+	} else if (k) {
 		begin(p, rq, &who, k);
 		contacts_give_back(p->contacts, k, presence_now(p));
 	}
@@ -273,11 +363,12 @@ static int send_notify(struct watch *w, struct xfed_arena *a, struct xfed_buf *b
 	uint64_t txn;
 	int rc = xfed_jid_parse(a, contact_local(pair->contact), &local);
 	const struct config_domain *d = rc == XFED_OK ? config_domain(policy_config(p->policy), local.domain) : NULL;
-	bool has_body = w->value.state != SIP_SUB_PENDING;
+	bool has_body = w->value.state != SIP_SUB_PENDING && w->shows;
 	rc = d && has_body ? write_body(a, pair, d, body) : rc;
 	if (rc != XFED_OK || !d) {
 		return rc == XFED_OK ? XFED_ERR_NOT_FOUND : rc;
 	}
+	w->sent = pair_digest(pair);
 	sip_sub_value_print(&w->value, state);
 	snprintf(lines, sizeof(lines), "Event: presence\r\nSubscription-State: %s\r\n", state);
 	struct sip_layer_request rq = {
@@ -297,25 +388,45 @@ static int send_notify(struct watch *w, struct xfed_arena *a, struct xfed_buf *b
 	return trunk_send_inside(&w->party.send, d, &rq, &txn);
 }
 
+static void not_sent(struct watch *w, int rc)
+{
+	if (rc == XFED_ERR_NOMEM || rc == XFED_ERR_AGAIN || rc == XFED_ERR_STATE) { /* for now */
+		watch_unsent(w);
+	} else if (rc != XFED_OK) { /* its dialog is gone, or there is nobody to send it to */
+		step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_ANSWER, .status = 481, .retry_after_s = -1 });
+	}
+}
+
+/* The user's last device has signed off or gone ([B5.2]); a contact that watches the user hears of that from the user's SIP server. */
+static void say_off(struct pair *pair, bool is_by_user)
+{
+	if (is_by_user && iw_relation_is_to(contact_relation(pair->contact).state) && !pair->follow) {
+		pair_say(pair, XFED_TYPE_UNAVAILABLE, NULL);
+	}
+}
+
 void watch_flush(struct watch *w)
 {
 	struct pair *pair = w->party.pair;
+	if (w->has_notify && w->wait_ms != 0) {
+		return;
+	}
 	if (w->has_notify) {
 		struct xfed_arena a;
 		struct xfed_buf body;
 		w->has_notify = false;
 		xfed_arena_init(&a, 64 * 1024);
 		xfed_buf_init(&body, BODY_BYTES);
-		if (send_notify(w, &a, &body) != XFED_OK) { /* its dialog is gone, or there is nobody to send it to */
-			step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_ANSWER, .status = 481 });
-		}
+		not_sent(w, send_notify(w, &a, &body));
 		xfed_buf_deinit(&body);
 		xfed_arena_deinit(&a);
 	}
 	if (w->is_gone && !w->party.is_queued) {
+		bool is_by_user = !w->is_fetch && w->machine.reason == SIP_END_TIMEOUT;
 		watch_free(w);
 		if (!pair->watches) {
 			known_remove(&pair->known, xfed_span_make(NULL, 0));
+			say_off(pair, is_by_user);
 		}
 		pair_release(pair);
 	}
