@@ -245,7 +245,8 @@ static void on_request(void *data, const struct sip_incoming *rq)
 		party_dialog(t, rq->dialog); /* it may be the first of it, before the answer */
 		follow_notify((struct follow *)t, rq, &a);
 	} else {
-		presence_reply(p, &(struct reply){ .txn = rq->txn, .status = 481 });
+		presence_reply(p, &(struct reply){ .txn = rq->txn, .status = 481, .reason = XFED_REASON_SIP_DIALOG_UNKNOWN });
+		core_count_refusal(p->core, XFED_REASON_SIP_DIALOG_UNKNOWN, XFED_SIDE_SIP);
 	}
 	xfed_arena_deinit(&a);
 }

@@ -2,7 +2,6 @@
 #ifndef GATEWAY_PRESENCE_PRESENCE_IMPL_H
 #define GATEWAY_PRESENCE_PRESENCE_IMPL_H
 
-#include "interwork/presence.h"
 #include "presence/known.h"
 #include "presence/presence.h"
 #include "sip/event.h"

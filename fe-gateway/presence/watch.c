@@ -193,12 +193,19 @@ static void respond(struct watch *w, const struct sip_incoming *rq)
 {
 	struct sip_notifier_action act;
 	if (sip_notifier_next(&w->machine, &act) && act.kind == SIP_NOTIFIER_RESPOND) {
+		enum xfed_reason reason = act.status == 423   ? XFED_REASON_SIP_EXPIRES_BRIEF
+					  : act.status == 481 ? XFED_REASON_SIP_DIALOG_UNKNOWN
+							      : XFED_REASON_NONE;
 		presence_reply(w->party.pair->presence, &(struct reply){ .txn = rq->txn,
 								.party = act.status < 300 ? w->party.id : 0,
 								.status = act.status,
 								.transport = w->party.transport,
 								.expires_s = act.expires_s,
-								.min_expires_s = act.min_expires_s });
+								.min_expires_s = act.min_expires_s,
+								.reason = reason });
+		if (reason != XFED_REASON_NONE) {
+			core_count_refusal(w->party.pair->presence->core, reason, xfed_reason_info(reason)->side);
+		}
 	}
 	run(w);
 }
@@ -251,7 +258,7 @@ static void refuse(struct presence *p, const struct sip_incoming *rq, const stru
 	core_count_refusal(p->core, reason, xfed_reason_info(reason)->side);
 	rt_log(RT_LOG_INFO, "presence.refused", RT_KV("local", who->from.domain), RT_KV("partner", who->to.domain), RT_KV_REASON(reason),
 		RT_KV("call_id", rq->message->call_id), RT_KV_I64("sip_status", e.status), RT_END);
-	const char *lines = reason == XFED_REASON_STORE_WRITE_FAILED ? FAILING_LINES : NULL;
+	const char *lines = reason == XFED_REASON_STORE_WRITE_FAILED ? FAILING_LINES : e.status == 406 ? "Accept: application/pidf+xml\r\n" : NULL;
 	presence_reply(p, &(struct reply){ .txn = rq->txn, .status = e.status, .reason = reason, .expires_s = -1, .lines = lines });
 }
 
@@ -299,7 +306,7 @@ static void begin_new(struct presence *p, const struct sip_incoming *rq, struct 
 		return;
 	}
 	if (!accepts_pidf(rq->message)) {
-		presence_reply(p, &(struct reply){ .txn = rq->txn, .status = 406, .expires_s = -1, .lines = "Accept: application/pidf+xml\r\n" });
+		refuse(p, rq, &who, XFED_REASON_SIP_ACCEPT_UNSUPPORTED);
 		return;
 	}
 	struct xfed_span local = xfed_jid_bare(a, &who.from), remote = xfed_jid_bare(a, &who.to);
