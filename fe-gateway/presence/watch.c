@@ -229,6 +229,7 @@ static bool accepts_pidf(const struct sip_message *m)
 
 static struct watch *watch_new(struct pair *pair, const struct config_domain *d, const struct sip_incoming *rq)
 {
+	int64_t most_s = policy_config(pair->presence->policy)->presence.refresh_ms / 1000;
 	struct watch *w = xfed_calloc(1, sizeof(*w));
 	if (!w) {
 		return NULL;
@@ -242,9 +243,9 @@ static struct watch *watch_new(struct pair *pair, const struct config_domain *d,
 	party_dialog(&w->party, rq->dialog);
 	DL_APPEND(pair->watches, w);
 	w->shows = iw_relation_is_to(contact_relation(pair->contact).state);
-	sip_notifier_init(&w->machine, &(struct sip_notifier_config){ .expires_default_s = EXPIRES_DEFAULT_S,
+	sip_notifier_init(&w->machine, &(struct sip_notifier_config){ .expires_default_s = most_s < EXPIRES_DEFAULT_S ? most_s : EXPIRES_DEFAULT_S,
 					       .expires_min_s = EXPIRES_MIN_S,
-					       .expires_max_s = policy_config(pair->presence->policy)->presence.refresh_ms / 1000,
+					       .expires_max_s = most_s,
 					       .is_pending = !w->shows });
 	return w;
 }

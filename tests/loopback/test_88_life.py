@@ -178,6 +178,38 @@ def test_an_unverified_contact_that_sends_the_user_away_sees_it_no_more(pair):
     p.server.wait_inside(request, "0", 20)
 
 
+def test_a_partner_that_becomes_unverified_by_mistake_loses_no_contacts(pair, own):
+    p = pair()
+    p.watched()
+    wait_until("it is in the store", lambda: p.saved() == "from", 20)
+    since = p.partner.inbox.mark()
+    own.list_partner(p.domain, partner_type="public-unverified")
+    own.reload()
+    assert p.hears("unavailable", since) is not None
+    asked = p.user.inbox.mark()
+    restart(p, "UPDATE contact SET used_s = ?, wanted_s = 0", ago(1))
+    assert p.saved() == "from"
+    own.list_partner(p.domain, partner_type="federated")
+    own.reload()
+    p.server.wait(p.uri, 30, asked)  # it sees the user again, without anybody's doing
+
+
+def test_no_subscription_is_longer_than_it_may_be(install, started, new_partner, users):
+    """Neither what is asked for nor what is granted, whether a time is given or not."""
+    inst = install("short", gateway={"presence": {"refresh": "90s"}})
+    inst.list_partner("first.example")
+    started(inst)
+    p = Pair(inst, new_partner, users)
+    try:
+        p.send("subscribe")
+        assert p.server.wait(p.uri, 20).get("expires") == "90"
+        assert p.watch().subscribe(3600).get("expires") == "90"
+        assert p.watch().subscribe(None).get("expires") == "90"
+    finally:
+        p.flow.close()
+        inst.stop()
+
+
 def test_a_request_that_nobody_answers_is_refused_after_a_month(pair):
     p = pair()
     p.send("subscribe")
