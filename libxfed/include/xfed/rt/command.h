@@ -156,10 +156,13 @@ struct rt_reply {
 	/* Either `result`, which is stolen, or one of the codes above and one sentence. */
 	void (*done)(void *user, json_t *result, const char *code, const char *text);
 	void *user;
+	void (*part)(void *user, json_t *part); /* what is known so far, borrowed; NULL: nobody wants to hear it */
 };
 
 /* Steals `result` (an object; NULL counts as out of memory). */
 void rt_reply_ok(struct rt_reply r, json_t *result);
+/* One more step of a command that takes long, before it is answered: it is in the answer too. Steals `part`; NULL is fine. */
+void rt_reply_part(struct rt_reply r, json_t *part);
 void rt_reply_fail(struct rt_reply r, const char *code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /*
