@@ -45,6 +45,7 @@ struct config_domain {
 	uint32_t max_request_bytes;
 	bool pipeline, gruu, thread_as_call_id;
 	const char *sip_domain; /* normalised; NULL: the same as `domain` */
+	const char *test_user;	/* a bare JID of `domain`; NULL: none */
 	struct {
 		const char *username, *password_file; /* both, or NULL: none */
 		char *password;			      /* config_read_secrets(); wiped at the end */
