@@ -20,6 +20,8 @@ struct ctl_way {
 	enum ctl_exit (*print)(const json_t *result, FILE *out);
 	enum ctl_exit (*act)(const json_t *args, const struct ctl_options *options);
 };
+/* A step of a command that takes long, as soon as it is known; the answer that has it too does not print it again. */
+void ctl_print_part(const json_t *part);
 extern const struct ctl_way ctl_ways[RT_COMMAND_COUNT]; /* as rt_commands */
 
 #define CTL_DECLARE_BOTH(id)				       enum ctl_exit ctl_print_##id(const json_t *result, FILE *out);
@@ -46,8 +48,8 @@ size_t ctl_usage(const char *noun, FILE *out);
 
 /* ---- asking (client.c) ---- */
 
-/* Sends one request. OK: `*answer` is a new reference. INVALID with a sentence in `error`. */
-int ctl_ask(const char *path, const char *noun, const char *verb, json_t *args, json_t **answer, char error[256]);
+/* Sends one request. OK: `*answer` is a new reference. INVALID with a sentence in `error`. `part` hears what is said before; may be NULL. */
+int ctl_ask(const char *path, const char *noun, const char *verb, json_t *args, void (*part)(const json_t *part), json_t **answer, char error[256]);
 /* Sockets in `dir`, sorted by name; at most `max`. Returns how many. `out` entries are to be freed with free(3). */
 size_t ctl_find(const char *dir, char **out, size_t max);
 

@@ -95,6 +95,8 @@ struct deliver_request {
 	struct xfed_jid from, to;	    /* from: bare, with the domain it has outside */
 	const struct config_domain *domain; /* of the sender */
 };
+/* Whether policy lets it through, whoever brought it: NONE, or the reason of the first gate that is closed. */
+enum xfed_reason deliver_judge_pair(const struct deliver *d, const struct deliver_request *rq, enum policy_kind kind);
 /*
  * Who sends it, to whom, and whether policy lets it through: NONE, or the first that is wrong. Nothing is said of anything else before
  * the sender is known to be one of ours. `*out`, zeroed before, is filled in as far as that was looked at; it borrows from message and arena.

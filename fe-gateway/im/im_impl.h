@@ -49,6 +49,8 @@ struct incoming {
 	struct proto_result early;	/* its */
 	bool is_unacked;		/* written, and the time was up before the partner acknowledged it */
 	struct contact *contact;	/* held; NULL: not handed over, or no memory */
+	struct im_trial *trial;		/* who is told in the place of a SIP client; NULL: nobody (any more) */
+	bool is_trial;			/* no transaction waits for the answer */
 	struct incoming *prev, *next;	/* im.incoming */
 	struct xfed_span local, remote; /* bare JIDs */
 	struct xfed_span local_domain, remote_domain, stanza_id, call_id, correlation;
@@ -71,6 +73,7 @@ struct im {
 	struct rt_timer hold;			    /* of the next one */
 	struct incoming *incoming, *incoming_by_id; /* a list; by stanza id */
 	struct answer *answers;			    /* at the end of the turn */
+	struct im_trial *trials;		    /* a handful */
 	struct xfed_buf scratch;		    /* a stanza being written */
 	uint64_t sweep_due_ms;
 	bool is_leaving;
@@ -114,6 +117,8 @@ void im_out_broken(void *data, uint64_t id, bool was_written);
 
 /* to_xmpp.c */
 void im_in_request(void *data, const struct sip_incoming *rq); /* as trunk_user has it */
+
+void im_trials_hear(struct im *im, struct xfed_span local, struct xfed_span remote); /* the contact has written to the user */
 
 /* to_xmpp_answer.c */
 void im_in_outcome(struct incoming *in, const struct proto_result *r);
