@@ -1,13 +1,13 @@
 /*
- * admin: what operators ask through xfedctl. It looks into every other room; what only the edges know is asked of them, for a
- * bounded time.
+ * admin: commands of operators, which come in from xfedctl by the control socket. It reads from every other room; what only the edges know
+ * is asked of them, with a time limit.
  *
- *   gather   the answers of all edges make one reply
- *   relay    one edge's answer is the reply
- *   test     something real that is sent in the name of a user of ours, to see what comes of it
- *   gate     one of the steps between two addresses that `explain` judges (explain.h)
+ *   gather   one reply is made of the answers of all edges
+ *   relay    the answer of one edge is the reply
+ *   test     a real message or request that is sent in the name of a user of ours, and what comes of it
+ *   gate     one of the conditions between two addresses that `explain` judges (explain.h)
  *
- * Calls every other room.
+ * May call every other room.
  */
 #ifndef GATEWAY_ADMIN_ADMIN_H
 #define GATEWAY_ADMIN_ADMIN_H
@@ -22,7 +22,7 @@
 #include "trunk/trunk.h"
 #include "xfed/rt/control.h"
 
-/* The rooms it looks into, filled in by who has made them; the user of the commands. */
+/* The rooms it reads from, filled in by gateway.c; the `user` of the commands. */
 struct admin {
 	struct core *core;
 	const struct store *store;
@@ -33,8 +33,8 @@ struct admin {
 	struct contacts *contacts;
 	struct im *im;
 	struct presence *presence;
-	struct test *tests; /* those under way: control_test.c; NULL */
-	/* The service as a whole: its state in a word, whether it goes out of service, and how much has no fate yet. */
+	struct test *tests; /* those in progress (control_test.c); NULL: none */
+	/* Functions of the whole service: its state in a word, whether it is going out of service, and how many deliveries have no outcome yet. */
 	const char *(*service)(void *user);
 	bool (*is_leaving)(void *user);
 	size_t (*in_flight)(void *user);
@@ -43,11 +43,14 @@ struct admin {
 
 extern const struct rt_command_table admin_commands;
 
-void admin_flush(struct admin *ad); /* the end of a turn */
-void admin_drain(struct admin *ad); /* tests end, and leave nothing behind */
-void admin_stop(struct admin *ad);  /* the same, while the rooms below are there */
+void admin_flush(struct admin *ad); /* at the end of each turn */
+void admin_drain(struct admin *ad); /* ends the tests, which leave nothing behind */
+void admin_stop(struct admin *ad);  /* the same, before the rooms below are stopped */
 
-/* `theirs` is what an edge says of its policy: the same content is the same policy, whatever its number. Older edges tell no hash. */
+/*
+ * Whether the edge has our policy in force. `theirs` is what it says of its policy; the content decides, by its hash, not the number. Edges
+ * of older versions send no hash.
+ */
 bool admin_is_our_policy(const struct admin *ad, const json_t *theirs);
 
 #endif

@@ -8,10 +8,10 @@
 #define FORGET_PER_TICK 256
 
 struct node {
-	struct hold hold; /* first: what the caller sees */
+	struct hold hold; /* first member, which the caller sees */
 	struct node *prev, *next;
-	uint64_t until_ms; /* held: answer then; answered: forget then */
-	UT_hash_handle hh; /* by id */
+	uint64_t until_ms; /* held: when to answer; answered: when to forget */
+	UT_hash_handle hh; /* key: id */
 	char texts[];
 };
 
@@ -19,7 +19,7 @@ struct holds {
 	struct node *table;
 	struct node *held, *answered; /* both in the order of time */
 	size_t max, count, held_count;
-	struct node *last; /* given to the caller, to be freed at the next call */
+	struct node *last; /* returned to the caller; freed by the next call */
 };
 
 int holds_new(size_t max, struct holds **out)
@@ -72,7 +72,7 @@ void holds_free(struct holds *h)
 	xfed_free(h);
 }
 
-/* Before those that are held longer: a few that an operator sent, or all for a moment where a reload has shortened error_hold. */
+/* Searches from the end: behind it are only messages of tests, which are held longer, and those from before a reload shortened error_hold. */
 static void insert_held(struct holds *h, struct node *n)
 {
 	struct node *before = h->held ? h->held->prev : NULL; /* the last one */
@@ -131,7 +131,7 @@ int holds_add(struct holds *h, const struct hold *what, uint64_t until_ms, uint6
 	return XFED_OK;
 }
 
-/* From the contact itself, or from its server on its behalf. */
+/* Whether the error is from the contact, or from its server on its behalf. */
 static bool is_from(const struct hold *w, struct xfed_span bare, struct xfed_span domain)
 {
 	const char *at = memchr(w->remote.data, '@', w->remote.len);

@@ -9,7 +9,7 @@
 #define PARTNER(member)	   .offset = offsetof(struct partner_options, member)
 #define IN(object, member) RT_CONF_IN(struct partner_options, object, member)
 
-/* The file as it stands: a partner, and what has another form there. */
+/* The contents of the file: a partner, and keys whose form differs from the partner's. */
 struct partner_options {
 	struct xfed_partner partner;
 	struct rt_conf_strings additional;
@@ -36,7 +36,7 @@ static int convert_additional(struct xfed_arena *a, struct xfed_span in, struct 
 	return out->data ? XFED_OK : XFED_ERR_NOMEM;
 }
 
-/* Lower-case hex; colons as openssl prints them are dropped. */
+/* To lower-case hexadecimal; colons, as openssl prints them, are dropped. */
 static int convert_pin(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted)
 {
 	char hex[65];
@@ -87,7 +87,7 @@ static const struct rt_conf_row limits_rows[] = {
 };
 RT_CONF_TABLE(static const, limits, "limits", limits_rows, RT_CONF_TYPE_OF(struct partner_options, limits), "Limits, for each edge.");
 
-/* Refused when loading until they are built: to accept and ignore them would be worse than not to have them. */
+/* These keys are refused until they are built: accepting and ignoring them would be worse. */
 static const struct rt_conf_row trust_rows[] = {
 	{ .name = "ca", .type = RT_CONF_PATH, IN(trust, ca), .flags = RELOADABLE, .help = "PEM file with the only authorities for this partner.",
 		.not_built = "authorities for one partner are not built in this version" },

@@ -1,4 +1,4 @@
-/* What is in force: the files, their revision, and what everybody asks of them. */
+/* What is in force: the files and their revision, and look-ups in them. */
 #include <stdio.h>
 #include <unistd.h>
 
@@ -155,7 +155,7 @@ bool policy_next_revision(struct proto_revision *r, const struct policy_files *f
 
 static void kept(struct store_batch *b)
 {
-	(void)b; /* no thread of the store runs yet: this is still inside store_submit() */
+	(void)b; /* only at the start, when the store writes within store_submit(): nothing waits for it */
 }
 
 static int keep_revision(struct policy *p, char error[256])
