@@ -148,6 +148,9 @@ static int check_domains(struct rt_conf_doc *doc, struct config *c)
 	for (size_t i = 0; i < c->domains.count && rc == XFED_OK; i++) {
 		struct config_domain *d = &c->domains.items[i];
 		check_unique(doc, c, i);
+		iw_presence_map_init(&d->map);
+		iw_presence_map_choose(&d->map, &c->presence.choice);
+		iw_presence_map_choose(&d->map, &d->presence);
 		rc = fill_networks(doc, d);
 		if (rc == XFED_OK) {
 			rc = fill_hop(doc, c, d);
