@@ -56,7 +56,7 @@ static int send_all(int fd, struct xfed_span s)
 	return XFED_OK;
 }
 
-/* At least one line; INVALID where the other side closed, stopped answering or sent too much. */
+/* Reads at least one line; INVALID: the other side closed, stopped answering or sent too much. */
 static int receive_line(int fd, struct xfed_buf *in, char error[256])
 {
 	struct xfed_span has = xfed_buf_span(in);
@@ -109,7 +109,7 @@ static int talk(int fd, const char *request, void (*part)(const json_t *part), j
 {
 	struct xfed_buf in;
 	xfed_buf_init(&in, RT_CONTROL_REPLY_BYTES + 4096);
-	/* A daemon that refuses us closes before it reads: what it has to say about that is in the receiving. */
+	/* A daemon that refuses us closes without reading: receiving then tells why. */
 	(void)send_all(fd, xfed_span_str(request));
 	int rc = receive(fd, &in, answer, error);
 	for (const json_t *said; rc == XFED_OK && (said = json_object_get(*answer, "part"));) {
