@@ -76,6 +76,7 @@ struct pair {
 	struct known known;	 /* of the contact's resources */
 	struct watch *watches;
 	struct follow *follow;
+	unsigned trials;
 	bool is_tallied; /* in presence.pending, under: */
 	uint64_t pending_key;
 	enum presence_doubt why;	    /* something may have been missed (resync.c) */
@@ -129,6 +130,7 @@ struct presence {
 	size_t watch_count, follow_count, pair_count;
 	uint64_t left_ms;		/* when it went out of service; 0: it is in it (leave.c) */
 	struct tally *shares, *pending; /* follows by partner; pairs with a request that waits by user and partner */
+	struct presence_trial *trials;	/* a handful */
 	struct tally *pace;		/* what partners have been given of this second (upkeep.c) */
 	struct {
 		size_t left, postponed; /* of a round through all contacts after a start; left 0: there is none any more */
