@@ -6,6 +6,7 @@
 
 #include "config/config.h"
 #include "policy/broken.h"
+#include "policy/policy_dir.h"
 #include "xfed/policy.h"
 
 #define PARTNER_FILES_MAX 100000
@@ -28,9 +29,9 @@ void partner_file_deinit(struct partner_file *f); /* zeroed is fine */
  * The whole directory: every *.yaml (others and hidden files are left alone), the local domains of `config`, and the dialback
  * secret of config->dialback.secret_file. OK: `*out` is a sealed snapshot, released with xfed_policy_free(). On any error
  * INVALID or NOMEM, and `*out` is NULL: what runs keeps running. With `broken`, at a start, a file that cannot be loaded is none: the
- * snapshot refuses every name that can be read in it, whoever else claims it, and the file is added there.
+ * snapshot refuses every name that can be read in it, whoever else claims it, and the file is added there. `instead` may be NULL.
  */
-int partner_dir_load(
-	const char *dir, const struct config *config, struct policy_broken *broken, struct rt_conf_errors *errors, struct xfed_policy **out);
+int partner_dir_load(const char *dir, const struct config *config, struct policy_instead *instead, struct policy_broken *broken,
+	struct rt_conf_errors *errors, struct xfed_policy **out);
 
 #endif

@@ -4,8 +4,18 @@
 
 #include "xfed/rt/conf.h"
 
+/* One file is read from elsewhere: what a change would make of it, before it is made. */
+struct policy_instead {
+	const char *file; /* as the configuration, or the directory it names, has it */
+	const char *with; /* NULL: as if there were no such file */
+	bool is_used;
+};
+/* Where to read `path`; NULL: nowhere. `i` NULL: where it is. */
+const char *policy_instead_of(struct policy_instead *i, const char *path);
+
 struct policy_dir_user {
-	const char *key; /* what the configuration calls the directory */
+	const char *key;		/* what the configuration calls the directory */
+	struct policy_instead *instead; /* NULL: none */
 	/* One file. INVALID (it added errors): it cannot be loaded. */
 	int (*each)(void *user, const char *file, struct xfed_span text);
 	/* One that cannot; without text, one that cannot even be read. Its errors are those behind the first `before`. NULL: see below. */
