@@ -57,7 +57,7 @@ static int send_all(int fd, struct xfed_span s)
 	return XFED_OK;
 }
 
-/* One line; INVALID where the other side closed, stopped answering or sent too much. */
+/* Reads one line; INVALID: the other side closed, stopped answering or sent too much. */
 static int receive_line(int fd, struct xfed_buf *in, char error[256])
 {
 	for (;;) {
@@ -89,7 +89,7 @@ static int talk(int fd, const char *request, json_t **answer, char error[256])
 	struct xfed_buf in;
 	json_error_t where;
 	xfed_buf_init(&in, RT_CONTROL_REPLY_BYTES + 4096);
-	/* A daemon that refuses us closes before it reads: what it has to say about that is in the receiving. */
+	/* A daemon that refuses us closes without reading: receiving then tells why. */
 	(void)send_all(fd, xfed_span_str(request));
 	int rc = receive_line(fd, &in, error);
 	if (rc == XFED_OK) {

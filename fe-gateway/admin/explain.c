@@ -31,7 +31,6 @@ const char *explain_kind_word(enum explain_kind kind)
 struct judging {
 	const struct explain_facts *f;
 	enum explain_kind kind;
-	bool is_added; /* our user sees the contact, or has asked to */
 };
 
 static bool has_pair(const struct explain_facts *f)
@@ -149,16 +148,16 @@ static void contact_of_ours(const struct judging *j, struct explain_gate *g)
 static void contact(const struct judging *j, struct explain_gate *g)
 {
 	const struct explain_facts *f = j->f;
-	bool is_message = j->kind == EXPLAIN_OF_MESSAGE, has_written = is_message && f->has_written;
+	bool is_message = j->kind == EXPLAIN_OF_MESSAGE, has_written = is_message && f->policy.is_written_to;
 	if (g->state == POLICY_SKIPPED) {
 		SAY("the partner is not listed");
 	} else if (g->state == POLICY_CLOSED) {
-		SAY(is_message ? "the partner is public, and %s has not written to %s within a day, nor added it"
-			       : "the partner is public, and %s has not added %s",
+		SAY(is_message ? "the partner is public-unverified, and %s has not written to %s within a day, nor added it"
+			       : "the partner is public-unverified, and %s has not added %s",
 			f->to, f->from);
 	} else if (f->policy.from_is_ours) {
 		contact_of_ours(j, g);
-	} else if (has_written || j->is_added) {
+	} else if (has_written || f->policy.is_added) {
 		SAY(has_written ? "%s has written to %s within a day" : "%s has added %s", f->to, f->from);
 	} else {
 		SAY("the partner is %s: its users may %s first", f->policy.type == XFED_PARTNER_FEDERATED ? "federated" : "public-verified",
@@ -485,22 +484,12 @@ static void (*const gates[EXPLAIN_GATE_COUNT])(const struct judging *j, struct e
 	[EXPLAIN_STREAM] = stream,
 };
 
-/* As deliver/take.c has it: who was written to may answer, and is shown nothing by that. */
-static void judge_policy(const struct judging *j, struct policy_verdict out[POLICY_GATE_COUNT])
-{
-	struct policy_facts p = j->f->policy;
-	bool is_message = j->kind == EXPLAIN_OF_MESSAGE;
-	p.is_authorised = j->is_added || (is_message && j->f->has_written);
-	policy_gates(&p, is_message ? POLICY_MESSAGE : POLICY_PRESENCE, false, out);
-}
-
 enum explain_gate_id explain_gates(const struct explain_facts *f, enum explain_kind kind, struct explain_gate out[EXPLAIN_GATE_COUNT])
 {
-	enum iw_relation_state state = f->relation.state;
-	struct judging j = { f, kind, iw_relation_is_to(state) || iw_relation_is_pending_out(state) };
+	struct judging j = { f, kind };
 	struct policy_verdict verdicts[POLICY_GATE_COUNT];
 	enum explain_gate_id first = EXPLAIN_GATE_COUNT;
-	judge_policy(&j, verdicts);
+	policy_gates(&f->policy, kind == EXPLAIN_OF_MESSAGE ? POLICY_MESSAGE : POLICY_PRESENCE, false, verdicts);
 	for (int i = 0; i < EXPLAIN_GATE_COUNT; i++) {
 		out[i] = (struct explain_gate){ 0 };
 		if (i < (int)POLICY_GATE_COUNT) {

@@ -74,8 +74,7 @@ struct explain_failure {
 struct explain_facts {
 	const char *from, *to; /* as asked */
 	bool from_has_user, to_has_user;
-	struct policy_facts policy; /* all but is_authorised, which hangs on the kind: */
-	bool has_written;	    /* our user to the contact, within a day */
+	struct policy_facts policy;
 	struct iw_relation relation;
 	int64_t asked_ago_s;			  /* the contact, and has no answer yet; -1: not known, or it does not wait */
 	const char *ours;			  /* the first of domains[], for one to compare with */

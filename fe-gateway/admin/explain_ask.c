@@ -83,7 +83,8 @@ static void policy_facts(struct explaining *x, const struct xfed_jid *user, cons
 	}
 	k = contacts_find(ad->contacts, ours, theirs);
 	contact_facts(k, core_now(ad->core), &contact);
-	f->has_written = contact.is_authorised;
+	f->policy.is_written_to = contact.is_written_to;
+	f->policy.is_added = contact.is_added;
 	f->relation = contact_relation(k);
 	if (k && contact_asked_s(k) > 0 && core_wall_s(ad->core) >= contact_asked_s(k)) {
 		f->asked_ago_s = core_wall_s(ad->core) - contact_asked_s(k);

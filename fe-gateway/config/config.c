@@ -85,6 +85,8 @@ static const struct rt_conf_row domains_rows[] = {
 		.help = "Make the Call-ID from the XMPP thread.", .not_built = "threads as Call-ID are not built in this version" },
 	{ .name = "sip_domain", .type = RT_CONF_STRING, DOMAIN(sip_domain), .flags = RELOADABLE, .convert = rt_conf_convert_domain,
 		.help = "The domain users have inside, where it is another one." },
+	{ .name = "presence", .type = RT_CONF_OBJECT, DOMAIN(presence), .flags = RELOADABLE, .table = &config_choice_table,
+		.help = "What show and activities mean to each other for users of this domain, where it is something else than in presence." },
 	{ .name = "auth", .type = RT_CONF_OBJECT, DOMAIN(auth), .flags = RELOADABLE, .table = &auth_table,
 		.help = "Who we are to a next hop that asks (digest, with SHA-256 or MD5)." },
 };
@@ -148,6 +150,8 @@ static const struct rt_conf_row limits_rows[] = {
 		.help = "Messages that wait for SIP or are being sent, in all; one next hop may have 30 % of them." },
 	{ .name = "waiting_size", .type = RT_CONF_SIZE, IN(limits, waiting_bytes), .flags = RELOADABLE, .min = 1048576, .max = 1073741824,
 		.fallback = "256MiB", .help = "Their size together, likewise." },
+	{ .name = "pending_requests", .type = RT_CONF_INT, IN(limits, pending_requests), .flags = RELOADABLE, .min = 1, .max = 10000, .unit = "requests",
+		.fallback = "100", .help = "Requests of one partner's users to see the presence of one user of ours, that wait for an answer. A request that has had none for 30 days is refused." },
 };
 TABLE(limits, "limits", OBJECT_OF(limits), "Limits of this gateway.");
 
@@ -167,6 +171,11 @@ static const struct rt_conf_row gateway_rows[] = {
 	{ .name = "store", .type = RT_CONF_OBJECT, GATEWAY(store), .table = &store_table, .help = "Where state is kept." },
 	RT_CONF_BASE_ROWS,
 	{ .name = "delivery", .type = RT_CONF_OBJECT, GATEWAY(delivery), .table = &delivery_table, .help = "Delivery of messages." },
+	{ .name = "presence", .type = RT_CONF_OBJECT, GATEWAY(presence), .table = &config_presence_table,
+		.help = "How long subscriptions last, and what show and activities mean to each other." },
+	{ .name = "contact_memory", .type = RT_CONF_DURATION, GATEWAY(contact_memory_ms), .flags = RELOADABLE, .min = 86400000, .max = (uint64_t)49 * 86400000,
+		.fallback = "30d", .help = "When a user and a contact are contacts no longer, as neither has asked for, shown or written anything to the other for so long; both are "
+			"told. For users of a public-unverified partner it counts what the local user does alone." },
 	{ .name = "limits", .type = RT_CONF_OBJECT, GATEWAY(limits), .table = &limits_table, .help = "Limits of this gateway." },
 };
 RT_CONF_TABLE(const, config, "gateway.yaml", gateway_rows, struct config,

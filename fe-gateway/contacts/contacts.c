@@ -8,7 +8,7 @@
 
 static struct contact **order_of(struct contacts *c, const struct contact *k)
 {
-	return k->is_related ? &c->related : k->has_written ? &c->written : &c->heard;
+	return k->has_written ? &c->written : &c->heard;
 }
 
 int contacts_new(size_t max, struct contacts **out)
@@ -26,6 +26,7 @@ static void release(struct contacts *c, struct contact *k)
 {
 	HASH_DELETE(hh, c->table, k);
 	contacts_unmark(c, k);
+	contacts_ungroup(c, k);
 	c->count--;
 	c->related_count -= k->is_related;
 	xfed_free(k->last.thread);
@@ -87,8 +88,13 @@ static struct contact *make(struct contacts *c, struct xfed_span local, struct x
 	memset(k, 0, sizeof(*k));
 	k->key_len = write_key(local, remote, k->key);
 	k->local_len = local.len;
+	if (contacts_group(c, k) != XFED_OK) {
+		xfed_free(k);
+		return NULL;
+	}
 	HASH_ADD_KEYPTR(hh, c->table, k->key, k->key_len, k);
 	if (!XFED_TABLE_ADDED(k)) {
+		contacts_ungroup(c, k);
 		xfed_free(k);
 		return NULL;
 	}
@@ -99,7 +105,7 @@ static struct contact *make(struct contacts *c, struct xfed_span local, struct x
 struct contact *contacts_hold(struct contacts *c, struct contact *known, struct xfed_span local, struct xfed_span remote)
 {
 	struct contact *k = known ? known : contacts_find(c, local, remote), **order;
-	if (k && k->holders == 0) {
+	if (k && k->holders == 0 && !k->is_related) {
 		order = order_of(c, k);
 		DL_DELETE(*order, k);
 	}
@@ -114,31 +120,38 @@ struct contact *contacts_hold(struct contacts *c, struct contact *known, struct 
 void contacts_give_back(struct contacts *c, struct contact *k, uint64_t now_ms)
 {
 	struct contact **order;
+	if (k && k->is_related && k->has_use && c->core) { /* a message is a use of the relation too */
+		contacts_used(c, k, k->has_users_use, core_wall_s(c->core));
+	}
 	if (!k || --k->holders > 0) {
 		return;
 	}
 	k->used_ms = now_ms;
 	k->has_written = k->has_written && now_ms - k->wrote_ms < CONTACT_KEEP_MS;
+	k->has_use = k->has_users_use = false;
 	contacts_mark(c, k);
-	order = order_of(c, k);
-	DL_APPEND(*order, k);
+	if (!k->is_related) {
+		order = order_of(c, k);
+		DL_APPEND(*order, k);
+	}
 }
 
 void contact_wrote(struct contact *k, uint64_t now_ms)
 {
-	k->has_written = true;
+	k->has_written = k->has_use = k->has_users_use = true;
 	k->wrote_ms = now_ms;
 }
 
 void contact_heard(struct contact *k, uint64_t now_ms)
 {
-	k->is_alive = true;
-	k->alive_ms = now_ms;
+	contact_took(k, now_ms);
+	k->has_use = true;
 }
 
 void contact_took(struct contact *k, uint64_t now_ms)
 {
-	contact_heard(k, now_ms);
+	k->is_alive = true;
+	k->alive_ms = now_ms;
 }
 
 void contact_failed(struct contact *k)
@@ -186,9 +199,9 @@ void contact_facts(const struct contact *k, uint64_t now_ms, struct contact_fact
 	if (!k) {
 		return;
 	}
-	out->is_authorised = k->has_written && now_ms - k->wrote_ms < CONTACT_KEEP_MS;
+	out->is_written_to = k->has_written && now_ms - k->wrote_ms < CONTACT_KEEP_MS;
 	out->is_alive = k->is_alive && now_ms - k->alive_ms < CONTACT_KEEP_MS;
-	out->is_added = iw_relation_is_to(k->relation.state) || iw_relation_is_pending_out(k->relation.state);
+	out->is_added = iw_relation_is_to(k->relation.state) || iw_relation_is_pending_out(k->relation.state) || k->is_approved;
 	out->is_watching = iw_relation_is_from(k->relation.state);
 	bool has_last = k->has_reached && now_ms - k->delivered_ms < CONTACT_KEEP_MS;
 	const struct last none = { 0 }, *last = has_last ? &k->last : &none;
@@ -204,14 +217,26 @@ struct iw_relation contact_relation(const struct contact *k)
 	return k ? k->relation : (struct iw_relation){ 0 };
 }
 
-void contacts_relate(struct contacts *c, struct contact *k, struct iw_relation r, int64_t asked_s)
+static void judge_related(struct contacts *c, struct contact *k)
 {
-	bool is_related = r.state != IW_RELATION_NONE || r.is_preapproved;
+	bool is_related = k->relation.state != IW_RELATION_NONE || k->relation.is_preapproved || k->is_approved;
+	if (is_related && !k->is_related) {
+		DL_APPEND(c->related, k);
+		contacts_list(c, k);
+	} else if (!is_related && k->is_related) {
+		DL_DELETE(c->related, k);
+		contacts_unlist(c, k);
+	}
 	c->related_count = c->related_count + is_related - k->is_related;
 	k->is_related = is_related;
+	contacts_mark(c, k);
+}
+
+void contacts_relate(struct contacts *c, struct contact *k, struct iw_relation r, int64_t asked_s)
+{
 	k->relation = r;
 	k->asked_s = asked_s;
-	contacts_mark(c, k);
+	judge_related(c, k);
 }
 
 int64_t contact_asked_s(const struct contact *k)
@@ -219,15 +244,32 @@ int64_t contact_asked_s(const struct contact *k)
 	return k->asked_s;
 }
 
-void contacts_used(struct contacts *c, struct contact *k, int64_t now_s)
+void contacts_approve(struct contacts *c, struct contact *k, bool is_approved)
+{
+	k->is_approved = is_approved;
+	judge_related(c, k);
+}
+
+bool contact_is_approved(const struct contact *k)
+{
+	return k->is_approved;
+}
+
+void contacts_used(struct contacts *c, struct contact *k, bool is_by_user, int64_t now_s)
 {
 	k->used_s = now_s;
+	k->wanted_s = is_by_user ? now_s : k->wanted_s;
 	contacts_mark(c, k);
 }
 
 int64_t contact_used_s(const struct contact *k)
 {
 	return k->used_s;
+}
+
+int64_t contact_wanted_s(const struct contact *k)
+{
+	return k->wanted_s;
 }
 
 struct xfed_span contact_local(const struct contact *k)
@@ -250,18 +292,24 @@ void contact_set_live(struct contact *k, void *live)
 	k->live = live;
 }
 
-struct contact *contacts_next_related(const struct contacts *c, const struct contact *after)
+bool contact_is_related(const struct contact *k)
 {
-	struct contact *k = after ? after->hh.next : c->table;
-	while (k && !k->is_related) {
-		k = k->hh.next;
-	}
-	return k;
+	return k->is_related;
 }
 
 size_t contacts_related_count(const struct contacts *c)
 {
 	return c->related_count;
+}
+
+struct contact *contacts_rotate(struct contacts *c)
+{
+	struct contact *k = c->related;
+	if (k) {
+		DL_DELETE(c->related, k);
+		DL_APPEND(c->related, k);
+	}
+	return k;
 }
 
 /* ---- forgetting ---- */

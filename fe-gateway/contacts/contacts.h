@@ -8,7 +8,7 @@
  * the store before anybody is told that it is. Addresses are normalised bare JIDs. May call: store, core, and the library interwork/.
  *
  *   held      by somebody who keeps a pointer to it; not forgotten before it is given back
- *   related   with a relation: forgotten by nobody but contacts_relate()
+ *   related   with a relation, or the user's consent to one: forgotten by nobody but contacts_relate() and contacts_approve()
  */
 #ifndef GATEWAY_CONTACTS_CONTACTS_H
 #define GATEWAY_CONTACTS_CONTACTS_H
@@ -19,7 +19,7 @@
 #define CONTACTS_MAX	65536
 #define CONTACT_KEEP_MS ((uint64_t)24 * 3600 * 1000)
 #define CONTACT_SAVE_MS ((uint64_t)3600 * 1000) /* a time in the store is at most so much older than the true one */
-#define CONTACT_USED_S	((int64_t)6 * 3600)	/* and that of a relation's last use */
+#define CONTACT_USED_S	((int64_t)24 * 3600)	/* and that of a relation's last use */
 
 struct contacts;
 struct contact; /* one pair */
@@ -61,17 +61,33 @@ struct iw_relation contact_relation(const struct contact *k); /* NULL: none */
 /* Of one that is held. `asked_s`: when the request came that waits for an answer, of the wall clock; 0: none does. */
 void contacts_relate(struct contacts *c, struct contact *k, struct iw_relation r, int64_t asked_s);
 int64_t contact_asked_s(const struct contact *k);
-/* When the relation was last of any use: to be said, at most once an hour matters, where a day is what is counted in. */
-void contacts_used(struct contacts *c, struct contact *k, int64_t now_s);
+/* Of one that is held: the user lets it ask and write where policy wants to be told so, without having asked for it. */
+void contacts_approve(struct contacts *c, struct contact *k, bool is_approved);
+bool contact_is_approved(const struct contact *k);
+/* When the relation was last of any use, and, not later than that, when the user did anything for it: both to a day after a restart. */
+void contacts_used(struct contacts *c, struct contact *k, bool is_by_user, int64_t now_s);
 int64_t contact_used_s(const struct contact *k);
+int64_t contact_wanted_s(const struct contact *k);
 struct xfed_span contact_local(const struct contact *k); /* live as long as it does */
 struct xfed_span contact_remote(const struct contact *k);
 void *contact_live(const struct contact *k); /* what contact_set_live() has put there; NULL: nothing */
 void contact_set_live(struct contact *k, void *live);
 
-/* Related ones in no order, from `after` on (NULL: from the first); NULL: that was the last. */
-struct contact *contacts_next_related(const struct contacts *c, const struct contact *after);
+/* Which related ones: of one user, of one domain of a partner's, of both; data NULL: of all. */
+struct contacts_filter {
+	struct xfed_span local;		/* bare JID */
+	struct xfed_span remote_domain; /* as it stands in the contact's address */
+};
+/*
+ * One after the other, those of one domain together, without looking at others but those of one user in other domains. `after`: one that
+ * is related and fits, NULL: from the first; NULL: that was the last. Whoever goes on in another turn holds it, or finds it again by its
+ * addresses: where it is not related any more the list begins anew.
+ */
+struct contact *contacts_next(const struct contacts *c, const struct contacts_filter *f, const struct contact *after);
+bool contact_is_related(const struct contact *k);
 size_t contacts_related_count(const struct contacts *c);
+/* One related contact, each after all others have been: NULL: there is none. To look at all of them, a few at a time. */
+struct contact *contacts_rotate(struct contacts *c);
 
 /* Lives in its owner. */
 struct contacts_wait {
@@ -82,9 +98,9 @@ struct contacts_wait {
 void contacts_when_saved(struct contacts *c, struct contacts_wait *w);
 
 struct contact_facts {
-	bool is_authorised;	       /* the local user wrote to it within a day */
+	bool is_written_to;	       /* the local user wrote to it within a day */
 	bool is_alive;		       /* it wrote, or took a message without an error, within a day */
-	bool is_added;		       /* the user sees the contact, or has asked to */
+	bool is_added;		       /* the user sees the contact, has asked to, or has let it ask */
 	bool is_watching;	       /* the contact sees the user: the user, or the user's server, has let it */
 	struct xfed_span type, thread; /* data NULL: none; valid until the next call that changes something */
 };

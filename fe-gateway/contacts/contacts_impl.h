@@ -12,21 +12,38 @@ struct last {
 	size_t thread_len;
 };
 
+/* Those of one user, or of one domain of a partner's; there while there are any, related or not. */
+struct contact_group {
+	struct contact *first; /* related ones only */
+	size_t members;
+	struct contact_group *prev, *next; /* of partners' domains: in contacts.domains, where `first` is set */
+	UT_hash_handle hh;
+	size_t len;
+	char key[];
+};
+
+struct contact_place {
+	struct contact_group *group;
+	struct contact *prev, *next;
+};
+
 struct contact {
-	struct contact *prev, *next; /* in one of the orders, least recently used first; held: in none */
+	struct contact *prev, *next; /* related: in that list; else in one of the orders, least recently used first; held: in none */
 	unsigned holders;
 	uint64_t wrote_ms, alive_ms, delivered_ms, used_ms;
 	bool has_written, is_alive, has_reached;
-	bool is_related; /* in `related` where it is in one of the orders, and counted there */
+	bool is_related, is_approved;
 	struct iw_relation relation;
-	int64_t asked_s, used_s;
+	int64_t asked_s, used_s, wanted_s;
+	bool has_use, has_users_use; /* since it is held */
+	struct contact_place of_user, of_domain;
 	void *live;
 	struct {
 		struct contact *prev, *next; /* in `changed` */
-		bool is_changed, has_written, is_alive;
+		bool is_changed, has_written, is_alive, is_approved;
 		uint64_t wrote_ms, alive_ms;
 		struct iw_relation relation;
-		int64_t asked_s, used_s;
+		int64_t asked_s, used_s, wanted_s;
 	} saved; /* what the store has */
 	struct last last, trying;
 	uint64_t trying_id; /* 0: none is on its way */
@@ -37,7 +54,10 @@ struct contact {
 
 /* Two orders of those that may be forgotten, so that whoever writes under very many addresses pushes out what is kept of strangers, not whom our users have written to. */
 struct contacts {
-	struct contact *table, *heard, *written, *related;
+	struct contact *table, *heard, *written;
+	struct contact *related;		/* whether held or not; the one looked at longest ago first */
+	struct contact_group *users, *partners; /* tables */
+	struct contact_group *domains;		/* of `partners`: with related ones */
 	size_t max, count, related_count;
 	/* ---- contacts_save.c */
 	const struct core *core;
@@ -48,6 +68,12 @@ struct contacts {
 	bool is_writing, is_stopping;
 	uint64_t write_again_ms, trimmed_ms; /* the batch could not be written: again then; 0: it was, or there is none */
 };
+
+/* contacts_group.c. A new one belongs to its groups (OK, NOMEM), and is listed there as long as it is related. */
+int contacts_group(struct contacts *c, struct contact *k);
+void contacts_ungroup(struct contacts *c, struct contact *k);
+void contacts_list(struct contacts *c, struct contact *k);
+void contacts_unlist(struct contacts *c, struct contact *k);
 
 /* Given back: into `changed`, where the store should know more. */
 void contacts_mark(struct contacts *c, struct contact *k);

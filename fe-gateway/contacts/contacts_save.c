@@ -17,8 +17,9 @@ static bool is_much_later(uint64_t then_ms, uint64_t saved_ms)
 
 static bool is_relation_new(const struct contact *k)
 {
+	bool is_used = k->used_s - k->saved.used_s >= CONTACT_USED_S || k->wanted_s - k->saved.wanted_s >= CONTACT_USED_S;
 	return k->relation.state != k->saved.relation.state || k->relation.is_preapproved != k->saved.relation.is_preapproved ||
-	       k->asked_s != k->saved.asked_s || (k->is_related && k->used_s - k->saved.used_s >= CONTACT_USED_S);
+	       k->is_approved != k->saved.is_approved || k->asked_s != k->saved.asked_s || (k->is_related && is_used);
 }
 
 static bool is_worth_saving(const struct contact *k)
@@ -65,6 +66,8 @@ static void remember(struct contact *k)
 	k->saved.relation = k->relation;
 	k->saved.asked_s = k->asked_s;
 	k->saved.used_s = k->used_s;
+	k->saved.wanted_s = k->wanted_s;
+	k->saved.is_approved = k->is_approved;
 }
 
 static int put(struct contacts *c, struct contact *k)
@@ -78,6 +81,8 @@ static int put(struct contacts *c, struct contact *k)
 		.is_preapproved = k->relation.is_preapproved,
 		.asked_s = k->asked_s,
 		.used_s = k->used_s,
+		.wanted_s = k->wanted_s,
+		.is_approved = k->is_approved,
 	};
 	return store_put_contact(&c->batch, &row);
 }
@@ -215,7 +220,7 @@ static int take_row(void *user, const struct store_contact *row)
 {
 	const struct loading *l = user;
 	struct iw_relation r = { .is_preapproved = row->is_preapproved };
-	bool is_related = iw_relation_of_word(row->relation, &r.state) && (r.state != IW_RELATION_NONE || r.is_preapproved);
+	bool is_related = iw_relation_of_word(row->relation, &r.state) && (r.state != IW_RELATION_NONE || r.is_preapproved || row->is_approved);
 	bool is_recent = l->wall_s - row->wrote_s < (int64_t)(CONTACT_KEEP_MS / 1000);
 	if ((!is_related && !is_recent) || row->local.len == 0 || row->remote.len == 0) {
 		return XFED_OK;
@@ -232,6 +237,8 @@ static int take_row(void *user, const struct store_contact *row)
 	}
 	if (is_related) {
 		k->used_s = row->used_s;
+		k->wanted_s = row->wanted_s;
+		k->is_approved = row->is_approved;
 		contacts_relate(l->contacts, k, r, row->asked_s);
 	}
 	remember(k);

@@ -56,13 +56,17 @@ static struct policy_verdict access_policy(const struct policy_facts *f, enum po
 	return CLOSED(f->access_is_broken ? XFED_REASON_POLICY_ACCESS_BROKEN : XFED_REASON_POLICY_ACCESS_USER);
 }
 
-/* Our user who writes first is what authorises the contact, so that direction is open. */
+/*
+ * Users of an unverified public partner may be anybody: they may see our users' presence only if our user has added them, and write only to
+ * users who have added them or written to them first. In the other direction the gate is open, since it is our user's act that authorises.
+ */
 static struct policy_verdict contact(const struct policy_facts *f, enum policy_kind kind)
 {
 	if (!has_pair(f) || !f->is_listed || kind == POLICY_ENDING) {
 		return SKIPPED;
 	}
-	bool may = f->from_is_ours || f->type == XFED_PARTNER_FEDERATED || f->is_authorised;
+	bool is_authorised = f->is_added || (kind == POLICY_MESSAGE && f->is_written_to);
+	bool may = f->from_is_ours || f->type != XFED_PARTNER_PUBLIC_UNVERIFIED || is_authorised;
 	return may ? OPEN : CLOSED(XFED_REASON_POLICY_CONTACT_UNAUTHORISED);
 }
 

@@ -1,5 +1,5 @@
 /* The contact watches the user: we are the subscriber (RFC 6665 section 4.1, RFC 8048 section 5.2). */
-#include "presence/presence_impl.h"
+#include "presence/rights.h"
 
 #include <stdio.h>
 
@@ -7,7 +7,6 @@
 #include "interwork/pidf.h"
 #include "xfed/rt/log.h"
 
-#define REFRESH_S   3600
 #define ARENA_BYTES (64 * 1024)
 
 static bool is_watched(const struct pair *pair)
@@ -76,6 +75,7 @@ static void tell_changes(struct follow *f, const struct iw_presence *now)
 		bool is_new;
 		if (now->devices[i].is_open && known_set(&f->told, &now->devices[i], &is_new) == XFED_OK && is_new) {
 			pair_say(pair, XFED_TYPE_NONE, &now->devices[i]);
+			pair_used(pair, false);
 		}
 	}
 }
@@ -178,7 +178,8 @@ int follow_begin(struct pair *pair)
 	}
 	struct follow *f = pair->follow;
 	if (f->machine.state == SIP_SUB_IDLE || f->machine.state == SIP_SUB_TERMINATED) {
-		step(f, &(struct sip_subscriber_event){ .kind = SIP_SUBSCRIBER_SUBSCRIBE, .expires_s = REFRESH_S });
+		step(f, &(struct sip_subscriber_event){
+				.kind = SIP_SUBSCRIBER_SUBSCRIBE, .expires_s = policy_config(pair->presence->policy)->presence.refresh_ms / 1000 });
 	}
 	return XFED_OK;
 }
@@ -379,9 +380,13 @@ static void hide_notes(const struct pair *pair, struct iw_presence *now)
 
 static enum xfed_reason read_state(struct follow *f, const struct sip_message *m, struct xfed_arena *a, struct iw_presence *out)
 {
+	const struct pair *pair = f->party.pair;
+	const struct config_domain *d = domain_of(pair);
 	enum iw_pidf_result rc = iw_pidf_read(a, m->body, m->content_language, out);
-	if (rc == IW_PIDF_OK) {
-		iw_presence_map_to_xmpp(&f->party.pair->presence->map, out);
+	if (rc == IW_PIDF_OK && d) {
+		struct iw_presence_map map;
+		policy_presence_map(pair->presence->policy, d, pair_remote_domain(pair), &map);
+		iw_presence_map_to_xmpp(&map, out);
 	}
 	return iw_pidf_reason(rc);
 }

@@ -1,5 +1,5 @@
 /* Presence stanzas of contacts (RFC 6121 sections 3 and 4). */
-#include "presence/presence_impl.h"
+#include "presence/rights.h"
 
 #include <utlist.h>
 
@@ -66,6 +66,7 @@ static void take_device(struct presence *p, struct pair *pair, const struct deli
 		return;
 	}
 	pair_was_heard(pair);
+	pair_used(pair, false);
 	if (!dev.is_open && !dev.name.data) { /* unavailable from a bare address: all of them ([A11-09]) */
 		is_new = pair->known.count > 0;
 		known_remove(&pair->known, dev.name);
@@ -107,6 +108,9 @@ static void take_unsubscribed(struct presence *p, struct pair *pair, const struc
 	if (pair_relate(pair, IW_RELATION_IN_UNSUBSCRIBED).is_changed) {
 		known_remove(&pair->known, xfed_span_make(NULL, 0));
 		watches_end(pair, SIP_END_REJECTED, -1);
+	}
+	if (!pair_has_rights(pair)) {
+		pair_end_rights(pair); /* they were there for the user's adding */
 	}
 	done_when_saved(p, d);
 }
@@ -243,6 +247,7 @@ void presence_take(void *user, const struct delivery *d)
 	struct contact *k = contacts_hold(p->contacts, d->known, d->local, d->remote);
 	struct pair *pair = k ? pair_of(p, k) : NULL;
 	if (pair) {
+		pair_used(pair, false);
 		take(p, pair, d);
 		pair_release(pair);
 	} else {

@@ -1,5 +1,5 @@
 /* The room: pairs, the parties of their dialogs, and what is to be done at the end of a turn or in time. */
-#include "presence/presence_impl.h"
+#include "presence/rights.h"
 
 #include <stdio.h>
 #include <utlist.h>
@@ -75,7 +75,7 @@ bool pair_may_ask(const struct pair *pair)
 {
 	struct presence *p = pair->presence;
 	uint64_t key = pending_key(pair);
-	int rc = pair->is_tallied ? XFED_ERR_STATE : tally_take(&p->pending, key, PRESENCE_PENDING_MAX);
+	int rc = pair->is_tallied ? XFED_ERR_STATE : tally_take(&p->pending, key, policy_config(p->policy)->limits.pending_requests);
 	if (rc == XFED_OK) {
 		tally_give(&p->pending, key);
 	}
@@ -104,7 +104,6 @@ struct iw_relation_step pair_relate(struct pair *pair, enum iw_relation_event ev
 	struct iw_relation r = contact_relation(pair->contact);
 	struct iw_relation_step step = iw_relation_step(&r, ev);
 	int64_t now_s = core_wall_s(p->core);
-	contacts_used(p->contacts, pair->contact, now_s);
 	tally_pending(pair, r.state);
 	if (step.is_changed) {
 		contacts_relate(p->contacts, pair->contact, r, iw_relation_is_pending_in(r.state) ? now_s : 0);
@@ -176,7 +175,7 @@ void party_arm(struct party *t, uint64_t deadline_ms)
 	arm(p);
 }
 
-static struct party *find(const struct presence *p, uint64_t id)
+struct party *party_find(const struct presence *p, uint64_t id)
 {
 	struct party *t = NULL;
 	HASH_FIND(hh, p->by_id, &id, sizeof(id), t);
@@ -205,7 +204,7 @@ static void on_request(void *data, const struct sip_incoming *rq)
 {
 	struct presence *p = data;
 	struct xfed_arena a;
-	struct party *t = rq->id ? find(p, rq->id) : NULL;
+	struct party *t = rq->id ? party_find(p, rq->id) : NULL;
 	xfed_arena_init(&a, 1024 * 1024);
 	if (xfed_span_is(rq->message->method, "SUBSCRIBE")) {
 		watch_request(p, rq, &a);
@@ -220,7 +219,7 @@ static void on_request(void *data, const struct sip_incoming *rq)
 
 static void on_response(void *data, uint64_t id, const struct sip_message *m, uint64_t dialog)
 {
-	struct party *t = find(data, id);
+	struct party *t = party_find(data, id);
 	if (!t || m->status < 200) {
 		return;
 	}
@@ -234,7 +233,7 @@ static void on_response(void *data, uint64_t id, const struct sip_message *m, ui
 
 static void on_no_answer(void *data, uint64_t id)
 {
-	struct party *t = find(data, id);
+	struct party *t = party_find(data, id);
 	if (t && t->kind == PARTY_WATCH) {
 		watch_answered((struct watch *)t, 408);
 	} else if (t) {
@@ -244,7 +243,7 @@ static void on_no_answer(void *data, uint64_t id)
 
 static void on_timeout(void *data, uint64_t id, bool was_written)
 {
-	struct party *t = find(data, id);
+	struct party *t = party_find(data, id);
 	if (t) {
 		trunk_send_timed_out(&t->send);
 	}
@@ -253,7 +252,7 @@ static void on_timeout(void *data, uint64_t id, bool was_written)
 
 static void on_broken(void *data, uint64_t id, bool was_written)
 {
-	struct party *t = find(data, id);
+	struct party *t = party_find(data, id);
 	if (t) {
 		trunk_send_broken(&t->send, was_written);
 	}
@@ -339,75 +338,17 @@ void presence_flush(struct presence *p)
 
 /* ---- policy ---- */
 
-/* Whether policy still lets the contact see the user, or the user the contact. */
-static bool may_see(const struct presence *p, const struct pair *pair, bool is_contact)
-{
-	struct xfed_arena a;
-	struct xfed_jid user, contact;
-	struct policy_facts f = { .from_is_good = true,
-		.to_is_good = true,
-		.from_is_ours = !is_contact,
-		.to_is_ours = is_contact,
-		.from_maps = true,
-		.to_maps = true,
-		.is_authorised = iw_relation_is_from(contact_relation(pair->contact).state) };
-	struct policy_verdict verdicts[POLICY_GATE_COUNT];
-	const struct access_rule *rule;
-	xfed_arena_init(&a, 16384);
-	bool may = xfed_jid_parse(&a, contact_local(pair->contact), &user) == XFED_OK &&
-		   xfed_jid_parse(&a, contact_remote(pair->contact), &contact) == XFED_OK && config_domain(policy_config(p->policy), user.domain);
-	if (may) {
-		policy_pair_facts(p->policy, &user, contact.domain, &f, &rule);
-		may = policy_gates(&f, POLICY_PRESENCE, true, verdicts) == POLICY_GATE_COUNT;
-	}
-	xfed_arena_deinit(&a);
-	return may;
-}
-
 void presence_reloaded(struct presence *p)
 {
 	struct pair *pair;
 	DL_FOREACH(p->pairs, pair) {
-		if (pair->follow && !may_see(p, pair, true)) {
+		if (pair->follow && !pair_may_see(pair, true)) {
 			follow_end(pair);
 		}
-		if (pair->watches && !may_see(p, pair, false)) {
+		if (pair->watches && !pair_may_see(pair, false)) {
 			known_remove(&pair->known, xfed_span_make(NULL, 0));
 			watches_end(pair, SIP_END_REJECTED, -1);
 		}
-	}
-}
-
-/* ---- after a start ---- */
-
-#define RESUME_PER_S 50 /* or a hundredth of all, whichever is more */
-
-static void resume_one(struct presence *p, struct contact *k)
-{
-	enum iw_relation_state state = contact_relation(k).state;
-	if (!iw_relation_is_from(state) && !iw_relation_is_pending_in(state)) {
-		return;
-	}
-	struct pair *pair = pair_of(p, k);
-	if (pair && may_see(p, pair, true)) {
-		follow_begin(pair);
-	}
-	if (pair) {
-		pair_release(pair);
-	}
-}
-
-/* Whom contacts watch is asked for anew, a few a second; what is asked for meanwhile does not wait for that. */
-void presence_tick(struct presence *p)
-{
-	presence_resync(p);
-	size_t most = contacts_related_count(p->contacts) / 100;
-	most = most > RESUME_PER_S ? most : RESUME_PER_S;
-	for (size_t i = 0; i < most && p->resume; i++) {
-		struct contact *k = p->resume, *next = contacts_next_related(p->contacts, k);
-		p->resume = next ? contacts_hold(p->contacts, next, contact_local(next), contact_remote(next)) : NULL;
-		resume_one(p, k);
-		contacts_give_back(p->contacts, k, presence_now(p));
 	}
 }
 
@@ -444,11 +385,9 @@ int presence_new(const struct presence_rooms *below, struct presence **out)
 	p->trunk = below->trunk;
 	p->contacts = below->contacts;
 	p->deliver = below->deliver;
-	iw_presence_map_init(&p->map);
 	xfed_buf_init(&p->scratch, XFED_STANZA_BYTES_MAX);
 	deliver_use(p->deliver, DELIVER_PRESENCE, presence_take, p);
-	struct contact *first = contacts_next_related(p->contacts, NULL);
-	p->resume = first ? contacts_hold(p->contacts, first, contact_local(first), contact_remote(first)) : NULL;
+	presence_resume(p);
 	int rc = rt_timer_init(&p->timer, p->core->d.loop, on_timer, p);
 	p->trunk_user = trunk_user_of(p);
 	return rc == XFED_OK ? trunk_use(p->trunk, &p->trunk_user) : rc;
@@ -474,8 +413,7 @@ void presence_stop(struct presence *p)
 		xfed_free(r);
 	}
 	presence_break_promises(p);
-	contacts_give_back(p->contacts, p->resume, presence_now(p));
-	p->resume = NULL;
+	tally_clear(&p->pace);
 	rt_timer_close(&p->timer);
 }
 

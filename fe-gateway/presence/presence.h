@@ -41,6 +41,37 @@ void presence_links(struct presence *p, bool is_usable); /* whether any edge can
 void presence_tick(struct presence *p);			 /* about once a second */
 void presence_flush(struct presence *p);		 /* the end of a turn: answers and notifications */
 
+/* ---- what operators ask and do ---- */
+
+/*
+ * The user lets the contact ask to see it, and write: for partners whose users may not unasked (public-unverified). What the user's SIP
+ * server says of it holds all the same. OK, also where it was so already; NOT_FOUND: the user's domain is none of ours, or the contact's no
+ * partner's; STATE: users of that partner need no consent; NOMEM. Addresses are normalised and bare. It is in the store when
+ * contacts_when_saved() says so.
+ */
+int presence_approve(struct presence *p, struct xfed_span local, struct xfed_span remote);
+/* The two are contacts no longer: both are told, whatever was between them. NOT_FOUND: nothing was. */
+int presence_remove(struct presence *p, struct xfed_span local, struct xfed_span remote);
+
+/* A subscription there is now. */
+struct presence_subscription {
+	uint64_t id;
+	bool is_of_user; /* the user watches the contact; else the contact watches the user */
+	const struct contact *contact;
+	const char *state;   /* a word of Subscription-State; "" while it is asked for */
+	uint64_t expires_ms; /* of the loop's clock; UINT64_MAX: not known */
+	size_t devices;	     /* that the watcher sees; of a user's watch: resources of the contact */
+	bool is_stale;	     /* something may have been missed, and has been asked for */
+};
+/* Those of one contact: how many there are; the first `room` of them into `out`. */
+size_t presence_subscriptions(const struct presence *p, const struct contact *k, struct presence_subscription *out, size_t room);
+bool presence_subscription(const struct presence *p, uint64_t id, struct presence_subscription *out); /* false: there is none */
+/*
+ * Ends one: the user's device is told that it may ask again; the user's SIP server is told that nothing more is wanted, the contact that
+ * the user is offline, until it asks again. The relation stays. False: there is none.
+ */
+bool presence_subscription_end(struct presence *p, uint64_t id);
+
 struct presence_load {
 	size_t watches, follows; /* subscriptions of either kind */
 	size_t stale;		 /* pairs of which something may have been missed */

@@ -3,7 +3,7 @@
 #define GATEWAY_PRESENCE_PRESENCE_IMPL_H
 
 #include "interwork/presence.h"
-#include "interwork/presence_map.h"
+#include "presence/known.h"
 #include "presence/presence.h"
 #include "sip/event.h"
 #include "util/heap.h"
@@ -11,36 +11,14 @@
 
 /*
  * Beyond these new requests are refused, what there is stays. Follows are used up by partners' users who ask, each partner's own share;
- * requests that wait by one partner's users for one user of ours, whom they hurt; watches by SIP users of ours.
+ * watches by SIP users of ours. Requests that wait have a limit of their own (limits.pending_requests).
  */
 #define PRESENCE_FOLLOWS_MAX	   200000
 #define PRESENCE_FOLLOWS_SHARE_MAX 100000 /* of one partner */
-#define PRESENCE_PENDING_MAX	   100	  /* of one partner's users for one user */
 #define PRESENCE_BUCKETS	   1024
 #define PRESENCE_WATCHES_MAX	   200000
 
-/* tally.c: OK, LIMIT (it has `most`), NOMEM */
-struct tally;
 struct promise;
-int tally_take(struct tally **table, uint64_t key, size_t most);
-void tally_give(struct tally **table, uint64_t key);
-
-/* ---- what is known of one side ---- */
-
-/* The last one heard of each resource or tuple; the names are unique. */
-struct known {
-	struct iw_device **list;
-	size_t count, room;
-	uint32_t doubtful; /* bits by place: not said again since something was lost */
-};
-
-/* known.c */
-/* False: it says nothing new. A device that has closed leaves the list. LIMIT (too many), NOMEM: it is as before. */
-int known_set(struct known *k, const struct iw_device *d, bool *is_new);
-struct iw_device *known_find(const struct known *k, struct xfed_span name);
-void known_remove(struct known *k, struct xfed_span name); /* data NULL: all of them */
-bool known_forget_doubtful(struct known *k);		   /* whether there was one */
-void known_deinit(struct known *k);
 
 /* ---- the two kinds of dialogs ---- */
 
@@ -120,7 +98,6 @@ struct presence {
 	struct contacts *contacts;
 	struct deliver *deliver;
 	struct trunk_user trunk_user;
-	struct iw_presence_map map;
 	struct party *by_id, *queue;
 	struct pair *pairs, *stale;
 	struct pair *by_partner[PRESENCE_BUCKETS]; /* by the hash of the contact's domain */
@@ -133,7 +110,11 @@ struct presence {
 	struct xfed_buf scratch;
 	size_t watch_count, follow_count;
 	struct tally *shares, *pending; /* follows by partner; pairs with a request that waits by user and partner */
-	struct contact *resume;		/* held: the next contact whose following is taken up again after a start; NULL: that is done */
+	struct tally *pace;		/* what partners have been given of this second (upkeep.c) */
+	struct {
+		size_t left, postponed; /* of a round through all contacts after a start; left 0: there is none any more */
+		uint64_t begun_ms;
+	} resume;
 };
 
 static inline uint64_t presence_now(const struct presence *p)
@@ -154,6 +135,7 @@ void party_deinit(struct party *t);
 void party_queue(struct party *t);
 void party_arm(struct party *t, uint64_t deadline_ms);
 void presence_reply(struct presence *p, const struct reply *r);
+struct party *party_find(const struct presence *p, uint64_t id); /* NULL: there is none */
 /* The pair's relation changes by one event of RFC 6121; what follows from that is the caller's. */
 struct iw_relation_step pair_relate(struct pair *pair, enum iw_relation_event ev);
 
@@ -176,6 +158,7 @@ void watch_flush(struct watch *w); /* what is queued goes out */
 void watch_answered(struct watch *w, int status);
 void watches_changed(struct pair *pair, bool is_urgent);
 void watches_approved(struct pair *pair);
+void watch_end(struct watch *w, enum sip_end_reason reason);
 void watches_end(struct pair *pair, enum sip_end_reason reason, int64_t retry_after_s);
 void watch_free(struct watch *w);
 

@@ -39,3 +39,12 @@ void tally_give(struct tally **table, uint64_t key)
 		xfed_free(t);
 	}
 }
+
+void tally_clear(struct tally **table)
+{
+	struct tally *t, *next;
+	HASH_ITER(hh, *table, t, next) {
+		HASH_DELETE(hh, *table, t);
+		xfed_free(t);
+	}
+}

@@ -1,5 +1,5 @@
 /* A device of the user's watches the contact: we are the notifier (RFC 6665 section 4.2, RFC 3856 section 6). */
-#include "presence/presence_impl.h"
+#include "presence/rights.h"
 
 #include <stdio.h>
 #include <utlist.h>
@@ -11,7 +11,6 @@
 
 #define EXPIRES_DEFAULT_S 3600
 #define EXPIRES_MIN_S	  60
-#define EXPIRES_MAX_S	  28800
 #define BODY_BYTES	  (12 * 1024)
 #define PROBE_EVERY_MS	  5000
 
@@ -71,6 +70,11 @@ void watches_approved(struct pair *pair)
 	}
 }
 
+void watch_end(struct watch *w, enum sip_end_reason reason)
+{
+	step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_END, .reason = reason, .retry_after_s = -1 });
+}
+
 void watches_end(struct pair *pair, enum sip_end_reason reason, int64_t retry_after_s)
 {
 	struct watch *w;
@@ -102,6 +106,7 @@ static void probe(struct pair *pair)
 static void ask_contact(struct pair *pair)
 {
 	pair_relate(pair, IW_RELATION_OUT_SUBSCRIBE);
+	pair_used(pair, true);
 	if (iw_relation_is_to(contact_relation(pair->contact).state)) {
 		probe(pair);
 	} else {
@@ -159,7 +164,7 @@ static struct watch *watch_new(struct pair *pair, const struct config_domain *d,
 	DL_APPEND(pair->watches, w);
 	sip_notifier_init(&w->machine, &(struct sip_notifier_config){ .expires_default_s = EXPIRES_DEFAULT_S,
 					       .expires_min_s = EXPIRES_MIN_S,
-					       .expires_max_s = EXPIRES_MAX_S,
+					       .expires_max_s = policy_config(pair->presence->policy)->presence.refresh_ms / 1000,
 					       .is_pending = !iw_relation_is_to(contact_relation(pair->contact).state) });
 	return w;
 }
@@ -241,10 +246,11 @@ void watch_request(struct presence *p, const struct sip_incoming *rq, struct xfe
 
 /* ---- NOTIFY ---- */
 
-static int write_body(struct xfed_arena *a, const struct pair *pair, struct xfed_buf *out)
+static int write_body(struct xfed_arena *a, const struct pair *pair, const struct config_domain *d, struct xfed_buf *out)
 {
 	struct iw_device list[16];
 	struct iw_presence state = { .devices = list };
+	struct iw_presence_map map;
 	struct xfed_jid contact;
 	struct iw_pidf_addresses to;
 	for (size_t i = 0; i < pair->known.count && i < XFED_ARRAY_LEN(list); i++) {
@@ -253,7 +259,8 @@ static int write_body(struct xfed_arena *a, const struct pair *pair, struct xfed
 	int rc = xfed_jid_parse(a, contact_remote(pair->contact), &contact);
 	rc = rc == XFED_OK ? iw_jid_to_sip(a, &contact, NULL, &to.contact) : rc;
 	rc = rc == XFED_OK ? iw_jid_to_sip(a, &contact, &(struct iw_address_options){ .scheme = IW_SCHEME_PRES }, &to.entity) : rc;
-	iw_presence_map_to_sip(&pair->presence->map, &state);
+	policy_presence_map(pair->presence->policy, d, pair_remote_domain(pair), &map);
+	iw_presence_map_to_sip(&map, &state);
 	return rc == XFED_OK ? iw_pidf_write(out, &state, &to) : rc;
 }
 
@@ -267,7 +274,7 @@ static int send_notify(struct watch *w, struct xfed_arena *a, struct xfed_buf *b
 	int rc = xfed_jid_parse(a, contact_local(pair->contact), &local);
 	const struct config_domain *d = rc == XFED_OK ? config_domain(policy_config(p->policy), local.domain) : NULL;
 	bool has_body = w->value.state != SIP_SUB_PENDING;
-	rc = d && has_body ? write_body(a, pair, body) : rc;
+	rc = d && has_body ? write_body(a, pair, d, body) : rc;
 	if (rc != XFED_OK || !d) {
 		return rc == XFED_OK ? XFED_ERR_NOT_FOUND : rc;
 	}

@@ -1,4 +1,4 @@
-/* The store in one SQLite file. */
+/* The backend for an SQLite file. */
 #include <errno.h>
 #include <limits.h>
 #include <sqlite3.h>
@@ -16,9 +16,9 @@ struct file {
 	char *path;
 };
 
-/* Step n brings a store of version n to n + 1. A step that has been released is never changed. */
+/* Step n changes schema version n into n + 1. A step that has been released is never changed. */
 static const char *const steps[] = {
-	/* one row each */
+	/* each of the first two tables has exactly one row */
 	"CREATE TABLE policy (one INTEGER PRIMARY KEY CHECK (one = 1), epoch INTEGER NOT NULL, counter INTEGER NOT NULL,"
 	" hash BLOB NOT NULL);"
 	"CREATE TABLE secret (one INTEGER PRIMARY KEY CHECK (one = 1), key BLOB NOT NULL);",
@@ -37,10 +37,14 @@ static const char *const steps[] = {
 	"ALTER TABLE contact ADD COLUMN preapproved INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE contact ADD COLUMN asked_s INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE contact ADD COLUMN used_s INTEGER NOT NULL DEFAULT 0;",
+	/* who wants them, and since when nobody has */
+	"ALTER TABLE contact ADD COLUMN wanted_s INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE contact ADD COLUMN approved INTEGER NOT NULL DEFAULT 0;"
+	"UPDATE contact SET wanted_s = used_s WHERE relation IN ('to', 'to+pending-in', 'both') OR relation LIKE '%+pending-out%';",
 };
 #define SCHEMA ((int)XFED_ARRAY_LEN(steps))
 
-/* SQLite's own number is that of its last try, to open for reading what is not there. */
+/* Opens the file itself: SQLite only keeps the error of its second attempt, to open a missing file for reading. */
 int store_access(const char *path)
 {
 	const char *slash = strrchr(path, '/');
@@ -52,7 +56,7 @@ int store_access(const char *path)
 	return access(dir, W_OK | X_OK) == 0 ? 0 : errno;
 }
 
-/* What the system said, where it is at the bottom of it; SQLite keeps no number for a full disk. */
+/* The errno behind an SQLite error; SQLite keeps none for a full disk. */
 static int system_error(const struct file *f, int code)
 {
 	int denied = code == SQLITE_CANTOPEN ? store_access(f->path) : 0;
@@ -86,7 +90,7 @@ static sqlite3_stmt *prepare(struct file *f, const char *sql)
 	return sqlite3_prepare_v2(f->db, sql, -1, &st, NULL) == SQLITE_OK ? st : NULL;
 }
 
-/* Runs the statement, which may be NULL where it could not be made. */
+/* Runs and frees the statement; NULL, where preparing it failed, is fine. */
 static int finish(struct file *f, sqlite3_stmt *st, bool is_bound, char error[256])
 {
 	int rc = st && is_bound && sqlite3_step(st) == SQLITE_DONE ? XFED_OK : fail(f, error);
@@ -106,8 +110,8 @@ static int read_version(struct file *f, int *version, char error[256])
 }
 
 /*
- * The epoch is larger for a store made later, as the highest revision wins at an edge; its low bits are random, so that two
- * stores made in one second differ.
+ * Higher for a store that was made later, because an edge accepts only a higher revision; random in the low bits, so that two stores made
+ * within one second differ.
  */
 static uint64_t new_epoch(const struct xfed_env *env)
 {
@@ -116,7 +120,7 @@ static uint64_t new_epoch(const struct xfed_env *env)
 	return ((uint64_t)env->wall_s(env->user) << 20) | (random & 0xfffff);
 }
 
-/* The rows a new store begins with. */
+/* Writes the rows of a new store. */
 static int fill(struct file *f, const struct xfed_env *env, char error[256])
 {
 	uint8_t key[CORE_KEY_BYTES];
@@ -158,7 +162,7 @@ static int migrate(struct file *f, const struct xfed_env *env, char error[256])
 	return rc;
 }
 
-/* The write transaction takes the lock, and exclusive mode keeps it until the file is closed. */
+/* A write transaction takes the lock, which exclusive mode keeps until the file is closed. */
 static int set_up(struct file *f, const struct xfed_env *env, char error[256])
 {
 	int rc = run(f, "PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF; BEGIN EXCLUSIVE", error);
@@ -182,7 +186,7 @@ static int open_file(const char *where, const struct xfed_env *env, void **out, 
 		return XFED_ERR_NOMEM;
 	}
 	int rc = XFED_OK;
-	mode_t before = umask(0077); /* it holds a key; at the start there is no other thread */
+	mode_t before = umask(0077); /* the file holds a key; no other thread runs at the start */
 	if (sqlite3_open_v2(where, &f->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX, NULL) != SQLITE_OK) {
 		rc = f->db ? fail(f, error) : XFED_ERR_NOMEM;
 	}
@@ -238,7 +242,7 @@ static int commit(void *db, char error[256])
 	return run(db, "COMMIT", error);
 }
 
-/* A full disk may have rolled back already; what the error was is known. */
+/* After a full disk SQLite may have rolled back by itself; the error is already known. */
 static void rollback(void *db)
 {
 	struct file *f = db;
@@ -300,16 +304,17 @@ static int trim(struct file *f, size_t keep, size_t keep_own, int64_t oldest_s, 
 	return rc == XFED_OK ? delete_with(f, ALL_BUT(OUR_OWN), (int64_t)keep_own, error) : rc;
 }
 
-#define CONTACT_COLUMNS "local, remote, wrote_s, alive_s, relation, preapproved, asked_s, used_s"
-#define NO_RELATION	" relation = 'none' AND preapproved = 0"
+#define CONTACT_COLUMNS "local, remote, wrote_s, alive_s, relation, preapproved, asked_s, used_s, wanted_s, approved"
+#define NO_RELATION	" relation = 'none' AND preapproved = 0 AND approved = 0"
 
 static int write_contact(struct file *f, const struct store_contact *c, char error[256])
 {
-	sqlite3_stmt *st = prepare(f, "REPLACE INTO contact (" CONTACT_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)");
+	sqlite3_stmt *st = prepare(f, "REPLACE INTO contact (" CONTACT_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)");
 	bool ok = st && bind_text(st, 1, c->local) && bind_text(st, 2, c->remote) && sqlite3_bind_int64(st, 3, c->wrote_s) == SQLITE_OK &&
 		  sqlite3_bind_int64(st, 4, c->alive_s) == SQLITE_OK && bind_text(st, 5, c->relation) &&
 		  sqlite3_bind_int(st, 6, c->is_preapproved) == SQLITE_OK && sqlite3_bind_int64(st, 7, c->asked_s) == SQLITE_OK &&
-		  sqlite3_bind_int64(st, 8, c->used_s) == SQLITE_OK;
+		  sqlite3_bind_int64(st, 8, c->used_s) == SQLITE_OK && sqlite3_bind_int64(st, 9, c->wanted_s) == SQLITE_OK &&
+		  sqlite3_bind_int(st, 10, c->is_approved) == SQLITE_OK;
 	return finish(f, st, ok, error);
 }
 
@@ -425,7 +430,8 @@ static int contacts(void *db, store_contact_fn *fn, void *user, char error[256])
 	int rc = XFED_OK, step = st ? SQLITE_ROW : SQLITE_ERROR;
 	while (rc == XFED_OK && step == SQLITE_ROW && (step = sqlite3_step(st)) == SQLITE_ROW) {
 		struct store_contact c = { column_text(st, 0), column_text(st, 1), sqlite3_column_int64(st, 2), sqlite3_column_int64(st, 3),
-			column_text(st, 4), sqlite3_column_int(st, 5) != 0, sqlite3_column_int64(st, 6), sqlite3_column_int64(st, 7) };
+			column_text(st, 4), sqlite3_column_int(st, 5) != 0, sqlite3_column_int64(st, 6), sqlite3_column_int64(st, 7),
+			sqlite3_column_int64(st, 8), sqlite3_column_int(st, 9) != 0 };
 		rc = fn(user, &c);
 	}
 	if (rc == XFED_OK && step != SQLITE_DONE) {

@@ -18,6 +18,9 @@ from harness.mockdns import MockDns
 from harness.xmpp import message
 
 from . import oracle
+from .presence import BAD as PRESENCE_BAD
+from .presence import Plan as PresencePlan
+from .presence import Presence
 from .scenarios import LEGS, SCENARIOS
 
 PARTNER = "partner.example"
@@ -68,8 +71,10 @@ class Plan:
 
 
 class Lab:
-    def __init__(self, directory, tools, certs, scenario, seed, sm, messages=1000, users=100, log="info", ports=(15000, 32000)):
+    def __init__(self, directory, tools, certs, scenario, seed, sm, messages=1000, users=100, log="info", ports=(15000, 32000),
+                 watches=150):
         self.name, self.seed, self.sm = scenario, seed, sm
+        self.users, self.watches = users, watches
         self.rng = random.Random("%s %d %s" % (scenario, seed, sm))
         self.plan = Plan(self.rng, messages, users)
         self.loop = Loop()
@@ -88,6 +93,8 @@ class Lab:
         self.inst.write_configs()
         rate = {} if scenario == "backlog" else {"limits": {"stanzas_per_second": 100000}}  # there the default holds
         self.inst.list_partner(PARTNER, **rate)
+        self.fronts = ports_of
+        self.presence = None
         self.firewall = Firewall()
         self.watch = None  # of forgotten connections
         self.is_over = False
@@ -209,6 +216,12 @@ class Lab:
         return len(p.order) + sum(len(e) for e in p.errors.values()) + sum(
             len(s.log.order) + sum(len(f) for f in s.log.finals.values()) for s in self.sip.values())
 
+    def _make_presence(self, until):
+        rng = random.Random("presence %s %d %s" % (self.name, self.seed, self.sm))  # the messages' plan is the same without
+        plan = PresencePlan(rng, self.users, self.watches, self.plan.strikes, until, PARTNER, list(DOMAINS))
+        grants = {domain: rng.choice((60, 3600)) if transport == "tcp" else 60 for domain, transport in DOMAINS.items()}
+        self.presence = Presence(self.loop, plan, self.partner, self.sip, self.fronts, grants)
+
     # ---- the run ----
     def _strike(self, fault):
         self.struck = self.loop.now()
@@ -261,6 +274,7 @@ class Lab:
         done = self._warm_up()
         fault = SCENARIOS[self.name](self, self.rng)
         until = max(4.0, self.plan.strikes + fault.length + 2.0)
+        early = self._begin_presence(until) if self.watches else []
         for seconds, way, number in self.plan.times(until):
             if (way, number) not in done:
                 self.loop.after(seconds, lambda w=way, n=number: self.hand_in(w, n))
@@ -269,14 +283,26 @@ class Lab:
         begun = self.loop.now()
         is_quiet = self._wait_quiet()
         self.loop.run(is_quiet, SETTLES)
-        return self._judge(fault, self.loop.now() - begun)
+        waited = self.loop.now() - begun
+        shown = {}
+        if self.presence:
+            settled = self.presence.settle(begun)
+            shown = {"settled_s": None if settled is None else round(settled, 1), **self.presence.judge()}
+        return self._judge(fault, waited, early, shown)
 
-    def _judge(self, fault, waited):
+    def _begin_presence(self, until):
+        self._make_presence(until)
+        is_fine = self.presence.set_up()
+        wrong = [] if is_fine else self.presence.wrong([w for w in self.presence.plan.watches if w.begins is None])
+        self.presence.schedule()
+        return ["before any fault: %s of %s to %s: %s" % (kind, w.watcher, w.owner, words) for w, kind, words in wrong[:5]]
+
+    def _judge(self, fault, waited, early, shown):
         logs = [s.log for s in self.sip.values()]
         has_sm = self.sm and self.partner.log.sm_streams > 0  # a side that does not offer it is served without
         verdicts = {"to_sip": oracle.judge_to_sip(self.plan.messages["to_sip"], self.partner.log, logs, fault, self.struck, has_sm),
                     "to_xmpp": oracle.judge_to_xmpp(self.plan.messages["to_xmpp"], self.partner.log, logs, fault, self.struck, has_sm)}
-        problems = self._stop_daemons() + (self.watch.late(self.struck + fault.length, NOTICED_WITHIN) if self.watch else [])
+        problems = early + self._stop_daemons() + (self.watch.late(self.struck + fault.length, NOTICED_WITHIN) if self.watch else [])
         result = {"scenario": self.name, "seed": self.seed, "sm": self.sm, "sm_streams": self.partner.log.sm_streams, "fault": fault.words,
                   "strikes_s": round(self.plan.strikes, 2), "in_flight": self.in_flight, "settled_s": round(waited, 1), "problems": problems,
                   "strange": self.partner.log.strange[:10] + [s for log in logs for s in log.strange[:5]],
@@ -286,7 +312,9 @@ class Lab:
             result[way]["examples"] = {k: e for k, e in v.examples.items()}
             result[way]["told"] = dict(v.reasons.most_common(12))
             result[way]["violations"] = [c for c in oracle.BAD if v.counts[c]]
-        result["is_bad"] = bool(problems) or any(v.is_bad for v in verdicts.values())
+        result["presence"] = shown
+        is_stale = any(shown[way][c] for way in ("to_sip", "to_xmpp") for c in PRESENCE_BAD) if shown else False
+        result["is_bad"] = bool(problems) or is_stale or any(v.is_bad for v in verdicts.values())
         return result
 
     def _stop_daemons(self):

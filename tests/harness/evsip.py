@@ -23,7 +23,7 @@ FROM_URI = re.compile(rb"(?im)^(?:from|f)[ \t]*:[^\r]*?sips?:([^>;\r]*)")
 TO_URI = re.compile(rb"(?im)^(?:to|t)[ \t]*:[^\r]*?sips?:([^>;\r]*)")
 REASON_TEXT = re.compile(rb"(?im)^(?:warning|reason|x-xfed-reason)[ \t]*:[ \t]*([^\r]*)")
 
-Request = collections.namedtuple("Request", "number raw branch sender recipient")
+Request = collections.namedtuple("Request", "number raw branch sender recipient")  # number None: `recipient` is called with its outcome
 
 
 class SipLog:
@@ -142,6 +142,7 @@ class EvSip:
         self.flow_count = flows
         self.flows = []
         self.numbers = itertools.count(1)
+        self.presence = None    # evpresence.SipPresence: takes what is no MESSAGE
 
     # ---- server ----
     def _accept(self, sock):
@@ -187,6 +188,9 @@ class EvSip:
                 reply(self.answered[branch])
             return
         self.answered[branch] = None
+        if self.presence is not None and not raw.startswith(b"MESSAGE "):
+            self.presence.take(raw, lambda status, headers=b"", tag=None: self._answer(raw, branch, status, reply, None, headers, tag))
+            return
         m = NUMBER.search(raw)
         if not raw.startswith(b"MESSAGE ") or m is None or m.group(1) != b"x":
             addresses = [a.search(raw).group(1).decode() if a.search(raw) else "" for a in (FROM_URI, TO_URI)]
@@ -204,12 +208,12 @@ class EvSip:
         else:
             self._answer(raw, branch, status, reply, number)
 
-    def _answer(self, raw, branch, status, reply, number=None):
+    def _answer(self, raw, branch, status, reply, number=None, headers=b"", tag=None):
         to = TO.search(raw).group(0)
         if b";tag=" not in to:
-            to += b";tag=u%d" % next(self.numbers)
+            to += b";tag=%s" % (tag.encode() if tag else b"u%d" % next(self.numbers))
         response = (b"SIP/2.0 %d Answer\r\n" % status + b"".join(COPIED.findall(raw[:raw.find(b"\r\n\r\n") + 2])) + to +
-                    b"\r\nContent-Length: 0\r\n\r\n")
+                    b"\r\n" + headers + b"Content-Length: 0\r\n\r\n")
         self.answered[branch] = response
         self.last_copy[branch] = self.loop.now()
         if number is not None:
@@ -237,6 +241,9 @@ class EvSip:
             self.pairs[pair] = collections.deque()
             self.begin(request, None)
             return
+        self._over_tcp(request)
+
+    def _over_tcp(self, request):
         if not self.flows:
             self.flows = [Flow(self) for _ in range(self.flow_count)]
         flow = self.flows[sum(request.sender.encode()) % len(self.flows)]  # a sender's stay in order
@@ -246,13 +253,28 @@ class EvSip:
             flow.waiting.append(request)
             self.loop.after(self.gives_up, lambda: self._give_up(flow, request))
 
+    def ask(self, branch, raw, sender, on_final):
+        """A request that is no message: on_final(status, response) once, of an answer or, with None, of our own 408 or 503."""
+        request = Request(None, raw, branch, sender, on_final)
+        if self.transport == "udp":
+            self.begin(request, None)
+        else:
+            self._over_tcp(request)
+
     def _give_up(self, flow, request):
         if request in flow.waiting:
             flow.waiting.remove(request)
-            self.log.local[request.number] = (self.loop.now(), 503)
+            self._made_up(request, 503)
+
+    def _made_up(self, request, status):
+        if request.number is None:
+            request.recipient(status, None)
+        else:
+            self.log.local[request.number] = (self.loop.now(), status)
 
     def begin(self, request, flow):
-        self.log.sent[request.number] = self.loop.now()
+        if request.number is not None:
+            self.log.sent[request.number] = self.loop.now()
         self.transactions[request.branch] = Transaction(self, request, flow)
 
     def _response(self, raw, branch):
@@ -260,12 +282,17 @@ class EvSip:
         status = int(line.split(" ", 2)[1])
         number = self._number(branch)
         t = self.transactions.get(branch)
+        if t is not None and t.request.number is None and status >= 200:
+            self._done(t)
+            t.request.recipient(status, raw)
+            return
         if status < 200:
             if t is not None:
                 t.is_proceeding = True
             return
         if number is None:
-            self.log.strange.append(line)
+            if not branch.startswith(b"z9hG4bKp"):  # else the answer to a repetition, or one that comes too late
+                self.log.strange.append(line)
             return
         reason = REASON_TEXT.search(raw)
         self.log.finals[number].append((self.loop.now(), status, line + (" | " + reason.group(1).decode() if reason else "")))
@@ -281,7 +308,7 @@ class EvSip:
         t.stop()
         self.transactions.pop(t.request.branch, None)
         pair = (t.request.sender, t.request.recipient)
-        if self.transport != "udp":
+        if self.transport != "udp" or t.request.number is None:
             return
         if self.pairs[pair]:
             self.begin(self.pairs[pair].popleft(), None)
@@ -289,8 +316,8 @@ class EvSip:
             del self.pairs[pair]
 
     def fail(self, t, status):
-        self.log.local[t.request.number] = (self.loop.now(), status)
         self._done(t)
+        self._made_up(t.request, status)
 
     def lost(self, flow):
         for t in [t for t in self.transactions.values() if t.flow is flow]:

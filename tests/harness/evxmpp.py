@@ -207,7 +207,8 @@ class Outgoing(Stream):
     def write(self, items):
         now, log = self.partner.loop.now(), self.partner.log
         for number, _ in items:
-            log.written[number] = (self.name, self.index, now)
+            if number is not None:
+                log.written[number] = (self.name, self.index, now)
             self.index += 1
         if self.has_sm:
             self.unacked.extend(number for number, _ in items)
@@ -221,7 +222,9 @@ class Outgoing(Stream):
     def take_ack(self, h):
         self.is_asking = False
         while self.acked < h and self.unacked:
-            self.partner.log.acked.add(self.unacked.popleft())
+            number = self.unacked.popleft()
+            if number is not None:
+                self.partner.log.acked.add(number)
             self.acked += 1
         if self.acked != h:
             self.partner.log.strange.append("%s: h='%d', %d were sent" % (self.name, h, self.acked))
@@ -247,6 +250,7 @@ class EvPartner:
         self.count = 0
         self.is_closed = False
         self.incoming = set()
+        self.presence = None  # evpresence.XmppPresence: takes presence stanzas
         self.acceptor = Acceptor(loop, address, self._accept)
 
     @property
@@ -262,9 +266,11 @@ class EvPartner:
 
     # ---- out ----
     def hand_in(self, local, items):
-        """Messages of our users, as (number, bytes), for one domain behind the edge."""
+        """Messages of our users, as (number, bytes), for one domain behind the edge; presence has the number None."""
         now = self.loop.now()
         for number, _ in items:
+            if number is None:
+                continue
             self.log.handed[number] = now
             self.loop.after(self.GIVES_UP, lambda n=number: self._give_up(local, n))
         stream = self.out.get(local)
@@ -297,15 +303,20 @@ class EvPartner:
             return
         if self.out.get(stream.local) is stream:
             del self.out[stream.local]
-        for number in stream.unacked:
+        for number in filter(None, stream.unacked):
             self.log.bounced[number] = (self.loop.now(), "not acknowledged")
         stream.unacked.clear()
+        if not stream.is_ready:  # it could not be opened: nobody is told of presence that waited for it
+            self.waiting[stream.local] = collections.deque(i for i in self.waiting[stream.local] if i[0] is not None)
         if self.waiting[stream.local] and stream.local not in self.redials and not self.is_closed:
             self.redials[stream.local] = self.loop.after(self.REDIAL, lambda: self._dial(stream.local))
 
     # ---- in ----
     def take_stanza(self, stream, raw):
         now = self.loop.now()
+        if self.presence is not None and raw.startswith(b"<presence"):
+            self.presence.take(raw)
+            return
         if IS_ERROR.match(raw):
             m = IDENT.search(raw[:raw.find(b">")])
             condition, text = CONDITION.search(raw), TEXT.search(raw)

@@ -21,7 +21,7 @@ from lab.daemons import Installation, partner_yaml
 from lab.lab import Lab
 from lab.net import run
 
-PEERS = ("prosody", "erl", "ejabberdctl", "jabberd2-s2s", "kamailio", "knotd", "kdig", "unbound", "nft", "openssl")
+PEERS = ("prosody", "erl", "ejabberdctl", "jabberd2-s2s", "kamailio", "baresip", "knotd", "kdig", "unbound", "nft", "openssl")
 PROGRAMS = {"xfed-edge": "edge-proxy/xfed-edge", "xfed-gateway": "fe-gateway/xfed-gateway",
             "xfedctl": "xfedctl/xfedctl"}
 followed = []  # processes whose output a failing test shows

@@ -108,7 +108,7 @@ def test_who_was_written_to_and_who_is_there_outlive_a_restart(install, started,
     user = SipUser("corp.example")
     inst = install("again", users={"corp.example": user}, gateway={"sip": {"error_hold": "10s"}})
     inst.list_partner("known.example")
-    inst.list_partner("public2.example", partner_type="public-verified")
+    inst.list_partner("public2.example", partner_type="public-unverified")
     started(inst)
     try:
         known, public = new_partner(inst, "known.example"), new_partner(inst, "public2.example")

@@ -228,7 +228,7 @@ def test_access(partner, user, flow, refusal, access):
 
 def test_public_partner(xfed, listed, user, flow, refusal):
     """Without a word from the local user a stranger does not get through; an outgoing message authorises for a day."""
-    p = listed("public.example", file={"partner_type": "public-verified"})
+    p = listed("public.example", file={"partner_type": "public-unverified"})
     since = user.inbox.mark()
     with refusal("policy.contact.unauthorised"):
         assert p.wait_error(p.say("alice", "dave@corp.example", "spam?"))[0] == "service-unavailable"

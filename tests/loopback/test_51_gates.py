@@ -28,7 +28,7 @@ numbers = itertools.count(1)
 # For users who may not it is kinds or access, whichever comes first.
 TABLE = {
     ("federated", True): (None, None, None),
-    ("verified", True): ("contact", None, None),
+    ("verified", True): (None, None, None),
     ("unverified", True): ("contact", None, None),
     ("federated", False): ("kinds", "kinds", "kinds"),
     ("verified", False): ("kinds", "kinds", "kinds"),

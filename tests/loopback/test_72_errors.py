@@ -59,7 +59,7 @@ NEVER = {401, 407, 408, 491, 503} | set(range(600, 700))
 def public(xfed, new_partner):
     """A public partner whose user alice the local users have written to."""
     p = new_partner(xfed, "strangers.example")
-    xfed.list_partner("strangers.example", partner_type="public-verified")
+    xfed.list_partner("strangers.example", partner_type="public-unverified")
     xfed.reload()
     yield p
     p.close()

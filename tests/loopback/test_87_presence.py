@@ -289,6 +289,44 @@ def test_a_stream_that_is_lost_leaves_nobody_online(own, new_partner, users, nam
     own.unlist_partner(domain)
 
 
+def test_a_stream_that_is_closed_as_idle_puts_nothing_in_doubt(own, new_partner, users, names):
+    """A server that closes what is idle would else be asked about everybody each time, over a stream that is idle again soon."""
+    watcher, contact = names
+    user = users["corp.example"]
+    flow, local = user.dial(own.sip), watcher + "@corp.example"
+    partners = {}
+    for kind in ("tidy", "torn"):
+        domain = kind + watcher + ".example"
+        own.list_partner(domain)
+        own.reload()
+        partner = partners[kind] = new_partner(own, domain)
+        watch = Watch(user, flow, "sip:%s@%s" % (contact, domain), "sip:" + local)
+        assert watch.subscribe().status == 200
+        presence_of(partner, local, "subscribe")
+        send(partner, contact, local, "subscribed")
+        send(partner, contact, local, resource="desk")
+        watch.wait(lambda m: m.body and list(basics(m).values()) == [("open", None, None)])
+    tidy, torn = partners["tidy"], partners["torn"]
+    since = tidy.inbox.mark()
+    for goodbye in ("<stream:error><connection-timeout xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>", "</stream:stream>"):
+        mark, asked = own.gateway.process.mark(), torn.inbox.mark()
+        send(tidy, contact, local, resource="desk")
+        stream = tidy.out.pop("corp.example")
+        stream.send(goodbye)
+        own.gateway.process.wait_line("edge.stream-closed .*partner=%s .*stream.closed.peer" % tidy.domain, 20, mark)
+        stream.close()
+        send(torn, contact, local, resource="desk")
+        torn.out.pop("corp.example").wire.reset()
+        torn.inbox.wait(lambda s: s.get("type") == "probe", 20, asked)
+    Watch(user, flow, "sip:other@" + tidy.domain, "sip:" + local).subscribe()
+    tidy.inbox.wait(lambda s: s.get("type") == "subscribe", 20, since)
+    assert [s.get("type") for s in tidy.inbox.items[since:]] == ["subscribe"]
+    flow.close()
+    for partner in partners.values():
+        partner.close()
+        own.unlist_partner(partner.domain)
+
+
 def test_what_is_told_again_when_the_link_is_back(own, new_partner, users, names):
     local_user, contact = names
     domain = "again%s.example" % local_user

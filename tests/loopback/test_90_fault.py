@@ -13,6 +13,7 @@ import pytest
 
 from faults.lab import Message, breaches
 from faults.oracle import judge_to_sip, judge_to_xmpp
+from faults.presence import Truth, judge_phone, judge_seen
 from faults.scenarios import Fault
 from harness.evloop import Loop
 from harness.evproxy import Faults, TcpProxy
@@ -23,7 +24,7 @@ from harness.xmpp import message
 
 FAULT = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "fault")
 SCENARIOS = ("kill9-edge", "kill9-gateway", "cut-5s", "cut-40s", "stop-edge", "stop-gateway", "reset-partner", "reset-sip", "rechunk-channel")
-SEED, MESSAGES, USERS, LONGEST = 1, 300, 60, 280
+SEED, MESSAGES, USERS, WATCHES, LONGEST = 1, 300, 60, 0, 280
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,7 @@ def results(directory, tools):
     path = directory + "/fault.json"
     build = os.path.dirname(os.path.dirname(tools["xfed-edge"]))
     words = [sys.executable, "-B", FAULT, "--scenario", *SCENARIOS, "--seed", str(SEED), "--messages", str(MESSAGES), "--users", str(USERS),
-             "--jobs", str(len(SCENARIOS)), "--build", build, "--json", path, "--keep", directory + "/fault"]
+             "--presence", str(WATCHES), "--jobs", str(len(SCENARIOS)), "--build", build, "--json", path, "--keep", directory + "/fault"]
     done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=LONGEST, env=clean_environment(), check=False)
     assert done.returncode in (0, 1) and os.path.exists(path), done.stdout
     with open(path, encoding="utf-8") as f:
@@ -170,3 +171,83 @@ PLAIN, UNCERTAIN = (3.0, "item-not-found", "nobody"), (3.0, "remote-server-timeo
 ])
 def test_the_judge(where, change, to_sip, to_xmpp):
     assert judged(where, change) == [to_sip, to_xmpp]
+
+
+# ---- the judge of presence ----
+
+DESK, PHONE = ("away", "u@p 1"), (None, "u@p 2")
+
+
+def phone(state, shown=None, reason=None):
+    return types.SimpleNamespace(state=state, shown=shown, reason=reason, history=[])
+
+
+@pytest.mark.parametrize("verdict, devices, watching, kind", [
+    ("allowed", {"desk": DESK}, phone("active", [DESK]), "right"),
+    ("allowed", {}, phone("active", []), "right"),
+    ("allowed", {"desk": DESK, "phone": PHONE}, phone("active", [PHONE, DESK]), "right"),
+    ("allowed", {"desk": DESK}, phone("active", [PHONE]), "stale"),
+    ("allowed", {}, phone("active", [DESK]), "stale"),
+    ("allowed", {"desk": DESK}, phone("active", [DESK, DESK]), "stale"),
+    ("allowed", {"desk": DESK}, phone("active"), "stuck"),  # no document yet
+    ("allowed", {"desk": DESK}, phone("pending"), "stuck"),
+    ("allowed", {"desk": DESK}, phone("terminated", [DESK], "rejected"), "stuck"),
+    ("pending", {"desk": DESK}, phone("pending"), "pending"),
+    ("pending", {"desk": DESK}, phone("terminated", None, "rejected"), "stuck"),
+    ("refused", {"desk": DESK}, phone("terminated", None, "rejected"), "refused"),
+    ("refused", {"desk": DESK}, phone("terminated", None, "timeout"), "stuck"),
+    ("refused", {"desk": DESK}, phone("active", [DESK]), "stuck"),
+])
+def test_the_judge_of_phones(verdict, devices, watching, kind):
+    assert judge_phone(verdict, devices, watching)[0] == kind
+
+
+@pytest.mark.parametrize("verdict, true, relation, shown, kind", [
+    ("allowed", {"desk": DESK}, "subscribed", {"desk": DESK}, "right"),
+    ("allowed", {}, "subscribed", {}, "right"),
+    ("allowed", {"desk": DESK}, "subscribed", {"phone": DESK}, "stale"),
+    ("allowed", {}, "subscribed", {"desk": DESK}, "stale"),
+    ("allowed", {"desk": DESK}, "subscribed", {"desk": PHONE}, "stale"),
+    ("allowed", {"desk": DESK}, "pending", {}, "stuck"),
+    ("allowed", {"desk": DESK}, "refused", {}, "stuck"),
+    ("pending", {"desk": DESK}, "pending", {}, "pending"),
+    ("pending", {"desk": DESK}, "pending", {"desk": DESK}, "stale"),
+    ("pending", {"desk": DESK}, "refused", {}, "stuck"),
+    ("refused", {"desk": DESK}, "refused", {}, "refused"),
+    ("refused", {"desk": DESK}, "refused", {"desk": DESK}, "stale"),
+    ("refused", {"desk": DESK}, "subscribed", {}, "stuck"),
+])
+def test_the_judge_of_partners_users(verdict, true, relation, shown, kind):
+    assert judge_seen(verdict, true, types.SimpleNamespace(relation=relation, devices=shown, history=[]))[0] == kind
+
+
+@pytest.mark.parametrize("steps, is_leak", [
+    ("publish allow tell", False),
+    ("allow publish tell", False),
+    ("publish tell", True),
+    ("publish ask tell", True),
+    ("publish allow publish tell-first", False),     # old, but once true while he might see it
+    ("publish publish allow tell-first", True),      # over before he might
+    ("allow publish forbid tell", False),            # it was under way
+    ("allow forbid publish tell", True),
+    ("allow forbid publish allow tell", False),
+    ("allow publish tell-other", True),              # of somebody else
+    ("allow publish tell-nothing", True),            # without a note: of nobody
+])
+def test_the_judge_of_what_may_be_told(steps, is_leak):
+    clock = iter(range(100))
+    truth = Truth(lambda: next(clock))
+    notes = []
+    for step in steps.split():
+        if step == "publish":
+            truth.publish("u@p", {"desk": None})
+            notes.append(truth.devices("u@p")["desk"][1])
+        elif step in ("allow", "ask", "forbid"):
+            truth.decide("w@s", "u@p", {"allow": "allowed", "ask": "pending", "forbid": "refused"}[step])
+        else:
+            note = {"tell": notes[-1], "tell-first": notes[0], "tell-nothing": None}.get(step)
+            if step == "tell-other":
+                truth.publish("v@p", {"desk": None})
+                note = truth.devices("v@p")["desk"][1]
+            truth.told("w@s", "u@p", [(None, note)])
+    assert bool(truth.leaks) == is_leak

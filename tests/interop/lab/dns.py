@@ -4,7 +4,7 @@ import os
 from harness.proc import Process, wait_until
 
 from .domains import DOMAINS
-from .net import HOSTS, run
+from .net import HOSTS, WORLDS, in_world, run
 
 SRV_TARGETS = {host: "xmpp.%s.example" % host for host in ("partner", "partner2", "partner3", "ejabberd", "jabberd2")}
 SRV_TARGETS["edge"] = "edge.corp.example"
@@ -80,6 +80,12 @@ def zone_example():
     rows = [SOA, "ns A 127.0.0.1\n"]
     for name, domain in DOMAINS.items():
         rows.append("_xmpp-server._tcp.%s. SRV 10 10 %d %s.\n" % (name, domain.port, SRV_TARGETS[domain.host]))
+    for n in range(1, WORLDS + 1):
+        for domain, target, role in (("p", "xmpp", "partner"), ("c", "edge", "edge")):
+            rows.append("_xmpp-server._tcp.%s%d SRV 10 10 5269 %s.%s%d\n" % (domain, n, target, domain, n))
+            rows.append("%s.%s%d A %s\n" % (target, domain, n, HOSTS[in_world(n, role)]["wan"]))
+        for target, role, leg in (("edge-int", "edge", "dmz"), ("fe", "fe", "lan"), ("sip", "sip", "lan")):
+            rows.append("%s.c%d A %s\n" % (target, n, HOSTS[in_world(n, role)][leg]))
     rows += ["%s. A %s\n" % address for address in ADDRESSES.items()]
     rows.append("_xmpp-server._tcp.refused.example. SRV 0 0 0 .\n")
     # a signed child whose DS record fits no key: validating resolvers answer SERVFAIL

@@ -11,6 +11,7 @@ from .kamailio import Kamailio
 from .net import HOSTS, Net
 from .nsloop import NsLoop
 from .prosody import Prosody
+from .sip_phone import SipPhone
 from .sip_user import SipUser
 from .xmpp_user import XmppUser
 
@@ -136,6 +137,20 @@ class Lab:
                 self.cleanup.callback(user.logout)
             self.users[name] = user
         return self.users[name]
+
+    def phone(self, aor, transport="tcp", name="desk"):
+        """A registered device of a SIP user that has presence."""
+        phone = SipPhone(self._loop("sipua"), aor, (HOSTS["sip"]["lan"], 5060), HOSTS["sipua"]["lan"], transport, name)
+        self.cleanup.callback(phone.close)
+        return phone.register()
+
+    def contact(self, jid):
+        """An XMPP user logged in anew; one JID may have several, with resources."""
+        host = DOMAINS[jid.split("/")[0].split("@")[1]].host
+        self.server(host)
+        user = XmppUser(self._loop(host), jid, PASSWORD, HOSTS[host]["wan"]).login()
+        self.cleanup.callback(user.logout)
+        return user
 
     def stranger(self, aor, target):
         """A SIP user that speaks to `target` directly instead of to the SIP server."""

@@ -5,6 +5,9 @@
     dmz 10.91.2.0/24   edge (inner) .20   fe .30
     lan 10.91.3.0/24   fe .30   sip .40   sipua .50                                        dns .53
 
+Beside these there are WORLDS small ones, each a partner, an edge, a gateway, a SIP server and SIP users of its own (w1-partner ...),
+for what takes servers down.
+
 Nobody forwards and nobody has a default route. The packet filter in fe drops every attempt to open
 a connection from the DMZ; the one in edge drops what comes from the wan for its inner address.
 """
@@ -27,6 +30,19 @@ HOSTS = {
     "sipua": {"lan": "10.91.3.50"},
     "dns": {"wan": "10.91.1.53", "lan": "10.91.3.53"},
 }
+WORLDS = 6
+ROLES = {"partner": ("wan",), "edge": ("wan", "dmz"), "fe": ("dmz", "lan"), "sip": ("lan",), "sipua": ("lan",)}
+NETS = {"wan": "10.91.1.%d", "dmz": "10.91.2.%d", "lan": "10.91.3.%d"}
+
+
+def in_world(number, role):
+    """The host that has this role there."""
+    return "w%d-%s" % (number, role)
+
+
+for _world in range(1, WORLDS + 1):
+    for _at, (_role, _legs) in enumerate(ROLES.items()):
+        HOSTS[in_world(_world, _role)] = {leg: NETS[leg] % (100 + 10 * _world + _at) for leg in _legs}
 RESOLVERS = {host: "10.91.1.53" if "wan" in legs else "10.91.3.53" for host, legs in HOSTS.items()}
 RESOLVERS["dns"] = "127.0.0.1"
 FILTERS = {
@@ -68,6 +84,11 @@ def enter_netns(name):
         os.close(fd)
 
 
+def port_of(host, net):
+    """The end of its cable at the switch."""
+    return "%s-%s" % (net, host[:10])
+
+
 class Net:
     """The namespaces of one run; every name starts with a prefix that holds the process id."""
 
@@ -103,8 +124,12 @@ class Net:
         for host, rules in FILTERS.items():
             run("ip", "netns", "exec", self.ns(host), "nft", "-f", "-", input=rules)
 
+    def plug(self, host, net, is_in):
+        """The cable of a host into one of the networks."""
+        run("ip", "-n", self.ns("sw"), "link", "set", port_of(host, net), "up" if is_in else "down")
+
     def _leg(self, switch, host, net, address):
-        device, port = net + "0", "%s-%s" % (net, host[:9])
+        device, port = net + "0", port_of(host, net)
         name = self.ns(host)
         run("ip", "link", "add", device, "netns", name, "type", "veth", "peer", "name", port, "netns", switch)
         run("ip", "-n", name, "addr", "add", address + "/24", "dev", device)

@@ -121,12 +121,12 @@ class SipUser:
             return [(await self._message(to, body)).status for body in bodies]
         return self.nsloop.run(all_of_them(), timeout)
 
-    async def _request(self, method, uri, to, extra, body, call_id, timeout=10, sender=None):
+    async def _request(self, method, uri, to, extra, body, call_id, timeout=10, sender=None, tag=None):
         self.cseq += 1
         branch = "z9hG4bK" + token()
         lines = ["%s %s SIP/2.0" % (method, uri),
                  "Via: SIP/2.0/%s %s:%d;branch=%s;rport" % ((self.port.via,) + self.port.address()[:2] + (branch,)),
-                 "Max-Forwards: 70", "From: <%s>;tag=%s" % (sender or self.aor, token()), "To: " + to,
+                 "Max-Forwards: 70", "From: <%s>;tag=%s" % (sender or self.aor, tag or token()), "To: " + to,
                  "Call-ID: " + call_id, "CSeq: %d %s" % (self.cseq, method)]
         lines += ["%s: %s" % h for h in extra] + ["Content-Length: %d" % len(body)]
         raw = "\r\n".join(lines).encode("utf-8") + b"\r\n\r\n" + body
@@ -162,11 +162,17 @@ class SipUser:
             self.inbox.put(message)
             if self.answer is not None:
                 self._respond(message, branch, self.answer)
+        elif message.method == "NOTIFY":
+            self._respond(message, branch, self.notified(message), [("Contact", self._contact())])
         elif message.method != "ACK":
             self._respond(message, branch, 405)
 
-    def _respond(self, request, branch, status):
-        raw = response_to(request, status)
+    def notified(self, notify):
+        """The status of the answer to a NOTIFY; a user that watches nobody knows of no subscription."""
+        return 481
+
+    def _respond(self, request, branch, status, headers=()):
+        raw = response_to(request, status, headers=headers)
         self.answered[branch] = raw
         self.port.write(raw)
 

@@ -1,6 +1,7 @@
 """An XMPP user (slixmpp) at one of the lab's servers."""
 import asyncio
 import dataclasses
+import time
 from typing import Optional
 from xml.sax.saxutils import escape, quoteattr
 
@@ -30,13 +31,31 @@ class Message:
     text: Optional[str] = None
 
 
-def parse_message(xml):
-    def child(name):
-        element = xml.find(CLIENT + name)
-        return None if element is None else element.text or ""
+@dataclasses.dataclass
+class Presence:
+    at: float  # of the monotonic clock
+    sender: str
+    type: Optional[str]
+    show: Optional[str]
+    status: Optional[str]
 
+    @property
+    def bare(self):
+        return self.sender.split("/")[0]
+
+
+def child_text(xml, name):
+    element = xml.find(CLIENT + name)
+    return None if element is None else element.text or ""
+
+
+def parse_presence(xml):
+    return Presence(time.monotonic(), xml.get("from") or "", xml.get("type"), child_text(xml, "show"), child_text(xml, "status"))
+
+
+def parse_message(xml):
     m = Message(xml.get("from"), xml.get("to"), xml.get("id"), xml.get("type"), xml.get(XML_LANG),
-                child("body"), child("subject"), child("thread"))
+                child_text(xml, "body"), child_text(xml, "subject"), child_text(xml, "thread"))
     error = xml.find(CLIENT + "error")
     if error is not None:
         m.error_type = error.get("type")
@@ -54,10 +73,14 @@ def clear_text(value):
 
 
 class XmppUser:
-    def __init__(self, nsloop, jid, password, host):
+    """`comes_back`: one whose stream is lost logs in again, as clients do."""
+
+    def __init__(self, nsloop, jid, password, host, comes_back=False):
         self.nsloop, self.jid, self.host = nsloop, jid, host
-        self.password = password
+        self.password, self.comes_back = password, comes_back
+        self.shown = (None, None)    # show and status of the last presence for all
         self.inbox = Inbox(jid)
+        self.presences = Inbox(jid)  # of others; emptied at each login
         self.client = None
         self.count = 0
 
@@ -82,13 +105,27 @@ class XmppUser:
                                          lambda stanza: self.inbox.put(parse_message(stanza.xml))))
         async def started(_):
             await client.get_roster()
-            client.send_presence()
+            client.send_presence(pshow=self.shown[0], pstatus=self.shown[1])
             settle()
         client.add_event_handler("session_start", started)
+        client.register_handler(Callback("presences", MatchXPath(CLIENT + "presence"),
+                                         lambda stanza: self.presences.put(parse_presence(stanza.xml))))
+        self.presences = Inbox(self.jid)
+        client.roster.auto_authorize, client.roster.auto_subscribe = None, False  # the test decides
         client.add_event_handler("failed_auth", lambda e: settle(ConnectionError("login refused")))
         client.add_event_handler("connection_failed", lambda e: settle(ConnectionError(str(e))))
+        client.add_event_handler("disconnected", self._lost)
         client.connect((self.host, 5222), disable_starttls=True)
         await online
+
+    async def _lost(self, _):
+        while self.comes_back and self.client is not None:
+            self.client.abort()
+            try:
+                await asyncio.wait_for(self._login(), 10)
+                return
+            except (OSError, asyncio.TimeoutError):
+                await asyncio.sleep(0.5)
 
     def send(self, to, body, subject=None, thread=None, lang=None, type="chat", id=None):
         """Sends one message and gives back its id."""
@@ -103,6 +140,32 @@ class XmppUser:
         self.nsloop.loop.call_soon_threadsafe(self.client.send_raw, xml + "</message>")
         return id
 
+    # ---- presence (RFC 6121 sections 3 and 4) ----
+    def say(self, show=None, status=None, to=None, type=None, priority=None):
+        """Sends presence, to all who watch or to one address."""
+        if to is None and type is None:
+            self.shown = (show, status)
+        xml = "<presence%s%s>" % (" to=%s" % quoteattr(to) if to else "", " type=%s" % quoteattr(type) if type else "")
+        for name, value in (("show", show), ("status", status), ("priority", priority)):
+            if value is not None:
+                xml += "<%s>%s</%s>" % (name, clear_text(str(value)), name)
+        self.nsloop.loop.call_soon_threadsafe(self.client.send_raw, xml + "</presence>")
+
+    def sees(self, bare):
+        """{resource: (show, status)} of an address, by what has come since the login."""
+        found = {}
+        for p in list(self.presences.items):
+            resource = p.sender.partition("/")[2]
+            if p.bare == bare and p.type is None:
+                found[resource] = (p.show, p.status)
+            elif p.bare == bare and p.type == "unavailable":
+                found.pop(resource, None) if resource else found.clear()
+        return found
+
+    def wait_presence(self, bare, wanted, timeout=10, since=0):
+        """The first stanza from an address for which wanted(Presence) holds."""
+        return self.presences.wait(lambda p: p.bare == bare and wanted(p), timeout, since)
+
     def wait_body(self, body, timeout=10, since=0):
         return self.inbox.wait(lambda m: m.type != "error" and m.body == body, timeout, since)
 
@@ -112,6 +175,14 @@ class XmppUser:
     def logout(self, timeout=5):
         async def leave():
             await self.client.disconnect(wait=1.0)
+        self.comes_back = False
         if self.client is not None:
             self.nsloop.run(leave(), timeout)
+            self.client = None
+
+    def close(self):
+        """Leaves without a word where its server is gone."""
+        try:
+            self.logout()
+        except (AssertionError, OSError):
             self.client = None

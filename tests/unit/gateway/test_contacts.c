@@ -66,13 +66,13 @@ static void writing_authorises_for_a_day_and_nobody_else(void **state)
 	(void)state;
 	struct contacts *c;
 	assert_int_equal(contacts_new(0, &c), XFED_OK);
-	assert_false(facts(c, DAVE, ALICE, 0).is_authorised);
+	assert_false(facts(c, DAVE, ALICE, 0).is_written_to);
 	assert_int_equal(contacts_wrote(c, DAVE, ALICE, 1000), XFED_OK);
-	assert_true(facts(c, DAVE, ALICE, 1000).is_authorised);
-	assert_false(facts(c, ERIN, ALICE, 1000).is_authorised);
-	assert_false(facts(c, DAVE, XFED_SPAN("mallory@partner.example"), 1000).is_authorised);
-	assert_true(facts(c, DAVE, ALICE, 1000 + CONTACT_KEEP_MS - 1).is_authorised);
-	assert_false(facts(c, DAVE, ALICE, 1000 + CONTACT_KEEP_MS).is_authorised);
+	assert_true(facts(c, DAVE, ALICE, 1000).is_written_to);
+	assert_false(facts(c, ERIN, ALICE, 1000).is_written_to);
+	assert_false(facts(c, DAVE, XFED_SPAN("mallory@partner.example"), 1000).is_written_to);
+	assert_true(facts(c, DAVE, ALICE, 1000 + CONTACT_KEEP_MS - 1).is_written_to);
+	assert_false(facts(c, DAVE, ALICE, 1000 + CONTACT_KEEP_MS).is_written_to);
 	contacts_free(c);
 }
 
@@ -83,7 +83,7 @@ static void being_heard_is_no_authorisation(void **state)
 	struct contacts *c;
 	assert_int_equal(contacts_new(0, &c), XFED_OK);
 	assert_int_equal(contacts_heard(c, DAVE, ALICE, 0), XFED_OK);
-	assert_false(facts(c, DAVE, ALICE, 1).is_authorised);
+	assert_false(facts(c, DAVE, ALICE, 1).is_written_to);
 	assert_true(facts(c, DAVE, ALICE, CONTACT_KEEP_MS - 1).is_alive);
 	assert_false(facts(c, DAVE, ALICE, CONTACT_KEEP_MS).is_alive);
 	contacts_free(c);
@@ -193,8 +193,8 @@ static void pairs_do_not_run_into_each_other(void **state)
 	struct contacts *c;
 	assert_int_equal(contacts_new(0, &c), XFED_OK);
 	assert_int_equal(contacts_wrote(c, XFED_SPAN("ab"), XFED_SPAN("c"), 0), XFED_OK);
-	assert_false(facts(c, XFED_SPAN("a"), XFED_SPAN("bc"), 0).is_authorised);
-	assert_false(facts(c, XFED_SPAN("c"), XFED_SPAN("ab"), 0).is_authorised);
+	assert_false(facts(c, XFED_SPAN("a"), XFED_SPAN("bc"), 0).is_written_to);
+	assert_false(facts(c, XFED_SPAN("c"), XFED_SPAN("ab"), 0).is_written_to);
 	contacts_free(c);
 }
 
@@ -208,8 +208,8 @@ static void the_one_not_used_for_longest_goes_first(void **state)
 	contacts_heard(c, DAVE, ALICE, 3);
 	contacts_wrote(c, DAVE, XFED_SPAN("bob@partner.example"), 4);
 	assert_int_equal(contacts_count(c), 2);
-	assert_true(facts(c, DAVE, ALICE, 5).is_authorised);
-	assert_false(facts(c, ERIN, ALICE, 5).is_authorised);
+	assert_true(facts(c, DAVE, ALICE, 5).is_written_to);
+	assert_false(facts(c, ERIN, ALICE, 5).is_written_to);
 	contacts_tick(c, CONTACT_KEEP_MS + 3);
 	assert_int_equal(contacts_count(c), 1);
 	contacts_tick(c, CONTACT_KEEP_MS + 4);
@@ -234,15 +234,15 @@ static void strangers_push_out_strangers_only(void **state)
 		assert_int_equal(contacts_delivered(c, DAVE, xfed_span_str(remote), XFED_SPAN("chat"), NONE, 3 + i), XFED_OK);
 		assert_int_equal(contacts_count(c), 4);
 	}
-	assert_true(facts(c, DAVE, ALICE, 103).is_authorised);
-	assert_true(facts(c, ERIN, ALICE, 103).is_authorised);
+	assert_true(facts(c, DAVE, ALICE, 103).is_written_to);
+	assert_true(facts(c, ERIN, ALICE, 103).is_written_to);
 	/* Users' own pairs push out each other, the one not used for longest first. */
 	for (unsigned i = 0; i < 3; i++) {
 		snprintf(remote, sizeof(remote), "bob%u@partner.example", i);
 		assert_int_equal(contacts_wrote(c, DAVE, xfed_span_str(remote), 200 + i), XFED_OK);
 	}
-	assert_false(facts(c, ERIN, ALICE, 203).is_authorised);
-	assert_true(facts(c, DAVE, ALICE, 203).is_authorised);
+	assert_false(facts(c, ERIN, ALICE, 203).is_written_to);
+	assert_true(facts(c, DAVE, ALICE, 203).is_written_to);
 	contacts_free(c);
 }
 
@@ -258,7 +258,7 @@ static void a_pair_written_in_long_ago_is_one_of_a_stranger(void **state)
 	assert_int_equal(contacts_heard(c, DAVE, ALICE, CONTACT_KEEP_MS + 1), XFED_OK);
 	assert_int_equal(contacts_wrote(c, ERIN, XFED_SPAN("bob@partner.example"), CONTACT_KEEP_MS + 2), XFED_OK);
 	assert_false(facts(c, DAVE, ALICE, CONTACT_KEEP_MS + 3).is_alive);
-	assert_true(facts(c, ERIN, ALICE, CONTACT_KEEP_MS + 3).is_authorised);
+	assert_true(facts(c, ERIN, ALICE, CONTACT_KEEP_MS + 3).is_written_to);
 	/* Both orders grow old. */
 	assert_int_equal(contacts_heard(c, DAVE, ALICE, CONTACT_KEEP_MS + 4), XFED_OK);
 	contacts_tick(c, 2 * CONTACT_KEEP_MS + 3);
@@ -293,7 +293,7 @@ static void what_is_held_is_not_forgotten(void **state)
 		assert_int_equal(contacts_heard(c, ERIN, XFED_SPAN("mallory@partner.example"), 3 * CONTACT_KEEP_MS + i), XFED_OK);
 		assert_int_equal(contacts_count(c), 2);
 	}
-	assert_true(facts(c, DAVE, ALICE, 3 * CONTACT_KEEP_MS).is_authorised);
+	assert_true(facts(c, DAVE, ALICE, 3 * CONTACT_KEEP_MS).is_written_to);
 	assert_null(contacts_find(c, ERIN, ALICE));
 	contacts_hold(c, dave, DAVE, ALICE);
 	contacts_free(c); /* those that are held too */
@@ -367,18 +367,18 @@ static void authorisations_and_who_is_there_outlive_a_restart(void **state)
 	wall_s += 3600;
 	begin(&l);
 	assert_int_equal(contacts_count(l.c), 2);
-	assert_true(facts(l.c, DAVE, ALICE, l.now).is_authorised);
+	assert_true(facts(l.c, DAVE, ALICE, l.now).is_written_to);
 	assert_false(facts(l.c, DAVE, ALICE, l.now).is_alive);
 	assert_true(facts(l.c, ERIN, ALICE, l.now).is_alive);
 	/* The age counts, not the restart. */
-	assert_true(facts(l.c, DAVE, ALICE, l.now + CONTACT_KEEP_MS - 3601 * 1000).is_authorised);
-	assert_false(facts(l.c, DAVE, ALICE, l.now + CONTACT_KEEP_MS - 3600 * 1000).is_authorised);
+	assert_true(facts(l.c, DAVE, ALICE, l.now + CONTACT_KEEP_MS - 3601 * 1000).is_written_to);
+	assert_false(facts(l.c, DAVE, ALICE, l.now + CONTACT_KEEP_MS - 3600 * 1000).is_written_to);
 	took(&l, ERIN, ALICE, true);
 	finish(&l);
 
 	begin(&l);
 	assert_false(facts(l.c, ERIN, ALICE, l.now).is_alive); /* its error is remembered too */
-	assert_true(facts(l.c, ERIN, ALICE, l.now).is_authorised);
+	assert_true(facts(l.c, ERIN, ALICE, l.now).is_written_to);
 	finish(&l);
 
 	wall_s += 23 * 3600;
@@ -388,7 +388,7 @@ static void authorisations_and_who_is_there_outlive_a_restart(void **state)
 
 	wall_s -= 24 * 3600; /* a clock that went back */
 	begin(&l);
-	assert_true(facts(l.c, DAVE, ALICE, l.now).is_authorised);
+	assert_true(facts(l.c, DAVE, ALICE, l.now).is_written_to);
 	finish(&l);
 	unlink(store_path);
 }
@@ -406,13 +406,13 @@ static void the_store_is_written_to_once_an_hour(void **state)
 	contacts_save(l.c);
 	finish(&l);
 	begin(&l);
-	assert_true(facts(l.c, DAVE, ALICE, l.now + CONTACT_KEEP_MS - 1000).is_authorised);
-	assert_false(facts(l.c, DAVE, ALICE, l.now + CONTACT_KEEP_MS).is_authorised);
+	assert_true(facts(l.c, DAVE, ALICE, l.now + CONTACT_KEEP_MS - 1000).is_written_to);
+	assert_false(facts(l.c, DAVE, ALICE, l.now + CONTACT_KEEP_MS).is_written_to);
 	contacts_wrote(l.c, DAVE, ALICE, l.now + CONTACT_SAVE_MS);
 	wall_s += CONTACT_SAVE_MS / 1000;
 	finish(&l);
 	begin(&l);
-	assert_true(facts(l.c, DAVE, ALICE, l.now + CONTACT_KEEP_MS - CONTACT_SAVE_MS + 1).is_authorised);
+	assert_true(facts(l.c, DAVE, ALICE, l.now + CONTACT_KEEP_MS - CONTACT_SAVE_MS + 1).is_written_to);
 	finish(&l);
 	unlink(store_path);
 }
@@ -433,7 +433,7 @@ static void relate(struct life *l, struct xfed_span remote, enum iw_relation_sta
 {
 	struct contact *k = contacts_hold(l->c, NULL, DAVE, remote);
 	contacts_relate(l->c, k, (struct iw_relation){ state, is_preapproved }, iw_relation_is_pending_in(state) ? wall_s : 0);
-	contacts_used(l->c, k, wall_s);
+	contacts_used(l->c, k, true, wall_s);
 	contacts_give_back(l->c, k, l->now);
 }
 
@@ -462,7 +462,7 @@ static void relations_outlive_a_restart_and_everybody_else(void **state)
 	struct contact *alice = contacts_find(l.c, DAVE, ALICE), *asks = contacts_find(l.c, DAVE, bob);
 	assert_int_equal(contact_relation(alice).state, IW_RELATION_BOTH);
 	assert_true(facts(l.c, DAVE, ALICE, l.now).is_added && facts(l.c, DAVE, ALICE, l.now).is_watching);
-	assert_false(facts(l.c, DAVE, ALICE, l.now).is_authorised);
+	assert_false(facts(l.c, DAVE, ALICE, l.now).is_written_to);
 	assert_int_equal(contact_relation(asks).state, IW_RELATION_NONE_IN);
 	assert_int_equal(contact_asked_s(asks), wall_s - 90 * 24 * 3600);
 	assert_true(contact_relation(contacts_find(l.c, DAVE, carol)).is_preapproved);
@@ -491,9 +491,134 @@ static void related_ones_count_apart(void **state)
 		assert_int_equal(contacts_heard(c, DAVE, xfed_span_str(remote), 2 + i), XFED_OK);
 	}
 	assert_int_equal(contacts_count(c), 3);
-	assert_ptr_equal(contacts_next_related(c, NULL), k);
-	assert_null(contacts_next_related(c, k));
+	assert_ptr_equal(contacts_next(c, &(struct contacts_filter){ 0 }, NULL), k);
+	assert_null(contacts_next(c, &(struct contacts_filter){ 0 }, k));
 	contacts_free(c);
+}
+
+static void expect_listed(const struct contacts *c, const struct contacts_filter *f, const char *const *remotes)
+{
+	struct contact *k = NULL;
+	for (; *remotes; remotes++) {
+		k = contacts_next(c, f, k);
+		assert_non_null(k);
+		assert_true(xfed_span_is(contact_remote(k), *remotes));
+	}
+	assert_null(contacts_next(c, f, k));
+}
+
+/* Of one user, of one domain, of both, or all of them, the domains one after the other; who has no relation is not among them. */
+static void related_ones_are_listed_by_user_and_domain(void **state)
+{
+	(void)state;
+	const struct {
+		struct xfed_span local;
+		const char *remote;
+	} pairs[] = { { DAVE, "a@one.example" }, { ERIN, "b@one.example" }, { DAVE, "c@two.example" }, { DAVE, "d@one.example" } };
+	const struct xfed_span one = XFED_SPAN("one.example"), two = XFED_SPAN("two.example"), none = XFED_SPAN("three.example");
+	struct contacts *c;
+	assert_int_equal(contacts_new(0, &c), XFED_OK);
+	assert_int_equal(contacts_wrote(c, DAVE, XFED_SPAN("stranger@one.example"), 1), XFED_OK);
+	for (size_t i = 0; i < XFED_ARRAY_LEN(pairs); i++) {
+		struct contact *k = contacts_hold(c, NULL, pairs[i].local, xfed_span_str(pairs[i].remote));
+		contacts_relate(c, k, (struct iw_relation){ .state = IW_RELATION_FROM }, 0);
+		contacts_give_back(c, k, 1);
+	}
+	expect_listed(
+		c, &(struct contacts_filter){ 0 }, (const char *const[]){ "a@one.example", "b@one.example", "d@one.example", "c@two.example", NULL });
+	expect_listed(
+		c, &(struct contacts_filter){ .local = DAVE }, (const char *const[]){ "a@one.example", "c@two.example", "d@one.example", NULL });
+	expect_listed(c, &(struct contacts_filter){ .remote_domain = one },
+		(const char *const[]){ "a@one.example", "b@one.example", "d@one.example", NULL });
+	expect_listed(c, &(struct contacts_filter){ ERIN, two }, (const char *const[]){ NULL });
+	expect_listed(c, &(struct contacts_filter){ DAVE, two }, (const char *const[]){ "c@two.example", NULL });
+	expect_listed(c, &(struct contacts_filter){ .remote_domain = none }, (const char *const[]){ NULL });
+	for (size_t i = 0; i < XFED_ARRAY_LEN(pairs); i += 2) {
+		struct contact *k = contacts_hold(c, NULL, pairs[i].local, xfed_span_str(pairs[i].remote));
+		contacts_relate(c, k, (struct iw_relation){ 0 }, 0);
+		contacts_give_back(c, k, 2);
+	}
+	expect_listed(c, &(struct contacts_filter){ 0 }, (const char *const[]){ "b@one.example", "d@one.example", NULL });
+	expect_listed(c, &(struct contacts_filter){ .local = DAVE }, (const char *const[]){ "d@one.example", NULL });
+	contacts_free(c);
+}
+
+/* Each comes once before one comes again. */
+static void each_is_looked_at_in_its_turn(void **state)
+{
+	(void)state;
+	struct contacts *c;
+	assert_int_equal(contacts_new(0, &c), XFED_OK);
+	assert_null(contacts_rotate(c));
+	struct contact *list[3];
+	for (unsigned i = 0; i < 3; i++) {
+		char remote[64];
+		snprintf(remote, sizeof(remote), "c%u@partner.example", i);
+		list[i] = contacts_hold(c, NULL, DAVE, xfed_span_str(remote));
+		contacts_relate(c, list[i], (struct iw_relation){ .state = IW_RELATION_TO }, 0);
+		if (i != 1) {
+			contacts_give_back(c, list[i], 1); /* whether it is held or not */
+		}
+	}
+	for (unsigned i = 0; i < 6; i++) {
+		assert_ptr_equal(contacts_rotate(c), list[i % 3]);
+	}
+	contacts_give_back(c, list[1], 1);
+	contacts_free(c);
+}
+
+/* Consent is a contact without a relation: it is kept, counts as adding, and lasts until it is taken back. */
+static void consent_outlives_a_restart(void **state)
+{
+	(void)state;
+	struct life l;
+	begin(&l);
+	struct contact *k = contacts_hold(l.c, NULL, DAVE, ALICE);
+	assert_false(facts(l.c, DAVE, ALICE, l.now).is_added);
+	contacts_approve(l.c, k, true);
+	contacts_used(l.c, k, true, wall_s);
+	contacts_give_back(l.c, k, l.now);
+	finish(&l);
+	begin(&l);
+	k = contacts_find(l.c, DAVE, ALICE);
+	assert_true(k && contact_is_approved(k) && contact_is_related(k) && facts(l.c, DAVE, ALICE, l.now).is_added);
+	assert_int_equal(contact_wanted_s(k), wall_s);
+	contacts_approve(l.c, contacts_hold(l.c, k, DAVE, ALICE), false);
+	contacts_give_back(l.c, k, l.now);
+	finish(&l);
+	begin(&l);
+	assert_null(contacts_find(l.c, DAVE, ALICE));
+	finish(&l);
+}
+
+/* A message uses the relation, whoever writes it; only what the user writes is the user's doing. It is written once a day. */
+static void messages_are_a_use_of_the_relation(void **state)
+{
+	(void)state;
+	struct life l;
+	int64_t begun_s = wall_s;
+	begin(&l);
+	relate(&l, ALICE, IW_RELATION_TO, false);
+	finish(&l);
+	begin(&l);
+	wall_s += 2 * CONTACT_USED_S;
+	assert_int_equal(contacts_heard(l.c, DAVE, ALICE, l.now), XFED_OK);
+	struct contact *k = contacts_find(l.c, DAVE, ALICE);
+	assert_int_equal(contact_used_s(k), wall_s);
+	assert_int_equal(contact_wanted_s(k), begun_s);
+	finish(&l);
+	begin(&l);
+	k = contacts_find(l.c, DAVE, ALICE);
+	assert_int_equal(contact_used_s(k), wall_s);
+	assert_int_equal(contact_wanted_s(k), begun_s);
+	wall_s += CONTACT_USED_S - 1;
+	assert_int_equal(contacts_heard(l.c, DAVE, ALICE, l.now), XFED_OK);
+	finish(&l);
+	begin(&l);
+	assert_int_equal(contact_used_s(contacts_find(l.c, DAVE, ALICE)), wall_s - CONTACT_USED_S + 1); /* not worth a write */
+	assert_int_equal(contacts_wrote(l.c, DAVE, ALICE, l.now), XFED_OK);
+	assert_int_equal(contact_wanted_s(contacts_find(l.c, DAVE, ALICE)), wall_s);
+	finish(&l);
 }
 
 static void scenario(void)
@@ -503,7 +628,7 @@ static void scenario(void)
 		return;
 	}
 	bool wrote = contacts_wrote(c, DAVE, ALICE, 0) == XFED_OK;
-	assert_true(facts(c, DAVE, ALICE, 0).is_authorised == wrote);
+	assert_true(facts(c, DAVE, ALICE, 0).is_written_to == wrote);
 	contacts_delivered(c, DAVE, ALICE, XFED_SPAN("chat"), XFED_SPAN("thread"), 1);
 	contacts_heard(c, ERIN, ALICE, 2);
 	contacts_delivered(c, ERIN, ALICE, XFED_SPAN("chat"), XFED_SPAN("thread"), 3);
@@ -533,6 +658,10 @@ int main(void)
 		cmocka_unit_test(the_store_is_written_to_once_an_hour),
 		cmocka_unit_test(relations_outlive_a_restart_and_everybody_else),
 		cmocka_unit_test(related_ones_count_apart),
+		cmocka_unit_test(related_ones_are_listed_by_user_and_domain),
+		cmocka_unit_test(each_is_looked_at_in_its_turn),
+		cmocka_unit_test(consent_outlives_a_restart),
+		cmocka_unit_test(messages_are_a_use_of_the_relation),
 		cmocka_unit_test(every_allocation_may_fail),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

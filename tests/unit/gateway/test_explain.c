@@ -50,7 +50,7 @@ static struct explain_facts open_in(void)
 	f.to = "alice@example.com";
 	f.policy.from_is_ours = false;
 	f.policy.to_is_ours = true;
-	f.has_written = true;
+	f.policy.is_written_to = true;
 	f.next_hop = "tls:fe.example.com:5061";
 	f.hop.is_known = f.hop.is_up = true;
 	f.max_request = 15360;
@@ -116,12 +116,17 @@ static void domain_alone(struct explain_facts *f)
 }
 static void stranger(struct explain_facts *f)
 {
-	f->has_written = false;
+	f->policy.is_written_to = false;
 }
 static void federated_stranger(struct explain_facts *f)
 {
-	f->has_written = false;
+	f->policy.is_written_to = false;
 	f->policy.type = XFED_PARTNER_FEDERATED;
+}
+static void verified_stranger(struct explain_facts *f)
+{
+	stranger(f);
+	f->policy.type = XFED_PARTNER_PUBLIC_VERIFIED;
 }
 static void unmapped(struct explain_facts *f)
 {
@@ -301,6 +306,7 @@ static const struct {
 	{ "a stranger of a public partner", true, stranger, EXPLAIN_CONTACT, XFED_REASON_POLICY_CONTACT_UNAUTHORISED, "alice@example.com has not written to bob" },
 	{ "ours may write to strangers", false, stranger, NONE, XFED_REASON_NONE, NULL },
 	{ "a stranger of a federated partner", true, federated_stranger, NONE, XFED_REASON_NONE, NULL },
+	{ "a stranger of a verified partner", true, verified_stranger, NONE, XFED_REASON_NONE, NULL },
 	{ "unmappable", false, unmapped, EXPLAIN_MAPPING, XFED_REASON_SIP_ADDRESS_UNMAPPABLE, "bob@fabrikam.example" },
 	{ "the SIP peer may not send", false, untrusted, EXPLAIN_SENDER, XFED_REASON_SIP_SENDER_UNTRUSTED, "may not send as example.com" },
 	{ "a SIP peer may not send, others may", false, one_is_untrusted, NONE, XFED_REASON_NONE, NULL },
@@ -379,6 +385,7 @@ static void other_than_of_a_message(void **state)
 		struct explain_gate gates[EXPLAIN_GATE_COUNT];
 		f.policy.kinds |= XFED_KIND_PRESENCE;
 		f.relation.state = kinds[i].relation;
+		f.policy.is_added = iw_relation_is_to(kinds[i].relation) || iw_relation_is_pending_out(kinds[i].relation);
 		f.asked_ago_s = -1;
 		f.next_hop = "tls:fe.example.com:5061";
 		f.hop.is_known = f.hop.is_up = true;
@@ -391,8 +398,8 @@ static void other_than_of_a_message(void **state)
 	/* What has been written to is shown nothing by that, and what is added may write. */
 	struct explain_facts f = open_in();
 	struct explain_gate gates[EXPLAIN_GATE_COUNT];
-	f.has_written = false;
-	f.relation.state = IW_RELATION_TO;
+	f.policy.is_written_to = false;
+	f.policy.is_added = true;
 	assert_int_equal(explain_gates(&f, EXPLAIN_OF_MESSAGE, gates), EXPLAIN_GATE_COUNT);
 	assert_int_equal(gates[EXPLAIN_APPROVAL].state, POLICY_SKIPPED);
 }

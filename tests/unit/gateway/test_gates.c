@@ -2,9 +2,8 @@
  * The gates of policy: every combination of partner type, direction, relation, kind and access, through the gates as they are
  * enforced and through explain, held against a table that was written by hand.
  *
- * Lync lets the users of Federated and PublicVerified partners write first, those of PublicUnverified only when our user has added
- * them to his contacts. As long as there are no contact lists, a partner of either public type is treated as PublicUnverified, and
- * to have written to somebody within a day stands for having added him. Our users may always write.
+ * Lync lets the users of Federated and PublicVerified partners write first and add our users, those of PublicUnverified only when our
+ * user has added them to his contacts; to write to somebody within a day lets that one answer, and see nothing. Our users may always.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,35 +18,43 @@
 
 enum type { FEDERATED, VERIFIED, UNVERIFIED, UNLISTED, TYPES };
 enum direction { IN, OUT };
-enum relation { STRANGER, WRITTEN_TO };
+enum relation { STRANGER, WRITTEN_TO, ADDED, RELATIONS };
 enum access { ALLOWED, REFUSED };
 
 /*
- * The gate that is closed: P partner, K kinds, A access, C contact, - none. First where the partner's kinds have what is sent, then
- * where they have not; of each for a user whom access.d allows and for one whom it refuses.
+ * The gate that is closed to a message, and to a request for presence: P partner, K kinds, A access, C contact, - none. First where the
+ * partner's kinds have what is sent, then where they have not; of each for a user whom access.d allows and for one whom it refuses.
  */
 static const struct {
 	enum type type;
 	enum direction direction;
 	enum relation relation;
-	const char *closed;
+	const char *closed[2];
 } table[] = {
-	{ FEDERATED, IN, STRANGER, "-A KK" },
-	{ FEDERATED, IN, WRITTEN_TO, "-A KK" },
-	{ VERIFIED, IN, STRANGER, "CA KK" },
-	{ VERIFIED, IN, WRITTEN_TO, "-A KK" },
-	{ UNVERIFIED, IN, STRANGER, "CA KK" },
-	{ UNVERIFIED, IN, WRITTEN_TO, "-A KK" },
-	{ UNLISTED, IN, STRANGER, "PP PP" },
-	{ UNLISTED, IN, WRITTEN_TO, "PP PP" },
-	{ FEDERATED, OUT, STRANGER, "-A KK" },
-	{ FEDERATED, OUT, WRITTEN_TO, "-A KK" },
-	{ VERIFIED, OUT, STRANGER, "-A KK" },
-	{ VERIFIED, OUT, WRITTEN_TO, "-A KK" },
-	{ UNVERIFIED, OUT, STRANGER, "-A KK" },
-	{ UNVERIFIED, OUT, WRITTEN_TO, "-A KK" },
-	{ UNLISTED, OUT, STRANGER, "PP PP" },
-	{ UNLISTED, OUT, WRITTEN_TO, "PP PP" },
+	{ FEDERATED, IN, STRANGER, { "-A KK", "-A KK" } },
+	{ FEDERATED, IN, WRITTEN_TO, { "-A KK", "-A KK" } },
+	{ FEDERATED, IN, ADDED, { "-A KK", "-A KK" } },
+	{ VERIFIED, IN, STRANGER, { "-A KK", "-A KK" } },
+	{ VERIFIED, IN, WRITTEN_TO, { "-A KK", "-A KK" } },
+	{ VERIFIED, IN, ADDED, { "-A KK", "-A KK" } },
+	{ UNVERIFIED, IN, STRANGER, { "CA KK", "CA KK" } },
+	{ UNVERIFIED, IN, WRITTEN_TO, { "-A KK", "CA KK" } },
+	{ UNVERIFIED, IN, ADDED, { "-A KK", "-A KK" } },
+	{ UNLISTED, IN, STRANGER, { "PP PP", "PP PP" } },
+	{ UNLISTED, IN, WRITTEN_TO, { "PP PP", "PP PP" } },
+	{ UNLISTED, IN, ADDED, { "PP PP", "PP PP" } },
+	{ FEDERATED, OUT, STRANGER, { "-A KK", "-A KK" } },
+	{ FEDERATED, OUT, WRITTEN_TO, { "-A KK", "-A KK" } },
+	{ FEDERATED, OUT, ADDED, { "-A KK", "-A KK" } },
+	{ VERIFIED, OUT, STRANGER, { "-A KK", "-A KK" } },
+	{ VERIFIED, OUT, WRITTEN_TO, { "-A KK", "-A KK" } },
+	{ VERIFIED, OUT, ADDED, { "-A KK", "-A KK" } },
+	{ UNVERIFIED, OUT, STRANGER, { "-A KK", "-A KK" } },
+	{ UNVERIFIED, OUT, WRITTEN_TO, { "-A KK", "-A KK" } },
+	{ UNVERIFIED, OUT, ADDED, { "-A KK", "-A KK" } },
+	{ UNLISTED, OUT, STRANGER, { "PP PP", "PP PP" } },
+	{ UNLISTED, OUT, WRITTEN_TO, { "PP PP", "PP PP" } },
+	{ UNLISTED, OUT, ADDED, { "PP PP", "PP PP" } },
 };
 
 /* An error and the like ends something: only from where, to where, and whose partner it is count. */
@@ -93,7 +100,8 @@ static struct policy_facts facts(size_t row, enum access access, unsigned kinds)
 		.type = types[table[row].type],
 		.kinds = is_listed ? kinds : 0,
 		.access_allows = access == ALLOWED,
-		.is_authorised = table[row].relation == WRITTEN_TO,
+		.is_written_to = table[row].relation == WRITTEN_TO,
+		.is_added = table[row].relation == ADDED,
 		.from_maps = true,
 		.to_maps = true,
 	};
@@ -106,7 +114,6 @@ static char enforced(const struct policy_facts *f, enum policy_kind kind)
 	return letter_of(closed, closed == POLICY_GATE_COUNT ? XFED_REASON_NONE : v[closed].reason);
 }
 
-/* For presence our user has added whom the row says it has written to. */
 static char explained(const struct policy_facts *f, enum policy_kind kind)
 {
 	bool is_message = kind == POLICY_MESSAGE;
@@ -114,8 +121,6 @@ static char explained(const struct policy_facts *f, enum policy_kind kind)
 		.from = "alice@example.com",
 		.to = "bob@fabrikam.example",
 		.policy = *f,
-		.has_written = is_message && f->is_authorised,
-		.relation.state = !is_message && f->is_authorised ? IW_RELATION_NONE_OUT : IW_RELATION_NONE,
 		.local_domain = "example.com",
 		.remote_domain = "fabrikam.example",
 		.partner = "fabrikam.example",
@@ -155,25 +160,26 @@ static void every_combination(void **state)
 			for (unsigned kinds = 0; kinds < 8; kinds++) {
 				for (size_t s = 0; s < XFED_ARRAY_LEN(sent); s++) {
 					bool has_it = kinds & sent[s].bit;
-					expect(row, access, kinds, sent[s].kind, table[row].closed[(has_it ? 0 : 3) + (int)access]);
+					expect(row, access, kinds, sent[s].kind, table[row].closed[s][(has_it ? 0 : 3) + (int)access]);
 				}
 				expect(row, access, kinds, POLICY_ENDING, closed_to_endings(table[row].type));
 			}
 		}
 	}
-	assert_int_equal(combinations, 16 * 2 * 8 * 3);
+	assert_int_equal(combinations, 24 * 2 * 8 * 3);
 }
 
 /* The table has each row once, so that nothing is left out of it. */
 static void the_table_is_whole(void **state)
 {
-	bool seen[TYPES][2][2] = { 0 };
+	bool seen[TYPES][2][RELATIONS] = { 0 };
 	(void)state;
 	for (size_t i = 0; i < XFED_ARRAY_LEN(table); i++) {
 		bool *s = &seen[table[i].type][table[i].direction][table[i].relation];
 		assert_false(*s);
 		*s = true;
-		assert_int_equal(strlen(table[i].closed), 5);
+		assert_int_equal(strlen(table[i].closed[0]), 5);
+		assert_int_equal(strlen(table[i].closed[1]), 5);
 	}
 	assert_int_equal(XFED_ARRAY_LEN(table), sizeof(seen) / sizeof(bool));
 }
@@ -183,7 +189,7 @@ static void behind_a_closed_gate(void **state)
 {
 	(void)state;
 	struct policy_verdict v[POLICY_GATE_COUNT];
-	struct policy_facts f = facts(6, REFUSED, 0); /* unlisted */
+	struct policy_facts f = facts(9, REFUSED, 0); /* unlisted */
 	f.from_maps = false;
 	assert_int_equal(policy_gates(&f, POLICY_MESSAGE, false, v), POLICY_GATE_PARTNER);
 	assert_int_equal(v[POLICY_GATE_KINDS].state, POLICY_SKIPPED);

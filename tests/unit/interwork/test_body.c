@@ -217,6 +217,7 @@ static const struct body_row body_rows[] = {
 	{ "text/plain", NO, NO, V(""), V("x"), NULL, XFED_REASON_SIP_CODING_UNSUPPORTED, "Content-Transfer-Encoding (empty)" },
 	{ "text/plain;charset=EUC-JP", NO, NO, NO, V("x"), NULL, XFED_REASON_SIP_CHARSET_UNSUPPORTED, "charset EUC-JP" },
 	{ "text/plain", NO, NO, V("base64"), V("1+1=2"), NULL, XFED_REASON_SIP_CONTENT_GARBLED, "it is no base64" },
+	{ "text/plain", NO, NO, V("base64"), V("Y=Q="), NULL, XFED_REASON_SIP_CONTENT_GARBLED, "it is no base64" },
 	{ "text/plain", NO, NO, V("quoted-printable"), V("1+1=2"), NULL, XFED_REASON_SIP_CONTENT_GARBLED, "it is no quoted-printable" },
 	{ "text/plain", NO, NO, V("base64"), V("/w=="), NULL, XFED_REASON_SIP_CONTENT_GARBLED, "it has bytes that are none of its charset" },
 };

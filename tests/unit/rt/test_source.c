@@ -11,6 +11,7 @@
 #include "support.h"
 #include "xfed/limits.h"
 #include "xfed/mem.h"
+#include "xfed/rt/reserve.h"
 #include "xfed/rt/source.h"
 
 #define HOLDS 64
@@ -237,6 +238,32 @@ static void names(void **state)
 	assert_int_equal(rt_source_share(5, 50), 3);
 }
 
+/* A tenth of the limit is each direction's own. */
+static void what_each_direction_keeps(void **state)
+{
+	static const struct {
+		size_t limit, held, of_this;
+		bool fits;
+	} rows[] = {
+		{ 100, 0, 0, true },
+		{ 100, 89, 89, true },
+		{ 100, 90, 90, false },
+		{ 100, 99, 89, true },
+		{ 100, 99, 9, true },
+		{ 100, 100, 10, false },
+		{ 100, 101, 0, false },
+		{ 1, 0, 0, true },
+		{ 1, 1, 0, false },
+		{ 0, 0, 0, false },
+	};
+	(void)state;
+	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
+		if (rt_reserve_allows(rows[i].limit, rows[i].held, rows[i].of_this) != rows[i].fits) {
+			fail_msg("row %zu: of %zu, %zu are held, %zu of this direction", i, rows[i].limit, rows[i].held, rows[i].of_this);
+		}
+	}
+}
+
 /* Without memory nothing is granted, nothing is lost, nothing is kept. */
 static void without_memory(void **state)
 {
@@ -274,6 +301,7 @@ int main(void)
 		cmocka_unit_test(the_oldest_spends_again),
 		cmocka_unit_test(one_line_a_minute),
 		cmocka_unit_test(names),
+		cmocka_unit_test(what_each_direction_keeps),
 		cmocka_unit_test(without_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,23 @@
+/* How long a pair lasts, and how it ends. Inside the room only. */
+#ifndef GATEWAY_PRESENCE_RIGHTS_H
+#define GATEWAY_PRESENCE_RIGHTS_H
+
+#include "presence/presence_impl.h"
+
+/* The pair was of use; `is_by_user`: the user, by a SUBSCRIBE of its own, wanted it. */
+void pair_used(struct pair *pair, bool is_by_user);
+/* Whether policy lets the contact see the user (`is_contact`), or the user the contact. */
+bool pair_may_see(const struct pair *pair, bool is_contact);
+/* Whether what the user did for the contact is all that its rights need; not whether policy lets it through. */
+bool pair_has_rights(const struct pair *pair);
+/* The contact sees the user no more, and is told so. */
+void pair_end_rights(struct pair *pair);
+/* They are contacts no longer, and both are told so. */
+void pair_end(struct pair *pair);
+
+/* upkeep.c: about once a second, a few of all contacts; all of them after a start */
+void presence_resume(struct presence *p);
+/* Whether this partner can be given one more subscription or probe in this second, where that is not asked for by anybody just now. */
+bool presence_pace(struct presence *p, struct xfed_span remote_domain);
+
+#endif
