@@ -82,6 +82,10 @@ PART(give_up_im, im_give_up(g->im))
 PART(close_im, im_close(g->im))
 PART(free_im, im_free(g->im))
 
+PART(flush_admin, admin_flush(&g->admin))
+PART(drain_admin, admin_drain(&g->admin))
+PART(stop_admin, admin_stop(&g->admin))
+
 static void on_swapped(void *user, bool is_new);
 static const struct policy_user policy_user = { .swapped = on_swapped };
 static const struct channel_user channel_user;
@@ -232,6 +236,8 @@ static int start_admin(struct gateway *g, char error[256])
 		.channel = g->channel,
 		.trunk = g->trunk,
 		.contacts = g->contacts,
+		.im = g->im,
+		.presence = g->presence,
 		.service = service,
 		.is_leaving = is_leaving,
 		.in_flight = in_flight,
@@ -312,7 +318,7 @@ static const struct part parts[] = {
 		.reloaded = reloaded_presence,
 		.stop = stop_presence,
 		.free = free_presence },
-	{ .name = "admin", .start = start_admin },
+	{ .name = "admin", .start = start_admin, .flush = flush_admin, .drain = drain_admin, .stop = stop_admin },
 };
 
 #define PARTS XFED_ARRAY_LEN(parts)
@@ -431,6 +437,7 @@ static void on_run_ended(void *user, uint64_t run, bool may_take_over)
 static void on_outcome(void *user, struct xfed_span stanza_id, const struct proto_result *r)
 {
 	im_outcome(((struct gateway *)user)->im, stanza_id, r);
+	presence_outcome(((struct gateway *)user)->presence, stanza_id, r);
 }
 
 static void on_stream_lost(void *user, struct xfed_span local, struct xfed_span remote)

@@ -68,6 +68,7 @@ static json_t *value_of(enum rt_arg_kind kind, const char *text)
 	switch (kind) {
 	case RT_ARG_AGO:
 		return since(text);
+	case RT_ARG_SECONDS:
 	case RT_ARG_COUNT:
 	case RT_ARG_FAILURE:
 		return number(text);

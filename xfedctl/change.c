@@ -54,7 +54,7 @@ static enum ctl_exit ask(struct change *c, const char *verb, json_t *args, json_
 		struct timespec pause = { .tv_nsec = left_ms < PATIENCE_MS ? PAUSE_MS * 1000000 : 0 };
 		nanosleep(&pause, NULL);
 		json_decref(answer);
-		if (ctl_ask(c->socket, "change", verb, args, &answer, error) != XFED_OK) {
+		if (ctl_ask(c->socket, "change", verb, args, NULL, &answer, error) != XFED_OK) {
 			return change_refuse(c, "%s: %s", c->service, error);
 		}
 		code = ctl_str(json_object_get(answer, "error"), "code");
@@ -78,8 +78,8 @@ static enum ctl_exit find_gateway(struct change *c)
 	size_t count = ctl_find(CTL_RUN_DIR, paths, CTL_SOCKETS_MAX), found = 0, len = 0;
 	for (size_t i = 0; i < count; i++) {
 		json_t *answer = NULL;
-		bool is_one = count == 1 ||
-			      (ctl_ask(paths[i], "change", "files", NULL, &answer, error) == XFED_OK && json_is_true(json_object_get(answer, "ok")));
+		bool is_one = count == 1 || (ctl_ask(paths[i], "change", "files", NULL, NULL, &answer, error) == XFED_OK &&
+						    json_is_true(json_object_get(answer, "ok")));
 		json_decref(answer);
 		if (is_one && found++ == 0) {
 			snprintf(c->socket, sizeof(c->socket), "%s", paths[i]);

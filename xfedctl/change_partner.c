@@ -38,7 +38,7 @@ static enum ctl_exit not_listed(const struct change *c, const char *domain)
 {
 	char error[256];
 	json_t *args = json_pack("{s:s}", "domain", domain), *answer = NULL;
-	(void)ctl_ask(c->socket, "partner", "show", args, &answer, error);
+	(void)ctl_ask(c->socket, "partner", "show", args, NULL, &answer, error);
 	const char *whose = ctl_str(json_object_get(answer, "result"), "domain");
 	enum ctl_exit rc = whose[0] ? change_refuse(c, "%s is one of the domains of %s: change that one", domain, whose)
 				    : change_refuse(c, "%s is not listed: there is no %s", domain, c->file);

@@ -24,6 +24,8 @@ struct ctl_way {
 	enum ctl_exit (*print)(const json_t *result, FILE *out);
 	enum ctl_exit (*act)(const json_t *args, const struct ctl_options *options);
 };
+/* Prints one step of a long command as soon as it is known; the printer of the answer leaves it out then. */
+void ctl_print_part(const json_t *part);
 extern const struct ctl_way ctl_ways[RT_COMMAND_COUNT]; /* in the order of rt_commands */
 
 #define CTL_DECLARE_BOTH(id)	enum ctl_exit ctl_print_##id(const json_t *result, FILE *out);
@@ -54,8 +56,8 @@ size_t ctl_usage(const char *noun, FILE *out);
 #define CTL_RUN_DIR	"/run/xfed" /* of the sockets */
 #define CTL_SOCKETS_MAX 64
 
-/* Sends one request. OK: `*answer` is a new reference. INVALID with one sentence in `error`. */
-int ctl_ask(const char *path, const char *noun, const char *verb, json_t *args, json_t **answer, char error[256]);
+/* Sends one request. OK: `*answer` is a new reference. INVALID with one sentence in `error`. `part` is called for each step before the answer; may be NULL. */
+int ctl_ask(const char *path, const char *noun, const char *verb, json_t *args, void (*part)(const json_t *part), json_t **answer, char error[256]);
 /* Finds the sockets in `dir`, sorted by name, at most `max`; returns how many. The caller frees the entries of `out` with free(3). */
 size_t ctl_find(const char *dir, char **out, size_t max);
 const char *ctl_name_of(const char *path, char out[128]); /* of the service whose socket that is */

@@ -154,7 +154,7 @@ static void say_where(const struct asking *a, const char *path, const char *name
 	json_t *answer, *link;
 	fprintf(stderr, "xfedctl: %s is an edge; %s%s%s is asked on the inside host, where xfed-gateway runs", name, a->command->noun,
 		a->command->verb[0] ? " " : "", a->command->verb);
-	if (ctl_ask(path, "status", "", NULL, &answer, error) == XFED_OK) {
+	if (ctl_ask(path, "status", "", NULL, NULL, &answer, error) == XFED_OK) {
 		json_array_foreach(json_object_get(json_object_get(answer, "result"), "channel"), i, link) {
 			fprintf(stderr, i == 0 ? " (linked with this edge: " : ", ");
 			ctl_text(stderr, ctl_str(link, "peer"));
@@ -223,7 +223,8 @@ static enum ctl_exit ask_one(struct asking *a, const char *path)
 	char name[128], error[256];
 	json_t *answer;
 	ctl_name_of(path, name);
-	if (ctl_ask(path, a->command->noun, a->command->verb, a->args, &answer, error) != XFED_OK) {
+	void (*part)(const json_t *) = a->options->is_json ? NULL : ctl_print_part;
+	if (ctl_ask(path, a->command->noun, a->command->verb, a->args, part, &answer, error) != XFED_OK) {
 		fprintf(stderr, "xfedctl: %s: %s\n", name, error);
 		a->answered++;
 		return CTL_PROBLEM;

@@ -85,7 +85,7 @@ bool pair_may_ask(const struct pair *pair)
 void pair_release(struct pair *pair)
 {
 	struct presence *p = pair->presence;
-	if (pair->watches || pair->follow || pair->known.count > 0) {
+	if (pair->watches || pair->follow || pair->known.count > 0 || pair->trials > 0) {
 		return;
 	}
 	contact_set_live(pair->contact, NULL);

@@ -68,6 +68,7 @@ struct pair {
 	struct known known;	 /* of the contact's resources */
 	struct watch *watches;
 	struct follow *follow;
+	unsigned trials;
 	bool is_tallied; /* in presence.pending, under: */
 	uint64_t pending_key;
 	bool is_stale; /* something may have been missed: in presence.stale (resync.c) */
@@ -110,6 +111,7 @@ struct presence {
 	struct xfed_buf scratch;
 	size_t watch_count, follow_count;
 	struct tally *shares, *pending; /* follows by partner; pairs with a request that waits by user and partner */
+	struct presence_trial *trials;	/* a handful */
 	struct tally *pace;		/* what partners have been given of this second (upkeep.c) */
 	struct {
 		size_t left, postponed; /* of a round through all contacts after a start; left 0: there is none any more */
@@ -141,6 +143,11 @@ struct iw_relation_step pair_relate(struct pair *pair, enum iw_relation_event ev
 
 /* to_xmpp.c: stanzas to the contact, from the user. `d`: for available and unavailable of one device; NULL: of none in particular */
 void pair_say(struct pair *pair, enum xfed_stanza_type type, const struct iw_device *d);
+/* The same, for who wants to hear what comes of it: its id; NONE, or why it is not sent. */
+enum xfed_reason pair_send(struct pair *pair, enum xfed_stanza_type type, const struct iw_device *d, char id[CORE_ID_LEN + 1]);
+
+/* trial.c */
+void presence_trials_hear(struct presence *p, const struct delivery *d);
 
 /* from_xmpp.c */
 deliver_fn presence_take;

@@ -78,6 +78,14 @@ void rt_reply_ok(struct rt_reply r, json_t *result)
 	}
 }
 
+void rt_reply_part(struct rt_reply r, json_t *part)
+{
+	if (part && r.part) {
+		r.part(r.user, part);
+	}
+	json_decref(part);
+}
+
 void rt_reply_fail(struct rt_reply r, const char *code, const char *fmt, ...)
 {
 	char text[512];

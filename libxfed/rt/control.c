@@ -108,6 +108,34 @@ void control_client_answer(struct control_client *c, char *text)
 	}
 }
 
+struct part_write {
+	uv_write_t write; /* first */
+	char *text;
+};
+
+static void on_part_written(uv_write_t *w, int status)
+{
+	struct part_write *p = (struct part_write *)w;
+	free(p->text);
+	xfed_free(p);
+}
+
+/* One that cannot be written is in the answer all the same. */
+void control_client_part(struct control_client *c, char *text)
+{
+	static char newline[] = "\n";
+	struct part_write *p = text && !c->is_closing ? xfed_malloc(sizeof(*p)) : NULL;
+	if (!p) {
+		free(text);
+		return;
+	}
+	uv_buf_t bufs[2] = { uv_buf_init(text, (unsigned)strlen(text)), uv_buf_init(newline, 1) };
+	p->text = text;
+	if (uv_write(&p->write, (uv_stream_t *)&c->pipe, bufs, 2, on_part_written) != 0) {
+		on_part_written(&p->write, 0);
+	}
+}
+
 static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *buf)
 {
 	struct control_client *c = h->data;

@@ -63,6 +63,16 @@ static void on_reply(void *user, json_t *result, const char *code, const char *t
 	}
 }
 
+static void on_part(void *user, json_t *part)
+{
+	const struct control_call *call = user;
+	json_t *line = call->client ? json_pack("{s:O}", "part", part) : NULL;
+	if (line) {
+		control_client_part(call->client, json_dumps(line, JSON_COMPACT | JSON_ENSURE_ASCII));
+		json_decref(line);
+	}
+}
+
 void control_call_abandon(struct control_client *c)
 {
 	if (c->call) {
@@ -91,7 +101,7 @@ void control_call_start(struct control_client *c, struct xfed_span line)
 	char error[160];
 	json_t *request;
 	struct control_call *call = xfed_calloc(1, sizeof(*call));
-	struct rt_reply reply = { on_reply, call };
+	struct rt_reply reply = { on_reply, call, on_part };
 	if (!call) {
 		control_client_answer(c, NULL);
 		return;

@@ -44,6 +44,8 @@ struct rt_control {
 void control_call_start(struct control_client *c, struct xfed_span line);
 /* The client has gone: an answer that comes later goes nowhere. */
 void control_call_abandon(struct control_client *c);
+/* Writes a line before the answer; takes `text`, NULL: it is left out. What is not read is bounded by what one command says. */
+void control_client_part(struct control_client *c, char *text);
 /* Writes an answer of one call; takes `text` (malloc'ed by jansson), NULL closes the client. */
 void control_client_answer(struct control_client *c, char *text);
 

@@ -57,6 +57,16 @@
  *   addresses, direction, partner, kinds, access, contact, mapping, approval (not of a message), sender, next-hop, gateway, link, policy,
  *   edge, stream. presence: TO is shown that of FROM; subscription: FROM asks to see that of TO
  *
+ * test im        {"to", "from"?, "wait"? (1 to 600)}     gateway, admin: sends a real message to a partner's user; each step is told in a line of
+ *   its own as soon as it is known, {"part": STEP}
+ *   {"kind": "im"|"presence", "from", "to", "ok": bool, "took_ms", "steps": [STEP], "gate"?: the closed one it failed at, "accepted": bool,
+ *    "no_error": bool: none came within 10 s, "answered": bool, "approved"?: bool, "shown"?: bool (both of presence),
+ *    "inbound": "proved"|"not-tested"}
+ *   STEP = {"at_ms": since the beginning, "step", "state": "ok"|"note"|"problem", "text", "reason"?, "side"?, "remedy"?}; ok is false where one
+ *   is a problem. sent; accepted or failed; gate; answered; no-error; of presence approved, refused, shown, waiting, taken-back too
+ * test presence  as test im: asks to see a partner's user, and takes that back unless the sender saw the user, or had asked, before
+ *   Busy: four tests are under way.
+ *
  * failures list  {"partner"?, "since"?, "limit"? (1 to 500, else 50), "before"?}     gateway
  *   {"failures": [FAILURE], "next"?}            newest first; "next" where the page is full: as "before" it gives the page behind
  * failures show  {"id"}     FAILURE, with "steps": [{"at_ms", "step", "ok": bool, "detail"?}], "facts": [{"name", "value"}],
@@ -110,6 +120,7 @@
 	X(LEVEL, STRING, "error, warning, info or debug")                                                                                            \
 	X(FAILURE, INTEGER, "the number of a failure, as failures list shows it")                                                                    \
 	X(COUNT, INTEGER, "a number from 1")                                                                                                         \
+	X(SECONDS, INTEGER, "seconds, from 1 to 600")                                                                                                \
 	X(AGO, INTEGER, "how long ago: 90s, 30m, 2h or 7d") /* sent as seconds since 1970 */                                                         \
 	X(CODE, STRING, "a reason code")                                                                                                             \
 	X(KIND, STRING, "message, presence or subscription")                                                                                         \
@@ -177,10 +188,13 @@ struct rt_reply {
 	/* Either `result`, which is stolen, or one of the codes above and one sentence. */
 	void (*done)(void *user, json_t *result, const char *code, const char *text);
 	void *user;
+	void (*part)(void *user, json_t *part); /* what is known so far, borrowed; NULL: nobody wants to hear it */
 };
 
 /* Steals `result` (an object; NULL counts as out of memory). */
 void rt_reply_ok(struct rt_reply r, json_t *result);
+/* One more step of a command that takes long, before it is answered: it is in the answer too. Steals `part`; NULL is fine. */
+void rt_reply_part(struct rt_reply r, json_t *part);
 void rt_reply_fail(struct rt_reply r, const char *code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /*

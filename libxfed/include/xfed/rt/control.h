@@ -7,6 +7,7 @@
  *
  * Request:  {"noun": "partner", "verb": "show", "args": {"domain": "fabrikam.example"}}      (verb "" where a noun has none)
  * Answer:   {"ok": true, "result": {...}}   or   {"ok": false, "error": {"code": "...", "text": "one sentence"}}
+ *           Before it a command that takes long says what it has done so far, a line each: {"part": {...}}
  */
 #ifndef XFED_RT_CONTROL_H
 #define XFED_RT_CONTROL_H
