@@ -213,15 +213,13 @@ static int start_presence(struct gateway *g, char error[256])
 	return presence_new(&rooms, &g->presence);
 }
 
-static void reloaded_presence(struct gateway *g, bool is_new)
-{
-	presence_reloaded(g->presence);
-}
-
-static void reloaded_im(struct gateway *g, bool is_new)
-{
-	im_reloaded(g->im);
-}
+#define RELOADED(name, call)                                                                                                                         \
+	static void name(struct gateway *g, bool is_new)                                                                                             \
+	{                                                                                                                                            \
+		call;                                                                                                                                \
+	}
+RELOADED(reloaded_presence, presence_reloaded(g->presence))
+RELOADED(reloaded_im, im_reloaded(g->im))
 
 static const char *service(void *user);
 static bool is_leaving(void *user);
