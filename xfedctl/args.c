@@ -68,6 +68,7 @@ static json_t *value_of(enum rt_arg_kind kind, const char *text)
 	switch (kind) {
 	case RT_ARG_AGO:
 		return since(text);
+	case RT_ARG_SUBSCRIPTION:
 	case RT_ARG_SECONDS:
 	case RT_ARG_COUNT:
 	case RT_ARG_FAILURE:
@@ -85,6 +86,8 @@ static json_t *value_of(enum rt_arg_kind kind, const char *text)
 	case RT_ARG_EDGE:
 		is_fine = is_fine && text[0] != '-' && !strchr(text, '=');
 		break;
+	case RT_ARG_RELATION:
+	case RT_ARG_CURSOR:
 	case RT_ARG_ADDRESS:
 	case RT_ARG_CODE:
 	case RT_ARG_FILE:
