@@ -120,7 +120,7 @@ static const struct rt_command_arg *arg_of(const struct rt_command *c, const cha
 	return NULL;
 }
 
-/* Every key is one of the command's and of its type. */
+/* Whether every key is an argument of the command, with the right type. */
 static bool check_given(const struct rt_command *c, const json_t *args, char error[160])
 {
 	char name[32];
