@@ -103,8 +103,8 @@ bool contacts_are_failing(const struct contacts *c)
 
 void contacts_when_saved(struct contacts *c, const struct contact *k, struct contacts_wait *w)
 {
-	bool is_in_batch = c->is_writing && k->saved.batch == c->batch_number;
-	if (!c->store || (!k->saved.is_changed && !is_in_batch)) {
+	bool is_in_batch = k && c->is_writing && k->saved.batch == c->batch_number;
+	if (!c->store || (k && !k->saved.is_changed && !is_in_batch)) {
 		w->done(w, XFED_OK);
 		return;
 	}
