@@ -1,5 +1,6 @@
 /* Presence stanzas of contacts (RFC 6121 sections 3 and 4). */
 #include "presence/rights.h"
+#include "presence/stale.h"
 
 #include <utlist.h>
 

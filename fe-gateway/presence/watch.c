@@ -1,5 +1,6 @@
 /* A device of the user's watches the contact: we are the notifier (RFC 6665 section 4.2, RFC 3856 section 6). */
 #include "presence/rights.h"
+#include "presence/stale.h"
 
 #include <stdio.h>
 #include <utlist.h>
@@ -32,7 +33,8 @@ static void run(struct watch *w)
 			break;
 		}
 	}
-	party_arm(&w->party, sip_notifier_deadline(&w->machine));
+	party_count(&w->party, w->machine.state);
+	party_rearm(&w->party);
 }
 
 static void step(struct watch *w, const struct sip_notifier_event *ev)
@@ -43,12 +45,36 @@ static void step(struct watch *w, const struct sip_notifier_event *ev)
 
 void watch_due(struct watch *w)
 {
-	step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_TICK });
+	step(w, &(struct sip_notifier_event){ .kind = party_is_turn(&w->party) ? SIP_NOTIFIER_DOUBT : SIP_NOTIFIER_TICK });
 }
 
-void watch_answered(struct watch *w, int status)
+static void count_notify(const struct presence *p, const char *result)
 {
-	step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_ANSWER, .status = status });
+	rt_metric_add(p->core->d.metrics, RT_M_PRESENCE_NOTIFICATIONS, 1, RT_LABELS(XFED_SPAN("out"), xfed_span_str(result)));
+}
+
+void watch_answered(struct watch *w, const struct sip_message *m)
+{
+	int status = m ? m->status : 408;
+	if (m && trunk_send_challenged(&w->party.send, m)) {
+		w->has_notify = true;
+		party_queue(&w->party);
+		return;
+	}
+	count_notify(w->party.pair->presence, status < 300 ? "taken" : m ? "refused" : "unanswered");
+	w->told = status < 300 ? w->sent : w->told;
+	step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_ANSWER, .status = status, .retry_after_s = m ? m->retry_after_s : -1 });
+}
+
+void watch_unsent(struct watch *w)
+{
+	count_notify(w->party.pair->presence, "unsent");
+	step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_UNSENT });
+}
+
+void watch_doubt(struct watch *w)
+{
+	step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_DOUBT });
 }
 
 /* What goes out at the end of this turn says it already. */
@@ -159,8 +185,8 @@ static struct watch *watch_new(struct pair *pair, const struct config_domain *d,
 		xfed_free(w);
 		return NULL;
 	}
-	w->party.dialog = rq->dialog;
 	w->party.transport = rq->flow->transport;
+	party_dialog(&w->party, rq->dialog);
 	DL_APPEND(pair->watches, w);
 	sip_notifier_init(&w->machine, &(struct sip_notifier_config){ .expires_default_s = EXPIRES_DEFAULT_S,
 					       .expires_min_s = EXPIRES_MIN_S,
@@ -276,6 +302,7 @@ static int send_notify(struct watch *w, struct xfed_arena *a, struct xfed_buf *b
 	if (rc != XFED_OK || !d) {
 		return rc == XFED_OK ? XFED_ERR_NOT_FOUND : rc;
 	}
+	w->sent = pair_digest(pair);
 	sip_sub_value_print(&w->value, state);
 	snprintf(lines, sizeof(lines), "Event: presence\r\nSubscription-State: %s\r\n", state);
 	struct sip_layer_request rq = {
@@ -295,6 +322,15 @@ static int send_notify(struct watch *w, struct xfed_arena *a, struct xfed_buf *b
 	return trunk_send_inside(&w->party.send, d, &rq, &txn);
 }
 
+static void not_sent(struct watch *w, int rc)
+{
+	if (rc == XFED_ERR_NOMEM || rc == XFED_ERR_AGAIN || rc == XFED_ERR_STATE) { /* for now */
+		watch_unsent(w);
+	} else if (rc != XFED_OK) { /* its dialog is gone, or there is nobody to send it to */
+		step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_ANSWER, .status = 481, .retry_after_s = -1 });
+	}
+}
+
 void watch_flush(struct watch *w)
 {
 	struct pair *pair = w->party.pair;
@@ -304,9 +340,7 @@ void watch_flush(struct watch *w)
 		w->has_notify = false;
 		xfed_arena_init(&a, 64 * 1024);
 		xfed_buf_init(&body, BODY_BYTES);
-		if (send_notify(w, &a, &body) != XFED_OK) { /* its dialog is gone, or there is nobody to send it to */
-			step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_ANSWER, .status = 481 });
-		}
+		not_sent(w, send_notify(w, &a, &body));
 		xfed_buf_deinit(&body);
 		xfed_arena_deinit(&a);
 	}

@@ -74,6 +74,7 @@ static void perform(struct trunk *t, const struct sip_layer_action *act)
 	case SIP_ACT_TRANSPORT_ERROR:
 	case SIP_ACT_CANCELLED:
 	case SIP_ACT_ENDED:
+	case SIP_ACT_DOUBTED:
 		sip_layer_tell(act);
 		break;
 	}
