@@ -126,8 +126,7 @@ struct sip_layer_request {
 	struct sip_target target;
 	struct sip_request request;  /* borrowed for the call */
 	struct xfed_span branch;     /* unique part of the branch; absent: random */
-	size_t max_request;	     /* most bytes over TCP and TLS; 0: XFED_SIP_MAX_REQUEST. UDP: 1300
-			       always */
+	size_t max_request;	     /* most bytes over TCP and TLS; 0: XFED_SIP_MAX_REQUEST. UDP: 1300 always */
 	const struct sip_user *user; /* is told what becomes of it, under `id`; NULL: no dialog is made of it */
 	uint64_t id;
 	/*
@@ -177,6 +176,8 @@ int sip_layer_cancel(struct sip_layer *l, uint64_t txn, uint64_t now_ms);
 
 /* NULL: no such dialog, or it is not made yet. Borrowed until the next step or call. */
 const struct sip_dialog *sip_layer_dialog(const struct sip_layer *l, uint64_t dialog);
+/* One that a process before this one had; requests go `to` a place we have chosen. Its number; 0: there is one of that name, or NOMEM. `d` is taken unless 0. */
+uint64_t sip_layer_dialog_resume(struct sip_layer *l, const struct sip_user *user, uint64_t id, struct sip_dialog *d, const struct sip_target *to);
 /* Where requests inside it go when no target is named; `*is_ours`: chosen by a request of ours, not by the peer. False: no such dialog. */
 bool sip_layer_dialog_way(const struct sip_layer *l, uint64_t dialog, struct sip_target *out, bool *is_ours);
 /* Nothing more is sent or taken inside it. Whoever ends a session sends BYE before. May be called between actions. */
@@ -191,8 +192,7 @@ struct sip_layer_stats {
 	size_t clients, servers, dialogs;
 	size_t server_bytes; /* what those hold */
 	uint64_t retransmissions_sent, retransmissions_absorbed;
-	uint64_t responses_stray; /* no transaction, not our sent-by, or more than one Via: dropped
-				   */
+	uint64_t responses_stray; /* no transaction, not our sent-by, or more than one Via: dropped */
 };
 struct sip_layer_stats sip_layer_stats(const struct sip_layer *l);
 
