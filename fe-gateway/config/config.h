@@ -11,6 +11,8 @@
 #ifndef GATEWAY_CONFIG_CONFIG_H
 #define GATEWAY_CONFIG_CONFIG_H
 
+#include "interwork/presence_map.h"
+#include "xfed/limits.h"
 #include "xfed/rt/conf_base.h"
 #include "xfed/rt/network.h"
 
@@ -45,6 +47,9 @@ struct config_domain {
 	uint32_t max_request_bytes;
 	bool pipeline, gruu, thread_as_call_id;
 	const char *sip_domain; /* normalised; NULL: the same as `domain` */
+	const char *test_user;	/* a bare JID of `domain`; NULL: none */
+	struct iw_presence_choice presence;
+	struct iw_presence_map map; /* all of it: of `presence`, over that of all */
 	struct {
 		const char *username, *password_file; /* both are set, or neither */
 		char *password;			      /* read by config_read_secrets(); wiped at the end */
@@ -86,8 +91,9 @@ struct config {
 	struct {
 		uint32_t deadline_ms;
 	} delivery;
-	struct {
+	struct config_presence {
 		uint32_t refresh_ms;
+		struct iw_presence_choice choice; /* of every row */
 	} presence;
 	uint32_t contact_memory_ms;
 	struct {
@@ -103,7 +109,7 @@ struct config {
 	} limits;
 };
 
-extern const struct rt_conf_table config_table;
+extern const struct rt_conf_table config_table, config_presence_table, config_choice_table;
 
 /*
  * Loads and checks; problems go to `errors`. XFED_OK: the caller releases `*out` with config_free(). INVALID (`errors` say why) and NOMEM

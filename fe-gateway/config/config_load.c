@@ -134,12 +134,23 @@ static void check_auth(struct rt_conf_doc *doc, const struct config_domain *d)
 	}
 }
 
+static void check_test_user(struct rt_conf_doc *doc, const struct config_domain *d)
+{
+	const char *at = d->test_user ? strchr(d->test_user, '@') : NULL;
+	if (at && strcmp(at + 1, d->domain) != 0) {
+		rt_conf_fail(doc, d, "test_user", VALUE, "found \"%s\", accepted: a user of %s", d->test_user, d->domain);
+	}
+}
+
 static int check_domains(struct rt_conf_doc *doc, struct config *c)
 {
 	int rc = XFED_OK;
 	for (size_t i = 0; i < c->domains.count && rc == XFED_OK; i++) {
 		struct config_domain *d = &c->domains.items[i];
 		check_unique(doc, c, i);
+		iw_presence_map_init(&d->map);
+		iw_presence_map_choose(&d->map, &c->presence.choice);
+		iw_presence_map_choose(&d->map, &d->presence);
 		rc = fill_networks(doc, d);
 		if (rc == XFED_OK) {
 			rc = fill_hop(doc, c, d);
@@ -147,6 +158,7 @@ static int check_domains(struct rt_conf_doc *doc, struct config *c)
 		if (rc == XFED_OK) {
 			check_senders(doc, c, d);
 			check_auth(doc, d);
+			check_test_user(doc, d);
 		}
 	}
 	return rc;

@@ -73,7 +73,7 @@ int policy_files_secret(struct policy_files *f, const uint8_t key[CORE_KEY_BYTES
 
 static int load_policy(const char *path, bool is_start, struct rt_conf_errors *errors, struct policy_files *f)
 {
-	int rc = partner_dir_load(f->config->partners_dir, f->config, is_start ? &f->broken : NULL, errors, &f->partners);
+	int rc = partner_dir_load(f->config->partners_dir, f->config, is_start ? &f->broken : NULL, errors, &f->presence, &f->partners);
 	if (rc != XFED_OK) {
 		return rc;
 	}
@@ -127,6 +127,7 @@ void policy_files_free(struct policy_files *f)
 	}
 	access_set_free(f->access);
 	xfed_policy_free(f->partners);
+	partner_presence_free(&f->presence);
 	xfed_buf_wipe(&f->snapshot);
 	policy_broken_deinit(&f->broken);
 	xfed_tls_creds_unref(f->channel_creds);

@@ -17,6 +17,7 @@ struct loading {
 	const struct config *config;
 	struct rt_conf_errors *errors;
 	struct xfed_policy *policy;
+	struct partner_presence **presence;
 	struct policy_broken *broken;
 	struct xfed_buf refused; /* names to be refused; each with a NUL behind it */
 };
@@ -54,6 +55,7 @@ static int add_partner(void *user, const char *file, struct xfed_span text)
 			rt_conf_fail(&f.doc, f.doc.object, error.key ? error.key : "domain",
 				error.reason != XFED_REASON_NONE ? error.reason : XFED_REASON_CONFIG_VALUE_INVALID, "%s", error.text);
 		}
+		rc = rc == XFED_OK ? partner_presence_add(l->presence, f.partner.domain, &f.presence) : rc;
 	}
 	partner_file_deinit(&f);
 	return rc;
@@ -207,10 +209,10 @@ static int load_files(struct loading *l, const char *dir, size_t *count)
 	return rc == XFED_OK ? refuse_names(l) : rc;
 }
 
-int partner_dir_load(
-	const char *dir, const struct config *config, struct policy_broken *broken, struct rt_conf_errors *errors, struct xfed_policy **out)
+int partner_dir_load(const char *dir, const struct config *config, struct policy_broken *broken, struct rt_conf_errors *errors,
+	struct partner_presence **presence, struct xfed_policy **out)
 {
-	struct loading l = { .config = config, .errors = errors, .broken = broken };
+	struct loading l = { .config = config, .errors = errors, .broken = broken, .presence = presence };
 	size_t errors_before = errors->error_count, count = 0;
 	*out = NULL;
 	int rc = xfed_policy_new(&l.policy);

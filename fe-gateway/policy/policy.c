@@ -126,6 +126,16 @@ const struct xfed_partner *policy_pair_facts(
 	return partner;
 }
 
+void policy_presence_map(const struct policy *p, const struct config_domain *local, struct xfed_span remote_domain, struct iw_presence_map *out)
+{
+	const struct xfed_partner *partner = p->files->presence ? policy_partner(p, remote_domain) : NULL;
+	const struct iw_presence_choice *choice = partner ? partner_presence_find(p->files->presence, partner->domain) : NULL;
+	*out = local->map;
+	if (choice) {
+		iw_presence_map_choose(out, choice);
+	}
+}
+
 /* ---- the revision ---- */
 
 void policy_announce(const struct policy *p, const char *event)

@@ -3,6 +3,7 @@
 #define GATEWAY_POLICY_POLICY_IMPL_H
 
 #include "policy/access_file.h"
+#include "policy/partner_file.h"
 #include "policy/policy.h"
 #include "policy/policy_dir.h"
 #include "xfed/buf.h"
@@ -13,6 +14,7 @@ struct policy_files {
 	struct xfed_tls_creds *channel_creds, *sip_creds;
 	struct access_set *access;
 	struct xfed_policy *partners;
+	struct partner_presence *presence;
 	struct policy_broken broken; /* of a start; of a reload only the files that are ignored */
 	struct xfed_buf snapshot;
 	uint8_t hash[32]; /* of the snapshot */

@@ -147,6 +147,13 @@ static void ended(struct follow *f, const struct sip_subscriber_action *act)
 	}
 }
 
+/* Also where it has ended as nothing will ever change (RFC 6665 section 4.1.3, invariant). */
+bool follow_is_known(const struct follow *f)
+{
+	bool is_final = f->machine.state == SIP_SUB_TERMINATED && sip_subscriber_deadline(&f->machine) == UINT64_MAX;
+	return f->machine.state == SIP_SUB_ACTIVE || (is_final && f->told.count > 0);
+}
+
 static void run(struct follow *f)
 {
 	struct sip_subscriber_action act;
@@ -219,7 +226,8 @@ int follow_begin(struct pair *pair)
 		return rc;
 	}
 	struct follow *f = pair->follow;
-	if (f->machine.state == SIP_SUB_IDLE || f->machine.state == SIP_SUB_TERMINATED) {
+	bool is_there = f->machine.state != SIP_SUB_IDLE && f->machine.state != SIP_SUB_TERMINATED;
+	if (!is_there || f->machine.is_unwanted) { /* one that is being ended is made anew when it has */
 		follow_step(f, &(struct sip_subscriber_event){ .kind = SIP_SUBSCRIBER_SUBSCRIBE,
 				       .expires_s = policy_config(pair->presence->policy)->presence.refresh_ms / 1000 });
 	}
@@ -261,9 +269,13 @@ static void hide_notes(const struct pair *pair, struct iw_presence *now)
 
 static enum xfed_reason read_state(struct follow *f, const struct sip_message *m, struct xfed_arena *a, struct iw_presence *out)
 {
+	const struct pair *pair = f->party.pair;
+	const struct config_domain *d = follow_domain(pair);
 	enum iw_pidf_result rc = iw_pidf_read(a, m->body, m->content_language, out);
-	if (rc == IW_PIDF_OK) {
-		iw_presence_map_to_xmpp(&f->party.pair->presence->map, out);
+	if (rc == IW_PIDF_OK && d) {
+		struct iw_presence_map map;
+		policy_presence_map(pair->presence->policy, d, pair_remote_domain(pair), &map);
+		iw_presence_map_to_xmpp(&map, out);
 	}
 	return iw_pidf_reason(rc);
 }
@@ -294,7 +306,7 @@ static bool is_readable(struct follow *f, const struct sip_incoming *rq, struct 
 	const struct sip_header *h = sip_message_header(m, SIP_HEADER_SUBSCRIPTION_STATE, NULL);
 	struct iw_sip_error e = { .status = 400 };
 	if (f->machine.state == SIP_SUB_IDLE || f->machine.state == SIP_SUB_TERMINATED) {
-		reply(f, rq, 481, XFED_REASON_NONE);
+		reply(f, rq, 481, XFED_REASON_SIP_DIALOG_UNKNOWN);
 		return false;
 	}
 	if (!follow_may_notify(f)) {

@@ -159,7 +159,7 @@ static void take_probe(struct presence *p, struct pair *pair, const struct deliv
 {
 	if (!iw_relation_is_from(contact_relation(pair->contact).state)) {
 		pair_say(pair, XFED_TYPE_UNSUBSCRIBED, NULL); /* [A11-06]: the same for every address */
-	} else if (pair->follow && pair->follow->machine.state == SIP_SUB_ACTIVE) {
+	} else if (pair->follow && follow_is_known(pair->follow)) {
 		follow_tell_all(pair->follow);
 	} else if (!begun(p, pair, d)) {
 		return;
@@ -233,6 +233,7 @@ void presence_take(void *user, const struct delivery *d)
 	struct presence *p = user;
 	enum xfed_stanza_type type = d->stanza->type;
 	take_fn *take = taker_of(type);
+	presence_trials_hear(p, d);
 	if (type == XFED_TYPE_NONE || type == XFED_TYPE_UNAVAILABLE) {
 		take_availability(p, d);
 		return;

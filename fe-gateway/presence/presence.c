@@ -88,7 +88,7 @@ bool pair_may_ask(const struct pair *pair)
 void pair_release(struct pair *pair)
 {
 	struct presence *p = pair->presence;
-	if (pair->watches || pair->follow || pair->known.count > 0) {
+	if (pair->watches || pair->follow || pair->known.count > 0 || pair->trials > 0) {
 		return;
 	}
 	contact_set_live(pair->contact, NULL);
@@ -246,7 +246,8 @@ static void on_request(void *data, const struct sip_incoming *rq)
 		party_dialog(t, rq->dialog); /* it may be the first of it, before the answer */
 		follow_notify((struct follow *)t, rq, &a);
 	} else {
-		presence_reply(p, &(struct reply){ .txn = rq->txn, .status = 481 });
+		presence_reply(p, &(struct reply){ .txn = rq->txn, .status = 481, .reason = XFED_REASON_SIP_DIALOG_UNKNOWN });
+		core_count_refusal(p->core, XFED_REASON_SIP_DIALOG_UNKNOWN, XFED_SIDE_SIP);
 	}
 	xfed_arena_deinit(&a);
 }
@@ -424,7 +425,6 @@ int presence_new(const struct presence_rooms *below, struct presence **out, char
 	p->trunk = below->trunk;
 	p->contacts = below->contacts;
 	p->deliver = below->deliver;
-	iw_presence_map_init(&p->map);
 	xfed_buf_init(&p->scratch, XFED_STANZA_BYTES_MAX);
 	deliver_use(p->deliver, DELIVER_PRESENCE, presence_take, p);
 	presence_resume(p);

@@ -2,7 +2,6 @@
 #ifndef GATEWAY_PRESENCE_PRESENCE_IMPL_H
 #define GATEWAY_PRESENCE_PRESENCE_IMPL_H
 
-#include "interwork/presence_map.h"
 #include "presence/known.h"
 #include "presence/presence.h"
 #include "sip/event.h"
@@ -77,6 +76,7 @@ struct pair {
 	struct known known;	 /* of the contact's resources */
 	struct watch *watches;
 	struct follow *follow;
+	unsigned trials;
 	bool is_tallied; /* in presence.pending, under: */
 	uint64_t pending_key;
 	enum presence_doubt why;	    /* something may have been missed (resync.c) */
@@ -109,7 +109,6 @@ struct presence {
 	struct contacts *contacts;
 	struct deliver *deliver;
 	struct trunk_user trunk_user;
-	struct iw_presence_map map;
 	struct party *by_id, *queue;
 	struct pair *pairs, *stale;
 	struct pair *by_partner[PRESENCE_BUCKETS]; /* by the hash of the contact's domain */
@@ -128,6 +127,7 @@ struct presence {
 	struct rt_timer timer;
 	struct xfed_buf scratch;
 	size_t watch_count, follow_count, pair_count;
+	struct presence_trial *trials; /* a handful */
 	struct keep *keep;
 	struct tally *shares, *pending, *pace; /* follows by partner; requests that wait by user and partner; what partners were given this second */
 	struct {

@@ -27,9 +27,10 @@ bool party_is_turn(struct party *t);			    /* it has come */
 void party_rearm(struct party *t);
 void follow_mark(struct follow *f, enum presence_doubt why);
 void follow_is_fresh(struct follow *f);
-void follow_await(struct follow *f);	   /* it has been asked: its minute begins, unless it has already */
-bool follow_is_given_up(struct follow *f); /* that is over */
-bool follow_may_notify(struct follow *f);  /* false: its server has sent too many; what it says will be asked for */
+bool follow_is_known(const struct follow *f); /* what was told holds: a probe is answered from it */
+void follow_await(struct follow *f);	      /* it has been asked: its minute begins, unless it has already */
+bool follow_is_given_up(struct follow *f);    /* that is over */
+bool follow_may_notify(struct follow *f);     /* false: its server has sent too many; what it says will be asked for */
 
 /* walk.c: all pairs, a bounded number a turn */
 enum walk { WALK_POLICY = 1, WALK_LINK = 2, WALK_HOPS = 4 };

@@ -161,12 +161,19 @@ static void respond(struct watch *w, const struct sip_incoming *rq)
 {
 	struct sip_notifier_action act;
 	if (sip_notifier_next(&w->machine, &act) && act.kind == SIP_NOTIFIER_RESPOND) {
+		enum xfed_reason reason = act.status == 423   ? XFED_REASON_SIP_EXPIRES_BRIEF
+					  : act.status == 481 ? XFED_REASON_SIP_DIALOG_UNKNOWN
+							      : XFED_REASON_NONE;
 		presence_reply(w->party.pair->presence, &(struct reply){ .txn = rq->txn,
 								.party = act.status < 300 ? w->party.id : 0,
 								.status = act.status,
 								.transport = w->party.transport,
 								.expires_s = act.expires_s,
-								.min_expires_s = act.min_expires_s });
+								.min_expires_s = act.min_expires_s,
+								.reason = reason });
+		if (reason != XFED_REASON_NONE) {
+			core_count_refusal(w->party.pair->presence->core, reason, xfed_reason_info(reason)->side);
+		}
 	}
 	run(w);
 }
@@ -236,7 +243,11 @@ static void refuse(struct presence *p, const struct sip_incoming *rq, const stru
 	core_count_refusal(p->core, reason, xfed_reason_info(reason)->side);
 	rt_log(RT_LOG_INFO, "presence.refused", RT_KV("local", who->from.domain), RT_KV("partner", who->to.domain), RT_KV_REASON(reason),
 		RT_KV("call_id", rq->message->call_id), RT_KV_I64("sip_status", e.status), RT_END);
-	presence_reply(p, &(struct reply){ .txn = rq->txn, .status = e.status, .reason = reason, .expires_s = -1 });
+	presence_reply(p, &(struct reply){ .txn = rq->txn,
+				  .status = e.status,
+				  .reason = reason,
+				  .expires_s = -1,
+				  .lines = e.status == 406 ? "Accept: application/pidf+xml\r\n" : NULL });
 }
 
 static void begin(struct presence *p, const struct sip_incoming *rq, const struct deliver_request *who, struct contact *k)
@@ -272,7 +283,7 @@ static void begin_new(struct presence *p, const struct sip_incoming *rq, struct 
 		return;
 	}
 	if (!accepts_pidf(rq->message)) {
-		presence_reply(p, &(struct reply){ .txn = rq->txn, .status = 406, .expires_s = -1, .lines = "Accept: application/pidf+xml\r\n" });
+		refuse(p, rq, &who, XFED_REASON_SIP_ACCEPT_UNSUPPORTED);
 		return;
 	}
 	struct xfed_span local = xfed_jid_bare(a, &who.from), remote = xfed_jid_bare(a, &who.to);
@@ -306,10 +317,11 @@ void watch_request(struct presence *p, const struct sip_incoming *rq, struct xfe
 
 /* ---- NOTIFY ---- */
 
-static int write_body(struct xfed_arena *a, const struct pair *pair, struct xfed_buf *out)
+static int write_body(struct xfed_arena *a, const struct pair *pair, const struct config_domain *d, struct xfed_buf *out)
 {
 	struct iw_device list[16];
 	struct iw_presence state = { .devices = list };
+	struct iw_presence_map map;
 	struct xfed_jid contact;
 	struct iw_pidf_addresses to;
 	for (size_t i = 0; i < pair->known.count && i < XFED_ARRAY_LEN(list); i++) {
@@ -318,7 +330,8 @@ static int write_body(struct xfed_arena *a, const struct pair *pair, struct xfed
 	int rc = xfed_jid_parse(a, contact_remote(pair->contact), &contact);
 	rc = rc == XFED_OK ? iw_jid_to_sip(a, &contact, NULL, &to.contact) : rc;
 	rc = rc == XFED_OK ? iw_jid_to_sip(a, &contact, &(struct iw_address_options){ .scheme = IW_SCHEME_PRES }, &to.entity) : rc;
-	iw_presence_map_to_sip(&pair->presence->map, &state);
+	policy_presence_map(pair->presence->policy, d, pair_remote_domain(pair), &map);
+	iw_presence_map_to_sip(&map, &state);
 	return rc == XFED_OK ? iw_pidf_write(out, &state, &to) : rc;
 }
 
@@ -332,7 +345,7 @@ static int send_notify(struct watch *w, struct xfed_arena *a, struct xfed_buf *b
 	int rc = xfed_jid_parse(a, contact_local(pair->contact), &local);
 	const struct config_domain *d = rc == XFED_OK ? config_domain(policy_config(p->policy), local.domain) : NULL;
 	bool has_body = w->value.state != SIP_SUB_PENDING;
-	rc = d && has_body ? write_body(a, pair, body) : rc;
+	rc = d && has_body ? write_body(a, pair, d, body) : rc;
 	if (rc != XFED_OK || !d) {
 		return rc == XFED_OK ? XFED_ERR_NOT_FOUND : rc;
 	}
