@@ -47,7 +47,6 @@ struct gateway {
 QUIET(policy_is_quiet, !policy_is_reloading(g->policy))
 QUIET(channel_is_quiet, channel_waiting(g->channel) == 0)
 QUIET(im_has_nothing, im_is_quiet(g->im))
-QUIET(presence_has_nothing, presence_is_quiet(g->presence))
 PART(tick_store, store_tick(g->store, core_now(&g->core)))
 PART(stop_store, store_stop(g->store))
 PART(free_store, store_close(g->store))
@@ -73,20 +72,7 @@ PART(flush_contacts, contacts_flush(g->contacts))
 PART(stop_contacts, contacts_stop(g->contacts))
 PART(free_contacts, contacts_free(g->contacts))
 PART(free_deliver, deliver_free(g->deliver))
-static void gauges_presence(struct gateway *g)
-{
-	struct presence_load l = presence_load(g->presence);
-	static const char *const phases[PRESENCE_PHASES] = { "", "waiting", "pending", "active" };
-	struct rt_metrics *m = g->core.d.metrics;
-	for (int i = PRESENCE_WAITING; i < PRESENCE_PHASES; i++) {
-		rt_metric_set(m, RT_M_PRESENCE_SUBSCRIPTIONS, (double)l.watches[i], RT_LABELS(XFED_SPAN("watching"), xfed_span_str(phases[i])));
-		rt_metric_set(m, RT_M_PRESENCE_SUBSCRIPTIONS, (double)l.follows[i], RT_LABELS(XFED_SPAN("watched"), xfed_span_str(phases[i])));
-	}
-	for (int i = PRESENCE_SURE + 1; i < PRESENCE_DOUBT_COUNT; i++) {
-		rt_metric_set(m, RT_M_PRESENCE_STALE, (double)l.stale_by[i], RT_LABELS(xfed_span_str(presence_doubt_word((enum presence_doubt)i))));
-	}
-}
-
+PART(gauges_presence, presence_gauges(g->presence))
 PART(tick_presence, presence_tick(g->presence))
 PART(flush_presence, presence_flush(g->presence))
 PART(drain_presence, presence_drain(g->presence))
@@ -209,8 +195,8 @@ static void load_im(const struct gateway *g, struct load *l)
 
 static int start_presence(struct gateway *g, char error[256])
 {
-	struct presence_rooms rooms = { &g->core, g->policy, g->channel, g->trunk, g->contacts, g->deliver };
-	return presence_new(&rooms, &g->presence);
+	struct presence_rooms rooms = { &g->core, g->policy, g->channel, g->trunk, g->contacts, g->deliver, g->store };
+	return presence_new(&rooms, &g->presence, error);
 }
 
 #define RELOADED(name, call)                                                                                                                         \
@@ -316,7 +302,6 @@ static const struct part parts[] = {
 		.flush = flush_presence,
 		.gauges = gauges_presence,
 		.drain = drain_presence,
-		.is_quiet = presence_has_nothing,
 		.reloaded = reloaded_presence,
 		.stop = stop_presence,
 		.free = free_presence },

@@ -28,9 +28,10 @@ struct presence_rooms {
 	struct trunk *trunk;
 	struct contacts *contacts;
 	struct deliver *deliver;
+	struct store *store;
 };
-/* OK, or as trunk_use(); presence_free() follows. The contacts have been loaded. */
-int presence_new(const struct presence_rooms *below, struct presence **out);
+/* OK, or as trunk_use(), or as store_load_watches(); presence_free() follows. The contacts have been loaded. */
+int presence_new(const struct presence_rooms *below, struct presence **out, char error[256]);
 void presence_stop(struct presence *p); /* while the loop is there; NULL is fine */
 void presence_free(struct presence *p); /* when it is gone; NULL is fine */
 /* Other files are in force: whom policy lets see nothing any more is told that the user has gone, at once; contacts are kept. */
@@ -122,14 +123,14 @@ bool presence_subscription(const struct presence *p, uint64_t id, struct presenc
  */
 bool presence_subscription_end(struct presence *p, uint64_t id);
 
-/* Nothing new is taken, and who watches is told; quiet: when that is done, or has had its time. */
+/* Nothing new is taken. What there is is left: it outlives the process, and an end told to each would be a storm (RFC 6665 section 4.4.1). */
 void presence_drain(struct presence *p);
-bool presence_is_quiet(const struct presence *p);
 
 struct presence_load {
 	size_t watches[PRESENCE_PHASES], follows[PRESENCE_PHASES]; /* subscriptions of either kind */
 	size_t stale, stale_by[PRESENCE_DOUBT_COUNT];		   /* pairs and subscriptions of which something may have been missed */
 };
 struct presence_load presence_load(const struct presence *p);
+void presence_gauges(const struct presence *p); /* the same as metrics */
 
 #endif

@@ -34,14 +34,11 @@ bool follow_is_given_up(struct follow *f);    /* that is over */
 bool follow_may_notify(struct follow *f);     /* false: its server has sent too many; what it says will be asked for */
 
 /* walk.c: all pairs, a bounded number a turn */
-enum walk { WALK_POLICY = 1, WALK_LINK = 2, WALK_HOPS = 4, WALK_LEAVE = 8 };
+enum walk { WALK_POLICY = 1, WALK_LINK = 2, WALK_HOPS = 4 };
 void presence_walk(struct presence *p, unsigned what);
 void presence_walk_on(struct presence *p);	  /* the end of a turn */
 void presence_walk_past(const struct pair *pair); /* it goes */
 void presence_watch_hops(struct presence *p);	  /* about once a second */
-
-/* leave.c */
-void pair_leave(struct pair *pair); /* those who watch are told to ask again */
 
 /* drift.c: about once a second a few pairs */
 void presence_check(struct presence *p);

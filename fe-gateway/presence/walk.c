@@ -75,9 +75,6 @@ static void visit(struct pair *pair, unsigned what)
 	if (what & WALK_HOPS) {
 		see_to_hops(pair);
 	}
-	if (what & WALK_LEAVE) {
-		pair_leave(pair);
-	}
 }
 
 void presence_walk_on(struct presence *p)

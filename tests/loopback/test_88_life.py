@@ -2,7 +2,6 @@
 import itertools
 import os
 import re
-import signal
 import sqlite3
 import time
 
@@ -307,22 +306,6 @@ def test_after_a_start_a_partner_gets_no_storm(pair, own):
     assert int(re.search(r" ms=(\d+)", line).group(1)) >= 4000
     mine = {m.uri("from") for m in p.user.inbox.items[asked:] if m.method == "SUBSCRIBE" and "@" + p.domain in m.uri("from")}
     assert len(mine) == 60
-
-
-def test_who_watches_is_told_when_the_gateway_leaves(install, started, new_partner, users):
-    inst = install("leaves")
-    inst.list_partner("first.example")
-    started(inst)
-    p = Pair(inst, new_partner, users)
-    try:
-        watch = p.added()
-        inst.gateway.process.child.send_signal(signal.SIGTERM)
-        told = watch.wait(lambda m: state_of(m) == "terminated", 20)
-        assert re.search(r"reason=probation;retry-after=\d+", told.get("subscription-state"))
-        assert inst.gateway.process.child.wait(60) == 0
-    finally:
-        p.flow.close()
-        inst.stop()
 
 
 def on_small_disk(inst):
