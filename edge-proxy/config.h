@@ -1,7 +1,6 @@
 /*
- * edge.yaml as a struct, which always says what is in force. Immutable once loaded: a reload loads a new one, in which keys that need a
- * restart keep the values they had (rt_conf_keep()), and puts it in the place of the old one. Strings belong to it. Below every room;
- * calls libxfed alone.
+ * edge.yaml as a struct that always says what is in force. Immutable once loaded. A reload loads a second one, in which keys that need a
+ * restart keep their old values (rt_conf_keep()), and replaces the first. It owns its strings. Lies below every room; calls libxfed alone.
  */
 #ifndef EDGE_CONFIG_H
 #define EDGE_CONFIG_H
@@ -16,10 +15,10 @@ struct edge_config {
 	struct rt_conf_base base;
 	struct {
 		struct rt_conf_addresses listen;       /* default 0.0.0.0:5269 and [::]:5269 */
-		struct rt_conf_addresses listen_tls;   /* count 0: none */
+		struct rt_conf_addresses listen_tls;   /* may be empty */
 		const char *source;		       /* an IP address, or NULL */
 		struct rt_conf_strings allow_networks; /* as written */
-		struct rt_network *networks;	       /* allow_networks parsed */
+		struct rt_network *networks;	       /* allow_networks, parsed */
 	} external;
 	struct {
 		struct rt_conf_addresses listen; /* at least one */
@@ -37,21 +36,22 @@ struct edge_config {
 	} trust;
 	struct {
 		uint32_t connections;		       /* all s2s connections */
-		uint32_t unauthenticated;	       /* of these, at most so many not authenticated yet */
-		uint32_t address_share, network_share; /* of those, percent: of one address, of one network */
+		uint32_t unauthenticated;	       /* of these, at most so many that have not authenticated yet */
+		uint32_t address_share, network_share; /* percent of `unauthenticated` that one address and one network may have */
 		uint32_t connect_timeout_ms;
 		uint32_t establish_timeout_ms;
 		uint32_t inactivity_ms;
-		uint32_t park_bytes; /* parked per stream */
+		uint32_t park_bytes; /* stanzas parked per stream (s2s/s2s.h) */
 	} limits;
 };
 
 extern const struct rt_conf_table edge_config_table;
 
 /*
- * Loads and checks; problems go to `errors`. OK: `*out` is released with edge_config_free(). INVALID (errors say why) or
- * NOMEM leave it NULL. `_load` warns of files that are open to everybody too; `_parse` takes the text itself (`file` is for the
- * messages). For later checks with rt_conf_fail() (PEM files) `base.doc.errors` stays `errors`; set it anew when that collector is gone.
+ * Loads and checks; problems go to `errors`. XFED_OK: the caller releases `*out` with edge_config_free(). INVALID (`errors` say why) and
+ * NOMEM leave it NULL. `_load` also warns of files that everybody on the host can read or write; `_parse` takes the text itself, and `file`
+ * is only named in messages. `base.doc.errors` stays `errors` for later checks with rt_conf_fail() (PEM files): the caller sets it anew
+ * before that collector ends.
  */
 int edge_config_load(const char *path, struct rt_conf_errors *errors, struct edge_config **out);
 int edge_config_parse(const char *file, struct xfed_span text, struct rt_conf_errors *errors, struct edge_config **out);

@@ -28,7 +28,7 @@ void edge_check_certificates(struct edge_config *c, const struct xfed_tls_creds 
 	rt_conf_check_certificate(&c->base.doc, c, "channel.certificate", xfed_tls_creds_cert(channel, 0));
 }
 
-/* What was loaded, until each part has taken its own. */
+/* The credentials just loaded; each part takes over its own and leaves NULL. */
 struct edge_creds {
 	struct xfed_tls_creds *partners, *channel;
 };
@@ -40,7 +40,7 @@ static struct xfed_tls_creds *take(struct xfed_tls_creds **creds)
 	return taken;
 }
 
-/* ---- what a part does without more than itself ---- */
+/* ---- functions of parts that only call their room ---- */
 
 #define PART(name, fn, part)                                                                                                                         \
 	static void name(struct edge *e)                                                                                                             \
@@ -64,7 +64,8 @@ static bool on_stanza(void *user, const struct s2s_incoming *in)
 	if (!service_takes(&e->service)) {
 		s2s_refuse(in, service_is_draining(&e->service)
 				       ? XFED_REASON_SERVICE_LEAVING
-				       : XFED_REASON_CHANNEL_DOWN); /* what waited has gone back, and this would wait in vain */
+				       /* the grace time is over: what waited for a gateway was returned to its senders, and so is this */
+				       : XFED_REASON_CHANNEL_DOWN);
 		return false;
 	}
 	return relay_stanza(e->relay, in);
@@ -221,7 +222,7 @@ static void drain_channel(struct edge *e)
 
 static void give_up_channel(struct edge *e)
 {
-	proto_exchange_give_up(channel_exchange(e->channel)); /* the senders are told */
+	proto_exchange_give_up(channel_exchange(e->channel)); /* their senders are told */
 }
 
 static void reloaded_channel(struct edge *e, struct edge_creds *fresh)
@@ -298,19 +299,19 @@ static void tick_service(struct edge *e, uint64_t now_ms)
 
 /* ---- the parts ---- */
 
-/* In the order they start and tick. A turn's end and the process's end go through them the other way. NULL: nothing to do. */
+/* In the order in which they start and tick; flush, drain and stop go through them backwards. NULL: the part has nothing to do there. */
 static const struct part {
 	const char *name;
-	int (*start)(struct edge *e, struct edge_creds *fresh, char error[256]); /* takes of `fresh` what is its own */
+	int (*start)(struct edge *e, struct edge_creds *fresh, char error[256]); /* takes over its credentials from `fresh` */
 	void (*tick)(struct edge *e, uint64_t now_ms);
-	void (*flush)(struct edge *e);		/* the end of a turn */
-	void (*drain)(struct edge *e);		/* nothing new is to begin */
-	bool (*is_quiet)(const struct edge *e); /* it has nothing left to settle */
-	void (*give_up)(struct edge *e);	/* what has no fate is given one */
+	void (*flush)(struct edge *e);		/* at the end of a turn of the loop */
+	void (*drain)(struct edge *e);		/* begin nothing new */
+	bool (*is_quiet)(const struct edge *e); /* every delivery of this part is settled */
+	void (*give_up)(struct edge *e);	/* settles what is left, as refused or uncertain */
 	void (*reloaded)(struct edge *e, struct edge_creds *fresh);
 	void (*gauges)(struct edge *e);
-	void (*stop)(struct edge *e); /* while the loop is there */
-	void (*free)(struct edge *e); /* behind its end: jobs have come back */
+	void (*stop)(struct edge *e); /* while the loop still runs */
+	void (*free)(struct edge *e); /* after the loop has ended, when no job is running any more */
 } parts[] = {
 	{ .name = "streams",
 		.start = start_streams,
@@ -373,7 +374,10 @@ void edge_give_up(struct edge *e)
 
 /* ---- reload ---- */
 
-/* The file as it is now but for what needs a restart, and the certificates it names. False: `errors` say why, and both are NULL. */
+/*
+ * Loads the file, where keys that need a restart keep their old values, and the certificates it names. False: `errors` say why, and both
+ * results are NULL.
+ */
 static bool load(struct edge *e, struct rt_conf_errors *errors, struct edge_config **fresh, struct edge_creds *creds)
 {
 	char why[256];
@@ -431,7 +435,7 @@ static json_t *read_files(void *user, bool is_check)
 	return answer;
 }
 
-/* ---- what the daemon asks ---- */
+/* ---- what the daemon (rt/daemon.h) calls ---- */
 
 static void turn_end(void *user)
 {
@@ -491,7 +495,7 @@ static void drain(void *user)
 	edge_service_drain(user);
 }
 
-/* Whose lines in the log are limited apart: those of partners that policy lists. */
+/* Log lines about a partner that policy lists are limited per partner; those about everybody else share one limit. */
 static const char *listed_partner(void *user, struct xfed_span domain)
 {
 	const struct edge *e = user;
@@ -512,7 +516,7 @@ static const struct rt_daemon_user daemon_user = {
 	.listed_partner = listed_partner,
 };
 
-/* ---- making ---- */
+/* ---- construction ---- */
 
 static int open_daemon(struct edge *e, char error[256])
 {

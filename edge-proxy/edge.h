@@ -1,4 +1,4 @@
-/* xfed-edge: the rooms put together. What is here sees all of them; nothing in a room sees this. One struct edge per process. */
+/* xfed-edge: puts the rooms together. edge.c and service.c see all rooms; no room includes this header. One struct edge per process. */
 #ifndef EDGE_EDGE_H
 #define EDGE_EDGE_H
 
@@ -31,18 +31,18 @@ struct edge {
 /* edge.c */
 int edge_new(const char *config_path, struct edge_config *config, struct edge **out, char error[256]);
 void edge_free(struct edge *e);
-void edge_drain(struct edge *e);	  /* nothing new is to begin */
-bool edge_is_quiet(const struct edge *e); /* no part has anything left to settle */
-void edge_give_up(struct edge *e);	  /* what has no fate is given one */
-/* Warns of those that are not valid now. */
+void edge_drain(struct edge *e);	  /* begin nothing new */
+bool edge_is_quiet(const struct edge *e); /* every delivery is settled */
+void edge_give_up(struct edge *e);	  /* settles what is left, as refused or uncertain */
+/* Warns of certificates that are expired or not valid yet. */
 void edge_check_certificates(struct edge_config *c, const struct xfed_tls_creds *partners, const struct xfed_tls_creds *channel);
 int edge_load_creds(const struct edge_config *c, struct xfed_tls_creds **partners, struct xfed_tls_creds **channel, char error[256]);
 
 /* service.c */
 int edge_service_start(struct edge *e, char error[256]);
-void edge_service_judge(struct edge *e); /* after each change of policy or links */
+void edge_service_judge(struct edge *e); /* to be called after each change of the policy or the links */
 void edge_service_drain(struct edge *e);
-void edge_service_left(struct edge *e); /* something has ended */
+void edge_service_left(struct edge *e); /* to be called when a stream or a delivery has ended */
 void edge_service_stop(struct edge *e);
 
 #endif

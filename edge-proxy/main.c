@@ -5,7 +5,7 @@
 #include "xfed/rt/process.h"
 #include "xfed/sasl.h"
 
-/* OK, or the errors of `config` have one more. */
+/* XFED_OK; else the errors of `config` say what is wrong. */
 static int check(struct edge_config *config)
 {
 	struct xfed_tls_creds *partners, *channel;

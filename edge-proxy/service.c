@@ -1,4 +1,4 @@
-/* Listeners, and what the machine of service/service.h wants done. */
+/* Opens and closes the listeners, and performs the actions of the machine in service/service.h. */
 #include "edge.h"
 
 #include "xfed/mem.h"
@@ -70,7 +70,7 @@ static void open_for_partners(struct edge *e)
 	}
 }
 
-/* ---- what the machine wants ---- */
+/* ---- actions of the machine ---- */
 
 static void tell(struct edge *e)
 {
@@ -153,7 +153,7 @@ static void step(struct edge *e, enum service_event ev)
 static void event(struct edge *e, enum service_event ev)
 {
 	step(e, ev);
-	edge_service_left(e); /* perhaps there is nothing to be done in this step */
+	edge_service_left(e); /* the new step may already be done */
 }
 
 static void on_timer(void *user)
@@ -161,7 +161,7 @@ static void on_timer(void *user)
 	event(user, SERVICE_TICK);
 }
 
-/* ---- what comes about ---- */
+/* ---- events for the machine ---- */
 
 void edge_service_judge(struct edge *e)
 {
@@ -187,7 +187,10 @@ int edge_service_start(struct edge *e, char error[256])
 		snprintf(error, 256, "out of memory");
 		return rc;
 	}
-	/* 5269 is tried once now, so that an occupied port is told at the start and not when the first gateway links. */
+	/*
+	 * The partners' port is bound once now and closed again, so that an occupied port is reported at the start and not when the first gateway
+	 * links.
+	 */
 	rc = open_list(e, "external.listen", &e->config->external.listen, false, on_partner, &e->listeners, &e->listener_count, error);
 	close_list(&e->listeners, &e->listener_count);
 	if (rc == XFED_OK) {
@@ -199,7 +202,7 @@ int edge_service_start(struct edge *e, char error[256])
 
 void edge_service_stop(struct edge *e)
 {
-	e->service = (struct service){ 0 }; /* nothing that ends leads to more */
+	e->service = (struct service){ 0 }; /* the machine is idle from here on: streams that end cause no further step */
 	close_list(&e->channel_listeners, &e->channel_listener_count);
 	close_list(&e->listeners, &e->listener_count);
 	rt_timer_close(&e->service_timer);

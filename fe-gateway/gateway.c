@@ -14,7 +14,7 @@
 
 struct gateway {
 	const char *config_path;
-	struct policy_files *files; /* until policy has taken them */
+	struct policy_files *files; /* owned until policy_new() has taken them over */
 	struct core core;
 	struct store *store;
 	struct policy *policy;
@@ -27,12 +27,12 @@ struct gateway {
 	struct presence *presence;
 	struct admin admin;
 	struct service service;
-	struct rt_timer leave; /* the service's deadline */
+	struct rt_timer leave; /* the time of the next SERVICE_TICK */
 };
 
 /* ---- the parts ---- */
 
-/* What a part does in one call. */
+/* Functions of parts that only call their room. */
 #define PART(name, call)                                                                                                                             \
 	static void name(struct gateway *g)                                                                                                          \
 	{                                                                                                                                            \
@@ -125,7 +125,7 @@ static int start_channel(struct gateway *g, char error[256])
 	return channel_new(&g->core, g->policy, g->journal, &channel_user, g, &g->channel);
 }
 
-/* What has no fate yet, and of it what should have one. */
+/* The number of deliveries that have no outcome yet, and of those that are past their deadline. */
 struct load {
 	size_t in_flight, late;
 };
@@ -163,7 +163,7 @@ static void reloaded_trunk(struct gateway *g, bool is_new)
 	trunk_reloaded(g->trunk, &files);
 }
 
-/* The last to load from the store, which may begin to write then. */
+/* This part is the last that loads from the store, so the store's thread is started here. */
 static int start_contacts(struct gateway *g, char error[256])
 {
 	int rc = contacts_new(0, &g->contacts);
@@ -221,7 +221,7 @@ static const char *service(void *user);
 static bool is_leaving(void *user);
 static size_t in_flight(void *user);
 
-/* Whoever asks may ask as soon as the control socket is there. */
+/* Started last: commands may come as soon as the control socket exists. */
 static int start_admin(struct gateway *g, char error[256])
 {
 	g->admin = (struct admin){
@@ -247,22 +247,23 @@ static int start_admin(struct gateway *g, char error[256])
 }
 
 /*
- * From the lowest up. They start and tick in this order, and are flushed and stopped in the other: at the end of a turn responses and
- * requests go first, as they settle and ask, and the links, which encrypt once, last. NULL: nothing to do.
+ * From the lowest room up. Parts start and tick in this order; flush, drain and stop go through them backwards. So at the end of a turn SIP
+ * responses and requests are sent first, which may settle or ask for deliveries, and the links last, which then encrypt everything at once.
+ * NULL: the part has nothing to do there.
  */
 struct part {
 	const char *name;
 	int (*start)(struct gateway *g, char error[256]);
 	void (*tick)(struct gateway *g);
 	void (*flush)(struct gateway *g);
-	void (*load)(const struct gateway *g, struct load *l); /* adds its own */
-	void (*gauges)(struct gateway *g);		       /* metrics that are only looked up when somebody reads them */
-	void (*drain)(struct gateway *g);		       /* nothing new is taken, what is there is settled */
-	bool (*is_quiet)(const struct gateway *g);	       /* nothing is in flight */
-	void (*give_up)(struct gateway *g);		       /* what has no fate gets one now */
-	void (*reloaded)(struct gateway *g, bool is_new);      /* other files are in force; new: another snapshot */
-	void (*close)(struct gateway *g);		       /* the last words; may come again */
-	void (*stop)(struct gateway *g);		       /* while the loop is there */
+	void (*load)(const struct gateway *g, struct load *l); /* adds the part's own */
+	void (*gauges)(struct gateway *g);		       /* updates the metrics that are computed only when somebody reads them */
+	void (*drain)(struct gateway *g);		       /* begin nothing new */
+	bool (*is_quiet)(const struct gateway *g);	       /* nothing of this part is in flight */
+	void (*give_up)(struct gateway *g);		       /* settles what is left, as refused or uncertain */
+	void (*reloaded)(struct gateway *g, bool is_new);      /* other files are in force; `is_new`: the snapshot differs too */
+	void (*close)(struct gateway *g);		       /* answers and messages of the last turn; may be called again */
+	void (*stop)(struct gateway *g);		       /* while the loop still runs */
 	void (*free)(struct gateway *g);
 };
 
@@ -316,7 +317,7 @@ static const struct part parts[] = {
 
 #define PARTS XFED_ARRAY_LEN(parts)
 
-/* What each part does that has it: from the lowest up, or from the highest down. */
+/* Calls a function of every part that has it, from the lowest room up, or from the highest down. */
 #define UP(what, ...)                                                                                                                                \
 	do {                                                                                                                                         \
 		for (size_t i = 0; i < PARTS; i++) {                                                                                                 \
@@ -399,7 +400,7 @@ static void on_leave(void *user)
 	step(user, SERVICE_TICK);
 }
 
-/* ---- what comes up from the rooms ---- */
+/* ---- what the rooms call ---- */
 
 static void on_swapped(void *user, bool is_new)
 {
@@ -454,7 +455,7 @@ static const struct channel_user channel_user = {
 	.link_changed = on_link_changed,
 };
 
-/* ---- what the daemon asks ---- */
+/* ---- what the daemon (rt/daemon.h) calls ---- */
 
 static void turn_end(void *user)
 {
@@ -523,7 +524,7 @@ static void drain(void *user)
 	step(user, SERVICE_DRAIN);
 }
 
-/* Whose lines in the log are limited apart: those of partners that are listed. */
+/* Log lines about a listed partner are limited per partner; those about everybody else share one limit. */
 static const char *listed_partner(void *user, struct xfed_span domain)
 {
 	const struct gateway *g = user;
@@ -543,7 +544,7 @@ static const struct rt_daemon_user daemon_user = {
 	.listed_partner = listed_partner,
 };
 
-/* ---- making ---- */
+/* ---- construction ---- */
 
 int gateway_new(const char *config_path, struct policy_files *files, struct gateway **out, char error[256])
 {
@@ -574,7 +575,7 @@ void gateway_free(struct gateway *g)
 		return;
 	}
 	DOWN(stop, g);
-	rt_daemon_close(&g->core.d); /* jobs come back in here, and a reload answers its call */
+	rt_daemon_close(&g->core.d); /* jobs return during this call, and a reload answers the command that asked for it */
 	DOWN(free, g);
 	policy_files_free(g->files);
 	rt_daemon_deinit(&g->core.d);

@@ -1,10 +1,10 @@
 /*
- * admin: what operators ask, through the control socket or, by way of a gateway, over the channel.
+ * admin: commands of operators, which come in by the control socket or, through a gateway, over the channel.
  *
- *   verb    what a gateway may ask for
- *   check   `partner check`: the partner's records, TCP to each address, a stream by each method, and our own records
+ *   verb    a command that a gateway may pass on
+ *   check   `partner check`: the partner's DNS records, TCP to each address, a stream by each login method, and our own DNS records
  *
- * May call: channel, s2s, core, the configuration. What only the process as a whole can do comes in with struct admin.
+ * May call channel, s2s, core and the configuration. What only the whole process can do comes in through struct admin.
  */
 #ifndef EDGE_ADMIN_ADMIN_H
 #define EDGE_ADMIN_ADMIN_H
@@ -15,24 +15,25 @@
 
 struct check;
 
-/* Filled in by who has made the rooms; the user of the commands. */
+/* Filled in by edge.c; the `user` of the commands. */
 struct admin {
 	struct core *core;
 	const struct edge_config *config;
 	struct s2s *s2s;
 	struct channel *channel;
-	struct check *checks; /* under way: admin's own */
-	/* The process as a whole. */
+	struct check *checks; /* checks that are running; used by admin alone */
+	/* Functions of the whole process. */
 	const char *(*service_word)(void *user);
-	void (*gauges)(void *user);			  /* brings the metrics that are only looked up when somebody reads them up to date */
-	json_t *(*read_files)(void *user, bool is_check); /* a reload, or what one would find; the answer to the command */
+	void (*gauges)(void *user); /* updates the metrics that are computed only when somebody reads them */
+	/* reloads, or with `is_check` only says what a reload would find; returns the command's answer */
+	json_t *(*read_files)(void *user, bool is_check);
 	void *user;
 };
 
 extern const struct rt_command_table admin_commands;
 
-/* As struct channel_user has them. */
+/* As in struct channel_user. */
 void admin_request(struct admin *a, struct channel_link *l, const Xfed__Request *r);
-void admin_link_down(struct admin *a, const struct channel_link *l); /* its checks end, and nobody is told. NULL: all of them */
+void admin_link_down(struct admin *a, const struct channel_link *l); /* ends the checks that `l` asked for, without an answer; NULL: all checks */
 
 #endif

@@ -35,7 +35,7 @@ static void check_free(struct check *k)
 	xfed_free(k);
 }
 
-/* Where streams to the partner were failing, and can be opened now: no need to wait for a message to show it. */
+/* The check has shown that the partner can be reached: pairs with it that wait after a failure are dialled now. */
 static void retry_failing(const struct check *k)
 {
 	const struct s2s_standing *st = s2s_standing_of(k->admin->s2s, k->local, k->remote);
@@ -74,7 +74,7 @@ static void reverse_done(struct check *k)
 	}
 }
 
-/* Those that have not come to an end, or have not begun, do not work in the time there is. */
+/* Reports streams that have not ended, or not begun, as not working within the time of the check. */
 static void give_up_streams(struct check *k)
 {
 	for (; k->method_next < k->method_count; k->method_next++) {
@@ -87,7 +87,7 @@ static void give_up_streams(struct check *k)
 	check_note_streams(k);
 }
 
-/* The bound of all: what is there is told, and what was waited for. */
+/* The time limit of the whole check: reports what was found, and what it was still waiting for. */
 static void on_timer(void *user)
 {
 	struct check *k = user;
@@ -104,7 +104,7 @@ static void on_timer(void *user)
 	finish(k);
 }
 
-/* ---- streams: each method by itself, best first ---- */
+/* ---- streams: each method alone, best first ---- */
 
 static void on_probe(void *user, const struct s2s_probe_result *r)
 {
@@ -148,7 +148,10 @@ static int start_probe(struct check *k, const struct xfed_partner *partner, enum
 	return s2s_probe_new(a->s2s, &cfg, &k->probe);
 }
 
-/* A partner that logs in by certificate alone has no need to come to us while it is asked; a key is something it has to come for. */
+/*
+ * Where policy allows EXTERNAL alone the partner has no reason to connect to us during the check. A dialback key gives it one: a stream by
+ * dialback is added where the partner offers that.
+ */
 static void add_way_back(struct check *k)
 {
 	bool has_dialback = false;
@@ -258,7 +261,7 @@ static void on_lookup(void *user, const struct rt_endpoints *found)
 	try_addresses(k);
 }
 
-/* OK: an answer follows. */
+/* OK: on_lookup() follows. */
 static int look_up(struct check *k)
 {
 	struct xfed_arena a;
@@ -292,7 +295,7 @@ static void on_srv(void *user, const struct xfed_dns_answer *answer, enum xfed_r
 	if (answer) {
 		find_addresses(k);
 	} else {
-		forward_done(k); /* nobody answers: asking again would take as long again */
+		forward_done(k); /* the resolver does not answer: asking it for addresses would only take as long again */
 	}
 }
 
@@ -321,7 +324,7 @@ static void start_forward(void *arg)
 			k->connect_port);
 		find_addresses(k);
 	} else if (ask_srv(k, k->remote, on_srv, &k->srv) != XFED_OK) {
-		find_addresses(k); /* an address, or a name too long for the record */
+		find_addresses(k); /* the name is an IP address, or too long for an SRV name */
 	}
 }
 
@@ -351,7 +354,7 @@ static void on_our_srv(void *user, const struct xfed_dns_answer *answer, enum xf
 	}
 }
 
-/* ---- beginning and end ---- */
+/* ---- start and end ---- */
 
 static const enum xfed_method best_first[EDGE_CHECK_METHODS] = { XFED_METHOD_EXTERNAL, XFED_METHOD_DIALBACK_TLS, XFED_METHOD_DIALBACK_PLAIN };
 

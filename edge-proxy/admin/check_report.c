@@ -1,4 +1,4 @@
-/* What a check has found, as steps an operator reads from top to bottom. */
+/* The findings of a check as steps that an operator reads from top to bottom. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <time.h>
@@ -154,7 +154,7 @@ json_t *check_certificate(const struct xfed_cert *cert, size_t names_max)
 		f->sha256_hex, "not_before", (json_int_t)f->not_before_s, "not_after", (json_int_t)f->not_after_s, "eku", eku, "names", names);
 }
 
-/* The first stream that gets somewhere says it; offers inside TLS count more than those in the clear. */
+/* Taken from the first stream that received features; a later one inside TLS replaces what was seen in the clear. */
 void check_take_peer(struct check_peer *p, const struct xfed_s2s_info *info)
 {
 	if (info->is_secure && !p->is_secure) {
@@ -281,7 +281,7 @@ static void note_methods(struct check *k)
 	}
 }
 
-/* What only a partner that comes to us can do, it has done or not: the verdict on our key. */
+/* Whether the partner has connected back to have our dialback key verified, which nothing but a connection from the partner can show. */
 static void note_way_back(struct check *k)
 {
 	for (size_t i = 0; i < k->method_count; i++) {

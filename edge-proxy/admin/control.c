@@ -21,7 +21,7 @@ static void add_refused(const struct admin *a, json_t *list)
 	}
 }
 
-/* May be a gateway whose certificate is wrong, or anybody who can connect: while there is a link of a gateway it is no problem. */
+/* May be a gateway with a wrong certificate, or any host that can connect: reported only while no gateway is linked. */
 static void add_refused_stranger(const struct admin *a, json_t *list)
 {
 	struct channel_refusal r;
@@ -34,8 +34,8 @@ static void add_refused_stranger(const struct admin *a, json_t *list)
 	}
 }
 
-#define FAILING_MAX   10    /* pairs that are told one by one */
-#define FAILING_OLD_S 86400 /* who has not been tried for so long may work as well as not */
+#define FAILING_MAX   10    /* pairs reported one by one; further ones are counted */
+#define FAILING_OLD_S 86400 /* a pair whose last attempt is older than this is not reported: it may work by now */
 
 struct failing {
 	struct admin *admin;
@@ -118,7 +118,7 @@ static void add_falling_back(void *user, const struct s2s_standing *st)
 	}
 }
 
-/* What works, and not as well as it could; or what may be nothing. */
+/* Facts worth knowing that may need no action. */
 static json_t *notes(const struct admin *a)
 {
 	struct falling_back f = { .list = json_array() };
@@ -293,7 +293,7 @@ void command_reload(struct rt_reply reply, const json_t *args, void *user)
 	rt_reply_ok(reply, a->read_files(a->user, false));
 }
 
-/* By SERVED of commands.def: both, or the gateway alone. */
+/* SERVED in rt/commands.def says which daemon has a command: both, or the gateway alone. */
 #define HANDLER_BOTH(id)    command_##id
 #define HANDLER_GATEWAY(id) NULL
 #define HANDLER_XFEDCTL(id) NULL
@@ -305,7 +305,7 @@ static rt_command_handler *const handlers[] = {
 
 const struct rt_command_table admin_commands = { rt_commands, handlers, RT_COMMAND_COUNT };
 
-/* ---- what gateways ask over the channel ---- */
+/* ---- requests from gateways over the channel ---- */
 
 static void reply(struct channel_link *l, uint64_t id, Xfed__Status status, json_t *j, const char *words)
 {
@@ -324,7 +324,7 @@ static void reply(struct channel_link *l, uint64_t id, Xfed__Status status, json
 	}
 	f.body_case = XFED__FRAME__BODY_REPLY;
 	f.reply = &m;
-	channel_send(l, &f); /* where it misses the answer, the gateway gives up after its time */
+	channel_send(l, &f); /* where the link has no room for the answer, the gateway's request times out */
 	free(dump);
 	json_decref(j);
 }
@@ -339,7 +339,7 @@ static struct xfed_span argument(const Xfed__Request *r, const char *name)
 	return (struct xfed_span){ NULL, 0 };
 }
 
-/* A thing that was asked for, or NOT_FOUND in words. */
+/* Answers with `j`, or where it is NULL with REFUSED and `words`. */
 static void reply_found(struct channel_link *l, uint64_t id, json_t *j, const char *words)
 {
 	reply(l, id, j ? XFED__STATUS__STATUS_OK : XFED__STATUS__STATUS_REFUSED, j, j ? "" : words);
@@ -406,7 +406,7 @@ void admin_checked(struct channel_link *l, uint64_t request, json_t *result)
 
 static const struct {
 	const char *verb;
-	bool changes; /* leaves a line in the log, as a command on the control socket does */
+	bool changes; /* logged like the same command on the control socket */
 	void (*take)(struct admin *a, struct channel_link *l, const Xfed__Request *r);
 } verbs[] = {
 	{ "status", false, take_status },

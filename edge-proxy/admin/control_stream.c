@@ -1,4 +1,4 @@
-/* One stream, or one pair of domains, for an operator: shown, closed, dialled again. */
+/* Commands about one stream or one pair of domains: show, close, dial again. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -7,9 +7,9 @@
 #include "util/hex.h"
 #include "xfed/mem.h"
 
-/* ---- finding ---- */
+/* ---- look-up ---- */
 
-/* The number in `id`, or 0, which is none. */
+/* The number in `id`; 0, which no stream has: not a number. */
 static uint64_t number_of(const struct admin *a, struct xfed_span id)
 {
 	char digits[24], *end;
@@ -27,7 +27,7 @@ static uint64_t number_of(const struct admin *a, struct xfed_span id)
 
 /* ---- stream show ---- */
 
-/* What has been sent, or received, since it runs; acknowledged by the partner, or by us. */
+/* Stream management: stanzas sent and received since it was enabled, and how many of them the other side, or we, have acknowledged. */
 static void add_sm(json_t *j, const struct xfed_s2s_info *info)
 {
 	bool is_in = info->direction == XFED_S2S_IN;
@@ -104,7 +104,7 @@ static void set_out(void *user, const struct s2s_pair_facts *p)
 	json_object_set_new(user, "out", pair_json(p));
 }
 
-/* How the last attempt ended, also where the pair has been forgotten since. */
+/* How the last attempt ended, even where the pair itself has been forgotten since. */
 static void set_standing(json_t *j, const struct admin *a, struct xfed_span local, struct xfed_span remote)
 {
 	char of_us[XFED_JID_PART_BYTES + 1], of_them[XFED_JID_PART_BYTES + 1];
@@ -141,7 +141,7 @@ static void add_pair(void *user, const struct s2s_pair_facts *p)
 	json_array_append_new(user, pair_json(p));
 }
 
-/* The pairs with `remote` that status tells as failing, also where the pair has been forgotten since. */
+/* Dials the pairs with `remote` that status reports as failing, also those forgotten since. */
 static int retry_failing(struct admin *a, const struct xfed_policy *policy, struct xfed_span remote)
 {
 	char of_them[XFED_JID_PART_BYTES + 1];

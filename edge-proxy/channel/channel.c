@@ -45,7 +45,7 @@ static void outcome(void *user, const struct proto_delivery *d, const struct pro
 	c->user->outcome(c->user_data, d, r);
 }
 
-/* Nothing of a gateway's is ever asked for: acked() and refused() do not come; and its runs only end with their memory. */
+/* `acked`, `refused` and `run_ended` are not set: a gateway's deliveries may be begun without asking, and end only with the gateway's memory. */
 static const struct proto_exchange_user exchange_user = {
 	.wake = wake, .deliver = deliver, .withdrawn = withdrawn, .sent = sent, .taken = taken, .outcome = outcome
 };
@@ -79,7 +79,7 @@ int channel_new(struct core *core, const struct edge_config *config, struct xfed
 		.down_since_s = core_wall_s(core),
 		.certs_due_s = INT64_MAX,
 	};
-	/* The inside is often one network, gateways and all. */
+	/* Gateways often share one network, so a network may have all the places. */
 	struct rt_source_limits places = rt_source_slots(XFED_CHANNEL_UNAUTH_MAX, XFED_SHARE_ADDRESS_PERCENT, 100);
 	rt_sources_limit(&c->strangers, &places);
 	int rc = proto_exchange_new(&(struct proto_exchange_config){ 0 }, &exchange_user, c, &c->exchange);
@@ -182,7 +182,7 @@ void channel_drain(struct channel *c, uint32_t grace_ms)
 	channel_send_all(c, &f);
 }
 
-/* ---- looking ---- */
+/* ---- state ---- */
 
 size_t channel_links_up(const struct channel *c)
 {

@@ -1,12 +1,12 @@
 /*
- * channel: the links of gateways, which dial us, and what travels over them. Deliveries go both ways by the engine of
- * proto/exchange.h; gateways bring the policy, ask questions, and are told of streams and failures.
+ * channel: the links with gateways, which connect to us, and what travels over them. Deliveries go both ways by the engine of
+ * proto/exchange.h; gateways send the policy and requests, and receive reports of streams and failures.
  *
- *   link      of one gateway; the newest of one certificate counts
- *   usable    up, and its gateway does not leave
- *   stranger  who has a connection to the channel and has proved nothing yet
+ *   link      a connection with one gateway; of two with one certificate name the newer counts
+ *   usable    the link is up, and its gateway is not shutting down
+ *   stranger  whoever has a connection to the channel's port and has not authenticated yet
  *
- * May call core, the configuration and s2s (whose policy it brings), and the libraries.
+ * May call core, the configuration, s2s (to which it hands the policy) and the libraries.
  */
 #ifndef EDGE_CHANNEL_CHANNEL_H
 #define EDGE_CHANNEL_CHANNEL_H
@@ -20,59 +20,60 @@
 struct channel;
 struct channel_link;
 
-/* What comes up from it; all set. */
+/* Functions the upper rooms hand to the channel; every member is set. */
 struct channel_user {
-	/* Of deliveries, as in struct proto_exchange_user. */
+	/* For deliveries, as in struct proto_exchange_user. */
 	void (*deliver)(void *user, struct proto_from from, int peer, const Xfed__Deliver *d);
 	void (*withdrawn)(void *user, struct proto_from from, uint64_t cookie);
 	void (*sent)(void *user, const struct proto_delivery *d);
 	void (*taken)(void *user, uint64_t cookie, uint64_t number);
 	void (*outcome)(void *user, const struct proto_delivery *d, const struct proto_result *r);
 	void (*link_up)(void *user, struct channel_link *l);
-	void (*link_down)(void *user, struct channel_link *l); /* it was up, and is gone when this returns */
+	void (*link_down)(void *user, struct channel_link *l); /* the link was up; it no longer exists when this returns */
 	void (*request)(void *user, struct channel_link *l, const Xfed__Request *r);
-	void (*changed)(void *user); /* which links are usable, or the policy */
+	void (*changed)(void *user); /* the set of usable links, or the policy, has changed */
 };
 
-int channel_load_creds(const struct edge_config *c, struct xfed_tls_creds **out, char error[256]); /* or one sentence in `error` */
-/* OK, NOMEM. Takes the credentials over. */
+/* XFED_OK, or an error with one sentence in `error` */
+int channel_load_creds(const struct edge_config *c, struct xfed_tls_creds **out, char error[256]);
+/* OK, NOMEM. Takes over the credentials. */
 int channel_new(struct core *core, const struct edge_config *config, struct xfed_tls_creds *creds, struct s2s *s2s, const struct channel_user *user,
 	void *user_data, struct channel **out);
-void channel_stop(struct channel *c); /* every link at once, while the loop is there */
-void channel_free(struct channel *c); /* behind its end. NULL is fine to both */
+void channel_stop(struct channel *c); /* closes every link at once; while the loop still runs */
+void channel_free(struct channel *c); /* after the loop has ended. NULL is fine for both */
 
-/* After a reload; takes the credentials over. Links that live are judged again. */
+/* After a reload; takes over the credentials. The certificates of live links are judged again. */
 void channel_configure(struct channel *c, const struct edge_config *config, struct xfed_tls_creds *creds);
-void channel_accept(struct channel *c, struct rt_stream *s); /* of a listener; taken over, or closed */
+void channel_accept(struct channel *c, struct rt_stream *s); /* a connection from a listener; the channel owns it from here, and may close it */
 void channel_flush(struct channel *c);			     /* at the end of each turn */
 void channel_tick(struct channel *c, uint64_t now_ms);
 uint64_t channel_deadline(const struct channel *c);
 void channel_gauges(struct channel *c);
 const struct xfed_tls_creds *channel_creds(const struct channel *c);
-void channel_drain(struct channel *c, uint32_t grace_ms); /* the gateways are told */
+void channel_drain(struct channel *c, uint32_t grace_ms); /* tells the gateways that the edge is shutting down */
 
-struct proto_exchange *channel_exchange(const struct channel *c); /* for what concerns deliveries */
-void channel_pump(struct channel *c);				  /* what is queued goes out now, not at the end of the turn */
+struct proto_exchange *channel_exchange(const struct channel *c); /* the engine, for everything about deliveries */
+void channel_pump(struct channel *c);				  /* sends what is queued now, not at the end of the turn */
 
-/* What nobody waits for; a link without room misses it, which is counted. */
+/* For frames whose loss does no harm: where the link has no room the frame is dropped and counted. */
 void channel_send(struct channel_link *l, const Xfed__Frame *f);
 void channel_send_all(struct channel *c, const Xfed__Frame *f);
-void channel_send_counters(struct channel_link *l); /* our metrics */
+void channel_send_counters(struct channel_link *l); /* the metrics of this edge */
 
-/* ---- looking ---- */
+/* ---- state ---- */
 
 size_t channel_links_up(const struct channel *c);
-bool channel_is_usable(const struct channel *c); /* any link */
+bool channel_is_usable(const struct channel *c); /* any link is */
 struct channel_facts {
 	const char *peer;
 	int64_t since_s;
 	uint64_t rtt_us;
 	struct proto_clock clock;
 };
-/* Of each link that is up. */
+/* For each link that is up. */
 void channel_each(const struct channel *c, void (*fn)(void *user, const struct channel_facts *f), void *user);
 const char *channel_link_peer(const struct channel_link *l);
-enum xfed_reason channel_down_reason(const struct channel *c, int64_t *since_s); /* why there is none, or was none last */
+enum xfed_reason channel_down_reason(const struct channel *c, int64_t *since_s); /* why there is no link now, or why the last one ended */
 struct channel_refusal {
 	int64_t at_s;
 	enum xfed_reason reason;
@@ -80,8 +81,9 @@ struct channel_refusal {
 	char from[RT_ADDR_TEXT];
 };
 /*
- * The last link of a gateway (`has_proved`), or of a stranger who showed a certificate as a gateway does, that was refused, or refused us,
- * within the last two minutes and has not come up since; a gateway tries again sooner. Who showed none is no gateway. False: none.
+ * The last connection that was refused, or refused us, within the last two minutes and has not come up since: of a gateway that had
+ * authenticated (`has_proved`), or of a stranger who presented a certificate, as gateways do. (A gateway tries again sooner than that.)
+ * False: none.
  */
 bool channel_refused(const struct channel *c, bool has_proved, struct channel_refusal *out);
 const struct proto_revision *channel_revision(const struct channel *c); /* of the policy in force */

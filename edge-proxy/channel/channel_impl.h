@@ -1,4 +1,4 @@
-/* What the files of the channel share. Inside the room only. */
+/* What the files of the channel share; included by this room only. */
 #ifndef EDGE_CHANNEL_CHANNEL_IMPL_H
 #define EDGE_CHANNEL_CHANNEL_IMPL_H
 
@@ -13,7 +13,7 @@ struct channel_link {
 	bool is_up, is_draining;
 	uint64_t accepted_ms;
 	int64_t since_s;
-	struct rt_addr from; /* also behind its end */
+	struct rt_addr from; /* kept after the connection has ended */
 	char address[RT_ADDR_TEXT];
 };
 
@@ -35,12 +35,12 @@ struct channel {
 	struct proto_links *links;
 	struct channel_link *list;
 	size_t links_up;
-	struct rt_sources strangers; /* their places */
+	struct rt_sources strangers; /* places of those who have not authenticated */
 	struct proto_revision revision;
 	enum xfed_reason down_reason; /* why there is no link */
 	int64_t down_since_s;
-	struct channel_refused refused[2]; /* the last links that did not come up, and did not just go away: of strangers, of gateways */
-	int64_t certs_due_s;		   /* the first of the live links' certificates is to be judged again */
+	struct channel_refused refused[2]; /* the last connections refused, of strangers and of gateways; not those that merely went away */
+	int64_t certs_due_s;		   /* when the first certificate of a live link has to be judged again */
 };
 
 /* links.c */

@@ -1,4 +1,4 @@
-/* Our metrics, for the gateways that ask for them. */
+/* Sends the metrics of this edge to the gateways that ask for them. */
 #include "channel/channel_impl.h"
 #include "xfed/arena.h"
 
@@ -62,10 +62,10 @@ static int add_sample(void *user, const struct rt_metric_sample *s)
 	return XFED_OK;
 }
 
-/* All our series to one gateway. When the link has no room the set is left out this time: the next one is complete again. */
+/* Sends all series to one gateway. Where the link has no room the set is left out; the next one is complete again. */
 void channel_send_counters(struct channel_link *l)
 {
-	static struct batch b; /* large, and the loop has one thread */
+	static struct batch b; /* static because it is large; the loop is the only thread that calls this */
 	b.link = l;
 	b.count = 0;
 	xfed_arena_init(&b.strings, 4 * 1024 * 1024);

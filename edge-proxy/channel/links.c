@@ -1,4 +1,4 @@
-/* The listening side: who may have a connection without having proved anything, and each link from its hello to its end. */
+/* Admission of connections that have not authenticated yet, and each link from its hello to its end. */
 #include <utlist.h>
 
 #include "channel/channel_impl.h"
@@ -53,7 +53,7 @@ static void on_configure(void *owner, struct proto_session_config *cfg)
 	};
 }
 
-/* Trust may have been reloaded since its handshake. */
+/* Trust may have been reloaded since the handshake of this link. */
 static const char *on_judge(void *owner, const struct proto_peer *peer)
 {
 	struct channel_link *l = owner;
@@ -66,7 +66,7 @@ static const char *on_judge(void *owner, const struct proto_peer *peer)
 	return problem;
 }
 
-/* Of two links with one certificate name the newest counts: it has just proved that it is alive. */
+/* Of two links with one certificate name the newer one counts: it has just shown that it is alive. */
 static void replace_older(struct channel_link *l, const char *cert_name)
 {
 	struct channel_link *old, *next;
@@ -77,7 +77,7 @@ static void replace_older(struct channel_link *l, const char *cert_name)
 	}
 }
 
-/* Of who has shown a certificate: a handshake that fails before is a scanner's, or a monitor's, for all gateways have one. */
+/* True where the peer presented a certificate. A handshake that fails before that is a port scanner's or a monitor's: every gateway has one. */
 static bool is_refusal(enum xfed_reason reason)
 {
 	return reason == XFED_REASON_CHANNEL_PEER_UNTRUSTED || reason == XFED_REASON_CHANNEL_FRAME_BAD || reason == XFED_REASON_CHANNEL_VERSION;
@@ -92,7 +92,7 @@ static void note_refused(struct channel_link *l, bool has_proved, enum xfed_reas
 	snprintf(r->text, sizeof(r->text), "%s", text);
 }
 
-/* Who was refused has come in since. */
+/* Forgets the refusal of a peer that has linked since. */
 static void forget_refused(struct channel_link *l)
 {
 	char now[RT_ADDR_TEXT], then[RT_ADDR_TEXT];
@@ -131,7 +131,7 @@ static void take_back(struct channel_link *l, const struct proto_peer *peer, enu
 	if (!proto_exchange_is_up(c->exchange, proto_exchange_peer(c->exchange, xfed_span_str(peer->name)))) {
 		rt_metric_set(c->core->d.metrics, RT_M_CHANNEL_UP, 0, RT_LABELS(xfed_span_str(peer->name)));
 	}
-	/* "drain" is the gateway's own good end; what is wrong here is that there is none. */
+	/* A gateway that shuts down closes with "drain"; what is reported is that no gateway is there. */
 	c->down_reason = reason == XFED_REASON_STREAM_CLOSED_DRAIN ? XFED_REASON_CHANNEL_DOWN : reason;
 	c->down_since_s = core_wall_s(c->core);
 	c->user->link_down(c->user_data, l);
@@ -144,7 +144,7 @@ static void on_down(void *owner, bool was_up, enum xfed_reason reason, const cha
 	const struct proto_session *session = proto_link_session(l->link);
 	const struct proto_peer *peer = proto_session_peer(session);
 	bool has_proved = proto_session_proved(session) != NULL;
-	/* What strangers cause has a limit of lines of its own, and never hides a gateway's. */
+	/* Lines that strangers cause have a rate limit of their own, so that they never suppress a gateway's. */
 	rt_log(was_up ? RT_LOG_WARNING : RT_LOG_INFO, has_proved ? "channel.down" : "channel.stranger", RT_KV_STR("peer", peer ? peer->name : NULL),
 		RT_KV_STR("address", l->address), RT_KV_REASON(reason), RT_KV_STR("text", text), RT_END);
 	DL_DELETE(c->list, l);
@@ -175,12 +175,12 @@ static void on_message(void *owner, const Xfed__Frame *f)
 		channel_take_policy(l, f);
 		break;
 	case XFED__FRAME__BODY_DRAIN:
-		l->is_draining = true; /* nothing new goes there; what is there is settled */
+		l->is_draining = true; /* nothing new goes to this gateway; deliveries it already has are settled */
 		proto_exchange_open(proto_link_exchange(l->link), false);
 		changed(c);
 		break;
 	default:
-		break; /* the session lets nothing else of a gateway through */
+		break; /* the session lets no other frame of a gateway through */
 	}
 }
 
@@ -191,15 +191,15 @@ const struct proto_link_user channel_link_user = {
 /* ---- accepting ---- */
 
 /*
- * Who holds a place without going on loses it to a newcomer, the oldest of those the newcomer shares with first: a gateway links
- * within a moment, and one that has started anew must find a place however many strangers sit there.
+ * A stranger that makes no progress loses its place to a newcomer, the oldest that shares address or network with the newcomer first: a
+ * gateway authenticates within a moment, and one that has restarted must find a place however many strangers are connected.
  */
 static bool make_room(struct channel *c, const struct rt_addr *from, enum rt_source_verdict v)
 {
 	for (struct channel_link *l = c->list; l; l = l->next) {
 		bool can_go = !l->is_up && !proto_link_is_busy(l->link) && core_now(c->core) - l->accepted_ms >= XFED_CHANNEL_ROOM_AFTER_MS;
 		if (can_go && rt_source_is_same(proto_link_from(l->link), from, v)) {
-			rt_sources_give_back(proto_link_place(l->link)); /* at once: its socket lingers a moment */
+			rt_sources_give_back(proto_link_place(l->link)); /* returned now, though the socket stays open a moment longer */
 			proto_link_close(l->link, XFED_REASON_POLICY_UNPROVED_EXCEEDED, "made room for a newer link");
 			return true;
 		}
@@ -207,12 +207,12 @@ static bool make_room(struct channel *c, const struct rt_addr *from, enum rt_sou
 	return false;
 }
 
-/* A refusal leaves nothing behind but its line. */
+/* False: `s` was refused, which has been logged; nothing is kept of it. */
 static bool admit(struct channel *c, struct rt_stream *s)
 {
 	struct rt_source_refusal r = { .event = "channel.refused", .address = rt_stream_peer(s) };
 	enum xfed_side side = XFED_SIDE_OPERATOR;
-	if (c->links_up >= XFED_CHANNEL_LINKS_MAX) { /* gateways that have proved themselves, not strangers */
+	if (c->links_up >= XFED_CHANNEL_LINKS_MAX) { /* counts gateways that have authenticated, not strangers */
 		r.limit = "links";
 		r.reason = XFED_REASON_POLICY_CONNECTIONS_EXCEEDED;
 		r.verdict = RT_SOURCE_TOTAL;

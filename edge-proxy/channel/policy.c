@@ -1,4 +1,4 @@
-/* The policy, from a gateway into force. */
+/* Takes a policy from a gateway and puts it into force. */
 #include "channel/channel_impl.h"
 #include "xfed/rt/log.h"
 
@@ -20,7 +20,7 @@ static void answer(struct channel_link *l, const struct proto_revision *r, bool 
 	channel_send(l, &f);
 }
 
-/* The answer to what does not come into force carries the revision that is, for the gateway's next one to be above it. */
+/* A refusal carries the revision in force, so that the gateway can number its next one above it. */
 static bool accept_revision(struct channel_link *l, const struct proto_revision *r)
 {
 	struct channel *c = l->channel;
@@ -35,7 +35,7 @@ static bool accept_revision(struct channel_link *l, const struct proto_revision 
 		answer(l, &c->revision, true, XFED_REASON_NONE, "in force already");
 		return false;
 	}
-	/* Another gateway, or a store from a backup: which policy is right is for somebody to say. */
+	/* Two gateways have different files, or a store was restored from a backup: an operator has to say which policy is right. */
 	rt_log(RT_LOG_ERROR, "policy.drift", RT_KV_REASON(XFED_REASON_CHANNEL_POLICY_DRIFT), RT_KV_U64("epoch", r->epoch),
 		RT_KV_U64("revision", r->counter), RT_END);
 	answer(l, &c->revision, false, XFED_REASON_CHANNEL_POLICY_DRIFT,
@@ -43,7 +43,7 @@ static bool accept_revision(struct channel_link *l, const struct proto_revision 
 	return false;
 }
 
-/* The policy of one gateway took the place of another's: whoever has other files hears it at once, not at his next reload. */
+/* One gateway's policy has replaced another's: the other gateways are told now, since their files may differ, and not at their next reload. */
 static void tell_others(const struct channel_link *l)
 {
 	const struct channel *c = l->channel;
@@ -72,7 +72,7 @@ static void swap_policy(struct channel_link *l, struct proto_transfer_in *t)
 	rt_metric_set(c->core->d.metrics, RT_M_POLICY_REVISION, (double)c->revision.counter, RT_NO_LABELS);
 	rt_log(RT_LOG_INFO, "policy.applied", RT_KV_U64("epoch", c->revision.epoch), RT_KV_U64("revision", c->revision.counter),
 		RT_KV_U64("partners", xfed_policy_good_count(fresh)), RT_KV_U64("domains", xfed_policy_local_count(fresh)), RT_END);
-	s2s_use_policy(c->s2s, fresh); /* rule 5: every live stream is judged again */
+	s2s_use_policy(c->s2s, fresh); /* the policy is new: every live stream is judged by it again */
 	answer(l, &c->revision, true, XFED_REASON_NONE, "");
 	if (is_other) {
 		tell_others(l);

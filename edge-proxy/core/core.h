@@ -1,4 +1,4 @@
-/* core: what every room of the edge stands on, and the lowest of them: the loop and its services (rt/daemon.h). Calls nobody above it. */
+/* core: the loop and its services (rt/daemon.h), which every room of the edge uses. The lowest room: it calls libxfed alone. */
 #ifndef EDGE_CORE_CORE_H
 #define EDGE_CORE_CORE_H
 
@@ -35,7 +35,7 @@ static inline void core_count_dropped(struct core *c, const char *rule)
 	rt_daemon_count_dropped(&c->d, rule);
 }
 
-/* Whether `r` took a place of `t`. One that did not is logged and counted, and leaves nothing else behind. */
+/* True: `r` got a place in `t`. False: it did not, which has been logged and counted. */
 static inline bool core_has_place(struct core *c, struct rt_sources *t, const struct rt_source_refusal *r, enum xfed_side side)
 {
 	if (r->verdict == RT_SOURCE_OK) {

@@ -1,4 +1,4 @@
-/* What gateways are told of streams: that they were opened and closed, which there are, and what failed. */
+/* Reports to gateways about streams (opened, closed, all that are live) and about failures. */
 #include "relay/relay_impl.h"
 
 #include "proto/check.h"
@@ -11,7 +11,7 @@ struct event {
 	struct proto_fill_certificate cert;
 	Xfed__Pair pair, *pairs[1];
 	char local[XFED_JID_PART_BYTES + 1], remote[XFED_JID_PART_BYTES + 1];
-	char text[256]; /* words of others, made fit for the wire */
+	char text[256]; /* text from the peer, cut and cleaned for the channel */
 };
 
 static void fill_event(const struct relay *r, const struct s2s_stream *st, Xfed__StreamChange change, struct event *ev)
@@ -105,13 +105,13 @@ void relay_snapshot(struct relay *r, struct channel_link *l)
 
 static void send_failure(struct relay *r, const struct proto_failure *m, uint32_t repeated)
 {
-	static struct proto_fill_failure out; /* large, and the loop has one thread */
+	static struct proto_fill_failure out; /* static because it is large; the loop is the only thread that calls this */
 	proto_fill_failure(&out, m);
 	out.m.repeated_count = repeated;
 	channel_send_all(r->channel, &out.frame);
 }
 
-/* The network and, where policy lists it, the name under which the failures of a stranger are folded. */
+/* Strangers' failures are folded by network, and by the claimed name where policy lists it. False: this one is only counted. */
 static bool may_tell(struct relay *r, const struct proto_failure *m)
 {
 	char network[RT_SOURCE_TEXT] = "";
@@ -135,7 +135,7 @@ void relay_events_tick(struct relay *r, uint64_t now_ms)
 {
 	struct proto_failure m;
 	uint32_t repeated;
-	/* The rest with the next tick: a link has room for so many at once. */
+	/* What is left goes with the next tick: a link has room for so many at once. */
 	for (size_t n = 0; n < XFED_FOLD_ALL && proto_fold_next(r->strangers, now_ms, &m, &repeated); n++) {
 		send_failure(r, &m, repeated);
 	}

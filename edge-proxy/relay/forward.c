@@ -1,6 +1,6 @@
 /*
- * What gateways send: read again by the same rules as what partners send, handed to the partner's stream, and its fate told to
- * whoever asked.
+ * Stanzas from gateways: checked by the rules that apply to partners' stanzas, handed to the partner's stream, and the outcome reported to
+ * every gateway that asked.
  */
 #include "relay/relay_impl.h"
 
@@ -9,7 +9,7 @@
 
 #define SCRATCH_ARENA (64 * 1024)
 
-/* In SIP's words 200 where nothing else is said; 202 is said where it is written and nobody has acknowledged it. */
+/* The SIP status is 200 unless said otherwise; 202 where a stanza was written and not acknowledged. */
 static struct proto_result result_of(Xfed__Fate fate, enum xfed_reason reason, enum xfed_side side)
 {
 	return (struct proto_result){
@@ -61,7 +61,7 @@ static void log_item(const struct item *it, const char *event, enum xfed_reason 
 		RT_KV_STR("call_id", it->origin.has_sip ? it->origin.sip.call_id : NULL), RT_KV_STR("correlation", it->correlation), RT_END);
 }
 
-/* Its outcome has been told: nobody takes it back any more. */
+/* Its outcome has been reported: it can no longer be withdrawn. */
 static void unlist(struct relay *r, struct item *it)
 {
 	if (it->id > 0) {
@@ -105,7 +105,7 @@ void relay_written(struct relay *r, void *owner)
 	settle_origin(r, &it->origin, &(struct proto_result){ .fate = XFED__FATE__FATE_DELIVERED, .sip_status = 202 });
 }
 
-/* The error a contact's server would have sent, in its place. */
+/* The error that the contact's server would have sent, made on its behalf. */
 static struct xfed_xml_elem *late_error(struct xfed_arena *a, const struct origin *o)
 {
 	struct xfed_stanza_words words = {
@@ -155,7 +155,7 @@ void relay_lost(struct relay *r, void *owner)
 	xfed_arena_deinit(&a);
 }
 
-/* From one of our domains to a partner that takes its kind. */
+/* NONE for a stanza from one of our domains to a partner that accepts its kind; else why it is refused. */
 static enum xfed_reason check_stanza(struct relay *r, const Xfed__Deliver *d, struct xfed_stanza *out)
 {
 	enum xfed_reason reason = proto_deliver_read(&r->fragments, d, out);
@@ -176,7 +176,7 @@ static enum xfed_reason check_stanza(struct relay *r, const Xfed__Deliver *d, st
 
 static void refuse_delivery(struct relay *r, const Xfed__Deliver *d, const struct origin *o, enum xfed_reason reason)
 {
-	/* What is too large on this way a user inside has written. */
+	/* a user of the SIP side wrote what is too large in this direction */
 	enum xfed_side side = reason == XFED_REASON_DELIVERY_SIZE_EXCEEDED ? XFED_SIDE_LOCAL_USER : xfed_reason_info(reason)->side;
 	struct proto_result result = result_of(XFED__FATE__FATE_REFUSED, reason, side);
 	core_count_refusal(r->core, reason, result.side);
@@ -186,7 +186,7 @@ static void refuse_delivery(struct relay *r, const Xfed__Deliver *d, const struc
 	settle_origin(r, o, &result);
 }
 
-/* The stanza in r->scratch, on its way to `remote`, with what is to be known when it has its fate. NULL: no memory. */
+/* An item for the stanza in r->scratch, addressed to domain `remote`, with what is needed to report its outcome. NULL: no memory. */
 static struct s2s_item *item_new(struct relay *r, const Xfed__Deliver *d, const struct origin *o, struct xfed_span remote)
 {
 	struct xfed_span words[] = { remote, xfed_span_str(o->id), xfed_span_str(o->from_jid), xfed_span_str(o->to),
@@ -235,11 +235,11 @@ static void send_on(struct relay *r, const Xfed__Deliver *d, const struct origin
 	struct item *it = s2s_item_owner(item);
 	HASH_ADD(hh, r->items, id, sizeof(it->id), it);
 	it->id = XFED_TABLE_ADDED(it) ? it->id : 0;
-	proto_exchange_mark(channel_exchange(r->channel), o->from, it->id > 0 ? it->id : UINT64_MAX); /* no memory: it cannot be taken back */
+	proto_exchange_mark(channel_exchange(r->channel), o->from, it->id > 0 ? it->id : UINT64_MAX); /* no memory: it cannot be withdrawn */
 	s2s_send(r->s2s, s.from.domain, s.to.domain, item);
 }
 
-/* Another gateway, or an earlier run of this one, may have brought the same SIP request. */
+/* False: another gateway, or an earlier run of this one, has brought the same SIP request, and its outcome answers this one too. */
 static bool claim_sip(struct relay *r, const Xfed__Deliver *d, const struct origin *o)
 {
 	struct proto_waiter who = { .run = o->from.run, .seq = o->from.seq };
@@ -283,7 +283,7 @@ void relay_withdrawn(struct relay *r, struct proto_from from, uint64_t cookie)
 	if (it) {
 		s2s_withdraw(r->s2s, it->item);
 	} else if (cookie == 0) {
-		/* It waits for the fate of the same request brought by another gateway: this one may go. */
+		/* This delivery only waits for the outcome of the same request from another gateway, so it can be withdrawn at once. */
 		struct proto_result result = result_of(XFED__FATE__FATE_WITHDRAWN, XFED_REASON_DELIVERY_DEADLINE, XFED_SIDE_US);
 		settle_one(r, from, &result);
 	}

@@ -21,7 +21,7 @@ int relay_new(struct core *core, const struct edge_config *config, struct s2s *s
 void relay_stop(struct relay *r)
 {
 	if (r) {
-		HASH_CLEAR(hh, r->items); /* they go with the streams, and nobody is told */
+		HASH_CLEAR(hh, r->items); /* the streams own the items, and nobody is told */
 	}
 }
 

@@ -1,4 +1,4 @@
-/* relay, as its own files see it. */
+/* What the files of relay share; included by this room only. */
 #ifndef EDGE_RELAY_RELAY_IMPL_H
 #define EDGE_RELAY_RELAY_IMPL_H
 
@@ -11,24 +11,24 @@
 #include "util/table.h"
 #include "xfed/rt/log.h"
 
-/* Where a delivery of a gateway comes from; strings are its owner's. */
+/* Where a delivery came from; strings are borrowed from the frame, or belong to the item. */
 struct origin {
 	struct proto_from from;
 	bool has_sip;
 	Xfed__SipKey sip;
-	int peer;			/* the gateway, in the engine */
-	const char *id, *from_jid, *to; /* of the stanza: for an error that comes after the answer */
+	int peer;			/* the gateway, as the engine numbers it */
+	const char *id, *from_jid, *to; /* of the stanza, for an error that is found after the outcome was reported */
 };
 
-/* What is to be known of a delivery when its stanza has its fate. */
+/* What is needed to report the outcome of a stanza; the owner's memory of an s2s_item. */
 struct item {
-	uint64_t id; /* of relay->items, where it is until its outcome has been told; 0: it has been */
+	uint64_t id; /* key in relay->items, where it stays until its outcome has been reported; 0: reported */
 	struct s2s_item *item;
 	UT_hash_handle hh;
 	struct origin origin; /* strings in the item's own block */
 	Xfed__Kind kind;
-	const char *remote;	 /* whose partner it is for */
-	const char *correlation; /* the gateway's word for it */
+	const char *remote;	 /* the domain of the partner it is for */
+	const char *correlation; /* the gateway's correlation id, for the log */
 };
 
 struct relay {
@@ -36,7 +36,7 @@ struct relay {
 	const struct edge_config *config;
 	struct s2s *s2s;
 	struct channel *channel;
-	struct proto_fold *strangers; /* failures of those who have proved nothing */
+	struct proto_fold *strangers; /* failures of peers that have not authenticated */
 	struct proto_sipmemory *sips;
 	struct item *items; /* stanzas for partners, by id */
 	uint64_t last_item;
@@ -44,6 +44,6 @@ struct relay {
 	struct xfed_buf scratch;
 };
 
-void relay_events_tick(struct relay *r, uint64_t now_ms); /* events.c: failures that were folded are told */
+void relay_events_tick(struct relay *r, uint64_t now_ms); /* events.c: reports failures that were folded */
 
 #endif

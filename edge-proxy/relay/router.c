@@ -31,14 +31,14 @@ static uint64_t pair_key(struct xfed_arena *a, const struct xfed_stanza *s)
 	return key ? key : 1;
 }
 
-/* Whose share it takes: the partner's, whichever of its domains it comes from. */
+/* Whose share of the engine it counts for: the partner's, whichever of its domains sent it. */
 static uint64_t share_key(const struct relay *r, const struct xfed_stanza *s)
 {
 	const struct xfed_partner *p = xfed_policy_partner(s2s_policy(r->s2s), s->from.domain);
 	return p ? xfed_hash_bytes(p->domain, strlen(p->domain)) : 0;
 }
 
-/* What has come in this turn is not parked, only not looked at yet: that happens here before anything is refused. */
+/* Stanzas read in this turn are not parked but waiting to be sent: the engine sends them here, before one is refused for lack of room. */
 static bool has_parking_space(struct relay *r, const struct s2s_incoming *in)
 {
 	if (s2s_parked(in) >= XFED_DELIVERY_PARK_COUNTED) {
@@ -52,14 +52,15 @@ bool relay_stanza(struct relay *r, const struct s2s_incoming *in)
 	const struct xfed_s2s_action *act = in->act;
 	const struct xfed_stanza *s = &act->stanza;
 	if (act->sm_number && !has_parking_space(r, in)) {
-		s2s_refuse(in, XFED_REASON_DELIVERY_QUEUE_FULL); /* what is not acknowledged for long, peers take for lost */
+		/* not left unread: a partner that gets no acknowledgement for long takes the stream for lost */
+		s2s_refuse(in, XFED_REASON_DELIVERY_QUEUE_FULL);
 		return false;
 	}
 	xfed_buf_clear(&r->scratch);
 	struct xfed_span from = xfed_jid_full(act->arena, &s->from), to = xfed_jid_full(act->arena, &s->to);
 	int rc = from.data && to.data ? xfed_xml_write(&r->scratch, s->elem, XFED_SPAN("")) : XFED_ERR_NOMEM;
 	if (rc != XFED_OK) {
-		/* Its canonical form may be larger. */
+		/* in canonical form it may be larger than it was received */
 		s2s_refuse(in, proto_outbox_refusal(rc == XFED_ERR_LIMIT ? XFED_ERR_TOO_LARGE : rc, XFED_REASON_XMPP_STANZA_INVALID));
 		return false;
 	}
@@ -105,9 +106,9 @@ void relay_taken(struct relay *r, uint64_t cookie, uint64_t number)
 	s2s_cover(r->s2s, cookie, number);
 }
 
-/* ---- fates back to the senders ---- */
+/* ---- outcomes, back to the senders ---- */
 
-/* An error for a delivery whose stanza's tree is long gone: its attributes are in the table. */
+/* An error for a delivery whose stanza is no longer in memory: its attributes are in the table. */
 static void bounce_delivery(struct relay *r, const struct proto_delivery *d, const Xfed__Outcome *oc, enum xfed_reason reason)
 {
 	struct xfed_arena a;
@@ -131,7 +132,7 @@ static void bounce_delivery(struct relay *r, const struct proto_delivery *d, con
 	xfed_arena_deinit(&a);
 }
 
-/* What went well is a debug line: a busy edge says it by metrics. */
+/* Success is logged at level debug: on a busy edge the metrics show it. */
 static void log_fate(const struct proto_delivery *d, const char *event, const struct proto_result *result, const char *text)
 {
 	rt_log(result->reason == XFED_REASON_NONE ? RT_LOG_DEBUG : RT_LOG_INFO, event, RT_KV("partner", proto_domain_of(xfed_span_str(d->from))),
@@ -139,7 +140,7 @@ static void log_fate(const struct proto_delivery *d, const char *event, const st
 		RT_KV_STR("correlation", d->correlation), RT_KV_STR("text", text && *text ? text : NULL), RT_END);
 }
 
-/* One fate, one place: metric, log line, and the error where one is due. */
+/* Handles every outcome: metric, log line, and an error to the sender where one is due. */
 static void tell_sender(struct relay *r, const struct proto_delivery *d, const Xfed__Outcome *oc, const struct proto_result *result)
 {
 	struct xfed_span remote = proto_domain_of(xfed_span_str(d->from));
@@ -172,7 +173,7 @@ static void tell_sender(struct relay *r, const struct proto_delivery *d, const X
 	}
 }
 
-/* It ended without a gateway's word: by its deadline, with a gateway's run, or because there is none. */
+/* It ended without an answer of a gateway: by its deadline, because the gateway's run ended, or because no gateway is linked. */
 static void tell_untold(struct relay *r, const struct proto_delivery *d, const struct proto_result *result)
 {
 	bool is_down = result->fate == XFED__FATE__FATE_WITHDRAWN || channel_links_up(r->channel) == 0;

@@ -1,12 +1,12 @@
 /*
- * Who may take a place while it has proved nothing: the places are shared by address and by network, and each direction keeps a
- * part of all streams that the other cannot have.
+ * Places for connections that have not authenticated yet: they are shared out by address and by network, and each direction has a part of
+ * all streams that the other direction cannot use.
  */
 #include "s2s/s2s_impl.h"
 
 #include "xfed/rt/reserve.h"
 
-/* The shares of the places are those of the work as well: where all come through one proxy, its address has the whole. */
+/* The budgets of work are shared out by the same limits: where all partners come through one proxy, its address has the whole. */
 void s2s_shares_configure(struct s2s *s)
 {
 	const struct edge_config *c = s->config;
@@ -20,14 +20,14 @@ void s2s_shares_configure(struct s2s *s)
 	rt_sources_limit(&s->sources[S2S_HANDSHAKES], &work);
 }
 
-/* What one direction may have at most of limits.connections: the rest is the other's. */
+/* What one direction may have of limits.connections; the rest is reserved for the other. */
 static size_t part_of_one(const struct s2s *s)
 {
 	size_t all = s->config->limits.connections;
 	return all - all * XFED_CONNECTIONS_RESERVE_PERCENT / 100;
 }
 
-/* Questions of dialback have places of their own: strangers cause them. */
+/* Streams for dialback questions have places of their own, since strangers can cause them. */
 static bool has_room(const struct s2s *s, size_t of_this_direction)
 {
 	return rt_reserve_allows(s->config->limits.connections, s->conn_count - s->asking, of_this_direction);
@@ -40,8 +40,8 @@ static bool refuse_dial(struct s2s_pair *p, size_t most, const char *what)
 }
 
 /*
- * The names a partner answers to, and what it asks from them, have us open streams: it has a share of them. Those for answers alone
- * leave room for what users write, however many partners ask.
+ * A partner can cause streams of ours by the many names it may have and by what it asks from them, so its share of them is limited. Streams
+ * for answers alone have a limit too, so that partners' queries leave room for stanzas of users.
  */
 bool s2s_admit_dial(struct s2s_pair *p, const struct xfed_partner *partner, enum xfed_side *side)
 {

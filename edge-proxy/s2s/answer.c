@@ -3,15 +3,18 @@
 #include <stdio.h>
 
 /*
- * Answers of the edge's own to partners: errors to the senders of their stanzas, and what s2s/iq.c makes. They go over a stream of
- * ours to the partner, like any stanza.
+ * Answers of the edge itself to partners: errors to senders of stanzas, and the results of s2s/iq.c. They go over a stream of ours to the
+ * partner, like any stanza.
  */
 void s2s_answer(struct s2s *s, struct xfed_span local, struct xfed_span remote, const struct xfed_xml_elem *elem, const char *rule)
 {
 	xfed_buf_clear(&s->scratch);
 	int rc = elem ? xfed_xml_write(&s->scratch, elem, XFED_SPAN(XFED_NS_SERVER)) : XFED_ERR_NOMEM;
 	if (rc == XFED_ERR_LIMIT || (rc == XFED_OK && xfed_buf_len(&s->scratch) > XFED_STANZA_BYTES_MIN)) {
-		/* Its words and id are a user's. No server has to take so much [A10-11], and one that does not would end our stream over it. */
+		/*
+		 * The text and the id in it come from a user. No server has to accept so large a stanza [A10-11], and one that does not would end our
+		 * stream.
+		 */
 		core_count_dropped(s->core, "error-too-large");
 		return;
 	}
@@ -69,7 +72,7 @@ void s2s_refuse(const struct s2s_incoming *in, enum xfed_reason reason)
 	s2s_refuse_stanza(in->conn, in->act, reason);
 }
 
-/* Nobody waits for what becomes of "I am here". */
+/* Available presence gets no answer: its sender does not wait for one. */
 void s2s_refuse_users(struct s2s_conn *c, const struct xfed_s2s_action *act)
 {
 	const struct xfed_stanza *st = &act->stanza;

@@ -1,13 +1,13 @@
 /*
- * Certificates of live streams are judged again when trust or revocation lists were reloaded, when one expires, and from time to
- * time, for roots expire and revocation lists age too. A stream that was proved by one that is not good any more (by EXTERNAL, or by a
- * dialback key that its certificate stood for [A8-18]) is closed as a whole with the certificate's reason.
+ * The certificates of live streams are judged again when trust or revocation lists were reloaded, when a certificate expires, and from time
+ * to time, because CA certificates expire and revocation lists age too. A stream whose certificate is no longer valid is closed with the
+ * certificate's reason, if the certificate proved it: by EXTERNAL, or by standing in for verifying a dialback key [A8-18].
  */
 #include "s2s/s2s_impl.h"
 
 #include "xfed/rt/control.h"
 
-/* At first also because trust may have been reloaded since its handshake began. */
+/* Also judged when the stream is authenticated, because trust may have been reloaded since the handshake began. */
 bool s2s_certs_hold(struct s2s_conn *c, const struct xfed_tls_creds *before)
 {
 	struct s2s *s = c->s2s;

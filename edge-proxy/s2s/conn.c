@@ -1,4 +1,4 @@
-/* A stream with a partner, of either direction: what its machine asks for, and what is remembered of it. */
+/* A stream with a partner, of either direction: performs the actions of its machine (xfed/s2s.h) and keeps what is known of the stream. */
 #include "s2s/s2s_impl.h"
 
 #include "xfed/mem.h"
@@ -62,9 +62,9 @@ static void on_gone(struct driver *d)
 	s->user->ended(s->user_data);
 }
 
-/* ---- what the machine asks for ---- */
+/* ---- actions of the machine ---- */
 
-/* We ended it in peace: the kernel goes on with what is under way, for what the partner's closing tag has not covered. */
+/* We closed the stream in good order: the kernel still sends what is under way, even what the partner's closing tag does not acknowledge. */
 static bool is_peaceful(enum xfed_reason r)
 {
 	return r == XFED_REASON_STREAM_CLOSED_OPERATOR || r == XFED_REASON_STREAM_CLOSED_IDLE || r == XFED_REASON_STREAM_CLOSED_DRAIN;
@@ -118,7 +118,7 @@ static void mark_established(struct s2s_conn *c)
 	}
 }
 
-/* A reload during the negotiation, or while a key was verified elsewhere, may have taken the method or the pair away. */
+/* True: policy has changed during the negotiation, or while a key was being verified, and no longer allows method and pair; the stream closes. */
 static bool is_taken_away(struct s2s_conn *c, const struct xfed_s2s_action *act)
 {
 	enum xfed_reason reason = s2s_policy_judge(c->s2s, s2s_partner(c->s2s, act->from), act->from, act->to, act->method);
@@ -201,14 +201,14 @@ static void perform(struct driver *d, struct xfed_s2s_action *act)
 		break;
 	case XFED_S2S_JOB:
 	case XFED_S2S_CLOSED:
-		break; /* the driver's */
+		break; /* handled by the driver */
 	}
 }
 
 static bool answer(struct driver *d, struct xfed_s2s_event *ev)
 {
 	struct s2s_conn *c = conn_of(d);
-	if (c->is_saying) { /* it has been said */
+	if (c->is_saying) { /* the machine has sent it */
 		xfed_buf_deinit(&c->say);
 		c->is_saying = false;
 	}
@@ -241,9 +241,9 @@ static void woke(struct driver *d)
 	driver_resume(d);
 }
 
-/* ---- beginning ---- */
+/* ---- start ---- */
 
-/* What failed in this attempt is left out of the next try; without a secret there are no keys to send. */
+/* Leaves out of the next attempt what failed in this one; without the secret no dialback keys can be made. */
 static void narrow(const struct s2s_pair *p, struct xfed_s2s_decision *d)
 {
 	d->dialback_hash = xfed_policy_dialback_current(p->s2s->policy);
@@ -259,7 +259,7 @@ static void narrow(const struct s2s_pair *p, struct xfed_s2s_decision *d)
 	}
 }
 
-/* Made when TCP is there, not when it was begun: a reload between the two replaces policy and credentials, which the decision borrows from. */
+/* Called when TCP is connected and not before: the decision borrows from policy and credentials, which a reload may replace meanwhile. */
 static enum xfed_reason decide_out(struct s2s_conn *c)
 {
 	const struct s2s *s = c->s2s;
@@ -309,7 +309,7 @@ int s2s_conn_accept(struct s2s *s, struct rt_stream *stream)
 	return XFED_OK;
 }
 
-/* It never came to a stream. */
+/* For a connection attempt that did not get as far as a stream. */
 static void give_up(struct s2s_conn *c)
 {
 	c->pair->conn = NULL;
@@ -374,7 +374,7 @@ static const struct driver_user driver_user = { .connected = on_connect,
 	.closed = on_closed,
 	.gone = on_gone };
 
-/* ---- what the room wants ---- */
+/* ---- calls of the room ---- */
 
 void s2s_conn_close(struct s2s_conn *c, enum xfed_reason reason, const char *text)
 {

@@ -12,7 +12,7 @@ static uint64_t now_ms(const struct driver *d)
 	return core_now(d->s2s->core);
 }
 
-/* One whose job runs is let go of when it comes back. */
+/* Where a handshake job is running, the driver is released when the job has ended. */
 static void release(struct driver *d)
 {
 	if (d->machine && xfed_s2s_has_job(d->machine)) {
@@ -61,14 +61,14 @@ static void start_job(struct driver *d, struct xfed_tls *tls)
 		d->job_started_ms = now_ms(d);
 	}
 	d->job_result = XFED_TLS_WANT_INPUT;
-	/* Where it may not run, the machine is closed next, and lets go of what it gave out. */
+	/* A handshake that was refused runs nothing: the machine is closed next, and the job's return releases the TLS session. */
 	bool may_run = !is_first || !d->user->may_shake_hands || d->user->may_shake_hands(d);
 	rt_job_start(&d->job, d->s2s->core->d.loop, may_run ? run_job : run_nothing, job_done, d);
 }
 
 /* ---- steps ---- */
 
-/* Say what is left to say, and go. */
+/* Sends what the machine has still written, and closes the socket. */
 static void on_closed(struct driver *d, const struct xfed_s2s_action *act)
 {
 	d->is_closed = true;
@@ -159,7 +159,7 @@ static void settle_down(struct driver *d)
 	rt_timer_set(&d->timer, d->wake_ms && d->wake_ms < when ? d->wake_ms : when);
 }
 
-/* One event, everything that follows from it, then the timer. `d` may be gone afterwards. */
+/* Feeds one event, performs what follows from it, and sets the timer. `d` may no longer exist afterwards. */
 static void drive(struct driver *d, struct xfed_s2s_event *ev)
 {
 	bool was_job = ev->type == XFED_S2S_JOB_DONE;
@@ -171,7 +171,7 @@ static void drive(struct driver *d, struct xfed_s2s_event *ev)
 	settle_down(d);
 }
 
-/* ---- what the loop says ---- */
+/* ---- callbacks of the loop ---- */
 
 static size_t on_bytes(void *user, struct xfed_span in)
 {
@@ -230,7 +230,7 @@ static void on_connect(void *user, enum xfed_reason reason)
 
 static const struct rt_stream_handlers handlers = { .on_connect = on_connect, .on_bytes = on_bytes, .on_eof = on_eof, .on_error = on_error };
 
-/* What the machine still holds comes first, with or without new input; then the socket. */
+/* Reads on: first what the machine still holds, whether or not there is new input, then the socket. */
 static void read_on(struct driver *d)
 {
 	if (may_read_on(d)) {
@@ -240,7 +240,7 @@ static void read_on(struct driver *d)
 	}
 }
 
-/* The others have had their part. */
+/* Called after the other streams have had their part of the loop's turn. */
 static void on_go_on(void *arg)
 {
 	struct driver *d = arg;
@@ -249,7 +249,7 @@ static void on_go_on(void *arg)
 	read_on(d);
 }
 
-/* ---- beginning ---- */
+/* ---- start ---- */
 
 int driver_init(struct driver *d, struct s2s *s, const struct driver_user *user)
 {
@@ -287,7 +287,7 @@ void driver_start(struct driver *d)
 	drive(d, &ev);
 }
 
-/* ---- what the owner wants ---- */
+/* ---- calls of the owner ---- */
 
 void driver_event(struct driver *d, struct xfed_s2s_event *ev)
 {
@@ -308,7 +308,7 @@ void driver_close(struct driver *d, enum xfed_reason reason, const char *text)
 	driver_event(d, &ev);
 }
 
-/* What was written outside of a step may have been a fault, which ends the stream at once. */
+/* Writing outside of a step may have found a fault, which ends the stream. */
 static void after_write(struct driver *d)
 {
 	if (!d->is_driving) {
@@ -369,7 +369,7 @@ void driver_abandon(struct driver *d)
 	release(d);
 }
 
-/* A handshake job that comes back later must find a machine that writes nothing: its buffer goes with the socket. */
+/* A handshake job may return after the socket has gone, and its output buffer with it: the machine must write nothing then. */
 static void end_machine(struct driver *d)
 {
 	struct xfed_s2s_event ev = { .type = XFED_S2S_CLOSE, .reason = XFED_REASON_STREAM_CLOSED_DRAIN };

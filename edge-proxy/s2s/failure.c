@@ -1,4 +1,4 @@
-/* What an attempt went through, step by step, for whoever keeps failures. */
+/* The steps an attempt went through, which are reported with its failure. */
 #include "s2s/s2s_impl.h"
 
 #include <stdarg.h>
@@ -18,13 +18,13 @@ struct s2s_steps {
 	} list[STEPS_MAX];
 };
 
-/* Made when the first step is noted, and gone when the stream is ready: an idle stream carries none. */
+/* The list is made with the first step and freed when the stream is ready, so that an idle stream has none. */
 void s2s_steps_add(struct s2s_steps **list, uint64_t now_ms, const char *step, bool ok, const char *fmt, ...)
 {
 	if (!*list) {
 		*list = xfed_calloc(1, sizeof(**list));
 		if (!*list) {
-			return; /* a failure without its steps is better than none */
+			return; /* without memory the failure is reported without this step */
 		}
 		(*list)->began_ms = now_ms;
 	}
@@ -54,7 +54,7 @@ static bool starts_with(const char *code, const char *area)
 	return strncmp(code, area, strlen(area)) == 0;
 }
 
-/* What a stream got to before it ended for `reason`: TLS, certificate, login. */
+/* Adds how far a stream got before it ended with `reason`: TLS, certificate, authentication. */
 void s2s_steps_of_stream(struct s2s_steps **list, uint64_t now_ms, const struct xfed_s2s_info *info, enum xfed_reason reason, const char *text)
 {
 	const char *code = xfed_reason_code(reason);
@@ -81,8 +81,8 @@ void s2s_steps_of_stream(struct s2s_steps **list, uint64_t now_ms, const struct 
 }
 
 /*
- * ejabberd up to 23.01 ends the stream without a word when our certificate has a domain as XmppAddr (its process dies while reading it):
- * nothing on the wire says so, hence this.
+ * ejabberd up to 23.01 ends the stream without an error when our certificate names a domain as XmppAddr (its process crashes on reading
+ * it). Nothing on the wire tells the reason, so it is suggested here.
  */
 const char *s2s_failure_suspicion(const struct s2s *s, const struct xfed_s2s_info *info, enum xfed_reason reason)
 {
@@ -111,7 +111,7 @@ void s2s_failure_send(struct s2s *s, struct proto_failure *f, const struct s2s_s
 	f->at_s = core_wall_s(s->core);
 	f->steps = list;
 	f->step_count = steps ? steps->count : 0;
-	/* Who comes in and fails has proved nothing, nor has the stranger whose key had us ask. */
+	/* An incoming stream that fails has authenticated nobody, and a key whose verification failed came from a stranger. */
 	bool is_ours = f->direction == XFED__DIRECTION__DIRECTION_OUT && !f->address;
 	s->user->failed(s->user_data, f, !is_ours);
 }

@@ -1,8 +1,7 @@
 /*
- * Streams of ours that dialback had to do for, though the partner's file allows the better login by certificate. That is told once, until
- * the certificate works again or fails for another reason. Such a stream is made anew, when nothing is under way on it, once what
- * stood against the certificate has gone (a reload has brought other authorities, or another certificate of ours), or an operator
- * asks for it.
+ * Streams of ours that authenticated by dialback after EXTERNAL had failed, though the partner's file allows EXTERNAL. That is logged once,
+ * until EXTERNAL works again or fails for another reason. Such a stream is replaced, at a time when nothing is under way on it, once the
+ * cause may be gone (a reload has brought other authorities, or another certificate of ours), or when an operator asks for it.
  */
 #include "s2s/s2s_impl.h"
 

@@ -12,7 +12,7 @@ void s2s_decision_for(const struct s2s *s, const struct xfed_partner *partner, s
 	};
 }
 
-/* The partner has all the streams it may have, and this is none of them. */
+/* The partner already has as many streams as it may, and this one does not count among them yet. */
 static bool is_full(const struct s2s_conn *c, const struct xfed_partner *partner)
 {
 	const struct s2s_tally *t = c->tally ? NULL : s2s_tally_find(c->s2s, partner->domain);
@@ -30,13 +30,16 @@ static enum xfed_reason refuse_header(const struct s2s_conn *c, const struct xfe
 		return XFED_REASON_STREAM_TO_UNKNOWN;
 	}
 	if (!act->from.data) {
-		return XFED_REASON_NONE; /* before TLS that is tolerated [A2-09]; inside it proves nothing */
+		return XFED_REASON_NONE; /* a false name is tolerated before TLS [A2-09]; inside TLS it authenticates nothing */
 	}
 	*partner = xfed_policy_partner(s->policy, act->from);
 	if (!*partner) {
 		return s2s_why_not(s, act->from);
 	}
-	/* Full of streams that proved themselves: told before the work is done. It is judged again when this one has. */
+	/*
+	 * Where the partner has all its authenticated streams, it is refused here, before the work of authentication. s2s_inbound_proved() judges
+	 * it again.
+	 */
 	if (act->is_secure && is_full(c, *partner)) {
 		return XFED_REASON_POLICY_CONNECTIONS_EXCEEDED;
 	}
@@ -60,7 +63,7 @@ void s2s_inbound_decide(struct s2s_conn *c, const struct xfed_s2s_action *act, s
 	};
 }
 
-/* The pair a key is for: judged when it comes, whatever the header said. */
+/* The pair of domains that a dialback key is for is judged when the key comes, whatever the stream header named. */
 void s2s_inbound_pair(struct s2s_conn *c, const struct xfed_s2s_action *act)
 {
 	struct s2s *s = c->s2s;
@@ -82,7 +85,7 @@ bool s2s_inbound_proved(struct s2s_conn *c, const struct xfed_s2s_action *act)
 {
 	const struct xfed_partner *partner = s2s_partner(c->s2s, act->from);
 	if (!partner || c->tally) {
-		return true; /* unlisted meanwhile: its stanzas are judged one by one */
+		return true; /* no longer listed: its stanzas are judged one by one */
 	}
 	if (is_full(c, partner)) {
 		s2s_conn_close(c, XFED_REASON_POLICY_CONNECTIONS_EXCEEDED, "");
@@ -108,7 +111,10 @@ static unsigned kind_bit(enum xfed_stanza_kind k)
 	return 0;
 }
 
-/* Queries are answered or refused at once. Errors pass, as senders wait for them; a flood of them waits like messages. */
+/*
+ * Whether the stanza is within the partner's rate. Queries over it are refused at once. Errors pass, since somebody waits for them; a flood
+ * of errors is delayed like messages.
+ */
 static bool is_in_rate(struct s2s *s, const struct xfed_partner *partner, struct s2s_incoming *in)
 {
 	const struct xfed_stanza *st = &in->act->stanza;
@@ -122,7 +128,7 @@ static bool is_in_rate(struct s2s *s, const struct xfed_partner *partner, struct
 bool s2s_inbound_stanza(struct s2s_conn *c, const struct xfed_s2s_action *act)
 {
 	const struct xfed_partner *partner = xfed_policy_partner(c->s2s->policy, act->stanza.from.domain);
-	/* A reload judges streams by their own pair; others that ride on one are judged when they speak. */
+	/* A reload judges a stream by its first pair; further pairs on it are judged here, when they send something. */
 	enum xfed_reason gone = s2s_policy_judge(c->s2s, partner, act->stanza.from.domain, act->stanza.to.domain, act->method);
 	if (gone != XFED_REASON_NONE) {
 		s2s_conn_close(c, gone, "no longer allowed");

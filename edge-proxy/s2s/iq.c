@@ -10,7 +10,7 @@
 
 static const struct xfed_span no_ns = { NULL, 0 };
 
-/* One row per query we answer: the payload of the result goes below `result`. Returns OK or NOMEM. */
+/* One row per query we answer. `answer` adds the payload below `result`, and returns OK or NOMEM. */
 struct iq_row {
 	const char *ns, *name;
 	int (*answer)(struct s2s *s, struct xfed_arena *a, const struct xfed_xml_elem *query, struct xfed_xml_elem *result);
@@ -24,7 +24,7 @@ static int add_text(struct xfed_arena *a, struct xfed_xml_elem *parent, const ch
 
 static int answer_ping(struct s2s *s, struct xfed_arena *a, const struct xfed_xml_elem *query, struct xfed_xml_elem *result)
 {
-	return XFED_OK; /* [A12-01]: an empty result */
+	return XFED_OK; /* [A12-01]: the result is empty */
 }
 
 static int answer_version(struct s2s *s, struct xfed_arena *a, const struct xfed_xml_elem *query, struct xfed_xml_elem *result)
@@ -69,7 +69,7 @@ static int add_feature(struct xfed_arena *a, struct xfed_xml_elem *q, const char
 	return f ? xfed_xml_set_attr(a, f, no_ns, XFED_SPAN("var"), xfed_span_str(var)) : XFED_ERR_NOMEM;
 }
 
-/* [A12-02]: what our domains are. */
+/* [A12-02]: the identity and features of our domains */
 static int answer_disco_info(struct s2s *s, struct xfed_arena *a, const struct xfed_xml_elem *query, struct xfed_xml_elem *result)
 {
 	static const char *const features[] = { NS_DISCO_INFO, NS_DISCO_ITEMS, NS_PING, NS_VERSION, NS_TIME };
@@ -127,8 +127,8 @@ static const struct iq_row *find_row(const struct xfed_stanza *st, const struct 
 }
 
 /*
- * Queries never cross the channel. To a domain of ours: the table above. To anything with a local part: service-unavailable, the
- * same for every address, so that nothing is learnt from it.
+ * Queries never cross the channel. Those to one of our domains are answered from the table above. Those to a user get service-unavailable,
+ * the same for every address, so that nobody learns which users exist.
  */
 void s2s_iq(struct s2s_conn *c, const struct xfed_s2s_action *act)
 {

@@ -1,4 +1,4 @@
-/* Stanzas for partners: one block each, with the memory of whoever is told its fate. */
+/* Stanzas for partners: one memory block each, together with the data of the owner, who is told the outcome. */
 #include "s2s/s2s_impl.h"
 
 #include "xfed/mem.h"
@@ -29,7 +29,7 @@ void *s2s_item_owner(struct s2s_item *it)
 	return (char *)it + OWNER_AT;
 }
 
-/* One without owner: nobody waits for its fate. */
+/* The end of a stanza without owner, of whose outcome nobody is told. */
 static void settle_own(struct s2s *s, const struct s2s_item *it)
 {
 	if (it->in_pair.fate != XFED__FATE__FATE_DELIVERED) {

@@ -1,9 +1,9 @@
-/* Pairs: where our machines for partners (pair.h) are kept, and what they want done. */
+/* The pairs: a table of the machines for our streams to partners (pair.h), and the actions of these machines. */
 #include "s2s/s2s_impl.h"
 
 #include "xfed/mem.h"
 
-#define LOOK_EVERY 256 /* stanzas that are not known to be received: then the kernel is asked again */
+#define LOOK_EVERY 256 /* so many more stanzas not known to be received: the kernel is asked again */
 
 /* ---- the table ---- */
 
@@ -77,7 +77,7 @@ static void pair_free(struct s2s_pair *p)
 	xfed_free(p);
 }
 
-/* ---- what the machine wants ---- */
+/* ---- actions of the machine ---- */
 
 static void found(struct s2s_pair *p, size_t count, enum xfed_reason reason, enum xfed_side side)
 {
@@ -148,7 +148,7 @@ static void dial(struct s2s_pair *p, size_t index)
 	}
 }
 
-/* Of what was written without stream management, what the partner's kernel has acknowledged by now. */
+/* Tells the machine how much of what was written without stream management the partner's kernel has acknowledged. */
 static void look_at_received(struct s2s_pair *p)
 {
 	if (p->way.sent.count > 0 && p->conn) {
@@ -157,7 +157,7 @@ static void look_at_received(struct s2s_pair *p)
 	}
 }
 
-/* An empty stanza has only had the stream opened. */
+/* An empty stanza is not written; its purpose was to open the stream. */
 static void write_item(struct s2s_pair *p, const struct s2s_item *it)
 {
 	bool is_empty = it->stanza.len == 0;
@@ -165,7 +165,7 @@ static void write_item(struct s2s_pair *p, const struct s2s_item *it)
 	ev.rc = is_empty ? XFED_OK : p->conn ? s2s_conn_write(p->conn, it->stanza) : XFED_ERR_STATE;
 	ev.bytes = p->conn ? driver_bytes_out(&p->conn->d) : 0;
 	s2s_pair_event(p, &ev);
-	if (p->way.sent.count >= p->look_at) { /* they hold memory: the tick alone would be too seldom in a flood */
+	if (p->way.sent.count >= p->look_at) { /* they hold memory, and at a high rate the tick alone would release them too late */
 		look_at_received(p);
 		p->look_at = p->way.sent.count + LOOK_EVERY;
 	}
@@ -268,7 +268,7 @@ static void step(struct s2s_pair *p, const struct pair_event *ev, const struct x
 	struct pair_action act;
 	pair_step(&p->way, ev, &f);
 	if (p->is_running) {
-		return; /* what follows comes out of the loop that is running */
+		return; /* the loop that is already running performs the actions */
 	}
 	p->is_running = true;
 	while (pair_next(&p->way, &act)) {
@@ -277,7 +277,7 @@ static void step(struct s2s_pair *p, const struct pair_event *ev, const struct x
 	p->is_running = false;
 }
 
-/* The facts that take a look at the policy, for those events alone that ask for them. */
+/* Events for which the machine needs the partner's policy; the others save the look-up. */
 static bool asks_policy(enum pair_event_type type)
 {
 	return type == PAIR_FOUND || type == PAIR_CONNECT_FAILED || type == PAIR_LOST || type == PAIR_DONE || type == PAIR_TICK;
@@ -340,7 +340,7 @@ void s2s_withdraw(struct s2s *s, struct s2s_item *it)
 	}
 }
 
-/* Something to send, so that the stream is opened, of which nothing is written. */
+/* Queues an empty stanza, which has the stream opened and is not written. */
 int s2s_pair_open(struct s2s *s, struct xfed_span local, struct xfed_span remote)
 {
 	struct s2s_item_new n = { .remote = remote, .rule = "retry" };
@@ -352,7 +352,7 @@ int s2s_pair_open(struct s2s *s, struct xfed_span local, struct xfed_span remote
 	return XFED_OK;
 }
 
-/* ---- all of them ---- */
+/* ---- all pairs ---- */
 
 size_t s2s_waiting(const struct s2s *s)
 {
@@ -381,7 +381,7 @@ void s2s_pairs_forget_backoff(struct s2s *s)
 	}
 }
 
-/* Stanzas that wait have a deadline; pairs with nothing to do are forgotten. */
+/* Stanzas that wait have deadlines, and pairs with nothing to do are forgotten. */
 void s2s_pairs_tick(struct s2s *s, uint64_t now_ms)
 {
 	struct s2s_pair *p, *next;
@@ -390,7 +390,7 @@ void s2s_pairs_tick(struct s2s *s, uint64_t now_ms)
 		s2s_pair_simple(p, PAIR_TICK);
 		s2s_questions_tick(p, now_ms);
 		if (p->renews) {
-			(void)s2s_fallback_renew(p); /* without memory the next message opens it */
+			(void)s2s_fallback_renew(p); /* without memory the next message opens the stream */
 		}
 		if (pair_is_forgettable(&p->way, now_ms) && !p->conn && p->waiting.count == 0) {
 			pair_free(p);
@@ -411,7 +411,7 @@ void s2s_pairs_free(struct s2s *s)
 	}
 }
 
-/* ---- for an operator ---- */
+/* ---- for operators ---- */
 
 static bool is_pair(const struct s2s_pair *p, struct xfed_span local, struct xfed_span remote)
 {

@@ -21,7 +21,7 @@ static void prepend(struct pair_list *l, struct pair_item *it)
 	l->bytes += it->bytes;
 }
 
-/* In front, but behind what came before it and was lost while it was written. */
+/* Puts an item back in front of the queue, but behind answers from before it that were put back when the stream ended during its writing. */
 static void put_back(struct pair *p, struct pair_item *it)
 {
 	struct pair_item *next = p->queue.first;
@@ -50,11 +50,11 @@ static struct pair_item *take_unacked(struct pair *p, struct pair_item *it)
 	return take(&p->unacked, it);
 }
 
-/* ---- fates ---- */
+/* ---- outcomes ---- */
 
 static void end(struct pair *p, struct pair_item *it, Xfed__Fate fate, enum xfed_reason reason, enum xfed_side side)
 {
-	if (p->told == it) { /* not told yet: now there is another word for it */
+	if (p->told == it) { /* it was about to be reported as written; now the end is reported instead */
 		p->told = NULL;
 		it->owes_error = false;
 	}
@@ -75,7 +75,7 @@ static void refuse_waiting(struct pair *p, bool keeps_answers, enum xfed_reason 
 	}
 }
 
-/* The stream they were written to has ended: whether they arrived nobody knows. */
+/* The stream has ended: whether the stanzas written to it arrived is unknown. */
 static void lose_unacked(struct pair *p)
 {
 	struct pair_item *it, *next;
@@ -85,7 +85,7 @@ static void lose_unacked(struct pair *p)
 		}
 	}
 	while (p->unacked.first) {
-		prepend(&p->queue, take_unacked(p, p->unacked.first->prev)); /* the last one, so that they keep their order */
+		prepend(&p->queue, take_unacked(p, p->unacked.first->prev)); /* from the last one on, so that they keep their order */
 		p->put_back++;
 	}
 }
@@ -96,7 +96,7 @@ static struct pair_item *take_sent(struct pair *p, struct pair_item *it)
 	return take(&p->sent, it);
 }
 
-/* `bytes` of the stream have arrived with the partner's kernel. */
+/* The partner's kernel has acknowledged `bytes` of the stream. */
 static void release_sent(struct pair *p, uint64_t bytes)
 {
 	while (p->sent.first && p->sent.first->end_bytes <= bytes) {
@@ -104,7 +104,7 @@ static void release_sent(struct pair *p, uint64_t bytes)
 	}
 }
 
-/* Told as delivered, and the stream is gone with what was still under way. Answers go over the next one. */
+/* The stream has ended: stanzas that were reported as delivered and not acknowledged by the kernel are lost. Answers go over the next stream. */
 static void lose_sent(struct pair *p, uint64_t bytes)
 {
 	struct pair_item *it, *next;
@@ -116,12 +116,12 @@ static void lose_sent(struct pair *p, uint64_t bytes)
 		}
 	}
 	while (p->sent.first) {
-		prepend(&p->queue, take_sent(p, p->sent.first->prev)); /* the last one, so that they keep their order */
+		prepend(&p->queue, take_sent(p, p->sent.first->prev)); /* from the last one on, so that they keep their order */
 		p->put_back++;
 	}
 }
 
-/* What a waiting stanza waits for, as a reason. */
+/* What a waiting stanza is waiting for, as the reason of its end. */
 static enum xfed_reason waits_on(const struct pair *p)
 {
 	switch (p->state) {
@@ -131,7 +131,7 @@ static enum xfed_reason waits_on(const struct pair *p)
 		return XFED_REASON_NET_CONNECT_TIMEOUT;
 	case PAIR_NEGOTIATING:
 		return XFED_REASON_STREAM_ESTABLISH_TIMEOUT;
-	case PAIR_READY: /* the stream is full of what the partner has not acknowledged */
+	case PAIR_READY: /* the partner has not acknowledged as much as a stream may have outstanding */
 		return XFED_REASON_STREAM_SM_UNANSWERED;
 	case PAIR_IDLE:
 		break;
@@ -164,7 +164,7 @@ static void over(struct pair *p, bool was_open, uint64_t wait_ms, enum xfed_reas
 	};
 }
 
-/* Up to a quarter less [A1-06]. */
+/* At random up to a quarter less [A1-06]. */
 static uint64_t jittered(const struct pair *p, uint64_t ms)
 {
 	uint32_t r = 0;
@@ -172,7 +172,10 @@ static uint64_t jittered(const struct pair *p, uint64_t ms)
 	return ms - ms / 4 * (r % 1024) / 1024;
 }
 
-/* Everybody who waited is told, but for answers: who waits for one has no other word. The next attempt waits a little longer [A1-06]. */
+/*
+ * The attempt has failed: everything that waited is refused, but for answers, which are all their receivers will ever hear. The wait before
+ * the next attempt grows [A1-06].
+ */
 static void fail(struct pair *p, const struct pair_facts *f, enum xfed_reason reason, enum xfed_side side)
 {
 	become_idle(p);
@@ -209,7 +212,10 @@ static void on_found(struct pair *p, const struct pair_event *ev, const struct p
 	}
 }
 
-/* A server that goes out of service, or does not work, has others beside it (RFC 6120 3.2.1); a refusal is final. */
+/*
+ * Whether to try the next address: another server of the domain may serve when this one is going out of service or does not work (RFC 6120
+ * 3.2.1); a refusal is final.
+ */
 static bool next_may_help(enum xfed_reason reason)
 {
 	return reason == XFED_REASON_NET_STREAM_LOST || reason == XFED_REASON_NET_STREAM_SILENT || reason == XFED_REASON_STREAM_ERROR_RECEIVED ||
@@ -224,8 +230,8 @@ static bool is_tls_trouble(enum xfed_reason r)
 }
 
 /*
- * Best method first; where it failed in a way that ended the stream, the next best on a new one, as far as policy allows:
- * without EXTERNAL, then, where TLS is optional, without TLS. The same address is called again.
+ * Chooses the next best method after a failure that ended the stream, as far as policy allows: first without EXTERNAL, then, where TLS is
+ * optional, without TLS. The same address is used again.
  */
 static bool has_next_method(struct pair *p, const struct pair_event *ev, const struct pair_facts *f)
 {
@@ -257,7 +263,7 @@ static void on_lost(struct pair *p, const struct pair_event *ev, const struct pa
 	} else if (has_next_method(p, ev, f) || (next_may_help(ev->reason) && p->address_next < p->address_count)) {
 		try_next_address(p, f, ev->reason, ev->side);
 	} else {
-		/* A clean close before the end of the negotiation is no clean close. */
+		/* A close without an error before the end of the negotiation is a failure. */
 		bool is_clean = xfed_reason_info(ev->reason)->condition == NULL;
 		fail(p, f, is_clean ? XFED_REASON_NET_STREAM_LOST : ev->reason, ev->side);
 	}
@@ -270,7 +276,7 @@ static void on_open(struct pair *p)
 	p->last_reason = XFED_REASON_NONE;
 }
 
-/* What comes while it closes needs another stream. */
+/* What is sent while the stream closes needs another one. */
 static void hang_up(struct pair *p)
 {
 	become_idle(p);
@@ -281,7 +287,7 @@ static void hang_up(struct pair *p)
 
 static void on_send(struct pair *p, struct pair_item *it, const struct pair_facts *f)
 {
-	/* One always fits: a bound on what waits must not become a bound on one stanza. */
+	/* A single stanza always fits: the limit on the queue is not one on the size of a stanza. */
 	if (p->queue.first && p->queue.bytes + it->bytes > f->park_bytes) {
 		end(p, it, XFED__FATE__FATE_REFUSED, XFED_REASON_DELIVERY_QUEUE_FULL, XFED_SIDE_US);
 		return;
@@ -301,10 +307,10 @@ static void on_send(struct pair *p, struct pair_item *it, const struct pair_fact
 	}
 }
 
-/* Delivered, as proto/delivery.md has it without stream management; of what nobody waits for nobody would be told more. */
+/* Written without stream management, a stanza counts as delivered (proto/delivery.md). One without an owner is forgotten: nobody would hear more. */
 static void on_sent(struct pair *p, struct pair_item *it, uint64_t bytes)
 {
-	if (p->state != PAIR_READY && it->is_answer) { /* the stream has ended over it */
+	if (p->state != PAIR_READY && it->is_answer) { /* writing it has ended the stream */
 		put_back(p, it);
 	} else if (p->state != PAIR_READY) {
 		end(p, it, XFED__FATE__FATE_UNCERTAIN, XFED_REASON_DELIVERY_UNCERTAIN, XFED_SIDE_NETWORK);
@@ -338,7 +344,7 @@ static void on_wrote(struct pair *p, const struct pair_event *ev)
 		if (p->state == PAIR_READY) {
 			it->is_written = true;
 			append(&p->unacked, it);
-		} else if (it->is_answer) { /* the stream has ended over it */
+		} else if (it->is_answer) { /* writing it has ended the stream */
 			put_back(p, it);
 		} else {
 			end(p, it, XFED__FATE__FATE_UNCERTAIN, XFED_REASON_DELIVERY_UNCERTAIN, XFED_SIDE_NETWORK);
@@ -364,7 +370,7 @@ static void on_acked(struct pair *p, size_t count)
 	p->is_full = false;
 }
 
-/* One that waits ends as withdrawn, with the reason of what it waited on; one that is written is told as written. */
+/* A waiting stanza ends as withdrawn, with the reason of what it waited for; one that is written is reported as written. */
 static void on_withdraw(struct pair *p, struct pair_item *it)
 {
 	enum xfed_reason reason = waits_on(p);
@@ -389,7 +395,7 @@ static void on_tick(struct pair *p, const struct pair_facts *f)
 	p->expire_ms = now;
 	bool is_answered = p->state == PAIR_READY && !p->is_for_questions && !p->is_for_users && pair_waiting(p) == 0 && !p->sent.first;
 	if (is_answered && now >= p->answered_ms + XFED_S2S_ANSWERED_MS) {
-		hang_up(p); /* who asks and is answered keeps no stream of ours open with that */
+		hang_up(p); /* a partner whose queries are all answered does not keep our stream open with them */
 	}
 	if (p->queue.first && p->state == PAIR_IDLE && now >= p->retry_at_ms) {
 		if (f->is_listed) {
@@ -458,7 +464,7 @@ void pair_step(struct pair *p, const struct pair_event *ev, const struct pair_fa
 	}
 }
 
-/* A partner that answers but never acknowledges holds up nobody's answer. The item stays in its place: the order counts. */
+/* Deadlines of written stanzas, so that a partner that never acknowledges delays nobody's outcome. The item stays in the list: its place counts. */
 static struct pair_item *next_expired(struct pair *p)
 {
 	for (; p->expiring && p->expiring->deadline_ms <= p->expire_ms; p->expiring = p->expiring->next) {
@@ -511,7 +517,7 @@ bool pair_next(struct pair *p, struct pair_action *act)
 	return true;
 }
 
-/* ---- looking ---- */
+/* ---- state ---- */
 
 size_t pair_waiting(const struct pair *p)
 {

@@ -1,4 +1,4 @@
-/* Stanzas of partners that no gateway has been sent yet, by the stream they came over. */
+/* Stanzas of partners that no gateway has been sent yet, counted by the stream they came over. */
 #include "s2s/s2s_impl.h"
 
 size_t s2s_parked(const struct s2s_incoming *in)
@@ -7,8 +7,9 @@ size_t s2s_parked(const struct s2s_incoming *in)
 }
 
 /*
- * Full: this stream is not read until the gateways have taken some. What stream management counts must not wait unacknowledged
- * for long, so by number it waits only while they do take; then its partner hears that there is no room.
+ * Counts a stanza as parked. Above the limit in bytes the stream is not read until the gateways have taken some. Stanzas that stream
+ * management counts must not stay unacknowledged for long: above a limit in number reading pauses only as long as gateways keep taking
+ * them; then further stanzas are refused for lack of room.
  */
 void s2s_park(const struct s2s_incoming *in, size_t bytes, bool gateways_take)
 {

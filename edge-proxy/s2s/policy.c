@@ -1,4 +1,4 @@
-/* What the policy in force says of pairs, and of streams that were opened under another one. */
+/* What the policy in force says of pairs, and of streams that were opened under an earlier one. */
 #include "s2s/s2s_impl.h"
 
 const struct xfed_policy *s2s_policy(const struct s2s *s)
@@ -44,7 +44,7 @@ enum xfed_reason s2s_policy_judge(
 	return !s2s_is_local(s, local) ? XFED_REASON_STREAM_TO_UNKNOWN : judge_method(partner, method);
 }
 
-/* Whether a live stream could be made again under the policy of now. */
+/* Whether a live stream would be allowed under the present policy. */
 static enum xfed_reason judge(const struct s2s *s, const struct xfed_s2s_info *info)
 {
 	if (!xfed_policy_is_local(s->policy, info->local)) {
@@ -57,7 +57,7 @@ static enum xfed_reason judge(const struct s2s *s, const struct xfed_s2s_info *i
 	return info->is_authenticated ? judge_method(p, info->method) : XFED_REASON_NONE;
 }
 
-/* The old one lives until the streams are judged: those that close may still look at what they were opened by. */
+/* The old policy is kept until the streams are judged: those that close may still use what they borrow from it. */
 void s2s_use_policy(struct s2s *s, struct xfed_policy *fresh)
 {
 	struct xfed_policy *old = s->policy;

@@ -1,14 +1,14 @@
-/* A stream that is opened to see how far it gets. It belongs to no pair and leaves no trace in metrics, back-off or the journal. */
+/* A stream that is opened only to see how far it gets. It belongs to no pair, and changes no metric, waiting time or journal. */
 #include "s2s/s2s_impl.h"
 
 #include <utlist.h>
 
 #include "xfed/mem.h"
 
-/* With `fn` NULL nobody waits any more: it only says goodbye, or waits for its job. */
+/* `fn` is NULL after s2s_probe_cancel(): the probe then only closes its stream, or waits for its job. */
 struct s2s_probe {
-	struct driver d;	       /* first */
-	struct s2s_probe *prev, *next; /* s2s->probes */
+	struct driver d;	       /* has to be the first member */
+	struct s2s_probe *prev, *next; /* links of s2s->probes */
 	bool is_connected;
 	void (*fn)(void *user, const struct s2s_probe_result *r);
 	void *user;
@@ -41,7 +41,7 @@ static void report(struct s2s_probe *p, struct s2s_probe_result *r)
 	fn(p->user, r);
 }
 
-/* What belongs to streams of other kinds is left alone. */
+/* Actions that concern pairs and stanzas do not occur on a probe, and are ignored. */
 static void perform(struct driver *d, struct xfed_s2s_action *act)
 {
 	struct s2s_probe_result r = { .side = act->side, .text = "", .method = act->method };
@@ -51,7 +51,7 @@ static void perform(struct driver *d, struct xfed_s2s_action *act)
 	}
 }
 
-/* A close without a reason of its own, before the login, is no clean close. */
+/* A close without an error before authentication is a failure. */
 static void on_closed(struct driver *d, const struct xfed_s2s_action *act)
 {
 	struct s2s_probe_result r = { .side = act->side, .text = act->text ? act->text : "" };
@@ -74,9 +74,9 @@ static void on_connect(struct driver *d, enum xfed_reason reason)
 
 static const struct driver_user probe_user = { .connected = on_connect, .perform = perform, .closed = on_closed, .gone = on_gone };
 
-/* ---- beginning and end ---- */
+/* ---- start and end ---- */
 
-/* The machine is made at once: the policy the decision borrows from may be swapped before TCP is there. */
+/* The machine is made before TCP is connected: the policy that the decision borrows from may be replaced by then. */
 int s2s_probe_new(struct s2s *s, const struct s2s_probe_config *cfg, struct s2s_probe **out)
 {
 	struct s2s_probe *p = xfed_calloc(1, sizeof(*p));

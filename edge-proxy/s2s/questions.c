@@ -1,6 +1,6 @@
 /*
- * Dialback beyond one stream: what a verify pair asks its partner's server, for streams on which keys have come in, and what we answer
- * as authoritative server, by the secret.
+ * Dialback beyond one stream: verify pairs ask a partner's server about keys that came in on other streams, and we answer such questions as
+ * authoritative server, with the secret.
  */
 #include "s2s/s2s_impl.h"
 
@@ -34,7 +34,7 @@ static void question_free(struct s2s_question *q)
 	xfed_free(q);
 }
 
-/* Takes ownership; the stream the key came from is told soon, by an event of its own. */
+/* Takes ownership of `q`. Its stream is told the verdict a little later, by an event of its own. */
 static void settle(struct s2s *s, struct s2s_question *q, enum xfed_dialback_verdict verdict)
 {
 	q->verdict = verdict;
@@ -71,9 +71,9 @@ void s2s_verdicts_free(struct s2s *s)
 	}
 }
 
-/* ---- on the stream ---- */
+/* ---- the verify stream ---- */
 
-/* It was opened for questions alone. One that comes while it closes, or still waits for a place, needs another stream. */
+/* The stream was opened for questions alone. A question that comes while it closes, or still waits for a place on it, needs another stream. */
 static void hang_up(struct s2s_pair *p)
 {
 	struct pair_event ev = { .type = PAIR_DONE, .needs_more = p->waiting.count > 0 };
@@ -83,14 +83,14 @@ static void hang_up(struct s2s_pair *p)
 	}
 }
 
-/* Questions go out one by one as events of their own: this runs inside the actions of the stream that has become ready. */
+/* Each question is an event of its own: this must not run inside the actions of the stream that has become ready. */
 void s2s_questions_go_on(void *arg)
 {
 	struct s2s_pair *p = arg;
 	while (p->way.state == PAIR_READY && p->conn && p->waiting.count > 0 && p->asked + p->unanswered < XFED_DIALBACK_PAIRS_MAX) {
 		struct s2s_question *q = s2s_turns_take(&p->waiting);
 		if (!s2s_conn_find(p->s2s, q->q.origin)) {
-			question_free(q); /* who asked has gone */
+			question_free(q); /* the stream that asked has ended */
 			continue;
 		}
 		DL_APPEND(p->questions, q);
@@ -103,7 +103,7 @@ void s2s_questions_go_on(void *arg)
 	}
 }
 
-/* Of those asked on one stream, at most XFED_DIALBACK_PAIRS_MAX; NULL: told already. */
+/* A list search, of the questions on one stream: at most XFED_DIALBACK_PAIRS_MAX. NULL: already answered. */
 static struct s2s_question *find_asked(const struct s2s_pair *p, const struct xfed_s2s_question *asked)
 {
 	struct s2s_question *q;
@@ -115,7 +115,7 @@ static struct s2s_question *find_asked(const struct s2s_pair *p, const struct xf
 	return NULL;
 }
 
-/* Inside the actions of its stream: what follows from it is posted. */
+/* Runs inside the actions of the verify stream, so what follows is posted. */
 void s2s_questions_answered(struct s2s_pair *p, const struct xfed_s2s_question *asked, enum xfed_dialback_verdict verdict)
 {
 	struct s2s_question *q = p ? find_asked(p, asked) : NULL;
@@ -141,7 +141,7 @@ void s2s_questions_fail(struct s2s_pair *p, bool was_open)
 	}
 }
 
-/* What found no place on the verify stream is told so before its own time is over: it may come again. */
+/* A question that found no place on the verify stream in time is answered as busy before its asker times out: the partner may ask again. */
 void s2s_questions_tick(struct s2s_pair *p, uint64_t now_ms)
 {
 	struct s2s_question *q;
@@ -152,7 +152,10 @@ void s2s_questions_tick(struct s2s_pair *p, uint64_t now_ms)
 
 /* ---- asking ---- */
 
-/* A question of strangers has a place of theirs, whether it begins a stream of ours or joins one; who has proved something may ask more. */
+/*
+ * A stranger's question takes one of the strangers' places, whether it opens a stream of ours or joins one. An asker that has authenticated
+ * needs none.
+ */
 static bool admit(const struct s2s_conn *asker, struct rt_source_hold *hold)
 {
 	return asker->is_established || s2s_admit_question(asker->s2s, asker, hold);
@@ -163,7 +166,7 @@ void s2s_questions_ask(const struct s2s_conn *asker, const struct xfed_s2s_quest
 	struct s2s *s = asker->s2s;
 	struct s2s_question *q = question_new(asked);
 	if (!q) {
-		return; /* the machine that asked has a deadline of its own and answers remote-server-timeout */
+		return; /* the stream that asked has a deadline of its own, and then answers remote-server-timeout */
 	}
 	struct xfed_span local = q->q.pair.target, remote = q->q.pair.sender;
 	const struct xfed_partner *partner = s2s_partner(s, remote);
@@ -208,7 +211,7 @@ void s2s_questions_free(struct s2s_pair *p)
 	}
 }
 
-/* ---- authoritative ---- */
+/* ---- as authoritative server ---- */
 
 void s2s_questions_reply(struct s2s_conn *c, const struct xfed_dialback_elem *verify)
 {

@@ -1,6 +1,6 @@
 /*
- * Where partners' DNS may lead us. Listeners need no look of their own: an address this host can be reached at is one of an
- * interface. What a router in front of us translates to our address is not known here.
+ * Which addresses a partner's DNS may lead us to. Addresses of listeners need no check of their own: an address at which this host can be
+ * reached is one of its interfaces'. Addresses that a router in front of the host translates to ours are unknown here.
  */
 #include "s2s/s2s_impl.h"
 
@@ -58,7 +58,7 @@ const struct rt_addr *s2s_source_for(const struct s2s *s, const struct rt_addr *
 	return has_source && storage->sa.sa_family == to->sa.sa_family ? storage : NULL;
 }
 
-/* Said once for all of them, and also where another address works: somebody points at our inside. */
+/* Logged once for all refused addresses, and also where another address works: the record points into our own network. */
 static void note_refused(struct s2s_pair *p, const struct rt_addr *first, enum xfed_reason reason, const char *what, size_t count)
 {
 	char text[RT_ADDR_TEXT];

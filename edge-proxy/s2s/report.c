@@ -5,7 +5,7 @@ static struct xfed_span direction_word(enum xfed_s2s_direction d)
 	return d == XFED_S2S_IN ? XFED_SPAN("in") : XFED_SPAN("out");
 }
 
-/* ---- life events of streams ---- */
+/* ---- opened, closed, failed ---- */
 
 static void log_names(char *out, size_t size, const struct xfed_cert *cert)
 {
@@ -59,13 +59,13 @@ static bool is_clean_reason(enum xfed_reason r)
 	       r == XFED_REASON_STREAM_CLOSED_PEER;
 }
 
-/* Also a stream that was opened to ask us as authoritative server, and dropped when it had its answer. */
+/* Also clean: a stream that was opened to ask us as authoritative server, and dropped when it had its answer. */
 static bool is_clean(const struct s2s_conn *c, enum xfed_reason r)
 {
 	return is_clean_reason(r) || (r == XFED_REASON_NET_STREAM_LOST && c->has_served && !c->is_established);
 }
 
-/* An attempt of the peer's that failed, at (remote, local). What we opened is told when the whole attempt has failed. */
+/* Reports an incoming attempt that failed, as (remote, local). A stream of ours is reported when its whole attempt has failed. */
 static void tell_failure(
 	const struct s2s_conn *c, const struct xfed_s2s_action *act, struct xfed_span remote, struct xfed_span local, struct s2s_steps **steps)
 {
@@ -97,7 +97,7 @@ static bool is_dialback(enum xfed_reason reason)
 	return strncmp(xfed_reason_code(reason), "dialback.", strlen("dialback.")) == 0;
 }
 
-/* A pair that dialback did not prove, on a stream that goes on: told here, and not again when the stream ends. */
+/* A pair that dialback did not prove, on a stream that goes on; it is reported here, and not again when the stream ends. */
 void s2s_report_pair_refused(struct s2s_conn *c, const struct xfed_s2s_action *act)
 {
 	struct s2s *s = c->s2s;
@@ -121,7 +121,7 @@ void s2s_report_closed(struct s2s_conn *c, const struct xfed_s2s_action *act)
 	struct s2s *s = c->s2s;
 	struct xfed_s2s_info info;
 	xfed_s2s_info(c->d.machine, &info);
-	/* A name that nobody has proved is no partner's doing. */
+	/* As long as the name is not authenticated the partner is not to blame. */
 	bool is_proved = c->direction == XFED_S2S_OUT || c->is_established;
 	struct xfed_span label = xfed_span_str(is_proved ? s2s_partner_label(s, info.remote) : "unproved");
 	struct xfed_span code = xfed_span_str(xfed_reason_code(act->reason));

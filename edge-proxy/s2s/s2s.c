@@ -3,7 +3,7 @@
 #include "xfed/mem.h"
 #include "xfed/rt/process.h"
 
-/* ---- the room ---- */
+/* ---- life of the room ---- */
 
 int s2s_new(struct core *core, const struct s2s_user *user, void *user_data, const struct edge_config *config, struct s2s **out)
 {
@@ -78,7 +78,7 @@ int s2s_load_creds(const struct edge_config *c, struct xfed_tls_creds **out, cha
 	return rt_creds_load(&files, out, error);
 }
 
-/* Public CAs leave clientAuth out since 2026: some peers then refuse our certificate for EXTERNAL. */
+/* Public CAs leave out clientAuth since 2026: some partners then refuse our certificate for EXTERNAL. */
 static void warn_about_certificates(const struct s2s *s)
 {
 	for (size_t i = 0; xfed_tls_creds_cert(s->creds, i); i++) {
@@ -100,7 +100,7 @@ void s2s_configure(struct s2s *s, const struct edge_config *config, struct xfed_
 	s2s_shares_configure(s);
 	s2s_certs_judge(s, before);
 	xfed_tls_creds_unref(before);
-	s->reach.read_at_ms = 0; /* the host's own addresses are read again */
+	s->reach.read_at_ms = 0; /* forces the addresses of this host to be read again */
 	s2s_pairs_forget_backoff(s);
 	warn_about_certificates(s);
 }
@@ -116,17 +116,17 @@ void s2s_set_service(struct s2s *s, enum xfed_reason why_not, bool is_leaving)
 	s->is_leaving = is_leaving;
 }
 
-/* ---- streams, seen from outside ---- */
+/* ---- streams, for the rooms above ---- */
 
 void s2s_accept(struct s2s *s, struct rt_stream *stream)
 {
 	if (!s2s_admit_partner(s, stream)) {
-		rt_stream_close(stream); /* at TCP level, no stream error is sent [A12-04] */
+		rt_stream_close(stream); /* closed as TCP, without a stream error [A12-04] */
 		return;
 	}
 	if (!s2s_work_spend(s, rt_stream_peer(stream), 1)) {
 		core_count_refusal(s->core, XFED_REASON_POLICY_WORK_EXCEEDED, XFED_SIDE_PARTNER);
-		rt_stream_close(stream); /* likewise: it would only come again */
+		rt_stream_close(stream); /* without a stream error too: the peer would only connect again */
 		return;
 	}
 	s2s_conn_accept(s, stream);
@@ -154,7 +154,7 @@ bool s2s_find(struct s2s *s, uint64_t id, struct s2s_stream *out)
 	return true;
 }
 
-/* Of several pairs by dialback the first is what a stream shows. */
+/* Of several pairs that dialback has proved on one stream, only the first is looked at. */
 bool s2s_has_inbound(struct s2s *s, struct xfed_span local, struct xfed_span remote)
 {
 	for (const struct s2s_conn *c = s->conns; c; c = c->hh.next) {

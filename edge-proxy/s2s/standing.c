@@ -1,7 +1,7 @@
 /*
- * How we stand with partners: of each pair of domains, how our last attempt at a stream ended and when one worked last. It outlives
- * the pair, which is forgotten when nothing waits for it. Nothing of a stranger comes in here: these are streams we opened. Yet a user of
- * ours makes up as many names below a wildcard as he likes, and a wildcard's partner may answer under as many: those have rooms of their own.
+ * How our streams to partners fare: for each pair of domains how the last attempt ended and when one last worked. It outlives the pair,
+ * which is forgotten when nothing waits for it. Strangers cannot add entries, because these are streams we open. But a user of ours can
+ * write to any number of names below a wildcard, and a wildcard's partner may answer under as many: these kinds have limits of their own.
  */
 #include "s2s/s2s_impl.h"
 
@@ -9,13 +9,13 @@
 
 #include "xfed/mem.h"
 
-#define STANDINGS_MAX 4096 /* of a kind: the one that was not used for longest goes */
+#define STANDINGS_MAX 4096 /* of each kind: the least recently used one is dropped */
 
 struct s2s_standing_entry {
 	struct s2s_standing is;
 	enum s2s_standing_kind kind;
-	struct s2s_standing_entry *prev, *next; /* s2s->standings_of its kind */
-	UT_hash_handle hh;			/* s2s->standings by "local\0remote", which are the strings of `is` */
+	struct s2s_standing_entry *prev, *next; /* links of s2s->standings_of its kind */
+	UT_hash_handle hh;			/* s2s->standings by "local\0remote", the strings of `is` */
 	char key[];
 };
 
@@ -51,7 +51,7 @@ static enum s2s_standing_kind kind_of(const struct s2s *s, const struct s2s_stan
 	return st->worked_s > 0 ? S2S_STANDING_REACHED : S2S_STANDING_MADE_UP;
 }
 
-/* As the one of its kind that was used last. */
+/* Adds it to its kind, as the one used last. */
 static void enter_kind(struct s2s *s, struct s2s_standing_entry *e, enum s2s_standing_kind kind)
 {
 	e->kind = kind;
@@ -86,7 +86,7 @@ static struct s2s_standing_entry *add(struct s2s *s, const char *local, const ch
 	return e;
 }
 
-/* Of the pair, whose attempt has just worked or not. NULL: no memory, and what happened is in the log alone. */
+/* The standing of the pair, whose attempt has just worked or failed. NULL: no memory, and the result is in the log alone. */
 static struct s2s_standing *used(const struct s2s_pair *p, bool has_worked)
 {
 	struct s2s *s = p->s2s;
@@ -115,7 +115,8 @@ void s2s_standing_failed(const struct s2s_pair *p, enum xfed_reason reason)
 		st->why_not_external = XFED_REASON_NONE;
 		proto_text_clean(st->text, sizeof(st->text), p->text);
 		size_t len = strlen(st->text);
-		st->text[len > 0 && st->text[len - 1] == '.' ? len - 1 : len] = '\0'; /* GnuTLS writes sentences; this stands within one */
+		/* GnuTLS ends its texts with a full stop; this one stands inside a sentence */
+		st->text[len > 0 && st->text[len - 1] == '.' ? len - 1 : len] = '\0';
 	}
 }
 

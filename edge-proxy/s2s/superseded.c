@@ -3,9 +3,9 @@
 #include "xfed/mem.h"
 
 /*
- * The newest authenticated stream that came in for a pair of domains. A partner that opens another one while an older is
- * there may have lost that one without our knowing: the older has the establishment time to show a sign of life, then it
- * goes with the stream error `conflict`. Some servers keep several on purpose: one that shows life stays.
+ * The newest authenticated stream that came in for a pair of domains. When a partner opens another one while an older exists, the older may
+ * be dead without our knowing: if it receives nothing for the establishment time it is closed with the stream error `conflict`. Some
+ * servers keep several streams on purpose, so one that does receive something stays.
  */
 struct s2s_newest {
 	uint64_t conn;
@@ -29,7 +29,7 @@ void s2s_newest_set(struct s2s_conn *c, struct xfed_span local, struct xfed_span
 	size_t len = local.len + remote.len + 1;
 	struct s2s_newest *n = NULL;
 	if (c->newest || len >= sizeof(key)) {
-		return; /* the stream's first pair speaks for it */
+		return; /* a stream is registered for its first pair only */
 	}
 	snprintf(key, sizeof(key), "%.*s %.*s", (int)local.len, local.data, (int)remote.len, remote.data);
 	HASH_FIND(hh, s->newest, key, len, n);
@@ -63,7 +63,7 @@ void s2s_newest_drop(struct s2s_conn *c)
 	}
 }
 
-/* Once a second. */
+/* To be called once a second. */
 void s2s_newest_tick(struct s2s *s, uint64_t now_ms)
 {
 	struct s2s_conn *c, *next;
@@ -72,7 +72,7 @@ void s2s_newest_tick(struct s2s *s, uint64_t now_ms)
 			continue;
 		}
 		if (c->d.is_paused) {
-			c->superseded_ms = now_ms; /* it is we who do not read: its silence begins when we do */
+			c->superseded_ms = now_ms; /* we are not reading it: the time starts when we do */
 			continue;
 		}
 		bool is_silent = rt_stream_bytes_in(c->d.stream) == c->superseded_bytes;

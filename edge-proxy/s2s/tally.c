@@ -31,7 +31,7 @@ struct s2s_tally *s2s_tally_of(struct s2s *s, const char *domain)
 	return t;
 }
 
-/* How early it would be, after what is due before it (GCRA); it is counted unless that is more than `most_us`, false. */
+/* How early the stanza would be at that rate (GCRA). It is counted, unless that is more than `most_us`: then false. */
 static bool count(uint64_t *due_us, uint64_t now_us, uint32_t per_second, uint64_t most_us, uint64_t *early_us)
 {
 	uint64_t due = *due_us > now_us ? *due_us : now_us;

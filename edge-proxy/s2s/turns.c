@@ -1,13 +1,13 @@
-/* Questions of dialback that wait for a verify stream, or for a place on it: the networks they come from take turns. */
+/* Dialback questions that wait for a verify stream, or for a place on it; the networks they come from take turns. */
 #include "s2s/s2s_impl.h"
 
 #include <utlist.h>
 
 #include "xfed/mem.h"
 
-/* A network that has something waiting. */
+/* A network that has questions waiting. */
 struct s2s_turn {
-	struct s2s_turn *prev, *next; /* in the order of turns */
+	struct s2s_turn *prev, *next; /* links of `order` */
 	UT_hash_handle hh;
 	struct s2s_question *questions;
 	char network[RT_SOURCE_TEXT];
@@ -70,7 +70,7 @@ struct s2s_question *s2s_turns_overdue(struct s2s_turns *t, uint64_t now_ms)
 {
 	struct s2s_turn *n;
 	DL_FOREACH(t->order, n) {
-		if (n->questions->deadline_ms <= now_ms) { /* they came in this order */
+		if (n->questions->deadline_ms <= now_ms) { /* a network's questions are in the order in which they came */
 			return take(t, n);
 		}
 	}

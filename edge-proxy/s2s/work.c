@@ -1,4 +1,4 @@
-/* What strangers may have us do: a budget by address and network, over all their connections. */
+/* A budget of work for each address and network that has not authenticated, over all its connections. */
 #include "s2s/s2s_impl.h"
 
 static bool spend(struct s2s *s, struct rt_sources *of, const struct rt_addr *from, uint32_t cost)
@@ -19,7 +19,7 @@ bool s2s_work_spend(struct s2s *s, const struct rt_addr *from, uint32_t cost)
 	return spend(s, &s->sources[S2S_WORK], from, cost);
 }
 
-/* Apart from the rest, so that who floods with elements keeps nobody of his address from logging in. */
+/* Handshakes have a budget of their own, so that a flood of elements keeps nobody else behind the same address from authenticating. */
 bool s2s_work_handshake(struct s2s_conn *c)
 {
 	if (c->direction != XFED_S2S_IN || spend(c->s2s, &c->s2s->sources[S2S_HANDSHAKES], rt_stream_peer(c->d.stream), XFED_S2S_WORK_TLS)) {
@@ -29,7 +29,7 @@ bool s2s_work_handshake(struct s2s_conn *c)
 	return false;
 }
 
-/* What it took beyond its price. The peer chose the key that was worked with. */
+/* Charges CPU time beyond the flat price of a handshake: the peer chose the key, which may be costly. */
 void s2s_work_job(struct s2s_conn *c)
 {
 	struct s2s *s = c->s2s;
@@ -44,7 +44,7 @@ void s2s_work_job(struct s2s_conn *c)
 	}
 }
 
-/* That of one stream is the conductor's. What a login takes is not counted: partners may come back by the hundred. */
+/* The limit per stream is the conductor's (libxfed/s2s). What an authentication costs is not counted: partners may reconnect by the hundred. */
 void s2s_work_charge(struct s2s_conn *c)
 {
 	struct s2s *s = c->s2s;

@@ -12,7 +12,7 @@ static void enter(struct service *m, enum service_state state, uint64_t deadline
 	m->deadline_ms = m->latest_ms = deadline_ms;
 }
 
-/* Draining: the part of the stop timeout in which errors may still be on their way to the senders. */
+/* While draining: the part of the stop timeout that is kept for sending errors to the senders. */
 static uint64_t return_ms(const struct service_facts *f)
 {
 	uint64_t third = f->stop_timeout_ms / 3;
@@ -25,7 +25,7 @@ static uint64_t settle_ms(const struct service_facts *f)
 	return most > return_ms(f) ? most - return_ms(f) : 0;
 }
 
-/* Nothing is left for this step. */
+/* Whether the present step has nothing left to wait for. */
 static bool is_done(const struct service *m, const struct service_facts *f)
 {
 	switch (m->state) {
@@ -50,7 +50,7 @@ static void close_incoming(struct service *m, enum service_state state, const st
 	act(m, SERVICE_CLOSE_INCOMING);
 }
 
-/* The step is over: by its deadline, or because nothing is left for it. */
+/* Leaves the present step: its deadline has come, or nothing is left to wait for. */
 static void go_on(struct service *m, const struct service_facts *f)
 {
 	switch (m->state) {
@@ -129,14 +129,14 @@ void service_step(struct service *m, enum service_event ev, const struct service
 		break;
 	case SERVICE_LEFT:
 		if (is_done(m, f)) {
-			m->deadline_ms = f->now_ms; /* not from within what has just ended */
+			m->deadline_ms = f->now_ms; /* as a TICK of its own: this call may come from inside the stream that is ending */
 		}
 		break;
 	case SERVICE_TICK:
 		if (m->deadline_ms && f->now_ms >= m->deadline_ms && (f->now_ms >= m->latest_ms || is_done(m, f))) {
 			go_on(m, f);
 		} else {
-			m->deadline_ms = m->latest_ms; /* something has come meanwhile */
+			m->deadline_ms = m->latest_ms; /* it was done when the TICK was set, and is not any more */
 		}
 		break;
 	case SERVICE_DRAIN:
@@ -155,7 +155,7 @@ bool service_next(struct service *m, enum service_action *out)
 	return true;
 }
 
-/* ---- looking ---- */
+/* ---- state ---- */
 
 const char *service_word(const struct service *m)
 {

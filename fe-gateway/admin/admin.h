@@ -1,12 +1,12 @@
 /*
- * admin: what operators ask through xfedctl. It looks into every other room; what only the edges know is asked of them, for a
- * bounded time.
+ * admin: commands of operators, which come in from xfedctl by the control socket. It reads from every other room; what only the edges know
+ * is asked of them, with a time limit.
  *
- *   gather   the answers of all edges make one reply
- *   relay    one edge's answer is the reply
- *   gate     one of the steps between two addresses that `explain` judges (explain.h)
+ *   gather   one reply is made of the answers of all edges
+ *   relay    the answer of one edge is the reply
+ *   gate     one of the conditions between two addresses that `explain` judges (explain.h)
  *
- * Calls every other room.
+ * May call every other room.
  */
 #ifndef GATEWAY_ADMIN_ADMIN_H
 #define GATEWAY_ADMIN_ADMIN_H
@@ -19,7 +19,7 @@
 #include "trunk/trunk.h"
 #include "xfed/rt/control.h"
 
-/* The rooms it looks into, filled in by who has made them; the user of the commands. */
+/* The rooms it reads from, filled in by gateway.c; the `user` of the commands. */
 struct admin {
 	struct core *core;
 	const struct store *store;
@@ -28,7 +28,7 @@ struct admin {
 	struct channel *channel;
 	struct trunk *trunk;
 	struct contacts *contacts;
-	/* The service as a whole: its state in a word, whether it goes out of service, and how much has no fate yet. */
+	/* Functions of the whole service: its state in a word, whether it is going out of service, and how many deliveries have no outcome yet. */
 	const char *(*service)(void *user);
 	bool (*is_leaving)(void *user);
 	size_t (*in_flight)(void *user);
@@ -37,7 +37,10 @@ struct admin {
 
 extern const struct rt_command_table admin_commands;
 
-/* `theirs` is what an edge says of its policy: the same content is the same policy, whatever its number. Older edges tell no hash. */
+/*
+ * Whether the edge has our policy in force. `theirs` is what it says of its policy; the content decides, by its hash, not the number. Edges
+ * of older versions send no hash.
+ */
 bool admin_is_our_policy(const struct admin *ad, const json_t *theirs);
 
 #endif

@@ -1,4 +1,4 @@
-/* What xfedctl asks of a gateway. What only the edges know is asked of them, for a bounded time. */
+/* Commands about the gateway as a whole. What only the edges know is asked of them, with a time limit. */
 #include "admin/admin.h"
 #include "admin/sip_status.h"
 #include "util/hex.h"
@@ -12,8 +12,8 @@
 struct gather {
 	const struct admin *admin;
 	struct rt_reply reply;
-	json_t *result;	  /* grows; answered when `pending` is 0 */
-	const char *into; /* "edges": each answer as an item; "streams": the items of each answer */
+	json_t *result;	  /* collects the answers; sent when `pending` is 0 */
+	const char *into; /* "edges": each answer becomes an item of this list; "streams": the items of each answer do */
 	size_t pending;
 };
 
@@ -37,7 +37,7 @@ static void add_streams(json_t *list, const struct channel_edge *l, json_t *answ
 	}
 }
 
-/* Found where both can be seen: among the links of an edge. It is so since the second of them came. */
+/* Two gateways of one name: only an edge sees both, among its links. The problem has existed since the second of them linked. */
 static void find_namesake(json_t *result, const char *edge, json_t *answer)
 {
 	const char *name = json_string_value(json_object_get(result, "name"));
@@ -71,7 +71,7 @@ bool admin_is_our_policy(const struct admin *ad, const json_t *theirs)
 			       (uint64_t)json_integer_value(json_object_get(theirs, "revision")) == r->counter;
 }
 
-/* It took ours, and has another in force since. */
+/* The edge accepted our policy, and has put another one into force since. */
 static void find_drift(const struct gather *a, const struct channel_edge *l, json_t *answer)
 {
 	const json_t *theirs = json_object_get(answer, "policy");
@@ -82,7 +82,7 @@ static void find_drift(const struct gather *a, const struct channel_edge *l, jso
 	}
 }
 
-/* A gateway has no streams of its own: its figures are the sum of its edges'. */
+/* A gateway has no streams of its own: its counts are the sum of its edges'. */
 static void add_edge(json_t *result, json_t *list, json_t *answer)
 {
 	static const char *const directions[] = { "in", "out" };
@@ -108,7 +108,7 @@ static void on_answer(void *user, const struct channel_edge *l, bool ok, json_t 
 	gather_done(a);
 }
 
-/* Steals `result`. */
+/* Takes over `result`. */
 static void gather(struct admin *ad, struct rt_reply reply, json_t *result, const char *into, const char *verb, const char *domain)
 {
 	struct gather *a = result ? xfed_calloc(1, sizeof(*a)) : NULL;
@@ -157,7 +157,10 @@ static void add_broken_files(const struct admin *ad, json_t *list)
 	}
 }
 
-/* Whoever has the link at the moment: the other will take it over again, unless it has been left alone for longer than two fight. */
+/*
+ * Two gateways take the link to the edge from each other. Reported by the one that has it now, until it has kept the link for longer than
+ * the other would wait before it tries again.
+ */
 static void add_fight(const struct admin *ad, const struct channel_edge *e, json_t *list)
 {
 	const struct channel_replaced *r = &e->replaced;
@@ -287,7 +290,7 @@ void command_reload(struct rt_reply reply, const json_t *args, void *user)
 	policy_reload(((struct admin *)user)->policy, reply);
 }
 
-/* By SERVED of commands.def: both, or the gateway alone. */
+/* SERVED in rt/commands.def says which daemon has a command: both, or the gateway alone. */
 #define HANDLER_BOTH(id)    command_##id
 #define HANDLER_GATEWAY(id) command_##id
 #define HANDLER_XFEDCTL(id) NULL

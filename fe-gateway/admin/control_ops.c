@@ -1,4 +1,4 @@
-/* What xfedctl asks of one stream, one failure, one partner: most of it is done by an edge. */
+/* Commands about one stream, one failure or one partner; most of them are carried out by an edge. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -8,11 +8,11 @@
 
 #define CHECK_MS 20000
 
-/* ---- one edge is asked, and its answer is the answer ---- */
+/* ---- commands that one edge answers ---- */
 
 struct relay {
 	struct rt_reply reply;
-	const char *otherwise; /* the error's code where the edge refuses */
+	const char *otherwise; /* the error code of the reply where the edge refuses */
 };
 
 static void relay_done(void *user, const struct channel_edge *l, bool ok, json_t *answer)
@@ -64,7 +64,7 @@ static void no_such_edge(struct rt_reply reply, struct admin *ad, struct xfed_sp
 
 /* ---- streams ---- */
 
-/* "EDGE/7", or "7" where there is one edge alone: numbers are an edge's own. */
+/* "EDGE/7", or "7" where there is only one edge: each edge counts its own streams. */
 static bool edge_of_stream(struct admin *ad, const char *id, const char **number, struct channel_edge *out)
 {
 	const char *slash = strrchr(id, '/');
@@ -134,7 +134,7 @@ static void on_journal(void *user, int rc, json_t *answer)
 	xfed_free(a);
 }
 
-/* `done` gets a struct asking, which it frees. */
+/* Asks the journal; `done` receives a struct asking, and frees it. */
 static void ask_journal(struct admin *ad, struct rt_reply reply, const struct journal_question *q, void (*done)(void *user, int rc, json_t *answer))
 {
 	struct asking *a = xfed_calloc(1, sizeof(*a));
@@ -163,7 +163,7 @@ void command_failures_show(struct rt_reply reply, const json_t *args, void *user
 	ask_journal(user, reply, &q, on_journal);
 }
 
-/* Every edge is asked: where the partner was tried they dial again. */
+/* Every edge is asked: those that have tried to reach the partner dial again. */
 struct retrying {
 	struct rt_reply reply;
 	json_t *pairs;
@@ -199,7 +199,7 @@ static void on_retried(void *user, const struct channel_edge *l, bool ok, json_t
 	retry_one_done(r);
 }
 
-/* `edge` NULL: all of them; `local` NULL: every pair with the partner. */
+/* `edge` NULL: every edge; `local` NULL: every pair with the partner. */
 static void retry(struct admin *ad, struct rt_reply reply, const char *edge, const char *local, const char *remote)
 {
 	struct channel_arg args[2] = { { "remote", remote }, { "local", local } };
@@ -262,7 +262,7 @@ void command_failures_retry(struct rt_reply reply, const json_t *args, void *use
 struct checking {
 	struct admin *admin;
 	struct rt_reply reply;
-	json_t *policy; /* the steps before the edge's */
+	json_t *policy; /* the steps that come before the edge's */
 	char local[256], remote[256];
 };
 
@@ -279,7 +279,10 @@ static bool has_problem(const json_t *steps)
 	return false;
 }
 
-/* The way back: a stream of theirs. Who failed to open one has proved nothing: no problem of the partner's. */
+/*
+ * The partner's own streams to us. A failed attempt came from a peer that had not authenticated, so it is reported and not counted as a
+ * problem of the partner's.
+ */
 static void add_inbound(struct checking *c, json_t *steps, bool is_open)
 {
 	char text[512];
@@ -333,7 +336,7 @@ static void add_policy(struct checking *c, const struct xfed_partner *p)
 	rt_control_add_step(c->policy, "policy", row->problem ? "note" : "ok", XFED_REASON_NONE, text);
 }
 
-/* The edge that is named, or the first that is linked. */
+/* The edge called `name`; where that is NULL the first that is linked. */
 static bool edge_for(struct admin *ad, const char *name, struct channel_edge *out)
 {
 	if (name) {

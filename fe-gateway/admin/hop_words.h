@@ -6,11 +6,14 @@
 
 #define HOP_WORDS_SIZE 500
 
-/* "does not answer ...", to follow its label; of one whose state has a reason. */
+/* Words that follow the name of the hop, "does not answer ..."; only for a hop whose state has a reason. */
 const char *hop_words(const struct hop_state *s, char out[HOP_WORDS_SIZE]);
-/* What to do about it, where more is known than the remedy of hop_words_reason() says; else NULL. */
+/* What to do about it, where more is known than the remedy of hop_words_reason(); else NULL. */
 const char *hop_words_advice(const struct hop_state *s);
-/* The reasons of connections and names speak of partners: hop_words() has the cause, and this one the remedy. */
+/*
+ * The reason whose remedy applies. Remedies of connection and DNS reasons are about partners; this is one for a SIP server, and hop_words()
+ * says the cause.
+ */
 enum xfed_reason hop_words_reason(const struct hop_state *s);
 
 #endif

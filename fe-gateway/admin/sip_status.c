@@ -5,7 +5,7 @@
 #include "admin/hop_words.h"
 #include "xfed/limits.h"
 
-#define UNTRUSTED_PROBLEM_S 3600 /* afterwards it stands among the facts alone */
+#define UNTRUSTED_PROBLEM_S 3600 /* afterwards it is no problem any more, and listed as a fact only */
 
 /* ---- problems ---- */
 

@@ -4,7 +4,7 @@
 #include "xfed/rt/log.h"
 
 #define COUNTERS_MS 10000
-#define BRIEFLY_MS  5000 /* a link that was lost so short a time ago is likely to be back within the answer time */
+#define BRIEFLY_MS  5000 /* a link that was lost no longer ago than this is likely to be back in time for an answer */
 
 /* ---- what the engine calls ---- */
 
@@ -54,7 +54,7 @@ static void orphan_told(void *user, struct proto_from from, const char *peer, en
 	}
 }
 
-/* An error stanza for somebody whose edge has gone: nobody waits for what becomes of it. */
+/* An error stanza for a sender whose edge is gone has ended; no room waits for its outcome. */
 static void finish_error(struct channel *c, const struct proto_delivery *d, const struct proto_result *r)
 {
 	if (r->fate != XFED__FATE__FATE_DELIVERED) {
@@ -134,7 +134,7 @@ void channel_done(struct channel *c)
 	}
 }
 
-/* ---- what is in force ---- */
+/* ---- policy ---- */
 
 static void judge_certs(struct channel *c)
 {
@@ -151,7 +151,7 @@ void channel_policy_swapped(struct channel *c, bool is_new)
 {
 	judge_certs(c);
 	for (size_t i = 0; i < c->edge_count; i++) {
-		/* Also where nothing is new: what was being sent came out of the memory of the snapshot before. */
+		/* also where the snapshot is not new: a transfer that is running reads from the memory of the old one */
 		if (c->edges[i].is_up && (is_new || c->edges[i].transfer_open)) {
 			channel_snapshot_start(&c->edges[i]);
 		}
@@ -177,7 +177,7 @@ static void no_reply(void *user, const struct channel_edge *edge, bool ok, json_
 	(void)user;
 	(void)edge;
 	(void)ok;
-	(void)json; /* the counters themselves come in frames of their own */
+	(void)json; /* the edge's metrics come in frames of their own */
 }
 
 static void ask_counters(struct channel *c, uint64_t now)
@@ -218,7 +218,7 @@ static bool is_usable(const struct edge *e)
 	return e->is_up && !e->is_draining;
 }
 
-/* Lost a moment ago and dialled again: what comes now is likely to be in time with it, and else is answered as the link is down. */
+/* Its link was lost a moment ago and is being dialled: a delivery made now is likely to be in time, and else ends as "channel.down". */
 static bool is_briefly_gone(const struct edge *e)
 {
 	return !e->is_up && e->lost_ms > 0 && channel_now(e->channel) - e->lost_ms < BRIEFLY_MS;
@@ -330,7 +330,7 @@ bool channel_has_linked(const struct channel *c)
 	return c->has_linked;
 }
 
-/* ---- the way out ---- */
+/* ---- going out of service ---- */
 
 void channel_drain(struct channel *c, uint32_t grace_ms)
 {

@@ -1,4 +1,4 @@
-/* What the files of the channel share. Inside the room only. */
+/* What the files of the channel share; included by this room only. */
 #ifndef GATEWAY_CHANNEL_CHANNEL_IMPL_H
 #define GATEWAY_CHANNEL_CHANNEL_IMPL_H
 
@@ -18,25 +18,25 @@ struct edge {
 	struct rt_lookup *lookup;
 	struct rt_addr *addresses;
 	size_t address_count, address_next;
-	struct proto_link *link; /* NULL: looked up, or waiting to be dialled again */
+	struct proto_link *link; /* NULL: the address is being looked up, or a pause runs */
 	struct rt_timer redial;
 	uint64_t backoff_ms;
-	int peer; /* in the engine */
+	int peer; /* the edge, as the engine numbers it */
 	bool is_up, is_draining, is_stopped;
-	uint64_t lost_ms; /* when it went down without having said so; 0: never */
+	uint64_t lost_ms; /* when its link went down unexpectedly; 0: never */
 	int64_t since_s;
-	enum xfed_reason reason; /* why it is down */
-	char down_text[512];	 /* the same for people */
-	char wrong_name[224];	 /* what is said of an edge of another name */
+	enum xfed_reason reason; /* why the link is down */
+	char down_text[512];	 /* the same for administrators */
+	char wrong_name[224];	 /* text for the case that the edge has another name than edges[].name */
 	struct channel_replaced replaced;
 	char address[RT_ADDR_TEXT];
 
 	struct proto_transfer_out transfer;
 	bool transfer_open;
-	enum xfed_reason policy_problem; /* it refused the snapshot */
+	enum xfed_reason policy_problem; /* the edge refused the snapshot */
 	char policy_text[160];
-	bool is_importing;  /* counters come in several frames */
-	size_t free_labels; /* of that set: samples with a label that only the edge knows */
+	bool is_importing;  /* the metrics of an edge come in several frames */
+	size_t free_labels; /* in this set: samples with a label value that only the edge can know */
 };
 
 struct channel {
@@ -52,7 +52,7 @@ struct channel {
 	size_t edge_count, edges_up;
 	bool has_linked;
 	bool is_draining;
-	uint32_t grace_ms; /* told to edges while draining */
+	uint32_t grace_ms; /* while draining: what edges are told */
 	struct channel_request *requests;
 	uint64_t last_request, counters_due_ms;
 	int64_t certs_due_s;
@@ -70,7 +70,7 @@ void channel_edges_free(struct channel *c);
 void channel_edge_close(struct edge *e, enum xfed_reason reason, const char *text);
 
 /* snapshot.c */
-void channel_snapshot_greet(struct edge *e); /* sends the snapshot where the edge has another */
+void channel_snapshot_greet(struct edge *e); /* sends the snapshot, unless the edge has that policy in force */
 void channel_snapshot_start(struct edge *e);
 void channel_snapshot_pump(struct edge *e);
 void channel_snapshot_result(struct edge *e, const Xfed__PolicyResult *m);
@@ -78,7 +78,7 @@ void channel_snapshot_result(struct edge *e, const Xfed__PolicyResult *m);
 /* requests.c */
 void channel_take_reply(struct edge *e, const Xfed__Reply *m);
 void channel_requests_tick(struct channel *c);
-void channel_requests_lost(struct channel *c, const struct edge *e); /* NULL: all */
+void channel_requests_lost(struct channel *c, const struct edge *e); /* those of this edge; NULL: all */
 
 /* reports.c */
 void channel_take_counters(struct edge *e, const Xfed__Counters *m);

@@ -1,4 +1,4 @@
-/* One edge: its address is looked up and dialled, and dialled again; its link comes up, speaks and goes down. */
+/* One edge: its address is looked up and connected to, again and again; its link comes up, receives messages and goes down. */
 #include <stdio.h>
 
 #include "channel/channel_impl.h"
@@ -21,7 +21,7 @@ static void redial_later(struct edge *e)
 	rt_timer_set(&e->redial, channel_now(e->channel) + e->backoff_ms);
 }
 
-/* What reasons of the network say elsewhere is about partners; the name and the address here are those of an edge. */
+/* The remedies of network reasons are about partners; these texts name the edge's address instead. */
 static void write_down_text(struct edge *e, enum xfed_reason reason, const char *text)
 {
 	char *out = e->down_text;
@@ -50,7 +50,7 @@ static void write_down_text(struct edge *e, enum xfed_reason reason, const char 
 	case XFED_REASON_NET_STREAM_LOST:
 		snprintf(out, size, "the connection to %s broke: look at the log of the edge for the same time", e->address);
 		break;
-	case XFED_REASON_CHANNEL_DOWN: /* said by whoever stops */
+	case XFED_REASON_CHANNEL_DOWN: /* the edge says this when it stops */
 		snprintf(out, size, "%s: %s", e->address, text && *text ? text : xfed_reason_info(reason)->remedy);
 		break;
 	default:
@@ -87,7 +87,7 @@ static void report_down(struct edge *e, enum xfed_reason reason, const char *tex
 		core_count_refusal(core, reason, xfed_reason_info(reason)->side);
 	}
 	rt_metric_set(core->d.metrics, RT_M_CHANNEL_UP, 0, RT_LABELS(xfed_span_str(e->name)));
-	enum xfed_side side = xfed_reason_info(reason)->side; /* the other end is ours, never a partner */
+	enum xfed_side side = xfed_reason_info(reason)->side; /* the other end is an edge of ours, so no partner is to blame */
 	rt_log(is_news ? RT_LOG_WARNING : RT_LOG_DEBUG, "channel.down", RT_KV_STR("peer", e->name),
 		RT_KV_STR("address", e->address[0] ? e->address : NULL), RT_KV_REASON_SIDE(reason, side == XFED_SIDE_PARTNER ? XFED_SIDE_US : side),
 		RT_KV_STR("text", e->down_text), RT_END);
@@ -102,7 +102,7 @@ static void attempt_failed(struct edge *e, enum xfed_reason reason, const char *
 static void take_back(struct edge *e, enum xfed_reason reason)
 {
 	struct channel *c = e->channel;
-	/* It was a good link, so it is tried again soon; but not where two fight for one name. */
+	/* The link was good, so it is tried again soon; but not where two gateways take it from each other. */
 	e->backoff_ms = reason == XFED_REASON_CHANNEL_REPLACED || reason == XFED_REASON_CHANNEL_FRAME_BAD ? e->backoff_ms : 0;
 	e->lost_ms = e->is_draining || e->is_stopped ? 0 : channel_now(c);
 	e->is_up = e->is_draining = e->transfer_open = e->is_importing = false;
@@ -137,7 +137,7 @@ static const char *on_judge(void *owner, const struct proto_peer *peer)
 	struct edge *e = owner;
 	struct channel *c = e->channel;
 	int64_t due_s;
-	/* Trust may have been reloaded since its handshake. */
+	/* Trust may have been reloaded since the handshake of this link. */
 	const char *problem =
 		proto_session_judge_again(proto_link_session(e->link), policy_channel_creds(c->policy), NULL, 0, core_wall_s(c->core), &due_s);
 	c->certs_due_s = due_s < c->certs_due_s ? due_s : c->certs_due_s;
@@ -177,7 +177,7 @@ static void take_drain(struct edge *e, const Xfed__Drain *m)
 {
 	struct channel *c = e->channel;
 	e->is_draining = true;
-	/* The second half is for what has been attempted by then, and for the errors to travel. */
+	/* The second half of the grace time is for what has been begun by then, and for the errors to reach their senders. */
 	proto_exchange_no_more_after(proto_link_exchange(e->link), channel_now(c) + m->grace_ms / 2);
 	rt_log(RT_LOG_INFO, "channel.draining", RT_KV_STR("peer", e->name), RT_KV_U64("grace_ms", m->grace_ms), RT_END);
 	c->user->link_changed(c->user_data);
@@ -206,11 +206,11 @@ static void on_message(void *owner, const Xfed__Frame *f)
 		take_drain(e, f->drain);
 		break;
 	default:
-		break; /* the session lets nothing else of an edge through */
+		break; /* the session lets no other frame of an edge through */
 	}
 }
 
-/* ---- dialling ---- */
+/* ---- connecting ---- */
 
 static void on_configure(void *owner, struct proto_session_config *cfg)
 {
@@ -235,7 +235,7 @@ const struct proto_link_user channel_link_user = {
 	.configure = on_configure, .judge = on_judge, .up = on_up, .message = on_message, .down = on_down
 };
 
-/* The next address that was found. */
+/* Connects to the next address that was found. */
 static void dial(struct edge *e)
 {
 	const struct rt_addr *to = &e->addresses[e->address_next++];
@@ -290,9 +290,9 @@ void channel_edge_close(struct edge *e, enum xfed_reason reason, const char *tex
 	}
 }
 
-/* ---- all of them ---- */
+/* ---- all edges ---- */
 
-/* Copies, as a reload replaces the configuration; a change of edges needs a restart. */
+/* Copies the names: a reload replaces the configuration, while a change of edges[] needs a restart. */
 static int edge_init(struct channel *c, struct edge *e, const struct config_edge *from)
 {
 	e->channel = c;

@@ -15,7 +15,7 @@ static bool is_one_of(struct xfed_span value, const char *const *words)
 	return false;
 }
 
-/* Rules, and kinds of messages, are words of the code; which there are depends on the edge's version. */
+/* Rules and kinds of messages are words in the code, and which ones exist depends on the edge's version. */
 static bool is_word(struct xfed_span value)
 {
 	for (size_t i = 0; i < value.len; i++) {
@@ -34,7 +34,7 @@ static bool is_reason(struct xfed_span value)
 static bool is_partner(const struct xfed_policy *policy, struct xfed_span value)
 {
 	const struct xfed_partner *p = policy && value.len > 0 ? xfed_policy_partner(policy, value) : NULL;
-	return xfed_span_is(value, "other") || (p && xfed_span_is(value, p->domain)); /* the label is a partner's first domain */
+	return xfed_span_is(value, "other") || (p && xfed_span_is(value, p->domain)); /* partners are labelled by their first domain */
 }
 
 static const struct {
@@ -66,7 +66,7 @@ enum labels_verdict labels_judge(const struct xfed_policy *policy, struct xfed_s
 		return is_partner(policy, value) ? LABELS_OURS : LABELS_BAD;
 	}
 	if (xfed_span_is(name, "result") || xfed_span_is(name, "le")) {
-		return LABELS_OURS; /* "ok"; bounds are compared where they are taken over */
+		return LABELS_OURS; /* "ok", or the bound of a histogram, which is checked when it is taken over */
 	}
 	if (xfed_span_is(name, "rule") || xfed_span_is(name, "message")) {
 		return is_word(value) ? LABELS_FREE : LABELS_BAD;

@@ -1,4 +1,4 @@
-/* What an edge reports: its metrics, its streams, failed attempts. */
+/* Reports of an edge: its metrics, its streams, failed attempts. */
 #include "channel/channel_impl.h"
 #include "channel/labels.h"
 #include "xfed/rt/log.h"
@@ -27,7 +27,7 @@ static int import(struct edge *e, const Xfed__Metric *m)
 	return rt_metrics_import_add(e->channel->core->d.metrics, xfed_span_str(e->name), &s);
 }
 
-/* A set may take several frames and replaces the last one when it is whole. What we do not know (a newer edge) is left out. */
+/* A set may take several frames, and replaces the previous one when it is complete. Metrics we do not know (the edge is newer) are left out. */
 void channel_take_counters(struct edge *e, const Xfed__Counters *m)
 {
 	struct rt_metrics *metrics = e->channel->core->d.metrics;
@@ -53,7 +53,7 @@ static const char *direction_word(Xfed__Direction d)
 	return d == XFED__DIRECTION__DIRECTION_IN ? "in" : "out";
 }
 
-/* What failed in the name of who has logged in now is past. */
+/* A partner that has authenticated now: failures recorded under its name are marked as past. */
 static void tell_journal(const struct edge *e, const Xfed__StreamEvent *m)
 {
 	for (size_t i = 0; i < m->n_pairs; i++) {
@@ -91,7 +91,7 @@ void channel_take_stream_event(struct edge *e, const Xfed__StreamEvent *m)
 			c->user->stream_lost(c->user_data, xfed_span_str(m->pairs[i]->local), xfed_span_str(m->pairs[i]->remote));
 		}
 	}
-	/* One that ends as it should has no condition for the senders; what else ended it is for whoever looks after the partner. */
+	/* A reason that is an expected end has no stanza condition; for any other one somebody has to look after the partner. */
 	bool is_trouble = is_closed && reason != XFED_REASON_STREAM_CLOSED_PEER && xfed_reason_info(reason)->condition;
 	rt_log(is_trouble ? RT_LOG_WARNING : RT_LOG_DEBUG, is_closed ? "edge.stream-closed" : "edge.stream-open", RT_KV_STR("edge", e->name),
 		RT_KV_STR("partner", m->pairs[0]->remote), RT_KV_STR("local", m->pairs[0]->local),
@@ -102,9 +102,9 @@ void channel_take_stream_event(struct edge *e, const Xfed__StreamEvent *m)
 }
 
 /*
- * Nothing an edge says is a key of the log as it stands. What comes in has proved nothing, nor has who had the edge ask a
- * question (a failure of ours with an address: whose key it was); what it says of domains that we do not list, or that are not ours,
- * is no attempt that was ours to make.
+ * Text from an edge never becomes a key in the log. Reported as a stranger's: incoming attempts, which authenticated nobody; an outgoing
+ * failure with an address, which is that of the peer whose dialback key caused it; and failures about domains that we do not list, or that
+ * are not ours.
  */
 void channel_take_failure(struct edge *e, const Xfed__FailureEvent *m)
 {

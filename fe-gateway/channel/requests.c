@@ -1,4 +1,4 @@
-/* Questions to edges over the channel, and their answers. */
+/* Questions to edges and their answers. */
 #include <utlist.h>
 
 #include "channel/channel_impl.h"

@@ -7,7 +7,7 @@ struct route {
 	int edge;
 	size_t in_flight, key_len;
 	UT_hash_handle hh;
-	char key[]; /* local, NUL, remote */
+	char key[]; /* local domain, NUL, remote domain */
 };
 
 struct routes {
@@ -42,7 +42,7 @@ struct key {
 	char bytes[2 * XFED_JID_PART_BYTES + 1];
 };
 
-/* False: no domains. */
+/* False: a name is too long or missing. */
 static bool make_key(struct xfed_span local, struct xfed_span remote, struct key *k)
 {
 	k->len = local.len + 1 + remote.len;
@@ -80,7 +80,7 @@ static struct route *make(struct routes *r, const struct key *k, int edge)
 	return t;
 }
 
-/* FNV-1a: the same in every run, which the process's own keyed hash is not. */
+/* FNV-1a: gives the same value in every process, unlike the hash of tables, which has a random key. */
 static uint64_t mix(uint64_t h, const char *data, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
@@ -89,7 +89,7 @@ static uint64_t mix(uint64_t h, const char *data, size_t len)
 	return h;
 }
 
-/* Highest score wins: when an edge comes or goes only its own pairs move. */
+/* Rendezvous hashing: the edge with the highest score. When an edge comes or goes only pairs routed to it move. */
 static int choose(const struct key *k, const struct routes_edge *edges, size_t count)
 {
 	int best = ROUTES_NO_EDGE;

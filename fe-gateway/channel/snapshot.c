@@ -1,4 +1,4 @@
-/* The policy on its way to an edge, and what the edge says of it. */
+/* The policy on its way to an edge, and the edge's answer. */
 #include <stdio.h>
 
 #include "channel/channel_impl.h"
@@ -12,8 +12,8 @@ void channel_snapshot_start(struct edge *e)
 }
 
 /*
- * How what the edge has in force is numbered, next to ours: 0 where it is ours. An edge ahead would refuse what a reload makes next
- * (our store is from a backup, or another gateway sends policies too), so that one is to be above it.
+ * Compares the revision an edge has in force with ours; 0: the same. An edge with a higher one would refuse what the next reload makes (our
+ * store comes from a backup, or another gateway sends policies too), so the next revision is to be above it.
  */
 static int compare_revision(struct edge *e, const Xfed__Revision *theirs)
 {
@@ -25,7 +25,7 @@ static int compare_revision(struct edge *e, const Xfed__Revision *theirs)
 	return order;
 }
 
-/* Another gateway's policy, of the same files as ours, is no other. */
+/* The edge has the content of our policy, perhaps from another gateway with the same files. */
 static bool is_ours(const struct edge *e, const Xfed__Revision *theirs)
 {
 	const struct proto_revision *ours = policy_revision(e->channel->policy);
@@ -35,10 +35,10 @@ static bool is_ours(const struct edge *e, const Xfed__Revision *theirs)
 void channel_snapshot_greet(struct edge *e)
 {
 	const Xfed__Revision *theirs = proto_session_peer(proto_link_session(e->link))->hello->policy;
-	/* The same policy under a lower number is sent: the number is to be ours. */
+	/* the same content under a lower number is sent all the same, so that the edge has our number */
 	bool same = theirs && theirs->hash.len > 0 && compare_revision(e, theirs) >= 0 && is_ours(e, theirs);
 	e->policy_problem = XFED_REASON_NONE;
-	/* Before it has one it knows no domains, and would refuse whatever we send. */
+	/* an edge without a policy knows no domains, and would refuse every delivery */
 	proto_exchange_open(proto_link_exchange(e->link), theirs && theirs->hash.len > 0);
 	if (!same) {
 		channel_snapshot_start(e);
@@ -55,18 +55,18 @@ static void give_up_transfer(struct edge *e)
 		RT_KV_REASON(e->policy_problem), RT_KV_STR("text", e->policy_text), RT_END);
 }
 
-/* One or two frames a turn, so that parts travel between messages. */
+/* One or two frames a turn, so that messages travel in between. */
 void channel_snapshot_pump(struct edge *e)
 {
 	for (int i = 0; i < 2 && e->transfer_open; i++) {
 		bool done = false;
 		int rc = proto_transfer_pump(&e->transfer, proto_link_session(e->link), &done);
 		if (rc == XFED_ERR_INVALID || rc == XFED_ERR_TOO_LARGE) {
-			give_up_transfer(e); /* would stand there for good, and nobody would know */
+			give_up_transfer(e); /* would wait for ever, unnoticed */
 			return;
 		}
 		if (rc != XFED_OK) {
-			return; /* no room now: when the output has drained, the link comes back here */
+			return; /* no room now: this is called again when the link has sent what it has */
 		}
 		e->transfer_open = !done;
 	}
@@ -85,7 +85,7 @@ void channel_snapshot_result(struct edge *e, const Xfed__PolicyResult *m)
 		}
 		e->policy_problem = XFED_REASON_NONE;
 		proto_exchange_open(proto_link_exchange(e->link), true);
-		core_flush_soon(e->channel->core); /* what waited for it may go */
+		core_flush_soon(e->channel->core); /* deliveries that waited for the policy may go */
 		rt_log(RT_LOG_INFO, "policy.accepted", RT_KV_STR("peer", e->name), RT_KV_U64("revision", counter), RT_END);
 		return;
 	}

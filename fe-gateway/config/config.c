@@ -85,6 +85,8 @@ static const struct rt_conf_row domains_rows[] = {
 		.help = "Make the Call-ID from the XMPP thread.", .not_built = "threads as Call-ID are not built in this version" },
 	{ .name = "sip_domain", .type = RT_CONF_STRING, DOMAIN(sip_domain), .flags = RELOADABLE, .convert = rt_conf_convert_domain,
 		.help = "The domain users have inside, where it is another one." },
+	{ .name = "presence", .type = RT_CONF_OBJECT, DOMAIN(presence), .flags = RELOADABLE, .table = &config_choice_table,
+		.help = "What show and activities mean to each other for users of this domain, where it is something else than in presence." },
 	{ .name = "auth", .type = RT_CONF_OBJECT, DOMAIN(auth), .flags = RELOADABLE, .table = &auth_table,
 		.help = "Who we are to a next hop that asks (digest, with SHA-256 or MD5)." },
 };
@@ -128,12 +130,6 @@ static const struct rt_conf_row delivery_rows[] = {
 };
 TABLE(delivery, "delivery", OBJECT_OF(delivery), "Delivery of messages.");
 
-static const struct rt_conf_row presence_rows[] = {
-	{ .name = "refresh", .type = RT_CONF_DURATION, IN(presence, refresh_ms), .flags = RELOADABLE, .min = 60000, .max = (uint64_t)XFED_SIP_SUBSCRIPTION_MAX_S * 1000,
-		.fallback = "8h", .help = "How long a presence subscription lasts unless it is refreshed: what we ask SIP servers for, and the most that their users get." },
-};
-TABLE(presence, "presence", OBJECT_OF(presence), "Presence.");
-
 static const struct rt_conf_row limits_rows[] = {
 	{ .name = "connections", .type = RT_CONF_INT, IN(limits, connections), .flags = RELOADABLE, .min = 1, .max = 100000, .unit = "connections",
 		.standard = XFED_SIP_CONNECTIONS_MAX, .help = "SIP connections over tcp and tls; a tenth is kept for each direction." },
@@ -175,7 +171,8 @@ static const struct rt_conf_row gateway_rows[] = {
 	{ .name = "store", .type = RT_CONF_OBJECT, GATEWAY(store), .table = &store_table, .help = "Where state is kept." },
 	RT_CONF_BASE_ROWS,
 	{ .name = "delivery", .type = RT_CONF_OBJECT, GATEWAY(delivery), .table = &delivery_table, .help = "Delivery of messages." },
-	{ .name = "presence", .type = RT_CONF_OBJECT, GATEWAY(presence), .table = &presence_table, .help = "Presence." },
+	{ .name = "presence", .type = RT_CONF_OBJECT, GATEWAY(presence), .table = &config_presence_table,
+		.help = "How long subscriptions last, and what show and activities mean to each other." },
 	{ .name = "contact_memory", .type = RT_CONF_DURATION, GATEWAY(contact_memory_ms), .flags = RELOADABLE, .min = 86400000, .max = (uint64_t)49 * 86400000,
 		.fallback = "30d", .help = "When a user and a contact are contacts no longer, as neither has asked for, shown or written anything to the other for so long; both are "
 			"told. For users of a public-unverified partner it counts what the local user does alone." },

@@ -1,16 +1,18 @@
 /*
- * config: gateway.yaml as a struct, which always says what is in force. Immutable once loaded: a reload loads a new one, in which keys
- * that need a restart keep the values they had (rt_conf_keep()), and puts it in the place of the old one. Strings belong to it.
+ * config: gateway.yaml as a struct that always says what is in force. Immutable once loaded. A reload loads a second one, in which keys
+ * that need a restart keep their old values (rt_conf_keep()), and replaces the first. It owns its strings.
  *
  *   outside   a domain of ours as partners know it (domains[].domain)
- *   inside    the same as SIP knows it, where that is another one (domains[].sip_domain)
+ *   inside    the same domain as SIP knows it, where that differs (domains[].sip_domain)
  *   senders   who may send SIP as our domains: names of certificates, addresses
  *
- * May call: core.
+ * May call core.
  */
 #ifndef GATEWAY_CONFIG_CONFIG_H
 #define GATEWAY_CONFIG_CONFIG_H
 
+#include "interwork/presence_map.h"
+#include "xfed/limits.h"
 #include "xfed/rt/conf_base.h"
 #include "xfed/rt/network.h"
 
@@ -20,35 +22,37 @@ enum config_im { CONFIG_IM_PAGE, CONFIG_IM_SESSION };
 struct config_edge {
 	const char *name;
 	struct rt_conf_address address;
-	const char *tls_name; /* the name its certificate must carry: given, or the host of `address` */
+	const char *tls_name; /* the name its certificate must have: as configured, or the host of `address` */
 };
 
-/* Who may send us SIP, in the order they are searched in. */
+/* Who may send us SIP; sorted for the search. */
 struct config_senders {
-	struct rt_network_set addresses, udp_addresses; /* over tcp; over udp */
-	const char **names;				/* of certificates */
+	struct rt_network_set addresses, udp_addresses; /* for tcp and tls; for udp */
+	const char **names;				/* names of certificates */
 	size_t name_count;
 };
 
 struct config_domain {
-	const char *domain;		       /* normalised U-labels */
-	const char *next_hop;		       /* as written; NULL: the domain itself, as users have it inside, is located */
-	struct rt_conf_address hop;	       /* next_hop parsed, or that domain in A-labels; transport NONE and port 0 where not written */
-	const char *tls_name;		       /* given, or the host of `hop`; NULL where tls cannot come out */
+	const char *domain;		       /* normalised, with U-labels */
+	const char *next_hop;		       /* as written; NULL: the domain itself (its name inside) is looked up */
+	struct rt_conf_address hop;	       /* next_hop parsed, or the domain in A-labels; transport NONE and port 0 where not written */
+	const char *tls_name;		       /* as configured, or the host of `hop`; NULL where tls is not possible */
 	struct rt_conf_strings peers;	       /* certificate names, lower case A-labels */
 	struct rt_conf_strings peer_addresses; /* as written */
-	struct rt_network_set networks;	       /* peer_addresses parsed */
-	struct config_senders senders;	       /* the two above */
+	struct rt_network_set networks;	       /* peer_addresses, parsed */
+	struct config_senders senders;	       /* both of the above */
 	bool udp_trusted;
 	enum config_dialect dialect;
 	enum config_im im;
 	uint32_t max_request_bytes;
 	bool pipeline, gruu, thread_as_call_id;
 	const char *sip_domain; /* normalised; NULL: the same as `domain` */
+	struct iw_presence_choice presence;
+	struct iw_presence_map map; /* all of it: of `presence`, over that of all */
 	struct {
-		const char *username, *password_file; /* both, or NULL: none */
-		char *password;			      /* config_read_secrets(); wiped at the end */
-	} auth;					      /* for a next hop that asks */
+		const char *username, *password_file; /* both are set, or neither */
+		char *password;			      /* read by config_read_secrets(); wiped at the end */
+	} auth;					      /* credentials for a next hop that asks for them */
 };
 
 struct config {
@@ -64,11 +68,11 @@ struct config {
 		struct config_domain *items;
 		size_t count; /* at least one; no domain twice */
 	} domains;
-	struct config_senders senders; /* of all domains */
+	struct config_senders senders; /* those of all domains */
 	struct config_name {
 		const char *name;
 		const struct config_domain *domain;
-	} * by_domain, *by_inside; /* by the names that users have outside, and inside; sorted */
+	} * by_domain, *by_inside; /* sorted by the names that users have outside, and inside */
 	struct {
 		struct rt_conf_addresses listen; /* transport always set; at least one */
 		const char *advertise;
@@ -86,41 +90,42 @@ struct config {
 	struct {
 		uint32_t deadline_ms;
 	} delivery;
-	struct {
+	struct config_presence {
 		uint32_t refresh_ms;
+		struct iw_presence_choice choice; /* of every row */
 	} presence;
 	uint32_t contact_memory_ms;
 	struct {
-		uint32_t connections;		       /* SIP connections over tcp and tls */
-		uint32_t unauthenticated;	       /* of these, of peers that have not shown that they may send */
-		uint32_t address_share, network_share; /* of those, percent: of one address, of one network */
+		uint32_t connections;		       /* SIP connections over tcp and tls together */
+		uint32_t unauthenticated;	       /* of these, connections of peers that have not shown that they may send */
+		uint32_t address_share, network_share; /* percent of `unauthenticated` that one address and one network may have */
 		uint32_t transactions;
-		uint32_t queue_messages; /* waiting for one recipient */
+		uint32_t queue_messages; /* that may wait for one recipient */
 		uint32_t queue_bytes;
-		uint32_t waiting_messages; /* for SIP, or in flight, in all */
+		uint32_t waiting_messages; /* that may wait for SIP or be in flight, in all */
 		uint32_t waiting_bytes;
 		uint32_t pending_requests; /* to see one user, of one partner's users */
 	} limits;
 };
 
-extern const struct rt_conf_table config_table;
+extern const struct rt_conf_table config_table, config_presence_table, config_choice_table;
 
 /*
- * Loads and checks; problems go to `errors`. OK: `*out` is released with config_free(). INVALID (errors say why) or
- * NOMEM leave it NULL. `_parse` takes the text itself (`file` is for the messages). For later checks with rt_conf_fail()
- * (PEM files) `base.doc.errors` stays `errors`; set it anew when that collector is gone.
+ * Loads and checks; problems go to `errors`. XFED_OK: the caller releases `*out` with config_free(). INVALID (`errors` say why) and NOMEM
+ * leave it NULL. `_parse` takes the text itself, and `file` is only named in messages. `base.doc.errors` stays `errors` for later checks
+ * with rt_conf_fail() (PEM files): the caller sets it anew before that collector ends.
  */
 int config_load(const char *path, struct rt_conf_errors *errors, struct config **out);
 int config_parse(const char *file, struct xfed_span text, struct rt_conf_errors *errors, struct config **out);
 void config_free(struct config *c);
-/* The passwords that files hold. OK; INVALID: `base.doc.errors` say why; NOMEM. Looks at the disk. */
+/* Reads the password files; blocks. INVALID: `base.doc.errors` say why; NOMEM. */
 int config_read_secrets(struct config *c);
 
-/* config_index.c. Loading ends with it: fills `senders`, `by_domain` and `by_inside` from the domains. OK, NOMEM. */
+/* config_index.c. The end of loading: fills `senders`, `by_domain` and `by_inside` from the domains. OK, NOMEM. */
 int config_index(struct config *c, struct xfed_arena *a);
-/* Our domain by its normalised name, or NULL; _inside: that of an address inside, by the name it has there first, else outside. */
+/* Our domain by its normalised name, or NULL. `_inside`: that of an address as SIP writes it; a name inside is preferred to one outside. */
 const struct config_domain *config_domain(const struct config *c, struct xfed_span domain);
 const struct config_domain *config_inside(const struct config *c, struct xfed_span domain);
-bool config_senders_have_name(const struct config_senders *s, struct xfed_span name); /* in any case */
+bool config_senders_have_name(const struct config_senders *s, struct xfed_span name); /* compared without regard to case */
 
 #endif

@@ -4,7 +4,7 @@
 
 /* ---- next hop ---- */
 
-/* No transport: NONE. False: it is none of ours, or there are other parameters than that and lr. */
+/* No transport: NONE. False: a transport we do not have, or parameters other than transport and lr. */
 static bool read_params(const struct sip_uri *u, enum rt_conf_transport *out)
 {
 	size_t known = (u->is_loose ? strlen(";lr") : 0) + (u->transport.data ? strlen(";transport=") + u->transport.len : 0);
@@ -45,7 +45,7 @@ int config_convert_next_hop(struct xfed_arena *a, struct xfed_span in, struct xf
 
 /* ---- credentials ---- */
 
-/* As it stands between quotes in a header field (RFC 7616 section 3.4). */
+/* A username as it will stand between quotes in a header field (RFC 7616 section 3.4). */
 int config_convert_username(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted)
 {
 	*accepted = "up to 128 printable characters of ASCII without \" and \\";

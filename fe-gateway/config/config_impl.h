@@ -1,4 +1,4 @@
-/* Checks of gateway.yaml: for single values (rows of the table) and across keys (after a load). */
+/* Checks of gateway.yaml, for single values (rows of the table) and across keys (after loading). */
 #ifndef GATEWAY_CONFIG_CONFIG_IMPL_H
 #define GATEWAY_CONFIG_CONFIG_IMPL_H
 
@@ -7,7 +7,7 @@
 int config_convert_username(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted);
 int config_convert_next_hop(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted);
 
-/* "sip:HOST[:PORT][;transport=udp|tcp|tls][;lr]"; without transport NONE, without port 0. OK, INVALID, NOMEM. */
+/* "sip:HOST[:PORT][;transport=udp|tcp|tls][;lr]"; transport NONE and port 0 where not written. OK, INVALID, NOMEM. */
 int config_parse_next_hop(struct xfed_arena *a, struct xfed_span uri, struct rt_conf_address *out);
 
 #endif

@@ -1,11 +1,11 @@
-/* What is asked of the configuration for each datagram, request or stanza: searched for, not gone through. */
+/* Look-ups that happen for every datagram, request or stanza: binary searches in sorted arrays. */
 #include "config/config.h"
 
 #include <stdlib.h>
 
 /* ---- senders ---- */
 
-/* Of items that begin with a name: in lower case. */
+/* For items that begin with a name in lower case. */
 static int compare_items(const void *x, const void *y)
 {
 	return strcmp(*(const char *const *)x, *(const char *const *)y);
@@ -45,7 +45,7 @@ static void seal_senders(struct config_senders *s)
 	s->name_count = kept;
 }
 
-/* Who may send as any of the domains. OK, NOMEM. */
+/* Joins the senders of all domains. OK, NOMEM. */
 static int make_senders(struct xfed_arena *a, const struct config_domain *domains, size_t count, struct config_senders *out)
 {
 	size_t addresses = 0, names = 0;
@@ -77,7 +77,7 @@ static int index_senders(struct config *c, struct xfed_arena *a)
 	return rc;
 }
 
-/* A name in any case against that of an item. */
+/* Compares a name in any case with that of an item. */
 static int compare_name(const void *key, const void *item)
 {
 	const struct xfed_span *name = key;

@@ -1,4 +1,4 @@
-/* Loading gateway.yaml: the checks across keys, and what is worked out from them. */
+/* Loading gateway.yaml: the checks across keys, and the values derived from others. */
 #include "config/config.h"
 
 #include <stdio.h>
@@ -8,7 +8,7 @@
 
 #define VALUE XFED_REASON_CONFIG_VALUE_INVALID
 
-/* The certificate name that follows from a host, where none is given. OK also where an error was added; NOMEM. */
+/* Derives the certificate name from a host, where none is configured. OK, also where an error was added; NOMEM. */
 static int derive_tls_name(struct rt_conf_doc *doc, const void *object, const struct rt_conf_address *address, const char **tls_name)
 {
 	struct xfed_span name;
@@ -72,7 +72,7 @@ static int parse_hop(struct rt_conf_doc *doc, struct config_domain *d)
 	return rc;
 }
 
-/* What RFC 3263 section 4.1 takes where the DNS is not asked: the first of these that we use. */
+/* The first transport of RFC 3263 section 4.1 that sip.listen has, for where the DNS is not asked. */
 static enum rt_conf_transport usual_transport(const struct config *c)
 {
 	return listens_on(c, RT_TRANSPORT_UDP) ? RT_TRANSPORT_UDP : listens_on(c, RT_TRANSPORT_TCP) ? RT_TRANSPORT_TCP : RT_TRANSPORT_TLS;
@@ -82,7 +82,7 @@ static int fill_hop(struct rt_conf_doc *doc, const struct config *c, struct conf
 {
 	int rc = parse_hop(doc, d);
 	if (rc != XFED_OK) {
-		return rc == XFED_ERR_INVALID ? XFED_OK : rc; /* told */
+		return rc == XFED_ERR_INVALID ? XFED_OK : rc; /* the error has been added */
 	}
 	enum rt_conf_transport t = d->hop.transport != RT_TRANSPORT_NONE ? d->hop.transport : usual_transport(c);
 	bool is_found_out = d->hop.transport == RT_TRANSPORT_NONE && d->hop.port == 0 && !d->hop.is_ip;
@@ -97,7 +97,7 @@ static int fill_hop(struct rt_conf_doc *doc, const struct config *c, struct conf
 	return rc;
 }
 
-/* Two domains that share a name, here or inside, could not be told apart. */
+/* Two domains with a common name, inside or outside, could not be told apart. */
 static void check_unique(struct rt_conf_doc *doc, struct config *c, size_t i)
 {
 	struct config_domain *d = &c->domains.items[i];
@@ -140,6 +140,9 @@ static int check_domains(struct rt_conf_doc *doc, struct config *c)
 	for (size_t i = 0; i < c->domains.count && rc == XFED_OK; i++) {
 		struct config_domain *d = &c->domains.items[i];
 		check_unique(doc, c, i);
+		iw_presence_map_init(&d->map);
+		iw_presence_map_choose(&d->map, &c->presence.choice);
+		iw_presence_map_choose(&d->map, &d->presence);
 		rc = fill_networks(doc, d);
 		if (rc == XFED_OK) {
 			rc = fill_hop(doc, c, d);

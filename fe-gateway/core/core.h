@@ -1,6 +1,6 @@
 /*
- * core: what every room of the gateway stands on, and the lowest of them: the loop and its services (rt/daemon.h), and ids
- * that follow from what they are for. Calls nobody above it.
+ * core: the loop and its services (rt/daemon.h), which every room of the gateway uses, and ids derived from what they stand for. The lowest
+ * room: it calls libxfed alone.
  */
 #ifndef GATEWAY_CORE_CORE_H
 #define GATEWAY_CORE_CORE_H
@@ -13,8 +13,8 @@
 
 struct core {
 	struct rt_daemon d;
-	uint8_t id_key[CORE_KEY_BYTES]; /* of the store; wiped at the end */
-	uint64_t last_id;		/* of what is on its way, in this process */
+	uint8_t id_key[CORE_KEY_BYTES]; /* the store's key; wiped at the end */
+	uint64_t last_id;		/* for ids that are unique in this process */
 };
 
 static inline uint64_t core_now(const struct core *c)
@@ -42,14 +42,14 @@ static inline void core_count_dropped(struct core *c, const char *rule)
 	rt_daemon_count_dropped(&c->d, rule);
 }
 
-/* ---- ids.c: derived from a delivery's id with the store's key, so that a repeat is the same request ---- */
+/* ---- ids.c: derived with the store's key from the id of a delivery, so that a repeated delivery gives the same SIP request ---- */
 
 struct core_id {
-	char text[CORE_ID_LEN + 1]; /* hexadecimal digits */
+	char text[CORE_ID_LEN + 1]; /* in hexadecimal digits */
 	uint64_t number;
 };
 enum core_id_use { CORE_ID_REQUEST, CORE_ID_STANZA };
-/* Of delivery `seq` of the sender `name` in its run `nonce`. */
+/* For delivery `seq` of the sender `name`, in its run with this `nonce`. */
 void core_id(const struct core *c, enum core_id_use use, struct xfed_span name, uint64_t nonce, uint64_t seq, struct core_id *out);
 
 #endif

@@ -6,13 +6,13 @@
 
 #define INPUT_BYTES (1 + 8 + 8 + PROTO_NAME_BYTES)
 
-/* `what` tells uses and their parts apart. */
+/* `what` keeps different uses, and different parts of one id, apart. */
 static uint64_t hash(const struct core *c, uint8_t what, struct xfed_span name, uint64_t nonce, uint64_t seq)
 {
 	uint8_t input[INPUT_BYTES];
 	size_t len = name.len < PROTO_NAME_BYTES ? name.len : PROTO_NAME_BYTES;
 	input[0] = what;
-	for (int i = 0; i < 8; i++) { /* the same on every machine */
+	for (int i = 0; i < 8; i++) { /* byte by byte: independent of the byte order of the machine */
 		input[1 + i] = (uint8_t)(nonce >> (8 * i));
 		input[9 + i] = (uint8_t)(seq >> (8 * i));
 	}

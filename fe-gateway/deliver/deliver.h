@@ -1,11 +1,11 @@
 /*
- * deliver: what edges deliver. The gateway does not trust the edge: each stanza is read again by the restricted reader and judged by
- * policy before the room that answers for its kind hears of it. Each has exactly one fate, which is counted, logged and told to its
- * edge here. A request of SIP is judged here too, whichever room takes it.
+ * deliver: stanzas that edges deliver. The gateway does not trust the edge: each stanza is parsed again by the restricted reader and judged
+ * by policy before the room for its kind gets it. Each ends exactly once, which is counted, logged and reported to its edge here. SIP
+ * requests are judged here too, for every room that takes them.
  *
- *   delivery   one stanza that has just come, for as long as it is looked at
- *   origin     where it came from, for its fate and the log; what is kept of it where it is not ended at once
- *   fate       delivered, refused, dropped by a rule, or uncertain
+ *   delivery   a stanza that has just come in, for the time of one call
+ *   origin     where it came from, for its outcome and the log; copied by whoever ends it later
+ *   fate       the outcome: delivered, refused, dropped by a rule, or uncertain
  *
  * May call contacts, channel, trunk, journal, policy, config and core, and the libraries.
  */
@@ -24,35 +24,40 @@
 
 struct deliver;
 
-/* ---- where it came from ---- */
+/* ---- origin ---- */
 
 struct deliver_origin {
-	struct proto_from from; /* run 0: made by this gateway, no edge waits for its fate */
+	struct proto_from from; /* run 0: made by this gateway, and no edge waits for its outcome */
 	uint64_t added_ms;
-	bool is_public;			 /* of a public partner: errors do not tell of users */
+	bool is_public;			 /* the partner is public: errors reveal nothing about users */
 	struct xfed_span partner, local; /* domains */
 	struct xfed_span correlation;
-	struct proto_inbox_words words; /* of the stanza; addresses are full */
+	struct proto_inbox_words words; /* words for the log; addresses are full JIDs */
 };
-size_t deliver_origin_bytes(const struct deliver_origin *o); /* of its strings */
-/* A copy whose strings are written to `*at`, which is moved behind them. */
+size_t deliver_origin_bytes(const struct deliver_origin *o); /* for its strings */
+/* Copies the origin; strings are written to `*at`, which is moved behind them. */
 void deliver_origin_copy(struct deliver_origin *out, const struct deliver_origin *from, char **at);
 
-/* ---- what comes up ---- */
+/* ---- deliveries ---- */
 
 struct delivery {
 	struct deliver_origin origin;
 	const struct xfed_stanza *stanza;
-	struct xfed_arena *arena;	    /* for as long as the call lasts */
-	const struct config_domain *domain; /* of the local user */
-	struct xfed_span local, remote;	    /* the user and the contact, bare */
-	struct contact *known;		    /* contacts_find() of the two */
-	bool is_replay;			    /* its edge has sent it before */
-	uint32_t remaining_ms;		    /* 0: nothing was said */
+	struct xfed_arena *arena;	    /* valid during the call */
+	const struct config_domain *domain; /* the local user's domain */
+	struct xfed_span local, remote;	    /* the local user and the contact, as bare JIDs */
+	struct contact *known;		    /* contacts_find() of the two; may be NULL */
+	bool is_replay;			    /* the edge has sent it before */
+	uint32_t remaining_ms;		    /* 0: the edge named no deadline */
 };
 
-enum deliver_kind { DELIVER_MESSAGE, DELIVER_PRESENCE /* of type error too */, DELIVER_ERROR /* of a message */, DELIVER_KIND_COUNT };
-/* Ends it, now or, with a copy of its origin, later. */
+enum deliver_kind {
+	DELIVER_MESSAGE,
+	DELIVER_PRESENCE /* also stanzas of type error */,
+	DELIVER_ERROR /* messages of type error */,
+	DELIVER_KIND_COUNT
+};
+/* Ends the delivery, at once or, with a copy of its origin, later. */
 typedef void deliver_fn(void *user, const struct delivery *d);
 
 struct deliver_rooms {
@@ -65,39 +70,40 @@ struct deliver_rooms {
 };
 int deliver_new(const struct deliver_rooms *below, struct deliver **out);		 /* OK, NOMEM */
 void deliver_free(struct deliver *d);							 /* NULL is fine */
-void deliver_use(struct deliver *d, enum deliver_kind kind, deliver_fn *fn, void *user); /* all kinds, before the first delivery */
+void deliver_use(struct deliver *d, enum deliver_kind kind, deliver_fn *fn, void *user); /* for every kind, before the first delivery */
 
-void deliver_take(struct deliver *d, struct proto_from from, const Xfed__Deliver *frame); /* as channel_user has it */
+void deliver_take(struct deliver *d, struct proto_from from, const Xfed__Deliver *frame); /* as in struct channel_user */
 
-/* ---- how it ends ---- */
+/* ---- outcomes ---- */
 
 struct deliver_end {
 	Xfed__Fate fate;
-	struct iw_xmpp_error error; /* REFUSED */
-	enum xfed_reason reason;    /* UNCERTAIN */
-	const char *rule;	    /* DROPPED */
+	struct iw_xmpp_error error; /* for REFUSED */
+	enum xfed_reason reason;    /* for UNCERTAIN */
+	const char *rule;	    /* for DROPPED */
 	int sip_status;		    /* 0: there was no response */
-	struct xfed_span text;	    /* what the other side said; data NULL: nothing */
-	struct xfed_span pointed;   /* REFUSED by a 3xx: its Contact, for the log alone; data NULL: none */
-	struct xfed_span address;   /* REFUSED with gone or redirect: an xmpp: URI; data NULL: none */
+	struct xfed_span text;	    /* text of the other side; data NULL: none */
+	struct xfed_span pointed;   /* REFUSED by a 3xx: its Contact, only for the log; data NULL: none */
+	struct xfed_span address;   /* REFUSED with gone or redirect: an xmpp: URI for the error; data NULL: none */
 };
 void deliver_end(const struct deliver *d, const struct deliver_origin *o, const struct deliver_end *e);
-void deliver_refuse(const struct deliver *d, const struct deliver_origin *o, enum xfed_reason reason, const char *text); /* NULL: no words */
+void deliver_refuse(const struct deliver *d, const struct deliver_origin *o, enum xfed_reason reason, const char *text); /* words NULL: none */
 void deliver_drop(const struct deliver *d, const struct deliver_origin *o, const char *rule);
-void deliver_done(const struct deliver *d, const struct deliver_origin *o); /* delivered, without a response of SIP */
+void deliver_done(const struct deliver *d, const struct deliver_origin *o); /* delivered, without a SIP response */
 
-/* Whose order holds between a local user and a contact, on the way to XMPP. Never 0. */
+/* Key of the pair whose stanzas towards XMPP keep their order. Never 0. */
 uint64_t deliver_pair_key(struct xfed_span local, struct xfed_span remote);
 
-/* ---- what comes from SIP ---- */
+/* ---- requests from SIP ---- */
 
 struct deliver_request {
-	struct xfed_jid from, to;	    /* from: bare, with the domain it has outside */
-	const struct config_domain *domain; /* of the sender */
+	struct xfed_jid from, to;	    /* bare; `from` with the domain it has outside */
+	const struct config_domain *domain; /* the sender's domain */
 };
 /*
- * Who sends it, to whom, and whether policy lets it through: NONE, or the first that is wrong. Nothing is said of anything else before
- * the sender is known to be one of ours. `*out`, zeroed before, is filled in as far as that was looked at; it borrows from message and arena.
+ * Who sends the request, to whom, and whether policy lets it pass: NONE, or the first reason against. Until the sender is known to be one
+ * of ours nothing else is looked at, so that the answer reveals nothing. `*out` is zeroed and filled in as far as judged; it borrows from
+ * the message and the arena.
  */
 enum xfed_reason deliver_judge_request(const struct deliver *d, struct xfed_arena *a, const struct sip_message *m, const struct sip_flow_info *flow,
 	enum policy_kind kind, struct deliver_request *out);

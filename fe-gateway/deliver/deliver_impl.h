@@ -1,4 +1,4 @@
-/* What the files of deliver share. Inside the room only. */
+/* What the files of deliver share; included by this room only. */
 #ifndef GATEWAY_DELIVER_DELIVER_IMPL_H
 #define GATEWAY_DELIVER_DELIVER_IMPL_H
 
@@ -12,7 +12,7 @@ struct deliver_user {
 struct deliver {
 	struct deliver_rooms below;
 	struct deliver_user users[DELIVER_KIND_COUNT];
-	struct xfed_xml_reader *reader; /* made with the first stanza */
+	struct xfed_xml_reader *reader; /* made when the first stanza comes */
 };
 
 #endif

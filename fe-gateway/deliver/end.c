@@ -1,4 +1,4 @@
-/* The fates of what edges deliver: each is counted, logged and told in one place. */
+/* Ends deliveries: every outcome is counted, logged and reported here. */
 #include "deliver/deliver_impl.h"
 
 #include <stdio.h>
@@ -48,7 +48,7 @@ static void log_end(const struct deliver_origin *origin, const struct deliver_en
 {
 	char event[32];
 	snprintf(event, sizeof(event), "delivery.%s", fate_word(e->fate));
-	/* A line for each message that got through would be the largest cost of a message. */
+	/* logging every delivered message would cost more than delivering it */
 	bool is_quiet = e->fate == XFED__FATE__FATE_DELIVERED || e->fate == XFED__FATE__FATE_DROPPED;
 	enum proto_whose whose = proto_whose_of(reason_of(e), PROTO_WHOSE_SIP);
 	char status[12] = "";
@@ -78,10 +78,7 @@ static void keep(const struct deliver *d, const struct deliver_origin *origin, c
 	}
 }
 
-/*
- * The words the sender sees. A public partner learns nothing about users: where the condition was made neutral, so are
- * the words.
- */
+/* The text the sender sees. A public partner learns nothing about users: where the condition was replaced by a neutral one, so is the text. */
 static void write_text(const struct deliver_origin *origin, const struct deliver_end *e, char *out, size_t size)
 {
 	struct xfed_span more = { e->text.data, e->text.len < IW_PHRASE_BYTES ? e->text.len : IW_PHRASE_BYTES };

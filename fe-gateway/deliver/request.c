@@ -1,4 +1,4 @@
-/* A request of SIP: who sends it, to whom, and whether policy lets it through. */
+/* Judges a SIP request: who sends it, to whom, and whether policy lets it pass. */
 #include "deliver/asserted.h"
 #include "deliver/deliver_impl.h"
 #include "interwork/address.h"
@@ -11,7 +11,7 @@ static enum xfed_reason parse_address(struct xfed_arena *a, struct xfed_span uri
 	return rc == XFED_OK ? XFED_REASON_NONE : rc == XFED_ERR_NOMEM ? XFED_REASON_STREAM_INTERNAL : why;
 }
 
-/* From, or where that is no sip: address (a phone number) who the SIP server says it is. 416 would speak of the Request-URI. */
+/* The From address; where that is no sip: address (a phone number), the asserted identity. Not 416 for such a From: that is about the Request-URI. */
 static enum xfed_reason parse_sender(struct xfed_arena *a, const struct sip_message *m, struct xfed_jid *out)
 {
 	enum xfed_reason reason = parse_address(a, m->from.uri, out);
@@ -22,7 +22,7 @@ static enum xfed_reason parse_sender(struct xfed_arena *a, const struct sip_mess
 	return rc == XFED_OK ? XFED_REASON_NONE : rc == XFED_ERR_NOMEM ? XFED_REASON_STREAM_INTERNAL : XFED_REASON_SIP_SENDER_NAMELESS;
 }
 
-/* Nothing is said about anything else before the sender is known to be one of ours. */
+/* Until the sender is known to be one of ours nothing else is judged, so that the answer reveals nothing. */
 static enum xfed_reason check_sender(const struct deliver_rooms *r, struct xfed_arena *a, const struct sip_message *m,
 	const struct sip_flow_info *flow, struct deliver_request *out)
 {
@@ -37,7 +37,7 @@ static enum xfed_reason check_sender(const struct deliver_rooms *r, struct xfed_
 		return XFED_REASON_SIP_SENDER_UNTRUSTED;
 	}
 	out->from.domain = xfed_span_str(out->domain->domain);
-	out->from.resource = xfed_span_make(NULL, 0); /* no GRUU in this version */
+	out->from.resource = xfed_span_make(NULL, 0); /* the gr parameter is ignored: GRUUs are not built */
 	return XFED_REASON_NONE;
 }
 
@@ -46,7 +46,7 @@ static bool is_sips(struct xfed_span uri)
 	return uri.len >= 5 && xfed_span_eq_nocase(xfed_span_make(uri.data, 5), XFED_SPAN("sips:"));
 }
 
-/* The reason of the first gate that is closed. Both addresses have been read from SIP, so they can be said in XMPP. */
+/* The reason of the first gate that is closed. Both addresses come from SIP and have been converted, so the mapping gate is open. */
 static enum xfed_reason judge(const struct policy *policy, const struct deliver_request *rq, enum policy_kind kind)
 {
 	struct policy_ends ends = policy_ends(policy, true, rq->from.domain, rq->to.domain);
@@ -68,7 +68,7 @@ enum xfed_reason deliver_judge_request(const struct deliver *d, struct xfed_aren
 		reason = parse_address(a, m->request_uri, &out->to);
 	}
 	if (reason == XFED_REASON_NONE && m->max_forwards == 0) {
-		reason = XFED_REASON_SIP_HOPS_EXCEEDED; /* [B1-06]: the way on would be one hop more */
+		reason = XFED_REASON_SIP_HOPS_EXCEEDED; /* [B1-06]: forwarding it would be one hop too many */
 	}
 	if (reason == XFED_REASON_NONE && is_sips(m->to.uri)) {
 		reason = XFED_REASON_SIP_SIPS_REFUSED;

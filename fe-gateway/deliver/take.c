@@ -1,11 +1,11 @@
-/* A frame becomes a delivery: read, judged, handed to the room that answers for its kind. */
+/* From a frame to a delivery: parsed, judged, and handed to the room for its kind. */
 #include "deliver/deliver_impl.h"
 
 #include "proto/deliver.h"
 #include "xfed/mem.h"
 #include "xfed/text.h"
 
-/* ---- what is kept of one ---- */
+/* ---- origins ---- */
 
 size_t deliver_origin_bytes(const struct deliver_origin *o)
 {
@@ -34,7 +34,7 @@ static enum policy_kind policy_kind_of(const struct xfed_stanza *s)
 	return s->kind == XFED_STANZA_MESSAGE ? POLICY_MESSAGE : POLICY_PRESENCE;
 }
 
-/* The reason of the first gate that is closed. Whether the addresses can be said in SIP shows when the request is made. */
+/* The reason of the first gate that is closed. Whether the addresses can be expressed in SIP turns out when the request is made. */
 static enum xfed_reason judge(const struct deliver *d, struct delivery *out)
 {
 	const struct deliver_rooms *r = &d->below;
@@ -61,12 +61,12 @@ static enum xfed_reason judge(const struct deliver *d, struct delivery *out)
 	f.is_written_to = contact.is_written_to;
 	enum policy_gate closed = policy_gates(&f, kind, true, verdicts);
 	if (closed == POLICY_GATE_DIRECTION) {
-		return XFED_REASON_XMPP_STANZA_INVALID; /* an edge never relays: this is no stanza of a partner to us */
+		return XFED_REASON_XMPP_STANZA_INVALID; /* an edge never relays between partners: this stanza is from no partner, or not to us */
 	}
 	return closed == POLICY_GATE_COUNT ? XFED_REASON_NONE : verdicts[closed].reason;
 }
 
-/* ---- in ---- */
+/* ---- incoming ---- */
 
 static struct deliver_origin origin_of(const struct deliver *d, struct proto_from from, const Xfed__Deliver *frame)
 {
@@ -102,7 +102,7 @@ void deliver_take(struct deliver *d, struct proto_from from, const Xfed__Deliver
 	enum xfed_reason reason = read_and_judge(d, frame, &s, &del);
 	bool is_error = s.type == XFED_TYPE_ERROR;
 	if (reason != XFED_REASON_NONE && is_error) {
-		deliver_drop(d, &del.origin, "type-error"); /* no error may be sent for an error */
+		deliver_drop(d, &del.origin, "type-error"); /* an error is never answered with an error */
 		return;
 	}
 	if (reason != XFED_REASON_NONE) {

@@ -9,7 +9,7 @@
 struct attempts {
 	struct recipients *recipients;
 	struct attempt *by_id;
-	struct attempt *actions; /* each message has at most one that has not come out */
+	struct attempt *actions; /* messages with an action that attempts_next() has not returned yet; at most one each */
 	struct attempt *to_send;
 	attempt_origin_fn *origin;
 	void *user;
@@ -108,7 +108,7 @@ int attempts_add(struct attempts *a, struct attempt *t, struct xfed_span address
 	return rc;
 }
 
-/* ---- ends ---- */
+/* ---- endings ---- */
 
 static void take_out(struct attempts *a, struct attempt *t)
 {
@@ -147,7 +147,7 @@ static void be_uncertain(struct attempts *a, struct attempt *t, enum xfed_reason
 	end(a, t, (struct attempt_end){ .fate = ATTEMPT_UNCERTAIN, .reason = reason });
 }
 
-/* The queue behind one that timed out would time out too: it is refused at once. */
+/* Messages that wait behind one that timed out would most likely time out too, so they are refused at once. */
 static void refuse_behind(struct attempts *a, struct attempt *t)
 {
 	struct recipient_item *it;
@@ -156,7 +156,7 @@ static void refuse_behind(struct attempts *a, struct attempt *t)
 	}
 }
 
-/* ---- what may begin ---- */
+/* ---- may it begin? ---- */
 
 enum verdict { MAY, TOO_LATE, LINK_GONE, EDGE_LEAVES };
 
@@ -185,7 +185,7 @@ static bool is_before_answer(const struct attempt *t)
 	return t->state == ATTEMPT_QUEUED || t->state == ATTEMPT_ASKED;
 }
 
-/* False: it cannot be sent any more and has ended. */
+/* False: it cannot be sent any more, and has been ended. */
 static bool keep_or_end(struct attempts *a, struct attempt *t, const struct attempt_origin *o, uint64_t now_ms)
 {
 	switch (may_begin(t, o, now_ms)) {
@@ -196,9 +196,9 @@ static bool keep_or_end(struct attempts *a, struct attempt *t, const struct atte
 		break;
 	case LINK_GONE:
 		if (is_before_answer(t)) {
-			return true; /* a link that resumes asks for it, a new run of the edge decides, or its time passes */
+			return true; /* its edge may ask for it again when a link resumes, a new run of the edge may decide, or its deadline passes */
 		}
-		refuse(a, t, XFED_REASON_CHANNEL_DOWN, NULL); /* acknowledged: the edge waits for our word */
+		refuse(a, t, XFED_REASON_CHANNEL_DOWN, NULL); /* acknowledged by the edge, which now waits for our answer */
 		break;
 	case EDGE_LEAVES:
 		refuse(a, t, XFED_REASON_SERVICE_LEAVING, "the edge goes out of service");
@@ -236,14 +236,14 @@ void attempts_turn(struct attempts *a, uint64_t now_ms)
 	}
 }
 
-/* ---- the edge ---- */
+/* ---- answers of the edge ---- */
 
 static void allow(struct attempts *a, struct attempt *t)
 {
 	if (recipients_answered(a->recipients, &t->item)) {
 		locate(a, t);
 	} else {
-		unlist(t); /* it need not be asked any more */
+		unlist(t); /* its question to the edge is not needed any more */
 		t->state = ATTEMPT_ALLOWED;
 	}
 }
@@ -276,7 +276,7 @@ void attempts_run_ended(struct attempts *a, uint64_t run, bool may_take_over)
 		if (!may_take_over) {
 			be_uncertain(a, t, XFED_REASON_DELIVERY_UNCERTAIN);
 		} else if (t->state == ATTEMPT_ASKED) {
-			allow(a, t); /* those that wait for their turn find out when it comes */
+			allow(a, t); /* those that wait in the queue are allowed without a question when their turn comes */
 		}
 	}
 }
@@ -332,7 +332,7 @@ void attempts_too_large(struct attempts *a, uint64_t id)
 	}
 }
 
-/* Another place, by a new branch; only where it is certain that nobody has taken the request. */
+/* Sends it to the next place, with a new branch; only where it is certain that no server has accepted the request. */
 static bool try_next(struct attempts *a, struct attempt *t, enum sip_attempt_end how, int status, bool was_written, uint64_t now_ms)
 {
 	struct attempt_origin o = origin_of(a, t, now_ms);
@@ -350,7 +350,7 @@ void attempts_response(struct attempts *a, uint64_t id, int status, uint64_t now
 	if (!t || status < 200) {
 		return;
 	}
-	/* 482 to a repeat: the first one is being served, or was. */
+	/* 482 to a repeated request: the first copy is being processed, or was. */
 	bool is_copy = status == 482 && t->is_repeat;
 	bool is_delivered = status < 300 || (is_copy && !t->is_without_proof);
 	if (is_copy && t->is_without_proof) {
@@ -361,7 +361,7 @@ void attempts_response(struct attempts *a, uint64_t id, int status, uint64_t now
 		return;
 	}
 	if (status == 408) {
-		refuse_behind(a, t); /* a proxy's word for a time-out */
+		refuse_behind(a, t); /* a proxy answers 408 when the user's device did not answer */
 	}
 	end(a, t, (struct attempt_end){ .fate = is_delivered ? ATTEMPT_DELIVERED : ATTEMPT_REFUSED, .status = status });
 }
@@ -405,7 +405,7 @@ void attempts_broken(struct attempts *a, uint64_t id, bool was_written, uint64_t
 	}
 }
 
-/* ---- time, and the way out ---- */
+/* ---- time, and going out of service ---- */
 
 void attempts_tick(struct attempts *a, uint64_t now_ms)
 {

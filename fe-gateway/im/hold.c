@@ -8,18 +8,18 @@
 #define FORGET_PER_TICK 256
 
 struct node {
-	struct hold hold; /* first: what the caller sees */
+	struct hold hold; /* first member, which the caller sees */
 	struct node *prev, *next;
-	uint64_t until_ms; /* held: answer then; answered: forget then */
-	UT_hash_handle hh; /* by id */
+	uint64_t until_ms; /* held: when to answer; answered: when to forget */
+	UT_hash_handle hh; /* key: id */
 	char texts[];
 };
 
 struct holds {
 	struct node *table;
-	struct node *held, *answered; /* both in the order of time, as all are held and kept equally long */
+	struct node *held, *answered; /* in the order of time, because all are held, and remembered, equally long */
 	size_t max, count, held_count;
-	struct node *last; /* given to the caller, to be freed at the next call */
+	struct node *last; /* returned to the caller; freed by the next call */
 };
 
 int holds_new(size_t max, struct holds **out)
@@ -72,7 +72,7 @@ void holds_free(struct holds *h)
 	xfed_free(h);
 }
 
-/* Later first: an error_hold shortened by a reload must not stand behind a longer one. */
+/* Searches from the end: error_hold may have been shortened by a reload, and then the new one comes before older ones. */
 static void insert_held(struct holds *h, struct node *n)
 {
 	struct node *behind = NULL;
@@ -132,7 +132,7 @@ int holds_add(struct holds *h, const struct hold *what, uint64_t until_ms, uint6
 	return XFED_OK;
 }
 
-/* From the contact itself, or from its server on its behalf. */
+/* Whether the error is from the contact, or from its server on its behalf. */
 static bool is_from(const struct hold *w, struct xfed_span bare, struct xfed_span domain)
 {
 	const char *at = memchr(w->remote.data, '@', w->remote.len);

@@ -66,7 +66,7 @@ void im_free(struct im *im)
 	}
 }
 
-/* Responses first: with them deliveries end. */
+/* responses first, because deliveries end with them */
 void im_flush(struct im *im)
 {
 	im_in_flush(im);
@@ -76,7 +76,7 @@ void im_flush(struct im *im)
 void im_tick(struct im *im, uint64_t now_ms)
 {
 	if (now_ms >= im->sweep_due_ms) {
-		im->sweep_due_ms = now_ms + SWEEP_MS; /* it looks at all that wait; the tick may come often */
+		im->sweep_due_ms = now_ms + SWEEP_MS; /* it goes through all messages, and the tick may come more often than needed */
 		im_out_tick(im);
 	}
 	holds_tick(im->holds, now_ms);

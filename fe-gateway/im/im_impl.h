@@ -1,4 +1,4 @@
-/* What the files of im share. Inside the room only. */
+/* What the files of im share; included by this room only. */
 #ifndef GATEWAY_IM_IM_IMPL_H
 #define GATEWAY_IM_IM_IMPL_H
 
@@ -12,17 +12,17 @@
 
 /* ---- towards SIP ---- */
 
-/* A message on its way to SIP. Strings live in its own block. */
+/* A message on its way to SIP, in one block with its strings. */
 struct outgoing {
-	struct attempt attempt; /* first; its id is that of the transaction too */
+	struct attempt attempt; /* first member; its id is also that of the transaction */
 	struct im *im;
 	struct deliver_origin origin;
 	struct trunk_send send;
-	struct contact *contact; /* held; NULL: a message of our own, or no memory */
+	struct contact *contact; /* held until the end; NULL: a message made here, or no memory */
 	size_t max_request;
 	struct xfed_span uri, from_uri, body, subject, language;
-	char date[SIP_DATE_SIZE]; /* empty: sent just now */
-	struct xfed_span thread;  /* of the stanza, kept for the pair where it is delivered; data NULL: none */
+	char date[SIP_DATE_SIZE]; /* empty: the message was sent just now */
+	struct xfed_span thread;  /* of the stanza; remembered for the pair when it is delivered; data NULL: none */
 };
 
 /* ---- towards XMPP ---- */
@@ -30,29 +30,29 @@ struct outgoing {
 struct answer {
 	uint64_t txn;
 	int status;
-	char phrase[IW_PHRASE_BYTES + 1]; /* empty: the usual one */
-	char extra[512];		  /* header lines */
-	enum xfed_reason reason;	  /* for a Warning; NONE: there is nothing to say */
-	char detail[IW_DETAIL_BYTES + 1]; /* what it was about; may be empty */
-	bool is_for_stranger;		  /* to a peer that may send as none of our domains */
-	struct incoming *owner;		  /* freed with it */
+	char phrase[IW_PHRASE_BYTES + 1]; /* empty: the standard one */
+	char extra[512];		  /* further header fields */
+	enum xfed_reason reason;	  /* for a Warning header field; NONE: without */
+	char detail[IW_DETAIL_BYTES + 1]; /* detail for the Warning; may be empty */
+	bool is_for_stranger;		  /* the response goes to a peer that may send for none of our domains */
+	struct incoming *owner;		  /* freed together with the answer */
 	struct answer *prev, *next;
 };
 
-/* A message on its way to XMPP: freed when it has been answered. */
+/* A message on its way to XMPP; freed when it has been answered. */
 struct incoming {
 	struct im *im;
-	struct answer answer; /* txn is set from the beginning */
+	struct answer answer; /* txn is set from the start */
 	uint64_t added_ms;
 	bool is_full;			/* addressed to a full JID */
-	bool has_early_error;		/* its contact's server was quicker than the edge's word: the answer is filled in */
-	struct proto_result early;	/* its */
-	bool is_unacked;		/* written, and the time was up before the partner acknowledged it */
-	struct contact *contact;	/* held; NULL: not handed over, or no memory */
-	struct incoming *prev, *next;	/* im.incoming */
+	bool has_early_error;		/* the error of the contact's server came before the edge's report: the answer is filled in already */
+	struct proto_result early;	/* the outcome that goes with it */
+	bool is_unacked;		/* written, but not acknowledged by the partner in time */
+	struct contact *contact;	/* held until the end; NULL: not sent on, or no memory */
+	struct incoming *prev, *next;	/* links of im.incoming */
 	struct xfed_span local, remote; /* bare JIDs */
 	struct xfed_span local_domain, remote_domain, stanza_id, call_id, correlation;
-	UT_hash_handle hh; /* im.incoming_by_id */
+	UT_hash_handle hh; /* key in im.incoming_by_id */
 };
 
 /* ---- the room ---- */
@@ -68,13 +68,13 @@ struct im {
 	struct journal *journal;
 	struct attempts *attempts;
 	struct holds *holds;
-	struct rt_timer hold;			    /* of the next one */
-	struct incoming *incoming, *incoming_by_id; /* a list; by stanza id */
-	struct answer *answers;			    /* at the end of the turn */
-	struct xfed_buf scratch;		    /* a stanza being written */
+	struct rt_timer hold;			    /* timer of the next held response */
+	struct incoming *incoming, *incoming_by_id; /* all of them; by stanza id */
+	struct answer *answers;			    /* sent at the end of the turn */
+	struct xfed_buf scratch;		    /* for writing a stanza */
 	uint64_t sweep_due_ms;
 	bool is_leaving;
-	bool is_over; /* no outcome is taken any more */
+	bool is_over; /* outcomes are ignored from here on */
 };
 
 static inline uint64_t im_now(const struct im *im)
@@ -88,24 +88,24 @@ static inline const struct config *im_config(const struct im *im)
 
 /* to_sip.c */
 deliver_fn im_take_message;
-/* A message from a contact to a local user made here; where it cannot be sent that is logged. */
+/* Sends a message from a contact to a local user that is made here; a failure is logged. */
 void im_tell_user(struct im *im, struct xfed_span local_bare, struct xfed_span remote_bare, struct xfed_span text);
 
 /* to_sip_send.c */
 struct request_ids {
 	char call_id[CORE_ID_LEN + 1 + SIP_NAME_SIZE], branch[CORE_ID_LEN + 16]; /* the From tag is the beginning of the branch */
 };
-/* The request as it would go to its present target; borrows from `o` and `ids`. */
+/* Fills in the request as it would go to the target; borrows from `o` and `ids`. */
 void im_out_prepare(const struct outgoing *o, const struct sip_target *t, struct request_ids *ids, struct sip_layer_request *out);
-/* How large the request is and what is allowed, for one that is too large. */
+/* Says how large the request is and what is allowed, for one that is too large. */
 #define IM_SIZE_WORDS IW_PHRASE_BYTES
 void im_out_size_words(const struct outgoing *o, char out[IM_SIZE_WORDS]);
 attempt_origin_fn im_out_origin;
-int im_out_add(struct outgoing *o); /* into its recipient's queue: OK, LIMIT, NOMEM */
+int im_out_add(struct outgoing *o); /* adds it to its recipient's queue: OK, LIMIT, NOMEM */
 void im_out_flush(struct im *im);
 void im_out_tick(struct im *im);
 void im_out_free_all(struct im *im);
-/* As trunk_user has them; `data` is the room. */
+/* As in struct trunk_user; `data` is the room. */
 void im_out_hop_ready(void *data, struct trunk_send *s);
 void im_out_hop_failed(void *data, struct trunk_send *s, enum xfed_reason reason);
 void im_out_response(void *data, uint64_t id, const struct sip_message *m, uint64_t dialog);
@@ -113,15 +113,15 @@ void im_out_timeout(void *data, uint64_t id, bool was_written);
 void im_out_broken(void *data, uint64_t id, bool was_written);
 
 /* to_xmpp.c */
-void im_in_request(void *data, const struct sip_incoming *rq); /* as trunk_user has it */
+void im_in_request(void *data, const struct sip_incoming *rq); /* as in struct trunk_user */
 
 /* to_xmpp_answer.c */
 void im_in_outcome(struct incoming *in, const struct proto_result *r);
-/* A refusal at the end of the turn: metric, log line, response. */
-void im_in_refuse(struct incoming *in, const struct iw_sip_error *e, const char *text); /* text: for the log alone; "": none */
-/* An error stanza: of a message that is held or under way, or of none. */
+/* Refuses at the end of the turn, with metric, log line and response. */
+void im_in_refuse(struct incoming *in, const struct iw_sip_error *e, const char *text); /* `text` is for the log alone; "": none */
+/* Takes an error stanza, which may belong to a message that is held or in flight, or to none. */
 deliver_fn im_in_error;
-void im_in_holds(struct im *im); /* answers what has been held long enough, and sets the timer */
+void im_in_holds(struct im *im); /* sends the responses that have been held long enough, and sets the timer */
 void im_in_flush(struct im *im);
 void im_in_free_all(struct im *im);
 

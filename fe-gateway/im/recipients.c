@@ -2,7 +2,7 @@
 
 #include <utlist.h>
 
-/* What one partner has in one recipient's queue. */
+/* Key for what one partner has in the queue of one recipient. */
 struct part_key {
 	const struct recipient *who;
 	uint64_t share;
@@ -17,14 +17,14 @@ struct recipient_part {
 struct recipient {
 	struct recipient_item *items;
 	size_t count, bytes;
-	size_t parts;		     /* partners that have something there */
-	struct recipient_part first; /* of one of them, mostly the only one; those beside it are in the table */
+	size_t parts;		     /* number of partners that have messages in the queue */
+	struct recipient_part first; /* the part of one partner, mostly the only one; further parts are in the table */
 	struct recipient *ready_prev, *ready_next;
-	bool is_ready; /* to be looked at by recipients_next() */
+	bool is_ready; /* recipients_next() has to look at it */
 	struct recipient_item *under_way;
 	size_t address_len;
 	UT_hash_handle hh;
-	char address[]; /* not terminated */
+	char address[]; /* not NUL-terminated */
 };
 
 struct recipients {
@@ -145,20 +145,20 @@ static struct recipient_part *find_or_make_part(struct recipients *r, struct rec
 	return part;
 }
 
-/* One more, within so many quarters of the limits. */
+/* Whether one more fits into so many quarters of the limits. */
 static bool fits(const struct recipients_limits *most, const struct recipient *who, size_t bytes, size_t quarters)
 {
 	return who->count < most->messages * quarters / 4 && bytes <= most->bytes && who->bytes + bytes <= most->bytes / 4 * quarters;
 }
 
-/* One more, and the partner has no more than an equal part of the limits. */
+/* Whether the partner has, with one more, no more than an equal part of the limits. */
 static bool is_fair(const struct recipients_limits *most, const struct recipient *who, const struct recipient_part *part, size_t bytes)
 {
 	size_t partners = who->parts + (part->count == 0);
 	return partners == 1 || (part->count < most->messages / partners && part->bytes + bytes <= most->bytes / partners);
 }
 
-/* One more, and the partner leaves as much of the quarter above the limits as it has itself: there is room for yet another. */
+/* Whether the partner leaves, with one more, as much of the quarter above the limits as it has itself, so that another partner still finds room. */
 static bool leaves_room(const struct recipients_limits *most, const struct recipient *who, const struct recipient_part *part, size_t bytes)
 {
 	size_t count = most->messages * 5 / 4 - who->count - 1, left = most->bytes / 4 * 5 - who->bytes - bytes;
@@ -166,9 +166,9 @@ static bool leaves_room(const struct recipients_limits *most, const struct recip
 }
 
 /*
- * Alone a partner may fill the queue. Beside others it goes on as long as a quarter is free, then up to an equal part; and a
- * quarter above the limits is for those who find the queue filled by others. One item always fits: a bound on what waits must
- * not become a bound on one message.
+ * A partner that is alone may fill the queue. Beside others it may add as long as a quarter of the limits is free, and then up to an equal
+ * part. A quarter above the limits is for partners that find the queue filled by others. One message always fits, whatever its size: the
+ * limit on the queue is not one on messages.
  */
 static bool has_room(const struct recipients_limits *most, const struct recipient *who, const struct recipient_part *part, size_t bytes)
 {
@@ -176,7 +176,7 @@ static bool has_room(const struct recipients_limits *most, const struct recipien
 	       (fits(most, who, bytes, 5) && who->parts + (part->count == 0) > 1 && leaves_room(most, who, part, bytes));
 }
 
-/* Nothing is left behind by what was not taken, or was the last. */
+/* Frees the recipient and the part where they hold nothing any more. */
 static void release_unused(struct recipients *r, struct recipient *who, struct recipient_part *part)
 {
 	if (part && part->count == 0 && part != &who->first) {
@@ -201,7 +201,7 @@ int recipients_add(struct recipients *r, struct xfed_span address, struct recipi
 	it->recipient = who;
 	it->part = part;
 	it->has_come_out = it->is_asked = false;
-	/* Behind one of its own run it has to wait in any case. */
+	/* behind a message of the same run it has to wait in any case */
 	bool may_come_out = !who->under_way && (!who->items || who->items->prev->run != it->run);
 	DL_APPEND(who->items, it);
 	DL_APPEND2(r->all, it, all_prev, all_next);
@@ -214,9 +214,9 @@ int recipients_add(struct recipients *r, struct xfed_span address, struct recipi
 	return XFED_OK;
 }
 
-#define RUNS_SEEN 16 /* of more at a time in one queue, those that came later wait */
+#define RUNS_SEEN 16 /* messages of further runs in one queue wait */
 
-/* One of the same sender stands before it. */
+/* Whether a message of the same sender is before it in the queue. */
 static bool is_behind_itself(const struct recipient *who, const struct recipient_item *it)
 {
 	const struct recipient_item *e = who->items;
@@ -226,7 +226,7 @@ static bool is_behind_itself(const struct recipient *who, const struct recipient
 	return e != it;
 }
 
-/* The first of the queue, and where that one's run is asked the first of another. */
+/* The first message of the queue that may be attempted: of a run that is being asked about an earlier message, none may. */
 static struct recipient_item *first_that_may(const struct recipient *who)
 {
 	uint64_t seen[RUNS_SEEN];

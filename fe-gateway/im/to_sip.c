@@ -1,4 +1,4 @@
-/* A stanza that policy lets through becomes a request. */
+/* From a stanza that policy lets pass to a request. */
 #include "im/im_impl.h"
 
 #include <stdio.h>
@@ -11,14 +11,14 @@
 
 #define SCRATCH_BYTES (1024 * 1024)
 
-/* ---- the request's parts ---- */
+/* ---- parts of the request ---- */
 
 struct parts {
 	struct xfed_span uri, from_uri;
 	struct iw_sip_im im;
 };
 
-/* Whose order holds: the contact's, whichever of its devices wrote. 0: a message of our own. */
+/* Messages with the same key keep their order: those of one contact, from any of its devices. 0: a message made here. */
 static uint64_t sender_key(struct xfed_span from)
 {
 	const char *slash = from.len > 0 ? memchr(from.data, '/', from.len) : NULL;
@@ -54,7 +54,7 @@ static struct outgoing *outgoing_new(struct im *im, const struct deliver_origin 
 	return o;
 }
 
-/* Addresses: the local user's as it is known inside, the contact's as it is. Bare: no GRUU in this version. */
+/* Fills in the addresses: the local user's as SIP knows it, the contact's as it is; bare, because GRUUs are not built. */
 static int map_addresses(struct xfed_arena *a, const struct config_domain *d, const struct xfed_jid *from, const struct xfed_jid *to, struct parts *p)
 {
 	struct xfed_jid inside = { .local = to->local, .domain = xfed_span_str(d->sip_domain ? d->sip_domain : d->domain) };
@@ -63,7 +63,7 @@ static int map_addresses(struct xfed_arena *a, const struct config_domain *d, co
 	return rc == XFED_OK ? iw_jid_to_sip(a, &outside, NULL, &p->from_uri) : rc;
 }
 
-/* More than the request can come to: what the template writes, and what goes into it, the advertised name twice. */
+/* An upper bound of the request's size: the template and what is inserted, the advertised name twice. */
 static size_t size_bound(const struct outgoing *o)
 {
 	const size_t template_bytes = 560;
@@ -71,7 +71,7 @@ static size_t size_bound(const struct outgoing *o)
 	       o->body.len;
 }
 
-/* Judged before it is queued, so that it waits for nobody ([B4-04]). Only what may be too large is measured exactly. */
+/* Checked before the message is queued, so that it does not wait only to be refused ([B4-04]). Measured exactly only where it may be too large. */
 static enum xfed_reason check_size(struct outgoing *o, char why[IM_SIZE_WORDS])
 {
 	enum sip_transport usable[SIP_TRANSPORT_COUNT];
@@ -85,7 +85,7 @@ static enum xfed_reason check_size(struct outgoing *o, char why[IM_SIZE_WORDS])
 	}
 	struct request_ids ids;
 	struct sip_layer_request rq;
-	struct sip_target t = { .transport = usable[n - 1] }; /* UDP where that may come out */
+	struct sip_target t = { .transport = usable[n - 1] }; /* UDP, where it is among those that may be used */
 	size_t size;
 	im_out_prepare(o, &t, &ids, &rq);
 	if (trunk_request_size(o->im->trunk, &rq, &size) != XFED_OK) {
@@ -125,7 +125,7 @@ static enum xfed_reason queue(struct outgoing *o, const struct config_domain *d,
 	}
 }
 
-/* Takes the contact where it is queued. */
+/* Takes over the contact where the message is queued. */
 static enum xfed_reason send_on(struct im *im, const struct delivery *d, struct parts *p, struct contact **contact, char why[IM_SIZE_WORDS])
 {
 	struct outgoing *o = outgoing_new(im, &d->origin, p);
@@ -146,7 +146,7 @@ static enum xfed_reason send_on(struct im *im, const struct delivery *d, struct 
 	return XFED_REASON_NONE;
 }
 
-/* ---- each kind ---- */
+/* ---- kinds of stanzas ---- */
 
 static void count_translation(struct im *im, const char *kind, enum iw_fate fate)
 {
@@ -154,7 +154,7 @@ static void count_translation(struct im *im, const char *kind, enum iw_fate fate
 	rt_metric_add(im->core->d.metrics, RT_M_TRANSLATE, 1, RT_LABELS(xfed_span_str(kind), xfed_span_str(words[fate])));
 }
 
-/* NULL: no memory; an error of its server is waited for then, as if it had never been heard of. */
+/* Notes that the contact has written. NULL: no memory; the contact then counts as unknown, and an error of its server is waited for. */
 static struct contact *heard_of(struct im *im, const struct delivery *d)
 {
 	struct contact *k = contacts_hold(im->contacts, d->known, d->local, d->remote);
@@ -180,7 +180,7 @@ void im_take_message(void *user, const struct delivery *d)
 	enum iw_fate fate = iw_im_to_sip(d->arena, d->stanza, &p.im);
 	count_translation(im, "message", fate);
 	enum xfed_reason reason = XFED_REASON_NONE;
-	struct contact *k = fate != IW_NO_MEMORY ? heard_of(im, d) : NULL; /* what is refused has come from somebody too */
+	struct contact *k = fate != IW_NO_MEMORY ? heard_of(im, d) : NULL; /* a refused message shows too that the contact exists */
 	switch (fate) {
 	case IW_DELIVER:
 		reason = translate_on(im, d, &p, &k, why);
@@ -196,13 +196,13 @@ void im_take_message(void *user, const struct delivery *d)
 		reason = XFED_REASON_STREAM_INTERNAL;
 		break;
 	}
-	contacts_give_back(im->contacts, k, im_now(im)); /* where the message does not keep it */
+	contacts_give_back(im->contacts, k, im_now(im)); /* where the message has not taken it over */
 	if (reason != XFED_REASON_NONE) {
 		deliver_refuse(im->deliver, &d->origin, reason, why[0] ? why : NULL);
 	}
 }
 
-/* ---- messages of our own ---- */
+/* ---- messages made here ---- */
 
 static enum xfed_reason tell(struct im *im, struct xfed_arena *a, struct xfed_span local, struct xfed_span remote, struct xfed_span text)
 {

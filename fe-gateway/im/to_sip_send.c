@@ -1,7 +1,4 @@
-/*
- * The way of one message, driven: what attempts.c wants done is asked of the link, the next hop and the SIP layer, and what they
- * say goes back there.
- */
+/* Drives attempts.c: its actions are carried out with the channel, the next hop and the SIP layer, and their results are fed back to it. */
 #include "im/im_impl.h"
 
 #include <stdio.h>
@@ -24,7 +21,7 @@ static struct outgoing *find(struct im *im, uint64_t id)
 	return of_attempt(attempts_find(im->attempts, id));
 }
 
-/* The user answers in the kind and thread of the contact's last message, once he has got it. */
+/* When a message of the contact is delivered, its kind and thread are remembered for the user's answer. */
 static void remember(const struct outgoing *o, bool is_delivered)
 {
 	if (o->contact) {
@@ -58,7 +55,7 @@ int im_out_add(struct outgoing *o)
 	return XFED_OK;
 }
 
-/* ---- the edge's answer ---- */
+/* ---- answers of the edge ---- */
 
 void im_acked(struct im *im, uint64_t cookie)
 {
@@ -80,13 +77,13 @@ void im_run_ended(struct im *im, uint64_t run, bool may_take_over)
 
 /* ---- sending ---- */
 
-/* Branch (with the target's number), From tag, Call-ID and CSeq follow from the delivery's id: a repeat is the same request. */
+/* Branch (with the number of the target), From tag, Call-ID and CSeq are derived from the delivery's id, so that a repetition is the same request. */
 static uint32_t make_ids(const struct outgoing *o, struct request_ids *ids)
 {
 	const struct im *im = o->im;
 	struct proto_run run = { .name = "", .nonce = im->core->d.boot_nonce };
 	struct core_id id;
-	proto_exchange_run(channel_exchange(im->channel), o->origin.from.run, im_now(im), &run); /* else it is one of our own */
+	proto_exchange_run(channel_exchange(im->channel), o->origin.from.run, im_now(im), &run); /* not for a message made here, which has no run */
 	core_id(im->core, CORE_ID_REQUEST, xfed_span_str(run.name), run.nonce, o->origin.from.seq, &id);
 	struct xfed_span host = xfed_span_str(im_config(im)->sip.advertise);
 	host.len = host.len < SIP_NAME_SIZE ? host.len : SIP_NAME_SIZE - 1;
@@ -134,7 +131,7 @@ void im_out_size_words(const struct outgoing *o, char out[IM_SIZE_WORDS])
 	size_t size = 0;
 	im_out_prepare(o, &t, &ids, &rq);
 	if (trunk_request_size(o->im->trunk, &rq, &size) != XFED_OK) {
-		size = 0; /* it could be printed before: never */
+		size = 0; /* does not happen: it has been printed before */
 	}
 	size += trunk_hop_proof_bytes(o->send.hop, o->uri);
 	if (size > o->max_request) {
@@ -165,7 +162,7 @@ void im_out_hop_failed(void *data, struct trunk_send *s, enum xfed_reason reason
 	perform(im, NULL);
 }
 
-/* No transaction has been begun, so it is still there. */
+/* No transaction was started, so the message is still there. */
 static void unsent(struct outgoing *o, int rc)
 {
 	struct im *im = o->im;
@@ -199,10 +196,10 @@ static void send_request(struct outgoing *o)
 	uint64_t txn;
 	sip_location_target(sip_failover_place(o->attempt.places), &target);
 	im_out_prepare(o, &target, &ids, &rq);
-	if (o->contact) { /* NOMEM: it is answered as if it had been none */
+	if (o->contact) { /* NULL (no memory): the user's answer will not have its type and thread */
 		contact_trying(o->contact, o->attempt.id, o->origin.words.type, o->thread);
 	}
-	int rc = trunk_send_request(&o->send, &rq, &txn); /* it may come back broken at once, and have ended */
+	int rc = trunk_send_request(&o->send, &rq, &txn); /* it may fail during this call, and end the message */
 	if (rc != XFED_OK) {
 		unsent(o, rc);
 	}
@@ -219,11 +216,11 @@ void im_out_flush(struct im *im)
 	perform(im, NULL);
 }
 
-/* ---- its end ---- */
+/* ---- outcomes ---- */
 
 /*
- * Where a 3xx points, as the partner may know it: a user of a domain of ours. What is inside (phones, other servers) is
- * nobody's business outside.
+ * The address a 3xx redirects to, if the partner may know it: a user in one of our domains. Addresses of phones and other servers are not
+ * passed on.
  */
 static struct xfed_span new_address(struct outgoing *o, struct xfed_arena *a, const struct sip_message *m)
 {
@@ -241,7 +238,7 @@ static struct xfed_span new_address(struct outgoing *o, struct xfed_arena *a, co
 	return iw_jid_to_xmpp_uri(a, &j, &uri) == XFED_OK && uri.len <= PROTO_URI_BYTES ? uri : none;
 }
 
-/* `m` NULL: the response is not at hand any more, its status says enough. */
+/* `m` NULL: the response is not available any more, and only its status is used. */
 static void refused_by_sip(struct outgoing *o, int status, const struct sip_message *m)
 {
 	struct xfed_arena a;
@@ -261,7 +258,7 @@ static void refused_by_sip(struct outgoing *o, int status, const struct sip_mess
 		iw_error_without_address(&e.error);
 	}
 	if (m && iw_text_from_phrase(&a, m->reason, &e.text) != XFED_OK) {
-		e.text = xfed_span_make(NULL, 0); /* no memory for words: the code says enough */
+		e.text = xfed_span_make(NULL, 0); /* no memory for the text: the code remains */
 	}
 	deliver_end(o->im->deliver, &o->origin, &e);
 	xfed_arena_deinit(&a);
@@ -309,7 +306,7 @@ static void finish(struct outgoing *o, const struct attempt_end *e, const struct
 	trunk_send_end(&o->send);
 	contacts_give_back(im->contacts, o->contact, im_now(im));
 	xfed_free(o);
-	core_flush_soon(im->core); /* the next of the recipient may go; and we may be leaving */
+	core_flush_soon(im->core); /* the recipient's next message may begin; and the gateway may be waiting to leave service */
 }
 
 static void note_next_place(const struct outgoing *o)
@@ -321,7 +318,7 @@ static void note_next_place(const struct outgoing *o)
 	core_flush_soon(o->im->core);
 }
 
-/* `m`: the response that has just come in; NULL: none has. */
+/* `m`: the response that has just come in; NULL: none. */
 static void perform(struct im *im, const struct sip_message *m)
 {
 	struct attempt_action act;

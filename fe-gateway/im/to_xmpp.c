@@ -1,4 +1,4 @@
-/* A request becomes a stanza. */
+/* From a request to a stanza. */
 #include "im/im_impl.h"
 
 #include <stdio.h>
@@ -10,8 +10,8 @@
 #include "sip/date.h"
 #include "xfed/text.h"
 
-#define SCRATCH_BYTES (2 * 1024 * 1024) /* a body of 64 KiB, its tree, and the copies translation makes */
-#define SETTLE_MS     5000		/* for the edge's word after a withdrawal */
+#define SCRATCH_BYTES (2 * 1024 * 1024) /* for a body of 64 KiB, its tree, and the copies made in the translation */
+#define SETTLE_MS     5000		/* how long to wait for the edge's answer to a withdrawal */
 #define RETRY_AFTER_S 10
 
 struct taken {
@@ -21,10 +21,10 @@ struct taken {
 	struct xfed_arena a;
 	struct deliver_request rq;
 	struct incoming *in;
-	struct contact *known; /* of the pair */
+	struct contact *known; /* the two users; may be NULL */
 };
 
-/* ---- the object that waits for the outcome ---- */
+/* ---- the message that waits for its outcome ---- */
 
 static struct incoming *incoming_new(struct taken *t)
 {
@@ -93,14 +93,14 @@ static struct iw_sip_message content_of(const struct sip_message *m)
 	};
 }
 
-/* By its Date; 0: it has none that can be read. */
+/* The time in its Date; 0: no readable Date. */
 static int64_t sent_s(const struct taken *t)
 {
 	int64_t s;
 	return t->m->date.data && sip_date_parse(t->m->date, &s) == XFED_OK ? s : 0;
 }
 
-/* When it was sent, where its reader has to be told: a server that keeps messages leaves the Date as it was (RFC 3428 section 4). */
+/* When it was sent, if the reader has to be told: a server that stores messages leaves the Date unchanged (RFC 3428 section 4). */
 static int64_t late_s(const struct taken *t)
 {
 	int64_t s = sent_s(t);
@@ -123,8 +123,8 @@ static enum iw_fate translate(struct taken *t, struct iw_xmpp_im *out)
 }
 
 /*
- * For how long the message may still be delivered (RFC 3428 section 4: Expires counts from Date, where there is none from
- * now; 0 says only that it is not to be stored). False: it has expired.
+ * For how long the message may still be delivered (RFC 3428 section 4: Expires counts from Date, without one from now; 0 only says that it
+ * is not to be stored). False: it has expired.
  */
 static bool within_expires(const struct taken *t, uint32_t *within_ms)
 {
@@ -183,7 +183,7 @@ static enum xfed_reason send_on(struct taken *t, const struct xfed_xml_elem *ele
 	if (rc != XFED_OK) {
 		return rc == XFED_ERR_NOT_FOUND ? XFED_REASON_CHANNEL_DOWN : proto_outbox_refusal(rc, XFED_REASON_SIP_REQUEST_MALFORMED);
 	}
-	/* Writing to somebody is what authorises an answer; without memory the contact only has to be written to again. */
+	/* the user's writing authorises the contact to answer; without memory the user only has to write again */
 	t->in->contact = contacts_hold(im->contacts, t->known, t->in->local, t->in->remote);
 	if (t->in->contact) {
 		contact_wrote(t->in->contact, im_now(im));
@@ -193,8 +193,8 @@ static enum xfed_reason send_on(struct taken *t, const struct xfed_xml_elem *ele
 }
 
 /*
- * Over UDP a request may be the repetition of one that the run before this one has handed over: nobody here knows, and no edge,
- * which would, could be asked so far.
+ * Over UDP a request may be the retransmission of one that the previous run of this gateway has handed on. Until an edge has linked, which
+ * would know, it cannot be told.
  */
 static bool may_be_a_repetition(const struct taken *t, const struct sip_flow_info *flow)
 {
@@ -208,11 +208,11 @@ static void take_message(struct taken *t, const struct sip_flow_info *flow)
 	enum xfed_reason reason = deliver_judge_request(t->im->deliver, &t->a, t->m, flow, POLICY_MESSAGE, &t->rq);
 	t->in = incoming_new(t);
 	if (!t->in) {
-		return; /* as a lost packet is: the sender repeats it, or gets its own timeout */
+		return; /* like a lost packet: the sender repeats the request, or times out */
 	}
 	t->in->answer.is_for_stranger = !flow->is_known;
 	if (reason == XFED_REASON_NONE && t->im->is_leaving) {
-		/* Now everything is refused, which is what 503 says: the next gateway may do better. */
+		/* The whole gateway refuses requests now, which is what 503 means: the client may try the next gateway. */
 		im_in_refuse(
 			t->in, &(struct iw_sip_error){ .status = 503, .retry_after_s = RETRY_AFTER_S, .reason = XFED_REASON_SERVICE_LEAVING }, "");
 		return;

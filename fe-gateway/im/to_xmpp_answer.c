@@ -1,4 +1,4 @@
-/* How a message to XMPP ends: the outcome, an error of the contact's server, or silence becomes the SIP response. */
+/* How a message to XMPP ends: the edge's report, an error of the contact's server, or the end of the waiting time becomes the SIP response. */
 #include "im/im_impl.h"
 
 #include <stdio.h>
@@ -14,7 +14,7 @@ static void queue(struct im *im, struct answer *a)
 	core_flush_soon(im->core);
 }
 
-/* Out of the gateway's tables. */
+/* Takes it out of the gateway's tables and frees it. */
 static void incoming_free(struct incoming *in)
 {
 	HASH_DELETE(hh, in->im->incoming_by_id, in);
@@ -48,7 +48,7 @@ static int respond(struct im *im, const struct answer *a)
 	XFED_UNSET char lines[sizeof(a->extra) + IW_WARNING_BYTES];
 	size_t len = strlen(a->extra);
 	memcpy(lines, a->extra, len + 1);
-	/* A stranger who may not send is told no more than that: the address may be that of somebody else. */
+	/* A peer that may not send for any domain gets no explanation: the source address may be forged. */
 	bool is_of_sender = a->reason == XFED_REASON_SIP_SENDER_UNTRUSTED || a->reason == XFED_REASON_SIP_SENDER_NAMELESS;
 	if (a->reason != XFED_REASON_NONE && !(is_of_sender && a->is_for_stranger)) {
 		iw_warning(lines + len, sizeof(lines) - len, xfed_span_str(im_config(im)->sip.advertise), a->reason, xfed_span_str(a->detail));
@@ -62,27 +62,27 @@ void im_in_flush(struct im *im)
 	DL_FOREACH_SAFE(im->answers, a, next) {
 		int rc = respond(im, a);
 		if (rc == XFED_ERR_NOMEM) {
-			continue; /* the tick tries again; a smaller one behind it may go */
+			continue; /* the tick tries again; a smaller answer behind it may still be sent */
 		}
 		DL_DELETE(im->answers, a);
 		answer_free(a);
 	}
 }
 
-/* ---- fates ---- */
+/* ---- outcomes ---- */
 
 static void count(struct incoming *in, const char *fate)
 {
 	core_count_stanza(in->im->core, policy_partner_label(in->im->policy, in->remote_domain), "to_xmpp", "message", fate);
 }
 
-/* What was not looked at, as the request was refused before, is left out. */
+/* Empty where the request was refused before this was looked at. */
 static struct xfed_span known(struct xfed_span s)
 {
 	return s.len > 0 ? s : xfed_span_make(NULL, 0);
 }
 
-/* What is too large on this way one of our own users has written. */
+/* A user of ours wrote what is too large in this direction. */
 static struct proto_result result_of(enum xfed_reason reason)
 {
 	bool is_users = reason == XFED_REASON_DELIVERY_SIZE_EXCEEDED;
@@ -149,7 +149,7 @@ void im_in_refuse(struct incoming *in, const struct iw_sip_error *e, const char 
 	refuse(in, e, &r, text);
 }
 
-/* What it was about, where anybody has said so. */
+/* `told`: the edge's report, which may say who was to blame; NULL: none. */
 static void be_uncertain(struct incoming *in, const struct proto_result *told)
 {
 	struct iw_sip_error e;
@@ -165,7 +165,7 @@ static void be_uncertain(struct incoming *in, const struct proto_result *told)
 	respond_error(in, &e, &r, XFED_SPAN("May Have Been Delivered"));
 }
 
-/* Written, or acknowledged. A contact that is not known to be there may not exist: its server is given a moment to say so. */
+/* The message was written or acknowledged. If the contact is not known to exist, its server has a moment to answer with an error. */
 static void hold_or_deliver(struct incoming *in)
 {
 	struct im *im = in->im;
@@ -186,7 +186,7 @@ static void hold_or_deliver(struct incoming *in)
 	rt_timer_set(&im->hold, holds_deadline(im->holds));
 }
 
-/* The error of the contact's server was here before the edge could say that the stanza had been taken. */
+/* The error of the contact's server came before the edge reported the stanza as accepted. */
 static void answer_early_error(struct incoming *in)
 {
 	in->has_early_error = false;
@@ -222,7 +222,7 @@ void im_in_outcome(struct incoming *in, const struct proto_result *r)
 	}
 	switch (r->fate) {
 	case XFED__FATE__FATE_DELIVERED:
-		in->is_unacked = r->sip_status == 202; /* its time is up: the error of a lost one comes later, as any late error does */
+		in->is_unacked = r->sip_status == 202; /* answered now; if the stanza is lost after all, its error is reported like any late one */
 		hold_or_deliver(in);
 		return;
 	case XFED__FATE__FATE_UNCERTAIN:
@@ -238,7 +238,7 @@ void im_in_outcome(struct incoming *in, const struct proto_result *r)
 	refuse(in, &e, &ended, "");
 }
 
-/* ---- what is held ---- */
+/* ---- held responses ---- */
 
 void im_in_holds(struct im *im)
 {
@@ -262,7 +262,7 @@ void im_drain(struct im *im)
 	}
 }
 
-/* The last turn: who has no answer yet gets one, and no outcome is taken after it. */
+/* In the last turn: answers every open request, and ignores outcomes from then on. */
 void im_close(struct im *im)
 {
 	struct incoming *in;
@@ -277,11 +277,11 @@ void im_close(struct im *im)
 	im_in_flush(im);
 }
 
-/* ---- errors of contacts and their servers ---- */
+/* ---- errors from contacts and their servers ---- */
 
 /*
- * The Contact of a 301 or 302, from the address inside <gone/> or <redirect/>. It has to be in the domain of a partner: a
- * server that answers for its own users has no business pointing ours anywhere else.
+ * The Contact of a 301 or 302, from the address in <gone/> or <redirect/>. It has to be in the domain of that partner: a server that
+ * answers for its own users must not redirect ours anywhere else.
  */
 static bool write_contact(struct incoming *in, struct xfed_arena *a, struct xfed_span said)
 {
@@ -310,7 +310,7 @@ static struct xfed_span translate_error(struct incoming *in, struct xfed_arena *
 	return iw_phrase_from_text(a, text, e->phrase, &phrase) == XFED_OK ? phrase : xfed_span_str(e->phrase);
 }
 
-/* It may not be there: its next message is held for an error again. */
+/* The contact may not exist: the response to the next message is held again. */
 static void doubt(struct im *im, struct xfed_span local, struct xfed_span remote)
 {
 	struct contact *k = contacts_find(im->contacts, local, remote);
@@ -332,8 +332,9 @@ static void error_in_time(struct incoming *in, struct xfed_arena *a, const struc
 }
 
 /*
- * The answer has gone: the user is told by a message from the contact. A time-out says that nobody knows, whoever says so: the edge, whose
- * stream broke before the acknowledgement, or a server behind it. Words of the other side decide nothing.
+ * The response has been sent: the user is told by a message in the contact's name. A time-out means that nobody knows whether the message
+ * arrived, be it the edge's, whose stream broke before the acknowledgement, or another server's. The text of the other side does not change
+ * that.
  */
 static void error_too_late(struct im *im, const struct hold *h, struct xfed_arena *a, struct xfed_span condition, struct xfed_span text)
 {
@@ -356,7 +357,7 @@ static void error_too_late(struct im *im, const struct hold *h, struct xfed_aren
 	}
 }
 
-/* Under way still: with stream management the contact's server may answer before it acknowledges. NULL: none of ours. */
+/* The message is still in flight: with stream management an error may come before the acknowledgement. NULL: the error is for none of ours. */
 static struct incoming *under_way(struct im *im, struct xfed_span id, struct xfed_span from, struct xfed_span to)
 {
 	struct incoming *in = find(im, id);

@@ -3,54 +3,59 @@
 #define NO_ACTIVITY IW_ACTIVITIES_COUNT
 
 static const struct {
-	const char *key;
-	uint8_t value; /* enum iw_show of the first, enum iw_activity or NO_ACTIVITY of the last */
+	const char *key, *value;
 } defaults[IW_PRESENCE_MAP_ROWS] = {
-#define ROW(id, word, show) { word, IW_SHOW_##show },
+#define SHOW_WORD_NONE	    "none"
+#define SHOW_WORD_AWAY	    "away"
+#define SHOW_WORD_XA	    "xa"
+#define SHOW_WORD_DND	    "dnd"
+#define ROW(id, word, show) { word, SHOW_WORD_##show },
 	IW_ACTIVITIES(ROW)
 #undef ROW
-		{ "xmpp-chat", NO_ACTIVITY },
-	{ "xmpp-away", IW_ACTIVITY_AWAY },
-	{ "xmpp-xa", IW_ACTIVITY_AWAY },
-	{ "xmpp-dnd", IW_ACTIVITY_BUSY },
+#define ROW(id, key, activity) { key, activity },
+		IW_SHOW_ROWS(ROW)
+#undef ROW
 };
 
 /* Of a show that is one. */
 static size_t row_of_show(enum iw_show s)
 {
-	return IW_ACTIVITIES_COUNT + (size_t)s - 1;
+	return IW_PRESENCE_ROW_OF_SHOW((size_t)s);
 }
 
 void iw_presence_map_init(struct iw_presence_map *m)
 {
 	for (size_t i = 0; i < IW_PRESENCE_MAP_ROWS; i++) {
-		m->rows[i] = defaults[i].value;
+		enum iw_show show = IW_SHOW_NONE;
+		enum iw_activity activity = NO_ACTIVITY;
+		struct xfed_span value = xfed_span_str(defaults[i].value);
+		bool is_known = iw_presence_map_is_activity(i) ? iw_show_of_word(value, &show) : iw_activity_of_word(value, &activity);
+		XFED_REQUIRE(is_known || xfed_span_is(value, "none"));
+		m->rows[i] = iw_presence_map_is_activity(i) ? (uint8_t)show : (uint8_t)activity;
 	}
+}
+
+void iw_presence_map_choose(struct iw_presence_map *m, const struct iw_presence_choice *c)
+{
+	for (size_t i = 0; i < IW_PRESENCE_MAP_ROWS; i++) {
+		if (c->rows[i] != 0) {
+			m->rows[i] = (uint8_t)(c->rows[i] - 1);
+		}
+	}
+}
+
+bool iw_presence_choice_is_made(const struct iw_presence_choice *c)
+{
+	size_t i = 0;
+	while (i < IW_PRESENCE_MAP_ROWS && c->rows[i] == 0) {
+		i++;
+	}
+	return i < IW_PRESENCE_MAP_ROWS;
 }
 
 bool iw_presence_map_is_activity(size_t row)
 {
 	return row < IW_ACTIVITIES_COUNT;
-}
-
-int iw_presence_map_set(struct iw_presence_map *m, struct xfed_span key, struct xfed_span value)
-{
-	size_t row = 0;
-	while (row < IW_PRESENCE_MAP_ROWS && !xfed_span_is(key, defaults[row].key)) {
-		row++;
-	}
-	if (row == IW_PRESENCE_MAP_ROWS) {
-		return XFED_ERR_NOT_FOUND;
-	}
-	enum iw_show show = IW_SHOW_NONE;
-	enum iw_activity activity = NO_ACTIVITY;
-	bool is_activity = iw_presence_map_is_activity(row);
-	bool is_known = xfed_span_is(value, "none") || (is_activity ? iw_show_of_word(value, &show) : iw_activity_of_word(value, &activity));
-	if (!is_known) {
-		return XFED_ERR_INVALID;
-	}
-	m->rows[row] = is_activity ? (uint8_t)show : (uint8_t)activity;
-	return XFED_OK;
 }
 
 const char *iw_presence_map_key(size_t row)

@@ -10,6 +10,9 @@
 /* A row for each activity, whose value is a show, and then one for each show, whose value is an activity. */
 #define IW_PRESENCE_MAP_ROWS (IW_ACTIVITIES_COUNT + IW_SHOWS_COUNT - 1)
 
+/* X(id, key, activity), in the order of IW_SHOWS behind its first. */
+#define IW_SHOW_ROWS(X) X(CHAT, "xmpp-chat", "none") X(AWAY, "xmpp-away", "away") X(XA, "xmpp-xa", "away") X(DND, "xmpp-dnd", "busy")
+
 /* Opaque to all but this file; may be copied. */
 struct iw_presence_map {
 	uint8_t rows[IW_PRESENCE_MAP_ROWS];
@@ -18,10 +21,16 @@ struct iw_presence_map {
 void iw_presence_map_init(struct iw_presence_map *m); /* to the defaults */
 
 /*
- * Key: an activity of RFC 4480 ("on-the-phone"), or "xmpp-" and a show ("xmpp-dnd"). Value: "away", "chat", "dnd", "xa", or "none", for the
- * former; an activity or "none" for the latter. XFED_OK; XFED_ERR_NOT_FOUND: no such key; XFED_ERR_INVALID: no value of this key.
+ * What a configuration says of some rows, with the key of each: an activity of RFC 4480 ("on-the-phone"), or "xmpp-" and a show ("xmpp-dnd").
+ * 0: nothing; else of the former an enum iw_show and one, of the latter an enum iw_activity, or IW_ACTIVITIES_COUNT for none, and one.
  */
-int iw_presence_map_set(struct iw_presence_map *m, struct xfed_span key, struct xfed_span value);
+struct iw_presence_choice {
+	int rows[IW_PRESENCE_MAP_ROWS];
+};
+#define IW_PRESENCE_ROW_OF_SHOW(show) (IW_ACTIVITIES_COUNT + (show)-1)
+
+void iw_presence_map_choose(struct iw_presence_map *m, const struct iw_presence_choice *c);
+bool iw_presence_choice_is_made(const struct iw_presence_choice *c); /* of any row */
 
 /* Rows in their order, below IW_PRESENCE_MAP_ROWS: for listings and the manual page. Literals. */
 const char *iw_presence_map_key(size_t row);

@@ -1,4 +1,4 @@
-/* The journal in the daemon: what edges report goes in, questions come out, batches go to the store. */
+/* The journal in the daemon: takes reports of edges, answers commands, and submits batches to the store. */
 #include <stdio.h>
 
 #include "journal/journal_impl.h"
@@ -85,7 +85,7 @@ void journal_ask(struct journal *j, const struct journal_question *q, journal_an
 	int rc = ring_ask(j->ring, q, core_wall_s(j->core), &answer);
 	rc = rc == XFED_ERR_AGAIN ? submit(j, q, fn, user) : rc;
 	if (rc == XFED_OK && !answer) {
-		return; /* done() answers, or has */
+		return; /* done() answers the question, or has done so */
 	}
 	fn(user, rc, answer);
 	json_decref(answer);
@@ -100,8 +100,9 @@ static bool is_of(const json_t *f, struct xfed_span local, const char *direction
 {
 	const char *l = json_string_value(json_object_get(f, "local")), *d = json_string_value(json_object_get(f, "direction"));
 	const char *edge = json_string_value(json_object_get(f, "edge"));
-	bool is_stream = edge && edge[0];			     /* else it was a message */
-	bool is_ours = !json_is_false(json_object_get(f, "proved")); /* else what a stranger did, or had us ask */
+	bool is_stream = edge && edge[0]; /* a row without an edge is a message */
+	/* "proved" false: of a peer that had not authenticated, or caused by its question */
+	bool is_ours = !json_is_false(json_object_get(f, "proved"));
 	return is_stream && l && d && xfed_span_is(local, l) && strcmp(d, direction) == 0 && is_ours == (strcmp(d, "out") == 0) &&
 	       !json_is_true(json_object_get(f, "past"));
 }

@@ -1,18 +1,19 @@
 /*
- * journal: the failed attempts to set up something with a partner, of edges, and messages refused for good, of this gateway, each with
- * its steps, reason, side at fault, the partner's certificates and how often it was seen. Remedies come from the table of reasons and are not kept.
+ * journal: failed attempts to set up streams, as edges report them, and messages this gateway refused for good; each with its steps,
+ * reason, side to blame, the partner's certificates, and how often it was seen. Remedies come from reasons.def and are not kept.
  *
- *   ring       the newest failures, in memory; it answers most questions at once
- *   fold       the same failure again within a minute is counted in the row that is there
- *   stranger   a peer that has proved nothing: it can fail as often as it likes and under any name
+ *   ring       the newest failures, in memory; answers most questions at once
+ *   fold       a failure that repeats one from within the last minute is counted in the row of that one
+ *   stranger   a peer that has not authenticated: it can fail as often as it likes and under any name
  *
- * Behind the ring lie the rows of the store, written in batches. Rows and age there, rows and bytes in memory are bounded: the
- * oldest go first. Messages have a quarter as many besides, so that none pushes out what edges tell. What strangers leave is kept apart, in memory only, folded by the listed name they claim and the network they
- * come from: it pushes out nothing else, and nothing under another listed name. It stands on the first page of a list, at most a
- * quarter as many as the others, half of them those that claim a listed name. An edge has its share too: what it tells beyond
- * XFED_JOURNAL_EDGE_ROWS at once and one in XFED_JOURNAL_EDGE_MS goes among the strangers.
+ * Older failures are rows of the store, written in batches. Rows are bounded by age and number there, by number and bytes in memory; the
+ * oldest are dropped first. Refused messages have a quarter as many rows of their own, so that they displace no report of an edge. Failures
+ * of strangers are kept apart, in memory only, folded by network and by the listed name they claim: they displace nothing else, nor
+ * anything under another listed name. They are shown on the first page of a list, at most a quarter of it, half of these with a listed
+ * name. An edge has a share too: more than XFED_JOURNAL_EDGE_ROWS failures at once, and more than one per XFED_JOURNAL_EDGE_MS, count among
+ * the strangers'.
  *
- * May call: core, store.
+ * May call core and store.
  */
 #ifndef GATEWAY_JOURNAL_JOURNAL_H
 #define GATEWAY_JOURNAL_JOURNAL_H
@@ -25,59 +26,59 @@
 
 struct journal;
 
-/* Loads the newest from the store. OK, or an error with one sentence in `error`. */
+/* Loads the newest failures from the store. XFED_OK, or an error with one sentence in `error`. */
 int journal_new(struct core *core, struct store *store, struct journal **out, char error[256]);
-void journal_stop(struct journal *j); /* before store_stop(): what is not written yet is; NULL is fine */
-void journal_free(struct journal *j); /* after it; NULL is fine */
+void journal_stop(struct journal *j); /* to be called before store_stop(): writes what is not written yet. NULL is fine */
+void journal_free(struct journal *j); /* to be called after it. NULL is fine */
 void journal_tick(struct journal *j);
 
 /*
- * One failed attempt that `edge` tells of (empty: the gateway's own). `name`: the listed partner, by its primary domain; for a
- * stranger the one whose name it claims, or empty. Texts are made fit for people (UTF-8, no control characters); reason and side
- * become words of our tables, and an unknown reason's word stands in front of the text.
+ * Adds a failed attempt reported by `edge`; empty: the gateway's own. `name`: the listed partner, by its primary domain; for a stranger the
+ * one it claims to be, or empty. Texts are cleaned (UTF-8, no control characters); reason and side are mapped to our tables, and the word
+ * of an unknown reason is put in front of the text.
  */
 void journal_add(struct journal *j, struct xfed_span edge, struct xfed_span name, const Xfed__FailureEvent *m, bool is_stranger);
 
 /*
- * A message that was refused, on either way: kept where trying again does not cure it, as a row of the gateway's own (`edge` is empty).
- * Repetitions between two domains for one reason are counted, the addresses are those of the first, masked as those of the log are.
+ * Adds a message that was refused, in either direction, if trying again would not help; as a row without `edge`. Repetitions between two
+ * domains with one reason are counted; the addresses are those of the first, masked like those in the log.
  */
 struct journal_message {
 	bool is_to_sip;
-	bool is_temporary;		/* it may go through later */
+	bool is_temporary;		/* it may succeed later */
 	struct xfed_span local, remote; /* domains */
-	struct xfed_span from, to;	/* addresses; empty: none */
+	struct xfed_span from, to;	/* full addresses; empty: none */
 	enum xfed_reason reason;
 	enum xfed_side side;
-	int sip_status;	       /* 0: none */
-	struct xfed_span said; /* by the other side; data NULL: nothing */
+	int sip_status;	       /* 0: there was no response */
+	struct xfed_span said; /* text of the other side; data NULL: none */
 };
 void journal_add_message(struct journal *j, const struct journal_message *message);
 
-/* ---- questions: what xfedctl asks, as xfed/rt/control.h describes ---- */
+/* ---- questions of xfedctl (xfed/rt/control.h) ---- */
 
 struct journal_question {
-	uint64_t id;	   /* not 0: show that one; else list */
-	char partner[256]; /* "": all */
+	uint64_t id;	   /* not 0: show this one; else list */
+	char partner[256]; /* "": every partner */
 	int64_t since_s;
 	uint64_t before; /* 0: from the newest */
 	size_t limit;
-	bool is_memory_enough; /* of a list: the store is not asked for what has left the ring */
+	bool is_memory_enough; /* of a list: failures that are in the store alone are not needed */
 };
 
-/* The arguments of `failures list`, as rt_command_run() hands them on. OK; INVALID with one sentence in `error`. */
+/* Reads the arguments of `failures list` from rt_command_run(). OK; INVALID with one sentence in `error`. */
 int journal_list_args(const json_t *args, struct journal_question *out, char error[160]);
 
-/* At once, or later; `answer` (borrowed) is NULL where `rc` is not OK: NOT_FOUND, NOMEM, LIBRARY. */
+/* Called at once or later; `answer` is borrowed, and NULL where `rc` is not XFED_OK: NOT_FOUND, NOMEM, LIBRARY. */
 typedef void journal_answer_fn(void *user, int rc, json_t *answer);
 void journal_ask(struct journal *j, const struct journal_question *q, journal_answer_fn *fn, void *user);
 
-/* A listed partner (`name`: its primary domain) has logged in for a pair: what failed in its name before is past. */
+/* A listed partner (`name`: its primary domain) has authenticated for a pair: earlier failures under its name are marked as past. */
 void journal_proved(struct journal *j, struct xfed_span name, struct xfed_span local, struct xfed_span remote);
 
 /*
- * The last attempt at a stream of a pair in that direction that failed, as `failures list` shows it; NULL: none in memory. "out":
- * one of ours. "in": of somebody who claimed to be the partner and proved nothing, where the partner has not logged in since.
+ * The last failed attempt at a stream for the pair in that direction, as `failures list` shows it; NULL: none in memory. "out": a stream of
+ * ours. "in": a stream of somebody who claimed to be the partner, where the partner has not authenticated since.
  */
 json_t *journal_last(const struct journal *j, struct xfed_span local, struct xfed_span remote, const char *direction);
 

@@ -36,7 +36,7 @@ int journal_list_args(const json_t *args, struct journal_question *out, char err
 
 /* ---- answers ---- */
 
-/* What is not UTF-8 is made so: a text of a peer must not cost the answer. Cut at 4 KiB then. */
+/* Cleans text that is not UTF-8, and cuts it at 4 KiB then: a peer's text must not make the whole answer fail. */
 static json_t *text(const char *s)
 {
 	json_t *t = json_string(s ? s : "");
@@ -44,7 +44,7 @@ static json_t *text(const char *s)
 	return t ? t : json_string(proto_text_clean(clean, sizeof(clean), s));
 }
 
-/* NULL, which "s:o*" leaves out, where there is none. */
+/* NULL for an empty text; "s:o*" then leaves the member out. */
 static json_t *text_if_any(const char *s)
 {
 	return s && s[0] ? text(s) : NULL;
@@ -124,11 +124,11 @@ static void *detail_alloc(void *data, size_t size)
 
 static void detail_free(void *data, void *p)
 {
-	(void)data; /* goes with the arena */
+	(void)data; /* freed with the arena */
 	(void)p;
 }
 
-/* A detail that cannot be read (a damaged store) says so instead of hiding the rest. */
+/* The detail of a failure; one that cannot be read (a damaged store) is shown as such instead of failing the answer. */
 static json_t *detail(const struct store_failure *r)
 {
 	struct xfed_arena arena;

@@ -1,4 +1,4 @@
-/* A message that was refused, among the failures: as if this gateway had told of a failed attempt. Why a partner cannot be reached its edge tells. */
+/* Adds refused messages to the failures, as if this gateway had reported a failed attempt. Why a partner cannot be reached, its edge reports. */
 #include <stdio.h>
 
 #include "journal/journal_impl.h"
@@ -11,7 +11,7 @@ static bool is_of(const char *code, const char *area)
 	return strncmp(code, area, strlen(area)) == 0;
 }
 
-/* Of a SIP peer that may not send, nothing is kept but its line in the log: anybody can be one. */
+/* Messages of SIP peers that may not send are only logged: anybody can cause these. */
 bool message_is_kept(const struct journal_message *m)
 {
 	const char *code = xfed_reason_code(m->reason);
@@ -21,7 +21,7 @@ bool message_is_kept(const struct journal_message *m)
 	return is_of(code, "policy.") || (!m->is_temporary && (is_of(code, "sip.") || is_of(code, "xmpp.") || xfed_reason_is_size(m->reason)));
 }
 
-/* "alice@corp.example"; "***@corp.example" where the log masks. */
+/* "alice@corp.example", or "***@corp.example" where the log masks addresses. */
 static void set_address(Xfed__Field *f, const char *name, struct xfed_span address, char *text, size_t size)
 {
 	char raw[PROTO_ADDRESS_BYTES + 1];

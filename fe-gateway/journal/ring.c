@@ -111,7 +111,7 @@ static void drop_first(struct ring *j, struct ring_lane *l)
 		j->dirty--;
 		j->lost++;
 	}
-	/* Also where it was lost: an older version of it may have been written. */
+	/* also where it was not written: an earlier state of the row may have been */
 	j->older_last_s = j->has_older && j->older_last_s > e->r.last_s ? j->older_last_s : e->r.last_s;
 	j->has_older = true;
 	stop_folding(j, e);
@@ -168,20 +168,20 @@ static void expire_folding(struct ring *j, uint64_t now_ms)
 	}
 }
 
-/* ---- adding ---- */
+/* ---- adding failures ---- */
 
 static const char *or_empty(const char *s)
 {
 	return s ? s : "";
 }
 
-/* A clock that is wrong at the edge must neither keep a row for ever nor hide it. */
+/* The time an edge reports, within bounds: a wrong clock there must neither keep a row for ever nor hide it. */
 static int64_t believable(int64_t at_s, int64_t now_s)
 {
 	return at_s > now_s || at_s < now_s - 3600 ? now_s : at_s;
 }
 
-/* Words of our tables: what an edge makes up is no key of anything, and for people only. */
+/* Maps reason and side to our tables: a word an edge made up becomes text for people, never a key. */
 static void describe_reason(const Xfed__FailureEvent *m, struct ring_texts *t)
 {
 	char text[PROTO_WORD_BYTES + PROTO_TEXT_BYTES + 3];
@@ -194,7 +194,7 @@ static void describe_reason(const Xfed__FailureEvent *m, struct ring_texts *t)
 	snprintf(t->side, sizeof(t->side), "%s", xfed_side_name(xfed_side_of_peer(xfed_span_str(or_empty(m->side)), r)));
 }
 
-/* Everything but the detail. */
+/* Fills in everything but the detail. */
 void ring_describe(struct xfed_span edge, const Xfed__FailureEvent *m, int64_t now_s, struct ring_texts *t, struct store_failure *out)
 {
 	char name[256];
@@ -220,8 +220,7 @@ void ring_describe(struct xfed_span edge, const Xfed__FailureEvent *m, int64_t n
 		.correlation = xfed_span_str(t->correlation) };
 }
 
-/* The packed detail without what has a column, or without some of it where that is too much. `*out`
- * is to be freed. NOMEM. */
+/* Packs the detail without what has a column of its own, and shortened where it is too large. The caller frees `*out`. NOMEM. */
 int ring_pack_detail(const Xfed__FailureEvent *m, size_t max, struct xfed_span *out)
 {
 	Xfed__FailureEvent d = XFED__FAILURE_EVENT__INIT;
@@ -247,11 +246,11 @@ int ring_pack_detail(const Xfed__FailureEvent *m, size_t max, struct xfed_span *
 	}
 	size_t size = xfed__failure_event__get_packed_size(&d);
 	if (size > max) {
-		d.n_chain = 0; /* a certificate with a hundred long names */
+		d.n_chain = 0; /* certificates may have many long names */
 		size = xfed__failure_event__get_packed_size(&d);
 	}
 	if (size > max) {
-		d.n_steps = 0; /* long ones, where there is little room */
+		d.n_steps = 0; /* still too large: long steps, little room */
 		size = xfed__failure_event__get_packed_size(&d);
 	}
 	uint8_t *p = xfed_malloc(size > 0 ? size : 1);
@@ -298,7 +297,7 @@ static int keep(struct ring *j, struct store_failure *r, uint64_t now_ms)
 	e->begun_ms = now_ms;
 	ring_mark_dirty(j, e, now_ms);
 	HASH_ADD_KEYPTR(hh, j->folding, e->key, e->key_len, e);
-	e->is_folding = XFED_TABLE_ADDED(e); /* else the next of its kind gets a row of its own */
+	e->is_folding = XFED_TABLE_ADDED(e); /* without memory the next repetition gets a row of its own */
 	return XFED_OK;
 }
 
@@ -324,7 +323,7 @@ int ring_add(struct ring *j, struct xfed_span edge, struct xfed_span name, const
 	return rc;
 }
 
-/* ---- questions to the ring ---- */
+/* ---- questions ---- */
 
 bool ring_wants(const struct journal_question *q, const struct store_failure *r, int64_t oldest_s)
 {
@@ -342,7 +341,7 @@ static int show(const struct ring *j, const struct journal_question *q, int64_t 
 	return *out ? XFED_OK : XFED_ERR_NOMEM;
 }
 
-/* The newest of both lanes; `left` counts down what is left of each. NULL: that was all. */
+/* The next older row of both lanes; `left` counts what is left of each. NULL: there is none. */
 static const struct ring_row *step_back(const struct ring *j, size_t left[RING_LANES])
 {
 	const struct ring_row *newest = NULL;
@@ -358,8 +357,7 @@ static const struct ring_row *step_back(const struct ring *j, size_t left[RING_L
 	return newest;
 }
 
-/* The ring has it all where the page is full, or where nothing that has left the ring could be
- * wanted. */
+/* Lists from the ring. AGAIN where the page is not full and rows that have left the ring might belong on it. */
 static int list(const struct ring *j, const struct journal_question *q, int64_t oldest_s, json_t **out)
 {
 	json_t *failures = json_array();

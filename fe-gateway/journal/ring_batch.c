@@ -73,7 +73,7 @@ void ring_batch_free(struct ring_batch *b)
 	}
 }
 
-/* What could not be written is to be written again, where the ring still has it. */
+/* Rows that could not be written are marked again, as far as the ring still has them. */
 static void take_back(struct ring *j, const struct ring_batch *b, uint64_t now_ms)
 {
 	j->retry_at_ms = now_ms + JOURNAL_RETRY_MS;
@@ -132,9 +132,9 @@ int ring_batch_end(struct ring *j, struct ring_batch *b, uint64_t now_ms, json_t
 	return rc;
 }
 
-/* ---- the start ---- */
+/* ---- loading ---- */
 
-/* Newest first, one lane after the other. */
+/* Rows come newest first, one lane after the other. */
 static int load_row(void *user, const struct store_failure *r)
 {
 	struct ring *j = user;
@@ -144,7 +144,7 @@ static int load_row(void *user, const struct store_failure *r)
 	if (!row) {
 		return XFED_ERR_NOMEM;
 	}
-	/* Space for what comes is kept free. */
+	/* keeps room for new rows */
 	const struct ring_lane *l = ring_lane_of(j, r);
 	if (l->count == l->max || l->bytes + row->bytes > l->max_bytes / 2) {
 		j->gone_id = r->id > j->gone_id ? r->id : j->gone_id;

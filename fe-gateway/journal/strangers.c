@@ -1,9 +1,9 @@
 /*
- * What peers that have proved nothing leave behind: of each edge, and of each listed name that is claimed, the last failure of each
- * network it is claimed from; of all other names together, the last of each network. With it stands how many there were since when,
- * and which names were claimed. The networks of a name have so many places: who floods one name pushes out what came under that
- * name, who floods under no listed name what did the same. What a listed partner leaves (its certificate has expired, say) nobody
- * else pushes out, but by using its name.
+ * Failures of peers that have not authenticated. For each edge, each listed name that is claimed, and each network that claims it, the last
+ * failure is kept; for all other names together, the last one of each network. With it are counted how many there were since when, and
+ * which names were claimed. The networks of one name are limited in number: a flood under one name displaces only entries of that name, a
+ * flood under unlisted names only entries of unlisted names. So what a listed partner leaves here (its certificate has expired, say) can be
+ * displaced only by somebody who claims its name.
  */
 #include <stdlib.h>
 #include <utlist.h>
@@ -24,7 +24,7 @@ struct ring_edge *ring_edge_of(struct ring *j, struct xfed_span name)
 {
 	struct ring_edge *e = find_edge(j, name);
 	if (!e && HASH_COUNT(j->edges) >= XFED_JOURNAL_EDGES - 1) {
-		name = XFED_SPAN("*"); /* the others, together */
+		name = XFED_SPAN("*"); /* edges beyond the limit share this record */
 		e = find_edge(j, name);
 	}
 	if (e) {
@@ -44,7 +44,7 @@ struct ring_edge *ring_edge_of(struct ring *j, struct xfed_span name)
 	return e;
 }
 
-/* As many as fit into the time since then, and `burst` at once. */
+/* A rate limit: what fits into the time since the last failures, and `burst` at once. */
 bool ring_edge_may(struct ring_edge *e, size_t burst, uint64_t now_ms)
 {
 	const uint64_t most = (uint64_t)burst * XFED_JOURNAL_EDGE_MS;
@@ -119,7 +119,7 @@ static struct ring_group *group_new(struct ring *j, struct ring_edge *e, struct 
 	return g;
 }
 
-/* Of the listed name, now the one heard of last; of all others, where it is empty. NULL: NOMEM. */
+/* The group of the listed name, which becomes the one heard of last, or with an empty name that of all others. NULL: no memory. */
 static struct ring_group *group_of(struct ring *j, struct ring_edge *e, struct xfed_span name)
 {
 	struct ring_group *g = NULL;
@@ -138,7 +138,7 @@ static struct ring_stranger *find_in(const struct ring_group *g, struct xfed_spa
 	return s;
 }
 
-/* Takes the row unless it fails. */
+/* Takes the row over, unless it fails. */
 static struct ring_stranger *stranger_new(struct ring *j, struct ring_group *g, struct xfed_span network, struct ring_row *row)
 {
 	struct ring_stranger *s = xfed_calloc(1, sizeof(*s) + network.len + 1);
@@ -168,7 +168,7 @@ static struct ring_stranger *stranger_new(struct ring *j, struct ring_group *g, 
 	return s;
 }
 
-/* The last ones; without memory one is not shown. */
+/* Keeps the last names claimed; without memory one is missing. */
 static void claim(struct ring_stranger *s, struct xfed_span name)
 {
 	for (size_t i = 0; i < XFED_JOURNAL_CLAIMS; i++) {
@@ -181,7 +181,7 @@ static void claim(struct ring_stranger *s, struct xfed_span name)
 	*place = xfed_strndup(xfed_span_make(name.data, name.len < 255 ? name.len : 255));
 }
 
-/* The last one takes the place of the one before, and its number. */
+/* The new failure replaces the last one and takes its id; counts and times are merged. */
 static void replace(struct ring_stranger *s, struct ring_row *row)
 {
 	const struct store_failure *old = &s->last->r;
@@ -248,7 +248,7 @@ static json_t *stranger_json(const struct ring_stranger *s, bool with_detail)
 {
 	json_t *j = failure_json(&s->last->r, with_detail), *names = json_array();
 	for (size_t i = 0; i < XFED_JOURNAL_CLAIMS; i++) {
-		/* The last one first. */
+		/* the last one first */
 		const char *name = s->claims[(s->claim_next + XFED_JOURNAL_CLAIMS - 1 - i) % XFED_JOURNAL_CLAIMS];
 		if (name) {
 			json_array_append_new(names, json_string(name));
@@ -300,7 +300,7 @@ static int newest_first(const void *a, const void *b)
 	return left == right ? 0 : left > right ? -1 : 1;
 }
 
-/* The newest of those that name a listed partner, or of those that do not. Newest first. */
+/* Strangers that claim a listed name, or those that do not; newest first. */
 static size_t find_all(
 	const struct ring *j, const struct journal_question *q, int64_t oldest_s, bool is_listed, size_t max, const struct ring_stranger *list[])
 {
@@ -326,7 +326,7 @@ static size_t find_all(
 	return count;
 }
 
-/* Newest first. Each kind has half of the places, and what the other leaves. */
+/* Those for a page, newest first. Each kind has half of the places, and those the other does not need. */
 static size_t choose(const struct ring *j, const struct journal_question *q, int64_t oldest_s, size_t max, const struct ring_stranger *list[])
 {
 	const struct ring_stranger *others[FOUND_MAX];
@@ -344,7 +344,7 @@ void ring_strangers_list(const struct ring *j, const struct journal_question *q,
 	const struct ring_stranger *list[FOUND_MAX];
 	json_t *failures = json_object_get(answer, "failures");
 	if (q->before > 0) {
-		return; /* they are on the first page */
+		return; /* they are on the first page only */
 	}
 	size_t max = q->limit / 4 + 1, at = 0, count = choose(j, q, oldest_s, max < FOUND_MAX ? max : FOUND_MAX, list);
 	for (size_t i = 0; i < count; i++) {

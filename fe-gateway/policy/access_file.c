@@ -70,15 +70,15 @@ const struct rt_conf_table access_file_table = { .name = "access.d/NAME.yaml",
 
 struct access_entry {
 	const struct access_rule *rule;
-	UT_hash_handle hh; /* by "alice@example.com", "example.com" */
+	UT_hash_handle hh; /* key: "alice@example.com", or "example.com" */
 };
 struct access_set {
-	struct xfed_arena memory; /* of all below */
+	struct xfed_arena memory; /* for everything below */
 	struct access_entry *users, *sites;
 	const struct access_rule *global;
 	struct access_rule *first, *last;
-	struct access_entry *suspects;			   /* users and sites that broken files name */
-	const struct access_rule *unread[ACCESS_USER + 1]; /* a broken file of this scope that could name anybody */
+	struct access_entry *suspects;			   /* users and sites that files name which cannot be loaded */
+	const struct access_rule *unread[ACCESS_USER + 1]; /* a file of this scope that cannot be loaded and may name anybody */
 };
 
 int access_set_new(struct access_set **out)
@@ -87,7 +87,7 @@ int access_set_new(struct access_set **out)
 	if (!*out) {
 		return XFED_ERR_NOMEM;
 	}
-	xfed_arena_init(&(*out)->memory, SIZE_MAX); /* as much as that many files of that size can hold */
+	xfed_arena_init(&(*out)->memory, SIZE_MAX); /* no limit of its own: the number and size of the files limit it */
 	return XFED_OK;
 }
 
@@ -109,7 +109,7 @@ static const struct access_entry *find(const struct access_entry *table, struct 
 	return e;
 }
 
-/* OK, NOMEM; INVALID where another rule names it already (`*taken`). */
+/* OK, NOMEM; INVALID where another rule has the name (`*taken`). */
 static int add_entry(
 	struct access_set *s, struct access_entry **table, struct xfed_span key, const struct access_rule *rule, const struct access_rule **taken)
 {
@@ -128,7 +128,7 @@ static int add_entry(
 	return XFED_TABLE_ADDED(e) ? XFED_OK : XFED_ERR_NOMEM;
 }
 
-/* A broken file names it; the first one stays. OK, NOMEM. */
+/* Notes that a file which cannot be loaded names it; the first such file is kept. OK, NOMEM. */
 static int suspect(struct access_set *s, struct xfed_span name, const struct access_rule *rule)
 {
 	const struct access_rule *taken;
@@ -141,7 +141,7 @@ static int suspect(struct access_set *s, struct xfed_span name, const struct acc
 struct adding {
 	struct access_set *set;
 	struct access_rule *rule;
-	bool is_unread; /* of the users it names, some could not be read */
+	bool is_unread; /* some of the users it names could not be read */
 	struct rt_conf_doc *doc;
 	const struct access_options *options;
 };
@@ -209,7 +209,7 @@ static int add_file(struct adding *d)
 		}
 	}
 	d->rule->named_in_file = named;
-	if (rc == XFED_OK && named == 0) { /* which is what a full disk leaves: a rule is not to vanish without a word */
+	if (rc == XFED_OK && named == 0) { /* an empty file is what a full disk leaves: the rule must not silently vanish */
 		d->is_unread = true;
 		rt_conf_fail(d->doc, d->options, "granted_to_file", VALUE, "found no address in %.180s, accepted: at least one",
 			d->options->granted_to_file);
@@ -235,7 +235,7 @@ static void check_scope(struct rt_conf_doc *doc, const struct access_options *o)
 
 static void check_name(struct rt_conf_doc *doc, const struct access_options *o)
 {
-	char name[256]; /* no file's is longer */
+	char name[256]; /* no file name is longer */
 	size_t len = strlen(o->name);
 	for (size_t i = 0; i < len && len < sizeof(name); i++) {
 		name[i] = xfed_lower(o->name[i]);
@@ -324,7 +324,7 @@ static int add_checked(struct adding *d)
 
 /* ---- files that cannot be loaded ---- */
 
-/* The scope in a line of its own; where that is missing, there twice or garbled it is the narrowest, which nothing overrules. */
+/* The scope, from a line of its own; where that is missing, repeated or unreadable, the narrowest one, which no other rule overrides. */
 static enum access_scope read_scope(struct xfed_span text)
 {
 	int seen = 0;
@@ -373,8 +373,8 @@ static int suspect_words(struct access_set *s, struct xfed_span text, const char
 }
 
 /*
- * What ends a word may stand in the name of a user, so that the text is read in more than one way: by what no user's name has (RFC 7622
- * section 3.3.1), by the signs of lists too, by all there are.
+ * What separates words may also occur in a user's name, so the text is split in several ways: at characters that no user's name has (RFC
+ * 7622 section 3.3.1), at those of lists too, and at all separators.
  */
 static int suspect_text(struct access_set *s, struct xfed_span text, const struct access_rule *rule)
 {
@@ -396,7 +396,7 @@ static bool are_read(const struct rt_conf_strings *list)
 	return true;
 }
 
-/* Whom the file is about stands in `o`, and what is wrong (the errors behind the first `before`, `found` of them) says nothing about that. */
+/* Whether the errors found (those behind the first `before`, `found` of them) concern something other than the names, so that `o` has all names. */
 static bool names_are_read(const struct access_options *o, const struct rt_conf_errors *errors, size_t before, size_t found)
 {
 	size_t harmless = 0;
@@ -410,7 +410,7 @@ static bool names_are_read(const struct access_options *o, const struct rt_conf_
 	       are_read(&o->granted_to) && are_read(&o->domains);
 }
 
-/* By its text. */
+/* For a file of which only the text is there. */
 static int break_text(struct access_set *s, struct xfed_span text, const struct access_rule *rule)
 {
 	struct xfed_buf plain;
@@ -423,7 +423,7 @@ static int break_text(struct access_set *s, struct xfed_span text, const struct 
 	return rc;
 }
 
-/* `rule`: what has been added for it, or NULL. `o`: what is read of it, or NULL; then `is_whole`: of the users it names, all are. */
+/* `rule`: what has been added for the file, or NULL. `o`: what was read of it, or NULL; `is_whole`: all of the users it names were read. */
 static int break_file(
 	struct access_set *s, const char *file, struct xfed_span text, struct access_rule *rule, const struct access_options *o, bool is_whole)
 {
@@ -485,7 +485,7 @@ static int load_one(void *user, const char *file, struct xfed_span text)
 static int broken_one(void *user, const char *file, struct xfed_span text, size_t before)
 {
 	struct loading *l = user;
-	int rc = text.len == 0 ? break_file(l->set, file, text, NULL, NULL, false) : XFED_OK; /* else it is broken already */
+	int rc = text.len == 0 ? break_file(l->set, file, text, NULL, NULL, false) : XFED_OK; /* else the file is handled already */
 	return rc == XFED_OK
 		       ? policy_broken_add(l->broken, XFED_REASON_POLICY_ACCESS_BROKEN, file, l->errors, before, "everybody it could have been about")
 		       : rc;
@@ -512,7 +512,7 @@ int access_dir_load(const char *dir, bool may_be_missing, struct policy_broken *
 
 /* ---- the decision ---- */
 
-/* Users before sites before all, and of each what is broken first. */
+/* Users before sites before the global rule; at each level files that cannot be loaded first. */
 static const struct access_rule *rule_for(const struct access_set *s, const struct xfed_jid *user)
 {
 	char bare[XFED_JID_BYTES + 1];

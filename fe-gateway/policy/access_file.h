@@ -1,7 +1,7 @@
 /*
- * access.d: which local users may use federation at all. One rule a file, named after its name in lower case. User beats
- * site beats global; without any file everyone may; with files, a user whom none covers may not. The one rule that decides about a user
- * has two switches, federation and xmpp, and both have to be on: what another rule says of either does not count.
+ * access.d: which local users may use federation at all. One rule per file, named after its name in lower case. A rule for a user overrides
+ * one for its site, and that the global one; without any file everyone may; with files, a user that none covers may not. The rule that
+ * decides about a user has two switches, federation and xmpp, which both have to be on; what other rules say of them does not count.
  */
 #ifndef GATEWAY_POLICY_ACCESS_FILE_H
 #define GATEWAY_POLICY_ACCESS_FILE_H
@@ -33,23 +33,23 @@ struct access_rule {
 };
 
 /*
- * The whole directory. With `broken`, at a start, a file that cannot be loaded does not keep it from being: whom it could have been
- * about is allowed nothing, and the file is added there. `may_be_missing`: a directory that does not exist is an empty one; for a path
- * nobody configured (!rt_conf_is_set(&config->base.doc, config, "access_dir")), since a mistyped one must not let everyone in. OK:
- * `*out` is released with access_set_free(). INVALID (errors say why) or NOMEM leave it NULL.
+ * Loads the whole directory. With `broken`, at a start, a file that cannot be loaded does not stop the start: users it may be about are
+ * refused, and the file is added to `broken`. `may_be_missing`: a directory that does not exist counts as empty; only for a path that was
+ * not configured (!rt_conf_is_set(&config->base.doc, config, "access_dir")), since a mistyped path must not let everyone in. XFED_OK: the
+ * caller releases `*out` with access_set_free(). INVALID (`errors` say why) and NOMEM leave it NULL.
  */
 int access_dir_load(const char *dir, bool may_be_missing, struct policy_broken *broken, struct rt_conf_errors *errors, struct access_set **out);
 void access_set_free(struct access_set *s);
 
 /*
- * One file into a set, for the directory loader and tests. `s` was made by access_set_new(). One that is INVALID allows nobody any more
- * whom it names and, where it cannot be read as a whole, nobody whom no good rule of its scope, or of a narrower one, names.
+ * Adds one file to a set made by access_set_new(); for the directory loader and tests. After INVALID every user it names is refused; where
+ * it cannot be read as a whole, also every user that no valid rule of its scope, or of a narrower one, names.
  */
 int access_set_new(struct access_set **out);
 int access_set_add(struct access_set *s, const char *file, struct xfed_span text, struct rt_conf_errors *errors);
 
 /*
- * Whether the local user (a normalised bare JID; a domain alone is judged by the rules for sites and for all) may use federation: NONE,
+ * Whether the local user (a normalised bare JID; a domain alone is judged by the site and global rules) may use federation: NONE,
  * policy.access.user or policy.access.broken. `*rule` becomes the rule that decided, or NULL where none did; it lives as long as the set.
  */
 enum xfed_reason access_set_judge(const struct access_set *s, const struct xfed_jid *user, const struct access_rule **rule);

@@ -6,7 +6,7 @@
 #include "xfed/jid.h"
 #include "xfed/limits.h"
 
-#define TEXT_BYTES  (3 * RT_CONF_FILE_BYTES) /* of UTF-16, and as it is; an escape is never shorter than what it stands for */
+#define TEXT_BYTES  (3 * RT_CONF_FILE_BYTES) /* the text both as UTF-16 and as it is; an escape is never shorter than what it stands for */
 #define ARENA_BYTES (256 * 1024)
 
 void policy_broken_init(struct policy_broken *b)
@@ -21,7 +21,7 @@ void policy_broken_deinit(struct policy_broken *b)
 	*b = (struct policy_broken){ 0 };
 }
 
-/* ---- what is told ---- */
+/* ---- what is reported ---- */
 
 static const struct rt_conf_problem *first_error(const struct rt_conf_errors *errors, size_t before)
 {
@@ -30,7 +30,7 @@ static const struct rt_conf_problem *first_error(const struct rt_conf_errors *er
 			return &errors->items[i];
 		}
 	}
-	return NULL; /* more were found than are kept */
+	return NULL; /* more errors were found than are kept */
 }
 
 /* "PROBLEM. MORE"; OK, NOMEM. */
@@ -82,14 +82,14 @@ int policy_broken_add_ignored(struct policy_broken *b, const struct rt_conf_erro
 	return rc;
 }
 
-/* ---- text that is no YAML ---- */
+/* ---- reading text that is no valid YAML ---- */
 
 static int hex_digit(char c)
 {
 	return c >= '0' && c <= '9' ? c - '0' : xfed_lower(c) >= 'a' && xfed_lower(c) <= 'f' ? xfed_lower(c) - 'a' + 10 : -1;
 }
 
-/* The character of "\xXX", "\uXXXX" or "\UXXXXXXXX" at the beginning of `s`, and how long that is; false: it is none. */
+/* The character of "\xXX", "\uXXXX" or "\UXXXXXXXX" at the beginning of `s`, and its length; false: there is none. */
 static bool read_escape(struct xfed_span s, unsigned *c, size_t *len)
 {
 	char kind = s.len > 1 ? s.data[1] : '\0';
@@ -105,7 +105,7 @@ static bool read_escape(struct xfed_span s, unsigned *c, size_t *len)
 	return *len > 0 && *c > 0 && *c < 0x110000;
 }
 
-/* Half a pair of UTF-16 comes out as no UTF-8. */
+/* Half of a UTF-16 surrogate pair is appended as bytes that are not UTF-8. */
 static int append_character(struct xfed_buf *out, unsigned c)
 {
 	size_t more = c >= 0x10000 ? 3 : c >= 0x800 ? 2 : c >= 0x80 ? 1 : 0;
@@ -117,25 +117,25 @@ static int append_character(struct xfed_buf *out, unsigned c)
 	return xfed_buf_append(out, xfed_span_make(utf8, more + 1));
 }
 
-/* What stands in front of a character of its line, zero bytes apart. */
+/* What precedes a character in its line; zero bytes are skipped. */
 struct before {
-	char last; /* '\0': nothing */
+	char last; /* '\0': the beginning of the line */
 	bool has_quotes;
 };
 
-/* Where quotes stand in front of a # it may be part of a value. */
+/* Behind a quotation mark a # may be part of a value. */
 static bool begins_comment(char c, const struct before *b)
 {
 	return c == '#' && !b->has_quotes && (b->last == '\0' || b->last == ' ' || b->last == '\t');
 }
 
-/* A backslash at the end of a line in quotes: the next one goes on where it has its first character. */
+/* A backslash at the end of a line within quotes: the next line continues it from its first character that is no blank. */
 static bool is_folded(struct xfed_span rest)
 {
 	return xfed_span_is(rest, "\\") || xfed_span_is(rest, "\\\r");
 }
 
-/* Each byte is looked at once: the file may be a megabyte of whatever a power cut has left. */
+/* Looks at each byte once: the file may be a megabyte of whatever a power failure has left. */
 static int append_line(struct xfed_buf *out, struct xfed_span line, bool *folds)
 {
 	struct before b = { 0 };
@@ -185,7 +185,7 @@ static int append_utf16(struct xfed_buf *out, struct xfed_span text, size_t high
 	return rc;
 }
 
-/* As much as UTF-16 has of text that is ASCII for the most part. */
+/* Whether there are as many zero bytes as in mostly ASCII text in UTF-16. */
 static bool has_zeros(struct xfed_span text)
 {
 	size_t zeros = 0;
@@ -195,7 +195,7 @@ static bool has_zeros(struct xfed_span text)
 	return zeros >= text.len / 4;
 }
 
-/* What begins as UTF-16 does, and is not that for sure, is read both ways. */
+/* Text that begins like UTF-16 without being it for certain is read both ways. */
 int policy_broken_text(struct xfed_span text, struct xfed_buf *out)
 {
 	bool has_two = text.len > 1;
@@ -260,14 +260,14 @@ static bool is_foreign(char c)
 	return (uint8_t)c >= 0x80;
 }
 
-/* Bytes of a quotation mark of a word processor (U+2018 to U+201F) at the beginning; 0: it is none. */
+/* The bytes of a typographic quotation mark (U+2018 to U+201F) at the beginning; 0: there is none. */
 static size_t quote_at(struct xfed_span s)
 {
 	bool is_one = s.len > 2 && memcmp(s.data, "\xe2\x80", 2) == 0 && (uint8_t)s.data[2] >= 0x98 && (uint8_t)s.data[2] <= 0x9f;
 	return is_one ? 3 : 0;
 }
 
-/* The beginning of its first label cannot be read: it may be any that ends so, and what is sure is only what lies above. */
+/* The beginning of the first label is unreadable, so any name that ends like this may be meant: a wildcard for what is above it. */
 static int add_all_below(struct xfed_buf *names, struct xfed_span part)
 {
 	char wildcard[XFED_JID_PART_BYTES + 3];
@@ -281,7 +281,7 @@ static int add_all_below(struct xfed_buf *names, struct xfed_span part)
 	return rc == XFED_ERR_INVALID ? XFED_OK : rc;
 }
 
-/* A word that is no name may still have one in it. `is_cut`: what stood in front of it is no end of a word for sure. */
+/* A word that is no domain may contain one. `is_cut`: what precedes it may not be a separator. */
 static int add_parts(struct xfed_buf *names, struct xfed_span word, bool is_cut)
 {
 	int rc = XFED_OK;
@@ -310,7 +310,7 @@ static int add_piece(struct xfed_buf *names, struct xfed_span piece)
 	return rc == XFED_ERR_INVALID ? add_parts(names, piece, false) : rc;
 }
 
-/* Where the character set is not known, an end of words behind a byte of it may be the other half of a letter. */
+/* In an unknown character set a separator behind a byte of that set may be the second half of a letter. */
 static int add_word(struct xfed_buf *names, struct xfed_span text, struct xfed_span word)
 {
 	bool is_cut = word.data - text.data > 1 && is_foreign(word.data[-2]) && !strchr(POLICY_BLANKS, word.data[-1]);

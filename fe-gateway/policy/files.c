@@ -1,4 +1,4 @@
-/* Everything that files say: loaded and checked together, so that a start, a reload and --check-config judge alike. */
+/* All configuration files, loaded and checked together, so that a start, a reload and --check-config judge alike. */
 #include "policy/policy_impl.h"
 
 #include <gnutls/crypto.h>
@@ -50,7 +50,7 @@ static int make_snapshot(struct policy_files *f)
 	return rc == XFED_OK ? proto_transfer_hash(xfed_buf_span(&f->snapshot), f->hash) : rc;
 }
 
-/* Without dialback.secret_file one is derived from the key of the store, so that dialback works from the first start. */
+/* Without dialback.secret_file the secret is derived from the store's key, so that dialback works from the first start. */
 int policy_files_secret(struct policy_files *f, const uint8_t key[CORE_KEY_BYTES])
 {
 	static const char purpose[] = "xfed dialback secret";
@@ -73,7 +73,7 @@ int policy_files_secret(struct policy_files *f, const uint8_t key[CORE_KEY_BYTES
 
 static int load_policy(const char *path, bool is_start, struct rt_conf_errors *errors, struct policy_files *f)
 {
-	int rc = partner_dir_load(f->config->partners_dir, f->config, is_start ? &f->broken : NULL, errors, &f->partners);
+	int rc = partner_dir_load(f->config->partners_dir, f->config, is_start ? &f->broken : NULL, errors, &f->presence, &f->partners);
 	if (rc != XFED_OK) {
 		return rc;
 	}
@@ -84,7 +84,7 @@ static int load_policy(const char *path, bool is_start, struct rt_conf_errors *e
 	return rc;
 }
 
-/* All of it, even when something is wrong already: the operator wants to see everything at once. */
+/* Loads everything even after an error, so that the operator sees all errors at once. */
 static int load_all(const char *path, bool is_start, struct rt_conf_errors *errors, struct policy_files *f)
 {
 	int rc = config_load(path, errors, &f->config);
@@ -97,7 +97,7 @@ static int load_all(const char *path, bool is_start, struct rt_conf_errors *erro
 	int policy = load_policy(path, is_start, errors, f);
 	int secrets = config_read_secrets(f->config);
 	int access = access_dir_load(f->config->access_dir, may_be_missing, is_start ? &f->broken : NULL, errors, &f->access);
-	f->config->base.doc.errors = NULL; /* the collector is the caller's */
+	f->config->base.doc.errors = NULL; /* the error collector belongs to the caller and may end before the configuration */
 	rc = certificates != XFED_OK ? certificates : policy != XFED_OK ? policy : secrets != XFED_OK ? secrets : access;
 	return rc == XFED_OK ? policy_broken_add_ignored(&f->broken, errors) : rc;
 }
@@ -127,6 +127,7 @@ void policy_files_free(struct policy_files *f)
 	}
 	access_set_free(f->access);
 	xfed_policy_free(f->partners);
+	partner_presence_free(&f->presence);
 	xfed_buf_wipe(&f->snapshot);
 	policy_broken_deinit(&f->broken);
 	xfed_tls_creds_unref(f->channel_creds);

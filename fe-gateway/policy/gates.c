@@ -57,8 +57,8 @@ static struct policy_verdict access_policy(const struct policy_facts *f, enum po
 }
 
 /*
- * Users of an unverified public partner may be anybody: they see nothing and nobody before our user has added them, and write to who has
- * added them or written to them first. What our user does is what authorises them, so that direction is open.
+ * Users of an unverified public partner may be anybody: they may see our users' presence only if our user has added them, and write only to
+ * users who have added them or written to them first. In the other direction the gate is open, since it is our user's act that authorises.
  */
 static struct policy_verdict contact(const struct policy_facts *f, enum policy_kind kind)
 {

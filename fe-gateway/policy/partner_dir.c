@@ -1,4 +1,4 @@
-/* partners.d as a whole into a snapshot. */
+/* Loads the directory partners.d into a snapshot. */
 #include "policy/partner_file.h"
 
 #include <stdio.h>
@@ -11,14 +11,15 @@
 #define SECRET_FILE_BYTES 4096
 #define SECRET_BYTES_MIN  16
 
-#define NAMES_BYTES (64 * 1024 * 1024) /* of all files that cannot be loaded */
+#define NAMES_BYTES (64 * 1024 * 1024) /* for the names in all files that cannot be loaded */
 
 struct loading {
 	const struct config *config;
 	struct rt_conf_errors *errors;
 	struct xfed_policy *policy;
+	struct partner_presence **presence;
 	struct policy_broken *broken;
-	struct xfed_buf refused; /* names; a NUL behind each */
+	struct xfed_buf refused; /* names to be refused; each with a NUL behind it */
 };
 
 static void refuse_ours(struct loading *l, struct partner_file *f)
@@ -54,6 +55,7 @@ static int add_partner(void *user, const char *file, struct xfed_span text)
 			rt_conf_fail(&f.doc, f.doc.object, error.key ? error.key : "domain",
 				error.reason != XFED_REASON_NONE ? error.reason : XFED_REASON_CONFIG_VALUE_INVALID, "%s", error.text);
 		}
+		rc = rc == XFED_OK ? partner_presence_add(l->presence, f.partner.domain, &f.presence) : rc;
 	}
 	partner_file_deinit(&f);
 	return rc;
@@ -61,13 +63,13 @@ static int add_partner(void *user, const char *file, struct xfed_span text)
 
 /* ---- files that cannot be loaded ---- */
 
-/* A word without a dot is no doubt a key or a value, unless a partner has that name. */
+/* A word without a dot is most likely a key or a value, unless a partner has that name. */
 static bool is_meant(const struct xfed_policy *p, const char *name)
 {
 	return strchr(name, '.') || xfed_policy_partner(p, xfed_span_str(name));
 }
 
-/* The names as a phrase, as many as there is room for; most files name their own domain twice. */
+/* Writes the names as a phrase, as many as fit; most files contain their own domain twice. */
 static void list_names(struct xfed_span names, char *out, size_t size)
 {
 	size_t len = 0;
@@ -102,7 +104,7 @@ static int broken_partner(void *user, const char *file, struct xfed_span text, s
 	return policy_broken_add(l->broken, XFED_REASON_POLICY_PARTNER_BROKEN, file, l->errors, before, names);
 }
 
-/* What cannot be refused by its name (one too many) takes away the wildcards above it, and the start goes on. */
+/* Where a name cannot be refused by itself (there are too many) the wildcards that cover it are removed, and the start goes on. */
 static int refuse_names(struct loading *l)
 {
 	struct xfed_span all = xfed_buf_span(&l->refused);
@@ -188,7 +190,7 @@ static int add_secret(struct loading *l)
 	return rc;
 }
 
-/* INVALID does not stop the load: what comes after may have errors too, and all are to be shown. */
+/* INVALID does not stop loading: later files may have errors too, and all are shown. */
 static int worst(int a, int b)
 {
 	return a == XFED_OK || a == XFED_ERR_INVALID ? (b == XFED_OK ? a : b) : a;
@@ -207,10 +209,10 @@ static int load_files(struct loading *l, const char *dir, size_t *count)
 	return rc == XFED_OK ? refuse_names(l) : rc;
 }
 
-int partner_dir_load(
-	const char *dir, const struct config *config, struct policy_broken *broken, struct rt_conf_errors *errors, struct xfed_policy **out)
+int partner_dir_load(const char *dir, const struct config *config, struct policy_broken *broken, struct rt_conf_errors *errors,
+	struct partner_presence **presence, struct xfed_policy **out)
 {
-	struct loading l = { .config = config, .errors = errors, .broken = broken };
+	struct loading l = { .config = config, .errors = errors, .broken = broken, .presence = presence };
 	size_t errors_before = errors->error_count, count = 0;
 	*out = NULL;
 	int rc = xfed_policy_new(&l.policy);

@@ -9,7 +9,7 @@
 #define PARTNER(member)	   .offset = offsetof(struct partner_options, member)
 #define IN(object, member) RT_CONF_IN(struct partner_options, object, member)
 
-/* The file as it stands: a partner, and what has another form there. */
+/* The contents of the file: a partner, and keys whose form differs from the partner's. */
 struct partner_options {
 	struct xfed_partner partner;
 	struct rt_conf_strings additional;
@@ -21,6 +21,7 @@ struct partner_options {
 		const char *ca;
 		struct rt_conf_strings pins;
 	} trust;
+	struct iw_presence_choice presence;
 };
 
 static int convert_additional(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted)
@@ -36,7 +37,7 @@ static int convert_additional(struct xfed_arena *a, struct xfed_span in, struct 
 	return out->data ? XFED_OK : XFED_ERR_NOMEM;
 }
 
-/* Lower-case hex; colons as openssl prints them are dropped. */
+/* To lower-case hexadecimal; colons, as openssl prints them, are dropped. */
 static int convert_pin(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted)
 {
 	char hex[65];
@@ -87,7 +88,7 @@ static const struct rt_conf_row limits_rows[] = {
 };
 RT_CONF_TABLE(static const, limits, "limits", limits_rows, RT_CONF_TYPE_OF(struct partner_options, limits), "Limits, for each edge.");
 
-/* Refused when loading until they are built: to accept and ignore them would be worse than not to have them. */
+/* These keys are refused until they are built: accepting and ignoring them would be worse. */
 static const struct rt_conf_row trust_rows[] = {
 	{ .name = "ca", .type = RT_CONF_PATH, IN(trust, ca), .flags = RELOADABLE, .help = "PEM file with the only authorities for this partner.",
 		.not_built = "authorities for one partner are not built in this version" },
@@ -121,6 +122,8 @@ static const struct rt_conf_row partner_rows[] = {
 	{ .name = "limits", .type = RT_CONF_OBJECT, PARTNER(limits), .table = &limits_table, .help = "Limits, for each edge." },
 	{ .name = "kinds", .type = RT_CONF_ENUM_SET, PARTNER(partner.kinds), .flags = RELOADABLE, .min = 1, .max = 3, .fallback = "message presence iq",
 		.words = kind_words, .help = "What may be exchanged." },
+	{ .name = "presence", .type = RT_CONF_OBJECT, PARTNER(presence), .table = &config_choice_table,
+		.help = "What show and activities mean to each other for users of this partner, where it is something else than for the local domain." },
 	{ .name = "trust", .type = RT_CONF_OBJECT, PARTNER(trust), .table = &trust_table, .help = "Trust for this partner alone." },
 	{ .name = "dane", .type = RT_CONF_ENUM, PARTNER(partner.dane), .flags = RELOADABLE, .fallback = "off", .words = dane_words,
 		.help = "Whether TLSA records vouch for the partner's certificate." },
@@ -181,6 +184,7 @@ int partner_file_parse(const char *file, struct xfed_span text, struct rt_conf_e
 		rc = check_name(&out->doc, o);
 		check_matrix(&out->doc, o);
 		fill(&out->partner, o);
+		out->presence = o->presence;
 	}
 	if (rc == XFED_OK && errors->error_count > errors_before) {
 		rc = XFED_ERR_INVALID;

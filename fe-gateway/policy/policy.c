@@ -1,4 +1,4 @@
-/* What is in force: the files, their revision, and what everybody asks of them. */
+/* What is in force: the files and their revision, and look-ups in them. */
 #include <stdio.h>
 #include <unistd.h>
 
@@ -126,6 +126,16 @@ const struct xfed_partner *policy_pair_facts(
 	return partner;
 }
 
+void policy_presence_map(const struct policy *p, const struct config_domain *local, struct xfed_span remote_domain, struct iw_presence_map *out)
+{
+	const struct xfed_partner *partner = p->files->presence ? policy_partner(p, remote_domain) : NULL;
+	const struct iw_presence_choice *choice = partner ? partner_presence_find(p->files->presence, partner->domain) : NULL;
+	*out = local->map;
+	if (choice) {
+		iw_presence_map_choose(out, choice);
+	}
+}
+
 /* ---- the revision ---- */
 
 void policy_announce(const struct policy *p, const char *event)
@@ -155,7 +165,7 @@ bool policy_next_revision(struct proto_revision *r, const struct policy_files *f
 
 static void kept(struct store_batch *b)
 {
-	(void)b; /* no thread of the store runs yet: this is still inside store_submit() */
+	(void)b; /* only at the start, when the store writes within store_submit(): nothing waits for it */
 }
 
 static int keep_revision(struct policy *p, char error[256])

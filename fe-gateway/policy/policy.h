@@ -1,13 +1,14 @@
 /*
- * policy: who may write to whom. All that files say (gateway.yaml, partners.d, access.d, certificates) is loaded and checked
- * together, is in force until a reload swaps it whole, and has a revision that the edges know it by.
+ * policy: who may write to whom. All files (gateway.yaml, partners.d, access.d, certificates) are loaded and checked together, stay in
+ * force until a reload replaces them as a whole, and have a revision by which the edges know them.
  *
- *   files      what one load has found: immutable
- *   revision   the number of what is in force; it grows when the snapshot differs, and is in the store before anybody hears of it
- *   snapshot   the partners as bytes, for the edges; it carries the dialback secret
- *   reload     files are read and checked on a worker; where anything is wrong, what is in force stays
+ *   files      the result of one load: immutable
+ *   revision   the number of what is in force; grows when the snapshot changes, and is in the store before anybody is told
+ *   snapshot   the partners as bytes, for the edges; contains the dialback secret
+ *   gate       one of the conditions that policy checks between two addresses (gates.h)
+ *   reload     files are read and checked by a worker thread; after any error what is in force stays
  *
- * May call: core, config, store.
+ * May call core, config and store.
  */
 #ifndef GATEWAY_POLICY_POLICY_H
 #define GATEWAY_POLICY_POLICY_H
@@ -24,13 +25,13 @@
 #include "xfed/policy.h"
 #include "xfed/tls.h"
 
-/* ---- what files say ---- */
+/* ---- loading files ---- */
 
 struct policy_files;
 
 /*
- * OK; INVALID (`errors` say why) or NOMEM leave `*out` NULL. At a start single files of partners.d and access.d may be broken, and
- * `errors` tell it all the same; a reload and a check want them whole. Blocks: at the start, and for a reload on a worker.
+ * OK; INVALID (`errors` say why) and NOMEM leave `*out` NULL. At a start single files of partners.d and access.d may be invalid, though
+ * `errors` name them; a reload and a check need all files valid. Blocks: to be called at the start, or by a worker thread.
  */
 int policy_files_load(const char *path, bool is_start, struct rt_conf_errors *errors, struct policy_files **out);
 void policy_files_free(struct policy_files *f); /* NULL is fine */
@@ -41,21 +42,21 @@ const struct config *policy_files_config(const struct policy_files *f);
 struct policy;
 
 struct policy_user {
-	/* Other files are in force. `is_new`: the snapshot too, under another revision; its bytes lie elsewhere in any case. */
+	/* Other files are in force. `is_new`: the snapshot differs too, and has another revision; its bytes have moved in any case. */
 	void (*swapped)(void *user, bool is_new);
 };
 
 /*
- * `files`, loaded from `path`, come into force (and are freed with it, or where this fails). A restart with the same files keeps
- * the revision of the store; others are the next one. OK, or an error with one sentence in `error`.
+ * Puts `files`, loaded from `path`, into force, and owns them (also where this fails). After a restart with the same files the revision is
+ * the store's; with others it is the next one. XFED_OK, or an error with one sentence in `error`.
  */
 int policy_new(struct core *core, struct store *store, const char *path, struct policy_files *files, const struct policy_user *user, void *user_data,
 	struct policy **out, char error[256]);
-void policy_stop(struct policy *p); /* a reload under way comes to nothing; NULL is fine */
-void policy_free(struct policy *p); /* when the loop is gone; NULL is fine */
+void policy_stop(struct policy *p); /* cancels a reload that is running; NULL is fine */
+void policy_free(struct policy *p); /* after the loop has ended; NULL is fine */
 
-/* All borrowed until the next swap. */
-const struct policy_broken *policy_broken(const struct policy *p); /* what the start found broken, until a reload, and what is ignored */
+/* These are all borrowed until the next swap. */
+const struct policy_broken *policy_broken(const struct policy *p); /* invalid files of the start, until a reload; and files that are ignored */
 const struct config *policy_config(const struct policy *p);
 const struct access_rule *policy_access_rules(const struct policy *p); /* the first of them; NULL: none */
 const struct xfed_policy *policy_partners(const struct policy *p);
@@ -65,18 +66,19 @@ const struct proto_revision *policy_revision(const struct policy *p);
 struct xfed_span policy_snapshot(const struct policy *p);
 
 const struct xfed_partner *policy_partner(const struct policy *p, struct xfed_span domain); /* NULL: not listed, or refused */
-enum xfed_reason policy_why_not(const struct policy *p, struct xfed_span domain);	    /* then: policy.partner.* */
-uint64_t policy_partner_share(const struct policy *p, struct xfed_span domain);		    /* one number per partner, whichever of its domains */
-const char *policy_partner_label(const struct policy *p, struct xfed_span domain);	    /* for metrics: bounded by what is listed */
-void policy_partner_path(const struct policy *p, const struct xfed_partner *partner, char out[512]); /* the file it comes from */
-/* Why a domain is no partner, in words: "no file in DIR covers DOMAIN", and what was meant to be one lies there. */
+enum xfed_reason policy_why_not(const struct policy *p, struct xfed_span domain);	    /* the reason where that is NULL: policy.partner.* */
+/* a number for the partner, the same for all of its domains */
+uint64_t policy_partner_share(const struct policy *p, struct xfed_span domain);
+const char *policy_partner_label(const struct policy *p, struct xfed_span domain); /* a label for metrics, from the list of partners */
+void policy_partner_path(const struct policy *p, const struct xfed_partner *partner, char out[512]); /* of the partner's file */
+/* Says in words why a domain is no partner: "no file in DIR covers DOMAIN", and which file there may have been meant to. */
 const char *policy_not_partner_words(const struct policy *p, struct xfed_span domain, char out[1024]);
 
 /* ---- facts for the gates (gates.h) ---- */
 
 /*
- * The ends of what is sent from our side (SIP) or from a partner's (XMPP). SIP knows our users by the names they have inside
- * (sip_domain) and outside, partners only by those outside. NULL: that end is not ours.
+ * Which ends are ours, of something sent from our side (SIP) or from a partner's (XMPP). SIP knows our users by the names of their domain
+ * inside (sip_domain) and outside, partners only by those outside. NULL: that end is not ours.
  */
 struct policy_ends {
 	const struct config_domain *from, *to;
@@ -84,19 +86,22 @@ struct policy_ends {
 struct policy_ends policy_ends(const struct policy *p, bool is_from_sip, struct xfed_span from_domain, struct xfed_span to_domain);
 
 /*
- * What files say: `user` is ours, bare (or a domain alone), with the domain it has outside; gives the other's partner, or NULL. `*rule` becomes
- * the access rule that decided, or NULL where none did.
+ * Fills in what the files say. `user` is ours: a bare JID (or a domain alone) with the domain it has outside. Returns the other end's
+ * partner, or NULL. `*rule` becomes the access rule that decided, or NULL where none did.
  */
 const struct xfed_partner *policy_pair_facts(
 	const struct policy *p, const struct xfed_jid *user, struct xfed_span remote_domain, struct policy_facts *f, const struct access_rule **rule);
 
+/* What show and activities mean to each other for users of that domain of ours and that of the partner's. */
+void policy_presence_map(const struct policy *p, const struct config_domain *local, struct xfed_span remote_domain, struct iw_presence_map *out);
+
 /* ---- reload ---- */
 
-/* `reply` (zeroed: nobody asked) comes when it is done. */
+/* Answers `reply` when it is done; zeroed: nobody asked. */
 void policy_reload(struct policy *p, struct rt_reply reply);
-void policy_check(struct policy *p, struct rt_reply reply); /* the same without the swap */
+void policy_check(struct policy *p, struct rt_reply reply); /* the same, but puts nothing into force */
 bool policy_is_reloading(const struct policy *p);
-/* An edge has this revision in force, and would refuse one not above it: the next reload, whatever it finds, makes one that is. */
+/* An edge has this revision in force and would refuse one that is not above it: the next reload makes a higher one, whatever it finds. */
 void policy_outbid(struct policy *p, uint64_t epoch, uint64_t counter);
 
 #endif

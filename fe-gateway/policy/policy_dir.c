@@ -47,7 +47,7 @@ static bool ends_with(const char *s, const char *end)
 	return len > end_len && strcmp(s + len - end_len, end) == 0;
 }
 
-/* What was most likely meant to be loaded: .yml, .YAML, .yaml.txt, or a domain alone. Backups and what was put out of the way are not. */
+/* Names that were most likely meant to be loaded: .yml, .YAML, .yaml.txt, or a domain alone. Not backups, nor files renamed to disable them. */
 static bool is_mistaken(const char *name)
 {
 	char lower[256];

@@ -1,8 +1,9 @@
-/* Between the files of policy: files.c loads, policy.c keeps what is in force, reload.c makes the next. */
+/* What the files of policy share: files.c loads, policy.c keeps what is in force, reload.c loads the next. */
 #ifndef GATEWAY_POLICY_POLICY_IMPL_H
 #define GATEWAY_POLICY_POLICY_IMPL_H
 
 #include "policy/access_file.h"
+#include "policy/partner_file.h"
 #include "policy/policy.h"
 #include "policy/policy_dir.h"
 #include "xfed/buf.h"
@@ -13,23 +14,27 @@ struct policy_files {
 	struct xfed_tls_creds *channel_creds, *sip_creds;
 	struct access_set *access;
 	struct xfed_policy *partners;
-	struct policy_broken broken; /* at a start; a reload has only what is ignored */
+	struct partner_presence *presence;
+	struct policy_broken broken; /* of a start; of a reload only the files that are ignored */
 	struct xfed_buf snapshot;
 	uint8_t hash[32]; /* of the snapshot */
 };
 /*
- * Where no dialback.secret_file is given, the secret is made of the store's key, so that it outlives a restart and is the same
- * on every edge. OK, NOMEM, LIBRARY: the files are to be freed.
+ * Without dialback.secret_file the secret is derived from the store's key, so that it survives a restart and is the same on every edge. OK;
+ * after NOMEM and LIBRARY the caller frees the files.
  */
 int policy_files_secret(struct policy_files *f, const uint8_t key[CORE_KEY_BYTES]);
 
-/* A revision is told to nobody before the store has it: read on a worker, written by the store, then swapped. */
+/*
+ * A reload under way: read by a worker thread, its revision written by the store, then swapped. Nobody is told a revision that the store
+ * does not have.
+ */
 struct policy_reload {
 	bool is_running;
 	struct rt_job job;
 	struct rt_reply reply;
 	struct rt_conf_errors errors;
-	struct policy_files *files; /* read */
+	struct policy_files *files; /* the files that were read */
 	struct proto_revision revision, outbid;
 	struct store_batch batch;
 	bool is_new, is_check;
@@ -45,11 +50,11 @@ struct policy {
 	const struct policy_user *user;
 	void *user_data;
 	struct policy_reload reload;
-	struct proto_revision outbid; /* the highest that edges have refused ours for; the hash does not count */
+	struct proto_revision outbid; /* the highest revision with which edges have refused ours; its hash is not used */
 	bool reload_again, is_stopped;
 };
 
-/* The next revision, where the files' snapshot is another or the old one is not above `outbid` (zeroed: none); false: it is the same. */
+/* The next revision, if the snapshot of the files differs or the old one is not above `outbid` (zeroed: none). False: it stays the same. */
 bool policy_next_revision(struct proto_revision *r, const struct policy_files *f, const struct proto_revision *outbid);
 void policy_announce(const struct policy *p, const char *event);
 

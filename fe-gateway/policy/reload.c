@@ -1,4 +1,4 @@
-/* The next files: read and checked on a worker, and swapped in whole. */
+/* Reload: the next files are read and checked by a worker thread, and put into force as a whole. */
 #include <stdio.h>
 
 #include "policy/policy_impl.h"
@@ -145,12 +145,12 @@ void policy_check(struct policy *p, struct rt_reply reply)
 }
 
 /*
- * Gateways count their changes, so none is that many ahead of another. An edge that says so all the same gains one step a reload: the
- * numbers never come to their end, where nobody could outbid any more.
+ * Gateways count their changes, so no gateway is that far ahead of another. An edge that claims it nevertheless raises the counter by only
+ * one step a reload, so that it never reaches its end, where no revision could be above it.
  */
 #define OUTBID_STEP ((uint64_t)1 << 32)
 
-/* An epoch the store cannot hold, and no gateway ever made, is not outbid. */
+/* An epoch that the store cannot hold, and that no gateway has made, is ignored. */
 void policy_outbid(struct policy *p, uint64_t epoch, uint64_t counter)
 {
 	uint64_t most = p->revision.counter + OUTBID_STEP;

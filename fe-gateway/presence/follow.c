@@ -380,9 +380,13 @@ static void hide_notes(const struct pair *pair, struct iw_presence *now)
 
 static enum xfed_reason read_state(struct follow *f, const struct sip_message *m, struct xfed_arena *a, struct iw_presence *out)
 {
+	const struct pair *pair = f->party.pair;
+	const struct config_domain *d = domain_of(pair);
 	enum iw_pidf_result rc = iw_pidf_read(a, m->body, m->content_language, out);
-	if (rc == IW_PIDF_OK) {
-		iw_presence_map_to_xmpp(&f->party.pair->presence->map, out);
+	if (rc == IW_PIDF_OK && d) {
+		struct iw_presence_map map;
+		policy_presence_map(pair->presence->policy, d, pair_remote_domain(pair), &map);
+		iw_presence_map_to_xmpp(&map, out);
 	}
 	return iw_pidf_reason(rc);
 }

@@ -385,7 +385,6 @@ int presence_new(const struct presence_rooms *below, struct presence **out)
 	p->trunk = below->trunk;
 	p->contacts = below->contacts;
 	p->deliver = below->deliver;
-	iw_presence_map_init(&p->map);
 	xfed_buf_init(&p->scratch, XFED_STANZA_BYTES_MAX);
 	deliver_use(p->deliver, DELIVER_PRESENCE, presence_take, p);
 	presence_resume(p);

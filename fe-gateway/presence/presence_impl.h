@@ -3,7 +3,6 @@
 #define GATEWAY_PRESENCE_PRESENCE_IMPL_H
 
 #include "interwork/presence.h"
-#include "interwork/presence_map.h"
 #include "presence/known.h"
 #include "presence/presence.h"
 #include "sip/event.h"
@@ -99,7 +98,6 @@ struct presence {
 	struct contacts *contacts;
 	struct deliver *deliver;
 	struct trunk_user trunk_user;
-	struct iw_presence_map map;
 	struct party *by_id, *queue;
 	struct pair *pairs, *stale;
 	struct pair *by_partner[PRESENCE_BUCKETS]; /* by the hash of the contact's domain */

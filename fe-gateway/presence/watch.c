@@ -246,10 +246,11 @@ void watch_request(struct presence *p, const struct sip_incoming *rq, struct xfe
 
 /* ---- NOTIFY ---- */
 
-static int write_body(struct xfed_arena *a, const struct pair *pair, struct xfed_buf *out)
+static int write_body(struct xfed_arena *a, const struct pair *pair, const struct config_domain *d, struct xfed_buf *out)
 {
 	struct iw_device list[16];
 	struct iw_presence state = { .devices = list };
+	struct iw_presence_map map;
 	struct xfed_jid contact;
 	struct iw_pidf_addresses to;
 	for (size_t i = 0; i < pair->known.count && i < XFED_ARRAY_LEN(list); i++) {
@@ -258,7 +259,8 @@ static int write_body(struct xfed_arena *a, const struct pair *pair, struct xfed
 	int rc = xfed_jid_parse(a, contact_remote(pair->contact), &contact);
 	rc = rc == XFED_OK ? iw_jid_to_sip(a, &contact, NULL, &to.contact) : rc;
 	rc = rc == XFED_OK ? iw_jid_to_sip(a, &contact, &(struct iw_address_options){ .scheme = IW_SCHEME_PRES }, &to.entity) : rc;
-	iw_presence_map_to_sip(&pair->presence->map, &state);
+	policy_presence_map(pair->presence->policy, d, pair_remote_domain(pair), &map);
+	iw_presence_map_to_sip(&map, &state);
 	return rc == XFED_OK ? iw_pidf_write(out, &state, &to) : rc;
 }
 
@@ -272,7 +274,7 @@ static int send_notify(struct watch *w, struct xfed_arena *a, struct xfed_buf *b
 	int rc = xfed_jid_parse(a, contact_local(pair->contact), &local);
 	const struct config_domain *d = rc == XFED_OK ? config_domain(policy_config(p->policy), local.domain) : NULL;
 	bool has_body = w->value.state != SIP_SUB_PENDING;
-	rc = d && has_body ? write_body(a, pair, body) : rc;
+	rc = d && has_body ? write_body(a, pair, d, body) : rc;
 	if (rc != XFED_OK || !d) {
 		return rc == XFED_OK ? XFED_ERR_NOT_FOUND : rc;
 	}

@@ -1,7 +1,7 @@
 #include "service/service.h"
 
-#define GIVE_UP_MS 1500 /* before the end: what has no fate then gets one, and the edges still hear of it */
-#define CLOSE_MS   500	/* for the last frames and responses to leave */
+#define GIVE_UP_MS 1500 /* of the stop timeout: at this point what is left is settled, so that the edges still hear of it */
+#define CLOSE_MS   500	/* for the last frames and responses to be sent */
 
 const char *service_word(const struct service *m)
 {

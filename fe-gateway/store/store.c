@@ -1,4 +1,4 @@
-/* Batches, the thread that writes them, and what of a group becomes of each. */
+/* Batches, the thread that writes them in groups, and the result for each batch of a group. */
 #include "store/store_impl.h"
 
 #include <stdio.h>
@@ -7,7 +7,7 @@
 #include "xfed/rt/log.h"
 #include "xfed/rt/loop.h"
 
-#define TRY_AGAIN_MS 15000 /* whoever has rows to write tries sooner, and knows better */
+#define TRY_AGAIN_MS 15000 /* a batch with rows tries at once anyway */
 
 struct queue {
 	struct store_batch *first, **last;
@@ -18,13 +18,13 @@ struct store {
 	const struct xfed_env *env;
 	void *db;
 	struct store_state state;
-	struct store_batch trial; /* writes nothing */
+	struct store_batch trial; /* a batch that writes nothing, to see whether the store can be written */
 	bool is_trying;
-	uint64_t try_at_ms; /* 0: not set yet */
+	uint64_t try_at_ms; /* when it is submitted; 0: not set yet */
 	bool is_running;
 	uv_thread_t thread;
-	uv_async_t wake; /* the loop: something is finished */
-	uv_mutex_t lock; /* of what follows */
+	uv_async_t wake; /* wakes the loop: a batch is finished */
+	uv_mutex_t lock; /* protects what follows */
 	uv_cond_t work;
 	struct queue waiting, finished;
 	bool is_stopping;
@@ -142,7 +142,7 @@ int store_put_revision(struct store_batch *b, const struct proto_revision *r)
 	return XFED_OK;
 }
 
-/* The spans become the arena's own. */
+/* Copies the spans into the arena. */
 static int own(struct xfed_arena *a, struct store_failure *f)
 {
 	f->detail = xfed_arena_copy(a, f->detail);
@@ -216,7 +216,7 @@ int store_ask(struct store_batch *b, const struct store_question *q)
 
 /* ---- a group ---- */
 
-/* The batches from `first` up to `end`, with one commit. */
+/* Writes the batches from `first` up to `end` with one commit. */
 static int write_run(struct store *s, const struct store_batch *first, const struct store_batch *end, char error[256])
 {
 	int rc = s->backend->begin(s->db, error);
@@ -242,7 +242,7 @@ static bool has_writes(const struct store_batch *group)
 	return false;
 }
 
-/* What a batch is refused for must not cost those it happened to wait with: then each is written by itself. */
+/* A group that fails is written again, each batch by itself: one bad batch must not cost the others. */
 static void write_group(struct store *s, struct store_batch *group)
 {
 	char error[256];
@@ -289,7 +289,7 @@ static void run_group(struct store *s, struct store_batch *group)
 	}
 }
 
-/* ---- how it goes ---- */
+/* ---- the state of the store ---- */
 
 static void note(struct store *s, const struct store_batch *b)
 {
@@ -337,7 +337,7 @@ void store_tick(struct store *s, uint64_t now_ms)
 	} else if (now_ms >= s->try_at_ms) {
 		store_batch_init(&s->trial, trial_done);
 		s->is_trying = true;
-		(void)add(&s->trial, STORE_WRITE_NOTHING); /* without memory it says nothing, and is tried again */
+		(void)add(&s->trial, STORE_WRITE_NOTHING); /* without memory it is tried again with a later tick */
 		store_submit(s, &s->trial);
 	}
 }
@@ -372,7 +372,7 @@ static void tell_finished(struct store *s)
 	struct store_batch *b = queue_take(&s->finished);
 	uv_mutex_unlock(&s->lock);
 	while (b) {
-		struct store_batch *next = b->next; /* done() may free it */
+		struct store_batch *next = b->next; /* done() may free the batch */
 		end(s, b);
 		b = next;
 	}
@@ -431,7 +431,7 @@ void store_stop(struct store *s)
 	uv_cond_signal(&s->work);
 	uv_mutex_unlock(&s->lock);
 	uv_thread_join(&s->thread);
-	s->is_running = false; /* what done() submits now runs where it stands */
+	s->is_running = false; /* from here on store_submit() runs a batch at once */
 	tell_finished(s);
 	uv_close((uv_handle_t *)&s->wake, NULL);
 	uv_cond_destroy(&s->work);

@@ -1,10 +1,10 @@
-/* Between store.c, which knows batches and threads, and a backend, which knows a database. */
+/* The interface between store.c, which knows batches and threads, and a backend, which knows a database. */
 #ifndef GATEWAY_STORE_STORE_IMPL_H
 #define GATEWAY_STORE_STORE_IMPL_H
 
 #include "store/store.h"
 
-/* NOTHING: changes nothing, and fails where anything would. */
+/* NOTHING: changes nothing, and fails where a write would. */
 enum store_write_kind {
 	STORE_WRITE_NOTHING,
 	STORE_WRITE_REVISION,
@@ -28,11 +28,11 @@ struct store_write {
 };
 
 /*
- * One connection; calls come from one thread at a time. All give OK, or another code with one sentence in `error`. After a
- * failure between begin() and the end of commit() comes rollback(), and the database is as it was before begin().
+ * A connection to one database; calls come from one thread at a time. Each returns XFED_OK, or an error with one sentence in `error`. After
+ * a failure between begin() and the end of commit() store.c calls rollback(), which restores the state before begin().
  */
 struct store_backend {
-	int (*open)(const char *where, const struct xfed_env *env, void **out, char error[256]); /* brings the schema up to date */
+	int (*open)(const char *where, const struct xfed_env *env, void **out, char error[256]); /* also brings the schema up to date */
 	void (*close)(void *db);
 	int (*facts)(void *db, struct store_facts *out, char error[256]);
 	int (*find)(void *db, const struct store_question *q, store_row_fn *fn, void *user, char error[256]);

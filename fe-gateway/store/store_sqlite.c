@@ -1,4 +1,4 @@
-/* The store in one SQLite file. */
+/* The backend for an SQLite file. */
 #include <errno.h>
 #include <limits.h>
 #include <sqlite3.h>
@@ -16,9 +16,9 @@ struct file {
 	char *path;
 };
 
-/* Step n brings a store of version n to n + 1. A step that has been released is never changed. */
+/* Step n changes schema version n into n + 1. A step that has been released is never changed. */
 static const char *const steps[] = {
-	/* one row each */
+	/* each of the first two tables has exactly one row */
 	"CREATE TABLE policy (one INTEGER PRIMARY KEY CHECK (one = 1), epoch INTEGER NOT NULL, counter INTEGER NOT NULL,"
 	" hash BLOB NOT NULL);"
 	"CREATE TABLE secret (one INTEGER PRIMARY KEY CHECK (one = 1), key BLOB NOT NULL);",
@@ -44,7 +44,7 @@ static const char *const steps[] = {
 };
 #define SCHEMA ((int)XFED_ARRAY_LEN(steps))
 
-/* SQLite's own number is that of its last try, to open for reading what is not there. */
+/* Opens the file itself: SQLite only keeps the error of its second attempt, to open a missing file for reading. */
 int store_access(const char *path)
 {
 	const char *slash = strrchr(path, '/');
@@ -56,7 +56,7 @@ int store_access(const char *path)
 	return access(dir, W_OK | X_OK) == 0 ? 0 : errno;
 }
 
-/* What the system said, where it is at the bottom of it; SQLite keeps no number for a full disk. */
+/* The errno behind an SQLite error; SQLite keeps none for a full disk. */
 static int system_error(const struct file *f, int code)
 {
 	int denied = code == SQLITE_CANTOPEN ? store_access(f->path) : 0;
@@ -90,7 +90,7 @@ static sqlite3_stmt *prepare(struct file *f, const char *sql)
 	return sqlite3_prepare_v2(f->db, sql, -1, &st, NULL) == SQLITE_OK ? st : NULL;
 }
 
-/* Runs the statement, which may be NULL where it could not be made. */
+/* Runs and frees the statement; NULL, where preparing it failed, is fine. */
 static int finish(struct file *f, sqlite3_stmt *st, bool is_bound, char error[256])
 {
 	int rc = st && is_bound && sqlite3_step(st) == SQLITE_DONE ? XFED_OK : fail(f, error);
@@ -110,8 +110,8 @@ static int read_version(struct file *f, int *version, char error[256])
 }
 
 /*
- * The epoch is larger for a store made later, as the highest revision wins at an edge; its low bits are random, so that two
- * stores made in one second differ.
+ * Higher for a store that was made later, because an edge accepts only a higher revision; random in the low bits, so that two stores made
+ * within one second differ.
  */
 static uint64_t new_epoch(const struct xfed_env *env)
 {
@@ -120,7 +120,7 @@ static uint64_t new_epoch(const struct xfed_env *env)
 	return ((uint64_t)env->wall_s(env->user) << 20) | (random & 0xfffff);
 }
 
-/* The rows a new store begins with. */
+/* Writes the rows of a new store. */
 static int fill(struct file *f, const struct xfed_env *env, char error[256])
 {
 	uint8_t key[CORE_KEY_BYTES];
@@ -162,7 +162,7 @@ static int migrate(struct file *f, const struct xfed_env *env, char error[256])
 	return rc;
 }
 
-/* The write transaction takes the lock, and exclusive mode keeps it until the file is closed. */
+/* A write transaction takes the lock, which exclusive mode keeps until the file is closed. */
 static int set_up(struct file *f, const struct xfed_env *env, char error[256])
 {
 	int rc = run(f, "PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF; BEGIN EXCLUSIVE", error);
@@ -186,7 +186,7 @@ static int open_file(const char *where, const struct xfed_env *env, void **out, 
 		return XFED_ERR_NOMEM;
 	}
 	int rc = XFED_OK;
-	mode_t before = umask(0077); /* it holds a key; at the start there is no other thread */
+	mode_t before = umask(0077); /* the file holds a key; no other thread runs at the start */
 	if (sqlite3_open_v2(where, &f->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX, NULL) != SQLITE_OK) {
 		rc = f->db ? fail(f, error) : XFED_ERR_NOMEM;
 	}
@@ -242,7 +242,7 @@ static int commit(void *db, char error[256])
 	return run(db, "COMMIT", error);
 }
 
-/* A full disk may have rolled back already; what the error was is known. */
+/* After a full disk SQLite may have rolled back by itself; the error is already known. */
 static void rollback(void *db)
 {
 	struct file *f = db;

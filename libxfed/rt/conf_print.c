@@ -36,14 +36,16 @@ static void put_address(struct printer *p, const struct rt_conf_address *a)
 	put_quoted(p, rt_conf_address_text(a, text));
 }
 
-static const char *word_of(const struct rt_conf_row *row, int value)
+static const char *word_of(const struct rt_conf_row *row, const void *field)
 {
+	int value;
+	memcpy(&value, field, sizeof(value));
 	for (const struct rt_conf_word *w = row->words; w->word; w++) {
 		if (w->value == value) {
 			return w->word;
 		}
 	}
-	return "?";
+	return NULL;
 }
 
 static void put_set(struct printer *p, const struct rt_conf_row *row, unsigned bits)
@@ -86,7 +88,7 @@ static void put_number(struct printer *p, const struct rt_conf_row *row, const v
 	put(p, conf_number_text(row->type, n, text));
 }
 
-/* Whether there is a value at all: a text or an address nobody gave has none. */
+/* Whether there is a value at all: a text, a word or an address nobody gave has none. */
 static bool has_value(const struct rt_conf_row *row, const void *field)
 {
 	const char *s = "";
@@ -99,6 +101,9 @@ static bool has_value(const struct rt_conf_row *row, const void *field)
 	case RT_CONF_ADDRESS:
 	case RT_CONF_LISTEN:
 		s = ((const struct rt_conf_address *)field)->host;
+		break;
+	case RT_CONF_ENUM:
+		s = word_of(row, field);
 		break;
 	default:
 		break;
@@ -126,8 +131,7 @@ static void put_value(struct printer *p, const struct rt_conf_row *row, const vo
 		put_number(p, row, field);
 		return;
 	case RT_CONF_ENUM:
-		memcpy(&value, field, sizeof(value));
-		put(p, word_of(row, value));
+		put(p, word_of(row, field));
 		return;
 	case RT_CONF_ENUM_SET:
 		memcpy(&value, field, sizeof(value));
@@ -177,6 +181,9 @@ static void put_object(struct printer *p, const struct rt_conf_table *t, const v
 	for (size_t i = 0; i < t->row_count && p->rc == XFED_OK; i++) {
 		const struct rt_conf_row *row = &t->rows[i];
 		const void *field = conf_field_const(row, object);
+		if ((row->flags & RT_CONF_QUIET) && !has_value(row, field)) {
+			continue;
+		}
 		indent(p, level);
 		/* The first key of an item carries the dash, the others stand below it. */
 		put(p, !is_item ? "" : i == 0 ? "- " : "  ");

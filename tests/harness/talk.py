@@ -1,6 +1,6 @@
 """
-The conversation of packaging/demo: the bundled partner and the bundled SIP user talk through both daemons, then a partner
-nobody listed is refused. Every step is printed with its verdict.
+The conversation of packaging/demo: the bundled partner and the bundled SIP user talk through both daemons and see each other's
+presence, then a partner nobody listed is refused. Every step is printed with its verdict.
 
     python3 -m harness.talk prepare DIR           chooses the ports and writes them as shell variables
     python3 -m harness.talk run DIR XFEDCTL       talks; exit status 0 when every step was ok
@@ -17,6 +17,7 @@ import xml.etree.ElementTree as ET
 
 from .certs import Certs
 from .http import http_get
+from .presence import PresenceServer, Watch, basics, pidf, state_of
 from .proc import wait_until
 from .sip import SipUser
 from .wire import free_port
@@ -100,10 +101,54 @@ class Talk:
         assert methods == {"in": "external", "out": "external"}, text
         return text
 
+    def sip_watches(self):
+        self.flow = self.user.dial((HOST, self.port["sip"]))
+        self.watch = Watch(self.user, self.flow, "sip:alice@partner.example", "sip:dave@corp.example")
+        answer = self.watch.subscribe()
+        assert answer.status == 200, "the gateway answered: " + answer.start
+        self.partner.inbox.wait(lambda s: s.get("type") == "subscribe" and s.get("from") == "dave@corp.example", 15)
+        self.partner.send("<presence from='alice@partner.example' to='dave@corp.example' type='subscribed'/>")
+        return self.told(self.alice_is("<status>at my desk</status>"), ("open", None, "at my desk"))
+
+    def alice_is(self, inner):
+        self.partner.send("<presence from='alice@partner.example/laptop' to='dave@corp.example'>%s</presence>" % inner)
+        return "alice: " + inner
+
+    def told(self, said, wanted):
+        """The NOTIFY in which the SIP user is told that."""
+        got = self.watch.wait(lambda m: m.body and list(basics(m).values()) == [wanted], 15)
+        return "%s\nNOTIFY, %s\n%s" % (said, state_of(got), got.text)
+
+    def xmpp_changes(self):
+        return self.told(self.alice_is("<show>away</show><status>at lunch</status>"), ("open", "away", "at lunch"))
+
+    def xmpp_watches(self):
+        self.server = PresenceServer(self.user, self.flow)
+        self.partner.send("<presence from='alice@partner.example' to='dave@corp.example' type='subscribe'/>")
+        self.asked = self.server.wait("sip:dave@corp.example", 15)
+        shown = self.dave_is(None, "in the office")
+        self.partner.inbox.wait(lambda s: s.get("type") == "subscribed" and s.get("from") == "dave@corp.example", 15)
+        return "\n".join(["SUBSCRIBE, from " + self.asked.get("from"), shown])
+
+    def dave_is(self, show, note):
+        """The stanza in which the contact is told that."""
+        since = self.partner.inbox.mark()
+        answer = self.server.notify(self.asked, "active;expires=600", pidf("pres:dave@corp.example", ("phone", "open", show, note)))
+        assert answer.status == 200, "the gateway answered: " + answer.start
+        got = self.partner.inbox.wait(lambda s: s.tag == "{jabber:server}presence" and s.get("from") == "dave@corp.example/phone", 15, since)
+        assert [(c.tag, c.text) for c in got if c.tag == "{jabber:server}status"] == [("{jabber:server}status", note)]
+        ET.register_namespace("", "jabber:server")
+        return ET.tostring(got, "unicode")
+
+    def sip_changes(self):
+        shown = self.dave_is("dnd", "on the phone")
+        assert "<show>dnd</show>" in shown, shown
+        return shown
+
     def unknown_user(self):
-        self.user.answer = 404
+        before, self.user.answer = self.user.answer, 404
         found = self.partner.wait_error(self.partner.say("alice", "nobody@corp.example", "Is anybody there?"), 15)
-        self.user.answer = 200
+        self.user.answer = before
         assert found[:2] == ("item-not-found", "cancel"), found
         return "error from nobody@corp.example: %s (type %s)" % found[:2]
 
@@ -134,6 +179,10 @@ class Talk:
             steps.do("XMPP to SIP: alice@partner.example writes to dave@corp.example", self.to_sip)
             steps.do("SIP to XMPP: dave@corp.example answers", self.to_xmpp)
             steps.do("both streams have logged in with certificates (SASL EXTERNAL)", self.external)
+            steps.do("dave watches alice, who lets him: he sees that she is there", self.sip_watches)
+            steps.do("she goes to lunch: he sees it", self.xmpp_changes)
+            steps.do("alice watches dave, whose server lets her: she sees that he is there", self.xmpp_watches)
+            steps.do("he is on the phone: she sees it", self.sip_changes)
             steps.do("a user SIP does not know: the sender is told", self.unknown_user)
             steps.do("a refusal: unlisted.example has no partner file", self.unlisted)
             steps.do("what the reason means: xfedctl explain policy.partner.unlisted", self.explain)

@@ -57,29 +57,30 @@ static void listed(void **state)
 	}
 }
 
-/* Every key takes each of its values, which the list then shows, and no other row changes. */
-static void set_and_shown(void **state)
+/* Every row takes each of its values, which the list then shows, and no other row changes; 0 chooses nothing. */
+static void chosen_and_shown(void **state)
 {
 	(void)state;
-	static const char *const values[] = { "none", "chat", "away", "xa", "dnd", "busy", "on-the-phone", "tv", "available", "", "DND", "xmpp-dnd" };
+	assert_false(iw_presence_choice_is_made(&(struct iw_presence_choice){ 0 }));
 	for (size_t row = 0; row < IW_PRESENCE_MAP_ROWS; row++) {
-		for (size_t v = 0; v < XFED_ARRAY_LEN(values); v++) {
+		int values = iw_presence_map_is_activity(row) ? IW_SHOWS_COUNT : IW_ACTIVITIES_COUNT + 1;
+		for (int v = 0; v <= values; v++) {
 			struct iw_presence_map m;
+			struct iw_presence_choice c = { 0 };
+			const char *want = defaults[row].value;
 			iw_presence_map_init(&m);
-			bool is_activity = iw_presence_map_is_activity(row);
-			bool is_legal = v == 0 || strcmp(values[v], "away") == 0 || (is_activity ? v <= 4 : v >= 5 && v <= 7);
-			int rc = iw_presence_map_set(&m, xfed_span_str(iw_presence_map_key(row)), xfed_span_str(values[v]));
-			assert_int_equal(rc, is_legal ? XFED_OK : XFED_ERR_INVALID);
-			for (size_t i = 0; i < IW_PRESENCE_MAP_ROWS; i++) {
-				assert_string_equal(iw_presence_map_value(&m, i), i == row && is_legal ? values[v] : defaults[i].value);
+			c.rows[row] = v;
+			iw_presence_map_choose(&m, &c);
+			if (v > 0 && iw_presence_map_is_activity(row)) {
+				want = v - 1 == IW_SHOW_NONE ? "none" : iw_show_word((enum iw_show)(v - 1));
+			} else if (v > 0) {
+				want = v - 1 == IW_ACTIVITIES_COUNT ? "none" : iw_activity_word((enum iw_activity)(v - 1));
 			}
+			for (size_t i = 0; i < IW_PRESENCE_MAP_ROWS; i++) {
+				assert_string_equal(iw_presence_map_value(&m, i), i == row ? want : defaults[i].value);
+			}
+			assert_int_equal(iw_presence_choice_is_made(&c), v > 0);
 		}
-	}
-	struct iw_presence_map m;
-	iw_presence_map_init(&m);
-	static const char *const none[] = { "", "xmpp-", "xmpp-available", "dnd", "Busy", "other", "unknown", "busy " };
-	for (size_t i = 0; i < XFED_ARRAY_LEN(none); i++) {
-		assert_int_equal(iw_presence_map_set(&m, xfed_span_str(none[i]), XFED_SPAN("none")), XFED_ERR_NOT_FOUND);
 	}
 }
 
@@ -115,8 +116,8 @@ static void towards_xmpp(void **state)
 		   "[phone] open show=dnd on-the-phone vacation idle=9 'ours'; [off] closed 'ours'; person away lunch idle=9 'ours'");
 	/* Set otherwise. */
 	d[0].show = d[2].show = IW_SHOW_NONE;
-	assert_int_equal(iw_presence_map_set(&m, XFED_SPAN("away"), XFED_SPAN("none")), XFED_OK);
-	assert_int_equal(iw_presence_map_set(&m, XFED_SPAN("on-the-phone"), XFED_SPAN("chat")), XFED_OK);
+	iw_presence_map_choose(
+		&m, &(struct iw_presence_choice){ .rows = { [IW_ACTIVITY_AWAY] = IW_SHOW_NONE + 1, [IW_ACTIVITY_ON_THE_PHONE] = IW_SHOW_CHAT + 1 } });
 	iw_presence_map_to_xmpp(&m, &p);
 	assert_int_equal(d[0].show, IW_SHOW_NONE);
 	assert_int_equal(d[2].show, IW_SHOW_XA);
@@ -153,7 +154,7 @@ static void towards_sip(void **state)
 	assert_int_equal(gone.person.activities | none.person.activities, 0);
 	struct iw_device one = { .is_open = true, .show = IW_SHOW_DND };
 	struct iw_presence p = { .devices = &one, .count = 1 };
-	assert_int_equal(iw_presence_map_set(&m, XFED_SPAN("xmpp-dnd"), XFED_SPAN("meeting")), XFED_OK);
+	iw_presence_map_choose(&m, &(struct iw_presence_choice){ .rows = { [IW_PRESENCE_ROW_OF_SHOW(IW_SHOW_DND)] = IW_ACTIVITY_MEETING + 1 } });
 	iw_presence_map_to_sip(&m, &p);
 	assert_int_equal(p.person.activities, BIT(MEETING));
 }
@@ -162,7 +163,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(listed),
-		cmocka_unit_test(set_and_shown),
+		cmocka_unit_test(chosen_and_shown),
 		cmocka_unit_test(towards_xmpp),
 		cmocka_unit_test(towards_sip),
 	};

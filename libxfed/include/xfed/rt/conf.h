@@ -52,7 +52,7 @@ enum rt_conf_type {
 	RT_CONF_INT,	     /* uint32_t */
 	RT_CONF_DURATION,    /* uint32_t, milliseconds; "500ms" "10s" "2m" "1h" */
 	RT_CONF_SIZE,	     /* uint32_t, bytes; "512B" "15KiB" "1MiB" */
-	RT_CONF_ENUM,	     /* an enum (int sized) */
+	RT_CONF_ENUM,	     /* an enum (int sized); without a default a value of no word is none */
 	RT_CONF_ENUM_SET,    /* unsigned: the bits of a list of words */
 	RT_CONF_IP,	     /* const char *; an address without port */
 	RT_CONF_ADDRESS,     /* struct rt_conf_address; "host:port" "192.0.2.1:53" "[::1]:53" */
@@ -71,6 +71,7 @@ enum rt_conf_flags {
 	RT_CONF_SECRET = 4,	/* never printed */
 	RT_CONF_KEPT = 8,	/* PATH: a file with a key or a secret in it, which not everybody may read */
 	RT_CONF_FILE = 16,	/* STRING: a file where it begins with a slash */
+	RT_CONF_QUIET = 32,	/* one of many: not printed where it is not set */
 };
 
 struct rt_conf_word {
