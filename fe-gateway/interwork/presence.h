@@ -75,8 +75,8 @@ struct iw_note {
 };
 
 struct iw_notes {
-	struct iw_note list[IW_NOTES_MAX];
 	size_t count;
+	struct iw_note list[IW_NOTES_MAX]; /* behind the count: a copy ends with its last note */
 };
 
 /* Spans are borrowed: whoever fills a device says how long they live. */
@@ -86,9 +86,9 @@ struct iw_device {
 	enum iw_show show;
 	int16_t priority; /* -128 to 127, or IW_PRIORITY_NONE: not said, which is 0 to XMPP */
 	iw_activity_set activities;
-	int64_t idle_since_s; /* seconds since 1970; 0: in use, or not said */
-	int64_t changed_s;    /* when this was said; 0: not said */
-	struct iw_notes notes;
+	int64_t idle_since_s;  /* seconds since 1970; 0: in use, or not said */
+	int64_t changed_s;     /* when this was said; 0: not said */
+	struct iw_notes notes; /* last: see iw_device_copy() */
 };
 
 struct iw_person {
@@ -119,8 +119,12 @@ bool iw_device_equal(const struct iw_device *x, const struct iw_device *y);
 /* More worth telling first, as some clients read the first tuple only: open, by priority, reachable, in use, changed last. */
 bool iw_device_is_before(const struct iw_device *x, const struct iw_device *y);
 
-/* A copy with its texts, in one block released with xfed_free(); NULL on NOMEM. */
+/*
+ * A copy with its texts, in one block released with xfed_free(), no larger than its notes: it is never assigned as a whole, but by
+ * iw_device_assign(), which borrows its texts. NULL on NOMEM.
+ */
 struct iw_device *iw_device_copy(const struct iw_device *d);
+void iw_device_assign(struct iw_device *to, const struct iw_device *from);
 
 /*
  * A presence stanza of no type or type unavailable to a device. Show of the four legal values only, priority in its range only, else as
