@@ -66,9 +66,15 @@ PART(free_deliver, deliver_free(g->deliver))
 static void gauges_presence(struct gateway *g)
 {
 	struct presence_load l = presence_load(g->presence);
-	rt_metric_set(g->core.d.metrics, RT_M_PRESENCE_SUBSCRIPTIONS, (double)l.watches, RT_LABELS(XFED_SPAN("watching")));
-	rt_metric_set(g->core.d.metrics, RT_M_PRESENCE_SUBSCRIPTIONS, (double)l.follows, RT_LABELS(XFED_SPAN("watched")));
-	rt_metric_set(g->core.d.metrics, RT_M_PRESENCE_STALE, (double)l.stale, RT_NO_LABELS);
+	static const char *const phases[PRESENCE_PHASES] = { "", "waiting", "pending", "active" };
+	struct rt_metrics *m = g->core.d.metrics;
+	for (int i = PRESENCE_WAITING; i < PRESENCE_PHASES; i++) {
+		rt_metric_set(m, RT_M_PRESENCE_SUBSCRIPTIONS, (double)l.watches[i], RT_LABELS(XFED_SPAN("watching"), xfed_span_str(phases[i])));
+		rt_metric_set(m, RT_M_PRESENCE_SUBSCRIPTIONS, (double)l.follows[i], RT_LABELS(XFED_SPAN("watched"), xfed_span_str(phases[i])));
+	}
+	for (int i = PRESENCE_SURE + 1; i < PRESENCE_DOUBT_COUNT; i++) {
+		rt_metric_set(m, RT_M_PRESENCE_STALE, (double)l.stale_by[i], RT_LABELS(xfed_span_str(presence_doubt_word((enum presence_doubt)i))));
+	}
 }
 
 PART(tick_presence, presence_tick(g->presence))
@@ -431,17 +437,23 @@ static void on_run_ended(void *user, uint64_t run, bool may_take_over)
 static void on_outcome(void *user, struct xfed_span stanza_id, const struct proto_result *r)
 {
 	im_outcome(((struct gateway *)user)->im, stanza_id, r);
+	presence_outcome(((struct gateway *)user)->presence, stanza_id, r);
 }
 
-static void on_stream_lost(void *user, struct xfed_span local, struct xfed_span remote)
+static void on_stream_lost(void *user, struct xfed_span local, struct xfed_span remote, bool is_ours)
 {
-	presence_stream_lost(((struct gateway *)user)->presence, local, remote);
+	presence_stream_lost(((struct gateway *)user)->presence, local, remote, is_ours);
+}
+
+static void on_stream_open(void *user, struct xfed_span local, struct xfed_span remote)
+{
+	presence_stream_open(((struct gateway *)user)->presence, local, remote);
 }
 
 static void on_link_changed(void *user)
 {
 	struct gateway *g = user;
-	presence_links(g->presence, channel_is_usable(g->channel));
+	presence_links(g->presence, channel_usable_count(g->channel));
 	step(user, SERVICE_JUDGE);
 }
 
@@ -452,6 +464,7 @@ static const struct channel_user channel_user = {
 	.run_ended = on_run_ended,
 	.outcome = on_outcome,
 	.stream_lost = on_stream_lost,
+	.stream_open = on_stream_open,
 	.link_changed = on_link_changed,
 };
 

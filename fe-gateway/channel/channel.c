@@ -315,14 +315,18 @@ bool channel_edge_named(const struct channel *c, struct xfed_span name, struct c
 	return false;
 }
 
+size_t channel_usable_count(const struct channel *c)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < channel_edge_count(c); i++) {
+		n += is_usable(&c->edges[i]);
+	}
+	return n;
+}
+
 bool channel_is_usable(const struct channel *c)
 {
-	for (size_t i = 0; i < c->edge_count; i++) {
-		if (is_usable(&c->edges[i])) {
-			return true;
-		}
-	}
-	return false;
+	return channel_usable_count(c) > 0;
 }
 
 bool channel_has_linked(const struct channel *c)

@@ -31,9 +31,10 @@ struct channel_user {
 	void (*run_ended)(void *user, uint64_t run, bool may_take_over);
 	/* The outcome of a delivery that channel_send() accepted. */
 	void (*outcome)(void *user, struct xfed_span stanza_id, const struct proto_result *r);
-	/* A stream that a partner had opened has ended, and not because it was idle. */
-	void (*stream_lost)(void *user, struct xfed_span local, struct xfed_span remote);
-	void (*link_changed)(void *user); /* an edge has become usable, or no longer is */
+	/* A stream has ended, and not because it was idle; `is_ours`: the edge had opened it. */
+	void (*stream_lost)(void *user, struct xfed_span local, struct xfed_span remote, bool is_ours);
+	void (*stream_open)(void *user, struct xfed_span local, struct xfed_span remote); /* in either direction */
+	void (*link_changed)(void *user);						  /* an edge has become usable, or no longer is */
 };
 
 /* OK, NOMEM. Connects when the loop runs. */
@@ -88,7 +89,8 @@ size_t channel_edge_count(const struct channel *c);
 void channel_edge(const struct channel *c, size_t number, struct channel_edge *out);
 void channel_gauges(const struct channel *c); /* updates the metrics that are computed only when somebody reads them */
 bool channel_edge_named(const struct channel *c, struct xfed_span name, struct channel_edge *out); /* false: no edge has this name */
-bool channel_is_usable(const struct channel *c);						   /* any edge is */
+size_t channel_usable_count(const struct channel *c);
+bool channel_is_usable(const struct channel *c); /* any edge is */
 /* a link to any edge has been up since the process started */
 bool channel_has_linked(const struct channel *c);
 

@@ -75,6 +75,18 @@ static bool is_loss(enum xfed_reason reason, const char *text)
 	return reason == XFED_REASON_STREAM_CLOSED_PEER ? strncmp(text, stops, sizeof(stops) - 1) == 0 : reason != XFED_REASON_STREAM_CLOSED_IDLE;
 }
 
+static void tell_user(const struct channel *c, const Xfed__StreamEvent *m, bool is_closed)
+{
+	for (size_t i = 0; i < m->n_pairs; i++) {
+		struct xfed_span local = xfed_span_str(m->pairs[i]->local), remote = xfed_span_str(m->pairs[i]->remote);
+		if (is_closed) {
+			c->user->stream_lost(c->user_data, local, remote, m->direction != XFED__DIRECTION__DIRECTION_IN);
+		} else {
+			c->user->stream_open(c->user_data, local, remote);
+		}
+	}
+}
+
 void channel_take_stream_event(struct edge *e, const Xfed__StreamEvent *m)
 {
 	if (m->n_pairs == 0) {
@@ -85,11 +97,8 @@ void channel_take_stream_event(struct edge *e, const Xfed__StreamEvent *m)
 		tell_journal(e, m);
 	}
 	enum xfed_reason reason = is_closed ? xfed_reason_of_peer(xfed_span_str(m->reason)) : XFED_REASON_NONE;
-	if (is_closed && m->direction == XFED__DIRECTION__DIRECTION_IN && is_loss(reason, m->text)) {
-		const struct channel *c = e->channel;
-		for (size_t i = 0; i < m->n_pairs; i++) {
-			c->user->stream_lost(c->user_data, xfed_span_str(m->pairs[i]->local), xfed_span_str(m->pairs[i]->remote));
-		}
+	if (!is_closed || is_loss(reason, m->text)) {
+		tell_user(e->channel, m, is_closed);
 	}
 	/* A reason that is an expected end has no stanza condition; for any other one somebody has to look after the partner. */
 	bool is_trouble = is_closed && reason != XFED_REASON_STREAM_CLOSED_PEER && xfed_reason_info(reason)->condition;

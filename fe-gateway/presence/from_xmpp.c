@@ -1,5 +1,6 @@
 /* Presence stanzas of contacts (RFC 6121 sections 3 and 4). */
 #include "presence/rights.h"
+#include "presence/stale.h"
 
 #include <utlist.h>
 
@@ -158,7 +159,7 @@ static void take_probe(struct presence *p, struct pair *pair, const struct deliv
 {
 	if (!iw_relation_is_from(contact_relation(pair->contact).state)) {
 		pair_say(pair, XFED_TYPE_UNSUBSCRIBED, NULL); /* [A11-06]: the same for every address */
-	} else if (pair->follow && pair->follow->machine.state == SIP_SUB_ACTIVE) {
+	} else if (pair->follow && follow_is_known(pair->follow)) {
 		follow_tell_all(pair->follow);
 	} else if (!begun(p, pair, d)) {
 		return;

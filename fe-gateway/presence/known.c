@@ -1,5 +1,8 @@
 /* What is known of the devices of one side. A handful: the lists are walked. */
-#include "presence/presence_impl.h"
+#include "presence/known.h"
+
+#include "xfed/hash.h"
+#include "xfed/mem.h"
 
 #define DEVICES_MAX 16 /* of one user, that one other is told of; who has more is told of the first ones */
 
@@ -95,6 +98,34 @@ bool known_forget_doubtful(struct known *k)
 	}
 	k->doubtful = 0;
 	return k->count < before;
+}
+
+static uint64_t mix(uint64_t sum, const void *bytes, size_t len)
+{
+	uint64_t parts[2] = { sum, xfed_hash_bytes(len > 0 ? bytes : "", len) };
+	return xfed_hash_bytes(parts, sizeof(parts));
+}
+
+/* Of all that iw_device_equal() looks at. */
+uint64_t device_digest(const struct iw_device *d)
+{
+	int64_t facts[5] = { d->is_open, (int64_t)d->show, d->priority, d->activities, d->idle_since_s };
+	uint64_t sum = mix(0, d->name.data, d->name.len);
+	sum = mix(sum, facts, sizeof(facts));
+	for (size_t i = 0; i < d->notes.count; i++) {
+		sum = mix(sum, d->notes.list[i].text.data, d->notes.list[i].text.len);
+		sum = mix(sum, d->notes.list[i].language.data, d->notes.list[i].language.len);
+	}
+	return sum;
+}
+
+uint64_t known_digest(const struct known *k)
+{
+	uint64_t sum = 0;
+	for (size_t i = 0; i < k->count; i++) {
+		sum += device_digest(k->list[i]);
+	}
+	return sum;
 }
 
 void known_deinit(struct known *k)

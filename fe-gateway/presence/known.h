@@ -25,6 +25,8 @@ int known_set(struct known *k, const struct iw_device *d, bool *is_new);
 struct iw_device *known_find(const struct known *k, struct xfed_span name);
 void known_remove(struct known *k, struct xfed_span name); /* data NULL: all of them */
 bool known_forget_doubtful(struct known *k);		   /* whether there was one */
+uint64_t known_digest(const struct known *k);		   /* the same for the same devices, in any order; of none: 0 */
+uint64_t device_digest(const struct iw_device *d);
 void known_deinit(struct known *k);
 
 #endif

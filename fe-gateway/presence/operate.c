@@ -66,7 +66,7 @@ static struct presence_subscription of_watch(const struct watch *w)
 		.state = sip_sub_state_word(w->machine.state),
 		.expires_ms = w->machine.expires_ms,
 		.devices = pair->known.count,
-		.is_stale = pair->is_stale };
+		.is_stale = pair->why != PRESENCE_SURE };
 }
 
 static struct presence_subscription of_follow(const struct follow *f)
@@ -77,7 +77,7 @@ static struct presence_subscription of_follow(const struct follow *f)
 		.state = sip_sub_state_word(f->machine.state),
 		.expires_ms = f->machine.expires_ms,
 		.devices = f->told.count,
-		.is_stale = pair->is_stale };
+		.is_stale = f->why != PRESENCE_SURE };
 }
 
 size_t presence_subscriptions(const struct presence *p, const struct contact *k, struct presence_subscription *out, size_t room)

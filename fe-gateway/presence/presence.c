@@ -1,5 +1,6 @@
 /* The room: pairs, the parties of their dialogs, and what is to be done at the end of a turn or in time. */
 #include "presence/rights.h"
+#include "presence/stale.h"
 
 #include <stdio.h>
 #include <utlist.h>
@@ -28,6 +29,7 @@ struct pair *pair_of(struct presence *p, struct contact *k)
 	pair->contact = contacts_hold(p->contacts, k, contact_local(k), contact_remote(k));
 	contact_set_live(k, pair);
 	DL_APPEND(p->pairs, pair);
+	p->pair_count++;
 	pair->bucket = pairs_of(p, pair_remote_domain(pair));
 	DL_APPEND2(*pair->bucket, pair, bucket_prev, bucket_next);
 	return pair;
@@ -90,6 +92,8 @@ void pair_release(struct pair *pair)
 	}
 	contact_set_live(pair->contact, NULL);
 	pair_is_fresh(pair);
+	presence_walk_past(pair);
+	p->pair_count--;
 	tally_pending(pair, IW_RELATION_NONE);
 	contacts_give_back(p->contacts, pair->contact, presence_now(p));
 	known_deinit(&pair->known);
@@ -130,7 +134,37 @@ int party_init(struct party *t, enum party_kind kind, struct pair *pair)
 		return XFED_ERR_NOMEM;
 	}
 	*(kind == PARTY_WATCH ? &p->watch_count : &p->follow_count) += 1;
+	t->hop_doubts = trunk_hop_doubts(t->send.hop);
+	party_count(t, SIP_SUB_IDLE);
 	return XFED_OK;
+}
+
+static void count_as(struct party *t, enum presence_phase phase)
+{
+	size_t *counts = t->pair->presence->counts[t->kind];
+	counts[t->counted]--; /* of PRESENCE_NOT nobody asks how many there are */
+	counts[t->counted = phase]++;
+}
+
+void party_count(struct party *t, enum sip_sub_state state)
+{
+	count_as(t, state == SIP_SUB_ACTIVE ? PRESENCE_ACTIVE : state == SIP_SUB_PENDING ? PRESENCE_PENDING : PRESENCE_WAITING);
+}
+
+void party_dialog(struct party *t, uint64_t dialog)
+{
+	struct trunk_hop *carrier = dialog != 0 && t->transport == SIP_UDP ? t->send.hop : NULL;
+	if (t->dialog != 0 && t->dialog != dialog) {
+		trunk_dialog_end(t->pair->presence->trunk, t->dialog);
+	}
+	t->dialog = dialog;
+	if (t->carrier != carrier && t->carrier) {
+		trunk_hop_carries(t->carrier, false);
+	}
+	if (t->carrier != carrier && carrier) {
+		trunk_hop_carries(carrier, true);
+	}
+	t->carrier = carrier;
 }
 
 void party_deinit(struct party *t)
@@ -141,11 +175,10 @@ void party_deinit(struct party *t)
 	if (t->is_queued) {
 		DL_DELETE(p->queue, t);
 	}
+	count_as(t, PRESENCE_NOT);
 	xfed_heap_remove(&p->due, &t->due);
 	trunk_send_end(&t->send);
-	if (t->dialog != 0) {
-		trunk_dialog_end(p->trunk, t->dialog);
-	}
+	party_dialog(t, 0);
 }
 
 void party_queue(struct party *t)
@@ -208,11 +241,12 @@ static void on_request(void *data, const struct sip_incoming *rq)
 	xfed_arena_init(&a, 1024 * 1024);
 	if (xfed_span_is(rq->message->method, "SUBSCRIBE")) {
 		watch_request(p, rq, &a);
-	} else if (t && t->kind == PARTY_FOLLOW) {
-		t->dialog = rq->dialog;
+	} else if (t && t->kind == PARTY_FOLLOW && (t->dialog == 0 || t->dialog == rq->dialog)) {
+		party_dialog(t, rq->dialog); /* it may be the first of it, before the answer */
 		follow_notify((struct follow *)t, rq, &a);
 	} else {
-		presence_reply(p, &(struct reply){ .txn = rq->txn, .status = 481 });
+		presence_reply(p, &(struct reply){ .txn = rq->txn, .status = 481, .reason = XFED_REASON_SIP_DIALOG_UNKNOWN });
+		core_count_refusal(p->core, XFED_REASON_SIP_DIALOG_UNKNOWN, XFED_SIDE_SIP);
 	}
 	xfed_arena_deinit(&a);
 }
@@ -225,19 +259,20 @@ static void on_response(void *data, uint64_t id, const struct sip_message *m, ui
 	}
 	trunk_send_answered(&t->send, t->kind == PARTY_WATCH ? XFED_SPAN("NOTIFY") : XFED_SPAN("SUBSCRIBE"), m->status);
 	if (t->kind == PARTY_WATCH) {
-		watch_answered((struct watch *)t, m->status);
+		watch_answered((struct watch *)t, m);
 	} else {
 		follow_answered((struct follow *)t, m, dialog);
 	}
 }
 
-static void on_no_answer(void *data, uint64_t id)
+static void no_answer(struct party *t, bool was_written)
 {
-	struct party *t = party_find(data, id);
-	if (t && t->kind == PARTY_WATCH) {
-		watch_answered((struct watch *)t, 408);
-	} else if (t) {
-		follow_failed((struct follow *)t);
+	if (t->kind == PARTY_FOLLOW) {
+		follow_failed((struct follow *)t, was_written);
+	} else if (was_written) {
+		watch_answered((struct watch *)t, NULL);
+	} else {
+		watch_unsent((struct watch *)t);
 	}
 }
 
@@ -246,8 +281,8 @@ static void on_timeout(void *data, uint64_t id, bool was_written)
 	struct party *t = party_find(data, id);
 	if (t) {
 		trunk_send_timed_out(&t->send);
+		no_answer(t, true);
 	}
-	on_no_answer(data, id);
 }
 
 static void on_broken(void *data, uint64_t id, bool was_written)
@@ -255,8 +290,16 @@ static void on_broken(void *data, uint64_t id, bool was_written)
 	struct party *t = party_find(data, id);
 	if (t) {
 		trunk_send_broken(&t->send, was_written);
+		no_answer(t, was_written);
 	}
-	on_no_answer(data, id);
+}
+
+static void on_doubted(void *data, uint64_t id)
+{
+	struct party *t = party_find(data, id);
+	if (t) {
+		party_doubt(t, PRESENCE_DOUBT_CONNECTION);
+	}
 }
 
 static struct party *of_send(struct trunk_send *s)
@@ -334,22 +377,7 @@ void presence_flush(struct presence *p)
 			follow_flush((struct follow *)t);
 		}
 	}
-}
-
-/* ---- policy ---- */
-
-void presence_reloaded(struct presence *p)
-{
-	struct pair *pair;
-	DL_FOREACH(p->pairs, pair) {
-		if (pair->follow && !pair_may_see(pair, true)) {
-			follow_end(pair);
-		}
-		if (pair->watches && !pair_may_see(pair, false)) {
-			known_remove(&pair->known, xfed_span_make(NULL, 0));
-			watches_end(pair, SIP_END_REJECTED, -1);
-		}
-	}
+	presence_walk_on(p);
 }
 
 /* ---- the room ---- */
@@ -367,6 +395,7 @@ static struct trunk_user trunk_user_of(struct presence *p)
 			.response = on_response,
 			.timeout = on_timeout,
 			.broken = on_broken,
+			.doubted = on_doubted,
 		},
 		.hop_ready = on_hop_ready,
 		.hop_failed = on_hop_failed,
@@ -413,6 +442,7 @@ void presence_stop(struct presence *p)
 		xfed_free(r);
 	}
 	presence_break_promises(p);
+	presence_forget_said(p);
 	tally_clear(&p->pace);
 	rt_timer_close(&p->timer);
 }
@@ -421,6 +451,7 @@ void presence_free(struct presence *p)
 {
 	if (p) {
 		xfed_heap_deinit(&p->due);
+		xfed_heap_deinit(&p->asked);
 		xfed_buf_deinit(&p->scratch);
 		xfed_free(p);
 	}
@@ -428,5 +459,14 @@ void presence_free(struct presence *p)
 
 struct presence_load presence_load(const struct presence *p)
 {
-	return (struct presence_load){ .watches = p->watch_count, .follows = p->follow_count, .stale = p->stale_count };
+	struct presence_load l = { .stale = 0 };
+	for (int i = PRESENCE_WAITING; i < PRESENCE_PHASES; i++) {
+		l.watches[i] = p->counts[PARTY_WATCH][i];
+		l.follows[i] = p->counts[PARTY_FOLLOW][i];
+	}
+	for (int i = PRESENCE_SURE + 1; i < PRESENCE_DOUBT_COUNT; i++) {
+		l.stale_by[i] = p->doubts[i];
+		l.stale += p->doubts[i];
+	}
+	return l;
 }

@@ -35,11 +35,37 @@ void presence_stop(struct presence *p); /* while the loop is there; NULL is fine
 void presence_free(struct presence *p); /* when it is gone; NULL is fine */
 /* Other files are in force: whom policy lets see nothing any more is told that the user has gone, at once; contacts are kept. */
 void presence_reloaded(struct presence *p);
-/* An incoming stream of these domains was lost, not closed as idle: what was said over it is in doubt. */
-void presence_stream_lost(struct presence *p, struct xfed_span local, struct xfed_span remote);
-void presence_links(struct presence *p, bool is_usable); /* whether any edge can be reached now */
-void presence_tick(struct presence *p);			 /* about once a second */
-void presence_flush(struct presence *p);		 /* the end of a turn: answers and notifications */
+/* A stream of these domains was lost, not closed as idle: what was said over it is in doubt. `is_ours`: we had opened it. */
+void presence_stream_lost(struct presence *p, struct xfed_span local, struct xfed_span remote, bool is_ours);
+void presence_stream_open(struct presence *p, struct xfed_span local, struct xfed_span remote); /* there is a way again */
+void presence_links(struct presence *p, size_t usable);						/* so many edges can be reached now */
+/* What came of a stanza of ours; not known: not one of presence's. */
+void presence_outcome(struct presence *p, struct xfed_span stanza_id, const struct proto_result *r);
+void presence_tick(struct presence *p);	 /* about once a second */
+void presence_flush(struct presence *p); /* the end of a turn: answers and notifications */
+
+/* Why something may have been missed. X(id, word, sentence for status) */
+#define PRESENCE_DOUBTS(X)                                                                                                                           \
+	X(STREAM, "stream-lost", "a stream to the partner was lost")                                                                                 \
+	X(LINK, "link-lost", "the link to an edge was lost")                                                                                         \
+	X(UNSENT, "unsent", "what was told did not reach the partner")                                                                               \
+	X(CONNECTION, "connection-closed", "the connection to the SIP server closed")                                                                \
+	X(HOP, "hop-lost", "the SIP server did not answer")                                                                                          \
+	X(ENDED, "subscription-ended", "the SIP server ended the subscription, or does not take it now")                                             \
+	X(START, "start", "the gateway was started, and has no answer from the SIP server yet")                                                      \
+	X(FLOOD, "too-often", "the SIP server sent more than is taken")
+
+enum presence_doubt {
+	PRESENCE_SURE,
+#define PRESENCE_DOUBT_ID(id, word, text) PRESENCE_DOUBT_##id,
+	PRESENCE_DOUBTS(PRESENCE_DOUBT_ID)
+#undef PRESENCE_DOUBT_ID
+		PRESENCE_DOUBT_COUNT
+};
+const char *presence_doubt_word(enum presence_doubt d);
+const char *presence_doubt_text(enum presence_doubt d);
+
+enum presence_phase { PRESENCE_NOT, PRESENCE_WAITING, PRESENCE_PENDING, PRESENCE_ACTIVE, PRESENCE_PHASES };
 
 /* ---- what operators ask and do ---- */
 
@@ -73,8 +99,8 @@ bool presence_subscription(const struct presence *p, uint64_t id, struct presenc
 bool presence_subscription_end(struct presence *p, uint64_t id);
 
 struct presence_load {
-	size_t watches, follows; /* subscriptions of either kind */
-	size_t stale;		 /* pairs of which something may have been missed */
+	size_t watches[PRESENCE_PHASES], follows[PRESENCE_PHASES]; /* subscriptions of either kind */
+	size_t stale, stale_by[PRESENCE_DOUBT_COUNT];		   /* pairs and subscriptions of which something may have been missed */
 };
 struct presence_load presence_load(const struct presence *p);
 

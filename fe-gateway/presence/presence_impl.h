@@ -2,7 +2,6 @@
 #ifndef GATEWAY_PRESENCE_PRESENCE_IMPL_H
 #define GATEWAY_PRESENCE_PRESENCE_IMPL_H
 
-#include "interwork/presence.h"
 #include "presence/known.h"
 #include "presence/presence.h"
 #include "sip/event.h"
@@ -33,7 +32,10 @@ struct party {
 	enum sip_transport transport; /* of our Contact in it */
 	struct xfed_heap_item due;
 	struct trunk_send send;
-	bool is_queued; /* in presence.queue: has something to be done at the end of the turn */
+	struct trunk_hop *carrier;     /* carries the dialog over UDP; NULL: it is none, or another transport's */
+	uint64_t hop_doubts, again_ms; /* of its hop, when it was last seen to; in doubt, and asked then (0: not) */
+	enum presence_phase counted;   /* in presence.counts */
+	bool is_queued;		       /* in presence.queue: has something to be done at the end of the turn */
 	struct party *prev, *next;
 	UT_hash_handle hh;
 };
@@ -45,14 +47,19 @@ struct watch {
 	bool has_notify; /* to be sent, with: */
 	struct sip_sub_value value;
 	bool is_gone;
+	uint64_t told, sent; /* digests of what the last NOTIFY had that was taken, and of the one under way (drift.c) */
 };
 
 struct follow {
 	struct party party; /* first */
 	struct sip_subscriber machine;
-	uint64_t share;	    /* in presence.shares */
-	struct known told;  /* what the contact has been told, by tuple */
-	bool has_subscribe; /* to be sent, with: */
+	uint64_t share;		       /* in presence.shares */
+	struct known told;	       /* what the contact has been told, by tuple */
+	uint64_t heard;		       /* digest of the last NOTIFY's tuples, as far as they are told; 0: none */
+	bool is_remembered;	       /* the contact has been told before this process knew, and of what nobody knows */
+	enum presence_doubt why;       /* what is known of the user may be old (doubt.c) */
+	uint64_t gone_ms, notified_ms; /* what was told is over then (UINT64_MAX: not); NOTIFYs have used up what they may until then */
+	bool has_subscribe;	       /* to be sent, with: */
 	int64_t expires_s;
 	uint32_t number, cseq;
 	bool is_new;
@@ -70,10 +77,12 @@ struct pair {
 	struct follow *follow;
 	bool is_tallied; /* in presence.pending, under: */
 	uint64_t pending_key;
-	bool is_stale; /* something may have been missed: in presence.stale (resync.c) */
-	bool is_told_again;
-	uint64_t asked_ms, answered_ms; /* UINT64_MAX: not yet */
-	uint64_t probed_ms;
+	enum presence_doubt why;	    /* something may have been missed (resync.c) */
+	bool is_listed, is_asked, is_heard; /* to be asked: in presence.stale; asked; and answered */
+	bool must_tell;			    /* what the contact was told is said again with that */
+	enum xfed_stanza_type unsaid;	    /* the last of a subscription that did not get there; NONE: none */
+	uint64_t asked_ms, pause_ms, probed_ms;
+	struct xfed_heap_item due; /* the answer, or the rest of it, or asking again */
 	struct pair *stale_prev, *stale_next;
 	struct pair **bucket, *bucket_prev, *bucket_next; /* those of the same partner, and a few of others */
 	struct pair *prev, *next;			  /* all of them */
@@ -101,14 +110,22 @@ struct presence {
 	struct party *by_id, *queue;
 	struct pair *pairs, *stale;
 	struct pair *by_partner[PRESENCE_BUCKETS]; /* by the hash of the contact's domain */
-	size_t stale_count;
-	bool is_linked; /* to any edge */
+	struct xfed_heap asked;			   /* pairs, by due */
+	size_t counts[2][PRESENCE_PHASES], links;  /* of parties by kind; edges that can be reached */
+	size_t doubts[PRESENCE_DOUBT_COUNT];	   /* pairs and follows by why they are stale */
+	uint64_t heard_ms[PRESENCE_BUCKETS];	   /* from a domain with that hash */
+	uint64_t turn_us;			   /* when the next subscription in doubt is asked */
+	uint64_t hop_doubts;			   /* of all hops, when they were last looked at */
+	struct pair *walk_at;			   /* the next one of a walk (walk.c); NULL: none is under way */
+	unsigned walk_what, walk_next;
+	struct pair *checked; /* the next one whose watchers are looked at (drift.c) */
+	struct said *said;
 	struct reply *replies;
 	struct promise *promises; /* of what is on its way to the store (from_xmpp.c) */
 	struct xfed_heap due;	  /* of parties */
 	struct rt_timer timer;
 	struct xfed_buf scratch;
-	size_t watch_count, follow_count;
+	size_t watch_count, follow_count, pair_count;
 	struct tally *shares, *pending; /* follows by partner; pairs with a request that waits by user and partner */
 	struct tally *pace;		/* what partners have been given of this second (upkeep.c) */
 	struct {
@@ -139,23 +156,23 @@ struct party *party_find(const struct presence *p, uint64_t id); /* NULL: there 
 /* The pair's relation changes by one event of RFC 6121; what follows from that is the caller's. */
 struct iw_relation_step pair_relate(struct pair *pair, enum iw_relation_event ev);
 
-/* to_xmpp.c: stanzas to the contact, from the user. `d`: for available and unavailable of one device; NULL: of none in particular */
-void pair_say(struct pair *pair, enum xfed_stanza_type type, const struct iw_device *d);
+/* to_xmpp.c: to the contact, from the user. `d`: of one device; NULL: of none in particular. False: not sent; what is to be, is later. */
+bool pair_say(struct pair *pair, enum xfed_stanza_type type, const struct iw_device *d);
 
 /* from_xmpp.c */
 deliver_fn presence_take;
 void presence_break_promises(struct presence *p); /* the process ends: what is not in the store yet is told to nobody, and comes again */
 
-/* resync.c */
-void pair_was_heard(struct pair *pair); /* the contact's server has said something */
-void pair_is_fresh(struct pair *pair);	/* nothing is in doubt any more */
+/* resync.c: about once a second */
 void presence_resync(struct presence *p);
 
 /* watch.c */
 void watch_request(struct presence *p, const struct sip_incoming *rq, struct xfed_arena *a);
-void watch_due(struct watch *w);   /* its deadline has come */
-void watch_flush(struct watch *w); /* what is queued goes out */
-void watch_answered(struct watch *w, int status);
+void watch_due(struct watch *w);				   /* its deadline has come */
+void watch_flush(struct watch *w);				   /* what is queued goes out */
+void watch_answered(struct watch *w, const struct sip_message *m); /* NULL: no answer came */
+void watch_unsent(struct watch *w);
+void watch_doubt(struct watch *w); /* whoever watches may have missed something, or be gone */
 void watches_changed(struct pair *pair, bool is_urgent);
 void watches_approved(struct pair *pair);
 void watch_end(struct watch *w, enum sip_end_reason reason);
@@ -169,7 +186,7 @@ void follow_notify(struct follow *f, const struct sip_incoming *rq, struct xfed_
 void follow_due(struct follow *f);
 void follow_flush(struct follow *f);
 void follow_answered(struct follow *f, const struct sip_message *m, uint64_t dialog);
-void follow_failed(struct follow *f);
+void follow_failed(struct follow *f, bool was_written); /* no answer came, or no connection */
 void follow_located(struct follow *f, bool is_found);
 void follow_free(struct follow *f);
 /* All that is known of the user, told to the contact again. */

@@ -1,82 +1,192 @@
 /*
- * Never stuck: where something may have been missed, as a stream, a link or this process was lost, it is asked for and told anew, a few
+ * Pairs in doubt: where something may have been missed, as a stream, a link or this process was lost, it is asked for and told anew, a few
  * pairs a tick. What a contact's server does not say again is gone 10 s after its first answer; who is not answered for in a minute is
- * offline.
+ * offline, and asked for again with growing pauses until there is an answer.
  */
-#include "presence/presence_impl.h"
+#include "presence/rights.h"
+#include "presence/stale.h"
 
 #include <utlist.h>
 
-#define PER_TICK   100
-#define SWEEP_MS   10000
-#define ANSWER_MS  60000
-#define NOT_YET_MS UINT64_MAX
+#include "xfed/rt/log.h"
 
-/* ---- what was lost ---- */
+#define PER_TICK       100 /* or a hundredth of all */
+#define LOOKS	       20  /* at pairs for each that may be asked */
+#define SWEEP_MS       10000
+#define PAUSE_FIRST_MS 15000
+#define PAUSE_MOST_MS  300000
 
-static void doubt(struct pair *pair)
+static void set_why(struct pair *pair, enum presence_doubt why)
+{
+	size_t *doubts = pair->presence->doubts;
+	doubts[pair->why] -= pair->why != PRESENCE_SURE;
+	doubts[why] += why != PRESENCE_SURE;
+	pair->why = why;
+}
+
+static void unlist(struct pair *pair)
+{
+	if (pair->is_listed) {
+		pair->is_listed = false;
+		DL_DELETE2(pair->presence->stale, pair, stale_prev, stale_next);
+	}
+}
+
+/* Asked in its turn. */
+static void list(struct pair *pair)
+{
+	xfed_heap_remove(&pair->presence->asked, &pair->due);
+	pair->is_asked = pair->is_heard = false;
+	if (!pair->is_listed) {
+		pair->is_listed = true;
+		DL_APPEND2(pair->presence->stale, pair, stale_prev, stale_next);
+	}
+}
+
+/* Without memory for that it is asked again at once: a few a tick. */
+static void wait(struct pair *pair, uint64_t until_ms)
 {
 	struct presence *p = pair->presence;
-	pair->known.doubtful = UINT32_MAX;
-	pair->is_told_again = false;
-	pair->asked_ms = pair->answered_ms = NOT_YET_MS;
-	if (!pair->is_stale) {
-		pair->is_stale = true;
-		DL_APPEND2(p->stale, pair, stale_prev, stale_next);
-		p->stale_count++;
+	if (xfed_heap_reserve(&p->asked, p->asked.count + 1) == XFED_OK) {
+		unlist(pair);
+		xfed_heap_set(&p->asked, &pair->due, until_ms, 0);
+	} else {
+		list(pair);
+	}
+}
+
+static uint64_t next_pause_ms(struct pair *pair)
+{
+	uint64_t ms = pair->pause_ms == 0 ? PAUSE_FIRST_MS : 2 * pair->pause_ms;
+	return pair->pause_ms = ms < PAUSE_MOST_MS ? ms : PAUSE_MOST_MS;
+}
+
+static bool is_waiting(const struct pair *pair)
+{
+	return pair->due.place != 0;
+}
+
+void pair_doubt(struct pair *pair, enum presence_doubt why)
+{
+	bool is_new = pair->why == PRESENCE_SURE;
+	pair->must_tell = true;
+	if (why != PRESENCE_DOUBT_UNSENT) {
+		pair->known.doubtful = UINT32_MAX;
+		set_why(pair, why);
+		list(pair);
+	} else if (is_new) { /* what has just failed would fail again */
+		set_why(pair, why);
+		pair->is_asked = pair->is_heard = false;
+		wait(pair, presence_now(pair->presence) + next_pause_ms(pair));
 	}
 }
 
 void pair_is_fresh(struct pair *pair)
 {
-	struct presence *p = pair->presence;
-	if (pair->is_stale) {
-		pair->is_stale = false;
-		DL_DELETE2(p->stale, pair, stale_prev, stale_next);
-		p->stale_count--;
-	}
+	set_why(pair, PRESENCE_SURE);
+	unlist(pair);
+	xfed_heap_remove(&pair->presence->asked, &pair->due);
+	pair->is_asked = pair->is_heard = pair->must_tell = false;
 }
 
-void presence_stream_lost(struct presence *p, struct xfed_span local, struct xfed_span remote)
+/* ---- what was lost, and what is there again ---- */
+
+static bool is_of(const struct pair *pair, struct xfed_span local, struct xfed_span remote)
 {
-	struct pair *pair, **list = pairs_of(p, remote);
-	DL_FOREACH2(*list, pair, bucket_next)
+	return xfed_span_eq(pair_remote_domain(pair), remote) && xfed_span_eq(pair_local_domain(pair), local);
+}
+
+void presence_stream_lost(struct presence *p, struct xfed_span local, struct xfed_span remote, bool is_ours)
+{
+	struct pair *pair, **list_of = pairs_of(p, remote);
+	DL_FOREACH2(*list_of, pair, bucket_next)
 	{
-		if (pair->watches && xfed_span_eq(pair_remote_domain(pair), remote) && xfed_span_eq(pair_local_domain(pair), local)) {
-			doubt(pair);
+		if ((is_ours ? pair->follow != NULL : pair->watches != NULL) && is_of(pair, local, remote)) {
+			if (is_ours) {
+				pair->follow->is_remembered = true; /* the last words on it may not have been read */
+			}
+			pair_doubt(pair, PRESENCE_DOUBT_STREAM);
 		}
 	}
 }
 
-void presence_links(struct presence *p, bool is_usable)
+static void ask_soon(struct pair *pair)
 {
-	struct pair *pair;
-	if (is_usable && !p->is_linked) { /* presence is not replayed: what was told and heard meanwhile is lost */
-		DL_FOREACH(p->pairs, pair) {
-			doubt(pair);
+	if (pair->why != PRESENCE_SURE && !pair->is_asked && is_waiting(pair)) {
+		list(pair);
+	}
+}
+
+void presence_stream_open(struct presence *p, struct xfed_span local, struct xfed_span remote)
+{
+	struct pair *pair, **list_of = pairs_of(p, remote);
+	DL_FOREACH2(*list_of, pair, bucket_next)
+	{
+		if (is_of(pair, local, remote)) {
+			ask_soon(pair);
 		}
 	}
-	p->is_linked = is_usable;
+}
+
+/* Presence is not replayed: what was told and heard over a link that is gone is lost. */
+void presence_links(struct presence *p, size_t usable)
+{
+	if (usable > 0 && (p->links == 0 || usable < p->links)) {
+		presence_walk(p, WALK_LINK);
+	}
+	p->links = usable;
 }
 
 /* ---- it is asked for ---- */
 
+static uint64_t *heard_of(const struct pair *pair)
+{
+	struct presence *p = pair->presence;
+	return &p->heard_ms[pairs_of(p, pair_remote_domain(pair)) - p->by_partner];
+}
+
 void pair_was_heard(struct pair *pair)
 {
-	if (pair->is_stale && pair->answered_ms == NOT_YET_MS) {
-		pair->answered_ms = presence_now(pair->presence);
+	uint64_t now = presence_now(pair->presence);
+	*heard_of(pair) = now;
+	pair->pause_ms = 0;
+	if (pair->is_asked && !pair->is_heard) {
+		pair->is_heard = true;
+		wait(pair, now + SWEEP_MS);
+	} else {
+		ask_soon(pair);
+	}
+}
+
+/* What of a subscription did not get there is said again, unless it is another by now. */
+static void say_again(struct pair *pair)
+{
+	enum iw_relation_state s = contact_relation(pair->contact).state;
+	enum xfed_stanza_type type = pair->unsaid;
+	pair->unsaid = XFED_TYPE_NONE;
+	if ((type == XFED_TYPE_SUBSCRIBED && iw_relation_is_from(s)) || (type == XFED_TYPE_UNSUBSCRIBED && !iw_relation_is_from(s)) ||
+		(type == XFED_TYPE_SUBSCRIBE && iw_relation_is_pending_out(s)) ||
+		(type == XFED_TYPE_UNSUBSCRIBE && !iw_relation_is_to(s) && !iw_relation_is_pending_out(s))) {
+		pair_say(pair, type, NULL);
 	}
 }
 
 static void ask(struct pair *pair)
 {
-	pair->asked_ms = presence_now(pair->presence);
-	if (pair->follow && !pair->is_told_again) {
-		pair->is_told_again = true;
+	uint64_t now = presence_now(pair->presence);
+	bool must_tell = pair->must_tell;
+	unlist(pair);
+	pair->must_tell = false;
+	say_again(pair);
+	if (pair->follow && must_tell) {
 		follow_tell_again(pair->follow);
 	}
-	if (pair->watches) {
-		pair_say(pair, XFED_TYPE_PROBE, NULL);
+	pair->asked_ms = now;
+	if (pair->watches && iw_relation_is_to(contact_relation(pair->contact).state)) {
+		pair->is_asked = pair_say(pair, XFED_TYPE_PROBE, NULL);
+		wait(pair, now + (pair->is_asked ? STALE_ANSWER_MS : next_pause_ms(pair)));
+	} else if (pair->must_tell) {
+		wait(pair, now + next_pause_ms(pair));
 	} else {
 		pair_is_fresh(pair);
 	}
@@ -84,41 +194,68 @@ static void ask(struct pair *pair)
 
 static void forget_doubtful(struct pair *pair)
 {
-	bool is_changed = known_forget_doubtful(&pair->known);
-	pair_is_fresh(pair);
-	if (is_changed) {
+	if (known_forget_doubtful(&pair->known)) {
 		watches_changed(pair, pair->known.count == 0);
 	}
 }
 
-/* False: it waits for its answer. */
-static bool resync_one(struct pair *pair, uint64_t now)
+/* Where others of the partner's are heard there is a way, and this contact is not there. */
+static void not_answered(struct pair *pair, uint64_t now)
 {
-	if (pair->asked_ms == NOT_YET_MS) {
-		ask(pair);
-	} else if (pair->answered_ms != NOT_YET_MS && now - pair->answered_ms >= SWEEP_MS) {
-		forget_doubtful(pair);
-	} else if (pair->answered_ms == NOT_YET_MS && now - pair->asked_ms >= ANSWER_MS) {
-		forget_doubtful(pair); /* nobody says that it is there */
-	} else {
-		return false;
+	if (pair->known.count > 0) {
+		rt_log(RT_LOG_INFO, "presence.unanswered-probe", RT_KV_ADDRESS("local", contact_local(pair->contact)),
+			RT_KV_ADDRESS("partner", contact_remote(pair->contact)), RT_KV_STR("why", presence_doubt_word(pair->why)), RT_END);
 	}
-	return true;
+	forget_doubtful(pair);
+	if (*heard_of(pair) > pair->asked_ms && !pair->must_tell) {
+		pair_is_fresh(pair);
+	} else {
+		pair->is_asked = false;
+		wait(pair, now + next_pause_ms(pair));
+	}
 }
 
-/* Those at the head have been asked first. */
+static void go_on(struct pair *pair, uint64_t now)
+{
+	if (!pair->is_asked || (pair->is_heard && pair->must_tell)) {
+		forget_doubtful(pair);
+		list(pair);
+	} else if (pair->is_heard) {
+		forget_doubtful(pair);
+		pair_is_fresh(pair);
+	} else {
+		not_answered(pair, now);
+	}
+}
+
+static void ask_those_in_doubt(struct presence *p)
+{
+	size_t most = (p->watch_count + p->follow_count) / 100;
+	const struct xfed_heap_item *first;
+	uint64_t now = presence_now(p);
+	most = most > PER_TICK ? most : PER_TICK;
+	for (size_t i = 0; i < 10 * most && (first = xfed_heap_first(&p->asked)) && first->at <= now; i++) {
+		struct pair *pair = (struct pair *)((char *)(uintptr_t)first - offsetof(struct pair, due));
+		xfed_heap_remove(&p->asked, &pair->due);
+		go_on(pair, now);
+	}
+	for (size_t looks = LOOKS * most; looks > 0 && most > 0 && p->stale; looks--) {
+		struct pair *pair = p->stale;
+		if (presence_pace(p, pair_remote_domain(pair))) {
+			ask(pair);
+			most--;
+		} else { /* the next second */
+			unlist(pair);
+			list(pair);
+		}
+	}
+}
+
 void presence_resync(struct presence *p)
 {
-	uint64_t now = presence_now(p);
-	struct pair *pair, *next;
-	size_t left = PER_TICK;
-	if (!p->is_linked) {
-		return; /* nobody could be asked */
-	}
-	DL_FOREACH_SAFE2(p->stale, pair, next, stale_next) {
-		if (left == 0) {
-			return;
-		}
-		left -= resync_one(pair, now);
+	presence_watch_hops(p);
+	presence_check(p);
+	if (p->links > 0) { /* else nobody could be asked */
+		ask_those_in_doubt(p);
 	}
 }

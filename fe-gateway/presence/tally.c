@@ -1,5 +1,7 @@
 /* How many of something each one has: partners their follows, pairs of a user and a partner the requests that wait. */
-#include "presence/presence_impl.h"
+#include "presence/known.h"
+
+#include "util/table.h"
 
 struct tally {
 	uint64_t key;

@@ -1,5 +1,5 @@
 /* Stanzas to the contact, from the user. */
-#include "presence/presence_impl.h"
+#include "presence/stale.h"
 
 #include "proto/deliver.h"
 #include "xfed/rt/log.h"
@@ -66,7 +66,22 @@ static int send_elem(struct pair *pair, enum xfed_stanza_type type, const struct
 		.deadline_ms = presence_now(p) + policy_config(p->policy)->delivery.deadline_ms,
 	};
 	core_flush_soon(p->core);
-	return channel_send(p->channel, e->from->domain, e->to->domain, &n);
+	rc = channel_send(p->channel, e->from->domain, e->to->domain, &n);
+	if (rc == XFED_OK) {
+		pair_said(pair, e->id, type);
+	}
+	return rc;
+}
+
+static void not_said(struct pair *pair, enum xfed_stanza_type type)
+{
+	if (pair->follow && type == XFED_TYPE_UNAVAILABLE) {
+		pair->follow->is_remembered = true;
+	}
+	pair->unsaid = is_subscription(type) ? type : pair->unsaid;
+	if (type != XFED_TYPE_PROBE) {
+		pair_doubt(pair, PRESENCE_DOUBT_UNSENT);
+	}
 }
 
 static void log_unsent(const struct pair *pair, enum xfed_stanza_type type, int rc)
@@ -77,7 +92,7 @@ static void log_unsent(const struct pair *pair, enum xfed_stanza_type type, int 
 }
 
 /* What cannot be sent now is not queued: it is told anew when the way is there again. */
-void pair_say(struct pair *pair, enum xfed_stanza_type type, const struct iw_device *d)
+bool pair_say(struct pair *pair, enum xfed_stanza_type type, const struct iw_device *d)
 {
 	struct presence *p = pair->presence;
 	struct xfed_span local = contact_local(pair->contact), remote = contact_remote(pair->contact);
@@ -96,6 +111,8 @@ void pair_say(struct pair *pair, enum xfed_stanza_type type, const struct iw_dev
 	rc = rc == XFED_OK ? send_elem(pair, type, elem, &e) : rc;
 	if (rc != XFED_OK) {
 		log_unsent(pair, type, rc);
+		not_said(pair, type);
 	}
 	xfed_arena_deinit(&a);
+	return rc == XFED_OK;
 }

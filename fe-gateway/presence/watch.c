@@ -1,5 +1,6 @@
 /* A device of the user's watches the contact: we are the notifier (RFC 6665 section 4.2, RFC 3856 section 6). */
 #include "presence/rights.h"
+#include "presence/stale.h"
 
 #include <stdio.h>
 #include <utlist.h>
@@ -32,7 +33,8 @@ static void run(struct watch *w)
 			break;
 		}
 	}
-	party_arm(&w->party, sip_notifier_deadline(&w->machine));
+	party_count(&w->party, w->machine.state);
+	party_rearm(&w->party);
 }
 
 static void step(struct watch *w, const struct sip_notifier_event *ev)
@@ -43,12 +45,36 @@ static void step(struct watch *w, const struct sip_notifier_event *ev)
 
 void watch_due(struct watch *w)
 {
-	step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_TICK });
+	step(w, &(struct sip_notifier_event){ .kind = party_is_turn(&w->party) ? SIP_NOTIFIER_DOUBT : SIP_NOTIFIER_TICK });
 }
 
-void watch_answered(struct watch *w, int status)
+static void count_notify(const struct presence *p, const char *result)
 {
-	step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_ANSWER, .status = status });
+	rt_metric_add(p->core->d.metrics, RT_M_PRESENCE_NOTIFICATIONS, 1, RT_LABELS(XFED_SPAN("out"), xfed_span_str(result)));
+}
+
+void watch_answered(struct watch *w, const struct sip_message *m)
+{
+	int status = m ? m->status : 408;
+	if (m && trunk_send_challenged(&w->party.send, m)) {
+		w->has_notify = true;
+		party_queue(&w->party);
+		return;
+	}
+	count_notify(w->party.pair->presence, status < 300 ? "taken" : m ? "refused" : "unanswered");
+	w->told = status < 300 ? w->sent : w->told;
+	step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_ANSWER, .status = status, .retry_after_s = m ? m->retry_after_s : -1 });
+}
+
+void watch_unsent(struct watch *w)
+{
+	count_notify(w->party.pair->presence, "unsent");
+	step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_UNSENT });
+}
+
+void watch_doubt(struct watch *w)
+{
+	step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_DOUBT });
 }
 
 /* What goes out at the end of this turn says it already. */
@@ -121,12 +147,19 @@ static void respond(struct watch *w, const struct sip_incoming *rq)
 {
 	struct sip_notifier_action act;
 	if (sip_notifier_next(&w->machine, &act) && act.kind == SIP_NOTIFIER_RESPOND) {
+		enum xfed_reason reason = act.status == 423   ? XFED_REASON_SIP_EXPIRES_BRIEF
+					  : act.status == 481 ? XFED_REASON_SIP_DIALOG_UNKNOWN
+							      : XFED_REASON_NONE;
 		presence_reply(w->party.pair->presence, &(struct reply){ .txn = rq->txn,
 								.party = act.status < 300 ? w->party.id : 0,
 								.status = act.status,
 								.transport = w->party.transport,
 								.expires_s = act.expires_s,
-								.min_expires_s = act.min_expires_s });
+								.min_expires_s = act.min_expires_s,
+								.reason = reason });
+		if (reason != XFED_REASON_NONE) {
+			core_count_refusal(w->party.pair->presence->core, reason, xfed_reason_info(reason)->side);
+		}
 	}
 	run(w);
 }
@@ -159,8 +192,8 @@ static struct watch *watch_new(struct pair *pair, const struct config_domain *d,
 		xfed_free(w);
 		return NULL;
 	}
-	w->party.dialog = rq->dialog;
 	w->party.transport = rq->flow->transport;
+	party_dialog(&w->party, rq->dialog);
 	DL_APPEND(pair->watches, w);
 	sip_notifier_init(&w->machine, &(struct sip_notifier_config){ .expires_default_s = EXPIRES_DEFAULT_S,
 					       .expires_min_s = EXPIRES_MIN_S,
@@ -178,7 +211,11 @@ static void refuse(struct presence *p, const struct sip_incoming *rq, const stru
 	core_count_refusal(p->core, reason, xfed_reason_info(reason)->side);
 	rt_log(RT_LOG_INFO, "presence.refused", RT_KV("local", who->from.domain), RT_KV("partner", who->to.domain), RT_KV_REASON(reason),
 		RT_KV("call_id", rq->message->call_id), RT_KV_I64("sip_status", e.status), RT_END);
-	presence_reply(p, &(struct reply){ .txn = rq->txn, .status = e.status, .reason = reason, .expires_s = -1 });
+	presence_reply(p, &(struct reply){ .txn = rq->txn,
+				  .status = e.status,
+				  .reason = reason,
+				  .expires_s = -1,
+				  .lines = e.status == 406 ? "Accept: application/pidf+xml\r\n" : NULL });
 }
 
 static void begin(struct presence *p, const struct sip_incoming *rq, const struct deliver_request *who, struct contact *k)
@@ -212,7 +249,7 @@ static void begin_new(struct presence *p, const struct sip_incoming *rq, struct 
 		return;
 	}
 	if (!accepts_pidf(rq->message)) {
-		presence_reply(p, &(struct reply){ .txn = rq->txn, .status = 406, .expires_s = -1, .lines = "Accept: application/pidf+xml\r\n" });
+		refuse(p, rq, &who, XFED_REASON_SIP_ACCEPT_UNSUPPORTED);
 		return;
 	}
 	struct xfed_span local = xfed_jid_bare(a, &who.from), remote = xfed_jid_bare(a, &who.to);
@@ -278,6 +315,7 @@ static int send_notify(struct watch *w, struct xfed_arena *a, struct xfed_buf *b
 	if (rc != XFED_OK || !d) {
 		return rc == XFED_OK ? XFED_ERR_NOT_FOUND : rc;
 	}
+	w->sent = pair_digest(pair);
 	sip_sub_value_print(&w->value, state);
 	snprintf(lines, sizeof(lines), "Event: presence\r\nSubscription-State: %s\r\n", state);
 	struct sip_layer_request rq = {
@@ -297,6 +335,15 @@ static int send_notify(struct watch *w, struct xfed_arena *a, struct xfed_buf *b
 	return trunk_send_inside(&w->party.send, d, &rq, &txn);
 }
 
+static void not_sent(struct watch *w, int rc)
+{
+	if (rc == XFED_ERR_NOMEM || rc == XFED_ERR_AGAIN || rc == XFED_ERR_STATE) { /* for now */
+		watch_unsent(w);
+	} else if (rc != XFED_OK) { /* its dialog is gone, or there is nobody to send it to */
+		step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_ANSWER, .status = 481, .retry_after_s = -1 });
+	}
+}
+
 void watch_flush(struct watch *w)
 {
 	struct pair *pair = w->party.pair;
@@ -306,9 +353,7 @@ void watch_flush(struct watch *w)
 		w->has_notify = false;
 		xfed_arena_init(&a, 64 * 1024);
 		xfed_buf_init(&body, BODY_BYTES);
-		if (send_notify(w, &a, &body) != XFED_OK) { /* its dialog is gone, or there is nobody to send it to */
-			step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_ANSWER, .status = 481 });
-		}
+		not_sent(w, send_notify(w, &a, &body));
 		xfed_buf_deinit(&body);
 		xfed_arena_deinit(&a);
 	}

@@ -102,6 +102,24 @@ int sip_event_parse(struct xfed_span text, struct xfed_span *package, struct xfe
 	return !bad && sip_is_token(*package) ? XFED_OK : XFED_ERR_INVALID;
 }
 
+bool sip_status_refuses_subscription(int status)
+{
+	switch (status) {
+	case 403:
+	case 404:
+	case 405:
+	case 410:
+	case 489:
+	case 501:
+	case 603:
+	case 604:
+	case 607:
+		return true;
+	default:
+		return false;
+	}
+}
+
 bool sip_status_ends_subscription(int status)
 {
 	switch (status) {

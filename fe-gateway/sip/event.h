@@ -57,6 +57,8 @@ int sip_event_parse(struct xfed_span value, struct xfed_span *package, struct xf
 
 /* Statuses that end the dialog's use by a subscription when a request inside it gets them (RFC 5057 section 5.1, 408 too). */
 bool sip_status_ends_subscription(int status);
+/* Statuses of SUBSCRIBE that say no for good: it is not asked again. */
+bool sip_status_refuses_subscription(int status);
 
 /* ---- the subscriber ---- */
 
@@ -66,6 +68,7 @@ enum sip_subscriber_event_kind {
 	SIP_SUBSCRIBER_ANSWER,	    /* number, status (final), expires_s, min_expires_s, retry_after_s: -1 where absent */
 	SIP_SUBSCRIBER_NO_ANSWER,   /* number: Timer F, or no way there */
 	SIP_SUBSCRIBER_NOTIFY,	    /* value */
+	SIP_SUBSCRIBER_DOUBT,	    /* the peer may have forgotten it: is asked at once; one that was to be tried again later is tried now */
 	SIP_SUBSCRIBER_TICK,
 };
 
@@ -102,7 +105,8 @@ struct sip_subscriber {
 	bool is_asked_back; /* 423 was heeded once */
 	bool has_dialog;    /* a 2xx or a NOTIFY has come */
 	int64_t wanted_s;
-	unsigned failures;					 /* in a row */
+	int64_t refresh_most_s; /* the owner's, at any time: no longer between two refreshes, whatever is granted; 0: no matter */
+	unsigned failures;	/* in a row */
 	uint64_t expires_ms, refresh_ms, notify_by_ms, retry_ms; /* UINT64_MAX: not set */
 	struct sip_subscriber_action actions[4];
 	unsigned action_count, action_next;
@@ -118,10 +122,12 @@ uint64_t sip_subscriber_deadline(const struct sip_subscriber *s);
 enum sip_notifier_event_kind {
 	SIP_NOTIFIER_SUBSCRIBE, /* expires_s as asked for, -1: not said. The first begins, later ones refresh, 0 ends or fetches */
 	SIP_NOTIFIER_ACTIVATE,	/* approved: pending becomes active */
-	SIP_NOTIFIER_STATE,	/* what is watched has changed; is_urgent: is told at once (it went offline) */
-	SIP_NOTIFIER_END,	/* reason, retry_after_s */
-	SIP_NOTIFIER_ANSWER,	/* status: of the NOTIFY under way */
+	SIP_NOTIFIER_STATE, /* what is watched has changed; is_urgent: is told at once (it went offline), and so is the first after SUBSCRIBE or ACTIVATE */
+	SIP_NOTIFIER_DOUBT,  /* the peer may have forgotten it, or missed something: it is told again */
+	SIP_NOTIFIER_END,    /* reason, retry_after_s */
+	SIP_NOTIFIER_ANSWER, /* status, retry_after_s: of the NOTIFY under way */
 	SIP_NOTIFIER_NO_ANSWER,
+	SIP_NOTIFIER_UNSENT, /* it has not gone out: there is no way now */
 	SIP_NOTIFIER_TICK,
 };
 
@@ -157,12 +163,15 @@ struct sip_notifier {
 	bool is_in_flight; /* a NOTIFY is not answered yet */
 	bool is_due;	   /* something is to be told */
 	bool is_urgent;	   /* ... without regard to the rate */
+	bool is_first;	   /* nothing was told since SUBSCRIBE or ACTIVATE but the answer to it */
 	bool is_gone;
 	enum sip_end_reason reason;
 	int64_t retry_after_s;
 	uint64_t expires_ms;
 	unsigned tokens; /* NOTIFYs that may go now; one more at `token_ms` */
 	uint64_t token_ms;
+	unsigned failures; /* NOTIFYs in a row that reached nobody, or were not taken but for now */
+	uint64_t hold_ms;  /* ... so that the next one waits until then */
 	struct sip_notifier_action actions[4];
 	unsigned action_count, action_next;
 };

@@ -121,7 +121,7 @@ const char *sip_layer_allow(const struct sip_layer *l)
 bool sip_layer_tell(const struct sip_layer_action *act)
 {
 	const struct sip_user *u = act->user;
-	if (act->kind < SIP_ACT_REQUEST || act->kind > SIP_ACT_ENDED) {
+	if (act->kind < SIP_ACT_REQUEST || act->kind > SIP_ACT_DOUBTED) {
 		return false;
 	}
 	if (!u) {
@@ -142,6 +142,11 @@ bool sip_layer_tell(const struct sip_layer_action *act)
 		break;
 	case SIP_ACT_CANCELLED:
 		u->cancelled(u->data, act->txn);
+		break;
+	case SIP_ACT_DOUBTED:
+		if (u->doubted) {
+			u->doubted(u->data, act->id);
+		}
 		break;
 	default:
 		u->ended(u->data, act->id);
@@ -168,7 +173,7 @@ bool sip_layer_next(struct sip_layer *l, struct sip_layer_action *act)
 uint64_t sip_layer_deadline(const struct sip_layer *l)
 {
 	const struct xfed_heap_item *first = xfed_heap_first(&l->timers);
-	uint64_t timer = first ? first->at : UINT64_MAX, pace = sip_pace_deadline(l);
+	uint64_t timer = l->doubted ? 0 : first ? first->at : UINT64_MAX, pace = sip_pace_deadline(l);
 	return timer < pace ? timer : pace;
 }
 
@@ -240,7 +245,7 @@ static int receive(struct sip_layer *l, const struct sip_layer_event *ev, uint64
 }
 
 /*
- * Client transactions on a connection that closed become due at once, so that TICKs report them a
+ * Client transactions on a connection that closed become due at once, and dialogs are in doubt, so that TICKs report them a
  * few at a time. Server transactions keep the address to connect to instead.
  */
 static void close_flow(struct sip_layer *l, uint64_t flow, bool was_unread)
@@ -266,6 +271,7 @@ static int tick(struct sip_layer *l, uint64_t now_ms)
 {
 	int rc = XFED_OK;
 	sip_pace_tick(l, now_ms);
+	sip_leg_tell_doubted(l);
 	while (sip_layer_room(l) >= ACTIONS_PER_TIMER) {
 		struct xfed_heap_item *first = xfed_heap_first(&l->timers);
 		if (!first || first->at > now_ms) {

@@ -81,6 +81,7 @@ enum sip_layer_action_kind {
 	SIP_ACT_TRANSPORT_ERROR, /* id, txn, was_written; final */
 	SIP_ACT_CANCELLED,	 /* txn: an INVITE for the user that has been answered here */
 	SIP_ACT_ENDED,		 /* id, dialog: a 2xx was never acknowledged, the dialog is no more */
+	SIP_ACT_DOUBTED,	 /* id, dialog: the connection it used has closed, so its other end may be another process by now */
 	SIP_ACT_BAD_MESSAGE,	 /* flow, error: for log and metric; already answered where that was possible */
 	SIP_ACT_REFUSED,	 /* flow, message, status: answered here, as no user takes it; for log and metric */
 	SIP_ACT_CLOSE_FLOW,	 /* flow_id: after everything before it has been sent */
@@ -91,7 +92,7 @@ struct sip_layer_action {
 	struct sip_target target;
 	struct xfed_span bytes;
 	uint64_t txn;
-	const struct sip_user *user; /* REQUEST to ENDED; NULL: nobody is to be told */
+	const struct sip_user *user; /* REQUEST to DOUBTED; NULL: nobody is to be told */
 	uint64_t id, dialog;	     /* the user's word for it; 0: none */
 	int status;
 	const struct sip_message *message;

@@ -35,24 +35,27 @@ static void unbind(struct sip_leg *leg)
 	leg->flow_next = NULL;
 }
 
+static void bind_to(struct sip_leg **list, struct sip_leg *leg)
+{
+	leg->flow_next = *list;
+	leg->flow_prev = list;
+	if (leg->flow_next) {
+		leg->flow_next->flow_prev = &leg->flow_next;
+	}
+	*list = leg;
+}
+
 void sip_leg_moved(struct sip_layer *l, struct sip_leg *leg, const struct sip_target *target, bool is_ours)
 {
 	leg->target = *target;
 	leg->is_target_ours = is_ours;
 	unbind(leg);
-	if (target->transport == SIP_UDP || target->flow == 0) {
-		return;
+	if (target->transport != SIP_UDP && target->flow != 0) {
+		bind_to(&l->leg_flows[target->flow % SIP_FLOW_BUCKETS], leg);
 	}
-	struct sip_leg **bucket = &l->leg_flows[target->flow % SIP_FLOW_BUCKETS];
-	leg->flow_next = *bucket;
-	leg->flow_prev = bucket;
-	if (leg->flow_next) {
-		leg->flow_next->flow_prev = &leg->flow_next;
-	}
-	*bucket = leg;
 }
 
-/* The address stays: a connection to it is made anew, or one to it is used. */
+/* The address stays: a connection to it is made anew, or one to it is used. One that is made or ended by what is under way is not in doubt. */
 void sip_leg_close_flow(struct sip_layer *l, uint64_t flow)
 {
 	struct sip_leg *next;
@@ -61,7 +64,30 @@ void sip_leg_close_flow(struct sip_layer *l, uint64_t flow)
 		if (leg->target.flow == flow) {
 			unbind(leg);
 			leg->target.flow = 0;
+			if (leg->maker == 0) {
+				bind_to(&l->doubted, leg);
+			}
 		}
+	}
+}
+
+void sip_leg_tell_doubted(struct sip_layer *l)
+{
+	while (l->doubted && sip_layer_room(l) > 0) {
+		struct sip_leg *leg = l->doubted;
+		unbind(leg);
+		sip_layer_push(l, &(struct sip_layer_action){ .kind = SIP_ACT_DOUBTED, .user = leg->user, .id = leg->id, .dialog = leg->number });
+	}
+}
+
+/* The way a request of ours took has been answered by: where the connection before it is gone, that one is used from now on. */
+static void took(struct sip_layer *l, struct sip_leg *leg, const struct sip_target *way)
+{
+	const struct sip_target *own = &leg->target;
+	if (own->flow == 0 && way->flow != 0) {
+		bool is_same = own->transport == way->transport && own->port == way->port && strcmp(own->ip, way->ip) == 0 &&
+			       strcmp(own->tls_name, way->tls_name) == 0;
+		sip_leg_moved(l, leg, way, is_same && leg->is_target_ours);
 	}
 }
 
@@ -344,6 +370,9 @@ static int other_answer(struct sip_layer *l, struct sip_trans *t, struct sip_leg
 	}
 	if (!makes) {
 		bool is_this_one = leg->dialog && m->to.tag.data && xfed_span_eq(leg->dialog->remote_tag, m->to.tag);
+		if (is_this_one && m->status >= 200) {
+			took(l, leg, &t->target);
+		}
 		return is_this_one ? sip_dialog_answered(leg->dialog, m) : XFED_OK;
 	}
 	if (m->status == 100 || !m->to.tag.data || (m->status < 200 && (!is_invite || leg->dialog))) {

@@ -46,7 +46,8 @@ static void spend(struct sip_notifier *n, uint64_t now_ms)
 static void tell_if_due(struct sip_notifier *n, uint64_t now_ms)
 {
 	refill(n, now_ms);
-	if (!n->is_due || n->is_in_flight || n->is_gone || (n->tokens == 0 && !n->is_urgent)) {
+	bool must_wait = n->tokens == 0 || now_ms < n->hold_ms;
+	if (!n->is_due || n->is_in_flight || n->is_gone || (must_wait && !n->is_urgent)) {
 		return;
 	}
 	struct sip_notifier_action *a = push(n, SIP_NOTIFIER_NOTIFY);
@@ -102,20 +103,46 @@ static void subscribe(struct sip_notifier *n, int64_t wanted_s, uint64_t now_ms)
 	}
 	n->expires_ms = now_ms + (uint64_t)granted * 1000;
 	due(n, true); /* section 4.2.2: every SUBSCRIBE is answered by a NOTIFY at once */
+	n->is_first = true;
 	if (granted == 0) {
 		end(n, SIP_END_TIMEOUT, -1);
 	}
 }
 
-static void answered(struct sip_notifier *n, int status)
+/* Doubled with each failure in a row. */
+static uint64_t patience_ms(const struct sip_notifier *n)
 {
-	if (!n->is_in_flight || status < 200) {
+	uint64_t ms = XFED_SIP_NOTIFY_EVERY_MS;
+	for (unsigned i = 1; i < n->failures && ms < XFED_SIP_NOTIFY_PATIENCE_MS; i++) {
+		ms *= 2;
+	}
+	return ms < XFED_SIP_NOTIFY_PATIENCE_MS ? ms : XFED_SIP_NOTIFY_PATIENCE_MS;
+}
+
+/* What was in it is told again, as it is then: whoever watches is not left with what was before. */
+static void tell_later(struct sip_notifier *n, int64_t retry_after_s, uint64_t now_ms)
+{
+	n->failures++;
+	n->hold_ms = now_ms + (retry_after_s >= 0 ? (uint64_t)retry_after_s * 1000 : patience_ms(n));
+	due(n, false);
+}
+
+static void answered(struct sip_notifier *n, const struct sip_notifier_event *ev, uint64_t now_ms)
+{
+	bool is_unsent = ev->kind == SIP_NOTIFIER_UNSENT;
+	int status = ev->kind == SIP_NOTIFIER_NO_ANSWER ? 408 : ev->status;
+	if (!n->is_in_flight || (!is_unsent && status < 200)) {
 		return;
 	}
 	n->is_in_flight = false;
 	bool was_last = n->state == SIP_SUB_TERMINATED && !n->is_due;
-	if (was_last || sip_status_ends_subscription(status)) {
+	if (was_last || (!is_unsent && sip_status_ends_subscription(status))) {
 		gone(n);
+	} else if (is_unsent || status >= 300) {
+		tell_later(n, is_unsent ? -1 : ev->retry_after_s, now_ms);
+	} else {
+		n->failures = 0;
+		n->hold_ms = 0;
 	}
 }
 
@@ -137,11 +164,18 @@ void sip_notifier_step(struct sip_notifier *n, const struct sip_notifier_event *
 		if (n->state == SIP_SUB_PENDING) {
 			n->state = SIP_SUB_ACTIVE;
 			due(n, true);
+			n->is_first = true;
 		}
 		break;
 	case SIP_NOTIFIER_STATE:
 		if (n->state == SIP_SUB_ACTIVE) { /* pending tells nothing of what is watched (RFC 3856 section 6.6.2) */
-			due(n, ev->is_urgent);
+			due(n, ev->is_urgent || n->is_first);
+			n->is_first = false;
+		}
+		break;
+	case SIP_NOTIFIER_DOUBT:
+		if (is_up) {
+			due(n, false);
 		}
 		break;
 	case SIP_NOTIFIER_END:
@@ -150,10 +184,9 @@ void sip_notifier_step(struct sip_notifier *n, const struct sip_notifier_event *
 		}
 		break;
 	case SIP_NOTIFIER_ANSWER:
-		answered(n, ev->status);
-		break;
 	case SIP_NOTIFIER_NO_ANSWER:
-		answered(n, 408);
+	case SIP_NOTIFIER_UNSENT:
+		answered(n, ev, now_ms);
 		break;
 	case SIP_NOTIFIER_TICK:
 		if (is_up && now_ms >= n->expires_ms) {
@@ -175,6 +208,7 @@ bool sip_notifier_next(struct sip_notifier *n, struct sip_notifier_action *act)
 
 uint64_t sip_notifier_deadline(const struct sip_notifier *n)
 {
-	uint64_t rate = n->is_due && !n->is_in_flight && !n->is_gone ? n->token_ms : NEVER;
-	return n->expires_ms < rate ? n->expires_ms : rate;
+	uint64_t rate = n->tokens == 0 ? n->token_ms : 0, tell = rate > n->hold_ms ? rate : n->hold_ms;
+	tell = n->is_due && !n->is_in_flight && !n->is_gone ? tell : NEVER;
+	return n->expires_ms < tell ? n->expires_ms : tell;
 }

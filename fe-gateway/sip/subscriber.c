@@ -108,7 +108,9 @@ static void set_expiry(struct sip_subscriber *s, int64_t expires_s, uint64_t now
 	uint64_t life = (uint64_t)expires_s * 1000;
 	s->expires_ms = now_ms + life;
 	if (!s->is_in_flight && !s->is_unwanted) {
-		s->refresh_ms = now_ms + life - life / 8 - spread(s, life / 8);
+		uint64_t most = s->refresh_most_s > 0 ? (uint64_t)s->refresh_most_s * 1000 : NEVER;
+		uint64_t wait = life - life / 8 < most ? life - life / 8 : most;
+		s->refresh_ms = now_ms + wait - spread(s, wait / 7);
 	}
 }
 
@@ -122,9 +124,8 @@ static void take_failure(struct sip_subscriber *s, const struct sip_subscriber_e
 	} else if (ev->status == 481 && s->has_dialog) {
 		end(s, SIP_END_NONE, NOW, -1, ev->status, now_ms); /* the peer knows nothing of it (any more): made anew at once */
 	} else if (!s->has_dialog || sip_status_ends_subscription(ev->status)) {
-		bool is_final = ev->status == 403 || ev->status == 404 || ev->status == 410 || ev->status == 489 || ev->status == 405 ||
-				ev->status == 501 || ev->status >= 600;
-		end(s, SIP_END_NONE, is_final ? NOT : LATER, ev->retry_after_s, ev->status, now_ms);
+		enum again again = sip_status_refuses_subscription(ev->status) ? NOT : LATER;
+		end(s, SIP_END_NONE, again, ev->retry_after_s, ev->status, now_ms);
 	} else {
 		/* section 4.1.2.2: a refresh that failed otherwise leaves what there is until its time is over */
 		s->failures++;
@@ -194,6 +195,19 @@ static void stop(struct sip_subscriber *s, uint64_t now_ms)
 	}
 }
 
+static void doubt(struct sip_subscriber *s, uint64_t now_ms)
+{
+	bool is_up = s->state == SIP_SUB_ACTIVE || s->state == SIP_SUB_PENDING;
+	if (s->is_unwanted || s->is_ending || s->is_in_flight) {
+		return;
+	}
+	if (is_up && s->has_dialog) {
+		send(s, s->wanted_s);
+	} else if (s->state == SIP_SUB_TERMINATED && s->retry_ms != NEVER) {
+		begin(s, now_ms);
+	}
+}
+
 static void tick(struct sip_subscriber *s, uint64_t now_ms)
 {
 	if (now_ms >= s->notify_by_ms) {
@@ -240,6 +254,9 @@ void sip_subscriber_step(struct sip_subscriber *s, const struct sip_subscriber_e
 		break;
 	case SIP_SUBSCRIBER_NOTIFY:
 		take_notify(s, &ev->value, now_ms);
+		break;
+	case SIP_SUBSCRIBER_DOUBT:
+		doubt(s, now_ms);
 		break;
 	case SIP_SUBSCRIBER_TICK:
 		tick(s, now_ms);

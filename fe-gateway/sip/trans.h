@@ -81,10 +81,9 @@ struct sip_leg {
 	bool is_keyed;	/* found by it: of a dialog, or of what a NOTIFY may come for */
 	bool is_caller; /* the Call-ID is ours */
 	/* Transactions, 0: none. */
-	uint64_t maker;	       /* the INVITE or SUBSCRIBE that makes it, while that is not settled */
-	uint64_t ours, theirs; /* an INVITE under way in it */
-	uint64_t unacked;      /* a 2xx of ours */
-	uint32_t invite_cseq;  /* of the last INVITE of theirs */
+	uint64_t maker;			/* the INVITE or SUBSCRIBE that makes it, while that is not settled */
+	uint64_t ours, theirs, unacked; /* INVITEs under way in it; a 2xx of ours */
+	uint32_t invite_cseq;		/* of the last INVITE of theirs */
 	struct sip_target target;
 	bool is_target_ours; /* chosen by a request of ours */
 	struct sip_leg *flow_next, **flow_prev;
@@ -109,8 +108,8 @@ struct sip_layer {
 	struct xfed_heap timers;
 	struct sip_users users;
 	struct sip_leg *legs, *legs_by_key;
-	struct sip_leg *leg_flows[SIP_FLOW_BUCKETS];
-	struct sip_trans *flows[SIP_FLOW_BUCKETS]; /* those on connections, by hash of the flow */
+	struct sip_leg *leg_flows[SIP_FLOW_BUCKETS], *doubted; /* doubted: their connection has closed, which their users have not heard yet */
+	struct sip_trans *flows[SIP_FLOW_BUCKETS];	       /* those on connections, by hash of the flow */
 	struct sip_paces paces;
 	struct sip_layer_stats stats;
 	char *scratch; /* XFED_SIP_MESSAGE_BYTES: a request is printed here first */
@@ -182,6 +181,7 @@ struct sip_leg *sip_leg_by_number(const struct sip_layer *l, uint64_t number);
 void sip_leg_free(struct sip_layer *l, struct sip_leg *leg);
 bool sip_legs_are_full(const struct sip_layer *l);
 void sip_leg_close_flow(struct sip_layer *l, uint64_t flow);
+void sip_leg_tell_doubted(struct sip_layer *l);		       /* as many as there is room for */
 void sip_leg_forget(struct sip_layer *l, struct sip_trans *t); /* it ends: what it would have made is not */
 /* Before an INVITE or SUBSCRIBE of a user goes out. OK, AGAIN, NOMEM. */
 int sip_leg_of_call(struct sip_layer *l, const struct sip_layer_request *rq, struct sip_leg **out);

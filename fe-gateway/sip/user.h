@@ -38,6 +38,8 @@ struct sip_user {
 	void (*cancelled)(void *data, uint64_t txn);
 	/* A 2xx of ours was never acknowledged: a BYE has gone out, the dialog is no more. */
 	void (*ended)(void *data, uint64_t id);
+	/* The connection that a dialog used has closed: whoever is at the other end may know nothing of it any more. NULL is fine. */
+	void (*doubted)(void *data, uint64_t id);
 };
 
 #endif

@@ -7,12 +7,22 @@
 
 /* ---- the state, the log, the metric ---- */
 
+static void put_in_doubt(struct trunk_hop *h)
+{
+	h->doubts++;
+	h->trunk->doubts++;
+}
+
 static void tell(struct trunk_hop *h, bool is_new)
 {
 	const struct hop_state *s = &h->state;
 	bool is_fine = s->reason == XFED_REASON_NONE;
 	char status[12] = "";
 	rt_metric_set(h->trunk->core->d.metrics, RT_M_SIP_NEXT_HOP_UP, s->is_up, RT_LABELS(xfed_span_str(h->label)));
+	if (s->is_up && h->is_lost) {
+		h->is_lost = false;
+		put_in_doubt(h); /* it may know nothing of what was before */
+	}
 	if (!is_new) {
 		return;
 	}
@@ -26,6 +36,34 @@ static void tell(struct trunk_hop *h, bool is_new)
 					   : "sip.hop-down",
 		RT_KV_STR("next_hop", h->label), RT_KV_REASON(s->reason), RT_KV_STR("sip_status", status[0] ? status : NULL),
 		RT_KV_STR("text", s->text[0] ? s->text : NULL), RT_END);
+}
+
+void trunk_hop_lost(struct trunk_hop *h)
+{
+	if (!h->is_lost) {
+		h->is_lost = true;
+		put_in_doubt(h);
+	}
+}
+
+void trunk_hop_carries(struct trunk_hop *h, bool is_more)
+{
+	h->udp_dialogs += is_more ? 1 : -(size_t)1;
+}
+
+uint64_t trunk_hop_doubts(const struct trunk_hop *h)
+{
+	return h->doubts;
+}
+
+bool trunk_hop_is_lost(const struct trunk_hop *h)
+{
+	return h->is_lost;
+}
+
+uint64_t trunk_doubts(const struct trunk *t)
+{
+	return t->doubts;
 }
 
 static int64_t wall_s(const struct trunk_hop *h)
@@ -155,5 +193,6 @@ enum xfed_reason trunk_send_unreached(struct trunk_send *s)
 	/* That one is about ourselves: its own word leads to what is to be done. */
 	enum xfed_reason reason = failing == XFED_REASON_TLS_CERT_REFUSED ? failing : XFED_REASON_SIP_SERVER_UNREACHABLE;
 	trunk_hop_down(s->hop, reason, text);
+	trunk_hop_lost(s->hop);
 	return reason;
 }

@@ -1,7 +1,7 @@
 /*
  * A hop that is down is asked (OPTIONS, RFC 3261 section 11) until it answers, so that nobody has to send a message to find out
- * whether it is there again. Any answer is one but 5xx, and of those 501: it knows no OPTIONS. Where a message would go to the next
- * place, that is asked next.
+ * whether it is there again; one that is up and has dialogs over UDP, whether it is still there. Any answer is one but 5xx, and of those
+ * 501: it knows no OPTIONS. Where a message would go to the next place, that is asked next.
  */
 #include "trunk/trunk_impl.h"
 
@@ -11,6 +11,7 @@
 
 #define PAUSE_FIRST_MS (5 * 1000) /* each time twice as long */
 #define PAUSE_MOST_MS  (60 * 1000)
+#define LOOK_MS	       (30 * 1000) /* at one that is up, over UDP, while dialogs rest on it */
 
 static bool is_wanted(const struct trunk_hop *h)
 {
@@ -114,6 +115,7 @@ static void on_response(void *data, uint64_t id, const struct sip_message *m, ui
 		char text[64];
 		snprintf(text, sizeof(text), "it answers OPTIONS with %d", m->status);
 		trunk_hop_down(h, XFED_REASON_SIP_SERVER_ERROR, text);
+		trunk_hop_lost(h);
 	}
 	end(h);
 }
@@ -124,6 +126,7 @@ static void on_timeout(void *data, uint64_t id, bool was_written)
 	(void)data;
 	(void)was_written;
 	trunk_send_timed_out(&h->probe.send);
+	trunk_hop_lost(h);
 	end(h);
 }
 
@@ -155,6 +158,19 @@ static void look(struct trunk_hop *h)
 	trunk_want(&h->probe.send);
 }
 
+static void look_at_times(struct trunk_hop *h, uint64_t now_ms)
+{
+	struct trunk_probe *p = &h->probe;
+	if (h->udp_dialogs == 0 || !h->is_used) {
+		p->look_ms = 0;
+	} else if (p->look_ms == 0) {
+		p->look_ms = now_ms + LOOK_MS;
+	} else if (now_ms >= p->look_ms) {
+		p->look_ms = now_ms + LOOK_MS;
+		look(h);
+	}
+}
+
 void trunk_probe_tick(struct trunk *t, uint64_t now_ms)
 {
 	for (struct trunk_hop *h = t->hops; h; h = h->hh.next) {
@@ -165,6 +181,7 @@ void trunk_probe_tick(struct trunk *t, uint64_t now_ms)
 			ask(h);
 		} else if (is_idle && !is_wanted(h)) {
 			p->pause_ms = 0;
+			look_at_times(h, now_ms);
 		} else if (is_idle && p->pause_ms == 0) { /* it has just failed */
 			wait(p, PAUSE_FIRST_MS, now_ms);
 		} else if (is_idle && now_ms >= p->due_ms) {

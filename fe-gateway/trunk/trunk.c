@@ -41,13 +41,21 @@ static void bad_message(struct trunk *t, const struct sip_layer_action *act)
 }
 
 /* What nobody here takes: most often presence or a session that a SIP server was told to send this way. */
+static enum xfed_reason reason_of_refusal(int status)
+{
+	return status == 481   ? XFED_REASON_SIP_DIALOG_UNKNOWN
+	       : status == 489 ? XFED_REASON_SIP_EVENT_UNSUPPORTED
+			       : XFED_REASON_SIP_METHOD_UNSUPPORTED;
+}
+
 static void refused(struct trunk *t, const struct sip_layer_action *act)
 {
+	enum xfed_reason reason = reason_of_refusal(act->status);
 	char peer[TRUNK_PEER_WORDS];
-	core_count_refusal(t->core, XFED_REASON_SIP_METHOD_UNSUPPORTED, XFED_SIDE_SIP);
-	rt_log(RT_LOG_INFO, act->flow->is_known ? "sip.refused" : "sip.stranger-refused",
-		RT_KV_REASON_SIDE(XFED_REASON_SIP_METHOD_UNSUPPORTED, XFED_SIDE_SIP), RT_KV_STR("peer", trunk_peer_words(t, act->flow, peer)),
-		RT_KV("method", act->message->method), RT_KV("call_id", act->message->call_id), RT_KV_I64("sip_status", act->status), RT_END);
+	core_count_refusal(t->core, reason, XFED_SIDE_SIP);
+	rt_log(RT_LOG_INFO, act->flow->is_known ? "sip.refused" : "sip.stranger-refused", RT_KV_REASON_SIDE(reason, XFED_SIDE_SIP),
+		RT_KV_STR("peer", trunk_peer_words(t, act->flow, peer)), RT_KV("method", act->message->method),
+		RT_KV("call_id", act->message->call_id), RT_KV_I64("sip_status", act->status), RT_END);
 }
 
 static void perform(struct trunk *t, const struct sip_layer_action *act)
@@ -74,6 +82,7 @@ static void perform(struct trunk *t, const struct sip_layer_action *act)
 	case SIP_ACT_TRANSPORT_ERROR:
 	case SIP_ACT_CANCELLED:
 	case SIP_ACT_ENDED:
+	case SIP_ACT_DOUBTED:
 		sip_layer_tell(act);
 		break;
 	}

@@ -75,6 +75,16 @@ size_t trunk_hop_proof_bytes(const struct trunk_hop *h, struct xfed_span uri);
 bool trunk_hop_load(struct trunk_hop *h, size_t bytes);
 void trunk_hop_unload(struct trunk_hop *h, size_t bytes);
 
+/*
+ * Dialogs with whoever is behind a hop outlive connections, and he may be started anew. A connection that closes tells so (sip_user's
+ * doubted); over UDP nothing does, so a hop that carries dialogs is asked (OPTIONS) every 30 s.
+ */
+void trunk_hop_carries(struct trunk_hop *h, bool is_more); /* a dialog over UDP more, or one less */
+/* Counts up when the dialogs of the hop are in doubt: it was asked in vain, no connection came about, or it is there again after that. */
+uint64_t trunk_hop_doubts(const struct trunk_hop *h);
+bool trunk_hop_is_lost(const struct trunk_hop *h); /* the first two, and it has not answered since */
+uint64_t trunk_doubts(const struct trunk *t);	   /* of all hops */
+
 /* ---- requests of ours ---- */
 
 /* One request on its way; lives in what it is sent for. Its owner fills in the first five and zeroes the rest, which is the trunk's. */

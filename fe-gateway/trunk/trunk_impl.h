@@ -45,6 +45,7 @@ struct trunk {
 	struct trunk_untrusted untrusted[TRUNK_UNTRUSTED_MAX];
 	uint64_t untrusted_count;
 	struct trunk_user probe_user;
+	uint64_t doubts; /* of all hops */
 };
 
 static inline uint64_t trunk_now(const struct trunk *t)
@@ -76,6 +77,7 @@ struct trunk_probe {
 	enum { TRUNK_PROBE_IDLE, TRUNK_PROBE_LOOKING, TRUNK_PROBE_READY, TRUNK_PROBE_SENT } state;
 	struct trunk_send send;
 	uint64_t pause_ms, due_ms; /* 0: it was up */
+	uint64_t look_ms;	   /* UDP with dialogs: when it is asked though it is up; 0: it has none */
 };
 
 struct trunk_hop {
@@ -93,6 +95,9 @@ struct trunk_hop {
 	struct hop_state state;
 	bool is_used; /* some domain has it, as of the last reload */
 	struct trunk_probe probe;
+	size_t udp_dialogs; /* trunk_hop_carries() */
+	bool is_lost;	    /* OPTIONS failed, or no place could be connected to, and it has not answered since */
+	uint64_t doubts;    /* trunk_hop_doubts() */
 	UT_hash_handle hh;
 };
 
@@ -110,6 +115,7 @@ void trunk_hop_down(struct trunk_hop *h, enum xfed_reason reason, const char *te
 void trunk_hop_answers(struct trunk_hop *h); /* it is up; what it thinks of messages nobody knows */
 void trunk_hop_refuses(struct trunk_hop *h, const struct hop_refusal *r);
 void trunk_hop_age(struct trunk_hop *h);
+void trunk_hop_lost(struct trunk_hop *h); /* nobody is there: what is known there may be gone with it */
 /* A connection of ours was closed for that, and what was written on it was not read. */
 void trunk_note_unread(struct trunk *t, const struct sip_target *to, enum xfed_reason reason, const char *text);
 

@@ -100,6 +100,7 @@ static void drain(struct state *s)
 			MUST(s->flow->transport != SIP_UDP);
 			break;
 		case SIP_ACT_CANCELLED:
+		case SIP_ACT_DOUBTED:
 		case SIP_ACT_ENDED:
 			MUST(false); /* of INVITE, which nobody takes here */
 			break;

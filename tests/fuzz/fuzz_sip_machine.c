@@ -239,6 +239,7 @@ static void drain(struct world *w)
 		case SIP_ACT_CLOSE_FLOW:
 			break;
 		case SIP_ACT_CANCELLED:
+		case SIP_ACT_DOUBTED:
 		case SIP_ACT_ENDED:
 			MUST(false); /* of INVITE, which nobody takes here */
 			break;

@@ -73,6 +73,10 @@ class PresenceServer:
         d = self.dialogs.setdefault(m.get("call-id"), {"request": m, "tag": token(), "cseq": 0})
         status = self.status.get(m.start.split()[1], 200)
         headers = [("Contact", self.contact()), ("Expires", m.get("expires"))]
+        if isinstance(status, tuple):
+            status, headers = status
+        if status is None:
+            return None
         raw = response_to(m, status, headers=headers)
         raw = re.sub(rb"(\r\nTo: [^\r]*?;tag=)[^\r;]*", lambda x: x.group(1) + d["tag"].encode(), raw)
         with self.user.lock:
@@ -82,7 +86,7 @@ class PresenceServer:
         return None
 
     def contact(self):
-        return "<sip:server@%s:%d;transport=tcp>" % (self.user.address, self.user.port)
+        return "<sip:server@%s:%d;transport=%s>" % (self.user.address, self.user.port, self.flow.transport)
 
     def wait(self, uri, timeout=10, since=0):
         """The next SUBSCRIBE to that address, when it has been answered."""
@@ -97,18 +101,22 @@ class PresenceServer:
         wait_until("it is answered", lambda: found.branch in self.user.answered, timeout)
         return found
 
-    def notify(self, request, state, body=None, headers=()):
+    def notify(self, request, state, body=None, headers=(), cseq=None, tag=None):
         """The gateway's answer to a NOTIFY in the dialog that `request` began."""
+        raw, branch = self.notify_bytes(request, state, body, headers, cseq, tag)
+        return self.user.ask(self.flow, raw, branch)
+
+    def notify_bytes(self, request, state, body=None, headers=(), cseq=None, tag=None):
         d = self.dialogs[request.get("call-id")]
-        d["cseq"] += 1
+        d["cseq"] += cseq is None
         branch, data = "z9hG4bK" + token(), (body or "").encode()
         target = re.search(r"<([^>]*)>", d["request"].get("contact")).group(1)
         lines = ["NOTIFY %s SIP/2.0" % target,
                  "Via: SIP/2.0/%s %s:%d;branch=%s;rport" % ((self.flow.transport.upper(),) + self.flow.local + (branch,)),
-                 "Max-Forwards: 70", "From: %s;tag=%s" % (d["request"].get("to"), d["tag"]), "To: " + d["request"].get("from"),
-                 "Call-ID: " + request.get("call-id"), "CSeq: %d NOTIFY" % d["cseq"], "Contact: " + self.contact(), "Event: presence",
+                 "Max-Forwards: 70", "From: %s;tag=%s" % (d["request"].get("to"), tag or d["tag"]), "To: " + d["request"].get("from"),
+                 "Call-ID: " + request.get("call-id"), "CSeq: %d NOTIFY" % (d["cseq"] if cseq is None else cseq), "Contact: " + self.contact(), "Event: presence",
                  "Subscription-State: " + state]
         lines += ["%s: %s" % h for h in headers]
         lines += ["Content-Type: application/pidf+xml"] if body else []
         lines.append("Content-Length: %d" % len(data))
-        return self.user.ask(self.flow, "\r\n".join(lines).encode() + b"\r\n\r\n" + data, branch)
+        return "\r\n".join(lines).encode() + b"\r\n\r\n" + data, branch

@@ -116,14 +116,15 @@ def test_bytes_one_by_one_and_two_in_one(xfed, partner, user, flow):
     flow.inbox.wait(lambda m: m.branch == raws[2][1] and m.status in (200, 202), 10, since)
 
 
-@pytest.mark.parametrize("method, status, header", [
-    ("SUBSCRIBE", 489, "allow-events"), ("INVITE", 405, "allow"), ("PUBLISH", 405, "allow"), ("REGISTER", 405, "allow"), ("NOTIFY", None, None),
-    ("FROBNICATE", None, None),
+@pytest.mark.parametrize("method, status, header, reason", [
+    ("SUBSCRIBE", 489, "allow-events", "sip.event.unsupported"), ("INVITE", 405, "allow", "sip.method.unsupported"),
+    ("PUBLISH", 405, "allow", "sip.method.unsupported"), ("REGISTER", 405, "allow", "sip.method.unsupported"),
+    ("NOTIFY", 481, None, "sip.dialog.unknown"), ("FROBNICATE", None, None, "sip.method.unsupported"),
 ])
-def test_methods(xfed, partner, user, flow, refusal, method, status, header):
+def test_methods(xfed, partner, user, flow, refusal, method, status, header, reason):
     """proto/delivery.md, "Until the rest is built"; [C1-09]. What nobody takes leaves a line and is counted."""
     raw, branch = user.request(flow, method, "sip:alice@partner.example", headers=[("Event", "dialog"), ("Contact", "<sip:user@127.0.0.1>")])
-    with refusal("sip.method.unsupported", "method=%s " % method):
+    with refusal(reason, "method=%s " % method):
         answer = user.ask(flow, raw, branch, 10)
     assert answer is not None and 400 <= answer.status < 600
     if status:

@@ -221,6 +221,8 @@
 #define XFED_SIP_RESUBSCRIBE_MAX_MS	      1800000
 #define XFED_SIP_NOTIFY_BURST		      3 /* NOTIFYs of one subscription at once, and one more each */
 #define XFED_SIP_NOTIFY_EVERY_MS	      5000
+#define XFED_SIP_NOTIFY_PATIENCE_MS	      60000	  /* most between two tries of one that reaches nobody */
+#define XFED_SIP_UDP_REFRESH_S		      600	  /* most between refreshes over UDP, where nobody sees that a peer was started anew */
 #define XFED_SIP_MESSAGE_BYTES		      (64 * 1024) /* one message on a stream, header and body */
 #define XFED_SIP_SKIP_BYTES		      (1024 * 1024) /* a body up to this is read past, its request answered with 413; above it the connection ends */
 #define XFED_SIP_HEADER_BYTES		      (16 * 1024)

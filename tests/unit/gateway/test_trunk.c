@@ -575,12 +575,63 @@ static void a_dialog_says_nothing_of_the_hop(void **state)
 	assert_memory_equal(&s->hop->state, &before, sizeof(before));
 }
 
+static size_t asked(struct side *s, uint64_t now_ms)
+{
+	size_t before = wire_count;
+	trunk_tick(s->trunk, now_ms);	  /* looks for the places */
+	trunk_tick(s->trunk, now_ms + 1); /* and asks the first */
+	return wire_count - before;
+}
+
+/* Over UDP nobody sees that the other end was started anew: it is asked every 30 s while dialogs rest on it, and a failure puts them in doubt. */
+static void dialogs_over_udp_are_looked_after(void **state)
+{
+	struct side *a = &sides[A];
+	struct trunk_hop *h = a->send.hop;
+	assert_int_equal(asked(a, 1000) + asked(a, 100000), 0);
+	trunk_hop_carries(h, true);
+	assert_int_equal(asked(a, 200000) + asked(a, 229990), 0);
+	assert_int_equal(asked(a, 230000), 1);
+	run();
+	assert_true(trunk_hop_facts(h).state->is_up);
+	assert_int_equal(trunk_hop_doubts(h), 0);
+	assert_int_equal(asked(a, 259990), 0);
+	assert_int_equal(asked(a, 260000), 1);
+	wire_count = 0; /* lost */
+	a->trunk->probe_user.sip.timeout(a->trunk, (uint64_t)(uintptr_t)h, true);
+	assert_true(trunk_hop_is_lost(h));
+	assert_int_equal(trunk_hop_doubts(h), 1);
+	trunk_hop_answers(h);
+	assert_false(trunk_hop_is_lost(h));
+	assert_int_equal(trunk_hop_doubts(h), 2);
+	assert_int_equal(trunk_doubts(a->trunk), 2);
+	trunk_hop_carries(h, false);
+	assert_int_equal(asked(a, 400000) + asked(a, 500000), 0);
+}
+
+/* That a phone behind it gave no answer does not mean that the hop is another. */
+static void a_silent_phone_puts_nothing_in_doubt(void **state)
+{
+	struct trunk_send *s = &sides[A].send;
+	trunk_want(s);
+	trunk_send_timed_out(s);
+	trunk_hop_answers(s->hop);
+	assert_int_equal(trunk_hop_doubts(s->hop), 0);
+	trunk_send_unreached(s);
+	assert_int_equal(trunk_hop_doubts(s->hop), 1);
+	trunk_send_unreached(s);
+	assert_int_equal(trunk_hop_doubts(s->hop), 1);
+	trunk_send_answered(s, XFED_SPAN("MESSAGE"), 200);
+	assert_int_equal(trunk_hop_doubts(s->hop), 2);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = { TEST(a_session), TEST(asked_inside), TEST(cancelled), TEST(what_is_taken), TEST(ways),
 		TEST(where_we_have_called), TEST(what_an_answer_says_of_the_hop), TEST(what_is_old_is_forgotten),
-		TEST(a_dialog_says_nothing_of_the_hop), TEST(who_answers_by_tcp_takes_it) };
+		TEST(dialogs_over_udp_are_looked_after), TEST(a_silent_phone_puts_nothing_in_doubt), TEST(a_dialog_says_nothing_of_the_hop),
+		TEST(who_answers_by_tcp_takes_it) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -158,6 +158,10 @@ static void run_subscriber(const char *name, const struct row *rows, size_t coun
 	{                                                                                                                                            \
 		t, SIP_SUBSCRIBER_NOTIFY, v, 0, -1, -1, -1, w                                                                                        \
 	}
+#define DOUBT(t, w)                                                                                                                                  \
+	{                                                                                                                                            \
+		t, SIP_SUBSCRIBER_DOUBT, NULL, 0, -1, -1, -1, w                                                                                      \
+	}
 #define TICK(t, w)                                                                                                                                   \
 	{                                                                                                                                            \
 		t, SIP_SUBSCRIBER_TICK, NULL, 0, -1, -1, -1, w                                                                                       \
@@ -200,7 +204,36 @@ static void subscriber(void **state)
 		NOTIFY(2, "terminated;reason=deactivated", "terminated deactivated, SUBSCRIBE 800"), LATE(3, 481, ""), LATE(3, 200, ""),
 		FAIL(4, 403, "terminated"));
 	RUN_S("not longer than it is wanted", SUBSCRIBE(0, 60, "SUBSCRIBE 60"), STOP(1, ""), FAIL_MORE(2, 423, 600, -1, "terminated"));
+	RUN_S("in doubt: asked at once, and the peer knows it", SUBSCRIBE(0, 800, "SUBSCRIBE 800"), OK(1, 800, ""), NOTIFY(1, "active", "active"),
+		DOUBT(5, "refresh 800"), DOUBT(5, ""), OK(6, 800, ""), DOUBT(7, "refresh 800"));
+	RUN_S("... or has forgotten it", SUBSCRIBE(0, 800, "SUBSCRIBE 800"), OK(1, 800, ""), NOTIFY(1, "active", "active"), DOUBT(5, "refresh 800"),
+		FAIL(6, 481, "terminated, SUBSCRIBE 800"), OK(7, 800, ""), NOTIFY(7, "active", "active"));
+	RUN_S("... or is not there, and comes back", SUBSCRIBE(0, 800, "SUBSCRIBE 800"), OK(1, 800, ""), NOTIFY(1, "active", "active"),
+		DOUBT(5, "refresh 800"), SILENCE(37, "terminated"), DOUBT(40, "SUBSCRIBE 800"));
+	RUN_S("... which changes nothing where it is not wanted, or refused for good", SUBSCRIBE(0, 800, "SUBSCRIBE 800"), FAIL(1, 403, "terminated"),
+		DOUBT(2, ""), SUBSCRIBE(3, 800, "SUBSCRIBE 800"), STOP(3, ""), DOUBT(3, ""), FAIL(4, 500, "terminated"), DOUBT(5, ""));
 	RUN_S("behind its end", SUBSCRIBE(0, 60, "SUBSCRIBE 60"), FAIL(1, 404, "terminated"), NOTIFY(2, "active", ""), OK(3, 60, ""), STOP(4, ""));
+}
+
+/* Where nobody sees that the peer was started anew it is asked now and then, however long it has granted. */
+static void refreshed_often(void **state)
+{
+	struct sip_subscriber s;
+	struct sip_subscriber_event ev = { .kind = SIP_SUBSCRIBER_SUBSCRIBE, .expires_s = 28800 };
+	for (random_value = 0; random_value < 1024; random_value += 1023) {
+		sip_subscriber_init(&s, &env);
+		s.refresh_most_s = XFED_SIP_UDP_REFRESH_S;
+		sip_subscriber_step(&s, &ev, 0);
+		drain_subscriber(&s);
+		sip_subscriber_step(
+			&s, &(struct sip_subscriber_event){ .kind = SIP_SUBSCRIBER_ANSWER, .number = 1, .status = 200, .expires_s = 28800 }, 0);
+		drain_subscriber(&s);
+		sip_subscriber_step(&s,
+			&(struct sip_subscriber_event){ .kind = SIP_SUBSCRIBER_NOTIFY, .value = { .state = SIP_SUB_ACTIVE, .expires_s = 28800 } }, 0);
+		drain_subscriber(&s);
+		assert_in_range(sip_subscriber_deadline(&s), random_value ? 500000 : 600000, random_value ? 520000 : 600000);
+	}
+	random_value = 0;
 }
 
 /* Section 4.1.3: what each word asks for. */
@@ -298,6 +331,18 @@ static void run_notifier(const char *name, bool is_pending, const struct row *ro
 	{                                                                                                                                            \
 		t, SIP_NOTIFIER_ANSWER, NULL, st, -1, -1, -1, w                                                                                      \
 	}
+#define N_FAIL_MORE(t, st, ra, w)                                                                                                                    \
+	{                                                                                                                                            \
+		t, SIP_NOTIFIER_ANSWER, NULL, st, -1, -1, ra, w                                                                                      \
+	}
+#define N_UNSENT(t, w)                                                                                                                               \
+	{                                                                                                                                            \
+		t, SIP_NOTIFIER_UNSENT, NULL, 0, -1, -1, -1, w                                                                                       \
+	}
+#define N_DOUBT(t, w)                                                                                                                                \
+	{                                                                                                                                            \
+		t, SIP_NOTIFIER_DOUBT, NULL, 0, -1, -1, -1, w                                                                                        \
+	}
 #define N_SILENCE(t, w)                                                                                                                              \
 	{                                                                                                                                            \
 		t, SIP_NOTIFIER_NO_ANSWER, NULL, 0, -1, -1, -1, w                                                                                    \
@@ -343,8 +388,23 @@ static void notifier(void **state)
 		N_TICK(1100, "NOTIFY terminated;reason=timeout"));
 	RUN_N("nobody there", false, N_SUB(0, 600, "200 600, NOTIFY active;expires=600"), N_FAIL(1, 481, "gone"), N_STATE(2, 1, ""), N_OK(3, ""));
 	RUN_N("silence", false, N_SUB(0, 600, "200 600, NOTIFY active;expires=600"), N_SILENCE(32, "gone"));
-	RUN_N("a passing failure", false, N_SUB(0, 600, "200 600, NOTIFY active;expires=600"), N_FAIL(1, 500, ""),
-		N_STATE(2, 0, "NOTIFY active;expires=598"));
+	RUN_N("a passing failure: it is told later", false, N_SUB(0, 600, "200 600, NOTIFY active;expires=600"), N_OK(0, ""),
+		N_STATE(1, 0, "NOTIFY active;expires=599"), N_FAIL(2, 500, ""), N_STATE(3, 0, ""), N_TICK(7, "NOTIFY active;expires=593"),
+		N_FAIL(7, 503, ""), N_TICK(17, "NOTIFY active;expires=583"), N_OK(17, ""), N_TICK(100, ""));
+	RUN_N("... when it said", false, N_SUB(0, 600, "200 600, NOTIFY active;expires=600"), N_FAIL_MORE(1, 503, 20, ""),
+		N_TICK(21, "NOTIFY active;expires=579"));
+	RUN_N("... or at once where it cannot wait", false, N_SUB(0, 600, "200 600, NOTIFY active;expires=600"), N_FAIL(1, 500, ""),
+		N_STATE(2, 1, "NOTIFY active;expires=598"));
+	RUN_N("no way there", false, N_SUB(0, 600, "200 600, NOTIFY active;expires=600"), N_UNSENT(0, ""), N_TICK(5, "NOTIFY active;expires=595"),
+		N_UNSENT(5, ""), N_TICK(15, "NOTIFY active;expires=585"), N_UNSENT(15, ""), N_TICK(35, "NOTIFY active;expires=565"), N_UNSENT(35, ""),
+		N_TICK(75, "NOTIFY active;expires=525"), N_UNSENT(75, ""), N_TICK(135, "NOTIFY active;expires=465"), N_OK(135, ""));
+	RUN_N("no way there at its end", false, N_SUB(0, 0, "200 0, NOTIFY terminated;reason=timeout"), N_UNSENT(0, "gone"));
+	RUN_N("in doubt", false, N_SUB(0, 600, "200 600, NOTIFY active;expires=600"), N_DOUBT(0, ""), N_OK(1, "NOTIFY active;expires=599"),
+		N_FAIL(2, 481, "gone"), N_DOUBT(3, ""));
+	RUN_N("the first state after a SUBSCRIBE does not wait", false, N_SUB(0, 600, "200 600, NOTIFY active;expires=600"), N_OK(0, ""),
+		N_STATE(0, 0, "NOTIFY active;expires=600"), N_OK(0, ""), N_STATE(0, 0, "NOTIFY active;expires=600"), N_OK(0, ""),
+		N_SUB(0, 600, "200 600, NOTIFY active;expires=600"), N_OK(0, ""), N_STATE(1, 0, "NOTIFY active;expires=599"), N_OK(1, ""),
+		N_STATE(1, 0, ""), N_TICK(5, "NOTIFY active;expires=595"));
 }
 
 /* ---- both ends ---- */
@@ -451,6 +511,7 @@ int main(void)
 		cmocka_unit_test(values),
 		cmocka_unit_test(subscriber),
 		cmocka_unit_test(ends),
+		cmocka_unit_test(refreshed_often),
 		cmocka_unit_test(notifier),
 		cmocka_unit_test(joined),
 	};

@@ -227,6 +227,11 @@ static void on_ended(void *data, uint64_t id)
 	note(data, "ended");
 }
 
+static void on_doubted(void *data, uint64_t id)
+{
+	note(data, "doubted");
+}
+
 static void begin_over(enum sip_transport t)
 {
 	transport = t;
@@ -255,6 +260,7 @@ static void begin_over(enum sip_transport t)
 			.broken = on_broken,
 			.cancelled = on_cancelled,
 			.ended = on_ended,
+			.doubted = on_doubted,
 		};
 		assert_int_equal(sip_layer_new(&c, &pair_env, &e->layer), XFED_OK);
 		assert_int_equal(sip_layer_use(e->layer, &e->user), XFED_OK);
@@ -717,6 +723,80 @@ static void a_subscription(void **state)
 	finish(0, 0);
 }
 
+static void close_flow(int end, uint64_t flow)
+{
+	struct sip_layer_event ev = { .kind = SIP_LAYER_FLOW_CLOSED, .flow_id = flow };
+	assert_int_equal(sip_layer_step(ends[end].layer, &ev, now), XFED_OK);
+	drain(&ends[end]);
+	run_for(10);
+}
+
+static void subscribed_over_tcp(void)
+{
+	begin_over(SIP_TCP);
+	assert_int_equal(subscribe(A), XFED_OK);
+	run_for(10);
+	assert_int_equal(answer(B, 200), XFED_OK);
+	run_for(10);
+	assert_int_equal(notify(B, "active;expires=3600"), XFED_OK);
+	run_for(10);
+	assert_int_equal(answer(A, 200), XFED_OK);
+	run_for(10);
+	ends[A].log[0] = ends[B].log[0] = '\0';
+}
+
+/* Whoever comes back at the other end of a connection may know nothing of the dialogs that used it: both ends hear that, once for each. */
+static void a_connection_closes_under_dialogs(void **state)
+{
+	subscribed_over_tcp();
+	close_flow(A, 2);
+	assert_string_equal(ends[A].log, "");
+	close_flow(A, 1);
+	close_flow(B, 1);
+	assert_string_equal(ends[A].log, "doubted");
+	assert_string_equal(ends[B].log, "doubted");
+	close_flow(A, 1); /* it uses none now */
+	assert_string_equal(ends[A].log, "doubted");
+	assert_int_equal(notify(B, "active;expires=3000"), XFED_OK);
+	run_for(10);
+	assert_int_equal(answer(A, 200), XFED_OK);
+	close_flow(A, 1);
+	assert_string_equal(ends[A].log, "doubted, NOTIFY, doubted");
+	finish(1, 1);
+}
+
+/* The connection over which a refresh was answered is the one that counts from then on. */
+static void a_connection_closes_behind_a_refresh(void **state)
+{
+	struct sip_layer_event sent = { .kind = SIP_LAYER_SENT, .flow_id = 5 };
+	subscribed_over_tcp();
+	close_flow(A, 1);
+	struct sip_layer_request rq = request_of(A, "SUBSCRIBE");
+	rq.target = (struct sip_target){ .transport = transport };
+	rq.dialog = ends[A].dialog;
+	assert_int_equal(sip_layer_request(ends[A].layer, &rq, now, &sent.txn), XFED_OK);
+	drain(&ends[A]);
+	assert_int_equal(sip_layer_step(ends[A].layer, &sent, now), XFED_OK);
+	run_for(10);
+	assert_int_equal(answer(B, 200), XFED_OK);
+	run_for(10);
+	close_flow(A, 5);
+	assert_string_equal(ends[A].log, "doubted, 200, doubted");
+	finish(1, 1);
+}
+
+static void what_has_ended_is_not_in_doubt(void **state)
+{
+	struct sip_layer_event ev = { .kind = SIP_LAYER_FLOW_CLOSED, .flow_id = 1 };
+	subscribed_over_tcp();
+	assert_int_equal(sip_layer_step(ends[A].layer, &ev, now), XFED_OK);
+	drain(&ends[A]);
+	sip_layer_dialog_end(ends[A].layer, ends[A].dialog);
+	run_for(10);
+	assert_string_equal(ends[A].log, "");
+	finish(0, 1);
+}
+
 /* RFC 6665 section 4.1.2.4: the dialog is there with the NOTIFY, and the 2xx that follows is of the same. */
 static void notify_before_the_2xx(void **state)
 {
@@ -856,6 +936,9 @@ int main(void)
 		cmocka_unit_test(glare_and_target_refresh),
 		cmocka_unit_test(refusals_inside_and_outside),
 		cmocka_unit_test(a_subscription),
+		cmocka_unit_test(a_connection_closes_under_dialogs),
+		cmocka_unit_test(a_connection_closes_behind_a_refresh),
+		cmocka_unit_test(what_has_ended_is_not_in_doubt),
 		cmocka_unit_test(notify_before_the_2xx),
 		cmocka_unit_test(a_notify_without_its_state),
 		cmocka_unit_test(packages_nobody_takes),

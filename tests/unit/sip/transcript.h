@@ -166,6 +166,9 @@ static void drain(struct play *p)
 		case SIP_ACT_CANCELLED:
 			say(p, "cancelled", "");
 			break;
+		case SIP_ACT_DOUBTED:
+			say(p, "doubted", "");
+			break;
 		case SIP_ACT_ENDED:
 			say(p, "ended", "");
 			break;

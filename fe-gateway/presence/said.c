@@ -1,0 +1,84 @@
+/* Stanzas to contacts whose outcome is awaited: what did not get there is told again. */
+#include "presence/stale.h"
+
+#include "proto/outcome.h"
+#include "xfed/rt/log.h"
+
+struct said {
+	char id[CORE_ID_LEN];
+	struct contact *contact; /* held */
+	enum xfed_stanza_type type;
+	UT_hash_handle hh;
+};
+
+void pair_said(struct pair *pair, struct xfed_span id, enum xfed_stanza_type type)
+{
+	struct presence *p = pair->presence;
+	struct said *s = id.len == CORE_ID_LEN ? xfed_calloc(1, sizeof(*s)) : NULL;
+	if (!s) {
+		pair_doubt(pair, PRESENCE_DOUBT_UNSENT); /* nobody would hear of it */
+		return;
+	}
+	memcpy(s->id, id.data, sizeof(s->id));
+	s->type = type;
+	HASH_ADD(hh, p->said, id, sizeof(s->id), s);
+	if (!XFED_TABLE_ADDED(s)) {
+		xfed_free(s);
+		pair_doubt(pair, PRESENCE_DOUBT_UNSENT);
+		return;
+	}
+	s->contact = contacts_hold(p->contacts, pair->contact, contact_local(pair->contact), contact_remote(pair->contact));
+}
+
+static void forget(struct presence *p, struct said *s)
+{
+	HASH_DELETE(hh, p->said, s);
+	contacts_give_back(p->contacts, s->contact, presence_now(p));
+	xfed_free(s);
+}
+
+/* Not there: nobody knows which of its last words the contact has. */
+static void not_there(struct pair *pair, const struct said *s, const struct proto_result *r)
+{
+	bool is_presence = s->type == XFED_TYPE_NONE || s->type == XFED_TYPE_UNAVAILABLE;
+	rt_log(RT_LOG_INFO, "presence.undelivered", RT_KV_ADDRESS("local", contact_local(pair->contact)),
+		RT_KV_ADDRESS("partner", contact_remote(pair->contact)), RT_KV_REASON(r->reason),
+		RT_KV_STR("kind", is_presence		       ? "presence"
+				  : s->type == XFED_TYPE_PROBE ? "probe"
+							       : "subscription"),
+		RT_END);
+	if (pair->follow && s->type == XFED_TYPE_UNAVAILABLE) {
+		pair->follow->is_remembered = true;
+	}
+	if (!is_presence && s->type != XFED_TYPE_PROBE) {
+		pair->unsaid = s->type;
+	}
+	pair_doubt(pair, PRESENCE_DOUBT_UNSENT);
+}
+
+void presence_outcome(struct presence *p, struct xfed_span stanza_id, const struct proto_result *r)
+{
+	struct said *s = NULL;
+	if (stanza_id.len == CORE_ID_LEN) {
+		HASH_FIND(hh, p->said, stanza_id.data, CORE_ID_LEN, s);
+	}
+	if (!s) {
+		return;
+	}
+	struct pair *pair = contact_live(s->contact);
+	bool is_there = r->fate == XFED__FATE__FATE_DELIVERED || r->fate == XFED__FATE__FATE_DROPPED; /* a newer one has replaced it */
+	if (pair && !is_there) {
+		not_there(pair, s, r);
+	} else if (pair) {
+		pair->pause_ms = 0;
+	}
+	forget(p, s);
+}
+
+void presence_forget_said(struct presence *p)
+{
+	struct said *s, *next;
+	HASH_ITER(hh, p->said, s, next) {
+		forget(p, s);
+	}
+}
