@@ -84,8 +84,8 @@ struct sip_leg {
 	uint64_t maker;			/* the INVITE or SUBSCRIBE that makes it, while that is not settled */
 	uint64_t ours, theirs, unacked; /* INVITEs under way in it; a 2xx of ours */
 	uint32_t invite_cseq;		/* of the last INVITE of theirs */
-	struct sip_target target;
-	bool is_target_ours; /* chosen by a request of ours */
+	struct sip_target *target;	/* no larger than its name: sip_leg_target() */
+	bool is_target_ours;		/* chosen by a request of ours */
 	struct sip_leg *flow_next, **flow_prev;
 	UT_hash_handle hh, hh_key; /* by number; by key */
 };
@@ -193,6 +193,7 @@ int sip_leg_of_request(struct sip_layer *l, struct sip_trans *t, const struct si
 int sip_leg_enter(struct sip_layer *l, struct sip_leg *leg);
 /* The dialog of a request; `*is_new`: made by this NOTIFY, which has come before the 2xx. NULL: none; `*rc` NOMEM, or INVALID (400). */
 struct sip_leg *sip_leg_of(struct sip_layer *l, const struct sip_message *m, bool *is_new, int *rc);
+void sip_leg_target(const struct sip_leg *leg, struct sip_target *out);
 void sip_leg_moved(struct sip_layer *l, struct sip_leg *leg, const struct sip_target *target, bool is_ours);
 void sip_leg_unacknowledged(struct sip_layer *l, struct sip_trans *t, uint64_t now_ms);
 
