@@ -78,8 +78,7 @@ struct sip_leg {
 	uint64_t id;
 	struct sip_dialog *dialog; /* NULL: a request of ours that nobody has answered */
 	struct sip_key key;
-	bool is_keyed;	/* found by it: of a dialog, or of what a NOTIFY may come for */
-	bool is_caller; /* the Call-ID is ours */
+	bool is_keyed, is_caller; /* found by it: of a dialog, or of what a NOTIFY may come for; the Call-ID is ours */
 	/* Transactions, 0: none. */
 	uint64_t maker;			/* the INVITE or SUBSCRIBE that makes it, while that is not settled */
 	uint64_t ours, theirs, unacked; /* INVITEs under way in it; a 2xx of ours */
