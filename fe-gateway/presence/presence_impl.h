@@ -15,6 +15,7 @@
 #define PRESENCE_FOLLOWS_MAX	   200000
 #define PRESENCE_FOLLOWS_SHARE_MAX 100000 /* of one partner */
 #define PRESENCE_BUCKETS	   1024
+#define PRESENCE_UNSAID_MAX	   10000 /* contacts that are told again of a subscription when there is a way */
 #define PRESENCE_WATCHES_MAX	   200000
 
 struct promise;
@@ -80,6 +81,7 @@ struct pair {
 	enum presence_doubt why;	    /* something may have been missed (resync.c) */
 	bool is_listed, is_asked, is_heard; /* to be asked: in presence.stale; asked; and answered */
 	bool must_tell;			    /* what the contact was told is said again with that */
+	unsigned under_way;		    /* stanzas to the contact whose outcome is awaited */
 	enum xfed_stanza_type unsaid;	    /* the last of a subscription that did not get there; NONE: none */
 	uint64_t asked_ms, pause_ms, probed_ms;
 	struct xfed_heap_item due; /* the answer, or the rest of it, or asking again */
@@ -125,7 +127,7 @@ struct presence {
 	struct xfed_heap due;	  /* of parties */
 	struct rt_timer timer;
 	struct xfed_buf scratch;
-	size_t watch_count, follow_count, pair_count;
+	size_t watch_count, follow_count, pair_count, unsaid_count;
 	struct tally *shares, *pending; /* follows by partner; pairs with a request that waits by user and partner */
 	struct tally *pace;		/* what partners have been given of this second (upkeep.c) */
 	struct {

@@ -163,7 +163,7 @@ static void say_again(struct pair *pair)
 {
 	enum iw_relation_state s = contact_relation(pair->contact).state;
 	enum xfed_stanza_type type = pair->unsaid;
-	pair->unsaid = XFED_TYPE_NONE;
+	pair_unsaid(pair, XFED_TYPE_NONE);
 	if ((type == XFED_TYPE_SUBSCRIBED && iw_relation_is_from(s)) || (type == XFED_TYPE_UNSUBSCRIBED && !iw_relation_is_from(s)) ||
 		(type == XFED_TYPE_SUBSCRIBE && iw_relation_is_pending_out(s)) ||
 		(type == XFED_TYPE_UNSUBSCRIBE && !iw_relation_is_to(s) && !iw_relation_is_pending_out(s))) {
@@ -185,10 +185,12 @@ static void ask(struct pair *pair)
 	if (pair->watches && iw_relation_is_to(contact_relation(pair->contact).state)) {
 		pair->is_asked = pair_say(pair, XFED_TYPE_PROBE, NULL);
 		wait(pair, now + (pair->is_asked ? STALE_ANSWER_MS : next_pause_ms(pair)));
-	} else if (pair->must_tell) {
+	} else if (pair->must_tell && (pair->follow || pair->watches || pair->pause_ms < PAUSE_MOST_MS)) {
 		wait(pair, now + next_pause_ms(pair));
-	} else {
+	} else { /* told, or there is no way to one who neither sees nor is seen */
+		pair_unsaid(pair, XFED_TYPE_NONE);
 		pair_is_fresh(pair);
+		pair_release(pair);
 	}
 }
 
