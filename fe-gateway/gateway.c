@@ -88,6 +88,10 @@ PART(give_up_im, im_give_up(g->im))
 PART(close_im, im_close(g->im))
 PART(free_im, im_free(g->im))
 
+PART(flush_admin, admin_flush(&g->admin))
+PART(drain_admin, admin_drain(&g->admin))
+PART(stop_admin, admin_stop(&g->admin))
+
 static void on_swapped(void *user, bool is_new);
 static const struct policy_user policy_user = { .swapped = on_swapped };
 static const struct channel_user channel_user;
@@ -238,6 +242,8 @@ static int start_admin(struct gateway *g, char error[256])
 		.channel = g->channel,
 		.trunk = g->trunk,
 		.contacts = g->contacts,
+		.im = g->im,
+		.presence = g->presence,
 		.service = service,
 		.is_leaving = is_leaving,
 		.in_flight = in_flight,
@@ -318,7 +324,7 @@ static const struct part parts[] = {
 		.reloaded = reloaded_presence,
 		.stop = stop_presence,
 		.free = free_presence },
-	{ .name = "admin", .start = start_admin },
+	{ .name = "admin", .start = start_admin, .flush = flush_admin, .drain = drain_admin, .stop = stop_admin },
 };
 
 #define PARTS XFED_ARRAY_LEN(parts)

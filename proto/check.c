@@ -4,7 +4,7 @@
 
 #include "xfed/limits.h"
 
-/* NULL is what a sender leaves out. UTF-8 is the reader's rule too (proto/scan.c); here it catches our own sender. */
+/* A sender leaves an absent text NULL. The reader checks UTF-8 too (proto/scan.c); here it catches mistakes of our own sender. */
 static bool fits(const char *s, size_t max)
 {
 	if (!s) {
@@ -32,7 +32,7 @@ static const char *check_fields(size_t count, Xfed__Field *const *fields)
 	return NULL;
 }
 
-/* A revision with a hash, or (`may_be_empty`) none at all. */
+/* A revision with a hash; if `may_be_empty`, also none. */
 static const char *check_revision(const Xfed__Revision *r, bool may_be_empty)
 {
 	if (!r) {

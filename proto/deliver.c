@@ -31,7 +31,7 @@ static bool agrees(const Xfed__Deliver *d, const struct xfed_stanza *s)
 {
 	return proto_kind_of(s) == d->kind && xfed_span_is(xfed_xml_attr_get(s->elem, "type"), d->type) && xfed_span_is(s->id, d->id) &&
 	       xfed_jid_is_full(&s->from, xfed_span_str(d->from)) && xfed_jid_is_full(&s->to, xfed_span_str(d->to)) &&
-	       (!d->lang[0] || xfed_span_is(s->lang, d->lang)); /* the gateways of before say none */
+	       (!d->lang[0] || xfed_span_is(s->lang, d->lang)); /* older gateways do not send it */
 }
 
 static enum xfed_reason read_element(struct xfed_xml_reader **fragments, const Xfed__Deliver *d)

@@ -1,6 +1,6 @@
 /*
- * A delivery and its stanza (proto/channel.md section 6): the kind it goes by, whether the frame says of it what it says itself,
- * and what it is to the sender that an outbox does not take it. Pure.
+ * A delivery and its stanza (proto/channel.md section 6): its kind, whether the fields of the frame match the stanza, and the reason for
+ * the sender where an outbox does not take it. Pure.
  */
 #ifndef PROTO_DELIVER_H
 #define PROTO_DELIVER_H
@@ -10,20 +10,20 @@
 
 #include "proto/channel.pb-c.h"
 
-Xfed__Kind proto_kind_of(const struct xfed_stanza *s); /* not of an IQ */
+Xfed__Kind proto_kind_of(const struct xfed_stanza *s); /* for a message or presence, not for an IQ */
 const char *proto_kind_word(Xfed__Kind kind);	       /* for metrics: an error counts as a message */
 
 /*
- * What a frame carries, read again: neither service trusts what the other one has read. NONE: one whole message or presence, and the
- * words of the frame (`kind`, `type`, `id`, `from`, `to`, `lang`) are the stanza's, as outcomes, late errors and what is remembered of
- * a contact are written from them. The reader is made where there is none yet, and is the caller's; `out` borrows from it until the
- * next call. Else why the delivery is refused, and `out` may be filled in or not: its type is to be looked at, where it is 0 before.
+ * Parses the stanza in a frame again: neither service trusts what the other has parsed. NONE: it is one whole message or presence, and the
+ * fields of the frame (`kind`, `type`, `id`, `from`, `to`, `lang`) match it, because outcomes, late errors and what is remembered of a
+ * contact are made from these. The reader is created where there is none, and belongs to the caller; `out` borrows from it until the next
+ * call. Otherwise the reason to refuse the delivery; `out` may be filled in or not, so its type is valid only if it was zeroed before.
  */
 enum xfed_reason proto_deliver_read(struct xfed_xml_reader **fragments, const Xfed__Deliver *d, struct xfed_stanza *out);
 
-struct xfed_span proto_domain_of(struct xfed_span jid); /* of a normalised address */
+struct xfed_span proto_domain_of(struct xfed_span jid); /* the domain part of a normalised address */
 
-/* For a result of proto_outbox_add() that is not OK; `invalid` is what broken words are to this side. */
+/* The reason for an error of proto_outbox_add(); `invalid` is the one for a text that breaks the limits, which depends on the side. */
 enum xfed_reason proto_outbox_refusal(int rc, enum xfed_reason invalid);
 
 #endif

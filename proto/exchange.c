@@ -41,7 +41,7 @@ void proto_exchange_free(struct proto_exchange *x)
 	xfed_free(x);
 }
 
-/* ---- for all files ---- */
+/* ---- for all files of the engine ---- */
 
 void exchange_close(struct proto_exchange_link *l, enum xfed_reason reason, const char *text, uint64_t now_ms)
 {
@@ -49,7 +49,7 @@ void exchange_close(struct proto_exchange_link *l, enum xfed_reason reason, cons
 	proto_session_step(l->session, &ev, now_ms);
 }
 
-/* What was to be said is not said again over this link: without memory for it the link ends, and the next one says it. */
+/* Called after a send that is not repeated on this link: without memory for it the link is closed, and the next link sends it. */
 void exchange_said(struct proto_exchange_link *l, int rc, uint64_t now_ms)
 {
 	if (rc == XFED_ERR_NOMEM) {
@@ -72,7 +72,7 @@ struct proto_exchange_link *exchange_link_of_peer(const struct proto_exchange *x
 	return NULL;
 }
 
-/* ---- finding ---- */
+/* ---- look-up ---- */
 
 static struct proto_exchange_link **newest_of(struct proto_exchange *x, const struct proto_inbox_run *run)
 {
@@ -162,7 +162,7 @@ bool proto_exchange_take(struct proto_exchange *x, struct proto_exchange_link *l
 	case XFED__FRAME__BODY_WITHDRAW:
 		exchange_take_withdraw(x, l, f->withdraw->seq, now_ms);
 		break;
-	case XFED__FRAME__BODY_PING: /* answered already; its marks let us forget */
+	case XFED__FRAME__BODY_PING: /* the session has answered it; its mark lets the inbox forget entries */
 		exchange_hear(x, l, f->ping->lowest_unsettled);
 		break;
 	default:
@@ -175,8 +175,8 @@ bool proto_exchange_take(struct proto_exchange *x, struct proto_exchange_link *l
 /* ---- sending ---- */
 
 /*
- * "Delivered" is not urgent, as nobody waits for it: where nothing else goes over the links in this turn it is held back a little, so
- * that it goes out together with others and wakes both services less often.
+ * Reports of "delivered" are not urgent, since nobody waits for them: if nothing else is sent over the links in this turn they wait a
+ * little, so that several are sent together and both services wake up less often.
  */
 static bool may_tell_later(const struct proto_exchange *x, uint64_t now_ms)
 {
@@ -192,13 +192,13 @@ uint64_t proto_exchange_pump(struct proto_exchange *x, uint64_t now_ms)
 	struct proto_exchange_link *l;
 	uint64_t again = UINT64_MAX;
 	LL_FOREACH(x->links, l) {
-		exchange_pay(x, l); /* what a full memory kept back, or the link would stand still for good */
+		exchange_pay(x, l); /* credit that could not be sent for lack of memory; else the link would stop for good */
 		if (*newest_of(x, l->run) == l) {
 			exchange_ask(l, now_ms);
 		}
 		again = exchange_pump_link(x, l, now_ms) ? now_ms : again;
 	}
-	exchange_finish_ended(x); /* what could not be sent */
+	exchange_finish_ended(x); /* deliveries that could not be sent */
 	if (x->untold > 0 && may_tell_later(x, now_ms)) {
 		return x->tell_by_ms < again ? x->tell_by_ms : again;
 	}

@@ -3,7 +3,7 @@
 #include "xfed/stanza.h"
 
 #define ERROR_ARENA_BYTES (64 * 1024)
-#define ERROR_TRIED_MS	  10000 /* at least so long an error for an orphan is tried to be told */
+#define ERROR_TRIED_MS	  10000 /* for at least so long an orphan's error is tried to be sent */
 
 void exchange_pay(struct proto_exchange *x, struct proto_exchange_link *l)
 {
@@ -49,7 +49,7 @@ static int send_error(struct proto_exchange *x, const struct proto_inbox_words *
 	}
 	struct proto_delivery_new n = {
 		.kind = XFED__KIND__KIND_ERROR,
-		.replay = PROTO_REPLAY_ANY, /* an error told twice does no harm, one that is lost does */
+		.replay = PROTO_REPLAY_ANY, /* an error that comes twice does no harm, one that is lost does */
 		.type = XFED_SPAN("error"),
 		.id = w->id,
 		.from = w->to,
@@ -61,7 +61,7 @@ static int send_error(struct proto_exchange *x, const struct proto_inbox_words *
 	return proto_exchange_add(x, &n, now, &seq);
 }
 
-/* Its sender is told by a whole error stanza, over any link, where it has to know. */
+/* Tells the sender of an orphan by an error stanza, over any link, if the sender has to know. */
 static void tell_orphan(struct proto_exchange *x, const struct proto_inbox_run *run, const struct proto_inbox_entry *e, uint64_t now_ms)
 {
 	struct xfed_stanza_error err;
@@ -71,7 +71,7 @@ static void tell_orphan(struct proto_exchange *x, const struct proto_inbox_run *
 	}
 	uint64_t lost_ms = proto_inbox_run_lost_ms(run);
 	if (e->settled_ms > lost_ms + PROTO_LINK_GONE_MS) {
-		oc.fate = XFED__FATE__FATE_UNCERTAIN; /* by then its service may have given it to another one */
+		oc.fate = XFED__FATE__FATE_UNCERTAIN; /* by then the orphan's service may have given it to another gateway */
 	}
 	uint64_t until = lost_ms + XFED_DELIVERY_OUTCOME_MS, least = now_ms + ERROR_TRIED_MS;
 	enum xfed_reason reason = xfed_reason_by_code(xfed_span_str(oc.reason));
@@ -125,7 +125,7 @@ void exchange_take_deliver(struct proto_exchange *x, struct proto_exchange_link 
 		x->user->deliver(x->user_data, from_of(l->run, d->seq), l->peer, d);
 		break;
 	case PROTO_INBOX_DUPLICATE_SETTLED:
-		entry = proto_inbox_find(x->in, l->run, d->seq); /* gone if it lay below the sender's mark */
+		entry = proto_inbox_find(x->in, l->run, d->seq); /* NULL: it was below the sender's mark, and is forgotten */
 		if (entry) {
 			proto_inbox_tell_again(l->run, entry);
 			x->tell_by_ms = 0;
@@ -146,7 +146,7 @@ void exchange_take_withdraw(struct proto_exchange *x, struct proto_exchange_link
 {
 	struct proto_inbox_entry *e = proto_inbox_find(x->in, l->run, seq);
 	if (!e) {
-		/* It never came, or was settled and forgotten: then its sender does not ask. Nothing was done for it. */
+		/* It never came in, or was settled and forgotten, in which case its sender would not ask. Nothing was done with it. */
 		Xfed__Outcome oc = XFED__OUTCOME__INIT;
 		const Xfed__Outcome *list[] = { &oc };
 		oc.seq = seq;
@@ -204,7 +204,7 @@ void proto_exchange_settle(
 		x->tell_by_ms = now_ms + x->tell_good_ms;
 	}
 	if (outcome->fate != XFED__FATE__FATE_DELIVERED) {
-		x->tell_by_ms = 0; /* somebody waits for it */
+		x->tell_by_ms = 0; /* a sender waits for it */
 	}
 	exchange_wake(x);
 }
@@ -243,7 +243,7 @@ bool proto_exchange_run(const struct proto_exchange *x, uint64_t number, uint64_
 	return true;
 }
 
-/* ---- what is to be said ---- */
+/* ---- messages to the peer ---- */
 
 void exchange_ask(struct proto_exchange_link *l, uint64_t now_ms)
 {
@@ -263,8 +263,8 @@ void exchange_ask(struct proto_exchange_link *l, uint64_t now_ms)
 }
 
 /*
- * An edge that answers pings and not this question keeps what it has brought from ever being begun, and nobody else may have it: the
- * link ends, and the next one asks again.
+ * An edge that answers pings and not this question keeps its deliveries from ever being begun, and no other gateway may have them. So the
+ * link is closed, and the next one asks again.
  */
 void exchange_end_unanswering(struct proto_exchange *x, uint64_t now_ms)
 {
@@ -276,7 +276,7 @@ void exchange_end_unanswering(struct proto_exchange *x, uint64_t now_ms)
 	}
 }
 
-/* As many as a frame takes at a time; where the link breaks over it they are told again over the next. */
+/* A frame takes so many at a time. If the link breaks, they are told again over the next one. */
 void exchange_tell(struct proto_exchange_link *l, uint64_t now_ms)
 {
 	XFED_UNSET const Xfed__Outcome *list[PROTO_OUTCOMES_MAX];

@@ -10,7 +10,7 @@ static void finish(struct proto_exchange *x, struct proto_delivery *d, const str
 	proto_outbox_done(x->out, d);
 }
 
-/* Those that ended without a peer's word. */
+/* Handles deliveries that ended without a peer's report. */
 void exchange_finish_ended(struct proto_exchange *x)
 {
 	struct proto_delivery *d;
@@ -103,7 +103,7 @@ void proto_exchange_credit(struct proto_exchange *x, struct proto_exchange_link 
 	exchange_wake(x);
 }
 
-/* True: there is more for the next turn. Without credit or room it ends, and when there is some the link comes back. */
+/* True: there is more to send in the next turn. Without credit or room it stops, and goes on when the link has some. */
 bool exchange_pump_link(struct proto_exchange *x, struct proto_exchange_link *l, uint64_t now_ms)
 {
 	const struct proto_delivery *d;

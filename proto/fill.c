@@ -15,7 +15,7 @@ void proto_fill_certificate(struct proto_fill_certificate *out, const struct xfe
 	xfed__certificate__init(&out->m);
 	out->m.subject = CLEAN(out->subject, f->subject);
 	out->m.issuer = CLEAN(out->issuer, f->issuer);
-	out->m.serial_hex = CLEAN(out->serial, f->serial_hex); /* a CA may make it as long as it likes */
+	out->m.serial_hex = CLEAN(out->serial, f->serial_hex); /* a CA may choose one of any length */
 	out->m.sha256_hex = CLEAN(out->sha256, f->sha256_hex);
 	out->m.not_before_s = f->not_before_s;
 	out->m.not_after_s = f->not_after_s;
@@ -66,7 +66,7 @@ void proto_fill_failure(struct proto_fill_failure *out, const struct proto_failu
 	}
 }
 
-/* ---- what is left of a message that may not be sent ---- */
+/* ---- shortened forms of messages that break the limits ---- */
 
 static void bare_failure(Xfed__FailureEvent *m, const Xfed__FailureEvent *f)
 {
@@ -109,7 +109,7 @@ static void bare_result(Xfed__PolicyResult *m, const Xfed__PolicyResult *f)
 	m->ok = f->ok;
 }
 
-/* Fate and reason are what counts; the words were for people. */
+/* Keeps fate and reason; the texts were for people. */
 static void bare_settled(struct proto_bare *out, const Xfed__Settled *f)
 {
 	xfed__settled__init(&out->settled.m);
@@ -155,7 +155,7 @@ const Xfed__Frame *proto_bare(struct proto_bare *out, const Xfed__Frame *f)
 		out->frame.settled = &out->settled.m;
 		break;
 	default:
-		return NULL; /* nothing in the others can be left out */
+		return NULL; /* the other messages have nothing that could be left out */
 	}
 	return proto_check(&out->frame) ? NULL : &out->frame;
 }

@@ -1,6 +1,6 @@
 /*
- * What one side says of its peers in messages of the channel: facts of certificates, steps, texts. All of it comes from elsewhere
- * and may be as long as it likes; what is filled in here always passes proto/check.h. Nothing is allocated.
+ * Fills messages of the channel with facts of certificates, steps and texts. These come from peers and may have any length; a message
+ * filled in here always passes proto/check.h. Allocates nothing.
  */
 #ifndef PROTO_FILL_H
 #define PROTO_FILL_H
@@ -11,7 +11,7 @@
 
 #define PROTO_FILL_STEPS      24
 #define PROTO_FILL_STEP_BYTES 160
-#define PROTO_FILL_NAME_BYTES 256 /* a longer name of a certificate is left out: it cannot be a domain */
+#define PROTO_FILL_NAME_BYTES 256 /* a longer name in a certificate is left out: it cannot be a domain */
 
 struct proto_fill_certificate {
 	Xfed__Certificate m;
@@ -19,10 +19,10 @@ struct proto_fill_certificate {
 	char serial[PROTO_NAME_BYTES + 1], sha256[PROTO_WORD_BYTES + 1];
 	char *names[PROTO_CERT_NAMES_MAX];
 };
-/* Borrows the names that are taken over. */
+/* `out` borrows the names from `f`. */
 void proto_fill_certificate(struct proto_fill_certificate *out, const struct xfed_cert_facts *f);
 
-/* What an attempt went through; at most PROTO_FILL_STEPS, the later ones are left out. */
+/* A step of an attempt; at most PROTO_FILL_STEPS, later ones are left out. */
 struct proto_fill_step {
 	uint32_t at_ms;
 	const char *step;
@@ -30,7 +30,7 @@ struct proto_fill_step {
 	const char *detail;
 };
 
-/* One failed attempt, NULL texts where unknown. */
+/* A failed attempt; texts are NULL if unknown. */
 struct proto_failure {
 	int64_t at_s;
 	Xfed__Direction direction;
@@ -39,7 +39,7 @@ struct proto_failure {
 	enum xfed_side side;
 	const struct proto_fill_step *steps;
 	size_t step_count;
-	const struct xfed_cert_facts *cert; /* the peer's, or NULL */
+	const struct xfed_cert_facts *cert; /* the peer's certificate, or NULL */
 };
 
 struct proto_fill_failure {
@@ -57,8 +57,8 @@ struct proto_fill_failure {
 void proto_fill_failure(struct proto_fill_failure *out, const struct proto_failure *f);
 
 /*
- * A message that breaks the limits all the same is a fault of ours, and the peer has to learn what it can: the same message without
- * what can be left out of it, in `out`, or NULL where nothing of it can be sent. Borrows from `f`.
+ * A message that breaks the limits all the same is a mistake of ours, and the peer should get what can be sent: the same message without
+ * what can be left out. It is in `out`; NULL: nothing of it can be sent. Borrows from `f`.
  */
 struct proto_bare {
 	Xfed__Frame frame;

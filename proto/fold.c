@@ -9,34 +9,34 @@
 #define KEY_BYTES  320
 #define TEXT_BYTES 256
 
-/* The last of what is only counted. */
+/* The last failure that was counted and not sent. */
 struct kept {
 	struct proto_failure m;
 	char local[TEXT_BYTES], remote[TEXT_BYTES], text[TEXT_BYTES], address[PROTO_WORD_BYTES];
 };
 
 struct slot {
-	struct slot *prev, *next;	    /* in its pool, unused for longest first */
-	struct slot *wait_prev, *wait_next; /* left_out > 0 */
+	struct slot *prev, *next;	    /* links in its pool; the one unused for longest first */
+	struct slot *wait_prev, *wait_next; /* links while left_out > 0 */
 	UT_hash_handle hh;
 	uint64_t began_ms;
 	uint32_t sent, left_out;
-	struct kept kept; /* left_out > 0 */
+	struct kept kept; /* valid while left_out > 0 */
 	size_t key_len;
 	char key[KEY_BYTES]; /* network, NUL, name; or one of them alone */
 };
 
-/* Where no place is left, the one unused for longest makes room. */
+/* When a pool is full the slot unused for longest is reused. */
 struct pool {
 	struct slot slots[XFED_FOLD_SLOTS];
 	struct slot *table, *order, *spare;
-	struct slot all; /* in no table */
+	struct slot all; /* limit for the whole pool; is in no table */
 };
 
 struct proto_fold {
-	struct pool nobody; /* networks, of peers that name no listed partner */
-	struct pool listed; /* networks of peers that do, and the names in them: what is kept is kept by name */
-	struct slot *names; /* listed names, from wherever; as many as are claimed in a window */
+	struct pool nobody; /* networks of peers that do not claim a listed partner's name */
+	struct pool listed; /* networks of peers that do, and the names in them: kept failures are kept by name */
+	struct slot *names; /* listed names, from any network; as many as are claimed within a window */
 	struct slot *waiting;
 	size_t waiting_count;
 };
@@ -109,7 +109,7 @@ static void release(struct proto_fold *f, struct slot *s)
 	s->left_out = 0;
 }
 
-/* What is kept is told before its window begins anew, so a window never ends with something in it unless it was just taken. */
+/* A kept failure is sent before its window starts again, so there is never one left in it at that point, unless it was just counted. */
 static bool has_room(struct slot *s, uint32_t most, uint64_t now_ms)
 {
 	if (s->left_out == 0 && now_ms - s->began_ms >= XFED_FOLD_WINDOW_MS) {
@@ -245,7 +245,7 @@ bool proto_fold_take(struct proto_fold *f, struct xfed_span network, struct xfed
 	return name.len > 0 ? take_listed(f, key, len, m, now_ms) : take_nobody(f, key, strlen(key), m, now_ms);
 }
 
-/* Those whose time has not come go behind the others, so that the next call does not meet them first. */
+/* Those whose time has not come are moved behind the others, so that the next call does not look at them first. */
 bool proto_fold_next(struct proto_fold *f, uint64_t now_ms, struct proto_failure *out, uint32_t *repeated)
 {
 	for (size_t n = f->waiting_count; n > 0; n--) {

@@ -3,14 +3,14 @@
 #include "proto/check.h"
 #include "proto/scan.h"
 
-/* A reader that has emptied a buffer larger than this gives the memory back. */
+/* A reader frees an emptied buffer that is larger than this. */
 #define KEEP_BYTES (32 * 1024)
 
 struct unpack_memory {
 	ProtobufCAllocator allocator;
 	struct xfed_arena *arena;
-	bool is_capped; /* the arena's cap stopped it */
-	bool is_nomem;	/* malloc did */
+	bool is_capped; /* an allocation failed at the arena's limit */
+	bool is_nomem;	/* an allocation failed for lack of memory */
 };
 
 static void *unpack_alloc(void *data, size_t size)
@@ -18,7 +18,7 @@ static void *unpack_alloc(void *data, size_t size)
 	struct unpack_memory *m = data;
 	void *p = xfed_arena_alloc(m->arena, size);
 	if (!p) {
-		/* The cap leaves no room for this and a block's header; without a cap in the way malloc said no. */
+		/* Tells the two apart: there is no room below the limit for this and a block's header; else malloc has failed. */
 		size_t left = m->arena->cap_bytes - m->arena->taken_bytes;
 		m->is_capped = left < 64 || left - 64 < size;
 		m->is_nomem = !m->is_capped;
@@ -26,7 +26,7 @@ static void *unpack_alloc(void *data, size_t size)
 	return p;
 }
 
-/* Everything is released with the arena. */
+/* Freed with the arena. */
 static void unpack_free(void *data, void *p)
 {
 	(void)data;
@@ -72,7 +72,7 @@ static enum proto_frame_result bad(struct proto_frame_reader *r, const char *pro
 	return PROTO_FRAME_BAD;
 }
 
-/* The body of the next frame, limits checked; MESSAGE where it is whole. */
+/* The body of the next frame, within its limits; MESSAGE if it is complete. */
 static enum proto_frame_result next_body(struct proto_frame_reader *r, struct xfed_span *body)
 {
 	struct xfed_span have = xfed_buf_span(&r->in);

@@ -2,7 +2,7 @@
 
 #include "proto/inbox_impl.h"
 
-/* A run that is to be forgotten but has entries without an outcome is looked at again after this. */
+/* A run that should be forgotten, but has entries without an outcome, is checked again after this time. */
 #define LOOK_AGAIN_MS 1000
 
 int proto_inbox_new(size_t max_entries, struct proto_inbox **out)
@@ -67,14 +67,14 @@ static struct inbox_node *remember(struct proto_inbox *in, struct proto_inbox_ru
 	return n;
 }
 
-/* Forgets all that has an outcome and a smaller number. True: nothing is left. */
+/* Forgets all entries with an outcome and a lower number. True: none is left. */
 static bool forget_settled(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t below)
 {
-	run->late = NULL; /* they are among them */
+	run->late = NULL; /* these are among those forgotten */
 	for (struct inbox_node *n = run->first, *next; n; n = next) {
 		next = n->next;
 		if (n->e.state == PROTO_INBOX_SETTLED && n->e.seq < below) {
-			/* What is forgotten stays below the mark: a run that comes back must not make it "first" again. */
+			/* The mark stays above what was forgotten: a run that comes back must not have it accepted as new. */
 			run->lowest = n->e.seq >= run->lowest ? n->e.seq + 1 : run->lowest;
 			forget(in, run, n);
 		}
@@ -91,8 +91,8 @@ static void forget_late(struct proto_inbox *in, struct proto_inbox_run *run)
 }
 
 /*
- * Numbers do not come in order, so those the mark has passed are looked up one by one: each once, as the mark only goes
- * up. A leap over more of them than there are entries looks at the entries.
+ * Numbers do not come in order, so the numbers that the mark passes are looked up one by one; each once, because the mark only rises. If it
+ * passes more numbers than there are entries, the entries are gone through instead.
  */
 static void pass_mark(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t from, uint64_t to)
 {
@@ -377,7 +377,7 @@ int proto_inbox_settle(
 	n->e.outcome = &n->outcome;
 	inbox_is_to_be_said(&run->tells, n);
 	if (n->e.seq < run->lowest) {
-		n->late_next = run->late; /* its sender has given it up: forgotten with the next word from there */
+		n->late_next = run->late; /* its sender has given it up: forgotten when the sender sends its next mark */
 		run->late = n;
 	}
 	return inbox_copy_outcome(n, outcome, words);
@@ -396,7 +396,7 @@ int proto_inbox_forget(struct proto_inbox *in, struct proto_inbox_run *run, uint
 void proto_inbox_heard(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t seq)
 {
 	struct inbox_node *n = find(run, seq);
-	if (n && n->e.state == PROTO_INBOX_SETTLED && seq >= run->lowest) { /* those below go with the mark */
+	if (n && n->e.state == PROTO_INBOX_SETTLED && seq >= run->lowest) { /* those below the mark are forgotten together with it */
 		forget(in, run, n);
 	}
 }
@@ -417,7 +417,7 @@ struct proto_inbox_entry *proto_inbox_iterate(struct proto_inbox_run *run, struc
 	return n ? &n->e : NULL;
 }
 
-/* ---- time and looking ---- */
+/* ---- time and state ---- */
 
 void proto_inbox_tick(struct proto_inbox *in, uint64_t now_ms)
 {

@@ -1,10 +1,10 @@
 /*
- * The receiver's memory of deliveries, keyed by (sender's name, boot nonce, sequence number): nothing is done twice, and
- * an outcome whose Settled was lost is told again (proto/delivery.md; proto/channel.md section 6).
+ * The receiver's memory of deliveries, with the key (sender's name, boot nonce, sequence number): no delivery is processed twice, and an
+ * outcome whose Settled was lost is sent again (proto/delivery.md; proto/channel.md section 6).
  *
- * An entry stays until the sender says that it is settled (lowest_unsettled), or until XFED_DELIVERY_OUTCOME_MS after
- * the last link of its run was lost and not resumed, and it has an outcome. Nothing is ever evicted: room is reserved
- * when credit is granted, so a full table grants none.
+ * An entry is kept until the sender says that it has the outcome (lowest_unsettled), or until it has an outcome and
+ * XFED_DELIVERY_OUTCOME_MS have passed since the last link of its run was lost. No entry is evicted: room is reserved when credit is
+ * granted, so a full table grants none.
  */
 #ifndef PROTO_INBOX_H
 #define PROTO_INBOX_H
@@ -15,26 +15,26 @@
 #include "proto/channel.pb-c.h"
 
 #define PROTO_INBOX_RUNS_MAX	  256
-#define PROTO_INBOX_NAME_RUNS_MAX 32 /* of one name: one that starts again and again takes no place of the others */
+#define PROTO_INBOX_NAME_RUNS_MAX 32 /* runs of one name, so that a service which restarts again and again takes no room from others */
 
 enum proto_inbox_state {
-	PROTO_INBOX_PENDING,   /* accepted, nothing irrevocable done */
+	PROTO_INBOX_PENDING,   /* accepted, and nothing irrevocable done */
 	PROTO_INBOX_ASKED,     /* Attempted sent, its answer outstanding */
-	PROTO_INBOX_ATTEMPTED, /* AttemptedAck came: it may be, or has been, attempted */
-	PROTO_INBOX_SETTLED,   /* has its outcome */
+	PROTO_INBOX_ATTEMPTED, /* AttemptedAck has come: it may be attempted, or has been */
+	PROTO_INBOX_SETTLED,   /* it has its outcome */
 };
 
 enum proto_inbox_verdict {
-	PROTO_INBOX_FIRST,	       /* new: handle it */
-	PROTO_INBOX_DUPLICATE_PENDING, /* in hand: its outcome will come; do nothing */
-	PROTO_INBOX_DUPLICATE_SETTLED, /* tell the outcome again: entry->outcome */
-	PROTO_INBOX_FORGOTTEN,	       /* below the sender's own mark: ignore */
+	PROTO_INBOX_FIRST,	       /* it is new: process it */
+	PROTO_INBOX_DUPLICATE_PENDING, /* it is being processed, and its outcome will come: do nothing */
+	PROTO_INBOX_DUPLICATE_SETTLED, /* send the outcome again: entry->outcome */
+	PROTO_INBOX_FORGOTTEN,	       /* it is below the sender's own mark: ignore it */
 };
 
 struct proto_inbox;
 struct proto_inbox_run;
 
-/* The words of the stanza a delivery carried, so that its outcome can be an error stanza. Kept where asked for. */
+/* Fields of the stanza in a delivery, from which an error stanza can be made if it ends badly. Kept on request. */
 struct proto_inbox_words {
 	Xfed__Kind kind;
 	struct xfed_span type, id, from, to;
@@ -43,11 +43,11 @@ struct proto_inbox_words {
 struct proto_inbox_entry {
 	uint64_t seq;
 	enum proto_inbox_state state;
-	uint64_t said_ms; /* ASKED: when it was said last */
+	uint64_t said_ms; /* ASKED: when it was last sent */
 	uint64_t settled_ms;
-	uint64_t cookie;		       /* the caller's, 0 to begin with; write it freely */
-	const Xfed__Outcome *outcome;	       /* SETTLED: lives as long as the entry */
-	const struct proto_inbox_words *words; /* SETTLED: what was given with the outcome, or NULL; lives as long as the entry */
+	uint64_t cookie;		       /* for the caller, 0 at first */
+	const Xfed__Outcome *outcome;	       /* SETTLED: valid as long as the entry */
+	const struct proto_inbox_words *words; /* SETTLED: as given with the outcome, or NULL; valid as long as the entry */
 };
 
 int proto_inbox_new(size_t max_entries, struct proto_inbox **out); /* 0: XFED_DELIVERY_TABLE_MAX. OK, NOMEM */
@@ -55,99 +55,96 @@ void proto_inbox_free(struct proto_inbox *in);
 
 /* ---- runs and their links ---- */
 /*
- * A link of this run is up: its memory is found again or made; credit begins at nothing. Every link that came up is
- * taken back by one proto_inbox_link_lost(), in any order where a newer link replaces an older one.
- * NULL: PROTO_INBOX_RUNS_MAX, PROTO_INBOX_NAME_RUNS_MAX or no memory (end the link).
+ * A link of this run has come up: finds its memory, or makes it; credit starts at 0. Each call is followed by one proto_inbox_link_lost(),
+ * in any order when a newer link replaces an older one. NULL: PROTO_INBOX_RUNS_MAX or PROTO_INBOX_NAME_RUNS_MAX is reached, or no memory:
+ * close the link.
  */
 struct proto_inbox_run *proto_inbox_link_up(
 	struct proto_inbox *in, struct xfed_span name, uint64_t nonce, uint64_t lowest_unsettled, uint64_t now_ms);
 /*
- * With the last link its reserved credit is given back. The run is remembered, and its pointer good, for
- * XFED_DELIVERY_OUTCOME_MS and as long as it has entries without an outcome.
+ * With the last link of the run the reserved credit is given back. The run is remembered, and the pointer valid, for
+ * XFED_DELIVERY_OUTCOME_MS, and as long as it has entries without an outcome.
  */
 void proto_inbox_link_lost(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t now_ms);
-/*
- * The next run without a link that has not been ended: of that name, or of any where it is empty, and gone for at least
- * `gone_ms`. NULL: none.
- */
+/* The next run that has had no link for at least `gone_ms` and has not been ended; of that name, or of any if it is empty. NULL: none. */
 struct proto_inbox_run *proto_inbox_next_gone(struct proto_inbox *in, struct xfed_span name, uint64_t gone_ms, uint64_t now_ms);
 /*
- * Its process has ended, as far as anybody can know: nobody will ask for its outcomes any more. A link of the run, should one
- * come all the same, takes that back.
+ * The process of this run has ended, as far as one can know: nobody will ask for its outcomes any more. A link of the run that comes
+ * nevertheless undoes this.
  */
 void proto_inbox_end_run(struct proto_inbox_run *run);
 bool proto_inbox_run_has_ended(const struct proto_inbox_run *run);
-uint64_t proto_inbox_run_lost_ms(const struct proto_inbox_run *run); /* when its last link was lost; of a run without one */
+uint64_t proto_inbox_run_lost_ms(const struct proto_inbox_run *run); /* when its last link was lost; for a run without link */
 struct proto_inbox_run *proto_inbox_find_run(struct proto_inbox *in, struct xfed_span name, uint64_t nonce);
-/* Its number, never 0 and never that of another run in this process, and back; NULL: it is not remembered any more. */
+/* The number of a run, never 0 and unique in this process, and the run of a number; NULL: it is not remembered any more. */
 uint64_t proto_inbox_run_number(const struct proto_inbox_run *run);
 struct proto_inbox_run *proto_inbox_run_of(const struct proto_inbox *in, uint64_t number);
 const char *proto_inbox_run_name(const struct proto_inbox_run *run);
 uint64_t proto_inbox_run_nonce(const struct proto_inbox_run *run);
-/* 0 while a link is up, else for how long there has been none. After 10 s nothing of it is attempted any more. */
+/* How long the run has had no link; 0: it has one. After 10 s none of its deliveries is begun any more. */
 uint64_t proto_inbox_link_gone_ms(const struct proto_inbox_run *run, uint64_t now_ms);
 
 /* ---- credit ---- */
-/* Reserves room for up to `want` deliveries of this run; returns how many may be granted (Credit.messages). */
+/* Reserves room for up to `want` deliveries of this run; returns for how many credit may be granted (Credit.messages). */
 uint32_t proto_inbox_reserve(struct proto_inbox *in, struct proto_inbox_run *run, uint32_t want);
 
-/* Credit of one link that is due to the peer, and for which there may be no room now. */
+/* Credit of one link that is due to the peer, and may have to wait for room. */
 struct proto_owed {
 	uint32_t messages;
 	uint64_t bytes;
 };
 /*
- * Reserves as much of it as there is room for; it is owed no more, and to be granted (proto_session_grant()). 0: nothing
- * is owed, or there is no room: to be tried again, as nothing else gives the link its credit back.
+ * Reserves room for as much of it as possible, for the caller to grant (proto_session_grant()). 0: nothing is owed, or there is no room:
+ * call it again later, since nothing else returns credit to the link.
  */
 uint32_t proto_inbox_pay(struct proto_inbox *in, struct proto_inbox_run *run, struct proto_owed *owed, uint64_t *bytes);
 
 /* ---- deliveries ---- */
 /*
- * A Deliver has come. OK with *verdict and, but for FORGOTTEN, *entry (valid until it is forgotten: keep the seq);
- * LIMIT: not covered by a reservation (the peer overran its credit); NOMEM: nothing changed.
- * It takes the reservation; a duplicate gives the room back.
+ * A Deliver has come. OK with *verdict, and but for FORGOTTEN with *entry (valid until it is forgotten: keep the number); LIMIT: there is
+ * no reservation for it (the peer has exceeded its credit); NOMEM: nothing has changed. Uses up a reservation; a duplicate returns the
+ * room.
  */
 int proto_inbox_receive(
 	struct proto_inbox *in, struct proto_inbox_run *run, uint64_t seq, enum proto_inbox_verdict *verdict, struct proto_inbox_entry **entry);
 struct proto_inbox_entry *proto_inbox_find(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t seq);
 
-/* PENDING becomes ASKED, to be said by proto_inbox_next_ask(). OK; STATE; NOT_FOUND. */
+/* PENDING becomes ASKED, to be sent by proto_inbox_next_ask(). OK; STATE; NOT_FOUND. */
 int proto_inbox_asked(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t seq);
-/* AttemptedAck: ASKED becomes ATTEMPTED. OK: go on; STATE: not asked, or answered before; NOT_FOUND. */
+/* For AttemptedAck: ASKED becomes ATTEMPTED. OK: begin; STATE: not asked, or answered before; NOT_FOUND. */
 int proto_inbox_acked(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t seq);
 /*
- * Writes down the outcome, and beside it the words of the stanza (NULL: nobody will want them). OK; STATE: it has one
- * already (the first stands); NOT_FOUND; NOMEM: it is settled all the same, with fate, status and reason but without texts.
- * But for NOT_FOUND and STATE it is to be said by proto_inbox_next_tell().
+ * Stores the outcome, and with it the fields of the stanza (NULL: nobody will need them). OK; STATE: it has an outcome already, which
+ * counts; NOT_FOUND; NOMEM: stored all the same, with fate, status and reason but without texts. Unless NOT_FOUND or STATE it is then sent
+ * by proto_inbox_next_tell().
  */
 int proto_inbox_settle(
 	struct proto_inbox *in, struct proto_inbox_run *run, const Xfed__Outcome *outcome, const struct proto_inbox_words *words, uint64_t now_ms);
-/* The sender gave up on one that has no outcome (AttemptedAck.refused): forgotten. OK, NOT_FOUND. */
+/* The sender has given up one that has no outcome (AttemptedAck.refused): forgets it. OK, NOT_FOUND. */
 int proto_inbox_forget(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t seq);
-/* Its sender has taken the outcome and does not send it again: forgotten, wherever the mark stands. */
+/* The sender has the outcome and will not ask again: forgets the entry, wherever the mark is. */
 void proto_inbox_heard(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t seq);
-/* The sender's mark (Deliver, Ping, Hello): settled entries below it are forgotten. */
+/* The sender's mark (in Deliver, Ping, Hello): forgets entries below it that have an outcome. */
 void proto_inbox_lowest(struct proto_inbox *in, struct proto_inbox_run *run, uint64_t lowest_unsettled);
 
-/* The entries of a run in order of arrival. NULL begins, NULL ends; nothing may be forgotten in between. */
+/* Goes through the entries of a run in order of arrival: NULL begins, NULL is returned at the end. Nothing may be forgotten in between. */
 struct proto_inbox_entry *proto_inbox_iterate(struct proto_inbox_run *run, struct proto_inbox_entry *after);
 
-/* ---- what is to be said to the sender, gathered until a link says it ---- */
+/* ---- what is to be sent to the sender of the deliveries ---- */
 /*
- * The next of the run that was asked for, or settled, and has not been said since: each comes out once. NULL: none. The entry is
- * valid until it is forgotten.
+ * The next entry of the run that has become ASKED, or has got its outcome, and has not been sent since; each is returned once. NULL: none.
+ * Valid until the entry is forgotten.
  */
 struct proto_inbox_entry *proto_inbox_next_ask(struct proto_inbox_run *run, uint64_t now_ms);
 struct proto_inbox_entry *proto_inbox_next_tell(struct proto_inbox_run *run);
-/* For so long the oldest question has been said over the link of now, and has no answer. 0: there is none. */
+/* For how long the oldest question sent over the present link has had no answer. 0: none is open. */
 uint64_t proto_inbox_unanswered_ms(const struct proto_inbox_run *run, uint64_t now_ms);
-/* It is SETTLED, and asked for once more. */
+/* For an entry in SETTLED whose outcome is asked for again. */
 void proto_inbox_tell_again(struct proto_inbox_run *run, struct proto_inbox_entry *entry);
-/* A link has come: what was said over the one before may be lost, so all of the run is to be said again, in order of arrival. */
+/* A link has come up: what was sent over the previous one may be lost, so everything of the run is sent again, in order of arrival. */
 void proto_inbox_say_again(struct proto_inbox_run *run);
 
-/* ---- time and looking ---- */
+/* ---- time and state ---- */
 void proto_inbox_tick(struct proto_inbox *in, uint64_t now_ms);
 size_t proto_inbox_count(const struct proto_inbox *in);
 size_t proto_inbox_reserved(const struct proto_inbox *in);

@@ -1,9 +1,9 @@
-/* What an entry says to its sender: its fate, copied, and the lists of what is still to be said. */
+/* What an entry sends to its sender: the copy of its outcome, and the lists of entries that are to be sent. */
 #include "proto/inbox_impl.h"
 #include "xfed/reason.h"
 #include "xfed/text.h"
 
-#define NO_TEXTS 8 /* the ends of as many empty strings */
+#define NO_TEXTS 8 /* NUL bytes of as many empty strings */
 
 static size_t texts_bytes(const Xfed__Outcome *oc, const struct proto_inbox_words *w)
 {
@@ -38,7 +38,7 @@ int inbox_copy_outcome(struct inbox_node *n, const Xfed__Outcome *from, const st
 	}
 	size_t bytes = texts_bytes(from, words);
 	if (bytes == NO_TEXTS && !words) {
-		return XFED_OK; /* what went well has none */
+		return XFED_OK; /* a good outcome has no texts */
 	}
 	n->texts = xfed_malloc(bytes);
 	if (!n->texts) {

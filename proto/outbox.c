@@ -57,7 +57,7 @@ void proto_outbox_free(struct proto_outbox *o)
 
 /* ---- adding ---- */
 
-/* The texts in the order they are stored; the stanza is behind them. */
+/* The texts, in the order of storage; the stanza follows them. */
 static void copy_texts(struct proto_delivery *d, const struct proto_delivery_new *n, char *at)
 {
 	d->type = xfed_text_put(&at, n->type);
@@ -104,13 +104,13 @@ static struct outbox_node *make_node(const struct proto_delivery_new *n, size_t 
 	return node;
 }
 
-#define FIELDS_BYTES 160 /* of a Deliver, all there are, without what is in them */
+#define FIELDS_BYTES 160 /* memory of all fields of a Deliver, without their contents */
 _Static_assert(sizeof(struct outbox_node) > FIELDS_BYTES, "a delivery's memory is no bound on its frame");
 
 /*
- * What is taken can be sent: the message is made as for sending, with the widest numbers it may come to have, and judged as
- * the session judges it. So the answer for one content is always the same. A delivery takes more memory than its frame is
- * long: what that does not settle is measured.
+ * Checks that what is taken can be sent: the message is made as for sending, with the longest numbers possible, and checked as the session
+ * does, so the result for one content is always the same. A delivery takes more memory than its frame has bytes, so only a large one has to
+ * be measured.
  */
 static int judge(const struct proto_outbox *o, const struct proto_delivery *d, uint64_t now_ms)
 {
@@ -147,7 +147,7 @@ static void link_all(struct proto_outbox *o, struct outbox_node *n)
 	o->last = n;
 }
 
-/* Room that the others need. What nobody in particular has sent is not measured. */
+/* Whether its class would hold room that the others need. Class 0 is not limited. */
 static bool is_greedy(const struct proto_outbox *o, const struct outbox_share *s)
 {
 	return s->key != 0 && s->count > 0 && s->count >= o->max_deliveries * XFED_SHARE_TABLE_PERCENT / 100;
@@ -226,7 +226,7 @@ static void unlink_all(struct proto_outbox *o, struct outbox_node *n)
 	}
 }
 
-/* Takes it out of everything but memory. */
+/* Takes it out of all lists and tables, but not out of memory. */
 static void retire(struct proto_outbox *o, struct outbox_node *n)
 {
 	if (n->d.state == PROTO_DELIVERY_QUEUED) {
@@ -323,7 +323,7 @@ struct proto_delivery *proto_outbox_settled(struct proto_outbox *o, int peer, co
 
 /* ---- withdrawing ---- */
 
-/* What is not sent, or is sent and cannot happen before we have said yes to Attempted. */
+/* Whether it can be withdrawn here: it was not sent, or the peer cannot begin it before we have allowed Attempted. */
 static bool can_take_back(const struct outbox_node *n)
 {
 	return n->d.state == PROTO_DELIVERY_QUEUED && (n->d.sends == 0 || n->d.replay == PROTO_REPLAY_UNATTEMPTED);
@@ -374,9 +374,9 @@ bool proto_outbox_next_withdraw(struct proto_outbox *o, int peer, uint64_t *seq)
 	return false;
 }
 
-/* ---- what has no future ---- */
+/* ---- deliveries that cannot be delivered any more ---- */
 
-/* Could the other side have done it? */
+/* Whether the other side may have delivered it. */
 static bool may_have_happened(const struct outbox_node *n)
 {
 	switch (n->d.replay) {
@@ -446,7 +446,7 @@ uint64_t proto_outbox_deadline(const struct proto_outbox *o)
 	return release;
 }
 
-/* ---- sending and looking ---- */
+/* ---- sending and state ---- */
 
 void proto_outbox_message(const struct proto_outbox *o, const struct proto_delivery *d, uint64_t now_ms, Xfed__Deliver *out, Xfed__SipKey *sip)
 {

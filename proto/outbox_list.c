@@ -37,7 +37,7 @@ static uint64_t due(const struct outbox_node *n)
 	return may_withdraw && n->d.withdraw_ms && n->d.withdraw_ms < n->d.deadline_ms ? n->d.withdraw_ms : n->d.deadline_ms;
 }
 
-/* Of one time by number, so that what expires together keeps its order. */
+/* With equal times ordered by number, so that what expires together stays in order. */
 void outbox_set_due(struct proto_outbox *o, struct outbox_node *n)
 {
 	xfed_heap_set(&o->deadlines, &n->due, due(n), n->d.seq);

@@ -16,17 +16,17 @@ int proto_outbox_peer(struct proto_outbox *o, struct xfed_span name)
 	memcpy(p->name, name.data, name.len);
 	p->is_released = true;
 	o->peer_count++;
-	outbox_queue_rebuild(o); /* what may go to any peer may go to this one */
+	outbox_queue_rebuild(o); /* deliveries for any peer may go to this one now */
 	return o->peer_count - 1;
 }
 
-/* Sent to this peer, to the run it is in, and to nobody else since. */
+/* Sent to the present run of this peer, and to no other since. */
 bool outbox_is_at(const struct proto_outbox *o, const struct outbox_node *n, int peer)
 {
 	return n->d.peer == peer && n->d.sends > 0 && n->d.peer_nonce == o->peers[peer].nonce;
 }
 
-/* Back into the queue; the caller rebuilds it. */
+/* Puts it back into the queue; the caller then calls outbox_queue_rebuild(). */
 static void requeue(struct proto_outbox *o, struct outbox_node *n, bool is_bound)
 {
 	outbox_not_in_flight(o, n);
@@ -35,7 +35,7 @@ static void requeue(struct proto_outbox *o, struct outbox_node *n, bool is_bound
 	outbox_set_due(o, n);
 }
 
-/* The run it was sent to is over and will not answer. */
+/* The run it was sent to has ended and will not answer. */
 static void run_over(struct proto_outbox *o, struct outbox_node *n)
 {
 	switch (n->d.replay) {
@@ -61,7 +61,7 @@ static void run_over(struct proto_outbox *o, struct outbox_node *n)
 	requeue(o, n, false);
 }
 
-/* Its run goes on: what may be there already is sent again and told apart by its number. */
+/* The run goes on: what it may have already is sent again, and recognised by its number. */
 static void run_resumed(struct proto_outbox *o, struct outbox_node *n)
 {
 	if (n->d.state == PROTO_DELIVERY_SENT) {
@@ -96,7 +96,7 @@ void proto_outbox_peer_up(struct proto_outbox *o, int peer, uint64_t nonce, uint
 	outbox_queue_rebuild(o);
 }
 
-/* What waits to be sent again to the lost peer may be there: it waits for the link like the others. */
+/* A delivery that was to be sent again to the lost peer may be there already: it waits for the link like those in flight. */
 static void back_in_flight(struct proto_outbox *o, struct outbox_node *n, int peer)
 {
 	outbox_queue_remove(o, n);
@@ -129,7 +129,7 @@ void proto_outbox_peer_lost(struct proto_outbox *o, int peer, uint64_t now_ms)
 	outbox_queue_rebuild(o);
 }
 
-/* The window in which the lost run may come back for its own has passed: unattempted ones may go to anybody. */
+/* The time in which the lost run may resume is over: deliveries not attempted may go to any peer. */
 static void release(struct proto_outbox *o, int peer)
 {
 	for (struct outbox_node *n = o->first; n; n = n->all_next) {

@@ -1,6 +1,6 @@
 /*
- * Pairs, and where the first delivery of each may go. Whatever happens to a pair, place() puts it into the list it then
- * belongs to, so that nobody ever searches for what may be sent.
+ * Pairs, and where the first delivery of each may go. After every change of a pair, place() puts it into the list it belongs to, so that
+ * nothing has to be searched for.
  */
 #include "proto/outbox_impl.h"
 
@@ -77,7 +77,7 @@ static int lane_of_first(const struct proto_outbox *o, const struct proto_pair *
 	return lane == OUTBOX_ANY || lane == p->at ? p->at : OUTBOX_NOWHERE; /* earlier ones of the pair are at another peer */
 }
 
-/* One that stays in its list keeps its place there. */
+/* A pair that stays in its list keeps its place there. */
 static void place(struct proto_outbox *o, struct proto_pair *p)
 {
 	int lane = lane_of_first(o, p);
@@ -101,7 +101,7 @@ static void place(struct proto_outbox *o, struct proto_pair *p)
 	}
 }
 
-/* Its turn is over: the other pairs of its class come first. */
+/* After its turn, the other pairs of its class come first. */
 static void place_last(struct proto_outbox *o, struct proto_pair *p)
 {
 	outbox_ready_remove(o, p);
@@ -159,7 +159,7 @@ void outbox_in_flight(struct proto_outbox *o, struct outbox_node *n, int peer)
 	place(o, n->pair);
 }
 
-/* Once no delivery of the pair is in flight at its peer, those that are queued may go to another one. */
+/* When no delivery of the pair is in flight any more, the queued ones may go to another peer. */
 void outbox_not_in_flight(struct proto_outbox *o, struct outbox_node *n)
 {
 	if (--n->pair->in_flight == 0) {

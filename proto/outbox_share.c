@@ -1,8 +1,7 @@
 /*
- * Whose turn it is. Each peer has a round of the classes that may have something for it; the first one sends until its
- * balance is used up, gets its next quantum and goes to the end. A class whose delivery was larger than that stays below
- * zero and lets as many turns pass as it has had too much, so the cost of a turn is paid for by bytes sent before. Turns mix the
- * deliveries of a link: in order are those of each pair of addresses, not all.
+ * Fair shares. Each peer has a round of the classes that may have something for it. The first class sends until its balance is used up,
+ * gets its next quantum, and goes to the end. A class whose delivery exceeded its balance stays negative, and skips turns until that is
+ * made up for. So deliveries over a link keep their order within a pair of addresses only.
  */
 #include "proto/outbox_impl.h"
 
@@ -70,7 +69,7 @@ static void join_round(struct proto_outbox *o, struct outbox_share *s, int peer)
 		return;
 	}
 	l->is_in_round = true;
-	l->balance = l->balance < 0 ? l->balance : XFED_SHARE_QUANTUM_BYTES; /* a class that comes back keeps what it owes */
+	l->balance = l->balance < 0 ? l->balance : XFED_SHARE_QUANTUM_BYTES; /* a class that comes back keeps its debt */
 	l->round_prev = p->round_last;
 	l->round_next = NULL;
 	if (p->round_last) {
@@ -173,7 +172,7 @@ void outbox_ready_add(struct proto_outbox *o, struct proto_pair *p)
 	}
 }
 
-/* Its class leaves the rounds when its turn comes and it has nothing. */
+/* Its class leaves the rounds when it has its turn and nothing to send. */
 void outbox_ready_remove(struct proto_outbox *o, struct proto_pair *p)
 {
 	pairs_remove(list_of(o, p), p);
@@ -196,7 +195,7 @@ void outbox_ready_reset(struct proto_outbox *o)
 
 /* ---- choosing ---- */
 
-/* Of two that may go the one that waits longer: two lists, one queue. */
+/* The one of two that has waited longer, so that two lists work as one queue. */
 static struct proto_pair *older(struct proto_pair *a, struct proto_pair *b)
 {
 	if (!a || !b) {

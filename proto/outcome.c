@@ -28,7 +28,7 @@ enum proto_whose proto_whose_of(enum xfed_reason reason, enum proto_whose near)
 {
 	static const struct {
 		const char *area;
-		enum proto_whose whose; /* NONE: who is near */
+		enum proto_whose whose; /* NONE: that of the peer this service talks with */
 	} rows[] = {
 		{ "channel.", PROTO_WHOSE_CHANNEL },
 		{ "dialback.", PROTO_WHOSE_PARTNER },
@@ -87,7 +87,7 @@ static bool may_point(const Xfed__Outcome *oc)
 	return is_set(oc->address) && is_set(oc->condition) && (strcmp(oc->condition, "gone") == 0 || strcmp(oc->condition, "redirect") == 0);
 }
 
-/* A word of RFC 6120 8.3, or `other`: it becomes the name of an element, or tells a client what to do. */
+/* A word of RFC 6120 8.3, else `other`: it becomes the name of an element, or instructs a client. */
 static const char *word_of(const char *s, const char *const *words, size_t count, const char *other)
 {
 	for (size_t i = 0; i < count; i++) {

@@ -1,6 +1,6 @@
 #include "proto/pace.h"
 
-/* So many samples at the floor mean that the way itself has become longer: nothing of ours lies on it. */
+/* After so many samples with the smallest window the path itself has become slower: nothing of ours is queued on it. */
 #define FLOOR_SAMPLES 64
 
 static uint64_t on_the_way(const struct proto_pace *p)
@@ -38,7 +38,7 @@ void proto_pace_mark(struct proto_pace *p, uint64_t now_ms)
 	}
 }
 
-/* It takes longer than it did although the window is at its smallest: the path itself has become slower, and that is the new base. */
+/* With the smallest window it takes longer than it did: the path itself has become slower, which becomes the new base. */
 static void watch_floor(struct proto_pace *p, uint64_t took_ms)
 {
 	if (p->window > XFED_PACE_WINDOW_MIN) {
@@ -52,7 +52,7 @@ static void watch_floor(struct proto_pace *p, uint64_t took_ms)
 	}
 }
 
-/* The window with which a message would wait as long as it should; until a limit has been met, only a guess from what was measured. */
+/* The window with which a message would wait as long as intended; before a limit has been met, only an estimate from what was measured. */
 static uint64_t goal_of(struct proto_pace *p, uint64_t took_ms)
 {
 	p->has_met_limit = p->has_met_limit || took_ms > p->base_ms + XFED_PACE_QUEUE_MS / 2;
@@ -62,14 +62,14 @@ static uint64_t goal_of(struct proto_pace *p, uint64_t took_ms)
 	return p->has_met_limit && goal < twice ? goal : twice;
 }
 
-/* Half the way there. */
+/* Moves half the way to the goal. */
 static void sample(struct proto_pace *p, uint64_t took_ms)
 {
 	p->base_ms = !p->has_base || took_ms < p->base_ms ? took_ms : p->base_ms;
 	p->has_base = true;
 	uint64_t goal = goal_of(p, took_ms), next = (p->window + goal + (goal > p->window)) / 2;
 	if (next > p->window && !p->was_full) {
-		next = p->window; /* the window was not filled, so nothing is known about a larger one */
+		next = p->window; /* the window was not used up, so nothing is known about a larger one */
 	}
 	p->was_full = false;
 	p->window = next < XFED_PACE_WINDOW_MIN ? XFED_PACE_WINDOW_MIN : next > XFED_CHANNEL_CREDIT_MSGS ? XFED_CHANNEL_CREDIT_MSGS : (uint32_t)next;
@@ -84,7 +84,7 @@ void proto_pace_credit(struct proto_pace *p, uint32_t messages, uint64_t bytes, 
 	}
 	p->taken += messages;
 	p->taken_bytes += bytes;
-	/* More credit than was used: the peer has granted more in all, and has not taken so many messages. */
+	/* More credit came back than was used: the peer has raised its grant, and has not taken so many messages. */
 	p->taken = p->taken > p->sent ? p->sent : p->taken;
 	p->taken_bytes = p->taken_bytes > p->sent_bytes || p->taken == p->sent ? p->sent_bytes : p->taken_bytes;
 	if (p->is_timing && p->taken >= p->timed) {

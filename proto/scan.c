@@ -32,7 +32,7 @@ static bool read_varint(struct cursor *c, uint64_t *out)
 			return false;
 		}
 		uint8_t b = *c->p++;
-		/* The tenth byte holds one bit of a 64-bit number. */
+		/* The tenth byte has one bit of a 64-bit number. */
 		if (shift == 63 && b > 1) {
 			return false;
 		}
@@ -55,7 +55,7 @@ static bool take(struct cursor *c, uint64_t len, struct xfed_span *out)
 	return true;
 }
 
-/* The value behind a tag; for WIRE_LEN its bytes, else the bytes of the number. */
+/* The value after a tag; for WIRE_LEN its bytes, else the bytes of the number. */
 static bool read_value(struct cursor *c, unsigned wire, struct xfed_span *out)
 {
 	uint64_t v;
@@ -69,13 +69,13 @@ static bool read_value(struct cursor *c, unsigned wire, struct xfed_span *out)
 	case WIRE_64:
 		return take(c, 8, out);
 	case WIRE_LEN: {
-		/* Neither a length written longer than its 32 bits need, protobuf-c does not read. */
+		/* protobuf-c does not read a length in more bytes than 32 bits need, nor do we. */
 		const uint8_t *start = c->p;
 		return read_varint(c, &v) && c->p - start <= 5 && take(c, v, out);
 	}
 	case WIRE_32:
 		return take(c, 4, out);
-	default: /* groups and what is not assigned */
+	default: /* groups, and types not assigned */
 		return false;
 	}
 }
@@ -108,7 +108,7 @@ static unsigned wire_of(ProtobufCType type)
 	return WIRE_LEN;
 }
 
-/* The elements of a packed list; a varint that does not end makes it broken. */
+/* Counts the elements of a packed list; an incomplete varint makes it invalid. */
 static bool count_packed(unsigned wire, struct xfed_span bytes, size_t *count)
 {
 	if (wire == WIRE_32 || wire == WIRE_64) {
@@ -155,15 +155,15 @@ static bool walk_known(struct walk *w, const ProtobufCFieldDescriptor *field, un
 }
 
 /*
- * One field. Two copies of a field that is no list are legal protobuf (the last one wins, messages merge), but none of
- * our writers makes them, and the merging is code nobody should have to trust.
+ * Checks one field. Repeating a field that is no list is legal in protobuf (the last one counts, messages are merged), but none of our
+ * writers does it, and the merging code need not be trusted.
  */
 static bool walk_field(struct walk *w, const ProtobufCMessageDescriptor *desc, struct cursor *c, unsigned depth, uint64_t *seen, size_t *known)
 {
 	uint64_t tag;
 	struct xfed_span value;
 	const uint8_t *start = c->p;
-	/* A tag written longer than its 32 bits need, protobuf-c does not read. */
+	/* protobuf-c does not read a tag in more bytes than 32 bits need. */
 	if (!read_varint(c, &tag) || c->p - start > 5 || tag >> 3 == 0 || tag >> 32 != 0 || !read_value(c, (unsigned)tag & 7, &value)) {
 		return fail(w, "a field is broken");
 	}

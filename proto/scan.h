@@ -1,6 +1,6 @@
 /*
- * A look at the bytes of a message before anything is allocated for it: bounds on nesting, fields, list elements and
- * unknown fields along the message descriptor, wire types, UTF-8. Inside proto only.
+ * Checks the bytes of a message before anything is allocated for it: limits on nesting, fields, list elements and unknown fields along the
+ * message descriptor, wire types, UTF-8. Internal to proto.
  */
 #ifndef PROTO_SCAN_H
 #define PROTO_SCAN_H
@@ -10,11 +10,11 @@
 #include "xfed/base.h"
 
 struct proto_scan {
-	size_t fields;	     /* in: bound; out: fields and list elements met */
-	size_t unknown;	     /* likewise */
+	size_t fields;	     /* in: limit; out: fields and list elements found */
+	size_t unknown;	     /* the same for unknown fields */
 	unsigned depth;	     /* in: levels allowed */
-	size_t known_at_top; /* out: fields of the outermost message that the descriptor knows */
-	const char *problem; /* out, where it returns false */
+	size_t known_at_top; /* out: known fields of the outermost message */
+	const char *problem; /* out, if the result is false */
 };
 
 bool proto_scan(struct proto_scan *scan, const ProtobufCMessageDescriptor *desc, struct xfed_span bytes);

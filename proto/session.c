@@ -4,7 +4,7 @@
 
 #include "proto/session_impl.h"
 
-/* The configuration of a session is small; its peer's Hello is bounded by proto/check.h. */
+/* For the configuration of a session, which is small, and the peer's Hello, which proto/check.h limits. */
 #define OWN_BYTES  (256 * 1024)
 #define PEER_BYTES (64 * 1024)
 
@@ -18,7 +18,7 @@ void proto_session_enter(struct proto_session *s, enum proto_session_state state
 	s->state = state;
 }
 
-/* ---- ending ---- */
+/* ---- closing ---- */
 
 static void send_close(struct proto_session *s)
 {
@@ -28,7 +28,7 @@ static void send_close(struct proto_session *s)
 	close.text = s->text;
 	f.body_case = XFED__FRAME__BODY_CLOSE;
 	f.close = &close;
-	/* Without room or memory the peer learns it from the closed connection. */
+	/* Without room or memory the peer only sees the connection close. */
 	(void)proto_session_put(s, &f);
 }
 
@@ -56,7 +56,7 @@ void proto_session_go_nomem(struct proto_session *s)
 	proto_session_go_down(s, XFED_REASON_STREAM_INTERNAL, "out of memory");
 }
 
-/* ---- making ---- */
+/* ---- construction ---- */
 
 static char *own_copy(struct proto_session *s, struct xfed_span in)
 {
@@ -261,7 +261,7 @@ static int take_bytes(struct proto_session *s, struct proto_event *ev, uint64_t 
 	bool nomem = false;
 	ev->consumed = 0;
 	if (s->state == PROTO_CLOSED || s->is_eof) {
-		ev->consumed = ev->bytes.len; /* of no interest any more */
+		ev->consumed = ev->bytes.len; /* ignored, because the session is closing */
 		return XFED_OK;
 	}
 	s->heard_ms = now_ms;
@@ -274,7 +274,7 @@ static int take_bytes(struct proto_session *s, struct proto_event *ev, uint64_t 
 		ev->consumed = nomem ? 0 : in.len;
 	}
 	if (nomem && is_busy(s)) {
-		return XFED_ERR_NOMEM; /* nothing taken; the driver may offer the bytes again */
+		return XFED_ERR_NOMEM; /* nothing was taken; the driver may offer the bytes again */
 	}
 	if (nomem) {
 		proto_session_go_nomem(s);
@@ -293,7 +293,7 @@ static uint64_t dead_at(const struct proto_session *s)
 	return by_bytes > by_ping ? by_bytes : by_ping;
 }
 
-/* The clock of a link that is up: a ping, and the end of a peer that answers none. */
+/* For a link that is up: sends pings, and closes it when the peer does not answer. */
 static void keep_alive(struct proto_session *s, uint64_t now_ms)
 {
 	if (s->ping_outstanding && now_ms >= dead_at(s)) {
@@ -318,7 +318,7 @@ static void tick(struct proto_session *s, uint64_t now_ms)
 	}
 }
 
-/* What cannot be done while a job runs is done when it comes back. */
+/* Notes what cannot be done while a job is running; it is done when the job has ended. */
 static void defer(struct proto_session *s, const struct proto_event *ev, uint64_t now_ms)
 {
 	if (ev->type == PROTO_EV_EOF) {
@@ -374,7 +374,7 @@ uint64_t proto_session_deadline(const struct proto_session *s)
 	return UINT64_MAX;
 }
 
-/* ---- looking ---- */
+/* ---- state ---- */
 
 bool proto_session_is_up(const struct proto_session *s)
 {

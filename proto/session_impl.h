@@ -1,4 +1,4 @@
-/* What the files of the session share. Inside proto only. */
+/* What the files of the session share. Internal to proto. */
 #ifndef PROTO_SESSION_IMPL_H
 #define PROTO_SESSION_IMPL_H
 
@@ -34,27 +34,27 @@ struct proto_session {
 
 	struct xfed_tls_creds *creds;
 	struct xfed_tls *tls;
-	bool job_running; /* given out, JOB_DONE not come back */
+	bool job_running; /* a job was given out, and JOB_DONE has not come */
 	enum xfed_tls_result job_result;
-	struct xfed_buf raw; /* ciphertext TLS has no room for, or that came while a job ran */
+	struct xfed_buf raw; /* ciphertext for which TLS has no room, or that came while a job was running */
 	bool is_eof;
 
 	struct proto_frame_reader reader;
-	struct xfed_buf plain; /* frames waiting; with plaintext_for_tests the output itself */
-	struct xfed_buf none;  /* stays empty: the output while a job runs */
+	struct xfed_buf plain; /* frames that wait; with plaintext_for_tests the output itself */
+	struct xfed_buf none;  /* always empty: the output while a job is running */
 
-	unsigned pending; /* actions to be given out */
-	bool is_closing;  /* asked for while a job ran */
+	unsigned pending; /* actions not given out yet */
+	bool is_closing;  /* closing was asked for while a job was running */
 	enum xfed_reason reason;
 	char text[256];
 	bool peer_said_close;
 
 	struct proto_credit credit;
-	uint64_t delivered, taken;    /* our Deliver frames: sent on this link, taken by the peer */
-	uint64_t took, took_told;     /* the peer's: taken by us, as told */
-	struct proto_told told;	      /* our outcomes */
+	uint64_t delivered, taken;    /* our Deliver frames: sent on this link, taken over by the peer */
+	uint64_t took, took_told;     /* the peer's: taken over by us, and of these the number it was told */
+	struct proto_told told;	      /* outcomes sent by us */
 	struct proto_refused refused; /* messages of ours */
-	uint64_t outcomes_in;	      /* the peer's, taken by us */
+	uint64_t outcomes_in;	      /* outcomes of the peer that we have received */
 	struct proto_pace pace;
 	struct proto_peer peer;
 	struct xfed_arena peer_memory;
@@ -75,29 +75,29 @@ struct proto_session {
 /* session.c */
 void proto_session_enter(struct proto_session *s, enum proto_session_state state);
 void proto_session_start_hello(struct proto_session *s);
-/* Ends the link; the first call counts. Tells the peer where it still can be told. */
+/* Closes the link; the first call decides the reason. Tells the peer where that is still possible. */
 void proto_session_go_down(struct proto_session *s, enum xfed_reason reason, const char *text);
 void proto_session_go_nomem(struct proto_session *s);
 
 /* session_tls.c */
-/* Hands ciphertext that waited to TLS. True where any went. */
+/* Feeds ciphertext that waited to TLS. True: any was taken. */
 bool proto_session_feed_tls(struct proto_session *s);
-/* The handshake wants input: another job where there is some. */
+/* The handshake needs input: gives out another job if there is some. */
 void proto_session_handshake_waits(struct proto_session *s);
 void proto_session_job_done(struct proto_session *s);
 
 /* session_read.c */
-/* Reads on until there is something to give out. True: *act is a message. */
+/* Reads until there is a message. True: *act is one. */
 bool proto_session_pump(struct proto_session *s, struct proto_action *act);
 
 /* session_send.c */
-/* Our clock, 0 where it is not to be said. */
+/* Our wall clock; 0: it is not to be sent. */
 uint64_t proto_session_wall_ms(const struct proto_session *s);
-/* A ping or pong. */
+/* Sends a ping or pong. */
 void proto_session_send_number(struct proto_session *s, Xfed__Frame__BodyCase body, uint64_t id);
 /* Encrypts what waits, as far as there is room. */
 void proto_session_encrypt(struct proto_session *s);
-/* Packs a frame of the session's own, whatever the state. OK, LIMIT, NOMEM. */
+/* Packs a frame of the session's own, in any state. OK, LIMIT, NOMEM. */
 int proto_session_put(struct proto_session *s, const Xfed__Frame *f);
 
 #endif

@@ -18,7 +18,7 @@ static void peer_free(void *arena, void *p)
 	(void)p;
 }
 
-/* A copy of the peer's Hello that outlives its frame. */
+/* Copies the peer's Hello, because its frame ends. */
 static Xfed__Hello *keep_hello(struct proto_session *s, const Xfed__Hello *h)
 {
 	ProtobufCAllocator allocator = { peer_alloc, peer_free, &s->peer_memory };
@@ -73,7 +73,7 @@ static void take_close(struct proto_session *s, const Xfed__Close *c)
 	proto_session_go_down(s, reason != XFED_REASON_NONE ? reason : XFED_REASON_CHANNEL_DOWN, text);
 }
 
-/* It has come by one of the two ways that the round trip is made of. */
+/* The time was under way for one of the two ways of the round trip. */
 static void take_clock(struct proto_session *s, uint64_t wall_ms)
 {
 	proto_clock_take(&s->clock, wall_ms, proto_session_wall_ms(s), s->rtt_us / 2000);
@@ -103,7 +103,7 @@ static void take_credit(struct proto_session *s, const Xfed__Credit *c)
 	s->pending |= PENDING_CREDIT;
 }
 
-/* Legal now, from this peer, and covered by credit? */
+/* Whether it is allowed now, from this peer, and covered by credit; NULL: it is. */
 static const char *legal_problem(struct proto_session *s, const Xfed__Frame *f, size_t bytes)
 {
 	bool is_hello = f->body_case == XFED__FRAME__BODY_HELLO;
@@ -130,17 +130,17 @@ static void count_outcomes(struct proto_session *s, const Xfed__Frame *f)
 	}
 }
 
-/* False: the link ends over it. */
+/* False: the link is closed for it. */
 static bool take_heard(struct proto_session *s, uint64_t heard)
 {
-	if (heard > 0 && !proto_told_hear(&s->told, heard)) { /* 0: a peer that does not say */
+	if (heard > 0 && !proto_told_hear(&s->told, heard)) { /* 0: the peer does not say */
 		go_bad(s, "a count of outcomes that cannot be");
 		return false;
 	}
 	return true;
 }
 
-/* True: the message is the driver's too. */
+/* True: the message is passed to the driver. */
 static bool take_frame(struct proto_session *s, const Xfed__Frame *f)
 {
 	const char *problem = legal_problem(s, f, s->reader.frame_bytes);
@@ -167,13 +167,13 @@ static bool take_frame(struct proto_session *s, const Xfed__Frame *f)
 	case XFED__FRAME__BODY_CLOSE:
 		take_close(s, f->close);
 		return false;
-	default: /* everything else is the driver's; what is none was refused before */
+	default: /* all others are the driver's; illegal ones were refused before */
 		count_outcomes(s, f);
 		return true;
 	}
 }
 
-/* More plaintext for the reader. False: nothing now. */
+/* Decrypts more for the reader. False: nothing now. */
 static bool decrypt_more(struct proto_session *s)
 {
 	if (s->is_plaintext) {
@@ -191,7 +191,7 @@ static bool decrypt_more(struct proto_session *s)
 		xfed_buf_commit(&s->reader.in, len);
 		return true;
 	case XFED_TLS_WANT_INPUT:
-		/* With room again there may be more of what waited. */
+		/* There is room again, and more may be waiting. */
 		return xfed_buf_len(&s->raw) > 0 && xfed_tls_input_room(s->tls) > 0;
 	case XFED_TLS_CLOSED:
 		s->is_eof = true;
@@ -203,7 +203,7 @@ static bool decrypt_more(struct proto_session *s)
 	return false;
 }
 
-/* Reads on until there is something to give out. True: *act is a message. */
+/* Reads until there is a message. True: *act is one. */
 bool proto_session_pump(struct proto_session *s, struct proto_action *act)
 {
 	const Xfed__Frame *f;

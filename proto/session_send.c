@@ -1,15 +1,15 @@
 #include "proto/fill.h"
 #include "proto/session_impl.h"
 
-/* Settled frames stay well below XFED_FRAME_BYTES_MAX. */
+/* keeps Settled frames well below XFED_FRAME_BYTES_MAX */
 #define SETTLED_BYTES (192 * 1024)
 /*
- * Peers of before side and whose take them for fields they do not know, of which a frame may hold 64 (proto/channel.md section 2). What
- * went well has neither.
+ * Peers of older versions count `side` and `whose` as unknown fields, of which a frame may have 64 (proto/channel.md section 2). Good
+ * outcomes have neither.
  */
 #define UNKNOWN_MAX 64
 #define LATE_FIELDS 2
-/* An emptied buffer larger than this is given back. */
+/* An emptied buffer larger than this is freed. */
 #define KEEP_BYTES (64 * 1024)
 
 static Xfed__Role own_role(const struct proto_session *s)
@@ -23,7 +23,7 @@ static bool is_bulk(Xfed__Frame__BodyCase body)
 	       body == XFED__FRAME__BODY_STREAM_EVENT || body == XFED__FRAME__BODY_FAILURE_EVENT || body == XFED__FRAME__BODY_REPLY;
 }
 
-/* The session keeps these to itself. */
+/* Bodies that only the session sends. */
 static bool is_internal(Xfed__Frame__BodyCase body)
 {
 	return body == XFED__FRAME__BODY_HELLO || body == XFED__FRAME__BODY_PING || body == XFED__FRAME__BODY_PONG ||
@@ -102,7 +102,7 @@ void proto_session_flush(struct proto_session *s, uint64_t now_ms)
 		credit.taken = s->took;
 		f.body_case = XFED__FRAME__BODY_CREDIT;
 		f.credit = &credit;
-		/* Without room it goes out with a later flush. */
+		/* Without room it is sent with a later flush. */
 		if (proto_session_put(s, &f) == XFED_OK) {
 			s->credit.in.messages += p->messages;
 			s->credit.in.bytes += p->bytes;

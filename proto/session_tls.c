@@ -26,7 +26,7 @@ static const char *wrong_name(struct proto_session *s, const char *problem)
 	return s->wrong_name;
 }
 
-/* Of either service's certificate; what the reasons' own remedies say is about partners. */
+/* What to do about the certificate of either service; the reasons' own remedies are about partners. */
 static const char *bad_chain(struct proto_session *s, enum xfed_reason reason)
 {
 	const char *judge = s->role == PROTO_EDGE ? "edge" : "gateway", *judged = s->role == PROTO_EDGE ? "gateway" : "edge";
@@ -55,7 +55,7 @@ static const char *bad_chain(struct proto_session *s, enum xfed_reason reason)
 	return s->wrong_name;
 }
 
-/* The chain has to be good and the name the expected one. A link's server needs the purpose of a server too. */
+/* The chain has to be valid and the name the expected one. The certificate of the edge also has to be one for servers. */
 static const char *identity_problem(struct proto_session *s)
 {
 	xfed_tls_facts(s->tls, &s->facts);
@@ -98,7 +98,7 @@ static void handshake_done(struct proto_session *s)
 {
 	const char *problem = identity_problem(s);
 	if (problem) {
-		proto_session_enter(s, PROTO_WAIT_HELLO); /* so that the peer is told why */
+		proto_session_enter(s, PROTO_WAIT_HELLO); /* so that the peer can be told why */
 		proto_session_go_down(s, XFED_REASON_CHANNEL_PEER_UNTRUSTED, problem);
 		return;
 	}
@@ -107,7 +107,7 @@ static void handshake_done(struct proto_session *s)
 	proto_session_start_hello(s);
 }
 
-/* Hands ciphertext that waited to TLS. True where any went. */
+/* Feeds ciphertext that waited to TLS. True: any was taken. */
 bool proto_session_feed_tls(struct proto_session *s)
 {
 	struct xfed_span in = xfed_buf_span(&s->raw);

@@ -7,9 +7,9 @@
 #define MEMORY_BYTES  ((size_t)128 * 1024 * 1024)
 
 struct sip_node {
-	struct proto_sip_fate f; /* first: what the caller sees */
+	struct proto_sip_fate f; /* first member, which the caller sees */
 	uint64_t forget_at_ms;
-	struct sip_node *prev, *next; /* settled ones, oldest first */
+	struct sip_node *prev, *next; /* links of settled ones, oldest first */
 	size_t key_len;
 	UT_hash_handle hh;
 	char key[];
@@ -72,7 +72,7 @@ void proto_sipmemory_free(struct proto_sipmemory *m)
 	xfed_free(m);
 }
 
-/* The four parts one behind the other, texts with their terminators so that no two keys run together. 0: too long. */
+/* The four parts one after the other, texts with their NUL, so that different parts never give the same key. 0: too long. */
 static size_t make_key(const Xfed__SipKey *k, char key[KEY_BYTES_MAX])
 {
 	const char *texts[] = { k->call_id, k->from_tag, k->request_uri };
@@ -183,7 +183,7 @@ int proto_sipmemory_settle(struct proto_sipmemory *m, const Xfed__SipKey *key, c
 	}
 	n->f.is_settled = true;
 	n->f.result = *result;
-	n->f.result.told = NULL; /* it would not live as long */
+	n->f.result.told = NULL; /* not valid as long as the entry */
 	n->forget_at_ms = now_ms + XFED_DELIVERY_SIP_MEMORY_MS;
 	n->prev = m->newest;
 	if (m->newest) {

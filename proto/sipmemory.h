@@ -1,7 +1,7 @@
 /*
- * The edge's memory of SIP requests: (Call-ID, From tag, CSeq, Request-URI) and the fate for XFED_DELIVERY_SIP_MEMORY_MS,
- * so that a retransmission that comes by way of another gateway, or after a restart of one, gets the same answer and no
- * second stanza (proto/delivery.md, Identity).
+ * The edge's memory of SIP requests: (Call-ID, From tag, CSeq, Request-URI) and the outcome, for XFED_DELIVERY_SIP_MEMORY_MS, so that a
+ * retransmission that comes through another gateway, or after a gateway's restart, gets the same answer and makes no second stanza
+ * (proto/delivery.md, Identity).
  */
 #ifndef PROTO_SIPMEMORY_H
 #define PROTO_SIPMEMORY_H
@@ -15,7 +15,7 @@
 
 struct proto_sipmemory;
 
-/* Who asked: a run of a gateway (proto_inbox_run_number()), and its delivery. */
+/* Who waits for the outcome: a run of a gateway (proto_inbox_run_number()), and its delivery. */
 struct proto_waiter {
 	uint64_t run, seq;
 };
@@ -23,15 +23,15 @@ struct proto_waiter {
 struct proto_sip_fate {
 	bool is_settled;
 	struct proto_result result;
-	struct proto_waiter waiters[PROTO_SIPMEMORY_WAITERS]; /* first: the one whose stanza is under way */
+	struct proto_waiter waiters[PROTO_SIPMEMORY_WAITERS]; /* the first is the one whose stanza is in flight */
 	size_t waiter_count;
 };
 
 enum proto_sip_verdict {
-	PROTO_SIP_FIRST,   /* remembered as under way: write the stanza */
-	PROTO_SIP_WAIT,	   /* under way for another: this waiter is noted, answer both when it is settled */
-	PROTO_SIP_SETTLED, /* answer with this fate */
-	PROTO_SIP_BUSY,	   /* under way, and no room for one more waiter: refuse with resource-constraint */
+	PROTO_SIP_FIRST,   /* it is new, and now remembered as in flight: write the stanza */
+	PROTO_SIP_WAIT,	   /* in flight for another delivery: this waiter was added, answer both when it is settled */
+	PROTO_SIP_SETTLED, /* answer with this outcome */
+	PROTO_SIP_BUSY,	   /* in flight, without room for one more waiter: refuse with resource-constraint */
 };
 
 int proto_sipmemory_new(size_t max_entries, struct proto_sipmemory **out); /* 0: 4 x XFED_DELIVERY_TABLE_MAX */
@@ -41,7 +41,7 @@ void proto_sipmemory_free(struct proto_sipmemory *m);
 int proto_sipmemory_claim(struct proto_sipmemory *m, const Xfed__SipKey *key, const struct proto_waiter *who, uint64_t now_ms,
 	enum proto_sip_verdict *verdict, struct proto_sip_fate **fate);
 struct proto_sip_fate *proto_sipmemory_find(struct proto_sipmemory *m, const Xfed__SipKey *key);
-/* Writes down the fate once; the 64 s begin. OK; STATE: has one; NOT_FOUND. */
+/* Stores the outcome, once; its 64 s begin. OK; STATE: it has one; NOT_FOUND. */
 int proto_sipmemory_settle(struct proto_sipmemory *m, const Xfed__SipKey *key, const struct proto_result *result, uint64_t now_ms);
 
 void proto_sipmemory_tick(struct proto_sipmemory *m, uint64_t now_ms);

@@ -9,7 +9,7 @@ void proto_told_deinit(struct proto_told *t)
 	xfed_free(t->seqs);
 }
 
-/* Those that nobody has asked for yet keep their count; false: the size stays. */
+/* Entries not confirmed yet keep their count; false: no memory, and the size stays. */
 static bool grow(struct proto_told *t)
 {
 	size_t size = t->size ? 2 * t->size : FIRST_SIZE;
@@ -30,7 +30,7 @@ void proto_told_add(struct proto_told *t, uint64_t seq)
 {
 	bool has_room = t->told - t->kept_from < t->size || grow(t);
 	if (!has_room) {
-		t->kept_from++; /* the oldest gives way */
+		t->kept_from++; /* the oldest is dropped */
 	}
 	if (t->size > 0) {
 		t->seqs[t->told & (t->size - 1)] = seq;

@@ -108,7 +108,7 @@ void proto_transfer_in_deinit(struct proto_transfer_in *t)
 	memset(t, 0, sizeof(*t));
 }
 
-/* A Begin before a Commit begins anew: the gateway has a newer revision. */
+/* A Begin before a Commit starts again: the gateway has a newer revision. */
 static enum proto_transfer_result take_begin(struct proto_transfer_in *t, const Xfed__PolicyBegin *b)
 {
 	proto_transfer_in_deinit(t);
@@ -174,7 +174,7 @@ enum proto_transfer_result proto_transfer_take(struct proto_transfer_in *t, cons
 		return take_part(t, f->policy_part);
 	case XFED__FRAME__BODY_POLICY_COMMIT:
 		return take_commit(t, f->policy_commit);
-	default: /* not the caller's to pass on */
+	default: /* the caller passes no other message on */
 		return PROTO_TRANSFER_BAD;
 	}
 }

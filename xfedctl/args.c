@@ -1,11 +1,11 @@
-/* The words behind a command, read into the arguments of a request by what commands.def says of them. */
+/* Turns the words after a command into the arguments of a request, as commands.def describes them. */
 #include <errno.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "ctl.h"
 
-/* ---- one word as one kind ---- */
+/* ---- one word ---- */
 
 static bool read_number(const char *text, json_int_t max, json_int_t *out, const char **end)
 {
@@ -17,7 +17,7 @@ static bool read_number(const char *text, json_int_t max, json_int_t *out, const
 	return stop != text && text[0] >= '0' && text[0] <= '9' && errno == 0 && n <= max;
 }
 
-/* "90s", "30m", "2h", "7d": how long ago that is, as seconds since 1970. */
+/* "90s", "30m", "2h", "7d": a time so long ago, as seconds since 1970. */
 static json_t *since(const char *text)
 {
 	static const struct {
@@ -61,13 +61,14 @@ static bool is_kind(const char *text)
 	return strcmp(text, "message") == 0 || strcmp(text, "presence") == 0 || strcmp(text, "subscription") == 0;
 }
 
-/* NULL: it is none. */
+/* NULL: the word is not of that kind. */
 static json_t *value_of(enum rt_arg_kind kind, const char *text)
 {
 	bool is_fine = text[0] != '\0';
 	switch (kind) {
 	case RT_ARG_AGO:
 		return since(text);
+	case RT_ARG_SECONDS:
 	case RT_ARG_COUNT:
 	case RT_ARG_FAILURE:
 		return number(text);
@@ -93,12 +94,12 @@ static json_t *value_of(enum rt_arg_kind kind, const char *text)
 	return is_fine ? json_string(text) : NULL;
 }
 
-/* ---- a word's argument ---- */
+/* ---- which argument a word is for ---- */
 
 struct reading {
 	const struct rt_command *command;
 	json_t *args;
-	const struct rt_command_arg *next; /* by place */
+	const struct rt_command_arg *next; /* next positional argument */
 	struct ctl_mistake *mistake;
 };
 
@@ -116,7 +117,7 @@ static bool set(struct reading *r, const struct rt_command_arg *a, const char *t
 	return value && json_object_set_new(r->args, a->key, value) == 0;
 }
 
-/* In its reading, or one of the others that follow it. */
+/* Takes the word as the next positional argument, in this reading of the command or one that follows it. */
 static bool set_by_place(struct reading *r, const char *word)
 {
 	skip_named(r);
@@ -143,7 +144,7 @@ static const struct rt_command_arg *by_key(const struct rt_command *c, const cha
 	return NULL;
 }
 
-/* One word, or two: "limit=5" may be said as "--limit 5", and an argument that has a place so too. */
+/* Reads one word, or two: "limit=5" may be written "--limit 5", and so may a positional argument. */
 static bool read_word(struct reading *r, char **words, size_t count, size_t *used)
 {
 	const char *word = words[0], *equals = strchr(word, '=');

@@ -12,7 +12,7 @@
 
 #define TIMEOUT_S 60
 
-static int dial(const char *path, char error[256])
+static int dial(const char *path, time_t timeout_s, char error[256])
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	if (strlen(path) >= sizeof(addr.sun_path)) {
@@ -21,7 +21,7 @@ static int dial(const char *path, char error[256])
 	}
 	memcpy(addr.sun_path, path, strlen(path));
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct timeval timeout = { .tv_sec = TIMEOUT_S };
+	struct timeval timeout = { .tv_sec = timeout_s };
 	bool is_up = fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) == 0 &&
 		     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) == 0 &&
 		     connect(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0;
@@ -56,10 +56,12 @@ static int send_all(int fd, struct xfed_span s)
 	return XFED_OK;
 }
 
-/* One line; INVALID where the other side closed, stopped answering or sent too much. */
+/* Reads at least one line; INVALID: the other side closed, stopped answering or sent too much. */
 static int receive_line(int fd, struct xfed_buf *in, char error[256])
 {
-	for (;;) {
+	struct xfed_span has = xfed_buf_span(in);
+	bool is_whole = has.len > 0 && memchr(has.data, '\n', has.len);
+	while (!is_whole) {
 		char chunk[16384];
 		ssize_t n = recv(fd, chunk, sizeof(chunk), 0);
 		if (n < 0 && errno == EINTR) {
@@ -77,35 +79,52 @@ static int receive_line(int fd, struct xfed_buf *in, char error[256])
 			snprintf(error, 256, "the answer is too large");
 			return XFED_ERR_INVALID;
 		}
-		if (chunk[n - 1] == '\n') {
-			return XFED_OK;
-		}
+		is_whole = memchr(chunk, '\n', (size_t)n) != NULL;
 	}
+	return XFED_OK;
 }
 
-static int talk(int fd, const char *request, json_t **answer, char error[256])
+/* The next line as an object; INVALID: see receive_line(), or it is none. */
+static int receive(int fd, struct xfed_buf *in, json_t **out, char error[256])
+{
+	json_error_t where;
+	int rc = receive_line(fd, in, error);
+	if (rc != XFED_OK) {
+		return rc;
+	}
+	struct xfed_span all = xfed_buf_span(in);
+	size_t len = (size_t)((const char *)memchr(all.data, '\n', all.len) - all.data);
+	*out = json_loadb(all.data, len, JSON_REJECT_DUPLICATES, &where);
+	xfed_buf_consume(in, len + 1);
+	if (!json_is_object(*out)) {
+		snprintf(error, 256, "the answer is not JSON");
+		json_decref(*out);
+		*out = NULL;
+		return XFED_ERR_INVALID;
+	}
+	return XFED_OK;
+}
+
+static int talk(int fd, const char *request, void (*part)(const json_t *part), json_t **answer, char error[256])
 {
 	struct xfed_buf in;
-	json_error_t where;
 	xfed_buf_init(&in, RT_CONTROL_REPLY_BYTES + 4096);
-	/* A daemon that refuses us closes before it reads: what it has to say about that is in the receiving. */
+	/* A daemon that refuses us closes without reading: receiving then tells why. */
 	(void)send_all(fd, xfed_span_str(request));
-	int rc = receive_line(fd, &in, error);
-	if (rc == XFED_OK) {
-		struct xfed_span s = xfed_buf_span(&in);
-		*answer = json_loadb(s.data, s.len, JSON_REJECT_DUPLICATES, &where);
-		if (!json_is_object(*answer)) {
-			snprintf(error, 256, "the answer is not JSON");
-			json_decref(*answer);
-			*answer = NULL;
-			rc = XFED_ERR_INVALID;
+	int rc = receive(fd, &in, answer, error);
+	for (const json_t *said; rc == XFED_OK && (said = json_object_get(*answer, "part"));) {
+		if (part) {
+			part(said);
 		}
+		json_decref(*answer);
+		*answer = NULL;
+		rc = receive(fd, &in, answer, error);
 	}
 	xfed_buf_deinit(&in);
 	return rc;
 }
 
-int ctl_ask(const char *path, const char *noun, const char *verb, json_t *args, json_t **answer, char error[256])
+int ctl_ask(const char *path, const char *noun, const char *verb, json_t *args, void (*part)(const json_t *part), json_t **answer, char error[256])
 {
 	*answer = NULL;
 	json_t *request = json_pack("{s:s, s:s, s:O*}", "noun", noun, "verb", verb, "args", args);
@@ -118,8 +137,9 @@ int ctl_ask(const char *path, const char *noun, const char *verb, json_t *args, 
 		return XFED_ERR_NOMEM;
 	}
 	memcpy(line + strlen(line), "\n", 2);
-	int fd = dial(path, error);
-	int rc = fd >= 0 ? talk(fd, line, answer, error) : XFED_ERR_INVALID;
+	/* What the command is told to wait for comes before its answer. */
+	int fd = dial(path, TIMEOUT_S + (time_t)json_integer_value(json_object_get(args, "wait")), error);
+	int rc = fd >= 0 ? talk(fd, line, part, answer, error) : XFED_ERR_INVALID;
 	if (fd >= 0) {
 		close(fd);
 	}

@@ -1,4 +1,4 @@
-/* What xfedctl does for each command of xfed/rt/commands.def: prints the answer of a service, or does it itself. */
+/* What xfedctl does for each command of xfed/rt/commands.def: prints a service's answer, or carries it out itself. */
 #include "ctl.h"
 
 #define WAY_BOTH(id)	{ ctl_print_##id, NULL },

@@ -1,4 +1,4 @@
-/* Between the files of xfedctl: what it can do, how it asks, how it prints. */
+/* What the files of xfedctl share: commands, requests, printing. */
 #ifndef XFEDCTL_CTL_H
 #define XFEDCTL_CTL_H
 
@@ -15,12 +15,17 @@ struct ctl_options {
 	bool is_all, is_json;
 };
 
-/* One of the two: prints an answer for people, CTL_PROBLEM where it shows one; or does without a service, with an exit status. */
+/*
+ * Exactly one is set: prints an answer for people, and returns CTL_PROBLEM if it shows a problem; or carries the command out without a
+ * service, and returns the exit status.
+ */
 struct ctl_way {
 	enum ctl_exit (*print)(const json_t *result, FILE *out);
 	enum ctl_exit (*act)(const json_t *args, const struct ctl_options *options);
 };
-extern const struct ctl_way ctl_ways[RT_COMMAND_COUNT]; /* as rt_commands */
+/* Prints one step of a long command as soon as it is known; the printer of the answer leaves it out then. */
+void ctl_print_part(const json_t *part);
+extern const struct ctl_way ctl_ways[RT_COMMAND_COUNT]; /* in the order of rt_commands */
 
 #define CTL_DECLARE_BOTH(id)				       enum ctl_exit ctl_print_##id(const json_t *result, FILE *out);
 #define CTL_DECLARE_GATEWAY(id)				       CTL_DECLARE_BOTH(id)
@@ -28,27 +33,27 @@ extern const struct ctl_way ctl_ways[RT_COMMAND_COUNT]; /* as rt_commands */
 #define COMMAND(id, noun, verb, served, who, help, more, args) CTL_DECLARE_##served(id)
 #include "xfed/rt/commands.def"
 
-/* The noun where the pair is one of the words that come later, else NULL. */
+/* The noun, if the command is planned and not built yet; else NULL. */
 const char *ctl_later(const char *noun, const char *verb);
 
 /* ---- words (args.c) ---- */
 
 struct ctl_mistake {
-	const char *word;		  /* NULL: one is missing */
-	const struct rt_command_arg *arg; /* what it is not, or which is missing; NULL: nothing more is taken */
-	size_t at;			  /* how many words before it were understood */
+	const char *word;		  /* the wrong word; NULL: one is missing */
+	const struct rt_command_arg *arg; /* the argument it does not fit, or that is missing; NULL: there is a word too many */
+	size_t at;			  /* how many words before it were accepted */
 };
-/* The arguments of a request; NULL where the words are not those of the command, or out of memory. */
+/* The arguments of a request; NULL: the words do not fit the command, or out of memory. */
 json_t *ctl_read_args(const struct rt_command *c, char **words, size_t count, struct ctl_mistake *mistake);
 
-/* A line for each command of a noun, NULL: for all. Returns how many. */
+/* Prints a line for each command of a noun; NULL: of all. Returns how many. */
 size_t ctl_usage(const char *noun, FILE *out);
 
 /* ---- asking (client.c) ---- */
 
-/* Sends one request. OK: `*answer` is a new reference. INVALID with a sentence in `error`. */
-int ctl_ask(const char *path, const char *noun, const char *verb, json_t *args, json_t **answer, char error[256]);
-/* Sockets in `dir`, sorted by name; at most `max`. Returns how many. `out` entries are to be freed with free(3). */
+/* Sends one request. OK: `*answer` is a new reference. INVALID with one sentence in `error`. `part` is called for each step before the answer; may be NULL. */
+int ctl_ask(const char *path, const char *noun, const char *verb, json_t *args, void (*part)(const json_t *part), json_t **answer, char error[256]);
+/* Finds the sockets in `dir`, sorted by name, at most `max`; returns how many. The caller frees the entries of `out` with free(3). */
 size_t ctl_find(const char *dir, char **out, size_t max);
 
 /* ---- printing (table.c) ---- */
@@ -60,11 +65,11 @@ struct ctl_table {
 	bool is_broken; /* out of memory */
 };
 void ctl_table_init(struct ctl_table *t, size_t columns);
-/* Copies; control characters become '?', so no peer can write to the terminal. NULL and "" are shown as "-". */
+/* Copies the cell; control characters are printed as '?', so that no peer can write to the terminal. NULL and "" are shown as "-". */
 void ctl_table_add(struct ctl_table *t, const char *cell);
 void ctl_table_addf(struct ctl_table *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void ctl_table_print(struct ctl_table *t, const char *indent, FILE *out); /* and releases */
-void ctl_text(FILE *out, const char *s);				  /* one text without control characters */
+void ctl_table_print(struct ctl_table *t, const char *indent, FILE *out); /* prints the table, and frees it */
+void ctl_text(FILE *out, const char *s);				  /* prints a text without its control characters */
 /* "3d 4h", "12s". */
 const char *ctl_duration(json_int_t seconds, char out[32]);
 const char *ctl_time(json_int_t seconds, char out[32]); /* ISO-8601 UTC */

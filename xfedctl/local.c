@@ -1,4 +1,4 @@
-/* What needs no service: reason codes, and files that are checked where they stand. */
+/* Commands that need no service: reason codes, and checks of files. */
 #include <libgen.h>
 #include <stdlib.h>
 
@@ -37,7 +37,7 @@ static void print_reason(enum xfed_reason r)
 	ctl_table_print(&t, "  ", stdout);
 }
 
-/* Codes of the same area, for one that is mistyped. */
+/* Lists the codes of the same area, for a mistyped code. */
 static void print_area(const char *code)
 {
 	size_t area = strcspn(code, ".");
@@ -99,7 +99,7 @@ static void check_text(const char *file, struct xfed_span text, struct rt_conf_e
 	}
 }
 
-/* edge.yaml or gateway.yaml, whatever the file is called: the table that finds less wrong with it is the one it is meant for. */
+/* Checks a file as edge.yaml and as gateway.yaml, whatever it is called, and reports the one with fewer errors. */
 static void check_service(const char *file, struct xfed_span text, struct rt_conf_errors *errors)
 {
 	struct rt_conf_errors other;

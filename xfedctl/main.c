@@ -127,8 +127,8 @@ struct asking {
 	const struct rt_command *command;
 	const struct ctl_options *options;
 	json_t *args;
-	bool is_chosen;	   /* by --socket, --name, or the only one there is */
-	json_t *collected; /* --all --json: answers by name */
+	bool is_chosen;	   /* chosen by --socket or --name, or the only one */
+	json_t *collected; /* for --all --json: answers by name */
 	size_t answered, skipped;
 };
 
@@ -152,7 +152,7 @@ static void print_json(const json_t *j)
 
 static enum ctl_exit judge(const struct asking *a, const json_t *result)
 {
-	/* The printer knows what counts as a problem; its words are not wanted here. */
+	/* Only the printer knows what counts as a problem; here its output is thrown away. */
 	FILE *nowhere = fopen("/dev/null", "w");
 	enum ctl_exit rc = nowhere ? ctl_ways[a->command - rt_commands].print(result, nowhere) : CTL_FINE;
 	if (nowhere) {
@@ -161,7 +161,7 @@ static enum ctl_exit judge(const struct asking *a, const json_t *result)
 	return rc;
 }
 
-/* A command of gateways, asked of an edge: the gateways it is linked with are named, as far as it says. */
+/* A command for gateways was sent to an edge: names the gateways linked with it, as far as the edge says. */
 static void say_where(const struct asking *a, const char *path, const char *name)
 {
 	char error[256];
@@ -169,7 +169,7 @@ static void say_where(const struct asking *a, const char *path, const char *name
 	json_t *answer, *link;
 	fprintf(stderr, "xfedctl: %s is an edge; %s%s%s is asked on the inside host, where xfed-gateway runs", name, a->command->noun,
 		a->command->verb[0] ? " " : "", a->command->verb);
-	if (ctl_ask(path, "status", "", NULL, &answer, error) == XFED_OK) {
+	if (ctl_ask(path, "status", "", NULL, NULL, &answer, error) == XFED_OK) {
 		json_array_foreach(json_object_get(json_object_get(answer, "result"), "channel"), i, link) {
 			fprintf(stderr, i == 0 ? " (linked with this edge: " : ", ");
 			ctl_text(stderr, ctl_str(link, "peer"));
@@ -189,7 +189,7 @@ static enum ctl_exit show_error(struct asking *a, const char *path, const char *
 {
 	const json_t *e = json_object_get(answer, "error");
 	if (!a->is_chosen && strcmp(ctl_str(e, "code"), "unknown-command") == 0) {
-		/* One of several that does not know partners, say, because it is an edge. */
+		/* One of several services does not have the command, because it is an edge, say. */
 		a->skipped++;
 		return CTL_FINE;
 	}
@@ -238,7 +238,8 @@ static enum ctl_exit ask_one(struct asking *a, const char *path)
 	char name[128], error[256];
 	json_t *answer;
 	name_of(path, name);
-	if (ctl_ask(path, a->command->noun, a->command->verb, a->args, &answer, error) != XFED_OK) {
+	void (*part)(const json_t *) = a->options->is_json ? NULL : ctl_print_part;
+	if (ctl_ask(path, a->command->noun, a->command->verb, a->args, part, &answer, error) != XFED_OK) {
 		fprintf(stderr, "xfedctl: %s: %s\n", name, error);
 		a->answered++;
 		return CTL_PROBLEM;
@@ -340,7 +341,10 @@ static int mistaken(const struct rt_command *c, const struct ctl_mistake *m)
 	return CTL_USAGE;
 }
 
-/* A noun and verb may have several rows: the first whose arguments fit, or the mistake of the one that understood most. */
+/*
+ * A command may have several readings (rows of commands.def): takes the first whose arguments fit, else reports the mistake of the one that
+ * accepted most words.
+ */
 static int run(char **words, size_t count, const struct ctl_options *o)
 {
 	const struct rt_command *said = NULL;

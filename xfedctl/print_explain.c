@@ -19,7 +19,7 @@ static void print_remedy(const json_t *item, FILE *out)
 	fprintf(out, "\n");
 }
 
-/* Lines of state, name and text; `name` is the key of the name. */
+/* Prints lines of state, name and text; `name` is the key of the name. */
 static void print_lines(const json_t *list, const char *name, FILE *out)
 {
 	struct ctl_table t;

@@ -1,4 +1,4 @@
-/* The journal of failed attempts, as a table and one in full. */
+/* Prints the journal of failed attempts, as a table or one in full. */
 #include "ctl.h"
 
 static const char *arrow(const json_t *f)
@@ -6,7 +6,7 @@ static const char *arrow(const json_t *f)
 	return strcmp(ctl_str(f, "direction"), "in") == 0 ? "<-" : "->";
 }
 
-/* Of a peer that has proved nothing: anybody may have said it. */
+/* False: the peer had not authenticated, so anybody may have sent it. */
 static bool is_proved(const json_t *f)
 {
 	return !json_is_false(json_object_get(f, "proved"));
@@ -30,7 +30,7 @@ static void add_row(struct ctl_table *t, const json_t *f)
 	ctl_table_add(t, ctl_str(f, "text"));
 }
 
-/* Those of strangers apart and last, so that they never hide the others. */
+/* Failures of strangers are printed separately and last, so that they never hide the others. */
 static size_t print_rows(const json_t *list, bool proved, const char *title, FILE *out)
 {
 	static const char *const names[] = { "ID", "LAST SEEN", "TIMES", "EDGE", "NETWORK", "LOCAL", "", "REMOTE", "REASON", "AT FAULT", "TEXT" };
@@ -77,7 +77,7 @@ enum ctl_exit ctl_print_failures_list(const json_t *result, FILE *out)
 	return CTL_FINE;
 }
 
-/* ---- one ---- */
+/* ---- one failure ---- */
 
 static void row(struct ctl_table *t, const char *name, const char *value)
 {

@@ -31,7 +31,7 @@ static void print_channel(struct ctl_table *t, const json_t *status)
 		const json_t *rtt = json_object_get(c, "rtt_ms");
 		char since[32];
 		ctl_table_addf(t, "channel to %s", ctl_str(c, "peer"));
-		if (is_up && rtt && json_number_value(rtt) > 0) { /* 0: nothing has been measured yet */
+		if (is_up && rtt && json_number_value(rtt) > 0) { /* 0: not measured yet */
 			ctl_table_addf(t, "up since %s, round trip %.1f ms", ctl_time(ctl_int(c, "since"), since), json_number_value(rtt));
 		} else if (is_up) {
 			ctl_table_addf(t, "up since %s", ctl_time(ctl_int(c, "since"), since));
@@ -41,7 +41,7 @@ static void print_channel(struct ctl_table *t, const json_t *status)
 	}
 }
 
-/* What it last refused stands beside what it last took: which of them is how it is now, the problems say. */
+/* Shows what the hop last refused beside what it last accepted; which of them is its present state, the problems say. */
 static void print_hops(struct ctl_table *t, const json_t *status)
 {
 	size_t i;

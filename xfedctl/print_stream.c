@@ -82,7 +82,7 @@ static void rows_of_certificate(struct ctl_table *t, const json_t *s)
 	}
 }
 
-/* Stream management, where it runs. */
+/* Stanzas counted by stream management, where it is used. */
 static void row_of_sm(struct ctl_table *t, const json_t *s)
 {
 	const json_t *sm = json_object_get(s, "stream_management");
@@ -94,7 +94,7 @@ static void row_of_sm(struct ctl_table *t, const json_t *s)
 	}
 }
 
-/* What the partner has said it takes (XEP-0478). */
+/* The stanza size that the partner has announced (XEP-0478). */
 static void row_of_limit(struct ctl_table *t, const json_t *s)
 {
 	if (json_object_get(s, "peer_stanza_size")) {

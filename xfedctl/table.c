@@ -13,7 +13,7 @@ void ctl_table_init(struct ctl_table *t, size_t columns)
 
 static bool is_control(ucs4_t u)
 {
-	/* C0, C1, line and paragraph separators, and what turns the direction of writing. */
+	/* C0 and C1 controls, line and paragraph separators, and characters that change the direction of text. */
 	return u < 0x20 || (u >= 0x7f && u < 0xa0) || u == 0x2028 || u == 0x2029 || (u >= 0x202a && u <= 0x202e) || (u >= 0x2066 && u <= 0x2069);
 }
 

@@ -104,6 +104,30 @@ static void set_out(void *user, const struct s2s_pair_facts *p)
 	json_object_set_new(user, "out", pair_json(p));
 }
 
+/* Whether what we send is acknowledged: by stream management on the stream of ours that the pair has. */
+struct acks {
+	struct xfed_span local, remote;
+	bool has_them;
+};
+
+static void look_for_acks(void *user, const struct s2s_stream *st)
+{
+	struct acks *k = user;
+	bool is_it = st->direction == XFED_S2S_OUT && st->info.has_sm && xfed_span_eq(st->info.local, k->local) &&
+		     xfed_span_eq(st->info.remote, k->remote);
+	k->has_them = k->has_them || is_it;
+}
+
+static void set_acks(const struct admin *a, json_t *j, struct xfed_span local, struct xfed_span remote)
+{
+	struct acks k = { .local = local, .remote = remote };
+	json_t *out = json_object_get(j, "out");
+	if (out) {
+		s2s_each(a->s2s, look_for_acks, &k);
+		json_object_set_new(out, "acknowledges", json_boolean(k.has_them));
+	}
+}
+
 /* How the last attempt ended, even where the pair itself has been forgotten since. */
 static void set_standing(json_t *j, const struct admin *a, struct xfed_span local, struct xfed_span remote)
 {
@@ -131,6 +155,7 @@ json_t *admin_pair(struct admin *a, struct xfed_span local, struct xfed_span rem
 		s2s_has_inbound(a->s2s, local, remote), "epoch", (json_int_t)r->epoch, "revision", (json_int_t)r->counter, "hash", hash);
 	if (j) {
 		s2s_each_pair(a->s2s, local, remote, set_out, j);
+		set_acks(a, j, local, remote);
 		set_standing(j, a, local, remote);
 	}
 	return j;

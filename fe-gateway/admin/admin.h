@@ -4,6 +4,7 @@
  *
  *   gather   one reply is made of the answers of all edges
  *   relay    the answer of one edge is the reply
+ *   test     a real message or request that is sent in the name of a user of ours, and what comes of it
  *   gate     one of the conditions between two addresses that `explain` judges (explain.h)
  *
  * May call every other room.
@@ -13,8 +14,10 @@
 
 #include "channel/channel.h"
 #include "contacts/contacts.h"
+#include "im/im.h"
 #include "journal/journal.h"
 #include "policy/policy.h"
+#include "presence/presence.h"
 #include "store/store.h"
 #include "trunk/trunk.h"
 #include "xfed/rt/control.h"
@@ -28,6 +31,9 @@ struct admin {
 	struct channel *channel;
 	struct trunk *trunk;
 	struct contacts *contacts;
+	struct im *im;
+	struct presence *presence;
+	struct test *tests; /* those in progress (control_test.c); NULL: none */
 	/* Functions of the whole service: its state in a word, whether it is going out of service, and how many deliveries have no outcome yet. */
 	const char *(*service)(void *user);
 	bool (*is_leaving)(void *user);
@@ -36,6 +42,10 @@ struct admin {
 };
 
 extern const struct rt_command_table admin_commands;
+
+void admin_flush(struct admin *ad); /* at the end of each turn */
+void admin_drain(struct admin *ad); /* ends the tests, which leave nothing behind */
+void admin_stop(struct admin *ad);  /* the same, before the rooms below are stopped */
 
 /*
  * Whether the edge has our policy in force. `theirs` is what it says of its policy; the content decides, by its hash, not the number. Edges

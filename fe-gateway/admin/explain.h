@@ -55,6 +55,7 @@ struct explain_edge {
 	bool is_in_service;
 	bool has_revision;		    /* ours */
 	bool has_inbound, is_ready;	    /* a stream of theirs, one of ours */
+	bool has_acks;			    /* the partner's server acknowledges what goes over ours */
 	const char *pair_state;		    /* of ours; NULL: the edge knows of none */
 	enum xfed_reason last_reason;	    /* of our last attempt; NONE: it was good */
 	const char *last_text;		    /* ... in words; "": none */

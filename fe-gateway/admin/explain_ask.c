@@ -215,6 +215,7 @@ static void take_pair(struct explaining *x, struct explain_edge *e, const json_t
 	e->has_revision = admin_is_our_policy(x->admin, answer);
 	e->has_inbound = json_is_true(json_object_get(answer, "in"));
 	e->pair_state = state ? keep(x, state) : NULL;
+	e->has_acks = json_is_true(json_object_get(out, "acknowledges"));
 	e->is_ready = state && strcmp(state, "ready") == 0;
 	e->last_reason = xfed_reason_of_peer(xfed_span_str(reason));
 	take_last(x, e, json_object_get(answer, "last"));

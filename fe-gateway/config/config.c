@@ -85,6 +85,9 @@ static const struct rt_conf_row domains_rows[] = {
 		.help = "Make the Call-ID from the XMPP thread.", .not_built = "threads as Call-ID are not built in this version" },
 	{ .name = "sip_domain", .type = RT_CONF_STRING, DOMAIN(sip_domain), .flags = RELOADABLE, .convert = rt_conf_convert_domain,
 		.help = "The domain users have inside, where it is another one." },
+	{ .name = "test_user", .type = RT_CONF_STRING, DOMAIN(test_user), .flags = RELOADABLE, .convert = config_convert_user,
+		.help = "Who sends what xfedctl test does, unless it is told another: a user of this domain, such as probe@example.com. What a partner "
+			"answers goes to that user's SIP server, as any answer does." },
 	{ .name = "presence", .type = RT_CONF_OBJECT, DOMAIN(presence), .flags = RELOADABLE, .table = &config_choice_table,
 		.help = "What show and activities mean to each other for users of this domain, where it is something else than in presence." },
 	{ .name = "auth", .type = RT_CONF_OBJECT, DOMAIN(auth), .flags = RELOADABLE, .table = &auth_table,

@@ -47,6 +47,7 @@ struct config_domain {
 	uint32_t max_request_bytes;
 	bool pipeline, gruu, thread_as_call_id;
 	const char *sip_domain; /* normalised; NULL: the same as `domain` */
+	const char *test_user;	/* a bare JID of `domain`; NULL: none */
 	struct iw_presence_choice presence;
 	struct iw_presence_map map; /* all of it: of `presence`, over that of all */
 	struct {

@@ -1,6 +1,7 @@
 #include "config/config_impl.h"
 
 #include "sip/uri.h"
+#include "xfed/jid.h"
 
 /* ---- next hop ---- */
 
@@ -41,6 +42,20 @@ int config_convert_next_hop(struct xfed_arena *a, struct xfed_span in, struct xf
 	*accepted = "sip:HOST[:PORT][;transport=udp|tcp|tls] such as sip:fe.example.com:5061;transport=tls";
 	*out = in;
 	return config_parse_next_hop(a, in, &hop);
+}
+
+/* ---- users ---- */
+
+int config_convert_user(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted)
+{
+	struct xfed_jid j;
+	*accepted = "an address, user@domain";
+	int rc = xfed_jid_parse(a, in, &j);
+	if (rc == XFED_OK && (j.local.len == 0 || j.resource.data)) {
+		rc = XFED_ERR_INVALID;
+	}
+	*out = rc == XFED_OK ? xfed_jid_bare(a, &j) : in;
+	return rc == XFED_OK && !out->data ? XFED_ERR_NOMEM : rc;
 }
 
 /* ---- credentials ---- */

@@ -4,6 +4,7 @@
 
 #include "config/config.h"
 
+int config_convert_user(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted);
 int config_convert_username(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted);
 int config_convert_next_hop(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted);
 

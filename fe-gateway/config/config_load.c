@@ -134,6 +134,14 @@ static void check_auth(struct rt_conf_doc *doc, const struct config_domain *d)
 	}
 }
 
+static void check_test_user(struct rt_conf_doc *doc, const struct config_domain *d)
+{
+	const char *at = d->test_user ? strchr(d->test_user, '@') : NULL;
+	if (at && strcmp(at + 1, d->domain) != 0) {
+		rt_conf_fail(doc, d, "test_user", VALUE, "found \"%s\", accepted: a user of %s", d->test_user, d->domain);
+	}
+}
+
 static int check_domains(struct rt_conf_doc *doc, struct config *c)
 {
 	int rc = XFED_OK;
@@ -150,6 +158,7 @@ static int check_domains(struct rt_conf_doc *doc, struct config *c)
 		if (rc == XFED_OK) {
 			check_senders(doc, c, d);
 			check_auth(doc, d);
+			check_test_user(doc, d);
 		}
 	}
 	return rc;

@@ -100,6 +100,8 @@ struct deliver_request {
 	struct xfed_jid from, to;	    /* bare; `from` with the domain it has outside */
 	const struct config_domain *domain; /* the sender's domain */
 };
+/* Whether policy lets it through, whoever brought it: NONE, or the reason of the first gate that is closed. */
+enum xfed_reason deliver_judge_pair(const struct deliver *d, const struct deliver_request *rq, enum policy_kind kind);
 /*
  * Who sends the request, to whom, and whether policy lets it pass: NONE, or the first reason against. Until the sender is known to be one
  * of ours nothing else is looked at, so that the answer reveals nothing. `*out` is zeroed and filled in as far as judged; it borrows from

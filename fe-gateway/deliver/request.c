@@ -46,9 +46,10 @@ static bool is_sips(struct xfed_span uri)
 	return uri.len >= 5 && xfed_span_eq_nocase(xfed_span_make(uri.data, 5), XFED_SPAN("sips:"));
 }
 
-/* The reason of the first gate that is closed. Both addresses come from SIP and have been converted, so the mapping gate is open. */
-static enum xfed_reason judge(const struct policy *policy, const struct deliver_request *rq, enum policy_kind kind)
+/* Both addresses exist in SIP and in XMPP, so the mapping gate is open. */
+enum xfed_reason deliver_judge_pair(const struct deliver *d, const struct deliver_request *rq, enum policy_kind kind)
 {
+	const struct policy *policy = d->below.policy;
 	struct policy_ends ends = policy_ends(policy, true, rq->from.domain, rq->to.domain);
 	struct policy_facts f = {
 		.from_is_good = true, .to_is_good = true, .from_is_ours = ends.from, .to_is_ours = ends.to, .from_maps = true, .to_maps = true
@@ -73,7 +74,7 @@ enum xfed_reason deliver_judge_request(const struct deliver *d, struct xfed_aren
 	if (reason == XFED_REASON_NONE && is_sips(m->to.uri)) {
 		reason = XFED_REASON_SIP_SIPS_REFUSED;
 	}
-	return reason != XFED_REASON_NONE ? reason : judge(d->below.policy, out, kind);
+	return reason != XFED_REASON_NONE ? reason : deliver_judge_pair(d, out, kind);
 }
 
 uint64_t deliver_pair_key(struct xfed_span local, struct xfed_span remote)

@@ -17,7 +17,7 @@ struct node {
 
 struct holds {
 	struct node *table;
-	struct node *held, *answered; /* in the order of time, because all are held, and remembered, equally long */
+	struct node *held, *answered; /* both in the order of time */
 	size_t max, count, held_count;
 	struct node *last; /* returned to the caller; freed by the next call */
 };
@@ -72,18 +72,17 @@ void holds_free(struct holds *h)
 	xfed_free(h);
 }
 
-/* Searches from the end: error_hold may have been shortened by a reload, and then the new one comes before older ones. */
+/* Searches from the end: behind it are only messages of tests, which are held longer, and those from before a reload shortened error_hold. */
 static void insert_held(struct holds *h, struct node *n)
 {
-	struct node *behind = NULL;
-	if (h->held && n->until_ms < h->held->prev->until_ms) {
-		for (behind = h->held; behind->until_ms <= n->until_ms; behind = behind->next) {
-		}
+	struct node *before = h->held ? h->held->prev : NULL; /* the last one */
+	while (before && before->until_ms > n->until_ms) {
+		before = before == h->held ? NULL : before->prev;
 	}
-	if (behind) {
-		DL_PREPEND_ELEM(h->held, behind, n);
+	if (before) {
+		DL_APPEND_ELEM(h->held, before, n);
 	} else {
-		DL_APPEND(h->held, n);
+		DL_PREPEND(h->held, n);
 	}
 	h->held_count++;
 }

@@ -44,6 +44,26 @@ bool im_is_quiet(const struct im *im);
 void im_give_up(struct im *im); /* towards SIP: refuses what was not attempted; the rest becomes uncertain */
 void im_close(struct im *im);	/* answers every open request; outcomes that come later are ignored */
 
+/* ---- a message that an operator sends in a user's name ---- */
+
+/*
+ * From im_try() to im_leave(), in its owner. The message goes as one that has come from SIP does, with the same gates and one fate; an error
+ * of the contact's server is waited for as long as `hold_ms`, whatever is known of the contact. The functions are called from the loop,
+ * never from inside im_try().
+ */
+struct im_trial {
+	struct xfed_span local, remote; /* bare JIDs; local: with the domain it has outside */
+	uint64_t hold_ms;
+	void (*taken)(struct im_trial *t); /* the partner's server has it, as far as it says */
+	/* Its fate, once: NONE, as no error came, or why not, with what was said of it. */
+	void (*ended)(struct im_trial *t, enum xfed_reason reason, const char *text);
+	void (*heard)(struct im_trial *t); /* the contact has written to the user; perhaps several times */
+	struct incoming *incoming;	   /* the room's, as is what follows */
+	struct im_trial *prev, *next;
+};
+int im_try(struct im *im, struct im_trial *t, struct xfed_span text); /* OK; NOMEM, INVALID: an address is none, there is no trial then */
+void im_leave(struct im *im, struct im_trial *t);		      /* what is under way goes on, and nobody hears of it */
+
 struct im_load {
 	size_t to_sip, held; /* messages in flight; responses that are held */
 	size_t late;	     /* past their deadline without an outcome */

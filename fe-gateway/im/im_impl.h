@@ -49,6 +49,8 @@ struct incoming {
 	struct proto_result early;	/* the outcome that goes with it */
 	bool is_unacked;		/* written, but not acknowledged by the partner in time */
 	struct contact *contact;	/* held until the end; NULL: not sent on, or no memory */
+	struct im_trial *trial;		/* told the outcome instead of a SIP client; NULL: nobody is (any more) */
+	bool is_trial;			/* no transaction waits for the answer */
 	struct incoming *prev, *next;	/* links of im.incoming */
 	struct xfed_span local, remote; /* bare JIDs */
 	struct xfed_span local_domain, remote_domain, stanza_id, call_id, correlation;
@@ -71,6 +73,7 @@ struct im {
 	struct rt_timer hold;			    /* timer of the next held response */
 	struct incoming *incoming, *incoming_by_id; /* all of them; by stanza id */
 	struct answer *answers;			    /* sent at the end of the turn */
+	struct im_trial *trials;		    /* a few at most */
 	struct xfed_buf scratch;		    /* for writing a stanza */
 	uint64_t sweep_due_ms;
 	bool is_leaving;
@@ -114,6 +117,8 @@ void im_out_broken(void *data, uint64_t id, bool was_written);
 
 /* to_xmpp.c */
 void im_in_request(void *data, const struct sip_incoming *rq); /* as in struct trunk_user */
+
+void im_trials_hear(struct im *im, struct xfed_span local, struct xfed_span remote); /* the contact has written to the user */
 
 /* to_xmpp_answer.c */
 void im_in_outcome(struct incoming *in, const struct proto_result *r);

@@ -183,6 +183,7 @@ void im_take_message(void *user, const struct delivery *d)
 	struct contact *k = fate != IW_NO_MEMORY ? heard_of(im, d) : NULL; /* a refused message shows too that the contact exists */
 	switch (fate) {
 	case IW_DELIVER:
+		im_trials_hear(im, d->local, d->remote);
 		reason = translate_on(im, d, &p, &k, why);
 		break;
 	case IW_DROP:

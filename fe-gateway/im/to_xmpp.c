@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <utlist.h>
 
+#include "interwork/address.h"
 #include "interwork/im.h"
 #include "interwork/when.h"
 #include "proto/deliver.h"
@@ -199,18 +200,13 @@ static enum xfed_reason send_on(struct taken *t, const struct xfed_xml_elem *ele
 static bool may_be_a_repetition(const struct taken *t, const struct sip_flow_info *flow)
 {
 	const struct im *im = t->im;
-	return flow->transport == SIP_UDP && !channel_has_linked(im->channel) && im_now(im) - im->core->d.started_ms < XFED_SIP_TIMER_F_MS;
+	return flow && flow->transport == SIP_UDP && !channel_has_linked(im->channel) && im_now(im) - im->core->d.started_ms < XFED_SIP_TIMER_F_MS;
 }
 
-static void take_message(struct taken *t, const struct sip_flow_info *flow)
+/* `reason` is what policy says. `flow` NULL: the message does not come from SIP, but from an operator. */
+static void pass_on(struct taken *t, const struct sip_flow_info *flow, enum xfed_reason reason)
 {
 	struct iw_xmpp_im im;
-	enum xfed_reason reason = deliver_judge_request(t->im->deliver, &t->a, t->m, flow, POLICY_MESSAGE, &t->rq);
-	t->in = incoming_new(t);
-	if (!t->in) {
-		return; /* like a lost packet: the sender repeats the request, or times out */
-	}
-	t->in->answer.is_for_stranger = !flow->is_known;
 	if (reason == XFED_REASON_NONE && t->im->is_leaving) {
 		/* The whole gateway refuses requests now, which is what 503 means: the client may try the next gateway. */
 		im_in_refuse(
@@ -238,10 +234,84 @@ static void take_message(struct taken *t, const struct sip_flow_info *flow)
 	}
 }
 
+static void take_message(struct taken *t, const struct sip_flow_info *flow)
+{
+	enum xfed_reason reason = deliver_judge_request(t->im->deliver, &t->a, t->m, flow, POLICY_MESSAGE, &t->rq);
+	t->in = incoming_new(t);
+	if (t->in) { /* else it is like a lost packet: the sender repeats the request, or times out */
+		t->in->answer.is_for_stranger = !flow->is_known;
+		pass_on(t, flow, reason);
+	}
+}
+
 void im_in_request(void *data, const struct sip_incoming *rq)
 {
 	struct taken t = { .im = data, .txn = rq->txn, .m = rq->message };
 	xfed_arena_init(&t.a, SCRATCH_BYTES);
 	take_message(&t, rq->flow);
 	xfed_arena_deinit(&t.a);
+}
+
+/* ---- messages of operators ---- */
+
+/* As it would have come: the edge knows a request by these. */
+static int make_request(struct taken *t, struct sip_message *m, struct core_id *id)
+{
+	struct core *core = t->im->core;
+	core_id(core, CORE_ID_REQUEST, XFED_SPAN("test"), core->d.boot_nonce, ++core->last_id, id);
+	m->call_id = m->from.tag = xfed_span_make(id->text, CORE_ID_LEN);
+	return iw_jid_to_sip(&t->a, &t->rq.to, NULL, &m->request_uri);
+}
+
+static int read_ends(struct taken *t, const struct im_trial *trial)
+{
+	int rc = xfed_jid_parse(&t->a, trial->local, &t->rq.from);
+	rc = rc == XFED_OK ? xfed_jid_parse(&t->a, trial->remote, &t->rq.to) : rc;
+	t->rq.domain = rc == XFED_OK ? config_domain(im_config(t->im), t->rq.from.domain) : NULL;
+	return rc;
+}
+
+int im_try(struct im *im, struct im_trial *trial, struct xfed_span text)
+{
+	struct sip_message m = { .is_request = true,
+		.method = XFED_SPAN("MESSAGE"),
+		.cseq = 1,
+		.content_type = XFED_SPAN("text/plain;charset=UTF-8"),
+		.expires = -1,
+		.body = text };
+	struct taken t = { .im = im, .m = &m };
+	struct core_id id;
+	xfed_arena_init(&t.a, SCRATCH_BYTES);
+	int rc = read_ends(&t, trial);
+	rc = rc == XFED_OK ? make_request(&t, &m, &id) : rc;
+	t.in = rc == XFED_OK ? incoming_new(&t) : NULL;
+	if (t.in) {
+		t.in->trial = trial;
+		t.in->is_trial = true;
+		trial->incoming = t.in;
+		DL_APPEND(im->trials, trial);
+		pass_on(&t, NULL, deliver_judge_pair(im->deliver, &t.rq, POLICY_MESSAGE));
+	} else if (rc == XFED_OK) {
+		rc = XFED_ERR_NOMEM;
+	}
+	xfed_arena_deinit(&t.a);
+	return rc;
+}
+
+void im_leave(struct im *im, struct im_trial *t)
+{
+	if (t->incoming) {
+		t->incoming->trial = NULL;
+	}
+	DL_DELETE(im->trials, t);
+}
+
+void im_trials_hear(struct im *im, struct xfed_span local, struct xfed_span remote)
+{
+	struct im_trial *t, *next;
+	DL_FOREACH_SAFE(im->trials, t, next) {
+		if (xfed_span_eq(t->local, local) && xfed_span_eq(t->remote, remote)) {
+			t->heard(t);
+		}
+	}
 }

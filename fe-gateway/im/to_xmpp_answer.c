@@ -56,11 +56,25 @@ static int respond(struct im *im, const struct answer *a)
 	return trunk_respond(im->trunk, a->txn, a->status, a->phrase[0] ? a->phrase : NULL, xfed_span_str(lines));
 }
 
+/* In the place of a response. */
+static int tell_trial(const struct answer *a)
+{
+	struct incoming *in = a->owner;
+	struct im_trial *t = in->trial;
+	bool is_good = a->status < 300;
+	if (t) {
+		in->trial = NULL;
+		t->incoming = NULL;
+		t->ended(t, is_good ? XFED_REASON_NONE : a->reason, a->detail[0] ? a->detail : a->phrase);
+	}
+	return XFED_OK;
+}
+
 void im_in_flush(struct im *im)
 {
 	struct answer *a, *next;
 	DL_FOREACH_SAFE(im->answers, a, next) {
-		int rc = respond(im, a);
+		int rc = a->owner && a->owner->is_trial ? tell_trial(a) : respond(im, a);
 		if (rc == XFED_ERR_NOMEM) {
 			continue; /* the tick tries again; a smaller answer behind it may still be sent */
 		}
@@ -170,13 +184,14 @@ static void hold_or_deliver(struct incoming *in)
 {
 	struct im *im = in->im;
 	struct contact_facts facts;
-	uint64_t now = im_now(im), hold_ms = im_config(im)->sip.error_hold_ms;
+	uint64_t now = im_now(im), hold_ms = in->trial ? in->trial->hold_ms : im_config(im)->sip.error_hold_ms;
 	contact_facts(in->contact, now, &facts);
+	bool is_enough = !in->trial && (in->is_unacked || facts.is_alive);
 	struct hold h = {
 		.id = in->stanza_id,
 		.local = in->local,
 		.remote = in->remote,
-		.is_answered = in->is_unacked || facts.is_alive || hold_ms == 0 || im->is_leaving,
+		.is_answered = is_enough || hold_ms == 0 || im->is_leaving,
 	};
 	int rc = holds_add(im->holds, &h, now + hold_ms, now);
 	if (rc != XFED_OK || h.is_answered) {
@@ -222,6 +237,9 @@ void im_in_outcome(struct incoming *in, const struct proto_result *r)
 	}
 	switch (r->fate) {
 	case XFED__FATE__FATE_DELIVERED:
+		if (in->trial) {
+			in->trial->taken(in->trial);
+		}
 		in->is_unacked = r->sip_status == 202; /* answered now; if the stanza is lost after all, its error is reported like any late one */
 		hold_or_deliver(in);
 		return;

@@ -10,7 +10,7 @@ static const char *const prefixes[] = {
 	[IW_SCHEME_PRES] = "pres:",
 };
 
-/* [B2-05]: the text a localpart stands for, where it comes back as exactly this localpart. */
+/* [B2-05]: the text that a localpart stands for, if escaping it again gives exactly this localpart. */
 static int user_of(struct xfed_arena *a, struct xfed_span local, struct xfed_span *user)
 {
 	struct xfed_span back;
@@ -30,7 +30,10 @@ static char *put(char *p, struct xfed_span s)
 	return p + s.len;
 }
 
-/* "PREFIXuser@host", without "user@" where that is empty, and ";gr=GR" unless it is empty; `raw`: what stands for itself in the user part. OK, INVALID (no such host), NOMEM. */
+/*
+ * "PREFIXuser@host", without "user@" if that is empty, and with ";gr=GR" unless that is empty; `raw`: characters not to be encoded in the
+ * user part. OK, INVALID (no such host), NOMEM.
+ */
 static int write_uri(struct xfed_arena *a, const char *prefix, struct xfed_span user, const char *raw, struct xfed_span domain, struct xfed_span gr,
 	struct xfed_span *uri)
 {
@@ -64,7 +67,7 @@ int iw_jid_to_sip(struct xfed_arena *a, const struct xfed_jid *j, const struct i
 	struct xfed_span user = XFED_SPAN("");
 	o = o ? o : &defaults;
 	bool is_sip = o->scheme == IW_SCHEME_SIP;
-	/* A domain alone is an address of sip (RFC 3261 section 19.1.1), not of the others (RFC 3860 section 3: a mailbox). */
+	/* A domain alone is an address with sip (RFC 3261 section 19.1.1), not with im and pres (RFC 3860 section 3: a mailbox). */
 	int rc = j->local.data ? user_of(a, j->local, &user) : is_sip ? XFED_OK : XFED_ERR_INVALID;
 	if (rc != XFED_OK) {
 		return rc;
@@ -96,7 +99,7 @@ static size_t find_bracket(struct xfed_span s)
 	return s.len;
 }
 
-/* Cuts a name-addr: the URI, and the header parameters behind the <>. */
+/* Splits a name-addr into the URI and the header parameters behind the <>. */
 static bool cut_brackets(struct xfed_span s, struct xfed_span *uri, struct xfed_span *params)
 {
 	s = xfed_span_trim(s);
@@ -121,7 +124,7 @@ struct uri {
 	struct xfed_span host, gr;
 };
 
-/* hostport, uri-parameters and headers behind the "@". */
+/* Splits the part behind the "@" into hostport, uri-parameters and headers. */
 static bool cut_host(struct xfed_span rest, struct uri *out)
 {
 	size_t end = 0;
@@ -153,7 +156,7 @@ static bool cut_host(struct xfed_span rest, struct uri *out)
 	if (params.len > 0 && params.data[0] != ';') {
 		return false;
 	}
-	out->gr = iw_content_param(params, "gr"); /* empty where there is none, or none with a value ([B2-10]) */
+	out->gr = iw_content_param(params, "gr"); /* empty: there is none, or none with a value ([B2-10]) */
 	return true;
 }
 
@@ -177,8 +180,8 @@ static enum xfed_reason check_scheme(struct xfed_span uri, size_t *len, bool *is
 }
 
 /*
- * The part behind the scheme. The first "@" ends the user part: it cannot stand raw in one (RFC 7247 section 6.4 step 2). A sip URI
- * without one is a domain (RFC 3261 section 19.1.1): it stands raw nowhere else.
+ * The part behind the scheme. The first "@" ends the user part, where it cannot occur unescaped (RFC 7247 section 6.4 step 2). A sip URI
+ * without "@" is a domain (RFC 3261 section 19.1.1).
  */
 static bool cut_uri(struct xfed_span s, bool is_sip, struct uri *out)
 {
@@ -275,7 +278,7 @@ int iw_xmpp_uri_to_jid(struct xfed_arena *a, struct xfed_span uri, struct xfed_j
 		rc = xfed_jid_parse(a, plain, &j);
 	}
 	if (rc == XFED_OK && (!j.local.data || j.resource.data)) {
-		rc = XFED_ERR_INVALID; /* an encoded slash is none that may stand there */
+		rc = XFED_ERR_INVALID; /* an encoded slash is not allowed in the node */
 	}
 	if (rc == XFED_OK) {
 		*out = j;

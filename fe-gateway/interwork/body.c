@@ -7,7 +7,7 @@
 
 #define DETAIL_VALUE_BYTES 40
 
-/* [C1-09]: a disposition we do not know matters only where its handling is required in so many words. */
+/* [C1-09]: an unknown disposition matters only with "handling=required". */
 static bool is_disposition_fine(struct xfed_span value)
 {
 	const char *semicolon = value.len > 0 ? memchr(value.data, ';', value.len) : NULL;
@@ -24,7 +24,7 @@ static bool is_disposition_fine(struct xfed_span value)
 	       xfed_span_eq_nocase(type, XFED_SPAN("inline"));
 }
 
-/* "NAME VALUE", fit for a quoted string of a header and for the log: what a peer has written is neither trusted nor long. */
+/* "NAME VALUE", made fit for a quoted string in a header field and for the log, because the value comes from a peer. */
 static int refuse(struct xfed_arena *a, enum xfed_reason reason, const char *name, struct xfed_span value, struct iw_body_fault *fault)
 {
 	char shown[DETAIL_VALUE_BYTES + 1];
@@ -39,7 +39,7 @@ static int refuse(struct xfed_arena *a, enum xfed_reason reason, const char *nam
 	return fault->detail.data ? XFED_ERR_INVALID : XFED_ERR_NOMEM;
 }
 
-/* The headers, in the order in which they would be undone. */
+/* Checks the header fields in the order in which they are undone. */
 static int check(struct xfed_arena *a, const struct iw_sip_message *m, enum iw_transfer_coding coding, struct iw_content_type *type,
 	struct iw_body_fault *fault)
 {
@@ -60,7 +60,7 @@ static int check(struct xfed_arena *a, const struct iw_sip_message *m, enum iw_t
 	return XFED_OK;
 }
 
-/* Bytes that are not what the headers say. */
+/* The bytes do not match what the header fields say. */
 static int garbled(int rc, const char *what, struct iw_body_fault *fault)
 {
 	fault->reason = XFED_REASON_SIP_CONTENT_GARBLED;

@@ -87,7 +87,7 @@ static uint32_t cp1252(uint8_t c)
 	return c >= 0x80 && c < 0xA0 ? from_80[c - 0x80] : c;
 }
 
-/* A Unicode scalar value. */
+/* Writes a Unicode scalar value in UTF-8. */
 static char *put(char *p, uint32_t c)
 {
 	if (c < 0x80) {
@@ -134,7 +134,7 @@ static uint32_t unit_at(struct xfed_span in, size_t at, bool is_little)
 	return is_little ? second << 8 | first : first << 8 | second;
 }
 
-/* RFC 2781 section 2.2. Two bytes become three at most, four become four. */
+/* RFC 2781 section 2.2. Two bytes become at most three, four become four. */
 static int from_utf16(struct xfed_arena *a, struct xfed_span in, bool is_little, struct xfed_span *out)
 {
 	if (in.len % 2 != 0) {

@@ -2,7 +2,7 @@
 
 #include "interwork/text.h"
 
-/* Cuts at the first `sep` outside a quoted string: returns what is before it, trimmed, and leaves what is behind in `*rest`. */
+/* Cuts at the first `sep` outside a quoted string: returns what is before it, trimmed, and leaves what follows in `*rest`. */
 static struct xfed_span next_piece(struct xfed_span *rest, char sep)
 {
 	bool is_quoted = false;

@@ -9,16 +9,16 @@ struct iw_content_type {
 	struct xfed_span params; /* from the first ";" */
 };
 
-/* False where the value is no media type. */
+/* False: the value is no media type. */
 bool iw_content_type_parse(struct xfed_span value, struct iw_content_type *out);
 
-/* A parameter's value, without the quotes of a quoted string; data NULL where absent. Name without case. */
+/* A parameter's value, without the quotes of a quoted string; data NULL: absent. Names are compared without case. */
 struct xfed_span iw_content_param(struct xfed_span params, const char *name);
 
-/* Every coding of the list is "identity", or the header is absent. */
+/* True: every coding in the list is "identity", or the header field is absent. */
 bool iw_content_is_identity(struct xfed_span content_encoding);
 
-/* The first tag of a Content-Language list that is one; data NULL where there is none. */
+/* The first valid tag of a Content-Language list; data NULL: there is none. */
 struct xfed_span iw_content_language(struct xfed_span value);
 
 #endif

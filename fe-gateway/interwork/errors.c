@@ -13,7 +13,7 @@ struct sip_row {
 
 #define R(name) XFED_REASON_##name
 
-/* RFC 7247 table 3; 477 and 478 are Kamailio's for a dead connection. */
+/* RFC 7247 table 3; 477 and 478 are sent by Kamailio for a dead connection. */
 static const struct sip_row sip_rows[] = {
 	{ 300, "redirect", R(SIP_REQUEST_REDIRECTED), false },
 	{ 301, "gone", R(SIP_REQUEST_REDIRECTED), false },
@@ -67,7 +67,7 @@ static const struct sip_row sip_rows[] = {
 	{ 606, "not-acceptable", R(SIP_REQUEST_REFUSED), false },
 };
 
-/* What is not listed, by its class. */
+/* Statuses not listed above, by class. */
 static const struct sip_row sip_classes[] = {
 	[3] = { 300, "redirect", R(SIP_REQUEST_REDIRECTED), false },
 	[4] = { 400, "bad-request", R(SIP_REQUEST_REFUSED), false },
@@ -86,8 +86,8 @@ static const struct sip_row *find_status(int status)
 }
 
 /*
- * 430 says that the user has registered, and so does a 6xx that is not about the media: they join the list of
- * statuses hidden from public partners.
+ * Statuses that reveal that the user exists are hidden from public partners; 430 says that the user has registered, and so does a 6xx that
+ * is not about media.
  */
 static bool tells_of_user(int status)
 {
@@ -116,7 +116,7 @@ int iw_sip_status_to_error(int status, bool partner_is_public, struct iw_xmpp_er
 		return XFED_OK;
 	}
 	fill(out, row->condition, row->is_wait, row->reason);
-	/* 410 is the gone that must not carry an address. */
+	/* 410 becomes <gone/>, which has no address then. */
 	out->needs_address = status == 301 || strcmp(row->condition, "redirect") == 0;
 	return XFED_OK;
 }
@@ -135,7 +135,7 @@ struct xmpp_row {
 	enum xfed_reason reason;
 };
 
-/* RFC 7247 table 2 with the decisions of errors.h. */
+/* RFC 7247 table 2, with the decisions in errors.h. */
 static const struct xmpp_row xmpp_rows[] = {
 	{ "bad-request", 400, 400, R(XMPP_ERROR_RECEIVED) },
 	{ "conflict", 400, 400, R(XMPP_ERROR_RECEIVED) },
@@ -212,7 +212,7 @@ int iw_reason_to_xmpp(enum xfed_reason reason, bool partner_is_public, struct iw
 	return XFED_OK;
 }
 
-/* The reason table holds what SIP said; some of it is not ours to say. */
+/* The table of reasons has what SIP said; some statuses must not be sent by us. */
 static int sayable(int status)
 {
 	switch (status) {
@@ -246,7 +246,7 @@ int iw_reason_to_sip(enum xfed_reason reason, struct iw_sip_error *out)
 	return XFED_OK;
 }
 
-/* One line of another side's words, at most `max` bytes; data NULL where nothing is left. */
+/* One line of text from the other side, at most `max` bytes; data NULL: nothing is left. */
 static int line_of_others(struct xfed_arena *a, struct xfed_span text, size_t max, struct xfed_span *out)
 {
 	*out = xfed_span_make(NULL, 0);
@@ -254,7 +254,7 @@ static int line_of_others(struct xfed_arena *a, struct xfed_span text, size_t ma
 	return rc == XFED_OK ? iw_text_line(a, text, max, out) : rc;
 }
 
-/* A reason code of ours stands in it, in whatever case. */
+/* True: the text contains one of our reason codes, in any case, which readers would take for ours. */
 static bool names_a_code(struct xfed_span line)
 {
 	char lower[IW_PHRASE_BYTES];

@@ -14,8 +14,8 @@ static struct xfed_span lang_of(const struct xfed_xml_elem *e)
 }
 
 /*
- * Of the children with this name: the one in `wanted` where that is given, else the one without a language of its own,
- * else the one in the stanza's language, else the first. An empty one counts only where there is no other.
+ * Ranks children of this name: the one in language `wanted` if that is given, else the one without a language of its own, else the one in
+ * the stanza's language, else the first. An empty one is taken only if there is no other.
  */
 static int rank(const struct xfed_xml_elem *e, const struct xfed_stanza *s, struct xfed_span wanted)
 {
@@ -29,7 +29,7 @@ static int rank(const struct xfed_xml_elem *e, const struct xfed_stanza *s, stru
 	return s->lang.data && xfed_span_eq_nocase(lang, s->lang) ? 1 : 0;
 }
 
-/* `*text` has data NULL where no child with text was found. OK or NOMEM. */
+/* `*text` has data NULL if no child has text. OK or NOMEM. */
 static int choose(struct xfed_arena *a, const struct xfed_stanza *s, const char *name, struct xfed_span wanted, const struct xfed_xml_elem **chosen,
 	struct xfed_span *text)
 {
@@ -71,7 +71,7 @@ static enum iw_fate drop(struct iw_sip_im *out, const char *rule)
 	return IW_DROP;
 }
 
-/* OK or NOMEM. The language of the chosen body decides which subject goes with it. */
+/* OK or NOMEM. The subject is taken in the language of the chosen body. */
 static int add_rest(struct xfed_arena *a, const struct xfed_stanza *s, const struct xfed_xml_elem *body, struct iw_sip_im *out)
 {
 	const struct xfed_xml_elem *chosen = NULL;

@@ -3,14 +3,14 @@
 #include "interwork/envelope.h"
 #include "interwork/text.h"
 
-/* RFC 7572 table 2. NULL on NOMEM. */
+/* Makes the stanza (RFC 7572 table 2). NULL: no memory. */
 static struct xfed_xml_elem *build(struct xfed_arena *a, const struct iw_sip_message *in, const struct iw_xmpp_envelope *env, struct xfed_span body)
 {
 	struct xfed_xml_elem *m = xfed_xml_elem_new(a, XFED_SPAN(XFED_NS_SERVER), XFED_SPAN("message"));
 	const struct xfed_span none = { NULL, 0 };
 	struct xfed_span subject;
 	int rc = m ? iw_envelope_attrs(a, m, env, env->from, env->type, iw_content_language(in->content_language)) : XFED_ERR_NOMEM;
-	/* One that is broken is left out: no reason to lose the message. */
+	/* An unreadable subject is left out; the message is delivered without. */
 	rc = rc == XFED_OK ? iw_text_line(a, in->subject, IW_SUBJECT_BYTES, &subject) : rc;
 	rc = rc == XFED_OK ? iw_envelope_text(a, m, "subject", subject, none) : rc;
 	rc = rc == XFED_OK ? iw_envelope_text(a, m, "body", body, none) : rc;
@@ -34,7 +34,7 @@ enum iw_fate iw_im_to_xmpp(struct xfed_arena *a, const struct iw_sip_message *m,
 		return IW_REFUSE;
 	}
 	if (body.len == 0) {
-		/* Nothing a contact could read is refused with 400: to say 200 for it would be to drop it silently. */
+		/* An empty message is refused with 400: a 200 would mean dropping it silently. */
 		out->refusal = (struct iw_sip_error){
 			.status = 400, .phrase = "Empty Message", .reason = XFED_REASON_SIP_CONTENT_EMPTY, .detail = XFED_SPAN("it is empty")
 		};

@@ -1,9 +1,9 @@
 #include "interwork/payload.h"
 
-/* A payload of this name, or of any where that is NULL. */
+/* A payload with this name; name NULL: with any. */
 struct row {
 	const char *ns, *name;
-	const char *untold; /* NULL: a signal, nobody's words */
+	const char *untold; /* text for the sender; NULL: a signal between clients */
 };
 
 static const struct row rows[] = {
@@ -15,7 +15,7 @@ static const struct row rows[] = {
 	{ "http://jabber.org/protocol/pubsub#event", NULL, NULL }, /* XEP-0163: a server's notification */
 	{ "urn:xmpp:carbons:2", NULL, NULL },			   /* XEP-0280: a copy of what was said to others */
 	{ "urn:xmpp:mam:2", NULL, NULL },
-	/* What goes with a message and is none. */
+	/* Elements that accompany a message. */
 	{ "urn:xmpp:hints", NULL, NULL },
 	{ "urn:xmpp:eme:0", NULL, NULL },
 	{ "urn:xmpp:sid:0", NULL, NULL },
@@ -30,7 +30,7 @@ static const struct row rows[] = {
 	{ "jabber:x:signed", NULL, NULL },
 	{ "urn:xmpp:fallback:0", NULL, NULL },
 	{ XFED_NS_SERVER, "thread", NULL },
-	/* What somebody wrote, or did and waits for. */
+	/* Content that somebody wrote, or an action that somebody waits for. */
 	{ "urn:xmpp:openpgp:0", NULL, IW_PAYLOAD_ENCRYPTED },
 	{ "jabber:x:encrypted", NULL, IW_PAYLOAD_ENCRYPTED },
 	{ "urn:ietf:params:xml:ns:xmpp-e2e", NULL, IW_PAYLOAD_ENCRYPTED },
@@ -47,7 +47,7 @@ static const struct row rows[] = {
 	{ NULL, "body", "its text is in a namespace that is not the stanza's" },
 };
 
-/* Keys that are sent ahead of messages have no payload (XEP-0384 section 4.6): nobody waits for what becomes of them. */
+/* Keys are sent ahead of messages without payload (XEP-0384 section 4.6): nobody waits for an answer. */
 static const char *omemo(const struct xfed_xml_elem *e)
 {
 	return xfed_xml_child(e, NULL, "payload") ? IW_PAYLOAD_ENCRYPTED : NULL;
@@ -69,7 +69,7 @@ static const char *untold(const struct xfed_xml_elem *e)
 		xfed_xml_is(e, "urn:xmpp:omemo:1", "encrypted")) {
 		return omemo(e);
 	}
-	/* What a room says of itself has no invitation in it. */
+	/* muc#user also comes with ordinary messages of a room: only <invite/> in it makes an invitation. */
 	if (xfed_xml_is(e, "http://jabber.org/protocol/muc#user", "x")) {
 		return xfed_xml_child(e, NULL, "invite") ? "it is an invitation to a group chat" : NULL;
 	}
@@ -97,6 +97,6 @@ bool iw_payload_is_otr(struct xfed_span body)
 {
 	static const char start[] = "?OTR";
 	const size_t len = sizeof(start) - 1;
-	/* ":" is a message, "," and "|" a piece of one; a query ("?OTRv3?") is followed by words for people. */
+	/* ":" begins a message, "," and "|" a fragment of one; a query ("?OTRv3?") is followed by text for people. */
 	return body.len > len && body.data[0] == '?' && memcmp(body.data, start, len) == 0 && strchr(":,|", body.data[len]) && body.data[len] != '\0';
 }

@@ -1,4 +1,4 @@
-/* What a message stanza without a text holds: something its sender wants read, or only signals between clients. Internal to interwork. */
+/* Whether a message stanza without text has content its sender wants to be read, or only signals between clients. Internal to interwork. */
 #ifndef GATEWAY_INTERWORK_PAYLOAD_H
 #define GATEWAY_INTERWORK_PAYLOAD_H
 
@@ -7,13 +7,12 @@
 #define IW_PAYLOAD_ENCRYPTED "it is encrypted end to end; send it without encryption"
 
 /*
- * For a stanza without a usable <body/>. NULL: nothing that a person wrote (chat states, receipts, markers, keys without a message,
- * hints ...): it may be dropped. Otherwise what its sender has to be told, a literal that goes on from "The message has no text that
- * the user could read: ".
+ * For a stanza without a usable <body/>. NULL: nothing that a person wrote (chat states, receipts, markers, keys without a message, hints
+ * ...), so it may be dropped. Else the text for its sender, a literal that continues "The message has no text that the user could read: ".
  */
 const char *iw_payload_untold(const struct xfed_stanza *s);
 
-/* The text is a message of OTR (its protocol, version 3, "High Level Overview"): nobody but the two clients reads it. */
+/* True: the text is an OTR message (OTR protocol version 3, "High Level Overview"), which only the two clients can read. */
 bool iw_payload_is_otr(struct xfed_span body);
 
 #endif

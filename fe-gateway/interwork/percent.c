@@ -36,7 +36,7 @@ static int hex_value(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* One byte from `*at` on, which moves behind it; -1 where it may not stand there. */
+/* Decodes the byte at `*at` and moves on; -1: it is not allowed there. */
 static int decode_byte(struct xfed_span s, size_t *at)
 {
 	char c = s.data[(*at)++];

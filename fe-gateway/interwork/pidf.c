@@ -44,7 +44,7 @@ static int digit(char c)
 	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* The bytes an id of ours stands for; -1: it is not what iw_pidf_id() would write. */
+/* The bytes an id of ours stands for; -1: iw_pidf_id() would not have written it. */
 static ptrdiff_t decode(struct xfed_span s, char *out)
 {
 	size_t len = 0;
@@ -99,7 +99,7 @@ int16_t iw_pidf_priority_of(struct xfed_span s)
 		if (i == 1 ? s.data[i] != '.' : s.data[i] < '0' || s.data[i] > '9') {
 			return IW_PRIORITY_NONE;
 		}
-		/* Digits behind the third are cut off. */
+		/* Digits after the third are cut off. */
 		value = i > 1 && digits < 3 ? 10 * value + (s.data[i] - '0') : value;
 		digits += i > 1 && digits < 3;
 	}
@@ -183,7 +183,7 @@ static int put_device(struct xfed_buf *out, const struct iw_device *d, struct xf
 	return rc == XFED_OK ? xfed_buf_append_str(out, "</tuple>\n") : rc;
 }
 
-/* What stands behind the tuples. */
+/* What follows the tuples. */
 static int put_tail(struct xfed_buf *out, const struct iw_person *person, bool with_notes)
 {
 	int rc = with_notes ? put_notes(out, &person->notes) : XFED_OK;
@@ -195,7 +195,7 @@ static int put_tail(struct xfed_buf *out, const struct iw_person *person, bool w
 	return rc == XFED_OK ? xfed_buf_append_str(out, "</presence>\n") : rc;
 }
 
-/* The devices to tell of in their order; returns how many. */
+/* Chooses the devices to write, in order; returns their number. */
 static size_t choose(const struct iw_presence *p, const struct iw_device *chosen[IW_DEVICES_MAX])
 {
 	size_t count = 0;
@@ -247,7 +247,7 @@ int iw_pidf_write(struct xfed_buf *out, const struct iw_presence *p, const struc
 {
 	size_t before = xfed_buf_len(out), cap = out->cap_bytes;
 	struct xfed_buf tail;
-	xfed_buf_init(&tail, cap / 4); /* notes of the person take no more of it */
+	xfed_buf_init(&tail, cap / 4); /* notes of the person get at most this part */
 	int rc = put_tail(&tail, &p->person, true);
 	if (rc == XFED_ERR_LIMIT) {
 		xfed_buf_clear(&tail);

@@ -4,11 +4,11 @@
 #include "interwork/when.h"
 
 struct reading {
-	struct xfed_arena *arena; /* of the result */
+	struct xfed_arena *arena; /* memory of the result */
 	struct xfed_arena *scratch;
 	struct iw_presence *out;
-	struct xfed_span lang; /* of the root, or what the message says */
-	size_t room;	       /* for devices */
+	struct xfed_span lang; /* that of the root, or of the message */
+	size_t room;	       /* number of further devices that fit */
 	size_t nodes, tuples, notes;
 };
 
@@ -18,7 +18,7 @@ static bool is_rpid(struct xfed_span ns)
 	       xfed_span_is(ns, "urn:ietf:params:xml:ns:pidf:status:rpid-status");
 }
 
-/* Its text without white space at the ends; data NULL on NOMEM. */
+/* Its text, trimmed; data NULL: no memory. */
 static struct xfed_span text_of(struct reading *x, const struct xfed_xml_elem *e)
 {
 	struct xfed_span text = xfed_xml_text(x->scratch, e);
@@ -80,7 +80,7 @@ static bool must_be_understood(const struct xfed_xml_elem *e)
 	return xfed_span_is(value, "true") || xfed_span_is(value, "1");
 }
 
-/* <rpid:busy/>; <ep:activity>busy</ep:activity> of the drafts, which Live Communications Server and its successors send. */
+/* <rpid:busy/>, or <ep:activity>busy</ep:activity> of the drafts, which Live Communications Server and its successors send. */
 static enum iw_pidf_result read_activities(struct reading *x, const struct xfed_xml_elem *e, bool is_in_status, iw_activity_set *out)
 {
 	iw_activity_set found = 0;
@@ -131,7 +131,7 @@ static enum iw_pidf_result read_rpid(
 
 /* ---- tuples ---- */
 
-/* `*is_known`: there is a basic that says something. */
+/* `*is_known`: there is a basic with a known value. */
 static enum iw_pidf_result read_status(struct reading *x, const struct xfed_xml_elem *status, struct iw_device *d, bool *is_known)
 {
 	enum iw_pidf_result r = IW_PIDF_OK;
@@ -190,7 +190,7 @@ static enum iw_pidf_result read_name(struct reading *x, struct xfed_span id, str
 	return !d->name.data || keep(x, &d->name) ? IW_PIDF_OK : IW_PIDF_NO_MEMORY;
 }
 
-/* Where phones publish under one id (baresip's is the same everywhere) the one that is open counts. */
+/* Phones may publish under the same id (baresip's is always the same): the open tuple counts. */
 static enum iw_pidf_result add_device(struct reading *x, const struct iw_device *d)
 {
 	struct iw_presence *p = x->out;
@@ -263,7 +263,7 @@ static enum iw_pidf_result read_root(struct reading *x, const struct xfed_xml_el
 	return keep(x, &x->lang) ? IW_PIDF_OK : IW_PIDF_NO_MEMORY;
 }
 
-/* As deep as the reader lets it be. */
+/* No deeper than the reader allows. */
 static size_t count_nodes(const struct xfed_xml_elem *e)
 {
 	size_t count = 1;
@@ -335,7 +335,7 @@ static enum iw_pidf_result read_all(struct reading *x, struct xfed_xml_reader *r
 enum iw_pidf_result iw_pidf_read(struct xfed_arena *a, struct xfed_span body, struct xfed_span language, struct iw_presence *out)
 {
 	static const struct xfed_xml_limits limits = { IW_PIDF_BYTES, IW_PIDF_DEPTH, IW_PIDF_NODES };
-	static const char mark[] = "\xef\xbb\xbf"; /* of UTF-8, which some put before what they save */
+	static const char mark[] = "\xef\xbb\xbf"; /* a UTF-8 byte order mark, which some programs write */
 	struct xfed_xml_reader *reader;
 	*out = (struct iw_presence){ 0 };
 	if (body.len > IW_PIDF_BYTES) {

@@ -121,7 +121,7 @@ bool iw_device_is_before(const struct iw_device *x, const struct iw_device *y)
 	if (priority_of(x) != priority_of(y)) {
 		return priority_of(x) > priority_of(y);
 	}
-	/* "chat" before no show; then the order of the shows. */
+	/* "chat" ranks before no show; then the order of the shows. */
 	int show = x->show == IW_SHOW_CHAT ? -1 : (int)x->show, other = y->show == IW_SHOW_CHAT ? -1 : (int)y->show;
 	if (show != other) {
 		return show < other;
@@ -164,7 +164,7 @@ struct iw_device *iw_device_copy(const struct iw_device *d)
 
 /* ---- from a stanza ---- */
 
-/* RFC 6121 section 4.7.2.3; else as absent. */
+/* RFC 6121 section 4.7.2.3; anything else counts as absent. */
 static int16_t priority_of_text(struct xfed_span s)
 {
 	size_t at = s.len > 0 && (*s.data == '-' || *s.data == '+') ? 1 : 0;
@@ -235,7 +235,7 @@ int iw_presence_read(struct xfed_arena *a, const struct xfed_stanza *s, int64_t 
 
 /* ---- to a stanza ---- */
 
-/* The JID of the device. A tuple id may be anything; what is no resource becomes its id of ours, which is ASCII. */
+/* The JID of the device. A tuple id may be anything; one that is no valid resource is replaced by its iw_pidf_id(), which is ASCII. */
 static int sender_of(struct xfed_arena *a, const struct iw_device *d, const struct xfed_jid *user, struct xfed_jid *out)
 {
 	*out = (struct xfed_jid){ user->local, user->domain, { NULL, 0 } };

@@ -1,7 +1,7 @@
 /*
- * What is known of one user's presence, whichever side it comes from (RFC 6121 section 4, RFC 8048, RFC 3863, RFC 4480): his devices, and
- * what is said of the person. Read and written as presence stanzas here, as PIDF in interwork/pidf.h; what show and activities mean to
- * each other is interwork/presence_map.h.
+ * A user's presence, from either side (RFC 6121 section 4, RFC 8048, RFC 3863, RFC 4480): the devices, and what is said about the person.
+ * This file reads and writes it as presence stanzas, interwork/pidf.h as PIDF; interwork/presence_map.h translates between show and
+ * activities.
  */
 #ifndef GATEWAY_INTERWORK_PRESENCE_H
 #define GATEWAY_INTERWORK_PRESENCE_H
@@ -10,13 +10,13 @@
 
 #define IW_NS_IDLE "urn:xmpp:idle:1" /* XEP-0319 */
 
-#define IW_DEVICES_MAX	 64   /* of one user, in one document: more are refused when read, left out when written */
-#define IW_NOTES_MAX	 8    /* of one device or person, each in another language; what is beyond is left out */
-#define IW_NOTE_BYTES	 1024 /* of a note taken over, cut between characters */
+#define IW_DEVICES_MAX	 64   /* of one user, in one document: a document with more is refused, and no more are written */
+#define IW_NOTES_MAX	 8    /* of one device or person, each in another language; further ones are left out */
+#define IW_NOTE_BYTES	 1024 /* limit of a note, cut between characters */
 #define IW_NAME_BYTES	 1023 /* of a device's name: RFC 7622 section 3.4 */
 #define IW_PRIORITY_NONE INT16_MIN
 
-/* X(id, word), in the order of how little the person can be reached: of several the last one holds. */
+/* X(id, word), from most to least reachable: of several the last one counts. */
 #define IW_SHOWS(X) X(NONE, "available") X(CHAT, "chat") X(AWAY, "away") X(XA, "xa") X(DND, "dnd")
 
 enum iw_show {
@@ -65,12 +65,12 @@ typedef uint32_t iw_activity_set; /* 1 << enum iw_activity */
 
 const char *iw_show_word(enum iw_show s);
 const char *iw_activity_word(enum iw_activity a);
-/* False where there is no such word; "available" is none of RFC 6121. */
+/* False: there is no such word; "available" is no word of RFC 6121. */
 bool iw_show_of_word(struct xfed_span word, enum iw_show *out);
 bool iw_activity_of_word(struct xfed_span word, enum iw_activity *out);
 
 struct iw_note {
-	struct xfed_span text;	   /* UTF-8 that XML can hold; never empty, no white space at its ends */
+	struct xfed_span text;	   /* UTF-8 allowed in XML, trimmed, never empty */
 	struct xfed_span language; /* a tag of RFC 5646; data NULL: not said */
 };
 
@@ -79,12 +79,12 @@ struct iw_notes {
 	struct iw_note list[IW_NOTES_MAX]; /* behind the count: a copy ends with its last note */
 };
 
-/* Spans are borrowed: whoever fills a device says how long they live. */
+/* Spans are borrowed: whoever fills in a device says how long they are valid. */
 struct iw_device {
-	struct xfed_span name; /* resource, or tuple id; data NULL: the user himself, by no device in particular */
-	bool is_open;	       /* where not, only name, notes and changed_s are said */
+	struct xfed_span name; /* resource or tuple id; data NULL: the user, without a particular device */
+	bool is_open;	       /* if not, only name, notes and changed_s are valid */
 	enum iw_show show;
-	int16_t priority; /* -128 to 127, or IW_PRIORITY_NONE: not said, which is 0 to XMPP */
+	int16_t priority; /* -128 to 127, or IW_PRIORITY_NONE: not said, which XMPP takes as 0 */
 	iw_activity_set activities;
 	int64_t idle_since_s;  /* seconds since 1970; 0: in use, or not said */
 	int64_t changed_s;     /* when this was said; 0: not said */
@@ -98,46 +98,48 @@ struct iw_person {
 };
 
 struct iw_presence {
-	struct iw_device *devices; /* one for each name */
+	struct iw_device *devices; /* names are unique */
 	size_t count;
 	struct iw_person person;
-	struct xfed_span entity; /* of a PIDF that was read: the URI as it came */
+	struct xfed_span entity; /* from a PIDF document: the URI as received */
 };
 
 /*
- * Adds a note without the white space at its ends, cut to IW_NOTE_BYTES; a language that is no tag counts as none. Left out is one
- * without text, a second one in a language, and what is beyond IW_NOTES_MAX. Borrows both.
+ * Adds a note, trimmed and cut to IW_NOTE_BYTES; an invalid language tag counts as none. Not added: a note without text, a second one in a
+ * language, and more than IW_NOTES_MAX. Borrows both.
  */
 void iw_notes_add(struct iw_notes *n, struct xfed_span text, struct xfed_span language);
 
-/* Nothing but whether it is open, its name, when and its notes is said of a device that is closed. */
+/* Clears what is not valid for a closed device: all but its name, time and notes. */
 void iw_device_settle(struct iw_device *d);
 
-/* The same but for changed_s: nothing that a watcher need be told ([B5-12]). */
+/* Equal in all but changed_s, so that watchers need not be notified ([B5-12]). */
 bool iw_device_equal(const struct iw_device *x, const struct iw_device *y);
 
-/* More worth telling first, as some clients read the first tuple only: open, by priority, reachable, in use, changed last. */
+/*
+ * Order of devices for watchers, as some clients read only the first tuple: open ones first, then by priority, reachability, use, and time
+ * of change.
+ */
 bool iw_device_is_before(const struct iw_device *x, const struct iw_device *y);
 
 /*
- * A copy with its texts, in one block released with xfed_free(), no larger than its notes: it is never assigned as a whole, but by
- * iw_device_assign(), which borrows its texts. NULL on NOMEM.
+ * A copy with its strings, in one block released with xfed_free() and no larger than its notes: it is never assigned as a whole, but by
+ * iw_device_assign(), which borrows its strings. NULL: no memory.
  */
 struct iw_device *iw_device_copy(const struct iw_device *d);
 void iw_device_assign(struct iw_device *to, const struct iw_device *from);
 
 /*
- * A presence stanza of no type or type unavailable to a device. Show of the four legal values only, priority in its range only, else as
- * absent ([A11-10]); idle by XEP-0319, else by XEP-0256. `now_s`: wall time. Spans are in the stanza's tree or the arena. XFED_OK,
+ * Reads a presence stanza without type, or of type unavailable, into a device. An invalid show or priority counts as absent ([A11-10]);
+ * idle is read from XEP-0319, else from XEP-0256. `now_s`: wall-clock time. Spans point into the stanza's tree or the arena. XFED_OK,
  * XFED_ERR_NOMEM, or XFED_ERR_INVALID: it is no such stanza ([B5-19] for errors).
  */
 int iw_presence_read(struct xfed_arena *a, const struct xfed_stanza *s, int64_t now_s, struct iw_device *out);
 
 /*
- * The stanza in jabber:server that tells of this device, from its full JID: the bare one of `e->from` and the name, or, where that is
- * no resource, the tuple id that stands for it. One <status/> for each note; no show, priority or idle where it is closed ([B5-18]).
- * Of `e` type and thread are not looked at; sent_s becomes <delay/>. Borrows the spans of both: write it out before they go. XFED_OK, or
- * XFED_ERR_NOMEM.
+ * Makes the stanza in jabber:server for this device, from its full JID: the bare JID of `e->from` with the name, or, if that is no valid
+ * resource, the tuple id for it. One <status/> per note; no show, priority or idle if it is closed ([B5-18]). Type and thread of `e` are
+ * not used; sent_s becomes <delay/>. Borrows the spans of both: write it out before they end. XFED_OK, or XFED_ERR_NOMEM.
  */
 int iw_presence_write(struct xfed_arena *a, const struct iw_device *d, const struct iw_xmpp_envelope *e, struct xfed_xml_elem **out);
 

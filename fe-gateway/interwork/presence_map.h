@@ -1,24 +1,24 @@
 /*
- * What <show/> of XMPP and activities of RPID mean to each other. No standard says (RFC 8048 section 6.2 leaves show out of its table):
- * [B5-16] is the default, and each row can be set in the configuration ("presence: {on-the-phone: away, xmpp-dnd: meeting}").
+ * Translates between <show/> of XMPP and activities of RPID. No standard defines it (RFC 8048 section 6.2 leaves show out of its table):
+ * [B5-16] is the default, and each row can be configured ("presence: {on-the-phone: away, xmpp-dnd: meeting}").
  */
 #ifndef GATEWAY_INTERWORK_PRESENCE_MAP_H
 #define GATEWAY_INTERWORK_PRESENCE_MAP_H
 
 #include "interwork/presence.h"
 
-/* A row for each activity, whose value is a show, and then one for each show, whose value is an activity. */
+/* First a row per activity, whose value is a show; then a row per show, whose value is an activity. */
 #define IW_PRESENCE_MAP_ROWS (IW_ACTIVITIES_COUNT + IW_SHOWS_COUNT - 1)
 
 /* X(id, key, activity), in the order of IW_SHOWS behind its first. */
 #define IW_SHOW_ROWS(X) X(CHAT, "xmpp-chat", "none") X(AWAY, "xmpp-away", "away") X(XA, "xmpp-xa", "away") X(DND, "xmpp-dnd", "busy")
 
-/* Opaque to all but this file; may be copied. */
+/* Opaque outside presence_map.c; may be copied. */
 struct iw_presence_map {
 	uint8_t rows[IW_PRESENCE_MAP_ROWS];
 };
 
-void iw_presence_map_init(struct iw_presence_map *m); /* to the defaults */
+void iw_presence_map_init(struct iw_presence_map *m); /* sets the defaults */
 
 /*
  * What a configuration says of some rows, with the key of each: an activity of RFC 4480 ("on-the-phone"), or "xmpp-" and a show ("xmpp-dnd").
@@ -32,18 +32,18 @@ struct iw_presence_choice {
 void iw_presence_map_choose(struct iw_presence_map *m, const struct iw_presence_choice *c);
 bool iw_presence_choice_is_made(const struct iw_presence_choice *c); /* of any row */
 
-/* Rows in their order, below IW_PRESENCE_MAP_ROWS: for listings and the manual page. Literals. */
+/* Rows in order, below IW_PRESENCE_MAP_ROWS; for listings and the manual page. Literals. */
 const char *iw_presence_map_key(size_t row);
 const char *iw_presence_map_value(const struct iw_presence_map *m, size_t row);
-bool iw_presence_map_is_activity(size_t row); /* the key is one: the row is used towards XMPP */
+bool iw_presence_map_is_activity(size_t row); /* its key is an activity: the row is used towards XMPP */
 
 /*
- * Towards XMPP, after iw_pidf_read(): open devices that have no show get the one that their activities and the person's
- * mean, the least reachable of several; devices without notes or idle time get the person's. The notes are copied, their texts are not.
+ * Towards XMPP, after iw_pidf_read(): open devices without show get the least reachable one that their activities and the person's stand
+ * for; devices without notes or idle time get the person's. The notes are copied, their strings are not.
  */
 void iw_presence_map_to_xmpp(const struct iw_presence_map *m, struct iw_presence *p);
 
-/* Towards SIP, before iw_pidf_write(): the person gets the activity that the show of the device most worth telling means. */
+/* Towards SIP, before iw_pidf_write(): the person gets the activity for the show of the first device in the order of iw_device_is_before(). */
 void iw_presence_map_to_sip(const struct iw_presence_map *m, struct iw_presence *p);
 
 #endif

@@ -15,7 +15,7 @@ struct cell {
 	enum iw_relation_reply reply;
 };
 
-/* What a cell says: the new state and that the stanza goes on, or that it stays; with what is answered. */
+/* Cells: GO: the new state, and the stanza is passed on; STAY: it is not. Further the reply. */
 #define GO(next)                                                                                                                                     \
 	{                                                                                                                                            \
 		IW_RELATION_##next, true, IW_RELATION_SILENT                                                                                         \
@@ -33,7 +33,7 @@ struct cell {
 		IW_RELATION_##state, false, IW_RELATION_SUBSCRIBED                                                                                   \
 	}
 
-/* RFC 6121 tables 2 to 9; `subscribed` and `unsubscribed` of the user to where nothing is asked or held: see pre_approve(). */
+/* RFC 6121 tables 2 to 9. For a user's `subscribed` and `unsubscribed` without a request or subscription see pre_approve(). */
 static const struct cell table[IW_RELATION_STATES][IW_RELATION_EVENTS] = {
 	/* clang-format off */
 	/*                         out: subscribe     unsubscribe      subscribed      unsubscribed      in: subscribe        unsubscribe    subscribed    unsubscribed */
@@ -49,13 +49,13 @@ static const struct cell table[IW_RELATION_STATES][IW_RELATION_EVENTS] = {
 	/* clang-format on */
 };
 
-/* Who neither sees the user nor has asked to. */
+/* The contact neither sees the user nor has asked to. */
 static bool may_preapprove(enum iw_relation_state s)
 {
 	return !states[s].is_from && !states[s].is_in;
 }
 
-/* RFC 6121 section 3.4.2: the answer is there before the request, which the user never sees. */
+/* RFC 6121 section 3.4.2: the request is answered by the pre-approval, and the user never sees it. */
 static struct cell answer_preapproved(enum iw_relation_state s)
 {
 	enum iw_relation_state asked = table[s][IW_RELATION_IN_SUBSCRIBE].next;

@@ -4,7 +4,7 @@
 
 #define LANGUAGE_BYTES 35
 
-/* Bytes of a character XML may not hold at `at` (UTF-8 is valid): a C0 control, U+FFFE, U+FFFF; 0 where it may. */
+/* Length of the character at `at` if XML forbids it (the UTF-8 is valid): a C0 control, U+FFFE, U+FFFF; else 0. */
 static size_t forbidden_at(struct xfed_span s, size_t at)
 {
 	uint8_t c = (uint8_t)s.data[at];
@@ -15,7 +15,7 @@ static size_t forbidden_at(struct xfed_span s, size_t at)
 	return is_noncharacter ? 3 : 0;
 }
 
-/* Bytes at `at` of U+2028 to U+202E or U+2066 to U+2069, which are E2 80 A8 to AE and E2 81 A6 to A9; 0 where it is none. */
+/* Length of the character at `at` if it is U+2028 to U+202E or U+2066 to U+2069 (E2 80 A8 to AE and E2 81 A6 to A9); else 0. */
 static size_t turn_at(struct xfed_span s, size_t at)
 {
 	if ((uint8_t)s.data[at] != 0xE2 || s.len - at < 3) {
@@ -25,7 +25,7 @@ static size_t turn_at(struct xfed_span s, size_t at)
 	return (second == 0x80 && third >= 0xA8 && third <= 0xAE) || (second == 0x81 && third >= 0xA6 && third <= 0xA9) ? 3 : 0;
 }
 
-/* Without the characters that `at` knows. */
+/* Removes the characters that `at` recognises. */
 static int without(struct xfed_arena *a, struct xfed_span s, size_t (*at)(struct xfed_span s, size_t at), struct xfed_span *out)
 {
 	size_t first = 0;
@@ -63,7 +63,10 @@ int iw_text_without_turns(struct xfed_arena *a, struct xfed_span s, struct xfed_
 	return without(a, s, turn_at, out);
 }
 
-/* Bytes at `at` that may not stand in a line: a control character (C1 too: NEXT LINE is a line end to some), or no XML. */
+/*
+ * Length of the character at `at` if it must not be in a line: a control character (C1 too: NEXT LINE is a line end for some), or forbidden
+ * in XML; else 0.
+ */
 static size_t control_at(struct xfed_span s, size_t at)
 {
 	uint8_t c = (uint8_t)s.data[at];
@@ -102,7 +105,7 @@ int iw_text_line(struct xfed_arena *a, struct xfed_span s, size_t max, struct xf
 	for (size_t i = 0; i < s.len;) {
 		size_t skip = control_at(s, i);
 		bool is_blank = skip > 0 || s.data[i] == ' ';
-		/* No blank at the start, and one for a run of control characters. */
+		/* No blank at the start, and one blank for a run of control characters. */
 		if (!is_blank || (len > 0 && !(skip > 0 && in_gap))) {
 			p[len++] = is_blank ? ' ' : s.data[i];
 		}

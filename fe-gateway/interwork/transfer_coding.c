@@ -30,7 +30,7 @@ static bool is_blank(char c)
 
 /* ---- base64, RFC 2045 section 6.8 ---- */
 
-/* -1: not of the alphabet. */
+/* -1: not in the alphabet. */
 static int sextet(char c)
 {
 	if (c >= 'A' && c <= 'Z') {
@@ -58,7 +58,7 @@ static int from_base64(struct xfed_span in, char *start, struct xfed_span *out)
 		}
 		padding += c == '=';
 		if ((six < 0 && c != '=') || (six >= 0 && padding > 0)) {
-			return XFED_ERR_INVALID; /* text that stands behind the end is no base64 */
+			return XFED_ERR_INVALID; /* text after the padding is an error */
 		}
 		if (six >= 0) {
 			bits = bits << 6 | (uint32_t)six;
@@ -69,7 +69,7 @@ static int from_base64(struct xfed_span in, char *start, struct xfed_span *out)
 		}
 	}
 	*out = xfed_span_make(start, (size_t)(p - start));
-	/* A single sextet at the end is no byte; two want two "=", three want one. */
+	/* A single sextet at the end is no byte; two need two "=", three need one. */
 	bool is_whole = count % 4 != 1 && (padding == 0 || padding == (4 - count % 4) % 4);
 	return is_whole ? XFED_OK : XFED_ERR_INVALID;
 }
@@ -94,7 +94,7 @@ static size_t count_blanks(struct xfed_span in, size_t at)
 	return i - at;
 }
 
-/* A line, or the text, ends at `at`: with so many bytes. */
+/* Whether a line or the text ends at `at`; `*len`: the bytes of the line end. */
 static bool ends_line(struct xfed_span in, size_t at, size_t *len)
 {
 	size_t i = at < in.len && in.data[at] == '\r' ? at + 1 : at;
@@ -119,7 +119,7 @@ static int from_quoted_printable(struct xfed_span in, char *start, struct xfed_s
 			*p++ = (char)(high << 4 | low);
 			i += 3;
 		} else if (blanks > 0) {
-			if (!ends_line(in, i + blanks, &end)) { /* at the end of a line they have been added on the way */
+			if (!ends_line(in, i + blanks, &end)) { /* blanks at the end of a line were added in transit */
 				memcpy(p, in.data + i, blanks);
 				p += blanks;
 			}

@@ -1,4 +1,4 @@
-/* Content-Transfer-Encoding (RFC 2045 section 6): what a body was written in to pass where only lines of text do. Internal to interwork. */
+/* Content-Transfer-Encoding (RFC 2045 section 6), which encodes a body as lines of text. Internal to interwork. */
 #ifndef GATEWAY_INTERWORK_TRANSFER_CODING_H
 #define GATEWAY_INTERWORK_TRANSFER_CODING_H
 
@@ -6,18 +6,18 @@
 #include "xfed/base.h"
 
 enum iw_transfer_coding {
-	IW_TRANSFER_IDENTITY, /* 7bit, 8bit, binary, or no such header */
+	IW_TRANSFER_IDENTITY, /* 7bit, 8bit, binary, or no such header field */
 	IW_TRANSFER_BASE64,
 	IW_TRANSFER_QUOTED_PRINTABLE,
 	IW_TRANSFER_OTHER,
 };
 
-/* Without case. Absent (data NULL) is IDENTITY, empty is not. */
+/* Names are compared without case. Absent (data NULL) is IDENTITY, empty is not. */
 enum iw_transfer_coding iw_transfer_coding_of(struct xfed_span value);
 
 /*
- * What was encoded: the span itself, or less than its bytes in the arena. Lenient where nothing can be mistaken (line ends,
- * blanks, missing padding, soft breaks with one LF, bytes above 126 in quoted-printable). OK, NOMEM, or INVALID.
+ * Decodes: the span itself, or fewer bytes in the arena. Lenient where nothing is ambiguous (line ends, blanks, missing padding, soft
+ * breaks with a lone LF, bytes above 126 in quoted-printable). OK, NOMEM, or INVALID.
  */
 int iw_transfer_decode(struct xfed_arena *a, enum iw_transfer_coding coding, struct xfed_span in, struct xfed_span *out);
 

@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-/* Inside a quoted string: what would end it is escaped, and what cannot stand in a header line is "?". */
+/* Appends to a quoted string: escapes what would end it, and writes "?" for what a header line cannot have. */
 static void put(char *out, size_t size, size_t *len, struct xfed_span s)
 {
 	for (size_t i = 0; i < s.len; i++) {
@@ -23,7 +23,7 @@ void iw_warning(char *out, size_t size, struct xfed_span agent, enum xfed_reason
 	const struct xfed_reason_info *info = xfed_reason_info(reason);
 	size = size < IW_WARNING_BYTES ? size : IW_WARNING_BYTES;
 	out[0] = '\0';
-	bool is_address = agent.len > 0 && memchr(agent.data, ':', agent.len) != NULL; /* of IPv6 */
+	bool is_address = agent.len > 0 && memchr(agent.data, ':', agent.len) != NULL; /* an IPv6 address */
 	int n = snprintf(out, size, is_address ? "Warning: 399 [%.*s] \"" : "Warning: 399 %.*s \"", (int)agent.len, agent.data ? agent.data : "");
 	if (reason == XFED_REASON_NONE || n < 0 || (size_t)n >= size) {
 		out[0] = '\0';

@@ -1,17 +1,17 @@
-/* What a refusal of ours says to a SIP administrator, beside its status: a Warning header (RFC 3261 section 20.43). */
+/* The Warning header field (RFC 3261 section 20.43) of a refusal, which tells a SIP administrator its reason. */
 #ifndef GATEWAY_INTERWORK_WARNING_H
 #define GATEWAY_INTERWORK_WARNING_H
 
 #include "xfed/base.h"
 #include "xfed/reason.h"
 
-#define IW_DETAIL_BYTES	 80  /* of what the reason was about, as Warning and log have it */
-#define IW_WARNING_BYTES 640 /* no line is longer */
+#define IW_DETAIL_BYTES	 80  /* limit of a detail in Warning and log */
+#define IW_WARNING_BYTES 640 /* limit of the whole line */
 
 /*
- * Writes 'Warning: 399 AGENT "CODE: REMEDY (DETAIL)"' with its CRLF and a NUL. Code 399, as the others of RFC 3261 speak of session
- * descriptions. `agent`: our name in Via headers; `detail` may be absent. Nothing is written (the string is empty) for NONE, and
- * where it would be longer than `size` or IW_WARNING_BYTES.
+ * Writes 'Warning: 399 AGENT "CODE: REMEDY (DETAIL)"' with CRLF and NUL. 399, because the other codes of RFC 3261 are about session
+ * descriptions. `agent`: our name in Via; `detail` may be absent. Writes an empty string for NONE, and if the line would be longer than
+ * `size` or IW_WARNING_BYTES.
  */
 void iw_warning(char *out, size_t size, struct xfed_span agent, enum xfed_reason reason, struct xfed_span detail);
 

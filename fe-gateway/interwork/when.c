@@ -4,7 +4,7 @@
 
 #include "util/calendar.h"
 
-/* `count` digits at `*at`, which goes behind them; -1: they are none. */
+/* Reads `count` digits at `*at` and moves on; -1: there are no such digits. */
 static int number(struct xfed_span s, size_t *at, size_t count)
 {
 	int n = 0;
@@ -24,7 +24,7 @@ static bool take(struct xfed_span s, size_t *at, char c)
 	return is_there;
 }
 
-/* "Z", "+hh:mm", "-hh:mm", or nothing, which is UTC in XEP-0091; minutes east of it. */
+/* Reads "Z", "+hh:mm", "-hh:mm", or nothing, which is UTC in XEP-0091; `*minutes` east of UTC. */
 static bool read_zone(struct xfed_span s, size_t *at, int *minutes)
 {
 	*minutes = 0;

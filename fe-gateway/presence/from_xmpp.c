@@ -236,6 +236,7 @@ void presence_take(void *user, const struct delivery *d)
 	struct presence *p = user;
 	enum xfed_stanza_type type = d->stanza->type;
 	take_fn *take = taker_of(type);
+	presence_trials_hear(p, d);
 	if (type == XFED_TYPE_NONE || type == XFED_TYPE_UNAVAILABLE) {
 		take_availability(p, d);
 		return;

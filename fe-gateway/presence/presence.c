@@ -103,7 +103,8 @@ static void pair_free(struct pair *pair)
 /* What the contact was to be told of a subscription is not forgotten with it. */
 void pair_release(struct pair *pair)
 {
-	if (!pair->watches && !pair->follow && pair->known.count == 0 && pair->under_way == 0 && pair->unsaid == XFED_TYPE_NONE) {
+	bool is_used = pair->watches || pair->follow || pair->known.count > 0 || pair->trials > 0;
+	if (!is_used && pair->under_way == 0 && pair->unsaid == XFED_TYPE_NONE) {
 		pair_free(pair);
 	}
 }

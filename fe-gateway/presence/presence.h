@@ -67,6 +67,30 @@ const char *presence_doubt_text(enum presence_doubt d);
 
 enum presence_phase { PRESENCE_NOT, PRESENCE_WAITING, PRESENCE_PENDING, PRESENCE_ACTIVE, PRESENCE_PHASES };
 
+/* ---- an operator looks in a user's name whether a contact can be seen (trial.c) ---- */
+
+enum presence_heard { PRESENCE_HEARD_APPROVED, PRESENCE_HEARD_REFUSED, PRESENCE_HEARD_ONLINE, PRESENCE_HEARD_OFFLINE };
+/*
+ * From presence_try() to presence_leave(), in its owner. The contact is asked as where the user's device watches, or, where the user sees it
+ * already, its server is asked to say again what it knows. The functions are called from the loop, never from inside presence_try().
+ */
+struct presence_trial {
+	struct xfed_span local, remote;		 /* bare JIDs; local: with the domain it has outside */
+	void (*taken)(struct presence_trial *t); /* the partner's server has what was asked, as far as it says */
+	void (*failed)(struct presence_trial *t, enum xfed_reason reason, const char *text);
+	void (*heard)(struct presence_trial *t, enum presence_heard what); /* perhaps several times */
+	bool may_see;							   /* from presence_try() on: the user saw the contact before */
+	bool is_asked;							   /* ... or had asked before: what there was stays */
+	bool is_lost;							   /* it never came to the partner's server */
+	struct pair *pair;						   /* the room's, as is what follows */
+	struct contact *contact;
+	char id[CORE_ID_LEN + 1];
+	struct presence_trial *prev, *next;
+};
+enum xfed_reason presence_try(struct presence *p, struct presence_trial *t); /* NONE; else it was refused, and there is no trial */
+/* Takes back what was asked, unless there was a relation before or a device of the user's watches by now: true. */
+bool presence_leave(struct presence *p, struct presence_trial *t);
+
 /* ---- what operators ask and do ---- */
 
 /*

@@ -76,10 +76,11 @@ struct pair {
 	struct known known;	 /* of the contact's resources */
 	struct watch *watches;
 	struct follow *follow;
+	unsigned trials;
 	bool is_tallied; /* in presence.pending, under: */
 	uint64_t pending_key;
 	enum presence_doubt why;	    /* something may have been missed (resync.c) */
-	bool is_listed, is_asked, is_heard; /* to be asked: in presence.stale; asked; and answered */
+	bool is_listed, is_asked, is_heard, is_second; /* to be asked: in presence.stale; asked; answered; and asked once more */
 	bool must_tell;			    /* what the contact was told is said again with that */
 	unsigned under_way;		    /* stanzas to the contact whose outcome is awaited */
 	enum xfed_stanza_type unsaid;	    /* the last of a subscription that did not get there; NONE: none */
@@ -129,6 +130,7 @@ struct presence {
 	struct xfed_buf scratch;
 	size_t watch_count, follow_count, pair_count, unsaid_count;
 	struct tally *shares, *pending; /* follows by partner; pairs with a request that waits by user and partner */
+	struct presence_trial *trials;	/* a handful */
 	struct tally *pace;		/* what partners have been given of this second (upkeep.c) */
 	struct {
 		size_t left, postponed; /* of a round through all contacts after a start; left 0: there is none any more */

@@ -1,4 +1,5 @@
 /* Stanzas to contacts whose outcome is awaited: what did not get there is told again. */
+#include "presence/rights.h"
 #include "presence/stale.h"
 
 #include "proto/outcome.h"
@@ -78,6 +79,7 @@ static void not_there(struct pair *pair, const struct said *s, const struct prot
 void presence_outcome(struct presence *p, struct xfed_span stanza_id, const struct proto_result *r)
 {
 	struct said *s = NULL;
+	presence_trials_outcome(p, stanza_id, r);
 	if (stanza_id.len == CORE_ID_LEN) {
 		HASH_FIND(hh, p->said, stanza_id.data, CORE_ID_LEN, s);
 	}

@@ -1,4 +1,5 @@
 /* Stanzas to the contact, from the user. */
+#include "presence/rights.h"
 #include "presence/stale.h"
 
 #include "proto/deliver.h"
@@ -86,15 +87,7 @@ static void not_said(struct pair *pair, enum xfed_stanza_type type)
 	}
 }
 
-static void log_unsent(const struct pair *pair, enum xfed_stanza_type type, int rc)
-{
-	enum xfed_reason reason = rc == XFED_ERR_NOT_FOUND ? XFED_REASON_CHANNEL_DOWN : proto_outbox_refusal(rc, XFED_REASON_STREAM_INTERNAL);
-	rt_log(RT_LOG_INFO, "presence.unsent", RT_KV_ADDRESS("local", contact_local(pair->contact)),
-		RT_KV_ADDRESS("partner", contact_remote(pair->contact)), RT_KV_REASON(reason), RT_KV("type", type_word(type)), RT_END);
-}
-
-/* What cannot be sent now is not queued: it is told anew when the way is there again. */
-bool pair_say(struct pair *pair, enum xfed_stanza_type type, const struct iw_device *d)
+enum xfed_reason pair_send(struct pair *pair, enum xfed_stanza_type type, const struct iw_device *d, char said[CORE_ID_LEN + 1])
 {
 	struct presence *p = pair->presence;
 	struct xfed_span local = contact_local(pair->contact), remote = contact_remote(pair->contact);
@@ -104,6 +97,7 @@ bool pair_say(struct pair *pair, enum xfed_stanza_type type, const struct iw_dev
 	struct xfed_xml_elem *elem;
 	xfed_arena_init(&a, ARENA_BYTES);
 	core_id(p->core, CORE_ID_STANZA, XFED_SPAN("presence"), p->core->d.boot_nonce, ++p->core->last_id, &id);
+	memcpy(said, id.text, sizeof(id.text));
 	int rc = xfed_jid_parse(&a, local, &from);
 	rc = rc == XFED_OK ? xfed_jid_parse(&a, remote, &to) : rc;
 	struct iw_xmpp_envelope e = { .from = &from, .to = &to, .id = xfed_span_make(id.text, CORE_ID_LEN), .type = type_word(type) };
@@ -111,10 +105,21 @@ bool pair_say(struct pair *pair, enum xfed_stanza_type type, const struct iw_dev
 		rc = d ? iw_presence_write(&a, d, &e, &elem) : plain(&a, &e, local, remote, &elem);
 	}
 	rc = rc == XFED_OK ? send_elem(pair, type, elem, &e) : rc;
-	if (rc != XFED_OK) {
-		log_unsent(pair, type, rc);
+	xfed_arena_deinit(&a);
+	return rc == XFED_OK		  ? XFED_REASON_NONE
+	       : rc == XFED_ERR_NOT_FOUND ? XFED_REASON_CHANNEL_DOWN
+					  : proto_outbox_refusal(rc, XFED_REASON_STREAM_INTERNAL);
+}
+
+/* What cannot be sent now is not queued: it is told anew when the way is there again. */
+bool pair_say(struct pair *pair, enum xfed_stanza_type type, const struct iw_device *d)
+{
+	char id[CORE_ID_LEN + 1];
+	enum xfed_reason reason = pair_send(pair, type, d, id);
+	if (reason != XFED_REASON_NONE) {
+		rt_log(RT_LOG_INFO, "presence.unsent", RT_KV_ADDRESS("local", contact_local(pair->contact)),
+			RT_KV_ADDRESS("partner", contact_remote(pair->contact)), RT_KV_REASON(reason), RT_KV("type", type_word(type)), RT_END);
 		not_said(pair, type);
 	}
-	xfed_arena_deinit(&a);
-	return rc == XFED_OK;
+	return reason == XFED_REASON_NONE;
 }

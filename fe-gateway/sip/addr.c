@@ -80,8 +80,7 @@ int sip_addr_parse(struct xfed_span value, struct sip_addr *out)
 	if (open == SIZE_MAX) {
 		return XFED_ERR_INVALID;
 	}
-	/* A "<" behind the first ";" belongs to a parameter, which is not allowed to hold one
-	 * outside quotes. */
+	/* A "<" behind the first ";" would be inside a parameter, where it may stand in quotes only. */
 	if (open < value.len) {
 		if (!split_bracketed(value, open, out)) {
 			return XFED_ERR_INVALID;
@@ -91,7 +90,7 @@ int sip_addr_parse(struct xfed_span value, struct sip_addr *out)
 		size_t n = semi ? (size_t)(semi - value.data) : value.len;
 		out->uri = sip_trim(xfed_span_make(value.data, n));
 		out->params = xfed_span_make(value.data + n, value.len - n);
-		/* [C1-05]: such a URI must stand in <>. */
+		/* [C1-05]: such a URI has to be enclosed in <>. */
 		if (out->uri.len > 0 && (memchr(out->uri.data, '?', out->uri.len) || memchr(out->uri.data, ',', out->uri.len))) {
 			return XFED_ERR_INVALID;
 		}

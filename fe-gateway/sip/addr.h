@@ -9,13 +9,13 @@
 
 struct sip_addr {
 	struct xfed_span value;	  /* the whole header value */
-	struct xfed_span display; /* as written, with its quotes; data NULL where there is none */
+	struct xfed_span display; /* as written, with its quotes; data NULL: none */
 	struct xfed_span uri;	  /* without <> */
 	struct xfed_span params;  /* header parameters from the first ";", or empty */
-	struct xfed_span tag;	  /* data NULL where there is none */
+	struct xfed_span tag;	  /* data NULL: none */
 };
 
-/* OK, or INVALID. Looks at the syntax around the URI, not into it. */
+/* OK, or INVALID. Checks the syntax around the URI, not that of the URI. */
 int sip_addr_parse(struct xfed_span value, struct sip_addr *out);
 
 #endif

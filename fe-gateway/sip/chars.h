@@ -1,4 +1,4 @@
-/* Sets of ASCII characters as two words of bits: a test costs a shift. Bytes above 0x7f are in none. */
+/* Sets of ASCII characters as two 64-bit words: a test costs one shift. Bytes above 0x7f are in none. */
 #ifndef GATEWAY_SIP_CHARS_H
 #define GATEWAY_SIP_CHARS_H
 

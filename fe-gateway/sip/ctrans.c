@@ -36,7 +36,7 @@ static size_t size_limit(const struct sip_layer_request *params)
 	return limit < XFED_SIP_MESSAGE_BYTES ? limit : XFED_SIP_MESSAGE_BYTES;
 }
 
-/* Everything that can refuse a request before memory is taken. It stands in the layer's scratch afterwards. */
+/* Checks everything that can refuse a request before memory is allocated. The request is in the layer's scratch buffer afterwards. */
 static int print_request(const struct sip_layer *l, const struct sip_layer_request *params, struct xfed_span branch, size_t *size)
 {
 	enum sip_method method = sip_method_parse(params->request.method);
@@ -54,7 +54,7 @@ static int print_request(const struct sip_layer *l, const struct sip_layer_reque
 	return rc == XFED_OK && sip_layer_is_full(l) ? XFED_ERR_AGAIN : rc;
 }
 
-/* Enters a new transaction and sends its request; on failure it is freed. */
+/* Adds a new transaction to the tables and sends its request; frees it where that fails. */
 static int launch(struct sip_layer *l, struct sip_trans *t, uint64_t now_ms)
 {
 	int rc = sip_trans_by_key(l, &t->key) ? XFED_ERR_STATE : sip_trans_add(l, t);
@@ -131,7 +131,7 @@ static int start(struct sip_layer *l, const struct sip_layer_request *rq, struct
 	return XFED_OK;
 }
 
-/* What the dialog gives stands in a copy, as does the target where none is named. */
+/* A request inside a dialog: copies `rq`, with what the dialog determines, and with its target where none is named. */
 static int start_inside(struct sip_layer *l, const struct sip_layer_request *params, uint64_t now_ms, struct sip_trans **out)
 {
 	struct sip_leg *leg = sip_leg_by_number(l, params->dialog);
@@ -223,7 +223,7 @@ static void tell(struct sip_layer *l, const struct sip_trans *t, const struct si
 			.txn = t->id,
 			.user = t->user,
 			.id = t->id_of_user,
-			.dialog = sip_leg_by_number(l, t->dialog) ? t->dialog : 0, /* the user may have ended it */
+			.dialog = sip_leg_by_number(l, t->dialog) ? t->dialog : 0, /* 0: the user has ended the dialog already */
 			.status = m->status,
 			.message = m,
 		};
@@ -231,7 +231,7 @@ static void tell(struct sip_layer *l, const struct sip_trans *t, const struct si
 	}
 }
 
-/* What the response means for the dialog, then for the user. */
+/* Applies the response to the dialog, then reports it to the user. */
 static int take_answer(struct sip_layer *l, struct sip_trans *t, const struct sip_message *m, uint64_t now_ms)
 {
 	bool is_for_user = true;
@@ -242,8 +242,7 @@ static int take_answer(struct sip_layer *l, struct sip_trans *t, const struct si
 	return rc;
 }
 
-/* Section 17.1.1.3: the ACK takes the INVITE's place in `last`; copies of the response send it
- * again. */
+/* Section 17.1.1.3: the ACK replaces the INVITE in `last`, and is sent again for each copy of the response. */
 static int acknowledge(struct sip_layer *l, struct sip_trans *t, const struct sip_message *response)
 {
 	struct sip_message *invite = NULL;
@@ -267,7 +266,7 @@ static int acknowledge(struct sip_layer *l, struct sip_trans *t, const struct si
 static int invite_final(struct sip_layer *l, struct sip_trans *t, const struct sip_message *m, uint64_t now_ms)
 {
 	if (m->status < 300) {
-		int rc = take_answer(l, t, m, now_ms); /* NOMEM: it comes again */
+		int rc = take_answer(l, t, m, now_ms); /* without memory: the peer sends the response again */
 		if (rc == XFED_OK) {
 			sip_trans_enter(l, t, SIP_STATE_ACCEPTED, now_ms);
 		}
@@ -323,7 +322,7 @@ int sip_client_receive(struct sip_layer *l, const struct sip_message *m, uint64_
 		}
 		break;
 	case SIP_STATE_ACCEPTED:
-		/* RFC 6026 section 7.2: every 2xx goes up, and each is acknowledged. */
+		/* RFC 6026 section 7.2: every 2xx is passed to the dialog, and acknowledged. */
 		return is_final && m->status < 300 ? take_answer(l, t, m, now_ms) : XFED_OK;
 	case SIP_STATE_COMPLETED:
 	case SIP_STATE_S_TRYING:
@@ -361,7 +360,10 @@ void sip_client_failed(struct sip_layer *l, struct sip_trans *t, bool was_writte
 	sip_trans_end(l, t);
 }
 
-/* Of a request as sip_print_request() writes it: our Via is its first header field. Cut off before the branch ends: NULL. */
+/*
+ * The transaction of a request quoted by ICMP; as sip_print_request() writes it, our Via is the first header field. NULL also where the
+ * quote ends before the branch does.
+ */
 static struct sip_trans *find_quoted(const struct sip_layer *l, struct xfed_span quoted)
 {
 	static const char mark[] = ";branch=z9hG4bK";
@@ -380,8 +382,8 @@ static struct sip_trans *find_quoted(const struct sip_layer *l, struct xfed_span
 }
 
 /*
- * RFC 3261 section 18.4. Anybody can forge ICMP, but not quote a branch that only we and the next hop have seen. What quotes too
- * little (RFC 792 asks for 8 bytes of the datagram) says nothing.
+ * RFC 3261 section 18.4. Anybody can forge ICMP, but only we and the next hop know the branch. A message that quotes less (RFC 792 asks for
+ * 8 bytes of the datagram) is ignored.
  */
 void sip_client_returned(struct sip_layer *l, const struct sip_layer_event *ev)
 {

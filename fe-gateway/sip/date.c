@@ -18,7 +18,7 @@ static int index_of(struct xfed_span s, size_t at, const char *names, size_t cou
 	return -1;
 }
 
-/* -1: not only digits. */
+/* -1: not all of them are digits. */
 static int number(struct xfed_span s, size_t at, size_t digits)
 {
 	int n = 0;

@@ -6,11 +6,11 @@
 
 #include "xfed/base.h"
 
-/* "Sat, 13 Nov 2010 23:29:00 GMT" to seconds since 1970, leap seconds not counted. OK; INVALID: it is none. */
+/* "Sat, 13 Nov 2010 23:29:00 GMT" to seconds since 1970, without leap seconds. OK; INVALID: no such date. */
 int sip_date_parse(struct xfed_span text, int64_t *seconds);
 
 #define SIP_DATE_SIZE 30
-/* The same the other way. OK; INVALID: before 1970 or behind 9999. */
+/* The reverse. OK; INVALID: before 1970 or after 9999. */
 int sip_date_print(int64_t seconds, char out[SIP_DATE_SIZE]);
 
 #endif

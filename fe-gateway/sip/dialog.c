@@ -5,11 +5,11 @@
 #include "xfed/limits.h"
 #include "xfed/mem.h"
 
-#define CSEQ_LAST ((uint32_t)1 << 31) /* RFC 3261 section 8.1.1.5: generated below it */
+#define CSEQ_LAST ((uint32_t)1 << 31) /* RFC 3261 section 8.1.1.5: CSeq numbers stay below it */
 
-/* ---- what a message says of the way back ---- */
+/* ---- Contact and Record-Route of a message ---- */
 
-/* Exactly one Contact, of a SIP URI. data NULL: there is none; false: there is one that cannot be used. */
+/* The Contact, if there is exactly one, with a SIP URI. data NULL: there is none; false: there is an unusable one. */
 static bool find_target(const struct sip_message *m, struct xfed_span *target)
 {
 	const struct sip_header *h = sip_message_header(m, SIP_HEADER_CONTACT, NULL);
@@ -30,7 +30,7 @@ static bool find_target(const struct sip_message *m, struct xfed_span *target)
 	return true;
 }
 
-/* A value of Record-Route: a SIP URI in <> (section 20.30). */
+/* Whether a value of Record-Route is a SIP URI in <> (section 20.30). */
 static bool is_route(struct xfed_span value)
 {
 	struct sip_addr addr;
@@ -44,7 +44,7 @@ struct routes {
 	size_t count;
 };
 
-/* Record-Route, in the order of the header for who was asked, reversed for who asked (sections 12.1.1, 12.1.2). */
+/* The Record-Route values: in order for the side that was asked, reversed for the side that asked (sections 12.1.1, 12.1.2). */
 static bool find_routes(const struct sip_message *m, bool is_reversed, struct routes *r)
 {
 	const struct sip_header *h = NULL;
@@ -84,8 +84,8 @@ static struct xfed_span uri_of(struct xfed_span route)
 }
 
 /*
- * Request-URI and Route of the next request (section 12.2.1.1). A strict router is named in the Request-URI, and the target
- * stands at the end of the routes. `routes`: values with commas between them.
+ * Request-URI and Route of the next request (section 12.2.1.1). Where the first route is a strict router its URI becomes the Request-URI,
+ * and the target is put at the end of the routes. `routes`: values separated by commas.
  */
 static int set_way(struct sip_dialog *d, struct xfed_span target, struct xfed_span routes)
 {
@@ -168,7 +168,7 @@ void sip_dialog_free(struct sip_dialog *d)
 	}
 }
 
-/* ---- beginnings ---- */
+/* ---- making dialogs ---- */
 
 int sip_dialog_of_request(const struct sip_message *request, struct xfed_span local_tag, struct sip_dialog **out)
 {
@@ -238,9 +238,9 @@ int sip_dialog_confirm(struct sip_dialog *d, const struct sip_message *response)
 	return rc;
 }
 
-/* ---- inside ---- */
+/* ---- requests inside ---- */
 
-/* Sections 12.2, RFC 3311, RFC 6665 section 4.1.2.2. */
+/* Methods that may change the remote target: section 12.2, RFC 3311, RFC 6665 section 4.1.2.2. */
 static bool is_target_refresh(struct xfed_span method)
 {
 	switch (sip_method_parse(method)) {
@@ -258,7 +258,7 @@ enum sip_dialog_verdict sip_dialog_take(struct sip_dialog *d, const struct sip_m
 {
 	struct xfed_span target;
 	if (xfed_span_is(request->method, "ACK") || xfed_span_is(request->method, "CANCEL")) {
-		return SIP_DIALOG_TAKEN; /* they carry the number of their INVITE */
+		return SIP_DIALOG_TAKEN; /* ACK and CANCEL have the CSeq number of their INVITE */
 	}
 	if (d->has_remote_cseq && request->cseq <= d->remote_cseq) {
 		return SIP_DIALOG_OUT_OF_ORDER;

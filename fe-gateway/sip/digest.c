@@ -12,28 +12,28 @@
 
 #define DIGEST_MAX 32
 #define HEX_MAX	   (2 * DIGEST_MAX + 1)
-#define FIELD_MAX  256 /* realm, nonce, opaque */
+#define FIELD_MAX  256 /* of realm, nonce and opaque */
 #define CNONCE_LEN 16
-#define COUNT_STEP (1U << 16) /* more requests than a run before us can have sent with one nonce */
+#define COUNT_STEP (1U << 16) /* above the number of requests that a previous run of this process can have sent with one nonce */
 
 struct algorithm {
 	const char *name;
 	gnutls_digest_algorithm_t id;
 	size_t len;
 };
-/* The strongest first. */
+/* Strongest first. */
 static const struct algorithm algorithms[] = { { "SHA-256", GNUTLS_DIG_SHA256, 32 }, { "MD5", GNUTLS_DIG_MD5, 16 } };
 
 struct challenge {
 	bool is_set, has_qop;
 	size_t algorithm;
 	char realm[FIELD_MAX], nonce[FIELD_MAX], opaque[FIELD_MAX];
-	uint32_t count; /* the last number given out; of one request: its own */
-	uint32_t uses;	/* how many were given out; of one request: to it */
+	uint32_t count; /* the last number given out; in a request's copy: its own */
+	uint32_t uses;	/* how many were given out; in a request's copy: when its own was */
 	bool is_answered;
 };
 
-/* As a user agent server asks (401) and as a proxy does (407): both may, for one request. */
+/* A user agent server asks with 401, a proxy with 407; one request may be asked by both. */
 enum asker { SERVER, PROXY, ASKERS };
 static const struct {
 	const char *challenge, *answer;
@@ -46,8 +46,8 @@ struct sip_digest_asked {
 struct sip_digest {
 	const struct xfed_env *env;
 	char *username, *password;
-	struct sip_digest_asked last; /* by whatever request */
-	bool is_doubted;	      /* one refusal has been laid to a run before us */
+	struct sip_digest_asked last; /* the last challenges, of any request */
+	bool is_doubted;	      /* one refusal has been attributed to a previous run of this process */
 };
 
 int sip_digest_new(const struct xfed_env *env, struct xfed_span username, struct xfed_span password, struct sip_digest **out)
@@ -91,9 +91,9 @@ void sip_digest_asked_free(struct sip_digest_asked *a)
 	xfed_free(a);
 }
 
-/* ---- what is asked ---- */
+/* ---- challenges ---- */
 
-/* The text between the quotes, with its quoted pairs as they stand: so it is hashed and so it goes back. */
+/* Copies the text between the quotes with its quoted pairs as they are, because it is hashed and returned in that form. */
 static bool copy_quoted(struct xfed_span value, char out[FIELD_MAX])
 {
 	if (value.len < 2 || value.data[0] != '"' || value.data[value.len - 1] != '"' || value.len - 2 >= FIELD_MAX || !sip_is_printable(value) ||
@@ -157,13 +157,13 @@ static bool take_param(struct challenge *c, struct xfed_span name, struct xfed_s
 	return true;
 }
 
-/* "Digest realm="...", nonce="...", ...": false where it is of another scheme or asks for what is not known here. */
+/* "Digest realm="...", nonce="...", ..."; false: another scheme, or something we do not support. */
 static bool parse_challenge(struct xfed_span value, struct challenge *c, bool *is_stale)
 {
 	static const struct xfed_span scheme = { "Digest", 6 };
 	struct xfed_span element;
 	bool bad = false, knows_qop = true;
-	*c = (struct challenge){ .algorithm = XFED_ARRAY_LEN(algorithms) - 1 }; /* none is named: MD5 */
+	*c = (struct challenge){ .algorithm = XFED_ARRAY_LEN(algorithms) - 1 }; /* without an algorithm it is MD5 */
 	*is_stale = false;
 	if (value.len <= scheme.len || !xfed_span_eq_nocase(xfed_span_make(value.data, scheme.len), scheme) ||
 		(value.data[scheme.len] != ' ' && value.data[scheme.len] != '\t')) {
@@ -179,7 +179,7 @@ static bool parse_challenge(struct xfed_span value, struct challenge *c, bool *i
 	return !bad && c->is_set && knows_qop;
 }
 
-/* False: nothing that is known here. */
+/* False: there is none that we support. */
 static bool find_strongest(const struct sip_message *response, enum asker who, struct challenge *best, bool *is_stale)
 {
 	const struct sip_header *h = NULL;
@@ -200,7 +200,7 @@ static bool is_same_nonce(const struct challenge *a, const struct challenge *b)
 	return a->is_set && b->is_set && strcmp(a->nonce, b->nonce) == 0;
 }
 
-/* Its number is given out here, as another nonce may have come when it is printed. */
+/* Gives the request its nonce count now: another nonce may have come by the time it is printed. */
 static void give_number(struct challenge *last, struct challenge *own, const struct challenge *now, uint32_t step)
 {
 	bool is_last = is_same_nonce(last, now), is_own = is_same_nonce(own, now);
@@ -226,10 +226,13 @@ enum sip_digest_verdict sip_digest_take(struct sip_digest *d, struct sip_digest_
 		return SIP_DIGEST_NO_MEMORY;
 	}
 	struct challenge *own = &(*asked)->by[who];
-	/* A nonce that others have used too, before us or since, may have been spent by them: then the credentials are not to blame. */
+	/*
+	 * Where other requests have used the nonce too, in this run or a previous one, they may have used it up, and the credentials are not to
+	 * blame.
+	 */
 	bool is_alone = is_same_nonce(last, own) && last->uses == own->uses;
 	bool is_refused = own->is_set && own->is_answered && is_alone && !is_stale && strcmp(own->realm, c.realm) == 0;
-	/* So may a run of ours before this one, whose numbers we do not know: once that gets the benefit of the doubt. */
+	/* A previous run may have used the nonce, with counts we do not know, so the first refusal is not taken as final. */
 	bool is_doubt = is_refused && !d->is_doubted;
 	if (is_refused && !is_doubt) {
 		last->is_set = own->is_set = false;
@@ -242,7 +245,7 @@ enum sip_digest_verdict sip_digest_take(struct sip_digest *d, struct sip_digest_
 
 /* ---- the answer ---- */
 
-/* The digest, in hex, of pieces with colons between them. */
+/* The digest, in hexadecimal, of pieces joined with colons. */
 static int hash_hex(const struct algorithm *a, char out[HEX_MAX], size_t count, ...)
 {
 	gnutls_hash_hd_t hash;
@@ -283,7 +286,7 @@ static int compute(const struct sip_digest *d, const struct challenge *c, struct
 	return rc;
 }
 
-/* What a request answers to `who`, and the number it uses. NULL: nothing is asked for. */
+/* The challenge by `who` that a request answers, with its nonce count. NULL: there is none. */
 static const struct challenge *next_answer(struct sip_digest *d, struct sip_digest_asked *asked, enum asker who)
 {
 	struct challenge *last = &d->last.by[who], *own = asked ? &asked->by[who] : NULL;
@@ -292,7 +295,7 @@ static const struct challenge *next_answer(struct sip_digest *d, struct sip_dige
 		last->uses += last->is_set;
 		return last->is_set ? last : NULL;
 	}
-	if (own->is_answered) { /* once more, to another place */
+	if (own->is_answered) { /* the same request again, to another place */
 		bool is_last = is_same_nonce(last, own);
 		own->count = is_last ? ++last->count : own->count + 1;
 		own->uses++;
@@ -302,7 +305,7 @@ static const struct challenge *next_answer(struct sip_digest *d, struct sip_dige
 	return own;
 }
 
-/* Returns the length, whatever fits. */
+/* Returns the length, even where it does not fit. */
 static size_t write_line(const struct sip_digest *d, const struct challenge *c, enum asker who, struct xfed_span uri, const char *response,
 	const char *cnonce, char *out, size_t size)
 {

@@ -4,17 +4,17 @@
 
 #include "sip/lex.h"
 
-/* What a line says. */
+/* Which header field goes into the response. */
 enum line { NONE, ALLOW, EVENTS, OPTIONS };
 
 /*
- * Where nobody takes a method: `outside` is what a request without To tag gets, `inside` what one with a To tag gets whose
- * dialog we do not know (RFC 3261 section 12.2.2). OPTIONS is answered either way, as it changes nothing.
+ * Responses where no user takes the method: `outside` for a request without To tag, `inside` for one with a To tag whose dialog does not
+ * exist (RFC 3261 section 12.2.2). OPTIONS is always answered, because it changes nothing.
  */
 static const struct row {
 	enum sip_disposition disposition;
 	int outside, inside;
-	enum line line; /* goes with `outside` */
+	enum line line; /* for `outside` */
 } rows[SIP_METHOD_COUNT] = {
 	[SIP_METHOD_UNKNOWN] = { SIP_DISPOSE_ANSWER, 501, 501, ALLOW },
 	[SIP_METHOD_MESSAGE] = { SIP_DISPOSE_ANSWER, 405, 481, ALLOW },
@@ -33,7 +33,7 @@ static const struct row {
 	[SIP_METHOD_REFER] = { SIP_DISPOSE_ANSWER, 405, 481, ALLOW },
 };
 
-/* ---- who takes what ---- */
+/* ---- registration ---- */
 
 /* True: it fits. */
 static bool append(char *line, size_t size, const char *separator, struct xfed_span s)
@@ -67,7 +67,7 @@ static bool append_new(char *line, size_t size, const char *list)
 
 static bool write_allow(const struct sip_users *u, char *out, size_t size)
 {
-	/* An INVITE brings these with it. */
+	/* A user of INVITE takes these too. */
 	const unsigned always = SIP_METHOD_BIT(OPTIONS), session = SIP_METHOD_BIT(ACK) | SIP_METHOD_BIT(CANCEL) | SIP_METHOD_BIT(BYE);
 	unsigned taken = 0;
 	bool fits = true;
@@ -84,7 +84,7 @@ static bool write_allow(const struct sip_users *u, char *out, size_t size)
 	return fits && append(out, size, ", ", XFED_SPAN("OPTIONS"));
 }
 
-/* "Name: list" with CRLF; nothing where the list is empty and need not be said. */
+/* "Name: list" with CRLF; empty where the list is empty, unless `always`. */
 static void write_line(char out[SIP_LINE_SIZE], const char *name, const char *list, bool even_empty)
 {
 	out[0] = '\0';
@@ -108,7 +108,7 @@ static int write_lines(struct sip_users *u)
 	write_line(u->allow, "Allow", allow, true);
 	write_line(u->accept, "Accept", accept, false);
 	write_line(u->supported, "Supported", supported, false);
-	write_line(u->events, "Allow-Events", events, true); /* RFC 6665 section 8.2.2: an empty list says that there are none */
+	write_line(u->events, "Allow-Events", events, true); /* RFC 6665 section 8.2.2: an empty list says that there are no packages */
 	snprintf(u->options, sizeof(u->options), "%s%s%s%s", u->allow, u->accept, u->supported, events[0] ? u->events : "");
 	return XFED_OK;
 }
@@ -116,7 +116,7 @@ static int write_lines(struct sip_users *u)
 void sip_users_init(struct sip_users *u)
 {
 	*u = (struct sip_users){ .count = 0 };
-	write_lines(u); /* of nobody: it fits */
+	write_lines(u); /* without users it fits */
 }
 
 static bool clashes(const struct sip_users *u, const struct sip_user *user)
@@ -148,7 +148,7 @@ int sip_users_add(struct sip_users *u, const struct sip_user *user)
 	int rc = write_lines(u);
 	if (rc != XFED_OK) {
 		u->count--;
-		write_lines(u); /* as before: it fitted */
+		write_lines(u); /* as it was before, so it fits */
 		return rc;
 	}
 	for (int m = 0; m < SIP_METHOD_COUNT; m++) {
@@ -159,7 +159,7 @@ int sip_users_add(struct sip_users *u, const struct sip_user *user)
 	return XFED_OK;
 }
 
-/* ---- what becomes of a request ---- */
+/* ---- verdicts ---- */
 
 static struct sip_verdict answer(const struct sip_users *u, enum sip_method method, int status, enum line line)
 {
@@ -203,7 +203,7 @@ static bool needs_unsupported(const struct sip_users *u, const struct sip_messag
 	return bad;
 }
 
-/* What everybody's requests are held to. True: `*out` refuses it. */
+/* Checks that apply to requests for any user. True: `*out` is the refusal. */
 static bool refuses(const struct sip_users *u, enum sip_method method, const struct sip_message *m, struct sip_verdict *out)
 {
 	bool is_bad_scheme = !m->uri.is_sip;

@@ -1,14 +1,14 @@
 /*
- * Subscriptions (RFC 6665) without I/O: the values of their header fields, and the two ends as machines. Who owns one owns its
- * dialog (sip/dialog.h) too; the machines see statuses, states and times, no messages.
+ * Subscriptions (RFC 6665) without I/O: the values of their header fields, and both ends as machines. The owner of a machine also owns the
+ * dialog (sip/dialog.h); the machines see statuses, states and times, no messages.
  *
- *   subscriber   asks (SUBSCRIBE) and hears (NOTIFY)
+ *   subscriber   sends SUBSCRIBE, receives NOTIFY
  *                IDLE -subscribe-> NOTIFY_WAIT -NOTIFY-> PENDING | ACTIVE -terminated, 481, expiry-> TERMINATED -retry-> NOTIFY_WAIT
- *   notifier     is asked and tells
+ *   notifier     receives SUBSCRIBE, sends NOTIFY
  *                (SUBSCRIBE) -> PENDING | ACTIVE -unsubscribe, expiry, end, failed NOTIFY-> TERMINATED
  *
- * Step, then take the actions with ..._next() until it says false, then rearm from ..._deadline(). A step while actions are
- * undrained is XFED_REQUIRE. Times are milliseconds, durations in seconds as the header fields have them.
+ * Call step, then take the actions with ..._next() until it returns false, then set the timer from ..._deadline(). A step before all
+ * actions are taken fails XFED_REQUIRE. Times are in milliseconds, durations in seconds as in the header fields.
  */
 #ifndef GATEWAY_SIP_EVENT_H
 #define GATEWAY_SIP_EVENT_H
@@ -18,9 +18,9 @@
 
 /* ---- Subscription-State ---- */
 
-/* Words a subscription ends with (RFC 6665 section 4.1.3), and what its subscriber does then. */
+/* Reasons with which a subscription ends (RFC 6665 section 4.1.3), and what its subscriber does then. */
 #define SIP_END_REASONS(X)                                                                                                                           \
-	X(NONE, "", LATER) /* none, or one nobody knows */                                                                                           \
+	X(NONE, "", LATER) /* no reason, or an unknown one */                                                                                        \
 	X(DEACTIVATED, "deactivated", NOW)                                                                                                           \
 	X(PROBATION, "probation", LATER)                                                                                                             \
 	X(REJECTED, "rejected", NEVER)                                                                                                               \
@@ -40,22 +40,22 @@ enum sip_sub_state { SIP_SUB_IDLE, SIP_SUB_NOTIFY_WAIT, SIP_SUB_PENDING, SIP_SUB
 const char *sip_sub_state_word(enum sip_sub_state s); /* "pending", "active", "terminated"; else "" */
 
 struct sip_sub_value {
-	enum sip_sub_state state; /* PENDING, ACTIVE, TERMINATED; another word counts as ACTIVE, as section 4.1.3 has it */
-	int64_t expires_s;	  /* -1: not said */
+	enum sip_sub_state state; /* PENDING, ACTIVE, TERMINATED; an unknown word counts as ACTIVE (section 4.1.3) */
+	int64_t expires_s;	  /* -1: absent */
 	enum sip_end_reason reason;
-	int64_t retry_after_s; /* -1: not said */
+	int64_t retry_after_s; /* -1: absent */
 };
 
 /* OK or INVALID. */
 int sip_sub_value_parse(struct xfed_span value, struct sip_sub_value *out);
 #define SIP_SUB_VALUE_SIZE 96
-/* Its text into `out`; returns the length. */
+/* Prints it; returns the length. */
 size_t sip_sub_value_print(const struct sip_sub_value *v, char out[SIP_SUB_VALUE_SIZE]);
 
-/* The package of an Event value, and its id parameter (data NULL: none). OK or INVALID. */
+/* The package in an Event value, and its id parameter (data NULL: absent). OK or INVALID. */
 int sip_event_parse(struct xfed_span value, struct xfed_span *package, struct xfed_span *id);
 
-/* Statuses that end the dialog's use by a subscription when a request inside it gets them (RFC 5057 section 5.1, 408 too). */
+/* Whether this status to a request inside the dialog ends the subscription (RFC 5057 section 5.1; 408 does too). */
 bool sip_status_ends_subscription(int status);
 /* Statuses of SUBSCRIBE that say no for good: it is not asked again. */
 bool sip_status_refuses_subscription(int status);
@@ -63,10 +63,10 @@ bool sip_status_refuses_subscription(int status);
 /* ---- the subscriber ---- */
 
 enum sip_subscriber_event_kind {
-	SIP_SUBSCRIBER_SUBSCRIBE,   /* expires_s: how long; also after UNSUBSCRIBE, to begin anew */
-	SIP_SUBSCRIBER_UNSUBSCRIBE, /* nothing more is to come */
-	SIP_SUBSCRIBER_ANSWER,	    /* number, status (final), expires_s, min_expires_s, retry_after_s: -1 where absent */
-	SIP_SUBSCRIBER_NO_ANSWER,   /* number: Timer F, or no way there */
+	SIP_SUBSCRIBER_SUBSCRIBE,   /* for `expires_s`; also after UNSUBSCRIBE, to start again */
+	SIP_SUBSCRIBER_UNSUBSCRIBE, /* the subscription is not wanted any more */
+	SIP_SUBSCRIBER_ANSWER,	    /* response to SUBSCRIBE `number`: final `status`; expires_s, min_expires_s, retry_after_s: -1 where absent */
+	SIP_SUBSCRIBER_NO_ANSWER,   /* none to SUBSCRIBE `number`: Timer F, or it could not be sent */
 	SIP_SUBSCRIBER_NOTIFY,	    /* value */
 	SIP_SUBSCRIBER_DOUBT,	    /* the peer may have forgotten it: is asked at once; one that was to be tried again later is tried now */
 	SIP_SUBSCRIBER_TICK,
@@ -74,14 +74,14 @@ enum sip_subscriber_event_kind {
 
 struct sip_subscriber_event {
 	enum sip_subscriber_event_kind kind;
-	uint32_t number; /* of the SUBSCRIBE that is answered */
+	uint32_t number; /* number of the SUBSCRIBE that got the response */
 	int status;
 	int64_t expires_s, min_expires_s, retry_after_s;
 	struct sip_sub_value value;
 };
 
 enum sip_subscriber_action_kind {
-	SIP_SUBSCRIBER_SEND,	/* a SUBSCRIBE with expires_s; is_new: outside a dialog, for a new subscription; number: for its answer */
+	SIP_SUBSCRIBER_SEND,	/* send SUBSCRIBE with expires_s; is_new: outside a dialog, for a new subscription; `number` is for its response */
 	SIP_SUBSCRIBER_CHANGED, /* state, reason, status (the answer that ended it, or 0) */
 };
 
@@ -98,15 +98,15 @@ struct sip_subscriber_action {
 struct sip_subscriber {
 	const struct xfed_env *env;
 	enum sip_sub_state state;
-	bool is_in_flight; /* the last SUBSCRIBE, `number`, is not answered yet */
+	bool is_in_flight; /* the last SUBSCRIBE, `number`, has no response yet */
 	uint32_t number;
 	bool is_unwanted;   /* UNSUBSCRIBE has come */
-	bool is_ending;	    /* a SUBSCRIBE with Expires 0 is out, the last NOTIFY awaited */
-	bool is_asked_back; /* 423 was heeded once */
+	bool is_ending;	    /* a SUBSCRIBE with Expires 0 has been sent, and the last NOTIFY is awaited */
+	bool is_asked_back; /* 423 has been followed once */
 	bool has_dialog;    /* a 2xx or a NOTIFY has come */
 	int64_t wanted_s;
-	int64_t refresh_most_s; /* the owner's, at any time: no longer between two refreshes, whatever is granted; 0: no matter */
-	unsigned failures;	/* in a row */
+	int64_t refresh_most_s; /* the owner's, at any time: no longer between two refreshes, whatever is granted; 0: no limit */
+	unsigned failures;	/* number in a row */
 	uint64_t expires_ms, refresh_ms, notify_by_ms, retry_ms; /* UINT64_MAX: not set */
 	struct sip_subscriber_action actions[4];
 	unsigned action_count, action_next;
@@ -120,12 +120,12 @@ uint64_t sip_subscriber_deadline(const struct sip_subscriber *s);
 /* ---- the notifier ---- */
 
 enum sip_notifier_event_kind {
-	SIP_NOTIFIER_SUBSCRIBE, /* expires_s as asked for, -1: not said. The first begins, later ones refresh, 0 ends or fetches */
+	SIP_NOTIFIER_SUBSCRIBE, /* expires_s as requested, -1: absent. The first one begins, later ones refresh, 0 ends it or fetches the state */
 	SIP_NOTIFIER_ACTIVATE,	/* approved: pending becomes active */
-	SIP_NOTIFIER_STATE, /* what is watched has changed; is_urgent: is told at once (it went offline), and so is the first after SUBSCRIBE or ACTIVATE */
-	SIP_NOTIFIER_DOUBT,  /* the peer may have forgotten it, or missed something: it is told again */
-	SIP_NOTIFIER_END,    /* reason, retry_after_s */
-	SIP_NOTIFIER_ANSWER, /* status, retry_after_s: of the NOTIFY under way */
+	SIP_NOTIFIER_STATE, /* the watched state has changed; is_urgent: notify at once (it went offline), as the first after SUBSCRIBE or ACTIVATE */
+	SIP_NOTIFIER_DOUBT, /* the peer may have forgotten it, or missed something: notify again */
+	SIP_NOTIFIER_END,   /* reason, retry_after_s */
+	SIP_NOTIFIER_ANSWER, /* final `status` of the NOTIFY that is running, retry_after_s */
 	SIP_NOTIFIER_NO_ANSWER,
 	SIP_NOTIFIER_UNSENT, /* it has not gone out: there is no way now */
 	SIP_NOTIFIER_TICK,
@@ -140,9 +140,9 @@ struct sip_notifier_event {
 };
 
 enum sip_notifier_action_kind {
-	SIP_NOTIFIER_RESPOND, /* to the SUBSCRIBE: status 200 with expires_s, or 423 with min_expires_s */
-	SIP_NOTIFIER_NOTIFY,  /* value: with the state of what is watched as it is now */
-	SIP_NOTIFIER_GONE,    /* nothing more comes; the last NOTIFY was answered, or nobody takes it */
+	SIP_NOTIFIER_RESPOND, /* respond to the SUBSCRIBE: 200 with expires_s, or 423 with min_expires_s */
+	SIP_NOTIFIER_NOTIFY,  /* send NOTIFY with `value` and the present state of what is watched */
+	SIP_NOTIFIER_GONE,    /* it has ended; the last NOTIFY was answered, or cannot be delivered */
 };
 
 struct sip_notifier_action {
@@ -154,21 +154,21 @@ struct sip_notifier_action {
 
 struct sip_notifier_config {
 	int64_t expires_default_s, expires_min_s, expires_max_s;
-	bool is_pending; /* begins in PENDING, until ACTIVATE */
+	bool is_pending; /* starts in PENDING, until ACTIVATE */
 };
 
 struct sip_notifier {
 	struct sip_notifier_config config;
 	enum sip_sub_state state;
-	bool is_in_flight; /* a NOTIFY is not answered yet */
-	bool is_due;	   /* something is to be told */
-	bool is_urgent;	   /* ... without regard to the rate */
-	bool is_first;	   /* nothing was told since SUBSCRIBE or ACTIVATE but the answer to it */
+	bool is_in_flight; /* a NOTIFY has no response yet */
+	bool is_due;	   /* a NOTIFY is due */
+	bool is_urgent;	   /* and it does not wait for the rate limit */
+	bool is_first;	   /* no state was notified since SUBSCRIBE or ACTIVATE but in answer to it */
 	bool is_gone;
 	enum sip_end_reason reason;
 	int64_t retry_after_s;
 	uint64_t expires_ms;
-	unsigned tokens; /* NOTIFYs that may go now; one more at `token_ms` */
+	unsigned tokens; /* number of NOTIFYs that may be sent now; one more at `token_ms` */
 	uint64_t token_ms;
 	unsigned failures; /* NOTIFYs in a row that reached nobody, or were not taken but for now */
 	uint64_t hold_ms;  /* ... so that the next one waits until then */

@@ -55,7 +55,7 @@ void sip_failed_remove(struct sip_failed_places *f, const struct sip_location *w
 	}
 }
 
-/* True: it is to be tried last. One whose time has passed is tried, by this request and no other. */
+/* True: the place is to be tried last. A place whose time is over is tried again by this request, and by no other. */
 static bool is_failed(struct sip_failed_places *f, const struct sip_location *where, uint64_t now_ms)
 {
 	size_t i = find_failed(f, where);
@@ -69,7 +69,7 @@ static bool is_failed(struct sip_failed_places *f, const struct sip_location *wh
 	return is_recent;
 }
 
-/* ---- the list of one request ---- */
+/* ---- the places of one request ---- */
 
 static void put(struct sip_failover *f, const struct sip_location *where, unsigned number)
 {
@@ -77,7 +77,7 @@ static void put(struct sip_failover *f, const struct sip_location *where, unsign
 	f->list[f->count++].number = number;
 	*to = *where;
 	to->tls_name = "";
-	/* All places of a list that need a name need the same one. */
+	/* All places of a list that need a certificate name need the same one. */
 	if (where->tls_name[0]) {
 		size_t len = strnlen(where->tls_name, sizeof(f->tls_name) - 1);
 		memcpy(f->tls_name, where->tls_name, len);
@@ -124,7 +124,7 @@ unsigned sip_failover_number(const struct sip_failover *f)
 	return f->list[f->at].number;
 }
 
-/* Whether it is certain that the request has not been taken. */
+/* Whether it is certain that no server has accepted the request. */
 static bool is_untaken(enum sip_attempt_end end, int status, bool was_written)
 {
 	switch (end) {

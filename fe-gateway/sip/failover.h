@@ -1,10 +1,9 @@
 /*
- * The places of one transaction in turn (RFC 3263 section 4.3). The list is resolved once and kept
- * ([C4-05]): retransmissions, CANCEL and the ACK of a failure go where the request went. The next
- * place is tried only where it is certain that nobody has the request: after 503, where no
- * connection came about, and where its datagrams have come back. A time-out, and a connection lost after something was written, end
- * the attempts, because the message may have arrived ([C2-06] as proto/delivery.md restricts
- * it, "Attempts and replays").
+ * The places of one request, tried one after the other (RFC 3263 section 4.3). The list is made once and kept ([C4-05]): retransmissions,
+ * CANCEL, and the ACK for a failure go where the request went. The next place is tried only where it is certain that no server has the
+ * request: after 503, where no connection was established, and where all its datagrams came back. A time-out, and a connection lost after
+ * something was written, end the attempts, because the message may have arrived ([C2-06] as restricted by proto/delivery.md, "Attempts and
+ * replays").
  */
 #ifndef GATEWAY_SIP_FAILOVER_H
 #define GATEWAY_SIP_FAILOVER_H
@@ -15,8 +14,8 @@ struct sip_failover;
 
 /*
  * The places of one next hop that could not be connected to lately, or whose UDP port was closed. Zeroed: none. They are tried last for
- * XFED_SIP_FAILED_MS; after that one request begins with the place again, and it alone: for the others the time begins
- * anew, so that nobody but the first waits for a server that does not answer.
+ * XFED_SIP_FAILED_MS. After that a single request tries the place first again, while for the others the time starts anew, so that only one
+ * request waits for a server that may not answer.
  */
 struct sip_failed_places {
 	struct {
@@ -29,23 +28,20 @@ struct sip_failed_places {
 	size_t count;
 };
 
-/* Nothing got there, or the place has answered. When there are too many the oldest is forgotten. */
+/* To be called when nothing got to the place, or when it has answered. Where there are too many the oldest is forgotten. */
 void sip_failed_add(struct sip_failed_places *f, const struct sip_location *where, uint64_t now_ms);
 void sip_failed_remove(struct sip_failed_places *f, const struct sip_location *where);
 
-/*
- * Copies the list, which is not empty: those in `failed` behind the others, else in their order. With all of them in
- * there it is their order again. OK, NOMEM.
- */
+/* Copies the list, which must not be empty: places in `failed` come last, the others keep their order; so do all where all have failed. OK, NOMEM. */
 int sip_failover_new(const struct sip_locations *found, struct sip_failed_places *failed, uint64_t now_ms, struct sip_failover **out);
 void sip_failover_free(struct sip_failover *f); /* NULL is fine */
 
-/* Where the request goes now. */
+/* The place the request goes to now. */
 const struct sip_location *sip_failover_place(const struct sip_failover *f);
 
 /*
- * The number of that place in the list that was found, from 0: it goes into the branch, so that
- * each place gets a branch of its own and a repeat to the same place has the same one.
+ * The index of that place in the original list. It goes into the branch, so that each place gets a branch of its own, and a repetition to
+ * the same place the same one.
  */
 unsigned sip_failover_number(const struct sip_failover *f);
 
@@ -56,9 +52,8 @@ enum sip_attempt_end {
 };
 
 /*
- * How the attempt at the present place ended. True: there is another place, and
- * sip_failover_place() and _number() now give it. False: it was the last attempt, its end is
- * that of the request.
+ * How the attempt at the present place ended. True: sip_failover_place() and _number() return the next place. False: it was the last
+ * attempt, and the request ends the same way.
  */
 bool sip_failover_next(struct sip_failover *f, enum sip_attempt_end end, int status, bool was_written);
 

@@ -1,6 +1,6 @@
 /*
- * Transports, flows and targets: where messages come from and go to. A flow is a UDP socket or one TCP or TLS connection; it has a
- * number, never 0 and never used again. A target is an address, or a flow and the address behind it.
+ * Transports, flows and targets. A flow is a UDP socket or a TCP or TLS connection; its number is never 0 and never used again. A target is
+ * where to send: an address, or a flow and the address behind it.
  */
 #ifndef GATEWAY_SIP_FLOW_H
 #define GATEWAY_SIP_FLOW_H
@@ -26,12 +26,11 @@ struct sip_flow_info {
 	uint16_t peer_port;
 	char local_ip[SIP_IP_SIZE];
 	uint16_t local_port;
-	bool is_known; /* may send as one of our domains, or we have dialled it; else a stranger */
+	bool is_known; /* the peer may send as one of our domains, or we connected to it; else it is a stranger */
 };
 
 struct sip_target {
-	uint64_t flow; /* not 0: this connection and no other, or this UDP socket (ip and port then
-			  say where to) */
+	uint64_t flow; /* not 0: use this connection, or this UDP socket (then ip and port say where to) */
 	enum sip_transport transport;
 	char ip[SIP_IP_SIZE];
 	uint16_t port;

@@ -6,7 +6,7 @@
 void sip_framer_init(struct sip_framer *f)
 {
 	*f = (struct sip_framer){ 0 };
-	/* The largest message, and the end of its header not known yet. */
+	/* Room for the largest message. */
 	xfed_buf_init(&f->in, XFED_SIP_MESSAGE_BYTES);
 }
 
@@ -34,7 +34,7 @@ int sip_framer_feed(struct sip_framer *f, struct xfed_span bytes, size_t *taken)
 	size_t room = f->in.cap_bytes - xfed_buf_len(&f->in);
 	*taken = bytes.len < room ? bytes.len : room;
 	if (f->error) {
-		/* Nothing more is kept of a stream that is lost. */
+		/* After an error in the stream nothing more is kept. */
 		*taken = bytes.len;
 		return XFED_OK;
 	}
@@ -84,8 +84,7 @@ static enum sip_frame_kind skip_leading(struct sip_framer *f)
 	}
 }
 
-/* Finds out how long the message at the front is. MORE: not yet known; MESSAGE: f->message is set;
- * ERROR. */
+/* Finds the length of the message at the front. MORE: not known yet; MESSAGE: f->message is set; ERROR. */
 static struct sip_frame measure(struct sip_framer *f)
 {
 	struct xfed_span s = xfed_buf_span(&f->in);

@@ -1,6 +1,6 @@
 #include "sip/keepalive.h"
 
-/* Up to a fifth earlier, so that what was opened together is not pinged together (RFC 5626 section 4.4.1). */
+/* Up to a fifth earlier, so that connections opened together are not pinged together (RFC 5626 section 4.4.1). */
 static void be_quiet(struct sip_keepalive *k, uint64_t now_ms)
 {
 	uint32_t r = 0;

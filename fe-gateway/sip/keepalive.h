@@ -1,27 +1,27 @@
 /*
- * The keep-alive of a connection that we opened (RFC 5626 section 4.4.1): a double CRLF now and then, which a server that knows it
- * answers with one. Many do not know it: who has never answered is not held to it. Who has, and once does not, has lost the
- * connection; anything else that comes shows life as well. No clock, no I/O.
+ * The keep-alive of a connection that we opened (RFC 5626 section 4.4.1): from time to time a double CRLF, which a server that supports it
+ * answers with one CRLF. Many do not; a server that has never answered is not expected to. For one that has answered before, a missing
+ * answer means that the connection is lost; anything else it sends counts as a sign of life. No clock, no I/O.
  *
- *   QUIET -time-> WAITING (a ping is out) -pong, anything-> QUIET      WAITING -time-> LOST, where a pong has ever come; else QUIET
+ *   QUIET -time-> WAITING (a ping was sent) -pong, anything-> QUIET      WAITING -time-> LOST, where a pong has ever come; else QUIET
  */
 #ifndef GATEWAY_SIP_KEEPALIVE_H
 #define GATEWAY_SIP_KEEPALIVE_H
 
 #include "xfed/env.h"
 
-#define SIP_KEEPALIVE_PONG_MS 10000 /* who answers keep-alives does so within it */
+#define SIP_KEEPALIVE_PONG_MS 10000 /* how long to wait for the answer */
 
 struct sip_keepalive {
 	const struct xfed_env *env;
 	uint64_t every_ms;
-	uint64_t at_ms; /* of the next ping, or by when its pong is awaited; UINT64_MAX: never */
+	uint64_t at_ms; /* of the next ping, or the deadline of its answer; UINT64_MAX: never */
 	bool is_waiting, has_answered;
 };
 
-/* `every_ms` 0: none are sent. */
+/* `every_ms` 0: no keep-alives. */
 void sip_keepalive_init(struct sip_keepalive *k, const struct xfed_env *env, uint64_t every_ms, uint64_t now_ms);
-/* Something has come. */
+/* Something has been received. */
 void sip_keepalive_heard(struct sip_keepalive *k, bool is_pong, uint64_t now_ms);
 
 enum sip_keepalive_verdict { SIP_KEEPALIVE_NOTHING, SIP_KEEPALIVE_PING, SIP_KEEPALIVE_LOST };

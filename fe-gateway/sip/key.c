@@ -6,7 +6,7 @@
 
 enum domain { CLIENT = 1, SERVER, SERVER_2543, MERGED, TO_TAG, DIALOG };
 
-/* Pieces are gathered and absorbed together: most keys take one round. */
+/* Pieces are collected and hashed together: most keys take one round. */
 struct digest {
 	uint8_t key[32];
 	struct sip_key sum;
@@ -14,7 +14,7 @@ struct digest {
 	char bytes[256];
 };
 
-/* What was gathered is hashed under the secret mixed with the sum so far. */
+/* Hashes what was collected, keyed with the secret mixed with the sum so far. */
 static void absorb(struct digest *d)
 {
 	uint8_t key[32];
@@ -67,14 +67,14 @@ static void start(struct digest *d, const struct sip_secret *s, enum domain doma
 	add_number(d, domain);
 }
 
-/* With its length in front, so that pieces cannot be shifted against each other. */
+/* Adds the length first, so that the border between two pieces matters. */
 static void add(struct digest *d, struct xfed_span s)
 {
 	add_number(d, s.len);
 	add_bytes(d, s.data, s.len);
 }
 
-/* Tokens compare without case ([C2-01]). */
+/* For tokens, which are compared without case ([C2-01]). */
 static void add_nocase(struct digest *d, struct xfed_span s)
 {
 	char lower[128];
@@ -108,8 +108,7 @@ struct sip_key sip_key_server(const struct sip_secret *s, const struct sip_messa
 		add_nocase(&d, m->via.host);
 		add_number(&d, m->via.port);
 	} else {
-		/* The To tag is left out: the ACK of a refused INVITE carries ours, the INVITE none
-		 * (section 17.2.3). */
+		/* Without the To tag: the ACK for a refused INVITE has ours, the INVITE has none (section 17.2.3). */
 		add(&d, m->request_uri);
 		add(&d, m->from.tag);
 		add(&d, m->call_id);
@@ -131,7 +130,7 @@ struct sip_key sip_key_merged(const struct sip_secret *s, const struct sip_messa
 	return finish(&d);
 }
 
-/* RFC 3261 section 12: tags are compared as they stand. */
+/* RFC 3261 section 12: tags are compared with case. */
 struct sip_key sip_key_dialog(const struct sip_secret *s, struct xfed_span call_id, struct xfed_span local_tag, struct xfed_span remote_tag)
 {
 	struct digest d;

@@ -4,7 +4,7 @@
 #include "sip/trans.h"
 #include "xfed/limits.h"
 
-/* What one timer can push at most. */
+/* What one timer can add at most. */
 #define ACTIONS_PER_TIMER 2
 
 const char *sip_transport_name(enum sip_transport t)
@@ -103,7 +103,7 @@ int sip_layer_send(struct sip_layer *l, const struct sip_target *target, size_t 
 		return XFED_ERR_NOMEM;
 	}
 	XFED_REQUIRE(l->kept_count < SIP_KEPT_MAX);
-	l->kept[l->kept_count++] = bytes; /* they live as long as the actions do */
+	l->kept[l->kept_count++] = bytes; /* valid as long as the actions */
 	sip_layer_push(l, &(struct sip_layer_action){ .kind = SIP_ACT_SEND, .target = *target, .bytes = xfed_span_make(bytes, size) });
 	return XFED_OK;
 }
@@ -208,10 +208,7 @@ static bool is_ours(const struct sip_layer *l, const struct sip_via *via)
 	return false;
 }
 
-/*
- * What keeps a NAT's binding open on UDP and is no SIP: line ends, NUL bytes, STUN, whose first
- * octet is 0 or 1 (RFC 5626 section 8).
- */
+/* Keep-alives on UDP that are no SIP: line ends, NUL bytes, STUN, whose first octet is 0 or 1 (RFC 5626 section 8). */
 static bool is_keepalive(struct xfed_span bytes)
 {
 	size_t leading = sip_scan_leading(bytes);
@@ -235,8 +232,7 @@ static int receive(struct sip_layer *l, const struct sip_layer_event *ev, uint64
 	if (l->message->is_request) {
 		return sip_server_receive(l, l->message, now_ms);
 	}
-	/* [C2-07]: a response with more than one Via is not for us, nor one with another's sent-by.
-	 */
+	/* [C2-07]: a response is not for us if it has more than one Via, or the sent-by of somebody else. */
 	if (l->message->via_count != 1 || !is_ours(l, &l->message->via)) {
 		l->stats.responses_stray++;
 		return XFED_OK;
@@ -245,8 +241,8 @@ static int receive(struct sip_layer *l, const struct sip_layer_event *ev, uint64
 }
 
 /*
- * Client transactions on a connection that closed become due at once, and dialogs are in doubt, so that TICKs report them a
- * few at a time. Server transactions keep the address to connect to instead.
+ * Client transactions on a closed connection become due at once, and its dialogs are in doubt, so that TICKs report a few of them at a
+ * time. Server transactions keep the address to connect to.
  */
 static void close_flow(struct sip_layer *l, uint64_t flow, bool was_unread)
 {

@@ -1,6 +1,4 @@
-/*
- * What dialogs ask of transactions, and the two ends of an INVITE beyond its transaction (RFC 3261 sections 12 to 14, RFC 6026).
- */
+/* The dialogs of the transaction layer, and what INVITE demands of both ends beyond its transaction (RFC 3261 sections 12 to 14, RFC 6026). */
 #include <stdio.h>
 
 #include "sip/trans.h"
@@ -84,7 +82,10 @@ void sip_leg_moved(struct sip_layer *l, struct sip_leg *leg, const struct sip_ta
 	}
 }
 
-/* The address stays: a connection to it is made anew, or one to it is used. One that is made or ended by what is under way is not in doubt. */
+/*
+ * Keeps the address: the next request opens a connection to it, or uses an open one. A dialog that a running request makes is not in
+ * doubt: that request's own end says what became of it.
+ */
 void sip_leg_close_flow(struct sip_layer *l, uint64_t flow)
 {
 	struct sip_leg *next;
@@ -138,7 +139,7 @@ static void take_off(struct sip_layer *l, struct sip_leg *leg)
 	}
 }
 
-/* OK; STATE: another has that name; NOMEM. Nothing has changed then. */
+/* OK; STATE: another dialog has that key; NOMEM. After an error nothing has changed. */
 static int set_key(struct sip_layer *l, struct sip_leg *leg, struct sip_key key)
 {
 	struct sip_leg *other = NULL;
@@ -211,9 +212,9 @@ void sip_leg_forget(struct sip_layer *l, struct sip_trans *t)
 	}
 }
 
-/* ---- what goes out by itself ---- */
+/* ---- requests the layer makes itself ---- */
 
-/* Derived from the dialog, so that the answer to a retransmission carries the same branch. */
+/* Derived from the dialog, so that the ACK for a retransmitted response has the same branch. */
 static struct xfed_span write_branch(const struct sip_layer *l, const struct sip_dialog *d, char what, uint32_t cseq, char out[BRANCH_SIZE])
 {
 	struct sip_key key = key_of(l, d);
@@ -221,7 +222,7 @@ static struct xfed_span write_branch(const struct sip_layer *l, const struct sip
 	return xfed_span_make(out, (size_t)n);
 }
 
-/* Section 13.2.2.4: the ACK carries the credentials of its INVITE. What does not fit is left out. */
+/* Section 13.2.2.4: the ACK has the credentials of its INVITE. Fields that do not fit are left out. */
 static struct xfed_span credentials_of(const struct sip_message *invite, char out[CREDENTIALS_SIZE])
 {
 	static const char *const names[] = { "Authorization", "Proxy-Authorization" };
@@ -247,7 +248,7 @@ static int send_ack(struct sip_layer *l, const struct sip_trans *t, const struct
 	return rc == XFED_OK ? sip_layer_send(l, &t->target, size) : rc;
 }
 
-/* Its response is not reported to anybody. A BYE that is under way already is not sent a second time. */
+/* Nobody is told the response. A BYE that is already running is not sent a second time. */
 static void send_bye(struct sip_layer *l, const struct sip_target *target, struct sip_dialog *d, uint64_t now_ms)
 {
 	char branch[BRANCH_SIZE];
@@ -265,7 +266,7 @@ static void send_bye(struct sip_layer *l, const struct sip_target *target, struc
 	}
 }
 
-/* An ACK without a dialog, as the peer named no Contact: it ends the retransmissions of its 2xx. */
+/* An ACK for a 2xx without usable Contact, which makes no dialog; it stops the retransmissions of the 2xx. */
 static int send_bare_ack(struct sip_layer *l, const struct sip_trans *t, const struct sip_message *invite, const struct sip_message *m)
 {
 	size_t size;
@@ -273,7 +274,7 @@ static int send_bare_ack(struct sip_layer *l, const struct sip_trans *t, const s
 	return rc == XFED_OK ? sip_layer_send(l, &t->target, size) : rc;
 }
 
-/* ---- dialogs of requests of ours ---- */
+/* ---- dialogs of our own requests ---- */
 
 int sip_leg_of_call(struct sip_layer *l, const struct sip_layer_request *rq, struct sip_leg **out)
 {
@@ -291,7 +292,7 @@ int sip_leg_of_call(struct sip_layer *l, const struct sip_layer_request *rq, str
 	if (!xfed_span_is(rq->request.method, "SUBSCRIBE")) {
 		return XFED_OK;
 	}
-	/* RFC 6665 section 4.1.2.4: a NOTIFY may come before the answer, and has a tag of the peer's that we do not know. */
+	/* RFC 6665 section 4.1.2.4: a NOTIFY may come before the response, with a tag of the peer that is not known yet. */
 	int rc = set_key(l, leg, sip_key_dialog(&l->secret, rq->request.call_id, rq->request.from_tag, XFED_SPAN("")));
 	if (rc != XFED_OK) {
 		sip_leg_free(l, leg);
@@ -307,7 +308,7 @@ static struct sip_dialog_start start_of(const struct sip_message *sent)
 	};
 }
 
-/* The leg takes the dialog over, or it is freed. */
+/* Gives the dialog to the leg, or frees it. */
 static int adopt(struct sip_layer *l, struct sip_leg *leg, struct sip_dialog *d)
 {
 	int rc = set_key(l, leg, key_of(l, d));
@@ -320,7 +321,7 @@ static int adopt(struct sip_layer *l, struct sip_leg *leg, struct sip_dialog *d)
 	return XFED_OK;
 }
 
-/* What an early dialog has counted goes on; that of another fork is not this one. */
+/* An early dialog that is confirmed keeps its CSeq numbers; a response of another fork makes a different dialog. */
 static int bind(struct sip_layer *l, struct sip_leg *leg, const struct sip_message *sent, const struct sip_message *m)
 {
 	if (leg->dialog && m->to.tag.data && xfed_span_eq(leg->dialog->remote_tag, m->to.tag)) {
@@ -332,7 +333,7 @@ static int bind(struct sip_layer *l, struct sip_leg *leg, const struct sip_messa
 	return rc == XFED_OK ? adopt(l, leg, d) : rc;
 }
 
-/* A 2xx of another fork, or to an INVITE that was given up: acknowledged, and the dialog it makes is ended with BYE. */
+/* A 2xx of another fork, or to an INVITE that was given up: acknowledged, and its dialog ended with BYE. */
 static int refuse_fork(struct sip_layer *l, const struct sip_trans *t, const struct sip_message *invite, const struct sip_message *m, uint64_t now_ms)
 {
 	struct sip_dialog_start start = start_of(invite);
@@ -349,7 +350,7 @@ static int refuse_fork(struct sip_layer *l, const struct sip_trans *t, const str
 	return rc;
 }
 
-/* A 2xx to our INVITE, the first one or another. */
+/* A 2xx to our INVITE: the first one, a copy, or that of another fork. */
 static int accepted(
 	struct sip_layer *l, struct sip_trans *t, const struct sip_message *invite, const struct sip_message *m, uint64_t now_ms, bool *is_for_user)
 {
@@ -385,7 +386,7 @@ static int accepted(
 	return send_ack(l, t, invite, leg->dialog, m->cseq);
 }
 
-/* Anything but a 2xx to INVITE. */
+/* A response to a request of ours that is no 2xx to INVITE. */
 static int other_answer(struct sip_layer *l, struct sip_trans *t, struct sip_leg *leg, const struct sip_message *m)
 {
 	bool makes = leg->maker == t->id, is_invite = xfed_span_is(m->cseq_method, "INVITE");
@@ -407,13 +408,13 @@ static int other_answer(struct sip_layer *l, struct sip_trans *t, struct sip_leg
 		return is_this_one ? sip_dialog_answered(leg->dialog, m) : XFED_OK;
 	}
 	if (m->status == 100 || !m->to.tag.data || (m->status < 200 && (!is_invite || leg->dialog))) {
-		return XFED_OK; /* of early dialogs the first one counts */
+		return XFED_OK; /* only the first early dialog is kept */
 	}
 	rc = sip_client_read_back(t, &sent);
 	rc = rc == XFED_OK ? bind(l, leg, sent, m) : rc;
 	sip_message_free(sent);
 	if (m->status < 200) {
-		return XFED_OK; /* it does without */
+		return XFED_OK; /* an early dialog is not needed */
 	}
 	if (rc == XFED_OK) {
 		leg->maker = 0;
@@ -439,7 +440,7 @@ int sip_leg_answered(struct sip_layer *l, struct sip_trans *t, const struct sip_
 	return leg ? other_answer(l, t, leg, m) : XFED_OK;
 }
 
-/* ---- dialogs of requests of theirs ---- */
+/* ---- dialogs of peers' requests ---- */
 
 int sip_leg_of_request(struct sip_layer *l, struct sip_trans *t, const struct sip_user *user, const struct sip_message *m)
 {
@@ -469,7 +470,7 @@ int sip_leg_enter(struct sip_layer *l, struct sip_leg *leg)
 	return leg->is_keyed ? XFED_OK : set_key(l, leg, key_of(l, leg->dialog));
 }
 
-/* The only dialog that is made so (RFC 3856 section 6.9): other forks get 481. */
+/* Only the first such NOTIFY makes a dialog (RFC 3856 section 6.9): other forks get 481. */
 static struct sip_leg *of_early_notify(struct sip_layer *l, const struct sip_message *m, int *rc)
 {
 	struct sip_key key = sip_key_dialog(&l->secret, m->call_id, m->to.tag, XFED_SPAN(""));
@@ -481,7 +482,7 @@ static struct sip_leg *of_early_notify(struct sip_layer *l, const struct sip_mes
 	if (!t || leg->dialog) {
 		return NULL;
 	}
-	/* RFC 6665 section 8.2.1: one without its state says nothing of a subscription. */
+	/* RFC 6665 section 8.2.1: a NOTIFY without Subscription-State belongs to no subscription. */
 	*rc = sip_message_header(m, SIP_HEADER_SUBSCRIPTION_STATE, NULL) ? sip_client_read_back(t, &sent) : XFED_ERR_INVALID;
 	if (*rc == XFED_OK) {
 		struct sip_dialog_start start = start_of(sent);
@@ -512,7 +513,7 @@ struct sip_leg *sip_leg_of(struct sip_layer *l, const struct sip_message *m, boo
 	return leg;
 }
 
-/* Section 13.3.1.4: no ACK has come for our 2xx. */
+/* Section 13.3.1.4: our 2xx got no ACK. */
 void sip_leg_unacknowledged(struct sip_layer *l, struct sip_trans *t, uint64_t now_ms)
 {
 	struct sip_leg *leg = sip_leg_by_number(l, t->dialog);
@@ -528,7 +529,7 @@ void sip_leg_unacknowledged(struct sip_layer *l, struct sip_trans *t, uint64_t n
 	sip_trans_end(l, t);
 }
 
-/* ---- for users ---- */
+/* ---- called by users ---- */
 
 const struct sip_dialog *sip_layer_dialog(const struct sip_layer *l, uint64_t dialog)
 {
@@ -551,7 +552,7 @@ void sip_layer_dialog_end(struct sip_layer *l, uint64_t dialog)
 	struct sip_leg *leg = sip_leg_by_number(l, dialog);
 	struct sip_trans *t = leg ? sip_trans_by_id(l, leg->unacked) : NULL;
 	if (t) {
-		sip_trans_end(l, t); /* what has ended needs no ACK any more */
+		sip_trans_end(l, t); /* after the dialog has ended no ACK is needed */
 	}
 	if (leg) {
 		sip_leg_free(l, leg);
@@ -563,6 +564,6 @@ uint64_t sip_layer_glare_ms(const struct sip_layer *l, uint64_t dialog)
 	const struct sip_leg *leg = sip_leg_by_number(l, dialog);
 	uint32_t r = 0;
 	l->env->random(l->env->user, &r, sizeof(r));
-	/* In steps of 10 ms: from 2.1 to 4 s for whose Call-ID it is, to 2 s for the other. */
+	/* In steps of 10 ms: 2.1 to 4 s for the side that owns the Call-ID, 0 to 2 s for the other. */
 	return leg && leg->is_caller ? 2100 + 10 * (r % 191) : 10 * (r % 201);
 }

@@ -43,7 +43,7 @@ bool sip_is_call_id(struct xfed_span s)
 	return is_all_of(SIP_WORD, xfed_span_make(s.data, left)) && is_all_of(SIP_WORD, xfed_span_make(at + 1, s.len - left - 1));
 }
 
-/* Bytes of the sequence that `lead` begins, 0 where it begins none (RFC 3629). */
+/* Length of the sequence that `lead` begins; 0: it begins none (RFC 3629). */
 static size_t utf8_length(unsigned char lead)
 {
 	if (lead < 0x80) {
@@ -58,7 +58,7 @@ static size_t utf8_length(unsigned char lead)
 	return lead >= 0xf0 && lead <= 0xf4 ? 4 : 0;
 }
 
-/* The second byte excludes overlong forms, surrogates and what lies above U+10FFFF. */
+/* Checks the second byte, which excludes overlong forms, surrogates and code points above U+10FFFF. */
 static bool utf8_second(unsigned char lead, unsigned char second)
 {
 	switch (lead) {

@@ -6,7 +6,7 @@
 #include "sip/locate_impl.h"
 #include "xfed/mem.h"
 
-/* ---- the end ---- */
+/* ---- results ---- */
 
 static void fail(struct sip_locate *l, enum xfed_reason reason, const char *type, const char *name)
 {
@@ -44,7 +44,7 @@ static void list_leg(struct sip_locate *l, const struct target *t, size_t family
 	}
 }
 
-/* Which failure to report of several: a time-out rather than a server's error, that rather than an empty answer. */
+/* Chooses the failure to report: a time-out before a server's error, that before an empty answer. */
 static void fail_without_address(struct sip_locate *l)
 {
 	enum xfed_reason reason = XFED_REASON_DNS_NAME_MISSING;
@@ -59,8 +59,7 @@ static void fail_without_address(struct sip_locate *l)
 	fail(l, reason, "A, AAAA", name);
 }
 
-/* All addresses of a target before the next target (RFC 2782), the families as the caller can reach
- * them. */
+/* All addresses of one target before the next target (RFC 2782); the order of families depends on what the caller can reach. */
 static void finish(struct sip_locate *l)
 {
 	bool v6_first = l->families == SIP_IPV6_FIRST || l->families == SIP_IPV6_ONLY;
@@ -112,7 +111,7 @@ static void ask_addresses(struct sip_locate *l)
 	}
 }
 
-/* RFC 3263 section 4.1: UDP for sip, which leaves TLS alone for sips; else what we have. */
+/* RFC 3263 section 4.1: UDP for sip, TLS for sips; else a transport that we have. */
 static enum sip_transport guess(const struct sip_locate *l)
 {
 	static const enum sip_transport order[] = { SIP_UDP, SIP_TCP, SIP_TLS };
@@ -154,14 +153,13 @@ static void ask_srv_of(struct sip_locate *l, enum sip_transport t)
 	static const char *const prefixes[SIP_TRANSPORT_COUNT] = { [SIP_UDP] = "_sip._udp.", [SIP_TCP] = "_sip._tcp.", [SIP_TLS] = "_sips._tcp." };
 	char name[NAME_SIZE];
 	int len = snprintf(name, sizeof(name), "%s%s", prefixes[t], l->host);
-	/* A name that long cannot have the record. */
+	/* With a longer name the record cannot exist. */
 	if (len > 0 && (size_t)len < sizeof(name)) {
 		sip_locate_add_set(l, t, name);
 	}
 }
 
-/* From the set liked best: all sets of NAPTR records of one order, else the first that has records.
- */
+/* Takes the targets of the preferred set: with NAPTR all sets of one order, else the first set that has records. */
 static void take_sets(struct sip_locate *l)
 {
 	for (size_t i = 0; i < l->set_count; i++) {
@@ -257,7 +255,7 @@ static void advance(struct sip_locate *l, enum about stage)
 		return;
 	}
 	switch (stage) {
-	case ABOUT_NAPTR: /* has asked on */
+	case ABOUT_NAPTR: /* this answer has asked further questions itself */
 		break;
 	case ABOUT_SRV:
 		choose_targets(l);
@@ -274,7 +272,7 @@ int sip_locate_answer(struct sip_locate *l, unsigned question, const struct xfed
 	if (question == 0 || question > l->question_count || l->questions[question - 1].is_answered) {
 		return XFED_ERR_NOT_FOUND;
 	}
-	/* A copy: reading asks on. */
+	/* A copy, because reading the answer may add questions. */
 	struct question q = l->questions[question - 1];
 	l->questions[question - 1].is_answered = true;
 	l->question_open--;
@@ -313,7 +311,7 @@ const struct sip_locations *sip_locate_result(const struct sip_locate *l)
 	return l->is_told ? &l->result : NULL;
 }
 
-/* ---- beginning ---- */
+/* ---- start ---- */
 
 static void start(struct sip_locate *l)
 {

@@ -1,7 +1,4 @@
-/*
- * Between the files of the RFC 3263 machine: locate.c asks and decides, locate_records.c reads what
- * the DNS says, locate_query.c what the caller wants.
- */
+/* What the files of the RFC 3263 machine share: locate.c asks and decides, locate_records.c reads DNS answers, locate_query.c the caller's query. */
 #ifndef GATEWAY_SIP_LOCATE_IMPL_H
 #define GATEWAY_SIP_LOCATE_IMPL_H
 
@@ -15,9 +12,9 @@
 #define QUESTIONS_MAX (1 + SETS_MAX + 2 * HOSTS_MAX)
 
 enum outcome {
-	OUTCOME_OPEN, /* not answered */
+	OUTCOME_OPEN, /* no answer yet */
 	OUTCOME_FOUND,
-	OUTCOME_NONE,	 /* answered: no such record */
+	OUTCOME_NONE,	 /* there is no such record */
 	OUTCOME_REFUSED, /* SRV: target "." */
 	OUTCOME_FAILED,	 /* no answer, or SERVFAIL */
 };
@@ -27,7 +24,7 @@ struct srv_set {
 	char name[NAME_SIZE];
 	enum sip_transport transport;
 	enum outcome outcome;
-	enum xfed_reason reason; /* FAILED */
+	enum xfed_reason reason; /* for FAILED */
 	struct {
 		char name[NAME_SIZE];
 		uint16_t port;
@@ -35,10 +32,10 @@ struct srv_set {
 	size_t count;
 };
 
-/* The addresses of one name, asked for once whatever number of targets bear it. */
+/* The addresses of one name, asked for once even if several targets have it. */
 struct leg {
 	enum outcome outcome;
-	enum xfed_reason reason; /* FAILED */
+	enum xfed_reason reason; /* for FAILED */
 	uint8_t addresses[XFED_SIP_LOCATE_ADDRESSES][16];
 	size_t count;
 };
@@ -73,7 +70,7 @@ struct sip_locate {
 	char host[NAME_SIZE];
 	uint16_t port;
 	bool has_transport, is_literal, is_naptr;
-	enum sip_transport transport; /* has_transport */
+	enum sip_transport transport; /* valid with has_transport */
 	enum sip_transport transports[SIP_TRANSPORT_COUNT];
 	size_t transport_count;
 	enum sip_families families;
@@ -95,10 +92,10 @@ struct sip_locate {
 
 /* ---- locate_records.c ---- */
 
-/* Lower case, terminated, without a last dot; false: nothing that can be asked for. */
+/* To lower case, terminated, without a final dot; false: the name cannot be asked for. */
 bool sip_locate_name(char out[NAME_SIZE], struct xfed_span name);
 bool sip_locate_supports(const struct sip_locate *l, enum sip_transport t);
-/* The sets that usable NAPTR records point to; none of them: set_count stays 0. */
+/* Reads the sets that usable NAPTR records point to; set_count stays 0 where there are none. */
 void sip_locate_read_naptr(struct sip_locate *l, const struct xfed_dns_answer *answer);
 void sip_locate_read_srv(const struct sip_locate *l, const struct xfed_dns_answer *answer, struct srv_set *s);
 void sip_locate_read_addresses(const struct xfed_dns_answer *answer, enum xfed_dns_type type, struct leg *leg);
@@ -106,7 +103,7 @@ void sip_locate_add_set(struct sip_locate *l, enum sip_transport t, const char *
 
 /* ---- locate_query.c ---- */
 
-/* False: INVALID. A host that needs no question gets its addresses. */
+/* False: INVALID. A host that needs no question gets its addresses at once. */
 bool sip_locate_read_query(struct sip_locate *l, const struct sip_locate_query *q);
 
 #endif

@@ -4,7 +4,7 @@
 
 #include "sip/uri.h"
 
-/* RFC 6761 section 6.3: never asked for. */
+/* RFC 6761 section 6.3: the DNS is not asked for it. */
 static bool is_localhost(const char *name)
 {
 	static const char word[] = "localhost";

@@ -35,7 +35,7 @@ void sip_locate_add_set(struct sip_locate *l, enum sip_transport t, const char *
 
 /* ---- NAPTR ---- */
 
-/* The transport a record is about; false: not ours to use (RFC 3263 section 4.1). */
+/* The transport a record is about; false: not usable for us (RFC 3263 section 4.1). */
 static bool naptr_transport(const struct sip_locate *l, const struct xfed_dns_record *r, enum sip_transport *out)
 {
 	static const struct {
@@ -59,7 +59,7 @@ static bool is_before(const struct xfed_dns_record *a, const struct xfed_dns_rec
 	return a->naptr.order != b->naptr.order ? a->naptr.order < b->naptr.order : a->naptr.preference < b->naptr.preference;
 }
 
-/* The best usable record behind `last` (NULL: of all). */
+/* The best usable record that comes after `last`; NULL: the best of all. */
 static const struct xfed_dns_record *best_naptr(const struct sip_locate *l, const struct xfed_dns_answer *answer, const struct xfed_dns_record *last)
 {
 	const struct xfed_dns_record *best = NULL;
@@ -67,7 +67,7 @@ static const struct xfed_dns_record *best_naptr(const struct sip_locate *l, cons
 	for (size_t i = 0; i < answer->count; i++) {
 		const struct xfed_dns_record *r = &answer->records[i];
 		enum sip_transport t;
-		/* Of two that are equal the one that stands first. */
+		/* Equal records keep their order. */
 		bool is_behind = !last || is_before(last, r) || (!is_before(r, last) && r > last);
 		if (is_behind && (!best || is_before(r, best)) && naptr_transport(l, r, &t) && sip_locate_name(name, r->naptr.replacement)) {
 			best = r;
@@ -79,7 +79,7 @@ static const struct xfed_dns_record *best_naptr(const struct sip_locate *l, cons
 void sip_locate_read_naptr(struct sip_locate *l, const struct xfed_dns_answer *answer)
 {
 	const struct xfed_dns_record *first = best_naptr(l, answer, NULL);
-	/* RFC 3403 section 4.1: behind a match no record of a higher order is considered. */
+	/* RFC 3403 section 4.1: after a match records of a higher order are not considered. */
 	for (const struct xfed_dns_record *r = first; r && r->naptr.order == first->naptr.order && l->set_count < SETS_MAX;
 		r = best_naptr(l, answer, r)) {
 		char name[NAME_SIZE];
@@ -108,7 +108,7 @@ void sip_locate_read_srv(const struct sip_locate *l, const struct xfed_dns_answe
 			s->targets[s->count++].port = r[i].srv.port;
 		}
 	}
-	/* RFC 2782: "." says that the service is decidedly not there; a port 0 says no more. */
+	/* RFC 2782: "." says that the service is not offered; so does port 0. */
 	if (s->count > 0) {
 		s->outcome = OUTCOME_FOUND;
 	} else {

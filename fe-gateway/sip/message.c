@@ -12,10 +12,10 @@ struct parse {
 	bool is_refused;
 	size_t head_len;
 	struct xfed_span start_line;
-	enum sip_method method; /* of the request, or of the one that is answered */
+	enum sip_method method; /* of the request, or of the one answered */
 };
 
-/* The first finding counts; parsing goes on so that a request can be answered all the same. */
+/* The first error counts; parsing goes on, so that a request can still be answered. */
 static void refuse_header(struct parse *p, int status, const char *phrase, enum sip_header_id id)
 {
 	if (!p->is_refused) {
@@ -31,7 +31,7 @@ static void refuse(struct parse *p, int status, const char *phrase, bool is_fram
 	p->err->is_framing |= is_framing;
 }
 
-/* RFC 3261 section 12, RFC 6665: requests that make or change what these fields belong to, and the answers to them. */
+/* RFC 3261 section 12, RFC 6665: requests, and their responses, that make or change a dialog or a registration. */
 static bool has_dialog_fields(enum sip_method method)
 {
 	return method == SIP_METHOD_INVITE || method == SIP_METHOD_SUBSCRIBE || method == SIP_METHOD_NOTIFY || method == SIP_METHOD_UPDATE ||
@@ -68,7 +68,7 @@ static bool is_needed(const struct parse *p, enum sip_header_id id)
 	}
 }
 
-/* A field does not parse: that refuses the message, or the field is as if it were absent. */
+/* A field does not parse: the message is refused, or if nobody needs the field it counts as absent. */
 static void reject(struct parse *p, enum sip_header_id id, const char *phrase)
 {
 	if (is_needed(p, id)) {
@@ -82,7 +82,7 @@ static void reject(struct parse *p, enum sip_header_id id, const char *phrase)
 	}
 }
 
-/* Limits, before anything is allocated. Sets the length of the header block. */
+/* Checks the limits before anything is allocated, and finds the length of the header block. */
 static int measure(struct xfed_span bytes, size_t *head_len, size_t *lines, struct sip_error *err)
 {
 	*err = (struct sip_error){ .status = 400, .phrase = "No End of Header", .is_framing = true };
@@ -100,12 +100,13 @@ static int measure(struct xfed_span bytes, size_t *head_len, size_t *lines, stru
 	}
 	*lines = 0;
 	for (size_t i = 0; i < *head_len; ++*lines) {
-		i = (size_t)((const char *)memchr(bytes.data + i, '\n', *head_len - i) - bytes.data) + 1; /* the head ends with one */
+		/* the header block ends with a line end, so one is found */
+		i = (size_t)((const char *)memchr(bytes.data + i, '\n', *head_len - i) - bytes.data) + 1;
 	}
 	return XFED_OK;
 }
 
-/* One block: the message, its fields, the bytes. */
+/* Allocates message, fields and bytes as one block. */
 static struct sip_message *allocate(struct xfed_span bytes, size_t fields, char **copy)
 {
 	struct sip_message *m = xfed_malloc(sizeof(*m) + fields * sizeof(struct sip_header) + bytes.len + 1);
@@ -172,7 +173,7 @@ static bool is_once_only(enum sip_header_id id)
 	return once[id];
 }
 
-/* Control characters, and [C9] multi01, mcl01: fields that may stand once only. */
+/* Checks control characters, and fields that may occur only once ([C9] multi01, mcl01). */
 static void check_all(struct parse *p)
 {
 	bool seen[SIP_HEADER_COUNT] = { false };
@@ -194,7 +195,7 @@ static struct xfed_span value_of(const struct sip_message *m, enum sip_header_id
 	return h ? h->value : (struct xfed_span){ NULL, 0 };
 }
 
-/* SIP-Version: 0 for SIP/2.0, 505 for another version, 400 for no version at all. */
+/* Judges SIP-Version: 0 for SIP/2.0, 505 for another version, 400 for none. */
 static int judge_version(struct xfed_span v)
 {
 	if (xfed_span_eq_nocase(v, XFED_SPAN("SIP/2.0"))) {
@@ -215,7 +216,7 @@ static void read_request_line(struct parse *p)
 	const char *one = memchr(line.data, ' ', line.len);
 	const char *two = memrchr(line.data, ' ', line.len);
 	size_t method_len = one ? (size_t)(one - line.data) : 0;
-	/* Known even where the rest is broken, because an ACK is not answered. */
+	/* Set even where the rest is broken, because an ACK is never answered. */
 	m->method = xfed_span_make(line.data, method_len);
 	if (!one || two == one) {
 		refuse(p, 400, "Bad Request Line", false);
@@ -310,7 +311,7 @@ static void read_cseq(struct parse *p)
 	if (!spaced || !sip_number(xfed_span_make(v.data, n), UINT32_MAX, &number) || !sip_is_token(m->cseq_method)) {
 		reject(p, SIP_HEADER_CSEQ, "Bad CSeq");
 	} else if (m->is_request && m->method.len > 0 && !xfed_span_eq(m->method, m->cseq_method)) {
-		/* RFC 4475 section 3.1.2.18: an unknown method decides before the mismatch does. */
+		/* RFC 4475 section 3.1.2.18: an unknown method is reported before the mismatch. */
 		bool known = p->method != SIP_METHOD_UNKNOWN;
 		refuse_header(p, known ? 400 : 501, known ? "CSeq Method Mismatch" : "Not Implemented", SIP_HEADER_CSEQ);
 	}
@@ -320,7 +321,7 @@ static void read_cseq(struct parse *p)
 	}
 }
 
-/* Wider than word ["@" word]: it is compared and copied only, and "=" in it is common. */
+/* Wider than word ["@" word]: the value is only compared and copied, and "=" in it is common. */
 static bool is_received_call_id(struct xfed_span s)
 {
 	for (size_t i = 0; i < s.len; i++) {
@@ -341,7 +342,7 @@ static void read_call_id(struct parse *p)
 	}
 }
 
-/* Its absence is no fault: a proxy passes on what has none (section 16.3), and a user agent is not told to look for it. */
+/* It may be absent: a proxy forwards such requests (section 16.3), and a user agent need not check. */
 #define MAX_FORWARDS_ABSENT 70
 
 static void read_max_forwards(struct parse *p)
@@ -381,7 +382,7 @@ static bool is_media_type(struct xfed_span s)
 	return slash && sip_is_token(sip_trim(xfed_span_make(s.data, n))) && sip_is_token(sip_trim(xfed_span_make(slash + 1, s.len - n - 1)));
 }
 
-/* ";" with nothing behind it, as phones leave it at the end. */
+/* Skips a ";" with nothing behind it, which some phones leave at the end. */
 static struct xfed_span skip_empty_params(struct xfed_span s)
 {
 	for (s = sip_trim(s); s.len > 0 && s.data[0] == ';';) {
@@ -417,8 +418,7 @@ static void read_content_type(struct parse *p)
 	m->content_type_params = params;
 }
 
-/* delta-seconds, perhaps with a comment or parameters behind it; too large a number counts as the
- * largest. */
+/* delta-seconds, perhaps followed by a comment or parameters; a number that is too large counts as the largest. */
 static int64_t read_seconds(struct xfed_span v)
 {
 	size_t n = 0;
@@ -474,7 +474,7 @@ static void take_body(struct parse *p, struct xfed_span copy, enum sip_parse_fla
 		n = rest.len;
 		refuse_length(p, 400, "Bad Content-Length", true);
 	} else if (n > XFED_SIP_MESSAGE_BYTES - p->head_len) {
-		refuse_length(p, 413, "Message Too Large", n > XFED_SIP_SKIP_BYTES); /* what is not larger the framer has read past */
+		refuse_length(p, 413, "Message Too Large", n > XFED_SIP_SKIP_BYTES); /* the framer has skipped a body up to that size */
 	} else if (n > rest.len || (is_stream && n < rest.len)) {
 		refuse_length(p, 400, "Content-Length Does Not Fit", true);
 	}
@@ -489,7 +489,7 @@ static void read_fields(struct parse *p)
 	} else {
 		read_status_line(p);
 	}
-	read_cseq(p); /* early: what an answer needs depends on what it answers */
+	read_cseq(p); /* first, because the fields a response needs depend on the method in CSeq */
 	check_all(p);
 	read_vias(p);
 	read_address(p, SIP_HEADER_FROM, &m->from, "No From", "Bad From");
@@ -502,15 +502,14 @@ static void read_fields(struct parse *p)
 	read_others(p);
 }
 
-/* What sip_print_response_head() needs. The ACK of somebody whose start line is broken is not
- * answered either. */
+/* Has what sip_print_response_head() needs. ACKs are never answered, even if their start line is broken. */
 static bool is_answerable(const struct sip_message *m)
 {
 	return m->is_request && m->via_count > 0 && m->from.value.data && m->to.value.data && m->call_id.data && m->cseq_method.len > 0 &&
 	       !xfed_span_is(m->method, "ACK") && !xfed_span_is(m->cseq_method, "ACK");
 }
 
-/* Whose message it was, for the log. */
+/* Says whose message it was, for the log. */
 static void describe(struct parse *p)
 {
 	struct xfed_span id = value_of(p->m, SIP_HEADER_CALL_ID);

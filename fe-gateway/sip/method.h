@@ -1,4 +1,4 @@
-/* The methods there are. Names are case-sensitive ([C1-01]). */
+/* The methods. Names are case-sensitive ([C1-01]). */
 #ifndef GATEWAY_SIP_METHOD_H
 #define GATEWAY_SIP_METHOD_H
 

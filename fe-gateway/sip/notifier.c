@@ -1,4 +1,4 @@
-/* The end of a subscription that tells (RFC 6665 section 4.2). */
+/* The notifier of a subscription (RFC 6665 section 4.2). */
 #include "sip/event.h"
 #include "xfed/limits.h"
 
@@ -20,7 +20,7 @@ static void gone(struct sip_notifier *n)
 	}
 }
 
-/* The rate: a bucket that fills by one token in so much time. */
+/* Rate limit: a bucket that gains one token per interval. */
 static void refill(struct sip_notifier *n, uint64_t now_ms)
 {
 	while (n->tokens < XFED_SIP_NOTIFY_BURST && now_ms >= n->token_ms) {
@@ -40,7 +40,7 @@ static void spend(struct sip_notifier *n, uint64_t now_ms)
 	n->tokens -= n->tokens > 0;
 }
 
-/* One is under way at a time; what has changed meanwhile is told in the next, the last state only. */
+/* Sends NOTIFY if one is due; one at a time, so that several changes meanwhile become one NOTIFY with the last state. */
 static void tell_if_due(struct sip_notifier *n, uint64_t now_ms)
 {
 	refill(n, now_ms);
@@ -158,7 +158,7 @@ void sip_notifier_step(struct sip_notifier *n, const struct sip_notifier_event *
 		}
 		break;
 	case SIP_NOTIFIER_STATE:
-		if (n->state == SIP_SUB_ACTIVE) { /* pending tells nothing of what is watched (RFC 3856 section 6.6.2) */
+		if (n->state == SIP_SUB_ACTIVE) { /* a pending subscription reveals nothing of the watched state (RFC 3856 section 6.6.2) */
 			due(n, ev->is_urgent || n->is_first);
 			n->is_first = false;
 		}

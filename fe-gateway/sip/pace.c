@@ -14,7 +14,7 @@ static struct sip_pace *pace_of(struct sip_layer *l, const struct sip_target *ta
 	return &l->paces.all[xfed_siphash(l->secret.bytes, where, len + sizeof(target->port)) % XFED_ARRAY_LEN(l->paces.all)];
 }
 
-/* Whether one more may leave now; it is counted. */
+/* True: one more may be sent now, and is counted. */
 static bool take(struct sip_pace *p, uint64_t now_ms)
 {
 	uint64_t gone = (now_ms - p->at_ms) * XFED_SIP_PACE_PER_MS;
@@ -27,7 +27,7 @@ static bool take(struct sip_pace *p, uint64_t now_ms)
 	return true;
 }
 
-/* All wait equally long, so the last one to begin is the last one due. */
+/* All wait equally long, so the one that begins last is due last. */
 static void wait_from(struct sip_layer *l, struct sip_pace *p, uint64_t now_ms)
 {
 	p->due_ms = now_ms + XFED_SIP_PACE_MS;
@@ -42,7 +42,7 @@ void sip_pace_send(struct sip_layer *l, struct sip_trans *t, uint64_t now_ms)
 	}
 	struct sip_pace *p = pace_of(l, &t->target);
 	if (t->pace) {
-		return; /* its turn has not come since the last time */
+		return; /* its time has not come */
 	}
 	if (!p->waiting && take(p, now_ms)) {
 		sip_trans_send(l, t);
@@ -71,7 +71,7 @@ void sip_pace_leave(struct sip_layer *l, struct sip_trans *t)
 void sip_pace_tick(struct sip_layer *l, uint64_t now_ms)
 {
 	struct sip_pace *p;
-	size_t keep = SIP_ACTIONS_MAX / 2; /* for timers */
+	size_t keep = SIP_ACTIONS_MAX / 2; /* kept for timers */
 	while (sip_layer_room(l) > keep && (p = l->paces.due) && p->due_ms <= now_ms) {
 		if (take(p, now_ms)) {
 			struct sip_trans *t = p->waiting;

@@ -5,7 +5,7 @@
 
 #define CSEQ_LIMIT (1U << 31) /* RFC 3261 section 8.1.1.5 */
 
-/* Writes what fits and counts the rest, so that one pass both measures and prints. */
+/* Writes what fits and counts the rest, so that one pass measures and prints. */
 struct writer {
 	char *out;
 	size_t size, len;
@@ -55,7 +55,7 @@ static struct writer writer_start(char *out, size_t size)
 	return (struct writer){ .out = out, .size = size };
 }
 
-/* "Name: value" for a value that comes from elsewhere; nothing where it is absent. */
+/* "Name: value" for a value from elsewhere; nothing if it is absent. */
 static void put_field(struct writer *w, const char *name, struct xfed_span value)
 {
 	if (!value.data) {
@@ -68,7 +68,7 @@ static void put_field(struct writer *w, const char *name, struct xfed_span value
 	put_str(w, "\r\n");
 }
 
-/* A field as it was received: unfolded, so free of line ends, but perhaps with quoted controls. */
+/* A field as received: unfolded, so free of line ends, but perhaps with quoted control characters. */
 static void put_copy(struct writer *w, const char *name, struct xfed_span value)
 {
 	require(w, !memchr(value.data, '\r', value.len) && !memchr(value.data, '\n', value.len));
@@ -129,7 +129,7 @@ static void put_via(struct writer *w, const struct sip_via_out *via)
 	put_str(w, via->has_rport ? ";rport\r\n" : "\r\n");
 }
 
-/* Each line a field of its own, none folded, none that the template writes itself. */
+/* Further header fields: one per line, not folded, none that the template writes itself. */
 static void put_extra(struct writer *w, struct xfed_span extra)
 {
 	struct xfed_span rest = extra;
@@ -181,7 +181,7 @@ static bool is_media_type(struct xfed_span s)
 	return slash && slash > s.data && sip_is_token(xfed_span_make(s.data, (size_t)(slash - s.data)));
 }
 
-/* Absent, or one or more addresses. */
+/* True: absent, or one or more addresses. */
 static bool is_address_list(struct xfed_span rest)
 {
 	struct xfed_span element;
@@ -223,8 +223,7 @@ int sip_print_request(const struct sip_request *r, const struct sip_via_out *via
 	return finish(&w, len);
 }
 
-/* The top Via with received and rport of ours in place of what stood there (RFC 3261
- * section 18.2.1, RFC 3581 section 4). */
+/* The topmost Via with our received and rport in place of those it had (RFC 3261 section 18.2.1, RFC 3581 section 4). */
 static void put_top_via(struct writer *w, const struct sip_via *via, const struct sip_source *source)
 {
 	struct xfed_span rest = via->params, name, value;
@@ -254,7 +253,7 @@ static void put_vias(struct writer *w, const struct sip_message *m, const struct
 {
 	const struct sip_header *h = NULL;
 	const struct sip_via *top = &m->via;
-	/* A Via that did not parse has no host; it goes back as it came. */
+	/* A Via that did not parse has no host; it is returned as received. */
 	bool rewrite = top->host.len > 0 && source->ip.len > 0 && (top->has_rport || top->received.data || !sip_host_eq(top->host, source->ip));
 	while ((h = sip_message_header(m, SIP_HEADER_VIA, h))) {
 		if (!rewrite) {
@@ -277,8 +276,7 @@ static void put_to(struct writer *w, const struct sip_message *m, struct xfed_sp
 {
 	put_str(w, "To: ");
 	put(w, m->to.value);
-	/* A To that did not parse has no URI: a tag behind it might end up inside a quoted string.
-	 */
+	/* A To that did not parse has no URI: a tag appended to it might end up inside a quoted string. */
 	if (!m->to.tag.data && m->to.uri.len > 0 && to_tag.data) {
 		require(w, sip_is_token(to_tag));
 		put_str(w, ";tag=");
@@ -334,8 +332,7 @@ int sip_print_response(const struct sip_response *r, struct xfed_span head, char
 	return finish(&w, len);
 }
 
-/* What ACK and CANCEL share: they follow the INVITE's way with its branch (RFC 3261
- * sections 9.1, 17.1.1.3). */
+/* ACK and CANCEL, which go where the INVITE went and have its branch (RFC 3261 sections 9.1, 17.1.1.3). */
 static int print_follower(const struct sip_message *invite, const char *method, struct xfed_span to, char *out, size_t size, size_t *len)
 {
 	struct writer w = writer_start(out, size);

@@ -14,7 +14,7 @@ size_t sip_scan_leading(struct xfed_span s)
 
 size_t sip_scan_head_length(struct xfed_span s, size_t from)
 {
-	/* The four bytes may straddle what was looked at before. */
+	/* The four bytes CRLF CRLF may begin before `from`. */
 	from = from > 3 ? from - 3 : 0;
 	if (from >= s.len) {
 		return 0;
@@ -28,7 +28,7 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t';
 }
 
-/* True where a CR stands in the line other than in the CRLF of a fold. */
+/* True: the line has a CR other than in the CRLF of a fold. */
 static bool has_lone_cr(struct xfed_span line)
 {
 	for (size_t i = 0; i < line.len; i++) {
@@ -111,7 +111,7 @@ enum sip_header_id sip_scan_header_id(struct xfed_span name)
 {
 	char first = name.len == 1 ? (char)(name.data[0] | 0x20) : 0;
 	for (int id = SIP_HEADER_OTHER + 1; id < SIP_HEADER_COUNT; id++) {
-		/* The length tells most of them apart. */
+		/* The length distinguishes most of them. */
 		bool match = first ? first == header_names[id].compact
 				   : name.len == header_names[id].name.len && xfed_span_eq_nocase(name, header_names[id].name);
 		if (match) {
@@ -123,7 +123,7 @@ enum sip_header_id sip_scan_header_id(struct xfed_span name)
 
 bool sip_scan_controls_fine(struct xfed_span line)
 {
-	/* Most lines have none of these; then there is nothing to look at closely. */
+	/* Most lines have none of these, and are not looked at any closer. */
 	const struct sip_set notable = { ~(SIP_PRINTABLE_LOW | SIP_BIT('\t') | SIP_BIT('\r') | SIP_BIT('\n')) | SIP_BIT('"'),
 		SIP_BIT('\\') | SIP_BIT(0x7f) };
 	bool quoted = false;

@@ -1,5 +1,4 @@
-/* Server transactions and answers without one: requests of peers (RFC 3261
- * sections 8.2, 17.2, 18.2). */
+/* Server transactions, and responses without one: requests of peers (RFC 3261 sections 8.2, 17.2, 18.2). */
 #include "sip/trans.h"
 
 #include <stdio.h>
@@ -20,14 +19,13 @@ static void copy_text(char *out, size_t size, struct xfed_span s)
 }
 
 /*
- * Where responses to a request go ([C3-04]): never to another address than the one it came from, whatever
- * its Via says. maddr is not followed (section 18.2.2 has it for multicast, which nobody sends us): it
- * would let anybody have our answers sent to a third party, or to ourselves.
+ * Where responses to a request go ([C3-04]): never to an address other than that of its sender, whatever its Via says. maddr is ignored
+ * (section 18.2.2 has it for multicast, which nobody sends us), because it would let anybody direct our responses to a third party, or to
+ * ourselves.
  *
- * On a stream: its connection, and should that have closed, that address at the port of sent-by. Over
- * UDP, from the socket the request came in on: the source port if rport was asked for, else the port
- * of sent-by. A stranger chooses no port either: over UDP it is answered where its datagram came
- * from, and no connection is opened to it (port 0).
+ * Over a stream: on the connection of the request, or if that is closed to its address, at the port of sent-by. Over UDP: from the socket
+ * the request came in on, to its source port if rport was asked for, else to the port of sent-by. Strangers do not choose the port: over
+ * UDP the response goes to the source port, and no connection is opened to them (port 0).
  */
 static struct sip_target reply_target(const struct sip_layer *l, const struct sip_message *m)
 {
@@ -48,7 +46,7 @@ static struct sip_target reply_target(const struct sip_layer *l, const struct si
 	return t;
 }
 
-/* `with_routes`: Record-Route too, which answers that make a dialog carry. */
+/* `with_routes`: also Record-Route, for responses that make a dialog. */
 static int print_head(struct sip_layer *l, const struct sip_message *m, bool with_routes, char **head, size_t *len)
 {
 	char tag[SIP_TO_TAG_LEN];
@@ -69,9 +67,8 @@ static int print_head(struct sip_layer *l, const struct sip_message *m, bool wit
 }
 
 /*
- * An answer without a transaction (section 8.2.7): the To tag is derived, so a retransmitted
- * request gets the same again. A head that cannot be printed belongs to a message nobody could
- * match, and is dropped.
+ * A response without transaction (section 8.2.7): the To tag is derived from the request, so a retransmission gets the same one. If the
+ * head cannot be printed the peer could not match the response, and none is sent.
  */
 int sip_server_answer(struct sip_layer *l, const struct sip_message *m, int status, const char *phrase, struct xfed_span extra)
 {
@@ -86,7 +83,7 @@ int sip_server_answer(struct sip_layer *l, const struct sip_message *m, int stat
 	return rc == XFED_ERR_INVALID ? XFED_OK : rc;
 }
 
-/* Fills a new transaction and enters it in the tables; NULL on NOMEM. */
+/* Makes a transaction and adds it to the tables; NULL: no memory. */
 static struct sip_trans *open_transaction(
 	struct sip_layer *l, const struct sip_message *m, const struct sip_key *key, enum sip_state state, bool with_routes)
 {
@@ -109,7 +106,7 @@ static struct sip_trans *open_transaction(
 	return t;
 }
 
-/* [C1-10]: true where the request came already by another way and is still being served. */
+/* [C1-10]: true if the same request has come another way and is still being processed. */
 static bool is_merged(struct sip_layer *l, const struct sip_key *merged)
 {
 	struct sip_trans *other;
@@ -145,7 +142,7 @@ static int deliver(struct sip_layer *l, const struct sip_message *m, const struc
 		return sip_server_answer(l, m, 482, NULL, XFED_SPAN(""));
 	}
 	if (begins && !l->flow.is_known) {
-		return sip_server_answer(l, m, 403, NULL, XFED_SPAN("")); /* nothing is kept for a stranger, and no dialog can do without */
+		return sip_server_answer(l, m, 403, NULL, XFED_SPAN("")); /* nothing is kept for strangers, and a dialog needs state */
 	}
 	if (sip_layer_is_full_of_servers(l) || (begins && sip_legs_are_full(l))) {
 		return sip_server_answer(l, m, 503, NULL, XFED_SPAN(BUSY_LINE));
@@ -168,9 +165,9 @@ static int deliver(struct sip_layer *l, const struct sip_message *m, const struc
 }
 
 /*
- * A response: kept for retransmissions, sent, and the state that follows. A stranger's final one is sent and forgotten (section 8.2.7):
- * should the request come again it is refused again, with the same To tag. What a user has answered is kept whatever its status: a 501
- * may be a contact's word about a message that was handed over, and the next time the word may be another.
+ * Sends a response and keeps it for retransmissions; changes the state. A stranger's final response is sent and forgotten (section 8.2.7):
+ * a retransmission is refused again, with the same To tag. A response of a user is kept whatever its status: a 501 may be a contact's
+ * answer to a message that was delivered, and delivering it again may give another answer.
  */
 static int respond(struct sip_layer *l, struct sip_trans *t, enum sip_state next, const struct sip_response *r, uint64_t now_ms)
 {
@@ -200,8 +197,8 @@ static int respond(struct sip_layer *l, struct sip_trans *t, enum sip_state next
 }
 
 /*
- * A refusal inside a dialog. That of an INVITE is a transaction's: it goes by what the dialog does at the time, and is repeated until
- * its ACK comes (section 17.2.1).
+ * Refuses a request inside a dialog. For an INVITE with a transaction, because the refusal depends on the state of the dialog at that time,
+ * and is repeated until its ACK comes (section 17.2.1).
  */
 static int refuse_inside(struct sip_layer *l, const struct sip_message *m, const struct sip_key *key, int status, const char *extra, uint64_t now_ms)
 {
@@ -222,14 +219,14 @@ static int refuse_inside(struct sip_layer *l, const struct sip_message *m, const
 	return rc;
 }
 
-/* 420 names what is required and not there (section 8.2.2.3). */
+/* 420 lists the required extensions that are not supported (section 8.2.2.3). */
 static int refuse_extensions(struct sip_layer *l, const struct sip_message *m)
 {
 	static const char name[] = "Unsupported: ";
 	const struct sip_header *h = NULL;
 	size_t size = 1, at = 0;
 	while ((h = sip_message_header(m, SIP_HEADER_REQUIRE, h))) {
-		size += strlen(name) + 2 * h->value.len + 3; /* a blank may be put behind each comma */
+		size += strlen(name) + 2 * h->value.len + 3; /* a blank may be inserted after each comma */
 	}
 	char *lines = xfed_malloc(size);
 	if (!lines) {
@@ -249,17 +246,17 @@ static int refuse_extensions(struct sip_layer *l, const struct sip_message *m)
 	return rc;
 }
 
-/* Of an INVITE too, whose ACK is absorbed: nobody needs what holds no state to be repeated (section 8.2.7). */
+/* Refuses without state (section 8.2.7), even an INVITE, whose ACK is absorbed. */
 static int refuse_by(struct sip_layer *l, const struct sip_message *m, const struct sip_verdict *v)
 {
-	if (v->status >= 300) { /* OPTIONS is answered here too, with 200 */
+	if (v->status >= 300) { /* OPTIONS gets its 200 here too */
 		struct sip_layer_action told = { .kind = SIP_ACT_REFUSED, .flow = &l->flow, .message = m, .status = v->status };
 		sip_layer_push(l, &told);
 	}
 	return v->needs_unsupported ? refuse_extensions(l, m) : sip_server_answer(l, m, v->status, NULL, xfed_span_str(v->extra));
 }
 
-/* An INVITE that its user has not answered is answered here. */
+/* Answers an INVITE in place of its user, who has not. */
 static int answer_for_user(struct sip_layer *l, struct sip_trans *t, int status, uint64_t now_ms)
 {
 	struct sip_layer_action act = { .kind = SIP_ACT_CANCELLED, .txn = t->id, .user = t->user };
@@ -277,12 +274,12 @@ int sip_server_give_up(struct sip_layer *l, struct sip_trans *t, uint64_t now_ms
 	if (rc != XFED_OK) {
 		struct sip_layer_action act = { .kind = SIP_ACT_CANCELLED, .txn = t->id, .user = t->user };
 		sip_layer_push(l, &act);
-		sip_trans_end(l, t); /* without memory for an answer: the peer's own time ends it */
+		sip_trans_end(l, t); /* without memory for a response: the peer times out */
 	}
 	return rc;
 }
 
-/* Section 9.2. Where the INVITE has had its final response already, the CANCEL changes nothing. */
+/* Section 9.2. Has no effect if the INVITE has its final response already. */
 static int answer_cancel(struct sip_layer *l, const struct sip_message *m, uint64_t now_ms)
 {
 	struct sip_key key = sip_key_server(&l->secret, m, l->flow.transport, XFED_SPAN("INVITE"));
@@ -294,7 +291,7 @@ static int answer_cancel(struct sip_layer *l, const struct sip_message *m, uint6
 	return rc;
 }
 
-/* That of a refusal has the INVITE's branch, that of a 2xx its dialog (section 13.3.1.4). */
+/* The ACK for a refusal has the INVITE's branch, that for a 2xx belongs to its dialog (section 13.3.1.4). */
 static int absorb_ack(struct sip_layer *l, const struct sip_message *m, uint64_t now_ms)
 {
 	struct sip_key key = sip_key_server(&l->secret, m, l->flow.transport, XFED_SPAN("INVITE"));
@@ -320,7 +317,7 @@ static int absorb_ack(struct sip_layer *l, const struct sip_message *m, uint64_t
 
 /* ---- inside dialogs ---- */
 
-/* Section 14.2, RFC 3311 section 5.2: one offer at a time. 0: it may go on. */
+/* Section 14.2, RFC 3311 section 5.2: one offer at a time. 0: the request may go on. */
 static int glare_status(const struct sip_leg *leg, const struct sip_message *m, enum sip_method method)
 {
 	bool offers = method == SIP_METHOD_INVITE || (method == SIP_METHOD_UPDATE && m->body.len > 0);
@@ -391,15 +388,15 @@ static int receive_inside(struct sip_layer *l, const struct sip_message *m, cons
 	return XFED_ERR_NOMEM;
 }
 
-/* A copy of a request we have: its last response again, if there is one ([C2-02]). */
+/* A retransmitted request gets its last response again, if there is one ([C2-02]). */
 static void repeat(struct sip_layer *l, struct sip_trans *t)
 {
-	/* It may have come over a new connection; the one before it is then most likely dead. */
+	/* The copy may have come over a new connection, in which case the old one is most likely dead. */
 	if (t->target.transport != SIP_UDP) {
 		sip_trans_bind(l, t, l->flow.id);
 	}
 	l->stats.retransmissions_absorbed++;
-	/* RFC 6026 section 7.1: a 2xx to INVITE is repeated by its own time. */
+	/* RFC 6026 section 7.1: a 2xx to INVITE is repeated by a timer. */
 	bool is_absorbed = t->state == SIP_STATE_S_CONFIRMED || t->state == SIP_STATE_S_ACCEPTED || t->state == SIP_STATE_S_ACKNOWLEDGED;
 	if (t->last && !is_absorbed) {
 		sip_trans_send(l, t);
@@ -415,7 +412,7 @@ int sip_server_receive(struct sip_layer *l, const struct sip_message *m, uint64_
 	struct sip_key key = sip_key_server(&l->secret, m, l->flow.transport, m->method);
 	struct sip_trans *t = sip_trans_by_key(l, &key);
 	if (t && !t->is_stranger && !l->flow.is_known) {
-		/* Somebody else's request, whose answer would go to whoever repeats it: served already, by another way. */
+		/* The same request from another peer, which would get the response: it is being processed already. */
 		return sip_server_answer(l, m, 482, NULL, XFED_SPAN(""));
 	}
 	if (t) {
@@ -442,15 +439,15 @@ int sip_server_say_trying(struct sip_layer *l, struct sip_trans *t, uint64_t now
 	enum sip_state next = t->state == SIP_STATE_S_INVITE_TRYING ? SIP_STATE_S_INVITE_PROCEEDING : SIP_STATE_S_PROCEEDING;
 	int rc = respond(l, t, next, &(struct sip_response){ .status = 100 }, now_ms);
 	if (rc != XFED_OK) {
-		/* Without memory the 100 is lost as a datagram may be; the transaction goes on. */
+		/* Without memory the 100 is lost, as a datagram may be; the transaction goes on. */
 		sip_trans_enter(l, t, next, now_ms);
 	}
 	return rc;
 }
 
 /*
- * The dialog goes with its INVITE or SUBSCRIBE: found from a provisional answer on, there for good with a 2xx, gone without.
- * Before the answer, as that may end the transaction; undone where it cannot be sent.
+ * The dialog of an INVITE or SUBSCRIBE: it can be found from the first provisional response on, exists for good after a 2xx, and is removed
+ * after a refusal. Called before the response is sent, because that may end the transaction; undone where it cannot be sent.
  */
 static int prepare_dialog(struct sip_layer *l, struct sip_leg *leg, const struct sip_trans *t, int status)
 {
@@ -486,7 +483,7 @@ int sip_layer_answer(struct sip_layer *l, uint64_t txn, const struct sip_respons
 		return XFED_ERR_NOT_FOUND;
 	}
 	bool is_session = t->state == SIP_STATE_S_INVITE_TRYING || t->state == SIP_STATE_S_INVITE_PROCEEDING;
-	/* RFC 4320 section 4.2: a 408 would always come too late to be of use, and what is provisional helps nobody. */
+	/* RFC 4320 section 4.2: outside INVITE a 408 would always come too late, and provisional responses are not allowed. */
 	if (r->status <= 100 || (!is_session && (r->status < 200 || r->status == 408))) {
 		return XFED_ERR_INVALID;
 	}

@@ -1,4 +1,4 @@
-/* The end of a subscription that asks (RFC 6665 sections 4.1, 4.4). */
+/* The subscriber of a subscription (RFC 6665 sections 4.1, 4.4). */
 #include "sip/event.h"
 #include "xfed/limits.h"
 
@@ -28,7 +28,7 @@ static uint64_t after(uint64_t now_ms, int64_t seconds)
 	return now_ms + (uint64_t)seconds * 1000;
 }
 
-/* A number from 0 to `most`, so that what began together is not repeated together. */
+/* A random number from 0 to `most`, so that subscriptions begun together are not repeated together. */
 static uint64_t spread(const struct sip_subscriber *s, uint64_t most)
 {
 	uint32_t r = 0;
@@ -60,7 +60,7 @@ static void enter(struct sip_subscriber *s, enum sip_sub_state state, enum sip_e
 	}
 }
 
-/* A new one: nothing of the one before counts. */
+/* Starts a new subscription; nothing is kept of the previous one. */
 static void begin(struct sip_subscriber *s, uint64_t now_ms)
 {
 	s->has_dialog = s->is_asked_back = s->is_ending = false;
@@ -70,7 +70,7 @@ static void begin(struct sip_subscriber *s, uint64_t now_ms)
 	send(s, s->wanted_s);
 }
 
-/* Doubled with each failure in a row, and up to a quarter less. */
+/* Doubled with each failure in a row, and reduced at random by up to a quarter. */
 static uint64_t patience_ms(const struct sip_subscriber *s)
 {
 	uint64_t ms = XFED_SIP_RESUBSCRIBE_MIN_MS;
@@ -81,7 +81,7 @@ static uint64_t patience_ms(const struct sip_subscriber *s)
 	return ms - spread(s, ms / 4);
 }
 
-/* It has ended; its reason says whether and when it is made anew. One that ends a second time without a NOTIFY in between waits too. */
+/* It has ended; the reason says whether and when to subscribe again. One that ends twice without a NOTIFY in between has to wait too. */
 static void end(struct sip_subscriber *s, enum sip_end_reason reason, enum again again, int64_t retry_after_s, int status, uint64_t now_ms)
 {
 	bool was_up = s->state == SIP_SUB_ACTIVE || s->state == SIP_SUB_PENDING;
@@ -89,7 +89,7 @@ static void end(struct sip_subscriber *s, enum sip_end_reason reason, enum again
 	s->expires_ms = s->refresh_ms = s->notify_by_ms = s->retry_ms = NEVER;
 	enter(s, SIP_SUB_TERMINATED, reason, status);
 	if (s->is_ending && !s->is_unwanted) {
-		begin(s, now_ms); /* wanted again meanwhile */
+		begin(s, now_ms); /* UNSUBSCRIBE was followed by SUBSCRIBE meanwhile */
 		return;
 	}
 	if (s->is_unwanted || again == NOT) {
@@ -122,19 +122,19 @@ static void take_failure(struct sip_subscriber *s, const struct sip_subscriber_e
 		s->wanted_s = ev->min_expires_s;
 		send(s, s->wanted_s);
 	} else if (ev->status == 481 && s->has_dialog) {
-		end(s, SIP_END_NONE, NOW, -1, ev->status, now_ms); /* the peer knows nothing of it (any more): made anew at once */
+		end(s, SIP_END_NONE, NOW, -1, ev->status, now_ms); /* the peer does not know it (any more): subscribe again at once */
 	} else if (!s->has_dialog || sip_status_ends_subscription(ev->status)) {
 		enum again again = sip_status_refuses_subscription(ev->status) ? NOT : LATER;
 		end(s, SIP_END_NONE, again, ev->retry_after_s, ev->status, now_ms);
 	} else {
-		/* section 4.1.2.2: a refresh that failed otherwise leaves what there is until its time is over */
+		/* section 4.1.2.2: after another failure of a refresh the subscription lasts until it expires */
 		s->failures++;
 		uint64_t again = ev->retry_after_s >= 0 ? after(now_ms, ev->retry_after_s) : now_ms + patience_ms(s);
 		s->refresh_ms = again < s->expires_ms && !s->is_unwanted ? again : NEVER;
 	}
 }
 
-/* What is up is told to end, and its last NOTIFY is awaited (section 4.1.2.3). */
+/* Sends SUBSCRIBE with Expires 0, and waits for the last NOTIFY (section 4.1.2.3). */
 static void send_end(struct sip_subscriber *s, uint64_t now_ms)
 {
 	s->is_ending = true;
@@ -145,7 +145,7 @@ static void send_end(struct sip_subscriber *s, uint64_t now_ms)
 
 static void take_answer(struct sip_subscriber *s, const struct sip_subscriber_event *ev, uint64_t now_ms)
 {
-	/* A subscription that has ended before it was answered has left an answer on the way. */
+	/* A response to a SUBSCRIBE of an earlier subscription is ignored. */
 	if (!s->is_in_flight || ev->number != s->number || ev->status < 200) {
 		return;
 	}
@@ -156,7 +156,7 @@ static void take_answer(struct sip_subscriber *s, const struct sip_subscriber_ev
 	}
 	s->has_dialog = true;
 	if (s->is_unwanted) {
-		if (!s->is_ending) { /* it was wanted when it was sent */
+		if (!s->is_ending) { /* it was sent when the subscription was still wanted */
 			send_end(s, now_ms);
 		}
 		return;
@@ -168,14 +168,14 @@ static void take_answer(struct sip_subscriber *s, const struct sip_subscriber_ev
 static void take_notify(struct sip_subscriber *s, const struct sip_sub_value *v, uint64_t now_ms)
 {
 	if (s->state == SIP_SUB_IDLE || s->state == SIP_SUB_TERMINATED) {
-		return; /* the caller has answered 481 */
+		return; /* the caller has answered with 481 */
 	}
 	if (v->state == SIP_SUB_TERMINATED) {
 		int64_t retry = v->reason == SIP_END_NORESOURCE ? -1 : v->retry_after_s;
 		end(s, v->reason, again_after[v->reason], retry, 0, now_ms);
 		return;
 	}
-	s->has_dialog = true; /* also before the answer to SUBSCRIBE */
+	s->has_dialog = true; /* may come before the response to SUBSCRIBE */
 	s->failures = 0;
 	if (!s->is_unwanted && !s->is_ending) {
 		s->notify_by_ms = NEVER;
@@ -211,7 +211,7 @@ static void doubt(struct sip_subscriber *s, uint64_t now_ms)
 static void tick(struct sip_subscriber *s, uint64_t now_ms)
 {
 	if (now_ms >= s->notify_by_ms) {
-		/* No NOTIFY has come: there is no subscription, whatever the answer was (section 4.1.2.4). */
+		/* No NOTIFY has come, so there is no subscription, whatever the response was (section 4.1.2.4). */
 		end(s, SIP_END_NONE, LATER, -1, 0, now_ms);
 	} else if (now_ms >= s->expires_ms) {
 		end(s, SIP_END_TIMEOUT, NOW, -1, 0, now_ms);

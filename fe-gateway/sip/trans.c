@@ -6,21 +6,20 @@
 #define T2	     XFED_SIP_T2_MS
 #define T4	     XFED_SIP_T4_MS
 #define B_F_H_J	     (64 * T1)
-#define TRYING_AFTER (T1 + 2 * T1 + 4 * T1) /* when a client's Timer E reaches T2: RFC 4320 section 4.1 */
-#define C	     180000		    /* RFC 3261 section 16.6 step 11; nothing else bounds a ringing INVITE */
+#define TRYING_AFTER (T1 + 2 * T1 + 4 * T1) /* the time at which Timer E reaches T2: RFC 4320 section 4.1 */
+#define C	     180000		    /* RFC 3261 section 16.6 step 11; nothing else limits a ringing INVITE */
 #define SAY_100	     200		    /* RFC 3261 section 17.2.1 */
-#define UNANSWERED   170000		    /* an INVITE to a user of ours: before the C of whoever asks */
+#define UNANSWERED   170000		    /* of an INVITE to a user of ours: shorter than Timer C of the peer */
 #define NEVER	     UINT64_MAX
-#define KEEP	     (UINT64_MAX - 1) /* the limit of the state before goes on */
+#define KEEP	     (UINT64_MAX - 1) /* the limit of the previous state still applies */
 
-/* AGAIN: over UDP; REPEAT: over streams too, as what answers it is the other end, not the next hop. */
+/* AGAIN: retransmit over UDP; REPEAT: over streams too, because the response is from the other end and not from the next hop. */
 enum due { NOTHING, AGAIN, REPEAT, SAY_TRYING };
 enum expiry { QUIET, TIMEOUT, GIVE_UP, NO_ACK };
 
 /*
- * Times in ms: the first retransmission and its cap (over UDP; `due` says what happens), how long
- * the state lasts over UDP and over a stream, and what its end means. The letters are those of RFC
- * 3261 table 4.
+ * Times in ms: the first retransmission and its maximum (over UDP; `due` says what happens), how long the state lasts over UDP and over a
+ * stream, and what its end means. Letters are the timers of RFC 3261 table 4.
  */
 /* clang-format off */
 static const struct row {
@@ -267,16 +266,13 @@ static void time_out(struct sip_layer *l, struct sip_trans *t)
 	sip_trans_end(l, t);
 }
 
-/*
- * A process that stood still (stopped, its machine suspended or moved) finds its timers due before it has read the answers
- * that lie in its sockets.
- */
+/* After the process was stopped, or its machine suspended, timers are due although responses may be waiting in the sockets. */
 static bool is_late(const struct sip_layer *l, uint64_t due_ms, uint64_t now_ms)
 {
 	return now_ms - due_ms > sip_layer_scale(l, XFED_SIP_T1_MS);
 }
 
-/* The answer, if there is one, is read first. */
+/* Responses that may be there are read first. */
 static void postpone_end(struct sip_layer *l, struct sip_trans *t, uint64_t now_ms)
 {
 	t->resend_ms = NEVER;
@@ -285,8 +281,8 @@ static void postpone_end(struct sip_layer *l, struct sip_trans *t, uint64_t now_
 }
 
 /*
- * A server knows a copy by its branch for about T4 after it has answered (proto/delivery.md, Attempts); behind a longer gap
- * it would be another request, and its user would get the message twice.
+ * A server recognises a copy by its branch for about T4 after it has answered (proto/delivery.md, Attempts); after a longer gap it would be
+ * a new request, and its user would get the message twice.
  */
 static bool may_repeat(const struct sip_layer *l, const struct sip_trans *t, uint64_t now_ms)
 {
@@ -309,13 +305,13 @@ int sip_trans_fire(struct sip_layer *l, struct sip_trans *t, uint64_t now_ms)
 	} else if (now_ms >= t->expire_ms) {
 		time_out(l, t);
 	} else if (row->due == SAY_TRYING) {
-		/* Without memory the 100 is lost as a datagram may be; the transaction goes on. */
+		/* Without memory the 100 is lost, as a datagram may be; the transaction goes on. */
 		rc = sip_server_say_trying(l, t, now_ms);
 	} else if (!may_repeat(l, t, now_ms)) {
 		t->resend_ms = NEVER;
 		sip_trans_rearm(l, t);
 	} else if (t->returned > 0 && (t->state == SIP_STATE_TRYING || t->state == SIP_STATE_CALLING)) {
-		sip_client_failed(l, t, true); /* nobody is there now; one of its datagrams may have arrived before */
+		sip_client_failed(l, t, true); /* the port is closed now, but an earlier datagram may have arrived */
 	} else {
 		sip_pace_send(l, t, now_ms);
 		uint64_t cap = sip_layer_scale(l, row->cap);

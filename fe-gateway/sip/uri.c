@@ -48,8 +48,7 @@ static const struct sip_set opaque_chars = { UNRESERVED_LOW | SIP_BIT(';') | SIP
 						     SIP_BIT('=') | SIP_BIT('+') | SIP_BIT('$') | SIP_BIT(',') | SIP_BIT('#'),
 	UNRESERVED_HIGH | SIP_BIT('@') | SIP_BIT('[') | SIP_BIT(']') };
 
-/* Characters of the set and whole %HH escapes (RFC 3261 section 25.1). Bytes above 0x7f
- * are not allowed in a URI. */
+/* Only characters of the set and complete %HH escapes (RFC 3261 section 25.1). Bytes above 0x7f are not allowed in a URI. */
 static bool all_of(struct xfed_span s, struct sip_set set)
 {
 	for (size_t i = 0; i < s.len; i++) {
@@ -76,8 +75,7 @@ static bool is_ip(int family, struct xfed_span host, unsigned char out[16])
 	}
 	memcpy(text, host.len > 0 ? host.data : "", host.len);
 	text[host.len] = '\0';
-	/* The grammar of RFC 3261 led to a colon too many before an embedded IPv4 address (RFC 5118
-	 * section 4.10). */
+	/* A mistake in the grammar of RFC 3261 has led to one colon too many before an embedded IPv4 address (RFC 5118 section 4.10). */
 	char *extra = strstr(text, ":::");
 	if (extra && strchr(extra, '.')) {
 		memmove(extra, extra + 1, strlen(extra));
@@ -99,8 +97,7 @@ bool sip_host_is_address(struct xfed_span host)
 	return is_ip(AF_INET, host, ip) || is_ip(AF_INET6, sip_host_bare(host), ip);
 }
 
-/* Labels of letters, digits, hyphens; the underscore is tolerated because inside networks use it.
- */
+/* Labels of letters, digits, hyphens; underscores are tolerated because internal networks use them. */
 static bool is_name(struct xfed_span host)
 {
 	bool label = false;
@@ -224,8 +221,7 @@ static size_t span_until(struct xfed_span s, char a, char b)
 
 static int parse_sip(struct xfed_span rest, struct sip_uri *u)
 {
-	/* "@" stands unescaped nowhere but behind the user part, which may itself hold ";" and "?".
-	 */
+	/* "@" occurs unescaped only after the user part, which may itself contain ";" and "?". */
 	const char *at = rest.len > 0 ? memchr(rest.data, '@', rest.len) : NULL;
 	if (at) {
 		struct xfed_span info = xfed_span_make(rest.data, (size_t)(at - rest.data));

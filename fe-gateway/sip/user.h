@@ -1,6 +1,6 @@
 /*
- * A user of SIP: what it takes, and what it is told. Each feature (messages, presence, sessions) is one; the transaction layer
- * names it in its actions, and whoever drives the layer calls the functions.
+ * A user of the SIP layer: the requests it takes, and its functions. Each feature (messages, presence, sessions) is one; the transaction
+ * layer names the user in its actions, and the driver of the layer calls the functions.
  */
 #ifndef GATEWAY_SIP_USER_H
 #define GATEWAY_SIP_USER_H
@@ -14,29 +14,32 @@ struct sip_message;
 
 /* A request of a peer. Message and flow are borrowed for the call. */
 struct sip_incoming {
-	uint64_t txn; /* for the answer; 0: an ACK, which gets none */
+	uint64_t txn; /* for the response; 0: an ACK, which gets none */
 	const struct sip_message *message;
 	const struct sip_flow_info *flow;
-	uint64_t dialog; /* the dialog it is inside, or the one that our answer to it will make; 0: neither */
-	uint64_t id;	 /* inside a dialog: what the user calls that */
+	uint64_t dialog; /* the dialog the request belongs to, or that our response to it will make; 0: none */
+	uint64_t id;	 /* inside a dialog: the user's id of it */
 };
 
 struct sip_user {
 	void *data;
-	unsigned methods;      /* bits: those it takes outside dialogs */
-	unsigned inside;       /* and further ones in its own dialogs */
-	const char *accept;    /* media types, "text/plain"; NULL: none */
+	unsigned methods;      /* bits: methods it takes outside dialogs */
+	unsigned inside;       /* further methods it takes in its own dialogs */
+	const char *accept;    /* media types, such as "text/plain"; NULL: none */
 	const char *supported; /* option tags; NULL: none */
-	const char *events;    /* packages it takes SUBSCRIBE for; NULL: none */
+	const char *events;    /* packages of SUBSCRIBE it takes; NULL: none */
 
 	void (*request)(void *data, const struct sip_incoming *rq);
-	/* Of a request of ours, by the id it was sent with. A response is provisional or final; `dialog` is what it is inside, or begins. */
+	/*
+	 * Results of a request of ours, by the id it was sent with. A response is provisional or final; `dialog` is the one it belongs to or
+	 * begins.
+	 */
 	void (*response)(void *data, uint64_t id, const struct sip_message *m, uint64_t dialog);
 	void (*timeout)(void *data, uint64_t id, bool was_written);
-	void (*broken)(void *data, uint64_t id, bool was_written); /* no connection, or it is lost */
-	/* An INVITE has been answered here: withdrawn by the peer (487), or for too long by nobody (408). */
+	void (*broken)(void *data, uint64_t id, bool was_written); /* there is no connection, or it broke */
+	/* The layer has answered an INVITE: the peer has cancelled it (487), or the user has not answered it in time (408). */
 	void (*cancelled)(void *data, uint64_t txn);
-	/* A 2xx of ours was never acknowledged: a BYE has gone out, the dialog is no more. */
+	/* A 2xx of ours was never acknowledged: BYE has been sent, and the dialog does not exist any more. */
 	void (*ended)(void *data, uint64_t id);
 	/* The connection that a dialog used has closed: whoever is at the other end may know nothing of it any more. NULL is fine. */
 	void (*doubted)(void *data, uint64_t id);

@@ -5,7 +5,7 @@
 
 #define COOKIE "z9hG4bK"
 
-/* "SIP / 2.0 / UDP", blanks allowed around the slashes. Returns what follows, data NULL. */
+/* "SIP / 2.0 / UDP", with blanks allowed around the slashes. Returns what follows; data NULL: it is something else. */
 static struct xfed_span take_protocol(struct xfed_span s, struct xfed_span *transport)
 {
 	struct xfed_span part[3];

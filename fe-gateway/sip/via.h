@@ -8,14 +8,14 @@ struct sip_via {
 	struct xfed_span value;	    /* the whole */
 	struct xfed_span transport; /* "UDP" and so on, as written */
 	struct xfed_span host;	    /* sent-by, IPv6 without brackets */
-	uint16_t port;		    /* 0 where none is written */
+	uint16_t port;		    /* 0: not written */
 	struct xfed_span params;    /* from the first ";" */
-	struct xfed_span branch;    /* data NULL where absent */
-	bool has_cookie;	    /* branch begins with z9hG4bK (no case) and goes on */
-	struct xfed_span received;  /* data NULL where absent; without brackets */
+	struct xfed_span branch;    /* data NULL: absent */
+	bool has_cookie;	    /* branch begins with z9hG4bK (in any case) and goes on */
+	struct xfed_span received;  /* data NULL: absent; without brackets */
 	struct xfed_span maddr;
 	bool has_rport;
-	uint16_t rport; /* 0 where it has no value */
+	uint16_t rport; /* 0: it has no value */
 };
 
 /* OK, or INVALID. */

@@ -1,4 +1,4 @@
-/* How attempts at a hop end, and what follows for its state. */
+/* How attempts at a next hop ended, and what that changes in its state. */
 #include "trunk/trunk_impl.h"
 
 #include <stdio.h>
@@ -93,9 +93,9 @@ void trunk_hop_age(struct trunk_hop *h)
 	}
 }
 
-/* ---- ends ---- */
+/* ---- endings ---- */
 
-/* Inside a dialog it goes to the other end, by a way of its own: what becomes of it there says nothing of the hop. */
+/* Requests inside a dialog go to its other end by a route of their own, so their outcome says nothing about the hop. */
 static bool is_inside(const struct trunk_send *s)
 {
 	return !s->places;
@@ -109,12 +109,15 @@ static void refused(struct trunk_send *s, int status)
 		&(struct hop_refusal){ .status = status, .reason = is_listed ? e.reason : XFED_REASON_SIP_SERVER_ERROR, .recipient = s->recipient });
 }
 
-/* What else a server does not take (presence, a session) is no sign that it takes no messages, nor is what it takes one that it does. */
+/*
+ * Only a MESSAGE shows whether the hop accepts messages: refusing another method (presence, a session) is no sign against it, accepting one
+ * no sign for it.
+ */
 static void judge(struct trunk_send *s, bool is_message, int status)
 {
 	struct trunk_hop *h = s->hop;
-	bool is_challenge = status == 401 || status == 407; /* what those two mean trunk_send_challenged() finds out */
-	bool is_copy = status == 482 && s->is_repeat;	    /* the first one is being served, or was */
+	bool is_challenge = status == 401 || status == 407; /* trunk_send_challenged() finds out what these two mean */
+	bool is_copy = status == 482 && s->is_repeat;	    /* the first copy is being processed, or was */
 	bool is_taken = is_copy ? trunk_send_may_have_been_taken(s) : !hop_state_is_refusal(status);
 	if (is_taken && (is_message || hop_state_wants_proof(&h->state))) {
 		tell(h, hop_state_works(&h->state, wall_s(h)));
@@ -161,7 +164,7 @@ void trunk_note_unread(struct trunk *t, const struct sip_target *to, enum xfed_r
 	snprintf(t->unread.why, sizeof(t->unread.why), "%s", text);
 }
 
-#define UNREAD_MS 5000 /* what was written on it ends some turns later */
+#define UNREAD_MS 5000 /* messages written on the connection may end some turns of the loop after it */
 
 static bool was_unread(const struct trunk_send *s)
 {
@@ -180,17 +183,17 @@ enum xfed_reason trunk_send_unreached(struct trunk_send *s)
 	}
 	if (s->is_large && trunk_hop_tcp_stands_in(s->hop)) {
 		hop_no_tcp_refused(&s->hop->no_tcp, trunk_now(t), wall_s(s->hop));
-		return XFED_REASON_SIP_REQUEST_TOO_LARGE; /* which says nothing of the hop, nor is it tried by UDP (RFC 3428 section 8) */
+		return XFED_REASON_SIP_REQUEST_TOO_LARGE; /* says nothing about the hop; and the request must not go by UDP (RFC 3428 section 8) */
 	}
 	char text[TRUNK_WHY_BYTES + 64] = "no connection";
 	bool is_unread = t->failing == XFED_REASON_NONE && was_unread(s);
 	enum xfed_reason failing = is_unread ? t->unread.reason : t->failing;
 	const char *why = is_unread ? t->unread.why : t->failing_why;
-	if (failing != XFED_REASON_NONE) { /* the reasons of certificates speak of partners, but what they found is the cause here too */
+	if (failing != XFED_REASON_NONE) { /* certificate reasons are worded for partners, but their finding applies to SIP servers too */
 		bool is_code = failing != XFED_REASON_SIP_SERVER_UNREACHABLE;
 		snprintf(text, sizeof(text), "no connection: %s%s%s", is_code ? xfed_reason_code(failing) : "", is_code && why[0] ? ": " : "", why);
 	}
-	/* That one is about ourselves: its own word leads to what is to be done. */
+	/* A refusal of our own certificate keeps its reason, whose remedy fits. */
 	enum xfed_reason reason = failing == XFED_REASON_TLS_CERT_REFUSED ? failing : XFED_REASON_SIP_SERVER_UNREACHABLE;
 	trunk_hop_down(s->hop, reason, text);
 	trunk_hop_lost(s->hop);

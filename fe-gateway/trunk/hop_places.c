@@ -1,13 +1,13 @@
 /*
- * Where a hop is: drives the RFC 3263 machine with the resolver. What was found is used until its TTL ends, by every request
- * that begins in that time; each keeps a list of its own ([C4-05]).
+ * The places of a hop: runs the RFC 3263 machine (sip/locate.h) with the resolver. The result is used until its TTL ends by every request
+ * that begins in that time; each request has its own copy of the list ([C4-05]).
  */
 #include "trunk/trunk_impl.h"
 
 #include <utlist.h>
 
 #define FRESH_MIN_MS 5000
-#define FRESH_MAX_MS 60000 /* the resolver caches too; this only spares the look-ups of each message */
+#define FRESH_MAX_MS 60000 /* the resolver has a cache too; this only saves a look-up per message */
 
 static struct trunk_send *pop_waiting(struct trunk_places *p)
 {
@@ -103,7 +103,7 @@ static struct trunk_question *find_lost(struct trunk_places *p)
 	return NULL;
 }
 
-/* The machine wants its actions drained before each answer: what could not be asked is answered in between. */
+/* The machine wants its actions taken out before an answer is fed, so questions that could not be asked are answered in between. */
 static void drive(struct trunk_places *p)
 {
 	struct sip_locate_action act;
@@ -163,7 +163,7 @@ void trunk_places_free(struct trunk_places *p)
 {
 	stop_asking(p);
 	while (pop_waiting(p)) {
-	} /* they are their users' to free */
+	} /* each request frees its own copy of the places */
 	sip_locate_free(p->locate);
 	p->locate = NULL;
 }

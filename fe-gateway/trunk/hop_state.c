@@ -14,7 +14,7 @@ bool hop_state_is_refusal(int status)
 	case 482:
 	case 483:
 		return true;
-	case 513: /* of one message */
+	case 513: /* about one message only */
 		return false;
 	default:
 		return status >= 500 && status < 600;
@@ -26,7 +26,7 @@ bool hop_state_wants_proof(const struct hop_state *s)
 	return s->reason == XFED_REASON_SIP_AUTH_NEEDED || s->reason == XFED_REASON_SIP_AUTH_UNSUPPORTED || s->reason == XFED_REASON_SIP_AUTH_REFUSED;
 }
 
-/* The log's last line is how it is; only refusals that come and go it does not follow at their pace. */
+/* Whether to log the state, so that the last line in the log says how the hop is now; refusals that come and go are logged at most now and then. */
 static bool is_news(struct hop_state *s, int64_t now_s)
 {
 	bool is_refusal = s->is_up && s->reason != XFED_REASON_NONE;
@@ -74,7 +74,7 @@ bool hop_state_works(struct hop_state *s, int64_t now_s)
 	return set(s, true, XFED_REASON_NONE, NULL, now_s);
 }
 
-/* One that is down is asked all the time. */
+/* Ages refusals alone: a hop that is down is probed all the time. */
 bool hop_state_age(struct hop_state *s, int64_t now_s)
 {
 	bool is_old = s->is_up && s->reason != XFED_REASON_NONE && now_s - s->refusals.last_s >= HOP_STATE_OLD_S;
@@ -104,7 +104,7 @@ static void note_recipient(struct hop_state *s, uint64_t recipient)
 	}
 }
 
-/* Adds one; whether they are now such that it cannot be the recipients alone. */
+/* Adds a refusal. True: the refusals of late cannot be due to the recipients alone. */
 static bool is_of_server(struct hop_state *s, uint64_t recipient, int64_t now_s)
 {
 	if (s->row.count == 0 || now_s - s->row.last_s >= HOP_STATE_WINDOW_S) {
@@ -135,7 +135,7 @@ bool hop_state_refuses(struct hop_state *s, const struct hop_refusal *r, int64_t
 void hop_no_tcp_refused(struct hop_no_tcp *n, uint64_t now_ms, int64_t now_s)
 {
 	if (now_ms < n->until_ms) {
-		return; /* it was under way beside the one that counts */
+		return; /* it was sent before the refusal that counts */
 	}
 	n->since_s = n->wait_ms == 0 ? now_s : n->since_s;
 	n->wait_ms = n->wait_ms == 0 ? NO_TCP_FIRST_MS : n->wait_ms < NO_TCP_MOST_MS / 2 ? 2 * n->wait_ms : NO_TCP_MOST_MS;

@@ -52,7 +52,7 @@ static struct trunk_hop *hop_new(struct trunk *t, const struct config_domain *d,
 	h->label = xfed_strndup(xfed_span_make(key, label_len));
 	h->key = xfed_strdup(key);
 	h->state.since_s = core_wall_s(t->core);
-	h->is_used = true; /* by the domain that it is made for */
+	h->is_used = true; /* by the domain for which it is made */
 	if (!h->host || !h->tls_name || !h->label || !h->key) {
 		hop_free(h);
 		return NULL;
@@ -65,7 +65,7 @@ static struct trunk_hop *hop_new(struct trunk *t, const struct config_domain *d,
 	return h;
 }
 
-/* As it is written, without what is not: the same whatever the DNS says. */
+/* A name for logs and status: what the configuration says, whatever the DNS says. */
 static size_t write_label(const struct config_domain *d, char *out, size_t size)
 {
 	const struct rt_conf_address *a = &d->hop;
@@ -93,7 +93,7 @@ static struct trunk_hop *find_hop(const struct trunk *t, const struct config_dom
 	return h;
 }
 
-/* What its server has said of those it knows stays while they stay the same. NOMEM: it goes without. */
+/* A server's challenge is kept as long as the credentials stay the same. NOMEM: requests go without credentials. */
 static void use_credentials(struct trunk_hop *h, const struct config_domain *d)
 {
 	struct xfed_span username = xfed_span_str(d->auth.username), password = xfed_span_str(d->auth.password);
@@ -106,7 +106,7 @@ static void use_credentials(struct trunk_hop *h, const struct config_domain *d)
 	}
 }
 
-/* A hop stays until the process ends: their number is bounded by what operators write into the configuration. */
+/* Hops are kept until the process ends; their number is bounded by what operators write into the configuration. */
 struct trunk_hop *trunk_hop_of(struct trunk *t, const struct config_domain *d)
 {
 	XFED_UNSET char key[KEY_BYTES];
@@ -119,13 +119,13 @@ struct trunk_hop *trunk_hop_of(struct trunk *t, const struct config_domain *d)
 	return h;
 }
 
-/* Over what we listen on: who only listens over TLS is not led to another transport by the DNS. */
+/* Only transports that sip.listen has: where that is TLS alone, the DNS must not lead to another one. */
 static bool is_used(const struct trunk *t, enum sip_transport transport)
 {
 	return sip_io_port(t->io, transport) != 0 && (transport != SIP_TLS || t->files.creds);
 }
 
-/* RFC 3261 section 18.1.1: what is too large for UDP goes by TCP, also to a next hop that is meant for UDP. */
+/* RFC 3261 section 18.1.1: a request too large for UDP is sent over TCP, even to a next hop configured for UDP. */
 bool trunk_hop_tcp_stands_in(const struct trunk_hop *h)
 {
 	return h->has_transport && h->transport == SIP_UDP;
@@ -137,7 +137,7 @@ size_t trunk_hop_transports(const struct trunk_hop *h, bool is_large, enum sip_t
 	size_t n = 0;
 	for (size_t i = 0; i < XFED_ARRAY_LEN(order); i++) {
 		enum sip_transport t = order[i];
-		/* Where an address or a port stands for UDP, TCP may stand in for it ([C3-02]), TLS listens elsewhere. */
+		/* Where the transport is UDP because of an address or a port, TCP may be used instead ([C3-02]); TLS has another port. */
 		bool is_wrong = is_large && (t == SIP_UDP || (t == SIP_TLS && !h->has_transport && (h->port || h->is_ip)));
 		bool stands_in = is_large && t == SIP_TCP && trunk_hop_tcp_stands_in(h) && trunk_now(h->trunk) >= h->no_tcp.until_ms;
 		if (!is_wrong && (h->has_transport ? t == h->transport || stands_in : is_used(h->trunk, t))) {
@@ -217,7 +217,7 @@ bool trunk_send_enlarge(struct trunk_send *s)
 	return true;
 }
 
-#define CHALLENGES_MAX 4 /* of one request: a server and a proxy, and each a nonce that has grown old */
+#define CHALLENGES_MAX 4 /* for one request: by a server and a proxy, each with one stale nonce */
 
 int trunk_send_proved(struct trunk_send *s, const struct sip_layer_request *params, struct xfed_span uri, uint64_t *txn)
 {
@@ -235,7 +235,7 @@ int trunk_send_proved(struct trunk_send *s, const struct sip_layer_request *para
 	}
 	int rc = sip_digest_print(d, s->asked, rq.request.method, uri, lines, &len);
 	if (rc == XFED_OK && len > 0) {
-		s->round = s->round > 0 ? s->round : 1; /* not asked, but known from before */
+		s->round = s->round > 0 ? s->round : 1; /* challenged earlier, for another request */
 		memcpy(lines + len, extra.len > 0 ? extra.data : "", extra.len);
 		rq.request.extra = xfed_span_make(lines, len + extra.len);
 		rq.request.cseq += s->round;
@@ -254,11 +254,11 @@ int trunk_send_request(struct trunk_send *s, const struct sip_layer_request *rq,
 	return trunk_send_proved(s, rq, rq->request.uri, txn);
 }
 
-/* The hop answers, and no message gets through: as bad for whoever looks at its state as one that is silent. */
+/* The hop answers but accepts no message: as bad as one that is silent, and its state says so. */
 static bool unproved(struct trunk_send *s, int status, enum xfed_reason reason, const char *text)
 {
 	s->unproved = reason;
-	if (s->places) { /* inside a dialog it may be anybody who asks */
+	if (s->places) { /* inside a dialog the challenge may come from its other end */
 		trunk_hop_refuses(s->hop, &(struct hop_refusal){ .status = status, .reason = reason, .text = text });
 	}
 	return false;
@@ -294,7 +294,7 @@ bool trunk_send_may_have_been_taken(const struct trunk_send *s)
 	return s->round > 0 || !s->hop->digest;
 }
 
-/* What is known of one that stays as it is is still true; new credentials may be the right ones. */
+/* Forgets states after a reload only where credentials have changed: these may be the right ones now. Else what is known is still true. */
 static void forget_states(struct trunk *t)
 {
 	const struct config *c = t->files.config;

@@ -1,7 +1,7 @@
 /*
- * A hop that is down is asked (OPTIONS, RFC 3261 section 11) until it answers, so that nobody has to send a message to find out
- * whether it is there again; one that is up and has dialogs over UDP, whether it is still there. Any answer is one but 5xx, and of those
- * 501: it knows no OPTIONS. Where a message would go to the next place, that is asked next.
+ * A hop that is down is probed with OPTIONS (RFC 3261 section 11) until it answers, so that nobody has to send a message to find out; one
+ * that is up and has dialogs over UDP, to see whether it still is. Any response counts as an answer but 5xx; of these 501 does, from a
+ * server that does not know OPTIONS. Where a message would go to the next place, so does the probe.
  */
 #include "trunk/trunk_impl.h"
 
@@ -9,7 +9,7 @@
 
 #include "util/hex.h"
 
-#define PAUSE_FIRST_MS (5 * 1000) /* each time twice as long */
+#define PAUSE_FIRST_MS (5 * 1000) /* doubled each time */
 #define PAUSE_MOST_MS  (60 * 1000)
 #define LOOK_MS	       (30 * 1000) /* at one that is up, over UDP, while dialogs rest on it */
 
@@ -20,7 +20,7 @@ static bool is_wanted(const struct trunk_hop *h)
 
 static struct trunk_hop *hop_of(uint64_t id)
 {
-	return (struct trunk_hop *)(uintptr_t)id; /* a hop stays until the process ends */
+	return (struct trunk_hop *)(uintptr_t)id; /* hops are kept until the process ends */
 }
 
 static void wait(struct trunk_probe *p, uint64_t pause_ms, uint64_t now_ms)
@@ -36,7 +36,7 @@ static void end(struct trunk_hop *h)
 	wait(&h->probe, 2 * h->probe.pause_ms, trunk_now(h->trunk));
 }
 
-/* sip:host; a hop that is an address without brackets gets them. */
+/* "sip:host"; an IPv6 address without brackets gets them. */
 static void write_uri(const struct trunk_hop *h, char *out, size_t size)
 {
 	bool is_v6 = strchr(h->host, ':') != NULL;
@@ -70,8 +70,8 @@ static void ask(struct trunk_hop *h)
 		},
 	};
 	sip_location_target(sip_failover_place(h->probe.send.places), &rq.target);
-	h->probe.state = TRUNK_PROBE_SENT;	      /* before it may come back broken */
-	if (trunk_request(t, &rq, &txn) != XFED_OK) { /* no transaction is free, or no memory: later */
+	h->probe.state = TRUNK_PROBE_SENT;	      /* set first: the request may fail during the call */
+	if (trunk_request(t, &rq, &txn) != XFED_OK) { /* no transaction is free, or no memory: tried again later */
 		end(h);
 	}
 }
@@ -79,13 +79,13 @@ static void ask(struct trunk_hop *h)
 static void on_ready(void *data, struct trunk_send *s)
 {
 	(void)data;
-	s->hop->probe.state = TRUNK_PROBE_READY; /* the tick sends it, as the layer may be driven now */
+	s->hop->probe.state = TRUNK_PROBE_READY; /* the tick sends it, because the layer may be active during this call */
 }
 
 static void on_failed(void *data, struct trunk_send *s, enum xfed_reason reason)
 {
 	(void)data;
-	(void)reason; /* the hop's state has it */
+	(void)reason; /* it is already in the hop's state */
 	end(s->hop);
 }
 
@@ -135,7 +135,7 @@ static void on_broken(void *data, uint64_t id, bool was_written)
 	struct trunk_hop *h = hop_of(id);
 	(void)data;
 	trunk_send_broken(&h->probe.send, was_written);
-	if (try_next(h, SIP_ATTEMPT_ERROR, 0, false)) { /* nobody minds two of them */
+	if (try_next(h, SIP_ATTEMPT_ERROR, 0, false)) { /* a second probe does no harm */
 		return;
 	}
 	trunk_send_unreached(&h->probe.send);
@@ -182,7 +182,7 @@ void trunk_probe_tick(struct trunk *t, uint64_t now_ms)
 		} else if (is_idle && !is_wanted(h)) {
 			p->pause_ms = 0;
 			look_at_times(h, now_ms);
-		} else if (is_idle && p->pause_ms == 0) { /* it has just failed */
+		} else if (is_idle && p->pause_ms == 0) { /* it has just gone down */
 			wait(p, PAUSE_FIRST_MS, now_ms);
 		} else if (is_idle && now_ms >= p->due_ms) {
 			look(h);

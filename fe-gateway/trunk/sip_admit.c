@@ -1,6 +1,6 @@
 /*
- * Who may hold a SIP connection: each direction keeps a part of limits.connections that the other cannot have, and who has not
- * shown that it may send holds one of limits.unauthenticated, shared by address and by network.
+ * Which peers may have a SIP connection: each direction has a part of limits.connections reserved, and peers that have not shown that they
+ * may send share limits.unauthenticated, by address and by network.
  */
 #include "trunk/sip_conn.h"
 
@@ -16,7 +16,7 @@ bool sip_admit_dial(const struct sip_io *io)
 	return has_room(io, io->conn_count - io->incoming);
 }
 
-/* An address the operator has listed; whether it proves anything more is seen later. */
+/* The address is in peer_addresses of some domain; whether it may send for a domain is checked per request. */
 static bool is_listed(const struct sip_io *io, const struct rt_addr *from)
 {
 	return trust_may_send(&io->trunk->files.config->senders, &(struct trust_peer){ .transport = SIP_TCP, .address = *from });
@@ -31,7 +31,7 @@ static void report(struct sip_io *io, const struct rt_source_refusal *r)
 bool sip_admit_stranger(struct sip_io *io, struct rt_stream *s)
 {
 	const struct config *c = io->trunk->files.config;
-	/* Half of all is the most that strangers have, whatever is written: the peers that are listed come over the same port. */
+	/* Strangers never have more than half of all connections, whatever is configured: the listed peers use the same port. */
 	size_t half = c->limits.connections / 2, most = c->limits.unauthenticated < half ? c->limits.unauthenticated : half;
 	struct rt_source_limits limits = rt_source_slots((uint32_t)(most ? most : 1), c->limits.address_share, c->limits.network_share);
 	struct rt_source_refusal r = {

@@ -30,7 +30,7 @@ struct sip_conn *sip_conn_to(const struct sip_io *io, const struct sip_target *t
 	return c;
 }
 
-/* No more is sent on it. */
+/* No further request is sent on it. */
 static void leave_targets(struct sip_conn *c)
 {
 	if (c->key[0]) {
@@ -66,7 +66,7 @@ static void leave_tables(struct sip_conn *c)
 enum xfed_side sip_conn_side(enum xfed_reason reason)
 {
 	enum xfed_side side = xfed_reason_info(reason)->side;
-	return side == XFED_SIDE_PARTNER ? XFED_SIDE_SIP : side; /* no partner is on the other end */
+	return side == XFED_SIDE_PARTNER ? XFED_SIDE_SIP : side; /* the other end is a SIP server, not a partner */
 }
 
 static void log_closed(const struct sip_conn *c, enum xfed_reason reason, const char *text)
@@ -82,7 +82,7 @@ static void log_closed(const struct sip_conn *c, enum xfed_reason reason, const 
 		RT_END);
 }
 
-/* What waited was never written. */
+/* What was waiting for the connection was not written. */
 static void fail_waiting(struct trunk *t, struct sip_conn_waiting *list)
 {
 	while (list) {
@@ -95,7 +95,7 @@ static void fail_waiting(struct trunk *t, struct sip_conn_waiting *list)
 	}
 }
 
-/* Only from the loop's callbacks, never while the layer is driven: its events drive it. */
+/* To be called from callbacks of the loop only, not while the layer's actions are performed: its events would run the layer again. */
 void sip_conn_close(struct sip_conn *c, enum xfed_reason reason, const char *text)
 {
 	struct trunk *t = c->trunk;
@@ -105,7 +105,7 @@ void sip_conn_close(struct sip_conn *c, enum xfed_reason reason, const char *tex
 	}
 	char why[TRUNK_WHY_BYTES];
 	snprintf(why, sizeof(why), "%s", text && *text ? text : c->stream ? rt_stream_error_text(c->stream) : "");
-	/* With TLS 1.3 a server refuses our certificate when the handshake is over for us: it has not come to what we wrote behind. */
+	/* With TLS 1.3 a server can refuse our certificate after the handshake is complete for us; it has read nothing of what we wrote then. */
 	bool was_unread = c->is_client && reason == XFED_REASON_TLS_CERT_REFUSED && !c->has_heard;
 	if (was_unread) {
 		trunk_note_unread(t, &c->target, reason, why);
@@ -122,7 +122,7 @@ void sip_conn_close(struct sip_conn *c, enum xfed_reason reason, const char *tex
 	rt_timer_set(&c->timer, 0);
 	struct sip_conn_waiting *waiting = c->waiting;
 	c->waiting = NULL;
-	if (!rt_job_is_running(&c->job)) { /* else when the job comes back */
+	if (!rt_job_is_running(&c->job)) { /* else when the job has ended */
 		sip_conn_free(c);
 	}
 	t->failing = reason;
@@ -150,8 +150,8 @@ void sip_conn_close_because(struct sip_conn *c, enum xfed_reason reason, const c
 }
 
 /*
- * A request has had no answer within Timer F. Where nothing has come over the connection meanwhile the next one is not given to it:
- * something between us may have forgotten it (RFC 5626 4.4.1). What is under way on it may still be answered.
+ * A request got no response within Timer F. If nothing has come over the connection in that time, later requests use another one: a
+ * firewall may have forgotten it (RFC 5626 4.4.1). Requests that are running on it may still be answered.
  */
 void sip_conn_unanswered(struct sip_conn *c)
 {
@@ -170,7 +170,7 @@ void sip_conn_close_later(struct sip_conn *c, const char *text)
 
 /* ---- writing ---- */
 
-/* A keep-alive does not keep it from being idle. */
+/* Keep-alives do not count as use of the connection. */
 static bool write_bytes(struct sip_conn *c, struct xfed_span bytes)
 {
 	if (c->tls) {
@@ -215,14 +215,14 @@ enum sip_io_sent sip_conn_send(struct sip_conn *c, struct xfed_span bytes, uint6
 	return SIP_IO_SENT;
 }
 
-/* In the order it came: while this runs new messages still go to the end of what waits. */
+/* In order: while this runs new messages are still appended to what waits. */
 static void become_open(struct sip_conn *c)
 {
 	while (c->waiting && !c->is_dying) {
 		struct sip_conn_waiting *w = c->waiting;
 		if (!write_out(c, xfed_span_make(w->bytes, w->len))) {
 			sip_conn_close_later(c, "out of memory");
-			return; /* closing fails what still waits */
+			return; /* closing reports what still waits as failed */
 		}
 		DL_DELETE(c->waiting, w);
 		c->waiting_bytes -= w->len;
@@ -236,7 +236,7 @@ static void become_open(struct sip_conn *c)
 
 /* ---- reading ---- */
 
-/* Nothing a stranger does keeps its connection. */
+/* A stranger's connection is closed after a fixed time, whatever comes over it. */
 static uint64_t end_of_stranger(const struct sip_conn *c)
 {
 	return c->info.is_known ? UINT64_MAX : c->stranger_ms + XFED_SIP_UNPROVED_MS;
@@ -255,7 +255,7 @@ void sip_conn_rearm(struct sip_conn *c)
 	rt_timer_set(&c->timer, at);
 }
 
-/* True: the connection is closed. */
+/* True: the connection has been closed. */
 static bool keep_alive(struct sip_conn *c, uint64_t now)
 {
 	switch (c->is_client ? sip_keepalive_tick(&c->keepalive, now) : SIP_KEEPALIVE_NOTHING) {
@@ -288,7 +288,7 @@ static void on_timer(void *user)
 	} else if (!c->partial_ms && now - c->used_ms >= SIP_CONN_IDLE_MS && !sip_layer_flow_is_used(c->trunk->layer, c->id)) {
 		sip_conn_close(c, XFED_REASON_NONE, "idle");
 	} else if (!keep_alive(c, now)) {
-		c->used_ms = now - c->used_ms >= SIP_CONN_IDLE_MS ? now : c->used_ms; /* kept for a dialog: looked at again later */
+		c->used_ms = now - c->used_ms >= SIP_CONN_IDLE_MS ? now : c->used_ms; /* kept because a dialog uses it: checked again later */
 		sip_conn_rearm(c);
 	}
 }
@@ -360,7 +360,7 @@ struct trust_peer sip_conn_peer(const struct sip_conn *c)
 	};
 }
 
-/* Whether anything may be sent to its address but on this connection: asked when all of the peer is known, and after a reload. */
+/* Decides whether requests to that peer have to use this connection; called when the peer is known, and after a reload. */
 static void judge_peer(struct sip_conn *c)
 {
 	struct trust_peer peer = sip_conn_peer(c);
@@ -395,7 +395,7 @@ void sip_io_judge_certs(struct sip_io *io)
 	}
 }
 
-/* Its peer is who it is meant to be; whether it may send is another matter. */
+/* The peer has been identified; whether it may send is judged per request. */
 void sip_conn_opened(struct sip_conn *c)
 {
 	judge_peer(c);
@@ -418,7 +418,7 @@ static size_t on_bytes(void *user, struct xfed_span in)
 		return in.len;
 	}
 	if (rt_job_is_running(&c->job)) {
-		return 0; /* the session is the job's: job_done() resumes */
+		return 0; /* the TLS session belongs to the job; job_done() goes on reading */
 	}
 	size_t room = xfed_tls_input_room(c->tls), len = in.len < room ? in.len : room;
 	if (xfed_tls_input(c->tls, xfed_span_make(in.data, len)) != XFED_OK) {
@@ -457,7 +457,7 @@ static void fill_info(struct sip_conn *c)
 	snprintf(c->info.local_ip, sizeof(c->info.local_ip), "%s", local->sa.sa_family == AF_UNSPEC ? "" : rt_addr_host_text(local, text));
 }
 
-/* Connected, either way: TLS begins, or it is open. */
+/* TCP is connected, in either direction: starts TLS, or the connection is open. */
 static void connected(struct sip_conn *c)
 {
 	fill_info(c);
@@ -500,7 +500,7 @@ static void on_connect(void *user, enum xfed_reason reason)
 
 static const struct rt_stream_handlers handlers = { .on_connect = on_connect, .on_bytes = on_bytes, .on_eof = on_eof, .on_error = on_error };
 
-/* ---- making ---- */
+/* ---- construction ---- */
 
 static struct sip_conn *conn_new(struct sip_io *io, enum sip_transport transport, bool is_client)
 {

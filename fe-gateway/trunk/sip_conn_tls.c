@@ -1,11 +1,11 @@
-/* TLS of a SIP connection: what goes through the session, and the handshake as jobs. */
+/* TLS of a SIP connection: data through the session, and the handshake as jobs. */
 #include "trunk/sip_conn.h"
 
 #include <stdio.h>
 
 #include "xfed/rt/control.h"
 
-/* ---- through the session ---- */
+/* ---- data ---- */
 
 bool sip_conn_tls_flush(struct sip_conn *c)
 {
@@ -21,7 +21,7 @@ bool sip_conn_tls_flush(struct sip_conn *c)
 	return true;
 }
 
-/* An alert about our certificate is the one failure behind the handshake that says who has to do what. */
+/* After the handshake, only an alert about our certificate says who has to act, so it gets its own reason. */
 static void fail(struct sip_conn *c)
 {
 	bool is_ours = xfed_tls_reason(c->tls) == XFED_REASON_TLS_CERT_REFUSED;
@@ -55,7 +55,7 @@ void sip_conn_tls_read(struct sip_conn *c)
 
 /* ---- the certificate ---- */
 
-/* Why a SIP server we called is not the one that was meant; of a connection that came in each request is judged by itself. */
+/* Why the certificate of a server we connected to is not acceptable. Peers that connected to us are judged with each request. */
 static enum xfed_reason server_problem(const struct sip_conn *c)
 {
 	struct trust_peer server = { .transport = SIP_TLS, .cert = c->facts.peer, .chain_reason = c->facts.chain_reason };
@@ -78,7 +78,7 @@ enum xfed_reason sip_conn_judge_chain(struct sip_conn *c)
 
 /* ---- the handshake ---- */
 
-/* What is wrong with it besides its names and its CA, and what to do. */
+/* Words for other findings than names and CA, with what to do. */
 static const char *finding(enum xfed_reason reason)
 {
 	switch (reason) {
@@ -97,7 +97,7 @@ static const char *finding(enum xfed_reason reason)
 	}
 }
 
-/* What its certificate has and what it lacks. */
+/* Says what is wrong with the certificate of the SIP server, and what to do. */
 static const char *server_words(const struct sip_conn *c, enum xfed_reason reason, char out[TRUNK_WHY_BYTES])
 {
 	const struct xfed_cert_facts *f = c->facts.peer ? xfed_cert_facts(c->facts.peer) : NULL;
@@ -165,8 +165,8 @@ static void job_done(void *arg)
 		break;
 	case XFED_TLS_CLOSED:
 	case XFED_TLS_FAILED:
-		sip_conn_tls_flush(c); /* an alert says why */
-		c->is_open = true;     /* so that it is written before the connection goes */
+		sip_conn_tls_flush(c); /* an alert may tell the peer why */
+		c->is_open = true;     /* so that the alert is written before the connection is closed */
 		core_count_refusal(c->trunk->core, xfed_tls_reason(c->tls), sip_conn_side(xfed_tls_reason(c->tls)));
 		sip_conn_close(c, xfed_tls_reason(c->tls), xfed_tls_error_text(c->tls));
 		break;

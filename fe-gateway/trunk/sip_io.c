@@ -1,4 +1,4 @@
-/* The SIP sockets: listeners, datagrams, and which connection a message leaves by ([C3-08]). */
+/* SIP sockets: listeners, datagrams, and the choice of the connection for a message ([C3-08]). */
 #include "trunk/sip_conn.h"
 
 #include <stdio.h>
@@ -10,7 +10,7 @@ static enum sip_transport transport_of(enum rt_conf_transport t)
 
 /* ---- datagrams ---- */
 
-/* Keep-alives of blanks, and STUN, whose first octet is 0 or 1 ([C3-09]). */
+/* Keep-alives: white space, and STUN, whose first octet is 0 or 1 ([C3-09]). */
 static bool is_noise(struct xfed_span in)
 {
 	size_t i = 0;
@@ -86,7 +86,7 @@ static enum sip_io_sent send_datagram(struct sip_io *io, const struct sip_target
 	}
 	*flow = s->id;
 	int rc = rt_udp_send(s->udp, &to, &bytes, 1);
-	/* AGAIN: lost in our own host; the transaction repeats it as it would any lost datagram. */
+	/* AGAIN: our own host has dropped it; the transaction retransmits, as for any lost datagram. */
 	return rc == XFED_OK || rc == XFED_ERR_AGAIN ? SIP_IO_SENT : SIP_IO_FAILED;
 }
 

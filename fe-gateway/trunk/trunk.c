@@ -1,4 +1,4 @@
-/* The room itself, and what drives the SIP transaction layer: events in, actions out, the timer. Sockets are sip_io.c's. */
+/* The room, and the driver of the SIP transaction layer: events, actions, timer. sip_io.c has the sockets. */
 #include "trunk/trunk_impl.h"
 
 #include <stdio.h>
@@ -28,7 +28,7 @@ static void send_message(struct trunk *t, const struct sip_layer_action *act)
 	}
 }
 
-/* Strangers have lines of their own, so that they use up no peer's share of the log (xfed/rt/log.h). */
+/* Log lines about strangers have a rate limit of their own, so that they use up no peer's (xfed/rt/log.h). */
 static void bad_message(struct trunk *t, const struct sip_layer_action *act)
 {
 	const struct sip_error *err = act->error;
@@ -40,7 +40,6 @@ static void bad_message(struct trunk *t, const struct sip_layer_action *act)
 		RT_END);
 }
 
-/* What nobody here takes: most often presence or a session that a SIP server was told to send this way. */
 static enum xfed_reason reason_of_refusal(int status)
 {
 	return status == 481   ? XFED_REASON_SIP_DIALOG_UNKNOWN
@@ -48,6 +47,7 @@ static enum xfed_reason reason_of_refusal(int status)
 			       : XFED_REASON_SIP_METHOD_UNSUPPORTED;
 }
 
+/* Logs a request that no room takes, most often presence or a session that a SIP server sends to us. */
 static void refused(struct trunk *t, const struct sip_layer_action *act)
 {
 	enum xfed_reason reason = reason_of_refusal(act->status);
@@ -88,7 +88,7 @@ static void perform(struct trunk *t, const struct sip_layer_action *act)
 	}
 }
 
-/* Nothing that is performed calls the layer: answers and new requests wait for the end of the turn. */
+/* Performing an action never calls the layer: responses and new requests wait for the end of the turn. */
 static void drain(struct trunk *t)
 {
 	struct sip_layer_action act;
@@ -116,7 +116,7 @@ void trunk_event(struct trunk *t, const struct sip_layer_event *ev)
 		push_event(t, ev);
 		return;
 	}
-	sip_layer_step(t->layer, ev, trunk_now(t)); /* NOMEM: the event is lost as a packet may be */
+	sip_layer_step(t->layer, ev, trunk_now(t)); /* without memory the event is lost, as a packet may be */
 	drain(t);
 }
 
@@ -155,7 +155,7 @@ int trunk_respond(struct trunk *t, uint64_t txn, int status, const char *phrase,
 {
 	struct sip_response r = { .status = status, .phrase = xfed_span_str(phrase), .extra = extra };
 	int rc = trunk_answer(t, txn, &r, 0);
-	if (rc == XFED_ERR_INVALID) { /* words that cannot be printed are no reason for silence */
+	if (rc == XFED_ERR_INVALID) { /* where the words cannot be printed, respond without them */
 		rc = trunk_answer(t, txn, &(struct sip_response){ .status = status }, 0);
 	}
 	return rc;
@@ -220,7 +220,7 @@ bool trunk_may_send(const struct trunk *t, const struct config_domain *d, const 
 	return sip_io_peer(t->io, flow, &peer) && trust_may_send(&d->senders, &peer);
 }
 
-#define TICKS_MAX 16 /* of a turn: what is due beyond that waits for the next */
+#define TICKS_MAX 16 /* per turn; what is due beyond that waits for the next one */
 
 static void on_timer(void *user)
 {
@@ -240,7 +240,7 @@ static int start_layer(struct trunk *t)
 	for (int i = 0; i < SIP_TRANSPORT_COUNT; i++) {
 		enum sip_transport transport = (enum sip_transport)i;
 		cfg.sent_by[i].port = sip_io_port(t->io, transport);
-		/* Over a connection answers come back on it, so a request needs no listener; over UDP it does. */
+		/* Over a connection responses come back on it, so that requests need no listener; over UDP they do. */
 		cfg.sent_by[i].host = transport == SIP_UDP && cfg.sent_by[i].port == 0 ? XFED_SPAN("") : host;
 	}
 	return sip_layer_new(&cfg, &t->core->d.env, &t->layer);
@@ -312,7 +312,7 @@ void trunk_drain(struct trunk *t)
 void trunk_reloaded(struct trunk *t, const struct trunk_files *files)
 {
 	t->files = *files;
-	memset(t->untrusted, 0, sizeof(t->untrusted)); /* who may send may be another matter now */
+	memset(t->untrusted, 0, sizeof(t->untrusted)); /* after a reload other peers may send */
 	trunk_hops_forget(t);
 	judge_certs(t);
 }

@@ -1,16 +1,16 @@
-/* Peers whose requests were refused as they may not send as the domain they named: the last few, in fixed memory. */
+/* The last peers whose requests were refused because they may not send as the domain in their From; in a fixed amount of memory. */
 #include "trunk/trunk_impl.h"
 
 #include <stdio.h>
 
-/* Whoever claims domains that are not ours is one and the same, whatever he claims. */
+/* All requests of a peer that claim domains which are not ours count as one entry. */
 static bool is_same(const struct trunk_untrusted *u, const struct sip_flow_info *flow, struct xfed_span domain, bool is_ours)
 {
 	return u->count > 0 && u->is_ours == is_ours && u->transport == flow->transport && strcmp(u->ip, flow->peer_ip) == 0 &&
 	       (!is_ours || xfed_span_is(domain, u->domain));
 }
 
-/* Free before taken, of other domains before ours, and then the longest silent. */
+/* Which entry to replace first: an empty one, then one for a domain that is not ours, then the one not heard of for longest. */
 static bool goes_first(const struct trunk_untrusted *a, const struct trunk_untrusted *b)
 {
 	bool is_free = a->count == 0, is_other_free = b->count == 0;

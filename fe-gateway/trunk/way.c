@@ -11,7 +11,7 @@ static bool find_transport(const struct sip_uri *uri, bool is_large, enum sip_tr
 		return true;
 	}
 	if (!uri->transport.data) {
-		*out = is_large ? SIP_TCP : SIP_UDP; /* RFC 3263 section 4.1: of an address */
+		*out = is_large ? SIP_TCP : SIP_UDP; /* RFC 3263 section 4.1: for an IP address without a transport */
 		return true;
 	}
 	for (int t = SIP_UDP; t < SIP_TRANSPORT_COUNT; t++) {
@@ -23,7 +23,10 @@ static bool find_transport(const struct sip_uri *uri, bool is_large, enum sip_tr
 	return false;
 }
 
-/* The next hop as an address. A certificate proves a name, so none over TLS can be known to be a peer before it is called. */
+/*
+ * The next hop that the dialog names, as an address that is a peer. Not for TLS: whether its certificate has a peer's name is known only
+ * after connecting.
+ */
 static bool is_named_peer(const struct config_senders *peers, const struct way_facts *f, struct sip_target *out)
 {
 	struct trust_peer peer = { .chain_reason = XFED_REASON_TLS_CERT_MISSING };
@@ -54,7 +57,7 @@ static bool is_own_usable(const struct config_senders *peers, const struct way_f
 	if (f->own.port == 0) {
 		return false;
 	}
-	if (f->own.transport == SIP_TLS) { /* a new connection proves that name, or it is not opened */
+	if (f->own.transport == SIP_TLS) { /* a new connection has to prove that name, or is not used */
 		return f->own.tls_name[0] && config_senders_have_name(peers, xfed_span_str(f->own.tls_name));
 	}
 	return rt_addr_parse_host(&peer.address, xfed_span_str(f->own.ip), f->own.port) == XFED_OK && trust_may_send(peers, &peer);
@@ -64,7 +67,7 @@ bool way_inside(const struct config_senders *peers, const struct way_facts *f, s
 {
 	struct sip_target named;
 	bool is_named = is_named_peer(peers, f, &named);
-	/* A peer that is on the way already is not called a second time. */
+	/* No second connection to a peer with which the dialog already has one. */
 	bool is_same = is_named && named.transport == f->own.transport && sip_host_eq(xfed_span_str(named.ip), xfed_span_str(f->own.ip)) &&
 		       (f->behind || named.port == f->own.port);
 	if (is_named && !is_same) {

@@ -6,7 +6,7 @@ static enum xfed_dialback_reaction fail(const struct xfed_dialback_elem *verify,
 	return XFED_DIALBACK_ANSWER;
 }
 
-/* OK or LIBRARY. An empty or unusable hash matches nothing. */
+/* True: the key was made with this hash. An empty or invalid hash matches no key. OK or LIBRARY. */
 static int key_matches(
 	const struct xfed_dialback_elem *v, struct xfed_span hash_hex, struct xfed_span receiving, struct xfed_span originating, bool *matches)
 {
@@ -21,8 +21,8 @@ static int key_matches(
 }
 
 /*
- * The key was made for the addresses as somebody spelled them: by us, normalised, or by another
- * server of the same secret, as they came. Both are the same domains, so either may match.
+ * The key was made from the addresses as somebody spelled them: normalised if by us, as received if by another server with the same secret.
+ * Both spellings are the same domains, so either may match.
  */
 static int is_ours(const struct xfed_dialback_elem *v, struct xfed_span hash_hex, bool *out)
 {
@@ -55,7 +55,7 @@ enum xfed_dialback_reaction xfed_dialback_authoritative(
 	if (!verify->from.data) {
 		return fail(verify, XFED_DIALBACK_NOT_ACCEPTABLE, answer);
 	}
-	/* Without a secret nothing can be called invalid, which would cost the asker its stream. */
+	/* Without a secret no key can be called invalid, which would end the asker's stream. */
 	bool current = false, previous = false;
 	if ((authority->current.len == 0 && authority->previous.len == 0) || is_ours(verify, authority->current, &current) != XFED_OK ||
 		is_ours(verify, authority->previous, &previous) != XFED_OK) {

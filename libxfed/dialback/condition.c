@@ -45,8 +45,8 @@ enum xfed_dialback_condition xfed_dialback_condition_by_word(struct xfed_span wo
 }
 
 /*
- * XEP-0220 2.5: policy-violation where TLS is wanted before dialback (and for whom policy does not
- * know at all, which the XEP leaves open), not-authorized where only a certificate counts.
+ * XEP-0220 2.5: policy-violation where TLS is needed before dialback (and for a domain unknown to policy, which the XEP leaves open),
+ * not-authorized where only a certificate is accepted.
  */
 static const struct {
 	enum xfed_reason reason;

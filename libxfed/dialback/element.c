@@ -32,7 +32,7 @@ static struct xfed_span stripped(struct xfed_span s)
 	return s;
 }
 
-/* The namespace of <error/> is not looked at: peers write it without one, or in jabber:server (XEP-0220 2.5). */
+/* <error/> in any namespace: peers write it without one, or in jabber:server (XEP-0220 2.5). */
 static void read_condition(const struct xfed_xml_elem *e, struct xfed_dialback_elem *out)
 {
 	out->condition = XFED_DIALBACK_NOT_IN_TABLE;
@@ -47,7 +47,7 @@ static void read_condition(const struct xfed_xml_elem *e, struct xfed_dialback_e
 	}
 }
 
-/* An address that is no domain is left absent: the roles say what that means. OK or NOMEM. */
+/* An address that is no domain counts as absent; the roles decide what that means. OK or NOMEM. */
 static int read_address(struct xfed_arena *a, struct xfed_span raw, struct xfed_span *out)
 {
 	int rc = raw.data ? xfed_jid_domain(a, raw, out) : XFED_ERR_INVALID;

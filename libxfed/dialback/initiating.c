@@ -2,7 +2,7 @@
 
 #include "xfed/mem.h"
 
-/* REQUESTED --(valid)--> VALID; --(invalid, error, timeout)--> FAILED. What comes then changes nothing. */
+/* REQUESTED --(valid)--> VALID; --(invalid, error, timeout)--> FAILED. Later answers change nothing. */
 enum state { REQUESTED, VALID, FAILED };
 static const char *const state_names[] = { "requested", "valid", "failed" };
 
@@ -74,7 +74,7 @@ void xfed_dbinit_free(struct xfed_dbinit *m)
 	}
 }
 
-/* ---- outcomes ---- */
+/* ---- results ---- */
 
 static void fail(struct xfed_dbinit *m, enum xfed_reason reason, enum xfed_side side, const char *condition)
 {
@@ -87,8 +87,8 @@ static void fail(struct xfed_dbinit *m, enum xfed_reason reason, enum xfed_side 
 }
 
 /*
- * Whose fault an error is, seen from here: where the peer could not call us back or found a server
- * without our domain, it speaks of our own SRV record, listener or configuration.
+ * Who is to blame for an error, seen from our side: if the peer could not call us back, or found a server without our domain, the cause is
+ * our own SRV record, listener or configuration.
  */
 static enum xfed_side side_of(enum xfed_dialback_condition c, enum xfed_reason reason)
 {
@@ -96,7 +96,7 @@ static enum xfed_side side_of(enum xfed_dialback_condition c, enum xfed_reason r
 	return is_about_us ? XFED_SIDE_US : xfed_reason_info(reason)->side;
 }
 
-/* Addresses come swapped; nothing but an answer for the pair that waits is one ([A8-12]). */
+/* Addresses come swapped; anything but an answer for the pair that waits is ignored ([A8-12]). */
 static void take_answer(struct xfed_dbinit *m, const struct xfed_dialback_elem *e)
 {
 	if (!xfed_span_eq(e->to, m->pair->names.sender) || !xfed_span_eq(e->from, m->pair->names.target)) {
@@ -107,7 +107,7 @@ static void take_answer(struct xfed_dbinit *m, const struct xfed_dialback_elem *
 		enter(m, VALID);
 		db_queue_push(&m->queue, XFED_DIALBACK_DO_READY)->pair = m->pair->names;
 		break;
-	case XFED_DIALBACK_INVALID: /* [A8-09]: the peer thinks us a forger */
+	case XFED_DIALBACK_INVALID: /* [A8-09]: the peer takes us for a forger */
 		fail(m, XFED_REASON_DIALBACK_INVALID, XFED_SIDE_US, "invalid");
 		break;
 	case XFED_DIALBACK_ERROR: {

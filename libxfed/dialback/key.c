@@ -24,7 +24,7 @@ int xfed_dialback_key_hashed(struct xfed_span hash_hex, struct xfed_span receivi
 	if (!xfed_is_hex(hash_hex, XFED_DIALBACK_HEX)) {
 		return XFED_ERR_INVALID;
 	}
-	/* The 64 characters are the HMAC key, not the 32 bytes they stand for (XEP-0185 section 2, note 4). */
+	/* The HMAC key is the 64 characters, not the 32 bytes they stand for (XEP-0185 section 2, note 4). */
 	gnutls_hmac_hd_t hmac;
 	if (gnutls_hmac_init(&hmac, GNUTLS_MAC_SHA256, hash_hex.data, hash_hex.len) < 0) {
 		return XFED_ERR_LIBRARY;

@@ -15,7 +15,7 @@ void db_queue_begin(struct db_queue *q)
 {
 	XFED_REQUIRE(q->count == 0);
 	q->head = 0;
-	xfed_buf_wipe(&q->bytes); /* there may be keys in it, and most streams are done after one */
+	xfed_buf_wipe(&q->bytes); /* it may contain keys, and most streams need it only once */
 }
 
 size_t db_queue_room(const struct db_queue *q)

@@ -27,7 +27,7 @@ struct xfed_dbrecv {
 	struct db_pairs pairs;
 	struct db_queue queue;
 	uint64_t last_token;
-	size_t failed; /* requests that came to nothing */
+	size_t failed; /* requests that were refused or failed */
 	struct xfed_span stream_id;
 	char id_text[];
 };
@@ -90,7 +90,7 @@ static struct xfed_dialback_pair pair_of(const struct xfed_dialback_elem *reques
 	return (struct xfed_dialback_pair){ request->from, request->to, request->from_raw, request->to_raw };
 }
 
-/* ---- answers: printed before anything changes, so that short memory leaves everything as it was ---- */
+/* ---- answers: printed before the state changes, so that without memory everything stays as it was ---- */
 
 static int answer(struct xfed_dbrecv *m, const struct xfed_dialback_pair *p, enum xfed_dialback_type type, enum xfed_dialback_condition condition)
 {
@@ -114,7 +114,7 @@ static void failed(struct xfed_dbrecv *m, const struct xfed_dialback_pair *p, en
 	a->condition = condition;
 }
 
-/* An error, which leaves the stream open (XEP-0220 2.5); but not for ever where nothing was ever proved. */
+/* Answers with an error, which leaves the stream open (XEP-0220 2.5); but only so often if nothing has been proved on it. */
 static int refuse(struct xfed_dbrecv *m, const struct xfed_dialback_pair *p, enum xfed_reason reason, enum xfed_dialback_condition condition)
 {
 	int rc = answer(m, p, XFED_DIALBACK_ERROR, condition);
@@ -129,8 +129,8 @@ static int refuse(struct xfed_dbrecv *m, const struct xfed_dialback_pair *p, enu
 }
 
 /*
- * [A8-11]: an invalid key costs the stream, unless other pairs live on it, whose partner may merely
- * have one domain configured wrongly (XEP-0220 2.2.1).
+ * [A8-11]: an invalid key ends the stream, unless it has proved other pairs, whose partner may merely have one domain configured wrongly
+ * (XEP-0220 2.2.1).
  */
 static int refuse_invalid(struct xfed_dbrecv *m, const struct xfed_dialback_pair *p)
 {
@@ -145,7 +145,7 @@ static int refuse_invalid(struct xfed_dbrecv *m, const struct xfed_dialback_pair
 	return rc;
 }
 
-/* PROVED comes before the answer: the peer may send from the moment it reads it. */
+/* PROVED comes before the answer, because the peer may send as soon as it reads that. */
 static int prove(struct xfed_dbrecv *m, struct db_pair *p, bool by_certificate)
 {
 	struct xfed_dialback_action *a = db_queue_push(&m->queue, XFED_DIALBACK_DO_PROVED);
@@ -193,8 +193,7 @@ static int take_new(struct xfed_dbrecv *m, const struct xfed_dialback_elem *e, b
 	return XFED_OK;
 }
 
-/* The peer cannot tell this answer from that of a request still waiting: the refusal is for both.
- */
+/* The peer cannot tell this answer from the one to a request that still waits, so the refusal is for both. */
 static int refuse_request(struct xfed_dbrecv *m, struct db_pair *waiting, const struct xfed_dialback_elem *e, enum xfed_reason reason,
 	enum xfed_dialback_condition condition)
 {
@@ -206,7 +205,7 @@ static int refuse_request(struct xfed_dbrecv *m, struct db_pair *waiting, const 
 	return rc;
 }
 
-/* One answer serves all requests for a pair; but one stream with two keys for it has not said who it is. */
+/* One answer serves all requests for a pair; but two different keys for it on one stream are refused. */
 static int take_again(struct xfed_dbrecv *m, struct db_pair *p, const struct xfed_dialback_elem *e, bool by_certificate)
 {
 	bool is_proved = p->state == PROVED;
@@ -219,7 +218,7 @@ static int take_again(struct xfed_dbrecv *m, struct db_pair *p, const struct xfe
 	return refuse_request(m, p, e, XFED_REASON_DIALBACK_IDENTITY_REFUSED, XFED_DIALBACK_NOT_ACCEPTABLE);
 }
 
-/* NONE, or why a request is refused before anybody is asked. */
+/* NONE, or why a request is refused without asking anybody. */
 static enum xfed_reason judge(const struct xfed_dialback_elem *e, const struct xfed_dialback_decision *d, enum xfed_dialback_condition *condition)
 {
 	if (!e->to.data || !d->is_local) {
@@ -243,7 +242,7 @@ static int take_request(struct xfed_dbrecv *m, const struct xfed_dbrecv_event *e
 		return XFED_ERR_INVALID;
 	}
 	if (e->type != XFED_DIALBACK_KEY || m->is_closed) {
-		return XFED_OK; /* [A8-12]: answers have no business on a stream the peer opened */
+		return XFED_OK; /* [A8-12]: answers do not belong on a stream the peer opened */
 	}
 	if (!e->from_raw.data || !e->to_raw.data) {
 		close_stream(m, XFED_REASON_STREAM_ADDRESS_IMPROPER);
@@ -274,7 +273,7 @@ static int settle(struct xfed_dbrecv *m, struct db_pair *p, enum xfed_dialback_v
 	return rc;
 }
 
-/* XEP-0220 2.1.2: a verdict for which no request is found is dropped in silence. */
+/* XEP-0220 2.1.2: a verdict for which there is no request is ignored. */
 static int take_verdict(struct xfed_dbrecv *m, const struct xfed_dbrecv_event *ev)
 {
 	struct db_pair *p = db_pairs_find(&m->pairs, ev->sender, ev->target, any_stream);
@@ -282,7 +281,7 @@ static int take_verdict(struct xfed_dbrecv *m, const struct xfed_dbrecv_event *e
 	return is_awaited && !m->is_closed ? settle(m, p, ev->verdict) : XFED_OK;
 }
 
-/* As many as the queue holds; the deadline stays due for the rest, and for one that memory was short for. */
+/* As many as the queue holds. The deadline stays due for the rest, and for one that failed for lack of memory. */
 static int take_tick(struct xfed_dbrecv *m)
 {
 	int rc = XFED_OK;

@@ -55,7 +55,7 @@ static void enter(struct xfed_dbverify *m, struct db_pair *p, enum state state)
 
 /* ---- questions ---- */
 
-/* The addresses as the peer wrote them in step 1: its key was made for that spelling (XEP-0220 2.1.2). */
+/* With the addresses as the peer wrote them in step 1, because its key was made for that spelling (XEP-0220 2.1.2). */
 static struct xfed_dialback_elem question(const struct db_pair *p)
 {
 	return (struct xfed_dialback_elem){
@@ -70,7 +70,7 @@ static struct xfed_dialback_elem question(const struct db_pair *p)
 
 static int take_ask(struct xfed_dbverify *m, const struct xfed_dbverify_event *ev)
 {
-	/* XEP-0288 2.2: whoever sent the key would judge it himself. */
+	/* XEP-0288 2.2: otherwise the sender of the key would judge it itself. */
 	bool is_own = ev->origin == m->connection;
 	if (is_own || m->has_ended || db_pairs_find(&m->asked, ev->pair.sender, ev->pair.target, ev->stream_id)) {
 		return XFED_ERR_STATE;
@@ -96,7 +96,7 @@ static int take_ask(struct xfed_dbverify *m, const struct xfed_dbverify_event *e
 	return XFED_OK;
 }
 
-/* All that waited, as one SEND; nothing of it where memory is short. */
+/* Sends all questions that waited at once; without memory none of them. */
 static int take_open(struct xfed_dbverify *m)
 {
 	if (m->has_ended || m->is_open) {
@@ -134,7 +134,7 @@ static void fill_verdict(const struct db_pair *p, enum xfed_dialback_verdict ver
 	};
 }
 
-/* [A8-14]: an unknown domain is told from every other error of step 3. */
+/* [A8-14]: an unknown domain is distinguished from all other errors of step 3. */
 static enum xfed_dialback_verdict verdict_of(const struct xfed_dialback_elem *e)
 {
 	if (e->type == XFED_DIALBACK_VALID) {
@@ -159,7 +159,7 @@ static int take_answer(struct xfed_dbverify *m, const struct xfed_dialback_elem 
 	}
 	p->is_gone = true;
 	if (p->state == UNANSWERED) {
-		return XFED_OK; /* too late; but the same may be asked here again now */
+		return XFED_OK; /* too late; the same question may be asked here again now */
 	}
 	fill_verdict(p, verdict_of(e), db_queue_push(&m->queue, XFED_DIALBACK_DO_VERDICT));
 	return XFED_OK;
@@ -210,7 +210,7 @@ bool xfed_dbverify_next(struct xfed_dbverify *m, struct xfed_dialback_action *ac
 		return false;
 	}
 	fill_verdict(p, m->has_ended ? m->end_verdict : XFED_DIALBACK_VERDICT_TIMEOUT, act);
-	/* A question that went out may still be answered: it must not pass for the answer to another one. */
+	/* A question that was sent may still be answered: the answer must not be taken for that to another one. */
 	if (p->state == SENT && !m->has_ended) {
 		enter(m, p, UNANSWERED);
 	} else {

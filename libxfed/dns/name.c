@@ -46,7 +46,7 @@ int dns_name_text(struct xfed_arena *a, const ldns_rdf *dname, struct xfed_span 
 		at += label;
 	}
 	if (len > 1) {
-		len--; /* the last dot */
+		len--; /* without the final dot */
 	} else {
 		text[0] = '.';
 		len = 1;
@@ -62,7 +62,7 @@ bool dns_name_eq(const ldns_rdf *a, const ldns_rdf *b)
 	if (size != ldns_rdf_size(b)) {
 		return false;
 	}
-	/* Length bytes are at most 63, below 'A': folding the whole wire form is exact. */
+	/* Length bytes are at most 63, below 'A', so the whole wire form can be lower-cased. */
 	for (size_t i = 0; i < size; i++) {
 		if (xfed_lower((char)x[i]) != xfed_lower((char)y[i])) {
 			return false;

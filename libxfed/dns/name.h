@@ -1,6 +1,6 @@
 /*
- * Domain names as they stand on the wire (RFC 1035 section 3.1), uncompressed, and as text. Only host characters and
- * the underscore of service names are let through: nothing else is a name we ask for or connect to.
+ * Domain names in uncompressed wire form (RFC 1035 section 3.1) and as text. Only host characters and the underscore of service names are
+ * accepted: we ask for, and connect to, no other names.
  */
 #ifndef XFED_DNS_NAME_H
 #define XFED_DNS_NAME_H

@@ -5,7 +5,7 @@
 #include "xfed/limits.h"
 
 #define HEADER_BYTES 12
-/* Counted in the header before ldns makes an object of each; a full EDNS datagram holds fewer than 100. */
+/* checked in the header before ldns makes an object of each record; a full EDNS datagram holds fewer than 100 */
 #define WIRE_RECORDS_MAX 512
 
 static uint16_t get16(const uint8_t *p)
@@ -13,7 +13,7 @@ static uint16_t get16(const uint8_t *p)
 	return (uint16_t)(p[0] << 8 | p[1]);
 }
 
-/* Length of the question behind the header, 0 where it is not exactly one uncompressed question. */
+/* Length of the question after the header; 0: it is not exactly one uncompressed question. */
 static size_t question_len(const uint8_t *m, size_t len)
 {
 	if (len < HEADER_BYTES || get16(m + 4) != 1) {
@@ -30,7 +30,7 @@ static size_t question_len(const uint8_t *m, size_t len)
 	return at <= len ? at - HEADER_BYTES : 0;
 }
 
-/* The reply carries our id, is a reply, and repeats our question to the letter, case included (RFC 5452 section 9.1). */
+/* True: it is a reply, with our id and our question, case included (RFC 5452 section 9.1). */
 static bool is_echo(struct xfed_span query, struct xfed_span reply)
 {
 	const uint8_t *q = (const uint8_t *)query.data, *r = (const uint8_t *)reply.data;
@@ -121,8 +121,8 @@ static int fill(struct xfed_arena *a, const ldns_rr *rr, enum xfed_dns_type type
 
 struct chain {
 	const ldns_rr_list *answer;
-	const ldns_rdf *owner; /* of the records we may believe: the question, or the end of its CNAMEs */
-	uint32_t ttl;	       /* lowest seen */
+	const ldns_rdf *owner; /* owner name of the records we accept: the question, or the end of its CNAME chain */
+	uint32_t ttl;	       /* the lowest seen */
 	bool is_broken;	       /* a loop, or more than XFED_DNS_CNAMES_MAX */
 };
 
@@ -154,10 +154,7 @@ static void follow_cnames(struct chain *c)
 	}
 }
 
-/*
- * Takes the records of the type asked for that belong to the end of the chain; all else in the message is not an answer
- * to us. `*unusable` counts those whose content does not parse.
- */
+/* Takes records of the requested type at the end of the chain, and no others. `*unusable` counts those whose content does not parse. */
 static int take_records(struct xfed_arena *a, struct chain *c, enum xfed_dns_type type, struct xfed_dns_answer *out, size_t *unusable)
 {
 	for (size_t i = 0; i < ldns_rr_list_rr_count(c->answer); i++) {
@@ -226,7 +223,7 @@ static int read_answer(struct xfed_arena *a, const ldns_pkt *pkt, struct xfed_dn
 		out->status = XFED_DNS_OK;
 		out->ttl_s = clamp_ttl(chain.ttl);
 	} else if (unusable > 0) {
-		/* Answered, only not with anything to use: must not look like "no such record" ([A1-03]). */
+		/* There are records, but none is usable: this must not count as "no such record" ([A1-03]). */
 		out->status = XFED_DNS_SERVFAIL;
 	} else {
 		out->ttl_s = clamp_ttl(negative_ttl(pkt, chain.ttl));

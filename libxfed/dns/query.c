@@ -4,7 +4,7 @@
 #include "xfed/dns.h"
 #include "xfed/limits.h"
 
-/* 0x20: a forger has to guess the case of every letter as well (draft-vixie-dnsext-dns0x20). */
+/* 0x20: somebody who forges a reply has to guess the case of each letter too (draft-vixie-dnsext-dns0x20). */
 static void mix_case(const struct xfed_env *env, char *name, size_t len)
 {
 	uint8_t bits[(DNS_NAME_TEXT_MAX + 7) / 8];

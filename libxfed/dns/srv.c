@@ -7,7 +7,7 @@ static void swap(struct xfed_dns_record *a, struct xfed_dns_record *b)
 	*b = t;
 }
 
-/* Uniform in [0, bound]: draws above the last whole multiple are thrown away. */
+/* Uniform in [0, bound]: values above the last whole multiple are drawn again. */
 static uint32_t draw(const struct xfed_env *env, uint32_t bound)
 {
 	uint32_t n = bound + 1, r;
@@ -28,9 +28,10 @@ static void sort_by_priority(struct xfed_dns_record *r, size_t count)
 }
 
 /*
- * RFC 2782, "Weight" (taken literally it would give weights 1 and 3 a ratio of 2 to 3, for 0 is drawn too): those of weight 0 stand first, then a number up to the sum of weights chooses the first whose
- * running sum reaches it; 0 chooses one of weight 0, which so has a very small chance beside others. The RFC lets them
- * stand "in any order": they are shuffled, or the first of several would always win. Returns how many there are.
+ * RFC 2782, "Weight" (taken literally it would give weights 1 and 3 a ratio of 2 to 3, because 0 can be drawn too): records of weight 0
+ * come first, then a number up to the sum of weights chooses the first record whose running sum reaches it; 0 chooses one of weight 0,
+ * which so has a very small chance. Where the RFC says "in any order" the records are shuffled, or the first would always be chosen.
+ * Returns how many there are.
  */
 static size_t zeros_first(const struct xfed_env *env, struct xfed_dns_record *r, size_t count)
 {
@@ -54,7 +55,7 @@ static void order_group(const struct xfed_env *env, struct xfed_dns_record *r, s
 		for (size_t k = 0; k < count; k++) {
 			sum += r[k].srv.weight;
 		}
-		/* Without zeros 0 is not drawn: it would go to whoever stands first, beyond its weight. */
+		/* Without records of weight 0 the number 0 is not drawn: it would give the first record more than its weight. */
 		uint32_t chosen = zeros > 0 ? draw(env, sum) : 1 + draw(env, sum - 1);
 		while (i + 1 < count && (running += r[i].srv.weight) < chosen) {
 			i++;

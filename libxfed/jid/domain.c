@@ -15,8 +15,8 @@ static bool is_continuation(char c)
 }
 
 /*
- * Whether a name can be one in DNS at all: looked at before anything costly sees it. What is not ASCII makes a label of "xn--",
- * the ASCII in it with a hyphen behind, and at least one digit for each other code point (RFC 3492 section 6.3).
+ * Whether the name can exist in the DNS; checked before costly work. A label with other than ASCII characters becomes "xn--", its ASCII
+ * characters with a hyphen, and at least one digit for each other code point (RFC 3492 section 6.3).
  */
 static bool can_be_in_dns(struct xfed_span name)
 {
@@ -37,7 +37,7 @@ static bool can_be_in_dns(struct xfed_span name)
 	return total <= XFED_DOMAIN_POINTS + 1;
 }
 
-/* The same of a name as it came, whose mapping is costly itself; some dots show only behind it. */
+/* The same for a name as received, because mapping it is costly too; some dots appear only by the mapping. */
 static bool is_worth_mapping(struct xfed_span name)
 {
 	size_t points = 0;
@@ -47,7 +47,7 @@ static bool is_worth_mapping(struct xfed_span name)
 	return points <= XFED_DOMAIN_POINTS + 1;
 }
 
-/* One U-label to its A-label, by the rules for registration; `out` has room for XFED_LABEL_POINTS + 1. OK, INVALID, NOMEM. */
+/* One U-label to its A-label, by the rules of registration; `out` has room for XFED_LABEL_POINTS + 1. OK, INVALID, NOMEM. */
 static int label_to_ascii(struct xfed_span label, char *out)
 {
 	char text[XFED_JID_PART_BYTES + 1];
@@ -57,8 +57,8 @@ static int label_to_ascii(struct xfed_span label, char *out)
 	memcpy(text, label.data, label.len);
 	text[label.len] = '\0';
 	/*
-	 * The lookup functions leave the contextual rules of the CONTEXTO code points unchecked; registration applies
-	 * them all (RFC 5891 sections 4.2.3 and 5.4), and never maps.
+	 * The lookup functions do not check the contextual rules of the CONTEXTO code points; registration applies them all (RFC 5891 sections
+	 * 4.2.3 and 5.4), and never maps.
 	 */
 	uint8_t *ascii = NULL;
 	int rc = from_idn2(idn2_register_u8((const uint8_t *)text, NULL, &ascii, 0));
@@ -75,7 +75,7 @@ static int label_to_ascii(struct xfed_span label, char *out)
 	return rc;
 }
 
-/* An A-label in lower case to its U-label, which has to lead back to exactly that A-label. `*out` is idn2's memory. */
+/* An A-label in lower case to its U-label, which has to give exactly that A-label again. `*out` is idn2's memory. */
 static int label_to_unicode(struct xfed_span label, char **out)
 {
 	char text[XFED_LABEL_POINTS + 1], again[XFED_LABEL_POINTS + 1];
@@ -96,11 +96,11 @@ static int label_to_unicode(struct xfed_span label, char **out)
 	return rc;
 }
 
-/* Where the labels of one domain go: bytes, and what DNS and the Bidi rule have to know of all of them. */
+/* Collects the labels of a domain, and what DNS and the Bidi rule demand of all of them together. */
 struct labels {
 	char *p;
 	size_t len, room;
-	size_t dns_len; /* as A-labels, each with a dot */
+	size_t dns_len; /* length as A-labels, each with a dot */
 	bool has_rtl, all_sound;
 };
 
@@ -156,7 +156,7 @@ static int add_label(struct labels *to, struct xfed_span label)
 	return rc;
 }
 
-/* The label separators of IDNA (RFC 5895 section 2); the width mapping has made two of them U+002E and U+3002. */
+/* The label separators of IDNA (RFC 5895 section 2), but for two that width mapping has turned into U+002E and U+3002. */
 static void map_dots(char *p, size_t *len)
 {
 	static const char ideographic[] = "\xE3\x80\x82";
@@ -185,12 +185,12 @@ static int add_labels(struct labels *to, struct xfed_span mapped)
 		}
 		start = i + 1;
 	}
-	/* One label from right to left puts them all under the Bidi rule (RFC 5893 section 1.4). */
+	/* With one right-to-left label all labels have to obey the Bidi rule (RFC 5893 section 1.4). */
 	bool is_sound = !to->has_rtl || to->all_sound;
 	return is_sound && !jid_domain_is_false_address(to->p, to->len) ? XFED_OK : XFED_ERR_INVALID;
 }
 
-/* "[...]": one spelling for one address, so that comparing bytes is enough. */
+/* "[...]" in canonical spelling, so that addresses can be compared as bytes. */
 static int canonical_ipv6(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out)
 {
 	char text[INET6_ADDRSTRLEN];
@@ -220,7 +220,7 @@ int jid_domain_full(struct xfed_arena *a, struct xfed_span in, struct xfed_span 
 	if (rc != XFED_OK) {
 		return rc;
 	}
-	char *text = (char *)mapped.data; /* made for us a line above */
+	char *text = (char *)mapped.data; /* memory made by us above */
 	map_dots(text, &mapped.len);
 	if (mapped.len > 0 && text[mapped.len - 1] == '.') {
 		mapped.len--;
@@ -240,7 +240,7 @@ int jid_domain_full(struct xfed_arena *a, struct xfed_span in, struct xfed_span 
 	return rc;
 }
 
-/* Appends one label of a normalised domain as it stands in DNS. */
+/* Appends one label of a normalised domain as an A-label. */
 static int append_ascii_label(char *p, size_t *len, struct xfed_span label)
 {
 	char ascii[XFED_LABEL_POINTS + 1];

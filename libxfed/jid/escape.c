@@ -1,6 +1,6 @@
 #include "jid/internal.h"
 
-/* XEP-0106 section 3: what a localpart cannot hold, with the two digits that stand for it. */
+/* XEP-0106 section 3: characters a localpart cannot contain, with the two digits for each. */
 struct escape {
 	char plain;
 	char hex[2];
@@ -45,8 +45,8 @@ static const struct escape *sequence_at(struct xfed_span s, size_t at, bool any_
 }
 
 /*
- * A backslash is escaped only where what follows would read as an escape (section 4.2). "\5C" counts too: the
- * localpart is lower-cased afterwards and would then say something else.
+ * A backslash is only escaped if it would begin an escape sequence with what follows (section 4.2). "\5C" counts too, because the localpart
+ * is lower-cased afterwards.
  */
 static const struct escape *escape_needed(struct xfed_span s, size_t at)
 {

@@ -29,7 +29,7 @@ static void cut(char *p, size_t len, struct parts *out)
 
 typedef int full_fn(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out);
 
-/* A part whose ASCII path came to `r`: as it stands, or by the full path. */
+/* Takes a part by the result `r` of its ASCII path: as it is, or by the full path. */
 static int take(struct xfed_arena *a, enum jid_ascii_result r, const struct part *in, full_fn *full, struct xfed_span *out)
 {
 	struct xfed_span s = xfed_span_make(in->p, in->len);
@@ -45,7 +45,7 @@ static int take_domain(struct xfed_arena *a, struct part *in, struct xfed_span *
 	return take(a, jid_domain_fold_ascii(in->p, &in->len), in, jid_domain_full, out);
 }
 
-/* Limits before memory: no part may be longer before it is mapped than any that could come out short enough. */
+/* Limits before memory: no part may be longer before mapping than one that can become short enough. */
 static int copy_and_cut(struct xfed_arena *a, struct xfed_span s, struct parts *out)
 {
 	if (s.len == 0 || s.len > 3 * JID_RAW_PART_BYTES + 2) {
@@ -148,6 +148,6 @@ bool xfed_jid_is_full(const struct xfed_jid *j, struct xfed_span full)
 
 bool xfed_jid_equal_bare(const struct xfed_jid *x, const struct xfed_jid *y)
 {
-	/* An absent localpart and an empty one never meet: a parsed one is not empty. */
+	/* An absent localpart compares like an empty one, which a parsed JID never has. */
 	return xfed_span_eq(x->local, y->local) && xfed_span_eq(x->domain, y->domain);
 }

@@ -55,7 +55,7 @@ int jid_local_full(struct xfed_arena *a, struct xfed_span in, struct xfed_span *
 	if (rc != XFED_OK) {
 		return rc;
 	}
-	/* After the mappings: a fullwidth commercial at has become an '@'. */
+	/* Checked after the mappings: a fullwidth commercial at has become an '@'. */
 	for (size_t i = 0; i < local.len; i++) {
 		if (is_excluded(local.data[i])) {
 			return XFED_ERR_INVALID;
@@ -88,7 +88,7 @@ int xfed_jid_local_from_text(struct xfed_arena *a, struct xfed_span text, struct
 	if (text.len > JID_RAW_PART_BYTES) {
 		return XFED_ERR_INVALID;
 	}
-	/* Escaped after the mappings, for they can make an escape out of what was none ("\\" and fullwidth digits). */
+	/* Escaped after the mappings, because these can turn other text into an escape sequence ("\\" and fullwidth digits). */
 	int rc = map_text(a, text, &mapped);
 	if (rc == XFED_OK) {
 		rc = xfed_jid_escape(a, mapped, &escaped);
@@ -109,7 +109,7 @@ int xfed_jid_local_from_text(struct xfed_arena *a, struct xfed_span text, struct
 	if (rc != XFED_OK) {
 		return rc;
 	}
-	/* A combining mark behind an escape would have been drawn into its last digit. */
+	/* A combining mark after an escape would have been composed with its last digit. */
 	if (!xfed_span_eq(local, escaped)) {
 		return XFED_ERR_INVALID;
 	}

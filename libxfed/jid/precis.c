@@ -9,21 +9,21 @@
 
 #include "xfed/mem.h"
 
-#define ROUNDS_MAX 4 /* the first, and three more (RFC 8264 section 7) */
+#define ROUNDS_MAX 4 /* the first round and three more (RFC 8264 section 7) */
 
-/* A part in work: two buffers of code points, outside the arena so that only results stay there. */
+/* A part being processed: two buffers of code points, outside the arena, which gets results only. */
 struct work {
 	uint32_t *now, *next;
-	size_t room; /* of each */
+	size_t room; /* of each buffer */
 	size_t n;    /* in `now` */
 };
 
 typedef int (*rules_fn)(struct work *w);
 
-/* Fullwidth and halfwidth code points to their decompositions; others as they are. */
+/* Replaces fullwidth and halfwidth code points by their decompositions. */
 static uint32_t width_of(uint32_t c)
 {
-	/* All of them stand in the block of halfwidth and fullwidth forms, apart from the ideographic space. */
+	/* All of them are in the block of halfwidth and fullwidth forms, except the ideographic space. */
 	if (c != 0x3000 && (c < 0xFF00 || c > 0xFFEF)) {
 		return c;
 	}
@@ -34,8 +34,8 @@ static uint32_t width_of(uint32_t c)
 }
 
 /*
- * Lower case of one code point, at most two written to `out`; returns how many. Without the context of a final sigma:
- * the mapping has to be stable and the example of RFC 7622 section 3.5 keeps sigma and final sigma apart.
+ * Lower case of one code point, at most two written to `out`; returns how many. The context of a final sigma is ignored: the mapping has to
+ * be stable, and the example of RFC 7622 section 3.5 distinguishes sigma from final sigma.
  */
 static size_t lower_of(uint32_t c, uint32_t out[2])
 {
@@ -106,7 +106,7 @@ static int map_only_rules(struct work *w)
 	return rc == XFED_OK ? normalise(w) : rc;
 }
 
-/* RFC 5895, and the one script whose small letters IDNA2008 disallows: Cherokee folds to its capitals. */
+/* RFC 5895; and Cherokee folds to its capitals, because IDNA2008 disallows the small letters of this script. */
 static int domain_rules(struct work *w)
 {
 	map_width(w);

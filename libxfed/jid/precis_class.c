@@ -45,13 +45,13 @@ static bool has_compat(uint32_t c)
 	uint32_t *p = u32_normalize(UNINORM_NFKC, &c, 1, out, &n);
 	bool is_same = p == out && n == 1 && out[0] == c;
 	if (p != out) {
-		/* Longer than any compatibility mapping of today's Unicode, or out of memory: not the same. */
+		/* longer than any compatibility mapping in present Unicode, or out of memory: counts as different */
 		free(p);
 	}
 	return !is_same;
 }
 
-/* The order of section 8 matters: earlier categories win. */
+/* The order of section 8 matters: the first category that fits counts. */
 static enum property derived_property(uint32_t c)
 {
 	for (size_t i = 0; i < XFED_ARRAY_LEN(exceptions); i++) {
@@ -91,7 +91,7 @@ static bool is_virama(uint32_t c)
 	return uc_combining_class(c) == UC_CCC_VR;
 }
 
-/* RFC 5892 appendix A.1: the joining types before and behind a ZERO WIDTH NON-JOINER, transparent ones skipped. */
+/* RFC 5892 appendix A.1: the joining types before and after a ZERO WIDTH NON-JOINER, skipping transparent ones. */
 static bool joins_both_ways(const uint32_t *s, size_t n, size_t at)
 {
 	size_t before = at;
@@ -116,7 +116,7 @@ static bool is_script(uint32_t c, const char *name)
 	return script && strcmp(script->name, name) == 0;
 }
 
-/* What the rules that look at the whole string ask, found out once however many code points ask it. */
+/* Facts about the whole string that several rules need, found out once. */
 struct whole {
 	bool is_known;
 	bool has_kana_or_han;

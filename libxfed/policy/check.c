@@ -20,7 +20,7 @@ int policy_refuse(struct xfed_policy_error *err, enum xfed_reason reason, const 
 	return XFED_ERR_INVALID;
 }
 
-/* The place of what has been refused. */
+/* Notes where the error is. */
 static int at(struct xfed_policy_error *err, const char *key)
 {
 	if (err) {

@@ -1,7 +1,6 @@
 /*
- * The bytes of a snapshot. Integers are big-endian; `string` is u32 length and bytes; `optional`
- * is u8 0, or u8 1 and a string; lists are u32 count and elements, strictly ascending by bytes, so
- * that one policy has one encoding.
+ * The bytes of a snapshot. Integers are big-endian; `string` is u32 length and bytes; `optional` is u8 0, or u8 1 and a string; lists are
+ * u32 count and elements, strictly ascending by bytes, so that one policy has one encoding.
  *
  *   "XFEDPOL" u8 version (1)
  *   list of string                    local domains
@@ -13,9 +12,8 @@
  *       u32 max_connections, u32 stanzas_per_second, u32 stanza_bytes, u8 kinds, u8 dane,
  *       optional trust_ca_pem, list of string pins; kinds 0: its names are refused (xfed_policy_refuse())
  *
- * A length-prefixed form rather than JSON: what it takes to decode is bounded by what was sent, and
- * nothing has two spellings. An edge refuses a version it does not know as a whole; a field it
- * skipped could be one that restricts.
+ * Not JSON, because with length prefixes decoding needs no more memory than was sent, and nothing can be written in two ways. An edge
+ * refuses a version it does not know as a whole, because a field it skipped might restrict something.
  */
 #include "xfed/buf.h"
 #include "xfed/policy.h"
@@ -103,7 +101,7 @@ int xfed_policy_encode(const struct xfed_policy *p, struct xfed_buf *out)
 	put_string(out, &rc, xfed_policy_dialback_current(p));
 	put_string(out, &rc, xfed_policy_dialback_previous(p));
 	if (rc != XFED_OK) {
-		out->end = out->start + before; /* all or nothing */
+		out->end = out->start + before; /* nothing is written after an error */
 	}
 	return rc;
 }
@@ -113,7 +111,7 @@ int xfed_policy_encode(const struct xfed_policy *p, struct xfed_buf *out)
 struct input {
 	const char *p, *end;
 	int rc;
-	struct xfed_arena arena; /* strings of one partner */
+	struct xfed_arena arena; /* for the strings of one partner */
 };
 
 static void bad(struct input *in)
@@ -171,7 +169,7 @@ static const char *get_optional(struct input *in, size_t max)
 	return get_bool(in) ? get_string(in, max) : NULL;
 }
 
-/* An element takes four bytes at least: a count that cannot be true is refused before anything is allocated. */
+/* An element has at least four bytes, so a count that cannot be true is refused before anything is allocated. */
 static size_t get_count(struct input *in, size_t max)
 {
 	size_t count = get_uint(in, 4);
@@ -198,7 +196,7 @@ static const char *const *get_list(struct input *in, size_t max_count, size_t *c
 	return items;
 }
 
-/* Fields in the order put_partner() writes them: initialisers would not promise that. */
+/* One statement per field, in the order of put_partner(): initialisers have no defined order. */
 static struct xfed_partner get_partner(struct input *in)
 {
 	struct xfed_partner p = { .domain = get_string(in, XFED_JID_PART_BYTES) };
@@ -229,7 +227,7 @@ static void read_locals(struct input *in, struct xfed_policy *p, struct xfed_pol
 		if (in->rc == XFED_OK) {
 			in->rc = xfed_policy_add_local(p, domain, err);
 		}
-		/* Sorted and unequal, so the new one stands last. */
+		/* Domains are sorted and unique, so the new one has to be the last. */
 		if (in->rc == XFED_OK && !xfed_span_is(domain, xfed_policy_local_at(p, i))) {
 			bad(in);
 		}
@@ -282,7 +280,7 @@ int xfed_policy_decode(struct xfed_span bytes, struct xfed_policy **out, struct 
 	}
 	(void)policy_refuse(err, XFED_REASON_CHANNEL_FRAME_BAD, "the policy is damaged");
 	struct input in = { .p = bytes.data + header, .end = bytes.data + bytes.len, .rc = XFED_OK };
-	/* One partner at its largest: names, descriptions, a CA, and their pointers. */
+	/* Room for the largest partner: names, descriptions, a CA, and their pointers. */
 	xfed_arena_init(&in.arena, 2 * bytes.len + (1024 * 1024));
 	read_all(&in, p, err);
 	xfed_arena_deinit(&in.arena);

@@ -9,7 +9,7 @@
 #define NEEDS_TLS  "certificate login (sasl) needs TLS, which is not supported"
 #define NO_LOGIN   "certificate login (sasl) or dialback has to be on"
 
-/* xfed's own reading of the 18 rows: required means required, in both directions. The order is that of the Lync table. */
+/* xfed's own reading of the 18 rows: required means required, in both directions. In the order of the Lync table. */
 static const struct xfed_matrix_row rows[18] = {
 	{ 1, XFED_REQUIRED, XFED_REQUIRED, true, EXT, NEVER_RUNS },
 	{ 2, XFED_REQUIRED, XFED_REQUIRED, false, EXT, NULL },
@@ -38,7 +38,7 @@ const struct xfed_matrix_row *xfed_matrix_row(enum xfed_level tls, enum xfed_lev
 			return &rows[i];
 		}
 	}
-	/* A level outside its enum allows nothing. */
+	/* a level outside its enum allows nothing */
 	return &rows[17];
 }
 

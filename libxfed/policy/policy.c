@@ -11,23 +11,23 @@
 
 #define ARENA_BYTES (4ul * XFED_POLICY_BYTES_MAX)
 
-/* One name somebody claims: exact, the part behind "*.", or local. */
+/* A name that somebody has: exact, the part after "*.", or local. */
 struct claim {
 	const char *name;	    /* key */
 	struct xfed_partner *owner; /* NULL: local */
 	UT_hash_handle hh;
 };
 
-/* Claims sorted by name: those of partners' own domains, those of local ones. */
+/* Claims sorted by name: those of partners' own domains, or those of local domains. */
 struct list {
 	const struct claim **items;
 	size_t count, room;
 };
 
 struct xfed_policy {
-	struct xfed_arena arena; /* partners, names, claims */
+	struct xfed_arena arena; /* memory of partners, names and claims */
 	struct claim *exact, *wild, *local;
-	size_t wild_longest; /* bytes behind the longest "*." */
+	size_t wild_longest; /* length of the longest name after "*." */
 	struct list partners, locals;
 	char current[POLICY_HASH_HEX + 1], previous[POLICY_HASH_HEX + 1]; /* empty: none */
 };
@@ -74,7 +74,7 @@ static int list_make_room(struct list *l)
 	return XFED_OK;
 }
 
-/* Needs room. The name is not in the list yet: the tables of claims have seen to that. */
+/* There has to be room, and the name is not in the list: the tables of claims are checked first. */
 static void list_insert(struct list *l, const struct claim *c)
 {
 	size_t low = 0, high = l->count;
@@ -127,7 +127,7 @@ static int refuse_claim(const struct claim *first, const struct xfed_partner *se
 		second->domain, name);
 }
 
-/* The claims that `name`, as written in a partner's file, is one of, and its key there. */
+/* The table of claims that `name`, as written in a partner's file, belongs to, and its key there. */
 static struct claim **table_of(struct xfed_policy *p, const char *name, const char **key)
 {
 	bool is_wild = strncmp(name, "*.", 2) == 0;
@@ -201,7 +201,7 @@ static const char *const *copy_strings(struct xfed_arena *a, const char *const *
 	for (size_t i = 0; *ok && i < count; i++) {
 		copies[i] = copy_string(a, from[i], ok);
 	}
-	/* Their order carries no meaning, and the encoding must not depend on it. */
+	/* Their order has no meaning, and must not change the encoding. */
 	if (*ok && count > 0) {
 		qsort(copies, count, sizeof(*copies), by_text);
 	}
@@ -246,7 +246,7 @@ int xfed_policy_add_partner(struct xfed_policy *p, const struct xfed_partner *pa
 	if (HASH_COUNT(p->exact) + HASH_COUNT(p->wild) + partner->additional_count >= POLICY_NAMES_MAX) {
 		return policy_refuse(err, XFED_REASON_CONFIG_VALUE_INVALID, "more than %d domains of partners", POLICY_NAMES_MAX);
 	}
-	/* What a refused partner took from the arena goes with the builder. */
+	/* Arena memory of a partner that is refused is freed with the builder. */
 	struct xfed_partner *copy = copy_partner(&p->arena, partner);
 	if (!copy || list_make_room(&p->partners) != XFED_OK) {
 		return XFED_ERR_NOMEM;
@@ -263,7 +263,7 @@ int xfed_policy_add_partner(struct xfed_policy *p, const struct xfed_partner *pa
 
 /* ---- names that are refused ---- */
 
-/* What is left for who does not know the meaning of no kinds: one way to log in, and nothing to say. */
+/* A refused partner, also for edges of older versions that do not know what no kinds means: one way to authenticate, and nothing allowed. */
 static void set_refused(struct xfed_partner *p)
 {
 	p->tls = p->sasl = XFED_REQUIRED;
@@ -273,7 +273,7 @@ static void set_refused(struct xfed_partner *p)
 
 static void drop_additional(struct xfed_partner *p, const char *name)
 {
-	const char **list = (const char **)(uintptr_t)p->additional; /* a copy of ours */
+	const char **list = (const char **)(uintptr_t)p->additional; /* our own copy */
 	size_t kept = 0;
 	for (size_t i = 0; i < p->additional_count; i++) {
 		if (strcmp(list[i], name) != 0) {
@@ -283,7 +283,7 @@ static void drop_additional(struct xfed_partner *p, const char *name)
 	p->additional_count = kept;
 }
 
-/* True: it is refused. False: nobody claims it, any more. */
+/* True: the name is refused now. False: no partner has it, or has it any longer. */
 static bool take_away(struct xfed_policy *p, const char *name)
 {
 	const char *key;
@@ -305,7 +305,7 @@ static bool take_away(struct xfed_policy *p, const char *name)
 
 #define BELOW_BYTES (XFED_JID_PART_BYTES + sizeof("refused."))
 
-/* A name below `domain` that nobody has. Where even the shortest label makes it too long, it comes out as no domain. */
+/* A name below `domain` that no partner has. If even the shortest label makes it too long, the result is no domain. */
 static void find_below(const struct xfed_policy *p, const char *domain, char out[BELOW_BYTES])
 {
 	bool is_short = strlen(domain) + strlen("refused.") <= XFED_DOMAIN_POINTS;
@@ -315,7 +315,7 @@ static void find_below(const struct xfed_policy *p, const char *domain, char out
 	}
 }
 
-/* What cannot be refused by its name no wildcard may let through either. One that is refused itself does. */
+/* A name that cannot be refused by itself must not be covered by a wildcard either; a wildcard that is itself refused may stay. */
 static void close_wildcards(struct xfed_policy *p, const char *name)
 {
 	char wildcard[XFED_JID_PART_BYTES + sizeof("*")];
@@ -338,7 +338,7 @@ int xfed_policy_refuse(struct xfed_policy *p, const char *name, struct xfed_poli
 		return XFED_OK;
 	}
 	if (strncmp(name, "*.", 2) == 0) {
-		/* A wildcard needs a partner: one of a name that it covers, as the domain itself may be another's, or ours. */
+		/* A refused wildcard needs a partner with a name that it covers, because the domain itself may be another's or ours. */
 		find_below(p, name + 2, below);
 		x.domain = below;
 		x.additional = &name;
@@ -406,15 +406,15 @@ int xfed_policy_set_dialback(struct xfed_policy *p, struct xfed_span current, st
 
 /* ---- look-ups ---- */
 
-/* Whose the name is, refused or not. */
+/* The partner that has the name, refused or not. */
 static const struct xfed_partner *owner_of(const struct xfed_policy *p, struct xfed_span domain)
 {
 	const struct claim *c = find_claim(p->exact, domain);
-	/* One of ours is nobody's partner, whatever wildcard covers it. */
+	/* A local domain belongs to no partner, even if a wildcard covers it. */
 	if (c || xfed_policy_is_local(p, domain)) {
 		return c ? c->owner : NULL;
 	}
-	/* Longest suffix first; any depth below, not the domain itself. */
+	/* The longest suffix first; any depth below it, not the domain itself. */
 	const char *end = domain.data + domain.len;
 	const char *dot = domain.len > 0 ? memchr(domain.data, '.', domain.len) : NULL;
 	for (; dot; dot = memchr(dot + 1, '.', (size_t)(end - dot - 1))) {

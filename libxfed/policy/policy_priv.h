@@ -17,10 +17,10 @@
 #define POLICY_RATE_MAX	       1000000
 #define POLICY_HASH_HEX	       64
 
-/* OK for `s` in the form xfed_jid_domain() gives; INVALID, NOMEM. `scratch` is reset. */
+/* OK: `s` has the form of xfed_jid_domain(); INVALID, NOMEM. `scratch` is reset. */
 int policy_check_domain(struct xfed_arena *scratch, struct xfed_span s);
 
-/* Everything about one partner that can be told without the others. OK, INVALID, NOMEM. */
+/* Checks one partner as far as that is possible without the others. OK, INVALID, NOMEM. */
 int policy_check_partner(const struct xfed_partner *partner, struct xfed_policy_error *err);
 
 /* Fills `err` (which may be NULL) and returns XFED_ERR_INVALID. */

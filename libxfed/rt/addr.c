@@ -58,7 +58,7 @@ int rt_addr_parse(struct rt_addr *out, struct xfed_span text, uint16_t default_p
 	size_t host_len = (size_t)(colon - text.data);
 	bool is_v6 = memchr(text.data, ':', host_len) != NULL;
 	if (is_v6 && text.data[0] != '[') {
-		return XFED_ERR_INVALID; /* where would the port begin? */
+		return XFED_ERR_INVALID; /* ambiguous: the port could begin at any colon */
 	}
 	if (parse_port(xfed_span_make(colon + 1, text.len - host_len - 1), &port) != XFED_OK) {
 		return XFED_ERR_INVALID;

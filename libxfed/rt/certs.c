@@ -1,6 +1,6 @@
 /*
- * Certificates of ours among the problems of `status` and the metrics. Apart from the other parts of answers: the operators' command needs
- * those and is linked with no TLS library.
+ * Our own certificates in the problems of `status` and in the metrics. Apart from the other parts of answers because xfedctl needs those,
+ * and is linked without a TLS library.
  */
 #include "xfed/rt/control.h"
 
@@ -61,7 +61,7 @@ void rt_control_add_certificates(json_t *list, const struct xfed_tls_creds *cred
 	}
 }
 
-/* Two of one subject, such as those of the channel and of SIP, are one metric: the one that ends first. */
+/* Certificates with the same subject, such as those of the channel and of SIP, are one metric: that of the one that expires first. */
 static bool is_first_to_end(const struct xfed_cert_facts *f, const struct xfed_tls_creds *const *sets, size_t count)
 {
 	for (size_t k = 0; k < count; k++) {
@@ -78,7 +78,7 @@ static bool is_first_to_end(const struct xfed_cert_facts *f, const struct xfed_t
 
 void rt_daemon_certificates(struct rt_daemon *d, const struct xfed_tls_creds *const *sets, size_t count)
 {
-	rt_metric_clear(d->metrics, RT_M_CERTIFICATE_NOT_AFTER, 1, XFED_SPAN("us")); /* a reload may have replaced them */
+	rt_metric_clear(d->metrics, RT_M_CERTIFICATE_NOT_AFTER, 1, XFED_SPAN("us")); /* they may have been replaced by a reload */
 	for (size_t k = 0; k < count; k++) {
 		const struct xfed_cert *cert;
 		for (size_t i = 0; sets[k] && (cert = xfed_tls_creds_cert(sets[k], i)); i++) {

@@ -72,6 +72,14 @@ void rt_reply_ok(struct rt_reply r, json_t *result)
 	}
 }
 
+void rt_reply_part(struct rt_reply r, json_t *part)
+{
+	if (part && r.part) {
+		r.part(r.user, part);
+	}
+	json_decref(part);
+}
+
 void rt_reply_fail(struct rt_reply r, const char *code, const char *fmt, ...)
 {
 	char text[512];
@@ -112,7 +120,7 @@ static const struct rt_command_arg *arg_of(const struct rt_command *c, const cha
 	return NULL;
 }
 
-/* Every key is one of the command's and of its type. */
+/* Whether every key is an argument of the command, with the right type. */
 static bool check_given(const struct rt_command *c, const json_t *args, char error[160])
 {
 	char name[32];

@@ -14,7 +14,7 @@ static int read_all(int fd, size_t max, struct xfed_buf *buf)
 {
 	for (;;) {
 		size_t left = max - xfed_buf_len(buf);
-		/* One byte more than may be, so that a file of exactly `max` bytes can be told from a longer one. */
+		/* Reads one byte more than allowed, to distinguish a file of exactly `max` bytes from a longer one. */
 		char chunk[4096];
 		size_t want = left + 1 < sizeof(chunk) ? left + 1 : sizeof(chunk);
 		ssize_t n = read(fd, chunk, want);
@@ -100,7 +100,7 @@ int rt_conf_load_file(struct rt_conf_doc *doc, const struct rt_conf_table *table
 
 void rt_conf_doc_deinit(struct rt_conf_doc *doc)
 {
-	/* The elements themselves are the arena's; only uthash's own table is released here. */
+	/* The elements are in the arena; only uthash's own table is freed here. */
 	HASH_CLEAR(hh, doc->marks);
 	xfed_arena_deinit(&doc->arena);
 	*doc = (struct rt_conf_doc){ 0 };
@@ -142,7 +142,7 @@ __attribute__((format(printf, 6, 0))) static void add_at(
 		line = m->line;
 		column = m->column;
 	}
-	/* An object the key stands in is nearer than the root: cut the key at its dots. */
+	/* The key may be in an object that is nearer than the root: tries shorter keys, cut at dots. */
 	struct xfed_span part = xfed_span_str(key);
 	while (m && part.len > 0) {
 		const struct conf_key_mark *k = find_key(m, part);

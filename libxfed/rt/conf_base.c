@@ -71,7 +71,7 @@ static bool is_loopback(const struct rt_conf_address *a)
 	return inet_pton(AF_INET6, a->host, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
 }
 
-/* Where the AD bit is to be trusted. */
+/* Warns if the AD bit is to be trusted from a resolver that is not on loopback. */
 static void check_trust_ad(struct rt_conf_doc *doc, const struct rt_conf_addresses *servers)
 {
 	for (size_t i = 0; i < servers->count; i++) {
@@ -111,7 +111,7 @@ int rt_conf_open(const struct rt_conf_table *table, const char *file, const stru
 void rt_conf_close(struct rt_conf_base *base)
 {
 	if (base) {
-		/* It lies in its own document's arena. */
+		/* `base` is in the arena of its own document. */
 		struct rt_conf_doc doc = base->doc;
 		rt_conf_doc_deinit(&doc);
 	}

@@ -5,7 +5,7 @@
 
 #include "xfed/jid.h"
 
-/* Both forms, so that a domain that has no A-label form (for DNS, TLS and SIP) is refused here and not later. */
+/* Both forms of a domain, so that one without an A-label form (for DNS, TLS and SIP) is refused here and not later. */
 static int domain_forms(struct xfed_arena *a, struct xfed_span in, struct xfed_span *domain, struct xfed_span *ascii)
 {
 	int rc = xfed_jid_domain(a, in, domain);
@@ -17,7 +17,7 @@ static bool is_letter_digit_or_hyphen(ucs4_t c)
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-';
 }
 
-/* By itself or behind a letter, as a label may not begin with every character that may stand in one. */
+/* Tried alone and after a letter, because some characters are allowed in a label and not at its beginning. */
 static bool may_stand_in_a_domain(struct xfed_arena *a, const char *text, size_t len)
 {
 	char behind[16] = "a";
@@ -26,7 +26,7 @@ static bool may_stand_in_a_domain(struct xfed_arena *a, const char *text, size_t
 	return xfed_jid_domain(a, xfed_span_make(text, len), &out) == XFED_OK || xfed_jid_domain(a, xfed_span_make(behind, 1 + len), &out) == XFED_OK;
 }
 
-/* What somebody has to change in a name that is no domain; NULL: no single character is to blame. */
+/* The character that has to be changed in a name that is no domain; NULL: no single one is to blame. */
 static const char *wrong_in_domain(struct xfed_arena *a, struct xfed_span in)
 {
 	ucs4_t c;
@@ -42,7 +42,7 @@ static const char *wrong_in_domain(struct xfed_arena *a, struct xfed_span in)
 	return memmem(in.data, in.len, "xn--", 4) ? "what its xn-- stands for is not allowed in one (IDNA2008, RFC 5892)" : NULL;
 }
 
-/* `*accepted` for it; NOMEM: without what is wrong. */
+/* Text for `*accepted`; without memory it does not say what is wrong. */
 static const char *explain_domain(struct xfed_arena *a, struct xfed_span in, const char *accepted)
 {
 	const char *wrong = wrong_in_domain(a, in);
@@ -56,7 +56,7 @@ int rt_conf_convert_domain(struct xfed_arena *a, struct xfed_span in, struct xfe
 	*accepted = "a domain such as example.com";
 	int rc = domain_forms(a, in, out, &ascii);
 	if (rc == XFED_OK) {
-		/* The spans of a JID need not be terminated; the structs hold C strings. */
+		/* Spans of a JID need not be NUL-terminated; the structs contain C strings. */
 		*out = xfed_arena_copy(a, *out);
 		rc = out->data ? XFED_OK : XFED_ERR_NOMEM;
 	} else if (rc == XFED_ERR_INVALID) {

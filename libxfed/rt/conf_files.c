@@ -1,6 +1,6 @@
 /*
- * What the modes of the files are that a configuration names: whoever may write to them has a say in what we trust. "Everybody" is
- * the last digit; what a group may do is the operator's choice. The file alone counts, not whether its directories keep others out.
+ * Checks the modes of files that a configuration names: whoever can write to them decides what we trust. "Everybody" is the last digit of
+ * the mode; group rights are up to the operator. Only the file's own mode counts, not whether its directories protect it.
  */
 #include "conf_internal.h"
 
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-/* Where a warning belongs: a key of the document, or, without one, the file itself. */
+/* Where to put the warning: at a key of the document; without a key at the file itself. */
 struct place {
 	struct rt_conf_errors *errors;
 	struct rt_conf_doc *doc;
@@ -27,7 +27,7 @@ static bool was_said(const struct rt_conf_errors *e, const char *text)
 	return false;
 }
 
-/* `path` is in the way of many keys perhaps, and said once. */
+/* `path` may be on the way to several files, and is warned of once. */
 static void warn(const struct place *p, const char *path, const struct stat *st, mode_t exposed)
 {
 	char text[PATH_MAX * 2 + 128];
@@ -44,7 +44,7 @@ static void warn(const struct place *p, const char *path, const struct stat *st,
 	}
 }
 
-/* Symbolic links are followed. What is not there, or cannot be looked at, is for its reader to complain about. */
+/* Follows symbolic links. What does not exist or cannot be accessed is reported by whoever reads it. */
 static void judge_one(const struct place *p, const char *path, mode_t forbidden)
 {
 	struct stat st;
@@ -53,18 +53,18 @@ static void judge_one(const struct place *p, const char *path, mode_t forbidden)
 	}
 	bool is_dir = S_ISDIR(st.st_mode);
 	mode_t exposed = st.st_mode & (is_dir ? 02 : forbidden);
-	/* In a directory like /tmp nobody replaces what is another's. */
+	/* in a directory with the sticky bit, like /tmp, users cannot replace files of others */
 	if (exposed && !(is_dir && (st.st_mode & S_ISVTX))) {
 		warn(p, path, &st, exposed);
 	}
 }
 
-/* Who may write to a directory puts another file in the place of ours; to one further up, another directory. */
+/* Whoever can write to a directory can replace the file in it; the same holds for directories above. */
 static void judge_directories(const struct place *p, const char *path)
 {
 	char dir[PATH_MAX];
 	if (snprintf(dir, sizeof(dir), "%s", path) >= (int)sizeof(dir)) {
-		return; /* no such file can be opened */
+		return; /* such a file cannot be opened */
 	}
 	for (char *slash = strrchr(dir, '/'); slash && slash != dir; slash = strrchr(dir, '/')) {
 		*slash = '\0';
@@ -100,7 +100,7 @@ static void judge_row(const struct place *p, const struct rt_conf_row *row, cons
 	}
 }
 
-/* `object` is what keys are counted from, `part` the object inside it that `t` describes. */
+/* Keys count from `object`; `part` is the object inside it that `t` describes. */
 static void walk(struct rt_conf_doc *doc, const struct rt_conf_table *t, const void *object, const void *part, const char *prefix)
 {
 	for (size_t i = 0; i < t->row_count; i++) {
@@ -128,14 +128,14 @@ void rt_conf_check_files(struct rt_conf_doc *doc)
 {
 	char path[PATH_MAX];
 	struct place self = { .errors = doc->errors };
-	/* Given on a command line, it may be a relative one. */
+	/* on a command line the path may be relative */
 	judge(&self, realpath(doc->file, path) ? path : doc->file, false);
 	walk(doc, doc->table, doc->object, doc->object, "");
 }
 
-/* ---- what is wrong with a file ---- */
+/* ---- errors about a file ---- */
 
-/* The object and key whose value is the path that `error` begins with; false: none. */
+/* Finds the object and key whose value is the path at the beginning of `error`; false: there is none. */
 static bool find_path(const struct rt_conf_table *t, const void *object, const void *part, const char *prefix, const char *error, const void **owner,
 	char key[CONF_PATH_BYTES])
 {

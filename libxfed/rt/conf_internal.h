@@ -1,4 +1,4 @@
-/* Between the files of the option tables; see xfed/rt/conf.h. */
+/* What the files of the option tables share; see xfed/rt/conf.h. */
 #ifndef XFED_RT_CONF_INTERNAL_H
 #define XFED_RT_CONF_INTERNAL_H
 
@@ -7,7 +7,7 @@
 
 #define CONF_NODES_MAX	    100000
 #define CONF_PATH_BYTES	    512
-#define CONF_FOUND_BYTES    96 /* of a value quoted in a message */
+#define CONF_FOUND_BYTES    96 /* limit of a quoted value in a message */
 #define CONF_ACCEPTED_BYTES 768
 
 /* ---- the file as a tree ---- */
@@ -36,7 +36,7 @@ int conf_edit_find(struct xfed_arena *a, const char *file, struct xfed_span text
 
 /* ---- values ---- */
 
-/* What a row takes, as a phrase: "true | false", "a duration from 1s to 10m, such as 30s". */
+/* What a row accepts, as a phrase: "true | false", "a duration from 1s to 10m, such as 30s". */
 void conf_accepted(const struct rt_conf_row *row, char out[CONF_ACCEPTED_BYTES]);
 /* The same for one item of a row that is a list of scalars. */
 void conf_accepted_item(const struct rt_conf_row *row, char out[CONF_ACCEPTED_BYTES]);
@@ -44,23 +44,23 @@ void conf_accepted_item(const struct rt_conf_row *row, char out[CONF_ACCEPTED_BY
 const char *conf_quote(struct xfed_span s, char out[CONF_FOUND_BYTES]);
 
 /*
- * Stores one scalar of a row's type, or one item of a list of scalars, at `out`. OK, NOMEM, or INVALID with, where a row's own
- * check knows better than conf_accepted(), a phrase in `*accepted`, and where it parses but is not built, a sentence in `*not_built`.
+ * Stores one scalar of a row's type, or one item of a list of scalars, at `out`. OK, NOMEM, or INVALID: with a phrase in `*accepted` if the
+ * row's own check knows better than conf_accepted(), and with a sentence in `*not_built` if it is valid but not built.
  */
 int conf_store(struct xfed_arena *a, const struct rt_conf_row *row, struct xfed_span text, void *out, const char **accepted, const char **not_built);
 bool conf_is_scalar_list(enum rt_conf_type type);
-bool conf_is_text(enum rt_conf_type type);	      /* quoting makes no difference */
-size_t conf_item_size(const struct rt_conf_row *row); /* of one item of a list, or of the whole field of anything else */
-/* Number, duration or size in the words of the file: "10s", "15KiB". */
+bool conf_is_text(enum rt_conf_type type);	      /* a quoted scalar is accepted too */
+size_t conf_item_size(const struct rt_conf_row *row); /* size of an item of a list, or of the whole member for other types */
+/* A number, duration or size as written in the file: "10s", "15KiB". */
 const char *conf_number_text(enum rt_conf_type type, uint64_t n, char out[32]);
 /* The default of a row as it would stand in the file, or NULL. */
 const char *conf_fallback(const struct rt_conf_row *row, char out[32]);
-/* The next blank-separated word of a list default; false at the end. */
+/* The next word of a list default; false at the end. */
 bool conf_next_word(struct xfed_span *rest, struct xfed_span *word);
 
 /* ---- loading ---- */
 
-/* Where the keys of one object stood: the struct itself, or an item of a list of objects. */
+/* The places of the keys of one object: the struct itself, or an item of a list of objects. */
 struct conf_key_mark {
 	const char *key; /* relative to the object: "sip.listen[1]" */
 	unsigned line, column;
@@ -80,7 +80,7 @@ struct conf_list {
 	size_t count;
 };
 
-/* One row's field. */
+/* The member of a row. */
 static inline void *conf_field(const struct rt_conf_row *row, void *object)
 {
 	return (char *)object + row->offset;

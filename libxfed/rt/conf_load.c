@@ -8,8 +8,8 @@
 struct load {
 	struct rt_conf_doc *doc;
 	struct rt_conf_mark *object; /* the struct being filled */
-	char path[CONF_PATH_BYTES];  /* of the key being loaded, from the root */
-	size_t path_len, relative;   /* keys of `object` begin at `relative` */
+	char path[CONF_PATH_BYTES];  /* path of the key being loaded, from the root */
+	size_t path_len, relative;   /* `relative`: where keys of `object` begin */
 	size_t errors_before;
 };
 
@@ -79,7 +79,7 @@ static bool is_nothing(const struct conf_node *n)
 	       (n->text.len == 0 || xfed_span_is(n->text, "~") || xfed_span_eq_nocase(n->text, XFED_SPAN("null")));
 }
 
-/* Quotes are told where they are the mistake: around a number, say. */
+/* Quotes are shown where they are the mistake, as around a number. */
 static const char *found(const struct rt_conf_row *row, const struct conf_node *n, char out[CONF_FOUND_BYTES + 16])
 {
 	char quoted[CONF_FOUND_BYTES];
@@ -119,7 +119,7 @@ static size_t min3(size_t a, size_t b, size_t c)
 	return m < c ? m : c;
 }
 
-/* Edits between two words, two letters changed about counting as one; SIZE_MAX where one is too long to be a key. */
+/* Edit distance of two words, where swapping two neighbouring letters counts as one; SIZE_MAX: one is too long to be a key. */
 static size_t distance(struct xfed_span a, struct xfed_span b)
 {
 	size_t rows[3][33];
@@ -158,7 +158,7 @@ static const char *nearest_key(const struct rt_conf_table *t, struct xfed_span k
 	return best;
 }
 
-/* Whether a key nobody knows can stand in a path as it is. */
+/* Whether an unknown key can be shown in a path as it is. */
 static bool is_word(struct xfed_span s)
 {
 	for (size_t i = 0; i < s.len; i++) {
@@ -217,7 +217,7 @@ static bool is_default_text(const struct rt_conf_row *row, struct xfed_span text
 	return fallback && xfed_span_is(text, fallback);
 }
 
-/* OK also where the value was refused; NOMEM. */
+/* OK, also if the value was refused; NOMEM. */
 static int load_scalar(struct load *l, const struct rt_conf_row *row, const struct conf_node *n, void *out, bool is_item)
 {
 	const char *accepted = NULL, *not_built = NULL;
@@ -326,7 +326,7 @@ static int load_row(struct load *l, const struct rt_conf_row *row, const struct 
 	return load_map(l, row->table, n, n, out);
 }
 
-/* A default is ours: one that does not parse is a broken table, which the tests of the tables catch. */
+/* A default that does not parse is an error in the table, which the tests of the tables find. */
 static int load_default(struct load *l, const struct rt_conf_row *row, void *object)
 {
 	const char *accepted, *not_built;
@@ -371,7 +371,7 @@ static int load_missing(struct load *l, const struct rt_conf_row *row, const str
 	return row->fallback || row->standard > 0 ? load_default(l, row, object) : XFED_OK;
 }
 
-/* The row of a key, or NULL with the problem reported. */
+/* The row of a key; NULL: unknown, which has been reported. */
 static const struct rt_conf_row *row_of(struct load *l, const struct rt_conf_table *t, const struct conf_node *key)
 {
 	for (size_t i = 0; key->kind == CONF_SCALAR && i < t->row_count; i++) {
@@ -409,7 +409,7 @@ static int load_pairs(struct load *l, const struct rt_conf_table *t, const struc
 	return rc;
 }
 
-/* `map` NULL: an object the file does not have; `near` is where its absence is reported. */
+/* `map` NULL: the file does not have the object; missing keys are then reported at `near`. */
 static int load_map(struct load *l, const struct rt_conf_table *t, const struct conf_node *map, const struct conf_node *near, void *out)
 {
 	bool seen[ROWS_MAX] = { false };

@@ -19,7 +19,7 @@ static void indent(struct printer *p, unsigned level)
 	}
 }
 
-/* Values hold no control characters (conf_value.c refuses them), so two escapes are all. */
+/* Values contain no control characters (conf_value.c refuses them), so two escapes are enough. */
 static void put_quoted(struct printer *p, const char *s)
 {
 	put(p, "\"");
@@ -153,7 +153,7 @@ static void put_value(struct printer *p, const struct rt_conf_row *row, const vo
 	}
 }
 
-/* Nothing below a key would be null, which does not load. */
+/* An object without any value is not printed: it would be null, which does not load. */
 static bool is_empty(const struct rt_conf_table *t, const void *object)
 {
 	for (size_t i = 0; i < t->row_count; i++) {
@@ -185,7 +185,7 @@ static void put_object(struct printer *p, const struct rt_conf_table *t, const v
 			continue;
 		}
 		indent(p, level);
-		/* The first key of an item carries the dash, the others stand below it. */
+		/* The dash of an item is in front of its first key, the others are aligned with it. */
 		put(p, !is_item ? "" : i == 0 ? "- " : "  ");
 		if (!has_value(row, field)) {
 			put(p, "# ");

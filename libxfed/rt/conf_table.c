@@ -1,9 +1,9 @@
-/* A table looked at as such: comparing two loads, and checking the table itself. */
+/* Compares two loads of a table, and checks the table itself. */
 #include "conf_internal.h"
 
 #include <stdio.h>
 
-/* ---- what a reload changes ---- */
+/* ---- differences between two loads ---- */
 
 struct differ {
 	void (*changed)(void *user, const char *key, bool is_reloadable);
@@ -115,7 +115,7 @@ void rt_conf_diff(const struct rt_conf_table *table, const void *old_object, con
 	diff_object(&d, table, old_object, new_object);
 }
 
-/* ---- what a reload leaves as it is ---- */
+/* ---- values that a reload cannot change ---- */
 
 static int copy_text(struct xfed_arena *a, void *to, const void *from)
 {

@@ -8,7 +8,7 @@ struct unit {
 	const char *name;
 	uint64_t factor;
 };
-/* From the smallest; conf_number_text() takes the largest that divides. */
+/* Ascending; conf_number_text() takes the largest unit that divides the number. */
 static const struct unit durations[] = { { "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 }, { "d", 86400000 } };
 static const struct unit sizes[] = { { "B", 1 }, { "KiB", 1024 }, { "MiB", 1024 * 1024 }, { "GiB", 1024 * 1024 * 1024 } };
 
@@ -29,7 +29,7 @@ const char *rt_conf_transport_name(enum rt_conf_transport t)
 
 /* ---- numbers ---- */
 
-/* Decimal digits without sign or leading zero (YAML 1.1 would read 010 as 8); the rest of `s` in `*rest`. */
+/* Decimal digits without sign or leading zero (YAML 1.1 reads 010 as 8); `*rest` is what follows. */
 static int parse_digits(struct xfed_span s, uint64_t *out, struct xfed_span *rest)
 {
 	size_t i = 0;
@@ -134,7 +134,7 @@ static bool is_host(struct xfed_span s)
 			return false;
 		}
 	}
-	/* What looks like a number and is no IPv4 address is a mistyped one, not a name. */
+	/* Something that looks like a number and is no IPv4 address is a mistyped address, not a name. */
 	return has_letter;
 }
 
@@ -235,8 +235,8 @@ static int store_word(const struct rt_conf_row *row, struct xfed_span text, void
 }
 
 /*
- * Control characters have no place in a name, a path or a description; escapes ("\x85") can bring in some that the file
- * itself may not hold, and line separators and byte order marks would not survive being printed and read again.
+ * Control characters do not belong in a name, path or description. An escape ("\x85") can produce some that the file itself may not
+ * contain; and line separators and byte order marks would not survive being printed and read again.
  */
 static bool is_printable(struct xfed_span text)
 {

@@ -1,4 +1,4 @@
-/* The words of error messages: what was found, what is accepted. */
+/* Phrases of error messages: what was found, what is accepted. */
 #include "conf_internal.h"
 
 #include <stdio.h>
@@ -10,7 +10,7 @@ const char *conf_quote(struct xfed_span s, char out[CONF_FOUND_BYTES])
 	size_t i = 0;
 	while (i < s.len && n + 12 < CONF_FOUND_BYTES) {
 		unsigned char c = (unsigned char)s.data[i];
-		/* A character is taken whole, so that the message stays UTF-8. */
+		/* whole characters, so that the message stays UTF-8 */
 		size_t len = c < 0x80 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
 		if (len > s.len - i) {
 			break;
@@ -18,7 +18,7 @@ const char *conf_quote(struct xfed_span s, char out[CONF_FOUND_BYTES])
 		if (c < 0x20 || c == 0x7f) {
 			n += (size_t)snprintf(out + n, CONF_FOUND_BYTES - n, "\\x%02x", c);
 		} else if (len == 2 && c == 0xc2 && (unsigned char)s.data[i + 1] == 0xa0) {
-			n += (size_t)snprintf(out + n, CONF_FOUND_BYTES - n, "\\u00a0"); /* looks like a blank */
+			n += (size_t)snprintf(out + n, CONF_FOUND_BYTES - n, "\\u00a0"); /* it looks like a blank */
 		} else {
 			memcpy(out + n, s.data + i, len);
 			n += len;

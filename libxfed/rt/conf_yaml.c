@@ -44,7 +44,7 @@ static int refuse_at(struct rt_conf_errors *e, const char *file, struct xfed_spa
 	return XFED_ERR_INVALID;
 }
 
-/* libyaml calls a tab in the indentation "a character that cannot start any token": say it in words, for every line. */
+/* libyaml reports a tab in the indentation as "a character that cannot start any token"; this says it plainly, for every line. */
 static int refuse_tabs(struct rt_conf_errors *e, const char *file, struct xfed_span text)
 {
 	int rc = XFED_OK;
@@ -66,13 +66,13 @@ static int refuse_tabs(struct rt_conf_errors *e, const char *file, struct xfed_s
 	return rc;
 }
 
-/* Editors and web pages put no-break spaces where YAML wants blanks, and nobody sees the difference: behind a : or -, and in front of a key. */
+/* No-break spaces, which editors and web pages insert and nobody sees, where YAML needs blanks: after ":" or "-", and before a key. */
 static int refuse_hard_blanks(struct rt_conf_errors *e, const char *file, struct xfed_span text)
 {
 	int rc = XFED_OK;
 	size_t line = 1, column = 0;
 	bool is_value = false;
-	char last = ':'; /* in this line, blanks apart; its beginning is as good as a colon */
+	char last = ':'; /* last character of this line but blanks; the beginning of a line counts like a colon */
 	for (size_t i = 0; i < text.len; i++) {
 		char c = text.data[i];
 		column += ((unsigned char)c & 0xc0) != 0x80;
@@ -93,7 +93,7 @@ static int refuse_hard_blanks(struct rt_conf_errors *e, const char *file, struct
 	return rc;
 }
 
-/* What libyaml would take, or complain of in words that help nobody. */
+/* Refuses bytes that libyaml would accept, or report in words that do not help. */
 static int check_bytes(struct rt_conf_errors *e, const char *file, struct xfed_span text)
 {
 	if (text.len > RT_CONF_FILE_BYTES) {
@@ -216,7 +216,7 @@ static int on_start(struct builder *b, const yaml_event_t *ev, enum conf_node_ki
 	return XFED_OK;
 }
 
-/* AGAIN: go on; OK: the stream has ended; INVALID, NOMEM. */
+/* AGAIN: continue; OK: the stream has ended; INVALID, NOMEM. */
 static int on_event(struct builder *b, const yaml_event_t *ev)
 {
 	int rc = XFED_OK;

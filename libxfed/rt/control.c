@@ -54,7 +54,7 @@ static void close_client(struct control_client *c)
 	uv_close((uv_handle_t *)&c->pipe, on_client_closed);
 }
 
-/* Takes the next whole line, if there is one and nothing is being answered. */
+/* Takes the next whole line, unless a request is being answered. */
 static void next_request(struct control_client *c)
 {
 	while (!c->is_closing && !c->call && !c->out) {
@@ -108,6 +108,34 @@ void control_client_answer(struct control_client *c, char *text)
 	}
 }
 
+struct part_write {
+	uv_write_t write; /* first */
+	char *text;
+};
+
+static void on_part_written(uv_write_t *w, int status)
+{
+	struct part_write *p = (struct part_write *)w;
+	free(p->text);
+	xfed_free(p);
+}
+
+/* One that cannot be written is in the answer all the same. */
+void control_client_part(struct control_client *c, char *text)
+{
+	static char newline[] = "\n";
+	struct part_write *p = text && !c->is_closing ? xfed_malloc(sizeof(*p)) : NULL;
+	if (!p) {
+		free(text);
+		return;
+	}
+	uv_buf_t bufs[2] = { uv_buf_init(text, (unsigned)strlen(text)), uv_buf_init(newline, 1) };
+	p->text = text;
+	if (uv_write(&p->write, (uv_stream_t *)&c->pipe, bufs, 2, on_part_written) != 0) {
+		on_part_written(&p->write, 0);
+	}
+}
+
 static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *buf)
 {
 	struct control_client *c = h->data;
@@ -118,7 +146,7 @@ static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
 {
 	struct control_client *c = s->data;
 	if (n < 0) {
-		/* A client may close its writing side and still wait for the answer. */
+		/* a client may close its writing side and still wait for the answer */
 		c->is_eof = true;
 		uv_read_stop(s);
 		if (n != UV_EOF) {
@@ -132,7 +160,7 @@ static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
 	next_request(c);
 }
 
-/* ---- who it is ---- */
+/* ---- rights of a client ---- */
 
 static enum rt_control_role role_of(const struct rt_control *control, int fd, struct control_peer *peer)
 {
@@ -143,7 +171,7 @@ static enum rt_control_role role_of(const struct rt_control *control, int fd, st
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) != 0) {
 		return RT_CONTROL_NOBODY;
 	}
-	/* The groups as they were when it connected; a kernel that cannot tell, or too many of them, leaves the primary one. */
+	/* The groups at the time of connecting; if the kernel cannot tell, or there are too many, only the primary one. */
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &groups_len) != 0) {
 		groups_len = 0;
 	}
@@ -164,7 +192,7 @@ static const char *why_refused(const struct rt_control *control, const struct co
 	return control->client_count > XFED_CONTROL_CLIENTS ? "too many clients" : NULL;
 }
 
-/* A place is needed: the one that may only look and has done nothing for longest gives its own, if that is no moment ago. */
+/* Makes room: closes the client with the right to look only that has been idle for longest, unless it was active a moment ago. */
 static void make_room(struct rt_control *control, uint64_t now_ms)
 {
 	struct control_client *oldest = NULL;
@@ -179,14 +207,14 @@ static void make_room(struct rt_control *control, uint64_t now_ms)
 	}
 }
 
-/* What fits into the socket at once; who has just connected has it empty. */
+/* Writes what fits into the socket, which is empty after connecting. */
 static void say_no_place(struct control_client *c, const char *why)
 {
 	char line[160];
 	int len = snprintf(line, sizeof(line), "{\"ok\":false,\"error\":{\"code\":\"busy\",\"text\":\"%s: try again in %d s\"}}\n", why,
 		XFED_CONTROL_READER_IDLE_MS / 1000);
 	uv_buf_t buf = uv_buf_init(line, (unsigned)len);
-	(void)uv_try_write((uv_stream_t *)&c->pipe, &buf, 1); /* the log has it too */
+	(void)uv_try_write((uv_stream_t *)&c->pipe, &buf, 1); /* the refusal is also in the log */
 }
 
 static void accept_client(struct rt_control *control, struct control_client *c)
@@ -209,7 +237,7 @@ static void accept_client(struct rt_control *control, struct control_client *c)
 		control->reader_count += role == RT_CONTROL_READER;
 	}
 	if (why) {
-		if (role != RT_CONTROL_NOBODY) { /* who belongs here is told why; anybody else hears nothing */
+		if (role != RT_CONTROL_NOBODY) { /* clients with some right are told why; others get no answer */
 			say_no_place(c, why);
 		}
 		rt_log(RT_LOG_WARNING, "control.refused", RT_KV_U64("uid", c->peer.uid), RT_KV_I64("pid", c->peer.pid), RT_KV_STR("why", why),
@@ -239,7 +267,7 @@ static void on_connection(uv_stream_t *s, int status)
 	accept_client(control, c);
 }
 
-/* A client that says nothing, or does not read, for RT_CONTROL_IDLE_MS makes room for another. */
+/* Closes a client that has sent nothing, or not read, for RT_CONTROL_IDLE_MS. */
 static void on_sweep(uv_timer_t *t)
 {
 	struct rt_control *control = t->data;
@@ -254,7 +282,7 @@ static void on_sweep(uv_timer_t *t)
 
 /* ---- the socket ---- */
 
-/* Removes what a process that was killed left behind. OK: the path is free. */
+/* Removes the socket of a process that was killed. OK: the path is free. */
 static int clear_path(const char *path, char error[256])
 {
 	struct stat st;
@@ -305,11 +333,11 @@ static int listen_on(struct rt_control *control, const char *path, char error[25
 {
 	int rc = uv_pipe_bind(&control->listener, path);
 	if (rc == 0) {
-		/* Anyone may connect: the credentials decide. */
+		/* Anyone may connect: rights depend on the credentials. */
 		rc = chmod(path, 0666) == 0 ? uv_listen((uv_stream_t *)&control->listener, 16, on_connection) : uv_translate_sys_error(errno);
 	}
 	if (rc != 0) {
-		/* libuv says "permission denied" for a directory that does not exist. */
+		/* libuv reports "permission denied" for a directory that does not exist. */
 		const char *said = rc == UV_EACCES && access_of_directory(path) == ENOENT ? "its directory does not exist" : uv_strerror(rc);
 		snprintf(error, 256, "cannot listen on %.120s: %s", path, said);
 		return XFED_ERR_INVALID;

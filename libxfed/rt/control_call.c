@@ -5,13 +5,13 @@
 #include "xfed/rt/log.h"
 
 struct control_call {
-	struct control_client *client; /* NULL: gone */
+	struct control_client *client; /* NULL: disconnected */
 	struct control_peer peer;
-	const struct rt_command *command; /* NULL: none was found */
-	char *args;			  /* for the audit line; NULL where the command changes nothing */
+	const struct rt_command *command; /* NULL: unknown */
+	char *args;			  /* for the audit line; NULL: the command changes nothing */
 };
 
-/* Who changed something, or tried to and may not. */
+/* Logs who changed something, or tried to without the right. */
 static void audit(const struct control_call *call, const char *result)
 {
 	const struct rt_command *c = call->command;
@@ -29,7 +29,7 @@ static void audit(const struct control_call *call, const char *result)
 	}
 }
 
-/* Steals `answer`; NULL: out of memory. */
+/* Takes over `answer`; NULL: out of memory. */
 static void finish(struct control_call *call, json_t *answer)
 {
 	struct control_client *c = call->client;
@@ -43,7 +43,7 @@ static void finish(struct control_call *call, json_t *answer)
 	xfed_free(call);
 }
 
-/* A command's reply: to the client, if it is still there, and to the log. */
+/* Sends a command's reply to the client, if it is still connected, and writes the audit line. */
 static void on_reply(void *user, json_t *result, const char *code, const char *text)
 {
 	struct control_call *call = user;
@@ -54,12 +54,22 @@ static void on_reply(void *user, json_t *result, const char *code, const char *t
 		text = "the answer is too large";
 	}
 	if (result) {
-		/* A command may work and say that what it was asked for did not (reload): the audit line tells. */
+		/* A command can succeed and report that what it did has failed (reload): the audit line says so. */
 		audit(call, json_is_false(json_object_get(result, "ok")) ? "failed" : "ok");
 		finish(call, json_pack("{s:b, s:o}", "ok", 1, "result", result));
 	} else {
 		audit(call, code);
 		finish(call, json_pack("{s:b, s:{s:s, s:s}}", "ok", 0, "error", "code", code, "text", text));
+	}
+}
+
+static void on_part(void *user, json_t *part)
+{
+	const struct control_call *call = user;
+	json_t *line = call->client ? json_pack("{s:O}", "part", part) : NULL;
+	if (line) {
+		control_client_part(call->client, json_dumps(line, JSON_COMPACT | JSON_ENSURE_ASCII));
+		json_decref(line);
 	}
 }
 
@@ -91,7 +101,7 @@ void control_call_start(struct control_client *c, struct xfed_span line)
 	char error[160];
 	json_t *request;
 	struct control_call *call = xfed_calloc(1, sizeof(*call));
-	struct rt_reply reply = { on_reply, call };
+	struct rt_reply reply = { on_reply, call, on_part };
 	if (!call) {
 		control_client_answer(c, NULL);
 		return;

@@ -2,7 +2,7 @@
 
 #include "xfed/rt/control.h"
 
-/* jansson's own bound on nesting is 2048 levels of recursion: ours is checked before it sees the bytes. */
+/* jansson allows 2048 levels of recursion: our limit is checked before it sees the bytes. */
 static bool is_deep(struct xfed_span s)
 {
 	size_t depth = 0;
@@ -57,7 +57,7 @@ int rt_control_parse(struct xfed_span line, json_t **out, char error[160])
 	}
 	json_t *request = json_loadb(line.data ? line.data : "", line.len, JSON_REJECT_DUPLICATES, &where);
 	if (!request) {
-		/* `where.text` may quote the request: only its own words go back. */
+		/* `where.text` may quote the request, which must not go back. */
 		snprintf(error, 160, "not JSON (at byte %d)", where.position);
 		return XFED_ERR_INVALID;
 	}

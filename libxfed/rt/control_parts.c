@@ -1,4 +1,4 @@
-/* Parts of answers that both daemons give. */
+/* Parts of answers common to both daemons. */
 #include "xfed/rt/control.h"
 
 #include <stdarg.h>

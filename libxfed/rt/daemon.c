@@ -95,7 +95,7 @@ int rt_daemon_init(struct rt_daemon *d, const struct rt_daemon_user *user, void 
 	*d = (struct rt_daemon){ .user = user, .user_data = user_data };
 	rt_env(&d->env);
 	d->env.random(d->env.user, &d->boot_nonce, sizeof(d->boot_nonce));
-	d->boot_nonce |= 1; /* 0 is no nonce */
+	d->boot_nonce |= 1; /* never 0 */
 	int rc = rt_loop_new(&d->loop);
 	if (rc != XFED_OK) {
 		return rc;
@@ -112,7 +112,7 @@ int rt_daemon_init(struct rt_daemon *d, const struct rt_daemon_user *user, void 
 	return rc == XFED_OK ? rt_notify_new(rt_loop_uv(d->loop), &d->notify) : rc;
 }
 
-/* The resolver as the configuration has it: a new one, or other servers for that there is. */
+/* Makes the resolver of the configuration, or gives the existing one its servers. */
 static int configure_resolver(struct rt_daemon *d, const struct rt_conf_base *c, char error[256])
 {
 	char texts[RT_RESOLVER_SERVERS_MAX][320];
@@ -209,7 +209,7 @@ void rt_daemon_count_dropped(struct rt_daemon *d, const char *rule)
 static void log_change(void *user, const char *key, bool is_reloadable)
 {
 	(void)user;
-	(void)is_reloadable; /* the others are as they were */
+	(void)is_reloadable; /* values that need a restart are not changed */
 	rt_log(RT_LOG_INFO, "config.changed", RT_KV_STR("key", key), RT_END);
 }
 
@@ -264,7 +264,7 @@ void rt_daemon_reloaded(struct rt_daemon *d, bool ok, const struct rt_conf_error
 		RT_KV_STR("text", ok ? NULL : "the configuration in force stays"), RT_END);
 }
 
-#define SILENT_QUESTIONS 2 /* one may be the doing of whoever serves that name */
+#define SILENT_QUESTIONS 2 /* a single one may be due to the server of that name */
 
 static void add_silent_resolver(const struct rt_daemon *d, json_t *problems)
 {
@@ -309,9 +309,9 @@ static bool become_root(void)
 }
 
 /*
- * Root can read everything, the service cannot: what it is to find is judged as its user, who is called like the program, where there is
- * one. For good, as nothing follows but the check. A configuration elsewhere that this user cannot even read is none of the service's,
- * but one that somebody tries out. -1: go on.
+ * Root can read every file, and the service cannot; so --check-config reads as the user of the service, who is named like the program, if
+ * there is one. Permanently, because nothing follows but the check. A configuration that this user cannot read at all is not the service's,
+ * and is being tried out by somebody. -1: continue.
  */
 static int become_the_service(const char *name, const char *config)
 {

@@ -33,7 +33,7 @@ int dns_key_make(struct dns_key *key, struct xfed_span name, enum xfed_dns_type 
 	return XFED_OK;
 }
 
-/* The spans a record holds, so that copies can own them. */
+/* The spans in a record, so that a copy can own them. */
 static size_t spans_of(struct xfed_dns_record *r, struct xfed_span *out[SPANS_MAX])
 {
 	switch (r->type) {

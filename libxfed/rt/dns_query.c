@@ -18,13 +18,13 @@ struct dns_query {
 	char name[NAME_BYTES + 1];
 	size_t name_len;
 	enum xfed_dns_type type;
-	uint8_t wire[WIRE_BYTES]; /* of the current attempt: each has its own id and case */
+	uint8_t wire[WIRE_BYTES]; /* of the present attempt: each has a new id and case */
 	size_t wire_len;
 	unsigned attempt;
 	struct rt_udp *udp;
 	struct rt_stream *tcp;
 	struct xfed_buf tcp_in;
-	struct rt_timer timer; /* the attempt's time-out, or now: the next attempt */
+	struct rt_timer timer; /* time-out of the present attempt; or now, to start the next */
 	struct xfed_arena arena;
 	bool had_servfail, is_done, had_fault;
 	rt_resolve_fn done;
@@ -65,7 +65,7 @@ static void arm(struct dns_query *q, uint64_t in_ms)
 	rt_timer_set(&q->timer, rt_loop_now_ms(q->base->loop) + in_ms);
 }
 
-/* The callback comes last: it may free the query. */
+/* The callback comes last, because it may free the query. */
 static void finish(struct dns_query *q, const struct xfed_dns_answer *answer, enum xfed_reason reason)
 {
 	close_sockets(q);
@@ -74,7 +74,7 @@ static void finish(struct dns_query *q, const struct xfed_dns_answer *answer, en
 	q->done(q->user, answer, reason);
 }
 
-/* This attempt gives nothing; the next one starts in a later turn, so that failures do not recurse. */
+/* Ends this attempt without an answer; the next one starts in a later turn, so that failures do not recurse. */
 static void give_up_attempt(struct dns_query *q)
 {
 	close_sockets(q);
@@ -96,7 +96,7 @@ static void finish_without_answer(struct dns_query *q)
 	}
 }
 
-/* A fresh id and case for whatever is sent next. */
+/* Makes a new id and case for the next attempt. */
 static int make_wire(struct dns_query *q)
 {
 	const struct xfed_env *env = &q->base->env;
@@ -107,7 +107,7 @@ static int make_wire(struct dns_query *q)
 
 static void start_tcp(struct dns_query *q);
 
-/* False: it was no answer to our question, and the wait goes on. */
+/* False: it was no reply to our question, and the query goes on waiting. */
 static bool take_reply(struct dns_query *q, struct xfed_span reply)
 {
 	struct xfed_dns_answer answer;
@@ -126,7 +126,7 @@ static bool take_reply(struct dns_query *q, struct xfed_span reply)
 		return true;
 	case XFED_DNS_TRUNCATED:
 		if (q->tcp) {
-			give_up_attempt(q); /* over TCP there is no reason to */
+			give_up_attempt(q); /* truncated even over TCP */
 		} else {
 			start_tcp(q);
 		}
@@ -134,7 +134,7 @@ static bool take_reply(struct dns_query *q, struct xfed_span reply)
 	case XFED_DNS_SERVFAIL:
 		q->had_servfail = true;
 		if (q->attempt + 1 < q->servers.count) {
-			give_up_attempt(q); /* another server may be able to */
+			give_up_attempt(q); /* another server may be able to answer */
 		} else {
 			finish_without_answer(q);
 		}
@@ -222,7 +222,7 @@ static void start_tcp(struct dns_query *q)
 
 static void udp_on_datagram(void *user, struct xfed_span in, const struct rt_addr *from)
 {
-	(void)from; /* the socket is connected: the kernel compares it */
+	(void)from; /* the kernel has checked it, because the socket is connected */
 	take_reply(user, in);
 }
 
@@ -244,7 +244,7 @@ static void start_udp(struct dns_query *q)
 	q->base->stats->queries++;
 	struct xfed_span part = xfed_span_make(q->wire, q->wire_len);
 	if (rt_udp_connect(q->base->loop, server_of(q), &udp_handlers, q, &q->udp) != XFED_OK || rt_udp_send(q->udp, NULL, &part, 1) != XFED_OK) {
-		give_up_attempt(q); /* no route, or no socket: nobody answers */
+		give_up_attempt(q); /* no route, or no socket */
 		return;
 	}
 	arm(q, q->servers.timeout_ms);
@@ -286,7 +286,7 @@ int dns_query_start(
 	memcpy(q->name, name.data, name.len);
 	q->name_len = name.len;
 	xfed_arena_init(&q->arena, ANSWER_BYTES);
-	int rc = make_wire(q); /* tells here whether it is a name at all */
+	int rc = make_wire(q); /* fails if it is no valid name */
 	if (rc == XFED_OK) {
 		rc = rt_timer_init(&q->timer, base->loop, on_timer, q);
 	}

@@ -1,12 +1,10 @@
-/*
- * One question on its way to the servers: datagrams, tries, time-outs, TCP where an answer is cut off.
- */
+/* One question to the servers: datagrams, attempts, time-outs, TCP for truncated answers. */
 #ifndef XFED_RT_DNS_QUERY_H
 #define XFED_RT_DNS_QUERY_H
 
 #include "xfed/rt/resolver.h"
 
-/* A query keeps those it began with: what is asked of one is judged by what that one is. */
+/* Servers, reference-counted: a query keeps those it began with. */
 struct dns_servers {
 	struct rt_addr addr[RT_RESOLVER_SERVERS_MAX];
 	size_t count;

@@ -13,14 +13,14 @@
 #include "xfed/rt/listener.h"
 
 #define RUN_MS	1000
-#define BACKLOG 511 /* who waits there while all places are taken is served later, not lost */
+#define BACKLOG 511 /* clients that wait there while all connections are in use are served later */
 
 struct rt_http {
 	struct MHD_Daemon *daemon;
 	struct rt_http_pages pages;
-	uv_poll_t poll;	  /* the daemon's epoll descriptor */
-	uv_timer_t timer; /* what it wants to be woken for */
-	unsigned handles; /* not closed yet */
+	uv_poll_t poll;	  /* polls the daemon's epoll descriptor */
+	uv_timer_t timer; /* for the time-outs of the daemon */
+	unsigned handles; /* number not closed yet */
 	uint16_t port;
 };
 
@@ -74,7 +74,7 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *c, const ch
 	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0) {
 		return answer(c, MHD_HTTP_METHOD_NOT_ALLOWED, PLAIN, XFED_SPAN("GET only\n"));
 	}
-	/* The first call announces the request, the body (which we do not take) would come after it. */
+	/* the first call announces the request; its body (which we do not accept) would follow */
 	if (!*state) {
 		*state = &seen;
 		return MHD_YES;
@@ -87,7 +87,7 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *c, const ch
 
 static void ignore_log(void *user, const char *fmt, va_list ap)
 {
-	/* What the library has to say about single requests is no life event of ours. */
+	/* Messages of the library about single requests are not logged. */
 }
 
 /* ---- driving it ---- */
@@ -95,8 +95,8 @@ static void ignore_log(void *user, const char *fmt, va_list ap)
 static void on_timer(uv_timer_t *t);
 
 /*
- * At its limit of connections the library stops listening, and begins again only in a later MHD_run(), for which its descriptor
- * does not ask: it is called about once a second whatever happens.
+ * At its limit of connections the library stops listening, and starts again only in a later MHD_run(), which its descriptor does not ask
+ * for; so it is called about once a second in any case.
  */
 static void run(struct rt_http *h)
 {
@@ -136,7 +136,7 @@ static int to_sockaddr(const struct rt_conf_address *a, struct sockaddr_storage 
 	return XFED_ERR_INVALID;
 }
 
-/* Ours rather than the library's, so that a failure has a sentence and SO_REUSEADDR is set. */
+/* Our own socket, so that a failure is reported in a sentence, and SO_REUSEADDR is set. */
 static int listen_on(const struct rt_conf_address *a, char error[256])
 {
 	struct sockaddr_storage addr;
@@ -185,7 +185,7 @@ static int start_daemon(struct rt_http *h, int fd)
 		{ MHD_OPTION_CONNECTION_TIMEOUT, RT_HTTP_TIMEOUT_S, NULL },
 		{ MHD_OPTION_END, 0, NULL },
 	};
-	/* The memory of a connection holds its request line and headers: beyond it the answer is 414 or 431. */
+	/* The memory limit of a connection is that of its request line and headers: beyond it the answer is 414 or 431. */
 	h->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, h, MHD_OPTION_EXTERNAL_LOGGER, ignore_log, NULL,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)RT_HTTP_HEADER_BYTES, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
 	return h->daemon ? XFED_OK : XFED_ERR_LIBRARY;
@@ -243,7 +243,7 @@ static void on_closed(uv_handle_t *handle)
 	struct rt_http *h = handle->data;
 	h->handles--;
 	if (h->handles == 0) {
-		/* Last of all: libuv must not be left polling a descriptor that is closed. */
+		/* At the end: libuv must not poll a descriptor that is closed. */
 		MHD_stop_daemon(h->daemon);
 		xfed_free(h);
 	}

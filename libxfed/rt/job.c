@@ -4,7 +4,7 @@
 
 #include "rt/loop_internal.h"
 
-/* One core stays with the loop. The pool's size is the limit: libuv queues what is above it. */
+/* One core is left to the loop. The size of the pool is the limit: libuv queues further jobs. */
 unsigned rt_job_workers(void)
 {
 	unsigned cores = uv_available_parallelism();
@@ -14,7 +14,7 @@ unsigned rt_job_workers(void)
 uint64_t rt_job_cpu_us(void)
 {
 	struct timespec t = { 0, 0 };
-	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t); /* there on every Linux */
+	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t); /* cannot fail on Linux */
 	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
@@ -27,7 +27,7 @@ static void on_work(uv_work_t *work)
 static void on_after_work(uv_work_t *work, int status)
 {
 	struct rt_job *j = work->data;
-	(void)status; /* an error only for cancelled work, and nothing here cancels */
+	(void)status; /* an error only for cancelled jobs, and none is cancelled */
 	j->loop->jobs--;
 	j->loop = NULL;
 	j->done(j->arg);

@@ -16,8 +16,8 @@
 #define OUT_OF_RESOURCES_MS 100
 
 /*
- * We accept ourselves on a polled socket: libuv's own listener has no SO_REUSEPORT, drops connections when descriptors
- * run out, and cannot be drained before it closes.
+ * Connections are accepted here on a polled socket: libuv's own listener has no SO_REUSEPORT, drops connections when descriptors run out,
+ * and cannot be emptied before it closes.
  */
 struct rt_listener {
 	uv_poll_t poll;
@@ -41,7 +41,7 @@ static void close_resource(struct rt_resource *r)
 	rt_listener_close((struct rt_listener *)((char *)r - offsetof(struct rt_listener, resource)));
 }
 
-/* Up to `max` connections; XFED_ERR_AGAIN when none is left, NOMEM when we cannot take one now. */
+/* Accepts up to `max` connections; XFED_ERR_AGAIN: there are no more, NOMEM: none can be accepted now. */
 static int accept_some(struct rt_listener *l, unsigned max)
 {
 	for (unsigned n = 0; n < max; n++) {
@@ -53,7 +53,7 @@ static int accept_some(struct rt_listener *l, unsigned max)
 			return XFED_ERR_NOMEM;
 		}
 		if (fd < 0) {
-			continue; /* accept(2): errors of the connection itself are passed on here; go on with the next */
+			continue; /* an error of that connection, which accept(2) returns: go on with the next */
 		}
 		struct rt_stream *s = rt_stream_adopt(l->loop, fd);
 		if (!s) {
@@ -73,7 +73,7 @@ static void on_readable(uv_poll_t *h, int status, int events)
 	(void)status;
 	(void)events;
 	if (accept_some(l, ACCEPTS_PER_TURN) == XFED_ERR_NOMEM && !l->is_closing) {
-		/* The connections wait in the kernel; polling on would only spin. */
+		/* The connections wait in the kernel; polling on would only loop. */
 		uv_poll_stop(&l->poll);
 		rt_timer_set(&l->retry, rt_loop_now_ms(l->loop) + OUT_OF_RESOURCES_MS);
 	}
@@ -91,7 +91,7 @@ static int set_option(int fd, int level, int name)
 	return setsockopt(fd, level, name, &on, sizeof(on)) == 0 ? 0 : errno;
 }
 
-/* 0 or errno; the socket is listening in `*out`. */
+/* 0 with a listening socket in `*out`, or an errno. */
 static int open_socket(const struct rt_addr *a, bool is_exclusive, int *out)
 {
 	bool is_v6 = a->sa.sa_family == AF_INET6;
@@ -178,12 +178,12 @@ const struct rt_addr *rt_listener_addr(const struct rt_listener *l)
 void rt_listener_close(struct rt_listener *l)
 {
 	if (!l || l->is_draining) {
-		return; /* on_accept may close it too, while we drain */
+		return; /* on_accept may have closed it meanwhile */
 	}
 	l->is_draining = true;
 	/*
-	 * Closing a listening socket resets what the kernel has queued (net.ipv4.tcp_migrate_req is 0). Rounds, because
-	 * somebody who connects without pause must not keep us here.
+	 * Closing a listening socket resets the connections in its queue (net.ipv4.tcp_migrate_req is 0). In a limited number of rounds, because
+	 * clients may keep connecting.
 	 */
 	for (unsigned n = 0; n < DRAIN_ROUNDS && accept_some(l, ACCEPTS_PER_TURN) == XFED_OK; n++) {
 	}

@@ -20,7 +20,7 @@
 enum rt_log_level rt_log_threshold = RT_LOG_INFO;
 
 static struct {
-	enum rt_log_level level; /* without the debugging of single domains */
+	enum rt_log_level level; /* the configured level, without debugging for single domains */
 	enum rt_log_format format;
 	bool mask_addresses, to_journal;
 	char ident[80];
@@ -78,7 +78,7 @@ static void to_stderr(struct log_line *l)
 	while (done < l->len) {
 		ssize_t n = write(STDERR_FILENO, l->text + done, l->len - done);
 		if (n < 0 && errno != EINTR) {
-			/* Nobody reads our log: there is no better place to say so. */
+			/* the log cannot be written, and there is no better place to report that */
 			return;
 		}
 		done += n > 0 ? (size_t)n : 0;
@@ -196,7 +196,7 @@ static struct xfed_span value_of(const struct rt_log_field *fields, const char *
 	return (struct xfed_span){ NULL, 0 };
 }
 
-/* A word of the table, whoever wrote the line. */
+/* The reason as a word of the table, whatever the line says. */
 static struct xfed_span reason_key(const struct rt_log_field *fields)
 {
 	struct xfed_span reason = value_of(fields, "reason");
@@ -241,7 +241,7 @@ static void update_threshold(void)
 	rt_log_threshold = state.domain_count > 0 ? RT_LOG_DEBUG : state.level;
 }
 
-/* systemd names device and inode of the socket it gave us; a redirected standard error is another one. */
+/* systemd names device and inode of the socket it passed; a redirected standard error has others. */
 static bool is_stderr_journal(void)
 {
 	const char *s = getenv("JOURNAL_STREAM");

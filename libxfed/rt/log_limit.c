@@ -6,12 +6,12 @@
 
 #define PROBES 8
 
-/* Apart, so that failures under many partners' names do not make room for itself among the windows that hold it back. */
+/* Separate tables, so that events under many partners' names cannot displace the windows that limit all. */
 static struct log_limit_slot slots[LOG_LIMIT_SLOTS], partner_slots[LOG_LIMIT_SLOTS];
 
 static bool has_ended(const struct log_limit_slot *s, int64_t now_ms)
 {
-	/* A wall clock that was set back ends windows too. */
+	/* also if the wall clock was set back */
 	return now_ms < s->start_ms || now_ms - s->start_ms >= RT_LOG_WINDOW_MS;
 }
 
@@ -40,7 +40,7 @@ static uint64_t hash_of(struct xfed_span s)
 	return xfed_hash_bytes(s.data ? s.data : "", s.len);
 }
 
-/* The slot of this event, reason and partner, or the one that began first of those it may use, emptied for it. */
+/* The slot for this event, reason and partner; or, of those that may be used, the one that began first, emptied for it. */
 static struct log_limit_slot *slot_of(const char *event, struct xfed_span reason, struct xfed_span partner, log_limit_summary *summary, void *user)
 {
 	uint64_t hash = (hash_of(xfed_span_str(event)) * 31 + hash_of(reason)) * 31 + hash_of(partner);

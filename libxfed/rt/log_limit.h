@@ -1,7 +1,7 @@
 /*
- * Limits lines that repeat: the same event and reason, within a window. Behind the burst every partner still gets a few lines of its
- * own, so that one who floods does not hide the others; all of them together are bounded. Event, reason and partner are words of
- * ours (log.c sees to it): what a peer writes costs him nothing, so it is no key.
+ * Limits lines that repeat within a window: the same event and reason. After the burst every partner still gets a few lines of its own, so
+ * that one who causes many does not hide the others; these are limited in total. Event, reason and partner are words of ours (log.c takes
+ * care of that), so a peer cannot make up new keys.
  */
 #ifndef XFED_RT_LOG_LIMIT_H
 #define XFED_RT_LOG_LIMIT_H
@@ -13,14 +13,17 @@
 #define LOG_LIMIT_PARTNERS_LINES (9 * RT_LOG_BURST)
 
 struct log_limit_slot {
-	char event[48], reason[48], partner[64]; /* partner "": the slot of all */
+	char event[48], reason[48], partner[64]; /* partner "": the slot for all lines */
 	int64_t start_ms;
-	uint64_t count, suppressed, extra; /* extra: lines of single partners behind the burst */
+	uint64_t count, suppressed, extra; /* extra: lines of single partners after the burst */
 };
 
 typedef void log_limit_summary(void *user, const struct log_limit_slot *s);
 
-/* Whether a line may be written now. Ends the window of its slot, or of one that has to make room, with a summary where lines were held back. */
+/*
+ * Whether a line may be written now. Ends the window of its slot, or of one that has to make room, with a summary of the lines that were
+ * suppressed.
+ */
 bool log_limit_allows(const char *event, struct xfed_span reason, struct xfed_span partner, int64_t now_ms, log_limit_summary *summary, void *user);
 void log_limit_flush(int64_t now_ms, bool all, log_limit_summary *summary, void *user);
 void log_limit_reset(void);

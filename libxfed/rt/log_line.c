@@ -6,7 +6,7 @@
 
 #define MARK_CUT "..."
 
-/* Room for what closes a cut line stays free. */
+/* reserved for the end of a line that is cut */
 #define RESERVE 20
 
 enum style { TEXT, JSON, BARE };
@@ -45,8 +45,8 @@ static size_t timestamp(int64_t wall_ms, char out[40])
 }
 
 /*
- * Bytes as they may stand in a line: valid UTF-8 above 0x9f stays, everything else that is not plain is written \xNN. The
- * C1 controls (U+0080 to U+009f) and U+2028, U+2029 end lines in some viewers.
+ * Length of the bytes that may be written as they are: valid UTF-8 above U+009F and plain characters; all others are written \xNN. The C1
+ * controls (U+0080 to U+009F) and U+2028, U+2029 end lines in some viewers.
  */
 static size_t visible_length(struct xfed_span s, size_t i)
 {
@@ -77,7 +77,7 @@ static void put_escaped(struct log_line *l, struct xfed_span s, enum style style
 		size_t n = visible_length(s, i);
 		char escape[8];
 		if (n == 0) {
-			/* JSON has no \xNN: the byte shows as the text \xNN with its backslash escaped. */
+			/* JSON has no \xNN: the byte is shown as the text \xNN with an escaped backslash */
 			snprintf(escape, sizeof(escape), style == JSON ? "\\\\x%02x" : "\\x%02x", (unsigned char)s.data[i]);
 			put_str(l, escape);
 			n = 1;
@@ -163,7 +163,7 @@ static bool is_absent(const struct rt_log_field *f)
 	return !is_number(f) && !f->span.data;
 }
 
-/* A field goes in whole or not at all, so that a cut line still parses. */
+/* A field is written completely or not at all, so that a line that is cut can still be parsed. */
 static void put_field(struct log_line *l, const struct rt_log_field *f, bool mask, enum style style)
 {
 	char text[32];

@@ -14,8 +14,8 @@
 /* A or AAAA of one target. */
 struct leg {
 	struct rt_lookup *lookup;
-	struct rt_resolve *request;	      /* under way */
-	const struct xfed_dns_answer *answer; /* in `owned` */
+	struct rt_resolve *request;	      /* running; NULL: none */
+	const struct xfed_dns_answer *answer; /* memory of `owned` */
 	struct xfed_dns_answer *owned;
 };
 
@@ -29,7 +29,7 @@ struct target {
 struct rt_lookup {
 	struct rt_lookup *prev, *next;
 	struct rt_resolver *resolver;
-	struct rt_post post; /* to finish, or to begin with targets, in a later turn */
+	struct rt_post post; /* to finish, or to start with the targets, in a later turn */
 	struct rt_resolve *srv;
 	struct xfed_arena arena;
 	struct target *targets;
@@ -38,7 +38,7 @@ struct rt_lookup {
 	struct xfed_span domain;
 	bool is_from_srv, srv_ad, is_telling;
 	uint32_t ttl_s;
-	enum xfed_reason reason; /* the worst that happened on the way, told where nothing was found */
+	enum xfed_reason reason; /* the worst failure so far, reported if nothing is found */
 	rt_lookup_fn fn;
 	void *user;
 };
@@ -72,7 +72,7 @@ void rt_lookup_drop_all(struct rt_resolver *r)
 	}
 }
 
-/* Which failure to report of several: a time-out rather than a server's error, that rather than an empty answer. */
+/* Which of several failures to report: a time-out before a server's error, that before an empty answer. */
 static unsigned weight(enum xfed_reason reason)
 {
 	static const enum xfed_reason by_weight[] = { XFED_REASON_NONE, XFED_REASON_DNS_NAME_MISSING, XFED_REASON_DNS_BOGUS, XFED_REASON_DNS_TIMEOUT,
@@ -140,7 +140,7 @@ static size_t list_target(const struct rt_lookup *l, const struct target *t, str
 	return n;
 }
 
-/* The callback comes last; the lookup is gone behind it. */
+/* The callback comes last; the lookup has been freed then. */
 static void finish(struct rt_lookup *l)
 {
 	struct rt_endpoints result = { .is_from_srv = l->is_from_srv, .ttl_s = l->ttl_s == UINT32_MAX ? XFED_DNS_TTL_MIN_S : l->ttl_s };
@@ -198,7 +198,7 @@ static bool ends_with_label(struct xfed_span name, struct xfed_span label)
 	return xfed_span_eq_nocase(xfed_span_make(name.data + at, label.len), label) && (at == 0 || name.data[at - 1] == '.');
 }
 
-/* RFC 6761 section 6.3: localhost is never asked for. */
+/* RFC 6761 section 6.3: the DNS is not asked for localhost. */
 static const struct xfed_dns_answer *localhost(size_t family)
 {
 	static struct xfed_dns_record v4 = { .type = XFED_DNS_A, .a = { 127, 0, 0, 1 } };
@@ -232,7 +232,7 @@ static void start_target(struct rt_lookup *l, struct target *t)
 	}
 }
 
-/* Ends in finish(), always in a later turn. */
+/* Ends with finish(), always in a later turn. */
 static void start_targets(struct rt_lookup *l)
 {
 	for (size_t i = 0; i < l->target_count; i++) {
@@ -270,7 +270,7 @@ static void targets_of_srv(struct rt_lookup *l, const struct xfed_dns_answer *an
 		l->target_count++;
 	}
 	if (l->target_count == 0) {
-		note(l, XFED_REASON_DNS_SRV_REFUSED); /* RFC 2782: "." says that the service is decidedly not there */
+		note(l, XFED_REASON_DNS_SRV_REFUSED); /* RFC 2782: "." says that the service is not offered */
 	}
 }
 
@@ -287,8 +287,8 @@ static void target_of_domain(struct rt_lookup *l)
 }
 
 /*
- * RFC 6120 section 3.2.1: the addresses of the domain itself only where there is no SRV record (item 9); an SRV answer
- * is binding even where none of its targets can be reached (item 8).
+ * RFC 6120 section 3.2.1: the addresses of the domain itself are used only if there is no SRV record (item 9); an SRV answer is binding
+ * even if none of its targets can be reached (item 8).
  */
 static void on_srv(void *user, const struct xfed_dns_answer *answer, enum xfed_reason reason)
 {
@@ -378,7 +378,7 @@ int rt_resolve_service(struct rt_resolver *r, struct xfed_span domain, const cha
 	}
 	int len = snprintf(name, sizeof(name), "%s.%s", service, l->domain.data);
 	if (len < 0 || (size_t)len >= sizeof(name)) {
-		target_of_domain(l); /* a name that long cannot have the record */
+		target_of_domain(l); /* with a longer name the record cannot exist */
 		start_targets(l);
 		rc = XFED_OK;
 	} else {

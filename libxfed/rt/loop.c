@@ -14,7 +14,7 @@
 
 #define LAG_EVERY_MS 1000
 
-/* Before the poll: what timers caused. Behind it: what sockets caused. So all output of a turn leaves in that turn. */
+/* Runs what timers have caused before the poll, and what sockets have caused after it, so that all output of a turn is written in that turn. */
 static void on_prepare(uv_prepare_t *h)
 {
 	rt_loop_run_posts(h->data);
@@ -29,7 +29,7 @@ static void set_pool_size(void)
 {
 	char text[16];
 	snprintf(text, sizeof(text), "%u", rt_job_workers());
-	setenv("UV_THREADPOOL_SIZE", text, 1); /* libuv reads it at the first job */
+	setenv("UV_THREADPOOL_SIZE", text, 1); /* read by libuv at the first job */
 }
 
 int rt_loop_new(struct rt_loop **out)
@@ -47,7 +47,7 @@ int rt_loop_new(struct rt_loop **out)
 	}
 	signal(SIGPIPE, SIG_IGN);
 	l->uv.data = l;
-	/* These cannot fail: they only enter the handle into the loop's lists. */
+	/* These cannot fail: they only add the handle to lists of the loop. */
 	uv_prepare_init(&l->uv, &l->prepare);
 	uv_check_init(&l->uv, &l->check);
 	uv_idle_init(&l->uv, &l->idle);
@@ -80,7 +80,7 @@ void rt_loop_free(struct rt_loop *l)
 	if (!l) {
 		return;
 	}
-	/* `done` of a job may make new objects, so jobs come first. Oldest first: owners are older than what they own. */
+	/* `done` of a job may make new objects, so jobs come first. Objects in the order in which they were made: owners before what they own. */
 	while (l->jobs > 0) {
 		uv_run(&l->uv, UV_RUN_ONCE);
 	}
@@ -91,7 +91,7 @@ void rt_loop_free(struct rt_loop *l)
 	while (uv_loop_alive(&l->uv)) { /* a pending rt_loop_stop() ends the first run early */
 		uv_run(&l->uv, UV_RUN_DEFAULT);
 	}
-	XFED_REQUIRE(uv_loop_close(&l->uv) == 0); /* a handle of the caller's own was left open */
+	XFED_REQUIRE(uv_loop_close(&l->uv) == 0); /* fails if the caller has left open a handle of its own */
 	xfed_free(l);
 }
 
@@ -181,7 +181,7 @@ static void on_lag_timer(uv_timer_t *h)
 
 static void rearm_lag(struct rt_loop *l)
 {
-	uv_update_time(&l->uv); /* or the timer would be early by the time this turn has taken */
+	uv_update_time(&l->uv); /* or the timer would fire too early by the time this turn has taken */
 	l->lag_due_ns = uv_hrtime() + (uint64_t)LAG_EVERY_MS * 1000000;
 	uv_timer_start(&l->lag_timer, on_lag_timer, LAG_EVERY_MS, 0);
 }

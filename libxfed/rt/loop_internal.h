@@ -1,6 +1,4 @@
-/*
- * What the files of rt share about the loop.
- */
+/* The loop as the files of rt see it. */
 #ifndef XFED_RT_LOOP_INTERNAL_H
 #define XFED_RT_LOOP_INTERNAL_H
 
@@ -18,9 +16,9 @@ struct rt_loop {
 	uv_loop_t uv;
 	uv_prepare_t prepare;
 	uv_check_t check;
-	uv_idle_t idle; /* active while posts wait: the poll must not block then */
+	uv_idle_t idle; /* active while posts wait, so that the poll does not block */
 	uv_timer_t lag_timer;
-	uv_timer_t ack_timer; /* runs while `unacked` holds a stream: stream_ack.c */
+	uv_timer_t ack_timer; /* runs while `unacked` has a stream: stream_ack.c */
 	struct rt_stream *unacked, *silent;
 	struct rt_post *posts, *turn_end;
 	struct rt_resource *resources;
@@ -34,7 +32,7 @@ struct rt_loop {
 	char read_mem[RT_READ_BYTES];
 };
 
-/* post.c: both lists, as the turn stands now; what is added meanwhile waits for the next turn. */
+/* post.c: runs both lists as they are now; what is added meanwhile waits for the next turn. */
 void rt_loop_run_posts(struct rt_loop *l);
 
 #endif

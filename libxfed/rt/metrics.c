@@ -32,7 +32,7 @@ static void fill_info(struct metric_info *info, enum rt_metric_id id)
 	}
 }
 
-/* Cut at a whole character, so that the output stays UTF-8. */
+/* Cuts between characters, so that the output stays UTF-8. */
 static struct xfed_span cut(struct xfed_span s)
 {
 	size_t len = s.len < RT_METRIC_VALUE_BYTES ? s.len : RT_METRIC_VALUE_BYTES - 1;
@@ -44,7 +44,7 @@ static struct xfed_span cut(struct xfed_span s)
 	return is_text ? c : XFED_SPAN("?");
 }
 
-/* Values one after the other, each terminated: no value holds a NUL, so no two sets of values are alike. */
+/* The values one after the other, each with a NUL, which no value contains: different sets of values give different keys. */
 static size_t make_key(const struct metric_info *info, const struct xfed_span *labels, char key[METRIC_KEY_BYTES])
 {
 	size_t n = 0;
@@ -110,7 +110,7 @@ static struct rt_series *find_series(const struct metric_family *f, const char *
 	return s;
 }
 
-/* The series of the labels, made where there is room below `max`; NULL where there is none. */
+/* The series for these labels, made if there are fewer than `max`; else NULL. */
 static struct rt_series *get_series(struct metric_family *f, const struct xfed_span *labels, size_t max)
 {
 	XFED_UNSET char key[METRIC_KEY_BYTES];
@@ -162,7 +162,7 @@ int rt_metrics_new(struct rt_metrics **out)
 		struct metric_family *f = &m->families[id];
 		fill_info(&f->info, (enum rt_metric_id)id);
 		init_overflow(f);
-		/* What has no labels exists from the start, with 0. */
+		/* a family without labels exists from the start, with 0 */
 		f->overflow.is_visible = f->info.label_count == 0;
 	}
 	*out = m;

@@ -157,7 +157,7 @@ static int add_sample(struct metric_set *set, int id, enum metric_part part, con
 	HASH_FIND(hh, set->table[id], i->key, i->key_len, same);
 	if (same) {
 		same->value = s->value;
-		set->count++; /* it has taken its room */
+		set->count++; /* its room is counted already */
 		return XFED_OK;
 	}
 	HASH_ADD_KEYPTR(hh, set->table[id], i->key, i->key_len, i);

@@ -1,4 +1,4 @@
-/* Between the files of the metrics; see xfed/rt/metrics.h. */
+/* What the files of the metrics share; see xfed/rt/metrics.h. */
 #ifndef XFED_RT_METRICS_INTERNAL_H
 #define XFED_RT_METRICS_INTERNAL_H
 
@@ -11,22 +11,22 @@
 
 extern const double metric_bounds[METRIC_BUCKETS]; /* upper bounds in seconds */
 
-/* A row of metrics.def with its labels taken apart. */
+/* A row of metrics.def with its labels split. */
 struct metric_info {
 	const char *name, *help;
 	enum rt_metric_type type;
 	char label_mem[128];
 	const char *labels[RT_METRIC_LABELS_MAX];
 	size_t label_count;
-	int partner; /* index of that label, or -1 */
+	int partner; /* index of the label "partner", or -1 */
 };
 
 struct rt_series {
 	const struct metric_info *info;
-	struct xfed_span values[RT_METRIC_LABELS_MAX]; /* terminated, in `key` behind their lengths */
+	struct xfed_span values[RT_METRIC_LABELS_MAX]; /* NUL-terminated, in `key` after their lengths */
 	bool is_visible;
-	uint64_t count; /* of a counter, of a histogram's observations */
-	double value;	/* of a gauge; a histogram's sum */
+	uint64_t count; /* of a counter, or of observations of a histogram */
+	double value;	/* of a gauge, or the sum of a histogram */
 	uint64_t *buckets;
 	char *key;
 	size_t key_len;
@@ -46,12 +46,12 @@ struct metric_family {
 enum metric_part { METRIC_VALUE, METRIC_BUCKET, METRIC_SUM, METRIC_COUNT };
 struct metric_import {
 	enum metric_part part;
-	struct xfed_span values[RT_METRIC_LABELS_MAX + 1]; /* of the family's labels, then le */
+	struct xfed_span values[RT_METRIC_LABELS_MAX + 1]; /* of the family's labels, then `le` */
 	double value;
 	struct metric_import *next;
-	UT_hash_handle hh; /* of its family: no two are alike, or nobody could read the page */
+	UT_hash_handle hh; /* within its family, where each sample is unique */
 	size_t key_len;
-	char key[]; /* part, then the values, each terminated */
+	char key[]; /* part, then the values, each with a NUL */
 };
 struct metric_set {
 	struct xfed_arena arena;

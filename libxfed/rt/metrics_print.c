@@ -105,7 +105,7 @@ int rt_metrics_each(const struct rt_metrics *m, int (*each)(void *user, const st
 
 struct printer {
 	struct xfed_buf *out;
-	struct xfed_span edge; /* data NULL: our own */
+	struct xfed_span edge; /* data NULL: our own metrics */
 	bool has_header;
 };
 
@@ -146,7 +146,7 @@ static int put_sample(
 	for (size_t i = 0; i < value_count && rc == XFED_OK; i++) {
 		rc = put_label(p->out, i < info->label_count ? info->labels[i] : "le", values[i], i == 0 && !p->edge.data);
 	}
-	/* Whole numbers in full: a counter must not lose its last digits. */
+	/* Whole numbers are printed completely, so that a counter keeps its last digits. */
 	bool is_whole = value > -9007199254740992.0 && value < 9007199254740992.0 && value == (double)(int64_t)value;
 	if (rc == XFED_OK) {
 		rc = is_whole ? xfed_buf_printf(p->out, "%s %.0f\n", has_labels ? "}" : "", value)

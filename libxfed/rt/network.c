@@ -79,16 +79,16 @@ bool rt_network_holds(const struct rt_network *n, const struct rt_addr *a)
 
 /* ---- kinds ---- */
 
-/* Where the IPv4 address stands behind which prefix. */
+/* Prefixes of IPv6 addresses that contain an IPv4 address, and its offset. */
 static const struct {
 	uint8_t prefix[16];
 	unsigned bits, at;
 } embeddings[] = {
 	{ { [10] = 0xff, 0xff }, 96, 12 },		    /* mapped, RFC 4291 2.5.5.2 */
-	{ { 0 }, 96, 12 },				    /* compatible, RFC 4291 2.5.5.1; :: and ::1 are looked at before */
+	{ { 0 }, 96, 12 },				    /* compatible, RFC 4291 2.5.5.1; :: and ::1 are checked before */
 	{ { 0x20, 0x02 }, 16, 2 },			    /* 6to4, RFC 3056 */
 	{ { 0x00, 0x64, 0xff, 0x9b }, 96, 12 },		    /* NAT64, RFC 6052 */
-	{ { 0x00, 0x64, 0xff, 0x9b, 0x00, 0x01 }, 48, 12 }, /* NAT64 of a site, RFC 8215, as /96 */
+	{ { 0x00, 0x64, 0xff, 0x9b, 0x00, 0x01 }, 48, 12 }, /* NAT64 of a site, RFC 8215, as a /96 */
 };
 
 bool rt_addr_embedded(const struct rt_addr *a, struct rt_addr *out)

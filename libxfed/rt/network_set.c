@@ -1,9 +1,9 @@
-/* Many networks in order: one search, however many there are. */
+/* Many networks in order: one binary search, however many there are. */
 #include <stdlib.h>
 
 #include "xfed/rt/network.h"
 
-/* By the first `bits` bits. Of two networks one holds the other or they share nothing, so this puts addresses among networks. */
+/* Compares the first `bits` bits. Two networks contain one another or have nothing in common, so addresses can be ordered among networks. */
 static int compare(const struct rt_network *x, const struct rt_network *y, unsigned bits)
 {
 	unsigned whole = bits / 8, rest = bits % 8;

@@ -48,7 +48,7 @@ void rt_notify_free(struct rt_notify *n)
 	}
 }
 
-/* A status is one line: what follows a line end would be read as another assignment. */
+/* A status is one line: text after a line end would be read as another assignment. */
 static const char *one_line(const char *status, char out[256])
 {
 	size_t i = 0;
@@ -76,7 +76,7 @@ void rt_notify_ready(struct rt_notify *n, const char *status)
 
 void rt_notify_reloading(struct rt_notify *n)
 {
-	/* Type=notify-reload takes RELOADING=1 only with the time it was sent at. */
+	/* Type=notify-reload accepts RELOADING=1 only with a time stamp. */
 	struct timespec ts;
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)ts.tv_sec * 1000000 + (unsigned long long)ts.tv_nsec / 1000);

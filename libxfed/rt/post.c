@@ -10,7 +10,7 @@ void rt_post_init(struct rt_post *p, struct rt_loop *l, void (*fn)(void *arg), v
 
 static void on_idle(uv_idle_t *idle)
 {
-	(void)idle; /* an active idle handle is what keeps the poll from blocking */
+	(void)idle; /* while an idle handle is active the poll does not block */
 }
 
 static void keep_awake(struct rt_loop *l)
@@ -52,7 +52,7 @@ void rt_post_cancel(struct rt_post *p)
 	}
 }
 
-/* A marker behind the last one ends the run, so that posts made by posts wait for the next turn. */
+/* Runs up to a marker behind the last one, so that posts made by posts wait for the next turn. */
 static void run_queue(struct rt_post **queue)
 {
 	struct rt_post marker = { .queue = queue };

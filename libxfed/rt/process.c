@@ -34,7 +34,7 @@ void rt_clean_environment(void)
 		}
 		memcpy(name, *p, (size_t)(eq - *p));
 		name[eq - *p] = '\0';
-		unsetenv(name); /* moves the rest up: `p` points to the next one already */
+		unsetenv(name); /* this moves the following ones up, so `p` already points to the next */
 	}
 }
 
@@ -75,7 +75,7 @@ int rt_arguments_read(int argc, char **argv, const char *program, struct rt_argu
 
 int rt_global_init(void)
 {
-	static struct xfed_env env; /* GnuTLS keeps it as long as the process */
+	static struct xfed_env env; /* kept by GnuTLS as long as the process */
 	uint8_t key[16];
 	rt_env(&env);
 	env.random(env.user, key, sizeof(key));

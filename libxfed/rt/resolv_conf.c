@@ -43,7 +43,7 @@ size_t resolv_conf_parse(struct xfed_span text, struct rt_addr *servers, size_t 
 
 size_t resolv_conf_load(const char *path, struct rt_addr *servers, size_t max)
 {
-	char text[16 * 1024]; /* more than the libc would use */
+	char text[16 * 1024]; /* more than the libc reads */
 	size_t count = 0;
 	FILE *f = fopen(path, "re");
 	if (f) {

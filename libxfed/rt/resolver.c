@@ -10,24 +10,24 @@
 
 #define DNS_PORT 53
 
-/* One question on its way, and everybody who waits for its answer. */
+/* An open question, and all who wait for its answer. */
 struct question {
 	UT_hash_handle hh;
 	struct dns_key key;
 	struct rt_resolver *resolver;
 	struct dns_query *query;
 	struct rt_resolve *waiters;
-	unsigned configured; /* as the resolver's, when it was asked */
+	unsigned configured; /* the resolver's counter at that time */
 	bool is_telling;
 };
 
 struct rt_resolve {
-	struct rt_resolve *prev, *next; /* in question->waiters, or in resolver->cached */
+	struct rt_resolve *prev, *next; /* links of question->waiters, or of resolver->cached */
 	struct rt_resolver *resolver;
 	struct question *question;	/* NULL: answered from the cache */
-	struct xfed_dns_answer *answer; /* copy of the cache's */
+	struct xfed_dns_answer *answer; /* copy of the answer in the cache */
 	struct rt_post post;
-	bool is_telling; /* a cancel in its own callback does nothing */
+	bool is_telling; /* its callback is running, in which a cancel does nothing */
 	rt_resolve_fn fn;
 	void *user;
 };
@@ -137,7 +137,7 @@ static void on_answer(void *user, const struct xfed_dns_answer *answer, enum xfe
 {
 	struct question *w = user;
 	struct rt_resolver *r = w->resolver;
-	/* Out of the table first: a callback that asks the same again gets the cache, or a new question. */
+	/* Taken out of the table first: if a callback asks the same again it gets the cache, or a new question. */
 	HASH_DEL(r->questions, w);
 	w->hh.tbl = NULL;
 	w->is_telling = true;
@@ -263,7 +263,7 @@ void rt_resolve_cancel(struct rt_resolve *q)
 	} else {
 		DL_DELETE(w->waiters, q);
 		if (!w->waiters && !w->is_telling) {
-			free_question(w); /* nobody wants to know any more */
+			free_question(w); /* nobody waits for it any more */
 		}
 	}
 	free_request(q);
@@ -280,7 +280,7 @@ void rt_resolver_free(struct rt_resolver *r)
 		rt_resolve_cancel(r->cached);
 	}
 	HASH_ITER(hh, r->questions, w, next) {
-		/* The last cancel of a question releases it. */
+		/* The last cancel of a question frees it. */
 		for (size_t left = 1; left > 0;) {
 			struct rt_resolve *q = w->waiters;
 			left = q->next ? 1 : 0;

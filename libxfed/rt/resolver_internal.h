@@ -1,6 +1,4 @@
-/*
- * The resolver as resolver.c (questions) and lookup.c (where to connect) share it.
- */
+/* The interface between resolver.c (questions) and lookup.c (where to connect). */
 #ifndef XFED_RT_RESOLVER_INTERNAL_H
 #define XFED_RT_RESOLVER_INTERNAL_H
 
@@ -15,10 +13,10 @@ struct rt_resolver {
 	struct dns_base base;
 	struct rt_resolver_stats stats;
 	struct dns_cache cache;
-	struct question *questions; /* under way, by key */
-	struct rt_resolve *cached;  /* answered from the cache, to be told in a later turn */
+	struct question *questions; /* open questions, by key */
+	struct rt_resolve *cached;  /* answered from the cache, to be passed on in a later turn */
 	struct rt_lookup *lookups;
-	unsigned configured; /* how often: an answer of servers we do not ask any more is not kept */
+	unsigned configured; /* counts configurations: answers from servers that are not configured any more are not kept */
 };
 
 /* lookup.c: ends every lookup without a callback. */

@@ -9,19 +9,19 @@
 
 enum level { LEVEL_ADDRESS, LEVEL_NETWORK };
 
-/* Compared and hashed as bytes: no padding. */
+/* Compared and hashed as bytes, so without padding. */
 struct key {
 	uint8_t prefix[8];
-	uint32_t family, level; /* family 0: a peer whose address is not known any more; they are one source */
+	uint32_t family, level; /* family 0: a peer whose address is not known any more; all of these are one source */
 };
 
 struct rt_source {
 	UT_hash_handle hh;
-	struct rt_source *prev, *next; /* in `remembered`, longest ago first */
+	struct rt_source *prev, *next; /* links of `remembered`, the one unused for longest first */
 	struct key key;
 	size_t held;
-	uint64_t full_us; /* the budget is full again then */
-	uint64_t last_ms; /* it last did something to be remembered */
+	uint64_t full_us; /* when the budget is full again */
+	uint64_t last_ms; /* when it was last used */
 	uint64_t told_ms, untold;
 	bool is_told, is_remembered;
 };
@@ -141,7 +141,7 @@ static void remember(struct rt_sources *t, struct rt_source *s, uint64_t now_ms)
 	s->last_ms = now_ms;
 }
 
-/* Behind everything that still uses an entry: the oldest go for the newest. */
+/* Called when no entry is in use any more: drops the oldest ones. */
 static void trim(struct rt_sources *t)
 {
 	while (t->remembered_count > XFED_SOURCES_REMEMBERED) {
@@ -225,7 +225,7 @@ void rt_sources_give_back(struct rt_source_hold *hold)
 
 /* ---- budgets ---- */
 
-/* What `cost` takes to come back. */
+/* The time in which `cost` is refilled. */
 static uint64_t cost_us(const struct rt_sources *t, uint32_t cost, uint32_t budget)
 {
 	return ((uint64_t)cost * t->limits.refill_ms * 1000 + budget - 1) / budget;
@@ -270,7 +270,7 @@ enum rt_source_verdict rt_sources_spend(struct rt_sources *t, const struct rt_ad
 	return RT_SOURCE_OK;
 }
 
-/* ---- what is told ---- */
+/* ---- log lines ---- */
 
 static bool is_news(bool *is_told, uint64_t *told_ms, uint64_t *untold, uint64_t now_ms, uint64_t *count)
 {
@@ -291,7 +291,7 @@ bool rt_sources_is_news(struct rt_sources *t, const struct rt_addr *from, enum r
 	if (v == RT_SOURCE_ADDRESS || v == RT_SOURCE_NETWORK) {
 		s = find(t, from, v == RT_SOURCE_NETWORK ? LEVEL_NETWORK : LEVEL_ADDRESS);
 	}
-	if (!s) { /* only a source that holds or has spent something is refused for itself */
+	if (!s) { /* only a source that has held or spent something is refused for its own share */
 		return is_news(&t->is_told, &t->told_ms, &t->untold, now_ms, count);
 	}
 	bool is = is_news(&s->is_told, &s->told_ms, &s->untold, now_ms, count);

@@ -21,7 +21,7 @@ static struct rt_stream *make_stream(struct rt_loop *l)
 	if (!s) {
 		return NULL;
 	}
-	uv_tcp_init(rt_loop_uv(l), &s->tcp); /* makes no socket yet and cannot fail */
+	uv_tcp_init(rt_loop_uv(l), &s->tcp); /* creates no socket yet and cannot fail */
 	s->tcp.data = s;
 	s->loop = l;
 	rt_post_init(&s->flush, l, rt_stream_flush, s);
@@ -83,7 +83,7 @@ void rt_stream_fail_because(struct rt_stream *s, enum xfed_reason reason, const 
 		rt_stream_close(s);
 		return;
 	}
-	if (s->handlers && s->handlers->on_error) { /* none before rt_stream_start() */
+	if (s->handlers && s->handlers->on_error) { /* there are none before rt_stream_start() */
 		s->handlers->on_error(s->user, reason);
 	}
 }
@@ -102,7 +102,7 @@ static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *buf)
 	*buf = rt_loop_read_buf(s->loop);
 }
 
-/* Keeps what a fresh read left over. Out of memory loses bytes of a stream, so it loses the stream. */
+/* Keeps the rest of a read. Without memory bytes of the stream are lost, so the stream fails. */
 static void keep_rest(struct rt_stream *s, struct xfed_span rest)
 {
 	if (rest.len > 0 && xfed_buf_append(&s->left, rest) != XFED_OK) {
@@ -110,7 +110,7 @@ static void keep_rest(struct rt_stream *s, struct xfed_span rest)
 	}
 }
 
-/* Stops reading where the owner is not ready; a resume() inside on_bytes is not forgotten. */
+/* Stops reading if the owner is not ready; a resume() inside on_bytes counts. */
 static void settle_reading(struct rt_stream *s)
 {
 	if (xfed_buf_len(&s->left) > 0 && !s->resume.queue) {
@@ -155,7 +155,7 @@ static void on_read(uv_stream_t *tcp, ssize_t nread, const uv_buf_t *buf)
 	XFED_REQUIRE(consumed <= len);
 	keep_rest(s, xfed_span_make(buf->base + consumed, len - consumed));
 	if (len == RT_READ_BYTES && !s->is_closing && !s->is_failed && xfed_buf_len(&s->left) == 0 && !s->is_paused) {
-		rt_post_schedule(&s->resume); /* libuv would read 32 times more before it looks at others */
+		rt_post_schedule(&s->resume); /* libuv would read up to 32 times more before it turns to others */
 	}
 	if (!s->is_closing && !s->is_failed) {
 		settle_reading(s);
@@ -235,7 +235,7 @@ static void become_connected(struct rt_stream *s)
 	int len = sizeof(ss);
 	s->is_connected = true;
 	rt_addr_make(&s->local, uv_tcp_getsockname(&s->tcp, (struct sockaddr *)&ss, &len) == 0 ? (struct sockaddr *)&ss : NULL);
-	uv_tcp_nodelay(&s->tcp, 1); /* output is gathered already; failure costs only time */
+	uv_tcp_nodelay(&s->tcp, 1); /* output is collected before it is written, and failing costs only time */
 }
 
 static enum xfed_reason connect_reason(int status)
@@ -247,7 +247,7 @@ static enum xfed_reason connect_reason(int status)
 	case UV_ENETUNREACH:
 	case UV_EHOSTUNREACH:
 	case UV_ENETDOWN:
-	case UV_EADDRNOTAVAIL: /* the address to leave from is not this host's, or of the other family */
+	case UV_EADDRNOTAVAIL: /* the source address is not this host's, or of the other family */
 	case UV_EAFNOSUPPORT:
 		return XFED_REASON_NET_CONNECT_UNREACHABLE;
 	default:
@@ -268,7 +268,7 @@ static void finish_connect(struct rt_stream *s, int status)
 	}
 	s->handlers->on_connect(s->user, reason);
 	if (s->is_connected && !s->is_closing) {
-		rt_stream_kick(s); /* what was appended while connecting */
+		rt_stream_kick(s); /* writes what was appended while connecting */
 		start_reading(s);
 	}
 }
@@ -290,11 +290,11 @@ static void on_connect_timeout(void *user)
 	s->handlers->on_connect(s->user, XFED_REASON_NET_CONNECT_TIMEOUT);
 }
 
-/* 0, or the libuv error that on_connect will tell about. */
+/* 0, or the libuv error that on_connect will report. */
 static int begin_connect(struct rt_stream *s, const struct rt_addr *source)
 {
 	if (source && source->sa.sa_family != s->peer.sa.sa_family) {
-		return UV_EAFNOSUPPORT; /* the operator chose the address to leave from, and it cannot reach this one */
+		return UV_EAFNOSUPPORT; /* the configured source address cannot reach this one */
 	}
 	if (source) {
 		int rc = uv_tcp_bind(&s->tcp, &source->sa, 0);
@@ -306,7 +306,7 @@ static int begin_connect(struct rt_stream *s, const struct rt_addr *source)
 	return uv_tcp_connect(&s->req.connect, &s->tcp, &s->peer.sa, on_connected);
 }
 
-/* 0.0.0.0 and [::] with port 0: no choice was made. */
+/* 0.0.0.0 and [::] with port 0: no source was chosen. */
 static bool is_any(const struct rt_addr *a)
 {
 	if (rt_addr_port(a) != 0) {
@@ -407,7 +407,7 @@ void rt_stream_linger(struct rt_stream *s, uint64_t timeout_ms)
 	rt_stream_check_linger(s);
 }
 
-/* ---- facts ---- */
+/* ---- state ---- */
 
 void rt_stream_keepalive(struct rt_stream *s, unsigned delay_s)
 {

@@ -1,6 +1,7 @@
 /*
- * What the peer's kernel acknowledges. A firewall that forgets a connection drops its packets without a word: TCP itself would go on
- * for a quarter of an hour. The streams with bytes under way are in one list of the loop, looked at every few seconds; idle ones cost nothing.
+ * Watches what the peer's kernel acknowledges. A firewall that has forgotten a connection drops its packets silently, and TCP itself would
+ * go on for a quarter of an hour. Streams with bytes in flight are in a list of the loop, which is checked every few seconds; idle ones
+ * cost nothing.
  */
 #include <linux/sockios.h>
 #include <netinet/tcp.h>
@@ -14,14 +15,14 @@
 bool rt_ack_is_silent(struct rt_ack *a, const struct rt_ack_facts *f, uint64_t now_ms)
 {
 	a->is_empty = f->bytes == 0;
-	/* A window of zero whose probes are answered is a peer that does not read, and the next probe may be minutes away. */
+	/* With a window of zero and answered probes the peer does not read, and the next probe may be minutes away. */
 	if (f->segments == 0 && f->probes == 0) {
 		a->quiet_since_ms = 0;
 		return false;
 	}
 	uint64_t last_ack_ms = now_ms > f->since_ack_ms ? now_ms - f->since_ack_ms : 0;
 	if (a->quiet_since_ms == 0) {
-		a->quiet_since_ms = now_ms; /* the last acknowledgement may be hours old: nothing was asked of the peer since */
+		a->quiet_since_ms = now_ms; /* the last acknowledgement may be hours old, because nothing was sent since */
 	}
 	if (last_ack_ms > a->quiet_since_ms) {
 		a->quiet_since_ms = last_ack_ms;
@@ -60,14 +61,14 @@ static void enlist(struct rt_stream *s, struct rt_stream **list)
 	s->ack.list = list;
 }
 
-/* Each is looked at once, however many are silent. */
+/* Checks each stream once, however many are silent. */
 static void look(struct rt_loop *l)
 {
 	struct rt_stream *s, *next;
 	DL_FOREACH_SAFE2(l->unacked, s, next, ack.next) {
 		struct rt_ack_facts f;
 		if (!read_facts(s, &f)) {
-			rt_stream_unwatch(s); /* the socket has failed; libuv says so */
+			rt_stream_unwatch(s); /* the socket has failed, which libuv reports */
 		} else if (rt_ack_is_silent(&s->ack, &f, uv_now(&l->uv))) {
 			rt_stream_unwatch(s);
 			enlist(s, &l->silent);
@@ -83,7 +84,7 @@ static void on_look(uv_timer_t *t)
 	struct rt_stream *s;
 	look(l);
 	while ((s = l->silent) != NULL) { /* the owner of one may close others */
-		/* Closing shall send a reset: when the path is back the peer then knows too. */
+		/* Closing sends a reset, so that the peer learns of it when the path works again. */
 		struct linger now = { .l_onoff = 1 };
 		setsockopt(stream_fd(s), SOL_SOCKET, SO_LINGER, &now, sizeof(now));
 		rt_stream_unwatch(s);
@@ -118,7 +119,7 @@ void rt_stream_unwatch(struct rt_stream *s)
 uint64_t rt_stream_bytes_acked(const struct rt_stream *s)
 {
 	int under_way = bytes_under_way(s);
-	/* What libuv has of a write in progress is not counted as out yet, though the kernel may have taken a part. */
+	/* A write in progress is not counted in bytes_out, though the kernel may have taken a part of it. */
 	uint64_t given = s->bytes_out + xfed_buf_len(&s->writing) - uv_stream_get_write_queue_size((const uv_stream_t *)&s->tcp);
 	return under_way >= 0 && given > (uint64_t)under_way ? given - (uint64_t)under_way : 0;
 }

@@ -54,7 +54,7 @@ static void start_shutdown(struct rt_stream *s)
 	}
 }
 
-/* Callbacks come last: the owner may close the stream in them. */
+/* Callbacks come last, because the owner may close the stream in them. */
 static void after_output(struct rt_stream *s)
 {
 	size_t len = rt_stream_out_len(s);
@@ -89,8 +89,8 @@ static void on_written(uv_write_t *req, int status)
 }
 
 /*
- * libuv gets the rest as it lies, and the machine goes on with an empty buffer. The cap counts both, so a peer that
- * does not read holds no more than the owner agreed to.
+ * Gives the rest to libuv as it is, and leaves the owner an empty buffer. The limit counts both, so that a peer that does not read holds no
+ * more memory than the owner allowed.
  */
 static void write_rest(struct rt_stream *s)
 {
@@ -114,7 +114,7 @@ void rt_stream_flush(void *arg)
 	}
 	s->was_high = s->was_high || rt_stream_out_len(s) > s->low_water;
 	if (xfed_buf_len(&s->writing) > 0) {
-		return; /* on_written() comes back here */
+		return; /* on_written() calls this again */
 	}
 	if (out.len > 0) {
 		uv_buf_t buf = uv_buf_init((char *)out.data, (unsigned)out.len);
@@ -130,7 +130,7 @@ void rt_stream_flush(void *arg)
 		if (written < out.len) {
 			write_rest(s);
 		} else {
-			xfed_buf_trim(&s->out); /* an idle stream holds no buffer */
+			xfed_buf_trim(&s->out); /* an idle stream has no buffer */
 		}
 	}
 	after_output(s);

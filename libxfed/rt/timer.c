@@ -2,7 +2,7 @@
 
 #include "xfed/mem.h"
 
-/* libuv lets go of a handle one turn after its close, so it cannot live in the owner's memory. */
+/* libuv uses a handle until one turn after its close, so it cannot be in the owner's memory. */
 struct rt_timer_handle {
 	uv_timer_t uv;
 	struct rt_loop *loop;
@@ -61,7 +61,7 @@ void rt_timer_set(struct rt_timer *t, uint64_t deadline_ms)
 		uv_timer_stop(&h->uv);
 		return;
 	}
-	/* Never 0: libuv 1.44 would run a timer that sets itself to the past again and again within one turn. */
+	/* Never 0: libuv 1.44 would run a timer that is set to the past again and again within one turn. */
 	uint64_t now = rt_loop_now_ms(h->loop);
 	uv_timer_start(&h->uv, on_timer, deadline_ms > now ? deadline_ms - now : 1, 0);
 }

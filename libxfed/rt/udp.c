@@ -12,7 +12,7 @@
 #define PARTS_MAX	8
 #define KERNEL_IN_BYTES (1024 * 1024)
 #define RETURNED_BYTES	1500 /* more is never quoted */
-#define RETURNED_MAX	64   /* read in one turn: between two of them datagrams are read */
+#define RETURNED_MAX	64   /* read at once; then datagrams are read */
 
 struct rt_udp {
 	uv_udp_t uv;
@@ -22,7 +22,7 @@ struct rt_udp {
 	void *user;
 	struct rt_addr addr;
 	int last_error;
-	bool has_returned; /* the error that announces it has been taken already */
+	bool has_returned; /* the error that announces it has already been read */
 	bool is_closing;
 };
 
@@ -54,7 +54,7 @@ static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *buf)
 
 /* ---- datagrams that did not arrive ---- */
 
-/* Whatever says that the destination cannot be reached, but for a datagram that is too large for the way: the kernel cuts the next one. */
+/* Whether ICMP says that the destination cannot be reached. Not if the datagram was too large for the path: the kernel fragments the next one. */
 static bool is_unreachable(const struct sock_extended_err *e)
 {
 	return (e->ee_origin == SO_EE_ORIGIN_ICMP && e->ee_type == ICMP_DEST_UNREACH && e->ee_code != ICMP_FRAG_NEEDED) ||
@@ -71,7 +71,7 @@ static const struct sock_extended_err *error_of(struct msghdr *m)
 	return NULL;
 }
 
-/* False: there is none left. */
+/* False: there is none. */
 static bool read_returned(struct rt_udp *u, int fd)
 {
 	char bytes[RETURNED_BYTES];
@@ -95,8 +95,8 @@ static bool read_returned(struct rt_udp *u, int fd)
 }
 
 /*
- * False: there was none. As long as there are any the kernel wakes us; whoever sends many forged ones must not keep us from reading
- * datagrams.
+ * False: there was none. The kernel wakes us as long as there are any; reading is limited, so that many forged ones do not keep us from
+ * reading datagrams.
  */
 static bool read_all_returned(struct rt_udp *u)
 {
@@ -112,7 +112,7 @@ static bool read_all_returned(struct rt_udp *u)
 			return i > 0;
 		}
 	}
-	u->has_returned = !u->is_closing && getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0; /* else it stands before them */
+	u->has_returned = !u->is_closing && getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0; /* else the error is reported before it */
 	return true;
 }
 
@@ -158,7 +158,7 @@ static struct rt_udp *make_udp(struct rt_loop *loop, const struct rt_udp_handler
 {
 	struct rt_udp *u = xfed_calloc(1, sizeof(*u));
 	if (u) {
-		uv_udp_init(rt_loop_uv(loop), &u->uv); /* makes no socket yet and cannot fail */
+		uv_udp_init(rt_loop_uv(loop), &u->uv); /* creates no socket yet and cannot fail */
 		u->uv.data = u;
 		u->loop = loop;
 		u->handlers = handlers;
@@ -202,7 +202,7 @@ int rt_udp_bind(struct rt_loop *loop, const struct rt_addr *address, const struc
 		rt_udp_close(u);
 		return XFED_ERR_LIBRARY;
 	}
-	uv_recv_buffer_size((uv_handle_t *)&u->uv, &size); /* as much of it as net.core.rmem_max allows */
+	uv_recv_buffer_size((uv_handle_t *)&u->uv, &size); /* as much as net.core.rmem_max allows */
 	*out = u;
 	return XFED_OK;
 }
@@ -214,7 +214,7 @@ int rt_udp_connect(struct rt_loop *loop, const struct rt_addr *to, const struct 
 	if (!u) {
 		return XFED_ERR_NOMEM;
 	}
-	/* libuv binds port 0 first: the kernel chooses a random port of its ephemeral range. */
+	/* libuv binds port 0 first, and the kernel chooses a random port of its ephemeral range */
 	int rc = uv_udp_connect(&u->uv, &to->sa);
 	if (rc == 0) {
 		rc = start(u);
@@ -235,7 +235,7 @@ int rt_udp_send(struct rt_udp *u, const struct rt_addr *to, const struct xfed_sp
 		bufs[i] = uv_buf_init((char *)parts[i].data, (unsigned)parts[i].len);
 	}
 	int n = uv_udp_try_send(&u->uv, bufs, (unsigned)count, to ? &to->sa : NULL);
-	/* A socket tells of a datagram that has come back when the next one is sent, wherever to, and does not send that. */
+	/* A socket reports a returned datagram when the next one is sent to any address, and does not send that one. */
 	for (int i = 0; i < 2 && n < 0 && n != UV_EAGAIN && u->handlers->on_returned; i++) {
 		u->has_returned = true;
 		n = uv_udp_try_send(&u->uv, bufs, (unsigned)count, to ? &to->sa : NULL);

@@ -89,7 +89,7 @@ void s2s_take_tick(struct xfed_s2s *s)
 		return;
 	}
 	if (s->direction == XFED_S2S_OUT && now >= after(s, later(s->sent_ms, s->established_ms), XFED_S2S_PING_MS)) {
-		s2s_send_str(s, " "); /* white space keeps firewalls from forgetting us, RFC 6120 4.6.1 */
+		s2s_send_str(s, " "); /* white space, so that firewalls do not forget the connection: RFC 6120 4.6.1 */
 	}
 	if (now >= after(s, s->traffic_ms, XFED_XML_IDLE_HIBERNATE_MS) && may_hibernate(s)) {
 		s2s_fall_asleep(s);

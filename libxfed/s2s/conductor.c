@@ -117,12 +117,12 @@ bool s2s_is_over(const struct xfed_s2s *s)
 	return s->state == XFED_S2S_DONE;
 }
 
-/* ---- the ways a stream ends ---- */
+/* ---- ways in which a stream ends ---- */
 
 static void remember(struct xfed_s2s *s, enum xfed_reason reason, enum xfed_side side, const char *text)
 {
 	if (s->reason != XFED_REASON_NONE) {
-		return; /* the first reason is the true one */
+		return; /* the first reason counts */
 	}
 	s->reason = reason;
 	s->side = side;
@@ -173,7 +173,7 @@ void s2s_close_side(struct xfed_s2s *s, enum xfed_reason reason, enum xfed_side 
 	}
 	remember(s, reason, side, text);
 	if (s->state == XFED_S2S_HANDSHAKING) {
-		s2s_finish(s, false); /* nothing can be said now */
+		s2s_finish(s, false); /* nothing can be sent now */
 		return;
 	}
 	if (!s->header_sent) {
@@ -196,7 +196,7 @@ void s2s_close_side(struct xfed_s2s *s, enum xfed_reason reason, enum xfed_side 
 		return;
 	}
 	s->closing_ms = s->now_ms;
-	s->wants_pair = false; /* an answer that comes now is void, and reading goes on for the closing tag */
+	s->wants_pair = false; /* an answer that comes now is ignored; reading goes on for the closing tag */
 	s2s_enter(s, XFED_S2S_CLOSING);
 }
 
@@ -216,8 +216,8 @@ bool s2s_restart(struct xfed_s2s *s)
 }
 
 /*
- * RFC 6120 5.4.3.3: what was said in the clear, or proved there, is void as soon as TLS begins. The addresses stay for the
- * log, as what the peer claims: the header inside TLS names them anew. The tries go on counting.
+ * RFC 6120 5.4.3.3: what was said or proved without TLS is void when TLS begins. The addresses are kept for the log as what the peer
+ * claims, until the header inside TLS names them again; authentication attempts go on counting.
  */
 void s2s_forget(struct xfed_s2s *s)
 {
@@ -232,7 +232,7 @@ void s2s_forget(struct xfed_s2s *s)
 	s->has_features = s->offers_tls = s->offers_external = s->offers_dialback = false; /* [A4-06] */
 	s->method = 0;
 	if (s->direction == XFED_S2S_IN) {
-		s->methods = 0; /* until the decision about the header inside */
+		s->methods = 0; /* until the decision about the header inside TLS */
 		s->needs_tls = true;
 	}
 }
@@ -246,14 +246,14 @@ static bool first_pair(struct xfed_s2s *s, enum xfed_method method)
 	s->method = method;
 	s->established_ms = s->stanza_ms = s->now_ms;
 	struct xfed_xml_limits limits = { s->stanza_bytes, XFED_XML_DEPTH_MAX, XFED_XML_NODES_MAX };
-	limits.most_bytes = s->direction == XFED_S2S_IN ? XFED_STANZA_BYTES_MAX : 0; /* only there users' stanzas come */
+	limits.most_bytes = s->direction == XFED_S2S_IN ? XFED_STANZA_BYTES_MAX : 0; /* only incoming streams carry users' stanzas */
 	xfed_xml_reader_set_limits(s->reader, &limits);
 	xfed_sasl_server_free(s->sasl);
 	s->sasl = NULL;
 	return true;
 }
 
-/* A pair is proved: the first makes the stream READY, dialback may add more. */
+/* A pair is proved: the first one makes the stream READY, dialback may add more. */
 void s2s_established(struct xfed_s2s *s, enum xfed_method method, struct xfed_span remote, struct xfed_span local)
 {
 	if (method == XFED_METHOD_EXTERNAL && !(s->is_secure && s->has_external)) {
@@ -311,7 +311,7 @@ static void take_bytes(struct xfed_s2s *s, struct xfed_s2s_event *ev)
 static void take_end(struct xfed_s2s *s, enum xfed_reason reason)
 {
 	if (s->job_running) {
-		/* What the handshake step makes of the last bytes says more than their end: an alert, most often. */
+		/* The handshake job may find more in the last bytes than that they were the last: mostly an alert. */
 		s->end_waits = true;
 		s->end_reason = reason;
 		return;
@@ -335,7 +335,7 @@ static void start(struct xfed_s2s *s)
 	}
 }
 
-/* An idle stream holds no queue, as it holds no parser. */
+/* An idle stream has no queue, as it has no parser. */
 static bool wake_up(struct xfed_s2s *s)
 {
 	if (!s->actions) {
@@ -347,7 +347,7 @@ static bool wake_up(struct xfed_s2s *s)
 void s2s_fall_asleep(struct xfed_s2s *s)
 {
 	xfed_xml_reader_hibernate(s->reader);
-	if (!s->dbrecv && !s->dbinit && !s->dbverify) { /* these have actions of their own to hand on at any time */
+	if (!s->dbrecv && !s->dbinit && !s->dbverify) { /* these may have actions of their own at any time */
 		xfed_free(s->actions);
 		s->actions = NULL;
 	}
@@ -403,7 +403,7 @@ static void take(struct xfed_s2s *s, struct xfed_s2s_event *ev)
 	}
 }
 
-/* Not taken in this state, by the table. */
+/* An event that the table does not allow in this state. */
 static void turn_away(struct xfed_s2s *s, const struct xfed_s2s_event *ev, enum s2s_outcome outcome)
 {
 	char text[64];

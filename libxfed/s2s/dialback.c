@@ -1,4 +1,4 @@
-/* Server dialback on a stream: the machines of xfed/dialback.h, driven by what the stream says and the driver answers. */
+/* Server dialback on a stream: feeds the machines of xfed/dialback.h with what the stream and the driver say. */
 #include "internal.h"
 
 static struct xfed_span stream_id(const struct xfed_s2s *s)
@@ -27,7 +27,7 @@ bool s2s_dialback_is_proved(const struct xfed_s2s *s, struct xfed_span remote, s
 	return s->dbrecv && xfed_dbrecv_is_proved(s->dbrecv, remote, local);
 }
 
-/* ---- what the machines want done ---- */
+/* ---- actions of the machines ---- */
 
 static void proved(struct xfed_s2s *s, const struct xfed_dialback_pair *pair)
 {
@@ -50,7 +50,7 @@ static void push_question(struct xfed_s2s *s, enum xfed_s2s_action_type type, co
 	act->verdict = a->verdict;
 }
 
-/* A request of the peer's has failed. Where the key was wrong the stream is closed next, which says it all. */
+/* A request of the peer has failed. If the key was wrong the stream is closed next, which is reported instead. */
 static void pair_refused(struct xfed_s2s *s, const struct xfed_dialback_action *a)
 {
 	if (strcmp(a->condition, "invalid") == 0) {
@@ -86,7 +86,7 @@ static void perform(struct xfed_s2s *s, const struct xfed_dialback_action *a)
 		break;
 	case XFED_DIALBACK_DO_FAILED:
 		if (s->direction == XFED_S2S_OUT) {
-			s2s_close_side(s, a->reason, a->side, a->condition); /* this stream is for this one pair */
+			s2s_close_side(s, a->reason, a->side, a->condition); /* this stream is for this pair only */
 		} else {
 			pair_refused(s, a);
 		}
@@ -103,7 +103,7 @@ static bool next(struct xfed_s2s *s, struct xfed_dialback_action *a)
 	       (s->dbverify && xfed_dbverify_next(s->dbverify, a));
 }
 
-/* As many as the queue has room for; xfed_s2s_next() comes back for the rest. */
+/* As many as the queue has room for; xfed_s2s_next() calls this again for the rest. */
 void s2s_dialback_drain(struct xfed_s2s *s)
 {
 	struct xfed_dialback_action a;
@@ -112,7 +112,7 @@ void s2s_dialback_drain(struct xfed_s2s *s)
 	}
 }
 
-/* Behind a step of one of them. */
+/* After a step of one of them. */
 static void go_on(struct xfed_s2s *s, int rc)
 {
 	if (rc != XFED_OK) {
@@ -157,7 +157,7 @@ void s2s_dialback_result_in(struct xfed_s2s *s, struct xfed_xml_elem *e)
 	}
 	if (s->request.type != XFED_DIALBACK_KEY || !s->request.from.data || !s->request.to.data) {
 		struct xfed_dialback_decision none = { .refuse = XFED_REASON_NONE };
-		feed_request(s, &none); /* dropped, or the stream is closed: nothing for policy to say */
+		feed_request(s, &none); /* it is ignored, or the stream closed, without asking policy */
 		return;
 	}
 	s->wants_pair = true;
@@ -173,7 +173,7 @@ void s2s_dialback_pair_decided(struct xfed_s2s *s, const struct xfed_s2s_event *
 	const struct xfed_s2s_decision *d = &ev->decision;
 	struct xfed_dialback_decision out = { .is_local = ev->is_local, .refuse = d->refuse };
 	if (out.refuse == XFED_REASON_NONE && !(d->methods & method_here(s))) {
-		/* "TLS first" where that would help, else a certificate is wanted: policy-violation, not-authorized */
+		/* "TLS first" if that would help, else a certificate is needed: policy-violation, not-authorized */
 		bool tls_helps = !s->is_secure && (d->needs_tls || (d->methods & XFED_METHOD_DIALBACK_TLS));
 		out.refuse = tls_helps ? XFED_REASON_TLS_REQUIRED_MISSING : XFED_REASON_DIALBACK_NOT_ALLOWED;
 	}
@@ -196,7 +196,7 @@ void s2s_dialback_verdict(struct xfed_s2s *s, const struct xfed_s2s_event *ev)
 		.target = ev->question.pair.target,
 		.stream_id = ev->question.stream_id,
 		.verdict = ev->verdict };
-	if (s->dbrecv) { /* else the stream was restarted meanwhile */
+	if (s->dbrecv) { /* else the stream has been restarted meanwhile */
 		go_on(s, xfed_dbrecv_step(s->dbrecv, &in, s->now_ms));
 	}
 }
@@ -206,7 +206,7 @@ void s2s_dialback_verdict(struct xfed_s2s *s, const struct xfed_s2s_event *ev)
 void s2s_dialback_verify_in(struct xfed_s2s *s, struct xfed_xml_elem *e)
 {
 	if (!read_element(s, e) || s->request.type != XFED_DIALBACK_KEY) {
-		return; /* an answer to a question that was never asked here [A8-12] */
+		return; /* an answer to a question that was not asked here [A8-12] */
 	}
 	s2s_push(s, XFED_S2S_AUTHORITY)->dialback = &s->request;
 }
@@ -267,7 +267,7 @@ void s2s_dialback_open_verify(struct xfed_s2s *s)
 	}
 }
 
-/* A question that cannot be asked here has its verdict at once. */
+/* Gives a verdict at once for a question that cannot be asked here. */
 void s2s_dialback_refuse(struct xfed_s2s *s, const struct xfed_s2s_question *q, enum xfed_dialback_verdict verdict)
 {
 	struct xfed_s2s_action *act = s2s_push(s, XFED_S2S_VERIFIED);
@@ -283,7 +283,7 @@ void s2s_dialback_ask(struct xfed_s2s *s, const struct xfed_s2s_event *ev)
 	};
 	int rc = s->dbverify ? xfed_dbverify_step(s->dbverify, &in, s->now_ms) : XFED_ERR_STATE;
 	if (rc != XFED_OK) {
-		/* No room to ask is not a failure of the authority: the sender is told that it may try again. */
+		/* No room for a question is no failure of the authority: the sender is told to try again. */
 		s2s_dialback_refuse(s, q, rc == XFED_ERR_LIMIT || rc == XFED_ERR_NOMEM ? XFED_DIALBACK_VERDICT_BUSY : XFED_DIALBACK_VERDICT_LOST);
 		return;
 	}
@@ -321,7 +321,7 @@ void s2s_dialback_tick(struct xfed_s2s *s)
 	go_on(s, rc);
 }
 
-/* The stream has ended: what was asked on a verify stream gets its verdict before CLOSED. */
+/* The stream has ended: questions on a verify stream get their verdicts before CLOSED. */
 void s2s_dialback_end(struct xfed_s2s *s)
 {
 	struct xfed_dbverify_event ev = { .type = XFED_DBVERIFY_END, .is_host_unknown = s->is_host_unknown };

@@ -1,4 +1,4 @@
-/* First-level elements and what they are: headers, stanzas against the pair, negotiation by the rows of each direction. */
+/* First-level elements: headers, stanzas with the check of their pair, negotiation by the table of each direction. */
 #include "internal.h"
 
 #include <stdio.h>
@@ -16,7 +16,7 @@ bool s2s_read_number(struct xfed_span s, size_t digits, uint64_t *out)
 	return s.len > 0;
 }
 
-/* 0 absent or unreadable, else the major version. */
+/* 0: absent or unreadable; else the major version. */
 static uint64_t read_version(struct xfed_span version)
 {
 	uint64_t major = 0;
@@ -25,8 +25,8 @@ static uint64_t read_version(struct xfed_span version)
 }
 
 /*
- * A peer that ends a stream it has opened before it has proved anything did not want, or was not able, to do what we
- * demanded: that is the reason, whatever it says itself.
+ * If the peer ends a stream it has opened before it has proved anything, it could or would not do what we demanded: that is the reason,
+ * whatever the peer says.
  */
 static enum xfed_reason demanded(const struct xfed_s2s *s, enum xfed_reason otherwise)
 {
@@ -44,7 +44,7 @@ static bool is_word(const char *text, size_t len, const char *word)
 	return len == strlen(word) && memcmp(text, word, len) == 0;
 }
 
-/* The peer says why it gives up. Its words go into the log line, never further. */
+/* The peer says why it closes. Its text is only logged. */
 void s2s_received_error(struct xfed_s2s *s, struct xfed_xml_elem *e)
 {
 	struct xfed_arena *a = xfed_xml_reader_arena(s->reader);
@@ -63,16 +63,16 @@ void s2s_received_error(struct xfed_s2s *s, struct xfed_xml_elem *e)
 	char text[sizeof(s->text)];
 	snprintf(text, sizeof(text), "%.*s%s%.*s", (int)len, condition, said.len ? ": " : "", (int)(said.len > 100 ? 100 : said.len),
 		said.data ? said.data : "");
-	s->peer_closed = true; /* it closes next: we do not wait for it */
+	s->peer_closed = true; /* the peer closes next, so its closing tag is not awaited */
 	if (s2s_is_in_use(s) && (is_word(condition, len, "system-shutdown") || is_word(condition, len, "connection-timeout"))) {
-		s2s_close(s, XFED_REASON_STREAM_CLOSED_PEER, text); /* a server that stops, or tidies up what is idle: no fault */
+		s2s_close(s, XFED_REASON_STREAM_CLOSED_PEER, text); /* a server that shuts down, or closes idle streams, is no failure */
 		return;
 	}
 	if (s->is_host_unknown && s->direction == XFED_S2S_OUT && !s2s_is_in_use(s)) {
 		s2s_close(s, XFED_REASON_STREAM_HOST_UNKNOWN, text);
 		return;
 	}
-	/* Inside TLS its own words say more: our certificate may be what it does not like. */
+	/* Inside TLS the peer's own text says more: the cause may be our certificate. */
 	s2s_close(s, s->is_secure ? XFED_REASON_STREAM_ERROR_RECEIVED : demanded(s, XFED_REASON_STREAM_ERROR_RECEIVED), text);
 }
 
@@ -84,7 +84,7 @@ static bool is_stanza(const struct xfed_xml_elem *e)
 	       (xfed_span_is(e->name, "message") || xfed_span_is(e->name, "presence") || xfed_span_is(e->name, "iq"));
 }
 
-/* [A10-10]: a stanza without xml:lang has the language of its stream, which ends here: it is written down. */
+/* [A10-10]: a stanza without xml:lang has the language of its stream; it is added here, because the stream ends here. */
 static int add_language(struct xfed_s2s *s, struct xfed_arena *a, struct xfed_xml_elem *e, struct xfed_stanza *stanza)
 {
 	if (stanza->lang.data || s->lang[0] == '\0') {
@@ -104,7 +104,7 @@ static enum xfed_reason check_pair(const struct xfed_s2s *s, const struct xfed_s
 	return is_from ? XFED_REASON_STREAM_RELAY_ATTEMPT : XFED_REASON_STREAM_FROM_UNPROVED;
 }
 
-/* The stream's own pair by its method, all others by dialback. */
+/* The method of the stream for its own pair; all others are proved by dialback. */
 static enum xfed_method method_of(const struct xfed_s2s *s, const struct xfed_stanza *stanza)
 {
 	bool is_own = xfed_span_is(stanza->from.domain, s->remote) && xfed_span_is(stanza->to.domain, s->local);
@@ -112,8 +112,8 @@ static enum xfed_method method_of(const struct xfed_s2s *s, const struct xfed_st
 }
 
 /*
- * Behind our closing tag a peer that has not seen it yet may still send, and cannot know that nobody reads it (RFC 6120 4.4): where
- * we only tidy up or go away its stanzas are taken until its own closing tag. With stream management it knows.
+ * After our closing tag a peer that has not seen it yet may still send stanzas, and cannot know that nobody reads them (RFC 6120 4.4). If
+ * we close an idle stream, or go out of service, they are taken until its closing tag. With stream management it would know.
  */
 bool s2s_takes_last(const struct xfed_s2s *s)
 {
@@ -122,7 +122,7 @@ bool s2s_takes_last(const struct xfed_s2s *s)
 	return s->direction == XFED_S2S_IN && s->is_established && is_friendly && !s->sm.is_on;
 }
 
-/* Of the limits of a stanza, the one that is broken: in words, for its sender. */
+/* The limit that a stanza exceeds, in words for its sender. */
 static const char *excess_text(struct xfed_s2s *s, enum xfed_xml_excess what)
 {
 	static const struct {
@@ -141,7 +141,7 @@ static const char *excess_text(struct xfed_s2s *s, enum xfed_xml_excess what)
 	return s->refusal;
 }
 
-/* What a single user can bring about through an honest server is that user's affair: the stanza is refused, the stream goes on. */
+/* A stanza that one user of an honest server can cause is refused, and the stream goes on. */
 static struct xfed_s2s_action *push_stanza(struct xfed_s2s *s, const struct xfed_stanza *stanza)
 {
 	enum xfed_xml_excess excess = xfed_xml_reader_excess(s->reader);
@@ -162,7 +162,7 @@ static struct xfed_s2s_action *push_stanza(struct xfed_s2s *s, const struct xfed
 	return act;
 }
 
-/* [A10-01], [A10-02]: the addresses of a stanza against the pairs this stream has proved, whatever becomes of it. */
+/* [A10-01], [A10-02]: checks the addresses of a stanza against the pairs this stream has proved, even if it is refused afterwards. */
 static void take_stanza(struct xfed_s2s *s, struct xfed_xml_elem *e)
 {
 	bool is_last = s->state == XFED_S2S_CLOSING && s2s_takes_last(s);
@@ -224,7 +224,7 @@ static void take_element(struct xfed_s2s *s, struct xfed_xml_elem *e)
 		if (is_stanza(e) && s2s_takes_last(s)) {
 			take_stanza(s, e);
 		} else {
-			s2s_sm_take_last(s, e); /* nothing else behind our closing tag is processed */
+			s2s_sm_take_last(s, e); /* no other element is processed after our closing tag */
 		}
 		return;
 	}
@@ -242,14 +242,14 @@ static void take_element(struct xfed_s2s *s, struct xfed_xml_elem *e)
 			return;
 		}
 	}
-	/* RFC 6120 section 4.8.4 would have it ignored, but then nobody would ever see that it came. */
+	/* RFC 6120 section 4.8.4 demands that it be ignored, but then nobody would ever notice it. */
 	s2s_close(s, XFED_REASON_STREAM_STANZA_UNSUPPORTED, "an element that is not expected here");
 }
 
 /*
- * Over a limit: a stanza is one user's, anything else is the server's own. An address that RFC 7622 does not know is one user's too
- * (other servers prepare them by stringprep): its domain is what stands behind the last "@", and one that is not proved, or none,
- * still ends the stream, as no honest server sends it.
+ * Above a limit: a stanza is due to a user, any other element to the server itself. An address that is invalid by RFC 7622 is due to a user
+ * too (some servers prepare addresses by stringprep): its domain is what follows the last "@". One that is not proved, or no domain, ends
+ * the stream, because no honest server sends it.
  */
 static void take_excess(struct xfed_s2s *s, struct xfed_xml_elem *e)
 {
@@ -272,7 +272,7 @@ static void take_header(struct xfed_s2s *s, struct xfed_xml_elem *root)
 	if (!s2s_meter_element(s, root)) {
 		return;
 	}
-	/* [A2-01]; the prefix-free form leaves no content namespace to check [A2-02]. */
+	/* [A2-01]; without a content namespace the stanzas are prefix-free and nothing has to be checked [A2-02]. */
 	struct xfed_span content = xfed_xml_reader_content_ns(s->reader);
 	bool content_ok = !content.data || xfed_span_is(content, XFED_NS_SERVER) || xfed_span_is(content, XFED_NS_STREAM);
 	if (!xfed_span_is(root->ns, XFED_NS_STREAM) || !content_ok || !xfed_span_is(root->name, "stream")) {
@@ -306,7 +306,7 @@ static void take_bad_xml(struct xfed_s2s *s)
 		s2s_finish(s, false);
 		return;
 	}
-	s->condition = xfed_xml_reader_stream_error(s->reader); /* finer than the reason: bad-format is malformed too */
+	s->condition = xfed_xml_reader_stream_error(s->reader); /* more precise than the reason: bad-format counts as malformed too */
 	s2s_close(s, reason, "");
 }
 

@@ -2,13 +2,13 @@
 
 #include <stdio.h>
 
-/* [A9-06]: where stanzas may come next; beside dialback that is before anything is proved, as no other features follow. */
+/* [A9-06]: offered where stanzas may come next; beside dialback even before anything is proved, because no other features follow. */
 #define SM_FEATURE	 "<sm xmlns='" XFED_NS_SM "'/>"
 #define EXTERNAL_FEATURE "<mechanisms xmlns='" XFED_NS_SASL "'><mechanism>EXTERNAL</mechanism></mechanisms>"
 
 /*
- * The last features before stanzas may come say what they may be (XEP-0478, [A9-05]): the partner's limit, as far as the header
- * says who it is. They do not stand beside a required STARTTLS, behind which the features are sent anew.
+ * The last features before stanzas say their size limit (XEP-0478, [A9-05]): that of the partner the header names. Not beside a required
+ * STARTTLS, after which features are sent again.
  */
 static void send_features(struct xfed_s2s *s, const char *offers)
 {
@@ -65,7 +65,7 @@ void s2s_in_header(struct xfed_s2s *s, const struct xfed_xml_elem *root)
 	act->is_secure = s->is_secure;
 }
 
-/* The list of a clear stream: TLS where we can, dialback beside it only where policy lets it run in the clear. */
+/* Features without TLS: STARTTLS if we can, and dialback only if policy allows it without TLS. */
 static void offer_clear(struct xfed_s2s *s)
 {
 	bool plain = !s->needs_tls && (s->methods & XFED_METHOD_DIALBACK_PLAIN);
@@ -75,7 +75,7 @@ static void offer_clear(struct xfed_s2s *s)
 	}
 	s2s_send_header(s);
 	if (s->creds && !plain) {
-		/* [A4-01]: TLS first, and nothing else beside it; what may follow is offered inside. */
+		/* [A4-01]: if TLS is required it is the only feature; what follows is offered inside. */
 		s2s_send_str(s, "<stream:features><starttls xmlns='" XFED_NS_TLS "'><required/></starttls></stream:features>");
 	} else if (s->creds) {
 		send_features(s, "<starttls xmlns='" XFED_NS_TLS "'/>" XFED_DIALBACK_FEATURE);
@@ -88,9 +88,8 @@ static void offer_clear(struct xfed_s2s *s)
 }
 
 /*
- * [A5-01]: EXTERNAL only where it can succeed; dialback where policy allows it inside TLS. Where neither is left the stream is closed
- * with the certificate's own reason: behind an empty list of features the peer would wait for its own time-out, and its operator
- * would learn nothing.
+ * [A5-01]: EXTERNAL only if it can succeed; dialback if policy allows it inside TLS. If neither is left, the stream is closed with the
+ * certificate's own reason: with an empty list of features the peer would only time out, and its operator would learn nothing.
  */
 static void offer_secure(struct xfed_s2s *s)
 {
@@ -117,7 +116,7 @@ static void offer_secure(struct xfed_s2s *s)
 	}
 }
 
-/* Without a version there are no features, hence neither TLS nor SASL: dialback in the clear is all there is [A2-08]. */
+/* Without a version there are no features, so neither TLS nor SASL: only dialback without TLS is possible [A2-08]. */
 static void take_old_version(struct xfed_s2s *s)
 {
 	if (s->needs_tls || !(s->methods & XFED_METHOD_DIALBACK_PLAIN)) {
@@ -161,7 +160,7 @@ static bool may_starttls(const struct xfed_s2s *s)
 static void do_starttls(struct xfed_s2s *s, struct xfed_xml_elem *e)
 {
 	if (s->leftover) {
-		/* Bytes in the clear behind <starttls/> would be read as if they had come inside TLS [A2-13]. */
+		/* Bytes after <starttls/> without TLS would be read as if they had come inside TLS [A2-13]. */
 		s2s_close(s, XFED_REASON_STARTTLS_INJECTION, "bytes behind <starttls/>");
 		return;
 	}
@@ -172,8 +171,8 @@ static void do_starttls(struct xfed_s2s *s, struct xfed_xml_elem *e)
 }
 
 /*
- * Also where dialback was quicker: a peer may have sent both before it had an answer to either. Not where it counts stanzas
- * already: the stream behind SASL is a new one, the numbers are not.
+ * Also if dialback was faster: a peer may have sent both before it had an answer to either. Not if it counts stanzas already: the stream
+ * after SASL is a new one, and the numbers go on.
  */
 static bool may_auth(const struct xfed_s2s *s)
 {
@@ -221,7 +220,7 @@ static void do_sasl(struct xfed_s2s *s, struct xfed_xml_elem *e)
 		break;
 	case XFED_SASL_SUCCESS:
 		s->has_external = true;
-		s->method = XFED_METHOD_EXTERNAL; /* who looks before the next header sees both */
+		s->method = XFED_METHOD_EXTERNAL; /* xfed_s2s_info() before the next header shows both */
 		s->leans_on_certificate = true;
 		s2s_send_str(s, "<success xmlns='" XFED_NS_SASL "'/>");
 		if (!s2s_is_over(s)) {
@@ -237,7 +236,7 @@ static void do_sasl(struct xfed_s2s *s, struct xfed_xml_elem *e)
 	}
 }
 
-/* Once our header is out: dialback at any time [A8-19]; <enable/> too early is answered, not illegal (XEP-0198 section 3). */
+/* After our header dialback is allowed at any time [A8-19]; <enable/> that comes too early is answered, not illegal (XEP-0198 section 3). */
 #define HEADER_OUT (S2S_BIT(WAIT_NEGOTIATION) | S2S_BIT(READY))
 
 const struct s2s_row s2s_in_rows[] = {

@@ -1,26 +1,22 @@
 /*
- * What may happen when: the events each state takes, and the states that may follow it. Asked in two places,
- * xfed_s2s_step() and s2s_enter(), and nowhere else.
+ * Which events each state takes, and which states may follow it. Used in two places only: xfed_s2s_step() and s2s_enter().
  *
  *  in:   NEW -> WAIT_HEADER -> WAIT_DECISION -> WAIT_NEGOTIATION -> HANDSHAKING -> WAIT_HEADER -> WAIT_DECISION
  *        -> WAIT_NEGOTIATION (<auth/>) -> WAIT_HEADER -> READY -> CLOSING -> DONE
- *        <auth/> may be replaced by db:result, in the clear or inside TLS: WAIT_NEGOTIATION -> READY; it may also come behind
+ *        instead of <auth/> there may be db:result, with or without TLS: WAIT_NEGOTIATION -> READY; <auth/> may also follow
  *        dialback inside TLS: READY -> WAIT_HEADER
  *  out:  NEW -> WAIT_HEADER -> WAIT_FEATURES -> WAIT_PROCEED -> HANDSHAKING -> WAIT_HEADER -> WAIT_FEATURES
  *        -> WAIT_SASL -> WAIT_HEADER -> WAIT_FEATURES -> READY -> CLOSING -> DONE
  *        by dialback: WAIT_FEATURES or WAIT_SASL -> WAIT_DIALBACK -> READY; a verify stream: -> VERIFYING
- *  Every state goes to CLOSING or DONE on an error, the peer's close or the deadline; HANDSHAKING only to DONE, as nothing
- *  can be said then. A stream that is CLOSING proves nothing any more, whatever comes.
+ *  Every state goes to CLOSING or DONE after an error, the peer's close or the deadline; HANDSHAKING only to DONE, because
+ *  nothing can be sent then. In CLOSING nothing is proved any more, whatever comes.
  */
 #include "internal.h"
 
 /*
- *  T  taken
- *  I  ignored: it came too late, or answers what was not asked; bytes are not consumed and are offered again
- *  Q  a question that cannot be asked here: its verdict is given at once
- *  P  taken where the answer to PAIR is waited for, else ignored
- *  J  taken where a handshake job runs
- *  F  no driver does this: the fault is ours and ends the stream
+ * T taken I ignored: it came too late, or answers nothing that was asked; bytes are not consumed and have to be offered again Q a question
+ * that cannot be asked here: it gets its verdict at once P taken if an answer to PAIR is awaited, else ignored J taken if a handshake job
+ * is running F no driver may do this: an internal error, which ends the stream
  */
 enum outcome { F = S2S_FAULT, T = S2S_TAKE, I = S2S_IGNORE, Q = S2S_REFUSE, P, J };
 

@@ -1,11 +1,11 @@
 /*
- * What a peer may have us do beside its stanzas: headers, elements of the negotiation, dialback, acknowledgements, and before it
- * has proved anything every byte. A leaky bucket, drained by time and by each stanza; when it overflows
- * the stream closes. There is no option for it: no partner that is well comes near the bounds, and an operator could only set them wrongly.
+ * Limits the work a peer can cause besides its stanzas: headers, elements of the negotiation, dialback, acknowledgements, and before
+ * authentication every byte. A leaky bucket, emptied by time and by each stanza; when it overflows the stream is closed. It cannot be
+ * configured: no working partner comes near the limits, and a wrong setting could only do harm.
  */
 #include "internal.h"
 
-#define UNIT 1000 /* the level is in thousandths, so that milliseconds leak whole ones */
+#define UNIT 1000 /* the level is in thousandths, so that whole numbers leak per millisecond */
 
 static void leak(struct s2s_meter *m, uint64_t amount)
 {
@@ -32,7 +32,7 @@ static bool spend(struct xfed_s2s *s, size_t units)
 	return false;
 }
 
-/* Labels of an address that IDNA may have to look at. */
+/* Number of labels of an address that IDNA may have to process. */
 static size_t costly_labels(struct xfed_span address)
 {
 	size_t labels = 1;
@@ -55,7 +55,7 @@ bool s2s_meter_element(struct xfed_s2s *s, const struct xfed_xml_elem *e)
 bool s2s_meter_bytes(struct xfed_s2s *s, size_t count)
 {
 	if (s->is_established) {
-		return true; /* sizes and rates of stanzas are limited on their own */
+		return true; /* sizes and rates of stanzas have limits of their own */
 	}
 	s->meter.bytes += count;
 	size_t units = s->meter.bytes / XFED_S2S_WORK_BYTES;
@@ -68,7 +68,7 @@ void s2s_meter_stanza(struct xfed_s2s *s)
 	leak(&s->meter, (uint64_t)XFED_S2S_WORK_STANZA * UNIT);
 }
 
-/* The answer is our doing: its element, its bytes, and addresses as in the question. */
+/* The answer is caused by us: its element, its bytes, and the addresses of the question. */
 void s2s_meter_question(struct xfed_s2s *s, const struct xfed_dialback_pair *pair)
 {
 	leak(&s->meter, (uint64_t)(2 + costly_labels(pair->sender_raw) + costly_labels(pair->target_raw)) * UNIT);

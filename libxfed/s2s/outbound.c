@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-/* The stream stays in the clear: what may still be done here. */
+/* The stream stays without TLS: does what is still allowed. */
 static void go_on_clear(struct xfed_s2s *s)
 {
 	if (s->is_verify) {
@@ -30,7 +30,7 @@ void s2s_out_header(struct xfed_s2s *s, const struct xfed_xml_elem *root)
 	if (s->peer_has_version) {
 		return;
 	}
-	/* No version, no features: only dialback in the clear is left [A2-08]. */
+	/* Without a version there are no features: only dialback without TLS is possible [A2-08]. */
 	if (s->is_secure || s->needs_tls || (!s->is_verify && !(s->methods & XFED_METHOD_DIALBACK_PLAIN))) {
 		s2s_close(s, XFED_REASON_STREAM_VERSION_OLD, "no version in the stream header");
 	} else {
@@ -72,12 +72,12 @@ static void ask_tls(struct xfed_s2s *s, const struct xfed_xml_elem *features)
 	}
 }
 
-/* Inside TLS: the best method both sides can, or the reason why the best one cannot. */
+/* Inside TLS: uses the best method both sides have, or fails with the reason why the best one cannot be used. */
 static void ask_identity(struct xfed_s2s *s, const struct xfed_xml_elem *features)
 {
 	bool external = (s->methods & XFED_METHOD_EXTERNAL) && s->cert_reason == XFED_REASON_NONE && offers_external(features);
 	if (external) {
-		s->tried_external = s->leans_on_certificate = true; /* theirs is what <success/> will be believed by */
+		s->tried_external = s->leans_on_certificate = true; /* <success/> is believed only from a peer with a valid certificate */
 		struct xfed_arena *a = xfed_xml_reader_arena(s->reader);
 		s2s_send_elem(s, xfed_sasl_client_auth(a, xfed_span_str(s->local)));
 		if (!s2s_is_over(s)) {
@@ -96,8 +96,8 @@ static void ask_identity(struct xfed_s2s *s, const struct xfed_xml_elem *feature
 }
 
 /*
- * XEP-0478. Less than RFC 6120 lets anybody demand [A10-11] is no limit, as is what cannot be read. idle-seconds is not obeyed: a
- * stream that was closed for idleness is opened again.
+ * XEP-0478. A value below what RFC 6120 allows [A10-11], or an unreadable one, counts as no limit. idle-seconds is ignored: a stream closed
+ * as idle is opened again.
  */
 static size_t most_bytes_of(const struct xfed_xml_elem *features)
 {
@@ -140,7 +140,7 @@ static void do_features(struct xfed_s2s *s, struct xfed_xml_elem *e)
 static void do_proceed(struct xfed_s2s *s, struct xfed_xml_elem *e)
 {
 	if (s->leftover) {
-		s2s_drop(s, XFED_REASON_STARTTLS_INJECTION, "bytes behind <proceed/>"); /* [A2-13]: nothing is said to the peer */
+		s2s_drop(s, XFED_REASON_STARTTLS_INJECTION, "bytes behind <proceed/>"); /* [A2-13]: the peer is not told */
 		return;
 	}
 	s2s_tls_start(s);
@@ -148,20 +148,20 @@ static void do_proceed(struct xfed_s2s *s, struct xfed_xml_elem *e)
 
 static void do_tls_failure(struct xfed_s2s *s, struct xfed_xml_elem *e)
 {
-	s->peer_closed = true; /* [A4-02]: it closes next */
+	s->peer_closed = true; /* [A4-02]: the peer closes next */
 	s2s_close(s, XFED_REASON_TLS_REQUIRED_MISSING, "the partner answered <failure/> to STARTTLS");
 }
 
 static void do_success(struct xfed_s2s *s, struct xfed_xml_elem *e)
 {
 	s->has_external = true;
-	s->method = XFED_METHOD_EXTERNAL; /* who looks before the next header sees both */
+	s->method = XFED_METHOD_EXTERNAL; /* xfed_s2s_info() before the next header shows both */
 	if (s2s_restart(s)) {
 		s2s_send_header(s);
 	}
 }
 
-/* An empty challenge to an initial response we did send: answer with the same, empty, once (RFC 6120 6.4.3). */
+/* An empty challenge although we sent an initial response: answered once, with an empty response (RFC 6120 6.4.3). */
 static void do_challenge(struct xfed_s2s *s, struct xfed_xml_elem *e)
 {
 	if (++s->auth_tries > XFED_S2S_AUTH_TRIES) {
@@ -182,7 +182,7 @@ static void do_sasl_failure(struct xfed_s2s *s, struct xfed_xml_elem *e)
 	s->leans_on_certificate = false;
 	if (s->methods & XFED_METHOD_DIALBACK_TLS) {
 		s->why_not_external = XFED_REASON_SASL_EXTERNAL_REFUSED;
-		s2s_dialback_start(s); /* [A5-08]: on the same stream; a peer that closes it is called again without EXTERNAL */
+		s2s_dialback_start(s); /* [A5-08]: on the same stream; if the peer closes it, the pair dials again without EXTERNAL */
 		return;
 	}
 	s2s_close(s, XFED_REASON_SASL_EXTERNAL_REFUSED, text);

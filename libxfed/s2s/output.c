@@ -49,9 +49,9 @@ static int put_address(struct xfed_buf *b, const char *name, const char *domain)
 }
 
 /*
- * RFC 6120 4.7: both addresses always, id only from the receiving side, a new one after every restart [A2-07]. The language is that
- * of what people read on the stream: on one of ours all texts are users', whose languages we do not know, and servers would write it
- * on each of them; behind the receiving side's header, where it has to stand (4.7.4), come only errors of our own.
+ * RFC 6120 4.7: always both addresses; an id only from the receiving side, a new one after every restart [A2-07]. The language is that of
+ * the texts on the stream. On a stream of ours all texts are users', whose languages we do not know, and servers would add it to each of
+ * them; the receiving side's header has to have one (4.7.4), and only errors of ours follow it.
  */
 void s2s_send_header(struct xfed_s2s *s)
 {
@@ -68,7 +68,7 @@ void s2s_send_header(struct xfed_s2s *s)
 		rc |= new_stream_id(s);
 		rc |= xfed_buf_printf(&b, " id='%s'", s->stream_id ? s->stream_id : "");
 	}
-	/* A peer without a version gets none back [A2-08]. */
+	/* a peer without version gets none either [A2-08] */
 	if (s->direction == XFED_S2S_OUT || s->peer_has_version) {
 		rc |= xfed_buf_append_str(&b, " version='1.0'");
 	}
@@ -130,7 +130,7 @@ int xfed_s2s_send(struct xfed_s2s *s, struct xfed_span stanza, uint64_t now_ms)
 	if (s2s_sm_is_full(s)) {
 		return XFED_ERR_AGAIN;
 	}
-	/* A record adds at most 22 bytes to 16 KiB; room for the records and the closing tag is kept free. */
+	/* A record adds at most 22 bytes to 16 KiB; room is reserved for the records and the closing tag. */
 	size_t need = stanza.len + stanza.len / 256 + 1024;
 	size_t used = xfed_buf_len(s->out);
 	if (used > s->out->cap_bytes || s->out->cap_bytes - used < need) {

@@ -25,7 +25,7 @@ static void queue_job(struct xfed_s2s *s)
 	s2s_push(s, XFED_S2S_JOB)->tls = s->tls;
 }
 
-/* The names TLS wants are A-labels. */
+/* TLS uses names as A-labels. */
 static int ascii_name(struct xfed_arena *a, const char *domain, struct xfed_span *out)
 {
 	*out = (struct xfed_span){ NULL, 0 };
@@ -57,11 +57,11 @@ void s2s_tls_start(struct xfed_s2s *s)
 	}
 	s2s_forget(s);
 	if (s2s_enter(s, XFED_S2S_HANDSHAKING) && s->direction == XFED_S2S_OUT) {
-		queue_job(s); /* the client speaks first; a server waits for the ClientHello */
+		queue_job(s); /* the client sends first; a server waits for the ClientHello */
 	}
 }
 
-/* Ciphertext from the socket. While a job runs nothing is taken: the driver offers the bytes again. */
+/* Takes ciphertext from the socket. While a job is running nothing is taken: the driver offers the bytes again. */
 void s2s_tls_take(struct xfed_s2s *s, struct xfed_s2s_event *ev)
 {
 	if (s->job_running) {
@@ -83,13 +83,13 @@ void s2s_tls_take(struct xfed_s2s *s, struct xfed_s2s_event *ev)
 	}
 }
 
-/* Why the peer's certificate does not prove `domain`; NONE: it does. Purpose is judged by our own rule. */
+/* Why the peer's certificate is not valid for `domain`; NONE: it is. The purpose is judged by our own rule. */
 enum xfed_reason s2s_judge_certificate(const struct xfed_s2s *s, struct xfed_span domain)
 {
 	struct xfed_tls_facts f;
 	xfed_tls_facts(s->tls, &f);
 	if (f.chain_reason != XFED_REASON_NONE) {
-		return f.chain_reason; /* a leaf that cannot be read comes out here, with no facts */
+		return f.chain_reason; /* for a leaf that cannot be read, without facts */
 	}
 	if (!f.peer) {
 		return XFED_REASON_TLS_CERT_MISSING;
@@ -103,7 +103,7 @@ enum xfed_reason s2s_judge_certificate(const struct xfed_s2s *s, struct xfed_spa
 	return XFED_REASON_NONE;
 }
 
-/* What is wrong with it beyond the reason: the names it has instead, or what the chain lacks. */
+/* Details besides the reason: the names the certificate has, or what the chain lacks. */
 static void certificate_finding(const struct xfed_s2s *s, char *out, size_t size)
 {
 	struct xfed_tls_facts f;
@@ -146,7 +146,7 @@ static void handshake_complete(struct xfed_s2s *s)
 {
 	s->is_secure = true;
 	if (s->direction == XFED_S2S_IN) {
-		s2s_restart(s); /* judged when the header inside TLS says who it wants to be [A4-06] */
+		s2s_restart(s); /* judged when the header inside TLS says which domain the peer claims [A4-06] */
 		return;
 	}
 	s->cert_reason = s2s_judge_certificate(s, xfed_span_str(s->remote));
@@ -181,7 +181,7 @@ void s2s_tls_job_done(struct xfed_s2s *s, enum xfed_tls_result result)
 		s2s_drop(s, XFED_REASON_TLS_HANDSHAKE_FAILED, "closed during the handshake");
 		break;
 	case XFED_TLS_FAILED:
-		/* No closing tag, only the alert that is already in the output [A4-02]. */
+		/* No closing tag, only the alert that is in the output [A4-02]. */
 		s2s_drop(s, xfed_tls_reason(s->tls), xfed_tls_error_text(s->tls));
 		break;
 	}

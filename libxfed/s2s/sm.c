@@ -1,10 +1,10 @@
 /*
- * Stream management (XEP-0198, urn:xmpp:sm:3) between servers: acknowledgements, no resumption [A9-06].
+ * Stream management (XEP-0198, urn:xmpp:sm:3) between servers: acknowledgements without resumption [A9-06].
  *
- * We ask (<r/>) only behind <enabled/>, so that a partner that refuses never sees a word it does not know. A partner whose answer left
- * stanzas open is asked again after 5 s or with the next stanza, not at once: two sides that answer at once would ask each other without
- * end. Our own answer that left some open is followed by one <a/> when everything that was asked for is covered. A partner that never asks
- * would take all it has sent for lost when its stream ends: it is told unasked, at the latest after 20 stanzas or 5 s.
+ * We send <r/> only after <enabled/>, so that a partner that refuses gets no element it does not know. If an answer leaves stanzas open, we
+ * ask again after 5 s or with the next stanza, not at once: two sides that answer at once would ask each other without end. If our own
+ * answer leaves some open, one <a/> follows when all that was asked for is covered. A partner that never asks would take all it has sent
+ * for lost when its stream ends, so it gets <a/> without asking, at the latest after 20 stanzas or 5 s.
  */
 #include "internal.h"
 
@@ -12,7 +12,7 @@
 
 #define WORD_BITS	  64
 #define ASK		  "<r xmlns='" XFED_NS_SM "'/>"
-#define JOINED_KEEP_BYTES 4096 /* a larger buffer is given back */
+#define JOINED_KEEP_BYTES 4096 /* a larger buffer is freed */
 
 _Static_assert(XFED_S2S_SM_SPAN % WORD_BITS == 0, "the window is whole words");
 
@@ -61,7 +61,7 @@ void s2s_sm_enable(struct xfed_s2s *s, struct xfed_xml_elem *e)
 	s2s_send_str(s, "<enabled xmlns='" XFED_NS_SM "'/>");
 }
 
-/* Nothing is kept behind the end of a stream, so there is nothing to resume; <enable/> may still follow. */
+/* Nothing is kept after the end of a stream, so there is nothing to resume; <enable/> may still follow. */
 void s2s_sm_resume(struct xfed_s2s *s, struct xfed_xml_elem *e)
 {
 	refuse(s, s->state == XFED_S2S_READY && !s->sm.is_on ? "item-not-found" : "unexpected-request");
@@ -123,7 +123,7 @@ bool xfed_s2s_cover(struct xfed_s2s *s, uint64_t number, uint64_t now_ms)
 	return is_first;
 }
 
-/* Answered at once, as far as things are (section 4); what is missing then is told when it is there, without another <r/>. */
+/* Answered at once with the present state (section 4); what is missing then follows when it is covered, without another <r/>. */
 void s2s_sm_asked(struct xfed_s2s *s, struct xfed_xml_elem *e)
 {
 	answer(s);
@@ -159,7 +159,7 @@ static void ask(struct xfed_s2s *s)
 	s2s_send_str(s, ASK);
 }
 
-/* Before the first stanza, without waiting for the answer: what is sent meanwhile is counted. */
+/* Sent before the first stanza, without waiting for the answer: what is sent meanwhile is counted. */
 void s2s_sm_start(struct xfed_s2s *s)
 {
 	if (!s->sm.is_offered || s->state != XFED_S2S_READY) {
@@ -192,7 +192,7 @@ static void took(struct xfed_s2s *s, uint64_t count)
 	}
 }
 
-/* The partner refuses stream management: the stream goes on without it, and what was written counts as taken. */
+/* The partner refuses stream management: the stream goes on without it, and what was written counts as acknowledged. */
 void s2s_sm_failed(struct xfed_s2s *s, struct xfed_xml_elem *e)
 {
 	s->sm.is_on = false;
@@ -210,7 +210,7 @@ bool s2s_sm_is_full(const struct xfed_s2s *s)
 	return s->sm.is_on && s->sm.sent - s->sm.acked >= XFED_S2S_SM_UNACKED_MAX;
 }
 
-/* In one write, so that the question costs no record and no packet of its own. */
+/* In one write, so that <r/> needs no record and no packet of its own. */
 static void send_and_ask(struct xfed_s2s *s, struct xfed_span stanza)
 {
 	struct xfed_buf *b = &s->sm.joined;
@@ -238,13 +238,13 @@ void s2s_sm_send(struct xfed_s2s *s, struct xfed_span stanza)
 }
 
 /*
- * What was sent behind the last <r/> is asked for at once. What the answer left open is not: a peer that is behind would
- * be asked as fast as it answers. It tells by itself, or is asked again a little later.
+ * For stanzas sent after the last <r/> another one is sent at once. Not for those the answer left open: a peer that is behind would be
+ * asked as fast as it answers. It acknowledges them by itself, or is asked again a little later.
  */
 void s2s_sm_acked(struct xfed_s2s *s, struct xfed_xml_elem *e)
 {
 	uint64_t said;
-	if (!s2s_read_number(xfed_xml_attr_get(e, "h"), 10, &said) || said > UINT32_MAX) { /* an xs:unsignedInt */
+	if (!s2s_read_number(xfed_xml_attr_get(e, "h"), 10, &said) || said > UINT32_MAX) { /* h is an xs:unsignedInt */
 		s2s_close(s, XFED_REASON_STREAM_SM_COUNT_WRONG, "no number in 'h'");
 		return;
 	}
@@ -256,7 +256,7 @@ void s2s_sm_acked(struct xfed_s2s *s, struct xfed_xml_elem *e)
 	}
 	took(s, newly);
 	if (!s->sm.is_confirmed) {
-		return; /* an incoming stream, or one too early: <enabled/> is still waited for */
+		return; /* an incoming stream, or too early: <enabled/> is still awaited */
 	}
 	waits_no_more(s);
 	if (s->sm.acked < s->sm.sent && s->sm.asked_sent < s->sm.sent && s->state == XFED_S2S_READY) {

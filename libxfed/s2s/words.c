@@ -1,4 +1,4 @@
-/* States in words. Apart from the machine: the operators' command needs these alone, and is linked with no TLS library. */
+/* States in words. A file of its own because xfedctl needs only these, and is linked without a TLS library. */
 #include "internal.h"
 
 const char *const s2s_state_names[XFED_S2S_DONE + 1] = {

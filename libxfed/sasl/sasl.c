@@ -19,7 +19,7 @@ struct xfed_sasl_server {
 	const char *condition;
 };
 
-/* ---- what libsasl2 is told of the world: nothing ---- */
+/* ---- callbacks that keep libsasl2 from using the system ---- */
 
 static int get_option(void *context, const char *plugin, const char *option, const char **result, unsigned *len)
 {
@@ -50,7 +50,7 @@ static int no_config(void *context, char **path)
 	return SASL_CONTINUE;
 }
 
-/* Identities are domains that are normalised already; the library's own rules are for user names. */
+/* Identities are normalised domains; the library's own rules are for user names. */
 static int canon_user(sasl_conn_t *conn, void *context, const char *in, unsigned in_len, unsigned flags, const char *realm, char *out,
 	unsigned out_max, unsigned *out_len)
 {
@@ -63,14 +63,14 @@ static int canon_user(sasl_conn_t *conn, void *context, const char *in, unsigned
 	return SASL_OK;
 }
 
-/* Nobody acts for another. */
+/* Nobody may act for another identity. */
 static int proxy_policy(sasl_conn_t *conn, void *context, const char *requested, unsigned requested_len, const char *auth, unsigned auth_len,
 	const char *realm, unsigned realm_len, struct propctx *props)
 {
 	return requested_len == auth_len && memcmp(requested, auth, auth_len) == 0 ? SASL_OK : SASL_NOAUTHZ;
 }
 
-/* sasl.h declares every callback as int (*)(void); the detour keeps the compiler from guarding that cast. */
+/* sasl.h declares every callback as int (*)(void); the cast by way of another type avoids a warning. */
 #define CALLBACK(id, fn)                                                                                                                             \
 	{                                                                                                                                            \
 		(id), (int (*)(void))(void (*)(void))(fn), NULL                                                                                      \
@@ -95,8 +95,8 @@ static const sasl_callback_t connection_callbacks[] = {
 int xfed_sasl_global_init(void)
 {
 	/*
-	 * Our allocator stays out of it: sasl_server_new() does not survive one that fails. No
-	 * application name: the library would look for a configuration file of that name.
+	 * Without our allocator: sasl_server_new() crashes if one fails. Without an application name: the library would look for a configuration
+	 * file of that name.
 	 */
 	return sasl_server_init(global_callbacks, NULL) == SASL_OK ? XFED_OK : XFED_ERR_LIBRARY;
 }
@@ -109,9 +109,8 @@ void xfed_sasl_global_deinit(void)
 /* ---- client ---- */
 
 /*
- * The one message of EXTERNAL is the authorisation identity itself (RFC 4422 appendix A.1). The
- * library's client is left out: sasl_client_new() resolves the name of this host through the C
- * library for every connection, which blocks and opens sockets, and an object cannot be used twice.
+ * The only message of EXTERNAL is the authorisation identity (RFC 4422 appendix A.1). The library's client is not used: sasl_client_new()
+ * resolves the name of this host by the C library for every connection, which blocks and opens sockets, and an object cannot be used twice.
  */
 struct xfed_xml_elem *xfed_sasl_client_auth(struct xfed_arena *a, struct xfed_span local_domain)
 {
@@ -168,9 +167,9 @@ static enum xfed_sasl_step fail(struct xfed_sasl_server *s, const char *conditio
 }
 
 /*
- * What EXTERNAL makes of a peer the certificate has proved. The connection object (7 KB) lives for
- * this call only. The authzid has been judged already and is not handed on: the library would look
- * an explicit one up in its property stores, of which there are none, and fail.
+ * Lets the library decide about a peer that the certificate has proved. The connection object (7 KB) exists during this call only. The
+ * authzid has been judged already and is not passed on: the library would look it up in its property stores, of which there are none, and
+ * fail.
  */
 static enum xfed_sasl_step ask_library(struct xfed_sasl_server *s)
 {
@@ -220,9 +219,8 @@ static enum xfed_sasl_step judge_authzid(struct xfed_sasl_server *s, struct xfed
 }
 
 /*
- * Base64 with correct padding and nothing else, [A5-06]. The library's decoder lets pass stray bits
- * behind the last octet, so what it made of the text has to give the same text again (RFC 4648
- * 3.5).
+ * Base64 with correct padding and nothing else, [A5-06]. The library's decoder accepts stray bits after the last octet, so its result has
+ * to give the same text again when encoded (RFC 4648 3.5).
  */
 static bool decode(struct xfed_span text, char *out, unsigned *len)
 {
@@ -236,7 +234,7 @@ static enum xfed_sasl_step take_response(struct xfed_sasl_server *s, struct xfed
 {
 	char authzid[AUTHZID_BYTES + 4];
 	unsigned len = 0;
-	/* "=" stands for nothing in <auth/> [A5-04]; peers write it into <response/> too. */
+	/* "=" means an empty response in <auth/> [A5-04]; some peers write it in <response/> too. */
 	if (text.len > 0 && !xfed_span_is(text, "=")) {
 		if (text.len > BASE64_BYTES - 4) {
 			return fail(s, "invalid-authzid"); /* longer than any domain */
@@ -250,9 +248,9 @@ static enum xfed_sasl_step take_response(struct xfed_sasl_server *s, struct xfed
 
 static enum xfed_sasl_step take_auth(struct xfed_sasl_server *s, const struct xfed_xml_elem *e, struct xfed_span text)
 {
-	/* A new <auth/> discards the exchange that is running, [A5-10]. */
+	/* A new <auth/> cancels the present exchange, [A5-10]. */
 	s->state = IDLE;
-	/* Mechanism names are upper case (RFC 4422 3.1); none at all is no known one (RFC 6120 6.5.7). */
+	/* Mechanism names are upper case (RFC 4422 3.1); a missing one is an unknown one (RFC 6120 6.5.7). */
 	if (!xfed_span_is(xfed_xml_attr_get(e, "mechanism"), "EXTERNAL")) {
 		return fail(s, "invalid-mechanism");
 	}

@@ -1,6 +1,6 @@
 #include "xfed/stanza.h"
 
-/* RFC 6120 8.3.3, [A10-07]. Where the RFC allows several types, the first it names. */
+/* RFC 6120 8.3.3, [A10-07]. If the RFC allows several types, the first one it names. */
 static const struct {
 	const char *condition, *type;
 } conditions[] = {
@@ -28,7 +28,7 @@ static const struct {
 	{ "unexpected-request", "wait" },
 };
 
-/* NULL: no condition. */
+/* NULL: unknown condition. */
 static const char *type_of(struct xfed_span condition)
 {
 	for (size_t i = 0; i < XFED_ARRAY_LEN(conditions); i++) {
@@ -50,7 +50,7 @@ static int set(struct xfed_arena *a, struct xfed_xml_elem *e, struct xfed_span n
 	return value.data ? xfed_xml_set_attr(a, e, XFED_SPAN(""), name, value) : XFED_OK;
 }
 
-/* The stanza's own element: its addresses as they came, swapped (RFC 6120 8.3.1); but we speak as none that is no address. */
+/* An element like the stanza, with its addresses as received and swapped (RFC 6120 8.3.1); but never from an invalid address of ours. */
 static struct xfed_xml_elem *answer_new(struct xfed_arena *a, const struct xfed_stanza *s)
 {
 	struct xfed_xml_elem *e = xfed_xml_elem_new(a, s->elem->ns, s->elem->name);

@@ -115,7 +115,7 @@ bool xfed_stanza_iq_is_sound(const struct xfed_stanza *s)
 
 bool xfed_stanza_may_error(const struct xfed_stanza *s)
 {
-	/* RFC 6120 8.2.3 rule 4: a result is the end; nobody waits for what became of "I am gone". */
+	/* RFC 6120 8.2.3 rule 4: nothing follows a result; and nobody waits for an answer to unavailable presence. */
 	return s->type != XFED_TYPE_ERROR && !(s->kind == XFED_STANZA_IQ && s->type == XFED_TYPE_RESULT) &&
 	       !(s->kind == XFED_STANZA_PRESENCE && s->type == XFED_TYPE_UNAVAILABLE);
 }

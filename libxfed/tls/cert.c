@@ -15,7 +15,7 @@
 #define DER_BYTES_MAX	 (64 * 1024)
 #define SERIAL_BYTES_MAX 256
 #define NAMES_MAX	 1024
-#define TEXT_BYTES_MAX	 (1024 * 1024) /* every string of one certificate, escapes included */
+#define TEXT_BYTES_MAX	 (1024 * 1024) /* limit for all strings of one certificate, escaped */
 #define OID_SRV		 "1.3.6.1.5.5.7.8.7"
 #define OID_XMPPADDR	 "1.3.6.1.5.5.7.8.5"
 #define OID_EKU_SIP	 "1.3.6.1.5.5.7.3.20"
@@ -24,18 +24,15 @@
 #define TAG_UTF8STRING	 0x0c
 #define TAG_IA5STRING	 0x16
 
-/*
- * Strings are collected one behind the other, each terminated: subject, issuer, serial, hashes,
- * then the names.
- */
+/* Strings are collected one after the other, each with a NUL: subject, issuer, serial, hashes, then the names. */
 struct collector {
 	struct xfed_buf text;
 	size_t name_count;
 };
 
 /*
- * Appends `s` and a terminator. What could confuse a log or a terminal, and the backslash, becomes
- * \xNN; no domain contains a backslash, so an escaped name matches nothing.
+ * Appends `s` and a NUL. Characters that could confuse a log or a terminal, and the backslash, become \xNN; no domain contains a backslash,
+ * so an escaped name matches nothing.
  */
 static int append_clean(struct xfed_buf *b, const char *prefix, struct xfed_span s, bool is_utf8)
 {
@@ -76,10 +73,7 @@ static int append_dn(struct xfed_buf *b, gnutls_x509_crt_t crt, bool of_issuer)
 	if (ret == GNUTLS_E_MEMORY_ERROR) {
 		return XFED_ERR_NOMEM;
 	}
-	/*
-	 * No subject, or one GnuTLS cannot print: the name is for people only, identity never comes
-	 * from it.
-	 */
+	/* No subject, or one that GnuTLS cannot print: it is only shown to people, the identity never comes from it. */
 	struct xfed_span s = ret < 0 ? XFED_SPAN("") : xfed_span_make(dn.data, dn.size);
 	int rc = append_clean(b, "", s, xfed_utf8_is_valid(s));
 	gnutls_free(dn.data);
@@ -108,10 +102,7 @@ static int append_ids(struct xfed_buf *b, gnutls_x509_crt_t crt, struct xfed_spa
 	return append_hex(b, digest, ret < 0 ? 0 : size);
 }
 
-/*
- * The content of one DER string that fills `der` exactly; data NULL where it is not one of type
- * `tag`.
- */
+/* The content of a DER string that fills `der` exactly; data NULL: it is not one of type `tag`. */
 static struct xfed_span der_string(const gnutls_datum_t *der, unsigned char tag)
 {
 	const unsigned char *p = der->data;
@@ -133,7 +124,7 @@ static struct xfed_span der_string(const gnutls_datum_t *der, unsigned char tag)
 	return left - header == len ? xfed_span_make(p + header, len) : none;
 }
 
-/* A NUL inside a name is an attempt to be read differently by different programs: [A6-08]. */
+/* A NUL in a name is meant to be read differently by different programs: [A6-08]. */
 static int add_name(struct collector *c, const char *prefix, struct xfed_span name)
 {
 	if (!name.data || memchr(name.data, '\0', name.len) || c->name_count == NAMES_MAX) {
@@ -171,10 +162,7 @@ static int add_alt_name(struct collector *c, unsigned type, const gnutls_datum_t
 	return XFED_OK;
 }
 
-/*
- * Every name of the extension, decoded once: asking GnuTLS for name i decodes the whole extension
- * each time.
- */
+/* Decodes all names of the extension at once: GnuTLS decodes the whole extension for each name it is asked for. */
 static int add_alt_names(struct collector *c, gnutls_x509_crt_t crt)
 {
 	gnutls_datum_t ext = { NULL, 0 };
@@ -237,10 +225,7 @@ static int read_eku(gnutls_x509_crt_t crt, unsigned *bits)
 	if (gnutls_x509_key_purpose_init(&purposes) < 0) {
 		goto out_ext;
 	}
-	/*
-	 * There is an extension: should it hold nothing, the certificate is for no purpose at all,
-	 * not for all.
-	 */
+	/* The extension exists: if it is empty the certificate is for no purpose at all, and not for all. */
 	*bits = XFED_EKU_OTHER;
 	ret = gnutls_x509_ext_import_key_purposes(&ext, purposes, 0);
 	rc = ret == GNUTLS_E_MEMORY_ERROR ? XFED_ERR_NOMEM : ret < 0 ? XFED_ERR_INVALID : XFED_OK;
@@ -257,7 +242,7 @@ out_ext:
 	return rc;
 }
 
-/* Moves the collected strings behind a new certificate in one block. */
+/* Makes the certificate of the collected strings, in one block. */
 static struct xfed_cert *assemble(const struct collector *c)
 {
 	struct xfed_span text = xfed_buf_span(&c->text);
@@ -318,7 +303,7 @@ int xfed_cert_import(struct xfed_span der, gnutls_x509_crt_t *crt)
 	if (gnutls_x509_crt_init(crt) < 0) {
 		return XFED_ERR_NOMEM;
 	}
-	/* GnuTLS takes a non-const pointer and does not write through it. */
+	/* GnuTLS takes a non-const pointer and does not write to it. */
 	gnutls_datum_t d = { (unsigned char *)(uintptr_t)der.data, (unsigned)der.len };
 	int ret = gnutls_x509_crt_import(*crt, &d, GNUTLS_X509_FMT_DER);
 	if (ret < 0) {

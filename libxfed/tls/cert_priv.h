@@ -1,4 +1,4 @@
-/* What the files of tls/ know about a certificate beyond its public facts. */
+/* Certificates, as the files of tls/ see them beyond the public facts. */
 #ifndef XFED_TLS_CERT_PRIV_H
 #define XFED_TLS_CERT_PRIV_H
 
@@ -13,14 +13,11 @@ struct xfed_cert {
 	const char *strings[]; /* facts.names */
 };
 
-/* xfed_cert_new_der() in its two steps, for whoever has more to ask; `der` must be what `crt` was imported from. */
+/* xfed_cert_new_der() in two steps, for callers with further questions; `der` has to be what `crt` was imported from. */
 int xfed_cert_import(struct xfed_span der, gnutls_x509_crt_t *crt);
 int xfed_cert_new_crt(gnutls_x509_crt_t crt, struct xfed_span der, struct xfed_cert **out);
 
-/*
- * The same test as xfed_cert_proves_xmpp() for a name in A-labels, without XmppAddr: choosing our
- * own by SNI.
- */
+/* The same test as xfed_cert_proves_xmpp() for a name in A-labels, without XmppAddr: to choose our certificate by SNI. */
 bool xfed_cert_covers_ascii(const struct xfed_cert *c, struct xfed_span name);
 
 /* True for an IPv4 or IPv6 literal in place of a domain. */

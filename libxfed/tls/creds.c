@@ -10,10 +10,7 @@
 #include "tls/cert_priv.h"
 #include "tls/tls_priv.h"
 
-/*
- * Counted with atomics because the last session may end on another thread than the one that
- * reloads.
- */
+/* The reference count is atomic, because the last session may end on another thread than the one that reloads. */
 struct xfed_tls_creds {
 	atomic_uint refs;
 	gnutls_certificate_credentials_t gnutls;
@@ -23,7 +20,7 @@ struct xfed_tls_creds {
 
 static gnutls_datum_t datum(struct xfed_span s)
 {
-	/* GnuTLS takes a non-const pointer and does not write through it. */
+	/* GnuTLS takes a non-const pointer and does not write to it. */
 	return (gnutls_datum_t){ (unsigned char *)(uintptr_t)s.data, (unsigned)s.len };
 }
 
@@ -99,7 +96,7 @@ static bool has(struct xfed_span s, const char *words)
 	return memmem(s.data, s.len, words, strlen(words));
 }
 
-/* What a file of certificates or keys is that cannot be used as it is, and what to do about it; NULL: nobody knows. */
+/* Recognises a file that has certificates or keys in an unusable form, and says what to do; NULL: unknown. */
 static const char *recognise(struct xfed_span s)
 {
 	const unsigned char *b = (const unsigned char *)s.data;
@@ -122,7 +119,7 @@ static const char *recognise(struct xfed_span s)
 	return NULL;
 }
 
-/* `text`: what was read. */
+/* `text`: the input that was read. */
 static int outcome(int ret, char *error, size_t error_size, const char *name, const char *what, size_t index, struct xfed_span text)
 {
 	if (ret >= 0) {
@@ -156,7 +153,7 @@ static int load_pair(struct xfed_tls_pair *p, const struct xfed_tls_keypair *fro
 	return rc;
 }
 
-/* GnuTLS counts what it took from PEM text and calls nothing at all a success. */
+/* GnuTLS returns how many it read from PEM text, and success for none at all. */
 static int some(int count)
 {
 	return count == 0 ? GNUTLS_E_NO_CERTIFICATE_FOUND : count;

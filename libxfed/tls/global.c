@@ -3,11 +3,9 @@
 #include "tls/tls_priv.h"
 
 /*
- * RFC 9325: TLS 1.2 and 1.3, forward secrecy, AEAD. The suite RFC 6120 13.8 makes mandatory has
- * neither and stays off ([A4-08]). Tickets are off in both directions: a resumed session would
- * carry over an identity that was judged against the trust and revocation lists of another time,
- * and s2s streams live too long for resumption to pay. PROFILE_MEDIUM refuses chains below 112 bits
- * (RSA 2048).
+ * RFC 9325: TLS 1.2 and 1.3, forward secrecy, AEAD. The suite that RFC 6120 13.8 makes mandatory has neither, and is off ([A4-08]). Tickets
+ * are off in both directions: a resumed session would keep an identity judged by earlier trust and revocation lists, and s2s streams are
+ * too long for resumption to matter. PROFILE_MEDIUM refuses chains below 112 bits (RSA 2048).
  */
 #define PRIORITY(versions)                                                                                                                           \
 	"NORMAL:-VERS-ALL:" versions ":-KX-ALL:+ECDHE-ECDSA:+ECDHE-RSA:-CIPHER-ALL:+AES-256-GCM:"                                                    \
@@ -25,7 +23,7 @@ gnutls_priority_t xfed_tls_priority(bool tls13_only)
 	return tls13_only ? only_13 : both_versions;
 }
 
-/* GnuTLS may ask from the thread of a job. */
+/* Called also from the thread of a job. */
 static time_t wall_time(time_t *out)
 {
 	time_t now = global_env ? (time_t)global_env->wall_s(global_env->user) : 0;

@@ -9,10 +9,7 @@
 
 #define SNI_BYTES 256
 
-/*
- * Called inside the handshake, so on the thread of the job: touches this session and read-only
- * credentials.
- */
+/* Called within the handshake, so on the thread of the job: may use this session and read-only credentials only. */
 int xfed_tls_retrieve(gnutls_session_t session, const struct gnutls_cert_retr_st *info, gnutls_pcert_st **certs, unsigned *certs_len,
 	gnutls_ocsp_data_st **ocsp, unsigned *ocsp_len, gnutls_privkey_t *key, unsigned *flags)
 {
@@ -21,10 +18,7 @@ int xfed_tls_retrieve(gnutls_session_t session, const struct gnutls_cert_retr_st
 	char sni[SNI_BYTES];
 	size_t len = sizeof(sni);
 	unsigned type = 0;
-	/*
-	 * SNI first, then the name the stream header asked for: [A4-05]. Only what lies in this
-	 * session is looked at.
-	 */
+	/* SNI first, then the name the stream header asked for: [A4-05]. Uses data of this session only. */
 	if (t->role == XFED_TLS_SERVER && gnutls_server_name_get(session, sni, &len, &type, 0) >= 0 && type == GNUTLS_NAME_DNS && len > 0) {
 		name = xfed_span_make(sni, strnlen(sni, len));
 	}
@@ -38,7 +32,7 @@ int xfed_tls_retrieve(gnutls_session_t session, const struct gnutls_cert_retr_st
 	return 0;
 }
 
-/* What checking a signature costs the peer can choose: by the key's length, and for RSA by its exponent. */
+/* The peer chooses what checking a signature costs: by the length of its key, and for RSA by the exponent. */
 static bool is_costly(gnutls_x509_crt_t crt, bool is_leaf)
 {
 	gnutls_datum_t modulus = { NULL, 0 }, exponent = { NULL, 0 };
@@ -58,7 +52,7 @@ static bool is_costly(gnutls_x509_crt_t crt, bool is_leaf)
 }
 
 /*
- * All that is ever asked of certificate `i` of the chain, so that it is imported once. A malformed one has no end and, as leaf,
+ * Everything that is needed of certificate `i` of the chain, so that it is imported once. A malformed one has no expiry, and as the leaf
  * leaves `peer` NULL. NOMEM; LIMIT: a costly key.
  */
 static int read_peer_cert(struct xfed_tls *t, unsigned i, struct xfed_span der)
@@ -79,8 +73,8 @@ static int read_peer_cert(struct xfed_tls *t, unsigned i, struct xfed_span der)
 }
 
 /*
- * Before a handshake message is looked at. What is signed with the peer's key comes behind the certificate: by then
- * the chain is there, and no signature has been checked.
+ * Called before a handshake message is processed. Signatures by the peer's key follow the certificate: the chain is known then, and no
+ * signature has been checked.
  */
 int xfed_tls_message(gnutls_session_t session, unsigned type, unsigned when, unsigned incoming, const gnutls_datum_t *msg)
 {
@@ -106,7 +100,7 @@ static const struct {
 	enum xfed_reason reason;
 	const char *text;
 } findings[] = {
-	/* The gravest first: what a renewal would not cure stands before what it would. */
+	/* Most serious first: what renewing would not cure comes before what it would. */
 	{ GNUTLS_CERT_REVOKED, XFED_REASON_TLS_CERT_REVOKED, "a certificate of the chain is revoked" },
 	{ GNUTLS_CERT_REVOCATION_DATA_SUPERSEDED, XFED_REASON_TLS_CRL_OUTDATED, "our revocation list is out of date" },
 	{ GNUTLS_CERT_REVOCATION_DATA_ISSUED_IN_FUTURE, XFED_REASON_TLS_CRL_OUTDATED, "our revocation list is from the future" },
@@ -144,23 +138,20 @@ static void judge_status(struct xfed_tls *t, unsigned status)
 static void verify_chain(struct xfed_tls *t)
 {
 	unsigned status = 0;
-	/*
-	 * No host name and no purpose: both are judged by our own rules (identity.c), dialback does
-	 * without them.
-	 */
+	/* Host name and purpose are not checked here: our own rules judge them (identity.c), and dialback needs neither. */
 	int ret = gnutls_certificate_verify_peers(t->gnutls, NULL, 0, &status);
 	if (ret < 0) {
 		find(t, XFED_REASON_TLS_CERT_UNTRUSTED, gnutls_strerror(ret));
 		return;
 	}
 	judge_status(t, status);
-	/* RFC 6120 13.7.1.1: an end entity's certificate is not a CA's. */
+	/* RFC 6120 13.7.1.1: the certificate of an end entity is none of a CA. */
 	if (t->chain_reason == XFED_REASON_NONE && t->peer->is_ca) {
 		find(t, XFED_REASON_TLS_CERT_UNTRUSTED, "the certificate is one of a CA");
 	}
 }
 
-/* What xfed_tls_message() has read is judged. */
+/* Judges the chain that xfed_tls_message() has read. */
 static void judge_peer(struct xfed_tls *t)
 {
 	(void)gnutls_certificate_get_peers(t->gnutls, &t->chain_len);
@@ -175,10 +166,7 @@ static void judge_peer(struct xfed_tls *t)
 	}
 }
 
-/*
- * The end of the first certificate that has not come to it, so that an expired one nobody needs does
- * not have the chain judged for ever.
- */
+/* The first expiry that is still to come, so that an expired certificate that is not needed does not have the chain judged all the time. */
 static int64_t next_expiry_s(const struct xfed_tls *t, int64_t now_s)
 {
 	int64_t next = INT64_MAX;
@@ -192,7 +180,7 @@ static int64_t next_expiry_s(const struct xfed_tls *t, int64_t now_s)
 static void set_due(struct xfed_tls *t, int64_t now_s)
 {
 	int64_t expiry_s = next_expiry_s(t, now_s);
-	/* The last second is one of validity. */
+	/* a certificate is still valid in its last second */
 	t->judge_due_s = expiry_s < now_s + XFED_TLS_JUDGE_S ? expiry_s + 1 : now_s + XFED_TLS_JUDGE_S;
 }
 
@@ -205,7 +193,7 @@ enum xfed_reason xfed_tls_judge_again(struct xfed_tls *t, struct xfed_tls_creds 
 		return t->chain_reason;
 	}
 	if (is_other) {
-		/* No certificate of ours is shown any more: the set is only what chains are judged by. */
+		/* Our certificate is not needed any more: these credentials only judge the chain. */
 		if (gnutls_credentials_set(t->gnutls, GNUTLS_CRD_CERTIFICATE, xfed_tls_creds_gnutls(creds)) < 0) {
 			find(t, XFED_REASON_TLS_CERT_UNTRUSTED, "the chain cannot be judged again");
 			return t->chain_reason;
@@ -274,7 +262,7 @@ enum xfed_tls_result xfed_tls_handshake_step(struct xfed_tls *t)
 		if (gnutls_error_is_fatal(ret)) {
 			return xfed_tls_fail(t, ret);
 		}
-		/* A warning alert, or more to do with what is queued. */
+		/* a warning alert, or more queued input to process */
 		size_t left = xfed_buf_len(&t->in);
 		if (left == 0 || left == before) {
 			xfed_buf_trim(&t->in);

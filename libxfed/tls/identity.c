@@ -6,7 +6,7 @@
 #include "tls/cert_priv.h"
 
 #define SRV_SERVICE   "_xmpp-server."
-#define SCRATCH_BYTES (32 * 1024) /* a domain is at most 1023 bytes; its forms fit many times over */
+#define SCRATCH_BYTES (32 * 1024) /* a domain has at most 1023 bytes; its forms fit many times */
 
 static bool starts_nocase(struct xfed_span s, struct xfed_span prefix, struct xfed_span *rest)
 {
@@ -28,10 +28,9 @@ static bool is_ascii(struct xfed_span s)
 }
 
 /*
- * The names of the subjectAltName alone: the CN never counts.
+ * Only names in subjectAltName: the CN never counts.
  *
- * An address literal: no certificate authenticates it as a domain, [A6-08]. No top-level domain is
- * all digits.
+ * True for an address literal: no certificate authenticates one as a domain, [A6-08]. No top-level domain is all digits.
  */
 bool xfed_cert_is_address(struct xfed_span domain)
 {
@@ -44,8 +43,8 @@ bool xfed_cert_is_address(struct xfed_span domain)
 }
 
 /*
- * RFC 9525 6.3, RFC 6120 13.7.1.2.1: the wildcard is the whole left-most label and stands for
- * exactly one. A '*' anywhere else is compared as it is and so matches nothing.
+ * RFC 9525 6.3, RFC 6120 13.7.1.2.1: the wildcard is the whole left-most label and stands for exactly one label. A '*' elsewhere is
+ * compared as a character, and matches nothing.
  */
 static bool dns_matches(struct xfed_span pattern, struct xfed_span name)
 {
@@ -126,10 +125,7 @@ bool xfed_cert_proves_sip(const struct xfed_cert *c, struct xfed_span domain)
 	if (domain.len == 0 || xfed_cert_is_address(domain)) {
 		return false;
 	}
-	/*
-	 * RFC 5922 7.1: a URI with a user part names a user; sips: is not accepted. Any other sip:
-	 * URI hides the dNSNames.
-	 */
+	/* RFC 5922 7.1: a URI with a user part names a user; sips: is not accepted. If there is any other sip: URI, dNSNames do not count. */
 	bool has_identity = false;
 	for (size_t i = 0; i < c->facts.name_count; i++) {
 		struct xfed_span rest;
@@ -154,10 +150,7 @@ bool xfed_cert_sip_name(const struct xfed_cert *c, size_t i, struct xfed_span *o
 
 bool xfed_cert_purpose_ok(const struct xfed_cert *c)
 {
-	/*
-	 * Public CAs no longer issue clientAuth: a server certificate is good in both directions, a
-	 * pure client's in none.
-	 */
+	/* Public CAs do not issue clientAuth any more: a server certificate is accepted in both directions, a pure client certificate in none. */
 	return c->facts.eku == 0 || (c->facts.eku & (XFED_EKU_SERVER | XFED_EKU_ANY)) != 0;
 }
 

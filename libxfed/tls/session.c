@@ -7,12 +7,9 @@
 #include "tls/cert_priv.h"
 #include "tls/tls_priv.h"
 
-/* A record of 16 KiB (RFC 8446 5.1) gains at most header, explicit nonce, type and tag. */
+/* A record of 16 KiB (RFC 8446 5.1) has at most header, explicit nonce, type and tag in addition. */
 #define RECORD_OVERHEAD 64
-/*
- * The least a peer may ask for with record_size_limit (RFC 8449) that GnuTLS follows is 511 bytes
- * of payload.
- */
+/* The smallest record_size_limit (RFC 8449) that GnuTLS obeys is 511 bytes of payload. */
 #define RECORD_LEAST 500
 
 static void keep_last(struct xfed_tls *t, const void *data, size_t len)
@@ -27,15 +24,14 @@ static ssize_t pull(gnutls_transport_ptr_t ptr, void *out, size_t size)
 	struct xfed_tls *t = ptr;
 	struct xfed_span in = xfed_buf_span(&t->in);
 	if (in.len == 0) {
-		/* Never 0: whether the peer has gone is for the driver to say. */
+		/* Never 0: the driver says when the peer has closed. */
 		gnutls_transport_set_errno(t->gnutls, EAGAIN);
 		return -1;
 	}
 	size_t n = in.len < size ? in.len : size;
 	/*
-	 * GnuTLS 3.7 collects a handshake message of whatever length it announces, up to 16 MB,
-	 * before and after the handshake; the maximum one can set with
-	 * gnutls_handshake_set_max_packet_length() is compared too late.
+	 * GnuTLS 3.7 collects a handshake message of any announced length, up to 16 MB, during and after the handshake; the maximum set by
+	 * gnutls_handshake_set_max_packet_length() is checked too late.
 	 */
 	if (n > XFED_TLS_SILENT_BYTES - t->silent_bytes) {
 		t->is_flooded = true;
@@ -71,10 +67,7 @@ bool xfed_tls_is_broken(const struct xfed_tls *t)
 	return t->out_of_memory || t->is_flooded;
 }
 
-/*
- * GnuTLS would write secrets to the file SSLKEYLOGFILE names: this takes the place of the function
- * that does.
- */
+/* GnuTLS would write secrets to the file that SSLKEYLOGFILE names: this replaces the function that does. */
 static int no_keylog(gnutls_session_t session, const char *label, const gnutls_datum_t *secret)
 {
 	return 0;
@@ -83,10 +76,7 @@ static int no_keylog(gnutls_session_t session, const char *label, const gnutls_d
 static int set_alpn(gnutls_session_t s, struct xfed_span alpn, enum xfed_tls_role role)
 {
 	gnutls_datum_t d = { (unsigned char *)(uintptr_t)alpn.data, (unsigned)alpn.len };
-	/*
-	 * A client that offers protocols without ours meant another service (RFC 7301 3.2); one
-	 * without ALPN passes.
-	 */
+	/* A client that offers protocols without ours wants another service (RFC 7301 3.2); one without ALPN is accepted. */
 	return alpn.len == 0 ? 0 : gnutls_alpn_set_protocols(s, &d, 1, role == XFED_TLS_SERVER ? GNUTLS_ALPN_MANDATORY : 0);
 }
 
@@ -106,10 +96,7 @@ static int configure(struct xfed_tls *t, const struct xfed_tls_params *p)
 	}
 	if (p->role == XFED_TLS_SERVER) {
 		gnutls_certificate_server_set_request(s, p->require_peer_cert ? GNUTLS_CERT_REQUIRE : GNUTLS_CERT_REQUEST);
-		/*
-		 * Peers that filter by our list of CAs would present nothing, and dialback takes
-		 * any certificate.
-		 */
+		/* Peers that select a certificate by our list of CAs would present none, and dialback accepts any certificate. */
 		gnutls_certificate_send_x509_rdn_sequence(s, 1);
 	}
 	gnutls_handshake_set_max_packet_length(s, 64 * 1024);
@@ -200,8 +187,8 @@ bool xfed_tls_is_established(const struct xfed_tls *t)
 }
 
 /*
- * The alert that has ended the session, or -1. OpenSSL as client of TLS 1.3 that does not take our certificate says so in the clear, for it
- * encrypts from its own Certificate on; to GnuTLS that is a record which cannot be decrypted.
+ * The alert that ended the session, or -1. A TLS 1.3 client with OpenSSL that refuses our certificate sends the alert unencrypted, because
+ * it encrypts only from its own Certificate on; GnuTLS sees that as a record that cannot be decrypted.
  */
 static int alert_of(const struct xfed_tls *t, int ret)
 {
@@ -212,7 +199,7 @@ static int alert_of(const struct xfed_tls *t, int ret)
 	return ret == GNUTLS_E_DECRYPTION_FAILED && !t->is_established && is_clear ? t->last[6] : -1;
 }
 
-/* What a peer says that does not take our certificate. */
+/* Whether the alert means that the peer refuses our certificate. */
 static bool is_of_certificate(int alert)
 {
 	switch (alert) {
@@ -231,10 +218,7 @@ static bool is_of_certificate(int alert)
 
 static enum xfed_reason reason_of(const struct xfed_tls *t, int ret)
 {
-	/*
-	 * Alerts and handshakes are records of type 21 and 22, version 3.x; anything else never was
-	 * TLS.
-	 */
+	/* Alerts and handshakes are records of type 21 and 22, version 3.x; anything else is not TLS. */
 	bool is_tls = t->first_len == 2 && (t->first[0] == 22 || t->first[0] == 21) && t->first[1] == 3;
 	if (t->out_of_memory || ret == GNUTLS_E_MEMORY_ERROR) {
 		return XFED_REASON_STREAM_INTERNAL;
@@ -273,10 +257,7 @@ enum xfed_tls_result xfed_tls_fail(struct xfed_tls *t, int ret)
 	} else if (ret == GNUTLS_E_REHANDSHAKE) {
 		t->text = "the peer asked for renegotiation";
 	} else {
-		/*
-		 * An alert that cannot be queued is one the peer does not get; the connection ends
-		 * either way.
-		 */
+		/* If the alert cannot be queued, the peer does not get it; the connection is closed in any case. */
 		(void)gnutls_alert_send_appropriate(t->gnutls, ret);
 	}
 	return XFED_TLS_FAILED;
@@ -301,7 +282,7 @@ enum xfed_tls_result xfed_tls_read(struct xfed_tls *t, char *out, size_t size, s
 			t->is_closed = true;
 			return XFED_TLS_CLOSED;
 		}
-		/* Renegotiation is not fatal to GnuTLS; to us it is: [A4-07]. */
+		/* Renegotiation is not fatal for GnuTLS; for us it is: [A4-07]. */
 		if (gnutls_error_is_fatal((int)n) || n == GNUTLS_E_REHANDSHAKE || xfed_tls_is_broken(t)) {
 			return xfed_tls_fail(t, (int)n);
 		}
@@ -323,10 +304,7 @@ int xfed_tls_write(struct xfed_tls *t, struct xfed_span in)
 	if (!t->is_established || t->is_failed || t->has_said_bye) {
 		return XFED_ERR_STATE;
 	}
-	/*
-	 * Room for everything before the first record is made: a half-written stanza could not be
-	 * taken back.
-	 */
+	/* Checks the room for everything before the first record is made: a stanza that is half written could not be withdrawn. */
 	size_t most = in.len + (in.len / RECORD_LEAST + 1) * RECORD_OVERHEAD;
 	if (in.len > XFED_TLS_OUTPUT_BYTES || most > XFED_TLS_OUTPUT_BYTES - xfed_buf_len(&t->out)) {
 		return XFED_ERR_LIMIT;

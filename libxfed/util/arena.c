@@ -57,7 +57,7 @@ void xfed_arena_reset(struct xfed_arena *a)
 
 static struct xfed_arena_block *add_block(struct xfed_arena *a, size_t need)
 {
-	/* Blocks double up to 64 KiB so that a large stanza costs a handful of allocations. */
+	/* Blocks double up to 64 KiB, so that a large stanza needs only a few allocations. */
 	size_t size = FIRST_BLOCK;
 	if (a->head) {
 		size = a->head->size * 2 < 65536 ? a->head->size * 2 : 65536;

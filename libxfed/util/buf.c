@@ -24,7 +24,7 @@ void xfed_buf_wipe(struct xfed_buf *b)
 	xfed_buf_deinit(b);
 }
 
-/* 0, or LIMIT/NOMEM: makes room for `len` more bytes behind `end`. */
+/* Makes room for `len` more bytes at `end`. OK, LIMIT, NOMEM. */
 static int make_room(struct xfed_buf *b, size_t len)
 {
 	size_t unread = b->end - b->start;
@@ -84,7 +84,7 @@ int xfed_buf_printf(struct xfed_buf *b, const char *fmt, ...)
 	if (n < 0) {
 		return XFED_ERR_INVALID;
 	}
-	/* One byte more for the terminator vsnprintf() writes; it is not part of the content. */
+	/* One byte more for the NUL of vsnprintf(), which is not part of the content. */
 	size_t cap = b->cap_bytes;
 	b->cap_bytes = cap < SIZE_MAX ? cap + 1 : cap;
 	size_t unread = b->end - b->start;

@@ -13,7 +13,7 @@ static int days_of(int year, int month)
 	return days[month - 1] + (month == 2 && is_leap(year));
 }
 
-/* From 0001-01-01. */
+/* Days from 0001-01-01 to the beginning of the year. */
 static int64_t days_before(int year)
 {
 	int64_t y = year - 1;
@@ -42,8 +42,8 @@ bool xfed_calendar_of(int64_t seconds, struct xfed_calendar *out)
 		return false;
 	}
 	int64_t days = seconds / DAY_S;
-	int rest = (int)(seconds % DAY_S), year = 1970 + (int)(days / 366), month = 1; /* not behind the year sought, and near it */
-	int weekday = (int)((days + 3) % 7);					       /* the first day was a Thursday */
+	int rest = (int)(seconds % DAY_S), year = 1970 + (int)(days / 366), month = 1; /* close to the year sought, and not after it */
+	int weekday = (int)((days + 3) % 7);					       /* 1970-01-01 was a Thursday */
 	while (days_before(year + 1) - days_before(1970) <= days) {
 		year++;
 	}

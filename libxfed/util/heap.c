@@ -39,7 +39,7 @@ static void put(struct xfed_heap *h, size_t i, struct xfed_heap_item *item)
 	item->place = i + 1;
 }
 
-/* The item goes to `i`, or up or down from there. */
+/* Puts the item at `i`, or moves it up or down from there. */
 static void settle(struct xfed_heap *h, size_t i, struct xfed_heap_item *item)
 {
 	while (i > 0 && is_before(item, h->items[(i - 1) / 2])) {

@@ -1,17 +1,17 @@
 /*
- * What waits for its time, as a binary heap: the first one due is on top; adding, moving and removing cost the logarithm of
- * their number. The heap holds pointers to members of what waits, and owns none of it.
+ * A binary heap of things that wait for a time: the first one due is on top; adding, moving and removing take logarithmic time. It has
+ * pointers to members of the things, and owns none.
  */
 #ifndef XFED_UTIL_HEAP_H
 #define XFED_UTIL_HEAP_H
 
 #include "xfed/base.h"
 
-/* Part of what waits; zero it before first use. */
+/* A member of what waits; to be zeroed before first use. */
 struct xfed_heap_item {
-	uint64_t at;	/* its time, in the unit of the caller */
-	uint64_t order; /* of those of one time the lowest comes first */
-	size_t place;	/* the heap's: index + 1; 0: not in it */
+	uint64_t at;	/* its time, in any unit */
+	uint64_t order; /* with equal times the lowest comes first */
+	size_t place;	/* private: index + 1; 0: not in the heap */
 };
 
 struct xfed_heap {
@@ -19,14 +19,14 @@ struct xfed_heap {
 	size_t count, room;
 };
 
-void xfed_heap_deinit(struct xfed_heap *h); /* zeroed is fine; the items are not touched */
+void xfed_heap_deinit(struct xfed_heap *h); /* zeroed memory is fine; items are not changed */
 
-/* Makes sure `count` items have a place, so that adding one cannot fail. OK or NOMEM. */
+/* Makes room for `count` items, so that adding one cannot fail. OK or NOMEM. */
 int xfed_heap_reserve(struct xfed_heap *h, size_t count);
 
-/* Adds the item, for which there has to be a place, or moves it. */
+/* Adds the item, for which there has to be room, or moves it. */
 void xfed_heap_set(struct xfed_heap *h, struct xfed_heap_item *item, uint64_t at, uint64_t order);
-void xfed_heap_remove(struct xfed_heap *h, struct xfed_heap_item *item); /* fine when it is not in it */
+void xfed_heap_remove(struct xfed_heap *h, struct xfed_heap_item *item); /* fine if it is not in the heap */
 
 static inline struct xfed_heap_item *xfed_heap_first(const struct xfed_heap *h) /* NULL: none */
 {

@@ -1,4 +1,4 @@
-/* Doubly linked lists (utlist) without its assertions: what must hold in us is XFED_REQUIRE, and protocol code calls no abort of libc. */
+/* Doubly linked lists (utlist) without its assertions: our own checks are XFED_REQUIRE, and protocol code does not call abort(). */
 #ifndef XFED_UTIL_LIST_H
 #define XFED_UTIL_LIST_H
 

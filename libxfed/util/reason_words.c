@@ -1,4 +1,4 @@
-/* What users read. Operators read the remedy in reasons.def. */
+/* Sentences for users. Operators read the remedies in reasons.def. */
 #include "xfed/reason.h"
 
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /*
- * uthash with our keyed hash and our allocator. Include this instead of <uthash.h>. Out of memory while adding
- * leaves the element unlinked (its hh.tbl is NULL afterwards): check with XFED_TABLE_ADDED().
+ * uthash with our keyed hash and our allocator. Include this instead of <uthash.h>. Without memory, adding leaves the element out of the
+ * table (its hh.tbl is NULL): check with XFED_TABLE_ADDED().
  */
 #ifndef XFED_UTIL_TABLE_H
 #define XFED_UTIL_TABLE_H

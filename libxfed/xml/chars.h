@@ -6,11 +6,11 @@
 
 struct xml_utf8 {
 	uint8_t left;	/* continuation bytes to come; 0: between characters */
-	uint8_t lo, hi; /* bounds of the next one: they exclude overlong forms, surrogates and above U+10FFFF */
+	uint8_t lo, hi; /* limits of the next one, which exclude overlong forms, surrogates and code points above U+10FFFF */
 	uint32_t code;
 };
 
-/* A lead byte above 0x7f. False where no character starts with it. */
+/* For a byte above 0x7f at the beginning of a character. False: no character begins with it. */
 static inline bool xml_utf8_begin(struct xml_utf8 *u, unsigned char c)
 {
 	if (c < 0xc2 || c > 0xf4) {
@@ -35,7 +35,7 @@ static inline bool xml_utf8_begin(struct xml_utf8 *u, unsigned char c)
 	return true;
 }
 
-/* A continuation byte; only while `left` is not 0. */
+/* For a continuation byte; only if `left` is not 0. */
 static inline bool xml_utf8_next(struct xml_utf8 *u, unsigned char c)
 {
 	if (c < u->lo || c > u->hi) {
@@ -61,7 +61,7 @@ static inline bool xml_is_space(unsigned char c)
 	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
-/* Bytes of white space `s` begins with. */
+/* Length of the white space at the beginning of `s`. */
 static inline size_t xml_space_len(struct xfed_span s)
 {
 	size_t n = 0;

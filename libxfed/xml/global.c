@@ -4,8 +4,8 @@
 #include "xml/reader.h"
 
 /*
- * libxml2 reports failed allocations in some places only, so the allocator itself remembers them: whoever called the
- * library asks afterwards. Per thread, because a reader may live on another thread than the next.
+ * libxml2 does not report all failed allocations, so the allocator remembers them, and callers ask afterwards. Per thread, because readers
+ * may be used on different threads.
  */
 static _Thread_local bool is_nomem;
 static bool is_ready;
@@ -58,7 +58,7 @@ int xfed_xml_global_init(void)
 		return XFED_ERR_LIBRARY;
 	}
 	xmlInitParser();
-	/* Errors outside a parser go to stderr otherwise; the handler is per thread. */
+	/* Otherwise errors outside a parser go to stderr; the handler is per thread. */
 	xmlSetStructuredErrorFunc(NULL, ignore_error);
 	xmlThrDefSetStructuredErrorFunc(NULL, ignore_error);
 	is_ready = true;

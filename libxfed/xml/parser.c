@@ -30,8 +30,8 @@ void xml_reader_nomem(struct xfed_xml_reader *r)
 /* ---- trees ---- */
 
 /*
- * With entity substitution off the parser hands '&' in attribute values, namespaces included, on as "&#38;", and only
- * that. A value without one is copied as it is.
+ * Without entity substitution the parser passes '&' in attribute values, also in namespaces, as "&#38;", and nothing else of this kind. A
+ * value without it is copied as it is.
  */
 static struct xfed_span copy_value(struct xfed_arena *a, const char *p, size_t len)
 {
@@ -57,7 +57,7 @@ static struct xfed_span copy_value(struct xfed_arena *a, const char *p, size_t l
 	return xfed_span_make(v.data, (size_t)(out - v.data));
 }
 
-/* Names live in the parser's dictionary, which outlives the tree; a namespace with '&' in it does not read so there. */
+/* Names are in the parser's dictionary, which outlives the tree; but a namespace with '&' has to be copied. */
 static struct xfed_span namespace_of(struct xfed_arena *a, const xmlChar *ns)
 {
 	struct xfed_span s = span_of(ns);
@@ -66,7 +66,7 @@ static struct xfed_span namespace_of(struct xfed_arena *a, const xmlChar *ns)
 
 static bool read_attrs(struct xfed_xml_reader *r, struct xfed_xml_elem *e, int count, const xmlChar **attrs)
 {
-	/* libxml2 gives each attribute as name, prefix, namespace, begin and end of the value. */
+	/* for each attribute libxml2 passes name, prefix, namespace, begin and end of the value */
 	for (int i = 0; i < count; i++, attrs += 5) {
 		struct xfed_xml_attr *at = xml_attr_append(&r->arena, e);
 		if (!at) {
@@ -103,7 +103,7 @@ static void on_start(void *user, const xmlChar *name, const xmlChar *prefix, con
 		return;
 	}
 	if (r->is_complete) {
-		/* The scanner saw no end where the parser saw one: never let the two disagree. */
+		/* the parser saw an end that the scanner did not: they must not disagree */
 		xml_reader_die(r, XFED_REASON_STREAM_XML_MALFORMED, NULL);
 		return;
 	}
@@ -151,7 +151,7 @@ static void on_end(void *user, const xmlChar *name, const xmlChar *prefix, const
 	r->is_complete = !r->open;
 }
 
-/* Text comes in runs of up to 300 bytes; room doubles so that joining them stays linear. */
+/* Text comes in pieces of up to 300 bytes; the room doubles, so that joining them takes linear time. */
 static void on_text(void *user, const xmlChar *text, int len)
 {
 	struct xfed_xml_reader *r = user;
@@ -185,7 +185,7 @@ static void on_text(void *user, const xmlChar *text, int len)
 	r->text->text.len = have + add;
 }
 
-/* ---- what may not come (RFC 6120 11.1): the scanner refuses it first, this is the second line ---- */
+/* ---- forbidden constructs (RFC 6120 11.1): the scanner refuses them first, these callbacks are the second check ---- */
 
 static void restricted(void *user)
 {
@@ -228,8 +228,8 @@ static xmlParserInputPtr on_external(void *user, const xmlChar *public_id, const
 }
 
 /*
- * An unbound prefix is only an error to libxml2, not the end: here it is (RFC 6120 11.3). Warnings pass, and so does
- * a namespace that is no URI: it is compared as a string and written again as it came.
+ * For libxml2 an unbound prefix is an error that does not end parsing: here it does (RFC 6120 11.3). Warnings are accepted, and so is a
+ * namespace that is no URI: it is compared and written as a string.
  */
 static void on_error(void *user, xmlErrorPtr error)
 {
@@ -273,7 +273,7 @@ void xml_parser_drop(struct xfed_xml_reader *r)
 
 size_t xml_parser_names_bytes(const struct xfed_xml_reader *r)
 {
-	/* Pools of strings, and about 48 bytes of table for each. */
+	/* Memory of strings, and about 48 bytes of table for each. */
 	return r->parser ? xmlDictGetUsage(r->parser->dict) + 48 * (size_t)xmlDictSize(r->parser->dict) : 0;
 }
 
@@ -283,7 +283,7 @@ static void parse(struct xfed_xml_reader *r, struct xfed_span bytes)
 		size_t n = bytes.len < XFED_XML_SLICE_BYTES ? bytes.len : XFED_XML_SLICE_BYTES;
 		xmlParseChunk(r->parser, bytes.data, (int)n, 0);
 		if (xml_global_take_nomem()) {
-			/* Whatever it made of that: the cause is ours. */
+			/* memory ran out, whatever error the parser reported */
 			r->is_dead = false;
 			xml_reader_nomem(r);
 		} else if (!r->parser->wellFormed || r->parser->disableSAX) {
@@ -295,7 +295,7 @@ static void parse(struct xfed_xml_reader *r, struct xfed_span bytes)
 
 static void make_parser(struct xfed_xml_reader *r)
 {
-	/* Each parser has a dictionary of its own: no peer can fill another's. */
+	/* Each parser has its own dictionary, so that no peer can fill another's. */
 	r->parser = xmlCreatePushParserCtxt(&handler, r, NULL, 0, NULL);
 	if (xml_global_take_nomem() || !r->parser) {
 		xml_reader_nomem(r);
@@ -304,7 +304,7 @@ static void make_parser(struct xfed_xml_reader *r)
 	xmlCtxtUseOptions(r->parser, XML_PARSE_NONET | XML_PARSE_IGNORE_ENC);
 	xmlSwitchEncoding(r->parser, XML_CHAR_ENCODING_UTF8);
 	if (r->content_ns) {
-		/* The root was read before (or is a fragment's): only the names are needed again. */
+		/* the root was read before (or is that of fragments): only its namespaces are needed again */
 		r->is_replaying = true;
 		parse(r, xfed_span_make(r->header, r->header_len));
 		r->is_replaying = false;

@@ -3,12 +3,12 @@
 #include "xfed/limits.h"
 #include "xfed/mem.h"
 
-/* What stands in for the stream header of stanzas that come alone. */
+/* Takes the place of the stream header for single stanzas. */
 static const char fragment_header[] = "<stream:stream xmlns='" XFED_NS_SERVER "' xmlns:stream='" XFED_NS_STREAM "'>";
 
 /*
- * The tree of a stanza takes at most 64 bytes for an attribute of 6 and four times its text while runs are joined, with
- * nodes bounded by themselves; the caller may add as much as half of it.
+ * The tree of a stanza needs at most 64 bytes for an attribute of 6, and four times its text while texts are joined; the number of nodes
+ * has its own limit. The caller may add half as much.
  */
 static size_t arena_cap(const struct xfed_xml_limits *limits)
 {
@@ -103,7 +103,7 @@ void xfed_xml_reader_restart(struct xfed_xml_reader *r)
 
 /* ---- feeding ---- */
 
-/* White space outside elements reaches neither scanner nor parser, so it does not wake a hibernating reader. */
+/* White space outside elements is not given to scanner and parser, so that it does not wake a hibernating reader. */
 static size_t skip_space(struct xfed_xml_reader *r, struct xfed_span in)
 {
 	size_t n = xml_space_len(in);
@@ -121,9 +121,8 @@ static bool is_outside(const struct xfed_xml_reader *r)
 }
 
 /*
- * Takes window[0, used) over. Bytes up to offset `until` go to the parser, the rest waits. Bytes that waited go
- * together with the first ones of the window, so the parser never sees a tag in two pieces unless it is longer
- * than a slice.
+ * Takes window[0, used). Bytes up to offset `until` go to the parser, the rest waits. Bytes that waited are given together with the first
+ * ones of the window, so that the parser never gets a tag in two pieces, unless it is longer than a slice.
  */
 static void hand_over(struct xfed_xml_reader *r, struct xfed_span window, uint64_t until)
 {
@@ -147,7 +146,7 @@ static void hand_over(struct xfed_xml_reader *r, struct xfed_span window, uint64
 	}
 }
 
-/* Keeps the header as it came and judges the declaration, with the whole of it in `unfed`. */
+/* Keeps the header as received and checks the declaration, which is completely in `unfed`. */
 static void before_parser(struct xfed_xml_reader *r)
 {
 	struct xfed_span bytes = xfed_buf_span(&r->unfed);
@@ -162,7 +161,7 @@ static void before_parser(struct xfed_xml_reader *r)
 	}
 }
 
-/* How far the parser may read now. Text waits for the next tag or a full slice: one call for each would be dear. */
+/* How far the parser may read now. Text waits for the next tag or a full slice, because each call is costly. */
 static uint64_t feed_limit(const struct xfed_xml_reader *r)
 {
 	uint64_t until = r->scan.at;
@@ -175,7 +174,7 @@ static uint64_t feed_limit(const struct xfed_xml_reader *r)
 	return until > r->fed_at ? until : r->fed_at;
 }
 
-/* What the parser saw must be what the scanner saw. */
+/* Whether parser and scanner agree. */
 static bool is_agreed(const struct xfed_xml_reader *r)
 {
 	switch (r->scan.event) {
@@ -197,14 +196,14 @@ static bool is_agreed(const struct xfed_xml_reader *r)
 static enum xfed_xml_result fail(struct xfed_xml_reader *r)
 {
 	xml_parser_drop(r);
-	xmlResetLastError(); /* libxml2 keeps a copy of the error's words for the thread */
+	xmlResetLastError(); /* libxml2 keeps a copy of the error text per thread */
 	forget_tree(r);
 	xml_skim_forget(r);
 	xfed_buf_deinit(&r->unfed);
 	return r->is_nomem ? XFED_XML_NOMEM : XFED_XML_BAD;
 }
 
-/* A window of the element goes to the parser, or no further. */
+/* Gives a window of the element to the parser, or drops it. */
 static void take_window(struct xfed_xml_reader *r, struct xfed_span window)
 {
 	if (r->is_skimming) {
@@ -231,7 +230,7 @@ static enum xfed_xml_result element_done(struct xfed_xml_reader *r)
 	return r->is_trimming ? XFED_XML_EXCESS : XFED_XML_ELEMENT;
 }
 
-/* What the scanner's event and the parser's verdict on the window come to. */
+/* The result of the scanner's event and the parser's verdict on the window. */
 static enum xfed_xml_result settle(struct xfed_xml_reader *r, struct xfed_span window)
 {
 	if (r->scan.event == XML_SCAN_HEADER || r->scan.event == XML_SCAN_DECLARATION) {
@@ -269,7 +268,7 @@ static struct xfed_span next_window(struct xfed_xml_reader *r, struct xfed_span 
 {
 	size_t waiting = xfed_buf_len(&r->unfed);
 	size_t room = waiting < XFED_XML_SLICE_BYTES ? XFED_XML_SLICE_BYTES - waiting : XFED_XML_SLICE_BYTES;
-	/* A token longer than a slice is handed over alone, as soon as it ends. */
+	/* a token longer than a slice is given to the parser alone, as soon as it ends */
 	r->scan.stop_at_token = waiting >= XFED_XML_SLICE_BYTES || r->is_skimming;
 	return xfed_span_make(in.data, in.len < room ? in.len : room);
 }
@@ -329,7 +328,7 @@ enum xfed_xml_result xfed_xml_reader_fragment(struct xfed_xml_reader *r, struct 
 	return fail(r);
 }
 
-/* ---- what it knows ---- */
+/* ---- state ---- */
 
 struct xfed_xml_elem *xfed_xml_reader_elem(struct xfed_xml_reader *r)
 {

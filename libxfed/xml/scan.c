@@ -1,7 +1,7 @@
 #include "xfed/limits.h"
 #include "xml/scan_impl.h"
 
-/* ASCII bytes a run stops at, as bit maps; control characters XML does not allow are in each of them. */
+/* ASCII bytes at which a run stops, as bit maps; each includes the control characters XML forbids. */
 #define CONTROLS    (0xffffffffULL & ~(1ULL << '\t' | 1ULL << '\n' | 1ULL << '\r'))
 #define LOW_BIT(c)  (1ULL << (c))
 #define HIGH_BIT(c) (1ULL << ((c)-64))
@@ -31,7 +31,7 @@ cursor xml_scan_refuse(struct xml_scan *s, cursor p, enum xfed_reason reason)
 	return p;
 }
 
-/* What is XML, but no XML stream: the general condition of RFC 6120 4.9.3.1. */
+/* For what is XML and no XML stream: the general condition of RFC 6120 4.9.3.1. */
 static cursor refuse_format(struct xml_scan *s, cursor p)
 {
 	p = xml_scan_refuse(s, p, XFED_REASON_STREAM_XML_MALFORMED);
@@ -39,7 +39,7 @@ static cursor refuse_format(struct xml_scan *s, cursor p)
 	return p;
 }
 
-/* One character above U+007F, or what is there of it. */
+/* One character above U+007F, or the part of it that is there. */
 static cursor character(struct xml_scan *s, cursor p, cursor stop)
 {
 	if (s->utf8.left == 0) {
@@ -63,7 +63,7 @@ static cursor character(struct xml_scan *s, cursor p, cursor stop)
 	return p;
 }
 
-/* A byte none of the cases of its state wants: part of a character, or a control character. */
+/* A byte without a case of its own in this state: part of a character, or a control character. */
 static cursor other_byte(struct xml_scan *s, cursor p, cursor stop)
 {
 	if (*p >= 0x80) {
@@ -73,8 +73,8 @@ static cursor other_byte(struct xml_scan *s, cursor p, cursor stop)
 }
 
 /*
- * A limit is broken. Where the limits say that it is not fatal for a first-level element, this byte is not used and the
- * element goes on without that limit. Bytes alone cost the parser nothing special; the others are what bounds its work.
+ * A limit is exceeded. If that is not fatal for a first-level element, this byte is not used yet, and the element goes on without that
+ * limit. The limit on bytes does not concern the parser; the others bound its work.
  */
 static cursor exceed(struct xml_scan *s, cursor p, enum xfed_xml_excess what)
 {
@@ -149,7 +149,7 @@ static cursor step_outside(struct xml_scan *s, cursor p, cursor stop)
 		s->state = XML_SCAN_LESS;
 		return p + 1;
 	}
-	/* The first bytes of a byte order mark, of UTF-16 and of UTF-32 (RFC 6120 11.6). */
+	/* The first bytes of a byte order mark, of UTF-16 or UTF-32 (RFC 6120 11.6). */
 	if (s->state == XML_SCAN_START && (c >= 0x80 || c == 0)) {
 		return xml_scan_refuse(s, p, XFED_REASON_STREAM_XML_ENCODING);
 	}
@@ -168,7 +168,7 @@ static bool at_stream_start(const struct xml_scan *s)
 	return s->token_at == 0 && s->depth == 0;
 }
 
-/* The declaration is legal as the very first bytes only (XML 1.0 section 2.8); the rest are PIs. */
+/* The declaration is legal only at the very beginning (XML 1.0 section 2.8); all else are PIs. */
 static cursor begin_declaration(struct xml_scan *s, cursor p)
 {
 	if (!at_stream_start(s)) {
@@ -243,7 +243,7 @@ static cursor step_less(struct xml_scan *s, cursor p, cursor stop)
 		s->state = XML_SCAN_BANG;
 		return p + 1;
 	case '\0':
-		/* '<' of UTF-16 or UTF-32, little end first. */
+		/* '<' in UTF-16 or UTF-32, little-endian */
 		return xml_scan_refuse(s, p, at_stream_start(s) ? XFED_REASON_STREAM_XML_ENCODING : XFED_REASON_STREAM_XML_MALFORMED);
 	default:
 		return begin_tag(s, p);
@@ -316,7 +316,7 @@ static cursor step_cdata(struct xml_scan *s, cursor p, cursor stop)
 	return p;
 }
 
-/* XML 1.0 section 2.5: "--" ends it. Bounded as a tag is, and no node. */
+/* XML 1.0 section 2.5: "--" ends it. It has the limit of a tag, and is no node. */
 static cursor step_comment(struct xml_scan *s, cursor p, cursor stop)
 {
 	unsigned char c = *p;
@@ -328,7 +328,7 @@ static cursor step_comment(struct xml_scan *s, cursor p, cursor stop)
 		return p + 1;
 	}
 	if (s->brackets == 2) {
-		end_element(s, s->at + 1, XML_SCAN_TOKEN); /* the reader skips white space behind it */
+		end_element(s, s->at + 1, XML_SCAN_TOKEN); /* the reader skips white space after it */
 		s->state = s->depth == 0 ? XML_SCAN_PROLOG : s->state;
 		return p + 1;
 	}
@@ -469,7 +469,7 @@ static cursor step_text(struct xml_scan *s, cursor p, cursor stop)
 			continue;
 		}
 		if (c == '>' && s->brackets == 2) {
-			/* XML 1.0 section 2.4; the parser misses it where its input is cut between. */
+			/* XML 1.0 section 2.4; the parser does not notice it if its input is split there */
 			return xml_scan_refuse(s, p, XFED_REASON_STREAM_XML_MALFORMED);
 		}
 		s->brackets = 0;
@@ -542,7 +542,7 @@ static size_t token_max(const struct xml_scan *s)
 	return s->is_skimming ? SIZE_MAX : XFED_XML_SILENT_CDATA_BYTES;
 }
 
-/* How many bytes may come before a limit is broken. */
+/* How many bytes may come before a limit is exceeded. */
 static size_t allowance(const struct xml_scan *s)
 {
 	size_t left = SIZE_MAX;
@@ -556,7 +556,7 @@ static size_t allowance(const struct xml_scan *s)
 	return left;
 }
 
-/* No byte may come any more: which of the bounds on bytes it is. A tag that does not end is always fatal. */
+/* The limit is reached: finds out which one. A tag without end is always fatal. */
 static cursor out_of_room(struct xml_scan *s, cursor p)
 {
 	bool is_token = s->state >= XML_SCAN_LESS && left_of(token_max(s), s->at - s->token_at) == 0;

@@ -1,4 +1,4 @@
-/* What the files of the scanner share: scan.c has the states, scan_words.c what stands in references and in the XML declaration. */
+/* What the files of the scanner share: scan.c has the states, scan_words.c references and the XML declaration. */
 #ifndef XFED_XML_SCAN_IMPL_H
 #define XFED_XML_SCAN_IMPL_H
 
@@ -13,7 +13,7 @@ static inline bool xml_may_start_name(unsigned char c)
 
 cursor xml_scan_refuse(struct xml_scan *s, cursor p, enum xfed_reason reason);
 
-/* One byte of a reference each: a name, a number. */
+/* Each takes one byte of a reference: of a name, or of a number. */
 cursor xml_scan_ref(struct xml_scan *s, cursor p);
 cursor xml_scan_ref_number(struct xml_scan *s, cursor p);
 

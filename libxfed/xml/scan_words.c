@@ -8,7 +8,7 @@ static bool is_predefined(struct xfed_span name)
 	       xfed_span_is(name, "apos");
 }
 
-/* A name: one of the five predefined entities, all others are refused (RFC 6120 11.1). */
+/* Of a name: one of the five predefined entities; all others are refused (RFC 6120 11.1). */
 cursor xml_scan_ref(struct xml_scan *s, cursor p)
 {
 	unsigned char c = *p;
@@ -70,7 +70,7 @@ cursor xml_scan_ref_number(struct xml_scan *s, cursor p)
 
 /* ---- the XML declaration ---- */
 
-/* Takes everything before `c` off `s`, and `c`. */
+/* Cuts `s` at the first `c`: what is before it goes to `*out`, what is after it stays. */
 static bool take_until(struct xfed_span *s, char c, struct xfed_span *out)
 {
 	const char *at = s->len > 0 ? memchr(s->data, c, s->len) : NULL;

@@ -1,8 +1,8 @@
 /*
- * The rest of an element that has broken one of the limits which bound the parser's work. The scanner alone reads it: characters,
- * references and markup are judged as ever, end tags have to match their start tags, and none of it is kept. Left out is
- * what only the parser knows, attributes given twice and prefixes bound to nothing. The parser sees the end tags of those
- * elements whose start tags it has seen, so that it stands between two elements again when this one ends.
+ * Reads the rest of an element that has exceeded a limit on the parser's work. Only the scanner reads it: characters, references and markup
+ * are checked as usual, end tags have to match their start tags, and nothing is kept. Not checked is what only the parser knows: attributes
+ * given twice, and unbound prefixes. The parser gets the end tags of those elements whose start tags it has seen, so that it is between two
+ * elements again when this one ends.
  */
 #include "xml/reader.h"
 
@@ -21,7 +21,7 @@ static size_t name_len(struct xfed_span s)
 	return n;
 }
 
-/* Of the name of a tag, which is all that is kept of an open element: what collides is as well-formed as it has to be here. */
+/* Hash of the name of a tag, all that is kept of an open element; a collision only means that a wrong end tag is accepted here. */
 static uint32_t name_hash(struct xfed_span s)
 {
 	return (uint32_t)xfed_hash_bytes(s.data, name_len(s));
@@ -52,7 +52,7 @@ void xml_skim_forget(struct xfed_xml_reader *r)
 
 /* ---- a first-level start tag with too many attributes ---- */
 
-/* Those that an answer is made of, and the namespace the element is in. */
+/* Attributes needed for an answer, and the declaration of the element's namespace. */
 static bool is_wanted(struct xfed_span attr, struct xfed_span prefix)
 {
 	static const char declares[] = "xmlns:";
@@ -66,7 +66,7 @@ static bool is_wanted(struct xfed_span attr, struct xfed_span prefix)
 	return prefix.len > 0 && attr.len > len && memcmp(attr.data, declares, len) == 0 && xfed_span_eq(xml_behind(attr, len), prefix);
 }
 
-/* Takes one attribute off `rest`. The scanner has seen that values are quoted and stand behind a '='. */
+/* Takes one attribute off `rest`. The scanner has checked that values are quoted and follow a '='. */
 static bool take_attr(struct xfed_span *rest, struct xfed_span *name, struct xfed_span *whole)
 {
 	struct xfed_span s = xml_behind(*rest, xml_space_len(*rest));
@@ -104,7 +104,7 @@ static int write_root(struct xfed_buf *b, struct xfed_span rest, bool is_empty)
 	return rc == XFED_OK ? xfed_buf_append(b, rest) : rc;
 }
 
-/* The parser compares each attribute with all before it: it gets the few that are asked for. */
+/* The parser compares each attribute with all others, so it gets only the few that are needed. */
 static void feed_root(struct xfed_xml_reader *r, struct xfed_span tag)
 {
 	struct xfed_buf b;
@@ -137,7 +137,7 @@ static void take_end_tag(struct xfed_xml_reader *r, struct xfed_span tag)
 static void take_tag(struct xfed_xml_reader *r, struct xfed_span tag)
 {
 	if (tag.len < 2 || tag.data[1] == '!') {
-		return; /* a section */
+		return; /* a CDATA section */
 	}
 	if (tag.data[1] == '/') {
 		take_end_tag(r, tag);
@@ -175,7 +175,7 @@ static bool is_in_tag(const struct xml_scan *s)
 	return false;
 }
 
-/* While skimming, `unfed` holds the tag being read and nothing else. */
+/* While skimming, `unfed` has only the tag being read. */
 void xml_skim_begin(struct xfed_xml_reader *r)
 {
 	r->is_skimming = r->is_trimming = true;
@@ -194,7 +194,7 @@ void xml_skim(struct xfed_xml_reader *r, struct xfed_span window)
 		return;
 	}
 	if (xfed_buf_len(&r->unfed) == 0) {
-		/* Before the token: text. A section that began in an earlier window was not kept. */
+		/* Before the token there is text. A CDATA section that began in an earlier window was not kept. */
 		window = xml_behind(window, s->token_at >= begin ? (size_t)(s->token_at - begin) : window.len);
 	}
 	if (xfed_buf_append(&r->unfed, window) != XFED_OK) {

@@ -4,7 +4,7 @@
 
 static const char replacement[] = "\xef\xbf\xbd";
 
-/* What stands for an ASCII byte, or NULL where it stands for itself. */
+/* The escape of an ASCII byte; NULL: none. */
 typedef const char *escape_fn(unsigned char c);
 
 static const char *text_escape(unsigned char c)
@@ -17,7 +17,7 @@ static const char *text_escape(unsigned char c)
 	case '>':
 		return "&gt;";
 	case '\r':
-		/* A bare CR becomes LF in the next parser (XML 1.0 section 2.11). */
+		/* the next parser would turn a CR into LF (XML 1.0 section 2.11) */
 		return "&#xD;";
 	default:
 		return xml_is_char(c) ? NULL : replacement;
@@ -34,7 +34,7 @@ static const char *attr_escape(unsigned char c)
 	case '"':
 		return "&quot;";
 	case '\t':
-		/* White space becomes a space in the next parser (XML 1.0 section 3.3.3). */
+		/* the next parser would turn it into a space (XML 1.0 section 3.3.3) */
 		return "&#x9;";
 	case '\n':
 		return "&#xA;";
@@ -53,7 +53,7 @@ static const char *any_escape(unsigned char c)
 	return c == '>' ? "&gt;" : attr_escape(c);
 }
 
-/* Length of the whole legal character above U+007F that `p` begins with, or 0. */
+/* Length of the legal character above U+007F at `p`; 0: there is none. */
 static size_t character_len(const char *p, size_t len)
 {
 	struct xml_utf8 u;
@@ -119,7 +119,7 @@ static bool is_xml_ns(struct xfed_span ns)
 	return xfed_span_is(ns, XFED_NS_XML);
 }
 
-/* Number of the generated prefix for the attribute's namespace: its first bearer's position among the attributes. */
+/* Number of the generated prefix for the attribute's namespace: the position of the first attribute with this namespace. */
 static unsigned prefix_number(const struct xfed_xml_elem *e, struct xfed_span ns)
 {
 	unsigned n = 1;
@@ -159,7 +159,7 @@ static int put_attr(struct xfed_buf *out, const struct xfed_xml_elem *e, const s
 
 static int put_name(struct xfed_buf *out, const char *before, const struct xfed_xml_elem *e)
 {
-	/* No default namespace can be the one of xml: (Namespaces in XML section 3). */
+	/* xml: cannot be the default namespace (Namespaces in XML section 3). */
 	int rc = xfed_buf_append_str(out, before);
 	rc = rc == XFED_OK && is_xml_ns(e->ns) ? xfed_buf_append_str(out, "xml:") : rc;
 	return rc == XFED_OK ? xfed_buf_append(out, e->name) : rc;
@@ -176,7 +176,7 @@ static int put_children(struct xfed_buf *out, const struct xfed_xml_elem *e, str
 	return rc;
 }
 
-/* Recursion is bounded by the depth the reader allows and what a builder hangs below it. */
+/* The recursion is bounded by the depth the reader allows, and what a builder adds. */
 static int put_elem(struct xfed_buf *out, const struct xfed_xml_elem *e, struct xfed_span context_ns)
 {
 	int rc = put_name(out, "<", e);

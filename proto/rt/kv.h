@@ -1,4 +1,4 @@
-/* What a result is about (proto/outcome.h), in a line of the log. */
+/* What a result is about (proto/outcome.h), as fields of a log line. */
 #ifndef PROTO_RT_KV_H
 #define PROTO_RT_KV_H
 

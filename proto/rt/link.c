@@ -22,14 +22,14 @@ struct proto_links {
 
 struct proto_link {
 	struct proto_link *prev, *next;
-	struct proto_links *links; /* NULL: they are gone, and so is this when its job comes back */
+	struct proto_links *links; /* NULL: they were freed, and this link is freed when its job has ended */
 	void *owner;
-	struct rt_stream *stream;      /* NULL: it is over */
-	struct proto_session *session; /* NULL: connecting */
+	struct rt_stream *stream;      /* NULL: closed */
+	struct proto_session *session; /* NULL: TCP is being connected */
 	struct proto_exchange_link *x; /* while it is up */
 	struct rt_timer timer;
 	struct rt_post release;
-	bool is_driving; /* inside the session's actions */
+	bool is_driving; /* actions of the session are being performed */
 	struct rt_job job;
 };
 
@@ -48,15 +48,15 @@ static void link_free(struct proto_link *l)
 	xfed_free(l);
 }
 
-/* Not before whoever is inside it has left. */
+/* Runs later, when no function of the link is on the stack any more. */
 static void on_release(void *arg)
 {
 	struct proto_link *l = arg;
 	DL_DELETE(l->links->list, l);
-	link_free(l); /* no job runs: a session goes down when its job has come back */
+	link_free(l); /* no job is running: a session goes down only when its job has ended */
 }
 
-/* Output of the session goes to the stream; the stream writes at the end of the turn. */
+/* Moves the session's output to the stream, which writes at the end of the turn. */
 static void move_output(struct proto_link *l)
 {
 	struct xfed_buf *from = proto_session_output(l->session), *to = rt_stream_out(l->stream);
@@ -97,7 +97,7 @@ static void go_down(struct proto_link *l, enum xfed_reason reason, const char *t
 static void step(struct proto_link *l, struct proto_event *ev)
 {
 	proto_session_step(l->session, ev, now_ms(l->links));
-	rt_daemon_flush_soon(l->links->d); /* a Pong, our Hello, and what else the session says by itself */
+	rt_daemon_flush_soon(l->links->d); /* for a Pong, our Hello, and other frames of the session's own */
 }
 
 static void close_session(struct proto_link *l, enum xfed_reason reason, const char *text)
@@ -177,7 +177,7 @@ static void drain(struct proto_link *l)
 {
 	struct proto_action act;
 	if (l->is_driving) {
-		return; /* who drives it goes on */
+		return; /* an outer call is already driving it, and goes on */
 	}
 	l->is_driving = true;
 	while (l->stream && proto_session_next(l->session, &act)) {
@@ -212,7 +212,7 @@ static void on_gone(void *user)
 
 static void on_error(void *user, enum xfed_reason reason)
 {
-	(void)reason; /* net.stream.lost: the session says what that is to a link */
+	(void)reason; /* the session has its own reason for that */
 	on_gone(user);
 }
 
@@ -235,7 +235,7 @@ static void on_timer(void *user)
 static uint64_t wall_ms(void)
 {
 	struct timespec t;
-	(void)clock_gettime(CLOCK_REALTIME, &t); /* there on every Linux */
+	(void)clock_gettime(CLOCK_REALTIME, &t); /* cannot fail on Linux */
 	return t.tv_sec > 0 ? (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000 : 0;
 }
 
@@ -331,7 +331,7 @@ void proto_link_close(struct proto_link *l, enum xfed_reason reason, const char 
 	}
 }
 
-/* ---- all of them ---- */
+/* ---- all links ---- */
 
 static void on_pump(void *user)
 {
@@ -372,7 +372,7 @@ void proto_links_free(struct proto_links *ls)
 void proto_links_pump(struct proto_links *ls)
 {
 	if (!ls) {
-		return; /* the process ends */
+		return; /* the process is ending */
 	}
 	uint64_t now = now_ms(ls), again = proto_exchange_pump(ls->exchange, now);
 	if (again <= now) {
@@ -381,7 +381,7 @@ void proto_links_pump(struct proto_links *ls)
 	rt_timer_set(&ls->pump, again > now ? again : UINT64_MAX);
 }
 
-/* Messages of ours that could not be sent as they stood: whoever made them, it is our fault, and it is said. */
+/* Messages of ours that broke the limits: a mistake of ours, which is logged whoever made it. */
 static void report_refused(struct proto_link *l)
 {
 	const struct proto_peer *peer = proto_session_peer(l->session);
@@ -412,7 +412,7 @@ void proto_links_flush(struct proto_links *ls)
 	}
 }
 
-/* ---- looking ---- */
+/* ---- state ---- */
 
 int proto_link_send(struct proto_link *l, const Xfed__Frame *f)
 {

@@ -73,6 +73,8 @@ class PresenceServer:
         d = self.dialogs.setdefault(m.get("call-id"), {"request": m, "tag": token(), "cseq": 0})
         status = self.status.get(m.start.split()[1], 200)
         headers = [("Contact", self.contact()), ("Expires", m.get("expires"))]
+        if isinstance(status, list):  # one after the other, then 200
+            status = status.pop(0) if status else 200
         if isinstance(status, tuple):
             status, headers = status
         if status is None:

@@ -1,11 +1,13 @@
-"""What xfedctl says of presence, and does about it: explain, each in words for people and as JSON."""
+"""What xfedctl says of presence, and does about it: explain and test, each in words for people and as JSON."""
 import itertools
 import json
+import threading
 
 import pytest
 
 from harness.presence import PresenceServer, Watch, pidf, state_of
 from harness.proc import wait_until
+from harness.xmpp import child_text
 
 numbers = itertools.count(1)
 
@@ -36,7 +38,8 @@ def judged(inst, tools, sender, target, kind):
     whole = ctl(inst, tools, "explain", sender, target)[1]
     among = {j["kind"]: j for j in [whole] + whole["others"]}
     assert sorted(among) == ["message", "presence", "subscription"], whole
-    assert among[kind]["gates"] == answer["gates"] and among[kind].get("closed") == answer.get("closed"), (whole, answer)
+    said = [[(g["gate"], g["state"], g.get("reason")) for g in j["gates"]] + [j.get("closed")] for j in (among[kind], answer)]
+    assert said[0] == said[1], (whole, answer)  # the words have times in them
     return answer.get("closed"), {g["gate"]: g for g in answer["gates"]}
 
 
@@ -80,3 +83,202 @@ def test_explain_kinds_and_strangers(xfed, tools, listed, names):
     listed("stranger.example", file={"partner_type": "public-unverified"})
     closed, gates = judged(xfed, tools, "eve@stranger.example", names[0], "subscription")
     assert closed == "contact" and "has not added eve@stranger.example" in gates["contact"]["text"]
+
+
+# ---- test ----
+
+class Asked:
+    """xfedctl test, while the other side is played; `answer` is its JSON, `status` its exit status."""
+
+    def __init__(self, inst, tools, *words):
+        self.thread = threading.Thread(target=self._run, args=(inst, tools, words), daemon=True)
+        self.thread.start()
+
+    def _run(self, inst, tools, words):
+        self.status, self.answer = ctl(inst, tools, "test", *words)
+
+    def end(self, timeout=60):
+        self.thread.join(timeout)
+        assert not self.thread.is_alive(), "xfedctl test has not ended"
+        self.steps = {s["step"]: s for s in self.answer["steps"]}
+        assert [s["at_ms"] for s in self.answer["steps"]] == sorted(s["at_ms"] for s in self.answer["steps"])
+        assert (self.status == 0) == self.answer["ok"] == ("problem" not in [s["state"] for s in self.answer["steps"]]), self.answer
+        return self.answer
+
+
+def test_im_message(partner, remote, since=0):
+    return partner.inbox.wait(lambda s: s.tag.endswith("}message") and s.get("to") == remote and "a test" in (child_text(s, "body") or ""), 20, since)
+
+
+test_im_message.__test__ = False
+
+
+def fates(inst, fate):
+    """By the gateway's own count, without its edges'."""
+    want = {"direction": "to_xmpp", "kind": "message", "fate": fate}
+    return sum(n for name, have, n in inst.gateway.samples() if name == "xfed_stanzas_total" and "edge" not in have and want.items() <= have.items())
+
+
+def test_im_that_nobody_answers(xfed, tools, partner, names):
+    local, remote = names
+    before = fates(xfed, "delivered")
+    status, text = ctl(xfed, tools, "test", "im", remote, "--from", local, as_json=False)
+    assert status == 0 and "no error came within 10 s" in text and "way back: not tested" in text, text
+    assert test_im_message(partner, remote).get("from") == local
+    assert fates(xfed, "delivered") == before + 1
+
+
+def test_im_that_is_answered(xfed, tools, partner, user, names):
+    local, remote = names
+    asked = Asked(xfed, tools, "im", remote, "from=sip:" + local, "wait=60")
+    test_im_message(partner, remote)
+    partner.say(remote.split("@")[0], local, "yes, I am here")
+    answer = asked.end()
+    assert answer["accepted"] and answer["answered"] and answer["inbound"] == "proved" and asked.status == 0, answer
+    assert (answer["kind"], answer["from"], answer["to"]) == ("im", local, remote) and answer["took_ms"] < 60000
+    assert user.wait_text("yes, I am here")  # goes on to the user, as any answer does
+
+
+def test_im_that_is_acknowledged(xfed, tools, listed, names):
+    """What the partner's server has said is told apart from what was only written to it."""
+    for domain, sm, words in [("counts.example", True, "has acknowledged it"), ("counts-not.example", False, "acknowledges nothing")]:
+        p = listed(domain)
+        p.sm = sm
+        asked = Asked(xfed, tools, "im", "bob@" + domain, "from=" + names[0], "wait=60")
+        test_im_message(p, "bob@" + domain)
+        p.say("bob", names[0], "here")
+        asked.end()
+        assert words in asked.steps["accepted"]["text"] and "over edge1" in asked.steps["accepted"]["text"], asked.steps
+
+
+def test_im_that_was_to_be_answered(xfed, tools, partner, names):
+    local, remote = names
+    asked = Asked(xfed, tools, "im", remote, "from=" + local, "wait=11")
+    answer = asked.end()
+    assert asked.status == 1 and asked.steps["answered"]["state"] == "problem" and asked.steps["no-error"]["state"] == "ok", answer
+    assert answer["inbound"] == "not-tested" and answer["took_ms"] >= 11000
+
+
+def test_im_to_who_does_not_exist(xfed, tools, partner, names):
+    local, remote = names
+    refused = fates(xfed, "refused")
+    asked = Asked(xfed, tools, "im", remote, "from=" + local)
+    got = test_im_message(partner, remote)
+    partner.send("<message from='%s' to='%s' id='%s' type='error'><error type='cancel'><item-not-found "
+                 "xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>" % (remote, local, got.get("id")))
+    answer = asked.end()
+    assert asked.steps["failed"]["reason"] == "xmpp.user.unknown" and "item-not-found" in asked.steps["failed"]["text"], answer
+    assert "gate" not in answer and answer["inbound"] == "proved" and fates(xfed, "refused") == refused + 1
+
+
+@pytest.mark.parametrize("kind", ["im", "presence"])
+def test_the_gate_that_is_closed_is_named(xfed, tools, listed, refusal, kind, names):
+    local, _ = names
+    with refusal("policy.partner.unlisted"):
+        asked = Asked(xfed, tools, kind, "bob@not-listed.example", "from=" + local)
+        answer = asked.end()
+    assert answer["gate"] == "partner" and asked.steps["gate"]["reason"] == "policy.partner.unlisted" and not answer["accepted"], answer
+    listed("other-kinds-%s.example" % kind, file={"kinds": ["iq"]})
+    status, text = ctl(xfed, tools, "test", kind, "bob@other-kinds-%s.example" % kind, "from=" + local, as_json=False)
+    assert status == 1 and "the gate that is closed: kinds" in text and "way out: the partner's server has not got it" in text, text
+
+
+@pytest.mark.parametrize("kind", ["im", "presence"])
+def test_a_partner_that_cannot_be_reached(xfed, tools, kind, names, dns):
+    domain = "no-server-%s.example" % kind
+    xfed.list_partner(domain)
+    xfed.reload()
+    asked = Asked(xfed, tools, kind, "bob@" + domain, "from=" + names[0])
+    answer = asked.end(120)
+    assert answer["gate"] == "stream" and asked.steps["failed"]["reason"] == "dns.name.missing", answer
+    assert kind == "im" or "has not asked yet" in relation(xfed, tools, names[0], "bob@" + domain)
+    assert not [text for text in xfed.edge.process.lines if domain in text and "delivery.refused" in text][1:]  # what was never there is not taken back there
+    xfed.unlist_partner(domain)
+
+
+def test_who_sends(xfed, own, tools, names):
+    assert ctl(xfed, tools, "test", "im", names[1])[0] == 2  # nobody is named, and there is no test_user
+    for words in (["im", names[1], "from=bob@elsewhere.example"], ["im", "partner.example", "from=" + names[0]], ["im", names[1], "wait=601"]):
+        assert ctl(xfed, tools, "test", *words)[0] == 2, words
+    asked = Asked(own, tools, "im", "bob@nobody.example")
+    assert asked.end()["from"] == "probe@corp.example"
+
+
+@pytest.fixture(scope="module")
+def own(install):
+    inst = install("commands")
+    inst.gateway_config["domains"][0]["test_user"] = "Probe@corp.example"
+    inst.write_configs()
+    inst.start()
+    yield inst
+    inst.stop()
+
+
+def test_a_service_that_leaves_ends_its_tests(install, tools, new_partner, names):
+    inst = install("leaves")
+    inst.list_partner("leaves.example")
+    inst.start()
+    p = new_partner(inst, "leaves.example")
+    asked = [Asked(inst, tools, kind, "bob@leaves.example", "from=" + names[0], "wait=300") for kind in ("im", "presence")]
+    p.inbox.wait(lambda s: s.get("type") == "subscribe", 20)
+    wait_until("both are under way", lambda: ctl(inst, tools, "status")[0] == 0 and p.inbox.mark() >= 2, 20)
+    inst.stop()
+    for a in asked:
+        assert a.end()["ok"] is False and a.steps["stopped"]["reason"] == "service.leaving"
+    assert p.inbox.wait(lambda s: s.get("type") == "unsubscribe", 20) is not None
+    p.close()
+
+
+def relation(inst, tools, local, remote):
+    """Whether the user sees the contact or has asked to, in explain's words."""
+    return judged(inst, tools, local, remote, "subscription")[1]["approval"]["text"]
+
+
+def test_presence_that_is_granted_leaves_nothing_behind(xfed, tools, partner, names):
+    local, remote = names
+    asked = Asked(xfed, tools, "presence", remote, "from=" + local, "wait=60")
+    request = partner.inbox.wait(lambda s: s.get("type") == "subscribe" and s.get("to") == remote, 20)
+    assert request.get("from") == local
+    send(partner, remote, local, "subscribed")
+    send(partner, remote, local, resource="desk")
+    answer = asked.end()
+    assert answer["accepted"] and answer["approved"] and answer["shown"] and answer["inbound"] == "proved" and asked.status == 0, answer
+    assert "online" in asked.steps["shown"]["text"] and "taken-back" in asked.steps
+    assert partner.inbox.wait(lambda s: s.get("type") == "unsubscribe" and s.get("to") == remote, 20) is not None
+    assert "has not asked yet" in relation(xfed, tools, local, remote)
+
+
+def test_presence_that_waits(xfed, tools, partner, names):
+    local, remote = names
+    status, text = ctl(xfed, tools, "test", "presence", remote, "from=" + local, as_json=False)
+    assert status == 0 and "it waits for approval" in text and "way back: not tested" in text and "no error came within 10 s" in text, text
+    assert partner.inbox.wait(lambda s: s.get("type") == "unsubscribe" and s.get("to") == remote, 20) is not None
+    assert "has not asked yet" in relation(xfed, tools, local, remote)
+
+
+def test_presence_that_is_refused(xfed, tools, partner, names):
+    local, remote = names
+    asked = Asked(xfed, tools, "presence", remote, "from=" + local)
+    partner.inbox.wait(lambda s: s.get("type") == "subscribe" and s.get("to") == remote, 20)
+    since = partner.inbox.mark()
+    send(partner, remote, local, "unsubscribed")
+    answer = asked.end()
+    assert asked.status == 1 and "refused" in asked.steps and answer["inbound"] == "proved" and not answer["approved"], answer
+    assert not [s for s in partner.inbox.items[since:] if s.get("type") == "unsubscribe" and s.get("to") == remote]
+
+
+def test_presence_of_whom_the_user_sees_already(xfed, tools, partner, user, flow, names):
+    """What was there stays."""
+    local, remote = names
+    watch = Watch(user, flow, "sip:" + remote, "sip:" + local)
+    assert watch.subscribe().status == 200
+    send(partner, remote, local, "subscribed")
+    watch.wait(lambda m: state_of(m) == "active")
+    since = partner.inbox.mark()
+    asked = Asked(xfed, tools, "presence", remote, "from=" + local, "wait=60")
+    partner.inbox.wait(lambda s: s.get("type") == "probe" and s.get("to") == remote, 20, since)
+    send(partner, remote, local, "unavailable")
+    answer = asked.end()
+    assert answer["ok"] and answer["shown"] and "offline" in asked.steps["shown"]["text"] and "taken-back" not in asked.steps, answer
+    assert "may see" in relation(xfed, tools, local, remote)
+    assert not [s for s in partner.inbox.items[since:] if s.get("type") == "unsubscribe" and s.get("to") == remote]

@@ -1,8 +1,8 @@
 /*
- * Words every part of xfed shares: return codes, spans, assertions.
+ * Basic types of all parts of xfed: return codes, spans, assertions.
  *
- * Return codes: 0 (XFED_OK) or a small negative XFED_ERR_*. They mean that *we* failed (memory, misuse);
- * what a peer did wrong is an outcome with a reason (xfed/reason.h), never one of these.
+ * Return codes: 0 (XFED_OK) or a small negative XFED_ERR_*. They mean that *we* failed (memory, misuse); what a peer did wrong is a result
+ * with a reason (xfed/reason.h), never one of these.
  */
 #ifndef XFED_BASE_H
 #define XFED_BASE_H
@@ -14,17 +14,17 @@
 
 enum xfed_err {
 	XFED_OK = 0,
-	XFED_ERR_NOMEM = -1,   /* memory, or a stated cap, is used up; the object is unchanged or closed as its header says */
+	XFED_ERR_NOMEM = -1,   /* memory, or a documented limit of it, is used up; the object is unchanged or closed, as its header says */
 	XFED_ERR_INVALID = -2, /* an argument or input that does not parse */
 	XFED_ERR_LIMIT = -3,   /* a limit of xfed/limits.h is exceeded */
 	XFED_ERR_NOT_FOUND = -4,
-	XFED_ERR_STATE = -5,   /* not legal in this state */
-	XFED_ERR_LIBRARY = -6, /* a library underneath failed for a reason that is not the peer's */
+	XFED_ERR_STATE = -5,   /* not allowed in this state */
+	XFED_ERR_LIBRARY = -6, /* a library failed, not because of the peer */
 	XFED_ERR_AGAIN = -7,
-	XFED_ERR_TOO_LARGE = -8, /* larger than what is to carry it, now and later */
+	XFED_ERR_TOO_LARGE = -8, /* larger than what is to carry it, so trying again does not help */
 };
 
-/* A borrowed run of bytes, not terminated. Valid for the call it is passed to, unless a header says more. */
+/* Borrowed bytes without NUL; valid for the call they are passed to, unless a header says more. */
 struct xfed_span {
 	const char *data;
 	size_t len;
@@ -38,7 +38,7 @@ static inline struct xfed_span xfed_span_make(const void *data, size_t len)
 	return (struct xfed_span){ (const char *)data, len };
 }
 
-/* NULL gives an empty span with data NULL: "absent". */
+/* NULL gives an empty span with data NULL, which means "absent". */
 static inline struct xfed_span xfed_span_str(const char *s)
 {
 	return (struct xfed_span){ s, s ? strlen(s) : 0 };
@@ -54,7 +54,7 @@ static inline bool xfed_span_is(struct xfed_span a, const char *s)
 	return xfed_span_eq(a, xfed_span_str(s));
 }
 
-static inline char xfed_lower(char c) /* ASCII alone */
+static inline char xfed_lower(char c) /* ASCII only */
 {
 	return (char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
 }
@@ -62,23 +62,23 @@ static inline char xfed_lower(char c) /* ASCII alone */
 /* ASCII case-insensitive comparison; bytes above 0x7f compare as they are. */
 bool xfed_span_eq_nocase(struct xfed_span a, struct xfed_span b);
 
-/* What stands before the first `end`, and `rest` goes on behind that; all of it, and `rest` is empty, where there is none. */
+/* Returns what is before the first `end`, and moves `rest` behind it; without `end` returns everything, and `rest` is empty. */
 struct xfed_span xfed_span_cut(struct xfed_span *rest, char end);
-struct xfed_span xfed_span_trim(struct xfed_span s); /* without blanks and tabs at both ends */
+struct xfed_span xfed_span_trim(struct xfed_span s); /* without blanks and tabs at the ends */
 
-/* Comparison whose time depends on the lengths only; for keys and other secrets. */
+/* Takes a time that depends on the lengths only; for keys and other secrets. */
 bool xfed_span_eq_secret(struct xfed_span a, struct xfed_span b);
 
 /* Overwrites memory in a way the compiler does not remove. */
 void xfed_wipe(void *p, size_t len);
 
-/* Aborts with file and line; for broken promises between our own parts, never reachable from the network. */
+/* Aborts with file and line. For mistakes inside the program only: nothing from the network may cause it. */
 #define XFED_REQUIRE(cond) ((cond) ? (void)0 : xfed_require_failed(#cond, __FILE__, __LINE__))
 __attribute__((noreturn)) void xfed_require_failed(const char *cond, const char *file, int line);
 
 /*
- * Before a large local array in the path of a message: not zeroed, as the build has all else zeroed (-ftrivial-auto-var-init), because
- * what is read of it has been written before, and the zeroes would be the larger part of the function's cost.
+ * For a large local array in the path of a message: it is not zeroed, as all other variables are (-ftrivial-auto-var-init), because it is
+ * written before it is read, and zeroing it would cost more than the rest of the function.
  */
 #define XFED_UNSET __attribute__((uninitialized))
 

@@ -1,7 +1,6 @@
 /*
- * A byte queue: append at the end, consume at the front. `cap_bytes` bounds the unread bytes; appending beyond
- * it fails with XFED_ERR_LIMIT and changes nothing. Memory shrinks back to nothing when the buffer is emptied
- * with xfed_buf_trim(), so an idle stream holds none.
+ * A byte queue: append at the end, consume at the front. `cap_bytes` limits the unread bytes; appending more fails with XFED_ERR_LIMIT and
+ * changes nothing. xfed_buf_trim() frees the memory of an empty buffer, so that an idle stream holds none.
  */
 #ifndef XFED_BUF_H
 #define XFED_BUF_H
@@ -16,7 +15,7 @@ struct xfed_buf {
 
 void xfed_buf_init(struct xfed_buf *b, size_t cap_bytes);
 void xfed_buf_deinit(struct xfed_buf *b);
-void xfed_buf_wipe(struct xfed_buf *b); /* overwrites, then releases; for secrets */
+void xfed_buf_wipe(struct xfed_buf *b); /* overwrites the memory, then frees it; for secrets */
 
 static inline size_t xfed_buf_len(const struct xfed_buf *b)
 {
@@ -31,12 +30,12 @@ int xfed_buf_append(struct xfed_buf *b, struct xfed_span s); /* OK, LIMIT, NOMEM
 int xfed_buf_append_str(struct xfed_buf *b, const char *s);
 int xfed_buf_printf(struct xfed_buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* Room for `len` more bytes at the end: returns where to write, or NULL; xfed_buf_commit() makes them part of it. */
+/* Makes room for `len` more bytes at the end: returns where to write, or NULL; xfed_buf_commit() appends what was written. */
 char *xfed_buf_reserve(struct xfed_buf *b, size_t len);
 void xfed_buf_commit(struct xfed_buf *b, size_t len);
 
 void xfed_buf_consume(struct xfed_buf *b, size_t len); /* len <= xfed_buf_len() */
-void xfed_buf_clear(struct xfed_buf *b);	       /* forgets the bytes, keeps the memory */
-void xfed_buf_trim(struct xfed_buf *b);		       /* gives memory back where nothing is unread */
+void xfed_buf_clear(struct xfed_buf *b);	       /* drops the bytes, keeps the memory */
+void xfed_buf_trim(struct xfed_buf *b);		       /* frees memory if nothing is unread */
 
 #endif

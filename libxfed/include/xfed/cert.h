@@ -23,13 +23,13 @@ struct xfed_cert_facts {
 	unsigned eku;			   /* bits of xfed_cert_eku; 0: no such extension (an empty one is OTHER) */
 	const char *const *names;	   /* "dns:a.example", "srv:_xmpp-server.a.example", "xmpp:a.example", "uri:sip:a.example" */
 	size_t name_count;
-	const char *spki_sha256_hex; /* of the public key (pins); empty for a key of an unknown kind */
+	const char *spki_sha256_hex; /* SHA-256 of the public key, for pins; empty for a key of an unknown kind */
 };
 
 /*
- * Copies what it needs. OK; INVALID: not a certificate, a name with an embedded NUL, a SRVName or XmppAddr of the wrong
- * type, more than 1024 names or 64 KiB; NOMEM. Control characters, bytes that are no UTF-8 and backslashes in the
- * strings come out as \xNN, so they are fit for a log line.
+ * Copies what it needs. OK; INVALID: not a certificate, a name with an embedded NUL, a SRVName or XmppAddr of the wrong type, more than
+ * 1024 names or 64 KiB; NOMEM. Control characters, bytes that are not UTF-8, and backslashes are written as \xNN in the strings, so that
+ * they fit in a log line.
  */
 int xfed_cert_new_der(struct xfed_span der, struct xfed_cert **out);
 void xfed_cert_free(struct xfed_cert *c);
@@ -39,15 +39,15 @@ const struct xfed_cert_facts *xfed_cert_facts(const struct xfed_cert *c);
 bool xfed_cert_proves_xmpp(const struct xfed_cert *c, struct xfed_span domain);
 /* RFC 5922 7.1, 7.2; `domain` in A-labels. */
 bool xfed_cert_proves_sip(const struct xfed_cert *c, struct xfed_span domain);
-/* A host name in A-labels against dNSName entries, no wildcard: the channel's certificates. */
+/* Compares a host name in A-labels with dNSName entries, without wildcards; for certificates of the channel. */
 bool xfed_cert_names_host(const struct xfed_cert *c, struct xfed_span host);
 /*
- * The `i`th of its names, where it is one that proves a SIP domain or names a host: xfed_cert_proves_sip() or xfed_cert_names_host()
- * holds for exactly those, in any case.
+ * Name number `i`, if it is one that is valid for a SIP domain or a host: exactly for those names xfed_cert_proves_sip() or
+ * xfed_cert_names_host() is true; compared without case.
  */
 bool xfed_cert_sip_name(const struct xfed_cert *c, size_t i, struct xfed_span *out);
 bool xfed_cert_purpose_ok(const struct xfed_cert *c);
-/* The same for SIP, where sipDomain (RFC 5924) is as good: [C5-02]. */
+/* The same for SIP, where sipDomain (RFC 5924) is accepted too: [C5-02]. */
 bool xfed_cert_purpose_sip_ok(const struct xfed_cert *c);
 
 #endif

@@ -1,6 +1,4 @@
-/*
- * DNS messages (ldns) and SRV order, as data. Carrying the bytes, ports, ids and time-outs is rt's resolver.
- */
+/* DNS messages (by ldns) and the order of SRV records, without I/O. rt/resolver sends the bytes, and has ports, ids and time-outs. */
 #ifndef XFED_DNS_H
 #define XFED_DNS_H
 
@@ -11,17 +9,17 @@
 enum xfed_dns_type { XFED_DNS_A = 1, XFED_DNS_AAAA = 28, XFED_DNS_SRV = 33, XFED_DNS_NAPTR = 35, XFED_DNS_TLSA = 52 };
 
 /*
- * Query for `name` (A-labels, no trailing dot needed) with `id`, RD, EDNS0 of XFED_DNS_EDNS_BYTES, and 0x20 case from
- * env's random bytes. Writes wire format to `out`. OK, INVALID, LIMIT.
+ * A query for `name` (A-labels, with or without final dot) with `id`, RD, EDNS0 of XFED_DNS_EDNS_BYTES, and its case mixed (0x20) with
+ * random bytes of env. Writes wire format to `out`. OK, INVALID, LIMIT.
  */
 int xfed_dns_query(const struct xfed_env *env, struct xfed_span name, enum xfed_dns_type type, uint16_t id, uint8_t *out, size_t size, size_t *len);
 
 enum xfed_dns_status {
-	XFED_DNS_OK,	      /* records of the type asked for */
-	XFED_DNS_NO_DATA,     /* the name exists, or not (nxdomain tells), without such records */
+	XFED_DNS_OK,	      /* there are records of the requested type */
+	XFED_DNS_NO_DATA,     /* there are none; nxdomain: the name does not exist */
 	XFED_DNS_TRUNCATED,   /* ask again over TCP */
 	XFED_DNS_SERVFAIL,    /* SERVFAIL, REFUSED, ... of the server */
-	XFED_DNS_BOGUS_REPLY, /* not an answer to our question: ignore, keep waiting */
+	XFED_DNS_BOGUS_REPLY, /* not a reply to our question: ignore it and keep waiting */
 };
 
 struct xfed_dns_record {
@@ -47,18 +45,18 @@ struct xfed_dns_record {
 struct xfed_dns_answer {
 	enum xfed_dns_status status;
 	bool nxdomain, ad;
-	uint32_t ttl_s; /* lowest of the chain, clamped; negative answers: from the SOA */
+	uint32_t ttl_s; /* the lowest of the chain, clamped; for negative answers from the SOA */
 	struct xfed_dns_record *records;
 	size_t count;
 };
 
 /*
- * Parses a reply to the query in `query` (its wire form, for id, question echo with 0x20, type). CNAMEs are followed
- * inside the message, at most XFED_DNS_CNAMES_MAX; records off the chain are ignored (bailiwick). Memory is the arena's.
+ * Parses a reply to `query` (in wire form, for its id, type and question with 0x20). CNAMEs are followed within the message, at most
+ * XFED_DNS_CNAMES_MAX; records that do not belong to the chain are ignored. Uses memory of the arena.
  */
 int xfed_dns_parse(struct xfed_arena *a, struct xfed_span query, struct xfed_span reply, struct xfed_dns_answer *out);
 
-/* Sorts SRV records in place into the order of RFC 2782 (priority; weighted random inside, zero weights last but possible). */
+/* Sorts SRV records in place in the order of RFC 2782 (by priority; within it weighted random, weight 0 last but possible). */
 void xfed_dns_srv_order(const struct xfed_env *env, struct xfed_dns_record *records, size_t count);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * Keyed hashing (SipHash, 64 bit). xfed_hash_bytes() is for tables whose keys come from the network: SipHash-1-3 under a key that
- * is random and set once per process, so a peer cannot aim at one bucket; tables are uthash tables through util/table.h.
- * xfed_siphash() is SipHash-2-4 under a key of the caller's, for identifiers others get to see.
+ * Keyed hashing (SipHash, 64 bit). xfed_hash_bytes() is for tables whose keys come from the network: SipHash-1-3 with a random key per
+ * process, so that a peer cannot fill one bucket; tables are uthash tables through util/table.h. xfed_siphash() is SipHash-2-4 with a key
+ * of the caller's, for identifiers that others see.
  */
 #ifndef XFED_HASH_H
 #define XFED_HASH_H

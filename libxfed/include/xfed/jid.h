@@ -16,24 +16,24 @@ struct xfed_jid {
 };
 
 /*
- * Parses and normalises `s` into memory of the arena. Returns OK, XFED_ERR_INVALID (not a JID: jid-malformed) or
- * XFED_ERR_NOMEM. [A10-20] to [A10-24]; a leading or trailing space in a resource is accepted.
+ * Parses and normalises `s` into memory of the arena. OK, XFED_ERR_INVALID (no JID: jid-malformed) or XFED_ERR_NOMEM. [A10-20] to [A10-24];
+ * a leading or trailing space in a resource is accepted.
  */
 int xfed_jid_parse(struct xfed_arena *a, struct xfed_span s, struct xfed_jid *out);
 
 /*
- * The same for a domain alone: refuses local and resource parts. `*out` is the normalised U-label form. A name longer than DNS
- * has room for (XFED_DOMAIN_POINTS, XFED_LABEL_POINTS) is refused before anything costly is done with it.
+ * The same for a domain alone: INVALID with a local part or a resource. `*out` is the normalised form with U-labels. A name longer than the
+ * DNS allows (XFED_DOMAIN_POINTS, XFED_LABEL_POINTS) is refused before costly work.
  */
 int xfed_jid_domain(struct xfed_arena *a, struct xfed_span s, struct xfed_span *out);
 
 /*
- * The domain of an address whose other parts need not be sound: what stands behind the last "@" before the first "/". No
- * domain holds an "@", so whoever routed the address by a domain routed it by this one. OK, INVALID, NOMEM.
+ * The domain of an address whose other parts may be invalid: what is between the last "@" before the first "/" and that "/". No domain
+ * contains an "@", so any server that routes the address uses this domain. OK, INVALID, NOMEM.
  */
 int xfed_jid_domain_of(struct xfed_arena *a, struct xfed_span s, struct xfed_span *out);
 
-/* A-label form of a normalised domain, for DNS, TLS and SIP. IPv4 and [IPv6] come out as they are. OK, INVALID, NOMEM. */
+/* A-label form of a normalised domain, for DNS, TLS and SIP. IPv4 and [IPv6] are unchanged. OK, INVALID, NOMEM. */
 int xfed_jid_domain_ascii(struct xfed_arena *a, struct xfed_span domain, struct xfed_span *out);
 
 /* local@domain or domain; local@domain/resource. data NULL on NOMEM. */
@@ -42,22 +42,22 @@ struct xfed_span xfed_jid_full(struct xfed_arena *a, const struct xfed_jid *j);
 bool xfed_jid_is_full(const struct xfed_jid *j, struct xfed_span full); /* the same text as xfed_jid_full() makes */
 bool xfed_jid_equal_bare(const struct xfed_jid *x, const struct xfed_jid *y);
 
-/* XEP-0106. Escape turns any UTF-8 text into a localpart candidate ([B2-01], [B2-02]); unescape is its inverse. */
+/* XEP-0106. Escape turns UTF-8 text into a candidate for a localpart ([B2-01], [B2-02]); unescape is its inverse. */
 int xfed_jid_escape(struct xfed_arena *a, struct xfed_span s, struct xfed_span *out); /* INVALID: leading or trailing space */
 int xfed_jid_unescape(struct xfed_arena *a, struct xfed_span s, struct xfed_span *out);
 
 /*
- * The normalised localpart, escaped by XEP-0106, that stands for a text of another system; xfed_jid_unescape() gives
- * that text back in lower case and NFC. OK, NOMEM, or INVALID where no localpart says just this (empty, a leading or
- * trailing space, control characters, no UTF-8, what PRECIS does not allow, a combining mark behind an escape).
+ * The normalised localpart, escaped by XEP-0106, for a text of another system; xfed_jid_unescape() returns that text in lower case and NFC.
+ * OK, NOMEM, or INVALID: no localpart stands for exactly this (empty, a leading or trailing space, control characters, no UTF-8, what
+ * PRECIS does not allow, a combining mark after an escape).
  */
 int xfed_jid_local_from_text(struct xfed_arena *a, struct xfed_span text, struct xfed_span *out);
 
 /* Valid UTF-8 (no overlong forms, surrogates, above U+10FFFF). */
 bool xfed_utf8_is_valid(struct xfed_span s);
-/* As much of it from the beginning as `max` bytes hold without a half character at the end. */
+/* The longest beginning of at most `max` bytes that ends with a whole character. */
 struct xfed_span xfed_utf8_cut(struct xfed_span s, size_t max);
-/* A question mark for each byte that is none. */
+/* Replaces each byte that is not UTF-8 by a question mark. */
 void xfed_utf8_mend(char *s, size_t len);
 
 #endif

@@ -1,7 +1,6 @@
 /*
- * The allocator all of xfed uses. One set of functions per process, so that the failing-allocation sweeps
- * reach every allocation that is ours. Sizes are in bytes. All functions may return NULL except for size 0 of
- * xfed_realloc, which frees. xfed_free(NULL) is fine.
+ * The allocator of all of xfed. One set of functions per process, so that tests can make each allocation of ours fail. Sizes are in bytes.
+ * All functions may return NULL; xfed_realloc with size 0 frees. xfed_free(NULL) is fine.
  */
 #ifndef XFED_MEM_H
 #define XFED_MEM_H
@@ -18,11 +17,11 @@ struct xfed_mem_hooks {
 void xfed_mem_set_hooks(const struct xfed_mem_hooks *hooks);
 
 void *xfed_malloc(size_t size);
-void *xfed_calloc(size_t count, size_t size); /* zeroed; checks the product */
+void *xfed_calloc(size_t count, size_t size); /* zeroed; fails if the product overflows */
 void *xfed_realloc(void *p, size_t size);
 void xfed_free(void *p);
 
-/* A terminated copy of `s`, released with xfed_free(); NULL on NOMEM. */
+/* A NUL-terminated copy of `s`, released with xfed_free(); NULL: no memory. */
 char *xfed_strndup(struct xfed_span s);
 char *xfed_strdup(const char *s);
 

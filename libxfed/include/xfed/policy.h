@@ -1,6 +1,6 @@
 /*
- * Partner policy as data, and the decisions on it: pure, with a reason for every refusal. A snapshot is immutable once
- * built; the daemons swap snapshots whole. Look-ups are hashed: exact name first, then the longest wildcard suffix.
+ * Partner policy as data, and decisions on it: pure, with a reason for every refusal. A snapshot is immutable once built; the daemons
+ * replace it as a whole. Look-ups are hashed: the exact name first, then the longest wildcard suffix.
  */
 #ifndef XFED_POLICY_H
 #define XFED_POLICY_H
@@ -13,7 +13,7 @@ enum xfed_level { XFED_REQUIRED, XFED_OPTIONAL, XFED_NOT_SUPPORTED };
 enum xfed_kind_bits { XFED_KIND_MESSAGE = 1, XFED_KIND_PRESENCE = 2, XFED_KIND_IQ = 4 };
 enum xfed_dane { XFED_DANE_OFF, XFED_DANE_ON };
 
-/* Methods a pair of settings can end in, best first; bits so that a row is a set. */
+/* Authentication methods, best first; bits, so that a set of them is a number. */
 enum xfed_method { XFED_METHOD_EXTERNAL = 1, XFED_METHOD_DIALBACK_TLS = 2, XFED_METHOD_DIALBACK_PLAIN = 4 };
 const char *xfed_method_name(enum xfed_method m); /* "external", "dialback-tls", "dialback-plain" */
 
@@ -25,27 +25,27 @@ struct xfed_partner {
 	enum xfed_partner_type type;
 	enum xfed_level tls, sasl;
 	bool dialback;
-	const char *connect_host; /* or NULL: SRV */
+	const char *connect_host; /* NULL: use SRV */
 	uint16_t connect_port;
 	bool keepalive;
 	uint32_t max_connections, stanzas_per_second, stanza_bytes;
-	unsigned kinds; /* 0: refused, see xfed_policy_refuse() */
+	unsigned kinds; /* 0: its names are refused, see xfed_policy_refuse() */
 	enum xfed_dane dane;
-	const char *trust_ca_pem; /* PEM text, or NULL: the edge's own trust */
-	const char *const *pins;  /* lower-case hex SHA-256 of the SPKI */
+	const char *trust_ca_pem; /* PEM text; NULL: the edge's own trust.ca */
+	const char *const *pins;  /* SHA-256 of the SPKI in lower-case hexadecimal */
 	size_t pin_count;
 };
 
-/* ---- the negotiation matrix: 18 rows, xfed's reading ---- */
+/* ---- the negotiation matrix: 18 rows, as xfed reads them ---- */
 struct xfed_matrix_row {
-	int number; /* 1..18, the order of the Lync table */
+	int number; /* 1..18, in the order of the Lync table */
 	enum xfed_level tls, sasl;
 	bool dialback;
 	unsigned methods;    /* bits of xfed_method; 0: invalid */
-	const char *problem; /* why it is invalid, or what to warn of; NULL: nothing */
+	const char *problem; /* why it is invalid, or what to warn of; NULL: neither */
 };
 const struct xfed_matrix_row *xfed_matrix_row(enum xfed_level tls, enum xfed_level sasl, bool dialback); /* never NULL */
-/* TLS must be up before anything else is done with this partner. */
+/* TLS is needed before anything else is done with this partner. */
 bool xfed_partner_needs_tls(const struct xfed_partner *p);
 unsigned xfed_partner_methods(const struct xfed_partner *p);
 
@@ -54,52 +54,53 @@ struct xfed_policy;
 
 struct xfed_policy_error {
 	enum xfed_reason reason;
-	const char *key; /* of the partner's file; NULL: its domain, or none */
+	const char *key; /* the key in the partner's file; NULL: its domain, or none */
 	char text[256];	 /* "fabrikam.example and contoso.example both claim it.example" */
 };
 
 /*
- * Builder: add partners and local domains (deep copies) in any order; from then on only read. INVALID comes with a
- * reason and a sentence in `err` (which may be NULL) and leaves the names as they were: a domain that is not in the form of
- * xfed_jid_domain(), a matrix row without methods (config.matrix.invalid), a limit out of range (connections 1 to
- * XFED_CONNECTIONS_MAX, stanzas_per_second 1 to 1000000, stanza_bytes XFED_STANZA_BYTES_MIN to _MAX), a name claimed
- * twice, a partner's name that is a local domain. A row with a warning is added; look at xfed_matrix_row() for it.
+ * Builder: add partners and local domains (deep copies) in any order; afterwards the snapshot is only read. INVALID comes with a reason and
+ * a sentence in `err` (which may be NULL), and leaves the names as they were. It means: a domain is not in the form of xfed_jid_domain(), a
+ * matrix row has no methods (config.matrix.invalid), a limit is out of range (connections 1 to XFED_CONNECTIONS_MAX, stanzas_per_second 1
+ * to 1000000, stanza_bytes XFED_STANZA_BYTES_MIN to _MAX), a name is claimed twice, or a partner's name is a local domain. A row with a
+ * warning is accepted; see xfed_matrix_row() for it.
  */
 int xfed_policy_new(struct xfed_policy **out);
 void xfed_policy_free(struct xfed_policy *p);
 int xfed_policy_add_partner(struct xfed_policy *p, const struct xfed_partner *partner, struct xfed_policy_error *err); /* OK, INVALID, NOMEM */
 int xfed_policy_add_local(struct xfed_policy *p, struct xfed_span domain, struct xfed_policy_error *err);
 /*
- * Refuses a name of a file that cannot be loaded ("*.domain": all below it, but for what longer names say), whoever claims it: a
- * partner loses a name among its additional ones, and with its domain all it has. To be called when all partners are there. In the
- * snapshot it is a partner without kinds, for which an edge of before has no use either. A domain of ours stays what it is. OK, NOMEM;
- * INVALID (no such name, too many or, of a wildcard, too long): partners lose the wildcards that cover it, so nobody serves it either.
+ * Refuses a name from a file that cannot be loaded ("*.domain": everything below it, unless a longer name says otherwise), whoever else has
+ * it: a partner loses one of its additional names, or with its domain all of them. To be called when all partners have been added. In the
+ * snapshot it is a partner without kinds, which edges of older versions do not serve either. Local domains are not affected. OK, NOMEM;
+ * INVALID (no such name, too many, or a wildcard that is too long): wildcards that cover it are removed, so that it is not served either.
  */
 int xfed_policy_refuse(struct xfed_policy *p, const char *name, struct xfed_policy_error *err);
-void xfed_policy_refuse_all(struct xfed_policy *p); /* whatever any partner has */
-/* 64 hex characters of current and previous dialback secret hash; may be empty. Wiped on free. */
+void xfed_policy_refuse_all(struct xfed_policy *p); /* refuses every name of every partner */
+/* Hashes of the current and previous dialback secret, 64 hexadecimal characters each; may be empty. Wiped on free. */
 int xfed_policy_set_dialback(struct xfed_policy *p, struct xfed_span current, struct xfed_span previous);
 
 /*
- * Canonical bytes of a snapshot (independent of the order of adding) and back; hostile input gives INVALID. The bytes
- * hold the dialback secret: wipe the buffer. encode: OK, LIMIT or NOMEM with the buffer as before.
+ * A snapshot as canonical bytes, independent of the order of adding, and back; invalid bytes give INVALID. They contain the dialback
+ * secret: wipe the buffer. encode: OK; after LIMIT and NOMEM the buffer is unchanged.
  */
 struct xfed_buf;
 int xfed_policy_encode(const struct xfed_policy *p, struct xfed_buf *out);
 int xfed_policy_decode(struct xfed_span in, struct xfed_policy **out, struct xfed_policy_error *err);
 
 /*
- * NULL: unlisted, or refused. The exact name first, then the longest wildcard, which covers any depth below its domain, not the
- * domain itself, and never a local domain. `additional` and `pins` come back sorted.
+ * NULL: not listed, or refused. The exact name comes first, then the longest wildcard, which covers any depth below its domain, not the
+ * domain itself, and never a local domain. `additional` and `pins` are sorted.
  */
 const struct xfed_partner *xfed_policy_partner(const struct xfed_policy *p, struct xfed_span domain);
-/* Whether that partner's file has the whole name, not only a wildcard above it. */
+/* Whether the partner's file has the exact name, not only a wildcard that covers it. */
 bool xfed_policy_names(const struct xfed_policy *p, struct xfed_span domain);
-enum xfed_reason xfed_policy_why_not(const struct xfed_policy *p, struct xfed_span domain); /* where that is NULL: policy.partner.* */
+/* the reason where xfed_policy_partner() is NULL: policy.partner.* */
+enum xfed_reason xfed_policy_why_not(const struct xfed_policy *p, struct xfed_span domain);
 bool xfed_policy_is_local(const struct xfed_policy *p, struct xfed_span domain);
 size_t xfed_policy_good_count(const struct xfed_policy *p);				  /* partners that are not refused */
 size_t xfed_policy_partner_count(const struct xfed_policy *p);				  /* all */
-const struct xfed_partner *xfed_policy_partner_at(const struct xfed_policy *p, size_t i); /* sorted by domain, the refused too */
+const struct xfed_partner *xfed_policy_partner_at(const struct xfed_policy *p, size_t i); /* sorted by domain, with those refused */
 size_t xfed_policy_local_count(const struct xfed_policy *p);
 const char *xfed_policy_local_at(const struct xfed_policy *p, size_t i);
 struct xfed_span xfed_policy_dialback_current(const struct xfed_policy *p);

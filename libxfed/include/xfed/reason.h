@@ -1,6 +1,6 @@
 /*
- * Reason codes: one stable word for every refusal, the same in log, metric, xfedctl and panel. The table is
- * libxfed/reasons.def; a code is added there and nowhere else, and never renamed.
+ * Reason codes: one stable word for every refusal, the same in log, metrics and xfedctl. The table is libxfed/reasons.def; codes are only
+ * added there, and never renamed.
  */
 #ifndef XFED_REASON_H
 #define XFED_REASON_H
@@ -32,28 +32,28 @@ enum xfed_reason {
 
 struct xfed_reason_info {
 	const char *code;	  /* "tls.cert.expired" */
-	enum xfed_side side;	  /* default side at fault; a caller may know better */
-	const char *condition;	  /* XMPP stanza error condition for the sender, or NULL where none is due */
-	const char *stream_error; /* RFC 6120 4.9 condition when it closes a stream, or NULL */
-	int sip_status;		  /* for a SIP sender, 0 where none is due */
-	const char *remedy;	  /* one sentence for the operator */
+	enum xfed_side side;	  /* who is to blame by default; a caller may know better */
+	const char *condition;	  /* XMPP stanza error condition for the sender; NULL: none */
+	const char *stream_error; /* stream error condition (RFC 6120 4.9) if it closes a stream; NULL: none */
+	int sip_status;		  /* for a SIP sender; 0: none */
+	const char *remedy;	  /* for the operator: what to do */
 };
 
 /* Never NULL; XFED_REASON_NONE and unknown values give the code "none". */
 const struct xfed_reason_info *xfed_reason_info(enum xfed_reason r);
 const char *xfed_reason_code(enum xfed_reason r);
-/* What a user reads whose message ended for it: one sentence without our words. Never NULL. */
+/* For the user whose message ended with it: one sentence without technical terms. Never NULL. */
 const char *xfed_reason_sentence(enum xfed_reason r);
-/* That with what there is to add and the code for whoever is asked about it: "There is no user of this address: Not Found (sip.user.unknown)". */
+/* That sentence with the detail and the code, to be quoted to an administrator: "There is no user of this address: Not Found (sip.user.unknown)". */
 void xfed_reason_words(char *out, size_t size, enum xfed_reason r, struct xfed_span more);
 const char *xfed_side_name(enum xfed_side s); /* "us", "partner", "network", "local-user", ... */
-/* Something is larger than it may be: its error says so with <stanza-too-big/> ([A10-11]). */
+/* The reason is about a size: its error gets <stanza-too-big/> ([A10-11]). */
 bool xfed_reason_is_size(enum xfed_reason r);
 enum xfed_reason xfed_reason_by_code(struct xfed_span code); /* XFED_REASON_NONE where unknown */
 
 /*
- * What the other service said, in words of ours, so that nothing it makes up becomes a key of a log, a limit or a metric: a code
- * that is not in the table is CHANNEL_REASON_UNKNOWN, an empty one NONE; a side that is none is the reason's own.
+ * Maps words of the other service to our tables, so that it cannot invent keys of logs, limits or metrics: an unknown code becomes
+ * CHANNEL_REASON_UNKNOWN, an empty one NONE, an unknown side that of the reason.
  */
 enum xfed_reason xfed_reason_of_peer(struct xfed_span code);
 enum xfed_side xfed_side_of_peer(struct xfed_span name, enum xfed_reason r);

@@ -1,6 +1,6 @@
 /*
- * SASL EXTERNAL on s2s, both ways (RFC 6120 section 6, XEP-0178 section 3), over libsasl2. The identity decision is made
- * from the certificate by the caller; this machine handles the exchange, base64 and the authzid rules [A5-03] to [A5-06].
+ * SASL EXTERNAL between servers, in both roles (RFC 6120 section 6, XEP-0178 section 3), over libsasl2. The caller decides about the
+ * identity, from the certificate; this machine does the exchange, base64 and the rules for authzid [A5-03] to [A5-06].
  */
 #ifndef XFED_SASL_H
 #define XFED_SASL_H
@@ -9,8 +9,8 @@
 #include "xfed/xml.h"
 
 /*
- * Once per process, in main, before any sandbox: libsasl2 reads /etc/localtime and opens sockets while it initialises.
- * Afterwards nothing here does I/O. OK or LIBRARY.
+ * Once per process, in main, before any sandbox: libsasl2 reads /etc/localtime and opens sockets while it initialises. After that nothing
+ * here does I/O. OK or LIBRARY.
  */
 int xfed_sasl_global_init(void);
 void xfed_sasl_global_deinit(void);
@@ -28,16 +28,15 @@ enum xfed_sasl_step {
 };
 
 /*
- * `peer_domain`: normalised stream `from`, already proved by the certificate. Feed every element of the SASL
- * namespace. The object may be freed at success; nothing succeeds on it a second time.
+ * `peer_domain`: the normalised `from` of the stream, which the certificate has proved. Feed every element of the SASL namespace. After
+ * success the object may be freed; it succeeds only once.
  */
 int xfed_sasl_server_new(struct xfed_span peer_domain, struct xfed_sasl_server **out);
 void xfed_sasl_server_free(struct xfed_sasl_server *s);
 enum xfed_sasl_step xfed_sasl_server_feed(struct xfed_sasl_server *s, const struct xfed_xml_elem *e);
 /*
- * After FAILURE, [A5-07]: aborted, incorrect-encoding, invalid-authzid, invalid-mechanism, malformed-request,
- * not-authorized or temporary-auth-failure. The exchange is over; a new <auth/> starts another, how often is the
- * caller's count.
+ * After FAILURE, [A5-07]: aborted, incorrect-encoding, invalid-authzid, invalid-mechanism, malformed-request, not-authorized or
+ * temporary-auth-failure. The exchange has ended; a new <auth/> starts another, and the caller limits how often.
  */
 const char *xfed_sasl_server_condition(const struct xfed_sasl_server *s);
 

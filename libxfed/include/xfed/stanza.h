@@ -11,7 +11,7 @@
 enum xfed_stanza_kind { XFED_STANZA_MESSAGE, XFED_STANZA_PRESENCE, XFED_STANZA_IQ };
 
 enum xfed_stanza_type {
-	XFED_TYPE_NONE, /* absent (presence: available) or, for a message, unknown: read as normal ([A11-11]) */
+	XFED_TYPE_NONE, /* absent (presence: available), or an unknown type of a message, which counts as normal ([A11-11]) */
 	XFED_TYPE_ERROR,
 	XFED_TYPE_NORMAL,
 	XFED_TYPE_CHAT,
@@ -32,7 +32,7 @@ enum xfed_stanza_type {
 struct xfed_stanza {
 	enum xfed_stanza_kind kind;
 	enum xfed_stanza_type type;
-	struct xfed_jid from, to; /* normalised; of a malformed one the domain alone */
+	struct xfed_jid from, to; /* normalised; of a malformed one only the domain */
 	bool is_from_malformed, is_to_malformed;
 	struct xfed_span id;		  /* data NULL: absent */
 	struct xfed_span lang;		  /* xml:lang; data NULL: absent */
@@ -41,25 +41,28 @@ struct xfed_stanza {
 
 enum xfed_stanza_result {
 	XFED_STANZA_OK,
-	XFED_STANZA_NOT,       /* no message, presence or iq in jabber:server */
-	XFED_STANZA_IMPROPER,  /* from or to absent, or without a domain: improper-addressing, [A10-01]; no server sends that */
-	XFED_STANZA_MALFORMED, /* from or to has a domain and is no JID: jid-malformed; a user can bring that about, [A10-23] */
+	XFED_STANZA_NOT,       /* it is no message, presence or iq in jabber:server */
+	XFED_STANZA_IMPROPER,  /* from or to is absent, or has no domain: improper-addressing, [A10-01]; servers do not send that */
+	XFED_STANZA_MALFORMED, /* from or to has a domain and is no valid JID: jid-malformed; a user can cause that, [A10-23] */
 	XFED_STANZA_NO_MEMORY,
 };
 
-/* Reads the attributes. Addresses are normalised into the arena. The element keeps its attributes as they came. MALFORMED fills all. */
+/*
+ * Reads the attributes. Addresses are normalised into the arena; the element keeps its attributes as received. After MALFORMED all members
+ * are filled in too.
+ */
 enum xfed_stanza_result xfed_stanza_view(struct xfed_arena *a, const struct xfed_xml_elem *e, struct xfed_stanza *out);
 
 /* [A10-05]: iq with id, legal type and the right number of children. */
 bool xfed_stanza_iq_is_sound(const struct xfed_stanza *s);
-/* An error may be sent in answer: not to type error, iq result, or an error-less kind ([A10-06]). */
+/* Whether an error may be sent in answer: not to type error, an iq result, or presence that expects none ([A10-06]). */
 bool xfed_stanza_may_error(const struct xfed_stanza *s);
 
 /* Default error type of a stanza condition (RFC 6120 8.3.3): "cancel", "wait", ...; unknown: "cancel". */
 const char *xfed_stanza_error_type(const char *condition);
 
 struct xfed_stanza_error {
-	const char *condition;	  /* RFC 6120 8.3.3 word */
+	const char *condition;	  /* a condition of RFC 6120 8.3.3 */
 	const char *type;	  /* NULL: the default of the condition */
 	struct xfed_span text;	  /* <text/>, data NULL: none */
 	struct xfed_span content; /* URI inside gone or redirect, data NULL: none */
@@ -67,22 +70,21 @@ struct xfed_stanza_error {
 };
 
 /*
- * The error stanza for `s`: same kind, addresses swapped as they came, same id, type error, no payload echoed. Where `to` is
- * malformed it comes from the domain of it.
- * NULL where none may be sent or on NOMEM (then `*nomem` is true).
+ * The error stanza for `s`: same kind, received addresses swapped, same id, type error, without the payload. If `to` is malformed, it is
+ * sent from the domain of `to`. NULL: no error may be sent, or no memory (then `*nomem` is true).
  */
 struct xfed_xml_elem *xfed_stanza_error_new(struct xfed_arena *a, const struct xfed_stanza *s, const struct xfed_stanza_error *err, bool *nomem);
 
-/* The attributes of a stanza whose tree is gone, as they came; absent ones have length 0. */
+/* The attributes of a stanza whose tree does not exist any more, as received; absent ones have length 0. */
 struct xfed_stanza_words {
 	bool is_message; /* else presence */
 	struct xfed_span type, id, from, to;
 };
-/* The same error for a stanza of which only the words are left. NULL also where they are no stanza's. */
+/* The same error for a stanza of which only these attributes are left. NULL also if they belong to no stanza. */
 struct xfed_xml_elem *xfed_stanza_error_of_words(
 	struct xfed_arena *a, const struct xfed_stanza_words *w, const struct xfed_stanza_error *err, bool *nomem);
 
-/* What a received error stanza says: its condition (unknown: "undefined-condition") and text. */
+/* The condition (unknown: "undefined-condition") and text of a received error stanza. */
 struct xfed_span xfed_stanza_error_condition(const struct xfed_xml_elem *e, struct xfed_arena *a, struct xfed_span *text);
 /* The URI inside its gone or redirect; data NULL: none. */
 struct xfed_span xfed_stanza_error_address(const struct xfed_xml_elem *e, struct xfed_arena *a);

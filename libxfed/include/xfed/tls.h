@@ -1,7 +1,7 @@
 /*
- * TLS over memory buffers (GnuTLS): 1.2 and 1.3 only, forward-secret AEAD suites, no renegotiation, no compression.
- * One struct xfed_tls is one end of one connection. It is not thread-safe, but a handshake step may run on any thread
- * while nobody else touches this session (the "job"); everything else runs on the loop.
+ * TLS over memory buffers (GnuTLS): 1.2 and 1.3 only, forward-secret AEAD suites, no renegotiation, no compression. A struct xfed_tls is
+ * one end of one connection. It is not thread-safe, but a handshake step may run on any thread while nobody else uses the session (a
+ * "job"); everything else runs on the loop.
  *
  *   ciphertext in -> xfed_tls_input() ... xfed_tls_handshake_step() (job) ... xfed_tls_read() -> plaintext
  *   xfed_tls_write() -> xfed_tls_output(): ciphertext to send; the driver consumes it
@@ -15,31 +15,31 @@
 #include "xfed/env.h"
 #include "xfed/reason.h"
 
-/* ---- credentials: immutable, counted, freed with their last session ---- */
+/* ---- credentials: immutable, reference-counted, freed with their last session ---- */
 
 struct xfed_tls_creds;
 
 struct xfed_tls_keypair {
 	struct xfed_span certificate_pem;	 /* leaf first, then its chain */
-	struct xfed_span key_pem;		 /* copied into GnuTLS; wipe yours */
-	const char *certificate_name, *key_name; /* what errors call them; NULL: by their number */
+	struct xfed_span key_pem;		 /* copied into GnuTLS; the caller wipes its own */
+	const char *certificate_name, *key_name; /* names for error messages; NULL: the number of the pair */
 };
 
 struct xfed_tls_creds_config {
 	const struct xfed_tls_keypair *pairs; /* first one is the default */
 	size_t pair_count;		      /* may be 0 for a client without certificate */
-	struct xfed_span ca_pem;	      /* trust anchors, may be empty */
+	struct xfed_span ca_pem;	      /* trusted CAs; may be empty */
 	struct xfed_span crl_pem;	      /* may be empty */
-	const char *ca_name;		      /* what errors call ca_pem; NULL: "trusted certificates" */
+	const char *ca_name;		      /* name of ca_pem in error messages; NULL: "trusted certificates" */
 };
 
 /* Returns OK; INVALID with a sentence in `error` (which input, what is wrong); NOMEM. */
 int xfed_tls_creds_new(const struct xfed_tls_creds_config *cfg, struct xfed_tls_creds **out, char *error, size_t error_size);
 struct xfed_tls_creds *xfed_tls_creds_ref(struct xfed_tls_creds *c);
 void xfed_tls_creds_unref(struct xfed_tls_creds *c); /* NULL is fine */
-/* Leaf facts of pair `i`, for start-up checks and metrics; NULL past the end. */
+/* Facts of the leaf of pair `i`, for checks at the start and metrics; NULL past the end. */
 const struct xfed_cert *xfed_tls_creds_cert(const struct xfed_tls_creds *c, size_t i);
-/* The first that proves this XMPP domain; NULL: none does, and the other side is shown the first of all. */
+/* The first certificate that is valid for this XMPP domain; NULL: none is, and the peer is shown the first of all. */
 const struct xfed_cert *xfed_tls_creds_proof(const struct xfed_tls_creds *c, struct xfed_span domain);
 
 /* ---- sessions ---- */
@@ -51,13 +51,13 @@ enum xfed_tls_role { XFED_TLS_CLIENT, XFED_TLS_SERVER };
 struct xfed_tls_params {
 	enum xfed_tls_role role;
 	/*
-	 * client: name sent as SNI (A-labels; empty: none). server: the name whose certificate to present where the
-	 * client sends no SNI (stream `to`).
+	 * client: name sent as SNI (A-labels; empty: none). server: the name (stream `to`) whose certificate to present if the client sends
+	 * no SNI.
 	 */
 	struct xfed_span name;
-	struct xfed_span local_name; /* client: our own domain, chooses the certificate we present */
-	struct xfed_span alpn;	     /* offered (client) or accepted (server; absent ALPN passes); empty: none */
-	bool require_peer_cert;	     /* server: a missing certificate fails the handshake (channel); else only asked for */
+	struct xfed_span local_name; /* client: our own domain, which selects the certificate we present */
+	struct xfed_span alpn;	     /* offered (client) or accepted (server; a client without ALPN is accepted); empty: none */
+	bool require_peer_cert;	     /* server: without a certificate of the peer the handshake fails (channel); else it is only asked for */
 	bool tls13_only;
 };
 
@@ -77,23 +77,23 @@ enum xfed_tls_result {
 	XFED_TLS_FAILED,     /* xfed_tls_reason(), xfed_tls_error_text() */
 };
 
-/* One step of the handshake with what is queued. The only call that may run as a job. */
+/* One step of the handshake with the queued input. The only call that may run as a job. */
 enum xfed_tls_result xfed_tls_handshake_step(struct xfed_tls *t);
 bool xfed_tls_is_established(const struct xfed_tls *t);
 
-/* Decrypts up to `size` bytes. DONE with `*len` > 0, WANT_INPUT, CLOSED, FAILED. Post-handshake messages are handled. */
+/* Decrypts up to `size` bytes. DONE with `*len` > 0, WANT_INPUT, CLOSED, FAILED. Handles post-handshake messages. */
 enum xfed_tls_result xfed_tls_read(struct xfed_tls *t, char *out, size_t size, size_t *len);
-/* True while ciphertext is queued or plaintext is held inside GnuTLS: read again before waiting for the socket. */
+/* True while ciphertext is queued or GnuTLS holds plaintext: read again before waiting for the socket. */
 bool xfed_tls_has_pending(const struct xfed_tls *t);
-/* Encrypts all of `in` into the output buffer. OK; LIMIT (output full) or NOMEM, nothing written; LIBRARY, STATE: dead. */
+/* Encrypts all of `in` into the output buffer. OK; LIMIT (output full) or NOMEM: nothing written; LIBRARY, STATE: the session has failed or ended. */
 int xfed_tls_write(struct xfed_tls *t, struct xfed_span in);
-/* Queues close_notify, once; nothing can be written behind it (STATE). */
+/* Queues close_notify, once; nothing can be written afterwards (STATE). */
 void xfed_tls_bye(struct xfed_tls *t);
 
 /*
- * After FAILED: tls.version.old, tls.handshake.failed, tls.cert.missing (server that requires one), or stream.internal
- * where it was our memory that ran out. The text is for the log: what GnuTLS or the peer's alert says; after a handshake
- * with a bad chain, what is wrong with it. Never NULL. An alert for the peer may stand in the output: send it, then close.
+ * After FAILED: tls.version.old, tls.handshake.failed, tls.cert.missing (a server that requires one), or stream.internal if memory ran out.
+ * The text is for the log: the error of GnuTLS, or the peer's alert; after a handshake with an invalid chain, what is wrong with it. Never
+ * NULL. There may be an alert for the peer in the output: send it, then close.
  */
 enum xfed_reason xfed_tls_reason(const struct xfed_tls *t);
 const char *xfed_tls_error_text(const struct xfed_tls *t);
@@ -104,32 +104,30 @@ struct xfed_tls_facts {
 	const char *version;	      /* "TLS1.3" */
 	const char *cipher;	      /* "AES-256-GCM" as GnuTLS names it */
 	struct xfed_span sni;	      /* server: what the client asked for; data NULL: nothing */
-	const struct xfed_cert *peer; /* leaf, NULL: none presented */
+	const struct xfed_cert *peer; /* leaf; NULL: none was presented */
 	size_t chain_len;
 	/*
-	 * Trust, validity and revocation of the chain; XFED_REASON_NONE: good. tls.cert.missing: none presented.
-	 * Names and purpose are for xfed/cert.h. A leaf that does not parse (see xfed_cert_new_der) gives peer NULL,
-	 * chain_len above 0 and tls.cert.untrusted.
+	 * Trust, validity and revocation of the chain; XFED_REASON_NONE: valid. tls.cert.missing: none was presented. Names and purpose are checked
+	 * by xfed/cert.h. For a leaf that does not parse (see xfed_cert_new_der) peer is NULL, chain_len above 0 and the reason tls.cert.untrusted.
 	 */
 	enum xfed_reason chain_reason;
 };
-void xfed_tls_facts(const struct xfed_tls *t, struct xfed_tls_facts *out); /* spans live as long as the session */
+void xfed_tls_facts(const struct xfed_tls *t, struct xfed_tls_facts *out); /* spans are valid as long as the session */
 
 /*
- * What was good at the handshake need not be so now. Judges the chain of an established session again where `creds` are others
- * than it was judged by (after a reload: trust and revocation lists; the session takes a reference), or where
- * xfed_tls_judge_due_s() has come; else it costs nothing. `creds` NULL: the same as before. Returns the chain_reason of now, which
- * the facts have too. `now_s`: wall clock.
+ * Judges the chain of an established session again, if `creds` differ from those it was judged by (trust and revocation lists were
+ * reloaded; the session takes a reference), or if xfed_tls_judge_due_s() has come; else it costs nothing. `creds` NULL: the same as before.
+ * Returns the present chain_reason, which is also in the facts. `now_s`: wall clock.
  */
 enum xfed_reason xfed_tls_judge_again(struct xfed_tls *t, struct xfed_tls_creds *creds, int64_t now_s);
-/* When the next certificate of the chain expires, or XFED_TLS_JUDGE_S have passed; after judge_again(). INT64_MAX: none was presented. */
+/* When the next certificate of the chain expires, or XFED_TLS_JUDGE_S have passed; valid after judge_again(). INT64_MAX: none was presented. */
 int64_t xfed_tls_judge_due_s(const struct xfed_tls *t);
 /* DER of chain certificate i (0: leaf). */
 struct xfed_span xfed_tls_peer_der(const struct xfed_tls *t, size_t i);
 
 /*
- * Once per process. `wall_s` of env is used for validity checks (process-wide in GnuTLS), also from threads that run a
- * job; `env` must live until deinit.
+ * Once per process. `wall_s` of env is used for validity checks (process-wide in GnuTLS), also by threads that run a job; `env` has to live
+ * until deinit.
  */
 int xfed_tls_global_init(const struct xfed_env *env);
 void xfed_tls_global_deinit(void);

@@ -31,6 +31,8 @@ static const struct {
 	{ "failures retry ID|DOMAIN", RT_COMMAND_OF_GATEWAY, true },
 	{ "explain FROM TO [kind=KIND]", RT_COMMAND_OF_GATEWAY, false },
 	{ "explain CODE", RT_COMMAND_OF_XFEDCTL, false },
+	{ "test im TO [from=USER] [wait=S]", RT_COMMAND_OF_GATEWAY, true },
+	{ "test presence TO [from=USER] [wait=S]", RT_COMMAND_OF_GATEWAY, true },
 	{ "config show", RT_COMMAND_OF_BOTH, false },
 	{ "config check", RT_COMMAND_OF_BOTH, false },
 	{ "config check FILE", RT_COMMAND_OF_XFEDCTL, false },

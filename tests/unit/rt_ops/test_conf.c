@@ -318,6 +318,11 @@ static const struct row domain_rows[] = {
 	{ "twice inside", G, DOMAINS("  - domain: example.com\n" HOP "  - domain: b.example\n    sip_domain: example.com\n" HOP),
 		"gateway.yaml:10:17:domains[1].sip_domain: found \"example.com\", which stands inside for \"example.com\" already, accepted: another "
 		"domain\n" },
+	{ "who sends tests", G, DOMAINS("  - domain: example.com\n    test_user: Probe@EXAMPLE.com\n" HOP), "" },
+	{ "who sends tests elsewhere", G, DOMAINS("  - domain: example.com\n    test_user: probe@corp.example\n" HOP),
+		"gateway.yaml:7:16:domains[0].test_user: found \"probe@corp.example\", accepted: a user of example.com\n" },
+	{ "who sends tests is a domain", G, DOMAINS("  - domain: example.com\n    test_user: example.com\n" HOP),
+		"gateway.yaml:7:16:domains[0].test_user: found \"example.com\", accepted: an address, user@domain\n" },
 	{ "no domain", G, DOMAINS("  - domain: \"alice@example.com\"\n" HOP),
 		"gateway.yaml:6:13:domains[0].domain: found \"alice@example.com\", accepted: a domain such as example.com; the "
 		"character \"@\" is not allowed in one (RFC 1123)\n" },

@@ -293,6 +293,31 @@ static void a_client_that_goes_away_is_no_harm(void **state)
 	exchange("{\"noun\":\"status\"}\n", "{\"ok\":true,\"result\":{\"name\":\"gw1\"}}");
 }
 
+/* In their order, before the answer, which the next request waits for. */
+static void parts_come_before_the_answer(void **state)
+{
+	int fd = dial();
+	put(fd, "{\"noun\":\"wait\"}\n{\"noun\":\"status\"}\n", 35);
+	turns(10);
+	rt_reply_part(waiting, json_pack("{s:i}", "n", 1));
+	rt_reply_part(waiting, NULL);
+	expect(fd, "{\"part\":{\"n\":1}}");
+	rt_reply_part(waiting, json_pack("{s:i}", "n", 2));
+	rt_reply_ok(waiting, json_pack("{s:i}", "n", 3));
+	turns(10);
+	char text[512] = "";
+	assert_true(recv(fd, text, sizeof(text) - 1, MSG_DONTWAIT) > 0);
+	assert_string_equal(text, "{\"part\":{\"n\":2}}\n{\"ok\":true,\"result\":{\"n\":3}}\n{\"ok\":true,\"result\":{\"name\":\"gw1\"}}\n");
+	waiting = (struct rt_reply){ 0 };
+	put(fd, "{\"noun\":\"wait\"}\n", 16);
+	turns(10);
+	close(fd);
+	turns(10);
+	rt_reply_part(waiting, json_pack("{s:i}", "n", 4)); /* nobody is there any more */
+	rt_reply_ok(waiting, json_object());
+	turns(2);
+}
+
 static void an_answer_may_outlive_the_socket(void **state)
 {
 	int fd = dial();
@@ -618,6 +643,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(one_connection_several_requests, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_answer_may_come_later, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_client_that_goes_away_is_no_harm, setup, teardown),
+		cmocka_unit_test_setup_teardown(parts_come_before_the_answer, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_answer_may_outlive_the_socket, setup, teardown),
 		cmocka_unit_test_setup_teardown(changes_leave_an_audit_line, setup, teardown),
 		cmocka_unit_test_setup_teardown(clients_are_bounded, setup, teardown),

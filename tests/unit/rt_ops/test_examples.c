@@ -131,7 +131,7 @@ static void gateway(void **state)
 	assert_string_equal(differing, "domains dialback.secret_file http.listen ");
 	/* The domain differs in what has no default, and in that only. */
 	whole->domains.items[0].peer_addresses = plain->domains.items[0].peer_addresses;
-	whole->domains.items[0].sip_domain = NULL;
+	whole->domains.items[0].sip_domain = whole->domains.items[0].test_user = NULL;
 	whole->domains.items[0].auth = plain->domains.items[0].auth;
 	whole->domains.items[0].presence = plain->domains.items[0].presence;
 	differing[0] = '\0';

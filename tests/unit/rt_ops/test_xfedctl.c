@@ -28,8 +28,14 @@ static void answer(struct rt_reply reply, const json_t *args, void *user)
 		rt_reply_fail(reply, "not-found", "%s", canned + 5);
 		return;
 	}
-	json_t *j = json_loads(canned, 0, NULL);
+	json_t *j = json_loads(canned, 0, NULL), *step;
 	assert_non_null(j);
+	/* As a test does: each step but the last is told before the answer. */
+	json_t *steps = json_object_get(j, "took_ms") ? json_object_get(j, "steps") : NULL;
+	for (size_t i = 0; i + 1 < json_array_size(steps); i++) {
+		step = json_array_get(steps, i);
+		rt_reply_part(reply, json_incref(step));
+	}
 	/* What xfedctl asked with comes back, so that the rows see it. */
 	if (json_object_size(args) > 0) {
 		json_object_set(j, "args", (json_t *)(uintptr_t)args);
@@ -388,6 +394,29 @@ static const struct {
 		"xfedctl: \"kind=calls\": kind is message, presence or subscription\nusage: xfedctl explain FROM TO [kind=KIND]\nusage: xfedctl explain CODE\n", 2 },
 	{ "explain asks with both", { "--json", "explain", "a@example.com", "b@a.example" }, "{\"ok\":true}",
 		"{\n  \"ok\": true,\n  \"args\": {\n    \"from\": \"a@example.com\",\n    \"to\": \"b@a.example\"\n  }\n}\n", "", 0 },
+	{ "a test", { "test", "im", "b@a.example", "--wait", "60" },
+		"{\"kind\":\"im\",\"from\":\"p@example.com\",\"to\":\"b@a.example\",\"ok\":true,\"took_ms\":1250,\"accepted\":true,\"no_error\":false,"
+		"\"answered\":true,\"inbound\":\"proved\",\"steps\":[{\"at_ms\":0,\"step\":\"sent\",\"state\":\"ok\",\"text\":\"a message\"},"
+		"{\"at_ms\":52,\"step\":\"accepted\",\"state\":\"ok\",\"text\":\"acknowledged\"},"
+		"{\"at_ms\":1250,\"step\":\"answered\",\"state\":\"ok\",\"text\":\"a message has come in\"}]}",
+		"   0.000 s  ok       sent        a message\n"
+		"   0.052 s  ok       accepted    acknowledged\n"
+		"   1.250 s  ok       answered    a message has come in\n"
+		"\nway out: proved by the answer\n"
+		"way back: proved by what came from the partner\n", "", 0 },
+	{ "a test that fails", { "test", "presence", "b@a.example" },
+		"{\"kind\":\"presence\",\"from\":\"p@example.com\",\"to\":\"b@a.example\",\"ok\":false,\"took_ms\":3,\"accepted\":false,\"no_error\":false,"
+		"\"answered\":false,\"approved\":false,\"shown\":false,\"inbound\":\"not-tested\",\"gate\":\"kinds\",\"steps\":["
+		"{\"at_ms\":0,\"step\":\"failed\",\"state\":\"problem\",\"text\":\"x \\u001b\",\"reason\":\"policy.kind.forbidden\",\"remedy\":\"Name it.\"}]}",
+		"   0.000 s  PROBLEM  failed      x ?\n"
+		"          policy.kind.forbidden: Name it.\n"
+		"\nway out: the partner's server has not got it\n"
+		"way back: not tested, as no answer came\n"
+		"the gate that is closed: kinds\n", "", 1 },
+	{ "what a test asks with", { "--json", "test", "im", "b@a.example", "from=p@example.com", "wait=5" }, "{\"ok\":true}",
+		"{\n  \"ok\": true,\n  \"args\": {\n    \"to\": \"b@a.example\",\n    \"from\": \"p@example.com\",\n    \"wait\": 5\n  }\n}\n", "", 0 },
+	{ "a time that is none", { "test", "im", "b@a.example", "wait=soon" }, "{}", "",
+		"xfedctl: \"wait=soon\": wait is seconds, from 1 to 600\nusage: xfedctl test im TO [from=USER] [wait=S]\n", 2 },
 	{ "later", { "message", "find" }, "{}", "", "xfedctl: message find is not built in this version\n", 2 },
 	{ "later, one verb of a noun", { "partner", "add" }, "{}", "", "xfedctl: partner add is not built in this version\n", 2 },
 	{ "mistyped", { "partner", "ad" }, "{}", "", "xfedctl: partner does not take \"ad\"\nusage: xfedctl partner list\nusage: xfedctl partner show DOMAIN\n"

@@ -17,18 +17,18 @@ struct rt_addr {
 	};
 };
 
-#define RT_ADDR_TEXT 56 /* the longest text, with its terminator */
+#define RT_ADDR_TEXT 56 /* the longest text, with its NUL */
 
-/* "ADDRESS:PORT", or "ADDRESS" with `default_port`; IPv6 in brackets, which may be left out where no port follows. OK, INVALID. */
+/* "ADDRESS:PORT", or "ADDRESS" with `default_port`; IPv6 in brackets, which are optional without port. OK, INVALID. */
 int rt_addr_parse(struct rt_addr *out, struct xfed_span text, uint16_t default_port);
-/* An address without port, brackets allowed; the port becomes `port`. OK, INVALID. */
+/* An address without port, brackets allowed; gets `port`. OK, INVALID. */
 int rt_addr_parse_host(struct rt_addr *out, struct xfed_span host, uint16_t port);
 void rt_addr_make(struct rt_addr *out, const struct sockaddr *sa); /* any other family becomes AF_UNSPEC */
 
 const char *rt_addr_text(const struct rt_addr *a, char out[RT_ADDR_TEXT]);	/* with port; returns `out` */
 const char *rt_addr_host_text(const struct rt_addr *a, char out[RT_ADDR_TEXT]); /* without port and brackets */
 uint16_t rt_addr_port(const struct rt_addr *a);
-/* The IPv4 address of one of IPv4, or of one that is mapped into IPv6, as a peer of a dual-stack socket shows. False: neither. */
+/* The IPv4 address, or the one mapped into an IPv6 address, as peers of a dual-stack socket appear. False: there is none. */
 static inline bool rt_addr_v4(const struct rt_addr *a, struct in_addr *out)
 {
 	if (a->sa.sa_family == AF_INET) {

@@ -57,6 +57,16 @@
  *   addresses, direction, partner, kinds, access, contact, mapping, approval (not of a message), sender, next-hop, gateway, link, policy,
  *   edge, stream. presence: TO is shown that of FROM; subscription: FROM asks to see that of TO
  *
+ * test im        {"to", "from"?, "wait"? (1 to 600)}     gateway, admin: sends a real message to a partner's user; each step is told in a line of
+ *   its own as soon as it is known, {"part": STEP}
+ *   {"kind": "im"|"presence", "from", "to", "ok": bool, "took_ms", "steps": [STEP], "gate"?: the closed one it failed at, "accepted": bool,
+ *    "no_error": bool: none came within 10 s, "answered": bool, "approved"?: bool, "shown"?: bool (both of presence),
+ *    "inbound": "proved"|"not-tested"}
+ *   STEP = {"at_ms": since the beginning, "step", "state": "ok"|"note"|"problem", "text", "reason"?, "side"?, "remedy"?}; ok is false where one
+ *   is a problem. sent; accepted or failed; gate; answered; no-error; of presence approved, refused, shown, waiting, taken-back too
+ * test presence  as test im: asks to see a partner's user, and takes that back unless the sender saw the user, or had asked, before
+ *   Busy: four tests are under way.
+ *
  * failures list  {"partner"?, "since"?, "limit"? (1 to 500, else 50), "before"?}     gateway
  *   {"failures": [FAILURE], "next"?}            newest first; "next" where the page is full: as "before" it gives the page behind
  * failures show  {"id"}     FAILURE, with "steps": [{"at_ms", "step", "ok": bool, "detail"?}], "facts": [{"name", "value"}],
@@ -87,7 +97,7 @@
 
 /* ---- the list ---- */
 
-/* What an argument is: kind, JSON type, what is said where it is none. */
+/* Kinds of arguments: name, JSON type, and the text for a word that does not fit. */
 #define RT_ARG_KINDS(X)                                                                                                                              \
 	X(DOMAIN, STRING, "a domain such as fabrikam.example")                                                                                       \
 	X(ADDRESS, STRING, "an address, user@domain or sip:user@domain")                                                                             \
@@ -96,6 +106,7 @@
 	X(LEVEL, STRING, "error, warning, info or debug")                                                                                            \
 	X(FAILURE, INTEGER, "the number of a failure, as failures list shows it")                                                                    \
 	X(COUNT, INTEGER, "a number from 1")                                                                                                         \
+	X(SECONDS, INTEGER, "seconds, from 1 to 600")                                                                                                \
 	X(AGO, INTEGER, "how long ago: 90s, 30m, 2h or 7d") /* sent as seconds since 1970 */                                                         \
 	X(CODE, STRING, "a reason code")                                                                                                             \
 	X(KIND, STRING, "message, presence or subscription")                                                                                         \
@@ -115,10 +126,10 @@ struct rt_arg_info {
 };
 const struct rt_arg_info *rt_arg_info(enum rt_arg_kind kind);
 
-enum rt_arg_place { RT_ARG_NEEDED, RT_ARG_OPTIONAL, RT_ARG_NAMED, RT_ARG_OR }; /* see commands.def */
+enum rt_arg_place { RT_ARG_NEEDED, RT_ARG_OPTIONAL, RT_ARG_NAMED, RT_ARG_OR }; /* described in commands.def */
 
 struct rt_command_arg {
-	const char *key, *word; /* in the request; in the usage line */
+	const char *key, *word; /* its key in the request; its name in the usage line */
 	enum rt_arg_kind kind;
 	enum rt_arg_place place;
 };
@@ -130,8 +141,8 @@ enum rt_command_server { RT_COMMAND_OF_GATEWAY, RT_COMMAND_OF_BOTH, RT_COMMAND_O
 struct rt_command {
 	const char *noun, *verb; /* verb "" where there is none */
 	enum rt_command_server server;
-	bool changes;					     /* needs an administrator */
-	const char *help, *more;			     /* one line; what only the manual says, or "" */
+	bool changes;					     /* needs administrator rights */
+	const char *help, *more;			     /* one line; and what only the manual says, or "" */
 	struct rt_command_arg args[RT_COMMAND_ARGS_MAX + 1]; /* ends with key NULL */
 };
 
@@ -146,43 +157,46 @@ extern const struct rt_command rt_commands[RT_COMMAND_COUNT];
 /* "failures list [DOMAIN] [since=TIME]", as in a usage line. */
 const char *rt_command_words(const struct rt_command *c, char out[RT_COMMAND_WORDS]);
 
-/* The first argument that is needed and is in `args` in none of its readings; NULL: none. */
+/* The first needed argument that `args` has in none of its readings; NULL: there is none. */
 const struct rt_command_arg *rt_command_missing(const struct rt_command *c, const json_t *args);
 
 /* ---- serving them ---- */
 
-/* Where the answer to one command goes. A value that is kept until then; `done` NULL: nobody waits for it. */
+/* Where the answer to a command goes; kept by value until then. `done` NULL: nobody waits for it. */
 struct rt_reply {
-	/* Either `result`, which is stolen, or one of the codes above and one sentence. */
+	/* Either `result`, which the callee takes over, or one of the codes above with one sentence. */
 	void (*done)(void *user, json_t *result, const char *code, const char *text);
 	void *user;
+	void (*part)(void *user, json_t *part); /* what is known so far, borrowed; NULL: nobody wants to hear it */
 };
 
-/* Steals `result` (an object; NULL counts as out of memory). */
+/* Takes over `result` (an object; NULL counts as out of memory). */
 void rt_reply_ok(struct rt_reply r, json_t *result);
+/* One more step of a command that takes long, before it is answered: it is in the answer too. Steals `part`; NULL is fine. */
+void rt_reply_part(struct rt_reply r, json_t *part);
 void rt_reply_fail(struct rt_reply r, const char *code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /*
- * Answers with exactly one of rt_reply_ok() and rt_reply_fail(), now or later from the loop thread. `args` is an object,
- * borrowed for the call: its keys are arguments of the command, of their type, and those that are needed are there.
+ * Answers with exactly one of rt_reply_ok() and rt_reply_fail(), at once or later from the loop's thread. `args` is an object, borrowed for
+ * the call; its keys are arguments of the command with the right type, and those needed are there.
  */
 typedef void rt_command_handler(struct rt_reply reply, const json_t *args, void *user);
 
-/* The handlers of a daemon; each daemon has those of the commands that it serves. */
+/* The handlers of a daemon, for the commands it serves. */
 #define COMMAND(id, noun, verb, served, who, help, more, args) rt_command_handler command_##id;
 #include "xfed/rt/commands.def"
 
 struct rt_command_table {
 	const struct rt_command *commands;
-	rt_command_handler *const *handlers; /* NULL: not served here */
+	rt_command_handler *const *handlers; /* NULL: this daemon does not serve it */
 	size_t count;
 };
 
-/* The one that is served here, or NULL. */
+/* The command if this daemon serves it, else NULL. */
 const struct rt_command *rt_command_find(const struct rt_command_table *t, const char *noun, const char *verb);
 /*
- * Refuses what whoever asks may not do (not-authorised), or what does not fit the command's arguments (bad-request); else runs the handler.
- * `args` NULL: none.
+ * Refuses if the caller lacks the right (not-authorised), or if `args` do not fit the command (bad-request); else runs the handler. `args`
+ * NULL: none.
  */
 void rt_command_run(
 	const struct rt_command_table *t, const struct rt_command *c, bool may_change, const json_t *args, struct rt_reply reply, void *user);

@@ -1,13 +1,12 @@
 /*
- * Option tables: one table describes a configuration file (name, type, unit, range, default, help) and loads it into a
- * struct, reports what is wrong with it, prints the effective configuration and writes the options part of a man page.
+ * Option tables: a table describes a configuration file (name, type, unit, range, default, help). It loads the file into a struct, reports
+ * errors, prints the effective configuration, and writes the options part of a manual page.
  *
- * YAML is taken as libyaml's events, strictly: a scalar is what its row's type says or an error that names what was
- * found and what is accepted; unknown and duplicate keys, a second document, anchors, aliases, tags, merge keys, tabs
- * as indentation, NUL, anything but UTF-8, files above RT_CONF_FILE_BYTES and depth above RT_CONF_DEPTH are errors.
- * All errors of a file are collected, up to RT_CONF_ERRORS.
+ * YAML is read strictly, as events of libyaml: a scalar has the type of its row, or is an error that names what was found and what is
+ * accepted; unknown and duplicate keys, a second document, anchors, aliases, tags, merge keys, tabs as indentation, NUL, anything but
+ * UTF-8, files above RT_CONF_FILE_BYTES and depth above RT_CONF_DEPTH are errors. All errors of a file are collected, up to RT_CONF_ERRORS.
  *
- * Values live in the document's arena: a loaded struct is valid until rt_conf_doc_deinit() of its document.
+ * Values are in the document's arena: a loaded struct is valid until rt_conf_doc_deinit() of its document.
  */
 #ifndef XFED_RT_CONF_H
 #define XFED_RT_CONF_H
@@ -32,7 +31,7 @@ const char *rt_conf_transport_name(enum rt_conf_transport t); /* "", "udp", "tcp
 struct rt_conf_address {
 	const char *host; /* an address without brackets, or a host name; NULL: not set */
 	uint16_t port;
-	bool is_ip; /* `host` is an IPv4 or IPv6 address; always so for what we listen on */
+	bool is_ip; /* `host` is an IPv4 or IPv6 address; always so for listening addresses */
 	enum rt_conf_transport transport;
 };
 struct rt_conf_addresses {
@@ -44,7 +43,7 @@ struct rt_conf_strings {
 	size_t count;
 };
 
-/* The field of a row's struct must have the type named here. Numbers are uint32_t. */
+/* A row's member must have the type named here. Numbers are uint32_t. */
 enum rt_conf_type {
 	RT_CONF_STRING,	     /* const char *; not empty */
 	RT_CONF_PATH,	     /* const char *; absolute */
@@ -67,17 +66,17 @@ enum rt_conf_type {
 
 enum rt_conf_flags {
 	RT_CONF_REQUIRED = 1,
-	RT_CONF_RELOADABLE = 2, /* a reload applies a change; else it needs a restart and the reload says so */
+	RT_CONF_RELOADABLE = 2, /* a reload applies a change; else the reload reports that a restart is needed */
 	RT_CONF_SECRET = 4,	/* never printed */
-	RT_CONF_KEPT = 8,	/* PATH: a file with a key or a secret in it, which not everybody may read */
-	RT_CONF_FILE = 16,	/* STRING: a file where it begins with a slash */
+	RT_CONF_KEPT = 8,	/* PATH: a file with a key or a secret, which not everybody may read */
+	RT_CONF_FILE = 16,	/* STRING: a file if it begins with a slash */
 	RT_CONF_QUIET = 32,	/* one of many: not printed where it is not set */
 };
 
 struct rt_conf_word {
 	const char *word;
 	int value;
-	const char *not_built; /* a sentence: the word parses, but needs what this version does not have */
+	const char *not_built; /* a sentence: the word is valid, but not built in this version */
 };
 
 struct rt_conf_table;
@@ -88,28 +87,28 @@ struct rt_conf_row {
 	unsigned flags;
 	uint64_t min, max;		  /* numbers: range, in ms or bytes where that is the unit; lists: fewest and most items; 0, 0: none */
 	const char *unit;		  /* of an INT: "connections" */
-	const char *fallback;		  /* the default as it would stand in the file; lists: words between blanks; NULL: none */
-	uint64_t standard;		  /* the same for a number that is a limit of xfed/limits.h; 0: see `fallback` */
+	const char *fallback;		  /* the default as it would be written in the file; lists: words separated by blanks; NULL: none */
+	uint64_t standard;		  /* the same for a number from xfed/limits.h; 0: see `fallback` */
 	const char *help;		  /* one or more sentences */
 	const struct rt_conf_word *words; /* ENUM, ENUM_SET: ends with word NULL */
 	const struct rt_conf_table *table;
 	/*
-	 * Strings: a further check, which may rewrite the value. Returns OK, NOMEM, or INVALID with what would be accepted in
-	 * `*accepted` (a phrase: "a domain").
+	 * Strings: a further check, which may change the value. Returns OK, NOMEM, or INVALID with what would be accepted in `*accepted` (a phrase:
+	 * "a domain").
 	 */
 	int (*convert)(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted);
-	const char *not_built; /* a sentence: any value but the default is refused with it */
+	const char *not_built; /* a sentence: any value but the default is refused with it, because it is not built */
 };
 
 struct rt_conf_table {
-	const char *name; /* "edge.yaml"; for objects the key they stand under */
+	const char *name; /* "edge.yaml"; for objects their key */
 	const char *help;
 	const struct rt_conf_row *rows;
 	size_t row_count;
 	size_t struct_size;
 };
 
-/* A table of `rows_`; and where a member is of an object of its own in `root`: rows of such an object count from its beginning. */
+/* A table of `rows_`. Where a member belongs to an object inside the struct, offsets of its rows count from the beginning of that object. */
 #define RT_CONF_TABLE(storage, ident, name_, rows_, type, help_)                                                                                     \
 	storage struct rt_conf_table ident##_table = {                                                                                               \
 		.name = (name_), .help = (help_), .rows = (rows_), .row_count = XFED_ARRAY_LEN(rows_), .struct_size = sizeof(type)                   \
@@ -128,8 +127,8 @@ struct rt_conf_problem {
 };
 
 /*
- * Problems of one load, which may span several files. The counts include what was found beyond the caps; a problem that
- * could not be kept for want of memory still counts, so `error_count` alone decides whether a load failed.
+ * Problems of one load, which may span several files. The counts include those beyond the limits and those that could not be kept for lack
+ * of memory, so `error_count` decides whether a load failed.
  */
 struct rt_conf_errors {
 	struct xfed_arena arena;
@@ -143,9 +142,9 @@ void rt_conf_errors_deinit(struct rt_conf_errors *e);
 void rt_conf_errors_add(struct rt_conf_errors *e, bool is_warning, enum xfed_reason reason, const char *file, unsigned line, unsigned column,
 	const char *key, const char *fmt, ...) __attribute__((format(printf, 8, 9)));
 
-/* "FILE:LINE:COLUMN:KEY: [warning: ]TEXT", without a newline; parts that are not known are left out. OK, LIMIT, NOMEM. */
+/* "FILE:LINE:COLUMN:KEY: [warning: ]TEXT", without a newline; unknown parts are omitted. OK, LIMIT, NOMEM. */
 int rt_conf_problem_print(const struct rt_conf_problem *p, struct xfed_buf *out);
-/* All of them, one a line, then "N more" where the cap was hit. What --check-config and a failed start write to stderr. */
+/* All of them, one per line, then "N more" if the limit was reached. Written to stderr by --check-config and a failed start. */
 int rt_conf_errors_print(const struct rt_conf_errors *e, struct xfed_buf *out);
 
 /* ---- loading ---- */
@@ -157,45 +156,44 @@ struct rt_conf_doc {
 	const struct rt_conf_table *table;
 	void *object;
 	struct rt_conf_errors *errors;
-	struct rt_conf_mark *marks;	      /* where each key stood, for later checks across keys */
-	struct rt_conf_strings needs_restart; /* rt_conf_keep(): keys whose values in the file are not those in force */
+	struct rt_conf_mark *marks;	      /* the place of each key, for later checks across keys */
+	struct rt_conf_strings needs_restart; /* from rt_conf_keep(): keys whose values in the file are not in force */
 };
 
 /*
- * Parses `text` by `table` into a zeroed struct of table->struct_size in the document's arena, defaults filled in;
- * `doc->object` is that struct. Problems are added to `errors`, which has to live as long as the document is used with
- * rt_conf_fail(). Returns OK, XFED_ERR_INVALID where errors were added, or XFED_ERR_NOMEM (one error is added too). The
- * document is to be released in every case.
+ * Parses `text` by `table` into a zeroed struct of table->struct_size in the document's arena, with defaults; `doc->object` is that struct.
+ * Problems are added to `errors`, which has to live as long as rt_conf_fail() is used with the document. OK, XFED_ERR_INVALID where errors
+ * were added, or XFED_ERR_NOMEM (an error is added too). The document has to be released in any case.
  */
 int rt_conf_load(struct rt_conf_doc *doc, const struct rt_conf_table *table, const char *file, struct xfed_span text, struct rt_conf_errors *errors);
-/* The same for a file; one that cannot be read is an error with the system's words. */
+/* The same for a file; if it cannot be read, the system's error is added. */
 int rt_conf_load_file(struct rt_conf_doc *doc, const struct rt_conf_table *table, const char *path, struct rt_conf_errors *errors);
-/* A configuration file's text, released by the caller; one that cannot be read is an error in `errors`. */
+/* Reads the text of a configuration file, which the caller releases; if it cannot be read, an error is added to `errors`. */
 int rt_conf_read(const char *path, struct xfed_buf *text, struct rt_conf_errors *errors);
 void rt_conf_doc_deinit(struct rt_conf_doc *doc); /* zeroed is fine */
 
 /*
- * For checks across keys after a load: adds a problem at the place of `key` in `object` (the loaded struct or an object
- * inside it); where the file does not have the key, at the place of the object. Also true afterwards for warnings.
+ * For checks across keys after a load: adds a problem at the place of `key` in `object` (the loaded struct or an object inside it), or if
+ * the file does not have the key at the place of the object. The second function adds a warning.
  */
 void rt_conf_fail(struct rt_conf_doc *doc, const void *object, const char *key, enum xfed_reason reason, const char *fmt, ...)
 	__attribute__((format(printf, 5, 6)));
 void rt_conf_warn(struct rt_conf_doc *doc, const void *object, const char *key, enum xfed_reason reason, const char *fmt, ...)
 	__attribute__((format(printf, 5, 6)));
 /*
- * Warns (config.file.exposed) of what everybody may write to: the document's file, the files and directories its keys name, and the
- * directories they lie in; and of what everybody may read where it is RT_CONF_KEPT. Looks at the disk; may run on a worker.
+ * Warns (config.file.exposed) of files that everybody may write to: the document's file, the files and directories its keys name, and the
+ * directories these are in; and of RT_CONF_KEPT files that everybody may read. Reads the disk; may run on a worker thread.
  */
 void rt_conf_check_files(struct rt_conf_doc *doc);
-void rt_conf_check_file(struct rt_conf_errors *errors, const char *path); /* one file of a directory that is judged */
-/* An error about a file, "PATH: ...": at the key that names it, else at `key` of the document's object. */
+void rt_conf_check_file(struct rt_conf_errors *errors, const char *path); /* one file of a policy directory */
+/* Adds an error about a file, "PATH: ...": at the key that names it, else at `key` of the document's object. */
 void rt_conf_fail_file(struct rt_conf_doc *doc, const char *key, const char *error);
 /* Whether the file itself has the key. */
 bool rt_conf_is_set(const struct rt_conf_doc *doc, const void *object, const char *key);
 
-/* ---- what else the tables give ---- */
+/* ---- further uses of a table ---- */
 
-/* The effective configuration as YAML: every key with its value, secrets as "(hidden)". OK, LIMIT, NOMEM. */
+/* Prints the effective configuration as YAML: every key with its value, secrets as "(hidden)". OK, LIMIT, NOMEM. */
 int rt_conf_print(const struct rt_conf_table *table, const void *object, struct xfed_buf *out);
 
 /*
@@ -206,29 +204,26 @@ void rt_conf_diff(const struct rt_conf_table *table, const void *old_object, con
 	void (*changed)(void *user, const char *key, bool is_reloadable), void *user);
 
 /*
- * For a reload: what a reload cannot apply becomes what it is in the configuration in force, copied, so that a loaded struct always
- * says what is in force; where the file has another value the key is in `fresh->needs_restart`. What a struct has beside its rows is
- * not touched, and is zero in copied items of a list. OK, NOMEM.
+ * For a reload: values that a reload cannot apply are replaced by copies of those in force, so that a loaded struct always says what is in
+ * force; if the file has another value, the key is in `fresh->needs_restart`. Members without a row are not changed, and are zero in copied
+ * items of a list. OK, NOMEM.
  */
 int rt_conf_keep(struct rt_conf_doc *fresh, const void *in_force);
 
 /* The OPTIONS part of a section 5 manual page in roff. OK, LIMIT, NOMEM. */
 int rt_conf_man(const struct rt_conf_table *table, struct xfed_buf *out);
 
-/*
- * Checks a table itself: field sizes, defaults that parse, names in order of use only once. Returns NULL or a sentence
- * (static). For the unit tests of the tables.
- */
+/* Checks a table itself: sizes of members, defaults that parse, names in order and unique. Returns NULL or a sentence (static). For unit tests. */
 const char *rt_conf_table_check(const struct rt_conf_table *table);
 
 /* ---- helpers for daemons ---- */
 
 /*
- * Reads a whole file of at most `max` bytes into `*buf` (initialised by this call; its cap is `max`). Returns OK or
- * XFED_ERR_INVALID with a sentence in `error` ("/etc/xfed/x.pem: Permission denied"). Only regular files are
- * read (systemd credentials are), so a FIFO cannot hang the start.
+ * Reads a whole file of at most `max` bytes into `*buf` (initialised here, with limit `max`). XFED_OK, or XFED_ERR_INVALID with a sentence
+ * in `error` ("/etc/xfed/x.pem: Permission denied"). Only regular files are read (as systemd credentials are), so that a FIFO cannot block
+ * the start.
  */
-/* A number of errno in words; of one that is denied also to whom, and what to look with. */
+/* An errno in words; for a denied access also which user, and how to find out more. */
 const char *rt_errno_words(int err, char out[96]);
 int rt_file_read(const char *path, size_t max, struct xfed_buf *buf, char error[256]);
 
@@ -240,10 +235,10 @@ int rt_conf_convert_domain(struct xfed_arena *a, struct xfed_span in, struct xfe
 int rt_conf_convert_host(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted);
 int rt_conf_convert_name(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted);
 int rt_conf_convert_network(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted);
-/* The items of a row with that check, parsed, in the document's arena. OK, NOMEM. */
+/* Parses the items of a row with that check, into the document's arena. OK, NOMEM. */
 int rt_conf_networks(struct rt_conf_doc *doc, const struct rt_conf_strings *texts, struct rt_network **out);
 
-/* The parsers behind the row types, for arguments and the like. OK or INVALID. */
+/* The parsers of the row types, for other uses. OK or INVALID. */
 int rt_conf_parse_duration(struct xfed_span s, uint64_t *ms);
 int rt_conf_parse_size(struct xfed_span s, uint64_t *bytes);
 int rt_conf_parse_address(struct xfed_arena *a, struct xfed_span s, enum rt_conf_type type, struct rt_conf_address *out);

@@ -1,7 +1,4 @@
-/*
- * What the configurations of both daemons have alike: a struct that stands first in theirs, and its rows. What is done with it is in
- * rt/daemon.h.
- */
+/* What the configurations of both daemons have in common: a struct that is their first member, and its rows. rt/daemon.h applies it. */
 #ifndef XFED_RT_CONF_BASE_H
 #define XFED_RT_CONF_BASE_H
 
@@ -11,10 +8,10 @@
 enum rt_dnssec { RT_DNSSEC_OFF, RT_DNSSEC_TRUST_AD };
 
 struct rt_conf_base {
-	struct rt_conf_doc doc; /* the memory behind all of the configuration */
+	struct rt_conf_doc doc; /* owns the memory of the whole configuration */
 	const char *name;
 	struct {
-		struct rt_conf_addresses servers; /* count 0: resolv.conf */
+		struct rt_conf_addresses servers; /* count 0: use resolv.conf */
 		enum rt_dnssec dnssec;
 	} dns;
 	const char *control_socket; /* default /run/xfed/NAME.sock */
@@ -31,7 +28,7 @@ struct rt_conf_base {
 
 extern const struct rt_conf_table rt_conf_dns_table, rt_conf_http_table, rt_conf_log_table;
 
-/* Rows of a table whose structs begin with struct rt_conf_base; `help` is the one of the name. */
+/* Rows of a table whose structs begin with struct rt_conf_base; `help` is that of the name. */
 #define RT_CONF_BASE(member) .offset = offsetof(struct rt_conf_base, member)
 #define RT_CONF_NAME_ROW(help_)                                                                                                                      \
 	{                                                                                                                                            \
@@ -56,9 +53,9 @@ extern const struct rt_conf_table rt_conf_dns_table, rt_conf_http_table, rt_conf
 	}
 
 /*
- * Loads a configuration by `table` from the file `file`, or from `text` where that is not NULL (`file` is for the messages then), and
- * checks what stands above, then with `check` the rest: problems go to rt_conf_fail(), which makes it fail; OK or NOMEM. Problems
- * are in `errors`, which `base->doc.errors` keeps for later checks: set it anew when that collector is gone. OK, INVALID, NOMEM.
+ * Loads a configuration by `table` from the file `file`, or from `text` if that is not NULL (`file` is then only named in messages); checks
+ * the members above, then the rest with `check`, which reports problems by rt_conf_fail() and returns OK or NOMEM. Problems are in
+ * `errors`, which `base->doc.errors` keeps for later checks: the caller sets it anew before that collector ends. OK, INVALID, NOMEM.
  */
 int rt_conf_open(const struct rt_conf_table *table, const char *file, const struct xfed_span *text, int (*check)(struct rt_conf_doc *doc),
 	struct rt_conf_errors *errors, struct rt_conf_base **out);

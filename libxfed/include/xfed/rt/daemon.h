@@ -1,10 +1,10 @@
 /*
- * What a daemon has before it does anything of its own: the loop with its signals and its lag, the tick, the end of a turn,
- * metrics, resolver, control socket, the pages for monitoring, the service manager; and its main().
+ * What both daemons have in common: the loop with its signals and its lag, the tick, the end of a turn, metrics, resolver, control socket,
+ * HTTP pages for monitoring, systemd; and main().
  *
- *   tick      once a second, or when deadline() says
- *   turn end  once in every turn in which rt_daemon_flush_soon() was called: what was gathered is written
- *   close     stops everything and waits for jobs; tables that jobs and callbacks use live until afterwards
+ *   tick      once a second, or earlier as deadline() says
+ *   turn end  once in every turn in which rt_daemon_flush_soon() was called: writes what was collected
+ *   close     stops everything and waits for jobs; tables that jobs and callbacks use have to live until afterwards
  */
 #ifndef XFED_RT_DAEMON_H
 #define XFED_RT_DAEMON_H
@@ -19,58 +19,58 @@
 #include "xfed/rt/resolver.h"
 #include "xfed/rt/timer.h"
 
-/* What the daemon does when something of this comes; all in the loop, all set. */
+/* Functions of the daemon, called from the loop; every member is set. */
 struct rt_daemon_user {
 	void (*turn_end)(void *user);
 	void (*tick)(void *user, uint64_t now_ms);
-	uint64_t (*deadline_ms)(void *user); /* the next tick at the latest, asked at the end of a turn; UINT64_MAX: the usual one */
-	void (*gauges)(void *user);	     /* metrics that are only looked up when somebody reads them */
+	uint64_t (*deadline_ms)(void *user); /* when the next tick has to come at the latest, asked at the end of a turn; UINT64_MAX: as usual */
+	void (*gauges)(void *user);	     /* updates the metrics that are computed only when somebody reads them */
 	const char *(*service)(void *user);  /* its state in a word */
 	bool (*is_in_service)(void *user);
 	void (*reload)(void *user); /* SIGHUP */
 	void (*drain)(void *user);  /* SIGTERM, SIGINT */
-	/* The name of the partner this domain is one of, whose log lines are limited apart; NULL: not listed. */
+	/* The partner this domain belongs to, whose log lines have a limit of their own; NULL: not listed. */
 	const char *(*listed_partner)(void *user, struct xfed_span domain);
 };
 
-/* Members up to the line are for everybody; none changes after rt_daemon_open(). */
+/* Members up to the line are public; none changes after rt_daemon_open(). */
 struct rt_daemon {
 	struct rt_loop *loop;
 	struct xfed_env env;
 	struct rt_metrics *metrics;
 	struct rt_resolver *resolver;
 	struct rt_control *control;
-	struct rt_http *http; /* NULL: nobody may ask for pages */
+	struct rt_http *http; /* NULL: no HTTP pages */
 	struct rt_notify *notify;
 	uint64_t boot_nonce; /* of this run, random, never 0 */
 	uint64_t started_ms;
 	struct rt_daemon_reload {
-		int64_t ended_s; /* the last one; 0: there was none */
-		char error[512]; /* the first thing that was wrong with its files; empty: it succeeded */
+		int64_t ended_s; /* when the last reload ended; 0: there was none */
+		char error[512]; /* the first error in its files; empty: it succeeded */
 	} reload;
-	/* ---- */
-	uint64_t closed_ms; /* the time when the loop is gone */
+	/* private: */
+	uint64_t closed_ms; /* the loop's time when it was closed */
 	const struct rt_daemon_user *user;
 	void *user_data;
 	struct rt_post flush;
 	struct rt_timer tick;
-	uint64_t tick_at_ms; /* not later, however busy it is */
+	uint64_t tick_at_ms; /* the next tick comes then, however busy the loop is */
 };
 
-/* OK, NOMEM, LIBRARY. `user` outlives it. Whatever it returns, rt_daemon_close() and rt_daemon_deinit() follow. */
+/* OK, NOMEM, LIBRARY. `user` outlives it. rt_daemon_close() and rt_daemon_deinit() have to follow in any case. */
 int rt_daemon_init(struct rt_daemon *d, const struct rt_daemon_user *user, void *user_data);
 
 struct rt_daemon_options {
 	const char *name; /* "edge", "gateway", for the build's metric */
 	const struct rt_conf_base *config;
 	const struct rt_command_table *commands;
-	void *commands_user; /* NULL: that of the daemon */
+	void *commands_user; /* NULL: the user of the daemon */
 };
-/* Resolver, control socket and pages; the tick begins. OK, or an error with one sentence in `error`. */
+/* Starts resolver, control socket, HTTP pages and the tick. XFED_OK, or an error with one sentence in `error`. */
 int rt_daemon_open(struct rt_daemon *d, const struct rt_daemon_options *o, char error[256]);
 
-void rt_daemon_run(struct rt_daemon *d, const char *name); /* ready, until rt_loop_stop() */
-void rt_daemon_close(struct rt_daemon *d);		   /* the last jobs come back in here */
+void rt_daemon_run(struct rt_daemon *d, const char *name); /* reports that it is ready, and runs until rt_loop_stop() */
+void rt_daemon_close(struct rt_daemon *d);		   /* jobs that are still running return during this call */
 void rt_daemon_deinit(struct rt_daemon *d);		   /* metrics; zeroed is fine */
 
 void rt_daemon_flush_soon(struct rt_daemon *d);
@@ -87,30 +87,31 @@ static inline int64_t rt_daemon_began_s(const struct rt_daemon *d)
 	return rt_daemon_wall_s(d) - (int64_t)((rt_daemon_now_ms(d) - d->started_ms) / 1000);
 }
 
-/* ---- metrics that every part counts; `partner` is a listed partner's name or "other", the rest are words of metrics.def ---- */
+/* ---- metrics counted by every part; `partner` is a listed partner's name or "other", the rest are words of metrics.def ---- */
 
 void rt_daemon_count_refusal(struct rt_daemon *d, enum xfed_reason reason, enum xfed_side side);
 void rt_daemon_count_stanza(struct rt_daemon *d, const char *partner, const char *direction, const char *kind, const char *fate);
 void rt_daemon_count_dropped(struct rt_daemon *d, const char *rule);
-void rt_daemon_certificates(struct rt_daemon *d, const struct xfed_tls_creds *const *sets, size_t count); /* when ours end; a set may be NULL */
+/* expiry of our certificates; either argument may be NULL */
+void rt_daemon_certificates(struct rt_daemon *d, const struct xfed_tls_creds *const *sets, size_t count);
 
 /* ---- configuration ---- */
 
 void rt_daemon_start_log(const struct rt_conf_base *c); /* before anything else */
-/* Of a reload: logs what changes, and which keys need a restart; what is the daemon's follows. `after` has been through rt_conf_keep(). */
+/* For a reload: logs what changes and which keys need a restart, then applies what belongs to the daemon. `after` is the result of rt_conf_keep(). */
 void rt_daemon_configure(struct rt_daemon *d, const struct rt_conf_base *before, const struct rt_conf_base *after);
-/* The end of a reload; not OK: what runs stays, and it is a problem of `status` until one is. */
+/* The end of a reload. Not ok: what is in force stays, and `status` reports it until a reload succeeds. */
 void rt_daemon_reloaded(struct rt_daemon *d, bool ok, const struct rt_conf_errors *errors);
-/* The problems of `status` that both services have: a reload that failed, keys that wait for a restart. */
+/* The problems of `status` that both services have: a failed reload, keys that need a restart. */
 void rt_daemon_problems(const struct rt_daemon *d, const struct rt_conf_doc *in_force, json_t *problems);
 
 /* ---- main() ---- */
 
 struct rt_program {
 	const char *name, *default_config;
-	int (*init)(void); /* libraries of its own, or NULL: OK */
+	int (*init)(void); /* initialises further libraries, or NULL; OK */
 	void (*deinit)(void);
-	/* Loads the configuration, prints what is wrong with it, and serves unless `check_only`. Gives the exit status. */
+	/* Loads the configuration, prints its errors, and serves unless `check_only`. Returns the exit status. */
 	int (*run)(const char *config_path, bool check_only);
 };
 int rt_program_main(const struct rt_program *p, int argc, char **argv);

@@ -1,8 +1,7 @@
 /*
- * Three fixed GET paths: /metrics, /healthz, /readyz. libmicrohttpd without threads of its own, polled from the loop.
- * Bounded: XFED_HTTP_CONNECTIONS connections, XFED_HTTP_CONNECTIONS_ADDRESS of one address, RT_HTTP_HEADER_BYTES of header,
- * RT_HTTP_TIMEOUT_S of silence, no request bodies. What is beyond a limit waits or is closed; whoever holds all of them loses them.
- * Anything else is 404, or 405 for another method.
+ * Three fixed GET paths: /metrics, /healthz, /readyz. libmicrohttpd without threads of its own, polled from the loop. Limits:
+ * XFED_HTTP_CONNECTIONS connections, XFED_HTTP_CONNECTIONS_ADDRESS from one address, RT_HTTP_HEADER_BYTES of header, RT_HTTP_TIMEOUT_S of
+ * silence, no request bodies. What exceeds a limit waits or is closed. Any other path gives 404, any other method 405.
  */
 #ifndef XFED_RT_HTTP_H
 #define XFED_RT_HTTP_H

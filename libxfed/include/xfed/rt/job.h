@@ -1,16 +1,16 @@
 /*
- * Work that takes long (a TLS handshake step) on worker threads, at most cores - 1 (at least 1) at once. `run` touches
- * only what `arg` owns; `done` runs on the loop, in a later turn. There is no cancel: whoever frees the owner waits for
- * `done`. Nothing bounds how many wait for a worker: that is what bounds the owners.
+ * Work that takes long (a TLS handshake step), on worker threads; at most cores - 1 (at least 1) run at once. `run` may use only what `arg`
+ * owns; `done` runs on the loop in a later turn. Jobs cannot be cancelled: the owner has to live until `done`. There is no limit here on
+ * jobs that wait; it follows from the limit on their owners.
  *
- * Landlock and seccomp come before the first job: a worker started earlier stays unrestricted.
+ * Landlock and seccomp have to be set up before the first job: a worker thread started earlier would be unrestricted.
  */
 #ifndef XFED_RT_JOB_H
 #define XFED_RT_JOB_H
 
 #include "xfed/rt/loop.h"
 
-/* Lives in its owner and needs no memory, so that it cannot fail to start. All zeros: not running. */
+/* A member of its owner, without memory of its own, so that starting it cannot fail. All zeros: not running. */
 struct rt_job {
 	uv_work_t work;
 	struct rt_loop *loop; /* NULL: not running */
@@ -19,10 +19,10 @@ struct rt_job {
 	void *arg;
 };
 
-/* `j` must not be running; in `done` it is not any more: it may start again there, or go with its owner. */
+/* `j` must not be running. In `done` it is not running any more, so it may be started again, or freed with its owner. */
 void rt_job_start(struct rt_job *j, struct rt_loop *l, void (*run)(void *arg), void (*done)(void *arg), void *arg);
 bool rt_job_is_running(const struct rt_job *j); /* from rt_job_start() until `done` */
 unsigned rt_job_workers(void);
-uint64_t rt_job_cpu_us(void); /* CPU time of the calling thread: the difference between two is what came between */
+uint64_t rt_job_cpu_us(void); /* CPU time of the calling thread, for differences */
 
 #endif

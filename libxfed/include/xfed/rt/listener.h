@@ -1,6 +1,6 @@
 /*
- * A listening TCP socket with SO_REUSEADDR and SO_REUSEPORT (several instances share a port; IPv6 sockets take IPv6
- * only). What the kernel has queued is handed over before it closes, so nobody who connected in time is reset.
+ * A listening TCP socket with SO_REUSEADDR and SO_REUSEPORT (several instances may share a port; IPv6 sockets are IPv6 only). Before it
+ * closes, connections in the kernel's queue are handed over, so that nobody who connected in time is reset.
  */
 #ifndef XFED_RT_LISTENER_H
 #define XFED_RT_LISTENER_H
@@ -10,10 +10,10 @@
 
 struct rt_listener;
 
-/* What an operator reads of an address that cannot be listened on: the key that has it, and what was said. At most 256 bytes of 160. */
+/* The message for an operator about an address that cannot be listened on: its key, and the error. At most 256 bytes if the error has 160. */
 #define RT_LISTEN_FAILED "%s: %.130s: set it to a free address of this host (ip address: which it has; ss -lntup: who listens)"
 
-/* `s` is the owner's from now on: rt_stream_start() or rt_stream_close() it, at once or later. */
+/* The callee owns `s`: it calls rt_stream_start() or rt_stream_close(), at once or later. */
 typedef void (*rt_accept_fn)(void *user, struct rt_listener *l, struct rt_stream *s);
 
 /*

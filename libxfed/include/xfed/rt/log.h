@@ -1,16 +1,16 @@
 /*
- * The log: one line per life event, `2026-01-31T12:00:00.123Z info event=s2s.authenticated partner=a.example conn=7`.
- * Values that contain anything but plain visible characters are quoted and escaped, so that no peer can forge a line or a
- * field. Text or JSON, to standard error or, when systemd connected that to the journal, to the journal with fields.
+ * The log: one line per event, `2026-01-31T12:00:00.123Z info event=s2s.authenticated partner=a.example conn=7`. Values with anything but
+ * plain visible characters are quoted and escaped, so that no peer can forge a line or a field. Text or JSON, to standard error, or with
+ * fields to the journal if systemd has connected standard error to it.
  *
- * Levels by meaning: error = an operator must act, warning = degraded or hostile peer, info = life events, debug =
- * transitions. Debug can be switched on for single domains: then debug lines with partner= or local= of that domain pass.
- * No bodies and no secrets at any level: that is the caller's duty.
+ * Levels by meaning: error = an operator must act, warning = degraded, or a hostile peer, info = what happened to streams, links and
+ * services, debug = transitions. Debug can be switched on for single domains: then debug lines with partner= or local= of that domain are
+ * written. Callers must not log bodies or secrets at any level.
  *
- * One log per process, used from the loop thread only (a job reports to its owner). Nothing here allocates per line; a
- * line is cut at RT_LOG_LINE_BYTES. Repeated lines with the same event and reason are limited (RT_LOG_BURST in RT_LOG_WINDOW_MS)
- * and summed up in a line `event=log.suppressed of=EVENT of_reason=CODE count=N`; lines whose event begins with "audit." never are.
- * What lines are limited by is ours alone: the event, a code of the reason table ("other" for any other word), and a name that
+ * One log per process, used from the loop's thread only (a job reports to its owner). Nothing is allocated per line; a line is cut at
+ * RT_LOG_LINE_BYTES. Lines with the same event and reason are limited (RT_LOG_BURST in RT_LOG_WINDOW_MS), and the rest is summed up in a
+ * line `event=log.suppressed of=EVENT of_reason=CODE count=N`; lines whose event begins with "audit." are not limited. The keys of this
+ * limit cannot be chosen by peers: the event, a code of the reason table ("other" for any other word), and a name that
  * rt_log_set_partner_names() knows.
  */
 #ifndef XFED_RT_LOG_H
@@ -36,12 +36,12 @@ enum rt_log_kind { RT_LOG_KIND_END, RT_LOG_KIND_SPAN, RT_LOG_KIND_ADDRESS, RT_LO
 struct rt_log_field {
 	const char *key; /* [a-z0-9_]+ */
 	enum rt_log_kind kind;
-	struct xfed_span span; /* data NULL: the field is left out */
+	struct xfed_span span; /* data NULL: the field is omitted */
 	uint64_t u64;
 	int64_t i64;
 };
 
-/* Fields of a line. Absent spans and NULL strings leave the field out. */
+/* Fields of a line. Absent spans and NULL strings omit the field. */
 #define RT_KV(k, s)                                                                                                                                  \
 	{                                                                                                                                            \
 		.key = (k), .kind = RT_LOG_KIND_SPAN, .span = (s)                                                                                    \
@@ -71,9 +71,9 @@ struct rt_log_field {
 	{                                                                                                                                            \
 		.key = (k), .kind = RT_LOG_KIND_ADDRESS, .span = (s)                                                                                 \
 	}
-/* reason= and the side at fault by default; give XFED_REASON_NONE to leave both out. */
+/* reason= and the side to blame by default; XFED_REASON_NONE omits both. */
 #define RT_KV_REASON(r) RT_KV_STR("reason", rt_log_reason_word(r)), RT_KV_STR("side", rt_log_reason_side(r))
-/* The same where the side is known better. */
+/* The same where the side is known. */
 #define RT_KV_REASON_SIDE(r, s) RT_KV_STR("reason", rt_log_reason_word(r)), RT_KV_STR("side", xfed_side_name(s))
 #define RT_END                                                                                                                                       \
 	{                                                                                                                                            \
@@ -115,12 +115,12 @@ void rt_log_set_level(enum rt_log_level level);
 int rt_log_debug_domain(struct xfed_span domain, bool on);
 
 /*
- * Whose partner's lines those with partner=`domain` are: a name of ours, bounded in number, or NULL for nobody's. Behind the burst of
- * an event and reason each such name has a few lines of its own; without this function nobody has.
+ * Sets the function that returns the partner a `domain` belongs to, as a name of ours, or NULL for none. After the burst of an event and
+ * reason each such name has a few lines of its own; without this function none has.
  */
 void rt_log_set_partner_names(const char *(*name_of)(void *user, struct xfed_span domain), void *user);
 
-/* Writes the summaries of windows that have ended; call about once a second, and once with `all` before exit. */
+/* Writes the summaries of windows that have ended; to be called about once a second, and with `all` before exit. */
 void rt_log_flush(bool all);
 
 /* For tests: where finished lines go (without newline) and which clock counts. NULL restores. */

@@ -1,9 +1,9 @@
 /*
- * The event loop of a process (libuv): one turn waits, runs what is ready, then posts, then writes what streams have
- * gathered. Everything here belongs to the loop's thread. Times are in milliseconds of the monotonic clock.
+ * The event loop of a process (libuv). One turn waits, handles what is ready, runs posts, then writes what streams have collected.
+ * Everything here belongs to the loop's thread. Times are in milliseconds of the monotonic clock.
  *
- * An object made on a loop (stream, listener, timer ...) is closed by its owner; what is still open in rt_loop_free()
- * is closed there, and its owner's pointer is dead afterwards.
+ * An object made on a loop (stream, listener, timer ...) is closed by its owner; rt_loop_free() closes what is still open, and the owner's
+ * pointer is invalid afterwards.
  */
 #ifndef XFED_RT_LOOP_H
 #define XFED_RT_LOOP_H
@@ -24,17 +24,17 @@ void rt_loop_stop(struct rt_loop *l); /* the running turn ends first */
 /* One turn; waits for an event when `wait`. For tests. */
 void rt_loop_turn(struct rt_loop *l, bool wait);
 
-/* The turn's time: monotonic, the same within a callback; what deadlines and xfed_*_step() take. */
+/* The time of this turn: monotonic, the same throughout a callback; used for deadlines and xfed_*_step(). */
 uint64_t rt_loop_now_ms(const struct rt_loop *l);
 
-/* For what libuv offers and rt does not wrap (uv_poll). A handle of yours is closed by you before rt_loop_free(). */
+/* For features of libuv that rt does not wrap (uv_poll). Close your own handles before rt_loop_free(). */
 uv_loop_t *rt_loop_uv(struct rt_loop *l);
 
 /* ---- later ---- */
 
 /*
- * Something to run later in this turn, or in the next one when posted by a post: never recursive, and a chain of posts
- * does not starve the sockets. Lives in its owner, needs no memory; scheduling twice runs once.
+ * A function to run later in this turn, or in the next if posted by a post: never recursive, and a chain of posts does not keep sockets
+ * waiting. A member of its owner, without memory of its own; scheduling it twice runs it once.
  */
 struct rt_post {
 	struct rt_loop *loop;
@@ -45,9 +45,9 @@ struct rt_post {
 };
 void rt_post_init(struct rt_post *p, struct rt_loop *l, void (*fn)(void *arg), void *arg);
 void rt_post_schedule(struct rt_post *p);
-void rt_post_cancel(struct rt_post *p); /* always before its memory goes; fine when not scheduled or zeroed */
+void rt_post_cancel(struct rt_post *p); /* to be called before its memory is freed; fine if not scheduled, or zeroed */
 
-/* Like a post, but runs at the end of the turn, when all events and posts have run: gather, then write once. */
+/* Like a post, but runs at the end of the turn, after all events and posts, so that what was collected is written once. */
 void rt_post_at_turn_end(struct rt_post *p);
 
 /* ---- signals, lag, environment ---- */
@@ -58,7 +58,7 @@ int rt_loop_on_signal(struct rt_loop *l, int signum, void (*fn)(void *user, int 
 /* Measures once a second how late the loop runs, for a histogram. OK, NOMEM. */
 int rt_loop_on_lag(struct rt_loop *l, void (*fn)(void *user, uint64_t lag_us), void *user);
 
-/* Random bytes of the kernel and the wall clock, for the machines; no trace hook. */
+/* Random bytes of the kernel and the wall clock; no trace hook. */
 void rt_env(struct xfed_env *out);
 
 /* ---- for rt itself: what rt_loop_free() closes ---- */
@@ -70,7 +70,7 @@ struct rt_resource {
 void rt_loop_own(struct rt_loop *l, struct rt_resource *r, void (*close)(struct rt_resource *self));
 void rt_loop_disown(struct rt_loop *l, struct rt_resource *r);
 
-/* One 64 KiB buffer all readers of the loop share: its content is gone when the read callback returns. */
+/* One 64 KiB buffer shared by all readers of the loop: its content is valid until the read callback returns. */
 #define RT_READ_BYTES (64 * 1024)
 uv_buf_t rt_loop_read_buf(struct rt_loop *l);
 

@@ -1,10 +1,9 @@
 /*
- * Metrics: a table of families (metrics.def) over series found by their label values. Names and labels are public
- * (they stay put). The number of series per family is bounded; what comes beyond is counted under partner="other" (all
- * labels "other" where a family has no partner label), so no peer can make us grow. Unknown domains are the caller's to
- * name "other" (RT_METRIC_OTHER).
+ * Metrics: a table of families (metrics.def) with series found by their label values. Names and labels are public and do not change. The
+ * number of series per family is limited; further ones are counted under partner="other" (all labels "other" in a family without partner
+ * label), so that no peer can make it grow. The caller passes "other" (RT_METRIC_OTHER) for unknown domains.
  *
- * One registry per process in practice, but it is an object so that tests are independent. Loop thread only.
+ * There is one registry per process; it is an object so that tests are independent. For the loop's thread only.
  */
 #ifndef XFED_RT_METRICS_H
 #define XFED_RT_METRICS_H
@@ -41,15 +40,15 @@ void rt_metrics_free(struct rt_metrics *m);
 #define RT_NO_LABELS   NULL, 0
 
 /*
- * The handle for hot paths. Never NULL: out of memory or beyond the bound it is the family's overflow series. A count of
- * labels that is not the family's is a broken promise.
+ * The handle for frequent use. Never NULL: without memory, or beyond the limit, it is the family's overflow series. The number of labels
+ * has to be that of the family (XFED_REQUIRE).
  */
 struct rt_series *rt_metric_series(struct rt_metrics *m, enum rt_metric_id id, const struct xfed_span *labels, size_t count);
 void rt_series_add(struct rt_series *s, uint64_t n);	   /* counters and gauges */
 void rt_series_sub(struct rt_series *s, uint64_t n);	   /* gauges */
 void rt_series_set(struct rt_series *s, double value);	   /* gauges */
 void rt_series_observe(struct rt_series *s, double value); /* histograms, in seconds */
-double rt_series_value(const struct rt_series *s);	   /* of a histogram: the number of observations */
+double rt_series_value(const struct rt_series *s);	   /* for a histogram the number of observations */
 
 /* The same with a look-up each time. */
 void rt_metric_add(struct rt_metrics *m, enum rt_metric_id id, uint64_t n, const struct xfed_span *labels, size_t count);
@@ -58,7 +57,7 @@ void rt_metric_set(struct rt_metrics *m, enum rt_metric_id id, double value, con
 void rt_metric_observe(struct rt_metrics *m, enum rt_metric_id id, double value, const struct xfed_span *labels, size_t count);
 /* 0 where there is no such series yet. */
 double rt_metric_value(const struct rt_metrics *m, enum rt_metric_id id, const struct xfed_span *labels, size_t count);
-/* Gauges whose objects are gone: series whose label number `label` has the value become absent from the output until they are set again. */
+/* For gauges whose objects do not exist any more: hides the series in which label number `label` has the value, until they are set again. */
 void rt_metric_clear(struct rt_metrics *m, enum rt_metric_id id, size_t label, struct xfed_span value);
 
 /* The Prometheus text format, ours and the imported ones. OK, LIMIT, NOMEM. */
@@ -67,10 +66,10 @@ int rt_metrics_print(const struct rt_metrics *m, struct xfed_buf *out);
 /* ---- between an edge and its gateway ---- */
 
 struct rt_metric_label {
-	struct xfed_span name, value; /* not escaped; terminated in what rt_metrics_each() gives */
+	struct xfed_span name, value; /* not escaped; NUL-terminated in what rt_metrics_each() passes */
 };
 struct rt_metric_sample {
-	struct xfed_span name; /* as in the text format: with _bucket, _sum, _count for histograms; terminated likewise */
+	struct xfed_span name; /* as in the text format: with _bucket, _sum, _count for histograms; NUL-terminated likewise */
 	struct rt_metric_label labels[RT_METRIC_LABELS_MAX + 1];
 	size_t label_count;
 	double value;
@@ -83,11 +82,10 @@ struct rt_metric_sample {
 int rt_metrics_each(const struct rt_metrics *m, int (*each)(void *user, const struct rt_metric_sample *s), void *user);
 
 /*
- * What another process reported, shown under an extra label edge="`edge`". begin; add each sample; commit replaces what that
- * edge had before; of samples that are alike but for the value the last one counts. A sample whose name or labels are not those
- * of a family of ours, or whose value is no finite number, is
- * refused (INVALID, nothing added; the set goes on); beyond RT_METRIC_IMPORT_MAX samples, RT_METRIC_IMPORT_BYTES or
- * RT_METRIC_PEERS_MAX edges it is LIMIT. NOMEM leaves what was there. add without begin is XFED_ERR_STATE.
+ * Metrics of another process, shown with an additional label edge="`edge`". begin; add each sample; commit replaces the edge's previous
+ * set; of samples that differ in the value only, the last one counts. A sample whose name or labels are not those of a family of ours, or
+ * whose value is not finite, is refused (INVALID; the set goes on). LIMIT: RT_METRIC_IMPORT_MAX samples, RT_METRIC_IMPORT_BYTES or
+ * RT_METRIC_PEERS_MAX edges are reached. After NOMEM nothing has changed. add without begin is XFED_ERR_STATE.
  */
 int rt_metrics_import_begin(struct rt_metrics *m, struct xfed_span edge);
 int rt_metrics_import_add(struct rt_metrics *m, struct xfed_span edge, const struct rt_metric_sample *s);

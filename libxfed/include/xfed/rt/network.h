@@ -1,7 +1,4 @@
-/*
- * Networks as text: "10.2.0.0/24", "2001:db8::/32", or one address. And what kind of address one is, for those that come
- * from somebody else's DNS.
- */
+/* Networks as text: "10.2.0.0/24", "2001:db8::/32", or one address. And the kind of an address, for addresses from other people's DNS. */
 #ifndef XFED_RT_NETWORK_H
 #define XFED_RT_NETWORK_H
 
@@ -15,22 +12,22 @@ struct rt_network {
 
 /* Bits beyond the prefix have to be 0. OK, INVALID. */
 int rt_network_parse(struct xfed_span s, struct rt_network *out);
-/* An IPv4 peer of a dual-stack socket shows as ::ffff:192.0.2.1: it is in networks of IPv4 only, never in ::/0. */
+/* An IPv4 peer of a dual-stack socket appears as ::ffff:192.0.2.1, and matches IPv4 networks only, never ::/0. */
 bool rt_network_holds(const struct rt_network *n, const struct rt_addr *a);
 
-/* Many networks, for what is asked often: sealed once (in place: ordered, each that another holds left out), then asked. */
+/* Many networks, for frequent use: sealed once (sorted in place, without networks contained in others), then searched. */
 struct rt_network_set {
 	struct rt_network *networks;
 	size_t count;
 };
 
 void rt_network_set_seal(struct rt_network_set *s);
-bool rt_network_set_holds(const struct rt_network_set *s, const struct rt_addr *a); /* as one of its networks does */
+bool rt_network_set_holds(const struct rt_network_set *s, const struct rt_addr *a); /* one of its networks does */
 
-/* ---- addresses that lead nowhere but to ourselves or our own link ---- */
+/* ---- addresses that lead to ourselves or our own link only ---- */
 
 enum rt_addr_kind {
-	RT_ADDR_USUAL, /* private networks (10.0.0.0/8, fc00::/7 ...) too: a partner may well be there */
+	RT_ADDR_USUAL, /* also private networks (10.0.0.0/8, fc00::/7 ...), in which a partner may be */
 	RT_ADDR_LOOPBACK,
 	RT_ADDR_LINK_LOCAL,
 	RT_ADDR_UNSPECIFIED, /* 0.0.0.0/8 and ::, which reach this host */
@@ -38,7 +35,7 @@ enum rt_addr_kind {
 	RT_ADDR_BROADCAST,
 };
 
-/* An IPv6 address that carries an IPv4 one (mapped, compatible, 6to4, NAT64) is what that one is. */
+/* An IPv6 address that contains an IPv4 one (mapped, compatible, 6to4, NAT64) has the kind of that. */
 enum rt_addr_kind rt_addr_kind(const struct rt_addr *a);
 const char *rt_addr_kind_word(enum rt_addr_kind k); /* "a loopback address" */
 

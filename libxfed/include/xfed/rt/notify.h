@@ -1,6 +1,6 @@
 /*
- * Telling systemd how we are: READY, RELOADING, STOPPING, STATUS, and the watchdog fed from the loop, so that a loop
- * that hangs is restarted. Everything does nothing where the process was not started by systemd.
+ * Notifies systemd: READY, RELOADING, STOPPING, STATUS, and the watchdog, which the loop feeds, so that a process whose loop hangs is
+ * restarted. Does nothing if the process was not started by systemd.
  */
 #ifndef XFED_RT_NOTIFY_H
 #define XFED_RT_NOTIFY_H
@@ -20,7 +20,7 @@ void rt_notify_ready(struct rt_notify *n, const char *status);
 void rt_notify_reloading(struct rt_notify *n); /* followed by rt_notify_ready() when the reload is done */
 void rt_notify_stopping(struct rt_notify *n, const char *status);
 void rt_notify_status(struct rt_notify *n, const char *status);
-/* More time to stop than TimeoutStopSec, in milliseconds from now. */
+/* Asks for more time to stop than TimeoutStopSec, in milliseconds from now. */
 void rt_notify_extend_timeout(struct rt_notify *n, uint64_t ms);
 
 #endif

@@ -1,6 +1,4 @@
-/*
- * What every daemon does before its loop runs: a clean environment, the libraries underneath, credentials from PEM files.
- */
+/* What a daemon does before its loop runs: a clean environment, initialising libraries, credentials from PEM files. */
 #ifndef XFED_RT_PROCESS_H
 #define XFED_RT_PROCESS_H
 
@@ -24,16 +22,16 @@ struct rt_arguments {
 };
 int rt_arguments_read(int argc, char **argv, const char *program, struct rt_arguments *out);
 
-/* Unsets what makes the libraries underneath write secrets or load code. The first thing in main(). */
+/* Unsets variables that make libraries write secrets or load code. The first call in main(). */
 void rt_clean_environment(void);
 
-/* Keys the hash tables, initialises XML and TLS. OK, or what the library said. Once per process, before any thread. */
+/* Sets the hash key, initialises XML and TLS. OK, or the error of the library. Once per process, before any thread. */
 int rt_global_init(void);
 void rt_global_deinit(void);
 
 /* Writes all problems to standard error, as --check-config and a failed start do. */
 void rt_print_problems(const struct rt_conf_errors *errors);
-/* A log line for each, as a reload does. */
+/* Writes a log line for each, as a reload does. */
 void rt_log_problems(const struct rt_conf_errors *errors);
 
 struct rt_pem_pair {
@@ -46,9 +44,9 @@ struct rt_pem_files {
 	const char *const *crls;
 	size_t crl_count;
 };
-/* Reads the files and makes a set of credentials; keys are wiped. OK, or an error with one sentence in `error`. */
+/* Reads the files and makes the credentials; keys are wiped. XFED_OK, or an error with one sentence in `error`. */
 int rt_creds_load(const struct rt_pem_files *files, struct xfed_tls_creds **out, char error[256]);
-/* Warns at `key` of `object` of a certificate of ours that is not valid now. */
+/* Warns, at `key` of `object`, if this certificate of ours is not valid now. */
 void rt_conf_check_certificate(struct rt_conf_doc *doc, const void *object, const char *key, const struct xfed_cert *cert);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * Asynchronous DNS through the configured recursive servers: a fresh socket, port, id and 0x20 case for every query,
- * TCP where an answer is cut off, a bounded cache, equal questions asked once. Callbacks never run inside the call
- * that asks; what they are given is borrowed for the callback. /etc/hosts is not read.
+ * Asynchronous DNS with the configured recursive servers: a new socket, port, id and 0x20 case per query, TCP for truncated answers, a
+ * limited cache, equal questions asked only once. Callbacks never run inside the call that asks; their arguments are borrowed for the
+ * callback. /etc/hosts is not read.
  */
 #ifndef XFED_RT_RESOLVER_H
 #define XFED_RT_RESOLVER_H
@@ -14,8 +14,8 @@
 struct rt_resolver;
 
 #define RT_RESOLVER_SERVERS_MAX 8
-#define RT_RESOLVER_TARGETS_MAX 16   /* SRV records used of one answer */
-#define RT_RESOLVER_PENDING_MAX 4096 /* questions under way at once */
+#define RT_RESOLVER_TARGETS_MAX 16   /* SRV records used per answer */
+#define RT_RESOLVER_PENDING_MAX 4096 /* open questions */
 
 struct rt_resolver_options {
 	const char *const *servers; /* "ADDRESS[:PORT]"; copied */
@@ -28,32 +28,32 @@ struct rt_resolver_options {
 /* OK; INVALID with one sentence in `error`; NOMEM. */
 int rt_resolver_new(struct rt_loop *loop, const struct rt_resolver_options *options, struct rt_resolver **out, char *error, size_t error_size);
 /*
- * Other servers from now on, and an empty cache; what is under way stays with those it was asked of. OK; INVALID with one sentence in
- * `error`: as before.
+ * Other servers from now on, and an empty cache; open questions stay with their servers. OK; after INVALID with one sentence in `error`
+ * nothing has changed.
  */
 int rt_resolver_configure(struct rt_resolver *r, const struct rt_resolver_options *options, char *error, size_t error_size);
-/* What is still asked gets no answer. NULL is fine. Never inside one of its callbacks. */
+/* Open questions get no answer. NULL is fine. Not allowed inside one of its callbacks. */
 void rt_resolver_free(struct rt_resolver *r);
 
 /*
- * False where trust_ad was asked for and a server is not on loopback: the caller warns. The AD bit is only ever
- * set in an answer that came from a loopback server under trust_ad.
+ * False if trust_ad is set and a server is not on loopback: the caller warns. The AD bit is set only in answers from a loopback server with
+ * trust_ad.
  */
 bool rt_resolver_ad_is_usable(const struct rt_resolver *r);
 
 struct rt_resolver_stats {
 	uint64_t queries, tcp_queries, cache_hits, coalesced, timeouts, bogus_replies;
 	size_t cache_entries, pending;
-	size_t unanswered;	/* questions in a row that no server has answered, to this moment */
-	uint64_t unanswered_ms; /* ... the first of them ended then */
+	size_t unanswered;	/* questions in a row without an answer from any server, up to now */
+	uint64_t unanswered_ms; /* when the first of these ended */
 };
 void rt_resolver_stats(const struct rt_resolver *r, struct rt_resolver_stats *out);
 
 /* ---- one question ---- */
 
-struct rt_resolve; /* a question under way; dead after its callback or its cancel */
+struct rt_resolve; /* an open question; invalid after its callback or its cancel */
 
-/* `answer` is NULL where there is none; then `reason` is dns.timeout, or stream.internal for a fault of ours. */
+/* `answer` is NULL if there is none; then `reason` is dns.timeout, or stream.internal for an internal error. */
 typedef void (*rt_resolve_fn)(void *user, const struct xfed_dns_answer *answer, enum xfed_reason reason);
 
 /*
@@ -78,7 +78,7 @@ struct rt_endpoints {
 	uint32_t ttl_s;
 };
 
-struct rt_lookup; /* dead after its callback or its cancel */
+struct rt_lookup; /* invalid after its callback or its cancel */
 typedef void (*rt_lookup_fn)(void *user, const struct rt_endpoints *result);
 
 /*

@@ -1,6 +1,6 @@
 /*
- * Datagrams: a bound socket (SIP), or one connected to a single peer from a random port (DNS). Sending is tried at once
- * and never queued: what the kernel does not take is lost, as datagrams may be, and the caller's timer repeats it.
+ * Datagrams: a bound socket (SIP), or one connected to a single peer from a random port (DNS). Sending is tried at once and nothing is
+ * queued: what the kernel does not take is lost, as datagrams may be, and the caller retransmits it.
  */
 #ifndef XFED_RT_UDP_H
 #define XFED_RT_UDP_H
@@ -11,13 +11,13 @@
 struct rt_udp;
 
 struct rt_udp_handlers {
-	/* `in` is whole; cut-off datagrams are not handed over. */
+	/* `in` is complete; truncated datagrams are dropped. */
 	void (*on_datagram)(void *user, struct xfed_span in, const struct rt_addr *from);
-	/* Nothing can be received now, or, of a connected socket: the peer's host refuses (ICMP). The socket goes on. May be NULL. */
+	/* Nothing can be received now, or for a connected socket: the peer's host refuses (ICMP). The socket stays open. May be NULL. */
 	void (*on_error)(void *user, int uv_error);
 	/*
-	 * Bound sockets: a datagram did not arrive (ICMP, destination unreachable), says a message that anybody may have forged. `quoted`: its
-	 * beginning, 520 bytes of it over IPv4 and 914 over IPv6 as Linux tells it, perhaps none; `to`: where it went. NULL: not asked for.
+	 * Bound sockets: a datagram did not arrive, according to ICMP (destination unreachable), which anybody can forge. `quoted`: its beginning,
+	 * up to 520 bytes for IPv4 and 914 for IPv6 on Linux, perhaps empty; `to`: its destination. May be NULL.
 	 */
 	void (*on_returned)(void *user, struct xfed_span quoted, const struct rt_addr *to, int uv_error);
 };
@@ -25,12 +25,12 @@ struct rt_udp_handlers {
 /* OK; LIBRARY with one sentence in `error` ("cannot listen on udp 127.0.0.1:5060: address already in use"); NOMEM. */
 int rt_udp_bind(struct rt_loop *loop, const struct rt_addr *address, const struct rt_udp_handlers *handlers, void *user, struct rt_udp **out,
 	char *error, size_t error_size);
-/* A fresh socket on a random port that hears only `to`. OK, LIBRARY, NOMEM. */
+/* A new socket on a random port that receives from `to` only. OK, LIBRARY, NOMEM. */
 int rt_udp_connect(struct rt_loop *loop, const struct rt_addr *to, const struct rt_udp_handlers *handlers, void *user, struct rt_udp **out);
 
 /*
- * One datagram gathered of `count` (at most 8) parts; `to` is NULL on a connected socket. OK; AGAIN (the kernel's buffer is full);
- * LIMIT (too large for a datagram); LIBRARY (no route, refused: see rt_udp_error_text()).
+ * Sends one datagram made of `count` (at most 8) parts; `to` is NULL for a connected socket. OK; AGAIN (the kernel's buffer is full); LIMIT
+ * (too large for a datagram); LIBRARY (no route, refused: see rt_udp_error_text()).
  */
 int rt_udp_send(struct rt_udp *u, const struct rt_addr *to, const struct xfed_span *parts, size_t count);
 const struct rt_addr *rt_udp_addr(const struct rt_udp *u); /* as bound */
