@@ -85,6 +85,22 @@ static json_t *value_of(enum rt_arg_kind kind, const char *text)
 	case RT_ARG_EDGE:
 		is_fine = is_fine && text[0] != '-' && !strchr(text, '=');
 		break;
+	case RT_ARG_VALUE:
+		is_fine = true;
+		break;
+	case RT_ARG_SETTING: {
+		const char *equals = strchr(text, '=');
+		is_fine = equals && equals > text && text[0] != '-';
+		break;
+	}
+	case RT_ARG_RULE:
+	case RT_ARG_USER:
+	case RT_ARG_KEY:
+		is_fine = is_fine && text[0] != '-';
+		break;
+	case RT_ARG_FLAG:
+		return json_true();
+	case RT_ARG_TEXT:
 	case RT_ARG_ADDRESS:
 	case RT_ARG_CODE:
 	case RT_ARG_FILE:
@@ -105,7 +121,7 @@ struct reading {
 
 static void skip_named(struct reading *r)
 {
-	while (r->next->key && r->next->place == RT_ARG_NAMED) {
+	while (r->next->key && (r->next->place == RT_ARG_NAMED || r->next->place == RT_ARG_FLAGGED)) {
 		r->next++;
 	}
 }
@@ -117,6 +133,23 @@ static bool set(struct reading *r, const struct rt_command_arg *a, const char *t
 	return value && json_object_set_new(r->args, a->key, value) == 0;
 }
 
+static bool is_several(const struct rt_command_arg *a)
+{
+	return a->place == RT_ARG_SOME || a->place == RT_ARG_ANY;
+}
+
+/* One more of them. */
+static bool append(struct reading *r, const struct rt_command_arg *a, const char *text)
+{
+	json_t *value = value_of(a->kind, text), *list = json_object_get(r->args, a->key);
+	r->mistake->arg = a;
+	if (value && !list) {
+		list = json_array();
+		json_object_set_new(r->args, a->key, list);
+	}
+	return value && json_array_append_new(list, value) == 0;
+}
+
 /* Takes the word as the next positional argument, in this reading of the command or one that follows it. */
 static bool set_by_place(struct reading *r, const char *word)
 {
@@ -125,6 +158,9 @@ static bool set_by_place(struct reading *r, const char *word)
 	if (!a->key) {
 		r->mistake->arg = NULL;
 		return false;
+	}
+	if (is_several(a)) {
+		return append(r, a, word);
 	}
 	bool is_set = set(r, a, word);
 	for (a++; a->key && a->place == RT_ARG_OR; a++) {
@@ -153,8 +189,11 @@ static bool read_word(struct reading *r, char **words, size_t count, size_t *use
 	if (a && a->place == RT_ARG_NAMED) {
 		return set(r, a, equals + 1);
 	}
-	a = strncmp(word, "--", 2) == 0 && count > 1 ? by_key(r->command, word + 2, strlen(word + 2)) : NULL;
-	if (a) {
+	a = strncmp(word, "--", 2) == 0 ? by_key(r->command, word + 2, strlen(word + 2)) : NULL;
+	if (a && a->place == RT_ARG_FLAGGED) {
+		return set(r, a, "");
+	}
+	if (a && count > 1 && !is_several(a)) {
 		*used = 2;
 		if (a == r->next) {
 			r->next++;

@@ -1,5 +1,6 @@
 #include <dirent.h>
 #include <errno.h>
+#include <libgen.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -174,4 +175,16 @@ size_t ctl_find(const char *dir, char **out, size_t max)
 		qsort(out, count, sizeof(out[0]), by_name);
 	}
 	return count;
+}
+
+const char *ctl_name_of(const char *path, char out[128])
+{
+	char copy[512];
+	snprintf(copy, sizeof(copy), "%s", path);
+	snprintf(out, 128, "%.127s", basename(copy));
+	size_t len = strlen(out);
+	if (len > 5 && strcmp(out + len - 5, ".sock") == 0) {
+		out[len - 5] = '\0';
+	}
+	return out;
 }

@@ -1,9 +1,10 @@
 /* What xfedctl does for each command of xfed/rt/commands.def: prints a service's answer, or carries it out itself. */
 #include "ctl.h"
 
-#define WAY_BOTH(id)	{ ctl_print_##id, NULL },
-#define WAY_GATEWAY(id) { ctl_print_##id, NULL },
-#define WAY_XFEDCTL(id) { NULL, ctl_do_##id },
+#define WAY_BOTH(id)	 { ctl_print_##id, NULL },
+#define WAY_GATEWAY(id)	 { ctl_print_##id, NULL },
+#define WAY_XFEDCTL(id)	 { NULL, ctl_do_##id },
+#define WAY_INTERNAL(id) { NULL, NULL },
 
 const struct ctl_way ctl_ways[RT_COMMAND_COUNT] = {
 #define COMMAND(id, noun, verb, served, who, help, more, args) WAY_##served(id)

@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <stdio.h>
 
+#include "xfed/buf.h"
 #include "xfed/rt/command.h"
 
 enum ctl_exit { CTL_FINE = 0, CTL_PROBLEM = 1, CTL_USAGE = 2 };
@@ -27,9 +28,10 @@ struct ctl_way {
 void ctl_print_part(const json_t *part);
 extern const struct ctl_way ctl_ways[RT_COMMAND_COUNT]; /* in the order of rt_commands */
 
-#define CTL_DECLARE_BOTH(id)				       enum ctl_exit ctl_print_##id(const json_t *result, FILE *out);
-#define CTL_DECLARE_GATEWAY(id)				       CTL_DECLARE_BOTH(id)
-#define CTL_DECLARE_XFEDCTL(id)				       enum ctl_exit ctl_do_##id(const json_t *args, const struct ctl_options *options);
+#define CTL_DECLARE_BOTH(id)	enum ctl_exit ctl_print_##id(const json_t *result, FILE *out);
+#define CTL_DECLARE_GATEWAY(id) CTL_DECLARE_BOTH(id)
+#define CTL_DECLARE_XFEDCTL(id) enum ctl_exit ctl_do_##id(const json_t *args, const struct ctl_options *options);
+#define CTL_DECLARE_INTERNAL(id)
 #define COMMAND(id, noun, verb, served, who, help, more, args) CTL_DECLARE_##served(id)
 #include "xfed/rt/commands.def"
 
@@ -51,10 +53,14 @@ size_t ctl_usage(const char *noun, FILE *out);
 
 /* ---- asking (client.c) ---- */
 
+#define CTL_RUN_DIR	"/run/xfed" /* of the sockets */
+#define CTL_SOCKETS_MAX 64
+
 /* Sends one request. OK: `*answer` is a new reference. INVALID with one sentence in `error`. `part` is called for each step before the answer; may be NULL. */
 int ctl_ask(const char *path, const char *noun, const char *verb, json_t *args, void (*part)(const json_t *part), json_t **answer, char error[256]);
 /* Finds the sockets in `dir`, sorted by name, at most `max`; returns how many. The caller frees the entries of `out` with free(3). */
 size_t ctl_find(const char *dir, char **out, size_t max);
+const char *ctl_name_of(const char *path, char out[128]); /* of the service whose socket that is */
 
 /* ---- printing (table.c) ---- */
 
@@ -73,6 +79,9 @@ void ctl_text(FILE *out, const char *s);				  /* prints a text without its contr
 /* "3d 4h", "12s". */
 const char *ctl_duration(json_int_t seconds, char out[32]);
 const char *ctl_time(json_int_t seconds, char out[32]); /* ISO-8601 UTC */
+
+/* What of `was` is `is` no more, and what is there instead, line by line; false: out of memory, or there is no difference. */
+bool ctl_diff(struct xfed_span was, struct xfed_span is, struct xfed_buf *out);
 
 /* json_object_get() for printing: "" and 0 where absent. */
 const char *ctl_str(const json_t *o, const char *key);

@@ -1,11 +1,7 @@
 #include <getopt.h>
-#include <libgen.h>
 #include <stdlib.h>
 
 #include "ctl.h"
-
-#define RUN_DIR	    "/run/xfed"
-#define SOCKETS_MAX 64
 
 #define HELP_COLUMN 36
 
@@ -14,7 +10,7 @@ size_t ctl_usage(const char *noun, FILE *out)
 	size_t count = 0;
 	for (const struct rt_command *c = rt_commands; c < rt_commands + RT_COMMAND_COUNT; c++) {
 		char words[RT_COMMAND_WORDS];
-		if (noun && strcmp(c->noun, noun) != 0) {
+		if ((noun && strcmp(c->noun, noun) != 0) || c->server == RT_COMMAND_OF_INTERNAL) {
 			continue;
 		}
 		count++;
@@ -32,7 +28,7 @@ static void usage(FILE *out)
 {
 	fprintf(out, "usage: xfedctl [--socket PATH | --name NAME | --all] [--json] NOUN VERB [ARGS]\n\n");
 	ctl_usage(NULL, out);
-	fprintf(out, "\nWithout --socket and --name: the services that have a socket in " RUN_DIR ".\n"
+	fprintf(out, "\nWithout --socket and --name: the services that have a socket in " CTL_RUN_DIR ".\n"
 		     "Exit status: 0 fine, 1 a problem was found or the action failed, 2 usage.\n");
 }
 
@@ -83,7 +79,8 @@ static int parse_options(int argc, char **argv, struct ctl_options *o)
 
 static bool is_said(const struct rt_command *c, char **words, size_t count)
 {
-	return strcmp(c->noun, words[0]) == 0 && (c->verb[0] == '\0' || (count > 1 && strcmp(c->verb, words[1]) == 0));
+	return c->server != RT_COMMAND_OF_INTERNAL && strcmp(c->noun, words[0]) == 0 &&
+	       (c->verb[0] == '\0' || (count > 1 && strcmp(c->verb, words[1]) == 0));
 }
 
 static void usage_of(const char *noun, const char *verb)
@@ -100,7 +97,7 @@ static bool is_noun(const char *word)
 {
 	bool is_one = false;
 	for (const struct rt_command *c = rt_commands; c < rt_commands + RT_COMMAND_COUNT; c++) {
-		is_one = is_one || strcmp(c->noun, word) == 0;
+		is_one = is_one || (c->server != RT_COMMAND_OF_INTERNAL && strcmp(c->noun, word) == 0);
 	}
 	return is_one;
 }
@@ -131,18 +128,6 @@ struct asking {
 	json_t *collected; /* for --all --json: answers by name */
 	size_t answered, skipped;
 };
-
-static const char *name_of(const char *path, char out[128])
-{
-	char copy[512];
-	snprintf(copy, sizeof(copy), "%s", path);
-	snprintf(out, 128, "%.127s", basename(copy));
-	size_t len = strlen(out);
-	if (len > 5 && strcmp(out + len - 5, ".sock") == 0) {
-		out[len - 5] = '\0';
-	}
-	return out;
-}
 
 static void print_json(const json_t *j)
 {
@@ -237,7 +222,7 @@ static enum ctl_exit ask_one(struct asking *a, const char *path)
 {
 	char name[128], error[256];
 	json_t *answer;
-	name_of(path, name);
+	ctl_name_of(path, name);
 	void (*part)(const json_t *) = a->options->is_json ? NULL : ctl_print_part;
 	if (ctl_ask(path, a->command->noun, a->command->verb, a->args, part, &answer, error) != XFED_OK) {
 		fprintf(stderr, "xfedctl: %s: %s\n", name, error);
@@ -277,7 +262,7 @@ static int several(char **paths, size_t count)
 	fprintf(stderr, "xfedctl: several services run here, choose with --name or --all:");
 	for (size_t i = 0; i < count; i++) {
 		char name[128];
-		fprintf(stderr, " %s", name_of(paths[i], name));
+		fprintf(stderr, " %s", ctl_name_of(paths[i], name));
 	}
 	fprintf(stderr, "\n");
 	return CTL_USAGE;
@@ -285,12 +270,12 @@ static int several(char **paths, size_t count)
 
 static int ask_found(struct asking *a)
 {
-	char *paths[SOCKETS_MAX];
-	size_t count = ctl_find(RUN_DIR, paths, SOCKETS_MAX);
+	char *paths[CTL_SOCKETS_MAX];
+	size_t count = ctl_find(CTL_RUN_DIR, paths, CTL_SOCKETS_MAX);
 	int rc;
 	bool needs_choice = count > 1 && !a->options->is_all && (a->command->changes || a->options->is_json);
 	if (count == 0) {
-		fprintf(stderr, "xfedctl: no service runs here: there is no socket in " RUN_DIR
+		fprintf(stderr, "xfedctl: no service runs here: there is no socket in " CTL_RUN_DIR
 				": systemctl start xfed-gateway (or xfed-edge); journalctl -u "
 				"says why it ended\n");
 		rc = CTL_PROBLEM;
@@ -315,7 +300,7 @@ static int ask(const struct rt_command *c, const struct ctl_options *o, json_t *
 		return ask_found(&a);
 	}
 	char path[512];
-	snprintf(path, sizeof(path), "%s%s%s", o->socket ? "" : RUN_DIR "/", o->socket ? o->socket : o->name, o->socket ? "" : ".sock");
+	snprintf(path, sizeof(path), "%s%s%s", o->socket ? "" : CTL_RUN_DIR "/", o->socket ? o->socket : o->name, o->socket ? "" : ".sock");
 	a.is_chosen = true;
 	return ask_one(&a, path);
 }

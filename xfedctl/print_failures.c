@@ -68,8 +68,8 @@ enum ctl_exit ctl_print_failures_list(const json_t *result, FILE *out)
 	}
 	size_t ours = print_rows(list, true, "", out);
 	print_rows(list, false,
-		ours > 0 ? "\nof peers that have proved nothing, by network; a name is only claimed\n"
-			 : "of peers that have proved nothing, by network; a name is only claimed\n",
+		ours > 0 ? "\nof peers that have not authenticated, by network; their names are only claimed\n"
+			 : "of peers that have not authenticated, by network; their names are only claimed\n",
 		out);
 	if (json_object_get(result, "next")) {
 		fprintf(out, "older ones: the same command with before=%lld\n", (long long)ctl_int(result, "next"));

@@ -294,9 +294,10 @@ void command_reload(struct rt_reply reply, const json_t *args, void *user)
 }
 
 /* SERVED in rt/commands.def says which daemon has a command: both, or the gateway alone. */
-#define HANDLER_BOTH(id)    command_##id
-#define HANDLER_GATEWAY(id) NULL
-#define HANDLER_XFEDCTL(id) NULL
+#define HANDLER_BOTH(id)     command_##id
+#define HANDLER_GATEWAY(id)  NULL
+#define HANDLER_INTERNAL(id) NULL
+#define HANDLER_XFEDCTL(id)  NULL
 
 static rt_command_handler *const handlers[] = {
 #define COMMAND(id, noun, verb, served, who, help, more, args) HANDLER_##served(id),

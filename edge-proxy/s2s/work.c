@@ -25,7 +25,7 @@ bool s2s_work_handshake(struct s2s_conn *c)
 	if (c->direction != XFED_S2S_IN || spend(c->s2s, &c->s2s->sources[S2S_HANDSHAKES], rt_stream_peer(c->d.stream), XFED_S2S_WORK_TLS)) {
 		return true;
 	}
-	s2s_conn_close(c, XFED_REASON_POLICY_WORK_EXCEEDED, "TLS handshakes of one address");
+	s2s_conn_close(c, XFED_REASON_POLICY_WORK_EXCEEDED, "too many TLS handshakes from one address or network");
 	return false;
 }
 
@@ -40,7 +40,7 @@ void s2s_work_job(struct s2s_conn *c)
 	uint32_t cost = (uint32_t)(units - c->charged_job);
 	c->charged_job = units;
 	if (!spend(s, &s->sources[S2S_HANDSHAKES], rt_stream_peer(c->d.stream), cost)) {
-		s2s_conn_close(c, XFED_REASON_POLICY_WORK_EXCEEDED, "TLS handshakes of one address");
+		s2s_conn_close(c, XFED_REASON_POLICY_WORK_EXCEEDED, "too many TLS handshakes from one address or network");
 	}
 }
 
@@ -55,6 +55,6 @@ void s2s_work_charge(struct s2s_conn *c)
 	uint32_t cost = (uint32_t)(work - c->charged_work);
 	c->charged_work = work;
 	if (!s2s_work_spend(s, rt_stream_peer(c->d.stream), cost)) {
-		s2s_conn_close(c, XFED_REASON_POLICY_WORK_EXCEEDED, "of one address, before anything was proved");
+		s2s_conn_close(c, XFED_REASON_POLICY_WORK_EXCEEDED, "too much work for one address or network before authentication");
 	}
 }

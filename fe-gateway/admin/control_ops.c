@@ -290,7 +290,7 @@ static void add_inbound(struct checking *c, json_t *steps, bool is_open)
 	const char *code = json_string_value(json_object_get(last, "reason"));
 	if (code) {
 		snprintf(text, sizeof(text),
-			"no stream of theirs is open; who claimed to be %s %lld s ago failed and had proved nothing: %s (failures show %lld)",
+			"no stream of theirs is open; who claimed to be %s %lld s ago failed without having authenticated: %s (failures show %lld)",
 			c->remote, (long long)(core_wall_s(c->admin->core) - json_integer_value(json_object_get(last, "last"))), code,
 			(long long)json_integer_value(json_object_get(last, "id")));
 	} else {

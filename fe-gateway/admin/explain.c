@@ -409,8 +409,8 @@ static void stream_in(const struct explain_facts *f, struct explain_gate *g)
 	if (last->reason == XFED_REASON_NONE) {
 		PASS("none of theirs is open; they have not failed to open one");
 	} else {
-		PASS("none of theirs is open; who claimed to be %s %s ago failed and had proved nothing: %s (failures show %llu)", f->remote_domain,
-			age(last->age_s, when), xfed_reason_code(last->reason), (unsigned long long)last->id);
+		PASS("none of theirs is open; who claimed to be %s %s ago failed without having authenticated: %s (failures show %llu)",
+			f->remote_domain, age(last->age_s, when), xfed_reason_code(last->reason), (unsigned long long)last->id);
 	}
 }
 

@@ -53,8 +53,8 @@ struct delivery {
 
 enum deliver_kind {
 	DELIVER_MESSAGE,
-	DELIVER_PRESENCE /* also stanzas of type error */,
-	DELIVER_ERROR /* messages of type error */,
+	DELIVER_PRESENCE, /* also of type error */
+	DELIVER_ERROR,	  /* a message of type error */
 	DELIVER_KIND_COUNT
 };
 /* Ends the delivery, at once or, with a copy of its origin, later. */

@@ -15,7 +15,7 @@ struct cell {
 	enum iw_relation_reply reply;
 };
 
-/* Cells: GO: the new state, and the stanza is passed on; STAY: it is not. Further the reply. */
+/* Cells of the table. GO: the new state, and the stanza is passed on; STAY: it is not. END and GRANTED also answer it. */
 #define GO(next)                                                                                                                                     \
 	{                                                                                                                                            \
 		IW_RELATION_##next, true, IW_RELATION_SILENT                                                                                         \

@@ -21,7 +21,7 @@ struct access_options {
 	struct rt_conf_strings domains;
 };
 
-static int convert_user(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted)
+int access_convert_user(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted)
 {
 	struct xfed_jid jid;
 	*accepted = "an address of a user such as alice@example.com";
@@ -51,7 +51,7 @@ static const struct rt_conf_row access_rows[] = {
 		.help = "Whether they may talk to partners over XMPP, which are all partners. They need federation too." },
 	{ .name = "allowed", .type = RT_CONF_BOOL, ACCESS(allowed), .flags = RELOADABLE,
 		.help = "Both switches in one, in place of federation and xmpp." },
-	{ .name = "granted_to", .type = RT_CONF_STRINGS, ACCESS(granted_to), .flags = RELOADABLE, .convert = convert_user,
+	{ .name = "granted_to", .type = RT_CONF_STRINGS, ACCESS(granted_to), .flags = RELOADABLE, .convert = access_convert_user,
 		.help = "With scope user: their addresses." },
 	{ .name = "granted_to_file", .type = RT_CONF_PATH, ACCESS(granted_to_file), .flags = RELOADABLE,
 		.help = "With scope user: a file with one address a line, and at least one; empty lines and lines beginning with # are left out." },
@@ -77,6 +77,7 @@ struct access_set {
 	struct access_entry *users, *sites;
 	const struct access_rule *global;
 	struct access_rule *first, *last;
+	struct policy_instead *instead;			   /* while it is loaded */
 	struct access_entry *suspects;			   /* users and sites that files name which cannot be loaded */
 	const struct access_rule *unread[ACCESS_USER + 1]; /* a file of this scope that cannot be loaded and may name anybody */
 };
@@ -169,7 +170,7 @@ static int add_line(struct adding *d, struct xfed_span line, unsigned number)
 	const struct access_rule *taken = NULL;
 	const char *file = d->options->granted_to_file;
 	xfed_arena_init(&a, 65536);
-	int rc = convert_user(&a, line, &user, &accepted);
+	int rc = access_convert_user(&a, line, &user, &accepted);
 	if (rc == XFED_ERR_INVALID) {
 		d->is_unread = true;
 		rt_conf_errors_add(d->doc->errors, false, VALUE, file, number, 1, NULL, "found a line that is no address, accepted: %s", accepted);
@@ -189,8 +190,10 @@ static int add_file(struct adding *d)
 {
 	struct xfed_buf text;
 	char error[256];
-	rt_conf_check_file(d->doc->errors, d->options->granted_to_file);
-	int rc = rt_file_read(d->options->granted_to_file, ACCESS_GRANTED_FILE_BYTES, &text, error);
+	const char *from = policy_instead_of(d->set->instead, d->options->granted_to_file);
+	from = from ? from : d->options->granted_to_file; /* such a file is never taken away */
+	rt_conf_check_file(d->doc->errors, from);
+	int rc = rt_file_read(from, ACCESS_GRANTED_FILE_BYTES, &text, error);
 	if (rc != XFED_OK) {
 		d->is_unread = true;
 		rt_conf_fail(d->doc, d->options, "granted_to_file", VALUE, "%s", error);
@@ -365,7 +368,7 @@ static int suspect_words(struct access_set *s, struct xfed_span text, const char
 	while (rc == XFED_OK && policy_broken_word(&text, ends, &word)) {
 		bool is_user = memchr(word.data, '@', word.len);
 		xfed_arena_reset(&a);
-		rc = is_user ? convert_user(&a, word, &name, &accepted) : rt_conf_convert_domain(&a, word, &name, &accepted);
+		rc = is_user ? access_convert_user(&a, word, &name, &accepted) : rt_conf_convert_domain(&a, word, &name, &accepted);
 		rc = rc == XFED_OK ? suspect(s, name, rule) : rc == XFED_ERR_INVALID ? XFED_OK : rc;
 	}
 	xfed_arena_deinit(&a);
@@ -491,21 +494,24 @@ static int broken_one(void *user, const char *file, struct xfed_span text, size_
 		       : rc;
 }
 
-int access_dir_load(const char *dir, bool may_be_missing, struct policy_broken *broken, struct rt_conf_errors *errors, struct access_set **out)
+int access_dir_load(const char *dir, bool may_be_missing, struct policy_instead *instead, struct policy_broken *broken, struct rt_conf_errors *errors,
+	struct access_set **out)
 {
 	struct loading l = { .errors = errors, .broken = broken };
-	struct policy_dir_user u = { .key = "access_dir", .each = load_one, .broken = broken ? broken_one : NULL };
+	struct policy_dir_user u = { .key = "access_dir", .instead = instead, .each = load_one, .broken = broken ? broken_one : NULL };
 	size_t count;
 	*out = NULL;
 	int rc = access_set_new(&l.set);
 	bool is_missing = may_be_missing && access(dir, F_OK) != 0 && errno == ENOENT;
 	if (rc == XFED_OK && !is_missing) {
+		l.set->instead = instead;
 		rc = policy_dir_each(dir, ACCESS_FILES_MAX, errors, &u, &l, &count);
 	}
 	if (rc != XFED_OK) {
 		access_set_free(l.set);
 		return rc;
 	}
+	l.set->instead = NULL;
 	*out = l.set;
 	return XFED_OK;
 }

@@ -7,6 +7,7 @@
 #define GATEWAY_POLICY_ACCESS_FILE_H
 
 #include "policy/broken.h"
+#include "policy/policy_dir.h"
 #include "xfed/jid.h"
 #include "xfed/rt/conf.h"
 
@@ -14,6 +15,9 @@
 #define ACCESS_GRANTED_FILE_BYTES (16 * 1024 * 1024)
 
 extern const struct rt_conf_table access_file_table;
+
+/* A check for rows, and for lines of a granted_to_file: the bare address of a user, normalised. */
+int access_convert_user(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted);
 
 struct access_set;
 
@@ -36,9 +40,10 @@ struct access_rule {
  * Loads the whole directory. With `broken`, at a start, a file that cannot be loaded does not stop the start: users it may be about are
  * refused, and the file is added to `broken`. `may_be_missing`: a directory that does not exist counts as empty; only for a path that was
  * not configured (!rt_conf_is_set(&config->base.doc, config, "access_dir")), since a mistyped path must not let everyone in. XFED_OK: the
- * caller releases `*out` with access_set_free(). INVALID (`errors` say why) and NOMEM leave it NULL.
+ * caller releases `*out` with access_set_free(). INVALID (`errors` say why) and NOMEM leave it NULL. `instead` may be NULL.
  */
-int access_dir_load(const char *dir, bool may_be_missing, struct policy_broken *broken, struct rt_conf_errors *errors, struct access_set **out);
+int access_dir_load(const char *dir, bool may_be_missing, struct policy_instead *instead, struct policy_broken *broken, struct rt_conf_errors *errors,
+	struct access_set **out);
 void access_set_free(struct access_set *s);
 
 /*

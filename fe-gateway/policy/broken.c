@@ -59,7 +59,7 @@ int policy_broken_add(
 	}
 	xfed_buf_init(&said, 16384);
 	int rc = p ? rt_conf_problem_print(p, &said) : xfed_buf_printf(&said, "%s cannot be loaded", file);
-	snprintf(more, sizeof(more), "Refused until it is mended and reloaded: %s.", refused);
+	snprintf(more, sizeof(more), "Refused until it is corrected and reloaded: %s.", refused);
 	rc = rc == XFED_OK ? tell(b, reason, xfed_buf_span(&said), more) : XFED_ERR_NOMEM;
 	xfed_buf_deinit(&said);
 	return rc;

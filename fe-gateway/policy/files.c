@@ -71,9 +71,24 @@ int policy_files_secret(struct policy_files *f, const uint8_t key[CORE_KEY_BYTES
 	return rc == XFED_OK ? make_snapshot(f) : rc;
 }
 
-static int load_policy(const char *path, bool is_start, struct rt_conf_errors *errors, struct policy_files *f)
+static int load_config(const char *path, struct policy_instead *instead, struct rt_conf_errors *errors, struct config **out)
 {
-	int rc = partner_dir_load(f->config->partners_dir, f->config, is_start ? &f->broken : NULL, errors, &f->presence, &f->partners);
+	const char *from = policy_instead_of(instead, path);
+	struct xfed_buf text;
+	if (!from || from == path) {
+		return config_load(path, errors, out);
+	}
+	int rc = rt_conf_read(from, &text, errors);
+	if (rc == XFED_OK) {
+		rc = config_parse(path, xfed_buf_span(&text), errors, out);
+		xfed_buf_wipe(&text);
+	}
+	return rc;
+}
+
+static int load_policy(const char *path, bool is_start, struct policy_instead *instead, struct rt_conf_errors *errors, struct policy_files *f)
+{
+	int rc = partner_dir_load(f->config->partners_dir, f->config, instead, is_start ? &f->broken : NULL, errors, &f->presence, &f->partners);
 	if (rc != XFED_OK) {
 		return rc;
 	}
@@ -85,24 +100,24 @@ static int load_policy(const char *path, bool is_start, struct rt_conf_errors *e
 }
 
 /* Loads everything even after an error, so that the operator sees all errors at once. */
-static int load_all(const char *path, bool is_start, struct rt_conf_errors *errors, struct policy_files *f)
+static int load_all(const char *path, bool is_start, struct policy_instead *instead, struct rt_conf_errors *errors, struct policy_files *f)
 {
-	int rc = config_load(path, errors, &f->config);
+	int rc = load_config(path, instead, errors, &f->config);
 	if (rc != XFED_OK) {
 		return rc;
 	}
 	rt_conf_check_files(&f->config->base.doc);
 	bool may_be_missing = !rt_conf_is_set(&f->config->base.doc, f->config, "access_dir");
 	int certificates = load_certificates(f);
-	int policy = load_policy(path, is_start, errors, f);
+	int policy = load_policy(path, is_start, instead, errors, f);
 	int secrets = config_read_secrets(f->config);
-	int access = access_dir_load(f->config->access_dir, may_be_missing, is_start ? &f->broken : NULL, errors, &f->access);
+	int access = access_dir_load(f->config->access_dir, may_be_missing, instead, is_start ? &f->broken : NULL, errors, &f->access);
 	f->config->base.doc.errors = NULL; /* the error collector belongs to the caller and may end before the configuration */
 	rc = certificates != XFED_OK ? certificates : policy != XFED_OK ? policy : secrets != XFED_OK ? secrets : access;
 	return rc == XFED_OK ? policy_broken_add_ignored(&f->broken, errors) : rc;
 }
 
-int policy_files_load(const char *path, bool is_start, struct rt_conf_errors *errors, struct policy_files **out)
+static int load(const char *path, bool is_start, struct policy_instead *instead, struct rt_conf_errors *errors, struct policy_files **out)
 {
 	struct policy_files *f = xfed_calloc(1, sizeof(*f));
 	*out = NULL;
@@ -111,13 +126,27 @@ int policy_files_load(const char *path, bool is_start, struct rt_conf_errors *er
 	}
 	xfed_buf_init(&f->snapshot, XFED_POLICY_BYTES_MAX);
 	policy_broken_init(&f->broken);
-	int rc = load_all(path, is_start, errors, f);
+	int rc = load_all(path, is_start, instead, errors, f);
+	if (rc == XFED_OK && instead && !instead->is_used) {
+		complain(errors, instead->file, NULL, "is none of the files that are read");
+		rc = XFED_ERR_INVALID;
+	}
 	if (rc != XFED_OK) {
 		policy_files_free(f);
 		return rc;
 	}
 	*out = f;
 	return XFED_OK;
+}
+
+int policy_files_load(const char *path, bool is_start, struct rt_conf_errors *errors, struct policy_files **out)
+{
+	return load(path, is_start, NULL, errors, out);
+}
+
+int policy_files_try(const char *path, struct policy_instead *i, struct rt_conf_errors *errors, struct policy_files **out)
+{
+	return load(path, false, i, errors, out);
 }
 
 void policy_files_free(struct policy_files *f)

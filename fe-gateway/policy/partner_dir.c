@@ -17,6 +17,7 @@ struct loading {
 	const struct config *config;
 	struct rt_conf_errors *errors;
 	struct xfed_policy *policy;
+	struct policy_instead *instead;
 	struct partner_presence **presence;
 	struct policy_broken *broken;
 	struct xfed_buf refused; /* names to be refused; each with a NUL behind it */
@@ -198,7 +199,7 @@ static int worst(int a, int b)
 
 static int load_files(struct loading *l, const char *dir, size_t *count)
 {
-	struct policy_dir_user u = { .key = "partners_dir", .each = add_partner, .broken = l->broken ? broken_partner : NULL };
+	struct policy_dir_user u = { .key = "partners_dir", .instead = l->instead, .each = add_partner, .broken = l->broken ? broken_partner : NULL };
 	int rc = policy_dir_each(dir, PARTNER_FILES_MAX, l->errors, &u, l, count);
 	if (rc == XFED_ERR_LIMIT) {
 		size_t before = l->errors->count;
@@ -209,10 +210,10 @@ static int load_files(struct loading *l, const char *dir, size_t *count)
 	return rc == XFED_OK ? refuse_names(l) : rc;
 }
 
-int partner_dir_load(const char *dir, const struct config *config, struct policy_broken *broken, struct rt_conf_errors *errors,
-	struct partner_presence **presence, struct xfed_policy **out)
+int partner_dir_load(const char *dir, const struct config *config, struct policy_instead *instead, struct policy_broken *broken,
+	struct rt_conf_errors *errors, struct partner_presence **presence, struct xfed_policy **out)
 {
-	struct loading l = { .config = config, .errors = errors, .broken = broken, .presence = presence };
+	struct loading l = { .config = config, .errors = errors, .instead = instead, .broken = broken, .presence = presence };
 	size_t errors_before = errors->error_count, count = 0;
 	*out = NULL;
 	int rc = xfed_policy_new(&l.policy);

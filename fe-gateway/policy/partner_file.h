@@ -4,6 +4,7 @@
 
 #include "config/config.h"
 #include "policy/broken.h"
+#include "policy/policy_dir.h"
 #include "xfed/policy.h"
 
 #define PARTNER_FILES_MAX 100000
@@ -29,10 +30,10 @@ struct partner_presence;
  * Loads the whole directory: every *.yaml (other and hidden files are left alone), the local domains of `config`, and the dialback secret
  * of config->dialback.secret_file. OK: `*out` is a sealed snapshot, which the caller releases with xfed_policy_free(). After any error,
  * INVALID or NOMEM, `*out` is NULL, and what is in force stays so; the caller frees `*presence` in any case. With `broken`, at a start, a file that cannot be loaded is no error: the
- * snapshot refuses every name that can be read in it, whatever other files say, and the file is added to `broken`.
+ * snapshot refuses every name that can be read in it, whatever other files say, and the file is added to `broken`. `instead` may be NULL.
  */
-int partner_dir_load(const char *dir, const struct config *config, struct policy_broken *broken, struct rt_conf_errors *errors,
-	struct partner_presence **presence, struct xfed_policy **out);
+int partner_dir_load(const char *dir, const struct config *config, struct policy_instead *instead, struct policy_broken *broken,
+	struct rt_conf_errors *errors, struct partner_presence **presence, struct xfed_policy **out);
 
 /* What files say of presence, by the partner's domain; of partners that say nothing there is nothing. OK, NOMEM. */
 int partner_presence_add(struct partner_presence **table, const char *domain, const struct iw_presence_choice *choice);

@@ -100,6 +100,17 @@ void policy_presence_map(const struct policy *p, const struct config_domain *loc
 /* Answers `reply` when it is done; zeroed: nobody asked. */
 void policy_reload(struct policy *p, struct rt_reply reply);
 void policy_check(struct policy *p, struct rt_reply reply); /* the same, but puts nothing into force */
+
+/*
+ * A change of one file, by whoever may write there (xfedctl): the text is written beside it, tried, put in its place, and a reload brings
+ * it into force. `with` is read in the place of `file` (NULL: as if there were none), which is one that a reload reads; all the others are
+ * as they are. Nothing is swapped. `holds`: where all is fine the answer has the number of the change, and until that is done, for
+ * XFED_CHANGE_HOLD_MS at most, nobody else can begin one ("busy"): two of them could each be fine, and not both together.
+ */
+#define POLICY_PATH_BYTES 1024
+void policy_try(struct policy *p, const char *file, const char *with, bool holds, struct rt_reply reply);
+void policy_try_done(struct policy *p, uint64_t change); /* one that is over already is fine */
+
 bool policy_is_reloading(const struct policy *p);
 /* An edge has this revision in force and would refuse one that is not above it: the next reload makes a higher one, whatever it finds. */
 void policy_outbid(struct policy *p, uint64_t epoch, uint64_t counter);

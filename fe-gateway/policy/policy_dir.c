@@ -70,13 +70,35 @@ static bool is_mistaken(const char *name)
 	return is_domain && strncmp(lower, "readme", 6) != 0;
 }
 
+const char *policy_instead_of(struct policy_instead *i, const char *path)
+{
+	if (!i || strcmp(i->file, path) != 0) {
+		return path;
+	}
+	i->is_used = true;
+	return i->with;
+}
+
+/* A file that there is not yet. */
+static int add_instead(struct names *n, const char *dir, const struct policy_instead *i)
+{
+	size_t len = strlen(dir);
+	bool is_here = i && i->with && strncmp(i->file, dir, len) == 0 && i->file[len] == '/' && !strchr(i->file + len + 1, '/');
+	const char *name = is_here ? i->file + len + 1 : NULL;
+	for (size_t k = 0; name && k < n->count; k++) {
+		name = strcmp(n->items[k], name) == 0 ? NULL : name;
+	}
+	return name && ends_with(name, ".yaml") ? add_name(n, name) : XFED_OK;
+}
+
 static int by_name(const void *a, const void *b)
 {
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static int list(const char *key, const char *dir, size_t max, struct rt_conf_errors *errors, struct names *out)
+static int list(const struct policy_dir_user *u, const char *dir, size_t max, struct rt_conf_errors *errors, struct names *out)
 {
+	const char *key = u->key;
 	DIR *d = opendir(dir);
 	if (!d) {
 		char words[96];
@@ -107,6 +129,7 @@ static int list(const char *key, const char *dir, size_t max, struct rt_conf_err
 		}
 	}
 	closedir(d);
+	rc = rc == XFED_OK ? add_instead(out, dir, u->instead) : rc;
 	if (out->count > 0) {
 		qsort(out->items, out->count, sizeof(out->items[0]), by_name);
 	}
@@ -129,10 +152,14 @@ static int one_file(const char *path, struct rt_conf_errors *errors, const struc
 {
 	struct xfed_buf text;
 	size_t before = errors->count;
-	int rc = rt_conf_read(path, &text, errors);
+	const char *from = policy_instead_of(u->instead, path);
+	if (!from) {
+		return XFED_OK;
+	}
+	int rc = rt_conf_read(from, &text, errors);
 	bool is_read = rc == XFED_OK;
 	if (is_read) {
-		rt_conf_check_file(errors, path);
+		rt_conf_check_file(errors, from);
 		before = errors->count;
 		rc = u->each(user, path, xfed_buf_span(&text));
 	}
@@ -149,7 +176,7 @@ int policy_dir_each(const char *dir, size_t max, struct rt_conf_errors *errors, 
 {
 	struct names names = { 0 };
 	size_t errors_before = errors->error_count;
-	int rc = list(u->key, dir, max, errors, &names);
+	int rc = list(u, dir, max, errors, &names);
 	for (size_t i = 0; i < names.count && rc == XFED_OK; i++) {
 		char path[4096];
 		if (snprintf(path, sizeof(path), "%s/%s", dir, names.items[i]) >= (int)sizeof(path)) {

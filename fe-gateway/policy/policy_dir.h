@@ -4,8 +4,18 @@
 
 #include "xfed/rt/conf.h"
 
+/* One file is read from elsewhere: what a change would make of it, before it is made. */
+struct policy_instead {
+	const char *file; /* as the configuration, or the directory it names, has it */
+	const char *with; /* NULL: as if there were no such file */
+	bool is_used;
+};
+/* Where to read `path`; NULL: nowhere. `i` NULL: where it is. */
+const char *policy_instead_of(struct policy_instead *i, const char *path);
+
 struct policy_dir_user {
-	const char *key; /* the key of the configuration that names the directory */
+	const char *key;		/* the key of the configuration that names the directory */
+	struct policy_instead *instead; /* NULL: none */
 	/* Takes one file. INVALID, with errors added: it cannot be loaded. */
 	int (*each)(void *user, const char *file, struct xfed_span text);
 	/*

@@ -9,6 +9,9 @@
 #include "xfed/buf.h"
 #include "xfed/rt/job.h"
 
+/* policy_files_load() of a reload, with one file read from elsewhere. `i` NULL: none. */
+int policy_files_try(const char *path, struct policy_instead *i, struct rt_conf_errors *errors, struct policy_files **out);
+
 struct policy_files {
 	struct config *config;
 	struct xfed_tls_creds *channel_creds, *sip_creds;
@@ -38,6 +41,8 @@ struct policy_reload {
 	struct proto_revision revision, outbid;
 	struct store_batch batch;
 	bool is_new, is_check;
+	char file[POLICY_PATH_BYTES], with[POLICY_PATH_BYTES]; /* is_check: `with` is read in the place of `file`; "": nothing is */
+	bool holds;					       /* ... and where that is fine, nobody else may change something */
 	int rc;
 };
 
@@ -52,7 +57,11 @@ struct policy {
 	struct policy_reload reload;
 	struct proto_revision outbid; /* the highest revision with which edges have refused ours; its hash is not used */
 	bool reload_again, is_stopped;
+	uint64_t change, change_until_ms; /* the last one's number, and how long others wait for it; 0: they do not */
 };
+
+/* `file`, `with`: what is checked, else NULL. */
+void policy_begin(struct policy *p, struct rt_reply reply, bool is_check, const char *file, const char *with, bool holds);
 
 /* The next revision, if the snapshot of the files differs or the old one is not above `outbid` (zeroed: none). False: it stays the same. */
 bool policy_next_revision(struct proto_revision *r, const struct policy_files *f, const struct proto_revision *outbid);

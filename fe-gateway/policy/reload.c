@@ -14,7 +14,8 @@ static int fail(struct policy *p, int rc, const char *key, const char *text)
 static int read_files(struct policy *p)
 {
 	struct policy_reload *r = &p->reload;
-	int rc = policy_files_load(p->path, false, &r->errors, &r->files);
+	struct policy_instead instead = { .file = r->file, .with = r->with[0] ? r->with : NULL };
+	int rc = policy_files_try(p->path, r->file[0] ? &instead : NULL, &r->errors, &r->files);
 	if (rc == XFED_OK && rt_conf_keep(&r->files->config->base.doc, p->files->config) != XFED_OK) {
 		return fail(p, XFED_ERR_NOMEM, "", "out of memory");
 	}
@@ -53,6 +54,11 @@ static void answer(struct policy *p)
 	json_t *j = rt_control_problems(&r->errors, loaded ? &loaded->config->base.doc : NULL);
 	if (j && r->rc == XFED_OK && !r->is_check) {
 		json_object_set_new(j, "revision", json_integer((json_int_t)p->revision.counter));
+	}
+	if (j && r->rc == XFED_OK && r->holds) {
+		p->change++;
+		p->change_until_ms = core_now(p->core) + XFED_CHANGE_HOLD_MS;
+		json_object_set_new(j, "change", json_integer((json_int_t)p->change));
 	}
 	rt_reply_ok(r->reply, j);
 }
@@ -116,9 +122,13 @@ static void done(void *arg)
 	}
 }
 
-static void begin(struct policy *p, struct rt_reply reply, bool is_check)
+void policy_begin(struct policy *p, struct rt_reply reply, bool is_check, const char *file, const char *with, bool holds)
 {
-	p->reload = (struct policy_reload){ .is_running = true, .reply = reply, .revision = p->revision, .outbid = p->outbid, .is_check = is_check };
+	p->reload = (struct policy_reload){
+		.is_running = true, .reply = reply, .revision = p->revision, .outbid = p->outbid, .is_check = is_check, .holds = holds
+	};
+	snprintf(p->reload.file, sizeof(p->reload.file), "%s", file ? file : "");
+	snprintf(p->reload.with, sizeof(p->reload.with), "%s", with ? with : "");
 	rt_conf_errors_init(&p->reload.errors);
 	rt_job_start(&p->reload.job, p->core->d.loop, run, done, p);
 }
@@ -131,7 +141,7 @@ void policy_reload(struct policy *p, struct rt_reply reply)
 		p->reload_again = true;
 	} else {
 		rt_notify_reloading(p->core->d.notify);
-		begin(p, reply, false);
+		policy_begin(p, reply, false, NULL, NULL, false);
 	}
 }
 
@@ -140,7 +150,7 @@ void policy_check(struct policy *p, struct rt_reply reply)
 	if (p->reload.is_running) {
 		rt_reply_fail(reply, "busy", "the files are being read already");
 	} else {
-		begin(p, reply, true);
+		policy_begin(p, reply, true, NULL, NULL, false);
 	}
 }
 

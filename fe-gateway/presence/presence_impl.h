@@ -76,14 +76,12 @@ struct pair {
 	struct known known;	 /* of the contact's resources */
 	struct watch *watches;
 	struct follow *follow;
-	unsigned trials;
-	bool is_tallied; /* in presence.pending, under: */
+	unsigned trials, under_way; /* under_way: stanzas to the contact whose outcome is awaited */
+	bool is_tallied;	    /* in presence.pending, under: */
 	uint64_t pending_key;
-	enum presence_doubt why;	    /* something may have been missed (resync.c) */
-	bool is_listed, is_asked, is_heard, is_second; /* to be asked: in presence.stale; asked; answered; and asked once more */
-	bool must_tell;			    /* what the contact was told is said again with that */
-	unsigned under_way;		    /* stanzas to the contact whose outcome is awaited */
-	enum xfed_stanza_type unsaid;	    /* the last of a subscription that did not get there; NONE: none */
+	enum presence_doubt why;				  /* something may have been missed (resync.c) */
+	bool is_listed, is_asked, is_heard, is_second, must_tell; /* to be asked: in presence.stale; asked; answered; once more; and told */
+	enum xfed_stanza_type unsaid;				  /* the last of a subscription that did not get there; NONE: none */
 	uint64_t asked_ms, pause_ms, probed_ms;
 	struct xfed_heap_item due; /* the answer, or the rest of it, or asking again */
 	struct pair *stale_prev, *stale_next;

@@ -294,7 +294,10 @@ bool trunk_send_may_have_been_taken(const struct trunk_send *s)
 	return s->round > 0 || !s->hop->digest;
 }
 
-/* Forgets states after a reload only where credentials have changed: these may be the right ones now. Else what is known is still true. */
+/*
+ * Forgets the states of hops that no domain uses any more, and of hops that refuse us for our credentials, which the reload may have
+ * corrected. What is known of the others is still true.
+ */
 static void forget_states(struct trunk *t)
 {
 	const struct config *c = t->files.config;

@@ -360,7 +360,7 @@ struct trust_peer sip_conn_peer(const struct sip_conn *c)
 	};
 }
 
-/* Decides whether requests to that peer have to use this connection; called when the peer is known, and after a reload. */
+/* Decides whether the peer is a stranger, to whom nothing is sent but on this connection; called when the peer is known, and after a reload. */
 static void judge_peer(struct sip_conn *c)
 {
 	struct trust_peer peer = sip_conn_peer(c);

@@ -315,7 +315,7 @@ static void find_below(const struct xfed_policy *p, const char *domain, char out
 	}
 }
 
-/* A name that cannot be refused by itself must not be covered by a wildcard either; a wildcard that is itself refused may stay. */
+/* A name that cannot be refused by itself must not be let through by a wildcard either. A refused wildcard that covers it is enough. */
 static void close_wildcards(struct xfed_policy *p, const char *name)
 {
 	char wildcard[XFED_JID_PART_BYTES + sizeof("*")];

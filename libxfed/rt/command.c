@@ -19,6 +19,9 @@ const struct rt_arg_info *rt_arg_info(enum rt_arg_kind kind)
 #define OPTIONAL(key, word, kind) { key, word, RT_ARG_##kind, RT_ARG_OPTIONAL },
 #define NAMED(key, word, kind)	  { key, word, RT_ARG_##kind, RT_ARG_NAMED },
 #define OR(key, word, kind)	  { key, word, RT_ARG_##kind, RT_ARG_OR },
+#define SOME(key, word, kind)	  { key, word, RT_ARG_##kind, RT_ARG_SOME },
+#define ANY(key, word, kind)	  { key, word, RT_ARG_##kind, RT_ARG_ANY },
+#define FLAGGED(key)		  { key, "--" key, RT_ARG_FLAG, RT_ARG_FLAGGED },
 #define CHANGES_LOOK		  false
 #define CHANGES_CHANGE		  true
 
@@ -36,6 +39,9 @@ const char *rt_command_words(const struct rt_command *c, char out[RT_COMMAND_WOR
 		[RT_ARG_OPTIONAL] = { " [", "", "]" },
 		[RT_ARG_NAMED] = { " [", "=", "]" },
 		[RT_ARG_OR] = { "|", "", "" },
+		[RT_ARG_SOME] = { " ", "", "..." },
+		[RT_ARG_ANY] = { " [", "", "...]" },
+		[RT_ARG_FLAGGED] = { " [", "", "]" },
 	};
 	int len = snprintf(out, RT_COMMAND_WORDS, "%s%s%s", c->noun, c->verb[0] ? " " : "", c->verb);
 	for (const struct rt_command_arg *a = c->args; a->key && len < RT_COMMAND_WORDS; a++) {
@@ -48,7 +54,7 @@ const char *rt_command_words(const struct rt_command *c, char out[RT_COMMAND_WOR
 const struct rt_command_arg *rt_command_missing(const struct rt_command *c, const json_t *args)
 {
 	for (const struct rt_command_arg *a = c->args; a->key; a++) {
-		bool is_there = a->place != RT_ARG_NEEDED || json_object_get(args, a->key);
+		bool is_there = (a->place != RT_ARG_NEEDED && a->place != RT_ARG_SOME) || json_object_get(args, a->key);
 		for (const struct rt_command_arg *b = a + 1; b->key && b->place == RT_ARG_OR; b++) {
 			is_there = is_there || json_object_get(args, b->key);
 		}

@@ -148,13 +148,30 @@ static bool is_plain_word(struct xfed_span s)
 	return s.len > 0 && !xfed_span_eq_nocase(s, XFED_SPAN("null"));
 }
 
+/* What is written as JSON stays JSON. */
+static bool is_json(const struct editing *e)
+{
+	const struct conf_node *map = e->place.map;
+	return map->is_flow && map->child && e->text.data[map->child->start] == '"';
+}
+
+/* Which JSON has without quotes. */
+static bool is_json_word(struct xfed_span s)
+{
+	size_t digits = 0;
+	while (digits < s.len && s.data[digits] >= '0' && s.data[digits] <= '9') {
+		digits++;
+	}
+	return (s.len > 0 && digits == s.len) || xfed_span_is(s, "true") || xfed_span_is(s, "false");
+}
+
 /* `like`: what stood there; NULL: nothing. In quotes where it needs them or had them, in its own where they do. */
 static int put_scalar(struct editing *e, struct xfed_span s, const struct conf_node *like)
 {
 	char old = like && like->start < e->text.len ? e->text.data[like->start] : '\0';
 	bool is_quoted = old == '"' || old == '\'';
 	bool is_single = old == '\'' && !memchr(s.data, '\'', s.len);
-	if (is_plain_word(s) && !is_quoted) {
+	if (is_plain_word(s) && !is_quoted && (!is_json(e) || is_json_word(s))) {
 		return xfed_buf_append(&e->put, s);
 	}
 	int rc = xfed_buf_append_str(&e->put, is_single ? "'" : "\"");
@@ -173,9 +190,10 @@ static int put_scalar(struct editing *e, struct xfed_span s, const struct conf_n
 static int put_pair(struct editing *e)
 {
 	bool is_item = e->edit->kind == RT_CONF_EDIT_ADD_ITEM;
+	const char *quote = is_json(e) ? "\"" : "";
 	int rc = XFED_OK;
 	for (size_t i = e->place.depth; i < e->count && rc == XFED_OK; i++) {
-		rc = xfed_buf_printf(&e->put, "%s%.*s: ", i > e->place.depth ? "{" : "", (int)e->names[i].len, e->names[i].data);
+		rc = xfed_buf_printf(&e->put, "%s%s%.*s%s: ", i > e->place.depth ? "{" : "", quote, (int)e->names[i].len, e->names[i].data, quote);
 	}
 	rc = rc == XFED_OK && is_item ? xfed_buf_append_str(&e->put, "[") : rc;
 	rc = rc == XFED_OK ? put_scalar(e, e->edit->value, NULL) : rc;

@@ -134,7 +134,7 @@ static int remove_items(struct setting *s, const struct xfed_span *keep, struct 
 			at++;
 		}
 		if (rc == XFED_OK && n) {
-			rc = apply(s, RT_CONF_EDIT_REMOVE_ITEM, XFED_SPAN(""), at);
+			rc = apply(s, list->count > 1 ? RT_CONF_EDIT_REMOVE_ITEM : RT_CONF_EDIT_UNSET, XFED_SPAN(""), at);
 			*removed += rc == XFED_OK;
 		}
 		xfed_arena_deinit(&a);
@@ -199,6 +199,21 @@ int rt_conf_set(const struct rt_conf_table *t, const char *file, struct xfed_spa
 		rc = conf_is_scalar_list(s.row->type) ? set_list(&s, xfed_span_str(value)) : apply(&s, RT_CONF_EDIT_SET, xfed_span_str(value), 0);
 	}
 	return finish(&s, rc, out);
+}
+
+int rt_conf_value(const char *file, struct xfed_span text, const char *key, struct xfed_buf *out, char error[RT_CONF_EDIT_ERROR])
+{
+	struct xfed_arena a;
+	struct conf_node *n;
+	xfed_arena_init(&a, RT_CONF_ARENA_BYTES);
+	int rc = conf_edit_find(&a, file, text, key, &n, error);
+	if (rc == XFED_OK && (!n || n->kind != CONF_SCALAR)) {
+		snprintf(error, RT_CONF_EDIT_ERROR, "%.100s is not in the file", key);
+		rc = XFED_ERR_NOT_FOUND;
+	}
+	rc = rc == XFED_OK ? xfed_buf_append(out, n->text) : rc;
+	xfed_arena_deinit(&a);
+	return rc;
 }
 
 static const struct rt_conf_row *settable_list(const struct rt_conf_table *t, const char *key, char error[RT_CONF_EDIT_ERROR])

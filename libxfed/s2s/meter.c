@@ -27,7 +27,8 @@ static bool spend(struct xfed_s2s *s, size_t units)
 	if (s->state == XFED_S2S_CLOSING) {
 		s2s_finish(s, false);
 	} else {
-		s2s_close(s, XFED_REASON_POLICY_WORK_EXCEEDED, s->is_established ? "elements that are no stanzas" : "before anything was proved");
+		s2s_close(s, XFED_REASON_POLICY_WORK_EXCEEDED,
+			s->is_established ? "too many elements that are no stanzas" : "too much work before authentication");
 	}
 	return false;
 }

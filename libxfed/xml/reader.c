@@ -203,7 +203,7 @@ static enum xfed_xml_result fail(struct xfed_xml_reader *r)
 	return r->is_nomem ? XFED_XML_NOMEM : XFED_XML_BAD;
 }
 
-/* Gives a window of the element to the parser, or drops it. */
+/* Gives a window of the element to the parser, or where a limit on its work is exceeded only to the skimmer. */
 static void take_window(struct xfed_xml_reader *r, struct xfed_span window)
 {
 	if (r->is_skimming) {

@@ -102,18 +102,26 @@ static void put_command(FILE *out, const struct rt_command *c)
 static void put_commands(FILE *out)
 {
 	for (size_t i = 0; i < RT_COMMAND_COUNT; i++) {
-		put_command(out, &rt_commands[i]);
+		if (rt_commands[i].server != RT_COMMAND_OF_INTERNAL) {
+			put_command(out, &rt_commands[i]);
+		}
 	}
 }
 
-/* A line for each: noun, verb or "-", then its arguments by kind, "key=" for those without a place. */
+/* A line for each: noun, verb or "-", then its arguments by kind, "key=" and "--key" for those without a place. */
 static void put_completion(FILE *out)
 {
 	for (const struct rt_command *c = rt_commands; c < rt_commands + RT_COMMAND_COUNT; c++) {
+		if (c->server == RT_COMMAND_OF_INTERNAL) {
+			continue;
+		}
 		fprintf(out, "%s %s", c->noun, c->verb[0] ? c->verb : "-");
 		for (const struct rt_command_arg *a = c->args; a->key; a++) {
-			bool is_named = a->place == RT_ARG_NAMED;
-			fprintf(out, "%s%s%s", a->place == RT_ARG_OR ? "|" : " ", is_named ? a->key : rt_arg_info(a->kind)->name,
+			bool is_named = a->place == RT_ARG_NAMED, is_flag = a->place == RT_ARG_FLAGGED;
+			fprintf(out, "%s%s%s", a->place == RT_ARG_OR ? "|" : " ",
+				is_named  ? a->key
+				: is_flag ? a->word
+					  : rt_arg_info(a->kind)->name,
 				is_named ? "=" : "");
 		}
 		fputc('\n', out);

@@ -212,7 +212,7 @@ def test_strangers_take_no_place_of_others(install, started, tools, users):
         assert (found["network"], found["reason"], found["direction"]) == ("127.0.0.0/24", "policy.partner.unlisted", "in"), found
         assert all(n.endswith(".attacker.example") for n in found["names"]) and found["remote"] == found["names"][0], found
         text = ctl(inst, tools, "failures", "list", as_json=False)[1]
-        assert text.index("gone.example") < text.index("proved nothing") < text.index("127.0.0.0/24"), text
+        assert text.index("gone.example") < text.index("have not authenticated") < text.index("127.0.0.0/24"), text
         text = ctl(inst, tools, "failures", "show", str(found["id"]), as_json=False)[1]
         assert "policy.partner.unlisted" in text and "names claimed" in text and "partners.d" in text, text
     finally:

@@ -343,8 +343,8 @@ def test_who_only_claims_to_be_the_partner(own, tools, scene):
     while c.recv(4096):
         pass
     c.close()
-    told(own, tools, {"failures": says(0, "stream.xml.malformed", "peers that have proved nothing")}, partner=domain)
-    words = ["who claimed to be " + domain, " s ago failed and had proved nothing: stream.xml.malformed (failures show "]
+    told(own, tools, {"failures": says(0, "stream.xml.malformed", "peers that have not authenticated")}, partner=domain)
+    words = ["who claimed to be " + domain, " s ago failed without having authenticated: stream.xml.malformed (failures show "]
     told(own, tools, {"back": says(0, *words, never=["CLOSED", "server software"]), "explain": says(0, never=["malformed"]),
                       "status": says(0, never=[domain]), "edge": says(0, never=[domain]),
                       "check": says(0, "note reverse", *words, "no problem was found", never=["server software"])}, SENDER, "bob@" + domain)

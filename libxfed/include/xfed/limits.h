@@ -304,4 +304,7 @@
 #define XFED_CONTROL_READERS	    4 /* of these: clients that may only look */
 #define XFED_CONTROL_READER_IDLE_MS 10000
 
+/* A change of a file that xfedctl has begun keeps others waiting: used up by administrators, each other. */
+#define XFED_CHANGE_HOLD_MS 30000
+
 #endif

@@ -334,7 +334,7 @@ static const struct {
 	{ "the edge has forgotten it", false, failed_long_ago, NONE, XFED_REASON_NONE, "failures show 7" },
 	{ "worked since", false, worked_since, NONE, XFED_REASON_NONE, "none is open, the next message opens one" },
 	{ "another edge has a stream", false, second_edge_has_it, NONE, XFED_REASON_NONE, NULL },
-	{ "somebody failed in their name", true, they_failed, NONE, XFED_REASON_NONE, "who claimed to be fabrikam.example 5 min ago failed and had proved nothing" },
+	{ "somebody failed in their name", true, they_failed, NONE, XFED_REASON_NONE, "who claimed to be fabrikam.example 5 min ago failed without having authenticated" },
 	{ "they failed, but are here now", true, they_failed_but_are_here, NONE, XFED_REASON_NONE, NULL },
 	{ "they never came", true, they_never_came, NONE, XFED_REASON_NONE, NULL },
 	{ "our failure does not count for theirs", true, backing_off, NONE, XFED_REASON_NONE, NULL },

@@ -320,10 +320,10 @@ static void a_missing_directory_is_empty_only_by_default(void **state)
 	struct rt_conf_errors errors;
 	struct access_set *s;
 	rt_conf_errors_init(&errors);
-	assert_int_equal(access_dir_load("/nonexistent/access.d", true, NULL, &errors, &s), XFED_OK);
+	assert_int_equal(access_dir_load("/nonexistent/access.d", true, NULL, NULL, &errors, &s), XFED_OK);
 	assert_int_equal(errors.count, 0);
 	access_set_free(s);
-	assert_int_equal(access_dir_load("/nonexistent/access.d", false, NULL, &errors, &s), XFED_ERR_INVALID);
+	assert_int_equal(access_dir_load("/nonexistent/access.d", false, NULL, NULL, &errors, &s), XFED_ERR_INVALID);
 	assert_null(s);
 	assert_int_equal(errors.error_count, 1);
 	rt_conf_errors_deinit(&errors);

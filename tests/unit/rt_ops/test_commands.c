@@ -25,7 +25,17 @@ static const struct {
 	{ "stream close [EDGE/]ID", RT_COMMAND_OF_BOTH, true },
 	{ "partner list", RT_COMMAND_OF_GATEWAY, false },
 	{ "partner show DOMAIN", RT_COMMAND_OF_GATEWAY, false },
+	{ "partner add DOMAIN [KEY=VALUE...] [--dry-run]", RT_COMMAND_OF_XFEDCTL, true },
+	{ "partner set DOMAIN KEY=VALUE... [--dry-run]", RT_COMMAND_OF_XFEDCTL, true },
+	{ "partner remove DOMAIN [--dry-run]", RT_COMMAND_OF_XFEDCTL, true },
 	{ "partner check DOMAIN [OUR-DOMAIN] [edge=NAME]", RT_COMMAND_OF_GATEWAY, false },
+	{ "access list", RT_COMMAND_OF_GATEWAY, false },
+	{ "access show NAME", RT_COMMAND_OF_GATEWAY, false },
+	{ "access add NAME KEY=VALUE... [--dry-run]", RT_COMMAND_OF_XFEDCTL, true },
+	{ "access set NAME KEY=VALUE... [--dry-run]", RT_COMMAND_OF_XFEDCTL, true },
+	{ "access remove NAME [--dry-run]", RT_COMMAND_OF_XFEDCTL, true },
+	{ "access grant NAME USER [--dry-run]", RT_COMMAND_OF_XFEDCTL, true },
+	{ "access revoke NAME USER [--dry-run]", RT_COMMAND_OF_XFEDCTL, true },
 	{ "failures list [DOMAIN] [since=TIME] [limit=N] [before=ID]", RT_COMMAND_OF_GATEWAY, false },
 	{ "failures show ID", RT_COMMAND_OF_GATEWAY, false },
 	{ "failures retry ID|DOMAIN", RT_COMMAND_OF_GATEWAY, true },
@@ -36,6 +46,12 @@ static const struct {
 	{ "config show", RT_COMMAND_OF_BOTH, false },
 	{ "config check", RT_COMMAND_OF_BOTH, false },
 	{ "config check FILE", RT_COMMAND_OF_XFEDCTL, false },
+	{ "config set KEY VALUE [--dry-run]", RT_COMMAND_OF_XFEDCTL, true },
+	{ "change files", RT_COMMAND_OF_INTERNAL, false },
+	{ "change check WORDS FILE [FILE] [NAME]", RT_COMMAND_OF_INTERNAL, true },
+	{ "change begin WORDS FILE [FILE] [NAME]", RT_COMMAND_OF_INTERNAL, true },
+	{ "change finish ID WORDS FILE [NAME]", RT_COMMAND_OF_INTERNAL, true },
+	{ "change drop ID", RT_COMMAND_OF_INTERNAL, true },
 	{ "reload", RT_COMMAND_OF_BOTH, true },
 	{ "log level LEVEL [DOMAIN]", RT_COMMAND_OF_BOTH, true },
 	{ "help [NOUN]", RT_COMMAND_OF_XFEDCTL, false },
@@ -88,7 +104,12 @@ static void usage_has_each(void **state)
 {
 	const char *text = text_of(popen(BUILD_ROOT "/xfedctl/xfedctl --help", "r"), pclose);
 	for (size_t i = 0; i < XFED_ARRAY_LEN(names); i++) {
-		char behind[256];
+		char behind[256], noun[64];
+		if (names[i].server == RT_COMMAND_OF_INTERNAL) {
+			snprintf(noun, sizeof(noun), " %s %s ", rt_commands[i].noun, rt_commands[i].verb);
+			assert_null(strstr(text, noun));
+			continue;
+		}
 		snprintf(behind, sizeof(behind), " %s ", rt_commands[i].help);
 		has(text, " ", names[i].words, behind, "xfedctl --help");
 	}
@@ -100,6 +121,9 @@ static void manual_has_each(void **state)
 	for (size_t i = 0; i < XFED_ARRAY_LEN(names); i++) {
 		const struct rt_command *c = &rt_commands[i];
 		char tag[256], said[512];
+		if (names[i].server == RT_COMMAND_OF_INTERNAL) {
+			continue;
+		}
 		size_t name = strlen(c->noun) + (c->verb[0] ? 1 + strlen(c->verb) : 0);
 		snprintf(tag, sizeof(tag), ".TP .BI \"%.*s\" \"%s\" ", (int)name, names[i].words, names[i].words + name);
 		snprintf(said, sizeof(said), "%c%s.%s%s", toupper((unsigned char)c->help[0]), c->help + 1,
@@ -129,11 +153,12 @@ static void completion_has_each(void **state)
 	for (size_t i = 0; i < XFED_ARRAY_LEN(names); i++) {
 		const struct rt_command *c = &rt_commands[i];
 		char line[128];
+		bool is_shown = c->server != RT_COMMAND_OF_INTERNAL;
 		snprintf(line, sizeof(line), "xfedctl %s", c->noun);
-		completes(line, c->noun);
+		completes(line, is_shown ? c->noun : "");
 		if (c->verb[0]) {
 			snprintf(line, sizeof(line), "xfedctl --json %s %s", c->noun, c->verb);
-			completes(line, c->verb);
+			completes(line, is_shown ? c->verb : "");
 		}
 	}
 }
@@ -152,6 +177,8 @@ static void completion_knows_arguments(void **state)
 	completes("xfedctl help fai", "failures");
 	completes("xfedctl --socket edg", "edge.yaml");
 	completes("xfedctl --name gw1 rel", "reload");
+	completes("xfedctl access grant fedpic a@b.example \"\"", "--dry-run");
+	completes("xfedctl access grant fedpic --dry-run \"\"", "");
 	completes("xfedctl bogus \"\"", "");
 }
 
@@ -200,6 +227,9 @@ static void who_may(void **state)
 {
 	struct rt_reply reply = { keep_code, NULL };
 	for (size_t i = 0; i < RT_COMMAND_COUNT; i++) {
+		if (rt_commands[i].server == RT_COMMAND_OF_XFEDCTL) {
+			continue; /* never travels */
+		}
 		json_t *args = fitting(&rt_commands[i]);
 		memset(ran, 0, sizeof(ran));
 		rt_command_run(&table, &rt_commands[i], false, args, reply, NULL);
@@ -219,6 +249,9 @@ static void what_does_not_fit_is_refused(void **state)
 {
 	struct rt_reply reply = { keep_code, NULL };
 	for (size_t i = 0; i < RT_COMMAND_COUNT; i++) {
+		if (rt_commands[i].server == RT_COMMAND_OF_XFEDCTL) {
+			continue; /* never travels */
+		}
 		json_t *args = fitting(&rt_commands[i]);
 		memset(ran, 0, sizeof(ran));
 		if (json_object_size(args) > 0) {

@@ -229,7 +229,7 @@ static int load_dir(struct xfed_policy **out, char *text, size_t size)
 	struct xfed_buf b;
 	rt_conf_errors_init(&errors);
 	xfed_buf_init(&b, 65536);
-	int rc = partner_dir_load(dir, config, NULL, &errors, &presence, out);
+	int rc = partner_dir_load(dir, config, NULL, NULL, &errors, &presence, out);
 	assert_int_equal(rt_conf_errors_print(&errors, &b), XFED_OK);
 	snprintf(text, size, "%.*s", (int)xfed_buf_len(&b), xfed_buf_span(&b).data);
 	xfed_buf_deinit(&b);
@@ -346,7 +346,7 @@ static struct xfed_policy *start_with(const char *file, const char *text, size_t
 	write_file(file, xfed_span_make(text, len));
 	rt_conf_errors_init(&errors);
 	policy_broken_init(&broken);
-	assert_int_equal(partner_dir_load(dir, config, &broken, &errors, &presence, &p), XFED_OK);
+	assert_int_equal(partner_dir_load(dir, config, NULL, &broken, &errors, &presence, &p), XFED_OK);
 	told[0] = '\0';
 	for (const struct policy_broken_file *b = broken.first; b; b = b->next) {
 		n += (size_t)snprintf(told + n, size - n, "%s\n", b->text);
@@ -564,7 +564,7 @@ static void a_missing_directory_is_an_error(void **state)
 	struct rt_conf_errors errors;
 	struct xfed_policy *p;
 	rt_conf_errors_init(&errors);
-	assert_int_equal(partner_dir_load("/nonexistent/partners.d", config, NULL, &errors, &presence, &p), XFED_ERR_INVALID);
+	assert_int_equal(partner_dir_load("/nonexistent/partners.d", config, NULL, NULL, &errors, &presence, &p), XFED_ERR_INVALID);
 	assert_null(p);
 	assert_string_equal(
 		errors.items[0].text, "cannot be read: No such file or directory; make the directory, or correct partners_dir in gateway.yaml");

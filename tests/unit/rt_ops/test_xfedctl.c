@@ -394,6 +394,33 @@ static const struct {
 		"xfedctl: \"kind=calls\": kind is message, presence or subscription\nusage: xfedctl explain FROM TO [kind=KIND]\nusage: xfedctl explain CODE\n", 2 },
 	{ "explain asks with both", { "--json", "explain", "a@example.com", "b@a.example" }, "{\"ok\":true}",
 		"{\n  \"ok\": true,\n  \"args\": {\n    \"from\": \"a@example.com\",\n    \"to\": \"b@a.example\"\n  }\n}\n", "", 0 },
+	{ "what only services are asked", { "change", "files" }, "{}", "", "xfedctl: there is no command \"change files\"; xfedctl --help lists them\n", 2 },
+	{ "no setting", { "partner", "set", "a.example" }, "{}", "",
+		"xfedctl: KEY=VALUE is missing: KEY=VALUE; KEY= for the default\nusage: xfedctl partner set DOMAIN KEY=VALUE... [--dry-run]\n", 2 },
+	{ "a word that is no setting", { "partner", "set", "a.example", "tls=optional", "--dryrun" }, "{}", "",
+		"xfedctl: \"--dryrun\": KEY=VALUE is KEY=VALUE; KEY= for the default\nusage: xfedctl partner set DOMAIN KEY=VALUE... [--dry-run]\n", 2 },
+	{ "rules", { "access", "list" },
+		"{\"rules\":[{\"name\":\"FedPic\",\"file\":\"/a/fedpic.yaml\",\"scope\":\"user\",\"federation\":true,\"xmpp\":false,\"users\":2,"
+		"\"granted_to_file\":\"/a/users\",\"users_in_file\":3},"
+		"{\"name\":\"b\",\"file\":\"/a/b.yaml\",\"scope\":\"user\",\"federation\":false,\"xmpp\":false,\"users\":0,\"broken\":true},"
+		"{\"name\":\"s\",\"file\":\"/a/s.yaml\",\"scope\":\"site\",\"federation\":true,\"xmpp\":true,\"domains\":[\"a.example\",\"b.example\"]},"
+		"{\"name\":\"all\",\"file\":\"/a/all.yaml\",\"scope\":\"global\",\"federation\":true,\"xmpp\":true}]}",
+		"NAME    SCOPE   FEDERATION  XMPP  FOR\n"
+		"FedPic  user    on          off   5 users, in /a/users\n"
+		"b       user    ?           ?     cannot be loaded: whoever it could be about may not\n"
+		"s       site    on          on    a.example, b.example\n"
+		"all     global  on          on    everyone else\n", "", 0 },
+	{ "no rules", { "access", "list" }, "{\"rules\":[]}", "no rules: everyone may use federation\n", "", 0 },
+	{ "a rule", { "access", "show", "fedpic" },
+		"{\"name\":\"FedPic\",\"file\":\"/a/fedpic.yaml\",\"scope\":\"user\",\"federation\":true,\"xmpp\":true,\"users\":1,"
+		"\"granted_to\":[\"alice@example.com\"]}",
+		"name        FedPic\n"
+		"file        /a/fedpic.yaml\n"
+		"scope       user\n"
+		"federation  on\n"
+		"xmpp        on\n"
+		"for         1 user\n"
+		"  alice@example.com\n", "", 0 },
 	{ "a test", { "test", "im", "b@a.example", "--wait", "60" },
 		"{\"kind\":\"im\",\"from\":\"p@example.com\",\"to\":\"b@a.example\",\"ok\":true,\"took_ms\":1250,\"accepted\":true,\"no_error\":false,"
 		"\"answered\":true,\"inbound\":\"proved\",\"steps\":[{\"at_ms\":0,\"step\":\"sent\",\"state\":\"ok\",\"text\":\"a message\"},"
@@ -418,8 +445,10 @@ static const struct {
 	{ "a time that is none", { "test", "im", "b@a.example", "wait=soon" }, "{}", "",
 		"xfedctl: \"wait=soon\": wait is seconds, from 1 to 600\nusage: xfedctl test im TO [from=USER] [wait=S]\n", 2 },
 	{ "later", { "message", "find" }, "{}", "", "xfedctl: message find is not built in this version\n", 2 },
-	{ "later, one verb of a noun", { "partner", "add" }, "{}", "", "xfedctl: partner add is not built in this version\n", 2 },
+	{ "later, one verb of a noun", { "partner", "routes" }, "{}", "", "xfedctl: partner routes is not built in this version\n", 2 },
 	{ "mistyped", { "partner", "ad" }, "{}", "", "xfedctl: partner does not take \"ad\"\nusage: xfedctl partner list\nusage: xfedctl partner show DOMAIN\n"
+		"usage: xfedctl partner add DOMAIN [KEY=VALUE...] [--dry-run]\nusage: xfedctl partner set DOMAIN KEY=VALUE... [--dry-run]\n"
+		"usage: xfedctl partner remove DOMAIN [--dry-run]\n"
 		"usage: xfedctl partner check DOMAIN [OUR-DOMAIN] [edge=NAME]\n", 2 },
 	{ "a noun alone", { "stream" }, "{}", "", "xfedctl: stream needs one more word\nusage: xfedctl stream list [DOMAIN]\n"
 		"usage: xfedctl stream show [EDGE/]ID\nusage: xfedctl stream close [EDGE/]ID\n", 2 },

@@ -81,6 +81,20 @@
  * failures retry {"id"} or {"domain"}     {"pairs": [{"local", "remote", "state", "queued", "retry_in_ms"?, "last_reason"?, "edge"}]}     admin
  *   not-found: no such failure, or no edge remembers an attempt; failed: it was the partner's attempt.
  *
+ * access list   {}          {"rules": [RULE]}             gateway; by what decides first: users, sites, all. None: everyone may
+ * access show   {"name"}    RULE, with "granted_to": [..]           in any letters. Unknown: not-found
+ *   RULE = {"name", "file", "scope": "user"|"site"|"global", "federation": bool, "xmpp": bool, "users"?: how many stand in granted_to,
+ *           "granted_to_file"?, "users_in_file"?, "domains"?: [..], "broken"?: true: it cannot be loaded, and nobody it could be about may}
+ *
+ * change files   {}                            {"config": the path of gateway.yaml}           gateway; asked by xfedctl itself, like all of these
+ * change check   {"command", "file", "with"?, "login"?}  as config check, with `with` (a hidden file beside it) read in the place of `file`, which is one
+ *   that a reload reads; without it as if there were none. `command` is what was typed, and `login` who
+ *   logged in, where root's rights came later: for the audit line                                                  admin
+ * change begin   as change check; where all is fine also {"change"}, its number: others are refused (busy) until it is finished or
+ *   dropped, or for 30 s                                                                                          admin
+ * change finish  {"id", "command", "file", "login"?}     as reload, when the file is in its place                            admin
+ * change drop    {"id"}                        {}                                                                  admin
+ *
  * config show   {}          {"text": "...YAML..."}                    rt_conf_print()
  * config check  {}          {"ok": bool, "errors": [TEXT], "warnings": [TEXT]}   the files as they are now; nothing is changed
  * reload ""     {}          {"ok": bool, "errors": [TEXT], "warnings": [TEXT], "needs_restart"?: [KEY], "revision"?}     admin
@@ -111,6 +125,13 @@
 	X(CODE, STRING, "a reason code")                                                                                                             \
 	X(KIND, STRING, "message, presence or subscription")                                                                                         \
 	X(FILE, STRING, "a file")                                                                                                                    \
+	X(RULE, STRING, "the name of an access rule")                                                                                                \
+	X(USER, STRING, "an address of a user such as alice@example.com")                                                                            \
+	X(KEY, STRING, "a key such as limits.connections")                                                                                           \
+	X(VALUE, STRING, "a value; '' for the default")                                                                                              \
+	X(SETTING, ARRAY, "KEY=VALUE; KEY= for the default")                                                                                         \
+	X(FLAG, TRUE, "said or not")                                                                                                                 \
+	X(TEXT, STRING, "a text")                                                                                                                    \
 	X(NOUN, STRING, "a noun")
 
 enum rt_arg_kind {
@@ -126,7 +147,7 @@ struct rt_arg_info {
 };
 const struct rt_arg_info *rt_arg_info(enum rt_arg_kind kind);
 
-enum rt_arg_place { RT_ARG_NEEDED, RT_ARG_OPTIONAL, RT_ARG_NAMED, RT_ARG_OR }; /* described in commands.def */
+enum rt_arg_place { RT_ARG_NEEDED, RT_ARG_OPTIONAL, RT_ARG_NAMED, RT_ARG_OR, RT_ARG_SOME, RT_ARG_ANY, RT_ARG_FLAGGED }; /* described in commands.def */
 
 struct rt_command_arg {
 	const char *key, *word; /* its key in the request; its name in the usage line */
@@ -134,7 +155,7 @@ struct rt_command_arg {
 	enum rt_arg_place place;
 };
 
-enum rt_command_server { RT_COMMAND_OF_GATEWAY, RT_COMMAND_OF_BOTH, RT_COMMAND_OF_XFEDCTL };
+enum rt_command_server { RT_COMMAND_OF_GATEWAY, RT_COMMAND_OF_BOTH, RT_COMMAND_OF_XFEDCTL, RT_COMMAND_OF_INTERNAL };
 
 #define RT_COMMAND_ARGS_MAX 4
 

@@ -39,7 +39,9 @@ int rt_conf_edit(const char *file, struct xfed_span text, const struct rt_conf_e
  */
 int rt_conf_set(const struct rt_conf_table *t, const char *file, struct xfed_span text, const char *key, const char *value, struct xfed_buf *out,
 	char error[RT_CONF_EDIT_ERROR]);
-/* One item of a list in, or out of it. NOT_FOUND: it is there, or not, already, and `out` is as it was. */
+/* Appends what the text has as the value of a key. NOT_FOUND: it is not there, or no single value. */
+int rt_conf_value(const char *file, struct xfed_span text, const char *key, struct xfed_buf *out, char error[RT_CONF_EDIT_ERROR]);
+/* One item of a list in, or out of it; the last one takes the key along. NOT_FOUND: it is there, or not, already, and `out` is as it was. */
 int rt_conf_add_item(const struct rt_conf_table *t, const char *file, struct xfed_span text, const char *key, const char *value, struct xfed_buf *out,
 	char error[RT_CONF_EDIT_ERROR]);
 int rt_conf_remove_item(const struct rt_conf_table *t, const char *file, struct xfed_span text, const char *key, const char *value,

@@ -1,9 +1,9 @@
 /*
- * The control socket: a local stream socket, mode 0666, one JSON object a line each way. Peer credentials decide: root, the
- * daemon's own user and group xfed-admin may change, group xfed-read may look, anyone else is closed at once. At most
- * XFED_CONTROL_CLIENTS clients, XFED_CONTROL_READERS of them such that may only look, XFED_CONTROL_REQUEST_BYTES a request,
- * RT_CONTROL_REPLY_BYTES an answer. A client's requests are answered one after the other. Every command that changes something
- * leaves a line `event=audit.command` in the log. What may be asked is in xfed/rt/command.h.
+ * The control socket: a local stream socket, mode 0666, with one JSON object per line in each direction. Peer credentials decide: root,
+ * the daemon's own user and group xfed-admin may change, group xfed-read may look, anybody else is disconnected at once. Limits:
+ * XFED_CONTROL_CLIENTS clients, XFED_CONTROL_READERS of them with the right to look only, XFED_CONTROL_REQUEST_BYTES per request,
+ * RT_CONTROL_REPLY_BYTES per answer. The requests of a client are answered one after the other. Every command that changes something
+ * writes a line `event=audit.command` to the log. The commands are in xfed/rt/command.h.
  *
  * Request:  {"noun": "partner", "verb": "show", "args": {"domain": "fabrikam.example"}}      (verb "" where a noun has none)
  * Answer:   {"ok": true, "result": {...}}   or   {"ok": false, "error": {"code": "...", "text": "one sentence"}}

@@ -1,0 +1,274 @@
+/* access add, set, remove, grant, revoke. */
+#include <dirent.h>
+#include <unistd.h>
+
+#include "change_settings.h"
+#include "fe-gateway/policy/access_file.h"
+
+/* ---- the file ---- */
+
+/* Named after the rule, in lower case. */
+static enum ctl_exit find_file(struct change *c, const char *name)
+{
+	char lower[NAME_MAX + 1];
+	size_t len = strlen(name);
+	if (len + sizeof(".yaml") > sizeof(lower) || name[0] == '.' || strchr(name, '/')) {
+		return change_refuse(c, "found \"%.100s\", accepted: a name that a file can have", name);
+	}
+	for (size_t i = 0; i <= len; i++) {
+		lower[i] = xfed_lower(name[i]);
+	}
+	if (snprintf(c->file, sizeof(c->file), "%s/%s.yaml", c->config->access_dir, lower) >= (int)sizeof(c->file)) {
+		return change_refuse(c, "the path of %s is too long", lower);
+	}
+	return CTL_FINE;
+}
+
+/* Rules in files, whatever is in force. */
+static size_t count_rules(const struct change *c)
+{
+	DIR *d = opendir(c->config->access_dir);
+	size_t count = 0;
+	struct dirent *e;
+	while (d && (e = readdir(d))) {
+		size_t len = strlen(e->d_name);
+		count += e->d_name[0] != '.' && len > 5 && strcmp(e->d_name + len - 5, ".yaml") == 0;
+	}
+	if (d) {
+		closedir(d);
+	}
+	return count;
+}
+
+/* c->was is a rule's text, and so is c->is. */
+static enum ctl_exit open_rule(struct change *c, const char *name)
+{
+	bool exists;
+	enum ctl_exit rc = find_file(c, name);
+	rc = rc == CTL_FINE ? change_read(c, RT_CONF_FILE_BYTES, &exists) : rc;
+	if (rc == CTL_FINE && !exists) {
+		return change_refuse(c, "there is no rule %s: there is no %s", name, c->file);
+	}
+	return rc;
+}
+
+/* ---- rules ---- */
+
+static enum ctl_exit add(struct change *c, const json_t *args)
+{
+	const char *name = ctl_str(args, "name");
+	bool exists;
+	enum ctl_exit rc = find_file(c, name);
+	rc = rc == CTL_FINE ? change_read(c, RT_CONF_FILE_BYTES, &exists) : rc;
+	if (rc == CTL_FINE && exists) {
+		return change_refuse(c, "there is a rule %s already: access set changes it", name);
+	}
+	if (rc == CTL_FINE && count_rules(c) == 0) {
+		change_note(c, "it is the first rule: whoever no rule covers may not use federation any more");
+	}
+	rc = rc == CTL_FINE ? change_begin_file(c, &access_file_table, "name", name) : rc;
+	rc = rc == CTL_FINE ? change_settings(c, &access_file_table, json_object_get(args, "settings"), true) : rc;
+	return rc == CTL_FINE ? change_make(c) : rc;
+}
+
+enum ctl_exit ctl_do_access_add(const json_t *args, const struct ctl_options *options)
+{
+	struct change c;
+	enum ctl_exit rc = change_open(&c, "access add", args, options);
+	rc = rc == CTL_FINE ? add(&c, args) : rc;
+	change_close(&c);
+	return rc;
+}
+
+enum ctl_exit ctl_do_access_set(const json_t *args, const struct ctl_options *options)
+{
+	struct change c;
+	enum ctl_exit rc = change_open(&c, "access set", args, options);
+	rc = rc == CTL_FINE ? open_rule(&c, ctl_str(args, "name")) : rc;
+	rc = rc == CTL_FINE ? change_settings(&c, &access_file_table, json_object_get(args, "settings"), false) : rc;
+	rc = rc == CTL_FINE ? change_make(&c) : rc;
+	change_close(&c);
+	return rc;
+}
+
+static enum ctl_exit take_away(struct change *c, const char *name)
+{
+	enum ctl_exit rc = open_rule(c, name);
+	if (rc == CTL_FINE && count_rules(c) == 1) {
+		return change_refuse(c,
+			"%s is the last rule, and without any everyone may use federation: where that is meant, say so first "
+			"(access add everyone scope=global allowed=true)",
+			name);
+	}
+	c->is_gone = true;
+	return rc == CTL_FINE ? change_make(c) : rc;
+}
+
+enum ctl_exit ctl_do_access_remove(const json_t *args, const struct ctl_options *options)
+{
+	struct change c;
+	enum ctl_exit rc = change_open(&c, "access remove", args, options);
+	rc = rc == CTL_FINE ? take_away(&c, ctl_str(args, "name")) : rc;
+	change_close(&c);
+	return rc;
+}
+
+/* ---- users in a file of their own ---- */
+
+static bool is_line_of(struct xfed_span line, struct xfed_span user)
+{
+	struct xfed_arena a;
+	struct xfed_span normal;
+	const char *accepted;
+	while (line.len > 0 && strchr(" \t\r", line.data[line.len - 1])) {
+		line.len--;
+	}
+	xfed_arena_init(&a, 65536);
+	bool is_one =
+		line.len > 0 && line.data[0] != '#' && access_convert_user(&a, line, &normal, &accepted) == XFED_OK && xfed_span_eq(normal, user);
+	xfed_arena_deinit(&a);
+	return is_one;
+}
+
+/* c->was without the lines that name the user, into c->is; how many there were. */
+static size_t copy_others(struct change *c, struct xfed_span user, int *rc)
+{
+	struct xfed_span rest = xfed_buf_span(&c->was);
+	size_t found = 0;
+	while (rest.len > 0 && *rc == XFED_OK) {
+		const char *start = rest.data;
+		struct xfed_span line = xfed_span_cut(&rest, '\n');
+		size_t whole = rest.len > 0 ? (size_t)(rest.data - start) : (size_t)(xfed_buf_span(&c->was).data + xfed_buf_len(&c->was) - start);
+		if (is_line_of(line, user)) {
+			found++;
+		} else {
+			*rc = xfed_buf_append(&c->is, xfed_span_make(start, whole));
+		}
+	}
+	return found;
+}
+
+/* One more line, ended as the first one is. */
+static int add_line(struct change *c, const char *user)
+{
+	struct xfed_span was = xfed_buf_span(&c->was);
+	const char *first = was.len > 0 ? memchr(was.data, '\n', was.len) : NULL;
+	const char *end = first && first > was.data && first[-1] == '\r' ? "\r\n" : "\n";
+	bool is_open = was.len > 0 && was.data[was.len - 1] != '\n';
+	return xfed_buf_printf(&c->is, "%s%s%s", is_open ? end : "", user, end);
+}
+
+/* The rule's file is done with: `file` is the one that is changed. */
+static enum ctl_exit open_users(struct change *c, const char *file)
+{
+	bool exists;
+	save_close(&c->save);
+	xfed_buf_deinit(&c->was);
+	xfed_buf_deinit(&c->is);
+	snprintf(c->file, sizeof(c->file), "%s", file);
+	enum ctl_exit rc = change_read(c, ACCESS_GRANTED_FILE_BYTES, &exists);
+	return rc == CTL_FINE && !exists ? change_refuse(c, "there is no %s", file) : rc;
+}
+
+static enum ctl_exit change_users(struct change *c, const char *file, const char *user, struct xfed_span normal, bool is_grant)
+{
+	int rc = XFED_OK;
+	enum ctl_exit exit = open_users(c, file);
+	if (exit != CTL_FINE) {
+		return exit;
+	}
+	size_t found = copy_others(c, normal, &rc);
+	if (rc == XFED_OK && is_grant && found == 0) {
+		rc = add_line(c, user);
+	} else if (rc == XFED_OK && is_grant) {
+		xfed_buf_clear(&c->is);
+		rc = xfed_buf_append(&c->is, xfed_buf_span(&c->was));
+	}
+	if (rc != XFED_OK) {
+		return change_refuse(c, "out of memory, or %s would be larger than %d bytes", file, ACCESS_GRANTED_FILE_BYTES);
+	}
+	return change_make(c);
+}
+
+/* ---- grant and revoke ---- */
+
+/* The rule's granted_to_file; "": it has none. */
+static enum ctl_exit users_file(struct change *c, char out[PATH_MAX])
+{
+	char error[RT_CONF_EDIT_ERROR];
+	struct xfed_buf path;
+	xfed_buf_init(&path, PATH_MAX - 1);
+	int rc = rt_conf_value(c->file, xfed_buf_span(&c->was), "granted_to_file", &path, error);
+	struct xfed_span s = xfed_buf_span(&path);
+	snprintf(out, PATH_MAX, "%.*s", (int)s.len, s.data);
+	xfed_buf_deinit(&path);
+	if (rc != XFED_OK && rc != XFED_ERR_NOT_FOUND) {
+		return change_refuse(c, "%s", error);
+	}
+	return out[0] == '\0' || out[0] == '/' ? CTL_FINE : change_refuse(c, "%s: granted_to_file is no absolute path", c->file);
+}
+
+static enum ctl_exit grant_user(struct change *c, const char *user, struct xfed_span normal)
+{
+	char path[PATH_MAX], error[RT_CONF_EDIT_ERROR];
+	enum ctl_exit exit = users_file(c, path);
+	if (exit != CTL_FINE || path[0]) {
+		return exit == CTL_FINE ? change_users(c, path, user, normal, true) : exit;
+	}
+	int rc = rt_conf_add_item(&access_file_table, c->file, xfed_buf_span(&c->was), "granted_to", user, &c->is, error);
+	if (rc == XFED_ERR_NOT_FOUND) {
+		rc = xfed_buf_append(&c->is, xfed_buf_span(&c->was)); /* named already */
+	}
+	return rc == XFED_OK ? change_make(c) : change_refuse(c, "%s", error);
+}
+
+static enum ctl_exit revoke_user(struct change *c, const char *user, struct xfed_span normal)
+{
+	char path[PATH_MAX], error[RT_CONF_EDIT_ERROR];
+	enum ctl_exit exit = users_file(c, path);
+	if (exit != CTL_FINE) {
+		return exit;
+	}
+	int rc = rt_conf_remove_item(&access_file_table, c->file, xfed_buf_span(&c->was), "granted_to", user, &c->is, error);
+	if (rc == XFED_OK) {
+		if (path[0]) {
+			change_note(c, "who stands in %s too still is named there: say it again", path);
+		}
+		return change_make(c);
+	}
+	if (rc == XFED_ERR_NOT_FOUND && path[0]) {
+		return change_users(c, path, user, normal, false);
+	}
+	rc = rc == XFED_ERR_NOT_FOUND ? xfed_buf_append(&c->is, xfed_buf_span(&c->was)) : rc; /* named there by nobody */
+	return rc == XFED_OK ? change_make(c) : change_refuse(c, "%s", error);
+}
+
+static enum ctl_exit name_user(const json_t *args, const struct ctl_options *options, bool is_grant)
+{
+	struct change c;
+	struct xfed_arena a;
+	struct xfed_span normal;
+	const char *accepted, *user = ctl_str(args, "user");
+	xfed_arena_init(&a, 65536);
+	enum ctl_exit rc = change_open(&c, is_grant ? "access grant" : "access revoke", args, options);
+	if (rc == CTL_FINE && access_convert_user(&a, xfed_span_str(user), &normal, &accepted) != XFED_OK) {
+		rc = change_refuse(&c, "found \"%.200s\", accepted: %s", user, accepted);
+	}
+	rc = rc == CTL_FINE ? open_rule(&c, ctl_str(args, "name")) : rc;
+	if (rc == CTL_FINE) {
+		rc = is_grant ? grant_user(&c, user, normal) : revoke_user(&c, user, normal);
+	}
+	change_close(&c);
+	xfed_arena_deinit(&a);
+	return rc;
+}
+
+enum ctl_exit ctl_do_access_grant(const json_t *args, const struct ctl_options *options)
+{
+	return name_user(args, options, true);
+}
+
+enum ctl_exit ctl_do_access_revoke(const json_t *args, const struct ctl_options *options)
+{
+	return name_user(args, options, false);
+}

@@ -1,0 +1,33 @@
+/*
+ * One file of the configuration put in its place as a whole, or not at all: the new text is written beside it, under a hidden name, with
+ * its owner, mode and access list, and on the disk before it takes the place. A symbolic link stays one: what it leads to is replaced.
+ */
+#ifndef XFEDCTL_SAVE_H
+#define XFEDCTL_SAVE_H
+
+#include <limits.h>
+#include <sys/stat.h>
+
+#include "xfed/buf.h"
+
+#define SAVE_ERROR 512
+
+struct save {
+	int dir;				      /* of the file that is replaced */
+	char file[PATH_MAX];			      /* as it was asked for */
+	char path[PATH_MAX], name[NAME_MAX + 1];      /* where it really lies */
+	char temporary[PATH_MAX], temporary_name[32]; /* "": none */
+	struct stat was;			      /* is_new: not filled in */
+	bool is_new;
+	size_t max;
+};
+
+/* The file's text. OK; NOT_FOUND: there is none, and `*text` is empty; INVALID with one sentence. `max`: bytes at most. */
+int save_open(struct save *s, const char *file, size_t max, struct xfed_buf *text, char error[SAVE_ERROR]);
+/* Writes the temporary file. OK, or INVALID with one sentence. */
+int save_prepare(struct save *s, struct xfed_span text, char error[SAVE_ERROR]);
+/* Puts it in its place (without one: takes the file away, of a link only that), if that still has the text `was`. OK, or INVALID with one sentence. */
+int save_commit(struct save *s, struct xfed_span was, char error[SAVE_ERROR]);
+void save_close(struct save *s); /* takes a temporary file away that was not committed; zeroed with dir -1 is fine */
+
+#endif
