@@ -63,20 +63,7 @@ PART(flush_contacts, contacts_flush(g->contacts))
 PART(stop_contacts, contacts_stop(g->contacts))
 PART(free_contacts, contacts_free(g->contacts))
 PART(free_deliver, deliver_free(g->deliver))
-static void gauges_presence(struct gateway *g)
-{
-	struct presence_load l = presence_load(g->presence);
-	static const char *const phases[PRESENCE_PHASES] = { "", "waiting", "pending", "active" };
-	struct rt_metrics *m = g->core.d.metrics;
-	for (int i = PRESENCE_WAITING; i < PRESENCE_PHASES; i++) {
-		rt_metric_set(m, RT_M_PRESENCE_SUBSCRIPTIONS, (double)l.watches[i], RT_LABELS(XFED_SPAN("watching"), xfed_span_str(phases[i])));
-		rt_metric_set(m, RT_M_PRESENCE_SUBSCRIPTIONS, (double)l.follows[i], RT_LABELS(XFED_SPAN("watched"), xfed_span_str(phases[i])));
-	}
-	for (int i = PRESENCE_SURE + 1; i < PRESENCE_DOUBT_COUNT; i++) {
-		rt_metric_set(m, RT_M_PRESENCE_STALE, (double)l.stale_by[i], RT_LABELS(xfed_span_str(presence_doubt_word((enum presence_doubt)i))));
-	}
-}
-
+PART(gauges_presence, presence_gauges(g->presence))
 PART(tick_presence, presence_tick(g->presence))
 PART(flush_presence, presence_flush(g->presence))
 PART(stop_presence, presence_stop(g->presence))

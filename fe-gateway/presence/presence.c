@@ -477,3 +477,17 @@ struct presence_load presence_load(const struct presence *p)
 	}
 	return l;
 }
+
+void presence_gauges(const struct presence *p)
+{
+	static const char *const phases[PRESENCE_PHASES] = { "", "waiting", "pending", "active" };
+	struct presence_load l = presence_load(p);
+	struct rt_metrics *m = p->core->d.metrics;
+	for (int i = PRESENCE_WAITING; i < PRESENCE_PHASES; i++) {
+		rt_metric_set(m, RT_M_PRESENCE_SUBSCRIPTIONS, (double)l.watches[i], RT_LABELS(XFED_SPAN("watching"), xfed_span_str(phases[i])));
+		rt_metric_set(m, RT_M_PRESENCE_SUBSCRIPTIONS, (double)l.follows[i], RT_LABELS(XFED_SPAN("watched"), xfed_span_str(phases[i])));
+	}
+	for (int i = PRESENCE_SURE + 1; i < PRESENCE_DOUBT_COUNT; i++) {
+		rt_metric_set(m, RT_M_PRESENCE_STALE, (double)l.stale_by[i], RT_LABELS(xfed_span_str(presence_doubt_word((enum presence_doubt)i))));
+	}
+}

@@ -127,5 +127,6 @@ struct presence_load {
 	size_t stale, stale_by[PRESENCE_DOUBT_COUNT];		   /* pairs and subscriptions of which something may have been missed */
 };
 struct presence_load presence_load(const struct presence *p);
+void presence_gauges(const struct presence *p); /* the same as metrics */
 
 #endif

@@ -147,7 +147,15 @@ struct rt_arg_info {
 };
 const struct rt_arg_info *rt_arg_info(enum rt_arg_kind kind);
 
-enum rt_arg_place { RT_ARG_NEEDED, RT_ARG_OPTIONAL, RT_ARG_NAMED, RT_ARG_OR, RT_ARG_SOME, RT_ARG_ANY, RT_ARG_FLAGGED }; /* described in commands.def */
+enum rt_arg_place {
+	RT_ARG_NEEDED,
+	RT_ARG_OPTIONAL,
+	RT_ARG_NAMED,
+	RT_ARG_OR,
+	RT_ARG_SOME,
+	RT_ARG_ANY,
+	RT_ARG_FLAGGED
+}; /* described in commands.def */
 
 struct rt_command_arg {
 	const char *key, *word; /* its key in the request; its name in the usage line */
