@@ -39,7 +39,7 @@ static const char *wrong_in_domain(struct xfed_arena *a, struct xfed_span in)
 		}
 		i += (size_t)n;
 	}
-	return memmem(in.data, in.len, "xn--", 4) ? "what its xn-- stands for is not allowed in one (IDNA2008, RFC 5892)" : NULL;
+	return in.len > 0 && memmem(in.data, in.len, "xn--", 4) ? "what its xn-- stands for is not allowed in one (IDNA2008, RFC 5892)" : NULL;
 }
 
 /* Text for `*accepted`; without memory it does not say what is wrong. */

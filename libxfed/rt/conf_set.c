@@ -52,12 +52,16 @@ static const struct rt_conf_row *settable(const struct rt_conf_table *t, const c
 
 /* ---- items ---- */
 
-/* Both say the same to a reader of the row. `*rc` becomes NOMEM where that cannot be told. */
-static bool is_same_item(const struct rt_conf_row *row, struct xfed_span a, struct xfed_span b, int *rc)
+/* What stands in the list says the same as `b` to a reader of the row. `*rc` becomes NOMEM where that cannot be told. */
+static bool is_same_item(const struct rt_conf_row *row, const struct conf_node *n, struct xfed_span b, int *rc)
 {
+	struct xfed_span a = n->text;
 	struct xfed_arena arena;
 	struct xfed_span x, y;
 	const char *accepted;
+	if (n->kind != CONF_SCALAR) {
+		return false;
+	}
 	if (xfed_span_eq(a, b) || !row->convert) {
 		return xfed_span_eq(a, b);
 	}
@@ -69,10 +73,10 @@ static bool is_same_item(const struct rt_conf_row *row, struct xfed_span a, stru
 	return is_same;
 }
 
-static bool has_item(const struct rt_conf_row *row, struct xfed_span items, struct xfed_span item, int *rc)
+static bool has_item(const struct rt_conf_row *row, struct xfed_span items, const struct conf_node *n, int *rc)
 {
 	while (items.len > 0) {
-		if (is_same_item(row, xfed_span_trim(xfed_span_cut(&items, ',')), item, rc)) {
+		if (is_same_item(row, n, xfed_span_trim(xfed_span_cut(&items, ',')), rc)) {
 			return true;
 		}
 	}
@@ -129,7 +133,7 @@ static int remove_items(struct setting *s, const struct xfed_span *keep, struct 
 		for (size_t i = 0; i < at && n; i++) {
 			n = n->next;
 		}
-		while (n && (keep ? has_item(s->row, *keep, n->text, &rc) : !is_same_item(s->row, n->text, item, &rc))) {
+		while (n && (keep ? has_item(s->row, *keep, n, &rc) : !is_same_item(s->row, n, item, &rc))) {
 			n = n->next;
 			at++;
 		}
@@ -152,7 +156,7 @@ static int is_item_there(struct setting *s, struct xfed_span item, bool *out)
 	xfed_arena_init(&a, RT_CONF_ARENA_BYTES);
 	int rc = conf_edit_find(&a, s->file, xfed_buf_span(&s->text), s->key, &list, s->error);
 	struct conf_node *n = rc == XFED_OK && list && list->kind == CONF_LIST ? list->child : NULL;
-	while (n && !is_same_item(s->row, n->text, item, &rc)) {
+	while (n && !is_same_item(s->row, n, item, &rc)) {
 		n = n->next;
 	}
 	*out = n != NULL;

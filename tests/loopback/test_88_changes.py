@@ -14,6 +14,7 @@ import pytest
 
 from harness.daemon import SANITIZER_ENV
 from harness.installation import write
+from harness.presence import PresenceServer, pidf
 from harness.proc import clean_environment
 from harness.sip import SipUser
 
@@ -504,6 +505,29 @@ def test_a_switch_that_goes_off_counts_at_once(inst, tools, rule, new_partner):
     assert inst.user.message(flow, "sip:" + bob, "may again", sender="sip:" + alice, timeout=20).status in (200, 202)
     flow.close()
     partner.close()
+
+
+def test_who_is_revoked_is_seen_no_more(inst, tools, rule, new_partner):
+    """The subscription on the SIP side ends, and the contact is told at once."""
+    inst.list_partner("seen.example")
+    inst.reload()
+    partner = new_partner(inst, "seen.example")
+    flow = inst.user.dial(inst.sip)
+    local, uri = "bob@corp.example", "sip:bob@corp.example"
+    server = PresenceServer(inst.user, flow)
+    partner.send("<presence from='carl@seen.example' to='%s' type='subscribe'/>" % local)
+    request = server.wait(uri)
+    assert server.notify(request, "active;expires=3600", pidf("pres:" + local, ("desk", "open", None, "here"))).status == 200
+
+    def told(kind):
+        return partner.inbox.wait(lambda s: s.tag.endswith("}presence") and s.get("type") == kind and s.get("from", "").startswith(local), 20)
+    told(None)
+    change(inst, tools, "access", "revoke", "FedPic", local)
+    server.wait_inside(request, "0", 20)
+    told("unavailable")
+    flow.close()
+    partner.close()
+    inst.unlist_partner("seen.example")
 
 
 # ---- numbers of gateway.yaml ----

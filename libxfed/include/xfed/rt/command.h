@@ -86,6 +86,10 @@
  *   RULE = {"name", "file", "scope": "user"|"site"|"global", "federation": bool, "xmpp": bool, "users"?: how many stand in granted_to,
  *           "granted_to_file"?, "users_in_file"?, "domains"?: [..], "broken"?: true: it cannot be loaded, and nobody it could be about may}
  *
+ * What xfedctl itself answers when it changes a file (partner add, set, remove; access add, set, remove, grant, revoke; config set): the
+ *   last answer of the gateway, as below, with "file", "changed": bool (false: it said so already), "saved": bool, "diff": lines with - and +
+ *   behind "@@ line N", "notes": [TEXT]; or {"error": {"code", "text"}}
+ *
  * change files   {}                            {"config": the path of gateway.yaml}           gateway; asked by xfedctl itself, like all of these
  * change check   {"command", "file", "with"?, "login"?}  as config check, with `with` (a hidden file beside it) read in the place of `file`, which is one
  *   that a reload reads; without it as if there were none. `command` is what was typed, and `login` who
