@@ -68,6 +68,7 @@ static json_t *value_of(enum rt_arg_kind kind, const char *text)
 	switch (kind) {
 	case RT_ARG_AGO:
 		return since(text);
+	case RT_ARG_SUBSCRIPTION:
 	case RT_ARG_SECONDS:
 	case RT_ARG_COUNT:
 	case RT_ARG_FAILURE:
@@ -101,6 +102,8 @@ static json_t *value_of(enum rt_arg_kind kind, const char *text)
 	case RT_ARG_FLAG:
 		return json_true();
 	case RT_ARG_TEXT:
+	case RT_ARG_RELATION:
+	case RT_ARG_CURSOR:
 	case RT_ARG_ADDRESS:
 	case RT_ARG_CODE:
 	case RT_ARG_FILE:

@@ -58,6 +58,8 @@ size_t ctl_usage(const char *noun, FILE *out);
 
 /* Sends one request. OK: `*answer` is a new reference. INVALID with one sentence in `error`. `part` is called for each step before the answer; may be NULL. */
 int ctl_ask(const char *path, const char *noun, const char *verb, json_t *args, void (*part)(const json_t *part), json_t **answer, char error[256]);
+/* The same; of a command that answers in pages as many as its argument `limit` says, put together. */
+int ctl_ask_pages(const char *path, const struct rt_command *c, json_t *args, void (*part)(const json_t *part), json_t **answer, char error[256]);
 /* Finds the sockets in `dir`, sorted by name, at most `max`; returns how many. The caller frees the entries of `out` with free(3). */
 size_t ctl_find(const char *dir, char **out, size_t max);
 const char *ctl_name_of(const char *path, char out[128]); /* of the service whose socket that is */

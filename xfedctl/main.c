@@ -224,7 +224,7 @@ static enum ctl_exit ask_one(struct asking *a, const char *path)
 	json_t *answer;
 	ctl_name_of(path, name);
 	void (*part)(const json_t *) = a->options->is_json ? NULL : ctl_print_part;
-	if (ctl_ask(path, a->command->noun, a->command->verb, a->args, part, &answer, error) != XFED_OK) {
+	if (ctl_ask_pages(path, a->command, a->args, part, &answer, error) != XFED_OK) {
 		fprintf(stderr, "xfedctl: %s: %s\n", name, error);
 		a->answered++;
 		return CTL_PROBLEM;

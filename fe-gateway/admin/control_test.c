@@ -3,9 +3,9 @@
 #include <stdio.h>
 #include <utlist.h>
 
+#include "admin/address.h"
 #include "admin/admin.h"
 #include "admin/explain_ask.h"
-#include "interwork/address.h"
 #include "xfed/mem.h"
 #include "xfed/text.h"
 
@@ -342,15 +342,6 @@ struct ends {
 	struct xfed_jid from, to;
 };
 
-static bool read_address(struct ends *e, const char *text, struct xfed_jid *out)
-{
-	struct xfed_span s = xfed_span_str(text);
-	enum xfed_reason why;
-	bool is_uri = s.len > 4 && (xfed_span_eq_nocase(xfed_span_make(s.data, 4), XFED_SPAN("sip:")) || s.data[0] == '<');
-	int rc = is_uri ? iw_sip_to_jid(&e->a, s, out, &why) : xfed_jid_parse(&e->a, s, out);
-	return rc == XFED_OK && out->local.len > 0;
-}
-
 static const char *test_user(const struct config *c)
 {
 	for (size_t i = 0; i < c->domains.count; i++) {
@@ -371,16 +362,13 @@ static bool read_ends(const struct admin *ad, struct rt_reply reply, const json_
 		rt_reply_fail(reply, "bad-request", "who sends it? Name a user of ours by from=, or set domains[].test_user");
 		return false;
 	}
-	if (!read_address(e, from, &e->from) || !read_address(e, to, &e->to)) {
-		rt_reply_fail(reply, "bad-request", "%.200s is no address of a user", e->from.local.len > 0 ? to : from);
+	if (!address_of_user(ad, reply, &e->a, from, &e->from)) {
 		return false;
 	}
-	const struct config_domain *d = config_inside(c, e->from.domain);
-	if (!d) {
-		rt_reply_fail(reply, "bad-request", "%.200s is no user of ours: domains[] does not have the domain", from);
+	if (address_read(&e->a, to, &e->to) != XFED_OK || e->to.local.len == 0) {
+		rt_reply_fail(reply, "bad-request", "%.200s is no address of a user", to);
 		return false;
 	}
-	e->from.domain = xfed_span_str(d->domain);
 	return true;
 }
 

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "admin/address.h"
 #include "admin/sip_status.h"
 #include "interwork/address.h"
 #include "xfed/mem.h"
@@ -31,16 +32,9 @@ static const char *keep(struct explaining *x, const char *s)
 
 /* ---- facts of this gateway ---- */
 
-static bool is_uri(struct xfed_span s)
-{
-	return s.len > 4 && (xfed_span_eq_nocase(xfed_span_make(s.data, 4), XFED_SPAN("sip:")) || s.data[0] == '<');
-}
-
 static bool read_address(struct explaining *x, const char *text, struct xfed_jid *out)
 {
-	struct xfed_span s = xfed_span_str(text);
-	enum xfed_reason why;
-	int rc = is_uri(s) ? iw_sip_to_jid(&x->a, s, out, &why) : xfed_jid_parse(&x->a, s, out);
+	int rc = address_read(&x->a, text, out);
 	x->is_broken = x->is_broken || rc == XFED_ERR_NOMEM;
 	return rc == XFED_OK;
 }

@@ -1,7 +1,9 @@
-"""What xfedctl says of presence, and does about it: explain and test, each in words for people and as JSON."""
+"""What xfedctl says of presence, and does about it: explain, test, contact and subscription, each in words for people and as JSON."""
 import itertools
 import json
+import sqlite3
 import threading
+import time
 
 import pytest
 
@@ -282,3 +284,138 @@ def test_presence_of_whom_the_user_sees_already(xfed, tools, partner, user, flow
     assert answer["ok"] and answer["shown"] and "offline" in asked.steps["shown"]["text"] and "taken-back" not in asked.steps, answer
     assert "may see" in relation(xfed, tools, local, remote)
     assert not [s for s in partner.inbox.items[since:] if s.get("type") == "unsubscribe" and s.get("to") == remote]
+
+
+# ---- contact, subscription ----
+
+def both_forms(inst, tools, *words, status=0):
+    """(JSON, text) of one command that changes nothing."""
+    (code, answer), (again, text) = ctl(inst, tools, *words), ctl(inst, tools, *words, as_json=False)
+    assert code == again == status, (answer, text)
+    return answer, text
+
+
+def rows(text):
+    return [line.split() for line in text.splitlines()]
+
+
+def test_contacts_and_subscriptions_of_a_user_who_watches(xfed, tools, partner, user, flow, names):
+    local, remote = names
+    assert both_forms(xfed, tools, "contact", "list", "--user", local)[1] == "no contacts\n"
+    assert ctl(xfed, tools, "contact", "show", local, remote)[0] == 1
+    watch = Watch(user, flow, "sip:" + remote, "sip:" + local)
+    assert watch.subscribe().status == 200
+    partner.inbox.wait(lambda s: s.get("type") == "subscribe" and s.get("to") == remote, 20)
+    answer, text = both_forms(xfed, tools, "contact", "list", "user=sip:" + local, "state=waiting")
+    found, = answer["contacts"]
+    assert (found["user"], found["contact"], found["state"], found["user_sees"], found["contact_sees"]) == (local, remote, "none+pending-out", "asked", "no")
+    assert rows(text)[1][:4] == [local, remote, "asked", "no"], text
+    send(partner, remote, local, "subscribed")
+    watch.wait(lambda m: state_of(m) == "active")
+    assert both_forms(xfed, tools, "contact", "list", "user=" + local, "state=waiting")[0]["contacts"] == []
+    answer, text = both_forms(xfed, tools, "subscription", "list", "--user", local)
+    one, = answer["subscriptions"]
+    assert (one["watcher"], one["user"], one["contact"], one["state"]) == ("user", local, remote, "active") and 0 < one["expires_s"] <= 600
+    assert rows(text)[1][1:4] == [local, remote, "active"], text
+    answer, text = both_forms(xfed, tools, "subscription", "show", str(one["id"]))
+    assert answer["relation"]["state"] == "to" and answer["id"] == one["id"] and "the user sees the contact" in text
+    answer, text = both_forms(xfed, tools, "contact", "show", local, remote)
+    assert answer["live"][0]["id"] == one["id"] and answer["added"] and answer["subscriptions"] == 1 and "state" in text
+    # The device is told to ask again, the relation stays.
+    status, text = ctl(xfed, tools, "subscription", "remove", str(one["id"]), as_json=False)
+    assert status == 0 and "they stay contacts" in text
+    assert "deactivated" in watch.wait(lambda m: state_of(m) == "terminated").get("subscription-state")
+    assert ctl(xfed, tools, "contact", "show", local, remote)[1]["state"] == "to"
+    wait_until("it is gone", lambda: ctl(xfed, tools, "subscription", "show", str(one["id"]))[0] == 1, 20)
+    # Both are told.
+    status, text = ctl(xfed, tools, "contact", "remove", local, remote, as_json=False)
+    assert status == 0 and "contacts no longer (it was: to)" in text
+    assert partner.inbox.wait(lambda s: s.get("type") == "unsubscribe" and s.get("to") == remote, 20) is not None
+    assert ctl(xfed, tools, "contact", "remove", local, remote)[0] == 1
+    said = [line for line in xfed.gateway.process.lines if "audit.command" in line and local in line]
+    assert [verb for verb in ("subscription verb=remove", "contact verb=remove") if any("noun=" + verb in line for line in xfed.gateway.process.lines)] == \
+        ["subscription verb=remove", "contact verb=remove"] and said
+
+
+def test_a_contact_who_watches(xfed, tools, partner, user, flow, names):
+    local, remote = names
+    server = PresenceServer(user, flow)
+    send(partner, remote, local, "subscribe")
+    request = server.wait("sip:" + local)
+    assert server.notify(request, "pending;expires=3600").status == 200
+    answer, text = both_forms(xfed, tools, "contact", "list", "user=" + local)
+    assert answer["contacts"][0]["contact_sees"] == "asked" and answer["contacts"][0]["asked"] > time.time() - 60
+    assert "waits for the SIP server since" in ctl(xfed, tools, "contact", "show", local, remote, as_json=False)[1]
+    assert server.notify(request, "active;expires=3600", pidf("pres:" + local, ("desk", "open", None, None))).status == 200
+    partner.inbox.wait(lambda s: s.get("from") == local + "/desk", 20)
+    one, = ctl(xfed, tools, "subscription", "list", "user=" + local)[1]["subscriptions"]
+    assert (one["watcher"], one["state"], one["devices"]) == ("contact", "active", 1)
+    assert ctl(xfed, tools, "subscription", "remove", str(one["id"]))[0] == 0
+    server.wait_inside(request, "0")
+    assert partner.inbox.wait(lambda s: s.get("type") == "unavailable" and s.get("from") == local + "/desk", 20) is not None
+    assert ctl(xfed, tools, "contact", "show", local, remote)[1]["contact_sees"] == "yes"
+    assert ctl(xfed, tools, "contact", "remove", local, remote)[0] == 0
+    assert partner.inbox.wait(lambda s: s.get("type") == "unsubscribed" and s.get("from") == local, 20) is not None
+
+
+def test_approval_is_the_users_not_the_sip_servers(xfed, tools, listed, user, flow, names):
+    """A contact of an unverified partner may ask then; the SIP server still answers."""
+    local = names[0]
+    p = listed("unverified.example", file={"partner_type": "public-unverified"})
+    remote = "eve@unverified.example"
+    server = PresenceServer(user, flow)
+    p.send("<presence from='%s' to='%s' type='subscribe' id='a1'/>" % (remote, local))
+    assert p.wait_error("a1")[0] == "service-unavailable"
+    status, text = ctl(xfed, tools, "contact", "approve", local, remote, as_json=False)
+    assert status == 0 and "may ask to see" in text, text
+    found, = ctl(xfed, tools, "contact", "list", "partner=unverified.example")[1]["contacts"]
+    assert found["approved"] and found["contact_sees"] == "no" and found["user"] == local
+    assert judged(xfed, tools, remote, local, "subscription")[0] is None
+    server.status["sip:" + local] = 403
+    p.send("<presence from='%s' to='%s' type='subscribe' id='a2'/>" % (remote, local))
+    server.wait("sip:" + local)
+    assert p.inbox.wait(lambda s: s.get("type") == "unsubscribed" and s.get("from") == local, 20) is not None
+    assert ctl(xfed, tools, "contact", "remove", local, remote)[0] == 0
+    assert judged(xfed, tools, remote, local, "subscription")[0] == "contact"
+    # Where nothing is to be approved that is said, and nothing is written.
+    status, text = ctl(xfed, tools, "contact", "approve", local, names[1], as_json=False)
+    assert status == 1 and "the SIP server decides" in text and ctl(xfed, tools, "contact", "show", local, names[1])[0] == 1
+    assert ctl(xfed, tools, "contact", "approve", local, "bob@not-listed.example")[0] == 1
+
+
+@pytest.mark.parametrize("words", [("contact", "show", "bob@elsewhere.example", "a@partner.example"), ("contact", "list", "state=loud"),
+                                   ("contact", "list", "after=nowhere"), ("contact", "remove", "corp.example", "a@partner.example")])
+def test_contacts_that_are_asked_for_wrongly(xfed, tools, words):
+    assert ctl(xfed, tools, *words)[0] == 2
+
+
+def test_many_contacts_come_in_pages(install, tools):
+    """More than one answer holds, and a few among many: each once, and other questions are answered between."""
+    inst = install("many")
+    inst.list_partner("many.example")
+    inst.start()
+    inst.gateway.stop()
+    with sqlite3.connect(inst.dir + "/gateway.db") as db:
+        columns = [row[1] for row in db.execute("PRAGMA table_info(contact)")]
+        now = int(time.time())
+        for n in range(12000):
+            row = {"local": "user%d@corp.example" % (n // 3), "remote": "c%d@many.example" % n, "wrote_s": 0, "alive_s": 0, "preapproved": 0, "approved": 0,
+                   "relation": "to" if n % 4000 else "none+pending-out", "asked_s": 0, "used_s": now, "wanted_s": now}
+            assert set(columns) <= set(row), columns
+            db.execute("INSERT INTO contact (%s) VALUES (%s)" % (", ".join(columns), ", ".join("?" * len(columns))), [row[c] for c in columns])
+    inst.gateway.start().wait_ready()
+    status, answer = ctl(inst, tools, "contact", "list")
+    assert status == 0 and len(answer["contacts"]) == 100 and answer["next"]
+    status, text = ctl(inst, tools, "contact", "list", as_json=False)
+    assert 'there are more: contact list --after "%s"' % answer["next"] in text
+    assert len(ctl(inst, tools, "contact", "list", "limit=1200")[1]["contacts"]) == 1200
+    everything = ctl(inst, tools, "contact", "list", "limit=100000")[1]
+    assert "next" not in everything and len({c["contact"] for c in everything["contacts"]}) == len(everything["contacts"]) == 12000
+    behind = ctl(inst, tools, "contact", "list", "limit=100000", "--after", answer["next"])[1]["contacts"]
+    assert [c["contact"] for c in answer["contacts"] + behind] == [c["contact"] for c in everything["contacts"]]
+    waiting = ctl(inst, tools, "contact", "list", "state=waiting")[1]["contacts"]
+    assert sorted(c["contact"] for c in waiting) == ["c%d@many.example" % n for n in (0, 4000, 8000)]
+    one = inst.gateway.control("contact", "list", state="waiting", limit=100)  # of one answer there is less
+    assert len(one["contacts"]) < 3 and one["next"]
+    assert [c["contact"] for c in ctl(inst, tools, "contact", "list", "user=user7@corp.example")[1]["contacts"]] == ["c21@many.example", "c22@many.example", "c23@many.example"]
+    inst.stop()

@@ -444,6 +444,37 @@ static const struct {
 		"{\n  \"ok\": true,\n  \"args\": {\n    \"to\": \"b@a.example\",\n    \"from\": \"p@example.com\",\n    \"wait\": 5\n  }\n}\n", "", 0 },
 	{ "a time that is none", { "test", "im", "b@a.example", "wait=soon" }, "{}", "",
 		"xfedctl: \"wait=soon\": wait is seconds, from 1 to 600\nusage: xfedctl test im TO [from=USER] [wait=S]\n", 2 },
+	{ "pages are put together", { "contact", "list", "limit=2" },
+		"{\"contacts\":[{\"user\":\"a@example.com\",\"contact\":\"b@a.example\",\"state\":\"to+pending-in\",\"user_sees\":\"yes\",\"contact_sees\":\"asked\","
+		"\"approved\":true,\"subscriptions\":1,\"asked\":1769860800}],\"next\":\"a@example.com b@a.example\"}",
+		"USER           CONTACT      USER SEES  CONTACT SEES  WAITS SINCE           APPROVED  LAST USED\n"
+		"a@example.com  b@a.example  yes        asked         2026-01-31T12:00:00Z  yes       -\n"
+		"a@example.com  b@a.example  yes        asked         2026-01-31T12:00:00Z  yes       -\n"
+		"\nthere are more: contact list --after \"a@example.com b@a.example\", or a higher limit=\n", "", 0 },
+	{ "no contacts", { "contact", "list" }, "{\"contacts\":[]}", "no contacts\n", "", 0 },
+	{ "subscriptions", { "subscription", "list" },
+		"{\"subscriptions\":[{\"id\":7,\"watcher\":\"user\",\"user\":\"a@example.com\",\"contact\":\"b@a.example\",\"state\":\"active\",\"expires_s\":65,"
+		"\"devices\":2,\"stale\":true},{\"id\":8,\"watcher\":\"contact\",\"user\":\"a@example.com\",\"contact\":\"b@a.example\",\"state\":\"asked\",\"devices\":0,"
+		"\"stale\":false}]}",
+		"ID  WATCHER        WATCHED        STATE   EXPIRES IN  DEVICES  -\n"
+		"7   a@example.com  b@a.example    active  1m 5s       2        may be stale, is asked for again\n"
+		"8   b@a.example    a@example.com  asked   -           0        -\n", "", 0 },
+	{ "a contact", { "contact", "show", "a@example.com", "b@a.example" },
+		"{\"user\":\"a@example.com\",\"contact\":\"b@a.example\",\"state\":\"none+pending-in\",\"user_sees\":\"no\",\"contact_sees\":\"asked\",\"approved\":false,"
+		"\"subscriptions\":0,\"asked\":1769860800,\"live\":[],\"written_to\":true,\"added\":false}",
+		"user                         a@example.com\n"
+		"contact                      b@a.example\n"
+		"the user sees the contact    no\n"
+		"the contact sees the user    asked, waits for the SIP server since 2026-01-31T12:00:00Z\n"
+		"approved by contact approve  no\n"
+		"added by the user            no\n"
+		"written to within a day      yes\n"
+		"last wanted by the user      -\n"
+		"last used                    -\n"
+		"state                        none+pending-in\n"
+		"\nno subscriptions\n", "", 0 },
+	{ "a subscription that is none", { "subscription", "show", "x7" }, "{}", "",
+		"xfedctl: \"x7\": ID is the number of a subscription, as subscription list shows it\nusage: xfedctl subscription show ID\n", 2 },
 	{ "later", { "message", "find" }, "{}", "", "xfedctl: message find is not built in this version\n", 2 },
 	{ "later, one verb of a noun", { "partner", "routes" }, "{}", "", "xfedctl: partner routes is not built in this version\n", 2 },
 	{ "mistyped", { "partner", "ad" }, "{}", "", "xfedctl: partner does not take \"ad\"\nusage: xfedctl partner list\nusage: xfedctl partner show DOMAIN\n"

@@ -67,6 +67,23 @@
  * test presence  as test im: asks to see a partner's user, and takes that back unless the sender saw the user, or had asked, before
  *   Busy: four tests are under way.
  *
+ * contact list   {"user"?, "partner"?, "state"?, "limit"? (100), "after"?}     gateway: contacts, and requests that wait
+ *   {"contacts": [CONTACT], "next"?}     a page of at most 500, perhaps not full: as "after" "next" gives the one behind it. not-found: the contact
+ *   that a page ended with is gone. xfedctl puts the pages together, up to limit
+ *   CONTACT = {"user", "contact", "state": a word of RFC 6121 such as "both" or "none+pending-in", "user_sees": "yes"|"asked"|"no",
+ *              "contact_sees": as user_sees, "approved": bool, the user's consent by contact approve, "subscriptions": how many there are now,
+ *              "asked"?: since when the contact waits for an answer, "used"?: when it was last of use}     times: seconds since 1970 UTC
+ *   partner is one domain as it stands in addresses; state a word, or "waiting": one of the two has asked
+ * contact show    {"user", "contact"}     CONTACT with "live": [SUBSCRIPTION], "written_to": bool, within a day, "added": bool, the user sees it, has
+ *   asked to, or has approved it, "wanted"?: when the user last did anything for it
+ * contact approve {"user", "contact"}     CONTACT     admin. failed: users of that partner need no approval; not-found: no partner
+ * contact remove  {"user", "contact"}     CONTACT as it was     admin
+ * subscription list   {"user"?, "partner"?, "limit"? (100), "after"?}     {"subscriptions": [SUBSCRIPTION], "next"?}     as contact list
+ *   SUBSCRIPTION = {"id", "watcher": "user"|"contact", "user", "contact", "state": "asked"|"pending"|"active"|"terminated",
+ *                   "expires_s"?, "devices": that the watcher is shown, "stale": bool, something may have been missed and is asked for}
+ * subscription show   {"id"}     SUBSCRIPTION with "relation": CONTACT
+ * subscription remove {"id"}     SUBSCRIPTION as it was     admin
+ *
  * failures list  {"partner"?, "since"?, "limit"? (1 to 500, else 50), "before"?}     gateway
  *   {"failures": [FAILURE], "next"?}            newest first; "next" where the page is full: as "before" it gives the page behind
  * failures show  {"id"}     FAILURE, with "steps": [{"at_ms", "step", "ok": bool, "detail"?}], "facts": [{"name", "value"}],
@@ -124,6 +141,9 @@
 	X(LEVEL, STRING, "error, warning, info or debug")                                                                                            \
 	X(FAILURE, INTEGER, "the number of a failure, as failures list shows it")                                                                    \
 	X(COUNT, INTEGER, "a number from 1")                                                                                                         \
+	X(SUBSCRIPTION, INTEGER, "the number of a subscription, as subscription list shows it")                                                      \
+	X(RELATION, STRING, "waiting, or a state as contact list shows it")                                                                          \
+	X(CURSOR, STRING, "where a list ended, as it says itself")                                                                                   \
 	X(SECONDS, INTEGER, "seconds, from 1 to 600")                                                                                                \
 	X(AGO, INTEGER, "how long ago: 90s, 30m, 2h or 7d") /* sent as seconds since 1970 */                                                         \
 	X(CODE, STRING, "a reason code")                                                                                                             \
@@ -169,7 +189,7 @@ struct rt_command_arg {
 
 enum rt_command_server { RT_COMMAND_OF_GATEWAY, RT_COMMAND_OF_BOTH, RT_COMMAND_OF_XFEDCTL, RT_COMMAND_OF_INTERNAL };
 
-#define RT_COMMAND_ARGS_MAX 4
+#define RT_COMMAND_ARGS_MAX 5
 
 struct rt_command {
 	const char *noun, *verb; /* verb "" where there is none */
