@@ -200,8 +200,8 @@ static bool im_has_nothing(const struct gateway *g)
 
 static int start_presence(struct gateway *g, char error[256])
 {
-	struct presence_rooms rooms = { &g->core, g->policy, g->channel, g->trunk, g->contacts, g->deliver };
-	return presence_new(&rooms, &g->presence);
+	struct presence_rooms rooms = { &g->core, g->policy, g->channel, g->trunk, g->contacts, g->deliver, g->store };
+	return presence_new(&rooms, &g->presence, error);
 }
 
 static void reloaded_presence(struct gateway *g, bool is_new)

@@ -86,6 +86,22 @@ static void print_untrusted(struct ctl_table *t, const json_t *status)
 	}
 }
 
+static void print_presence(struct ctl_table *t, const json_t *status)
+{
+	const json_t *p = json_object_get(status, "presence"), *w;
+	size_t i;
+	if (!p) {
+		return;
+	}
+	ctl_table_add(t, "presence");
+	ctl_table_addf(t, "%lld watching, %lld watched, %lld may be old", (long long)ctl_int(p, "watching"), (long long)ctl_int(p, "watched"),
+		(long long)ctl_int(p, "stale"));
+	json_array_foreach(json_object_get(p, "stale_by"), i, w) {
+		ctl_table_add(t, "");
+		ctl_table_addf(t, "%lld: %s", (long long)ctl_int(w, "count"), ctl_str(w, "text"));
+	}
+}
+
 static bool print_one(const json_t *status, const char *indent, FILE *out)
 {
 	struct ctl_table t;
@@ -106,6 +122,7 @@ static bool print_one(const json_t *status, const char *indent, FILE *out)
 	ctl_table_addf(&t, "%lld in, %lld out", (long long)ctl_int(streams, "in"), (long long)ctl_int(streams, "out"));
 	ctl_table_add(&t, "deliveries in flight");
 	ctl_table_addf(&t, "%lld", (long long)ctl_int(status, "deliveries_in_flight"));
+	print_presence(&t, status);
 	ctl_table_add(&t, "policy");
 	if (policy) {
 		ctl_table_addf(&t, "%lld partner%s, revision %lld.%lld, hash %.12s", (long long)ctl_int(policy, "partners"),

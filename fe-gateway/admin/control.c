@@ -220,15 +220,36 @@ static json_t *policy(const struct admin *ad)
 	return rt_control_policy(r->epoch, r->counter, r->hash, xfed_policy_good_count(policy_partners(ad->policy)));
 }
 
+/* How many may be old, and why. */
+static json_t *presence_facts(const struct admin *ad)
+{
+	struct presence_load l = presence_load(ad->presence);
+	json_t *why = json_array();
+	size_t watching = 0, watched = 0;
+	for (int i = PRESENCE_WAITING; i < PRESENCE_PHASES; i++) {
+		watching += l.watches[i];
+		watched += l.follows[i];
+	}
+	for (int i = PRESENCE_SURE + 1; i < PRESENCE_DOUBT_COUNT; i++) {
+		if (l.stale_by[i] > 0) {
+			json_array_append_new(why, json_pack("{s:s, s:I, s:s}", "why", presence_doubt_word((enum presence_doubt)i), "count",
+							   (json_int_t)l.stale_by[i], "text", presence_doubt_text((enum presence_doubt)i)));
+		}
+	}
+	return json_pack("{s:I, s:I, s:I, s:o}", "watching", (json_int_t)watching, "watched", (json_int_t)watched, "stale", (json_int_t)l.stale,
+		"stale_by", why);
+}
+
 void command_status(struct rt_reply reply, const json_t *args, void *user)
 {
 	struct admin *ad = user;
 	(void)args;
-	json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:i, s:s, s:o, s:o, s:{s:i, s:i}, s:I, s:o, s:o, s:o}", "name",
+	json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:i, s:s, s:o, s:o, s:{s:i, s:i}, s:I, s:o, s:o, s:o, s:o}", "name",
 		policy_config(ad->policy)->base.name, "role", "gateway", "version", XFED_VERSION, "uptime_s",
 		(json_int_t)((core_now(ad->core) - ad->core->d.started_ms) / 1000), "pid", (int)getpid(), "state", ad->service(ad->service_user),
 		"problems", problems(ad), "channel", links(ad), "streams", "in", 0, "out", 0, "deliveries_in_flight",
-		(json_int_t)ad->in_flight(ad->service_user), "policy", policy(ad), "sip", sip_status_hops(ad), "untrusted", sip_status_untrusted(ad));
+		(json_int_t)ad->in_flight(ad->service_user), "policy", policy(ad), "sip", sip_status_hops(ad), "untrusted", sip_status_untrusted(ad),
+		"presence", presence_facts(ad));
 	gather(ad, reply, j, "edges", "status", NULL);
 }
 

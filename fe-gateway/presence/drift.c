@@ -21,7 +21,7 @@ static void found(struct pair *pair, const char *who)
 /* Nothing is under way to it. */
 static bool is_settled(const struct watch *w)
 {
-	return w->machine.state == SIP_SUB_ACTIVE && !w->machine.is_due && !w->machine.is_in_flight && !w->has_notify;
+	return w->machine.state == SIP_SUB_ACTIVE && !w->is_untold && !w->machine.is_due && !w->machine.is_in_flight && !w->has_notify;
 }
 
 static void check_watches(struct pair *pair)

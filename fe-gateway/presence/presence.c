@@ -1,4 +1,5 @@
 /* The room: pairs, the parties of their dialogs, and what is to be done at the end of a turn or in time. */
+#include "presence/keep.h"
 #include "presence/rights.h"
 #include "presence/stale.h"
 
@@ -318,6 +319,8 @@ static void on_hop_ready(void *data, struct trunk_send *s)
 {
 	if (of_send(s)->kind == PARTY_FOLLOW) {
 		follow_located((struct follow *)of_send(s), true);
+	} else {
+		keep_located((struct watch *)of_send(s), true);
 	}
 }
 
@@ -325,6 +328,8 @@ static void on_hop_failed(void *data, struct trunk_send *s, enum xfed_reason rea
 {
 	if (of_send(s)->kind == PARTY_FOLLOW) {
 		follow_located((struct follow *)of_send(s), false);
+	} else {
+		keep_located((struct watch *)of_send(s), false);
 	}
 }
 
@@ -362,7 +367,12 @@ static bool send_reply(struct presence *p, const struct reply *r)
 	if (r->party != 0) {
 		out.contact = xfed_span_str(trunk_contact(p->trunk, r->transport, contact));
 	}
-	return trunk_answer(p->trunk, r->txn, &out, r->party) != XFED_ERR_NOMEM;
+	int rc = trunk_answer(p->trunk, r->txn, &out, r->party);
+	struct party *t = rc == XFED_OK && r->party != 0 ? party_find(p, r->party) : NULL;
+	if (t && t->kind == PARTY_WATCH) {
+		keep_watch((struct watch *)t);
+	}
+	return rc != XFED_ERR_NOMEM;
 }
 
 void presence_flush(struct presence *p)
@@ -385,6 +395,7 @@ void presence_flush(struct presence *p)
 		}
 	}
 	presence_walk_on(p);
+	keep_flush(p);
 }
 
 /* ---- the room ---- */
@@ -409,7 +420,7 @@ static struct trunk_user trunk_user_of(struct presence *p)
 	};
 }
 
-int presence_new(const struct presence_rooms *below, struct presence **out)
+int presence_new(const struct presence_rooms *below, struct presence **out, char error[256])
 {
 	struct presence *p = *out = xfed_calloc(1, sizeof(*p));
 	if (!p) {
@@ -426,7 +437,8 @@ int presence_new(const struct presence_rooms *below, struct presence **out)
 	presence_resume(p);
 	int rc = rt_timer_init(&p->timer, p->core->d.loop, on_timer, p);
 	p->trunk_user = trunk_user_of(p);
-	return rc == XFED_OK ? trunk_use(p->trunk, &p->trunk_user) : rc;
+	rc = rc == XFED_OK ? trunk_use(p->trunk, &p->trunk_user) : rc;
+	return rc == XFED_OK ? keep_load(p, below->store, error) : rc;
 }
 
 void presence_stop(struct presence *p)
@@ -450,6 +462,7 @@ void presence_stop(struct presence *p)
 	}
 	presence_break_promises(p);
 	presence_forget_said(p);
+	keep_flush(p);
 	tally_clear(&p->pace);
 	rt_timer_close(&p->timer);
 }
@@ -457,6 +470,7 @@ void presence_stop(struct presence *p)
 void presence_free(struct presence *p)
 {
 	if (p) {
+		keep_free(p);
 		xfed_heap_deinit(&p->due);
 		xfed_heap_deinit(&p->asked);
 		xfed_buf_deinit(&p->scratch);

@@ -28,9 +28,10 @@ struct presence_rooms {
 	struct trunk *trunk;
 	struct contacts *contacts;
 	struct deliver *deliver;
+	struct store *store;
 };
-/* OK, or as trunk_use(); presence_free() follows. The contacts have been loaded. */
-int presence_new(const struct presence_rooms *below, struct presence **out);
+/* OK, or as trunk_use(), or as store_load_watches(); presence_free() follows. The contacts have been loaded. */
+int presence_new(const struct presence_rooms *below, struct presence **out, char error[256]);
 void presence_stop(struct presence *p); /* while the loop is there; NULL is fine */
 void presence_free(struct presence *p); /* when it is gone; NULL is fine */
 /* Other files are in force: whom policy lets see nothing any more is told that the user has gone, at once; contacts are kept. */

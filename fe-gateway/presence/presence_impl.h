@@ -45,9 +45,10 @@ struct watch {
 	struct party party;	   /* first */
 	struct watch *prev, *next; /* of the pair */
 	struct sip_notifier machine;
-	bool has_notify; /* to be sent, with: */
+	bool is_gone, is_untold; /* untold: one of the process before, which this one has told nothing */
+	bool has_notify;	 /* to be sent, with: */
 	struct sip_sub_value value;
-	bool is_gone;
+	struct kept *kept;   /* of the process before, until its way is found (keep.c) */
 	uint64_t told, sent; /* digests of what the last NOTIFY had that was taken, and of the one under way (drift.c) */
 };
 
@@ -117,9 +118,8 @@ struct presence {
 	uint64_t heard_ms[PRESENCE_BUCKETS];	   /* from a domain with that hash */
 	uint64_t turn_us;			   /* when the next subscription in doubt is asked */
 	uint64_t hop_doubts;			   /* of all hops, when they were last looked at */
-	struct pair *walk_at;			   /* the next one of a walk (walk.c); NULL: none is under way */
+	struct pair *walk_at, *checked; /* the next one of a walk (walk.c), NULL: none is under way; whose watchers are looked at (drift.c) */
 	unsigned walk_what, walk_next;
-	struct pair *checked; /* the next one whose watchers are looked at (drift.c) */
 	struct said *said;
 	struct reply *replies;
 	struct promise *promises; /* of what is on its way to the store (from_xmpp.c) */
@@ -127,9 +127,9 @@ struct presence {
 	struct rt_timer timer;
 	struct xfed_buf scratch;
 	size_t watch_count, follow_count, pair_count, unsaid_count;
-	struct tally *shares, *pending; /* follows by partner; pairs with a request that waits by user and partner */
-	struct presence_trial *trials;	/* a handful */
-	struct tally *pace;		/* what partners have been given of this second (upkeep.c) */
+	struct presence_trial *trials; /* a handful */
+	struct keep *keep;
+	struct tally *shares, *pending, *pace; /* follows by partner; requests that wait by user and partner; what partners were given this second */
 	struct {
 		size_t left, postponed; /* of a round through all contacts after a start; left 0: there is none any more */
 		uint64_t begun_ms;

@@ -3,6 +3,7 @@
  * pairs a tick. What a contact's server does not say again is gone 10 s after its first answer; who is not answered for in a minute is
  * offline, and asked for again with growing pauses until there is an answer.
  */
+#include "presence/keep.h"
 #include "presence/rights.h"
 #include "presence/stale.h"
 
@@ -202,6 +203,7 @@ static void forget_doubtful(struct pair *pair)
 	if (known_forget_doubtful(&pair->known)) {
 		watches_changed(pair, pair->known.count == 0);
 	}
+	watches_tell_untold(pair);
 }
 
 /* Where others of the partner's are heard there is a way, and this contact is not there. */

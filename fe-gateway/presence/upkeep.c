@@ -2,6 +2,7 @@
  * All contacts in turn: after a start whom they watch is asked for anew, a few a second, and from then on each of them is looked at once
  * an hour whether anybody wants it any more.
  */
+#include "presence/keep.h"
 #include "presence/rights.h"
 #include "xfed/rt/log.h"
 
@@ -107,6 +108,7 @@ void presence_tick(struct presence *p)
 	size_t all = contacts_related_count(p->contacts);
 	tally_clear(&p->pace);
 	presence_resync(p);
+	keep_tick(p, all / 100 > RESUME_PER_S ? all / 100 : RESUME_PER_S);
 	if (p->resume.left > 0) {
 		go_on(p, all / 100 > RESUME_PER_S ? all / 100 : RESUME_PER_S);
 		return;

@@ -1,4 +1,5 @@
 /* A device of the user's watches the contact: we are the notifier (RFC 6665 section 4.2, RFC 3856 section 6). */
+#include "presence/keep.h"
 #include "presence/rights.h"
 #include "presence/stale.h"
 
@@ -82,8 +83,21 @@ void watches_changed(struct pair *pair, bool is_urgent)
 {
 	struct watch *w;
 	DL_FOREACH(pair->watches, w) {
+		w->is_untold = false;
 		if (!w->has_notify || w->value.state != SIP_SUB_ACTIVE) {
 			step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_STATE, .is_urgent = is_urgent });
+		}
+	}
+}
+
+/* What their contact said while this process was not there is known now, or that it said nothing. */
+void watches_tell_untold(struct pair *pair)
+{
+	struct watch *w;
+	DL_FOREACH(pair->watches, w) {
+		if (w->is_untold) {
+			w->is_untold = false;
+			watch_doubt(w);
 		}
 	}
 }
@@ -181,7 +195,7 @@ static bool accepts_pidf(const struct sip_message *m)
 	return is_listed;
 }
 
-static struct watch *watch_new(struct pair *pair, const struct config_domain *d, const struct sip_incoming *rq)
+static struct watch *watch_new(struct pair *pair, const struct config_domain *d)
 {
 	struct watch *w = xfed_calloc(1, sizeof(*w));
 	if (!w) {
@@ -192,13 +206,31 @@ static struct watch *watch_new(struct pair *pair, const struct config_domain *d,
 		xfed_free(w);
 		return NULL;
 	}
-	w->party.transport = rq->flow->transport;
-	party_dialog(&w->party, rq->dialog);
 	DL_APPEND(pair->watches, w);
 	sip_notifier_init(&w->machine, &(struct sip_notifier_config){ .expires_default_s = EXPIRES_DEFAULT_S,
 					       .expires_min_s = EXPIRES_MIN_S,
 					       .expires_max_s = policy_config(pair->presence->policy)->presence.refresh_ms / 1000,
 					       .is_pending = !iw_relation_is_to(contact_relation(pair->contact).state) });
+	return w;
+}
+
+/* As if the first NOTIFY had been taken: the one of the process before was. */
+struct watch *watch_resume(struct pair *pair, int64_t expires_s)
+{
+	const struct config_domain *d = config_domain(policy_config(pair->presence->policy), pair_local_domain(pair));
+	struct watch *w = d ? watch_new(pair, d) : NULL;
+	struct sip_notifier_action act;
+	if (!w) {
+		return NULL;
+	}
+	w->machine.config.expires_min_s = 0;
+	sip_notifier_step(
+		&w->machine, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_SUBSCRIBE, .expires_s = expires_s }, presence_now(pair->presence));
+	while (sip_notifier_next(&w->machine, &act)) {
+	}
+	w->machine.config.expires_min_s = EXPIRES_MIN_S;
+	w->is_untold = w->machine.state == SIP_SUB_ACTIVE;
+	step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_ANSWER, .status = 200, .retry_after_s = -1 });
 	return w;
 }
 
@@ -225,8 +257,10 @@ static void begin(struct presence *p, const struct sip_incoming *rq, const struc
 		return; /* as a lost packet is: it is asked again */
 	}
 	ask_contact(pair);
-	struct watch *w = watch_new(pair, who->domain, rq);
+	struct watch *w = watch_new(pair, who->domain);
 	if (w) {
+		w->party.transport = rq->flow->transport;
+		party_dialog(&w->party, rq->dialog);
 		sip_notifier_step(&w->machine, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_SUBSCRIBE, .expires_s = rq->message->expires },
 			presence_now(p));
 		respond(w, rq);
@@ -358,6 +392,7 @@ void watch_flush(struct watch *w)
 		xfed_arena_deinit(&a);
 	}
 	if (w->is_gone && !w->party.is_queued) {
+		keep_watch(w);
 		watch_free(w);
 		if (!pair->watches) {
 			known_remove(&pair->known, xfed_span_make(NULL, 0));

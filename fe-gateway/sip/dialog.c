@@ -168,6 +168,73 @@ void sip_dialog_free(struct sip_dialog *d)
 	}
 }
 
+/* ---- as text ---- */
+
+enum {
+	LINE_CALL_ID,
+	LINE_LOCAL_TAG,
+	LINE_REMOTE_TAG,
+	LINE_LOCAL_URI,
+	LINE_REMOTE_URI,
+	LINE_TARGET,
+	LINE_ROUTES,
+	LINE_LOCAL_CSEQ,
+	LINE_REMOTE_CSEQ,
+	LINES
+};
+
+int sip_dialog_write(const struct sip_dialog *d, struct xfed_buf *out)
+{
+	const struct xfed_span lines[] = { d->call_id, d->local_tag, d->remote_tag, d->local_uri, d->remote_uri, d->target, d->route_set };
+	int rc = XFED_OK;
+	for (size_t i = 0; i < XFED_ARRAY_LEN(lines) && rc == XFED_OK; i++) {
+		rc = xfed_buf_append(out, lines[i]);
+		rc = rc == XFED_OK ? xfed_buf_append(out, XFED_SPAN("\n")) : rc;
+	}
+	return rc == XFED_OK ? xfed_buf_printf(out, "%u\n%lld\n", d->local_cseq, d->has_remote_cseq ? (long long)d->remote_cseq : -1) : rc;
+}
+
+static bool split(struct xfed_span text, struct xfed_span lines[LINES])
+{
+	for (size_t i = 0; i < LINES; i++) {
+		const char *end = text.len > 0 ? memchr(text.data, '\n', text.len) : NULL;
+		if (!end) {
+			return false;
+		}
+		lines[i] = xfed_span_make(text.data, (size_t)(end - text.data));
+		text = xfed_span_make(end + 1, text.len - lines[i].len - 1);
+	}
+	return text.len == 0;
+}
+
+int sip_dialog_read(struct xfed_span text, struct sip_dialog **out)
+{
+	struct xfed_span lines[LINES];
+	uint64_t ours, theirs = 0;
+	*out = NULL;
+	if (!split(text, lines) || !sip_number(lines[LINE_LOCAL_CSEQ], CSEQ_LAST - 1 - SIP_DIALOG_CSEQ_AHEAD, &ours)) {
+		return XFED_ERR_INVALID;
+	}
+	bool has_theirs = !xfed_span_is(lines[LINE_REMOTE_CSEQ], "-1");
+	if (lines[LINE_CALL_ID].len == 0 || lines[LINE_TARGET].len == 0 ||
+		(has_theirs && !sip_number(lines[LINE_REMOTE_CSEQ], UINT32_MAX, &theirs))) {
+		return XFED_ERR_INVALID;
+	}
+	struct sip_dialog_start s = { lines[LINE_CALL_ID], lines[LINE_LOCAL_TAG], lines[LINE_LOCAL_URI], lines[LINE_REMOTE_URI],
+		(uint32_t)ours + SIP_DIALOG_CSEQ_AHEAD };
+	struct routes none = { .count = 0 };
+	int rc = make(&s, lines[LINE_REMOTE_TAG], lines[LINE_TARGET], &none, out);
+	rc = rc == XFED_OK ? set_way(*out, lines[LINE_TARGET], lines[LINE_ROUTES]) : rc;
+	if (rc != XFED_OK) {
+		sip_dialog_free(*out);
+		*out = NULL;
+		return rc;
+	}
+	(*out)->has_remote_cseq = has_theirs;
+	(*out)->remote_cseq = (uint32_t)theirs;
+	return XFED_OK;
+}
+
 /* ---- making dialogs ---- */
 
 int sip_dialog_of_request(const struct sip_message *request, struct xfed_span local_tag, struct sip_dialog **out)

@@ -16,6 +16,7 @@
 #include "sip/key.h"
 #include "sip/message.h"
 #include "sip/print.h"
+#include "xfed/buf.h"
 
 struct sip_dialog {
 	struct xfed_span call_id, local_tag, remote_tag; /* remote_tag empty: the peer follows RFC 2543 */
@@ -48,6 +49,15 @@ int sip_dialog_of_response(const struct sip_dialog_start *sent, const struct sip
 /* For a NOTIFY that comes before the response to our SUBSCRIBE, or from another fork (RFC 6665 section 4.4.1). INVALID, NOMEM. */
 int sip_dialog_of_notify(const struct sip_dialog_start *sent, const struct sip_message *notify, struct sip_dialog **out);
 void sip_dialog_free(struct sip_dialog *d);
+
+/*
+ * To outlive the process: its values, one a line (none of them can hold an end of line), and the dialog of such a text. Requests of ours
+ * that came after it was written have taken numbers: those of the dialog that is read begin far behind (SIP_DIALOG_CSEQ_AHEAD).
+ * Writing: OK, or as xfed_buf. Reading: INVALID, NOMEM.
+ */
+#define SIP_DIALOG_CSEQ_AHEAD ((uint32_t)1 << 17)
+int sip_dialog_write(const struct sip_dialog *d, struct xfed_buf *out);
+int sip_dialog_read(struct xfed_span text, struct sip_dialog **out);
 
 /* For the 2xx of an early dialog: its Contact and Record-Route replace those of the provisional response (section 13.2.2.4). */
 int sip_dialog_confirm(struct sip_dialog *d, const struct sip_message *response);

@@ -537,6 +537,33 @@ const struct sip_dialog *sip_layer_dialog(const struct sip_layer *l, uint64_t di
 	return leg ? leg->dialog : NULL;
 }
 
+uint64_t sip_layer_dialog_resume(struct sip_layer *l, const struct sip_user *user, uint64_t id, struct sip_dialog *d, const struct sip_target *to)
+{
+	struct sip_leg *leg = leg_new(l, user, to);
+	if (!leg || set_key(l, leg, key_of(l, d)) != XFED_OK) {
+		if (leg) {
+			sip_leg_free(l, leg);
+		}
+		return 0;
+	}
+	leg->dialog = d;
+	leg->id = id;
+	sip_leg_moved(l, leg, to, true);
+	return leg->number;
+}
+
+bool sip_layer_dialog_named(struct sip_layer *l, uint64_t dialog, struct xfed_span name)
+{
+	struct sip_leg *leg = sip_leg_by_number(l, dialog);
+	struct sip_target named;
+	if (!leg || name.len >= sizeof(named.tls_name)) {
+		return true;
+	}
+	sip_leg_target(leg, &named);
+	snprintf(named.tls_name, sizeof(named.tls_name), "%.*s", (int)name.len, name.data);
+	return set_target(leg, &named);
+}
+
 bool sip_layer_dialog_way(const struct sip_layer *l, uint64_t dialog, struct sip_target *out, bool *is_ours)
 {
 	const struct sip_leg *leg = sip_leg_by_number(l, dialog);

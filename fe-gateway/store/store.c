@@ -102,6 +102,11 @@ int store_load_older(struct store *s, uint64_t id, bool *exists, int64_t *last_s
 	return s->backend->older(s->db, id, exists, last_s, error);
 }
 
+int store_load_watches(struct store *s, int64_t now_s, store_watch_fn *fn, void *user, char error[256])
+{
+	return s->backend->watches(s->db, now_s, fn, user, error);
+}
+
 int store_load_contacts(struct store *s, store_contact_fn *fn, void *user, char error[256])
 {
 	return s->backend->contacts(s->db, fn, user, error);
@@ -200,6 +205,28 @@ int store_put_contact(struct store_batch *b, const struct store_contact *c)
 int store_trim_contacts(struct store_batch *b, size_t keep, int64_t oldest_s)
 {
 	return add_trim(b, STORE_WRITE_TRIM_CONTACTS, keep, 0, oldest_s);
+}
+
+int store_put_watch(struct store_batch *b, const struct store_watch *r)
+{
+	struct store_watch copy = *r;
+	struct xfed_span *const texts[] = { &copy.name, &copy.local, &copy.remote, &copy.dialog };
+	for (size_t i = 0; i < XFED_ARRAY_LEN(texts); i++) {
+		*texts[i] = xfed_arena_copy(&b->memory, texts[i]->data ? *texts[i] : XFED_SPAN(""));
+		if (!texts[i]->data) {
+			return XFED_ERR_NOMEM;
+		}
+	}
+	struct store_write *w = add(b, STORE_WRITE_WATCH);
+	if (w) {
+		w->watch = copy;
+	}
+	return w ? XFED_OK : XFED_ERR_NOMEM;
+}
+
+int store_trim_watches(struct store_batch *b, int64_t oldest_s)
+{
+	return add_trim(b, STORE_WRITE_TRIM_WATCHES, 0, 0, oldest_s);
 }
 
 int store_ask(struct store_batch *b, const struct store_question *q)

@@ -1,6 +1,6 @@
 /*
  * store: what has to survive a restart: the policy revision in force, the key that ids are derived with, the journal of failed attempts,
- * and contacts (relations of local users and XMPP addresses). Rows and questions are typed; only the backend (store_sqlite.c) knows the
+ * and contacts (relations of local users and XMPP addresses) and the presence subscriptions of devices. Rows and questions are typed; only the backend (store_sqlite.c) knows the
  * schema.
  *
  *   batch   rows to write, and perhaps a question that is answered after they are written; either all of its rows are kept or none
@@ -53,6 +53,14 @@ struct store_contact {
 	bool is_approved; /* the user lets the contact ask */
 };
 
+/* A presence subscription of a device of a local user. */
+struct store_watch {
+	struct xfed_span name;		/* of its dialog */
+	struct xfed_span local, remote; /* normalised bare JIDs of the user and of the contact */
+	struct xfed_span dialog;	/* sip_dialog_write() */
+	int64_t until_s;		/* when it expires; to be written: 0, it has ended */
+};
+
 /* Failures of edges (rows with an edge), and those of this gateway (rows without). */
 enum store_failures { STORE_ALL, STORE_OF_EDGES, STORE_OUR_OWN };
 
@@ -91,6 +99,10 @@ int store_load_older(struct store *s, uint64_t id, bool *exists, int64_t *last_s
 typedef int store_contact_fn(void *user, const struct store_contact *c);
 int store_load_contacts(struct store *s, store_contact_fn *fn, void *user, char error[256]);
 
+/* Those that have not expired at `now_s`; as store_load_failures(). */
+typedef int store_watch_fn(void *user, const struct store_watch *w);
+int store_load_watches(struct store *s, int64_t now_s, store_watch_fn *fn, void *user, char error[256]);
+
 /* ---- batches ---- */
 
 #define STORE_BATCH_BYTES (32 * 1024 * 1024)
@@ -126,6 +138,8 @@ int store_trim_failures(struct store_batch *b, size_t keep, size_t keep_own, int
 int store_put_contact(struct store_batch *b, const struct store_contact *c); /* replaces the row of the pair */
 /* of those without a relation: deletes those not written to for longest */
 int store_trim_contacts(struct store_batch *b, size_t keep, int64_t oldest_s);
+int store_put_watch(struct store_batch *b, const struct store_watch *w); /* replaces the row of that name */
+int store_trim_watches(struct store_batch *b, int64_t oldest_s);	 /* those that had expired before */
 int store_ask(struct store_batch *b, const struct store_question *q);
 
 /* Batches are written in the order of these calls. While no thread runs the batch is written at once. Cannot fail. */

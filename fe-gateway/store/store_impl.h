@@ -11,7 +11,9 @@ enum store_write_kind {
 	STORE_WRITE_FAILURE,
 	STORE_WRITE_TRIM,
 	STORE_WRITE_CONTACT,
-	STORE_WRITE_TRIM_CONTACTS
+	STORE_WRITE_TRIM_CONTACTS,
+	STORE_WRITE_WATCH,
+	STORE_WRITE_TRIM_WATCHES
 };
 struct store_write {
 	enum store_write_kind kind;
@@ -20,6 +22,7 @@ struct store_write {
 		struct proto_revision revision;
 		struct store_failure failure;
 		struct store_contact contact;
+		struct store_watch watch;
 		struct {
 			size_t keep, keep_own;
 			int64_t oldest_s;
@@ -38,6 +41,7 @@ struct store_backend {
 	int (*find)(void *db, const struct store_question *q, store_row_fn *fn, void *user, char error[256]);
 	int (*older)(void *db, uint64_t id, bool *exists, int64_t *last_s, char error[256]);
 	int (*contacts)(void *db, store_contact_fn *fn, void *user, char error[256]);
+	int (*watches)(void *db, int64_t now_s, store_watch_fn *fn, void *user, char error[256]);
 	int (*begin)(void *db, char error[256]);
 	int (*write)(void *db, const struct store_write *w, char error[256]);
 	int (*commit)(void *db, char error[256]);

@@ -40,7 +40,10 @@ static const char *const steps[] = {
 	/* who wants them, and since when nobody has */
 	"ALTER TABLE contact ADD COLUMN wanted_s INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE contact ADD COLUMN approved INTEGER NOT NULL DEFAULT 0;"
-	"UPDATE contact SET wanted_s = used_s WHERE relation IN ('to', 'to+pending-in', 'both') OR relation LIKE '%+pending-out%';",
+	"UPDATE contact SET wanted_s = used_s WHERE relation IN ('to', 'to+pending-in', 'both') OR relation LIKE '%+pending-out%';"
+	/* their devices' subscriptions */
+	"CREATE TABLE watch (name TEXT PRIMARY KEY, local TEXT NOT NULL, remote TEXT NOT NULL, dialog TEXT NOT NULL, until_s INTEGER NOT NULL)"
+	" WITHOUT ROWID;",
 };
 #define SCHEMA ((int)XFED_ARRAY_LEN(steps))
 
@@ -328,6 +331,16 @@ static int trim_contacts(struct file *f, size_t keep, int64_t oldest_s, char err
 			     : rc;
 }
 
+static int write_watch(struct file *f, const struct store_watch *w, char error[256])
+{
+	bool is_over = w->until_s == 0;
+	sqlite3_stmt *st = prepare(f, is_over ? "DELETE FROM watch WHERE name = ?1" : "REPLACE INTO watch VALUES (?1, ?2, ?3, ?4, ?5)");
+	bool ok = st && bind_text(st, 1, w->name) &&
+		  (is_over || (bind_text(st, 2, w->local) && bind_text(st, 3, w->remote) && bind_text(st, 4, w->dialog) &&
+				      sqlite3_bind_int64(st, 5, w->until_s) == SQLITE_OK));
+	return finish(f, st, ok, error);
+}
+
 static int write_one(void *db, const struct store_write *w, char error[256])
 {
 	switch (w->kind) {
@@ -343,6 +356,10 @@ static int write_one(void *db, const struct store_write *w, char error[256])
 		return write_contact(db, &w->contact, error);
 	case STORE_WRITE_TRIM_CONTACTS:
 		return trim_contacts(db, w->trim.keep, w->trim.oldest_s, error);
+	case STORE_WRITE_WATCH:
+		return write_watch(db, &w->watch, error);
+	case STORE_WRITE_TRIM_WATCHES:
+		return delete_with(db, "DELETE FROM watch WHERE until_s < ?1", w->trim.oldest_s, error);
 	}
 	return XFED_ERR_INVALID;
 }
@@ -441,6 +458,23 @@ static int contacts(void *db, store_contact_fn *fn, void *user, char error[256])
 	return rc;
 }
 
+static int watches(void *db, int64_t now_s, store_watch_fn *fn, void *user, char error[256])
+{
+	struct file *f = db;
+	sqlite3_stmt *st = prepare(f, "SELECT name, local, remote, dialog, until_s FROM watch WHERE until_s > ?1");
+	int rc = XFED_OK, step = st && sqlite3_bind_int64(st, 1, now_s) == SQLITE_OK ? SQLITE_ROW : SQLITE_ERROR;
+	while (rc == XFED_OK && step == SQLITE_ROW && (step = sqlite3_step(st)) == SQLITE_ROW) {
+		struct store_watch w = { column_text(st, 0), column_text(st, 1), column_text(st, 2), column_text(st, 3),
+			sqlite3_column_int64(st, 4) };
+		rc = fn(user, &w);
+	}
+	if (rc == XFED_OK && step != SQLITE_DONE) {
+		rc = fail(f, error);
+	}
+	sqlite3_finalize(st);
+	return rc;
+}
+
 const struct store_backend store_sqlite = {
 	.open = open_file,
 	.close = close_file,
@@ -448,6 +482,7 @@ const struct store_backend store_sqlite = {
 	.find = find,
 	.older = older,
 	.contacts = contacts,
+	.watches = watches,
 	.begin = begin,
 	.write = write_one,
 	.commit = commit,

@@ -33,6 +33,7 @@ static void failed(struct trunk_places *p, enum xfed_reason reason, const char *
 	struct trunk_send *s;
 	p->fresh_until_ms = 0;
 	trunk_hop_down(p->hop, reason, text);
+	trunk_hop_lost(p->hop); /* what waits for it is tried at once when it is found again */
 	while ((s = pop_waiting(p))) {
 		s->user->hop_failed(s->user->sip.data, s, reason);
 	}

@@ -166,6 +166,22 @@ const struct sip_dialog *trunk_dialog(const struct trunk *t, uint64_t dialog)
 	return sip_layer_dialog(t->layer, dialog);
 }
 
+uint64_t trunk_dialog_resume(struct trunk_send *s, uint64_t id, struct xfed_span text, enum sip_transport *transport)
+{
+	struct sip_target target;
+	struct sip_dialog *d;
+	if (sip_dialog_read(text, &d) != XFED_OK) {
+		return 0;
+	}
+	sip_location_target(sip_failover_place(s->places), &target);
+	uint64_t number = sip_layer_dialog_resume(s->hop->trunk->layer, &s->user->sip, id, d, &target);
+	if (number == 0) {
+		sip_dialog_free(d);
+	}
+	*transport = target.transport;
+	return number;
+}
+
 void trunk_dialog_end(struct trunk *t, uint64_t dialog)
 {
 	sip_layer_dialog_end(t->layer, dialog);

@@ -150,6 +150,11 @@ enum xfed_reason trunk_send_unreached(struct trunk_send *s);
 int trunk_send_inside(struct trunk_send *s, const struct config_domain *d, const struct sip_layer_request *rq, uint64_t *txn);
 /* NULL: it does not exist. Borrowed until anything is sent or the loop runs on. */
 const struct sip_dialog *trunk_dialog(const struct trunk *t, uint64_t dialog);
+/*
+ * Takes up a dialog of the process before from sip_dialog_write()'s text; it is the user's of `s`, under `id`. Requests inside it go to the
+ * first of the places of `s`, until the peer says otherwise; `*transport`: over what. 0: it cannot be read, or NOMEM.
+ */
+uint64_t trunk_dialog_resume(struct trunk_send *s, uint64_t id, struct xfed_span text, enum sip_transport *transport);
 void trunk_dialog_end(struct trunk *t, uint64_t dialog); /* forgets the dialog */
 
 /* ---- requests of peers ---- */

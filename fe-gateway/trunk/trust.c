@@ -10,22 +10,27 @@ static bool has_good_certificate(const struct trust_peer *p)
 	return p->cert && p->chain_reason == XFED_REASON_NONE && xfed_cert_purpose_sip_ok(p->cert);
 }
 
-static bool is_listed(const struct config_senders *s, const struct xfed_cert *cert)
+static bool is_listed(const struct config_senders *s, const struct xfed_cert *cert, struct xfed_span *name)
 {
-	struct xfed_span name;
 	for (size_t i = 0; i < xfed_cert_facts(cert)->name_count; i++) {
-		if (xfed_cert_sip_name(cert, i, &name) && config_senders_have_name(s, name)) {
+		if (xfed_cert_sip_name(cert, i, name) && config_senders_have_name(s, *name)) {
 			return true;
 		}
 	}
 	return false;
 }
 
+bool trust_name(const struct config_senders *s, const struct trust_peer *peer, struct xfed_span *name)
+{
+	return has_good_certificate(peer) && is_listed(s, peer->cert, name);
+}
+
 bool trust_may_send(const struct config_senders *s, const struct trust_peer *peer)
 {
+	struct xfed_span name;
 	switch (peer->transport) {
 	case SIP_TLS:
-		return has_good_certificate(peer) && is_listed(s, peer->cert);
+		return trust_name(s, peer, &name);
 	case SIP_TCP:
 		return rt_network_set_holds(&s->addresses, &peer->address);
 	case SIP_UDP:

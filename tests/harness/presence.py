@@ -36,8 +36,10 @@ def state_of(notify):
 class Watch:
     """A subscription of `user`'s to `target` through a flow to the gateway."""
 
-    def __init__(self, user, flow, target, sender):
+    def __init__(self, user, flow, target, sender, listens=False):
+        """`listens`: it can be reached where the user listens too, not over its flow alone."""
         self.user, self.flow, self.target, self.sender = user, flow, target, sender
+        self.listens = listens
         self.call_id, self.tag, self.to = token() + "@watch", token(), "<%s>" % target
         self.cseq = 0
 
@@ -47,7 +49,7 @@ class Watch:
         lines = ["SUBSCRIBE %s SIP/2.0" % self.target,
                  "Via: SIP/2.0/%s %s:%d;branch=%s;rport" % ((self.flow.transport.upper(),) + self.flow.local + (branch,)),
                  "Max-Forwards: 70", "From: <%s>;tag=%s" % (self.sender, self.tag), "To: " + self.to, "Call-ID: " + self.call_id,
-                 "CSeq: %d SUBSCRIBE" % self.cseq, "Contact: <sip:phone@%s:%d;transport=%s>" % (self.flow.local + (self.flow.transport,)),
+                 "CSeq: %d SUBSCRIBE" % self.cseq, "Contact: <sip:phone@%s:%d;transport=%s>" % (*((self.user.address, self.user.port) if self.listens else self.flow.local), self.flow.transport),
                  "Event: presence", "Accept: application/pidf+xml", "Expires: %d" % expires]
         lines += ["%s: %s" % h for h in headers] + ["Content-Length: 0"]
         answer = self.user.ask(self.flow, "\r\n".join(lines).encode() + b"\r\n\r\n", branch)

@@ -229,6 +229,47 @@ def test_a_restart_forgets_no_contact(own, new_partner, users, names):
     own.unlist_partner(domain)
 
 
+def test_a_restart_forgets_no_watcher(own, new_partner, users, names):
+    """A device goes on being told in the dialog it has; what its contact has said meanwhile is told as soon as its server says it again."""
+    watcher, contact = names
+    domain = "seen%s.example" % watcher
+    own.list_partner(domain)
+    own.reload()
+    partner = new_partner(own, domain)
+    user = users["corp.example"]
+    flow = user.dial(own.sip)
+    local, remote = watcher + "@corp.example", "%s@%s" % (contact, domain)
+    watch = Watch(user, flow, "sip:" + remote, "sip:" + local, listens=True)
+    assert watch.subscribe().status == 200
+    presence_of(partner, local, "subscribe")
+    mark = own.gateway.process.mark()
+    send(partner, contact, local, "subscribed")
+    send(partner, contact, local, resource="desk")
+    last = watch.wait(lambda m: m.body and list(basics(m).values()) == [("open", None, None)])
+    delivered = "event=delivery.delivered partner=%s " % domain  # an approval is when it is in the store, and the watch was before it
+    wait_until("it is in the store", lambda: len([x for x in own.gateway.process.lines[mark:] if delivered in x]) == 2, 10)
+    since, told = partner.inbox.mark(), user.inbox.mark()
+    own.gateway.process.child.kill()
+    own.gateway.process.stop()
+    own.gateway.start().wait_ready()
+    partner.inbox.wait(lambda s: s.get("type") == "probe" and s.get("from") == local, 20, since)
+    send(partner, contact, local, inner="<show>dnd</show>", resource="desk")
+    again = user.inbox.wait(lambda m: m.method == "NOTIFY" and m.get("call-id") == watch.call_id, 20, told)
+    assert list(basics(again).values()) == [("open", "dnd", None)]  # and nothing before that
+    assert again.get("from") == last.get("from") and int(again.get("cseq").split()[0]) > int(last.get("cseq").split()[0])
+    watch.flow = flow = user.dial(own.sip)
+    assert watch.subscribe(0).status == 200
+    wait_until("it is in the store no more", lambda: kept(own, local) == 0, 10)
+    flow.close()
+    partner.close()
+    own.unlist_partner(domain)
+
+
+def kept(inst, local):
+    with sqlite3.connect("file:%s/gateway.db?mode=ro&immutable=1" % inst.dir, uri=True) as db:
+        return db.execute("SELECT count(*) FROM watch WHERE local = ?", (local,)).fetchone()[0]
+
+
 def saved(inst, local):
     with sqlite3.connect("file:%s/gateway.db?mode=ro&immutable=1" % inst.dir, uri=True) as db:
         rows = db.execute("SELECT relation FROM contact WHERE local = ?", (local,)).fetchall()

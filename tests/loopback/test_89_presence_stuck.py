@@ -172,6 +172,9 @@ def test_what_nobody_answers_for_is_over_after_a_minute(install, new_partner, ce
         wait_until("it is in doubt", lambda: inst.gateway.metric("xfed_presence_stale") > 0, 30)
         gone = wait_presence(partner, local + "/desk", "unavailable", told, timeout=120)
         assert gone is not None
+        said = inst.gateway.control("status")["presence"]
+        assert said["watched"] == 1 and said["stale"] >= 1 and {w["why"] for w in said["stale_by"]} <= {
+            "connection-closed", "hop-lost", "subscription-ended"} and all(w["text"] for w in said["stale_by"]), said
         back = SipUser("corp.example", port=port)
         server = PresenceServer(back, back.dial(inst.sip))
         again = server.wait("sip:" + local, 120)

@@ -78,7 +78,7 @@ class SipPhone(SipUser):
         self.name = name
         self.watches = {}
         self.etag = self.document = None
-        self.comeback = None
+        self.comeback = self.refreshing = None
         self.is_closing = False
 
     # ---- its own presence ----
@@ -130,7 +130,18 @@ class SipPhone(SipUser):
         response = await self._request("SUBSCRIBE", w.target, w.to, headers, b"", w.call_id, 40, tag=w.tag)
         if response is not None and response.status < 300:
             self._in_dialog(w, response, "to", list(reversed(response.all("record-route"))))
+            if expires:
+                asyncio.get_running_loop().call_later(int(response.get("expires")) * 0.75, self._refresh, w, w.call_id)
         return response and response.status
+
+    def _refresh(self, w, call_id):
+        """Before it expires, in the dialog it is in; who is not known there any more begins anew."""
+        async def go_on():
+            if await self._subscribe(w, 600) == 481 and w.call_id == call_id:
+                w.begin()
+                await self._subscribe(w, 600)
+        if not self.is_closing and w.call_id == call_id and self.watches.get(w.uri) is w:
+            self.refreshing = asyncio.ensure_future(go_on())
 
     @staticmethod
     def _in_dialog(w, m, peer, routes):

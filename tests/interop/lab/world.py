@@ -45,6 +45,7 @@ sip:
 partners_dir: {dir}/partners.d
 access_dir: {dir}/access.d
 store: {{sqlite: {dir}/gateway.db}}
+presence: {{refresh: {refresh}}}
 dns: {{servers: ["{dns[lan]}:53"], dnssec: off}}
 control_socket: {dir}/gw.sock
 http: {{listen: "127.0.0.1:9560"}}
@@ -70,7 +71,8 @@ class World:
         port = 5061 if transport == "tls" else 5060
         os.makedirs(self.dir + "/partners.d")
         os.makedirs(self.dir + "/access.d")
-        values = dict(self.at, dns=HOSTS["dns"], certs=lab.certs.dir, dir=self.dir, ours=self.ours, port=port, transport=transport)
+        values = dict(self.at, dns=HOSTS["dns"], certs=lab.certs.dir, dir=self.dir, ours=self.ours, port=port, transport=transport,
+                      refresh="60s" if transport == "udp" else "8h")  # over UDP nothing else tells of a server that was quickly there again
         write(self.dir + "/edge.yaml", EDGE_YAML.format(**values))
         write(self.dir + "/gw.yaml", GATEWAY_YAML.format(**values))
         write("%s/partners.d/%s.yaml" % (self.dir, self.theirs), PARTNER_YAML.format(theirs=self.theirs))
@@ -123,6 +125,14 @@ class World:
         contact = XmppUser(self._loop("partner"), "%s@%s/%s" % (user, self.theirs, resource), PASSWORD, self.at["partner"]["wan"], True).login()
         self.users.append(contact)
         return contact
+
+    def end(self):
+        """What was wrong with how it stopped; None: nothing."""
+        try:
+            self.stop()
+        except (AssertionError, OSError) as e:
+            return str(e)
+        return None
 
     def stop(self):
         for user in self.users:

@@ -81,6 +81,7 @@ class XmppUser:
         self.shown = (None, None)    # show and status of the last presence for all
         self.inbox = Inbox(jid)
         self.presences = Inbox(jid)  # of others; emptied at each login
+        self.comeback = None
         self.client = None
         self.count = 0
 
@@ -114,18 +115,27 @@ class XmppUser:
         client.roster.auto_authorize, client.roster.auto_subscribe = None, False  # the test decides
         client.add_event_handler("failed_auth", lambda e: settle(ConnectionError("login refused")))
         client.add_event_handler("connection_failed", lambda e: settle(ConnectionError(str(e))))
-        client.add_event_handler("disconnected", self._lost)
+        client.add_event_handler("disconnected", lambda _: self._lost(client))
         client.connect((self.host, 5222), disable_starttls=True)
         await online
 
-    async def _lost(self, _):
-        while self.comes_back and self.client is not None:
-            self.client.abort()
-            try:
-                await asyncio.wait_for(self._login(), 10)
-                return
-            except (OSError, asyncio.TimeoutError):
-                await asyncio.sleep(0.5)
+    def _lost(self, client):
+        if client is self.client and self.comes_back and self.comeback is None:
+            self.comeback = asyncio.ensure_future(self._come_back())
+
+    async def _come_back(self):
+        try:
+            while self.comes_back:
+                old, self.client = self.client, None
+                if old is not None:
+                    old.abort()
+                try:
+                    await asyncio.wait_for(self._login(), 10)
+                    return
+                except (OSError, asyncio.TimeoutError):
+                    await asyncio.sleep(0.5)
+        finally:
+            self.comeback = None
 
     def send(self, to, body, subject=None, thread=None, lang=None, type="chat", id=None):
         """Sends one message and gives back its id."""
@@ -149,7 +159,8 @@ class XmppUser:
         for name, value in (("show", show), ("status", status), ("priority", priority)):
             if value is not None:
                 xml += "<%s>%s</%s>" % (name, clear_text(str(value)), name)
-        self.nsloop.loop.call_soon_threadsafe(self.client.send_raw, xml + "</presence>")
+        if self.client is not None:  # else it is said at the login
+            self.nsloop.loop.call_soon_threadsafe(self.client.send_raw, xml + "</presence>")
 
     def sees(self, bare):
         """{resource: (show, status)} of an address, by what has come since the login."""

@@ -291,6 +291,50 @@ static void last_number(void **state)
 	part(&p);
 }
 
+/* What is written and read again is the same dialog, whose requests are behind all that may have gone out meanwhile. */
+static void written_and_read(void **state)
+{
+	static const char *const ways[] = { "", "Record-Route: <sip:p1.example;lr>, <sip:p2.example;lr>\r\n",
+		"Record-Route: <sip:strict.example>\r\n" };
+	for (size_t i = 0; i < XFED_ARRAY_LEN(ways); i++) {
+		struct sip_dialog *d, *again;
+		struct xfed_buf text;
+		struct sip_request was = { .method = XFED_SPAN("NOTIFY") }, is = was;
+		struct sip_message *request = carry(&first, ways[i]);
+		assert_int_equal(sip_dialog_of_request(request, XFED_SPAN("tb"), &d), XFED_OK);
+		sip_message_free(request);
+		xfed_buf_init(&text, 4096);
+		assert_int_equal(sip_dialog_write(d, &text), XFED_OK);
+		assert_int_equal(sip_dialog_read(xfed_buf_span(&text), &again), XFED_OK);
+		assert_true(again->has_remote_cseq && again->remote_cseq == 7 && again->local_cseq == d->local_cseq + SIP_DIALOG_CSEQ_AHEAD);
+		assert_true(sip_dialog_request(d, was.method, &was) && sip_dialog_request(again, is.method, &is));
+		const struct xfed_span a[] = { was.uri, was.route, was.from_uri, was.from_tag, was.to_uri, was.to_tag, was.call_id };
+		const struct xfed_span b[] = { is.uri, is.route, is.from_uri, is.from_tag, is.to_uri, is.to_tag, is.call_id };
+		for (size_t n = 0; n < XFED_ARRAY_LEN(a); n++) {
+			assert_true(xfed_span_eq(a[n], b[n]));
+		}
+		for (size_t n = 0; n < xfed_buf_len(&text); n++) { /* a part of it is no dialog */
+			struct sip_dialog *none;
+			assert_int_equal(sip_dialog_read(xfed_span_make(xfed_buf_span(&text).data, n), &none), XFED_ERR_INVALID);
+			assert_null(none);
+		}
+		sip_dialog_free(d);
+		sip_dialog_free(again);
+		xfed_buf_deinit(&text);
+	}
+}
+
+static void no_dialog_is_read(void **state)
+{
+	static const char *const texts[] = { "", "\n\n\n\n\n\n\n\n\n", "c\na\nb\nu\nv\nsip:x\n\n1\n1\n1\n", "c\na\nb\nu\nv\nsip:x\n\n-1\n1\n",
+		"c\na\nb\nu\nv\nsip:x\n\n2147483647\n1\n", "c\na\nb\nu\nv\nsip:x\n\n1\n4294967296\n", "\na\nb\nu\nv\nsip:x\n\n1\n1\n",
+		"c\na\nb\nu\nv\n\n\n1\n1\n" };
+	for (size_t i = 0; i < XFED_ARRAY_LEN(texts); i++) {
+		struct sip_dialog *d;
+		assert_int_equal(sip_dialog_read(xfed_span_str(texts[i]), &d), XFED_ERR_INVALID);
+	}
+}
+
 static void failing_allocations(void **state)
 {
 	struct sip_message *request = carry(&first, ROUTES);
@@ -323,6 +367,8 @@ int main(void)
 		cmocka_unit_test(notify_first),
 		cmocka_unit_test(refused),
 		cmocka_unit_test(last_number),
+		cmocka_unit_test(written_and_read),
+		cmocka_unit_test(no_dialog_is_read),
 		cmocka_unit_test(failing_allocations),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

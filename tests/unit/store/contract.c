@@ -904,6 +904,56 @@ static void contacts_are_kept_and_the_longest_silent_go(void **state)
 	store_close(s);
 }
 
+/* ---- watches ---- */
+
+static int note_watch(void *user, const struct store_watch *w)
+{
+	char *text = user;
+	size_t len = strlen(text);
+	snprintf(text + len, 1000 - len, "%.*s %.*s %.*s %.*s %lld|", (int)w->name.len, w->name.data, (int)w->local.len, w->local.data,
+		(int)w->remote.len, w->remote.data, (int)w->dialog.len, w->dialog.data, (long long)w->until_s);
+	return XFED_OK;
+}
+
+static void expect_watches(struct store *s, int64_t now_s, const char *want)
+{
+	char text[1000] = "", error[256];
+	assert_int_equal(store_load_watches(s, now_s, note_watch, text, error), XFED_OK);
+	assert_string_equal(text, want);
+}
+
+static struct store_watch watch(const char *name, const char *dialog, int64_t until_s)
+{
+	return (struct store_watch){ xfed_span_str(name), XFED_SPAN("dave@corp.example"), XFED_SPAN("alice@partner.example"), xfed_span_str(dialog),
+		until_s };
+}
+
+static void watches_are_kept_until_they_end(void **state)
+{
+	const struct store_watch rows[] = { watch("a", "one", 100), watch("b", "two\nlines", 200), watch("a", "three", 300), watch("c", "four", 400),
+		watch("c", "", 0), watch("none", "", 0) };
+	struct store *s = open_store();
+	struct mine m;
+	expect_watches(s, 0, "");
+	batch(&m, 1);
+	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
+		assert_int_equal(store_put_watch(&m.batch, &rows[i]), XFED_OK);
+	}
+	submit(s, &m);
+	assert_int_equal(m.batch.written, XFED_OK);
+	store_batch_deinit(&m.batch);
+	store_close(s);
+	s = open_store();
+	expect_watches(s, 199, "a dave@corp.example alice@partner.example three 300|b dave@corp.example alice@partner.example two\nlines 200|");
+	expect_watches(s, 200, "a dave@corp.example alice@partner.example three 300|");
+	batch(&m, 2);
+	assert_int_equal(store_trim_watches(&m.batch, 250), XFED_OK);
+	submit(s, &m);
+	store_batch_deinit(&m.batch);
+	expect_watches(s, 0, "a dave@corp.example alice@partner.example three 300|");
+	store_close(s);
+}
+
 /* ---- memory ---- */
 
 static void scenario(void)
@@ -920,6 +970,8 @@ static void scenario(void)
 	struct store_contact c = contact("dave@corp.example", "alice@partner.example", 1, 2);
 	rc = rc == XFED_OK ? store_trim_failures(&m.batch, 10, 10, INT64_MIN) : rc;
 	rc = rc == XFED_OK ? store_put_contact(&m.batch, &c) : rc;
+	struct store_watch w = watch("a", "one", 1);
+	rc = rc == XFED_OK ? store_put_watch(&m.batch, &w) : rc;
 	rc = rc == XFED_OK ? store_ask(&m.batch, &(struct store_question){ .limit = 1, .remote = "odd.example", .has_detail = true }) : rc;
 	assert_true(rc == XFED_OK || rc == XFED_ERR_NOMEM);
 	if (rc == XFED_OK) {
@@ -959,6 +1011,7 @@ int contract_run(const struct contract_backend *b)
 		cmocka_unit_test_setup(one_that_does_not_fit_costs_its_group_nothing, setup),
 		cmocka_unit_test_setup(what_was_acknowledged_survives_a_kill, setup),
 		cmocka_unit_test_setup(contacts_are_kept_and_the_longest_silent_go, setup),
+		cmocka_unit_test_setup(watches_are_kept_until_they_end, setup),
 		cmocka_unit_test_setup(every_allocation_of_ours_may_fail, setup),
 	};
 	tested = b;

@@ -21,7 +21,8 @@
  *    "sip":      [{"next_hop", "state": "unused"|"up"|"refuses"|"down", "since", "tried", "worked", "reason"?,
  *                  "refusals"?: {"status", "count", "first", "last"}}]?,     gateway. tried: last asked for anything; worked: last took a
  *                                                                  request; 0: never. Refusals of before `worked` are history
- *    "untrusted": [{"peer", "domain", "count", "first", "last", "remedy"}]?}   gateway: SIP peers that may not send, the last few
+ *    "untrusted": [{"peer", "domain", "count", "first", "last", "remedy"}]?,   gateway: SIP peers that may not send, the last few
+ *    "presence": {"watching", "watched", "stale", "stale_by": [{"why", "count", "text"}]}?}   gateway: subscriptions; what may be old, and why
  *
  * stream list  {"domain"?}
  *   {"streams": [{"id", "local", "remote", "direction": "in"|"out", "state", "tls"?, "cipher"?,
